@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+EXTRA_DIST += \
+	contrib/check \
+	contrib/packages \
+	$(NULL)

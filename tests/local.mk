@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every test speaks TAP: each of its cases is counted.
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	PATH='$(abs_top_builddir)':$$PATH; export PATH; \
+	$(NULL)
+
+# Unit tests: C, over cmocka and the library.
+unit_tests = \
+	tests/unit/test-base \
+	$(NULL)
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+check_LIBRARIES += tests/unit/libunit.a
+tests_unit_libunit_a_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_libunit_a_SOURCES = \
+	tests/unit/unit.c \
+	tests/unit/unit.h \
+	$(NULL)
+endif
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
+UNIT_LIBS = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_base_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include "unit/unit.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+void assert_ok_(int r, const char *what, const char *file, int line)
+{
+	if (r >= 0)
+		return;
+	print_error("%s: expected success, got %d (%s): %s\n", what, r,
+		    strerror(-r), error_text());
+	_fail(file, line);
+}
+
+void assert_errno_(int r, int code, const char *what, const char *file,
+		   int line)
+{
+	if (r == code)
+		return;
+	print_error("%s: expected %d (%s), got %d: %s\n", what, code,
+		    strerror(-code), r, r < 0 ? error_text() : "");
+	_fail(file, line);
+}
+
+int scratch_setup(void **state)
+{
+	char *dir = strdup("/var/tmp/vhdfs-unit.XXXXXX");
+
+	if (!dir || !mkdtemp(dir))
+		return -1;
+	*state = dir;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+int scratch_teardown(void **state)
+{
+	int r = nftw(*state, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+
+	free(*state);
+	return r;
+}
+
+const char *scratch_path(void **state, const char *name)
+{
+	static char ring[8][256];
+	static unsigned next;
+	char *path = ring[next++ % 8];
+
+	snprintf(path, sizeof ring[0], "%s/%s", (const char *)*state, name);
+	return path;
+}
+
+uint64_t seed_from_environment(void)
+{
+	const char *text = getenv("VHDFS_SEED");
+	struct timespec now;
+	uint64_t seed;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	seed = text ? strtoull(text, NULL, 0)
+		    : (uint64_t)now.tv_sec * 1000003 + now.tv_nsec;
+	printf("# VHDFS_SEED=%llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+uint64_t random_upto(uint64_t *state, uint64_t max)
+{
+	unsigned bits = 64 - __builtin_clzll(max | 1);
+	uint64_t limit = UINT64_C(1) << (random_next(state) % bits);
+
+	if (random_next(state) % 2)
+		limit = max;
+	return random_next(state) % ((limit < max ? limit : max) + 1);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Cleanup: what a variable holds is let go when its scope ends. */
+#ifndef VHDFS_BASE_CLEANUP_H
+#define VHDFS_BASE_CLEANUP_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <dirent.h>
+#include <unistd.h>
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+
+/* Makes f_p(T *p), which calls f(*p) unless *p is null, for _cleanup_(). */
+#define DEFINE_CLEANUP(T, f)                                                   \
+	static inline void f##_p(T *p)                                         \
+	{                                                                      \
+		if (*p)                                                        \
+			f(*p);                                                 \
+	}                                                                      \
+	struct cleanup_semicolon
+
+static inline void free_p(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void close_p(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+DEFINE_CLEANUP(DIR *, closedir);
+DEFINE_CLEANUP(FILE *, fclose);
+
+#define _cleanup_free_ _cleanup_(free_p)
+#define _cleanup_close_ _cleanup_(close_p)
+#define _cleanup_closedir_ _cleanup_(closedir_p)
+#define _cleanup_fclose_ _cleanup_(fclose_p)
+
+/* Gives away what *p holds: returns it and leaves null behind. */
+#define steal(p)                                                               \
+	({                                                                     \
+		__typeof__(p) stolen_ = (p);                                   \
+		(p) = NULL;                                                    \
+		stolen_;                                                       \
+	})
+
+static inline int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+#endif

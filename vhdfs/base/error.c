@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local struct error last;
+
+int fail(int code, const char *fmt, ...)
+{
+	struct error e = { .code = code, .offset = ERROR_NO_OFFSET };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof e.text, fmt, ap);
+	va_end(ap);
+	last = e;
+	return code;
+}
+
+int fail_errno(int code, const char *fmt, ...)
+{
+	struct error e = { .code = code, .offset = ERROR_NO_OFFSET };
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(e.text, sizeof e.text, fmt, ap);
+	va_end(ap);
+	n = strlen(e.text);
+	snprintf(e.text + n, sizeof e.text - n, ": %s", strerror(-code));
+	last = e;
+	return code;
+}
+
+int fail_found(int code, const char *file, const char *structure,
+	       uint64_t offset, const char *expected, const char *found_fmt, ...)
+{
+	struct error e = { .code = code, .offset = offset };
+	char where[40] = "";
+	va_list ap;
+
+	va_start(ap, found_fmt);
+	vsnprintf(e.found, sizeof e.found, found_fmt, ap);
+	va_end(ap);
+	snprintf(e.file, sizeof e.file, "%s", file);
+	snprintf(e.structure, sizeof e.structure, "%s", structure);
+	snprintf(e.expected, sizeof e.expected, "%s", expected);
+	if (offset != ERROR_NO_OFFSET)
+		snprintf(where, sizeof where, " at offset %" PRIu64, offset);
+	snprintf(e.text, sizeof e.text, "%s: %s%s: expected %s, found %s", file,
+		 structure, where, e.expected, e.found);
+	last = e;
+	return code;
+}
+
+void error_advise(const char *fmt, ...)
+{
+	size_t n = strlen(last.text);
+	va_list ap;
+
+	n += snprintf(last.text + n, sizeof last.text - n, "; ");
+	if (n >= sizeof last.text)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(last.text + n, sizeof last.text - n, fmt, ap);
+	va_end(ap);
+}
+
+const char *words(const char *fmt, ...)
+{
+	static _Thread_local char ring[4][sizeof last.expected];
+	static _Thread_local unsigned next;
+	char *buf = ring[next++ % 4];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof ring[0], fmt, ap);
+	va_end(ap);
+	return buf;
+}
+
+const struct error *error_last(void)
+{
+	return &last;
+}
+
+const char *error_text(void)
+{
+	return last.text;
+}
+
+void error_set(const struct error *err)
+{
+	last = *err;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A chain: a leaf image and its parents, read and written as one disk.
+ *
+ * The leaf is the chain's own.  The parents are shared: every chain of one
+ * struct family that goes through the same file uses the same open image, and
+ * so holds no second copy of its tables.  Parents are opened for reading,
+ * locked against writers, and never modified.
+ *
+ * THREADS: a chain may be used by any number of threads at once; opening and
+ * closing too, on one family.
+ */
+#ifndef VHDFS_CHAIN_CHAIN_H
+#define VHDFS_CHAIN_CHAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "format/image.h"
+
+enum { CHAIN_DEPTH_MAX = 256 };
+
+/*
+ * WHERE IMAGES ARE.  A place is a directory that paths are relative to, and,
+ * when it is confined, that no path leaves: not by "..", an absolute path or a
+ * symbolic link (openat2, RESOLVE_BENEATH).
+ */
+struct place {
+	int fd;	     /* of the directory; AT_FDCWD is allowed, not confined */
+	char *root;  /* its absolute, real path, "" for AT_FDCWD; owned */
+	bool confined;
+};
+
+/* Opens the directory at path. -ENOTDIR, -ENOENT with words. */
+int place_init(struct place *place, const char *path, bool confined);
+void place_fini(struct place *place);
+/*
+ * Opens path in place, O_RDONLY or O_RDWR.  *ret_real (may be null; the
+ * caller's to free) is where the file really is once links are followed:
+ * relative to the root when confined, else absolute.
+ */
+int place_open(const struct place *place, const char *path, bool writable,
+	       struct io **ret, char **ret_real);
+
+/* The images that are open as parents, and where parents are looked for. */
+struct family;
+
+/*
+ * places[0] is the store (or AT_FDCWD, unconfined); the others are searched by
+ * base name alone (-o parents=DIR).  The places stay the caller's and must
+ * outlive the family.
+ */
+int family_new(const struct place *places, size_t n_places,
+	       struct family **ret);
+/* All chains are closed. */
+void family_free(struct family *family);
+
+/* How to open a chain. */
+enum {
+	CHAIN_WRITABLE = 1,
+	/* Take no locks: for looking at images that somebody else may hold. */
+	CHAIN_NO_LOCK = 2,
+	/* A leaf that no format claims is raw. */
+	CHAIN_RAW = 4,
+};
+
+struct chain;
+
+/*
+ * Opens the image at path (in places[0]) and its parents.  Errors: what
+ * image_open has; -ENOENT a parent that is nowhere; -ESTALE one with another
+ * identity or size; -ELOOP; -EBUSY the leaf or a parent is in use; -EROFS.
+ */
+int chain_open(struct family *family, const char *path, int flags,
+	       struct chain **ret);
+/* As image_close, for the leaf; parents nobody else uses are closed too. */
+int chain_close(struct chain *chain);
+
+/*
+ * A parent found for ref, a child that lies in directory dir (real path as
+ * place_open gave it, "" for the place's root): where it is.  Opens nothing
+ * for longer than it takes.  *ret_path is as user.vhdfs.parent shows it:
+ * relative to places[0] when it is there and confined, else absolute.
+ */
+int family_find_parent(struct family *family, const char *child_path,
+		       const struct parent_ref *ref, uint64_t child_size,
+		       char **ret_path, struct stat *ret_st);
+
+struct image *chain_leaf(const struct chain *chain);
+/* Number of parents: 0 for a chain of one image. */
+unsigned chain_depth(const struct chain *chain);
+/* 0 is the leaf, chain_depth() the last parent. */
+struct image *chain_image(const struct chain *chain, unsigned depth);
+/* Where the image at that depth is: see place_open's ret_real; a parent from a
+ * further place is absolute. */
+const char *chain_path(const struct chain *chain, unsigned depth);
+uint64_t chain_size(const struct chain *chain);
+
+/* What the merged disk has at an offset. */
+struct chain_extent {
+	bool zero;
+	/* Who holds it: 0 the leaf, ...; -1 for a zero that nobody holds. */
+	int depth;
+	uint64_t len;
+	struct io *io; /* where the data is; null for zeros */
+	uint64_t file_off;
+};
+
+/*
+ * The first extent of [off, off + len): at least a byte and at most len.
+ * Neighbours that go on in the same file at the same place are one extent.
+ * For a writable chain the answer may be old when it arrives.
+ */
+int chain_map(struct chain *chain, uint64_t off, uint64_t len,
+	      struct chain_extent *ret);
+
+/*
+ * Any offset and length that lie on the disk.  A read that runs beside a write
+ * of the same bytes sees, of each sector, the old or the new.
+ */
+int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len);
+int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len);
+/* punch: give the space back where nothing shows through. */
+int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
+int chain_flush(struct chain *chain);
+
+DEFINE_CLEANUP(struct chain *, chain_close);
+DEFINE_CLEANUP(struct family *, family_free);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every format shares: ranges and states checked once, the locks, writes
+ * cut at block boundaries, and flushes joined.
+ *
+ * WRITES.  Data that has its place is written under the shared lock, so writes
+ * and reads of one image run side by side; what needs a place, or a mark that
+ * it is stored, goes to the driver under the exclusive lock.  The answer of map
+ * is asked for again under that lock: somebody else may have allocated the
+ * block in between.
+ */
+#include "config.h"
+
+#include "format/image.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/raw.h"
+#include "format/vhd.h"
+#include "format/vhdx.h"
+
+const struct image_ops *const image_formats[] = { &vhdx_ops, &vhd_ops, &raw_ops,
+						  NULL };
+
+const struct image_ops *image_format_by_name(const char *name)
+{
+	for (int i = 0; image_formats[i]; i++)
+		if (!strcmp(image_formats[i]->name, name))
+			return image_formats[i];
+	return NULL;
+}
+
+const struct image_ops *image_format_probe(struct io *io)
+{
+	for (int i = 0; image_formats[i]; i++)
+		if (image_formats[i]->probe && image_formats[i]->probe(io) > 0)
+			return image_formats[i];
+	return &raw_ops;
+}
+
+const char *image_type_name(enum image_type type)
+{
+	static const char *const names[] = { "fixed", "dynamic",
+					     "differencing" };
+
+	return names[type];
+}
+
+void parent_ref_fini(struct parent_ref *ref)
+{
+	free(ref->relative);
+	free(ref->basename);
+	memset(ref, 0, sizeof *ref);
+}
+
+int image_init(struct image *img, const struct image_ops *ops, struct io *io)
+{
+	img->ops = ops;
+	img->io = io;
+	img->writable = io->writable;
+	if (pthread_mutex_init(&img->flush_lock, NULL) != 0)
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	if (pthread_rwlock_init(&img->lock, NULL) != 0) {
+		pthread_mutex_destroy(&img->flush_lock);
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	}
+	return 0;
+}
+
+void image_fini(struct image *img)
+{
+	pthread_rwlock_destroy(&img->lock);
+	pthread_mutex_destroy(&img->flush_lock);
+	io_close(img->io);
+}
+
+int image_fail(struct image *img, int r)
+{
+	atomic_store(&img->failed, r);
+	return r;
+}
+
+int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
+{
+	if (!ops)
+		ops = image_format_probe(io);
+	else if (ops != &raw_ops && ops->probe(io) <= 0)
+		return fail(-EBADMSG, "%s: not a %s image", io->name,
+			    ops->name);
+	else
+		return ops->open(io, ret);
+	if (ops == &raw_ops)
+		return fail_found(-EBADMSG, io->name, "file", 0,
+				  "a VHD or VHDX image",
+				  "neither's signature");
+	return ops->open(io, ret);
+}
+
+int image_close(struct image *img)
+{
+	int r = 0, rc;
+
+	if (img->writable && !atomic_load(&img->failed))
+		r = image_flush(img);
+	rc = img->ops->close(img);
+	return r < 0 ? r : rc;
+}
+
+int image_parent(struct image *img, struct parent_ref *ret)
+{
+	assert(img->type == IMAGE_DIFFERENCING);
+	memset(ret, 0, sizeof *ret);
+	return img->ops->parent(img, ret);
+}
+
+int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
+{
+	int r;
+
+	assert(len && range_within(off, len, img->size));
+	r = img->ops->map(img, off, len, ret);
+	assert(r < 0 || (ret->len && ret->len <= len));
+	return r;
+}
+
+void image_lock_map(struct image *img)
+{
+	if (img->writable)
+		pthread_rwlock_rdlock(&img->lock);
+}
+
+void image_unlock_map(struct image *img)
+{
+	if (img->writable)
+		pthread_rwlock_unlock(&img->lock);
+}
+
+/* May this image be changed now? Starts it where it never was. */
+static int ready_to_change(struct image *img)
+{
+	int r = atomic_load(&img->failed);
+
+	if (!img->writable)
+		return fail(-EROFS, "%s: opened for reading only",
+			    img->io->name);
+	if (r < 0)
+		return fail(-EIO,
+			    "%s: an earlier write of its tables failed; it takes no writes until it is opened again",
+			    img->io->name);
+	if (atomic_load(&img->started))
+		return 0;
+	pthread_rwlock_wrlock(&img->lock);
+	if (!atomic_load(&img->started)) {
+		r = img->ops->start ? img->ops->start(img) : 0;
+		if (r == 0)
+			atomic_store(&img->started, true);
+	}
+	pthread_rwlock_unlock(&img->lock);
+	return r;
+}
+
+/* How much of len lies in the block that off is in. */
+static uint64_t within_block(const struct image *img, uint64_t off,
+			     uint64_t len)
+{
+	if (!img->block_size)
+		return len;
+	return min_u64(len, img->block_size - off % img->block_size);
+}
+
+/* Writes what has its place: the number of bytes, 0 where the first has none. */
+static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
+			      size_t len)
+{
+	struct extent e;
+	int r;
+
+	pthread_rwlock_rdlock(&img->lock);
+	r = image_map(img, off, len, &e);
+	if (r == 0 && e.kind == EXTENT_HERE) {
+		r = io_write(img->io, buf, e.len, e.file_off);
+		atomic_store(&img->written, true);
+	} else {
+		e.len = 0;
+	}
+	pthread_rwlock_unlock(&img->lock);
+	return r < 0 ? r : (ssize_t)e.len;
+}
+
+int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
+{
+	int r = ready_to_change(img);
+
+	assert(range_within(off, len, img->size));
+	assert(is_aligned(off | len, img->sector_size));
+	while (r >= 0 && len) {
+		ssize_t n = write_in_place(img, buf, off, len);
+
+		if (n == 0) {
+			n = (ssize_t)within_block(img, off, len);
+			pthread_rwlock_wrlock(&img->lock);
+			r = img->ops->write(img, buf, off, n);
+			atomic_store(&img->written, true);
+			pthread_rwlock_unlock(&img->lock);
+		}
+		if (n < 0)
+			return (int)n;
+		buf = (const char *)buf + n;
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
+int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
+{
+	int r = ready_to_change(img);
+
+	assert(range_within(off, len, img->size));
+	assert(is_aligned(off | len, img->sector_size));
+	while (r >= 0 && len) {
+		uint64_t n = within_block(img, off, len);
+
+		pthread_rwlock_wrlock(&img->lock);
+		r = img->ops->zero(img, off, n, flags);
+		atomic_store(&img->written, true);
+		pthread_rwlock_unlock(&img->lock);
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
+/* One flush, with flush_lock held. */
+static int flush_once(struct image *img)
+{
+	int r = 0;
+
+	if (atomic_load(&img->failed))
+		return fail(-EIO,
+			    "%s: an earlier write of its tables failed; what was written since is not safe",
+			    img->io->name);
+	if (!atomic_exchange(&img->written, false))
+		return 0;
+	if (img->ops->flush_begin) {
+		pthread_rwlock_wrlock(&img->lock);
+		r = img->ops->flush_begin(img);
+		pthread_rwlock_unlock(&img->lock);
+	}
+	if (r > 0)
+		r = img->ops->flush_finish(img);
+	else if (r == 0)
+		r = io_sync(img->io);
+	return r < 0 ? image_fail(img, r) : 0;
+}
+
+int image_flush(struct image *img)
+{
+	uint_fast64_t mine;
+	int r = 0;
+
+	if (!img->writable)
+		return 0;
+	/* A flush that begins after this line covers all our writes. */
+	mine = atomic_load(&img->flush_begun);
+	pthread_mutex_lock(&img->flush_lock);
+	if (img->flush_ended <= mine || atomic_load(&img->failed)) {
+		uint_fast64_t number = atomic_fetch_add(&img->flush_begun, 1);
+
+		r = flush_once(img);
+		img->flush_ended = number + 1;
+	}
+	pthread_mutex_unlock(&img->flush_lock);
+	return r;
+}
+
+int image_params_complete(const struct image_ops *ops,
+			  struct image_params *params)
+{
+	if (params->type == IMAGE_DIFFERENCING) {
+		if (params->parent->ops != ops)
+			return fail(-EOPNOTSUPP,
+				    "%s: a %s image cannot have a %s parent",
+				    params->parent->io->name, ops->name,
+				    params->parent->ops->name);
+		params->size = params->parent->size;
+		params->sector_size = params->parent->sector_size;
+	}
+	return ops->params_complete ? ops->params_complete(params) : 0;
+}
+
+int image_create(struct io *io, const struct image_ops *ops,
+		 const struct image_params *params)
+{
+	struct image_params complete = *params;
+	int r = image_params_complete(ops, &complete);
+
+	return r < 0 ? r : ops->create(io, &complete);
+}
+
+int image_check(struct io *io, struct check *check)
+{
+	return image_format_probe(io)->check(io, check);
+}

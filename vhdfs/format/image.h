@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One image file, whatever its format: the driver interface, and the functions
+ * that the rest of the program calls.  An image knows what it stores itself;
+ * of its parent it knows only the name.  The chain (chain/chain.h) puts images
+ * together.
+ *
+ * A driver answers WHERE bytes are (map); it never reads payload for anybody
+ * and knows nothing of its parent's contents.
+ *
+ * Offsets and lengths on the virtual disk are called off and len, bytes;
+ * offsets in the file file_off.
+ *
+ * THREADS.  An image opened for reading never changes, and any number of
+ * threads may use it without a lock.  For a writable one the image_ functions
+ * take image.lock as said there; drivers take no lock of their own but rely on
+ * how they are called:
+ *
+ *   map           lock held, shared or exclusively
+ *   write, zero   lock held exclusively
+ *   start         lock held exclusively, once, before the first change
+ *   flush_begin   lock held exclusively } both, and nothing else, under
+ *   flush_finish  no lock               } flush_lock
+ *   close, check  nobody else uses the image
+ *
+ * Locks, in the order in which they are taken: flush_lock, then lock.
+ */
+#ifndef VHDFS_FORMAT_IMAGE_H
+#define VHDFS_FORMAT_IMAGE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/guid.h"
+#include "io/io.h"
+
+struct image;
+
+enum image_type {
+	IMAGE_FIXED,
+	IMAGE_DYNAMIC,
+	IMAGE_DIFFERENCING,
+};
+
+enum extent_kind {
+	EXTENT_HERE,   /* stored in this image's file, at file_off */
+	EXTENT_ZERO,   /* reads as zeros, whatever the parent has */
+	EXTENT_PARENT, /* this image says nothing: ask the parent */
+};
+
+struct extent {
+	enum extent_kind kind;
+	uint64_t len;
+	uint64_t file_off; /* EXTENT_HERE only */
+};
+
+/* What a differencing image says of its parent. */
+struct parent_ref {
+	struct guid id;	 /* must be the parent's image.id ... */
+	struct guid id2; /* ... or this, unless null (VHDX parent_linkage2) */
+	/* UTF-8, '/' between parts, "./parent.vhdx"; relative to the child's
+	 * directory. Null where the child has none. */
+	char *relative;
+	/* The last part only of whatever absolute path the child gives; null
+	 * where it gives none. */
+	char *basename;
+};
+
+void parent_ref_fini(struct parent_ref *ref);
+
+/* What image_create is to make. Zero stands for the default. */
+struct image_params {
+	enum image_type type;
+	uint64_t size; /* of the virtual disk; a child takes its parent's */
+	uint64_t block_size;
+	uint32_t sector_size;	       /* logical: 512 or 4096 */
+	uint32_t physical_sector_size; /* 512 or 4096 */
+	/* For IMAGE_DIFFERENCING: the parent, open, of the same format; what
+	 * the child is to find it by, UTF-8 with '/': relative to the child's
+	 * directory, and absolute; its modification time, Unix seconds. */
+	const struct image *parent;
+	const char *parent_relative;
+	const char *parent_absolute;
+	int64_t parent_mtime;
+};
+
+/* One thing that check found. The strings are valid during the call only. */
+struct finding {
+	const char *structure;
+	uint64_t offset; /* in the file, or ERROR_NO_OFFSET */
+	const char *expected;
+	const char *found;
+	bool leak;     /* wasted space only: the image is sound */
+	bool repaired; /* it is mended now */
+};
+
+/* What image_check is to do, and where it reports. */
+struct check {
+	bool repair; /* io is writable and locked then */
+	void (*report)(struct check *check, const struct finding *finding);
+	uint64_t leaked; /* out: bytes of the file that nothing refers to */
+};
+
+/* zero(): what the caller knows or wants. */
+enum {
+	/* Give the space back; without it allocation stays as it is. */
+	ZERO_PUNCH = 1,
+	/* Every ancestor reads zero here (true as well without a parent): the
+	 * driver may answer EXTENT_PARENT afterwards. */
+	ZERO_BELOW = 2,
+};
+
+/* Optional unless said otherwise: null where the format has no such thing. */
+struct image_ops {
+	const char *name; /* "raw", "vhd", "vhdx" */
+	/* By the bytes alone: is it this format, broken or not? 1 or 0. */
+	int (*probe)(struct io *io);
+	/*
+	 * Checks all that it will trust later except table entries, which are
+	 * checked when they are first used.  io->writable says how; a writable
+	 * open may mend what a crash left (replay a log, rewrite a footer).
+	 * Takes io over when it succeeds.  Required.
+	 */
+	int (*open)(struct io *io, struct image **ret);
+	/* Flushes and marks the file as closed where it is writable and not
+	 * failed, then frees everything, whatever it returns.  Required. */
+	int (*close)(struct image *img);
+	/* Fills in *ret for IMAGE_DIFFERENCING. */
+	int (*parent)(struct image *img, struct parent_ref *ret);
+	/*
+	 * The first extent of [off, off + len), at least a sector and at most
+	 * len long; of any kind, whole sectors.  Required.
+	 */
+	int (*map)(struct image *img, uint64_t off, uint64_t len,
+		   struct extent *ret);
+	/* Once, before the first change of any kind. */
+	int (*start)(struct image *img);
+	/*
+	 * Writes whole sectors of one block that are not EXTENT_HERE, or not
+	 * all: allocates, writes the data, and marks it as stored.
+	 */
+	int (*write)(struct image *img, const void *buf, uint64_t off,
+		     size_t len);
+	/* Makes whole sectors of one block read as zeros (ZERO_ flags). */
+	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);
+	/*
+	 * flush in two steps: begin takes a copy of what has to be made durable
+	 * and returns 1, or 0 where there is only data to sync; finish syncs
+	 * the file, writes that copy, and syncs again.  Without them a flush
+	 * is one sync.
+	 */
+	int (*flush_begin)(struct image *img);
+	int (*flush_finish)(struct image *img);
+	/*
+	 * Makes a new image in the empty, writable io; what it leaves is
+	 * synced.  The parameters were completed by image_params_complete.
+	 */
+	int (*create)(struct io *io, const struct image_params *params);
+	/* Fills in defaults; -EINVAL with words for what the format has not. */
+	int (*params_complete)(struct image_params *params);
+	/*
+	 * Looks at every structure of the file, and mends where told to;
+	 * reports what it finds.  0 also where it found damage; an error only
+	 * where it could not look (I/O).  Opens what it needs itself: io stays
+	 * the caller's.
+	 */
+	int (*check)(struct io *io, struct check *check);
+};
+
+struct image {
+	/* Set by open and not changed after. */
+	const struct image_ops *ops;
+	struct io *io; /* owned; io->name is the image's name in messages */
+	enum image_type type;
+	uint64_t size;		       /* of the virtual disk */
+	uint32_t sector_size;	       /* logical; what write and zero align to */
+	uint32_t physical_sector_size;
+	uint64_t block_size;	       /* 0: the file has no blocks */
+	struct guid id;		       /* what children name; null for raw */
+	bool writable;
+	bool dirty; /* was not closed cleanly: its log holds something */
+
+	pthread_mutex_t flush_lock; /* one flush at a time */
+	pthread_rwlock_t lock;	    /* the tables and where things are */
+
+	atomic_bool started; /* ops->start succeeded */
+	atomic_bool written; /* something was written since the last sync */
+	/* The errno of a failed metadata write or sync: no more writes. */
+	atomic_int failed;
+	/* Flushes begun and ended, to share one among those that wait. */
+	atomic_uint_fast64_t flush_begun;
+	uint_fast64_t flush_ended; /* under flush_lock */
+};
+
+/* For drivers: sets up the common part. The caller fills in the rest. */
+int image_init(struct image *img, const struct image_ops *ops, struct io *io);
+/* For drivers' close: lets go of the common part and closes io. */
+void image_fini(struct image *img);
+/*
+ * For drivers: metadata could not be written, so what is in memory is no
+ * longer to be trusted; every later write and flush answers -EIO.  Returns r.
+ */
+int image_fail(struct image *img, int r);
+
+/* The formats, most telling first; null-ended. */
+extern const struct image_ops *const image_formats[];
+/* By name, as --format takes it; null where there is none. */
+const struct image_ops *image_format_by_name(const char *name);
+/* By the file's bytes. Never null: what nothing claims is raw. */
+const struct image_ops *image_format_probe(struct io *io);
+
+const char *image_type_name(enum image_type type); /* "fixed", ... */
+
+/*
+ * Opens with the format the bytes say, or with ops where it is not null.
+ * Takes io over when it succeeds.  Only a raw image is opened for what no
+ * format claims, and only when ops asks for it: else -EBADMSG.
+ */
+int image_open(struct io *io, const struct image_ops *ops, struct image **ret);
+/* Returns the first failure of the last flush; frees everything in any case. */
+int image_close(struct image *img);
+
+int image_parent(struct image *img, struct parent_ref *ret);
+
+/*
+ * Where is [off, off + len), which lies on the disk?  For a writable image the
+ * answer is good only while the caller holds the image's lock.
+ */
+int image_map(struct image *img, uint64_t off, uint64_t len,
+	      struct extent *ret);
+
+/* Keep a writable image's map as it is; no-ops on an image that never changes.
+ * image_write, image_zero and image_flush must not be called in between. */
+void image_lock_map(struct image *img);
+void image_unlock_map(struct image *img);
+
+/*
+ * Whole sectors, on the disk, of a writable image.  -EROFS, -ENOSPC, -EIO
+ * after a failure of metadata.
+ */
+int image_write(struct image *img, const void *buf, uint64_t off, size_t len);
+int image_zero(struct image *img, uint64_t off, uint64_t len, int flags);
+
+/*
+ * Everything written before the call is durable after it.  Callers that wait
+ * at the same time share one flush; one with nothing to do syncs nothing.
+ */
+int image_flush(struct image *img);
+
+/* Fills in the defaults and checks; see image_ops. */
+int image_params_complete(const struct image_ops *ops,
+			  struct image_params *params);
+int image_create(struct io *io, const struct image_ops *ops,
+		 const struct image_params *params);
+int image_check(struct io *io, struct check *check);
+
+#endif

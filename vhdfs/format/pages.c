@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A hash table whose buckets only ever grow at their head while readers walk
+ * them: a reader needs no lock, one that has to load a page takes load_lock,
+ * looks again, and publishes the page when it is complete.
+ */
+#include "config.h"
+
+#include "format/pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum { BUCKETS = 1024 };
+
+int pages_init(struct pages *pages, struct io *io, size_t page_size,
+	       int (*load)(void *ctx, void *data, uint64_t file_off), void *ctx)
+{
+	memset(pages, 0, sizeof *pages);
+	pages->io = io;
+	pages->page_size = page_size;
+	pages->load = load;
+	pages->ctx = ctx;
+	pages->buckets = calloc(BUCKETS, sizeof *pages->buckets);
+	if (!pages->buckets ||
+	    pthread_mutex_init(&pages->load_lock, NULL) != 0) {
+		free(pages->buckets);
+		pages->buckets = NULL;
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	}
+	return 0;
+}
+
+void pages_fini(struct pages *pages)
+{
+	if (!pages->buckets)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct page *page = atomic_load(&pages->buckets[i]);
+
+		while (page) {
+			struct page *next = page->next;
+
+			free(page);
+			page = next;
+		}
+	}
+	free(pages->buckets);
+	pages->buckets = NULL;
+	pthread_mutex_destroy(&pages->load_lock);
+}
+
+static _Atomic(struct page *) *bucket_of(struct pages *pages, uint64_t file_off)
+{
+	uint64_t number = file_off / pages->page_size;
+
+	return &pages->buckets[(number * 0x9e3779b97f4a7c15 >> 40) % BUCKETS];
+}
+
+static struct page *find(_Atomic(struct page *) *bucket, uint64_t file_off)
+{
+	struct page *page = atomic_load_explicit(bucket, memory_order_acquire);
+
+	while (page && page->file_off != file_off)
+		page = page->next;
+	return page;
+}
+
+static int load(struct pages *pages, void *data, uint64_t file_off)
+{
+	if (pages->load)
+		return pages->load(pages->ctx, data, file_off);
+	return io_read_padded(pages->io, data, pages->page_size, file_off);
+}
+
+/* With load_lock held, the page not there: makes and publishes it. */
+static int insert(struct pages *pages, _Atomic(struct page *) *bucket,
+		  uint64_t file_off, bool zeroed, struct page **ret)
+{
+	struct page *page = calloc(1, sizeof *page + pages->page_size);
+	int r = 0;
+
+	if (!page)
+		return fail(-ENOMEM, "%s: out of memory", pages->io->name);
+	page->file_off = file_off;
+	if (!zeroed)
+		r = load(pages, page->data, file_off);
+	if (r < 0) {
+		free(page);
+		return r;
+	}
+	page->next = atomic_load_explicit(bucket, memory_order_relaxed);
+	atomic_store_explicit(bucket, page, memory_order_release);
+	*ret = page;
+	return 0;
+}
+
+static int get(struct pages *pages, uint64_t file_off, bool zeroed,
+	       struct page **ret)
+{
+	_Atomic(struct page *) *bucket = bucket_of(pages, file_off);
+	struct page *page = find(bucket, file_off);
+	int r = 0;
+
+	if (!page) {
+		pthread_mutex_lock(&pages->load_lock);
+		page = find(bucket, file_off);
+		if (!page)
+			r = insert(pages, bucket, file_off, zeroed, &page);
+		pthread_mutex_unlock(&pages->load_lock);
+	}
+	if (r == 0)
+		*ret = page;
+	return r;
+}
+
+int pages_get(struct pages *pages, uint64_t file_off, struct page **ret)
+{
+	return get(pages, file_off, false, ret);
+}
+
+int pages_get_zeroed(struct pages *pages, uint64_t file_off, struct page **ret)
+{
+	int r = get(pages, file_off, true, ret);
+
+	if (r == 0)
+		memset((*ret)->data, 0, pages->page_size);
+	return r;
+}
+
+void pages_dirty(struct pages *pages, struct page *page)
+{
+	if (!page->dirty)
+		pages->n_dirty++;
+	page->dirty = true;
+}
+
+void pages_drop(struct pages *pages, uint64_t file_off, uint64_t len)
+{
+	for (uint64_t end = file_off + len; file_off < end;
+	     file_off += pages->page_size) {
+		_Atomic(struct page *) *bucket = bucket_of(pages, file_off);
+		struct page *gone = find(bucket, file_off);
+		struct page *p = atomic_load(bucket);
+
+		if (!gone)
+			continue;
+		if (p == gone) {
+			atomic_store(bucket, gone->next);
+		} else {
+			while (p->next != gone)
+				p = p->next;
+			p->next = gone->next;
+		}
+		pages->n_dirty -= gone->dirty;
+		free(gone);
+	}
+}
+
+static int by_offset(const void *a, const void *b)
+{
+	const struct page *const *x = a, *const *y = b;
+
+	return ((*x)->file_off > (*y)->file_off) -
+	       ((*x)->file_off < (*y)->file_off);
+}
+
+static void collect_dirty(struct pages *pages, struct page **list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < BUCKETS && n < pages->n_dirty; i++)
+		for (struct page *page = atomic_load(&pages->buckets[i]); page;
+		     page = page->next)
+			if (page->dirty)
+				list[n++] = page;
+	qsort(list, n, sizeof *list, by_offset);
+}
+
+int pages_take_dirty(struct pages *pages, struct page_copies *ret)
+{
+	size_t n = pages->n_dirty;
+	_cleanup_free_ struct page **list = calloc(n + 1, sizeof *list);
+	struct page_copies copies = { .n = n, .page_size = pages->page_size };
+
+	copies.file_off = calloc(n + 1, sizeof *copies.file_off);
+	copies.data = malloc(n * pages->page_size + 1);
+	if (!list || !copies.file_off || !copies.data) {
+		page_copies_fini(&copies);
+		return fail(-ENOMEM, "%s: out of memory", pages->io->name);
+	}
+	collect_dirty(pages, list);
+	for (size_t i = 0; i < n; i++) {
+		copies.file_off[i] = list[i]->file_off;
+		memcpy(copies.data + i * pages->page_size, list[i]->data,
+		       pages->page_size);
+		list[i]->dirty = false;
+	}
+	pages->n_dirty = 0;
+	*ret = copies;
+	return 0;
+}
+
+void page_copies_fini(struct page_copies *copies)
+{
+	free(copies->file_off);
+	free(copies->data);
+	memset(copies, 0, sizeof *copies);
+}
+
+int page_copies_write(const struct page_copies *copies, struct io *io)
+{
+	size_t size = copies->page_size, run;
+
+	for (size_t i = 0; i < copies->n; i += run) {
+		int r;
+
+		for (run = 1; i + run < copies->n; run++)
+			if (copies->file_off[i + run] !=
+			    copies->file_off[i] + run * size)
+				break;
+		r = io_write(io, copies->data + i * size, run * size,
+			     copies->file_off[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

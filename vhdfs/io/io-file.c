@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Files.
+ *
+ * LOCKS.  Open-file-description locks on single bytes, the ones that QEMU
+ * uses, so that QEMU and vhdfs see each other: byte 100 + p says "I use
+ * permission p", byte 200 + p "nobody else may use permission p"; permission 0
+ * is consistent read, 1 is write, 2 write-unchanged, 3 resize.
+ *
+ *   shared     read locks on 100 (I read) and 201 (nobody may write), and then
+ *              nobody may be found to hold 101 (I write) or 200 (nobody may
+ *              read)
+ *   exclusive  a write lock on all of 100 to 299
+ *
+ * A lock goes with the last descriptor of its open file description, so
+ * nothing stays locked after a process was killed.
+ */
+#include "config.h"
+
+#include "io/io-file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+enum {
+	LOCK_USE_READ = 100,
+	LOCK_USE_WRITE = 101,
+	LOCK_DENY_READ = 200,
+	LOCK_DENY_WRITE = 201,
+	LOCK_FIRST = 100,
+	LOCK_COUNT = 200,
+};
+
+static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(io->fd, (char *)buf + done, len - done,
+				  (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		done += n;
+	}
+	return (ssize_t)done;
+}
+
+static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(io->fd, (const char *)buf + done, len - done,
+				   (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += n;
+	}
+	return 0;
+}
+
+static int file_sync(struct io *io)
+{
+	return fdatasync(io->fd) < 0 ? -errno : 0;
+}
+
+static int file_size(struct io *io, uint64_t *ret_size)
+{
+	struct stat st;
+
+	if (fstat(io->fd, &st) < 0)
+		return -errno;
+	if (S_ISBLK(st.st_mode))
+		return ioctl(io->fd, BLKGETSIZE64, ret_size) < 0 ? -errno : 0;
+	*ret_size = st.st_size;
+	return 0;
+}
+
+static int file_resize(struct io *io, uint64_t size)
+{
+	return ftruncate(io->fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
+{
+	int mode = FALLOC_FL_KEEP_SIZE |
+		   (keep ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
+
+	return fallocate(io->fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
+}
+
+static int file_extent(struct io *io, uint64_t off, bool *ret_data,
+		       uint64_t *ret_len)
+{
+	off_t data = lseek(io->fd, (off_t)off, SEEK_DATA), end;
+	uint64_t size;
+	int r;
+
+	if (data < 0 && errno == EINVAL)
+		return -EOPNOTSUPP;
+	if (data < 0 && errno != ENXIO)
+		return -errno;
+	if (data == (off_t)off) {
+		end = lseek(io->fd, (off_t)off, SEEK_HOLE);
+		if (end < 0)
+			return -errno;
+		*ret_data = true;
+		*ret_len = (uint64_t)end - off;
+		return 0;
+	}
+	r = file_size(io, &size);
+	if (r < 0)
+		return r;
+	*ret_data = false;
+	*ret_len = (data < 0 ? size : (uint64_t)data) - off;
+	return 0;
+}
+
+static int set_lock(int fd, short type, off_t first, off_t count)
+{
+	struct flock fl = { .l_type = type,
+			    .l_whence = SEEK_SET,
+			    .l_start = first,
+			    .l_len = count };
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		return 0;
+	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+/* Does anybody else hold a lock that a lock of this type would hit? 0 or 1. */
+static int would_hit(int fd, short type, off_t first, off_t count)
+{
+	struct flock fl = { .l_type = type,
+			    .l_whence = SEEK_SET,
+			    .l_start = first,
+			    .l_len = count };
+
+	if (fcntl(fd, F_OFD_GETLK, &fl) < 0)
+		return -errno;
+	return fl.l_type != F_UNLCK;
+}
+
+/*
+ * Is there, in an fdinfo file, an OFD lock on this inode that covers a byte
+ * from 100 to 299?  Its lines look like
+ * "lock:\t1: OFDLCK ADVISORY  WRITE -1 fd:01:1234 100 299".
+ */
+static bool fdinfo_has_lock(const char *path, const struct stat *st)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof line, f)) {
+		unsigned long long ino, first, last;
+		unsigned major, minor;
+		char type[16], end[24];
+
+		if (sscanf(line,
+			   "lock: %*d: OFDLCK ADVISORY %15s %*d %x:%x:%llu %llu %23s",
+			   type, &major, &minor, &ino, &first, end) != 6)
+			continue;
+		last = strcmp(end, "EOF") ? strtoull(end, NULL, 10) : UINT64_MAX;
+		if (ino == st->st_ino && makedev(major, minor) == st->st_dev &&
+		    first < LOCK_FIRST + LOCK_COUNT && last >= LOCK_FIRST)
+			return true;
+	}
+	return false;
+}
+
+/* Does process pid hold a lock on this inode through a descriptor not ours? */
+static bool process_holds(const char *pid, const struct stat *st, int but_fd)
+{
+	char path[600];
+	_cleanup_closedir_ DIR *dir = NULL;
+	bool self = strtol(pid, NULL, 10) == (long)getpid();
+
+	snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
+	dir = opendir(path);
+	for (struct dirent *de; dir && (de = readdir(dir));) {
+		if (!isdigit((unsigned char)de->d_name[0]) ||
+		    (self && atoi(de->d_name) == but_fd))
+			continue;
+		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid,
+			 de->d_name);
+		if (fdinfo_has_lock(path, st))
+			return true;
+	}
+	return false;
+}
+
+/* F_OFD_GETLK names no process; /proc does, for those on this host. */
+static void find_holder(int fd, char *who, size_t who_size)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc");
+	struct stat st;
+
+	if (!dir || fstat(fd, &st) < 0)
+		return;
+	for (struct dirent *de; (de = readdir(dir));) {
+		char path[600], comm[64] = "?";
+		_cleanup_fclose_ FILE *f = NULL;
+
+		if (!isdigit((unsigned char)de->d_name[0]) ||
+		    !process_holds(de->d_name, &st, fd))
+			continue;
+		snprintf(path, sizeof path, "/proc/%s/comm", de->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(comm, sizeof comm, f))
+			comm[strcspn(comm, "\n")] = '\0';
+		snprintf(who, who_size, "%s (process %s)", comm, de->d_name);
+		return;
+	}
+}
+
+static int lock_shared(int fd)
+{
+	int r = set_lock(fd, F_RDLCK, LOCK_USE_READ, 1);
+
+	if (r == 0)
+		r = set_lock(fd, F_RDLCK, LOCK_DENY_WRITE, 1);
+	if (r == 0)
+		r = would_hit(fd, F_WRLCK, LOCK_USE_WRITE, 1);
+	if (r == 0)
+		r = would_hit(fd, F_WRLCK, LOCK_DENY_READ, 1);
+	return r > 0 ? -EBUSY : r;
+}
+
+static int file_lock(struct io *io, enum io_lock lock, char *who,
+		     size_t who_size)
+{
+	int r = 0;
+
+	if (lock == IO_LOCK_EXCLUSIVE)
+		r = set_lock(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
+	else
+		set_lock(io->fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+	if (lock == IO_LOCK_SHARED) {
+		r = lock_shared(io->fd);
+		if (r < 0)
+			set_lock(io->fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+	}
+	if (r == -EBUSY)
+		find_holder(io->fd, who, who_size);
+	return r;
+}
+
+static void file_close(struct io *io)
+{
+	close(io->fd);
+	io_fini(io);
+	free(io);
+}
+
+static const struct io_ops file_ops = {
+	.pread = file_pread,
+	.pwrite = file_pwrite,
+	.sync = file_sync,
+	.size = file_size,
+	.resize = file_resize,
+	.punch = file_punch,
+	.extent = file_extent,
+	.lock = file_lock,
+	.close = file_close,
+};
+
+int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret)
+{
+	_cleanup_close_ int owned = fd;
+	struct stat st;
+	struct io *io;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return fail_errno(-errno, "%s", name);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail(-EOPNOTSUPP, "%s: not a regular file", name);
+	io = malloc(sizeof *io);
+	if (!io)
+		return fail(-ENOMEM, "%s: out of memory", name);
+	r = io_init(io, &file_ops, name, writable);
+	if (r < 0) {
+		free(io);
+		return r;
+	}
+	io->fd = steal_fd(&owned);
+	io->dev = st.st_dev;
+	io->ino = st.st_ino;
+	*ret = io;
+	return 0;
+}
+
+int io_file_open(const char *path, bool writable, struct io **ret)
+{
+	/* O_NONBLOCK: a FIFO must not keep us waiting; files do not mind. */
+	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
+				    O_NONBLOCK);
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", path);
+	return io_file_from_fd(fd, path, writable, ret);
+}
+
+int io_file_create(const char *path, struct io **ret)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", path);
+	return io_file_from_fd(fd, path, true, ret);
+}
+
+int io_file_in_use(struct io *io, char *who, size_t who_size)
+{
+	int r = would_hit(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
+
+	if (who_size)
+		*who = '\0';
+	if (r > 0)
+		find_holder(io->fd, who, who_size);
+	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The checks, the words and the fallbacks that all back-ends share. */
+#include "config.h"
+
+#include "io/io.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+int io_init(struct io *io, const struct io_ops *ops, const char *name,
+	    bool writable)
+{
+	io->ops = ops;
+	io->writable = writable;
+	io->fd = -1;
+	io->dev = 0;
+	io->ino = 0;
+	io->name = strdup(name);
+	return io->name ? 0 : fail(-ENOMEM, "%s: out of memory", name);
+}
+
+void io_fini(struct io *io)
+{
+	free(io->name);
+}
+
+static int fail_io(struct io *io, int code, const char *what, uint64_t len,
+		   uint64_t off)
+{
+	return fail_errno(code,
+			  "%s: %s of %" PRIu64 " bytes at offset %" PRIu64,
+			  io->name, what, len, off);
+}
+
+int io_read(struct io *io, void *buf, size_t len, uint64_t off)
+{
+	ssize_t n = io->ops->pread(io, buf, len, off);
+
+	if (n < 0)
+		return fail_io(io, (int)n, "read", len, off);
+	if ((size_t)n < len)
+		return fail_found(-EBADMSG, io->name, "file", off,
+				  words("%zu bytes", len),
+				  "the end of the file after %zd", n);
+	return 0;
+}
+
+int io_read_padded(struct io *io, void *buf, size_t len, uint64_t off)
+{
+	ssize_t n = io->ops->pread(io, buf, len, off);
+
+	if (n < 0)
+		return fail_io(io, (int)n, "read", len, off);
+	memset((char *)buf + n, 0, len - n);
+	return 0;
+}
+
+int io_write(struct io *io, const void *buf, size_t len, uint64_t off)
+{
+	int r = io->ops->pwrite ? io->ops->pwrite(io, buf, len, off)
+				: -EOPNOTSUPP;
+
+	return r < 0 ? fail_io(io, r, "write", len, off) : 0;
+}
+
+int io_sync(struct io *io)
+{
+	int r = io->ops->sync ? io->ops->sync(io) : -EOPNOTSUPP;
+
+	return r < 0 ? fail_errno(r, "%s: sync", io->name) : 0;
+}
+
+int io_size(struct io *io, uint64_t *ret_size)
+{
+	int r = io->ops->size(io, ret_size);
+
+	return r < 0 ? fail_errno(r, "%s: asking its size", io->name) : 0;
+}
+
+int io_resize(struct io *io, uint64_t size)
+{
+	int r = io->ops->resize ? io->ops->resize(io, size) : -EOPNOTSUPP;
+
+	return r < 0 ? fail_errno(r, "%s: change of size to %" PRIu64, io->name,
+				  size)
+		     : 0;
+}
+
+static int write_zeros(struct io *io, uint64_t off, uint64_t len)
+{
+	static const uint8_t zeros[64 * 1024];
+
+	while (len) {
+		size_t n = min_u64(len, sizeof zeros);
+		int r = io_write(io, zeros, n, off);
+
+		if (r < 0)
+			return r;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep)
+{
+	int r = io->ops->punch ? io->ops->punch(io, off, len, keep)
+			       : -EOPNOTSUPP;
+
+	if (r == -EOPNOTSUPP)
+		return write_zeros(io, off, len);
+	return r < 0 ? fail_io(io, r, "zeroing", len, off) : 0;
+}
+
+int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
+{
+	uint64_t size;
+	int r = io->ops->extent ? io->ops->extent(io, off, ret_data, ret_len)
+				: -EOPNOTSUPP;
+
+	if (r != -EOPNOTSUPP)
+		return r < 0 ? fail_io(io, r, "looking for holes", 0, off) : 0;
+	r = io_size(io, &size);
+	if (r < 0)
+		return r;
+	*ret_data = true;
+	*ret_len = size - off;
+	return 0;
+}
+
+int io_lock(struct io *io, enum io_lock lock)
+{
+	char who[192] = "";
+	int r = io->ops->lock ? io->ops->lock(io, lock, who, sizeof who) : 0;
+
+	if (r == -EBUSY)
+		return fail(r, "%s: the image is in use%s%s", io->name,
+			    *who ? " by " : "", who);
+	return r < 0 ? fail_errno(r, "%s: locking", io->name) : 0;
+}
+
+void io_close(struct io *io)
+{
+	io->ops->close(io);
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The library that both programs, tgt-glue and the tests share.
+noinst_LIBRARIES += vhdfs/libvhdfs.a
+
+vhdfs_libvhdfs_a_CPPFLAGS = $(AM_CPPFLAGS) $(UUID_CFLAGS) $(ISAL_CFLAGS)
+vhdfs_libvhdfs_a_SOURCES = \
+	vhdfs/base/bytes.h \
+	vhdfs/base/cleanup.h \
+	vhdfs/base/crc32c.c \
+	vhdfs/base/crc32c.h \
+	vhdfs/base/error.c \
+	vhdfs/base/error.h \
+	vhdfs/base/guid.c \
+	vhdfs/base/guid.h \
+	vhdfs/base/log.c \
+	vhdfs/base/log.h \
+	vhdfs/base/utf16.c \
+	vhdfs/base/utf16.h \
+	vhdfs/format/image.c \
+	vhdfs/format/image.h \
+	vhdfs/format/pages.c \
+	vhdfs/format/pages.h \
+	vhdfs/format/raw.c \
+	vhdfs/format/raw.h \
+	vhdfs/format/space.c \
+	vhdfs/format/space.h \
+	vhdfs/format/vhd.c \
+	vhdfs/format/vhd.h \
+	vhdfs/format/vhdx.c \
+	vhdfs/format/vhdx.h \
+	vhdfs/io/io-file.c \
+	vhdfs/io/io-file.h \
+	vhdfs/io/io.c \
+	vhdfs/io/io.h \
+	$(NULL)
+
+# What a program that uses the library links with.
+LIBVHDFS_LIBS = \
+	vhdfs/libvhdfs.a \
+	$(UUID_LIBS) \
+	$(ISAL_LIBS) \
+	$(UNISTRING_LIBS) \
+	$(PTHREAD_LIBS) \
+	$(NULL)
