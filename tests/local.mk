@@ -5,7 +5,6 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
-	PATH='$(abs_top_builddir)':$$PATH; export PATH; \
 	$(NULL)
 
 # Unit tests: C, over cmocka and the library.
@@ -28,3 +27,26 @@ UNIT_LIBS = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_base_LDADD = $(UNIT_LIBS)
+
+# Tests in shell, over tests/lib.sh, which says how they are written.
+EXTRA_DIST += tests/lib.sh
+lib_tests = \
+	tests/test-lib.sh \
+	$(NULL)
+img_tests = \
+	$(NULL)
+interop_tests = \
+	$(NULL)
+mount_tests = \
+	$(NULL)
+tgt_tests = \
+	$(NULL)
+shell_tests = \
+	$(lib_tests) \
+	$(img_tests) \
+	$(interop_tests) \
+	$(mount_tests) \
+	$(tgt_tests) \
+	$(NULL)
+dist_check_SCRIPTS += $(shell_tests)
+TESTS += $(shell_tests)

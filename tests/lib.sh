@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests in shell.  A test script sources this file, defines functions whose
+# names begin with test_, and ends with the line "run_tests":
+#
+#     #!/bin/bash
+#     # SPDX-License-Identifier: GPL-2.0-or-later
+#     . "$(dirname "$0")/../lib.sh"
+#
+#     test_copy_is_equal() {
+#             echo hello >"$scratch/a"
+#             cp "$scratch/a" "$scratch/b"
+#             cmp "$scratch/a" "$scratch/b" || fail "the copy differs"
+#     }
+#
+#     run_tests
+#
+# and is added to a list in tests/local.mk.  It prints TAP, a line for each
+# function, in the order in which they stand.  By hand:
+#
+#     tests/img/test-create.sh [FUNCTION...]
+#
+# with the environment variable top_builddir naming the build directory when
+# that is neither the source's nor "build" in it.
+#
+# Each function runs in a process of its own, with set -e, an empty directory
+# $scratch, standard input empty, and at most $test_timeout seconds.  It fails
+# when it returns non-zero; what it printed is shown then.
+
+top_srcdir=${top_srcdir:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+if [ -z "${top_builddir:-}" ]; then
+	top_builddir=$top_srcdir
+	[ ! -f "$top_srcdir/build/config.status" ] ||
+		top_builddir=$top_srcdir/build
+fi
+export top_srcdir top_builddir
+PATH=$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
+export PATH
+# Where the sample images are, in samples/.
+export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}
+export LC_ALL=C
+
+test_timeout=${VHDFS_TEST_TIMEOUT:-120}
+
+# What a test may call.  Those that check end the test when it fails.
+
+fail() {
+	echo "$*" >&2
+	exit 1
+}
+
+# Ends the test as one that cannot run here.
+skip() {
+	echo "$*" >"$lib_dir/skip"
+	exit 77
+}
+
+# Skips unless all these programs are there.
+requires() {
+	local program
+
+	for program; do
+		command -v "$program" >/dev/null || skip "no $program"
+	done
+}
+
+requires_root() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+}
+
+requires_fuse() {
+	requires_root
+	requires fusermount3
+	[ -c /dev/fuse ] || skip "no /dev/fuse"
+}
+
+# Runs a command when the test ends, however it ends; the last one first.
+at_exit() {
+	lib_at_exit=("$*" "${lib_at_exit[@]}")
+}
+
+# expect STATUS COMMAND...: runs it, with its output in $scratch/stdout and
+# $scratch/stderr; fails unless it exits with that status.
+expect() {
+	local want=$1 status=0
+
+	shift
+	"$@" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+	[ "$status" = "$want" ] && return
+	cat "$scratch/stdout" "$scratch/stderr"
+	fail "$*: expected exit status $want, got $status"
+}
+
+# expect_error STATUS PATTERN COMMAND...: as expect, and what it says is one
+# line on standard error that matches the pattern, and nothing else.
+expect_error() {
+	local want=$1 pattern=$2
+
+	shift 2
+	expect "$want" "$@"
+	[ ! -s "$scratch/stdout" ] || fail "$*: expected no standard output," \
+		"got: $(head -n 3 "$scratch/stdout")"
+	[ "$(wc -l <"$scratch/stderr")" = 1 ] ||
+		fail "$*: expected one line of error, got:" \
+			"$(cat "$scratch/stderr")"
+	grep -Eq -e "$pattern" "$scratch/stderr" ||
+		fail "$*: expected an error that matches '$pattern', got:" \
+			"$(cat "$scratch/stderr")"
+}
+
+# equal WHAT EXPECTED FOUND
+equal() {
+	[ "$2" = "$3" ] || fail "$1: expected '$2', found '$3'"
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -le "$end" ] || fail "waited in vain for: $*"
+		sleep 0.05
+	done
+}
+
+# A TCP port of 127.0.0.1 that nobody listens on.
+free_port() {
+	local port
+
+	while :; do
+		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		(: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
+}
+
+# Of a file, or of standard input for "-": the hash alone.
+sha256_of() {
+	sha256sum "$1" | cut -d ' ' -f 1
+}
+
+size_of() {
+	stat -L -c %s "$1"
+}
+
+# unpack_sample NAME [DIRECTORY]: a sample image, into the directory (else
+# $scratch); skips where there are no samples.
+unpack_sample() {
+	[ -f "$VHDFS_SHARED/samples/$1.xz" ] || skip "no sample images"
+	xz -dc "$VHDFS_SHARED/samples/$1.xz" >"${2:-$scratch}/$1"
+}
+
+# The lines of the samples' MANIFEST: name, size, hash of the disk or "-" where
+# it is all zeros, origin; tab-separated.
+sample_manifest() {
+	[ -f "$VHDFS_SHARED/samples/MANIFEST" ] || skip "no sample images"
+	cat "$VHDFS_SHARED/samples/MANIFEST"
+}
+
+# mount_store STORE MOUNTPOINT [OPTION...]: vhdfs in the foreground, as a child
+# of the test; its messages go to MOUNTPOINT.log, its process id to
+# ${mount_pid[MOUNTPOINT]}.  It is unmounted when the test ends.
+declare -A mount_pid=()
+mount_store() {
+	local store=$1 mnt=$2
+
+	shift 2
+	requires_fuse
+	mkdir -p "$mnt"
+	vhdfs "$store" "$mnt" -f "$@" >"$mnt.log" 2>&1 &
+	mount_pid[$mnt]=$!
+	at_exit lib_end_mount "$mnt"
+	wait_until 10 lib_mounted_or_ended "$mnt"
+	mountpoint -q "$mnt" || fail "vhdfs did not mount: $(cat "$mnt.log")"
+}
+
+# unmount MOUNTPOINT: of mount_store; waits for vhdfs, which must exit with 0.
+unmount() {
+	local status=0
+
+	umount "$1"
+	wait "${mount_pid[$1]}" || status=$?
+	unset "mount_pid[$1]"
+	[ "$status" = 0 ] || fail "vhdfs on $1 exited with $status:" \
+		"$(cat "$1.log")"
+}
+
+lib_mounted_or_ended() {
+	mountpoint -q "$1" || ! kill -0 "${mount_pid[$1]}"
+}
+
+lib_end_mount() {
+	[ -n "${mount_pid[$1]:-}" ] || return 0
+	! mountpoint -q "$1" || umount "$1" || umount -l "$1"
+	kill "${mount_pid[$1]}" 2>/dev/null
+	wait "${mount_pid[$1]}"
+}
+
+# The rest is run_tests and its parts.
+
+lib_at_exit=()
+
+lib_clean_up() {
+	local command
+
+	trap - EXIT ERR
+	trap '' INT TERM
+	set +e
+	for command in "${lib_at_exit[@]}"; do
+		eval "$command"
+	done
+	cd /
+	rm -rf --one-file-system "$scratch"
+}
+
+# In the process of one test.
+lib_run_one() {
+	scratch=$lib_dir/scratch
+	mkdir "$scratch"
+	trap 'exit 143' INT TERM
+	trap 'lib_status=$?; lib_clean_up; exit $lib_status' EXIT
+	trap 'echo "${BASH_SOURCE[0]##*/}: line $LINENO: failed: $BASH_COMMAND"' ERR
+	set -eE
+	set -o pipefail
+	"$1"
+}
+
+# Starts that process, waits for it, and prints its line of TAP.
+lib_run_in_process() {
+	local number=$1 name=$2 status=0
+
+	: >"$lib_dir/output"
+	rm -f "$lib_dir/skip"
+	LIB_RUN_ONE=$name LIB_DIR=$lib_dir timeout -k 30 "$test_timeout" \
+		bash "$0" >"$lib_dir/output" 2>&1 </dev/null &
+	lib_child=$!
+	wait "$lib_child" || status=$?
+	lib_child=
+	name=${name#test_}
+	case $status in
+	0) echo "ok $number - $name" ;;
+	77) echo "ok $number - $name # SKIP $(cat "$lib_dir/skip" 2>&1)" ;;
+	*)
+		echo "not ok $number - $name"
+		[ "$status" != 124 ] ||
+			echo "# stopped after $test_timeout seconds"
+		tail -n 200 "$lib_dir/output" | tr -d '\000' | sed 's/^/# /'
+		;;
+	esac
+	rm -rf --one-file-system "$lib_dir/scratch"
+}
+
+lib_interrupted() {
+	trap '' INT TERM
+	if [ -n "$lib_child" ]; then
+		kill "$lib_child" 2>/dev/null
+		wait "$lib_child"
+	fi
+	exit 130
+}
+
+# The names of the test functions, in the order in which they stand.
+lib_tests() {
+	local name
+
+	shopt -s extdebug
+	for name in $(compgen -A function test_); do
+		declare -F "$name"
+	done | sort -n -k 2,2 | cut -d ' ' -f 1
+	shopt -u extdebug
+}
+
+run_tests() {
+	local tests=("$@") number=0 name
+
+	if [ -n "${LIB_RUN_ONE:-}" ]; then
+		name=$LIB_RUN_ONE
+		lib_dir=$LIB_DIR
+		unset LIB_RUN_ONE LIB_DIR
+		lib_run_one "$name"
+		exit
+	fi
+	[ ${#tests[@]} != 0 ] || tests=("${lib_arguments[@]}")
+	[ ${#tests[@]} != 0 ] || mapfile -t tests < <(lib_tests)
+	lib_child=
+	lib_dir=$(mktemp -d /var/tmp/vhdfs-test.XXXXXX)
+	trap 'rm -rf --one-file-system "$lib_dir"' EXIT
+	trap lib_interrupted INT TERM
+	echo "1..${#tests[@]}"
+	for name in "${tests[@]}"; do
+		lib_run_in_process $((number += 1)) "$name"
+	done
+	exit 0
+}
+
+# What the script was called with: the names of the tests to run, if any.
+lib_arguments=("$@")

@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# tests/lib.sh: a test that fails is seen to fail.
+. "$(dirname "$0")/lib.sh"
+
+# script LINE...: makes a test script of these lines, and runs it.
+script() {
+	{
+		echo ". '$top_srcdir/tests/lib.sh'"
+		printf '%s\n' "$@"
+		echo run_tests
+	} >"$scratch/script.sh"
+	bash "$scratch/script.sh" >"$scratch/tap" 2>&1
+}
+
+# tap_has PATTERN: a line of the TAP matches.
+tap_has() {
+	grep -Eq -e "$1" "$scratch/tap" ||
+		fail "expected a line '$1', got: $(cat "$scratch/tap")"
+}
+
+test_success_is_ok() {
+	script 'test_a() { true; }'
+	equal "TAP" "1..1
+ok 1 - a" "$(cat "$scratch/tap")"
+}
+
+test_failing_command_is_not_ok() {
+	script 'test_a() { false' 'true; }'
+	tap_has '^not ok 1 - a$'
+	tap_has '^# .*failed: false$'
+}
+
+test_failing_command_in_a_pipe_is_not_ok() {
+	script 'test_a() { false | true' 'true; }'
+	tap_has '^not ok 1 - a$'
+}
+
+test_fail_says_why() {
+	script 'test_a() { fail "the reason"; }'
+	tap_has '^not ok 1 - a$'
+	tap_has '^# the reason$'
+}
+
+test_skip_says_why() {
+	script 'test_a() { requires no-such-program; false; }'
+	tap_has '^ok 1 - a # SKIP no no-such-program$'
+}
+
+test_too_slow_is_not_ok() {
+	script 'test_timeout=1' 'test_a() { sleep 60; }'
+	tap_has '^not ok 1 - a$'
+	tap_has '^# stopped after 1 seconds$'
+}
+
+test_tests_run_in_their_order_and_apart() {
+	script 'test_b() { cd "$scratch"; touch f; x=1; }' \
+		'test_a() { [ -z "${x:-}" ]; [ ! -e "$scratch/f" ]; }'
+	tap_has '^ok 1 - b$'
+	tap_has '^ok 2 - a$'
+}
+
+test_at_exit_runs_last_first_after_a_failure() {
+	script "test_a() { at_exit 'echo 1 >>$scratch/trace'" \
+		"at_exit 'echo 2 >>$scratch/trace'" 'false; }'
+	equal "trace" "2 1" "$(paste -sd ' ' "$scratch/trace")"
+}
+
+test_scratch_is_removed() {
+	script "test_a() { echo \"\$scratch\" >'$scratch/name'; false; }"
+	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
+}
+
+test_expect_compares_the_status() {
+	script 'test_a() { expect 3 sh -c "exit 3"; }' \
+		'test_b() { expect 0 sh -c "exit 3"; }'
+	tap_has '^ok 1 - a$'
+	tap_has '^not ok 2 - b$'
+	tap_has '^# .*expected exit status 0, got 3$'
+}
+
+test_expect_error_wants_one_line() {
+	script 'test_a() { expect_error 1 "^x$" sh -c "echo x >&2; exit 1"; }' \
+		'test_b() { expect_error 1 x sh -c "echo x; echo x >&2; exit 1"; }' \
+		'test_c() { expect_error 1 x sh -c "echo x >&2; echo >&2; exit 1"; }' \
+		'test_d() { expect_error 1 x sh -c "echo y >&2; exit 1"; }'
+	tap_has '^ok 1 - a$'
+	tap_has '^not ok 2 - b$'
+	tap_has '^not ok 3 - c$'
+	tap_has '^not ok 4 - d$'
+}
+
+test_interrupt_cleans_up() {
+	script_pid=
+	{
+		echo ". '$top_srcdir/tests/lib.sh'"
+		echo "test_a() { at_exit 'touch $scratch/cleaned'"
+		echo "echo \$scratch >'$scratch/name'; sleep 60; }"
+		echo run_tests
+	} >"$scratch/script.sh"
+	bash "$scratch/script.sh" >"$scratch/tap" 2>&1 &
+	script_pid=$!
+	wait_until 10 test -s "$scratch/name"
+	kill "$script_pid"
+	! wait "$script_pid" || fail "expected it to exit with a failure"
+	[ -e "$scratch/cleaned" ] || fail "at_exit did not run"
+	[ ! -e "$(cat "$scratch/name")" ] || fail "its directory is still there"
+}
+
+run_tests
