@@ -16,6 +16,11 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/log.h \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
+	vhdfs/chain/chain.c \
+	vhdfs/chain/chain.h \
+	vhdfs/chain/family.c \
+	vhdfs/chain/family.h \
+	vhdfs/chain/place.c \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \
 	vhdfs/format/pages.c \

@@ -68,9 +68,9 @@ static void guid_parse_refuses_what_is_no_guid(void **state)
 	struct guid g;
 
 	assert_int_equal(guid_parse("A8D35F2D", 8, &g), -EINVAL);
-	assert_int_equal(guid_parse("zzzzzzzz-b30b-454D-ABF7-D3D84834AB0C", 36,
-				    &g),
-			 -EINVAL);
+	assert_int_equal(
+		guid_parse("zzzzzzzz-b30b-454D-ABF7-D3D84834AB0C", 36, &g),
+		-EINVAL);
 }
 
 static void utf16_goes_there_and_back_in_both_orders(void **state)

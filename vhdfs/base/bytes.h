@@ -17,17 +17,17 @@
 #define GIB(n) ((uint64_t)(n) << 30)
 #define TIB(n) ((uint64_t)(n) << 40)
 
-#define BYTES_GETPUT(name, type, from, to)                                     \
-	static inline type get_##name(const void *p)                           \
-	{                                                                      \
-		type v;                                                        \
-		memcpy(&v, p, sizeof v);                                       \
-		return from(v);                                                \
-	}                                                                      \
-	static inline void put_##name(void *p, type v)                         \
-	{                                                                      \
-		v = to(v);                                                     \
-		memcpy(p, &v, sizeof v);                                       \
+#define BYTES_GETPUT(name, type, from, to)             \
+	static inline type get_##name(const void *p)   \
+	{                                              \
+		type v;                                \
+		memcpy(&v, p, sizeof v);               \
+		return from(v);                        \
+	}                                              \
+	static inline void put_##name(void *p, type v) \
+	{                                              \
+		v = to(v);                             \
+		memcpy(p, &v, sizeof v);               \
 	}
 
 BYTES_GETPUT(le16, uint16_t, le16toh, htole16)

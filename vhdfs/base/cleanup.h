@@ -11,12 +11,12 @@
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
 /* Makes f_p(T *p), which calls f(*p) unless *p is null, for _cleanup_(). */
-#define DEFINE_CLEANUP(T, f)                                                   \
-	static inline void f##_p(T *p)                                         \
-	{                                                                      \
-		if (*p)                                                        \
-			f(*p);                                                 \
-	}                                                                      \
+#define DEFINE_CLEANUP(T, f)           \
+	static inline void f##_p(T *p) \
+	{                              \
+		if (*p)                \
+			f(*p);         \
+	}                              \
 	struct cleanup_semicolon
 
 static inline void free_p(void *p)
@@ -39,11 +39,11 @@ DEFINE_CLEANUP(FILE *, fclose);
 #define _cleanup_fclose_ _cleanup_(fclose_p)
 
 /* Gives away what *p holds: returns it and leaves null behind. */
-#define steal(p)                                                               \
-	({                                                                     \
-		__typeof__(p) stolen_ = (p);                                   \
-		(p) = NULL;                                                    \
-		stolen_;                                                       \
+#define steal(p)                             \
+	({                                   \
+		__typeof__(p) stolen_ = (p); \
+		(p) = NULL;                  \
+		stolen_;                     \
 	})
 
 static inline int steal_fd(int *fd)

@@ -38,7 +38,8 @@ int fail_errno(int code, const char *fmt, ...)
 }
 
 int fail_found(int code, const char *file, const char *structure,
-	       uint64_t offset, const char *expected, const char *found_fmt, ...)
+	       uint64_t offset, const char *expected, const char *found_fmt,
+	       ...)
 {
 	struct error e = { .code = code, .offset = offset };
 	char where[40] = "";

@@ -21,13 +21,13 @@
 
 /* Why the thread's last failing call failed. All strings are NUL-ended. */
 struct error {
-	int code;	     /* the negative errno */
-	uint64_t offset;     /* in the file, bytes, or ERROR_NO_OFFSET */
-	char file[256];	     /* which file; empty where none is to blame */
-	char structure[64];  /* which structure in it; may be empty */
-	char expected[160];  /* may be empty */
-	char found[192];     /* may be empty */
-	char text[768];	     /* all of it in one line */
+	int code;           /* the negative errno */
+	uint64_t offset;    /* in the file, bytes, or ERROR_NO_OFFSET */
+	char file[256];     /* which file; empty where none is to blame */
+	char structure[64]; /* which structure in it; may be empty */
+	char expected[160]; /* may be empty */
+	char found[192];    /* may be empty */
+	char text[768];     /* all of it in one line */
 };
 
 /*

@@ -41,7 +41,7 @@ void guid_to_be(void *p, const struct guid *g)
 /* The one permutation is its own inverse. */
 static void swap_fields(uint8_t *out, const uint8_t *in)
 {
-	static const uint8_t order[16] = { 3, 2, 1, 0, 5,  4,  7,  6,
+	static const uint8_t order[16] = { 3, 2, 1,  0,  5,  4,  7,  6,
 					   8, 9, 10, 11, 12, 13, 14, 15 };
 
 	for (int i = 0; i < 16; i++)

@@ -29,8 +29,8 @@ enum { CHAIN_DEPTH_MAX = 256 };
  * symbolic link (openat2, RESOLVE_BENEATH).
  */
 struct place {
-	int fd;	     /* of the directory; AT_FDCWD is allowed, not confined */
-	char *root;  /* its absolute, real path, "" for AT_FDCWD; owned */
+	int fd;     /* of the directory; AT_FDCWD is allowed, not confined */
+	char *root; /* its absolute, real path, "" for AT_FDCWD; owned */
 	bool confined;
 };
 

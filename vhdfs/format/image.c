@@ -60,15 +60,18 @@ void parent_ref_fini(struct parent_ref *ref)
 
 int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 {
+	pthread_rwlockattr_t attr;
+
 	img->ops = ops;
 	img->io = io;
 	img->writable = io->writable;
-	if (pthread_mutex_init(&img->flush_lock, NULL) != 0)
-		return fail(-ENOMEM, "%s: out of memory", io->name);
-	if (pthread_rwlock_init(&img->lock, NULL) != 0) {
-		pthread_mutex_destroy(&img->flush_lock);
-		return fail(-ENOMEM, "%s: out of memory", io->name);
-	}
+	pthread_rwlockattr_init(&attr);
+	/* Readers never nest, and must not keep a writer waiting for ever. */
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&img->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&img->flush_lock, NULL);
 	return 0;
 }
 
@@ -96,8 +99,7 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 		return ops->open(io, ret);
 	if (ops == &raw_ops)
 		return fail_found(-EBADMSG, io->name, "file", 0,
-				  "a VHD or VHDX image",
-				  "neither's signature");
+				  "a VHD or VHDX image", "neither's signature");
 	return ops->open(io, ret);
 }
 
@@ -149,9 +151,10 @@ static int ready_to_change(struct image *img)
 		return fail(-EROFS, "%s: opened for reading only",
 			    img->io->name);
 	if (r < 0)
-		return fail(-EIO,
-			    "%s: an earlier write of its tables failed; it takes no writes until it is opened again",
-			    img->io->name);
+		return fail(
+			-EIO,
+			"%s: an earlier write of its tables failed; it takes no writes until it is opened again",
+			img->io->name);
 	if (atomic_load(&img->started))
 		return 0;
 	pthread_rwlock_wrlock(&img->lock);
@@ -173,7 +176,8 @@ static uint64_t within_block(const struct image *img, uint64_t off,
 	return min_u64(len, img->block_size - off % img->block_size);
 }
 
-/* Writes what has its place: the number of bytes, 0 where the first has none. */
+/* Writes what has its place: the number of bytes, 0 where the first has none.
+ */
 static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 			      size_t len)
 {
@@ -242,9 +246,10 @@ static int flush_once(struct image *img)
 	int r = 0;
 
 	if (atomic_load(&img->failed))
-		return fail(-EIO,
-			    "%s: an earlier write of its tables failed; what was written since is not safe",
-			    img->io->name);
+		return fail(
+			-EIO,
+			"%s: an earlier write of its tables failed; what was written since is not safe",
+			img->io->name);
 	if (!atomic_exchange(&img->written, false))
 		return 0;
 	if (img->ops->flush_begin) {

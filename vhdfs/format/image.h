@@ -60,7 +60,7 @@ struct extent {
 
 /* What a differencing image says of its parent. */
 struct parent_ref {
-	struct guid id;	 /* must be the parent's image.id ... */
+	struct guid id;  /* must be the parent's image.id ... */
 	struct guid id2; /* ... or this, unless null (VHDX parent_linkage2) */
 	/* UTF-8, '/' between parts, "./parent.vhdx"; relative to the child's
 	 * directory. Null where the child has none. */
@@ -77,7 +77,7 @@ struct image_params {
 	enum image_type type;
 	uint64_t size; /* of the virtual disk; a child takes its parent's */
 	uint64_t block_size;
-	uint32_t sector_size;	       /* logical: 512 or 4096 */
+	uint32_t sector_size;          /* logical: 512 or 4096 */
 	uint32_t physical_sector_size; /* 512 or 4096 */
 	/* For IMAGE_DIFFERENCING: the parent, open, of the same format; what
 	 * the child is to find it by, UTF-8 with '/': relative to the child's
@@ -176,16 +176,16 @@ struct image {
 	const struct image_ops *ops;
 	struct io *io; /* owned; io->name is the image's name in messages */
 	enum image_type type;
-	uint64_t size;		       /* of the virtual disk */
-	uint32_t sector_size;	       /* logical; what write and zero align to */
+	uint64_t size;        /* of the virtual disk */
+	uint32_t sector_size; /* logical; what write and zero align to */
 	uint32_t physical_sector_size;
-	uint64_t block_size;	       /* 0: the file has no blocks */
-	struct guid id;		       /* what children name; null for raw */
+	uint64_t block_size; /* 0: the file has no blocks */
+	struct guid id;      /* what children name; null for raw */
 	bool writable;
 	bool dirty; /* was not closed cleanly: its log holds something */
 
 	pthread_mutex_t flush_lock; /* one flush at a time */
-	pthread_rwlock_t lock;	    /* the tables and where things are */
+	pthread_rwlock_t lock;      /* the tables and where things are */
 
 	atomic_bool started; /* ops->start succeeded */
 	atomic_bool written; /* something was written since the last sync */

@@ -22,7 +22,7 @@
 struct page {
 	struct page *next; /* in its bucket */
 	uint64_t file_off;
-	bool dirty;	   /* set by pages_dirty only */
+	bool dirty; /* set by pages_dirty only */
 	uint8_t data[];
 };
 
@@ -39,7 +39,8 @@ struct pages {
 
 /* 0 or -ENOMEM with words. */
 int pages_init(struct pages *pages, struct io *io, size_t page_size,
-	       int (*load)(void *ctx, void *data, uint64_t file_off), void *ctx);
+	       int (*load)(void *ctx, void *data, uint64_t file_off),
+	       void *ctx);
 void pages_fini(struct pages *pages);
 
 /* The page at file_off, a multiple of page_size counted from the file's start
@@ -47,8 +48,7 @@ void pages_fini(struct pages *pages);
 int pages_get(struct pages *pages, uint64_t file_off, struct page **ret);
 /* As pages_get for a page that is known to be zeros on disk, or to become so:
  * reads nothing, and clears what was held. */
-int pages_get_zeroed(struct pages *pages, uint64_t file_off,
-		     struct page **ret);
+int pages_get_zeroed(struct pages *pages, uint64_t file_off, struct page **ret);
 void pages_dirty(struct pages *pages, struct page *page);
 /* Forgets the pages in the range, dirty or not: the file no longer holds
  * tables there. */
@@ -59,7 +59,7 @@ struct page_copies {
 	size_t n;
 	size_t page_size;
 	uint64_t *file_off; /* ascending */
-	uint8_t *data;	    /* n times page_size */
+	uint8_t *data;      /* n times page_size */
 };
 
 /* Copies all dirty pages and takes their marks off. -ENOMEM: nothing was. */

@@ -176,7 +176,8 @@ uint64_t space_free_below(const struct space *space, uint64_t end)
 	uint64_t free_bytes = 0, at = 0;
 
 	for (size_t i = 0; i < space->n && space->used[i].off < end; i++) {
-		free_bytes += space->used[i].off - min_u64(at, space->used[i].off);
+		free_bytes +=
+			space->used[i].off - min_u64(at, space->used[i].off);
 		at = space->used[i].end;
 	}
 	return free_bytes + (at < end ? end - at : 0);

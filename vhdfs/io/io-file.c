@@ -182,7 +182,8 @@ static bool fdinfo_has_lock(const char *path, const struct stat *st)
 			   "lock: %*d: OFDLCK ADVISORY %15s %*d %x:%x:%llu %llu %23s",
 			   type, &major, &minor, &ino, &first, end) != 6)
 			continue;
-		last = strcmp(end, "EOF") ? strtoull(end, NULL, 10) : UINT64_MAX;
+		last = strcmp(end, "EOF") ? strtoull(end, NULL, 10)
+					  : UINT64_MAX;
 		if (ino == st->st_ino && makedev(major, minor) == st->st_dev &&
 		    first < LOCK_FIRST + LOCK_COUNT && last >= LOCK_FIRST)
 			return true;
@@ -315,8 +316,8 @@ int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret)
 int io_file_open(const char *path, bool writable, struct io **ret)
 {
 	/* O_NONBLOCK: a FIFO must not keep us waiting; files do not mind. */
-	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC |
-				    O_NONBLOCK);
+	int fd = open(path,
+		      (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return fail_errno(-errno, "%s", path);

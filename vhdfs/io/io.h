@@ -61,10 +61,10 @@ struct io_ops {
 /* Embed it first in what a back-end needs. */
 struct io {
 	const struct io_ops *ops;
-	char *name;	/* for messages: the path the user knows it by; owned */
+	char *name; /* for messages: the path the user knows it by; owned */
 	bool writable;
-	int fd;		/* for back-ends that have one, else -1 */
-	dev_t dev;	/* identity of the file, 0 where there is none */
+	int fd;    /* for back-ends that have one, else -1 */
+	dev_t dev; /* identity of the file, 0 where there is none */
 	ino_t ino;
 };
 

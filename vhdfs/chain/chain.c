@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading and writing a leaf and its parents as one disk.
+ *
+ * READS ask the leaf where a piece is, under the leaf's lock, and read it there
+ * if it is the leaf's own: between the answer and the read nothing may move.
+ * What the leaf leaves to its parents is read without a lock, for they never
+ * change.
+ *
+ * WRITES of whole sectors go to the leaf as they are.  A sector that is written
+ * in part is read from the merged view, patched and written whole, and no other
+ * write may come in between: so writes that are aligned hold `edge` shared,
+ * others exclusively.
+ *
+ * ZEROS.  Whether anything would show through a hole in the leaf is known here
+ * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
+ *
+ * Locks, in the order in which they are taken: edge, then the leaf's.
+ */
+#include "config.h"
+
+#include "chain/chain.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "chain/family.h"
+#include "format/raw.h"
+
+struct chain {
+	struct family *family;
+	char *leaf_path;
+	struct layer *parent;  /* null: the leaf has none */
+	unsigned depth;        /* number of parents */
+	struct image **images; /* depth + 1 of them, the leaf first */
+	pthread_rwlock_t edge;
+};
+
+static void chain_destroy(struct chain *chain)
+{
+	family_put(chain->family, chain->parent);
+	free(chain->images);
+	free(chain->leaf_path);
+	pthread_rwlock_destroy(&chain->edge);
+	free(chain);
+}
+
+DEFINE_CLEANUP(struct chain *, chain_destroy);
+
+static int open_leaf(struct io *io, int flags, struct image **ret)
+{
+	const struct image_ops *ops = image_format_probe(io);
+	int r = 0;
+
+	if (!(flags & CHAIN_NO_LOCK))
+		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
+						       : IO_LOCK_SHARED);
+	if (r < 0)
+		return r;
+	if (ops != &raw_ops || !(flags & CHAIN_RAW))
+		ops = NULL;
+	return image_open(io, ops, ret);
+}
+
+/* The leaf and its layers in one array, for those who go down it. */
+static int list_images(struct chain *chain, struct image *leaf)
+{
+	unsigned n = 0;
+
+	for (struct layer *l = chain->parent; l; l = l->parent)
+		chain->depth++;
+	chain->images = calloc(chain->depth + 1, sizeof *chain->images);
+	if (!chain->images)
+		return fail(-ENOMEM, "%s: out of memory", leaf->io->name);
+	chain->images[n++] = leaf;
+	for (struct layer *l = chain->parent; l; l = l->parent)
+		chain->images[n++] = l->img;
+	return 0;
+}
+
+int chain_open(struct family *family, const char *path, int flags,
+	       struct chain **ret)
+{
+	_cleanup_(chain_destroy_p) struct chain *chain =
+		calloc(1, sizeof *chain);
+	_cleanup_(io_close_p) struct io *io = NULL;
+	struct image *leaf;
+	int r;
+
+	if (!chain)
+		return fail(-ENOMEM, "%s: out of memory", path);
+	chain->family = family;
+	pthread_rwlock_init(&chain->edge, NULL);
+	r = place_open(family_store(family), path, flags & CHAIN_WRITABLE, &io,
+		       &chain->leaf_path);
+	if (r < 0)
+		return r;
+	r = open_leaf(io, flags, &leaf);
+	if (r < 0)
+		return r;
+	steal(io);
+	r = family_open_parents(family, leaf, 0, chain->leaf_path,
+				!(flags & CHAIN_NO_LOCK), &chain->parent);
+	if (r == 0)
+		r = list_images(chain, leaf);
+	if (r < 0) {
+		struct error why = *error_last();
+
+		image_close(leaf);
+		error_set(&why);
+		return r;
+	}
+	*ret = steal(chain);
+	return 0;
+}
+
+int chain_close(struct chain *chain)
+{
+	int r = image_close(chain->images[0]);
+
+	chain_destroy(chain);
+	return r;
+}
+
+struct image *chain_leaf(const struct chain *chain)
+{
+	return chain->images[0];
+}
+
+unsigned chain_depth(const struct chain *chain)
+{
+	return chain->depth;
+}
+
+struct image *chain_image(const struct chain *chain, unsigned depth)
+{
+	assert(depth <= chain->depth);
+	return chain->images[depth];
+}
+
+const char *chain_path(const struct chain *chain, unsigned depth)
+{
+	const struct layer *layer = chain->parent;
+
+	if (!depth)
+		return chain->leaf_path;
+	while (--depth)
+		layer = layer->parent;
+	return layer->path;
+}
+
+uint64_t chain_size(const struct chain *chain)
+{
+	return chain->images[0]->size;
+}
+
+/* What the images from depth on have at off. They are parents, or the leaf
+ * whose map is locked. */
+static int map_from(struct chain *chain, unsigned depth, uint64_t off,
+		    uint64_t len, struct chain_extent *ret)
+{
+	struct extent e = { .kind = EXTENT_PARENT, .len = len };
+	struct image *img = NULL;
+	int r = 0;
+
+	for (; depth <= chain->depth; depth++) {
+		img = chain->images[depth];
+		r = image_map(img, off, e.len, &e);
+		if (r < 0 || e.kind != EXTENT_PARENT)
+			break;
+	}
+	if (r < 0)
+		return r;
+	ret->len = e.len;
+	ret->zero = e.kind != EXTENT_HERE;
+	ret->io = ret->zero ? NULL : img->io;
+	ret->file_off = ret->zero ? 0 : e.file_off;
+	ret->depth = (int)depth;
+	/* In a dynamic image without a parent, zeros are what is not there. */
+	if (e.kind == EXTENT_PARENT ||
+	    (e.kind == EXTENT_ZERO && img->type == IMAGE_DYNAMIC))
+		ret->depth = -1;
+	return 0;
+}
+
+/* Does b, which comes right after a on the disk, go on where a ends? */
+static bool continues(const struct chain_extent *a,
+		      const struct chain_extent *b)
+{
+	return a->zero == b->zero && a->depth == b->depth && a->io == b->io &&
+	       (a->zero || a->file_off + a->len == b->file_off);
+}
+
+/* The first extent of whole sectors, with neighbours joined. */
+static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
+		      struct chain_extent *ret)
+{
+	struct chain_extent whole = { 0 }, next;
+	int r = 0;
+
+	image_lock_map(chain->images[0]);
+	while (whole.len < len) {
+		r = map_from(chain, 0, off + whole.len, len - whole.len, &next);
+		if (r < 0 || (whole.len && !continues(&whole, &next)))
+			break;
+		next.len += whole.len;
+		if (whole.len)
+			whole.len = next.len;
+		else
+			whole = next;
+	}
+	image_unlock_map(chain->images[0]);
+	/* What came before a failure is told; the next call meets it again. */
+	if (r < 0 && !whole.len)
+		return r;
+	*ret = whole;
+	return 0;
+}
+
+int chain_map(struct chain *chain, uint64_t off, uint64_t len,
+	      struct chain_extent *ret)
+{
+	uint32_t sector_size = chain->images[0]->sector_size;
+	uint64_t start = round_down(off, sector_size);
+	uint64_t end = round_up(off + len, sector_size);
+	struct chain_extent e;
+	int r;
+
+	assert(len && range_within(off, len, chain_size(chain)));
+	r = map_joined(chain, start, end - start, &e);
+	if (r < 0)
+		return r;
+	e.len = min_u64(e.len - (off - start), len);
+	if (!e.zero)
+		e.file_off += off - start;
+	*ret = e;
+	return 0;
+}
+
+/* Reads what the parents have. */
+static int read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
+			size_t len)
+{
+	while (len) {
+		struct chain_extent e;
+		int r = map_from(chain, 1, off, len, &e);
+
+		if (r < 0)
+			return r;
+		if (e.zero)
+			memset(buf, 0, e.len);
+		else
+			r = io_read_padded(e.io, buf, e.len, e.file_off);
+		if (r < 0)
+			return r;
+		buf += e.len;
+		off += e.len;
+		len -= e.len;
+	}
+	return 0;
+}
+
+/* Reads the first piece: the number of bytes. */
+static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
+			  size_t len)
+{
+	struct image *leaf = chain->images[0];
+	struct extent e;
+	int r;
+
+	image_lock_map(leaf);
+	r = image_map(leaf, off, len, &e);
+	if (r == 0 && e.kind == EXTENT_HERE)
+		r = io_read_padded(leaf->io, buf, e.len, e.file_off);
+	image_unlock_map(leaf);
+	if (r == 0 && e.kind == EXTENT_ZERO)
+		memset(buf, 0, e.len);
+	else if (r == 0 && e.kind == EXTENT_PARENT)
+		r = read_parents(chain, buf, off, e.len);
+	return r < 0 ? r : (ssize_t)e.len;
+}
+
+/*
+ * Whole sectors of the leaf only: drivers answer for those.  What begins or
+ * ends inside a sector is read through a sector's buffer.
+ */
+static int read_aligned(struct chain *chain, uint8_t *buf, uint64_t off,
+			size_t len)
+{
+	while (len) {
+		ssize_t n = read_piece(chain, buf, off, len);
+
+		if (n < 0)
+			return (int)n;
+		buf += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+enum { SECTOR_MAX = 4096 };
+
+/* How much of [off, off + len) lies in the sector that off is in. */
+static size_t within_sector(uint32_t sector_size, uint64_t off, size_t len)
+{
+	return min_u64(len, sector_size - off % sector_size);
+}
+
+/*
+ * Goes through [off, off + len) as an edge in part, whole sectors, and an edge
+ * in part again, whichever there are.  Returns the length of the next such
+ * piece, and whether it is a part of a sector.
+ */
+static size_t next_piece(uint32_t sector_size, uint64_t off, size_t len,
+			 bool *ret_part)
+{
+	*ret_part = !is_aligned(off, sector_size) || len < sector_size;
+	return *ret_part ? within_sector(sector_size, off, len)
+			 : round_down(len, sector_size);
+}
+
+static int read_part(struct chain *chain, uint8_t *buf, uint64_t off,
+		     size_t len, uint32_t sector_size)
+{
+	uint8_t sector[SECTOR_MAX];
+	uint64_t start = round_down(off, sector_size);
+	int r = read_aligned(chain, sector, start, sector_size);
+
+	if (r == 0)
+		memcpy(buf, sector + (off - start), len);
+	return r;
+}
+
+int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len)
+{
+	uint32_t sector_size = chain->images[0]->sector_size;
+	uint8_t *at = buf;
+	bool part;
+
+	assert(range_within(off, len, chain_size(chain)));
+	while (len) {
+		size_t n = next_piece(sector_size, off, len, &part);
+		int r = part ? read_part(chain, at, off, n, sector_size)
+			     : read_aligned(chain, at, off, n);
+
+		if (r < 0)
+			return r;
+		at += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* buf null: zeros. edge is held exclusively. */
+static int write_part(struct chain *chain, const uint8_t *buf, uint64_t off,
+		      size_t len, uint32_t sector_size)
+{
+	uint8_t sector[SECTOR_MAX];
+	uint64_t start = round_down(off, sector_size);
+	int r = read_aligned(chain, sector, start, sector_size);
+
+	if (r < 0)
+		return r;
+	if (buf)
+		memcpy(sector + (off - start), buf, len);
+	else
+		memset(sector + (off - start), 0, len);
+	return image_write(chain->images[0], sector, start, sector_size);
+}
+
+/* Do all parents read zeros there? */
+static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
+{
+	while (len) {
+		struct chain_extent e;
+		int r = map_from(chain, 1, off, len, &e);
+
+		if (r < 0)
+			return r;
+		if (!e.zero)
+			return 0;
+		off += e.len;
+		len -= e.len;
+	}
+	return 1;
+}
+
+/* Whole sectors, a block at a time: what lies below each may differ. */
+static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
+			bool punch)
+{
+	struct image *leaf = chain->images[0];
+	int flags = punch ? ZERO_PUNCH : 0;
+
+	while (len) {
+		uint64_t n = len;
+		int r;
+
+		if (chain->depth && leaf->block_size)
+			n = min_u64(n,
+				    leaf->block_size - off % leaf->block_size);
+		r = zero_below(chain, off, n);
+		if (r >= 0)
+			r = image_zero(leaf, off, n,
+				       flags | (r ? ZERO_BELOW : 0));
+		if (r < 0)
+			return r;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static void lock_edge(struct chain *chain, bool aligned)
+{
+	if (aligned)
+		pthread_rwlock_rdlock(&chain->edge);
+	else
+		pthread_rwlock_wrlock(&chain->edge);
+}
+
+/* The most that is zeroed in one piece: size_t may be small. */
+static const uint64_t ZERO_STEP = GIB(1);
+
+int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
+{
+	uint32_t sector_size = chain->images[0]->sector_size;
+	bool part;
+	int r = 0;
+
+	assert(range_within(off, len, chain_size(chain)));
+	lock_edge(chain, is_aligned(off | len, sector_size));
+	while (r == 0 && len) {
+		size_t n = next_piece(sector_size, off, min_u64(len, ZERO_STEP),
+				      &part);
+
+		r = part ? write_part(chain, NULL, off, n, sector_size)
+			 : zero_aligned(chain, off, n, punch);
+		off += n;
+		len -= n;
+	}
+	pthread_rwlock_unlock(&chain->edge);
+	return r;
+}
+
+int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
+{
+	uint32_t sector_size = chain->images[0]->sector_size;
+	const uint8_t *at = buf;
+	bool part;
+	int r = 0;
+
+	assert(range_within(off, len, chain_size(chain)));
+	lock_edge(chain, is_aligned(off | len, sector_size));
+	while (r == 0 && len) {
+		size_t n = next_piece(sector_size, off, len, &part);
+
+		r = part ? write_part(chain, at, off, n, sector_size)
+			 : image_write(chain->images[0], at, off, n);
+		at += n;
+		off += n;
+		len -= n;
+	}
+	pthread_rwlock_unlock(&chain->edge);
+	return r;
+}
+
+int chain_flush(struct chain *chain)
+{
+	return image_flush(chain->images[0]);
+}

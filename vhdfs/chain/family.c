@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Finding parents, checking that they are the right ones, and sharing them.
+ *
+ * WHERE.  In this order: the child's relative path, from the directory that
+ * the child really lies in; the base name beside the child; the base name in
+ * the further places.  Each as spelled, then in any case.  A candidate counts
+ * only when its identity is the one that the child names, so the search goes on
+ * past a stranger of the same name; what it then says is why the last stranger
+ * was none.
+ */
+#include "config.h"
+
+#include "chain/family.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+struct family {
+	const struct place *places;
+	size_t n_places;
+	pthread_mutex_t lock; /* the list and its references; also held while a
+				 parent is opened, so that it is opened once */
+	struct layer *layers;
+};
+
+/* The images from the leaf down to where we are, to see a cycle. */
+struct trail {
+	const struct trail *child;
+	const struct image *img;
+	unsigned length;
+};
+
+int family_new(const struct place *places, size_t n_places, struct family **ret)
+{
+	struct family *family = calloc(1, sizeof *family);
+
+	if (!family || pthread_mutex_init(&family->lock, NULL) != 0) {
+		free(family);
+		return fail(-ENOMEM, "out of memory");
+	}
+	family->places = places;
+	family->n_places = n_places;
+	*ret = family;
+	return 0;
+}
+
+void family_free(struct family *family)
+{
+	pthread_mutex_destroy(&family->lock);
+	free(family);
+}
+
+const struct place *family_store(const struct family *family)
+{
+	return &family->places[0];
+}
+
+void found_fini(struct found *found)
+{
+	if (found->io)
+		io_close(found->io);
+	free(found->real);
+	memset(found, 0, sizeof *found);
+}
+
+/* Is img the parent that ref names, of the child's size? */
+static int check_identity(const struct image *img, const struct parent_ref *ref,
+			  const char *child, uint64_t child_size,
+			  uint32_t child_sector)
+{
+	char want[GUID_TEXT_SIZE], have[GUID_TEXT_SIZE];
+
+	if (!guid_equal(&img->id, &ref->id) &&
+	    (guid_is_null(&ref->id2) || !guid_equal(&img->id, &ref->id2))) {
+		fail_found(-ESTALE, child, "parent locator", ERROR_NO_OFFSET,
+			   words("a parent with the identifier %s",
+				 guid_format(&ref->id, want)),
+			   "%s with %s", img->io->name,
+			   guid_format(&img->id, have));
+		error_advise("the parent was changed or is another image; "
+			     "restore the one the child was made from");
+		return -ESTALE;
+	}
+	if (img->size != child_size)
+		return fail_found(-ESTALE, child, "parent", ERROR_NO_OFFSET,
+				  words("a disk of %llu bytes, as the child's",
+					(unsigned long long)child_size),
+				  "%s with %llu bytes", img->io->name,
+				  (unsigned long long)img->size);
+	if (child_sector && img->sector_size != child_sector)
+		return fail_found(-ESTALE, child, "parent", ERROR_NO_OFFSET,
+				  words("sectors of %u bytes, as the child's",
+					child_sector),
+				  "%s with %u bytes", img->io->name,
+				  img->sector_size);
+	return 0;
+}
+
+/* A search: for whom, and the best reason so far why it found nothing. */
+struct search {
+	struct family *family;
+	const char *child; /* name in messages */
+	const char *dir;   /* that the child really lies in, "" or "a/b/" */
+	size_t place;
+	const struct parent_ref *ref;
+	uint64_t size;
+	uint32_t sector_size;
+	struct error why; /* code 0: nothing was there at all */
+};
+
+/* Messages are to show where the file is, not the way there. */
+static int name_it(struct io *io, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (!copy)
+		return fail(-ENOMEM, "out of memory");
+	free(io->name);
+	io->name = copy;
+	return 0;
+}
+
+/* Opens one candidate for a look: 0 when it is the parent. */
+static int try_path(struct search *s, size_t place, const char *path,
+		    struct found *ret)
+{
+	struct image *img;
+	struct found found = { .place = place };
+	int r = place_open(&s->family->places[place], path, false, &found.io,
+			   &found.real);
+
+	if (r == 0)
+		r = name_it(found.io, found.real);
+	if (r == 0) {
+		r = image_open(found.io, NULL, &img);
+		if (r == 0) {
+			found.io = NULL;
+			r = check_identity(img, s->ref, s->child, s->size,
+					   s->sector_size);
+			image_close(img);
+		}
+	}
+	if (r == 0)
+		r = place_open(&s->family->places[place], path, false,
+			       &found.io, NULL);
+	if (r < 0) {
+		/* A stranger tells more than a name that is not there. */
+		if (!s->why.code || (r != -ENOENT && s->why.code == -ENOENT))
+			s->why = *error_last();
+		found_fini(&found);
+		return r;
+	}
+	*ret = found;
+	return 0;
+}
+
+/* dir/name in a place, as spelled and then in any case. */
+static int try_name(struct search *s, size_t place, const char *dir,
+		    const char *name, struct found *ret)
+{
+	char path[PATH_MAX];
+	_cleanup_free_ char *other = NULL;
+	int n = snprintf(path, sizeof path, "%s%s", dir, name);
+	int r;
+
+	/* What claims to be relative and is not leads nowhere. */
+	if (*name == '/' || (size_t)n >= sizeof path)
+		return -ENOENT;
+	r = try_path(s, place, path, ret);
+	if (r != -ENOENT)
+		return r;
+	other = place_any_case(&s->family->places[place], path);
+	return other && strcmp(other, path) ? try_path(s, place, other, ret)
+					    : r;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* By base name: beside the child, then in the further places. */
+static int try_basename(struct search *s, const char *name, struct found *ret)
+{
+	int r = try_name(s, s->place, s->dir, name, ret);
+
+	for (size_t i = 1; r < 0 && i < s->family->n_places; i++)
+		r = try_name(s, i, "", name, ret);
+	return r;
+}
+
+static int nowhere(const struct search *s)
+{
+	const struct parent_ref *ref = s->ref;
+	const struct place *place = &s->family->places[s->place];
+
+	if (s->why.code == -EXDEV)
+		return fail(-ENOENT, "%s: its parent %s lies outside %s",
+			    s->child, ref->relative ? ref->relative : "",
+			    place->root);
+	if (s->why.code && s->why.code != -ENOENT) {
+		error_set(&s->why);
+		return s->why.code == -ESTALE || s->why.code == -EBADMSG ||
+				       s->why.code == -EOPNOTSUPP
+			       ? s->why.code
+			       : -ENOENT;
+	}
+	return fail(-ENOENT,
+		    "%s: its parent %s is missing%s%s; put it where the child "
+		    "names it, or beside the child",
+		    s->child,
+		    ref->relative   ? ref->relative
+		    : ref->basename ? ref->basename
+				    : "(the child gives no path)",
+		    place->confined ? " in " : "",
+		    place->confined ? place->root : "");
+}
+
+static int find_parent(struct search *s, struct found *ret)
+{
+	const struct parent_ref *ref = s->ref;
+	int r = -ENOENT;
+
+	if (ref->relative)
+		r = try_name(s, s->place, s->dir, ref->relative, ret);
+	if (r < 0 && ref->relative)
+		r = try_basename(s, last_part(ref->relative), ret);
+	if (r < 0 && ref->basename)
+		r = try_basename(s, ref->basename, ret);
+	return r < 0 ? nowhere(s) : 0;
+}
+
+/* The directory part of path with its slash, "" for none; in buf. */
+static const char *dir_of(const char *path, char *buf, size_t size)
+{
+	snprintf(buf, size, "%.*s", (int)(last_part(path) - path), path);
+	return buf;
+}
+
+/* How chain_path shows it: the caller's to free. */
+static char *shown_path(const struct family *family, const struct found *found)
+{
+	const struct place *place = &family->places[found->place];
+	char *shown = NULL;
+
+	if (found->place == 0 || !place->confined)
+		return strdup(found->real);
+	return asprintf(&shown, "%s/%s", place->root, found->real) < 0 ? NULL
+								       : shown;
+}
+
+int family_find_parent(struct family *family, const char *child_path,
+		       const struct parent_ref *ref, uint64_t child_size,
+		       char **ret_path, struct stat *ret_st)
+{
+	char dir[PATH_MAX];
+	struct search s = {
+		.family = family,
+		.child = child_path,
+		.dir = dir_of(child_path, dir, sizeof dir),
+		.ref = ref,
+		.size = child_size,
+	};
+	struct found found;
+	char *path;
+	int r = find_parent(&s, &found);
+
+	if (r < 0)
+		return r;
+	path = shown_path(family, &found);
+	if (!path)
+		r = fail(-ENOMEM, "out of memory");
+	else if (fstat(found.io->fd, ret_st) < 0)
+		r = fail_errno(-errno, "%s", path);
+	if (r == 0)
+		*ret_path = steal(path);
+	free(path);
+	found_fini(&found);
+	return r;
+}
+
+static int check_cycle(const struct trail *trail, const struct io *io)
+{
+	for (const struct trail *t = trail; t; t = t->child)
+		if (t->img->io->dev == io->dev && t->img->io->ino == io->ino)
+			return fail(-ELOOP,
+				    "%s: is its own parent, %u images up; "
+				    "one of them names the wrong parent",
+				    io->name, trail->length - t->length + 1);
+	if (trail->length > CHAIN_DEPTH_MAX)
+		return fail(-ELOOP,
+			    "%s: expected at most %d parents, found more",
+			    io->name, CHAIN_DEPTH_MAX);
+	return 0;
+}
+
+static struct layer *find_open(struct family *family, const struct io *io)
+{
+	for (struct layer *l = family->layers; l; l = l->next)
+		if (l->img->io->dev == io->dev && l->img->io->ino == io->ino)
+			return l;
+	return NULL;
+}
+
+static void layer_free(struct layer *layer)
+{
+	if (layer->img)
+		image_close(layer->img);
+	free(layer->path);
+	free(layer);
+}
+
+DEFINE_CLEANUP(struct layer *, layer_free);
+
+static int open_up(struct family *family, const struct trail *trail,
+		   size_t place, const char *real, bool lock,
+		   struct layer **ret);
+
+/* The layer for a parent that was found; family->lock is held. */
+static int open_layer(struct family *family, const struct trail *trail,
+		      const struct search *s, struct found *found, bool lock,
+		      struct layer **ret)
+{
+	_cleanup_(layer_free_p) struct layer *layer = calloc(1, sizeof *layer);
+	struct trail here = { .child = trail, .length = trail->length + 1 };
+	int r;
+
+	if (!layer || !(layer->path = shown_path(family, found)))
+		return fail(-ENOMEM, "out of memory");
+	r = name_it(found->io, layer->path);
+	if (r == 0 && lock)
+		r = io_lock(found->io, IO_LOCK_SHARED);
+	if (r == 0)
+		r = image_open(found->io, NULL, &layer->img);
+	if (r < 0)
+		return r;
+	found->io = NULL;
+	/* Once more: somebody may have written it before we had the lock. */
+	r = check_identity(layer->img, s->ref, s->child, s->size,
+			   s->sector_size);
+	here.img = layer->img;
+	if (r == 0)
+		r = open_up(family, &here, found->place, found->real, lock,
+			    &layer->parent);
+	if (r < 0)
+		return r;
+	layer->refs = 1;
+	layer->shared = lock;
+	if (lock) {
+		layer->next = family->layers;
+		family->layers = layer;
+	}
+	*ret = steal(layer);
+	return 0;
+}
+
+/* The parent of trail's image, which is at real in its place. */
+static int open_up(struct family *family, const struct trail *trail,
+		   size_t place, const char *real, bool lock,
+		   struct layer **ret)
+{
+	struct image *child = (struct image *)trail->img;
+	char dir[PATH_MAX];
+	struct parent_ref ref;
+	struct found found = { 0 };
+	struct layer *open = NULL;
+	struct search s = {
+		.family = family,
+		.child = child->io->name,
+		.dir = dir_of(real, dir, sizeof dir),
+		.place = place,
+		.ref = &ref,
+		.size = child->size,
+		.sector_size = child->sector_size,
+	};
+	int r;
+
+	*ret = NULL;
+	if (child->type != IMAGE_DIFFERENCING)
+		return 0;
+	r = image_parent(child, &ref);
+	if (r < 0)
+		return r;
+	r = find_parent(&s, &found);
+	if (r == 0)
+		r = check_cycle(trail, found.io);
+	if (r == 0 && lock)
+		open = find_open(family, found.io);
+	if (r == 0 && open) {
+		open->refs++;
+		*ret = open;
+	} else if (r == 0) {
+		r = open_layer(family, trail, &s, &found, lock, ret);
+	}
+	found_fini(&found);
+	parent_ref_fini(&ref);
+	return r;
+}
+
+int family_open_parents(struct family *family, struct image *child,
+			size_t place, const char *real, bool lock,
+			struct layer **ret)
+{
+	struct trail trail = { .img = child, .length = 1 };
+	int r;
+
+	pthread_mutex_lock(&family->lock);
+	r = open_up(family, &trail, place, real, lock, ret);
+	pthread_mutex_unlock(&family->lock);
+	return r;
+}
+
+static void unlink_layer(struct family *family, struct layer *layer)
+{
+	struct layer **at = &family->layers;
+
+	while (*at != layer)
+		at = &(*at)->next;
+	*at = layer->next;
+}
+
+void family_put(struct family *family, struct layer *layer)
+{
+	pthread_mutex_lock(&family->lock);
+	while (layer && --layer->refs == 0) {
+		struct layer *parent = layer->parent;
+
+		if (layer->shared)
+			unlink_layer(family, layer);
+		layer_free(layer);
+		layer = parent;
+	}
+	pthread_mutex_unlock(&family->lock);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening files in a directory, and only there.
+ *
+ * A file is first opened as a path alone (O_PATH), so that nothing happens to
+ * what is no regular file, and then again through /proc/self/fd: between the
+ * two nobody can put another file in its place.
+ */
+#include "config.h"
+
+#include "chain/chain.h"
+#include "chain/family.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "io/io-file.h"
+
+/* The absolute path behind fd; the caller's to free. Null: out of memory, or
+ * the kernel does not say. */
+static char *path_of(int fd)
+{
+	char link[64], target[PATH_MAX + 1];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof target - 1);
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	return strdup(target);
+}
+
+int place_init(struct place *place, const char *path, bool confined)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *root;
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", path);
+	root = path_of(fd);
+	if (!root)
+		return fail(-ENOMEM, "%s: cannot tell its real path", path);
+	place->fd = steal_fd(&fd);
+	place->root = root;
+	place->confined = confined;
+	return 0;
+}
+
+void place_fini(struct place *place)
+{
+	if (place->fd >= 0)
+		close(place->fd);
+	free(place->root);
+	place->fd = -1;
+	place->root = NULL;
+}
+
+int place_openat(const struct place *place, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = -EAGAIN;
+
+	if (!place->confined) {
+		fd = openat(place->fd, path, flags | O_CLOEXEC);
+		return fd < 0 ? -errno : (int)fd;
+	}
+	/* EAGAIN: something was renamed while the kernel looked. */
+	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
+		fd = syscall(SYS_openat2, place->fd, path, &how, sizeof how);
+		if (fd < 0)
+			fd = -errno;
+	}
+	return (int)fd;
+}
+
+/* What ret_real of place_open is to be. */
+static char *real_path(const struct place *place, int fd, const char *path)
+{
+	char *real = path_of(fd);
+	size_t n = strlen(place->root);
+
+	if (!real || !place->confined)
+		return real;
+	if (!strcmp(place->root, "/"))
+		n = 0;
+	/* The directory may have been moved since: then the path as given. */
+	if (strncmp(real, place->root, n) != 0 || real[n] != '/') {
+		free(real);
+		return strdup(path);
+	}
+	memmove(real, real + n + 1, strlen(real + n + 1) + 1);
+	return real;
+}
+
+static int reopen(int path_fd, bool writable)
+{
+	char link[64];
+	int fd;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", path_fd);
+	fd = open(link, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int place_open(const struct place *place, const char *path, bool writable,
+	       struct io **ret, char **ret_real)
+{
+	_cleanup_close_ int path_fd = place_openat(place, path, O_PATH);
+	_cleanup_free_ char *real = NULL;
+	struct stat st;
+	int fd, r;
+
+	if (path_fd == -EXDEV)
+		return fail(-EXDEV, "%s: leads out of %s", path, place->root);
+	if (path_fd < 0)
+		return fail_errno(path_fd, "%s", path);
+	if (fstat(path_fd, &st) < 0)
+		return fail_errno(-errno, "%s", path);
+	if (!S_ISREG(st.st_mode) && (place->confined || !S_ISBLK(st.st_mode)))
+		return fail(-EOPNOTSUPP, "%s: not a regular file", path);
+	if (ret_real) {
+		real = real_path(place, path_fd, path);
+		if (!real)
+			return fail(-ENOMEM, "%s: out of memory", path);
+	}
+	fd = reopen(path_fd, writable);
+	if (fd < 0)
+		return fail_errno(fd, "%s", path);
+	r = io_file_from_fd(fd, path, writable, ret);
+	if (r == 0 && ret_real)
+		*ret_real = steal(real);
+	return r;
+}
+
+/* The entry of directory dir that is name but for its case; null where there
+ * is none or more than one. */
+static char *entry_in_any_case(const struct place *place, const char *dir,
+			       const char *name)
+{
+	int fd = place_openat(place, *dir ? dir : ".", O_RDONLY | O_DIRECTORY);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	char *found = NULL;
+
+	if (!d && fd >= 0)
+		close(fd);
+	for (struct dirent *de; d && (de = readdir(d));) {
+		if (strcasecmp(de->d_name, name) != 0)
+			continue;
+		if (found) {
+			free(found);
+			return NULL;
+		}
+		found = strdup(de->d_name);
+	}
+	return found;
+}
+
+char *place_any_case(const struct place *place, const char *path)
+{
+	char out[PATH_MAX] = "", copy[PATH_MAX];
+	char *rest, *part = copy;
+	size_t n = 0;
+
+	if (strlen(path) >= sizeof copy)
+		return NULL;
+	strcpy(copy, path);
+	if (*path == '/')
+		n = (size_t)snprintf(out, sizeof out, "/");
+	for (part = strtok_r(copy, "/", &rest); part;
+	     part = strtok_r(NULL, "/", &rest)) {
+		_cleanup_free_ char *name = NULL;
+
+		if (strcmp(part, ".") && strcmp(part, ".."))
+			name = entry_in_any_case(place, out, part);
+		else
+			name = strdup(part);
+		if (!name)
+			return NULL;
+		n += (size_t)snprintf(out + n, sizeof out - n, "%s%s",
+				      n && out[n - 1] != '/' ? "/" : "", name);
+		if (n >= sizeof out)
+			return NULL;
+	}
+	return strdup(out);
+}
