@@ -10,6 +10,7 @@ AM_TESTS_ENVIRONMENT = \
 # Unit tests: C, over cmocka and the library.
 unit_tests = \
 	tests/unit/test-base \
+	tests/unit/test-draft \
 	$(NULL)
 
 if HAVE_CMOCKA
@@ -27,6 +28,9 @@ UNIT_LIBS = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_base_LDADD = $(UNIT_LIBS)
+
+tests_unit_test_draft_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_draft_LDADD = $(UNIT_LIBS)
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/lib.sh

@@ -37,6 +37,10 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/store/child.c \
+	vhdfs/store/child.h \
+	vhdfs/store/draft.c \
+	vhdfs/store/draft.h \
 	$(NULL)
 
 # What a program that uses the library links with.

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER of what happens to the file system:
+ *
+ *   1. the parent is opened for reading and locked against writers
+ *   2. the child is written under a dotted name, and synced
+ *   3. the parent loses its write bits
+ *   4. the child takes its name; its directory is synced
+ *   5. the lock goes
+ *
+ * Interrupted before 4 there is no child: at worst a parent that nobody writes
+ * to any more, and a dotted file.  From 4 on no writer gets at the parent: the
+ * bits are gone before the child is there.
+ */
+#include "config.h"
+
+#include "store/child.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "format/image.h"
+#include "io/io-file.h"
+#include "store/draft.h"
+
+/* The real path of the directory that path's last part is in. */
+static char *real_directory(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	char *slash = copy ? strrchr(copy, '/') : NULL;
+
+	if (!copy)
+		return NULL;
+	if (slash)
+		slash[slash == copy] = '\0';
+	return realpath(slash ? copy : ".", NULL);
+}
+
+/*
+ * The way from directory dir to file, both absolute and real: "./f", "../f",
+ * "../masters/f".  Null when out of memory.
+ */
+static char *relative_path(const char *dir, const char *file)
+{
+	size_t common = 0, len = 2, ups = 0;
+	char *path, *p;
+
+	/* The part that both share ends where in both a name ends. */
+	for (size_t i = 0; dir[i] == file[i] || (!dir[i] && file[i] == '/');
+	     i++) {
+		if (file[i] == '/')
+			common = i;
+		if (!dir[i])
+			break;
+	}
+	for (const char *d = dir + common; *d; d++)
+		ups += *d == '/' && d[1];
+	len += 3 * ups + strlen(file + common);
+	path = malloc(len + 1);
+	if (!path)
+		return NULL;
+	p = stpcpy(path, ups ? "" : "./");
+	for (; ups; ups--)
+		p = stpcpy(p, "../");
+	strcpy(p, file + common + 1);
+	return path;
+}
+
+static int take_write_bits(struct io *parent)
+{
+	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
+	struct stat st;
+
+	if (fstat(parent->fd, &st) < 0)
+		return fail_errno(-errno, "%s", parent->name);
+	if (!(st.st_mode & bits))
+		return 0;
+	if (fchmod(parent->fd, st.st_mode & ~bits) == 0)
+		return fsync(parent->fd) < 0
+			       ? fail_errno(-errno, "%s: fsync", parent->name)
+			       : 0;
+	/* Where nothing can be written at all, there is nothing to take. */
+	if (errno == EROFS)
+		return 0;
+	return fail_errno(-errno, "%s: taking its write bits", parent->name);
+}
+
+/* Opens the image, and locks it against writers. */
+static int open_parent(const char *path, struct image **ret)
+{
+	struct io *io;
+	int r = io_file_open(path, false, &io);
+
+	if (r < 0)
+		return r;
+	r = io_lock(io, IO_LOCK_SHARED);
+	if (r == 0)
+		r = image_open(io, NULL, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+static int write_child(struct draft *draft, const char *parent_path,
+		       const struct image *parent,
+		       const struct child_params *params)
+{
+	_cleanup_free_ char *absolute = realpath(parent_path, NULL);
+	_cleanup_free_ char *dir = real_directory(draft->path);
+	_cleanup_free_ char *relative = NULL;
+	struct image_params image = {
+		.type = IMAGE_DIFFERENCING,
+		.block_size = params->block_size,
+		.parent = parent,
+		.parent_absolute = absolute,
+	};
+	struct stat st;
+
+	if (!absolute || !dir)
+		return fail_errno(-errno, "%s", draft->path);
+	relative = relative_path(dir, absolute);
+	if (!relative)
+		return fail(-ENOMEM, "%s: out of memory", draft->path);
+	if (fstat(parent->io->fd, &st) < 0)
+		return fail_errno(-errno, "%s", parent_path);
+	image.parent_relative = relative;
+	image.parent_mtime = st.st_mtime;
+	return image_create(draft->io, parent->ops, &image);
+}
+
+int child_create(const char *parent_path, const char *child_path,
+		 const struct child_params *params)
+{
+	struct image *parent;
+	struct draft draft = { 0 };
+	int r = open_parent(parent_path, &parent); /* 1 */
+
+	if (r < 0)
+		return r;
+	r = draft_create(child_path, &draft);
+	if (r == 0)
+		r = write_child(&draft, parent_path, parent, params);
+	if (r == 0)
+		r = io_sync(draft.io); /* 2 */
+	if (r == 0)
+		r = take_write_bits(parent->io); /* 3 */
+	if (r == 0)
+		r = draft_publish(&draft); /* 4 */
+	draft_fini(&draft);
+	image_close(parent); /* 5 */
+	return r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Making a differencing image of a parent. */
+#ifndef VHDFS_STORE_CHILD_H
+#define VHDFS_STORE_CHILD_H
+
+#include <stdint.h>
+
+/* Zero stands for the default. */
+struct child_params {
+	uint64_t block_size;
+};
+
+/*
+ * Makes, at child_path, an empty child of the image at parent_path, in its
+ * parent's format and of its size.  The child takes its name when it is whole;
+ * the parent is locked against writers meanwhile, and loses its write bits.
+ * -EEXIST where something is at child_path; -EBUSY where somebody writes to the
+ * parent; what image_open has for a parent that is no sound image.
+ */
+int child_create(const char *parent_path, const char *child_path,
+		 const struct child_params *params);
+
+#endif
