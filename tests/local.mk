@@ -10,6 +10,7 @@ AM_TESTS_ENVIRONMENT = \
 # Unit tests: C, over cmocka and the library.
 unit_tests = \
 	tests/unit/test-base \
+	tests/unit/test-io-mem \
 	tests/unit/test-draft \
 	$(NULL)
 
@@ -19,6 +20,8 @@ TESTS += $(unit_tests)
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_libunit_a_SOURCES = \
+	tests/unit/io-mem.c \
+	tests/unit/io-mem.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
 	$(NULL)
@@ -28,6 +31,8 @@ UNIT_LIBS = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_base_LDADD = $(UNIT_LIBS)
+tests_unit_test_io_mem_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_io_mem_LDADD = $(UNIT_LIBS)
 
 tests_unit_test_draft_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_draft_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tests' own file in memory. */
+#include "config.h"
+
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "unit/io-mem.h"
+
+static int file_setup(void **state)
+{
+	static struct mem_file file;
+
+	mem_file_init(&file);
+	*state = &file;
+	return 0;
+}
+
+static int file_teardown(void **state)
+{
+	mem_file_fini(*state);
+	return 0;
+}
+
+static void a_file_keeps_what_was_written_after_close(void **state)
+{
+	char buf[10] = "";
+	struct io *io;
+	uint64_t size;
+
+	assert_ok(io_mem_open(*state, "mem", true, &io));
+	assert_ok(io_write(io, "hello", 5, 4094));
+	io_close(io);
+	assert_ok(io_mem_open(*state, "mem", false, &io));
+	assert_ok(io_size(io, &size));
+	assert_int_equal(size, 4099);
+	assert_ok(io_read_padded(io, buf, 10, 4093));
+	assert_memory_equal(buf, "\0hello\0\0\0\0", 10);
+	assert_errno(io_read(io, buf, 10, 4094), -EBADMSG);
+	io_close(io);
+}
+
+static void what_was_punched_or_cut_off_is_a_hole_of_zeros(void **state)
+{
+	struct mem_file *file = *state;
+	char buf[MEM_PAGE];
+	uint64_t len;
+	struct io *io;
+	bool data;
+
+	memset(buf, 7, sizeof buf);
+	assert_ok(io_mem_open(file, "mem", true, &io));
+	for (int i = 0; i < 3; i++)
+		assert_ok(io_write(io, buf, MEM_PAGE, i * MEM_PAGE));
+	assert_ok(io_zero(io, MEM_PAGE - 1, MEM_PAGE + 1, false));
+	assert_int_equal(mem_file_used(file), 2);
+	assert_ok(io_extent(io, MEM_PAGE, &data, &len));
+	assert_false(data);
+	assert_int_equal(len, MEM_PAGE);
+	assert_ok(io_resize(io, 10));
+	assert_ok(io_resize(io, 2 * MEM_PAGE));
+	assert_ok(io_read(io, buf, 12, 0));
+	assert_memory_equal(buf, "\7\7\7\7\7\7\7\7\7\7\0\0", 12);
+	io_close(io);
+}
+
+static void a_file_fails_when_told_and_fills_up(void **state)
+{
+	struct mem_file *file = *state;
+	struct io *io;
+
+	assert_ok(io_mem_open(file, "mem", true, &io));
+	file->fail_after = 1;
+	file->fail_code = -EIO;
+	file->fail_once = true;
+	assert_ok(io_write(io, "a", 1, 0));
+	assert_errno(io_sync(io), -EIO);
+	assert_ok(io_sync(io));
+	assert_int_equal(file->n_sync, 2);
+	file->room = 1;
+	assert_errno(io_write(io, "a", 1, MEM_PAGE), -ENOSPC);
+	assert_ok(io_write(io, "b", 1, 1));
+	io_close(io);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_file_keeps_what_was_written_after_close, file_setup,
+			file_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_punched_or_cut_off_is_a_hole_of_zeros,
+			file_setup, file_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_fails_when_told_and_fills_up, file_setup,
+			file_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
