@@ -34,7 +34,7 @@ if [ -z "${top_builddir:-}" ]; then
 		top_builddir=$top_srcdir/build
 fi
 export top_srcdir top_builddir
-PATH=$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
+PATH=$top_builddir/tests/tools:$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
 export PATH
 # Where the sample images are, in samples/.
 export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}

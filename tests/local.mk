@@ -37,12 +37,18 @@ tests_unit_test_io_mem_LDADD = $(UNIT_LIBS)
 tests_unit_test_draft_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_draft_LDADD = $(UNIT_LIBS)
 
+# Programs that tests in shell use: in their PATH.
+check_PROGRAMS += tests/tools/disk-io
+tests_tools_disk_io_SOURCES = tests/tools/disk-io.c
+tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
+
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/lib.sh
 lib_tests = \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \
+	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \
 	$(NULL)

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img's command line: what is wrong with it is said in one line, with
+# exit status 2, and nothing is made.
+. "$(dirname "$0")/../lib.sh"
+
+test_no_command() {
+	expect_error 2 '^vhdfs-img: expected a command' vhdfs-img
+}
+
+test_unknown_command() {
+	expect_error 2 '^vhdfs-img: unknown command frobnicate;' \
+		vhdfs-img frobnicate
+}
+
+test_unknown_option_of_each_command() {
+	local command
+
+	for command in create info check map convert; do
+		expect_error 2 "unknown option --frob;.* $command --help" \
+			vhdfs-img "$command" --frob "$scratch/a"
+		expect_error 2 "unknown option -x;.* $command --help" \
+			vhdfs-img "$command" "$scratch/a" -x
+	done
+	expect_error 2 'unknown option --frob;' vhdfs-img --frob
+}
+
+test_wrong_number_of_operands() {
+	local command
+
+	for command in "create --size 1M" info check map; do
+		# shellcheck disable=SC2086
+		expect_error 2 'expected 1 operand, found 0' vhdfs-img $command
+		# shellcheck disable=SC2086
+		expect_error 2 'expected 1 operand, found 2' \
+			vhdfs-img $command "$scratch/a" "$scratch/b"
+	done
+	expect_error 2 'expected 2 operands, found 1' \
+		vhdfs-img convert "$scratch/a"
+}
+
+test_missing_and_superfluous_values() {
+	expect_error 2 '--size needs a value' vhdfs-img create --size
+	expect_error 2 '--json=yes takes no value' \
+		vhdfs-img info --json=yes "$scratch/a"
+}
+
+test_sizes_that_are_none() {
+	local size
+
+	for size in '' 0 -1 +1 1X 1KK K 1.5G ' 1' '1 ' 0x10 99999999999999999999 \
+		17179869184T; do
+		expect_error 2 "^vhdfs-img: --size: expected a size.*'${size/+/.}'" \
+			vhdfs-img create "--size=$size" "$scratch/a.vhdx"
+		expect_error 2 "^vhdfs-img: --block-size: expected a size" \
+			vhdfs-img create --size 1G "--block-size=$size" \
+			"$scratch/a.vhdx"
+	done
+	equal "files" "" "$(find "$scratch" -type f ! -name 'std*')"
+}
+
+test_sector_sizes_that_are_none() {
+	local size
+
+	for size in 0 1 511 1024 4097 8192 x; do
+		expect_error 2 "--sector-size: expected 512 or 4096, found '$size'" \
+			vhdfs-img create --size 1G --sector-size "$size" \
+			"$scratch/a.vhdx"
+	done
+}
+
+test_formats_that_are_none() {
+	expect_error 2 "--format: expected vhd or vhdx, found 'raw'" \
+		vhdfs-img create --format raw --size 1G "$scratch/a"
+	expect_error 2 "--format: expected vhd or vhdx, found 'qcow2'" \
+		vhdfs-img create --format qcow2 --size 1G "$scratch/a"
+	expect_error 2 "--format: expected raw, vhd or vhdx, found 'VHD'" \
+		vhdfs-img convert --format VHD "$scratch/a" "$scratch/b"
+}
+
+test_create_wants_a_size_or_a_parent() {
+	expect_error 2 'one of --size and --parent, found neither' \
+		vhdfs-img create "$scratch/a.vhdx"
+	expect_error 2 'one of --size and --parent, found both' \
+		vhdfs-img create --size 1G --parent "$scratch/p" "$scratch/a"
+	expect_error 2 '--fixed and --parent exclude each other' \
+		vhdfs-img create --fixed --parent "$scratch/p" "$scratch/a"
+}
+
+test_help_goes_to_standard_output() {
+	local command
+
+	for command in "" create info check map convert; do
+		# shellcheck disable=SC2086
+		expect 0 vhdfs-img $command --help
+		[ ! -s "$scratch/stderr" ] || fail "$command: standard error"
+		grep -q "^Usage: vhdfs-img ${command:-COMMAND}" \
+			"$scratch/stdout" || fail "$command: no usage"
+	done
+}
+
+test_version() {
+	expect 0 vhdfs-img --version
+	grep -Eqx 'vhdfs-img [0-9.]+' "$scratch/stdout"
+}
+
+test_full_standard_output_is_a_failure() {
+	local status=0
+
+	vhdfs-img --help >/dev/full 2>"$scratch/stderr" || status=$?
+	equal "exit status" 1 "$status"
+	grep -q '^vhdfs-img: standard output: No space' "$scratch/stderr"
+}
+
+run_tests

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Options, messages, and where images are looked for. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "img/img.h"
+
+/* A message is one line whatever is in the names that it has. */
+static void print_line(const char *prefix, const char *text)
+{
+	fprintf(stderr, "vhdfs-img: %s", prefix);
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' ? '?' : *text, stderr);
+	fputc('\n', stderr);
+}
+
+void note(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	print_line("", text);
+}
+
+int failed(void)
+{
+	print_line("", error_text());
+	return STATUS_FAILED;
+}
+
+int usage_error(const struct command *self, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	n = strlen(text);
+	snprintf(text + n, sizeof text - n, "; see vhdfs-img %s --help",
+		 self->name);
+	print_line("", text);
+	return STATUS_USAGE;
+}
+
+int show_help(const struct command *self)
+{
+	printf("Usage: vhdfs-img %s %s\n%s.\n\n%s", self->name, self->operands,
+	       self->summary, self->help);
+	return STATUS_DONE;
+}
+
+int next_option(const struct command *self, int argc, char **argv,
+		const struct option *options)
+{
+	int c;
+
+	opterr = 0;
+	c = getopt_long(argc, argv, ":h", options, NULL);
+	if (c == ':')
+		usage_error(self, "%s needs a value", argv[optind - 1]);
+	else if (c == '?' && optopt && !strncmp(argv[optind - 1], "--", 2))
+		usage_error(self, "%s takes no value", argv[optind - 1]);
+	else if (c == '?' && optopt)
+		usage_error(self, "unknown option -%c", optopt);
+	else if (c == '?')
+		usage_error(self, "unknown option %s", argv[optind - 1]);
+	return c == ':' ? '?' : c;
+}
+
+int other_option(const struct command *self, int c)
+{
+	return c == OPTION_HELP ? show_help(self) : STATUS_USAGE;
+}
+
+int check_operands(const struct command *self, int argc, int wanted)
+{
+	if (argc - optind == wanted)
+		return 0;
+	return usage_error(self, "expected %d operand%s, found %d", wanted,
+			   wanted == 1 ? "" : "s", argc - optind);
+}
+
+int lookup_init(struct lookup *lookup, const char *store)
+{
+	int r = 0;
+
+	if (store) {
+		r = place_init(&lookup->place, store, true);
+	} else {
+		lookup->place.fd = AT_FDCWD;
+		lookup->place.confined = false;
+		lookup->place.root = strdup("");
+		if (!lookup->place.root)
+			r = fail(-ENOMEM, "out of memory");
+	}
+	if (r < 0)
+		return r;
+	r = family_new(&lookup->place, 1, &lookup->family);
+	if (r < 0)
+		place_fini(&lookup->place);
+	return r;
+}
+
+void lookup_fini(struct lookup *lookup)
+{
+	if (lookup->family)
+		family_free(lookup->family);
+	if (lookup->place.root)
+		place_fini(&lookup->place);
+}
+
+/* The part of real, an absolute and real path, that follows the store's. */
+static const char *inside(const struct lookup *lookup, const char *real)
+{
+	const char *root = lookup->place.root;
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
+
+	if (strncmp(real, root, n) != 0)
+		return NULL;
+	if (!real[n])
+		return ".";
+	return real[n] == '/' ? real + n + 1 : NULL;
+}
+
+int lookup_path(const struct lookup *lookup, const char *path, char **ret)
+{
+	_cleanup_free_ char *real = NULL;
+	const char *within = path;
+
+	if (lookup->place.confined) {
+		real = realpath(path, NULL);
+		if (!real)
+			return fail_errno(-errno, "%s", path);
+		within = inside(lookup, real);
+		if (!within)
+			return fail(-EXDEV, "%s: lies outside the store %s",
+				    path, lookup->place.root);
+	}
+	*ret = strdup(within);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+int lookup_allows_new(const struct lookup *lookup, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir =
+		slash ? strndup(path, slash - path + 1) : strdup(".");
+	_cleanup_free_ char *within = NULL;
+
+	if (!lookup->place.confined)
+		return 0;
+	if (!dir)
+		return fail(-ENOMEM, "out of memory");
+	return lookup_path(lookup, dir, &within);
+}
+
+int lookup_open(const struct lookup *lookup, const char *path, int flags,
+		struct chain **ret)
+{
+	_cleanup_free_ char *within = NULL;
+	int r = lookup_path(lookup, path, &within);
+
+	return r < 0 ? r : chain_open(lookup->family, within, flags, ret);
+}
+
+char *lookup_absolute(const struct lookup *lookup, const char *path)
+{
+	const char *root = lookup->place.root;
+	char *absolute;
+
+	if (*path == '/' || !lookup->place.confined)
+		return strdup(path);
+	if (asprintf(&absolute, "%s/%s", strcmp(root, "/") ? root : "", path) <
+	    0)
+		return NULL;
+	return absolute;
+}
+
+const struct image_ops *format_of_name(const char *path)
+{
+	static const char *const endings[][2] = {
+		{ ".vhd", "vhd" },    { ".avhd", "vhd" }, { ".vhdx", "vhdx" },
+		{ ".avhdx", "vhdx" }, { ".raw", "raw" },
+	};
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+		if (!strcasecmp(dot, endings[i][0]))
+			return image_format_by_name(endings[i][1]);
+	return NULL;
+}
+
+json_t *json_text(const char *text)
+{
+	json_t *json = json_string(text);
+	_cleanup_free_ char *copy = NULL;
+
+	if (json)
+		return json;
+	/* A file's name may be in any encoding; JSON is in UTF-8 only. */
+	copy = strdup(text);
+	for (char *p = copy; p && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return copy ? json_string(copy) : NULL;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vhdfs-img convert: a chain, or a raw file, as one new image.
+ *
+ * What the source says is zero is not read, and what it holds of zeros is not
+ * written: a new image reads zeros where nothing was put.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/raw.h"
+#include "format/vhd.h"
+#include "format/vhdx.h"
+#include "img/img.h"
+#include "img/interrupt.h"
+#include "img/progress.h"
+#include "io/io-file.h"
+
+/* Copied at a time; and the pieces of it that are looked at for zeros. */
+#define COPY_SIZE MIB(2)
+#define ZERO_SIZE KIB(64)
+/* chain_map is asked for no more at once, so that progress is seen. */
+#define MAP_STEP GIB(16)
+
+struct options {
+	const char *store, *source, *target;
+	const struct image_ops *format;
+	bool fixed;
+};
+
+struct copy {
+	struct chain *source;
+	struct image *target;
+	uint8_t *buf; /* COPY_SIZE */
+	struct progress progress;
+};
+
+/* Writes what is not zero of the buffer's len bytes, which belong at off. */
+static int write_nonzero(struct copy *copy, uint64_t off, size_t len)
+{
+	size_t from = 0, at = 0;
+	int r = 0;
+
+	while (r == 0 && at < len) {
+		size_t n =
+			min_u64(len - at, ZERO_SIZE - (off + at) % ZERO_SIZE);
+		bool zero = bytes_are_zero(copy->buf + at, n);
+
+		if (zero && from < at)
+			r = image_write(copy->target, copy->buf + from,
+					off + from, at - from);
+		at += n;
+		if (zero)
+			from = at;
+	}
+	if (r == 0 && from < at)
+		r = image_write(copy->target, copy->buf + from, off + from,
+				at - from);
+	return r;
+}
+
+/* Copies [off, end), in which there is data. */
+static int copy_data(struct copy *copy, uint64_t off, uint64_t end)
+{
+	int r = 0;
+
+	while (r == 0 && off < end) {
+		size_t n = min_u64(end - off, COPY_SIZE - off % COPY_SIZE);
+
+		r = chain_read(copy->source, copy->buf, off, n);
+		if (r == 0)
+			r = write_nonzero(copy, off, n);
+		off += n;
+		progress_at(&copy->progress, off);
+	}
+	return r;
+}
+
+static int copy_all(struct copy *copy)
+{
+	uint64_t size = chain_size(copy->source), off = 0;
+	struct chain_extent e;
+
+	if (copy->target->size != size)
+		return fail(-EINVAL,
+			    "%s: expected a disk of %llu bytes, found %llu",
+			    copy->target->io->name, (unsigned long long)size,
+			    (unsigned long long)copy->target->size);
+	while (off < size) {
+		uint64_t end;
+		int r = chain_map(copy->source, off,
+				  min_u64(size - off, MAP_STEP), &e);
+
+		if (r < 0)
+			return r;
+		end = off + e.len;
+		/* Of many small extents, some are read at once. */
+		if (!e.zero) {
+			end = min_u64(size, round_up(end, COPY_SIZE));
+			r = copy_data(copy, off, end);
+		}
+		if (r < 0)
+			return r;
+		off = end;
+		progress_at(&copy->progress, off);
+	}
+	return 0;
+}
+
+/* The draft's file, opened once more: an image closes what it is given. */
+static int open_target(const struct draft *draft, const struct image_ops *ops,
+		       struct image **ret)
+{
+	int fd = open(draft->temp, O_RDWR | O_CLOEXEC);
+	struct io *io;
+	int r;
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", draft->temp);
+	r = io_file_from_fd(fd, draft->path, true, &io);
+	if (r < 0)
+		return r;
+	r = image_open(io, ops, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+static int fill(const struct draft *draft, const struct image_ops *ops,
+		struct chain *source)
+{
+	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
+	struct copy copy = { .source = source, .buf = buf };
+	struct error why;
+	int r, rc;
+
+	if (!buf)
+		return fail(-ENOMEM, "out of memory");
+	r = open_target(draft, ops, &copy.target);
+	if (r < 0)
+		return r;
+	progress_init(&copy.progress, chain_size(source));
+	r = copy_all(&copy);
+	progress_end(&copy.progress);
+	why = *error_last();
+	rc = image_close(copy.target);
+	if (r < 0)
+		error_set(&why);
+	return r < 0 ? r : rc;
+}
+
+static int choose_format(const struct options *o, const struct image *source,
+			 const struct image_ops **ret)
+{
+	const struct image_ops *ops = o->format;
+
+	if (!ops)
+		ops = format_of_name(o->target);
+	if (!ops)
+		ops = &vhdx_ops;
+	/* The bytes would be the same, but partition tables count in sectors.
+	 */
+	if (ops == &vhd_ops && source->sector_size != 512)
+		return fail(-EOPNOTSUPP,
+			    "%s: expected a disk with sectors of 512 bytes, as "
+			    "VHD has them, found %u; convert it to vhdx or raw",
+			    source->io->name, source->sector_size);
+	*ret = ops;
+	return 0;
+}
+
+static int convert_chain(const struct options *o, struct chain *source)
+{
+	struct image *leaf = chain_leaf(source);
+	struct image_params params = {
+		.type = o->fixed ? IMAGE_FIXED : IMAGE_DYNAMIC,
+		.size = chain_size(source),
+	};
+	const struct image_ops *ops;
+	struct draft draft = { 0 };
+	int r = choose_format(o, leaf, &ops);
+
+	if (r < 0)
+		return r;
+	/* A raw file says nothing of its sectors. */
+	if (leaf->ops == &vhdx_ops) {
+		params.sector_size = leaf->sector_size;
+		params.physical_sector_size = leaf->physical_sector_size;
+	}
+	r = interrupt_draft_create(o->target, &draft);
+	if (r == 0)
+		r = image_create(draft.io, ops, &params);
+	if (r == 0)
+		r = fill(&draft, ops, source);
+	if (r == 0)
+		r = draft_publish(&draft);
+	draft_fini(&draft);
+	return r;
+}
+
+static int open_source(const struct options *o, const struct lookup *lookup,
+		       struct chain **ret)
+{
+	const struct image_ops *named = format_of_name(o->source);
+	int r = lookup_allows_new(lookup, o->target);
+
+	/* A damaged image must not be taken for a raw disk. */
+	if (r == 0)
+		r = lookup_open(lookup, o->source,
+				named && named != &raw_ops ? 0 : CHAIN_RAW,
+				ret);
+	return r;
+}
+
+static int convert(const struct options *o)
+{
+	struct lookup lookup = { 0 };
+	struct chain *source = NULL;
+	int r = lookup_init(&lookup, o->store);
+
+	if (r == 0)
+		r = open_source(o, &lookup, &source);
+	if (r == 0)
+		r = convert_chain(o, source);
+	if (r < 0)
+		failed();
+	if (source)
+		chain_close(source);
+	lookup_fini(&lookup);
+	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	enum { FORMAT = OPTION_OWN, FIXED };
+	static const struct option options[] = {
+		{ "format", required_argument, NULL, FORMAT },
+		{ "fixed", no_argument, NULL, FIXED },
+		OPTIONS_COMMON,
+		OPTIONS_END,
+	};
+	struct options o = { 0 };
+	int c;
+
+	while ((c = next_option(self, argc, argv, options)) >= 0) {
+		if (c == FORMAT && !(o.format = image_format_by_name(optarg)))
+			return usage_error(self,
+					   "--format: expected raw, vhd or "
+					   "vhdx, found '%s'",
+					   optarg);
+		else if (c == FIXED)
+			o.fixed = true;
+		else if (c == OPTION_STORE)
+			o.store = optarg;
+		else if (c != FORMAT)
+			return other_option(self, c);
+	}
+	if (check_operands(self, argc, 2) != 0)
+		return STATUS_USAGE;
+	o.source = argv[optind];
+	o.target = argv[optind + 1];
+	return convert(&o);
+}
+
+const struct command convert_command = {
+	.name = "convert",
+	.operands = "[--format raw|vhd|vhdx] [--fixed] [--store DIR] SOURCE "
+		    "TARGET",
+	.summary = "Copies an image with its parents, or a raw file, into a "
+		   "new image",
+	.help = "  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
+		"name ends, else vhdx\n"
+		"  --fixed          take the space for the whole disk\n"
+		"  --store DIR      all images must lie in DIR\n"
+		"  --help           show this help\n",
+	.run = run,
+};

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vhdfs-img info: what an image, or every image of a chain, is. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "img/img.h"
+#include "io/io-file.h"
+
+/* Null for a size that the format does not have. */
+static json_t *json_size(uint64_t size)
+{
+	return size ? json_integer((json_int_t)size) : json_null();
+}
+
+static json_t *json_guid(const struct guid *id)
+{
+	char text[GUID_TEXT_SIZE];
+
+	return json_string(guid_format(id, text));
+}
+
+/*
+ * The object for one image of the chain.  who is filled in with who holds it,
+ * for those who read words.
+ */
+static int describe(const struct lookup *lookup, const struct chain *chain,
+		    unsigned depth, const char *name, char *who,
+		    size_t who_size, json_t **ret)
+{
+	struct image *img = chain_image(chain, depth);
+	unsigned parents = chain_depth(chain) - depth;
+	_cleanup_free_ char *parent = NULL;
+	int in_use = io_file_in_use(img->io, who, who_size);
+	struct stat st;
+
+	if (in_use < 0)
+		return in_use;
+	if (fstat(img->io->fd, &st) < 0)
+		return fail_errno(-errno, "%s", name);
+	if (parents)
+		parent = lookup_absolute(lookup, chain_path(chain, depth + 1));
+	*ret = json_pack("{so ss ss sI sI so si si so so so si sb sb}", "file",
+			 json_text(name), "format", img->ops->name, "type",
+			 image_type_name(img->type), "virtual-size",
+			 (json_int_t)img->size, "allocated",
+			 (json_int_t)st.st_blocks * 512, "block-size",
+			 json_size(img->block_size), "sector-size",
+			 (int)img->sector_size, "physical-sector-size",
+			 (int)img->physical_sector_size, "id",
+			 json_guid(&img->id), "parent",
+			 parent ? json_text(parent) : json_null(), "parent-id",
+			 parents ? json_guid(&chain_image(chain, depth + 1)->id)
+				 : json_null(),
+			 "depth", (int)parents, "in-use", in_use > 0, "dirty",
+			 (int)img->dirty);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+static bool is_size(const char *key)
+{
+	return strstr(key, "size") || !strcmp(key, "allocated");
+}
+
+static void print_value(const char *key, const json_t *value)
+{
+	char text[64];
+
+	if (json_is_string(value))
+		printf("%s\n", json_string_value(value));
+	else if (json_is_boolean(value))
+		printf("%s\n", json_is_true(value) ? "yes" : "no");
+	else if (json_is_null(value))
+		printf("-\n");
+	else if (is_size(key))
+		printf("%s\n", size_format((uint64_t)json_integer_value(value),
+					   text, sizeof text));
+	else
+		printf("%lld\n", (long long)json_integer_value(value));
+}
+
+/* The same keys as in JSON, a line each. */
+static void print_words(json_t *object, const char *who)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		printf("%-21s ", words("%s:", key));
+		if (!strcmp(key, "in-use") && *who)
+			printf("yes, by %s\n", who);
+		else
+			print_value(key, value);
+	}
+}
+
+struct options {
+	bool json, chain;
+	const char *store, *image;
+};
+
+/* The images are described first: an error leaves standard output empty. */
+static int info(const struct options *o, const struct lookup *lookup,
+		const struct chain *chain, json_t *all, char (*who)[80])
+{
+	unsigned last = o->chain ? chain_depth(chain) : 0;
+
+	for (unsigned i = 0; i <= last; i++) {
+		_cleanup_free_ char *name =
+			i ? lookup_absolute(lookup, chain_path(chain, i))
+			  : strdup(o->image);
+		json_t *object;
+		int r;
+
+		if (!name)
+			return fail(-ENOMEM, "out of memory");
+		r = describe(lookup, chain, i, name, who[i], sizeof who[i],
+			     &object);
+		if (r < 0)
+			return r;
+		json_array_append_new(all, object);
+	}
+	return 0;
+}
+
+static void print(const struct options *o, json_t *all, char (*who)[80])
+{
+	const int flags = JSON_INDENT(2) | JSON_REAL_PRECISION(17);
+
+	if (o->json) {
+		json_dumpf(o->chain ? all : json_array_get(all, 0), stdout,
+			   flags);
+		putchar('\n');
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		if (i)
+			putchar('\n');
+		print_words(json_array_get(all, i), who[i]);
+	}
+}
+
+static int run_info(const struct options *o)
+{
+	struct lookup lookup = { 0 };
+	struct chain *chain = NULL;
+	char(*who)[80] = calloc(CHAIN_DEPTH_MAX + 1, sizeof *who);
+	json_t *all = json_array();
+	int r = who && all ? 0 : fail(-ENOMEM, "out of memory");
+
+	if (r == 0)
+		r = lookup_init(&lookup, o->store);
+	if (r == 0)
+		r = lookup_open(&lookup, o->image, CHAIN_NO_LOCK, &chain);
+	if (r == 0)
+		r = info(o, &lookup, chain, all, who);
+	if (r == 0)
+		print(o, all, who);
+	else
+		failed();
+	if (chain)
+		chain_close(chain);
+	lookup_fini(&lookup);
+	json_decref(all);
+	free(who);
+	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	enum { JSON = OPTION_OWN, CHAIN };
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, JSON },
+		{ "chain", no_argument, NULL, CHAIN },
+		OPTIONS_COMMON,
+		OPTIONS_END,
+	};
+	struct options o = { 0 };
+	int c;
+
+	while ((c = next_option(self, argc, argv, options)) >= 0) {
+		if (c == JSON)
+			o.json = true;
+		else if (c == CHAIN)
+			o.chain = true;
+		else if (c == OPTION_STORE)
+			o.store = optarg;
+		else
+			return other_option(self, c);
+	}
+	if (check_operands(self, argc, 1) != 0)
+		return STATUS_USAGE;
+	o.image = argv[optind];
+	return run_info(&o);
+}
+
+const struct command info_command = {
+	.name = "info",
+	.operands = "[--json] [--chain] [--store DIR] IMAGE",
+	.summary = "Says what an image is",
+	.help = "  --json       as a JSON object; with --chain as an array\n"
+		"  --chain      the image and all its parents, the image first\n"
+		"  --store DIR  look for parents in DIR only\n"
+		"  --help       show this help\n",
+	.run = run,
+};

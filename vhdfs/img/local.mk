@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+bin_PROGRAMS += vhdfs/vhdfs-img
+dist_man_MANS += man/vhdfs-img.1
+dist_bashcompletion_DATA += contrib/completion/vhdfs-img
+
+vhdfs_vhdfs_img_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+vhdfs_vhdfs_img_LDADD = $(LIBVHDFS_LIBS) $(JANSSON_LIBS)
+vhdfs_vhdfs_img_SOURCES = \
+	vhdfs/img/check.c \
+	vhdfs/img/common.c \
+	vhdfs/img/convert.c \
+	vhdfs/img/create.c \
+	vhdfs/img/img.h \
+	vhdfs/img/info.c \
+	vhdfs/img/interrupt.c \
+	vhdfs/img/interrupt.h \
+	vhdfs/img/main.c \
+	vhdfs/img/map.c \
+	vhdfs/img/progress.c \
+	vhdfs/img/progress.h \
+	vhdfs/img/size.c \
+	$(NULL)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vhdfs-img: makes, describes, checks and converts images. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "img/img.h"
+
+static const struct command *const commands[] = {
+	&create_command, &info_command,    &check_command,
+	&map_command,    &convert_command,
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static int help(void)
+{
+	printf("Usage: vhdfs-img COMMAND [OPTION...] OPERAND...\n"
+	       "Makes, describes, checks and converts VHD and VHDX images.\n\n");
+	for (int i = 0; i < COMMANDS; i++)
+		printf("  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+	printf("\n"
+	       "  --help     show this help; after a command, that command's\n"
+	       "  --version  show the version\n\n"
+	       "Exit status: 0 done, 1 failed, 2 wrong usage, "
+	       "3 check found damage.\n");
+	return STATUS_DONE;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (int i = 0; i < COMMANDS; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int run(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	const struct command *command = find_command(name);
+
+	if (command)
+		return command->run(command, argc - 1, argv + 1);
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		return help();
+	if (!strcmp(name, "--version")) {
+		printf("vhdfs-img %s\n", PACKAGE_VERSION);
+		return STATUS_DONE;
+	}
+	note("%s %s; see vhdfs-img --help",
+	     *name == '-' ? "unknown option"
+	     : *name      ? "unknown command"
+			  : "expected a command, found",
+	     *name ? name : "none");
+	return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	log_init("vhdfs-img", LOG_LEVEL_WARN, false);
+	status = run(argc, argv);
+	/* A full disk under standard output must not look like success. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+		note("standard output: %s", strerror(errno));
+		status = STATUS_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vhdfs-img map: where every byte of the merged disk is.  The disk may have
+ * millions of extents, so they are printed as they are found.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "img/img.h"
+#include "io/io-file.h"
+
+/* Asked for at once; neighbours are joined over these limits. */
+#define MAP_STEP GIB(64)
+
+struct printer {
+	bool json;
+	const struct chain *chain;
+	bool any; /* an extent was printed */
+};
+
+static void print_json(struct printer *p, uint64_t start,
+		       const struct chain_extent *e)
+{
+	printf("%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
+	       ", \"depth\": %s, \"zero\": %s, \"data\": %s, \"offset\": %s}",
+	       p->any ? ",\n " : "", start, e->len,
+	       e->depth < 0 ? "null" : words("%d", e->depth),
+	       e->zero ? "true" : "false", e->zero ? "false" : "true",
+	       e->zero ? "null" : words("%" PRIu64, e->file_off));
+}
+
+static void print_row(struct printer *p, uint64_t start,
+		      const struct chain_extent *e)
+{
+	if (!p->any)
+		printf("%16s %16s %5s %4s %16s  %s\n", "START", "LENGTH",
+		       "DEPTH", "KIND", "OFFSET", "FILE");
+	printf("%16" PRIu64 " %16" PRIu64 " %5s %4s %16s  %s\n", start, e->len,
+	       e->depth < 0 ? "-" : words("%d", e->depth),
+	       e->zero ? "zero" : "data",
+	       e->zero ? "-" : words("%" PRIu64, e->file_off),
+	       e->zero ? "-" : chain_path(p->chain, (unsigned)e->depth));
+}
+
+static void print_extent(struct printer *p, uint64_t start,
+			 const struct chain_extent *e)
+{
+	if (p->json)
+		print_json(p, start, e);
+	else
+		print_row(p, start, e);
+	p->any = true;
+}
+
+static bool joins(const struct chain_extent *a, const struct chain_extent *b)
+{
+	return a->zero == b->zero && a->depth == b->depth &&
+	       (a->zero || a->file_off + a->len == b->file_off);
+}
+
+static int print_extents(struct printer *p, struct chain *chain)
+{
+	struct chain_extent whole = { 0 }, next;
+	uint64_t size = chain_size(chain), start = 0;
+
+	for (uint64_t off = 0; off < size; off += next.len) {
+		int r = chain_map(chain, off, min_u64(size - off, MAP_STEP),
+				  &next);
+
+		if (r < 0)
+			return r;
+		if (whole.len && joins(&whole, &next)) {
+			whole.len += next.len;
+			continue;
+		}
+		if (whole.len)
+			print_extent(p, start, &whole);
+		whole = next;
+		start = off;
+	}
+	if (whole.len)
+		print_extent(p, start, &whole);
+	return 0;
+}
+
+/* What somebody else changes meanwhile is not in the table. */
+static int note_holder(const struct chain *chain, const char *name)
+{
+	char who[80];
+	int r = io_file_in_use(chain_leaf(chain)->io, who, sizeof who);
+
+	if (r > 0)
+		note("%s: in use%s%s; the map may be old already", name,
+		     *who ? " by " : "", who);
+	return r;
+}
+
+static int map(struct chain *chain, const char *name, bool json)
+{
+	struct printer p = { .json = json, .chain = chain };
+	int r = note_holder(chain, name);
+
+	if (r < 0)
+		return r;
+	if (json)
+		putchar('[');
+	r = print_extents(&p, chain);
+	if (json && r == 0)
+		puts("]");
+	return r;
+}
+
+static int run_map(const char *store, const char *image, bool json)
+{
+	struct lookup lookup = { 0 };
+	struct chain *chain = NULL;
+	int r = lookup_init(&lookup, store);
+
+	if (r == 0)
+		r = lookup_open(&lookup, image, CHAIN_NO_LOCK, &chain);
+	if (r == 0)
+		r = map(chain, image, json);
+	if (r < 0)
+		failed();
+	if (chain)
+		chain_close(chain);
+	lookup_fini(&lookup);
+	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	enum { JSON = OPTION_OWN };
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, JSON },
+		OPTIONS_COMMON,
+		OPTIONS_END,
+	};
+	const char *store = NULL;
+	bool json = false;
+	int c;
+
+	while ((c = next_option(self, argc, argv, options)) >= 0) {
+		if (c == JSON)
+			json = true;
+		else if (c == OPTION_STORE)
+			store = optarg;
+		else
+			return other_option(self, c);
+	}
+	if (check_operands(self, argc, 1) != 0)
+		return STATUS_USAGE;
+	return run_map(store, argv[optind], json);
+}
+
+const struct command map_command = {
+	.name = "map",
+	.operands = "[--json] [--store DIR] IMAGE",
+	.summary = "Shows which file holds which part of the disk",
+	.help = "  --json       as a JSON array\n"
+		"  --store DIR  look for parents in DIR only\n"
+		"  --help       show this help\n",
+	.run = run,
+};
