@@ -233,7 +233,7 @@ lib_run_in_process() {
 	: >"$lib_dir/output"
 	rm -f "$lib_dir/skip"
 	LIB_RUN_ONE=$name LIB_DIR=$lib_dir timeout -k 30 "$test_timeout" \
-		bash "$0" >"$lib_dir/output" 2>&1 </dev/null &
+		bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
 	lib_child=$!
 	wait "$lib_child" || status=$?
 	lib_child=
@@ -294,5 +294,7 @@ run_tests() {
 	exit 0
 }
 
+# The script itself, wherever it changes to.
+lib_script=$(realpath "$0")
 # What the script was called with: the names of the tests to run, if any.
 lib_arguments=("$@")

@@ -7,10 +7,12 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	$(NULL)
 
-# Unit tests: C, over cmocka and the library.
+# Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
 unit_tests = \
 	tests/unit/test-base \
 	tests/unit/test-io-mem \
+	tests/unit/test-io \
+	tests/unit/test-space \
 	tests/unit/test-draft \
 	$(NULL)
 
@@ -18,24 +20,21 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 check_LIBRARIES += tests/unit/libunit.a
-tests_unit_libunit_a_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
 	tests/unit/io-mem.h \
+	tests/unit/disks.c \
+	tests/unit/disks.h \
+	tests/unit/pairs.c \
+	tests/unit/pairs.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
 	$(NULL)
 endif
-UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests $(CMOCKA_CFLAGS)
-UNIT_LIBS = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
-
-tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_base_LDADD = $(UNIT_LIBS)
-tests_unit_test_io_mem_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_io_mem_LDADD = $(UNIT_LIBS)
-
-tests_unit_test_draft_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_draft_LDADD = $(UNIT_LIBS)
+# What a program links with that says nothing else: a unit test.
+LDADD = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
+UNIT_CPPFLAGS = $(AM_CPPFLAGS)
+UNIT_LIBS = $(LDADD)
 
 # Programs that tests in shell use: in their PATH.
 check_PROGRAMS += tests/tools/disk-io
@@ -45,6 +44,7 @@ tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/lib.sh
 lib_tests = \
+	tests/test-house.sh \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \

@@ -339,7 +339,7 @@ int io_file_in_use(struct io *io, char *who, size_t who_size)
 
 	if (who_size)
 		*who = '\0';
-	if (r > 0)
+	if (r > 0 && who_size)
 		find_holder(io->fd, who, who_size);
 	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
 }

@@ -21,7 +21,7 @@ int io_file_create(const char *path, struct io **ret);
 
 /*
  * Does another open file description hold an image lock on this one?  0 or 1;
- * who is filled in (and may be empty) when it does.
+ * who is filled in (and may be empty) when it does; who_size 0: do not look.
  */
 int io_file_in_use(struct io *io, char *who, size_t who_size);
 

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The rules of the house that a program can check, on the source itself.
+. "$(dirname "$0")/lib.sh"
+
+cd "$top_srcdir" || exit 1
+shopt -s nullglob
+
+# All C files of the project.
+c_files() {
+	find vhdfs tgt-glue tests -name '*.[ch]' | sort
+}
+
+# grep, for which finding nothing is no failure.
+search() {
+	grep "$@" || [ $? -le 2 ]
+}
+
+# nothing WHAT: fails with standard input, unless there is none.
+nothing() {
+	local found
+	found=$(cat)
+	[ -z "$found" ] || fail "expected no $1, found:
+$found"
+}
+
+# A layer includes itself and what is below it.
+includes_point_downward() {
+	local layer=$1 allowed=$2
+	search -n '^#include "' "$layer"/*.[ch] /dev/null |
+		sed -n 's/^\([^:]*:[0-9]*\):#include "\([a-z-]*\)\/.*/\1 \2/p' |
+		awk -v ok=" $allowed " 'index(ok, " " $2 " ") == 0'
+}
+
+test_includes_point_downward() {
+	{
+		includes_point_downward vhdfs/base "base"
+		includes_point_downward vhdfs/io "io base"
+		includes_point_downward vhdfs/format "format io base"
+		includes_point_downward vhdfs/chain "chain format io base"
+		includes_point_downward vhdfs/store "store chain format io base"
+		includes_point_downward vhdfs/fuse \
+			"fuse store chain format io base"
+		includes_point_downward vhdfs/img "img store chain format io base"
+		includes_point_downward tgt-glue \
+			"tgt-glue store chain format io base"
+	} | nothing "include that points upward"
+}
+
+test_library_never_prints() {
+	search -nE '\b(printf|puts|fputs|perror|exit) ?\(' \
+		vhdfs/base/[!l]*.c vhdfs/io/*.c vhdfs/format/*.c \
+		vhdfs/chain/*.c vhdfs/store/*.c /dev/null | nothing "printing in the library"
+}
+
+test_only_io_touches_image_files() {
+	search -nE '\b(pread|pwrite|fdatasync|ftruncate|fallocate) ?\(' \
+		vhdfs/format/*.c vhdfs/chain/*.c vhdfs/img/*.c vhdfs/fuse/*.c \
+		tgt-glue/*.c /dev/null |
+		nothing "access to image files outside vhdfs/io"
+}
+
+test_every_file_names_its_licence() {
+	{
+		c_files
+		find . -path ./build -prune -o \( -name '*.sh' -o -name '*.mk' \
+			-o -name '*.ac' -o -name Makefile.am \) -print |
+			grep -v -e '/build-aux/' -e '/autom4te'
+		echo contrib/check contrib/demo contrib/packages .ci/run | xargs -n 1
+	} | while read -r file; do
+		[ ! -f "$file" ] || head -n 3 "$file" |
+			grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
+			echo "$file"
+	done | nothing "file without its SPDX line"
+}
+
+test_c_is_formatted() {
+	requires clang-format
+	c_files | while read -r file; do
+		clang-format "$file" | cmp -s - "$file" || echo "$file"
+	done | nothing "file that clang-format would change"
+}
+
+test_files_have_at_most_600_lines() {
+	c_files | xargs wc -l | awk '$2 != "total" && $1 > 600' |
+		nothing "file of more than 600 lines"
+}
+
+test_functions_have_at_most_80_lines() {
+	# In this house a function begins with "{" in the first column and ends
+	# with "}" there.
+	c_files | xargs awk '
+		FNR == 1 { open = 0 }
+		/^\{/ { open = FNR }
+		/^\}/ && open {
+			if (FNR - open - 1 > 80)
+				print FILENAME ":" open ": " FNR - open - 1
+			open = 0
+		}' | nothing "function of more than 80 lines"
+}
+
+test_no_file_speaks_of_where_it_was_made() {
+	search -rsnIE '/work/|/tmp/h/|deb\.debian\.org|registry\.npmjs' \
+		--exclude=test-house.sh vhdfs tgt-glue tests contrib man \
+		README configure.ac Makefile.am | nothing "path of a machine"
+}
+
+test_shell_is_sound() {
+	requires shellcheck
+	shellcheck -S warning -e SC1091,SC2154,SC2034 contrib/check \
+		contrib/demo contrib/packages .ci/run tests/lib.sh \
+		tests/test-*.sh tests/*/test-*.sh
+}
+
+run_tests

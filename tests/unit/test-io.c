@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files: what the back-end for them promises, locks above all. */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "io/io-file.h"
+
+static struct io *make_file(void **state, const char *name, const char *text)
+{
+	struct io *io = NULL;
+
+	assert_ok(io_file_create(scratch_path(state, name), &io));
+	assert_ok(io_write(io, text, strlen(text), 0));
+	return io;
+}
+
+static struct io *open_again(void **state, const char *name, bool writable)
+{
+	struct io *io = NULL;
+
+	assert_ok(io_file_open(scratch_path(state, name), writable, &io));
+	return io;
+}
+
+static void a_read_past_the_end_says_so_or_pads(void **state)
+{
+	struct io *io = make_file(state, "f", "abc");
+	char buf[5];
+
+	assert_errno(io_read(io, buf, sizeof buf, 0), -EBADMSG);
+	assert_non_null(strstr(error_text(), "/f: file at offset 0"));
+	assert_ok(io_read_padded(io, buf, sizeof buf, 1));
+	assert_memory_equal(buf, "bc\0\0", 5);
+	io_close(io);
+}
+
+static void creating_over_a_file_fails(void **state)
+{
+	struct io *io = make_file(state, "f", "abc"), *again = NULL;
+
+	assert_errno(io_file_create(scratch_path(state, "f"), &again), -EEXIST);
+	io_close(io);
+}
+
+static void what_is_no_file_is_refused(void **state)
+{
+	struct io *io = NULL;
+
+	assert_int_equal(mkfifo(scratch_path(state, "fifo"), 0600), 0);
+	assert_errno(io_file_open(scratch_path(state, "fifo"), false, &io),
+		     -EOPNOTSUPP);
+	assert_errno(io_file_open("/dev/null", false, &io), -EOPNOTSUPP);
+}
+
+static void zeroing_makes_a_hole_or_keeps_the_space(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+	_cleanup_free_ char *data = malloc(1 << 20);
+	struct stat st;
+	bool is_data = true;
+	uint64_t len;
+	char c;
+
+	memset(data, 'x', 1 << 20);
+	assert_ok(io_write(io, data, 1 << 20, 0));
+	assert_ok(io_sync(io));
+	assert_ok(io_zero(io, 0, 1 << 19, true));
+	fstat(io->fd, &st);
+	assert_true(st.st_blocks * 512 >= 1 << 20);
+	assert_ok(io_zero(io, 0, 1 << 19, false));
+	fstat(io->fd, &st);
+	assert_true(st.st_blocks * 512 < 1 << 20);
+	assert_ok(io_extent(io, 0, &is_data, &len));
+	assert_false(is_data);
+	assert_int_equal(len, 1 << 19);
+	assert_ok(io_read(io, &c, 1, 1 << 18));
+	assert_int_equal(c, 0);
+	io_close(io);
+}
+
+static void one_writer_keeps_everybody_out(void **state)
+{
+	struct io *a = make_file(state, "f", "abc");
+	struct io *b = open_again(state, "f", true);
+
+	assert_ok(io_lock(a, IO_LOCK_EXCLUSIVE));
+	assert_errno(io_lock(b, IO_LOCK_EXCLUSIVE), -EBUSY);
+	assert_errno(io_lock(b, IO_LOCK_SHARED), -EBUSY);
+	assert_non_null(strstr(error_text(), "in use by test-io (process "));
+	io_close(a);
+	assert_ok(io_lock(b, IO_LOCK_EXCLUSIVE));
+	io_close(b);
+}
+
+static void readers_share_and_keep_a_writer_out(void **state)
+{
+	struct io *a = make_file(state, "f", "abc");
+	struct io *b = open_again(state, "f", false);
+	struct io *c = open_again(state, "f", true);
+	char who[64];
+
+	assert_int_equal(io_file_in_use(c, who, sizeof who), 0);
+	assert_ok(io_lock(a, IO_LOCK_SHARED));
+	assert_ok(io_lock(b, IO_LOCK_SHARED));
+	assert_errno(io_lock(c, IO_LOCK_EXCLUSIVE), -EBUSY);
+	assert_int_equal(io_file_in_use(c, who, sizeof who), 1);
+	io_close(a);
+	assert_errno(io_lock(c, IO_LOCK_EXCLUSIVE), -EBUSY);
+	io_close(b);
+	assert_ok(io_lock(c, IO_LOCK_EXCLUSIVE));
+	io_close(c);
+}
+
+/* qemu-io's exit status when it opens the file for writing or reading. */
+static int qemu_io(void **state, bool writable)
+{
+	char command[512];
+
+	snprintf(command, sizeof command,
+		 "qemu-io %s -f raw -c 'read 0 512' %s >/dev/null 2>&1",
+		 writable ? "" : "-r", scratch_path(state, "f"));
+	return system(command);
+}
+
+static void qemu_sees_our_locks(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+
+	if (system("command -v qemu-io >/dev/null") != 0) {
+		io_close(io);
+		skip();
+	}
+	assert_ok(io_resize(io, 1 << 20));
+	assert_int_equal(qemu_io(state, true), 0);
+	assert_ok(io_lock(io, IO_LOCK_SHARED));
+	assert_int_not_equal(qemu_io(state, true), 0);
+	assert_int_equal(qemu_io(state, false), 0);
+	assert_ok(io_lock(io, IO_LOCK_EXCLUSIVE));
+	assert_int_not_equal(qemu_io(state, false), 0);
+	io_close(io);
+}
+
+static void we_see_qemus_locks(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+	char command[512];
+	FILE *qemu;
+
+	if (system("command -v qemu-io >/dev/null") != 0) {
+		io_close(io);
+		skip();
+	}
+	assert_ok(io_resize(io, 1 << 20));
+	snprintf(command, sizeof command, "qemu-io -f raw %s >/dev/null 2>&1",
+		 scratch_path(state, "f"));
+	qemu = popen(command, "w");
+	assert_non_null(qemu);
+	/* Asking takes no lock, which would keep QEMU from opening it. */
+	for (int i = 0; i < 200 && io_file_in_use(io, NULL, 0) == 0; i++)
+		usleep(20000);
+	assert_errno(io_lock(io, IO_LOCK_SHARED), -EBUSY);
+	assert_non_null(strstr(error_text(), "qemu-io"));
+	assert_errno(io_lock(io, IO_LOCK_EXCLUSIVE), -EBUSY);
+	pclose(qemu);
+	assert_ok(io_lock(io, IO_LOCK_EXCLUSIVE));
+	io_close(io);
+}
+
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_read_past_the_end_says_so_or_pads),
+		TEST(creating_over_a_file_fails),
+		TEST(what_is_no_file_is_refused),
+		TEST(zeroing_makes_a_hole_or_keeps_the_space),
+		TEST(one_writer_keeps_everybody_out),
+		TEST(readers_share_and_keep_a_writer_out),
+		TEST(qemu_sees_our_locks),
+		TEST(we_see_qemus_locks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Space, against an array of flags: one a unit of the file. */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "format/space.h"
+
+enum { UNITS = 200 };
+
+static void same(const struct space *space, const bool *used)
+{
+	uint64_t free_units = 0, end = 0;
+
+	for (unsigned i = 0; i < UNITS; i++) {
+		free_units += !used[i];
+		if (used[i])
+			end = i + 1;
+	}
+	assert_int_equal(space_free_below(space, UNITS), free_units);
+	assert_int_equal(space_end(space), end);
+	for (size_t i = 0; i < space->n; i++) {
+		assert_true(space->used[i].off < space->used[i].end);
+		/* Neighbours are one range. */
+		if (i)
+			assert_true(space->used[i - 1].end <
+				    space->used[i].off);
+	}
+}
+
+/* The lowest place for len units, as space_take is to find it. */
+static int lowest(const bool *used, unsigned len, unsigned align,
+		  unsigned phase)
+{
+	for (unsigned off = phase; off + len <= UNITS; off += align) {
+		unsigned n = 0;
+
+		while (n < len && !used[off + n])
+			n++;
+		if (n == len)
+			return (int)off;
+	}
+	return -1;
+}
+
+static void takes_the_lowest_place_and_gives_it_back(void **state)
+{
+	uint64_t seed = seed_from_environment();
+	struct space space = { 0 };
+	bool used[UNITS] = { false };
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		unsigned len = 1 + random_next(&seed) % 6;
+		unsigned align = 1u << random_next(&seed) % 4;
+		unsigned phase = random_next(&seed) % align;
+		unsigned at = random_next(&seed) % (UNITS - len);
+		int want = lowest(used, len, align, phase), r;
+		uint64_t off;
+
+		if (random_next(&seed) % 2) {
+			r = space_take(&space, len, align, phase, 0, UNITS,
+				       &off);
+			assert_int_equal(r, want < 0 ? -ENOSPC : 0);
+			if (r == 0) {
+				assert_int_equal(off, want);
+				memset(used + off, true, len);
+			}
+		} else if (used[at]) {
+			assert_ok(space_release(&space, at, 1));
+			used[at] = false;
+		}
+		same(&space, used);
+	}
+	space_fini(&space);
+}
+
+static void count_overlap(void *ctx, uint64_t off, uint64_t len)
+{
+	uint64_t *found = ctx;
+
+	found[0] = off;
+	found[1] = len;
+}
+
+static void settling_joins_and_finds_overlaps(void **state)
+{
+	struct space space = { 0 };
+	uint64_t found[2] = { 0 };
+
+	(void)state;
+	assert_ok(space_add(&space, 30, 10));
+	assert_ok(space_add(&space, 0, 10));
+	assert_ok(space_add(&space, 10, 5));
+	assert_ok(space_settle(&space, count_overlap, found));
+	assert_int_equal(found[1], 0);
+	assert_int_equal(space.n, 2);
+	assert_ok(space_add(&space, 38, 10));
+	assert_ok(space_settle(&space, count_overlap, found));
+	assert_int_equal(found[0], 38);
+	assert_int_equal(found[1], 2);
+	assert_int_equal(space_end(&space), 48);
+	space_fini(&space);
+}
+
+static void nothing_is_taken_beyond_the_end(void **state)
+{
+	struct space space = { 0 };
+	uint64_t off = 77;
+
+	(void)state;
+	assert_ok(space_mark(&space, 0, 8));
+	assert_errno(space_take(&space, 8, 8, 0, 0, 15, &off), -ENOSPC);
+	assert_int_equal(off, 77);
+	assert_ok(space_take(&space, 8, 8, 0, 0, 16, &off));
+	assert_int_equal(off, 8);
+	space_fini(&space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_the_lowest_place_and_gives_it_back),
+		cmocka_unit_test(settling_joins_and_finds_overlaps),
+		cmocka_unit_test(nothing_is_taken_beyond_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
