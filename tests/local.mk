@@ -48,6 +48,7 @@ lib_tests = \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \
+	tests/img/test-documentation.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a program's --help says, what its manual page says and what bash
+# completes are the same options and the same subcommands.
+. "$(dirname "$0")/../lib.sh"
+
+# The long options that a text on standard input names, each once.
+long_options() {
+	grep -Eo -e '(^|[^-[:alnum:]])--[a-z][a-z-]*' | grep -Eo -e '--.*' |
+		sort -u
+}
+
+# The subcommands that --help lists: the first words of indented lines.
+subcommands_of() {
+	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p' | sort -u
+}
+
+help_of() {
+	local command
+
+	"$1" --help
+	for command in $(subcommands_of "$1"); do
+		"$1" "$command" --help
+	done
+}
+
+page_of() {
+	local page
+
+	for page in "$top_srcdir/man/$1".[0-9]; do
+		[ -f "$page" ] || fail "no manual page of $1"
+		sed 's/\\-/-/g; s/\\f[A-Z]//g; s/^\.OP \([^ ]*\).*/ \1 /' "$page"
+	done
+}
+
+completion_of() {
+	cat "$top_srcdir/contrib/completion/$1"
+}
+
+same_options() {
+	requires "$1"
+	help_of "$1" | long_options >"$scratch/help"
+	page_of "$1" | long_options >"$scratch/page"
+	completion_of "$1" | long_options >"$scratch/completion"
+	[ -s "$scratch/help" ] || fail "$1 --help names no options"
+	diff -u "$scratch/help" "$scratch/page" ||
+		fail "$1: the manual page (+) differs from --help (-)"
+	diff -u "$scratch/help" "$scratch/completion" ||
+		fail "$1: the completion (+) differs from --help (-)"
+}
+
+same_subcommands() {
+	local command
+
+	requires "$1"
+	[ -n "$(subcommands_of "$1")" ] || fail "$1 --help lists no subcommands"
+	for command in $(subcommands_of "$1"); do
+		page_of "$1" | grep -Eqi "^\.S[HSY] .*\b$command\b" ||
+			fail "$1: the manual page has no section on $command"
+		complete_line "$1" "${command:0:1}" | grep -qx "$command" ||
+			fail "$1: $command is not completed"
+	done
+}
+
+# complete_line PROGRAM WORD...: what bash offers for the last of the words.
+complete_line() {
+	bash -c '
+		. "$1"
+		shift
+		COMP_WORDS=("$@")
+		COMP_CWORD=$(($# - 1))
+		handler=$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/")
+		COMP_LINE="$*"
+		COMP_POINT=${#COMP_LINE}
+		"$handler" "$1" "${@: -1}" "${@: -2:1}"
+		printf "%s\n" "${COMPREPLY[@]}"
+	' bash "$top_srcdir/contrib/completion/$1" "$@"
+}
+
+test_vhdfs_options() {
+	same_options vhdfs
+}
+
+test_vhdfs_img_options() {
+	same_options vhdfs-img
+}
+
+test_tgt_glue_options() {
+	same_options tgt-glue
+}
+
+test_vhdfs_img_subcommands() {
+	same_subcommands vhdfs-img
+}
+
+test_tgt_glue_subcommands() {
+	same_subcommands tgt-glue
+}
+
+# Of each subcommand: the same options in --help and when completed.
+test_vhdfs_img_options_of_each_subcommand() {
+	local command
+
+	for command in $(subcommands_of vhdfs-img); do
+		vhdfs-img "$command" --help | long_options >"$scratch/help"
+		complete_line vhdfs-img "$command" -- | long_options \
+			>"$scratch/completion"
+		diff -u "$scratch/help" "$scratch/completion" ||
+			fail "$command: completion (+) differs from --help (-)"
+	done
+}
+
+# Each option that --help names is taken: it is not called unknown.
+test_vhdfs_img_takes_its_options() {
+	local command option
+
+	for command in $(subcommands_of vhdfs-img); do
+		for option in $(vhdfs-img "$command" --help | long_options); do
+			vhdfs-img "$command" "$option" >"$scratch/out" 2>&1 ||
+				true
+			! grep 'unknown option' "$scratch/out" ||
+				fail "$command $option is not taken"
+		done
+	done
+}
+
+test_values_are_completed() {
+	equal "formats" "raw vhd vhdx" \
+		"$(complete_line vhdfs-img convert --format '' | paste -sd ' ')"
+	equal "sector sizes" "512 4096" "$(complete_line vhdfs-img create \
+		--sector-size '' | paste -sd ' ')"
+}
+
+test_manual_pages_have_no_warnings() {
+	local page
+
+	requires man groff
+	for page in "$top_srcdir"/man/*.[0-9]; do
+		man --warnings -E UTF-8 -l "$page" 2>&1 >/dev/null |
+			tee "$scratch/warnings"
+		[ ! -s "$scratch/warnings" ] || fail "$page: warnings"
+		groff -man -ww -z -Tutf8 "$page" 2>"$scratch/warnings"
+		[ ! -s "$scratch/warnings" ] ||
+			fail "$page: $(cat "$scratch/warnings")"
+	done
+}
+
+# Every manual page has these, in this order.
+test_manual_pages_have_the_usual_sections() {
+	local page
+
+	for page in "$top_srcdir"/man/*.[18]; do
+		equal "${page##*/}" "NAME SYNOPSIS DESCRIPTION EXIT SEE" \
+			"$(sed -n 's/^\.SH "\{0,1\}\([A-Z]*\).*/\1/p' "$page" |
+			grep -Ex 'NAME|SYNOPSIS|DESCRIPTION|EXIT|SEE' |
+			paste -sd ' ')"
+	done
+}
+
+run_tests
