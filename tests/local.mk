@@ -42,7 +42,7 @@ tests_tools_disk_io_SOURCES = tests/tools/disk-io.c
 tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/lib.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh
 lib_tests = \
 	tests/test-house.sh \
 	tests/test-lib.sh \

@@ -47,6 +47,11 @@ test_skip_says_why() {
 	tap_has '^ok 1 - a # SKIP no no-such-program$'
 }
 
+test_skip_outside_a_test_is_for_all() {
+	script 'requires no-such-program' 'test_a() { true; }'
+	equal TAP "1..0 # SKIP no no-such-program" "$(cat "$scratch/tap")"
+}
+
 test_too_slow_is_not_ok() {
 	script 'test_timeout=1' 'test_a() { sleep 60; }'
 	tap_has '^not ok 1 - a$'

@@ -14,11 +14,12 @@
  *     flush
  *     read OFF LEN         to standard output
  *     open                 nothing, but opens for writing
+ *     hold                 says "holding", and waits until standard input ends
  *
  * OFF and LEN are bytes; - as LEN means to the end of the disk.  Commands are
  * done in their order with the image open once; it is opened for reading only
- * when they are no other than read and verify.  An image without a format is
- * raw.
+ * when they are no other than read, verify and hold.  An image without a format
+ * is raw.
  */
 #include "config.h"
 
@@ -132,6 +133,15 @@ static int do_load(struct chain *chain, uint64_t off, const char *path)
 	return r;
 }
 
+static int do_hold(void)
+{
+	puts("holding");
+	fflush(stdout);
+	while (getchar() != EOF)
+		continue;
+	return 0;
+}
+
 /* Takes a command and its values off *args. */
 static int do_command(struct chain *chain, char ***args)
 {
@@ -140,7 +150,7 @@ static int do_command(struct chain *chain, char ***args)
 		int values;
 	} table[] = { { "write", 3 }, { "verify", 3 }, { "load", 2 },
 		      { "zero", 2 },  { "punch", 2 },  { "flush", 0 },
-		      { "read", 2 },  { "open", 0 } };
+		      { "read", 2 },  { "open", 0 },   { "hold", 0 } };
 	const char *name = *(*args)++, *value[3] = { "0", "0", "0" };
 	uint64_t off, len, seed;
 	size_t i = 0;
@@ -169,6 +179,8 @@ static int do_command(struct chain *chain, char ***args)
 		return in_pieces(chain, off, len, *name == 'p', do_zero);
 	if (!strcmp(name, "load"))
 		return do_load(chain, off, value[1]);
+	if (!strcmp(name, "hold"))
+		return do_hold();
 	return !strcmp(name, "flush") ? chain_flush(chain) : 0;
 }
 
@@ -177,7 +189,8 @@ static bool only_reads(char **args)
 	bool reads = true;
 
 	for (; *args; args++)
-		if (!strcmp(*args, "read") || !strcmp(*args, "verify"))
+		if (!strcmp(*args, "read") || !strcmp(*args, "verify") ||
+		    !strcmp(*args, "hold"))
 			continue;
 		else if (**args >= 'a' && **args <= 'z')
 			reads = false;
