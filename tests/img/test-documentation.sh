@@ -10,6 +10,11 @@ long_options() {
 		sort -u
 }
 
+# grep that reads all of its input: who writes it must not find it closed.
+has() {
+	grep "$@" >/dev/null
+}
+
 # The subcommands that --help lists: the first words of indented lines.
 subcommands_of() {
 	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p' | sort -u
@@ -55,9 +60,9 @@ same_subcommands() {
 	requires "$1"
 	[ -n "$(subcommands_of "$1")" ] || fail "$1 --help lists no subcommands"
 	for command in $(subcommands_of "$1"); do
-		page_of "$1" | grep -Eqi "^\.S[HSY] .*\b$command\b" ||
+		page_of "$1" | has -Ei "^\.S[HSY] .*\b$command\b" ||
 			fail "$1: the manual page has no section on $command"
-		complete_line "$1" "${command:0:1}" | grep -qx "$command" ||
+		complete_line "$1" "${command:0:1}" | has -x "$command" ||
 			fail "$1: $command is not completed"
 	done
 }
