@@ -37,10 +37,20 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/store/catalog.c \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
+	vhdfs/store/dir.c \
 	vhdfs/store/draft.c \
 	vhdfs/store/draft.h \
+	vhdfs/store/inside.h \
+	vhdfs/store/names.c \
+	vhdfs/store/names.h \
+	vhdfs/store/store.c \
+	vhdfs/store/store.h \
+	vhdfs/store/view.c \
+	vhdfs/store/view.h \
+	vhdfs/store/watch.c \
 	$(NULL)
 
 # What a program that uses the library links with.

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The catalog: what each image of the store is, by its file and its parents',
+ * and so which images are parents.
+ *
+ * What was read of an image is read again when its file has changed, when a
+ * name came or went by which its parent is searched, when one of its parents
+ * is read again, and, while it cannot be opened, whenever anything changes.
+ * An image that is open here is left alone until it is closed: its file changes
+ * under our own hands, and the chain that is open knows better.
+ */
+#include "config.h"
+
+#include "store/inside.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "format/raw.h"
+#include "store/names.h"
+
+void info_fini(struct info *info)
+{
+	free(info->parent);
+	free(info->error);
+	free(info->wanted[0]);
+	free(info->wanted[1]);
+	free(info->ancestors);
+	memset(info, 0, sizeof *info);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct store_image *x = a, *y = b;
+
+	if (x->id.ino != y->id.ino)
+		return x->id.ino < y->id.ino ? -1 : 1;
+	return (x->id.dev > y->id.dev) - (x->id.dev < y->id.dev);
+}
+
+static struct store_image *find(const struct store *store,
+				const struct file_id *id)
+{
+	struct store_image key = { .id = *id };
+	struct store_image **found = tfind(&key, &store->images, by_id);
+
+	return found ? *found : NULL;
+}
+
+struct store_image *catalog_image_locked(struct store *store,
+					 const struct file_id *id)
+{
+	struct store_image *image = find(store, id);
+
+	if (image)
+		return image;
+	image = calloc(1, sizeof *image);
+	if (!image)
+		return NULL;
+	image->id = *id;
+	image->stale = true;
+	pthread_mutex_init(&image->open_lock, NULL);
+	pthread_rwlock_init(&image->io_lock, NULL);
+	if (!tsearch(image, &store->images, by_id)) {
+		free(image);
+		return NULL;
+	}
+	return image;
+}
+
+void catalog_release_locked(struct store *store, struct store_image *image)
+{
+	if (image->names || image->refs || image->opens)
+		return;
+	tdelete(image, &store->images, by_id);
+	store->changed = true;
+	info_fini(&image->info);
+	pthread_rwlock_destroy(&image->io_lock);
+	pthread_mutex_destroy(&image->open_lock);
+	free(image);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcasecmp(a, b);
+}
+
+void catalog_name_changed_locked(struct store *store, const char *name)
+{
+	char *copy;
+
+	store->changed = true;
+	if (tfind(name, &store->changed_names, by_text))
+		return;
+	copy = strdup(name);
+	/* Without memory: read all of them again. */
+	if (!copy || !tsearch(copy, &store->changed_names, by_text)) {
+		free(copy);
+		store->dirs_changed = true;
+	}
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+void catalog_compare_locked(struct store *store, struct store_image *image,
+			    const struct stat *st)
+{
+	if (image->opens)
+		return;
+	if (image->known && st->st_size == image->seen.st_size &&
+	    same_time(&st->st_mtim, &image->seen.st_mtim) &&
+	    same_time(&st->st_ctim, &image->seen.st_ctim))
+		return;
+	image->stale = true;
+	store->changed = true;
+}
+
+bool catalog_writable_locked(const struct store *store,
+			     const struct store_image *image,
+			     const struct stat *st)
+{
+	return !store->read_only && !image->children && (st->st_mode & 0222);
+}
+
+static int keep_words(struct info *info, const char *text)
+{
+	free(info->error);
+	info->error = strdup(text);
+	return info->error ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+/* What the leaf itself says. */
+static int take_leaf(struct image *leaf, struct info *info,
+		     struct parent_ref *ret_ref)
+{
+	int r;
+
+	info->format = leaf->ops->name;
+	info->type = image_type_name(leaf->type);
+	info->id = leaf->id;
+	if (leaf->type != IMAGE_DIFFERENCING)
+		return 0;
+	r = image_parent(leaf, ret_ref);
+	if (r < 0)
+		return r;
+	if (ret_ref->relative)
+		info->wanted[0] = strdup(name_last(ret_ref->relative));
+	if (ret_ref->basename)
+		info->wanted[1] = strdup(ret_ref->basename);
+	return 0;
+}
+
+static int add_ancestor(struct info *info, dev_t dev, ino_t ino)
+{
+	struct file_id *all = reallocarray(info->ancestors,
+					   info->n_ancestors + 1, sizeof *all);
+
+	if (!all)
+		return fail(-ENOMEM, "out of memory");
+	all[info->n_ancestors++] = (struct file_id){ dev, ino };
+	info->ancestors = all;
+	return 0;
+}
+
+static int take_chain(struct chain *chain, struct info *info)
+{
+	struct parent_ref ref = { 0 };
+	int r = take_leaf(chain_leaf(chain), info, &ref);
+
+	parent_ref_fini(&ref);
+	info->size = chain_size(chain);
+	info->depth = chain_depth(chain);
+	for (unsigned i = 1; r == 0 && i <= info->depth; i++) {
+		const struct io *io = chain_image(chain, i)->io;
+
+		r = add_ancestor(info, io->dev, io->ino);
+	}
+	if (r == 0 && info->depth) {
+		info->parent = strdup(chain_path(chain, 1));
+		r = info->parent ? 0 : fail(-ENOMEM, "out of memory");
+	}
+	return r;
+}
+
+/*
+ * What can be told of an image whose chain does not open.  Its parent stays a
+ * parent though a grandparent is missing.
+ */
+static void take_broken(struct store *store, const char *path,
+			struct info *info)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	struct parent_ref ref = { 0 };
+	const struct image_ops *format;
+	struct image *leaf;
+	struct stat st;
+
+	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
+		return;
+	format = image_format_probe(io);
+	if (format == &raw_ops)
+		return;
+	info->format = format->name;
+	if (image_open(io, format, &leaf) < 0)
+		return;
+	steal(io);
+	if (take_leaf(leaf, info, &ref) == 0 &&
+	    leaf->type == IMAGE_DIFFERENCING &&
+	    family_find_parent(store->family, path, &ref, leaf->size,
+			       &info->parent, &st) == 0)
+		add_ancestor(info, st.st_dev, st.st_ino);
+	parent_ref_fini(&ref);
+	image_close(leaf);
+}
+
+/* By the name under which it opens, of several. */
+static int read_by_name(struct store *store, const char *path, struct info *ret)
+{
+	struct info info = { 0 };
+	struct chain *chain;
+	int r = chain_open(store->family, path, CHAIN_NO_LOCK, &chain);
+
+	if (r == 0) {
+		r = take_chain(chain, &info);
+		chain_close(chain);
+	}
+	if (r < 0 && keep_words(&info, error_text()) == 0)
+		take_broken(store, path, &info);
+	*ret = info;
+	return r;
+}
+
+static void log_change(const struct info *old, const struct info *new)
+{
+	if (new->error && (!old->error || strcmp(old->error, new->error) != 0))
+		log_error("%s", new->error);
+}
+
+static void read_image(struct store *store, struct store_image *image)
+{
+	struct info info = { 0 };
+	struct stat st;
+	bool found = false;
+	int r = -1;
+
+	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name) {
+		/* Before it is read: a change meanwhile shows later. */
+		if (entry_stat(store, e, &st) < 0)
+			continue;
+		info_fini(&info);
+		r = read_by_name(store, e->real, &info);
+		found = true;
+	}
+	if (!found)
+		return;
+	log_change(&image->info, &info);
+	info_fini(&image->info);
+	image->info = info;
+	image->seen = st;
+	image->known = true;
+	image->stale = false;
+}
+
+/* Walking the tree of images. */
+
+typedef void image_visitor(struct store *store, struct store_image *image);
+
+struct walk {
+	struct store *store;
+	image_visitor *visit;
+};
+
+static void walk_node(const void *node, VISIT which, void *closure)
+{
+	struct walk *walk = closure;
+
+	if (which == postorder || which == leaf)
+		walk->visit(walk->store, *(struct store_image *const *)node);
+}
+
+static void each_image(struct store *store, image_visitor *visit)
+{
+	struct walk walk = { store, visit };
+
+	twalk_r(store->images, walk_node, &walk);
+}
+
+static bool is_changed_name(const struct store *store, const char *name)
+{
+	return name && tfind(name, &store->changed_names, by_text);
+}
+
+static void mark_if_concerned(struct store *store, struct store_image *image)
+{
+	const struct info *info = &image->info;
+
+	image->stale |= info->error ||
+			is_changed_name(store, info->wanted[0]) ||
+			is_changed_name(store, info->wanted[1]) ||
+			(store->dirs_changed && info->n_ancestors);
+}
+
+static void mark_if_below(struct store *store, struct store_image *image)
+{
+	for (size_t i = 0; i < image->info.n_ancestors && !image->stale; i++) {
+		struct store_image *up = find(store, &image->info.ancestors[i]);
+
+		image->stale = up && up->stale;
+	}
+}
+
+static void read_if_stale(struct store *store, struct store_image *image)
+{
+	if (image->stale && !image->opens && image->names)
+		read_image(store, image);
+}
+
+static void forget_children(struct store *store, struct store_image *image)
+{
+	(void)store;
+	image->children = 0;
+}
+
+static void count_as_child(struct store *store, struct store_image *image)
+{
+	if (!image->names)
+		return;
+	for (size_t i = 0; i < image->info.n_ancestors; i++) {
+		struct store_image *up = find(store, &image->info.ancestors[i]);
+
+		if (up)
+			up->children++;
+	}
+}
+
+void catalog_update_locked(struct store *store)
+{
+	if (!store->changed && !store->dirs_changed)
+		return;
+	each_image(store, mark_if_concerned);
+	each_image(store, mark_if_below);
+	each_image(store, read_if_stale);
+	each_image(store, forget_children);
+	each_image(store, count_as_child);
+	store->changed = false;
+	store->dirs_changed = false;
+	tdestroy(store->changed_names, free);
+	store->changed_names = NULL;
+}

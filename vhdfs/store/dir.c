@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Directories and the names in them.  Every directory is kept open: what is in
+ * it is reached by its name alone, so that nothing outside the store can be
+ * reached at all; only symbolic links take a path, and the kernel keeps that
+ * inside (openat2, RESOLVE_BENEATH).
+ *
+ * A directory behind a symbolic link is one of its own here, beside the real
+ * one.  Links that lead back up are left out, and what is behind more than one
+ * link is read only when somebody looks there: else links to one another would
+ * make a tree without an end.
+ */
+#include "config.h"
+
+#include "store/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "store/names.h"
+
+static bool same_file(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct dir_entry *)a)->name,
+		      ((const struct dir_entry *)b)->name);
+}
+
+/* Opens a path in the store that no link leads out of. */
+static int open_beneath(const struct store *store, const char *path,
+			unsigned flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = -EAGAIN;
+
+	/* EAGAIN: something was renamed while the kernel looked. */
+	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
+		fd = syscall(SYS_openat2, store->places[0].fd,
+			     *path ? path : ".", &how, sizeof how);
+		if (fd < 0)
+			fd = -errno;
+	}
+	return (int)fd;
+}
+
+static char *join(const char *dir, const char *name)
+{
+	char *path;
+
+	if (!*dir)
+		return strdup(name);
+	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+/*
+ * An absolute link into the store is one inside it; the kernel takes no
+ * absolute path for that.  Returns what follows the store's own path, or null.
+ */
+static const char *after_root(const struct store *store, const char *target)
+{
+	const char *root = store->places[0].root;
+	size_t n = strlen(root);
+
+	if (strncmp(target, root, n) != 0 || target[n] != '/')
+		return NULL;
+	while (target[n] == '/')
+		n++;
+	return target + n;
+}
+
+static int open_link(struct store *store, struct dir *dir, const char *name)
+{
+	_cleanup_free_ char *path = join(dir->real, name);
+	char target[PATH_MAX];
+	const char *rest;
+	ssize_t n;
+	int fd;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open_beneath(store, path, O_PATH);
+	if (fd != -EXDEV)
+		return fd;
+	n = readlinkat(dir->fd, name, target, sizeof target - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	rest = after_root(store, target);
+	return rest ? open_beneath(store, rest, O_PATH) : -EXDEV;
+}
+
+/* Where the file behind fd is in the store; the caller's to free. */
+static char *real_of(const struct store *store, int fd)
+{
+	char link[64], target[PATH_MAX];
+	const char *rest;
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof target - 1);
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	if (!strcmp(store->places[0].root, target))
+		return strdup("");
+	rest = after_root(store, target);
+	return rest ? strdup(rest) : NULL;
+}
+
+/* What a name stands for; ret->name stays the caller's. */
+static int look(struct store *store, struct dir *dir, const char *name,
+		struct dir_entry *ret, struct stat *ret_st)
+{
+	if (fstatat(dir->fd, name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	ret->link = S_ISLNK(ret_st->st_mode);
+	if (ret->link) {
+		_cleanup_close_ int fd = open_link(store, dir, name);
+
+		if (fd < 0)
+			return fd;
+		if (fstat(fd, ret_st) < 0)
+			return -errno;
+		ret->real = real_of(store, fd);
+	} else {
+		ret->real = join(dir->real, name);
+	}
+	ret->id = (struct file_id){ ret_st->st_dev, ret_st->st_ino };
+	return ret->real ? 0 : -ENOMEM;
+}
+
+int entry_stat(struct store *store, struct dir_entry *entry,
+	       struct stat *ret_st)
+{
+	struct dir_entry now = { 0 };
+	int r = look(store, entry->dir, entry->name, &now, ret_st);
+
+	free(now.real);
+	if (r < 0)
+		return r;
+	return same_file(&now.id, &entry->id) ? 0 : -ESTALE;
+}
+
+struct dir *dir_find_locked(struct store *store, const char *path)
+{
+	struct dir *dir = store->dirs;
+
+	while (dir && strcmp(dir->path, path) != 0)
+		dir = dir->next;
+	return dir;
+}
+
+struct dir_entry *dir_find_entry_locked(struct dir *dir, const char *name,
+					size_t len)
+{
+	char copy[NAME_MAX + 1];
+	struct dir_entry key = { .name = copy };
+	struct dir_entry **found;
+
+	if (len >= sizeof copy)
+		return NULL;
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	found = tfind(&key, &dir->by_name, by_name);
+	return found ? *found : NULL;
+}
+
+bool dir_shows_locked(struct dir_entry *entry)
+{
+	struct dir_entry *image;
+	size_t len;
+
+	if (entry->kind == ENTRY_LEFT_OUT)
+		return false;
+	if (entry->image)
+		return strlen(entry->name) + strlen(NAME_VIEW_SUFFIX) <=
+		       NAME_MAX;
+	if (!name_is_view(entry->name, &len))
+		return true;
+	image = dir_find_entry_locked(entry->dir, entry->name, len);
+	return !image || !image->image;
+}
+
+/* Says once what the mount does not show though one would expect it. */
+static void log_left_out(struct dir_entry *entry)
+{
+	struct dir_entry *other;
+	char view[NAME_MAX + 8];
+
+	snprintf(view, sizeof view, "%s" NAME_VIEW_SUFFIX, entry->name);
+	if (entry->image && strlen(view) > NAME_MAX) {
+		log_warn("%s: left out: its view's name would be too long",
+			 entry->real);
+		return;
+	}
+	other = entry->image
+			? dir_find_entry_locked(entry->dir, view, strlen(view))
+			: entry;
+	if (other && other->kind == ENTRY_DIR && !dir_shows_locked(other))
+		log_warn("%s: left out: this directory would hide the view of "
+			 "the image beside it",
+			 other->real);
+}
+
+static void remove_dir(struct store *store, struct dir **at)
+{
+	struct dir *dir = *at;
+
+	*at = dir->next;
+	watch_remove_locked(store, dir);
+	close(dir->fd);
+	free(dir->path);
+	free(dir->real);
+	free(dir);
+	store->dirs_changed = true;
+}
+
+static void remove_entry(struct store *store, struct dir *dir,
+			 struct dir_entry **at);
+
+/* The directory at path is gone, and with it all that is in it. */
+static void remove_tree(struct store *store, const char *path)
+{
+	size_t n = strlen(path);
+
+	for (struct dir **at = &store->dirs; *at;) {
+		struct dir *dir = *at;
+
+		if (strncmp(dir->path, path, n) != 0 ||
+		    (n && dir->path[n] && dir->path[n] != '/')) {
+			at = &dir->next;
+			continue;
+		}
+		while (dir->first) {
+			/* Its own directories are found by this very loop. */
+			struct dir_entry *entry = dir->first;
+
+			if (entry->kind == ENTRY_DIR)
+				entry->kind = ENTRY_LEFT_OUT;
+			remove_entry(store, dir, &dir->first);
+		}
+		remove_dir(store, at);
+	}
+}
+
+static void forget_name(struct store_image *image, struct dir_entry *entry)
+{
+	struct dir_entry **at = &image->names;
+
+	while (*at != entry)
+		at = &(*at)->next_name;
+	*at = entry->next_name;
+}
+
+static void remove_entry(struct store *store, struct dir *dir,
+			 struct dir_entry **at)
+{
+	struct dir_entry *entry = *at;
+
+	*at = entry->next;
+	if (!*at)
+		dir->end = at;
+	tdelete(entry, &dir->by_name, by_name);
+	catalog_name_changed_locked(store, entry->name);
+	if (entry->image) {
+		forget_name(entry->image, entry);
+		catalog_release_locked(store, entry->image);
+	} else if (entry->kind == ENTRY_DIR) {
+		_cleanup_free_ char *path = join(dir->path, entry->name);
+
+		if (path)
+			remove_tree(store, path);
+	}
+	free(entry->name);
+	free(entry->real);
+	free(entry);
+}
+
+void dir_free_all(struct store *store)
+{
+	remove_tree(store, "");
+}
+
+/* Does a link to this directory lead back to where it came from? */
+static bool leads_up(struct store *store, struct dir *dir,
+		     const struct file_id *id)
+{
+	_cleanup_free_ char *path = strdup(dir->path);
+
+	while (dir) {
+		char *slash;
+
+		if (same_file(&dir->id, id))
+			return true;
+		if (!path || !*path)
+			return false;
+		slash = strrchr(path, '/');
+		*(slash ? slash : path) = '\0';
+		dir = dir_find_locked(store, path);
+	}
+	return false;
+}
+
+static int add_subdir(struct store *store, struct dir *dir,
+		      struct dir_entry *entry)
+{
+	_cleanup_free_ char *path = join(dir->path, entry->name);
+
+	if (!path)
+		return -ENOMEM;
+	if (entry->link && leads_up(store, dir, &entry->id)) {
+		log_warn("%s: left out: this link leads back up", path);
+		return -ELOOP;
+	}
+	return dir_add_locked(store, path, entry->real,
+			      dir->links + entry->link);
+}
+
+/* Puts the entry into its directory, which owns it then. */
+static void add_entry(struct store *store, struct dir *dir,
+		      struct dir_entry *entry)
+{
+	entry->dir = dir;
+	entry->cookie = ++dir->last_cookie;
+	*dir->end = entry;
+	dir->end = &entry->next;
+	tsearch(entry, &dir->by_name, by_name);
+	if (entry->image) {
+		entry->next_name = entry->image->names;
+		entry->image->names = entry;
+		/* By another name its parent may be another. */
+		entry->image->stale = true;
+	}
+	catalog_name_changed_locked(store, entry->name);
+	log_left_out(entry);
+}
+
+static void add_found(struct store *store, struct dir *dir, const char *name,
+		      const struct dir_entry *found)
+{
+	struct dir_entry *entry = malloc(sizeof *entry);
+
+	if (!entry || !(entry->name = strdup(name))) {
+		free(found->real);
+		free(entry);
+		return;
+	}
+	name = entry->name;
+	*entry = *found;
+	entry->name = (char *)name;
+	entry->dir = dir;
+	entry->seen = dir->reading;
+	if (entry->kind == ENTRY_IMAGE) {
+		entry->image = catalog_image_locked(store, &entry->id);
+		if (!entry->image)
+			entry->kind = ENTRY_LEFT_OUT;
+	} else if (entry->kind == ENTRY_DIR &&
+		   add_subdir(store, dir, entry) < 0) {
+		entry->kind = ENTRY_LEFT_OUT;
+	} else if (entry->kind == ENTRY_LEFT_OUT) {
+		log_warn("%s%s%s: left out: this link leads out of the store",
+			 dir->path, *dir->path ? "/" : "", name);
+	}
+	add_entry(store, dir, entry);
+}
+
+static struct dir_entry **find_slot(struct dir *dir,
+				    const struct dir_entry *entry)
+{
+	struct dir_entry **at = &dir->first;
+
+	while (*at != entry)
+		at = &(*at)->next;
+	return at;
+}
+
+/* What is found under an image's or a directory's name: 0, or nothing. */
+static int find_kind(struct store *store, struct dir *dir, const char *name,
+		     struct dir_entry *ret, struct stat *ret_st)
+{
+	int r = look(store, dir, name, ret, ret_st);
+
+	if (r == -EXDEV && name_is_image(name)) {
+		ret->kind = ENTRY_LEFT_OUT;
+		ret->real = strdup("");
+		return ret->real ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	if (S_ISDIR(ret_st->st_mode))
+		ret->kind = ENTRY_DIR;
+	else if (S_ISREG(ret_st->st_mode) && name_is_image(name))
+		ret->kind = ENTRY_IMAGE;
+	else
+		return -ENOENT;
+	return 0;
+}
+
+static bool is_still(const struct dir_entry *old, const struct dir_entry *found)
+{
+	return same_file(&old->id, &found->id) &&
+	       !strcmp(old->real, found->real) &&
+	       (old->kind == found->kind || old->kind == ENTRY_LEFT_OUT);
+}
+
+void dir_look_locked(struct store *store, struct dir *dir, const char *name)
+{
+	struct dir_entry found = { 0 };
+	struct dir_entry *old;
+	struct stat st;
+	int r;
+
+	if (name[0] == '.')
+		return;
+	r = find_kind(store, dir, name, &found, &st);
+	old = dir_find_entry_locked(dir, name, strlen(name));
+	if (r == 0 && old && is_still(old, &found)) {
+		old->seen = dir->reading;
+		if (old->image)
+			catalog_compare_locked(store, old->image, &st);
+		free(found.real);
+		return;
+	}
+	if (old)
+		remove_entry(store, dir, find_slot(dir, old));
+	if (r == 0)
+		add_found(store, dir, name, &found);
+	else
+		free(found.real);
+}
+
+int dir_add_locked(struct store *store, const char *path, const char *real,
+		   unsigned links)
+{
+	_cleanup_close_ int fd =
+		open_beneath(store, real, O_RDONLY | O_DIRECTORY);
+	struct dir **at = &store->dirs;
+	struct dir *dir;
+	struct stat st;
+
+	if (fd < 0) {
+		log_warn("%s: left out: %s", path, strerror(-fd));
+		return fd;
+	}
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	dir = calloc(1, sizeof *dir);
+	if (!dir || !(dir->path = strdup(path)) ||
+	    !(dir->real = strdup(real))) {
+		free(dir ? dir->path : NULL);
+		free(dir);
+		return -ENOMEM;
+	}
+	dir->id = (struct file_id){ st.st_dev, st.st_ino };
+	dir->fd = steal_fd(&fd);
+	dir->links = links;
+	dir->stale = true;
+	dir->end = &dir->first;
+	while (*at)
+		at = &(*at)->next;
+	*at = dir;
+	store->dirs_changed = true;
+	/* Before it is read: what comes in between is told of then. */
+	watch_add_locked(store, dir);
+	return 0;
+}
+
+void dir_read_locked(struct store *store, struct dir *dir)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	dir->stale = false;
+	dir->read = true;
+	dir->reading++;
+	if (!d) {
+		if (!dir->logged)
+			log_warn("%s: cannot be read: %s", dir->real,
+				 strerror(errno));
+		dir->logged = true;
+		if (fd >= 0)
+			close(fd);
+	}
+	for (struct dirent *de; d && (de = readdir(d));)
+		dir_look_locked(store, dir, de->d_name);
+	for (struct dir_entry **at = &dir->first; *at;) {
+		if ((*at)->seen == dir->reading)
+			at = &(*at)->next;
+		else
+			remove_entry(store, dir, at);
+	}
+}
+
+void dir_read_stale_locked(struct store *store)
+{
+	/* New directories come after their parents, so one pass does it; one
+	 * that is removed meanwhile is not the one being read. */
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		if (dir->stale && (dir->links <= 1 || dir->read))
+			dir_read_locked(store, dir);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "store/store.h"
+#include "store/inside.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "store/names.h"
+#include "store/view.h"
+
+/* VHDX gives 4096 at most as a sector; tgt takes this as the disk's physical
+ * sector. */
+enum { VIEW_BLKSIZE = 4096 };
+
+void store_refresh_locked(struct store *store)
+{
+	watch_drain_locked(store);
+	dir_read_stale_locked(store);
+	catalog_update_locked(store);
+}
+
+static int open_places(struct store *store, const struct store_options *options)
+{
+	store->places = calloc(options->n_parents + 1, sizeof *store->places);
+	if (!store->places)
+		return fail(-ENOMEM, "out of memory");
+	for (size_t i = 0; i <= options->n_parents; i++) {
+		int r = place_init(&store->places[i],
+				   i ? options->parents[i - 1] : options->path,
+				   true);
+
+		if (r < 0)
+			return r;
+		store->n_places++;
+	}
+	return family_new(store->places, store->n_places, &store->family);
+}
+
+static int read_all(struct store *store)
+{
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	r = dir_add_locked(store, "", "", 0);
+	if (r == 0)
+		store_refresh_locked(store);
+	pthread_mutex_unlock(&store->lock);
+	return r < 0 ? fail_errno(r, "%s", store->places[0].root) : 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret)
+{
+	struct store *store = calloc(1, sizeof *store);
+	int r;
+
+	if (!store)
+		return fail(-ENOMEM, "out of memory");
+	pthread_mutex_init(&store->lock, NULL);
+	store->inotify = -1;
+	store->read_only = options->read_only;
+	r = open_places(store, options);
+	if (r == 0)
+		r = watch_init(store);
+	if (r == 0)
+		r = read_all(store);
+	if (r < 0) {
+		struct error why = *error_last();
+
+		store_close(store);
+		error_set(&why);
+		return r;
+	}
+	*ret = store;
+	return 0;
+}
+
+/* Images that were removed while they were open are no name's any more. */
+static int close_images(struct store *store)
+{
+	int r = 0;
+
+	while (store->images) {
+		struct store_image *image =
+			*(struct store_image **)store->images;
+		int rc = view_end(image);
+
+		if (rc < 0) {
+			log_error("%s", error_text());
+			r = rc;
+		}
+		image->refs = 0;
+		image->opens = 0;
+		image->names = NULL;
+		catalog_release_locked(store, image);
+	}
+	return r;
+}
+
+int store_close(struct store *store)
+{
+	int r;
+
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		for (struct dir_entry *e = dir->first; e; e = e->next)
+			if (e->image)
+				e->image->refs++;
+	pthread_mutex_lock(&store->lock);
+	dir_free_all(store);
+	r = close_images(store);
+	tdestroy(store->changed_names, free);
+	pthread_mutex_unlock(&store->lock);
+	if (store->inotify >= 0)
+		close(store->inotify);
+	if (store->family)
+		family_free(store->family);
+	for (size_t i = 0; i < store->n_places; i++)
+		place_fini(&store->places[i]);
+	free(store->places);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+	return r;
+}
+
+const char *store_root(const struct store *store)
+{
+	return store->places[0].root;
+}
+
+/* The file itself, by any of its names, or by what is open of it. */
+static int stat_file_locked(struct store *store, struct store_image *image,
+			    struct stat *ret_st)
+{
+	int r = -ESTALE;
+
+	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
+		r = entry_stat(store, e, ret_st);
+	if (r == 0)
+		return 0;
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain)
+		r = fstat(chain_leaf(image->chain)->io->fd, ret_st) < 0 ? -errno
+									: 0;
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+static void shape_image_stat(const struct store *store,
+			     const struct store_image *image, struct stat *st)
+{
+	mode_t mode = st->st_mode & 0777;
+
+	if (!catalog_writable_locked(store, image, st))
+		mode &= ~0222;
+	if (image->info.error)
+		mode = 0;
+	st->st_mode = S_IFREG | mode;
+	st->st_size = image->info.error ? 0 : (off_t)image->info.size;
+	st->st_blksize = VIEW_BLKSIZE;
+}
+
+int store_image_stat_locked(struct store *store, struct store_image *image,
+			    struct stat *ret_st)
+{
+	struct stat st;
+	int r = stat_file_locked(store, image, &st);
+
+	if (r < 0)
+		return r;
+	catalog_compare_locked(store, image, &st);
+	catalog_update_locked(store);
+	shape_image_stat(store, image, &st);
+	*ret_st = st;
+	return 0;
+}
+
+int store_stat_image(struct store *store, struct store_image *image,
+		     struct stat *ret_st)
+{
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	r = store_image_stat_locked(store, image, ret_st);
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* The directory at path, read; null where there is none. */
+static struct dir *open_dir_locked(struct store *store, const char *path)
+{
+	struct dir *dir = dir_find_locked(store, path);
+
+	if (!dir || dir->read)
+		return dir;
+	/* Behind several links: nobody has asked for it before. */
+	dir_read_locked(store, dir);
+	catalog_update_locked(store);
+	return dir_find_locked(store, path);
+}
+
+static int stat_dir_locked(struct store *store, const char *path,
+			   struct stat *ret_st)
+{
+	struct dir *dir = dir_find_locked(store, path);
+
+	if (!dir)
+		return -ESTALE;
+	return fstat(dir->fd, ret_st) < 0 ? -errno : 0;
+}
+
+int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
+{
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	r = stat_dir_locked(store, path, ret_st);
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* The entry that the mount shows as name, looked at anew; null for none. */
+static struct dir_entry *find_shown_locked(struct store *store, struct dir *dir,
+					   const char *name)
+{
+	_cleanup_free_ char *image = NULL;
+	struct dir_entry *entry;
+	size_t len;
+
+	if (name_is_view(name, &len)) {
+		image = strndup(name, len);
+		if (!image)
+			return NULL;
+		dir_look_locked(store, dir, image);
+		catalog_update_locked(store);
+		entry = dir_find_entry_locked(dir, name, len);
+		if (entry && entry->image)
+			return dir_shows_locked(entry) ? entry : NULL;
+	}
+	dir_look_locked(store, dir, name);
+	dir_read_stale_locked(store);
+	catalog_update_locked(store);
+	entry = dir_find_entry_locked(dir, name, strlen(name));
+	return entry && entry->kind == ENTRY_DIR ? entry : NULL;
+}
+
+static int lookup_locked(struct store *store, const char *path,
+			 const char *name, struct stat *ret_st,
+			 struct store_image **ret_image)
+{
+	struct dir *dir = open_dir_locked(store, path);
+	struct dir_entry *entry =
+		dir ? find_shown_locked(store, dir, name) : NULL;
+	int r;
+
+	if (!entry)
+		return -ENOENT;
+	r = entry->image ? store_image_stat_locked(store, entry->image, ret_st)
+			 : entry_stat(store, entry, ret_st);
+	if (r < 0)
+		return r;
+	if (entry->image)
+		entry->image->refs++;
+	*ret_image = entry->image;
+	return 0;
+}
+
+int store_lookup(struct store *store, const char *path, const char *name,
+		 struct stat *ret_st, struct store_image **ret_image)
+{
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	r = lookup_locked(store, path, name, ret_st, ret_image);
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+static void list_locked(struct dir *dir, uint64_t after, store_each *each,
+			void *arg)
+{
+	for (struct dir_entry *e = dir->first; e; e = e->next) {
+		struct stat st = { .st_ino = e->id.ino };
+		char name[NAME_MAX + 8];
+
+		if (e->cookie <= after || !dir_shows_locked(e))
+			continue;
+		st.st_mode = e->image ? S_IFREG : S_IFDIR;
+		snprintf(name, sizeof name, "%s%s", e->name,
+			 e->image ? NAME_VIEW_SUFFIX : "");
+		if (!each(arg, name, &st, e->cookie))
+			return;
+	}
+}
+
+int store_list(struct store *store, const char *path, uint64_t after,
+	       store_each *each, void *arg)
+{
+	struct dir *dir;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	dir = open_dir_locked(store, path);
+	if (dir)
+		list_locked(dir, after, each, arg);
+	pthread_mutex_unlock(&store->lock);
+	return dir ? 0 : -ENOENT;
+}
+
+void store_image_put(struct store *store, struct store_image *image)
+{
+	pthread_mutex_lock(&store->lock);
+	image->refs--;
+	catalog_release_locked(store, image);
+	pthread_mutex_unlock(&store->lock);
+}
+
+char *store_image_name(struct store *store, struct store_image *image)
+{
+	char *name;
+
+	pthread_mutex_lock(&store->lock);
+	name = strdup(image->names ? image->names->real : "(removed)");
+	pthread_mutex_unlock(&store->lock);
+	return name;
+}
+
+const char *const store_attributes[] = { "format", "type",  "id", "parent",
+					 "depth",  "error", NULL };
+
+/* Of the open image where there is one: a first write changes it. */
+static struct guid current_id(struct store_image *image)
+{
+	struct guid id = image->info.id;
+
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain) {
+		struct image *leaf = chain_leaf(image->chain);
+
+		image_lock_map(leaf);
+		id = leaf->id;
+		image_unlock_map(leaf);
+	}
+	pthread_rwlock_unlock(&image->io_lock);
+	return id;
+}
+
+/* The attribute's text, in buf or elsewhere; null where there is none. */
+static const char *attribute_text(struct store_image *image, const char *name,
+				  char buf[GUID_TEXT_SIZE])
+{
+	const struct info *info = &image->info;
+	struct guid id;
+
+	if (!strcmp(name, "format"))
+		return info->format;
+	if (!strcmp(name, "type"))
+		return info->type;
+	if (!strcmp(name, "parent"))
+		return info->parent;
+	if (!strcmp(name, "error"))
+		return info->error;
+	if (!strcmp(name, "depth") && !info->error) {
+		snprintf(buf, GUID_TEXT_SIZE, "%u", info->depth);
+		return buf;
+	}
+	if (!strcmp(name, "id") && info->type) {
+		id = current_id(image);
+		return guid_format(&id, buf);
+	}
+	return NULL;
+}
+
+int store_attribute(struct store *store, struct store_image *image,
+		    const char *name, char **ret)
+{
+	char buf[GUID_TEXT_SIZE];
+	struct stat st;
+	const char *text;
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	r = store_image_stat_locked(store, image, &st);
+	if (r == 0) {
+		text = attribute_text(image, name, buf);
+		*ret = text ? strdup(text) : NULL;
+		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+static int statvfs_of_root(struct store *store, struct statvfs *ret)
+{
+	return fstatvfs(store->dirs->fd, ret) < 0 ? -errno : 0;
+}
+
+int store_statvfs(struct store *store, struct statvfs *ret)
+{
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	r = statvfs_of_root(store, ret);
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open images.  A chain that is open for reading holds a lock that would be in
+ * the way of its own writer, so a change from reading to writing closes it and
+ * opens it anew; who reads meanwhile waits at io_lock.
+ */
+#include "config.h"
+
+#include "store/view.h"
+#include "store/inside.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+
+static void leave(struct store *store, struct store_image *image)
+{
+	pthread_mutex_lock(&store->lock);
+	image->opens--;
+	if (!image->opens) {
+		/* We may have changed it, its identifier above all. */
+		image->stale = true;
+		store->changed = true;
+	}
+	pthread_mutex_unlock(&store->lock);
+}
+
+/*
+ * Announces an open, so that nobody else looks at the file while it is under
+ * way, and says by what path.
+ */
+static int enter(struct store *store, struct store_image *image, bool writable,
+		 char **ret_path)
+{
+	struct stat st;
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	r = store_image_stat_locked(store, image, &st);
+	if (r < 0 || !image->names)
+		r = fail(-ESTALE, "the image is gone");
+	else if (image->info.error)
+		r = fail(-EIO, "%s", image->info.error);
+	else if (writable && image->children)
+		r = fail(-EACCES, "%s: is the parent of other images",
+			 image->names->real);
+	else if (writable && !catalog_writable_locked(store, image, &st))
+		r = fail(-EACCES, "%s: has no write permission",
+			 image->names->real);
+	if (r == 0 && !(*ret_path = strdup(image->names->real)))
+		r = fail(-ENOMEM, "out of memory");
+	if (r == 0)
+		image->opens++;
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* Did it become a parent before we had the lock that keeps children away? */
+static int check_again(struct store *store, struct store_image *image)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	if (image->children)
+		r = fail(-EACCES, "%s: is the parent of other images",
+			 image->names ? image->names->real : "it");
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* Puts a chain of that kind in place of the one there is, if any. */
+static int change_chain_locked(struct store *store, struct store_image *image,
+			       const char *path, bool writable)
+{
+	struct chain *chain;
+	int r = 0, rc;
+
+	if (image->chain)
+		r = chain_close(steal(image->chain));
+	if (r < 0)
+		log_error("%s", error_text());
+	rc = chain_open(store->family, path, writable ? CHAIN_WRITABLE : 0,
+			&chain);
+	if (rc < 0)
+		return rc;
+	if (chain_leaf(chain)->io->dev != image->id.dev ||
+	    chain_leaf(chain)->io->ino != image->id.ino) {
+		chain_close(chain);
+		return fail(-EAGAIN, "%s: was replaced", path);
+	}
+	image->chain = chain;
+	image->chain_writable = writable;
+	if (!image->size)
+		image->size = chain_size(chain);
+	return r;
+}
+
+static int change_chain(struct store *store, struct store_image *image,
+			const char *path, bool writable)
+{
+	bool was_open;
+	int r;
+
+	pthread_rwlock_wrlock(&image->io_lock);
+	was_open = image->chain;
+	r = change_chain_locked(store, image, path, writable);
+	if (r < 0 && was_open && writable && !image->chain) {
+		struct error why = *error_last();
+
+		/* Those who read go on reading. */
+		if (change_chain_locked(store, image, path, false) < 0)
+			log_error("%s", error_text());
+		error_set(&why);
+	}
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+static int close_chain(struct store_image *image)
+{
+	int r = 0;
+
+	pthread_rwlock_wrlock(&image->io_lock);
+	if (image->chain)
+		r = chain_close(steal(image->chain));
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+/* Which errors of opening are the caller's to see as they are. */
+static int open_error(int r)
+{
+	switch (r) {
+	/* The file was replaced: to be looked up again. */
+	case -EAGAIN:
+		return -ESTALE;
+	case -EBUSY:
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+	case -ENOMEM:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOSPC:
+		return r;
+	default:
+		return -EIO;
+	}
+}
+
+/* With open_lock held: has the chain that is needed now. */
+static int view_open_chain(struct store *store, struct store_image *image,
+			   const char *path, bool writable)
+{
+	bool have = image->chain && (!writable || image->chain_writable);
+	int r;
+
+	if (have)
+		return 0;
+	r = change_chain(store, image, path, writable);
+	if (r < 0)
+		return open_error(r);
+	if (!writable)
+		return 0;
+	r = check_again(store, image);
+	if (r < 0 && image->readers)
+		change_chain(store, image, path, false);
+	return r;
+}
+
+int view_open(struct store *store, struct store_image *image, bool writable)
+{
+	_cleanup_free_ char *path = NULL;
+	struct error why;
+	int r;
+
+	pthread_mutex_lock(&image->open_lock);
+	r = enter(store, image, writable, &path);
+	if (r < 0) {
+		pthread_mutex_unlock(&image->open_lock);
+		return r;
+	}
+	r = view_open_chain(store, image, path, writable);
+	if (r == 0) {
+		if (writable)
+			image->writers++;
+		else
+			image->readers++;
+	} else {
+		why = *error_last();
+		if (!image->readers && !image->writers)
+			close_chain(image);
+		leave(store, image);
+		error_set(&why);
+	}
+	pthread_mutex_unlock(&image->open_lock);
+	return r;
+}
+
+/* The last writer is gone: others may use the image as a parent again. */
+static int give_up_writing(struct store *store, struct store_image *image)
+{
+	_cleanup_free_ char *path = NULL;
+
+	pthread_mutex_lock(&store->lock);
+	if (image->names)
+		path = strdup(image->names->real);
+	pthread_mutex_unlock(&store->lock);
+	/* Without a name it cannot be opened again. */
+	return path ? change_chain(store, image, path, false) : 0;
+}
+
+int view_close(struct store *store, struct store_image *image, bool writable)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&image->open_lock);
+	if (writable)
+		image->writers--;
+	else
+		image->readers--;
+	if (!image->writers && !image->readers)
+		r = close_chain(image);
+	else if (writable && !image->writers)
+		r = give_up_writing(store, image);
+	leave(store, image);
+	pthread_mutex_unlock(&image->open_lock);
+	return r;
+}
+
+int view_end(struct store_image *image)
+{
+	return close_chain(image);
+}
+
+uint64_t view_size(const struct store_image *image)
+{
+	return image->size;
+}
+
+/* The chain, to be used until view_put; null with words. */
+static struct chain *view_get(struct store_image *image)
+{
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain)
+		return image->chain;
+	pthread_rwlock_unlock(&image->io_lock);
+	fail(-EIO, "an image that could not be opened again");
+	return NULL;
+}
+
+static void view_put(struct store_image *image)
+{
+	pthread_rwlock_unlock(&image->io_lock);
+}
+
+ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
+		  size_t len)
+{
+	struct chain *chain;
+	int r;
+
+	if (off >= image->size || !len)
+		return 0;
+	len = min_u64(len, image->size - off);
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	r = chain_read(chain, buf, off, len);
+	view_put(image);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
+		   size_t len)
+{
+	struct chain *chain;
+	int r;
+
+	if (!len)
+		return 0;
+	if (off >= image->size)
+		return fail(-EFBIG, "a write past the end of the disk");
+	len = min_u64(len, image->size - off);
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	r = chain_write(chain, buf, off, len);
+	view_put(image);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
+{
+	struct chain *chain;
+	int r;
+
+	if (off >= image->size)
+		return 0;
+	len = min_u64(len, image->size - off);
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	r = len ? chain_zero(chain, off, len, punch) : 0;
+	view_put(image);
+	return r;
+}
+
+int view_flush(struct store_image *image)
+{
+	struct chain *chain = view_get(image);
+	int r;
+
+	if (!chain)
+		return -EIO;
+	r = chain_flush(chain);
+	view_put(image);
+	return r;
+}
+
+int view_seek(struct store_image *image, uint64_t off, int whence,
+	      uint64_t *ret)
+{
+	struct chain_extent e;
+	struct chain *chain;
+	bool hole = whence == SEEK_HOLE;
+	int r = 0;
+
+	if (off >= image->size)
+		return -ENXIO;
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	while (off < image->size) {
+		r = chain_map(chain, off, image->size - off, &e);
+		if (r < 0 || e.zero == hole)
+			break;
+		off += e.len;
+	}
+	view_put(image);
+	if (r < 0)
+		return r;
+	/* Behind the last byte there is a hole, as everywhere. */
+	if (off >= image->size && !hole)
+		return -ENXIO;
+	*ret = off;
+	return 0;
+}

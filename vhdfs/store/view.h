@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Views: a store's images, open.  All who open an image share one chain; it is
+ * open for writing as long as one of them is.
+ */
+#ifndef VHDFS_STORE_VIEW_H
+#define VHDFS_STORE_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+/*
+ * -EACCES for writing what cannot be written (an image with children, a file
+ * without write bits, a store that is open for reading only); -EBUSY when
+ * somebody else holds it; -EIO for a broken one; all with words.  The caller
+ * has a reference of the image.
+ */
+int view_open(struct store *store, struct store_image *image, bool writable);
+/* As image_close. writable as it was opened. */
+int view_close(struct store *store, struct store_image *image, bool writable);
+
+/* The rest is for an image that is open. */
+
+uint64_t view_size(const struct store_image *image);
+/* Less than len only at the end of the disk: the number of bytes. */
+ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
+		  size_t len);
+/* As view_read; -EFBIG where nothing of it lies on the disk. */
+ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
+		   size_t len);
+/* What lies past the end of the disk is left out. See chain_zero. */
+int view_zero(struct store_image *image, uint64_t off, uint64_t len,
+	      bool punch);
+int view_flush(struct store_image *image);
+/* SEEK_DATA or SEEK_HOLE. -ENXIO, without words, as lseek. */
+int view_seek(struct store_image *image, uint64_t off, int whence,
+	      uint64_t *ret);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel says has changed.  Its events are in the queue before the
+ * system call that caused them returns, so who drains the queue when a request
+ * begins misses nothing that ended before.  Writes alone are not asked for:
+ * most are our own, and who writes an image ends with a close.
+ *
+ * Where it says nothing, because the file system's changes are made elsewhere
+ * or because it has no watches left, a directory is `polled`: looked at again
+ * once a second.
+ */
+#include "config.h"
+
+#include "store/inside.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+enum { POLL_SECONDS = 1 };
+
+/* Not in linux/magic.h. */
+enum {
+	MAGIC_CIFS = 0xff534d42,
+	MAGIC_SMB2 = 0xfe534d42,
+	MAGIC_GFS2 = 0x01161970,
+	MAGIC_LUSTRE = 0x0bd00bd0,
+	MAGIC_GPFS = 0x47504653,
+};
+
+int watch_init(struct store *store)
+{
+	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (store->inotify < 0)
+		log_warn(
+			"%s: cannot be watched: %s; it is read again every %d s",
+			store->places[0].root, strerror(errno), POLL_SECONDS);
+	return 0;
+}
+
+/* Can others change what is on this file system without the kernel's knowing?
+ */
+static bool is_remote(int fd)
+{
+	struct statfs sfs;
+
+	if (fstatfs(fd, &sfs) < 0)
+		return true;
+	switch ((unsigned)sfs.f_type) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case MAGIC_CIFS:
+	case MAGIC_SMB2:
+	case CEPH_SUPER_MAGIC:
+	case MAGIC_GFS2:
+	case OCFS2_SUPER_MAGIC:
+	case MAGIC_LUSTRE:
+	case MAGIC_GPFS:
+	case AFS_SUPER_MAGIC:
+	case CODA_SUPER_MAGIC:
+	case V9FS_MAGIC:
+	case FUSE_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void watch_add_locked(struct store *store, struct dir *dir)
+{
+	char path[64];
+
+	dir->watch = -1;
+	dir->polled = is_remote(dir->fd);
+	if (store->inotify >= 0) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", dir->fd);
+		dir->watch = inotify_add_watch(
+			store->inotify, path,
+			IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+				IN_ATTRIB | IN_CLOSE_WRITE | IN_DELETE_SELF |
+				IN_MOVE_SELF | IN_ONLYDIR);
+		if (dir->watch < 0)
+			log_warn("%s: cannot be watched: %s; it is read again "
+				 "every %d s",
+				 dir->path, strerror(errno), POLL_SECONDS);
+	}
+	if (dir->watch < 0)
+		dir->polled = true;
+}
+
+void watch_remove_locked(struct store *store, struct dir *dir)
+{
+	if (dir->watch < 0)
+		return;
+	/* Several directories here may be one for the kernel. */
+	for (struct dir *d = store->dirs; d; d = d->next)
+		if (d != dir && d->watch == dir->watch)
+			return;
+	inotify_rm_watch(store->inotify, dir->watch);
+}
+
+static void mark_all(struct store *store)
+{
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		dir->stale = true;
+}
+
+static void take_event(struct store *store, const struct inotify_event *ev)
+{
+	if (ev->mask & IN_IGNORED)
+		return;
+	if (ev->mask &
+	    (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
+		mark_all(store);
+		return;
+	}
+	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
+		/* What a look removes comes after its parent. */
+		if (dir->watch == ev->wd && ev->len)
+			dir_look_locked(store, dir, ev->name);
+		next = dir->next;
+	}
+}
+
+static void poll_again(struct store *store)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - store->polled.tv_sec < POLL_SECONDS)
+		return;
+	store->polled = now;
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		dir->stale |= dir->polled;
+}
+
+void watch_drain_locked(struct store *store)
+{
+	_Alignas(struct inotify_event) char buf[16 * 1024];
+	ssize_t n;
+
+	poll_again(store);
+	while (store->inotify >= 0 &&
+	       (n = read(store->inotify, buf, sizeof buf)) > 0) {
+		for (char *p = buf; p < buf + n;) {
+			const struct inotify_event *ev = (void *)p;
+
+			take_event(store, ev);
+			p += sizeof *ev + ev->len;
+		}
+	}
+}
