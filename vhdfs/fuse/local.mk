@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Named in its folder, for the folder has its name; it is installed as vhdfs.
+bin_PROGRAMS += vhdfs/vhdfs
+dist_man_MANS += man/vhdfs.1
+dist_bashcompletion_DATA += contrib/completion/vhdfs
+vhdfs_vhdfs_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
+vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)
+vhdfs_vhdfs_SOURCES = \
+	vhdfs/fuse/fuse3.h \
+	vhdfs/fuse/invalidate.c \
+	vhdfs/fuse/invalidate.h \
+	vhdfs/fuse/main.c \
+	vhdfs/fuse/nodes.c \
+	vhdfs/fuse/nodes.h \
+	vhdfs/fuse/options.c \
+	vhdfs/fuse/options.h \
+	vhdfs/fuse/requests.h \
+	vhdfs/fuse/requests-file.c \
+	vhdfs/fuse/requests-name.c \
+	vhdfs/fuse/session.c \
+	vhdfs/fuse/session.h \
+	$(NULL)

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table is cut into parts with a lock each, since every read and write
+ * looks up its node.
+ */
+#include "config.h"
+
+#include "fuse/nodes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { PARTS = 64, ROOT = 1 };
+
+struct part {
+	pthread_rwlock_t lock;
+	void *nodes; /* by number: a tree (tsearch) */
+};
+
+struct nodes {
+	struct store *store;
+	struct part parts[PARTS];
+};
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = ((const struct node *)a)->number;
+	uint64_t y = ((const struct node *)b)->number;
+
+	return (x > y) - (x < y);
+}
+
+static struct part *part_of(struct nodes *nodes, uint64_t number)
+{
+	return &nodes->parts[number % PARTS];
+}
+
+static struct node *find_in(struct part *part, uint64_t number)
+{
+	struct node key = { .number = number };
+	struct node **found = tfind(&key, &part->nodes, by_number);
+
+	return found ? *found : NULL;
+}
+
+/* The finalizer of splitmix64: every bit of the result depends on every bit. */
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static uint64_t number_of_path(const char *path)
+{
+	uint64_t h = 1;
+
+	for (; *path; path++)
+		h = mix(h ^ (unsigned char)*path);
+	return h;
+}
+
+static bool is_same(const struct node *node, const struct store_image *image,
+		    const char *path)
+{
+	if (node->image || image)
+		return node->image == image;
+	return !strcmp(node->path, path);
+}
+
+static struct node *make_node(uint64_t number, struct store_image *image,
+			      const char *path)
+{
+	struct node *node = calloc(1, sizeof *node);
+
+	if (!node)
+		return NULL;
+	node->number = number;
+	node->image = image;
+	if (path && !(node->path = strdup(path))) {
+		free(node);
+		return NULL;
+	}
+	return node;
+}
+
+static void free_node(struct nodes *nodes, struct node *node)
+{
+	if (node->image)
+		store_image_put(nodes->store, node->image);
+	free(node->path);
+	free(node);
+}
+
+/* 1: found or made; 0: another node has the number. */
+static int try_number(struct nodes *nodes, uint64_t number,
+		      struct store_image *image, const char *path,
+		      struct node **ret)
+{
+	struct part *part = part_of(nodes, number);
+	struct node *node;
+	bool spare = false;
+	int r = 1;
+
+	pthread_rwlock_wrlock(&part->lock);
+	node = find_in(part, number);
+	if (node && !is_same(node, image, path)) {
+		r = 0;
+	} else if (node) {
+		node->lookups++;
+		spare = image;
+	} else {
+		node = make_node(number, image, path);
+		if (!node || !tsearch(node, &part->nodes, by_number))
+			r = fail(-ENOMEM, "out of memory");
+		else
+			node->lookups = 1;
+	}
+	pthread_rwlock_unlock(&part->lock);
+	if (spare)
+		store_image_put(nodes->store, image);
+	if (r > 0)
+		*ret = node;
+	return r;
+}
+
+static int add_node(struct nodes *nodes, uint64_t number,
+		    struct store_image *image, const char *path,
+		    struct node **ret)
+{
+	int r;
+
+	while (number <= ROOT ||
+	       (r = try_number(nodes, number, image, path, ret)) == 0)
+		number = mix(number + 2);
+	return r < 0 ? r : 0;
+}
+
+int nodes_add_image(struct nodes *nodes, struct store_image *image,
+		    const struct stat *st, struct node **ret)
+{
+	uint64_t number = mix(mix(st->st_dev) ^ st->st_ino);
+	int r = add_node(nodes, number, image, NULL, ret);
+
+	if (r < 0)
+		store_image_put(nodes->store, image);
+	return r;
+}
+
+int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret)
+{
+	return add_node(nodes, number_of_path(path), NULL, path, ret);
+}
+
+struct node *nodes_find(struct nodes *nodes, uint64_t number)
+{
+	struct part *part = part_of(nodes, number);
+	struct node *node;
+
+	pthread_rwlock_rdlock(&part->lock);
+	node = find_in(part, number);
+	pthread_rwlock_unlock(&part->lock);
+	return node;
+}
+
+void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
+{
+	struct part *part = part_of(nodes, number);
+	struct node *node, *gone = NULL;
+
+	if (number == ROOT)
+		return;
+	pthread_rwlock_wrlock(&part->lock);
+	node = find_in(part, number);
+	if (node) {
+		node->lookups -=
+			lookups < node->lookups ? lookups : node->lookups;
+		if (!node->lookups) {
+			tdelete(node, &part->nodes, by_number);
+			gone = node;
+		}
+	}
+	pthread_rwlock_unlock(&part->lock);
+	if (gone)
+		free_node(nodes, gone);
+}
+
+int nodes_new(struct store *store, struct nodes **ret)
+{
+	struct nodes *nodes = calloc(1, sizeof *nodes);
+	struct node *root;
+
+	if (!nodes)
+		return fail(-ENOMEM, "out of memory");
+	nodes->store = store;
+	for (int i = 0; i < PARTS; i++)
+		pthread_rwlock_init(&nodes->parts[i].lock, NULL);
+	if (try_number(nodes, ROOT, NULL, "", &root) < 0) {
+		nodes_free(nodes);
+		return -ENOMEM;
+	}
+	*ret = nodes;
+	return 0;
+}
+
+void nodes_free(struct nodes *nodes)
+{
+	for (int i = 0; i < PARTS; i++) {
+		struct part *part = &nodes->parts[i];
+
+		while (part->nodes) {
+			struct node *node = *(struct node **)part->nodes;
+
+			tdelete(node, &part->nodes, by_number);
+			free_node(nodes, node);
+		}
+		pthread_rwlock_destroy(&part->lock);
+	}
+	free(nodes);
+}

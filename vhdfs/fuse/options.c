@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+#define TRY_HELP "; vhdfs --help says more"
+
+/* Handed on: they mean something to the kernel or to libfuse. */
+static const char *const mount_options[] = { "rw",
+					     "ro",
+					     "suid",
+					     "nosuid",
+					     "dev",
+					     "nodev",
+					     "exec",
+					     "noexec",
+					     "sync",
+					     "async",
+					     "atime",
+					     "noatime",
+					     "dirsync",
+					     "nodiratime",
+					     "allow_other",
+					     "allow_root",
+					     "default_permissions",
+					     NULL };
+
+/*
+ * Of mount(8) and of fstab; nothing that a mount of this kind would do
+ * otherwise.  An option that ends in "=" or "-" stands for all that begin so.
+ */
+static const char *const ignored_options[] = {
+	"defaults",    "auto",          "noauto",     "user",
+	"nouser",      "users",         "owner",      "group",
+	"_netdev",     "nofail",        "relatime",   "norelatime",
+	"strictatime", "nostrictatime", "lazytime",   "nolazytime",
+	"diratime",    "iversion",      "noiversion", "mand",
+	"nomand",      "loud",          "silent",     "nosymfollow",
+	"symfollow",   "user=",         "comment=",   "x-",
+	"X-",          "uhelper=",      "helper=",    "subtype=vhdfs",
+	NULL
+};
+
+static bool is_one_of(const char *const *all, const char *option)
+{
+	for (; *all; all++) {
+		size_t n = strlen(*all);
+		bool prefix = strchr("=-", (*all)[n - 1]);
+
+		if (prefix ? !strncmp(option, *all, n) : !strcmp(option, *all))
+			return true;
+	}
+	return false;
+}
+
+static int append_mount_option(struct options *o, const char *option)
+{
+	char *all;
+
+	if (asprintf(&all, "%s%s%s", o->mount ? o->mount : "",
+		     o->mount ? "," : "", option) < 0)
+		return fail(-ENOMEM, "out of memory");
+	free(o->mount);
+	o->mount = all;
+	return 0;
+}
+
+static int add_parents(struct options *o, const char *path)
+{
+	char **all = reallocarray(o->parents, o->n_parents + 1, sizeof *all);
+
+	if (!all)
+		return fail(-ENOMEM, "out of memory");
+	o->parents = all;
+	all[o->n_parents] = strdup(path);
+	if (!all[o->n_parents])
+		return fail(-ENOMEM, "out of memory");
+	o->n_parents++;
+	return 0;
+}
+
+static int take_mount_option(struct options *o, const char *option)
+{
+	if (!strncmp(option, "parents=", 8) && option[8])
+		return add_parents(o, option + 8);
+	if (!strcmp(option, "ro"))
+		o->read_only = true;
+	if (!strcmp(option, "rw"))
+		o->read_only = false;
+	if (is_one_of(mount_options, option))
+		/* What stands for the kernel's own default is not handed on. */
+		return !strcmp(option, "atime") ||
+				       !strcmp(option, "default_permissions")
+			       ? 0
+			       : append_mount_option(o, option);
+	if (is_one_of(ignored_options, option))
+		return 0;
+	return fail(-EINVAL, "unknown option '-o %s'" TRY_HELP, option);
+}
+
+static int take_mount_options(struct options *o, const char *list)
+{
+	char *copy = strdup(list), *rest = copy, *option;
+	int r = copy ? 0 : fail(-ENOMEM, "out of memory");
+
+	while (r == 0 && rest && (option = strsep(&rest, ",")))
+		if (*option)
+			r = take_mount_option(o, option);
+	free(copy);
+	return r;
+}
+
+static int take_operands(struct options *o, int n, char **operands)
+{
+	if (o->help || o->version)
+		return 0;
+	if (n < 2)
+		return fail(-EINVAL, "expected STORE and MOUNTPOINT%s",
+			    TRY_HELP);
+	if (n > 2)
+		return fail(-EINVAL, "unexpected argument '%s'" TRY_HELP,
+			    operands[2]);
+	o->store = operands[0];
+	o->mountpoint = operands[1];
+	return 0;
+}
+
+static int bad_option(char **argv)
+{
+	if (optopt && optopt != 'o')
+		return fail(-EINVAL, "unknown option '-%c'" TRY_HELP, optopt);
+	if (optopt == 'o')
+		return fail(-EINVAL, "option '-o' needs a value" TRY_HELP);
+	return fail(-EINVAL, "unknown option '%s'" TRY_HELP, argv[optind - 1]);
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "options", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 &&
+	       (c = getopt_long(argc, argv, "fo:hV", longs, NULL)) != -1) {
+		if (c == 'f')
+			o->foreground = true;
+		else if (c == 'h')
+			o->help = true;
+		else if (c == 'V')
+			o->version = true;
+		else if (c == 'o')
+			r = take_mount_options(o, optarg);
+		else
+			r = bad_option(argv);
+	}
+	return r < 0 ? r : take_operands(o, argc - optind, argv + optind);
+}
+
+int options_parse(int argc, char **argv, struct options *ret)
+{
+	struct options o = { 0 };
+	int r = parse(argc, argv, &o);
+
+	if (r < 0) {
+		options_fini(&o);
+		return r;
+	}
+	*ret = o;
+	return 0;
+}
+
+void options_fini(struct options *options)
+{
+	for (size_t i = 0; i < options->n_parents; i++)
+		free(options->parents[i]);
+	free(options->parents);
+	free(options->mount);
+	memset(options, 0, sizeof *options);
+}
+
+void options_print_help(void)
+{
+	fputs("usage: vhdfs STORE MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
+	      "\n"
+	      "Presents every VHD and VHDX image of the directory STORE, merged\n"
+	      "with its parents, as a flat file under MOUNTPOINT.\n"
+	      "\n"
+	      "  -f, --foreground  stay in the foreground, messages to standard error\n"
+	      "  -o, --options     mount options, as below\n"
+	      "  -h, --help        this text\n"
+	      "  -V, --version     the version\n"
+	      "\n"
+	      "  -o ro             nothing can be written\n"
+	      "  -o allow_other    other users may use the mount, as permissions say\n"
+	      "  -o allow_root     root may use the mount, too\n"
+	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated\n"
+	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"
+	      "  atime noatime nodiratime; others of fstab are accepted and ignored\n"
+	      "\n"
+	      "It is unmounted with umount(8), or by SIGTERM or SIGINT to vhdfs.\n",
+	      stdout);
+}

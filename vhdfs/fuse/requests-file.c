@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Open files.  A handle is the node and how it was opened, and both come with
+ * every request, so there is nothing to keep for one.
+ *
+ * Who may write gets direct I/O: the kernel caches a master's blocks once, with
+ * the master's own file, and not once for each client.  Who only reads gets the
+ * page cache, so that it can be mapped; what a writer changes is dropped from
+ * it before the writer is answered.
+ */
+#include "config.h"
+
+#include "fuse/requests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "store/view.h"
+
+/* The kernel's and libc's names for these are the same. */
+#ifndef FALLOC_FL_KEEP_SIZE
+#include <linux/falloc.h>
+#endif
+
+void reply_failure(fuse_req_t req, struct node *node, int r)
+{
+	_cleanup_free_ char *name =
+		store_image_name(server_of(req)->store, node->image);
+
+	log_error("%s: %s", name ? name : "an image", error_text());
+	switch (r) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+	case -EROFS:
+	case -ENOMEM:
+		break;
+	default:
+		r = -EIO;
+	}
+	reply_result(req, r);
+}
+
+struct node *request_image(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node = request_node(req, ino);
+
+	if (node && !node->image) {
+		reply_result(req, -EISDIR);
+		return NULL;
+	}
+	return node;
+}
+
+static bool opened_for_writing(const struct fuse_file_info *fi)
+{
+	return (fi->flags & O_ACCMODE) != O_RDONLY;
+}
+
+#ifdef HAVE_STRUCT_FUSE_FILE_INFO_PARALLEL_DIRECT_WRITES
+static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
+{
+	fi->parallel_direct_writes = fi->direct_io;
+	return fuse_reply_open(req, fi);
+}
+#else
+/*
+ * This libfuse has no name for FOPEN_PARALLEL_DIRECT_WRITES, without which the
+ * kernel sends one write at a time; so the answer is made here.
+ */
+static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
+{
+	struct fuse_open_out out = { .open_flags = FOPEN_NOFLUSH };
+
+	if (fi->direct_io)
+		out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+	return fuse_reply_buf(req, (const char *)&out, sizeof out);
+}
+#endif
+
+static void release(struct server *server, struct node *node, bool writable)
+{
+	if (!writable)
+		atomic_fetch_sub(&node->cached, 1);
+	if (view_close(server->store, node->image, writable) < 0)
+		log_error("%s", error_text());
+}
+
+/* Words that say more than the errno, and were not said before. */
+static void log_refusal(struct server *server, struct node *node, int r)
+{
+	_cleanup_free_ char *known = NULL;
+
+	if (r == -EACCES || r == -ESTALE || r == -EPERM)
+		return;
+	if (store_attribute(server->store, node->image, "error", &known) == 0)
+		return;
+	log_error("%s", error_text());
+}
+
+static int open_image(struct server *server, struct node *node, int flags)
+{
+	bool writable = (flags & O_ACCMODE) != O_RDONLY;
+	struct error why;
+	int r;
+
+	if (writable && server->read_only)
+		return -EROFS;
+	r = view_open(server->store, node->image, writable);
+	if (r < 0) {
+		why = *error_last();
+		log_refusal(server, node, r);
+		error_set(&why);
+		return r;
+	}
+	/* Only now: what cannot be written is to be told first. */
+	if ((flags & O_TRUNC) && view_size(node->image)) {
+		view_close(server->store, node->image, writable);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static void request_open(fuse_req_t req, fuse_ino_t ino,
+			 struct fuse_file_info *fi)
+{
+	struct server *server = server_of(req);
+	struct node *node = request_image(req, ino);
+	bool writable = opened_for_writing(fi);
+	int r;
+
+	if (!node)
+		return;
+	r = open_image(server, node, fi->flags);
+	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	if (!writable)
+		atomic_fetch_add(&node->cached, 1);
+	fi->direct_io = writable;
+	fi->noflush = !writable;
+	/* Then whoever wanted it has gone, and there will be no release. */
+	if (reply_open(req, fi) < 0)
+		release(server, node, writable);
+}
+
+static void request_release(fuse_req_t req, fuse_ino_t ino,
+			    struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+
+	if (!node)
+		return;
+	release(server_of(req), node, opened_for_writing(fi));
+	reply_result(req, 0);
+}
+
+/* The calling thread's own; null: out of memory. */
+static char *thread_buffer(struct server *server)
+{
+	char *buf = pthread_getspecific(server->buffer);
+
+	if (buf)
+		return buf;
+	buf = malloc(REQUEST_MAX);
+	if (buf && pthread_setspecific(server->buffer, buf) != 0) {
+		free(buf);
+		return NULL;
+	}
+	return buf;
+}
+
+static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			 struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+	_cleanup_free_ char *large = NULL;
+	char *buf;
+	ssize_t n;
+
+	(void)fi;
+	if (!node)
+		return;
+	buf = size > REQUEST_MAX ? (large = malloc(size))
+				 : thread_buffer(server_of(req));
+	if (!buf) {
+		reply_result(req, -ENOMEM);
+		return;
+	}
+	n = view_read(node->image, buf, (uint64_t)off, size);
+	if (n < 0)
+		reply_failure(req, node, (int)n);
+	else
+		fuse_reply_buf(req, buf, n);
+}
+
+/* Answers with success, once nobody can see the old bytes any more. */
+static void reply_changed(fuse_req_t req, struct node *node, off_t off,
+			  uint64_t len, ssize_t written)
+{
+	if (atomic_load(&node->cached))
+		invalidate_and_reply(server_of(req)->invalidator, req,
+				     node->number, (uint64_t)off, len, written);
+	else if (written < 0)
+		reply_result(req, 0);
+	else
+		fuse_reply_write(req, written);
+}
+
+static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
+			  size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+	ssize_t n;
+
+	(void)fi;
+	if (!node)
+		return;
+	n = view_write(node->image, buf, (uint64_t)off, size);
+	if (n == -EFBIG)
+		reply_result(req, -EFBIG);
+	else if (n < 0)
+		reply_failure(req, node, (int)n);
+	else
+		reply_changed(req, node, off, size, n);
+}
+
+static void flush(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node = request_image(req, ino);
+	int r;
+
+	if (!node)
+		return;
+	r = view_flush(node->image);
+	if (r < 0)
+		reply_failure(req, node, r);
+	else
+		reply_result(req, 0);
+}
+
+/* Of a file that was open for writing, when it is closed: what takes long is
+ * done then, and not behind the back of who closed it. */
+static void request_flush(fuse_req_t req, fuse_ino_t ino,
+			  struct fuse_file_info *fi)
+{
+	(void)fi;
+	flush(req, ino);
+}
+
+static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+			  struct fuse_file_info *fi)
+{
+	(void)datasync, (void)fi;
+	flush(req, ino);
+}
+
+static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
+			     struct fuse_file_info *fi)
+{
+	(void)ino, (void)datasync, (void)fi;
+	reply_result(req, 0);
+}
+
+/* 0 to punch, 1 to zero, or an error. */
+static int fallocate_kind(struct node *node, int mode, off_t off, off_t len)
+{
+	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return 0;
+	if ((mode & ~FALLOC_FL_KEEP_SIZE) != FALLOC_FL_ZERO_RANGE)
+		return -EOPNOTSUPP;
+	if (!(mode & FALLOC_FL_KEEP_SIZE) &&
+	    (uint64_t)off + (uint64_t)len > view_size(node->image))
+		return -EPERM;
+	return 1;
+}
+
+static void request_fallocate(fuse_req_t req, fuse_ino_t ino, int mode,
+			      off_t off, off_t len, struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+	int kind, r;
+
+	(void)fi;
+	if (!node)
+		return;
+	kind = fallocate_kind(node, mode, off, len);
+	if (kind < 0) {
+		reply_result(req, kind);
+		return;
+	}
+	r = view_zero(node->image, (uint64_t)off, (uint64_t)len, kind == 0);
+	if (r < 0)
+		reply_failure(req, node, r);
+	else
+		reply_changed(req, node, off, (uint64_t)len, -1);
+}
+
+static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+			  struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+	uint64_t found;
+	int r;
+
+	(void)fi;
+	if (!node)
+		return;
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		r = -EINVAL;
+	else if (off < 0)
+		r = -ENXIO;
+	else
+		r = view_seek(node->image, (uint64_t)off, whence, &found);
+	if (r == 0)
+		fuse_reply_lseek(req, (off_t)found);
+	else if (r == -ENXIO || r == -EINVAL)
+		reply_result(req, r);
+	else
+		reply_failure(req, node, r);
+}
+
+void requests_of_files(struct fuse_lowlevel_ops *ops)
+{
+	ops->open = request_open;
+	ops->release = request_release;
+	ops->read = request_read;
+	ops->write = request_write;
+	ops->flush = request_flush;
+	ops->fsync = request_fsync;
+	ops->fsyncdir = request_fsyncdir;
+	ops->fallocate = request_fallocate;
+	ops->lseek = request_lseek;
+}

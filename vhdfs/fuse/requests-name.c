@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Names and attributes.  Nothing of them is left to the kernel to remember:
+ * another program may change the store at any time, and what it changed is to
+ * show at once.
+ */
+#include "config.h"
+
+#include "fuse/requests.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#define XATTR_PREFIX "user.vhdfs."
+
+/* Cookies of a directory's own two names; the store's come after them. */
+enum { COOKIE_SELF = 1, COOKIE_UP = 2 };
+
+void reply_result(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+struct node *request_node(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node = nodes_find(server_of(req)->nodes, ino);
+
+	if (!node)
+		reply_result(req, -ESTALE);
+	return node;
+}
+
+static int node_stat(struct server *server, struct node *node,
+		     struct stat *ret_st)
+{
+	if (node->image)
+		return store_stat_image(server->store, node->image, ret_st);
+	return store_stat_dir(server->store, node->path, ret_st);
+}
+
+static void request_getattr(fuse_req_t req, fuse_ino_t ino,
+			    struct fuse_file_info *fi)
+{
+	struct node *node = request_node(req, ino);
+	struct stat st;
+	int r;
+
+	(void)fi;
+	if (!node)
+		return;
+	r = node_stat(server_of(req), node, &st);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
+/* A change of size to what it is already is the only one. */
+static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
+			    int to_set, struct fuse_file_info *fi)
+{
+	struct node *node = request_node(req, ino);
+	struct stat st;
+	int r;
+
+	(void)fi;
+	if (!node)
+		return;
+	r = node_stat(server_of(req), node, &st);
+	if (r == 0 && (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
+				 FUSE_SET_ATTR_GID | FUSE_SET_ATTR_ATIME |
+				 FUSE_SET_ATTR_MTIME)))
+		r = -EPERM;
+	if (r == 0 && (to_set & FUSE_SET_ATTR_SIZE) &&
+	    attr->st_size != st.st_size)
+		r = -EPERM;
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
+static int add_node(struct server *server, struct node *parent,
+		    const char *name, struct store_image *image,
+		    const struct stat *st, struct node **ret)
+{
+	char path[PATH_MAX];
+	int n;
+
+	if (image)
+		return nodes_add_image(server->nodes, image, st, ret);
+	n = snprintf(path, sizeof path, "%s%s%s", parent->path,
+		     *parent->path ? "/" : "", name);
+	if ((size_t)n >= sizeof path)
+		return -ENAMETOOLONG;
+	return nodes_add_dir(server->nodes, path, ret);
+}
+
+static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
+			   const char *name)
+{
+	struct server *server = server_of(req);
+	struct node *parent = request_node(req, parent_ino), *node;
+	struct fuse_entry_param e = { 0 };
+	struct store_image *image = NULL;
+	int r;
+
+	if (!parent)
+		return;
+	if (!parent->path) {
+		reply_result(req, -ENOTDIR);
+		return;
+	}
+	r = store_lookup(server->store, parent->path, name, &e.attr, &image);
+	if (r == 0)
+		r = add_node(server, parent, name, image, &e.attr, &node);
+	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	e.ino = node->number;
+	/* Then the kernel does not know of it, nor will it forget it. */
+	if (fuse_reply_entry(req, &e) < 0)
+		nodes_forget(server->nodes, e.ino, 1);
+}
+
+static void request_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	nodes_forget(server_of(req)->nodes, ino, lookups);
+	fuse_reply_none(req);
+}
+
+static void request_forget_multi(fuse_req_t req, size_t count,
+				 struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		nodes_forget(server_of(req)->nodes, forgets[i].ino,
+			     forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* The answer to a readdir, as far as it is made. */
+struct listing {
+	fuse_req_t req;
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+static bool list_one(struct listing *l, const char *name, const struct stat *st,
+		     uint64_t cookie)
+{
+	size_t n =
+		fuse_add_direntry(l->req, l->buf + l->used, l->size - l->used,
+				  name, st, (off_t)cookie);
+
+	if (n > l->size - l->used)
+		return false;
+	l->used += n;
+	return true;
+}
+
+static bool list_from_store(void *arg, const char *name, const struct stat *st,
+			    uint64_t cookie)
+{
+	return list_one(arg, name, st, cookie + COOKIE_UP);
+}
+
+static int list(struct server *server, struct node *node, struct listing *l,
+		uint64_t after)
+{
+	struct stat st;
+	int r = store_stat_dir(server->store, node->path, &st);
+
+	if (r < 0)
+		return r;
+	if (after < COOKIE_SELF && !list_one(l, ".", &st, COOKIE_SELF))
+		return 0;
+	if (after < COOKIE_UP && !list_one(l, "..", &st, COOKIE_UP))
+		return 0;
+	return store_list(server->store, node->path,
+			  after < COOKIE_UP ? 0 : after - COOKIE_UP,
+			  list_from_store, l);
+}
+
+static void request_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
+			    off_t off, struct fuse_file_info *fi)
+{
+	struct node *node = request_node(req, ino);
+	_cleanup_free_ char *buf = NULL;
+	struct listing l = { .req = req, .size = size };
+	int r;
+
+	(void)fi;
+	if (!node)
+		return;
+	buf = l.buf = malloc(size);
+	if (!node->path)
+		r = -ENOTDIR;
+	else if (!buf)
+		r = -ENOMEM;
+	else
+		r = list(server_of(req), node, &l, (uint64_t)off);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_buf(req, buf, l.used);
+}
+
+static void request_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st;
+	int r = store_statvfs(server_of(req)->store, &st);
+
+	(void)ino;
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_statfs(req, &st);
+}
+
+/* The attribute's text, or -ENODATA. */
+static int get_xattr(struct server *server, struct node *node, const char *name,
+		     char **ret)
+{
+	size_t n = strlen(XATTR_PREFIX);
+
+	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
+		return -ENODATA;
+	return store_attribute(server->store, node->image, name + n, ret);
+}
+
+/* As getxattr(2) and listxattr(2) answer: the length alone where size is 0. */
+static void reply_xattr(fuse_req_t req, const char *buf, size_t len,
+			size_t size)
+{
+	if (!size)
+		fuse_reply_xattr(req, len);
+	else if (len > size)
+		reply_result(req, -ERANGE);
+	else
+		fuse_reply_buf(req, buf, len);
+}
+
+static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			     size_t size)
+{
+	struct node *node = request_node(req, ino);
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (!node)
+		return;
+	r = get_xattr(server_of(req), node, name, &text);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		reply_xattr(req, text, strlen(text), size);
+}
+
+static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct node *node = request_node(req, ino);
+	char names[256];
+	size_t n = 0;
+
+	if (!node)
+		return;
+	for (int i = 0; node->image && store_attributes[i]; i++) {
+		_cleanup_free_ char *text = NULL;
+
+		if (store_attribute(server_of(req)->store, node->image,
+				    store_attributes[i], &text) == 0)
+			n += (size_t)snprintf(names + n, sizeof names - n,
+					      XATTR_PREFIX "%s",
+					      store_attributes[i]) +
+			     1;
+	}
+	reply_xattr(req, names, n, size);
+}
+
+/* The names are the store's: none is made, changed or removed through us. */
+
+static void request_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
+			  mode_t mode, dev_t rdev)
+{
+	(void)parent, (void)name, (void)mode, (void)rdev;
+	reply_result(req, -EPERM);
+}
+
+static void request_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+			  mode_t mode)
+{
+	(void)parent, (void)name, (void)mode;
+	reply_result(req, -EPERM);
+}
+
+static void request_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	(void)parent, (void)name;
+	reply_result(req, -EPERM);
+}
+
+static void request_symlink(fuse_req_t req, const char *link, fuse_ino_t parent,
+			    const char *name)
+{
+	(void)link, (void)parent, (void)name;
+	reply_result(req, -EPERM);
+}
+
+static void request_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+			   fuse_ino_t new_parent, const char *new_name,
+			   unsigned flags)
+{
+	(void)parent, (void)name, (void)new_parent, (void)new_name;
+	(void)flags;
+	reply_result(req, -EPERM);
+}
+
+static void request_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
+			 const char *name)
+{
+	(void)ino, (void)parent, (void)name;
+	reply_result(req, -EPERM);
+}
+
+static void request_create(fuse_req_t req, fuse_ino_t parent, const char *name,
+			   mode_t mode, struct fuse_file_info *fi)
+{
+	(void)parent, (void)name, (void)mode, (void)fi;
+	reply_result(req, -EPERM);
+}
+
+static void request_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			     const char *value, size_t size, int flags)
+{
+	(void)ino, (void)name, (void)value, (void)size, (void)flags;
+	reply_result(req, -EPERM);
+}
+
+static void request_removexattr(fuse_req_t req, fuse_ino_t ino,
+				const char *name)
+{
+	(void)ino, (void)name;
+	reply_result(req, -EPERM);
+}
+
+void requests_of_names(struct fuse_lowlevel_ops *ops)
+{
+	ops->lookup = request_lookup;
+	ops->forget = request_forget;
+	ops->forget_multi = request_forget_multi;
+	ops->getattr = request_getattr;
+	ops->setattr = request_setattr;
+	ops->readdir = request_readdir;
+	ops->statfs = request_statfs;
+	ops->getxattr = request_getxattr;
+	ops->listxattr = request_listxattr;
+	ops->mknod = request_mknod;
+	ops->mkdir = request_mkdir;
+	ops->unlink = request_remove;
+	ops->rmdir = request_remove;
+	ops->symlink = request_symlink;
+	ops->rename = request_rename;
+	ops->link = request_link;
+	ops->create = request_create;
+	ops->setxattr = request_setxattr;
+	ops->removexattr = request_removexattr;
+}

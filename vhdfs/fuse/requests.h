@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel asks for, and what the answers are made of.
+ *
+ * No lock is held when a request is answered.
+ */
+#ifndef VHDFS_FUSE_REQUESTS_H
+#define VHDFS_FUSE_REQUESTS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "fuse/fuse3.h"
+#include "fuse/invalidate.h"
+#include "fuse/nodes.h"
+#include "store/store.h"
+
+/* A request's userdata. Nothing of it changes while requests are answered. */
+struct server {
+	struct store *store;
+	struct nodes *nodes;
+	struct invalidator *invalidator;
+	pthread_key_t buffer; /* the thread's own, of BUFFER_SIZE */
+	bool read_only;
+};
+
+enum {
+	/* The longest read or write: what libfuse has room for. */
+	REQUEST_MAX = 1024 * 1024,
+};
+
+/* The functions for libfuse: names and attributes, and then files. */
+void requests_of_names(struct fuse_lowlevel_ops *ops);
+void requests_of_files(struct fuse_lowlevel_ops *ops);
+
+static inline struct server *server_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* Answers with an error: r is a negative errno, or 0 for success. */
+void reply_result(fuse_req_t req, int r);
+/* Does that, and logs the last failure's words as what happened to the image.
+ */
+void reply_failure(fuse_req_t req, struct node *node, int r);
+
+/* The node of the request; null when it was answered with ESTALE. */
+struct node *request_node(fuse_req_t req, fuse_ino_t ino);
+/* The same; answered as well, with EISDIR, when it is a directory. */
+struct node *request_image(fuse_req_t req, fuse_ino_t ino);
+
+#endif
