@@ -132,6 +132,11 @@ int pages_get_zeroed(struct pages *pages, uint64_t file_off, struct page **ret)
 	return r;
 }
 
+struct page *pages_find(struct pages *pages, uint64_t file_off)
+{
+	return find(bucket_of(pages, file_off), file_off);
+}
+
 void pages_dirty(struct pages *pages, struct page *page)
 {
 	if (!page->dirty)

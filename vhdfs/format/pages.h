@@ -49,6 +49,8 @@ int pages_get(struct pages *pages, uint64_t file_off, struct page **ret);
 /* As pages_get for a page that is known to be zeros on disk, or to become so:
  * reads nothing, and clears what was held. */
 int pages_get_zeroed(struct pages *pages, uint64_t file_off, struct page **ret);
+/* The page at file_off if it is in memory, else null. */
+struct page *pages_find(struct pages *pages, uint64_t file_off);
 void pages_dirty(struct pages *pages, struct page *page);
 /* Forgets the pages in the range, dirty or not: the file no longer holds
  * tables there. */
