@@ -211,6 +211,8 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 			r = img->ops->write(img, buf, off, n);
 			atomic_store(&img->written, true);
 			pthread_rwlock_unlock(&img->lock);
+			if (r > 0)
+				r = image_flush(img);
 		}
 		if (n < 0)
 			return (int)n;
@@ -234,6 +236,8 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 		r = img->ops->zero(img, off, n, flags);
 		atomic_store(&img->written, true);
 		pthread_rwlock_unlock(&img->lock);
+		if (r > 0)
+			r = image_flush(img);
 		off += n;
 		len -= n;
 	}

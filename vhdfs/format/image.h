@@ -141,11 +141,13 @@ struct image_ops {
 	int (*start)(struct image *img);
 	/*
 	 * Writes whole sectors of one block that are not EXTENT_HERE, or not
-	 * all: allocates, writes the data, and marks it as stored.
+	 * all: allocates, writes the data, and marks it as stored.  Returns 0,
+	 * or 1 where so many changes of tables wait that it asks for a flush.
 	 */
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
-	/* Makes whole sectors of one block read as zeros (ZERO_ flags). */
+	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
+	 * as write does. */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);
 	/*
 	 * flush in two steps: begin takes a copy of what has to be made durable
