@@ -31,6 +31,19 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/space.h \
 	vhdfs/format/vhd.c \
 	vhdfs/format/vhd.h \
+	vhdfs/format/vhdx-bat.c \
+	vhdfs/format/vhdx-check.c \
+	vhdfs/format/vhdx-create.c \
+	vhdfs/format/vhdx-header.c \
+	vhdfs/format/vhdx-internal.h \
+	vhdfs/format/vhdx-layout.h \
+	vhdfs/format/vhdx-locator.c \
+	vhdfs/format/vhdx-log.c \
+	vhdfs/format/vhdx-logwrite.c \
+	vhdfs/format/vhdx-meta.c \
+	vhdfs/format/vhdx-region.c \
+	vhdfs/format/vhdx-space.c \
+	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \
 	vhdfs/format/vhdx.h \
 	vhdfs/io/io-file.c \

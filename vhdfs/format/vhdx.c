@@ -1,6 +1,170 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * VHDX images: opening, closing, and the list of what the driver does.
+ *
+ *   vhdx-header    the two headers and their guids
+ *   vhdx-log       a log that was left behind: seen through, or replayed
+ *   vhdx-region    where the BAT and the metadata are
+ *   vhdx-meta      sizes, identifiers; vhdx-locator: the parent
+ *   vhdx-bat       where blocks are, and which sectors of them: map
+ *   vhdx-space     which parts of the file are free
+ *   vhdx-write     blocks allocated, written, zeroed, released
+ *   vhdx-logwrite  the order in which changes reach the disk
+ *
+ * An open reads all but the BAT and the bitmaps, whose entries and pages are
+ * read and checked when they are first asked for.
+ */
 #include "config.h"
 
 #include "format/vhdx.h"
 
-const struct image_ops vhdx_ops = { .name = "vhdx" };
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/vhdx-internal.h"
+
+struct guid vhdx_guid(const char *text)
+{
+	struct guid guid = { 0 };
+
+	guid_parse(text, strlen(text), &guid);
+	return guid;
+}
+
+int vhdx_read_tables(struct vhdx *v, void *buf, size_t len, uint64_t file_off)
+{
+	int r = io_read_padded(v->img.io, buf, len, file_off);
+
+	return r < 0 ? r : vhdx_overlay_apply(v, buf, len, file_off);
+}
+
+static int load_page(void *ctx, void *data, uint64_t file_off)
+{
+	return vhdx_read_tables(ctx, data, VHDX_PAGE, file_off);
+}
+
+static int vhdx_probe(struct io *io)
+{
+	char signature[VHDX_SIGNATURE_SIZE];
+	int r = io_read_padded(io, signature, sizeof signature, 0);
+
+	return r == 0 &&
+	       memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) == 0;
+}
+
+int vhdx_load(struct vhdx *v)
+{
+	int r = io_size(v->img.io, &v->file_size);
+
+	if (r == 0)
+		r = vhdx_headers_load(v);
+	if (r == 0 && v->img.dirty)
+		r = vhdx_log_load(v);
+	if (r < 0)
+		return r;
+	v->file_size = max_u64(v->file_size, v->overlay.file_size);
+	r = vhdx_regions_load(v);
+	if (r == 0)
+		r = vhdx_metadata_load(v);
+	if (r == 0)
+		r = pages_init(&v->pages, v->img.io, VHDX_PAGE, load_page, v);
+	return r;
+}
+
+void vhdx_unload(struct vhdx *v)
+{
+	pages_fini(&v->pages);
+	vhdx_overlay_fini(&v->overlay);
+	space_fini(&v->structures);
+	space_fini(&v->space);
+	parent_ref_fini(&v->parent);
+	page_copies_fini(&v->flushing);
+	free(v->items);
+	free(v->freed);
+}
+
+/* The log is put in its places once it is known that all the rest is good. */
+static int load(struct vhdx *v)
+{
+	int r = vhdx_load(v);
+
+	if (r == 0 && v->img.dirty && v->img.io->writable)
+		r = vhdx_log_replay(v);
+	return r < 0 ? r : image_init(&v->img, &vhdx_ops, v->img.io);
+}
+
+static int vhdx_open(struct io *io, struct image **ret)
+{
+	struct vhdx *v = calloc(1, sizeof *v);
+	int r;
+
+	if (!v)
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	v->img.io = io;
+	r = load(v);
+	if (r < 0) {
+		vhdx_unload(v);
+		free(v);
+		return r;
+	}
+	*ret = &v->img;
+	return 0;
+}
+
+static int vhdx_close(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	int r = 0;
+
+	/* After a failure the log stays: it is what makes the file whole. */
+	if (atomic_load(&img->started) && !atomic_load(&img->failed))
+		r = vhdx_stop(v);
+	vhdx_unload(v);
+	image_fini(img);
+	free(v);
+	return r;
+}
+
+static int copy_text(const char *from, char **ret)
+{
+	if (!from)
+		return 0;
+	*ret = strdup(from);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int vhdx_parent(struct image *img, struct parent_ref *ret)
+{
+	const struct parent_ref *from = &vhdx_of(img)->parent;
+	int r;
+
+	ret->id = from->id;
+	ret->id2 = from->id2;
+	r = copy_text(from->relative, &ret->relative);
+	if (r == 0)
+		r = copy_text(from->basename, &ret->basename);
+	if (r == 0)
+		return 0;
+	parent_ref_fini(ret);
+	return fail(r, "%s: out of memory", img->io->name);
+}
+
+const struct image_ops vhdx_ops = {
+	.name = "vhdx",
+	.probe = vhdx_probe,
+	.open = vhdx_open,
+	.close = vhdx_close,
+	.parent = vhdx_parent,
+	.map = vhdx_map,
+	.start = vhdx_start,
+	.write = vhdx_write,
+	.zero = vhdx_zero,
+	.flush_begin = vhdx_flush_begin,
+	.flush_finish = vhdx_flush_finish,
+	.create = vhdx_create,
+	.params_complete = vhdx_params_complete,
+	.check = vhdx_check,
+};

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The block allocation table and the sector bitmaps ([MS-VHDX] 2.5, 2.4):
+ * where each block is, and of a block that a child holds in part, which
+ * sectors.  Entries are checked whenever they are looked at.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum { SCAN_PIECE = 256 * 1024 };
+
+static uint64_t entry_off(const struct vhdx *v, uint64_t index)
+{
+	return v->bat.off + index * VHDX_BAT_ENTRY;
+}
+
+static int fail_entry(struct vhdx *v, uint64_t index, const char *expected,
+		      const char *found)
+{
+	return fail_found(-EBADMSG, v->img.io->name,
+			  words("BAT entry %" PRIu64, index),
+			  entry_off(v, index), expected, "%s", found);
+}
+
+uint64_t vhdx_bat_space(const struct vhdx *v, uint64_t index, uint64_t entry)
+{
+	bool bitmap = vhdx_is_bitmap_index(v, index);
+
+	switch (VHDX_BAT_STATE(entry)) {
+	case VHDX_UNDEFINED:
+	case VHDX_UNMAPPED:
+		/* Space may still be kept for the block: a soft anchor. */
+		return VHDX_BAT_OFFSET(entry) ? v->img.block_size : 0;
+	case VHDX_PRESENT:
+	case VHDX_PARTIAL:
+		return bitmap ? VHDX_BITMAP_SIZE : v->img.block_size;
+	default:
+		return 0;
+	}
+}
+
+static bool state_is_good(const struct vhdx *v, uint64_t index, unsigned state)
+{
+	if (vhdx_is_bitmap_index(v, index))
+		return state == VHDX_NOT_PRESENT || state == VHDX_PRESENT ||
+		       state == VHDX_PARTIAL;
+	return state != 4 && state != 5 &&
+	       (state != VHDX_PARTIAL || v->img.type == IMAGE_DIFFERENCING);
+}
+
+static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
+			  uint64_t len)
+{
+	const struct space *used = &v->structures;
+
+	if (off < VHDX_AREA)
+		return fail_entry(v, index, "a block at 1 MiB at least",
+				  words("one at %" PRIu64, off));
+	/* The last block of a file may be cut short: zeros follow. */
+	if (off >= v->file_size)
+		return fail_entry(v, index,
+				  words("a block inside the file of %" PRIu64
+					" bytes",
+					v->file_size),
+				  words("one at %" PRIu64, off));
+	for (size_t i = 0; i < used->n; i++)
+		if (ranges_overlap(off, len, used->used[i].off,
+				   used->used[i].end - used->used[i].off))
+			return fail_entry(v, index,
+					  "a block apart from log and tables",
+					  words("one at %" PRIu64, off));
+	return 0;
+}
+
+int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
+{
+	unsigned state = VHDX_BAT_STATE(entry);
+	uint64_t len = vhdx_bat_space(v, index, entry);
+
+	if (!state_is_good(v, index, state))
+		return fail_entry(v, index, "a state that there is",
+				  words("state %u", state));
+	if (VHDX_BAT_RESERVED(entry))
+		return fail_entry(v, index, "reserved bits of 0",
+				  words("0x%" PRIx64, entry));
+	return len ? validate_place(v, index, VHDX_BAT_OFFSET(entry), len) : 0;
+}
+
+/* The page that an entry is in. */
+static int entry_page(struct vhdx *v, uint64_t index, struct page **ret)
+{
+	return pages_get(&v->pages, round_down(entry_off(v, index), VHDX_PAGE),
+			 ret);
+}
+
+static uint8_t *entry_in(const struct vhdx *v, struct page *page,
+			 uint64_t index)
+{
+	return page->data + (entry_off(v, index) - page->file_off);
+}
+
+int vhdx_bat_get(struct vhdx *v, uint64_t index, uint64_t *ret_entry)
+{
+	struct page *page;
+	uint64_t entry;
+	int r = entry_page(v, index, &page);
+
+	if (r < 0)
+		return r;
+	entry = get_le64(entry_in(v, page, index));
+	if (entry) {
+		r = vhdx_bat_validate(v, index, entry);
+		if (r < 0)
+			return r;
+	}
+	*ret_entry = entry;
+	return 0;
+}
+
+int vhdx_bat_set(struct vhdx *v, uint64_t index, uint64_t entry)
+{
+	struct page *page;
+	int r = entry_page(v, index, &page);
+
+	if (r < 0)
+		return r;
+	put_le64(entry_in(v, page, index), entry);
+	pages_dirty(&v->pages, page);
+	return 0;
+}
+
+/* Reads a piece of the BAT, with what was changed of it in memory. */
+static int read_piece(struct vhdx *v, uint8_t *buf, size_t len, uint64_t off)
+{
+	int r = vhdx_read_tables(v, buf, len, off);
+
+	for (size_t at = 0; r == 0 && at < len; at += VHDX_PAGE) {
+		const struct page *page = pages_find(&v->pages, off + at);
+
+		if (page)
+			memcpy(buf + at, page->data,
+			       min_u64(VHDX_PAGE, len - at));
+	}
+	return r;
+}
+
+int vhdx_bat_scan(struct vhdx *v,
+		  int (*visit)(struct vhdx *v, uint64_t index, uint64_t entry,
+			       void *ctx),
+		  void *ctx)
+{
+	_cleanup_free_ uint8_t *buf = malloc(SCAN_PIECE);
+	uint64_t per_piece = SCAN_PIECE / VHDX_BAT_ENTRY;
+	int r = 0;
+
+	if (!buf)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	for (uint64_t i = 0; i < v->n_entries; i += per_piece) {
+		uint64_t n = min_u64(per_piece, v->n_entries - i);
+
+		r = read_piece(v, buf, n * VHDX_BAT_ENTRY, entry_off(v, i));
+		if (r == 0 && bytes_are_zero(buf, n * VHDX_BAT_ENTRY))
+			continue;
+		for (uint64_t j = 0; r == 0 && j < n; j++) {
+			uint64_t entry = get_le64(buf + j * VHDX_BAT_ENTRY);
+
+			if (entry)
+				r = visit(v, i + j, entry, ctx);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
+{
+	uint64_t index = vhdx_bitmap_index(v, block), entry;
+	int r = vhdx_bat_get(v, index, &entry);
+
+	if (r < 0)
+		return r;
+	if (VHDX_BAT_STATE(entry) == VHDX_NOT_PRESENT)
+		return fail_entry(v, index,
+				  words("a sector bitmap, for block %" PRIu64
+					" is held in part",
+					block),
+				  "none");
+	*ret = (struct vhdx_bits){
+		.v = v,
+		.bitmap_off = VHDX_BAT_OFFSET(entry),
+		.first = block % v->chunk_ratio *
+			 (v->img.block_size / v->img.sector_size),
+	};
+	return 0;
+}
+
+/* The page with the bit of a sector, and the number of that bit in it. */
+static int bit_page(const struct vhdx_bits *bits, uint64_t sector,
+		    struct page **ret, uint64_t *ret_bit)
+{
+	uint64_t bit = bits->first + sector;
+
+	*ret_bit = bit % (8 * VHDX_PAGE);
+	return pages_get(&bits->v->pages,
+			 bits->bitmap_off + round_down(bit / 8, VHDX_PAGE),
+			 ret);
+}
+
+/* How many of at most n bits from bit on have the value? All in one page. */
+static uint64_t run_in_page(const uint8_t *data, uint64_t bit, uint64_t n,
+			    bool value)
+{
+	uint64_t done = 0;
+
+	while (done < n) {
+		uint64_t at = bit + done;
+		uint64_t word = get_le64(data + at / 64 * 8);
+		uint64_t differ = (value ? ~word : word) >> at % 64;
+		unsigned same = differ ? (unsigned)__builtin_ctzll(differ)
+				       : 64 - at % 64;
+
+		done += same;
+		if (differ)
+			break;
+	}
+	return min_u64(done, n);
+}
+
+int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
+		  bool *ret_value, uint64_t *ret_run)
+{
+	struct page *page;
+	uint64_t bit, run = 0;
+	bool value = false;
+
+	while (run < n) {
+		uint64_t part, same;
+		int r = bit_page(bits, sector + run, &page, &bit);
+
+		if (r < 0)
+			return r;
+		if (!run)
+			value = page->data[bit / 8] >> bit % 8 & 1;
+		part = min_u64(n - run, 8 * VHDX_PAGE - bit);
+		same = run_in_page(page->data, bit, part, value);
+		run += same;
+		if (same < part)
+			break;
+	}
+	*ret_value = value;
+	*ret_run = run;
+	return 0;
+}
+
+static void fill_in_page(uint8_t *data, uint64_t bit, uint64_t n, bool value)
+{
+	for (; n; bit++, n--) {
+		if (bit % 8 == 0 && n >= 8) {
+			memset(data + bit / 8, value ? 0xff : 0, n / 8);
+			bit += round_down(n, 8);
+			n %= 8;
+			if (!n)
+				return;
+		}
+		if (value)
+			data[bit / 8] |= 1 << bit % 8;
+		else
+			data[bit / 8] &= ~(1 << bit % 8);
+	}
+}
+
+int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
+		   bool value)
+{
+	while (n) {
+		struct page *page;
+		uint64_t bit, part;
+		int r = bit_page(bits, sector, &page, &bit);
+
+		if (r < 0)
+			return r;
+		part = min_u64(n, 8 * VHDX_PAGE - bit);
+		fill_in_page(page->data, bit, part, value);
+		pages_dirty(&bits->v->pages, page);
+		sector += part;
+		n -= part;
+	}
+	return 0;
+}
+
+/* Of a block that is held in part, the first run of sectors. */
+static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
+		       uint64_t len, uint64_t block_off, struct extent *ret)
+{
+	uint32_t sector_size = v->img.sector_size;
+	struct vhdx_bits bits;
+	uint64_t run;
+	bool here;
+	int r = vhdx_bits_of(v, block, &bits);
+
+	if (r == 0)
+		r = vhdx_bits_run(&bits, in_block / sector_size,
+				  div_up(len, sector_size), &here, &run);
+	if (r < 0)
+		return r;
+	ret->kind = here ? EXTENT_HERE : EXTENT_PARENT;
+	ret->file_off = block_off + in_block;
+	ret->len = min_u64(run * sector_size - in_block % sector_size, len);
+	return 0;
+}
+
+/* What a block holds from in_block on; len ends in the block. */
+static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
+		     uint64_t len, struct extent *ret)
+{
+	uint64_t entry;
+	int r = vhdx_bat_get(v, vhdx_payload_index(v, block), &entry);
+
+	if (r < 0)
+		return r;
+	ret->len = len;
+	switch (VHDX_BAT_STATE(entry)) {
+	case VHDX_PRESENT:
+		ret->kind = EXTENT_HERE;
+		ret->file_off = VHDX_BAT_OFFSET(entry) + in_block;
+		return 0;
+	case VHDX_PARTIAL:
+		return map_partial(v, block, in_block, len,
+				   VHDX_BAT_OFFSET(entry), ret);
+	case VHDX_NOT_PRESENT:
+		if (v->img.type == IMAGE_DIFFERENCING) {
+			ret->kind = EXTENT_PARENT;
+			return 0;
+		}
+		/* fall through */
+	default:
+		/* Zeroed or trimmed: never the parent's bytes again. */
+		ret->kind = EXTENT_ZERO;
+		return 0;
+	}
+}
+
+static bool goes_on(const struct extent *a, const struct extent *b)
+{
+	return a->kind == b->kind &&
+	       (a->kind != EXTENT_HERE || a->file_off + a->len == b->file_off);
+}
+
+int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct extent all = { 0 }, e = { 0 };
+
+	/* Blocks that go on where the last one ended make one extent; not
+	 * more of them than a page has entries, for a lock is held. */
+	for (int i = 0; i < VHDX_BAT_PER_PAGE && all.len < len; i++) {
+		uint64_t at = off + all.len;
+		uint64_t in_block = at % img->block_size;
+		int r = map_block(
+			v, at / img->block_size, in_block,
+			min_u64(len - all.len, img->block_size - in_block), &e);
+
+		/* What is broken further on is not asked for yet. */
+		if (r < 0 && !i)
+			return r;
+		if (r < 0 || (i && !goes_on(&all, &e)))
+			break;
+		if (!i)
+			all = e;
+		else
+			all.len += e.len;
+		if ((at + e.len) % img->block_size)
+			break;
+	}
+	*ret = all;
+	return 0;
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looking for damage, and mending what can be mended without guessing at data:
+ *
+ *   a header or region table that is bad while its copy is good: rewritten
+ *   a log that was not replayed: replayed
+ *   a BAT entry with reserved bits: the bits are cleared
+ *   a BAT entry past the end of the file, which holds nothing: cleared
+ *   space that nothing refers to: given back, if all else is sound
+ *
+ * What else is found stays as it is: invalid states, blocks that share space
+ * or lie in tables, bitmaps that are missing, metadata.
+ *
+ * The mended file keeps its DataWriteGuid: what could be read reads the same.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* How much is read at once to see whether lost space holds anything. */
+enum { LOOK_PIECE = 1024 * 1024 };
+
+struct checker {
+	struct vhdx v; /* as an open has it, without the common part */
+	struct check *check;
+	bool touched;  /* the FileWriteGuid was changed for our changes */
+	bool unmended; /* the BAT still has damage */
+	/* Space of blocks, neighbours joined, until it goes to v.space. */
+	uint64_t run_off, run_len;
+};
+
+static void checker_fini(struct checker *c)
+{
+	vhdx_unload(&c->v);
+}
+
+static void report(struct checker *c, const char *structure, uint64_t offset,
+		   const char *expected, const char *found, bool repaired)
+{
+	struct finding finding = {
+		.structure = structure,
+		.offset = offset,
+		.expected = expected,
+		.found = found,
+		.repaired = repaired,
+	};
+
+	c->check->report(c->check, &finding);
+}
+
+/* Reports the failure r if it is damage; hands on any other. */
+static int report_failure(struct checker *c, int r, bool repaired)
+{
+	const struct error *e = error_last();
+
+	if (r != -EBADMSG)
+		return r;
+	report(c, e->structure, e->offset, e->expected, e->found, repaired);
+	return 0;
+}
+
+/* Before the first change of the file. */
+static int touch(struct checker *c)
+{
+	struct guid file_guid = guid_random();
+	struct vhdx_header_change change = { .file_guid = &file_guid };
+	int r = c->touched ? 0 : vhdx_header_update(&c->v, &change);
+
+	c->touched |= r == 0;
+	return r;
+}
+
+static int check_identifier(struct checker *c)
+{
+	char signature[VHDX_SIGNATURE_SIZE];
+	int r = io_read_padded(c->v.img.io, signature, sizeof signature, 0);
+
+	if (r == 0 &&
+	    memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) != 0)
+		report(c, "file identifier", 0, "the signature \"vhdxfile\"",
+		       "something else", false);
+	return r;
+}
+
+/* Both headers, when one of them is good. */
+static int check_headers(struct checker *c)
+{
+	struct vhdx_header h;
+
+	for (int slot = 0; slot < 2; slot++) {
+		int r = vhdx_header_read(c->v.img.io, slot, &h);
+
+		if (r > 0)
+			continue;
+		/* The next update writes the copy that is not good. */
+		if (r == 0 && c->check->repair)
+			r = touch(c);
+		if (r < 0)
+			return r;
+		report(c, slot ? "header 2" : "header 1",
+		       VHDX_HEADER_OFFSET(slot),
+		       "a signature and a right checksum", "not both",
+		       c->check->repair);
+	}
+	return 0;
+}
+
+static int check_log(struct checker *c)
+{
+	size_t n = c->v.overlay.n_entries;
+	int r;
+
+	if (!c->v.img.dirty)
+		return 0;
+	if (c->check->repair) {
+		r = vhdx_log_replay(&c->v);
+		if (r < 0)
+			return r;
+		c->touched = true;
+	}
+	report(c, "log", c->v.header.log_off, "an empty log",
+	       words("%zu entries that wait to be replayed", n),
+	       c->check->repair);
+	return 0;
+}
+
+static int mend_region_table(struct checker *c, int slot, const uint8_t *good)
+{
+	int r = touch(c);
+
+	if (r == 0)
+		r = io_write(c->v.img.io, good, VHDX_REGION_SIZE,
+			     VHDX_REGION_TABLE_OFFSET(slot));
+	return r < 0 ? r : io_sync(c->v.img.io);
+}
+
+/* Both region tables, when one of them is good. */
+static int check_region_tables(struct checker *c)
+{
+	_cleanup_free_ uint8_t *tables = malloc(2 * VHDX_REGION_SIZE);
+	int good[2], bad, r = 0;
+
+	if (!tables)
+		return fail(-ENOMEM, "%s: out of memory", c->v.img.io->name);
+	for (int i = 0; i < 2; i++) {
+		good[i] = vhdx_region_read(&c->v, i,
+					   tables + i * VHDX_REGION_SIZE);
+		if (good[i] < 0)
+			return good[i];
+	}
+	if (good[0] && good[1] &&
+	    memcmp(tables, tables + VHDX_REGION_SIZE, VHDX_REGION_SIZE) == 0)
+		return 0;
+	/* Of two good ones that differ, the first is the one that opens use. */
+	bad = good[0] != 0;
+	if (c->check->repair)
+		r = mend_region_table(c, bad, tables + !bad * VHDX_REGION_SIZE);
+	if (r == 0)
+		report(c, bad ? "region table 2" : "region table 1",
+		       VHDX_REGION_TABLE_OFFSET(bad),
+		       "the same as in the other copy",
+		       good[bad] ? "another table" : "a wrong checksum",
+		       c->check->repair);
+	return r;
+}
+
+/* What a bad entry becomes when it is mended; itself where it is not. */
+static uint64_t mended_entry(struct vhdx *v, uint64_t index, uint64_t entry)
+{
+	uint64_t clean = entry & ~VHDX_BAT_RESERVED(entry);
+
+	if (vhdx_bat_validate(v, index, clean) == 0)
+		return clean;
+	if (!vhdx_is_bitmap_index(v, index) &&
+	    vhdx_bat_space(v, index, clean) && VHDX_BAT_STATE(clean) != 4 &&
+	    VHDX_BAT_OFFSET(clean) >= v->file_size)
+		return VHDX_NOT_PRESENT;
+	return entry;
+}
+
+/* Reports a bad entry; *entry is what it is now. */
+static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
+{
+	struct error why = *error_last();
+	uint64_t mended = mended_entry(&c->v, index, *entry);
+	bool repaired = c->check->repair && mended != *entry;
+	int r = repaired ? vhdx_bat_set(&c->v, index, mended) : 0;
+
+	if (r < 0)
+		return r;
+	error_set(&why);
+	c->unmended |= !repaired;
+	/* What is bad and stays counts for nothing in the space map. */
+	*entry = repaired ? mended : VHDX_NOT_PRESENT;
+	return report_failure(c, -EBADMSG, repaired);
+}
+
+static int add_run(struct checker *c)
+{
+	return c->run_len ? space_add(&c->v.space, c->run_off, c->run_len) : 0;
+}
+
+static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
+		       void *ctx)
+{
+	struct checker *c = ctx;
+	struct vhdx_bits bits;
+	uint64_t off, len;
+	int r = vhdx_bat_validate(v, index, entry);
+
+	if (r < 0)
+		r = mend_entry(c, index, &entry);
+	if (r == 0 && VHDX_BAT_STATE(entry) == VHDX_PARTIAL &&
+	    !vhdx_is_bitmap_index(v, index)) {
+		r = vhdx_bits_of(v, index - index / (v->chunk_ratio + 1),
+				 &bits);
+		c->unmended |= r < 0;
+		r = r < 0 ? report_failure(c, r, false) : 0;
+	}
+	off = VHDX_BAT_OFFSET(entry);
+	len = vhdx_bat_space(v, index, entry);
+	if (r < 0 || !len)
+		return r;
+	if (c->run_len && c->run_off + c->run_len == off) {
+		c->run_len += len;
+		return 0;
+	}
+	r = add_run(c);
+	c->run_off = off;
+	c->run_len = len;
+	return r;
+}
+
+static void report_overlap(void *ctx, uint64_t off, uint64_t len)
+{
+	struct checker *c = ctx;
+
+	c->unmended = true;
+	report(c, "block", off, "one BAT entry for each block",
+	       words("two that share %" PRIu64 " bytes", len), false);
+}
+
+static int write_bat(struct checker *c)
+{
+	struct page_copies copies = { 0 };
+	int r;
+
+	if (!c->v.pages.n_dirty)
+		return 0;
+	r = pages_take_dirty(&c->v.pages, &copies);
+	if (r == 0)
+		r = touch(c);
+	if (r == 0)
+		r = page_copies_write(&copies, c->v.img.io);
+	page_copies_fini(&copies);
+	return r < 0 ? r : io_sync(c->v.img.io);
+}
+
+static int check_bat(struct checker *c)
+{
+	struct space *structures = &c->v.structures;
+	int r = vhdx_bat_scan(&c->v, check_entry, c);
+
+	if (r == 0)
+		r = add_run(c);
+	for (size_t i = 0; r == 0 && i < structures->n; i++)
+		r = space_add(&c->v.space, structures->used[i].off,
+			      structures->used[i].end -
+				      structures->used[i].off);
+	if (r == 0)
+		r = space_settle(&c->v.space, report_overlap, c);
+	return r < 0 ? r : write_bat(c);
+}
+
+static void report_leak(struct checker *c, uint64_t off, uint64_t len,
+			bool repaired)
+{
+	struct finding finding = {
+		.structure = "file",
+		.offset = off,
+		.expected = "no space that nothing refers to",
+		.found = words("%" PRIu64 " bytes", len),
+		.leak = true,
+		.repaired = repaired,
+	};
+
+	c->check->leaked += len;
+	c->check->report(c->check, &finding);
+}
+
+/* Is there anything but zeros in a piece that is at most LOOK_PIECE long? */
+static int holds_data(struct checker *c, uint8_t *buf, uint64_t off, size_t len)
+{
+	int r = io_read_padded(c->v.img.io, buf, len, off);
+
+	return r < 0 ? r : !bytes_are_zero(buf, len);
+}
+
+/* How many bytes from off to end are in pieces that hold data? */
+static int count_data(struct checker *c, uint64_t off, uint64_t end,
+		      uint64_t *ret_sum)
+{
+	_cleanup_free_ uint8_t *buf = malloc(LOOK_PIECE);
+	uint64_t sum = 0;
+	int r = buf ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return fail(r, "%s: out of memory", c->v.img.io->name);
+	while (off < end) {
+		uint64_t n;
+		bool data;
+
+		r = io_extent(c->v.img.io, off, &data, &n);
+		if (r < 0)
+			return r;
+		n = min_u64(n, end - off);
+		if (data) {
+			n = min_u64(n, LOOK_PIECE);
+			r = holds_data(c, buf, off, n);
+			if (r < 0)
+				return r;
+			sum += r ? n : 0;
+		}
+		off += n;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+static bool may_give_back(const struct checker *c)
+{
+	return c->check->repair && !c->unmended;
+}
+
+/* A gap between what is used: holes in it are no loss. */
+static int check_gap(struct checker *c, uint64_t off, uint64_t end)
+{
+	uint64_t lost;
+	int r = count_data(c, off, end, &lost);
+
+	if (r < 0 || !lost)
+		return r;
+	if (may_give_back(c)) {
+		r = touch(c);
+		if (r == 0)
+			r = io_zero(c->v.img.io, off, end - off, false);
+		if (r < 0)
+			return r;
+	}
+	report_leak(c, off, lost, may_give_back(c));
+	return 0;
+}
+
+/* What an append that was not finished left behind. */
+static int check_end(struct checker *c, uint64_t used_end, uint64_t size)
+{
+	int r = 0;
+
+	if (used_end >= size)
+		return 0;
+	if (may_give_back(c)) {
+		r = touch(c);
+		if (r == 0)
+			r = io_resize(c->v.img.io, used_end);
+	}
+	if (r == 0)
+		report_leak(c, used_end, size - used_end, may_give_back(c));
+	return r;
+}
+
+static int check_leaks(struct checker *c)
+{
+	const struct space *space = &c->v.space;
+	uint64_t size, at = 0;
+	int r = io_size(c->v.img.io, &size);
+
+	for (size_t i = 0; r == 0 && i < space->n; i++) {
+		uint64_t end = min_u64(space->used[i].off, size);
+
+		if (at < end)
+			r = check_gap(c, at, end);
+		at = space->used[i].end;
+	}
+	if (r == 0)
+		r = check_end(c, at, size);
+	return r < 0 || !c->touched ? r : io_sync(c->v.img.io);
+}
+
+int vhdx_check(struct io *io, struct check *check)
+{
+	_cleanup_(checker_fini) struct checker c = { .check = check };
+	int r;
+
+	c.v.img.io = io;
+	r = check_identifier(&c);
+	if (r < 0)
+		return r;
+	r = vhdx_load(&c.v);
+	if (r < 0)
+		return report_failure(&c, r, false);
+	r = check_headers(&c);
+	if (r == 0)
+		r = check_log(&c);
+	if (r == 0)
+		r = check_region_tables(&c);
+	if (r == 0)
+		r = check_bat(&c);
+	if (r == 0)
+		r = check_leaks(&c);
+	return r;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Making a new image, laid out as Windows does: log at 1 MiB, metadata at
+ * 2 MiB, the BAT after it, blocks after that.  Nobody reads the file before it
+ * is whole, so one sync at the end is enough.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/utf16.h"
+
+enum {
+	LOG_OFFSET = 1024 * 1024,
+	LOG_LENGTH = 1024 * 1024,
+	META_OFFSET = 2 * 1024 * 1024,
+	BAT_PIECE = 64 * 1024,
+};
+
+/* What of an item goes into the file. */
+struct item {
+	struct vhdx_meta entry;
+	uint8_t *data; /* owned */
+};
+
+/* The file while it is made. */
+struct making {
+	struct io *io;
+	const struct image_params *params;
+	struct item *items;
+	size_t n_items, room;
+	uint64_t meta_end; /* in the region, where the next item goes */
+	uint64_t bat_off, bat_len;
+	uint64_t n_blocks, chunk_ratio, n_entries;
+};
+
+static void making_fini(struct making *m)
+{
+	for (size_t i = 0; i < m->n_items; i++)
+		free(m->items[i].data);
+	free(m->items);
+}
+
+static int refuse(const char *what, const char *expected, uint64_t found)
+{
+	return fail(-EINVAL, "vhdx: %s: expected %s, found %" PRIu64, what,
+		    expected, found);
+}
+
+int vhdx_params_complete(struct image_params *params)
+{
+	uint64_t *block = &params->block_size;
+
+	if (!params->sector_size)
+		params->sector_size = 512;
+	if (params->type == IMAGE_DIFFERENCING)
+		params->physical_sector_size =
+			params->parent->physical_sector_size;
+	if (!params->physical_sector_size)
+		params->physical_sector_size = 4096;
+	if (!*block)
+		*block = params->type == IMAGE_DYNAMIC ? 32 * VHDX_MIB
+						       : 2 * VHDX_MIB;
+	if (params->sector_size != 512 && params->sector_size != 4096)
+		return refuse("sector size", "512 or 4096",
+			      params->sector_size);
+	if (params->physical_sector_size != 512 &&
+	    params->physical_sector_size != 4096)
+		return refuse("physical sector size", "512 or 4096",
+			      params->physical_sector_size);
+	if (!is_pow2(*block) || *block < VHDX_BLOCK_MIN ||
+	    *block > VHDX_BLOCK_MAX)
+		return refuse("block size",
+			      "a power of two from 1 MiB to 256 MiB", *block);
+	if (!params->size || params->size > VHDX_DISK_MAX ||
+	    !is_aligned(params->size, params->sector_size))
+		return refuse("size", "whole sectors, 64 TiB at most",
+			      params->size);
+	return 0;
+}
+
+/* A place in the region for len bytes, which are given to *ret to fill in. */
+static int add_item(struct making *m, const struct guid *guid, uint32_t flags,
+		    uint32_t len, uint8_t **ret)
+{
+	struct item *item = &m->items[m->n_items];
+
+	if (m->n_items == m->room)
+		return fail(-EINVAL, "%s: more metadata than a file can hold",
+			    m->io->name);
+	item->data = calloc(1, len + 1);
+	if (!item->data)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	item->entry = (struct vhdx_meta){
+		.guid = *guid,
+		.off = len ? m->meta_end : 0,
+		.len = len,
+		.flags = flags,
+	};
+	m->n_items++;
+	m->meta_end += round_up(len, 8);
+	*ret = item->data;
+	return 0;
+}
+
+static int add_number(struct making *m, const char *text, uint32_t flags,
+		      uint32_t len, uint64_t value)
+{
+	struct guid guid = vhdx_guid(text);
+	uint8_t *data, raw[8];
+	int r = add_item(m, &guid, flags, len, &data);
+
+	if (r < 0)
+		return r;
+	put_le64(raw, value);
+	memcpy(data, raw, len);
+	return 0;
+}
+
+static int add_parameters(struct making *m)
+{
+	const struct image_params *p = m->params;
+	uint64_t flags = p->type == IMAGE_DIFFERENCING ? VHDX_HAS_PARENT
+			 : p->type == IMAGE_FIXED      ? VHDX_LEAVE_ALLOCATED
+						       : 0;
+
+	return add_number(m, VHDX_GUID_FILE_PARAMETERS, VHDX_META_IS_REQUIRED,
+			  VHDX_PARAMETERS_SIZE, p->block_size | flags << 32);
+}
+
+/* What is the virtual disk's, of a disk that is new. */
+static int add_own_items(struct making *m)
+{
+	const struct image_params *p = m->params;
+	const uint32_t flags = VHDX_META_IS_DISK | VHDX_META_IS_REQUIRED;
+	struct guid guid = vhdx_guid(VHDX_GUID_DISK_ID), id = guid_random();
+	uint8_t *data;
+	int r = add_number(m, VHDX_GUID_DISK_SIZE, flags, 8, p->size);
+
+	if (r == 0)
+		r = add_number(m, VHDX_GUID_LOGICAL_SECTOR, flags, 4,
+			       p->sector_size);
+	if (r == 0)
+		r = add_number(m, VHDX_GUID_PHYSICAL_SECTOR, flags, 4,
+			       p->physical_sector_size);
+	if (r == 0)
+		r = add_item(m, &guid, flags, sizeof id, &data);
+	if (r == 0)
+		guid_to_le(data, &id);
+	return r;
+}
+
+/* What is the virtual disk's, of the parent: the same disk. */
+static int add_parent_items(struct making *m, struct vhdx *parent)
+{
+	for (size_t i = 0; i < parent->n_items; i++) {
+		const struct vhdx_meta *from = &parent->items[i];
+		uint8_t *data;
+		int r;
+
+		if (!(from->flags & VHDX_META_IS_DISK))
+			continue;
+		r = add_item(m, &from->guid, from->flags, from->len, &data);
+		if (r == 0)
+			r = vhdx_meta_read(parent, from, data);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_locator(struct making *m)
+{
+	struct guid guid = vhdx_guid(VHDX_GUID_PARENT_LOCATOR);
+	_cleanup_free_ uint8_t *locator = NULL;
+	uint8_t *data;
+	size_t len;
+	int r = vhdx_locator_make(m->params, &locator, &len);
+
+	if (r == 0 && len > VHDX_META_ITEM_MAX)
+		return fail(-EINVAL, "%s: the parent's path is too long",
+			    m->io->name);
+	if (r == 0)
+		r = add_item(m, &guid, VHDX_META_IS_REQUIRED, len, &data);
+	if (r == 0)
+		memcpy(data, locator, len);
+	return r;
+}
+
+static int add_items(struct making *m)
+{
+	struct image *parent = (struct image *)m->params->parent;
+	bool child = m->params->type == IMAGE_DIFFERENCING;
+	int r;
+
+	m->room = VHDX_META_MAX;
+	m->items = calloc(m->room, sizeof *m->items);
+	if (!m->items)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	m->meta_end = VHDX_META_TABLE_SIZE;
+	r = add_parameters(m);
+	if (r == 0)
+		r = child ? add_parent_items(m, vhdx_of(parent))
+			  : add_own_items(m);
+	if (r == 0 && child)
+		r = add_locator(m);
+	return r;
+}
+
+static void lay_out(struct making *m)
+{
+	const struct image_params *p = m->params;
+	uint64_t chunks;
+
+	m->chunk_ratio = VHDX_CHUNK_SECTORS * p->sector_size / p->block_size;
+	m->n_blocks = div_up(p->size, p->block_size);
+	chunks = div_up(m->n_blocks, m->chunk_ratio);
+	m->n_entries = p->type == IMAGE_DIFFERENCING
+			       ? chunks * (m->chunk_ratio + 1)
+			       : m->n_blocks + chunks - 1;
+	m->bat_off = META_OFFSET + round_up(m->meta_end, VHDX_MIB);
+	m->bat_len = round_up(m->n_entries * VHDX_BAT_ENTRY, VHDX_MIB);
+}
+
+static int write_identifier(struct making *m)
+{
+	uint8_t buf[VHDX_CREATOR + 512] = VHDX_FILE_SIGNATURE;
+	_cleanup_free_ uint8_t *creator = NULL;
+	size_t len;
+
+	if (utf16le_encode("vhdfs " PACKAGE_VERSION, &creator, &len) < 0)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	memcpy(buf + VHDX_CREATOR, creator, min_u64(len, 512));
+	return io_write(m->io, buf, sizeof buf, 0);
+}
+
+static int write_headers(struct making *m)
+{
+	uint8_t h[VHDX_HEADER_SIZE] = VHDX_HEADER_SIGNATURE;
+	struct guid file_guid = guid_random(), data_guid = guid_random();
+	int r = 0;
+
+	guid_to_le(h + VHDX_HEADER_FILE_GUID, &file_guid);
+	guid_to_le(h + VHDX_HEADER_DATA_GUID, &data_guid);
+	put_le16(h + VHDX_HEADER_VERSION, 1);
+	put_le32(h + VHDX_HEADER_LOG_LENGTH, LOG_LENGTH);
+	put_le64(h + VHDX_HEADER_LOG_OFFSET, LOG_OFFSET);
+	for (int slot = 0; r == 0 && slot < 2; slot++) {
+		put_le64(h + VHDX_HEADER_SEQUENCE, slot + 1);
+		put_le32(h + VHDX_HEADER_CRC,
+			 crc32c_but(h, sizeof h, VHDX_HEADER_CRC));
+		r = io_write(m->io, h, sizeof h, VHDX_HEADER_OFFSET(slot));
+	}
+	return r;
+}
+
+static void put_region(uint8_t *e, const char *text, uint64_t off, uint32_t len)
+{
+	struct guid guid = vhdx_guid(text);
+
+	guid_to_le(e, &guid);
+	put_le64(e + VHDX_REGION_ENTRY_OFFSET, off);
+	put_le32(e + VHDX_REGION_ENTRY_LENGTH, len);
+	put_le32(e + VHDX_REGION_ENTRY_FLAGS, VHDX_REGION_REQUIRED);
+}
+
+static int write_region_tables(struct making *m)
+{
+	_cleanup_free_ uint8_t *table = calloc(1, VHDX_REGION_SIZE);
+	uint8_t *first;
+	int r = 0;
+
+	if (!table)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	memcpy(table, VHDX_REGION_SIGNATURE, 4);
+	put_le32(table + VHDX_REGION_COUNT, 2);
+	first = table + VHDX_REGION_FIRST;
+	put_region(first, VHDX_GUID_BAT, m->bat_off, m->bat_len);
+	put_region(first + VHDX_REGION_ENTRY, VHDX_GUID_METADATA, META_OFFSET,
+		   m->bat_off - META_OFFSET);
+	put_le32(table + VHDX_REGION_CRC,
+		 crc32c_but(table, VHDX_REGION_SIZE, VHDX_REGION_CRC));
+	for (int slot = 0; r == 0 && slot < 2; slot++)
+		r = io_write(m->io, table, VHDX_REGION_SIZE,
+			     VHDX_REGION_TABLE_OFFSET(slot));
+	return r;
+}
+
+static int write_metadata(struct making *m)
+{
+	_cleanup_free_ uint8_t *table = calloc(1, VHDX_META_TABLE_SIZE);
+	int r = 0;
+
+	if (!table)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	memcpy(table, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE);
+	put_le16(table + VHDX_META_COUNT, m->n_items);
+	for (size_t i = 0; r == 0 && i < m->n_items; i++) {
+		const struct vhdx_meta *item = &m->items[i].entry;
+		uint8_t *e = table + VHDX_META_FIRST + i * VHDX_META_ENTRY;
+
+		guid_to_le(e, &item->guid);
+		put_le32(e + VHDX_META_ENTRY_OFFSET, item->off);
+		put_le32(e + VHDX_META_ENTRY_LENGTH, item->len);
+		put_le32(e + VHDX_META_ENTRY_FLAGS, item->flags);
+		if (item->len)
+			r = io_write(m->io, m->items[i].data, item->len,
+				     META_OFFSET + item->off);
+	}
+	if (r == 0)
+		r = io_write(m->io, table, VHDX_META_TABLE_SIZE, META_OFFSET);
+	return r;
+}
+
+/* A fixed image has all its blocks, one after the other, of holes. */
+static int write_fixed_bat(struct making *m)
+{
+	_cleanup_free_ uint8_t *buf = malloc(BAT_PIECE);
+	uint64_t off = m->bat_off + m->bat_len;
+	int r = 0;
+
+	if (!buf)
+		return fail(-ENOMEM, "%s: out of memory", m->io->name);
+	for (uint64_t i = 0; r == 0 && i < m->n_entries;) {
+		uint64_t start = i;
+		size_t n;
+
+		for (n = 0; n < BAT_PIECE && i < m->n_entries; i++) {
+			bool bitmap =
+				i % (m->chunk_ratio + 1) == m->chunk_ratio;
+
+			put_le64(buf + n, bitmap ? 0 : off | VHDX_PRESENT);
+			off += bitmap ? 0 : m->params->block_size;
+			n += VHDX_BAT_ENTRY;
+		}
+		r = io_write(m->io, buf, n,
+			     m->bat_off + start * VHDX_BAT_ENTRY);
+	}
+	return r;
+}
+
+int vhdx_create(struct io *io, const struct image_params *params)
+{
+	_cleanup_(making_fini) struct making m = { .io = io, .params = params };
+	bool fixed = params->type == IMAGE_FIXED;
+	int r = add_items(&m);
+
+	if (r < 0)
+		return r;
+	lay_out(&m);
+	r = io_resize(io,
+		      m.bat_off + m.bat_len +
+			      (fixed ? m.n_blocks * params->block_size : 0));
+	if (r == 0)
+		r = write_identifier(&m);
+	if (r == 0)
+		r = write_headers(&m);
+	if (r == 0)
+		r = write_region_tables(&m);
+	if (r == 0)
+		r = write_metadata(&m);
+	if (r == 0 && fixed)
+		r = write_fixed_bat(&m);
+	return r < 0 ? r : io_sync(io);
+}

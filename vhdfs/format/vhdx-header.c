@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The two headers ([MS-VHDX] 2.2.2).  The current one is the good one with the
+ * higher sequence number.  An update writes the other copy with the next
+ * number and syncs: a crash leaves one of the two whole, always.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+
+int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret)
+{
+	struct vhdx_header h;
+	int r = io_read_padded(io, h.raw, sizeof h.raw,
+			       VHDX_HEADER_OFFSET(slot));
+
+	if (r < 0)
+		return r;
+	if (memcmp(h.raw, VHDX_HEADER_SIGNATURE, 4) != 0 ||
+	    crc32c_but(h.raw, sizeof h.raw, VHDX_HEADER_CRC) !=
+		    get_le32(h.raw + VHDX_HEADER_CRC))
+		return 0;
+	h.sequence = get_le64(h.raw + VHDX_HEADER_SEQUENCE);
+	h.log_guid = guid_from_le(h.raw + VHDX_HEADER_LOG_GUID);
+	h.log_off = get_le64(h.raw + VHDX_HEADER_LOG_OFFSET);
+	h.log_len = get_le32(h.raw + VHDX_HEADER_LOG_LENGTH);
+	*ret = h;
+	return 1;
+}
+
+/* Sets v->header and v->slot. */
+static int choose(struct vhdx *v)
+{
+	struct vhdx_header h[2];
+	int good[2];
+
+	for (int slot = 0; slot < 2; slot++) {
+		good[slot] = vhdx_header_read(v->img.io, slot, &h[slot]);
+		if (good[slot] < 0)
+			return good[slot];
+	}
+	if (!good[0] && !good[1])
+		return fail_found(-EBADMSG, v->img.io->name, "headers",
+				  VHDX_HEADER_OFFSET(0),
+				  "a signature and a right checksum",
+				  "neither in both copies");
+	/* disk2vhd writes the same header twice: either is as good. */
+	if (good[0] && good[1] && h[0].sequence == h[1].sequence &&
+	    memcmp(h[0].raw, h[1].raw, sizeof h[0].raw) != 0)
+		return fail_found(-EBADMSG, v->img.io->name, "headers",
+				  VHDX_HEADER_OFFSET(0),
+				  "different sequence numbers",
+				  "two different headers, both number %" PRIu64,
+				  h[0].sequence);
+	v->slot = !good[0] || (good[1] && h[1].sequence > h[0].sequence);
+	v->header = h[v->slot];
+	return 0;
+}
+
+static int fail_header(struct vhdx *v, unsigned field, int code,
+		       const char *what, const char *expected, uint64_t found)
+{
+	return fail_found(code, v->img.io->name, words("header: %s", what),
+			  VHDX_HEADER_OFFSET(v->slot) + field, expected,
+			  "%" PRIu64, found);
+}
+
+static int validate_log_place(struct vhdx *v)
+{
+	uint64_t off = v->header.log_off, len = v->header.log_len, file_size;
+	int r;
+
+	if (!is_aligned(len, VHDX_MIB) || len > VHDX_LOG_MAX)
+		return fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
+				   "log length",
+				   "a multiple of 1 MiB, at most 1 GiB", len);
+	if (!is_aligned(off, VHDX_MIB) || off < VHDX_AREA)
+		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
+				   "log offset",
+				   "a multiple of 1 MiB, 1 MiB at least", off);
+	r = io_size(v->img.io, &file_size);
+	if (r == 0 && !range_within(off, len, file_size))
+		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
+				   "log offset",
+				   words("a log of %" PRIu64
+					 " bytes inside the file of %" PRIu64,
+					 len, file_size),
+				   off);
+	return r;
+}
+
+static int validate(struct vhdx *v)
+{
+	const uint8_t *raw = v->header.raw;
+	uint16_t version = get_le16(raw + VHDX_HEADER_VERSION);
+	uint16_t log_version = get_le16(raw + VHDX_HEADER_LOG_VERSION);
+	bool logged = !guid_is_null(&v->header.log_guid);
+
+	if (version != 1)
+		return fail_header(v, VHDX_HEADER_VERSION, -EOPNOTSUPP,
+				   "version", "1", version);
+	if (log_version != 0 && logged)
+		return fail_header(v, VHDX_HEADER_LOG_VERSION, -EOPNOTSUPP,
+				   "log version", "0", log_version);
+	if (v->header.log_len)
+		return validate_log_place(v);
+	if (logged)
+		return fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
+				   "log length", "a log, for it has a guid", 0);
+	return 0;
+}
+
+int vhdx_headers_load(struct vhdx *v)
+{
+	int r = choose(v);
+
+	if (r == 0)
+		r = validate(v);
+	if (r < 0)
+		return r;
+	v->img.id = guid_from_le(v->header.raw + VHDX_HEADER_DATA_GUID);
+	v->img.dirty = !guid_is_null(&v->header.log_guid);
+	return 0;
+}
+
+static void change_guids(struct vhdx_header *h,
+			 const struct vhdx_header_change *change)
+{
+	if (change->file_guid)
+		guid_to_le(h->raw + VHDX_HEADER_FILE_GUID, change->file_guid);
+	if (change->data_guid)
+		guid_to_le(h->raw + VHDX_HEADER_DATA_GUID, change->data_guid);
+	if (change->log_guid) {
+		guid_to_le(h->raw + VHDX_HEADER_LOG_GUID, change->log_guid);
+		/* A version that nobody had to heed while there was no log. */
+		put_le16(h->raw + VHDX_HEADER_LOG_VERSION, 0);
+		h->log_guid = *change->log_guid;
+	}
+}
+
+int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change)
+{
+	struct vhdx_header h = v->header;
+	int r;
+
+	if (h.sequence == UINT64_MAX)
+		return fail_header(v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP,
+				   "sequence number", "one that has a next",
+				   h.sequence);
+	h.sequence++;
+	put_le64(h.raw + VHDX_HEADER_SEQUENCE, h.sequence);
+	change_guids(&h, change);
+	put_le32(h.raw + VHDX_HEADER_CRC,
+		 crc32c_but(h.raw, sizeof h.raw, VHDX_HEADER_CRC));
+	r = io_write(v->img.io, h.raw, sizeof h.raw,
+		     VHDX_HEADER_OFFSET(!v->slot));
+	if (r == 0)
+		r = io_sync(v->img.io);
+	if (r < 0)
+		return r;
+	v->slot = !v->slot;
+	v->header = h;
+	return 0;
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading the log ([MS-VHDX] 2.3).
+ *
+ * The log is a ring of 4 KiB sectors, and its entries are whole sectors: a
+ * header with descriptors, more descriptors, and a data sector for each page
+ * that is to be written.  Old entries lie about in it.  Those that count are
+ * the longest run of good entries, each with the next number, that has the
+ * highest number at its end, the head; and of these only the ones from where
+ * the head says that the tail is.
+ *
+ * What they change is kept as patches of the file's pages: applied to every
+ * table that is read (an image opened for reading), or written to the file
+ * and done with (vhdx_log_replay).  Data stays in the log until it is asked
+ * for, so even a log of 1 GiB needs little memory.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+
+/* What is known of the entry that begins at a sector. */
+struct entry {
+	uint64_t sequence; /* 0: no good entry begins here */
+	uint32_t len, tail;
+	uint32_t n_desc;
+	uint64_t flushed, last;
+	bool follows; /* a good entry before it leads here */
+};
+
+/* The log while it is searched. */
+struct search {
+	struct vhdx *v;
+	uint64_t off, len;     /* of the log in the file */
+	struct entry *entries; /* by sector */
+	uint64_t budget;       /* bytes that may yet be summed */
+};
+
+static int fail_log(struct vhdx *v, uint64_t at, const char *expected,
+		    const char *found)
+{
+	return fail_found(-EBADMSG, v->img.io->name, "log", at, expected, "%s",
+			  found);
+}
+
+/* Reads from the ring. */
+static int ring_read(struct vhdx *v, uint8_t *buf, size_t len, uint64_t at)
+{
+	uint64_t log_len = v->header.log_len;
+	size_t first = min_u64(len, log_len - at);
+	int r = io_read(v->img.io, buf, first, v->header.log_off + at);
+
+	if (r == 0 && first < len)
+		r = io_read(v->img.io, buf + first, len - first,
+			    v->header.log_off);
+	return r;
+}
+
+static uint64_t desc_area(uint32_t n_desc)
+{
+	return round_up(VHDX_ENTRY_HEADER_SIZE +
+				(uint64_t)n_desc * VHDX_DESC_SIZE,
+			VHDX_LOG_SECTOR);
+}
+
+/* Fills in what the header of an entry says, if it can be one. */
+static bool parse_entry_header(const struct search *s, const uint8_t *h,
+			       struct entry *ret)
+{
+	struct guid guid = guid_from_le(h + VHDX_ENTRY_GUID);
+	struct entry e = {
+		.sequence = get_le64(h + VHDX_ENTRY_SEQUENCE),
+		.len = get_le32(h + VHDX_ENTRY_LENGTH),
+		.tail = get_le32(h + VHDX_ENTRY_TAIL),
+		.n_desc = get_le32(h + VHDX_ENTRY_COUNT),
+		.flushed = get_le64(h + VHDX_ENTRY_FLUSHED),
+		.last = get_le64(h + VHDX_ENTRY_LAST),
+	};
+
+	if (memcmp(h, VHDX_LOG_SIGNATURE, 4) != 0 ||
+	    !guid_equal(&guid, &s->v->header.log_guid))
+		return false;
+	if (!e.sequence || !e.len || !is_aligned(e.len, VHDX_LOG_SECTOR) ||
+	    e.len > s->len || desc_area(e.n_desc) > e.len)
+		return false;
+	if (!is_aligned(e.tail, VHDX_LOG_SECTOR) || e.tail >= s->len)
+		return false;
+	*ret = e;
+	return true;
+}
+
+/* Is this descriptor, and the data sector that goes with it, the entry's? */
+static bool desc_is_good(const struct entry *e, const uint8_t *d,
+			 const uint8_t *data)
+{
+	if (get_le64(d + VHDX_DESC_SEQUENCE) != e->sequence)
+		return false;
+	if (memcmp(d, VHDX_LOG_ZERO, 4) == 0)
+		return true;
+	return memcmp(d, VHDX_LOG_DESC, 4) == 0 && data &&
+	       memcmp(data, VHDX_LOG_DATA, 4) == 0 &&
+	       get_le32(data + VHDX_DATA_SEQUENCE_HIGH) == e->sequence >> 32 &&
+	       get_le32(data + VHDX_DATA_SEQUENCE_LOW) == (uint32_t)e->sequence;
+}
+
+/* The whole entry is in buf. */
+static bool entry_is_good(const struct entry *e, const uint8_t *buf)
+{
+	const uint8_t *d = buf + VHDX_ENTRY_HEADER_SIZE;
+	uint64_t data = desc_area(e->n_desc);
+
+	if (crc32c_but(buf, e->len, VHDX_ENTRY_CRC) !=
+	    get_le32(buf + VHDX_ENTRY_CRC))
+		return false;
+	for (uint32_t i = 0; i < e->n_desc; i++, d += VHDX_DESC_SIZE) {
+		bool has_data = memcmp(d, VHDX_LOG_ZERO, 4) != 0;
+
+		if (!desc_is_good(e, d, data < e->len ? buf + data : NULL))
+			return false;
+		data += has_data ? VHDX_LOG_SECTOR : 0;
+	}
+	return data == e->len;
+}
+
+/* Looks at the sector at; remembers the entry if a good one begins there. */
+static int look_at(struct search *s, uint64_t at)
+{
+	struct entry *slot = &s->entries[at / VHDX_LOG_SECTOR], e;
+	_cleanup_free_ uint8_t *buf = NULL;
+	uint8_t h[VHDX_ENTRY_HEADER_SIZE];
+	int r = ring_read(s->v, h, sizeof h, at);
+
+	if (r < 0 || !parse_entry_header(s, h, &e))
+		return r;
+	/* Good entries do not lie in each other; many that claim to are made
+	 * to keep us busy. */
+	if (e.len > s->budget)
+		return fail_log(s->v, s->off + at,
+				"entries apart from each other",
+				"many in the same place");
+	s->budget -= e.len;
+	buf = malloc(e.len);
+	if (!buf)
+		return fail(-ENOMEM, "%s: out of memory", s->v->img.io->name);
+	r = ring_read(s->v, buf, e.len, at);
+	if (r == 0 && entry_is_good(&e, buf))
+		*slot = e;
+	return r;
+}
+
+static struct entry *entry_at(const struct search *s, uint64_t at)
+{
+	return &s->entries[at / VHDX_LOG_SECTOR];
+}
+
+static uint64_t after(const struct search *s, uint64_t at)
+{
+	return (at + entry_at(s, at)->len) % s->len;
+}
+
+static bool leads_on(const struct search *s, uint64_t at)
+{
+	return entry_at(s, after(s, at))->sequence ==
+	       entry_at(s, at)->sequence + 1;
+}
+
+/*
+ * Follows the run from start to its head. True where it is one: the head's
+ * tail is an entry of it.
+ */
+static bool follow(const struct search *s, uint64_t start, uint64_t *ret_head)
+{
+	uint64_t at = start, sum = entry_at(s, at)->len, tail;
+
+	while (leads_on(s, at)) {
+		sum += entry_at(s, after(s, at))->len;
+		if (sum > s->len)
+			return false;
+		at = after(s, at);
+	}
+	*ret_head = at;
+	tail = entry_at(s, at)->tail;
+	for (uint64_t p = start;; p = after(s, p)) {
+		if (p == tail)
+			return true;
+		if (p == at)
+			return false;
+	}
+}
+
+/* The head of the active run. */
+static int find_head(struct search *s, uint64_t *ret_head)
+{
+	uint64_t best = 0, best_sequence = 0, head;
+
+	for (uint64_t at = 0; at < s->len; at += VHDX_LOG_SECTOR)
+		if (entry_at(s, at)->sequence && leads_on(s, at))
+			entry_at(s, after(s, at))->follows = true;
+	for (uint64_t at = 0; at < s->len; at += VHDX_LOG_SECTOR) {
+		const struct entry *e = entry_at(s, at);
+
+		if (e->sequence && !e->follows && follow(s, at, &head) &&
+		    entry_at(s, head)->sequence > best_sequence) {
+			best = head;
+			best_sequence = entry_at(s, head)->sequence;
+		}
+	}
+	if (!best_sequence)
+		return fail_log(s->v, s->off,
+				"entries to replay, for the header names a log",
+				"no good run of entries");
+	*ret_head = best;
+	return 0;
+}
+
+/* May the log change this range? */
+static int validate_target(struct search *s, uint64_t at, uint64_t off,
+			   uint64_t len)
+{
+	if (!is_aligned(off | len, VHDX_PAGE) || off < VHDX_LOG_TARGET_MIN ||
+	    !range_within(off, len, INT64_MAX) ||
+	    ranges_overlap(off, len, s->off, s->len))
+		return fail_log(
+			s->v, s->off + at, "changes of whole pages of tables",
+			words("%" PRIu64 " bytes at %" PRIu64, len, off));
+	return 0;
+}
+
+static int add_patch(struct search *s, struct vhdx_patch **list, size_t *n,
+		     const struct vhdx_patch *patch)
+{
+	struct vhdx_patch *grown = *list;
+
+	/* Grows by doubling, at powers of two. */
+	if (!(*n & (*n - 1))) {
+		grown = realloc(grown, (*n ? 2 * *n : 1) * sizeof *grown);
+		if (!grown)
+			return fail(-ENOMEM, "%s: out of memory",
+				    s->v->img.io->name);
+	}
+	*list = grown;
+	grown[(*n)++] = *patch;
+	return 0;
+}
+
+static int take_desc(struct search *s, uint64_t at, const uint8_t *d,
+		     uint64_t data_at)
+{
+	struct vhdx_overlay *o = &s->v->overlay;
+	struct vhdx_patch p = {
+		.file_off = get_le64(d + VHDX_DESC_FILE_OFFSET),
+		.len = VHDX_PAGE,
+		.data_off = data_at % s->len,
+		.zero = memcmp(d, VHDX_LOG_ZERO, 4) == 0,
+		.order = o->n_pages + o->n_zeros,
+	};
+	int r;
+
+	if (p.zero)
+		p.len = get_le64(d + VHDX_DESC_ZERO_LENGTH);
+	memcpy(p.leading, d + VHDX_DESC_LEADING, sizeof p.leading);
+	memcpy(p.trailing, d + VHDX_DESC_TRAILING, sizeof p.trailing);
+	r = validate_target(s, at, p.file_off, p.len);
+	if (r < 0)
+		return r;
+	o->file_size = max_u64(o->file_size, p.file_off + p.len);
+	return p.zero ? add_patch(s, &o->zeros, &o->n_zeros, &p)
+		      : add_patch(s, &o->pages, &o->n_pages, &p);
+}
+
+static int take_entry(struct search *s, uint64_t at)
+{
+	const struct entry *e = entry_at(s, at);
+	uint64_t area = desc_area(e->n_desc), data_at = at + area;
+	_cleanup_free_ uint8_t *buf = malloc(area);
+	const uint8_t *d;
+	int r;
+
+	if (!buf)
+		return fail(-ENOMEM, "%s: out of memory", s->v->img.io->name);
+	r = ring_read(s->v, buf, area, at);
+	d = buf + VHDX_ENTRY_HEADER_SIZE;
+	for (uint32_t i = 0; r == 0 && i < e->n_desc; i++) {
+		r = take_desc(s, at, d, data_at);
+		if (memcmp(d, VHDX_LOG_ZERO, 4) != 0)
+			data_at += VHDX_LOG_SECTOR;
+		d += VHDX_DESC_SIZE;
+	}
+	s->v->overlay.n_entries++;
+	return r;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct vhdx_patch *x = a, *y = b;
+
+	if (x->file_off != y->file_off)
+		return x->file_off < y->file_off ? -1 : 1;
+	return (x->order > y->order) - (x->order < y->order);
+}
+
+/* From the tail that the head names to the head. */
+static int take_run(struct search *s, uint64_t head)
+{
+	struct vhdx_overlay *o = &s->v->overlay;
+	const struct entry *last = entry_at(s, head);
+	uint64_t file_size;
+	int r = io_size(s->v->img.io, &file_size);
+
+	if (r == 0 && file_size < last->flushed)
+		return fail_found(
+			-EBADMSG, s->v->img.io->name, "file", file_size,
+			words("%" PRIu64 " bytes at least, says the log",
+			      last->flushed),
+			"its end");
+	o->file_size = max_u64(file_size, last->last);
+	for (uint64_t at = last->tail; r == 0; at = after(s, at)) {
+		r = take_entry(s, at);
+		if (at == head)
+			break;
+	}
+	if (o->n_pages)
+		qsort(o->pages, o->n_pages, sizeof *o->pages, by_place);
+	return r;
+}
+
+int vhdx_log_load(struct vhdx *v)
+{
+	struct search s = {
+		.v = v,
+		.off = v->header.log_off,
+		.len = v->header.log_len,
+		.budget = 4 * v->header.log_len,
+	};
+	_cleanup_free_ struct entry *entries =
+		calloc(s.len / VHDX_LOG_SECTOR, sizeof *entries);
+	uint64_t head = 0;
+	int r = 0;
+
+	if (!entries)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	s.entries = entries;
+	for (uint64_t at = 0; r == 0 && at < s.len; at += VHDX_LOG_SECTOR)
+		r = look_at(&s, at);
+	if (r == 0)
+		r = find_head(&s, &head);
+	return r < 0 ? r : take_run(&s, head);
+}
+
+void vhdx_overlay_fini(struct vhdx_overlay *overlay)
+{
+	free(overlay->pages);
+	free(overlay->zeros);
+	memset(overlay, 0, sizeof *overlay);
+}
+
+/* The page that a patch makes. */
+static int patch_read(struct vhdx *v, const struct vhdx_patch *p,
+		      uint8_t page[VHDX_PAGE])
+{
+	int r = ring_read(v, page, VHDX_PAGE, p->data_off);
+
+	memcpy(page, p->leading, sizeof p->leading);
+	memcpy(page + VHDX_PAGE - sizeof p->trailing, p->trailing,
+	       sizeof p->trailing);
+	return r;
+}
+
+/* The last patch of the page at file_off that has data, or null. */
+static const struct vhdx_patch *find_patch(const struct vhdx_overlay *o,
+					   uint64_t file_off)
+{
+	size_t lo = 0, hi = o->n_pages;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (o->pages[mid].file_off <= file_off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && o->pages[lo - 1].file_off == file_off ? &o->pages[lo - 1]
+							   : NULL;
+}
+
+static bool zeroed_later(const struct vhdx_overlay *o, uint64_t file_off,
+			 const struct vhdx_patch *page)
+{
+	for (size_t i = o->n_zeros; i--;) {
+		const struct vhdx_patch *z = &o->zeros[i];
+
+		if (page && z->order < page->order)
+			return false;
+		if (file_off >= z->file_off && file_off - z->file_off < z->len)
+			return true;
+	}
+	return false;
+}
+
+int vhdx_overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
+		       uint64_t file_off)
+{
+	const struct vhdx_overlay *o = &v->overlay;
+	uint64_t page_off = round_down(file_off, VHDX_PAGE);
+	int r = 0;
+
+	if (!o->n_pages && !o->n_zeros)
+		return 0;
+	for (; r == 0 && page_off < file_off + len; page_off += VHDX_PAGE) {
+		const struct vhdx_patch *p = find_patch(o, page_off);
+		uint64_t from = max_u64(page_off, file_off);
+		size_t n = min_u64(page_off + VHDX_PAGE, file_off + len) - from;
+		uint8_t page[VHDX_PAGE] = { 0 };
+
+		if (!zeroed_later(o, page_off, p)) {
+			if (!p)
+				continue;
+			r = patch_read(v, p, page);
+		}
+		memcpy(buf + (from - file_off), page + (from - page_off), n);
+	}
+	return r;
+}
+
+/* Writes the patches that have data; where zeros came later, zeros. */
+static int replay_pages(struct vhdx *v)
+{
+	const struct vhdx_overlay *o = &v->overlay;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->n_pages; i++) {
+		const struct vhdx_patch *p = &o->pages[i];
+		uint8_t page[VHDX_PAGE] = { 0 };
+
+		/* The next one of the same page is later. */
+		if (i + 1 < o->n_pages && p[1].file_off == p->file_off)
+			continue;
+		if (!zeroed_later(o, p->file_off, p))
+			r = patch_read(v, p, page);
+		if (r == 0)
+			r = io_write(v->img.io, page, sizeof page, p->file_off);
+	}
+	return r;
+}
+
+/*
+ * R1 a new FileWriteGuid, synced.  R2 the file is made as large as the log
+ * says, and what the log has is written to its places; synced.  R3 the header
+ * forgets the log, in both copies, synced.  A crash between them leaves a log
+ * that is replayed again, to the same end.
+ */
+int vhdx_log_replay(struct vhdx *v)
+{
+	struct guid file_guid = guid_random(), none = { 0 };
+	struct vhdx_header_change begin = { .file_guid = &file_guid };
+	struct vhdx_header_change end = { .log_guid = &none };
+	const struct vhdx_overlay *o = &v->overlay;
+	uint64_t file_size;
+	int r = vhdx_header_update(v, &begin); /* R1 */
+
+	if (r == 0)
+		r = io_size(v->img.io, &file_size);
+	if (r == 0 && file_size < o->file_size)
+		r = io_resize(v->img.io, o->file_size); /* R2 */
+	for (size_t i = 0; r == 0 && i < o->n_zeros; i++)
+		if (o->zeros[i].len)
+			r = io_zero(v->img.io, o->zeros[i].file_off,
+				    o->zeros[i].len, false);
+	if (r == 0)
+		r = replay_pages(v);
+	if (r == 0)
+		r = io_sync(v->img.io);
+	if (r == 0)
+		r = vhdx_header_update(v, &end); /* R3 */
+	if (r == 0)
+		r = vhdx_header_update(v, &end);
+	if (r < 0)
+		return r;
+	v->file_size = max_u64(file_size, o->file_size);
+	vhdx_overlay_fini(&v->overlay);
+	v->img.dirty = false;
+	return 0;
+}

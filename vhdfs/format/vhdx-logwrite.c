@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In which order changes reach the disk.
+ *
+ * INVARIANTS
+ *  I1  No table is changed in its place before an entry that holds the change
+ *      is durable in the log.
+ *  I2  The log forgets an entry only when its changes are durable in their
+ *      places.
+ *  I3  Nothing that an entry refers to (data of blocks, the file's size) is
+ *      less durable than the entry.
+ *  I4  In one entry, or in an earlier one, comes a bitmap before the BAT entry
+ *      of a block that needs it.
+ *
+ * START, before the first change after an open; each step is synced:
+ *  S1  a header with a new FileWriteGuid
+ *  S2  the log gets an empty entry with a new log guid: until S3 nobody looks
+ *  S3  a header with the log guid and a new DataWriteGuid
+ *  S4  the same in the other copy
+ *
+ * FLUSH.  Data was written to its place, in blocks of which the BAT on disk
+ * says nothing yet, or in sectors that the bitmap on disk does not have yet.
+ *  F1  the changed pages of BAT and bitmaps are copied: one moment's state
+ *  F2  sync: the data and the file's size are durable (I3), and so are the
+ *      pages that the last flush put in their places (I2)
+ *  F3  an entry with the copies, its tail itself: what was before is forgotten
+ *  F4  sync: the flush is durable; space that it gave up may be used
+ *  F5  the copies are written to their places, for the next F2 to sync
+ * A crash before F4 leaves the state of the last flush, for an entry that is
+ * not whole does not count and F3 overwrites none that does.
+ *
+ * Changes that do not fit the log's free space go in several entries, F2 to F5
+ * for each of them; bitmaps first and then the BAT from its end to its start,
+ * for the entry of a chunk's bitmap comes after those of its blocks (I4).
+ * Writes ask for a flush before it comes to that (vhdx_wants_flush).
+ *
+ * STOP, after the last flush; each step is synced:
+ *  C1  the pages of the last F5
+ *  C2  a header without log guid;  C3 the same in the other copy
+ *  C4  the file's unused end is cut off; not synced, for nobody needs it
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+
+/* A sector is always free, so that a full ring is not an empty one. */
+enum { LOG_SPARE = VHDX_LOG_SECTOR };
+
+/* At most so many pages are kept dirty, 4 MiB of them. */
+enum { DIRTY_MAX = 1024 };
+
+/* Which of the copies an entry is to hold, in order. */
+struct batch {
+	const size_t *pages;
+	size_t n;
+};
+
+static uint64_t entry_size(size_t n)
+{
+	return round_up(VHDX_ENTRY_HEADER_SIZE + (uint64_t)n * VHDX_DESC_SIZE,
+			VHDX_LOG_SECTOR) +
+	       (uint64_t)n * VHDX_LOG_SECTOR;
+}
+
+/* How many pages an entry of at most size bytes can hold. */
+static size_t pages_that_fit(uint64_t size)
+{
+	size_t n = size / VHDX_LOG_SECTOR;
+
+	while (n && entry_size(n) > size)
+		n--;
+	return n;
+}
+
+bool vhdx_wants_flush(const struct vhdx *v)
+{
+	/* Two entries of this size, the last one and the next, fit. */
+	uint64_t half = v->header.log_len / 2 - 16 * VHDX_LOG_SECTOR;
+
+	return v->pages.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
+}
+
+/* Writes into the ring at the head. */
+static int ring_write(struct vhdx *v, const uint8_t *buf, size_t len)
+{
+	uint64_t log_len = v->header.log_len;
+	size_t first = min_u64(len, log_len - v->log_head);
+	int r = io_write(v->img.io, buf, first,
+			 v->header.log_off + v->log_head);
+
+	if (r == 0 && first < len)
+		r = io_write(v->img.io, buf + first, len - first,
+			     v->header.log_off);
+	return r;
+}
+
+static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
+			     uint64_t file_size)
+{
+	memcpy(e, VHDX_LOG_SIGNATURE, 4);
+	put_le32(e + VHDX_ENTRY_LENGTH, len);
+	put_le32(e + VHDX_ENTRY_TAIL, v->log_head);
+	put_le64(e + VHDX_ENTRY_SEQUENCE, v->log_sequence);
+	put_le32(e + VHDX_ENTRY_COUNT, n);
+	guid_to_le(e + VHDX_ENTRY_GUID, &v->header.log_guid);
+	/* What is durable (I3), and rounded so that it is never too much. */
+	put_le64(e + VHDX_ENTRY_FLUSHED, round_down(file_size, VHDX_MIB));
+	put_le64(e + VHDX_ENTRY_LAST, round_up(file_size, VHDX_MIB));
+}
+
+/* Descriptor number i and its data sector. */
+static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
+		     const uint8_t *page, uint64_t file_off)
+{
+	memcpy(desc, VHDX_LOG_DESC, 4);
+	memcpy(desc + VHDX_DESC_TRAILING, page + VHDX_PAGE - 4, 4);
+	memcpy(desc + VHDX_DESC_LEADING, page, 8);
+	put_le64(desc + VHDX_DESC_FILE_OFFSET, file_off);
+	put_le64(desc + VHDX_DESC_SEQUENCE, v->log_sequence);
+	memcpy(sector, page, VHDX_LOG_SECTOR);
+	memcpy(sector, VHDX_LOG_DATA, 4);
+	put_le32(sector + VHDX_DATA_SEQUENCE_HIGH, v->log_sequence >> 32);
+	put_le32(sector + VHDX_DATA_SEQUENCE_LOW, (uint32_t)v->log_sequence);
+}
+
+/*
+ * Writes an entry at the head, its tail itself, and syncs: all before it is
+ * forgotten, which must be durable in its place.
+ */
+static int log_entry(struct vhdx *v, const struct page_copies *copies,
+		     const struct batch *batch, uint64_t file_size)
+{
+	uint64_t len = entry_size(batch->n);
+	_cleanup_free_ uint8_t *e = calloc(1, len);
+	uint8_t *desc, *sector;
+	int r;
+
+	if (!e)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	assert(v->log_used + len + LOG_SPARE <= v->header.log_len);
+	put_entry_header(v, e, len, batch->n, file_size);
+	desc = e + VHDX_ENTRY_HEADER_SIZE;
+	sector = e + len - batch->n * VHDX_LOG_SECTOR;
+	for (size_t i = 0; i < batch->n; i++) {
+		size_t p = batch->pages[i];
+
+		put_page(v, desc + i * VHDX_DESC_SIZE,
+			 sector + i * VHDX_LOG_SECTOR,
+			 copies->data + p * copies->page_size,
+			 copies->file_off[p]);
+	}
+	put_le32(e + VHDX_ENTRY_CRC, crc32c_but(e, len, VHDX_ENTRY_CRC));
+	r = ring_write(v, e, len); /* F3 */
+	if (r == 0)
+		r = io_sync(v->img.io); /* F4 */
+	if (r < 0)
+		return r;
+	v->log_head = (v->log_head + len) % v->header.log_len;
+	v->log_used = len;
+	v->log_sequence++;
+	return 0;
+}
+
+static int log_empty_entry(struct vhdx *v, uint64_t file_size)
+{
+	return log_entry(v, NULL, &(struct batch){ 0 }, file_size);
+}
+
+/* S2: under a log guid of which no header tells. */
+static int begin_log(struct vhdx *v, const struct guid *log_guid)
+{
+	struct guid before = v->header.log_guid;
+	int r;
+
+	v->log_sequence = 1;
+	v->log_head = 0;
+	v->log_used = 0;
+	v->header.log_guid = *log_guid;
+	r = log_empty_entry(v, v->file_size);
+	v->header.log_guid = before;
+	return r;
+}
+
+int vhdx_start(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct guid file_guid = guid_random(), data_guid = guid_random(),
+		    log_guid = guid_random();
+	struct vhdx_header_change first = { .file_guid = &file_guid };
+	struct vhdx_header_change all = { &file_guid, &data_guid, &log_guid };
+	int r;
+
+	if (!v->header.log_len)
+		return fail_found(
+			-EOPNOTSUPP, img->io->name, "header: log length",
+			VHDX_HEADER_OFFSET(v->slot) + VHDX_HEADER_LOG_LENGTH,
+			"a log, to write the image", "none");
+	r = vhdx_header_update(v, &first); /* S1 */
+	if (r == 0)
+		r = begin_log(v, &log_guid); /* S2 */
+	if (r == 0)
+		r = vhdx_header_update(v, &all); /* S3 */
+	if (r == 0)
+		r = vhdx_header_update(v, &all); /* S4 */
+	if (r == 0)
+		img->id = data_guid;
+	return r;
+}
+
+int vhdx_flush_begin(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	int r;
+
+	if (!v->pages.n_dirty)
+		return 0;
+	r = pages_take_dirty(&v->pages, &v->flushing); /* F1 */
+	if (r < 0)
+		return r;
+	v->flushing_size = v->file_size;
+	v->flushes++;
+	return 1;
+}
+
+static bool is_bat_page(const struct vhdx *v, uint64_t file_off)
+{
+	return file_off >= v->bat.off && file_off - v->bat.off < v->bat.len;
+}
+
+/* The order of I4: bitmaps, then the BAT backwards. Copies are ascending. */
+static size_t *order_copies(const struct vhdx *v,
+			    const struct page_copies *copies)
+{
+	size_t *order = calloc(copies->n, sizeof *order), n = 0;
+
+	if (!order)
+		return NULL;
+	for (size_t i = 0; i < copies->n; i++)
+		if (!is_bat_page(v, copies->file_off[i]))
+			order[n++] = i;
+	for (size_t i = copies->n; i--;)
+		if (is_bat_page(v, copies->file_off[i]))
+			order[n++] = i;
+	return order;
+}
+
+/* F5 for one entry. */
+static int write_in_place(struct vhdx *v, const struct page_copies *copies,
+			  const struct batch *batch)
+{
+	int r = 0;
+
+	if (batch->n == copies->n)
+		return page_copies_write(copies, v->img.io);
+	for (size_t i = 0; r == 0 && i < batch->n; i++) {
+		size_t p = batch->pages[i];
+
+		r = io_write(v->img.io, copies->data + p * copies->page_size,
+			     copies->page_size, copies->file_off[p]);
+	}
+	return r;
+}
+
+/* F2 to F5 for as many of the pages as fit: how many those were. */
+static ssize_t flush_batch(struct vhdx *v, const struct page_copies *copies,
+			   struct batch batch)
+{
+	uint64_t room = v->header.log_len - LOG_SPARE;
+	int r = io_sync(v->img.io); /* F2 */
+
+	/* Where the last entry is in the way, an empty one takes its place. */
+	if (r == 0 && v->log_used + entry_size(batch.n) > room)
+		r = log_empty_entry(v, v->flushing_size);
+	batch.n = min_u64(batch.n, pages_that_fit(room - v->log_used));
+	if (r == 0)
+		r = log_entry(v, copies, &batch, v->flushing_size);
+	if (r == 0)
+		r = write_in_place(v, copies, &batch);
+	return r < 0 ? r : (ssize_t)batch.n;
+}
+
+int vhdx_flush_finish(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	_cleanup_free_ size_t *order = order_copies(v, &v->flushing);
+	size_t done = 0;
+	ssize_t n = 0;
+
+	if (!order)
+		n = fail(-ENOMEM, "%s: out of memory", img->io->name);
+	while (n >= 0 && done < v->flushing.n) {
+		n = flush_batch(
+			v, &v->flushing,
+			(struct batch){ order + done, v->flushing.n - done });
+		done += n > 0 ? n : 0;
+	}
+	page_copies_fini(&v->flushing);
+	if (n < 0)
+		return (int)n;
+	atomic_fetch_add(&v->flushes_logged, 1);
+	return 0;
+}
+
+int vhdx_stop(struct vhdx *v)
+{
+	struct guid none = { 0 };
+	struct vhdx_header_change change = { .log_guid = &none };
+	uint64_t end, size;
+	int r = io_sync(v->img.io); /* C1 */
+
+	if (r == 0)
+		r = vhdx_header_update(v, &change); /* C2 */
+	if (r == 0)
+		r = vhdx_header_update(v, &change); /* C3 */
+	if (r == 0)
+		r = io_size(v->img.io, &size);
+	if (r < 0)
+		return r;
+	end = vhdx_space_used_end(v);
+	return end && end < size ? io_resize(v->img.io, end) : 0; /* C4 */
+}

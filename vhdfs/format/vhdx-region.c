@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The region table ([MS-VHDX] 2.2.3), twice in the file: says where the BAT
+ * and the metadata are, and what else is there.  Regions that nobody requires
+ * are kept as they are.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+
+int vhdx_region_read(struct vhdx *v, int slot, uint8_t *buf)
+{
+	int r = vhdx_read_tables(v, buf, VHDX_REGION_SIZE,
+				 VHDX_REGION_TABLE_OFFSET(slot));
+
+	if (r < 0)
+		return r;
+	return memcmp(buf, VHDX_REGION_SIGNATURE, 4) == 0 &&
+	       crc32c_but(buf, VHDX_REGION_SIZE, VHDX_REGION_CRC) ==
+		       get_le32(buf + VHDX_REGION_CRC);
+}
+
+/* Where entry number i is, of the table that was used. */
+static uint64_t entry_off(int slot, size_t i)
+{
+	return VHDX_REGION_TABLE_OFFSET(slot) + VHDX_REGION_FIRST +
+	       i * VHDX_REGION_ENTRY;
+}
+
+static int fail_region(struct vhdx *v, uint64_t at, const char *expected,
+		       const struct vhdx_region *region)
+{
+	return fail_found(-EBADMSG, v->img.io->name, "region table", at,
+			  expected, "%" PRIu64 " bytes at %" PRIu64,
+			  region->len, region->off);
+}
+
+static int validate_place(struct vhdx *v, const struct vhdx_region *region,
+			  uint64_t at)
+{
+	const struct space *used = &v->structures;
+
+	if (!region->len || !is_aligned(region->off | region->len, VHDX_MIB) ||
+	    region->off < VHDX_AREA)
+		return fail_region(v, at,
+				   "a region of whole MiB, 1 MiB at least on",
+				   region);
+	if (!range_within(region->off, region->len, INT64_MAX))
+		return fail_region(v, at, "a region that a file can have",
+				   region);
+	for (size_t i = 0; i < used->n; i++)
+		if (ranges_overlap(region->off, region->len, used->used[i].off,
+				   used->used[i].end - used->used[i].off))
+			return fail_region(v, at,
+					   "a region apart from log and others",
+					   region);
+	return space_mark(&v->structures, region->off, region->len);
+}
+
+/* What kind is it? Keeps the two that are known. */
+static int take_region(struct vhdx *v, const struct vhdx_region *region,
+		       uint64_t at)
+{
+	struct guid bat = vhdx_guid(VHDX_GUID_BAT);
+	struct guid metadata = vhdx_guid(VHDX_GUID_METADATA);
+	char text[GUID_TEXT_SIZE];
+
+	if (guid_equal(&region->guid, &bat))
+		v->bat = *region;
+	else if (guid_equal(&region->guid, &metadata))
+		v->metadata = *region;
+	else if (region->required)
+		return fail_found(-EOPNOTSUPP, v->img.io->name, "region table",
+				  at, "regions known to this program",
+				  "the required region %s",
+				  guid_format(&region->guid, text));
+	else
+		return 0;
+	if (!range_within(region->off, region->len, v->file_size))
+		return fail_region(v, at,
+				   words("a region inside the file of %" PRIu64,
+					 v->file_size),
+				   region);
+	return 0;
+}
+
+/* The guids of the first n entries are looked at for the same one. */
+static int validate_guid(struct vhdx *v, const uint8_t *table, size_t n,
+			 uint64_t at)
+{
+	const uint8_t *first = table + VHDX_REGION_FIRST;
+	char text[GUID_TEXT_SIZE];
+	struct guid guid;
+
+	for (size_t i = 0; i < n; i++) {
+		if (memcmp(first + i * VHDX_REGION_ENTRY,
+			   first + n * VHDX_REGION_ENTRY, 16) != 0)
+			continue;
+		guid = guid_from_le(first + n * VHDX_REGION_ENTRY);
+		return fail_found(-EBADMSG, v->img.io->name, "region table", at,
+				  "each region once", "%s twice",
+				  guid_format(&guid, text));
+	}
+	return 0;
+}
+
+static int take_entry(struct vhdx *v, const uint8_t *table, size_t i, int slot)
+{
+	const uint8_t *e = table + VHDX_REGION_FIRST + i * VHDX_REGION_ENTRY;
+	struct vhdx_region region = {
+		.guid = guid_from_le(e),
+		.off = get_le64(e + VHDX_REGION_ENTRY_OFFSET),
+		.len = get_le32(e + VHDX_REGION_ENTRY_LENGTH),
+		.required = get_le32(e + VHDX_REGION_ENTRY_FLAGS) &
+			    VHDX_REGION_REQUIRED,
+	};
+	int r = validate_guid(v, table, i, entry_off(slot, i));
+
+	if (r == 0)
+		r = take_region(v, &region, entry_off(slot, i));
+	if (r == 0)
+		r = validate_place(v, &region, entry_off(slot, i));
+	return r;
+}
+
+static int parse(struct vhdx *v, const uint8_t *table, int slot)
+{
+	uint32_t count = get_le32(table + VHDX_REGION_COUNT);
+	uint64_t at = VHDX_REGION_TABLE_OFFSET(slot);
+	int r;
+
+	if (count > VHDX_REGION_MAX)
+		return fail_found(-EBADMSG, v->img.io->name,
+				  "region table: entry count",
+				  at + VHDX_REGION_COUNT, "2047 at most",
+				  "%" PRIu32, count);
+	for (uint32_t i = 0; i < count; i++) {
+		r = take_entry(v, table, i, slot);
+		if (r < 0)
+			return r;
+	}
+	if (!v->bat.len || !v->metadata.len)
+		return fail_found(-EBADMSG, v->img.io->name, "region table", at,
+				  "a BAT and a metadata region", "no %s region",
+				  v->bat.len ? "metadata" : "BAT");
+	return 0;
+}
+
+int vhdx_regions_load(struct vhdx *v)
+{
+	_cleanup_free_ uint8_t *table = malloc(VHDX_REGION_SIZE);
+	int r = space_add(&v->structures, 0, VHDX_AREA);
+
+	if (!table)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	if (r == 0)
+		r = space_add(&v->structures, v->header.log_off,
+			      v->header.log_len);
+	if (r < 0)
+		return r;
+	space_settle(&v->structures, NULL, NULL);
+	for (int slot = 0; slot < 2; slot++) {
+		r = vhdx_region_read(v, slot, table);
+		if (r != 0)
+			return r < 0 ? r : parse(v, table, slot);
+	}
+	return fail_found(-EBADMSG, v->img.io->name, "region tables",
+			  VHDX_REGION_TABLE_OFFSET(0),
+			  "a signature and a right checksum",
+			  "neither in both copies");
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The file's free space.  Which parts are in use is found out before the first
+ * allocation after an open, by reading the BAT once.
+ *
+ * What a block gave up is used again only when the change of the BAT that gave
+ * it up is in the log for good: until then a crash brings the old entry back,
+ * and it must not show another block's data.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* Joins neighbours before they are added, for a fixed image is one range. */
+struct gather {
+	uint64_t off, len;
+	bool overlap;
+	uint64_t overlap_off;
+};
+
+static int gather_end(struct vhdx *v, struct gather *g)
+{
+	return g->len ? space_add(&v->space, g->off, g->len) : 0;
+}
+
+static int gather_entry(struct vhdx *v, uint64_t index, uint64_t entry,
+			void *ctx)
+{
+	struct gather *g = ctx;
+	uint64_t len = vhdx_bat_space(v, index, entry);
+	uint64_t off = VHDX_BAT_OFFSET(entry);
+	int r = vhdx_bat_validate(v, index, entry);
+
+	if (r < 0 || !len)
+		return r;
+	if (g->len && g->off + g->len == off) {
+		g->len += len;
+		return 0;
+	}
+	r = gather_end(v, g);
+	g->off = off;
+	g->len = len;
+	return r;
+}
+
+static void note_overlap(void *ctx, uint64_t off, uint64_t len)
+{
+	struct gather *g = ctx;
+
+	(void)len;
+	if (!g->overlap)
+		g->overlap_off = off;
+	g->overlap = true;
+}
+
+static int gather_all(struct vhdx *v, struct gather *g)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < v->structures.n; i++)
+		r = space_add(&v->space, v->structures.used[i].off,
+			      v->structures.used[i].end -
+				      v->structures.used[i].off);
+	for (size_t i = 0; r == 0 && i < v->n_freed; i++)
+		r = space_add(&v->space, v->freed[i].off, v->freed[i].len);
+	if (r == 0)
+		r = vhdx_bat_scan(v, gather_entry, g);
+	if (r == 0)
+		r = gather_end(v, g);
+	if (r == 0)
+		r = space_settle(&v->space, note_overlap, g);
+	return r;
+}
+
+static int make_ready(struct vhdx *v)
+{
+	struct gather g = { 0 };
+	int r;
+
+	if (v->space_ready)
+		return 0;
+	r = gather_all(v, &g);
+	if (r == 0 && g.overlap)
+		r = fail_found(-EBADMSG, v->img.io->name, "block",
+			       g.overlap_off, "one BAT entry for each block",
+			       "two that share it");
+	if (r < 0) {
+		space_fini(&v->space);
+		return r;
+	}
+	v->space_ready = true;
+	return 0;
+}
+
+/* Makes free what was given up by changes that are in the log now. */
+static void reap(struct vhdx *v)
+{
+	uint64_t logged = atomic_load(&v->flushes_logged);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->n_freed; i++) {
+		struct vhdx_freed f = v->freed[i];
+
+		/* Without memory for the list it stays in use: a leak. */
+		if (f.flush > logged)
+			v->freed[kept++] = f;
+		else if (v->space_ready)
+			space_release(&v->space, f.off, f.len);
+	}
+	v->n_freed = kept;
+}
+
+int vhdx_space_grow(struct vhdx *v, uint64_t size)
+{
+	uint64_t now;
+	int r = io_size(v->img.io, &now);
+
+	/* Writes in place may have made the file larger than we know. */
+	if (r == 0 && now < size)
+		r = io_resize(v->img.io, size);
+	if (r < 0)
+		return r;
+	v->file_size = max_u64(v->file_size, max_u64(now, size));
+	return 0;
+}
+
+static int append(struct vhdx *v, uint64_t len, uint64_t *ret_off)
+{
+	uint64_t end = max_u64(v->file_size, space_end(&v->space));
+	uint64_t off = round_up(end, VHDX_MIB);
+	int r = vhdx_space_grow(v, off + len);
+
+	if (r == 0)
+		r = space_mark(&v->space, off, len);
+	if (r == 0)
+		*ret_off = off;
+	return r;
+}
+
+int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off)
+{
+	uint64_t off;
+	int r = make_ready(v);
+
+	if (r < 0)
+		return r;
+	reap(v);
+	r = space_take(&v->space, len, VHDX_MIB, 0, VHDX_AREA, v->file_size,
+		       &off);
+	if (r == -ENOSPC)
+		return append(v, len, ret_off);
+	if (r < 0)
+		return r;
+	r = io_zero(v->img.io, off, len, false);
+	if (r < 0) {
+		vhdx_space_untake(v, off, len);
+		return r;
+	}
+	*ret_off = off;
+	return 0;
+}
+
+void vhdx_space_untake(struct vhdx *v, uint64_t off, uint64_t len)
+{
+	space_release(&v->space, off, len);
+}
+
+void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
+{
+	if (v->n_freed == v->freed_room) {
+		size_t room = v->freed_room ? 2 * v->freed_room : 16;
+		struct vhdx_freed *freed =
+			realloc(v->freed, room * sizeof *freed);
+
+		/* Without memory it stays in use: a leak, that check finds. */
+		if (!freed)
+			return;
+		v->freed = freed;
+		v->freed_room = room;
+	}
+	v->freed[v->n_freed++] = (struct vhdx_freed){
+		.off = off,
+		.len = len,
+		.flush = v->flushes + 1,
+	};
+}
+
+uint64_t vhdx_space_used_end(struct vhdx *v)
+{
+	bool gave_up = v->n_freed;
+
+	reap(v);
+	/* Who allocated and freed nothing left the end as it was. */
+	if (!v->space_ready && (!gave_up || make_ready(v) < 0))
+		return 0;
+	return space_end(&v->space);
+}

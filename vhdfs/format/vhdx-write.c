@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writing and zeroing one block (image.h says under which locks).  What is
+ * changed here is data in the file, and BAT and bitmaps in memory; the order in
+ * which those reach the disk is told in vhdx-logwrite.c.
+ *
+ *   from \ to       whole block written   part of it written
+ *   NOT_PRESENT     FULLY_PRESENT         PARTIALLY_PRESENT in a child, else
+ *                                         FULLY_PRESENT among zeros
+ *   ZERO, UNMAPPED, FULLY_PRESENT         FULLY_PRESENT among zeros
+ *   UNDEFINED
+ *   PARTIALLY       FULLY_PRESENT         PARTIALLY_PRESENT, more bits
+ *   FULLY_PRESENT   FULLY_PRESENT         FULLY_PRESENT
+ *
+ * Order, so that a failure half-way leaves the image as it was: the tables are
+ * read; space is taken; data is written; bits are set; the BAT entry last.
+ * Space is given up with its content zeroed at once: the old entry, should a
+ * crash bring it back, then shows the zeros that were asked for.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <errno.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* A part of one block, and the block's entry. */
+struct piece {
+	struct vhdx *v;
+	uint64_t block, index; /* of the BAT */
+	uint64_t entry;
+	uint64_t in_block, len;
+	bool whole; /* all of the block that is on the disk */
+};
+
+static int piece_init(struct piece *p, struct vhdx *v, uint64_t off,
+		      uint64_t len)
+{
+	p->v = v;
+	p->block = off / v->img.block_size;
+	p->index = vhdx_payload_index(v, p->block);
+	p->in_block = off % v->img.block_size;
+	p->len = len;
+	p->whole = !p->in_block &&
+		   (len == v->img.block_size || off + len == v->img.size);
+	return vhdx_bat_get(v, p->index, &p->entry);
+}
+
+static bool is_child(const struct vhdx *v)
+{
+	return v->img.type == IMAGE_DIFFERENCING;
+}
+
+/* The entry becomes this; the space of the old one, if another, is given up. */
+static int set_entry(const struct piece *p, uint64_t off, unsigned state)
+{
+	uint64_t had = vhdx_bat_space(p->v, p->index, p->entry);
+	uint64_t had_off = VHDX_BAT_OFFSET(p->entry);
+	int r = vhdx_bat_set(p->v, p->index, off | state);
+
+	if (r == 0 && had && had_off != off)
+		vhdx_space_free(p->v, had_off, had);
+	return r;
+}
+
+/* Marks the piece's sectors as held here. */
+static int set_bits(const struct piece *p, const struct vhdx_bits *bits)
+{
+	uint32_t sector_size = p->v->img.sector_size;
+
+	return vhdx_bits_fill(bits, p->in_block / sector_size,
+			      p->len / sector_size, true);
+}
+
+/* The chunk of the block has a bitmap after. */
+static int ensure_bitmap(const struct piece *p)
+{
+	struct vhdx *v = p->v;
+	uint64_t index = vhdx_bitmap_index(v, p->block), entry, off;
+	int r = vhdx_bat_get(v, index, &entry);
+
+	if (r < 0 || VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT)
+		return r;
+	r = vhdx_space_take(v, VHDX_BITMAP_SIZE, &off);
+	return r < 0 ? r : vhdx_bat_set(v, index, off | VHDX_PRESENT);
+}
+
+/* The bits of a block that was not there say nothing: makes them 0. */
+static int clear_bits(const struct piece *p, struct vhdx_bits *ret)
+{
+	uint64_t n = p->v->img.block_size / p->v->img.sector_size, run;
+	bool value;
+	int r = ensure_bitmap(p);
+
+	if (r == 0)
+		r = vhdx_bits_of(p->v, p->block, ret);
+	if (r == 0)
+		r = vhdx_bits_run(ret, 0, n, &value, &run);
+	if (r < 0 || (!value && run == n))
+		return r;
+	return vhdx_bits_fill(ret, 0, n, false);
+}
+
+/* Gives the block a place at off, which is zeros; buf null: zeros. */
+static int fill_place(const struct piece *p, const void *buf, uint64_t off)
+{
+	bool partial = is_child(p->v) && !p->whole &&
+		       VHDX_BAT_STATE(p->entry) == VHDX_NOT_PRESENT;
+	struct vhdx_bits bits;
+	int r = 0;
+
+	if (buf)
+		r = io_write(p->v->img.io, buf, p->len, off + p->in_block);
+	if (r == 0 && partial)
+		r = clear_bits(p, &bits);
+	if (r == 0 && partial)
+		r = set_bits(p, &bits);
+	if (r < 0)
+		return r;
+	return set_entry(p, off, partial ? VHDX_PARTIAL : VHDX_PRESENT);
+}
+
+static int allocate(const struct piece *p, const void *buf)
+{
+	uint64_t off;
+	int r = vhdx_space_take(p->v, p->v->img.block_size, &off);
+
+	if (r < 0)
+		return r;
+	r = fill_place(p, buf, off);
+	if (r < 0)
+		vhdx_space_untake(p->v, off, p->v->img.block_size);
+	return r;
+}
+
+/* More of a block that has its place. */
+static int write_stored(const struct piece *p, const void *buf)
+{
+	uint64_t off = VHDX_BAT_OFFSET(p->entry);
+	struct vhdx_bits bits;
+	int r = io_write(p->v->img.io, buf, p->len, off + p->in_block);
+
+	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
+		return r;
+	if (p->whole)
+		return set_entry(p, off, VHDX_PRESENT);
+	r = vhdx_bits_of(p->v, p->block, &bits);
+	return r < 0 ? r : set_bits(p, &bits);
+}
+
+static bool is_stored(uint64_t entry)
+{
+	return VHDX_BAT_STATE(entry) == VHDX_PRESENT ||
+	       VHDX_BAT_STATE(entry) == VHDX_PARTIAL;
+}
+
+/* 1 asks for a flush, see image.h. */
+static int done(const struct vhdx *v, int r)
+{
+	return r < 0 ? r : vhdx_wants_flush(v);
+}
+
+int vhdx_write(struct image *img, const void *buf, uint64_t off, size_t len)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct piece p;
+	int r = piece_init(&p, v, off, len);
+
+	if (r < 0)
+		return r;
+	r = is_stored(p.entry) ? write_stored(&p, buf) : allocate(&p, buf);
+	return done(v, r);
+}
+
+/* Zeros in the file, as far as it reaches. */
+static int zero_file(struct vhdx *v, uint64_t off, uint64_t len, bool keep)
+{
+	uint64_t size;
+	int r = io_size(v->img.io, &size);
+
+	if (r < 0 || off >= size)
+		return r;
+	return io_zero(v->img.io, off, min_u64(len, size - off), keep);
+}
+
+/* Gives up the block's place. */
+static int release(const struct piece *p, int flags)
+{
+	bool hide = is_child(p->v) && !(flags & ZERO_BELOW);
+	int r = zero_file(p->v, VHDX_BAT_OFFSET(p->entry), p->v->img.block_size,
+			  false);
+
+	if (r < 0)
+		return r;
+	return set_entry(p, 0, hide ? VHDX_ZERO : VHDX_NOT_PRESENT);
+}
+
+static int zero_stored(const struct piece *p, int flags)
+{
+	struct vhdx *v = p->v;
+	uint64_t off = VHDX_BAT_OFFSET(p->entry);
+	bool punch = flags & ZERO_PUNCH && !v->leave_allocated;
+	struct vhdx_bits bits;
+	int r;
+
+	if (p->whole && punch)
+		return release(p, flags);
+	r = zero_file(v, off + p->in_block, p->len, !punch);
+	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
+		return r;
+	if (p->whole)
+		return set_entry(p, off, VHDX_PRESENT);
+	/* Sectors of the parent stay so where they are zeros as well. */
+	if (flags & ZERO_BELOW)
+		return 0;
+	r = vhdx_bits_of(v, p->block, &bits);
+	return r < 0 ? r : set_bits(p, &bits);
+}
+
+static int zero_absent(const struct piece *p, int flags)
+{
+	if (!is_child(p->v) || flags & ZERO_BELOW ||
+	    VHDX_BAT_STATE(p->entry) != VHDX_NOT_PRESENT)
+		return 0;
+	return p->whole ? set_entry(p, 0, VHDX_ZERO) : allocate(p, NULL);
+}
+
+int vhdx_zero(struct image *img, uint64_t off, uint64_t len, int flags)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct piece p;
+	int r = piece_init(&p, v, off, len);
+
+	if (r < 0)
+		return r;
+	r = is_stored(p.entry) ? zero_stored(&p, flags)
+			       : zero_absent(&p, flags);
+	return done(v, r);
+}
