@@ -14,6 +14,7 @@ unit_tests = \
 	tests/unit/test-io \
 	tests/unit/test-space \
 	tests/unit/test-draft \
+	tests/unit/test-vhdx \
 	$(NULL)
 
 if HAVE_CMOCKA
@@ -27,6 +28,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
+	tests/unit/vhdx-tool.c \
+	tests/unit/vhdx-tool.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
 	$(NULL)
