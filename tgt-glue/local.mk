@@ -1,1 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# All but main is a library, for the unit tests too.
+noinst_LIBRARIES += tgt-glue/libglue.a
+tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS)
+tgt_glue_libglue_a_SOURCES = \
+	tgt-glue/access.c \
+	tgt-glue/access.h \
+	tgt-glue/applied.c \
+	tgt-glue/applied.h \
+	tgt-glue/apply.c \
+	tgt-glue/carry.c \
+	tgt-glue/carry.h \
+	tgt-glue/children.c \
+	tgt-glue/children.h \
+	tgt-glue/command.h \
+	tgt-glue/conf.c \
+	tgt-glue/conf.h \
+	tgt-glue/fleet.c \
+	tgt-glue/fleet.h \
+	tgt-glue/live.c \
+	tgt-glue/live.h \
+	tgt-glue/names.c \
+	tgt-glue/names.h \
+	tgt-glue/plan.c \
+	tgt-glue/plan.h \
+	tgt-glue/pool.c \
+	tgt-glue/pool.h \
+	tgt-glue/secret.c \
+	tgt-glue/status.c \
+	tgt-glue/targets.c \
+	tgt-glue/targets.h \
+	tgt-glue/tgtd.c \
+	tgt-glue/tgtd.h \
+	tgt-glue/tid.c \
+	tgt-glue/tid.h \
+	tgt-glue/values.c \
+	tgt-glue/values.h \
+	$(NULL)
+LIBGLUE_LIBS = \
+	tgt-glue/libglue.a \
+	$(LIBVHDFS_LIBS) \
+	$(INIH_LIBS) \
+	$(JANSSON_LIBS) \
+	$(NULL)
+
+sbin_PROGRAMS += tgt-glue/tgt-glue
+tgt_glue_tgt_glue_SOURCES = tgt-glue/main.c
+tgt_glue_tgt_glue_LDADD = $(LIBGLUE_LIBS)
+
+dist_man_MANS += \
+	man/fleet.conf.5 \
+	man/tgt-glue.8 \
+	$(NULL)
+dist_bashcompletion_DATA += contrib/completion/tgt-glue
+dist_doc_DATA += contrib/fleet.conf.example

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/applied.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/targets.h"
+
+#define INSTANCE "# of tgtd "
+
+/* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
+static struct fleet state_file(struct fleet *fleet)
+{
+	/* Read and written as the targets-file is. */
+	struct fleet copy = *fleet;
+
+	copy.targets_file = pool_printf(&fleet->conf.pool, "%s.applied",
+					fleet->targets_file);
+	return copy;
+}
+
+void applied_set(struct applied *applied, const char *iqn, const char *block)
+{
+	struct applied_target *target;
+
+	applied_forget(applied, iqn);
+	applied->targets = pool_grow(&applied->pool, applied->targets,
+				     applied->n, sizeof *applied->targets);
+	target = &applied->targets[applied->n++];
+	target->iqn = pool_strdup(&applied->pool, iqn);
+	target->block = pool_strdup(&applied->pool, block);
+}
+
+void applied_forget(struct applied *applied, const char *iqn)
+{
+	for (size_t i = 0; i < applied->n; i++)
+		if (!strcmp(applied->targets[i].iqn, iqn)) {
+			/* pool_grow counts on n alone: keep the order. */
+			memmove(&applied->targets[i], &applied->targets[i + 1],
+				(--applied->n - i) * sizeof *applied->targets);
+			return;
+		}
+}
+
+void applied_parse(struct applied *applied, const char *text)
+{
+	static const char start[] = "<target ", end[] = "</target>\n";
+	struct pool *pool = &applied->pool;
+
+	while ((text = strstr(text, start))) {
+		const char *close = strstr(text, end);
+		const char *iqn = text + sizeof start - 1;
+
+		if (!close)
+			return;
+		close += sizeof end - 1;
+		applied_set(
+			applied,
+			pool_printf(pool, "%.*s", (int)strcspn(iqn, ">"), iqn),
+			pool_printf(pool, "%.*s", (int)(close - text), text));
+		text = close;
+	}
+}
+
+/* Did this tgtd start after the targets-file was written? */
+static bool started_from_file(struct fleet *fleet, const struct tgtd *tgtd)
+{
+	struct timespec started;
+	struct stat st;
+
+	if (stat(fleet->targets_file, &st) < 0 ||
+	    tgtd_started(tgtd, &started) < 0)
+		return false;
+	return st.st_mtim.tv_sec < started.tv_sec ||
+	       (st.st_mtim.tv_sec == started.tv_sec &&
+		st.st_mtim.tv_nsec < started.tv_nsec);
+}
+
+int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
+		 struct applied *ret)
+{
+	struct fleet state = state_file(fleet);
+	_cleanup_free_ char *instance = tgtd_instance(tgtd), *file = NULL;
+	const size_t n = sizeof INSTANCE - 1;
+	int r;
+
+	memset(ret, 0, sizeof *ret);
+	r = targets_read(&state, &ret->saved);
+	if (r < 0)
+		return r;
+	if (instance && !strncmp(ret->saved, INSTANCE, n) &&
+	    !strncmp(ret->saved + n, instance, strlen(instance)) &&
+	    ret->saved[n + strlen(instance)] == '\n') {
+		applied_parse(ret, ret->saved);
+		return 0;
+	}
+	if (!started_from_file(fleet, tgtd))
+		return 0;
+	r = targets_read(fleet, &file);
+	if (r == 0)
+		applied_parse(ret, file);
+	return r;
+}
+
+int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
+		 struct applied *applied)
+{
+	struct fleet state = state_file(fleet);
+	_cleanup_free_ char *instance = tgtd_instance(tgtd), *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int r;
+
+	if (!f)
+		abort();
+	fprintf(f, INSTANCE "%s\n", instance ? instance : "");
+	for (size_t i = 0; i < applied->n; i++)
+		fputs(applied->targets[i].block, f);
+	if (fclose(f) != 0)
+		abort();
+	if (applied->saved && !strcmp(applied->saved, text))
+		return 0;
+	r = targets_write(&state, text);
+	if (r < 0)
+		return r;
+	free(applied->saved);
+	applied->saved = steal(text);
+	return 0;
+}
+
+void applied_fini(struct applied *applied)
+{
+	pool_fini(&applied->pool);
+	free(applied->saved);
+	memset(applied, 0, sizeof *applied);
+}
+
+static const char *after_line(const char *line)
+{
+	line += strcspn(line, "\n");
+	return *line ? line + 1 : line;
+}
+
+/* Does the line say who is admitted? */
+static bool is_access(const char *line)
+{
+	return !strncmp(line, "\tinitiator-", 11) ||
+	       !strncmp(line, "\tincominguser ", 14) ||
+	       !strncmp(line, "\toutgoinguser ", 14);
+}
+
+/* The next line from *text on that is not about access; "" at the end. */
+static const char *next_disk_line(const char **text)
+{
+	const char *line;
+
+	do {
+		line = *text;
+		*text = after_line(line);
+	} while (is_access(line));
+	return line;
+}
+
+bool applied_same_disk(const struct applied *applied, const char *iqn,
+		       const char *block)
+{
+	const char *had = NULL;
+
+	for (size_t i = 0; i < applied->n; i++)
+		if (!strcmp(applied->targets[i].iqn, iqn))
+			had = applied->targets[i].block;
+	if (!had)
+		return false;
+	for (;;) {
+		const char *a = next_disk_line(&had);
+		const char *b = next_disk_line(&block);
+		size_t n = strcspn(a, "\n");
+
+		if (n != strcspn(b, "\n") || strncmp(a, b, n) != 0)
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+static bool some_block_says(const struct applied *applied, const char *words)
+{
+	for (size_t i = 0; i < applied->n; i++)
+		if (strstr(applied->targets[i].block, words))
+			return true;
+	return false;
+}
+
+/* "incominguser NAME SECRET", and outgoinguser: both end the same. */
+bool applied_has_secret(const struct applied *applied, const char *user,
+			const char *secret)
+{
+	char words[256];
+
+	snprintf(words, sizeof words, "user %s %s\n", user, secret);
+	return some_block_says(applied, words);
+}
+
+bool applied_has_user(const struct applied *applied, const char *user)
+{
+	char words[256];
+
+	snprintf(words, sizeof words, "user %s ", user);
+	return some_block_says(applied, words);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What tgtd was last told and does not tell again: secrets, the write cache,
+ * what is negotiated.  It is kept beside the targets-file, as the blocks of
+ * that file that the running tgtd has, under the name of that very run of tgtd:
+ * another run knows nothing of them.
+ *
+ * A block is taken out of it before its target is touched, and put back when
+ * the target is as the block says, so whatever is interrupted is done again.
+ *
+ * A tgtd that was started after the targets-file was written has what is in it:
+ * tgt-admin read it then.
+ */
+#ifndef TGT_GLUE_APPLIED_H
+#define TGT_GLUE_APPLIED_H
+
+#include "tgt-glue/fleet.h"
+#include "tgt-glue/tgtd.h"
+
+struct applied_target {
+	const char *iqn;
+	const char *block; /* as targets_block makes it */
+};
+
+struct applied {
+	struct pool pool;
+	struct applied_target *targets;
+	size_t n;
+	char *saved; /* the text in the file now, or null; owned */
+};
+
+/* applied_fini in any case. */
+int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
+		 struct applied *ret);
+int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
+		 struct applied *applied);
+void applied_fini(struct applied *applied);
+
+/* Takes a targets.conf of tgt-glue's own apart. */
+void applied_parse(struct applied *applied, const char *text);
+
+void applied_forget(struct applied *applied, const char *iqn);
+void applied_set(struct applied *applied, const char *iqn, const char *block);
+
+/* Is the target known to be as the block says, but for who is admitted? */
+bool applied_same_disk(const struct applied *applied, const char *iqn,
+		       const char *block);
+/* Is the user known to have this secret? */
+bool applied_has_secret(const struct applied *applied, const char *user,
+			const char *secret);
+/* Was the user one of ours? */
+bool applied_has_user(const struct applied *applied, const char *user);
+
+#endif

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * INVARIANT: whatever step was the last one, no target admits anybody that it
+ * did not admit before and will not admit after.  Two facts of tgtd decide the
+ * order: a target without any access rule admits nobody, and one without an
+ * account asks for no secret.
+ *
+ * ORDER, each step for all targets before the next one:
+ *
+ *   1. close     take the access rules off: all where more than they change,
+ *                else those that are not wanted any more
+ *   2. look      is nobody logged in now?  Else give the rules back, and leave
+ *   3. delete    targets that go or are made again
+ *   4. users     delete and make the ones whose secret changes
+ *   5. make      targets, their disks, the disks' settings
+ *   6. bind      users to targets
+ *   7. open      put the access rules on
+ *
+ * A target that fails stays closed, or is not there: never one without a disk.
+ */
+#include "config.h"
+
+#include "tgt-glue/carry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/access.h"
+#include "tgt-glue/children.h"
+#include "tgt-glue/targets.h"
+
+struct carrying {
+	struct fleet *fleet;
+	const struct tgtd *tgtd;
+	struct live *live;
+	struct plan *plan;
+};
+
+static bool stopped(const struct work *work)
+{
+	return work->left || work->failed;
+}
+
+/* Notes the last error as why the work failed. */
+static void fail_work(struct carrying *c, struct work *work, const char *what)
+{
+	if (!work->failed)
+		work->failed = pool_printf(&c->plan->pool, "%s: %s", what,
+					   error_text());
+}
+
+static int ask(struct carrying *c, enum tgtd_mode mode, enum tgtd_op op,
+	       int32_t tid, const char *params)
+{
+	const struct tgtd_request request = {
+		.mode = mode,
+		.op = op,
+		.tid = tid,
+		.lun = mode == TGTD_LUN ? 1 : TGTD_NO_LUN,
+		.params = params,
+	};
+
+	return tgtd_ask(c->tgtd, &request, NULL);
+}
+
+static int32_t tid_of_work(const struct work *work)
+{
+	return work->client ? (int32_t)work->client->tid : work->live->tid;
+}
+
+/* Access rules. */
+
+static int access_rule(struct carrying *c, enum tgtd_op op, int32_t tid,
+		       const char *entry)
+{
+	char params[512];
+	int r;
+
+	snprintf(params, sizeof params, "%s=%s",
+		 access_is_name(entry) ? "initiator-name" : "initiator-address",
+		 entry);
+	r = ask(c, TGTD_TARGET, op, tid, params);
+	/* It is as it should be already. */
+	if (r == (op == TGTD_BIND ? -EEXIST : -ENOENT))
+		return 0;
+	return r;
+}
+
+static bool wants_rule(struct carrying *c, const struct work *work,
+		       const char *entry)
+{
+	struct strings addresses =
+		access_addresses(&c->plan->pool, work->client);
+
+	return strings_have(&addresses, entry) ||
+	       strings_have(&work->client->initiators, entry);
+}
+
+static void give_rules_back(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < work->live->acl.n; i++)
+		if (access_rule(c, TGTD_BIND, work->live->tid,
+				work->live->acl.v[i]) < 0)
+			fail_work(c, work, "access");
+}
+
+/* 1 */
+static void close_target(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < work->live->acl.n; i++) {
+		const char *entry = work->live->acl.v[i];
+
+		if (work->kind == WORK_ACCESS && wants_rule(c, work, entry))
+			continue;
+		if (access_rule(c, TGTD_UNBIND, work->live->tid, entry) < 0) {
+			fail_work(c, work, "access");
+			return;
+		}
+	}
+	work->closed = work->kind != WORK_ACCESS;
+}
+
+static void end_sessions(struct carrying *c, struct work *work,
+			 const struct live_connection *list, int n)
+{
+	for (int i = 0; i < n; i++) {
+		const struct tgtd_request request = {
+			.mode = TGTD_CONNECTION,
+			.op = TGTD_DELETE,
+			.tid = work->live->tid,
+			.lun = TGTD_NO_LUN,
+			.sid = list[i].sid,
+			.cid = list[i].cid,
+		};
+
+		/* It may have gone by itself. */
+		tgtd_ask(c->tgtd, &request, NULL);
+	}
+}
+
+/* 2 */
+static void look_for_sessions(struct carrying *c, struct work *work)
+{
+	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
+	struct live_connection *list;
+	int n = live_connections(c->tgtd, c->live, work->live->tid, &list);
+
+	if (work->force)
+		for (int i = 0; n > 0 && i < 200; i++) {
+			end_sessions(c, work, list, n);
+			nanosleep(&moment, NULL);
+			n = live_connections(c->tgtd, c->live, work->live->tid,
+					     &list);
+		}
+	if (n == 0)
+		return;
+	if (n < 0)
+		fail_work(c, work, "sessions");
+	else
+		work->left =
+			pool_printf(&c->plan->pool, "logged in: %s",
+				    plan_who(&c->plan->pool, list, (size_t)n));
+	give_rules_back(c, work);
+}
+
+/* 3 */
+static void delete_target(struct carrying *c, struct work *work)
+{
+	int r = ask(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
+
+	if (r == 0 || r == -ENOENT) {
+		work->absent = true;
+		return;
+	}
+	fail_work(c, work, "deleting the target");
+	give_rules_back(c, work);
+}
+
+/* Does a target that is not closed have the user? */
+static bool user_is_held(const struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		const struct work *w = &c->plan->works[i];
+
+		if (w->live && stopped(w) && !w->absent &&
+		    (strings_have(&w->live->accounts, user) ||
+		     (w->live->outgoing && !strcmp(w->live->outgoing, user))))
+			return true;
+	}
+	return false;
+}
+
+static bool has_user(const struct client *client, const char *user)
+{
+	return plan_wants_user(client, user) ||
+	       (client->mutual_user && !strcmp(client->mutual_user, user));
+}
+
+/* Those whose user could not be changed get their old access back. */
+static void leave_users_of(struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+
+		if (!w->client || stopped(w) || !has_user(w->client, user))
+			continue;
+		w->left = pool_printf(&c->plan->pool,
+				      "user %s is in use by another target",
+				      user);
+		if (w->live && !w->absent)
+			give_rules_back(c, w);
+	}
+}
+
+/* 4 */
+static void change_user(struct carrying *c, const struct account_work *a)
+{
+	char params[256];
+	int r = 0;
+
+	if (user_is_held(c, a->user)) {
+		leave_users_of(c, a->user);
+		return;
+	}
+	snprintf(params, sizeof params, "user=%s", a->user);
+	if (a->known)
+		r = ask(c, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID, params);
+	if (a->secret && (r == 0 || r == -ENOENT)) {
+		snprintf(params, sizeof params, "user=%s,password=%s", a->user,
+			 a->secret);
+		r = ask(c, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID, params);
+		explicit_bzero(params, sizeof params);
+	}
+	for (size_t i = 0; r < 0 && i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+
+		if (w->client && has_user(w->client, a->user))
+			fail_work(c, w, "users");
+	}
+}
+
+/* tgtd says little of why it could not open a file. Could we? */
+static void explain_open(const struct client *client)
+{
+	struct error of_tgtd = *error_last();
+	_cleanup_close_ int fd =
+		open(client->view,
+		     (client->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+	if (fd < 0)
+		fail_errno(-errno, "%s; %s", of_tgtd.text, client->view);
+}
+
+static int make_disk(struct carrying *c, const struct client *client)
+{
+	int32_t tid = (int32_t)client->tid;
+	char params[512];
+	int r;
+
+	snprintf(params, sizeof params, "path=%s,bstype=rdwr,blocksize=%u",
+		 client->view, client->sector_size);
+	r = ask(c, TGTD_LUN, TGTD_NEW, tid, params);
+	if (r < 0) {
+		explain_open(client);
+		return r;
+	}
+	if (!client->write_cache) {
+		/* As tgt-admin does it: alone, and before the others. */
+		snprintf(params, sizeof params, "targetOps %s,",
+			 TARGETS_CACHE_OFF);
+		r = ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+	}
+	snprintf(params, sizeof params, "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
+		 client->scsi_id, client->scsi_sn,
+		 client->readonly ? ",readonly=1" : "",
+		 client->thin ? ",thin_provisioning=1" : "");
+	return r < 0 ? r : ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+}
+
+static int make_parameters(struct carrying *c, const struct client *client)
+{
+	char params[128];
+	int r = 0;
+
+	for (const struct targets_parameter *p = targets_parameters;
+	     r == 0 && p->name; p++) {
+		snprintf(params, sizeof params, "%s=%s", p->name, p->value);
+		r = ask(c, TGTD_TARGET, TGTD_UPDATE, (int32_t)client->tid,
+			params);
+	}
+	return r;
+}
+
+/* 5 */
+static void make_target(struct carrying *c, struct work *work)
+{
+	const struct client *client = work->client;
+	char params[512];
+	int r;
+
+	snprintf(params, sizeof params, "targetname=%s", client->iqn);
+	if (ask(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
+		fail_work(c, work, "making the target");
+		return;
+	}
+	work->absent = false;
+	r = make_parameters(c, client);
+	if (r == 0)
+		r = make_disk(c, client);
+	if (r == 0)
+		return;
+	fail_work(c, work, "making its disk");
+	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)client->tid, NULL);
+	work->absent = true;
+}
+
+static int bind_user(struct carrying *c, enum tgtd_op op, int32_t tid,
+		     const char *user, bool outgoing)
+{
+	char params[128];
+	struct tgtd_request request = {
+		.mode = TGTD_ACCOUNT,
+		.op = op,
+		.tid = tid,
+		.lun = TGTD_NO_LUN,
+		.outgoing = outgoing,
+		.params = params,
+	};
+	int r;
+
+	snprintf(params, sizeof params, "user=%s", user);
+	r = tgtd_ask(c->tgtd, &request, NULL);
+	/* Bound already, or gone with its user already. */
+	return r == (op == TGTD_BIND ? -EEXIST : -ENOENT) ? 0 : r;
+}
+
+/* Was the user deleted in step 4, and so taken off all targets? */
+static bool was_deleted(const struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n_accounts; i++)
+		if (c->plan->accounts[i].known &&
+		    !strcmp(c->plan->accounts[i].user, user))
+			return true;
+	return false;
+}
+
+/* 6, of a target that stays: users that it should not have. */
+static int unbind_users(struct carrying *c, const struct work *work)
+{
+	const struct live_target *live = work->live;
+	const struct client *client = work->client;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < live->accounts.n; i++)
+		if (!plan_wants_user(client, live->accounts.v[i]) &&
+		    !was_deleted(c, live->accounts.v[i]))
+			r = bind_user(c, TGTD_UNBIND, live->tid,
+				      live->accounts.v[i], false);
+	if (r == 0 && live->outgoing && !was_deleted(c, live->outgoing) &&
+	    (!client->mutual_user ||
+	     strcmp(client->mutual_user, live->outgoing) != 0))
+		r = bind_user(c, TGTD_UNBIND, live->tid, live->outgoing, true);
+	return r;
+}
+
+/* 6 */
+static void bind_users(struct carrying *c, struct work *work)
+{
+	const struct client *client = work->client;
+	int32_t tid = (int32_t)client->tid;
+	int r = 0;
+
+	if (work->kind == WORK_ACCOUNTS)
+		r = unbind_users(c, work);
+	if (r == 0 && client->user)
+		r = bind_user(c, TGTD_BIND, tid, client->user, false);
+	if (r == 0 && client->mutual_user)
+		r = bind_user(c, TGTD_BIND, tid, client->mutual_user, true);
+	if (r < 0)
+		fail_work(c, work, "users");
+}
+
+/* 7 */
+static void open_target(struct carrying *c, struct work *work)
+{
+	struct strings addresses =
+		access_addresses(&c->plan->pool, work->client);
+	int32_t tid = tid_of_work(work);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < addresses.n; i++)
+		r = access_rule(c, TGTD_BIND, tid, addresses.v[i]);
+	for (size_t i = 0; r == 0 && i < work->client->initiators.n; i++)
+		r = access_rule(c, TGTD_BIND, tid,
+				work->client->initiators.v[i]);
+	if (r < 0)
+		fail_work(c, work, "access");
+	else
+		work->closed = false;
+}
+
+static void each(struct carrying *c, unsigned kinds,
+		 void (*step)(struct carrying *, struct work *))
+{
+	for (size_t i = 0; i < c->plan->n; i++)
+		if (kinds & 1u << c->plan->works[i].kind &&
+		    !stopped(&c->plan->works[i]))
+			step(c, &c->plan->works[i]);
+}
+
+#define KIND(kind) (1u << (kind))
+
+void carry_out(struct fleet *fleet, const struct tgtd *tgtd, struct live *live,
+	       struct plan *plan)
+{
+	struct carrying c = { fleet, tgtd, live, plan };
+	const unsigned changed = KIND(WORK_ACCOUNTS) | KIND(WORK_REMAKE);
+	const unsigned made = KIND(WORK_REMAKE) | KIND(WORK_NEW);
+	const unsigned gone = KIND(WORK_REMAKE) | KIND(WORK_REMOVE);
+
+	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
+	each(&c, changed | gone, look_for_sessions);                /* 2 */
+	each(&c, gone, delete_target);                              /* 3 */
+	for (size_t i = 0; i < plan->n_accounts; i++)
+		change_user(&c, &plan->accounts[i]);               /* 4 */
+	each(&c, made, make_target);                               /* 5 */
+	each(&c, made | changed, bind_users);                      /* 6 */
+	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
+}

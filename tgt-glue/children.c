@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/children.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "chain/chain.h"
+#include "chain/family.h"
+#include "format/image.h"
+#include "store/child.h"
+#include "tgt-glue/values.h"
+
+/* Opens an image of the store for a look, without locks. */
+static int open_image(const struct fleet *fleet, const char *path,
+		      struct image **ret, char **ret_real)
+{
+	struct io *io;
+	int r = place_open(&fleet->place, path, false, &io, ret_real);
+
+	if (r < 0)
+		return r;
+	r = image_open(io, NULL, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+static int stat_in_store(const struct fleet *fleet, const char *path,
+			 struct stat *ret)
+{
+	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+/* The parent's path as the mount tells it: quick, and right while somebody
+ * writes to the child. */
+static int parent_by_mount(const struct client *client, char *path, size_t size)
+{
+	ssize_t n = getxattr(client->view, "user.vhdfs.parent", path, size - 1);
+
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	return 0;
+}
+
+/* The same by reading the child. */
+static int parent_by_image(struct fleet *fleet, const struct client *client,
+			   char *path, size_t size)
+{
+	struct parent_ref ref = { 0 };
+	_cleanup_free_ char *real = NULL, *parent = NULL;
+	struct family *family = NULL;
+	struct image *image;
+	struct stat st;
+	int r = open_image(fleet, client->child, &image, &real);
+
+	if (r < 0)
+		return r;
+	if (image->type != IMAGE_DIFFERENCING)
+		r = fail(-ESTALE, "%s: is no child of any image",
+			 client->child);
+	if (r == 0)
+		r = image_parent(image, &ref);
+	if (r == 0)
+		r = family_new(&fleet->place, 1, &family);
+	if (r == 0)
+		r = family_find_parent(family, real, &ref, image->size, &parent,
+				       &st);
+	if (r == 0)
+		snprintf(path, size, "%s", parent);
+	if (family)
+		family_free(family);
+	parent_ref_fini(&ref);
+	image_close(image);
+	return r;
+}
+
+/* A child in the master's other format: the client's disk is there then. */
+static bool other_format_exists(struct fleet *fleet,
+				const struct client *client,
+				const char **ret_name)
+{
+	struct stat st;
+
+	*ret_name = pool_printf(
+		&fleet->conf.pool, "clients/%s.%s", client->name,
+		value_ending(client->child) == 'd' ? "vhdx" : "vhd");
+	return stat_in_store(fleet, *ret_name, &st) == 0;
+}
+
+enum child_state children_look(struct fleet *fleet, const struct client *client,
+			       const char **ret_why)
+{
+	struct pool *pool = &fleet->conf.pool;
+	struct stat child, parent, master;
+	char path[4096];
+	int r = stat_in_store(fleet, client->child, &child);
+
+	if (r == -ENOENT) {
+		if (!other_format_exists(fleet, client, ret_why))
+			return CHILD_MISSING;
+		*ret_why = pool_printf(
+			pool,
+			"its image %s is in another format than its master %s",
+			*ret_why, client->master);
+		return CHILD_OTHER;
+	}
+	if (r == 0 && parent_by_mount(client, path, sizeof path) < 0)
+		r = parent_by_image(fleet, client, path, sizeof path);
+	else if (r < 0)
+		fail_errno(r, "%s", client->child);
+	if (r < 0) {
+		*ret_why = pool_strdup(pool, error_text());
+		return CHILD_OTHER;
+	}
+	if (stat_in_store(fleet, path, &parent) == 0 &&
+	    stat_in_store(fleet, client->master, &master) == 0 &&
+	    parent.st_dev == master.st_dev && parent.st_ino == master.st_ino)
+		return CHILD_READY;
+	*ret_why =
+		pool_printf(pool, "its image %s: parent: expected %s, found %s",
+			    client->child, client->master, path);
+	return CHILD_OTHER;
+}
+
+int children_make(struct fleet *fleet, const struct client *client)
+{
+	const struct child_params params = { .block_size = client->block_size };
+	struct pool *pool = &fleet->conf.pool;
+	const char *dir = pool_printf(pool, "%s/clients", fleet->store);
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return fail_errno(-errno, "%s", dir);
+	return child_create(
+		pool_printf(pool, "%s/%s", fleet->store, client->master),
+		pool_printf(pool, "%s/%s", fleet->store, client->child),
+		&params);
+}
+
+static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
+{
+	struct image *image;
+	uint32_t size;
+
+	/* A VHD has no other, whatever its name says. */
+	if (open_image(fleet, path, &image, NULL) < 0)
+		return 0;
+	size = image->sector_size;
+	image_close(image);
+	return size;
+}
+
+/* The sector size of client i's master, where another client has asked. */
+static uint32_t asked_before(const struct fleet *fleet,
+			     const uint32_t *of_masters, size_t i)
+{
+	for (size_t k = i; k-- > 0;)
+		if (of_masters[k] &&
+		    !strcmp(fleet->clients[k].master, fleet->clients[i].master))
+			return of_masters[k];
+	return 0;
+}
+
+void children_sector_sizes(struct fleet *fleet)
+{
+	uint32_t *of_masters = pool_alloc(&fleet->conf.pool,
+					  (fleet->n + 1) * sizeof *of_masters);
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		struct client *client = &fleet->clients[i];
+		uint32_t size = sector_size_of(fleet, client->child);
+
+		if (!size)
+			size = of_masters[i] =
+				asked_before(fleet, of_masters, i);
+		if (!size)
+			size = of_masters[i] =
+				sector_size_of(fleet, client->master);
+		client->sector_size = size ? size : 512;
+	}
+}
+
+static bool is_mountpoint(const char *path)
+{
+	_cleanup_free_ char *up = NULL;
+	struct stat here, above;
+
+	if (asprintf(&up, "%s/..", path) < 0)
+		return true;
+	return stat(path, &here) == 0 && stat(up, &above) == 0 &&
+	       here.st_dev != above.st_dev;
+}
+
+static int look_at_view(const struct fleet *fleet, const struct client *client)
+{
+	char why[512];
+	struct stat st;
+	ssize_t n;
+
+	if (stat(client->view, &st) < 0) {
+		fail_errno(-errno, "%s", client->view);
+		if (!is_mountpoint(fleet->mount))
+			error_advise(
+				"nothing is mounted at %s: is vhdfs running?",
+				fleet->mount);
+		return error_last()->code;
+	}
+	if (!S_ISREG(st.st_mode))
+		return fail(-EINVAL,
+			    "%s: expected a file, found something else",
+			    client->view);
+	if (st.st_size)
+		return 0;
+	n = getxattr(client->view, "user.vhdfs.error", why, sizeof why - 1);
+	why[n < 0 ? 0 : n] = '\0';
+	return fail(-EIO, "%s: its image cannot be opened: %s", client->view,
+		    n > 0 ? why : "the file is empty");
+}
+
+int children_view_ready(const struct fleet *fleet, const struct client *client)
+{
+	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+	int r = look_at_view(fleet, client);
+
+	/* The mount sees a new image at once, but not before it. */
+	for (int i = 0; r == -ENOENT && i < 100 && is_mountpoint(fleet->mount);
+	     i++) {
+		nanosleep(&moment, NULL);
+		r = look_at_view(fleet, client);
+	}
+	return r;
+}

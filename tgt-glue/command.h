@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of tgt-glue, a file each. */
+#ifndef TGT_GLUE_COMMAND_H
+#define TGT_GLUE_COMMAND_H
+
+#include "tgt-glue/fleet.h"
+
+/* Exit codes. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_LEFT = 4, /* something was left as it is, and named */
+};
+
+/* What was said on the command line. */
+struct command_line {
+	const char *config;
+	bool wait;
+	const char *force; /* a client's name, or null */
+	bool json;
+	const char *client; /* the operand, where the command takes one */
+};
+
+int command_check(const struct command_line *line);
+int command_generate(const struct command_line *line);
+int command_plan(const struct command_line *line);
+int command_apply(const struct command_line *line);
+int command_status(const struct command_line *line);
+int command_secret(const struct command_line *line);
+
+/* Loads fleet.conf, and says on standard error all that is wrong with it.
+ * fleet_fini in any case. */
+int command_load(const struct command_line *line, struct fleet *fleet);
+/* "tgt-glue: " and the last error, to standard error. Returns EXIT_FAILED. */
+int command_failed(void);
+
+#endif

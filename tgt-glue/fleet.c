@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/fleet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "tgt-glue/access.h"
+#include "tgt-glue/names.h"
+#include "tgt-glue/tid.h"
+#include "tgt-glue/values.h"
+
+#define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
+
+/* One client being resolved. */
+struct resolving {
+	struct fleet *fleet;
+	struct client *client;
+	const struct conf_client *own;
+	const char *without_secret;
+};
+
+/* The client's own setting of the key, or the defaults'. Never null. */
+static const struct setting *setting_of(const struct resolving *r,
+					enum client_key key)
+{
+	static const struct setting none = { 0 };
+	const struct settings *own = &r->own->keys[key];
+	const struct settings *all = &r->fleet->conf.defaults.keys[key];
+
+	return own->n ? &own->v[0] : all->n ? &all->v[0] : &none;
+}
+
+static const char *value_of(const struct resolving *r, enum client_key key)
+{
+	return setting_of(r, key)->value;
+}
+
+static bool flag_of(const struct resolving *r, enum client_key key,
+		    bool otherwise)
+{
+	const char *value = value_of(r, key);
+
+	return value ? value_is_yes(value) : otherwise;
+}
+
+/* Where a mistake about this key stands: at the key, or at the client. */
+static int line_of(const struct resolving *r, enum client_key key)
+{
+	const struct setting *setting = setting_of(r, key);
+
+	return setting->line ? setting->line : r->client->line;
+}
+
+/* All settings of a key that may be repeated, each once. */
+static struct strings list_of(const struct resolving *r, enum client_key key)
+{
+	struct pool *pool = &r->fleet->conf.pool;
+	const struct settings *from = &r->own->keys[key];
+	struct strings list = { 0 };
+	char text[64];
+
+	if (!from->n)
+		from = &r->fleet->conf.defaults.keys[key];
+	for (size_t i = 0; i < from->n; i++) {
+		const char *value = from->v[i].value;
+
+		if (value && key == CLIENT_ADDRESS) {
+			value_read_address(value, text);
+			value = pool_strdup(pool, text);
+		}
+		if (value && !strings_have(&list, value))
+			strings_add(pool, &list, value);
+	}
+	return list;
+}
+
+static void resolve_images(struct resolving *r)
+{
+	struct client *client = r->client;
+	struct pool *pool = &r->fleet->conf.pool;
+	const char *wanted = value_of(r, CLIENT_MASTER), *found;
+	const char *size = value_of(r, CLIENT_BLOCK_SIZE);
+
+	if (size)
+		client->block_size = value_read_size(size);
+	if (!setting_of(r, CLIENT_MASTER)->line) {
+		conf_mistake(
+			&r->fleet->conf, client->line,
+			"client %s: expected a master, found none; say `master = PATH' here or in [defaults]",
+			client->name);
+		return;
+	}
+	if (!wanted || r->fleet->place.fd < 0)
+		return;
+	client->master = names_master(r->fleet, wanted,
+				      value_of(r, CLIENT_FORMAT), &found);
+	if (!client->master) {
+		conf_mistake(
+			&r->fleet->conf, line_of(r, CLIENT_MASTER),
+			"client %s: master: expected an image %s%s in %s, found %s",
+			client->name, wanted,
+			value_ending(wanted) ? "" : ".vhd or .vhdx",
+			r->fleet->store, found);
+		return;
+	}
+	client->child = pool_printf(
+		pool, "clients/%s.%s", client->name,
+		value_ending(client->master) == 'd' ? "vhd" : "vhdx");
+	if (!strcmp(client->child, client->master))
+		conf_mistake(
+			&r->fleet->conf, line_of(r, CLIENT_MASTER),
+			"client %s: master: expected an image, found the client's own, %s",
+			client->name, client->child);
+	client->view =
+		pool_printf(pool, "%s/%s.raw", r->fleet->mount, client->child);
+}
+
+/* The one word in the client's secret-file, or null. */
+static const char *secret_from_file(struct resolving *r)
+{
+	struct conf *conf = &r->fleet->conf;
+	const char *name = r->client->secret_file, *expected;
+	_cleanup_fclose_ FILE *f = fopen(name, "re");
+	char text[256] = "";
+	int line = line_of(r, CLIENT_SECRET_FILE);
+
+	if (!f) {
+		if (errno != ENOENT || !r->without_secret ||
+		    strcmp(r->without_secret, r->client->name) != 0)
+			conf_mistake(
+				conf, line,
+				"secret-file: expected a readable file, found %s: %s",
+				name, strerror(errno));
+		return NULL;
+	}
+	if (!fgets(text, sizeof text, f))
+		*text = '\0';
+	text[strcspn(text, " \t\r\n")] = '\0';
+	expected = value_secret(text);
+	if (!expected)
+		return pool_strdup(&conf->pool, text);
+	conf_mistake(
+		conf, line,
+		"secret-file: expected %s on the first line of %s, found something else",
+		expected, name);
+	return NULL;
+}
+
+/* A file named relative to fleet.conf's directory. */
+static const char *beside_conf(struct fleet *fleet, const char *name)
+{
+	const char *file = fleet->conf.file, *slash = strrchr(file, '/');
+
+	if (*name == '/' || !slash)
+		return name;
+	return pool_printf(&fleet->conf.pool, "%.*s/%s", (int)(slash - file),
+			   file, name);
+}
+
+/*
+ * The secret: of the two ways to say it the client's own, and the defaults'
+ * only where it says neither.
+ */
+static void resolve_secret(struct resolving *r)
+{
+	const struct settings *own = r->own->keys;
+	struct client *client = r->client;
+	const char *file = value_of(r, CLIENT_SECRET_FILE);
+	bool own_secret = own[CLIENT_SECRET].n,
+	     own_file = own[CLIENT_SECRET_FILE].n;
+	bool both =
+		own_secret == own_file && value_of(r, CLIENT_SECRET) && file;
+
+	if (both) {
+		conf_mistake(
+			&r->fleet->conf, line_of(r, CLIENT_SECRET_FILE),
+			"client %s: expected secret or secret-file, found both",
+			client->name);
+		return;
+	}
+	if (file && !own_secret) {
+		client->secret_file = beside_conf(r->fleet, file);
+		client->secret = secret_from_file(r);
+	} else {
+		client->secret = value_of(r, CLIENT_SECRET);
+	}
+}
+
+static void resolve_chap(struct resolving *r)
+{
+	struct conf *conf = &r->fleet->conf;
+	struct client *client = r->client;
+	bool secret_said, mutual_user, mutual_secret;
+
+	resolve_secret(r);
+	secret_said = setting_of(r, CLIENT_SECRET)->line ||
+		      setting_of(r, CLIENT_SECRET_FILE)->line;
+	mutual_user = setting_of(r, CLIENT_MUTUAL_USER)->line;
+	mutual_secret = setting_of(r, CLIENT_MUTUAL_SECRET)->line;
+	client->user = value_of(r, CLIENT_USER);
+	if (secret_said && !setting_of(r, CLIENT_USER)->line)
+		client->user = client->name;
+	if (!secret_said && setting_of(r, CLIENT_USER)->line)
+		conf_mistake(
+			conf, line_of(r, CLIENT_USER),
+			"client %s: expected a secret or secret-file for its user, found none",
+			client->name);
+	client->mutual_user = value_of(r, CLIENT_MUTUAL_USER);
+	client->mutual_secret = value_of(r, CLIENT_MUTUAL_SECRET);
+	if (mutual_user != mutual_secret)
+		conf_mistake(
+			conf,
+			line_of(r, mutual_user ? CLIENT_MUTUAL_USER
+					       : CLIENT_MUTUAL_SECRET),
+			"client %s: expected both mutual-user and mutual-secret, found one of them",
+			client->name);
+	else if (mutual_user && !secret_said)
+		conf_mistake(
+			conf, line_of(r, CLIENT_MUTUAL_USER),
+			"client %s: expected a secret of its own too (CHAP is mutual only where the client shows one), found none",
+			client->name);
+	if (client->secret && client->mutual_secret &&
+	    !strcmp(client->secret, client->mutual_secret))
+		conf_mistake(
+			conf, line_of(r, CLIENT_MUTUAL_SECRET),
+			"client %s: expected mutual-secret to be another than secret (RFC 3720, 8.2.1), found the same",
+			client->name);
+}
+
+static void resolve_access(struct resolving *r)
+{
+	struct client *client = r->client;
+	bool any = false;
+
+	client->addresses = list_of(r, CLIENT_ADDRESS);
+	client->initiators = list_of(r, CLIENT_INITIATOR);
+	client->open = flag_of(r, CLIENT_OPEN, false);
+	resolve_chap(r);
+	/* Settings that were no good have been named already. */
+	any = setting_of(r, CLIENT_ADDRESS)->line ||
+	      setting_of(r, CLIENT_INITIATOR)->line ||
+	      setting_of(r, CLIENT_SECRET)->line ||
+	      setting_of(r, CLIENT_SECRET_FILE)->line ||
+	      setting_of(r, CLIENT_USER)->line;
+	if (!any && !client->open)
+		conf_mistake(
+			&r->fleet->conf, client->line,
+			"client %s: expected an address, an initiator or a secret that restricts who uses its disk, found none; say `open = yes' to admit everybody",
+			client->name);
+}
+
+static void resolve_identity(struct resolving *r)
+{
+	struct client *client = r->client;
+	struct pool *pool = &r->fleet->conf.pool;
+	const char *mac = value_of(r, CLIENT_MAC);
+	const char *tid = value_of(r, CLIENT_TID);
+	char text[18];
+
+	client->iqn =
+		pool_printf(pool, "%s:%s", r->fleet->iqn_prefix, client->name);
+	client->tid =
+		tid ? (uint32_t)strtoul(tid, NULL, 10) : tid_of(client->iqn);
+	client->scsi_sn =
+		pool_printf(pool, "%016" PRIx64, tid_serial(client->iqn));
+	client->scsi_id = pool_printf(pool, "vhdfs-%s", client->scsi_sn);
+	if (mac) {
+		value_read_mac(mac, text);
+		client->mac = pool_strdup(pool, text);
+	}
+}
+
+static void resolve(struct resolving *r)
+{
+	struct client *client = r->client;
+
+	client->name = r->own->name;
+	client->line = r->own->line;
+	resolve_identity(r);
+	resolve_images(r);
+	resolve_access(r);
+	client->sector_size = 512;
+	client->readonly = flag_of(r, CLIENT_READONLY, false);
+	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
+	client->thin = flag_of(r, CLIENT_THIN, false);
+}
+
+/* No two clients may share what stands for one. */
+static void check_unique(struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct client *a = &fleet->clients[k];
+			const struct client *b = &fleet->clients[i];
+
+			if (a->tid == b->tid)
+				conf_mistake(
+					&fleet->conf, b->line,
+					"client %s: expected a target number of its own, found %u, which client %s (line %d) has too; say `tid = NUMBER'",
+					b->name, b->tid, a->name, a->line);
+			if (a->mac && b->mac && !strcmp(a->mac, b->mac))
+				conf_mistake(
+					&fleet->conf, b->line,
+					"client %s: expected a MAC address of its own, found %s, which client %s (line %d) has too",
+					b->name, b->mac, a->name, a->line);
+		}
+}
+
+static const char *fleet_value(struct fleet *fleet, enum fleet_key key)
+{
+	return fleet->conf.fleet[key].n ? fleet->conf.fleet[key].v[0].value
+					: NULL;
+}
+
+static const char *required(struct fleet *fleet, enum fleet_key key)
+{
+	if (!fleet->conf.fleet[key].n)
+		conf_mistake(&fleet->conf, 0,
+			     "[fleet]: expected %s, found none",
+			     fleet_key_name(key));
+	return fleet_value(fleet, key);
+}
+
+/* A directory's path without the slashes at its end. */
+static const char *trimmed(struct fleet *fleet, const char *path)
+{
+	size_t n = path ? strlen(path) : 0;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return path ? pool_printf(&fleet->conf.pool, "%.*s", (int)n, path)
+		    : NULL;
+}
+
+static void resolve_fleet(struct fleet *fleet)
+{
+	const char *port = fleet_value(fleet, FLEET_CONTROL_PORT);
+	const char *file = fleet_value(fleet, FLEET_TARGETS_FILE);
+	const struct settings *portals = &fleet->conf.fleet[FLEET_PORTAL];
+
+	fleet->store = trimmed(fleet, required(fleet, FLEET_STORE));
+	fleet->mount = trimmed(fleet, required(fleet, FLEET_MOUNT));
+	fleet->iqn_prefix = required(fleet, FLEET_IQN_PREFIX);
+	if (!fleet->iqn_prefix)
+		fleet->iqn_prefix = "iqn.2000-01.none";
+	for (size_t i = 0; i < portals->n; i++)
+		if (portals->v[i].value)
+			strings_add(&fleet->conf.pool, &fleet->portals,
+				    portals->v[i].value);
+	fleet->targets_file = file ? file : DEFAULT_TARGETS_FILE;
+	fleet->control_port = port ? atoi(port) : 0;
+	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
+	if (fleet->store && place_init(&fleet->place, fleet->store, true) < 0)
+		conf_mistake(
+			&fleet->conf, fleet->conf.fleet[FLEET_STORE].v[0].line,
+			"store: expected a directory, found %s", error_text());
+	if (fleet->store && fleet->mount && !strcmp(fleet->store, fleet->mount))
+		conf_mistake(
+			&fleet->conf, fleet->conf.fleet[FLEET_MOUNT].v[0].line,
+			"mount: expected another directory than store, found the same");
+}
+
+int fleet_load(const char *file, const char *without_secret,
+	       struct fleet *fleet)
+{
+	struct resolving r = { .fleet = fleet,
+			       .without_secret = without_secret };
+	int ret;
+
+	memset(fleet, 0, sizeof *fleet);
+	fleet->place.fd = -1;
+	ret = conf_read(file, &fleet->conf);
+	if (ret < 0)
+		return ret;
+	resolve_fleet(fleet);
+	fleet->n = fleet->conf.n_clients;
+	fleet->clients = pool_alloc(&fleet->conf.pool,
+				    fleet->n * sizeof *fleet->clients);
+	for (size_t i = 0; i < fleet->n; i++) {
+		r.client = &fleet->clients[i];
+		r.own = fleet->conf.clients[i];
+		resolve(&r);
+	}
+	check_unique(fleet);
+	access_check_accounts(fleet);
+	return fleet->conf.n_mistakes ? -EINVAL : 0;
+}
+
+void fleet_fini(struct fleet *fleet)
+{
+	place_fini(&fleet->place);
+	conf_fini(&fleet->conf);
+}
+
+struct client *fleet_client(const struct fleet *fleet, const char *name)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		if (!strcmp(fleet->clients[i].name, name))
+			return &fleet->clients[i];
+	return NULL;
+}
+
+struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		if (!strcmp(fleet->clients[i].iqn, iqn))
+			return &fleet->clients[i];
+	return NULL;
+}

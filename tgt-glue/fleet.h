@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fleet: every client with all that follows from fleet.conf and the names
+ * in the store.  Everything in it is in conf.pool.
+ */
+#ifndef TGT_GLUE_FLEET_H
+#define TGT_GLUE_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain/chain.h"
+#include "tgt-glue/conf.h"
+
+struct client {
+	const char *name;
+	int line; /* in fleet.conf */
+
+	/* What it is to initiators. */
+	const char *iqn;
+	uint32_t tid;
+	const char *scsi_id;
+	const char *scsi_sn;
+
+	/* Its images, relative to the store, and the flat file of its own. */
+	const char *master;
+	const char *child;
+	const char *view;
+	uint64_t block_size;  /* of the child image, 0 for its parent's */
+	uint32_t sector_size; /* of the disk */
+
+	bool readonly;
+	bool write_cache;
+	bool thin;
+
+	/* Who is admitted; see access.h. Null where there is no CHAP. */
+	struct strings addresses;
+	struct strings initiators;
+	bool open;
+	const char *user;
+	const char *secret;
+	const char *mutual_user;
+	const char *mutual_secret;
+	const char *secret_file;
+
+	const char *mac;
+};
+
+struct fleet {
+	struct conf conf;
+	const char *store;
+	const char *mount;
+	const char *iqn_prefix;
+	struct strings portals;
+	const char *targets_file;
+	int control_port;
+	const char *min_free; /* null: no warning */
+	struct client *clients;
+	size_t n;
+
+	struct place place; /* the store; fd is -1 where it cannot be opened */
+};
+
+/*
+ * Reads and resolves.  0 where all is well; -EINVAL where there are mistakes,
+ * all of them in fleet->conf then; another error where the file cannot be read.
+ * fleet_fini in any case.
+ *
+ * without_secret: a client whose secret-file need not be there (it is about to
+ * be made), or null.
+ */
+int fleet_load(const char *file, const char *without_secret,
+	       struct fleet *fleet);
+void fleet_fini(struct fleet *fleet);
+
+struct client *fleet_client(const struct fleet *fleet, const char *name);
+struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the running tgtd has, by its own words. */
+#ifndef TGT_GLUE_LIVE_H
+#define TGT_GLUE_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tgt-glue/pool.h"
+#include "tgt-glue/tgtd.h"
+
+/* A connection of somebody who is logged in. */
+struct live_connection {
+	uint64_t sid;
+	uint32_t cid;
+	const char *initiator;
+	const char *address;
+};
+
+/* A disk; of LUN 1 only. */
+struct live_lun {
+	bool exists;
+	bool online;
+	bool readonly;
+	bool thin;
+	uint32_t block_size;
+	const char *scsi_id;
+	const char *scsi_sn;
+	const char *bs_type;
+	const char *path;
+};
+
+struct live_target {
+	const char *name;
+	int32_t tid;
+	struct live_lun lun;
+	bool more_luns; /* others than 0 and 1 */
+	struct live_connection *connections;
+	size_t n_connections;
+	struct strings accounts; /* incoming */
+	const char *outgoing;    /* or null */
+	struct strings acl;      /* addresses and names */
+};
+
+struct live {
+	struct pool pool;
+	struct live_target *targets;
+	size_t n;
+	struct strings accounts; /* all that tgtd knows */
+};
+
+/* Asks for all of it. live_fini in any case. */
+int live_read(const struct tgtd *tgtd, struct live *ret);
+void live_fini(struct live *live);
+/* Takes apart what tgtd says to "show target". */
+void live_parse_targets(struct live *live, char *text);
+
+struct live_target *live_target(const struct live *live, const char *name);
+struct live_target *live_target_by_tid(const struct live *live, int32_t tid);
+/* Who is logged in to the target at this moment: the number of connections.
+ * They are of live's pool. */
+int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
+		     struct live_connection **ret);
+/* The portals that tgtd listens on, "ADDRESS:PORT". */
+int live_portals(const struct tgtd *tgtd, struct live *live,
+		 struct strings *ret);
+
+#endif

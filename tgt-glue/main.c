@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "tgt-glue/command.h"
+#include "tgt-glue/targets.h"
+#include "tgt-glue/children.h"
+
+#define DEFAULT_CONFIG "/etc/vhdfs/fleet.conf"
+
+struct command {
+	const char *name;
+	int (*run)(const struct command_line *line);
+	const char *options; /* of "wfj": --wait, --force, --json */
+	bool client;         /* takes the name of a client */
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{ "check", command_check, "", false,
+	  "name every mistake in fleet.conf" },
+	{ "generate", command_generate, "", false,
+	  "print the targets.conf that tgt-admin reads" },
+	{ "plan", command_plan, "f", false, "say what apply would do" },
+	{ "apply", command_apply, "wf", false,
+	  "make missing images, write targets-file, bring tgtd to it" },
+	{ "status", command_status, "j", false,
+	  "show each client: its target, who is logged in, its disk" },
+	{ "secret", command_secret, "", true,
+	  "make a new CHAP secret for a client" },
+};
+
+enum { OPTION_CONFIG = 256, OPTION_HELP, OPTION_VERSION };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "wait", no_argument, NULL, 'w' },
+	{ "force", required_argument, NULL, 'f' },
+	{ "json", no_argument, NULL, 'j' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void print_help(void)
+{
+	printf("Usage: tgt-glue [--config FILE] COMMAND\n"
+	       "Exports the clients' disks that fleet.conf describes with tgt.\n\n"
+	       "Commands:\n");
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		printf("  %-8s  %s\n", commands[i].name, commands[i].help);
+	printf("\nOptions:\n"
+	       "  --config FILE    instead of " DEFAULT_CONFIG "\n"
+	       "  --wait           apply: wait for clients to log out, for tgtd and the mount\n"
+	       "  --force CLIENT   apply, plan: end that client's session if it is in the way\n"
+	       "  --json           status: for programs\n"
+	       "  --help           show this\n"
+	       "  --version        show the version\n\n"
+	       "Exit status: 0 done, 1 failed, 2 wrong usage, 4 something was left as it is\n"
+	       "and named.  See tgt-glue(8) and fleet.conf(5).\n");
+}
+
+static int usage(const char *what, const char *word)
+{
+	fprintf(stderr, "tgt-glue: %s%s%s%s; see `tgt-glue --help'\n", what,
+		word ? " '" : "", word ? word : "", word ? "'" : "");
+	return EXIT_USAGE;
+}
+
+static const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+/* -1 to go on, else the exit code. Letters of the options seen go to seen. */
+static int read_options(int argc, char **argv, struct command_line *line,
+			char *seen)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case OPTION_CONFIG:
+			line->config = optarg;
+			break;
+		case OPTION_HELP:
+			print_help();
+			return EXIT_DONE;
+		case OPTION_VERSION:
+			puts(PACKAGE_STRING);
+			return EXIT_DONE;
+		case 'w':
+			line->wait = true;
+			break;
+		case 'f':
+			line->force = optarg;
+			break;
+		case 'j':
+			line->json = true;
+			break;
+		default:
+			return usage("unknown option or missing argument",
+				     argv[optind - 1]);
+		}
+		if (c < 256 && !strchr(seen, c))
+			strncat(seen, (char[]){ (char)c, '\0' }, 1);
+	}
+	return -1;
+}
+
+int command_failed(void)
+{
+	fprintf(stderr, "tgt-glue: %s\n", error_text());
+	return EXIT_FAILED;
+}
+
+int command_load(const struct command_line *line, struct fleet *fleet)
+{
+	int r = fleet_load(line->config, NULL, fleet);
+
+	if (r < 0 && fleet->conf.n_mistakes)
+		conf_print_mistakes(&fleet->conf);
+	else if (r < 0)
+		command_failed();
+	return r;
+}
+
+int command_check(const struct command_line *line)
+{
+	struct fleet fleet;
+	int r = command_load(line, &fleet);
+
+	if (r == 0)
+		printf("%s: %zu client%s, no mistakes\n", line->config, fleet.n,
+		       fleet.n == 1 ? "" : "s");
+	fleet_fini(&fleet);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int command_generate(const struct command_line *line)
+{
+	struct fleet fleet;
+	int r = command_load(line, &fleet);
+	char *text;
+
+	if (r == 0) {
+		children_sector_sizes(&fleet);
+		text = targets_text(&fleet);
+		fputs(text, stdout);
+		free(text);
+	}
+	fleet_fini(&fleet);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	struct command_line line = { .config = DEFAULT_CONFIG };
+	const struct command *command;
+	char seen[8] = "";
+	int r, operands;
+
+	opterr = 0;
+	r = read_options(argc, argv, &line, seen);
+	if (r >= 0)
+		return r;
+	if (optind == argc)
+		return usage("expected a command", NULL);
+	command = command_named(argv[optind]);
+	if (!command)
+		return usage("unknown command", argv[optind]);
+	for (const char *c = seen; *c; c++)
+		if (!strchr(command->options, *c))
+			return usage("not an option of", command->name);
+	operands = argc - optind - 1;
+	if (operands < command->client)
+		return usage("expected a CLIENT after", command->name);
+	if (operands > command->client)
+		return usage("unexpected operand",
+			     argv[optind + 1 + command->client]);
+	if (command->client)
+		line.client = argv[optind + 1];
+	r = command->run(&line);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("tgt-glue: standard output");
+		return EXIT_FAILED;
+	}
+	return r;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "chain/family.h"
+#include "tgt-glue/values.h"
+
+/* What is at path in the store: null for a file, else words for what. */
+static const char *not_a_file(struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	struct stat st;
+
+	if (fd == -EXDEV)
+		return "one that leads out of the store";
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? "nothing"
+						       : strerror(-fd);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return "something that is no file";
+	return NULL;
+}
+
+static DIR *open_directory(struct fleet *fleet, const char *path)
+{
+	int fd = place_openat(&fleet->place, *path ? path : ".",
+			      O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+/* Every name in the directory of wanted that is wanted's last part and an
+ * image's ending. */
+static struct strings with_endings(struct fleet *fleet, const char *wanted)
+{
+	struct pool *pool = &fleet->conf.pool;
+	const char *slash = strrchr(wanted, '/');
+	const char *base = slash ? slash + 1 : wanted;
+	const char *path =
+		pool_printf(pool, "%.*s", (int)(base - wanted), wanted);
+	_cleanup_closedir_ DIR *dir = open_directory(fleet, path);
+	struct strings found = { 0 };
+	size_t n = strlen(base);
+
+	for (struct dirent *de; dir && (de = readdir(dir));)
+		if (!strncmp(de->d_name, base, n) && de->d_name[n] == '.' &&
+		    !strchr(de->d_name + n + 1, '.') &&
+		    value_ending(de->d_name))
+			strings_add(
+				pool, &found,
+				pool_printf(pool, "%s%s", path, de->d_name));
+	return found;
+}
+
+const char *names_master(struct fleet *fleet, const char *wanted,
+			 const char *format, const char **ret_found)
+{
+	const char *chosen = wanted;
+	struct strings found;
+	unsigned fitting = 0;
+
+	if (value_ending(wanted)) {
+		*ret_found = not_a_file(fleet, wanted);
+		return *ret_found ? NULL : wanted;
+	}
+	found = with_endings(fleet, wanted);
+	for (size_t i = 0; i < found.n; i++) {
+		bool vhdx = value_ending(found.v[i]) == 'x';
+
+		if (found.n > 1 && format && vhdx != !strcmp(format, "vhdx"))
+			continue;
+		chosen = found.v[i];
+		fitting++;
+	}
+	if (fitting == 1) {
+		*ret_found = not_a_file(fleet, chosen);
+		return *ret_found ? NULL : chosen;
+	}
+	*ret_found =
+		!found.n
+			? "none"
+			: pool_printf(
+				  &fleet->conf.pool,
+				  fitting ? "%s, %s; choose with `format' or an ending"
+					  : "%s and others, none of that format",
+				  found.v[0], found.n > 1 ? found.v[1] : "");
+	return NULL;
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/plan.h"
+
+#include <string.h>
+
+#include "tgt-glue/access.h"
+#include "tgt-glue/targets.h"
+
+const char *plan_client_name(const struct fleet *fleet, const char *iqn)
+{
+	size_t n = strlen(fleet->iqn_prefix);
+
+	if (strncmp(iqn, fleet->iqn_prefix, n) != 0 || iqn[n] != ':')
+		return NULL;
+	return iqn + n + 1;
+}
+
+const char *plan_who(struct pool *pool, const struct live_connection *c,
+		     size_t n)
+{
+	const char *more = n > 1 ? " and others" : "";
+
+	return pool_printf(pool, "%s from %s%s", c->initiator, c->address,
+			   more);
+}
+
+bool plan_wants_user(const struct client *client, const char *user)
+{
+	return client->user && !strcmp(client->user, user);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* What is wrong with the disk, or null. */
+static const char *disk_difference(struct pool *pool,
+				   const struct client *client,
+				   const struct live_target *live)
+{
+	const struct live_lun *lun = &live->lun;
+
+	if ((uint32_t)live->tid != client->tid)
+		return pool_printf(pool, "target number: expected %u, found %d",
+				   client->tid, live->tid);
+	if (!lun->exists)
+		return "disk: expected LUN 1, found none";
+	if (live->more_luns)
+		return "disk: expected LUN 1 alone, found others";
+	if (!same(lun->path, client->view))
+		return pool_printf(pool, "disk: expected %s, found %s",
+				   client->view,
+				   lun->path ? lun->path : "none");
+	if (!lun->online)
+		return "disk: expected online, found offline";
+	if (lun->readonly != client->readonly)
+		return lun->readonly
+			       ? "disk: expected writable, found read-only"
+			       : "disk: expected read-only, found writable";
+	if (!same(lun->bs_type, "rdwr"))
+		return pool_printf(pool,
+				   "disk: expected store type rdwr, found %s",
+				   lun->bs_type ? lun->bs_type : "none");
+	if (lun->block_size != client->sector_size)
+		return pool_printf(pool,
+				   "disk: expected sectors of %u, found %u",
+				   client->sector_size, lun->block_size);
+	if (lun->thin != client->thin)
+		return lun->thin ? "disk: expected no UNMAP, found it"
+				 : "disk: expected UNMAP, found none";
+	if (!same(lun->scsi_id, client->scsi_id) ||
+	    !same(lun->scsi_sn, client->scsi_sn))
+		return "disk: expected its own serial number, found another";
+	return NULL;
+}
+
+/* Does the target have exactly the client's users? */
+static bool has_users(const struct client *client,
+		      const struct live_target *live)
+{
+	if (live->accounts.n != (client->user ? 1 : 0) ||
+	    (client->user && !strings_have(&live->accounts, client->user)))
+		return false;
+	return same(live->outgoing, client->mutual_user);
+}
+
+static bool secret_known(const struct applied *applied, const char *user,
+			 const char *secret)
+{
+	return !user || applied_has_secret(applied, user, secret);
+}
+
+static bool has_access(struct pool *pool, const struct client *client,
+		       const struct live_target *live)
+{
+	struct strings wanted = access_addresses(pool, client);
+
+	for (size_t i = 0; i < wanted.n; i++)
+		if (!strings_have(&live->acl, wanted.v[i]))
+			return false;
+	for (size_t i = 0; i < client->initiators.n; i++)
+		if (!strings_have(&live->acl, client->initiators.v[i]))
+			return false;
+	return live->acl.n == wanted.n + client->initiators.n;
+}
+
+const char *plan_difference(struct pool *pool, struct fleet *fleet,
+			    const struct client *client,
+			    const struct live_target *live,
+			    const struct applied *applied,
+			    enum work_kind *ret_kind)
+{
+	const char *why = disk_difference(pool, client, live);
+
+	*ret_kind = WORK_REMAKE;
+	if (why)
+		return why;
+	if (applied && !applied_same_disk(applied, client->iqn,
+					  targets_block(fleet, client)))
+		return "disk: write cache and the like are not known to be right";
+	*ret_kind = WORK_ACCOUNTS;
+	if (!has_users(client, live))
+		return "users: expected others than there are";
+	if (applied && (!secret_known(applied, client->user, client->secret) ||
+			!secret_known(applied, client->mutual_user,
+				      client->mutual_secret)))
+		return "secret: not known to be the one in fleet.conf";
+	*ret_kind = WORK_ACCESS;
+	if (!has_access(pool, client, live))
+		return "addresses and names: expected others than there are";
+	return NULL;
+}
+
+static struct work *add_work(struct plan *plan)
+{
+	plan->works = pool_grow(&plan->pool, plan->works, plan->n,
+				sizeof *plan->works);
+	return &plan->works[plan->n++];
+}
+
+/* Notes why a target that somebody uses is left, unless force names it. */
+static void leave_if_in_use(struct plan *plan, struct work *work,
+			    const char *force)
+{
+	const struct live_target *live = work->live;
+
+	work->force = force && !strcmp(force, work->name);
+	if (live && live->n_connections && !work->force)
+		work->left =
+			pool_printf(&plan->pool, "logged in: %s",
+				    plan_who(&plan->pool, live->connections,
+					     live->n_connections));
+}
+
+static void plan_client(struct plan *plan, struct fleet *fleet,
+			struct live *live, const struct applied *applied,
+			struct client *client, const char *force,
+			const char *skip)
+{
+	struct live_target *target = live_target(live, client->iqn);
+	enum work_kind kind = WORK_NEW;
+	const char *why = "new";
+	struct live_target *other;
+	struct work *work;
+
+	if (target)
+		why = plan_difference(&plan->pool, fleet, client, target,
+				      applied, &kind);
+	if (!why)
+		return;
+	work = add_work(plan);
+	*work = (struct work){ .kind = kind,
+			       .name = client->name,
+			       .client = client,
+			       .live = target,
+			       .why = why };
+	other = live_target_by_tid(live, (int32_t)client->tid);
+	if (skip)
+		work->failed = skip;
+	else if (other && other != target &&
+		 !plan_client_name(fleet, other->name))
+		work->failed = pool_printf(
+			&plan->pool,
+			"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
+			client->tid, other->name);
+	else
+		leave_if_in_use(plan, work, force);
+}
+
+/* A target of ours whose client is in fleet.conf no longer. */
+static void plan_removal(struct plan *plan, const struct fleet *fleet,
+			 struct live_target *target, const char *force)
+{
+	const char *name = plan_client_name(fleet, target->name);
+	struct work *work;
+
+	if (!name || fleet_client_by_iqn(fleet, target->name))
+		return;
+	work = add_work(plan);
+	*work = (struct work){ .kind = WORK_REMOVE,
+			       .name = name,
+			       .live = target,
+			       .why = "not in fleet.conf" };
+	leave_if_in_use(plan, work, force);
+}
+
+static struct work *work_of(const struct plan *plan,
+			    const struct live_target *target)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->works[i].live == target)
+			return &plan->works[i];
+	return NULL;
+}
+
+/*
+ * Deleting a user takes him from every target that has him.  Is every one of
+ * those closed meanwhile?  If not, in words why not.
+ */
+static const char *user_is_held(struct plan *plan, struct live *live,
+				const char *user)
+{
+	for (size_t i = 0; i < live->n; i++) {
+		struct live_target *t = &live->targets[i];
+		struct work *work;
+
+		if (!strings_have(&t->accounts, user) &&
+		    !same(t->outgoing, user))
+			continue;
+		work = work_of(plan, t);
+		if (!work || work->left || work->failed ||
+		    work->kind == WORK_ACCESS)
+			return pool_printf(&plan->pool,
+					   "user %s is in use by target %s",
+					   user, t->name);
+	}
+	return NULL;
+}
+
+static void add_account(struct plan *plan, struct live *live, const char *user,
+			const char *secret)
+{
+	for (size_t i = 0; i < plan->n_accounts; i++)
+		if (!strcmp(plan->accounts[i].user, user))
+			return;
+	plan->accounts = pool_grow(&plan->pool, plan->accounts,
+				   plan->n_accounts, sizeof *plan->accounts);
+	plan->accounts[plan->n_accounts++] = (struct account_work){
+		.user = user,
+		.secret = secret,
+		.known = strings_have(&live->accounts, user),
+	};
+}
+
+/* What this work needs done to a user of its client. */
+static void plan_user(struct plan *plan, struct live *live,
+		      const struct applied *applied, struct work *work,
+		      const char *user, const char *secret)
+{
+	const char *held;
+
+	if (!user || work->left || work->failed)
+		return;
+	if (strings_have(&live->accounts, user) &&
+	    applied_has_secret(applied, user, secret))
+		return;
+	held = user_is_held(plan, live, user);
+	if (held)
+		work->left = held;
+	else
+		add_account(plan, live, user, secret);
+}
+
+static bool user_is_wanted(const struct fleet *fleet, const char *user)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		if (same(fleet->clients[i].user, user) ||
+		    same(fleet->clients[i].mutual_user, user))
+			return true;
+	return false;
+}
+
+/*
+ * First who is left: that may take others with it, which share a user, until
+ * nothing changes any more.
+ */
+static void plan_accounts(struct plan *plan, const struct fleet *fleet,
+			  struct live *live, const struct applied *applied)
+{
+	size_t left_before, left = 0;
+
+	do {
+		left_before = left;
+		left = 0;
+		plan->n_accounts = 0;
+		for (size_t i = 0; i < plan->n; i++) {
+			struct work *w = &plan->works[i];
+			const struct client *c = w->client;
+
+			if (c && w->kind != WORK_ACCESS) {
+				plan_user(plan, live, applied, w, c->user,
+					  c->secret);
+				plan_user(plan, live, applied, w,
+					  c->mutual_user, c->mutual_secret);
+			}
+			left += w->left != NULL;
+		}
+	} while (left != left_before);
+	for (size_t i = 0; i < live->accounts.n; i++) {
+		const char *user = live->accounts.v[i];
+
+		if (applied_has_user(applied, user) &&
+		    !user_is_wanted(fleet, user) &&
+		    !user_is_held(plan, live, user))
+			add_account(plan, live, user, NULL);
+	}
+}
+
+/*
+ * A secret that changes concerns every target whose user it is, also one that
+ * is right otherwise.
+ */
+void plan_make(struct fleet *fleet, struct live *live,
+	       const struct applied *applied, const char *force,
+	       const char *const *skip, struct plan *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (size_t i = 0; i < live->n; i++)
+		plan_removal(ret, fleet, &live->targets[i], force);
+	for (size_t i = 0; i < fleet->n; i++)
+		plan_client(ret, fleet, live, applied, &fleet->clients[i],
+			    force, skip ? skip[i] : NULL);
+	plan_accounts(ret, fleet, live, applied);
+}
+
+void plan_fini(struct plan *plan)
+{
+	pool_fini(&plan->pool);
+	memset(plan, 0, sizeof *plan);
+}
+
+void plan_print(const struct plan *plan, FILE *f)
+{
+	static const char *const verbs[] = {
+		[WORK_ACCESS] = "change who is admitted",
+		[WORK_ACCOUNTS] = "change its users",
+		[WORK_REMAKE] = "make it again",
+		[WORK_NEW] = "make it",
+		[WORK_REMOVE] = "remove it",
+	};
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct work *w = &plan->works[i];
+
+		fprintf(f, "%s: target: %s (%s)", w->name, verbs[w->kind],
+			w->why);
+		if (w->failed)
+			fprintf(f, ": cannot: %s", w->failed);
+		else if (w->left)
+			fprintf(f, ": left: %s", w->left);
+		else if (w->force && w->live && w->live->n_connections)
+			fprintf(f, ", after ending its session");
+		fputc('\n', f);
+	}
+	for (size_t i = 0; i < plan->n_accounts; i++) {
+		const struct account_work *a = &plan->accounts[i];
+
+		fprintf(f, "user %s: %s\n", a->user,
+			!a->secret ? "remove"
+			: a->known ? "set its secret again"
+				   : "make it");
+	}
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The difference between the fleet and the running tgtd, and what is to be done
+ * about it, target by target.  A target that is right has no work.
+ */
+#ifndef TGT_GLUE_PLAN_H
+#define TGT_GLUE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "tgt-glue/applied.h"
+#include "tgt-glue/fleet.h"
+#include "tgt-glue/live.h"
+
+enum work_kind {
+	WORK_ACCESS,   /* other addresses or names */
+	WORK_ACCOUNTS, /* other users or secrets; addresses and names too */
+	WORK_REMAKE,   /* delete and make again */
+	WORK_NEW,
+	WORK_REMOVE,
+};
+
+struct work {
+	enum work_kind kind;
+	const char *name;         /* the client's */
+	struct client *client;    /* null for WORK_REMOVE */
+	struct live_target *live; /* null for WORK_NEW */
+	const char *why;          /* what is not as it should be */
+	bool force;               /* end its sessions */
+	/* Why nothing is done, or nothing more: the client is logged in ... */
+	const char *left;
+	const char *failed; /* ... or something went wrong */
+	bool closed;        /* while it is applied: nobody is admitted now */
+	bool absent;        /* and: the target is not there now */
+};
+
+/* A user whose secret tgtd is to be told, or who is to go. */
+struct account_work {
+	const char *user;
+	const char *secret; /* null: only to go */
+	bool known;         /* tgtd has the user now */
+};
+
+struct plan {
+	struct pool pool;
+	struct work *works;
+	size_t n;
+	struct account_work *accounts;
+	size_t n_accounts;
+};
+
+/*
+ * force is the name of a client that is cut off where it is in the way, or
+ * null; skip tells for each client of the fleet why it is left alone, or is
+ * null.
+ */
+void plan_make(struct fleet *fleet, struct live *live,
+	       const struct applied *applied, const char *force,
+	       const char *const *skip, struct plan *ret);
+void plan_fini(struct plan *plan);
+/* One line a target, no secrets. */
+void plan_print(const struct plan *plan, FILE *f);
+
+/* What is not as it should be with the target, of pool; null: all is right.
+ * applied null: only what tgtd itself tells. */
+const char *plan_difference(struct pool *pool, struct fleet *fleet,
+			    const struct client *client,
+			    const struct live_target *live,
+			    const struct applied *applied,
+			    enum work_kind *ret_kind);
+
+/* Which of the target's users tgtd has bound and should not, and the reverse
+ * (outgoing ones left out). */
+bool plan_wants_user(const struct client *client, const char *user);
+
+/* Is the name one that this fleet's prefix makes? Then the client's name. */
+const char *plan_client_name(const struct fleet *fleet, const char *iqn);
+
+/* Who is logged in, in words. */
+const char *plan_who(struct pool *pool, const struct live_connection *c,
+		     size_t n);
+
+#endif

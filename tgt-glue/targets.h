@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fleet as tgt-admin's targets.conf. */
+#ifndef TGT_GLUE_TARGETS_H
+#define TGT_GLUE_TARGETS_H
+
+#include "tgt-glue/fleet.h"
+
+/*
+ * What tgt-admin's `write-cache off' does to the disk's caching mode page, as
+ * tgtd takes it.
+ */
+#define TARGETS_CACHE_OFF \
+	"mode_page=8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:0x80:0x14:0:0:0:0:0:0"
+
+/*
+ * What is told to every target beyond tgtd's defaults: with 8 KiB segments a
+ * megabyte is 128 exchanges.  Ends with a null name.
+ */
+struct targets_parameter {
+	const char *name;
+	const char *value;
+};
+extern const struct targets_parameter targets_parameters[];
+
+/* One client's block; in the fleet's pool. */
+const char *targets_block(struct fleet *fleet, const struct client *client);
+/* The whole file; the caller's to free. */
+char *targets_text(struct fleet *fleet);
+/*
+ * Writes it to the fleet's targets-file, mode 0600, whole or not at all.
+ * 1 where it was written, 0 where the file had that text already.
+ */
+int targets_write(struct fleet *fleet, const char *text);
+/* What the targets-file has now, "" where there is none; the caller's. */
+int targets_read(struct fleet *fleet, char **ret_text);
+
+#endif
