@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test-space \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
+	tests/unit/test-vhdx-samples \
 	$(NULL)
 
 if HAVE_CMOCKA
