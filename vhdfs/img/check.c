@@ -21,7 +21,8 @@ struct report {
 	struct check check; /* first: it is what the driver hands back */
 	const struct options *options;
 	json_t *errors;
-	unsigned left; /* damage that is still there */
+	unsigned left;   /* damage that is still there */
+	bool leaks_left; /* space that nothing uses, too */
 };
 
 static void print_finding(const struct options *o, const struct finding *f)
@@ -49,8 +50,10 @@ static void take_finding(struct check *check, const struct finding *f)
 {
 	struct report *report = (struct report *)check;
 
-	if (f->leak)
+	if (f->leak) {
+		report->leaks_left |= !f->repaired;
 		return;
+	}
 	if (!f->repaired)
 		report->left++;
 	if (report->options->json)
@@ -132,26 +135,28 @@ static int check_image(struct report *report, struct io *io)
 	return r;
 }
 
+static void print_json(const struct report *report)
+{
+	uint64_t leaked = report->leaks_left ? report->check.leaked : 0;
+	json_t *json = json_pack("{so sb sO sI}", "file",
+				 json_text(report->options->image), "sound",
+				 !report->left, "errors", report->errors,
+				 "leaked", (json_int_t)leaked);
+
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
+}
+
 static void print_summary(const struct report *report)
 {
-	const struct options *o = report->options;
-	uint64_t leaked = report->check.leaked;
+	const char *name = report->options->image;
 
-	if (o->json) {
-		json_t *json =
-			json_pack("{so sb sO sI}", "file", json_text(o->image),
-				  "sound", !report->left, "errors",
-				  report->errors, "leaked", (json_int_t)leaked);
-
-		json_dumpf(json, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(json);
-		return;
-	}
-	if (leaked)
-		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", o->image,
-		       leaked, o->repair ? " were given back" : "");
-	printf("%s: %s\n", o->image, report->left ? "damaged" : "sound");
+	if (report->check.leaked)
+		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", name,
+		       report->check.leaked,
+		       report->leaks_left ? "" : "; given back");
+	printf("%s: %s\n", name, report->left ? "damaged" : "sound");
 }
 
 /* The path to open; inside the store, where there is one. */
@@ -181,10 +186,12 @@ static int check(const struct options *o)
 
 	if (r == 0)
 		r = check_image(&report, io);
-	if (r == 0)
-		print_summary(&report);
-	else
+	if (r < 0)
 		failed();
+	else if (o->json)
+		print_json(&report);
+	else
+		print_summary(&report);
 	json_decref(report.errors);
 	if (r < 0)
 		return STATUS_FAILED;

@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -19,7 +18,7 @@
 #include "img/img.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
-#include "io/io-file.h"
+#include "img/target.h"
 
 /* Copied at a time; and the pieces of it that are looked at for zeros. */
 #define COPY_SIZE MIB(2)
@@ -112,27 +111,8 @@ static int copy_all(struct copy *copy)
 	return 0;
 }
 
-/* The draft's file, opened once more: an image closes what it is given. */
-static int open_target(const struct draft *draft, const struct image_ops *ops,
-		       struct image **ret)
-{
-	int fd = open(draft->temp, O_RDWR | O_CLOEXEC);
-	struct io *io;
-	int r;
-
-	if (fd < 0)
-		return fail_errno(-errno, "%s", draft->temp);
-	r = io_file_from_fd(fd, draft->path, true, &io);
-	if (r < 0)
-		return r;
-	r = image_open(io, ops, ret);
-	if (r < 0)
-		io_close(io);
-	return r;
-}
-
 static int fill(const struct draft *draft, const struct image_ops *ops,
-		struct chain *source)
+		struct chain *source, bool fixed)
 {
 	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
 	struct copy copy = { .source = source, .buf = buf };
@@ -141,11 +121,14 @@ static int fill(const struct draft *draft, const struct image_ops *ops,
 
 	if (!buf)
 		return fail(-ENOMEM, "out of memory");
-	r = open_target(draft, ops, &copy.target);
+	r = target_open(draft, ops, &copy.target);
 	if (r < 0)
 		return r;
 	progress_init(&copy.progress, chain_size(source));
-	r = copy_all(&copy);
+	if (fixed)
+		r = target_reserve(copy.target);
+	if (r == 0)
+		r = copy_all(&copy);
 	progress_end(&copy.progress);
 	why = *error_last();
 	rc = image_close(copy.target);
@@ -196,7 +179,7 @@ static int convert_chain(const struct options *o, struct chain *source)
 	if (r == 0)
 		r = image_create(draft.io, ops, &params);
 	if (r == 0)
-		r = fill(&draft, ops, source);
+		r = fill(&draft, ops, source, o->fixed);
 	if (r == 0)
 		r = draft_publish(&draft);
 	draft_fini(&draft);

@@ -9,6 +9,7 @@
 #include "format/vhdx.h"
 #include "img/img.h"
 #include "img/interrupt.h"
+#include "img/target.h"
 #include "store/child.h"
 
 struct options {
@@ -18,6 +19,18 @@ struct options {
 	uint64_t size, block_size; /* 0 where not said */
 	uint64_t sector_size;      /* 0 where not said */
 };
+
+static int reserve(const struct draft *draft, const struct image_ops *ops)
+{
+	struct image *img;
+	int r = target_open(draft, ops, &img), rc;
+
+	if (r < 0)
+		return r;
+	r = target_reserve(img);
+	rc = image_close(img);
+	return r < 0 ? r : rc;
+}
 
 static int create_alone(const struct options *o)
 {
@@ -38,6 +51,8 @@ static int create_alone(const struct options *o)
 	r = interrupt_draft_create(o->image, &draft);
 	if (r == 0)
 		r = image_create(draft.io, ops, &params);
+	if (r == 0 && o->fixed)
+		r = reserve(&draft, ops);
 	if (r == 0)
 		r = draft_publish(&draft);
 	draft_fini(&draft);

@@ -19,4 +19,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
 	vhdfs/img/size.c \
+	vhdfs/img/target.c \
+	vhdfs/img/target.h \
 	$(NULL)

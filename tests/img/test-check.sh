@@ -1,0 +1,252 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img check: its exit status and what it prints.  Which damage each
+# format's check finds is shown beside the drivers.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+# An image of each kind, with contents.
+make_images() {
+	local format
+
+	for format in vhd vhdx; do
+		vhdfs-img create --size 10M "$scratch/d.$format"
+		disk-io "$scratch/d.$format" write 1000 3000000 1
+		vhdfs-img create --size 10M --fixed "$scratch/f.$format"
+		disk-io "$scratch/f.$format" write 1000 3000000 1
+		vhdfs-img create --parent "$scratch/d.$format" \
+			"$scratch/c.$format"
+		disk-io "$scratch/c.$format" write 2000000 3000000 2
+	done
+}
+
+# damage FILE OFFSET BYTES: as printf takes them.
+damage() {
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+test_sound_images() {
+	local image
+
+	make_images
+	for image in {d,f,c}.{vhd,vhdx}; do
+		expect 0 vhdfs-img check "$scratch/$image"
+		equal "output" "$scratch/$image: sound" "$(cat "$scratch/stdout")"
+		expect 0 vhdfs-img check --json "$scratch/$image"
+		equal "JSON" "{\"file\":\"$scratch/$image\",\"sound\":true,\"errors\":[],\"leaked\":0}" \
+			"$(jq -c . "$scratch/stdout")"
+	done
+}
+
+test_repair_of_a_sound_image_changes_nothing() {
+	local image before
+
+	make_images
+	for image in {d,f,c}.{vhd,vhdx}; do
+		before=$(sha256_of "$scratch/$image")
+		expect 0 vhdfs-img check --repair "$scratch/$image"
+		equal "$image" "$before" "$(sha256_of "$scratch/$image")"
+	done
+}
+
+test_check_changes_nothing() {
+	local image before
+
+	make_images
+	damage "$scratch/d.vhd" 100 'x'
+	damage "$scratch/d.vhdx" 65600 'x'
+	for image in d.vhd d.vhdx; do
+		before=$(sha256_of "$scratch/$image")
+		expect 3 vhdfs-img check "$scratch/$image"
+		equal "$image" "$before" "$(sha256_of "$scratch/$image")"
+	done
+}
+
+# The first copy of the footer, and the first header.
+test_damage_is_found_and_mended() {
+	local image
+
+	make_images
+	damage "$scratch/d.vhd" 100 'x'
+	damage "$scratch/d.vhdx" 65600 'x'
+	for image in d.vhd d.vhdx; do
+		expect 3 vhdfs-img check "$scratch/$image"
+		grep -Eq "$image: .* at offset [0-9]+: expected .+, found .+" \
+			"$scratch/stdout"
+		grep -q "$image: damaged$" "$scratch/stdout"
+		expect 3 vhdfs-img check --json "$scratch/$image"
+		equal "keys" "file sound errors leaked" "$(jq -r \
+			'keys_unsorted[]' "$scratch/stdout" | paste -sd ' ')"
+		equal "keys" "structure offset expected found repaired" \
+			"$(jq -r '.errors[0] | keys_unsorted[]' \
+			"$scratch/stdout" | paste -sd ' ')"
+		equal "sound, repaired" "false false" "$(jq -r \
+			'"\(.sound) \(.errors[0].repaired)"' "$scratch/stdout")"
+		expect 0 vhdfs-img check --repair --json "$scratch/$image"
+		equal "sound, repaired" "true true" "$(jq -r \
+			'"\(.sound) \(.errors[0].repaired)"' "$scratch/stdout")"
+		expect 0 vhdfs-img check "$scratch/$image"
+		disk-io "$scratch/$image" verify 1000 3000000 1
+	done
+}
+
+test_damage_that_cannot_be_mended() {
+	make_images
+	# Both headers; the dynamic header's checksum.
+	damage "$scratch/d.vhdx" 65536 'xxxx'
+	damage "$scratch/d.vhdx" 131072 'xxxx'
+	damage "$scratch/d.vhd" 600 'xxxx'
+	for image in d.vhd d.vhdx; do
+		expect 3 vhdfs-img check "$scratch/$image"
+		expect 3 vhdfs-img check --repair "$scratch/$image"
+		grep -q "$image: damaged$" "$scratch/stdout"
+	done
+}
+
+test_leaked_space_is_no_damage() {
+	local image
+
+	make_images
+	for image in d.vhd d.vhdx; do
+		# A block that no table names, before the footer in a VHD.
+		if [ "$image" = d.vhd ]; then
+			tail -c 512 "$scratch/d.vhd" >"$scratch/footer"
+			truncate -s -512 "$scratch/d.vhd"
+			head -c 4194304 /dev/urandom >>"$scratch/d.vhd"
+			cat "$scratch/footer" >>"$scratch/d.vhd"
+		else
+			head -c 4194304 /dev/urandom >>"$scratch/d.vhdx"
+		fi
+		expect 0 vhdfs-img check --json "$scratch/$image"
+		equal "sound, errors" "true 0" "$(jq -r \
+			'"\(.sound) \(.errors | length)"' "$scratch/stdout")"
+		[ "$(jq .leaked "$scratch/stdout")" -ge 4000000 ] ||
+			fail "leaked: $(jq .leaked "$scratch/stdout")"
+		expect 0 vhdfs-img check --repair "$scratch/$image"
+		expect 0 vhdfs-img check --json "$scratch/$image"
+		equal leaked 0 "$(jq .leaked "$scratch/stdout")"
+		disk-io "$scratch/$image" verify 1000 3000000 1
+	done
+}
+
+test_parent_that_is_missing() {
+	local format
+
+	make_images
+	for format in vhd vhdx; do
+		rm "$scratch/d.$format"
+		expect 3 vhdfs-img check "$scratch/c.$format"
+		grep -Eq "c\.$format: parent: expected .*, found .*missing" \
+			"$scratch/stdout"
+		expect 3 vhdfs-img check --json "$scratch/c.$format"
+		equal "error" '"parent" null false' "$(jq -c -r '.errors[0] |
+			"\(.structure | tojson) \(.offset) \(.repaired)"' \
+			"$scratch/stdout")"
+		expect 3 vhdfs-img check --repair "$scratch/c.$format"
+	done
+}
+
+test_parent_that_was_changed() {
+	make_images
+	chmod u+w "$scratch/d.vhdx"
+	disk-io "$scratch/d.vhdx" write 0 512 7
+	expect 3 vhdfs-img check "$scratch/c.vhdx"
+	grep -Eq 'c\.vhdx: parent: expected a parent with the identifier' \
+		"$scratch/stdout"
+}
+
+test_in_use_by_a_writer() {
+	make_images
+	hold "$scratch/c.vhdx" open
+	expect_error 1 "c\.vhdx: .*in use by disk-io \(process $hold_pid\)" \
+		vhdfs-img check "$scratch/c.vhdx"
+	expect_error 1 "c\.vhdx: .*in use by disk-io" \
+		vhdfs-img check --json "$scratch/c.vhdx"
+	expect_error 1 "c\.vhdx: .*in use by disk-io" \
+		vhdfs-img check --repair "$scratch/c.vhdx"
+	release
+	expect 0 vhdfs-img check "$scratch/c.vhdx"
+}
+
+# The parent of an open child can be looked at, and not be repaired.
+test_in_use_by_readers() {
+	make_images
+	hold "$scratch/c.vhd" open
+	expect 0 vhdfs-img check "$scratch/d.vhd"
+	expect_error 1 "d\.vhd: .*in use by disk-io" \
+		vhdfs-img check --repair "$scratch/d.vhd"
+	release
+}
+
+test_dirty_log_is_found_and_replayed() {
+	local image=iotest-dirtylog-10G-4M.vhdx
+
+	unpack_sample "$image"
+	expect 3 vhdfs-img check "$scratch/$image"
+	grep -q "log" "$scratch/stdout"
+	expect 0 vhdfs-img check --repair "$scratch/$image"
+	expect 0 vhdfs-img check "$scratch/$image"
+	equal "hash of the disk" "$(sample_manifest | grep "^$image" |
+		cut -f 3)" "$(disk-io "$scratch/$image" read 0 - | sha256_of -)"
+}
+
+test_samples_are_sound() {
+	local name rest
+
+	sample_manifest | while IFS=$'\t' read -r name rest; do
+		unpack_sample "$name"
+	done
+	sample_manifest | while IFS=$'\t' read -r name rest; do
+		case $name in *dirtylog*) continue ;; esac
+		expect 0 vhdfs-img check "$scratch/$name"
+	done
+}
+
+test_what_is_no_image() {
+	echo text >"$scratch/text"
+	expect_error 1 'text: .*expected a VHD or VHDX image' \
+		vhdfs-img check "$scratch/text"
+	expect_error 1 'no\.vhdx: No such file' \
+		vhdfs-img check "$scratch/no.vhdx"
+	expect_error 1 'not a regular file' vhdfs-img check "$scratch"
+}
+
+# What is called an image and has lost its signatures, or everything.
+test_image_without_its_signature_is_damaged() {
+	: >"$scratch/empty.vhdx"
+	head -c 1000000 /dev/urandom >"$scratch/random.vhd"
+	for image in empty.vhdx random.vhd; do
+		expect 3 vhdfs-img check "$scratch/$image"
+		grep -q "$image: file at offset 0: expected" "$scratch/stdout"
+		expect 3 vhdfs-img check --repair "$scratch/$image"
+	done
+	equal size 0 "$(size_of "$scratch/empty.vhdx")"
+}
+
+test_repair_needs_a_file_that_can_be_written() {
+	requires_root
+	mkdir "$scratch/ro"
+	make_images
+	mount --bind "$scratch/ro" "$scratch/ro" || skip "no bind mounts"
+	at_exit umount "$scratch/ro"
+	cp "$scratch/f.vhd" "$scratch/ro"
+	mount -o remount,bind,ro "$scratch/ro"
+	expect 0 vhdfs-img check "$scratch/ro/f.vhd"
+	expect_error 1 'Read-only file system' \
+		vhdfs-img check --repair "$scratch/ro/f.vhd"
+}
+
+test_store_confines() {
+	mkdir "$scratch/s"
+	make_images
+	expect_error 1 'lies outside the store' vhdfs-img check \
+		--store "$scratch/s" "$scratch/c.vhd"
+	cp "$scratch/c.vhd" "$scratch/s"
+	ln -s ../d.vhd "$scratch/s/d.vhd"
+	expect 0 vhdfs-img check "$scratch/s/c.vhd"
+	expect 3 vhdfs-img check --store "$scratch/s" "$scratch/s/c.vhd"
+}
+
+run_tests

@@ -1,0 +1,281 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img convert.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+# A raw disk with random contents, holes, written zeros and both ends in use.
+make_raw() {
+	choose_seed
+	make_model "$scratch/m.raw" 20M
+	disk-io "$scratch/m.raw" write 0 3000 1 write 4194303 2097154 2 \
+		write 9000000 1 3 zero 10000000 3000000 \
+		write $(($(size_of "$scratch/m.raw") - 513)) 513 4
+	put_random "$scratch/m.raw" "$scratch/m.raw" 30 >/dev/null
+}
+
+only_files() {
+	equal "files" "$*" "$(find "$scratch" -type f ! -name 'std*' \
+		-printf '%f\n' | sort | paste -sd ' ')"
+}
+
+# From every kind to every kind, and back to raw.
+test_there_and_back() {
+	local format type
+
+	make_raw
+	for format in vhd vhdx; do
+		for type in "" --fixed; do
+			# shellcheck disable=SC2086
+			vhdfs-img convert $type "$scratch/m.raw" \
+				"$scratch/a$type.$format"
+			same_disk "$scratch/a$type.$format" "$scratch/m.raw"
+			vhdfs-img convert "$scratch/a$type.$format" \
+				"$scratch/back$type.$format.raw"
+			cmp "$scratch/m.raw" "$scratch/back$type.$format.raw"
+		done
+	done
+	vhdfs-img convert "$scratch/a.vhd" "$scratch/b.vhdx"
+	same_disk "$scratch/b.vhdx" "$scratch/m.raw"
+	vhdfs-img convert --fixed "$scratch/a.vhdx" "$scratch/b.vhd"
+	same_disk "$scratch/b.vhd" "$scratch/m.raw"
+}
+
+test_type_and_format() {
+	make_raw
+	vhdfs-img convert "$scratch/m.raw" "$scratch/a"
+	equal "format and type" "vhdx dynamic" \
+		"$(key "$scratch/a" format) $(key "$scratch/a" type)"
+	vhdfs-img convert --format vhd --fixed "$scratch/m.raw" "$scratch/b"
+	equal "format and type" "vhd fixed" \
+		"$(key "$scratch/b" format) $(key "$scratch/b" type)"
+	vhdfs-img convert --format raw "$scratch/a" "$scratch/c.vhdx"
+	cmp "$scratch/m.raw" "$scratch/c.vhdx"
+	vhdfs-img convert "$scratch/a" "$scratch/d.VHD"
+	equal format vhd "$(key "$scratch/d.VHD" format)"
+}
+
+test_chain_is_flattened() {
+	local format
+
+	make_raw
+	choose_seed
+	for format in vhd vhdx; do
+		cp "$scratch/m.raw" "$scratch/model"
+		vhdfs-img convert "$scratch/m.raw" "$scratch/0.$format"
+		vhdfs-img create --parent "$scratch/0.$format" \
+			"$scratch/1.$format"
+		put_random "$scratch/1.$format" "$scratch/model" 30
+		vhdfs-img create --parent "$scratch/1.$format" \
+			"$scratch/2.$format"
+		put_random "$scratch/2.$format" "$scratch/model" 30
+		vhdfs-img convert "$scratch/2.$format" "$scratch/flat.$format"
+		equal type dynamic "$(key "$scratch/flat.$format" type)"
+		rm "$scratch"/[012]."$format"
+		same_disk "$scratch/flat.$format" "$scratch/model"
+	done
+}
+
+test_zeros_are_not_stored() {
+	local target
+
+	dd if=/dev/zero of="$scratch/z.raw" bs=1M count=64 status=none
+	disk-io "$scratch/z.raw" write 40000000 100 1
+	for target in a.vhd a.vhdx a.raw; do
+		vhdfs-img convert "$scratch/z.raw" "$scratch/$target"
+		[ "$(stat -c %b "$scratch/$target")" -lt $((10 << 11)) ] ||
+			fail "$target takes $(stat -c %b "$scratch/$target")" \
+				"blocks of 512 bytes"
+		disk-io "$scratch/$target" read 0 - | cmp - "$scratch/z.raw"
+	done
+}
+
+test_large_empty_disk_is_quick() {
+	vhdfs-img create --size 64T "$scratch/a.vhdx"
+	disk-io "$scratch/a.vhdx" write 50000000000000 100000 1
+	timeout 20 vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.vhdx"
+	disk-io "$scratch/b.vhdx" verify 50000000000000 100000 1
+	equal size 70368744177664 "$(key "$scratch/b.vhdx" virtual-size)"
+}
+
+test_raw_of_odd_size_is_padded() {
+	local target
+
+	disk-io "$(truncate -s 1M "$scratch/a.raw" && echo "$scratch/a.raw")" \
+		write 0 - 5
+	truncate -s 1000001 "$scratch/a.raw"
+	cp "$scratch/a.raw" "$scratch/model"
+	truncate -s 1000448 "$scratch/model"
+	for target in b.vhd b.vhdx b.raw; do
+		vhdfs-img convert "$scratch/a.raw" "$scratch/$target"
+		disk-io "$scratch/$target" read 0 - | cmp - "$scratch/model"
+	done
+}
+
+test_empty_raw_is_refused() {
+	: >"$scratch/a.raw"
+	expect 1 vhdfs-img convert "$scratch/a.raw" "$scratch/b.vhdx"
+	equal "lines of error" 1 "$(wc -l <"$scratch/stderr")"
+	only_files a.raw
+}
+
+test_sector_size_is_kept() {
+	vhdfs-img create --size 10M --sector-size 4096 "$scratch/a.vhdx"
+	make_model "$scratch/model" 10M
+	put "$scratch/a.vhdx" "$scratch/model" write 5000 70000 1
+	vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.vhdx"
+	equal "sector size" 4096 "$(key "$scratch/b.vhdx" sector-size)"
+	same_disk "$scratch/b.vhdx" "$scratch/model"
+	vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.raw"
+	cmp "$scratch/b.raw" "$scratch/model"
+	expect_error 1 'a\.vhdx: expected .* 512 bytes, .* found 4096' \
+		vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.vhd"
+	only_files a.vhdx b.raw b.vhdx model
+}
+
+test_block_device_is_a_source() {
+	local device
+
+	requires_root
+	requires losetup
+	make_raw
+	device=$(losetup --find --show --read-only "$scratch/m.raw") ||
+		skip "no loop devices"
+	at_exit losetup -d "$device"
+	vhdfs-img convert "$device" "$scratch/a.vhdx"
+	same_disk "$scratch/a.vhdx" "$scratch/m.raw"
+}
+
+test_what_exists_is_not_overwritten() {
+	make_raw
+	echo precious >"$scratch/a.vhdx"
+	expect_error 1 'a\.vhdx: exists' vhdfs-img convert "$scratch/m.raw" \
+		"$scratch/a.vhdx"
+	equal content precious "$(cat "$scratch/a.vhdx")"
+	expect_error 1 'm\.raw: exists' vhdfs-img convert "$scratch/m.raw" \
+		"$scratch/m.raw"
+	only_files a.vhdx m.raw
+}
+
+test_source_that_is_missing_or_none() {
+	expect_error 1 'a\.raw: No such file' vhdfs-img convert \
+		"$scratch/a.raw" "$scratch/b.vhdx"
+	expect_error 1 'not a regular file' vhdfs-img convert "$scratch" \
+		"$scratch/b.vhdx"
+	mkfifo "$scratch/fifo"
+	expect_error 1 'not a regular file' vhdfs-img convert "$scratch/fifo" \
+		"$scratch/b.vhdx"
+	only_files
+}
+
+# What its name calls an image is not taken for a raw disk when it is broken.
+test_broken_image_is_not_raw() {
+	local name
+
+	make_raw
+	for name in a.vhd a.vhdx a.AVHDX; do
+		cp "$scratch/m.raw" "$scratch/$name"
+		expect_error 1 "$name: file.*expected a VHD or VHDX image" \
+			vhdfs-img convert "$scratch/$name" "$scratch/b.raw"
+		rm "$scratch/$name"
+	done
+	only_files m.raw
+}
+
+test_source_that_somebody_writes_to() {
+	vhdfs-img create --size 10M "$scratch/a.vhdx"
+	hold "$scratch/a.vhdx" open
+	expect_error 1 'a\.vhdx: .*in use by .*disk-io' vhdfs-img convert \
+		"$scratch/a.vhdx" "$scratch/b.vhdx"
+	[ ! -e "$scratch/b.vhdx" ]
+	release
+}
+
+test_vhd_is_at_most_2040_gib() {
+	truncate -s 2041G "$scratch/a.raw"
+	expect 1 vhdfs-img convert "$scratch/a.raw" "$scratch/b.vhd"
+	equal "lines of error" 1 "$(wc -l <"$scratch/stderr")"
+	only_files a.raw
+}
+
+test_full_file_system_leaves_nothing() {
+	requires_root
+	mkdir "$scratch/small"
+	mount -t tmpfs -o size=8M none "$scratch/small" || skip "no tmpfs"
+	at_exit umount "$scratch/small"
+	make_model "$scratch/a.raw" 20M
+	disk-io "$scratch/a.raw" write 0 - 1
+	expect_error 1 'small/b\.vhdx: .*No space' vhdfs-img convert \
+		"$scratch/a.raw" "$scratch/small/b.vhdx"
+	equal "files" "" "$(ls -A "$scratch/small")"
+}
+
+# So much that it is not done before the signal comes.
+slow_source() {
+	make_model "$scratch/a.raw" 4G
+	disk-io "$scratch/a.raw" write 0 314572800 1
+}
+
+test_signal_removes_what_is_unfinished() {
+	local signal status pid
+
+	slow_source
+	for signal in INT TERM HUP; do
+		status=0
+		env --default-signal="$signal" vhdfs-img convert \
+			"$scratch/a.raw" "$scratch/b.vhdx" &
+		pid=$!
+		wait_until 10 compgen -G "$scratch/.b.vhdx.*"
+		kill -"$signal" "$pid"
+		wait "$pid" || status=$?
+		equal "exit status" $((128 + $(kill -l "$signal"))) "$status"
+		only_files a.raw
+	done
+}
+
+test_no_progress_when_not_on_a_terminal() {
+	make_raw
+	expect 0 vhdfs-img convert "$scratch/m.raw" "$scratch/a.vhdx"
+	[ ! -s "$scratch/stdout" ] || fail "standard output"
+	[ ! -s "$scratch/stderr" ] || fail "standard error"
+}
+
+test_progress_on_a_terminal() {
+	requires script
+	slow_source
+	script -qec "vhdfs-img convert '$scratch/a.raw' '$scratch/b.vhdx'" \
+		"$scratch/typescript" >/dev/null
+	grep -q ' %' "$scratch/typescript" || fail "no progress is shown"
+	vhdfs-img check "$scratch/b.vhdx"
+}
+
+test_store_confines() {
+	mkdir "$scratch/s"
+	make_raw
+	cp "$scratch/m.raw" "$scratch/s/in.raw"
+	expect_error 1 'm\.raw: lies outside the store' vhdfs-img convert \
+		--store "$scratch/s" "$scratch/m.raw" "$scratch/s/a.vhdx"
+	expect_error 1 'lies outside the store' vhdfs-img convert \
+		--store "$scratch/s" "$scratch/s/in.raw" "$scratch/a.vhdx"
+	vhdfs-img convert --store "$scratch/s" "$scratch/s/in.raw" \
+		"$scratch/s/a.vhdx"
+	same_disk "$scratch/s/a.vhdx" "$scratch/m.raw"
+}
+
+test_source_is_not_changed() {
+	local format before
+
+	for format in vhd vhdx; do
+		vhdfs-img create --size 10M "$scratch/a.$format"
+		disk-io "$scratch/a.$format" write 12345 67890 1
+		before=$(stat -c '%y %a' "$scratch/a.$format")
+		before+=$(sha256_of "$scratch/a.$format")
+		vhdfs-img convert "$scratch/a.$format" "$scratch/$format.raw"
+		equal "the source" "$before" "$(stat -c '%y %a' \
+			"$scratch/a.$format")$(sha256_of "$scratch/a.$format")"
+	done
+}
+
+run_tests

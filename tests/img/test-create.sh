@@ -1,0 +1,366 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img create.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+create() {
+	vhdfs-img create "$@"
+}
+
+# Nothing is left but these files.
+only_files() {
+	equal "files" "$*" "$(find "$scratch" -type f ! -name 'std*' \
+		-printf '%f\n' | sort | paste -sd ' ')"
+}
+
+test_format_is_of_the_name() {
+	local pair
+
+	cd "$scratch" || exit
+	for pair in a.vhd:vhd b.VHD:vhd c.avhd:vhd d.vhdx:vhdx e.VhdX:vhdx \
+		f.avhdx:vhdx g:vhdx h.img:vhdx vhd:vhdx; do
+		create --size 10M "${pair%:*}"
+		equal "format of ${pair%:*}" "${pair#*:}" \
+			"$(key "${pair%:*}" format)"
+	done
+}
+
+test_format_as_said() {
+	create --format vhd --size 10M "$scratch/a.vhdx"
+	equal format vhd "$(key "$scratch/a.vhdx" format)"
+	create --format vhdx --size 10M "$scratch/a.vhd"
+	equal format vhdx "$(key "$scratch/a.vhd" format)"
+}
+
+test_dynamic_and_fixed() {
+	local format
+
+	for format in vhd vhdx; do
+		create --size 20M "$scratch/d.$format"
+		create --size 20M --fixed "$scratch/f.$format"
+		equal type dynamic "$(key "$scratch/d.$format" type)"
+		equal type fixed "$(key "$scratch/f.$format" type)"
+		[ "$(key "$scratch/d.$format" allocated)" -lt 8000000 ] ||
+			fail "the dynamic $format takes its whole size"
+		[ "$(key "$scratch/f.$format" allocated)" -ge 20971520 ] ||
+			fail "the fixed $format takes less than its size"
+		vhdfs-img check "$scratch/d.$format"
+		vhdfs-img check "$scratch/f.$format"
+	done
+}
+
+test_new_disks_read_zeros() {
+	local image
+
+	make_model "$scratch/zeros" 5M
+	for image in d.vhd d.vhdx; do
+		create --size 5M "$scratch/$image"
+		same_disk "$scratch/$image" "$scratch/zeros"
+		create --size 5M --fixed "$scratch/f$image"
+		same_disk "$scratch/f$image" "$scratch/zeros"
+	done
+}
+
+test_sizes_and_units() {
+	local pair
+
+	cd "$scratch" || exit
+	for pair in 3145728:3145728 5120K:5242880 7M:7340032 3G:3221225472 \
+		1T:1099511627776 3m:3145728; do
+		create --size "${pair%:*}" "a${pair%:*}.vhdx"
+		equal "size ${pair%:*}" "${pair#*:}" \
+			"$(key "a${pair%:*}.vhdx" virtual-size)"
+	done
+}
+
+test_smallest_steps_of_sizes_are_kept() {
+	create --size 10486272 "$scratch/a.vhd"
+	equal size 10486272 "$(key "$scratch/a.vhd" virtual-size)"
+	create --size 10486272 "$scratch/a.vhdx"
+	equal size 10486272 "$(key "$scratch/a.vhdx" virtual-size)"
+}
+
+test_largest_sizes() {
+	create --size 2040G "$scratch/a.vhd"
+	equal size 2190433320960 "$(key "$scratch/a.vhd" virtual-size)"
+	create --size 64T "$scratch/a.vhdx"
+	equal size 70368744177664 "$(key "$scratch/a.vhdx" virtual-size)"
+}
+
+test_sizes_that_a_format_has_not() {
+	expect_error 1 'a\.vhd|VHD' vhdfs-img create --size 2041G \
+		"$scratch/a.vhd"
+	expect_error 1 'a\.vhdx|VHDX' vhdfs-img create --size 65T \
+		"$scratch/a.vhdx"
+	expect_error 1 '512' vhdfs-img create --size 1000000 "$scratch/a.vhd"
+	expect_error 1 '512' vhdfs-img create --size 1000000 "$scratch/a.vhdx"
+	expect_error 1 '4096' vhdfs-img create --sector-size 4096 \
+		--size 10486272 "$scratch/a.vhdx"
+	only_files
+}
+
+test_block_sizes() {
+	local size
+
+	for size in 1M 2M 4M 32M 256M; do
+		create --size 300M --block-size "$size" "$scratch/$size.vhdx"
+		equal "block size" $((${size%M} << 20)) \
+			"$(key "$scratch/$size.vhdx" block-size)"
+	done
+	for size in 512K 1M 2M 4M; do
+		create --size 300M --block-size "$size" "$scratch/$size.vhd"
+		equal "block size" "$(numfmt --from=iec "$size")" \
+			"$(key "$scratch/$size.vhd" block-size)"
+	done
+}
+
+test_block_sizes_that_a_format_has_not() {
+	local size
+
+	for size in 512K 3M 512M 1048577; do
+		expect_error 1 'block' vhdfs-img create --size 1G \
+			--block-size "$size" "$scratch/a.vhdx"
+	done
+	for size in 3M 1000; do
+		expect_error 1 'block' vhdfs-img create --size 1G \
+			--block-size "$size" "$scratch/a.vhd"
+	done
+	only_files
+}
+
+test_sector_sizes() {
+	create --size 10M --sector-size 512 "$scratch/a.vhdx"
+	equal "sector size" 512 "$(key "$scratch/a.vhdx" sector-size)"
+	create --size 10M --sector-size 4096 "$scratch/b.vhdx"
+	equal "sector size" 4096 "$(key "$scratch/b.vhdx" sector-size)"
+	equal "physical" 4096 "$(key "$scratch/b.vhdx" physical-sector-size)"
+	create --size 10M --sector-size 512 "$scratch/a.vhd"
+	expect_error 1 '512' vhdfs-img create --size 10M --sector-size 4096 \
+		"$scratch/b.vhd"
+	only_files a.vhd a.vhdx b.vhdx
+}
+
+test_ids_differ() {
+	local i
+
+	for i in 1 2 3; do
+		create --size 5M "$scratch/$i.vhd"
+		create --size 5M "$scratch/$i.vhdx"
+		key "$scratch/$i.vhd" id >>"$scratch/ids"
+		key "$scratch/$i.vhdx" id >>"$scratch/ids"
+	done
+	grep -Evx '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' "$scratch/ids" &&
+		fail "no identifier"
+	equal "different ids" 6 "$(sort -u "$scratch/ids" | wc -l)"
+}
+
+test_what_exists_is_not_overwritten() {
+	echo precious >"$scratch/a.vhdx"
+	ln -s nowhere "$scratch/link.vhdx"
+	mkdir "$scratch/dir.vhdx"
+	for name in a link dir; do
+		expect_error 1 "$name.vhdx: exists" vhdfs-img create \
+			--size 10M "$scratch/$name.vhdx"
+	done
+	equal content precious "$(cat "$scratch/a.vhdx")"
+	only_files a.vhdx
+}
+
+test_directory_that_is_not_there() {
+	expect_error 1 'no/a.vhdx: No such file' vhdfs-img create --size 10M \
+		"$scratch/no/a.vhdx"
+	only_files
+}
+
+test_mode_is_as_the_umask_says() {
+	(umask 027 && create --size 10M "$scratch/a.vhdx")
+	equal mode 640 "$(stat -c %a "$scratch/a.vhdx")"
+}
+
+test_relative_name_in_the_working_directory() {
+	cd "$scratch" || exit
+	create --size 10M a.vhdx
+	create --parent a.vhdx b.vhdx
+	equal parent "$(realpath a.vhdx)" "$(key b.vhdx parent)"
+}
+
+make_parent() {
+	create --size 10M "$scratch/p.$1"
+	make_model "$scratch/model" 10M
+	put "$scratch/p.$1" "$scratch/model" write 0 100000 1 write 5000001 77 2
+}
+
+test_child_reads_as_its_parent() {
+	local format
+
+	for format in vhd vhdx; do
+		make_parent "$format"
+		create --parent "$scratch/p.$format" "$scratch/c.$format"
+		same_disk "$scratch/c.$format" "$scratch/model"
+		equal type differencing "$(key "$scratch/c.$format" type)"
+		equal depth 1 "$(key "$scratch/c.$format" depth)"
+		equal parent "$(realpath "$scratch/p.$format")" \
+			"$(key "$scratch/c.$format" parent)"
+		equal parent-id "$(key "$scratch/p.$format" id)" \
+			"$(key "$scratch/c.$format" parent-id)"
+	done
+}
+
+test_child_is_small() {
+	local format
+
+	for format in vhd vhdx; do
+		create --size 40G "$scratch/p.$format"
+		create --parent "$scratch/p.$format" "$scratch/c.$format"
+		[ "$(key "$scratch/c.$format" allocated)" -le 262144 ] ||
+			fail "it takes $(key "$scratch/c.$format" allocated)"
+	done
+}
+
+test_child_has_its_parents_format() {
+	make_parent vhd
+	create --parent "$scratch/p.vhd" "$scratch/c"
+	equal format vhd "$(key "$scratch/c" format)"
+	create --format vhd --parent "$scratch/p.vhd" "$scratch/d"
+	equal format vhd "$(key "$scratch/d" format)"
+	expect_error 1 'p\.vhd: expected a parent in the format vhdx' \
+		vhdfs-img create --format vhdx --parent "$scratch/p.vhd" \
+		"$scratch/e"
+	only_files c d model p.vhd
+}
+
+test_child_has_its_parents_sectors() {
+	create --size 10M --sector-size 4096 "$scratch/p.vhdx"
+	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	equal "sector size" 4096 "$(key "$scratch/c.vhdx" sector-size)"
+	expect_error 1 'p\.vhdx: expected a parent with sectors of 512' \
+		vhdfs-img create --sector-size 512 --parent "$scratch/p.vhdx" \
+		"$scratch/d.vhdx"
+	only_files c.vhdx p.vhdx
+}
+
+test_child_with_a_block_size_of_its_own() {
+	make_parent vhdx
+	create --block-size 1M --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	equal "block size" 1048576 "$(key "$scratch/c.vhdx" block-size)"
+	same_disk "$scratch/c.vhdx" "$scratch/model"
+}
+
+test_parent_loses_its_write_bits_and_nothing_else() {
+	local before
+
+	make_parent vhdx
+	chmod 664 "$scratch/p.vhdx"
+	before=$(sha256_of "$scratch/p.vhdx") \
+		time=$(stat -c %y "$scratch/p.vhdx")
+	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	equal mode 444 "$(stat -c %a "$scratch/p.vhdx")"
+	equal contents "$before" "$(sha256_of "$scratch/p.vhdx")"
+	equal "modification time" "$time" "$(stat -c %y "$scratch/p.vhdx")"
+	create --parent "$scratch/p.vhdx" "$scratch/d.vhdx"
+	equal contents "$before" "$(sha256_of "$scratch/p.vhdx")"
+}
+
+test_directories_are_moved_together() {
+	local format
+
+	mkdir -p "$scratch/s/masters" "$scratch/s/clients/a"
+	for format in vhd vhdx; do
+		make_parent "$format"
+		mv "$scratch/p.$format" "$scratch/s/masters"
+		create --parent "$scratch/s/masters/p.$format" \
+			"$scratch/s/clients/a/c.$format"
+	done
+	mv "$scratch/s" "$scratch/t"
+	same_disk "$scratch/t/clients/a/c.vhdx" "$scratch/model"
+	same_disk "$scratch/t/clients/a/c.vhd" "$scratch/model"
+}
+
+test_deep_chain() {
+	local format i
+
+	for format in vhd vhdx; do
+		make_parent "$format"
+		cp "$scratch/p.$format" "$scratch/0.$format"
+		for i in $(seq 64); do
+			create --parent "$scratch/$((i - 1)).$format" \
+				"$scratch/$i.$format"
+			put "$scratch/$i.$format" "$scratch/model" \
+				write $((i * 100000)) 1000 "$i"
+		done
+		equal depth 64 "$(key "$scratch/64.$format" depth)"
+		same_disk "$scratch/64.$format" "$scratch/model"
+	done
+}
+
+test_parent_that_is_missing_or_no_image() {
+	echo text >"$scratch/text.vhdx"
+	expect_error 1 'p\.vhdx: No such file' vhdfs-img create \
+		--parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	expect_error 1 'text\.vhdx: file.*: expected a VHD or VHDX image' \
+		vhdfs-img create --parent "$scratch/text.vhdx" "$scratch/c.vhdx"
+	expect_error 1 'not a regular file' vhdfs-img create \
+		--parent "$scratch" "$scratch/c.vhdx"
+	only_files text.vhdx
+}
+
+test_parent_whose_own_parent_is_missing() {
+	make_parent vhdx
+	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	rm "$scratch/p.vhdx"
+	expect_error 1 'c\.vhdx: its parent .*p\.vhdx is missing' vhdfs-img \
+		create --parent "$scratch/c.vhdx" "$scratch/d.vhdx"
+	only_files c.vhdx model
+}
+
+test_parent_that_somebody_writes_to() {
+	make_parent vhdx
+	hold "$scratch/p.vhdx" open
+	expect_error 1 'p\.vhdx: .*in use by .*disk-io' vhdfs-img create \
+		--parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	[ ! -e "$scratch/c.vhdx" ]
+	[ -w "$scratch/p.vhdx" ]
+	equal mode 644 "$(stat -c %a "$scratch/p.vhdx")"
+	release
+	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+}
+
+test_parent_that_others_read() {
+	make_parent vhdx
+	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
+	hold "$scratch/c.vhdx" open
+	create --parent "$scratch/p.vhdx" "$scratch/d.vhdx"
+	release
+}
+
+test_store_confines() {
+	mkdir "$scratch/s"
+	make_parent vhdx
+	expect_error 1 'lies outside the store' vhdfs-img create \
+		--store "$scratch/s" --size 10M "$scratch/a.vhdx"
+	expect_error 1 'lies outside the store' vhdfs-img create \
+		--store "$scratch/s" --parent "$scratch/p.vhdx" \
+		"$scratch/s/c.vhdx"
+	ln -s ../p.vhdx "$scratch/s/link.vhdx"
+	expect_error 1 'lies outside the store' vhdfs-img create \
+		--store "$scratch/s" --parent "$scratch/s/link.vhdx" \
+		"$scratch/s/c.vhdx"
+	only_files model p.vhdx
+	cp "$scratch/p.vhdx" "$scratch/s"
+	create --store "$scratch/s" --parent "$scratch/s/p.vhdx" \
+		"$scratch/s/c.vhdx"
+	same_disk "$scratch/s/c.vhdx" "$scratch/model"
+}
+
+test_store_that_is_none() {
+	touch "$scratch/file"
+	expect_error 1 'file: Not a directory' vhdfs-img create \
+		--store "$scratch/file" --size 10M "$scratch/a.vhdx"
+	expect_error 1 'no: No such file' vhdfs-img create \
+		--store "$scratch/no" --size 10M "$scratch/a.vhdx"
+}
+
+run_tests

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Children, read by others: 7zz reads those of both formats, libvhdi those of
+# VHDX.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires 7zz
+
+# make_chain FORMAT DEPTH [OPTION...]: 0 to DEPTH, with random contents, and the
+# model of the last one.
+make_chain() {
+	local format=$1 depth=$2 i
+
+	rm -f "$scratch/model"
+	make_model "$scratch/model" 40M
+	vhdfs-img create "${@:3}" --size 40M "$scratch/0.$format"
+	put_random "$scratch/0.$format" "$scratch/model" 40
+	for i in $(seq "$depth"); do
+		vhdfs-img create --parent "$scratch/$((i - 1)).$format" \
+			"$scratch/$i.$format"
+		put_random "$scratch/$i.$format" "$scratch/model" 40
+		# A second time in an image that has its blocks.
+		put_random "$scratch/$i.$format" "$scratch/model" 40
+	done
+	same_disk "$scratch/$depth.$format" "$scratch/model"
+}
+
+sevenzip_reads() {
+	local type=VHD
+
+	[[ $1 != *.vhdx ]] || type=VHDX
+	7zz x -so "-t$type" "$1" 2>"$scratch/7zz.log" |
+		cmp - "$2" || {
+		cat "$scratch/7zz.log"
+		fail "$1: 7zz reads other bytes"
+	}
+}
+
+# libvhdi_reads IMAGE MODEL IMAGES-OF-ITS-CHAIN
+libvhdi_reads() {
+	requires_fuse
+	requires vhdimount
+	mkdir -p "$scratch/mnt"
+	vhdimount "$1" "$scratch/mnt" >"$scratch/vhdi.log" 2>&1 ||
+		fail "$(cat "$scratch/vhdi.log")"
+	at_exit "! mountpoint -q '$scratch/mnt' || umount '$scratch/mnt'"
+	# A view for each image of the chain; the last one is that of the leaf.
+	cmp "$scratch/mnt/vhdi$3" "$2"
+	umount "$scratch/mnt"
+}
+
+test_7zz_reads_fixed_and_dynamic() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_chain "$format" 0
+		sevenzip_reads "$scratch/0.$format" "$scratch/model"
+		rm "$scratch/0.$format"
+		make_chain "$format" 0 --fixed
+		sevenzip_reads "$scratch/0.$format" "$scratch/model"
+	done
+}
+
+test_7zz_reads_children_vhd() {
+	choose_seed
+	make_chain vhd 1
+	sevenzip_reads "$scratch/1.vhd" "$scratch/model"
+}
+
+test_7zz_reads_children_vhdx() {
+	choose_seed
+	make_chain vhdx 1
+	sevenzip_reads "$scratch/1.vhdx" "$scratch/model"
+}
+
+test_7zz_reads_grandchildren() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_chain "$format" 3
+		sevenzip_reads "$scratch/3.$format" "$scratch/model"
+	done
+}
+
+test_7zz_reads_children_of_a_fixed_parent() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_chain "$format" 1 --fixed
+		sevenzip_reads "$scratch/1.$format" "$scratch/model"
+	done
+}
+
+test_7zz_reads_an_empty_child() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_chain "$format" 0
+		vhdfs-img create --parent "$scratch/0.$format" \
+			"$scratch/c.$format"
+		sevenzip_reads "$scratch/c.$format" "$scratch/model"
+	done
+}
+
+test_libvhdi_reads_fixed_and_dynamic_vhdx() {
+	choose_seed
+	make_chain vhdx 0
+	libvhdi_reads "$scratch/0.vhdx" "$scratch/model" 1
+	rm "$scratch/0.vhdx"
+	make_chain vhdx 0 --fixed
+	libvhdi_reads "$scratch/0.vhdx" "$scratch/model" 1
+}
+
+test_libvhdi_reads_children_vhdx() {
+	choose_seed
+	make_chain vhdx 1
+	libvhdi_reads "$scratch/1.vhdx" "$scratch/model" 2
+}
+
+test_libvhdi_reads_grandchildren_vhdx() {
+	choose_seed
+	make_chain vhdx 3
+	libvhdi_reads "$scratch/3.vhdx" "$scratch/model" 4
+}
+
+# What libvhdi says of the parent: its identifier and its path.
+test_libvhdi_names_the_parent() {
+	local format id
+
+	requires vhdiinfo jq
+	for format in vhd vhdx; do
+		vhdfs-img create --size 40M "$scratch/0.$format"
+		vhdfs-img create --parent "$scratch/0.$format" \
+			"$scratch/1.$format"
+		vhdiinfo "$scratch/1.$format" >"$scratch/info"
+		id=$(key "$scratch/0.$format" id)
+		grep -i 'parent identifier' "$scratch/info" |
+			grep "$id" >/dev/null ||
+			fail "no parent $id in: $(cat "$scratch/info")"
+		grep -i 'parent filename' "$scratch/info" |
+			grep "0\.$format" >/dev/null || fail "no parent's name"
+		grep -i 'identifier' "$scratch/info" |
+			grep "$(key "$scratch/1.$format" id)" >/dev/null ||
+			fail "no identifier of its own"
+	done
+}
+
+run_tests

@@ -1,0 +1,230 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Fixed and dynamic images, which qemu-img reads and writes.  (It takes a
+# differencing VHD for a dynamic one, and no differencing VHDX: children are
+# in the other tests.)
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires qemu-img qemu-io jq
+
+# qemu-img's name of a format. Fixed VHDs it does not recognise by itself.
+qemu_format() {
+	case $1 in
+	*.vhd) echo vpc ;;
+	*.vhdx) echo vhdx ;;
+	*) echo raw ;;
+	esac
+}
+
+# qemu_reads IMAGE MODEL: qemu-img finds the model's bytes, and no fault.
+qemu_reads() {
+	local format
+
+	format=$(qemu_format "$1")
+	if [ "$format" = vhdx ]; then # VHD it cannot check
+		qemu-img check -f vhdx "$1"
+	fi
+	equal "size that qemu-img sees" "$(size_of "$2")" "$(qemu-img info \
+		-f "$format" --output json "$1" | jq '.["virtual-size"]')"
+	qemu-img compare -f "$format" -F raw "$1" "$2"
+}
+
+# Ours and qemu-img's own of the same kind are the same to it, down to what is
+# allocated: compare -s.
+qemu_sees_no_difference() {
+	local image=$1 model=$2 format options=subformat=$3
+
+	format=$(qemu_format "$image")
+	[ "$format" != vpc ] || options+=,force_size=on
+	qemu-img convert -q -f raw -O "$format" -o "$options" "$model" \
+		"$image.qemu"
+	qemu-img compare -s -f "$format" -F "$format" "$image" "$image.qemu"
+}
+
+make_raw() {
+	choose_seed
+	make_model "$scratch/model" 40M
+	put_random "$scratch/model" "$scratch/model" 60
+}
+
+test_converted_dynamic_and_fixed() {
+	local format
+
+	make_raw
+	for format in vhd vhdx; do
+		vhdfs-img convert "$scratch/model" "$scratch/d.$format"
+		qemu_reads "$scratch/d.$format" "$scratch/model"
+		qemu_sees_no_difference "$scratch/d.$format" "$scratch/model" \
+			dynamic
+		vhdfs-img convert --fixed "$scratch/model" "$scratch/f.$format"
+		qemu_reads "$scratch/f.$format" "$scratch/model"
+	done
+}
+
+test_fixed_is_the_same_down_to_allocation() {
+	local format
+
+	# All of it data: how a file system tells zeros from holes is its own.
+	choose_seed
+	make_model "$scratch/model" 20M
+	disk-io "$scratch/model" write 0 - "$RANDOM"
+	for format in vhd vhdx; do
+		vhdfs-img convert --fixed "$scratch/model" "$scratch/f.$format"
+		qemu_sees_no_difference "$scratch/f.$format" "$scratch/model" \
+			fixed
+	done
+}
+
+# Written piece by piece: allocation, the log, tables.
+test_written_in_random_pieces() {
+	local format type
+
+	choose_seed
+	for format in vhd vhdx; do
+		for type in "" --fixed; do
+			rm -f "$scratch/model"
+			make_model "$scratch/model" 40M
+			# shellcheck disable=SC2086
+			vhdfs-img create $type --size 40M \
+				"$scratch/a$type.$format"
+			put_random "$scratch/a$type.$format" \
+				"$scratch/model" 60
+			put_random "$scratch/a$type.$format" \
+				"$scratch/model" 60
+			qemu_reads "$scratch/a$type.$format" "$scratch/model"
+		done
+	done
+}
+
+test_block_sizes() {
+	local size
+
+	choose_seed
+	for size in 1M 2M 8M 32M 256M; do
+		rm -f "$scratch/model" "$scratch/a.vhdx"
+		make_model "$scratch/model" 300M
+		vhdfs-img create --block-size "$size" --size 300M \
+			"$scratch/a.vhdx"
+		put_random "$scratch/a.vhdx" "$scratch/model" 20
+		qemu_reads "$scratch/a.vhdx" "$scratch/model"
+	done
+	for size in 512K 2M 4M; do
+		rm -f "$scratch/model" "$scratch/a.vhd"
+		make_model "$scratch/model" 100M
+		vhdfs-img create --block-size "$size" --size 100M \
+			"$scratch/a.vhd"
+		put_random "$scratch/a.vhd" "$scratch/model" 20
+		qemu_reads "$scratch/a.vhd" "$scratch/model"
+	done
+}
+
+test_odd_sizes() {
+	local size format
+
+	choose_seed
+	for size in 3145728 3146240 10486272 104857088; do
+		for format in vhd vhdx; do
+			rm -f "$scratch/model" "$scratch/a.$format"
+			make_model "$scratch/model" "$size"
+			vhdfs-img create --size "$size" "$scratch/a.$format"
+			put_random "$scratch/a.$format" "$scratch/model" 10
+			qemu_reads "$scratch/a.$format" "$scratch/model"
+		done
+	done
+}
+
+test_large_sizes() {
+	local size
+
+	for size in 127G 2040G; do
+		vhdfs-img create --size "$size" "$scratch/$size.vhd"
+		equal "size" $((${size%G} << 30)) "$(qemu-img info -f vpc \
+			--output json "$scratch/$size.vhd" |
+			jq '.["virtual-size"]')"
+	done
+	vhdfs-img create --size 64T "$scratch/a.vhdx"
+	disk-io "$scratch/a.vhdx" write 70368744177000 600 1
+	qemu-img check -f vhdx "$scratch/a.vhdx"
+}
+
+# make_qemu FILE SUBFORMAT: with random contents, written by qemu-io.
+make_qemu() {
+	local format commands=() i
+
+	format=$(qemu_format "$1")
+	qemu-img create -q -f "$format" -o "subformat=$2" "$1" 41943040
+	for i in $(seq 30); do
+		random_below 79000
+		commands+=(-c "write -q -P $i $((random * 512)) $((512 * i))")
+	done
+	random_below 20
+	commands+=(-c "write -q -z $((random << 20)) 2M")
+	qemu-io -f "$format" "${commands[@]}" "$1"
+	qemu-img convert -f "$format" -O raw "$1" "$1.raw"
+}
+
+test_images_that_qemu_wrote() {
+	local image
+
+	choose_seed
+	for image in dynamic.vhd fixed.vhd dynamic.vhdx fixed.vhdx; do
+		make_qemu "$scratch/$image" "${image%.*}"
+		vhdfs-img convert "$scratch/$image" "$scratch/$image.ours"
+		vhdfs-img check "$scratch/$image"
+		disk-io "$scratch/$image" read 0 - | cmp - "$scratch/$image.raw"
+		disk-io "$scratch/$image.ours" read 0 - |
+			cmp - "$scratch/$image.raw"
+	done
+}
+
+# We go on in an image that qemu began, and qemu reads it.
+test_images_that_qemu_made_and_we_write() {
+	local image
+
+	choose_seed
+	for image in dynamic.vhd fixed.vhd dynamic.vhdx fixed.vhdx; do
+		make_qemu "$scratch/$image" "${image%.*}"
+		put_random "$scratch/$image" "$scratch/$image.raw" 30
+		same_disk "$scratch/$image" "$scratch/$image.raw"
+		qemu_reads "$scratch/$image" "$scratch/$image.raw"
+	done
+}
+
+# And the other way round.
+test_images_that_we_made_and_qemu_writes() {
+	local format
+
+	choose_seed
+	make_raw
+	for format in vhd vhdx; do
+		vhdfs-img convert "$scratch/model" "$scratch/a.$format"
+		cp "$scratch/model" "$scratch/b.raw"
+		for image in a.$format b.raw; do
+			qemu-io -f "$(qemu_format "$image")" \
+				-c 'write -q -P 7 12345856 1M' \
+				-c 'write -q -P 8 0 512' \
+				-c 'write -q -P 9 41942528 512' \
+				"$scratch/$image"
+		done
+		same_disk "$scratch/a.$format" "$scratch/b.raw"
+	done
+}
+
+# Both sides see each other's locks.
+test_locks() {
+	vhdfs-img create --size 10M "$scratch/a.vhdx"
+	hold "$scratch/a.vhdx" open
+	! qemu-io -f vhdx -c 'write 0 512' "$scratch/a.vhdx" \
+		>"$scratch/out" 2>&1 || fail "qemu-io writes beside us"
+	grep -q 'lock' "$scratch/out"
+	release
+	qemu-io -f vhdx -c 'write 0 512' -c 'sleep 3000' "$scratch/a.vhdx" \
+		>/dev/null &
+	at_exit kill $!
+	wait_until 5 sh -c "vhdfs-img info '$scratch/a.vhdx' |
+		grep -q 'in-use: .*qemu-io'"
+	expect_error 1 'in use by qemu-io' vhdfs-img check "$scratch/a.vhdx"
+}
+
+run_tests

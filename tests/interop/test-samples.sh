@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Images that Windows and others made, flattened: size and hash as a reader
+# that shares no code with us computed them.
+. "$(dirname "$0")/../lib.sh"
+
+# sample NAME [PARENT]: what MANIFEST says of it holds, and it is not changed.
+sample() {
+	local name=$1 size hash before
+
+	[ -z "${2:-}" ] || unpack_sample "$2"
+	unpack_sample "$name"
+	before=$(sha256_of "$scratch/$name")
+	size=$(sample_manifest | grep "^$name	" | cut -f 2)
+	hash=$(sample_manifest | grep "^$name	" | cut -f 3)
+	vhdfs-img convert "$scratch/$name" "$scratch/out.raw"
+	equal "$name: size" "$size" "$(size_of "$scratch/out.raw")"
+	if [ "$hash" = - ]; then
+		# All zeros, some too large to be hashed: not a block is used.
+		equal "$name: blocks" 0 "$(stat -c %b "$scratch/out.raw")"
+	else
+		equal "$name: hash" "$hash" "$(sha256_of "$scratch/out.raw")"
+	fi
+	equal "$name: the image itself" "$before" \
+		"$(sha256_of "$scratch/$name")"
+}
+
+test_differencing_vhd() {
+	sample ntfs-differential.vhd ntfs-parent.vhd
+}
+
+test_differencing_vhdx() {
+	sample fat-differential.vhdx fat-parent.vhdx
+}
+
+test_fixed() {
+	sample ntfs-parent.vhd
+	rm "$scratch/out.raw"
+	sample ntfs-fixed.vhd
+	rm "$scratch/out.raw"
+	sample fat-parent.vhdx
+}
+
+test_dynamic_vhd() {
+	sample ntfs-dynamic.vhd
+	rm "$scratch/out.raw"
+	sample ext2.vhd
+}
+
+test_dynamic_vhdx() {
+	sample ntfs-dynamic.vhdx
+	rm "$scratch/out.raw"
+	sample ext2.vhdx
+}
+
+test_two_equal_headers() {
+	sample test-disk2vhd.vhdx
+}
+
+test_log_is_replayed() {
+	sample iotest-dirtylog-10G-4M.vhdx
+}
+
+test_ten_gigabytes() {
+	sample xfs5.vhdx
+}
+
+test_empty_images_of_many_makers() {
+	local name
+
+	for name in vbox.vhd xapi.vhd win8.1-1GB.vhd virtualpc-dynamic.vhd; do
+		sample "$name"
+		rm "$scratch/out.raw"
+	done
+}
+
+# Every sample is in one of the tests above.
+test_all_samples_are_used() {
+	local name rest
+
+	sample_manifest | while IFS=$'\t' read -r name rest; do
+		grep -q "^	.*$name" "$0" || fail "$name is in no test"
+	done
+}
+
+# Into each format and back: the disk is the same.
+test_converted_samples() {
+	local name hash format
+
+	unpack_sample ntfs-parent.vhd
+	unpack_sample fat-parent.vhdx
+	for name in ntfs-differential.vhd fat-differential.vhdx; do
+		unpack_sample "$name"
+		hash=$(sample_manifest | grep "^$name	" | cut -f 3)
+		for format in vhd vhdx; do
+			vhdfs-img convert "$scratch/$name" \
+				"$scratch/$name.$format"
+			vhdfs-img convert "$scratch/$name.$format" \
+				"$scratch/$name.$format.raw"
+			equal "$name as $format" "$hash" \
+				"$(sha256_of "$scratch/$name.$format.raw")"
+		done
+	done
+}
+
+run_tests

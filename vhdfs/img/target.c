@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "img/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/error.h"
+#include "io/io-file.h"
+
+/* The file is opened once more: an image closes what it is given. */
+int target_open(const struct draft *draft, const struct image_ops *ops,
+		struct image **ret)
+{
+	int fd = open(draft->temp, O_RDWR | O_CLOEXEC);
+	struct io *io;
+	int r;
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", draft->temp);
+	r = io_file_from_fd(fd, draft->path, true, &io);
+	if (r < 0)
+		return r;
+	r = image_open(io, ops, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+int target_reserve(struct image *img)
+{
+	struct extent e;
+
+	/* Without blocks the file begins with the disk as it is. */
+	if (!img->block_size)
+		return io_zero(img->io, 0, img->size, true);
+	for (uint64_t off = 0; off < img->size; off += e.len) {
+		int r = image_map(img, off, img->size - off, &e);
+
+		if (r == 0 && e.kind == EXTENT_HERE)
+			r = io_zero(img->io, e.file_off, e.len, true);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
