@@ -45,8 +45,15 @@ check_PROGRAMS += tests/tools/disk-io
 tests_tools_disk_io_SOURCES = tests/tools/disk-io.c
 tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
 
+if HAVE_LIBISCSI
+check_PROGRAMS += tests/tgt/initiator
+tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
+tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
+endif
+
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/tgt/tgt.sh
 lib_tests = \
 	tests/test-house.sh \
 	tests/test-lib.sh \
@@ -60,6 +67,7 @@ interop_tests = \
 mount_tests = \
 	$(NULL)
 tgt_tests = \
+	tests/tgt/test-access.sh \
 	$(NULL)
 shell_tests = \
 	$(lib_tests) \

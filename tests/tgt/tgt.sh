@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests of tgt-glue, after lib.sh: a private tgtd, a store, a fleet.conf.
+
+PATH=$top_builddir/tests/tgt:$PATH
+iqn_prefix=iqn.2026-01.lan.example
+
+requires_tgtd() {
+	requires_root
+	requires tgtd tgtadm tgt-admin
+}
+
+requires_initiator() {
+	requires initiator iscsi-ls iscsi-inq qemu-img
+}
+
+# A tgtd of the test's own, on $port of 127.0.0.1, which is its control port
+# too; its process is $tgtd_pid.
+start_tgtd() {
+	requires_tgtd
+	: "${port:=$(free_port)}"
+	tgtd -f -C "$port" -t 2 --iscsi "portal=127.0.0.1:$port" \
+		>>"$scratch/tgtd.log" 2>&1 &
+	tgtd_pid=$!
+	[ "${tgtd_ends:-}" = yes ] || at_exit end_tgtd
+	tgtd_ends=yes
+	wait_until 10 adm --op show --mode sys
+}
+
+adm() {
+	tgtadm -C "$port" --lld iscsi "$@"
+}
+
+# tgtd ends only when it has no target any more.
+end_tgtd() {
+	local tid
+
+	[ -n "${tgtd_pid:-}" ] || return 0
+	for tid in $(adm --op show --mode target 2>/dev/null |
+		sed -n 's/^Target \([0-9]*\):.*/\1/p'); do
+		adm --op delete --force --mode target --tid "$tid" || true
+	done
+	adm --op delete --mode system || kill -9 "$tgtd_pid" || true
+	wait "$tgtd_pid" || true
+	tgtd_pid=
+}
+
+kill_tgtd() {
+	kill -9 "$tgtd_pid"
+	wait "$tgtd_pid" || true
+	tgtd_pid=
+}
+
+# make_store [SIZE [OPTION...]]: $scratch/store with masters/win11.vhdx.
+make_store() {
+	mkdir -p "$scratch/store/masters"
+	vhdfs-img create --size "${1:-64M}" "${@:2}" \
+		"$scratch/store/masters/win11.vhdx"
+}
+
+# write_fleet [CLIENT...] <<REST: a fleet.conf with [fleet], [defaults] and
+# these clients, and what standard input says after that.
+write_fleet() {
+	: "${port:=0}"
+	cat >"$scratch/fleet.conf" <<-END
+		[fleet]
+		store = $scratch/store
+		mount = $scratch/mnt
+		iqn-prefix = $iqn_prefix
+		targets-file = $scratch/targets.conf
+		control-port = $port
+		[defaults]
+		master = masters/win11
+		address = 127.0.0.1
+	END
+	for _client; do
+		echo "[client $_client]"
+	done >>"$scratch/fleet.conf"
+	cat >>"$scratch/fleet.conf"
+}
+
+glue() {
+	tgt-glue --config "$scratch/fleet.conf" "$@"
+}
+
+# A store, its mount, a tgtd.
+start_server() {
+	make_store "$@"
+	mount_store "$scratch/store" "$scratch/mnt"
+	start_tgtd # after the mount: it ends first
+}
+
+# url CLIENT [USER%SECRET@]
+url() {
+	echo "iscsi://${2:-}127.0.0.1:$port/$iqn_prefix:$1/1"
+}
+
+# The block of one target in tgtd's own words.
+shown() {
+	adm --op show --mode target |
+		sed -n "/^Target [0-9]*: $iqn_prefix:$1\$/,/^Target/p" |
+		sed '2,${/^Target/d}'
+}
+
+# All that tgtd says, but for who is logged in.
+everything() {
+	adm --op show --mode target
+	adm --op show --mode account
+}
+
+admits() {
+	initiator "$@" || fail "expected to be admitted: $*"
+}
+
+refuses() {
+	! initiator "$@" 2>"$scratch/refusal" ||
+		fail "expected to be refused: $*"
+	# To whom no rule admits tgtd says that the target is not there.
+	grep -Eqi 'target not found|authentication' "$scratch/refusal" ||
+		fail "refused for another reason: $(cat "$scratch/refusal")"
+	adm --op show --mode target >"$scratch/refusal"
+	grep -q ":$(echo "${!#}" | sed 's/.*:\([^:]*\)\/1.*/\1/')\$" \
+		"$scratch/refusal" || fail "$*: the target is not there"
+}
+
+# hold_session CLIENT [USER%SECRET@]: an initiator that stays logged in.
+hold_session() {
+	local fifo=$scratch/hold-$1
+
+	mkfifo "$fifo"
+	initiator hold "$(url "$@")" <"$fifo" >"$fifo.out" &
+	holder_pid=$!
+	exec {holder}>"$fifo"
+	wait_until 10 grep -q ready "$fifo.out"
+}
+
+end_session() {
+	exec {holder}>&-
+	wait "$holder_pid" || true
+}
