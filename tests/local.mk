@@ -55,7 +55,10 @@ endif
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/contents.sh tests/lib.sh tests/tgt/tgt.sh
 lib_tests = \
+	tests/test-build.sh \
+	tests/test-demo.sh \
 	tests/test-house.sh \
+	tests/test-readme.sh \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \

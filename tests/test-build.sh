@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Building: with another compiler, as a release, and installing.
+. "$(dirname "$0")/lib.sh"
+
+test_timeout=600
+# The make that runs the tests is none of these makes' business.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+# copy_source: a clean copy of the source in $scratch/source.
+copy_source() {
+	mkdir "$scratch/source"
+	(cd "$top_srcdir" && tar -c --exclude=./.git --exclude=./build \
+		--exclude='*.o' .) | tar -x -C "$scratch/source"
+	cd "$scratch/source"
+	make -s distclean >/dev/null 2>&1 || true
+	[ -x configure ] || ./autogen.sh
+	mkdir "$scratch/build"
+	cd "$scratch/build"
+}
+
+test_clang_has_nothing_to_say() {
+	requires clang
+	copy_source
+	../source/configure -q --enable-gcc-warnings CC=clang
+	make -s
+}
+
+test_install_puts_everything_in_its_place() {
+	make -s -C "$top_builddir" install DESTDIR="$scratch/root" >/dev/null
+	for program in vhdfs vhdfs-img tgt-glue; do
+		find "$scratch/root" -type f -perm -u+x -name "$program" |
+			grep -q . || fail "expected $program to be installed"
+		find "$scratch/root" -path '*/man/man*' -name "$program.[1-8]" |
+			grep -q . || fail "expected a man page of $program"
+		find "$scratch/root" -path '*bash-completion*' -name "$program" |
+			grep -q . || fail "expected a completion of $program"
+	done
+	find "$scratch/root" -name fleet.conf.5 | grep -q . ||
+		fail "expected the man page fleet.conf(5)"
+}
+
+test_release_builds_and_checks_itself() {
+	copy_source
+	../source/configure -q
+	make -s distcheck TESTS=tests/unit/test-base \
+		DISTCHECK_CONFIGURE_FLAGS=-q >"$scratch/log" 2>&1 ||
+		fail "$(tail -n 60 "$scratch/log")"
+	grep -q 'ready for distribution' "$scratch/log" ||
+		fail "$(tail -n 20 "$scratch/log")"
+}
+
+run_tests

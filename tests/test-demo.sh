@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# contrib/demo, as an administrator runs it.
+. "$(dirname "$0")/lib.sh"
+
+test_timeout=400
+
+# Nothing of the demo that printed this is left on the machine.
+nothing_is_left() {
+	local dir
+	dir=$(sed -n 's/^== Build (in \(.*\))$/\1/p' "$1")
+	[ -n "$dir" ] || fail "expected the demo to name its directory: $(cat "$1")"
+	[ ! -e "$dir" ] || fail "expected $dir to be gone"
+	! grep -q " $dir/" /proc/self/mounts || fail "expected no mount in $dir"
+	! pgrep -f "$dir" || fail "expected no process of $dir"
+}
+
+# The number in the line that begins with $2.
+figure() {
+	grep "$2" "$1" | sed 's/.*: *\([0-9.]*\).*/\1/'
+}
+
+test_256_clients_take_next_to_nothing() {
+	requires_fuse
+	requires tgtd qemu-io iscsi-ls debugfs
+	cd /
+	expect 0 "$top_srcdir/contrib/demo" --clients 256
+	sed -n '/^== What it takes/,$p' "$scratch/stdout"
+	grep -q "This file is on everybody's disk" "$scratch/stdout" ||
+		fail "expected the client's file in its view"
+	awk -v mib="$(figure "$scratch/stdout" '^256 children')" \
+		'BEGIN { exit !(mib > 0 && mib < 64) }' ||
+		fail "expected 256 fresh children in less than 64 MiB:" \
+			"$(grep '^256 children' "$scratch/stdout")"
+	awk -v saved="$(figure "$scratch/stdout" '^saved')" \
+		'BEGIN { exit !(saved > 90) }' ||
+		fail "expected more than 90 % saved:" \
+			"$(grep '^saved' "$scratch/stdout")"
+	nothing_is_left "$scratch/stdout"
+}
+
+test_interrupted_demo_cleans_up() {
+	requires_fuse
+	requires tgtd qemu-io iscsi-ls debugfs
+	local status=0
+	setsid "$top_srcdir/contrib/demo" >"$scratch/out" 2>&1 &
+	wait_until 200 grep -q '^== What a client sees' "$scratch/out"
+	# As Ctrl-C on a terminal: the whole process group gets it.
+	kill -INT -- "-$!"
+	wait $! || status=$?
+	equal "exit status" 130 "$status"
+	nothing_is_left "$scratch/out"
+}
+
+test_unknown_option_is_a_usage_error() {
+	expect 2 "$top_srcdir/contrib/demo" --wrong
+	expect 2 "$top_srcdir/contrib/demo" --clients many
+}
+
+run_tests
