@@ -107,7 +107,7 @@ test_no_file_speaks_of_where_it_was_made() {
 
 test_shell_is_sound() {
 	requires shellcheck
-	shellcheck -S warning -e SC1091,SC2154,SC2034 contrib/check \
+	shellcheck -S warning -e SC1091,SC2154,SC2034,SC2164 contrib/check \
 		contrib/demo contrib/packages .ci/run tests/lib.sh \
 		tests/test-*.sh tests/*/test-*.sh
 }
