@@ -343,7 +343,7 @@ static bool may_give_back(const struct checker *c)
 /* A gap between what is used: holes in it are no loss. */
 static int check_gap(struct checker *c, uint64_t off, uint64_t end)
 {
-	uint64_t lost;
+	uint64_t lost = 0;
 	int r = count_data(c, off, end, &lost);
 
 	if (r < 0 || !lost)
