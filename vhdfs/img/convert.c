@@ -164,7 +164,7 @@ static int convert_chain(const struct options *o, struct chain *source)
 		.type = o->fixed ? IMAGE_FIXED : IMAGE_DYNAMIC,
 		.size = chain_size(source),
 	};
-	const struct image_ops *ops;
+	const struct image_ops *ops = NULL;
 	struct draft draft = { 0 };
 	int r = choose_format(o, leaf, &ops);
 
