@@ -204,11 +204,16 @@ static void unmap_things(const struct disk *d)
 	struct unmap_list two[] = { { 68, 4 }, { 112, 4 } };
 	struct unmap_list far[] = { { 0x7fffff00, 4 } };
 	struct unmap_list wide[] = { { 8, 4096 } };
+	struct scsi_task *task;
 
 	answer("unmap", iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, two, 2));
 	read_back(d, "read after unmap", 60, 80);
-	answer("unmap past the end",
-	       iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, far, 1));
+	task = iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, far, 1);
+	/* tgtd 1.0.85 sends whatever code it has left over there: on one raw
+	 * file now 21h, now 25h. */
+	if (task)
+		task->sense.ascq = 0;
+	answer("unmap past the end", task);
 	answer("unmap much", iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, wide, 1));
 	read_back(d, "read after unmapping much", 0, 128);
 }
