@@ -71,6 +71,7 @@ mount_tests = \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \
+	tests/tgt/test-export.sh \
 	tests/tgt/test-scsi.sh \
 	$(NULL)
 shell_tests = \

@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A fleet from nothing to disks that initiators write to, and back after a
+# restart of everything.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# The secret of client I.
+secret_of() {
+	printf 'secret%08d' "$1"
+}
+
+# fleet_of N: clients pc1 to pcN, each with a secret of its own.
+fleet_of() {
+	local i
+
+	for ((i = 1; i <= $1; i++)); do
+		printf '[client pc%d]\nsecret = %s\n' "$i" "$(secret_of "$i")"
+	done | write_fleet
+}
+
+# client_io I COMMAND...: of qemu-io, on client I's disk over iSCSI.
+client_io() {
+	local commands=() i=$1 command
+
+	shift
+	for command; do
+		commands+=(-c "$command")
+	done
+	qemu-io -f raw "${commands[@]}" "$(url "pc$i" "pc$i%$(secret_of "$i")@")" \
+		>"$scratch/qemu-io" 2>&1 || fail "$(cat "$scratch/qemu-io")"
+	! grep -E 'failed|verification' "$scratch/qemu-io" ||
+		fail "client $i: $*"
+}
+
+# Client I writes its number at three places: one that the master has data at,
+# one that it has none at, and across both.
+write_as_client() {
+	client_io "$1" "write -P $1 4k 8k" "write -P $1 40M 1M" \
+		"write -P $1 1020k 9k" flush
+}
+
+read_as_client() {
+	client_io "$1" "read -P $1 4k 8k" "read -P $1 40M 1M" \
+		"read -P $1 1020k 9k" "read -P 170 16k 512k"
+}
+
+# A megabyte that every client sees until it writes there.
+fill_master() {
+	head -c 1M /dev/zero | tr '\0' '\252' >"$scratch/fill"
+	disk-io "$1" load 0 "$scratch/fill"
+}
+
+# What the view must hold after that.
+model_of_client() {
+	local model=$scratch/model
+
+	truncate -s 0 "$model"
+	truncate -s 64M "$model"
+	qemu-io -f raw -c "write -P 170 0 1M" -c "write -P $1 4k 8k" \
+		-c "write -P $1 40M 1M" -c "write -P $1 1020k 9k" "$model" \
+		>/dev/null
+	echo "$model"
+}
+
+export_and_use() {
+	local n=$1 i before after
+
+	requires_initiator
+	requires qemu-io
+	make_store 64M
+	fill_master "$scratch/store/masters/win11.vhdx"
+	before=$(stat -c %Y "$scratch/store/masters/win11.vhdx")
+	before+=$(sha256_of "$scratch/store/masters/win11.vhdx")
+	mount_store "$scratch/store" "$scratch/mnt"
+	start_tgtd
+	fleet_of "$n"
+	expect 0 glue check
+	expect 0 glue apply
+	equal "targets" "$n" \
+		"$(adm --op show --mode target | grep -c '^Target ')"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "the second apply did: $(cat "$scratch/stdout")"
+
+	for ((i = 1; i <= n; i++)); do
+		write_as_client "$i"
+	done
+	for ((i = 1; i <= n; i++)); do
+		read_as_client "$i"
+		cmp "$(model_of_client "$i")" \
+			"$scratch/mnt/clients/pc$i.vhdx.raw" ||
+			fail "the view of client $i differs"
+	done
+	after=$(stat -c %Y "$scratch/store/masters/win11.vhdx")
+	equal "master's time and bytes" "$before" \
+		"$after$(sha256_of "$scratch/store/masters/win11.vhdx")"
+
+	end_tgtd
+	unmount "$scratch/mnt"
+	# In the images themselves, with nothing mounted.
+	for ((i = 1; i <= n; i += 7)); do
+		vhdfs-img check "$scratch/store/clients/pc$i.vhdx"
+		vhdfs-img convert --format raw \
+			"$scratch/store/clients/pc$i.vhdx" "$scratch/flat"
+		cmp "$(model_of_client "$i")" "$scratch/flat" ||
+			fail "the image of client $i differs"
+		rm "$scratch/flat"
+	done
+	mount_store "$scratch/store" "$scratch/mnt"
+	start_tgtd
+	# The file alone, as when the server starts.
+	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
+	for ((i = 1; i <= n; i++)); do
+		read_as_client "$i"
+	done
+	expect 0 glue plan
+	[ ! -s "$scratch/stdout" ] ||
+		fail "after a restart apply would: $(cat "$scratch/stdout")"
+	end_tgtd
+}
+
+test_three_clients() {
+	export_and_use 3
+}
+
+test_thirty_clients() {
+	export_and_use 30
+}
+
+test_qemu_img_converts_a_clients_disk_over_iscsi() {
+	requires_initiator
+	start_server
+	fleet_of 1
+	expect 0 glue apply
+	qemu-img create -q -f raw "$scratch/source" 64M
+	dd if=/dev/urandom of="$scratch/source" bs=64k count=100 seek=300 \
+		conv=notrunc status=none
+	qemu-img convert -n -f raw -O raw "$scratch/source" \
+		"$(url pc1 "pc1%$(secret_of 1)@")"
+	qemu-img compare -f raw -F raw "$scratch/source" \
+		"$(url pc1 "pc1%$(secret_of 1)@")"
+	cmp "$scratch/source" "$scratch/mnt/clients/pc1.vhdx.raw"
+}
+
+run_tests
