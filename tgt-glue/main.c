@@ -84,6 +84,7 @@ static const struct command *command_named(const char *name)
 static int read_options(int argc, char **argv, struct command_line *line,
 			char *seen)
 {
+	size_t n = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -111,7 +112,7 @@ static int read_options(int argc, char **argv, struct command_line *line,
 				     argv[optind - 1]);
 		}
 		if (c < 256 && !strchr(seen, c))
-			strncat(seen, (char[]){ (char)c, '\0' }, 1);
+			seen[n++] = (char)c;
 	}
 	return -1;
 }
