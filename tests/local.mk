@@ -71,7 +71,9 @@ mount_tests = \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \
+	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \
+	tests/tgt/test-generate.sh \
 	tests/tgt/test-scsi.sh \
 	$(NULL)
 shell_tests = \

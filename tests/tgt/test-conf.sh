@@ -1,0 +1,374 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# fleet.conf: what is taken and what is refused, with which words.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# The names are all that check and generate ask of the store.
+name_store() {
+	mkdir -p "$scratch/store/masters"
+	touch "$scratch/store/masters/win11.vhdx"
+}
+
+# mistake LINE PATTERN: among those that check named.
+mistake() {
+	grep -Eq "^$scratch/fleet.conf:$1: $2" "$scratch/stderr" ||
+		fail "expected line $1: $2, found: $(cat "$scratch/stderr")"
+}
+
+# refused PATTERN: fleet.conf has this mistake and no other.
+refused() {
+	expect_error 1 "^$scratch/fleet.conf:[0-9]+: $1" glue check
+}
+
+line_of() {
+	grep -n -m 1 -e "$1" "$scratch/fleet.conf" | cut -d : -f 1
+}
+
+test_every_mistake_is_named_with_its_line() {
+	name_store
+	cat >"$scratch/fleet.conf" <<-'END'
+		early = 1
+		[fleet]
+		store = relative
+		mount = /mnt/x
+		iqn-prefix = iqn.2026-1.lan
+		portal = 1.2.3.4:99999
+		colour = red
+		[defaults]
+		master = ../x
+		open = maybe
+		tid = 5
+		no equals sign
+		[clients pc1]
+		[client PC9]
+		[client pc1
+		[client pc1]
+		address = 10.0.0.300
+		initiator = Iqn.2026-01.lan:x
+		secret = short
+		secret = abcdefghijklm
+		keep = many
+		block-size = 3M
+		[client pc1]
+		[machines]
+		pc2 = 52:54:00:00:00
+		pc3 = 52:54:00:00:00:03 10.0.0.1 more
+		Pc6 = 52:54:00:00:00:06
+	END
+	expect 1 glue check
+	mistake 1 "expected a \[section\] before the first key, found 'early'"
+	mistake 3 "store: expected an absolute path.*, found 'relative'"
+	mistake 5 "iqn-prefix: expected .*, found 'iqn.2026-1.lan'"
+	mistake 6 "portal: expected .*, found '1.2.3.4:99999'"
+	mistake 7 "\[fleet\]: expected .*, found 'colour'"
+	mistake 9 "master: expected .*, found '../x'"
+	mistake 10 "open: expected yes or no, found 'maybe'"
+	mistake 11 "tid: expected in \[client NAME\], found in \[defaults\]"
+	mistake 12 "expected KEY = VALUE, found 'no'"
+	mistake 13 "section: expected .*, found \[clients pc1\]"
+	mistake 14 "\[client NAME\]: expected a name .*, found 'PC9'"
+	mistake 15 "section: expected '\]' at its end"
+	mistake 17 "address: expected .*, found '10.0.0.300'"
+	mistake 18 "initiator: expected .*, found 'Iqn.2026-01.lan:x'"
+	mistake 19 "secret: expected a secret of 12 to 16 letters and digits"
+	mistake 20 "secret: expected once, found again; .*line 19"
+	mistake 21 "keep: expected .*, found 'many'"
+	mistake 22 "block-size: expected .*, found '3M'"
+	mistake 23 "\[client pc1\]: expected once, found again; .*line 16"
+	mistake 25 "mac: expected a MAC address .*, found '52:54:00:00:00'"
+	mistake 26 "pc3: expected MAC \[ADDRESS\], found"
+	mistake 27 "\[machines\]: expected a name .*, found 'Pc6'"
+	# In the order of lines.
+	cut -d : -f 2 "$scratch/stderr" >"$scratch/lines"
+	sort -n -c "$scratch/lines" || fail "not in order: $(cat "$scratch/stderr")"
+}
+
+test_secrets_are_not_shown_in_mistakes() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		secret = visible
+		mutual-secret = visible!visible!
+		secret visiblevisible
+	END
+	expect 1 glue check
+	! grep visible "$scratch/stderr" || fail "a secret is shown"
+}
+
+test_indented_lines_are_lines() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		    master = masters/win11
+		    address = 10.0.0.1
+		    initiator = iqn.2026-01.lan:x
+	END
+	expect 0 glue generate
+	grep -q 'initiator-address 10.0.0.1$' "$scratch/stdout"
+	grep -q 'initiator-name iqn.2026-01.lan:x$' "$scratch/stdout"
+}
+
+test_comments_and_line_ends_of_other_systems() {
+	name_store
+	write_fleet <<-END
+		# a comment
+		; another
+		[client pc1]
+		address = 10.0.0.1 ; at the end
+	END
+	sed -i 's/$/\r/; 1s/^/\xef\xbb\xbf/' "$scratch/fleet.conf"
+	expect 0 glue generate
+	grep -q 'initiator-address 10.0.0.1$' "$scratch/stdout"
+}
+
+test_long_lines_and_names_are_refused_not_cut() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		secret-file = $(printf '%0300d' 0)
+		$(printf '%060d' 0) = 1
+		[client $(printf 'a%.0s' {1..60})]
+	END
+	expect 1 glue check
+	mistake "$(line_of '^secret-file')" "expected a line of less than"
+	mistake "$(line_of '^0000')" "expected a key of at most 49"
+	mistake "$(line_of '^.client aaa')" "section: expected a name of at most 49"
+}
+
+test_missing_keys_of_the_fleet() {
+	echo "[client pc1]" >"$scratch/fleet.conf"
+	expect 1 glue check
+	for key in store mount iqn-prefix; do
+		grep -q "^$scratch/fleet.conf: \[fleet\]: expected $key" \
+			"$scratch/stderr" || fail "$key is not missed"
+	done
+}
+
+test_unreadable_file() {
+	expect_error 1 "fleet.conf: No such file" glue check
+	mkdir "$scratch/fleet.conf"
+	expect_error 1 "fleet.conf: " glue check
+}
+
+test_store_that_is_no_directory() {
+	touch "$scratch/store"
+	write_fleet pc1 </dev/null
+	refused "store: expected a directory, found $scratch/store"
+}
+
+test_unrestricted_client_is_refused() {
+	name_store
+	write_fleet pc1 </dev/null
+	sed -i '/^address/d' "$scratch/fleet.conf"
+	refused "client pc1: expected an address, an initiator or a secret"
+	echo "open = yes" >>"$scratch/fleet.conf"
+	expect 0 glue generate
+	grep -q 'initiator-address ALL$' "$scratch/stdout"
+}
+
+test_everything_as_an_address_is_refused() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		address = 0.0.0.0/0
+	END
+	refused "address: expected"
+	sed -i 's/0.0.0.0.0/ALL/' "$scratch/fleet.conf"
+	refused "address: expected"
+}
+
+test_user_without_a_secret() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		user = me
+	END
+	refused "client pc1: expected a secret or secret-file for its user"
+}
+
+test_one_user_with_two_secrets() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		user = me
+		secret = secretsecret1
+		[client pc2]
+		user = me
+		secret = secretsecret2
+	END
+	refused "client pc2: expected one secret for user 'me', found another"
+	sed -i 's/secret2/secret1/' "$scratch/fleet.conf"
+	expect 0 glue check
+}
+
+test_mutual_chap_wants_all_of_it() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		secret = secretsecret1
+		mutual-user = server
+	END
+	refused "client pc1: expected both mutual-user and mutual-secret"
+	echo "mutual-secret = secretsecret1" >>"$scratch/fleet.conf"
+	refused "client pc1: expected mutual-secret to be another"
+	sed -i 's/^mutual-secret.*/mutual-secret = secretsecret2/' \
+		"$scratch/fleet.conf"
+	expect 0 glue check
+	sed -i '/^secret/d' "$scratch/fleet.conf"
+	refused "client pc1: expected a secret of its own too"
+}
+
+test_secret_file() {
+	name_store
+	write_fleet <<-END
+		[client pc1]
+		secret-file = pc1.secret
+	END
+	refused "secret-file: expected a readable file, found $scratch/pc1.secret"
+	echo 'too short' >"$scratch/pc1.secret"
+	refused "secret-file: expected a secret of 12 to 16"
+	echo 'secretinfile1' >"$scratch/pc1.secret"
+	expect 0 glue generate
+	grep -q 'incominguser pc1 secretinfile1$' "$scratch/stdout"
+	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
+	refused "client pc1: expected secret or secret-file, found both"
+}
+
+test_same_target_number_twice() {
+	local tid
+
+	name_store
+	write_fleet pc1 pc2 </dev/null
+	tid=$(glue generate | sed -n 's/.*controller_tid //p' | head -n 1)
+	echo "tid = $tid" >>"$scratch/fleet.conf"
+	refused "client pc2: expected a target number of its own, found $tid"
+	sed -i "s/^tid.*/tid = 7/" "$scratch/fleet.conf"
+	expect 0 glue generate
+	grep -q 'controller_tid 7$' "$scratch/stdout"
+	sed -i "s/^tid.*/tid = 268435456/" "$scratch/fleet.conf"
+	refused "tid: expected a number from 1 to 268435455"
+}
+
+test_same_mac_twice() {
+	name_store
+	write_fleet <<-END
+		[machines]
+		pc1 = 52:54:00:AB:00:01
+		pc2 = 52-54-00-ab-00-01
+	END
+	refused "client pc2: expected a MAC address of its own"
+}
+
+test_master_and_its_ending() {
+	name_store
+	touch "$scratch/store/masters/old.VHD" "$scratch/store/masters/win11.vhd"
+	write_fleet <<-END
+		[client pc1]
+		master = masters/win11.vhd
+		[client pc2]
+		master = masters/old
+		[client pc3]
+		format = vhdx
+	END
+	expect 0 glue generate
+	grep -q 'clients/pc1.vhd.raw>' "$scratch/stdout"
+	grep -q 'clients/pc2.vhd.raw>' "$scratch/stdout"
+	grep -q 'clients/pc3.vhdx.raw>' "$scratch/stdout"
+	sed -i '/^format/d' "$scratch/fleet.conf"
+	refused "client pc3: master: expected an image masters/win11.*, found .*choose with .format"
+}
+
+test_master_that_is_not_there() {
+	name_store
+	mkdir "$scratch/store/dir.vhdx"
+	ln -s /etc/hostname "$scratch/store/link.vhdx"
+	touch "$scratch/outside.vhdx"
+	for master in masters/win12 masters/win11.vhd dir.vhdx link; do
+		write_fleet <<-END
+			[client pc1]
+			master = $master
+		END
+		refused "client pc1: master: expected an image $master"
+	done
+	for master in /etc/x.vhdx ../outside.vhdx masters/../x .x.vhdx \
+		'a b' 'x"y' 'a$b'; do
+		write_fleet <<-END
+			[client pc1]
+			master = $master
+		END
+		refused "master: expected an image's path in the store"
+	done
+}
+
+test_own_address_replaces_the_default() {
+	name_store
+	write_fleet <<-END
+		[machines]
+		pc1 = 52:54:00:00:00:01 10.0.0.1
+		pc2 = 52:54:00:00:00:02
+	END
+	expect 0 glue generate
+	equal "addresses" "10.0.0.1 127.0.0.1" "$(sed -n \
+		's/.*initiator-address //p' "$scratch/stdout" | paste -sd ' ')"
+}
+
+test_usage() {
+	expect_error 2 "unknown command 'frob'" tgt-glue frob
+	expect_error 2 "expected a command" tgt-glue
+	expect_error 2 "unknown option" tgt-glue --frob check
+	expect_error 2 "unexpected operand 'x'" tgt-glue check x
+	expect_error 2 "not an option of 'check'" tgt-glue check --json
+	expect_error 2 "expected a CLIENT" tgt-glue secret
+	expect_error 2 "missing argument" tgt-glue --config
+	expect 0 tgt-glue --version
+}
+
+test_secret_of_unknown_client() {
+	name_store
+	write_fleet pc1 </dev/null
+	expect_error 1 "client: expected one of fleet.conf, found 'pc2'" \
+		glue secret pc2
+}
+
+test_secret_is_new_each_time_and_taken() {
+	name_store
+	write_fleet pc1 </dev/null
+	glue secret pc1 >"$scratch/one"
+	glue secret pc1 >"$scratch/two"
+	! cmp -s "$scratch/one" "$scratch/two" || fail "the same secret twice"
+	grep -v '^\[' "$scratch/one" >>"$scratch/fleet.conf"
+	expect 0 glue check
+}
+
+# Nothing is changed on disk by a bad fleet.conf.
+test_apply_with_mistakes_changes_nothing() {
+	make_store
+	write_fleet <<-END
+		[client pc1]
+		[client pc2]
+		master = masters/none
+	END
+	find "$scratch/store" -printf '%p %m %T@\n' >"$scratch/before"
+	expect_error 1 "client pc2: master: expected" glue apply
+	find "$scratch/store" -printf '%p %m %T@\n' >"$scratch/after"
+	cmp "$scratch/before" "$scratch/after"
+	[ ! -e "$scratch/targets.conf" ] || fail "a targets-file was written"
+}
+
+test_example_is_sound() {
+	mkdir -p "$scratch/images/masters"
+	touch "$scratch/images/masters/win11.vhdx"
+	echo secretsecret1 >"$scratch/pc018.secret"
+	sed -e "s|/srv/images|$scratch/images|" \
+		-e "s|/etc/vhdfs/|$scratch/|" \
+		"$top_srcdir/contrib/fleet.conf.example" >"$scratch/fleet.conf"
+	expect 0 glue check
+	sed -n '/^.SH EXAMPLES/,/^.EE/p' "$top_srcdir/man/fleet.conf.5" |
+		sed -e '/^\.[SE]/d' -e 's/\\-/-/g' \
+			-e "s|/srv/images|$scratch/images|" \
+			-e "s|/etc/vhdfs/|$scratch/|" >"$scratch/fleet.conf"
+	expect 0 glue check
+}
+
+run_tests
