@@ -13,6 +13,7 @@ unit_tests = \
 	tests/unit/test-io-mem \
 	tests/unit/test-io \
 	tests/unit/test-space \
+	tests/unit/test-vhd \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-samples \
@@ -33,6 +34,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/vhdx-tool.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
+	tests/unit/vhd-tool.c \
+	tests/unit/vhd-tool.h \
 	$(NULL)
 endif
 # What a program links with that says nothing else: a unit test.
@@ -44,6 +47,12 @@ UNIT_LIBS = $(LDADD)
 check_PROGRAMS += tests/tools/disk-io
 tests_tools_disk_io_SOURCES = tests/tools/disk-io.c
 tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
+tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_base_LDADD = $(UNIT_LIBS)
+tests_unit_test_io_mem_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_io_mem_LDADD = $(UNIT_LIBS)
+tests_unit_test_vhd_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator

@@ -29,6 +29,15 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/raw.h \
 	vhdfs/format/space.c \
 	vhdfs/format/space.h \
+	vhdfs/format/vhd-check.c \
+	vhdfs/format/vhd-create.c \
+	vhdfs/format/vhd-driver.h \
+	vhdfs/format/vhd-footer.c \
+	vhdfs/format/vhd-header.c \
+	vhdfs/format/vhd-layout.h \
+	vhdfs/format/vhd-parent.c \
+	vhdfs/format/vhd-space.c \
+	vhdfs/format/vhd-write.c \
 	vhdfs/format/vhd.c \
 	vhdfs/format/vhd.h \
 	vhdfs/format/vhdx-bat.c \

@@ -7,4 +7,12 @@
 
 extern const struct image_ops vhd_ops;
 
+/*
+ * Makes a fixed VHD of the raw disk in io, in place, by adding a footer; a
+ * last part that is no whole sector is padded with zeros first.  -EINVAL for
+ * an empty file or one that is a VHD, -EFBIG above 2040 GiB.  What it leaves
+ * is synced.
+ */
+int vhd_append_footer(struct io *io);
+
 #endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Check and repair.
+ *
+ * Mended: a footer or its copy from the other one; a footer checksum where all
+ * else of the footer fits the file; a table entry that names no place in the
+ * file, or one where a structure is, so that no data is lost with it; the end
+ * of a file that was cut or not finished; leaked space.
+ *
+ * Not mended, since that would be guessing at data: the dynamic header, which
+ * has no second copy; blocks that overlap; a block of which a part is missing
+ * though the file was not cut.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "format/vhd-driver.h"
+
+struct entry {
+	uint32_t block, sector;
+};
+
+struct checker {
+	struct check *check;
+	struct io *io;
+	struct vhd *v;
+	struct vhd_footers f;
+	struct entry *entries; /* the blocks that are in the file */
+	size_t n, room;
+	struct space space; /* what structures and blocks use */
+};
+
+static void checker_fini(struct checker *c)
+{
+	if (c->v)
+		vhd_unload(c->v);
+	free(c->v);
+	free(c->entries);
+	space_fini(&c->space);
+}
+
+static void report(struct checker *c, const char *structure, uint64_t offset,
+		   const char *expected, const char *found, bool repaired)
+{
+	struct finding finding = { .structure = structure,
+				   .offset = offset,
+				   .expected = expected,
+				   .found = found,
+				   .repaired = repaired };
+
+	c->check->report(c->check, &finding);
+}
+
+/* Reports what the last failing function said. */
+static void report_last(struct checker *c, bool repaired)
+{
+	struct error err = *error_last();
+
+	report(c, err.structure, err.offset, err.expected, err.found, repaired);
+}
+
+static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
+			bool repaired)
+{
+	struct finding finding = {
+		.structure = "unused space",
+		.offset = off,
+		.expected = "a block that the table names, or nothing",
+		.found = words("%" PRIu64 " bytes that nothing refers to",
+			       bytes),
+		.leak = true,
+		.repaired = repaired,
+	};
+
+	c->check->leaked += bytes;
+	c->check->report(c->check, &finding);
+}
+
+/*
+ * All that says where a fixed image's data is fits the file; a wrong checksum
+ * then is a mistake in what says something else.
+ */
+static bool is_plausible_fixed(const struct checker *c)
+{
+	const uint8_t *footer = c->f.trailing;
+	uint64_t size = get_be64(footer + FOOTER_CURRENT_SIZE);
+
+	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) &&
+	       get_be32(footer + FOOTER_TYPE) == VHD_TYPE_FIXED &&
+	       vhd_footer_check(c->io, footer, 0) == 0 &&
+	       size == c->f.trailing_off &&
+	       c->f.file_size - c->f.trailing_off == FOOTER_SIZE;
+}
+
+/* Writes a footer, its checksum computed anew. */
+static int write_footer(struct checker *c, uint8_t *footer, uint64_t off)
+{
+	int r;
+
+	vhd_footer_seal(footer);
+	r = io_write(c->io, footer, FOOTER_SIZE, off);
+	return r < 0 ? r : io_sync(c->io);
+}
+
+/* Neither footer is any good. */
+static int no_footer(struct checker *c)
+{
+	bool mend = c->check->repair && is_plausible_fixed(c);
+	int r = 0;
+
+	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
+	report_last(c, mend);
+	if (mend)
+		r = write_footer(c, c->f.trailing, c->f.trailing_off);
+	else if (!memcmp(c->f.leading, FOOTER_COOKIE_TEXT, 8) &&
+		 vhd_footer_intact(c->io, c->f.leading, 0) < 0)
+		report_last(c, false);
+	return r;
+}
+
+/* XenServer's hidden flag, changed and not summed up again. */
+static int check_hidden_flag(struct checker *c)
+{
+	uint8_t *footer = c->f.trailing;
+	uint32_t sum = vhd_checksum(footer, FOOTER_SIZE, FOOTER_CHECKSUM);
+	uint32_t stored = get_be32(footer + FOOTER_CHECKSUM);
+	char found[16], expected[16];
+
+	if (!c->f.trailing_ok || stored == sum)
+		return 0;
+	snprintf(expected, sizeof expected, "0x%08" PRIx32, sum);
+	snprintf(found, sizeof found, "0x%08" PRIx32, stored);
+	report(c, "footer checksum", c->f.trailing_off + FOOTER_CHECKSUM,
+	       expected, found, c->check->repair);
+	return c->check->repair ? write_footer(c, footer, c->f.trailing_off)
+				: 0;
+}
+
+/* The copy at 0 of an image whose trailing footer is good. */
+static int check_copy(struct checker *c)
+{
+	bool repair = c->check->repair;
+
+	if (!c->f.trailing_ok || c->v->leading_same)
+		return 0;
+	if (vhd_footer_intact(c->io, c->f.leading, 0) < 0)
+		report_last(c, repair);
+	else
+		report(c, "footer copy", 0,
+		       words("the same as the footer at offset %" PRIu64,
+			     c->f.trailing_off),
+		       "another footer", repair);
+	return repair ? write_footer(c, c->v->footer, 0) : 0;
+}
+
+static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
+{
+	if (c->n == c->room) {
+		size_t room = c->room ? 2 * c->room : 1024;
+		struct entry *entries =
+			realloc(c->entries, room * sizeof *entries);
+
+		if (!entries)
+			return fail(-ENOMEM, "%s: out of memory", c->io->name);
+		c->entries = entries;
+		c->room = room;
+	}
+	c->entries[c->n++] = (struct entry){ block, sector };
+	return space_add(&c->space, (uint64_t)sector * VHD_SECTOR,
+			 c->v->block_len);
+}
+
+static int write_unused(struct checker *c, uint32_t block)
+{
+	uint8_t unused[BAT_ENTRY];
+	int r;
+
+	put_be32(unused, BAT_UNUSED);
+	r = io_write(c->io, unused, sizeof unused,
+		     c->v->bat_off + (uint64_t)block * BAT_ENTRY);
+	return r < 0 ? r : io_sync(c->io);
+}
+
+/* Can there be no block at off: behind the end, or inside a structure? */
+static bool is_no_place(const struct vhd *v, uint64_t off)
+{
+	if (off >= v->footer_off)
+		return true;
+	for (unsigned i = 0; i < v->n_structures; i++)
+		if (off >= v->structures[i].off && off < v->structures[i].end)
+			return true;
+	return false;
+}
+
+/* An entry that vhd_entry_check just refused. */
+static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
+{
+	uint64_t off = (uint64_t)sector * VHD_SECTOR;
+	bool repair = c->check->repair;
+	bool cut = !c->f.trailing_ok &&
+		   !range_within(off, c->v->block_len, c->f.file_size);
+
+	if (is_no_place(c->v, off)) {
+		report_last(c, repair);
+		return repair ? write_unused(c, block) : 0;
+	}
+	/* The end of a file that was cut is put back as zeros. */
+	report_last(c, repair && cut);
+	return add_entry(c, block, sector);
+}
+
+static int check_entry(void *ctx, uint32_t block, uint32_t sector)
+{
+	struct checker *c = ctx;
+	int r = vhd_entry_check(c->v, block, sector);
+
+	if (r == 0)
+		return add_entry(c, block, sector);
+	return block < c->v->n_blocks ? bad_entry(c, block, sector) : 0;
+}
+
+static int by_sector(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return (x->sector > y->sector) - (x->sector < y->sector);
+}
+
+static void check_overlaps(struct checker *c)
+{
+	uint64_t sectors = c->v->block_len / VHD_SECTOR;
+
+	if (c->n)
+		qsort(c->entries, c->n, sizeof *c->entries, by_sector);
+	for (size_t i = 1; i < c->n; i++) {
+		const struct entry *a = &c->entries[i - 1];
+		const struct entry *b = &c->entries[i];
+
+		if (a->sector + sectors > b->sector)
+			report(c, "block allocation table",
+			       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
+			       "a block of its own",
+			       words("sector %" PRIu32
+				     ", inside that of entry %" PRIu32,
+				     b->sector, a->block),
+			       false);
+	}
+}
+
+/* What fills the table's last sector: unused entries, or zeros (XenServer). */
+static int check_padding(struct checker *c)
+{
+	uint64_t end = c->v->bat_off + (uint64_t)c->v->n_entries * BAT_ENTRY;
+	size_t len = round_up(end, VHD_SECTOR) - end;
+	uint8_t pad[VHD_SECTOR], unused[VHD_SECTOR];
+	int r = io_read_padded(c->io, pad, len, end);
+
+	memset(unused, 0xff, len);
+	if (r < 0 || c->v->bat_off % VHD_SECTOR || !memcmp(pad, unused, len) ||
+	    bytes_are_zero(pad, len))
+		return r;
+	report(c, "block allocation table padding", end, "unused entries",
+	       "something else", c->check->repair);
+	return c->check->repair ? io_write(c->io, unused, len, end) : 0;
+}
+
+/* Bytes that the file system holds of [from, to), whole pages only: less
+ * cannot be given back, and alignment leaves such gaps everywhere. */
+static int stored_bytes(struct checker *c, uint64_t from, uint64_t to,
+			uint64_t *ret)
+{
+	uint64_t n, total = 0;
+	bool data;
+
+	from = round_up(from, VHD_ALIGN);
+	to = min_u64(round_down(to, VHD_ALIGN), c->f.file_size);
+	for (; from < to; from += n) {
+		int r = io_extent(c->io, from, &data, &n);
+
+		if (r < 0)
+			return r;
+		n = min_u64(n, to - from);
+		total += data ? n : 0;
+	}
+	*ret = total;
+	return 0;
+}
+
+static int check_gap(struct checker *c, uint64_t from, uint64_t to)
+{
+	bool repair = c->check->repair;
+	uint64_t bytes;
+	int r;
+
+	/* A block does not fit: not a leaked one. */
+	if (to - from < c->v->block_len)
+		return 0;
+	r = stored_bytes(c, from, to, &bytes);
+	if (r == 0 && bytes && repair)
+		r = io_zero(c->io, from, to - from, false);
+	if (r == 0 && bytes)
+		report_leak(c, from, bytes, repair);
+	return r;
+}
+
+static int check_gaps(struct checker *c)
+{
+	uint64_t at = 0;
+	int r = vhd_space_structures(c->v, &c->space);
+
+	if (r == 0)
+		r = space_settle(&c->space, NULL, NULL);
+	for (size_t i = 0; i < c->space.n && r == 0; i++) {
+		r = check_gap(c, at, c->space.used[i].off);
+		at = c->space.used[i].end;
+	}
+	return r;
+}
+
+/* The footer behind the last block, and nothing between. */
+static int check_end(struct checker *c)
+{
+	uint64_t end = space_end(&c->space), bytes = 0;
+	uint64_t place = vhd_footer_place(end);
+	bool repair = c->check->repair;
+	int r = stored_bytes(c, end, c->v->footer_off, &bytes);
+
+	if (r < 0 || (c->f.trailing_ok && !bytes))
+		return r;
+	if (repair)
+		r = write_footer(c, c->v->footer, place);
+	if (repair && r == 0)
+		r = io_resize(c->io, place + FOOTER_SIZE);
+	if (repair && r == 0)
+		r = io_sync(c->io);
+	if (r < 0)
+		return r;
+	if (!c->f.trailing_ok) {
+		(void)vhd_footer_intact(c->io, c->f.trailing,
+					c->f.trailing_off);
+		report_last(c, repair);
+	}
+	if (bytes)
+		report_leak(c, end, bytes, repair);
+	return 0;
+}
+
+static int check_blocks(struct checker *c)
+{
+	int r = check_copy(c);
+
+	if (r == 0)
+		r = vhd_bat_scan(c->v, check_entry, c);
+	if (r < 0)
+		return r;
+	check_overlaps(c);
+	r = check_padding(c);
+	if (r == 0)
+		r = check_gaps(c);
+	return r < 0 ? r : check_end(c);
+}
+
+int vhd_check(struct io *io, struct check *check)
+{
+	_cleanup_(checker_fini) struct checker c = { .check = check, .io = io };
+	const uint8_t *footer;
+	uint64_t off;
+	int r = vhd_footers_read(io, &c.f);
+
+	if (r < 0)
+		return r;
+	if (vhd_footers_choose(io, &c.f, &footer, &off) < 0)
+		return no_footer(&c);
+	c.v = calloc(1, sizeof *c.v);
+	if (!c.v)
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	c.v->img.io = io;
+	r = vhd_load(c.v);
+	if (r == -EBADMSG || r == -ELOOP) {
+		report_last(&c, false);
+		return 0;
+	}
+	if (r == 0)
+		r = check_hidden_flag(&c);
+	if (r < 0 || c.v->img.type == IMAGE_FIXED)
+		return r;
+	return check_blocks(&c);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * New images, laid out as Windows 10 does it:
+ *
+ *   fixed         data, sparse | footer
+ *   dynamic       footer copy | header at 512 | table at 1536, its space a
+ *                 multiple of 4 KiB | footer
+ *   differencing  footer copy | header at 512 | W2ku at 4 KiB | table at 8 KiB
+ * | W2ru, 64 KiB reserved | footer
+ *
+ * A W2ku path or a table that needs more than 4 KiB moves what follows.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/utf16.h"
+#include "format/vhd-driver.h"
+#include "format/vhd.h"
+
+enum {
+	DYNAMIC_HEADER_OFF = 512,
+	DYNAMIC_TABLE_OFF = 1536,
+	W2KU_OFF = 4096,
+	W2RU_SPACE = 64 * 1024,
+	PARENT_NAME_UNITS = HEADER_PARENT_NAME_SIZE / 2,
+};
+
+/* A path as UTF-16LE and where it goes. */
+struct locator {
+	uint8_t *text;
+	size_t len; /* bytes */
+	uint64_t off, space;
+};
+
+struct plan {
+	uint8_t footer[FOOTER_SIZE];
+	uint8_t header[HEADER_SIZE];
+	uint64_t table_off, table_space, end;
+	struct locator absolute, relative;
+};
+
+static void plan_fini(struct plan *plan)
+{
+	free(plan->absolute.text);
+	free(plan->relative.text);
+}
+
+/* Seconds since 2000; 0 for what is before, or too late for 32 bits. */
+static uint32_t vhd_time(int64_t unix_time)
+{
+	int64_t t = unix_time - VHD_EPOCH;
+
+	return t < 0 || t > UINT32_MAX ? 0 : (uint32_t)t;
+}
+
+static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
+{
+	struct guid id = guid_random();
+	bool fixed = type == VHD_TYPE_FIXED;
+
+	memset(footer, 0, FOOTER_SIZE);
+	memcpy(footer + FOOTER_COOKIE, FOOTER_COOKIE_TEXT, 8);
+	put_be32(footer + FOOTER_FEATURES, VHD_FEATURES);
+	put_be32(footer + FOOTER_VERSION, VHD_VERSION);
+	put_be64(footer + FOOTER_DATA_OFFSET,
+		 fixed ? VHD_NO_OFFSET : DYNAMIC_HEADER_OFF);
+	put_be32(footer + FOOTER_TIME, vhd_time(time(NULL)));
+	/* As Windows 10: then every reader takes the current size. */
+	memcpy(footer + FOOTER_CREATOR, "win ", 4);
+	put_be32(footer + FOOTER_CREATOR_VERSION, 0x000a0000);
+	memcpy(footer + FOOTER_CREATOR_OS, "Wi2k", 4);
+	put_be64(footer + FOOTER_ORIGINAL_SIZE, size);
+	put_be64(footer + FOOTER_CURRENT_SIZE, size);
+	put_be32(footer + FOOTER_GEOMETRY, vhd_geometry(size));
+	put_be32(footer + FOOTER_TYPE, type);
+	guid_to_be(footer + FOOTER_ID, &id);
+	vhd_footer_seal(footer);
+}
+
+static int check_size(uint64_t size)
+{
+	if (!size || size % VHD_SECTOR)
+		return fail(
+			-EINVAL,
+			"size %" PRIu64
+			": the size of a VHD is a multiple of 512 bytes, and not 0",
+			size);
+	if (size > VHD_SIZE_MAX)
+		return fail(-EFBIG,
+			    "size %" PRIu64
+			    ": a VHD has at most 2040 GiB; use VHDX",
+			    size);
+	return 0;
+}
+
+static int complete_blocks(struct image_params *params)
+{
+	if (params->type == IMAGE_FIXED) {
+		if (params->block_size)
+			return fail(-EINVAL, "a fixed VHD has no blocks: "
+					     "leave the block size out");
+		return 0;
+	}
+	if (!params->block_size)
+		params->block_size = VHD_BLOCK_DEFAULT;
+	if (!is_pow2(params->block_size) ||
+	    params->block_size < VHD_BLOCK_MIN ||
+	    params->block_size > VHD_BLOCK_MAX)
+		return fail(
+			-EINVAL,
+			"block size %" PRIu64
+			": a VHD takes a power of two from 512 bytes to 256 MiB",
+			params->block_size);
+	if (div_up(params->size, params->block_size) > VHD_ENTRIES_MAX)
+		return fail(-EINVAL,
+			    "block size %" PRIu64
+			    " is too small for a disk of %" PRIu64 " bytes",
+			    params->block_size, params->size);
+	return 0;
+}
+
+static int complete_parent(const struct image_params *params)
+{
+	if (params->type != IMAGE_DIFFERENCING)
+		return 0;
+	if (guid_is_null(&params->parent->id))
+		return fail(-EINVAL,
+			    "%s: has no unique id that a child could name",
+			    params->parent->io->name);
+	if (!params->parent_relative || !params->parent_absolute)
+		return fail(-EINVAL, "%s: a child needs paths to it",
+			    params->parent->io->name);
+	return 0;
+}
+
+int vhd_params_complete(struct image_params *params)
+{
+	int r = check_size(params->size);
+
+	if (r < 0)
+		return r;
+	if (!params->sector_size)
+		params->sector_size = VHD_SECTOR;
+	if (!params->physical_sector_size)
+		params->physical_sector_size = VHD_SECTOR;
+	if (params->sector_size != VHD_SECTOR ||
+	    params->physical_sector_size != VHD_SECTOR)
+		return fail(-EINVAL,
+			    "the sectors of a VHD have 512 bytes; use VHDX");
+	r = complete_blocks(params);
+	return r < 0 ? r : complete_parent(params);
+}
+
+/* A path with '\' between its parts, and prefix before it. */
+static int backslash_path(const char *prefix, const char *path, char **ret)
+{
+	char *text;
+
+	if (strchr(path, '\\'))
+		return fail(-EINVAL,
+			    "%s: a VHD cannot name a path that has a \\ in it",
+			    path);
+	if (asprintf(&text, "%s%s", prefix, path) < 0)
+		return fail(-ENOMEM, "%s: out of memory", path);
+	for (char *c = text; *c; c++)
+		if (*c == '/')
+			*c = '\\';
+	*ret = text;
+	return 0;
+}
+
+static int encode(const char *text, struct locator *loc)
+{
+	int r = utf16le_encode(text, &loc->text, &loc->len);
+
+	if (r == 0 && loc->len > LOCATOR_LENGTH_MAX)
+		r = -ENAMETOOLONG;
+	return r < 0 ? fail_errno(r, "%s: as the name of a parent", text) : 0;
+}
+
+/*
+ * The parent's path, as Windows has it there, or its base name where the path
+ * is too long: half a path helps nobody.
+ */
+static int put_parent_name(uint8_t *header, const char *absolute)
+{
+	const char *slash = strrchr(absolute, '\\');
+	_cleanup_free_ uint8_t *text = NULL;
+	size_t len;
+	int r = utf16be_encode(absolute, &text, &len);
+
+	if (r == 0 && len > HEADER_PARENT_NAME_SIZE && slash) {
+		free(steal(text));
+		r = utf16be_encode(slash + 1, &text, &len);
+	}
+	if (r < 0)
+		return fail_errno(r, "%s: as the name of a parent", absolute);
+	memcpy(header + HEADER_PARENT_NAME, text,
+	       min_u64(len, HEADER_PARENT_NAME_SIZE));
+	return 0;
+}
+
+static void put_locator(uint8_t *header, unsigned slot, uint32_t code,
+			const struct locator *loc)
+{
+	uint8_t *p = header + HEADER_LOCATORS + slot * LOCATOR_SIZE;
+
+	put_be32(p + LOCATOR_CODE, code);
+	put_be32(p + LOCATOR_SPACE, (uint32_t)loc->space);
+	put_be32(p + LOCATOR_LENGTH, (uint32_t)loc->len);
+	put_be64(p + LOCATOR_OFFSET, loc->off);
+}
+
+static int encode_parent(struct plan *plan, const struct image_params *params)
+{
+	const char *rel = params->parent_relative;
+	_cleanup_free_ char *absolute = NULL, *relative = NULL;
+	int r = backslash_path("", params->parent_absolute, &absolute);
+
+	/* Windows wants a path that begins with a dot. */
+	if (r == 0)
+		r = backslash_path(rel[0] == '.' && strchr("./", rel[1]) ? ""
+									 : "./",
+				   rel, &relative);
+	if (r == 0)
+		r = encode(absolute, &plan->absolute);
+	if (r == 0)
+		r = encode(relative, &plan->relative);
+	if (r == 0)
+		r = put_parent_name(plan->header, absolute);
+	if (r < 0)
+		return r;
+	guid_to_be(plan->header + HEADER_PARENT_ID, &params->parent->id);
+	put_be32(plan->header + HEADER_PARENT_TIME,
+		 vhd_time(params->parent_mtime));
+	return 0;
+}
+
+static void place_parent(struct plan *plan)
+{
+	struct locator *absolute = &plan->absolute;
+	struct locator *relative = &plan->relative;
+
+	absolute->off = W2KU_OFF;
+	absolute->space =
+		max_u64(VHD_ALIGN, round_up(absolute->len, VHD_ALIGN));
+	plan->table_off = absolute->off + absolute->space;
+	relative->off = plan->table_off + plan->table_space;
+	relative->space = W2RU_SPACE;
+	plan->end = relative->off + relative->space;
+	put_locator(plan->header, 0, LOCATOR_W2KU, absolute);
+	put_locator(plan->header, 1, LOCATOR_W2RU, relative);
+}
+
+static int make_plan(struct plan *plan, const struct image_params *params)
+{
+	bool child = params->type == IMAGE_DIFFERENCING;
+	uint64_t entries = div_up(params->size, params->block_size);
+	uint8_t *header = plan->header;
+	int r = child ? encode_parent(plan, params) : 0;
+
+	if (r < 0)
+		return r;
+	plan->table_space = round_up(entries * BAT_ENTRY, VHD_ALIGN);
+	plan->table_off = DYNAMIC_TABLE_OFF;
+	plan->end = plan->table_off + plan->table_space;
+	if (child)
+		place_parent(plan);
+	build_footer(plan->footer,
+		     child ? VHD_TYPE_DIFFERENCING : VHD_TYPE_DYNAMIC,
+		     params->size);
+	memcpy(header + HEADER_COOKIE, HEADER_COOKIE_TEXT, 8);
+	put_be64(header + HEADER_DATA_OFFSET, VHD_NO_OFFSET);
+	put_be64(header + HEADER_TABLE_OFFSET, plan->table_off);
+	put_be32(header + HEADER_VERSION, VHD_VERSION);
+	put_be32(header + HEADER_ENTRIES, (uint32_t)entries);
+	put_be32(header + HEADER_BLOCK_SIZE, (uint32_t)params->block_size);
+	put_be32(header + HEADER_CHECKSUM,
+		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
+	return 0;
+}
+
+static int write_table(struct io *io, const struct plan *plan)
+{
+	enum { CHUNK = 64 * 1024 };
+	_cleanup_free_ uint8_t *unused = malloc(CHUNK);
+	int r = 0;
+
+	if (!unused)
+		return fail(-ENOMEM, "%s: out of memory", io->name);
+	memset(unused, 0xff, CHUNK);
+	for (uint64_t at = 0; at < plan->table_space && r == 0; at += CHUNK)
+		r = io_write(io, unused, min_u64(CHUNK, plan->table_space - at),
+			     plan->table_off + at);
+	return r;
+}
+
+static int write_locator(struct io *io, const struct locator *loc)
+{
+	return loc->len ? io_write(io, loc->text, loc->len, loc->off) : 0;
+}
+
+static int write_plan(struct io *io, const struct plan *plan)
+{
+	uint64_t footer_off = vhd_footer_place(plan->end);
+	int r = io_resize(io, footer_off + FOOTER_SIZE);
+
+	if (r == 0)
+		r = io_write(io, plan->footer, FOOTER_SIZE, 0);
+	if (r == 0)
+		r = io_write(io, plan->header, HEADER_SIZE, DYNAMIC_HEADER_OFF);
+	if (r == 0)
+		r = write_table(io, plan);
+	if (r == 0)
+		r = write_locator(io, &plan->absolute);
+	if (r == 0)
+		r = write_locator(io, &plan->relative);
+	if (r == 0)
+		r = io_write(io, plan->footer, FOOTER_SIZE, footer_off);
+	return r < 0 ? r : io_sync(io);
+}
+
+static int create_fixed(struct io *io, uint64_t size)
+{
+	uint8_t footer[FOOTER_SIZE];
+	int r = io_resize(io, size + FOOTER_SIZE);
+
+	build_footer(footer, VHD_TYPE_FIXED, size);
+	if (r == 0)
+		r = io_write(io, footer, FOOTER_SIZE, size);
+	return r < 0 ? r : io_sync(io);
+}
+
+int vhd_create(struct io *io, const struct image_params *params)
+{
+	_cleanup_(plan_fini) struct plan plan = { 0 };
+	int r;
+
+	if (params->type == IMAGE_FIXED)
+		return create_fixed(io, params->size);
+	r = make_plan(&plan, params);
+	return r < 0 ? r : write_plan(io, &plan);
+}
+
+int vhd_append_footer(struct io *io)
+{
+	uint64_t size;
+	int r = io_size(io, &size);
+
+	if (r < 0)
+		return r;
+	if (vhd_ops.probe(io) > 0)
+		return fail(-EINVAL, "%s: is a VHD image already", io->name);
+	size = round_up(size, VHD_SECTOR);
+	r = check_size(size);
+	return r < 0 ? r : create_fixed(io, size);
+}

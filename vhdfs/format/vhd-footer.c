@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The footer: its two copies, checksum, geometry and size rule. */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "format/vhd-driver.h"
+
+uint32_t vhd_checksum(const uint8_t *p, size_t size, size_t hole)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < size; i++)
+		if (i < hole || i >= hole + 4)
+			sum += p[i];
+	return ~sum;
+}
+
+void vhd_footer_seal(uint8_t *footer)
+{
+	put_be32(footer + FOOTER_CHECKSUM,
+		 vhd_checksum(footer, FOOTER_SIZE, FOOTER_CHECKSUM));
+}
+
+static uint32_t pack_geometry(uint32_t cylinders, uint32_t heads, uint32_t spt)
+{
+	return cylinders << 16 | heads << 8 | spt;
+}
+
+/* The specification's appendix, in its own order: all divisions round down,
+ * so the product is never more than size. */
+uint32_t vhd_geometry(uint64_t size)
+{
+	uint32_t sectors = min_u64(size / VHD_SECTOR, 65535 * 16 * 255);
+	uint32_t spt = 17, heads, tracks;
+
+	if (sectors >= 65535 * 16 * 63)
+		return pack_geometry(sectors / 255 / 16, 16, 255);
+	tracks = sectors / spt;
+	heads = max_u64(4, (tracks + 1023) / 1024);
+	if (tracks >= heads * 1024 || heads > 16) {
+		spt = 31;
+		heads = 16;
+		tracks = sectors / spt;
+	}
+	if (tracks >= heads * 1024) {
+		spt = 63;
+		heads = 16;
+		tracks = sectors / spt;
+	}
+	return pack_geometry(tracks / heads, heads, spt);
+}
+
+/*
+ * Virtual PC shows the product of the geometry, which is less than the current
+ * size; everybody else the current size.  A geometry at its maximum or of zero
+ * says nothing.
+ */
+uint64_t vhd_footer_size(const uint8_t *footer)
+{
+	uint64_t size = get_be64(footer + FOOTER_CURRENT_SIZE);
+	const uint8_t *g = footer + FOOTER_GEOMETRY;
+	uint64_t chs = (uint64_t)get_be16(g) * g[2] * g[3];
+
+	if (memcmp(footer + FOOTER_CREATOR, "vpc ", 4) &&
+	    memcmp(footer + FOOTER_CREATOR, "qemu", 4))
+		return size;
+	if (!chs || chs == UINT64_C(65535) * 16 * 255)
+		return size;
+	return chs * VHD_SECTOR;
+}
+
+static bool checksum_fits(const uint8_t *footer)
+{
+	uint32_t stored = get_be32(footer + FOOTER_CHECKSUM);
+	uint32_t sum = vhd_checksum(footer, FOOTER_SIZE, FOOTER_CHECKSUM);
+
+	return stored == sum || stored == sum + footer[FOOTER_HIDDEN];
+}
+
+int vhd_footer_intact(const struct io *io, const uint8_t *footer, uint64_t off)
+{
+	if (memcmp(footer, FOOTER_COOKIE_TEXT, 8))
+		return fail_found(-EBADMSG, io->name, "footer", off,
+				  "the cookie \"" FOOTER_COOKIE_TEXT "\"",
+				  "%02x %02x %02x %02x ...", footer[0],
+				  footer[1], footer[2], footer[3]);
+	if (!checksum_fits(footer))
+		return fail_found(
+			-EBADMSG, io->name, "footer checksum",
+			off + FOOTER_CHECKSUM,
+			words("0x%08" PRIx32, vhd_checksum(footer, FOOTER_SIZE,
+							   FOOTER_CHECKSUM)),
+			"0x%08" PRIx32, get_be32(footer + FOOTER_CHECKSUM));
+	return 0;
+}
+
+int vhd_footer_check(const struct io *io, const uint8_t *footer, uint64_t off)
+{
+	uint32_t version = get_be32(footer + FOOTER_VERSION);
+	uint32_t type = get_be32(footer + FOOTER_TYPE);
+	uint64_t current = get_be64(footer + FOOTER_CURRENT_SIZE);
+
+	if (version >> 16 != VHD_VERSION >> 16)
+		return fail_found(-EOPNOTSUPP, io->name, "footer version",
+				  off + FOOTER_VERSION, "1.0",
+				  "%" PRIu32 ".%" PRIu32, version >> 16,
+				  version & 0xffff);
+	if (type < VHD_TYPE_FIXED || type > VHD_TYPE_DIFFERENCING)
+		return fail_found(-EBADMSG, io->name, "footer disk type",
+				  off + FOOTER_TYPE,
+				  "2 (fixed), 3 (dynamic) or 4 (differencing)",
+				  "%" PRIu32, type);
+	if (!current || current % VHD_SECTOR || current > VHD_SIZE_MAX)
+		return fail_found(
+			-EBADMSG, io->name, "footer current size",
+			off + FOOTER_CURRENT_SIZE,
+			"a multiple of 512, more than 0 and at most 2040 GiB",
+			"%" PRIu64, current);
+	return 0;
+}
+
+/* Reads the last len bytes, or nothing where the file is too short. */
+static int read_last(struct io *io, struct vhd_footers *f, size_t len)
+{
+	memset(f->trailing, 0, FOOTER_SIZE);
+	if (f->file_size < len)
+		return 0;
+	f->trailing_off = f->file_size - len;
+	return io_read(io, f->trailing, len, f->trailing_off);
+}
+
+/* As vhd_footer_intact, without words. */
+static bool looks_intact(const uint8_t *footer)
+{
+	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) && checksum_fits(footer);
+}
+
+int vhd_footers_read(struct io *io, struct vhd_footers *ret)
+{
+	int r;
+
+	memset(ret, 0, sizeof *ret);
+	r = io_size(io, &ret->file_size);
+	/* The usual size last: what is said of a broken one is of that. */
+	if (r == 0)
+		r = read_last(io, ret, FOOTER_SIZE_OLD);
+	if (r < 0)
+		return r;
+	ret->trailing_ok = looks_intact(ret->trailing);
+	if (!ret->trailing_ok) {
+		r = read_last(io, ret, FOOTER_SIZE);
+		ret->trailing_ok = looks_intact(ret->trailing);
+	}
+	if (r == 0)
+		r = io_read_padded(io, ret->leading, FOOTER_SIZE, 0);
+	ret->leading_ok = r == 0 && looks_intact(ret->leading);
+	return r;
+}
+
+static bool has_header(const uint8_t *footer)
+{
+	uint32_t type = get_be32(footer + FOOTER_TYPE);
+
+	return type == VHD_TYPE_DYNAMIC || type == VHD_TYPE_DIFFERENCING;
+}
+
+/*
+ * The trailing one wins.  What is at 0 counts only where it says itself that
+ * the image has a copy there, and not where the broken one at the end is of a
+ * fixed image: then it is a guest's data, a disk image within the disk.
+ */
+int vhd_footers_choose(const struct io *io, const struct vhd_footers *f,
+		       const uint8_t **ret, uint64_t *ret_off)
+{
+	bool ends_fixed = !memcmp(f->trailing, FOOTER_COOKIE_TEXT, 8) &&
+			  !has_header(f->trailing);
+
+	if (f->trailing_ok) {
+		*ret = f->trailing;
+		*ret_off = f->trailing_off;
+	} else if (f->leading_ok && has_header(f->leading) && !ends_fixed) {
+		*ret = f->leading;
+		*ret_off = 0;
+	} else {
+		return vhd_footer_intact(io, f->trailing, f->trailing_off);
+	}
+	return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a differencing VHD calls its parent.  Windows writes W2ru and W2ku;
+ * others wrote 8-bit paths or file URLs; any of them may be in any slot.  One
+ * that cannot be decoded is passed over while another can.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/utf16.h"
+#include "format/vhd-driver.h"
+
+/* Deprecated locators are in some code page; Latin-1 agrees with most. */
+static int latin1_decode(const uint8_t *p, size_t len, char **ret)
+{
+	char *text = malloc(2 * len + 1), *at = text;
+
+	if (!text)
+		return -ENOMEM;
+	for (size_t i = 0; i < len && p[i]; i++) {
+		if (p[i] < 0x80) {
+			*at++ = (char)p[i];
+		} else {
+			*at++ = (char)(0xc0 | p[i] >> 6);
+			*at++ = (char)(0x80 | (p[i] & 0x3f));
+		}
+	}
+	*at = '\0';
+	*ret = text;
+	return 0;
+}
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "file://host/dir/a%20b.vhd": the path, its escapes undone. */
+static int url_decode(const uint8_t *p, size_t len, char **ret)
+{
+	char *text = malloc(len + 1), *at = text;
+
+	if (!text)
+		return -ENOMEM;
+	for (size_t i = 0; i < len && p[i]; i++) {
+		int high = i + 2 < len ? hex_digit(p[i + 1]) : -1;
+		int low = i + 2 < len ? hex_digit(p[i + 2]) : -1;
+
+		if (p[i] == '%' && high >= 0 && low >= 0 && (high || low)) {
+			*at++ = (char)(high << 4 | low);
+			i += 2;
+		} else {
+			*at++ = (char)p[i];
+		}
+	}
+	*at = '\0';
+	*ret = text;
+	return 0;
+}
+
+static int decode(uint32_t code, const uint8_t *p, size_t len, char **ret)
+{
+	switch (code) {
+	case LOCATOR_W2RU:
+	case LOCATOR_W2KU:
+		return utf16le_decode(p, len, ret);
+	case LOCATOR_WI2R:
+	case LOCATOR_WI2K:
+		return latin1_decode(p, len, ret);
+	default:
+		return url_decode(p, len, ret);
+	}
+}
+
+/* '\' to '/', in place. */
+static void to_slashes(char *path)
+{
+	for (; *path; path++)
+		if (*path == '\\')
+			*path = '/';
+}
+
+/*
+ * The first locator with that code: *ret_path is its path with '/', null where
+ * there is none that can be read as text.
+ */
+static int read_path(struct vhd *v, uint32_t code, char **ret_path)
+{
+	*ret_path = NULL;
+	for (unsigned i = 0; i < LOCATOR_SLOTS && !*ret_path; i++) {
+		struct vhd_locator loc = vhd_locator_get(v->header, i);
+		_cleanup_free_ uint8_t *bytes = NULL;
+		int r;
+
+		if (loc.code != code || !loc.len)
+			continue;
+		bytes = malloc(loc.len);
+		if (!bytes)
+			return fail(-ENOMEM, "%s: out of memory",
+				    v->img.io->name);
+		r = io_read(v->img.io, bytes, loc.len, loc.off);
+		if (r < 0)
+			return r;
+		r = decode(code, bytes, loc.len, ret_path);
+		if (r == -ENOMEM)
+			return fail(r, "%s: out of memory", v->img.io->name);
+	}
+	if (*ret_path)
+		to_slashes(*ret_path);
+	return 0;
+}
+
+static bool is_absolute(const char *path)
+{
+	return path[0] == '/' || (path[0] && path[1] == ':');
+}
+
+/* The last part of path as a string of its own; null where it is no name. */
+static char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return NULL;
+	return strdup(name);
+}
+
+/* A path counts as relative only where it is: "C:/x" names a base name. */
+static void take_path(struct parent_ref *ref, char *path, bool relative)
+{
+	if (!path || !*path) {
+		free(path);
+	} else if (relative && !is_absolute(path) && !ref->relative) {
+		ref->relative = path;
+	} else {
+		if (!ref->basename)
+			ref->basename = last_part(path);
+		free(path);
+	}
+}
+
+/* The header's own name of the parent: a path or a base name. */
+static int read_name(struct vhd *v, char **ret)
+{
+	int r = utf16be_decode(v->header + HEADER_PARENT_NAME,
+			       HEADER_PARENT_NAME_SIZE, ret);
+
+	if (r == -ENOMEM)
+		return fail(r, "%s: out of memory", v->img.io->name);
+	if (r < 0)
+		*ret = NULL; /* it may be cut in the middle of a character */
+	else
+		to_slashes(*ret);
+	return 0;
+}
+
+static int read_names(struct vhd *v, struct parent_ref *ref)
+{
+	static const uint32_t codes[] = { LOCATOR_W2RU, LOCATOR_WI2R,
+					  LOCATOR_W2KU, LOCATOR_WI2K,
+					  LOCATOR_MACX };
+	char *path;
+	int r;
+
+	for (unsigned i = 0; i < sizeof codes / sizeof *codes; i++) {
+		r = read_path(v, codes[i], &path);
+		if (r < 0)
+			return r;
+		take_path(ref, path, i < 2);
+	}
+	r = read_name(v, &path);
+	if (r == 0)
+		take_path(ref, path, false);
+	return r;
+}
+
+int vhd_parent(struct image *img, struct parent_ref *ret)
+{
+	struct vhd *v = vhd_of(img);
+	struct parent_ref ref = { 0 };
+	int r;
+
+	ref.id = guid_from_be(v->header + HEADER_PARENT_ID);
+	r = read_names(v, &ref);
+	if (r == 0 && !ref.relative && !ref.basename)
+		r = fail_found(-EBADMSG, img->io->name, "parent locators",
+			       v->header_off + HEADER_LOCATORS,
+			       "the path or the name of the parent", "neither");
+	if (r < 0)
+		parent_ref_fini(&ref);
+	else
+		*ret = ref;
+	return r;
+}

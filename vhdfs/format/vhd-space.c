@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a VHD file has room for a block.
+ *
+ * The map of used space is built by one pass over the table before the first
+ * block is allocated or freed.  A block goes to the lowest place that is free
+ * and aligned as Windows does it: the data, not the bitmap before it, at a
+ * multiple of 4 KiB.  So a new last block has its bitmap just where the footer
+ * was; the footer moves behind it.
+ *
+ * Space that was in the file already holds what somebody else once wrote: it
+ * is cleared before use, and what freed it is durable before.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "format/vhd-driver.h"
+
+uint64_t vhd_footer_place(uint64_t end)
+{
+	return round_up(end + FOOTER_SIZE, VHD_ALIGN) - FOOTER_SIZE;
+}
+
+int vhd_bat_scan(struct vhd *v,
+		 int (*each)(void *ctx, uint32_t block, uint32_t entry),
+		 void *ctx)
+{
+	enum { CHUNK = 16 * 1024 };
+	_cleanup_free_ uint8_t *table = malloc(CHUNK * BAT_ENTRY);
+	uint32_t n;
+	int r = 0;
+
+	if (!table)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	for (uint32_t i = 0; i < v->n_entries && r == 0; i += n) {
+		n = min_u64(CHUNK, v->n_entries - i);
+		r = io_read(v->img.io, table, (size_t)n * BAT_ENTRY,
+			    v->bat_off + (uint64_t)i * BAT_ENTRY);
+		for (uint32_t k = 0; k < n && r == 0; k++) {
+			uint32_t entry = get_be32(table + k * BAT_ENTRY);
+
+			if (entry != BAT_UNUSED)
+				r = each(ctx, i + k, entry);
+		}
+	}
+	return r;
+}
+
+int vhd_space_structures(const struct vhd *v, struct space *space)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < v->n_structures && r == 0; i++) {
+		uint64_t off = round_down(v->structures[i].off, VHD_SECTOR);
+		uint64_t end = round_up(v->structures[i].end, VHD_SECTOR);
+
+		r = space_add(space, off, end - off);
+	}
+	/* What is reserved for a locator, where that is believable. */
+	for (unsigned i = 0; i < LOCATOR_SLOTS && r == 0; i++) {
+		struct vhd_locator loc = vhd_locator_get(v->header, i);
+
+		if (v->img.type == IMAGE_DIFFERENCING && loc.code && loc.len &&
+		    loc.space <= MIB(1) &&
+		    range_within(loc.off, loc.space, v->footer_off))
+			r = space_add(space, loc.off, loc.space);
+	}
+	return r;
+}
+
+struct overlap {
+	bool found;
+	uint64_t off;
+};
+
+static void note_overlap(void *ctx, uint64_t off, uint64_t len)
+{
+	struct overlap *overlap = ctx;
+
+	(void)len;
+	overlap->found = true;
+	overlap->off = off;
+}
+
+static int add_block(void *ctx, uint32_t block, uint32_t entry)
+{
+	struct vhd *v = ctx;
+	int r = vhd_entry_check(v, block, entry);
+
+	/* Entries that the disk does not need are nobody's business, but a
+	 * block they name is left alone. */
+	if (r < 0)
+		return block < v->n_blocks ? r : 0;
+	return space_add(&v->space, (uint64_t)entry * VHD_SECTOR, v->block_len);
+}
+
+int vhd_space_know(struct vhd *v)
+{
+	struct overlap overlap = { 0 };
+	int r = 0;
+
+	if (v->space_known)
+		return 0;
+	space_fini(&v->space);
+	r = vhd_bat_scan(v, add_block, v);
+	if (r == 0)
+		r = space_settle(&v->space, note_overlap, &overlap);
+	if (r == 0 && overlap.found)
+		r = fail_found(-EBADMSG, v->img.io->name,
+			       "block allocation table", v->bat_off,
+			       "blocks apart from each other",
+			       "two blocks that overlap at offset %" PRIu64,
+			       overlap.off);
+	if (r == 0)
+		r = vhd_space_structures(v, &v->space);
+	if (r == 0)
+		r = space_settle(&v->space, NULL, NULL);
+	v->search_from = 0;
+	v->space_known = r == 0;
+	return r;
+}
+
+int vhd_space_reclaim(struct vhd *v)
+{
+	struct space *freed = &v->flushing.freed;
+	int r = 0;
+
+	if (!atomic_load(&v->freed_durable))
+		return 0;
+	while (freed->n && r == 0) {
+		struct range range = freed->used[freed->n - 1];
+
+		r = space_release(&v->space, range.off, range.end - range.off);
+		if (r == 0)
+			freed->n--;
+		v->search_from = min_u64(v->search_from, range.off);
+	}
+	if (r == 0) {
+		space_fini(freed);
+		atomic_store(&v->freed_durable, false);
+	}
+	return r;
+}
+
+/* Makes the file long enough for end, with the footer behind (O1). */
+static int grow(struct vhd *v, uint64_t end)
+{
+	uint64_t footer_off = vhd_footer_place(end);
+	uint64_t old_size = v->file_size;
+	int r = io_resize(v->img.io, footer_off + FOOTER_SIZE);
+
+	if (r < 0)
+		return r;
+	v->file_size = footer_off + FOOTER_SIZE;
+	r = io_write(v->img.io, v->footer, FOOTER_SIZE, footer_off);
+	if (r == 0)
+		v->footer_off = footer_off;
+	else if (io_resize(v->img.io, old_size) == 0)
+		v->file_size = old_size;
+	return r;
+}
+
+/* Clears what of a new block's place was in the file before. */
+static int clear_old(struct vhd *v, const struct vhd_room *room)
+{
+	uint64_t end = min_u64(room->off + v->block_len, room->old_file_size);
+	int r = 0;
+
+	/* The bitmap is written anyway: mostly it is the old footer's place. */
+	if (end <= room->off + v->bitmap_size)
+		return 0;
+	/*
+	 * A table that another process wrote just before it died may be only
+	 * in the page cache, and on disk this may still be another block.
+	 */
+	if (!v->table_durable)
+		r = io_sync(v->img.io);
+	if (r < 0)
+		return image_fail(&v->img, r);
+	v->table_durable = true;
+	return io_zero(v->img.io, room->off, end - room->off, false);
+}
+
+int vhd_space_room(struct vhd *v, struct vhd_room *ret)
+{
+	struct vhd_room room = { .old_file_size = v->file_size,
+				 .old_footer_off = v->footer_off };
+	uint64_t phase = round_up(v->bitmap_size, VHD_ALIGN) - v->bitmap_size;
+	int r = space_take(&v->space, v->block_len, VHD_ALIGN, phase,
+			   v->search_from, VHD_FILE_MAX - VHD_ALIGN, &room.off);
+
+	if (r == -ENOSPC)
+		return fail(
+			-EFBIG,
+			"%s: no room for another block below 2 TiB, the most that a VHD file can have",
+			v->img.io->name);
+	if (r < 0)
+		return r;
+	if (room.off + v->block_len > v->footer_off)
+		r = grow(v, room.off + v->block_len);
+	if (r == 0)
+		r = clear_old(v, &room);
+	if (r < 0) {
+		vhd_space_give_up(v, &room);
+		return r;
+	}
+	v->search_from = room.off + v->block_len;
+	*ret = room;
+	return 0;
+}
+
+/*
+ * The file becomes as short as it was, if it can; else it stays sound and too
+ * long, and the space is there for the next block.
+ */
+void vhd_space_give_up(struct vhd *v, const struct vhd_room *room)
+{
+	struct error why = *error_last();
+
+	/* Cannot fail: joining what was split needs no memory. */
+	(void)space_release(&v->space, room->off, v->block_len);
+	v->search_from = min_u64(v->search_from, room->off);
+	if (room->off + v->block_len <= room->old_footer_off) {
+		(void)io_zero(v->img.io, room->off, v->block_len, false);
+	} else if (v->footer_off != room->old_footer_off &&
+		   io_write(v->img.io, v->footer, FOOTER_SIZE,
+			    room->old_footer_off) == 0) {
+		v->footer_off = room->old_footer_off;
+		if (io_resize(v->img.io, room->old_file_size) == 0)
+			v->file_size = room->old_file_size;
+	}
+	error_set(&why);
+}
+
+/* Is the whole block, its part behind the disk's end too, in the file and
+ * apart from everything?  Others write last blocks that are cut short. */
+static bool stands_alone(const struct vhd *v, uint64_t off)
+{
+	if (off + v->block_len > v->footer_off)
+		return false;
+	for (unsigned i = 0; i < v->n_structures; i++) {
+		const struct range *s = &v->structures[i];
+
+		if (ranges_overlap(off, v->block_len, s->off, s->end - s->off))
+			return false;
+	}
+	return true;
+}
+
+int vhd_space_free(struct vhd *v, uint64_t off)
+{
+	return stands_alone(v, off) ? space_add(&v->freed, off, v->block_len)
+				    : 0;
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writing.  VHD has no log; what keeps a crash harmless is the order in which
+ * things reach the disk, and that the copy of the footer at 0 never changes
+ * while the file grows, so that there is always one to open it by.
+ *
+ * INVARIANTS of the disk, at every moment and whatever of the unsynced writes
+ * is lost
+ *  1. A table entry names a block whose bitmap and data are whole.
+ *  2. A set bit names a sector whose data is there.
+ *  3. No place is named by two entries, nor written as one block while an
+ *     entry on disk still names it as another.
+ *
+ * ORDER
+ *  O1  A new block: the file is extended, the footer written at the new end,
+ *      then the bitmap where the old footer was, then the data.  Nothing
+ *      refers to it: a crash leaves a leak, and at worst no footer at the end;
+ *      the copy at 0 opens the file and vhd_start puts the footer back.
+ *  O2  A sector new in an old block: its data.  Its bit is set in memory only.
+ *  O3  A block that is not used any more: its entry is cleared in memory only.
+ *      Its place stays used, and is not cleared.
+ *  O4  flush_begin copies the dirty pages; what is changed later belongs to the
+ *      next flush.
+ *  O5  flush_finish writes the bitmaps of blocks that no table on disk names:
+ *      they must be whole before O7 names them (1).
+ *  O6  First sync: data, new bitmaps, footer, and the file's size are durable.
+ *  O7  The other bitmaps and the table's pages are written (2).
+ *  O8  Second sync.
+ *  O9  What O3 gave up is cleared, and may be used again (3).
+ *
+ * A flush of nothing but data in its place is one sync, made by image_flush.
+ *
+ * At most DIRTY_MAX pages of 512 bytes wait in memory for a flush; then the
+ * write that made one more does O4 to O9 itself, unless another thread's flush
+ * is just about to.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "format/vhd-driver.h"
+
+enum { DIRTY_MAX = 4096 };
+
+static bool has_blocks(const struct vhd *v)
+{
+	return v->img.block_size != 0;
+}
+
+static uint64_t block_start(const struct vhd *v, uint64_t off)
+{
+	return round_down(off, v->img.block_size);
+}
+
+/* The part of off's block that is on the disk. */
+static uint64_t block_on_disk(const struct vhd *v, uint64_t off)
+{
+	return min_u64(v->img.block_size, v->img.size - block_start(v, off));
+}
+
+static bool is_whole(const struct vhd *v, uint64_t off, uint64_t len)
+{
+	return off == block_start(v, off) && len == block_on_disk(v, off);
+}
+
+/*
+ * An entry that lies across two sectors could be half written.  Nobody is
+ * known to make such files; they are for reading.
+ */
+static int check_table_alignment(const struct vhd *v)
+{
+	if (v->bat_off % BAT_ENTRY == 0)
+		return 0;
+	return fail_found(-EOPNOTSUPP, v->img.io->name, "table offset",
+			  v->header_off + HEADER_TABLE_OFFSET,
+			  "a multiple of 4, to write to this image", "%" PRIu64,
+			  v->bat_off);
+}
+
+/* Puts the footer behind the last block, and ends the file there. */
+static int restore_footer(struct vhd *v)
+{
+	uint64_t place;
+	int r = vhd_space_know(v);
+
+	if (r < 0)
+		return r;
+	place = vhd_footer_place(space_end(&v->space));
+	r = io_write(v->img.io, v->footer, FOOTER_SIZE, place);
+	if (r == 0)
+		r = io_resize(v->img.io, place + FOOTER_SIZE);
+	if (r == 0)
+		r = io_sync(v->img.io);
+	if (r == 0) {
+		v->footer_off = place;
+		v->file_size = place + FOOTER_SIZE;
+	}
+	return r;
+}
+
+/* With the trailing footer in place, makes the one at 0 the same, so that it
+ * can stand in for the other while the file grows. */
+static int restore_copy(struct vhd *v)
+{
+	int r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);
+
+	if (r == 0)
+		r = io_sync(v->img.io);
+	if (r == 0)
+		v->leading_same = true;
+	return r;
+}
+
+/*
+ * A set bit of a batmap says "all of this block is stored here: its bitmap
+ * need not be read".  We do not keep it; a clear bit is always right, so all
+ * are cleared, once, before the first change of the table.
+ */
+static int clear_batmap(struct vhd *v)
+{
+	uint64_t header = round_up(
+		v->bat_off + (uint64_t)v->n_entries * BAT_ENTRY, VHD_SECTOR);
+	uint8_t sum[4];
+	int r;
+
+	put_be32(sum, ~UINT32_C(0));
+	r = io_zero(v->img.io, v->batmap_off, v->batmap_len, true);
+	if (r == 0)
+		r = io_write(v->img.io, sum, sizeof sum,
+			     header + BATMAP_CHECKSUM);
+	return r < 0 ? r : io_sync(v->img.io);
+}
+
+int vhd_start(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	int r = 0;
+
+	if (!has_blocks(v))
+		return 0;
+	r = check_table_alignment(v);
+	if (r == 0 && v->footer_off == v->file_size)
+		r = restore_footer(v);
+	if (r == 0 && !v->leading_same)
+		r = restore_copy(v);
+	if (r == 0 && v->batmap_len)
+		r = clear_batmap(v);
+	return r;
+}
+
+/* Sets n bits from first in a bitmap; false where all were set. */
+static bool set_bits(uint8_t *bits, uint32_t first, uint32_t n)
+{
+	bool changed = false;
+
+	for (uint32_t i = first; i < first + n; i++) {
+		uint8_t bit = 0x80 >> i % 8;
+
+		if (i % 8 == 0 && first + n - i >= 8) {
+			changed |= bits[i / 8] != 0xff;
+			bits[i / 8] = 0xff;
+			i += 7;
+		} else {
+			changed |= !(bits[i / 8] & bit);
+			bits[i / 8] |= bit;
+		}
+	}
+	return changed;
+}
+
+/* Marks len bytes from within, a place in the block, as stored. */
+static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
+		       uint64_t len)
+{
+	enum { PAGE_BYTES = VHD_SECTOR * 8 * VHD_SECTOR };
+	uint64_t end = within + len;
+
+	while (within < end) {
+		uint64_t base = within - within % PAGE_BYTES;
+		uint64_t stop = min_u64(end, base + PAGE_BYTES);
+		struct page *page;
+		int r = pages_get(&v->bitmaps,
+				  block_off + base / PAGE_BYTES * VHD_SECTOR,
+				  &page);
+
+		if (r < 0)
+			return r;
+		if (set_bits(page->data, (within - base) / VHD_SECTOR,
+			     (stop - within) / VHD_SECTOR))
+			pages_dirty(&v->bitmaps, page);
+		within = stop;
+	}
+	return 0;
+}
+
+static int set_entry(struct vhd *v, uint32_t block, uint32_t entry)
+{
+	struct page *page;
+	int r = pages_get(&v->bat,
+			  (uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
+			  &page);
+
+	if (r < 0)
+		return r;
+	put_be32(page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY, entry);
+	pages_dirty(&v->bat, page);
+	return 0;
+}
+
+/* Puts a new block's bitmap on disk, which claims its space, and in memory. */
+static int write_new_bitmap(struct vhd *v, uint64_t block_off,
+			    const uint8_t *bits)
+{
+	int r = io_write(v->img.io, bits, v->bitmap_size, block_off);
+
+	if (r == 0)
+		r = space_add(&v->fresh, block_off, v->bitmap_size);
+	for (uint32_t at = 0; at < v->bitmap_size && r == 0; at += VHD_SECTOR) {
+		struct page *page;
+
+		r = pages_get_zeroed(&v->bitmaps, block_off + at, &page);
+		if (r == 0)
+			memcpy(page->data, bits + at, VHD_SECTOR);
+	}
+	return r;
+}
+
+/* The bits of a new block that stores len bytes from within. */
+static void new_bits(const struct vhd *v, uint64_t off, uint64_t len,
+		     uint8_t *bits)
+{
+	/* Windows and QEMU set all bits of a dynamic image's block. */
+	if (v->img.type == IMAGE_DYNAMIC || is_whole(v, off, len))
+		memset(bits, 0xff, div_up(v->img.block_size / VHD_SECTOR, 8));
+	else
+		set_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
+			 len / VHD_SECTOR);
+}
+
+/* O1: a block for off, with data there, or zeros where buf is null. */
+static int allocate(struct vhd *v, const void *buf, uint64_t off, uint64_t len)
+{
+	_cleanup_free_ uint8_t *bits = calloc(1, v->bitmap_size);
+	uint64_t within = off % v->img.block_size;
+	struct vhd_room room;
+	int r;
+
+	if (!bits)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	new_bits(v, off, len, bits);
+	r = vhd_space_know(v);
+	if (r == 0)
+		r = vhd_space_reclaim(v);
+	if (r == 0)
+		r = vhd_space_room(v, &room);
+	if (r < 0)
+		return r;
+	r = write_new_bitmap(v, room.off, bits);
+	if (r == 0 && buf)
+		r = io_write(v->img.io, buf, len,
+			     room.off + v->bitmap_size + within);
+	if (r == 0)
+		r = set_entry(v, off / v->img.block_size,
+			      room.off / VHD_SECTOR);
+	if (r < 0) {
+		pages_drop(&v->bitmaps, room.off, v->bitmap_size);
+		vhd_space_give_up(v, &room);
+	}
+	return r;
+}
+
+/* O3 */
+static int forget(struct vhd *v, uint64_t off, uint64_t block_off)
+{
+	int r = vhd_space_know(v);
+
+	if (r == 0)
+		r = vhd_space_free(v, block_off);
+	if (r == 0)
+		r = set_entry(v, off / v->img.block_size, BAT_UNUSED);
+	if (r == 0)
+		pages_drop(&v->bitmaps, block_off, v->bitmap_size);
+	return r;
+}
+
+/* A write that leaves too much in memory flushes. */
+static int bound_dirty(struct vhd *v)
+{
+	struct image *img = &v->img;
+	int r;
+
+	if (v->bat.n_dirty + v->bitmaps.n_dirty <= DIRTY_MAX ||
+	    pthread_mutex_trylock(&img->flush_lock) != 0)
+		return 0;
+	r = vhd_flush_begin(img);
+	if (r > 0)
+		r = vhd_flush_finish(img);
+	pthread_mutex_unlock(&img->flush_lock);
+	return r < 0 ? image_fail(img, r) : 0;
+}
+
+int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
+{
+	struct vhd *v = vhd_of(img);
+	uint64_t block_off, within;
+	int r;
+
+	if (!has_blocks(v))
+		return io_write(img->io, buf, len, off);
+	r = vhd_bat_get(v, off / img->block_size, &block_off);
+	if (r < 0)
+		return r;
+	within = off % img->block_size;
+	if (!block_off) {
+		r = allocate(v, buf, off, len);
+	} else {
+		/* O2 */
+		r = io_write(img->io, buf, len,
+			     block_off + v->bitmap_size + within);
+		if (r == 0)
+			r = mark_stored(v, block_off, within, len);
+	}
+	return r < 0 ? r : bound_dirty(v);
+}
+
+/*
+ * Zeros in a block that stays.  Where only zeros can show through, a clear bit
+ * is as good as a set one.
+ */
+static int zero_within(struct vhd *v, uint64_t block_off, uint64_t off,
+		       uint64_t len, int flags)
+{
+	uint64_t within = off % v->img.block_size;
+	bool shows = v->img.type == IMAGE_DIFFERENCING && !(flags & ZERO_BELOW);
+	int r = io_zero(v->img.io, block_off + v->bitmap_size + within, len,
+			!(flags & ZERO_PUNCH));
+
+	if (r < 0 || !shows)
+		return r;
+	if (is_whole(v, off, len))
+		len = v->img.block_size;
+	return mark_stored(v, block_off, within, len);
+}
+
+int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags)
+{
+	struct vhd *v = vhd_of(img);
+	uint64_t block_off;
+	int r;
+
+	/* A fixed image keeps its space. */
+	if (!has_blocks(v))
+		return io_zero(img->io, off, len, true);
+	/* A dynamic image has nothing below that could show. */
+	if (img->type == IMAGE_DYNAMIC)
+		flags |= ZERO_BELOW;
+	r = vhd_bat_get(v, off / img->block_size, &block_off);
+	if (r < 0)
+		return r;
+	if (!block_off)
+		r = flags & ZERO_BELOW ? 0 : allocate(v, NULL, off, len);
+	else if (is_whole(v, off, len) && (flags & ZERO_PUNCH) &&
+		 (flags & ZERO_BELOW))
+		r = forget(v, off, block_off);
+	else
+		r = zero_within(v, block_off, off, len, flags);
+	return r < 0 ? r : bound_dirty(v);
+}
+
+/* O4 */
+int vhd_flush_begin(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	struct vhd_flush *f = &v->flushing;
+	int r;
+
+	if (!has_blocks(v))
+		return 0;
+	r = vhd_space_reclaim(v);
+	if (r < 0)
+		return r;
+	if (!v->bat.n_dirty && !v->bitmaps.n_dirty)
+		return 0;
+	r = pages_take_dirty(&v->bitmaps, &f->bitmaps);
+	if (r == 0)
+		r = pages_take_dirty(&v->bat, &f->bat);
+	if (r == 0)
+		r = space_settle(&v->fresh, NULL, NULL);
+	if (r < 0)
+		return r;
+	f->fresh = v->fresh;
+	f->freed = v->freed;
+	memset(&v->fresh, 0, sizeof v->fresh);
+	memset(&v->freed, 0, sizeof v->freed);
+	return 1;
+}
+
+/* Writes the bitmaps that are, or are not, of fresh blocks. */
+static int write_bitmaps(struct vhd *v, bool fresh)
+{
+	const struct vhd_flush *f = &v->flushing;
+	const struct page_copies *copies = &f->bitmaps;
+	int r = 0;
+
+	/* Both are ascending. */
+	for (size_t i = 0, k = 0; i < copies->n && r == 0; i++) {
+		uint64_t off = copies->file_off[i];
+		bool is_fresh;
+
+		while (k < f->fresh.n && f->fresh.used[k].end <= off)
+			k++;
+		is_fresh = k < f->fresh.n && f->fresh.used[k].off <= off;
+		if (is_fresh == fresh)
+			r = io_write(v->img.io, copies->data + i * VHD_SECTOR,
+				     VHD_SECTOR, off);
+	}
+	return r;
+}
+
+/* The table's pages, and nothing of what may follow its last entry. */
+static int write_bat(struct vhd *v)
+{
+	const struct page_copies *copies = &v->flushing.bat;
+	uint64_t len = (uint64_t)v->n_entries * BAT_ENTRY;
+	int r = 0;
+
+	for (size_t i = 0; i < copies->n && r == 0; i++) {
+		uint64_t off = copies->file_off[i];
+
+		r = io_write(v->img.io, copies->data + i * VHD_SECTOR,
+			     min_u64(VHD_SECTOR, len - off), v->bat_off + off);
+	}
+	return r;
+}
+
+/* O9: where it cannot be cleared it is only not given back yet. */
+static void clear_freed(struct vhd *v)
+{
+	const struct space *freed = &v->flushing.freed;
+
+	for (size_t i = 0; i < freed->n; i++)
+		(void)io_zero(v->img.io, freed->used[i].off,
+			      freed->used[i].end - freed->used[i].off, false);
+}
+
+int vhd_flush_finish(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	struct vhd_flush *f = &v->flushing;
+	int r = write_bitmaps(v, true); /* O5 */
+
+	if (r == 0)
+		r = io_sync(img->io); /* O6 */
+	if (r == 0)
+		r = write_bitmaps(v, false); /* O7 */
+	if (r == 0)
+		r = write_bat(v);
+	if (r == 0)
+		r = io_sync(img->io); /* O8 */
+	page_copies_fini(&f->bitmaps);
+	page_copies_fini(&f->bat);
+	space_fini(&f->fresh);
+	if (r < 0)
+		return r;
+	clear_freed(v); /* O9 */
+	atomic_store(&v->freed_durable, true);
+	return 0;
+}
+
+void vhd_write_fini(struct vhd *v)
+{
+	page_copies_fini(&v->flushing.bitmaps);
+	page_copies_fini(&v->flushing.bat);
+	space_fini(&v->flushing.fresh);
+	space_fini(&v->flushing.freed);
+	space_fini(&v->space);
+	space_fini(&v->fresh);
+	space_fini(&v->freed);
+}
