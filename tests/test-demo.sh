@@ -43,7 +43,9 @@ test_interrupted_demo_cleans_up() {
 	requires_fuse
 	requires tgtd qemu-io iscsi-ls debugfs
 	local status=0
-	setsid "$top_srcdir/contrib/demo" >"$scratch/out" 2>&1 &
+	# A shell's background commands ignore SIGINT otherwise.
+	setsid env --default-signal=INT "$top_srcdir/contrib/demo" \
+		>"$scratch/out" 2>&1 &
 	wait_until 200 grep -q '^== What a client sees' "$scratch/out"
 	# As Ctrl-C on a terminal: the whole process group gets it.
 	kill -INT -- "-$!"

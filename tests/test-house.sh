@@ -66,7 +66,7 @@ test_every_file_names_its_licence() {
 		find . -path ./build -prune -o \( -name '*.sh' -o -name '*.mk' \
 			-o -name '*.ac' -o -name Makefile.am \) -print |
 			grep -v -e '/build-aux/' -e '/autom4te'
-		echo contrib/check contrib/demo contrib/packages .ci/run | xargs -n 1
+		echo contrib/check contrib/demo contrib/packages .ci/run tests/run-unit | xargs -n 1
 	} | while read -r file; do
 		[ ! -f "$file" ] || head -n 3 "$file" |
 			grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||

@@ -76,9 +76,10 @@ ip link set lo up
 # The client pc001: a network of its own, with a cable to ours.
 unshare --net sleep 600 &
 client=$!
-until ip link add server type veth peer name client netns $client; do
+while [ /proc/self/ns/net -ef /proc/$client/ns/net ]; do
 	sleep 0.1
 done
+ip link add server type veth peer name client netns $client
 ip address add 192.168.50.1/24 dev server
 ip link set server up
 nsenter -t $client -n ip address add 192.168.50.101/24 dev client

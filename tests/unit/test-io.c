@@ -131,14 +131,17 @@ static int qemu_io(void **state, bool writable)
 	return system(command);
 }
 
+static void qemu_is_there_or_skip(void)
+{
+	if (system("command -v qemu-io >/dev/null") != 0)
+		skip();
+}
+
 static void qemu_sees_our_locks(void **state)
 {
+	qemu_is_there_or_skip();
 	struct io *io = make_file(state, "f", "");
 
-	if (system("command -v qemu-io >/dev/null") != 0) {
-		io_close(io);
-		skip();
-	}
 	assert_ok(io_resize(io, 1 << 20));
 	assert_int_equal(qemu_io(state, true), 0);
 	assert_ok(io_lock(io, IO_LOCK_SHARED));
@@ -151,14 +154,11 @@ static void qemu_sees_our_locks(void **state)
 
 static void we_see_qemus_locks(void **state)
 {
+	qemu_is_there_or_skip();
 	struct io *io = make_file(state, "f", "");
 	char command[512];
 	FILE *qemu;
 
-	if (system("command -v qemu-io >/dev/null") != 0) {
-		io_close(io);
-		skip();
-	}
 	assert_ok(io_resize(io, 1 << 20));
 	snprintf(command, sizeof command, "qemu-io -f raw %s >/dev/null 2>&1",
 		 scratch_path(state, "f"));
