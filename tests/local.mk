@@ -12,6 +12,10 @@ AM_TESTS_ENVIRONMENT = \
 # Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
 unit_tests = \
 	tests/unit/test-base \
+	tests/unit/test-chain \
+	tests/unit/test-chain-model \
+	tests/unit/test-chain-parents \
+	tests/unit/test-chain-threads \
 	tests/unit/test-io-mem \
 	tests/unit/test-io \
 	tests/unit/test-space \

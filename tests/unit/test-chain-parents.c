@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Parents: how a chain finds them, and which it refuses. */
+#include "unit/pairs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "io/io-file.h"
+
+static void a_child_shows_its_parents_data(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		make_pair(*state, &store, e);
+		assert_int_equal(first_byte(&store, named("child", e), M), 'b');
+		assert_int_equal(first_byte(&store, named("child", e), 0), 0);
+	}
+	store_close(&store);
+}
+
+static void a_parent_opened_writable_and_not_written_still_fits(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		make_pair(*state, &store, e);
+		assert_ok(chain_close(
+			disk_open(&store, named("base", e), CHAIN_WRITABLE)));
+		assert_int_equal(first_byte(&store, named("child", e), M), 'b');
+	}
+	store_close(&store);
+}
+
+static void a_parent_that_was_changed_is_refused(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	make_pair(*state, &store, "vhdx");
+	write_byte(&store, "base.vhdx", 0);
+	open_fails(&store, "child.vhdx", 0, -ESTALE, "identifier");
+	store_close(&store);
+}
+
+static void another_image_under_the_parents_name_is_refused(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		make_pair(*state, &store, e);
+		unlink(scratch_path(state, named("base", e)));
+		make_base(*state, named("base", e));
+		open_fails(&store, named("child", e), 0, -ESTALE,
+			   named("base", e));
+	}
+	store_close(&store);
+}
+
+static void a_missing_parent_is_named(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		make_pair(*state, &store, e);
+		unlink(scratch_path(state, named("base", e)));
+		open_fails(&store, named("child", e), 0, -ENOENT,
+			   named("base", e));
+	}
+	store_close(&store);
+}
+
+static void a_parent_is_found_by_its_relative_path(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	assert_int_equal(mkdir(scratch_path(state, "masters"), 0755), 0);
+	assert_int_equal(mkdir(scratch_path(state, "clients"), 0755), 0);
+	FOR_EACH_FORMAT(e)
+	{
+		char master[64], child[64], relative[80];
+
+		snprintf(master, sizeof master, "masters/m.%s", e);
+		snprintf(child, sizeof child, "clients/c.%s", e);
+		snprintf(relative, sizeof relative, "../masters/m.%s", e);
+		make_base(*state, master);
+		disk_create_child(*state, child, master, relative, 0);
+		write_byte(&store, child, 5);
+		assert_int_equal(first_byte(&store, child, 5), 'x');
+	}
+	store_close(&store);
+}
+
+static void a_parent_is_found_beside_the_child(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		char relative[80];
+
+		make_base(*state, named("base", e));
+		snprintf(relative, sizeof relative, "../elsewhere/%s",
+			 named("base", e));
+		disk_create_child(*state, named("child", e), named("base", e),
+				  relative, 0);
+		assert_int_equal(first_byte(&store, named("child", e), 0), 0);
+	}
+	store_close(&store);
+}
+
+static void a_parents_name_may_differ_in_case(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		make_pair(*state, &store, e);
+		assert_int_equal(rename(scratch_path(state, named("base", e)),
+					scratch_path(state, named("BASE", e))),
+				 0);
+		assert_int_equal(first_byte(&store, named("child", e), M), 'b');
+	}
+	store_close(&store);
+}
+
+static void a_parent_outside_the_store_is_refused(void **state)
+{
+	struct store store;
+
+	assert_int_equal(mkdir(scratch_path(state, "store"), 0755), 0);
+	store_open(&store, scratch_path(state, "store"));
+	FOR_EACH_FORMAT(e)
+	{
+		char child[64], relative[80];
+
+		snprintf(child, sizeof child, "store/c.%s", e);
+		snprintf(relative, sizeof relative, "../%s", named("out", e));
+		make_base(*state, named("out", e));
+		disk_create_child(*state, child, named("out", e), relative, 0);
+		open_fails(&store, named("c", e), 0, -ENOENT, "outside");
+	}
+	store_close(&store);
+}
+
+static void a_symbolic_link_does_not_lead_out_of_the_store(void **state)
+{
+	struct store store;
+
+	assert_int_equal(mkdir(scratch_path(state, "store"), 0755), 0);
+	store_open(&store, scratch_path(state, "store"));
+	FOR_EACH_FORMAT(e)
+	{
+		char path[64], child[64], relative[80], target[80];
+
+		make_base(*state, named("out", e));
+		snprintf(path, sizeof path, "store/link.%s", e);
+		snprintf(target, sizeof target, "../%s", named("out", e));
+		assert_int_equal(symlink(target, scratch_path(state, path)), 0);
+		snprintf(child, sizeof child, "store/c.%s", e);
+		snprintf(relative, sizeof relative, "./link.%s", e);
+		disk_create_child(*state, child, named("out", e), relative, 0);
+		open_fails(&store, named("c", e), 0, -ENOENT, "outside");
+		open_fails(&store, named("link", e), 0, -EXDEV, "leads out");
+	}
+	store_close(&store);
+}
+
+static void a_further_place_is_searched_by_base_name(void **state)
+{
+	struct place places[2];
+	struct family *family;
+	struct chain *chain;
+
+	assert_int_equal(mkdir(scratch_path(state, "store"), 0755), 0);
+	assert_int_equal(mkdir(scratch_path(state, "more"), 0755), 0);
+	make_base(*state, "more/m.vhdx");
+	disk_create_child(*state, "store/c.vhdx", "more/m.vhdx",
+			  "../gone/m.vhdx", 0);
+	assert_ok(place_init(&places[0], scratch_path(state, "store"), true));
+	assert_ok(place_init(&places[1], scratch_path(state, "more"), true));
+	assert_ok(family_new(places, 2, &family));
+	assert_ok(chain_open(family, "c.vhdx", 0, &chain));
+	assert_string_equal(chain_path(chain, 1),
+			    scratch_path(state, "more/m.vhdx"));
+	assert_ok(chain_close(chain));
+	family_free(family);
+	place_fini(&places[0]);
+	place_fini(&places[1]);
+}
+
+/* Puts len bytes at a place in both footers of a VHD, and the sum right. */
+static void change_footers(const char *path, size_t at, const void *bytes,
+			   size_t len)
+{
+	uint8_t footer[512];
+	uint32_t sum = 0;
+	FILE *f = fopen(path, "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fread(footer, 1, sizeof footer, f), sizeof footer);
+	memcpy(footer + at, bytes, len);
+	put_be32(footer + 64, 0);
+	for (unsigned i = 0; i < sizeof footer; i++)
+		sum += footer[i];
+	put_be32(footer + 64, ~sum);
+	fseek(f, 0, SEEK_SET);
+	fwrite(footer, 1, sizeof footer, f);
+	fseek(f, -512, SEEK_END);
+	fwrite(footer, 1, sizeof footer, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void a_cycle_is_refused(void **state)
+{
+	struct store store;
+	uint8_t wanted[16];
+	FILE *f;
+
+	/* A grandchild gets the identifier and the name of its grandparent. */
+	store_open(&store, *state);
+	make_pair(*state, &store, "vhd");
+	disk_create_child(*state, "grandchild.vhd", "child.vhd", "./child.vhd",
+			  0);
+	f = fopen(scratch_path(state, "child.vhd"), "r");
+	assert_non_null(f);
+	fseek(f, 512 + 40, SEEK_SET);
+	assert_int_equal(fread(wanted, 1, sizeof wanted, f), sizeof wanted);
+	fclose(f);
+	change_footers(scratch_path(state, "grandchild.vhd"), 68, wanted,
+		       sizeof wanted);
+	assert_int_equal(rename(scratch_path(state, "grandchild.vhd"),
+				scratch_path(state, "base.vhd")),
+			 0);
+	open_fails(&store, "child.vhd", 0, -ELOOP, "own parent");
+	store_close(&store);
+}
+
+static void a_parent_of_another_size_is_refused(void **state)
+{
+	struct store store;
+	uint8_t size[8];
+
+	store_open(&store, *state);
+	make_pair(*state, &store, "vhd");
+	put_be64(size, 3 * M);
+	change_footers(scratch_path(state, "base.vhd"), 48, size, sizeof size);
+	open_fails(&store, "child.vhd", 0, -ESTALE, "3145728");
+	store_close(&store);
+}
+
+static void children_share_one_open_parent(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		char relative[80];
+		struct chain *a, *b;
+
+		make_pair(*state, &store, e);
+		snprintf(relative, sizeof relative, "./%s", named("base", e));
+		disk_create_child(*state, named("second", e), named("base", e),
+				  relative, 0);
+		a = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		b = disk_open(&store, named("second", e), CHAIN_WRITABLE);
+		assert_ptr_equal(chain_image(a, 1), chain_image(b, 1));
+		assert_ok(chain_close(a));
+		assert_ok(chain_close(b));
+	}
+	store_close(&store);
+}
+
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_child_shows_its_parents_data),
+		TEST(a_parent_opened_writable_and_not_written_still_fits),
+		TEST(a_parent_that_was_changed_is_refused),
+		TEST(another_image_under_the_parents_name_is_refused),
+		TEST(a_missing_parent_is_named),
+		TEST(a_parent_is_found_by_its_relative_path),
+		TEST(a_parent_is_found_beside_the_child),
+		TEST(a_parents_name_may_differ_in_case),
+		TEST(a_parent_outside_the_store_is_refused),
+		TEST(a_symbolic_link_does_not_lead_out_of_the_store),
+		TEST(a_further_place_is_searched_by_base_name),
+		TEST(a_cycle_is_refused),
+		TEST(a_parent_of_another_size_is_refused),
+		TEST(children_share_one_open_parent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Chains: locks, zeros and holes, the map, depth. */
+#include "unit/pairs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "io/io-file.h"
+
+static void a_second_writer_is_told_who_holds_the_image(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		open_fails(&store, named("child", e), CHAIN_WRITABLE, -EBUSY,
+			   "in use by test-chain (process ");
+		assert_ok(chain_close(chain));
+		assert_ok(chain_close(
+			disk_open(&store, named("child", e), CHAIN_WRITABLE)));
+	}
+	store_close(&store);
+}
+
+static void a_parent_in_use_cannot_be_opened_for_writing(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		chain = disk_open(&store, named("child", e), 0);
+		open_fails(&store, named("base", e), CHAIN_WRITABLE, -EBUSY,
+			   "in use");
+		assert_ok(chain_close(disk_open(&store, named("base", e), 0)));
+		assert_ok(chain_close(chain));
+	}
+	store_close(&store);
+}
+
+static void looking_without_a_lock_works_beside_a_writer(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
+		char who[64];
+
+		make_pair(*state, &store, e);
+		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		struct chain *look =
+			disk_open(&store, named("child", e), CHAIN_NO_LOCK);
+		assert_int_equal(
+			io_file_in_use(chain_leaf(look)->io, who, sizeof who),
+			1);
+		assert_ok(chain_close(look));
+		assert_ok(chain_close(chain));
+	}
+	store_close(&store);
+}
+
+static void zeros_written_over_a_parents_data_are_zeros(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		char zeros[512] = "";
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		assert_ok(chain_write(chain, zeros, M, sizeof zeros));
+		assert_ok(chain_close(chain));
+		assert_int_equal(first_byte(&store, named("child", e), M), 0);
+		assert_int_equal(first_byte(&store, named("base", e), M), 'b');
+	}
+	store_close(&store);
+}
+
+static void a_hole_in_a_child_hides_its_parent(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		/* Part of a block, and a whole one (2 MiB). */
+		for (uint64_t len = 4096; len <= 2 * M; len *= 512) {
+			struct chain *chain;
+
+			unlink(scratch_path(state, named("child", e)));
+			unlink(scratch_path(state, named("base", e)));
+			make_pair(*state, &store, e);
+			chain = disk_open(&store, named("child", e),
+					  CHAIN_WRITABLE);
+			assert_ok(
+				chain_zero(chain, len > M ? 0 : M, len, true));
+			assert_ok(chain_close(chain));
+			assert_int_equal(
+				first_byte(&store, named("child", e), M), 0);
+		}
+	}
+	store_close(&store);
+}
+
+/* Bytes of the file that are on disk. */
+static uint64_t allocated(void **state, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(scratch_path(state, name), &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void a_punched_block_gives_its_space_back(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		_cleanup_free_ char *data = malloc(2 * M);
+		struct chain *chain;
+		uint64_t before, full;
+
+		memset(data, 'd', 2 * M);
+		make_pair(*state, &store, e);
+		before = allocated(state, named("child", e));
+		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		assert_ok(chain_write(chain, data, 2 * M, 2 * M));
+		assert_ok(chain_flush(chain));
+		full = allocated(state, named("child", e));
+		assert_true(full >= before + 2 * M);
+		assert_ok(chain_zero(chain, 2 * M, 2 * M, true));
+		assert_ok(chain_close(chain));
+		if (allocated(state, named("child", e)) > before + M)
+			print_error("%s: expected about %llu bytes on disk\n",
+				    e, (unsigned long long)before);
+		assert_true(allocated(state, named("child", e)) < before + M);
+	}
+	store_close(&store);
+}
+
+static void map_says_who_holds_what(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain_extent x;
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
+		assert_ok(chain_write(chain, "c", 0, 1));
+		assert_ok(chain_map(chain, 0, 4 * M, &x));
+		assert_int_equal(x.depth, 0);
+		assert_false(x.zero);
+		assert_int_equal(x.len, 512);
+		assert_ok(chain_map(chain, 512, 4 * M - 512, &x));
+		assert_int_equal(x.depth, -1);
+		assert_true(x.zero);
+		assert_int_equal(x.len, M - 512);
+		assert_ok(chain_map(chain, M, 512, &x));
+		assert_int_equal(x.depth, 1);
+		assert_false(x.zero);
+		assert_ok(chain_zero(chain, M, 512, false));
+		assert_ok(chain_map(chain, M, 512, &x));
+		assert_int_equal(x.depth, 0);
+		assert_ok(chain_close(chain));
+	}
+	store_close(&store);
+}
+
+static void a_chain_of_64_shows_every_level(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		char name[64], parent[64] = "", relative[80];
+		struct chain *chain;
+
+		for (unsigned level = 0; level <= 64; level++) {
+			snprintf(name, sizeof name, "deep%u.%s", level, e);
+			snprintf(relative, sizeof relative, "./%s", parent);
+			if (!level)
+				make_base(*state, name);
+			else
+				disk_create_child(*state, name, parent,
+						  relative, M << level % 3);
+			chain = disk_open(&store, name, CHAIN_WRITABLE);
+			assert_int_equal(chain_depth(chain), level);
+			assert_ok(chain_write(chain, "v", level * 60000, 1));
+			assert_ok(chain_close(chain));
+			strcpy(parent, name);
+		}
+		for (unsigned level = 0; level <= 64; level++)
+			assert_int_equal(
+				first_byte(&store, parent, level * 60000), 'v');
+	}
+	store_close(&store);
+}
+
+static void a_raw_file_is_opened_only_when_asked(void **state)
+{
+	struct store store;
+	struct chain *chain;
+
+	store_open(&store, *state);
+	disk_create(
+		*state, "disk.raw",
+		&(struct image_params){ .type = IMAGE_FIXED, .size = 1000 });
+	open_fails(&store, "disk.raw", 0, -EBADMSG, "VHD or VHDX");
+	chain = disk_open(&store, "disk.raw", CHAIN_RAW);
+	assert_int_equal(chain_size(chain), 1024);
+	assert_ok(chain_close(chain));
+	store_close(&store);
+}
+
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_writer_is_told_who_holds_the_image),
+		TEST(a_parent_in_use_cannot_be_opened_for_writing),
+		TEST(looking_without_a_lock_works_beside_a_writer),
+		TEST(zeros_written_over_a_parents_data_are_zeros),
+		TEST(a_hole_in_a_child_hides_its_parent),
+		TEST(a_punched_block_gives_its_space_back),
+		TEST(map_says_who_holds_what),
+		TEST(a_chain_of_64_shows_every_level),
+		TEST(a_raw_file_is_opened_only_when_asked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
