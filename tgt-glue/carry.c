@@ -12,7 +12,8 @@
  *   2. look      is nobody logged in now?  Else give the rules back, and leave
  *   3. delete    targets that go or are made again
  *   4. users     delete and make the ones whose secret changes
- *   5. make      targets, their disks, the disks' settings
+ *   5. make      targets, their disks, the disks' settings; and ask tgtd for
+ *                them: it opens for reading what it cannot open for writing
  *   6. bind      users to targets
  *   7. open      put the access rules on
  *
@@ -297,6 +298,12 @@ static int make_parameters(struct carrying *c, const struct client *client)
 	return r;
 }
 
+static void unmake_target(struct carrying *c, struct work *work)
+{
+	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
+	work->absent = true;
+}
+
 /* 5 */
 static void make_target(struct carrying *c, struct work *work)
 {
@@ -316,8 +323,31 @@ static void make_target(struct carrying *c, struct work *work)
 	if (r == 0)
 		return;
 	fail_work(c, work, "making its disk");
-	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)client->tid, NULL);
-	work->absent = true;
+	unmake_target(c, work);
+}
+
+/* 5, the end */
+static void ask_for_disks(struct carrying *c, unsigned kinds)
+{
+	struct live now;
+	int r = live_read(c->tgtd, &now);
+
+	for (size_t i = 0; i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+		const struct live_target *t;
+		const char *why;
+
+		if (stopped(w) || !(kinds & 1u << w->kind))
+			continue;
+		t = r == 0 ? live_target(&now, w->client->iqn) : NULL;
+		why = t ? plan_disk_difference(&c->plan->pool, w->client, t)
+			: "tgtd does not tell of it";
+		if (!why)
+			continue;
+		w->failed = pool_printf(&c->plan->pool, "%s", why);
+		unmake_target(c, w);
+	}
+	live_fini(&now);
 }
 
 static int bind_user(struct carrying *c, enum tgtd_op op, int32_t tid,
@@ -428,8 +458,9 @@ void carry_out(struct fleet *fleet, const struct tgtd *tgtd, struct live *live,
 	each(&c, changed | gone, look_for_sessions);                /* 2 */
 	each(&c, gone, delete_target);                              /* 3 */
 	for (size_t i = 0; i < plan->n_accounts; i++)
-		change_user(&c, &plan->accounts[i]);               /* 4 */
-	each(&c, made, make_target);                               /* 5 */
+		change_user(&c, &plan->accounts[i]); /* 4 */
+	each(&c, made, make_target);                 /* 5 */
+	ask_for_disks(&c, made);
 	each(&c, made | changed, bind_users);                      /* 6 */
 	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 }

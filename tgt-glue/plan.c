@@ -36,10 +36,8 @@ static bool same(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* What is wrong with the disk, or null. */
-static const char *disk_difference(struct pool *pool,
-				   const struct client *client,
-				   const struct live_target *live)
+const char *plan_disk_difference(struct pool *pool, const struct client *client,
+				 const struct live_target *live)
 {
 	const struct live_lun *lun = &live->lun;
 
@@ -113,7 +111,7 @@ const char *plan_difference(struct pool *pool, struct fleet *fleet,
 			    const struct applied *applied,
 			    enum work_kind *ret_kind)
 {
-	const char *why = disk_difference(pool, client, live);
+	const char *why = plan_disk_difference(pool, client, live);
 
 	*ret_kind = WORK_REMAKE;
 	if (why)

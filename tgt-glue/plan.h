@@ -71,8 +71,11 @@ const char *plan_difference(struct pool *pool, struct fleet *fleet,
 			    const struct applied *applied,
 			    enum work_kind *ret_kind);
 
-/* Which of the target's users tgtd has bound and should not, and the reverse
- * (outgoing ones left out). */
+/* Of that what concerns the disk, and tgtd tells itself. */
+const char *plan_disk_difference(struct pool *pool, const struct client *client,
+				 const struct live_target *live);
+
+/* Is it the user whom the client logs in as? */
 bool plan_wants_user(const struct client *client, const char *user);
 
 /* Is the name one that this fleet's prefix makes? Then the client's name. */

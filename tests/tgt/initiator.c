@@ -81,6 +81,8 @@ static int hold(struct iscsi_context *iscsi)
 		if (fds[1].revents & (POLLHUP | POLLERR) ||
 		    iscsi_service(iscsi, fds[1].revents) < 0) {
 			puts("cut off");
+			fflush(stdout);
+			iscsi_destroy_context(iscsi);
 			return 0;
 		}
 	}

@@ -1,0 +1,589 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# apply and plan: from one fleet.conf to the next in a running tgtd.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# said PATTERN: on standard error of the last expect.
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+did() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected '$1' on standard output, found:" \
+			"$(cat "$scratch/stdout")"
+}
+
+is_there() {
+	[ -n "$(shown "$1")" ] || fail "target $1 is not there"
+}
+
+is_gone() {
+	[ -z "$(shown "$1")" ] || fail "target $1 is there: $(shown "$1")"
+}
+
+test_second_apply_does_nothing() {
+	start_server
+	write_fleet pc1 pc2 <<-END
+		[client pc3]
+		secret = secretsecret1
+		write-cache = no
+		thin = yes
+		readonly = yes
+	END
+	expect 0 glue apply
+	everything >"$scratch/before"
+	ls -l --full-time "$scratch/targets.conf"* "$scratch/store"/* \
+		>"$scratch/files"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	everything | cmp - "$scratch/before"
+	ls -l --full-time "$scratch/targets.conf"* "$scratch/store"/* |
+		cmp - "$scratch/files"
+}
+
+test_plan_changes_nothing_and_tells_no_secret() {
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		secret = secretsecret1
+	END
+	everything >"$scratch/before"
+	expect 0 glue plan
+	did '^pc1: image: make clients/pc1.vhdx, a child of masters/win11.vhdx$'
+	did '^pc1: target: make it'
+	! grep secretsecret "$scratch/stdout" || fail "plan tells a secret"
+	everything | cmp - "$scratch/before"
+	[ ! -e "$scratch/store/clients" ] || fail "plan made images"
+	[ ! -e "$scratch/targets.conf" ] || fail "plan wrote the targets-file"
+}
+
+test_targets_file_is_what_generate_prints() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	umask 0
+	expect 0 glue apply
+	glue generate | cmp - "$scratch/targets.conf"
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf")"
+	equal "files" "targets.conf targets.conf.applied" \
+		"$(cd "$scratch" && echo targets.conf*)"
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.applied")"
+	chmod 644 "$scratch/targets.conf"
+	expect 0 glue apply
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf")"
+}
+
+test_secrets_are_in_no_command_line() {
+	requires strace
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		secret = secretsecret1
+	END
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=execve -o "$scratch/trace" \
+		tgt-glue --config "$scratch/fleet.conf" apply
+	equal "programs started" 1 "$(grep -c execve "$scratch/trace")"
+	is_there pc1
+}
+
+test_master_loses_its_write_bits() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	equal "mode" 444 "$(stat -c %a "$scratch/store/masters/win11.vhdx")"
+}
+
+test_block_size_is_the_childs() {
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		block-size = 1M
+		[client pc2]
+	END
+	expect 0 glue apply
+	equal "block size" 1048576 "$(vhdfs-img info --json \
+		"$scratch/store/clients/pc1.vhdx" | jq '."block-size"')"
+}
+
+test_removed_client_loses_its_target_and_keeps_its_image() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	did '^pc2: target: removed'
+	is_gone pc2
+	is_there pc1
+	[ -f "$scratch/store/clients/pc2.vhdx" ] || fail "its image is gone"
+}
+
+test_removed_clients_user_is_removed() {
+	start_server
+	write_fleet pc1 <<-END
+		[client pc2]
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	! adm --op show --mode account | grep pc2 || fail "its user stays"
+}
+
+test_other_targets_and_users_are_not_touched() {
+	start_server
+	truncate -s 1M "$scratch/other"
+	adm --op new --mode target --tid 5 -T iqn.2026-01.other:disk
+	adm --op new --mode logicalunit --tid 5 --lun 1 -b "$scratch/other"
+	adm --op new --mode target --tid 6 -T "${iqn_prefix}x:disk"
+	adm --op new --mode account --user other --password secretsecret9
+	adm --op bind --mode account --tid 5 --user other
+	everything >"$scratch/before"
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	write_fleet </dev/null
+	expect 0 glue apply
+	everything | diff "$scratch/before" -
+}
+
+test_user_of_another_fleet_is_not_taken() {
+	start_server
+	adm --op new --mode target --tid 5 -T iqn.2026-01.other:disk
+	adm --op new --mode account --user me --password secretsecret9
+	adm --op bind --mode account --tid 5 --user me
+	write_fleet pc2 <<-END
+		[client pc1]
+		user = me
+		secret = secretsecret1
+	END
+	expect 4 glue apply
+	said 'pc1: left as it is: user me is in use by target iqn.2026-01.other:disk'
+	is_gone pc1
+	is_there pc2
+	adm --op show --mode target | grep -A99 'other:disk' | grep -q '  me$'
+}
+
+test_number_of_another_fleets_target() {
+	start_server
+	adm --op new --mode target --tid 77 -T iqn.2026-01.other:disk
+	write_fleet pc2 <<-END
+		[client pc1]
+		tid = 77
+	END
+	expect 1 glue apply
+	said 'pc1: target: number 77 belongs to target iqn.2026-01.other:disk'
+	is_there pc2
+}
+
+test_two_targets_change_their_numbers() {
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		tid = 11
+		[client pc2]
+		tid = 12
+	END
+	expect 0 glue apply
+	sed -i 's/tid = 11/tid = 13/; s/tid = 12/tid = 11/; s/13/12/' \
+		"$scratch/fleet.conf"
+	expect 0 glue apply
+	adm --op show --mode target | grep -q "^Target 12: $iqn_prefix:pc1$"
+	adm --op show --mode target | grep -q "^Target 11: $iqn_prefix:pc2$"
+}
+
+test_changed_access() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+	END
+	expect 0 glue apply
+	admits login "$(url pc1)"
+	echo "address = 10.0.0.1" >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	did '^pc1: target: changed who is admitted'
+	refuses login "$(url pc1)"
+	echo "initiator = iqn.2026-01.lan:one" >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	admits -i iqn.2026-01.lan:one login "$(url pc1)"
+	refuses login "$(url pc1)"
+}
+
+test_changed_secret() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		user = me
+		secret = secretsecret1
+		[client pc2]
+		user = me
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	admits login "$(url pc1 me%secretsecret1@)"
+	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	for client in pc1 pc2; do
+		admits login "$(url $client me%secretsecret2@)"
+		refuses login "$(url $client me%secretsecret1@)"
+		refuses login "$(url $client)"
+	done
+}
+
+test_secret_taken_away_and_given() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	admits login "$(url pc1)"
+	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	refuses login "$(url pc1)"
+	admits login "$(url pc1 pc1%secretsecret1@)"
+	sed -i '/^secret/d' "$scratch/fleet.conf"
+	expect 0 glue apply
+	admits login "$(url pc1)"
+}
+
+# Of all that can change, while somebody is logged in.
+test_client_that_is_logged_in_is_left() {
+	local change
+
+	requires_initiator
+	start_server
+	write_fleet pc2 <<-END
+		[client pc1]
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	hold_session pc1 pc1%secretsecret1@
+	shown pc1 >"$scratch/before"
+	cp "$scratch/fleet.conf" "$scratch/fleet.old"
+	for change in 's/secretsecret1/secretsecret2/' '$ a thin = yes' \
+		'$ a address = 10.0.0.1' '$ a write-cache = no' \
+		'$ a tid = 5' '/client pc1/,$ d'; do
+		sed "$change" "$scratch/fleet.old" >"$scratch/fleet.conf"
+		expect 4 glue apply
+		said 'pc1: left as it is: logged in: iqn.* from 127.0.0.1'
+		expect 4 glue apply
+		shown pc1 | cmp - "$scratch/before"
+		is_there pc2
+	done
+	cp "$scratch/fleet.old" "$scratch/fleet.conf"
+	expect 0 glue apply
+	shown pc1 | cmp - "$scratch/before"
+	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	expect 4 glue apply
+	end_session
+	expect 0 glue apply
+	admits login "$(url pc1 pc1%secretsecret2@)"
+	refuses login "$(url pc1 pc1%secretsecret1@)"
+}
+
+test_user_shared_with_a_client_that_is_logged_in_is_left() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		user = me
+		secret = secretsecret1
+		[client pc2]
+		user = me
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	hold_session pc1 me%secretsecret1@
+	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	expect 4 glue apply
+	said 'pc2: left as it is: user me is in use by target .*:pc1'
+	for client in pc1 pc2; do
+		admits login "$(url $client me%secretsecret1@)"
+		refuses login "$(url $client)"
+	done
+	end_session
+	expect 0 glue apply
+	admits login "$(url pc2 me%secretsecret2@)"
+}
+
+test_force_ends_that_clients_session_alone() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		[client pc2]
+	END
+	expect 0 glue apply
+	hold_session pc1
+	sed -i 's/^master.*/&\nthin = yes/' "$scratch/fleet.conf"
+	expect 4 glue apply --force pc2
+	said 'pc1: left as it is'
+	expect 0 glue apply --force pc1
+	wait_until 5 grep -q 'cut off' "$scratch/hold-pc1.out"
+	shown pc1 | grep -q 'Thin-provisioning: Yes'
+	admits login "$(url pc1)"
+	end_session
+}
+
+# --force does not end a session that is not in the way.
+test_force_leaves_alone_what_is_right() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	expect 0 glue apply --force pc1
+	! grep 'cut off' "$scratch/hold-pc1.out" || fail "it was cut off"
+	end_session
+}
+
+test_wait_until_the_client_has_logged_out() {
+	local pid
+
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	echo "thin = yes" >>"$scratch/fleet.conf"
+	glue apply --wait >"$scratch/wait.out" 2>&1 {holder}>&- &
+	pid=$!
+	wait_until 10 grep -q 'pc1: left as it is' "$scratch/wait.out"
+	kill -0 "$pid" || fail "it did not wait"
+	end_session
+	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	shown pc1 | grep -q 'Thin-provisioning: Yes'
+}
+
+test_no_disk_no_target() {
+	make_store
+	start_tgtd
+	write_fleet pc1 </dev/null
+	mkdir "$scratch/mnt"
+	expect 1 glue apply
+	said "pc1: target: .*/clients/pc1.vhdx.raw: No such file.*nothing is mounted at $scratch/mnt"
+	is_gone pc1
+	end_tgtd
+	mount_store "$scratch/store" "$scratch/mnt"
+	start_tgtd
+	expect 0 glue apply
+	is_there pc1
+}
+
+# The mount was not there when the server started: tgt-admin made the target
+# without a disk, and said nothing.
+test_target_without_a_disk_gets_one() {
+	make_store
+	start_tgtd
+	write_fleet pc1 </dev/null
+	mkdir "$scratch/mnt"
+	glue apply || true
+	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
+	is_there pc1
+	! shown pc1 | grep -q 'LUN: 1' || fail "there is a disk"
+	mkdir -p "$scratch/elsewhere"
+	mount_store "$scratch/store" "$scratch/mnt"
+	expect 0 glue apply
+	shown pc1 | grep -q 'LUN: 1'
+	end_tgtd
+}
+
+test_broken_image_makes_no_target() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	adm --op delete --force --mode target --tid "$(glue generate |
+		sed -n 's/.*controller_tid //p' | head -n 1)"
+	truncate -s 100K "$scratch/store/clients/pc1.vhdx"
+	expect 1 glue apply
+	said '^tgt-glue: pc1: target: .*pc1.vhdx'
+	is_gone pc1
+	is_there pc2
+}
+
+# tgtd opens for reading what it may not write, without a word.
+test_disk_that_tgtd_cannot_write_is_refused() {
+	start_server
+	write_fleet pc1 </dev/null
+	mkdir "$scratch/store/clients"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/pc1.vhdx"
+	chmod a-w "$scratch/store/clients/pc1.vhdx"
+	expect 1 glue apply
+	said 'pc1: target: .*expected writable, found read-only'
+	is_gone pc1
+}
+
+test_child_of_another_master_is_left() {
+	local before
+
+	start_server
+	vhdfs-img create --size 64M "$scratch/store/masters/win12.vhdx"
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	before=$(sha256_of "$scratch/store/clients/pc1.vhdx")
+	sed -i 's/client pc1./&\nmaster = masters\/win12/' "$scratch/fleet.conf"
+	expect 4 glue apply
+	said 'pc1: left: its image clients/pc1.vhdx: parent: expected masters/win12.vhdx, found masters/win11.vhdx'
+	equal "the image" "$before" \
+		"$(sha256_of "$scratch/store/clients/pc1.vhdx")"
+	# Also when nothing is mounted.
+	end_tgtd
+	unmount "$scratch/mnt"
+	expect 1 glue apply
+	said 'pc1: left: its image clients/pc1.vhdx: parent: expected masters/win12'
+}
+
+test_image_that_is_no_child_is_left() {
+	start_server
+	mkdir "$scratch/store/clients"
+	vhdfs-img create --size 64M "$scratch/store/clients/pc1.vhdx"
+	write_fleet pc1 </dev/null
+	expect 4 glue apply
+	said 'pc1: left: .*clients/pc1.vhdx'
+}
+
+test_without_tgtd_images_and_file_are_made() {
+	make_store
+	port=$(free_port)
+	write_fleet pc1 </dev/null
+	expect 1 glue apply
+	said 'tgtd: no tgtd answers at its management socket .*socket.[0-9]+'
+	[ -f "$scratch/store/clients/pc1.vhdx" ] || fail "no image"
+	[ -f "$scratch/targets.conf" ] || fail "no targets-file"
+}
+
+test_something_else_at_the_socket() {
+	requires python3
+	make_store
+	port=7
+	write_fleet pc1 </dev/null
+	export TGT_IPC_SOCKET=$scratch/sock
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.recv(120)
+    c.sendall(b"\0\0\0\0\x0c\0\0\0what")
+    c.close()' "$scratch/sock.7" &
+	at_exit kill $!
+	wait_until 5 test -S "$scratch/sock.7"
+	expect 1 glue apply
+	said 'tgtd: .*answers, but not as the tgt that tgt-glue knows'
+}
+
+test_restart_of_tgtd_with_the_file() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		secret = secretsecret1
+		write-cache = no
+	END
+	expect 0 glue apply
+	everything >"$scratch/before"
+	kill_tgtd
+	start_tgtd
+	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
+	everything | cmp - "$scratch/before"
+	expect 0 glue plan
+	[ ! -s "$scratch/stdout" ] || fail "it would: $(cat "$scratch/stdout")"
+	# A secret that changes afterwards is set.
+	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	admits login "$(url pc1 pc1%secretsecret2@)"
+	refuses login "$(url pc1 pc1%secretsecret1@)"
+}
+
+test_restart_of_tgtd_without_the_file() {
+	start_server
+	write_fleet pc1 pc2 <<-END
+		[client pc3]
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	everything >"$scratch/before"
+	kill_tgtd
+	start_tgtd
+	expect 0 glue apply
+	everything | cmp - "$scratch/before"
+}
+
+test_what_others_changed_is_set_right() {
+	local tid
+
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	everything >"$scratch/before"
+	tid=$(glue generate | sed -n 's/.*controller_tid //p' | head -n 1)
+	adm --op bind --mode target --tid "$tid" -I ALL
+	expect 0 glue apply
+	everything | cmp - "$scratch/before"
+	adm --op update --mode logicalunit --tid "$tid" --lun 1 \
+		--params readonly=1
+	expect 0 glue apply
+	adm --op new --mode account --user spy --password secretsecret9
+	adm --op bind --mode account --tid "$tid" --user spy
+	expect 0 glue apply
+	adm --op delete --mode account --user spy
+	adm --op delete --force --mode target --tid "$tid"
+	expect 0 glue apply
+	everything | sort | cmp - <(sort "$scratch/before")
+}
+
+test_two_applies_at_once() {
+	local pids=() pid
+
+	start_server
+	write_fleet $(seq -f 'pc%g' 1 20) </dev/null
+	for _i in 1 2 3; do
+		glue apply >>"$scratch/all.out" 2>&1 &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || fail "one failed: $(cat "$scratch/all.out")"
+	done
+	equal "targets" 20 "$(adm --op show --mode target | grep -c '^Target')"
+}
+
+test_portal_that_tgtd_does_not_listen_on() {
+	start_server
+	write_fleet pc1 </dev/null
+	sed -i "s/^mount/portal = 127.0.0.1:$port\n&/" "$scratch/fleet.conf"
+	expect 0 glue apply
+	[ ! -s "$scratch/stderr" ] || fail "$(cat "$scratch/stderr")"
+	sed -i "s/^portal.*/portal = 10.9.8.7/" "$scratch/fleet.conf"
+	expect 0 glue apply
+	said 'warning: tgtd does not listen on portal 10.9.8.7'
+}
+
+test_256_clients() {
+	local start
+
+	start_server
+	write_fleet $(seq -f 'pc%g' 1 256) </dev/null
+	# The images first, which are vhdfs's work.
+	port=9999 glue apply >/dev/null 2>&1 || true
+	sed -i "s/^control-port.*/control-port = 1/" "$scratch/fleet.conf"
+	glue apply >/dev/null 2>&1 || true
+	sed -i "s/^control-port.*/control-port = $port/" "$scratch/fleet.conf"
+	start=$(date +%s%N)
+	expect 0 glue apply
+	start=$((($(date +%s%N) - start) / 1000000))
+	echo "256 targets: $start ms"
+	[ "$start" -lt 10000 ] || fail "256 targets took $start ms"
+	equal "targets" 256 "$(adm --op show --mode target | grep -c '^Target')"
+	start=$(date +%s%N)
+	expect 0 glue apply
+	start=$((($(date +%s%N) - start) / 1000000))
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ "$start" -lt 3000 ] || fail "nothing to do took $start ms"
+}
+
+run_tests
