@@ -288,8 +288,10 @@ static int write_region_tables(struct making *m)
 		   m->bat_off - META_OFFSET);
 	put_le32(table + VHDX_REGION_CRC,
 		 crc32c_but(table, VHDX_REGION_SIZE, VHDX_REGION_CRC));
+	/* The rest is zeros, which a new file is anyway: hundreds of children
+	 * are made, and each takes what is written of it. */
 	for (int slot = 0; r == 0 && slot < 2; slot++)
-		r = io_write(m->io, table, VHDX_REGION_SIZE,
+		r = io_write(m->io, table, VHDX_PAGE,
 			     VHDX_REGION_TABLE_OFFSET(slot));
 	return r;
 }
@@ -316,7 +318,11 @@ static int write_metadata(struct making *m)
 				     META_OFFSET + item->off);
 	}
 	if (r == 0)
-		r = io_write(m->io, table, VHDX_META_TABLE_SIZE, META_OFFSET);
+		r = io_write(m->io, table,
+			     round_up(VHDX_META_FIRST +
+					      m->n_items * VHDX_META_ENTRY,
+				      VHDX_PAGE),
+			     META_OFFSET);
 	return r;
 }
 
