@@ -307,7 +307,7 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 		img->type == IMAGE_DIFFERENCING ? EXTENT_PARENT : EXTENT_ZERO;
 	uint64_t block_off;
 	uint32_t n;
-	bool set;
+	bool set = false;
 	int r;
 
 	if (img->type == IMAGE_FIXED)
