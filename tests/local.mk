@@ -22,6 +22,7 @@ unit_tests = \
 	tests/unit/test-vhd \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
+	tests/unit/test-vhdx-log \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
