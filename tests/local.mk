@@ -22,7 +22,10 @@ unit_tests = \
 	tests/unit/test-vhd \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
+	tests/unit/test-vhdx-bad \
 	tests/unit/test-vhdx-log \
+	tests/unit/test-vhdx-odd \
+	tests/unit/test-vhdx-replay \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
@@ -37,6 +40,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
+	tests/unit/vhdx-spoil.c \
+	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \
 	tests/unit/vhdx-tool.h \
 	tests/unit/unit.c \

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Images that are odd and not malformed: they are taken, and what is unknown in
+ * them is kept. And a byte that changes anywhere leads to no crash. */
+#include "config.h"
+
+#include "unit/vhdx-spoil.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static void make(struct vdisk *d, bool child)
+{
+	const struct image_params params = { .type = IMAGE_DYNAMIC,
+					     .size = 8 * M,
+					     .block_size = M };
+	uint64_t seed = 1;
+
+	if (child)
+		vdisk_create_child(d, &params, &seed);
+	else
+		vdisk_create(d, &params);
+	mem_file_resize(&d->file, 8 * M);
+}
+
+/* Every byte of the structures, changed in turn, leads to no crash. */
+static void no_changed_byte_crashes(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t off, len;
+	} parts[] = {
+		{ 64 * 1024, 80 },      { 192 * 1024, 96 },
+		{ 2 * M, 32 + 6 * 32 }, { 2 * M + 65536, 80 + 700 },
+		{ 3 * M, 16 },
+	};
+	struct vdisk d;
+
+	make(&d, true);
+	for (unsigned p = 0; p < 5; p++)
+		for (uint64_t i = 0; i < parts[p].len; i++) {
+			uint8_t was, now;
+			uint64_t off = parts[p].off + i;
+			struct image *img;
+			struct io *io;
+			struct extent e;
+
+			mem_file_peek(&d.file, &was, 1, off);
+			now = was ^ (1 << i % 8);
+			mem_file_poke(&d.file, &now, 1, off);
+			spoil_sum_headers(&d);
+			spoil_sum_regions(&d);
+			assert_ok(io_mem_open(&d.file, "x", false, &io));
+			if (image_open(io, NULL, &img) == 0) {
+				image_map(img, 0, min_u64(img->size, M), &e);
+				image_close(img);
+			} else {
+				io_close(io);
+			}
+			mem_file_poke(&d.file, &was, 1, off);
+			spoil_sum_headers(&d);
+			spoil_sum_regions(&d);
+		}
+	vdisk_open(&d, false);
+	vdisk_compare(&d);
+	vdisk_fini(&d);
+}
+
+/* What is not malformed: it is taken. */
+static void opens(void (*spoil)(struct vdisk *d))
+{
+	struct vdisk d;
+
+	make(&d, false);
+	spoil(&d);
+	vdisk_open(&d, true);
+	vdisk_compare(&d);
+	vdisk_write(&d, 0, 512, 'a');
+	vdisk_close(&d);
+	assert_int_equal(vdisk_check(&d, false).damages, 0);
+	vdisk_open(&d, false);
+	vdisk_compare(&d);
+	vdisk_fini(&d);
+}
+
+SPOIL(optional_region, spoil_add_region(d, 7 * M, M, 0))
+SPOIL(optional_item, spoil_add_item(d, STRANGER, 80000, 8, 0))
+SPOIL(user_item, spoil_add_item(d, VHDX_GUID_DISK_SIZE, 80000, 8, 1))
+SPOIL(log_version_without_log, spoil_header16(d, VHDX_HEADER_LOG_VERSION, 1))
+SPOIL(same_header_twice, uint8_t raw[VHDX_HEADER_SIZE];
+      mem_file_peek(&d->file, raw, sizeof raw, VHDX_HEADER_OFFSET(1));
+      mem_file_poke(&d->file, raw, sizeof raw, VHDX_HEADER_OFFSET(0)))
+
+static void what_is_optional_and_unknown_is_kept(void **state)
+{
+	(void)state;
+	uint8_t kept[8] = "optional", found[8];
+	struct vdisk d;
+
+	opens(optional_region);
+	opens(optional_item);
+	opens(user_item);
+	/* Blocks go round an unknown region. */
+	make(&d, false);
+	spoil_add_region(&d, 4 * M, M, 0);
+	mem_file_poke(&d.file, kept, sizeof kept, 4 * M);
+	vdisk_open(&d, true);
+	vdisk_write(&d, 0, d.size, 'a');
+	vdisk_reopen_and_compare(&d);
+	mem_file_peek(&d.file, found, sizeof found, 4 * M);
+	assert_memory_equal(found, kept, sizeof kept);
+	vdisk_fini(&d);
+}
+
+static void a_log_version_counts_only_with_a_log(void **state)
+{
+	(void)state;
+	opens(log_version_without_log);
+}
+
+static void one_header_twice_is_taken(void **state)
+{
+	(void)state;
+	opens(same_header_twice);
+}
+
+SPOIL(header_1_bad, vdisk_put32(d, VHDX_HEADER_OFFSET(0) + 100, 1))
+SPOIL(header_2_bad, vdisk_put32(d, VHDX_HEADER_OFFSET(1) + 100, 1))
+
+static void either_header_is_enough(void **state)
+{
+	(void)state;
+	opens(header_1_bad);
+	opens(header_2_bad);
+}
+
+static void either_region_table_is_enough(void **state)
+{
+	(void)state;
+	for (int slot = 0; slot < 2; slot++) {
+		struct vdisk d;
+
+		make(&d, false);
+		vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(slot) + 100, 1);
+		vdisk_open(&d, false);
+		vdisk_compare(&d);
+		vdisk_fini(&d);
+	}
+}
+
+static void blocks_that_share_space_take_no_new_block(void **state)
+{
+	(void)state;
+	uint8_t buf[512] = { 0 };
+	struct vdisk d;
+
+	make(&d, false);
+	vdisk_put64(&d, BAT_OFF, (4 * M) | VHDX_PRESENT);
+	vdisk_put64(&d, BAT_OFF + 8, (4 * M) | VHDX_PRESENT);
+	vdisk_open(&d, true);
+	assert_errno(image_write(d.img, buf, 3 * M, 512), -EBADMSG);
+	assert_non_null(strstr(error_text(), "two that share it"));
+	vdisk_fini(&d);
+}
+
+/* The last number that a header can have. */
+static void a_header_without_a_next_number_takes_no_write(void **state)
+{
+	(void)state;
+	uint8_t buf[512] = { 0 };
+	struct vdisk d;
+
+	make(&d, false);
+	vdisk_put64(&d, VHDX_HEADER_OFFSET(1) + VHDX_HEADER_SEQUENCE,
+		    UINT64_MAX);
+	spoil_sum_headers(&d);
+	vdisk_open(&d, true);
+	assert_errno(image_write(d.img, buf, 0, 512), -EOPNOTSUPP);
+	vdisk_fini(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_changed_byte_crashes),
+		cmocka_unit_test(what_is_optional_and_unknown_is_kept),
+		cmocka_unit_test(a_log_version_counts_only_with_a_log),
+		cmocka_unit_test(one_header_twice_is_taken),
+		cmocka_unit_test(either_header_is_enough),
+		cmocka_unit_test(either_region_table_is_enough),
+		cmocka_unit_test(blocks_that_share_space_take_no_new_block),
+		cmocka_unit_test(a_header_without_a_next_number_takes_no_write),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
