@@ -23,6 +23,7 @@ unit_tests = \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \
+	tests/unit/test-vhdx-check \
 	tests/unit/test-vhdx-log \
 	tests/unit/test-vhdx-odd \
 	tests/unit/test-vhdx-replay \

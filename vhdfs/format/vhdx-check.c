@@ -198,8 +198,8 @@ static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
 		return r;
 	error_set(&why);
 	c->unmended |= !repaired;
-	/* What is bad and stays counts for nothing in the space map. */
-	*entry = repaired ? mended : VHDX_NOT_PRESENT;
+	/* What cannot be mended counts for nothing in the space map. */
+	*entry = mended != *entry ? mended : VHDX_NOT_PRESENT;
 	return report_failure(c, -EBADMSG, repaired);
 }
 
@@ -394,6 +394,23 @@ static int check_leaks(struct checker *c)
 	return r < 0 || !c->touched ? r : io_sync(c->v.img.io);
 }
 
+/* What can be said of a file that vhdx_load failed for, with r. */
+static int check_unloadable(struct checker *c, int r)
+{
+	/* Was there a good one, so that the other can be made from it? */
+	bool headers = c->v.header.raw[0];
+	struct error why = *error_last();
+
+	if (r == -EBADMSG && headers) {
+		r = check_headers(c);
+		if (r < 0)
+			return r;
+		error_set(&why);
+		r = -EBADMSG;
+	}
+	return report_failure(c, r, false);
+}
+
 int vhdx_check(struct io *io, struct check *check)
 {
 	_cleanup_(checker_fini) struct checker c = { .check = check };
@@ -405,7 +422,7 @@ int vhdx_check(struct io *io, struct check *check)
 		return r;
 	r = vhdx_load(&c.v);
 	if (r < 0)
-		return report_failure(&c, r, false);
+		return check_unloadable(&c, r);
 	r = check_headers(&c);
 	if (r == 0)
 		r = check_log(&c);
