@@ -66,6 +66,9 @@ tests_unit_test_io_mem_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_io_mem_LDADD = $(UNIT_LIBS)
 tests_unit_test_vhd_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += tests/tools/file-io
+tests_tools_file_io_SOURCES = tests/tools/file-io.c
+tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
@@ -90,6 +93,16 @@ img_tests = \
 interop_tests = \
 	$(NULL)
 mount_tests = \
+	tests/mount/test-attributes.sh \
+	tests/mount/test-contents.sh \
+	tests/mount/test-filesystems.sh \
+	tests/mount/test-live.sh \
+	tests/mount/test-many.sh \
+	tests/mount/test-names.sh \
+	tests/mount/test-programs.sh \
+	tests/mount/test-refusals.sh \
+	tests/mount/test-samples.sh \
+	tests/mount/test-session.sh \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \

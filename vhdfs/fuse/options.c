@@ -14,39 +14,53 @@
 #define TRY_HELP "; vhdfs --help says more"
 
 /* Handed on: they mean something to the kernel or to libfuse. */
-static const char *const mount_options[] = { "rw",
-					     "ro",
-					     "suid",
-					     "nosuid",
-					     "dev",
-					     "nodev",
-					     "exec",
-					     "noexec",
-					     "sync",
-					     "async",
-					     "atime",
-					     "noatime",
-					     "dirsync",
-					     "nodiratime",
-					     "allow_other",
-					     "allow_root",
-					     "default_permissions",
-					     NULL };
+static const char *const mount_options[] = {
+	"rw",      "ro",          "suid",       "nosuid",
+	"dev",     "nodev",       "exec",       "noexec",
+	"sync",    "async",       "atime",      "noatime",
+	"dirsync", "allow_other", "allow_root", "default_permissions",
+	NULL
+};
 
 /*
  * Of mount(8) and of fstab; nothing that a mount of this kind would do
  * otherwise.  An option that ends in "=" or "-" stands for all that begin so.
  */
 static const char *const ignored_options[] = {
-	"defaults",    "auto",          "noauto",     "user",
-	"nouser",      "users",         "owner",      "group",
-	"_netdev",     "nofail",        "relatime",   "norelatime",
-	"strictatime", "nostrictatime", "lazytime",   "nolazytime",
-	"diratime",    "iversion",      "noiversion", "mand",
-	"nomand",      "loud",          "silent",     "nosymfollow",
-	"symfollow",   "user=",         "comment=",   "x-",
-	"X-",          "uhelper=",      "helper=",    "subtype=vhdfs",
-	NULL
+	"defaults",
+	"auto",
+	"noauto",
+	"user",
+	"nouser",
+	"users",
+	"owner",
+	"group",
+	"_netdev",
+	"nofail",
+	"relatime",
+	"norelatime",
+	"strictatime",
+	"nostrictatime",
+	"lazytime",
+	"nolazytime",
+	"diratime",
+	"nodiratime",
+	"iversion",
+	"noiversion",
+	"mand",
+	"nomand",
+	"loud",
+	"silent",
+	"nosymfollow",
+	"symfollow",
+	"user=",
+	"comment=",
+	"x-",
+	"X-",
+	"uhelper=",
+	"helper=",
+	"subtype=vhdfs",
+	NULL,
 };
 
 static bool is_one_of(const char *const *all, const char *option)
@@ -209,7 +223,7 @@ void options_print_help(void)
 	      "  -o allow_root     root may use the mount, too\n"
 	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated\n"
 	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"
-	      "  atime noatime nodiratime; others of fstab are accepted and ignored\n"
+	      "  atime noatime; others of fstab are accepted and ignored\n"
 	      "\n"
 	      "It is unmounted with umount(8), or by SIGTERM or SIGINT to vhdfs.\n",
 	      stdout);

@@ -145,8 +145,11 @@ int session_run(struct session *session)
 	/* Memory that the kernel needs to let us answer must not wait for us.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	/* libfuse leaves alone what is not at its default. */
+	/* libfuse handles those that are at their default, and SIGINT is not
+	 * in what a shell has started in the background. */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	if (fuse_set_signal_handlers(session->fuse) != 0)
 		return fail(-EIO, "cannot handle signals");
 	r = invalidator_new(session->fuse, &server->invalidator);

@@ -239,10 +239,19 @@ static int read_by_name(struct store *store, const char *path, struct info *ret)
 	return r;
 }
 
-static void log_change(const struct info *old, const struct info *new)
+/* One line, though a parent that is broken breaks all its children. */
+static void log_change(struct store *store, const struct info *old,
+		       const struct info *new)
 {
-	if (new->error && (!old->error || strcmp(old->error, new->error) != 0))
-		log_error("%s", new->error);
+	char *copy;
+
+	if (!new->error || (old->error && !strcmp(old->error, new->error)) ||
+	    tfind(new->error, &store->logged, by_text))
+		return;
+	log_error("%s", new->error);
+	copy = strdup(new->error);
+	if (copy && !tsearch(copy, &store->logged, by_text))
+		free(copy);
 }
 
 static void read_image(struct store *store, struct store_image *image)
@@ -262,7 +271,7 @@ static void read_image(struct store *store, struct store_image *image)
 	}
 	if (!found)
 		return;
-	log_change(&image->info, &info);
+	log_change(store, &image->info, &info);
 	info_fini(&image->info);
 	image->info = info;
 	image->seen = st;
@@ -355,4 +364,6 @@ void catalog_update_locked(struct store *store)
 	store->dirs_changed = false;
 	tdestroy(store->changed_names, free);
 	store->changed_names = NULL;
+	tdestroy(store->logged, free);
+	store->logged = NULL;
 }

@@ -127,6 +127,7 @@ struct store {
 	bool changed;     /* names or images: the catalog is behind */
 	bool dirs_changed;
 	void *changed_names; /* in any case: a tree of strings */
+	void *logged;        /* errors, by the update that is under way */
 	struct timespec polled;
 };
 

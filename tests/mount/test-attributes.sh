@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Attributes of views: stat and extended attributes.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+attributes() {
+	getfattr --absolute-names -d "$1" | sed -n 's/^user.vhdfs.\([a-z]*\)=.*/\1/p' |
+		sort | paste -sd ' '
+}
+
+test_size_is_the_disks() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	equal "master" $((64 << 20)) "$(size_of "$master")"
+	equal "child" $((64 << 20)) "$(size_of "$child")"
+}
+
+test_blocks_are_what_the_image_takes() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	equal "master" "$(stat -c %b "$store/master.vhdx")" \
+		"$(stat -c %b "$master")"
+	equal "child" "$(stat -c %b "$store/clients/pc.vhdx")" \
+		"$(stat -c %b "$child")"
+	equal "blksize" 4096 "$(stat -c %o "$child")"
+	# What is written costs the child, at once.
+	dd if=/dev/urandom of="$child" bs=1M seek=8 count=4 conv=notrunc,fsync \
+		status=none
+	[ "$(stat -c %b "$child")" -ge $((4 << 11)) ] ||
+		fail "expected 4 MiB in the child, found $(du "$child")"
+	equal "child" "$(stat -c %b "$store/clients/pc.vhdx")" \
+		"$(stat -c %b "$child")"
+}
+
+test_owner_mode_and_mtime_are_the_files() {
+	store_of_pair
+	chown 1234:4321 "$store/clients/pc.vhdx"
+	chmod 640 "$store/clients/pc.vhdx"
+	touch -d '2020-02-02 02:02:02.123456789 UTC' "$store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "child" "1234 4321 640 1580608922.123456789" \
+		"$(stat -c '%u %g %a %.9Y' "$child")"
+	chmod 606 "$store/clients/pc.vhdx"
+	equal "mode" 606 "$(stat -c %a "$child")"
+}
+
+test_directory_is_as_the_stores() {
+	store_of_pair
+	chown 7:8 "$store/clients"
+	chmod 2750 "$store/clients"
+	mount_store "$store" "$mnt"
+	equal "clients" "$(stat -c '%u %g %a %Y %i' "$store/clients")" \
+		"$(stat -c '%u %g %a %Y %i' "$mnt/clients")"
+}
+
+test_no_write_bits_on_a_parent() {
+	store_of_pair
+	chmod 666 "$store/master.vhdx" "$store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "master" 444 "$(stat -c %a "$master")"
+	equal "child" 666 "$(stat -c %a "$child")"
+}
+
+test_no_write_bits_on_a_grandparent() {
+	store_of_pair
+	vhdfs-img create --parent "$store/clients/pc.vhdx" "$store/grand.vhdx"
+	chmod 666 "$store"/*.vhdx "$store"/*/*.vhdx
+	mount_store "$store" "$mnt"
+	equal "modes" "444 444 666" "$(stat -c %a "$master" "$child" \
+		"$mnt/grand.vhdx.raw" | paste -sd ' ')"
+	# It stays a parent where what is between is missing.
+	mv "$store/clients/pc.vhdx" "$store/pc.off"
+	equal "grandchild" 0 "$(stat -c %a "$mnt/grand.vhdx.raw")"
+	mv "$store/pc.off" "$store/clients/pc.vhdx"
+	rm "$store/master.vhdx"
+	equal "child, broken" 0 "$(stat -c %a "$child")"
+}
+
+test_parent_of_a_broken_child_has_no_write_bits() {
+	store_of_pair
+	vhdfs-img create --parent "$store/clients/pc.vhdx" "$store/grand.vhdx"
+	chmod 666 "$store"/*.vhdx "$store"/*/*.vhdx
+	rm "$store/master.vhdx"
+	mount_store "$store" "$mnt"
+	expect 1 file-io "$child" rw
+	equal "child's error" EIO "$(cat "$scratch/stdout")"
+}
+
+test_no_write_bits_without_the_files() {
+	store_of_pair
+	chmod 444 "$store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "child" 444 "$(stat -c %a "$child")"
+}
+
+test_no_write_bits_on_a_ro_mount() {
+	store_of_pair
+	mount_store "$store" "$mnt" -o ro
+	equal "child" 444 "$(stat -c %a "$child")"
+}
+
+expected_attributes() {
+	local id
+	id=$(key "$store/clients/pc.$ending" id)
+	equal "child's format" "$ending" "$(attribute "$child" format)"
+	equal "child's type" differencing "$(attribute "$child" type)"
+	equal "child's parent" "master.$ending" "$(attribute "$child" parent)"
+	equal "child's depth" 1 "$(attribute "$child" depth)"
+	equal "child's id" "$id" "$(attribute "$child" id)"
+	attribute "$child" id | grep -Eq \
+		'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' || fail "no guid"
+	equal "child's" "depth format id parent type" "$(attributes "$child")"
+	equal "master's type" dynamic "$(attribute "$master" type)"
+	equal "master's depth" 0 "$(attribute "$master" depth)"
+	equal "master's" "depth format id type" "$(attributes "$master")"
+}
+
+test_extended_attributes_of_vhdx() {
+	store_of_pair vhdx
+	mount_store "$store" "$mnt"
+	expected_attributes
+}
+
+test_extended_attributes_of_vhd() {
+	store_of_pair vhd
+	mount_store "$store" "$mnt"
+	expected_attributes
+}
+
+test_type_of_a_fixed_image() {
+	store_of_pair
+	vhdfs-img create --size 4M --fixed "$store/fixed.vhd"
+	mount_store "$store" "$mnt"
+	equal "type" fixed "$(attribute "$mnt/fixed.vhd.raw" type)"
+}
+
+test_attributes_cannot_be_changed() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	expect 1 setfattr -n user.vhdfs.id -v x "$child"
+	grep -q 'Operation not permitted' "$scratch/stderr" ||
+		fail "expected EPERM, found: $(cat "$scratch/stderr")"
+	expect 1 setfattr -x user.vhdfs.id "$child"
+	expect 1 setfattr -n user.other -v x "$mnt/clients"
+	expect 1 getfattr -n user.other "$child"
+}
+
+# A VHDX image has a new identifier once it was written.
+test_id_shows_the_first_write() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	local before during after
+	before=$(attribute "$child" id)
+	hold_view "$child" rw
+	equal "id, open and not written" "$before" "$(attribute "$child" id)"
+	file-io "$child" rw write 0 x
+	during=$(attribute "$child" id)
+	[ "$during" != "$before" ] || fail "the id is still $before"
+	release_view
+	unmount "$mnt"
+	after=$(key "$store/clients/pc.vhdx" id)
+	equal "id, closed" "$during" "$after"
+}
+
+test_broken_image_shows_and_says_why() {
+	store_of_pair
+	printf 'x' | dd of="$store/master.vhdx" bs=1 conv=notrunc status=none
+	truncate -s 10000 "$store/short.vhd"
+	mount_store "$store" "$mnt"
+	equal "master" "0 0" "$(stat -c '%s %a' "$master")"
+	equal "child" "0 0" "$(stat -c '%s %a' "$child")"
+	equal "short" "0 0" "$(stat -c '%s %a' "$mnt/short.vhd.raw")"
+	local name
+	for name in "$master" "$child" "$mnt/short.vhd.raw"; do
+		[ -n "$(attribute "$name" error)" ] || fail "$name: no error"
+		# Once, however often one looks.
+		stat "$name" "$name" >/dev/null
+		equal "lines of log" 1 \
+			"$(grep -cxF "vhdfs: $(attribute "$name" error)" \
+				"$mnt.log")"
+	done
+	# One for the master and its child.
+	equal "lines of log" 2 "$(wc -l <"$mnt.log")"
+}
+
+test_statfs_is_the_stores() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	equal "file system" "$(stat -f -c '%s %b' "$store")" \
+		"$(stat -f -c '%s %b' "$mnt")"
+}
+
+run_tests

@@ -1,0 +1,296 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Reading and writing through a view, beside a flat file that is the model.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+punch=3		# FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+zero=0x10	# FALLOC_FL_ZERO_RANGE
+zero_keep=0x11	# and FALLOC_FL_KEEP_SIZE
+
+# The child's disk is the model: through the mount, and, after it is unmounted,
+# by a program that knows nothing of it; the parent's file is as it was.
+same_as_model() {
+	cmp "$child" "$scratch/model"
+	unmount "$mnt"
+	same_disk "$store/clients/pc.$ending" "$scratch/model"
+	sha256sum --quiet -c "$scratch/parent" || fail "the parent has changed"
+	mount_store "$store" "$mnt"
+	cmp "$child" "$scratch/model"
+}
+
+store_with_model() {
+	store_of_pair "$@"
+	sha256sum "$store/master.$ending" >"$scratch/parent"
+	mount_store "$store" "$mnt"
+	cp --sparse=always "$child" "$scratch/model"
+}
+
+# both COMMAND...: of file-io, on the child and on the model.
+both() {
+	answers "" "$child" rw "$@"
+	answers "" "$scratch/model" rw "$@"
+}
+
+random_writes() {
+	local i off len piece=$scratch/piece
+
+	choose_seed
+	for ((i = 0; i < 60; i++)); do
+		random_below 67000000
+		off=$random
+		random_below 18
+		random_below $((1 << (random + 1)))
+		len=$((random + 1))
+		head -c "$len" /dev/urandom >"$piece"
+		for file in "$child" "$scratch/model"; do
+			dd if="$piece" of="$file" bs=1M oflag=seek_bytes \
+				seek="$off" conv=notrunc status=none
+		done
+		case $((RANDOM % 8)) in
+		0) both fallocate $punch "$off" "$((len * 50 + 1))" ;;
+		1) both fallocate $zero_keep "$((off / 2))" "$len" ;;
+		2) both fsync ;;
+		esac
+	done
+}
+
+test_random_writes_to_a_vhdx_child() {
+	store_with_model vhdx
+	random_writes
+	same_as_model
+}
+
+test_random_writes_to_a_vhd_child() {
+	store_with_model vhd
+	random_writes
+	same_as_model
+}
+
+test_odd_sizes_are_read_whole() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	disk-io "$store/master.vhdx" read 0 - >"$scratch/model"
+	local bs
+	for bs in 511 4097 65519 1048577 5000000; do
+		dd if="$child" bs="$bs" status=none | cmp - "$scratch/model"
+	done
+}
+
+test_reads_end_at_the_end() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	local end=$((64 << 20)) how
+	for how in ro rw; do
+		equal "across the end" 10 \
+			"$(file-io "$child" $how read $((end - 10)) 100 | wc -c)"
+		equal "at the end" 0 \
+			"$(file-io "$child" $how read $end 100 | wc -c)"
+		equal "past the end" 0 \
+			"$(file-io "$child" $how read $((end + 5)) 100 | wc -c)"
+	done
+}
+
+test_holes_are_told_from_data() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	file-io "$child" rw write 33554432 hello
+	file-io "$child" ro holes >"$scratch/holes"
+	cat "$scratch/holes"
+	equal "bytes" $((64 << 20)) \
+		"$(awk '{ n += $3 } END { print n }' "$scratch/holes")"
+	grep -q '^hole' "$scratch/holes" || fail "no hole"
+	# Whatever is no data reads zeros, and all that was written is data.
+	local kind off len
+	while read -r kind off len; do
+		[ "$kind" = hole ] || continue
+		cmp -n "$len" -i "$off:0" "$child" /dev/zero
+	done <"$scratch/holes"
+	awk -v at=33554432 '$1 == "data" && $2 <= at && at < $2 + $3 { ok = 1 }
+		END { exit !ok }' "$scratch/holes" || fail "32M is no data"
+}
+
+test_holes_of_a_disk_without_data() {
+	empty_store
+	vhdfs-img create --size 1T "$store/a.vhdx"
+	mount_store "$store" "$mnt"
+	answers "hole 0 1099511627776" "$mnt/a.vhdx.raw" ro holes
+}
+
+test_punched_hole_reads_zeros_whatever_the_parent_holds() {
+	store_with_model
+	both fallocate $punch 1000 50000
+	both fallocate $punch 60000000 5000
+	both fallocate $zero 90000 4096
+	both fallocate $zero_keep 0 512
+	same_as_model
+}
+
+test_space_of_a_hole_is_given_back() {
+	empty_store
+	vhdfs-img create --size 256M "$store/a.vhdx"
+	mount_store "$store" "$mnt"
+	local view=$mnt/a.vhdx.raw before full after
+	before=$(stat -c %b "$view")
+	dd if=/dev/urandom of="$view" bs=1M count=128 conv=notrunc,fsync \
+		status=none
+	full=$(stat -c %b "$view")
+	[ $((full - before)) -ge $((128 << 11)) ] || fail "it takes too little"
+	fallocate -p -o 0 -l 128M "$view"
+	sync "$view"
+	after=$(stat -c %b "$view")
+	[ $((after - before)) -le $((8 << 11)) ] ||
+		fail "before $before, written $full, punched $after blocks"
+}
+
+test_fallocate_beyond_the_end() {
+	store_with_model
+	local end=$((64 << 20))
+	both fallocate $punch $((end - 1000)) 5000
+	both fallocate $zero_keep $((end - 5000)) 50000
+	both fallocate $punch $((end + 5000)) 50000
+	answers EPERM "$child" rw fallocate $zero $((end - 5000)) 50000
+	same_as_model
+}
+
+test_other_kinds_of_fallocate_are_refused() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	answers EOPNOTSUPP "$child" rw fallocate 0 0 4096
+	answers EOPNOTSUPP "$child" rw fallocate 1 0 4096
+	answers EOPNOTSUPP "$child" rw fallocate 0x8 0 4096
+	cmp "$child" "$master"
+}
+
+test_mapping_private() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	head -c 200000 "$master" | tail -c 150000 >"$scratch/model"
+	local how
+	for how in ro rw; do
+		file-io "$child" $how map private 49152 150848 |
+			head -c 150848 >"$scratch/mapped"
+		cmp "$scratch/mapped" <(head -c 200000 "$master" |
+			tail -c +49153)
+	done
+}
+
+test_mapping_shared_for_reading() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	file-io "$child" ro map shared 0 1000000 |
+		cmp - <(head -c 1000000 "$master")
+}
+
+# What a writer has written is what a reader finds in the pages it has mapped
+# already.
+test_mapping_shows_what_is_written() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	mkfifo "$scratch/in" "$scratch/out"
+	file-io "$child" ro watch 4096 65536 <"$scratch/in" >"$scratch/out" &
+	local pid=$! letter answer
+	exec {in}>"$scratch/in" {out}<"$scratch/out"
+	read -r answer <&"$out"
+	equal "watcher" watching "$answer"
+	for letter in {a..z} {a..z}; do
+		file-io "$child" rw write 4096 "$letter"
+		echo >&"$in"
+		read -r answer <&"$out"
+		equal "mapped byte" "$letter" "$answer"
+	done
+	fallocate -p -o 4096 -l 4096 "$child"
+	echo >&"$in"
+	IFS= read -r -d '' -n 1 answer <&"$out"
+	equal "mapped byte of a hole" "" "$answer"
+	exec {in}>&-
+	wait "$pid"
+}
+
+test_two_opens_share() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw write 1000 first
+	equal "a reader" first "$(file-io "$child" ro read 1000 5)"
+	file-io "$child" rw write 1005 second
+	equal "another writer" firstsecond "$(file-io "$child" rw read 1000 11)"
+	release_view
+	equal "after" firstsecond "$(file-io "$child" ro read 1000 11)"
+}
+
+test_reader_first_and_then_a_writer() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	exec {fd}<"$child"
+	head -c 4096 <&"$fd" >/dev/null
+	file-io "$child" rw write 8192 changed
+	equal "the old reader" changed "$(head -c 4103 <&"$fd" | tail -c 7)"
+	exec {fd}<&-
+}
+
+test_many_threads_write_side_by_side() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	file-io "$child" rw parallel 16 2000001
+	local i letters=abcdefghijklmnop
+	for ((i = 0; i < 16; i++)); do
+		head -c 2000001 /dev/zero | tr '\0' "${letters:i:1}"
+	done | cmp -n $((16 * 2000001)) - "$child"
+}
+
+# Several at once on several views, beside readers of their common parent.
+test_many_views_at_once() {
+	store_of_pair
+	local i pids=()
+	for i in 1 2 3 4 5 6; do
+		vhdfs-img create --parent "$store/master.vhdx" \
+			"$store/clients/c$i.vhdx"
+	done
+	mount_store "$store" "$mnt"
+	for i in 1 2 3 4 5 6; do
+		(
+			file-io "$mnt/clients/c$i.vhdx.raw" rw parallel 4 1000003
+			cat "$master" >/dev/null
+		) &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	for i in 2 3 4 5 6; do
+		cmp "$mnt/clients/c1.vhdx.raw" "$mnt/clients/c$i.vhdx.raw"
+	done
+	cmp -i 4000012 "$mnt/clients/c1.vhdx.raw" "$master"
+}
+
+# What was flushed is in the file: a copy of it, made while it is open, holds it.
+test_fsync_makes_it_durable() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw write 12345 precious fsync
+	mkdir "$scratch/copy"
+	cp -r "$store/." "$scratch/copy"
+	equal "in the copy" precious \
+		"$(disk-io "$scratch/copy/clients/pc.vhdx" read 12345 8)"
+}
+
+test_full_disk_answers_enospc_and_nothing_is_lost() {
+	empty_store
+	truncate -s 24M "$scratch/small"
+	mkfs.ext4 -q -m 0 "$scratch/small"
+	mount -o loop "$scratch/small" "$store"
+	at_exit "umount $store"
+	vhdfs-img create --size 64M --block-size 1M "$store/a.vhdx"
+	mount_store "$store" "$mnt"
+	dd if=/dev/urandom of="$scratch/new" bs=1M count=8 status=none
+	dd if="$scratch/new" of="$mnt/a.vhdx.raw" conv=notrunc,fsync status=none
+	dd if=/dev/urandom of="$mnt/a.vhdx.raw" bs=1M seek=8 count=56 \
+		conv=notrunc,fsync 2>"$scratch/says" &&
+		fail "64 MiB went into 24"
+	grep -q 'No space left' "$scratch/says" || fail "$(cat "$scratch/says")"
+	cmp -n $((8 << 20)) "$scratch/new" "$mnt/a.vhdx.raw"
+	unmount "$mnt"
+	vhdfs-img check "$store/a.vhdx"
+	disk-io "$store/a.vhdx" read 0 $((8 << 20)) | cmp - "$scratch/new"
+}
+
+run_tests

@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# File systems on a view, through a loop device: made, filled, unmounted,
+# checked; and the same again after a remount.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+# A child of a master that is full of something else.
+store_of_used_master() {
+	empty_store
+	ending=$1
+	requires losetup
+	vhdfs-img create --size 512M "$store/master.$ending"
+	disk-io "$store/master.$ending" write 0 20000000 3 \
+		write 200000000 20000000 4
+	vhdfs-img create --parent "$store/master.$ending" "$store/pc.$ending"
+	sha256sum "$store/master.$ending" >"$scratch/parent"
+	view=$mnt/pc.$ending.raw
+	mkdir "$scratch/in"
+}
+
+# A tree with some large and many small files.
+make_tree() {
+	local i
+
+	mkdir -p "$1/small"
+	dd if=/dev/urandom of="$1/large" bs=1M count=20 status=none
+	for ((i = 0; i < 300; i++)); do
+		head -c $((i * 37)) /dev/urandom >"$1/small/$i"
+	done
+}
+
+attach() {
+	dev=$(losetup --find --show "$view")
+	at_exit "umount $scratch/in 2>/dev/null; losetup -d $dev 2>/dev/null"
+}
+
+detach() {
+	umount "$scratch/in"
+	losetup -d "$dev"
+	wait_until 10 not_attached
+}
+
+not_attached() {
+	! losetup -n -O NAME -j "$view" | grep -q .
+}
+
+# with_file_system ENDING MAKE MOUNT CHECK: the commands, without the device.
+with_file_system() {
+	store_of_used_master "$1"
+	make_tree "$scratch/tree"
+	mount_store "$store" "$mnt"
+	attach
+	$2 "$dev"
+	$3 "$dev" "$scratch/in"
+	cp -r "$scratch/tree" "$scratch/in/first"
+	detach
+	$4 "$view"
+
+	unmount "$mnt"
+	vhdfs-img check "$store/pc.$ending"
+	mount_store "$store" "$mnt"
+	$4 "$view"
+	attach
+	$3 "$dev" "$scratch/in"
+	diff -r "$scratch/tree" "$scratch/in/first"
+	cp -r "$scratch/tree" "$scratch/in/second"
+	rm -r "$scratch/in/first"
+	fstrim "$scratch/in" || true
+	detach
+	$4 "$view"
+
+	attach
+	$3 "$dev" "$scratch/in"
+	diff -r "$scratch/tree" "$scratch/in/second"
+	detach
+	unmount "$mnt"
+	vhdfs-img check "$store/pc.$ending"
+	sha256sum --quiet -c "$scratch/parent" || fail "the parent has changed"
+}
+
+mount_ntfs() {
+	ntfs-3g "$@"
+}
+
+test_ext4_on_vhdx() {
+	requires mkfs.ext4
+	with_file_system vhdx "mkfs.ext4 -q" mount "e2fsck -fn"
+}
+
+test_ext4_on_vhd() {
+	requires mkfs.ext4
+	with_file_system vhd "mkfs.ext4 -q" mount "e2fsck -fn"
+}
+
+test_xfs_on_vhdx() {
+	requires mkfs.xfs
+	with_file_system vhdx "mkfs.xfs -q -f" mount "xfs_repair -n -f"
+}
+
+test_ntfs_on_vhdx() {
+	requires mkntfs ntfs-3g ntfsfix
+	with_file_system vhdx "mkntfs -q -Q -F" mount_ntfs "ntfsfix -n"
+}
+
+test_ntfs_on_vhd() {
+	requires mkntfs ntfs-3g ntfsfix
+	with_file_system vhd "mkntfs -q -Q -F" mount_ntfs "ntfsfix -n"
+}
+
+run_tests

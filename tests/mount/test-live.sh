@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What other programs do to the store shows at once, without a remount.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+test_image_that_is_added() {
+	empty_store
+	mount_store "$store" "$mnt"
+	equal "names" "" "$(ls "$mnt")"
+	make_disk "$store/a.vhdx"
+	equal "names" "a.vhdx.raw" "$(ls "$mnt")"
+	equal "size" 4194304 "$(size_of "$mnt/a.vhdx.raw")"
+}
+
+test_image_that_is_removed() {
+	empty_store
+	make_disk "$store/a.vhdx"
+	make_disk "$store/b.vhdx"
+	mount_store "$store" "$mnt"
+	stat "$mnt/a.vhdx.raw" >/dev/null
+	rm "$store/a.vhdx"
+	[ ! -e "$mnt/a.vhdx.raw" ] || fail "it is still there"
+	equal "names" "b.vhdx.raw" "$(ls "$mnt")"
+}
+
+test_image_that_is_renamed() {
+	empty_store
+	make_disk "$store/a.vhdx"
+	disk-io "$store/a.vhdx" write 0 4096 7
+	mount_store "$store" "$mnt"
+	local hash
+	hash=$(sha256_of "$mnt/a.vhdx.raw")
+	mv "$store/a.vhdx" "$store/b.vhdx"
+	[ ! -e "$mnt/a.vhdx.raw" ] || fail "the old name is still there"
+	equal "hash" "$hash" "$(sha256_of "$mnt/b.vhdx.raw")"
+}
+
+test_image_that_is_replaced() {
+	empty_store
+	make_disk "$store/a.vhdx"
+	disk-io "$store/a.vhdx" write 0 4096 7
+	mount_store "$store" "$mnt"
+	sha256_of "$mnt/a.vhdx.raw" >/dev/null
+	vhdfs-img create --size 8M "$scratch/new.vhdx"
+	disk-io "$scratch/new.vhdx" write 0 4096 8
+	mv "$scratch/new.vhdx" "$store/a.vhdx"
+	equal "size" 8388608 "$(size_of "$mnt/a.vhdx.raw")"
+	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
+}
+
+# Who has the old one open goes on with it; who opens gets the new one.
+test_image_that_is_replaced_while_it_is_open() {
+	empty_store
+	make_disk "$store/a.vhdx"
+	printf old | dd of="$scratch/old" status=none
+	mount_store "$store" "$mnt"
+	file-io "$mnt/a.vhdx.raw" rw write 0 old
+	exec {fd}<"$mnt/a.vhdx.raw"
+	make_disk "$scratch/new.vhdx"
+	disk-io "$scratch/new.vhdx" load 0 <(printf new)
+	mv "$scratch/new.vhdx" "$store/a.vhdx"
+	equal "new" new "$(head -c 3 "$mnt/a.vhdx.raw")"
+	equal "old" old "$(head -c 3 <&"$fd")"
+	equal "new" new "$(file-io "$mnt/a.vhdx.raw" rw read 0 3)"
+	exec {fd}<&-
+}
+
+test_image_that_another_program_has_written() {
+	empty_store
+	make_disk "$store/a.vhdx"
+	mount_store "$store" "$mnt"
+	local before after
+	before=$(attribute "$mnt/a.vhdx.raw" id)
+	head -c 4096 "$mnt/a.vhdx.raw" >/dev/null
+	disk-io "$store/a.vhdx" write 0 4096 3
+	after=$(attribute "$mnt/a.vhdx.raw" id)
+	[ "$before" != "$after" ] || fail "the id is still $before"
+	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
+}
+
+test_image_that_grows_whole_shows_when_it_is() {
+	empty_store
+	mount_store "$store" "$mnt"
+	make_disk "$scratch/a.vhdx"
+	head -c 100000 "$scratch/a.vhdx" >"$store/a.vhdx"
+	equal "size of half an image" 0 "$(size_of "$mnt/a.vhdx.raw")"
+	tail -c +100001 "$scratch/a.vhdx" >>"$store/a.vhdx"
+	equal "size" 4194304 "$(size_of "$mnt/a.vhdx.raw")"
+	expect 1 getfattr -n user.vhdfs.error "$mnt/a.vhdx.raw"
+}
+
+test_directories_that_come_and_go() {
+	empty_store
+	mount_store "$store" "$mnt"
+	make_disk "$store/new/deep/a.vhdx"
+	[ -f "$mnt/new/deep/a.vhdx.raw" ] || fail "it is not there"
+	make_disk "$store/new/deep/b.vhdx"
+	equal "names" "a.vhdx.raw b.vhdx.raw" \
+		"$(ls "$mnt/new/deep" | paste -sd ' ')"
+	mv "$store/new" "$store/other"
+	[ ! -e "$mnt/new" ] || fail "the old name is still there"
+	make_disk "$store/other/deep/c.vhdx"
+	equal "names" "a.vhdx.raw b.vhdx.raw c.vhdx.raw" \
+		"$(ls "$mnt/other/deep" | paste -sd ' ')"
+	rm -r "$store/other"
+	equal "names" "" "$(ls "$mnt")"
+	mkdir "$store/other"
+	equal "names" other "$(ls "$mnt")"
+	equal "names" "" "$(ls "$mnt/other")"
+}
+
+test_directory_moved_in_with_all_that_is_in_it() {
+	empty_store
+	make_disk "$scratch/outside/deep/a.vhdx"
+	mount_store "$store" "$mnt"
+	mv "$scratch/outside" "$store/inside"
+	[ -f "$mnt/inside/deep/a.vhdx.raw" ] || fail "it is not there"
+	mv "$store/inside" "$scratch/outside"
+	equal "names" "" "$(ls "$mnt")"
+	make_disk "$scratch/outside/deep/b.vhdx"
+	mv "$scratch/outside" "$store/inside"
+	[ -f "$mnt/inside/deep/b.vhdx.raw" ] || fail "b is not there"
+}
+
+test_child_takes_its_parents_write_bits_at_once() {
+	store_of_pair
+	chmod 666 "$store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "mode" 666 "$(stat -c %a "$child")"
+	vhdfs-img create --parent "$store/clients/pc.vhdx" "$store/x.vhdx"
+	chmod 666 "$store/clients/pc.vhdx"
+	equal "mode with a child" 444 "$(stat -c %a "$child")"
+	opens "$child" rw EACCES
+	rm "$store/x.vhdx"
+	equal "mode without" 666 "$(stat -c %a "$child")"
+	opens "$child" rw ""
+}
+
+test_child_is_broken_while_its_parent_is_away() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	local hash
+	hash=$(sha256_of "$child")
+	mv "$store/master.vhdx" "$scratch/"
+	equal "size" 0 "$(size_of "$child")"
+	attribute "$child" error | grep -q 'parent' ||
+		fail "error: $(attribute "$child" error)"
+	opens "$child" ro EIO
+	mv "$scratch/master.vhdx" "$store/"
+	equal "hash" "$hash" "$(sha256_of "$child")"
+}
+
+# It is looked for beside the child when it is not where the locator says.
+test_parent_that_moves_beside_the_child() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	equal "parent" master.vhdx "$(attribute "$child" parent)"
+	mv "$store/master.vhdx" "$store/clients/"
+	equal "parent" clients/master.vhdx "$(attribute "$child" parent)"
+}
+
+test_parent_that_another_image_replaces() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	vhdfs-img create --size 64M "$scratch/other.vhdx"
+	mv "$scratch/other.vhdx" "$store/master.vhdx"
+	equal "size" 0 "$(size_of "$child")"
+	opens "$child" ro EIO
+}
+
+test_mode_that_changes() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	chmod 444 "$store/clients/pc.vhdx"
+	equal "mode" 444 "$(stat -c %a "$child")"
+	opens "$child" rw EACCES
+	chmod 644 "$store/clients/pc.vhdx"
+	opens "$child" rw ""
+}
+
+test_image_that_is_removed_while_it_is_open() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	exec {fd}<>"$child"
+	rm "$store/clients/pc.vhdx"
+	[ ! -e "$child" ] || fail "it is still there"
+	printf hello | dd of=/dev/fd/"$fd" conv=notrunc status=none 2>/dev/null ||
+		printf hello >&"$fd"
+	exec {fd}>&-
+	vhdfs-img create --parent "$store/master.vhdx" "$store/clients/pc.vhdx"
+	cmp "$child" "$master"
+}
+
+# Many changes between two requests: more than the kernel's queue holds.
+test_more_changes_than_the_kernel_remembers() {
+	empty_store
+	mount_store "$store" "$mnt"
+	local max i
+	max=$(cat /proc/sys/fs/inotify/max_queued_events)
+	[ "$max" -le 20000 ] || skip "a queue of $max events"
+	make_disk "$store/a.vhdx"
+	for ((i = 0; i < max / 2 + 10; i++)); do
+		: >"$store/x$i"
+	done
+	make_disk "$store/b.vhdx"
+	equal "names" "a.vhdx.raw b.vhdx.raw" "$(ls "$mnt" | paste -sd ' ')"
+}
+
+run_tests

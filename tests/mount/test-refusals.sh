@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Who may not open a view, and what else a mount refuses.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+test_parent_cannot_be_opened_for_writing_by_root_either() {
+	store_of_pair
+	chmod 666 "$store/master.vhdx"
+	mount_store "$store" "$mnt"
+	opens "$master" rw EACCES
+	opens "$master" ro ""
+}
+
+test_file_without_write_bits_cannot_be_opened_for_writing() {
+	store_of_pair
+	chmod 444 "$store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	opens "$child" rw EACCES
+}
+
+test_ro_mount_answers_erofs() {
+	store_of_pair
+	mount_store "$store" "$mnt" -o ro
+	opens "$child" rw EROFS
+	opens "$master" rw EROFS
+	opens "$child" ro ""
+}
+
+test_ro_mount_changes_nothing() {
+	store_of_pair
+	mount_store "$store" "$mnt" -o ro
+	sha256sum "$store"/*.vhdx "$store"/*/*.vhdx >"$scratch/before"
+	cat "$child" >/dev/null
+	unmount "$mnt"
+	sha256sum --quiet -c "$scratch/before"
+}
+
+test_image_that_another_mount_writes_answers_ebusy() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	mount_store "$store" "$scratch/other"
+	hold_view "$child" rw
+	opens "$scratch/other/clients/pc.vhdx.raw" rw EBUSY
+	opens "$scratch/other/clients/pc.vhdx.raw" ro EBUSY
+	grep -q "in use by vhdfs (process ${mount_pid[$mnt]})" \
+		"$scratch/other.log" ||
+		fail "the log does not say by whom: $(cat "$scratch/other.log")"
+	release_view
+	wait_until 5 file-io "$scratch/other/clients/pc.vhdx.raw" rw
+}
+
+test_image_that_another_mount_reads_can_be_read_and_not_written() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	mount_store "$store" "$scratch/other"
+	hold_view "$child" ro
+	opens "$scratch/other/clients/pc.vhdx.raw" ro ""
+	opens "$scratch/other/clients/pc.vhdx.raw" rw EBUSY
+	# After a refusal its reader still reads.
+	opens "$child" ro ""
+}
+
+test_image_that_another_program_holds_answers_ebusy() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold "$store/clients/pc.vhdx" open
+	opens "$child" rw EBUSY
+	release
+	opens "$child" rw ""
+}
+
+# Who reads a view keeps reading when a writer is refused.
+test_reader_goes_on_when_a_writer_is_refused() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	exec {fd}<"$child"
+	hold "$store/clients/pc.vhdx" "verify 0 0 0"
+	opens "$child" rw EBUSY
+	head -c 100000 <&"$fd" | cmp - <(head -c 100000 "$master")
+	exec {fd}<&-
+	release
+	opens "$child" rw ""
+}
+
+test_broken_image_answers_eio() {
+	store_of_pair
+	rm "$store/master.vhdx"
+	mount_store "$store" "$mnt"
+	opens "$child" ro EIO
+	opens "$child" rw EIO
+}
+
+test_image_that_is_open_for_writing_gets_no_child() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw
+	expect 1 vhdfs-img create --parent "$store/clients/pc.vhdx" \
+		"$store/x.vhdx"
+	grep -q 'in use by vhdfs' "$scratch/stderr" ||
+		fail "it says: $(cat "$scratch/stderr")"
+	[ ! -e "$store/x.vhdx" ] || fail "the child is there"
+}
+
+test_names_cannot_be_changed() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	local command
+	for command in "touch $mnt/new" "mkdir $mnt/new" "rm -f $child" \
+		"rmdir $mnt/clients" "mv $child $mnt/x" "mv $child $master" \
+		"ln $child $mnt/x" "ln -s x $mnt/x" "mknod $mnt/x p" \
+		"chmod 600 $child" "chown 1 $child" "truncate -s 1M $child" \
+		"truncate -s 100M $child" "touch -d 2020-01-01 $child" \
+		"chmod 700 $mnt/clients"; do
+		# shellcheck disable=SC2086
+		expect 1 $command
+		grep -q 'Operation not permitted' "$scratch/stderr" ||
+			fail "$command: $(cat "$scratch/stderr")"
+	done
+	equal "names" "clients clients/pc.vhdx.raw master.vhdx.raw" \
+		"$(cd "$mnt" && find . -mindepth 1 -printf '%P\n' | sort |
+			paste -sd ' ')"
+}
+
+test_size_cannot_be_changed_by_opening() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	opens "$child" trunc EPERM
+	equal "size" $((64 << 20)) "$(size_of "$child")"
+	cmp "$child" "$master"
+}
+
+test_size_as_it_is_can_be_set() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	file-io "$child" rw truncate $((64 << 20))
+	truncate -s 64M "$child"
+}
+
+test_write_past_the_end_does_not_change_the_size() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	answers EFBIG "$child" rw write $((64 << 20)) hello
+	answers EFBIG "$child" append hello
+	answers "short: 3" "$child" rw write $(((64 << 20) - 3)) hello
+	equal "size" $((64 << 20)) "$(size_of "$child")"
+	equal "last bytes" hel "$(tail -c 3 "$child")"
+}
+
+# As another user: what owner and mode permit, and no more.
+test_allow_other_and_permissions() {
+	requires setpriv
+	store_of_pair
+	chmod 755 "$scratch"/.. "$scratch"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/clients/b.vhdx"
+	chown 1000:1000 "$store/clients/pc.vhdx"
+	chmod 600 "$store"/clients/*.vhdx
+	mount_store "$store" "$mnt" -o allow_other
+	as_user() {
+		setpriv --reuid=1000 --regid=1000 --clear-groups "$@"
+	}
+	as_user test -d "$mnt/clients" || skip "the directory is not reachable"
+	as_user env PATH="$PATH" file-io "$child" rw write 0 hello
+	equal "contents" hello "$(as_user head -c 5 "$child")"
+	equal "another's" EACCES "$(as_user env PATH="$PATH" file-io \
+		"$mnt/clients/b.vhdx.raw" ro || true)"
+	as_user cat "$master" >/dev/null
+}
+
+test_other_users_are_kept_out_without_allow_other() {
+	requires setpriv
+	store_of_pair
+	chmod 755 "$scratch"/.. "$scratch"
+	mount_store "$store" "$mnt"
+	! setpriv --reuid=1000 --regid=1000 --clear-groups ls "$mnt" ||
+		fail "another user sees the mount"
+}
+
+run_tests

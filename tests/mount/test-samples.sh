@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Images that other programs made, through the mount.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/common.sh"
+
+unpack_all() {
+	local name
+
+	sample_manifest >"$scratch/manifest"
+	while IFS=$'\t' read -r name _; do
+		unpack_sample "$name" "$store"
+	done <"$scratch/manifest"
+}
+
+# The hash of a view, or "-" where it is all zeros (asked of its holes, not
+# read: such a disk may be large).
+hash_of() {
+	if [ "$2" = - ]; then
+		equal "data in $1" "hole 0 $(size_of "$1")" \
+			"$(file-io "$1" ro holes)"
+		echo -
+	else
+		sha256_of "$1"
+	fi
+}
+
+check_all() {
+	local name size hash
+
+	while IFS=$'\t' read -r name size hash _; do
+		equal "size of $name" "$size" "$(size_of "$mnt/$name.raw")"
+		equal "hash of $name" "$hash" \
+			"$(hash_of "$mnt/$name.raw" "$hash")"
+	done <"$scratch/manifest"
+}
+
+test_every_sample_reads_as_its_manifest_says() {
+	empty_store
+	unpack_all
+	sha256sum "$store"/* >"$scratch/before"
+	mount_store "$store" "$mnt" -o ro
+	check_all
+	unmount "$mnt"
+	# Also the one whose log had to be replayed: in memory only.
+	sha256sum --quiet -c "$scratch/before" ||
+		fail "reading has changed an image"
+}
+
+test_every_sample_reads_the_same_when_it_may_be_written() {
+	empty_store
+	unpack_all
+	mount_store "$store" "$mnt"
+	check_all
+}
+
+test_children_show_their_parents() {
+	empty_store
+	unpack_all
+	mount_store "$store" "$mnt"
+	equal "VHD" ntfs-parent.vhd \
+		"$(attribute "$mnt/ntfs-differential.vhd.raw" parent)"
+	equal "VHDX" fat-parent.vhdx \
+		"$(attribute "$mnt/fat-differential.vhdx.raw" parent)"
+	opens "$mnt/ntfs-parent.vhd.raw" rw EACCES
+	opens "$mnt/fat-parent.vhdx.raw" rw EACCES
+}
+
+# Opening and closing changes no byte of the parent, and none of the disk.
+test_children_are_written_and_their_parents_are_not() {
+	empty_store
+	local name parent
+	for name in ntfs-differential.vhd fat-differential.vhdx; do
+		parent=${name/differential/parent}
+		unpack_sample "$name" "$store"
+		unpack_sample "$parent" "$store"
+	done
+	sha256sum "$store"/*parent* >"$scratch/before"
+	mount_store "$store" "$mnt"
+	for name in ntfs-differential.vhd fat-differential.vhdx; do
+		cp "$mnt/$name.raw" "$scratch/model"
+		dd if=/dev/urandom of="$scratch/new" bs=1000 count=50 status=none
+		for file in "$mnt/$name.raw" "$scratch/model"; do
+			dd if="$scratch/new" of="$file" bs=1000 seek=1234 \
+				conv=notrunc,fsync status=none
+		done
+		cmp "$mnt/$name.raw" "$scratch/model"
+		mv "$scratch/model" "$scratch/$name.model"
+	done
+	unmount "$mnt"
+	sha256sum --quiet -c "$scratch/before" || fail "a parent has changed"
+	mount_store "$store" "$mnt"
+	for name in ntfs-differential.vhd fat-differential.vhdx; do
+		cmp "$mnt/$name.raw" "$scratch/$name.model"
+		vhdfs-img check "$store/$name" || true
+	done
+}
+
+run_tests

@@ -1,0 +1,312 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Mounting, unmounting, options, and what is wrong with a command line.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+# The process that serves a mount in the background.
+server_of() {
+	local store=$1 mnt=$2 pid
+
+	for pid in $(pgrep -x vhdfs); do
+		{ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null |
+			grep -qF "$store $mnt" && echo "$pid"
+	done
+	true
+}
+
+# A mount that goes into the background: made by the command given.
+background() {
+	mkdir -p "$mnt"
+	at_exit "umount $mnt 2>/dev/null"
+	"$@"
+	mountpoint -q "$mnt" || fail "it is not mounted"
+	server=$(server_of "$store" "$mnt")
+	[ -n "$server" ] || fail "no process serves $mnt"
+}
+
+gone() {
+	! kill -0 "$server" 2>/dev/null
+}
+
+# in_namespace FUNCTION: in a mount namespace of its own, where vhdfs is installed
+# as far as mount(8) can tell, which looks for it in a PATH of its own.
+in_namespace() {
+	requires unshare mount.fuse3
+	export -f "$1" opens answers equal fail
+	export scratch store mnt child master
+	unshare -m bash -ec "mount --bind '$top_builddir/vhdfs' /usr/local/bin
+		$1"
+	server=$(server_of "$store" "$mnt")
+	[ -z "$server" ] || wait_until 10 gone
+}
+
+test_it_goes_into_the_background_when_it_is_mounted() {
+	store_of_pair
+	background vhdfs "$store" "$mnt"
+	[ -f "$child" ] || fail "the view is not there"
+	equal "its directory" / "$(readlink "/proc/$server/cwd")"
+	umount "$mnt"
+	wait_until 10 gone
+}
+
+test_options_before_and_after_the_operands() {
+	store_of_pair
+	background vhdfs -o ro "$store" "$mnt"
+	opens "$child" rw EROFS
+	umount "$mnt"
+	background vhdfs "$store" "$mnt" -oro,allow_other -o noatime
+	opens "$child" rw EROFS
+	findmnt -n -o OPTIONS "$mnt" | grep -q 'allow_other' ||
+		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
+}
+
+test_source_and_type_name_store_and_program() {
+	store_of_pair
+	mkdir "$mnt"
+	at_exit "umount $mnt 2>/dev/null"
+	(cd "$scratch" && vhdfs store mnt)
+	equal "findmnt" "$store fuse.vhdfs" \
+		"$(findmnt -n -o SOURCE,FSTYPE "$mnt")"
+	findmnt -n -o OPTIONS "$mnt" | grep -q default_permissions ||
+		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
+}
+
+test_store_with_strange_characters_in_its_name() {
+	store_of_pair
+	mv "$store" "$scratch/a,b\\c d"
+	store="$scratch/a,b\\c d"
+	mount_store "$store" "$mnt"
+	equal "source" "$store" "$(findmnt -n -r -o SOURCE "$mnt" |
+		sed 's/\\x20/ /g; s/\\x5c/\\/g')"
+	[ -f "$child" ] || fail "the view is not there"
+}
+
+test_sigterm_flushes_and_unmounts() {
+	store_of_pair
+	background vhdfs "$store" "$mnt"
+	hold_view "$child" rw write 4000 precious
+	kill -TERM "$server"
+	wait_until 10 gone
+	! mountpoint -q "$mnt" || fail "it is still mounted"
+	equal "contents" precious \
+		"$(disk-io "$store/clients/pc.vhdx" read 4000 8)"
+	equal "dirty" false "$(key "$store/clients/pc.vhdx" dirty)"
+	vhdfs-img check "$store/clients/pc.vhdx"
+	kill "$view_pid"
+}
+
+test_sigint_ends_it_with_0() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw write 4000 precious
+	kill -INT "${mount_pid[$mnt]}"
+	wait "${mount_pid[$mnt]}" || fail "it exited with $?"
+	unset "mount_pid[$mnt]"
+	! mountpoint -q "$mnt" || fail "it is still mounted"
+	equal "contents" precious \
+		"$(disk-io "$store/clients/pc.vhdx" read 4000 8)"
+	kill "$view_pid"
+}
+
+test_sighup_does_no_harm() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	kill -HUP "${mount_pid[$mnt]}"
+	sleep 0.2
+	cmp "$child" "$master"
+}
+
+test_umount_leaves_a_clean_image() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	dd if=/dev/urandom of="$scratch/new" bs=1M count=9 status=none
+	dd if="$scratch/new" of="$child" conv=notrunc status=none
+	unmount "$mnt"
+	equal "dirty" false "$(key "$store/clients/pc.vhdx" dirty)"
+	disk-io "$store/clients/pc.vhdx" read 0 $((9 << 20)) |
+		cmp - "$scratch/new"
+}
+
+# After a kill the image opens by itself, with what was flushed.
+test_sigkill_loses_nothing_that_was_flushed() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw write 5000000 precious fsync
+	kill -KILL "${mount_pid[$mnt]}"
+	wait "${mount_pid[$mnt]}" || true
+	unset "mount_pid[$mnt]"
+	umount -l "$mnt"
+	mount_store "$store" "$mnt"
+	equal "contents" precious "$(file-io "$child" rw read 5000000 8)"
+	unmount "$mnt"
+	vhdfs-img check "$store/clients/pc.vhdx"
+	kill "$view_pid" 2>/dev/null || true
+}
+
+mount_by_type() {
+	mount -t fuse.vhdfs "$store" "$mnt" -o ro,allow_other
+	cmp "$child" "$master"
+	opens "$child" rw EROFS
+	umount "$mnt"
+	mount -t fuse.vhdfs "$store" "$mnt"
+	opens "$child" rw ""
+	umount "$mnt"
+}
+
+test_mount_t_fuse_vhdfs() {
+	store_of_pair
+	mkdir "$mnt"
+	in_namespace mount_by_type
+}
+
+mount_from_fstab() {
+	mount -a -T "$scratch/fstab"
+	mount -a -T "$scratch/fstab"
+	equal "mounts" 1 "$(grep -c " $mnt " /proc/self/mounts)"
+	findmnt -n -o OPTIONS "$mnt" | grep noatime
+	umount "$mnt"
+	mount -T "$scratch/fstab" "$mnt"
+	opens "$child" rw ""
+	umount "$mnt"
+}
+
+test_fstab_mounts_once() {
+	store_of_pair
+	mkdir "$mnt"
+	echo "$store $mnt fuse.vhdfs allow_other,_netdev,nofail,noatime,defaults,\
+x-systemd.before=tgt.service,comment=disks,parents=$store/clients 0 0" \
+		>"$scratch/fstab"
+	in_namespace mount_from_fstab
+}
+
+test_every_option_of_mount_is_accepted() {
+	store_of_pair
+	mkdir "$mnt"
+	local option
+	for option in rw ro suid nosuid dev nodev exec noexec sync async atime \
+		noatime relatime auto noauto user users nouser owner group \
+		_netdev nofail defaults x-systemd.automount comment=x dirsync \
+		mand nomand strictatime lazytime allow_other allow_root \
+		default_permissions diratime nodiratime user=root X-mount.mkdir \
+		"parents=$store"; do
+		background vhdfs "$store" "$mnt" -o "$option"
+		umount "$mnt"
+	done
+}
+
+test_nosuid_and_noexec_reach_the_kernel() {
+	store_of_pair
+	background vhdfs "$store" "$mnt" -o nosuid,nodev,noexec,ro
+	local option
+	for option in nosuid nodev noexec ro; do
+		findmnt -n -o OPTIONS "$mnt" | grep -qw "$option" ||
+			fail "no $option: $(findmnt -n -o OPTIONS "$mnt")"
+	done
+}
+
+# DIR is searched by name for parents that are nowhere in the store.
+test_parents_from_elsewhere() {
+	store_of_pair
+	mkdir "$scratch/elsewhere" "$scratch/empty"
+	mv "$store/master.vhdx" "$scratch/elsewhere/"
+	mount_store "$store" "$mnt"
+	opens "$child" ro EIO
+	unmount "$mnt"
+	mount_store "$store" "$mnt" -o "parents=$scratch/empty" \
+		-o "ro,parents=$scratch/elsewhere,rw"
+	equal "parent" "$scratch/elsewhere/master.vhdx" \
+		"$(attribute "$child" parent)"
+	equal "names" "clients" "$(ls "$mnt")"
+	file-io "$child" rw write 0 hello
+	unmount "$mnt"
+	disk-io "$scratch/elsewhere/master.vhdx" verify 0 100000 1
+}
+
+test_unprivileged_user_mounts() {
+	requires setpriv fusermount3
+	store_of_pair
+	chmod 755 "$scratch"/.. "$scratch"
+	mkdir "$mnt"
+	chown -R 1000:1000 "$store" "$mnt"
+	as_user() {
+		setpriv --reuid=1000 --regid=1000 --clear-groups \
+			env PATH="$PATH" "$@"
+	}
+	as_user test -w "$mnt" || skip "the directory is not reachable"
+	as_user test -w /dev/fuse || skip "/dev/fuse is root's alone"
+	as_user vhdfs "$store" "$mnt"
+	at_exit "umount $mnt 2>/dev/null"
+	as_user env PATH="$PATH" file-io "$child" rw write 0 hello
+	as_user fusermount3 -u "$mnt"
+}
+
+test_help_and_version() {
+	expect 0 vhdfs --help
+	grep -q '^usage: vhdfs STORE MOUNTPOINT' "$scratch/stdout" ||
+		fail "help: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stderr" ] || fail "it says: $(cat "$scratch/stderr")"
+	expect 0 vhdfs -h
+	expect 0 vhdfs -V
+	expect 0 vhdfs --version
+	grep -Eq '^vhdfs [0-9]' "$scratch/stdout" || fail "no version"
+}
+
+test_wrong_command_lines() {
+	mkdir "$scratch/a" "$scratch/b"
+	expect_error 2 "expected STORE and MOUNTPOINT" vhdfs
+	expect_error 2 "expected STORE and MOUNTPOINT" vhdfs "$scratch/a"
+	expect_error 2 "unexpected argument 'c'" vhdfs "$scratch/a" \
+		"$scratch/b" c
+	expect_error 2 "unknown option '-o nonsense'" vhdfs "$scratch/a" \
+		"$scratch/b" -o ro,nonsense
+	expect_error 2 "unknown option '-o parents='" vhdfs "$scratch/a" \
+		"$scratch/b" -o parents=
+	expect_error 2 "unknown option '-x'" vhdfs -x "$scratch/a" "$scratch/b"
+	expect_error 2 "unknown option '--nonsense'" vhdfs "$scratch/a" \
+		"$scratch/b" --nonsense
+	expect_error 2 "'-o' needs a value" vhdfs "$scratch/a" "$scratch/b" -o
+}
+
+test_store_or_mountpoint_that_is_no_directory() {
+	mkdir "$scratch/a"
+	: >"$scratch/file"
+	expect_error 1 "$scratch/none: No such file" vhdfs "$scratch/none" \
+		"$scratch/a"
+	expect_error 1 "$scratch/file: Not a directory" vhdfs "$scratch/file" \
+		"$scratch/a"
+	expect_error 1 "$scratch/none: No such file" vhdfs "$scratch/a" \
+		"$scratch/none"
+	expect_error 1 "$scratch/file: Not a directory" vhdfs "$scratch/a" \
+		"$scratch/file"
+	mkdir "$scratch/b"
+	expect_error 1 "$scratch/none: No such file" vhdfs "$scratch/a" \
+		"$scratch/b" -o "parents=$scratch/none"
+}
+
+test_mountpoint_in_the_store_is_refused() {
+	mkdir -p "$scratch/store/in" "$scratch/store2"
+	expect_error 1 "lies in the store" vhdfs "$scratch/store" \
+		"$scratch/store"
+	expect_error 1 "lies in the store" vhdfs "$scratch/store" \
+		"$scratch/store/in"
+	store=$scratch/store mnt=$scratch/store2
+	mount_store "$store" "$mnt"
+}
+
+# It covers the way to its store, which it has open already.
+test_store_in_the_mountpoint() {
+	store_of_pair
+	mv "$store" "$scratch/top"
+	mkdir "$mnt"
+	mv "$scratch/top" "$mnt/top"
+	store=$mnt/top
+	mount_store "$store" "$mnt"
+	cmp "$child" "$master"
+	file-io "$child" rw write 0 hello
+	unmount "$mnt"
+	equal "contents" hello "$(disk-io "$store/clients/pc.vhdx" read 0 5)"
+}
+
+run_tests

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * file-io: system calls on one file, and what they answer.  For tests of the
+ * mount:
+ *
+ *     file-io FILE COMMAND...
+ *
+ *     ro, rw, trunc        opens the file, and closes what was open before
+ *     read OFF LEN         to standard output
+ *     map KIND OFF LEN     the same through a mapping: private or shared
+ *     write OFF TEXT
+ *     append TEXT          to a file opened anew with O_APPEND
+ *     fsync
+ *     fallocate MODE OFF LEN     MODE as a number
+ *     truncate LEN
+ *     chmod MODE
+ *     holes                a line "data OFF LEN" or "hole OFF LEN" for each
+ *     parallel N LEN       N threads write LEN bytes each, one behind the other
+ *                          in the file, of the letters a, b, ..., in pieces
+ *     watch OFF LEN        maps the bytes shared and reads them; for each line
+ *                          of standard input prints the first of them, which
+ *                          is read through the mapping once more
+ *     hold                 says "holding", and waits until standard input ends
+ *
+ * A system call that fails ends it with the errno's name on standard output,
+ * and exit status 1.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PIECE = 3000, THREADS_MAX = 26 };
+
+static void check(bool ok)
+{
+	if (ok)
+		return;
+	puts(strerrorname_np(errno));
+	exit(1);
+}
+
+static void usage(const char *what)
+{
+	fprintf(stderr, "file-io: %s\n", what);
+	exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+	return strtoull(text, NULL, 0);
+}
+
+static void open_file(const char *path, const char *how, int *fd)
+{
+	int flags = !strcmp(how, "ro") ? O_RDONLY : O_RDWR;
+
+	if (!strcmp(how, "trunc"))
+		flags |= O_TRUNC;
+	if (*fd >= 0)
+		check(close(*fd) == 0);
+	*fd = open(path, flags | O_CLOEXEC);
+	check(*fd >= 0);
+}
+
+static void do_read(int fd, uint64_t off, size_t len)
+{
+	char *buf = malloc(len);
+	ssize_t n = pread(fd, buf, len, (off_t)off);
+
+	check(n >= 0);
+	fwrite(buf, 1, n, stdout);
+	free(buf);
+}
+
+static void do_map(int fd, const char *kind, uint64_t off, size_t len)
+{
+	int flags = !strcmp(kind, "shared") ? MAP_SHARED : MAP_PRIVATE;
+	char *p = mmap(NULL, len, PROT_READ, flags, fd, (off_t)off);
+
+	check(p != MAP_FAILED);
+	fwrite(p, 1, len, stdout);
+	munmap(p, len);
+}
+
+static void do_write(int fd, uint64_t off, const char *text)
+{
+	ssize_t n = pwrite(fd, text, strlen(text), (off_t)off);
+
+	check(n >= 0);
+	if ((size_t)n < strlen(text))
+		printf("short: %zd\n", n);
+}
+
+static void do_append(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	check(fd >= 0);
+	check(write(fd, text, strlen(text)) >= 0);
+	close(fd);
+}
+
+static void do_holes(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END), off = 0, end;
+	bool data = lseek(fd, 0, SEEK_HOLE) != 0;
+
+	check(size >= 0);
+	for (; off < size; off = end, data = !data) {
+		end = lseek(fd, off, data ? SEEK_HOLE : SEEK_DATA);
+		if (end < 0 && errno == ENXIO)
+			end = size;
+		check(end > off);
+		printf("%s %lld %lld\n", data ? "data" : "hole", (long long)off,
+		       (long long)(end - off));
+	}
+}
+
+struct writer {
+	pthread_t thread;
+	int fd;
+	char letter;
+	uint64_t off;
+	uint64_t len;
+};
+
+static void *run_writer(void *arg)
+{
+	struct writer *w = arg;
+	char piece[PIECE];
+
+	memset(piece, w->letter, sizeof piece);
+	for (uint64_t done = 0; done < w->len;) {
+		size_t n = w->len - done < PIECE ? w->len - done : PIECE;
+
+		check(pwrite(w->fd, piece, n, (off_t)(w->off + done)) ==
+		      (ssize_t)n);
+		done += n;
+	}
+	return NULL;
+}
+
+static void do_parallel(int fd, unsigned n, uint64_t len)
+{
+	struct writer w[THREADS_MAX];
+
+	if (n > THREADS_MAX)
+		usage("too many threads");
+	for (unsigned i = 0; i < n; i++) {
+		w[i] = (struct writer){ .fd = fd,
+					.letter = (char)('a' + i),
+					.off = i * len,
+					.len = len };
+		pthread_create(&w[i].thread, NULL, run_writer, &w[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+}
+
+static void do_watch(int fd, uint64_t off, size_t len)
+{
+	char line[64];
+	volatile char *p =
+		mmap(NULL, len, PROT_READ, MAP_SHARED, fd, (off_t)off);
+
+	check(p != MAP_FAILED);
+	for (size_t i = 0; i < len; i++)
+		(void)p[i];
+	puts("watching");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		printf("%c\n", p[0]);
+		fflush(stdout);
+	}
+}
+
+static void do_hold(void)
+{
+	puts("holding");
+	fflush(stdout);
+	while (getchar() != EOF)
+		continue;
+}
+
+static void do_command(const char *path, int *fd, const char *name, char **v)
+{
+	if (!strcmp(name, "ro") || !strcmp(name, "rw") ||
+	    !strcmp(name, "trunc"))
+		open_file(path, name, fd);
+	else if (!strcmp(name, "read"))
+		do_read(*fd, number(v[0]), number(v[1]));
+	else if (!strcmp(name, "map"))
+		do_map(*fd, v[0], number(v[1]), number(v[2]));
+	else if (!strcmp(name, "write"))
+		do_write(*fd, number(v[0]), v[1]);
+	else if (!strcmp(name, "append"))
+		do_append(path, v[0]);
+	else if (!strcmp(name, "fsync"))
+		check(fsync(*fd) == 0);
+	else if (!strcmp(name, "fallocate"))
+		check(fallocate(*fd, (int)number(v[0]), (off_t)number(v[1]),
+				(off_t)number(v[2])) == 0);
+	else if (!strcmp(name, "truncate"))
+		check(ftruncate(*fd, (off_t)number(v[0])) == 0);
+	else if (!strcmp(name, "chmod"))
+		check(fchmod(*fd, strtoul(v[0], NULL, 8)) == 0);
+	else if (!strcmp(name, "holes"))
+		do_holes(*fd);
+	else if (!strcmp(name, "parallel"))
+		do_parallel(*fd, number(v[0]), number(v[1]));
+	else if (!strcmp(name, "watch"))
+		do_watch(*fd, number(v[0]), number(v[1]));
+	else if (!strcmp(name, "hold"))
+		do_hold();
+}
+
+/* How many values a command takes; -1: there is no such command. */
+static int values_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int values;
+	} table[] = { { "ro", 0 },       { "rw", 0 },    { "trunc", 0 },
+		      { "read", 2 },     { "map", 3 },   { "write", 2 },
+		      { "append", 1 },   { "fsync", 0 }, { "fallocate", 3 },
+		      { "truncate", 1 }, { "chmod", 1 }, { "holes", 0 },
+		      { "parallel", 2 }, { "watch", 2 }, { "hold", 0 } };
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (!strcmp(table[i].name, name))
+			return table[i].values;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	int fd = -1;
+
+	if (argc < 3)
+		usage("expected a file and commands");
+	for (int i = 2; i < argc;) {
+		const char *name = argv[i++];
+		int values = values_of(name);
+
+		if (values < 0 || i + values > argc)
+			usage("a command that is unknown, or lacks values");
+		do_command(argv[1], &fd, name, argv + i);
+		i += values;
+	}
+	if (fd >= 0)
+		check(close(fd) == 0);
+	return 0;
+}
