@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test-vhdx-check \
 	tests/unit/test-vhdx-log \
 	tests/unit/test-vhdx-odd \
+	tests/unit/test-vhdx-parent \
 	tests/unit/test-vhdx-replay \
 	tests/unit/test-vhdx-samples \
 	$(NULL)

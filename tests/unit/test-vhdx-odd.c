@@ -35,7 +35,7 @@ static void ignore(struct check *check, const struct finding *finding)
 static void try_all(struct vdisk *d)
 {
 	struct check check = { .repair = true, .report = ignore };
-	struct vdisk copy;
+	struct mem_file copy;
 	struct image *img;
 	struct io *io;
 	struct extent e;
@@ -47,11 +47,12 @@ static void try_all(struct vdisk *d)
 	} else {
 		io_close(io);
 	}
-	vdisk_kill_copy(&copy, d);
-	assert_ok(io_mem_open(&copy.file, "x", true, &io));
+	mem_file_init(&copy);
+	mem_file_copy(&copy, &d->file);
+	assert_ok(io_mem_open(&copy, "x", true, &io));
 	image_check(io, &check);
 	io_close(io);
-	vdisk_fini(&copy);
+	mem_file_fini(&copy);
 }
 
 /* Every byte of the structures, changed in turn, leads to no crash. */
