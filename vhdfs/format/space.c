@@ -166,6 +166,13 @@ int space_release(struct space *space, uint64_t off, uint64_t len)
 	return 0;
 }
 
+bool space_is_free(const struct space *space, uint64_t off, uint64_t len)
+{
+	size_t i = first_after(space, off);
+
+	return i == space->n || space->used[i].off >= off + len;
+}
+
 uint64_t space_end(const struct space *space)
 {
 	return space->n ? space->used[space->n - 1].end : 0;

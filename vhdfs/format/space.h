@@ -45,6 +45,8 @@ int space_take(struct space *space, uint64_t len, uint64_t align,
 int space_mark(struct space *space, uint64_t off, uint64_t len);
 /* Unmarks a range, all of it in use. */
 int space_release(struct space *space, uint64_t off, uint64_t len);
+/* Does nobody use any of the range? */
+bool space_is_free(const struct space *space, uint64_t off, uint64_t len);
 /* The end of the last range in use; 0 where there is none. */
 uint64_t space_end(const struct space *space);
 /* Bytes below end that nobody uses. */
