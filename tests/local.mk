@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/test-io \
 	tests/unit/test-space \
 	tests/unit/test-vhd \
+	tests/unit/test-vhd-write \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \

@@ -8,6 +8,9 @@
 #include "format/vhd.h"
 #include "unit/io-mem.h"
 
+/* Fails the test with words. */
+#define vhd_complain(...) (print_error(__VA_ARGS__), _fail(__FILE__, __LINE__))
+
 /* Setup and teardown: *state is a struct mem_file. */
 int vhd_file_setup(void **state);
 int vhd_file_teardown(void **state);

@@ -151,6 +151,8 @@ int vhd_space_room(struct vhd *v, struct vhd_room *ret);
 void vhd_space_give_up(struct vhd *v, const struct vhd_room *room);
 /* The block at off is not used any more, once that is durable. */
 int vhd_space_free(struct vhd *v, uint64_t off);
+/* Before a flush: makes the freed ranges what is to be cleared. */
+int vhd_space_widen_freed(struct vhd *v);
 
 /* vhd-write.c */
 int vhd_start(struct image *img);

@@ -61,6 +61,11 @@ int vhd_space_structures(const struct vhd *v, struct space *space)
 
 		r = space_add(space, off, end - off);
 	}
+	/* Windows reserves the table's space in units of 4 KiB. */
+	if (r == 0)
+		r = space_add(space, v->bat_off,
+			      round_up((uint64_t)v->n_entries * BAT_ENTRY,
+				       VHD_ALIGN));
 	/* What is reserved for a locator, where that is believable. */
 	for (unsigned i = 0; i < LOCATOR_SLOTS && r == 0; i++) {
 		struct vhd_locator loc = vhd_locator_get(v->header, i);
@@ -256,4 +261,46 @@ int vhd_space_free(struct vhd *v, uint64_t off)
 {
 	return stands_alone(v, off) ? space_add(&v->freed, off, v->block_len)
 				    : 0;
+}
+
+/*
+ * Takes what is free around a freed block up to whole pages into it: the file
+ * system gives nothing else back.
+ */
+static void widen(const struct vhd *v, struct range *range)
+{
+	uint64_t off = round_down(range->off, VHD_ALIGN);
+	uint64_t end = round_up(range->end, VHD_ALIGN);
+
+	if (off < range->off && space_is_free(&v->space, off, range->off - off))
+		range->off = off;
+	if (end > range->end && end <= v->footer_off &&
+	    space_is_free(&v->space, range->end, end - range->end))
+		range->end = end;
+}
+
+/* Calls change, space_mark or space_release, for each freed range. */
+static int for_each_freed(struct vhd *v,
+			  int (*change)(struct space *space, uint64_t off,
+					uint64_t len))
+{
+	const struct space *freed = &v->freed;
+	int r = 0;
+
+	for (size_t i = 0; i < freed->n && r == 0; i++)
+		r = change(&v->space, freed->used[i].off,
+			   freed->used[i].end - freed->used[i].off);
+	return r;
+}
+
+int vhd_space_widen_freed(struct vhd *v)
+{
+	/* They do not stand in each other's way. */
+	int r = for_each_freed(v, space_release);
+
+	for (size_t i = 0; i < v->freed.n; i++)
+		widen(v, &v->freed.used[i]);
+	if (r == 0)
+		r = space_settle(&v->freed, NULL, NULL);
+	return r < 0 ? r : for_each_freed(v, space_mark);
 }

@@ -391,6 +391,8 @@ int vhd_flush_begin(struct image *img)
 		r = pages_take_dirty(&v->bat, &f->bat);
 	if (r == 0)
 		r = space_settle(&v->fresh, NULL, NULL);
+	if (r == 0)
+		r = vhd_space_widen_freed(v);
 	if (r < 0)
 		return r;
 	f->fresh = v->fresh;
