@@ -112,7 +112,9 @@ tgt_tests = \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \
+	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-scsi.sh \
+	tests/tgt/test-status.sh \
 	$(NULL)
 shell_tests = \
 	$(lib_tests) \

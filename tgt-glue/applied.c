@@ -14,6 +14,7 @@
 #include "tgt-glue/targets.h"
 
 #define INSTANCE "# of tgtd "
+#define USER "# user "
 
 /* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
 static struct fleet state_file(struct fleet *fleet)
@@ -26,11 +27,39 @@ static struct fleet state_file(struct fleet *fleet)
 	return copy;
 }
 
+static const char *after_line(const char *line)
+{
+	line += strcspn(line, "\n");
+	return *line ? line + 1 : line;
+}
+
+static bool is_user(const char *line)
+{
+	return !strncmp(line, "\tincominguser ", 14) ||
+	       !strncmp(line, "\toutgoinguser ", 14);
+}
+
+/* Does the line say who is admitted? */
+static bool is_access(const char *line)
+{
+	return !strncmp(line, "\tinitiator-", 11) || is_user(line);
+}
+
+static void drop(struct applied *applied, const char *iqn)
+{
+	for (size_t i = 0; i < applied->n; i++)
+		if (!strcmp(applied->targets[i].iqn, iqn)) {
+			memmove(&applied->targets[i], &applied->targets[i + 1],
+				(--applied->n - i) * sizeof *applied->targets);
+			return;
+		}
+}
+
 void applied_set(struct applied *applied, const char *iqn, const char *block)
 {
 	struct applied_target *target;
 
-	applied_forget(applied, iqn);
+	drop(applied, iqn);
 	applied->targets = pool_grow(&applied->pool, applied->targets,
 				     applied->n, sizeof *applied->targets);
 	target = &applied->targets[applied->n++];
@@ -38,15 +67,46 @@ void applied_set(struct applied *applied, const char *iqn, const char *block)
 	target->block = pool_strdup(&applied->pool, block);
 }
 
+static void keep_users(struct applied *applied, const char *block)
+{
+	char user[128];
+
+	for (const char *line = block; *line; line = after_line(line))
+		if (is_user(line) && sscanf(line, "\t%*s %127s", user) == 1 &&
+		    !strings_have(&applied->users, user))
+			strings_add(&applied->pool, &applied->users,
+				    pool_strdup(&applied->pool, user));
+}
+
 void applied_forget(struct applied *applied, const char *iqn)
 {
 	for (size_t i = 0; i < applied->n; i++)
-		if (!strcmp(applied->targets[i].iqn, iqn)) {
-			/* pool_grow counts on n alone: keep the order. */
-			memmove(&applied->targets[i], &applied->targets[i + 1],
-				(--applied->n - i) * sizeof *applied->targets);
-			return;
-		}
+		if (!strcmp(applied->targets[i].iqn, iqn))
+			keep_users(applied, applied->targets[i].block);
+	drop(applied, iqn);
+}
+
+void applied_forget_users_but(struct applied *applied,
+			      const struct strings *there)
+{
+	struct strings kept = { 0 };
+
+	for (size_t i = 0; i < applied->users.n; i++)
+		if (strings_have(there, applied->users.v[i]))
+			strings_add(&applied->pool, &kept, applied->users.v[i]);
+	applied->users = kept;
+}
+
+static void parse_users(struct applied *applied, const char *text)
+{
+	const size_t n = sizeof USER - 1;
+
+	for (; *text; text = after_line(text))
+		if (!strncmp(text, USER, n))
+			strings_add(&applied->pool, &applied->users,
+				    pool_printf(&applied->pool, "%.*s",
+						(int)strcspn(text + n, "\n"),
+						text + n));
 }
 
 void applied_parse(struct applied *applied, const char *text)
@@ -54,6 +114,7 @@ void applied_parse(struct applied *applied, const char *text)
 	static const char start[] = "<target ", end[] = "</target>\n";
 	struct pool *pool = &applied->pool;
 
+	parse_users(applied, text);
 	while ((text = strstr(text, start))) {
 		const char *close = strstr(text, end);
 		const char *iqn = text + sizeof start - 1;
@@ -87,15 +148,17 @@ int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
 		 struct applied *ret)
 {
 	struct fleet state = state_file(fleet);
-	_cleanup_free_ char *instance = tgtd_instance(tgtd), *file = NULL;
+	_cleanup_free_ char *instance = NULL, *file = NULL;
 	const size_t n = sizeof INSTANCE - 1;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
-	r = targets_read(&state, &ret->saved);
+	r = tgtd_instance(tgtd, &instance);
+	if (r == 0)
+		r = targets_read(&state, &ret->saved);
 	if (r < 0)
 		return r;
-	if (instance && !strncmp(ret->saved, INSTANCE, n) &&
+	if (!strncmp(ret->saved, INSTANCE, n) &&
 	    !strncmp(ret->saved + n, instance, strlen(instance)) &&
 	    ret->saved[n + strlen(instance)] == '\n') {
 		applied_parse(ret, ret->saved);
@@ -113,14 +176,19 @@ int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
 		 struct applied *applied)
 {
 	struct fleet state = state_file(fleet);
-	_cleanup_free_ char *instance = tgtd_instance(tgtd), *text = NULL;
+	_cleanup_free_ char *instance = NULL, *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	int r;
+	int r = tgtd_instance(tgtd, &instance);
+	FILE *f;
 
+	if (r < 0)
+		return r;
+	f = open_memstream(&text, &size);
 	if (!f)
 		abort();
-	fprintf(f, INSTANCE "%s\n", instance ? instance : "");
+	fprintf(f, INSTANCE "%s\n", instance);
+	for (size_t i = 0; i < applied->users.n; i++)
+		fprintf(f, USER "%s\n", applied->users.v[i]);
 	for (size_t i = 0; i < applied->n; i++)
 		fputs(applied->targets[i].block, f);
 	if (fclose(f) != 0)
@@ -140,20 +208,6 @@ void applied_fini(struct applied *applied)
 	pool_fini(&applied->pool);
 	free(applied->saved);
 	memset(applied, 0, sizeof *applied);
-}
-
-static const char *after_line(const char *line)
-{
-	line += strcspn(line, "\n");
-	return *line ? line + 1 : line;
-}
-
-/* Does the line say who is admitted? */
-static bool is_access(const char *line)
-{
-	return !strncmp(line, "\tinitiator-", 11) ||
-	       !strncmp(line, "\tincominguser ", 14) ||
-	       !strncmp(line, "\toutgoinguser ", 14);
 }
 
 /* The next line from *text on that is not about access; "" at the end. */
@@ -213,5 +267,6 @@ bool applied_has_user(const struct applied *applied, const char *user)
 	char words[256];
 
 	snprintf(words, sizeof words, "user %s ", user);
-	return some_block_says(applied, words);
+	return strings_have(&applied->users, user) ||
+	       some_block_says(applied, words);
 }

@@ -26,6 +26,9 @@ struct applied {
 	struct pool pool;
 	struct applied_target *targets;
 	size_t n;
+	/* Users of blocks that were taken out: ours too, and to be removed
+	 * where nobody wants them. */
+	struct strings users;
 	char *saved; /* the text in the file now, or null; owned */
 };
 
@@ -36,11 +39,15 @@ int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
 		 struct applied *applied);
 void applied_fini(struct applied *applied);
 
-/* Takes a targets.conf of tgt-glue's own apart. */
+/* Takes a targets.conf of tgt-glue's own apart, or what applied_save wrote. */
 void applied_parse(struct applied *applied, const char *text);
 
 void applied_forget(struct applied *applied, const char *iqn);
 void applied_set(struct applied *applied, const char *iqn, const char *block);
+
+/* Forgets users whom tgtd does not have any more. */
+void applied_forget_users_but(struct applied *applied,
+			      const struct strings *there);
 
 /* Is the target known to be as the block says, but for who is admitted? */
 bool applied_same_disk(const struct applied *applied, const char *iqn,

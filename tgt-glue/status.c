@@ -145,8 +145,9 @@ static void print_table(struct status *s)
 		if (name && !fleet_client_by_iqn(&s->fleet, t->name))
 			printf("%-16s %-8s not in fleet.conf\n", name, "extra");
 	}
-	printf("%zu clients use %s; %s free in %s\n", s->fleet.n, human(use),
-	       human(s->free), s->fleet.store);
+	printf("%zu client%s use%s %s; %s free in the store\n", s->fleet.n,
+	       s->fleet.n == 1 ? "" : "s", s->fleet.n == 1 ? "s" : "",
+	       human(use), human(s->free));
 }
 
 static json_t *sessions_json(const struct live_target *target)

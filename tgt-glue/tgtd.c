@@ -238,22 +238,26 @@ static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
 	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;
 }
 
-char *tgtd_instance(const struct tgtd *tgtd)
+int tgtd_instance(const struct tgtd *tgtd, char **ret)
 {
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof peer;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	char *text;
+	int r = connect_to(tgtd, &fd);
 
-	if (stat_socket(tgtd, &st) < 0 || connect_to(tgtd, &fd) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return NULL;
-	if (asprintf(&text, "%ld.%09ld.%ld.%ju", (long)st.st_mtim.tv_sec,
+	if (r < 0)
+		return r;
+	r = stat_socket(tgtd, &st);
+	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		r = -errno;
+	if (r < 0)
+		return fail_errno(r, "tgtd: %s", tgtd->address.sun_path);
+	if (asprintf(ret, "%ld.%09ld.%ld.%ju", (long)st.st_mtim.tv_sec,
 		     st.st_mtim.tv_nsec, (long)peer.pid,
 		     (uintmax_t)st.st_ino) < 0)
-		return NULL;
-	return text;
+		return fail(-ENOMEM, "out of memory");
+	return 0;
 }
 
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret)

@@ -64,8 +64,8 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	     char **ret_text);
 
 /* When and as which process it was started, as a word: another one after each
- * start.  Null where that cannot be told. The caller's to free. */
-char *tgtd_instance(const struct tgtd *tgtd);
+ * start. The caller's to free. */
+int tgtd_instance(const struct tgtd *tgtd, char **ret);
 /* The time of that start, or -errno without words. */
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret);
 

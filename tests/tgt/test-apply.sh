@@ -456,21 +456,18 @@ test_without_tgtd_images_and_file_are_made() {
 }
 
 test_something_else_at_the_socket() {
-	requires python3
+	requires perl
 	make_store
 	port=7
 	write_fleet pc1 </dev/null
 	export TGT_IPC_SOCKET=$scratch/sock
-	python3 -c '
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
-s.listen()
-while True:
-    c, _ = s.accept()
-    c.recv(120)
-    c.sendall(b"\0\0\0\0\x0c\0\0\0what")
-    c.close()' "$scratch/sock.7" &
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 5)
+			or die;
+		while (my $c = $s->accept) {
+			sysread $c, my $request, 120;
+			syswrite $c, pack("VV", 0, 12) . "what";
+		}' "$scratch/sock.7" &
 	at_exit kill $!
 	wait_until 5 test -S "$scratch/sock.7"
 	expect 1 glue apply

@@ -36,12 +36,12 @@ client_io() {
 # Client I writes its number at three places: one that the master has data at,
 # one that it has none at, and across both.
 write_as_client() {
-	client_io "$1" "write -P $1 4k 8k" "write -P $1 40M 1M" \
+	client_io "$1" "write -P $1 4k 8k" "write -P $1 22M 1M" \
 		"write -P $1 1020k 9k" flush
 }
 
 read_as_client() {
-	client_io "$1" "read -P $1 4k 8k" "read -P $1 40M 1M" \
+	client_io "$1" "read -P $1 4k 8k" "read -P $1 22M 1M" \
 		"read -P $1 1020k 9k" "read -P 170 16k 512k"
 }
 
@@ -56,9 +56,9 @@ model_of_client() {
 	local model=$scratch/model
 
 	truncate -s 0 "$model"
-	truncate -s 64M "$model"
+	truncate -s 24M "$model"
 	qemu-io -f raw -c "write -P 170 0 1M" -c "write -P $1 4k 8k" \
-		-c "write -P $1 40M 1M" -c "write -P $1 1020k 9k" "$model" \
+		-c "write -P $1 22M 1M" -c "write -P $1 1020k 9k" "$model" \
 		>/dev/null
 	echo "$model"
 }
@@ -68,7 +68,7 @@ export_and_use() {
 
 	requires_initiator
 	requires qemu-io
-	make_store 64M
+	make_store 24M
 	fill_master "$scratch/store/masters/win11.vhdx"
 	before=$(stat -c %Y "$scratch/store/masters/win11.vhdx")
 	before+=$(sha256_of "$scratch/store/masters/win11.vhdx")
@@ -130,17 +130,33 @@ test_thirty_clients() {
 
 test_qemu_img_converts_a_clients_disk_over_iscsi() {
 	requires_initiator
-	start_server
+	start_server 24M
 	fleet_of 1
 	expect 0 glue apply
-	qemu-img create -q -f raw "$scratch/source" 64M
-	dd if=/dev/urandom of="$scratch/source" bs=64k count=100 seek=300 \
+	qemu-img create -q -f raw "$scratch/source" 24M
+	dd if=/dev/urandom of="$scratch/source" bs=64k count=100 seek=200 \
 		conv=notrunc status=none
 	qemu-img convert -n -f raw -O raw "$scratch/source" \
 		"$(url pc1 "pc1%$(secret_of 1)@")"
 	qemu-img compare -f raw -F raw "$scratch/source" \
 		"$(url pc1 "pc1%$(secret_of 1)@")"
 	cmp "$scratch/source" "$scratch/mnt/clients/pc1.vhdx.raw"
+}
+
+test_fleet_in_vhd() {
+	requires_initiator
+	mkdir -p "$scratch/store/masters"
+	vhdfs-img create --size 24M "$scratch/store/masters/win11.vhd"
+	fill_master "$scratch/store/masters/win11.vhd"
+	mount_store "$scratch/store" "$scratch/mnt"
+	start_tgtd
+	fleet_of 2
+	expect 0 glue apply
+	[ -f "$scratch/store/clients/pc1.vhd" ] || fail "no child in VHD"
+	write_as_client 1
+	write_as_client 2
+	read_as_client 1
+	read_as_client 2
 }
 
 run_tests
