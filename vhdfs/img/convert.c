@@ -170,8 +170,8 @@ static int convert_chain(const struct options *o, struct chain *source)
 
 	if (r < 0)
 		return r;
-	/* A raw file says nothing of its sectors. */
-	if (leaf->ops == &vhdx_ops) {
+	/* Only a VHDX says what its sectors are, and only a VHDX can say it. */
+	if (leaf->ops == &vhdx_ops && ops == &vhdx_ops) {
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
