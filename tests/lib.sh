@@ -141,7 +141,15 @@ free_port() {
 
 # Of a file, or of standard input for "-": the hash alone.
 sha256_of() {
-	sha256sum "$1" | cut -d ' ' -f 1
+	local file=$1
+
+	[ "$file" != - ] || file=/dev/stdin
+	# Several times as fast, and some disks have ten gigabytes.
+	if command -v openssl >/dev/null; then
+		openssl dgst -sha256 -r "$file" | cut -d ' ' -f 1
+	else
+		sha256sum "$file" | cut -d ' ' -f 1
+	fi
 }
 
 size_of() {

@@ -89,10 +89,19 @@ lib_tests = \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \
+	tests/img/test-check.sh \
+	tests/img/test-convert.sh \
+	tests/img/test-create.sh \
 	tests/img/test-documentation.sh \
+	tests/img/test-info.sh \
+	tests/img/test-map.sh \
+	tests/img/test-mounted.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \
+	tests/interop/test-children.sh \
+	tests/interop/test-qemu.sh \
+	tests/interop/test-samples.sh \
 	$(NULL)
 mount_tests = \
 	tests/mount/test-attributes.sh \

@@ -278,4 +278,54 @@ test_source_is_not_changed() {
 	done
 }
 
+test_in_place() {
+	make_raw
+	cp "$scratch/m.raw" "$scratch/a.raw"
+	vhdfs-img convert --in-place "$scratch/a.raw"
+	equal "format and type" "vhd fixed" \
+		"$(key "$scratch/a.raw" format) $(key "$scratch/a.raw" type)"
+	equal size $((20971520 + 512)) "$(size_of "$scratch/a.raw")"
+	same_disk "$scratch/a.raw" "$scratch/m.raw"
+}
+
+test_in_place_pads_an_odd_size() {
+	make_raw
+	head -c 1000001 "$scratch/m.raw" >"$scratch/a.raw"
+	cp "$scratch/a.raw" "$scratch/model"
+	truncate -s 1000448 "$scratch/model"
+	vhdfs-img convert --format vhd --fixed --in-place "$scratch/a.raw"
+	same_disk "$scratch/a.raw" "$scratch/model"
+}
+
+test_in_place_takes_raw_files_only() {
+	local format
+
+	for format in vhd vhdx; do
+		vhdfs-img create --size 10M "$scratch/a.$format"
+		cp "$scratch/a.$format" "$scratch/noname.$format.img"
+		before=$(sha256_of "$scratch/a.$format")
+		for name in "a.$format" "noname.$format.img"; do
+			expect_error 1 "$name: expected a raw disk" \
+				vhdfs-img convert --in-place "$scratch/$name"
+			equal contents "$before" "$(sha256_of "$scratch/$name")"
+		done
+	done
+	: >"$scratch/empty"
+	expect 1 vhdfs-img convert --in-place "$scratch/empty"
+	equal size 0 "$(size_of "$scratch/empty")"
+	expect_error 2 'not vhdx' vhdfs-img convert --format vhdx --in-place \
+		"$scratch/empty"
+	expect_error 2 'expected 1 operand, found 2' vhdfs-img convert \
+		--in-place "$scratch/empty" "$scratch/b"
+}
+
+test_in_place_of_a_file_in_use() {
+	make_raw
+	hold "$scratch/m.raw" open
+	expect_error 1 'm\.raw: .*in use by disk-io' vhdfs-img convert \
+		--in-place "$scratch/m.raw"
+	equal size 20971520 "$(size_of "$scratch/m.raw")"
+	release
+}
+
 run_tests

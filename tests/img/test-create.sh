@@ -91,13 +91,15 @@ test_largest_sizes() {
 }
 
 test_sizes_that_a_format_has_not() {
-	expect_error 1 'a\.vhd|VHD' vhdfs-img create --size 2041G \
+	expect_error 1 '2040 GiB' vhdfs-img create --size 2041G \
 		"$scratch/a.vhd"
-	expect_error 1 'a\.vhdx|VHDX' vhdfs-img create --size 65T \
+	expect_error 1 '64 TiB' vhdfs-img create --size 65T \
 		"$scratch/a.vhdx"
-	expect_error 1 '512' vhdfs-img create --size 1000000 "$scratch/a.vhd"
-	expect_error 1 '512' vhdfs-img create --size 1000000 "$scratch/a.vhdx"
-	expect_error 1 '4096' vhdfs-img create --sector-size 4096 \
+	expect_error 1 'multiple of 512' vhdfs-img create --size 1000000 \
+		"$scratch/a.vhd"
+	expect_error 1 'sectors' vhdfs-img create --size 1000000 \
+		"$scratch/a.vhdx"
+	expect_error 1 'sectors' vhdfs-img create --sector-size 4096 \
 		--size 10486272 "$scratch/a.vhdx"
 	only_files
 }

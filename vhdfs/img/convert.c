@@ -4,6 +4,9 @@
  *
  * What the source says is zero is not read, and what it holds of zeros is not
  * written: a new image reads zeros where nothing was put.
+ *
+ * A fixed VHD is a raw disk and a footer after it, so a raw file can become one
+ * where it is.
  */
 #include "config.h"
 
@@ -29,7 +32,7 @@
 struct options {
 	const char *store, *source, *target;
 	const struct image_ops *format;
-	bool fixed;
+	bool fixed, in_place;
 };
 
 struct copy {
@@ -186,44 +189,96 @@ static int convert_chain(const struct options *o, struct chain *source)
 	return r;
 }
 
-static int open_source(const struct options *o, const struct lookup *lookup,
-		       struct chain **ret)
+/* A damaged image must not be taken for a raw disk. */
+static bool named_as_image(const char *path)
 {
-	const struct image_ops *named = format_of_name(o->source);
+	const struct image_ops *ops = format_of_name(path);
+
+	return ops && ops != &raw_ops;
+}
+
+static int convert_in_place(const struct options *o,
+			    const struct lookup *lookup)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = lookup_path(lookup, o->source, &path);
+
+	if (r == 0)
+		r = place_open(&lookup->place, path, true, &io, NULL);
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r < 0)
+		return r;
+	if (named_as_image(o->source) || image_format_probe(io) != &raw_ops)
+		return fail(-EINVAL,
+			    "%s: expected a raw disk, found what is called or "
+			    "is an image; convert it to another file",
+			    o->source);
+	interrupt_hold();
+	r = vhd_append_footer(io);
+	interrupt_release();
+	return r;
+}
+
+static int convert_to_target(const struct options *o,
+			     const struct lookup *lookup)
+{
+	struct chain *source;
 	int r = lookup_allows_new(lookup, o->target);
 
-	/* A damaged image must not be taken for a raw disk. */
 	if (r == 0)
 		r = lookup_open(lookup, o->source,
-				named && named != &raw_ops ? 0 : CHAIN_RAW,
-				ret);
+				named_as_image(o->source) ? 0 : CHAIN_RAW,
+				&source);
+	if (r < 0)
+		return r;
+	r = convert_chain(o, source);
+	chain_close(source);
 	return r;
 }
 
 static int convert(const struct options *o)
 {
 	struct lookup lookup = { 0 };
-	struct chain *source = NULL;
 	int r = lookup_init(&lookup, o->store);
 
-	if (r == 0)
-		r = open_source(o, &lookup, &source);
-	if (r == 0)
-		r = convert_chain(o, source);
+	if (r == 0 && o->in_place)
+		r = convert_in_place(o, &lookup);
+	else if (r == 0)
+		r = convert_to_target(o, &lookup);
 	if (r < 0)
 		failed();
-	if (source)
-		chain_close(source);
 	lookup_fini(&lookup);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
+enum { FORMAT = OPTION_OWN, FIXED, IN_PLACE };
+
+/* 0, or a usage error. */
+static int take_option(const struct command *self, int c, struct options *o)
+{
+	if (c == FORMAT)
+		o->format = image_format_by_name(optarg);
+	else if (c == FIXED)
+		o->fixed = true;
+	else if (c == IN_PLACE)
+		o->in_place = true;
+	else
+		o->store = optarg;
+	if (c != FORMAT || o->format)
+		return 0;
+	return usage_error(self,
+			   "--format: expected raw, vhd or vhdx, found '%s'",
+			   optarg);
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
-	enum { FORMAT = OPTION_OWN, FIXED };
 	static const struct option options[] = {
 		{ "format", required_argument, NULL, FORMAT },
 		{ "fixed", no_argument, NULL, FIXED },
+		{ "in-place", no_argument, NULL, IN_PLACE },
 		OPTIONS_COMMON,
 		OPTIONS_END,
 	};
@@ -231,19 +286,15 @@ static int run(const struct command *self, int argc, char **argv)
 	int c;
 
 	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == FORMAT && !(o.format = image_format_by_name(optarg)))
-			return usage_error(self,
-					   "--format: expected raw, vhd or "
-					   "vhdx, found '%s'",
-					   optarg);
-		else if (c == FIXED)
-			o.fixed = true;
-		else if (c == OPTION_STORE)
-			o.store = optarg;
-		else if (c != FORMAT)
+		if (c == OPTION_HELP || c == '?')
 			return other_option(self, c);
+		if (take_option(self, c, &o) != 0)
+			return STATUS_USAGE;
 	}
-	if (check_operands(self, argc, 2) != 0)
+	if (o.in_place && o.format && o.format != &vhd_ops)
+		return usage_error(self, "--in-place makes a fixed vhd, not %s",
+				   o.format->name);
+	if (check_operands(self, argc, o.in_place ? 1 : 2) != 0)
 		return STATUS_USAGE;
 	o.source = argv[optind];
 	o.target = argv[optind + 1];
@@ -253,12 +304,15 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command convert_command = {
 	.name = "convert",
 	.operands = "[--format raw|vhd|vhdx] [--fixed] [--store DIR] SOURCE "
-		    "TARGET",
+		    "TARGET\n"
+		    "       vhdfs-img convert --in-place [--store DIR] RAW",
 	.summary = "Copies an image with its parents, or a raw file, into a "
 		   "new image",
 	.help = "  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
 		"name ends, else vhdx\n"
 		"  --fixed          take the space for the whole disk\n"
+		"  --in-place       make a fixed VHD of the file RAW by adding "
+		"a footer to it\n"
 		"  --store DIR      all images must lie in DIR\n"
 		"  --help           show this help\n",
 	.run = run,

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img beside a mounted vhdfs, which holds the images that it has open.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+# A child whose view is open for writing, as tgtd has it, with something
+# written and not flushed.
+open_view() {
+	requires_fuse
+	mkdir "$scratch/s"
+	vhdfs-img create --size 20M "$scratch/s/p.$1"
+	disk-io "$scratch/s/p.$1" write 0 100000 1
+	vhdfs-img create --parent "$scratch/s/p.$1" "$scratch/s/c.$1"
+	mount_store "$scratch/s" "$scratch/m"
+	exec 7<>"$scratch/m/c.$1.raw"
+	dd if=/dev/urandom bs=4096 count=10 status=none >&7
+}
+
+close_view() {
+	exec 7>&-
+	unmount "$scratch/m"
+	rm -rf "$scratch/s"
+}
+
+test_info_works_and_says_in_use() {
+	local format
+
+	for format in vhd vhdx; do
+		open_view "$format"
+		equal in-use true "$(key "$scratch/s/c.$format" in-use)"
+		equal type differencing "$(key "$scratch/s/c.$format" type)"
+		equal "parent's in-use" true \
+			"$(key "$scratch/s/p.$format" in-use)"
+		vhdfs-img info "$scratch/s/c.$format" >"$scratch/words"
+		grep -q '^in-use: *yes, by vhdfs (process ' "$scratch/words"
+		close_view
+	done
+}
+
+test_map_works_and_says_in_use() {
+	local format
+
+	for format in vhd vhdx; do
+		open_view "$format"
+		expect 0 vhdfs-img map --json "$scratch/s/c.$format"
+		grep -q 'in use by vhdfs (process ' "$scratch/stderr"
+		equal "sum of lengths" 20971520 \
+			"$(jq 'map(.length) | add' "$scratch/stdout")"
+		close_view
+	done
+}
+
+test_check_says_in_use() {
+	local format
+
+	for format in vhd vhdx; do
+		open_view "$format"
+		expect_error 1 "c\.$format: .*in use by vhdfs" \
+			vhdfs-img check "$scratch/s/c.$format"
+		expect_error 1 "p\.$format: .*in use by vhdfs" \
+			vhdfs-img check --repair "$scratch/s/p.$format"
+		close_view
+	done
+}
+
+test_child_of_a_mounted_parent() {
+	local format
+
+	for format in vhd vhdx; do
+		open_view "$format"
+		vhdfs-img create --parent "$scratch/s/p.$format" \
+			"$scratch/s/d.$format"
+		wait_until 5 test -s "$scratch/m/d.$format.raw"
+		cmp "$scratch/m/d.$format.raw" "$scratch/m/p.$format.raw"
+		expect_error 1 'in use by vhdfs' vhdfs-img create --parent \
+			"$scratch/s/c.$format" "$scratch/s/e.$format"
+		close_view
+	done
+}
+
+# An unfinished file does not show, and never a half-made image.
+test_convert_into_a_mounted_store() {
+	local names pid
+
+	requires_fuse
+	mkdir "$scratch/s"
+	mount_store "$scratch/s" "$scratch/m"
+	make_model "$scratch/a.raw" 400M
+	disk-io "$scratch/a.raw" write 0 - 1
+	vhdfs-img convert "$scratch/a.raw" "$scratch/s/a.vhdx" &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		names=$(ls -A "$scratch/m")
+		[ -n "$names" ] || continue
+		equal names a.vhdx.raw "$names"
+		cmp -n 1000000 "$scratch/a.raw" "$scratch/m/a.vhdx.raw"
+	done
+	wait "$pid"
+	cmp "$scratch/a.raw" "$scratch/m/a.vhdx.raw"
+	unmount "$scratch/m"
+}
+
+run_tests
