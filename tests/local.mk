@@ -20,6 +20,10 @@ unit_tests = \
 	tests/unit/test-io \
 	tests/unit/test-space \
 	tests/unit/test-vhd \
+	tests/unit/test-vhd-bad \
+	tests/unit/test-vhd-check \
+	tests/unit/test-vhd-parent \
+	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
 	tests/unit/test-draft \
 	tests/unit/test-vhdx \
@@ -49,6 +53,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/vhdx-tool.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
+	tests/unit/vhd-model.c \
+	tests/unit/vhd-model.h \
 	tests/unit/vhd-tool.c \
 	tests/unit/vhd-tool.h \
 	$(NULL)

@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "unit/unit.h"
-#include "unit/vhd-tool.h"
+#include "unit/vhd-model.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,121 +14,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "io/io-file.h"
 
-/* An image beside what it must read as. */
-struct model {
-	struct mem_file *file; /* or, where it is null, */
-	const char *path;
-	struct image *img;
-	uint64_t size;
-	uint8_t *disk;
-	/* What lies below: not zero in the first half. Null for no parent. */
-	uint8_t *parent;
-};
-
-static void model_open(struct model *m)
-{
-	struct io *io;
-
-	if (m->file) {
-		m->img = vhd_open_file(m->file, true);
-		return;
-	}
-	assert_ok(io_file_open(m->path, true, &io));
-	assert_ok(image_open(io, NULL, &m->img));
-}
-
-static void model_init(struct model *m, enum image_type type, uint64_t size,
-		       uint64_t block_size)
-{
-	struct mem_file made;
-	struct io *io;
-
-	m->size = size;
-	m->disk = calloc(1, size);
-	if (type == IMAGE_DIFFERENCING) {
-		m->parent = calloc(1, size);
-		vhd_fill(m->parent, size / 2, 0, 200);
-		memcpy(m->disk, m->parent, size);
-	}
-	mem_file_init(&made);
-	vhd_make(&made, type, size, block_size);
-	if (m->file) {
-		mem_file_copy(m->file, &made);
-	} else {
-		_cleanup_free_ uint8_t *all = malloc(made.size);
-
-		mem_file_peek(&made, all, made.size, 0);
-		unlink(m->path);
-		assert_ok(io_file_create(m->path, &io));
-		assert_ok(io_write(io, all, made.size, 0));
-		io_close(io);
-	}
-	mem_file_fini(&made);
-	model_open(m);
-}
-
-static void model_fini(struct model *m)
-{
-	assert_ok(image_close(m->img));
-	free(m->disk);
-	free(m->parent);
-}
-
-static void model_compare(struct model *m)
-{
-	_cleanup_free_ uint8_t *got = malloc(m->size);
-
-	vhd_read_disk(m->img, m->parent, got, 0, m->size);
-	for (uint64_t off = 0; off < m->size; off += 512)
-		if (memcmp(got + off, m->disk + off, 512))
-			vhd_complain(
-				"sector %u differs: expected %02x, found %02x",
-				(unsigned)(off / 512), m->disk[off], got[off]);
-}
-
-static void model_write(struct model *m, uint64_t off, size_t len, uint8_t tag)
-{
-	vhd_fill(m->disk + off, len, off, tag);
-	assert_ok(image_write(m->img, m->disk + off, off, len));
-}
-
-static void model_zero(struct model *m, uint64_t off, uint64_t len, int flags)
-{
-	memset(m->disk + off, 0, len);
-	if (m->parent && !bytes_are_zero(m->parent + off, len))
-		flags &= ~ZERO_BELOW;
-	assert_ok(image_zero(m->img, off, len, flags));
-}
-
-static void nothing_found(struct check *check, const struct finding *f)
-{
-	(void)check;
-	vhd_complain("check found %s: expected %s, found %s", f->structure,
-		     f->expected, f->found);
-}
-
-/* Close, compare, check, open, compare again. */
-static void model_reopen(struct model *m)
-{
-	struct check check = { .report = nothing_found };
-	struct io *io;
-
-	model_compare(m);
-	assert_ok(image_close(m->img));
-	if (m->file) {
-		vhd_assert_clean(m->file);
-	} else {
-		assert_ok(io_file_open(m->path, false, &io));
-		assert_ok(image_check(io, &check));
-		io_close(io);
-	}
-	model_open(m);
-	model_compare(m);
-}
-
-static void model_random(struct model *m, uint64_t *seed, unsigned n)
+static void beside_random(struct beside *m, uint64_t *seed, unsigned n)
 {
 	while (n--) {
 		uint64_t sectors = m->size / 512;
@@ -141,19 +28,20 @@ static void model_random(struct model *m, uint64_t *seed, unsigned n)
 			assert_ok(image_flush(m->img));
 			break;
 		case 1:
-			model_reopen(m);
+			beside_reopen(m);
 			break;
 		case 2 ... 6:
-			model_zero(m, off, len, random_next(seed) % 4);
+			beside_zero(m, off, len, random_next(seed) % 4);
 			break;
 		default:
-			model_write(m, off, len, random_next(seed));
+			beside_write(m, off, len, random_next(seed));
 		}
 	}
-	model_reopen(m);
+	beside_reopen(m);
 }
 
-static void random_operations(struct model *m, enum image_type type, unsigned n)
+static void random_operations(struct beside *m, enum image_type type,
+			      unsigned n)
 {
 	static const uint64_t blocks[] = { 512,      4096,   KIB(16),
 					   KIB(512), MIB(2), MIB(4) };
@@ -164,9 +52,9 @@ static void random_operations(struct model *m, enum image_type type, unsigned n)
 
 		if (m->file)
 			mem_file_resize(m->file, 0);
-		model_init(m, type, size, type == IMAGE_FIXED ? 0 : blocks[i]);
-		model_random(m, &seed, n);
-		model_fini(m);
+		beside_init(m, type, size, type == IMAGE_FIXED ? 0 : blocks[i]);
+		beside_random(m, &seed, n);
+		beside_fini(m);
 		m->parent = NULL;
 		if (type == IMAGE_FIXED)
 			return;
@@ -175,35 +63,35 @@ static void random_operations(struct model *m, enum image_type type, unsigned n)
 
 static void a_fixed_image_is_what_the_model_says(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 
 	random_operations(&m, IMAGE_FIXED, 300);
 }
 
 static void a_dynamic_image_is_what_the_model_says(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 
 	random_operations(&m, IMAGE_DYNAMIC, 150);
 }
 
 static void a_child_is_what_the_model_says(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 
 	random_operations(&m, IMAGE_DIFFERENCING, 150);
 }
 
 static void files_are_what_the_model_says(void **state)
 {
-	struct model m = { .path = scratch_path(state, "model.vhd") };
+	struct beside m = { .path = scratch_path(state, "model.vhd") };
 
 	random_operations(&m, IMAGE_FIXED, 60);
 	random_operations(&m, IMAGE_DYNAMIC, 30);
 	random_operations(&m, IMAGE_DIFFERENCING, 30);
 }
 
-static unsigned syncs_of_flush(struct model *m)
+static unsigned syncs_of_flush(struct beside *m)
 {
 	m->file->n_sync = 0;
 	assert_ok(image_flush(m->img));
@@ -213,54 +101,54 @@ static unsigned syncs_of_flush(struct model *m)
 static void a_flush_syncs_no_more_than_it_must(void **state)
 {
 	for (int type = IMAGE_FIXED; type <= IMAGE_DIFFERENCING; type++) {
-		struct model m = { .file = *state };
+		struct beside m = { .file = *state };
 		unsigned tables = type == IMAGE_FIXED ? 1 : 2;
 
 		mem_file_resize(m.file, 0);
-		model_init(&m, type, MIB(9), 0);
+		beside_init(&m, type, MIB(9), 0);
 		assert_int_equal(syncs_of_flush(&m), 0);
-		model_write(&m, 0, 4096, 1);
+		beside_write(&m, 0, 4096, 1);
 		assert_int_equal(syncs_of_flush(&m), tables);
-		model_write(&m, 0, 4096, 2);
+		beside_write(&m, 0, 4096, 2);
 		assert_int_equal(syncs_of_flush(&m), 1);
 		assert_int_equal(syncs_of_flush(&m), 0);
 		/* A new sector of an old block: a bit in a child alone. */
-		model_write(&m, 8192, 4096, 2);
+		beside_write(&m, 8192, 4096, 2);
 		assert_int_equal(syncs_of_flush(&m),
 				 type == IMAGE_DIFFERENCING ? 2 : 1);
-		model_zero(&m, 0, MIB(2), ZERO_PUNCH);
+		beside_zero(&m, 0, MIB(2), ZERO_PUNCH);
 		assert_int_equal(syncs_of_flush(&m), tables);
-		model_reopen(&m);
-		model_fini(&m);
+		beside_reopen(&m);
+		beside_fini(&m);
 	}
 }
 
 static void blocks_are_placed_as_windows_does_it(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
-	model_write(&m, MIB(4), 512, 1);
-	model_write(&m, 0, 512, 1);
-	model_write(&m, MIB(6), 512, 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_write(&m, MIB(4), 512, 1);
+	beside_write(&m, 0, 512, 1);
+	beside_write(&m, MIB(6), 512, 1);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 2), 15);
 	assert_int_equal(vhd_get_entry(m.file, 0), 15 + 4104);
 	assert_int_equal(vhd_get_entry(m.file, 3), 15 + 2 * 4104);
 	assert_int_equal(m.file->size, (15 + 3 * 4104 + 1) * 512);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void bits_say_what_is_stored(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t bits[512], expected[512] = { 0 };
 
-	model_init(&m, IMAGE_DIFFERENCING, MIB(4), 0);
-	model_write(&m, 512, 1024, 1);
-	model_write(&m, 15 * 512, 9 * 512, 1);
-	model_write(&m, MIB(2), MIB(2), 1);
+	beside_init(&m, IMAGE_DIFFERENCING, MIB(4), 0);
+	beside_write(&m, 512, 1024, 1);
+	beside_write(&m, 15 * 512, 9 * 512, 1);
+	beside_write(&m, MIB(2), MIB(2), 1);
 	assert_ok(image_flush(m.img));
 	expected[0] = 0x60;
 	expected[1] = 0x01;
@@ -270,150 +158,150 @@ static void bits_say_what_is_stored(void **state)
 	mem_file_peek(m.file, bits, 512, vhd_get_entry(m.file, 1) * 512u);
 	memset(expected, 0xff, 512);
 	assert_memory_equal(bits, expected, 512);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void the_whole_of_a_dynamic_block_is_marked_at_once(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t bits[512], expected[512];
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(4), 0);
-	model_write(&m, 512, 512, 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(4), 0);
+	beside_write(&m, 512, 512, 1);
 	assert_ok(image_flush(m.img));
 	memset(expected, 0xff, 512);
 	mem_file_peek(m.file, bits, 512, vhd_get_entry(m.file, 0) * 512u);
 	assert_memory_equal(bits, expected, 512);
-	model_fini(&m);
+	beside_fini(&m);
 }
 
 static void zeros_hide_the_parent_and_never_expose_it(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	struct extent e = { 0 };
 
-	model_init(&m, IMAGE_DIFFERENCING, MIB(8), 0);
-	model_zero(&m, 0, MIB(2), ZERO_PUNCH);
-	model_zero(&m, MIB(2) + 512, 1024, ZERO_PUNCH);
-	model_compare(&m);
+	beside_init(&m, IMAGE_DIFFERENCING, MIB(8), 0);
+	beside_zero(&m, 0, MIB(2), ZERO_PUNCH);
+	beside_zero(&m, MIB(2) + 512, 1024, ZERO_PUNCH);
+	beside_compare(&m);
 	/* The whole block is stored, and costs a bitmap. */
 	assert_ok(image_map(m.img, 0, MIB(2), &e));
 	assert_int_equal(e.kind, EXTENT_HERE);
 	assert_int_equal(e.len, MIB(2));
 	assert_ok(image_flush(m.img));
 	assert_true(mem_file_used(m.file) < 24);
-	model_write(&m, 0, MIB(2), 3);
-	model_zero(&m, 0, MIB(2), ZERO_PUNCH);
-	model_reopen(&m);
+	beside_write(&m, 0, MIB(2), 3);
+	beside_zero(&m, 0, MIB(2), ZERO_PUNCH);
+	beside_reopen(&m);
 	assert_true(mem_file_used(m.file) < 24);
-	model_fini(&m);
+	beside_fini(&m);
 }
 
 static void zeros_over_zeros_allocate_nothing(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 
-	model_init(&m, IMAGE_DIFFERENCING, MIB(8), 0);
-	model_zero(&m, MIB(4), MIB(4), ZERO_BELOW);
-	model_zero(&m, MIB(6) + 512, 512, ZERO_BELOW | ZERO_PUNCH);
+	beside_init(&m, IMAGE_DIFFERENCING, MIB(8), 0);
+	beside_zero(&m, MIB(4), MIB(4), ZERO_BELOW);
+	beside_zero(&m, MIB(6) + 512, 512, ZERO_BELOW | ZERO_PUNCH);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 2), BAT_UNUSED);
 	assert_int_equal(vhd_get_entry(m.file, 3), BAT_UNUSED);
-	model_fini(&m);
+	beside_fini(&m);
 }
 
 static void a_block_of_zeros_gives_its_space_back(void **state)
 {
 	for (int type = IMAGE_DYNAMIC; type <= IMAGE_DIFFERENCING; type++) {
-		struct model m = { .file = *state };
+		struct beside m = { .file = *state };
 		size_t before;
 
 		mem_file_resize(m.file, 0);
-		model_init(&m, type, MIB(8), 0);
+		beside_init(&m, type, MIB(8), 0);
 		before = mem_file_used(m.file);
-		model_write(&m, MIB(4), MIB(4), 1);
+		beside_write(&m, MIB(4), MIB(4), 1);
 		assert_true(mem_file_used(m.file) > before + 1000);
 		assert_ok(image_flush(m.img));
-		model_zero(&m, MIB(4), MIB(4), ZERO_PUNCH | ZERO_BELOW);
+		beside_zero(&m, MIB(4), MIB(4), ZERO_PUNCH | ZERO_BELOW);
 		/* Not before it is durable that nobody needs it. */
 		assert_true(mem_file_used(m.file) > before + 1000);
-		model_reopen(&m);
+		beside_reopen(&m);
 		assert_true(mem_file_used(m.file) <= before + 4);
 		assert_int_equal(vhd_get_entry(m.file, 2), BAT_UNUSED);
-		model_fini(&m);
+		beside_fini(&m);
 	}
 }
 
 static void without_punch_a_block_of_zeros_stays(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint32_t entry;
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
-	model_write(&m, 0, MIB(2), 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_write(&m, 0, MIB(2), 1);
 	assert_ok(image_flush(m.img));
 	entry = vhd_get_entry(m.file, 0);
-	model_zero(&m, 0, MIB(2), ZERO_BELOW);
+	beside_zero(&m, 0, MIB(2), ZERO_BELOW);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 0), entry);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void space_is_used_again_only_after_a_flush(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint64_t size;
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
-	model_write(&m, 0, MIB(2), 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_write(&m, 0, MIB(2), 1);
 	assert_ok(image_flush(m.img));
-	model_zero(&m, 0, MIB(2), ZERO_PUNCH);
+	beside_zero(&m, 0, MIB(2), ZERO_PUNCH);
 	size = m.file->size;
-	model_write(&m, MIB(2), 512, 2);
+	beside_write(&m, MIB(2), 512, 2);
 	assert_true(m.file->size > size);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 1), 15 + 4104);
 	size = m.file->size;
-	model_write(&m, MIB(4), 512, 3);
+	beside_write(&m, MIB(4), 512, 3);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 2), 15);
 	assert_int_equal(m.file->size, size);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void space_with_old_bytes_in_it_is_cleared_before_use(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t junk[8192];
 
 	/* A crash left a block, and a footer behind it, that no entry names. */
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
-	model_write(&m, 0, MIB(2), 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_write(&m, 0, MIB(2), 1);
 	assert_ok(image_close(m.img));
 	vhd_set_entry(m.file, 0, BAT_UNUSED);
 	memset(m.disk, 0, MIB(2));
 	memset(junk, 0xee, sizeof junk);
 	mem_file_poke(m.file, junk, sizeof junk, 65536);
-	model_open(&m);
-	model_compare(&m);
-	model_write(&m, MIB(4) + 512, 512, 2);
+	beside_open(&m);
+	beside_compare(&m);
+	beside_write(&m, MIB(4) + 512, 512, 2);
 	assert_ok(image_flush(m.img));
 	assert_int_equal(vhd_get_entry(m.file, 2), 15);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void a_lost_footer_is_put_back_before_the_first_change(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t footer[FOOTER_SIZE], copy[FOOTER_SIZE];
 	uint64_t size;
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
-	model_write(&m, 0, MIB(2), 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_write(&m, 0, MIB(2), 1);
 	assert_ok(image_close(m.img));
 	size = m.file->size;
 	mem_file_peek(m.file, copy, sizeof copy, 0);
@@ -421,45 +309,45 @@ static void a_lost_footer_is_put_back_before_the_first_change(void **state)
 	mem_file_resize(m.file, size + MIB(1) + 77);
 	mem_file_poke(m.file, "junk", 4, size - FOOTER_SIZE);
 	mem_file_poke(m.file, "junk", 4, size + 8192);
-	model_open(&m);
+	beside_open(&m);
 	assert_true(m.img->dirty);
-	model_compare(&m);
-	model_write(&m, 512, 512, 2);
+	beside_compare(&m);
+	beside_write(&m, 512, 512, 2);
 	assert_int_equal(m.file->size, size);
 	mem_file_peek(m.file, footer, sizeof footer, size - FOOTER_SIZE);
 	assert_memory_equal(footer, copy, sizeof footer);
-	model_reopen(&m);
+	beside_reopen(&m);
 	assert_false(m.img->dirty);
-	model_fini(&m);
+	beside_fini(&m);
 }
 
 static void a_bad_copy_is_put_back_before_the_file_grows(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t footer[FOOTER_SIZE], copy[FOOTER_SIZE];
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
 	mem_file_peek(m.file, footer, sizeof footer, 0);
 	assert_ok(image_close(m.img));
 	mem_file_poke(m.file, "junk", 4, 100);
-	model_open(&m);
-	model_write(&m, 0, 512, 1);
+	beside_open(&m);
+	beside_write(&m, 0, 512, 1);
 	mem_file_peek(m.file, copy, sizeof copy, 0);
 	assert_memory_equal(copy, footer, sizeof footer);
-	model_reopen(&m);
-	model_fini(&m);
+	beside_reopen(&m);
+	beside_fini(&m);
 }
 
 static void a_full_disk_refuses_and_then_goes_on(void **state)
 {
 	for (int type = IMAGE_DYNAMIC; type <= IMAGE_DIFFERENCING; type++) {
-		struct model m = { .file = *state };
+		struct beside m = { .file = *state };
 		_cleanup_free_ uint8_t *data = malloc(MIB(2));
 		uint64_t size;
 
 		mem_file_resize(m.file, 0);
-		model_init(&m, type, MIB(8), 0);
-		model_write(&m, 0, MIB(2), 1);
+		beside_init(&m, type, MIB(8), 0);
+		beside_write(&m, 0, MIB(2), 1);
 		size = m.file->size;
 		vhd_fill(data, MIB(2), 0, 9);
 		for (size_t more = 0; more < 500; more += 7) {
@@ -468,11 +356,11 @@ static void a_full_disk_refuses_and_then_goes_on(void **state)
 				     -ENOSPC);
 			m.file->room = 0;
 			assert_int_equal(m.file->size, size);
-			model_compare(&m);
+			beside_compare(&m);
 		}
-		model_write(&m, MIB(4), MIB(2), 2);
-		model_reopen(&m);
-		model_fini(&m);
+		beside_write(&m, MIB(4), MIB(2), 2);
+		beside_reopen(&m);
+		beside_fini(&m);
 	}
 }
 
@@ -537,7 +425,7 @@ static void assert_old_or_new(const uint8_t *before, const uint8_t *now,
 }
 
 /* Some of each kind of operation on blocks of 16 KiB. */
-static int some_operations(struct model *m, uint8_t tag)
+static int some_operations(struct beside *m, uint8_t tag)
 {
 	static const struct {
 		uint64_t off, len;
@@ -578,15 +466,15 @@ static void whatever_write_fails_the_image_holds_old_or_new(void **state)
 		bool failed = true;
 
 		for (int n = 0; failed; n++) {
-			struct model m = { .file = *state };
+			struct beside m = { .file = *state };
 			_cleanup_free_ uint8_t *before = malloc(KIB(256));
 			_cleanup_free_ uint8_t *now = malloc(KIB(256));
 			struct vhd_found found;
 
 			mem_file_resize(m.file, 0);
-			model_init(&m, type, KIB(256), KIB(16));
-			model_write(&m, KIB(208), KIB(48), 50);
-			model_write(&m, 4096, 4096, 50);
+			beside_init(&m, type, KIB(256), KIB(16));
+			beside_write(&m, KIB(208), KIB(48), 50);
+			beside_write(&m, 4096, 4096, 50);
 			assert_ok(image_flush(m.img));
 			memcpy(before, m.disk, KIB(256));
 			m.file->fail_after = n;
@@ -594,7 +482,7 @@ static void whatever_write_fails_the_image_holds_old_or_new(void **state)
 			failed = some_operations(&m, 99) < 0;
 			(void)image_close(m.img);
 			m.file->fail_after = -1;
-			model_open(&m);
+			beside_open(&m);
 			vhd_read_disk(m.img, m.parent, now, 0, KIB(256));
 			/* What was not reached would have been after's. */
 			assert_old_or_new(before, now, m.disk, KIB(256));
@@ -603,22 +491,22 @@ static void whatever_write_fails_the_image_holds_old_or_new(void **state)
 			if (found.n != found.leaks &&
 			    !strstr(found.text, "footer at"))
 				vhd_complain("%s", found.text);
-			model_open(&m);
+			beside_open(&m);
 			memcpy(m.disk, now, KIB(256));
-			model_write(&m, 0, KIB(256), 3);
-			model_reopen(&m);
-			model_fini(&m);
+			beside_write(&m, 0, KIB(256), 3);
+			beside_reopen(&m);
+			beside_fini(&m);
 		}
 	}
 }
 
 static void after_a_failed_table_write_the_image_takes_no_more(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t data[512] = "x";
 
-	model_init(&m, IMAGE_DYNAMIC, MIB(4), 0);
-	model_write(&m, 0, 512, 1);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(4), 0);
+	beside_write(&m, 0, 512, 1);
 	m.file->fail_after = 1; /* the sync passes, the table does not */
 	m.file->fail_code = -EIO;
 	m.file->fail_once = true;
@@ -627,18 +515,18 @@ static void after_a_failed_table_write_the_image_takes_no_more(void **state)
 	assert_errno(image_flush(m.img), -EIO);
 	assert_ok(image_close(m.img));
 	memset(m.disk, 0, MIB(4));
-	model_open(&m);
-	model_compare(&m);
-	model_fini(&m);
+	beside_open(&m);
+	beside_compare(&m);
+	beside_fini(&m);
 }
 
 static void a_batmap_is_kept_and_says_nothing_false(void **state)
 {
-	struct model m = { .file = *state };
+	struct beside m = { .file = *state };
 	uint8_t b[512] = "tdbatmap", map[512];
 
 	/* As XenServer lays it out: right behind the table. */
-	model_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
+	beside_init(&m, IMAGE_DYNAMIC, MIB(8), 0);
 	assert_ok(image_close(m.img));
 	vhd_set_footer(m.file, FOOTER_CREATOR, 4, 0x74617000);
 	put_be64(b + BATMAP_OFFSET, 0xa00);
@@ -649,16 +537,16 @@ static void a_batmap_is_kept_and_says_nothing_false(void **state)
 	map[0] = 0xff;
 	mem_file_poke(m.file, map, sizeof map, 0xa00);
 	vhd_assert_clean(m.file);
-	model_open(&m);
-	model_write(&m, 0, MIB(8), 1);
-	model_zero(&m, MIB(2), MIB(2), ZERO_PUNCH);
-	model_reopen(&m);
+	beside_open(&m);
+	beside_write(&m, 0, MIB(8), 1);
+	beside_zero(&m, MIB(2), MIB(2), ZERO_PUNCH);
+	beside_reopen(&m);
 	mem_file_peek(m.file, b, sizeof b, 0x800);
 	assert_memory_equal(b, "tdbatmap", 8);
 	assert_int_equal(get_be32(b + BATMAP_CHECKSUM), UINT32_MAX);
 	mem_file_peek(m.file, map, sizeof map, 0xa00);
 	assert_true(bytes_are_zero(map, sizeof map));
-	model_fini(&m);
+	beside_fini(&m);
 }
 
 #define IN_MEMORY(f) \

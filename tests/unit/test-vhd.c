@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHD images: made and opened, the footers, sizes, the samples of others. */
+/* VHD images: made and opened, the footers, sizes. */
 #include "config.h"
 
 #include "unit/unit.h"
 #include "unit/vhd-tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/chain.h"
-#include "io/io-file.h"
 
 static void geometry_is_as_windows_computes_it(void **state)
 {
@@ -418,159 +413,8 @@ static void a_table_anywhere_in_the_file_is_read_and_written(void **state)
 	assert_ok(image_close(img));
 }
 
-static const char *samples_dir(void)
-{
-	static char dir[4096];
-	const char *shared = getenv("VHDFS_SHARED");
-	const char *top = getenv("top_srcdir");
-
-	snprintf(dir, sizeof dir, "%s%s/samples",
-		 shared ? shared : (top ? top : "."),
-		 shared ? "" : "/../shared");
-	return access(dir, R_OK) == 0 ? dir : NULL;
-}
-
-static void sha256_of(const char *path, char sum[65])
-{
-	char command[600];
-	FILE *in;
-
-	snprintf(command, sizeof command, "sha256sum < %s", path);
-	in = popen(command, "r");
-	assert_non_null(in);
-	assert_int_equal(fread(sum, 1, 64, in), 64);
-	sum[64] = '\0';
-	pclose(in);
-}
-
-/* What the chain at path reads, and its size; false where it is all zeros. */
-static bool flatten(const char *path, const char *flat, uint64_t *ret_size)
-{
-	struct place place = { .fd = AT_FDCWD, .root = (char *)"" };
-	_cleanup_free_ uint8_t *buf = malloc(MIB(1));
-	struct family *family;
-	struct chain *chain;
-	FILE *out = fopen(flat, "w");
-	bool any = false;
-
-	assert_non_null(out);
-	assert_ok(family_new(&place, 1, &family));
-	assert_ok(chain_open(family, path, 0, &chain));
-	*ret_size = chain_size(chain);
-	for (uint64_t off = 0, n; off < *ret_size; off += n) {
-		struct chain_extent e;
-
-		assert_ok(chain_map(chain, off, *ret_size - off, &e));
-		n = e.zero ? e.len : min_u64(e.len, MIB(1));
-		assert_ok(chain_read(chain, buf, off, min_u64(n, MIB(1))));
-		if (!e.zero) {
-			any = true;
-			fseeko(out, (off_t)off, SEEK_SET);
-			assert_int_equal(fwrite(buf, 1, n, out), n);
-		}
-	}
-	assert_int_equal(ftruncate(fileno(out), (off_t)*ret_size), 0);
-	assert_int_equal(fclose(out), 0);
-	assert_ok(chain_close(chain));
-	family_free(family);
-	return any;
-}
-
-static void unpack_samples(void **state, const char *dir)
-{
-	char command[5000];
-
-	snprintf(command, sizeof command,
-		 "cd '%s' && for f in *.vhd.xz; do "
-		 "xz -dkc \"$f\" > '%s'/\"${f%%.xz}\" || exit 1; done",
-		 dir, (const char *)*state);
-	assert_int_equal(system(command), 0);
-}
-
-static void samples_read_as_their_manifest_says(void **state)
-{
-	const char *dir = samples_dir();
-	char manifest[4200], line[1024];
-	unsigned n = 0;
-	FILE *f;
-
-	if (!dir)
-		skip();
-	unpack_samples(state, dir);
-	snprintf(manifest, sizeof manifest, "%s/MANIFEST", dir);
-	f = fopen(manifest, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof line, f)) {
-		const char *flat = scratch_path(state, "flat");
-		char name[128], sum[80], got[65];
-		uint64_t size, got_size;
-
-		if (sscanf(line, "%127s %" SCNu64 " %79s", name, &size, sum) !=
-			    3 ||
-		    !strstr(name, ".vhd") || strstr(name, ".vhdx"))
-			continue;
-		assert_int_equal(
-			flatten(scratch_path(state, name), flat, &got_size),
-			strcmp(sum, "-") != 0);
-		assert_int_equal(got_size, size);
-		if (strcmp(sum, "-")) {
-			sha256_of(flat, got);
-			assert_string_equal(got, sum);
-		}
-		n++;
-	}
-	fclose(f);
-	assert_true(n > 0);
-}
-
-static void samples_are_sound_and_stay_as_they_are(void **state)
-{
-	const char *dir = samples_dir();
-	static const char *const names[] = {
-		"ext2.vhd",        "ntfs-differential.vhd",
-		"vbox.vhd",        "ntfs-dynamic.vhd",
-		"xapi.vhd",        "ntfs-fixed.vhd",
-		"ntfs-parent.vhd", "virtualpc-dynamic.vhd",
-		"win8.1-1GB.vhd",
-	};
-
-	if (!dir)
-		skip();
-	unpack_samples(state, dir);
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		const char *path = scratch_path(state, names[i]);
-		struct mem_file file;
-		struct vhd_found found;
-		struct image *img;
-		struct io *io;
-		uint8_t buf[4096];
-		uint64_t size;
-
-		/* Into memory: there it is seen when anything is written. */
-		mem_file_init(&file);
-		assert_ok(io_file_open(path, false, &io));
-		assert_ok(io_size(io, &size));
-		for (uint64_t at = 0; at < size; at += sizeof buf) {
-			size_t len = min_u64(sizeof buf, size - at);
-
-			assert_ok(io_read(io, buf, len, at));
-			mem_file_poke(&file, buf, len, at);
-		}
-		io_close(io);
-		assert_ok(vhd_run_check(&file, true, &found));
-		assert_string_equal(found.text, "");
-		img = vhd_open_file(&file, true);
-		assert_ok(image_close(img));
-		assert_int_equal(file.n_pwrite + file.n_resize + file.n_punch,
-				 0);
-		mem_file_fini(&file);
-	}
-}
-
 #define IN_MEMORY(f) \
 	cmocka_unit_test_setup_teardown(f, vhd_file_setup, vhd_file_teardown)
-#define IN_SCRATCH(f) \
-	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
 {
@@ -593,8 +437,6 @@ int main(void)
 		IN_MEMORY(an_open_does_not_read_the_table),
 		IN_MEMORY(a_short_last_block_reads_and_is_left_alone),
 		IN_MEMORY(a_table_anywhere_in_the_file_is_read_and_written),
-		IN_SCRATCH(samples_read_as_their_manifest_says),
-		IN_SCRATCH(samples_are_sound_and_stay_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

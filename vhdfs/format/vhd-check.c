@@ -329,7 +329,7 @@ static int check_end(struct checker *c)
 	uint64_t end = space_end(&c->space), bytes = 0;
 	uint64_t place = vhd_footer_place(end);
 	bool repair = c->check->repair;
-	int r = stored_bytes(c, end, c->v->footer_off, &bytes);
+	int r = stored_bytes(c, place + FOOTER_SIZE, c->v->footer_off, &bytes);
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
@@ -381,13 +381,14 @@ int vhd_check(struct io *io, struct check *check)
 	if (!c.v)
 		return fail(-ENOMEM, "%s: out of memory", io->name);
 	c.v->img.io = io;
+	r = check_hidden_flag(&c);
+	if (r < 0)
+		return r;
 	r = vhd_load(c.v);
 	if (r == -EBADMSG || r == -ELOOP) {
 		report_last(&c, false);
 		return 0;
 	}
-	if (r == 0)
-		r = check_hidden_flag(&c);
 	if (r < 0 || c.v->img.type == IMAGE_FIXED)
 		return r;
 	return check_blocks(&c);

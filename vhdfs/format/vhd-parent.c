@@ -166,8 +166,8 @@ static int read_name(struct vhd *v, char **ret)
 
 static int read_names(struct vhd *v, struct parent_ref *ref)
 {
-	static const uint32_t codes[] = { LOCATOR_W2RU, LOCATOR_WI2R,
-					  LOCATOR_W2KU, LOCATOR_WI2K,
+	static const uint32_t codes[] = { LOCATOR_W2RU, LOCATOR_W2KU,
+					  LOCATOR_WI2R, LOCATOR_WI2K,
 					  LOCATOR_MACX };
 	char *path;
 	int r;
@@ -176,7 +176,8 @@ static int read_names(struct vhd *v, struct parent_ref *ref)
 		r = read_path(v, codes[i], &path);
 		if (r < 0)
 			return r;
-		take_path(ref, path, i < 2);
+		take_path(ref, path,
+			  codes[i] == LOCATOR_W2RU || codes[i] == LOCATOR_WI2R);
 	}
 	r = read_name(v, &path);
 	if (r == 0)

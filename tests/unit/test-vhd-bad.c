@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Malformed VHD files: each is refused with its errno and words that tell. */
+#include "config.h"
+
+#include "unit/unit.h"
+#include "unit/vhd-tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static void assert_says(const char *words_expected)
+{
+	if (!strstr(error_text(), words_expected))
+		vhd_complain("expected words \"%s\", found \"%s\"",
+			     words_expected, error_text());
+	assert_non_null(strstr(error_text(), "test.vhd"));
+}
+
+/* The file does not open, and nothing was written to find that out. */
+static void assert_refused(struct mem_file *file, int code, const char *says)
+{
+	mem_file_reset_counters(file);
+	assert_errno(vhd_try_open(file, true), code);
+	assert_says(says);
+	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
+}
+
+static void empty_and_short_files_are_no_images(void **state)
+{
+	struct mem_file *file = *state;
+
+	assert_refused(file, -EBADMSG, "neither's signature");
+	mem_file_poke(file, "conectix", 8, 0);
+	assert_refused(file, -EBADMSG, "neither's signature");
+	mem_file_resize(file, 511);
+	assert_refused(file, -EBADMSG, "neither's signature");
+	mem_file_resize(file, 512);
+	assert_refused(file, -EBADMSG, "footer checksum");
+}
+
+static void two_bad_cookies_make_it_no_image(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+	mem_file_poke(file, "x", 1, 0);
+	mem_file_poke(file, "x", 1, file->size - 512);
+	assert_refused(file, -EBADMSG, "neither's signature");
+}
+
+static void two_bad_checksums_are_refused(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+	mem_file_poke(file, "xx", 2, 100);
+	mem_file_poke(file, "xx", 2, file->size - 512 + 100);
+	assert_refused(file, -EBADMSG, "footer checksum at offset");
+}
+
+static void a_fixed_image_has_one_footer_only(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
+	mem_file_poke(file, "xx", 2, MIB(4) + 100);
+	assert_refused(file, -EBADMSG, "footer checksum at offset 4194368");
+	mem_file_poke(file, "x", 1, MIB(4));
+	assert_refused(file, -EBADMSG, "neither's signature");
+}
+
+struct field {
+	unsigned off, size;
+	uint64_t value;
+	int code;
+	const char *says;
+};
+
+static void each_bad_field_of_the_footer_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+	static const struct field fields[] = {
+		{ FOOTER_TYPE, 4, 0, -EBADMSG, "disk type" },
+		{ FOOTER_TYPE, 4, 1, -EBADMSG, "disk type" },
+		{ FOOTER_TYPE, 4, 5, -EBADMSG, "disk type" },
+		{ FOOTER_TYPE, 4, 6, -EBADMSG, "disk type" },
+		{ FOOTER_VERSION, 4, 0x20000, -EOPNOTSUPP, "found 2.0" },
+		{ FOOTER_DATA_OFFSET, 8, 0, -EBADMSG, "data offset" },
+		{ FOOTER_DATA_OFFSET, 8, 256, -EBADMSG, "data offset" },
+		{ FOOTER_DATA_OFFSET, 8, 0x600, -EBADMSG, "cxsparse" },
+		{ FOOTER_DATA_OFFSET, 8, 8192, -EBADMSG, "data offset" },
+		{ FOOTER_DATA_OFFSET, 8, UINT64_MAX, -EBADMSG, "data offset" },
+		{ FOOTER_DATA_OFFSET, 8, UINT64_MAX - 600, -EBADMSG,
+		  "data offset" },
+		{ FOOTER_CURRENT_SIZE, 8, 0, -EBADMSG, "current size" },
+		{ FOOTER_CURRENT_SIZE, 8, 1000, -EBADMSG, "multiple of 512" },
+		{ FOOTER_CURRENT_SIZE, 8, GIB(2040) + 512, -EBADMSG,
+		  "2040 GiB" },
+		{ FOOTER_CURRENT_SIZE, 8, UINT64_MAX, -EBADMSG, "2040 GiB" },
+		{ FOOTER_CURRENT_SIZE, 8, MIB(6), -EBADMSG, "table entries" },
+	};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const struct field *f = &fields[i];
+
+		mem_file_resize(file, 0);
+		vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+		vhd_set_footer(file, f->off, f->size, f->value);
+		assert_refused(file, f->code, f->says);
+	}
+}
+
+static void a_fixed_image_larger_than_its_file_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+
+	/* As the first piece of a split image is. */
+	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
+	vhd_set_footer(file, FOOTER_CURRENT_SIZE, 8, MIB(4) + 512);
+	assert_refused(file, -EBADMSG, "current size");
+}
+
+static void a_bad_header_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+	mem_file_poke(file, "x", 1, 512);
+	assert_refused(file, -EBADMSG, "dynamic header at offset 512");
+	mem_file_poke(file, "c", 1, 512);
+	mem_file_poke(file, "x", 1, 512 + 1000);
+	assert_refused(file, -EBADMSG, "dynamic header checksum");
+}
+
+static void each_bad_field_of_the_header_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+	static const struct field fields[] = {
+		{ HEADER_VERSION, 4, 0x20000, -EOPNOTSUPP, "found 2.0" },
+		{ HEADER_BLOCK_SIZE, 4, 0, -EBADMSG, "block size" },
+		{ HEADER_BLOCK_SIZE, 4, 3 << 20, -EBADMSG, "block size" },
+		{ HEADER_BLOCK_SIZE, 4, 256, -EBADMSG, "block size" },
+		{ HEADER_BLOCK_SIZE, 4, 1u << 31, -EBADMSG, "block size" },
+		{ HEADER_BLOCK_SIZE, 4, 1 << 20, -EBADMSG, "table entries" },
+		{ HEADER_ENTRIES, 4, 1, -EBADMSG, "expected 2 to" },
+		{ HEADER_ENTRIES, 4, UINT32_MAX, -EBADMSG, "table entries" },
+		{ HEADER_ENTRIES, 4, 4096, -EBADMSG, "table offset" },
+		{ HEADER_TABLE_OFFSET, 8, 0, -EBADMSG, "table offset" },
+		{ HEADER_TABLE_OFFSET, 8, 600, -EBADMSG, "table offset" },
+		{ HEADER_TABLE_OFFSET, 8, 8192, -EBADMSG, "table offset" },
+		{ HEADER_TABLE_OFFSET, 8, UINT64_MAX - 3, -EBADMSG,
+		  "table offset" },
+	};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const struct field *f = &fields[i];
+
+		mem_file_resize(file, 0);
+		vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+		vhd_set_header(file, f->off, f->size, f->value);
+		assert_refused(file, f->code, f->says);
+	}
+}
+
+/* An entry that is no place for a block: reads and writes of that block fail,
+ * those of others do not. */
+static void each_bad_table_entry_fails_when_it_is_used(void **state)
+{
+	struct mem_file *file = *state;
+	static const struct {
+		uint32_t entry;
+		const char *says;
+	} entries[] = {
+		{ 0, "structure at offset 0" },
+		{ 1, "structure at offset 512" },
+		{ 3, "structure at offset 1536" },
+		{ 15 + 4104, "ends before the footer" }, /* the footer */
+		{ 15 + 8, "ends before the footer" },
+		{ 0xfffffffe, "ends before the footer" },
+	};
+
+	for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+		uint8_t data[512] = "x";
+		struct extent e;
+		struct image *img;
+
+		mem_file_resize(file, 0);
+		vhd_make(file, IMAGE_DYNAMIC, MIB(8), 0);
+		img = vhd_open_file(file, true);
+		assert_ok(image_write(img, data, 0, 512));
+		assert_ok(image_close(img));
+		vhd_set_entry(file, 2, entries[i].entry);
+		img = vhd_open_file(file, true);
+		assert_ok(image_map(img, 0, 512, &e));
+		assert_int_equal(e.kind, EXTENT_HERE);
+		assert_ok(image_map(img, MIB(2), 512, &e));
+		assert_errno(image_map(img, MIB(4), 512, &e), -EBADMSG);
+		assert_says("block allocation table at offset 1544");
+		assert_says(entries[i].says);
+		assert_errno(image_write(img, data, MIB(4), 512), -EBADMSG);
+		/* No allocation beside what nobody understands. */
+		assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
+		assert_ok(image_write(img, data, 512, 512));
+		assert_ok(image_close(img));
+	}
+}
+
+static void overlapping_blocks_are_not_added_to(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t data[512] = "x";
+	struct image *img;
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(8), 0);
+	img = vhd_open_file(file, true);
+	assert_ok(image_write(img, data, 0, 512));
+	assert_ok(image_close(img));
+	vhd_set_entry(file, 2, vhd_get_entry(file, 0));
+	img = vhd_open_file(file, true);
+	assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
+	assert_says("two blocks that overlap");
+	assert_ok(image_close(img));
+}
+
+/* Slot 1 of a new child is its W2ru. */
+enum { W2RU_SLOT = HEADER_LOCATORS + LOCATOR_SIZE };
+
+static void each_bad_locator_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+	static const struct field fields[] = {
+		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 65537, -EBADMSG, "length" },
+		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 25, -EBADMSG, "even number" },
+		{ W2RU_SLOT + LOCATOR_SPACE, 4, 0, -EBADMSG, "length" },
+		{ W2RU_SLOT + LOCATOR_LENGTH, 4, UINT32_MAX, -EBADMSG,
+		  "length" },
+		{ W2RU_SLOT + LOCATOR_OFFSET, 8, MIB(1), -EBADMSG, "offset" },
+		{ W2RU_SLOT + LOCATOR_OFFSET, 8, UINT64_MAX - 3, -EBADMSG,
+		  "offset" },
+		{ W2RU_SLOT + LOCATOR_OFFSET, 8, 0, -EBADMSG, "offset" },
+	};
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const struct field *f = &fields[i];
+
+		mem_file_resize(file, 0);
+		vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
+		vhd_set_header(file, f->off, f->size, f->value);
+		assert_refused(file, f->code, f->says);
+		assert_says("parent locator");
+	}
+}
+
+static void a_length_beyond_its_space_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+
+	/* 512 is bytes, and 511 sectors. */
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 512);
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_LENGTH, 4, 514);
+	assert_refused(file, -EBADMSG, "the 512 bytes reserved");
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 2);
+	assert_ok(vhd_try_open(file, true));
+	/* No unit explains 700: it is no bound. */
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 700);
+	assert_ok(vhd_try_open(file, true));
+}
+
+static void an_impossible_parent_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t header[HEADER_SIZE], id[16];
+
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
+	vhd_set_header(file, HEADER_PARENT_ID, 8, 0);
+	vhd_set_header(file, HEADER_PARENT_ID + 8, 8, 0);
+	assert_refused(file, -EOPNOTSUPP, "raw parent");
+	/* Its own. */
+	mem_file_peek(file, id, 16, FOOTER_ID);
+	mem_file_peek(file, header, sizeof header, 512);
+	memcpy(header + HEADER_PARENT_ID, id, 16);
+	put_be32(header + HEADER_CHECKSUM,
+		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
+	mem_file_poke(file, header, sizeof header, 512);
+	assert_refused(file, -ELOOP, "image's own");
+}
+
+/* The bits of XenServer's batmap, and where it says it is. */
+static void a_batmap_that_is_nowhere_is_refused(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t b[512] = "tdbatmap";
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(8), 0);
+	vhd_set_footer(file, FOOTER_CREATOR, 4, 0x74617000);
+	put_be64(b + BATMAP_OFFSET, 0x100000);
+	put_be32(b + BATMAP_SECTORS, 1);
+	mem_file_poke(file, b, sizeof b, 0x800);
+	assert_refused(file, -EBADMSG, "batmap");
+	/* What looks like one in a file of somebody else is no batmap. */
+	vhd_set_footer(file, FOOTER_CREATOR, 4, 0x77696e20);
+	assert_ok(vhd_try_open(file, true));
+}
+
+/* Whatever byte of the structures is changed, nothing worse than a refusal
+ * comes of it: not a crash, and no endless loop. */
+static void no_changed_byte_does_harm(void **state)
+{
+	struct mem_file *file = *state, copy;
+	uint64_t seed = seed_from_environment();
+	uint8_t data[512] = "x";
+	struct image *img;
+
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(8), 0);
+	img = vhd_open_file(file, true);
+	assert_ok(image_write(img, data, MIB(2), 512));
+	assert_ok(image_close(img));
+	mem_file_init(&copy);
+	for (int i = 0; i < 400; i++) {
+		struct vhd_found found;
+		uint8_t buf[4096], byte = random_next(&seed);
+		uint64_t at = random_next(&seed) % 0x2200;
+		struct io *io;
+
+		mem_file_copy(&copy, file);
+		mem_file_poke(&copy, &byte, 1, at);
+		if (at >= 512 && at < 1536)
+			vhd_set_header(&copy, 768 + 9, 1, byte);
+		assert_ok(io_mem_open(&copy, "test.vhd", true, &io));
+		if (image_open(io, NULL, &img) < 0) {
+			io_close(io);
+		} else {
+			struct parent_ref ref = { 0 };
+			struct extent e;
+
+			for (uint64_t off = 0; off < img->size; off += e.len)
+				if (image_map(img, off, img->size - off, &e))
+					break;
+			if (img->type == IMAGE_DIFFERENCING &&
+			    image_parent(img, &ref) == 0)
+				parent_ref_fini(&ref);
+			(void)image_write(img, buf, img->size - 512, 512);
+			(void)image_close(img);
+		}
+		(void)vhd_run_check(&copy, true, &found);
+	}
+	mem_file_fini(&copy);
+}
+
+#define IN_MEMORY(f) \
+	cmocka_unit_test_setup_teardown(f, vhd_file_setup, vhd_file_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_MEMORY(empty_and_short_files_are_no_images),
+		IN_MEMORY(two_bad_cookies_make_it_no_image),
+		IN_MEMORY(two_bad_checksums_are_refused),
+		IN_MEMORY(a_fixed_image_has_one_footer_only),
+		IN_MEMORY(each_bad_field_of_the_footer_is_refused),
+		IN_MEMORY(a_fixed_image_larger_than_its_file_is_refused),
+		IN_MEMORY(a_bad_header_is_refused),
+		IN_MEMORY(each_bad_field_of_the_header_is_refused),
+		IN_MEMORY(each_bad_table_entry_fails_when_it_is_used),
+		IN_MEMORY(overlapping_blocks_are_not_added_to),
+		IN_MEMORY(each_bad_locator_is_refused),
+		IN_MEMORY(a_length_beyond_its_space_is_refused),
+		IN_MEMORY(an_impossible_parent_is_refused),
+		IN_MEMORY(a_batmap_that_is_nowhere_is_refused),
+		IN_MEMORY(no_changed_byte_does_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Check and repair: each kind of damage is found, mended where that is no
+ * guess, and not found again.
+ */
+#include "config.h"
+
+#include "unit/unit.h"
+#include "unit/vhd-tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* A dynamic image of 8 MiB with data in blocks 0 and 2. */
+static void make_used(struct mem_file *file)
+{
+	_cleanup_free_ uint8_t *data = malloc(MIB(2));
+	struct image *img;
+
+	mem_file_resize(file, 0);
+	vhd_make(file, IMAGE_DYNAMIC, MIB(8), 0);
+	img = vhd_open_file(file, true);
+	vhd_fill(data, MIB(2), 0, 1);
+	assert_ok(image_write(img, data, 0, MIB(2)));
+	assert_ok(image_write(img, data, MIB(4), MIB(2)));
+	assert_ok(image_close(img));
+	vhd_assert_clean(file);
+}
+
+/* Block 2 still has its data; block 0 has, or reads zeros. */
+static void assert_data(struct mem_file *file, bool zero_is_there)
+{
+	_cleanup_free_ uint8_t *data = malloc(MIB(2)), *got = malloc(MIB(2));
+	struct image *img = vhd_open_file(file, false);
+
+	vhd_fill(data, MIB(2), 0, 1);
+	vhd_read_disk(img, NULL, got, MIB(4), MIB(2));
+	assert_memory_equal(got, data, MIB(2));
+	vhd_read_disk(img, NULL, got, 0, MIB(2));
+	if (zero_is_there)
+		assert_memory_equal(got, data, MIB(2));
+	else
+		assert_true(bytes_are_zero(got, MIB(2)));
+	assert_ok(image_close(img));
+}
+
+static void assert_text(const struct vhd_found *found, const char *text)
+{
+	if (!strstr(found->text, text))
+		vhd_complain("expected \"%s\" among:\n%s", text, found->text);
+}
+
+/* One finding, that says so; it is mended, and then there is none. */
+static void assert_mended(struct mem_file *file, const char *says)
+{
+	struct vhd_found found;
+
+	mem_file_reset_counters(file);
+	assert_ok(vhd_run_check(file, false, &found));
+	assert_text(&found, says);
+	if (found.n != 1)
+		vhd_complain("expected one finding, got:\n%s", found.text);
+	assert_int_equal(found.repaired, 0);
+	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
+	assert_ok(vhd_run_check(file, true, &found));
+	assert_text(&found, says);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.repaired, 1);
+	vhd_assert_clean(file);
+}
+
+/* Found, but not mended: the file stays as it is. */
+static void assert_left(struct mem_file *file, const char *says)
+{
+	struct vhd_found found;
+
+	mem_file_reset_counters(file);
+	assert_ok(vhd_run_check(file, true, &found));
+	assert_text(&found, says);
+	assert_int_equal(found.repaired, 0);
+	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
+}
+
+static void a_broken_trailing_footer_comes_back(void **state)
+{
+	struct mem_file *file = *state;
+	uint64_t size;
+
+	make_used(file);
+	size = file->size;
+	mem_file_poke(file, "xx", 2, size - 512 + 100);
+	assert_mended(file, "footer checksum");
+	assert_int_equal(file->size, size);
+	assert_data(file, true);
+	mem_file_poke(file, "x", 1, size - 512);
+	assert_mended(file, "footer at");
+	assert_data(file, true);
+	mem_file_resize(file, size - 100);
+	assert_mended(file, "footer at");
+	assert_int_equal(file->size, size);
+	assert_data(file, true);
+}
+
+static void a_broken_or_different_copy_comes_back(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t footer[FOOTER_SIZE];
+
+	make_used(file);
+	mem_file_poke(file, "x", 1, 0);
+	assert_mended(file, "footer at 0");
+	mem_file_peek(file, footer, sizeof footer, 0);
+	footer[FOOTER_ID] ^= 1;
+	vhd_footer_seal(footer);
+	mem_file_poke(file, footer, sizeof footer, 0);
+	assert_mended(file, "footer copy at 0: expected the same");
+	assert_data(file, true);
+}
+
+static void xenservers_hidden_flag_is_summed_up_again(void **state)
+{
+	struct mem_file *file = *state;
+
+	make_used(file);
+	mem_file_poke(file, "\1", 1, FOOTER_HIDDEN);
+	mem_file_poke(file, "\1", 1, file->size - 512 + FOOTER_HIDDEN);
+	assert_ok(vhd_try_open(file, false));
+	{
+		struct vhd_found found;
+
+		assert_ok(vhd_run_check(file, true, &found));
+		assert_text(&found, "footer checksum");
+		assert_int_equal(found.repaired, found.n);
+	}
+	vhd_assert_clean(file);
+	assert_data(file, true);
+}
+
+static void a_fixed_images_checksum_is_mended_where_the_rest_fits(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_FIXED, MIB(1), 0);
+	mem_file_poke(file, "x", 1, MIB(1) + FOOTER_ID);
+	assert_mended(file, "footer checksum");
+	/* Which of size and checksum is wrong is a guess. */
+	mem_file_poke(file, "\1", 1, MIB(1) + FOOTER_CURRENT_SIZE + 3);
+	assert_left(file, "footer checksum");
+}
+
+static void a_header_is_not_guessed(void **state)
+{
+	struct mem_file *file = *state;
+
+	make_used(file);
+	mem_file_poke(file, "x", 1, 512 + 900);
+	assert_left(file, "dynamic header checksum");
+	make_used(file);
+	mem_file_poke(file, "x", 1, 512);
+	assert_left(file, "dynamic header at 512");
+}
+
+static void an_entry_that_names_no_place_is_taken_out(void **state)
+{
+	static const uint32_t nowhere[] = { 0xfffffff0, 0, 1, 3, 1 << 20 };
+	struct mem_file *file = *state;
+
+	for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+		make_used(file);
+		vhd_set_entry(file, 1, nowhere[i]);
+		assert_mended(file, "block allocation table at 1540");
+		assert_int_equal(vhd_get_entry(file, 1), BAT_UNUSED);
+		assert_data(file, true);
+	}
+}
+
+static void overlapping_blocks_are_reported_and_left(void **state)
+{
+	struct mem_file *file = *state;
+
+	make_used(file);
+	vhd_set_entry(file, 3, vhd_get_entry(file, 2));
+	assert_left(file, "found sector 4119, inside that of entry 2");
+	make_used(file);
+	vhd_set_entry(file, 3, vhd_get_entry(file, 0) + 8);
+	assert_left(file, "block allocation table at 15");
+}
+
+static void a_block_over_the_footer_is_reported_and_left(void **state)
+{
+	struct mem_file *file = *state;
+	struct vhd_found found;
+
+	make_used(file);
+	vhd_set_entry(file, 3, (file->size - 8192 + 3584) / 512);
+	assert_ok(vhd_run_check(file, true, &found));
+	assert_text(&found, "a block that ends before the footer");
+	assert_int_equal(found.repaired, 0);
+}
+
+static void a_leaked_last_block_is_cut_off(void **state)
+{
+	struct mem_file *file = *state;
+	struct vhd_found found;
+	uint64_t size;
+
+	make_used(file);
+	size = file->size;
+	vhd_set_entry(file, 2, BAT_UNUSED);
+	assert_ok(vhd_run_check(file, false, &found));
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.leaks, 1);
+	assert_in_range(found.check.leaked, MIB(2), MIB(2) + 8192);
+	assert_mended(file, "unused space");
+	assert_int_equal(file->size, size - 4104 * 512);
+}
+
+static void a_leaked_block_in_the_middle_is_given_back(void **state)
+{
+	struct mem_file *file = *state;
+	size_t used;
+
+	make_used(file);
+	used = mem_file_used(file);
+	vhd_set_entry(file, 0, BAT_UNUSED);
+	assert_mended(file, "unused space");
+	assert_true(mem_file_used(file) <= used - 512);
+	assert_data(file, false);
+}
+
+static void an_unfinished_append_is_undone(void **state)
+{
+	struct mem_file *file = *state;
+	struct vhd_found found;
+	_cleanup_free_ uint8_t *data = malloc(MIB(1));
+	uint64_t size;
+
+	/* The bitmap is over the old footer, the data half there, and the new
+	 * footer is not. */
+	make_used(file);
+	size = file->size;
+	memset(data, 0xee, MIB(1));
+	mem_file_poke(file, data, MIB(1), size - 512);
+	assert_ok(vhd_run_check(file, false, &found));
+	assert_text(&found, "footer at");
+	assert_int_equal(found.leaks, 1);
+	assert_int_equal(found.n, 2);
+	assert_ok(vhd_run_check(file, true, &found));
+	assert_int_equal(found.repaired, 2);
+	assert_int_equal(file->size, size);
+	vhd_assert_clean(file);
+	assert_data(file, true);
+}
+
+static void a_file_that_was_cut_opens_again(void **state)
+{
+	struct mem_file *file = *state;
+	struct vhd_found found;
+	uint8_t got[512];
+	struct image *img;
+
+	/* Half of block 2 is gone. */
+	make_used(file);
+	mem_file_resize(file, (uint64_t)vhd_get_entry(file, 2) * 512 + MIB(1));
+	assert_ok(vhd_run_check(file, true, &found));
+	assert_text(&found, "block allocation table");
+	assert_int_equal(found.repaired, found.n);
+	vhd_assert_clean(file);
+	img = vhd_open_file(file, true);
+	vhd_read_disk(img, NULL, got, MIB(6) - 512, 512);
+	assert_true(bytes_are_zero(got, 512));
+	assert_ok(image_close(img));
+}
+
+static void garbage_behind_the_tables_end_is_replaced(void **state)
+{
+	struct mem_file *file = *state;
+
+	make_used(file);
+	mem_file_poke(file, "garbage", 7, 1536 + 4 * 4);
+	assert_mended(file, "table padding at 1552");
+	assert_data(file, true);
+}
+
+static void what_is_no_image_is_reported(void **state)
+{
+	struct mem_file *file = *state;
+
+	mem_file_poke(file, "conectix", 8, 0);
+	mem_file_resize(file, MIB(1));
+	assert_left(file, "footer");
+}
+
+static void a_bad_locator_is_reported(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
+	vhd_set_header(file, HEADER_LOCATORS + LOCATOR_LENGTH, 4, 7);
+	assert_left(file, "parent locator length");
+}
+
+#define IN_MEMORY(f) \
+	cmocka_unit_test_setup_teardown(f, vhd_file_setup, vhd_file_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_MEMORY(a_broken_trailing_footer_comes_back),
+		IN_MEMORY(a_broken_or_different_copy_comes_back),
+		IN_MEMORY(xenservers_hidden_flag_is_summed_up_again),
+		IN_MEMORY(
+			a_fixed_images_checksum_is_mended_where_the_rest_fits),
+		IN_MEMORY(a_header_is_not_guessed),
+		IN_MEMORY(an_entry_that_names_no_place_is_taken_out),
+		IN_MEMORY(overlapping_blocks_are_reported_and_left),
+		IN_MEMORY(a_block_over_the_footer_is_reported_and_left),
+		IN_MEMORY(a_leaked_last_block_is_cut_off),
+		IN_MEMORY(a_leaked_block_in_the_middle_is_given_back),
+		IN_MEMORY(an_unfinished_append_is_undone),
+		IN_MEMORY(a_file_that_was_cut_opens_again),
+		IN_MEMORY(garbage_behind_the_tables_end_is_replaced),
+		IN_MEMORY(what_is_no_image_is_reported),
+		IN_MEMORY(a_bad_locator_is_reported),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
