@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
 	tests/unit/test-draft \
+	tests/unit/test-glue \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \
 	tests/unit/test-vhdx-check \
@@ -63,6 +64,8 @@ endif
 LDADD = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS)
 UNIT_LIBS = $(LDADD)
+
+tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(INIH_LIBS) $(JANSSON_LIBS)
 
 # Programs that tests in shell use: in their PATH.
 check_PROGRAMS += tests/tools/disk-io

@@ -215,6 +215,20 @@ static void report(struct round *round)
 	}
 }
 
+/* Is portal what tgtd calls open, "ADDRESS:PORT", or part of it? */
+static bool covers(const char *open, const char *portal)
+{
+	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
+	const char *port = colon && !strchr(colon, ']') ? colon + 1 : "3260";
+	size_t n = has ? (size_t)(has - open) : 0;
+
+	if (!has || strcmp(has + 1, port) != 0)
+		return false;
+	if (!strncmp(open, "0.0.0.0", n) || !strncmp(open, "[::]", n))
+		return true;
+	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
+}
+
 /* Does tgtd listen where fleet.conf says that clients find it? */
 static void check_portals(struct round *round)
 {
@@ -224,26 +238,33 @@ static void check_portals(struct round *round)
 		return;
 	for (size_t i = 0; i < round->fleet.portals.n; i++) {
 		const char *portal = round->fleet.portals.v[i];
-		const char *colon = strrchr(portal, ':');
-		const char *port =
-			colon && !strchr(colon, ']') ? colon + 1 : "3260";
 		bool found = false;
 
-		for (size_t k = 0; k < open.n; k++) {
-			const char *has = strrchr(open.v[k], ':');
-			size_t n = has ? (size_t)(has - open.v[k]) : 0;
-
-			if (!has || strcmp(has + 1, port) != 0)
-				continue;
-			found = found || !strncmp(open.v[k], "0.0.0.0", n) ||
-				!strncmp(open.v[k], "[::]", n) ||
-				!strncmp(open.v[k], portal, n);
-		}
+		for (size_t k = 0; k < open.n; k++)
+			found = found || covers(open.v[k], portal);
 		if (!found)
 			fprintf(stderr,
 				"tgt-glue: warning: tgtd does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT\n",
 				portal);
 	}
+}
+
+/* --force names a client, of now or of before. */
+static int check_force(struct round *round)
+{
+	const char *name = round->line->force;
+	const char *iqn;
+
+	if (!name || fleet_client(&round->fleet, name))
+		return 0;
+	iqn = pool_printf(&round->plan.pool, "%s:%s", round->fleet.iqn_prefix,
+			  name);
+	if (live_target(&round->live, iqn))
+		return 0;
+	return fail(
+		-ENOENT,
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
+		name);
 }
 
 static int apply_to_tgtd(struct round *round)
@@ -282,6 +303,11 @@ static int run_round(struct round *round)
 	}
 	plan_make(&round->fleet, &round->live, &round->applied,
 		  round->line->force, round->skip, &round->plan);
+	r = check_force(round);
+	if (r < 0) {
+		command_failed();
+		return r;
+	}
 	if (round->dry) {
 		plan_print(&round->plan, stdout);
 		return 0;

@@ -135,12 +135,27 @@ enum child_state children_look(struct fleet *fleet, const struct client *client,
 	return CHILD_OTHER;
 }
 
+/* A child of a chain that cannot be opened is of no use to anybody. */
+static int check_chain(const struct fleet *fleet, const char *path)
+{
+	_cleanup_(family_free_p) struct family *family = NULL;
+	struct chain *chain;
+	int r = family_new(&fleet->place, 1, &family);
+
+	if (r == 0)
+		r = chain_open(family, path, 0, &chain);
+	return r < 0 ? r : chain_close(chain);
+}
+
 int children_make(struct fleet *fleet, const struct client *client)
 {
 	const struct child_params params = { .block_size = client->block_size };
 	struct pool *pool = &fleet->conf.pool;
 	const char *dir = pool_printf(pool, "%s/clients", fleet->store);
+	int r = check_chain(fleet, client->master);
 
+	if (r < 0)
+		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
 	return child_create(

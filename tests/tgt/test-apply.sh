@@ -339,6 +339,32 @@ test_force_leaves_alone_what_is_right() {
 	end_session
 }
 
+test_force_of_a_client_that_is_none() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 1 glue apply --force pc9
+	said "^tgt-glue: --force: expected a client .*, found 'pc9'\$"
+	is_gone pc1
+}
+
+test_master_of_a_broken_chain_makes_no_child() {
+	start_server
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/masters/office.vhdx"
+	mv "$scratch/store/masters/win11.vhdx" "$scratch/"
+	vhdfs-img create --size 1M "$scratch/store/masters/win11.vhdx"
+	write_fleet <<-END
+		[client pc1]
+		master = masters/office
+		[client pc2]
+	END
+	expect 1 glue apply
+	said '^tgt-glue: pc1: .*parent'
+	[ ! -e "$scratch/store/clients/pc1.vhdx" ] || fail "a child was made"
+	is_gone pc1
+	is_there pc2
+}
+
 test_wait_until_the_client_has_logged_out() {
 	local pid
 

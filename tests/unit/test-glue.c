@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tgt-glue's parts that need no tgtd. */
+#define _GNU_SOURCE
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tgt-glue/applied.h"
+#include "tgt-glue/live.h"
+#include "tgt-glue/tid.h"
+#include "tgt-glue/values.h"
+
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void tids_are_in_range_and_spread(void **state)
+{
+	enum { N = 4096 };
+	static uint32_t tids[N];
+	unsigned same = 0;
+	char iqn[64];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		snprintf(iqn, sizeof iqn, "iqn.2026-01.lan.example:pc%d", i);
+		tids[i] = tid_of(iqn);
+		assert_in_range(tids[i], 1, TID_MAX);
+	}
+	qsort(tids, N, sizeof *tids, by_number);
+	for (int i = 1; i < N; i++)
+		same += tids[i] == tids[i - 1];
+	/* Chance makes 0.03 of them; a hash that is none makes many. */
+	assert_in_range(same, 0, 1);
+}
+
+static void addresses_are_as_tgtd_matches_them(void **state)
+{
+	static const struct {
+		const char *given, *wanted;
+	} cases[] = {
+		{ "10.0.0.7", "10.0.0.7" },
+		{ "10.0.0.7/32", "10.0.0.7" },
+		{ "10.255.255.255/9", "10.128.0.0/9" },
+		{ "255.255.255.255/1", "128.0.0.0/1" },
+		{ "fd00::ffff/128", "fd00::ffff" },
+		{ "fd00::ffff/127", "fd00::fffe/127" },
+		{ "FD00::1/16", "fd00::/16" },
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_null(value_address(cases[i].given));
+		value_read_address(cases[i].given, text);
+		assert_string_equal(text, cases[i].wanted);
+	}
+}
+
+static void what_is_no_address_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"ALL",
+		"10.0.0",
+		"10.0.0.0/0",
+		"10.0.0.0/33",
+		"10.0.0.0/",
+		"10.0.0.0/8x",
+		"10.0.0.0/+8",
+		"fd00::/129",
+		"fd00::/-1",
+		"pc1.lan",
+		"010.0.0.1.2",
+		"::/0",
+		"[fd00::1]",
+		"10.0.0.1 ",
+		"192.0.2.1,ALL",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (!value_address(bad[i]))
+			fail_msg("'%s' was taken for an address", bad[i]);
+}
+
+/* What would mean something to a shell, to tgt-admin or to tgtd. */
+static void nothing_that_needs_quoting_is_taken(void **state)
+{
+	static value_check *const checks[] = {
+		value_name,   value_master,     value_initiator,
+		value_user,   value_secret,     value_directory,
+		value_portal, value_iqn_prefix, value_address,
+	};
+	static const char bad[] = " \t\"'$`\\#,;<>&|*?!()[]{}~^%=\n";
+	static const char *const good[] = {
+		"name",     "masters/a",         "iqn.2026-01.lan:a",
+		"user",     "secretsecret",      "/srv/a",
+		"10.0.0.1", "iqn.2026-01.lan.a", "10.0.0.1"
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+		assert_null(checks[i](good[i]));
+		for (const char *c = bad; *c; c++) {
+			snprintf(text, sizeof text, "%s%cx", good[i], *c);
+			if (!checks[i](text))
+				fail_msg("%s was taken", text);
+		}
+	}
+}
+
+static void sizes_do_not_wrap(void **state)
+{
+	(void)state;
+	assert_int_equal(value_read_size("3K"), 3 << 10);
+	assert_true(value_read_size("1T") == UINT64_C(1) << 40);
+	assert_non_null(value_min_free("16777216T"));
+	assert_non_null(value_min_free("18446744073709551616"));
+	assert_non_null(value_min_free("-1"));
+	assert_non_null(value_min_free("101%"));
+	assert_int_equal(value_read_min_free("5%", 1000), 50);
+}
+
+static const char answer[] = "Target 5: iqn.2026-01.lan:a\n"
+			     "    System information:\n"
+			     "        Driver: iscsi\n"
+			     "    I_T nexus information:\n"
+			     "        I_T nexus: 3\n"
+			     "            Initiator: iqn.x:me alias: LUN: 1\n"
+			     "            Connection: 2\n"
+			     "                IP Address: 10.0.0.7\n"
+			     "        I_T nexus: 4\n"
+			     "            Initiator: iqn.x:you alias: none\n"
+			     "            Connection: 0\n"
+			     "                IP Address: fd00::1\n"
+			     "    LUN information:\n"
+			     "        LUN: 0\n"
+			     "            SCSI ID: none of ours\n"
+			     "        LUN: 1\n"
+			     "            SCSI ID: id one\n"
+			     "            Size: 67 MB, Block size: 4096\n"
+			     "            Online: Yes\n"
+			     "            Readonly: No\n"
+			     "            Thin-provisioning: Yes\n"
+			     "            Backing store type: rdwr\n"
+			     "            Backing store path: /m/a b\n"
+			     "    Account information:\n"
+			     "        LUN: 2\n"
+			     "        Target 6: x\n"
+			     "        other (outgoing)\n"
+			     "    ACL information:\n"
+			     "        ALL\n"
+			     "Target 7: iqn.2026-01.lan:b\n"
+			     "    LUN information:\n";
+
+static void tgtds_answer_is_understood(void **state)
+{
+	struct live live = { 0 };
+	char *text = strdup(answer);
+	const struct live_target *t;
+
+	(void)state;
+	live_parse_targets(&live, text);
+	assert_int_equal(live.n, 2);
+	t = live_target(&live, "iqn.2026-01.lan:a");
+	assert_ptr_equal(t, live_target_by_tid(&live, 5));
+	assert_int_equal(t->n_connections, 2);
+	assert_int_equal(t->connections[0].sid, 3);
+	assert_int_equal(t->connections[0].cid, 2);
+	assert_string_equal(t->connections[0].initiator, "iqn.x:me");
+	assert_string_equal(t->connections[1].address, "fd00::1");
+	assert_true(t->lun.exists && t->lun.online && t->lun.thin);
+	assert_false(t->lun.readonly || t->more_luns);
+	assert_int_equal(t->lun.block_size, 4096);
+	assert_string_equal(t->lun.scsi_id, "id one");
+	assert_string_equal(t->lun.path, "/m/a b");
+	assert_int_equal(t->accounts.n, 2);
+	assert_string_equal(t->accounts.v[0], "LUN: 2");
+	assert_string_equal(t->outgoing, "other");
+	assert_int_equal(t->acl.n, 1);
+	assert_false(live_target_by_tid(&live, 7)->lun.exists);
+	live_fini(&live);
+	free(text);
+}
+
+static const char block[] = "<target iqn.x:a>\n"
+			    "\twrite-cache on\n"
+			    "\tinitiator-address 10.0.0.1\n"
+			    "\tincominguser me secretsecret1\n"
+			    "\toutgoinguser you secretsecret2\n"
+			    "</target>\n";
+
+static void what_was_applied_is_known(void **state)
+{
+	struct applied a = { 0 };
+
+	(void)state;
+	applied_parse(&a, block);
+	assert_int_equal(a.n, 1);
+	assert_true(applied_has_secret(&a, "me", "secretsecret1"));
+	assert_true(applied_has_secret(&a, "you", "secretsecret2"));
+	assert_false(applied_has_secret(&a, "me", "secretsecret2"));
+	assert_false(applied_has_secret(&a, "e", "secretsecret1"));
+	assert_false(applied_has_secret(&a, "me", "secretsecret"));
+	assert_true(applied_same_disk(&a, "iqn.x:a", block));
+	/* Who is admitted does not concern the disk; the cache does. */
+	assert_true(applied_same_disk(&a, "iqn.x:a",
+				      "<target iqn.x:a>\n\twrite-cache on\n"
+				      "</target>\n"));
+	assert_false(applied_same_disk(&a, "iqn.x:a",
+				       "<target iqn.x:a>\n\twrite-cache off\n"
+				       "</target>\n"));
+	assert_false(applied_same_disk(&a, "iqn.x:b", block));
+	applied_fini(&a);
+}
+
+static void users_of_what_is_forgotten_stay_ours(void **state)
+{
+	const struct strings there = { (const char *[]){ "you" }, 1 };
+	struct applied a = { 0 };
+
+	(void)state;
+	applied_parse(&a, block);
+	applied_forget(&a, "iqn.x:a");
+	assert_int_equal(a.n, 0);
+	assert_false(applied_has_secret(&a, "me", "secretsecret1"));
+	assert_true(applied_has_user(&a, "me"));
+	assert_true(applied_has_user(&a, "you"));
+	applied_forget_users_but(&a, &there);
+	assert_false(applied_has_user(&a, "me"));
+	assert_true(applied_has_user(&a, "you"));
+	applied_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest glue[] = {
+		cmocka_unit_test(tids_are_in_range_and_spread),
+		cmocka_unit_test(addresses_are_as_tgtd_matches_them),
+		cmocka_unit_test(what_is_no_address_is_refused),
+		cmocka_unit_test(nothing_that_needs_quoting_is_taken),
+		cmocka_unit_test(sizes_do_not_wrap),
+		cmocka_unit_test(tgtds_answer_is_understood),
+		cmocka_unit_test(what_was_applied_is_known),
+		cmocka_unit_test(users_of_what_is_forgotten_stay_ours),
+	};
+
+	return cmocka_run_group_tests(glue, NULL, NULL);
+}
