@@ -30,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -43,6 +44,8 @@ enum {
 	LOCK_DENY_WRITE = 201,
 	LOCK_FIRST = 100,
 	LOCK_COUNT = 200,
+	/* The last wait; all of them take twice as long. */
+	LOCK_WAIT_MAX_MS = 64,
 };
 
 static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
@@ -249,19 +252,35 @@ static int lock_shared(int fd)
 	return r > 0 ? -EBUSY : r;
 }
 
-static int file_lock(struct io *io, enum io_lock lock, char *who,
-		     size_t who_size)
+static int try_lock(int fd, enum io_lock lock)
 {
 	int r = 0;
 
 	if (lock == IO_LOCK_EXCLUSIVE)
-		r = set_lock(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
-	else
-		set_lock(io->fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+		return set_lock(fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
+	set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
 	if (lock == IO_LOCK_SHARED) {
-		r = lock_shared(io->fd);
+		r = lock_shared(fd);
 		if (r < 0)
-			set_lock(io->fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+			set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+	}
+	return r;
+}
+
+/*
+ * A mount lets go of an image a little after the last close of its view has
+ * returned: a lock that is refused is tried again for a moment.
+ */
+static int file_lock(struct io *io, enum io_lock lock, char *who,
+		     size_t who_size)
+{
+	int r = try_lock(io->fd, lock);
+
+	for (long ms = 1; r == -EBUSY && ms <= LOCK_WAIT_MAX_MS; ms *= 2) {
+		struct timespec wait = { .tv_nsec = ms * 1000000 };
+
+		nanosleep(&wait, NULL);
+		r = try_lock(io->fd, lock);
 	}
 	if (r == -EBUSY)
 		find_holder(io->fd, who, who_size);
