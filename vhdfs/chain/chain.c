@@ -476,3 +476,8 @@ int chain_flush(struct chain *chain)
 {
 	return image_flush(chain->images[0]);
 }
+
+int chain_stop(struct chain *chain)
+{
+	return image_stop(chain->images[0]);
+}

@@ -126,6 +126,8 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len);
 /* punch: give the space back where nothing shows through. */
 int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
 int chain_flush(struct chain *chain);
+/* As image_stop, for the leaf: nobody else uses the chain meanwhile. */
+int chain_stop(struct chain *chain);
 
 DEFINE_CLEANUP(struct chain *, chain_close);
 DEFINE_CLEANUP(struct family *, family_free);

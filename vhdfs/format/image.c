@@ -288,6 +288,19 @@ int image_flush(struct image *img)
 	return r;
 }
 
+int image_stop(struct image *img)
+{
+	int r = image_flush(img);
+
+	if (r < 0 || !img->ops->stop || !atomic_load(&img->started))
+		return r;
+	r = img->ops->stop(img);
+	if (r < 0)
+		return image_fail(img, r);
+	atomic_store(&img->started, false);
+	return 0;
+}
+
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params)
 {

@@ -19,6 +19,7 @@
  *   map           lock held, shared or exclusively
  *   write, zero   lock held exclusively
  *   start         lock held exclusively, once, before the first change
+ *   stop          nobody else uses the image
  *   flush_begin   lock held exclusively } both, and nothing else, under
  *   flush_finish  no lock               } flush_lock
  *   close, check  nobody else uses the image
@@ -140,6 +141,11 @@ struct image_ops {
 	/* Once, before the first change of any kind. */
 	int (*start)(struct image *img);
 	/*
+	 * The opposite: everything is flushed, and the file is to be left as
+	 * close leaves it; start comes again before the next change.
+	 */
+	int (*stop)(struct image *img);
+	/*
 	 * Writes whole sectors of one block that are not EXTENT_HERE, or not
 	 * all: allocates, writes the data, and marks it as stored.  Returns 0,
 	 * or 1 where so many changes of tables wait that it asks for a flush.
@@ -246,6 +252,13 @@ void image_unlock_map(struct image *img);
  */
 int image_write(struct image *img, const void *buf, uint64_t off, size_t len);
 int image_zero(struct image *img, uint64_t off, uint64_t len, int flags);
+
+/*
+ * Flushes, and leaves the file as image_close leaves it, so that the image can
+ * be closed in no time; it stays open, and may be written again.  Nobody else
+ * uses the image meanwhile.
+ */
+int image_stop(struct image *img);
 
 /*
  * Everything written before the call is durable after it.  Callers that wait

@@ -154,7 +154,9 @@ int vhdx_start(struct image *img);
 int vhdx_flush_begin(struct image *img);
 int vhdx_flush_finish(struct image *img);
 /* Everything is flushed: marks the file as closed. */
-int vhdx_stop(struct vhdx *v);
+int vhdx_stop(struct image *img);
+/* Cuts off the file's unused end. */
+int vhdx_trim(struct vhdx *v);
 /* Are so many pages dirty that they should be flushed? */
 bool vhdx_wants_flush(const struct vhdx *v);
 

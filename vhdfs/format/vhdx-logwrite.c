@@ -311,19 +311,25 @@ int vhdx_flush_finish(struct image *img)
 	return 0;
 }
 
-int vhdx_stop(struct vhdx *v)
+int vhdx_stop(struct image *img)
 {
+	struct vhdx *v = vhdx_of(img);
 	struct guid none = { 0 };
 	struct vhdx_header_change change = { .log_guid = &none };
-	uint64_t end, size;
-	int r = io_sync(v->img.io); /* C1 */
+	int r = io_sync(img->io); /* C1 */
 
 	if (r == 0)
 		r = vhdx_header_update(v, &change); /* C2 */
 	if (r == 0)
 		r = vhdx_header_update(v, &change); /* C3 */
-	if (r == 0)
-		r = io_size(v->img.io, &size);
+	return r;
+}
+
+int vhdx_trim(struct vhdx *v)
+{
+	uint64_t end, size;
+	int r = io_size(v->img.io, &size);
+
 	if (r < 0)
 		return r;
 	end = vhdx_space_used_end(v);

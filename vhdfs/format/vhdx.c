@@ -121,7 +121,9 @@ static int vhdx_close(struct image *img)
 
 	/* After a failure the log stays: it is what makes the file whole. */
 	if (atomic_load(&img->started) && !atomic_load(&img->failed))
-		r = vhdx_stop(v);
+		r = vhdx_stop(img);
+	if (r == 0 && img->writable && !atomic_load(&img->failed))
+		r = vhdx_trim(v);
 	vhdx_unload(v);
 	image_fini(img);
 	free(v);
@@ -160,6 +162,7 @@ const struct image_ops vhdx_ops = {
 	.parent = vhdx_parent,
 	.map = vhdx_map,
 	.start = vhdx_start,
+	.stop = vhdx_stop,
 	.write = vhdx_write,
 	.zero = vhdx_zero,
 	.flush_begin = vhdx_flush_begin,
