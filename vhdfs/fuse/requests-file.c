@@ -233,14 +233,15 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 		reply_changed(req, node, off, size, n);
 }
 
-static void flush(fuse_req_t req, fuse_ino_t ino)
+static void flush(fuse_req_t req, fuse_ino_t ino,
+		  int (*how)(struct store_image *image))
 {
 	struct node *node = request_image(req, ino);
 	int r;
 
 	if (!node)
 		return;
-	r = view_flush(node->image);
+	r = how(node->image);
 	if (r < 0)
 		reply_failure(req, node, r);
 	else
@@ -248,19 +249,19 @@ static void flush(fuse_req_t req, fuse_ino_t ino)
 }
 
 /* Of a file that was open for writing, when it is closed: what takes long is
- * done then, and not behind the back of who closed it. */
+ * done now, not behind the back of who closed it (release comes later). */
 static void request_flush(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
 	(void)fi;
-	flush(req, ino);
+	flush(req, ino, view_settle);
 }
 
 static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 			  struct fuse_file_info *fi)
 {
 	(void)datasync, (void)fi;
-	flush(req, ino);
+	flush(req, ino, view_flush);
 }
 
 static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,

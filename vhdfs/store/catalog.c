@@ -53,6 +53,18 @@ static struct store_image *find(const struct store *store,
 	return found ? *found : NULL;
 }
 
+/* Who changes the chain must not wait for ever for those who use it. */
+static void init_io_lock(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 struct store_image *catalog_image_locked(struct store *store,
 					 const struct file_id *id)
 {
@@ -66,7 +78,7 @@ struct store_image *catalog_image_locked(struct store *store,
 	image->id = *id;
 	image->stale = true;
 	pthread_mutex_init(&image->open_lock, NULL);
-	pthread_rwlock_init(&image->io_lock, NULL);
+	init_io_lock(&image->io_lock);
 	if (!tsearch(image, &store->images, by_id)) {
 		free(image);
 		return NULL;

@@ -327,6 +327,23 @@ int view_flush(struct store_image *image)
 	return r;
 }
 
+int view_settle(struct store_image *image)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&image->open_lock);
+	if (image->writers > 1) {
+		r = view_flush(image);
+	} else {
+		pthread_rwlock_wrlock(&image->io_lock);
+		if (image->chain)
+			r = chain_stop(image->chain);
+		pthread_rwlock_unlock(&image->io_lock);
+	}
+	pthread_mutex_unlock(&image->open_lock);
+	return r;
+}
+
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret)
 {

@@ -36,6 +36,12 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 int view_zero(struct store_image *image, uint64_t off, uint64_t len,
 	      bool punch);
 int view_flush(struct store_image *image);
+/*
+ * One of those who write it has closed a descriptor.  When there is no other
+ * writer the file is left as view_close would leave it, so that little is left
+ * to do then; who goes on writing may.
+ */
+int view_settle(struct store_image *image);
 /* SEEK_DATA or SEEK_HOLE. -ENXIO, without words, as lseek. */
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
