@@ -240,6 +240,22 @@ test_many_threads_write_side_by_side() {
 }
 
 # Several at once on several views, beside readers of their common parent.
+test_threads_between_one_another_in_the_same_blocks() {
+	local ending slot
+
+	choose_seed
+	for ending in vhd vhdx; do
+		rm -rf "$scratch/store"
+		store_of_pair $ending
+		mount_store "$store" "$mnt"
+		for slot in 512 3072 20480; do
+			answers "" "$child" rw stress 6 $slot 400 "$RANDOM"
+		done
+		unmount "$mnt"
+		vhdfs-img check "$store/clients/pc.$ending"
+	done
+}
+
 test_many_views_at_once() {
 	store_of_pair
 	local i pids=()

@@ -17,6 +17,10 @@
  *     holes                a line "data OFF LEN" or "hole OFF LEN" for each
  *     parallel N LEN       N threads write LEN bytes each, one behind the other
  *                          in the file, of the letters a, b, ..., in pieces
+ *     stress N SLOT COUNT SEED   N threads write, punch and read slots of SLOT
+ *                          bytes, each its own, which lie between the others',
+ *                          COUNT times; fails where a slot is not what its
+ *                          thread last made of it
  *     watch OFF LEN        maps the bytes shared and reads them; for each line
  *                          of standard input prints the first of them, which
  *                          is read through the mapping once more
@@ -167,6 +171,106 @@ static void do_parallel(int fd, unsigned n, uint64_t len)
 		pthread_join(w[i].thread, NULL);
 }
 
+/* One of the threads of stress: every N-th slot is its own. */
+struct stresser {
+	pthread_t thread;
+	int fd;
+	unsigned me;
+	unsigned n;
+	size_t slot;
+	uint64_t slots; /* of the whole file */
+	unsigned count;
+	uint64_t random;
+	uint8_t *model; /* the byte that a slot is full of; 255: not known */
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * 6364136223846793005 + 1442695040888963407;
+	return *state >> 33;
+}
+
+static void expect_slot(struct stresser *s, uint64_t i, char *buf)
+{
+	check(pread(s->fd, buf, s->slot, (off_t)(i * s->slot)) ==
+	      (ssize_t)s->slot);
+	for (size_t b = 0; b < s->slot; b++) {
+		if ((uint8_t)buf[b] == s->model[i])
+			continue;
+		printf("offset %llu: expected %d, found %d\n",
+		       (unsigned long long)(i * s->slot + b), s->model[i],
+		       (uint8_t)buf[b]);
+		exit(1);
+	}
+}
+
+static void stress_slot(struct stresser *s, uint64_t i, char *buf)
+{
+	unsigned what = next_random(&s->random) % 8;
+	off_t off = (off_t)(i * s->slot);
+
+	if (s->model[i] != 255)
+		expect_slot(s, i, buf);
+	if (what == 0) {
+		check(fallocate(s->fd,
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
+				(off_t)s->slot) == 0);
+		s->model[i] = 0;
+	} else if (what < 6) {
+		s->model[i] = 1 + next_random(&s->random) % 250;
+		memset(buf, s->model[i], s->slot);
+		check(pwrite(s->fd, buf, s->slot, off) == (ssize_t)s->slot);
+	} else if (what == 6) {
+		check(fdatasync(s->fd) == 0);
+	}
+}
+
+static void *run_stresser(void *arg)
+{
+	struct stresser *s = arg;
+	char *buf = malloc(s->slot);
+
+	for (unsigned k = 0; k < s->count; k++) {
+		uint64_t i = next_random(&s->random) % (s->slots / s->n);
+
+		/* Half of all in a few places: the same blocks again. */
+		if (k % 2)
+			i %= 64;
+		stress_slot(s, i * s->n + s->me, buf);
+	}
+	for (uint64_t i = s->me; i < s->slots; i += s->n)
+		if (s->model[i] != 255)
+			expect_slot(s, i, buf);
+	free(buf);
+	return NULL;
+}
+
+static void do_stress(int fd, unsigned n, size_t slot, unsigned count,
+		      uint64_t seed)
+{
+	uint64_t slots = (uint64_t)lseek(fd, 0, SEEK_END) / slot;
+	uint8_t *model = malloc(slots);
+	struct stresser s[THREADS_MAX];
+
+	if (n > THREADS_MAX)
+		usage("too many threads");
+	memset(model, 255, slots);
+	for (unsigned i = 0; i < n; i++) {
+		s[i] = (struct stresser){ .fd = fd,
+					  .me = i,
+					  .n = n,
+					  .slot = slot,
+					  .slots = slots,
+					  .count = count,
+					  .random = seed + i,
+					  .model = model };
+		pthread_create(&s[i].thread, NULL, run_stresser, &s[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(s[i].thread, NULL);
+	free(model);
+}
+
 static void do_watch(int fd, uint64_t off, size_t len)
 {
 	char line[64];
@@ -218,6 +322,9 @@ static void do_command(const char *path, int *fd, const char *name, char **v)
 		do_holes(*fd);
 	else if (!strcmp(name, "parallel"))
 		do_parallel(*fd, number(v[0]), number(v[1]));
+	else if (!strcmp(name, "stress"))
+		do_stress(*fd, number(v[0]), number(v[1]), number(v[2]),
+			  number(v[3]));
 	else if (!strcmp(name, "watch"))
 		do_watch(*fd, number(v[0]), number(v[1]));
 	else if (!strcmp(name, "hold"))
@@ -230,11 +337,12 @@ static int values_of(const char *name)
 	static const struct {
 		const char *name;
 		int values;
-	} table[] = { { "ro", 0 },       { "rw", 0 },    { "trunc", 0 },
-		      { "read", 2 },     { "map", 3 },   { "write", 2 },
-		      { "append", 1 },   { "fsync", 0 }, { "fallocate", 3 },
-		      { "truncate", 1 }, { "chmod", 1 }, { "holes", 0 },
-		      { "parallel", 2 }, { "watch", 2 }, { "hold", 0 } };
+	} table[] = { { "ro", 0 },       { "rw", 0 },     { "trunc", 0 },
+		      { "read", 2 },     { "map", 3 },    { "write", 2 },
+		      { "append", 1 },   { "fsync", 0 },  { "fallocate", 3 },
+		      { "truncate", 1 }, { "chmod", 1 },  { "holes", 0 },
+		      { "parallel", 2 }, { "stress", 4 }, { "watch", 2 },
+		      { "hold", 0 } };
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (!strcmp(table[i].name, name))
