@@ -186,7 +186,7 @@ test_two_targets_change_their_numbers() {
 		tid = 12
 	END
 	expect 0 glue apply
-	sed -i 's/tid = 11/tid = 13/; s/tid = 12/tid = 11/; s/13/12/' \
+	sed -i 's/tid = 11/tid = 13/; s/tid = 12/tid = 11/; s/tid = 13/tid = 12/' \
 		"$scratch/fleet.conf"
 	expect 0 glue apply
 	adm --op show --mode target | grep -q "^Target 12: $iqn_prefix:pc1$"
