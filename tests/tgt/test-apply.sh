@@ -383,6 +383,26 @@ test_wait_until_the_client_has_logged_out() {
 	shown pc1 | grep -q 'Thin-provisioning: Yes'
 }
 
+# As when the server starts, in whatever order.
+test_wait_until_mount_and_tgtd_are_there() {
+	local pid
+
+	requires_tgtd
+	make_store
+	port=$(free_port)
+	write_fleet pc1 </dev/null
+	mkdir "$scratch/mnt"
+	glue apply --wait >"$scratch/wait.out" 2>&1 &
+	pid=$!
+	wait_until 10 grep -q 'no tgtd answers' "$scratch/wait.out"
+	start_tgtd
+	wait_until 10 grep -q 'nothing is mounted' "$scratch/wait.out"
+	mount_store "$scratch/store" "$scratch/mnt"
+	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	is_there pc1
+	end_tgtd
+}
+
 test_no_disk_no_target() {
 	make_store
 	start_tgtd
