@@ -34,6 +34,7 @@ gone() {
 # as far as mount(8) can tell, which looks for it in a PATH of its own.
 in_namespace() {
 	requires unshare mount.fuse3
+	# shellcheck disable=SC2163
 	export -f "$1" opens answers equal fail
 	export scratch store mnt child master
 	unshare -m bash -ec "mount --bind '$top_builddir/vhdfs' /usr/local/bin

@@ -318,11 +318,11 @@ static int write_metadata(struct making *m)
 				     META_OFFSET + item->off);
 	}
 	if (r == 0)
-		r = io_write(m->io, table,
-			     round_up(VHDX_META_FIRST +
-					      m->n_items * VHDX_META_ENTRY,
-				      VHDX_PAGE),
-			     META_OFFSET);
+		r = io_write(
+			m->io, table,
+			round_up(VHDX_META_FIRST + m->n_items * VHDX_META_ENTRY,
+				 VHDX_PAGE),
+			META_OFFSET);
 	return r;
 }
 
