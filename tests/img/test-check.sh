@@ -183,13 +183,17 @@ test_in_use_by_readers() {
 test_dirty_log_is_found_and_replayed() {
 	local image=iotest-dirtylog-10G-4M.vhdx
 
+	requires qemu-img
 	unpack_sample "$image"
 	expect 3 vhdfs-img check "$scratch/$image"
 	grep -q "log" "$scratch/stdout"
+	# For reading the log counts, too: the disk is the same after.
+	vhdfs-img convert "$scratch/$image" "$scratch/before.raw"
 	expect 0 vhdfs-img check --repair "$scratch/$image"
 	expect 0 vhdfs-img check "$scratch/$image"
-	equal "hash of the disk" "$(sample_manifest | grep "^$image" |
-		cut -f 3)" "$(disk-io "$scratch/$image" read 0 - | sha256_of -)"
+	vhdfs-img convert "$scratch/$image" "$scratch/after.raw"
+	qemu-img compare -f raw -F raw "$scratch/before.raw" \
+		"$scratch/after.raw"
 }
 
 test_samples_are_sound() {

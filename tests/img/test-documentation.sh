@@ -43,7 +43,6 @@ completion_of() {
 }
 
 same_options() {
-	requires "$1"
 	help_of "$1" | long_options >"$scratch/help"
 	page_of "$1" | long_options >"$scratch/page"
 	completion_of "$1" | long_options >"$scratch/completion"
@@ -57,7 +56,6 @@ same_options() {
 same_subcommands() {
 	local command
 
-	requires "$1"
 	[ -n "$(subcommands_of "$1")" ] || fail "$1 --help lists no subcommands"
 	for command in $(subcommands_of "$1"); do
 		page_of "$1" | has -Ei "^\.S[HSY] .*\b$command\b" ||
