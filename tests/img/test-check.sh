@@ -170,14 +170,16 @@ test_in_use_by_a_writer() {
 	expect 0 vhdfs-img check "$scratch/c.vhdx"
 }
 
-# The parent of an open child can be looked at, and not be repaired.
+# The parent of an open child is in use, too.
 test_in_use_by_readers() {
 	make_images
 	hold "$scratch/c.vhd" open
-	expect 0 vhdfs-img check "$scratch/d.vhd"
+	expect_error 1 "d\.vhd: .*in use by disk-io" \
+		vhdfs-img check "$scratch/d.vhd"
 	expect_error 1 "d\.vhd: .*in use by disk-io" \
 		vhdfs-img check --repair "$scratch/d.vhd"
 	release
+	expect 0 vhdfs-img check "$scratch/d.vhd"
 }
 
 test_dirty_log_is_found_and_replayed() {

@@ -87,6 +87,20 @@ test_create_wants_a_size_or_a_parent() {
 		vhdfs-img create --fixed --parent "$scratch/p" "$scratch/a"
 }
 
+# --store, which all commands have, may come before the command.
+test_store_before_the_command() {
+	vhdfs-img create --size 10M "$scratch/a.vhdx"
+	mkdir "$scratch/s"
+	expect 0 vhdfs-img --store "$scratch" info "$scratch/a.vhdx"
+	expect 0 vhdfs-img "--store=$scratch" info --json "$scratch/a.vhdx"
+	expect_error 1 'lies outside the store' \
+		vhdfs-img --store "$scratch/s" info "$scratch/a.vhdx"
+	expect_error 2 'expected 1 operand, found 0' \
+		vhdfs-img --store "$scratch" info
+	expect_error 2 'unknown' vhdfs-img --store "$scratch"
+	expect_error 2 'unknown' vhdfs-img --store
+}
+
 test_help_goes_to_standard_output() {
 	local command
 

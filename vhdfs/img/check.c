@@ -120,10 +120,25 @@ static int check_nothing(struct report *report, struct io *io)
 	return 0;
 }
 
-static int check_image(struct report *report, struct io *io)
+/* Nobody else may have the image, not even for reading: what is in use is not
+ * checked, and the lock keeps it so. */
+static int lock_image(const struct report *report, struct io *io)
 {
+	char who[80];
 	int r = io_lock(io, report->check.repair ? IO_LOCK_EXCLUSIVE
 						 : IO_LOCK_SHARED);
+
+	if (r == 0)
+		r = io_file_in_use(io, who, sizeof who);
+	if (r > 0)
+		return fail(-EBUSY, "%s: the image is in use%s%s", io->name,
+			    *who ? " by " : "", who);
+	return r;
+}
+
+static int check_image(struct report *report, struct io *io)
+{
+	int r = lock_image(report, io);
 
 	if (r < 0)
 		return r;

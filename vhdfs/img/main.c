@@ -38,9 +38,28 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/*
+ * Options before the command are the command's: they are moved behind it.
+ * Returns the index of the command, or of what is neither.
+ */
+static int command_first(int argc, char **argv)
+{
+	int at = 1;
+	char *command;
+
+	while (at < argc && !strncmp(argv[at], "--store", 7))
+		at += argv[at][7] == '=' ? 1 : 2;
+	if (at >= argc || !find_command(argv[at]))
+		return at < argc ? at : argc - 1;
+	command = argv[at];
+	memmove(argv + 2, argv + 1, (at - 1) * sizeof *argv);
+	argv[1] = command;
+	return 1;
+}
+
 static int run(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "";
+	const char *name = argc > 1 ? argv[command_first(argc, argv)] : "";
 	const struct command *command = find_command(name);
 
 	if (command)
