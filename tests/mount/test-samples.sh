@@ -4,6 +4,9 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
 
+# Two of the disks have 10 GiB, all of which is read.
+test_timeout=600
+
 unpack_all() {
 	local name
 
@@ -25,11 +28,13 @@ hash_of() {
 	fi
 }
 
+# check_all [SIZE]: of disks up to that size the contents too.
 check_all() {
 	local name size hash
 
 	while IFS=$'\t' read -r name size hash _; do
 		equal "size of $name" "$size" "$(size_of "$mnt/$name.raw")"
+		[ "$size" -le "${1:-$size}" ] || continue
 		equal "hash of $name" "$hash" \
 			"$(hash_of "$mnt/$name.raw" "$hash")"
 	done <"$scratch/manifest"
@@ -51,7 +56,8 @@ test_every_sample_reads_the_same_when_it_may_be_written() {
 	empty_store
 	unpack_all
 	mount_store "$store" "$mnt"
-	check_all
+	# 20 GiB of zeros are read once, by the test before this one.
+	check_all $((1 << 30))
 }
 
 test_children_show_their_parents() {
