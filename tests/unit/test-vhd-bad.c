@@ -270,6 +270,16 @@ static void a_length_beyond_its_space_is_refused(void **state)
 	assert_ok(vhd_try_open(file, true));
 }
 
+static void a_locator_of_an_unknown_kind_is_nobodys_business(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_CODE, 4, 0x58585858);
+	vhd_set_header(file, W2RU_SLOT + LOCATOR_LENGTH, 4, UINT32_MAX);
+	assert_ok(vhd_try_open(file, true));
+}
+
 static void an_impossible_parent_is_refused(void **state)
 {
 	struct mem_file *file = *state;
@@ -369,6 +379,7 @@ int main(void)
 		IN_MEMORY(overlapping_blocks_are_not_added_to),
 		IN_MEMORY(each_bad_locator_is_refused),
 		IN_MEMORY(a_length_beyond_its_space_is_refused),
+		IN_MEMORY(a_locator_of_an_unknown_kind_is_nobodys_business),
 		IN_MEMORY(an_impossible_parent_is_refused),
 		IN_MEMORY(a_batmap_that_is_nowhere_is_refused),
 		IN_MEMORY(no_changed_byte_does_harm),

@@ -124,6 +124,13 @@ static bool is_utf16(uint32_t code)
 	return code == LOCATOR_W2RU || code == LOCATOR_W2KU;
 }
 
+/* Those that vhd-parent.c reads; what is in another is not asked. */
+static bool is_read(uint32_t code)
+{
+	return is_utf16(code) || code == LOCATOR_WI2R || code == LOCATOR_WI2K ||
+	       code == LOCATOR_MACX;
+}
+
 /* Is the space of a locator a bound?  Not where nobody can tell its unit. */
 static bool space_is_known(const struct vhd *v, unsigned slot)
 {
@@ -139,7 +146,7 @@ static int check_locator(struct vhd *v, unsigned slot)
 	uint64_t at = v->header_off + HEADER_LOCATORS + slot * LOCATOR_SIZE;
 	const char *name = v->img.io->name;
 
-	if (!loc.code || !loc.len)
+	if (!is_read(loc.code) || !loc.len)
 		return 0;
 	if (loc.len > LOCATOR_LENGTH_MAX ||
 	    (loc.len > loc.space && space_is_known(v, slot)))

@@ -274,18 +274,18 @@ static int allocate(struct vhd *v, const void *buf, uint64_t off, uint64_t len)
 	return r;
 }
 
-/* O3 */
+/* O3: were the place given up first and the entry not changed, the next block
+ * would be written over this one. */
 static int forget(struct vhd *v, uint64_t off, uint64_t block_off)
 {
 	int r = vhd_space_know(v);
 
 	if (r == 0)
-		r = vhd_space_free(v, block_off);
-	if (r == 0)
 		r = set_entry(v, off / v->img.block_size, BAT_UNUSED);
-	if (r == 0)
-		pages_drop(&v->bitmaps, block_off, v->bitmap_size);
-	return r;
+	if (r < 0)
+		return r;
+	pages_drop(&v->bitmaps, block_off, v->bitmap_size);
+	return vhd_space_free(v, block_off);
 }
 
 /* A write that leaves too much in memory flushes. */
