@@ -33,7 +33,17 @@ make_tree() {
 
 attach() {
 	dev=$(losetup --find --show "$view")
-	at_exit "umount $scratch/in 2>/dev/null; losetup -d $dev 2>/dev/null"
+	at_exit umount_and_detach
+}
+
+# Only what is still ours: another test may have the device by now.
+umount_and_detach() {
+	local name
+
+	umount "$scratch/in" 2>/dev/null
+	losetup -n -O NAME -j "$view" | while read -r name; do
+		losetup -d "$name"
+	done
 }
 
 detach() {
