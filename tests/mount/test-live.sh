@@ -170,6 +170,18 @@ test_parent_that_another_image_replaces() {
 	opens "$child" ro EIO
 }
 
+test_parent_elsewhere_that_comes_and_goes() {
+	store_of_pair
+	mkdir "$scratch/elsewhere"
+	mv "$store/master.vhdx" "$scratch/elsewhere/"
+	mount_store "$store" "$mnt" -o "parents=$scratch/elsewhere"
+	equal "size" 67108864 "$(size_of "$child")"
+	mv "$scratch/elsewhere/master.vhdx" "$scratch/"
+	equal "size without" 0 "$(size_of "$child")"
+	mv "$scratch/master.vhdx" "$scratch/elsewhere/"
+	equal "size" 67108864 "$(size_of "$child")"
+}
+
 test_mode_that_changes() {
 	store_of_pair
 	mount_store "$store" "$mnt"

@@ -26,6 +26,8 @@ struct node {
 	char *path;                /* of a directory in the store */
 	/* How many have it open through the kernel's page cache. */
 	atomic_uint cached;
+	/* When a failure of it was logged last: seconds. */
+	atomic_llong logged;
 };
 
 struct nodes;

@@ -17,6 +17,7 @@
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,12 +30,22 @@
 #include <linux/falloc.h>
 #endif
 
+/* A client that finds the disk full goes on trying: a line a second will do. */
+static void log_failure(struct server *server, struct node *node)
+{
+	_cleanup_free_ char *name = NULL;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (atomic_exchange(&node->logged, now.tv_sec) == now.tv_sec)
+		return;
+	name = store_image_name(server->store, node->image);
+	log_error("%s: %s", name ? name : "an image", error_text());
+}
+
 void reply_failure(fuse_req_t req, struct node *node, int r)
 {
-	_cleanup_free_ char *name =
-		store_image_name(server_of(req)->store, node->image);
-
-	log_error("%s: %s", name ? name : "an image", error_text());
+	log_failure(server_of(req), node);
 	switch (r) {
 	case -ENOSPC:
 	case -EDQUOT:

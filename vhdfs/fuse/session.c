@@ -157,7 +157,6 @@ int session_run(struct session *session)
 		return r;
 	r = serve(session);
 	invalidator_free(server->invalidator, session->mountpoint);
-	fuse_remove_signal_handlers(session->fuse);
 	pthread_key_delete(server->buffer);
 	return r;
 }
@@ -165,6 +164,8 @@ int session_run(struct session *session)
 void session_end(struct session *session)
 {
 	fuse_session_unmount(session->fuse);
+	/* Until here: one more signal must not end us while we flush. */
+	fuse_remove_signal_handlers(session->fuse);
 	fuse_session_destroy(session->fuse);
 	free(session->mountpoint);
 }

@@ -34,9 +34,27 @@ enum {
 	MAGIC_GPFS = 0x47504653,
 };
 
+enum {
+	EVENTS = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+		 IN_ATTRIB | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF |
+		 IN_ONLYDIR,
+};
+
+static int add_watch(struct store *store, int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return inotify_add_watch(store->inotify, path, EVENTS);
+}
+
 int watch_init(struct store *store)
 {
 	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	/* Further directories for parents: no directory of ours has their
+	 * watch, and so what they tell is known. */
+	for (size_t i = 1; store->inotify >= 0 && i < store->n_places; i++)
+		add_watch(store, store->places[i].fd);
 	if (store->inotify < 0)
 		log_warn(
 			"%s: cannot be watched: %s; it is read again every %d s",
@@ -74,17 +92,10 @@ static bool is_remote(int fd)
 
 void watch_add_locked(struct store *store, struct dir *dir)
 {
-	char path[64];
-
 	dir->watch = -1;
 	dir->polled = is_remote(dir->fd);
 	if (store->inotify >= 0) {
-		snprintf(path, sizeof path, "/proc/self/fd/%d", dir->fd);
-		dir->watch = inotify_add_watch(
-			store->inotify, path,
-			IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-				IN_ATTRIB | IN_CLOSE_WRITE | IN_DELETE_SELF |
-				IN_MOVE_SELF | IN_ONLYDIR);
+		dir->watch = add_watch(store, dir->fd);
 		if (dir->watch < 0)
 			log_warn("%s: cannot be watched: %s; it is read again "
 				 "every %d s",
@@ -113,6 +124,8 @@ static void mark_all(struct store *store)
 
 static void take_event(struct store *store, const struct inotify_event *ev)
 {
+	bool known = false;
+
 	if (ev->mask & IN_IGNORED)
 		return;
 	if (ev->mask &
@@ -122,10 +135,15 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 	}
 	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
 		/* What a look removes comes after its parent. */
-		if (dir->watch == ev->wd && ev->len)
+		if (dir->watch == ev->wd && ev->len) {
 			dir_look_locked(store, dir, ev->name);
+			known = true;
+		}
 		next = dir->next;
 	}
+	/* A parent may be another now. */
+	if (!known && ev->len)
+		store->dirs_changed = true;
 }
 
 static void poll_again(struct store *store)
