@@ -40,7 +40,7 @@ export PATH
 export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}
 export LC_ALL=C
 
-test_timeout=${VHDFS_TEST_TIMEOUT:-120}
+test_timeout=${VHDFS_TEST_TIMEOUT:-300}
 
 # What a test may call.  Those that check end the test when it fails.
 
@@ -204,9 +204,21 @@ lib_mounted_or_ended() {
 
 lib_end_mount() {
 	[ -n "${mount_pid[$1]:-}" ] || return 0
-	! mountpoint -q "$1" || umount "$1" || umount -l "$1"
+	# A busy mount, or a dead one, must not stay.
+	umount "$1" 2>/dev/null || lib_unmount_below "$1"
 	kill "${mount_pid[$1]}" 2>/dev/null
 	wait "${mount_pid[$1]}"
+}
+
+# Takes away the mounts on and below a directory of ours, the last ones first,
+# in use or not; dead ones too, which no stat finds.
+lib_unmount_below() {
+	local dir
+
+	cut -d ' ' -f 2 /proc/self/mounts | tac | while read -r dir; do
+		dir=$(printf '%b' "${dir//\\/\\0}")
+		[[ $dir/ != "$1"/* ]] || umount -l "$dir"
+	done
 }
 
 # The rest is run_tests and its parts.
@@ -223,12 +235,13 @@ lib_clean_up() {
 		eval "$command"
 	done
 	cd /
+	lib_unmount_below "$scratch"
 	rm -rf --one-file-system "$scratch"
 }
 
 # In the process of one test.
 lib_run_one() {
-	scratch=$lib_dir/scratch
+	scratch=$lib_dir/$LIB_NUMBER
 	mkdir "$scratch"
 	trap 'exit 143' INT TERM
 	trap 'lib_status=$?; lib_clean_up; exit $lib_status' EXIT
@@ -244,8 +257,8 @@ lib_run_in_process() {
 
 	: >"$lib_dir/output"
 	rm -f "$lib_dir/skip"
-	LIB_RUN_ONE=$name LIB_DIR=$lib_dir timeout -k 30 "$test_timeout" \
-		bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
+	LIB_RUN_ONE=$name LIB_NUMBER=$number LIB_DIR=$lib_dir \
+		timeout -k 30 "$test_timeout" bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
 	lib_child=$!
 	wait "$lib_child" || status=$?
 	lib_child=
@@ -260,7 +273,9 @@ lib_run_in_process() {
 		tail -n 200 "$lib_dir/output" | tr -d '\000' | sed 's/^/# /'
 		;;
 	esac
-	rm -rf --one-file-system "$lib_dir/scratch"
+	# Where the process had no time to clean up.
+	lib_unmount_below "$lib_dir"
+	rm -rf --one-file-system "${lib_dir:?}/$number"
 }
 
 lib_interrupted() {

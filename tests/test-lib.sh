@@ -76,6 +76,19 @@ test_scratch_is_removed() {
 	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
 }
 
+test_mounts_are_taken_away_however_a_test_ends() {
+	requires_root
+	script 'test_timeout=1' \
+		'test_a() { mkdir "$scratch/m m"; mount -t tmpfs none "$scratch/m m"' \
+		"echo \"\$scratch\" >'$scratch/name'" \
+		'exec 7>"$scratch/m m/f"; sleep 60; }' 'test_b() { true; }'
+	tap_has '^not ok 1 - a$'
+	tap_has '^ok 2 - b$'
+	! grep "$(cat "$scratch/name")" /proc/self/mounts ||
+		fail "it is still mounted"
+	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
+}
+
 test_expect_compares_the_status() {
 	script 'test_a() { expect 3 sh -c "exit 3"; }' \
 		'test_b() { expect 0 sh -c "exit 3"; }'
