@@ -106,6 +106,7 @@ img_tests = \
 	tests/img/test-info.sh \
 	tests/img/test-map.sh \
 	tests/img/test-mounted.sh \
+	tests/img/test-mutated.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \

@@ -100,6 +100,38 @@ test_tgt_glue_subcommands() {
 	same_subcommands tgt-glue
 }
 
+# What follows -o.
+test_vhdfs_mount_options() {
+	local option
+
+	complete_line vhdfs -o '' >"$scratch/completion"
+	[ -s "$scratch/completion" ] || fail "no option is completed"
+	while read -r option; do
+		vhdfs --help | has -w -e "${option%=}" ||
+			fail "--help does not name $option"
+		page_of vhdfs | has -w -e "${option%=}" ||
+			fail "the manual page does not name $option"
+	done <"$scratch/completion"
+	vhdfs --help | sed -n 's/^  -o \([a-z_]*=\{0,1\}\).*/\1/p' |
+		while read -r option; do
+			has -x -e "$option" <"$scratch/completion" ||
+				fail "$option is not completed"
+		done
+}
+
+test_vhdfs_short_options() {
+	local option
+
+	vhdfs --help | sed -n 's/^  -\([a-zA-Z]\), --.*/\1/p' >"$scratch/help"
+	[ -s "$scratch/help" ] || fail "--help names no short option"
+	while read -r option; do
+		complete_line vhdfs - | has -x -e "-$option" ||
+			fail "-$option is not completed"
+		page_of vhdfs | has -e "^\.B.* \"\{0,1\}-$option[, ]" ||
+			fail "the manual page does not name -$option"
+	done <"$scratch/help"
+}
+
 # Of each subcommand: the same options in --help and when completed.
 test_vhdfs_img_options_of_each_subcommand() {
 	local command
