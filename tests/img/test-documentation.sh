@@ -127,7 +127,7 @@ test_vhdfs_short_options() {
 	while read -r option; do
 		complete_line vhdfs - | has -x -e "-$option" ||
 			fail "-$option is not completed"
-		page_of vhdfs | has -e "^\.B.* \"\{0,1\}-$option[, ]" ||
+		page_of vhdfs | has -e "^\.B.* \"\{0,1\}-${option}[, ]" ||
 			fail "the manual page does not name -$option"
 	done <"$scratch/help"
 }
