@@ -192,6 +192,32 @@ static void map_says_who_holds_what(void **state)
 	store_close(&store);
 }
 
+static void map_sees_holes_in_stored_blocks(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain_extent x;
+		struct chain *chain;
+
+		make_base(*state, named("holes", e));
+		chain = disk_open(&store, named("holes", e), CHAIN_WRITABLE);
+		assert_ok(chain_write(chain, "d", M / 2, 1));
+		assert_ok(chain_flush(chain));
+		assert_ok(chain_map(chain, 4096, M, &x));
+		assert_true(x.zero);
+		assert_int_equal(x.depth, 0);
+		assert_true(x.len >= M / 2 - 8192);
+		assert_ok(chain_map(chain, M / 2, M, &x));
+		assert_false(x.zero);
+		assert_true(x.len <= 4096);
+		assert_ok(chain_close(chain));
+	}
+	store_close(&store);
+}
+
 static void a_chain_of_64_shows_every_level(void **state)
 {
 	struct store store;
@@ -252,6 +278,7 @@ int main(void)
 		TEST(a_hole_in_a_child_hides_its_parent),
 		TEST(a_punched_block_gives_its_space_back),
 		TEST(map_says_who_holds_what),
+		TEST(map_sees_holes_in_stored_blocks),
 		TEST(a_chain_of_64_shows_every_level),
 		TEST(a_raw_file_is_opened_only_when_asked),
 	};

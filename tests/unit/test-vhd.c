@@ -91,7 +91,7 @@ static void a_new_image_of_every_type_and_block_size_opens(void **state)
 	}
 }
 
-static void a_new_fixed_image_is_sparse_and_reads_zeros(void **state)
+static void a_new_fixed_image_is_sparse_and_all_there(void **state)
 {
 	struct mem_file *file = *state;
 	struct extent e = { 0 };
@@ -102,7 +102,7 @@ static void a_new_fixed_image_is_sparse_and_reads_zeros(void **state)
 	assert_int_equal(mem_file_used(file), 1);
 	img = vhd_open_file(file, false);
 	assert_ok(image_map(img, 0, MIB(100), &e));
-	assert_int_equal(e.kind, EXTENT_ZERO);
+	assert_int_equal(e.kind, EXTENT_HERE);
 	assert_int_equal(e.len, MIB(100));
 	assert_ok(image_close(img));
 }
@@ -422,7 +422,7 @@ int main(void)
 		cmocka_unit_test(geometry_is_as_windows_computes_it),
 		cmocka_unit_test(the_creator_decides_which_size_counts),
 		IN_MEMORY(a_new_image_of_every_type_and_block_size_opens),
-		IN_MEMORY(a_new_fixed_image_is_sparse_and_reads_zeros),
+		IN_MEMORY(a_new_fixed_image_is_sparse_and_all_there),
 		IN_MEMORY(footer_fields_are_those_of_windows_10),
 		IN_MEMORY(a_child_is_laid_out_as_windows_10_does_it),
 		IN_MEMORY(a_large_table_moves_what_follows_it),

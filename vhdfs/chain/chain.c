@@ -196,6 +196,39 @@ static bool continues(const struct chain_extent *a,
 	       (a->zero || a->file_off + a->len == b->file_off);
 }
 
+/*
+ * Data that lies in a hole of its file is zeros, and so is what a file that is
+ * too short lacks.  Finding out costs a call, so it is not done to read.
+ */
+static int refine(const struct chain *chain, struct chain_extent *e)
+{
+	uint32_t sector_size = chain->images[0]->sector_size;
+	uint64_t n = e->len, file_size;
+	bool data = false;
+	int r;
+
+	if (e->zero)
+		return 0;
+	r = io_size(e->io, &file_size);
+	if (r == 0 && e->file_off < file_size)
+		r = io_extent(e->io, e->file_off, &data, &n);
+	if (r < 0)
+		return r;
+	n = data ? round_up(n, sector_size) : round_down(n, sector_size);
+	/* A hole that is no whole sector is none. */
+	if (!n) {
+		data = true;
+		n = sector_size;
+	}
+	e->len = min_u64(e->len, n);
+	e->zero = !data;
+	if (e->zero) {
+		e->io = NULL;
+		e->file_off = 0;
+	}
+	return 0;
+}
+
 /* The first extent of whole sectors, with neighbours joined. */
 static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		      struct chain_extent *ret)
@@ -206,6 +239,8 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 	image_lock_map(chain->images[0]);
 	while (whole.len < len) {
 		r = map_from(chain, 0, off + whole.len, len - whole.len, &next);
+		if (r == 0)
+			r = refine(chain, &next);
 		if (r < 0 || (whole.len && !continues(&whole, &next)))
 			break;
 		next.len += whole.len;
@@ -382,6 +417,8 @@ static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
 		struct chain_extent e;
 		int r = map_from(chain, 1, off, len, &e);
 
+		if (r == 0)
+			r = refine(chain, &e);
 		if (r < 0)
 			return r;
 		if (!e.zero)

@@ -48,7 +48,8 @@ enum image_type {
 };
 
 enum extent_kind {
-	EXTENT_HERE,   /* stored in this image's file, at file_off */
+	EXTENT_HERE,   /* stored in this image's file, at file_off; a hole
+			  of the file counts as stored */
 	EXTENT_ZERO,   /* reads as zeros, whatever the parent has */
 	EXTENT_PARENT, /* this image says nothing: ask the parent */
 };

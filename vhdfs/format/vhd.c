@@ -210,28 +210,6 @@ int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off)
 	return r;
 }
 
-/* As raw.c: the file's holes are the disk's zeros. */
-static int map_fixed(struct vhd *v, uint64_t off, uint64_t len,
-		     struct extent *ret)
-{
-	uint64_t n;
-	bool data;
-	int r = io_extent(v->img.io, off, &data, &n);
-
-	if (r < 0)
-		return r;
-	n = data ? round_up(off + n, VHD_SECTOR) - off
-		 : round_down(off + n, VHD_SECTOR) - off;
-	if (!n) {
-		data = true;
-		n = VHD_SECTOR;
-	}
-	ret->kind = data ? EXTENT_HERE : EXTENT_ZERO;
-	ret->file_off = off;
-	ret->len = min_u64(n, len);
-	return 0;
-}
-
 static bool get_bit(const uint8_t *bits, unsigned i)
 {
 	return bits[i / 8] >> (7 - i % 8) & 1; /* most significant first */
@@ -310,8 +288,10 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 	bool set = false;
 	int r;
 
-	if (img->type == IMAGE_FIXED)
-		return map_fixed(v, off, len, ret);
+	if (img->type == IMAGE_FIXED) {
+		*ret = (struct extent){ EXTENT_HERE, len, off };
+		return 0;
+	}
 	r = vhd_bat_get(v, off / img->block_size, &block_off);
 	if (r < 0)
 		return r;
