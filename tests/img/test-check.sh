@@ -92,6 +92,98 @@ test_damage_is_found_and_mended() {
 	done
 }
 
+# finds IMAGE PATTERN: check finds what the pattern says, and nothing changes.
+finds() {
+	local before
+
+	before=$(sha256_of "$1")
+	expect 3 vhdfs-img check "$1"
+	grep -Eq -e "$2" "$scratch/stdout" ||
+		fail "expected a finding '$2', got: $(cat "$scratch/stdout")"
+	equal "the image" "$before" "$(sha256_of "$1")"
+}
+
+# mends IMAGE: after a repair it is sound.
+mends() {
+	expect 0 vhdfs-img check --repair "$1"
+	expect 0 vhdfs-img check "$1"
+}
+
+# bat_of IMAGE: where its block table is.
+bat_of() {
+	case $1 in
+	*.vhd) echo $((0x$(dd if="$1" bs=1 skip=528 count=8 status=none |
+		od -An -tx1 | tr -d ' '))) ;;
+	*) echo $((3 << 20)) ;;
+	esac
+}
+
+# Entries of the table: one that points past the end, of a block that held
+# nothing before, is cleared.
+test_table_entries_past_the_end() {
+	make_images
+	damage "$scratch/d.vhd" $(($(bat_of "$scratch/d.vhd") + 16)) \
+		'\x00\x01\x00\x00'
+	finds "$scratch/d.vhd" 'd\.vhd: .* at offset [0-9]+: expected'
+	mends "$scratch/d.vhd"
+	disk-io "$scratch/d.vhd" verify 1000 3000000 1
+	# The only block, which has the data, is not guessed at.
+	damage "$scratch/d.vhdx" "$(bat_of "$scratch/d.vhdx")" \
+		'\x06\x00\x00\x40\x00\x00\x00\x00'
+	finds "$scratch/d.vhdx" 'd\.vhdx: .* at offset 3145728: expected'
+}
+
+test_overlapping_blocks() {
+	local bat
+
+	make_images
+	bat=$(bat_of "$scratch/d.vhd")
+	dd if="$scratch/d.vhd" of="$scratch/d.vhd" bs=1 skip="$bat" \
+		seek=$((bat + 4)) count=4 conv=notrunc status=none
+	finds "$scratch/d.vhd" 'd\.vhd: .*: expected'
+	vhdfs-img create --size 10M --block-size 1M "$scratch/o.vhdx"
+	disk-io "$scratch/o.vhdx" write 0 2097152 1
+	bat=$(bat_of "$scratch/o.vhdx")
+	dd if="$scratch/o.vhdx" of="$scratch/o.vhdx" bs=1 skip="$bat" \
+		seek=$((bat + 8)) count=8 conv=notrunc status=none
+	finds "$scratch/o.vhdx" 'o\.vhdx: block at offset [0-9]+: expected'
+	# Whose data it is nobody knows.
+	expect 3 vhdfs-img check --repair "$scratch/d.vhd"
+	expect 3 vhdfs-img check --repair "$scratch/o.vhdx"
+}
+
+test_wrong_checksums() {
+	make_images
+	# The footer, of which there is a copy.
+	damage "$scratch/d.vhd" $(($(size_of "$scratch/d.vhd") - 512 + 64)) 'xx'
+	finds "$scratch/d.vhd" 'footer'
+	mends "$scratch/d.vhd"
+	disk-io "$scratch/d.vhd" verify 1000 3000000 1
+	# The second header, and the first region table.
+	damage "$scratch/d.vhdx" 131076 'xx'
+	damage "$scratch/d.vhdx" 196612 'xx'
+	finds "$scratch/d.vhdx" 'header 2 at offset 131072: expected'
+	grep -q 'region table 1 at offset 196608: expected' "$scratch/stdout"
+	mends "$scratch/d.vhdx"
+	disk-io "$scratch/d.vhdx" verify 1000 3000000 1
+}
+
+# A block was written where the footer had been, and then the power failed.
+test_unfinished_append_vhd() {
+	local end
+
+	make_images
+	end=$(size_of "$scratch/d.vhd")
+	truncate -s $((end - 512)) "$scratch/d.vhd"
+	head -c 1000000 /dev/urandom >>"$scratch/d.vhd"
+	disk-io "$scratch/d.vhd" verify 1000 3000000 1
+	finds "$scratch/d.vhd" 'footer'
+	mends "$scratch/d.vhd"
+	disk-io "$scratch/d.vhd" verify 1000 3000000 1 write 5000000 1000 2
+	disk-io "$scratch/d.vhd" verify 1000 3000000 1 verify 5000000 1000 2
+	expect 0 vhdfs-img check "$scratch/d.vhd"
+}
+
 test_damage_that_cannot_be_mended() {
 	make_images
 	# Both headers; the dynamic header's checksum.
