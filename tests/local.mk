@@ -90,7 +90,7 @@ tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
 endif
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/tgt/tgt.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \

@@ -31,6 +31,12 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
+	/*
+	 * With it every read of cached pages asks for attributes first.  What
+	 * is written through us is dropped from the cache by us, what others
+	 * write by the next open, and while an image is open they may not.
+	 */
+	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
 }
 
 /* libfuse takes the list apart at commas, and a backslash protects one. */
