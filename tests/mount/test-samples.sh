@@ -29,10 +29,12 @@ hash_of() {
 }
 
 # check_all [SIZE]: of disks up to that size the contents too.
+# check_all LARGEST: the disks of at most so many bytes.
 check_all() {
 	local name size hash
 
 	while IFS=$'\t' read -r name size hash _; do
+		[ "$size" -le "$1" ] || [ "$hash" = - ] || continue
 		equal "size of $name" "$size" "$(size_of "$mnt/$name.raw")"
 		[ "$size" -le "${1:-$size}" ] || continue
 		equal "hash of $name" "$hash" \
@@ -45,7 +47,7 @@ test_every_sample_reads_as_its_manifest_says() {
 	unpack_all
 	sha256sum "$store"/* >"$scratch/before"
 	mount_store "$store" "$mnt" -o ro
-	check_all
+	check_all $((1 << 40))
 	unmount "$mnt"
 	# Also the one whose log had to be replayed: in memory only.
 	sha256sum --quiet -c "$scratch/before" ||
