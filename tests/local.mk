@@ -99,6 +99,7 @@ lib_tests = \
 	tests/test-lib.sh \
 	$(NULL)
 img_tests = \
+	tests/img/test-repair.sh \
 	tests/img/test-check.sh \
 	tests/img/test-convert.sh \
 	tests/img/test-create.sh \

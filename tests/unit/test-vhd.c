@@ -153,8 +153,8 @@ static void a_child_is_laid_out_as_windows_10_does_it(void **state)
 	assert_int_equal(ru.len, 24);
 	mem_file_peek(file, text, ru.len, ru.off);
 	assert_memory_equal(text, ".\0\\\0p\0a\0r\0e\0n\0t\0.\0v\0h\0d\0", 24);
-	assert_memory_equal(h + HEADER_PARENT_NAME, "\0\\\0s\0t\0o\0r\0e\0\\",
-			    14);
+	assert_memory_equal(h + HEADER_PARENT_NAME,
+			    "\0C\0:\0\\\0s\0t\0o\0r\0e\0\\", 18);
 	assert_int_equal(get_be32(h + HEADER_PARENT_TIME), 1000);
 	/* The footer of an empty child is where the first block will be. */
 	assert_int_equal(file->size, 0x14000);

@@ -79,7 +79,7 @@ static int check_identity(const struct image *img, const struct parent_ref *ref,
 
 	if (!guid_equal(&img->id, &ref->id) &&
 	    (guid_is_null(&ref->id2) || !guid_equal(&img->id, &ref->id2))) {
-		fail_found(-ESTALE, child, "parent locator", ERROR_NO_OFFSET,
+		fail_found(-ESTALE, child, "parent locator", ref->file_off,
 			   words("a parent with the identifier %s",
 				 guid_format(&ref->id, want)),
 			   "%s with %s", img->io->name,
@@ -89,17 +89,18 @@ static int check_identity(const struct image *img, const struct parent_ref *ref,
 		return -ESTALE;
 	}
 	if (img->size != child_size)
-		return fail_found(-ESTALE, child, "parent", ERROR_NO_OFFSET,
+		return fail_found(-ESTALE, child, "parent locator",
+				  ref->file_off,
 				  words("a disk of %llu bytes, as the child's",
 					(unsigned long long)child_size),
 				  "%s with %llu bytes", img->io->name,
 				  (unsigned long long)img->size);
 	if (child_sector && img->sector_size != child_sector)
-		return fail_found(-ESTALE, child, "parent", ERROR_NO_OFFSET,
-				  words("sectors of %u bytes, as the child's",
-					child_sector),
-				  "%s with %u bytes", img->io->name,
-				  img->sector_size);
+		return fail_found(
+			-ESTALE, child, "parent locator", ref->file_off,
+			words("sectors of %u bytes, as the child's",
+			      child_sector),
+			"%s with %u bytes", img->io->name, img->sector_size);
 	return 0;
 }
 

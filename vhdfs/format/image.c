@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -35,12 +36,24 @@ const struct image_ops *image_format_by_name(const char *name)
 	return NULL;
 }
 
+static bool is_named_vhd(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && (!strcasecmp(dot, ".vhd") || !strcasecmp(dot, ".avhd"));
+}
+
+/*
+ * In a fixed VHD offset 0 is the guest's, who may write a VHDX there; and the
+ * end of a VHDX may be a guest's, who may write a footer.  Only where the bytes
+ * say both, the name decides.
+ */
 const struct image_ops *image_format_probe(struct io *io)
 {
-	for (int i = 0; image_formats[i]; i++)
-		if (image_formats[i]->probe && image_formats[i]->probe(io) > 0)
-			return image_formats[i];
-	return &raw_ops;
+	if (vhdx_ops.probe(io) > 0)
+		return is_named_vhd(io->name) && vhd_is_fixed(io) ? &vhd_ops
+								  : &vhdx_ops;
+	return vhd_ops.probe(io) > 0 ? &vhd_ops : &raw_ops;
 }
 
 const char *image_type_name(enum image_type type)

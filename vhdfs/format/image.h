@@ -62,8 +62,9 @@ struct extent {
 
 /* What a differencing image says of its parent. */
 struct parent_ref {
-	struct guid id;  /* must be the parent's image.id ... */
-	struct guid id2; /* ... or this, unless null (VHDX parent_linkage2) */
+	struct guid id;    /* must be the parent's image.id ... */
+	struct guid id2;   /* ... or this, unless null (VHDX parent_linkage2) */
+	uint64_t file_off; /* where the child says so, for messages */
 	/* UTF-8, '/' between parts, "./parent.vhdx"; relative to the child's
 	 * directory. Null where the child has none. */
 	char *relative;
@@ -215,7 +216,7 @@ void image_fini(struct image *img);
  */
 int image_fail(struct image *img, int r);
 
-/* The formats, most telling first; null-ended. */
+/* The formats; null-ended. */
 extern const struct image_ops *const image_formats[];
 /* By name, as --format takes it; null where there is none. */
 const struct image_ops *image_format_by_name(const char *name);

@@ -5,7 +5,8 @@
  * Mended: a footer or its copy from the other one; a footer checksum where all
  * else of the footer fits the file; a table entry that names no place in the
  * file, or one where a structure is, so that no data is lost with it; the end
- * of a file that was cut or not finished; leaked space.
+ * of a file that was cut or not finished; leaked space, unless an entry was
+ * found bad in the same run: what leaked may be its block.
  *
  * Not mended, since that would be guessing at data: the dynamic header, which
  * has no second copy; blocks that overlap; a block of which a part is missing
@@ -34,6 +35,9 @@ struct checker {
 	struct entry *entries; /* the blocks that are in the file */
 	size_t n, room;
 	struct space space; /* what structures and blocks use */
+	/* What nothing names may be the block of an entry that was lost: no
+	 * space is given back. */
+	bool unsure;
 };
 
 static void checker_fini(struct checker *c)
@@ -89,13 +93,10 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
 static bool is_plausible_fixed(const struct checker *c)
 {
 	const uint8_t *footer = c->f.trailing;
-	uint64_t size = get_be64(footer + FOOTER_CURRENT_SIZE);
 
 	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) &&
-	       get_be32(footer + FOOTER_TYPE) == VHD_TYPE_FIXED &&
-	       vhd_footer_check(c->io, footer, 0) == 0 &&
-	       size == c->f.trailing_off &&
-	       c->f.file_size - c->f.trailing_off == FOOTER_SIZE;
+	       vhd_footer_fits_fixed(&c->f) &&
+	       vhd_footer_check(c->io, footer, 0) == 0;
 }
 
 /* Writes a footer, its checksum computed anew. */
@@ -206,6 +207,7 @@ static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 	bool cut = !c->f.trailing_ok &&
 		   !range_within(off, c->v->block_len, c->f.file_size);
 
+	c->unsure = true;
 	if (is_no_place(c->v, off)) {
 		report_last(c, repair);
 		return repair ? write_unused(c, block) : 0;
@@ -242,14 +244,16 @@ static void check_overlaps(struct checker *c)
 		const struct entry *a = &c->entries[i - 1];
 		const struct entry *b = &c->entries[i];
 
-		if (a->sector + sectors > b->sector)
-			report(c, "block allocation table",
-			       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
-			       "a block of its own",
-			       words("sector %" PRIu32
-				     ", inside that of entry %" PRIu32,
-				     b->sector, a->block),
-			       false);
+		if (a->sector + sectors <= b->sector)
+			continue;
+		c->unsure = true;
+		report(c, "block allocation table",
+		       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
+		       "a block of its own",
+		       words("sector %" PRIu32
+			     ", inside that of entry %" PRIu32,
+			     b->sector, a->block),
+		       false);
 	}
 }
 
@@ -294,7 +298,7 @@ static int stored_bytes(struct checker *c, uint64_t from, uint64_t to,
 
 static int check_gap(struct checker *c, uint64_t from, uint64_t to)
 {
-	bool repair = c->check->repair;
+	bool repair = c->check->repair && !c->unsure;
 	uint64_t bytes;
 	int r;
 
@@ -323,6 +327,28 @@ static int check_gaps(struct checker *c)
 	return r;
 }
 
+/* Nothing behind the last block is given back; a footer goes behind all. */
+static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
+{
+	bool mend = c->check->repair && !c->f.trailing_ok;
+	int r = 0;
+
+	if (mend)
+		r = write_footer(
+			c, c->v->footer,
+			vhd_footer_place(max_u64(end, c->f.file_size)));
+	if (r < 0)
+		return r;
+	if (!c->f.trailing_ok) {
+		(void)vhd_footer_intact(c->io, c->f.trailing,
+					c->f.trailing_off);
+		report_last(c, mend);
+	}
+	if (bytes)
+		report_leak(c, end, bytes, false);
+	return 0;
+}
+
 /* The footer behind the last block, and nothing between. */
 static int check_end(struct checker *c)
 {
@@ -333,6 +359,8 @@ static int check_end(struct checker *c)
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
+	if (c->unsure)
+		return keep_end(c, end, bytes);
 	if (repair)
 		r = write_footer(c, c->v->footer, place);
 	if (repair && r == 0)

@@ -221,7 +221,7 @@ static int encode_parent(struct plan *plan, const struct image_params *params)
 {
 	const char *rel = params->parent_relative;
 	_cleanup_free_ char *absolute = NULL, *relative = NULL;
-	int r = backslash_path("", params->parent_absolute, &absolute);
+	int r = backslash_path("C:", params->parent_absolute, &absolute);
 
 	/* Windows wants a path that begins with a dot. */
 	if (r == 0)

@@ -88,6 +88,7 @@ int vhd_footer_intact(const struct io *io, const uint8_t *footer, uint64_t off);
 /* All else that can be said of a footer alone: 0, -EBADMSG, -EOPNOTSUPP. */
 int vhd_footer_check(const struct io *io, const uint8_t *footer, uint64_t off);
 int vhd_footers_read(struct io *io, struct vhd_footers *ret);
+bool vhd_footer_fits_fixed(const struct vhd_footers *f);
 /*
  * Which footer is to be trusted: *ret is one of f's, *ret_off where it is.
  * -EBADMSG with words where none is.

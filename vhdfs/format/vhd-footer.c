@@ -169,6 +169,20 @@ static bool has_header(const uint8_t *footer)
 }
 
 /*
+ * Do the fields that say where a fixed image's data is fit the file?  Two of
+ * cookie, checksum and this tell a damaged footer from data.
+ */
+bool vhd_footer_fits_fixed(const struct vhd_footers *f)
+{
+	const uint8_t *t = f->trailing;
+
+	return get_be32(t + FOOTER_TYPE) == VHD_TYPE_FIXED &&
+	       get_be32(t + FOOTER_VERSION) >> 16 == 1 &&
+	       get_be64(t + FOOTER_CURRENT_SIZE) == f->trailing_off &&
+	       f->file_size - f->trailing_off == FOOTER_SIZE;
+}
+
+/*
  * The trailing one wins.  What is at 0 counts only where it says itself that
  * the image has a copy there, and not where the broken one at the end is of a
  * fixed image: then it is a guest's data, a disk image within the disk.
@@ -176,8 +190,9 @@ static bool has_header(const uint8_t *footer)
 int vhd_footers_choose(const struct io *io, const struct vhd_footers *f,
 		       const uint8_t **ret, uint64_t *ret_off)
 {
-	bool ends_fixed = !memcmp(f->trailing, FOOTER_COOKIE_TEXT, 8) &&
-			  !has_header(f->trailing);
+	bool ends_fixed = vhd_footer_fits_fixed(f) ||
+			  (!memcmp(f->trailing, FOOTER_COOKIE_TEXT, 8) &&
+			   !has_header(f->trailing));
 
 	if (f->trailing_ok) {
 		*ret = f->trailing;

@@ -192,6 +192,7 @@ int vhd_parent(struct image *img, struct parent_ref *ret)
 	int r;
 
 	ref.id = guid_from_be(v->header + HEADER_PARENT_ID);
+	ref.file_off = v->header_off + HEADER_PARENT_ID;
 	r = read_names(v, &ref);
 	if (r == 0 && !ref.relative && !ref.basename)
 		r = fail_found(-EBADMSG, img->io->name, "parent locators",

@@ -144,6 +144,9 @@ int vhd_start(struct image *img)
 	if (!has_blocks(v))
 		return 0;
 	r = check_table_alignment(v);
+	/* Blocks that overlap are found before one of them is changed. */
+	if (r == 0)
+		r = vhd_space_know(v);
 	if (r == 0 && v->footer_off == v->file_size)
 		r = restore_footer(v);
 	if (r == 0 && !v->leading_same)

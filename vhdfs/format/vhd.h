@@ -7,6 +7,9 @@
 
 extern const struct image_ops vhd_ops;
 
+/* Does the file end with a good footer of a fixed image that fits it? */
+bool vhd_is_fixed(struct io *io);
+
 /*
  * Makes a fixed VHD of the raw disk in io, in place, by adding a footer; a
  * last part that is no whole sector is padded with zeros first.  -EINVAL for

@@ -6,7 +6,9 @@
  *   a log that was not replayed: replayed
  *   a BAT entry with reserved bits: the bits are cleared
  *   a BAT entry past the end of the file, which holds nothing: cleared
- *   space that nothing refers to: given back, if all else is sound
+ *   a BAT entry with a place for a block that is not stored: without it
+ *   space that nothing refers to: given back, if all else is sound and no
+ *     entry was cleared in this run, whose block it may be
  *
  * What else is found stays as it is: invalid states, blocks that share space
  * or lie in tables, bitmaps that are missing, metadata.
@@ -72,9 +74,15 @@ static int touch(struct checker *c)
 {
 	struct guid file_guid = guid_random();
 	struct vhdx_header_change change = { .file_guid = &file_guid };
-	int r = c->touched ? 0 : vhdx_header_update(&c->v, &change);
+	int r;
 
-	c->touched |= r == 0;
+	if (c->touched)
+		return 0;
+	/* Twice, so that both copies are current (2.2.2.1). */
+	r = vhdx_header_update(&c->v, &change);
+	if (r == 0)
+		r = vhdx_header_update(&c->v, &change);
+	c->touched = r == 0;
 	return r;
 }
 
@@ -179,11 +187,15 @@ static uint64_t mended_entry(struct vhdx *v, uint64_t index, uint64_t entry)
 
 	if (vhdx_bat_validate(v, index, clean) == 0)
 		return clean;
-	if (!vhdx_is_bitmap_index(v, index) &&
-	    vhdx_bat_space(v, index, clean) && VHDX_BAT_STATE(clean) != 4 &&
-	    VHDX_BAT_OFFSET(clean) >= v->file_size)
-		return VHDX_NOT_PRESENT;
-	return entry;
+	if (vhdx_is_bitmap_index(v, index) ||
+	    !vhdx_bat_space(v, index, clean) ||
+	    VHDX_BAT_OFFSET(clean) < v->file_size)
+		return entry;
+	/* A block without data goes on hiding the parent. */
+	if (VHDX_BAT_STATE(clean) == VHDX_UNDEFINED ||
+	    VHDX_BAT_STATE(clean) == VHDX_UNMAPPED)
+		return VHDX_BAT_STATE(clean);
+	return VHDX_NOT_PRESENT;
 }
 
 /* Reports a bad entry; *entry is what it is now. */
@@ -197,7 +209,9 @@ static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
 	if (r < 0)
 		return r;
 	error_set(&why);
-	c->unmended |= !repaired;
+	/* Of an entry that is cleared the block may be among what leaked. */
+	c->unmended |=
+		!repaired || VHDX_BAT_OFFSET(mended) != VHDX_BAT_OFFSET(*entry);
 	/* What cannot be mended counts for nothing in the space map. */
 	*entry = mended != *entry ? mended : VHDX_NOT_PRESENT;
 	return report_failure(c, -EBADMSG, repaired);
@@ -206,6 +220,24 @@ static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
 static int add_run(struct checker *c)
 {
 	return c->run_len ? space_add(&c->v.space, c->run_off, c->run_len) : 0;
+}
+
+/* A place for a block that is not stored: Hyper-V refuses such an image. */
+static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
+{
+	uint64_t off = VHDX_BAT_OFFSET(*entry);
+	int r;
+
+	if (!off || vhdx_bat_space(&c->v, index, *entry))
+		return 0;
+	*entry = VHDX_BAT_STATE(*entry);
+	r = c->check->repair ? vhdx_bat_set(&c->v, index, *entry) : 0;
+	if (r == 0)
+		report(c, words("BAT entry %" PRIu64, index),
+		       c->v.bat.off + index * VHDX_BAT_ENTRY,
+		       "no place for a block that is not stored",
+		       words("%" PRIu64, off), c->check->repair);
+	return r;
 }
 
 static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
@@ -218,6 +250,8 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 
 	if (r < 0)
 		r = mend_entry(c, index, &entry);
+	if (r == 0)
+		r = check_no_place(c, index, &entry);
 	if (r == 0 && VHDX_BAT_STATE(entry) == VHDX_PARTIAL &&
 	    !vhdx_is_bitmap_index(v, index)) {
 		r = vhdx_bits_of(v, index - index / (v->chunk_ratio + 1),

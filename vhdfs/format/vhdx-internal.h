@@ -207,6 +207,8 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret);
 
 /* vhdx-space.c */
+/* Finds out what is in use, once; -EBADMSG where blocks overlap. */
+int vhdx_space_know(struct vhdx *v);
 /* len zero bytes of the file for a block; 1 MiB aligned. */
 int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off);
 /* Gives back what was taken and never referred to. */

@@ -176,7 +176,7 @@ int vhdx_locator_parse(const struct io *io, const uint8_t *item, size_t len,
 {
 	struct locator l = { io->name, item, len, file_off };
 	_cleanup_(values_fini) struct values values = { 0 };
-	struct parent_ref ref = { 0 };
+	struct parent_ref ref = { .file_off = file_off };
 	int r = take_pairs(&l, &values);
 
 	if (r == 0 && !values.text[PAIR_LINKAGE])
@@ -195,6 +195,11 @@ int vhdx_locator_parse(const struct io *io, const uint8_t *item, size_t len,
 	}
 	*ret = ref;
 	return 0;
+}
+
+static bool has_backslash(const char *path)
+{
+	return path && strchr(path, '\\');
 }
 
 /* prefix and path in one, with the separators of Windows. */
@@ -308,6 +313,11 @@ int vhdx_locator_make(const struct image_params *params, uint8_t **ret,
 	uint16_t count = 0;
 	int r;
 
+	if (has_backslash(params->parent_relative) ||
+	    has_backslash(params->parent_absolute))
+		return fail(-EINVAL,
+			    "%s: a VHDX cannot name a path that has a \\ in it",
+			    params->parent->io->name);
 	if (!make_values(params, &values))
 		return fail(-ENOMEM, "out of memory for a parent locator");
 	for (int i = 0; i < PAIRS; i++)

@@ -205,7 +205,10 @@ int vhdx_start(struct image *img)
 			-EOPNOTSUPP, img->io->name, "header: log length",
 			VHDX_HEADER_OFFSET(v->slot) + VHDX_HEADER_LOG_LENGTH,
 			"a log, to write the image", "none");
-	r = vhdx_header_update(v, &first); /* S1 */
+	/* Blocks that overlap are found before one of them is changed. */
+	r = vhdx_space_know(v);
+	if (r == 0)
+		r = vhdx_header_update(v, &first); /* S1 */
 	if (r == 0)
 		r = begin_log(v, &log_guid); /* S2 */
 	if (r == 0)

@@ -79,7 +79,7 @@ static int gather_all(struct vhdx *v, struct gather *g)
 	return r;
 }
 
-static int make_ready(struct vhdx *v)
+int vhdx_space_know(struct vhdx *v)
 {
 	struct gather g = { 0 };
 	int r;
@@ -147,7 +147,7 @@ static int append(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 {
 	uint64_t off;
-	int r = make_ready(v);
+	int r = vhdx_space_know(v);
 
 	if (r < 0)
 		return r;
@@ -198,7 +198,7 @@ uint64_t vhdx_space_used_end(struct vhdx *v)
 
 	reap(v);
 	/* Who allocated and freed nothing left the end as it was. */
-	if (!v->space_ready && (!gave_up || make_ready(v) < 0))
+	if (!v->space_ready && (!gave_up || vhdx_space_know(v) < 0))
 		return 0;
 	return space_end(&v->space);
 }

@@ -145,6 +145,7 @@ static int vhdx_parent(struct image *img, struct parent_ref *ret)
 
 	ret->id = from->id;
 	ret->id2 = from->id2;
+	ret->file_off = from->file_off;
 	r = copy_text(from->relative, &ret->relative);
 	if (r == 0)
 		r = copy_text(from->basename, &ret->basename);
