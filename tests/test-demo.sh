@@ -39,7 +39,7 @@ test_256_clients_take_next_to_nothing() {
 	nothing_is_left "$scratch/stdout"
 }
 
-test_interrupted_demo_cleans_up() {
+test_demo_interrupted_twice_cleans_up() {
 	requires_fuse
 	requires tgtd qemu-io iscsi-ls debugfs
 	local status=0
@@ -49,6 +49,8 @@ test_interrupted_demo_cleans_up() {
 	wait_until 200 grep -q '^== What a client sees' "$scratch/out"
 	# As Ctrl-C on a terminal: the whole process group gets it.
 	kill -INT -- "-$!"
+	sleep 0.15
+	kill -INT -- "-$!" || true
 	wait $! || status=$?
 	equal "exit status" 130 "$status"
 	nothing_is_left "$scratch/out"

@@ -290,6 +290,8 @@ static void resolve(struct resolving *r)
 	client->readonly = flag_of(r, CLIENT_READONLY, false);
 	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
 	client->thin = flag_of(r, CLIENT_THIN, false);
+	client->reset_boot = value_of(r, CLIENT_RESET) &&
+			     !strcmp(value_of(r, CLIENT_RESET), "boot");
 }
 
 /* No two clients may share what stands for one. */

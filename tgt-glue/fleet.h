@@ -33,6 +33,7 @@ struct client {
 	bool readonly;
 	bool write_cache;
 	bool thin;
+	bool reset_boot;
 
 	/* Who is admitted; see access.h. Null where there is no CHAP. */
 	struct strings addresses;

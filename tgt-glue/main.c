@@ -123,6 +123,19 @@ int command_failed(void)
 	return EXIT_FAILED;
 }
 
+/* Nobody is to believe that disks are made anew which are not. */
+static void warn_of_resets(const struct fleet *fleet)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < fleet->n; i++)
+		n += fleet->clients[i].reset_boot;
+	if (n)
+		fprintf(stderr,
+			"tgt-glue: warning: reset = boot (%zu client%s) is not carried out by this version; their images stay\n",
+			n, n == 1 ? "" : "s");
+}
+
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
 	int r = fleet_load(line->config, NULL, fleet);
@@ -131,6 +144,8 @@ int command_load(const struct command_line *line, struct fleet *fleet)
 		conf_print_mistakes(&fleet->conf);
 	else if (r < 0)
 		command_failed();
+	else
+		warn_of_resets(fleet);
 	return r;
 }
 
