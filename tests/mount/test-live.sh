@@ -124,6 +124,87 @@ test_directory_moved_in_with_all_that_is_in_it() {
 	[ -f "$mnt/inside/deep/b.vhdx.raw" ] || fail "b is not there"
 }
 
+# names_are NAME...: what ls shows of a directory, looked at by nothing else.
+names_are() {
+	local dir=$1
+
+	shift
+	equal "names in $(basename "$dir")" "$*" "$(ls -U "$dir" | sort | paste -sd ' ')"
+}
+
+test_link_whose_target_comes_and_goes() {
+	empty_store
+	mkdir "$store/e" "$store/t"
+	mount_store "$store" "$mnt"
+	ln -s ../t/a.vhdx "$store/e/a.vhdx"
+	names_are "$mnt/e"
+	make_disk "$store/t/a.vhdx"
+	names_are "$mnt/e" a.vhdx.raw
+	equal "size" 4194304 "$(size_of "$mnt/e/a.vhdx.raw")"
+	mv "$store/t/a.vhdx" "$store/t/b.vhdx"
+	names_are "$mnt/e"
+	mv "$store/t/b.vhdx" "$store/t/a.vhdx"
+	names_are "$mnt/e" a.vhdx.raw
+	mv "$store/t" "$store/u"
+	names_are "$mnt/e"
+	mv "$store/u" "$store/t"
+	names_are "$mnt/e" a.vhdx.raw
+	rm "$store/e/a.vhdx"
+	names_are "$mnt/e"
+}
+
+test_link_to_a_directory_that_comes_and_goes() {
+	empty_store
+	ln -s nod "$store/link"
+	mount_store "$store" "$mnt"
+	names_are "$mnt"
+	mkdir "$store/nod"
+	names_are "$mnt" link nod
+	make_disk "$store/nod/a.vhdx"
+	names_are "$mnt/link" a.vhdx.raw
+	mv "$store/nod" "$store/other"
+	names_are "$mnt" other
+	[ ! -e "$mnt/link/a.vhdx.raw" ] || fail "the link still leads there"
+	mkdir "$store/nod"
+	make_disk "$store/nod/b.vhdx"
+	names_are "$mnt/link" b.vhdx.raw
+	rm -r "$store/nod"
+	names_are "$mnt" other
+}
+
+# What is on the way is in no directory that the mount shows.
+test_link_through_a_hidden_directory() {
+	empty_store
+	mkdir "$store/.hidden"
+	ln -s .hidden/a.vhdx "$store/a.vhdx"
+	mount_store "$store" "$mnt"
+	names_are "$mnt"
+	make_disk "$store/.hidden/a.vhdx"
+	names_are "$mnt" a.vhdx.raw
+	rm "$store/.hidden/a.vhdx"
+	names_are "$mnt"
+}
+
+# A link to a link to a directory, in which a link is.
+test_links_on_links_that_change() {
+	empty_store
+	make_disk "$store/one/a.vhdx"
+	make_disk "$store/two/b.vhdx"
+	ln -s one "$store/current"
+	ln -s current "$store/shown"
+	ln -s ../current/a.vhdx "$store/two/x.vhdx"
+	mount_store "$store" "$mnt"
+	names_are "$mnt/shown" a.vhdx.raw
+	names_are "$mnt/two" b.vhdx.raw x.vhdx.raw
+	ln -s two "$scratch/new"
+	mv -T "$scratch/new" "$store/current"
+	names_are "$mnt/two" b.vhdx.raw
+	names_are "$mnt/shown" b.vhdx.raw
+	ln -sfn one "$store/current"
+	names_are "$mnt/shown" a.vhdx.raw
+	names_are "$mnt/two" b.vhdx.raw x.vhdx.raw
+}
+
 test_child_takes_its_parents_write_bits_at_once() {
 	store_of_pair
 	chmod 666 "$store/clients/pc.vhdx"

@@ -9,6 +9,12 @@
  * one.  Links that lead back up are left out, and what is behind more than one
  * link is read only when somebody looks there: else links to one another would
  * make a tree without an end.
+ *
+ * What a link stands for changes with names elsewhere: of its target, or of a
+ * directory or link on the way.  So every link is kept, whatever it leads to,
+ * and looked at again when any name has come or gone anywhere in the store, and
+ * when its directory is listed: the way may lead through directories that
+ * nobody watches.
  */
 #include "config.h"
 
@@ -187,7 +193,7 @@ bool dir_shows_locked(struct dir_entry *entry)
 	struct dir_entry *image;
 	size_t len;
 
-	if (entry->kind == ENTRY_LEFT_OUT)
+	if (entry->kind == ENTRY_LEFT_OUT || entry->kind == ENTRY_NOTHING)
 		return false;
 	if (entry->image)
 		return strlen(entry->name) + strlen(NAME_VIEW_SUFFIX) <=
@@ -391,7 +397,18 @@ static struct dir_entry **find_slot(struct dir *dir,
 	return at;
 }
 
-/* What is found under an image's or a directory's name: 0, or nothing. */
+/* A link that shows nothing, until it leads elsewhere. */
+static int be_nothing(struct dir_entry *link)
+{
+	free(link->real);
+	link->real = strdup("");
+	link->id = (struct file_id){ 0 };
+	link->kind = ENTRY_NOTHING;
+	return link->real ? 0 : -ENOMEM;
+}
+
+/* What is found under the name of a link, an image or a directory: 0, or
+ * nothing. */
 static int find_kind(struct store *store, struct dir *dir, const char *name,
 		     struct dir_entry *ret, struct stat *ret_st)
 {
@@ -402,14 +419,12 @@ static int find_kind(struct store *store, struct dir *dir, const char *name,
 		ret->real = strdup("");
 		return ret->real ? 0 : -ENOMEM;
 	}
-	if (r < 0)
-		return r;
-	if (S_ISDIR(ret_st->st_mode))
+	if (r == 0 && S_ISDIR(ret_st->st_mode))
 		ret->kind = ENTRY_DIR;
-	else if (S_ISREG(ret_st->st_mode) && name_is_image(name))
+	else if (r == 0 && S_ISREG(ret_st->st_mode) && name_is_image(name))
 		ret->kind = ENTRY_IMAGE;
 	else
-		return -ENOENT;
+		return ret->link ? be_nothing(ret) : -ENOENT;
 	return 0;
 }
 
@@ -489,6 +504,7 @@ void dir_read_locked(struct store *store, struct dir *dir)
 
 	dir->stale = false;
 	dir->read = true;
+	store->links_stale = true;
 	dir->reading++;
 	if (!d) {
 		if (!dir->logged)
@@ -508,11 +524,44 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	}
 }
 
-void dir_read_stale_locked(struct store *store)
+void dir_look_at_links_locked(struct store *store, struct dir *dir)
+{
+	/* One that leads elsewhere now goes to the end, where it is new. */
+	uint64_t last = dir->last_cookie;
+
+	for (struct dir_entry *e = dir->first, *next; e && e->cookie <= last;
+	     e = next) {
+		_cleanup_free_ char *name = e->link ? strdup(e->name) : NULL;
+
+		next = e->next;
+		if (name)
+			dir_look_locked(store, dir, name);
+	}
+}
+
+static void look_at_all_links(struct store *store)
+{
+	store->links_stale = false;
+	/* What a look removes comes after its parent. */
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		dir_look_at_links_locked(store, dir);
+}
+
+static void read_stale(struct store *store)
 {
 	/* New directories come after their parents, so one pass does it; one
 	 * that is removed meanwhile is not the one being read. */
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		if (dir->stale && (dir->links <= 1 || dir->read))
 			dir_read_locked(store, dir);
+}
+
+void dir_read_stale_locked(struct store *store)
+{
+	read_stale(store);
+	/* It ends: only what a link newly leads to is read after that. */
+	while (store->links_stale) {
+		look_at_all_links(store);
+		read_stale(store);
+	}
 }

@@ -38,11 +38,12 @@ enum entry_kind {
 	ENTRY_IMAGE,
 	ENTRY_DIR,
 	ENTRY_LEFT_OUT, /* for a reason that was logged */
+	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet */
 };
 
 /*
- * A name in a directory: of an image, of a directory, or of what would be one
- * but is left out.  Other names are not kept.
+ * A name in a directory: of an image, of a directory, of what would be one but
+ * is left out, or of any symbolic link.  Other names are not kept.
  */
 struct dir_entry {
 	struct dir_entry *next;      /* in its directory, by cookie */
@@ -125,6 +126,7 @@ struct store {
 	struct dir *dirs; /* the first is the store itself */
 	void *images;     /* by id: a tree (tsearch) */
 	bool changed;     /* names or images: the catalog is behind */
+	bool links_stale; /* links are to be looked at again */
 	bool dirs_changed;
 	void *changed_names; /* in any case: a tree of strings */
 	void *logged;        /* errors, by the update that is under way */
@@ -142,8 +144,11 @@ struct dir_entry *dir_find_entry_locked(struct dir *dir, const char *name,
 					size_t len);
 /* The name was added, removed, or stands for another file: looks again. */
 void dir_look_locked(struct store *store, struct dir *dir, const char *name);
-/* Reads again what is stale and on no unbounded way of links. */
+/* Reads again what is stale and on no unbounded way of links; then looks at
+ * links again where names have come or gone. */
 void dir_read_stale_locked(struct store *store);
+/* Looks again at all links in the directory. */
+void dir_look_at_links_locked(struct store *store, struct dir *dir);
 void dir_read_locked(struct store *store, struct dir *dir);
 /* Does the mount show this entry? */
 bool dir_shows_locked(struct dir_entry *entry);

@@ -228,13 +228,16 @@ int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 }
 
 /* The entry that the mount shows as name, looked at anew; null for none. */
-static struct dir_entry *find_shown_locked(struct store *store, struct dir *dir,
-					   const char *name)
+static struct dir_entry *find_shown_locked(struct store *store,
+					   const char *path, const char *name)
 {
+	struct dir *dir = open_dir_locked(store, path);
 	_cleanup_free_ char *image = NULL;
 	struct dir_entry *entry;
 	size_t len;
 
+	if (!dir)
+		return NULL;
 	if (name_is_view(name, &len)) {
 		image = strndup(name, len);
 		if (!image)
@@ -248,7 +251,9 @@ static struct dir_entry *find_shown_locked(struct store *store, struct dir *dir,
 	dir_look_locked(store, dir, name);
 	dir_read_stale_locked(store);
 	catalog_update_locked(store);
-	entry = dir_find_entry_locked(dir, name, strlen(name));
+	/* It may be behind a link that leads elsewhere now. */
+	dir = dir_find_locked(store, path);
+	entry = dir ? dir_find_entry_locked(dir, name, strlen(name)) : NULL;
 	return entry && entry->kind == ENTRY_DIR ? entry : NULL;
 }
 
@@ -256,9 +261,7 @@ static int lookup_locked(struct store *store, const char *path,
 			 const char *name, struct stat *ret_st,
 			 struct store_image **ret_image)
 {
-	struct dir *dir = open_dir_locked(store, path);
-	struct dir_entry *entry =
-		dir ? find_shown_locked(store, dir, name) : NULL;
+	struct dir_entry *entry = find_shown_locked(store, path, name);
 	int r;
 
 	if (!entry)
@@ -310,6 +313,12 @@ int store_list(struct store *store, const char *path, uint64_t after,
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	dir = open_dir_locked(store, path);
+	if (dir && !after) {
+		dir_look_at_links_locked(store, dir);
+		dir_read_stale_locked(store);
+		catalog_update_locked(store);
+		dir = dir_find_locked(store, path);
+	}
 	if (dir)
 		list_locked(dir, after, each, arg);
 	pthread_mutex_unlock(&store->lock);

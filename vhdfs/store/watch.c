@@ -133,6 +133,8 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 		mark_all(store);
 		return;
 	}
+	if (ev->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
+		store->links_stale = true;
 	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
 		/* What a look removes comes after its parent. */
 		if (dir->watch == ev->wd && ev->len) {
