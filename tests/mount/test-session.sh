@@ -52,6 +52,14 @@ test_it_goes_into_the_background_when_it_is_mounted() {
 	wait_until 10 gone
 }
 
+test_it_goes_into_the_background_with_standard_files_closed() {
+	store_of_pair
+	background vhdfs "$store" "$mnt" <&- >&- 2>&-
+	cmp "$child" "$master"
+	umount "$mnt"
+	wait_until 10 gone
+}
+
 test_options_before_and_after_the_operands() {
 	store_of_pair
 	background vhdfs -o ro "$store" "$mnt"
@@ -109,6 +117,57 @@ test_sigint_ends_it_with_0() {
 	equal "contents" precious \
 		"$(disk-io "$store/clients/pc.vhdx" read 4000 8)"
 	kill "$view_pid"
+}
+
+not_mounted() {
+	! grep -qF " $mnt " /proc/self/mounts
+}
+
+# signalled_in SYSCALL OPTION...: vhdfs, which gets a SIGTERM when it calls that
+# for the first time.
+signalled_in() {
+	requires strace
+	# Under strace the search for leaks does not work.
+	ASAN_OPTIONS=detect_leaks=0 timeout 60 strace -f -qq -o /dev/null \
+		-e trace="$1" -e inject="$1:signal=TERM:when=1" \
+		vhdfs "$store" "$mnt" "${@:2}" || return
+}
+
+test_sigterm_while_it_mounts_leaves_no_mount() {
+	store_of_pair
+	mkdir "$mnt"
+	at_exit "umount -l $mnt 2>/dev/null"
+	expect 0 signalled_in mount -f
+	not_mounted || fail "it is still mounted"
+	# Whoever started it is told.
+	expect 143 signalled_in mount
+	not_mounted || fail "in the background: it is still mounted"
+}
+
+test_sigterm_while_it_goes_into_the_background_leaves_no_mount() {
+	store_of_pair
+	mkdir "$mnt"
+	at_exit "umount -l $mnt 2>/dev/null"
+	expect 143 signalled_in clone
+	not_mounted || fail "to the parent: it is still mounted"
+	signalled_in setsid || true
+	wait_until 10 not_mounted
+}
+
+# Whenever it comes: before the mount it just ends.
+test_sigterm_at_any_time_leaves_no_mount() {
+	store_of_pair
+	mkdir "$mnt"
+	at_exit "umount -l $mnt 2>/dev/null"
+	local i pid
+	for ((i = 0; i < 30; i++)); do
+		vhdfs "$store" "$mnt" -f >"$mnt.log" 2>&1 &
+		pid=$!
+		sleep "0.0$((i / 10))$((i % 10))"
+		kill -TERM "$pid"
+		wait "$pid" || equal "exit status" 143 $?
+		not_mounted || fail "after $i ms it is still mounted"
+	done
 }
 
 test_sighup_does_no_harm() {

@@ -6,6 +6,8 @@ dist_bashcompletion_DATA += contrib/completion/vhdfs
 vhdfs_vhdfs_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
 vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)
 vhdfs_vhdfs_SOURCES = \
+	vhdfs/fuse/background.c \
+	vhdfs/fuse/background.h \
 	vhdfs/fuse/fuse3.h \
 	vhdfs/fuse/invalidate.c \
 	vhdfs/fuse/invalidate.h \

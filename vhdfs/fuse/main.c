@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/background.h"
 #include "fuse/options.h"
 #include "fuse/session.h"
 
@@ -26,6 +28,18 @@ static int fail_program(int status)
 {
 	log_error("%s", error_text());
 	return status;
+}
+
+/* What is opened must not get the number of a standard file that is closed. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Each image that is open takes a descriptor. */
@@ -96,10 +110,10 @@ static int close_store(struct server *server)
 
 static int into_background(const struct options *options)
 {
-	if (options->foreground)
-		return 0;
-	if (fuse_daemonize(0) != 0)
-		return fail(-EIO, "cannot go into the background");
+	int r = options->foreground ? 0 : background_enter();
+
+	if (options->foreground || r < 0)
+		return r;
 	log_init("vhdfs", LOG_LEVEL_INFO, true);
 	return 0;
 }
@@ -133,6 +147,7 @@ int main(int argc, char **argv)
 	struct options options;
 	int status = EXIT_SUCCESS;
 
+	open_standard_files();
 	log_init("vhdfs", LOG_LEVEL_INFO, false);
 	if (options_parse(argc, argv, &options) < 0)
 		return fail_program(EXIT_USAGE);

@@ -90,8 +90,19 @@ static int mount_it(struct session *s)
 	return 0;
 }
 
-int session_mount(struct server *server, const char *mountpoint,
-		  const char *options, struct session *ret)
+/* SIG_BLOCK or SIG_UNBLOCK: of the calling thread, and of those it starts. */
+static void ending_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static int mount_session(struct server *server, const char *mountpoint,
+			 const char *options, struct session *ret)
 {
 	_cleanup_free_ char *all = mount_options(server, options);
 	struct fuse_lowlevel_ops ops = { .init = request_init };
@@ -121,6 +132,19 @@ int session_mount(struct server *server, const char *mountpoint,
 	}
 	*ret = s;
 	return 0;
+}
+
+int session_mount(struct server *server, const char *mountpoint,
+		  const char *options, struct session *ret)
+{
+	int r;
+
+	signal(SIGHUP, SIG_IGN);
+	ending_signals(SIG_BLOCK);
+	r = mount_session(server, mountpoint, options, ret);
+	if (r < 0)
+		ending_signals(SIG_UNBLOCK);
+	return r;
 }
 
 static int serve(struct session *session)
@@ -153,7 +177,6 @@ int session_run(struct session *session)
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	/* libfuse handles those that are at their default, and SIGINT is not
 	 * in what a shell has started in the background. */
-	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	if (fuse_set_signal_handlers(session->fuse) != 0)
@@ -161,6 +184,8 @@ int session_run(struct session *session)
 	r = invalidator_new(session->fuse, &server->invalidator);
 	if (r < 0)
 		return r;
+	/* This thread is the one to be woken by them. */
+	ending_signals(SIG_UNBLOCK);
 	r = serve(session);
 	invalidator_free(server->invalidator, session->mountpoint);
 	pthread_key_delete(server->buffer);

@@ -15,7 +15,8 @@ struct session {
 
 /*
  * Mounts the server's store at mountpoint; options as libfuse takes them, or
- * null.  What is asked of the mount waits until session_run.
+ * null.  What is asked of the mount waits until session_run, and so do SIGINT
+ * and SIGTERM, which would leave a dead mount.
  */
 int session_mount(struct server *server, const char *mountpoint,
 		  const char *options, struct session *ret);
