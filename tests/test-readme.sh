@@ -4,6 +4,9 @@
 # namespaces in which /etc, /usr, /srv, /mnt, /run and the network are private.
 . "$(dirname "$0")/lib.sh"
 
+# The make that runs the tests is none of these makes' business.
+unset MAKEFLAGS MFLAGS MAKELEVEL TESTS
+
 test_timeout=300
 readme=$top_srcdir/README
 
@@ -147,6 +150,34 @@ test_ten_minutes_to_the_first_client() {
 		fail "expected pc001 among the targets: $(cat "$scratch/out")"
 	grep -q 'lost+found' "$scratch/out" ||
 		fail "expected the client's file system: $(cat "$scratch/out")"
+}
+
+# The commands of a chapter that begin with "sudo", or with "# ".
+commands_of() {
+	chapter "$1" | sed -n 's/^    \(sudo\|#\) \.\//.\//p'
+}
+
+# Here and not in a clone: both work on a copy of the source.
+test_the_two_commands() {
+	requires_fuse
+	cd "$top_srcdir"
+	equal "commands" "./contrib/demo
+./contrib/check" "$(commands_of "See it work")"
+	./contrib/demo
+	# All tests would be these tests again.
+	./contrib/check TESTS=tests/unit/test-base | tee "$scratch/out"
+	grep -Eq '^[0-9]+ passed, 0 failed$' "$scratch/out" ||
+		fail "expected the last line to count"
+}
+
+test_the_developers_command() {
+	requires_fuse
+	cd "$top_srcdir"
+	commands_of "For developers" >"$scratch/commands"
+	equal "number of commands" 1 "$(wc -l <"$scratch/commands")"
+	bash -e "$scratch/commands" | tee "$scratch/out"
+	grep -Eq '^[1-9][0-9]* passed, 0 failed$' "$scratch/out" ||
+		fail "expected the last line to count"
 }
 
 run_tests
