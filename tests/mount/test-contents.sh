@@ -151,6 +151,8 @@ test_fallocate_beyond_the_end() {
 	both fallocate $zero_keep $((end - 5000)) 50000
 	both fallocate $punch $((end + 5000)) 50000
 	answers EPERM "$child" rw fallocate $zero $((end - 5000)) 50000
+	answers EPERM "$child" rw fallocate 0 $((end - 5000)) 50000
+	answers EPERM "$child" rw fallocate 0 $end 1
 	same_as_model
 }
 

@@ -285,14 +285,15 @@ static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 /* 0 to punch, 1 to zero, or an error. */
 static int fallocate_kind(struct node *node, int mode, off_t off, off_t len)
 {
+	bool zero = (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE;
+
 	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return 0;
-	if ((mode & ~FALLOC_FL_KEEP_SIZE) != FALLOC_FL_ZERO_RANGE)
-		return -EOPNOTSUPP;
-	if (!(mode & FALLOC_FL_KEEP_SIZE) &&
+	/* A change of size, which would be the answer to what else it asks. */
+	if ((zero || !mode) && !(mode & FALLOC_FL_KEEP_SIZE) &&
 	    (uint64_t)off + (uint64_t)len > view_size(node->image))
 		return -EPERM;
-	return 1;
+	return zero ? 1 : -EOPNOTSUPP;
 }
 
 static void request_fallocate(fuse_req_t req, fuse_ino_t ino, int mode,
