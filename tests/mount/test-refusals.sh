@@ -71,6 +71,37 @@ test_image_that_another_program_holds_answers_ebusy() {
 	opens "$child" rw ""
 }
 
+# The store through a bind mount that is read-only, which can change.
+test_store_on_a_read_only_file_system() {
+	store_of_pair
+	chmod 644 "$store/clients/pc.vhdx"
+	mkdir "$scratch/bind"
+	mount --bind "$store" "$scratch/bind" || skip "no bind mounts"
+	at_exit "umount -l $scratch/bind"
+	mount -o remount,bind,ro "$scratch/bind"
+	mount_store "$scratch/bind" "$mnt"
+	equal "mode" 444 "$(stat -c %a "$child")"
+	opens "$child" rw EACCES
+	opens "$child" ro ""
+	mount -o remount,bind,rw "$scratch/bind"
+	equal "mode, writable" 644 "$(stat -c %a "$child")"
+	file-io "$child" rw write 0 hello
+}
+
+test_immutable_image() {
+	store_of_pair
+	requires chattr
+	chmod 644 "$store/clients/pc.vhdx"
+	chattr +i "$store/clients/pc.vhdx" || skip "no immutable files"
+	at_exit "chattr -i $store/clients/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "mode" 444 "$(stat -c %a "$child")"
+	opens "$child" rw EACCES
+	opens "$child" ro ""
+	chattr -i "$store/clients/pc.vhdx"
+	opens "$child" rw ""
+}
+
 # Who reads a view keeps reading when a writer is refused.
 test_reader_goes_on_when_a_writer_is_refused() {
 	store_of_pair
@@ -127,6 +158,11 @@ test_size_cannot_be_changed_by_opening() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	opens "$child" trunc EPERM
+	sha256sum "$store/clients/pc.vhdx" >"$scratch/before"
+	(: >"$child") 2>"$scratch/stderr" && fail "it was opened for writing alone"
+	grep -q 'Operation not permitted' "$scratch/stderr" ||
+		fail "for writing alone: $(cat "$scratch/stderr")"
+	sha256sum --quiet -c "$scratch/before"
 	equal "size" $((64 << 20)) "$(size_of "$child")"
 	cmp "$child" "$master"
 }

@@ -14,10 +14,12 @@
 #include "store/inside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -136,11 +138,22 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 	store->changed = true;
 }
 
+bool catalog_fs_writable_locked(const struct store *store,
+				const struct store_image *image)
+{
+	/* An immutable file answers EPERM. */
+	return !image->names ||
+	       faccessat(store->places[0].fd, image->names->real, W_OK,
+			 AT_EACCESS) == 0 ||
+	       (errno != EROFS && errno != EPERM);
+}
+
 bool catalog_writable_locked(const struct store *store,
 			     const struct store_image *image,
 			     const struct stat *st)
 {
-	return !store->read_only && !image->children && (st->st_mode & 0222);
+	return !store->read_only && !image->children && (st->st_mode & 0222) &&
+	       catalog_fs_writable_locked(store, image);
 }
 
 static int keep_words(struct info *info, const char *text)

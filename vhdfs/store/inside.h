@@ -181,6 +181,9 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 void catalog_update_locked(struct store *store);
 /* May the image be written, by what the catalog says? */
 bool catalog_writable_locked(const struct store *store,
+/* Does its file system let the image be written, as it is now? */
+bool catalog_fs_writable_locked(const struct store *store,
+				const struct store_image *image);
 			     const struct store_image *image,
 			     const struct stat *st);
 

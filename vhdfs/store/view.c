@@ -52,6 +52,9 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	else if (writable && image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
 			 image->names->real);
+	else if (writable && !catalog_fs_writable_locked(store, image))
+		r = fail(-EACCES, "%s: lies where nothing can be written",
+			 image->names->real);
 	else if (writable && !catalog_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission",
 			 image->names->real);
@@ -146,7 +149,6 @@ static int open_error(int r)
 	case -EBUSY:
 	case -EACCES:
 	case -EPERM:
-	case -EROFS:
 	case -ENOMEM:
 	case -EMFILE:
 	case -ENFILE:
@@ -157,6 +159,9 @@ static int open_error(int r)
 	}
 }
 
+	/* That is for a mount that is read-only itself. */
+	case -EROFS:
+		return -EACCES;
 /* With open_lock held: has the chain that is needed now. */
 static int view_open_chain(struct store *store, struct store_image *image,
 			   const char *path, bool writable)

@@ -15,9 +15,9 @@
 
 /*
  * -EACCES for writing what cannot be written (an image with children, a file
- * without write bits, a store that is open for reading only); -EBUSY when
- * somebody else holds it; -EIO for a broken one; all with words.  The caller
- * has a reference of the image.
+ * without write bits or on a read-only file system, a store that is open for
+ * reading only); -EBUSY when somebody else holds it; -EIO for a broken one; all
+ * with words.  The caller has a reference of the image.
  */
 int view_open(struct store *store, struct store_image *image, bool writable);
 /* As image_close. writable as it was opened. */
