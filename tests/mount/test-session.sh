@@ -189,6 +189,49 @@ test_umount_leaves_a_clean_image() {
 		cmp - "$scratch/new"
 }
 
+# with_failing SYSCALLS: as mount_store, and those fail for lack of a disk.
+with_failing() {
+	requires strace
+	mkdir "$mnt"
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace="$1" \
+		-e inject="$1:error=EIO" vhdfs "$store" "$mnt" -f \
+		>"$mnt.log" 2>&1 &
+	mount_pid[$mnt]=$!
+	at_exit lib_end_mount "$mnt"
+	wait_until 10 lib_mounted_or_ended "$mnt"
+}
+
+# ends_with STATUS
+ends_with() {
+	local status=0
+
+	umount "$mnt"
+	wait "${mount_pid[$mnt]}" || status=$?
+	unset "mount_pid[$mnt]"
+	equal "exit status" "$1" "$status"
+}
+
+test_exit_status_tells_of_what_could_not_be_flushed() {
+	empty_store
+	# A write to it needs no flush before.
+	vhdfs-img create --size 4M --fixed --format vhd "$store/a.vhd"
+	with_failing fdatasync,fsync
+	answers "" "$mnt/a.vhd.raw" ro
+	answers EIO "$mnt/a.vhd.raw" rw write 0 hello fsync
+	# Long closed when it ends.
+	answers "" "$mnt/a.vhd.raw" ro
+	ends_with 1
+	grep -q 'a.vhd: .*Input/output error' "$mnt.log" || fail "it says: $(cat "$mnt.log")"
+}
+
+test_exit_status_tells_of_nothing_when_nothing_was_written() {
+	store_of_pair
+	with_failing fdatasync,fsync
+	cmp "$child" "$master"
+	opens "$master" rw EACCES
+	ends_with 0
+}
+
 # After a kill the image opens by itself, with what was flushed.
 test_sigkill_loses_nothing_that_was_flushed() {
 	store_of_pair

@@ -23,6 +23,7 @@
 #define VHDFS_STORE_INSIDE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "base/guid.h"
@@ -131,6 +132,7 @@ struct store {
 	void *changed_names; /* in any case: a tree of strings */
 	void *logged;        /* errors, by the update that is under way */
 	struct timespec polled;
+	atomic_bool lost; /* not all that was written is in its image */
 };
 
 /* dir.c */
@@ -179,18 +181,18 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st);
 /* Reads again all that is stale. */
 void catalog_update_locked(struct store *store);
-/* May the image be written, by what the catalog says? */
-bool catalog_writable_locked(const struct store *store,
 /* Does its file system let the image be written, as it is now? */
 bool catalog_fs_writable_locked(const struct store *store,
 				const struct store_image *image);
+/* May the image be written, by what the catalog says? */
+bool catalog_writable_locked(const struct store *store,
 			     const struct store_image *image,
 			     const struct stat *st);
 
 /* view.c */
 
 /* Closes what is open of the image. */
-int view_end(struct store_image *image);
+int view_end(struct store *store, struct store_image *image);
 
 /* store.c */
 

@@ -83,25 +83,19 @@ int store_open(const struct store_options *options, struct store **ret)
 }
 
 /* Images that were removed while they were open are no name's any more. */
-static int close_images(struct store *store)
+static void close_images(struct store *store)
 {
-	int r = 0;
-
 	while (store->images) {
 		struct store_image *image =
 			*(struct store_image **)store->images;
-		int rc = view_end(image);
 
-		if (rc < 0) {
+		if (view_end(store, image) < 0)
 			log_error("%s", error_text());
-			r = rc;
-		}
 		image->refs = 0;
 		image->opens = 0;
 		image->names = NULL;
 		catalog_release_locked(store, image);
 	}
-	return r;
 }
 
 int store_close(struct store *store)
@@ -114,7 +108,8 @@ int store_close(struct store *store)
 				e->image->refs++;
 	pthread_mutex_lock(&store->lock);
 	dir_free_all(store);
-	r = close_images(store);
+	close_images(store);
+	r = atomic_load(&store->lost) ? -EIO : 0;
 	tdestroy(store->changed_names, free);
 	pthread_mutex_unlock(&store->lock);
 	if (store->inotify >= 0)

@@ -39,7 +39,8 @@ struct store_options {
 int store_open(const struct store_options *options, struct store **ret);
 /*
  * Flushes and closes what is open, and frees everything, whatever it returns.
- * Nobody else uses the store.
+ * Nobody else uses the store.  -EIO, without words, where an image, now or when
+ * it was closed before, did not take all that was written to it.
  */
 int store_close(struct store *store);
 

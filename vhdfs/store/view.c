@@ -80,6 +80,20 @@ static int check_again(struct store *store, struct store_image *image)
 	return r;
 }
 
+/* Closes what is open of it.  Whether all was written is the store's to know:
+ * those who wrote may have gone. */
+static int end_chain(struct store *store, struct store_image *image)
+{
+	struct chain *chain = steal(image->chain);
+	bool failed = image->chain_writable &&
+		      atomic_load(&chain_leaf(chain)->failed) < 0;
+	int r = chain_close(chain);
+
+	if (failed || r < 0)
+		atomic_store(&store->lost, true);
+	return r;
+}
+
 /* Puts a chain of that kind in place of the one there is, if any. */
 static int change_chain_locked(struct store *store, struct store_image *image,
 			       const char *path, bool writable)
@@ -88,7 +102,7 @@ static int change_chain_locked(struct store *store, struct store_image *image,
 	int r = 0, rc;
 
 	if (image->chain)
-		r = chain_close(steal(image->chain));
+		r = end_chain(store, image);
 	if (r < 0)
 		log_error("%s", error_text());
 	rc = chain_open(store->family, path, writable ? CHAIN_WRITABLE : 0,
@@ -128,13 +142,13 @@ static int change_chain(struct store *store, struct store_image *image,
 	return r;
 }
 
-static int close_chain(struct store_image *image)
+static int close_chain(struct store *store, struct store_image *image)
 {
 	int r = 0;
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (image->chain)
-		r = chain_close(steal(image->chain));
+		r = end_chain(store, image);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
@@ -146,6 +160,9 @@ static int open_error(int r)
 	/* The file was replaced: to be looked up again. */
 	case -EAGAIN:
 		return -ESTALE;
+	/* That is for a mount that is read-only itself. */
+	case -EROFS:
+		return -EACCES;
 	case -EBUSY:
 	case -EACCES:
 	case -EPERM:
@@ -159,9 +176,6 @@ static int open_error(int r)
 	}
 }
 
-	/* That is for a mount that is read-only itself. */
-	case -EROFS:
-		return -EACCES;
 /* With open_lock held: has the chain that is needed now. */
 static int view_open_chain(struct store *store, struct store_image *image,
 			   const char *path, bool writable)
@@ -203,7 +217,7 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	} else {
 		why = *error_last();
 		if (!image->readers && !image->writers)
-			close_chain(image);
+			close_chain(store, image);
 		leave(store, image);
 		error_set(&why);
 	}
@@ -234,7 +248,7 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	else
 		image->readers--;
 	if (!image->writers && !image->readers)
-		r = close_chain(image);
+		r = close_chain(store, image);
 	else if (writable && !image->writers)
 		r = give_up_writing(store, image);
 	leave(store, image);
@@ -242,9 +256,9 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	return r;
 }
 
-int view_end(struct store_image *image)
+int view_end(struct store *store, struct store_image *image)
 {
-	return close_chain(image);
+	return close_chain(store, image);
 }
 
 uint64_t view_size(const struct store_image *image)
