@@ -15,9 +15,20 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { BUCKETS = 1024 };
+/* Lists of so many pages are searched, of up to 2^20 pages in all. */
+enum { PAGES_PER_BUCKET = 16, BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 16 };
+
+static size_t bucket_count(uint64_t n_pages)
+{
+	size_t n = BUCKETS_MIN;
+
+	while (n < BUCKETS_MAX && n * PAGES_PER_BUCKET < n_pages)
+		n *= 2;
+	return n;
+}
 
 int pages_init(struct pages *pages, struct io *io, size_t page_size,
+	       uint64_t n_pages,
 	       int (*load)(void *ctx, void *data, uint64_t file_off), void *ctx)
 {
 	memset(pages, 0, sizeof *pages);
@@ -25,7 +36,8 @@ int pages_init(struct pages *pages, struct io *io, size_t page_size,
 	pages->page_size = page_size;
 	pages->load = load;
 	pages->ctx = ctx;
-	pages->buckets = calloc(BUCKETS, sizeof *pages->buckets);
+	pages->n_buckets = bucket_count(n_pages);
+	pages->buckets = calloc(pages->n_buckets, sizeof *pages->buckets);
 	if (!pages->buckets ||
 	    pthread_mutex_init(&pages->load_lock, NULL) != 0) {
 		free(pages->buckets);
@@ -39,7 +51,7 @@ void pages_fini(struct pages *pages)
 {
 	if (!pages->buckets)
 		return;
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < pages->n_buckets; i++) {
 		struct page *page = atomic_load(&pages->buckets[i]);
 
 		while (page) {
@@ -58,7 +70,8 @@ static _Atomic(struct page *) *bucket_of(struct pages *pages, uint64_t file_off)
 {
 	uint64_t number = file_off / pages->page_size;
 
-	return &pages->buckets[(number * 0x9e3779b97f4a7c15 >> 40) % BUCKETS];
+	return &pages->buckets[(number * 0x9e3779b97f4a7c15 >> 40) %
+			       pages->n_buckets];
 }
 
 static struct page *find(_Atomic(struct page *) *bucket, uint64_t file_off)
@@ -178,7 +191,7 @@ static void collect_dirty(struct pages *pages, struct page **list)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < BUCKETS && n < pages->n_dirty; i++)
+	for (size_t i = 0; i < pages->n_buckets && n < pages->n_dirty; i++)
 		for (struct page *page = atomic_load(&pages->buckets[i]); page;
 		     page = page->next)
 			if (page->dirty)

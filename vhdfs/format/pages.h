@@ -34,11 +34,13 @@ struct pages {
 	void *ctx;
 	pthread_mutex_t load_lock; /* inserting into buckets */
 	_Atomic(struct page *) *buckets;
+	size_t n_buckets;
 	size_t n_dirty;
 };
 
-/* 0 or -ENOMEM with words. */
+/* n_pages is how many there can be: a hint. 0 or -ENOMEM with words. */
 int pages_init(struct pages *pages, struct io *io, size_t page_size,
+	       uint64_t n_pages,
 	       int (*load)(void *ctx, void *data, uint64_t file_off),
 	       void *ctx);
 void pages_fini(struct pages *pages);

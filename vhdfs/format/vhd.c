@@ -41,10 +41,14 @@ static int load_tables(struct vhd *v)
 	int r = vhd_header_load(v);
 
 	if (r == 0)
-		r = pages_init(&v->bat, v->img.io, VHD_SECTOR, load_bat_page,
-			       v);
+		r = pages_init(&v->bat, v->img.io, VHD_SECTOR,
+			       div_up(v->n_entries, BAT_PAGE_ENTRIES),
+			       load_bat_page, v);
 	if (r == 0)
-		r = pages_init(&v->bitmaps, v->img.io, VHD_SECTOR, NULL, NULL);
+		r = pages_init(&v->bitmaps, v->img.io, VHD_SECTOR,
+			       (uint64_t)v->n_blocks * v->bitmap_size /
+				       VHD_SECTOR,
+			       NULL, NULL);
 	return r;
 }
 

@@ -55,6 +55,15 @@ static int vhdx_probe(struct io *io)
 	       memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) == 0;
 }
 
+/* Of the BAT, and in a child a bit a sector. */
+static uint64_t pages_at_most(const struct vhdx *v)
+{
+	uint64_t bits = v->img.size / v->img.sector_size;
+
+	return div_up(v->n_entries, VHDX_BAT_PER_PAGE) +
+	       (v->img.type == IMAGE_DIFFERENCING ? bits / 8 / VHDX_PAGE : 0);
+}
+
 int vhdx_load(struct vhdx *v)
 {
 	int r = io_size(v->img.io, &v->file_size);
@@ -70,7 +79,8 @@ int vhdx_load(struct vhdx *v)
 	if (r == 0)
 		r = vhdx_metadata_load(v);
 	if (r == 0)
-		r = pages_init(&v->pages, v->img.io, VHDX_PAGE, load_page, v);
+		r = pages_init(&v->pages, v->img.io, VHDX_PAGE,
+			       pages_at_most(v), load_page, v);
 	return r;
 }
 
