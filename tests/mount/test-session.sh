@@ -284,6 +284,27 @@ x-systemd.before=tgt.service,comment=disks,parents=$store/clients 0 0" \
 	in_namespace mount_from_fstab
 }
 
+remount_by_type() {
+	mount -t fuse.vhdfs "$store" "$mnt"
+	status=0
+	mount -o remount,ro "$mnt" >"$scratch/says" 2>&1 || status=$?
+	[ "$status" != 0 ] || fail "mount -o remount succeeded"
+	cat "$scratch/says"
+	equal "lines that say so" 1 \
+		"$(grep -c "$mnt: vhdfs cannot be remounted" "$scratch/says")"
+	opens "$child" rw ""
+	equal "mounts" 1 "$(grep -c " $mnt " /proc/self/mounts)"
+	umount "$mnt"
+}
+
+test_remount_is_refused() {
+	store_of_pair
+	mkdir "$mnt"
+	expect_error 1 "$mnt: vhdfs cannot be remounted; unmount" \
+		vhdfs "$store" "$mnt" -o rw,remount
+	in_namespace remount_by_type
+}
+
 test_every_option_of_mount_is_accepted() {
 	store_of_pair
 	mkdir "$mnt"

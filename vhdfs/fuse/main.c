@@ -142,6 +142,15 @@ static int run(const struct options *options)
 	return r < 0 || rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* What is mounted is served by another process, which cannot be told. */
+static int refuse_remount(const struct options *options)
+{
+	fail(-EOPNOTSUPP,
+	     "%s: vhdfs cannot be remounted; unmount it, and mount it anew",
+	     options->mountpoint);
+	return fail_program(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -156,6 +165,8 @@ int main(int argc, char **argv)
 		options_print_help();
 	else if (options.version)
 		puts("vhdfs " PACKAGE_VERSION);
+	else if (options.remount)
+		status = refuse_remount(&options);
 	else
 		status = run(&options);
 	options_fini(&options);

@@ -120,12 +120,27 @@ static int take_mount_option(struct options *o, const char *option)
 	return fail(-EINVAL, "unknown option '-o %s'" TRY_HELP, option);
 }
 
+static bool is_in_list(const char *list, const char *option)
+{
+	size_t n = strlen(option);
+
+	for (; *list; list += strcspn(list, ",")) {
+		list += strspn(list, ",");
+		if (!strncmp(list, option, n) && (!list[n] || list[n] == ','))
+			return true;
+	}
+	return false;
+}
+
 static int take_mount_options(struct options *o, const char *list)
 {
 	char *copy = strdup(list), *rest = copy, *option;
 	int r = copy ? 0 : fail(-ENOMEM, "out of memory");
 
-	while (r == 0 && rest && (option = strsep(&rest, ",")))
+	/* Beside it stands what the kernel says the options are now, in words
+	 * of its own. */
+	o->remount |= is_in_list(list, "remount");
+	while (r == 0 && !o->remount && rest && (option = strsep(&rest, ",")))
 		if (*option)
 			r = take_mount_option(o, option);
 	free(copy);

@@ -13,6 +13,7 @@ struct options {
 	bool version;
 	bool foreground;
 	bool read_only;
+	bool remount;   /* of what is mounted already */
 	char **parents; /* -o parents=; the strings owned */
 	size_t n_parents;
 	char *mount; /* for libfuse, separated by commas; owned */
