@@ -5,6 +5,18 @@
 . "$(dirname "$0")/../contents.sh"
 . "$(dirname "$0")/common.sh"
 
+test_junk_is_told_with_its_first_bytes() {
+	empty_store
+	printf 'QFI\373 and more' >"$store/a.vhdx"
+	printf 'abc' >"$store/b.vhd"
+	: >"$store/c.vhd"
+	mount_store "$store" "$mnt"
+	attribute "$mnt/a.vhdx.raw" error |
+		grep "found neither's signature, but the bytes 514649fb20616e64"
+	attribute "$mnt/b.vhd.raw" error | grep 'but the bytes 616263$'
+	attribute "$mnt/c.vhd.raw" error | grep "found neither's signature$"
+}
+
 attributes() {
 	getfattr --absolute-names -d "$1" | sed -n 's/^user.vhdfs.\([a-z]*\)=.*/\1/p' |
 		sort | paste -sd ' '

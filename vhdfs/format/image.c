@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -101,6 +102,29 @@ int image_fail(struct image *img, int r)
 	return r;
 }
 
+/* Which bytes the file begins with helps to tell what it is. */
+static int fail_unknown(struct io *io)
+{
+	uint8_t first[8] = { 0 };
+	char text[2 * sizeof first + 1];
+	uint64_t size;
+	size_t n;
+	int r = io_size(io, &size);
+
+	if (r < 0)
+		return r;
+	n = min_u64(sizeof first, size);
+	r = io_read(io, first, n, 0);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + 2 * i, 3, "%02x", first[i]);
+	text[2 * n] = '\0';
+	return fail_found(-EBADMSG, io->name, "file", 0, "a VHD or VHDX image",
+			  "neither's signature%s%s",
+			  n ? ", but the bytes " : "", text);
+}
+
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 {
 	if (!ops)
@@ -111,8 +135,7 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 	else
 		return ops->open(io, ret);
 	if (ops == &raw_ops)
-		return fail_found(-EBADMSG, io->name, "file", 0,
-				  "a VHD or VHDX image", "neither's signature");
+		return fail_unknown(io);
 	return ops->open(io, ret);
 }
 
