@@ -185,6 +185,18 @@ test_mapping_shared_for_reading() {
 		cmp - <(head -c 1000000 "$master")
 }
 
+# It depends on kernel and libfuse whether that can be had.
+test_mapping_shared_for_writing() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	file-io "$child" rw write 5000 hello map shared 0 1000000 \
+		>"$scratch/mapped" || {
+		equal "mapping" ENODEV "$(cat "$scratch/mapped")"
+		skip "no shared mappings of what is open for writing"
+	}
+	cmp "$scratch/mapped" <(head -c 1000000 "$child")
+}
+
 # What a writer has written is what a reader finds in the pages it has mapped
 # already.
 test_mapping_shows_what_is_written() {

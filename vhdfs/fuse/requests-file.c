@@ -232,7 +232,6 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 	struct node *node = request_image(req, ino);
 	ssize_t n;
 
-	(void)fi;
 	if (!node)
 		return;
 	n = view_write(node->image, buf, (uint64_t)off, size);
@@ -240,6 +239,10 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 		reply_result(req, -EFBIG);
 	else if (n < 0)
 		reply_failure(req, node, (int)n);
+	else if (fi->writepage)
+		/* From the cache itself, of a shared mapping.  Who drops pages
+		 * may be waiting for this very answer. */
+		fuse_reply_write(req, n);
 	else
 		reply_changed(req, node, off, size, n);
 }

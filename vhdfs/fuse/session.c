@@ -37,6 +37,10 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 	 * write by the next open, and while an image is open they may not.
 	 */
 	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	/* Shared mappings of what is open for writing. */
+	conn->want |= conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+#endif
 }
 
 /* libfuse takes the list apart at commas, and a backslash protects one. */
