@@ -311,7 +311,7 @@ run_tests() {
 	[ ${#tests[@]} != 0 ] || tests=("${lib_arguments[@]}")
 	[ ${#tests[@]} != 0 ] || mapfile -t tests < <(lib_tests)
 	lib_child=
-	lib_dir=$(mktemp -d /var/tmp/vhdfs-test.XXXXXX)
+	lib_dir=$(mktemp -d "${TMPDIR:-/var/tmp}/vhdfs-test.XXXXXX")
 	trap 'rm -rf --one-file-system "$lib_dir"' EXIT
 	trap lib_interrupted INT TERM
 	echo "1..${#tests[@]}"

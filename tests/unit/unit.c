@@ -32,9 +32,12 @@ void assert_errno_(int r, int code, const char *what, const char *file,
 
 int scratch_setup(void **state)
 {
-	char *dir = strdup("/var/tmp/vhdfs-unit.XXXXXX");
+	const char *tmp = getenv("TMPDIR");
+	char *dir;
 
-	if (!dir || !mkdtemp(dir))
+	if (asprintf(&dir, "%s/vhdfs-unit.XXXXXX", tmp ? tmp : "/var/tmp") < 0)
+		return -1;
+	if (!mkdtemp(dir))
 		return -1;
 	*state = dir;
 	return 0;
