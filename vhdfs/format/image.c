@@ -358,7 +358,10 @@ int image_create(struct io *io, const struct image_ops *ops,
 	struct image_params complete = *params;
 	int r = image_params_complete(ops, &complete);
 
-	return r < 0 ? r : ops->create(io, &complete);
+	/* The parameters know of no file. */
+	if (r < 0)
+		return fail(r, "%s: %s", io->name, error_text());
+	return ops->create(io, &complete);
 }
 
 int image_check(struct io *io, struct check *check)

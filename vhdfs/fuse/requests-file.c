@@ -40,7 +40,11 @@ static void log_failure(struct server *server, struct node *node)
 	if (atomic_exchange(&node->logged, now.tv_sec) == now.tv_sec)
 		return;
 	name = store_image_name(server->store, node->image);
-	log_error("%s: %s", name ? name : "an image", error_text());
+	/* Most words begin with the file's name themselves. */
+	if (name && !strncmp(error_text(), name, strlen(name)))
+		log_error("%s", error_text());
+	else
+		log_error("%s: %s", name ? name : "an image", error_text());
 }
 
 void reply_failure(fuse_req_t req, struct node *node, int r)

@@ -66,16 +66,24 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	return r;
 }
 
-/* Did it become a parent before we had the lock that keeps children away? */
+/* Did it become a parent, or lose its write bits, before we had the lock that
+ * keeps children away? */
 static int check_again(struct store *store, struct store_image *image)
 {
-	int r = 0;
+	const char *name;
+	struct stat st;
+	int r;
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	if (image->children)
-		r = fail(-EACCES, "%s: is the parent of other images",
-			 image->names ? image->names->real : "it");
+	name = image->names ? image->names->real : "it";
+	r = store_image_stat_locked(store, image, &st);
+	if (r < 0)
+		r = fail(-ESTALE, "%s: is gone", name);
+	else if (image->children)
+		r = fail(-EACCES, "%s: is the parent of other images", name);
+	else if (!catalog_writable_locked(store, image, &st))
+		r = fail(-EACCES, "%s: has no write permission", name);
 	pthread_mutex_unlock(&store->lock);
 	return r;
 }
