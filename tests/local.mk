@@ -18,6 +18,7 @@ unit_tests = \
 	tests/unit/test-chain-threads \
 	tests/unit/test-io-mem \
 	tests/unit/test-io \
+	tests/unit/test-pages \
 	tests/unit/test-space \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \

@@ -295,23 +295,31 @@ static int write_bat(struct checker *c)
 	if (r == 0)
 		r = page_copies_write(&copies, c->v.img.io);
 	page_copies_fini(&copies);
-	return r < 0 ? r : io_sync(c->v.img.io);
+	if (r < 0)
+		return r;
+	pages_written(&c->v.pages);
+	return io_sync(c->v.img.io);
 }
 
 static int check_bat(struct checker *c)
 {
 	struct space *structures = &c->v.structures;
-	int r = vhdx_bat_scan(&c->v, check_entry, c);
+	int r;
 
+	c->v.space.overlap = report_overlap;
+	c->v.space.ctx = c;
+	r = vhdx_bat_scan(&c->v, check_entry, c);
 	if (r == 0)
 		r = add_run(c);
 	for (size_t i = 0; r == 0 && i < structures->n; i++)
 		r = space_add(&c->v.space, structures->used[i].off,
 			      structures->used[i].end -
 				      structures->used[i].off);
-	if (r == 0)
-		r = space_settle(&c->v.space, report_overlap, c);
-	return r < 0 ? r : write_bat(c);
+	if (r < 0)
+		return r;
+	space_settle(&c->v.space);
+	c->v.space.overlap = NULL;
+	return write_bat(c);
 }
 
 static void report_leak(struct checker *c, uint64_t off, uint64_t len,
