@@ -17,6 +17,7 @@ unit_tests = \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
 	tests/unit/test-io-mem \
+	tests/unit/test-place-mem \
 	tests/unit/test-io \
 	tests/unit/test-pages \
 	tests/unit/test-space \
@@ -50,6 +51,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
+	tests/unit/place-mem.c \
+	tests/unit/place-mem.h \
 	tests/unit/vhdx-spoil.c \
 	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \
