@@ -7,6 +7,9 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	MUTANT_CC='$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(vhdfs_libvhdfs_a_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -Wno-error'; export MUTANT_CC; \
+	MUTANT_LD='$(CC) $(AM_CFLAGS) $(CFLAGS) $(LDFLAGS)'; export MUTANT_LD; \
+	MUTANT_LIBS='$(LDADD) $(LIBS)'; export MUTANT_LIBS; \
 	$(NULL)
 
 # Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
@@ -40,9 +43,21 @@ unit_tests = \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
+# Crashes: what a power cut at any operation may have left.
+crash_tests = tests/crash/test-crash
+
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests)
+check_PROGRAMS += $(unit_tests) $(crash_tests)
+TESTS += $(unit_tests) $(crash_tests)
+tests_crash_test_crash_SOURCES = \
+	tests/crash/io-crash.c \
+	tests/crash/io-crash.h \
+	tests/crash/judge.c \
+	tests/crash/judge.h \
+	tests/crash/test-crash.c \
+	tests/crash/world.c \
+	tests/crash/world.h \
+	$(NULL)
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
@@ -141,8 +156,13 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	$(NULL)
+if HAVE_CMOCKA
+mutant_tests = tests/crash/test-mutants.sh
+endif
+EXTRA_DIST += tests/crash/test-mutants.sh
 shell_tests = \
 	$(lib_tests) \
+	$(mutant_tests) \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \
