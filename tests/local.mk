@@ -44,20 +44,33 @@ unit_tests = \
 	$(NULL)
 
 # Crashes: what a power cut at any operation may have left.
-crash_tests = tests/crash/test-crash
+crash_tests = \
+	tests/crash/test-crash \
+	tests/crash/test-fault \
+	$(NULL)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests) $(crash_tests)
 TESTS += $(unit_tests) $(crash_tests)
-tests_crash_test_crash_SOURCES = \
+crash_world = \
 	tests/crash/io-crash.c \
 	tests/crash/io-crash.h \
+	tests/crash/io-fault.c \
+	tests/crash/io-fault.h \
 	tests/crash/judge.c \
 	tests/crash/judge.h \
-	tests/crash/test-crash.c \
 	tests/crash/world.c \
 	tests/crash/world.h \
 	$(NULL)
+tests_crash_test_crash_SOURCES = tests/crash/test-crash.c $(crash_world)
+tests_crash_test_fault_SOURCES = \
+	tests/crash/alloc.c \
+	tests/crash/test-fault.c \
+	$(crash_world) \
+	$(NULL)
+tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=strdup,--wrap=asprintf
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \

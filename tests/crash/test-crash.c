@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "format/vhd.h"
@@ -293,7 +292,7 @@ static void crash_everywhere(const struct scenario *scenario, uint64_t seed)
 	struct world world;
 	size_t from;
 
-	world_init(&world, scenario, seed);
+	world_init(&world, scenario, seed, NULL);
 	judge.world = &world;
 	for (unsigned i = 0; i < scenario->parents; i++)
 		writes[i] = world.parents[i].n_pwrite;
@@ -311,31 +310,12 @@ static void crash_everywhere(const struct scenario *scenario, uint64_t seed)
 	n_repairs += judge.repairs;
 }
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
-/* How long each scenario goes on with new seeds. */
-static double budget(void)
-{
-	const char *minutes = getenv("VHDFS_LONG");
-	const char *states = getenv("VHDFS_CRASH_SECONDS");
-
-	if (states)
-		return strtod(states, NULL);
-	return minutes ? strtod(minutes, NULL) * 60 /
-				 (sizeof scenarios / sizeof *scenarios)
-		       : 2.5;
-}
-
 static void what_a_power_cut_leaves_is_whole(void **state)
 {
 	const struct scenario *scenario = *state;
-	double until = seconds() + budget();
+	const char *brief = getenv("VHDFS_CRASH_SECONDS");
+	double deadline = test_deadline(brief ? strtod(brief, NULL) : 2.5,
+					sizeof scenarios / sizeof *scenarios);
 	uint64_t seed = seed_from_environment();
 	unsigned rounds = 0;
 
@@ -346,7 +326,7 @@ static void what_a_power_cut_leaves_is_whole(void **state)
 		random_next(&seed);
 		round_seed = 0;
 		rounds++;
-	} while (seconds() < until);
+	} while (test_time_is_left(deadline));
 	printf("# %s: %lu states in %u rounds, %lu of them of a recovery, "
 	       "%lu repaired\n",
 	       scenario->name, n_states, rounds, n_recoveries, n_repairs);

@@ -19,7 +19,7 @@ finds() {
 	# It is found first, and so the library's own is left out.
 	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
 	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
-		tests/crash/judge.o tests/crash/test-crash.o \
+		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \
 		tests/crash/world.o "$scratch/mutant.o" $MUTANT_LIBS
 	for seed in 1 2 3; do
 		VHDFS_SEED=$seed VHDFS_CRASH_SECONDS=4 \

@@ -160,8 +160,10 @@ int visit_open(struct world *world, struct visit *visit, place_mem_open *open,
 	int r;
 
 	visit_prepare(world, visit, open, file);
+	faults_arm(world->faults);
 	r = chain_open(visit->family, "leaf", writable ? CHAIN_WRITABLE : 0,
 		       &visit->chain);
+	faults_arm(NULL);
 	if (r < 0)
 		family_free(visit->family);
 	return r;
@@ -255,17 +257,54 @@ static void flushed(struct world *world)
 
 		if (step->kind == STEP_KILL)
 			break;
-		step->durable_from = min_u64(step->durable_from, world->leaf.n);
+		if (!step->refused)
+			step->durable_from =
+				min_u64(step->durable_from, world->leaf.n);
 	}
 }
 
-/* A guest whose process dies under it may be told of errors. */
+static bool fault_fired(const struct world *world)
+{
+	return world->faults && world->faults->fired;
+}
+
+/* A guest whose process dies under it, or that met a fault, may be told of
+ * errors. */
 static bool done(struct world *world, int r)
 {
-	if (!world->dying)
+	if (!world->dying && !fault_fired(world))
 		assert_ok(r);
 	world->steps[world->n_steps - 1].after = world->leaf.n;
+	world->steps[world->n_steps - 1].refused = r < 0;
 	return r == 0;
+}
+
+/* The fault was one that does not come again. */
+static bool is_over(const struct world *world)
+{
+	return fault_fired(world) && !world->faults->forever;
+}
+
+static bool has_failed(const struct world *world)
+{
+	return atomic_load(&chain_leaf(world->chain)->failed);
+}
+
+static void all_can_be_read(struct world *world)
+{
+	uint64_t *tags = calloc(world->n_sectors, sizeof *tags);
+
+	assert_non_null(tags);
+	world_read(world, world->chain, tags);
+	for (uint64_t s = 0; s < world->n_sectors; s++)
+		if (!world_allows(world, s, tags[s], world->leaf.n + 1)) {
+			print_error("sector %" PRIu64 " reads tag %" PRIx64
+				    " after a fault\n",
+				    s, tags[s]);
+			world_explain(world, s, world->leaf.n + 1);
+			_fail(__FILE__, __LINE__);
+		}
+	free(tags);
 }
 
 /* Bytes of the disk: of a whole area all of its block, the part behind the
@@ -284,40 +323,115 @@ static void do_write(struct world *world, uint64_t first, uint64_t n)
 	struct step *step = begin_step(world, STEP_WRITE, first, n);
 	uint64_t len = length(world, n);
 	uint8_t *buf = calloc(1, len);
+	int r;
 
 	assert_non_null(buf);
 	for (uint64_t i = 0; i < n; i++)
 		world_fill(world, buf + i * WORLD_SECTOR, first + i,
 			   step_tag(world, step));
-	done(world,
-	     chain_write(world->chain, buf, world_off(world, first), len));
+	faults_arm(world->faults);
+	r = chain_write(world->chain, buf, world_off(world, first), len);
+	faults_arm(NULL);
+	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+		assert_ok(chain_write(world->chain, buf,
+				      world_off(world, first), len));
+		done(world, 0);
+	}
 	free(buf);
 }
 
 static void do_zero(struct world *world, uint64_t first, uint64_t n, bool punch)
 {
+	uint64_t off = world_off(world, first), len = length(world, n);
+	int r;
+
 	begin_step(world, STEP_ZERO, first, n);
-	done(world, chain_zero(world->chain, world_off(world, first),
-			       length(world, n), punch));
+	faults_arm(world->faults);
+	r = chain_zero(world->chain, off, len, punch);
+	faults_arm(NULL);
+	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+		assert_ok(chain_zero(world->chain, off, len, punch));
+		done(world, 0);
+	}
 }
 
+/* Leaves world->chain null where a fault that goes on is in the way. */
 static void open_leaf(struct world *world)
 {
-	assert_ok(chain_open(world->family, "leaf", CHAIN_WRITABLE,
-			     &world->chain));
+	int r;
+
+	faults_arm(world->faults);
+	r = chain_open(world->family, "leaf", CHAIN_WRITABLE, &world->chain);
+	faults_arm(NULL);
+	if (r == 0)
+		return;
+	world->chain = NULL;
+	if (!fault_fired(world))
+		assert_ok(r);
+	if (is_over(world))
+		assert_ok(chain_open(world->family, "leaf", CHAIN_WRITABLE,
+				     &world->chain));
+}
+
+static int close_leaf(struct world *world)
+{
+	int r;
+
+	faults_arm(world->faults);
+	r = chain_close(steal(world->chain));
+	faults_arm(NULL);
+	return r;
+}
+
+/* Another process, or none: what is not flushed now a later flush does not make
+ * sure. */
+static void begin_life(struct world *world)
+{
+	begin_step(world, STEP_KILL, 0, 0)->after = world->leaf.n;
+	open_leaf(world);
+}
+
+/* The flush was refused: what the image then does, and that it opens. */
+static void after_failed_flush(struct world *world)
+{
+	uint8_t sector[4096] = { 0 };
+
+	if (!is_over(world))
+		return;
+	all_can_be_read(world);
+	if (!has_failed(world)) {
+		/* It did nothing, for lack of memory. */
+		assert_int_equal(world->faults->kind, FAULT_MEMORY);
+		assert_ok(chain_flush(world->chain));
+		flushed(world);
+		return;
+	}
+	assert_int_equal(chain_write(world->chain, sector, 0, sizeof sector),
+			 -EIO);
+	assert_int_equal(chain_flush(world->chain), -EIO);
+	(void)close_leaf(world);
+	begin_life(world);
+	all_can_be_read(world);
 }
 
 static void do_flush(struct world *world)
 {
+	int r;
+
 	begin_step(world, STEP_FLUSH, 0, 0);
-	if (done(world, chain_flush(world->chain)))
+	faults_arm(world->faults);
+	r = chain_flush(world->chain);
+	faults_arm(NULL);
+	if (done(world, r))
 		flushed(world);
+	else if (!world->dying)
+		after_failed_flush(world);
 }
 
 static void do_close(struct world *world)
 {
 	begin_step(world, STEP_FLUSH, 0, 0);
-	if (done(world, chain_close(steal(world->chain))))
+	if (done(world, close_leaf(world)))
 		flushed(world);
 }
 
@@ -379,12 +493,11 @@ static void do_kill(struct world *world)
 	else
 		write_or_flush(world, random_next(&world->seed) % 100);
 	world->dying = false;
-	begin_step(world, STEP_KILL, 0, 0)->after = world->leaf.n;
 	/* An image that failed is closed as it is. */
 	image_fail(chain_leaf(world->chain), -EIO);
 	chain_close(steal(world->chain));
 	world->leaf.now.fail_after = -1;
-	open_leaf(world);
+	begin_life(world);
 }
 
 static void do_step(struct world *world)
@@ -393,11 +506,14 @@ static void do_step(struct world *world)
 	unsigned what = random_next(&world->seed) % 100;
 	unsigned others = sc->whole + sc->punch + sc->zero + sc->flush;
 
+	if (!world->chain)
+		return;
 	if (what >= others && what < others + sc->reopen) {
 		if (random_next(&world->seed) % 2)
 			do_flush(world);
-		do_close(world);
-		open_leaf(world);
+		if (world->chain)
+			do_close(world);
+		begin_life(world);
 	} else if (what >= others + sc->reopen &&
 		   what < others + sc->reopen + sc->kill) {
 		do_kill(world);
@@ -406,11 +522,26 @@ static void do_step(struct world *world)
 	}
 }
 
-void world_init(struct world *world, const struct scenario *scenario,
-		uint64_t seed)
+/* A visit whose files have the world's faults. */
+static void prepare_place(struct world *world)
 {
-	struct visit visit;
+	place_mem_init(&world->place);
+	world->sources[0] = (struct fault_file){ io_crash_open, &world->leaf };
+	place_mem_add_other(&world->place, "leaf", io_fault_open,
+			    &world->sources[0]);
+	for (unsigned i = 0; i < world->scenario->parents; i++) {
+		world->sources[1 + i] =
+			(struct fault_file){ (place_mem_open *)io_mem_open,
+					     &world->parents[i] };
+		place_mem_add_other(&world->place, parent_paths[i],
+				    io_fault_open, &world->sources[1 + i]);
+	}
+	assert_ok(family_new(&world->place.place, 1, &world->family));
+}
 
+void world_init(struct world *world, const struct scenario *scenario,
+		uint64_t seed, struct faults *faults)
+{
 	memset(world, 0, sizeof *world);
 	world->scenario = scenario;
 	world->seed = seed;
@@ -418,15 +549,15 @@ void world_init(struct world *world, const struct scenario *scenario,
 	world->initial = calloc(world->n_sectors, sizeof *world->initial);
 	assert_non_null(world->initial);
 	make_images(world);
-	visit_prepare(world, &visit, io_crash_open, &world->leaf);
-	world->place = visit.place;
-	family_free(visit.family);
-	assert_ok(family_new(&world->place.place, 1, &world->family));
+	world->faults = faults;
+	prepare_place(world);
 	open_leaf(world);
 	for (unsigned i = 0; i < scenario->prelude + scenario->steps; i++)
 		do_step(world);
-	do_flush(world);
-	do_close(world);
+	if (world->chain)
+		do_flush(world);
+	if (world->chain)
+		do_close(world);
 }
 
 void world_fini(struct world *world)

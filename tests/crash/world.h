@@ -14,6 +14,7 @@
 
 #include "chain/chain.h"
 #include "crash/io-crash.h"
+#include "crash/io-fault.h"
 #include "format/image.h"
 #include "unit/place-mem.h"
 
@@ -47,6 +48,7 @@ enum step_kind { STEP_WRITE, STEP_ZERO, STEP_FLUSH, STEP_KILL };
 struct step {
 	enum step_kind kind;
 	uint64_t first, n;    /* sectors, counted over the areas */
+	bool refused;         /* it failed: old or new, flushed or not */
 	size_t before, after; /* operations recorded at its start and end */
 	size_t durable_from;  /* operations; SIZE_MAX: never */
 };
@@ -58,17 +60,25 @@ struct world {
 	struct crash_file leaf;
 	struct place_mem place;
 	struct family *family;
-	struct chain *chain; /* null when it is closed */
-	bool dying;          /* the file fails soon */
+	struct chain *chain;   /* null when it is closed */
+	bool dying;            /* the file fails soon */
+	struct faults *faults; /* that the guest meets; null: none */
+	struct fault_file sources[1 + WORLD_PARENTS_MAX]; /* the leaf first */
 	uint64_t n_sectors;
 	uint64_t *initial; /* what the parents have: tags by sector */
 	struct step *steps;
 	size_t n_steps, room;
 };
 
-/* Makes it and lets the guest do all its steps. */
+/*
+ * Makes it and lets the guest do all its steps.  What fails when the faults
+ * (null: none) have fired may fail.  After one that came once the guest sees to
+ * it that reading goes on, that a write without room succeeds when it is tried
+ * again, and that an image whose flush failed is not written until it is opened
+ * again, which works.
+ */
 void world_init(struct world *world, const struct scenario *scenario,
-		uint64_t seed);
+		uint64_t seed, struct faults *faults);
 void world_fini(struct world *world);
 
 /* The leaf and its parents, the leaf in file, opened as a chain of a family of

@@ -142,11 +142,12 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 
 int image_close(struct image *img)
 {
-	int r = 0, rc;
+	int r = img->writable ? image_flush(img) : 0;
+	struct error why = *error_last();
+	int rc = img->ops->close(img);
 
-	if (img->writable && !atomic_load(&img->failed))
-		r = image_flush(img);
-	rc = img->ops->close(img);
+	if (r < 0)
+		error_set(&why);
 	return r < 0 ? r : rc;
 }
 
@@ -219,6 +220,8 @@ static int ready_to_change(struct image *img)
 		r = img->ops->start ? img->ops->start(img) : 0;
 		if (r == 0)
 			atomic_store(&img->started, true);
+		else if (atomic_load(&img->io->sync_failed))
+			image_fail(img, r);
 	}
 	unlock(img);
 	return r;

@@ -240,7 +240,8 @@ const char *image_type_name(enum image_type type); /* "fixed", ... */
  * format claims, and only when ops asks for it: else -EBADMSG.
  */
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret);
-/* Returns the first failure of the last flush; frees everything in any case. */
+/* Flushes, and returns what that answers, -EIO for an image that failed before;
+ * frees everything in any case. */
 int image_close(struct image *img);
 
 int image_parent(struct image *img, struct parent_ref *ret);
