@@ -61,7 +61,7 @@ static int leave(struct faults *faults, int r)
 /* Does an access fail that takes space, or not? */
 static int fails(struct faults *faults, bool takes_space)
 {
-	if (!faults || faults->kind == FAULT_MEMORY ||
+	if (!faults || faults->kind >= FAULT_MEMORY ||
 	    (faults->kind == FAULT_ENOSPC && !takes_space))
 		return 0;
 	if (!faults_turn(faults))

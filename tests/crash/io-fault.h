@@ -18,6 +18,9 @@ enum fault_kind {
 	FAULT_ENOSPC, /* of what takes space only; others are not counted */
 	FAULT_SHORT,  /* EIO after half of a transfer */
 	FAULT_MEMORY,
+	/* No fault of one access: the disk has room for so many more pages of
+	 * 4 KiB (at), until a guest was told so.  The world sees to it. */
+	FAULT_ROOM,
 };
 
 struct faults {

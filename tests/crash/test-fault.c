@@ -89,10 +89,11 @@ static const struct scenario scenarios[] = {
 
 enum {
 	SCENARIOS = sizeof scenarios / sizeof *scenarios,
-	TESTS = SCENARIOS + 4
+	TESTS = SCENARIOS + 5
 };
 
-static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory" };
+static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory",
+				     "room, page" };
 
 /* What is under way, for a failure's message. */
 static struct faults now;
@@ -163,6 +164,29 @@ static void a_guest_meets_faults(void **state)
 		random_next(&seed);
 	} while (test_time_is_left(deadline));
 	printf("# %s: %lu faults\n", scenario->name, n);
+}
+
+static bool runs_full(const struct scenario *scenario, uint64_t seed)
+{
+	now.kind = FAULT_ROOM;
+	return live_with(scenario, seed);
+}
+
+static void the_disk_is_full_at_every_size(void **state)
+{
+	uint64_t seed = seed_from_environment();
+	unsigned long n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < SCENARIOS; i++)
+		for (unsigned at = 1;; at += 1 + at / 16, n++) {
+			now_seed = seed;
+			now = (struct faults){ .at = at };
+			if (!runs_full(&scenarios[i], seed))
+				break;
+		}
+	now_seed = 0;
+	printf("# %lu sizes\n", n);
 }
 
 /* A file as a crash left it, with something to replay, mend and give back. */
@@ -394,6 +418,8 @@ int main(void)
 			opening_after_a_crash_meets_faults, tell),
 	};
 
+	tests[SCENARIOS + 4] = (struct CMUnitTest)cmocka_unit_test_teardown(
+		the_disk_is_full_at_every_size, tell);
 	for (size_t i = 0; i < SCENARIOS; i++)
 		tests[i] = (struct CMUnitTest){
 			.name = scenarios[i].name,

@@ -268,10 +268,33 @@ static bool fault_fired(const struct world *world)
 	return world->faults && world->faults->fired;
 }
 
+static bool has_failed(const struct world *world)
+{
+	return atomic_load(&chain_leaf(world->chain)->failed);
+}
+
+static bool may_run_full(const struct world *world)
+{
+	return world->faults && world->faults->kind == FAULT_ROOM;
+}
+
+/* The guest was told that the disk is full: now it is not.  The image must be
+ * as good as before. */
+static void make_room(struct world *world)
+{
+	if (!may_run_full(world))
+		return;
+	world->faults->fired = true;
+	world->leaf.now.room = 0;
+	assert_false(has_failed(world));
+}
+
 /* A guest whose process dies under it, or that met a fault, may be told of
  * errors. */
 static bool done(struct world *world, int r)
 {
+	if (r == -ENOSPC)
+		make_room(world);
 	if (!world->dying && !fault_fired(world))
 		assert_ok(r);
 	world->steps[world->n_steps - 1].after = world->leaf.n;
@@ -283,11 +306,6 @@ static bool done(struct world *world, int r)
 static bool is_over(const struct world *world)
 {
 	return fault_fired(world) && !world->faults->forever;
-}
-
-static bool has_failed(const struct world *world)
-{
-	return atomic_load(&chain_leaf(world->chain)->failed);
 }
 
 static void all_can_be_read(struct world *world)
@@ -422,6 +440,9 @@ static void do_flush(struct world *world)
 	faults_arm(world->faults);
 	r = chain_flush(world->chain);
 	faults_arm(NULL);
+	/* What it needs was there when the writes were taken. */
+	if (may_run_full(world))
+		assert_ok(r);
 	if (done(world, r))
 		flushed(world);
 	else if (!world->dying)
@@ -430,8 +451,13 @@ static void do_flush(struct world *world)
 
 static void do_close(struct world *world)
 {
+	int r;
+
 	begin_step(world, STEP_FLUSH, 0, 0);
-	if (done(world, close_leaf(world)))
+	r = close_leaf(world);
+	if (may_run_full(world))
+		assert_ok(r);
+	if (done(world, r))
 		flushed(world);
 }
 
@@ -550,6 +576,9 @@ void world_init(struct world *world, const struct scenario *scenario,
 	assert_non_null(world->initial);
 	make_images(world);
 	world->faults = faults;
+	if (may_run_full(world))
+		world->leaf.now.room =
+			mem_file_used(&world->leaf.now) + faults->at;
 	prepare_place(world);
 	open_leaf(world);
 	for (unsigned i = 0; i < scenario->prelude + scenario->steps; i++)
