@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "chain/family.h"
+#include "chain/handover.h"
 #include "format/raw.h"
 
 struct chain {
@@ -125,6 +126,25 @@ int chain_close(struct chain *chain)
 
 	chain_destroy(chain);
 	return r;
+}
+
+int chain_begin_writing(struct chain *chain, const char *path)
+{
+	struct image *leaf = chain->images[0];
+
+	/* It was open for writing before, and nobody wrote since. */
+	if (leaf->writable)
+		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
+	return handover_to_writer(family_store(chain->family), path,
+				  &chain->images[0]);
+}
+
+int chain_end_writing(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	int r = image_stop(leaf);
+
+	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
 }
 
 struct image *chain_leaf(const struct chain *chain)
