@@ -48,7 +48,8 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->info.error)
-		r = fail(-EIO, "%s", image->info.error);
+		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
+			 image->info.error);
 	else if (writable && image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
 			 image->names->real);
