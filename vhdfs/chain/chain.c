@@ -55,15 +55,17 @@ DEFINE_CLEANUP(struct chain *, chain_destroy);
 
 static int open_leaf(struct io *io, int flags, struct image **ret)
 {
-	const struct image_ops *ops = image_format_probe(io);
+	const struct image_ops *ops = &raw_ops;
 	int r = 0;
 
+	if (!(flags & CHAIN_ALWAYS_RAW))
+		ops = image_format_probe(io);
 	if (!(flags & CHAIN_NO_LOCK))
 		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
 						       : IO_LOCK_SHARED);
 	if (r < 0)
 		return r;
-	if (ops != &raw_ops || !(flags & CHAIN_RAW))
+	if (ops != &raw_ops || !(flags & (CHAIN_RAW | CHAIN_ALWAYS_RAW)))
 		ops = NULL;
 	return image_open(io, ops, ret);
 }

@@ -65,6 +65,8 @@ enum {
 	CHAIN_NO_LOCK = 2,
 	/* A leaf that no format claims is raw. */
 	CHAIN_RAW = 4,
+	/* The leaf is raw whatever is in it. */
+	CHAIN_ALWAYS_RAW = 8,
 };
 
 struct chain;

@@ -197,6 +197,17 @@ static bool named_as_image(const char *path)
 	return ops && ops != &raw_ops;
 }
 
+/*
+ * What is called raw is a disk, a view of a mount for one: a guest wrote what
+ * is in it, and so could make it look like an image with any parent.
+ */
+static int source_flags(const char *path)
+{
+	if (format_of_name(path) == &raw_ops)
+		return CHAIN_ALWAYS_RAW;
+	return named_as_image(path) ? 0 : CHAIN_RAW;
+}
+
 static int convert_in_place(const struct options *o,
 			    const struct lookup *lookup)
 {
@@ -228,8 +239,7 @@ static int convert_to_target(const struct options *o,
 	int r = lookup_allows_new(lookup, o->target);
 
 	if (r == 0)
-		r = lookup_open(lookup, o->source,
-				named_as_image(o->source) ? 0 : CHAIN_RAW,
+		r = lookup_open(lookup, o->source, source_flags(o->source),
 				&source);
 	if (r < 0)
 		return r;
