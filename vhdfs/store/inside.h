@@ -39,7 +39,8 @@ enum entry_kind {
 	ENTRY_IMAGE,
 	ENTRY_DIR,
 	ENTRY_LEFT_OUT, /* for a reason that was logged */
-	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet */
+	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet; or what was
+			   renamed while it was looked at */
 };
 
 /*
