@@ -113,6 +113,11 @@ tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/tools/file-io
 tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/forge-child tests/tools/racer
+tests_tools_forge_child_SOURCES = tests/tools/forge-child.c
+tests_tools_forge_child_LDADD = $(LIBVHDFS_LIBS)
+tests_tools_racer_SOURCES = tests/tools/racer.c
+tests_tools_racer_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
@@ -122,7 +127,8 @@ tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
 endif
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+	tests/confine/common.sh tests/locks/common.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -173,9 +179,21 @@ if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
 endif
 EXTRA_DIST += tests/crash/test-mutants.sh
+confine_tests = \
+	tests/confine/test-locators.sh \
+	tests/confine/test-swaps.sh \
+	$(NULL)
+locks_tests = \
+	tests/locks/test-mounts.sh \
+	tests/locks/test-namespaces.sh \
+	tests/locks/test-parents.sh \
+	tests/locks/test-programs.sh \
+	$(NULL)
 shell_tests = \
+	$(confine_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
+	$(locks_tests) \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \

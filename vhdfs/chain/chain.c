@@ -31,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "chain/family.h"
+#include "chain/handover.h"
 #include "format/raw.h"
 
 struct chain {
@@ -55,15 +56,17 @@ DEFINE_CLEANUP(struct chain *, chain_destroy);
 
 static int open_leaf(struct io *io, int flags, struct image **ret)
 {
-	const struct image_ops *ops = image_format_probe(io);
+	const struct image_ops *ops = &raw_ops;
 	int r = 0;
 
+	if (!(flags & CHAIN_ALWAYS_RAW))
+		ops = image_format_probe(io);
 	if (!(flags & CHAIN_NO_LOCK))
 		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
 						       : IO_LOCK_SHARED);
 	if (r < 0)
 		return r;
-	if (ops != &raw_ops || !(flags & CHAIN_RAW))
+	if (ops != &raw_ops || !(flags & (CHAIN_RAW | CHAIN_ALWAYS_RAW)))
 		ops = NULL;
 	return image_open(io, ops, ret);
 }
@@ -126,6 +129,25 @@ int chain_close(struct chain *chain)
 
 	chain_destroy(chain);
 	return r;
+}
+
+int chain_begin_writing(struct chain *chain, const char *path)
+{
+	struct image *leaf = chain->images[0];
+
+	/* It was open for writing before, and nobody wrote since. */
+	if (leaf->writable)
+		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
+	return handover_to_writer(family_store(chain->family), path,
+				  &chain->images[0]);
+}
+
+int chain_end_writing(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	int r = image_stop(leaf);
+
+	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
 }
 
 struct image *chain_leaf(const struct chain *chain)
