@@ -81,6 +81,16 @@ tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/tools/file-io
 tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/exercise
+tests_tools_exercise_SOURCES = \
+	tests/tools/exercise.c \
+	tests/tools/exercise.h \
+	tests/tools/exercise-ops.c \
+	tests/tools/exercise-range.c \
+	tests/tools/exercise-trace.c \
+	tests/tools/exercise-work.c \
+	$(NULL)
+tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
@@ -118,6 +128,7 @@ interop_tests = \
 mount_tests = \
 	tests/mount/test-attributes.sh \
 	tests/mount/test-contents.sh \
+	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
 	tests/mount/test-live.sh \
 	tests/mount/test-many.sh \
