@@ -78,16 +78,20 @@ static void write_view(struct worker *w, uint8_t *buf, uint64_t off, size_t len)
 
 /* The operations. */
 
-static void do_read(struct worker *w)
+static void read_view(struct worker *w, int fd, const char *how)
 {
 	struct record *r = w->record;
 	struct iovec v[3];
-	int n;
+	int n = split(w, w->got, r->len, v);
 
+	must(w, preadv(fd, v, n, (off_t)r->off) == (ssize_t)r->len, how);
+	compare(w, how, w->got, r->off, r->len);
+}
+
+static void do_read(struct worker *w)
+{
 	own_range(w);
-	n = split(w, w->got, r->len, v);
-	must(w, preadv(w->fd, v, n, (off_t)r->off) == (ssize_t)r->len, "read");
-	compare(w, "read", w->got, r->off, r->len);
+	read_view(w, w->fd, "read");
 }
 
 static void do_write(struct worker *w)
@@ -135,45 +139,60 @@ static void do_drop_reader(struct worker *w)
 	drop_reader(w, below(w, 2));
 }
 
-static void do_read_cached(struct worker *w)
+/* Where nobody may have it open for reading, the other descriptor will do. */
+static void read_cached(struct worker *w)
 {
-	struct record *r = w->record;
-
-	own_range(w);
+	if (!w->x->cached) {
+		read_view(w, w->fd, "read");
+		return;
+	}
 	have_reader(w);
-	must(w,
-	     pread(w->reader, w->got, r->len, (off_t)r->off) == (ssize_t)r->len,
-	     "read through the cache");
-	compare(w, "read through the cache", w->got, r->off, r->len);
+	read_view(w, w->reader, "read through the cache");
 }
 
-static void do_map_shared(struct worker *w)
+static void do_read_cached(struct worker *w)
 {
 	own_range(w);
-	have_reader(w);
-	memcpy(w->got, w->map + w->record->off, w->record->len);
-	compare(w, "shared mapping", w->got, w->record->off, w->record->len);
+	read_cached(w);
 }
 
 /* Of the descriptor that writes.  What is done to the copy is the copy's. */
-static void do_map_private(struct worker *w)
+static void map_private(struct worker *w)
 {
 	struct record *r = w->record;
-	uint64_t start, skip;
-	size_t len;
-	uint8_t *p;
+	uint64_t start = r->off - r->off % PAGE, skip = r->off - start;
+	size_t len = skip + r->len;
+	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, w->fd,
+			  (off_t)start);
 
-	own_range(w);
-	start = r->off - r->off % PAGE;
-	skip = r->off - start;
-	len = skip + r->len;
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, w->fd,
-		 (off_t)start);
 	must(w, p != MAP_FAILED, "mmap, private");
 	memcpy(w->got, p + skip, r->len);
 	p[skip] ^= 0xff;
 	must(w, munmap(p, len) == 0, "munmap");
 	compare(w, "private mapping", w->got, r->off, r->len);
+}
+
+static void map_shared(struct worker *w)
+{
+	if (!w->x->cached) {
+		map_private(w);
+		return;
+	}
+	have_reader(w);
+	memcpy(w->got, w->map + w->record->off, w->record->len);
+	compare(w, "shared mapping", w->got, w->record->off, w->record->len);
+}
+
+static void do_map_shared(struct worker *w)
+{
+	own_range(w);
+	map_shared(w);
+}
+
+static void do_map_private(struct worker *w)
+{
+	own_range(w);
+	map_private(w);
 }
 
 /* The thread's own bytes of the piece, which begins at off. */
@@ -279,7 +298,8 @@ static void do_copy(struct worker *w)
 	choose_range(w, &r->from, &len);
 	r->len = least(r->len, len);
 	/* Of ranges that overlap the kernel promises nothing. */
-	if (r->from < r->off + r->len && r->off < r->from + r->len)
+	if ((r->from < r->off + r->len && r->off < r->from + r->len) ||
+	    (how == 1 && !w->x->cached))
 		how = 2;
 	read_model(w, w->want, r->from, r->len);
 	if (how == 1)
@@ -400,12 +420,35 @@ static const struct operation *choose_operation(struct worker *w)
 	}
 }
 
+/* At once after a change: nobody may see what was there before. */
+static void look_again(struct worker *w)
+{
+	switch (below(w, 8)) {
+	case 0:
+		read_view(w, w->fd, "read after a change");
+		break;
+	case 1:
+		read_cached(w);
+		break;
+	case 2:
+	case 3:
+		map_shared(w);
+		break;
+	case 4:
+		map_private(w);
+		break;
+	default:
+		break;
+	}
+}
+
 void worker_step(struct worker *w)
 {
 	const struct operation *op = choose_operation(w);
 
 	work_begin(w, op->name);
 	op->run(w);
+	if (w->record->changes && w->record->len <= LENGTH_MAX)
+		look_again(w);
 	work_done(w);
-	w->count++;
 }

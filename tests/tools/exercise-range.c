@@ -39,13 +39,14 @@ static uint64_t choose_length(struct worker *w)
 	return 1 + below(w, 20000);
 }
 
-/* All threads come to the same block at about the same time. */
+/* All threads come to the same block at the same time. */
 static uint64_t hot_block(const struct worker *w)
 {
 	const struct exercise *x = w->x;
 	uint64_t blocks = (x->size + x->block - 1) / x->block;
+	uint64_t turn = w->record->number / (16 * x->threads);
 
-	return mix(x->seed + x->round + w->count / 16 * 1000003) % blocks;
+	return mix(mix(x->seed + x->round) + turn) % blocks;
 }
 
 /* May be out of the disk by a little, on both sides. */
@@ -59,8 +60,8 @@ static int64_t choose_offset(struct worker *w, uint64_t len)
 		return block - (int64_t)below(w, len + 1);
 	case 1: /* Just before or behind it. */
 		return block + (int64_t)below(w, 2049) - 1024;
-	case 2:
-		return block;
+	case 2: /* Its first sectors. */
+		return block + (int64_t)(below(w, 2) * below(w, 4) * 512);
 	case 3: /* The disk's end. */
 		return (int64_t)(x->size - below(w, 3) * 512) - (int64_t)len;
 	case 4: /* Its start: many ranges that overlap. */

@@ -30,6 +30,7 @@ void write_model(struct worker *w, const uint8_t *buf, uint64_t off, size_t len)
 bool work_loses(struct worker *w)
 {
 	w->record->changes = true;
+	atomic_store(&w->x->recent, w->record->off);
 	/* Those of worker_clear do not count. */
 	if (w->me == THREADS_MAX)
 		return false;
@@ -106,7 +107,8 @@ void worker_verify(struct worker *w, bool cached)
 
 	work_begin(w, cached ? "verify-cached" : "verify");
 	w->record->len = size;
-	have_reader(w);
+	if (cached)
+		have_reader(w);
 	for (uint64_t off = 0, n; off < size; off += n) {
 		n = least(size - off, LENGTH_MAX);
 		must(w,
@@ -135,19 +137,20 @@ void worker_clear(struct worker *w)
 
 void worker_disturb(struct worker *w)
 {
-	uint64_t size = w->x->size;
+	struct exercise *x = w->x;
 	volatile uint8_t seen;
 
-	while (!atomic_load(&w->x->ended)) {
-		uint64_t off = below(w, size);
-		uint64_t len = least(1 + below(w, 100000), size - off);
+	while (!atomic_load(&x->ended)) {
+		/* What somebody is just writing, for the most part. */
+		uint64_t off = below(w, 8) ? atomic_load(&x->recent)
+					   : below(w, x->size);
+		uint64_t len = least(1 + below(w, 3 * PAGE), x->size - off);
 
-		w->count++;
 		have_reader(w);
 		for (uint64_t i = 0; i < len; i += PAGE)
 			seen = w->map[off + i];
 		must(w, pread(w->reader, w->got, len, (off_t)off) >= 0, "read");
-		if (below(w, 100) == 0)
+		if (below(w, 1000) == 0)
 			drop_reader(w, below(w, 2));
 	}
 	(void)seen;

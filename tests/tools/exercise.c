@@ -10,12 +10,14 @@
  * Between two rounds it says "round N done", and waits for a line of standard
  * input: the view may be unmounted and mounted again meanwhile.
  *
- *     --seed N         what is done depends on it and on the options alone; of
- *                      several threads, what each does
+ *     --seed N         what one thread does depends on it and on the options
+ *                      alone
  *     --ops N          operations of each thread in a round; else 1000
  *     --threads LIST   an item for each round, and over again: N threads that
  *                      have a part of the disk each, or N/BYTES: thread I has
- *                      each N-th piece of so many bytes; else 1
+ *                      each N-th piece of so many bytes; else 1.  A + behind
+ *                      it: several threads read through the page cache too,
+ *                      which makes the kernel send them one write at a time
  *     --rounds N       so many, else as many as there are items
  *     --seconds N      rounds until so many seconds have passed, and --rounds
  *     --block BYTES    the image's block size, where much happens; else 2 MiB
@@ -49,6 +51,7 @@ enum { ROUNDS_MAX = 32 };
 struct sharing {
 	unsigned threads;
 	uint64_t unit; /* 0: a part of the disk each */
+	bool cached;
 };
 
 struct plan {
@@ -86,9 +89,11 @@ static uint64_t number(const char *text)
 
 static void add_sharing(struct plan *plan, char *item)
 {
-	char *slash = strchr(item, '/');
-	struct sharing s = { 0 };
+	char *slash = strchr(item, '/'), *plus = strchr(item, '+');
+	struct sharing s = { .cached = plus };
 
+	if (plus)
+		*plus = '\0';
 	if (slash) {
 		*slash = '\0';
 		s.unit = number(slash + 1);
@@ -187,12 +192,11 @@ static void start(pthread_t *thread, void *(*run)(void *), struct worker *w)
 		give_up(w->x, "a thread cannot be started");
 }
 
-/* Several at once; in every other round one more, who only reads. */
+/* Several at once; where there is a cache, one more, who only reads. */
 static void work_together(struct exercise *x, struct worker *main)
 {
 	static struct worker workers[THREADS_MAX];
 	pthread_t threads[THREADS_MAX], disturber;
-	bool disturbed = x->round % 2;
 
 	worker_clear(main);
 	for (unsigned i = 0; i < x->threads; i++)
@@ -200,12 +204,12 @@ static void work_together(struct exercise *x, struct worker *main)
 	atomic_store(&x->ended, false);
 	for (unsigned i = 0; i < x->threads; i++)
 		start(&threads[i], run_worker, &workers[i]);
-	if (disturbed)
+	if (x->cached)
 		start(&disturber, run_disturber, main);
 	for (unsigned i = 0; i < x->threads; i++)
 		pthread_join(threads[i], NULL);
 	atomic_store(&x->ended, true);
-	if (disturbed)
+	if (x->cached)
 		pthread_join(disturber, NULL);
 	for (unsigned i = 0; i < x->threads; i++)
 		worker_fini(&workers[i]);
@@ -216,6 +220,7 @@ static void run_round(struct exercise *x, const struct sharing *sharing)
 	struct worker main;
 
 	x->threads = sharing->threads;
+	x->cached = sharing->cached || x->threads == 1;
 	x->unit = sharing->unit;
 	if (!x->unit)
 		x->unit = (x->size + x->threads - 1) / x->threads;
@@ -259,7 +264,7 @@ int main(int argc, char **argv)
 			      .operations = 1000,
 			      .shown = 30,
 			      .only = UINT64_MAX };
-	struct plan plan = { .sharing = { { 1, 0 } }, .n = 1 };
+	struct plan plan = { .sharing = { { .threads = 1 } }, .n = 1 };
 
 	running = &x;
 	parse(argc, argv, &x, &plan);

@@ -68,7 +68,10 @@ struct exercise {
 	/* Bytes are shared out among the threads in units of so many: unit i
 	 * is that of thread i modulo threads. */
 	uint64_t unit;
-	atomic_bool ended; /* for who reads while others work */
+	bool cached; /* may views be opened for reading only? */
+	/* For who reads while others work: */
+	atomic_bool ended;
+	atomic_uint_fast64_t recent; /* where the last change began */
 };
 
 /* A thread, and what it has open. */
@@ -76,7 +79,6 @@ struct worker {
 	struct exercise *x;
 	unsigned me; /* THREADS_MAX: the main thread, whose is everything */
 	uint64_t random;
-	uint64_t count;
 	struct record *record; /* the operation that is under way */
 	int fd;                /* of the view, for reading and writing */
 	int reader;            /* for reading only, or -1 */
