@@ -284,8 +284,8 @@ test_changes_that_several_threads_lose_are_found() {
 
 	for threads in 4 4/512 4/100+; do
 		make_disk_with_data 4194304
-		finds ': byte' --only write --ops 5 \
-			--threads "$threads" --lose 20
+		finds ': byte' --only write --ops 25 \
+			--threads "$threads" --lose 104
 		unmount "$mnt"
 	done
 }

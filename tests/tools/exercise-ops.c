@@ -94,14 +94,31 @@ static void do_read(struct worker *w)
 	read_view(w, w->fd, "read");
 }
 
-static void do_write(struct worker *w)
+static void write_both(struct worker *w)
 {
 	struct record *r = w->record;
 
-	own_range(w);
 	fill(w, w->got, r->len);
 	write_model(w, w->got, r->off, r->len);
 	write_view(w, w->got, r->off, r->len);
+}
+
+static void do_write(struct worker *w)
+{
+	own_range(w);
+	write_both(w);
+}
+
+void worker_rush(struct worker *w)
+{
+	struct record *r;
+
+	work_begin(w, "rush");
+	r = w->record;
+	r->off = own_byte(w, w->x->fresh);
+	r->len = least(1 + below(w, 4096), unit_end(w->x, r->off) - r->off);
+	write_both(w);
+	work_done(w);
 }
 
 static void do_punch(struct worker *w)

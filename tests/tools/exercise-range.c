@@ -44,7 +44,7 @@ static uint64_t hot_block(const struct worker *w)
 {
 	const struct exercise *x = w->x;
 	uint64_t blocks = (x->size + x->block - 1) / x->block;
-	uint64_t turn = w->record->number / (16 * x->threads);
+	uint64_t turn = w->record->number / (8 * x->threads);
 
 	return mix(mix(x->seed + x->round) + turn) % blocks;
 }

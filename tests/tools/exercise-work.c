@@ -127,6 +127,8 @@ void worker_clear(struct worker *w)
 	for (uint64_t off = 0; off < x->size; off += x->block) {
 		if (below(w, 2))
 			continue;
+		if (below(w, 2))
+			x->fresh = off;
 		work_begin(w, "punch");
 		w->record->off = off;
 		w->record->len = least(x->block, x->size - off);

@@ -12,7 +12,8 @@
  *
  *     --seed N         what one thread does depends on it and on the options
  *                      alone
- *     --ops N          operations of each thread in a round; else 1000
+ *     --ops N          operations of each thread in a round; else 1000; of
+ *                      several threads it is rounded up to bursts of 25
  *     --threads LIST   an item for each round, and over again: N threads that
  *                      have a part of the disk each, or N/BYTES: thread I has
  *                      each N-th piece of so many bytes; else 1.  A + behind
@@ -45,7 +46,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 32 };
+enum { ROUNDS_MAX = 32, BURST = 25 };
 
 /* How the bytes are shared out in a round. */
 struct sharing {
@@ -171,11 +172,22 @@ static void look_at_sizes(struct exercise *x)
 	x->size = (uint64_t)view.st_size;
 }
 
-static void *run_worker(void *arg)
+static void *run_alone(void *arg)
 {
 	struct worker *w = arg;
 
 	for (uint64_t i = 0; i < w->x->operations; i++)
+		worker_step(w);
+	return NULL;
+}
+
+static void *run_burst(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_barrier_wait(&w->x->start);
+	worker_rush(w);
+	for (uint64_t i = 0; i < BURST; i++)
 		worker_step(w);
 	return NULL;
 }
@@ -192,27 +204,44 @@ static void start(pthread_t *thread, void *(*run)(void *), struct worker *w)
 		give_up(w->x, "a thread cannot be started");
 }
 
-/* Several at once; where there is a cache, one more, who only reads. */
-static void work_together(struct exercise *x, struct worker *main)
+/* Several at once, time and again with blocks that are to be allocated. */
+static void work_in_bursts(struct exercise *x, struct worker *main)
 {
-	static struct worker workers[THREADS_MAX];
-	pthread_t threads[THREADS_MAX], disturber;
+	struct worker workers[THREADS_MAX];
+	pthread_t threads[THREADS_MAX];
 
-	worker_clear(main);
 	for (unsigned i = 0; i < x->threads; i++)
 		worker_init(&workers[i], x, i);
-	atomic_store(&x->ended, false);
-	for (unsigned i = 0; i < x->threads; i++)
-		start(&threads[i], run_worker, &workers[i]);
-	if (x->cached)
-		start(&disturber, run_disturber, main);
-	for (unsigned i = 0; i < x->threads; i++)
-		pthread_join(threads[i], NULL);
-	atomic_store(&x->ended, true);
-	if (x->cached)
-		pthread_join(disturber, NULL);
+	pthread_barrier_init(&x->start, NULL, x->threads);
+	for (uint64_t done = 0; done < x->operations; done += BURST) {
+		worker_clear(main);
+		for (unsigned i = 0; i < x->threads; i++)
+			start(&threads[i], run_burst, &workers[i]);
+		for (unsigned i = 0; i < x->threads; i++)
+			pthread_join(threads[i], NULL);
+	}
+	pthread_barrier_destroy(&x->start);
 	for (unsigned i = 0; i < x->threads; i++)
 		worker_fini(&workers[i]);
+}
+
+/* Where there is a cache, one more, who only reads. */
+static void work_together(struct exercise *x, struct worker *main)
+{
+	struct worker disturber;
+	pthread_t thread;
+
+	if (!x->cached) {
+		work_in_bursts(x, main);
+		return;
+	}
+	worker_init(&disturber, x, THREADS_MAX);
+	atomic_store(&x->ended, false);
+	start(&thread, run_disturber, &disturber);
+	work_in_bursts(x, main);
+	atomic_store(&x->ended, true);
+	pthread_join(thread, NULL);
+	worker_fini(&disturber);
 }
 
 static void run_round(struct exercise *x, const struct sharing *sharing)
@@ -228,7 +257,7 @@ static void run_round(struct exercise *x, const struct sharing *sharing)
 		usage("--threads: the disk is too small");
 	worker_init(&main, x, x->threads == 1 ? 0 : THREADS_MAX);
 	if (x->threads == 1)
-		run_worker(&main);
+		run_alone(&main);
 	else
 		work_together(x, &main);
 	worker_verify(&main, x->round % 2);

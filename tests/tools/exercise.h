@@ -6,6 +6,7 @@
 #ifndef TESTS_TOOLS_EXERCISE_H
 #define TESTS_TOOLS_EXERCISE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,7 +69,9 @@ struct exercise {
 	/* Bytes are shared out among the threads in units of so many: unit i
 	 * is that of thread i modulo threads. */
 	uint64_t unit;
-	bool cached; /* may views be opened for reading only? */
+	bool cached;             /* may views be opened for reading only? */
+	pthread_barrier_t start; /* of several threads at once */
+	uint64_t fresh;          /* where a block begins that is to be filled */
 	/* For who reads while others work: */
 	atomic_bool ended;
 	atomic_uint_fast64_t recent; /* where the last change began */
@@ -96,6 +99,8 @@ void worker_step(struct worker *w);
 void worker_verify(struct worker *w, bool cached);
 /* Zeros in half of the blocks, so that they are allocated anew. */
 void worker_clear(struct worker *w);
+/* Writes to the same one of those as all others do, at once. */
+void worker_rush(struct worker *w);
 /* Reads anything anywhere until the round has ended: pages are cached, and
  * being cached, while others write. */
 void worker_disturb(struct worker *w);
