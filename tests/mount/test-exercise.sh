@@ -118,7 +118,7 @@ exercise_disk() {
 	[ "$block" -gt 0 ] 2>/dev/null || block=1048576
 	threads=1,4/$sector,1,4/100,4+
 	if [ -n "${VHDFS_LONG:-}" ]; then
-		threads+=,4/100+,1,4,4/$sector+
+		threads+=,4/100+,1,4,4/$sector+,12/512
 		long=(--seconds $((VHDFS_LONG * 60 / tests_of_images)))
 	fi
 	mount_store "$store" "$mnt"
