@@ -118,6 +118,16 @@ tests_tools_forge_child_SOURCES = tests/tools/forge-child.c
 tests_tools_forge_child_LDADD = $(LIBVHDFS_LIBS)
 tests_tools_racer_SOURCES = tests/tools/racer.c
 tests_tools_racer_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/exercise
+tests_tools_exercise_SOURCES = \
+	tests/tools/exercise.c \
+	tests/tools/exercise.h \
+	tests/tools/exercise-ops.c \
+	tests/tools/exercise-range.c \
+	tests/tools/exercise-trace.c \
+	tests/tools/exercise-work.c \
+	$(NULL)
+tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
@@ -156,6 +166,7 @@ interop_tests = \
 mount_tests = \
 	tests/mount/test-attributes.sh \
 	tests/mount/test-contents.sh \
+	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
 	tests/mount/test-live.sh \
 	tests/mount/test-many.sh \
