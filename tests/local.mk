@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test-bounds-vhd \
 	tests/unit/test-bounds-vhdx \
 	tests/unit/test-chain \
+	tests/unit/test-chain-bad \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
@@ -50,6 +51,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.h \
 	tests/unit/disks.c \
 	tests/unit/disks.h \
+	tests/unit/mem-chain.c \
+	tests/unit/mem-chain.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
 	tests/unit/place-mem.c \
@@ -134,6 +137,7 @@ lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
 	tests/test-house.sh \
+	tests/test-malformed.sh \
 	tests/test-readme.sh \
 	tests/test-lib.sh \
 	$(NULL)
