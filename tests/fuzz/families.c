@@ -216,9 +216,13 @@ static void add_vhdx_parts(struct family_image *image, const struct plan *plan,
 		add_part(image, PART_VHDX_TABLE, VHDX_BAT_OFFSET(get_le64(raw)),
 			 4096, 0);
 	for (unsigned i = 0; i < 8; i++)
-		add_part(image, PART_LOG, LOG_OFF + 4096 * i, 192, 0);
+		add_part(image, PART_LOG, LOG_OFF + (253 + i) % 256 * 4096, 192,
+			 0);
 	add_part(image, PART_LOG, LOG_OFF, 1 << 20, 0);
 }
+
+/* The second of three entries goes round the end of the log. */
+enum { LOG_SECTORS = 256, FIRST_SECTOR = LOG_SECTORS - 3 };
 
 /* One entry at sector at of the log: a page of data, and zeros. */
 static void put_log_entry(struct sparse *file, unsigned at, uint64_t sequence,
@@ -231,6 +235,7 @@ static void put_log_entry(struct sparse *file, unsigned at, uint64_t sequence,
 	memset(buf, 0, sizeof buf);
 	memcpy(buf, VHDX_LOG_SIGNATURE, 4);
 	put_le32(buf + VHDX_ENTRY_LENGTH, sizeof buf);
+	put_le32(buf + VHDX_ENTRY_TAIL, FIRST_SECTOR * VHDX_LOG_SECTOR);
 	put_le64(buf + VHDX_ENTRY_SEQUENCE, sequence);
 	put_le32(buf + VHDX_ENTRY_COUNT, 2);
 	sparse_peek(file, buf + VHDX_ENTRY_GUID, 16,
@@ -251,7 +256,9 @@ static void put_log_entry(struct sparse *file, unsigned at, uint64_t sequence,
 	memcpy(data, VHDX_LOG_DATA, 4);
 	put_le32(data + VHDX_DATA_SEQUENCE_HIGH, sequence >> 32);
 	put_le32(data + VHDX_DATA_SEQUENCE_LOW, (uint32_t)sequence);
-	sparse_poke(file, buf, sizeof buf, LOG_OFF + at * VHDX_LOG_SECTOR);
+	sparse_poke(file, buf, VHDX_LOG_SECTOR, LOG_OFF + at * VHDX_LOG_SECTOR);
+	sparse_poke(file, data, VHDX_LOG_SECTOR,
+		    LOG_OFF + (at + 1) % LOG_SECTORS * VHDX_LOG_SECTOR);
 }
 
 /* As a crash leaves it: the BAT is in the log only. */
@@ -265,9 +272,10 @@ static void make_dirty(struct sparse *file)
 			    VHDX_HEADER_OFFSET(slot) + VHDX_HEADER_LOG_GUID);
 	sparse_peek(file, page, sizeof page, BAT_OFF);
 	sparse_poke(file, zeros, sizeof zeros, BAT_OFF);
-	put_log_entry(file, 0, 100, zeros, BAT_OFF + VHDX_PAGE);
-	put_log_entry(file, 2, 101, page, BAT_OFF + 2 * VHDX_PAGE);
-	put_log_entry(file, 4, 102, page, BAT_OFF + 3 * VHDX_PAGE);
+	put_log_entry(file, FIRST_SECTOR, 100, zeros, BAT_OFF + VHDX_PAGE);
+	put_log_entry(file, FIRST_SECTOR + 2, 101, page,
+		      BAT_OFF + 2 * VHDX_PAGE);
+	put_log_entry(file, 1, 102, page, BAT_OFF + 3 * VHDX_PAGE);
 	image_seal(true, file, 0);
 }
 

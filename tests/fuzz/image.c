@@ -37,33 +37,68 @@ static void change_size(const struct family_image *image, struct sparse *file,
 	sparse_resize(file, min_u64(size, INT64_MAX));
 }
 
-/*
- * Bits of how: 0 and 1 how many bytes of the value (1, 2, 4, 8), 2 to 4 how
- * often (1, 2, 4 ... 128), 5: not in the second copy, 6: not in the first.
- */
-void image_patch(const struct family_image *image, struct sparse *file,
+/* Bytes of one part to another, or to another place in it: an entry twice, an
+ * identifier that is somebody else's. */
+static void copy(const struct family_image *image, struct sparse *file,
+		 const struct part *to, uint64_t to_off,
 		 const struct record *record, unsigned kinds)
 {
-	const struct part *part = part_of(image, record->where & 63, kinds);
+	static const uint16_t lens[] = { 8, 16, 32, SPARSE_PAGE };
+	const struct part *from = part_of(image, record->value & 63, kinds);
+	uint64_t from_off;
+	uint8_t buf[SPARSE_PAGE];
+
+	if (!from)
+		return;
+	from_off = (record->value >> 8 & 0xffff) % from->len;
+
+	sparse_peek(file, buf, lens[record->how & 3], from->off + from_off);
+	sparse_poke(file, buf, lens[record->how & 3], to->off + to_off);
+	if (to->twin)
+		sparse_poke(file, buf, lens[record->how & 3],
+			    to->twin + to_off);
+}
+
+static void put(struct sparse *file, const struct part *part, uint64_t off,
+		const struct record *record)
+{
 	unsigned size = 1 << (record->how & 3);
 	unsigned times = 1 << (record->how >> 2 & 7);
 	uint8_t value[8];
-	uint64_t off;
 
-	if (part && !part->len)
-		change_size(image, file, record);
-	if (!part || !part->len)
-		return;
 	put_le64(value, record->value);
-	/* Any byte of the file is out of reach of 16 bits. */
-	off = record->off * (part->kind == PART_FILE ? UINT64_C(512) : 1);
-	off %= part->len;
 	for (unsigned i = 0; i < times; i++, off += size) {
 		if (!(record->how & 64))
 			sparse_poke(file, value, size, part->off + off);
 		if (!(record->how & 32) && part->twin)
 			sparse_poke(file, value, size, part->twin + off);
 	}
+}
+
+/*
+ * Bits of how: 0 and 1 how many bytes of the value (1, 2, 4, 8), 2 to 4 how
+ * often (1, 2, 4 ... 128), 5: not in the second copy, 6: not in the first; 7:
+ * the value says what is copied to here.
+ */
+void image_patch(const struct family_image *image, struct sparse *file,
+		 const struct record *record, unsigned kinds)
+{
+	const struct part *part = part_of(image, record->where & 63, kinds);
+	uint64_t off;
+
+	if (!part)
+		return;
+	if (!part->len) {
+		change_size(image, file, record);
+		return;
+	}
+	/* Any byte of the file is out of reach of 16 bits. */
+	off = record->off * (part->kind == PART_FILE ? UINT64_C(512) : 1);
+	off %= part->len;
+	if (record->how & 128)
+		copy(image, file, part, off, record, kinds & ~PART_FILE);
+	else
+		put(file, part, off, record);
 }
 
 static void seal_footer(struct sparse *file, uint64_t off)
@@ -104,30 +139,37 @@ static void seal_vhd(struct sparse *file, unsigned not_these)
 	sparse_poke(file, raw, 4, off + HEADER_CHECKSUM);
 }
 
+static uint8_t crc_buf[64 * 1024];
+
 static void seal_crc(struct sparse *file, uint64_t off, size_t len)
 {
-	static uint8_t buf[64 * 1024];
 	uint8_t crc[4];
 
-	sparse_peek(file, buf, len, off);
-	put_le32(crc, crc32c_but(buf, len, 4));
+	sparse_peek(file, crc_buf, len, off);
+	put_le32(crc, crc32c_but(crc_buf, len, 4));
 	sparse_poke(file, crc, sizeof crc, off + 4);
 }
 
-/* Entries of 64 KiB and less that do not go round the end of the log. */
+/* Entries of 64 KiB and less, round the end of the log, too. */
 static void seal_log(struct sparse *file)
 {
 	enum { LOG_OFF = 1 << 20, LOG_LEN = 1 << 20 };
 
 	for (uint64_t at = 0; at < LOG_LEN; at += VHDX_LOG_SECTOR) {
-		uint8_t h[VHDX_ENTRY_HEADER_SIZE];
-		uint32_t len;
+		uint8_t h[VHDX_ENTRY_HEADER_SIZE], crc[4];
+		uint32_t len, first;
 
 		sparse_peek(file, h, sizeof h, LOG_OFF + at);
 		len = get_le32(h + VHDX_ENTRY_LENGTH);
-		if (!memcmp(h, VHDX_LOG_SIGNATURE, 4) && len >= sizeof h &&
-		    len <= 64 * 1024 && at + len <= LOG_LEN)
-			seal_crc(file, LOG_OFF + at, len);
+		if (memcmp(h, VHDX_LOG_SIGNATURE, 4) || len < sizeof h ||
+		    len > sizeof crc_buf)
+			continue;
+		first = (uint32_t)min_u64(len, LOG_LEN - at);
+		sparse_peek(file, crc_buf, first, LOG_OFF + at);
+		sparse_peek(file, crc_buf + first, len - first, LOG_OFF);
+		put_le32(crc, crc32c_but(crc_buf, len, VHDX_ENTRY_CRC));
+		sparse_poke(file, crc, sizeof crc,
+			    LOG_OFF + at + VHDX_ENTRY_CRC);
 	}
 }
 

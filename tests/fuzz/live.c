@@ -53,12 +53,43 @@ static uint64_t next(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+/* What no other number leads to. */
+static const char *const texts[] = {
+	"W2ru",
+	"W2ku",
+	"Wi2r",
+	"Wi2k",
+	"MacX",
+	"file:///",
+	"%2e%2e/",
+	"tap",
+	"vpc ",
+	"qemu",
+	"zero",
+	"tdbatmap",
+	"conectix",
+	"vhdxfile",
+	/* Guids begin so: an unfinished conversion, the regions, items. */
+	"\xf0\x85\xcc\x71\x69\x1b\x28\x4e",
+	"\x06\xa2\x7c\x8b\x90\x47\x9a\x4b",
+	"\x2d\x5f\xd3\xa8\x0b\xb3\x4d\x45",
+};
+
+static uint64_t text(uint64_t *state)
+{
+	uint8_t bytes[9] = "";
+
+	strncpy((char *)bytes,
+		texts[next(state) % (sizeof texts / sizeof *texts)], 8);
+	return get_le64(bytes);
+}
+
 /* Numbers at the edges of what fields may hold, in both byte orders. */
 static uint64_t edge(uint64_t *state)
 {
 	uint64_t value = UINT64_C(1) << next(state) % 64;
 
-	switch (next(state) % 6) {
+	switch (next(state) % 8) {
 	case 0:
 		value -= 1;
 		break;
@@ -71,6 +102,8 @@ static uint64_t edge(uint64_t *state)
 	case 3:
 		value = next(state) % 256;
 		break;
+	case 4:
+		return text(state);
 	default:
 		break;
 	}
