@@ -15,7 +15,10 @@ AM_TESTS_ENVIRONMENT = \
 # Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
 unit_tests = \
 	tests/unit/test-base \
+	tests/unit/test-bounds-vhd \
+	tests/unit/test-bounds-vhdx \
 	tests/unit/test-chain \
+	tests/unit/test-chain-bad \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
@@ -77,6 +80,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.h \
 	tests/unit/disks.c \
 	tests/unit/disks.h \
+	tests/unit/mem-chain.c \
+	tests/unit/mem-chain.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
 	tests/unit/place-mem.c \
@@ -98,6 +103,18 @@ LDADD = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS)
 UNIT_LIBS = $(LDADD)
 
+# Tests of how much memory the library takes count what it allocates.
+mem_count = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
+	-Wl,--wrap=free -Wl,--wrap=strdup
+mem_count_sources = tests/unit/mem-count.c tests/unit/mem-count.h \
+	tests/unit/sparse.c tests/unit/sparse.h
+bounds_sources = tests/unit/bounds.c tests/unit/bounds.h $(mem_count_sources)
+tests_unit_test_bounds_vhd_SOURCES = \
+	tests/unit/test-bounds-vhd.c $(bounds_sources)
+tests_unit_test_bounds_vhd_LDFLAGS = $(mem_count)
+tests_unit_test_bounds_vhdx_SOURCES = \
+	tests/unit/test-bounds-vhdx.c $(bounds_sources)
+tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(INIH_LIBS) $(JANSSON_LIBS)
 
 # Programs that tests in shell use: in their PATH.
@@ -136,6 +153,28 @@ tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
 tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
 endif
 
+# Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
+check_PROGRAMS += tests/fuzz/replay
+tests_fuzz_replay_SOURCES = \
+	tests/fuzz/families.c \
+	tests/fuzz/fuzz-chain.c \
+	tests/fuzz/fuzz-check.c \
+	tests/fuzz/fuzz-single.c \
+	tests/fuzz/fuzz.c \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/image.c \
+	tests/fuzz/image.h \
+	tests/fuzz/replay.c \
+	tests/unit/io-mem.c \
+	tests/unit/io-mem.h \
+	tests/unit/place-mem.c \
+	tests/unit/place-mem.h \
+	$(mem_count_sources) \
+	$(NULL)
+tests_fuzz_replay_LDFLAGS = $(mem_count) -Wl,--wrap=guid_random
+tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
+EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
+
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
 	tests/confine/common.sh tests/locks/common.sh
@@ -143,6 +182,7 @@ lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
 	tests/test-house.sh \
+	tests/test-malformed.sh \
 	tests/test-readme.sh \
 	tests/test-lib.sh \
 	$(NULL)
@@ -202,6 +242,11 @@ locks_tests = \
 	$(NULL)
 shell_tests = \
 	$(confine_tests) \
+fuzz_tests = \
+	tests/fuzz/test-fuzz.sh \
+	$(NULL)
+shell_tests = \
+	$(fuzz_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
 	$(locks_tests) \

@@ -19,6 +19,8 @@ static void assert_says(const char *words_expected)
 	assert_non_null(strstr(error_text(), "test.vhd"));
 }
 
+#define NO_IMAGE "file at offset 0: expected a VHD or VHDX image"
+
 /* The file does not open, and nothing was written to find that out. */
 static void assert_refused(struct mem_file *file, int code, const char *says)
 {
@@ -32,13 +34,13 @@ static void empty_and_short_files_are_no_images(void **state)
 {
 	struct mem_file *file = *state;
 
-	assert_refused(file, -EBADMSG, "neither's signature");
+	assert_refused(file, -EBADMSG, NO_IMAGE);
 	mem_file_poke(file, "conectix", 8, 0);
-	assert_refused(file, -EBADMSG, "neither's signature");
+	assert_refused(file, -EBADMSG, NO_IMAGE);
 	mem_file_resize(file, 511);
-	assert_refused(file, -EBADMSG, "neither's signature");
+	assert_refused(file, -EBADMSG, NO_IMAGE);
 	mem_file_resize(file, 512);
-	assert_refused(file, -EBADMSG, "footer checksum");
+	assert_refused(file, -EBADMSG, "footer checksum at offset 64");
 }
 
 static void two_bad_cookies_make_it_no_image(void **state)
@@ -48,7 +50,7 @@ static void two_bad_cookies_make_it_no_image(void **state)
 	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
 	mem_file_poke(file, "x", 1, 0);
 	mem_file_poke(file, "x", 1, file->size - 512);
-	assert_refused(file, -EBADMSG, "neither's signature");
+	assert_refused(file, -EBADMSG, NO_IMAGE);
 }
 
 static void two_bad_checksums_are_refused(void **state)
@@ -58,7 +60,55 @@ static void two_bad_checksums_are_refused(void **state)
 	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
 	mem_file_poke(file, "xx", 2, 100);
 	mem_file_poke(file, "xx", 2, file->size - 512 + 100);
-	assert_refused(file, -EBADMSG, "footer checksum at offset");
+	assert_refused(file, -EBADMSG, "footer checksum at offset 7744");
+}
+
+/* Either copy is enough; that it is mended is tested with check. */
+static void one_bad_footer_of_two_is_seen_past(void **state)
+{
+	struct mem_file *file = *state;
+	static const struct {
+		unsigned off; /* cookie, checksum */
+		bool trailing;
+	} spoiled[] = {
+		{ 0, true }, { 64, true }, { 0, false }, { 64, false }
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		mem_file_resize(file, 0);
+		vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+		mem_file_poke(file, "x", 1,
+			      spoiled[i].off + (spoiled[i].trailing
+							? file->size - 512
+							: 0));
+		assert_ok(vhd_try_open(file, false));
+	}
+}
+
+static void an_old_footer_may_be_as_bad_as_any(void **state)
+{
+	struct mem_file *file = *state;
+
+	/* Of 511 bytes, and with no copy of a fixed image. */
+	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
+	mem_file_resize(file, MIB(4) + 511);
+	assert_ok(vhd_try_open(file, false));
+	mem_file_poke(file, "xx", 2, MIB(4) + 100);
+	assert_refused(file, -EBADMSG, "footer");
+}
+
+static void a_header_in_a_blocks_data_is_none(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t data[512] = "x";
+	struct image *img;
+
+	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
+	img = vhd_open_file(file, true);
+	assert_ok(image_write(img, data, 0, 512));
+	assert_ok(image_close(img));
+	vhd_set_footer(file, FOOTER_DATA_OFFSET, 8, 8192);
+	assert_refused(file, -EBADMSG, "dynamic header at offset 8192");
 }
 
 static void a_fixed_image_has_one_footer_only(void **state)
@@ -69,7 +119,7 @@ static void a_fixed_image_has_one_footer_only(void **state)
 	mem_file_poke(file, "xx", 2, MIB(4) + 100);
 	assert_refused(file, -EBADMSG, "footer checksum at offset 4194368");
 	mem_file_poke(file, "x", 1, MIB(4));
-	assert_refused(file, -EBADMSG, "neither's signature");
+	assert_refused(file, -EBADMSG, NO_IMAGE);
 }
 
 struct field {
@@ -83,24 +133,38 @@ static void each_bad_field_of_the_footer_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 	static const struct field fields[] = {
-		{ FOOTER_TYPE, 4, 0, -EBADMSG, "disk type" },
-		{ FOOTER_TYPE, 4, 1, -EBADMSG, "disk type" },
-		{ FOOTER_TYPE, 4, 5, -EBADMSG, "disk type" },
-		{ FOOTER_TYPE, 4, 6, -EBADMSG, "disk type" },
-		{ FOOTER_VERSION, 4, 0x20000, -EOPNOTSUPP, "found 2.0" },
-		{ FOOTER_DATA_OFFSET, 8, 0, -EBADMSG, "data offset" },
-		{ FOOTER_DATA_OFFSET, 8, 256, -EBADMSG, "data offset" },
-		{ FOOTER_DATA_OFFSET, 8, 0x600, -EBADMSG, "cxsparse" },
-		{ FOOTER_DATA_OFFSET, 8, 8192, -EBADMSG, "data offset" },
-		{ FOOTER_DATA_OFFSET, 8, UINT64_MAX, -EBADMSG, "data offset" },
+		{ FOOTER_TYPE, 4, 0, -EBADMSG,
+		  "footer disk type at offset 7740" },
+		{ FOOTER_TYPE, 4, 1, -EBADMSG,
+		  "footer disk type at offset 7740" },
+		{ FOOTER_TYPE, 4, 5, -EBADMSG,
+		  "footer disk type at offset 7740" },
+		{ FOOTER_TYPE, 4, 6, -EBADMSG,
+		  "footer disk type at offset 7740" },
+		{ FOOTER_VERSION, 4, 0x20000, -EOPNOTSUPP,
+		  "footer version at offset 7692: expected 1.0, found 2.0" },
+		{ FOOTER_DATA_OFFSET, 8, 0, -EBADMSG,
+		  "footer data offset at offset 16" },
+		{ FOOTER_DATA_OFFSET, 8, 256, -EBADMSG,
+		  "footer data offset at offset 16" },
+		{ FOOTER_DATA_OFFSET, 8, 0x600, -EBADMSG,
+		  "dynamic header at offset 1536" },
+		{ FOOTER_DATA_OFFSET, 8, 8192, -EBADMSG,
+		  "footer data offset at offset 16" },
+		{ FOOTER_DATA_OFFSET, 8, UINT64_MAX, -EBADMSG,
+		  "footer data offset at offset 16" },
 		{ FOOTER_DATA_OFFSET, 8, UINT64_MAX - 600, -EBADMSG,
-		  "data offset" },
-		{ FOOTER_CURRENT_SIZE, 8, 0, -EBADMSG, "current size" },
-		{ FOOTER_CURRENT_SIZE, 8, 1000, -EBADMSG, "multiple of 512" },
+		  "footer data offset at offset 16" },
+		{ FOOTER_CURRENT_SIZE, 8, 0, -EBADMSG,
+		  "footer current size at offset 7728" },
+		{ FOOTER_CURRENT_SIZE, 8, 1000, -EBADMSG,
+		  "footer current size at offset 7728" },
 		{ FOOTER_CURRENT_SIZE, 8, GIB(2040) + 512, -EBADMSG,
-		  "2040 GiB" },
-		{ FOOTER_CURRENT_SIZE, 8, UINT64_MAX, -EBADMSG, "2040 GiB" },
-		{ FOOTER_CURRENT_SIZE, 8, MIB(6), -EBADMSG, "table entries" },
+		  "footer current size at offset 7728" },
+		{ FOOTER_CURRENT_SIZE, 8, UINT64_MAX, -EBADMSG,
+		  "footer current size at offset 7728" },
+		{ FOOTER_CURRENT_SIZE, 8, MIB(6), -EBADMSG,
+		  "number of table entries at offset 540" },
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -120,7 +184,7 @@ static void a_fixed_image_larger_than_its_file_is_refused(void **state)
 	/* As the first piece of a split image is. */
 	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
 	vhd_set_footer(file, FOOTER_CURRENT_SIZE, 8, MIB(4) + 512);
-	assert_refused(file, -EBADMSG, "current size");
+	assert_refused(file, -EBADMSG, "footer current size at offset 4194352");
 }
 
 static void a_bad_header_is_refused(void **state)
@@ -132,27 +196,39 @@ static void a_bad_header_is_refused(void **state)
 	assert_refused(file, -EBADMSG, "dynamic header at offset 512");
 	mem_file_poke(file, "c", 1, 512);
 	mem_file_poke(file, "x", 1, 512 + 1000);
-	assert_refused(file, -EBADMSG, "dynamic header checksum");
+	assert_refused(file, -EBADMSG, "dynamic header checksum at offset 548");
 }
 
 static void each_bad_field_of_the_header_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 	static const struct field fields[] = {
-		{ HEADER_VERSION, 4, 0x20000, -EOPNOTSUPP, "found 2.0" },
-		{ HEADER_BLOCK_SIZE, 4, 0, -EBADMSG, "block size" },
-		{ HEADER_BLOCK_SIZE, 4, 3 << 20, -EBADMSG, "block size" },
-		{ HEADER_BLOCK_SIZE, 4, 256, -EBADMSG, "block size" },
-		{ HEADER_BLOCK_SIZE, 4, 1u << 31, -EBADMSG, "block size" },
-		{ HEADER_BLOCK_SIZE, 4, 1 << 20, -EBADMSG, "table entries" },
-		{ HEADER_ENTRIES, 4, 1, -EBADMSG, "expected 2 to" },
-		{ HEADER_ENTRIES, 4, UINT32_MAX, -EBADMSG, "table entries" },
-		{ HEADER_ENTRIES, 4, 4096, -EBADMSG, "table offset" },
-		{ HEADER_TABLE_OFFSET, 8, 0, -EBADMSG, "table offset" },
-		{ HEADER_TABLE_OFFSET, 8, 600, -EBADMSG, "table offset" },
-		{ HEADER_TABLE_OFFSET, 8, 8192, -EBADMSG, "table offset" },
+		{ HEADER_VERSION, 4, 0x20000, -EOPNOTSUPP,
+		  "dynamic header version at offset 536" },
+		{ HEADER_BLOCK_SIZE, 4, 0, -EBADMSG,
+		  "block size at offset 544" },
+		{ HEADER_BLOCK_SIZE, 4, 3 << 20, -EBADMSG,
+		  "block size at offset 544" },
+		{ HEADER_BLOCK_SIZE, 4, 256, -EBADMSG,
+		  "block size at offset 544" },
+		{ HEADER_BLOCK_SIZE, 4, 1u << 31, -EBADMSG,
+		  "block size at offset 544" },
+		{ HEADER_BLOCK_SIZE, 4, 1 << 20, -EBADMSG,
+		  "number of table entries at offset 540" },
+		{ HEADER_ENTRIES, 4, 1, -EBADMSG,
+		  "number of table entries at offset 540: expected 2 to" },
+		{ HEADER_ENTRIES, 4, UINT32_MAX, -EBADMSG,
+		  "number of table entries at offset 540" },
+		{ HEADER_ENTRIES, 4, 4096, -EBADMSG,
+		  "table offset at offset 528" },
+		{ HEADER_TABLE_OFFSET, 8, 0, -EBADMSG,
+		  "table offset at offset 528" },
+		{ HEADER_TABLE_OFFSET, 8, 600, -EBADMSG,
+		  "table offset at offset 528" },
+		{ HEADER_TABLE_OFFSET, 8, 8192, -EBADMSG,
+		  "table offset at offset 528" },
 		{ HEADER_TABLE_OFFSET, 8, UINT64_MAX - 3, -EBADMSG,
-		  "table offset" },
+		  "table offset at offset 528" },
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -221,7 +297,8 @@ static void overlapping_blocks_are_not_added_to(void **state)
 	vhd_set_entry(file, 2, vhd_get_entry(file, 0));
 	img = vhd_open_file(file, true);
 	assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
-	assert_says("two blocks that overlap");
+	assert_says(
+		"block allocation table at offset 1536: expected blocks apart");
 	assert_ok(image_close(img));
 }
 
@@ -232,15 +309,20 @@ static void each_bad_locator_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 	static const struct field fields[] = {
-		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 65537, -EBADMSG, "length" },
-		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 25, -EBADMSG, "even number" },
-		{ W2RU_SLOT + LOCATOR_SPACE, 4, 0, -EBADMSG, "length" },
+		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 65537, -EBADMSG,
+		  "parent locator length at offset 1120" },
+		{ W2RU_SLOT + LOCATOR_LENGTH, 4, 25, -EBADMSG,
+		  "parent locator length at offset 1120: expected an even number" },
+		{ W2RU_SLOT + LOCATOR_SPACE, 4, 0, -EBADMSG,
+		  "parent locator length at offset 1120" },
 		{ W2RU_SLOT + LOCATOR_LENGTH, 4, UINT32_MAX, -EBADMSG,
-		  "length" },
-		{ W2RU_SLOT + LOCATOR_OFFSET, 8, MIB(1), -EBADMSG, "offset" },
+		  "parent locator length at offset 1120" },
+		{ W2RU_SLOT + LOCATOR_OFFSET, 8, MIB(1), -EBADMSG,
+		  "parent locator offset at offset 1128" },
 		{ W2RU_SLOT + LOCATOR_OFFSET, 8, UINT64_MAX - 3, -EBADMSG,
-		  "offset" },
-		{ W2RU_SLOT + LOCATOR_OFFSET, 8, 0, -EBADMSG, "offset" },
+		  "parent locator offset at offset 1128" },
+		{ W2RU_SLOT + LOCATOR_OFFSET, 8, 0, -EBADMSG,
+		  "parent locator offset at offset 1128" },
 	};
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -262,7 +344,9 @@ static void a_length_beyond_its_space_is_refused(void **state)
 	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 512);
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_LENGTH, 4, 514);
-	assert_refused(file, -EBADMSG, "the 512 bytes reserved");
+	assert_refused(
+		file, -EBADMSG,
+		"parent locator length at offset 1120: expected at most the 512 bytes reserved");
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 2);
 	assert_ok(vhd_try_open(file, true));
 	/* No unit explains 700: it is no bound. */
@@ -288,7 +372,8 @@ static void an_impossible_parent_is_refused(void **state)
 	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
 	vhd_set_header(file, HEADER_PARENT_ID, 8, 0);
 	vhd_set_header(file, HEADER_PARENT_ID + 8, 8, 0);
-	assert_refused(file, -EOPNOTSUPP, "raw parent");
+	assert_refused(file, -EOPNOTSUPP, "parent unique id at offset 552");
+	assert_says("raw parent");
 	/* Its own. */
 	mem_file_peek(file, id, 16, FOOTER_ID);
 	mem_file_peek(file, header, sizeof header, 512);
@@ -296,7 +381,8 @@ static void an_impossible_parent_is_refused(void **state)
 	put_be32(header + HEADER_CHECKSUM,
 		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
 	mem_file_poke(file, header, sizeof header, 512);
-	assert_refused(file, -ELOOP, "image's own");
+	assert_refused(file, -ELOOP, "parent unique id at offset 552");
+	assert_says("image's own");
 }
 
 /* The bits of XenServer's batmap, and where it says it is. */
@@ -310,7 +396,7 @@ static void a_batmap_that_is_nowhere_is_refused(void **state)
 	put_be64(b + BATMAP_OFFSET, 0x100000);
 	put_be32(b + BATMAP_SECTORS, 1);
 	mem_file_poke(file, b, sizeof b, 0x800);
-	assert_refused(file, -EBADMSG, "batmap");
+	assert_refused(file, -EBADMSG, "batmap header at offset 2056");
 	/* What looks like one in a file of somebody else is no batmap. */
 	vhd_set_footer(file, FOOTER_CREATOR, 4, 0x77696e20);
 	assert_ok(vhd_try_open(file, true));
@@ -370,6 +456,9 @@ int main(void)
 		IN_MEMORY(empty_and_short_files_are_no_images),
 		IN_MEMORY(two_bad_cookies_make_it_no_image),
 		IN_MEMORY(two_bad_checksums_are_refused),
+		IN_MEMORY(one_bad_footer_of_two_is_seen_past),
+		IN_MEMORY(an_old_footer_may_be_as_bad_as_any),
+		IN_MEMORY(a_header_in_a_blocks_data_is_none),
 		IN_MEMORY(a_fixed_image_has_one_footer_only),
 		IN_MEMORY(each_bad_field_of_the_footer_is_refused),
 		IN_MEMORY(a_fixed_image_larger_than_its_file_is_refused),

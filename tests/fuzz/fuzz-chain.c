@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All of it: three images, each spoiled, opened as a chain, read, written,
+ * zeroed, flushed, closed and opened again as the input says.
+ *
+ * Whatever they hold, the parents are not written.  Where check finds all three
+ * sound, the disk must also behave as one: every byte reads as it was last
+ * written, and what was there before stays (a model of the sectors that were
+ * touched), until the file has no room.
+ */
+#include "config.h"
+
+#include "fuzz/fuzz.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum { SECTOR = 512, LEN_MAX = 64 * 1024 };
+#define MODEL_MAX MIB(8)
+
+static struct model {
+	bool strict; /* it says what is true */
+	uint8_t known[MODEL_MAX / SECTOR];
+	uint8_t bytes[MODEL_MAX];
+} model;
+
+struct run {
+	struct spoiled s;
+	struct family *family;
+	struct chain *chain; /* null: closed, or it does not open */
+	bool writable;
+	uint64_t off;
+	size_t len;
+	uint8_t byte;
+};
+
+/* What is sound may lack room, or what a writer needs: a log, a next number. */
+static void lose_trust(int r)
+{
+	if (r < 0 && model.strict && r != -ENOSPC && r != -EFBIG &&
+	    r != -EOPNOTSUPP)
+		fuzz_broken("a sound disk fails with %d", r);
+	if (r < 0)
+		model.strict = false;
+}
+
+/* Reads what the model does not know yet of the range. */
+static void learn(struct run *run, uint64_t off, size_t len)
+{
+	uint64_t first = off / SECTOR, n;
+	uint64_t end = div_up(off + len, SECTOR);
+
+	for (; model.strict && first < end; first += n) {
+		for (n = 0; first + n < end && !model.known[first + n]; n++)
+			model.known[first + n] = 1;
+		if (n)
+			lose_trust(chain_read(run->chain,
+					      model.bytes + first * SECTOR,
+					      first * SECTOR, n * SECTOR));
+		else
+			n = 1;
+	}
+}
+
+static void do_read(struct run *run)
+{
+	static uint8_t buf[LEN_MAX];
+	int r;
+
+	learn(run, run->off, run->len);
+	r = chain_read(run->chain, buf, run->off, run->len);
+	lose_trust(r);
+	for (size_t i = 0; model.strict && i < run->len; i++)
+		if (buf[i] != model.bytes[run->off + i])
+			fuzz_broken("byte %" PRIu64
+				    " of a sound disk: expected 0x%02x, "
+				    "found 0x%02x",
+				    run->off + i, model.bytes[run->off + i],
+				    buf[i]);
+}
+
+static void do_write(struct run *run)
+{
+	static uint8_t buf[LEN_MAX];
+
+	if (!run->writable)
+		return;
+	learn(run, run->off, run->len);
+	memset(buf, run->byte, run->len);
+	lose_trust(chain_write(run->chain, buf, run->off, run->len));
+	if (model.strict)
+		memcpy(model.bytes + run->off, buf, run->len);
+}
+
+static void do_zero(struct run *run, bool punch)
+{
+	/* Whole blocks, too. */
+	uint64_t len = min_u64((uint64_t)run->len << run->byte % 8,
+			       chain_size(run->chain) - run->off);
+
+	if (!run->writable)
+		return;
+	learn(run, run->off, len);
+	lose_trust(chain_zero(run->chain, run->off, len, punch));
+	if (model.strict)
+		memset(model.bytes + run->off, 0, len);
+}
+
+static void do_map(struct run *run)
+{
+	struct chain_extent e;
+	uint64_t len = chain_size(run->chain) - run->off;
+
+	if (chain_map(run->chain, run->off, len, &e) < 0)
+		return;
+	if (!e.len || e.len > len)
+		fuzz_broken("a map answers for %" PRIu64 " of %" PRIu64, e.len,
+			    len);
+	if (e.depth > (int)chain_depth(run->chain) || (!e.zero && !e.io))
+		fuzz_broken("a map answers with depth %d", e.depth);
+}
+
+static void do_close(struct run *run)
+{
+	if (run->chain)
+		lose_trust(chain_close(run->chain));
+	run->chain = NULL;
+}
+
+static void do_open(struct run *run, bool writable)
+{
+	int flags = (writable ? CHAIN_WRITABLE : 0) |
+		    (run->byte & 2 ? CHAIN_NO_LOCK : 0);
+	unsigned level = run->s.level;
+
+	do_close(run);
+	run->writable = writable;
+	if (chain_open(run->family, run->s.place.files[level].path, flags,
+		       &run->chain) < 0)
+		run->chain = NULL;
+	if (!run->chain && model.strict)
+		fuzz_broken("a sound chain does not open");
+	if (run->chain && chain_size(run->chain) > MODEL_MAX)
+		model.strict = false;
+}
+
+static void do_it(struct run *run, unsigned what)
+{
+	switch (what) {
+	case 0:
+	case 1:
+		do_zero(run, what);
+		break;
+	case 2:
+		lose_trust(chain_flush(run->chain));
+		break;
+	case 3:
+		lose_trust(chain_stop(run->chain));
+		break;
+	case 4:
+		do_map(run);
+		break;
+	case 5:
+	case 6:
+	case 7:
+	case 8:
+		do_read(run);
+		break;
+	default:
+		do_write(run);
+	}
+}
+
+static void step(struct run *run, const struct record *record)
+{
+	uint64_t size;
+
+	run->byte = record->how;
+	if (!run->chain || (record->where & 15) >= 14) {
+		do_open(run, record->where & 1);
+		return;
+	}
+	size = chain_size(run->chain);
+	run->off = record->value % size;
+	run->len = min_u64(1 + record->off, size - run->off);
+	do_it(run, record->where & 15);
+}
+
+/* Does check find all images sound?  Mends them first where told to. */
+static bool all_sound(struct spoiled *s)
+{
+	bool sound = true;
+
+	for (unsigned i = s->level; i < FAMILY_FILES; i++) {
+		if (s->first.value & 2)
+			(void)fuzz_check_file(s, i, true);
+		sound &= fuzz_check_file(s, i, false) == 0;
+		spoiled_file(s, i)->n_writes = 0;
+	}
+	return sound;
+}
+
+void fuzz_chain(const uint8_t *data, size_t size)
+{
+	struct run run = { 0 };
+
+	spoil(&run.s, data, size, 15, PART_ALL);
+	memset(model.known, 0, sizeof model.known);
+	model.strict = false;
+	if (run.s.first.value & 1)
+		model.strict = all_sound(&run.s);
+	if (family_new(&run.s.place.place, 1, &run.family) < 0)
+		return;
+	/* Sound images may still be no family. */
+	if (chain_open(run.family, run.s.place.files[run.s.level].path, 0,
+		       &run.chain) < 0)
+		model.strict = false;
+	for (size_t i = 0; i < run.s.n_records; i++) {
+		struct record record = record_get(run.s.records, i);
+
+		if (record.where >> 6 == FAMILY_FILES)
+			step(&run, &record);
+	}
+	do_close(&run);
+	family_free(run.family);
+	for (unsigned i = run.s.level + 1; i < FAMILY_FILES; i++)
+		if (spoiled_file(&run.s, i)->n_writes)
+			fuzz_broken("a parent was written");
+}

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Hostile bytes: every input that was kept (tests/fuzz/corpus) does no harm, and
+# new ones are looked for, for two seconds a target.  VHDFS_LONG=MINUTES looks
+# for about so long in all, VHDFS_SEED=NUMBER for the same ones again.
+#
+# An input that breaks something is shown in base64; to see it again:
+#
+#     base64 -d >FILE; tests/fuzz/replay TARGET FILE
+. "$(dirname "$0")/../lib.sh"
+
+corpus=$top_srcdir/tests/fuzz/corpus
+replay=$top_builddir/tests/fuzz/replay
+targets=13
+seconds=2
+[ -z "${VHDFS_LONG:-}" ] || seconds=$((VHDFS_LONG * 60 / targets))
+test_timeout=$((seconds + 300))
+
+# replays TARGET: every input of its corpus, and none at all.
+replays() {
+	local inputs=("$corpus/$1"/*)
+
+	[ -e "${inputs[0]}" ] || fail "expected inputs in $corpus/$1, found none"
+	: >"$scratch/empty"
+	"$replay" "$1" "$scratch/empty" "${inputs[@]}"
+}
+
+# Once for all tests.
+build_fuzzers() {
+	[ ! -x "$lib_dir/fuzzers/live" ] || return 0
+	requires clang
+	echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' >"$scratch/try.c"
+	clang -fsanitize=fuzzer,address -o "$scratch/try" "$scratch/try.c" \
+		2>/dev/null || skip "clang has no libFuzzer"
+	"$top_srcdir/tests/fuzz/build-live" "$lib_dir/fuzzers"
+}
+
+# fuzzes TARGET: begins with its corpus.
+fuzzes() {
+	local seed=${VHDFS_SEED:-$RANDOM$RANDOM}
+
+	build_fuzzers
+	mkdir "$scratch/new"
+	echo "VHDFS_SEED=$seed"
+	nice "$lib_dir/fuzzers/live" "$1" -seed=$((seed % 2000000000 + 1)) \
+		-max_total_time="$seconds" -timeout=60 -rss_limit_mb=1500 \
+		-malloc_limit_mb=128 -max_len=1200 -print_final_stats=1 \
+		-artifact_prefix="$scratch/" "$scratch/new" "$corpus/$1" \
+		>"$scratch/log" 2>&1 || {
+		tail -n 60 "$scratch/log"
+		fail "$1: expected no harm from any input, found some"
+	}
+	grep -a executed_units "$scratch/log"
+}
+
+test_all_targets_are_tried() {
+	"$replay" --list >"$scratch/targets"
+	equal "number of targets" "$targets" "$(wc -l <"$scratch/targets")"
+	while read -r name; do
+		grep -q "{ replays $name; }" "$top_srcdir/tests/fuzz/test-fuzz.sh"
+		grep -q "{ fuzzes $name; }" "$top_srcdir/tests/fuzz/test-fuzz.sh"
+	done <"$scratch/targets"
+}
+
+test_corpus_of_vhd_footer() { replays vhd-footer; }
+test_corpus_of_vhd_header() { replays vhd-header; }
+test_corpus_of_vhd_map() { replays vhd-map; }
+test_corpus_of_vhdx_header() { replays vhdx-header; }
+test_corpus_of_vhdx_log() { replays vhdx-log; }
+test_corpus_of_vhdx_region() { replays vhdx-region; }
+test_corpus_of_vhdx_metadata() { replays vhdx-metadata; }
+test_corpus_of_vhdx_locator() { replays vhdx-locator; }
+test_corpus_of_vhdx_map() { replays vhdx-map; }
+test_corpus_of_probe() { replays probe; }
+test_corpus_of_check() { replays check; }
+test_corpus_of_chain() { replays chain; }
+test_corpus_of_fleet_conf() { replays fleet-conf; }
+
+test_new_inputs_of_vhd_footer() { fuzzes vhd-footer; }
+test_new_inputs_of_vhd_header() { fuzzes vhd-header; }
+test_new_inputs_of_vhd_map() { fuzzes vhd-map; }
+test_new_inputs_of_vhdx_header() { fuzzes vhdx-header; }
+test_new_inputs_of_vhdx_log() { fuzzes vhdx-log; }
+test_new_inputs_of_vhdx_region() { fuzzes vhdx-region; }
+test_new_inputs_of_vhdx_metadata() { fuzzes vhdx-metadata; }
+test_new_inputs_of_vhdx_locator() { fuzzes vhdx-locator; }
+test_new_inputs_of_vhdx_map() { fuzzes vhdx-map; }
+test_new_inputs_of_probe() { fuzzes probe; }
+test_new_inputs_of_check() { fuzzes check; }
+test_new_inputs_of_chain() { fuzzes chain; }
+test_new_inputs_of_fleet_conf() { fuzzes fleet-conf; }
+
+run_tests
