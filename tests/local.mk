@@ -240,12 +240,11 @@ locks_tests = \
 	tests/locks/test-parents.sh \
 	tests/locks/test-programs.sh \
 	$(NULL)
-shell_tests = \
-	$(confine_tests) \
 fuzz_tests = \
 	tests/fuzz/test-fuzz.sh \
 	$(NULL)
 shell_tests = \
+	$(confine_tests) \
 	$(fuzz_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
