@@ -22,6 +22,8 @@ unit_tests = \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
+	tests/unit/test-concurrency \
+	tests/unit/test-stress \
 	tests/unit/test-io-mem \
 	tests/unit/test-place-mem \
 	tests/unit/test-io \
@@ -78,6 +80,10 @@ check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
 	tests/unit/io-mem.h \
+	tests/unit/io-pause.c \
+	tests/unit/io-pause.h \
+	tests/unit/io-stable.c \
+	tests/unit/io-stable.h \
 	tests/unit/disks.c \
 	tests/unit/disks.h \
 	tests/unit/mem-chain.c \
@@ -86,6 +92,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/pairs.h \
 	tests/unit/place-mem.c \
 	tests/unit/place-mem.h \
+	tests/unit/scene.c \
+	tests/unit/scene.h \
 	tests/unit/vhdx-spoil.c \
 	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \
