@@ -23,6 +23,7 @@ struct report {
 	json_t *errors;
 	unsigned left;   /* damage that is still there */
 	bool leaks_left; /* space that nothing uses, too */
+	bool incomplete; /* errors lack something: out of memory */
 };
 
 static void print_finding(const struct options *o, const struct finding *f)
@@ -57,7 +58,9 @@ static void take_finding(struct check *check, const struct finding *f)
 	if (!f->repaired)
 		report->left++;
 	if (report->options->json)
-		json_array_append_new(report->errors, json_finding(f));
+		report->incomplete |=
+			json_array_append_new(report->errors, json_finding(f)) <
+			0;
 	else
 		print_finding(report->options, f);
 }
@@ -150,17 +153,18 @@ static int check_image(struct report *report, struct io *io)
 	return r;
 }
 
-static void print_json(const struct report *report)
+static int print_json(const struct report *report)
 {
 	uint64_t leaked = report->leaks_left ? report->check.leaked : 0;
 	json_t *json = json_pack("{so sb sO sI}", "file",
 				 json_text(report->options->image), "sound",
 				 !report->left, "errors", report->errors,
 				 "leaked", (json_int_t)leaked);
+	int r = report->incomplete ? fail(-ENOMEM, "out of memory")
+				   : json_print(json);
 
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
 	json_decref(json);
+	return r;
 }
 
 static void print_summary(const struct report *report)
@@ -201,12 +205,12 @@ static int check(const struct options *o)
 
 	if (r == 0)
 		r = check_image(&report, io);
+	if (r == 0 && o->json)
+		r = print_json(&report);
+	else if (r == 0)
+		print_summary(&report);
 	if (r < 0)
 		failed();
-	else if (o->json)
-		print_json(&report);
-	else
-		print_summary(&report);
 	json_decref(report.errors);
 	if (r < 0)
 		return STATUS_FAILED;
