@@ -98,6 +98,27 @@ test_chain_to_raw() {
 	converts "$file_faults" c.vhdx t.raw
 }
 
+# What is called neither is told by its bytes, and nothing else than what it is
+# may come of it.  (Known: see is_known.)
+test_source_without_an_ending() {
+	make_sources vhdx
+	rm "$dir/c.vhdx"
+	mv "$dir/m.vhdx" "$dir/disk"
+	mv "$scratch/before/m.vhdx" "$scratch/before/disk"
+	rm "$scratch/before/c.vhdx"
+	names="disk model.raw"
+	vhdfs-img convert "$dir/disk" "$scratch/whole.raw"
+	is_whole() {
+		if [[ $fault == EIO* && $call == read ]] && disk-io \
+			"$dir/$target" read 0 - | cmp -s - "$dir/disk"; then
+			known=$((known + 1))
+			return
+		fi
+		disk-io "$dir/$target" read 0 - | cmp -s - "$scratch/whole.raw"
+	}
+	converts "EIO:once EIO:ever" disk t.vhd
+}
+
 test_no_memory() {
 	make_sources vhdx
 	converts "$memory_faults" c.vhdx t.vhd
@@ -117,12 +138,11 @@ test_in_place() {
 	outcome() {
 		cmp -s -n $((2 << 20)) "$scratch/disk" "$dir/disk" ||
 			wrong "the disk is not what it was"
-		if [ "$status" = 0 ] && [[ $fault != *without* ]]; then
+		if [ "$status" = 0 ]; then
 			vhdfs-img check "$dir/disk" >/dev/null ||
 				wrong "a bad image"
 		elif [ "$status" != 0 ]; then
-			[ "$call" = sync ] || undoing_fails ||
-				cmp -s "$scratch/disk" "$dir/disk" ||
+			undoing_fails || cmp -s "$scratch/disk" "$dir/disk" ||
 				wrong "it left a part of a footer"
 		fi
 	}

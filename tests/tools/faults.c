@@ -64,6 +64,7 @@ enum call {
 	CALL_WRITE,
 	CALL_SYNC,
 	CALL_RESIZE,
+	CALL_SHRINK,
 	CALL_FALLOCATE,
 	CALL_SEEK,
 	CALL_OPEN,
@@ -78,8 +79,9 @@ enum call {
 };
 
 static const char *const names[CALLS] = {
-	"read",   "write",   "sync",   "resize", "fallocate", "seek",  "open",
-	"create", "readdir", "rename", "link",   "unlink",    "chmod", "memory",
+	"read",      "write", "sync",   "resize", "shrink",
+	"fallocate", "seek",  "open",   "create", "readdir",
+	"rename",    "link",  "unlink", "chmod",  "memory",
 };
 
 #define BIT(call) (1u << (call))
@@ -339,16 +341,25 @@ EXPORT int fsync(int fd)
 	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
 }
 
+/* What becomes smaller takes no space. */
+static int do_ftruncate(int fd, off_t size, void *caller)
+{
+	struct stat st;
+	bool grows = fstat(fd, &st) == 0 && size > st.st_size;
+
+	if (judge_file(grows ? CALL_RESIZE : CALL_SHRINK, fd, caller))
+		return -1;
+	return NEXT(ftruncate)(fd, size);
+}
+
 EXPORT int ftruncate(int fd, off_t size)
 {
-	return judge_file(CALL_RESIZE, fd, CALLER) ? -1
-						   : NEXT(ftruncate)(fd, size);
+	return do_ftruncate(fd, size, CALLER);
 }
 
 EXPORT int ftruncate64(int fd, off_t size)
 {
-	return judge_file(CALL_RESIZE, fd, CALLER) ? -1
-						   : NEXT(ftruncate)(fd, size);
+	return do_ftruncate(fd, size, CALLER);
 }
 
 EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
