@@ -28,7 +28,8 @@
  *
  *     SEEN, FIRED  how many calls counted, and how many of these failed
  *     CALL, WHERE  the first one that failed, and the offset in the program
- *                  from where it was called, for addr2line
+ *                  from where it was called, for addr2line; at exit, of an
+ *                  allocation that is left, if one is
  *     UNLINKS      failed calls that would have removed a file
  *     LIVE, FILES  at exit only: allocations and descriptors not given back
  *
@@ -115,7 +116,13 @@ static const char *const counted[] = { "libjansson.", "libunistring." };
 enum { LINE = 128, OBJECTS_MAX = 64, LIVE_MAX = 16384, FILES_MAX = 256 };
 
 /* What an address belongs to. */
-enum owner { OWNER_OTHER, OWNER_PROGRAM, OWNER_COUNTED, OWNER_LIBC };
+enum owner {
+	OWNER_OTHER,
+	OWNER_PROGRAM,
+	OWNER_COUNTED,
+	OWNER_LIBC,
+	OWNER_LOADER,
+};
 
 struct object {
 	uintptr_t first, last;
@@ -140,7 +147,10 @@ static struct {
 	const char *call;
 	uintptr_t where;
 } now;
-static void *live[LIVE_MAX];
+static struct {
+	void *p;
+	uintptr_t where;
+} live[LIVE_MAX];
 static unsigned n_live;
 
 /* We are in our own code, whose allocations do not count. */
@@ -494,6 +504,7 @@ EXPORT int fchmod(int fd, mode_t mode)
 struct stack {
 	uintptr_t where;
 	enum owner owner;
+	bool loader; /* it allocates for a thread, and keeps that for others */
 };
 
 static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context,
@@ -517,14 +528,17 @@ static bool counts(uintptr_t *ret_where)
 	_Unwind_Backtrace(look_at_frame, &stack);
 	inside = false;
 	*ret_where = stack.where;
-	return stack.owner == OWNER_PROGRAM || stack.owner == OWNER_COUNTED;
+	return !stack.loader &&
+	       (stack.owner == OWNER_PROGRAM || stack.owner == OWNER_COUNTED);
 }
 
-static void live_add(void *p)
+static void live_add(void *p, uintptr_t where)
 {
 	pthread_mutex_lock(&lock);
-	if (p && n_live < LIVE_MAX)
-		live[n_live++] = p;
+	if (p && n_live < LIVE_MAX) {
+		live[n_live].where = where;
+		live[n_live++].p = p;
+	}
 	pthread_mutex_unlock(&lock);
 }
 
@@ -534,7 +548,7 @@ static void live_remove(const void *p)
 		return;
 	pthread_mutex_lock(&lock);
 	for (unsigned i = n_live; i-- > 0;) {
-		if (live[i] == p) {
+		if (live[i].p == p) {
 			live[i] = live[--n_live];
 			break;
 		}
@@ -542,13 +556,15 @@ static void live_remove(const void *p)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Is this allocation to fail? ret_counts: it is one to keep an eye on. */
-static bool fails(bool *ret_counts)
+/* Is this allocation to fail? ret_where: its caller, where it is one to keep an
+ * eye on, else 0. */
+static bool fails(uintptr_t *ret_where)
 {
-	uintptr_t where = 0;
-
-	*ret_counts = counts(&where);
-	if (!*ret_counts || !judge(CALL_MEMORY, where))
+	if (!counts(ret_where)) {
+		*ret_where = 0;
+		return false;
+	}
+	if (!judge(CALL_MEMORY, *ret_where))
 		return false;
 	errno = ENOMEM;
 	return true;
@@ -556,35 +572,35 @@ static bool fails(bool *ret_counts)
 
 EXPORT void *malloc(size_t size)
 {
-	bool count;
-	void *p = fails(&count) ? NULL : __libc_malloc(size);
+	uintptr_t where = 0;
+	void *p = fails(&where) ? NULL : __libc_malloc(size);
 
-	if (count)
-		live_add(p);
+	if (where)
+		live_add(p, where);
 	return p;
 }
 
 EXPORT void *calloc(size_t n, size_t size)
 {
-	bool count;
-	void *p = fails(&count) ? NULL : __libc_calloc(n, size);
+	uintptr_t where = 0;
+	void *p = fails(&where) ? NULL : __libc_calloc(n, size);
 
-	if (count)
-		live_add(p);
+	if (where)
+		live_add(p, where);
 	return p;
 }
 
 EXPORT void *realloc(void *old, size_t size)
 {
-	bool count;
+	uintptr_t where = 0;
 	void *p;
 
-	if (fails(&count))
+	if (fails(&where))
 		return NULL;
 	live_remove(old);
 	p = __libc_realloc(old, size);
-	if (count)
-		live_add(p);
+	if (where)
+		live_add(p, where);
 	return p;
 }
 
@@ -601,11 +617,11 @@ EXPORT void *reallocarray(void *old, size_t n, size_t size)
 
 static void *allocate_aligned(size_t alignment, size_t size)
 {
-	bool count;
-	void *p = fails(&count) ? NULL : __libc_memalign(alignment, size);
+	uintptr_t where = 0;
+	void *p = fails(&where) ? NULL : __libc_memalign(alignment, size);
 
-	if (count)
-		live_add(p);
+	if (where)
+		live_add(p, where);
 	return p;
 }
 
@@ -639,8 +655,10 @@ static enum owner owner_of_name(const char *path)
 	if (!*path)
 		return OWNER_PROGRAM;
 	/* We ourselves are as transparent as the C library is. */
-	if (!strncmp(name, "libc.", 5) || !strncmp(name, "ld-", 3) ||
-	    !strncmp(name, "libgcc_s.", 9) || !strncmp(name, "faults.", 7))
+	if (!strncmp(name, "ld-", 3))
+		return OWNER_LOADER;
+	if (!strncmp(name, "libc.", 5) || !strncmp(name, "libgcc_s.", 9) ||
+	    !strncmp(name, "faults.", 7))
 		return OWNER_LIBC;
 	for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
 		if (!strncmp(name, counted[i], strlen(counted[i])))
@@ -705,6 +723,8 @@ __attribute__((destructor)) static void end(void)
 		files += !files_before[fd] && fcntl(fd, F_GETFD) >= 0;
 	pthread_mutex_lock(&lock);
 	read_line();
+	if (n_live)
+		now.where = live[0].where - objects[0].first;
 	answer(files);
 	pthread_mutex_unlock(&lock);
 }

@@ -6,6 +6,9 @@
  * What was read of an image is read again when its file has changed, when a
  * name came or went by which its parent is searched, when one of its parents
  * is read again, and, while it cannot be opened, whenever anything changes.
+ * What cannot be read for no fault of its own is tried again when somebody asks
+ * for it, but no more than a tenth of the time goes into that.
+ *
  * An image that is open here is left alone until it is closed: its file changes
  * under our own hands, and the chain that is open knows better.
  */
@@ -27,14 +30,29 @@
 #include "format/raw.h"
 #include "store/names.h"
 
+enum { NSEC = 1000000000, WAIT_FACTOR = 9 };
+
+/* What cannot be read is to be seen as such without memory for words, too. */
+static char no_memory[] = "out of memory";
+
 void info_fini(struct info *info)
 {
 	free(info->parent);
-	free(info->error);
+	if (info->error != no_memory)
+		free(info->error);
 	free(info->wanted[0]);
 	free(info->wanted[1]);
 	free(info->ancestors);
 	memset(info, 0, sizeof *info);
+}
+
+/* Lets go of all that was found but why it is broken. */
+static void info_fini_but_error(struct info *info)
+{
+	char *error = steal(info->error);
+
+	info_fini(info);
+	info->error = error;
 }
 
 static int by_id(const void *a, const void *b)
@@ -120,6 +138,14 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 	}
 }
 
+static int64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
@@ -130,7 +156,8 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 {
 	if (image->opens)
 		return;
-	if (image->known && st->st_size == image->seen.st_size &&
+	if (image->known && (!image->try_at || now() < image->try_at) &&
+	    st->st_size == image->seen.st_size &&
 	    same_time(&st->st_mtim, &image->seen.st_mtim) &&
 	    same_time(&st->st_ctim, &image->seen.st_ctim))
 		return;
@@ -156,11 +183,17 @@ bool catalog_writable_locked(const struct store *store,
 	       catalog_fs_writable_locked(store, image);
 }
 
-static int keep_words(struct info *info, const char *text)
+static void keep_words(struct info *info, const char *text)
 {
-	free(info->error);
 	info->error = strdup(text);
-	return info->error ? 0 : fail(-ENOMEM, "out of memory");
+	if (!info->error)
+		info->error = no_memory;
+}
+
+static int copy_text(const char *text, char **ret)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 /* What the leaf itself says. */
@@ -178,10 +211,10 @@ static int take_leaf(struct image *leaf, struct info *info,
 	if (r < 0)
 		return r;
 	if (ret_ref->relative)
-		info->wanted[0] = strdup(name_last(ret_ref->relative));
-	if (ret_ref->basename)
-		info->wanted[1] = strdup(ret_ref->basename);
-	return 0;
+		r = copy_text(name_last(ret_ref->relative), &info->wanted[0]);
+	if (r == 0 && ret_ref->basename)
+		r = copy_text(ret_ref->basename, &info->wanted[1]);
+	return r;
 }
 
 static int add_ancestor(struct info *info, dev_t dev, ino_t ino)
@@ -209,10 +242,8 @@ static int take_chain(struct chain *chain, struct info *info)
 
 		r = add_ancestor(info, io->dev, io->ino);
 	}
-	if (r == 0 && info->depth) {
-		info->parent = strdup(chain_path(chain, 1));
-		r = info->parent ? 0 : fail(-ENOMEM, "out of memory");
-	}
+	if (r == 0 && info->depth)
+		r = copy_text(chain_path(chain, 1), &info->parent);
 	return r;
 }
 
@@ -229,6 +260,8 @@ static void take_broken(struct store *store, const char *path,
 	struct image *leaf;
 	struct stat st;
 
+	/* What was found before the failure is found once more. */
+	info_fini_but_error(info);
 	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
 		return;
 	format = image_format_probe(io);
@@ -258,8 +291,10 @@ static int read_by_name(struct store *store, const char *path, struct info *ret)
 		r = take_chain(chain, &info);
 		chain_close(chain);
 	}
-	if (r < 0 && keep_words(&info, error_text()) == 0)
+	if (r < 0) {
+		keep_words(&info, error_text());
 		take_broken(store, path, &info);
+	}
 	*ret = info;
 	return r;
 }
@@ -279,8 +314,25 @@ static void log_change(struct store *store, const struct info *old,
 		free(copy);
 }
 
+/*
+ * Nothing new is known of who its parents are: what was known goes on to count,
+ * for they must not be written.
+ */
+static void keep_ancestors(struct info *old, struct info *new)
+{
+	if (new->n_ancestors)
+		return;
+	free(new->ancestors);
+	new->ancestors = steal(old->ancestors);
+	new->n_ancestors = old->n_ancestors;
+	for (int i = 0; i < 2; i++)
+		if (!new->wanted[i])
+			new->wanted[i] = steal(old->wanted[i]);
+}
+
 static void read_image(struct store *store, struct store_image *image)
 {
+	int64_t began = now();
 	struct info info = { 0 };
 	struct stat st;
 	bool found = false;
@@ -294,8 +346,15 @@ static void read_image(struct store *store, struct store_image *image)
 		r = read_by_name(store, e->real, &info);
 		found = true;
 	}
-	if (!found)
+	if (!found) {
+		image->try_at = began;
 		return;
+	}
+	image->try_at = 0;
+	if (r < 0 && error_is_passing(r)) {
+		keep_ancestors(&image->info, &info);
+		image->try_at = now() + WAIT_FACTOR * (now() - began);
+	}
 	log_change(store, &image->info, &info);
 	info_fini(&image->info);
 	image->info = info;

@@ -45,7 +45,9 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = store_image_stat_locked(store, image, &st);
-	if (r < 0 || !image->names)
+	if (error_is_passing(r))
+		r = fail_errno(r, "an image that cannot be looked at");
+	else if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->info.error)
 		r = fail(-EIO, "%s", image->info.error);
@@ -78,7 +80,9 @@ static int check_again(struct store *store, struct store_image *image)
 	store_refresh_locked(store);
 	name = image->names ? image->names->real : "it";
 	r = store_image_stat_locked(store, image, &st);
-	if (r < 0)
+	if (error_is_passing(r))
+		r = fail_errno(r, "%s", name);
+	else if (r < 0)
 		r = fail(-ESTALE, "%s: is gone", name);
 	else if (image->children)
 		r = fail(-EACCES, "%s: is the parent of other images", name);
