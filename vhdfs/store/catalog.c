@@ -95,6 +95,7 @@ struct store_image *catalog_image_locked(struct store *store,
 	image = calloc(1, sizeof *image);
 	if (!image)
 		return NULL;
+	image->store = store;
 	image->id = *id;
 	image->stale = true;
 	pthread_mutex_init(&image->open_lock, NULL);

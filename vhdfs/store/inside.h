@@ -96,6 +96,7 @@ struct info {
 };
 
 struct store_image {
+	struct store *store;
 	struct file_id id;
 	struct dir_entry *names;
 	unsigned refs; /* of the outside; names count not */
