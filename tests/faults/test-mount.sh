@@ -229,4 +229,142 @@ test_memory_vhdx() {
 	inject_mounted vhdx "$memory_faults"
 }
 
+# one_answer COMMAND...: of file-io on the view, opened for writing: what it
+# says after "ok" for the opening.
+one_answer() {
+	file-io "$view" answers rw "$@" | tail -n +2 | paste -sd ' '
+}
+
+test_full_disk_that_has_room_again() {
+	local ending
+
+	for ending in vhd vhdx; do
+		[ "$ending" = vhd ] || rm -r "${scratch:?}"/{work,store}
+		make_store "$ending"
+		mount_with_faults
+		hold_view "$view" rw
+		arm full ever 1
+		equal "a write, $ending" "ENOSPC ok" \
+			"$(one_answer write 5000000 "${texts[3]}")"
+		disarm
+		equal "with room again" "ok ok ok" \
+			"$(one_answer write 5000000 "${texts[3]}" fsync)"
+		release_view
+		unmount_with_faults
+		vhdfs-img check "$store/pc.$ending"
+		equal "what it wrote" "${texts[3]}" "$(disk-io \
+			"$store/pc.$ending" read 5000000 "${lens[3]}")"
+	done
+}
+
+test_sync_that_fails_ends_writing_until_it_is_opened_anew() {
+	local ending
+
+	for ending in vhd vhdx; do
+		[ "$ending" = vhd ] || rm -r "${scratch:?}"/{work,store}
+		make_store "$ending"
+		mount_with_faults
+		# The first write syncs by itself, in a VHDX.
+		hold_view "$view" rw write 7500000 first fsync
+		arm EIO once 1 sync
+		equal "the sync, $ending" "ok EIO EIO" \
+			"$(one_answer write 5000000 text fsync)"
+		equal "a write after it" "EIO EIO" \
+			"$(one_answer write 5000000 text)"
+		equal "a sync after it" "EIO EIO" "$(one_answer fsync)"
+		head -c 4096 "$view" | cmp - <(head -c 4096 "$scratch/old")
+		# It is told with its last close, too.
+		exec {view_fd}>&-
+		! wait "$view_pid" || fail "expected its close to fail"
+		wait_until 10 answers "" "$view" rw write 5000000 text fsync
+		unmount_with_faults
+	done
+}
+
+# The reader goes on when the disk is back, though its image could not be
+# opened for reading when the writer had gone.
+test_reader_outlives_a_writer_who_fails() {
+	make_store vhdx
+	mount_with_faults
+	exec {reader}<"$view"
+	head -c 4096 <&"$reader" | cmp - <(head -c 4096 "$scratch/old")
+	hold_view "$view" rw
+	arm EIO ever 1 open
+	release_view
+	wait_until 10 has_fired
+	cat "$view" >/dev/null 2>&1 || true
+	disarm
+	cat <&"$reader" | cmp - <(tail -c +4097 "$scratch/old")
+	exec {reader}<&-
+	unmount_with_faults
+}
+
+has_fired() {
+	ask
+	[ "$fired" -gt 0 ]
+}
+
+# A child that cannot be read just now stays its parent's child.
+test_parent_stays_read_only_when_its_child_cannot_be_read() {
+	make_store vhdx
+	chmod u+w "$store/m.vhdx"
+	mount_with_faults
+	opens "$mnt/m.vhdx.raw" rw EACCES
+	arm EIO ever 1 read
+	touch "$store/pc.vhdx"
+	stat "$view" >/dev/null
+	arm EIO ever 1000000 read
+	opens "$mnt/m.vhdx.raw" rw EACCES
+	disarm
+	wait_until 10 cmp "$view" "$scratch/old"
+	unmount_with_faults
+}
+
+# one_listing KIND FORM AT: after names have come and gone.
+one_listing() {
+	touch "$store/a/x"
+	mv "$store/b/b.vhd" "$store/b/c.vhd"
+	mv "$store/b/c.vhd" "$store/b/b.vhd"
+	arm "$@"
+	if ls -R "$mnt" >"$scratch/stdout" 2>"$scratch/stderr"; then
+		cmp -s "$scratch/stdout" "$scratch/names" ||
+			wrong "names: $(cat "$scratch/stdout")"
+	fi
+	ask
+	disarm
+	! grep -q 'No such file' "$scratch/stderr" ||
+		wrong "$(cat "$scratch/stderr")"
+	ls -R "$mnt" 2>&1 | cmp -s - "$scratch/names" ||
+		wrong "afterwards: $(ls -R "$mnt" 2>&1)"
+}
+
+# What is listed is all that there is, or the listing fails; and all of it is
+# there afterwards.
+test_listing() {
+	local kind total at injected=0 known=0
+
+	make_store vhd
+	mkdir "$store/a" "$store/b"
+	cp "$scratch/pc.vhd" "$store/a/a.vhd"
+	cp "$scratch/pc.vhd" "$store/b/b.vhd"
+	ln -s ../a/a.vhd "$store/b/link.vhd"
+	mount_with_faults
+	what=listing
+	ls -R "$mnt" >"$scratch/names"
+	for kind in EIO:once EIO:ever $memory_faults; do
+		fault="$kind without a failure"
+		one_listing "${kind%:*}" once 1000000
+		total=$seen
+		choose_points "$total"
+		for at in "${ats[@]}"; do
+			fault="$kind $at of $total"
+			one_listing "${kind%:*}" "${kind#*:}" "$at"
+			[ "$fired" = 0 ] || injected=$((injected + 1))
+		done
+	done
+	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
+	unmount_with_faults
+	remark "$what: $injected faults"
+}
+
 run_tests

@@ -113,7 +113,13 @@ static const struct kind {
 /* Libraries whose allocations count as the program's own. */
 static const char *const counted[] = { "libjansson.", "libunistring." };
 
-enum { LINE = 128, OBJECTS_MAX = 64, LIVE_MAX = 16384, FILES_MAX = 256 };
+enum {
+	SECTOR = 512,
+	LINE = 128,
+	OBJECTS_MAX = 64,
+	LIVE_MAX = 16384,
+	FILES_MAX = 256
+};
 
 /* What an address belongs to. */
 enum owner {
@@ -313,8 +319,12 @@ static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 		return NEXT(pwrite)(fd, buf, len, off);
 	if (!kind->half && !is_filling(kind))
 		return -1;
-	n = NEXT(pwrite)(fd, buf, half_of(len), off);
-	if (!kind->code || kind->filled)
+	if (!kind->code)
+		return NEXT(pwrite)(fd, buf, half_of(len), off);
+	/* A sector is written or it is not. */
+	len = len / 2 / SECTOR * SECTOR;
+	n = len ? NEXT(pwrite)(fd, buf, len, off) : 0;
+	if (kind->filled && n > 0)
 		return n;
 	errno = kind->code;
 	return -1;
