@@ -154,6 +154,16 @@ tests_tools_exercise_SOURCES = \
 	$(NULL)
 tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
+# Loaded into a program, whose calls it makes fail.  No flags of the program's
+# build: a sanitizer does not go with it.
+check_DATA += tests/tools/faults.so
+EXTRA_DIST += tests/tools/faults.c
+CLEANFILES += tests/tools/faults.so
+tests/tools/faults.so: tests/tools/faults.c
+	@$(MKDIR_P) tests/tools
+	$(AM_V_CCLD)$(CC) -I. $(AM_CPPFLAGS) $(CPPFLAGS) $(WARN_CFLAGS) -O2 -g \
+		-shared -fPIC -pthread -o $@ $(top_srcdir)/tests/tools/faults.c
+
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
