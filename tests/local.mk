@@ -194,7 +194,7 @@ tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
 EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh tests/tgt/verdicts.awk \
 	tests/confine/common.sh tests/locks/common.sh
 lib_tests = \
 	tests/test-build.sh \
@@ -243,6 +243,7 @@ tgt_tests = \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
+	tests/tgt/test-suite.sh \
 	$(NULL)
 if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
