@@ -81,8 +81,16 @@ tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/tools/file-io
 tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/load
+tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
+	tests/tools/load-record.c tests/tools/load.h
+tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
+tests_tools_load_SOURCES += tests/tools/load-iscsi.c
+tests_tools_load_CPPFLAGS = $(AM_CPPFLAGS) -DWITH_ISCSI
+tests_tools_load_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_tools_load_LDADD += $(LIBISCSI_LIBS)
 check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
