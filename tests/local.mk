@@ -7,6 +7,9 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	MUTANT_CC='$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(vhdfs_libvhdfs_a_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -Wno-error'; export MUTANT_CC; \
+	MUTANT_LD='$(CC) $(AM_CFLAGS) $(CFLAGS) $(LDFLAGS)'; export MUTANT_LD; \
+	MUTANT_LIBS='$(LDADD) $(LIBS)'; export MUTANT_LIBS; \
 	$(NULL)
 
 # Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
@@ -17,7 +20,9 @@ unit_tests = \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
 	tests/unit/test-io-mem \
+	tests/unit/test-place-mem \
 	tests/unit/test-io \
+	tests/unit/test-pages \
 	tests/unit/test-space \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \
@@ -38,9 +43,34 @@ unit_tests = \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
+# Crashes: what a power cut at any operation may have left.
+crash_tests = \
+	tests/crash/test-crash \
+	tests/crash/test-fault \
+	$(NULL)
+
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests)
+check_PROGRAMS += $(unit_tests) $(crash_tests)
+TESTS += $(unit_tests) $(crash_tests)
+crash_world = \
+	tests/crash/io-crash.c \
+	tests/crash/io-crash.h \
+	tests/crash/io-fault.c \
+	tests/crash/io-fault.h \
+	tests/crash/judge.c \
+	tests/crash/judge.h \
+	tests/crash/world.c \
+	tests/crash/world.h \
+	$(NULL)
+tests_crash_test_crash_SOURCES = tests/crash/test-crash.c $(crash_world)
+tests_crash_test_fault_SOURCES = \
+	tests/crash/alloc.c \
+	tests/crash/test-fault.c \
+	$(crash_world) \
+	$(NULL)
+tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=strdup,--wrap=asprintf
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
@@ -49,6 +79,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
+	tests/unit/place-mem.c \
+	tests/unit/place-mem.h \
 	tests/unit/vhdx-spoil.c \
 	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \
@@ -145,8 +177,13 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	$(NULL)
+if HAVE_CMOCKA
+mutant_tests = tests/crash/test-mutants.sh
+endif
+EXTRA_DIST += tests/crash/test-mutants.sh
 shell_tests = \
 	$(lib_tests) \
+	$(mutant_tests) \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \

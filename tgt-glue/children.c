@@ -63,7 +63,8 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	_cleanup_free_ char *real = NULL, *parent = NULL;
 	struct family *family = NULL;
 	struct image *image;
-	struct stat st;
+	dev_t dev;
+	ino_t ino;
 	int r = open_image(fleet, client->child, &image, &real);
 
 	if (r < 0)
@@ -77,7 +78,7 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 		r = family_new(&fleet->place, 1, &family);
 	if (r == 0)
 		r = family_find_parent(family, real, &ref, image->size, &parent,
-				       &st);
+				       &dev, &ino);
 	if (r == 0)
 		snprintf(path, size, "%s", parent);
 	if (family)

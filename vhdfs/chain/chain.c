@@ -4,8 +4,8 @@
  *
  * READS ask the leaf where a piece is, under the leaf's lock, and read it there
  * if it is the leaf's own: between the answer and the read nothing may move.
- * What the leaf leaves to its parents is read without a lock, for they never
- * change.
+ * What the leaf leaves to its parents is read without its lock, for they never
+ * change; they are locked only to be asked where it is.
  *
  * WRITES of whole sectors go to the leaf as they are.  A sector that is written
  * in part is read from the merged view, patched and written whole, and no other
@@ -15,7 +15,8 @@
  * ZEROS.  Whether anything would show through a hole in the leaf is known here
  * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
  *
- * Locks, in the order in which they are taken: edge, then the leaf's.
+ * Locks, in the order in which they are taken: edge, then the lock of one
+ * image.
  */
 #include "config.h"
 
@@ -159,8 +160,7 @@ uint64_t chain_size(const struct chain *chain)
 	return chain->images[0]->size;
 }
 
-/* What the images from depth on have at off. They are parents, or the leaf
- * whose map is locked. */
+/* What the images from depth on have at off. */
 static int map_from(struct chain *chain, unsigned depth, uint64_t off,
 		    uint64_t len, struct chain_extent *ret)
 {
@@ -170,7 +170,9 @@ static int map_from(struct chain *chain, unsigned depth, uint64_t off,
 
 	for (; depth <= chain->depth; depth++) {
 		img = chain->images[depth];
+		image_lock_map(img);
 		r = image_map(img, off, e.len, &e);
+		image_unlock_map(img);
 		if (r < 0 || e.kind != EXTENT_PARENT)
 			break;
 	}
@@ -229,14 +231,16 @@ static int refine(const struct chain *chain, struct chain_extent *e)
 	return 0;
 }
 
-/* The first extent of whole sectors, with neighbours joined. */
+/*
+ * The first extent of whole sectors, with neighbours joined.  No lock is held
+ * all the while: a disk may be one extent of 64 TiB.
+ */
 static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		      struct chain_extent *ret)
 {
 	struct chain_extent whole = { 0 }, next;
 	int r = 0;
 
-	image_lock_map(chain->images[0]);
 	while (whole.len < len) {
 		r = map_from(chain, 0, off + whole.len, len - whole.len, &next);
 		if (r == 0)
@@ -249,7 +253,6 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		else
 			whole = next;
 	}
-	image_unlock_map(chain->images[0]);
 	/* What came before a failure is told; the next call meets it again. */
 	if (r < 0 && !whole.len)
 		return r;

@@ -16,19 +16,35 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "format/image.h"
 
 enum { CHAIN_DEPTH_MAX = 256 };
 
+struct place;
+
+/* What a place of another kind than a directory does instead. */
+struct place_ops {
+	/* As place_open, words of a failure included. */
+	int (*open)(const struct place *place, const char *path, bool writable,
+		    struct io **ret, char **ret_real);
+	/* path with every part spelled as the one entry that equals it but for
+	 * case; null where there is no such path. The caller's to free. */
+	char *(*any_case)(const struct place *place, const char *path);
+};
+
 /*
  * WHERE IMAGES ARE.  A place is a directory that paths are relative to, and,
  * when it is confined, that no path leaves: not by "..", an absolute path or a
  * symbolic link (openat2, RESOLVE_BENEATH).
+ *
+ * A place of another kind has ops, and fd is -1; what it opens says in io.dev
+ * and io.ino which file it is, for cycles are seen and parents shared by that.
  */
 struct place {
+	const struct place_ops *ops; /* null: a directory */
 	int fd;     /* of the directory; AT_FDCWD is allowed, not confined */
 	char *root; /* its absolute, real path, "" for AT_FDCWD; owned */
 	bool confined;
@@ -83,11 +99,12 @@ int chain_close(struct chain *chain);
  * A parent found for ref, a child that lies in directory dir (real path as
  * place_open gave it, "" for the place's root): where it is.  Opens nothing
  * for longer than it takes.  *ret_path is as user.vhdfs.parent shows it:
- * relative to places[0] when it is there and confined, else absolute.
+ * relative to places[0] when it is there and confined, else absolute;
+ * *ret_dev and *ret_ino say which file it is.
  */
 int family_find_parent(struct family *family, const char *child_path,
 		       const struct parent_ref *ref, uint64_t child_size,
-		       char **ret_path, struct stat *ret_st);
+		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
 
 struct image *chain_leaf(const struct chain *chain);
 /* Number of parents: 0 for a chain of one image. */

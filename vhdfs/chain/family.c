@@ -261,7 +261,7 @@ static char *shown_path(const struct family *family, const struct found *found)
 
 int family_find_parent(struct family *family, const char *child_path,
 		       const struct parent_ref *ref, uint64_t child_size,
-		       char **ret_path, struct stat *ret_st)
+		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino)
 {
 	char dir[PATH_MAX];
 	struct search s = {
@@ -278,13 +278,13 @@ int family_find_parent(struct family *family, const char *child_path,
 	if (r < 0)
 		return r;
 	path = shown_path(family, &found);
-	if (!path)
+	if (path) {
+		*ret_path = path;
+		*ret_dev = found.io->dev;
+		*ret_ino = found.io->ino;
+	} else {
 		r = fail(-ENOMEM, "out of memory");
-	else if (fstat(found.io->fd, ret_st) < 0)
-		r = fail_errno(-errno, "%s", path);
-	if (r == 0)
-		*ret_path = steal(path);
-	free(path);
+	}
 	found_fini(&found);
 	return r;
 }

@@ -51,6 +51,7 @@ int place_init(struct place *place, const char *path, bool confined)
 	root = path_of(fd);
 	if (!root)
 		return fail(-ENOMEM, "%s: cannot tell its real path", path);
+	place->ops = NULL;
 	place->fd = steal_fd(&fd);
 	place->root = root;
 	place->confined = confined;
@@ -116,8 +117,8 @@ static int reopen(int path_fd, bool writable)
 	return fd < 0 ? -errno : fd;
 }
 
-int place_open(const struct place *place, const char *path, bool writable,
-	       struct io **ret, char **ret_real)
+static int open_file(const struct place *place, const char *path, bool writable,
+		     struct io **ret, char **ret_real)
 {
 	_cleanup_close_ int path_fd = place_openat(place, path, O_PATH);
 	_cleanup_free_ char *real = NULL;
@@ -144,6 +145,14 @@ int place_open(const struct place *place, const char *path, bool writable,
 	if (r == 0 && ret_real)
 		*ret_real = steal(real);
 	return r;
+}
+
+int place_open(const struct place *place, const char *path, bool writable,
+	       struct io **ret, char **ret_real)
+{
+	if (place->ops)
+		return place->ops->open(place, path, writable, ret, ret_real);
+	return open_file(place, path, writable, ret, ret_real);
 }
 
 /* The entry of directory dir that is name but for its case; null where there
@@ -175,6 +184,8 @@ char *place_any_case(const struct place *place, const char *path)
 	char *rest, *part = copy;
 	size_t n = 0;
 
+	if (place->ops)
+		return place->ops->any_case(place, path);
 	if (strlen(path) >= sizeof copy)
 		return NULL;
 	strcpy(copy, path);

@@ -100,6 +100,7 @@ int lookup_init(struct lookup *lookup, const char *store)
 	if (store) {
 		r = place_init(&lookup->place, store, true);
 	} else {
+		lookup->place.ops = NULL;
 		lookup->place.fd = AT_FDCWD;
 		lookup->place.confined = false;
 		lookup->place.root = strdup("");

@@ -36,8 +36,11 @@ int target_reserve(struct image *img)
 	if (!img->block_size)
 		return io_zero(img->io, 0, img->size, true);
 	for (uint64_t off = 0; off < img->size; off += e.len) {
-		int r = image_map(img, off, img->size - off, &e);
+		int r;
 
+		image_lock_map(img);
+		r = image_map(img, off, img->size - off, &e);
+		image_unlock_map(img);
 		if (r == 0 && e.kind == EXTENT_HERE)
 			r = io_zero(img->io, e.file_off, e.len, true);
 		if (r < 0)

@@ -227,7 +227,8 @@ static void take_broken(struct store *store, const char *path,
 	struct parent_ref ref = { 0 };
 	const struct image_ops *format;
 	struct image *leaf;
-	struct stat st;
+	dev_t dev;
+	ino_t ino;
 
 	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
 		return;
@@ -241,8 +242,8 @@ static void take_broken(struct store *store, const char *path,
 	if (take_leaf(leaf, info, &ref) == 0 &&
 	    leaf->type == IMAGE_DIFFERENCING &&
 	    family_find_parent(store->family, path, &ref, leaf->size,
-			       &info->parent, &st) == 0)
-		add_ancestor(info, st.st_dev, st.st_ino);
+			       &info->parent, &dev, &ino) == 0)
+		add_ancestor(info, dev, ino);
 	parent_ref_fini(&ref);
 	image_close(leaf);
 }
