@@ -115,7 +115,7 @@ tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
 check_PROGRAMS += tests/tools/load
 tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
-	tests/tools/load-record.c tests/tools/load.h
+	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
 tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI

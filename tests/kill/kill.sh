@@ -99,11 +99,13 @@ load_all() {
 
 	shift 2
 	at=$((RANDOM % 3 + 1))
+	rm -f "$scratch/ready"
 	for client in $clients; do
 		first=()
 		[ "$client" != "c$at" ] ||
 			first=(-n "$(some_operations)" "$command")
-		load run -s 20 "${first[@]}" "$@" "$(record "$client")" \
+		load run -s 20 -w "$scratch/ready" 3 "${first[@]}" "$@" \
+			"$(record "$client")" \
 			"${disk[$client]:-$(view "$client")}" \
 			$((load_seed += 1)) >"$scratch/runs/$client" 2>&1 &
 		pids+=($!)
@@ -131,7 +133,8 @@ bury() {
 	umount "$mnt"
 }
 
-# Sound but for a log that is to be replayed.
+# Sound but for a log that is to be replayed, and, where power was cut, the
+# footer behind the last block of a VHD, which has a copy.
 check_images() {
 	local client status
 
@@ -142,13 +145,14 @@ check_images() {
 		case $status in
 		0) ;;
 		3)
-			jq -e '.errors | all(.found |
-				test("entries that wait to be replayed"))' \
+			jq -e --arg cut "${power_cut:-no}" '.errors | all(
+				(.found | test("entries that wait to be replayed"))
+				or ($cut == "yes" and .structure == "footer"))' \
 				"$scratch/check" >"$scratch/jq" ||
 				fail "client $client, round $rounds: check" \
 					"found damage: $(cat "$scratch/check")"
 			[ "${1:-}" != replayed ] ||
-				fail "client $client: the log is not replayed"
+				fail "client $client: not sound after all"
 			;;
 		*) fail "check of client $client: $(cat "$scratch/check")" ;;
 		esac

@@ -43,7 +43,7 @@ end_vhdfs() {
 }
 
 cuts() {
-	local how=$1 deaths=0
+	local how=$1 deaths=0 power_cut=yes
 
 	while more "$2" $tests_of_the_long_run; do
 		load_all 3 "$($how)"

@@ -30,6 +30,15 @@ uint64_t mix(uint64_t z)
 	return z ^ (z >> 31);
 }
 
+void *allocate(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (!p)
+		abort();
+	return p;
+}
+
 static struct record *map_record(const char *path, int fd, size_t size)
 {
 	struct record *record =

@@ -14,8 +14,9 @@
  *         -s SECONDS               how long; 10
  *         -n OPERATIONS COMMAND    starts a shell command after so many
  *         -f N                     ends after so many answers of ENOSPC
- *     load verify RECORD DISK      after a crash: is everything there that was
- *                                  flushed, and nothing that nobody wrote?
+ *         -w FILE N                begins when N loads with the same FILE,
+ * which is empty at first, are ready load verify RECORD DISK      after a
+ * crash: is everything there that was flushed, and nothing that nobody wrote?
  *     load settle RECORD DISK      the same, then flushes, and from then on
  *                                  what was found has to stay
  *     load exact RECORD DISK       nothing crashed: is every write there?
@@ -30,12 +31,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,15 +46,10 @@
 #include "tools/load.h"
 
 enum {
-	EXIT_WRONG = 1,
-	EXIT_USAGE = 2,
-	EXIT_CUT = 3,
 	THREADS_MAX = 16,
-	RANGE_MAX = 4096,   /* sectors, of an operation */
-	PIECE = 2048,       /* sectors, of a verifying read */
-	COMPLAINTS_MAX = 8, /* after that they are only counted */
-	HOT = 16,           /* a part of the disk that much is written to */
-	EDGE = 1024,        /* sectors: half a MiB, which blocks are made of */
+	RANGE_MAX = 4096, /* sectors, of an operation */
+	HOT = 16,         /* a part of the disk that much is written to */
+	EDGE = 1024,      /* sectors: half a MiB, which blocks are made of */
 };
 
 struct worker;
@@ -64,6 +62,8 @@ struct run {
 	uint64_t command_at; /* the number of an operation */
 	const char *command;
 	uint64_t full_max;
+	const char *ready; /* a file; null: nobody is waited for */
+	off_t ready_size;
 	struct timespec end;
 
 	atomic_uchar *busy; /* a sector that a thread is at */
@@ -84,15 +84,6 @@ struct worker {
 	uint32_t *done; /* of every sector, when a flush begins */
 	uint8_t *buf;
 };
-
-static void *allocate(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (!p)
-		abort();
-	return p;
-}
 
 /* 0 to n - 1. */
 static uint64_t draw(struct worker *w, uint64_t n)
@@ -359,6 +350,20 @@ static int end_run(struct run *run)
 	return run->wrong ? EXIT_WRONG : run->error ? EXIT_CUT : 0;
 }
 
+/* All loads that name the same file begin when the last of them is ready. */
+static void wait_for_others(const struct run *run)
+{
+	int fd = open(run->ready, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+		      0600);
+	struct stat st;
+
+	if (fd < 0 || write(fd, "+", 1) != 1)
+		abort();
+	while (fstat(fd, &st) == 0 && st.st_size < run->ready_size)
+		usleep(500);
+	close(fd);
+}
+
 static int do_run(struct run *run, uint64_t seed)
 {
 	struct worker workers[THREADS_MAX] = { 0 };
@@ -367,6 +372,8 @@ static int do_run(struct run *run, uint64_t seed)
 	pthread_mutex_init(&run->flushed, NULL);
 	for (unsigned i = 0; i < run->threads; i++)
 		start_worker(run, &workers[i], i, seed);
+	if (run->ready)
+		wait_for_others(run);
 	clock_gettime(CLOCK_MONOTONIC, &run->end);
 	run->end.tv_sec += run->seconds;
 	for (unsigned i = 0; i < run->threads; i++)
@@ -387,7 +394,7 @@ static int run_options(int argc, char **argv)
 			   .full_max = UINT64_MAX };
 	int c;
 
-	while ((c = getopt(argc, argv, "+t:s:n:f:")) >= 0) {
+	while ((c = getopt(argc, argv, "+t:s:n:f:w:")) >= 0) {
 		switch (c) {
 		case 't':
 			run.threads = (unsigned)atoi(optarg);
@@ -398,6 +405,10 @@ static int run_options(int argc, char **argv)
 		case 'n':
 			run.command_at = strtoull(optarg, NULL, 0);
 			run.command = argv[optind++];
+			break;
+		case 'w':
+			run.ready = optarg;
+			run.ready_size = atoi(argv[optind++]);
 			break;
 		case 'f':
 			run.full_max = strtoull(optarg, NULL, 0);
@@ -413,150 +424,6 @@ static int run_options(int argc, char **argv)
 	return do_run(&run, strtoull(argv[optind + 2], NULL, 0));
 }
 
-/* What a look at the whole disk found. */
-struct findings {
-	uint64_t waiting; /* sectors with writes that were not flushed */
-	uint64_t newer;   /* those of them that hold such a write */
-	uint64_t wrong;
-};
-
-static void look_at(struct record *record, uint64_t sec, const uint8_t *buf,
-		    bool exact, uint32_t *generation, struct findings *f)
-{
-	struct sector *s = &record->sector[sec];
-	uint32_t base = exact ? s->done : s->durable;
-	char why[WHY_SIZE];
-
-	if (!record_allows(record, sec, buf, base, generation, why)) {
-		if (f->wrong++ < COMPLAINTS_MAX)
-			fprintf(stderr, "load: %s\n", why);
-	} else if (s->started > base && s->started > s->skip) {
-		f->waiting++;
-		f->newer += *generation > base;
-	}
-}
-
-static int look(struct record *record, struct disk *disk, bool exact,
-		uint32_t *generation)
-{
-	uint8_t *buf = allocate(PIECE, SECTOR);
-	struct findings f = { 0 };
-
-	for (uint64_t sec = 0; sec < record->sectors; sec += PIECE) {
-		uint64_t left = record->sectors - sec;
-		uint32_t n = left < PIECE ? (uint32_t)left : PIECE;
-		int r = disk->ops->read(disk, buf, sec, n);
-
-		if (r < 0) {
-			fprintf(stderr,
-				"load: read of sector %" PRIu64 ": %s\n", sec,
-				strerrorname_np(-r));
-			return EXIT_WRONG;
-		}
-		for (uint32_t i = 0; i < n; i++)
-			look_at(record, sec + i, buf + (size_t)i * SECTOR,
-				exact, &generation[sec + i], &f);
-	}
-	free(buf);
-	printf("client %" PRIu32 ": verified %" PRIu64 " sectors, %" PRIu64
-	       " not flushed, %" PRIu64 " of them new, %" PRIu64 " wrong\n",
-	       record->client, record->sectors, f.waiting, f.newer, f.wrong);
-	return f.wrong ? EXIT_WRONG : 0;
-}
-
-static int verify(const char *how, const char *path, const char *where)
-{
-	struct record *record = record_open(path);
-	bool settle = !strcmp(how, "settle");
-	struct disk *disk = disk_open(where, settle);
-	uint32_t *found = allocate(record->sectors, sizeof *found);
-	int r = look(record, disk, !strcmp(how, "exact"), found);
-
-	if (r == 0 && settle) {
-		r = disk->ops->flush(disk, true);
-		if (r < 0) {
-			fprintf(stderr, "load: flush: %s\n",
-				strerrorname_np(-r));
-			return EXIT_WRONG;
-		}
-		for (uint64_t i = 0; i < record->sectors; i++) {
-			struct sector *s = &record->sector[i];
-
-			s->skip = s->started;
-			s->done = found[i];
-			s->durable = found[i];
-		}
-	}
-	disk->ops->close(disk);
-	free(found);
-	return r;
-}
-
-static int begin_record(const char *path, const char *where, uint32_t client)
-{
-	struct disk *disk = disk_open(where, false);
-	struct record *record =
-		record_create(path, disk->sectors, disk->unit, client);
-	uint8_t *buf = allocate(1, (size_t)disk->unit * SECTOR);
-
-	for (uint64_t sec = 0; sec < disk->sectors; sec += disk->unit) {
-		int r = disk->ops->read(disk, buf, sec, disk->unit);
-
-		if (r < 0) {
-			fprintf(stderr, "load: read: %s\n",
-				strerrorname_np(-r));
-			return EXIT_USAGE;
-		}
-		for (unsigned i = 0; i < disk->unit; i++)
-			record->sector[sec + i].original =
-				sector_hash(buf + (size_t)i * SECTOR);
-	}
-	disk->ops->close(disk);
-	free(buf);
-	return 0;
-}
-
-/* Client 0 is who wrote what others begin with. */
-static int fill(const char *where, uint64_t seed)
-{
-	enum { PLACE = 200 }; /* sectors: no part of a block */
-	struct disk *disk = disk_open(where, true);
-	uint8_t *buf = allocate(PLACE, SECTOR);
-	int r = 0;
-
-	for (uint64_t sec = 0; sec + PLACE <= disk->sectors; sec += PLACE) {
-		if (mix(seed + sec) % 2)
-			continue;
-		for (uint64_t i = 0; i < PLACE; i++)
-			sector_fill(buf + i * SECTOR, sec + i, 1, 0, 0);
-		r = disk->ops->write(disk, buf, sec, PLACE);
-		if (r != PLACE) {
-			fputs("load: fill: write failed\n", stderr);
-			return EXIT_USAGE;
-		}
-	}
-	r = disk->ops->flush(disk, false);
-	disk->ops->close(disk);
-	free(buf);
-	return r < 0 ? EXIT_USAGE : 0;
-}
-
-static int show(const char *path)
-{
-	struct record *record = record_open(path);
-
-	for (uint64_t i = 0; i < record->sectors; i++) {
-		struct sector *s = &record->sector[i];
-
-		if (s->started)
-			printf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIu32
-			       " %c\n",
-			       i, s->durable, s->done, s->started,
-			       s->zeros >> s->durable % 64 & 1 ? 'Z' : 'W');
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
@@ -565,15 +432,15 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "run"))
 		r = run_options(argc - 1, argv + 1);
 	else if (!strcmp(command, "fill") && argc == 4)
-		return fill(argv[2], strtoull(argv[3], NULL, 0));
+		return look_fill(argv[2], strtoull(argv[3], NULL, 0));
 	else if (!strcmp(command, "record") && argc == 5)
-		return begin_record(argv[2], argv[3], (uint32_t)atoi(argv[4]));
+		return look_begin(argv[2], argv[3], (uint32_t)atoi(argv[4]));
 	else if ((!strcmp(command, "verify") || !strcmp(command, "settle") ||
 		  !strcmp(command, "exact")) &&
 		 argc == 4)
-		return verify(command, argv[2], argv[3]);
+		return look_verify(command, argv[2], argv[3]);
 	else if (!strcmp(command, "show") && argc == 3)
-		return show(argv[2]);
+		return look_show(argv[2]);
 	if (r == EXIT_USAGE)
 		fputs("load: see the head of its source\n", stderr);
 	return r;

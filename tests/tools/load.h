@@ -25,6 +25,13 @@ enum {
 	WHY_SIZE = 300,
 };
 
+/* Exit statuses. */
+enum {
+	EXIT_WRONG = 1,
+	EXIT_USAGE = 2,
+	EXIT_CUT = 3,
+};
+
 /* A disk as a file, or over iSCSI.  All return a negative errno. */
 struct disk {
 	const struct disk_ops *ops;
@@ -94,6 +101,14 @@ bool record_allows(const struct record *record, uint64_t sec,
 		   const uint8_t *buf, uint32_t base, uint32_t *ret_generation,
 		   char *why);
 
+/* The commands of load that look at a disk; they return the exit status. */
+int look_fill(const char *where, uint64_t seed);
+int look_begin(const char *path, const char *where, uint32_t client);
+int look_verify(const char *how, const char *path, const char *where);
+int look_show(const char *path);
+
 uint64_t mix(uint64_t z);
+/* Zeros; ends the program where there is no memory. */
+void *allocate(size_t n, size_t size);
 
 #endif
