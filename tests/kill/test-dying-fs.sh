@@ -8,6 +8,7 @@
 . "$(dirname "$0")/kill.sh"
 . "$(dirname "$0")/small-fs.sh"
 
+[ -n "${KILL_NS:-}" ] || KILL_NS=1 exec unshare -m "$0" "$@"
 tests_of_the_long_run=5
 
 # The file system goes without writing what it has in memory, its log included.
@@ -46,7 +47,8 @@ cuts() {
 	local how=$1 deaths=0 power_cut=yes
 
 	while more "$2" $tests_of_the_long_run; do
-		load_all 3 "$($how)"
+		rm -f "$scratch/cut"
+		load_all 3 "touch $scratch/cut; $($how)" -c "$scratch/cut"
 		grep -Eq 'ended by (EIO|EROFS)' "$scratch/runs/c1" ||
 			fail "expected EIO or EROFS: $(cat "$scratch/runs/c1")"
 		end_vhdfs

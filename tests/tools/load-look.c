@@ -86,6 +86,7 @@ int look_verify(const char *how, const char *path, const char *where)
 			s->skip = s->started;
 			s->done = found[i];
 			s->durable = found[i];
+			s->flush = record->flushes;
 		}
 	}
 	disk->ops->close(disk);

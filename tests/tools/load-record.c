@@ -213,10 +213,11 @@ static bool refuse(const struct record *record, uint64_t sec,
 	snprintf(why, WHY_SIZE,
 		 "sector %" PRIu64 " of client %" PRIu32
 		 ": expected generation %" PRIu32 "%s, or %" PRIu32
-		 " to %" PRIu32 ", found %s",
+		 " to %" PRIu32 " (flush %" PRIu64 " of %" PRIu64 "), found %s",
 		 sec, record->client, base,
 		 is_zeroing(s, base) ? " (zeros)" : "",
-		 (s->skip > base ? s->skip : base) + 1, s->started, found);
+		 (s->skip > base ? s->skip : base) + 1, s->started, s->flush,
+		 record->flushes, found);
 	return false;
 }
 

@@ -66,6 +66,7 @@ struct sector {
 	_Atomic uint32_t skip;
 	_Atomic uint64_t zeros; /* bit g % 64: generation g is a zeroing */
 	uint64_t original;      /* hash of generation 0 */
+	uint64_t flush; /* the number of the flush that made it durable */
 };
 
 struct record {
