@@ -163,8 +163,16 @@ tests/tools/faults.so: tests/tools/faults.c
 	@$(MKDIR_P) tests/tools
 	$(AM_V_CCLD)$(CC) -I. $(AM_CPPFLAGS) $(CPPFLAGS) $(WARN_CFLAGS) -O2 -g \
 		-shared -fPIC -pthread -o $@ $(top_srcdir)/tests/tools/faults.c
+check_PROGRAMS += tests/tools/load
+tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
+	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
+tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
+tests_tools_load_SOURCES += tests/tools/load-iscsi.c
+tests_tools_load_CPPFLAGS = $(AM_CPPFLAGS) -DWITH_ISCSI
+tests_tools_load_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_tools_load_LDADD += $(LIBISCSI_LIBS)
 check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
