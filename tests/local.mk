@@ -113,8 +113,16 @@ tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/tools/file-io
 tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/load
+tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
+	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
+tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
+tests_tools_load_SOURCES += tests/tools/load-iscsi.c
+tests_tools_load_CPPFLAGS = $(AM_CPPFLAGS) -DWITH_ISCSI
+tests_tools_load_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_tools_load_LDADD += $(LIBISCSI_LIBS)
 check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
@@ -122,7 +130,8 @@ tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
 endif
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+	tests/kill/kill.sh tests/kill/small-fs.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -173,7 +182,15 @@ if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
 endif
 EXTRA_DIST += tests/crash/test-mutants.sh
+kill_tests = \
+	tests/kill/test-dying-fs.sh \
+	tests/kill/test-fio.sh \
+	tests/kill/test-full.sh \
+	tests/kill/test-kill.sh \
+	tests/kill/test-load.sh \
+	$(NULL)
 shell_tests = \
+	$(kill_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
 	$(img_tests) \
