@@ -26,6 +26,11 @@ fio_on() {
 		>"$scratch/fio.$client" 2>&1
 }
 
+# What it complains of, without its figures.
+complaint() {
+	sed '/^{/,/^}/d' "$scratch/fio.$1"
+}
+
 on_the_mount() {
 	fio_disk=(--ioengine=psync --filename="$(view "$1")" --allow_file_create=0)
 }
@@ -37,7 +42,9 @@ fio_round() {
 
 	for client in $clients; do
 		"$1" "$client"
-		fio_on "$client" 0 $random --do_verify=0 --end_fsync=1 || fail "fio: $(cat "$scratch/fio.$client")"
+		fio_on "$client" 0 $random --do_verify=0 --end_fsync=1 ||
+			fail "round $rounds, client $client, writing:" \
+				"$(complaint "$client")"
 	done
 	for client in $clients; do
 		"$1" "$client"
@@ -57,8 +64,8 @@ fio_round() {
 	for client in $clients; do
 		on_the_mount "$client"
 		fio_on "$client" 0 $random --verify_only ||
-			fail "round $rounds, client $client:" \
-				"$(cat "$scratch/fio.$client" "$mnt.log")"
+			fail "round $rounds, client $client, verifying:" \
+				"$(complaint "$client")" "$(cat "$mnt.log")"
 		# It says that all is well, too, where it read nothing.
 		equal "bytes that fio verified" $((even_bytes)) \
 			"$(sed -n '/^{/,$p' "$scratch/fio.$client" |
