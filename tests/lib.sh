@@ -83,6 +83,11 @@ at_exit() {
 	lib_at_exit=("$*" "${lib_at_exit[@]}")
 }
 
+# Figures that are shown when the test passes, too.
+report() {
+	echo "$*" >>"$lib_dir/report"
+}
+
 # expect STATUS COMMAND...: runs it, with its output in $scratch/stdout and
 # $scratch/stderr; fails unless it exits with that status.
 expect() {

@@ -204,6 +204,8 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh tests/tgt/verdicts.awk \
 	tests/confine/common.sh tests/locks/common.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+	tests/kill/kill.sh tests/kill/small-fs.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -273,6 +275,15 @@ fuzz_tests = \
 shell_tests = \
 	$(confine_tests) \
 	$(fuzz_tests) \
+kill_tests = \
+	tests/kill/test-dying-fs.sh \
+	tests/kill/test-fio.sh \
+	tests/kill/test-full.sh \
+	tests/kill/test-kill.sh \
+	tests/kill/test-load.sh \
+	$(NULL)
+shell_tests = \
+	$(kill_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
 	$(locks_tests) \
