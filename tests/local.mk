@@ -7,6 +7,9 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	MUTANT_CC='$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(vhdfs_libvhdfs_a_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -Wno-error'; export MUTANT_CC; \
+	MUTANT_LD='$(CC) $(AM_CFLAGS) $(CFLAGS) $(LDFLAGS)'; export MUTANT_LD; \
+	MUTANT_LIBS='$(LDADD) $(LIBS)'; export MUTANT_LIBS; \
 	$(NULL)
 
 # Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
@@ -19,9 +22,12 @@ unit_tests = \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
+	tests/unit/test-concurrency \
+	tests/unit/test-stress \
 	tests/unit/test-io-mem \
 	tests/unit/test-place-mem \
 	tests/unit/test-io \
+	tests/unit/test-pages \
 	tests/unit/test-space \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \
@@ -42,13 +48,42 @@ unit_tests = \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
+# Crashes: what a power cut at any operation may have left.
+crash_tests = \
+	tests/crash/test-crash \
+	tests/crash/test-fault \
+	$(NULL)
+
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests)
-TESTS += $(unit_tests)
+check_PROGRAMS += $(unit_tests) $(crash_tests)
+TESTS += $(unit_tests) $(crash_tests)
+crash_world = \
+	tests/crash/io-crash.c \
+	tests/crash/io-crash.h \
+	tests/crash/io-fault.c \
+	tests/crash/io-fault.h \
+	tests/crash/judge.c \
+	tests/crash/judge.h \
+	tests/crash/world.c \
+	tests/crash/world.h \
+	$(NULL)
+tests_crash_test_crash_SOURCES = tests/crash/test-crash.c $(crash_world)
+tests_crash_test_fault_SOURCES = \
+	tests/crash/alloc.c \
+	tests/crash/test-fault.c \
+	$(crash_world) \
+	$(NULL)
+tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=strdup,--wrap=asprintf
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
 	tests/unit/io-mem.h \
+	tests/unit/io-pause.c \
+	tests/unit/io-pause.h \
+	tests/unit/io-stable.c \
+	tests/unit/io-stable.h \
 	tests/unit/disks.c \
 	tests/unit/disks.h \
 	tests/unit/mem-chain.c \
@@ -57,6 +92,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/pairs.h \
 	tests/unit/place-mem.c \
 	tests/unit/place-mem.h \
+	tests/unit/scene.c \
+	tests/unit/scene.h \
 	tests/unit/vhdx-spoil.c \
 	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \
@@ -101,6 +138,21 @@ tests_unit_test_vhd_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/tools/file-io
 tests_tools_file_io_SOURCES = tests/tools/file-io.c
 tests_tools_file_io_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/forge-child tests/tools/racer
+tests_tools_forge_child_SOURCES = tests/tools/forge-child.c
+tests_tools_forge_child_LDADD = $(LIBVHDFS_LIBS)
+tests_tools_racer_SOURCES = tests/tools/racer.c
+tests_tools_racer_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/exercise
+tests_tools_exercise_SOURCES = \
+	tests/tools/exercise.c \
+	tests/tools/exercise.h \
+	tests/tools/exercise-ops.c \
+	tests/tools/exercise-range.c \
+	tests/tools/exercise-trace.c \
+	tests/tools/exercise-work.c \
+	$(NULL)
+tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
 if HAVE_LIBISCSI
 check_PROGRAMS += tests/tgt/initiator
@@ -132,7 +184,8 @@ tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
 EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+	tests/confine/common.sh tests/locks/common.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -161,6 +214,7 @@ interop_tests = \
 mount_tests = \
 	tests/mount/test-attributes.sh \
 	tests/mount/test-contents.sh \
+	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
 	tests/mount/test-live.sh \
 	tests/mount/test-many.sh \
@@ -180,12 +234,29 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	$(NULL)
+if HAVE_CMOCKA
+mutant_tests = tests/crash/test-mutants.sh
+endif
+EXTRA_DIST += tests/crash/test-mutants.sh
+confine_tests = \
+	tests/confine/test-locators.sh \
+	tests/confine/test-swaps.sh \
+	$(NULL)
+locks_tests = \
+	tests/locks/test-mounts.sh \
+	tests/locks/test-namespaces.sh \
+	tests/locks/test-parents.sh \
+	tests/locks/test-programs.sh \
+	$(NULL)
 fuzz_tests = \
 	tests/fuzz/test-fuzz.sh \
 	$(NULL)
 shell_tests = \
+	$(confine_tests) \
 	$(fuzz_tests) \
 	$(lib_tests) \
+	$(mutant_tests) \
+	$(locks_tests) \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \

@@ -160,7 +160,7 @@ int children_make(struct fleet *fleet, const struct client *client)
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
 	return child_create(
-		pool_printf(pool, "%s/%s", fleet->store, client->master),
+		&fleet->place, client->master,
 		pool_printf(pool, "%s/%s", fleet->store, client->child),
 		&params);
 }

@@ -20,6 +20,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/family.c \
 	vhdfs/chain/family.h \
+	vhdfs/chain/handover.c \
+	vhdfs/chain/handover.h \
 	vhdfs/chain/place.c \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \

@@ -347,4 +347,19 @@ test_store_confines() {
 	expect 3 vhdfs-img check --store "$scratch/s" "$scratch/s/c.vhd"
 }
 
+test_damage_without_end_is_told_briefly() {
+	vhdfs-img create --size 4G --block-size 2M "$scratch/a.vhd"
+	dd if=/dev/zero of="$scratch/a.vhd" bs=512 seek=3 count=16 \
+		conv=notrunc status=none
+	expect 3 vhdfs-img check "$scratch/a.vhd"
+	equal "lines" 1002 "$(wc -l <"$scratch/stdout")"
+	grep -q 'expected no more damage, found 1048 more places$' \
+		"$scratch/stdout" || fail "$(tail -n 3 "$scratch/stdout")"
+	expect 3 vhdfs-img check --json "$scratch/a.vhd"
+	equal "errors" 1001 "$(jq '.errors | length' "$scratch/stdout")"
+	expect 0 vhdfs-img check --repair "$scratch/a.vhd"
+	expect 0 vhdfs-img check "$scratch/a.vhd"
+	equal "lines" 1 "$(wc -l <"$scratch/stdout")"
+}
+
 run_tests

@@ -40,7 +40,7 @@ void mem_file_fini(struct mem_file *file)
 void mem_file_reset_counters(struct mem_file *file)
 {
 	file->n_pread = file->n_pwrite = file->n_sync = 0;
-	file->n_resize = file->n_punch = 0;
+	file->n_resize = file->n_punch = file->n_reserve = 0;
 }
 
 size_t mem_file_used(const struct mem_file *file)
@@ -247,6 +247,17 @@ static int mem_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return unlock_file(file, r);
 }
 
+static int mem_reserve(struct io *io, uint64_t off, uint64_t len)
+{
+	struct mem_file *file = lock_file(io);
+	int r = turn(file);
+
+	file->n_reserve++;
+	for (size_t i = off / MEM_PAGE; r == 0 && i * MEM_PAGE < off + len; i++)
+		r = need_page(file, i);
+	return unlock_file(file, r);
+}
+
 static bool page_there(const struct mem_file *file, uint64_t off)
 {
 	return off / MEM_PAGE < file->n_pages && file->pages[off / MEM_PAGE];
@@ -278,6 +289,7 @@ static const struct io_ops mem_ops = {
 	.size = mem_size,
 	.resize = mem_resize,
 	.punch = mem_punch,
+	.reserve = mem_reserve,
 	.extent = mem_extent,
 	.close = mem_close,
 };

@@ -26,11 +26,11 @@ struct mem_file {
 	uint64_t size;
 
 	/* How often each was called. */
-	unsigned n_pread, n_pwrite, n_sync, n_resize, n_punch;
+	unsigned n_pread, n_pwrite, n_sync, n_resize, n_punch, n_reserve;
 	/*
-	 * pwrite, sync, resize and punch fail with fail_code (a negative
-	 * errno) from the call on that finds fail_after at 0; negative: never.
-	 * fail_once: only that one call.
+	 * pwrite, sync, resize, punch and reserve fail with fail_code (a
+	 * negative errno) from the call on that finds fail_after at 0;
+	 * negative: never. fail_once: only that one call.
 	 */
 	int fail_after;
 	int fail_code;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 static const struct place_mem *mem_place(const struct place *place)
@@ -87,14 +88,12 @@ static int open_mem(const struct place *place, const char *path, bool writable,
 		return fail(r, "%s: leads out of %s", path, place->root);
 	if (r < 0)
 		return fail_errno(r, "%s", path);
+	if (ret_real && !(*ret_real = strdup(real)))
+		return fail(-ENOMEM, "%s: out of memory", path);
 	r = open_at(mem_place(place), real, path, writable, ret);
-	if (r < 0 || !ret_real)
-		return r;
-	*ret_real = strdup(real);
-	if (*ret_real)
-		return 0;
-	io_close(*ret);
-	return fail(-ENOMEM, "%s: out of memory", path);
+	if (r < 0 && ret_real)
+		free(steal(*ret_real));
+	return r;
 }
 
 static char *any_case_mem(const struct place *place, const char *path)

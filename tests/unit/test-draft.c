@@ -30,7 +30,7 @@ static void is_seen_when_published(void **state)
 	struct draft draft;
 	struct stat st;
 
-	assert_ok(draft_create(path, &draft));
+	assert_ok(draft_create(path, NULL, &draft));
 	assert_ok(io_write(draft.io, "whole", 5, 0));
 	assert_int_equal(stat(path, &st), -1);
 	assert_ok(draft_publish(&draft));
@@ -44,7 +44,7 @@ static void leaves_nothing_when_given_up(void **state)
 {
 	struct draft draft;
 
-	assert_ok(draft_create(scratch_path(state, "image"), &draft));
+	assert_ok(draft_create(scratch_path(state, "image"), NULL, &draft));
 	assert_int_equal(names_in(*state), 1);
 	draft_fini(&draft);
 	assert_int_equal(names_in(*state), 0);
@@ -66,9 +66,9 @@ static void replaces_nothing(void **state)
 	struct stat st;
 
 	make_file(path);
-	assert_errno(draft_create(path, &draft), -EEXIST);
+	assert_errno(draft_create(path, NULL, &draft), -EEXIST);
 	unlink(path);
-	assert_ok(draft_create(path, &draft));
+	assert_ok(draft_create(path, NULL, &draft));
 	/* Somebody else is faster. */
 	make_file(path);
 	assert_errno(draft_publish(&draft), -EEXIST);
@@ -84,7 +84,7 @@ static void name_may_be_as_long_as_names_get(void **state)
 	struct draft draft;
 
 	snprintf(path, sizeof path, "%s/%0255d", (const char *)*state, 0);
-	assert_ok(draft_create(path, &draft));
+	assert_ok(draft_create(path, NULL, &draft));
 	assert_ok(draft_publish(&draft));
 	draft_fini(&draft);
 }

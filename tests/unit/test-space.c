@@ -87,21 +87,51 @@ static void count_overlap(void *ctx, uint64_t off, uint64_t len)
 
 static void settling_joins_and_finds_overlaps(void **state)
 {
-	struct space space = { 0 };
 	uint64_t found[2] = { 0 };
+	struct space space = { .overlap = count_overlap, .ctx = found };
 
 	(void)state;
 	assert_ok(space_add(&space, 30, 10));
 	assert_ok(space_add(&space, 0, 10));
 	assert_ok(space_add(&space, 10, 5));
-	assert_ok(space_settle(&space, count_overlap, found));
+	space_settle(&space);
 	assert_int_equal(found[1], 0);
 	assert_int_equal(space.n, 2);
 	assert_ok(space_add(&space, 38, 10));
-	assert_ok(space_settle(&space, count_overlap, found));
+	space_settle(&space);
 	assert_int_equal(found[0], 38);
 	assert_int_equal(found[1], 2);
 	assert_int_equal(space_end(&space), 48);
+	space_fini(&space);
+}
+
+/* In an order in which no two that come after each other are neighbours. */
+static void many_neighbours_take_little_memory(void **state)
+{
+	struct space space = { 0 };
+	uint64_t n = UINT64_C(1) << 22;
+
+	(void)state;
+	for (uint64_t i = 0; i < n; i++)
+		assert_ok(space_add(&space, i * 0x9e3779b1 % n, 1));
+	space_settle(&space);
+	assert_int_equal(space.n, 1);
+	assert_int_equal(space_end(&space), n);
+	assert_true(space.room * sizeof *space.used <= MIB(64));
+	space_fini(&space);
+}
+
+static void pieces_without_end_are_refused(void **state)
+{
+	struct space space = { 0 };
+	uint64_t i = 0;
+	int r = 0;
+
+	(void)state;
+	while (r == 0 && i <= 2 * (uint64_t)SPACE_RANGES_MAX)
+		r = space_add(&space, 2 * i++, 1);
+	assert_errno(r, -EFBIG);
+	assert_true(space.room * sizeof *space.used <= MIB(64));
 	space_fini(&space);
 }
 
@@ -124,6 +154,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_the_lowest_place_and_gives_it_back),
 		cmocka_unit_test(settling_joins_and_finds_overlaps),
+		cmocka_unit_test(many_neighbours_take_little_memory),
+		cmocka_unit_test(pieces_without_end_are_refused),
 		cmocka_unit_test(nothing_is_taken_beyond_the_end),
 	};
 

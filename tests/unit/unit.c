@@ -83,6 +83,27 @@ uint64_t seed_from_environment(void)
 	return seed;
 }
 
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+double test_deadline(double brief, unsigned parts)
+{
+	const char *minutes = getenv("VHDFS_LONG");
+
+	return seconds() +
+	       (minutes ? strtod(minutes, NULL) * 60 / parts : brief);
+}
+
+bool test_time_is_left(double deadline)
+{
+	return seconds() < deadline;
+}
+
 uint64_t random_next(uint64_t *state)
 {
 	uint64_t z = (*state += 0x9e3779b97f4a7c15);

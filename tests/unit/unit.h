@@ -30,6 +30,12 @@ const char *scratch_path(void **state, const char *name);
 
 /* The seed, printed: VHDFS_SEED where it is set, else of the clock. */
 uint64_t seed_from_environment(void);
+/*
+ * When a test that goes on with new seeds ends: brief seconds from now, or
+ * where VHDFS_LONG is set its share, one of parts, of so many minutes.
+ */
+double test_deadline(double brief, unsigned parts);
+bool test_time_is_left(double deadline);
 /* The next number of the sequence that *state is in (splitmix64). */
 uint64_t random_next(uint64_t *state);
 /* At most max, and small ones as likely as large ones. */

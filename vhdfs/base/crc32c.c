@@ -6,22 +6,27 @@
 #include <isa-l/crc.h>
 
 /* isa-l neither inverts at the start nor at the end, and writes to nothing. */
-static uint32_t step(uint32_t crc, const void *buf, size_t len)
+uint32_t crc32c_add(uint32_t sum, const void *buf, size_t len)
 {
-	return crc32_iscsi((unsigned char *)buf, (int)len, crc);
+	return crc32_iscsi((unsigned char *)buf, (int)len, sum);
+}
+
+uint32_t crc32c_end(uint32_t sum)
+{
+	return ~sum;
 }
 
 uint32_t crc32c(const void *buf, size_t len)
 {
-	return ~step(~UINT32_C(0), buf, len);
+	return crc32c_end(crc32c_add(CRC32C_START, buf, len));
 }
 
 uint32_t crc32c_but(const void *buf, size_t len, size_t hole)
 {
 	static const uint8_t zero[4];
 	const uint8_t *b = buf;
-	uint32_t crc = step(~UINT32_C(0), b, hole);
+	uint32_t sum = crc32c_add(CRC32C_START, b, hole);
 
-	crc = step(crc, zero, sizeof zero);
-	return ~step(crc, b + hole + 4, len - hole - 4);
+	sum = crc32c_add(sum, zero, sizeof zero);
+	return crc32c_end(crc32c_add(sum, b + hole + 4, len - hole - 4));
 }

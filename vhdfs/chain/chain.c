@@ -4,8 +4,8 @@
  *
  * READS ask the leaf where a piece is, under the leaf's lock, and read it there
  * if it is the leaf's own: between the answer and the read nothing may move.
- * What the leaf leaves to its parents is read without a lock, for they never
- * change.
+ * What the leaf leaves to its parents is read without its lock, for they never
+ * change; they are locked only to be asked where it is.
  *
  * WRITES of whole sectors go to the leaf as they are.  A sector that is written
  * in part is read from the merged view, patched and written whole, and no other
@@ -15,7 +15,8 @@
  * ZEROS.  Whether anything would show through a hole in the leaf is known here
  * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
  *
- * Locks, in the order in which they are taken: edge, then the leaf's.
+ * Locks, in the order in which they are taken: edge, then the lock of one
+ * image.
  */
 #include "config.h"
 
@@ -30,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "chain/family.h"
+#include "chain/handover.h"
 #include "format/raw.h"
 
 struct chain {
@@ -54,15 +56,17 @@ DEFINE_CLEANUP(struct chain *, chain_destroy);
 
 static int open_leaf(struct io *io, int flags, struct image **ret)
 {
-	const struct image_ops *ops = image_format_probe(io);
+	const struct image_ops *ops = &raw_ops;
 	int r = 0;
 
+	if (!(flags & CHAIN_ALWAYS_RAW))
+		ops = image_format_probe(io);
 	if (!(flags & CHAIN_NO_LOCK))
 		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
 						       : IO_LOCK_SHARED);
 	if (r < 0)
 		return r;
-	if (ops != &raw_ops || !(flags & CHAIN_RAW))
+	if (ops != &raw_ops || !(flags & (CHAIN_RAW | CHAIN_ALWAYS_RAW)))
 		ops = NULL;
 	return image_open(io, ops, ret);
 }
@@ -127,6 +131,25 @@ int chain_close(struct chain *chain)
 	return r;
 }
 
+int chain_begin_writing(struct chain *chain, const char *path)
+{
+	struct image *leaf = chain->images[0];
+
+	/* It was open for writing before, and nobody wrote since. */
+	if (leaf->writable)
+		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
+	return handover_to_writer(family_store(chain->family), path,
+				  &chain->images[0]);
+}
+
+int chain_end_writing(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	int r = image_stop(leaf);
+
+	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
+}
+
 struct image *chain_leaf(const struct chain *chain)
 {
 	return chain->images[0];
@@ -159,8 +182,7 @@ uint64_t chain_size(const struct chain *chain)
 	return chain->images[0]->size;
 }
 
-/* What the images from depth on have at off. They are parents, or the leaf
- * whose map is locked. */
+/* What the images from depth on have at off. */
 static int map_from(struct chain *chain, unsigned depth, uint64_t off,
 		    uint64_t len, struct chain_extent *ret)
 {
@@ -170,7 +192,9 @@ static int map_from(struct chain *chain, unsigned depth, uint64_t off,
 
 	for (; depth <= chain->depth; depth++) {
 		img = chain->images[depth];
+		image_lock_map(img);
 		r = image_map(img, off, e.len, &e);
+		image_unlock_map(img);
 		if (r < 0 || e.kind != EXTENT_PARENT)
 			break;
 	}
@@ -229,14 +253,16 @@ static int refine(const struct chain *chain, struct chain_extent *e)
 	return 0;
 }
 
-/* The first extent of whole sectors, with neighbours joined. */
+/*
+ * The first extent of whole sectors, with neighbours joined.  No lock is held
+ * all the while: a disk may be one extent of 64 TiB.
+ */
 static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		      struct chain_extent *ret)
 {
 	struct chain_extent whole = { 0 }, next;
 	int r = 0;
 
-	image_lock_map(chain->images[0]);
 	while (whole.len < len) {
 		r = map_from(chain, 0, off + whole.len, len - whole.len, &next);
 		if (r == 0)
@@ -249,7 +275,6 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		else
 			whole = next;
 	}
-	image_unlock_map(chain->images[0]);
 	/* What came before a failure is told; the next call meets it again. */
 	if (r < 0 && !whole.len)
 		return r;

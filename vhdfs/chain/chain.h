@@ -81,6 +81,8 @@ enum {
 	CHAIN_NO_LOCK = 2,
 	/* A leaf that no format claims is raw. */
 	CHAIN_RAW = 4,
+	/* The leaf is raw whatever is in it. */
+	CHAIN_ALWAYS_RAW = 8,
 };
 
 struct chain;
@@ -105,6 +107,17 @@ int chain_close(struct chain *chain);
 int family_find_parent(struct family *family, const char *child_path,
 		       const struct parent_ref *ref, uint64_t child_size,
 		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
+
+/*
+ * From reading to writing and back, for a chain that was opened with locks.
+ * Nobody else can take the leaf's lock in between.  path is where the leaf is
+ * now (as chain_open's).  When chain_begin_writing fails the chain is open for
+ * reading as before; -EAGAIN: there is another file at path.  chain_end_writing
+ * flushes; when it fails the chain is to be closed.  Nobody else uses the chain
+ * meanwhile.
+ */
+int chain_begin_writing(struct chain *chain, const char *path);
+int chain_end_writing(struct chain *chain);
 
 struct image *chain_leaf(const struct chain *chain);
 /* Number of parents: 0 for a chain of one image. */

@@ -128,17 +128,27 @@ static int name_it(struct io *io, const char *name)
 	return 0;
 }
 
-/* Opens one candidate for a look: 0 when it is the parent. */
+static int open_found(struct search *s, size_t place, const char *path,
+		      struct found *ret)
+{
+	int r;
+
+	found_fini(ret);
+	ret->place = place;
+	r = place_open(&s->family->places[place], path, false, &ret->io,
+		       &ret->real);
+	return r < 0 ? r : name_it(ret->io, ret->real);
+}
+
+/* Opens one candidate for a look, and again when it is the parent: 0 then. What
+ * is opened may be another file by then, so who takes it looks once more. */
 static int try_path(struct search *s, size_t place, const char *path,
 		    struct found *ret)
 {
 	struct image *img;
-	struct found found = { .place = place };
-	int r = place_open(&s->family->places[place], path, false, &found.io,
-			   &found.real);
+	struct found found = { 0 };
+	int r = open_found(s, place, path, &found);
 
-	if (r == 0)
-		r = name_it(found.io, found.real);
 	if (r == 0) {
 		r = image_open(found.io, NULL, &img);
 		if (r == 0) {
@@ -149,8 +159,7 @@ static int try_path(struct search *s, size_t place, const char *path,
 		}
 	}
 	if (r == 0)
-		r = place_open(&s->family->places[place], path, false,
-			       &found.io, NULL);
+		r = open_found(s, place, path, &found);
 	if (r < 0) {
 		/* A stranger tells more than a name that is not there. */
 		if (!s->why.code || (r != -ENOENT && s->why.code == -ENOENT))
@@ -397,8 +406,13 @@ static int open_up(struct family *family, const struct trail *trail,
 	if (r == 0 && lock)
 		open = find_open(family, found.io);
 	if (r == 0 && open) {
-		open->refs++;
-		*ret = open;
+		/* It may be another file than the one that was looked at. */
+		r = check_identity(open->img, &ref, s.child, s.size,
+				   s.sector_size);
+		if (r == 0) {
+			open->refs++;
+			*ret = open;
+		}
 	} else if (r == 0) {
 		r = open_layer(family, trail, &s, &found, lock, ret);
 	}

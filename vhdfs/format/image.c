@@ -22,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/pages.h"
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
@@ -141,11 +142,12 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 
 int image_close(struct image *img)
 {
-	int r = 0, rc;
+	int r = img->writable ? image_flush(img) : 0;
+	struct error why = *error_last();
+	int rc = img->ops->close(img);
 
-	if (img->writable && !atomic_load(&img->failed))
-		r = image_flush(img);
-	rc = img->ops->close(img);
+	if (r < 0)
+		error_set(&why);
 	return r < 0 ? r : rc;
 }
 
@@ -166,16 +168,36 @@ int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 	return r;
 }
 
+static bool is_crowded(const struct image *img)
+{
+	bool crowded = false;
+
+	for (int i = 0; i < 2; i++)
+		crowded |= img->tables[i] && pages_crowded(img->tables[i]);
+	return crowded;
+}
+
+/* Lets go of the lock; what was read under it may have been much. */
+static void unlock(struct image *img)
+{
+	pthread_rwlock_unlock(&img->lock);
+	if (!is_crowded(img))
+		return;
+	pthread_rwlock_wrlock(&img->lock);
+	for (int i = 0; i < 2 && is_crowded(img); i++)
+		if (img->tables[i])
+			pages_evict(img->tables[i]);
+	pthread_rwlock_unlock(&img->lock);
+}
+
 void image_lock_map(struct image *img)
 {
-	if (img->writable)
-		pthread_rwlock_rdlock(&img->lock);
+	pthread_rwlock_rdlock(&img->lock);
 }
 
 void image_unlock_map(struct image *img)
 {
-	if (img->writable)
-		pthread_rwlock_unlock(&img->lock);
+	unlock(img);
 }
 
 /* May this image be changed now? Starts it where it never was. */
@@ -198,8 +220,10 @@ static int ready_to_change(struct image *img)
 		r = img->ops->start ? img->ops->start(img) : 0;
 		if (r == 0)
 			atomic_store(&img->started, true);
+		else if (atomic_load(&img->io->sync_failed))
+			image_fail(img, r);
 	}
-	pthread_rwlock_unlock(&img->lock);
+	unlock(img);
 	return r;
 }
 
@@ -228,7 +252,7 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	} else {
 		e.len = 0;
 	}
-	pthread_rwlock_unlock(&img->lock);
+	unlock(img);
 	return r < 0 ? r : (ssize_t)e.len;
 }
 
@@ -246,7 +270,7 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 			pthread_rwlock_wrlock(&img->lock);
 			r = img->ops->write(img, buf, off, n);
 			atomic_store(&img->written, true);
-			pthread_rwlock_unlock(&img->lock);
+			unlock(img);
 			if (r > 0)
 				r = image_flush(img);
 		}
@@ -271,7 +295,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 		pthread_rwlock_wrlock(&img->lock);
 		r = img->ops->zero(img, off, n, flags);
 		atomic_store(&img->written, true);
-		pthread_rwlock_unlock(&img->lock);
+		unlock(img);
 		if (r > 0)
 			r = image_flush(img);
 		off += n;
@@ -295,12 +319,14 @@ static int flush_once(struct image *img)
 	if (img->ops->flush_begin) {
 		pthread_rwlock_wrlock(&img->lock);
 		r = img->ops->flush_begin(img);
-		pthread_rwlock_unlock(&img->lock);
+		unlock(img);
 	}
-	if (r > 0)
-		r = img->ops->flush_finish(img);
-	else if (r == 0)
-		r = io_sync(img->io);
+	if (r < 0) {
+		/* Nothing was done: the next flush may. */
+		atomic_store(&img->written, true);
+		return r;
+	}
+	r = r > 0 ? img->ops->flush_finish(img) : io_sync(img->io);
 	return r < 0 ? image_fail(img, r) : 0;
 }
 
@@ -317,9 +343,14 @@ int image_flush(struct image *img)
 	if (img->flush_ended <= mine || atomic_load(&img->failed)) {
 		uint_fast64_t number = atomic_fetch_add(&img->flush_begun, 1);
 
-		r = flush_once(img);
+		img->flush_result = flush_once(img);
+		if (img->flush_result < 0)
+			img->flush_error = *error_last();
 		img->flush_ended = number + 1;
+	} else if (img->flush_result < 0) {
+		error_set(&img->flush_error);
 	}
+	r = img->flush_result;
 	pthread_mutex_unlock(&img->flush_lock);
 	return r;
 }

@@ -11,12 +11,12 @@
  * Offsets and lengths on the virtual disk are called off and len, bytes;
  * offsets in the file file_off.
  *
- * THREADS.  An image opened for reading never changes, and any number of
- * threads may use it without a lock.  For a writable one the image_ functions
- * take image.lock as said there; drivers take no lock of their own but rely on
- * how they are called:
+ * THREADS.  Any number of threads may use an image.  The image_ functions take
+ * image.lock as said there; drivers take no lock of their own but rely on how
+ * they are called:
  *
- *   map           lock held, shared or exclusively
+ *   map           lock held, shared or exclusively; bounded work, and few
+ *                 pages of tables
  *   write, zero   lock held exclusively
  *   start         lock held exclusively, once, before the first change
  *   stop          nobody else uses the image
@@ -36,10 +36,12 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/guid.h"
 #include "io/io.h"
 
 struct image;
+struct pages;
 
 enum image_type {
 	IMAGE_FIXED,
@@ -159,9 +161,10 @@ struct image_ops {
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);
 	/*
 	 * flush in two steps: begin takes a copy of what has to be made durable
-	 * and returns 1, or 0 where there is only data to sync; finish syncs
-	 * the file, writes that copy, and syncs again.  Without them a flush
-	 * is one sync.
+	 * and returns 1, or 0 where there is only data to sync, or an error
+	 * that changed nothing; finish syncs the file, writes that copy, and
+	 * syncs again, and after an error of finish nothing in memory is
+	 * trusted.  Without them a flush is one sync.
 	 */
 	int (*flush_begin)(struct image *img);
 	int (*flush_finish)(struct image *img);
@@ -194,6 +197,10 @@ struct image {
 	bool writable;
 	bool dirty; /* was not closed cleanly: its log holds something */
 
+	/* Tables in memory, to be kept from growing; null where there are none.
+	 * They outlive all use of the image. */
+	struct pages *tables[2];
+
 	pthread_mutex_t flush_lock; /* one flush at a time */
 	pthread_rwlock_t lock;      /* the tables and where things are */
 
@@ -203,7 +210,9 @@ struct image {
 	atomic_int failed;
 	/* Flushes begun and ended, to share one among those that wait. */
 	atomic_uint_fast64_t flush_begun;
-	uint_fast64_t flush_ended; /* under flush_lock */
+	uint_fast64_t flush_ended; /* under flush_lock, as the next */
+	int flush_result;          /* of the last one */
+	struct error flush_error;
 };
 
 /* For drivers: sets up the common part. The caller fills in the rest. */
@@ -231,20 +240,22 @@ const char *image_type_name(enum image_type type); /* "fixed", ... */
  * format claims, and only when ops asks for it: else -EBADMSG.
  */
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret);
-/* Returns the first failure of the last flush; frees everything in any case. */
+/* Flushes, and returns what that answers, -EIO for an image that failed before;
+ * frees everything in any case. */
 int image_close(struct image *img);
 
 int image_parent(struct image *img, struct parent_ref *ret);
 
 /*
- * Where is [off, off + len), which lies on the disk?  For a writable image the
- * answer is good only while the caller holds the image's lock.
+ * Where is [off, off + len), which lies on the disk?  The caller holds the
+ * image's lock (image_lock_map); once it lets go, the answer is good only of an
+ * image that is not writable.
  */
 int image_map(struct image *img, uint64_t off, uint64_t len,
 	      struct extent *ret);
 
-/* Keep a writable image's map as it is; no-ops on an image that never changes.
- * image_write, image_zero and image_flush must not be called in between. */
+/* Keep the image's map as it is, for a short time: image_write, image_zero and
+ * image_flush must not be called in between, nor this again. */
 void image_lock_map(struct image *img);
 void image_unlock_map(struct image *img);
 

@@ -2,7 +2,8 @@
 /*
  * A hash table whose buckets only ever grow at their head while readers walk
  * them: a reader needs no lock, one that has to load a page takes load_lock,
- * looks again, and publishes the page when it is complete.
+ * looks again, and publishes the page when it is complete.  Pages go only while
+ * nobody reads (THREADS).
  */
 #include "config.h"
 
@@ -15,28 +16,36 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* Lists of so many pages are searched, of up to 2^20 pages in all. */
-enum { PAGES_PER_BUCKET = 16, BUCKETS_MIN = 64, BUCKETS_MAX = 1 << 16 };
+/* Lists of about so many pages are searched. */
+enum { PAGES_PER_BUCKET = 4, BUCKETS_MIN = 64 };
 
-static size_t bucket_count(uint64_t n_pages)
+static size_t bucket_count(size_t page_size, uint64_t n_pages)
 {
+	uint64_t most = min_u64(n_pages, PAGES_KEPT / page_size);
 	size_t n = BUCKETS_MIN;
 
-	while (n < BUCKETS_MAX && n * PAGES_PER_BUCKET < n_pages)
+	while (n * PAGES_PER_BUCKET < most)
 		n *= 2;
 	return n;
 }
 
-int pages_init(struct pages *pages, struct io *io, size_t page_size,
-	       uint64_t n_pages,
+static size_t most_pages(const struct pages *pages)
+{
+	return PAGES_KEPT / pages->page_size;
+}
+
+int pages_init(struct pages *pages, struct io *io, uint64_t base,
+	       size_t page_size, uint64_t n_pages,
 	       int (*load)(void *ctx, void *data, uint64_t file_off), void *ctx)
 {
 	memset(pages, 0, sizeof *pages);
 	pages->io = io;
+	pages->base = base;
 	pages->page_size = page_size;
 	pages->load = load;
 	pages->ctx = ctx;
-	pages->n_buckets = bucket_count(n_pages);
+	pages->n_buckets = bucket_count(page_size, n_pages);
+	atomic_init(&pages->limit, most_pages(pages));
 	pages->buckets = calloc(pages->n_buckets, sizeof *pages->buckets);
 	if (!pages->buckets ||
 	    pthread_mutex_init(&pages->load_lock, NULL) != 0) {
@@ -87,7 +96,8 @@ static int load(struct pages *pages, void *data, uint64_t file_off)
 {
 	if (pages->load)
 		return pages->load(pages->ctx, data, file_off);
-	return io_read_padded(pages->io, data, pages->page_size, file_off);
+	return io_read_padded(pages->io, data, pages->page_size,
+			      pages->base + file_off);
 }
 
 /* With load_lock held, the page not there: makes and publishes it. */
@@ -108,6 +118,7 @@ static int insert(struct pages *pages, _Atomic(struct page *) *bucket,
 	}
 	page->next = atomic_load_explicit(bucket, memory_order_relaxed);
 	atomic_store_explicit(bucket, page, memory_order_release);
+	atomic_fetch_add(&pages->n, 1);
 	*ret = page;
 	return 0;
 }
@@ -126,9 +137,12 @@ static int get(struct pages *pages, uint64_t file_off, bool zeroed,
 			r = insert(pages, bucket, file_off, zeroed, &page);
 		pthread_mutex_unlock(&pages->load_lock);
 	}
-	if (r == 0)
-		*ret = page;
-	return r;
+	if (r < 0)
+		return r;
+	if (!atomic_load_explicit(&page->used, memory_order_relaxed))
+		atomic_store_explicit(&page->used, true, memory_order_relaxed);
+	*ret = page;
+	return 0;
 }
 
 int pages_get(struct pages *pages, uint64_t file_off, struct page **ret)
@@ -150,33 +164,99 @@ struct page *pages_find(struct pages *pages, uint64_t file_off)
 	return find(bucket_of(pages, file_off), file_off);
 }
 
-void pages_dirty(struct pages *pages, struct page *page)
+int pages_change(struct pages *pages, struct page *page)
 {
-	if (!page->dirty)
-		pages->n_dirty++;
+	int r = 0;
+
+	if (page->dirty)
+		return 0;
+	if (!page->reserved)
+		r = io_reserve(pages->io, pages->base + page->file_off,
+			       pages->page_size);
+	if (r < 0)
+		return r;
+	page->reserved = true;
 	page->dirty = true;
+	pages->n_dirty++;
+	return 0;
+}
+
+static void remove_page(struct pages *pages, struct page *page)
+{
+	pages->n_dirty -= page->dirty;
+	atomic_fetch_sub(&pages->n, 1);
+	free(page);
+}
+
+/* Takes out of a bucket what goes says. */
+static void filter(struct pages *pages, _Atomic(struct page *) *bucket,
+		   bool (*goes)(struct page *page, void *ctx), void *ctx)
+{
+	struct page *page = atomic_load(bucket), *last = NULL, *next;
+
+	for (; page; page = next) {
+		next = page->next;
+		if (!goes(page, ctx)) {
+			last = page;
+			continue;
+		}
+		if (last)
+			last->next = next;
+		else
+			atomic_store(bucket, next);
+		remove_page(pages, page);
+	}
+}
+
+static bool is_at(struct page *page, void *ctx)
+{
+	return page->file_off == *(uint64_t *)ctx;
 }
 
 void pages_drop(struct pages *pages, uint64_t file_off, uint64_t len)
 {
 	for (uint64_t end = file_off + len; file_off < end;
-	     file_off += pages->page_size) {
-		_Atomic(struct page *) *bucket = bucket_of(pages, file_off);
-		struct page *gone = find(bucket, file_off);
-		struct page *p = atomic_load(bucket);
+	     file_off += pages->page_size)
+		filter(pages, bucket_of(pages, file_off), is_at, &file_off);
+}
 
-		if (!gone)
-			continue;
-		if (p == gone) {
-			atomic_store(bucket, gone->next);
-		} else {
-			while (p->next != gone)
-				p = p->next;
-			p->next = gone->next;
-		}
-		pages->n_dirty -= gone->dirty;
-		free(gone);
+bool pages_crowded(const struct pages *pages)
+{
+	return atomic_load_explicit(&pages->n, memory_order_relaxed) >
+	       atomic_load_explicit(&pages->limit, memory_order_relaxed);
+}
+
+struct eviction {
+	bool copies_out;
+	bool all; /* those used lately as well */
+};
+
+static bool is_evicted(struct page *page, void *ctx)
+{
+	const struct eviction *e = ctx;
+
+	if (page->dirty || (page->copied && e->copies_out))
+		return false;
+	page->copied = false;
+	return e->all || !atomic_exchange(&page->used, false);
+}
+
+void pages_evict(struct pages *pages)
+{
+	struct eviction e = { .copies_out = atomic_load(&pages->copies_out) };
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < pages->n_buckets; i++)
+			filter(pages, &pages->buckets[i], is_evicted, &e);
+		if (atomic_load(&pages->n) <= most_pages(pages) / 2)
+			break;
+		e.all = true;
 	}
+	/* What waits to be written cannot go, and is no reason to look again
+	 * and again. */
+	atomic_store(&pages->limit,
+		     max_u64(most_pages(pages),
+			     atomic_load(&pages->n) + most_pages(pages) / 2));
 }
 
 static int by_offset(const void *a, const void *b)
@@ -203,7 +283,9 @@ int pages_take_dirty(struct pages *pages, struct page_copies *ret)
 {
 	size_t n = pages->n_dirty;
 	_cleanup_free_ struct page **list = calloc(n + 1, sizeof *list);
-	struct page_copies copies = { .n = n, .page_size = pages->page_size };
+	struct page_copies copies = { .n = n,
+				      .page_size = pages->page_size,
+				      .base = pages->base };
 
 	copies.file_off = calloc(n + 1, sizeof *copies.file_off);
 	copies.data = malloc(n * pages->page_size + 1);
@@ -217,10 +299,29 @@ int pages_take_dirty(struct pages *pages, struct page_copies *ret)
 		memcpy(copies.data + i * pages->page_size, list[i]->data,
 		       pages->page_size);
 		list[i]->dirty = false;
+		list[i]->copied = true;
 	}
 	pages->n_dirty = 0;
+	atomic_store(&pages->copies_out, true);
 	*ret = copies;
 	return 0;
+}
+
+void pages_put_back(struct pages *pages, struct page_copies *copies)
+{
+	for (size_t i = 0; i < copies->n; i++) {
+		struct page *page = pages_find(pages, copies->file_off[i]);
+
+		page->dirty = true;
+		pages->n_dirty++;
+	}
+	page_copies_fini(copies);
+	pages_written(pages);
+}
+
+void pages_written(struct pages *pages)
+{
+	atomic_store(&pages->copies_out, false);
 }
 
 void page_copies_fini(struct page_copies *copies)
@@ -242,7 +343,7 @@ int page_copies_write(const struct page_copies *copies, struct io *io)
 			    copies->file_off[i] + run * size)
 				break;
 		r = io_write(io, copies->data + i * size, run * size,
-			     copies->file_off[i]);
+			     copies->base + copies->file_off[i]);
 		if (r < 0)
 			return r;
 	}

@@ -11,20 +11,25 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+/* So many ranges are worth joining before the list grows. */
+enum { JOIN_FROM = 1 << 16 };
+
 void space_fini(struct space *space)
 {
 	free(space->used);
 	memset(space, 0, sizeof *space);
 }
 
-/* Makes room for one more range. */
-static int grow(struct space *space)
+static int grow_to_double(struct space *space)
 {
 	size_t room = space->room ? 2 * space->room : 64;
 	struct range *used = space->used;
 
-	if (space->n < space->room)
-		return 0;
+	if (room > SPACE_RANGES_MAX)
+		return fail(-EFBIG,
+			    "its blocks lie in more than %d pieces of the "
+			    "file; convert makes a whole one of it",
+			    SPACE_RANGES_MAX);
 	used = realloc(used, room * sizeof *used);
 	if (!used)
 		return fail(-ENOMEM, "out of memory for a list of used space");
@@ -33,11 +38,27 @@ static int grow(struct space *space)
 	return 0;
 }
 
+/* Makes room for one more range. */
+static int grow(struct space *space)
+{
+	return space->n < space->room ? 0 : grow_to_double(space);
+}
+
 int space_add(struct space *space, uint64_t off, uint64_t len)
 {
-	int r = len ? grow(space) : 0;
+	int r;
 
-	if (r == 0 && len)
+	if (!len)
+		return 0;
+	/* What is many now may be one when it is joined; where it is not, the
+	 * list is let grow, so that this is not tried each time. */
+	if (space->n == space->room && space->n >= JOIN_FROM) {
+		space_settle(space);
+		r = space->n > space->room / 2 ? grow_to_double(space) : 0;
+	} else {
+		r = grow(space);
+	}
+	if (r == 0)
 		space->used[space->n++] = (struct range){ off, off + len };
 	return r;
 }
@@ -49,9 +70,7 @@ static int by_offset(const void *a, const void *b)
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-int space_settle(struct space *space,
-		 void (*overlap)(void *ctx, uint64_t off, uint64_t len),
-		 void *ctx)
+void space_settle(struct space *space)
 {
 	size_t n = 0;
 
@@ -61,15 +80,15 @@ int space_settle(struct space *space,
 		struct range r = space->used[i];
 		struct range *last = n ? &space->used[n - 1] : NULL;
 
-		if (last && overlap && r.off < last->end)
-			overlap(ctx, r.off, min_u64(last->end, r.end) - r.off);
+		if (last && space->overlap && r.off < last->end)
+			space->overlap(space->ctx, r.off,
+				       min_u64(last->end, r.end) - r.off);
 		if (last && r.off <= last->end)
 			last->end = max_u64(last->end, r.end);
 		else
 			space->used[n++] = r;
 	}
 	space->n = n;
-	return 0;
 }
 
 /* The first range that ends after off: its index, n where there is none. */

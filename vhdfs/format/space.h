@@ -4,8 +4,10 @@
  * check to find overlaps and leaks.  Not thread-safe.
  *
  * First space_add for every structure and block, in any order; then one
- * space_settle; then space_take and space_release.  Memory: 16 bytes for each
- * range added, much less once settled.
+ * space_settle; then space_take and space_release.
+ *
+ * MEMORY: 16 bytes for each range that is apart from the others, and at most
+ * SPACE_RANGES_MAX of them, whatever a table claims: -EFBIG with words.
  */
 #ifndef VHDFS_FORMAT_SPACE_H
 #define VHDFS_FORMAT_SPACE_H
@@ -14,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SPACE_RANGES_MAX = 4 << 20 };
+
 struct range {
 	uint64_t off, end;
 };
@@ -21,19 +25,18 @@ struct range {
 struct space {
 	struct range *used; /* once settled: ascending, apart from each other */
 	size_t n, room;
+	/* Called, where it is set, for every range that is added and was in use
+	 * already: while adding, or when it is settled. */
+	void (*overlap)(void *ctx, uint64_t off, uint64_t len);
+	void *ctx;
 };
 
 void space_fini(struct space *space);
 
-/* All: 0, or -ENOMEM with words. */
+/* All: 0, or -ENOMEM or -EFBIG with words. */
 int space_add(struct space *space, uint64_t off, uint64_t len);
-/*
- * Sorts and joins what was added.  overlap (may be null) is called for every
- * range that was in use twice.
- */
-int space_settle(struct space *space,
-		 void (*overlap)(void *ctx, uint64_t off, uint64_t len),
-		 void *ctx);
+/* Sorts and joins what was added. */
+void space_settle(struct space *space);
 /*
  * Finds and marks len bytes whose start is phase above a multiple of align (a
  * power of two), at or after from and ending at or before end, the lowest such

@@ -8,6 +8,10 @@
  * of a file that was cut or not finished; leaked space, unless an entry was
  * found bad in the same run: what leaked may be its block.
  *
+ * What is changed was synced before as it was: a table that a process wrote
+ * just before it died may not be on the disk, where another one names the space
+ * that is given back here.
+ *
  * Not mended, since that would be guessing at data: the dynamic header, which
  * has no second copy; blocks that overlap; a block of which a part is missing
  * though the file was not cut.
@@ -22,6 +26,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "format/vhd-driver.h"
+
+/* 2040 GiB in blocks of 512 KiB; 64 MiB of entries. */
+enum { ENTRIES_MAX = 8 << 20 };
 
 struct entry {
 	uint32_t block, sector;
@@ -164,9 +171,13 @@ static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
 {
 	if (c->n == c->room) {
 		size_t room = c->room ? 2 * c->room : 1024;
-		struct entry *entries =
-			realloc(c->entries, room * sizeof *entries);
+		struct entry *entries = c->entries;
 
+		if (room > ENTRIES_MAX)
+			return fail(-EFBIG,
+				    "%s: more than %d blocks are not checked",
+				    c->io->name, ENTRIES_MAX);
+		entries = realloc(entries, room * sizeof *entries);
 		if (!entries)
 			return fail(-ENOMEM, "%s: out of memory", c->io->name);
 		c->entries = entries;
@@ -180,12 +191,10 @@ static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
 static int write_unused(struct checker *c, uint32_t block)
 {
 	uint8_t unused[BAT_ENTRY];
-	int r;
 
 	put_be32(unused, BAT_UNUSED);
-	r = io_write(c->io, unused, sizeof unused,
-		     c->v->bat_off + (uint64_t)block * BAT_ENTRY);
-	return r < 0 ? r : io_sync(c->io);
+	return io_write(c->io, unused, sizeof unused,
+			c->v->bat_off + (uint64_t)block * BAT_ENTRY);
 }
 
 /* Can there be no block at off: behind the end, or inside a structure? */
@@ -318,13 +327,18 @@ static int check_gaps(struct checker *c)
 	uint64_t at = 0;
 	int r = vhd_space_structures(c->v, &c->space);
 
-	if (r == 0)
-		r = space_settle(&c->space, NULL, NULL);
+	space_settle(&c->space);
 	for (size_t i = 0; i < c->space.n && r == 0; i++) {
 		r = check_gap(c, at, c->space.used[i].off);
 		at = c->space.used[i].end;
 	}
 	return r;
+}
+
+static void report_trailing(struct checker *c, bool repaired)
+{
+	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
+	report_last(c, repaired);
 }
 
 /* Nothing behind the last block is given back; a footer goes behind all. */
@@ -340,9 +354,7 @@ static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
 	if (r < 0)
 		return r;
 	if (!c->f.trailing_ok) {
-		(void)vhd_footer_intact(c->io, c->f.trailing,
-					c->f.trailing_off);
-		report_last(c, mend);
+		report_trailing(c, mend);
 	}
 	if (bytes)
 		report_leak(c, end, bytes, false);
@@ -370,9 +382,7 @@ static int check_end(struct checker *c)
 	if (r < 0)
 		return r;
 	if (!c->f.trailing_ok) {
-		(void)vhd_footer_intact(c->io, c->f.trailing,
-					c->f.trailing_off);
-		report_last(c, repair);
+		report_trailing(c, repair);
 	}
 	if (bytes)
 		report_leak(c, end, bytes, repair);
@@ -383,6 +393,8 @@ static int check_blocks(struct checker *c)
 {
 	int r = check_copy(c);
 
+	if (r == 0 && c->check->repair)
+		r = io_sync(c->io);
 	if (r == 0)
 		r = vhd_bat_scan(c->v, check_entry, c);
 	if (r < 0)
@@ -391,7 +403,9 @@ static int check_blocks(struct checker *c)
 	r = check_padding(c);
 	if (r == 0)
 		r = check_gaps(c);
-	return r < 0 ? r : check_end(c);
+	if (r == 0)
+		r = check_end(c);
+	return r == 0 && c->check->repair ? io_sync(c->io) : r;
 }
 
 int vhd_check(struct io *io, struct check *check)

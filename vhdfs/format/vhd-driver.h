@@ -56,9 +56,8 @@ struct vhd {
 	struct pages bitmaps; /* by offset in the file */
 
 	/* Writing. */
-	bool space_known;   /* space was built: before the first allocation */
-	bool table_durable; /* what the table says was synced since the open */
-	struct space space; /* structures and blocks */
+	bool space_known;     /* space was built: before the first change */
+	struct space space;   /* structures and blocks */
 	uint64_t search_from; /* no block fits in free space below */
 	struct space fresh;   /* bitmaps of blocks that no flush has seen */
 	struct space freed;   /* blocks that the table on disk may still name */
@@ -153,7 +152,7 @@ void vhd_space_give_up(struct vhd *v, const struct vhd_room *room);
 /* The block at off is not used any more, once that is durable. */
 int vhd_space_free(struct vhd *v, uint64_t off);
 /* Before a flush: makes the freed ranges what is to be cleared. */
-int vhd_space_widen_freed(struct vhd *v);
+void vhd_space_widen_freed(struct vhd *v);
 
 /* vhd-write.c */
 int vhd_start(struct image *img);

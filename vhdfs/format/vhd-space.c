@@ -112,9 +112,13 @@ int vhd_space_know(struct vhd *v)
 	if (v->space_known)
 		return 0;
 	space_fini(&v->space);
+	v->space.overlap = note_overlap;
+	v->space.ctx = &overlap;
 	r = vhd_bat_scan(v, add_block, v);
-	if (r == 0)
-		r = space_settle(&v->space, note_overlap, &overlap);
+	if (r == -EFBIG)
+		r = fail(r, "%s: %s", v->img.io->name, error_text());
+	space_settle(&v->space);
+	v->space.overlap = NULL;
 	if (r == 0 && overlap.found)
 		r = fail_found(-EBADMSG, v->img.io->name,
 			       "block allocation table", v->bat_off,
@@ -123,8 +127,7 @@ int vhd_space_know(struct vhd *v)
 			       overlap.off);
 	if (r == 0)
 		r = vhd_space_structures(v, &v->space);
-	if (r == 0)
-		r = space_settle(&v->space, NULL, NULL);
+	space_settle(&v->space);
 	v->search_from = 0;
 	v->space_known = r == 0;
 	return r;
@@ -174,20 +177,10 @@ static int grow(struct vhd *v, uint64_t end)
 static int clear_old(struct vhd *v, const struct vhd_room *room)
 {
 	uint64_t end = min_u64(room->off + v->block_len, room->old_file_size);
-	int r = 0;
 
 	/* The bitmap is written anyway: mostly it is the old footer's place. */
 	if (end <= room->off + v->bitmap_size)
 		return 0;
-	/*
-	 * A table that another process wrote just before it died may be only
-	 * in the page cache, and on disk this may still be another block.
-	 */
-	if (!v->table_durable)
-		r = io_sync(v->img.io);
-	if (r < 0)
-		return image_fail(&v->img, r);
-	v->table_durable = true;
 	return io_zero(v->img.io, room->off, end - room->off, false);
 }
 
@@ -263,44 +256,43 @@ int vhd_space_free(struct vhd *v, uint64_t off)
 				    : 0;
 }
 
+/* Marks [off, end) if nobody uses it.  It touches what is in use, and joining
+ * that needs no memory and so cannot fail. */
+static bool claim(struct vhd *v, uint64_t off, uint64_t end)
+{
+	if (off >= end || end > v->footer_off ||
+	    !space_is_free(&v->space, off, end - off))
+		return false;
+	(void)space_mark(&v->space, off, end - off);
+	return true;
+}
+
 /*
- * Takes what is free around a freed block up to whole pages into it: the file
- * system gives nothing else back.
+ * The file system gives back whole pages only: takes what is free between freed
+ * blocks, and around them up to the next page, into them.
  */
-static void widen(const struct vhd *v, struct range *range)
+void vhd_space_widen_freed(struct vhd *v)
 {
-	uint64_t off = round_down(range->off, VHD_ALIGN);
-	uint64_t end = round_up(range->end, VHD_ALIGN);
+	struct space *freed = &v->freed;
 
-	if (off < range->off && space_is_free(&v->space, off, range->off - off))
-		range->off = off;
-	if (end > range->end && end <= v->footer_off &&
-	    space_is_free(&v->space, range->end, end - range->end))
-		range->end = end;
-}
+	space_settle(freed);
+	for (size_t i = 0; i + 1 < freed->n; i++) {
+		struct range *range = &freed->used[i];
 
-/* Calls change, space_mark or space_release, for each freed range. */
-static int for_each_freed(struct vhd *v,
-			  int (*change)(struct space *space, uint64_t off,
-					uint64_t len))
-{
-	const struct space *freed = &v->freed;
-	int r = 0;
+		if (range[1].off - range->end < VHD_ALIGN &&
+		    claim(v, range->end, range[1].off))
+			range->end = range[1].off;
+	}
+	space_settle(freed);
+	for (size_t i = 0; i < freed->n; i++) {
+		struct range *range = &freed->used[i];
+		uint64_t off = round_down(range->off, VHD_ALIGN);
+		uint64_t end = round_up(range->end, VHD_ALIGN);
 
-	for (size_t i = 0; i < freed->n && r == 0; i++)
-		r = change(&v->space, freed->used[i].off,
-			   freed->used[i].end - freed->used[i].off);
-	return r;
-}
-
-int vhd_space_widen_freed(struct vhd *v)
-{
-	/* They do not stand in each other's way. */
-	int r = for_each_freed(v, space_release);
-
-	for (size_t i = 0; i < v->freed.n; i++)
-		widen(v, &v->freed.used[i]);
-	if (r == 0)
-		r = space_settle(&v->freed, NULL, NULL);
-	return r < 0 ? r : for_each_freed(v, space_mark);
+		if (claim(v, off, range->off))
+			range->off = off;
+		if (claim(v, range->end, end))
+			range->end = end;
+	}
+	space_settle(freed);
 }

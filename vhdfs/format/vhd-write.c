@@ -12,6 +12,8 @@
  *     entry on disk still names it as another.
  *
  * ORDER
+ *  O0  Before the first change after an open, where the file has room for a
+ *      block inside: a sync, so that no table on disk names that room (3).
  *  O1  A new block: the file is extended, the footer written at the new end,
  *      then the bitmap where the old footer was, then the data.  Nothing
  *      refers to it: a crash leaves a leak, and at worst no footer at the end;
@@ -30,9 +32,13 @@
  *
  * A flush of nothing but data in its place is one sync, made by image_flush.
  *
+ * FULL DISKS.  The space of a table's page or a bitmap is reserved before the
+ * page is changed (pages_change), that of new blocks and the footer is taken by
+ * writing them: what has no room fails before anything refers to it, and O5 and
+ * O7 need none.
+ *
  * At most DIRTY_MAX pages of 512 bytes wait in memory for a flush; then the
- * write that made one more does O4 to O9 itself, unless another thread's flush
- * is just about to.
+ * write that made one more asks for one.
  */
 #include "config.h"
 
@@ -136,6 +142,18 @@ static int clear_batmap(struct vhd *v)
 	return r < 0 ? r : io_sync(v->img.io);
 }
 
+/*
+ * A table that another process wrote just before it died may be only in the
+ * page cache: what it does not name the table on disk may, and would, after a
+ * crash, show whatever is put there.
+ */
+static int make_table_durable(struct vhd *v)
+{
+	if (space_free_below(&v->space, v->footer_off) < v->block_len)
+		return 0;
+	return io_sync(v->img.io);
+}
+
 int vhd_start(struct image *img)
 {
 	struct vhd *v = vhd_of(img);
@@ -147,6 +165,8 @@ int vhd_start(struct image *img)
 	/* Blocks that overlap are found before one of them is changed. */
 	if (r == 0)
 		r = vhd_space_know(v);
+	if (r == 0)
+		r = make_table_durable(v); /* O0 */
 	if (r == 0 && v->footer_off == v->file_size)
 		r = restore_footer(v);
 	if (r == 0 && !v->leading_same)
@@ -156,24 +176,25 @@ int vhd_start(struct image *img)
 	return r;
 }
 
-/* Sets n bits from first in a bitmap; false where all were set. */
-static bool set_bits(uint8_t *bits, uint32_t first, uint32_t n)
+/* Goes over n bits from first in a bitmap, whole bytes where it can: are they
+ * all set?  Sets them where told to. */
+static bool over_bits(uint8_t *bits, uint32_t first, uint32_t n, bool set)
 {
-	bool changed = false;
+	bool all = true;
 
 	for (uint32_t i = first; i < first + n; i++) {
-		uint8_t bit = 0x80 >> i % 8;
+		uint8_t mask = 0x80 >> i % 8;
+		uint8_t *byte = &bits[i / 8];
 
 		if (i % 8 == 0 && first + n - i >= 8) {
-			changed |= bits[i / 8] != 0xff;
-			bits[i / 8] = 0xff;
+			mask = 0xff;
 			i += 7;
-		} else {
-			changed |= !(bits[i / 8] & bit);
-			bits[i / 8] |= bit;
 		}
+		all &= (*byte & mask) == mask;
+		if (set)
+			*byte |= mask;
 	}
-	return changed;
+	return all;
 }
 
 /* Marks len bytes from within, a place in the block, as stored. */
@@ -186,16 +207,18 @@ static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 	while (within < end) {
 		uint64_t base = within - within % PAGE_BYTES;
 		uint64_t stop = min_u64(end, base + PAGE_BYTES);
+		uint32_t first = (within - base) / VHD_SECTOR;
+		uint32_t n = (stop - within) / VHD_SECTOR;
 		struct page *page;
 		int r = pages_get(&v->bitmaps,
 				  block_off + base / PAGE_BYTES * VHD_SECTOR,
 				  &page);
 
+		if (r == 0 && !over_bits(page->data, first, n, false))
+			r = pages_change(&v->bitmaps, page);
 		if (r < 0)
 			return r;
-		if (set_bits(page->data, (within - base) / VHD_SECTOR,
-			     (stop - within) / VHD_SECTOR))
-			pages_dirty(&v->bitmaps, page);
+		over_bits(page->data, first, n, true);
 		within = stop;
 	}
 	return 0;
@@ -208,10 +231,11 @@ static int set_entry(struct vhd *v, uint32_t block, uint32_t entry)
 			  (uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
 			  &page);
 
+	if (r == 0)
+		r = pages_change(&v->bat, page);
 	if (r < 0)
 		return r;
 	put_be32(page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY, entry);
-	pages_dirty(&v->bat, page);
 	return 0;
 }
 
@@ -241,8 +265,8 @@ static void new_bits(const struct vhd *v, uint64_t off, uint64_t len,
 	if (v->img.type == IMAGE_DYNAMIC || is_whole(v, off, len))
 		memset(bits, 0xff, div_up(v->img.block_size / VHD_SECTOR, 8));
 	else
-		set_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
-			 len / VHD_SECTOR);
+		over_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
+			  len / VHD_SECTOR, true);
 }
 
 /* O1: a block for off, with data there, or zeros where buf is null. */
@@ -291,20 +315,10 @@ static int forget(struct vhd *v, uint64_t off, uint64_t block_off)
 	return vhd_space_free(v, block_off);
 }
 
-/* A write that leaves too much in memory flushes. */
-static int bound_dirty(struct vhd *v)
+/* 1 asks for a flush, see image.h. */
+static int done(const struct vhd *v, int r)
 {
-	struct image *img = &v->img;
-	int r;
-
-	if (v->bat.n_dirty + v->bitmaps.n_dirty <= DIRTY_MAX ||
-	    pthread_mutex_trylock(&img->flush_lock) != 0)
-		return 0;
-	r = vhd_flush_begin(img);
-	if (r > 0)
-		r = vhd_flush_finish(img);
-	pthread_mutex_unlock(&img->flush_lock);
-	return r < 0 ? image_fail(img, r) : 0;
+	return r < 0 ? r : v->bat.n_dirty + v->bitmaps.n_dirty > DIRTY_MAX;
 }
 
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
@@ -328,7 +342,7 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 		if (r == 0)
 			r = mark_stored(v, block_off, within, len);
 	}
-	return r < 0 ? r : bound_dirty(v);
+	return done(v, r);
 }
 
 /*
@@ -372,7 +386,7 @@ int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 		r = forget(v, off, block_off);
 	else
 		r = zero_within(v, block_off, off, len, flags);
-	return r < 0 ? r : bound_dirty(v);
+	return done(v, r);
 }
 
 /* O4 */
@@ -390,14 +404,15 @@ int vhd_flush_begin(struct image *img)
 	if (!v->bat.n_dirty && !v->bitmaps.n_dirty)
 		return 0;
 	r = pages_take_dirty(&v->bitmaps, &f->bitmaps);
-	if (r == 0)
-		r = pages_take_dirty(&v->bat, &f->bat);
-	if (r == 0)
-		r = space_settle(&v->fresh, NULL, NULL);
-	if (r == 0)
-		r = vhd_space_widen_freed(v);
 	if (r < 0)
 		return r;
+	r = pages_take_dirty(&v->bat, &f->bat);
+	if (r < 0) {
+		pages_put_back(&v->bitmaps, &f->bitmaps);
+		return r;
+	}
+	space_settle(&v->fresh);
+	vhd_space_widen_freed(v);
 	f->fresh = v->fresh;
 	f->freed = v->freed;
 	memset(&v->fresh, 0, sizeof v->fresh);
@@ -472,6 +487,8 @@ int vhd_flush_finish(struct image *img)
 	space_fini(&f->fresh);
 	if (r < 0)
 		return r;
+	pages_written(&v->bitmaps);
+	pages_written(&v->bat);
 	clear_freed(v); /* O9 */
 	atomic_store(&v->freed_durable, true);
 	return 0;

@@ -41,15 +41,19 @@ static int load_tables(struct vhd *v)
 	int r = vhd_header_load(v);
 
 	if (r == 0)
-		r = pages_init(&v->bat, v->img.io, VHD_SECTOR,
+		r = pages_init(&v->bat, v->img.io, v->bat_off, VHD_SECTOR,
 			       div_up(v->n_entries, BAT_PAGE_ENTRIES),
 			       load_bat_page, v);
 	if (r == 0)
-		r = pages_init(&v->bitmaps, v->img.io, VHD_SECTOR,
+		r = pages_init(&v->bitmaps, v->img.io, 0, VHD_SECTOR,
 			       (uint64_t)v->n_blocks * v->bitmap_size /
 				       VHD_SECTOR,
 			       NULL, NULL);
-	return r;
+	if (r < 0)
+		return r;
+	v->img.tables[0] = &v->bat;
+	v->img.tables[1] = &v->bitmaps;
+	return 0;
 }
 
 static int check_fixed(const struct vhd *v)
@@ -269,14 +273,15 @@ static int bitmap_run(struct vhd *v, uint64_t bitmap_off, uint32_t first,
 	return 0;
 }
 
-/* The run of blocks that are not stored: at most len bytes from off. */
+/* The run of blocks that are not stored: at most len bytes from off, and not
+ * more blocks than a few pages of the table have, for a lock is held. */
 static int map_unused(struct vhd *v, uint64_t off, uint64_t len,
 		      uint64_t *ret_len)
 {
 	uint64_t block_size = v->img.block_size, block_off = 0;
 	uint64_t n = block_size - off % block_size;
 
-	while (n < len) {
+	for (int i = 0; i < 8 * BAT_PAGE_ENTRIES && n < len; i++) {
 		int r = vhd_bat_get(v, (off + n) / block_size, &block_off);
 
 		/* What is wrong there is not asked for yet. */

@@ -130,10 +130,11 @@ int vhdx_bat_set(struct vhdx *v, uint64_t index, uint64_t entry)
 	struct page *page;
 	int r = entry_page(v, index, &page);
 
+	if (r == 0)
+		r = pages_change(&v->pages, page);
 	if (r < 0)
 		return r;
 	put_le64(entry_in(v, page, index), entry);
-	pages_dirty(&v->pages, page);
 	return 0;
 }
 
@@ -286,11 +287,12 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		uint64_t bit, part;
 		int r = bit_page(bits, sector, &page, &bit);
 
+		if (r == 0)
+			r = pages_change(&bits->v->pages, page);
 		if (r < 0)
 			return r;
 		part = min_u64(n, 8 * VHDX_PAGE - bit);
 		fill_in_page(page->data, bit, part, value);
-		pages_dirty(&bits->v->pages, page);
 		sector += part;
 		n -= part;
 	}

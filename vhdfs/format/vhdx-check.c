@@ -27,8 +27,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* How much is read at once to see whether lost space holds anything. */
-enum { LOOK_PIECE = 1024 * 1024 };
+enum {
+	/* How much is read at once to see whether lost space holds anything. */
+	LOOK_PIECE = 1024 * 1024,
+	/* So many pages that were mended wait before they are written. */
+	MENDED_MAX = 512,
+};
 
 struct checker {
 	struct vhdx v; /* as an open has it, without the common part */
@@ -240,6 +244,35 @@ static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
 	return r;
 }
 
+static int write_bat(struct checker *c)
+{
+	struct page_copies copies = { 0 };
+	int r;
+
+	if (!c->v.pages.n_dirty)
+		return 0;
+	r = pages_take_dirty(&c->v.pages, &copies);
+	if (r == 0)
+		r = touch(c);
+	if (r == 0)
+		r = page_copies_write(&copies, c->v.img.io);
+	page_copies_fini(&copies);
+	if (r < 0)
+		return r;
+	pages_written(&c->v.pages);
+	return io_sync(c->v.img.io);
+}
+
+/* Keeps the pages in memory few. */
+static int bound_pages(struct checker *c)
+{
+	int r = c->v.pages.n_dirty > MENDED_MAX ? write_bat(c) : 0;
+
+	if (r == 0 && pages_crowded(&c->v.pages))
+		pages_evict(&c->v.pages);
+	return r;
+}
+
 static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		       void *ctx)
 {
@@ -259,6 +292,8 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		c->unmended |= r < 0;
 		r = r < 0 ? report_failure(c, r, false) : 0;
 	}
+	if (r == 0)
+		r = bound_pages(c);
 	off = VHDX_BAT_OFFSET(entry);
 	len = vhdx_bat_space(v, index, entry);
 	if (r < 0 || !len)
@@ -282,36 +317,25 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 	       words("two that share %" PRIu64 " bytes", len), false);
 }
 
-static int write_bat(struct checker *c)
-{
-	struct page_copies copies = { 0 };
-	int r;
-
-	if (!c->v.pages.n_dirty)
-		return 0;
-	r = pages_take_dirty(&c->v.pages, &copies);
-	if (r == 0)
-		r = touch(c);
-	if (r == 0)
-		r = page_copies_write(&copies, c->v.img.io);
-	page_copies_fini(&copies);
-	return r < 0 ? r : io_sync(c->v.img.io);
-}
-
 static int check_bat(struct checker *c)
 {
 	struct space *structures = &c->v.structures;
-	int r = vhdx_bat_scan(&c->v, check_entry, c);
+	int r;
 
+	c->v.space.overlap = report_overlap;
+	c->v.space.ctx = c;
+	r = vhdx_bat_scan(&c->v, check_entry, c);
 	if (r == 0)
 		r = add_run(c);
 	for (size_t i = 0; r == 0 && i < structures->n; i++)
 		r = space_add(&c->v.space, structures->used[i].off,
 			      structures->used[i].end -
 				      structures->used[i].off);
-	if (r == 0)
-		r = space_settle(&c->v.space, report_overlap, c);
-	return r < 0 ? r : write_bat(c);
+	if (r < 0)
+		return r;
+	space_settle(&c->v.space);
+	c->v.space.overlap = NULL;
+	return write_bat(c);
 }
 
 static void report_leak(struct checker *c, uint64_t off, uint64_t len,

@@ -62,6 +62,14 @@ struct vhdx_freed {
 	uint64_t flush; /* the number of the flush that logs the change */
 };
 
+/* What a flush writes.  All that it needs is there before its first write. */
+struct vhdx_flush {
+	struct page_copies pages;
+	size_t *order;      /* of the copies, as they are logged */
+	uint8_t *entry;     /* room for the largest entry */
+	uint64_t file_size; /* when they were copied */
+};
+
 struct vhdx {
 	struct image img; /* first */
 
@@ -89,11 +97,10 @@ struct vhdx {
 	uint64_t flushes; /* begun with tables to log */
 
 	/* Under image.flush_lock. */
-	struct page_copies flushing;
-	uint64_t flushing_size; /* file_size when they were copied */
-	uint64_t log_sequence;  /* of the next entry */
-	uint64_t log_head;      /* where it goes, in the log */
-	uint64_t log_used;      /* bytes before it that are still needed */
+	struct vhdx_flush flushing;
+	uint64_t log_sequence; /* of the next entry */
+	uint64_t log_head;     /* where it goes, in the log */
+	uint64_t log_used;     /* bytes before it that are still needed */
 	atomic_uint_fast64_t flushes_logged;
 };
 
@@ -153,6 +160,7 @@ void vhdx_overlay_fini(struct vhdx_overlay *overlay);
 int vhdx_start(struct image *img);
 int vhdx_flush_begin(struct image *img);
 int vhdx_flush_finish(struct image *img);
+void vhdx_flush_fini(struct vhdx_flush *flush);
 /* Everything is flushed: marks the file as closed. */
 int vhdx_stop(struct image *img);
 /* Cuts off the file's unused end. */

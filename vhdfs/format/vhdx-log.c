@@ -28,6 +28,12 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 
+/*
+ * So many ranges of zeros are taken: with the pages, of which the log has one
+ * data sector each, that bounds the memory and the time that a log can cost.
+ */
+enum { ZEROS_MAX = 1 << 14 };
+
 /* What is known of the entry that begins at a sector. */
 struct entry {
 	uint64_t sequence; /* 0: no good entry begins here */
@@ -90,7 +96,8 @@ static bool parse_entry_header(const struct search *s, const uint8_t *h,
 	    !guid_equal(&guid, &s->v->header.log_guid))
 		return false;
 	if (!e.sequence || !e.len || !is_aligned(e.len, VHDX_LOG_SECTOR) ||
-	    e.len > s->len || desc_area(e.n_desc) > e.len)
+	    e.len > s->len || desc_area(e.n_desc) > e.len ||
+	    e.n_desc > e.len / VHDX_LOG_SECTOR + ZEROS_MAX)
 		return false;
 	if (!is_aligned(e.tail, VHDX_LOG_SECTOR) || e.tail >= s->len)
 		return false;
@@ -98,44 +105,86 @@ static bool parse_entry_header(const struct search *s, const uint8_t *h,
 	return true;
 }
 
-/* Is this descriptor, and the data sector that goes with it, the entry's? */
-static bool desc_is_good(const struct entry *e, const uint8_t *d,
-			 const uint8_t *data)
+static int read_sector(const struct search *s, uint64_t at, uint64_t i,
+		       uint8_t sector[VHDX_LOG_SECTOR])
 {
-	if (get_le64(d + VHDX_DESC_SEQUENCE) != e->sequence)
-		return false;
-	if (memcmp(d, VHDX_LOG_ZERO, 4) == 0)
-		return true;
-	return memcmp(d, VHDX_LOG_DESC, 4) == 0 && data &&
-	       memcmp(data, VHDX_LOG_DATA, 4) == 0 &&
-	       get_le32(data + VHDX_DATA_SEQUENCE_HIGH) == e->sequence >> 32 &&
-	       get_le32(data + VHDX_DATA_SEQUENCE_LOW) == (uint32_t)e->sequence;
+	return ring_read(s->v, sector, VHDX_LOG_SECTOR,
+			 (at + i * VHDX_LOG_SECTOR) % s->len);
 }
 
-/* The whole entry is in buf. */
-static bool entry_is_good(const struct entry *e, const uint8_t *buf)
+/* Adds up the descriptors' sectors and counts those that have data: 1, or 0
+ * where one is not the entry's. */
+static int sum_descs(const struct search *s, uint64_t at, const struct entry *e,
+		     uint32_t *sum, uint64_t *n_data)
 {
-	const uint8_t *d = buf + VHDX_ENTRY_HEADER_SIZE;
-	uint64_t data = desc_area(e->n_desc);
+	uint64_t n = desc_area(e->n_desc) / VHDX_LOG_SECTOR;
+	uint32_t left = e->n_desc;
+	uint8_t sector[VHDX_LOG_SECTOR];
 
-	if (crc32c_but(buf, e->len, VHDX_ENTRY_CRC) !=
-	    get_le32(buf + VHDX_ENTRY_CRC))
-		return false;
-	for (uint32_t i = 0; i < e->n_desc; i++, d += VHDX_DESC_SIZE) {
-		bool has_data = memcmp(d, VHDX_LOG_ZERO, 4) != 0;
+	for (uint64_t i = 0; i < n; i++) {
+		size_t d = i ? 0 : VHDX_ENTRY_HEADER_SIZE;
+		int r = read_sector(s, at, i, sector);
 
-		if (!desc_is_good(e, d, data < e->len ? buf + data : NULL))
-			return false;
-		data += has_data ? VHDX_LOG_SECTOR : 0;
+		if (r < 0)
+			return r;
+		if (!i)
+			put_le32(sector + VHDX_ENTRY_CRC, 0);
+		*sum = crc32c_add(*sum, sector, sizeof sector);
+		for (; left && d < sizeof sector; d += VHDX_DESC_SIZE, left--) {
+			bool zero = !memcmp(sector + d, VHDX_LOG_ZERO, 4);
+
+			if (get_le64(sector + d + VHDX_DESC_SEQUENCE) !=
+				    e->sequence ||
+			    (!zero && memcmp(sector + d, VHDX_LOG_DESC, 4)))
+				return 0;
+			*n_data += !zero;
+		}
 	}
-	return data == e->len;
+	return 1;
+}
+
+/* Adds up the data sectors: 1, or 0 where one is not the entry's. */
+static int sum_data(const struct search *s, uint64_t at, const struct entry *e,
+		    uint32_t *sum)
+{
+	uint8_t sector[VHDX_LOG_SECTOR];
+
+	for (uint64_t i = desc_area(e->n_desc) / VHDX_LOG_SECTOR;
+	     i < e->len / VHDX_LOG_SECTOR; i++) {
+		int r = read_sector(s, at, i, sector);
+
+		if (r < 0)
+			return r;
+		*sum = crc32c_add(*sum, sector, sizeof sector);
+		if (memcmp(sector, VHDX_LOG_DATA, 4) ||
+		    get_le32(sector + VHDX_DATA_SEQUENCE_HIGH) !=
+			    e->sequence >> 32 ||
+		    get_le32(sector + VHDX_DATA_SEQUENCE_LOW) !=
+			    (uint32_t)e->sequence)
+			return 0;
+	}
+	return 1;
+}
+
+/* 1 or 0; read a sector at a time, for what it claims to be may be large. */
+static int entry_is_good(const struct search *s, uint64_t at,
+			 const struct entry *e, uint32_t crc)
+{
+	uint32_t sum = CRC32C_START;
+	uint64_t n_data = 0;
+	int r = sum_descs(s, at, e, &sum, &n_data);
+
+	if (r > 0 && desc_area(e->n_desc) + n_data * VHDX_LOG_SECTOR != e->len)
+		return 0;
+	if (r > 0)
+		r = sum_data(s, at, e, &sum);
+	return r > 0 ? crc32c_end(sum) == crc : r;
 }
 
 /* Looks at the sector at; remembers the entry if a good one begins there. */
 static int look_at(struct search *s, uint64_t at)
 {
-	struct entry *slot = &s->entries[at / VHDX_LOG_SECTOR], e;
-	_cleanup_free_ uint8_t *buf = NULL;
+	struct entry e;
 	uint8_t h[VHDX_ENTRY_HEADER_SIZE];
 	int r = ring_read(s->v, h, sizeof h, at);
 
@@ -148,13 +197,10 @@ static int look_at(struct search *s, uint64_t at)
 				"entries apart from each other",
 				"many in the same place");
 	s->budget -= e.len;
-	buf = malloc(e.len);
-	if (!buf)
-		return fail(-ENOMEM, "%s: out of memory", s->v->img.io->name);
-	r = ring_read(s->v, buf, e.len, at);
-	if (r == 0 && entry_is_good(&e, buf))
-		*slot = e;
-	return r;
+	r = entry_is_good(s, at, &e, get_le32(h + VHDX_ENTRY_CRC));
+	if (r > 0)
+		s->entries[at / VHDX_LOG_SECTOR] = e;
+	return r < 0 ? r : 0;
 }
 
 static struct entry *entry_at(const struct search *s, uint64_t at)
@@ -272,6 +318,10 @@ static int take_desc(struct search *s, uint64_t at, const uint8_t *d,
 	r = validate_target(s, at, p.file_off, p.len);
 	if (r < 0)
 		return r;
+	if (p.zero && o->n_zeros == ZEROS_MAX)
+		return fail_log(s->v, s->off + at,
+				words("at most %d ranges of zeros", ZEROS_MAX),
+				"more");
 	o->file_size = max_u64(o->file_size, p.file_off + p.len);
 	return p.zero ? add_patch(s, &o->zeros, &o->n_zeros, &p)
 		      : add_patch(s, &o->pages, &o->n_pages, &p);

@@ -12,6 +12,11 @@
  *  I4  In one entry, or in an earlier one, comes a bitmap before the BAT entry
  *      of a block that needs it.
  *
+ * FULL DISKS.  The log's space is reserved at the start, that of a page of
+ * tables before the page is changed (pages_change), and blocks take theirs by
+ * being written: what has no room fails before anything refers to it, and a
+ * flush needs none.
+ *
  * START, before the first change after an open; each step is synced:
  *  S1  a header with a new FileWriteGuid
  *  S2  the log gets an empty entry with a new log guid: until S3 nobody looks
@@ -137,18 +142,17 @@ static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
  * Writes an entry at the head, its tail itself, and syncs: all before it is
  * forgotten, which must be durable in its place.
  */
-static int log_entry(struct vhdx *v, const struct page_copies *copies,
-		     const struct batch *batch, uint64_t file_size)
+static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
+		     const struct batch *batch)
 {
+	const struct page_copies *copies = &f->pages;
 	uint64_t len = entry_size(batch->n);
-	_cleanup_free_ uint8_t *e = calloc(1, len);
-	uint8_t *desc, *sector;
+	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
-	if (!e)
-		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	assert(v->log_used + len + LOG_SPARE <= v->header.log_len);
-	put_entry_header(v, e, len, batch->n, file_size);
+	memset(e, 0, len);
+	put_entry_header(v, e, len, batch->n, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;
 	sector = e + len - batch->n * VHDX_LOG_SECTOR;
 	for (size_t i = 0; i < batch->n; i++) {
@@ -171,14 +175,16 @@ static int log_entry(struct vhdx *v, const struct page_copies *copies,
 	return 0;
 }
 
-static int log_empty_entry(struct vhdx *v, uint64_t file_size)
+static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 {
-	return log_entry(v, NULL, &(struct batch){ 0 }, file_size);
+	return log_entry(v, f, &(struct batch){ 0 });
 }
 
 /* S2: under a log guid of which no header tells. */
 static int begin_log(struct vhdx *v, const struct guid *log_guid)
 {
+	uint8_t entry[VHDX_LOG_SECTOR];
+	struct vhdx_flush f = { .entry = entry, .file_size = v->file_size };
 	struct guid before = v->header.log_guid;
 	int r;
 
@@ -186,7 +192,7 @@ static int begin_log(struct vhdx *v, const struct guid *log_guid)
 	v->log_head = 0;
 	v->log_used = 0;
 	v->header.log_guid = *log_guid;
-	r = log_empty_entry(v, v->file_size);
+	r = log_empty_entry(v, &f);
 	v->header.log_guid = before;
 	return r;
 }
@@ -208,6 +214,8 @@ int vhdx_start(struct image *img)
 	/* Blocks that overlap are found before one of them is changed. */
 	r = vhdx_space_know(v);
 	if (r == 0)
+		r = io_reserve(img->io, v->header.log_off, v->header.log_len);
+	if (r == 0)
 		r = vhdx_header_update(v, &first); /* S1 */
 	if (r == 0)
 		r = begin_log(v, &log_guid); /* S2 */
@@ -220,41 +228,54 @@ int vhdx_start(struct image *img)
 	return r;
 }
 
-int vhdx_flush_begin(struct image *img)
-{
-	struct vhdx *v = vhdx_of(img);
-	int r;
-
-	if (!v->pages.n_dirty)
-		return 0;
-	r = pages_take_dirty(&v->pages, &v->flushing); /* F1 */
-	if (r < 0)
-		return r;
-	v->flushing_size = v->file_size;
-	v->flushes++;
-	return 1;
-}
-
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)
 {
 	return file_off >= v->bat.off && file_off - v->bat.off < v->bat.len;
 }
 
 /* The order of I4: bitmaps, then the BAT backwards. Copies are ascending. */
-static size_t *order_copies(const struct vhdx *v,
-			    const struct page_copies *copies)
+static void order_copies(const struct vhdx *v, const struct page_copies *copies,
+			 size_t *order)
 {
-	size_t *order = calloc(copies->n, sizeof *order), n = 0;
+	size_t n = 0;
 
-	if (!order)
-		return NULL;
 	for (size_t i = 0; i < copies->n; i++)
 		if (!is_bat_page(v, copies->file_off[i]))
 			order[n++] = i;
 	for (size_t i = copies->n; i--;)
 		if (is_bat_page(v, copies->file_off[i]))
 			order[n++] = i;
-	return order;
+}
+
+/* The most that an entry may take beside an empty one before it. */
+static uint64_t entry_room(const struct vhdx *v)
+{
+	return v->header.log_len - LOG_SPARE - VHDX_LOG_SECTOR;
+}
+
+int vhdx_flush_begin(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct vhdx_flush *f = &v->flushing;
+	size_t n = v->pages.n_dirty;
+	int r;
+
+	if (!n)
+		return 0;
+	f->order = calloc(n, sizeof *f->order);
+	f->entry = malloc(min_u64(entry_size(n), entry_room(v)));
+	if (f->order && f->entry)
+		r = pages_take_dirty(&v->pages, &f->pages); /* F1 */
+	else
+		r = fail(-ENOMEM, "%s: out of memory", img->io->name);
+	if (r < 0) {
+		vhdx_flush_fini(f);
+		return r;
+	}
+	order_copies(v, &f->pages, f->order);
+	f->file_size = v->file_size;
+	v->flushes++;
+	return 1;
 }
 
 /* F5 for one entry. */
@@ -275,7 +296,7 @@ static int write_in_place(struct vhdx *v, const struct page_copies *copies,
 }
 
 /* F2 to F5 for as many of the pages as fit: how many those were. */
-static ssize_t flush_batch(struct vhdx *v, const struct page_copies *copies,
+static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 			   struct batch batch)
 {
 	uint64_t room = v->header.log_len - LOG_SPARE;
@@ -283,35 +304,42 @@ static ssize_t flush_batch(struct vhdx *v, const struct page_copies *copies,
 
 	/* Where the last entry is in the way, an empty one takes its place. */
 	if (r == 0 && v->log_used + entry_size(batch.n) > room)
-		r = log_empty_entry(v, v->flushing_size);
+		r = log_empty_entry(v, f);
 	batch.n = min_u64(batch.n, pages_that_fit(room - v->log_used));
 	if (r == 0)
-		r = log_entry(v, copies, &batch, v->flushing_size);
+		r = log_entry(v, f, &batch);
 	if (r == 0)
-		r = write_in_place(v, copies, &batch);
+		r = write_in_place(v, &f->pages, &batch);
 	return r < 0 ? r : (ssize_t)batch.n;
 }
 
 int vhdx_flush_finish(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
-	_cleanup_free_ size_t *order = order_copies(v, &v->flushing);
+	const struct vhdx_flush *f = &v->flushing;
 	size_t done = 0;
 	ssize_t n = 0;
 
-	if (!order)
-		n = fail(-ENOMEM, "%s: out of memory", img->io->name);
-	while (n >= 0 && done < v->flushing.n) {
+	while (n >= 0 && done < f->pages.n) {
 		n = flush_batch(
-			v, &v->flushing,
-			(struct batch){ order + done, v->flushing.n - done });
+			v, f,
+			(struct batch){ f->order + done, f->pages.n - done });
 		done += n > 0 ? n : 0;
 	}
-	page_copies_fini(&v->flushing);
+	vhdx_flush_fini(&v->flushing);
 	if (n < 0)
 		return (int)n;
+	pages_written(&v->pages);
 	atomic_fetch_add(&v->flushes_logged, 1);
 	return 0;
+}
+
+void vhdx_flush_fini(struct vhdx_flush *flush)
+{
+	page_copies_fini(&flush->pages);
+	free(flush->order);
+	free(flush->entry);
+	memset(flush, 0, sizeof *flush);
 }
 
 int vhdx_stop(struct image *img)

@@ -184,13 +184,12 @@ static void note_overlap(void *ctx, uint64_t off, uint64_t len)
 static int validate_overlaps(struct vhdx *v)
 {
 	struct overlap overlap = { 0 };
-	struct space space = { 0 };
+	struct space space = { .overlap = note_overlap, .ctx = &overlap };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->n_items; i++)
 		r = space_add(&space, v->items[i].off, v->items[i].len);
-	if (r == 0)
-		r = space_settle(&space, note_overlap, &overlap);
+	space_settle(&space);
 	space_fini(&space);
 	if (r == 0 && overlap.found)
 		return fail_found(-EBADMSG, v->img.io->name, "metadata items",

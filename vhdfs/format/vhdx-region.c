@@ -167,7 +167,7 @@ int vhdx_regions_load(struct vhdx *v)
 			      v->header.log_len);
 	if (r < 0)
 		return r;
-	space_settle(&v->structures, NULL, NULL);
+	space_settle(&v->structures);
 	for (int slot = 0; slot < 2; slot++) {
 		r = vhdx_region_read(v, slot, table);
 		if (r != 0)

@@ -74,8 +74,7 @@ static int gather_all(struct vhdx *v, struct gather *g)
 		r = vhdx_bat_scan(v, gather_entry, g);
 	if (r == 0)
 		r = gather_end(v, g);
-	if (r == 0)
-		r = space_settle(&v->space, note_overlap, g);
+	space_settle(&v->space);
 	return r;
 }
 
@@ -86,7 +85,12 @@ int vhdx_space_know(struct vhdx *v)
 
 	if (v->space_ready)
 		return 0;
+	v->space.overlap = note_overlap;
+	v->space.ctx = &g;
 	r = gather_all(v, &g);
+	v->space.overlap = NULL;
+	if (r == -EFBIG)
+		r = fail(r, "%s: %s", v->img.io->name, error_text());
 	if (r == 0 && g.overlap)
 		r = fail_found(-EBADMSG, v->img.io->name, "block",
 			       g.overlap_off, "one BAT entry for each block",

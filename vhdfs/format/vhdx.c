@@ -79,8 +79,10 @@ int vhdx_load(struct vhdx *v)
 	if (r == 0)
 		r = vhdx_metadata_load(v);
 	if (r == 0)
-		r = pages_init(&v->pages, v->img.io, VHDX_PAGE,
+		r = pages_init(&v->pages, v->img.io, 0, VHDX_PAGE,
 			       pages_at_most(v), load_page, v);
+	if (r == 0)
+		v->img.tables[0] = &v->pages;
 	return r;
 }
 
@@ -91,7 +93,7 @@ void vhdx_unload(struct vhdx *v)
 	space_fini(&v->structures);
 	space_fini(&v->space);
 	parent_ref_fini(&v->parent);
-	page_copies_fini(&v->flushing);
+	vhdx_flush_fini(&v->flushing);
 	free(v->items);
 	free(v->freed);
 }

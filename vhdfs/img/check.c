@@ -12,6 +12,9 @@
 #include "img/img.h"
 #include "io/io-file.h"
 
+/* A table can have millions of bad entries: so many are told one by one. */
+enum { FINDINGS_TOLD = 1000 };
+
 struct options {
 	bool repair, json;
 	const char *store, *image;
@@ -21,7 +24,8 @@ struct report {
 	struct check check; /* first: it is what the driver hands back */
 	const struct options *options;
 	json_t *errors;
-	unsigned left;   /* damage that is still there */
+	uint64_t found;  /* damage */
+	uint64_t left;   /* damage that is still there */
 	bool leaks_left; /* space that nothing uses, too */
 };
 
@@ -56,6 +60,8 @@ static void take_finding(struct check *check, const struct finding *f)
 	}
 	if (!f->repaired)
 		report->left++;
+	if (report->found++ >= FINDINGS_TOLD)
+		return;
 	if (report->options->json)
 		json_array_append_new(report->errors, json_finding(f));
 	else
@@ -150,13 +156,36 @@ static int check_image(struct report *report, struct io *io)
 	return r;
 }
 
+/* The findings that were not told, as one. */
+static void tell_of_the_rest(const struct report *report)
+{
+	const struct finding f = {
+		.structure = "file",
+		.offset = ERROR_NO_OFFSET,
+		.expected = "no more damage",
+		.found = words("%" PRIu64 " more places",
+			       report->found - FINDINGS_TOLD),
+		.repaired = !report->left,
+	};
+
+	if (report->found <= FINDINGS_TOLD)
+		return;
+	if (report->options->json)
+		json_array_append_new(report->errors, json_finding(&f));
+	else
+		print_finding(report->options, &f);
+}
+
 static void print_json(const struct report *report)
 {
 	uint64_t leaked = report->leaks_left ? report->check.leaked : 0;
-	json_t *json = json_pack("{so sb sO sI}", "file",
-				 json_text(report->options->image), "sound",
-				 !report->left, "errors", report->errors,
-				 "leaked", (json_int_t)leaked);
+	json_t *json;
+
+	tell_of_the_rest(report);
+	json = json_pack("{so sb sO sI}", "file",
+			 json_text(report->options->image), "sound",
+			 !report->left, "errors", report->errors, "leaked",
+			 (json_int_t)leaked);
 
 	json_dumpf(json, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -167,6 +196,7 @@ static void print_summary(const struct report *report)
 {
 	const char *name = report->options->image;
 
+	tell_of_the_rest(report);
 	if (report->check.leaked)
 		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", name,
 		       report->check.leaked,

@@ -154,18 +154,9 @@ int lookup_path(const struct lookup *lookup, const char *path, char **ret)
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
-int lookup_allows_new(const struct lookup *lookup, const char *path)
+const char *lookup_within(const struct lookup *lookup)
 {
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir =
-		slash ? strndup(path, slash - path + 1) : strdup(".");
-	_cleanup_free_ char *within = NULL;
-
-	if (!lookup->place.confined)
-		return 0;
-	if (!dir)
-		return fail(-ENOMEM, "out of memory");
-	return lookup_path(lookup, dir, &within);
+	return lookup->place.confined ? lookup->place.root : NULL;
 }
 
 int lookup_open(const struct lookup *lookup, const char *path, int flags,

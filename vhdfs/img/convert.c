@@ -160,7 +160,8 @@ static int choose_format(const struct options *o, const struct image *source,
 	return 0;
 }
 
-static int convert_chain(const struct options *o, struct chain *source)
+static int convert_chain(const struct options *o, const char *within,
+			 struct chain *source)
 {
 	struct image *leaf = chain_leaf(source);
 	struct image_params params = {
@@ -178,7 +179,7 @@ static int convert_chain(const struct options *o, struct chain *source)
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
-	r = interrupt_draft_create(o->target, &draft);
+	r = interrupt_draft_create(o->target, within, &draft);
 	if (r == 0)
 		r = image_create(draft.io, ops, &params);
 	if (r == 0)
@@ -195,6 +196,17 @@ static bool named_as_image(const char *path)
 	const struct image_ops *ops = format_of_name(path);
 
 	return ops && ops != &raw_ops;
+}
+
+/*
+ * What is called raw is a disk, a view of a mount for one: a guest wrote what
+ * is in it, and so could make it look like an image with any parent.
+ */
+static int source_flags(const char *path)
+{
+	if (format_of_name(path) == &raw_ops)
+		return CHAIN_ALWAYS_RAW;
+	return named_as_image(path) ? 0 : CHAIN_RAW;
 }
 
 static int convert_in_place(const struct options *o,
@@ -225,15 +237,12 @@ static int convert_to_target(const struct options *o,
 			     const struct lookup *lookup)
 {
 	struct chain *source;
-	int r = lookup_allows_new(lookup, o->target);
+	int r = lookup_open(lookup, o->source, source_flags(o->source),
+			    &source);
 
-	if (r == 0)
-		r = lookup_open(lookup, o->source,
-				named_as_image(o->source) ? 0 : CHAIN_RAW,
-				&source);
 	if (r < 0)
 		return r;
-	r = convert_chain(o, source);
+	r = convert_chain(o, lookup_within(lookup), source);
 	chain_close(source);
 	return r;
 }

@@ -32,7 +32,7 @@ static int reserve(const struct draft *draft, const struct image_ops *ops)
 	return r < 0 ? r : rc;
 }
 
-static int create_alone(const struct options *o)
+static int create_alone(const struct options *o, const struct lookup *lookup)
 {
 	const struct image_ops *ops = o->format;
 	struct image_params params = {
@@ -48,7 +48,7 @@ static int create_alone(const struct options *o)
 		ops = format_of_name(o->image);
 	if (!ops || ops == &raw_ops)
 		ops = &vhdx_ops;
-	r = interrupt_draft_create(o->image, &draft);
+	r = interrupt_draft_create(o->image, lookup_within(lookup), &draft);
 	if (r == 0)
 		r = image_create(draft.io, ops, &params);
 	if (r == 0 && o->fixed)
@@ -80,14 +80,17 @@ static int create_child(const struct options *o, const struct lookup *lookup)
 {
 	struct child_params params = { .block_size = o->block_size };
 	_cleanup_(chain_close_p) struct chain *chain = NULL;
+	_cleanup_free_ char *parent = NULL;
 	int r = lookup_open(lookup, o->parent, 0, &chain);
 
+	if (r == 0)
+		r = lookup_path(lookup, o->parent, &parent);
 	if (r == 0)
 		r = check_parent(o, chain_leaf(chain));
 	if (r < 0)
 		return r;
 	interrupt_hold();
-	r = child_create(o->parent, o->image, &params);
+	r = child_create(&lookup->place, parent, o->image, &params);
 	interrupt_release();
 	return r;
 }
@@ -97,12 +100,10 @@ static int create(const struct options *o)
 	struct lookup lookup = { 0 };
 	int r = lookup_init(&lookup, o->store);
 
-	if (r == 0)
-		r = lookup_allows_new(&lookup, o->image);
 	if (r == 0 && o->parent)
 		r = create_child(o, &lookup);
 	else if (r == 0)
-		r = create_alone(o);
+		r = create_alone(o, &lookup);
 	if (r < 0)
 		failed();
 	lookup_fini(&lookup);

@@ -78,8 +78,8 @@ void lookup_fini(struct lookup *lookup);
 /* The path that chain_open takes for what the user calls path; -EXDEV with
  * words where that lies outside the store. The caller's to free. */
 int lookup_path(const struct lookup *lookup, const char *path, char **ret);
-/* The same for a file that is to be made: its directory counts. 0 or -EXDEV. */
-int lookup_allows_new(const struct lookup *lookup, const char *path);
+/* Where a file that is to be made must lie, as draft_create takes it. */
+const char *lookup_within(const struct lookup *lookup);
 /* chain_open of what the user calls path. */
 int lookup_open(const struct lookup *lookup, const char *path, int flags,
 		struct chain **ret);

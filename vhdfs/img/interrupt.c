@@ -14,7 +14,8 @@ static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 /* A signal handler has no other way to know. It is written while the signals
  * are held back; once the file has its own name, or is gone, there is nothing
  * of this name to remove. */
-static char unfinished[PATH_MAX];
+static char unfinished[NAME_MAX + 1];
+static int unfinished_dir;
 
 static void signal_set(sigset_t *set)
 {
@@ -44,7 +45,7 @@ static void remove_and_end(int number)
 {
 	sigset_t set;
 
-	if (unlink(unfinished) < 0) {
+	if (unlinkat(unfinished_dir, unfinished, 0) < 0) {
 		/* It had its name already, or it cannot be helped. */
 	}
 	raise(number);
@@ -69,14 +70,16 @@ static void handle_signals(void)
 	}
 }
 
-int interrupt_draft_create(const char *path, struct draft *ret)
+int interrupt_draft_create(const char *path, const char *within,
+			   struct draft *ret)
 {
 	int r;
 
 	interrupt_hold();
-	r = draft_create(path, ret);
+	r = draft_create(path, within, ret);
 	if (r == 0) {
 		snprintf(unfinished, sizeof unfinished, "%s", ret->temp);
+		unfinished_dir = ret->dir_fd;
 		handle_signals();
 	}
 	interrupt_release();

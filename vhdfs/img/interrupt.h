@@ -15,6 +15,7 @@ void interrupt_release(void);
 
 /* draft_create; a signal removes the file from now on, until it has its name
  * or draft_fini was called. One draft at a time. */
-int interrupt_draft_create(const char *path, struct draft *ret);
+int interrupt_draft_create(const char *path, const char *within,
+			   struct draft *ret);
 
 #endif

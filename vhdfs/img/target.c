@@ -5,20 +5,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "io/io-file.h"
 
-/* The file is opened once more: an image closes what it is given. */
+/* The file itself is opened once more, whatever has its name by now: an image
+ * closes what it is given. */
 int target_open(const struct draft *draft, const struct image_ops *ops,
 		struct image **ret)
 {
-	int fd = open(draft->temp, O_RDWR | O_CLOEXEC);
+	char link[64];
 	struct io *io;
-	int r;
+	int fd, r;
 
+	snprintf(link, sizeof link, "/proc/self/fd/%d", draft->io->fd);
+	fd = open(link, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return fail_errno(-errno, "%s", draft->temp);
+		return fail_errno(-errno, "%s", draft->path);
 	r = io_file_from_fd(fd, draft->path, true, &io);
 	if (r < 0)
 		return r;
@@ -36,8 +40,11 @@ int target_reserve(struct image *img)
 	if (!img->block_size)
 		return io_zero(img->io, 0, img->size, true);
 	for (uint64_t off = 0; off < img->size; off += e.len) {
-		int r = image_map(img, off, img->size - off, &e);
+		int r;
 
+		image_lock_map(img);
+		r = image_map(img, off, img->size - off, &e);
+		image_unlock_map(img);
 		if (r == 0 && e.kind == EXTENT_HERE)
 			r = io_zero(img->io, e.file_off, e.len, true);
 		if (r < 0)

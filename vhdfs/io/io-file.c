@@ -114,6 +114,14 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return fallocate(io->fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
 }
 
+static int file_reserve(struct io *io, uint64_t off, uint64_t len)
+{
+	return fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
 static int file_extent(struct io *io, uint64_t off, bool *ret_data,
 		       uint64_t *ret_len)
 {
@@ -289,6 +297,10 @@ static int file_lock(struct io *io, enum io_lock lock, char *who,
 
 static void file_close(struct io *io)
 {
+	/* What the kernel holds may not be what the disk has: who opens the
+	 * file next is to see the disk. */
+	if (atomic_load(&io->sync_failed))
+		(void)posix_fadvise(io->fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(io->fd);
 	io_fini(io);
 	free(io);
@@ -301,6 +313,7 @@ static const struct io_ops file_ops = {
 	.size = file_size,
 	.resize = file_resize,
 	.punch = file_punch,
+	.reserve = file_reserve,
 	.extent = file_extent,
 	.lock = file_lock,
 	.close = file_close,

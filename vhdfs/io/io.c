@@ -20,6 +20,7 @@ int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	io->fd = -1;
 	io->dev = 0;
 	io->ino = 0;
+	atomic_init(&io->sync_failed, false);
 	io->name = strdup(name);
 	return io->name ? 0 : fail(-ENOMEM, "%s: out of memory", name);
 }
@@ -70,9 +71,18 @@ int io_write(struct io *io, const void *buf, size_t len, uint64_t off)
 
 int io_sync(struct io *io)
 {
-	int r = io->ops->sync ? io->ops->sync(io) : -EOPNOTSUPP;
+	int r;
 
-	return r < 0 ? fail_errno(r, "%s: sync", io->name) : 0;
+	if (atomic_load(&io->sync_failed))
+		return fail(-EIO,
+			    "%s: an earlier sync failed: what was written is "
+			    "not known to be on the disk; open it again",
+			    io->name);
+	r = io->ops->sync ? io->ops->sync(io) : -EOPNOTSUPP;
+	if (r == 0)
+		return 0;
+	atomic_store(&io->sync_failed, true);
+	return fail_errno(r, "%s: sync", io->name);
 }
 
 int io_size(struct io *io, uint64_t *ret_size)
@@ -115,6 +125,33 @@ int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep)
 	if (r == -EOPNOTSUPP)
 		return write_zeros(io, off, len);
 	return r < 0 ? fail_io(io, r, "zeroing", len, off) : 0;
+}
+
+/* Writes a range with what it holds. */
+static int rewrite(struct io *io, uint64_t off, uint64_t len)
+{
+	uint8_t buf[4096];
+	int r = 0;
+
+	while (r == 0 && len) {
+		size_t n = min_u64(len, sizeof buf);
+
+		r = io_read_padded(io, buf, n, off);
+		if (r == 0)
+			r = io_write(io, buf, n, off);
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
+int io_reserve(struct io *io, uint64_t off, uint64_t len)
+{
+	int r = io->ops->reserve ? io->ops->reserve(io, off, len) : -EOPNOTSUPP;
+
+	if (r == -EOPNOTSUPP)
+		return rewrite(io, off, len);
+	return r < 0 ? fail_io(io, r, "reserving", len, off) : 0;
 }
 
 int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)

@@ -3,13 +3,18 @@
  * One open file that holds an image, and the only way to touch it.  A file, a
  * piece of memory, a fault injector or a recorder plug in as struct io_ops.
  *
- * Offsets and lengths are bytes.  pread, pwrite, sync, size and punch may be
- * called from several threads at once on the same struct io; resize, lock and
- * close may not.
+ * Offsets and lengths are bytes.  pread, pwrite, sync, size, punch and reserve
+ * may be called from several threads at once on the same struct io; resize,
+ * lock and close may not.
+ *
+ * SYNCS.  The kernel tells of a failed write-back once, to one sync, and then
+ * takes what it could not write for clean: the next sync would succeed and mean
+ * nothing.  So after one that failed every later one on this struct io fails.
  */
 #ifndef VHDFS_IO_IO_H
 #define VHDFS_IO_IO_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +51,11 @@ struct io_ops {
 	 */
 	int (*punch)(struct io *io, uint64_t off, uint64_t len, bool keep);
 	/*
+	 * The range, inside the file, has its space: a write there does not
+	 * answer -ENOSPC.  What it reads as stays.
+	 */
+	int (*reserve)(struct io *io, uint64_t off, uint64_t len);
+	/*
 	 * From off (inside the file): is there data or a hole, and for how many
 	 * bytes?  An answer of "all data" is always right.
 	 */
@@ -66,6 +76,7 @@ struct io {
 	int fd;    /* for back-ends that have one, else -1 */
 	dev_t dev; /* identity of the file, 0 where there is none */
 	ino_t ino;
+	atomic_bool sync_failed;
 };
 
 /* For back-ends: fills in the common part; copies name. -ENOMEM or 0. */
@@ -84,6 +95,7 @@ int io_read(struct io *io, void *buf, size_t len, uint64_t off);
 /* Reads len bytes, zeros from the end of the file on. */
 int io_read_padded(struct io *io, void *buf, size_t len, uint64_t off);
 int io_write(struct io *io, const void *buf, size_t len, uint64_t off);
+/* -EIO, too, when an earlier one failed: see SYNCS. */
 int io_sync(struct io *io);
 int io_size(struct io *io, uint64_t *ret_size);
 int io_resize(struct io *io, uint64_t size);
@@ -92,6 +104,11 @@ int io_resize(struct io *io, uint64_t size);
  * the file system has no holes; keep: the space stays reserved.
  */
 int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep);
+/*
+ * See io_ops.reserve.  Where the file system cannot reserve, the range is
+ * written with what it reads as; nobody else may write it meanwhile.
+ */
+int io_reserve(struct io *io, uint64_t off, uint64_t len);
 /* See io_ops.extent. */
 int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len);
 /* -EBUSY with words that say who holds it where that is known. */

@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "format/raw.h"
+#include "io/io-file.h"
 #include "store/names.h"
 
 void info_fini(struct info *info)
@@ -280,29 +281,64 @@ static void log_change(struct store *store, const struct info *old,
 		free(copy);
 }
 
-static void read_image(struct store *store, struct store_image *image)
+/* Does somebody else have the file, who may be writing it?  Then that is what
+ * is wrong with it. */
+static bool is_held(const struct store *store, const char *path,
+		    struct info *info)
 {
-	struct info info = { 0 };
-	struct stat st;
-	bool found = false;
+	_cleanup_(io_close_p) struct io *io = NULL;
+	char who[80];
+
+	if (place_open(&store->places[0], path, false, &io, NULL) < 0 ||
+	    io_file_in_use(io, who, sizeof who) <= 0)
+		return false;
+	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
+	     who);
+	return keep_words(info, error_text()) == 0;
+}
+
+/* 0; -EBUSY where what was read means nothing: it changes while it is read;
+ * -ENOENT where there is no file. */
+static int read_names(struct store *store, struct store_image *image,
+		      struct info *ret, struct stat *ret_st)
+{
+	bool found = false, held = false;
 	int r = -1;
 
 	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name) {
 		/* Before it is read: a change meanwhile shows later. */
-		if (entry_stat(store, e, &st) < 0)
+		if (entry_stat(store, e, ret_st) < 0)
 			continue;
-		info_fini(&info);
-		r = read_by_name(store, e->real, &info);
+		info_fini(ret);
+		r = read_by_name(store, e->real, ret);
 		found = true;
+		held = r < 0 && is_held(store, e->real, ret);
 	}
 	if (!found)
+		return -ENOENT;
+	return held ? -EBUSY : 0;
+}
+
+static void read_image(struct store *store, struct store_image *image)
+{
+	struct info info = { 0 };
+	struct stat st;
+	int r = read_names(store, image, &info, &st);
+
+	image->unsettled = r == -EBUSY;
+	store->unsettled |= image->unsettled;
+	/* What is known of it is still so, and it is looked at again. */
+	if (r == -ENOENT || (image->unsettled && image->known)) {
+		info_fini(&info);
 		return;
-	log_change(store, &image->info, &info);
+	}
+	if (!image->unsettled)
+		log_change(store, &image->info, &info);
 	info_fini(&image->info);
 	image->info = info;
 	image->seen = st;
-	image->known = true;
-	image->stale = false;
+	image->known = !image->unsettled;
+	image->stale = image->unsettled;
 }
 
 /* Walking the tree of images. */
@@ -383,10 +419,11 @@ void catalog_update_locked(struct store *store)
 		return;
 	each_image(store, mark_if_concerned);
 	each_image(store, mark_if_below);
+	store->unsettled = false;
 	each_image(store, read_if_stale);
 	each_image(store, forget_children);
 	each_image(store, count_as_child);
-	store->changed = false;
+	store->changed = store->unsettled;
 	store->dirs_changed = false;
 	tdestroy(store->changed_names, free);
 	store->changed_names = NULL;

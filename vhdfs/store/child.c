@@ -23,22 +23,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "format/image.h"
-#include "io/io-file.h"
+#include "chain/chain.h"
 #include "store/draft.h"
-
-/* The real path of the directory that path's last part is in. */
-static char *real_directory(const char *path)
-{
-	_cleanup_free_ char *copy = strdup(path);
-	char *slash = copy ? strrchr(copy, '/') : NULL;
-
-	if (!copy)
-		return NULL;
-	if (slash)
-		slash[slash == copy] = '\0';
-	return realpath(slash ? copy : ".", NULL);
-}
 
 /*
  * The way from directory dir to file, both absolute and real: "./f", "../f",
@@ -89,15 +75,24 @@ static int take_write_bits(struct io *parent)
 	return fail_errno(-errno, "%s: taking its write bits", parent->name);
 }
 
-/* Opens the image, and locks it against writers. */
-static int open_parent(const char *path, struct image **ret)
+/* Opens the image, and locks it against writers; *ret_path is its real,
+ * absolute path. */
+static int open_parent(const struct place *place, const char *path,
+		       struct image **ret, char **ret_path)
 {
+	_cleanup_free_ char *real = NULL;
 	struct io *io;
-	int r = io_file_open(path, false, &io);
+	int r = place_open(place, path, false, &io, &real);
 
 	if (r < 0)
 		return r;
 	r = io_lock(io, IO_LOCK_SHARED);
+	if (r == 0 && !place->confined)
+		*ret_path = steal(real);
+	else if (r == 0 && asprintf(ret_path, "%s/%s",
+				    strcmp(place->root, "/") ? place->root : "",
+				    real) < 0)
+		r = fail(-ENOMEM, "%s: out of memory", path);
 	if (r == 0)
 		r = image_open(io, NULL, ret);
 	if (r < 0)
@@ -109,41 +104,38 @@ static int write_child(struct draft *draft, const char *parent_path,
 		       const struct image *parent,
 		       const struct child_params *params)
 {
-	_cleanup_free_ char *absolute = realpath(parent_path, NULL);
-	_cleanup_free_ char *dir = real_directory(draft->path);
-	_cleanup_free_ char *relative = NULL;
+	_cleanup_free_ char *relative = relative_path(draft->dir, parent_path);
 	struct image_params image = {
 		.type = IMAGE_DIFFERENCING,
 		.block_size = params->block_size,
 		.parent = parent,
-		.parent_absolute = absolute,
+		.parent_relative = relative,
+		.parent_absolute = parent_path,
 	};
 	struct stat st;
 
-	if (!absolute || !dir)
-		return fail_errno(-errno, "%s", draft->path);
-	relative = relative_path(dir, absolute);
 	if (!relative)
 		return fail(-ENOMEM, "%s: out of memory", draft->path);
 	if (fstat(parent->io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", parent_path);
-	image.parent_relative = relative;
 	image.parent_mtime = st.st_mtime;
 	return image_create(draft->io, parent->ops, &image);
 }
 
-int child_create(const char *parent_path, const char *child_path,
-		 const struct child_params *params)
+int child_create(const struct place *place, const char *parent_path,
+		 const char *child_path, const struct child_params *params)
 {
+	_cleanup_free_ char *path = NULL;
 	struct image *parent;
 	struct draft draft = { 0 };
-	int r = open_parent(parent_path, &parent); /* 1 */
+	int r = open_parent(place, parent_path, &parent, &path); /* 1 */
 
 	if (r < 0)
 		return r;
-	r = draft_create(child_path, &draft);
+	r = draft_create(child_path, place->confined ? place->root : NULL,
+			 &draft);
 	if (r == 0)
-		r = write_child(&draft, parent_path, parent, params);
+		r = write_child(&draft, path, parent, params);
 	if (r == 0)
 		r = io_sync(draft.io); /* 2 */
 	if (r == 0)

@@ -10,14 +10,19 @@ struct child_params {
 	uint64_t block_size;
 };
 
+struct place;
+
 /*
- * Makes, at child_path, an empty child of the image at parent_path, in its
+ * Makes, at child_path, an empty child of the image at parent_path in place (as
+ * place_open takes it), in its
  * parent's format and of its size.  The child takes its name when it is whole;
  * the parent is locked against writers meanwhile, and loses its write bits.
  * -EEXIST where something is at child_path; -EBUSY where somebody writes to the
  * parent; what image_open has for a parent that is no sound image.
+ * child_path is any path; where the place is confined it must lie in there,
+ * else -EXDEV.
  */
-int child_create(const char *parent_path, const char *child_path,
-		 const struct child_params *params);
+int child_create(const struct place *place, const char *parent_path,
+		 const char *child_path, const struct child_params *params);
 
 #endif

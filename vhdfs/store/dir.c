@@ -35,6 +35,9 @@
 #include "base/log.h"
 #include "store/names.h"
 
+/* More than links can be nested for the kernel. */
+enum { LINK_ROUNDS_MAX = 64 };
+
 static bool same_file(const struct file_id *a, const struct file_id *b)
 {
 	return a->dev == b->dev && a->ino == b->ino;
@@ -159,6 +162,9 @@ int entry_stat(struct store *store, struct dir_entry *entry,
 	int r = look(store, entry->dir, entry->name, &now, ret_st);
 
 	free(now.real);
+	/* It leads out by now. */
+	if (r == -EXDEV)
+		return -ESTALE;
 	if (r < 0)
 		return r;
 	return same_file(&now.id, &entry->id) ? 0 : -ESTALE;
@@ -339,6 +345,34 @@ static int add_subdir(struct store *store, struct dir *dir,
 			      dir->links + entry->link);
 }
 
+/* A name that shows nothing, until it stands for something else. */
+static int be_nothing(struct dir_entry *entry)
+{
+	free(entry->real);
+	entry->real = strdup("");
+	entry->id = (struct file_id){ 0 };
+	entry->kind = ENTRY_NOTHING;
+	return entry->real ? 0 : -ENOMEM;
+}
+
+/* Is that what opening a directory answers that is another thing by now? */
+static bool was_renamed(int r)
+{
+	return r == -EXDEV || r == -ENOENT || r == -ENOTDIR;
+}
+
+static void take_subdir(struct store *store, struct dir *dir,
+			struct dir_entry *entry)
+{
+	int r = add_subdir(store, dir, entry);
+
+	/* Its name is looked at again, for the kernel tells of the change. */
+	if (was_renamed(r))
+		r = be_nothing(entry);
+	if (r < 0)
+		entry->kind = ENTRY_LEFT_OUT;
+}
+
 /* Puts the entry into its directory, which owns it then. */
 static void add_entry(struct store *store, struct dir *dir,
 		      struct dir_entry *entry)
@@ -377,9 +411,8 @@ static void add_found(struct store *store, struct dir *dir, const char *name,
 		entry->image = catalog_image_locked(store, &entry->id);
 		if (!entry->image)
 			entry->kind = ENTRY_LEFT_OUT;
-	} else if (entry->kind == ENTRY_DIR &&
-		   add_subdir(store, dir, entry) < 0) {
-		entry->kind = ENTRY_LEFT_OUT;
+	} else if (entry->kind == ENTRY_DIR) {
+		take_subdir(store, dir, entry);
 	} else if (entry->kind == ENTRY_LEFT_OUT) {
 		log_warn("%s%s%s: left out: this link leads out of the store",
 			 dir->path, *dir->path ? "/" : "", name);
@@ -395,16 +428,6 @@ static struct dir_entry **find_slot(struct dir *dir,
 	while (*at != entry)
 		at = &(*at)->next;
 	return at;
-}
-
-/* A link that shows nothing, until it leads elsewhere. */
-static int be_nothing(struct dir_entry *link)
-{
-	free(link->real);
-	link->real = strdup("");
-	link->id = (struct file_id){ 0 };
-	link->kind = ENTRY_NOTHING;
-	return link->real ? 0 : -ENOMEM;
 }
 
 /* What is found under the name of a link, an image or a directory: 0, or
@@ -471,7 +494,8 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 	struct stat st;
 
 	if (fd < 0) {
-		log_warn("%s: left out: %s", path, strerror(-fd));
+		if (!was_renamed(fd))
+			log_warn("%s: left out: %s", path, strerror(-fd));
 		return fd;
 	}
 	if (fstat(fd, &st) < 0)
@@ -559,8 +583,9 @@ static void read_stale(struct store *store)
 void dir_read_stale_locked(struct store *store)
 {
 	read_stale(store);
-	/* It ends: only what a link newly leads to is read after that. */
-	while (store->links_stale) {
+	/* Only what a link newly leads to is read after that; where links
+	 * change all the time, the rest is left to the next request. */
+	for (int i = 0; store->links_stale && i < LINK_ROUNDS_MAX; i++) {
 		look_at_all_links(store);
 		read_stale(store);
 	}

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,75 +18,117 @@
 #include "base/guid.h"
 #include "io/io-file.h"
 
-/* ".NAME.RANDOM.new" beside path, or null when out of memory. */
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* ".NAME.RANDOM.new", or null when out of memory. */
 static char *temp_name(const char *path)
 {
 	struct guid random = guid_random();
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
 	char *temp;
 
 	/* The name is cut: with what is added it must stay a valid one. */
-	if (asprintf(&temp, "%.*s.%.200s.%08" PRIx32 ".new", (int)(name - path),
-		     path, name, get_le32(random.b)) < 0)
+	if (asprintf(&temp, ".%.200s.%08" PRIx32 ".new", last_part(path),
+		     get_le32(random.b)) < 0)
 		return NULL;
 	return temp;
 }
 
-int draft_create(const char *path, struct draft *ret)
+/* Is path the directory root, or in it? */
+static bool is_within(const char *path, const char *root)
 {
-	_cleanup_free_ char *temp = temp_name(path), *copy = strdup(path);
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	int r;
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
 
-	if (!temp || !copy)
+	return !strncmp(path, root, n) && (!path[n] || path[n] == '/');
+}
+
+static int open_directory(struct draft *draft, const char *path)
+{
+	_cleanup_free_ char *dir = strndup(path, last_part(path) - path);
+	char link[64], real[PATH_MAX];
+	ssize_t n;
+
+	if (!dir)
+		return -ENOMEM;
+	draft->dir_fd =
+		open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (draft->dir_fd < 0)
+		return -errno;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", draft->dir_fd);
+	n = readlink(link, real, sizeof real - 1);
+	real[n < 0 ? 0 : n] = '\0';
+	draft->dir = n < 0 ? NULL : strdup(real);
+	if (draft->dir)
+		return 0;
+	close(draft->dir_fd);
+	return -ENOMEM;
+}
+
+static int create_file(struct draft *draft, const char *path)
+{
+	_cleanup_free_ char *temp = temp_name(path);
+	struct stat st;
+	int fd, r;
+
+	draft->path = strdup(path);
+	if (!temp || !draft->path)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	if (lstat(path, &st) == 0)
+	if (!*last_part(path) || fstatat(draft->dir_fd, last_part(path), &st,
+					 AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(-EEXIST, "%s: exists; it is not overwritten", path);
-	fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = openat(draft->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		    0666);
 	if (fd < 0)
 		return fail_errno(-errno, "%s", path);
-	r = io_file_from_fd(steal_fd(&fd), path, true, &ret->io);
+	r = io_file_from_fd(fd, path, true, &draft->io);
+	if (r < 0)
+		unlinkat(draft->dir_fd, temp, 0);
+	else
+		draft->temp = steal(temp);
+	return r;
+}
+
+int draft_create(const char *path, const char *within, struct draft *ret)
+{
+	struct draft draft = { .dir_fd = -1 };
+	struct error why;
+	int r = open_directory(&draft, path);
+
+	if (r < 0)
+		fail_errno(r, "%s", path);
+	else if (within && !is_within(draft.dir, within))
+		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
+	else
+		r = create_file(&draft, path);
 	if (r < 0) {
-		unlink(temp);
+		why = *error_last();
+		draft_fini(&draft);
+		error_set(&why);
 		return r;
 	}
-	ret->path = steal(copy);
-	ret->temp = steal(temp);
+	*ret = draft;
 	return 0;
 }
 
-/* Names temp path, unless something has that name. */
-static int rename_new(const char *temp, const char *path)
+/* Gives temp its name, unless something has that. */
+static int rename_new(const struct draft *draft)
 {
-	if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+	const char *name = last_part(draft->path);
+	int dir = draft->dir_fd;
+
+	if (renameat2(dir, draft->temp, dir, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	/* A file system without that flag (NFS): a link replaces nothing
 	 * either. */
-	if (link(temp, path) < 0)
+	if (linkat(dir, draft->temp, dir, name, 0) < 0)
 		return -errno;
-	unlink(temp);
-	return 0;
-}
-
-/* Makes the names in path's directory durable. */
-static int sync_directory(const char *path)
-{
-	_cleanup_free_ char *dir = strdup(path);
-	_cleanup_close_ int fd = -1;
-	char *slash;
-
-	if (!dir)
-		return -ENOMEM;
-	slash = strrchr(dir, '/');
-	if (slash)
-		slash[slash == dir] = '\0';
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		return -errno;
+	unlinkat(dir, draft->temp, 0);
 	return 0;
 }
 
@@ -94,25 +138,31 @@ int draft_publish(struct draft *draft)
 
 	if (r < 0)
 		return r;
-	r = rename_new(draft->temp, draft->path);
+	r = rename_new(draft);
 	if (r == -EEXIST)
 		return fail(r, "%s: exists; it is not overwritten",
 			    draft->path);
 	if (r < 0)
 		return fail_errno(r, "%s", draft->path);
 	free(steal(draft->temp));
-	r = sync_directory(draft->path);
-	return r < 0 ? fail_errno(r, "%s: syncing its directory", draft->path)
-		     : 0;
+	/* The names in the directory are to be durable, too. */
+	if (fsync(draft->dir_fd) < 0)
+		return fail_errno(-errno, "%s: syncing its directory",
+				  draft->path);
+	return 0;
 }
 
 void draft_fini(struct draft *draft)
 {
 	if (draft->temp)
-		unlink(draft->temp);
+		unlinkat(draft->dir_fd, draft->temp, 0);
 	if (draft->io)
 		io_close(draft->io);
+	/* One that was never created is all zeros. */
+	if (draft->dir)
+		close(draft->dir_fd);
 	free(draft->temp);
+	free(draft->dir);
 	free(draft->path);
 	memset(draft, 0, sizeof *draft);
 }

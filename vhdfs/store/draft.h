@@ -11,16 +11,20 @@
 #include "io/io.h"
 
 struct draft {
-	char *path;    /* the final name */
-	char *temp;    /* the name now; null once it is published */
+	char *path; /* the final name, as draft_create was given it */
+	char *dir;  /* the real, absolute path of its directory */
+	int dir_fd; /* names are made and removed in there, whatever became of
+		       the path; of no use in a struct that is all zeros */
+	char *temp; /* the name now, in dir; null once it is published */
 	struct io *io; /* empty, writable, named path in messages; owned */
 };
 
 /*
- * -EEXIST where there is something at path (a dangling link too); -ENOENT
- * where its directory is not.
+ * within: null, or the real path of the directory in which the file must lie,
+ * else -EXDEV.  -EEXIST where there is something at path (a dangling link too);
+ * -ENOENT where its directory is not.
  */
-int draft_create(const char *path, struct draft *ret);
+int draft_create(const char *path, const char *within, struct draft *ret);
 /*
  * Syncs the file, gives it its name, and syncs the directory.  -EEXIST when
  * somebody else took the name meanwhile.  io stays open.

@@ -39,7 +39,8 @@ enum entry_kind {
 	ENTRY_IMAGE,
 	ENTRY_DIR,
 	ENTRY_LEFT_OUT, /* for a reason that was logged */
-	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet */
+	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet; or what was
+			   renamed while it was looked at */
 };
 
 /*
@@ -101,6 +102,7 @@ struct store_image {
 	struct stat seen; /* the file when info was read */
 	bool known;       /* info was read at least once */
 	bool stale;       /* info is to be read again */
+	bool unsettled;   /* it could not be: somebody is writing the file */
 	unsigned children;
 	unsigned opens; /* views of it, or about to be */
 
@@ -127,6 +129,7 @@ struct store {
 	struct dir *dirs; /* the first is the store itself */
 	void *images;     /* by id: a tree (tsearch) */
 	bool changed;     /* names or images: the catalog is behind */
+	bool unsettled;   /* one of the images is */
 	bool links_stale; /* links are to be looked at again */
 	bool dirs_changed;
 	void *changed_names; /* in any case: a tree of strings */

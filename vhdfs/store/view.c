@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open images.  A chain that is open for reading holds a lock that would be in
- * the way of its own writer, so a change from reading to writing closes it and
- * opens it anew; who reads meanwhile waits at io_lock.
+ * Open images.  All who have one open here share its chain, which is open for
+ * writing while one of them writes, and else for reading; who reads while that
+ * changes waits at io_lock, and goes on when the change was refused.
  */
 #include "config.h"
 
@@ -48,7 +48,8 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->info.error)
-		r = fail(-EIO, "%s", image->info.error);
+		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
+			 image->info.error);
 	else if (writable && image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
 			 image->names->real);
@@ -102,21 +103,15 @@ static int end_chain(struct store *store, struct store_image *image)
 	return r;
 }
 
-/* Puts a chain of that kind in place of the one there is, if any. */
-static int change_chain_locked(struct store *store, struct store_image *image,
-			       const char *path, bool writable)
+static int open_chain_locked(struct store *store, struct store_image *image,
+			     const char *path, bool writable)
 {
 	struct chain *chain;
-	int r = 0, rc;
+	int r = chain_open(store->family, path, writable ? CHAIN_WRITABLE : 0,
+			   &chain);
 
-	if (image->chain)
-		r = end_chain(store, image);
 	if (r < 0)
-		log_error("%s", error_text());
-	rc = chain_open(store->family, path, writable ? CHAIN_WRITABLE : 0,
-			&chain);
-	if (rc < 0)
-		return rc;
+		return r;
 	if (chain_leaf(chain)->io->dev != image->id.dev ||
 	    chain_leaf(chain)->io->ino != image->id.ino) {
 		chain_close(chain);
@@ -126,26 +121,38 @@ static int change_chain_locked(struct store *store, struct store_image *image,
 	image->chain_writable = writable;
 	if (!image->size)
 		image->size = chain_size(chain);
-	return r;
+	return 0;
 }
 
+/* Not all that was written is in the file: what is, is read from it. */
+static int open_after_loss_locked(struct store *store,
+				  struct store_image *image, const char *path)
+{
+	int r = end_chain(store, image), rc;
+
+	if (r < 0)
+		log_error("%s", error_text());
+	rc = path ? open_chain_locked(store, image, path, false) : 0;
+	return rc < 0 ? rc : r;
+}
+
+/* Makes the chain one of that kind; opens it where it is not open. */
 static int change_chain(struct store *store, struct store_image *image,
 			const char *path, bool writable)
 {
-	bool was_open;
 	int r;
 
 	pthread_rwlock_wrlock(&image->io_lock);
-	was_open = image->chain;
-	r = change_chain_locked(store, image, path, writable);
-	if (r < 0 && was_open && writable && !image->chain) {
-		struct error why = *error_last();
-
-		/* Those who read go on reading. */
-		if (change_chain_locked(store, image, path, false) < 0)
-			log_error("%s", error_text());
-		error_set(&why);
-	}
+	if (!image->chain)
+		r = open_chain_locked(store, image, path, writable);
+	else if (writable)
+		r = chain_begin_writing(image->chain, path);
+	else
+		r = chain_end_writing(image->chain);
+	if (r == 0)
+		image->chain_writable = writable;
+	else if (image->chain && !writable)
+		r = open_after_loss_locked(store, image, path);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
@@ -242,8 +249,7 @@ static int give_up_writing(struct store *store, struct store_image *image)
 	if (image->names)
 		path = strdup(image->names->real);
 	pthread_mutex_unlock(&store->lock);
-	/* Without a name it cannot be opened again. */
-	return path ? change_chain(store, image, path, false) : 0;
+	return change_chain(store, image, path, false);
 }
 
 int view_close(struct store *store, struct store_image *image, bool writable)

@@ -17,13 +17,17 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
 
-enum { POLL_SECONDS = 1 };
+enum {
+	POLL_SECONDS = 1,
+	EVENTS_MAX = 1000, /* that are taken one by one */
+};
 
 /* Not in linux/magic.h. */
 enum {
@@ -160,19 +164,39 @@ static void poll_again(struct store *store)
 		dir->stale |= dir->polled;
 }
 
+/* How many bytes of events are there?  What comes in later need not be waited
+ * for, and may never end. */
+static int bytes_waiting(const struct store *store)
+{
+	int n = 0;
+
+	if (store->inotify < 0 || ioctl(store->inotify, FIONREAD, &n) < 0)
+		return 0;
+	return n;
+}
+
 void watch_drain_locked(struct store *store)
 {
 	_Alignas(struct inotify_event) char buf[16 * 1024];
+	unsigned taken = 0;
 	ssize_t n;
 
 	poll_again(store);
-	while (store->inotify >= 0 &&
-	       (n = read(store->inotify, buf, sizeof buf)) > 0) {
+	for (int left = bytes_waiting(store);
+	     left > 0 && (n = read(store->inotify, buf, sizeof buf)) > 0;
+	     left -= (int)n) {
 		for (char *p = buf; p < buf + n;) {
 			const struct inotify_event *ev = (void *)p;
 
-			take_event(store, ev);
+			if (taken++ < EVENTS_MAX)
+				take_event(store, ev);
 			p += sizeof *ev + ev->len;
 		}
 	}
+	if (taken <= EVENTS_MAX)
+		return;
+	/* It is quicker to look at everything again. */
+	mark_all(store);
+	store->links_stale = true;
+	store->dirs_changed = true;
 }

@@ -1,0 +1,310 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whatever an image calls its parent, nothing outside the store is served as
+# that.  What it names is there, a sound image with the right identifier, and
+# only the way to it leads out.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/common.sh"
+
+# ways TARGET: a line each, of what a locator may say to get at the file of that
+# name in $out, from the store itself.
+ways() {
+	local t=$1
+
+	cat <<-EOT
+		../out/$t
+		./../out/$t
+		sub/../../out/$t
+		sub/./..//..//out/$t
+		../store/../out/$t
+		$out/$t
+		/$out/$t
+		./../../../../../../../../../../../../../..$out/$t
+		..\\out\\$t
+		.\\..\\out\\$t
+		${out//\//\\}\\$t
+		../OUT/$t
+		file.$t
+		absolute.$t
+		chain.$t
+		directory/$t
+		absolute-directory/$t
+		chain-directory/$t
+		sub/directory/$t
+		DIRECTORY/$t
+		directory/../out/$t
+		proc.$t
+		proc-directory/$t
+		/proc/self/root$out/$t
+		root$out/$t
+		cwd/$t
+		sub/up/up/out/$t
+	EOT
+}
+
+# The links that these use.
+make_links() {
+	local t
+
+	for t in "o0.$ending" "o1.$ending" "o2.$ending"; do
+		ln -s "../out/$t" "$store/file.$t"
+		ln -s "$out/$t" "$store/absolute.$t"
+		ln -s "file.$t" "$store/sub-chain.$t"
+		ln -s "./sub/../sub-chain.$t" "$store/chain.$t"
+		ln -s "/proc/self/root$out/$t" "$store/proc.$t"
+	done
+	ln -s ../out "$store/directory"
+	ln -s ../../out "$store/sub/directory"
+	ln -s "$out" "$store/absolute-directory"
+	ln -s sub/directory "$store/chain-directory"
+	ln -s "/proc/self/root$out" "$store/proc-directory"
+	ln -s / "$store/root"
+	ln -s /proc/self/cwd "$store/cwd"
+	ln -s .. "$store/sub/up"
+	ln -s .. "$store/up"
+}
+
+# plant N NAME LOCATOR: an image NAME, N levels of which are in the store: the
+# locator is that of the last one, and names the image outside that belongs
+# there.  Each of the others names the next by its name alone.
+plant() {
+	local n=$1 name=$2 locator=$3 i
+	local parent=$out/o$((3 - n)).$ending
+
+	for ((i = n; i > 1; i--)); do
+		forge "$store/$name-$i.$ending" "$parent" "$locator"
+		locator=./$name-$i.$ending parent=$store/$name-$i.$ending
+	done
+	forge "$store/$name.$ending" "$parent" "$locator"
+}
+
+# plant_all N: one for each way; their names to $names.
+plant_all() {
+	local n=$1 i=0 way
+
+	names=()
+	while read -r way; do
+		plant "$n" "w$i" "$way"
+		names+=("w$i.$ending")
+		i=$((i + 1))
+	done < <(ways "o$((3 - n)).$ending")
+}
+
+way_of() {
+	ways "o$1.$ending" | sed -n "$(($2 + 1))p"
+}
+
+nothing_is_served() {
+	local n=$1 i
+
+	for i in "${!names[@]}"; do
+		equal "size with $(way_of $((3 - n)) "$i") at level $n" 0 \
+			"$(size_of "$mnt/${names[$i]}.raw")"
+		opens "$mnt/${names[$i]}.raw" ro EIO
+		# Every third, and each way at one of the levels.
+		[ $(((i + n) % 3)) = 0 ] || continue
+		expect_error 1 'missing|outside|leads out' vhdfs-img convert \
+			--store "$store" "$store/${names[$i]}" "$scratch/store/x"
+	done
+	! grep -r . "$mnt" 2>/dev/null | has_secret ||
+		fail "level $n: the secret is in the mount"
+}
+
+# The same images with the parent inside: all was sound, and in the way of it
+# only where the parent was.
+all_is_served() {
+	local n=$1 name kind
+
+	for name in "$out"/o*; do
+		cp "$name" "$store/"
+		for kind in file absolute chain proc; do
+			cp --remove-destination "$name" \
+				"$store/$kind.${name##*/}"
+		done
+	done
+	for name in "${names[@]}"; do
+		equal "contents of $name at level $n with its parent inside" \
+			"$secret" "$(file-io "$mnt/$name.raw" ro read 0 8)"
+	done
+}
+
+at_level() {
+	local n=$1 ending
+
+	for ending in vhd vhdx; do
+		outside_and_inside
+		make_links
+		plant_all "$n"
+		[ ${#names[@]} -gt 20 ] || fail "only ${#names[@]} ways"
+		mount_store "$store" "$mnt"
+		nothing_is_served "$n"
+		all_is_served "$n"
+		unmount "$mnt"
+	done
+}
+
+test_locator_of_the_child_leads_out() {
+	at_level 1
+}
+
+test_locator_of_the_parent_leads_out() {
+	at_level 2
+}
+
+test_locator_of_the_grandparent_leads_out() {
+	at_level 3
+}
+
+# other_keys TARGET: what else than the relative path may name a parent.
+other_keys() {
+	local key path
+
+	case $ending in
+	vhd)
+		for key in W2ku Wi2r Wi2k MacX name; do
+			for path in "../out/$1" "$out/$1" "..\\out\\$1" \
+				"C:\\..\\out\\$1" "file:/../../out/$1" \
+				"file://localhost$out/$1" \
+				"..%2fout%2f$1" "%2e%2e%2fout%2f$1"; do
+				echo "$key=$path"
+			done
+		done
+		;;
+	vhdx)
+		for key in absolute_win32_path volume_path relative_path; do
+			for path in "../out/$1" "$out/$1" "..\\out\\$1" \
+				"C:\\..\\out\\$1" "C:$out/$1" \
+				"\\\\?\\Volume{00000000-0000-0000-0000-000000000000}\\..\\out\\$1" \
+				"\\\\?\\GLOBALROOT$out/$1" "//localhost$out/$1"; do
+				echo "$key=$path"
+			done
+		done
+		;;
+	esac
+}
+
+test_every_key_of_a_locator() {
+	local ending key n
+	for ending in vhd vhdx; do
+		outside_and_inside
+		n=0
+		while read -r key; do
+			forge-child "$out/o0.$ending" "$store/k$n.$ending" "$key"
+			n=$((n + 1))
+		done < <(other_keys "o0.$ending")
+		[ "$n" -gt 20 ] || fail "only $n keys"
+		mount_store "$store" "$mnt"
+		while [ "$n" -gt 0 ]; do
+			n=$((n - 1))
+			equal "size with $(other_keys "o0.$ending" |
+				sed -n "$((n + 1))p")" 0 \
+				"$(size_of "$mnt/k$n.$ending.raw")"
+		done
+		! grep -r . "$mnt" 2>/dev/null | has_secret ||
+			fail "the secret is in the mount"
+		unmount "$mnt"
+	done
+}
+
+# What is no file at all, inside or outside, must neither be opened nor waited
+# for.
+test_what_is_no_file() {
+	local ending name target i=0
+	for ending in vhd vhdx; do
+		outside_and_inside
+		mkfifo "$store/fifo.$ending" "$out/fifo.$ending"
+		mknod "$store/device.$ending" c 1 3
+		mkdir "$store/d.$ending"
+		perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(
+			Local => $ARGV[0], Listen => 1) or die' "$store/s.$ending"
+		ln -s /dev/stdin "$store/stdin.$ending"
+		ln -s "self.$ending" "$store/self.$ending"
+		mount_store "$store" "$mnt"
+		for target in "fifo.$ending" "device.$ending" "d.$ending" \
+			"s.$ending" "stdin.$ending" "self.$ending" \
+			"../out/fifo.$ending" . .. ./ / // sub/ "" \
+			/dev/zero /dev/stdin /proc/self/fd/0 /proc/self/exe \
+			/proc/kcore /etc/shadow "x/$(printf '%0300d' 0)" \
+			"$(printf 'sub/../%.0s' {1..700})x" $'a\nb' "me.$ending"; do
+			i=$((i + 1)) name=n$i.$ending
+			[ "$target" != "me.$ending" ] || name=me.$ending
+			forge "$store/$name" "$out/o0.$ending" "$target"
+			equal "size with ${target:0:40}" 0 \
+				"$(timeout 10 stat -c %s "$mnt/$name.raw")"
+			opens "$mnt/$name.raw" ro EIO
+			expect 1 timeout 10 vhdfs-img info --store "$store" \
+				"$store/$name"
+		done
+		unmount "$mnt"
+	done
+}
+
+# The same for the further directory of parents: by base name, and there alone.
+test_further_directory_is_not_left_either() {
+	local ending
+	for ending in vhd vhdx; do
+		outside_and_inside
+		rm -rf "$scratch/more"
+		mkdir "$scratch/more"
+		ln -s "../out/o0.$ending" "$scratch/more/o0.$ending"
+		ln -s "$out/o1.$ending" "$scratch/more/o1.$ending"
+		ln -s ../out "$scratch/more/directory"
+		forge "$store/a.$ending" "$out/o0.$ending" "../x/o0.$ending"
+		forge "$store/b.$ending" "$out/o1.$ending" "../x/o1.$ending"
+		forge "$store/c.$ending" "$out/o0.$ending" \
+			"directory/o0.$ending"
+		# Of a parent that is there, its own parent is not.
+		cp "$out/o2.$ending" "$scratch/more/"
+		forge "$store/d.$ending" "$out/o2.$ending" "x/o2.$ending"
+		mount_store "$store" "$mnt" -o "parents=$scratch/more"
+		for name in a b c d; do
+			equal "size of $name" 0 \
+				"$(size_of "$mnt/$name.$ending.raw")"
+			opens "$mnt/$name.$ending.raw" ro EIO
+		done
+		rm "$scratch/more"/o[01]."$ending"
+		cp "$out"/o[01]."$ending" "$scratch/more/"
+		for name in a b c d; do
+			equal "contents of $name" "$secret" \
+				"$(file-io "$mnt/$name.$ending.raw" ro read 0 8)"
+		done
+		unmount "$mnt"
+	done
+}
+
+# A hard link is the file itself, and a bind mount the administrator's wish.
+test_hard_link_is_a_file_of_the_store() {
+	local ending=vhdx
+	outside_and_inside
+	ln "$out/o0.vhdx" "$store/linked.vhdx"
+	forge "$store/c.vhdx" "$out/o0.vhdx" ./linked.vhdx
+	mount_store "$store" "$mnt"
+	equal "contents" "$secret" "$(file-io "$mnt/c.vhdx.raw" ro read 0 8)"
+	equal "parent" linked.vhdx "$(attribute "$mnt/c.vhdx.raw" parent)"
+}
+
+# A guest may write anything onto its disk, a whole image with a parent too.
+test_what_a_guest_writes_on_its_disk_is_no_image() {
+	local ending=vhdx size image
+	outside_and_inside
+	forge "$scratch/evil.vhdx" "$out/o0.vhdx" "$out/o0.vhdx"
+	forge "$scratch/beside.vhdx" "$out/o0.vhdx" o0.vhdx
+	cp "$out/o0.vhdx" "$store/"
+	vhdfs-img create --format vhd --fixed --size 16M "$store/guest.vhd"
+	mount_store "$store" "$mnt"
+	for image in "$scratch/evil.vhdx" "$scratch/beside.vhdx"; do
+		dd if="$image" of="$mnt/guest.vhd.raw" conv=notrunc,fsync \
+			status=none
+		wait_until 5 file-io "$mnt/guest.vhd.raw" rw
+		size=$(size_of "$image")
+		head -c "$size" "$mnt/guest.vhd.raw" | cmp - "$image"
+		equal "format" vhd "$(attribute "$mnt/guest.vhd.raw" format)"
+		expect 0 vhdfs-img convert "$mnt/guest.vhd.raw" "$scratch/copy.vhd"
+		disk-io "$scratch/copy.vhd" read 0 "$size" | cmp - "$image" ||
+			fail "a copy of the view is another disk"
+		rm "$scratch/copy.vhd"
+	done
+}
+
+run_tests

@@ -1,0 +1,242 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Names that change between inside and outside of the store while they are
+# looked up, thousands of times a second: what is outside is never served,
+# written, or made a parent of.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/../locks/common.sh"
+. "$(dirname "$0")/common.sh"
+
+requires strace
+
+# For each race, of which there are a dozen.
+seconds=1
+[ -z "${VHDFS_LONG:-}" ] || seconds=$((VHDFS_LONG * 5))
+
+# inside_twin: an image in the store with the identifiers and the size of that
+# in $out, but contents of its own.
+inside_twin() {
+	local at
+
+	mkdir -p "$(dirname "$store/$2")"
+	cp "$out/$1" "$store/$2"
+	at=$(LC_ALL=C grep -abo "$secret" "$store/$2" | cut -d : -f 1)
+	printf %s "$public" |
+		dd of="$store/$2" bs=1 seek="$at" conv=notrunc status=none
+	chmod 644 "$store/$2"
+}
+
+# A store where "inside" is a directory with the parent p and the child c of it,
+# and $out has the same names, sound and with the same identifiers.
+swap_store() {
+	ending=$1
+	outside_and_inside
+	mv "$out/o0.$ending" "$out/p.$ending"
+	rm "$out"/o*
+	chmod 644 "$out/p.$ending"
+	forge "$out/c.$ending" "$out/p.$ending" "./p.$ending"
+	inside_twin "p.$ending" "d/p.$ending"
+	cp "$out/c.$ending" "$store/d/c.$ending"
+	sha256sum "$out"/* >"$scratch/before"
+	stat -c '%a %n' "$out"/* >"$scratch/modes"
+}
+
+nothing_outside_changed() {
+	sha256sum --quiet -c "$scratch/before"
+	[ "$(stat -c '%a %n' "$out"/*)" = "$(cat "$scratch/modes")" ] ||
+		fail "expected outside: $(cat "$scratch/modes"), found:" \
+			"$(stat -c '%a %n' "$out"/*)"
+}
+
+# read_while_swapping VIEW A B [OPTION...]: opens the view again and again while
+# A and B are exchanged, and says what came of it.
+read_while_swapping() {
+	local view=$1 a=$2 b=$3
+
+	shift 3
+	mount_store "$store" "$mnt" "$@"
+	start_racer swapping swap "$a" "$b"
+	racer read "$seconds" "$view" >"$scratch/outcomes"
+	end_racer
+	! has_secret <"$scratch/outcomes" ||
+		fail "served from outside: $(cat "$scratch/outcomes")"
+	# It was a race: both sides were met, and the mount is well.
+	[ "$(tail -n 1 "$scratch/racer.out")" -gt 100 ] ||
+		fail "only $(tail -n 1 "$scratch/racer.out") exchanges"
+	grep -q " $public" "$scratch/outcomes" ||
+		fail "never from inside: $(cat "$scratch/outcomes")"
+	grep -Eq ' E(IO|STALE|NOENT)' "$scratch/outcomes" ||
+		fail "outside was never met: $(cat "$scratch/outcomes")"
+	wait_until 5 file-io "$view" ro
+	equal "contents after all" "$public" "$(file-io "$view" ro read 0 8)"
+	unmount "$mnt"
+	nothing_outside_changed
+}
+
+test_parent_and_a_link_to_its_like_outside() {
+	swap_store vhdx
+	ln -s ../../out/p.vhdx "$store/d/link"
+	read_while_swapping "$mnt/d/c.vhdx.raw" "$store/d/p.vhdx" \
+		"$store/d/link"
+}
+
+test_parent_and_an_absolute_link_to_its_like_outside() {
+	swap_store vhd
+	ln -s "$out/p.vhd" "$store/d/link"
+	read_while_swapping "$mnt/d/c.vhd.raw" "$store/d/p.vhd" "$store/d/link"
+}
+
+# The links are inside, and what the one leads through leads out.
+test_link_on_the_way_to_the_parent() {
+	swap_store vhdx
+	mkdir "$store/e"
+	forge "$store/e/f.vhdx" "$out/p.vhdx" ../way/p.vhdx
+	ln -s d "$store/way"
+	ln -s ../out "$store/other-way"
+	read_while_swapping "$mnt/e/f.vhdx.raw" "$store/way" "$store/other-way"
+}
+
+test_directory_on_the_way_to_the_parent() {
+	swap_store vhdx
+	forge "$store/f.vhdx" "$out/p.vhdx" ./d/p.vhdx
+	ln -s ../out "$store/link"
+	read_while_swapping "$mnt/f.vhdx.raw" "$store/d" "$store/link"
+}
+
+# That of the image itself: with the parent and all.
+test_directory_of_the_image() {
+	swap_store vhdx
+	ln -s ../out "$store/link"
+	read_while_swapping "$mnt/d/c.vhdx.raw" "$store/d" "$store/link"
+}
+
+test_image_and_a_link_to_its_like_outside() {
+	swap_store vhd
+	mkdir "$store/e"
+	mv "$store/d/p.vhd" "$store/e/image.vhd"
+	ln -s ../../out/p.vhd "$store/e/link"
+	read_while_swapping "$mnt/e/image.vhd.raw" "$store/e/image.vhd" \
+		"$store/e/link"
+}
+
+# A link that is seen in the mount, to a file inside and to one outside.
+test_link_to_an_image() {
+	swap_store vhdx
+	ln -s d/c.vhdx "$store/shown.vhdx"
+	ln -s ../out/c.vhdx "$store/hidden"
+	read_while_swapping "$mnt/shown.vhdx.raw" "$store/shown.vhdx" \
+		"$store/hidden"
+}
+
+test_further_directory() {
+	swap_store vhdx
+	mkdir "$scratch/more" "$store/e"
+	mv "$store/d/p.vhdx" "$scratch/more/"
+	ln -s ../out/p.vhdx "$scratch/more/link"
+	mv "$store/d/c.vhdx" "$store/e/"
+	read_while_swapping "$mnt/e/c.vhdx.raw" "$scratch/more/p.vhdx" \
+		"$scratch/more/link" -o "parents=$scratch/more"
+}
+
+# The parent and another image of the store, of other contents: no child gets
+# what is not its parent's.
+test_parent_and_another_parent() {
+	swap_store vhdx
+	vhdfs-img create --size 4M "$store/d/other.vhdx"
+	disk-io "$store/d/other.vhdx" load 0 "$scratch/secret"
+	vhdfs-img create --parent "$store/d/other.vhdx" "$store/d/second.vhdx"
+	mount_store "$store" "$mnt"
+	# Both parents are open all the time, ready to be shared.
+	exec {a}<"$mnt/d/second.vhdx.raw" {b}<"$mnt/d/p.vhdx.raw"
+	start_racer swapping swap "$store/d/p.vhdx" "$store/d/other.vhdx"
+	racer read "$seconds" "$mnt/d/c.vhdx.raw" >"$scratch/outcomes"
+	end_racer
+	! has_secret <"$scratch/outcomes" ||
+		fail "a child of one parent shows another: $(cat "$scratch/outcomes")"
+	grep -q " $public" "$scratch/outcomes" ||
+		fail "never: $(cat "$scratch/outcomes")"
+	exec {a}<&- {b}<&-
+	unmount "$mnt"
+}
+
+# again_and_again SECONDS COMMAND...: counts how often it did and did not work.
+again_and_again() {
+	local end=$((SECONDS + $1))
+
+	shift
+	done_=0 refused=0
+	while [ "$SECONDS" -lt "$end" ]; do
+		if "$@" >>"$scratch/again.out" 2>&1; then
+			done_=$((done_ + 1))
+		else
+			refused=$((refused + 1))
+		fi
+	done
+	[ "$done_" -gt 0 ] && [ "$refused" -gt 0 ] ||
+		fail "no race: $done_ done, $refused refused:" \
+			"$(tail -n 3 "$scratch/again.out")"
+	! grep -Ei 'signal|core|sanitizer' "$scratch/again.out" ||
+		fail "it ended badly"
+}
+
+convert_and_look() {
+	rm -f "$store/e/copy.raw"
+	vhdfs-img convert --store "$store" "$store/d/c.vhdx" \
+		"$store/e/copy.raw" || return 1
+	! has_secret <"$store/e/copy.raw" || echo "core: the secret was copied"
+}
+
+test_vhdfs_img_convert_reads_nothing_outside() {
+	swap_store vhdx
+	mkdir "$store/e"
+	ln -s ../out "$store/link"
+	start_racer swapping swap "$store/d" "$store/link"
+	again_and_again "$seconds" convert_and_look
+	end_racer
+	nothing_outside_changed
+}
+
+# make WORD...: runs vhdfs-img, with a new name in the directory at the end.
+make_new() {
+	n_new=$((${n_new:-0} + 1))
+	vhdfs-img "$@" "$store/d/new$n_new.vhdx"
+}
+
+# What is made in a directory of the store is made in it, wherever its name
+# leads by then.
+test_vhdfs_img_writes_nothing_outside() {
+	swap_store vhdx
+	truncate -s 1M "$store/a.raw"
+	ln -s ../out "$store/link"
+	start_racer swapping swap "$store/d" "$store/link"
+	again_and_again "$seconds" make_new create --store "$store" \
+		--size 4M
+	again_and_again "$seconds" make_new convert --store "$store" \
+		"$store/a.raw"
+	end_racer
+	equal "names outside" "c.vhdx p.vhdx" "$(ls -A "$out" | paste -sd ' ')"
+	nothing_outside_changed
+}
+
+# Slowly: after each opening there is a moment in which names change.
+make_child_and_remove() {
+	strace -o /dev/null -e trace=openat,openat2 \
+		-e inject=openat,openat2:delay_exit=300 vhdfs-img create --store "$store" --parent "$store/d/p.vhdx" \
+		"$store/e/new.vhdx" || return 1
+	rm -f "$store/e/new.vhdx"
+	[ "$(stat -c %a "$out/p.vhdx")" = 644 ] ||
+		echo "core: the bits of a file outside were taken"
+}
+
+test_vhdfs_img_makes_no_child_of_what_is_outside() {
+	swap_store vhdx
+	mkdir "$store/e"
+	ln -s ../out "$store/link"
+	start_racer swapping swap "$store/d" "$store/link"
+	again_and_again "$((2 * seconds))" make_child_and_remove
+	end_racer
+	nothing_outside_changed
+}
+
+run_tests

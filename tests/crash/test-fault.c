@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Faults: a guest opens, reads, writes, punches, flushes and closes, and the
+ * first, the second, the third ... access or allocation fails, once or from
+ * then on, until none is left to fail.  What it was told is true, and what is
+ * left is as good as after a crash (judge.h).  The same over create, check,
+ * check --repair and the replay of a log.
+ */
+#include "config.h"
+
+#include "crash/judge.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/vhd.h"
+#include "format/vhdx.h"
+
+static const struct scenario scenarios[] = {
+	{
+		.name = "vhd_dynamic",
+		.format = &vhd_ops,
+		.type = IMAGE_DYNAMIC,
+		.block_size = KIB(16),
+		.area = KIB(96),
+		.stride = KIB(96),
+		.n_areas = 1,
+		.steps = 16,
+		.whole = 10,
+		.punch = 20,
+		.zero = 8,
+		.flush = 14,
+		.reopen = 8,
+	},
+	{
+		.name = "vhd_child",
+		.format = &vhd_ops,
+		.type = IMAGE_DIFFERENCING,
+		.parents = 2,
+		.block_size = KIB(16),
+		.area = KIB(96),
+		.stride = KIB(96),
+		.n_areas = 1,
+		.steps = 16,
+		.whole = 10,
+		.punch = 14,
+		.zero = 10,
+		.flush = 14,
+		.reopen = 8,
+	},
+	{
+		.name = "vhdx_dynamic",
+		.format = &vhdx_ops,
+		.type = IMAGE_DYNAMIC,
+		.block_size = MIB(1),
+		.area = KIB(16),
+		.stride = MIB(1),
+		.n_areas = 4,
+		.steps = 14,
+		.whole = 2,
+		.punch = 20,
+		.zero = 8,
+		.flush = 14,
+		.reopen = 8,
+	},
+	{
+		.name = "vhdx_child",
+		.format = &vhdx_ops,
+		.type = IMAGE_DIFFERENCING,
+		.parents = 2,
+		.block_size = MIB(1),
+		.sector_size = 4096,
+		.area = KIB(32),
+		.stride = MIB(1),
+		.n_areas = 4,
+		.steps = 14,
+		.whole = 2,
+		.punch = 14,
+		.zero = 10,
+		.flush = 14,
+		.reopen = 8,
+	},
+};
+
+enum {
+	SCENARIOS = sizeof scenarios / sizeof *scenarios,
+	TESTS = SCENARIOS + 5
+};
+
+static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory",
+				     "room, page" };
+
+/* What is under way, for a failure's message. */
+static struct faults now;
+static uint64_t now_seed;
+
+static long open_before;
+
+/* Before a run: what an earlier one that failed left is not counted. */
+static void begin(void)
+{
+	faults_forget_live();
+	open_before = faults_open_files();
+}
+
+static void nothing_is_left_open(void)
+{
+	assert_int_equal(faults_open_files(), open_before);
+	assert_int_equal(faults_live(), 0);
+}
+
+/* One life of a guest: did the fault fire? */
+static bool live_with(const struct scenario *scenario, uint64_t seed)
+{
+	struct judge judge = { .seed = seed };
+	struct world world;
+
+	begin();
+	world_init(&world, scenario, seed, &now);
+	nothing_is_left_open();
+	world.faults = NULL;
+	judge.world = &world;
+	judge_state(&judge, &world.leaf.now, world.leaf.n);
+	world_fini(&world);
+	return now.fired;
+}
+
+typedef bool a_life(const struct scenario *scenario, uint64_t seed);
+
+/* All kinds of faults at all places of a life: how many were met. */
+static unsigned long everywhere(a_life *life, const struct scenario *scenario,
+				uint64_t seed)
+{
+	unsigned long n = 0;
+
+	now_seed = seed;
+	for (enum fault_kind kind = FAULT_EIO; kind <= FAULT_MEMORY; kind++)
+		for (int forever = 0; forever < 2; forever++)
+			for (unsigned at = 1;; at++, n++) {
+				now = (struct faults){ .kind = kind,
+						       .forever = forever,
+						       .at = at };
+				if (!life(scenario, seed))
+					break;
+			}
+	now_seed = 0;
+	return n;
+}
+
+static void a_guest_meets_faults(void **state)
+{
+	const struct scenario *scenario = *state;
+	double deadline = test_deadline(0, TESTS);
+	uint64_t seed = seed_from_environment();
+	unsigned long n = 0;
+
+	do {
+		n += everywhere(live_with, scenario, seed);
+		random_next(&seed);
+	} while (test_time_is_left(deadline));
+	printf("# %s: %lu faults\n", scenario->name, n);
+}
+
+static bool runs_full(const struct scenario *scenario, uint64_t seed)
+{
+	now.kind = FAULT_ROOM;
+	return live_with(scenario, seed);
+}
+
+static void the_disk_is_full_at_every_size(void **state)
+{
+	uint64_t seed = seed_from_environment();
+	unsigned long n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < SCENARIOS; i++)
+		for (unsigned at = 1;; at += 1 + at / 16, n++) {
+			now_seed = seed;
+			now = (struct faults){ .at = at };
+			if (!runs_full(&scenarios[i], seed))
+				break;
+		}
+	now_seed = 0;
+	printf("# %lu sizes\n", n);
+}
+
+/* A file as a crash left it, with something to replay, mend and give back. */
+struct left {
+	struct world world;
+	struct mem_file file;
+	size_t n;
+};
+
+static void leave_something(struct left *left, const struct scenario *scenario,
+			    uint64_t seed)
+{
+	struct crash_states states;
+
+	world_init(&left->world, scenario, seed, NULL);
+	left->n = left->world.leaf.n * 2 / 3;
+	mem_file_init(&left->file);
+	crash_states_init(&states, &left->world.leaf);
+	crash_state(&states, left->n, FATE_SOME, &seed, &left->file);
+	crash_states_fini(&states);
+}
+
+static void left_fini(struct left *left)
+{
+	mem_file_fini(&left->file);
+	world_fini(&left->world);
+}
+
+static void ignore(struct check *check, const struct finding *finding)
+{
+	(void)check;
+	(void)finding;
+}
+
+static int check_with_faults(struct mem_file *file, bool repair)
+{
+	struct check check = { .repair = repair, .report = ignore };
+	struct fault_file source = { (place_mem_open *)io_mem_open, file };
+	struct io *io;
+	int r;
+
+	begin();
+	assert_ok(io_fault_open(&source, "leaf", repair, &io));
+	faults_arm(&now);
+	r = image_check(io, &check);
+	faults_arm(NULL);
+	io_close(io);
+	nothing_is_left_open();
+	return r;
+}
+
+/* What is left of it is judged like what the crash left. */
+static void judge_left(struct left *left, uint64_t seed)
+{
+	struct judge judge = { .world = &left->world, .seed = seed };
+
+	judge_state(&judge, &left->file, left->n);
+}
+
+static bool is_repaired_with(const struct scenario *scenario, uint64_t seed)
+{
+	struct left left;
+	int r;
+
+	leave_something(&left, scenario, seed);
+	r = check_with_faults(&left.file, true);
+	if (!now.fired)
+		assert_ok(r);
+	judge_left(&left, seed);
+	left_fini(&left);
+	return now.fired;
+}
+
+static void expect_same_bytes(const struct mem_file *a,
+			      const struct mem_file *b)
+{
+	uint8_t x[MEM_PAGE], y[MEM_PAGE];
+
+	assert_int_equal(a->size, b->size);
+	for (uint64_t off = 0; off < a->size; off += MEM_PAGE) {
+		mem_file_peek(a, x, sizeof x, off);
+		mem_file_peek(b, y, sizeof y, off);
+		assert_memory_equal(x, y, sizeof x);
+	}
+}
+
+static bool is_checked_with(const struct scenario *scenario, uint64_t seed)
+{
+	struct mem_file before;
+	struct left left;
+	int r;
+
+	leave_something(&left, scenario, seed);
+	mem_file_init(&before);
+	mem_file_copy(&before, &left.file);
+	r = check_with_faults(&left.file, false);
+	if (!now.fired)
+		assert_ok(r);
+	expect_same_bytes(&before, &left.file);
+	mem_file_fini(&before);
+	left_fini(&left);
+	return now.fired;
+}
+
+/* Opened for writing, which replays a log, and for reading, which does not. */
+static bool is_opened_with(const struct scenario *scenario, uint64_t seed)
+{
+	struct left left;
+	struct visit visit;
+	struct fault_file source = { (place_mem_open *)io_mem_open,
+				     &left.file };
+
+	leave_something(&left, scenario, seed);
+	for (int writable = 0; writable < 2; writable++) {
+		int r;
+
+		begin();
+		left.world.faults = &now;
+		r = visit_open(&left.world, &visit, io_fault_open, &source,
+			       writable);
+		if (r == 0)
+			visit_close(&visit);
+		left.world.faults = NULL;
+		if (!now.fired)
+			assert_ok(r);
+		nothing_is_left_open();
+	}
+	judge_left(&left, seed);
+	left_fini(&left);
+	return now.fired;
+}
+
+static bool is_created_with(const struct scenario *scenario, uint64_t seed)
+{
+	struct image_params params = {
+		.type = scenario->parents ? IMAGE_FIXED : IMAGE_DYNAMIC,
+		.size = MIB(4),
+		.sector_size = scenario->sector_size,
+	};
+	struct mem_file file;
+	struct fault_file source = { (place_mem_open *)io_mem_open, &file };
+	struct image *img;
+	struct io *io;
+	int r;
+
+	(void)seed;
+	mem_file_init(&file);
+	begin();
+	assert_ok(io_fault_open(&source, "new", true, &io));
+	faults_arm(&now);
+	r = image_create(io, scenario->format, &params);
+	faults_arm(NULL);
+	io_close(io);
+	nothing_is_left_open();
+	if (!now.fired)
+		assert_ok(r);
+	/* What was said to be made is. */
+	if (r == 0) {
+		assert_ok(io_mem_open(&file, "new", true, &io));
+		assert_ok(image_open(io, NULL, &img));
+		assert_ok(image_close(img));
+	}
+	mem_file_fini(&file);
+	return now.fired;
+}
+
+static void over_all(a_life *life, const char *name)
+{
+	double deadline = test_deadline(0, TESTS);
+	uint64_t seed = seed_from_environment();
+	unsigned long n = 0;
+
+	do {
+		for (size_t i = 0; i < SCENARIOS; i++)
+			n += everywhere(life, &scenarios[i], seed);
+		random_next(&seed);
+	} while (test_time_is_left(deadline));
+	printf("# %s: %lu faults\n", name, n);
+}
+
+static void create_meets_faults(void **state)
+{
+	(void)state;
+	over_all(is_created_with, "create");
+}
+
+static void check_meets_faults(void **state)
+{
+	(void)state;
+	over_all(is_checked_with, "check");
+}
+
+static void repair_meets_faults(void **state)
+{
+	(void)state;
+	over_all(is_repaired_with, "check --repair");
+}
+
+static void opening_after_a_crash_meets_faults(void **state)
+{
+	(void)state;
+	over_all(is_opened_with, "open");
+}
+
+/* What a failure is reproduced with. */
+static int tell(void **state)
+{
+	(void)state;
+	faults_arm(NULL);
+	if (now_seed)
+		print_error("failed with VHDFS_SEED=%" PRIu64
+			    ": %s number %u%s\n",
+			    now_seed, kinds[now.kind], now.at,
+			    now.forever ? " and all after" : "");
+	now_seed = 0;
+	return 0;
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[TESTS] = {
+		[SCENARIOS] =
+			cmocka_unit_test_teardown(create_meets_faults, tell),
+		[SCENARIOS + 1] =
+			cmocka_unit_test_teardown(check_meets_faults, tell),
+		[SCENARIOS + 2] =
+			cmocka_unit_test_teardown(repair_meets_faults, tell),
+		[SCENARIOS + 3] = cmocka_unit_test_teardown(
+			opening_after_a_crash_meets_faults, tell),
+	};
+
+	tests[SCENARIOS + 4] = (struct CMUnitTest)cmocka_unit_test_teardown(
+		the_disk_is_full_at_every_size, tell);
+	for (size_t i = 0; i < SCENARIOS; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = scenarios[i].name,
+			.test_func = a_guest_meets_faults,
+			.teardown_func = tell,
+			.initial_state = (void *)&scenarios[i],
+		};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whether the crash matrix would notice: the order of writes is made wrong in
+# one place of a copy of the source, and the matrix must fail.
+. "$(dirname "$0")/../lib.sh"
+
+# What the build compiles and links with, from tests/local.mk.
+[ -n "${MUTANT_CC:-}" ] || skip "not run by make"
+
+# finds FILE SCENARIO SED-SCRIPT: the matrix, linked with vhdfs/format/FILE as
+# the script makes it, fails in one of the scenarios that begin so.
+finds() {
+	local source=$top_srcdir/vhdfs/format/$1 status=0
+
+	sed -E "$3" "$source" >"$scratch/mutant.c"
+	! cmp -s "$source" "$scratch/mutant.c" ||
+		fail "expected the script to change $1: $3"
+	cd "$top_builddir" || exit 1
+	# It is found first, and so the library's own is left out.
+	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
+	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
+		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \
+		tests/crash/world.o "$scratch/mutant.o" $MUTANT_LIBS
+	for seed in 1 2 3; do
+		VHDFS_SEED=$seed VHDFS_CRASH_SECONDS=4 \
+			"$scratch/mutant" "$2" >"$scratch/out" 2>&1 ||
+			status=$?
+		[ "$status" = 0 ] || break
+	done
+	grep '^#.* states in' "$scratch/out" || true
+	[ "$status" != 0 ] || fail "expected the matrix to notice, with" \
+		"$1 changed by: $3"
+}
+
+test_vhd_table_before_the_data_is_durable() {
+	finds vhd-write.c vhd_d 's/r = io_sync\(.*O6.*/r = 0;/'
+}
+
+test_vhd_flush_that_does_not_wait_for_the_table() {
+	finds vhd-write.c vhd_d 's/r = io_sync\(.*O8.*/r = 0;/'
+}
+
+test_vhd_bits_before_the_data_is_durable() {
+	finds vhd-write.c vhd_ch 's/(int r = write_bitmaps\(v, true\));.*O5.*/\1;\
+	r = r < 0 ? r : write_bitmaps(v, false);/'
+}
+
+test_vhd_new_bitmap_with_the_table() {
+	finds vhd-write.c vhd_ch 's/int r = write_bitmaps\(v, true\);.*O5.*/int r = 0;/
+		s/r = write_bitmaps\(v, false\);.*O7.*/r = write_bitmaps(v, false) < 0 ? -1 : write_bitmaps(v, true);/
+		s/r = write_new_bitmap\(v, room.off, bits\);/memset(bits, 0, v->bitmap_size); &/'
+}
+
+test_vhd_space_used_again_before_its_release_is_durable() {
+	finds vhd-write.c vhd_dynamic \
+		's/return vhd_space_free\(v, block_off\);/v->search_from = 0; return space_release(\&v->space, block_off, v->block_len);/'
+}
+
+test_vhd_space_used_again_that_a_table_on_disk_may_name() {
+	finds vhd-write.c vhd_dynamic \
+		's/r = make_table_durable\(v\);.*O0.*/r = 0;/'
+}
+
+test_vhd_space_used_again_with_what_it_held() {
+	finds vhd-space.c vhd_dynamic \
+		's/return io_zero\(v->img.io, room->off, end.*/return 0;/'
+}
+
+test_vhd_footer_moved_over_the_copy_at_0() {
+	finds vhd-space.c vhd_d \
+		's/r = io_write\(v->img.io, v->footer, FOOTER_SIZE, footer_off\);/r = io_zero(v->img.io, 0, FOOTER_SIZE, true); & if (r == 0) r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);/'
+}
+
+test_vhdx_entry_before_the_data_is_durable() {
+	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F2.*/r = 0;/'
+}
+
+test_vhdx_flush_that_does_not_wait_for_the_entry() {
+	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F4.*/r = 0;/'
+}
+
+test_vhdx_tables_in_their_places_before_the_data_is_durable() {
+	finds vhdx-logwrite.c vhdx_ch \
+		's/int r = (io_sync\(.*\)); \/\* F2 \*\//int r = write_in_place(v, \&f->pages, \&batch) < 0 ? -1 : \1;/'
+}
+
+test_vhdx_header_names_a_log_that_is_not_there() {
+	finds vhdx-logwrite.c vhdx_d \
+		's/r = begin_log\(v, &log_guid\);.*S2.*/r = vhdx_header_update(v, \&all) < 0 ? -1 : begin_log(v, \&log_guid);/'
+}
+
+test_vhdx_log_forgotten_before_the_tables_are_durable() {
+	finds vhdx-logwrite.c vhdx_d 's/int r = io_sync\(.*C1.*/int r = 0;/'
+}
+
+test_vhdx_space_used_again_before_its_release_is_logged() {
+	finds vhdx-space.c vhdx_d 's/\.flush = v->flushes \+ 1,/.flush = 0,/'
+}
+
+test_vhdx_space_used_again_with_what_it_held() {
+	finds vhdx-space.c vhdx_d \
+		's/r = io_zero\(v->img.io, off, len, false\);/r = 0;/'
+}
+
+test_vhdx_replay_that_forgets_the_log_first() {
+	finds vhdx-log.c vhdx_d \
+		's/r = replay_pages\(v\);/r = vhdx_header_update(v, \&end) < 0 ? -1 : replay_pages(v);/'
+}
+
+test_vhdx_entry_that_claims_a_size_that_is_not_durable() {
+	finds vhdx-logwrite.c vhdx_d \
+		's/(ENTRY_FLUSHED, )round_down\(file_size, VHDX_MIB\)/\1round_up(file_size + 1, VHDX_MIB)/'
+}
+
+test_vhdx_entry_over_the_last_one() {
+	finds vhdx-logwrite.c vhdx_ch \
+		's/v->log_head = \(v->log_head \+ len\) % v->header.log_len;/v->log_head = 0;/'
+}
+
+run_tests

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "crash/world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/vhd.h"
+#include "format/vhdx.h"
+
+/* Tags of parents; those of steps are smaller. */
+#define PARENT_TAG(depth, sector) \
+	((UINT64_C(1) << 40) * (1 + (depth)) + (sector) + 1)
+
+uint64_t world_off(const struct world *world, uint64_t sector)
+{
+	const struct scenario *sc = world->scenario;
+	uint64_t off = sector * WORLD_SECTOR;
+
+	return off / sc->area * sc->stride + off % sc->area;
+}
+
+void world_fill(const struct world *world, uint8_t *buf, uint64_t sector,
+		uint64_t tag)
+{
+	uint64_t x = tag * 0x9e3779b97f4a7c15 + world_off(world, sector);
+
+	memset(buf, 0, WORLD_SECTOR);
+	if (!tag)
+		return;
+	put_le64(buf, tag);
+	for (unsigned i = 8; i < WORLD_SECTOR; i += 8)
+		put_le64(buf + i, x += 0x9e3779b97f4a7c15);
+}
+
+void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags)
+{
+	const struct scenario *sc = world->scenario;
+	uint8_t *buf = malloc(sc->area), want[WORLD_SECTOR];
+	uint64_t per_area = sc->area / WORLD_SECTOR;
+
+	assert_non_null(buf);
+	for (uint64_t s = 0; s < world->n_sectors; s++) {
+		const uint8_t *have = buf + s % per_area * WORLD_SECTOR;
+
+		if (s % per_area == 0)
+			assert_ok(chain_read(chain, buf, world_off(world, s),
+					     sc->area));
+		ret_tags[s] = get_le64(have);
+		world_fill(world, want, s, ret_tags[s]);
+		if (!memcmp(have, want, WORLD_SECTOR))
+			continue;
+		print_error("sector %" PRIu64 ": expected one whole version, "
+			    "found bytes of another kind (tag %" PRIx64 ")\n",
+			    s, ret_tags[s]);
+		_fail(__FILE__, __LINE__);
+	}
+	free(buf);
+}
+
+static bool covers(const struct step *step, uint64_t sector)
+{
+	return step->kind <= STEP_ZERO && sector >= step->first &&
+	       sector - step->first < step->n;
+}
+
+static uint64_t step_tag(const struct world *world, const struct step *step)
+{
+	return step->kind == STEP_ZERO ? 0 : step - world->steps + 1;
+}
+
+bool world_allows(const struct world *world, uint64_t sector, uint64_t tag,
+		  size_t n)
+{
+	bool allowed = tag == world->initial[sector];
+
+	for (size_t i = 0; i < world->n_steps; i++) {
+		const struct step *step = &world->steps[i];
+
+		if (step->before >= n)
+			break;
+		if (!covers(step, sector))
+			continue;
+		if (step->durable_from <= n)
+			allowed = false;
+		allowed |= tag == step_tag(world, step);
+	}
+	return allowed;
+}
+
+void world_explain(const struct world *world, uint64_t sector, size_t n)
+{
+	print_error("  first: tag %" PRIx64 "\n", world->initial[sector]);
+	for (size_t i = 0; i < world->n_steps; i++) {
+		const struct step *step = &world->steps[i];
+
+		if (covers(step, sector) && step->before < n)
+			print_error("  operations %zu to %zu: %s, tag %" PRIx64
+				    ", %s\n",
+				    step->before, step->after,
+				    step->kind == STEP_ZERO ? "zeroed"
+							    : "written",
+				    step_tag(world, step),
+				    step->durable_from <= n ? "flushed"
+							    : "not flushed");
+	}
+}
+
+static void create(struct world *world, struct mem_file *file,
+		   struct mem_file *parent_file, enum image_type type,
+		   const char *parent_name)
+{
+	const struct scenario *sc = world->scenario;
+	struct image_params params = {
+		.type = type,
+		.size = sc->n_areas * sc->stride,
+		.block_size = sc->block_size,
+		.sector_size = sc->sector_size,
+		.parent_relative = parent_name,
+		.parent_absolute = parent_name,
+	};
+	struct image *parent = NULL;
+	struct io *io;
+
+	if (parent_file) {
+		assert_ok(io_mem_open(parent_file, "parent", false, &io));
+		assert_ok(image_open(io, NULL, &parent));
+		params.parent = parent;
+	}
+	assert_ok(io_mem_open(file, "new", true, &io));
+	assert_ok(image_create(io, sc->format, &params));
+	io_close(io);
+	if (parent)
+		image_close(parent);
+}
+
+static const char *const parent_paths[] = { "parent0", "parent1" };
+static const char *const parent_names[] = { "./parent0", "./parent1" };
+
+static void visit_prepare(struct world *world, struct visit *visit,
+			  place_mem_open *open, void *file)
+{
+	place_mem_init(&visit->place);
+	for (unsigned i = 0; i < world->scenario->parents; i++)
+		place_mem_add(&visit->place, parent_paths[i],
+			      &world->parents[i]);
+	place_mem_add_other(&visit->place, "leaf", open, file);
+	assert_ok(family_new(&visit->place.place, 1, &visit->family));
+}
+
+int visit_open(struct world *world, struct visit *visit, place_mem_open *open,
+	       void *file, bool writable)
+{
+	int r;
+
+	visit_prepare(world, visit, open, file);
+	faults_arm(world->faults);
+	r = chain_open(visit->family, "leaf", writable ? CHAIN_WRITABLE : 0,
+		       &visit->chain);
+	faults_arm(NULL);
+	if (r < 0)
+		family_free(visit->family);
+	return r;
+}
+
+int visit_close(struct visit *visit)
+{
+	int r = chain_close(visit->chain);
+
+	family_free(visit->family);
+	return r;
+}
+
+/* Parents hold something in half of their blocks, deeper ones in others. */
+static void fill_parent(struct world *world, unsigned depth)
+{
+	uint64_t per_block = min_u64(world->scenario->block_size
+					     ? world->scenario->block_size
+					     : MIB(2),
+				     world->scenario->area) /
+			     WORLD_SECTOR;
+	uint8_t buf[4096];
+	struct visit visit;
+	struct scenario as_parent = *world->scenario;
+	struct world below = *world;
+
+	as_parent.parents = depth;
+	below.scenario = &as_parent;
+	assert_ok(visit_open(&below, &visit, (place_mem_open *)io_mem_open,
+			     &world->parents[depth], true));
+	for (uint64_t s = 0; s < world->n_sectors; s += 8) {
+		uint64_t block = s / per_block;
+
+		if ((block + depth) % 3 || s % 32 >= 24)
+			continue;
+		for (unsigned k = 0; k < 8; k++) {
+			world->initial[s + k] = PARENT_TAG(depth, s + k);
+			world_fill(world, buf + k * WORLD_SECTOR, s + k,
+				   world->initial[s + k]);
+		}
+		assert_ok(chain_write(visit.chain, buf, world_off(world, s),
+				      sizeof buf));
+	}
+	assert_ok(visit_close(&visit));
+}
+
+static void make_images(struct world *world)
+{
+	const struct scenario *sc = world->scenario;
+	struct mem_file leaf, *above = NULL;
+
+	for (unsigned i = 0; i < sc->parents; i++) {
+		mem_file_init(&world->parents[i]);
+		create(world, &world->parents[i], above,
+		       i ? IMAGE_DIFFERENCING : IMAGE_DYNAMIC,
+		       i ? parent_names[i - 1] : NULL);
+		fill_parent(world, i);
+		above = &world->parents[i];
+	}
+	mem_file_init(&leaf);
+	create(world, &leaf, above, sc->type,
+	       above ? parent_names[sc->parents - 1] : NULL);
+	crash_file_init(&world->leaf, &leaf);
+	mem_file_fini(&leaf);
+}
+
+static struct step *begin_step(struct world *world, enum step_kind kind,
+			       uint64_t first, uint64_t n)
+{
+	if (world->n_steps == world->room) {
+		world->room = world->room ? 2 * world->room : 64;
+		world->steps = realloc(world->steps,
+				       world->room * sizeof *world->steps);
+		assert_non_null(world->steps);
+	}
+	world->steps[world->n_steps] = (struct step){
+		.kind = kind,
+		.first = first,
+		.n = n,
+		.before = world->leaf.n,
+		.durable_from = SIZE_MAX,
+	};
+	return &world->steps[world->n_steps++];
+}
+
+/* All since the last kill is durable now. */
+static void flushed(struct world *world)
+{
+	for (size_t i = world->n_steps; i--;) {
+		struct step *step = &world->steps[i];
+
+		if (step->kind == STEP_KILL)
+			break;
+		if (!step->refused)
+			step->durable_from =
+				min_u64(step->durable_from, world->leaf.n);
+	}
+}
+
+static bool fault_fired(const struct world *world)
+{
+	return world->faults && world->faults->fired;
+}
+
+static bool has_failed(const struct world *world)
+{
+	return atomic_load(&chain_leaf(world->chain)->failed);
+}
+
+static bool may_run_full(const struct world *world)
+{
+	return world->faults && world->faults->kind == FAULT_ROOM;
+}
+
+/* The guest was told that the disk is full: now it is not.  The image must be
+ * as good as before. */
+static void make_room(struct world *world)
+{
+	if (!may_run_full(world))
+		return;
+	world->faults->fired = true;
+	world->leaf.now.room = 0;
+	assert_false(has_failed(world));
+}
+
+/* A guest whose process dies under it, or that met a fault, may be told of
+ * errors. */
+static bool done(struct world *world, int r)
+{
+	if (r == -ENOSPC)
+		make_room(world);
+	if (!world->dying && !fault_fired(world))
+		assert_ok(r);
+	world->steps[world->n_steps - 1].after = world->leaf.n;
+	world->steps[world->n_steps - 1].refused = r < 0;
+	return r == 0;
+}
+
+/* The fault was one that does not come again. */
+static bool is_over(const struct world *world)
+{
+	return fault_fired(world) && !world->faults->forever;
+}
+
+static void all_can_be_read(struct world *world)
+{
+	uint64_t *tags = calloc(world->n_sectors, sizeof *tags);
+
+	assert_non_null(tags);
+	world_read(world, world->chain, tags);
+	for (uint64_t s = 0; s < world->n_sectors; s++)
+		if (!world_allows(world, s, tags[s], world->leaf.n + 1)) {
+			print_error("sector %" PRIu64 " reads tag %" PRIx64
+				    " after a fault\n",
+				    s, tags[s]);
+			world_explain(world, s, world->leaf.n + 1);
+			_fail(__FILE__, __LINE__);
+		}
+	free(tags);
+}
+
+/* Bytes of the disk: of a whole area all of its block, the part behind the
+ * area too, which is not looked at. */
+static uint64_t length(const struct world *world, uint64_t n)
+{
+	const struct scenario *sc = world->scenario;
+
+	if (n * WORLD_SECTOR == sc->area && sc->stride == sc->block_size)
+		return sc->stride;
+	return n * WORLD_SECTOR;
+}
+
+static void do_write(struct world *world, uint64_t first, uint64_t n)
+{
+	struct step *step = begin_step(world, STEP_WRITE, first, n);
+	uint64_t len = length(world, n);
+	uint8_t *buf = calloc(1, len);
+	int r;
+
+	assert_non_null(buf);
+	for (uint64_t i = 0; i < n; i++)
+		world_fill(world, buf + i * WORLD_SECTOR, first + i,
+			   step_tag(world, step));
+	faults_arm(world->faults);
+	r = chain_write(world->chain, buf, world_off(world, first), len);
+	faults_arm(NULL);
+	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+		assert_ok(chain_write(world->chain, buf,
+				      world_off(world, first), len));
+		done(world, 0);
+	}
+	free(buf);
+}
+
+static void do_zero(struct world *world, uint64_t first, uint64_t n, bool punch)
+{
+	uint64_t off = world_off(world, first), len = length(world, n);
+	int r;
+
+	begin_step(world, STEP_ZERO, first, n);
+	faults_arm(world->faults);
+	r = chain_zero(world->chain, off, len, punch);
+	faults_arm(NULL);
+	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+		assert_ok(chain_zero(world->chain, off, len, punch));
+		done(world, 0);
+	}
+}
+
+/* Leaves world->chain null where a fault that goes on is in the way. */
+static void open_leaf(struct world *world)
+{
+	int r;
+
+	faults_arm(world->faults);
+	r = chain_open(world->family, "leaf", CHAIN_WRITABLE, &world->chain);
+	faults_arm(NULL);
+	if (r == 0)
+		return;
+	world->chain = NULL;
+	if (!fault_fired(world))
+		assert_ok(r);
+	if (is_over(world))
+		assert_ok(chain_open(world->family, "leaf", CHAIN_WRITABLE,
+				     &world->chain));
+}
+
+static int close_leaf(struct world *world)
+{
+	int r;
+
+	faults_arm(world->faults);
+	r = chain_close(steal(world->chain));
+	faults_arm(NULL);
+	return r;
+}
+
+/* Another process, or none: what is not flushed now a later flush does not make
+ * sure. */
+static void begin_life(struct world *world)
+{
+	begin_step(world, STEP_KILL, 0, 0)->after = world->leaf.n;
+	open_leaf(world);
+}
+
+/* The flush was refused: what the image then does, and that it opens. */
+static void after_failed_flush(struct world *world)
+{
+	uint8_t sector[4096] = { 0 };
+
+	if (!is_over(world))
+		return;
+	all_can_be_read(world);
+	if (!has_failed(world)) {
+		/* It did nothing, for lack of memory. */
+		assert_int_equal(world->faults->kind, FAULT_MEMORY);
+		assert_ok(chain_flush(world->chain));
+		flushed(world);
+		return;
+	}
+	assert_int_equal(chain_write(world->chain, sector, 0, sizeof sector),
+			 -EIO);
+	assert_int_equal(chain_flush(world->chain), -EIO);
+	(void)close_leaf(world);
+	begin_life(world);
+	all_can_be_read(world);
+}
+
+static void do_flush(struct world *world)
+{
+	int r;
+
+	begin_step(world, STEP_FLUSH, 0, 0);
+	faults_arm(world->faults);
+	r = chain_flush(world->chain);
+	faults_arm(NULL);
+	/* What it needs was there when the writes were taken. */
+	if (may_run_full(world))
+		assert_ok(r);
+	if (done(world, r))
+		flushed(world);
+	else if (!world->dying)
+		after_failed_flush(world);
+}
+
+static void do_close(struct world *world)
+{
+	int r;
+
+	begin_step(world, STEP_FLUSH, 0, 0);
+	r = close_leaf(world);
+	if (may_run_full(world))
+		assert_ok(r);
+	if (done(world, r))
+		flushed(world);
+}
+
+/* A piece of one area: of whole 4K where the disk's sectors are that large. */
+static void choose(struct world *world, bool whole, uint64_t *ret_first,
+		   uint64_t *ret_n)
+{
+	const struct scenario *sc = world->scenario;
+	uint64_t per_area = sc->area / WORLD_SECTOR;
+	uint64_t per_block =
+		min_u64(per_area, (sc->block_size ? sc->block_size : MIB(2)) /
+					  WORLD_SECTOR);
+	uint64_t unit = sc->sector_size == 4096 ? 8 : 1;
+	uint64_t first = random_next(&world->seed) % world->n_sectors, n;
+
+	if (whole) {
+		*ret_first = first - first % per_area % per_block;
+		*ret_n = min_u64(per_block, per_area - *ret_first % per_area);
+		return;
+	}
+	first -= first % unit;
+	n = round_up(1 + random_upto(&world->seed, 40), unit);
+	*ret_first = first;
+	*ret_n = min_u64(n, per_area - first % per_area);
+}
+
+static void write_or_flush(struct world *world, unsigned what)
+{
+	const struct scenario *sc = world->scenario;
+	bool whole = what < sc->whole + sc->punch;
+	uint64_t first, n;
+
+	choose(world, whole, &first, &n);
+	if (what < sc->whole)
+		do_write(world, first, n);
+	else if ((what -= sc->whole) < sc->punch)
+		do_zero(world, first, n, true);
+	else if ((what -= sc->punch) < sc->zero)
+		do_zero(world, first, n, what % 2);
+	else if ((what -= sc->zero) < sc->flush)
+		do_flush(world);
+	else
+		do_write(world, first, n);
+}
+
+/*
+ * The process is killed while it does something, or before; and another one
+ * opens what the kernel still has.
+ */
+static void do_kill(struct world *world)
+{
+	bool flush = random_next(&world->seed) % 2;
+
+	world->dying = true;
+	world->leaf.now.fail_code = -EIO;
+	world->leaf.now.fail_after = (int)(random_next(&world->seed) % 9);
+	if (flush)
+		do_flush(world);
+	else
+		write_or_flush(world, random_next(&world->seed) % 100);
+	world->dying = false;
+	/* An image that failed is closed as it is. */
+	image_fail(chain_leaf(world->chain), -EIO);
+	chain_close(steal(world->chain));
+	world->leaf.now.fail_after = -1;
+	begin_life(world);
+}
+
+static void do_step(struct world *world)
+{
+	const struct scenario *sc = world->scenario;
+	unsigned what = random_next(&world->seed) % 100;
+	unsigned others = sc->whole + sc->punch + sc->zero + sc->flush;
+
+	if (!world->chain)
+		return;
+	if (what >= others && what < others + sc->reopen) {
+		if (random_next(&world->seed) % 2)
+			do_flush(world);
+		if (world->chain)
+			do_close(world);
+		begin_life(world);
+	} else if (what >= others + sc->reopen &&
+		   what < others + sc->reopen + sc->kill) {
+		do_kill(world);
+	} else {
+		write_or_flush(world, what);
+	}
+}
+
+/* A visit whose files have the world's faults. */
+static void prepare_place(struct world *world)
+{
+	place_mem_init(&world->place);
+	world->sources[0] = (struct fault_file){ io_crash_open, &world->leaf };
+	place_mem_add_other(&world->place, "leaf", io_fault_open,
+			    &world->sources[0]);
+	for (unsigned i = 0; i < world->scenario->parents; i++) {
+		world->sources[1 + i] =
+			(struct fault_file){ (place_mem_open *)io_mem_open,
+					     &world->parents[i] };
+		place_mem_add_other(&world->place, parent_paths[i],
+				    io_fault_open, &world->sources[1 + i]);
+	}
+	assert_ok(family_new(&world->place.place, 1, &world->family));
+}
+
+void world_init(struct world *world, const struct scenario *scenario,
+		uint64_t seed, struct faults *faults)
+{
+	memset(world, 0, sizeof *world);
+	world->scenario = scenario;
+	world->seed = seed;
+	world->n_sectors = scenario->n_areas * scenario->area / WORLD_SECTOR;
+	world->initial = calloc(world->n_sectors, sizeof *world->initial);
+	assert_non_null(world->initial);
+	make_images(world);
+	world->faults = faults;
+	if (may_run_full(world))
+		world->leaf.now.room =
+			mem_file_used(&world->leaf.now) + faults->at;
+	prepare_place(world);
+	open_leaf(world);
+	for (unsigned i = 0; i < scenario->prelude + scenario->steps; i++)
+		do_step(world);
+	if (world->chain)
+		do_flush(world);
+	if (world->chain)
+		do_close(world);
+}
+
+void world_fini(struct world *world)
+{
+	family_free(world->family);
+	for (unsigned i = 0; i < world->scenario->parents; i++)
+		mem_file_fini(&world->parents[i]);
+	crash_file_fini(&world->leaf);
+	free(world->initial);
+	free(world->steps);
+}

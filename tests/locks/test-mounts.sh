@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Several mounts of one store: one writer at a time, many readers.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/common.sh"
+
+# For each format.
+times=25
+[ -z "${VHDFS_LONG:-}" ] || times=$((VHDFS_LONG * 400))
+
+three_mounts() {
+	store_of_pair "$ending"
+	mount_store "$store" "$mnt"
+	mount_store "$store" "$scratch/second"
+	mount_store "$store" "$scratch/third"
+	pc=clients/pc.$ending.raw
+	second=$scratch/second/$pc third=$scratch/third/$pc
+}
+
+race_of_three() {
+	three_mounts
+	outcomes "who opened it, of three" "EBUSY EBUSY open" \
+		once "$times" "$child" "$second" "$third"
+	equal "how often" "$times EBUSY EBUSY open" "$(cat "$scratch/outcomes")"
+}
+
+test_of_mounts_that_open_an_image_for_writing_at_once_one_wins_each_time() {
+	with_each_format race_of_three
+}
+
+# The other mount reads an image's tables while they change under it.
+look_at_a_busy_image() {
+	three_mounts
+	start_racer filling fill "$child"
+	outcomes "its size in another mount" "67108864 bytes" look 1 "$second"
+	outcomes "opening it for reading" EBUSY read 1 "$second"
+	outcomes "opening it for writing" EBUSY write 1 "$second"
+	end_racer
+	wait_until 5 file-io "$second" rw
+	cmp "$child" "$second"
+}
+
+test_image_that_another_mount_is_filling_is_in_use_and_nothing_else() {
+	with_each_format look_at_a_busy_image
+}
+
+readers_meet_writers() {
+	three_mounts
+	hold_view "$child" ro
+	exec {fd}<"$second"
+	# Each has a reader: no mount may write, and both go on reading.
+	outcomes "writers in both" "EBUSY EBUSY" once 5 "$child" "$second"
+	head -c 100000 <&"$fd" | cmp - <(head -c 100000 "$third")
+	opens "$child" ro ""
+	exec {fd}<&-
+	release_view
+	wait_until 5 file-io "$second" rw
+}
+
+test_readers_in_two_mounts_go_on_when_writers_in_both_are_refused() {
+	with_each_format readers_meet_writers
+}
+
+# A mount whose reader is its only one may write: another's attempts do not take
+# the image from under the reader.
+test_reader_goes_on_while_other_mounts_try_to_write() {
+	local ending=vhdx
+	three_mounts
+	exec {fd}<"$child"
+	outcomes "writers" "EBUSY EBUSY" once 10 "$second" "$third"
+	head -c 100000 <&"$fd" | cmp - <(head -c 100000 "$third")
+	exec {fd}<&-
+}
+
+# The reader's own mount and another want to write at the same moment.
+test_reader_survives_a_race_for_its_image() {
+	local ending=vhdx i
+	three_mounts
+	exec {fd}<"$child"
+	for ((i = 0; i < 10; i++)); do
+		outcomes "with a reader in the first" "EBUSY open" \
+			once 3 "$child" "$second"
+		grep -q " EBUSY open" "$scratch/outcomes"
+		dd iflag=skip_bytes,count_bytes skip=$((i << 20)) count=512 \
+			status=none <&"$fd" >"$scratch/piece" ||
+			fail "the reader got an error in round $i"
+	done
+	exec {fd}<&-
+}
+
+killed_holder() {
+	three_mounts
+	hold_view "$child" rw write 5000000 before fsync
+	opens "$second" rw EBUSY
+	kill -KILL "${mount_pid[$mnt]}"
+	wait "${mount_pid[$mnt]}" || true
+	unset "mount_pid[$mnt]"
+	# No lock is left by the time the process has gone.
+	answers "" "$second" rw write 6000000 second fsync
+	umount -l "$mnt"
+	mount_store "$store" "$mnt"
+	opens "$child" rw ""
+	answers "" "$child" rw write 7000000 first fsync
+	equal "contents" "before second first" \
+		"$(file-io "$third" ro read 5000000 6) $(file-io "$third" ro \
+			read 6000000 6) $(file-io "$third" ro read 7000000 5)"
+	kill "$view_pid" 2>/dev/null || true
+	wait "$view_pid" || true
+	vhdfs-img check "$store/clients/pc.$ending"
+}
+
+test_nothing_is_locked_when_the_holder_was_killed() {
+	with_each_format killed_holder
+}
+
+# Readers of the master through one child do not keep others out.
+test_children_of_one_master_are_written_in_different_mounts() {
+	local ending=vhdx
+	three_mounts
+	vhdfs-img create --parent "$store/master.vhdx" "$store/clients/b.vhdx"
+	hold_view "$child" rw write 0 hello
+	answers "" "$scratch/second/clients/b.vhdx.raw" rw write 0 other fsync
+	opens "$scratch/third/master.vhdx.raw" ro ""
+	release_view
+	equal "contents" "hello other" "$(head -c 5 "$child") $(head -c 5 \
+		"$mnt/clients/b.vhdx.raw")"
+}
+
+run_tests

@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A mount and the programs that open images themselves: vhdfs-img, and QEMU's,
+# whose locks are on the same bytes.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/common.sh"
+
+requires jq qemu-io qemu-img qemu-nbd strace
+
+# QEMU knows no child of a VHD, but any file as a raw one: locks are the same.
+# qemu_opens FILE MODE EXPECTED: "" or what it says.
+qemu_opens() {
+	local status=0 mode=(-r)
+
+	[ "$2" = ro ] || mode=()
+	qemu-io -f raw "${mode[@]}" -c 'read 0 512' "$1" \
+		>"$scratch/qemu.out" 2>&1 || status=$?
+	if [ -z "$3" ]; then
+		[ "$status" = 0 ] || fail "qemu-io $2: $(cat "$scratch/qemu.out")"
+	else
+		[ "$status" != 0 ] || fail "qemu-io $2 opened ${1##*/}"
+		grep -q "$3" "$scratch/qemu.out" ||
+			fail "qemu-io $2: $(cat "$scratch/qemu.out")"
+	fi
+}
+
+# qemu_holds FILE [OPTION]: qemu-io has it open, for writing without -r, until
+# let_go.
+qemu_holds() {
+	hold_as qemu-io -f raw "${@:2}" "$1"
+	wait_until 10 in_use "$1"
+}
+
+qemu_meets_a_mount() {
+	store_of_pair "$ending"
+	file=$store/clients/pc.$ending master_file=$store/master.$ending
+	chmod 644 "$master_file"
+	mount_store "$store" "$mnt"
+	qemu_opens "$file" ro ""
+	qemu_opens "$file" rw ""
+
+	hold_view "$child" rw
+	qemu_opens "$file" ro 'Failed to .*lock'
+	qemu_opens "$file" rw 'Failed to .*lock'
+	qemu_opens "$master_file" rw 'Failed to .*lock'
+	qemu_opens "$master_file" ro ""
+	expect 0 qemu-img info -U -f raw "$file"
+	release_view
+
+	wait_until 5 not_in_use "$file"
+	hold_view "$child" ro
+	qemu_opens "$file" ro ""
+	qemu_opens "$file" rw 'Failed to .*lock'
+	release_view
+	wait_until 5 not_in_use "$master_file"
+	qemu_opens "$file" rw ""
+}
+
+test_qemu_keeps_off_what_a_mount_has_open() {
+	with_each_format qemu_meets_a_mount
+}
+
+mount_meets_qemu() {
+	store_of_pair "$ending"
+	file=$store/clients/pc.$ending master_file=$store/master.$ending
+	chmod 644 "$master_file"
+	mount_store "$store" "$mnt"
+	# A writer: of the leaf, and of its parent.
+	qemu_holds "$file"
+	opens "$child" rw EBUSY
+	opens "$child" ro EBUSY
+	grep -q "pc.$ending: .*in use by qemu-io (process $as_pid)" "$mnt.log" ||
+		fail "the log does not say by whom: $(cat "$mnt.log")"
+	let_go
+	qemu_holds "$master_file"
+	opens "$child" rw EBUSY
+	opens "$child" ro EBUSY
+	let_go
+	# A reader.
+	qemu_holds "$file" -r
+	opens "$child" rw EBUSY
+	opens "$child" ro ""
+	let_go
+	qemu_holds "$master_file" -r
+	opens "$child" rw ""
+	let_go
+	opens "$child" rw ""
+}
+
+test_mount_keeps_off_what_qemu_has_open() {
+	with_each_format mount_meets_qemu
+}
+
+test_mount_keeps_off_what_qemu_nbd_has_open() {
+	local pid
+	store_of_pair
+	mount_store "$store" "$mnt"
+	qemu-nbd -t -f raw -k "$scratch/socket" "$store/clients/pc.vhdx" &
+	pid=$!
+	at_exit "kill $pid 2>/dev/null; wait $pid"
+	wait_until 10 in_use "$store/clients/pc.vhdx"
+	opens "$child" rw EBUSY
+	grep -q "in use by qemu-nbd (process $pid)" "$mnt.log" ||
+		fail "the log does not say by whom: $(cat "$mnt.log")"
+	kill -KILL "$pid"
+	wait "$pid" || true
+	opens "$child" rw ""
+}
+
+# QEMU's own driver, which a live image would be damaged by.
+test_qemu_img_changes_nothing_that_a_mount_has_open() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw write 0 hello
+	expect 1 qemu-img check -r all -f vhdx "$store/clients/pc.vhdx"
+	grep -q lock "$scratch/stderr" || fail "check: $(cat "$scratch/stderr")"
+	expect 1 qemu-img resize -f vhdx "$store/clients/pc.vhdx" 128M
+	grep -q lock "$scratch/stderr" || fail "resize: $(cat "$scratch/stderr")"
+	release_view
+	wait_until 5 not_in_use "$store/clients/pc.vhdx"
+	vhdfs-img check "$store/clients/pc.vhdx"
+}
+
+vhdfs_img_meets_a_reader() {
+	store_of_pair "$ending"
+	file=$store/clients/pc.$ending
+	mount_store "$store" "$mnt"
+	hold_view "$child" ro
+	expect_error 1 "in use by vhdfs \(process ${mount_pid[$mnt]}\)" \
+		vhdfs-img check "$file"
+	expect_error 1 "in use by vhdfs \(process ${mount_pid[$mnt]}\)" \
+		vhdfs-img check --repair "$file"
+	expect 0 vhdfs-img convert "$file" "$scratch/copy.$ending"
+	expect 0 vhdfs-img create --parent "$file" "$store/b.$ending"
+	equal "in-use" true \
+		"$(vhdfs-img info --json "$file" | jq '."in-use"')"
+	expect 0 vhdfs-img map "$file"
+	release_view
+	rm "$scratch/copy.$ending"
+}
+
+test_vhdfs_img_reads_what_a_mount_reads() {
+	with_each_format vhdfs_img_meets_a_reader
+}
+
+vhdfs_img_meets_a_writer() {
+	store_of_pair "$ending"
+	file=$store/clients/pc.$ending
+	mount_store "$store" "$mnt"
+	hold_view "$child" rw
+	expect_error 1 "in use by vhdfs \(process ${mount_pid[$mnt]}\)" \
+		vhdfs-img convert "$file" "$scratch/copy.$ending"
+	# Its parent may be read, and become the parent of others.
+	expect 0 vhdfs-img convert "$store/master.$ending" \
+		"$scratch/copy.$ending"
+	expect 0 vhdfs-img create --parent "$store/master.$ending" \
+		"$store/b.$ending"
+	release_view
+	rm "$scratch/copy.$ending"
+}
+
+test_vhdfs_img_keeps_off_what_a_mount_writes() {
+	with_each_format vhdfs_img_meets_a_writer
+}
+
+# slow_at FILE CALL COMMAND...: the command, which waits for some seconds where
+# it first makes that system call on that file or directory, or on any.
+slow_at() {
+	local path=(-P "$1")
+
+	[ "$1" != any ] || path=()
+	strace -f -o "$scratch/trace" "${path[@]}" -e "trace=$2" \
+		-e "inject=$2:delay_enter=2500000:when=1" "${@:3}" &
+	tracer_pid=$!
+	wait_until 10 in_use "$file"
+	slow_pid=$(pgrep -P "$tracer_pid")
+}
+
+test_mount_keeps_off_what_vhdfs_img_works_on() {
+	store_of_pair
+	file=$store/clients/pc.vhdx
+	mount_store "$store" "$mnt"
+	# The source of a copy may be read, and not written.
+	slow_at "$scratch" fsync vhdfs-img convert "$file" "$scratch/copy.vhdx"
+	opens "$child" rw EBUSY
+	opens "$child" ro ""
+	grep -q "in use by vhdfs-img (process $slow_pid)" "$mnt.log" ||
+		fail "the log does not say by whom: $(cat "$mnt.log")"
+	wait "$tracer_pid"
+	# A repair has the image alone.
+	slow_at "$file" pread64 vhdfs-img check --repair "$file"
+	opens "$child" rw EBUSY
+	opens "$child" ro EBUSY
+	wait "$tracer_pid"
+	# And so has who makes it a parent; after that it is one.
+	slow_at any fdatasync vhdfs-img create --parent "$file" \
+		"$store/b.vhdx"
+	opens "$child" rw EBUSY
+	wait "$tracer_pid"
+	opens "$child" rw EACCES
+}
+
+run_tests

@@ -1,0 +1,301 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Random operations on views, compared with a plain file: every kind of image,
+# one thread and several, with unmounting in the middle.  After each round the
+# image is sound, has lost no space, and holds the plain file's bytes; parents
+# are what they were.
+#
+# VHDFS_SEED repeats what one thread does.  VHDFS_LONG=MINUTES goes on for about
+# so long, all tests together.
+. "$(dirname "$0")/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+. "$top_srcdir/tests/mount/common.sh"
+
+requires jq qemu-img
+tests_of_images=18
+[ -z "${VHDFS_LONG:-}" ] || test_timeout=$((VHDFS_LONG * 60 / tests_of_images * 2 + 600))
+
+# make_chain SIZE FORMAT DEPTH [OPTION...]: $image, a view of it in $view, and
+# $model with its bytes; with parents that hold data, of which there are DEPTH.
+# OPTIONs are those of create, for all of them.
+make_chain() {
+	local size=$1 format=$2 depth=$3 i name parent='' options
+
+	shift 3
+	empty_store
+	choose_seed
+	model=$scratch/model parents=()
+	make_model "$model" "$size"
+	for ((i = depth; i >= 0; i--)); do
+		name=disk$i.$format
+		options=(--size "$size")
+		if [ -n "$parent" ]; then
+			put_random "$store/$parent" "$model" 40
+			parents+=("$store/$parent")
+			options=(--parent "$store/$parent")
+		fi
+		vhdfs-img create "$@" "${options[@]}" "$store/$name"
+		parent=$name
+	done
+	image=$store/disk0.$format view=$mnt/disk0.$format.raw
+	# From now on none of them may change.
+	for i in "${parents[@]}"; do
+		sha256_of "$i"
+	done >"$scratch/parents"
+}
+
+# What is unmounted is sound, and the parents are what they were.
+image_is_sound() {
+	local leaked parent
+
+	expect 0 vhdfs-img check --json "$image"
+	leaked=$(jq .leaked "$scratch/stdout")
+	equal "leaked bytes" 0 "$leaked"
+	for parent in "${parents[@]}"; do
+		sha256_of "$parent"
+	done | cmp - "$scratch/parents" || fail "a parent has changed"
+}
+
+# What other programs take it for.
+others_agree() {
+	local raw format=vhdx
+
+	raw=$scratch/raw
+	rm -f "$raw"
+	vhdfs-img convert --format raw "$image" "$raw"
+	cmp "$raw" "$model" || fail "what convert makes differs"
+	rm "$raw"
+	# What qemu knows nothing of: children, and sectors of 4096 bytes.
+	[ "${#parents[@]}" = 0 ] && [ "$(key "$image" sector-size)" = 512 ] ||
+		return 0
+	[[ $image != *.vhd ]] || format=vpc
+	qemu-img compare -q -f "$format" -F raw "$image" "$model" ||
+		fail "to qemu-img they differ"
+}
+
+remount() {
+	unmount "$mnt"
+	image_is_sound
+	[ -z "${VHDFS_LONG:-}" ] || others_agree
+	mount_store "$store" "$mnt"
+	cmp "$view" "$model" || fail "mounted again it differs"
+}
+
+end_exercise() {
+	[ -z "$exercise_pid" ] || kill "$exercise_pid"
+}
+
+# The program, and between its rounds a look at the image.
+run_exercise() {
+	local line status=0 to from
+
+	rm -f "$scratch/to" "$scratch/from"
+	mkfifo "$scratch/to" "$scratch/from"
+	exercise "$@" "$view" "$model" <"$scratch/to" >"$scratch/from" &
+	exercise_pid=$!
+	at_exit end_exercise
+	exec {to}>"$scratch/to" {from}<"$scratch/from"
+	while read -r line <&"$from"; do
+		echo "$line"
+		[[ $line == round* ]] || continue
+		remount
+		echo go >&"$to"
+	done
+	exec {to}>&- {from}<&-
+	wait "$exercise_pid" || status=$?
+	exercise_pid=
+	equal "exit status of exercise" 0 "$status"
+}
+
+# exercise_disk: what make_chain made, in rounds of all kinds: one thread, and
+# several that have a part of the disk each, sectors in turn, or parts of
+# sectors; with the page cache and without.
+exercise_disk() {
+	local sector block threads long=()
+
+	block=$(key "$image" block-size)
+	sector=$(key "$image" sector-size)
+	[ "$block" -gt 0 ] 2>/dev/null || block=1048576
+	threads=1,4/$sector,1,4/100,4+
+	if [ -n "${VHDFS_LONG:-}" ]; then
+		threads+=,4/100+,1,4,4/$sector+,12/512
+		long=(--seconds $((VHDFS_LONG * 60 / tests_of_images)))
+	fi
+	mount_store "$store" "$mnt"
+	run_exercise --seed "$VHDFS_SEED" --block "$block" \
+		--ops "${VHDFS_OPS:-200}" --threads "$threads" "${long[@]}"
+	remount
+	unmount "$mnt"
+	others_agree
+}
+
+test_vhd_dynamic() {
+	make_chain $((21 * 1048576 + 1536)) vhd 0
+	exercise_disk
+}
+
+test_vhd_dynamic_small_blocks() {
+	make_chain $((9 * 1048576 + 512)) vhd 0 --block-size 512K
+	exercise_disk
+}
+
+test_vhd_fixed() {
+	make_chain $((9 * 1048576 + 512)) vhd 0 --fixed
+	exercise_disk
+}
+
+test_vhd_child() {
+	make_chain $((21 * 1048576 + 1536)) vhd 1
+	exercise_disk
+}
+
+test_vhd_child_small_blocks() {
+	make_chain $((9 * 1048576 + 512)) vhd 1 --block-size 512K
+	exercise_disk
+}
+
+test_vhd_chain_of_three() {
+	make_chain $((21 * 1048576 + 1536)) vhd 2
+	exercise_disk
+}
+
+test_vhd_chain_of_three_small_blocks() {
+	make_chain $((9 * 1048576 + 512)) vhd 2 --block-size 512K
+	exercise_disk
+}
+
+test_vhdx_dynamic() {
+	make_chain $((80 * 1048576 + 512)) vhdx 0
+	exercise_disk
+}
+
+test_vhdx_dynamic_small_blocks() {
+	make_chain $((17 * 1048576 + 512)) vhdx 0 --block-size 1M
+	exercise_disk
+}
+
+test_vhdx_dynamic_4096() {
+	make_chain $((80 * 1048576 + 4096)) vhdx 0 --sector-size 4096
+	exercise_disk
+}
+
+test_vhdx_dynamic_small_blocks_4096() {
+	make_chain $((17 * 1048576 + 4096)) vhdx 0 --block-size 1M \
+		--sector-size 4096
+	exercise_disk
+}
+
+test_vhdx_fixed() {
+	make_chain $((17 * 1048576 + 512)) vhdx 0 --fixed
+	exercise_disk
+}
+
+test_vhdx_fixed_4096() {
+	make_chain $((17 * 1048576 + 4096)) vhdx 0 --fixed --sector-size 4096
+	exercise_disk
+}
+
+test_vhdx_child() {
+	make_chain $((80 * 1048576 + 512)) vhdx 1
+	exercise_disk
+}
+
+test_vhdx_child_small_blocks() {
+	make_chain $((17 * 1048576 + 512)) vhdx 1 --block-size 1M
+	exercise_disk
+}
+
+test_vhdx_child_small_blocks_4096() {
+	make_chain $((17 * 1048576 + 4096)) vhdx 1 --block-size 1M \
+		--sector-size 4096
+	exercise_disk
+}
+
+test_vhdx_chain_of_three() {
+	make_chain $((80 * 1048576 + 512)) vhdx 2
+	exercise_disk
+}
+
+test_vhdx_chain_of_three_small_blocks_4096() {
+	make_chain $((17 * 1048576 + 4096)) vhdx 2 --block-size 1M \
+		--sector-size 4096
+	exercise_disk
+}
+
+# The rest shows that the program finds what is wrong.
+
+# make_disk_with_data LEN: a disk of 4 MiB that is mounted, with data in so many
+# of its bytes, and its model.
+make_disk_with_data() {
+	rm -rf "$scratch/store" "$scratch/model"
+	empty_store
+	view=$mnt/a.vhd.raw model=$scratch/model
+	make_model "$model" 4M
+	vhdfs-img create --size 4M --block-size 512K "$store/a.vhd"
+	put "$store/a.vhd" "$model" write 0 "$1" 1
+	mount_store "$store" "$mnt"
+}
+
+# finds PATTERN OPTION...: it fails, and says so, and what it did last.
+finds() {
+	local pattern=$1
+
+	shift
+	expect 1 exercise --seed 1 --block 524288 "$@" "$view" "$model"
+	grep -q "$pattern" "$scratch/stderr" ||
+		fail "exercise $*: expected '$pattern', found:" \
+			"$(head -n 5 "$scratch/stderr")"
+	grep -q '^the last operations:' "$scratch/stderr" ||
+		fail "exercise $*: the last operations are missing"
+}
+
+test_every_way_of_reading_finds_a_byte_that_differs() {
+	local name
+
+	make_disk_with_data 2000000
+	printf '\377' | dd of="$model" bs=1 seek=9000 conv=notrunc status=none
+	for name in read read-cached map-shared map-private; do
+		finds '[a-z]: byte 9000: expected ff, found' --only "$name"
+	done
+	grep -q 'byte 9000 was changed by none of the last [0-9]* operations' \
+		"$scratch/stderr"
+	finds 'the whole disk: byte 9000: expected' --only fsync --ops 2
+	finds 'the whole disk: byte 9000: expected' --only fsync --ops 2 \
+		--threads 4
+}
+
+test_hole_that_is_none_is_found() {
+	local name
+
+	make_disk_with_data 2000000
+	printf '\1' | dd of="$model" bs=1 seek=3000000 conv=notrunc status=none
+	for name in seek holes; do
+		finds 'call a hole: byte 3000000: expected 01, found 00' \
+			--only "$name"
+	done
+}
+
+test_changes_that_are_lost_are_found() {
+	local name
+
+	for name in write punch zero copy across-end; do
+		make_disk_with_data 4194304
+		finds ': byte' --only "$name" --ops 1 --lose 1
+		grep -q "^ .* thread 0: $name " "$scratch/stderr" ||
+			fail "expected a $name, found: $(cat "$scratch/stderr")"
+		unmount "$mnt"
+	done
+}
+
+test_changes_that_several_threads_lose_are_found() {
+	local threads
+
+	for threads in 4 4/512 4/100+; do
+		make_disk_with_data 4194304
+		finds ': byte' --only write --ops 25 \
+			--threads "$threads" --lose 104
+		unmount "$mnt"
+	done
+}
+
+run_tests
