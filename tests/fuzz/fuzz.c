@@ -160,8 +160,11 @@ static bool map_one(struct image *img, uint64_t *off, uint64_t len,
 		    struct mapped *mapped)
 {
 	struct extent e = { 0 };
-	int r = image_map(img, *off, len, &e);
+	int r;
 
+	image_lock_map(img);
+	r = image_map(img, *off, len, &e);
+	image_unlock_map(img);
 	mix(mapped, *off);
 	if (r < 0) {
 		mapped->error = r;
