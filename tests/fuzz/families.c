@@ -119,7 +119,10 @@ static void fill(struct place_mem *place, const struct plan *plan,
 	memset(data, 'a' + (char)level, sizeof data);
 	must(family_new(&place->place, 1, &family));
 	must(chain_open(family, plan->paths[level], CHAIN_WRITABLE, &chain));
-	must(chain_write(chain, data, 4096 * level, sizeof data));
+	/* Of the base so much that a wrong bit above it shows something. */
+	for (unsigned i = 0; i < (level == BASE ? 32 : 1); i++)
+		must(chain_write(chain, data, 4096 * level + i * sizeof data,
+				 sizeof data));
 	must(chain_write(chain, data, plan->size / 2 - 4096, sizeof data));
 	must(chain_write(chain, data, plan->size - 4096, 4096));
 	if (level == LEAF)

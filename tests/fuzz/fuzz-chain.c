@@ -67,6 +67,25 @@ static void learn(struct run *run, uint64_t off, size_t len)
 	}
 }
 
+/* And some of what is beside it, which is not to change. */
+static void learn_around(struct run *run, uint64_t len)
+{
+	uint64_t from = run->off - min_u64(run->off, 8 * SECTOR);
+	uint64_t end =
+		min_u64(run->off + len + 8 * SECTOR, chain_size(run->chain));
+
+	learn(run, from, end - from);
+}
+
+static void compare(const uint8_t *found, uint64_t off, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (found[i] != model.bytes[off + i])
+			fuzz_broken("byte %" PRIu64 " of a sound disk: "
+				    "expected 0x%02x, found 0x%02x",
+				    off + i, model.bytes[off + i], found[i]);
+}
+
 static void do_read(struct run *run)
 {
 	static uint8_t buf[LEN_MAX];
@@ -75,13 +94,8 @@ static void do_read(struct run *run)
 	learn(run, run->off, run->len);
 	r = chain_read(run->chain, buf, run->off, run->len);
 	lose_trust(r);
-	for (size_t i = 0; model.strict && i < run->len; i++)
-		if (buf[i] != model.bytes[run->off + i])
-			fuzz_broken("byte %" PRIu64
-				    " of a sound disk: expected 0x%02x, "
-				    "found 0x%02x",
-				    run->off + i, model.bytes[run->off + i],
-				    buf[i]);
+	if (model.strict)
+		compare(buf, run->off, run->len);
 }
 
 static void do_write(struct run *run)
@@ -90,7 +104,7 @@ static void do_write(struct run *run)
 
 	if (!run->writable)
 		return;
-	learn(run, run->off, run->len);
+	learn_around(run, run->len);
 	memset(buf, run->byte, run->len);
 	lose_trust(chain_write(run->chain, buf, run->off, run->len));
 	if (model.strict)
@@ -105,7 +119,7 @@ static void do_zero(struct run *run, bool punch)
 
 	if (!run->writable)
 		return;
-	learn(run, run->off, len);
+	learn_around(run, len);
 	lose_trust(chain_zero(run->chain, run->off, len, punch));
 	if (model.strict)
 		memset(model.bytes + run->off, 0, len);
@@ -191,6 +205,24 @@ static void step(struct run *run, const struct record *record)
 	do_it(run, record->where & 15);
 }
 
+/* All that is known of the disk reads so, once it is opened again. */
+static void read_it_all(struct run *run)
+{
+	uint8_t sector[SECTOR];
+
+	do_open(run, false);
+	if (!run->chain)
+		return;
+	for (uint64_t i = 0; model.strict && i < MODEL_MAX / SECTOR; i++) {
+		if (!model.known[i])
+			continue;
+		lose_trust(chain_read(run->chain, sector, i * SECTOR, SECTOR));
+		if (model.strict)
+			compare(sector, i * SECTOR, SECTOR);
+	}
+	do_close(run);
+}
+
 /* Does check find all images sound?  Mends them first where told to. */
 static bool all_sound(struct spoiled *s)
 {
@@ -227,6 +259,8 @@ void fuzz_chain(const uint8_t *data, size_t size)
 			step(&run, &record);
 	}
 	do_close(&run);
+	if (model.strict)
+		read_it_all(&run);
 	family_free(run.family);
 	for (unsigned i = run.s.level + 1; i < FAMILY_FILES; i++)
 		if (spoiled_file(&run.s, i)->n_writes)

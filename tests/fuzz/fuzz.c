@@ -13,6 +13,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/vhd-driver.h"
+#include "format/vhdx-internal.h"
 #include "unit/mem-count.h"
 
 static struct sparse files[FAMILY_FILES];
@@ -111,13 +113,30 @@ struct image *spoiled_open(struct spoiled *s, unsigned level, bool writable)
 	return NULL;
 }
 
-/* An answer lies where it was asked for, and data where there is no table. */
+/* Data lies where no header and no table is. */
+static void look_at_place(struct image *img, const struct extent *e,
+			  uint64_t off)
+{
+	bool vhdx = !strcmp(img->ops->name, "vhdx");
+	const struct range *used =
+		vhdx ? vhdx_of(img)->structures.used : vhd_of(img)->structures;
+	size_t n =
+		vhdx ? vhdx_of(img)->structures.n : vhd_of(img)->n_structures;
+
+	if (strcmp(img->ops->name, "raw") == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (ranges_overlap(e->file_off, e->len, used[i].off,
+				   used[i].end - used[i].off))
+			fuzz_broken("map at %" PRIu64 ": data at %" PRIu64
+				    ", where a structure is",
+				    off, e->file_off);
+}
+
+/* An answer lies where it was asked for. */
 static void look_at_extent(struct image *img, const struct extent *e,
 			   uint64_t off, uint64_t len)
 {
-	bool fixed = img->type == IMAGE_FIXED && img->block_size == 0;
-	bool vhdx = !strcmp(img->ops->name, "vhdx");
-
 	if (!e->len || e->len > len)
 		fuzz_broken("map of %" PRIu64 " bytes at %" PRIu64
 			    " answers for %" PRIu64,
@@ -125,10 +144,8 @@ static void look_at_extent(struct image *img, const struct extent *e,
 	if ((e->len | off) % img->sector_size)
 		fuzz_broken("map at %" PRIu64 ": part of a sector, %" PRIu64,
 			    off, e->len);
-	if (e->kind == EXTENT_HERE && !fixed &&
-	    e->file_off < (vhdx ? MIB(1) : 1024))
-		fuzz_broken("map at %" PRIu64 ": data at %" PRIu64, off,
-			    e->file_off);
+	if (e->kind == EXTENT_HERE)
+		look_at_place(img, e, off);
 	if (e->kind == EXTENT_PARENT && img->type != IMAGE_DIFFERENCING)
 		fuzz_broken("map at %" PRIu64 ": a parent that is not", off);
 }
@@ -143,8 +160,11 @@ static bool map_one(struct image *img, uint64_t *off, uint64_t len,
 		    struct mapped *mapped)
 {
 	struct extent e = { 0 };
-	int r = image_map(img, *off, len, &e);
+	int r;
 
+	image_lock_map(img);
+	r = image_map(img, *off, len, &e);
+	image_unlock_map(img);
 	mix(mapped, *off);
 	if (r < 0) {
 		mapped->error = r;
@@ -199,24 +219,24 @@ static void open_and_map(struct spoiled *s)
 	}                                                  \
 	struct looks_at_semicolon
 
-LOOKS_AT(vhd_footer, 3, PART_FOOTER | PART_FILE);
-LOOKS_AT(vhd_header, 3, PART_VHD_HEADER);
-LOOKS_AT(vhd_map, 3, PART_VHD_TABLE);
-LOOKS_AT(vhdx_header, 12, PART_VHDX_HEADER | PART_FILE);
-LOOKS_AT(vhdx_region, 12, PART_REGION | PART_FILE);
-LOOKS_AT(vhdx_metadata, 12, PART_META | PART_LOCATOR);
-LOOKS_AT(vhdx_map, 12, PART_VHDX_TABLE);
+LOOKS_AT(look_vhd_footer, 3, PART_FOOTER | PART_FILE);
+LOOKS_AT(look_vhd_header, 3, PART_VHD_HEADER);
+LOOKS_AT(look_vhd_map, 3, PART_VHD_TABLE);
+LOOKS_AT(look_vhdx_header, 12, PART_VHDX_HEADER | PART_FILE);
+LOOKS_AT(look_vhdx_region, 12, PART_REGION | PART_FILE);
+LOOKS_AT(look_vhdx_metadata, 12, PART_META | PART_LOCATOR);
+LOOKS_AT(look_vhdx_map, 12, PART_VHDX_TABLE);
 
 const struct fuzz_target fuzz_targets[] = {
-	{ "vhd-footer", vhd_footer, true },
-	{ "vhd-header", vhd_header, true },
-	{ "vhd-map", vhd_map, true },
-	{ "vhdx-header", vhdx_header, true },
+	{ "vhd-footer", look_vhd_footer, true },
+	{ "vhd-header", look_vhd_header, true },
+	{ "vhd-map", look_vhd_map, true },
+	{ "vhdx-header", look_vhdx_header, true },
 	{ "vhdx-log", fuzz_log, true },
-	{ "vhdx-region", vhdx_region, true },
-	{ "vhdx-metadata", vhdx_metadata, true },
+	{ "vhdx-region", look_vhdx_region, true },
+	{ "vhdx-metadata", look_vhdx_metadata, true },
 	{ "vhdx-locator", fuzz_locator, false },
-	{ "vhdx-map", vhdx_map, true },
+	{ "vhdx-map", look_vhdx_map, true },
 	{ "probe", fuzz_probe, false },
 	{ "check", fuzz_check, true },
 	{ "chain", fuzz_chain, true },

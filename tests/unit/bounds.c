@@ -57,12 +57,23 @@ struct image *bounds_open(bool writable)
 	return img;
 }
 
+int bounds_map(struct image *img, uint64_t off, uint64_t len,
+	       struct extent *ret)
+{
+	int r;
+
+	image_lock_map(img);
+	r = image_map(img, off, len, ret);
+	image_unlock_map(img);
+	return r;
+}
+
 void bounds_map_much(struct image *img, uint64_t len)
 {
 	struct extent e;
 
 	for (uint64_t off = 0; off < len; off += e.len)
-		assert_ok(image_map(img, off, len - off, &e));
+		assert_ok(bounds_map(img, off, len - off, &e));
 }
 
 void bounds_map_some(struct image *img)
@@ -74,7 +85,7 @@ void bounds_map_some(struct image *img)
 		uint64_t off = random_next(&seed) % img->size;
 
 		off = round_down(off, img->sector_size);
-		assert_ok(image_map(img, off, img->sector_size, &e));
+		assert_ok(bounds_map(img, off, img->sector_size, &e));
 	}
 }
 

@@ -16,9 +16,9 @@
 /* An open and a few reads; the pages of tables that are kept; the ranges that
  * say what is free, before the first allocation; the index of a log. */
 #define MEMORY_OPEN MIB(2)
-#define MEMORY_PAGES MIB(7)
-#define MEMORY_WRITE MIB(80)
-#define MEMORY_LOG MIB(96)
+#define MEMORY_PAGES MIB(6)
+#define MEMORY_WRITE MIB(72)
+#define MEMORY_LOG MIB(20)
 
 /* The file, and a table for those that want one. */
 extern struct sparse bounds_file;
@@ -30,6 +30,9 @@ void bounds_begin(void);
 void bounds_within(const char *what, uint64_t memory, uint64_t ms);
 
 struct image *bounds_open(bool writable);
+/* As a chain maps: tables are let go of when the lock is. */
+int bounds_map(struct image *img, uint64_t off, uint64_t len,
+	       struct extent *ret);
 /* Maps len bytes from the start of the disk, extent by extent. */
 void bounds_map_much(struct image *img, uint64_t len);
 /* Maps a hundred sectors. */

@@ -97,7 +97,7 @@ static void the_largest_empty_vhd(void **state)
 	img = bounds_open(false);
 	bounds_map_some(img);
 	bounds_within("open", MEMORY_OPEN, 100);
-	assert_ok(image_map(img, 0, img->size, &e));
+	assert_ok(bounds_map(img, 0, img->size, &e));
 	bounds_map_much(img, img->size);
 	bounds_within("map of all", MEMORY_PAGES, 3000);
 	assert_ok(image_close(img));
@@ -115,7 +115,7 @@ static void one_answer_of_a_vhd_of_the_smallest_blocks(void **state)
 	make_vhd(UINT64_C(1) << 25, 512, 0, 0, true);
 	img = bounds_open(false);
 	bounds_begin();
-	assert_ok(image_map(img, 0, img->size, &e));
+	assert_ok(bounds_map(img, 0, img->size, &e));
 	bounds_within("one answer", MEMORY_PAGES, 100);
 	assert_ok(image_close(img));
 }

@@ -246,14 +246,13 @@ static void an_entry_that_claims_as_many_descriptors_as_fit(void **state)
 }
 
 /* A log of two entries: pages of data, and then many zeros. */
-enum { DATA_DESCS = 1500, ZERO_DESCS = 1 << 20 };
+enum { DATA_DESCS = 1500 };
 enum {
 	DATA_AREA = (64 + 32 * DATA_DESCS + 4095) / 4096,
 	DATA_PAGES = DATA_AREA + DATA_DESCS,
-	ZERO_PAGES = (64 + 32 * ZERO_DESCS + 4095) / 4096,
 };
 
-static uint32_t log_crc[2];
+static uint32_t zero_descs, zero_pages, log_crc[2];
 
 static void put_desc(uint8_t *d, uint64_t i, uint64_t sequence)
 {
@@ -278,7 +277,7 @@ static void desc_page(uint8_t *page, uint64_t number, uint64_t sequence,
 	if (number)
 		return;
 	entry_header(page,
-		     (uint32_t)(sequence == 5 ? DATA_PAGES : ZERO_PAGES) * 4096,
+		     (uint32_t)(sequence == 5 ? DATA_PAGES : zero_pages) * 4096,
 		     sequence, (uint32_t)n_desc);
 	put_le32(page + VHDX_ENTRY_CRC, log_crc[sequence - 5]);
 }
@@ -293,8 +292,8 @@ static void log_page(uint8_t *page, uint64_t file_off)
 	} else if (number < DATA_PAGES) {
 		memcpy(page, VHDX_LOG_DATA, 4);
 		put_le32(page + VHDX_DATA_SEQUENCE_LOW, 5);
-	} else if (number < DATA_PAGES + ZERO_PAGES) {
-		desc_page(page, number - DATA_PAGES, 6, ZERO_DESCS);
+	} else if (number < DATA_PAGES + zero_pages) {
+		desc_page(page, number - DATA_PAGES, 6, zero_descs);
 	}
 }
 
@@ -309,17 +308,33 @@ static void sum_log(unsigned which, uint64_t page, uint64_t n_pages)
 	free(buf);
 }
 
-static void a_log_of_a_million_zeros_behind_data(void **state)
+static void make_log_of_zeros(uint32_t n)
 {
-	(void)state;
+	zero_descs = n;
+	zero_pages = (64 + 32 * n + 4095) / 4096;
 	set_log(64 << 20);
 	bounds_table.off = FAR_LOG;
 	bounds_table.end = FAR_LOG + (64 << 20);
 	bounds_table.page = log_page;
 	bounds_file.table = &bounds_table;
 	sum_log(0, 0, DATA_PAGES);
-	sum_log(1, DATA_PAGES, ZERO_PAGES);
+	sum_log(1, DATA_PAGES, zero_pages);
+}
+
+static void a_log_of_many_zeros_behind_data(void **state)
+{
+	(void)state;
+	make_log_of_zeros(1 << 14);
 	log_opens(0, 1500);
+}
+
+/* An entry that is too much to take must not be overlooked, for then the image
+ * would open as it was before. */
+static void a_log_of_a_million_zeros_behind_data(void **state)
+{
+	(void)state;
+	make_log_of_zeros(1 << 20);
+	log_opens(-EBADMSG, 1500);
 }
 
 int main(void)
@@ -334,6 +349,7 @@ int main(void)
 		cmocka_unit_test(an_entry_as_large_as_the_largest_log),
 		cmocka_unit_test(
 			an_entry_that_claims_as_many_descriptors_as_fit),
+		cmocka_unit_test(a_log_of_many_zeros_behind_data),
 		cmocka_unit_test(a_log_of_a_million_zeros_behind_data),
 	};
 
