@@ -87,7 +87,7 @@ fio_rounds() {
 	done
 	unmount "$mnt"
 	check_images replayed
-	report "$kills kills under fio, $((verified / 512)) sectors verified"
+	remark "$kills kills under fio, $((verified / 512)) sectors verified"
 }
 
 test_vhd_on_the_mount() {
