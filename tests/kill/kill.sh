@@ -122,6 +122,23 @@ load_all() {
 }
 declare -A disk=()
 
+# export_clients: by a tgtd of the test's own, on one target each.
+export_clients() {
+	local client tid=0
+
+	start_tgtd
+	for client in $clients; do
+		tid=$((tid + 1))
+		adm --op new --mode target --tid $tid --targetname "$iqn_prefix:$client"
+		adm --op new --mode logicalunit --tid $tid --lun 1 \
+			--backing-store "$(view "$client")"
+		adm --op update --mode logicalunit --tid $tid --lun 1 \
+			--params thin_provisioning=1
+		adm --op bind --mode target --tid $tid --initiator-address ALL
+		disk[$client]=$(url "$client")
+	done
+}
+
 # What is left of a vhdfs that was killed.
 bury() {
 	local status=0
@@ -135,6 +152,7 @@ bury() {
 
 # Sound but for a log that is to be replayed, and, where power was cut, the
 # footer behind the last block of a VHD, which has a copy.
+# shellcheck disable=SC2120
 check_images() {
 	local client status
 

@@ -39,7 +39,7 @@ write_with_room() {
 	local before after
 
 	before=$(times_full)
-	load_all 0 true -s 1
+	load_all 0 true -s 0.4
 	after=$(times_full)
 	equal "answers of ENOSPC with room" "$before" "$after"
 	verify_all exact
@@ -98,14 +98,14 @@ test_vhd_on_ext4() {
 	begin
 	make_fs ext4
 	format=(vhd --block-size 512K)
-	fills 6
+	fills 5
 }
 
 test_vhdx_on_ext4() {
 	begin
 	make_fs ext4
 	format=(vhdx --block-size 1M)
-	fills 6
+	fills 5
 }
 
 test_vhd_on_xfs() {

@@ -5,11 +5,12 @@
 . "$(dirname "$0")/../tgt/tgt.sh"
 . "$(dirname "$0")/kill.sh"
 
-tests_of_the_long_run=6
+tests_of_the_long_run=9
 
+# kill_rounds ROUNDS [OPTION...]: of load.
 kill_rounds() {
 	while more "$1" $tests_of_the_long_run; do
-		load_all 3 "kill -9 ${mount_pid[$mnt]}"
+		load_all 3 "kill -9 ${mount_pid[$mnt]}" "${@:2}"
 		bury
 		recover
 	done
@@ -36,21 +37,17 @@ test_vhdx_with_large_sectors() {
 	kill_rounds 2
 }
 
-# export_clients: by a tgtd of the test's own, on one target each.
-export_clients() {
-	local client tid=0
+# Nothing but the flag makes these writes safe.
+test_vhd_opened_for_synchronous_writing() {
+	begin
+	make_clients vhd --block-size 512K
+	kill_rounds 2 -D -F
+}
 
-	start_tgtd
-	for client in $clients; do
-		tid=$((tid + 1))
-		adm --op new --mode target --tid $tid --targetname "$iqn_prefix:$client"
-		adm --op new --mode logicalunit --tid $tid --lun 1 \
-			--backing-store "$(view "$client")"
-		adm --op update --mode logicalunit --tid $tid --lun 1 \
-			--params thin_provisioning=1
-		adm --op bind --mode target --tid $tid --initiator-address ALL
-		disk[$client]=$(url "$client")
-	done
+test_vhdx_opened_for_synchronous_writing() {
+	begin
+	make_clients vhdx --block-size 1M
+	kill_rounds 2 -S -F
 }
 
 # tgtd keeps answering, with errors, when vhdfs is gone.

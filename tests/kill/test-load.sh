@@ -11,10 +11,10 @@ written_disk() {
 	load fill "$disk" 5
 	cp "$disk" "$scratch/first"
 	load record "$record" "$disk" 1
-	load run -s 1 "$record" "$disk" 11
+	load run -s 0.2 "$record" "$disk" 11
 	load settle "$record" "$disk"
 	cp "$disk" "$scratch/old"
-	load run -s 1 "$record" "$disk" 12
+	load run -s 0.2 "$record" "$disk" 12
 	load settle "$record" "$disk"
 	load show "$record" >"$scratch/show"
 }
@@ -114,7 +114,8 @@ test_another_clients_data_is_found() {
 	cp "$scratch/first" "$scratch/disk2"
 	load record "$scratch/record2" "$scratch/disk2" 2
 	# The same numbers draw the same places.
-	load run -s 1 "$scratch/record2" "$scratch/disk2" 11
+	load run -s 0.2 "$scratch/record2" "$scratch/disk2" 11
+	load settle "$scratch/record2" "$scratch/disk2"
 	load show "$scratch/record2" >"$scratch/show2"
 	sector=$(awk 'NR == FNR { if ($5 == "W") mine[$1]; next }
 		$5 == "W" && $1 in mine { print $1; exit }' \
@@ -127,7 +128,7 @@ test_a_generation_that_was_never_begun_is_found() {
 	prepare
 	cp "$record" "$scratch/record.then"
 	cp "$disk" "$scratch/disk.then"
-	load run -s 1 "$record" "$disk" 13
+	load run -s 0.2 "$record" "$disk" 13
 	load show "$record" >"$scratch/show"
 	written "$scratch/show" >"$scratch/written"
 	sector=$(differing "$scratch/disk.then" "$disk" <"$scratch/written")
@@ -140,8 +141,7 @@ test_a_generation_that_was_never_begun_is_found() {
 
 test_a_run_that_reads_what_is_wrong_ends() {
 	prepare
-	truncate -s 0 "$disk"
-	truncate -s 8M "$disk"
+	head -c 8M /dev/zero | tr '\0' '\377' >"$disk"
 	expect 1 load run -s 20 "$record" "$disk" 14
 	grep -q 'ended by wrong data' "$scratch/stdout" || fail "no verdict"
 }
@@ -152,7 +152,7 @@ unflushed_disk() {
 	prepare
 	cp "$disk" "$scratch/then"
 	# shellcheck disable=SC2016
-	load run -s 20 -n 400 'kill -9 $PPID' "$record" "$disk" 15 || true
+	load run -F -s 20 -n 400 'kill -9 $PPID' "$record" "$disk" 15 || true
 	load show "$record" >"$scratch/now"
 	awk 'NR == FNR { was[$1] = $2; next }
 		$5 == "W" && $2 == was[$1] && $4 > $2 { print $1 }' \
@@ -169,7 +169,8 @@ test_what_was_not_flushed_may_be_there_or_not() {
 
 test_what_was_flushed_before_may_not_be_older() {
 	unflushed_disk
-	put "$sector" "$scratch/first" "$sector"
+	sector=$(differing "$scratch/then" "$scratch/old" <"$scratch/waiting")
+	put "$sector" "$scratch/old" "$sector"
 	expect 1 load verify "$record" "$disk"
 }
 

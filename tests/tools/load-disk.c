@@ -60,7 +60,7 @@ static const struct disk_ops file_ops = {
 	.close = file_close,
 };
 
-struct disk *disk_open(const char *where, bool writable)
+struct disk *disk_open(const char *where, int flags)
 {
 	struct disk *disk;
 	off_t size;
@@ -72,7 +72,7 @@ struct disk *disk_open(const char *where, bool writable)
 		abort();
 	disk->ops = &file_ops;
 	disk->unit = 1;
-	disk->fd = open(where, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	disk->fd = open(where, flags | O_CLOEXEC);
 	size = disk->fd < 0 ? -1 : lseek(disk->fd, 0, SEEK_END);
 	if (size < 0) {
 		fprintf(stderr, "load: %s: %s\n", where,

@@ -2,6 +2,7 @@
 /* load: looks at a whole disk, before and after. */
 #include "config.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ int look_verify(const char *how, const char *path, const char *where)
 {
 	struct record *record = record_open(path);
 	bool settle = !strcmp(how, "settle");
-	struct disk *disk = disk_open(where, settle);
+	struct disk *disk = disk_open(where, settle ? O_RDWR : O_RDONLY);
 	uint32_t *found = allocate(record->sectors, sizeof *found);
 	int r = look(record, disk, !strcmp(how, "exact"), found);
 
@@ -96,7 +97,7 @@ int look_verify(const char *how, const char *path, const char *where)
 
 int look_begin(const char *path, const char *where, uint32_t client)
 {
-	struct disk *disk = disk_open(where, false);
+	struct disk *disk = disk_open(where, O_RDONLY);
 	struct record *record =
 		record_create(path, disk->sectors, disk->unit, client);
 	uint8_t *buf = allocate(1, (size_t)disk->unit * SECTOR);
@@ -122,7 +123,7 @@ int look_begin(const char *path, const char *where, uint32_t client)
 int look_fill(const char *where, uint64_t seed)
 {
 	enum { PLACE = 200 }; /* sectors: no part of a block */
-	struct disk *disk = disk_open(where, true);
+	struct disk *disk = disk_open(where, O_RDWR);
 	uint8_t *buf = allocate(PLACE, SECTOR);
 	int r = 0;
 

@@ -14,17 +14,17 @@
  *         -s SECONDS               how long; 10
  *         -n OPERATIONS COMMAND    starts a shell command after so many
  *         -f N                     ends after so many answers of ENOSPC
- *         -c FILE                  a flush that returns once FILE is there does
- *                                  not count: the power was cut before
- *         -w FILE N                begins when N loads with the same FILE,
- * which is empty at first, are ready load verify RECORD DISK      after a
- * crash: is everything there that was flushed, and nothing that nobody wrote?
- *     load settle RECORD DISK      the same, then flushes, and from then on
- *                                  what was found has to stay
- *     load exact RECORD DISK       nothing crashed: is every write there?
- *     load show RECORD             a line for each sector that was written:
- *                                  its number, the generations that are
- *                                  flushed, answered and begun, Z for zeros
+ *         -F                       flushes nothing
+ *         -D, -S                   opens with O_DSYNC or O_SYNC: what is
+ * written is flushed -c FILE                  a flush that returns once FILE is
+ * there does not count: the power was cut before -w FILE N begins when N loads
+ * with the same FILE, which is empty at first, are ready load verify RECORD
+ * DISK      after a crash: is everything there that was flushed, and nothing
+ * that nobody wrote? load settle RECORD DISK      the same, then flushes, and
+ * from then on what was found has to stay load exact RECORD DISK       nothing
+ * crashed: is every write there? load show RECORD             a line for each
+ * sector that was written: its number, the generations that are flushed,
+ * answered and begun, Z for zeros
  *
  * DISK is a path, or iscsi://HOST:PORT/IQN/LUN.  Exit status: 0; 1 where the
  * disk holds what it must not; 2 where load itself cannot go on; 3 where the
@@ -60,10 +60,12 @@ struct run {
 	struct record *record;
 	const char *where;
 	unsigned threads;
-	unsigned seconds;
+	double seconds;
 	uint64_t command_at; /* the number of an operation */
 	const char *command;
 	uint64_t full_max;
+	bool no_flush;
+	int sync;          /* O_DSYNC, O_SYNC or 0 */
 	const char *cut;   /* a file that says that the power is off; or null */
 	const char *ready; /* a file; null: nobody is waited for */
 	off_t ready_size;
@@ -181,6 +183,20 @@ static bool may_start(const struct record *record, uint64_t sec, uint32_t n)
 	return true;
 }
 
+static void answered(struct run *run, uint64_t sec, uint32_t n)
+{
+	struct sector *s = &run->record->sector[sec];
+
+	for (uint32_t i = 0; i < n; i++)
+		s[i].done = s[i].started;
+	if (!run->sync)
+		return;
+	pthread_mutex_lock(&run->flushed);
+	for (uint32_t i = 0; i < n; i++)
+		s[i].durable = s[i].done;
+	pthread_mutex_unlock(&run->flushed);
+}
+
 static bool do_write(struct worker *w, uint64_t sec, uint32_t n)
 {
 	struct record *record = w->run->record;
@@ -198,9 +214,8 @@ static bool do_write(struct worker *w, uint64_t sec, uint32_t n)
 
 		if (r <= 0)
 			return survive(w, r ? r : -ENODATA);
-		for (; r; r--, done++)
-			record->sector[sec + done].done =
-				record->sector[sec + done].started;
+		answered(w->run, sec + done, (uint32_t)r);
+		done += (uint32_t)r;
 	}
 	return true;
 }
@@ -250,6 +265,8 @@ static bool do_flush(struct worker *w)
 	struct sector *s = record->sector;
 	int r;
 
+	if (w->run->no_flush)
+		return true;
 	for (uint64_t i = 0; i < record->sectors; i++)
 		w->done[i] = s[i].done;
 	r = w->disk->ops->flush(w->disk, draw(w, 2));
@@ -280,8 +297,10 @@ static bool do_operation(struct worker *w)
 	if (what < 5)
 		return do_flush(w);
 	draw_range(w, &sec, &n);
-	if (what < 7 && run->record->sectors >= 2 * RANGE_MAX) {
-		/* A whole block, or a part of a large one. */
+	if (!draw(w, 400) && run->record->sectors >= 2 * RANGE_MAX) {
+		/* A whole block, or a part of a large one.  Seldom: what is
+		 * zeros says less than what is data. */
+		what = 7;
 		n = RANGE_MAX;
 		sec = draw(w, run->record->sectors / n) * n;
 	}
@@ -330,7 +349,7 @@ static void start_worker(struct run *run, struct worker *w, unsigned number,
 	w->run = run;
 	w->number = number;
 	w->random = mix(seed) + number;
-	w->disk = disk_open(run->where, true);
+	w->disk = disk_open(run->where, O_RDWR | run->sync);
 	w->done = allocate(run->record->sectors, sizeof *w->done);
 	w->buf = allocate(RANGE_MAX, SECTOR);
 	if (w->disk->sectors != run->record->sectors ||
@@ -388,7 +407,12 @@ static int do_run(struct run *run, uint64_t seed)
 	if (run->ready)
 		wait_for_others(run);
 	clock_gettime(CLOCK_MONOTONIC, &run->end);
-	run->end.tv_sec += run->seconds;
+	run->end.tv_sec += (time_t)run->seconds;
+	run->end.tv_nsec += (long)((run->seconds - (time_t)run->seconds) * 1e9);
+	if (run->end.tv_nsec >= 1000000000) {
+		run->end.tv_sec++;
+		run->end.tv_nsec -= 1000000000;
+	}
 	for (unsigned i = 0; i < run->threads; i++)
 		if (pthread_create(&workers[i].thread, NULL, work,
 				   &workers[i]) != 0)
@@ -407,17 +431,26 @@ static int run_options(int argc, char **argv)
 			   .full_max = UINT64_MAX };
 	int c;
 
-	while ((c = getopt(argc, argv, "+t:s:n:f:c:w:")) >= 0) {
+	while ((c = getopt(argc, argv, "+DFSt:s:n:f:c:w:")) >= 0) {
 		switch (c) {
 		case 't':
 			run.threads = (unsigned)atoi(optarg);
 			break;
 		case 's':
-			run.seconds = (unsigned)atoi(optarg);
+			run.seconds = strtod(optarg, NULL);
 			break;
 		case 'n':
 			run.command_at = strtoull(optarg, NULL, 0);
 			run.command = argv[optind++];
+			break;
+		case 'D':
+			run.sync = O_DSYNC;
+			break;
+		case 'S':
+			run.sync = O_SYNC;
+			break;
+		case 'F':
+			run.no_flush = true;
 			break;
 		case 'c':
 			run.cut = optarg;

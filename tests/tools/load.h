@@ -51,9 +51,9 @@ struct disk_ops {
 	void (*close)(struct disk *disk);
 };
 
-/* A path, or a URL of libiscsi where load was built with it; ends the program
- * when it cannot be opened. */
-struct disk *disk_open(const char *where, bool writable);
+/* A path and flags of open(2), or a URL of libiscsi where load was built with
+ * it; ends the program when it cannot be opened. */
+struct disk *disk_open(const char *where, int flags);
 struct disk *disk_open_iscsi(const char *url);
 
 /* Generation 0 is what the disk held when the record was made. */
