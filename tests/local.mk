@@ -32,6 +32,7 @@ unit_tests = \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \
 	tests/unit/test-vhd-check \
+	tests/unit/test-vhd-flush \
 	tests/unit/test-vhd-parent \
 	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
