@@ -33,6 +33,9 @@ static void syncs_are_few(void **state)
 	vdisk_create(&d, &small);
 	vdisk_open(&d, true);
 	syncs(&d);
+	/* What a process that died left in the page cache. */
+	vdisk_flush(&d);
+	assert_int_equal(syncs(&d), 1);
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 0);
 	/* The first change: three headers, and the log's first entry. */
@@ -86,7 +89,9 @@ static void an_open_without_a_write_changes_no_byte(void **state)
 	vdisk_flush(&d);
 	vdisk_close(&d);
 	assert_files_equal(&d, &before);
-	assert_int_equal(d.file.n_pwrite + d.file.n_sync, 0);
+	/* The first flush makes durable what was there. */
+	assert_int_equal(d.file.n_pwrite, 0);
+	assert_int_equal(d.file.n_sync, 1);
 	vdisk_fini(&before);
 	vdisk_fini(&d);
 }

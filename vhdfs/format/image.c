@@ -80,9 +80,7 @@ int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 	img->ops = ops;
 	img->io = io;
 	img->writable = io->writable;
-	/* What another process wrote before it died may be in the page cache
-	 * alone: the first flush is to make it durable. */
-	atomic_init(&img->written, io->writable);
+	atomic_init(&img->inherited, true);
 	pthread_rwlockattr_init(&attr);
 	/* Readers never nest, and must not keep a writer waiting for ever. */
 	pthread_rwlockattr_setkind_np(
@@ -143,9 +141,19 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 	return ops->open(io, ret);
 }
 
+/* What was written since the open; nobody asked for what was there before. */
+static int flush_own(struct image *img)
+{
+	bool inherited = atomic_exchange(&img->inherited, false);
+	int r = image_flush(img);
+
+	atomic_store(&img->inherited, inherited);
+	return r;
+}
+
 int image_close(struct image *img)
 {
-	int r = img->writable ? image_flush(img) : 0;
+	int r = flush_own(img);
 	struct error why = *error_last();
 	int rc = img->ops->close(img);
 
@@ -310,6 +318,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 /* One flush, with flush_lock held. */
 static int flush_once(struct image *img)
 {
+	bool inherited = atomic_exchange(&img->inherited, false);
 	int r = 0;
 
 	if (atomic_load(&img->failed))
@@ -317,7 +326,7 @@ static int flush_once(struct image *img)
 			-EIO,
 			"%s: an earlier write of its tables failed; what was written since is not safe",
 			img->io->name);
-	if (!atomic_exchange(&img->written, false))
+	if (!atomic_exchange(&img->written, false) && !inherited)
 		return 0;
 	if (img->ops->flush_begin) {
 		pthread_rwlock_wrlock(&img->lock);
@@ -360,7 +369,7 @@ int image_flush(struct image *img)
 
 int image_stop(struct image *img)
 {
-	int r = image_flush(img);
+	int r = flush_own(img);
 
 	if (r < 0 || !img->ops->stop || !atomic_load(&img->started))
 		return r;

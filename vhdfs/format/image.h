@@ -206,6 +206,9 @@ struct image {
 
 	atomic_bool started; /* ops->start succeeded */
 	atomic_bool written; /* something was written since the last sync */
+	/* No flush yet: what is in the file may be in the page cache alone,
+	 * written by a process that died, and was read since. */
+	atomic_bool inherited;
 	/* The errno of a failed metadata write or sync: no more writes. */
 	atomic_int failed;
 	/* Flushes begun and ended, to share one among those that wait. */
@@ -274,8 +277,10 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 int image_stop(struct image *img);
 
 /*
- * Everything written before the call is durable after it.  Callers that wait
- * at the same time share one flush; one with nothing to do syncs nothing.
+ * Everything written before the call is durable after it, what another process
+ * wrote before it died too.  Callers that wait at the same time share one
+ * flush; one with nothing to do syncs nothing, but for the first after the
+ * open.
  */
 int image_flush(struct image *img);
 
