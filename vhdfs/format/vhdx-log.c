@@ -29,8 +29,9 @@
 #include "base/error.h"
 
 /*
- * So many ranges of zeros are taken: with the pages, of which the log has one
- * data sector each, that bounds the memory and the time that a log can cost.
+ * So many ranges of zeros are taken, and a log of more is refused: with the
+ * pages, of which the log has one data sector each, that bounds the memory and
+ * the time that a log can cost.
  */
 enum { ZEROS_MAX = 1 << 14 };
 
@@ -96,8 +97,7 @@ static bool parse_entry_header(const struct search *s, const uint8_t *h,
 	    !guid_equal(&guid, &s->v->header.log_guid))
 		return false;
 	if (!e.sequence || !e.len || !is_aligned(e.len, VHDX_LOG_SECTOR) ||
-	    e.len > s->len || desc_area(e.n_desc) > e.len ||
-	    e.n_desc > e.len / VHDX_LOG_SECTOR + ZEROS_MAX)
+	    e.len > s->len || desc_area(e.n_desc) > e.len)
 		return false;
 	if (!is_aligned(e.tail, VHDX_LOG_SECTOR) || e.tail >= s->len)
 		return false;
@@ -327,23 +327,35 @@ static int take_desc(struct search *s, uint64_t at, const uint8_t *d,
 		      : add_patch(s, &o->pages, &o->n_pages, &p);
 }
 
+/* What the descriptors of one sector of the entry change, from d on. */
+static int take_descs(struct search *s, uint64_t at, const uint8_t *sector,
+		      size_t d, uint32_t *left, uint64_t *data_at)
+{
+	int r = 0;
+
+	for (; r == 0 && *left && d < VHDX_LOG_SECTOR; d += VHDX_DESC_SIZE) {
+		r = take_desc(s, at, sector + d, *data_at);
+		if (memcmp(sector + d, VHDX_LOG_ZERO, 4) != 0)
+			*data_at += VHDX_LOG_SECTOR;
+		--*left;
+	}
+	return r;
+}
+
 static int take_entry(struct search *s, uint64_t at)
 {
 	const struct entry *e = entry_at(s, at);
-	uint64_t area = desc_area(e->n_desc), data_at = at + area;
-	_cleanup_free_ uint8_t *buf = malloc(area);
-	const uint8_t *d;
-	int r;
+	uint64_t data_at = at + desc_area(e->n_desc);
+	uint32_t left = e->n_desc;
+	uint8_t sector[VHDX_LOG_SECTOR];
+	int r = 0;
 
-	if (!buf)
-		return fail(-ENOMEM, "%s: out of memory", s->v->img.io->name);
-	r = ring_read(s->v, buf, area, at);
-	d = buf + VHDX_ENTRY_HEADER_SIZE;
-	for (uint32_t i = 0; r == 0 && i < e->n_desc; i++) {
-		r = take_desc(s, at, d, data_at);
-		if (memcmp(d, VHDX_LOG_ZERO, 4) != 0)
-			data_at += VHDX_LOG_SECTOR;
-		d += VHDX_DESC_SIZE;
+	for (uint64_t i = 0; r == 0 && left; i++) {
+		r = read_sector(s, at, i, sector);
+		if (r == 0)
+			r = take_descs(s, at, sector,
+				       i ? 0 : VHDX_ENTRY_HEADER_SIZE, &left,
+				       &data_at);
 	}
 	s->v->overlay.n_entries++;
 	return r;
