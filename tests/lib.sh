@@ -83,6 +83,11 @@ at_exit() {
 	lib_at_exit=("$*" "${lib_at_exit[@]}")
 }
 
+# Figures that are shown when the test passes, too.
+report() {
+	echo "$*" >>"$lib_dir/report"
+}
+
 # expect STATUS COMMAND...: runs it, with its output in $scratch/stdout and
 # $scratch/stderr; fails unless it exits with that status.
 expect() {
@@ -150,6 +155,11 @@ sha256_of() {
 	else
 		sha256sum "$file" | cut -d ' ' -f 1
 	fi
+}
+
+# A line that is shown though the test passes: a figure.
+remark() {
+	echo "$*" >>"$lib_dir/remarks"
 }
 
 size_of() {
@@ -256,7 +266,7 @@ lib_run_in_process() {
 	local number=$1 name=$2 status=0
 
 	: >"$lib_dir/output"
-	rm -f "$lib_dir/skip"
+	rm -f "$lib_dir/skip" "$lib_dir/remarks"
 	LIB_RUN_ONE=$name LIB_NUMBER=$number LIB_DIR=$lib_dir \
 		timeout -k 30 "$test_timeout" bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
 	lib_child=$!
@@ -273,6 +283,7 @@ lib_run_in_process() {
 		tail -n 200 "$lib_dir/output" | tr -d '\000' | sed 's/^/# /'
 		;;
 	esac
+	[ ! -f "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
 	# Where the process had no time to clean up.
 	lib_unmount_below "$lib_dir"
 	rm -rf --one-file-system "${lib_dir:?}/$number"

@@ -32,6 +32,7 @@ unit_tests = \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \
 	tests/unit/test-vhd-check \
+	tests/unit/test-vhd-flush \
 	tests/unit/test-vhd-parent \
 	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
@@ -154,7 +155,25 @@ tests_tools_exercise_SOURCES = \
 	$(NULL)
 tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
+# Loaded into a program, whose calls it makes fail.  No flags of the program's
+# build: a sanitizer does not go with it.
+check_DATA += tests/tools/faults.so
+EXTRA_DIST += tests/tools/faults.c
+CLEANFILES += tests/tools/faults.so
+tests/tools/faults.so: tests/tools/faults.c
+	@$(MKDIR_P) tests/tools
+	$(AM_V_CCLD)$(CC) -I. $(AM_CPPFLAGS) $(CPPFLAGS) $(WARN_CFLAGS) -O2 -g \
+		-shared -fPIC -pthread -o $@ $(top_srcdir)/tests/tools/faults.c
+check_PROGRAMS += tests/tools/load
+tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
+	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
+tests_tools_load_LDADD = $(PTHREAD_LIBS)
+
 if HAVE_LIBISCSI
+tests_tools_load_SOURCES += tests/tools/load-iscsi.c
+tests_tools_load_CPPFLAGS = $(AM_CPPFLAGS) -DWITH_ISCSI
+tests_tools_load_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_tools_load_LDADD += $(LIBISCSI_LIBS)
 check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
@@ -184,8 +203,10 @@ tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
 EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh tests/tgt/verdicts.awk \
 	tests/confine/common.sh tests/locks/common.sh
+EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
+	tests/kill/kill.sh tests/kill/small-fs.sh
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -233,6 +254,7 @@ tgt_tests = \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
+	tests/tgt/test-suite.sh \
 	$(NULL)
 if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
@@ -254,6 +276,15 @@ fuzz_tests = \
 shell_tests = \
 	$(confine_tests) \
 	$(fuzz_tests) \
+kill_tests = \
+	tests/kill/test-dying-fs.sh \
+	tests/kill/test-fio.sh \
+	tests/kill/test-full.sh \
+	tests/kill/test-kill.sh \
+	tests/kill/test-load.sh \
+	$(NULL)
+shell_tests = \
+	$(kill_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
 	$(locks_tests) \

@@ -47,6 +47,14 @@ test_skip_says_why() {
 	tap_has '^ok 1 - a # SKIP no no-such-program$'
 }
 
+test_remark_is_shown_though_the_test_passes() {
+	script "test_a() { remark 3 of 4; }" "test_b() { true; }"
+	equal TAP "1..2
+ok 1 - a
+# 3 of 4
+ok 2 - b" "$(cat "$scratch/tap")"
+}
+
 test_skip_outside_a_test_is_for_all() {
 	script 'requires no-such-program' 'test_a() { true; }'
 	equal TAP "1..0 # SKIP no no-such-program" "$(cat "$scratch/tap")"

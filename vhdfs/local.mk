@@ -68,6 +68,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/draft.c \
 	vhdfs/store/draft.h \
 	vhdfs/store/inside.h \
+	vhdfs/store/look.c \
 	vhdfs/store/names.c \
 	vhdfs/store/names.h \
 	vhdfs/store/store.c \

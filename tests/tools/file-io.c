@@ -25,6 +25,9 @@
  *                          of standard input prints the first of them, which
  *                          is read through the mapping once more
  *     hold                 says "holding", and waits until standard input ends
+ *     answers              from here on every command, and the last close, ends
+ *                          with a line, "ok" or the errno's name, and the next
+ *                          one is done whatever that was
  *
  * A system call that fails ends it with the errno's name on standard output,
  * and exit status 1.
@@ -34,6 +37,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,11 +49,16 @@
 
 enum { PIECE = 3000, THREADS_MAX = 26 };
 
+static bool answers;
+static jmp_buf answered;
+
 static void check(bool ok)
 {
 	if (ok)
 		return;
 	puts(strerrorname_np(errno));
+	if (answers)
+		longjmp(answered, 1);
 	exit(1);
 }
 
@@ -64,6 +73,14 @@ static uint64_t number(const char *text)
 	return strtoull(text, NULL, 0);
 }
 
+static void close_file(int *fd)
+{
+	int closing = *fd;
+
+	*fd = -1;
+	check(close(closing) == 0);
+}
+
 static void open_file(const char *path, const char *how, int *fd)
 {
 	int flags = !strcmp(how, "ro") ? O_RDONLY : O_RDWR;
@@ -71,7 +88,7 @@ static void open_file(const char *path, const char *how, int *fd)
 	if (!strcmp(how, "trunc"))
 		flags |= O_TRUNC;
 	if (*fd >= 0)
-		check(close(*fd) == 0);
+		close_file(fd);
 	*fd = open(path, flags | O_CLOEXEC);
 	check(*fd >= 0);
 }
@@ -329,6 +346,19 @@ static void do_command(const char *path, int *fd, const char *name, char **v)
 		do_watch(*fd, number(v[0]), number(v[1]));
 	else if (!strcmp(name, "hold"))
 		do_hold();
+	else if (!strcmp(name, "close"))
+		close_file(fd);
+}
+
+/* The same, and says what came of it where that is wanted. */
+static void answer_command(const char *path, int *fd, const char *name,
+			   char **v)
+{
+	if (answers && setjmp(answered) != 0)
+		return;
+	do_command(path, fd, name, v);
+	if (answers)
+		puts("ok");
 }
 
 /* How many values a command takes; -1: there is no such command. */
@@ -342,7 +372,7 @@ static int values_of(const char *name)
 		      { "append", 1 },   { "fsync", 0 },  { "fallocate", 3 },
 		      { "truncate", 1 }, { "chmod", 1 },  { "holes", 0 },
 		      { "parallel", 2 }, { "stress", 4 }, { "watch", 2 },
-		      { "hold", 0 } };
+		      { "hold", 0 },     { "answers", 0 } };
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (!strcmp(table[i].name, name))
@@ -362,10 +392,13 @@ int main(int argc, char **argv)
 
 		if (values < 0 || i + values > argc)
 			usage("a command that is unknown, or lacks values");
-		do_command(argv[1], &fd, name, argv + i);
+		if (!strcmp(name, "answers"))
+			answers = true;
+		else
+			answer_command(argv[1], &fd, name, argv + i);
 		i += values;
 	}
 	if (fd >= 0)
-		check(close(fd) == 0);
+		answer_command(argv[1], &fd, "close", NULL);
 	return 0;
 }

@@ -91,59 +91,6 @@ static void files_are_what_the_model_says(void **state)
 	random_operations(&m, IMAGE_DIFFERENCING, 30);
 }
 
-static unsigned syncs_of_flush(struct beside *m)
-{
-	m->file->n_sync = 0;
-	assert_ok(image_flush(m->img));
-	return m->file->n_sync;
-}
-
-static void a_flush_syncs_no_more_than_it_must(void **state)
-{
-	for (int type = IMAGE_FIXED; type <= IMAGE_DIFFERENCING; type++) {
-		struct beside m = { .file = *state };
-		unsigned tables = type == IMAGE_FIXED ? 1 : 2;
-
-		mem_file_resize(m.file, 0);
-		beside_init(&m, type, MIB(9), 0);
-		assert_int_equal(syncs_of_flush(&m), 0);
-		beside_write(&m, 0, 4096, 1);
-		assert_int_equal(syncs_of_flush(&m), tables);
-		beside_write(&m, 0, 4096, 2);
-		assert_int_equal(syncs_of_flush(&m), 1);
-		assert_int_equal(syncs_of_flush(&m), 0);
-		/* A new sector of an old block: a bit in a child alone. */
-		beside_write(&m, 8192, 4096, 2);
-		assert_int_equal(syncs_of_flush(&m),
-				 type == IMAGE_DIFFERENCING ? 2 : 1);
-		beside_zero(&m, 0, MIB(2), ZERO_PUNCH);
-		assert_int_equal(syncs_of_flush(&m), tables);
-		beside_reopen(&m);
-		beside_fini(&m);
-	}
-}
-
-/* A table that a dead process wrote may not be the one on the disk. */
-static void room_that_was_there_at_the_open_costs_one_sync(void **state)
-{
-	struct beside m = { .file = *state };
-
-	beside_init(&m, IMAGE_DYNAMIC, MIB(9), 0);
-	m.file->n_sync = 0;
-	beside_write(&m, 0, MIB(6), 1);
-	assert_int_equal(m.file->n_sync, 0);
-	beside_zero(&m, MIB(2), MIB(2), ZERO_PUNCH);
-	beside_reopen(&m);
-	m.file->n_sync = 0;
-	beside_write(&m, 0, 512, 2);
-	assert_int_equal(m.file->n_sync, 1);
-	beside_write(&m, MIB(8), 512, 2);
-	beside_write(&m, MIB(2), 512, 2);
-	assert_int_equal(m.file->n_sync, 1);
-	beside_reopen(&m);
-	beside_fini(&m);
-}
-
 static void blocks_are_placed_as_windows_does_it(void **state)
 {
 	struct beside m = { .file = *state };
@@ -582,8 +529,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(files_are_what_the_model_says,
 						scratch_setup,
 						scratch_teardown),
-		IN_MEMORY(room_that_was_there_at_the_open_costs_one_sync),
-		IN_MEMORY(a_flush_syncs_no_more_than_it_must),
 		IN_MEMORY(blocks_are_placed_as_windows_does_it),
 		IN_MEMORY(bits_say_what_is_stored),
 		IN_MEMORY(the_whole_of_a_dynamic_block_is_marked_at_once),

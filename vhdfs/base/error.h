@@ -15,6 +15,8 @@
 #ifndef VHDFS_BASE_ERROR_H
 #define VHDFS_BASE_ERROR_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ERROR_NO_OFFSET UINT64_MAX
@@ -65,5 +67,15 @@ const char *error_text(void);
 
 /* Replaces the last failure, to hand one on that was kept. */
 void error_set(const struct error *err);
+
+/*
+ * An error of the machine, which may be over in a moment: what a file contains
+ * is not to blame, and nothing is known of it.
+ */
+static inline bool error_is_passing(int code)
+{
+	return code == -EIO || code == -ENOMEM || code == -EMFILE ||
+	       code == -ENFILE;
+}
 
 #endif

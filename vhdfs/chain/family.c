@@ -128,6 +128,17 @@ static int name_it(struct io *io, const char *name)
 	return 0;
 }
 
+/* A stranger tells more than a name that is not there; and where something
+ * could not be looked at, nothing else that was found is the answer. */
+static void keep_reason(struct search *s, int r)
+{
+	int have = s->why.code;
+
+	if (!have || (error_is_passing(r) && !error_is_passing(have)) ||
+	    (r != -ENOENT && have == -ENOENT))
+		s->why = *error_last();
+}
+
 static int open_found(struct search *s, size_t place, const char *path,
 		      struct found *ret)
 {
@@ -161,9 +172,7 @@ static int try_path(struct search *s, size_t place, const char *path,
 	if (r == 0)
 		r = open_found(s, place, path, &found);
 	if (r < 0) {
-		/* A stranger tells more than a name that is not there. */
-		if (!s->why.code || (r != -ENOENT && s->why.code == -ENOENT))
-			s->why = *error_last();
+		keep_reason(s, r);
 		found_fini(&found);
 		return r;
 	}
@@ -186,9 +195,12 @@ static int try_name(struct search *s, size_t place, const char *dir,
 	r = try_path(s, place, path, ret);
 	if (r != -ENOENT)
 		return r;
-	other = place_any_case(&s->family->places[place], path);
-	return other && strcmp(other, path) ? try_path(s, place, other, ret)
-					    : r;
+	r = place_any_case(&s->family->places[place], path, &other);
+	if (r == 0 && strcmp(other, path))
+		return try_path(s, place, other, ret);
+	if (error_is_passing(r))
+		keep_reason(s, fail_errno(r, "%s", path));
+	return r < 0 ? r : -ENOENT;
 }
 
 static const char *last_part(const char *path)
@@ -220,7 +232,8 @@ static int nowhere(const struct search *s)
 	if (s->why.code && s->why.code != -ENOENT) {
 		error_set(&s->why);
 		return s->why.code == -ESTALE || s->why.code == -EBADMSG ||
-				       s->why.code == -EOPNOTSUPP
+				       s->why.code == -EOPNOTSUPP ||
+				       error_is_passing(s->why.code)
 			       ? s->why.code
 			       : -ENOENT;
 	}

@@ -155,39 +155,69 @@ int place_open(const struct place *place, const char *path, bool writable,
 	return open_file(place, path, writable, ret, ret_real);
 }
 
-/* The entry of directory dir that is name but for its case; null where there
- * is none or more than one. */
-static char *entry_in_any_case(const struct place *place, const char *dir,
-			       const char *name)
+/* What says that a name is not there, or is not for us to see. */
+static int no_entry(int r)
+{
+	return error_is_passing(r) ? r : -ENOENT;
+}
+
+/* Looks through d for name in any case: -ENOENT for none or more than one. */
+static int find_entry(DIR *d, const char *name, char **ret)
+{
+	_cleanup_free_ char *found = NULL;
+	struct dirent *de;
+
+	while (errno = 0, (de = readdir(d))) {
+		if (strcasecmp(de->d_name, name) != 0)
+			continue;
+		if (found)
+			return -ENOENT;
+		found = strdup(de->d_name);
+		if (!found)
+			return -ENOMEM;
+	}
+	if (errno)
+		return no_entry(-errno);
+	if (!found)
+		return -ENOENT;
+	*ret = steal(found);
+	return 0;
+}
+
+/* The entry of directory dir that is name but for its case. */
+static int entry_in_any_case(const struct place *place, const char *dir,
+			     const char *name, char **ret)
 {
 	int fd = place_openat(place, *dir ? dir : ".", O_RDONLY | O_DIRECTORY);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	char *found = NULL;
+	int r = fd < 0 ? fd : -errno;
 
-	if (!d && fd >= 0)
+	if (d)
+		return find_entry(d, name, ret);
+	if (fd >= 0)
 		close(fd);
-	for (struct dirent *de; d && (de = readdir(d));) {
-		if (strcasecmp(de->d_name, name) != 0)
-			continue;
-		if (found) {
-			free(found);
-			return NULL;
-		}
-		found = strdup(de->d_name);
-	}
-	return found;
+	return no_entry(r);
 }
 
-char *place_any_case(const struct place *place, const char *path)
+static int copy_name(const char *name, char **ret)
+{
+	*ret = strdup(name);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int place_any_case(const struct place *place, const char *path, char **ret)
 {
 	char out[PATH_MAX] = "", copy[PATH_MAX];
 	char *rest, *part = copy;
 	size_t n = 0;
+	int r;
 
-	if (place->ops)
-		return place->ops->any_case(place, path);
+	if (place->ops) {
+		*ret = place->ops->any_case(place, path);
+		return *ret ? 0 : -ENOENT;
+	}
 	if (strlen(path) >= sizeof copy)
-		return NULL;
+		return -ENOENT;
 	strcpy(copy, path);
 	if (*path == '/')
 		n = (size_t)snprintf(out, sizeof out, "/");
@@ -196,15 +226,15 @@ char *place_any_case(const struct place *place, const char *path)
 		_cleanup_free_ char *name = NULL;
 
 		if (strcmp(part, ".") && strcmp(part, ".."))
-			name = entry_in_any_case(place, out, part);
+			r = entry_in_any_case(place, out, part, &name);
 		else
-			name = strdup(part);
-		if (!name)
-			return NULL;
+			r = copy_name(part, &name);
+		if (r < 0)
+			return r;
 		n += (size_t)snprintf(out + n, sizeof out - n, "%s%s",
 				      n && out[n - 1] != '/' ? "/" : "", name);
 		if (n >= sizeof out)
-			return NULL;
+			return -ENOENT;
 	}
-	return strdup(out);
+	return copy_name(out, ret);
 }

@@ -80,6 +80,9 @@ int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 	img->ops = ops;
 	img->io = io;
 	img->writable = io->writable;
+	/* What another process wrote before it died may be in the page cache
+	 * alone: the first flush is to make it durable. */
+	atomic_init(&img->written, io->writable);
 	pthread_rwlockattr_init(&attr);
 	/* Readers never nest, and must not keep a writer waiting for ever. */
 	pthread_rwlockattr_setkind_np(

@@ -117,10 +117,15 @@ static int try_number(struct nodes *nodes, uint64_t number,
 		spare = image;
 	} else {
 		node = make_node(number, image, path);
-		if (!node || !tsearch(node, &part->nodes, by_number))
+		if (!node || !tsearch(node, &part->nodes, by_number)) {
 			r = fail(-ENOMEM, "out of memory");
-		else
+			/* The image stays the caller's. */
+			if (node)
+				free(node->path);
+			free(node);
+		} else {
 			node->lookups = 1;
+		}
 	}
 	pthread_rwlock_unlock(&part->lock);
 	if (spare)

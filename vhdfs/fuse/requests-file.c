@@ -230,6 +230,16 @@ static void reply_changed(fuse_req_t req, struct node *node, off_t off,
 		fuse_reply_write(req, written);
 }
 
+/*
+ * The kernel says with each write whether it is to be safe when it is answered
+ * (O_SYNC, O_DSYNC, RWF_DSYNC), and sends no fsync of its own for a file that
+ * is open for direct I/O.
+ */
+static int sync_write(struct node *node, const struct fuse_file_info *fi)
+{
+	return fi->flags & (O_SYNC | O_DSYNC) ? view_flush(node->image) : 0;
+}
+
 static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 			  size_t size, off_t off, struct fuse_file_info *fi)
 {
@@ -239,6 +249,12 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 	if (!node)
 		return;
 	n = view_write(node->image, buf, (uint64_t)off, size);
+	if (n > 0) {
+		int r = sync_write(node, fi);
+
+		if (r < 0)
+			n = r;
+	}
 	if (n == -EFBIG)
 		reply_result(req, -EFBIG);
 	else if (n < 0)

@@ -27,6 +27,7 @@ struct report {
 	uint64_t found;  /* damage */
 	uint64_t left;   /* damage that is still there */
 	bool leaks_left; /* space that nothing uses, too */
+	bool incomplete; /* errors lack something: out of memory */
 };
 
 static void print_finding(const struct options *o, const struct finding *f)
@@ -63,7 +64,9 @@ static void take_finding(struct check *check, const struct finding *f)
 	if (report->found++ >= FINDINGS_TOLD)
 		return;
 	if (report->options->json)
-		json_array_append_new(report->errors, json_finding(f));
+		report->incomplete |=
+			json_array_append_new(report->errors, json_finding(f)) <
+			0;
 	else
 		print_finding(report->options, f);
 }
@@ -157,7 +160,7 @@ static int check_image(struct report *report, struct io *io)
 }
 
 /* The findings that were not told, as one. */
-static void tell_of_the_rest(const struct report *report)
+static void tell_of_the_rest(struct report *report)
 {
 	const struct finding f = {
 		.structure = "file",
@@ -171,28 +174,32 @@ static void tell_of_the_rest(const struct report *report)
 	if (report->found <= FINDINGS_TOLD)
 		return;
 	if (report->options->json)
-		json_array_append_new(report->errors, json_finding(&f));
+		report->incomplete |=
+			json_array_append_new(report->errors,
+					      json_finding(&f)) < 0;
 	else
 		print_finding(report->options, &f);
 }
 
-static void print_json(const struct report *report)
+static int print_json(struct report *report)
 {
 	uint64_t leaked = report->leaks_left ? report->check.leaked : 0;
 	json_t *json;
+	int r;
 
 	tell_of_the_rest(report);
 	json = json_pack("{so sb sO sI}", "file",
 			 json_text(report->options->image), "sound",
 			 !report->left, "errors", report->errors, "leaked",
 			 (json_int_t)leaked);
+	r = report->incomplete ? fail(-ENOMEM, "out of memory")
+			       : json_print(json);
 
-	json_dumpf(json, stdout, JSON_INDENT(2));
-	putchar('\n');
 	json_decref(json);
+	return r;
 }
 
-static void print_summary(const struct report *report)
+static void print_summary(struct report *report)
 {
 	const char *name = report->options->image;
 
@@ -231,12 +238,12 @@ static int check(const struct options *o)
 
 	if (r == 0)
 		r = check_image(&report, io);
+	if (r == 0 && o->json)
+		r = print_json(&report);
+	else if (r == 0)
+		print_summary(&report);
 	if (r < 0)
 		failed();
-	else if (o->json)
-		print_json(&report);
-	else
-		print_summary(&report);
 	json_decref(report.errors);
 	if (r < 0)
 		return STATUS_FAILED;

@@ -209,3 +209,47 @@ json_t *json_text(const char *text)
 			*p = '?';
 	return copy ? json_string(copy) : NULL;
 }
+
+struct text {
+	char *bytes;
+	size_t len;
+	size_t size; /* that there is room for */
+	bool failed;
+};
+
+/* jansson does not look at what every call of this returns, so it is kept. */
+static int add_text(const char *bytes, size_t len, void *arg)
+{
+	struct text *text = arg;
+	size_t size = 2 * (text->len + len);
+
+	if (text->len + len > text->size) {
+		char *grown = realloc(text->bytes, size);
+
+		if (!grown) {
+			text->failed = true;
+			return -1;
+		}
+		text->bytes = grown;
+		text->size = size;
+	}
+	memcpy(text->bytes + text->len, bytes, len);
+	text->len += len;
+	return 0;
+}
+
+int json_print(const json_t *json)
+{
+	struct text text = { 0 };
+	int r = json ? json_dump_callback(json, add_text, &text,
+					  JSON_INDENT(2) |
+						  JSON_REAL_PRECISION(17))
+		     : -1;
+
+	if (r < 0 || text.failed)
+		r = fail(-ENOMEM, "out of memory");
+	else
+		printf("%.*s\n", (int)text.len, text.bytes);
+	free(text.bytes);
+	return r;
+}

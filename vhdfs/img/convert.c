@@ -209,17 +209,36 @@ static int source_flags(const char *path)
 	return named_as_image(path) ? 0 : CHAIN_RAW;
 }
 
+/* A footer that is not whole goes again: the file is the raw disk it was. */
+static int append_footer(struct io *io, uint64_t size)
+{
+	int r = vhd_append_footer(io);
+	struct error why = *error_last();
+	bool gone = r == 0 || io_resize(io, size) == 0;
+
+	if (r < 0)
+		error_set(&why);
+	if (!gone)
+		error_advise("what follows after %llu bytes is a part of a "
+			     "footer",
+			     (unsigned long long)size);
+	return r;
+}
+
 static int convert_in_place(const struct options *o,
 			    const struct lookup *lookup)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(io_close_p) struct io *io = NULL;
+	uint64_t size = 0;
 	int r = lookup_path(lookup, o->source, &path);
 
 	if (r == 0)
 		r = place_open(&lookup->place, path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0)
+		r = io_size(io, &size);
 	if (r < 0)
 		return r;
 	if (named_as_image(o->source) || image_format_probe(io) != &raw_ops)
@@ -228,7 +247,7 @@ static int convert_in_place(const struct options *o,
 			    "is an image; convert it to another file",
 			    o->source);
 	interrupt_hold();
-	r = vhd_append_footer(io);
+	r = append_footer(io, size);
 	interrupt_release();
 	return r;
 }

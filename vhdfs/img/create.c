@@ -59,7 +59,6 @@ static int create_alone(const struct options *o, const struct lookup *lookup)
 	return r;
 }
 
-/* The parent's chain is opened: a child of a broken chain is of no use. */
 static int check_parent(const struct options *o, const struct image *parent)
 {
 	if (o->format && o->format != parent->ops)
@@ -76,17 +75,20 @@ static int check_parent(const struct options *o, const struct image *parent)
 	return 0;
 }
 
+/* The parent's chain is opened: a child of a broken chain is of no use. */
 static int create_child(const struct options *o, const struct lookup *lookup)
 {
 	struct child_params params = { .block_size = o->block_size };
-	_cleanup_(chain_close_p) struct chain *chain = NULL;
 	_cleanup_free_ char *parent = NULL;
+	struct chain *chain;
 	int r = lookup_open(lookup, o->parent, 0, &chain);
 
+	if (r == 0) {
+		r = check_parent(o, chain_leaf(chain));
+		chain_close(chain);
+	}
 	if (r == 0)
 		r = lookup_path(lookup, o->parent, &parent);
-	if (r == 0)
-		r = check_parent(o, chain_leaf(chain));
 	if (r < 0)
 		return r;
 	interrupt_hold();

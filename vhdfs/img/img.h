@@ -96,5 +96,7 @@ const struct image_ops *format_of_name(const char *path);
 
 /* A string, with what is not UTF-8 in it replaced. */
 json_t *json_text(const char *text);
+/* Prints it, whole or not at all: -ENOMEM with words, also for null. */
+int json_print(const json_t *json);
 
 #endif

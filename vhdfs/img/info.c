@@ -41,8 +41,11 @@ static int describe(const struct lookup *lookup, const struct chain *chain,
 		return in_use;
 	if (fstat(img->io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", name);
-	if (parents)
+	if (parents) {
 		parent = lookup_absolute(lookup, chain_path(chain, depth + 1));
+		if (!parent)
+			return fail(-ENOMEM, "out of memory");
+	}
 	*ret = json_pack("{so ss ss sI sI so si si so so so si sb sb}", "file",
 			 json_text(name), "format", img->ops->name, "type",
 			 image_type_name(img->type), "virtual-size",
@@ -122,26 +125,22 @@ static int info(const struct options *o, const struct lookup *lookup,
 			     &object);
 		if (r < 0)
 			return r;
-		json_array_append_new(all, object);
+		if (json_array_append_new(all, object) < 0)
+			return fail(-ENOMEM, "out of memory");
 	}
 	return 0;
 }
 
-static void print(const struct options *o, json_t *all, char (*who)[80])
+static int print(const struct options *o, json_t *all, char (*who)[80])
 {
-	const int flags = JSON_INDENT(2) | JSON_REAL_PRECISION(17);
-
-	if (o->json) {
-		json_dumpf(o->chain ? all : json_array_get(all, 0), stdout,
-			   flags);
-		putchar('\n');
-		return;
-	}
+	if (o->json)
+		return json_print(o->chain ? all : json_array_get(all, 0));
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		if (i)
 			putchar('\n');
 		print_words(json_array_get(all, i), who[i]);
 	}
+	return 0;
 }
 
 static int run_info(const struct options *o)
@@ -159,8 +158,8 @@ static int run_info(const struct options *o)
 	if (r == 0)
 		r = info(o, &lookup, chain, all, who);
 	if (r == 0)
-		print(o, all, who);
-	else
+		r = print(o, all, who);
+	if (r < 0)
 		failed();
 	if (chain)
 		chain_close(chain);

@@ -111,6 +111,16 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	int mode = FALLOC_FL_KEEP_SIZE |
 		   (keep ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
 
+	/* On ext4 zeroing a range that finds no room drops what was written
+	 * there and is not on the disk yet: older data would come back. */
+	if (keep &&
+	    sync_file_range(io->fd, (off_t)off, (off_t)len,
+			    SYNC_FILE_RANGE_WAIT_BEFORE |
+				    SYNC_FILE_RANGE_WRITE |
+				    SYNC_FILE_RANGE_WAIT_AFTER) < 0 &&
+	    errno != ESPIPE)
+		return -errno;
+
 	return fallocate(io->fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
 }
 
@@ -253,6 +263,14 @@ static int lock_shared(int fd)
 
 	if (r == 0)
 		r = set_lock(fd, F_RDLCK, LOCK_DENY_WRITE, 1);
+	/* Of an exclusive lock the rest goes now: there is no moment without.
+	 */
+	if (r == 0)
+		r = set_lock(fd, F_UNLCK, LOCK_USE_WRITE,
+			     LOCK_DENY_WRITE - LOCK_USE_WRITE);
+	if (r == 0)
+		r = set_lock(fd, F_UNLCK, LOCK_DENY_WRITE + 1,
+			     LOCK_FIRST + LOCK_COUNT - LOCK_DENY_WRITE - 1);
 	if (r == 0)
 		r = would_hit(fd, F_WRLCK, LOCK_USE_WRITE, 1);
 	if (r == 0)
@@ -266,7 +284,8 @@ static int try_lock(int fd, enum io_lock lock)
 
 	if (lock == IO_LOCK_EXCLUSIVE)
 		return set_lock(fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
-	set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
+	if (lock == IO_LOCK_NONE)
+		set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
 	if (lock == IO_LOCK_SHARED) {
 		r = lock_shared(fd);
 		if (r < 0)

@@ -6,6 +6,9 @@
  * What was read of an image is read again when its file has changed, when a
  * name came or went by which its parent is searched, when one of its parents
  * is read again, and, while it cannot be opened, whenever anything changes.
+ * What cannot be read for no fault of its own is tried again when somebody asks
+ * for it, but no more than a tenth of the time goes into that.
+ *
  * An image that is open here is left alone until it is closed: its file changes
  * under our own hands, and the chain that is open knows better.
  */
@@ -28,14 +31,29 @@
 #include "io/io-file.h"
 #include "store/names.h"
 
+enum { NSEC = 1000000000, WAIT_FACTOR = 9 };
+
+/* What cannot be read is to be seen as such without memory for words, too. */
+static char no_memory[] = "out of memory";
+
 void info_fini(struct info *info)
 {
 	free(info->parent);
-	free(info->error);
+	if (info->error != no_memory)
+		free(info->error);
 	free(info->wanted[0]);
 	free(info->wanted[1]);
 	free(info->ancestors);
 	memset(info, 0, sizeof *info);
+}
+
+/* Lets go of all that was found but why it is broken. */
+static void info_fini_but_error(struct info *info)
+{
+	char *error = steal(info->error);
+
+	info_fini(info);
+	info->error = error;
 }
 
 static int by_id(const void *a, const void *b)
@@ -78,6 +96,7 @@ struct store_image *catalog_image_locked(struct store *store,
 	image = calloc(1, sizeof *image);
 	if (!image)
 		return NULL;
+	image->store = store;
 	image->id = *id;
 	image->stale = true;
 	pthread_mutex_init(&image->open_lock, NULL);
@@ -121,6 +140,14 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 	}
 }
 
+static int64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
@@ -131,7 +158,8 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 {
 	if (image->opens)
 		return;
-	if (image->known && st->st_size == image->seen.st_size &&
+	if (image->known && (!image->try_at || now() < image->try_at) &&
+	    st->st_size == image->seen.st_size &&
 	    same_time(&st->st_mtim, &image->seen.st_mtim) &&
 	    same_time(&st->st_ctim, &image->seen.st_ctim))
 		return;
@@ -157,11 +185,17 @@ bool catalog_writable_locked(const struct store *store,
 	       catalog_fs_writable_locked(store, image);
 }
 
-static int keep_words(struct info *info, const char *text)
+static void keep_words(struct info *info, const char *text)
 {
-	free(info->error);
 	info->error = strdup(text);
-	return info->error ? 0 : fail(-ENOMEM, "out of memory");
+	if (!info->error)
+		info->error = no_memory;
+}
+
+static int copy_text(const char *text, char **ret)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 /* What the leaf itself says. */
@@ -179,10 +213,10 @@ static int take_leaf(struct image *leaf, struct info *info,
 	if (r < 0)
 		return r;
 	if (ret_ref->relative)
-		info->wanted[0] = strdup(name_last(ret_ref->relative));
-	if (ret_ref->basename)
-		info->wanted[1] = strdup(ret_ref->basename);
-	return 0;
+		r = copy_text(name_last(ret_ref->relative), &info->wanted[0]);
+	if (r == 0 && ret_ref->basename)
+		r = copy_text(ret_ref->basename, &info->wanted[1]);
+	return r;
 }
 
 static int add_ancestor(struct info *info, dev_t dev, ino_t ino)
@@ -210,10 +244,8 @@ static int take_chain(struct chain *chain, struct info *info)
 
 		r = add_ancestor(info, io->dev, io->ino);
 	}
-	if (r == 0 && info->depth) {
-		info->parent = strdup(chain_path(chain, 1));
-		r = info->parent ? 0 : fail(-ENOMEM, "out of memory");
-	}
+	if (r == 0 && info->depth)
+		r = copy_text(chain_path(chain, 1), &info->parent);
 	return r;
 }
 
@@ -231,6 +263,8 @@ static void take_broken(struct store *store, const char *path,
 	dev_t dev;
 	ino_t ino;
 
+	/* What was found before the failure is found once more. */
+	info_fini_but_error(info);
 	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
 		return;
 	format = image_format_probe(io);
@@ -260,8 +294,10 @@ static int read_by_name(struct store *store, const char *path, struct info *ret)
 		r = take_chain(chain, &info);
 		chain_close(chain);
 	}
-	if (r < 0 && keep_words(&info, error_text()) == 0)
+	if (r < 0) {
+		keep_words(&info, error_text());
 		take_broken(store, path, &info);
+	}
 	*ret = info;
 	return r;
 }
@@ -281,6 +317,22 @@ static void log_change(struct store *store, const struct info *old,
 		free(copy);
 }
 
+/*
+ * Nothing new is known of who its parents are: what was known goes on to count,
+ * for they must not be written.
+ */
+static void keep_ancestors(struct info *old, struct info *new)
+{
+	if (new->n_ancestors)
+		return;
+	free(new->ancestors);
+	new->ancestors = steal(old->ancestors);
+	new->n_ancestors = old->n_ancestors;
+	for (int i = 0; i < 2; i++)
+		if (!new->wanted[i])
+			new->wanted[i] = steal(old->wanted[i]);
+}
+
 /* Does somebody else have the file, who may be writing it?  Then that is what
  * is wrong with it. */
 static bool is_held(const struct store *store, const char *path,
@@ -294,11 +346,14 @@ static bool is_held(const struct store *store, const char *path,
 		return false;
 	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
 	     who);
-	return keep_words(info, error_text()) == 0;
+	if (info->error != no_memory)
+		free(info->error);
+	keep_words(info, error_text());
+	return true;
 }
 
-/* 0; -EBUSY where what was read means nothing: it changes while it is read;
- * -ENOENT where there is no file. */
+/* As read_by_name; -EBUSY where what was read means nothing, for it changes
+ * while it is read; -ENOENT where there is no file. */
 static int read_names(struct store *store, struct store_image *image,
 		      struct info *ret, struct stat *ret_st)
 {
@@ -312,25 +367,33 @@ static int read_names(struct store *store, struct store_image *image,
 		info_fini(ret);
 		r = read_by_name(store, e->real, ret);
 		found = true;
-		held = r < 0 && is_held(store, e->real, ret);
+		held = r < 0 && !error_is_passing(r) &&
+		       is_held(store, e->real, ret);
 	}
 	if (!found)
 		return -ENOENT;
-	return held ? -EBUSY : 0;
+	return held ? -EBUSY : r;
 }
 
 static void read_image(struct store *store, struct store_image *image)
 {
+	int64_t began = now();
 	struct info info = { 0 };
 	struct stat st;
 	int r = read_names(store, image, &info, &st);
+	bool gone = !info.error && r == -ENOENT;
 
 	image->unsettled = r == -EBUSY;
 	store->unsettled |= image->unsettled;
+	image->try_at = gone ? began : 0;
 	/* What is known of it is still so, and it is looked at again. */
-	if (r == -ENOENT || (image->unsettled && image->known)) {
+	if (gone || (image->unsettled && image->known)) {
 		info_fini(&info);
 		return;
+	}
+	if (r < 0 && error_is_passing(r)) {
+		keep_ancestors(&image->info, &info);
+		image->try_at = now() + WAIT_FACTOR * (now() - began);
 	}
 	if (!image->unsettled)
 		log_change(store, &image->info, &info);

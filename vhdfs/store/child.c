@@ -10,7 +10,8 @@
  *
  * Interrupted before 4 there is no child: at worst a parent that nobody writes
  * to any more, and a dotted file.  From 4 on no writer gets at the parent: the
- * bits are gone before the child is there.
+ * bits are gone before the child is there.  What fails after 3 and before the
+ * child has its name gives the parent its bits back.
  */
 #include "config.h"
 
@@ -24,6 +25,7 @@
 
 #include "base/error.h"
 #include "chain/chain.h"
+#include "io/io-file.h"
 #include "store/draft.h"
 
 /*
@@ -56,7 +58,8 @@ static char *relative_path(const char *dir, const char *file)
 	return path;
 }
 
-static int take_write_bits(struct io *parent)
+/* Adds to taken, also where it fails, the bits that are gone. */
+static int take_write_bits(struct io *parent, mode_t *taken)
 {
 	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
 	struct stat st;
@@ -65,14 +68,30 @@ static int take_write_bits(struct io *parent)
 		return fail_errno(-errno, "%s", parent->name);
 	if (!(st.st_mode & bits))
 		return 0;
-	if (fchmod(parent->fd, st.st_mode & ~bits) == 0)
+	if (fchmod(parent->fd, st.st_mode & ~bits) == 0) {
+		*taken |= st.st_mode & bits;
 		return fsync(parent->fd) < 0
 			       ? fail_errno(-errno, "%s: fsync", parent->name)
 			       : 0;
+	}
 	/* Where nothing can be written at all, there is nothing to take. */
 	if (errno == EROFS)
 		return 0;
 	return fail_errno(-errno, "%s: taking its write bits", parent->name);
+}
+
+/* There is no child.  Who else has the parent open may be making one of it, and
+ * have found the bits gone already: then they stay so. */
+static void give_write_bits(struct io *parent, mode_t taken)
+{
+	struct error why = *error_last();
+	struct stat st;
+	bool in_use = io_file_in_use(parent, NULL, 0) != 0;
+
+	error_set(&why);
+	if (taken && !in_use && fstat(parent->fd, &st) == 0 &&
+	    fchmod(parent->fd, st.st_mode | taken) < 0)
+		error_advise("%s has lost its write bits", parent->name);
 }
 
 /* Opens the image, and locks it against writers; *ret_path is its real,
@@ -129,6 +148,7 @@ int child_create(const struct place *place, const char *parent_path,
 	struct image *parent;
 	struct draft draft = { 0 };
 	int r = open_parent(place, parent_path, &parent, &path); /* 1 */
+	mode_t taken = 0;
 
 	if (r < 0)
 		return r;
@@ -139,9 +159,12 @@ int child_create(const struct place *place, const char *parent_path,
 	if (r == 0)
 		r = io_sync(draft.io); /* 2 */
 	if (r == 0)
-		r = take_write_bits(parent->io); /* 3 */
+		r = take_write_bits(parent->io, &taken); /* 3 */
 	if (r == 0)
 		r = draft_publish(&draft); /* 4 */
+	/* A child that has its name, though not durably, needs them gone. */
+	if (r < 0 && draft.temp)
+		give_write_bits(parent->io, taken);
 	draft_fini(&draft);
 	image_close(parent); /* 5 */
 	return r;

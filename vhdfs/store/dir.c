@@ -23,11 +23,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -38,145 +36,25 @@
 /* More than links can be nested for the kernel. */
 enum { LINK_ROUNDS_MAX = 64 };
 
-static bool same_file(const struct file_id *a, const struct file_id *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct dir_entry *)a)->name,
 		      ((const struct dir_entry *)b)->name);
 }
 
-/* Opens a path in the store that no link leads out of. */
-static int open_beneath(const struct store *store, const char *path,
-			unsigned flags)
+/* The directory whose path is the first len bytes of path. */
+static struct dir *find_dir(struct store *store, const char *path, size_t len)
 {
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = -EAGAIN;
+	struct dir *dir = store->dirs;
 
-	/* EAGAIN: something was renamed while the kernel looked. */
-	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
-		fd = syscall(SYS_openat2, store->places[0].fd,
-			     *path ? path : ".", &how, sizeof how);
-		if (fd < 0)
-			fd = -errno;
-	}
-	return (int)fd;
-}
-
-static char *join(const char *dir, const char *name)
-{
-	char *path;
-
-	if (!*dir)
-		return strdup(name);
-	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
-}
-
-/*
- * An absolute link into the store is one inside it; the kernel takes no
- * absolute path for that.  Returns what follows the store's own path, or null.
- */
-static const char *after_root(const struct store *store, const char *target)
-{
-	const char *root = store->places[0].root;
-	size_t n = strlen(root);
-
-	if (strncmp(target, root, n) != 0 || target[n] != '/')
-		return NULL;
-	while (target[n] == '/')
-		n++;
-	return target + n;
-}
-
-static int open_link(struct store *store, struct dir *dir, const char *name)
-{
-	_cleanup_free_ char *path = join(dir->real, name);
-	char target[PATH_MAX];
-	const char *rest;
-	ssize_t n;
-	int fd;
-
-	if (!path)
-		return -ENOMEM;
-	fd = open_beneath(store, path, O_PATH);
-	if (fd != -EXDEV)
-		return fd;
-	n = readlinkat(dir->fd, name, target, sizeof target - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	rest = after_root(store, target);
-	return rest ? open_beneath(store, rest, O_PATH) : -EXDEV;
-}
-
-/* Where the file behind fd is in the store; the caller's to free. */
-static char *real_of(const struct store *store, int fd)
-{
-	char link[64], target[PATH_MAX];
-	const char *rest;
-	ssize_t n;
-
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof target - 1);
-	if (n < 0)
-		return NULL;
-	target[n] = '\0';
-	if (!strcmp(store->places[0].root, target))
-		return strdup("");
-	rest = after_root(store, target);
-	return rest ? strdup(rest) : NULL;
-}
-
-/* What a name stands for; ret->name stays the caller's. */
-static int look(struct store *store, struct dir *dir, const char *name,
-		struct dir_entry *ret, struct stat *ret_st)
-{
-	if (fstatat(dir->fd, name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	ret->link = S_ISLNK(ret_st->st_mode);
-	if (ret->link) {
-		_cleanup_close_ int fd = open_link(store, dir, name);
-
-		if (fd < 0)
-			return fd;
-		if (fstat(fd, ret_st) < 0)
-			return -errno;
-		ret->real = real_of(store, fd);
-	} else {
-		ret->real = join(dir->real, name);
-	}
-	ret->id = (struct file_id){ ret_st->st_dev, ret_st->st_ino };
-	return ret->real ? 0 : -ENOMEM;
-}
-
-int entry_stat(struct store *store, struct dir_entry *entry,
-	       struct stat *ret_st)
-{
-	struct dir_entry now = { 0 };
-	int r = look(store, entry->dir, entry->name, &now, ret_st);
-
-	free(now.real);
-	/* It leads out by now. */
-	if (r == -EXDEV)
-		return -ESTALE;
-	if (r < 0)
-		return r;
-	return same_file(&now.id, &entry->id) ? 0 : -ESTALE;
+	while (dir && (strncmp(dir->path, path, len) != 0 || dir->path[len]))
+		dir = dir->next;
+	return dir;
 }
 
 struct dir *dir_find_locked(struct store *store, const char *path)
 {
-	struct dir *dir = store->dirs;
-
-	while (dir && strcmp(dir->path, path) != 0)
-		dir = dir->next;
-	return dir;
+	return find_dir(store, path, strlen(path));
 }
 
 struct dir_entry *dir_find_entry_locked(struct dir *dir, const char *name,
@@ -247,16 +125,26 @@ static void remove_dir(struct store *store, struct dir **at)
 static void remove_entry(struct store *store, struct dir *dir,
 			 struct dir_entry **at);
 
-/* The directory at path is gone, and with it all that is in it. */
-static void remove_tree(struct store *store, const char *path)
+/* Is path that of name in up, or of something below it? */
+static bool is_below(const char *path, const char *up, const char *name)
 {
-	size_t n = strlen(path);
+	size_t n = strlen(up);
 
+	if (strncmp(path, up, n) != 0 || (n && path[n++] != '/'))
+		return false;
+	path += n;
+	n = strlen(name);
+	return strncmp(path, name, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+/* The directory called name in up is gone, and with it all that is in it; all
+ * directories without a name. Needs no memory: what is gone must go. */
+static void remove_tree(struct store *store, const char *up, const char *name)
+{
 	for (struct dir **at = &store->dirs; *at;) {
 		struct dir *dir = *at;
 
-		if (strncmp(dir->path, path, n) != 0 ||
-		    (n && dir->path[n] && dir->path[n] != '/')) {
+		if (name && !is_below(dir->path, up, name)) {
 			at = &dir->next;
 			continue;
 		}
@@ -270,6 +158,13 @@ static void remove_tree(struct store *store, const char *path)
 		}
 		remove_dir(store, at);
 	}
+}
+
+static void free_entry(struct dir_entry *entry)
+{
+	free(entry->name);
+	free(entry->real);
+	free(entry);
 }
 
 static void forget_name(struct store_image *image, struct dir_entry *entry)
@@ -295,37 +190,31 @@ static void remove_entry(struct store *store, struct dir *dir,
 		forget_name(entry->image, entry);
 		catalog_release_locked(store, entry->image);
 	} else if (entry->kind == ENTRY_DIR) {
-		_cleanup_free_ char *path = join(dir->path, entry->name);
-
-		if (path)
-			remove_tree(store, path);
+		remove_tree(store, dir->path, entry->name);
 	}
-	free(entry->name);
-	free(entry->real);
-	free(entry);
+	free_entry(entry);
 }
 
 void dir_free_all(struct store *store)
 {
-	remove_tree(store, "");
+	remove_tree(store, "", NULL);
 }
 
 /* Does a link to this directory lead back to where it came from? */
 static bool leads_up(struct store *store, struct dir *dir,
 		     const struct file_id *id)
 {
-	_cleanup_free_ char *path = strdup(dir->path);
+	size_t len = strlen(dir->path);
 
-	while (dir) {
-		char *slash;
-
-		if (same_file(&dir->id, id))
+	for (struct dir *up = dir; up; up = find_dir(store, dir->path, len)) {
+		if (look_same(&up->id, id))
 			return true;
-		if (!path || !*path)
+		if (!len)
 			return false;
-		slash = strrchr(path, '/');
-		*(slash ? slash : path) = '\0';
-		dir = dir_find_locked(store, path);
+		while (len && dir->path[len - 1] != '/')
+			len--;
+		/* Without the slash, which the store itself has not. */
+		len -= len > 0;
 	}
 	return false;
 }
@@ -333,7 +222,7 @@ static bool leads_up(struct store *store, struct dir *dir,
 static int add_subdir(struct store *store, struct dir *dir,
 		      struct dir_entry *entry)
 {
-	_cleanup_free_ char *path = join(dir->path, entry->name);
+	_cleanup_free_ char *path = look_join(dir->path, entry->name);
 
 	if (!path)
 		return -ENOMEM;
@@ -361,65 +250,6 @@ static bool was_renamed(int r)
 	return r == -EXDEV || r == -ENOENT || r == -ENOTDIR;
 }
 
-static void take_subdir(struct store *store, struct dir *dir,
-			struct dir_entry *entry)
-{
-	int r = add_subdir(store, dir, entry);
-
-	/* Its name is looked at again, for the kernel tells of the change. */
-	if (was_renamed(r))
-		r = be_nothing(entry);
-	if (r < 0)
-		entry->kind = ENTRY_LEFT_OUT;
-}
-
-/* Puts the entry into its directory, which owns it then. */
-static void add_entry(struct store *store, struct dir *dir,
-		      struct dir_entry *entry)
-{
-	entry->dir = dir;
-	entry->cookie = ++dir->last_cookie;
-	*dir->end = entry;
-	dir->end = &entry->next;
-	tsearch(entry, &dir->by_name, by_name);
-	if (entry->image) {
-		entry->next_name = entry->image->names;
-		entry->image->names = entry;
-		/* By another name its parent may be another. */
-		entry->image->stale = true;
-	}
-	catalog_name_changed_locked(store, entry->name);
-	log_left_out(entry);
-}
-
-static void add_found(struct store *store, struct dir *dir, const char *name,
-		      const struct dir_entry *found)
-{
-	struct dir_entry *entry = malloc(sizeof *entry);
-
-	if (!entry || !(entry->name = strdup(name))) {
-		free(found->real);
-		free(entry);
-		return;
-	}
-	name = entry->name;
-	*entry = *found;
-	entry->name = (char *)name;
-	entry->dir = dir;
-	entry->seen = dir->reading;
-	if (entry->kind == ENTRY_IMAGE) {
-		entry->image = catalog_image_locked(store, &entry->id);
-		if (!entry->image)
-			entry->kind = ENTRY_LEFT_OUT;
-	} else if (entry->kind == ENTRY_DIR) {
-		take_subdir(store, dir, entry);
-	} else if (entry->kind == ENTRY_LEFT_OUT) {
-		log_warn("%s%s%s: left out: this link leads out of the store",
-			 dir->path, *dir->path ? "/" : "", name);
-	}
-	add_entry(store, dir, entry);
-}
-
 static struct dir_entry **find_slot(struct dir *dir,
 				    const struct dir_entry *entry)
 {
@@ -430,18 +260,91 @@ static struct dir_entry **find_slot(struct dir *dir,
 	return at;
 }
 
+/* Puts the entry into its directory, which owns it then, whether or not it
+ * succeeds. */
+static int add_entry(struct store *store, struct dir *dir,
+		     struct dir_entry *entry)
+{
+	entry->dir = dir;
+	entry->cookie = ++dir->last_cookie;
+	*dir->end = entry;
+	dir->end = &entry->next;
+	if (entry->image) {
+		entry->next_name = entry->image->names;
+		entry->image->names = entry;
+		/* By another name its parent may be another. */
+		entry->image->stale = true;
+	}
+	if (!tsearch(entry, &dir->by_name, by_name)) {
+		remove_entry(store, dir, find_slot(dir, entry));
+		return -ENOMEM;
+	}
+	catalog_name_changed_locked(store, entry->name);
+	log_left_out(entry);
+	return 0;
+}
+
+/* What it stands for: an image or a directory of ours, too. */
+static int fill_entry(struct store *store, struct dir *dir,
+		      struct dir_entry *entry)
+{
+	int r = 0;
+
+	if (entry->kind == ENTRY_IMAGE) {
+		entry->image = catalog_image_locked(store, &entry->id);
+		return entry->image ? 0 : -ENOMEM;
+	}
+	if (entry->kind == ENTRY_DIR)
+		r = add_subdir(store, dir, entry);
+	/* Its name is looked at again, for the kernel tells of the change. */
+	if (was_renamed(r))
+		r = be_nothing(entry);
+	if (error_is_passing(r))
+		return r;
+	if (r < 0)
+		entry->kind = ENTRY_LEFT_OUT;
+	else if (entry->kind == ENTRY_LEFT_OUT)
+		log_warn("%s%s%s: left out: this link leads out of the store",
+			 dir->path, *dir->path ? "/" : "", entry->name);
+	return 0;
+}
+
+/* Takes found->real over. */
+static int add_found(struct store *store, struct dir *dir, const char *name,
+		     const struct dir_entry *found)
+{
+	struct dir_entry *entry = malloc(sizeof *entry);
+	int r;
+
+	if (!entry) {
+		free(found->real);
+		return -ENOMEM;
+	}
+	*entry = *found;
+	entry->dir = dir;
+	entry->seen = dir->reading;
+	entry->name = strdup(name);
+	r = entry->name ? fill_entry(store, dir, entry) : -ENOMEM;
+	if (r == 0)
+		return add_entry(store, dir, entry);
+	free_entry(entry);
+	return r;
+}
+
 /* What is found under the name of a link, an image or a directory: 0, or
  * nothing. */
 static int find_kind(struct store *store, struct dir *dir, const char *name,
 		     struct dir_entry *ret, struct stat *ret_st)
 {
-	int r = look(store, dir, name, ret, ret_st);
+	int r = look_at(store, dir, name, ret, ret_st);
 
 	if (r == -EXDEV && name_is_image(name)) {
 		ret->kind = ENTRY_LEFT_OUT;
 		ret->real = strdup("");
 		return ret->real ? 0 : -ENOMEM;
 	}
+	if (error_is_passing(r))
+		return r;
 	if (r == 0 && S_ISDIR(ret_st->st_mode))
 		ret->kind = ENTRY_DIR;
 	else if (r == 0 && S_ISREG(ret_st->st_mode) && name_is_image(name))
@@ -453,48 +356,59 @@ static int find_kind(struct store *store, struct dir *dir, const char *name,
 
 static bool is_still(const struct dir_entry *old, const struct dir_entry *found)
 {
-	return same_file(&old->id, &found->id) &&
+	return look_same(&old->id, &found->id) &&
 	       !strcmp(old->real, found->real) &&
 	       (old->kind == found->kind || old->kind == ENTRY_LEFT_OUT);
 }
 
-void dir_look_locked(struct store *store, struct dir *dir, const char *name)
+static int look_again(struct store *store, struct dir *dir, const char *name)
 {
 	struct dir_entry found = { 0 };
-	struct dir_entry *old;
+	struct dir_entry *old = dir_find_entry_locked(dir, name, strlen(name));
 	struct stat st;
-	int r;
+	int r = find_kind(store, dir, name, &found, &st);
 
-	if (name[0] == '.')
-		return;
-	r = find_kind(store, dir, name, &found, &st);
-	old = dir_find_entry_locked(dir, name, strlen(name));
 	if (r == 0 && old && is_still(old, &found)) {
 		old->seen = dir->reading;
 		if (old->image)
 			catalog_compare_locked(store, old->image, &st);
 		free(found.real);
-		return;
+		return 0;
+	}
+	if (error_is_passing(r)) {
+		if (old)
+			old->seen = dir->reading;
+		free(found.real);
+		return r;
 	}
 	if (old)
 		remove_entry(store, dir, find_slot(dir, old));
 	if (r == 0)
-		add_found(store, dir, name, &found);
-	else
-		free(found.real);
+		return add_found(store, dir, name, &found);
+	free(found.real);
+	return 0;
+}
+
+int dir_look_locked(struct store *store, struct dir *dir, const char *name)
+{
+	int r = name[0] == '.' ? 0 : look_again(store, dir, name);
+
+	if (r < 0)
+		dir->again = true;
+	return r;
 }
 
 int dir_add_locked(struct store *store, const char *path, const char *real,
 		   unsigned links)
 {
 	_cleanup_close_ int fd =
-		open_beneath(store, real, O_RDONLY | O_DIRECTORY);
+		look_beneath(store, real, O_RDONLY | O_DIRECTORY);
 	struct dir **at = &store->dirs;
 	struct dir *dir;
 	struct stat st;
 
 	if (fd < 0) {
-		if (!was_renamed(fd))
+		if (!error_is_passing(fd) && !was_renamed(fd))
 			log_warn("%s: left out: %s", path, strerror(-fd));
 		return fd;
 	}
@@ -521,30 +435,57 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 	return 0;
 }
 
-void dir_read_locked(struct store *store, struct dir *dir)
+/* Looks at all names in it: 0, or why it could not see all of them. */
+static int look_at_names(struct store *store, struct dir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int r = d ? 0 : -errno;
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d) {
+		struct dirent *de;
+
+		errno = 0;
+		de = readdir(d);
+		if (!de)
+			return -errno;
+		dir_look_locked(store, dir, de->d_name);
+	}
+	return r;
+}
+
+void dir_read_locked(struct store *store, struct dir *dir)
+{
+	int r;
 
 	dir->stale = false;
 	dir->read = true;
-	store->links_stale = true;
 	dir->reading++;
-	if (!d) {
-		if (!dir->logged)
-			log_warn("%s: cannot be read: %s", dir->real,
-				 strerror(errno));
-		dir->logged = true;
-		if (fd >= 0)
-			close(fd);
+	r = look_at_names(store, dir);
+	if (r < 0 && !dir->logged)
+		log_warn("%s: cannot be read: %s", dir->real, strerror(-r));
+	dir->logged = r < 0;
+	if (error_is_passing(r)) {
+		/* What was not seen now may be there. */
+		dir->again = true;
+		return;
 	}
-	for (struct dirent *de; d && (de = readdir(d));)
-		dir_look_locked(store, dir, de->d_name);
+	store->links_stale = true;
 	for (struct dir_entry **at = &dir->first; *at;) {
 		if ((*at)->seen == dir->reading)
 			at = &(*at)->next;
 		else
 			remove_entry(store, dir, at);
+	}
+}
+
+void dir_try_again_locked(struct store *store)
+{
+	for (struct dir *dir = store->dirs; dir; dir = dir->next) {
+		dir->stale |= dir->again;
+		dir->again = false;
 	}
 }
 
@@ -555,11 +496,14 @@ void dir_look_at_links_locked(struct store *store, struct dir *dir)
 
 	for (struct dir_entry *e = dir->first, *next; e && e->cookie <= last;
 	     e = next) {
-		_cleanup_free_ char *name = e->link ? strdup(e->name) : NULL;
+		char name[NAME_MAX + 1];
 
 		next = e->next;
-		if (name)
-			dir_look_locked(store, dir, name);
+		if (!e->link)
+			continue;
+		/* The entry itself may go. */
+		snprintf(name, sizeof name, "%s", e->name);
+		dir_look_locked(store, dir, name);
 	}
 }
 

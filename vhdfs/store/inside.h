@@ -3,6 +3,7 @@
  * What the files of this folder share.
  *
  *   dir.c      directories and the names in them
+ *   look.c     what a name stands for
  *   watch.c    what the kernel says has changed there
  *   catalog.c  what each image is, and who is whose parent
  *   view.c     images that are open
@@ -73,6 +74,7 @@ struct dir {
 	bool read;      /* was read at least once */
 	bool polled;    /* the kernel does not tell of all changes */
 	bool logged;    /* that it could not be read */
+	bool again;     /* something could not be looked at just now */
 	struct dir_entry *first;
 	struct dir_entry **end;
 	void *by_name; /* the same entries: a tree (tsearch) */
@@ -95,6 +97,7 @@ struct info {
 };
 
 struct store_image {
+	struct store *store;
 	struct file_id id;
 	struct dir_entry *names;
 	unsigned refs; /* of the outside; names count not */
@@ -103,6 +106,9 @@ struct store_image {
 	bool known;       /* info was read at least once */
 	bool stale;       /* info is to be read again */
 	bool unsettled;   /* it could not be: somebody is writing the file */
+	/* Where it could not be read, for no fault of its own: when it is to
+	 * be tried again; else 0. CLOCK_MONOTONIC, nanoseconds. */
+	int64_t try_at;
 	unsigned children;
 	unsigned opens; /* views of it, or about to be */
 
@@ -138,6 +144,21 @@ struct store {
 	atomic_bool lost; /* not all that was written is in its image */
 };
 
+/* look.c: all return -errno, without words */
+
+bool look_same(const struct file_id *a, const struct file_id *b);
+/* Opens a path in the store that no link leads out of. */
+int look_beneath(const struct store *store, const char *path, unsigned flags);
+/* "dir/name", or name where dir is the store; null: out of memory. */
+char *look_join(const char *dir, const char *name);
+/* What a name stands for: fills in link, real and id of ret; name stays the
+ * caller's. */
+int look_at(struct store *store, struct dir *dir, const char *name,
+	    struct dir_entry *ret, struct stat *ret_st);
+/* The file or directory behind an entry, links followed inside the store. */
+int entry_stat(struct store *store, struct dir_entry *entry,
+	       struct stat *ret_st);
+
 /* dir.c */
 
 /* Adds the directory at path (real as entry.real) to the store, to be read. */
@@ -147,8 +168,12 @@ struct dir *dir_find_locked(struct store *store, const char *path);
 void dir_free_all(struct store *store);
 struct dir_entry *dir_find_entry_locked(struct dir *dir, const char *name,
 					size_t len);
-/* The name was added, removed, or stands for another file: looks again. */
-void dir_look_locked(struct store *store, struct dir *dir, const char *name);
+/* The name was added, removed, or stands for another file: looks again. Where
+ * that cannot be told just now (error_is_passing) all stays as it was, and is
+ * looked at again with the next refresh. */
+int dir_look_locked(struct store *store, struct dir *dir, const char *name);
+/* Has those directories read again of which something could not be told. */
+void dir_try_again_locked(struct store *store);
 /* Reads again what is stale and on no unbounded way of links; then looks at
  * links again where names have come or gone. */
 void dir_read_stale_locked(struct store *store);
@@ -157,9 +182,6 @@ void dir_look_at_links_locked(struct store *store, struct dir *dir);
 void dir_read_locked(struct store *store, struct dir *dir);
 /* Does the mount show this entry? */
 bool dir_shows_locked(struct dir_entry *entry);
-/* The file or directory behind an entry, links followed inside the store. */
-int entry_stat(struct store *store, struct dir_entry *entry,
-	       struct stat *ret_st);
 
 /* watch.c */
 

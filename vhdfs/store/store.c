@@ -22,6 +22,7 @@ enum { VIEW_BLKSIZE = 4096 };
 
 void store_refresh_locked(struct store *store)
 {
+	dir_try_again_locked(store);
 	watch_drain_locked(store);
 	dir_read_stale_locked(store);
 	catalog_update_locked(store);
@@ -222,45 +223,64 @@ int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 	return r;
 }
 
-/* The entry that the mount shows as name, looked at anew; null for none. */
-static struct dir_entry *find_shown_locked(struct store *store,
-					   const char *path, const char *name)
+/* The image that the mount shows as name, a view's; -ENOENT for none. */
+static int find_view_locked(struct store *store, struct dir *dir,
+			    const char *name, size_t len,
+			    struct dir_entry **ret)
+{
+	_cleanup_free_ char *image = strndup(name, len);
+	struct dir_entry *entry;
+	int r = image ? dir_look_locked(store, dir, image) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	catalog_update_locked(store);
+	entry = dir_find_entry_locked(dir, name, len);
+	if (!entry || !entry->image)
+		return -ENOENT;
+	*ret = dir_shows_locked(entry) ? entry : NULL;
+	return 0;
+}
+
+/* The entry that the mount shows as name, looked at anew: 0, with null where it
+ * shows none, or why that cannot be told. */
+static int find_shown_locked(struct store *store, const char *path,
+			     const char *name, struct dir_entry **ret)
 {
 	struct dir *dir = open_dir_locked(store, path);
-	_cleanup_free_ char *image = NULL;
 	struct dir_entry *entry;
 	size_t len;
+	int r;
 
+	*ret = NULL;
 	if (!dir)
-		return NULL;
+		return 0;
 	if (name_is_view(name, &len)) {
-		image = strndup(name, len);
-		if (!image)
-			return NULL;
-		dir_look_locked(store, dir, image);
-		catalog_update_locked(store);
-		entry = dir_find_entry_locked(dir, name, len);
-		if (entry && entry->image)
-			return dir_shows_locked(entry) ? entry : NULL;
+		r = find_view_locked(store, dir, name, len, ret);
+		if (r != -ENOENT)
+			return r;
 	}
-	dir_look_locked(store, dir, name);
+	r = dir_look_locked(store, dir, name);
+	if (r < 0)
+		return r;
 	dir_read_stale_locked(store);
 	catalog_update_locked(store);
 	/* It may be behind a link that leads elsewhere now. */
 	dir = dir_find_locked(store, path);
 	entry = dir ? dir_find_entry_locked(dir, name, strlen(name)) : NULL;
-	return entry && entry->kind == ENTRY_DIR ? entry : NULL;
+	*ret = entry && entry->kind == ENTRY_DIR ? entry : NULL;
+	return 0;
 }
 
 static int lookup_locked(struct store *store, const char *path,
 			 const char *name, struct stat *ret_st,
 			 struct store_image **ret_image)
 {
-	struct dir_entry *entry = find_shown_locked(store, path, name);
-	int r;
+	struct dir_entry *entry;
+	int r = find_shown_locked(store, path, name, &entry);
 
-	if (!entry)
-		return -ENOENT;
+	if (r < 0 || !entry)
+		return r < 0 ? r : -ENOENT;
 	r = entry->image ? store_image_stat_locked(store, entry->image, ret_st)
 			 : entry_stat(store, entry, ret_st);
 	if (r < 0)

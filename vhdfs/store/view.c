@@ -45,7 +45,9 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = store_image_stat_locked(store, image, &st);
-	if (r < 0 || !image->names)
+	if (error_is_passing(r))
+		r = fail_errno(r, "an image that cannot be looked at");
+	else if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->info.error)
 		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
@@ -79,7 +81,9 @@ static int check_again(struct store *store, struct store_image *image)
 	store_refresh_locked(store);
 	name = image->names ? image->names->real : "it";
 	r = store_image_stat_locked(store, image, &st);
-	if (r < 0)
+	if (error_is_passing(r))
+		r = fail_errno(r, "%s", name);
+	else if (r < 0)
 		r = fail(-ESTALE, "%s: is gone", name);
 	else if (image->children)
 		r = fail(-EACCES, "%s: is the parent of other images", name);
@@ -240,8 +244,8 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	return r;
 }
 
-/* The last writer is gone: others may use the image as a parent again. */
-static int give_up_writing(struct store *store, struct store_image *image)
+/* Opens anew, for those who read.  With open_lock held. */
+static int open_for_readers(struct store *store, struct store_image *image)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -264,7 +268,8 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	if (!image->writers && !image->readers)
 		r = close_chain(store, image);
 	else if (writable && !image->writers)
-		r = give_up_writing(store, image);
+		/* Others may use it as a parent again. */
+		r = open_for_readers(store, image);
 	leave(store, image);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
@@ -280,13 +285,27 @@ uint64_t view_size(const struct store_image *image)
 	return image->size;
 }
 
+/* It could not be opened anew when it was last changed between reading and
+ * writing: perhaps it can by now. */
+static void open_again(struct store_image *image)
+{
+	pthread_mutex_lock(&image->open_lock);
+	if (!image->chain && image->readers && !image->writers)
+		open_for_readers(image->store, image);
+	pthread_mutex_unlock(&image->open_lock);
+}
+
 /* The chain, to be used until view_put; null with words. */
 static struct chain *view_get(struct store_image *image)
 {
-	pthread_rwlock_rdlock(&image->io_lock);
-	if (image->chain)
-		return image->chain;
-	pthread_rwlock_unlock(&image->io_lock);
+	for (int tries = 0; tries < 2; tries++) {
+		pthread_rwlock_rdlock(&image->io_lock);
+		if (image->chain)
+			return image->chain;
+		pthread_rwlock_unlock(&image->io_lock);
+		if (!tries)
+			open_again(image);
+	}
 	fail(-EIO, "an image that could not be opened again");
 	return NULL;
 }
@@ -366,13 +385,15 @@ int view_settle(struct store_image *image)
 
 	pthread_mutex_lock(&image->open_lock);
 	if (image->writers > 1) {
-		r = view_flush(image);
+		pthread_rwlock_rdlock(&image->io_lock);
+		if (image->chain)
+			r = chain_flush(image->chain);
 	} else {
 		pthread_rwlock_wrlock(&image->io_lock);
 		if (image->chain)
 			r = chain_stop(image->chain);
-		pthread_rwlock_unlock(&image->io_lock);
 	}
+	pthread_rwlock_unlock(&image->io_lock);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests that make calls fail, after lib.sh: runs a command again and again,
+# and each time another of its system calls or allocations fails, over
+# tests/tools/faults.c, which says which calls count.
+#
+# By default a sample of the calls, which the seed that is printed chooses;
+# with VHDFS_LONG each of them, 1, 2, 3, ... until it is never called any more.
+
+faults_so=$top_builddir/tests/tools/faults.so
+# Of each kind of failure of each command, so many calls.
+points=${VHDFS_FAULT_POINTS:-6}
+# Kinds of failure; see faults.c.  Of short and EINTR nothing may be seen.
+file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever
+	EINTR:once"
+# Exit status without a failure: sound_status, else 0.
+memory_faults="ENOMEM:once ENOMEM:ever"
+
+# Called by each test first: only in a test there is a $scratch.  The directory
+# to work in is $dir, empty.
+requires_faults() {
+	control=${scratch:?}/control
+	dir=$scratch/work
+	mkdir "$dir"
+	[ -f "$faults_so" ] || fail "no $faults_so; make check builds it"
+	! grep -q __asan_init "$(command -v vhdfs-img)" ||
+		skip "built with a sanitizer, whose allocator is its own"
+	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
+	echo "VHDFS_SEED=$VHDFS_SEED"
+	RANDOM=$VHDFS_SEED
+}
+
+# arm KIND FORM AT [ONLY]: what is to fail from now on, counted from now on.
+arm() {
+	printf '%-127s\n%-127s\n' "$((generation += 1)) $1 $2 $3 ${4:--}" "" \
+		1<>"$control"
+}
+
+disarm() {
+	arm none once 0
+}
+
+# What has failed: $seen, $fired, $call, $where, $unlinks, $live, $files.
+ask() {
+	{
+		read -r _
+		read -r seen fired call where unlinks live files
+	} <"$control"
+}
+
+# under KIND FORM AT COMMAND...: runs it so; its exit status is $status.
+under() {
+	arm "$1" "$2" "$3"
+	status=0
+	# A program that a signal ends would make the shell speak.
+	{
+		timeout 20 env FAULTS="$control" LD_PRELOAD="$faults_so" \
+			"${@:4}" >"$scratch/stdout" 2>"$scratch/stderr" ||
+			status=$?
+	} 2>/dev/null
+	ask
+}
+
+# Notes what is wrong, and goes on: a list tells more than its first line.
+wrong() {
+	echo "$what: $fault ($call, called at $where): $*"
+	wrongs=$((wrongs + 1))
+	[ "$wrongs" -lt 20 ] || fail "and so on"
+}
+
+# A file that cannot be read when the format is looked for is taken for raw: so
+# check says it is no image, or sound without a look.  (image_format_probe has
+# no way yet to say that it could not read.)
+is_known() {
+	[[ $fault == EIO:* && $call == read ]] || return 1
+	[ "$status" = 3 ] &&
+		grep -q 'expected a VHD or VHDX image' "$scratch/stdout" ||
+		{ [ "$status" = 0 ] &&
+			[[ $(cat "$scratch/stdout") == "$dir/"*": sound" ]]; }
+}
+
+# What holds for every command of vhdfs-img, whatever failed.
+check_common() {
+	local lines
+
+	if is_known; then
+		known=$((known + 1))
+		return
+	fi
+	mapfile -t lines <"$scratch/stderr"
+	case $status in
+	"${sound_status:-0}")
+		[ ${#lines[@]} = 0 ] || wrong "success, but: ${lines[*]}"
+		cmp -s "$scratch/stdout" "$scratch/stdout.sound" ||
+			wrong "success, but another output:" \
+				"$(head -n 3 "$scratch/stdout")"
+		;;
+	1)
+		[ ${#lines[@]} = 1 ] && [[ ${lines[0]} == "vhdfs-img: "?* ]] ||
+			wrong "expected one line of error, found:" \
+				"${#lines[@]}: ${lines[*]}"
+		;;
+	*) wrong "exit status $status: ${lines[*]}" ;;
+	esac
+	case $fault in
+	short* | EINTR*)
+		[ "$status" = "${sound_status:-0}" ] ||
+			wrong "it was not borne: ${lines[*]}"
+		;;
+	esac
+	[ "$live" = 0 ] || wrong "$live allocations were not freed"
+	[ "$files" = 0 ] || wrong "$files descriptors were not closed"
+}
+
+# Whether all may fail that undoes something: what was begun stays then.
+undoing_fails() {
+	[[ $fault == EIO:ever* ]]
+}
+
+# The calls to fail out of $1, in $ats.
+choose_points() {
+	local total=$1 i
+
+	ats=()
+	if [ -n "${VHDFS_LONG:-}" ] || [ "$total" -le "$points" ]; then
+		for ((i = 1; i <= total; i++)); do
+			ats+=("$i")
+		done
+		return
+	fi
+	for ((i = 0; i < points; i++)); do
+		ats+=($((1 + i * total / points +
+			RANDOM % ((i + 1) * total / points - i * total / points))))
+	done
+}
+
+# inject WHAT KINDS COMMAND...: with each kind of failure, and each call.  The
+# test's function "prepare" makes what the command needs, before each run;
+# "outcome" looks at what became of it.
+inject() {
+	local kinds=$2 kind total injected=0 at known=0
+
+	what=$1
+	shift 2
+	for kind in $kinds; do
+		fault="$kind without a failure"
+		prepare
+		under "${kind%:*}" once 1000000 "$@"
+		[ "$status" = "${sound_status:-0}" ] ||
+			fail "$what: exit status $status, with no failure:" \
+				"$(cat "$scratch/stderr")"
+		cp "$scratch/stdout" "$scratch/stdout.sound"
+		check_common
+		outcome
+		total=$seen
+		choose_points "$total"
+		for at in "${ats[@]}"; do
+			fault="$kind $at of $total"
+			prepare
+			under "${kind%:*}" "${kind#*:}" "$at" "$@"
+			[ "$fired" != 0 ] || continue
+			injected=$((injected + 1))
+			check_common
+			outcome
+		done
+		[ "$injected" != 0 ] || fail "$what: $kind: no call counted"
+	done
+	remark "$what: $injected faults"
+	[ "$known" = 0 ] || remark "$what: $known of them taken for no image"
+	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
+}

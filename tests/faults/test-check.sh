@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img check, check --repair, info and map when calls fail.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/faults.sh"
+
+# A master, m, and a child of it with data of its own, c.
+make_pair() {
+	vhdfs-img create --size 8M --block-size "$2" "$dir/m.$1"
+	disk-io "$dir/m.$1" write 100 3000000 1
+	vhdfs-img create --parent "$dir/m.$1" --block-size "$2" "$dir/c.$1"
+	disk-io "$dir/c.$1" write 2000000 1000000 2
+	rm -rf "${scratch:?}/before"
+	cp -r "$dir" "$scratch/before"
+}
+
+# Commands that only read.
+
+prepare() {
+	:
+}
+
+outcome() {
+	local file
+
+	for file in "$dir"/*; do
+		cmp -s "$scratch/before/${file##*/}" "$file" ||
+			wrong "${file##*/} is not what it was"
+	done
+}
+
+# reads KINDS COMMAND [OPTION...]: of both formats.
+reads() {
+	local kinds=$1 ending
+
+	requires_faults
+	shift
+	make_pair vhd 512K
+	make_pair vhdx 1M
+	for ending in vhd vhdx; do
+		inject "$*, $ending" "$kinds" vhdfs-img "$@" "$dir/c.$ending"
+	done
+}
+
+test_check() {
+	reads "$file_faults" check
+}
+
+test_info() {
+	reads "$file_faults" info --chain --json
+}
+
+test_map() {
+	reads "$file_faults" map
+}
+
+test_no_memory_to_check() {
+	reads "$memory_faults" check
+}
+
+test_no_memory_to_check_json() {
+	reads "$memory_faults" check --json
+}
+
+test_no_memory_for_info() {
+	reads "$memory_faults" info --chain --json
+}
+
+test_no_memory_for_words() {
+	reads "$memory_faults" info
+}
+
+test_no_memory_for_a_map() {
+	reads "$memory_faults" map --json
+}
+
+# An image with damage: its JSON is made of what was found.
+test_no_memory_for_findings() {
+	requires_faults
+	make_pair vhdx 1M
+	printf x | dd of="$dir/m.vhdx" bs=1 seek=65600 conv=notrunc status=none
+	cp "$dir/m.vhdx" "$scratch/before/"
+	sound_status=3
+	inject "check --json, damaged" "$memory_faults" \
+		vhdfs-img check --json "$dir/m.vhdx"
+	inject "check, damaged" "$file_faults" vhdfs-img check "$dir/m.vhdx"
+}
+
+# Repairs.
+
+# Ended in the middle of writing: space that nothing uses, and in a VHDX a log
+# that is to be replayed.
+end_in_the_middle() {
+	local fifo=$scratch/fifo pid
+
+	mkfifo "$fifo"
+	disk-io "$1" write 4000000 2000000 3 flush write 6500000 1500000 4 \
+		hold <"$fifo" >"$scratch/holding" &
+	pid=$!
+	exec {hold}>"$fifo"
+	wait_until 10 grep -q holding "$scratch/holding"
+	{
+		kill -9 "$pid"
+		wait "$pid" || true
+	} 2>/dev/null
+	exec {hold}>&-
+	rm "$fifo"
+}
+
+# The disk, or why there is none.
+content_of() {
+	disk-io "$1" read 0 - >"$scratch/content" 2>"$scratch/content.err" ||
+		cp "$scratch/content.err" "$scratch/content"
+}
+
+# repairs KINDS IMAGE: from what it is now.
+repairs() {
+	image=$2
+	cp "$dir/$image" "$scratch/$image"
+	content_of "$dir/$image"
+	cp "$scratch/content" "$scratch/content.before"
+	prepare() {
+		cp "$scratch/$image" "$dir/$image"
+	}
+	outcome() {
+		content_of "$dir/$image"
+		cmp -s "$scratch/content" "$scratch/content.before" ||
+			wrong "another disk after it:" \
+				"$(cat "$scratch/content.err")"
+		vhdfs-img check --repair "$dir/$image" \
+			>"$scratch/again" 2>&1 ||
+			wrong "a second repair: $(cat "$scratch/again")"
+		vhdfs-img check "$dir/$image" >"$scratch/again" 2>&1 ||
+			wrong "after a second repair: $(cat "$scratch/again")"
+		content_of "$dir/$image"
+		cmp -s "$scratch/content" "$scratch/content.before" ||
+			wrong "another disk after the second repair"
+		[ ! -e "$dir/m.${image#*.}" ] ||
+			cmp -s "$scratch/before/m.${image#*.}" \
+				"$dir/m.${image#*.}" ||
+			wrong "the parent is not what it was"
+	}
+	inject "check --repair, $image" "$1" vhdfs-img check --repair \
+		"$dir/$image"
+}
+
+test_repair_of_what_a_crash_left_vhd() {
+	requires_faults
+	make_pair vhd 512K
+	end_in_the_middle "$dir/c.vhd"
+	repairs "$file_faults" c.vhd
+}
+
+test_repair_of_what_a_crash_left_vhdx() {
+	requires_faults
+	make_pair vhdx 1M
+	end_in_the_middle "$dir/c.vhdx"
+	repairs "$file_faults" c.vhdx
+}
+
+# damage FILE OFFSET BYTES: as printf takes them.
+damage() {
+	# shellcheck disable=SC2059
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# The footer's copy at the start of the file.
+test_repair_of_damage_vhd() {
+	requires_faults
+	make_pair vhd 512K
+	chmod u+w "$dir/m.vhd"
+	damage "$dir/m.vhd" 100 x
+	rm "$dir/c.vhd"
+	mv "$dir/m.vhd" "$dir/d.vhd"
+	repairs "$file_faults" d.vhd
+}
+
+# A header, a region table, and a place of a block that is not stored.
+test_repair_of_damage_vhdx() {
+	requires_faults
+	make_pair vhdx 1M
+	chmod u+w "$dir/m.vhdx"
+	damage "$dir/m.vhdx" 65600 x
+	damage "$dir/m.vhdx" 196612 x
+	damage "$dir/m.vhdx" $((3145728 + 7 * 8)) '\002\000\100\000\000\000\000\000'
+	rm "$dir/c.vhdx"
+	mv "$dir/m.vhdx" "$dir/d.vhdx"
+	repairs "$file_faults" d.vhdx
+}
+
+test_no_memory_to_repair() {
+	local ending
+
+	requires_faults
+	make_pair vhd 512K
+	make_pair vhdx 1M
+	for ending in vhd vhdx; do
+		end_in_the_middle "$dir/c.$ending"
+		repairs "$memory_faults" "c.$ending"
+	done
+}
+
+run_tests

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img convert when calls fail.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/faults.sh"
+
+# A chain of two, ending in $1, and what it reads as: model.raw.
+make_sources() {
+	requires_faults
+	truncate -s 6M "$dir/model.raw"
+	disk-io "$dir/model.raw" write 100 1500000 1 write 5000000 70000 2
+	vhdfs-img convert "$dir/model.raw" "$dir/m.$1"
+	vhdfs-img create --parent "$dir/m.$1" "$dir/c.$1"
+	for image in c.$1 model.raw; do
+		disk-io "$dir/$image" write 1000000 1300000 3 punch 0 65536
+	done
+	cp -r "$dir" "$scratch/before"
+	names=$(ls -A "$dir")
+}
+
+prepare() {
+	rm -f "$dir/$target"
+}
+
+no_remains() {
+	local file
+
+	for file in "$dir"/* "$dir"/.[!.]*; do
+		case ${file##*/} in
+		"$target" | '*' | '.[!.]*') continue ;;
+		esac
+		[ ! -e "$scratch/before/${file##*/}" ] || continue
+		[ "$unlinks" != 0 ] || wrong "it left ${file##*/}"
+		rm -f "$file"
+	done
+}
+
+same_sources() {
+	local file
+
+	for file in $names; do
+		cmp -s "$scratch/before/$file" "$dir/$file" ||
+			wrong "$file is not what it was"
+	done
+}
+
+is_whole() {
+	case $target in
+	*.raw) cmp -s "$dir/$target" "$dir/model.raw" ;;
+	*)
+		vhdfs-img check "$dir/$target" >/dev/null &&
+			disk-io "$dir/$target" read 0 - |
+			cmp -s - "$dir/model.raw"
+		;;
+	esac
+}
+
+outcome() {
+	[ "$status" != 0 ] || [ -e "$dir/$target" ] || wrong "no $target"
+	[ ! -e "$dir/$target" ] || is_whole || wrong "a wrong $target"
+	no_remains
+	same_sources
+	rm -f "$dir/$target"
+	"${again[@]}" >"$scratch/again" 2>&1 && is_whole ||
+		wrong "the same once more: $(cat "$scratch/again")"
+}
+
+# converts KINDS SOURCE TARGET [OPTION...]
+converts() {
+	target=$3
+	again=(vhdfs-img convert "${@:4}" "$dir/$2" "$dir/$3")
+	inject "convert ${*:2}" "$1" "${again[@]}"
+	rm -f "$dir/$target"
+}
+
+test_raw_to_vhdx() {
+	make_sources vhdx
+	converts "$file_faults" model.raw t.vhdx
+}
+
+test_raw_to_fixed_vhd() {
+	make_sources vhd
+	converts "$file_faults" model.raw t.vhd --fixed
+}
+
+test_vhdx_chain_to_vhd() {
+	make_sources vhdx
+	converts "$file_faults" c.vhdx t.vhd
+}
+
+test_vhd_chain_to_vhdx() {
+	make_sources vhd
+	converts "$file_faults" c.vhd t.vhdx
+}
+
+test_chain_to_raw() {
+	make_sources vhdx
+	converts "$file_faults" c.vhdx t.raw
+}
+
+# What is called neither is told by its bytes, and nothing else than what it is
+# may come of it.  (Known: see is_known.)
+test_source_without_an_ending() {
+	make_sources vhdx
+	rm "$dir/c.vhdx"
+	mv "$dir/m.vhdx" "$dir/disk"
+	mv "$scratch/before/m.vhdx" "$scratch/before/disk"
+	rm "$scratch/before/c.vhdx"
+	names="disk model.raw"
+	vhdfs-img convert "$dir/disk" "$scratch/whole.raw"
+	is_whole() {
+		if [[ $fault == EIO* && $call == read ]] && disk-io \
+			"$dir/$target" read 0 - | cmp -s - "$dir/disk"; then
+			known=$((known + 1))
+			return
+		fi
+		disk-io "$dir/$target" read 0 - | cmp -s - "$scratch/whole.raw"
+	}
+	converts "EIO:once EIO:ever" disk t.vhd
+}
+
+test_no_memory() {
+	make_sources vhdx
+	converts "$memory_faults" c.vhdx t.vhd
+	converts "$memory_faults" model.raw t.vhdx
+	converts "$memory_faults" model.raw t.raw
+}
+
+# A raw file that gets a footer is that file, or a fixed VHD, and never less
+# than it was.
+test_in_place() {
+	requires_faults
+	truncate -s 2M "$scratch/disk"
+	disk-io "$scratch/disk" write 100 1500000 1
+	prepare() {
+		cp "$scratch/disk" "$dir/disk"
+	}
+	outcome() {
+		cmp -s -n $((2 << 20)) "$scratch/disk" "$dir/disk" ||
+			wrong "the disk is not what it was"
+		if [ "$status" = 0 ]; then
+			vhdfs-img check "$dir/disk" >/dev/null ||
+				wrong "a bad image"
+		elif [ "$status" != 0 ]; then
+			undoing_fails || cmp -s "$scratch/disk" "$dir/disk" ||
+				wrong "it left a part of a footer"
+		fi
+	}
+	inject "convert --in-place" "$file_faults $memory_faults" \
+		vhdfs-img convert --in-place "$dir/disk"
+}
+
+run_tests

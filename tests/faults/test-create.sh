@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img create when calls fail.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/faults.sh"
+
+prepare() {
+	rm -rf "${scratch:?}/work"
+	mkdir "$dir"
+	[ -z "$parent" ] || cp "$scratch/$parent" "$dir/"
+}
+
+# All that may be in the directory is the parent and a sound image.
+no_remains() {
+	local file
+
+	for file in "$dir"/* "$dir"/.[!.]*; do
+		case ${file##*/} in
+		"$parent" | "$image" | '*' | '.[!.]*') ;;
+		*) [ "$unlinks" != 0 ] || wrong "it left ${file##*/}" ;;
+		esac
+	done
+}
+
+parent_is_as_before() {
+	[ -n "$parent" ] || return 0
+	cmp -s "$scratch/$parent" "$dir/$parent" ||
+		wrong "the parent is not what it was"
+	# A child that is there must have it safe from writers.
+	if [ -e "$dir/$image" ]; then
+		[ "$(stat -c %a "$dir/$parent")" = 444 ] ||
+			wrong "a child, but the parent may be written"
+	elif ! undoing_fails; then
+		[ "$(stat -c %a "$dir/$parent")" = 644 ] ||
+			wrong "no child, but the parent has lost its write bits"
+	fi
+}
+
+outcome() {
+	[ "$status" != 0 ] || [ -e "$dir/$image" ] || wrong "no image"
+	if [ -e "$dir/$image" ]; then
+		vhdfs-img check "$dir/$image" >/dev/null || wrong "a bad image"
+	fi
+	no_remains
+	parent_is_as_before
+	rm -f "$dir/$image"
+	"${again[@]}" >"$scratch/again" 2>&1 ||
+		wrong "the same once more: $(cat "$scratch/again")"
+}
+
+# creates WHAT KINDS IMAGE OPTION...
+creates() {
+	image=$3
+	again=(vhdfs-img create "${@:4}" "$dir/$image")
+	inject "$1" "$2" "${again[@]}"
+}
+
+# creates_child KINDS ENDING
+creates_child() {
+	parent=m.$2
+	vhdfs-img create --size 8M "$scratch/$parent"
+	disk-io "$scratch/$parent" write 0 3000000 1
+	creates "create --parent, $2" "$1" "c.$2" --parent "$dir/$parent"
+}
+
+test_dynamic_vhd() {
+	requires_faults
+	creates "create, vhd" "$file_faults" d.vhd --size 8M
+}
+
+test_dynamic_vhdx() {
+	requires_faults
+	creates "create, vhdx" "$file_faults" d.vhdx --size 8M
+}
+
+test_fixed_vhd() {
+	requires_faults
+	creates "create --fixed, vhd" "$file_faults" f.vhd --size 4M --fixed
+}
+
+test_fixed_vhdx() {
+	requires_faults
+	creates "create --fixed, vhdx" "$file_faults" f.vhdx --size 4M --fixed
+}
+
+test_child_vhd() {
+	requires_faults
+	creates_child "$file_faults" vhd
+}
+
+test_child_vhdx() {
+	requires_faults
+	creates_child "$file_faults" vhdx
+}
+
+test_no_memory() {
+	requires_faults
+	creates "create, vhd, memory" "$memory_faults" d.vhd --size 8M
+	creates "create --fixed, vhdx, memory" "$memory_faults" f.vhdx \
+		--size 4M --fixed
+}
+
+test_no_memory_for_a_child() {
+	local ending
+
+	requires_faults
+	for ending in vhd vhdx; do
+		creates_child "$memory_faults" "$ending"
+	done
+}
+
+run_tests

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests that let vhdfs, or the file system below it, die under load, after
+# lib.sh and tgt/tgt.sh.  Clients' disks are written by load, whose record of
+# each disk lies outside the store and says what has to be there.
+#
+# With VHDFS_LONG=MINUTES in the environment a script goes on for about so long.
+# VHDFS_SEED repeats a run as far as it lies in our hand.
+
+test_timeout=${VHDFS_TEST_TIMEOUT:-$((300 + ${VHDFS_LONG:-0} * 60))}
+seed=${VHDFS_SEED:-$((RANDOM * 32768 + RANDOM))}
+
+# For each test: where its rounds come from.
+begin() {
+	requires_fuse
+	requires jq
+	store=$scratch/store mnt=$scratch/mnt
+	kills=0 rounds=0 began=$SECONDS
+	RANDOM=$((seed % 32768))
+	load_seed=$seed
+	echo "VHDFS_SEED=$seed"
+	mkdir -p "$scratch/records" "$scratch/runs"
+}
+
+# more DEFAULT SHARE: is there another round to do?  SHARE is how many tests
+# have to do with the time of VHDFS_LONG.
+more() {
+	rounds=$((rounds + 1))
+	if [ -n "${VHDFS_LONG:-}" ]; then
+		[ $((SECONDS - began)) -lt $((VHDFS_LONG * 60 / $2)) ]
+	else
+		[ "$rounds" -le "$1" ]
+	fi
+}
+
+# make_clients FORMAT [OPTION...]: in $store a master of 16 MiB, a child of
+# it with changes of its own, and three clients: two of the master, one of the child.
+# The options are create's, for the master.
+make_clients() {
+	local format=$1
+
+	shift
+	clients="c1 c2 c3"
+	ending=$format
+	mkdir -p "$store/masters" "$store/clients"
+	vhdfs-img create --size "${disk_size:-16M}" "$@" "$store/masters/lab.$ending"
+	mount_store "$store" "$mnt"
+	load fill "$mnt/masters/lab.$ending.raw" "$seed"
+	unmount "$mnt"
+	vhdfs-img create --parent "$store/masters/lab.$ending" \
+		"$store/masters/room.$ending"
+	mount_store "$store" "$mnt"
+	load fill "$mnt/masters/room.$ending.raw" $((seed + 1))
+	unmount "$mnt"
+	make_client c1 lab
+	make_client c2 lab
+	make_client c3 room
+	mount_store "$store" "$mnt"
+	for _client in $clients; do
+		load record "$(record "$_client")" "$(view "$_client")" "${_client#c}"
+	done
+	masters=$(masters_sum)
+}
+
+make_client() {
+	vhdfs-img create --parent "$store/masters/$2.$ending" \
+		"$(image "$1")"
+}
+
+image() {
+	echo "$store/clients/$1.$ending"
+}
+
+view() {
+	echo "$mnt/clients/$1.$ending.raw"
+}
+
+record() {
+	echo "$scratch/records/$1"
+}
+
+masters_sum() {
+	cat "$store/masters/"* | sha256_of -
+}
+
+# A number of operations after which something is to happen: at once, soon, or
+# late.
+some_operations() {
+	local most=(5 60 600 2500)
+
+	echo $((1 + RANDOM % most[RANDOM % 4]))
+}
+
+# load_all STATUS COMMAND [OPTION...]: every client's load at once, on
+# ${disk[CLIENT]} or else its view; after some operations of one of them the command.  Each must
+# end with that status: 3, cut off, or 0.
+load_all() {
+	local want=$1 command=$2 client status pids=() first at
+
+	shift 2
+	at=$((RANDOM % 3 + 1))
+	rm -f "$scratch/ready"
+	for client in $clients; do
+		first=()
+		[ "$client" != "c$at" ] ||
+			first=(-n "$(some_operations)" "$command")
+		load run -s 20 -w "$scratch/ready" 3 "${first[@]}" "$@" \
+			"$(record "$client")" \
+			"${disk[$client]:-$(view "$client")}" \
+			$((load_seed += 1)) >"$scratch/runs/$client" 2>&1 &
+		pids+=($!)
+	done
+	for client in $clients; do
+		status=0
+		wait "${pids[0]}" || status=$?
+		pids=("${pids[@]:1}")
+		cat "$scratch/runs/$client"
+		[ "$status" = "$want" ] || fail "client $client, round $rounds:" \
+			"expected its load to exit with $want, got $status:" \
+			"$(cat "$scratch/runs/$client")"
+	done
+}
+declare -A disk=()
+
+# export_clients: by a tgtd of the test's own, on one target each.
+export_clients() {
+	local client tid=0
+
+	start_tgtd
+	for client in $clients; do
+		tid=$((tid + 1))
+		adm --op new --mode target --tid $tid --targetname "$iqn_prefix:$client"
+		adm --op new --mode logicalunit --tid $tid --lun 1 \
+			--backing-store "$(view "$client")"
+		adm --op update --mode logicalunit --tid $tid --lun 1 \
+			--params thin_provisioning=1
+		adm --op bind --mode target --tid $tid --initiator-address ALL
+		disk[$client]=$(url "$client")
+	done
+}
+
+# What is left of a vhdfs that was killed.
+bury() {
+	local status=0
+
+	wait "${mount_pid[$mnt]}" || status=$?
+	equal "the end of vhdfs ($(cat "$mnt.log"))" 137 "$status"
+	unset "mount_pid[$mnt]"
+	kills=$((kills + 1))
+	umount "$mnt"
+}
+
+# Sound but for a log that is to be replayed, and, where power was cut, the
+# footer behind the last block of a VHD, which has a copy.
+# shellcheck disable=SC2120
+check_images() {
+	local client status
+
+	for client in $clients; do
+		status=0
+		vhdfs-img check --json "$(image "$client")" \
+			>"$scratch/check" 2>&1 || status=$?
+		case $status in
+		0) ;;
+		3)
+			jq -e --arg cut "${power_cut:-no}" '.errors | all(
+				(.found | test("entries that wait to be replayed"))
+				or ($cut == "yes" and .structure == "footer"))' \
+				"$scratch/check" >"$scratch/jq" ||
+				fail "client $client, round $rounds: check" \
+					"found damage: $(cat "$scratch/check")"
+			[ "${1:-}" != replayed ] ||
+				fail "client $client: not sound after all"
+			;;
+		*) fail "check of client $client: $(cat "$scratch/check")" ;;
+		esac
+	done
+}
+
+# verify_all HOW: of load, on the views.
+verify_all() {
+	local client
+
+	for client in $clients; do
+		load "$1" "$(record "$client")" "$(view "$client")" \
+			>>"$scratch/verified" 2>"$scratch/wrong" ||
+			fail "client $client, round $rounds:" \
+				"$(cat "$scratch/wrong" "$mnt.log")"
+	done
+	equal "the masters' hash" "$masters" "$(masters_sum)"
+}
+
+# look_read_only: now and then, with what is on the disk as it is.
+look_read_only() {
+	[ $((RANDOM % 3)) = 0 ] || return 0
+	mount_store "$store" "$mnt" -o ro
+	verify_all verify
+	unmount "$mnt"
+}
+
+# After vhdfs has gone: the images are sound, and what was flushed is there
+# when the store is mounted again.
+recover() {
+	check_images
+	look_read_only
+	mount_store "$store" "$mnt"
+	verify_all settle
+}
+
+# Says in the test's output what was done.
+report_kills() {
+	remark "$kills $1, $(awk '{ n += $4; w += $6; k += $9 } END {
+		print n " sectors verified, " w \
+			" of them written but not flushed, " k " of those new" }
+		' "$scratch/verified")"
+}

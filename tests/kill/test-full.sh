@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The file system below the store runs full under load: that write is told so,
+# the images stay sound, and writing goes on once there is room.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/kill.sh"
+. "$(dirname "$0")/small-fs.sh"
+
+tests_of_the_long_run=4
+
+# How much is left when the load begins: a page more each time, so that what
+# finds no room is now data, now a bitmap or a table, or much.
+room_left() {
+	local pages=$((rounds - 1))
+
+	[ $((RANDOM % 3)) != 0 ] || pages=$((RANDOM % 1024))
+	echo $((pages * 4096))
+}
+
+# The load was told that the disk is full, and of nothing else.
+check_told() {
+	local client told=0
+
+	for client in $clients; do
+		grep -q 'ended by its own end' "$scratch/runs/$client" ||
+			fail "expected no error but ENOSPC"
+		grep -q ' 0 times full' "$scratch/runs/$client" || told=1
+	done
+	[ $told = 1 ] || fail "nobody was told that the disk is full"
+}
+
+times_full() {
+	cat "$scratch/runs/"* | grep -o '[0-9]* times full'
+}
+
+# There is room: nobody is told otherwise.
+write_with_room() {
+	local before after
+
+	before=$(times_full)
+	load_all 0 true -s 0.4
+	after=$(times_full)
+	equal "answers of ENOSPC with room" "$before" "$after"
+	verify_all exact
+}
+
+# Room is made below a vhdfs that goes on, one that was unmounted, or one that
+# was killed while the disk was full.
+full_round() {
+	fill_fs "$(room_left)"
+	load_all 0 true -s 2 -f 40
+	check_told
+	verify_all exact
+	case $((RANDOM % 3)) in
+	0)
+		unmount "$mnt"
+		check_images replayed
+		mount_store "$store" "$mnt"
+		verify_all exact
+		;;
+	1)
+		load_all 3 "kill -9 ${mount_pid[$mnt]}" -s 20
+		bury
+		check_images
+		make_room
+		mount_store "$store" "$mnt"
+		verify_all settle
+		;;
+	esac
+	[ ! -f "$fs/ballast" ] || make_room
+	write_with_room
+}
+
+fills() {
+	local full=0
+
+	while more "$1" $tests_of_the_long_run; do
+		# Images that hold everything already need no room.
+		[ $((rounds % 6)) != 1 ] || fresh_clients
+		full_round
+		full=$((full + 1))
+	done
+	unmount "$mnt"
+	check_images replayed
+	kills=$full report_kills "times full"
+}
+
+fresh_clients() {
+	local client
+
+	[ -z "${mount_pid[$mnt]:-}" ] || unmount "$mnt"
+	rm -rf "$store" "$scratch/records"/* "$scratch/runs"/*
+	make_clients "${format[@]}"
+}
+
+test_vhd_on_ext4() {
+	begin
+	make_fs ext4
+	format=(vhd --block-size 512K)
+	fills 5
+}
+
+test_vhdx_on_ext4() {
+	begin
+	make_fs ext4
+	format=(vhdx --block-size 1M)
+	fills 5
+}
+
+test_vhd_on_xfs() {
+	begin
+	make_fs xfs
+	format=(vhd)
+	fills 3
+}
+
+test_vhdx_on_xfs() {
+	begin
+	make_fs xfs
+	format=(vhdx)
+	fills 3
+}
+
+run_tests

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs is killed under load, again and again: what was flushed is there.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/kill.sh"
+
+tests_of_the_long_run=9
+
+# kill_rounds ROUNDS [OPTION...]: of load.
+kill_rounds() {
+	while more "$1" $tests_of_the_long_run; do
+		load_all 3 "kill -9 ${mount_pid[$mnt]}" "${@:2}"
+		bury
+		recover
+	done
+	unmount "$mnt"
+	check_images replayed
+	report_kills kills
+}
+
+test_vhd_on_the_mount() {
+	begin
+	make_clients vhd --block-size 512K
+	kill_rounds 6
+}
+
+test_vhdx_on_the_mount() {
+	begin
+	make_clients vhdx --block-size 1M
+	kill_rounds 6
+}
+
+test_vhdx_with_large_sectors() {
+	begin
+	make_clients vhdx --block-size 2M --sector-size 4096
+	kill_rounds 2
+}
+
+# Nothing but the flag makes these writes safe.
+test_vhd_opened_for_synchronous_writing() {
+	begin
+	make_clients vhd --block-size 512K
+	kill_rounds 2 -D -F
+}
+
+test_vhdx_opened_for_synchronous_writing() {
+	begin
+	make_clients vhdx --block-size 1M
+	kill_rounds 2 -S -F
+}
+
+# tgtd keeps answering, with errors, when vhdfs is gone.
+tgtd_rounds() {
+	requires_tgtd
+	while more "$1" $tests_of_the_long_run; do
+		export_clients
+		load_all 3 "kill -9 ${mount_pid[$mnt]}"
+		kill -0 "$tgtd_pid" || fail "tgtd ended"
+		kill_tgtd
+		bury
+		recover
+	done
+	unmount "$mnt"
+	check_images replayed
+	report_kills "kills below tgtd"
+}
+
+test_vhd_through_tgtd() {
+	begin
+	make_clients vhd
+	tgtd_rounds 5
+}
+
+test_vhdx_through_tgtd() {
+	begin
+	make_clients vhdx --block-size 1M
+	tgtd_rounds 5
+}
+
+run_tests

@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# load itself, on plain files: it finds whatever is not as it must be.
+. "$(dirname "$0")/../lib.sh"
+
+# A disk that was written and flushed, then written again and flushed; what it
+# was before each is in $scratch/first and $scratch/old.
+written_disk() {
+	disk=$scratch/disk record=$scratch/record
+	truncate -s 8M "$disk"
+	load fill "$disk" 5
+	cp "$disk" "$scratch/first"
+	load record "$record" "$disk" 1
+	load run -s 0.2 "$record" "$disk" 11
+	load settle "$record" "$disk"
+	cp "$disk" "$scratch/old"
+	load run -s 0.2 "$record" "$disk" 12
+	load settle "$record" "$disk"
+	load show "$record" >"$scratch/show"
+}
+
+# differing A B: the first of the sectors of standard input that the two files
+# hold different data in, and B not zeros.
+differing() {
+	local sector
+
+	while read -r sector; do
+		cmp -s -i $((sector * 512)) -n 512 "$1" "$2" && continue
+		cmp -s -i $((sector * 512)):0 -n 512 "$2" /dev/zero && continue
+		echo "$sector"
+		return
+	done
+	fail "no sector differs"
+}
+
+# written FILE: its sectors with data that is flushed, as load show says.
+written() {
+	awk '$2 > 1 && $5 == "W" { print $1 }' "$1" >"$1.written"
+	cat "$1.written"
+}
+
+# put SECTOR FILE OTHER [BYTES]: the beginning of its sector OTHER there.
+put() {
+	dd if="$2" of="$disk" bs=1 skip=$(($3 * 512)) seek=$(($1 * 512)) \
+		count="${4:-512}" conv=notrunc status=none
+}
+
+# finds PATTERN: in the one sector that is wrong.
+finds() {
+	local how
+
+	for how in verify exact settle; do
+		expect 1 load $how "$record" "$disk"
+		grep -q "sector $sector of client 1: .*$1" "$scratch/stderr" ||
+			fail "load $how: expected '$1', got:" \
+				"$(cat "$scratch/stderr")"
+		equal "lines on standard error" 1 "$(wc -l <"$scratch/stderr")"
+	done
+}
+
+prepare() {
+	written_disk
+	written "$scratch/show" >"$scratch/written"
+	sector=$(differing "$disk" "$scratch/old" <"$scratch/written")
+}
+
+test_a_changed_byte_is_found() {
+	prepare
+	put "$sector" <(printf '\001\002') 0 2
+	finds "bytes that nobody wrote"
+}
+
+test_a_changed_byte_in_the_middle_is_found() {
+	prepare
+	printf '\000\001\002\003' | dd of="$disk" bs=1 \
+		seek=$((sector * 512 + 300)) conv=notrunc status=none
+	finds "torn: the beginning of generation .* to byte 296"
+}
+
+test_a_torn_sector_is_found() {
+	prepare
+	put "$sector" "$scratch/old" "$sector" 256
+	finds "torn: the beginning of generation"
+}
+
+test_an_old_generation_is_found() {
+	prepare
+	put "$sector" "$scratch/old" "$sector"
+	finds "found generation [0-9]* of sector $sector by client 1"
+}
+
+test_the_first_content_is_found() {
+	prepare
+	put "$sector" "$scratch/first" "$sector"
+	finds "found \(what was there at first\|zeros\)"
+}
+
+test_lost_data_is_found() {
+	prepare
+	put "$sector" /dev/zero 0
+	finds "found zeros"
+}
+
+test_another_sector_is_found() {
+	prepare
+	other=$(awk -v s="$sector" '$5 == "W" && $1 != s { o = $1 } END { print o }' \
+		"$scratch/show")
+	put "$sector" "$disk" "$other"
+	finds "of sector $other by client 1"
+}
+
+test_another_clients_data_is_found() {
+	prepare
+	cp "$scratch/first" "$scratch/disk2"
+	load record "$scratch/record2" "$scratch/disk2" 2
+	# The same numbers draw the same places.
+	load run -s 0.2 "$scratch/record2" "$scratch/disk2" 11
+	load settle "$scratch/record2" "$scratch/disk2"
+	load show "$scratch/record2" >"$scratch/show2"
+	sector=$(awk 'NR == FNR { if ($5 == "W") mine[$1]; next }
+		$5 == "W" && $1 in mine { print $1; exit }' \
+		"$scratch/show" "$scratch/show2")
+	put "$sector" "$scratch/disk2" "$sector"
+	finds "of sector $sector by client 2"
+}
+
+test_a_generation_that_was_never_begun_is_found() {
+	prepare
+	cp "$record" "$scratch/record.then"
+	cp "$disk" "$scratch/disk.then"
+	load run -s 0.2 "$record" "$disk" 13
+	load show "$record" >"$scratch/show"
+	written "$scratch/show" >"$scratch/written"
+	sector=$(differing "$scratch/disk.then" "$disk" <"$scratch/written")
+	cp "$disk" "$scratch/later"
+	cp "$scratch/disk.then" "$disk"
+	cp "$scratch/record.then" "$record"
+	put "$sector" "$scratch/later" "$sector"
+	finds "found generation"
+}
+
+test_a_run_that_reads_what_is_wrong_ends() {
+	prepare
+	head -c 8M /dev/zero | tr '\0' '\377' >"$disk"
+	expect 1 load run -s 20 "$record" "$disk" 14
+	grep -q 'ended by wrong data' "$scratch/stdout" || fail "no verdict"
+}
+
+# unflushed_disk: $sector has writes that no flush followed, by a load that was
+# killed, and its data of before, which was flushed, is in $scratch/then.
+unflushed_disk() {
+	prepare
+	cp "$disk" "$scratch/then"
+	# shellcheck disable=SC2016
+	load run -F -s 20 -n 400 'kill -9 $PPID' "$record" "$disk" 15 || true
+	load show "$record" >"$scratch/now"
+	awk 'NR == FNR { was[$1] = $2; next }
+		$5 == "W" && $2 == was[$1] && $4 > $2 { print $1 }' \
+		"$scratch/show" "$scratch/now" >"$scratch/waiting"
+	sector=$(differing "$disk" "$scratch/then" <"$scratch/waiting")
+}
+
+test_what_was_not_flushed_may_be_there_or_not() {
+	unflushed_disk
+	load verify "$record" "$disk"
+	put "$sector" "$scratch/then" "$sector"
+	load verify "$record" "$disk"
+}
+
+test_what_was_flushed_before_may_not_be_older() {
+	unflushed_disk
+	sector=$(differing "$scratch/then" "$scratch/old" <"$scratch/waiting")
+	put "$sector" "$scratch/old" "$sector"
+	expect 1 load verify "$record" "$disk"
+}
+
+test_what_was_settled_must_stay() {
+	unflushed_disk
+	load settle "$record" "$disk"
+	load verify "$record" "$disk"
+	put "$sector" "$scratch/then" "$sector"
+	finds "expected generation"
+}
+
+run_tests

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * load: writes to a disk from several threads and keeps a record of what every
+ * sector may hold, whatever is killed meanwhile.  For tests:
+ *
+ *     load fill DISK SEED          puts something at half of the places of a
+ *                                  disk that others will be made from
+ *     load record RECORD DISK CLIENT
+ *                                  begins the record of what is there now
+ *     load run [OPTION...] RECORD DISK SEED
+ *                                  writes, zeroes, reads, flushes; checks what
+ *                                  it reads
+ *         -t THREADS               4
+ *         -s SECONDS               how long; 10
+ *         -n OPERATIONS COMMAND    starts a shell command after so many
+ *         -f N                     ends after so many answers of ENOSPC
+ *         -F                       flushes nothing
+ *         -D, -S                   opens with O_DSYNC or O_SYNC: what is
+ * written is flushed -c FILE                  a flush that returns once FILE is
+ * there does not count: the power was cut before -w FILE N begins when N loads
+ * with the same FILE, which is empty at first, are ready load verify RECORD
+ * DISK      after a crash: is everything there that was flushed, and nothing
+ * that nobody wrote? load settle RECORD DISK      the same, then flushes, and
+ * from then on what was found has to stay load exact RECORD DISK       nothing
+ * crashed: is every write there? load show RECORD             a line for each
+ * sector that was written: its number, the generations that are flushed,
+ * answered and begun, Z for zeros
+ *
+ * DISK is a path, or iscsi://HOST:PORT/IQN/LUN.  Exit status: 0; 1 where the
+ * disk holds what it must not; 2 where load itself cannot go on; 3 where the
+ * run ended because the disk answered with an error, which is printed.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/load.h"
+
+enum {
+	THREADS_MAX = 16,
+	RANGE_MAX = 4096, /* sectors, of an operation */
+	HOT = 16,         /* a part of the disk that much is written to */
+	EDGE = 1024,      /* sectors: half a MiB, which blocks are made of */
+};
+
+struct worker;
+
+struct run {
+	struct record *record;
+	const char *where;
+	unsigned threads;
+	double seconds;
+	uint64_t command_at; /* the number of an operation */
+	const char *command;
+	uint64_t full_max;
+	bool no_flush;
+	int sync;          /* O_DSYNC, O_SYNC or 0 */
+	const char *cut;   /* a file that says that the power is off; or null */
+	const char *ready; /* a file; null: nobody is waited for */
+	off_t ready_size;
+	struct timespec end;
+
+	atomic_uchar *busy; /* a sector that a thread is at */
+	_Atomic uint64_t operations, full;
+	atomic_int error; /* the first error: all threads end */
+	atomic_bool wrong;
+	atomic_bool command_started;
+	pid_t command_pid;
+	pthread_mutex_t flushed; /* the record's durable generations */
+};
+
+struct worker {
+	struct run *run;
+	struct disk *disk;
+	pthread_t thread;
+	unsigned number;
+	uint64_t random;
+	uint32_t *done; /* of every sector, when a flush begins */
+	uint8_t *buf;
+};
+
+/* 0 to n - 1. */
+static uint64_t draw(struct worker *w, uint64_t n)
+{
+	w->random = mix(w->random);
+	return w->random % n;
+}
+
+static void start_command(struct run *run)
+{
+	char *argv[] = { "sh", "-c", (char *)run->command, NULL };
+
+	if (!run->command || atomic_exchange(&run->command_started, true))
+		return;
+	if (posix_spawn(&run->command_pid, "/bin/sh", NULL, NULL, argv,
+			environ) != 0)
+		abort();
+}
+
+/* True for what the load can live with. */
+static bool survive(struct worker *w, int r)
+{
+	struct run *run = w->run;
+	int none = 0;
+
+	if (r >= 0)
+		return true;
+	if (r == -ENOSPC) {
+		run->record->full++;
+		run->full++;
+		return true;
+	}
+	atomic_compare_exchange_strong(&run->error, &none, -r);
+	return false;
+}
+
+static void complain(struct worker *w, const char *why)
+{
+	fprintf(stderr, "load: %s\n", why);
+	w->run->wrong = true;
+}
+
+/* Where and how much: small and large, at the edges of blocks and not, often
+ * the same places again. */
+static void draw_range(struct worker *w, uint64_t *ret_sec, uint32_t *ret_n)
+{
+	static const uint32_t most[] = { 1, 8, 8, 64, 128, 600 };
+	const struct record *record = w->run->record;
+	uint32_t unit = record->unit;
+	uint32_t n = 1 + draw(w, most[draw(w, 6)]);
+	uint64_t sec = draw(w, record->sectors);
+
+	if (draw(w, 2))
+		sec %= record->sectors / HOT;
+	if (!draw(w, 8))
+		sec = sec / EDGE * EDGE + EDGE - draw(w, 16);
+	if (draw(w, 2)) {
+		sec &= ~UINT64_C(7);
+		n = (n + 7) & ~7u;
+	}
+	sec -= sec % unit;
+	n = (n + unit - 1) / unit * unit;
+	if (sec + n > record->sectors)
+		sec = record->sectors - n;
+	*ret_sec = sec;
+	*ret_n = n;
+}
+
+static void leave(struct run *run, uint64_t sec, uint32_t n)
+{
+	while (n--)
+		run->busy[sec + n] = 0;
+}
+
+/* Makes the sectors the thread's own, or not. */
+static bool enter(struct run *run, uint64_t sec, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (atomic_exchange(&run->busy[sec + i], 1)) {
+			leave(run, sec, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool may_start(const struct record *record, uint64_t sec, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!record_may_start(record, sec + i))
+			return false;
+	return true;
+}
+
+static void answered(struct run *run, uint64_t sec, uint32_t n)
+{
+	struct sector *s = &run->record->sector[sec];
+
+	for (uint32_t i = 0; i < n; i++)
+		s[i].done = s[i].started;
+	if (!run->sync)
+		return;
+	pthread_mutex_lock(&run->flushed);
+	for (uint32_t i = 0; i < n; i++)
+		s[i].durable = s[i].done;
+	pthread_mutex_unlock(&run->flushed);
+}
+
+static bool do_write(struct worker *w, uint64_t sec, uint32_t n)
+{
+	struct record *record = w->run->record;
+	uint32_t done = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sector_fill(w->buf + (size_t)i * SECTOR, sec + i,
+			    record_start(record, sec + i, false),
+			    record->client, w->number);
+	record->writes++;
+	while (done < n) {
+		int r = w->disk->ops->write(w->disk,
+					    w->buf + (size_t)done * SECTOR,
+					    sec + done, n - done);
+
+		if (r <= 0)
+			return survive(w, r ? r : -ENODATA);
+		answered(w->run, sec + done, (uint32_t)r);
+		done += (uint32_t)r;
+	}
+	return true;
+}
+
+static bool do_zero(struct worker *w, uint64_t sec, uint32_t n)
+{
+	struct record *record = w->run->record;
+	int r;
+
+	for (uint32_t i = 0; i < n; i++)
+		record_start(record, sec + i, true);
+	record->zeroings++;
+	r = w->disk->ops->zero(w->disk, sec, n, draw(w, 2));
+	if (r < 0)
+		return survive(w, r);
+	for (uint32_t i = 0; i < n; i++)
+		record->sector[sec + i].done = record->sector[sec + i].started;
+	return true;
+}
+
+static bool do_read(struct worker *w, uint64_t sec, uint32_t n)
+{
+	struct record *record = w->run->record;
+	char why[WHY_SIZE];
+	uint32_t g;
+	int r = w->disk->ops->read(w->disk, w->buf, sec, n);
+
+	if (r < 0)
+		return survive(w, r);
+	record->reads++;
+	for (uint32_t i = 0; i < n; i++)
+		if (!record_allows(record, sec + i, w->buf + (size_t)i * SECTOR,
+				   record->sector[sec + i].done, &g, why))
+			complain(w, why);
+	return !w->run->wrong;
+}
+
+/*
+ * What was answered before the flush began is durable when it has returned.
+ * But a file system that is being shut down may answer a sync with success and
+ * lose the data all the same (ext4 and xfs of Linux 6.18 do): in a power cut
+ * nobody would be there to hear that answer.
+ */
+static bool do_flush(struct worker *w)
+{
+	struct record *record = w->run->record;
+	struct sector *s = record->sector;
+	int r;
+
+	if (w->run->no_flush)
+		return true;
+	for (uint64_t i = 0; i < record->sectors; i++)
+		w->done[i] = s[i].done;
+	r = w->disk->ops->flush(w->disk, draw(w, 2));
+	if (r < 0)
+		return survive(w, r);
+	if (w->run->cut && access(w->run->cut, F_OK) == 0)
+		return true;
+	pthread_mutex_lock(&w->run->flushed);
+	record->flushes++;
+	for (uint64_t i = 0; i < record->sectors; i++) {
+		if (w->done[i] <= s[i].durable)
+			continue;
+		s[i].durable = w->done[i];
+		s[i].flush = record->flushes;
+	}
+	pthread_mutex_unlock(&w->run->flushed);
+	return true;
+}
+
+static bool do_operation(struct worker *w)
+{
+	struct run *run = w->run;
+	unsigned what = draw(w, 100);
+	uint64_t sec;
+	uint32_t n;
+	bool go_on;
+
+	if (what < 5)
+		return do_flush(w);
+	draw_range(w, &sec, &n);
+	if (!draw(w, 400) && run->record->sectors >= 2 * RANGE_MAX) {
+		/* A whole block, or a part of a large one.  Seldom: what is
+		 * zeros says less than what is data. */
+		what = 7;
+		n = RANGE_MAX;
+		sec = draw(w, run->record->sectors / n) * n;
+	}
+	if (!enter(run, sec, n))
+		return true;
+	if (what >= 20 && what < 35)
+		go_on = do_read(w, sec, n);
+	else if (!may_start(run->record, sec, n))
+		go_on = do_flush(w);
+	else if (what < 20)
+		go_on = do_zero(w, sec, n);
+	else
+		go_on = do_write(w, sec, n);
+	leave(run, sec, n);
+	return go_on;
+}
+
+static bool time_is_over(const struct run *run)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > run->end.tv_sec ||
+	       (now.tv_sec == run->end.tv_sec &&
+		now.tv_nsec >= run->end.tv_nsec);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct run *run = w->run;
+
+	while (!run->error && !run->wrong && !time_is_over(run) &&
+	       run->full < run->full_max) {
+		if (!do_operation(w))
+			break;
+		if (++run->operations == run->command_at)
+			start_command(run);
+	}
+	return NULL;
+}
+
+static void start_worker(struct run *run, struct worker *w, unsigned number,
+			 uint64_t seed)
+{
+	w->run = run;
+	w->number = number;
+	w->random = mix(seed) + number;
+	w->disk = disk_open(run->where, O_RDWR | run->sync);
+	w->done = allocate(run->record->sectors, sizeof *w->done);
+	w->buf = allocate(RANGE_MAX, SECTOR);
+	if (w->disk->sectors != run->record->sectors ||
+	    w->disk->unit > run->record->unit) {
+		fputs("load: the disk is not the record's\n", stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+static int end_run(struct run *run)
+{
+	const struct record *r = run->record;
+	int status = 0;
+
+	start_command(run);
+	if (run->command_started)
+		waitpid(run->command_pid, &status, 0);
+	if (status) {
+		fprintf(stderr, "load: %s: failed\n", run->command);
+		return EXIT_USAGE;
+	}
+	printf("client %" PRIu32 ": %" PRIu64 " operations, in all %" PRIu64
+	       " writes, %" PRIu64 " zeroings, %" PRIu64 " reads, %" PRIu64
+	       " flushes, %" PRIu64 " times full; ended by %s\n",
+	       r->client, run->operations, r->writes, r->zeroings, r->reads,
+	       r->flushes, r->full,
+	       run->wrong   ? "wrong data"
+	       : run->error ? strerrorname_np(run->error)
+			    : "its own end");
+	return run->wrong ? EXIT_WRONG : run->error ? EXIT_CUT : 0;
+}
+
+/* All loads that name the same file begin when the last of them is ready. */
+static void wait_for_others(const struct run *run)
+{
+	int fd = open(run->ready, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+		      0600);
+	struct stat st;
+
+	if (fd < 0 || write(fd, "+", 1) != 1)
+		abort();
+	while (fstat(fd, &st) == 0 && st.st_size < run->ready_size)
+		usleep(500);
+	close(fd);
+}
+
+static int do_run(struct run *run, uint64_t seed)
+{
+	struct worker workers[THREADS_MAX] = { 0 };
+
+	run->busy = allocate(run->record->sectors, sizeof *run->busy);
+	pthread_mutex_init(&run->flushed, NULL);
+	for (unsigned i = 0; i < run->threads; i++)
+		start_worker(run, &workers[i], i, seed);
+	if (run->ready)
+		wait_for_others(run);
+	clock_gettime(CLOCK_MONOTONIC, &run->end);
+	run->end.tv_sec += (time_t)run->seconds;
+	run->end.tv_nsec += (long)((run->seconds - (time_t)run->seconds) * 1e9);
+	if (run->end.tv_nsec >= 1000000000) {
+		run->end.tv_sec++;
+		run->end.tv_nsec -= 1000000000;
+	}
+	for (unsigned i = 0; i < run->threads; i++)
+		if (pthread_create(&workers[i].thread, NULL, work,
+				   &workers[i]) != 0)
+			abort();
+	for (unsigned i = 0; i < run->threads; i++)
+		pthread_join(workers[i].thread, NULL);
+	for (unsigned i = 0; i < run->threads; i++)
+		workers[i].disk->ops->close(workers[i].disk);
+	return end_run(run);
+}
+
+static int run_options(int argc, char **argv)
+{
+	struct run run = { .threads = 4,
+			   .seconds = 10,
+			   .full_max = UINT64_MAX };
+	int c;
+
+	while ((c = getopt(argc, argv, "+DFSt:s:n:f:c:w:")) >= 0) {
+		switch (c) {
+		case 't':
+			run.threads = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			run.seconds = strtod(optarg, NULL);
+			break;
+		case 'n':
+			run.command_at = strtoull(optarg, NULL, 0);
+			run.command = argv[optind++];
+			break;
+		case 'D':
+			run.sync = O_DSYNC;
+			break;
+		case 'S':
+			run.sync = O_SYNC;
+			break;
+		case 'F':
+			run.no_flush = true;
+			break;
+		case 'c':
+			run.cut = optarg;
+			break;
+		case 'w':
+			run.ready = optarg;
+			run.ready_size = atoi(argv[optind++]);
+			break;
+		case 'f':
+			run.full_max = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (argc - optind != 3 || run.threads < 1 || run.threads > THREADS_MAX)
+		return EXIT_USAGE;
+	run.record = record_open(argv[optind]);
+	run.where = argv[optind + 1];
+	return do_run(&run, strtoull(argv[optind + 2], NULL, 0));
+}
+
+int main(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "";
+	int r = EXIT_USAGE;
+
+	if (!strcmp(command, "run"))
+		r = run_options(argc - 1, argv + 1);
+	else if (!strcmp(command, "fill") && argc == 4)
+		return look_fill(argv[2], strtoull(argv[3], NULL, 0));
+	else if (!strcmp(command, "record") && argc == 5)
+		return look_begin(argv[2], argv[3], (uint32_t)atoi(argv[4]));
+	else if ((!strcmp(command, "verify") || !strcmp(command, "settle") ||
+		  !strcmp(command, "exact")) &&
+		 argc == 4)
+		return look_verify(command, argv[2], argv[3]);
+	else if (!strcmp(command, "show") && argc == 3)
+		return look_show(argv[2]);
+	if (r == EXIT_USAGE)
+		fputs("load: see the head of its source\n", stderr);
+	return r;
+}
