@@ -25,17 +25,25 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
 			       unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
+/* The processes that -merge=1 and -fork=1 start do not get the first argument:
+ * for them it stands in the environment. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	if (*argc > 1)
+	const char *inherited = getenv("VHDFS_FUZZ_TARGET");
+
+	if (inherited) {
+		target = fuzz_target(inherited);
+	} else if (*argc > 1) {
 		target = fuzz_target((*argv)[1]);
+		setenv("VHDFS_FUZZ_TARGET", (*argv)[1], 1);
+		(*argv)[1] = (*argv)[0];
+		++*argv;
+		--*argc;
+	}
 	if (!target) {
 		fputs("usage: live TARGET [OPTION ...] [CORPUS ...]\n", stderr);
 		exit(2);
 	}
-	(*argv)[1] = (*argv)[0];
-	++*argv;
-	--*argc;
 	return 0;
 }
 
