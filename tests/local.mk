@@ -273,9 +273,6 @@ locks_tests = \
 fuzz_tests = \
 	tests/fuzz/test-fuzz.sh \
 	$(NULL)
-shell_tests = \
-	$(confine_tests) \
-	$(fuzz_tests) \
 kill_tests = \
 	tests/kill/test-dying-fs.sh \
 	tests/kill/test-fio.sh \
@@ -284,6 +281,8 @@ kill_tests = \
 	tests/kill/test-load.sh \
 	$(NULL)
 shell_tests = \
+	$(confine_tests) \
+	$(fuzz_tests) \
 	$(kill_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
