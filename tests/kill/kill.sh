@@ -150,8 +150,8 @@ bury() {
 	umount "$mnt"
 }
 
-# Sound but for a log that is to be replayed, and, where power was cut, the
-# footer behind the last block of a VHD, which has a copy.
+# Sound but for a log that is to be replayed, and the footer behind the last
+# block of a VHD, which has a copy: it is not there yet while the file grows.
 # shellcheck disable=SC2120
 check_images() {
 	local client status
@@ -163,9 +163,9 @@ check_images() {
 		case $status in
 		0) ;;
 		3)
-			jq -e --arg cut "${power_cut:-no}" '.errors | all(
+			jq -e '.errors | all(
 				(.found | test("entries that wait to be replayed"))
-				or ($cut == "yes" and .structure == "footer"))' \
+				or .structure == "footer")' \
 				"$scratch/check" >"$scratch/jq" ||
 				fail "client $client, round $rounds: check" \
 					"found damage: $(cat "$scratch/check")"

@@ -46,7 +46,7 @@ end_vhdfs() {
 }
 
 cuts() {
-	local how=$1 deaths=0 power_cut=yes
+	local how=$1 deaths=0
 
 	while more "$2" $tests_of_the_long_run; do
 		rm -f "$scratch/cut"
@@ -107,12 +107,12 @@ killed_then_cut() {
 	while more "$1" $tests_of_the_long_run; do
 		load_all 3 "kill -9 ${mount_pid[$mnt]}"
 		bury
-		power_cut=no recover
+		recover
 		sh -c "$(shut_down)"
 		end_vhdfs
 		power_on
 		deaths=$((deaths + 1))
-		power_cut=yes recover
+		recover
 	done
 	unmount "$mnt"
 	check_images replayed
