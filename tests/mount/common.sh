@@ -37,7 +37,7 @@ attribute() {
 # hold_view VIEW COMMAND...: a process that does the commands of file-io and
 # then keeps the view open, until release_view or the test's end.
 hold_view() {
-	rm -f "$scratch/view.fifo"
+	rm -f "$scratch/view.fifo" "$scratch/view.out"
 	mkfifo "$scratch/view.fifo"
 	file-io "$@" hold <"$scratch/view.fifo" >"$scratch/view.out" &
 	view_pid=$!
