@@ -158,12 +158,18 @@ tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 # Loaded into a program, whose calls it makes fail.  No flags of the program's
 # build: a sanitizer does not go with it.
 check_DATA += tests/tools/faults.so
-EXTRA_DIST += tests/tools/faults.c
+faults_sources = \
+	tests/tools/faults.c \
+	tests/tools/faults-calls.c \
+	tests/tools/faults-memory.c \
+	$(NULL)
+EXTRA_DIST += $(faults_sources) tests/tools/faults.h
 CLEANFILES += tests/tools/faults.so
-tests/tools/faults.so: tests/tools/faults.c
+tests/tools/faults.so: $(faults_sources) tests/tools/faults.h
 	@$(MKDIR_P) tests/tools
-	$(AM_V_CCLD)$(CC) -I. $(AM_CPPFLAGS) $(CPPFLAGS) $(WARN_CFLAGS) -O2 -g \
-		-shared -fPIC -pthread -o $@ $(top_srcdir)/tests/tools/faults.c
+	$(AM_V_CCLD)cd $(top_srcdir) && $(CC) -I$(abs_top_builddir) -Itests \
+		$(CPPFLAGS) $(WARN_CFLAGS) -O2 -g -shared -fPIC -pthread \
+		-fvisibility=hidden -o $(abs_top_builddir)/$@ $(faults_sources)
 check_PROGRAMS += tests/tools/load
 tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
 	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
@@ -203,10 +209,18 @@ tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
 EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh tests/tgt/verdicts.awk \
-	tests/confine/common.sh tests/locks/common.sh
-EXTRA_DIST += tests/contents.sh tests/lib.sh tests/mount/common.sh tests/tgt/tgt.sh \
-	tests/kill/kill.sh tests/kill/small-fs.sh
+EXTRA_DIST += \
+	tests/confine/common.sh \
+	tests/contents.sh \
+	tests/faults/faults.sh \
+	tests/kill/kill.sh \
+	tests/kill/small-fs.sh \
+	tests/lib.sh \
+	tests/locks/common.sh \
+	tests/mount/common.sh \
+	tests/tgt/tgt.sh \
+	tests/tgt/verdicts.awk \
+	$(NULL)
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
@@ -280,6 +294,12 @@ kill_tests = \
 	tests/kill/test-kill.sh \
 	tests/kill/test-load.sh \
 	$(NULL)
+faults_tests = \
+	tests/faults/test-check.sh \
+	tests/faults/test-convert.sh \
+	tests/faults/test-create.sh \
+	tests/faults/test-mount.sh \
+	$(NULL)
 shell_tests = \
 	$(confine_tests) \
 	$(fuzz_tests) \
@@ -287,6 +307,7 @@ shell_tests = \
 	$(lib_tests) \
 	$(mutant_tests) \
 	$(locks_tests) \
+	$(faults_tests) \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \

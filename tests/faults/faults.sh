@@ -9,11 +9,13 @@
 
 faults_so=$top_builddir/tests/tools/faults.so
 # Of each kind of failure of each command, so many calls.
-points=${VHDFS_FAULT_POINTS:-6}
+points=${VHDFS_FAULT_POINTS:-4}
+each_point=${VHDFS_LONG:-}
 # Kinds of failure; see faults.c.  Of short and EINTR nothing may be seen.
 file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever
 	EINTR:once"
-# Exit status without a failure: sound_status, else 0.
+# Exit status without a failure: sound_status, else 0.  What runs the command:
+wrapper=()
 memory_faults="ENOMEM:once ENOMEM:ever"
 
 # Called by each test first: only in a test there is a $scratch.  The directory
@@ -54,7 +56,7 @@ under() {
 	status=0
 	# A program that a signal ends would make the shell speak.
 	{
-		timeout 20 env FAULTS="$control" LD_PRELOAD="$faults_so" \
+		timeout 60 "${wrapper[@]}" env FAULTS="$control" LD_PRELOAD="$faults_so" \
 			"${@:4}" >"$scratch/stdout" 2>"$scratch/stderr" ||
 			status=$?
 	} 2>/dev/null
@@ -122,7 +124,7 @@ choose_points() {
 	local total=$1 i
 
 	ats=()
-	if [ -n "${VHDFS_LONG:-}" ] || [ "$total" -le "$points" ]; then
+	if [ -n "$each_point" ] || [ "$total" -le "$points" ]; then
 		for ((i = 1; i <= total; i++)); do
 			ats+=("$i")
 		done

@@ -109,4 +109,16 @@ test_no_memory_for_a_child() {
 	done
 }
 
+# Reads of what was freed, and what a count of allocations does not show; it
+# takes seconds each time.
+test_no_memory_under_valgrind() {
+	requires valgrind
+	requires_faults
+	each_point="" points=2
+	[ -z "${VHDFS_LONG:-}" ] || points=20
+	wrapper=(valgrind -q --trace-children=yes --leak-check=full
+		--soname-synonyms=somalloc=nouserintercepts --error-exitcode=99)
+	creates_child ENOMEM:once vhdx
+}
+
 run_tests

@@ -199,6 +199,7 @@ inject_mounted() {
 		[ "${#flushed[@]}" = 6 ] && [ "${answers[7]}" = AAAAok ] ||
 			fail "$what: $fault: ${answers[*]}"
 		total=$seen
+		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
 		choose_points "$total"
 		for at in "${ats[@]}"; do
 			fault="$kind $at of $total"
@@ -355,6 +356,7 @@ test_listing() {
 		fault="$kind without a failure"
 		one_listing "${kind%:*}" once 1000000
 		total=$seen
+		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
 		choose_points "$total"
 		for at in "${ats[@]}"; do
 			fault="$kind $at of $total"
@@ -365,6 +367,78 @@ test_listing() {
 	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
 	unmount_with_faults
 	remark "$what: $injected faults"
+}
+
+# one_start KIND FORM AT: it mounts, or says why not.
+one_start() {
+	local pid status=0
+
+	arm "$@"
+	env FAULTS="$control" LD_PRELOAD="$faults_so" vhdfs "$store" "$mnt" -f \
+		>"$mnt.log" 2>&1 &
+	pid=$!
+	mount_pid[$mnt]=$pid
+	wait_until 10 lib_mounted_or_ended "$mnt"
+	ask
+	if mountpoint -q "$mnt"; then
+		disarm
+		counted=$seen injected=$((injected + (fired > 0)))
+		starts_well
+		umount "$mnt"
+		wait "$pid" || status=$?
+		[ "$status" = 0 ] || wrong "exit status $status"
+		ask
+	else
+		wait "$pid" || status=$?
+		[ "$status" = 1 ] && [ -s "$mnt.log" ] ||
+			wrong "exit status $status: $(cat "$mnt.log")"
+		ask
+		injected=$((injected + (fired > 0)))
+	fi
+	unset "mount_pid[$mnt]"
+	[ "$live" = 0 ] || wrong "$live allocations were not freed"
+	[ "$files" = 0 ] || wrong "$files descriptors were not closed"
+}
+
+# Soon all is there, whatever could not be read when it began.
+starts_well() {
+	local end=$((SECONDS + 3))
+
+	until cmp -s "$view" "$scratch/old"; do
+		if grep -q "neither's signature" "$mnt.log"; then
+			# As is_known says: it is not tried again.
+			known=$((known + 1))
+			return
+		fi
+		[ "$SECONDS" -le "$end" ] || {
+			wrong "another disk: $(cat "$mnt.log")"
+			return
+		}
+		sleep 0.02
+	done
+}
+
+test_start() {
+	local kind total at injected=0 known=0
+
+	make_store vhdx
+	mkdir "$mnt"
+	at_exit lib_end_mount "$mnt"
+	what=start
+	for kind in EIO:once EIO:ever $memory_faults; do
+		fault="$kind without a failure"
+		one_start "${kind%:*}" once 1000000
+		total=$counted
+		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
+		choose_points "$total"
+		for at in "${ats[@]}"; do
+			fault="$kind $at of $total"
+			one_start "${kind%:*}" "${kind#*:}" "$at"
+		done
+	done
+	remark "$what: $injected faults"
+	[ "$known" = 0 ] || remark "$what: $known of them taken for no image"
+	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
 }
 
 run_tests

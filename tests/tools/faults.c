@@ -38,46 +38,24 @@
  * loader are not in the way.  Of allocations those whose innermost caller
  * outside the C library is the program or one of the libraries named below, so
  * strdup and fopen count as well; libfuse ends a session that it has no memory
- * for, and that would be all that one sees.
+ * for, and that would be all that one sees.  What the loader allocates for a
+ * thread does not count: the C library keeps it for the next one.
  */
 #include "config.h"
 
-#include <dlfcn.h>
+#include "tools/faults.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <link.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#include <unwind.h>
-
-enum call {
-	CALL_READ,
-	CALL_WRITE,
-	CALL_SYNC,
-	CALL_RESIZE,
-	CALL_SHRINK,
-	CALL_FALLOCATE,
-	CALL_SEEK,
-	CALL_OPEN,
-	CALL_CREATE,
-	CALL_READDIR,
-	CALL_RENAME,
-	CALL_LINK,
-	CALL_UNLINK,
-	CALL_CHMOD,
-	CALL_MEMORY,
-	CALLS,
-};
 
 static const char *const names[CALLS] = {
 	"read",      "write", "sync",   "resize", "shrink",
@@ -87,13 +65,7 @@ static const char *const names[CALLS] = {
 
 #define BIT(call) (1u << (call))
 
-static const struct kind {
-	const char *name;
-	unsigned calls;
-	int code;    /* 0: no failure, only short */
-	bool half;   /* a write or read does its first half first */
-	bool filled; /* the first write is short, then it is code */
-} kinds[] = {
+static const struct kind kinds[] = {
 	{ "EIO", BIT(CALL_MEMORY) - 1, EIO, false, false },
 	{ "ENOSPC",
 	  BIT(CALL_WRITE) | BIT(CALL_SYNC) | BIT(CALL_RESIZE) |
@@ -113,22 +85,7 @@ static const struct kind {
 /* Libraries whose allocations count as the program's own. */
 static const char *const counted[] = { "libjansson.", "libunistring." };
 
-enum {
-	SECTOR = 512,
-	LINE = 128,
-	OBJECTS_MAX = 64,
-	LIVE_MAX = 16384,
-	FILES_MAX = 256
-};
-
-/* What an address belongs to. */
-enum owner {
-	OWNER_OTHER,
-	OWNER_PROGRAM,
-	OWNER_COUNTED,
-	OWNER_LIBC,
-	OWNER_LOADER,
-};
+enum { LINE = 128, OBJECTS_MAX = 64, FILES_MAX = 256 };
 
 struct object {
 	uintptr_t first, last;
@@ -153,21 +110,8 @@ static struct {
 	const char *call;
 	uintptr_t where;
 } now;
-static struct {
-	void *p;
-	uintptr_t where;
-} live[LIVE_MAX];
-static unsigned n_live;
 
-/* We are in our own code, whose allocations do not count. */
-static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
-
-/* The C library's own, by names that nobody else defines. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *p);
+_Thread_local bool faults_inside;
 
 static void read_line(void)
 {
@@ -188,12 +132,12 @@ static void read_line(void)
 	now.line[LINE - 1] = '\n';
 }
 
-static void answer(unsigned files)
+static void answer(unsigned live, unsigned files)
 {
 	char line[LINE];
 	int n = snprintf(line, sizeof line, "%lu %lu %s %#lx %lu %u %u",
 			 now.seen, now.fired, now.call,
-			 (unsigned long)now.where, now.unlinks, n_live, files);
+			 (unsigned long)now.where, now.unlinks, live, files);
 
 	memset(line + n, ' ', sizeof line - n);
 	line[LINE - 1] = '\n';
@@ -208,21 +152,20 @@ static const struct object *object_of(uintptr_t address)
 	return NULL;
 }
 
-static enum owner owner_of(uintptr_t address)
+enum owner faults_owner(uintptr_t address)
 {
 	const struct object *object = object_of(address);
 
 	return object ? object->owner : OWNER_OTHER;
 }
 
-/* Is this call to fail, and as what? Null: no. */
-static const struct kind *judge(enum call call, uintptr_t where)
+const struct kind *faults_judge(enum call call, uintptr_t where)
 {
 	const struct kind *kind = NULL;
 
 	if (!control)
 		return NULL;
-	inside = true;
+	faults_inside = true;
 	pthread_mutex_lock(&lock);
 	read_line();
 	if (now.kind && (now.kind->calls & BIT(call)) &&
@@ -238,421 +181,20 @@ static const struct kind *judge(enum call call, uintptr_t where)
 			now.where = where - objects[0].first;
 		}
 	}
-	answer(0);
+	answer(0, 0);
 	pthread_mutex_unlock(&lock);
-	inside = false;
+	faults_inside = false;
 	return kind;
 }
 
-/* A call on a file: null, or what is to happen, with errno set. */
-static const struct kind *judge_call(enum call call, void *caller)
+bool faults_is_first(void)
 {
-	const struct kind *kind;
-
-	if (owner_of((uintptr_t)caller) != OWNER_PROGRAM)
-		return NULL;
-	kind = judge(call, (uintptr_t)caller);
-	if (kind)
-		errno = kind->code;
-	return kind;
+	return now.fired == 1;
 }
 
-static const struct kind *judge_file(enum call call, int fd, void *caller)
+bool faults_are_on(void)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 ||
-	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
-		return NULL;
-	return judge_call(call, caller);
-}
-
-static int judge_path(enum call call, const char *path, void *caller)
-{
-	if (!strncmp(path, "/dev/", 5))
-		return 0;
-	return judge_call(call, caller) ? -1 : 0;
-}
-
-/* The next function of that name after ours. */
-#define NEXT(name)                                                  \
-	({                                                          \
-		static __typeof__(&name) next_;                     \
-		if (!next_) {                                       \
-			inside = true;                              \
-			*(void **)&next_ = dlsym(RTLD_NEXT, #name); \
-			inside = false;                             \
-		}                                                   \
-		next_;                                              \
-	})
-#define CALLER __builtin_return_address(0)
-#define EXPORT __attribute__((visibility("default")))
-
-/* Half of a transfer, at least a byte. */
-static size_t half_of(size_t len)
-{
-	return len > 1 ? len / 2 : len;
-}
-
-/* The first short write of a disk that becomes full. */
-static bool is_filling(const struct kind *kind)
-{
-	return kind->filled && now.fired == 1;
-}
-
-static ssize_t do_pread(int fd, void *buf, size_t len, off_t off, void *caller)
-{
-	const struct kind *kind = judge_file(CALL_READ, fd, caller);
-
-	if (kind && !kind->half)
-		return -1;
-	return NEXT(pread)(fd, buf, kind ? half_of(len) : len, off);
-}
-
-static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
-			 void *caller)
-{
-	const struct kind *kind = judge_file(CALL_WRITE, fd, caller);
-	ssize_t n;
-
-	if (!kind)
-		return NEXT(pwrite)(fd, buf, len, off);
-	if (!kind->half && !is_filling(kind))
-		return -1;
-	if (!kind->code)
-		return NEXT(pwrite)(fd, buf, half_of(len), off);
-	/* A sector is written or it is not. */
-	len = len / 2 / SECTOR * SECTOR;
-	n = len ? NEXT(pwrite)(fd, buf, len, off) : 0;
-	if (kind->filled && n > 0)
-		return n;
-	errno = kind->code;
-	return -1;
-}
-
-EXPORT ssize_t pread(int fd, void *buf, size_t len, off_t off)
-{
-	return do_pread(fd, buf, len, off, CALLER);
-}
-
-EXPORT ssize_t pread64(int fd, void *buf, size_t len, off_t off)
-{
-	return do_pread(fd, buf, len, off, CALLER);
-}
-
-EXPORT ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
-{
-	return do_pwrite(fd, buf, len, off, CALLER);
-}
-
-EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off_t off)
-{
-	return do_pwrite(fd, buf, len, off, CALLER);
-}
-
-/* No power fails here, and hundreds of syncs would take their time. */
-EXPORT int fdatasync(int fd)
-{
-	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
-}
-
-EXPORT int fsync(int fd)
-{
-	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
-}
-
-/* What becomes smaller takes no space. */
-static int do_ftruncate(int fd, off_t size, void *caller)
-{
-	struct stat st;
-	bool grows = fstat(fd, &st) == 0 && size > st.st_size;
-
-	if (judge_file(grows ? CALL_RESIZE : CALL_SHRINK, fd, caller))
-		return -1;
-	return NEXT(ftruncate)(fd, size);
-}
-
-EXPORT int ftruncate(int fd, off_t size)
-{
-	return do_ftruncate(fd, size, CALLER);
-}
-
-EXPORT int ftruncate64(int fd, off_t size)
-{
-	return do_ftruncate(fd, size, CALLER);
-}
-
-EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
-{
-	return judge_file(CALL_FALLOCATE, fd, CALLER)
-		       ? -1
-		       : NEXT(fallocate)(fd, mode, off, len);
-}
-
-EXPORT int fallocate64(int fd, int mode, off_t off, off_t len)
-{
-	return judge_file(CALL_FALLOCATE, fd, CALLER)
-		       ? -1
-		       : NEXT(fallocate)(fd, mode, off, len);
-}
-
-static off_t do_lseek(int fd, off_t off, int whence, void *caller)
-{
-	if ((whence == SEEK_DATA || whence == SEEK_HOLE) &&
-	    judge_file(CALL_SEEK, fd, caller))
-		return -1;
-	return NEXT(lseek)(fd, off, whence);
-}
-
-EXPORT off_t lseek(int fd, off_t off, int whence)
-{
-	return do_lseek(fd, off, whence, CALLER);
-}
-
-EXPORT off_t lseek64(int fd, off_t off, int whence)
-{
-	return do_lseek(fd, off, whence, CALLER);
-}
-
-static int do_open(int dir, const char *path, int flags, mode_t mode,
-		   void *caller)
-{
-	if (judge_path(flags & O_CREAT ? CALL_CREATE : CALL_OPEN, path,
-		       caller) < 0)
-		return -1;
-	return NEXT(openat)(dir, path, flags, mode);
-}
-
-/* The mode is there only with O_CREAT, and O_TMPFILE, which nobody uses. */
-#define MODE(flags)                                       \
-	({                                                \
-		va_list ap_;                              \
-		mode_t mode_ = 0;                         \
-		va_start(ap_, flags);                     \
-		if ((flags)&O_CREAT)                      \
-			mode_ = (mode_t)va_arg(ap_, int); \
-		va_end(ap_);                              \
-		mode_;                                    \
-	})
-
-EXPORT int open(const char *path, int flags, ...)
-{
-	return do_open(AT_FDCWD, path, flags, MODE(flags), CALLER);
-}
-
-EXPORT int open64(const char *path, int flags, ...)
-{
-	return do_open(AT_FDCWD, path, flags, MODE(flags), CALLER);
-}
-
-EXPORT int openat(int dir, const char *path, int flags, ...)
-{
-	return do_open(dir, path, flags, MODE(flags), CALLER);
-}
-
-EXPORT int openat64(int dir, const char *path, int flags, ...)
-{
-	return do_open(dir, path, flags, MODE(flags), CALLER);
-}
-
-/* For openat2, which has no function of its own. */
-EXPORT long syscall(long number, ...)
-{
-	long a[6];
-	va_list ap;
-
-	va_start(ap, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
-	if (number == SYS_openat2 &&
-	    judge_path(CALL_OPEN, (const char *)a[1], CALLER) < 0)
-		return -1;
-	return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
-EXPORT struct dirent *readdir(DIR *dir)
-{
-	return judge_call(CALL_READDIR, CALLER) ? NULL : NEXT(readdir)(dir);
-}
-
-EXPORT struct dirent64 *readdir64(DIR *dir)
-{
-	return judge_call(CALL_READDIR, CALLER) ? NULL : NEXT(readdir64)(dir);
-}
-
-EXPORT int renameat2(int old_dir, const char *old, int new_dir, const char *new,
-		     unsigned flags)
-{
-	if (judge_call(CALL_RENAME, CALLER))
-		return -1;
-	return NEXT(renameat2)(old_dir, old, new_dir, new, flags);
-}
-
-EXPORT int rename(const char *old, const char *new)
-{
-	return judge_call(CALL_RENAME, CALLER) ? -1 : NEXT(rename)(old, new);
-}
-
-EXPORT int link(const char *old, const char *new)
-{
-	return judge_call(CALL_LINK, CALLER) ? -1 : NEXT(link)(old, new);
-}
-
-EXPORT int unlink(const char *path)
-{
-	return judge_call(CALL_UNLINK, CALLER) ? -1 : NEXT(unlink)(path);
-}
-
-EXPORT int fchmod(int fd, mode_t mode)
-{
-	return judge_file(CALL_CHMOD, fd, CALLER) ? -1 : NEXT(fchmod)(fd, mode);
-}
-
-/* Memory. */
-
-struct stack {
-	uintptr_t where;
-	enum owner owner;
-	bool loader; /* it allocates for a thread, and keeps that for others */
-};
-
-static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context,
-					 void *arg)
-{
-	struct stack *stack = arg;
-
-	stack->where = _Unwind_GetIP(context);
-	stack->owner = owner_of(stack->where);
-	return stack->owner == OWNER_LIBC ? _URC_NO_REASON : _URC_END_OF_STACK;
-}
-
-/* Does an allocation that is being made count? Where does it come from? */
-static bool counts(uintptr_t *ret_where)
-{
-	struct stack stack = { 0 };
-
-	if (!control || inside)
-		return false;
-	inside = true;
-	_Unwind_Backtrace(look_at_frame, &stack);
-	inside = false;
-	*ret_where = stack.where;
-	return !stack.loader &&
-	       (stack.owner == OWNER_PROGRAM || stack.owner == OWNER_COUNTED);
-}
-
-static void live_add(void *p, uintptr_t where)
-{
-	pthread_mutex_lock(&lock);
-	if (p && n_live < LIVE_MAX) {
-		live[n_live].where = where;
-		live[n_live++].p = p;
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-static void live_remove(const void *p)
-{
-	if (!control || !p)
-		return;
-	pthread_mutex_lock(&lock);
-	for (unsigned i = n_live; i-- > 0;) {
-		if (live[i].p == p) {
-			live[i] = live[--n_live];
-			break;
-		}
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-/* Is this allocation to fail? ret_where: its caller, where it is one to keep an
- * eye on, else 0. */
-static bool fails(uintptr_t *ret_where)
-{
-	if (!counts(ret_where)) {
-		*ret_where = 0;
-		return false;
-	}
-	if (!judge(CALL_MEMORY, *ret_where))
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-EXPORT void *malloc(size_t size)
-{
-	uintptr_t where = 0;
-	void *p = fails(&where) ? NULL : __libc_malloc(size);
-
-	if (where)
-		live_add(p, where);
-	return p;
-}
-
-EXPORT void *calloc(size_t n, size_t size)
-{
-	uintptr_t where = 0;
-	void *p = fails(&where) ? NULL : __libc_calloc(n, size);
-
-	if (where)
-		live_add(p, where);
-	return p;
-}
-
-EXPORT void *realloc(void *old, size_t size)
-{
-	uintptr_t where = 0;
-	void *p;
-
-	if (fails(&where))
-		return NULL;
-	live_remove(old);
-	p = __libc_realloc(old, size);
-	if (where)
-		live_add(p, where);
-	return p;
-}
-
-EXPORT void *reallocarray(void *old, size_t n, size_t size)
-{
-	size_t total;
-
-	if (__builtin_mul_overflow(n, size, &total)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return realloc(old, total);
-}
-
-static void *allocate_aligned(size_t alignment, size_t size)
-{
-	uintptr_t where = 0;
-	void *p = fails(&where) ? NULL : __libc_memalign(alignment, size);
-
-	if (where)
-		live_add(p, where);
-	return p;
-}
-
-EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
-{
-	void *p = allocate_aligned(alignment, size);
-
-	if (p)
-		*ret = p;
-	return p ? 0 : ENOMEM;
-}
-
-EXPORT void *aligned_alloc(size_t alignment, size_t size)
-{
-	return allocate_aligned(alignment, size);
-}
-
-EXPORT void free(void *p)
-{
-	live_remove(p);
-	__libc_free(p);
+	return control;
 }
 
 /* Before main, and after it. */
@@ -725,7 +267,8 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	unsigned files = 0;
+	unsigned files = 0, live;
+	uintptr_t where = 0;
 
 	if (!control)
 		return;
@@ -733,8 +276,9 @@ __attribute__((destructor)) static void end(void)
 		files += !files_before[fd] && fcntl(fd, F_GETFD) >= 0;
 	pthread_mutex_lock(&lock);
 	read_line();
-	if (n_live)
-		now.where = live[0].where - objects[0].first;
-	answer(files);
+	live = faults_live(&where);
+	if (live)
+		now.where = where - objects[0].first;
+	answer(live, files);
 	pthread_mutex_unlock(&lock);
 }

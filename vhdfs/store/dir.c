@@ -465,7 +465,9 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	dir->reading++;
 	r = look_at_names(store, dir);
 	if (r < 0 && !dir->logged)
-		log_warn("%s: cannot be read: %s", dir->real, strerror(-r));
+		log_warn("%s: cannot be read: %s",
+			 *dir->real ? dir->real : store_root(store),
+			 strerror(-r));
 	dir->logged = r < 0;
 	if (error_is_passing(r)) {
 		/* What was not seen now may be there. */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* faults.so: the calls on files. */
+#include "config.h"
+
+#include "tools/faults.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SECTOR = 512 };
+
+/* A call on a file: null, or what is to happen, with errno set. */
+static const struct kind *judge_call(enum call call, void *caller)
+{
+	const struct kind *kind;
+
+	if (faults_owner((uintptr_t)caller) != OWNER_PROGRAM)
+		return NULL;
+	kind = faults_judge(call, (uintptr_t)caller);
+	if (kind)
+		errno = kind->code;
+	return kind;
+}
+
+static const struct kind *judge_file(enum call call, int fd, void *caller)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 ||
+	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		return NULL;
+	return judge_call(call, caller);
+}
+
+static int judge_path(enum call call, const char *path, void *caller)
+{
+	if (!strncmp(path, "/dev/", 5))
+		return 0;
+	return judge_call(call, caller) ? -1 : 0;
+}
+
+/* Half of a transfer, at least a byte. */
+static size_t half_of(size_t len)
+{
+	return len > 1 ? len / 2 : len;
+}
+
+/* The first short write of a disk that becomes full. */
+static bool is_filling(const struct kind *kind)
+{
+	return kind->filled && faults_is_first();
+}
+
+static ssize_t do_pread(int fd, void *buf, size_t len, off_t off, void *caller)
+{
+	const struct kind *kind = judge_file(CALL_READ, fd, caller);
+
+	if (kind && !kind->half)
+		return -1;
+	return NEXT(pread)(fd, buf, kind ? half_of(len) : len, off);
+}
+
+static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
+			 void *caller)
+{
+	const struct kind *kind = judge_file(CALL_WRITE, fd, caller);
+	ssize_t n;
+
+	if (!kind)
+		return NEXT(pwrite)(fd, buf, len, off);
+	if (!kind->half && !is_filling(kind))
+		return -1;
+	if (!kind->code)
+		return NEXT(pwrite)(fd, buf, half_of(len), off);
+	/* A sector is written or it is not. */
+	len = len / 2 / SECTOR * SECTOR;
+	n = len ? NEXT(pwrite)(fd, buf, len, off) : 0;
+	if (kind->filled && n > 0)
+		return n;
+	errno = kind->code;
+	return -1;
+}
+
+EXPORT ssize_t pread(int fd, void *buf, size_t len, off_t off)
+{
+	return do_pread(fd, buf, len, off, CALLER);
+}
+
+EXPORT ssize_t pread64(int fd, void *buf, size_t len, off_t off)
+{
+	return do_pread(fd, buf, len, off, CALLER);
+}
+
+EXPORT ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
+{
+	return do_pwrite(fd, buf, len, off, CALLER);
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off_t off)
+{
+	return do_pwrite(fd, buf, len, off, CALLER);
+}
+
+/* No power fails here, and hundreds of syncs would take their time. */
+EXPORT int fdatasync(int fd)
+{
+	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
+}
+
+EXPORT int fsync(int fd)
+{
+	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
+}
+
+/* What becomes smaller takes no space. */
+static int do_ftruncate(int fd, off_t size, void *caller)
+{
+	struct stat st;
+	bool grows = fstat(fd, &st) == 0 && size > st.st_size;
+
+	if (judge_file(grows ? CALL_RESIZE : CALL_SHRINK, fd, caller))
+		return -1;
+	return NEXT(ftruncate)(fd, size);
+}
+
+EXPORT int ftruncate(int fd, off_t size)
+{
+	return do_ftruncate(fd, size, CALLER);
+}
+
+EXPORT int ftruncate64(int fd, off_t size)
+{
+	return do_ftruncate(fd, size, CALLER);
+}
+
+EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
+{
+	return judge_file(CALL_FALLOCATE, fd, CALLER)
+		       ? -1
+		       : NEXT(fallocate)(fd, mode, off, len);
+}
+
+EXPORT int fallocate64(int fd, int mode, off_t off, off_t len)
+{
+	return judge_file(CALL_FALLOCATE, fd, CALLER)
+		       ? -1
+		       : NEXT(fallocate)(fd, mode, off, len);
+}
+
+static off_t do_lseek(int fd, off_t off, int whence, void *caller)
+{
+	if ((whence == SEEK_DATA || whence == SEEK_HOLE) &&
+	    judge_file(CALL_SEEK, fd, caller))
+		return -1;
+	return NEXT(lseek)(fd, off, whence);
+}
+
+EXPORT off_t lseek(int fd, off_t off, int whence)
+{
+	return do_lseek(fd, off, whence, CALLER);
+}
+
+EXPORT off_t lseek64(int fd, off_t off, int whence)
+{
+	return do_lseek(fd, off, whence, CALLER);
+}
+
+static int do_open(int dir, const char *path, int flags, mode_t mode,
+		   void *caller)
+{
+	if (judge_path(flags & O_CREAT ? CALL_CREATE : CALL_OPEN, path,
+		       caller) < 0)
+		return -1;
+	return NEXT(openat)(dir, path, flags, mode);
+}
+
+/* The mode is there only with O_CREAT, and O_TMPFILE, which nobody uses. */
+#define MODE(flags)                                       \
+	({                                                \
+		va_list ap_;                              \
+		mode_t mode_ = 0;                         \
+		va_start(ap_, flags);                     \
+		if ((flags)&O_CREAT)                      \
+			mode_ = (mode_t)va_arg(ap_, int); \
+		va_end(ap_);                              \
+		mode_;                                    \
+	})
+
+EXPORT int open(const char *path, int flags, ...)
+{
+	return do_open(AT_FDCWD, path, flags, MODE(flags), CALLER);
+}
+
+EXPORT int open64(const char *path, int flags, ...)
+{
+	return do_open(AT_FDCWD, path, flags, MODE(flags), CALLER);
+}
+
+EXPORT int openat(int dir, const char *path, int flags, ...)
+{
+	return do_open(dir, path, flags, MODE(flags), CALLER);
+}
+
+EXPORT int openat64(int dir, const char *path, int flags, ...)
+{
+	return do_open(dir, path, flags, MODE(flags), CALLER);
+}
+
+/* For openat2, which has no function of its own. */
+EXPORT long syscall(long number, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (number == SYS_openat2 &&
+	    judge_path(CALL_OPEN, (const char *)a[1], CALLER) < 0)
+		return -1;
+	return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+EXPORT struct dirent *readdir(DIR *dir)
+{
+	return judge_call(CALL_READDIR, CALLER) ? NULL : NEXT(readdir)(dir);
+}
+
+EXPORT struct dirent64 *readdir64(DIR *dir)
+{
+	return judge_call(CALL_READDIR, CALLER) ? NULL : NEXT(readdir64)(dir);
+}
+
+EXPORT int renameat2(int old_dir, const char *old, int new_dir, const char *new,
+		     unsigned flags)
+{
+	if (judge_call(CALL_RENAME, CALLER))
+		return -1;
+	return NEXT(renameat2)(old_dir, old, new_dir, new, flags);
+}
+
+EXPORT int rename(const char *old, const char *new)
+{
+	return judge_call(CALL_RENAME, CALLER) ? -1 : NEXT(rename)(old, new);
+}
+
+EXPORT int link(const char *old, const char *new)
+{
+	return judge_call(CALL_LINK, CALLER) ? -1 : NEXT(link)(old, new);
+}
+
+EXPORT int unlink(const char *path)
+{
+	return judge_call(CALL_UNLINK, CALLER) ? -1 : NEXT(unlink)(path);
+}
+
+EXPORT int fchmod(int fd, mode_t mode)
+{
+	return judge_file(CALL_CHMOD, fd, CALLER) ? -1 : NEXT(fchmod)(fd, mode);
+}
