@@ -128,6 +128,8 @@ check_answers() {
 				wrong "a sync after a sync that failed"
 			flushed=("${written[@]}")
 			;;
+		# For lack of memory nothing was begun, and the next one may.
+		sync:ENOMEM) ;;
 		sync:*) failed=yes ;;
 		read:*)
 			[[ $fault != *:once* || $answer == *ok ]] ||
@@ -282,27 +284,21 @@ test_sync_that_fails_ends_writing_until_it_is_opened_anew() {
 	done
 }
 
-# The reader goes on when the disk is back, though its image could not be
-# opened for reading when the writer had gone.
+# The reader goes on when the disk is back, though nothing could be read when
+# the writer had gone.
 test_reader_outlives_a_writer_who_fails() {
 	make_store vhdx
 	mount_with_faults
 	exec {reader}<"$view"
 	head -c 4096 <&"$reader" | cmp - <(head -c 4096 "$scratch/old")
 	hold_view "$view" rw
-	arm EIO ever 1 open
+	arm EIO ever 1 read
 	release_view
-	wait_until 10 has_fired
-	cat "$view" >/dev/null 2>&1 || true
+	! cat "$view" >/dev/null 2>&1 || fail "expected reading to fail meanwhile"
 	disarm
 	cat <&"$reader" | cmp - <(tail -c +4097 "$scratch/old")
 	exec {reader}<&-
 	unmount_with_faults
-}
-
-has_fired() {
-	ask
-	[ "$fired" -gt 0 ]
 }
 
 # A child that cannot be read just now stays its parent's child.
