@@ -289,10 +289,10 @@ static bool next_round(struct exercise *x, const struct plan *plan)
 
 int main(int argc, char **argv)
 {
-	struct exercise x = { .block = 2 << 20,
-			      .operations = 1000,
-			      .shown = 30,
-			      .only = UINT64_MAX };
+	static struct exercise x = { .block = 2 << 20,
+				     .operations = 1000,
+				     .shown = 30,
+				     .only = UINT64_MAX };
 	struct plan plan = { .sharing = { { .threads = 1 } }, .n = 1 };
 
 	running = &x;

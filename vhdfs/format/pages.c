@@ -136,13 +136,13 @@ static int get(struct pages *pages, uint64_t file_off, bool zeroed,
 		if (!page)
 			r = insert(pages, bucket, file_off, zeroed, &page);
 		pthread_mutex_unlock(&pages->load_lock);
-	}
-	if (r < 0)
-		return r;
-	if (!atomic_load_explicit(&page->used, memory_order_relaxed))
+	} else if (!atomic_load_explicit(&page->used, memory_order_relaxed)) {
+		/* Not the first time: what is asked for once goes first. */
 		atomic_store_explicit(&page->used, true, memory_order_relaxed);
-	*ret = page;
-	return 0;
+	}
+	if (r == 0)
+		*ret = page;
+	return r;
 }
 
 int pages_get(struct pages *pages, uint64_t file_off, struct page **ret)

@@ -32,7 +32,7 @@ struct page {
 	bool dirty;       /* set by pages_change only */
 	bool copied;      /* pages_take_dirty took it: see pages.copies_out */
 	bool reserved;    /* its space in the file */
-	atomic_bool used; /* since the last eviction */
+	atomic_bool used; /* more than once, or since the last eviction */
 	uint8_t data[];
 };
 
