@@ -11,7 +11,7 @@ public=-inside-
 # child o1, and that one's child o2.
 outside_and_inside() {
 	store=$scratch/store out=$scratch/out mnt=$scratch/mnt
-	rm -rf --one-file-system "$store" "$out"
+	rm -rf --one-file-system "${store:?}" "${out:?}"
 	mkdir "$store" "$store/sub" "$out"
 	vhdfs-img create --size 4M "$out/o0.$ending"
 	printf %s "$secret" >"$scratch/secret"

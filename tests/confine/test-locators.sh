@@ -245,7 +245,7 @@ test_further_directory_is_not_left_either() {
 	local ending
 	for ending in vhd vhdx; do
 		outside_and_inside
-		rm -rf "$scratch/more"
+		rm -rf "${scratch:?}/more"
 		mkdir "$scratch/more"
 		ln -s "../out/o0.$ending" "$scratch/more/o0.$ending"
 		ln -s "$out/o1.$ending" "$scratch/more/o1.$ending"

@@ -90,7 +90,7 @@ fresh_clients() {
 	local client
 
 	[ -z "${mount_pid[$mnt]:-}" ] || unmount "$mnt"
-	rm -rf "$store" "$scratch/records"/* "$scratch/runs"/*
+	rm -rf "${store:?}" "${scratch:?}/records"/* "$scratch/runs"/*
 	make_clients "${format[@]}"
 }
 

@@ -11,7 +11,7 @@ with_each_format() {
 		for mnt in "${!mount_pid[@]}"; do
 			unmount "$mnt"
 		done
-		rm -rf --one-file-system "$scratch/store" "$scratch"/*.log
+		rm -rf --one-file-system "${scratch:?}/store" "$scratch"/*.log
 	done
 }
 

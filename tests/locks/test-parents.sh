@@ -170,7 +170,7 @@ reads_on() {
 	wait_until 5 file-io "$child" rw
 	equal "contents" hello "$(file-io "$child" ro read 9000000 5)"
 	unmount "$mnt"
-	rm -rf "$store"
+	rm -rf "${store:?}"
 }
 
 # All that follow leave the old master at $scratch/old.
