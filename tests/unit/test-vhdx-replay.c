@@ -434,6 +434,17 @@ static void a_truncated_file_is_refused(void **state)
 	fails(&d, "9437184 bytes at least");
 }
 
+static void a_size_that_no_file_has_is_refused(void **state)
+{
+	(void)state;
+	struct vdisk d;
+
+	dirty_disk(&d);
+	put_entry(&d,
+		  &(struct entry){ .sequence = 5, .last = UINT64_MAX - M + 1 });
+	fails(&d, "a size that a file can have");
+}
+
 static void changes_of_headers_and_log_are_refused(void **state)
 {
 	static const uint64_t offs[] = { 64 * 1024, 128 * 1024, LOG_OFF,
@@ -508,6 +519,7 @@ int main(void)
 		cmocka_unit_test(a_run_without_its_tail_does_not_count),
 		cmocka_unit_test(a_replay_makes_the_file_as_large_as_it_says),
 		cmocka_unit_test(a_log_without_a_good_entry_is_refused),
+		cmocka_unit_test(a_size_that_no_file_has_is_refused),
 		cmocka_unit_test(a_truncated_file_is_refused),
 		cmocka_unit_test(changes_of_headers_and_log_are_refused),
 		cmocka_unit_test(tables_in_the_log_are_seen),

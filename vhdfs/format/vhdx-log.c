@@ -384,6 +384,10 @@ static int take_run(struct search *s, uint64_t head)
 			words("%" PRIu64 " bytes at least, says the log",
 			      last->flushed),
 			"its end");
+	if (r == 0 && last->last > INT64_MAX)
+		return fail_log(s->v, s->off + head,
+				"a size that a file can have",
+				words("%" PRIu64 " bytes", last->last));
 	o->file_size = max_u64(file_size, last->last);
 	for (uint64_t at = last->tail; r == 0; at = after(s, at)) {
 		r = take_entry(s, at);
