@@ -89,7 +89,7 @@ static const struct scenario scenarios[] = {
 
 enum {
 	SCENARIOS = sizeof scenarios / sizeof *scenarios,
-	TESTS = SCENARIOS + 5
+	TESTS = SCENARIOS + 6
 };
 
 static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory",
@@ -130,6 +130,33 @@ static bool live_with(const struct scenario *scenario, uint64_t seed)
 	return now.fired;
 }
 
+/* The power goes at each sync of such a life, and at its end. */
+static bool live_until_a_cut(const struct scenario *scenario, uint64_t seed)
+{
+	struct judge judge = { .seed = seed };
+	struct crash_states states;
+	struct mem_file file;
+	struct world world;
+
+	begin();
+	world_init(&world, scenario, seed, &now);
+	world.faults = NULL;
+	judge.world = &world;
+	crash_states_init(&states, &world.leaf);
+	mem_file_init(&file);
+	for (size_t n = 1; n <= world.leaf.n; n++) {
+		if (n < world.leaf.n && world.leaf.ops[n].kind != CRASH_SYNC)
+			continue;
+		crash_state(&states, n, random_next(&judge.seed) % FATES,
+			    &judge.seed, &file);
+		judge_state(&judge, &file, n);
+	}
+	mem_file_fini(&file);
+	crash_states_fini(&states);
+	world_fini(&world);
+	return now.fired;
+}
+
 typedef bool a_life(const struct scenario *scenario, uint64_t seed);
 
 /* All kinds of faults at all places of a life: how many were met. */
@@ -164,6 +191,21 @@ static void a_guest_meets_faults(void **state)
 		random_next(&seed);
 	} while (test_time_is_left(deadline));
 	printf("# %s: %lu faults\n", scenario->name, n);
+}
+
+static void a_cut_follows_a_fault(void **state)
+{
+	double deadline = test_deadline(0, TESTS);
+	uint64_t seed = seed_from_environment();
+	unsigned long n = 0;
+
+	(void)state;
+	do {
+		for (size_t i = 0; i < SCENARIOS; i++)
+			n += everywhere(live_until_a_cut, &scenarios[i], seed);
+		random_next(&seed);
+	} while (test_time_is_left(deadline));
+	printf("# %lu faults\n", n);
 }
 
 static bool runs_full(const struct scenario *scenario, uint64_t seed)
@@ -416,6 +458,8 @@ int main(void)
 			cmocka_unit_test_teardown(repair_meets_faults, tell),
 		[SCENARIOS + 3] = cmocka_unit_test_teardown(
 			opening_after_a_crash_meets_faults, tell),
+		[SCENARIOS + 5] =
+			cmocka_unit_test_teardown(a_cut_follows_a_fault, tell),
 	};
 
 	tests[SCENARIOS + 4] = (struct CMUnitTest)cmocka_unit_test_teardown(

@@ -99,12 +99,13 @@ void fuzz_probe(const uint8_t *data, size_t size)
 		    first + ((uint64_t)data[1] << 10));
 	image_seal(false, &file, 0);
 	for (unsigned i = 0; i < 3; i++) {
+		const struct image_ops *ops;
 		struct image *img;
 		struct io *io;
 
 		if (sparse_open(&file, names[i], false, &io) < 0)
 			return;
-		image_format_probe(io);
+		image_format_probe(io, &ops);
 		if (image_open(io, NULL, &img) == 0) {
 			map_all(img);
 			image_close(img);

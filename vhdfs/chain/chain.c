@@ -60,8 +60,8 @@ static int open_leaf(struct io *io, int flags, struct image **ret)
 	int r = 0;
 
 	if (!(flags & CHAIN_ALWAYS_RAW))
-		ops = image_format_probe(io);
-	if (!(flags & CHAIN_NO_LOCK))
+		r = image_format_probe(io, &ops);
+	if (r == 0 && !(flags & CHAIN_NO_LOCK))
 		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
 						       : IO_LOCK_SHARED);
 	if (r < 0)

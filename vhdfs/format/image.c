@@ -50,12 +50,20 @@ static bool is_named_vhd(const char *name)
  * end of a VHDX may be a guest's, who may write a footer.  Only where the bytes
  * say both, the name decides.
  */
-const struct image_ops *image_format_probe(struct io *io)
+int image_format_probe(struct io *io, const struct image_ops **ret)
 {
-	if (vhdx_ops.probe(io) > 0)
-		return is_named_vhd(io->name) && vhd_is_fixed(io) ? &vhd_ops
-								  : &vhdx_ops;
-	return vhd_ops.probe(io) > 0 ? &vhd_ops : &raw_ops;
+	int r = vhdx_ops.probe(io);
+
+	if (r > 0 && is_named_vhd(io->name)) {
+		r = vhd_is_fixed(io);
+		*ret = r > 0 ? &vhd_ops : &vhdx_ops;
+	} else if (r > 0) {
+		*ret = &vhdx_ops;
+	} else if (r == 0) {
+		r = vhd_ops.probe(io);
+		*ret = r > 0 ? &vhd_ops : &raw_ops;
+	}
+	return r < 0 ? r : 0;
 }
 
 const char *image_type_name(enum image_type type)
@@ -129,16 +137,19 @@ static int fail_unknown(struct io *io)
 
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 {
-	if (!ops)
-		ops = image_format_probe(io);
-	else if (ops != &raw_ops && ops->probe(io) <= 0)
-		return fail(-EBADMSG, "%s: not a %s image", io->name,
-			    ops->name);
-	else
-		return ops->open(io, ret);
-	if (ops == &raw_ops)
-		return fail_unknown(io);
-	return ops->open(io, ret);
+	int r = 0;
+
+	if (!ops) {
+		r = image_format_probe(io, &ops);
+		if (r == 0 && ops == &raw_ops)
+			r = fail_unknown(io);
+	} else if (ops != &raw_ops) {
+		r = ops->probe(io);
+		if (r == 0)
+			r = fail(-EBADMSG, "%s: not a %s image", io->name,
+				 ops->name);
+	}
+	return r < 0 ? r : ops->open(io, ret);
 }
 
 /* What was written since the open; nobody asked for what was there before. */
@@ -409,5 +420,8 @@ int image_create(struct io *io, const struct image_ops *ops,
 
 int image_check(struct io *io, struct check *check)
 {
-	return image_format_probe(io)->check(io, check);
+	const struct image_ops *ops;
+	int r = image_format_probe(io, &ops);
+
+	return r < 0 ? r : ops->check(io, check);
 }

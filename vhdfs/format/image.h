@@ -122,7 +122,8 @@ enum {
 /* Optional unless said otherwise: null where the format has no such thing. */
 struct image_ops {
 	const char *name; /* "raw", "vhd", "vhdx" */
-	/* By the bytes alone: is it this format, broken or not? 1 or 0. */
+	/* By the bytes alone: is it this format, broken or not?  1 or 0; an
+	 * error of reading, for then that cannot be told. */
 	int (*probe)(struct io *io);
 	/*
 	 * Checks all that it will trust later except table entries, which are
@@ -232,8 +233,9 @@ int image_fail(struct image *img, int r);
 extern const struct image_ops *const image_formats[];
 /* By name, as --format takes it; null where there is none. */
 const struct image_ops *image_format_by_name(const char *name);
-/* By the file's bytes. Never null: what nothing claims is raw. */
-const struct image_ops *image_format_probe(struct io *io);
+/* By the file's bytes; what nothing claims is raw.  An error where they cannot
+ * be read. */
+int image_format_probe(struct io *io, const struct image_ops **ret);
 
 const char *image_type_name(enum image_type type); /* "fixed", ... */
 

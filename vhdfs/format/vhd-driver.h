@@ -155,6 +155,9 @@ int vhd_space_free(struct vhd *v, uint64_t off);
 void vhd_space_widen_freed(struct vhd *v);
 
 /* vhd-write.c */
+/* A bitmap or footer could not be written: image_fail, unless there was no room
+ * for it.  Returns r. */
+int vhd_fail_metadata(struct vhd *v, int r);
 int vhd_start(struct image *img);
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);

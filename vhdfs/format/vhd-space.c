@@ -166,9 +166,12 @@ static int grow(struct vhd *v, uint64_t end)
 		return r;
 	v->file_size = footer_off + FOOTER_SIZE;
 	r = io_write(v->img.io, v->footer, FOOTER_SIZE, footer_off);
-	if (r == 0)
+	if (r == 0) {
 		v->footer_off = footer_off;
-	else if (io_resize(v->img.io, old_size) == 0)
+		return 0;
+	}
+	r = vhd_fail_metadata(v, r);
+	if (io_resize(v->img.io, old_size) == 0)
 		v->file_size = old_size;
 	return r;
 }

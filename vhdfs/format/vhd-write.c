@@ -32,6 +32,10 @@
  *
  * A flush of nothing but data in its place is one sync, made by image_flush.
  *
+ * FAILED WRITES of a bitmap, footer or table make the image refuse all others
+ * until it is opened again, but for those that found no room in O1: nothing
+ * refers to what they would have written.
+ *
  * FULL DISKS.  The space of a table's page or a bitmap is reserved before the
  * page is changed (pages_change), that of new blocks and the footer is taken by
  * writing them: what has no room fails before anything refers to it, and O5 and
@@ -86,6 +90,13 @@ static int check_table_alignment(const struct vhd *v)
 			  v->header_off + HEADER_TABLE_OFFSET,
 			  "a multiple of 4, to write to this image", "%" PRIu64,
 			  v->bat_off);
+}
+
+int vhd_fail_metadata(struct vhd *v, int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG
+		       ? r
+		       : image_fail(&v->img, r);
 }
 
 /* Puts the footer behind the last block, and ends the file there. */
@@ -167,13 +178,15 @@ int vhd_start(struct image *img)
 		r = vhd_space_know(v);
 	if (r == 0)
 		r = make_table_durable(v); /* O0 */
-	if (r == 0 && v->footer_off == v->file_size)
+	if (r < 0)
+		return r;
+	if (v->footer_off == v->file_size)
 		r = restore_footer(v);
 	if (r == 0 && !v->leading_same)
 		r = restore_copy(v);
 	if (r == 0 && v->batmap_len)
 		r = clear_batmap(v);
-	return r;
+	return r < 0 ? vhd_fail_metadata(v, r) : 0;
 }
 
 /* Goes over n bits from first in a bitmap, whole bytes where it can: are they
@@ -245,8 +258,9 @@ static int write_new_bitmap(struct vhd *v, uint64_t block_off,
 {
 	int r = io_write(v->img.io, bits, v->bitmap_size, block_off);
 
-	if (r == 0)
-		r = space_add(&v->fresh, block_off, v->bitmap_size);
+	if (r < 0)
+		return vhd_fail_metadata(v, r);
+	r = space_add(&v->fresh, block_off, v->bitmap_size);
 	for (uint32_t at = 0; at < v->bitmap_size && r == 0; at += VHD_SECTOR) {
 		struct page *page;
 

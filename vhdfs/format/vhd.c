@@ -159,12 +159,12 @@ static int vhd_probe(struct io *io)
 	return !memcmp(cookie, FOOTER_COOKIE_TEXT, sizeof cookie);
 }
 
-bool vhd_is_fixed(struct io *io)
+int vhd_is_fixed(struct io *io)
 {
 	struct vhd_footers f;
+	int r = vhd_footers_read(io, &f);
 
-	return vhd_footers_read(io, &f) == 0 && f.trailing_ok &&
-	       vhd_footer_fits_fixed(&f);
+	return r < 0 ? r : f.trailing_ok && vhd_footer_fits_fixed(&f);
 }
 
 /* How much of a block, its bitmap included, the file must hold. */

@@ -7,8 +7,9 @@
 
 extern const struct image_ops vhd_ops;
 
-/* Does the file end with a good footer of a fixed image that fits it? */
-bool vhd_is_fixed(struct io *io);
+/* Does the file end with a good footer of a fixed image that fits it? 1 or 0,
+ * or an error of reading. */
+int vhd_is_fixed(struct io *io);
 
 /*
  * Makes a fixed VHD of the raw disk in io, in place, by adding a footer; a

@@ -17,7 +17,9 @@
  * being written: what has no room fails before anything refers to it, and a
  * flush needs none.
  *
- * START, before the first change after an open; each step is synced:
+ * START, before the first change after an open; each step is synced.  Where one
+ * fails the image has failed: a header on disk may name a log that the next
+ * attempt would write over.
  *  S1  a header with a new FileWriteGuid
  *  S2  the log gets an empty entry with a new log guid: until S3 nobody looks
  *  S3  a header with the log guid and a new DataWriteGuid
@@ -39,7 +41,8 @@
  * for the entry of a chunk's bitmap comes after those of its blocks (I4).
  * Writes ask for a flush before it comes to that (vhdx_wants_flush).
  *
- * STOP, after the last flush; each step is synced:
+ * STOP, after the last flush, when a descriptor of the view is closed and no
+ * other writes; START comes again before the next change.  Each step is synced:
  *  C1  the pages of the last F5
  *  C2  a header without log guid;  C3 the same in the other copy
  *  C4  the file's unused end is cut off; not synced, for nobody needs it
@@ -197,13 +200,41 @@ static int begin_log(struct vhdx *v, const struct guid *log_guid)
 	return r;
 }
 
-int vhdx_start(struct image *img)
+static int open_log(struct vhdx *v)
 {
-	struct vhdx *v = vhdx_of(img);
 	struct guid file_guid = guid_random(), data_guid = guid_random(),
 		    log_guid = guid_random();
 	struct vhdx_header_change first = { .file_guid = &file_guid };
 	struct vhdx_header_change all = { &file_guid, &data_guid, &log_guid };
+	int r = vhdx_header_update(v, &first); /* S1 */
+
+	if (r == 0)
+		r = begin_log(v, &log_guid); /* S2 */
+	if (r == 0)
+		r = vhdx_header_update(v, &all); /* S3 */
+	if (r == 0)
+		r = vhdx_header_update(v, &all); /* S4 */
+	if (r < 0)
+		return image_fail(&v->img, r);
+	v->img.id = data_guid;
+	return 0;
+}
+
+/* What START writes is in the file already, but may share its space with a copy
+ * of it. */
+static int reserve_log(struct vhdx *v)
+{
+	int r = io_reserve(v->img.io, v->header.log_off, v->header.log_len);
+
+	for (int slot = 0; slot < 2 && r == 0; slot++)
+		r = io_reserve(v->img.io, VHDX_HEADER_OFFSET(slot),
+			       VHDX_HEADER_SIZE);
+	return r;
+}
+
+int vhdx_start(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
 	int r;
 
 	if (!v->header.log_len)
@@ -214,18 +245,8 @@ int vhdx_start(struct image *img)
 	/* Blocks that overlap are found before one of them is changed. */
 	r = vhdx_space_know(v);
 	if (r == 0)
-		r = io_reserve(img->io, v->header.log_off, v->header.log_len);
-	if (r == 0)
-		r = vhdx_header_update(v, &first); /* S1 */
-	if (r == 0)
-		r = begin_log(v, &log_guid); /* S2 */
-	if (r == 0)
-		r = vhdx_header_update(v, &all); /* S3 */
-	if (r == 0)
-		r = vhdx_header_update(v, &all); /* S4 */
-	if (r == 0)
-		img->id = data_guid;
-	return r;
+		r = reserve_log(v);
+	return r < 0 ? r : open_log(v);
 }
 
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)

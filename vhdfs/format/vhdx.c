@@ -51,8 +51,9 @@ static int vhdx_probe(struct io *io)
 	char signature[VHDX_SIGNATURE_SIZE];
 	int r = io_read_padded(io, signature, sizeof signature, 0);
 
-	return r == 0 &&
-	       memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) == 0;
+	return r < 0 ? r
+		     : !memcmp(signature, VHDX_FILE_SIGNATURE,
+			       sizeof signature);
 }
 
 /* Of the BAT, and in a child a bit a sector. */

@@ -147,11 +147,14 @@ static int lock_image(const struct report *report, struct io *io)
 
 static int check_image(struct report *report, struct io *io)
 {
+	const struct image_ops *ops;
 	int r = lock_image(report, io);
 
+	if (r == 0)
+		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (image_format_probe(io) == &raw_ops)
+	if (ops == &raw_ops)
 		return check_nothing(report, io);
 	r = image_check(io, &report->check);
 	if (r == 0 && !report->left)

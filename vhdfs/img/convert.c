@@ -230,6 +230,7 @@ static int convert_in_place(const struct options *o,
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(io_close_p) struct io *io = NULL;
+	const struct image_ops *ops;
 	uint64_t size = 0;
 	int r = lookup_path(lookup, o->source, &path);
 
@@ -239,9 +240,11 @@ static int convert_in_place(const struct options *o,
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
 		r = io_size(io, &size);
+	if (r == 0)
+		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (named_as_image(o->source) || image_format_probe(io) != &raw_ops)
+	if (named_as_image(o->source) || ops != &raw_ops)
 		return fail(-EINVAL,
 			    "%s: expected a raw disk, found what is called or "
 			    "is an image; convert it to another file",

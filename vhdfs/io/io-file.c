@@ -124,12 +124,22 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return fallocate(io->fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
 }
 
+/* Space that a copy of the file shares (cp --reflink) is none to write to. */
+static int unshare(struct io *io, uint64_t off, uint64_t len)
+{
+	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE,
+		      (off_t)off, (off_t)len) == 0)
+		return 0;
+	/* Where nothing can be shared, or that cannot be undone before it is
+	 * written. */
+	return errno == EOPNOTSUPP || errno == EINVAL ? 0 : -errno;
+}
+
 static int file_reserve(struct io *io, uint64_t off, uint64_t len)
 {
-	return fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) <
-			       0
-		       ? -errno
-		       : 0;
+	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
+		return -errno;
+	return unshare(io, off, len);
 }
 
 static int file_extent(struct io *io, uint64_t off, bool *ret_data,

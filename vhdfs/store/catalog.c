@@ -267,8 +267,7 @@ static void take_broken(struct store *store, const char *path,
 	info_fini_but_error(info);
 	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
 		return;
-	format = image_format_probe(io);
-	if (format == &raw_ops)
+	if (image_format_probe(io, &format) < 0 || format == &raw_ops)
 		return;
 	info->format = format->name;
 	if (image_open(io, format, &leaf) < 0)
