@@ -74,6 +74,8 @@ wrong() {
 check_common() {
 	local lines
 
+	# It was valgrind's own start that had no memory.
+	! grep -q '^valgrind: ' "$scratch/stderr" || return 0
 	mapfile -t lines <"$scratch/stderr"
 	case $status in
 	"${sound_status:-0}")

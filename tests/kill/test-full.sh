@@ -122,4 +122,35 @@ test_vhdx_on_xfs() {
 	fills 3
 }
 
+# shared IMAGE FROM TO: the extents between these bytes that a copy shares.
+shared() {
+	filefrag -e -v "$1" | awk -F'[: .]+' -v from=$(($2 / 4096)) \
+		-v to=$(($3 / 4096)) '/shared/ && $3 < to && $4 >= from'
+}
+
+# What a copy of an image shares is no room to write to: the log, and a page of
+# the table before it is changed, get room of their own.
+test_room_beside_a_copy() {
+	local writes=() i
+
+	begin
+	make_fs xfs
+	mkdir -p "$store"
+	vhdfs-img create --size 64M --block-size 1M "$store/a.vhdx"
+	for ((i = 0; i < 32; i++)); do
+		writes+=(write $((i << 20)) 4096 1 flush)
+	done
+	disk-io "$store/a.vhdx" "${writes[@]}"
+	cp --reflink=always "$store/a.vhdx" "$fs/copy"
+	sync
+	[ -n "$(shared "$store/a.vhdx" 1048576 2097152)" ] ||
+		fail "expected the copy to share the log"
+	disk-io "$store/a.vhdx" write 33554432 4096 1
+	[ -z "$(shared "$store/a.vhdx" 1048576 2097152)" ] ||
+		fail "expected a log of its own, found: $(filefrag -e -v \
+			"$store/a.vhdx")"
+	vhdfs-img check "$store/a.vhdx"
+	disk-io "$store/a.vhdx" verify 0 4096 1
+}
+
 run_tests
