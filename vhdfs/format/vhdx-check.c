@@ -82,8 +82,10 @@ static int touch(struct checker *c)
 
 	if (c->touched)
 		return 0;
+	r = vhdx_header_has_numbers(&c->v);
 	/* Twice, so that both copies are current (2.2.2.1). */
-	r = vhdx_header_update(&c->v, &change);
+	if (r == 0)
+		r = vhdx_header_update(&c->v, &change);
 	if (r == 0)
 		r = vhdx_header_update(&c->v, &change);
 	c->touched = r == 0;

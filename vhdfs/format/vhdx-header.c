@@ -146,15 +146,22 @@ static void change_guids(struct vhdx_header *h,
 	}
 }
 
+int vhdx_header_has_numbers(struct vhdx *v)
+{
+	enum { NUMBERS = 16 };
+
+	if (v->header.sequence <= UINT64_MAX - NUMBERS)
+		return 0;
+	return fail_header(v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP,
+			   "sequence number", "one that others come after",
+			   v->header.sequence);
+}
+
 int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change)
 {
 	struct vhdx_header h = v->header;
 	int r;
 
-	if (h.sequence == UINT64_MAX)
-		return fail_header(v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP,
-				   "sequence number", "one that has a next",
-				   h.sequence);
 	h.sequence++;
 	put_le64(h.raw + VHDX_HEADER_SEQUENCE, h.sequence);
 	change_guids(&h, change);

@@ -126,6 +126,9 @@ int vhdx_headers_load(struct vhdx *v);
 struct vhdx_header_change {
 	const struct guid *file_guid, *data_guid, *log_guid;
 };
+/* Before the first of some changes, a few at most: are there numbers left for
+ * them?  -EOPNOTSUPP with words. */
+int vhdx_header_has_numbers(struct vhdx *v);
 /* Writes the copy that is not current, synced, which makes it current. */
 int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change);
 

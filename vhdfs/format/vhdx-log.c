@@ -532,8 +532,10 @@ int vhdx_log_replay(struct vhdx *v)
 	struct vhdx_header_change end = { .log_guid = &none };
 	const struct vhdx_overlay *o = &v->overlay;
 	uint64_t file_size;
-	int r = vhdx_header_update(v, &begin); /* R1 */
+	int r = vhdx_header_has_numbers(v);
 
+	if (r == 0)
+		r = vhdx_header_update(v, &begin); /* R1 */
 	if (r == 0)
 		r = io_size(v->img.io, &file_size);
 	if (r == 0 && file_size < o->file_size)

@@ -242,8 +242,10 @@ int vhdx_start(struct image *img)
 			-EOPNOTSUPP, img->io->name, "header: log length",
 			VHDX_HEADER_OFFSET(v->slot) + VHDX_HEADER_LOG_LENGTH,
 			"a log, to write the image", "none");
+	r = vhdx_header_has_numbers(v);
 	/* Blocks that overlap are found before one of them is changed. */
-	r = vhdx_space_know(v);
+	if (r == 0)
+		r = vhdx_space_know(v);
 	if (r == 0)
 		r = reserve_log(v);
 	return r < 0 ? r : open_log(v);
