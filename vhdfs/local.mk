@@ -14,6 +14,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/guid.h \
 	vhdfs/base/log.c \
 	vhdfs/base/log.h \
+	vhdfs/base/notify.c \
+	vhdfs/base/notify.h \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
 	vhdfs/chain/chain.c \
@@ -61,12 +63,15 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/io/keep.c \
+	vhdfs/io/keep.h \
 	vhdfs/store/catalog.c \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
 	vhdfs/store/dir.c \
 	vhdfs/store/draft.c \
 	vhdfs/store/draft.h \
+	vhdfs/store/find.c \
 	vhdfs/store/inside.h \
 	vhdfs/store/look.c \
 	vhdfs/store/names.c \

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <unwind.h>
 
 enum { LIVE_MAX = 16384 };
@@ -18,6 +19,8 @@ static struct {
 	uintptr_t where;
 } live[LIVE_MAX];
 static unsigned n_live;
+static pid_t owner; /* what another process allocated before it was cloned from
+		       it is that one's to free */
 
 /* The C library's own, by names that nobody else defines. */
 void *__libc_malloc(size_t size);
@@ -58,6 +61,10 @@ static bool counts(uintptr_t *ret_where)
 static void live_add(void *p, uintptr_t where)
 {
 	pthread_mutex_lock(&lock);
+	if (owner != getpid()) {
+		owner = getpid();
+		n_live = 0;
+	}
 	if (p && n_live < LIVE_MAX) {
 		live[n_live].where = where;
 		live[n_live++].p = p;

@@ -31,7 +31,9 @@
  *                  from where it was called, for addr2line; at exit, of an
  *                  allocation that is left, if one is
  *     UNLINKS      failed calls that would have removed a file
- *     LIVE, FILES  at exit only: allocations and descriptors not given back
+ *     LIVE, FILES  at exit only: allocations and descriptors not given back;
+ *                  of all processes of the program together, but descriptors,
+ *                  which they share, when the first one ends
  *
  * WHAT COUNTS.  Calls on regular files and directories whose caller is the
  * program itself, not a library: those of the C library's stdio and of the
@@ -85,7 +87,7 @@ static const struct kind kinds[] = {
 /* Libraries whose allocations count as the program's own. */
 static const char *const counted[] = { "libjansson.", "libunistring." };
 
-enum { LINE = 128, OBJECTS_MAX = 64, FILES_MAX = 256 };
+enum { LINE = 128, STATE = 4096, OBJECTS_MAX = 64, FILES_MAX = 256 };
 
 struct object {
 	uintptr_t first, last;
@@ -98,18 +100,26 @@ static unsigned n_objects;
 static bool files_before[FILES_MAX];
 static char *control; /* the file, mapped; null: nothing fails */
 
-/* What the first line says, and the state of it; under lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
+/*
+ * What the first line says, and the state of it: behind the two lines, for a
+ * program may be several processes.  Under lock.
+ */
+struct state {
+	pthread_mutex_t lock;
+	bool ready;
 	char line[LINE]; /* as read last */
-	const struct kind *kind;
+	int kind;        /* an index, or -1 */
 	bool ever;
 	unsigned long at;
 	char only[16];
 	unsigned long seen, fired, unlinks;
-	const char *call;
+	int call; /* an index, or -1 */
 	uintptr_t where;
-} now;
+	unsigned live, files; /* of processes that have ended */
+};
+static struct state *now;
+/* Who began; descriptors are shared with those that it has cloned. */
+static pid_t first_process;
 
 _Thread_local bool faults_inside;
 
@@ -118,26 +128,30 @@ static void read_line(void)
 	char kind[16] = "", form[16] = "";
 	unsigned long generation;
 
-	if (!memcmp(now.line, control, LINE))
+	if (!memcmp(now->line, control, LINE))
 		return;
-	memset(&now, 0, sizeof now);
-	memcpy(now.line, control, LINE - 1);
-	now.call = "-";
-	if (sscanf(now.line, "%lu %15s %15s %lu %15s", &generation, kind, form,
-		   &now.at, now.only) == 5)
+	memcpy(now->line, control, LINE);
+	now->line[LINE - 1] = '\0';
+	now->kind = now->call = -1;
+	now->seen = now->fired = now->unlinks = 0;
+	now->live = now->files = 0;
+	now->where = 0;
+	if (sscanf(now->line, "%lu %15s %15s %lu %15s", &generation, kind, form,
+		   &now->at, now->only) == 5)
 		for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 			if (!strcmp(kinds[i].name, kind))
-				now.kind = &kinds[i];
-	now.ever = !strcmp(form, "ever");
-	now.line[LINE - 1] = '\n';
+				now->kind = (int)i;
+	now->ever = !strcmp(form, "ever");
+	now->line[LINE - 1] = '\n';
 }
 
-static void answer(unsigned live, unsigned files)
+static void answer(void)
 {
 	char line[LINE];
-	int n = snprintf(line, sizeof line, "%lu %lu %s %#lx %lu %u %u",
-			 now.seen, now.fired, now.call,
-			 (unsigned long)now.where, now.unlinks, live, files);
+	int n = snprintf(
+		line, sizeof line, "%lu %lu %s %#lx %lu %u %u", now->seen,
+		now->fired, now->call < 0 ? "-" : names[now->call],
+		(unsigned long)now->where, now->unlinks, now->live, now->files);
 
 	memset(line + n, ' ', sizeof line - n);
 	line[LINE - 1] = '\n';
@@ -166,30 +180,30 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 	if (!control)
 		return NULL;
 	faults_inside = true;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&now->lock);
 	read_line();
-	if (now.kind && (now.kind->calls & BIT(call)) &&
-	    (!strcmp(now.only, "-") || !strcmp(now.only, names[call]))) {
-		now.seen++;
-		if (now.seen == now.at || (now.ever && now.seen > now.at))
-			kind = now.kind;
+	if (now->kind >= 0 && (kinds[now->kind].calls & BIT(call)) &&
+	    (!strcmp(now->only, "-") || !strcmp(now->only, names[call]))) {
+		now->seen++;
+		if (now->seen == now->at || (now->ever && now->seen > now->at))
+			kind = &kinds[now->kind];
 	}
 	if (kind) {
-		now.unlinks += call == CALL_UNLINK;
-		if (!now.fired++) {
-			now.call = names[call];
-			now.where = where - objects[0].first;
+		now->unlinks += call == CALL_UNLINK;
+		if (!now->fired++) {
+			now->call = call;
+			now->where = where - objects[0].first;
 		}
 	}
-	answer(0, 0);
-	pthread_mutex_unlock(&lock);
+	answer();
+	pthread_mutex_unlock(&now->lock);
 	faults_inside = false;
 	return kind;
 }
 
 bool faults_is_first(void)
 {
-	return now.fired == 1;
+	return now->fired == 1;
 }
 
 bool faults_are_on(void)
@@ -246,23 +260,42 @@ static void note_files(void)
 		files_before[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
+/* Behind the lines of a file that no other program used yet it is made. */
+static void take_state(void *map)
+{
+	pthread_mutexattr_t attr;
+
+	now = (struct state *)((char *)map + STATE);
+	control = map;
+	if (now->ready)
+		return;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&now->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	now->kind = now->call = -1;
+	now->ready = true;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	static char buffer[BUFSIZ];
 	const char *path = getenv("FAULTS");
 	int fd = path ? NEXT(openat)(AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
+	const size_t size = STATE + sizeof(struct state);
 	void *map;
 
-	if (fd < 0)
+	if (fd < 0 || NEXT(ftruncate)(fd, size) < 0)
 		return;
 	/* Else it is allocated when it is first used, and never freed. */
 	setvbuf(stdout, buffer, isatty(1) ? _IOLBF : _IOFBF, sizeof buffer);
 	dl_iterate_phdr(add_object, NULL);
-	map = mmap(NULL, 2 * LINE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	note_files();
+	first_process = getpid();
 	if (map != MAP_FAILED)
-		control = map;
+		take_state(map);
 }
 
 __attribute__((destructor)) static void end(void)
@@ -274,11 +307,14 @@ __attribute__((destructor)) static void end(void)
 		return;
 	for (int fd = 3; fd < FILES_MAX; fd++)
 		files += !files_before[fd] && fcntl(fd, F_GETFD) >= 0;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&now->lock);
 	read_line();
 	live = faults_live(&where);
 	if (live)
-		now.where = where - objects[0].first;
-	answer(live, files);
-	pthread_mutex_unlock(&lock);
+		now->where = where - objects[0].first;
+	now->live += live;
+	if (getpid() == first_process)
+		now->files += files;
+	answer();
+	pthread_mutex_unlock(&now->lock);
 }

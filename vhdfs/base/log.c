@@ -22,6 +22,14 @@ void log_init(const char *name, enum log_level level, bool to_syslog)
 		openlog(name, LOG_PID, LOG_DAEMON);
 }
 
+void log_reopen(void)
+{
+	if (!log_state.to_syslog)
+		return;
+	closelog();
+	openlog(log_state.name, LOG_PID, LOG_DAEMON);
+}
+
 static void log_line(enum log_level level, const char *fmt, va_list ap)
 {
 	static const int priority[] = { LOG_ERR, LOG_WARNING, LOG_INFO,

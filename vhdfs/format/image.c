@@ -26,6 +26,7 @@
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
+#include "io/keep.h"
 
 const struct image_ops *const image_formats[] = { &vhdx_ops, &vhd_ops, &raw_ops,
 						  NULL };
@@ -81,13 +82,35 @@ void parent_ref_fini(struct parent_ref *ref)
 	memset(ref, 0, sizeof *ref);
 }
 
+/* What a process that died had not put in its place. */
+static int adopt_tables(struct image *img)
+{
+	bool any = false;
+	int r = 0;
+
+	for (unsigned i = 0; i < KEEP_TABLES && r == 0; i++) {
+		if (!img->tables[i])
+			continue;
+		r = pages_adopt(img->tables[i], i);
+		any |= img->tables[i]->n_dirty > 0;
+	}
+	atomic_store(&img->adopted, any);
+	if (img->io->kept)
+		atomic_store(&img->failed, keep_file_failed(img->io->kept));
+	return r;
+}
+
 int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 {
 	pthread_rwlockattr_t attr;
+	int r;
 
 	img->ops = ops;
 	img->io = io;
 	img->writable = io->writable;
+	r = adopt_tables(img);
+	if (r < 0)
+		return r;
 	atomic_init(&img->inherited, true);
 	pthread_rwlockattr_init(&attr);
 	/* Readers never nest, and must not keep a writer waiting for ever. */
@@ -109,6 +132,8 @@ void image_fini(struct image *img)
 int image_fail(struct image *img, int r)
 {
 	atomic_store(&img->failed, r);
+	if (img->io->kept)
+		keep_file_fail(img->io->kept, r);
 	return r;
 }
 
@@ -240,10 +265,12 @@ static int ready_to_change(struct image *img)
 	pthread_rwlock_wrlock(&img->lock);
 	if (!atomic_load(&img->started)) {
 		r = img->ops->start ? img->ops->start(img) : 0;
-		if (r == 0)
+		if (r == 0) {
 			atomic_store(&img->started, true);
-		else if (atomic_load(&img->io->sync_failed))
+			atomic_store(&img->adopted, false);
+		} else if (atomic_load(&img->io->sync_failed)) {
 			image_fail(img, r);
+		}
 	}
 	unlock(img);
 	return r;
@@ -360,6 +387,11 @@ int image_flush(struct image *img)
 
 	if (!img->writable)
 		return 0;
+	if (atomic_load(&img->adopted)) {
+		r = ready_to_change(img);
+		if (r < 0)
+			return r;
+	}
 	/* A flush that begins after this line covers all our writes. */
 	mine = atomic_load(&img->flush_begun);
 	pthread_mutex_lock(&img->flush_lock);

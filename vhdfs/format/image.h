@@ -143,7 +143,11 @@ struct image_ops {
 	 */
 	int (*map)(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret);
-	/* Once, before the first change of any kind. */
+	/*
+	 * Once, before the first change of any kind.  Tables may be dirty then
+	 * with what a process that died had changed: they are durable after,
+	 * and before any space of the file is taken.
+	 */
 	int (*start)(struct image *img);
 	/*
 	 * The opposite: everything is flushed, and the file is to be left as
@@ -210,6 +214,8 @@ struct image {
 	/* No flush yet: what is in the file may be in the page cache alone,
 	 * written by a process that died, and was read since. */
 	atomic_bool inherited;
+	/* Tables hold what a process that died had changed. */
+	atomic_bool adopted;
 	/* The errno of a failed metadata write or sync: no more writes. */
 	atomic_int failed;
 	/* Flushes begun and ended, to share one among those that wait. */

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "io/keep.h"
 
 /* Lists of about so many pages are searched. */
 enum { PAGES_PER_BUCKET = 4, BUCKETS_MIN = 64 };
@@ -27,6 +28,15 @@ static size_t bucket_count(size_t page_size, uint64_t n_pages)
 	while (n * PAGES_PER_BUCKET < most)
 		n *= 2;
 	return n;
+}
+
+static void free_page(struct pages *pages, struct page *page)
+{
+	if (page->kept)
+		keep_page_give(page->kept, pages->page_size);
+	else
+		free(page->data);
+	free(page);
 }
 
 static size_t most_pages(const struct pages *pages)
@@ -66,7 +76,7 @@ void pages_fini(struct pages *pages)
 		while (page) {
 			struct page *next = page->next;
 
-			free(page);
+			free_page(pages, page);
 			page = next;
 		}
 	}
@@ -100,25 +110,35 @@ static int load(struct pages *pages, void *data, uint64_t file_off)
 			      pages->base + file_off);
 }
 
+static void publish(struct pages *pages, _Atomic(struct page *) *bucket,
+		    struct page *page)
+{
+	page->next = atomic_load_explicit(bucket, memory_order_relaxed);
+	atomic_store_explicit(bucket, page, memory_order_release);
+	atomic_fetch_add(&pages->n, 1);
+}
+
 /* With load_lock held, the page not there: makes and publishes it. */
 static int insert(struct pages *pages, _Atomic(struct page *) *bucket,
 		  uint64_t file_off, bool zeroed, struct page **ret)
 {
-	struct page *page = calloc(1, sizeof *page + pages->page_size);
+	struct page *page = calloc(1, sizeof *page);
 	int r = 0;
 
-	if (!page)
+	if (page)
+		page->data = calloc(1, pages->page_size);
+	if (!page || !page->data) {
+		free(page);
 		return fail(-ENOMEM, "%s: out of memory", pages->io->name);
+	}
 	page->file_off = file_off;
 	if (!zeroed)
 		r = load(pages, page->data, file_off);
 	if (r < 0) {
-		free(page);
+		free_page(pages, page);
 		return r;
 	}
-	page->next = atomic_load_explicit(bucket, memory_order_relaxed);
-	atomic_store_explicit(bucket, page, memory_order_release);
-	atomic_fetch_add(&pages->n, 1);
+	publish(pages, bucket, page);
 	*ret = page;
 	return 0;
 }
@@ -164,6 +184,58 @@ struct page *pages_find(struct pages *pages, uint64_t file_off)
 	return find(bucket_of(pages, file_off), file_off);
 }
 
+static int adopt(void *ctx, struct keep_page *kept, uint8_t *data)
+{
+	struct pages *pages = ctx;
+	struct page *page = calloc(1, sizeof *page);
+
+	if (!page)
+		return fail(-ENOMEM, "%s: out of memory", pages->io->name);
+	page->file_off = kept->file_off;
+	page->data = data;
+	page->kept = kept;
+	page->dirty = true;
+	page->reserved = true;
+	pages->n_dirty++;
+	pages->gen = max_u64(pages->gen, atomic_load(&kept->gen));
+	publish(pages, bucket_of(pages, page->file_off), page);
+	return 0;
+}
+
+int pages_adopt(struct pages *pages, unsigned number)
+{
+	struct keep_file *file = pages->io->kept;
+
+	pages->number = number;
+	if (!file)
+		return 0;
+	pages->gen = keep_file_durable(file, number) + 1;
+	return keep_each_page(file, number, pages->page_size, adopt, pages);
+}
+
+/* Before it is changed: in memory that is kept. */
+static int keep_it(struct pages *pages, struct page *page)
+{
+	struct keep_page *kept;
+	uint8_t *data;
+
+	if (page->kept) {
+		atomic_store(&page->kept->gen, pages->gen);
+		return 0;
+	}
+	if (!pages->io->kept)
+		return 0;
+	if (keep_page_take(pages->page_size, &kept, &data) < 0)
+		return fail(-ENOMEM, "%s: out of memory", pages->io->name);
+	memcpy(data, page->data, pages->page_size);
+	keep_page_publish(kept, pages->io->kept, pages->number, page->file_off,
+			  pages->gen);
+	free(page->data);
+	page->data = data;
+	page->kept = kept;
+	return 0;
+}
+
 int pages_change(struct pages *pages, struct page *page)
 {
 	int r = 0;
@@ -176,6 +248,9 @@ int pages_change(struct pages *pages, struct page *page)
 	if (r < 0)
 		return r;
 	page->reserved = true;
+	r = keep_it(pages, page);
+	if (r < 0)
+		return r;
 	page->dirty = true;
 	pages->n_dirty++;
 	return 0;
@@ -185,7 +260,7 @@ static void remove_page(struct pages *pages, struct page *page)
 {
 	pages->n_dirty -= page->dirty;
 	atomic_fetch_sub(&pages->n, 1);
-	free(page);
+	free_page(pages, page);
 }
 
 /* Takes out of a bucket what goes says. */
@@ -302,6 +377,7 @@ int pages_take_dirty(struct pages *pages, struct page_copies *ret)
 		list[i]->copied = true;
 	}
 	pages->n_dirty = 0;
+	pages->gen_taken = pages->gen++;
 	atomic_store(&pages->copies_out, true);
 	*ret = copies;
 	return 0;
@@ -316,11 +392,13 @@ void pages_put_back(struct pages *pages, struct page_copies *copies)
 		pages->n_dirty++;
 	}
 	page_copies_fini(copies);
-	pages_written(pages);
+	atomic_store(&pages->copies_out, false);
 }
 
 void pages_written(struct pages *pages)
 {
+	if (pages->io->kept)
+		keep_durable(pages->io->kept, pages->number, pages->gen_taken);
 	atomic_store(&pages->copies_out, false);
 }
 

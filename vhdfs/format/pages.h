@@ -9,6 +9,10 @@
  * whatever a table claims, and however large it is, an image holds no more,
  * and what waits to be written, which the driver bounds.
  *
+ * DEATH.  What is dirty lies in memory that outlives the process where anything
+ * is kept (io/keep.h), from before it is changed until it is known to be in its
+ * place; pages_adopt finds it again.
+ *
  * THREADS.  pages_get and pages_crowded may run in many threads at once, and
  * what pages_get gave is good until pages_evict or pages_drop; all else, and
  * changing what a page holds, needs the image's lock exclusively.
@@ -29,11 +33,12 @@ enum { PAGES_KEPT = 4 << 20 };
 struct page {
 	struct page *next; /* in its bucket */
 	uint64_t file_off;
-	bool dirty;       /* set by pages_change only */
+	uint8_t *data;
+	struct keep_page *kept; /* where data is then; null: data is malloc's */
+	bool dirty;             /* set by pages_change only */
 	bool copied;      /* pages_take_dirty took it: see pages.copies_out */
 	bool reserved;    /* its space in the file */
 	atomic_bool used; /* more than once, or since the last eviction */
-	uint8_t data[];
 };
 
 struct pages {
@@ -49,6 +54,9 @@ struct pages {
 	atomic_size_t n;
 	atomic_size_t limit; /* more than that are a crowd */
 	size_t n_dirty;
+	/* Of what is changed now, and of the last copies: see io/keep.h. */
+	uint64_t gen, gen_taken;
+	unsigned number; /* among the image's tables */
 	/* What pages_take_dirty copied is not in its place yet. */
 	atomic_bool copies_out;
 };
@@ -63,6 +71,11 @@ int pages_init(struct pages *pages, struct io *io, uint64_t base,
 	       void *ctx);
 void pages_fini(struct pages *pages);
 
+/* Takes the dirty pages of a process that died over, before anything is read or
+ * changed; number is this table's among the image's. 0 or -ENOMEM with words.
+ */
+int pages_adopt(struct pages *pages, unsigned number);
+
 /* The page at file_off, a multiple of page_size. */
 int pages_get(struct pages *pages, uint64_t file_off, struct page **ret);
 /* As pages_get for a page that is known to be zeros on disk, or to become so:
@@ -73,7 +86,8 @@ struct page *pages_find(struct pages *pages, uint64_t file_off);
 /*
  * Before a page is changed: from now on it waits to be written, and its space
  * in the file is reserved, so that writing it cannot fail for lack of room.
- * -ENOSPC with words: it must not be changed.
+ * page->data may be elsewhere after.  -ENOSPC or -ENOMEM with words: it must
+ * not be changed.
  */
 int pages_change(struct pages *pages, struct page *page);
 /* Forgets the pages in the range, dirty or not: the file no longer holds

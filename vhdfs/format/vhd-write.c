@@ -12,8 +12,10 @@
  *     entry on disk still names it as another.
  *
  * ORDER
- *  O0  Before the first change after an open, where the file has room for a
- *      block inside: a sync, so that no table on disk names that room (3).
+ *  O0  Before the first change after an open: what a process that died had
+ *      changed in the tables goes to the disk by O4 to O8; and where the file
+ *      has room for a block inside: a sync, so that no table on disk names
+ *      that room (3).
  *  O1  A new block: the file is extended, the footer written at the new end,
  *      then the bitmap where the old footer was, then the data.  Nothing
  *      refers to it: a crash leaves a leak, and at worst no footer at the end;
@@ -165,6 +167,21 @@ static int make_table_durable(struct vhd *v)
 	return io_sync(v->img.io);
 }
 
+/*
+ * The tables have changes of a process that died, which are nowhere else.  What
+ * they name is in the file, and of a new block also its first bitmap (O1), so
+ * O7 names none that is not whole.
+ */
+static int flush_adopted(struct vhd *v)
+{
+	int r = vhd_flush_begin(&v->img);
+
+	if (r <= 0)
+		return r;
+	r = vhd_flush_finish(&v->img);
+	return r < 0 ? image_fail(&v->img, r) : 0;
+}
+
 int vhd_start(struct image *img)
 {
 	struct vhd *v = vhd_of(img);
@@ -173,6 +190,8 @@ int vhd_start(struct image *img)
 	if (!has_blocks(v))
 		return 0;
 	r = check_table_alignment(v);
+	if (r == 0)
+		r = flush_adopted(v); /* O0 */
 	/* Blocks that overlap are found before one of them is changed. */
 	if (r == 0)
 		r = vhd_space_know(v);

@@ -24,6 +24,8 @@
  *  S2  the log gets an empty entry with a new log guid: until S3 nobody looks
  *  S3  a header with the log guid and a new DataWriteGuid
  *  S4  the same in the other copy
+ *  S5  what a process that died had changed in the tables, where it left any:
+ *      a flush
  *
  * FLUSH.  Data was written to its place, in blocks of which the BAT on disk
  * says nothing yet, or in sectors that the bitmap on disk does not have yet.
@@ -232,6 +234,16 @@ static int reserve_log(struct vhdx *v)
 	return r;
 }
 
+static int flush_adopted(struct vhdx *v)
+{
+	int r = vhdx_flush_begin(&v->img);
+
+	if (r <= 0)
+		return r;
+	r = vhdx_flush_finish(&v->img);
+	return r < 0 ? image_fail(&v->img, r) : 0;
+}
+
 int vhdx_start(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
@@ -248,7 +260,9 @@ int vhdx_start(struct image *img)
 		r = vhdx_space_know(v);
 	if (r == 0)
 		r = reserve_log(v);
-	return r < 0 ? r : open_log(v);
+	if (r == 0)
+		r = open_log(v);
+	return r < 0 ? r : flush_adopted(v); /* S5 */
 }
 
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)

@@ -50,18 +50,17 @@ static void take_signals(pid_t child)
 	_exit(EXIT_FAILURE);
 }
 
-static _Noreturn void leave_to(pid_t child, int answers)
+static _Noreturn void leave_to(pid_t child, int from)
 {
 	char answer;
 	ssize_t n;
 
 	do
-		n = read(answers, &answer, sizeof answer);
+		n = read(from, &answer, sizeof answer);
 	while (n < 0 && errno == EINTR);
-	if (n != sizeof answer) {
-		log_error("the process in the background has ended");
+	/* It said why it ended. */
+	if (n != sizeof answer)
 		_exit(EXIT_FAILURE);
-	}
 	take_signals(child);
 	_exit(EXIT_SUCCESS);
 }
@@ -80,9 +79,12 @@ static int detach(void)
 	return 0;
 }
 
-int background_enter(void)
+/* Of the new process: where the old one waits for its answer. */
+static int answers = -1;
+
+int background_begin(void)
 {
-	int ends[2], r;
+	int ends[2];
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -92,11 +94,22 @@ int background_enter(void)
 		close(ends[1]);
 		leave_to(child, ends[0]);
 	}
-	r = child < 0 ? fail_errno(-errno, "going into the background")
-		      : detach();
-	if (r == 0 && write(ends[1], "", 1) != 1)
-		r = fail_errno(-errno, "going into the background");
 	close(ends[0]);
-	close(ends[1]);
+	if (child < 0) {
+		close(ends[1]);
+		return fail_errno(-errno, "going into the background");
+	}
+	answers = ends[1];
+	return 0;
+}
+
+int background_finish(void)
+{
+	int r = detach();
+
+	if (r == 0 && write(answers, "", 1) != 1)
+		r = fail_errno(-errno, "going into the background");
+	close(answers);
+	answers = -1;
 	return r;
 }

@@ -4,11 +4,13 @@
 #define VHDFS_FUSE_BACKGROUND_H
 
 /*
- * Goes on in a new process, without a terminal and in no directory; the old one
- * exits with success.  SIGINT and SIGTERM are blocked: one that the old process
- * gets is handed on to the new one, whose end it waits for, and then ends it as
- * well.
+ * Goes on in a new process; the old one waits until background_finish, and then
+ * exits with success, or until the new one ends, and fails.  SIGINT and SIGTERM
+ * are blocked: one that the old process gets is handed on to the new one, whose
+ * end it waits for, and then ends it as well.
  */
-int background_enter(void);
+int background_begin(void);
+/* All went well: without a terminal and in no directory from now on. */
+int background_finish(void);
 
 #endif

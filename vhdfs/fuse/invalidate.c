@@ -16,7 +16,7 @@ enum { END_WAIT_SECONDS = 2 };
 
 struct job {
 	struct job *next;
-	fuse_req_t req;
+	fuse_req_t req; /* null: nobody waits, or was answered already */
 	uint64_t number;
 	uint64_t off;
 	uint64_t len;
@@ -31,6 +31,7 @@ struct invalidator {
 	/* Under lock: */
 	struct job *first;
 	struct job **end;
+	struct job *current; /* whose pages are being dropped */
 	bool ending;
 };
 
@@ -51,6 +52,7 @@ static struct job *take_job(struct invalidator *inv)
 	while (!inv->first && !inv->ending)
 		pthread_cond_wait(&inv->more, &inv->lock);
 	job = inv->first;
+	inv->current = job;
 	if (job) {
 		inv->first = job->next;
 		if (!inv->first)
@@ -60,18 +62,51 @@ static struct job *take_job(struct invalidator *inv)
 	return job;
 }
 
+/* Of the job: takes the request, for whoever is first to answer it. With the
+ * lock. */
+static fuse_req_t take_request(struct job *job)
+{
+	fuse_req_t req = job->req;
+
+	job->req = NULL;
+	return req;
+}
+
+/* Its pages are dropped. */
+static void finish(struct invalidator *inv, struct job *job)
+{
+	fuse_req_t req;
+
+	pthread_mutex_lock(&inv->lock);
+	inv->current = NULL;
+	req = take_request(job);
+	pthread_mutex_unlock(&inv->lock);
+	if (req)
+		reply(req, job->written);
+	free(job);
+}
+
 static void *run(void *arg)
 {
 	struct invalidator *inv = arg;
 
-	for (struct job *job; (job = take_job(inv)); free(job)) {
+	for (struct job *job; (job = take_job(inv));) {
 		/* It fails only for what the kernel has not cached at all. */
 		fuse_lowlevel_notify_inval_inode(inv->session, job->number,
 						 (off_t)job->off,
 						 (off_t)job->len);
-		reply(job->req, job->written);
+		finish(inv, job);
 	}
 	return NULL;
+}
+
+static void add(struct invalidator *inv, struct job *job)
+{
+	pthread_mutex_lock(&inv->lock);
+	*inv->end = job;
+	inv->end = &job->next;
+	pthread_cond_signal(&inv->more);
+	pthread_mutex_unlock(&inv->lock);
 }
 
 void invalidate_and_reply(struct invalidator *inv, fuse_req_t req,
@@ -89,11 +124,41 @@ void invalidate_and_reply(struct invalidator *inv, fuse_req_t req,
 			     .off = off,
 			     .len = len,
 			     .written = written };
+	add(inv, job);
+}
+
+void invalidate(struct invalidator *inv, uint64_t number)
+{
+	struct job *job = calloc(1, sizeof *job);
+
+	/* Length 0: all of it. */
+	if (!job)
+		return;
+	job->number = number;
+	add(inv, job);
+}
+
+/* Null when all are answered. */
+static fuse_req_t take_any(struct invalidator *inv, ssize_t *ret_written)
+{
+	fuse_req_t req = NULL;
+
 	pthread_mutex_lock(&inv->lock);
-	*inv->end = job;
-	inv->end = &job->next;
-	pthread_cond_signal(&inv->more);
+	if (inv->current && (req = take_request(inv->current)))
+		*ret_written = inv->current->written;
+	for (struct job *job = inv->first; job && !req; job = job->next)
+		if ((req = take_request(job)))
+			*ret_written = job->written;
 	pthread_mutex_unlock(&inv->lock);
+	return req;
+}
+
+void invalidator_abandon(struct invalidator *inv)
+{
+	ssize_t written;
+
+	for (fuse_req_t req; (req = take_any(inv, &written));)
+		reply(req, written);
 }
 
 int invalidator_new(struct fuse_session *session, struct invalidator **ret)

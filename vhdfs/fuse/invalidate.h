@@ -33,4 +33,14 @@ void invalidate_and_reply(struct invalidator *inv, fuse_req_t req,
 			  uint64_t number, uint64_t off, uint64_t len,
 			  ssize_t written);
 
+/* Drops all that is cached of the node, some time soon. */
+void invalidate(struct invalidator *inv, uint64_t number);
+
+/*
+ * Requests are no longer taken, and another process will go on: answers what is
+ * waiting without dropping anything, also what the kernel keeps waiting; that
+ * process is to drop it.  The thread is left as it is: this process ends.
+ */
+void invalidator_abandon(struct invalidator *inv);
+
 #endif

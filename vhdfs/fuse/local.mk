@@ -11,7 +11,11 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/fuse3.h \
 	vhdfs/fuse/invalidate.c \
 	vhdfs/fuse/invalidate.h \
+	vhdfs/fuse/loop.c \
+	vhdfs/fuse/loop.h \
 	vhdfs/fuse/main.c \
+	vhdfs/fuse/mount.c \
+	vhdfs/fuse/mount.h \
 	vhdfs/fuse/nodes.c \
 	vhdfs/fuse/nodes.h \
 	vhdfs/fuse/options.c \
@@ -19,6 +23,12 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/requests.h \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \
-	vhdfs/fuse/session.c \
-	vhdfs/fuse/session.h \
+	vhdfs/fuse/resume.c \
+	vhdfs/fuse/resume.h \
+	vhdfs/fuse/supervisor.c \
+	vhdfs/fuse/supervisor.h \
+	vhdfs/fuse/upgrade.c \
+	vhdfs/fuse/upgrade.h \
+	vhdfs/fuse/worker.c \
+	vhdfs/fuse/worker.h \
 	$(NULL)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 enum { PARTS = 64, ROOT = 1 };
@@ -147,10 +148,15 @@ static int add_node(struct nodes *nodes, uint64_t number,
 	return r < 0 ? r : 0;
 }
 
+static uint64_t number_of_file(dev_t dev, ino_t ino)
+{
+	return mix(mix(dev) ^ ino);
+}
+
 int nodes_add_image(struct nodes *nodes, struct store_image *image,
 		    const struct stat *st, struct node **ret)
 {
-	uint64_t number = mix(mix(st->st_dev) ^ st->st_ino);
+	uint64_t number = number_of_file(st->st_dev, st->st_ino);
 	int r = add_node(nodes, number, image, NULL, ret);
 
 	if (r < 0)
@@ -161,6 +167,61 @@ int nodes_add_image(struct nodes *nodes, struct store_image *image,
 int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret)
 {
 	return add_node(nodes, number_of_path(path), NULL, path, ret);
+}
+
+/* More lookups than the kernel will ever forget. */
+static void stay(struct nodes *nodes, struct node *node)
+{
+	const uint64_t many = UINT64_C(1) << 62;
+	struct part *part = part_of(nodes, node->number);
+
+	pthread_rwlock_wrlock(&part->lock);
+	if (node->lookups < many)
+		node->lookups += many;
+	pthread_rwlock_unlock(&part->lock);
+}
+
+int nodes_revive_image(struct nodes *nodes, struct store_image *image,
+		       dev_t dev, ino_t ino, struct node **ret)
+{
+	struct stat st = { .st_dev = dev, .st_ino = ino };
+	int r = nodes_add_image(nodes, image, &st, ret);
+
+	if (r == 0)
+		stay(nodes, *ret);
+	return r;
+}
+
+static bool file_has_number(const void *number, dev_t dev, ino_t ino)
+{
+	return number_of_file(dev, ino) == *(const uint64_t *)number;
+}
+
+static bool path_has_number(const void *number, const char *path)
+{
+	return number_of_path(path) == *(const uint64_t *)number;
+}
+
+struct node *nodes_revive(struct nodes *nodes, uint64_t number)
+{
+	struct store_image *image =
+		store_find_image(nodes->store, file_has_number, &number);
+	_cleanup_free_ char *path = NULL;
+	struct node *node;
+	int r;
+
+	if (image) {
+		r = add_node(nodes, number, image, NULL, &node);
+		if (r < 0)
+			store_image_put(nodes->store, image);
+	} else {
+		path = store_find_dir(nodes->store, path_has_number, &number);
+		r = path ? add_node(nodes, number, NULL, path, &node) : -ESTALE;
+	}
+	if (r < 0)
+		return NULL;
+	stay(nodes, node);
+	return node;
 }
 
 struct node *nodes_find(struct nodes *nodes, uint64_t number)
@@ -194,6 +255,33 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 	pthread_rwlock_unlock(&part->lock);
 	if (gone)
 		free_node(nodes, gone);
+}
+
+struct each {
+	void (*each)(void *ctx, const struct node *node);
+	void *ctx;
+};
+
+static void visit(const void *node, VISIT which, void *closure)
+{
+	struct each *each = closure;
+
+	if (which == postorder || which == leaf)
+		each->each(each->ctx, *(struct node *const *)node);
+}
+
+void nodes_each(struct nodes *nodes,
+		void (*each)(void *ctx, const struct node *node), void *ctx)
+{
+	struct each all = { each, ctx };
+
+	for (int i = 0; i < PARTS; i++) {
+		struct part *part = &nodes->parts[i];
+
+		pthread_rwlock_rdlock(&part->lock);
+		twalk_r(part->nodes, visit, &all);
+		pthread_rwlock_unlock(&part->lock);
+	}
 }
 
 int nodes_new(struct store *store, struct nodes **ret)

@@ -47,6 +47,19 @@ int nodes_add_image(struct nodes *nodes, struct store_image *image,
 		    const struct stat *st, struct node **ret);
 int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret);
 
+/*
+ * Of what another process told the kernel: nobody knows how often, so such a
+ * node stays for good.  The image's reference is taken over.
+ */
+int nodes_revive_image(struct nodes *nodes, struct store_image *image,
+		       dev_t dev, ino_t ino, struct node **ret);
+/* By its number alone, looked for in the store; null where there is none. */
+struct node *nodes_revive(struct nodes *nodes, uint64_t number);
+
+/* Calls each for every node. */
+void nodes_each(struct nodes *nodes,
+		void (*each)(void *ctx, const struct node *node), void *ctx);
+
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups);
 
 #endif

@@ -109,6 +109,10 @@ static int take_mount_option(struct options *o, const char *option)
 		o->read_only = true;
 	if (!strcmp(option, "rw"))
 		o->read_only = false;
+	if (!strcmp(option, "no_resend")) {
+		o->no_resend = true;
+		return 0;
+	}
 	if (is_one_of(mount_options, option))
 		/* What stands for the kernel's own default is not handed on. */
 		return !strcmp(option, "atime") ||
@@ -157,9 +161,9 @@ static int take_operands(struct options *o, int n, char **operands)
 	if (n > 2)
 		return fail(-EINVAL, "unexpected argument '%s'" TRY_HELP,
 			    operands[2]);
-	o->store = operands[0];
-	o->mountpoint = operands[1];
-	return 0;
+	o->store = strdup(operands[0]);
+	o->mountpoint = strdup(operands[1]);
+	return o->store && o->mountpoint ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 static int bad_option(char **argv)
@@ -212,12 +216,70 @@ int options_parse(int argc, char **argv, struct options *ret)
 	return 0;
 }
 
+static int make_absolute(char **path)
+{
+	char *real = realpath(*path, NULL);
+
+	if (!real)
+		return fail_errno(-errno, "%s", *path);
+	free(*path);
+	*path = real;
+	return 0;
+}
+
+int options_make_absolute(struct options *options)
+{
+	int r = make_absolute(&options->store);
+
+	if (r == 0)
+		r = make_absolute(&options->mountpoint);
+	for (size_t i = 0; i < options->n_parents && r == 0; i++)
+		r = make_absolute(&options->parents[i]);
+	return r;
+}
+
+char **options_make_line(const struct options *o, const char *path)
+{
+	/* The program, two operands, -f, and "-o" with a value each. */
+	char **line = calloc(2 * o->n_parents + 9, sizeof *line);
+	size_t n = 0, wanted = 0;
+
+	if (!line)
+		return NULL;
+#define ADD(...) (wanted++, n += asprintf(&line[n], __VA_ARGS__) >= 0)
+	ADD("%s", path);
+	ADD("%s", o->store);
+	ADD("%s", o->mountpoint);
+	if (o->foreground)
+		ADD("-f");
+	if (o->mount)
+		ADD("-o%s", o->mount);
+	if (o->no_resend)
+		ADD("-ono_resend");
+	for (size_t i = 0; i < o->n_parents; i++)
+		ADD("-oparents=%s", o->parents[i]);
+#undef ADD
+	if (n == wanted)
+		return line;
+	options_free_line(line);
+	return NULL;
+}
+
+void options_free_line(char **line)
+{
+	for (size_t i = 0; line[i]; i++)
+		free(line[i]);
+	free(line);
+}
+
 void options_fini(struct options *options)
 {
 	for (size_t i = 0; i < options->n_parents; i++)
 		free(options->parents[i]);
 	free(options->parents);
 	free(options->mount);
+	free(options->store);
+	free(options->mountpoint);
 	memset(options, 0, sizeof *options);
 }
 
@@ -237,9 +299,12 @@ void options_print_help(void)
 	      "  -o allow_other    other users may use the mount, as permissions say\n"
 	      "  -o allow_root     root may use the mount, too\n"
 	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated\n"
+	      "  -o no_resend      mount anew when the process that serves has died, as on\n"
+	      "                    kernels before 6.9\n"
 	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"
 	      "  atime noatime; others of fstab are accepted and ignored\n"
 	      "\n"
-	      "It is unmounted with umount(8), or by SIGTERM or SIGINT to vhdfs.\n",
+	      "It is unmounted with umount(8), or by SIGTERM or SIGINT to vhdfs.  SIGHUP\n"
+	      "goes on with the program as it is installed now.\n",
 	      stdout);
 }

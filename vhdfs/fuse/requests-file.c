@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open files.  A handle is the node and how it was opened, and both come with
- * every request, so there is nothing to keep for one.
+ * Open files.  A handle is the number of the request that opened the file, so
+ * that an open or a release that the kernel sends again counts once.  How it
+ * was opened comes with every request; that it is open is kept (io/keep.h), for
+ * the process that comes after this one.
  *
  * Who may write gets direct I/O: the kernel caches a master's blocks once, with
  * the master's own file, and not once for each client.  Who only reads gets the
@@ -23,6 +25,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/loop.h"
+#include "io/keep.h"
 #include "store/view.h"
 
 /* The kernel's and libc's names for these are the same. */
@@ -92,7 +96,8 @@ static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
  */
 static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 {
-	struct fuse_open_out out = { .open_flags = FOPEN_NOFLUSH };
+	struct fuse_open_out out = { .fh = fi->fh,
+				     .open_flags = FOPEN_NOFLUSH };
 
 	if (fi->direct_io)
 		out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
@@ -100,8 +105,14 @@ static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 }
 #endif
 
-static void release(struct server *server, struct node *node, bool writable)
+/* Does nothing where it was released before. */
+static void release(struct server *server, struct node *node,
+		    const struct fuse_file_info *fi)
 {
+	bool writable = opened_for_writing(fi);
+
+	if (keep_open_remove(fi->fh) > 0)
+		return;
 	if (!writable)
 		atomic_fetch_sub(&node->cached, 1);
 	if (view_close(server->store, node->image, writable) < 0)
@@ -118,6 +129,16 @@ static void log_refusal(struct server *server, struct node *node, int r)
 	if (store_attribute(server->store, node->image, "error", &known) == 0)
 		return;
 	log_error("%s", error_text());
+}
+
+/* Notes that it is open; 1: that was noted before, and so it is. */
+static int keep_open(struct node *node, const struct fuse_file_info *fi)
+{
+	dev_t dev;
+	ino_t ino;
+
+	store_image_file(node->image, &dev, &ino);
+	return keep_open_add(fi->fh, dev, ino, opened_for_writing(fi));
 }
 
 static int open_image(struct server *server, struct node *node, int flags)
@@ -143,6 +164,23 @@ static int open_image(struct server *server, struct node *node, int flags)
 	return 0;
 }
 
+static int open_once(struct server *server, struct node *node,
+		     const struct fuse_file_info *fi)
+{
+	int r = keep_open(node, fi);
+
+	if (r > 0)
+		return 0;
+	if (r == 0) {
+		r = open_image(server, node, fi->flags);
+		if (r < 0)
+			keep_open_remove(fi->fh);
+	}
+	if (r == 0 && !opened_for_writing(fi))
+		atomic_fetch_add(&node->cached, 1);
+	return r;
+}
+
 static void request_open(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_file_info *fi)
 {
@@ -153,18 +191,17 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 
 	if (!node)
 		return;
-	r = open_image(server, node, fi->flags);
+	fi->fh = loop_request_number();
+	r = open_once(server, node, fi);
 	if (r < 0) {
 		reply_result(req, r);
 		return;
 	}
-	if (!writable)
-		atomic_fetch_add(&node->cached, 1);
 	fi->direct_io = writable;
 	fi->noflush = !writable;
 	/* Then whoever wanted it has gone, and there will be no release. */
 	if (reply_open(req, fi) < 0)
-		release(server, node, writable);
+		release(server, node, fi);
 }
 
 static void request_release(fuse_req_t req, fuse_ino_t ino,
@@ -174,7 +211,7 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 
 	if (!node)
 		return;
-	release(server_of(req), node, opened_for_writing(fi));
+	release(server_of(req), node, fi);
 	reply_result(req, 0);
 }
 

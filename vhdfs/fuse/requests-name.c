@@ -30,8 +30,11 @@ void reply_result(fuse_req_t req, int r)
 
 struct node *request_node(fuse_req_t req, fuse_ino_t ino)
 {
-	struct node *node = nodes_find(server_of(req)->nodes, ino);
+	struct server *server = server_of(req);
+	struct node *node = nodes_find(server->nodes, ino);
 
+	if (!node && server->resumed)
+		node = nodes_revive(server->nodes, ino);
 	if (!node)
 		reply_result(req, -ESTALE);
 	return node;

@@ -22,6 +22,7 @@ struct server {
 	struct invalidator *invalidator;
 	pthread_key_t buffer; /* the thread's own, of BUFFER_SIZE */
 	bool read_only;
+	bool resumed; /* another process had answered before */
 };
 
 enum {

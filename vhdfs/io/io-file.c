@@ -36,6 +36,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/keep.h"
 
 enum {
 	LOCK_USE_READ = 100,
@@ -305,14 +306,33 @@ static int try_lock(int fd, enum io_lock lock)
 }
 
 /*
+ * What is locked outlives this process where a supervisor began that; and if
+ * the process before had it locked, its descriptor has the lock.
+ */
+static void keep_it(struct io *io)
+{
+	int fd;
+
+	if (io->kept)
+		return;
+	io->kept = keep_file_note(io->dev, io->ino, io->writable, io->fd, &fd);
+	if (fd != io->fd)
+		close(io->fd);
+	io->fd = fd;
+}
+
+/*
  * A mount lets go of an image a little after the last close of its view has
  * returned: a lock that is refused is tried again for a moment.
  */
 static int file_lock(struct io *io, enum io_lock lock, char *who,
 		     size_t who_size)
 {
-	int r = try_lock(io->fd, lock);
+	int r;
 
+	if (lock != IO_LOCK_NONE)
+		keep_it(io);
+	r = try_lock(io->fd, lock);
 	for (long ms = 1; r == -EBUSY && ms <= LOCK_WAIT_MAX_MS; ms *= 2) {
 		struct timespec wait = { .tv_nsec = ms * 1000000 };
 
@@ -330,6 +350,8 @@ static void file_close(struct io *io)
 	 * file next is to see the disk. */
 	if (atomic_load(&io->sync_failed))
 		(void)posix_fadvise(io->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (io->kept)
+		keep_file_forget(io->kept);
 	close(io->fd);
 	io_fini(io);
 	free(io);

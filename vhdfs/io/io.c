@@ -20,6 +20,7 @@ int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	io->fd = -1;
 	io->dev = 0;
 	io->ino = 0;
+	io->kept = NULL;
 	atomic_init(&io->sync_failed, false);
 	io->name = strdup(name);
 	return io->name ? 0 : fail(-ENOMEM, "%s: out of memory", name);

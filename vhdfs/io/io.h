@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 
 struct io;
+struct keep_file;
 
 /* What other processes may do while we hold the file (see io-file.c). */
 enum io_lock {
@@ -77,6 +78,8 @@ struct io {
 	dev_t dev; /* identity of the file, 0 where there is none */
 	ino_t ino;
 	atomic_bool sync_failed;
+	/* Once it is locked, and where anything is kept: see io/keep.h. */
+	struct keep_file *kept;
 };
 
 /* For back-ends: fills in the common part; copies name. -ENOMEM or 0. */

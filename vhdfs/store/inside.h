@@ -7,6 +7,7 @@
  *   watch.c    what the kernel says has changed there
  *   catalog.c  what each image is, and who is whose parent
  *   view.c     images that are open
+ *   find.c     images and directories without their names
  *   store.c    the rest: puts these together for the outside
  *
  * LOCKS, in the order in which they are taken:

@@ -71,8 +71,27 @@ typedef bool store_each(void *arg, const char *name, const struct stat *st,
 int store_list(struct store *store, const char *path, uint64_t after,
 	       store_each *each, void *arg);
 
+/*
+ * The image or the directory that matches, whatever its name: with a reference,
+ * or the path, the caller's to free; null where there is none.
+ */
+struct store_image *
+store_find_image(struct store *store,
+		 bool (*matches)(const void *what, dev_t dev, ino_t ino),
+		 const void *what);
+char *store_find_dir(struct store *store,
+		     bool (*matches)(const void *what, const char *path),
+		     const void *what);
+
+/* Flushes all that is open for writing; the first error, each is logged. */
+int store_flush(struct store *store);
+
 /* Lets go of a reference. */
 void store_image_put(struct store *store, struct store_image *image);
+
+/* Which file it is. */
+void store_image_file(const struct store_image *image, dev_t *ret_dev,
+		      ino_t *ret_ino);
 
 /* What the image is known by in messages; the caller's to free. */
 char *store_image_name(struct store *store, struct store_image *image);

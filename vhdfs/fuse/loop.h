@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The threads that read requests off the kernel's descriptor and answer them.
+ * There are as many as have work at once, up to WORKERS_MAX: one that takes a
+ * request while no other waits for the next starts another.
+ *
+ * libfuse's own loop cancels its threads when it ends, and a request that was
+ * just read would go with one of them; here each thread answers what it has
+ * taken before it ends.
+ */
+#ifndef VHDFS_FUSE_LOOP_H
+#define VHDFS_FUSE_LOOP_H
+
+#include <stdint.h>
+
+#include "fuse/fuse3.h"
+
+struct loop;
+
+/*
+ * Starts to serve the session, whose requests come from fd.  When the kernel
+ * has no more (it is unmounted) or fd fails, SIGUSR2 is sent to this process.
+ */
+int loop_start(struct fuse_session *session, int fd, struct loop **ret);
+/*
+ * Takes no more requests, waits until those taken are answered, and frees all.
+ * 0, or -errno with words where it was fd that failed.
+ */
+int loop_stop(struct loop *loop);
+
+/* The kernel's number of the request that the calling thread answers; of one
+ * that is sent again, the same as before. */
+uint64_t loop_request_number(void);
+
+#endif

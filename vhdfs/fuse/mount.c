@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+
+/* Of the kernel's 6.9; headers of before do not have it. */
+#ifndef FUSE_HAS_RESEND
+#define FUSE_HAS_RESEND (1ULL << 39)
+#endif
+#ifndef FUSE_INIT_EXT
+#define FUSE_INIT_EXT (1 << 30)
+#endif
+
+extern char **environ;
+
+/* libfuse takes the list apart at commas, and a backslash protects one. */
+static char *escape(const char *text)
+{
+	char *out = malloc(2 * strlen(text) + 1), *p = out;
+
+	for (; out && *text; text++) {
+		if (*text == ',' || *text == '\\')
+			*p++ = '\\';
+		*p++ = *text;
+	}
+	if (out)
+		*p = '\0';
+	return out;
+}
+
+static char *mount_options(const char *root, const char *options)
+{
+	_cleanup_free_ char *name = escape(root);
+	char *all;
+
+	if (!name ||
+	    asprintf(&all, "fsname=%s,subtype=vhdfs,default_permissions%s%s",
+		     name, options ? "," : "", options ? options : "") < 0)
+		return NULL;
+	return all;
+}
+
+/* What libfuse has to say is our log's, and the last line the error's words. */
+static void take_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char line[512];
+	int n = vsnprintf(line, sizeof line, fmt, ap);
+
+	while (n > 0 && (size_t)n < sizeof line && line[n - 1] == '\n')
+		line[--n] = '\0';
+	if (level > FUSE_LOG_WARNING)
+		log_debug("%s", line);
+	else
+		fail(-EIO, "%s", line);
+}
+
+struct fuse_session *mount_session(const struct mount *mount,
+				   const struct fuse_lowlevel_ops *ops,
+				   void *userdata)
+{
+	char *argv[] = { "vhdfs", "-o", mount->options, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *session;
+
+	fail(-EIO, "%s: libfuse refuses the options %s", mount->point,
+	     mount->options);
+	fuse_set_log_func(take_message);
+	session = fuse_session_new(&args, ops, sizeof *ops, userdata);
+	fuse_opt_free_args(&args);
+	return session;
+}
+
+/* The mount would lie in what it shows, and show itself. */
+static int check_not_inside(const char *root, const char *mountpoint)
+{
+	size_t n = strlen(root);
+
+	if (strncmp(mountpoint, root, n) != 0 ||
+	    (n > 1 && mountpoint[n] && mountpoint[n] != '/'))
+		return 0;
+	return fail(-EINVAL, "%s: lies in the store %s; mount it elsewhere",
+		    mountpoint, root);
+}
+
+int mount_check_point(const char *root, const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	struct stat st;
+
+	if (!real || stat(real, &st) < 0)
+		return fail_errno(-errno, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return fail_errno(-ENOTDIR, "%s", path);
+	return check_not_inside(root, real);
+}
+
+int mount_describe(const char *root, const char *point, const char *options,
+		   struct mount *ret)
+{
+	struct mount mount = { .fd = -1 };
+
+	mount.point = realpath(point, NULL);
+	if (!mount.point)
+		return fail_errno(-errno, "%s", point);
+	mount.options = mount_options(root, options);
+	if (!mount.options) {
+		free(mount.point);
+		return fail(-ENOMEM, "out of memory");
+	}
+	*ret = mount;
+	return 0;
+}
+
+/* The kernel sends it when it mounts. */
+static int read_init(struct mount *mount)
+{
+	char buf[FUSE_MIN_READ_BUFFER * 2];
+	ssize_t n;
+
+	do
+		n = read(mount->fd, buf, sizeof buf);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return fail_errno(-errno, "%s: reading the first request",
+				  mount->point);
+	if ((size_t)n > sizeof mount->init ||
+	    (size_t)n < sizeof(struct fuse_in_header) ||
+	    ((struct fuse_in_header *)buf)->opcode != FUSE_INIT)
+		return fail(-EPROTO,
+			    "%s: expected an INIT request first, found another",
+			    mount->point);
+	memcpy(mount->init, buf, n);
+	mount->init_len = n;
+	return 0;
+}
+
+/* Who is not root has a program for it. */
+static void unmount_by_helper(const char *point)
+{
+	char *argv[] = { "fusermount3", "-u",          "-z", "-q",
+			 "--",          (char *)point, NULL };
+	pid_t pid;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
+		waitpid(pid, NULL, 0);
+}
+
+/* As libfuse does it, of what another process mounted that we were before. */
+static void unmount_inherited(struct mount *mount)
+{
+	struct pollfd poll_fd = { .fd = mount->fd };
+	/* The kernel says so when it is unmounted already: what is mounted
+	 * there now is not ours. */
+	bool gone = poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLERR;
+
+	close(mount->fd);
+	if (gone)
+		return;
+	if (umount2(mount->point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
+	    errno == EPERM)
+		unmount_by_helper(mount->point);
+}
+
+static void unmount(struct mount *mount)
+{
+	if (mount->session) {
+		fuse_session_unmount(mount->session);
+		fuse_session_destroy(mount->session);
+		mount->session = NULL;
+	} else {
+		unmount_inherited(mount);
+	}
+	mount->fd = -1;
+}
+
+int mount_make(struct mount *mount)
+{
+	static const struct fuse_lowlevel_ops none;
+	struct fuse_session *session = mount_session(mount, &none, NULL);
+	int r;
+
+	if (!session)
+		return -EIO;
+	fail(-EIO, "%s: mounting failed", mount->point);
+	if (fuse_session_mount(session, mount->point) != 0) {
+		fuse_session_destroy(session);
+		return -EIO;
+	}
+	mount->session = session;
+	mount->fd = fuse_session_fd(session);
+	r = read_init(mount);
+	if (r < 0)
+		unmount(mount);
+	return r;
+}
+
+int mount_again(struct mount *mount)
+{
+	unmount(mount);
+	return mount_make(mount);
+}
+
+void mount_end(struct mount *mount)
+{
+	if (mount->fd >= 0)
+		unmount(mount);
+	free(mount->point);
+	free(mount->options);
+}
+
+bool mount_can_resend(const struct mount *mount)
+{
+	struct fuse_init_in in = { 0 };
+	size_t len = mount->init_len - sizeof(struct fuse_in_header);
+
+	memcpy(&in, mount->init + sizeof(struct fuse_in_header),
+	       len < sizeof in ? len : sizeof in);
+	return in.flags & FUSE_INIT_EXT &&
+	       ((uint64_t)in.flags2 << 32) & FUSE_HAS_RESEND;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The mount: the kernel's descriptor for it, and the first request that comes
+ * from there.  Serving is another matter (worker.h).
+ */
+#ifndef VHDFS_FUSE_MOUNT_H
+#define VHDFS_FUSE_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fuse/fuse3.h"
+
+enum { INIT_MAX = 256 };
+
+struct mount {
+	char *point;   /* absolute; owned */
+	char *options; /* for libfuse; owned */
+	int fd;
+	/* That mounted it; null when this process did not. */
+	struct fuse_session *session;
+	/* The kernel's INIT request, which comes once, and which every process
+	 * that is to serve the mount must see. */
+	char init[INIT_MAX];
+	size_t init_len;
+};
+
+/*
+ * What is to be mounted, or is: the store whose absolute path is root, at
+ * point; options as libfuse takes them, or null.  mount_end in the end.
+ */
+int mount_describe(const char *root, const char *point, const char *options,
+		   struct mount *ret);
+/* Mounts it.  What is asked of the mount waits. */
+int mount_make(struct mount *mount);
+/* The old one is dead: unmounts it, and mounts the same anew. */
+int mount_again(struct mount *mount);
+/* Unmounts, where it still is mounted, and frees. */
+void mount_end(struct mount *mount);
+
+/* -ENOTDIR, -EINVAL with words for what is no place to mount the store at. */
+int mount_check_point(const char *root, const char *point);
+
+/* Does this kernel send requests again that were taken and not answered? */
+bool mount_can_resend(const struct mount *mount);
+
+/* A session of libfuse for these options; null with words. */
+struct fuse_session *mount_session(const struct mount *mount,
+				   const struct fuse_lowlevel_ops *ops,
+				   void *userdata);
+
+#endif

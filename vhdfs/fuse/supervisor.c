@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/supervisor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "fuse/background.h"
+#include "fuse/mount.h"
+#include "fuse/upgrade.h"
+#include "fuse/worker.h"
+#include "io/keep.h"
+
+enum {
+	WORKER_STACK = 8 << 20,
+	/* A worker that lives less long died of what it was asked, perhaps. */
+	SHORT_LIFE_MS = 1000,
+	/* So many short lives in a row: what is asked is given up, with the
+	 * mount; and after once more as many, all is.  Who is killed from
+	 * outside (SIGKILL) died of nothing that was asked. */
+	SHORT_LIVES_MAX = 10,
+	/* The first few start at once, those after wait. */
+	SHORT_LIVES_FREE = 3,
+	WAIT_MS = 100,
+};
+
+struct supervisor {
+	struct options *options;
+	struct store_options store;
+	struct mount *mount;   /* in memory that is shared with the worker */
+	void *stack;           /* WORKER_STACK */
+	enum worker_kind kind; /* of the next one */
+	pid_t worker;
+	struct timespec started;
+	unsigned short_lives;
+	bool ending;    /* a signal says so */
+	bool upgrading; /* the worker was asked to leave */
+};
+
+/* Blocked always, and waited for. */
+static void signals_of_supervisor(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGUSR1); /* see worker.h */
+}
+
+/* Runs in the new process: the rest of its life. */
+static int worker_main(void *arg)
+{
+	struct supervisor *s = arg;
+	pid_t parent = getppid();
+	sigset_t set;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have died just before. */
+	if (getppid() != parent)
+		_exit(WORKER_FAILED);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	status = worker_run(s->kind, s->mount, &s->store,
+			    !s->options->foreground);
+	keep_leave();
+	exit(status);
+}
+
+static int start_worker(struct supervisor *s)
+{
+	char *top = (char *)s->stack + WORKER_STACK;
+	/* Memory is copied as in fork, descriptors are shared. */
+	pid_t pid = clone(worker_main, top, CLONE_FILES | SIGCHLD, s);
+
+	if (pid < 0)
+		return fail_errno(-errno, "starting a process");
+	s->worker = pid;
+	s->kind = WORKER_NEXT;
+	clock_gettime(CLOCK_MONOTONIC, &s->started);
+	return 0;
+}
+
+static int64_t ms_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - then->tv_sec) * 1000 +
+	       (now.tv_nsec - then->tv_nsec) / 1000000;
+}
+
+static void tell_worker(struct supervisor *s, int sig)
+{
+	if (sig == SIGHUP && !s->ending) {
+		s->upgrading = true;
+		kill(s->worker, SIGHUP);
+	} else if (sig != SIGHUP) {
+		s->ending = true;
+		kill(s->worker, SIGTERM);
+	}
+}
+
+/* Waits until the worker has ended: its status, as waitpid has it. */
+static int wait_for_worker(struct supervisor *s)
+{
+	sigset_t set;
+	int sig, status;
+
+	signals_of_supervisor(&set);
+	for (;;) {
+		sig = sigwaitinfo(&set, NULL);
+		if (sig == SIGCHLD &&
+		    waitpid(s->worker, &status, WNOHANG) == s->worker)
+			return status;
+		if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP)
+			tell_worker(s, sig);
+	}
+}
+
+/* What a worker left is sorted for the next one. */
+static int take_over(struct supervisor *s)
+{
+	/* The log's descriptor is none of those that stay. */
+	log_reopen();
+	return keep_take_over(&s->mount->fd, 1);
+}
+
+/* Nobody can answer what the kernel waits for: those who asked get an error,
+ * at once, and who asks again finds a new mount. */
+static int give_up_requests(struct supervisor *s)
+{
+	int r = mount_again(s->mount);
+
+	if (r < 0)
+		return r;
+	keep_opens_clear();
+	s->kind = WORKER_NEW_MOUNT;
+	return 0;
+}
+
+static void wait_a_little(unsigned short_lives)
+{
+	unsigned n = short_lives > SHORT_LIVES_FREE
+			     ? short_lives - SHORT_LIVES_FREE
+			     : 0;
+	struct timespec wait = { .tv_nsec = n * WAIT_MS * 1000000L };
+
+	nanosleep(&wait, NULL);
+}
+
+/* The worker was killed: starts the next. */
+static int follow(struct supervisor *s, int status)
+{
+	bool resend = mount_can_resend(s->mount) && !s->options->no_resend;
+	int r = 0;
+
+	if (WTERMSIG(status) == SIGKILL ||
+	    ms_since(&s->started) >= SHORT_LIFE_MS)
+		s->short_lives = 0;
+	else
+		s->short_lives++;
+	log_error(
+		"%s: the process that serves it was ended by signal %d (%s); %s",
+		s->mount->point, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		resend ? "another goes on"
+		       : "this kernel does not send again what it was asked: mounting anew");
+	if (s->short_lives >= 2 * SHORT_LIVES_MAX)
+		return fail(-EIO, "%s: %u processes ended like that in a row",
+			    s->mount->point, s->short_lives);
+	wait_a_little(s->short_lives % SHORT_LIVES_MAX);
+	r = take_over(s);
+	if (r == 0 && (!resend || s->short_lives == SHORT_LIVES_MAX))
+		r = give_up_requests(s);
+	return r < 0 ? r : start_worker(s);
+}
+
+/* The worker has left things as they are, for the program as it is installed
+ * now; where that is not to be, for another of our own. */
+static int upgrade(struct supervisor *s, int status)
+{
+	int r;
+
+	s->upgrading = false;
+	r = take_over(s);
+	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT)
+		upgrade_exec(s->mount, s->options);
+	if (r == 0)
+		log_error("%s: not upgraded: %s", s->mount->point,
+			  WEXITSTATUS(status) == WORKER_LEFT
+				  ? error_text()
+				  : "not all could be flushed");
+	return r < 0 ? r : start_worker(s);
+}
+
+static bool has_left(int status)
+{
+	return WIFEXITED(status) && (WEXITSTATUS(status) == WORKER_LEFT ||
+				     WEXITSTATUS(status) == WORKER_LEFT_UNSAFE);
+}
+
+static int serve(struct supervisor *s)
+{
+	int r = 0, status = 0;
+
+	notify("READY=1");
+	while (r == 0) {
+		status = wait_for_worker(s);
+		if (WIFSIGNALED(status) && !s->ending)
+			r = follow(s, status);
+		else if (has_left(status) && !s->ending)
+			r = upgrade(s, status);
+		else
+			break;
+	}
+	if (r < 0) {
+		log_error("%s", error_text());
+		return EXIT_FAILURE;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) != WORKER_FAILED
+		       ? EXIT_SUCCESS
+		       : EXIT_FAILURE;
+}
+
+static void take_options(struct supervisor *s)
+{
+	const struct options *o = s->options;
+
+	s->store = (struct store_options){ .path = o->store,
+					   .parents = o->parents,
+					   .n_parents = o->n_parents,
+					   .read_only = o->read_only };
+}
+
+static int prepare(struct supervisor *s)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signals_of_supervisor(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	s->stack = mmap(NULL, WORKER_STACK, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (s->stack == MAP_FAILED)
+		return fail_errno(-errno, "a stack");
+	s->mount = mmap(NULL, sizeof *s->mount, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->mount == MAP_FAILED)
+		return fail_errno(-errno, "memory for the mount");
+	return keep_begin();
+}
+
+/* The worker has read the store, or has said why not. */
+static int wait_for_store(struct supervisor *s)
+{
+	sigset_t set;
+	int sig;
+
+	signals_of_supervisor(&set);
+	do
+		sig = sigwaitinfo(&set, NULL);
+	while (sig != SIGUSR1 &&
+	       !(sig == SIGCHLD && waitpid(s->worker, NULL, WNOHANG) > 0));
+	return sig == SIGUSR1 ? 0 : -ECHILD;
+}
+
+static int mount_for_worker(struct supervisor *s)
+{
+	int r = wait_for_store(s);
+
+	if (r < 0)
+		return r;
+	r = mount_make(s->mount);
+	if (r == 0) {
+		kill(s->worker, SIGUSR1);
+		return 0;
+	}
+	log_error("%s", error_text());
+	kill(s->worker, SIGTERM);
+	waitpid(s->worker, NULL, 0);
+	return r;
+}
+
+static int start_background(struct supervisor *s)
+{
+	int r = s->options->foreground ? 0 : background_begin();
+
+	return r < 0 ? r : start_worker(s);
+}
+
+/* The store is read and the mount made before whoever called the program is
+ * told that it goes on in the background, so he learns of every failure. */
+static int start(struct supervisor *s)
+{
+	struct options *o = s->options;
+	int r = options_make_absolute(o);
+
+	take_options(s);
+	if (r == 0)
+		r = mount_check_point(o->store, o->mountpoint);
+	/* The worker has it from before it is mounted. */
+	if (r == 0)
+		r = mount_describe(o->store, o->mountpoint, o->mount, s->mount);
+	if (r == 0)
+		r = start_background(s);
+	if (r < 0) {
+		log_error("%s", error_text());
+		return r;
+	}
+	r = mount_for_worker(s);
+	if (r < 0 || o->foreground)
+		return r;
+	r = background_finish();
+	if (r < 0)
+		log_error("%s", error_text());
+	else
+		log_init("vhdfs", LOG_LEVEL_INFO, true);
+	return r;
+}
+
+/* In the program that was exec'd. */
+static int go_on(struct supervisor *s)
+{
+	struct options *o = s->options;
+	int r;
+
+	if (!o->foreground)
+		log_init("vhdfs", LOG_LEVEL_INFO, true);
+	take_options(s);
+	r = mount_describe(o->store, o->mountpoint, o->mount, s->mount);
+	if (r == 0)
+		r = upgrade_resume(s->mount);
+	if (r == 0)
+		r = take_over(s);
+	s->kind = WORKER_NEXT;
+	if (r == 0)
+		r = start_worker(s);
+	if (r < 0)
+		log_error("%s", error_text());
+	else
+		log_info("%s: served by version %s from now on",
+			 s->mount->point, PACKAGE_VERSION);
+	return r;
+}
+
+int supervise(struct options *options)
+{
+	/* Its address stays good in each worker. */
+	static struct supervisor s;
+	int r, status;
+
+	s.options = options;
+	r = prepare(&s);
+	if (r < 0) {
+		log_error("%s", error_text());
+		return EXIT_FAILURE;
+	}
+	r = upgrade_is_under_way() ? go_on(&s) : start(&s);
+	status = r < 0 ? EXIT_FAILURE : serve(&s);
+	if (s.mount->point)
+		mount_end(s.mount);
+	keep_end();
+	return status;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "io/keep.h"
+
+#define UPGRADE_VARIABLE "VHDFS_UPGRADE"
+
+extern char **environ;
+
+/* Where this program was installed; another may be there now. */
+static int own_path(char path[PATH_MAX])
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (n < 0)
+		return fail_errno(-errno, "/proc/self/exe");
+	path[n] = '\0';
+	if ((size_t)n > sizeof gone - 1 &&
+	    !strcmp(path + n - (sizeof gone - 1), gone))
+		path[n - (ssize_t)(sizeof gone - 1)] = '\0';
+	return 0;
+}
+
+/* Does it run at all? */
+static int try_program(char *path)
+{
+	char *argv[] = { path, "--version", NULL };
+	posix_spawn_file_actions_t actions;
+	int status = -1, r;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
+					 O_WRONLY, 0);
+	r = posix_spawn(&pid, path, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r != 0)
+		return fail_errno(-r, "%s", path);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status == 0)
+		return 0;
+	return fail(-ENOEXEC, "%s: does not run", path);
+}
+
+/* What is written, and which descriptors are to stay open. */
+struct handover {
+	FILE *f;
+	bool stay; /* or to be closed on exec, as before */
+};
+
+static void stay_open(const struct handover *h, int fd)
+{
+	fcntl(fd, F_SETFD, h->stay ? 0 : FD_CLOEXEC);
+}
+
+static void write_file(void *ctx, const struct keep_file_info *file)
+{
+	struct handover *h = ctx;
+
+	stay_open(h, file->fd);
+	if (h->stay)
+		fprintf(h->f, "file %d %" PRIu64 " %" PRIu64 " %d %d\n",
+			file->fd, file->dev, file->ino, file->writable,
+			file->failed);
+}
+
+static void write_open(void *ctx, const struct keep_open *open)
+{
+	struct handover *h = ctx;
+
+	fprintf(h->f, "open %" PRIu64 " %" PRIu64 " %" PRIu64 " %d\n",
+		atomic_load(&open->number), open->dev, open->ino,
+		open->writable);
+}
+
+static void write_all(struct handover *h, const struct mount *mount)
+{
+	stay_open(h, mount->fd);
+	fprintf(h->f, "mount %d\ninit ", mount->fd);
+	for (size_t i = 0; i < mount->init_len; i++)
+		fprintf(h->f, "%02x", (unsigned char)mount->init[i]);
+	fputc('\n', h->f);
+	keep_each_file(write_file, h);
+	keep_each_open(write_open, h);
+	fputs("end\n", h->f);
+}
+
+static int write_handover(const struct mount *mount, int *ret_fd)
+{
+	struct handover h = { .stay = true };
+	_cleanup_close_ int fd = memfd_create("vhdfs-upgrade", 0);
+	char number[16];
+	bool bad;
+	int copy;
+
+	if (fd < 0)
+		return fail_errno(-errno, "memory to hand over");
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	h.f = copy < 0 ? NULL : fdopen(copy, "w");
+	if (!h.f)
+		return fail_errno(-errno, "memory to hand over");
+	write_all(&h, mount);
+	bad = ferror(h.f);
+	bad |= fclose(h.f) != 0;
+	snprintf(number, sizeof number, "%d", fd);
+	if (bad || setenv(UPGRADE_VARIABLE, number, 1) < 0)
+		return fail(-ENOMEM, "memory to hand over");
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* It was not to be. */
+static void take_back(const struct mount *mount)
+{
+	struct handover h = { .stay = false };
+
+	unsetenv(UPGRADE_VARIABLE);
+	stay_open(&h, mount->fd);
+	keep_each_file(write_file, &h);
+}
+
+int upgrade_exec(struct mount *mount, const struct options *options)
+{
+	char path[PATH_MAX], **line = NULL;
+	_cleanup_close_ int fd = -1;
+	struct error why;
+	int r = own_path(path);
+
+	if (r == 0)
+		r = try_program(path);
+	if (r == 0 && !(line = options_make_line(options, path)))
+		r = fail(-ENOMEM, "out of memory");
+	if (r == 0)
+		r = write_handover(mount, &fd);
+	if (r == 0) {
+		execv(path, line);
+		r = fail_errno(-errno, "%s", path);
+	}
+	why = *error_last();
+	take_back(mount);
+	if (line)
+		options_free_line(line);
+	error_set(&why);
+	return r;
+}
+
+bool upgrade_is_under_way(void)
+{
+	return getenv(UPGRADE_VARIABLE);
+}
+
+static int read_init(const char *hex, struct mount *mount)
+{
+	size_t n = strcspn(hex, "\n") / 2;
+
+	if (n > sizeof mount->init)
+		return -EPROTO;
+	for (size_t i = 0; i < n; i++) {
+		unsigned byte;
+
+		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+			return -EPROTO;
+		mount->init[i] = (char)byte;
+	}
+	mount->init_len = n;
+	return 0;
+}
+
+/* 1 at the end, 0 to go on. */
+static int read_line(const char *line, struct mount *mount)
+{
+	struct keep_file_info file;
+	uint64_t number, dev, ino;
+	int writable;
+
+	if (!strcmp(line, "end\n"))
+		return 1;
+	if (sscanf(line, "mount %d", &mount->fd) == 1)
+		return fcntl(mount->fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+	if (!strncmp(line, "init ", 5))
+		return read_init(line + 5, mount);
+	if (sscanf(line, "file %d %" SCNu64 " %" SCNu64 " %d %d", &file.fd,
+		   &file.dev, &file.ino, &writable, &file.failed) == 5) {
+		file.writable = writable;
+		fcntl(file.fd, F_SETFD, FD_CLOEXEC);
+		return keep_add_file(&file);
+	}
+	if (sscanf(line, "open %" SCNu64 " %" SCNu64 " %" SCNu64 " %d", &number,
+		   &dev, &ino, &writable) == 4)
+		return keep_open_add(number, dev, ino, writable);
+	return 0;
+}
+
+int upgrade_resume(struct mount *mount)
+{
+	int fd = atoi(getenv(UPGRADE_VARIABLE)), r = 0;
+	_cleanup_fclose_ FILE *f = NULL;
+	char line[2 * INIT_MAX + 16];
+
+	unsetenv(UPGRADE_VARIABLE);
+	if (fd > STDERR_FILENO && lseek(fd, 0, SEEK_SET) == 0)
+		f = fdopen(fd, "r");
+	while (f && r == 0 && fgets(line, sizeof line, f))
+		r = read_line(line, mount);
+	if (r == 1 && mount->fd >= 0 && mount->init_len)
+		return 0;
+	return fail(r < 0 ? r : -EPROTO,
+		    "%s: what the version before handed over is not whole",
+		    mount->point);
+}

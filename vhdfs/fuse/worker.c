@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "fuse/loop.h"
+#include "fuse/resume.h"
+
+enum {
+	/* Requests that the kernel sends without waiting for the answer before:
+	 * read ahead and asynchronous I/O, of all clients together. */
+	BACKGROUND_MAX = 512,
+	/* Of the kernel's 6.9; headers of before do not have it. */
+	NOTIFY_RESEND = 7,
+};
+
+static void request_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	conn->max_write = REQUEST_MAX;
+	conn->max_readahead = REQUEST_MAX;
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->time_gran = 1;
+	/*
+	 * With it every read of cached pages asks for attributes first.  What
+	 * is written through us is dropped from the cache by us, what others
+	 * write by the next open, and while an image is open they may not.
+	 */
+	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	/* Shared mappings of what is open for writing. */
+	conn->want |= conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
+#endif
+}
+
+/* INIT has had its answer: the kernel takes no second. */
+static bool drop_answers;
+
+static ssize_t session_writev(int fd, struct iovec *iov, int count,
+			      void *userdata)
+{
+	ssize_t n = 0;
+
+	(void)userdata;
+	if (!drop_answers)
+		return writev(fd, iov, count);
+	for (int i = 0; i < count; i++)
+		n += (ssize_t)iov[i].iov_len;
+	return n;
+}
+
+static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
+{
+	(void)userdata;
+	return read(fd, buf, len);
+}
+
+/* libfuse learns what the kernel can do, whoever it was told to first. */
+static void take_init(const struct mount *mount, struct fuse_session *session,
+		      bool resumed)
+{
+	char copy[INIT_MAX];
+	struct fuse_buf buf = { .mem = copy, .size = mount->init_len };
+
+	memcpy(copy, mount->init, mount->init_len);
+	drop_answers = resumed;
+	fuse_session_process_buf(session, &buf);
+	drop_answers = false;
+}
+
+static int new_session(const struct mount *mount, struct server *server,
+		       bool resumed, struct fuse_session **ret)
+{
+	static const struct fuse_custom_io io = { .read = session_read,
+						  .writev = session_writev };
+	struct fuse_lowlevel_ops ops = { .init = request_init };
+	struct fuse_session *session;
+	int fd;
+
+	requests_of_names(&ops);
+	requests_of_files(&ops);
+	session = mount_session(mount, &ops, server);
+	if (!session)
+		return -EIO;
+	/* libfuse closes it with the session. */
+	fd = fcntl(mount->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || fuse_session_custom_io(session, &io, fd) != 0) {
+		fail(-EIO, "%s: libfuse does not take its descriptor",
+		     mount->point);
+		fuse_session_destroy(session);
+		return -EIO;
+	}
+	take_init(mount, session, resumed);
+	*ret = session;
+	return 0;
+}
+
+/* Asks for what was taken by who died, and not answered. */
+static int ask_again(const struct mount *mount)
+{
+	struct fuse_out_header out = { .len = sizeof out,
+				       .error = NOTIFY_RESEND };
+
+	if (write(mount->fd, &out, sizeof out) == sizeof out)
+		return 0;
+	return fail_errno(-errno, "%s: asking the kernel to send again",
+			  mount->point);
+}
+
+/* Waits for what ends it: the signal. */
+static int wait_for_end(void)
+{
+	siginfo_t info;
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2); /* of the loop */
+	do
+		sig = sigwaitinfo(&set, &info);
+	while (sig < 0 || (sig == SIGHUP && info.si_pid != getppid()));
+	return sig;
+}
+
+static int start(const struct mount *mount, struct server *server, bool resumed,
+		 struct fuse_session **ret_session, struct loop **ret_loop)
+{
+	int r;
+
+	server->resumed = resumed;
+	r = pthread_key_create(&server->buffer, free);
+
+	if (r != 0)
+		return fail_errno(-r, "a buffer for each thread");
+	/* Memory that the kernel needs to let us answer must not wait for us.
+	 */
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+	r = new_session(mount, server, resumed, ret_session);
+	if (r == 0)
+		r = invalidator_new(*ret_session, &server->invalidator);
+	if (r == 0 && resumed)
+		resume_caches(server);
+	if (r == 0 && resumed && mount_can_resend(mount))
+		r = ask_again(mount);
+	if (r == 0)
+		r = loop_start(*ret_session, mount->fd, ret_loop);
+	return r;
+}
+
+/* Flushes all that is open, and only then lets the mount go. */
+static int end(const struct mount *mount, struct server *server)
+{
+	int r;
+
+	invalidator_free(server->invalidator, mount->point);
+	nodes_free(server->nodes);
+	r = store_close(server->store);
+	return r < 0 ? WORKER_FAILED : WORKER_DONE;
+}
+
+static int leave(struct server *server)
+{
+	invalidator_abandon(server->invalidator);
+	return store_flush(server->store) < 0 ? WORKER_LEFT_UNSAFE
+					      : WORKER_LEFT;
+}
+
+/* Until the parent has mounted. */
+static int wait_for_mount(void)
+{
+	sigset_t set;
+	int sig;
+
+	kill(getppid(), SIGUSR1);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	do
+		sig = sigwaitinfo(&set, NULL);
+	while (sig < 0);
+	return sig == SIGUSR1 ? 0 : fail(-ECANCELED, "ended by a signal");
+}
+
+/* The parent does the same; the standard files are shared with it. */
+static void follow_into_background(void)
+{
+	log_init("vhdfs", LOG_LEVEL_INFO, true);
+	if (setsid() < 0 || chdir("/") < 0)
+		log_warn("going into the background: %s", strerror(errno));
+}
+
+static void close_store(struct server *server)
+{
+	if (server->nodes)
+		nodes_free(server->nodes);
+	if (server->store)
+		store_close(server->store);
+}
+
+int worker_run(enum worker_kind kind, const struct mount *mount,
+	       const struct store_options *store_options, bool background)
+{
+	struct server server = { .read_only = store_options->read_only };
+	bool resumed = kind == WORKER_NEXT;
+	struct fuse_session *session = NULL;
+	struct loop *loop;
+	int r = resume(&server, store_options), rc, sig;
+
+	if (r == 0 && kind == WORKER_FIRST)
+		r = wait_for_mount();
+	if (r == 0 && kind == WORKER_FIRST && background)
+		follow_into_background();
+	if (r == 0)
+		r = start(mount, &server, resumed, &session, &loop);
+	if (r < 0) {
+		if (r != -ECANCELED)
+			log_error("%s", error_text());
+		close_store(&server);
+		return WORKER_FAILED;
+	}
+	sig = wait_for_end();
+	r = loop_stop(loop);
+	if (r < 0)
+		log_error("%s", error_text());
+	rc = sig == SIGHUP ? leave(&server) : end(mount, &server);
+	fuse_session_destroy(session);
+	pthread_key_delete(server.buffer);
+	return r < 0 ? WORKER_FAILED : rc;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What outlives a process that dies while it serves: its descriptors of locked
+ * files, the pages of tables that are not in their files yet, and what others
+ * hold open through it.
+ *
+ * A supervisor makes the memory (a memfd, mapped) and starts the process that
+ * serves with a copy of that mapping and with the very same table of
+ * descriptors (clone, CLONE_FILES).  So nothing has to be handed over when that
+ * process dies: its files stay open and locked, and the next process finds here
+ * which they are.  Where no supervisor began, nothing is kept and all of this
+ * does nothing.
+ *
+ * ORDER.  A process may die between any two instructions.  What is complete is
+ * published by one store and taken back by one store, so what the next one
+ * finds is always whole: a file is noted before it is locked and forgotten
+ * before it is closed, a page is copied and described before it counts.
+ *
+ * GENERATIONS.  A page counts while its generation is above the one up to which
+ * the file is durable; so one store says of all the pages of a flush that they
+ * are in their places.
+ *
+ * THREADS: all may be called from any thread, but for beginning and taking
+ * over, which come before there are others.
+ */
+#ifndef VHDFS_IO_KEEP_H
+#define VHDFS_IO_KEEP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* An image has at most so many tables with pages of their own. */
+enum { KEEP_TABLES = 2 };
+
+/* An open and locked file. */
+struct keep_file;
+
+/* A page of a table, in memory that is kept. */
+struct keep_page {
+	atomic_uint file;     /* its number and one; 0: the place is free */
+	unsigned table;       /* below KEEP_TABLES */
+	uint64_t file_off;    /* as pages.h counts it */
+	_Atomic uint64_t gen; /* see GENERATIONS */
+};
+
+/* Makes the memory.  0, or -errno with words. */
+int keep_begin(void);
+/* What this process has of its own of it goes; nothing is used any more. */
+void keep_leave(void);
+/* And the memory itself: by who began. */
+void keep_end(void);
+
+/*
+ * In a process that follows one which died, before it opens anything: closes
+ * all descriptors but those of kept files, the standard ones and the n given.
+ * From then until keep_taken_over keep_file_note finds the old files.
+ */
+int keep_take_over(const int *fds, size_t n);
+/* Closes what nobody asked for again, and forgets its pages. */
+void keep_taken_over(void);
+
+/* All files, for who hands them to another program; and what that one says. */
+struct keep_file_info {
+	int fd;
+	uint64_t dev, ino;
+	bool writable;
+	int failed;
+};
+void keep_each_file(void (*each)(void *ctx, const struct keep_file_info *file),
+		    void *ctx);
+int keep_add_file(const struct keep_file_info *file);
+
+/*
+ * Notes that fd, of the file (dev, ino), is about to be locked; or finds the
+ * one that the process before had locked: *ret_fd is that, and fd stays the
+ * caller's to close; else *ret_fd is fd.  Null: nothing is kept, or there is no
+ * room, and then it is not kept.
+ */
+struct keep_file *keep_file_note(dev_t dev, ino_t ino, bool writable, int fd,
+				 int *ret_fd);
+/* Before it is closed; its pages are gone. */
+void keep_file_forget(struct keep_file *file);
+
+/* The errno of an image that takes no more writes; 0: it does. */
+void keep_file_fail(struct keep_file *file, int r);
+int keep_file_failed(const struct keep_file *file);
+
+/*
+ * Room for a page of size bytes (512 or 4096), zeros or old bytes in it; it
+ * does not count before keep_page_publish.  *ret_data is where.  -ENOMEM
+ * without words.
+ */
+int keep_page_take(size_t size, struct keep_page **ret, uint8_t **ret_data);
+void keep_page_publish(struct keep_page *page, const struct keep_file *file,
+		       unsigned table, uint64_t file_off, uint64_t gen);
+void keep_page_give(struct keep_page *page, size_t size);
+
+/* All pages of the table up to that generation are in their places. */
+void keep_durable(struct keep_file *file, unsigned table, uint64_t gen);
+uint64_t keep_file_durable(const struct keep_file *file, unsigned table);
+
+/*
+ * Of a file that was found again: calls each for every page of the table that
+ * counts, which is the callee's then, until it fails.  Others are given back.
+ */
+int keep_each_page(struct keep_file *file, unsigned table, size_t size,
+		   int (*each)(void *ctx, struct keep_page *page,
+			       uint8_t *data),
+		   void *ctx);
+/* Calls each for every file that nobody asked for again and that has pages;
+ * each may ask for it. */
+void keep_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino), void *ctx);
+
+/*
+ * What others hold open through us, by a number of theirs that is never 0.
+ * Adding what is there and removing what is not change nothing: 1 then, and
+ * else 0.  -ENFILE: there is no room.
+ */
+struct keep_open {
+	_Atomic uint64_t number; /* 0: free */
+	uint64_t dev, ino;
+	bool writable;
+};
+int keep_open_add(uint64_t number, dev_t dev, ino_t ino, bool writable);
+int keep_open_remove(uint64_t number);
+void keep_each_open(void (*each)(void *ctx, const struct keep_open *open),
+		    void *ctx);
+/* Nobody holds anything open any more. */
+void keep_opens_clear(void);
+
+#endif

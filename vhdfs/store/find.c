@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Images and directories by what they are, for who knows no names. */
+#include "config.h"
+
+#include "store/inside.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "store/view.h"
+
+void store_image_file(const struct store_image *image, dev_t *ret_dev,
+		      ino_t *ret_ino)
+{
+	*ret_dev = image->id.dev;
+	*ret_ino = image->id.ino;
+}
+
+struct search {
+	bool (*matches)(const void *what, dev_t dev, ino_t ino);
+	const void *what;
+	struct store_image *found;
+};
+
+static void look_at_image(const void *node, VISIT which, void *closure)
+{
+	struct store_image *image = *(struct store_image *const *)node;
+	struct search *s = closure;
+
+	if ((which == postorder || which == leaf) && !s->found &&
+	    s->matches(s->what, image->id.dev, image->id.ino))
+		s->found = image;
+}
+
+struct store_image *store_find_image(struct store *store,
+				     bool (*matches)(const void *what,
+						     dev_t dev, ino_t ino),
+				     const void *what)
+{
+	struct search s = { .matches = matches, .what = what };
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	twalk_r(store->images, look_at_image, &s);
+	if (s.found)
+		s.found->refs++;
+	pthread_mutex_unlock(&store->lock);
+	return s.found;
+}
+
+char *store_find_dir(struct store *store,
+		     bool (*matches)(const void *what, const char *path),
+		     const void *what)
+{
+	char *path = NULL;
+
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	for (struct dir *dir = store->dirs; dir && !path; dir = dir->next)
+		if (matches(what, dir->path))
+			path = strdup(dir->path);
+	pthread_mutex_unlock(&store->lock);
+	return path;
+}
+
+/* Images that are open for writing, with references. */
+struct open_images {
+	struct store_image **v;
+	size_t n, room;
+	bool no_memory;
+};
+
+static void add_if_open(const void *node, VISIT which, void *closure)
+{
+	struct store_image *image = *(struct store_image *const *)node;
+	struct open_images *all = closure;
+
+	if ((which != postorder && which != leaf) || !image->opens)
+		return;
+	if (all->n == all->room) {
+		size_t room = all->room ? 2 * all->room : 64;
+		struct store_image **v = reallocarray(all->v, room, sizeof(*v));
+
+		if (!v) {
+			all->no_memory = true;
+			return;
+		}
+		all->v = v;
+		all->room = room;
+	}
+	image->refs++;
+	all->v[all->n++] = image;
+}
+
+int store_flush(struct store *store)
+{
+	struct open_images all = { 0 };
+	int r;
+
+	pthread_mutex_lock(&store->lock);
+	twalk_r(store->images, add_if_open, &all);
+	pthread_mutex_unlock(&store->lock);
+	r = all.no_memory ? fail(-ENOMEM, "out of memory") : 0;
+	for (size_t i = 0; i < all.n; i++) {
+		int rc = view_flush(all.v[i]);
+
+		if (rc < 0) {
+			log_error("%s", error_text());
+			r = rc;
+		}
+		store_image_put(store, all.v[i]);
+	}
+	free(all.v);
+	return r;
+}
