@@ -435,6 +435,40 @@ static void open_target(struct carrying *c, struct work *work)
 		work->closed = false;
 }
 
+/* tgtd's words say little, and it takes for reading only what it cannot write,
+ * so it is tried first. */
+static int try_open(const struct reopen *reopen)
+{
+	int flags = reopen->live->lun.readonly ? O_RDONLY : O_RDWR;
+	_cleanup_close_ int fd = open(reopen->path, flags | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(-errno, "%s", reopen->path) : 0;
+}
+
+int carry_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
+{
+	const struct live_lun *lun = &reopen->live->lun;
+	bool needs_file = !lun->path || lun->file == FILE_LOST;
+	char params[512] = "targetOps online=0,";
+	struct tgtd_request request = { .mode = TGTD_LUN,
+					.op = TGTD_UPDATE,
+					.tid = reopen->live->tid,
+					.lun = 1,
+					.params = params };
+	int r = try_open(reopen);
+
+	if (r == 0 && needs_file && lun->online)
+		r = tgtd_ask(tgtd, &request, NULL);
+	if (r < 0)
+		return r;
+	if (needs_file)
+		snprintf(params, sizeof params, "targetOps path=%s,",
+			 reopen->path);
+	else
+		snprintf(params, sizeof params, "targetOps online=1,");
+	return tgtd_ask(tgtd, &request, NULL);
+}
+
 static void each(struct carrying *c, unsigned kinds,
 		 void (*step)(struct carrying *, struct work *))
 {

@@ -208,14 +208,14 @@ void children_sector_sizes(struct fleet *fleet)
 	}
 }
 
-static bool is_mountpoint(const char *path)
+bool children_mounted(const struct fleet *fleet)
 {
 	_cleanup_free_ char *up = NULL;
 	struct stat here, above;
 
-	if (asprintf(&up, "%s/..", path) < 0)
+	if (asprintf(&up, "%s/..", fleet->mount) < 0)
 		return true;
-	return stat(path, &here) == 0 && stat(up, &above) == 0 &&
+	return stat(fleet->mount, &here) == 0 && stat(up, &above) == 0 &&
 	       here.st_dev != above.st_dev;
 }
 
@@ -227,7 +227,7 @@ static int look_at_view(const struct fleet *fleet, const struct client *client)
 
 	if (stat(client->view, &st) < 0) {
 		fail_errno(-errno, "%s", client->view);
-		if (!is_mountpoint(fleet->mount))
+		if (!children_mounted(fleet))
 			error_advise(
 				"nothing is mounted at %s: is vhdfs running?",
 				fleet->mount);
@@ -251,7 +251,7 @@ int children_view_ready(const struct fleet *fleet, const struct client *client)
 	int r = look_at_view(fleet, client);
 
 	/* The mount sees a new image at once, but not before it. */
-	for (int i = 0; r == -ENOENT && i < 100 && is_mountpoint(fleet->mount);
+	for (int i = 0; r == -ENOENT && i < 100 && children_mounted(fleet);
 	     i++) {
 		nanosleep(&moment, NULL);
 		r = look_at_view(fleet, client);

@@ -27,6 +27,9 @@ int children_make(struct fleet *fleet, const struct client *client);
  */
 void children_sector_sizes(struct fleet *fleet);
 
+/* Is anything mounted there, that answers? */
+bool children_mounted(const struct fleet *fleet);
+
 /*
  * Is the flat file that the mount shows there, and may tgtd have it?  0, or
  * -errno with words.  Waits a moment for one that was just made.

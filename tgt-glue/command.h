@@ -32,6 +32,10 @@ int command_secret(const struct command_line *line);
 /* Loads fleet.conf, and says on standard error all that is wrong with it.
  * fleet_fini in any case. */
 int command_load(const struct command_line *line, struct fleet *fleet);
+/* As it is under the lock of all who change things, which *ret_lock, where it
+ * succeeds, holds until it is closed. */
+int command_load_locked(const struct command_line *line, struct fleet *fleet,
+			int *ret_lock);
 /* "tgt-glue: " and the last error, to standard error. Returns EXIT_FAILED. */
 int command_failed(void);
 

@@ -15,16 +15,22 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command.h \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
+	tgt-glue/files.c \
+	tgt-glue/files.h \
 	tgt-glue/fleet.c \
 	tgt-glue/fleet.h \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/names.c \
 	tgt-glue/names.h \
+	tgt-glue/notes.c \
+	tgt-glue/notes.h \
 	tgt-glue/plan.c \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \
 	tgt-glue/pool.h \
+	tgt-glue/round.c \
+	tgt-glue/round.h \
 	tgt-glue/secret.c \
 	tgt-glue/status.c \
 	tgt-glue/targets.c \

@@ -43,10 +43,24 @@ struct account_work {
 	bool known;         /* tgtd has the user now */
 };
 
+/*
+ * A disk that is to be given its file again, whoever is logged in: tgtd's own
+ * is lost, or the disk is offline.
+ */
+struct reopen {
+	const char *name; /* the client's */
+	const struct live_target *live;
+	const char *path;
+	const char *why;
+	const char *failed;
+};
+
 struct plan {
 	struct pool pool;
 	struct work *works;
 	size_t n;
+	struct reopen *reopens;
+	size_t n_reopens;
 	struct account_work *accounts;
 	size_t n_accounts;
 };
