@@ -267,6 +267,7 @@ tgt_tests = \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-reopen.sh \
+	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \

@@ -17,7 +17,7 @@ int command_plan(const struct command_line *line)
 	struct round round = { .fleet = &fleet,
 			       .notes = &notes,
 			       .dry = true,
-			       .force = line->force };
+			       .wishes.force = line->force };
 	int r = command_load(line, &fleet), code = EXIT_FAILED;
 
 	if (r == 0) {
@@ -58,7 +58,7 @@ static int apply_once(const struct command_line *line, struct notes *notes,
 	struct fleet fleet;
 	struct round round = { .fleet = &fleet,
 			       .notes = notes,
-			       .force = line->force };
+			       .wishes.force = line->force };
 	_cleanup_close_ int lock = -1;
 	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
 

@@ -136,6 +136,39 @@ enum child_state children_look(struct fleet *fleet, const struct client *client,
 	return CHILD_OTHER;
 }
 
+static bool holds_nothing(struct image *image)
+{
+	struct extent extent;
+
+	for (uint64_t off = 0; off < image->size; off += extent.len) {
+		int r;
+
+		image_lock_map(image);
+		r = image_map(image, off, image->size - off, &extent);
+		image_unlock_map(image);
+		if (r < 0 || extent.kind != EXTENT_PARENT)
+			return false;
+	}
+	return true;
+}
+
+bool children_fresh(struct fleet *fleet, const struct client *client)
+{
+	const char *why;
+	struct image *image;
+	bool fresh;
+
+	if (children_look(fleet, client, &why) != CHILD_READY ||
+	    open_image(fleet, client->child, &image, NULL) < 0)
+		return false;
+	fresh = image->type == IMAGE_DIFFERENCING &&
+		(!client->block_size ||
+		 image->block_size == client->block_size) &&
+		holds_nothing(image);
+	image_close(image);
+	return fresh;
+}
+
 /* A child of a chain that cannot be opened is of no use to anybody. */
 static int check_chain(const struct fleet *fleet, const char *path)
 {

@@ -20,6 +20,7 @@ struct command_line {
 	const char *force; /* a client's name, or null */
 	bool json;
 	const char *client; /* the operand, where the command takes one */
+	char **clients;     /* ... or several: null-ended */
 };
 
 int command_check(const struct command_line *line);
@@ -27,6 +28,7 @@ int command_generate(const struct command_line *line);
 int command_plan(const struct command_line *line);
 int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
+int command_reset(const struct command_line *line);
 int command_secret(const struct command_line *line);
 
 /* Loads fleet.conf, and says on standard error all that is wrong with it.

@@ -8,6 +8,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/applied.c \
 	tgt-glue/applied.h \
 	tgt-glue/apply.c \
+	tgt-glue/aside.c \
+	tgt-glue/aside.h \
 	tgt-glue/carry.c \
 	tgt-glue/carry.h \
 	tgt-glue/children.c \
@@ -29,6 +31,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \
 	tgt-glue/pool.h \
+	tgt-glue/reset.c \
 	tgt-glue/round.c \
 	tgt-glue/round.h \
 	tgt-glue/secret.c \

@@ -17,21 +17,24 @@ struct command {
 	const char *name;
 	int (*run)(const struct command_line *line);
 	const char *options; /* of "wfj": --wait, --force, --json */
-	bool client;         /* takes the name of a client */
+	/* How many names of clients it takes. */
+	enum { NONE, ONE, SEVERAL } client;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{ "check", command_check, "", false,
+	{ "check", command_check, "", NONE,
 	  "name every mistake in fleet.conf" },
-	{ "generate", command_generate, "", false,
+	{ "generate", command_generate, "", NONE,
 	  "print the targets.conf that tgt-admin reads" },
-	{ "plan", command_plan, "f", false, "say what apply would do" },
-	{ "apply", command_apply, "wf", false,
+	{ "plan", command_plan, "f", NONE, "say what apply would do" },
+	{ "apply", command_apply, "wf", NONE,
 	  "make missing images, write targets-file, bring tgtd to it" },
-	{ "status", command_status, "j", false,
+	{ "status", command_status, "j", NONE,
 	  "show each client: its target, who is logged in, its disk" },
-	{ "secret", command_secret, "", true,
+	{ "reset", command_reset, "", SEVERAL,
+	  "give these clients fresh disks, and put the old ones aside" },
+	{ "secret", command_secret, "", ONE,
 	  "make a new CHAP secret for a client" },
 };
 
@@ -197,13 +200,14 @@ int main(int argc, char **argv)
 		if (!strchr(command->options, *c))
 			return usage("not an option of", command->name);
 	operands = argc - optind - 1;
-	if (operands < command->client)
+	if (operands < (command->client != NONE))
 		return usage("expected a CLIENT after", command->name);
-	if (operands > command->client)
+	if (command->client != SEVERAL && operands > (int)command->client)
 		return usage("unexpected operand",
 			     argv[optind + 1 + command->client]);
-	if (command->client)
+	if (command->client != NONE)
 		line.client = argv[optind + 1];
+	line.clients = argv + optind + 1;
 	r = command->run(&line);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("tgt-glue: standard output");

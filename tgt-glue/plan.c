@@ -186,9 +186,10 @@ static struct live_target reopened(const struct fleet *fleet,
 
 static void plan_client(struct plan *plan, struct fleet *fleet,
 			struct live *live, const struct applied *applied,
-			struct client *client, const char *force,
+			struct client *client, const struct wishes *wishes,
 			const char *skip)
 {
+	bool reset = strings_have(&wishes->reset, client->name);
 	struct live_target *target = live_target(live, client->iqn);
 	enum work_kind kind = WORK_NEW;
 	const char *why = "new";
@@ -200,14 +201,19 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		why = plan_difference(&plan->pool, fleet, client, &as, applied,
 				      &kind);
 	}
-	if (!why)
+	if (target && reset && kind != WORK_REMAKE) {
+		kind = WORK_REMAKE;
+		why = "reset";
+	}
+	if (!why || (wishes->only && !reset))
 		return;
 	work = add_work(plan);
 	*work = (struct work){ .kind = kind,
 			       .name = client->name,
 			       .client = client,
 			       .live = target,
-			       .why = why };
+			       .why = why,
+			       .reset = reset };
 	other = live_target_by_tid(live, (int32_t)client->tid);
 	if (skip)
 		work->failed = skip;
@@ -218,7 +224,7 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 			"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
 			client->tid, other->name);
 	else
-		leave_if_in_use(plan, work, force);
+		leave_if_in_use(plan, work, wishes->force);
 }
 
 /* A target of ours whose client is in fleet.conf no longer. */
@@ -319,7 +325,8 @@ static bool user_is_wanted(const struct fleet *fleet, const char *user)
  * nothing changes any more.
  */
 static void plan_accounts(struct plan *plan, const struct fleet *fleet,
-			  struct live *live, const struct applied *applied)
+			  struct live *live, const struct applied *applied,
+			  bool keep_all)
 {
 	size_t left_before, left = 0;
 
@@ -340,7 +347,7 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 			left += w->left != NULL;
 		}
 	} while (left != left_before);
-	for (size_t i = 0; i < live->accounts.n; i++) {
+	for (size_t i = 0; !keep_all && i < live->accounts.n; i++) {
 		const char *user = live->accounts.v[i];
 
 		if (applied_has_user(applied, user) &&
@@ -379,17 +386,18 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
  * is right otherwise.
  */
 void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const char *force,
+	       const struct applied *applied, const struct wishes *wishes,
 	       const char *const *skip, struct plan *ret)
 {
 	memset(ret, 0, sizeof *ret);
-	for (size_t i = 0; i < live->n; i++)
-		plan_removal(ret, fleet, &live->targets[i], force);
+	for (size_t i = 0; !wishes->only && i < live->n; i++)
+		plan_removal(ret, fleet, &live->targets[i], wishes->force);
 	for (size_t i = 0; i < fleet->n; i++)
 		plan_client(ret, fleet, live, applied, &fleet->clients[i],
-			    force, skip ? skip[i] : NULL);
-	plan_accounts(ret, fleet, live, applied);
-	plan_reopens(ret, fleet, live);
+			    wishes, skip ? skip[i] : NULL);
+	plan_accounts(ret, fleet, live, applied, wishes->only);
+	if (!wishes->only)
+		plan_reopens(ret, fleet, live);
 }
 
 void plan_fini(struct plan *plan)

@@ -29,11 +29,14 @@ struct work {
 	struct live_target *live; /* null for WORK_NEW */
 	const char *why;          /* what is not as it should be */
 	bool force;               /* end its sessions */
+	bool reset;               /* with a fresh image */
 	/* Why nothing is done, or nothing more: the client is logged in ... */
 	const char *left;
-	const char *failed; /* ... or something went wrong */
-	bool closed;        /* while it is applied: nobody is admitted now */
-	bool absent;        /* and: the target is not there now */
+	const char *failed;    /* ... or something went wrong */
+	const char *not_reset; /* its image could not be: it has the old one */
+	const char *old_image; /* where that is now, or null */
+	bool closed;           /* while it is applied: nobody is admitted now */
+	bool absent;           /* and: the target is not there now */
 };
 
 /* A user whose secret tgtd is to be told, or who is to go. */
@@ -65,13 +68,17 @@ struct plan {
 	size_t n_accounts;
 };
 
-/*
- * force is the name of a client that is cut off where it is in the way, or
- * null; skip tells for each client of the fleet why it is left alone, or is
- * null.
- */
+/* What is asked for besides the fleet. */
+struct wishes {
+	const char *force;    /* the client that is cut off where it is in the
+				 way, or null */
+	struct strings reset; /* clients that get a fresh image */
+	bool only;            /* nothing is done but for those */
+};
+
+/* skip tells for each client of the fleet why it is left alone, or is null. */
 void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const char *force,
+	       const struct applied *applied, const struct wishes *wishes,
 	       const char *const *skip, struct plan *ret);
 void plan_fini(struct plan *plan);
 /* One line a target, no secrets. */

@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "tgt-glue/aside.h"
 #include "tgt-glue/carry.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/command.h"
@@ -43,6 +44,12 @@ static void say_error(const struct round *round)
 	notes_say(round->notes, "%s", error_text());
 }
 
+/* Its image is made when it is reset. */
+static bool is_reset(const struct round *round, const struct client *client)
+{
+	return strings_have(&round->wishes.reset, client->name);
+}
+
 /* 1 */
 static void prepare_child(struct round *round, size_t i)
 {
@@ -53,10 +60,14 @@ static void prepare_child(struct round *round, size_t i)
 	case CHILD_READY:
 		break;
 	case CHILD_OTHER:
+		if (is_reset(round, client))
+			break;
 		round->left = true;
 		say(round, client->name, "left: ", why);
 		break;
 	case CHILD_MISSING:
+		if (is_reset(round, client))
+			break;
 		if (!round->dry && children_make(round->fleet, client) < 0) {
 			round->skip[i] = pool_strdup(&round->fleet->conf.pool,
 						     error_text());
@@ -77,7 +88,8 @@ static void prepare(struct round *round)
 	round->skip = pool_alloc(&fleet->conf.pool,
 				 (fleet->n + 1) * sizeof *round->skip);
 	for (size_t i = 0; i < fleet->n; i++)
-		prepare_child(round, i);
+		if (!round->wishes.only)
+			prepare_child(round, i);
 	children_sector_sizes(fleet);
 }
 
@@ -97,6 +109,36 @@ static int read_tgtd(struct round *round)
 	return r;
 }
 
+static int view_ready(const struct round *round, const struct work *work)
+{
+	if (!work->reset)
+		return children_view_ready(round->fleet, work->client);
+	if (children_mounted(round->fleet))
+		return 0;
+	return fail(-ENOENT, "nothing is mounted at %s: is vhdfs running?",
+		    round->fleet->mount);
+}
+
+/* A disk that somebody else uses, or builds on, is not reset. */
+static void check_resets(struct round *round)
+{
+	pid_t pid = 0;
+
+	for (size_t i = 0; i < round->plan.n; i++) {
+		struct work *w = &round->plan.works[i];
+		int r = 0;
+
+		if (!w->reset || w->left || w->failed)
+			continue;
+		if (!pid)
+			r = tgtd_pid(&round->tgtd, &pid);
+		if (r == 0)
+			r = aside_check(round->fleet, w->client, pid);
+		if (r < 0)
+			w->left = pool_strdup(&round->plan.pool, error_text());
+	}
+}
+
 /* A target whose file is not there would be made without a disk. */
 static void check_views(struct round *round)
 {
@@ -104,19 +146,27 @@ static void check_views(struct round *round)
 		struct work *w = &round->plan.works[i];
 
 		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
-		    w->left || w->failed ||
-		    children_view_ready(round->fleet, w->client) == 0)
+		    w->left || w->failed || view_ready(round, w) == 0)
 			continue;
 		w->failed = pool_strdup(&round->plan.pool, error_text());
 		round->waiting = true;
 	}
 }
 
-/* Writes the targets-file. 3 */
+/* Writes the targets-file: with only, nothing but the blocks of those who are
+ * reset changes. 3 */
 static int write_file(struct round *round)
 {
-	_cleanup_free_ char *text = targets_text(round->fleet);
-	int r = targets_write(round->fleet, text);
+	_cleanup_free_ char *text = NULL;
+	int r = 0;
+
+	if (round->wishes.only)
+		r = targets_text_but(round->fleet, &round->wishes.reset, &text);
+	else
+		text = targets_text(round->fleet);
+	/* Where there is no file, apply is to make it. */
+	if (r == 0 && *text)
+		r = targets_write(round->fleet, text);
 
 	if (r > 0)
 		printf("%s: written\n", round->fleet->targets_file);
@@ -181,6 +231,11 @@ static int remember_done(struct round *round)
 	return applied_save(round->fleet, &round->tgtd, &round->applied);
 }
 
+static void report_reset(const char *name, const char *image, const char *old)
+{
+	printf("%s: image: %s is fresh; the old one is %s\n", name, image, old);
+}
+
 static void report_reopens(struct round *round)
 {
 	for (size_t i = 0; i < round->plan.n_reopens; i++) {
@@ -209,9 +264,15 @@ static void report(struct round *round)
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
 
+		if (w->old_image)
+			report_reset(w->name, w->client->child, w->old_image);
 		if (w->failed) {
 			round->failed = true;
 			say(round, w->name, "target: ", w->failed);
+		} else if (w->not_reset) {
+			round->left = true;
+			say(round, w->name,
+			    "image: left as it is: ", w->not_reset);
 		} else if (w->left) {
 			round->left = round->waiting = true;
 			say(round, w->name, "left as it is: ", w->left);
@@ -261,7 +322,7 @@ static void check_portals(struct round *round)
 /* --force names a client, of now or of before. */
 static int check_force(struct round *round)
 {
-	const char *name = round->force;
+	const char *name = round->wishes.force;
 	const char *iqn;
 
 	if (!name || fleet_client(round->fleet, name))
@@ -339,6 +400,9 @@ static int apply_to_tgtd(struct round *round)
 	r = verify(round);
 	if (r == 0)
 		r = verify_reopens(round);
+	/* A fresh image may have other sectors. */
+	if (r == 0 && round->wishes.reset.n)
+		r = write_file(round);
 	return r < 0 ? r : remember_done(round);
 }
 
@@ -354,6 +418,33 @@ static int run_without_tgtd(struct round *round, int r_tgtd)
 	return r_tgtd;
 }
 
+/* Only that no tgtd runs makes sure that nobody is logged in. */
+static int reset_without_tgtd(struct round *round, int r_tgtd)
+{
+	const struct strings *names = &round->wishes.reset;
+
+	say_error(round);
+	if (r_tgtd != -ECONNREFUSED && r_tgtd != -ENOENT)
+		return r_tgtd;
+	notes_say(round->notes, "no tgtd runs: the images alone are reset");
+	for (size_t i = 0; i < names->n; i++) {
+		struct client *client = fleet_client(round->fleet, names->v[i]);
+		const char *old = NULL;
+		int r = aside_check(round->fleet, client, 0);
+
+		if (r == 0)
+			r = aside_reset(round->fleet, client, &old);
+		if (old)
+			report_reset(client->name, client->child, old);
+		if (r < 0) {
+			round->left = true;
+			say(round, client->name,
+			    "image: left as it is: ", error_text());
+		}
+	}
+	return write_file(round) < 0 ? error_last()->code : 0;
+}
+
 int round_run(struct round *round)
 {
 	int r;
@@ -361,8 +452,9 @@ int round_run(struct round *round)
 	prepare(round);
 	r = read_tgtd(round);
 	if (r < 0)
-		return run_without_tgtd(round, r);
-	plan_make(round->fleet, &round->live, &round->applied, round->force,
+		return round->wishes.only ? reset_without_tgtd(round, r)
+					  : run_without_tgtd(round, r);
+	plan_make(round->fleet, &round->live, &round->applied, &round->wishes,
 		  round->skip, &round->plan);
 	r = check_force(round);
 	if (r == 0 && round->dry) {
@@ -370,6 +462,7 @@ int round_run(struct round *round)
 		return 0;
 	}
 	if (r == 0) {
+		check_resets(round);
 		check_views(round);
 		r = apply_to_tgtd(round);
 	}

@@ -14,8 +14,8 @@ struct round {
 	/* What is wanted; the caller's. */
 	struct fleet *fleet;
 	struct notes *notes;
-	bool dry;          /* change nothing, say what would be done */
-	const char *force; /* a client's name, or null */
+	bool dry; /* change nothing, say what would be done */
+	struct wishes wishes;
 
 	/* What became of it. */
 	bool failed;
