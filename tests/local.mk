@@ -271,6 +271,7 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \
+	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh

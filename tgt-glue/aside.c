@@ -39,8 +39,9 @@
 
 #define DIRECTORY "clients"
 
+/* How long is waited for: what looks at a view is soon done with it. */
 static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-enum { MOMENTS = 250 };
+enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 
 /* The client's image in the store, whichever format it has, or null. */
 static const char *image_of(struct fleet *fleet, const struct client *client,
@@ -75,13 +76,16 @@ int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd)
 {
 	struct pool *pool = &fleet->conf.pool;
 	struct stat st;
-	const char *image = image_of(fleet, client, &st), *who;
+	const char *image = image_of(fleet, client, &st), *view, *who;
 
 	if (!image)
 		return 0;
-	who = files_user(pool,
-			 pool_printf(pool, "%s/%s.raw", fleet->mount, image),
-			 &tgtd, tgtd ? 1 : 0);
+	view = pool_printf(pool, "%s/%s.raw", fleet->mount, image);
+	who = files_user(pool, view, &tgtd, tgtd ? 1 : 0);
+	for (int i = 0; who && i < MOMENTS_FOR_USER; i++) {
+		nanosleep(&moment, NULL);
+		who = files_user(pool, view, &tgtd, tgtd ? 1 : 0);
+	}
 	if (who)
 		return fail(-EBUSY, "its disk is open: %s", who);
 	return check_permission(image, &st);

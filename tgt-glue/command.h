@@ -28,6 +28,7 @@ int command_generate(const struct command_line *line);
 int command_plan(const struct command_line *line);
 int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
+int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
 int command_secret(const struct command_line *line);
 

@@ -32,6 +32,8 @@ static const struct command commands[] = {
 	  "make missing images, write targets-file, bring tgtd to it" },
 	{ "status", command_status, "j", NONE,
 	  "show each client: its target, who is logged in, its disk" },
+	{ "watch", command_watch, "", NONE,
+	  "apply what changes, as it does, until it is stopped" },
 	{ "reset", command_reset, "", SEVERAL,
 	  "give these clients fresh disks, and put the old ones aside" },
 	{ "secret", command_secret, "", ONE,
@@ -126,29 +128,14 @@ int command_failed(void)
 	return EXIT_FAILED;
 }
 
-/* Nobody is to believe that disks are made anew which are not. */
-static void warn_of_resets(const struct fleet *fleet)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < fleet->n; i++)
-		n += fleet->clients[i].reset_boot;
-	if (n)
-		fprintf(stderr,
-			"tgt-glue: warning: reset = boot (%zu client%s) is not carried out by this version; their images stay\n",
-			n, n == 1 ? "" : "s");
-}
-
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
 	int r = fleet_load(line->config, NULL, fleet);
 
 	if (r < 0 && fleet->conf.n_mistakes)
-		conf_print_mistakes(&fleet->conf);
+		conf_print_mistakes(&fleet->conf, stderr);
 	else if (r < 0)
 		command_failed();
-	else
-		warn_of_resets(fleet);
 	return r;
 }
 

@@ -204,12 +204,21 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	return r;
 }
 
+static const struct tgtd_request question = { .mode = TGTD_SYSTEM,
+					      .op = TGTD_SHOW,
+					      .tid = TGTD_NO_TID,
+					      .lun = TGTD_NO_LUN };
+
+bool tgtd_ready(const struct tgtd *tgtd)
+{
+	_cleanup_free_ char *text = NULL;
+
+	return tgtd_ask(tgtd, &question, &text) == 0 &&
+	       strstr(text, "State: ready");
+}
+
 int tgtd_open(int control_port, struct tgtd *ret)
 {
-	const struct tgtd_request question = { .mode = TGTD_SYSTEM,
-					       .op = TGTD_SHOW,
-					       .tid = TGTD_NO_TID,
-					       .lun = TGTD_NO_LUN };
 	const char *base = getenv("TGT_IPC_SOCKET");
 	_cleanup_free_ char *text = NULL;
 	int n, r;
