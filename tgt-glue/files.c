@@ -7,6 +7,10 @@
  * Which image a dead descriptor was of is told by the inode number, which is
  * the image's in every mount of the store, and which fdinfo knows without
  * asking the file.
+ *
+ * Each question to a mount costs two switches of processes, so what is open is
+ * asked only where it differs from what is at the path: two of one device are
+ * of one mount, and that answered.
  */
 #include "config.h"
 
@@ -28,15 +32,16 @@
 /* A descriptor of tgtd's. */
 struct held {
 	const char *path;
-	uint64_t ino;
-	uint64_t dev; /* 0 where it does not answer */
-	bool dead;
+	uint64_t dev, ino; /* 0 where the kernel does not know them */
+	char link[300];    /* the descriptor in /proc */
 };
 
 struct holding {
 	struct pool pool;
 	struct held *files;
 	size_t n;
+	const char *dir; /* where the last path was, or null */
+	int dir_fd;
 };
 
 struct identity {
@@ -44,12 +49,13 @@ struct identity {
 	uint64_t ino;
 };
 
-/* Asks the file system itself, not the kernel's memory of what it said. */
-static int identify(int dir, const char *path, struct identity *ret)
+/* sync: AT_STATX_FORCE_SYNC asks the file system itself, AT_STATX_DONT_SYNC the
+ * kernel's memory of what it said. */
+static int identify(int dir, const char *path, int sync, struct identity *ret)
 {
 	struct statx st;
 
-	if (statx(dir, path, AT_STATX_FORCE_SYNC, STATX_INO, &st) < 0)
+	if (statx(dir, path, sync, STATX_INO, &st) < 0)
 		return -errno;
 	ret->dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
 	ret->ino = st.stx_ino;
@@ -115,40 +121,66 @@ static int read_holding(pid_t pid, struct holding *holding)
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct identity id = { 0 };
 		struct held *held;
-		int r;
 
 		if (!read_link(dirfd(dir), e->d_name, path, sizeof path) ||
 		    !ends_with(path, ".raw"))
 			continue;
-		r = identify(dirfd(dir), e->d_name, &id);
+		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) <
+		    0)
+			id.ino = read_ino(pid, e->d_name);
 		holding->files = pool_grow(&holding->pool, holding->files,
 					   holding->n, sizeof *holding->files);
 		held = &holding->files[holding->n++];
 		held->path = pool_strdup(&holding->pool, path);
-		held->dead = r < 0;
 		held->dev = id.dev;
-		held->ino = r < 0 ? read_ino(pid, e->d_name) : id.ino;
+		held->ino = id.ino;
+		snprintf(held->link, sizeof held->link, "/proc/%ld/fd/%s",
+			 (long)pid, e->d_name);
 	}
 	return 0;
 }
 
+/*
+ * What is at the path now.  It is looked up through the directory that it is
+ * in, which is opened once: one question instead of one for each part of the
+ * path.
+ */
+static int look_at_path(struct holding *holding, const char *path,
+			struct identity *ret)
+{
+	const char *base = strrchr(path, '/') + 1;
+	size_t n = (size_t)(base - path);
+
+	if (!holding->dir || strlen(holding->dir) != n ||
+	    strncmp(holding->dir, path, n) != 0) {
+		if (holding->dir)
+			close(holding->dir_fd);
+		holding->dir =
+			pool_printf(&holding->pool, "%.*s", (int)n, path);
+		holding->dir_fd = open(holding->dir, O_PATH | O_CLOEXEC);
+	}
+	if (holding->dir_fd < 0)
+		return -ENOENT;
+	return identify(holding->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
+}
+
 /* What tgtd has open for the disk whose file is, or was, at path. */
-static enum live_file judge(const struct holding *holding, const char *path)
+static enum live_file judge(struct holding *holding, const char *path)
 {
 	enum live_file found = FILE_LOST;
-	struct identity now = { 0 };
-	int r = identify(AT_FDCWD, path, &now);
+	struct identity now = { 0 }, id;
+	int r = look_at_path(holding, path, &now);
 
 	for (size_t i = 0; i < holding->n; i++) {
 		const struct held *held = &holding->files[i];
 
-		if (r == 0 && !held->dead && held->dev == now.dev &&
-		    held->ino == now.ino)
+		if (r == 0 && held->dev == now.dev && held->ino == now.ino)
 			return FILE_RIGHT;
 		if (!ends_with(path, held->path))
 			continue;
 		/* With nothing at the path one that answers is all there is. */
-		if (!held->dead)
+		if (identify(AT_FDCWD, held->link, AT_STATX_FORCE_SYNC, &id) ==
+		    0)
 			found = r < 0 ? FILE_RIGHT : FILE_OTHER;
 		else if (r == 0 && held->ino && held->ino != now.ino)
 			found = FILE_OTHER;
@@ -180,9 +212,12 @@ int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 		struct live_target *t = &live->targets[i];
 		const char *path = files_path(fleet, t);
 
-		if (t->lun.exists && path && plan_client_name(fleet, t->name))
+		if (t->lun.exists && path && *path == '/' &&
+		    plan_client_name(fleet, t->name))
 			t->lun.file = judge(&holding, path);
 	}
+	if (holding.dir && holding.dir_fd >= 0)
+		close(holding.dir_fd);
 	pool_fini(&holding.pool);
 	return r;
 }
@@ -199,7 +234,8 @@ static bool has_open(pid_t pid, const char *path, const struct identity *file)
 	for (struct dirent *e; (e = readdir(dir));)
 		if (read_link(dirfd(dir), e->d_name, link, sizeof link) &&
 		    ends_with(path, link) &&
-		    identify(dirfd(dir), e->d_name, &id) == 0 &&
+		    identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
+			    0 &&
 		    id.dev == file->dev && id.ino == file->ino)
 			return true;
 	return false;
@@ -231,7 +267,7 @@ const char *files_user(struct pool *pool, const char *path, const pid_t *but,
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct identity file;
 
-	if (!proc || identify(AT_FDCWD, path, &file) < 0)
+	if (!proc || identify(AT_FDCWD, path, AT_STATX_FORCE_SYNC, &file) < 0)
 		return NULL;
 	for (struct dirent *e; (e = readdir(proc));) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
