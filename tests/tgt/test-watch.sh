@@ -276,6 +276,31 @@ test_no_reset_of_a_client_that_comes_back() {
 	stop_watch
 }
 
+# All clients are on their way back then, with their systems running.
+test_no_reset_because_tgtd_was_started_again() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	hold_session pc1
+	works write 7
+	wait_until 5 grep -q ':pc1 iqn' "$scratch/targets.conf.sessions"
+	kill_tgtd
+	without_holder start_tgtd
+	wait_until 5 grep -Eq '^# ended .*:pc1 [0-9]+ 60$' \
+		"$scratch/targets.conf.sessions"
+	wait_until 5 is_there pc1
+	end_session
+	rm "$scratch/hold-pc1"
+	sleep 5 # longer than a client has when tgtd goes on
+	wrote pc1 || fail "it was reset"
+	hold_session pc1
+	wait_until 5 bash -c "! grep ended '$scratch/targets.conf.sessions'"
+	end_session
+	wait_until 15 fresh pc1
+	stop_watch
+}
+
 test_session_that_ended_while_nobody_watched() {
 	start_fleet <<-END
 		[client pc1]
