@@ -266,9 +266,12 @@ tgt_tests = \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
+	tests/tgt/test-reopen.sh \
+	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \
+	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh

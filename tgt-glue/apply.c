@@ -1,399 +1,92 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * ORDER of an apply, so that one that was interrupted anywhere and is run again
- * ends in the same state:
- *
- *   1. missing images are made
- *   2. what is going to be touched is taken out of what is known to be applied
- *   3. the targets-file is written: from here on a restart brings the new state
- *   4. tgtd is brought to it (carry.c has the order of that)
- *   5. tgtd is asked again: what is right now is known to be applied
- */
+/* The commands plan and apply. */
 #include "config.h"
 
 #include "tgt-glue/command.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/error.h"
-#include "tgt-glue/applied.h"
-#include "tgt-glue/carry.h"
-#include "tgt-glue/children.h"
-#include "tgt-glue/live.h"
-#include "tgt-glue/plan.h"
-#include "tgt-glue/targets.h"
-
-/* One round of apply, or of plan. */
-struct round {
-	const struct command_line *line;
-	bool dry; /* change nothing, say what would be done */
-	struct fleet fleet;
-	struct tgtd tgtd;
-	struct live live;
-	struct applied applied;
-	struct plan plan;
-	const char **skip; /* why a client has no image, or null */
-	bool failed;
-	bool left;
-	bool waiting; /* for something that may come by itself */
-};
-
-/* Something that went wrong, or was left, with a client. */
-static void say(const char *client, const char *what, const char *why)
-{
-	fprintf(stderr, "tgt-glue: %s: %s%s\n", client, what, why);
-}
-
-/* 1 */
-static void prepare_child(struct round *round, size_t i)
-{
-	struct client *client = &round->fleet.clients[i];
-	const char *why;
-
-	switch (children_look(&round->fleet, client, &why)) {
-	case CHILD_READY:
-		break;
-	case CHILD_OTHER:
-		round->left = true;
-		say(client->name, "left: ", why);
-		break;
-	case CHILD_MISSING:
-		if (!round->dry && children_make(&round->fleet, client) < 0) {
-			round->skip[i] = pool_strdup(&round->fleet.conf.pool,
-						     error_text());
-			round->failed = true;
-			say(client->name, "", round->skip[i]);
-			break;
-		}
-		printf("%s: image: make %s, a child of %s\n", client->name,
-		       client->child, client->master);
-		break;
-	}
-}
-
-static int prepare(struct round *round)
-{
-	struct fleet *fleet = &round->fleet;
-	int r = command_load(round->line, fleet);
-
-	if (r < 0)
-		return r;
-	round->skip = pool_alloc(&fleet->conf.pool,
-				 (fleet->n + 1) * sizeof *round->skip);
-	for (size_t i = 0; i < fleet->n; i++)
-		prepare_child(round, i);
-	children_sector_sizes(fleet);
-	return 0;
-}
-
-static int read_tgtd(struct round *round)
-{
-	int r = tgtd_open(round->fleet.control_port, &round->tgtd);
-
-	if (r == 0)
-		r = live_read(&round->tgtd, &round->live);
-	if (r == 0)
-		r = applied_load(&round->fleet, &round->tgtd, &round->applied);
-	return r;
-}
-
-/* A target whose file is not there would be made without a disk. */
-static void check_views(struct round *round)
-{
-	for (size_t i = 0; i < round->plan.n; i++) {
-		struct work *w = &round->plan.works[i];
-
-		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
-		    w->left || w->failed ||
-		    children_view_ready(&round->fleet, w->client) == 0)
-			continue;
-		w->failed = pool_strdup(&round->plan.pool, error_text());
-		round->waiting = true;
-	}
-}
-
-/* Writes the targets-file. 3 */
-static int write_file(struct round *round)
-{
-	_cleanup_free_ char *text = targets_text(&round->fleet);
-	int r = targets_write(&round->fleet, text);
-
-	if (r > 0)
-		printf("%s: written\n", round->fleet.targets_file);
-	return r;
-}
-
-/* 2 */
-static int forget_touched(struct round *round)
-{
-	for (size_t i = 0; i < round->plan.n; i++) {
-		const struct work *w = &round->plan.works[i];
-
-		/* Who is admitted tgtd tells itself. */
-		if (!w->left && !w->failed && w->live && w->kind != WORK_ACCESS)
-			applied_forget(&round->applied, w->live->name);
-	}
-	return applied_save(&round->fleet, &round->tgtd, &round->applied);
-}
-
-/* Asks tgtd whether what was done is so. */
-static int verify(struct round *round)
-{
-	struct plan *plan = &round->plan;
-	struct live now;
-	int r = live_read(&round->tgtd, &now);
-
-	for (size_t i = 0; r == 0 && i < plan->n; i++) {
-		struct work *w = &plan->works[i];
-		enum work_kind kind;
-		struct live_target *target;
-		const char *why = NULL;
-
-		if (w->left || w->failed)
-			continue;
-		target = live_target(&now, w->client ? w->client->iqn
-						     : w->live->name);
-		if (!w->client)
-			why = target ? "it is still there" : NULL;
-		else if (!target)
-			why = "it is not there";
-		else
-			why = plan_difference(&plan->pool, &round->fleet,
-					      w->client, target, NULL, &kind);
-		if (why)
-			w->failed = pool_printf(
-				&plan->pool, "after it was applied: %s", why);
-	}
-	live_fini(&now);
-	return r;
-}
-
-/* 5 */
-static int remember_done(struct round *round)
-{
-	for (size_t i = 0; i < round->plan.n; i++) {
-		const struct work *w = &round->plan.works[i];
-
-		if (w->client && !w->left && !w->failed)
-			applied_set(&round->applied, w->client->iqn,
-				    targets_block(&round->fleet, w->client));
-	}
-	return applied_save(&round->fleet, &round->tgtd, &round->applied);
-}
-
-static void report(struct round *round)
-{
-	static const char *const done[] = {
-		[WORK_ACCESS] = "changed who is admitted",
-		[WORK_ACCOUNTS] = "changed its users",
-		[WORK_REMAKE] = "made again",
-		[WORK_NEW] = "made",
-		[WORK_REMOVE] = "removed",
-	};
-
-	for (size_t i = 0; i < round->plan.n; i++) {
-		const struct work *w = &round->plan.works[i];
-
-		if (w->failed) {
-			round->failed = true;
-			say(w->name, "target: ", w->failed);
-		} else if (w->left) {
-			round->left = round->waiting = true;
-			say(w->name, "left as it is: ", w->left);
-		} else {
-			printf("%s: target: %s (%s)\n", w->name, done[w->kind],
-			       w->why);
-		}
-	}
-}
-
-/* Is portal what tgtd calls open, "ADDRESS:PORT", or part of it? */
-static bool covers(const char *open, const char *portal)
-{
-	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
-	const char *port = colon && !strchr(colon, ']') ? colon + 1 : "3260";
-	size_t n = has ? (size_t)(has - open) : 0;
-
-	if (!has || strcmp(has + 1, port) != 0)
-		return false;
-	if (!strncmp(open, "0.0.0.0", n) || !strncmp(open, "[::]", n))
-		return true;
-	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
-}
-
-/* Does tgtd listen where fleet.conf says that clients find it? */
-static void check_portals(struct round *round)
-{
-	struct strings open = { 0 };
-
-	if (live_portals(&round->tgtd, &round->live, &open) < 0)
-		return;
-	for (size_t i = 0; i < round->fleet.portals.n; i++) {
-		const char *portal = round->fleet.portals.v[i];
-		bool found = false;
-
-		for (size_t k = 0; k < open.n; k++)
-			found = found || covers(open.v[k], portal);
-		if (!found)
-			fprintf(stderr,
-				"tgt-glue: warning: tgtd does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT\n",
-				portal);
-	}
-}
-
-/* --force names a client, of now or of before. */
-static int check_force(struct round *round)
-{
-	const char *name = round->line->force;
-	const char *iqn;
-
-	if (!name || fleet_client(&round->fleet, name))
-		return 0;
-	iqn = pool_printf(&round->plan.pool, "%s:%s", round->fleet.iqn_prefix,
-			  name);
-	if (live_target(&round->live, iqn))
-		return 0;
-	return fail(
-		-ENOENT,
-		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
-		name);
-}
-
-static int apply_to_tgtd(struct round *round)
-{
-	int r = forget_touched(round);
-
-	if (r == 0)
-		r = write_file(round);
-	if (r < 0)
-		return r;
-	if (!round->plan.n && !round->plan.n_accounts)
-		return applied_save(&round->fleet, &round->tgtd,
-				    &round->applied);
-	carry_out(&round->fleet, &round->tgtd, &round->live, &round->plan);
-	r = verify(round);
-	return r < 0 ? r : remember_done(round);
-}
-
-/* All of a round but the end of it. */
-static int run_round(struct round *round)
-{
-	int r = prepare(round), r_tgtd;
-
-	if (r < 0)
-		return r;
-	r_tgtd = read_tgtd(round);
-	if (r_tgtd < 0) {
-		struct error why = *error_last();
-
-		round->waiting = true;
-		r = round->dry ? 0 : write_file(round);
-		if (r >= 0)
-			error_set(&why);
-		command_failed();
-		return r_tgtd;
-	}
-	plan_make(&round->fleet, &round->live, &round->applied,
-		  round->line->force, round->skip, &round->plan);
-	r = check_force(round);
-	if (r < 0) {
-		command_failed();
-		return r;
-	}
-	if (round->dry) {
-		plan_print(&round->plan, stdout);
-		return 0;
-	}
-	check_views(round);
-	r = apply_to_tgtd(round);
-	if (r < 0) {
-		command_failed();
-		return r;
-	}
-	report(round);
-	check_portals(round);
-	return 0;
-}
-
-static void end_round(struct round *round)
-{
-	plan_fini(&round->plan);
-	applied_fini(&round->applied);
-	live_fini(&round->live);
-	fleet_fini(&round->fleet);
-}
-
-/*
- * One apply at a time: a lock on the directory of the targets-file, which stays
- * the same directory when the file is written anew.
- */
-static int lock_directory(const struct command_line *line, int *ret_fd)
-{
-	struct fleet fleet;
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *copy = NULL;
-	int r = command_load(line, &fleet);
-
-	if (r == 0) {
-		copy = strdup(fleet.targets_file);
-		fd = copy ? open(dirname(copy),
-				 O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-			  : -1;
-		r = fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
-		if (r < 0) {
-			fail_errno(r, "targets-file: %s", fleet.targets_file);
-			command_failed();
-		}
-	}
-	fleet_fini(&fleet);
-	if (r == 0)
-		*ret_fd = steal_fd(&fd);
-	return r;
-}
-
-static int finish(const struct round *round, int r)
-{
-	if (r < 0 || round->failed)
-		return EXIT_FAILED;
-	return round->left ? EXIT_LEFT : EXIT_DONE;
-}
+#include "tgt-glue/round.h"
 
 int command_plan(const struct command_line *line)
 {
-	struct round round = { .line = line, .dry = true };
-	int r = run_round(&round), code = finish(&round, r);
+	struct fleet fleet;
+	struct notes notes = { 0 };
+	struct round round = { .fleet = &fleet,
+			       .notes = &notes,
+			       .dry = true,
+			       .wishes.force = line->force };
+	int r = command_load(line, &fleet), code = EXIT_FAILED;
 
-	end_round(&round);
+	if (r == 0) {
+		r = round_run(&round);
+		code = round_code(&round, r);
+	}
+	round_fini(&round);
+	notes_fini(&notes);
+	fleet_fini(&fleet);
 	return code == EXIT_LEFT ? EXIT_DONE : code;
+}
+
+int command_load_locked(const struct command_line *line, struct fleet *fleet,
+			int *ret_lock)
+{
+	_cleanup_close_ int lock = -1;
+	int r = command_load(line, fleet);
+
+	if (r < 0)
+		return r;
+	lock = round_lock(fleet);
+	if (lock < 0) {
+		command_failed();
+		return lock;
+	}
+	/* Whoever had the lock may have had it for long. */
+	fleet_fini(fleet);
+	r = command_load(line, fleet);
+	if (r == 0)
+		*ret_lock = steal_fd(&lock);
+	return r;
+}
+
+/* Once.  *ret_again: something was in the way that may go away. */
+static int apply_once(const struct command_line *line, struct notes *notes,
+		      bool *ret_again)
+{
+	struct fleet fleet;
+	struct round round = { .fleet = &fleet,
+			       .notes = notes,
+			       .wishes.force = line->force };
+	_cleanup_close_ int lock = -1;
+	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
+
+	if (r == 0) {
+		r = round_run(&round);
+		code = round_code(&round, r);
+	}
+	*ret_again = code != EXIT_DONE && round.waiting;
+	round_fini(&round);
+	fleet_fini(&fleet);
+	fflush(stdout);
+	return code;
 }
 
 int command_apply(const struct command_line *line)
 {
-	for (;;) {
-		struct round round = { .line = line };
-		_cleanup_close_ int lock = -1;
-		bool again;
-		int r, code;
+	struct notes notes = { 0 };
+	bool again;
+	int code;
 
-		if (lock_directory(line, &lock) < 0)
-			return EXIT_FAILED;
-		r = run_round(&round);
-		code = finish(&round, r);
-		again = line->wait && code != EXIT_DONE && round.waiting;
-		end_round(&round);
-		fflush(stdout);
-		if (!again)
-			return code;
+	for (;;) {
+		code = apply_once(line, &notes, &again);
+		if (!again || !line->wait)
+			break;
+		notes_turn(&notes);
 		/* Others may apply while we wait. */
-		close(steal_fd(&lock));
 		sleep(1);
 	}
+	notes_fini(&notes);
+	return code;
 }

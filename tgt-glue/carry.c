@@ -10,7 +10,7 @@
  *   1. close     take the access rules off: all where more than they change,
  *                else those that are not wanted any more
  *   2. look      is nobody logged in now?  Else give the rules back, and leave
- *   3. delete    targets that go or are made again
+ *   3. delete    targets that go or are made again; then images are reset
  *   4. users     delete and make the ones whose secret changes
  *   5. make      targets, their disks, the disks' settings; and ask tgtd for
  *                them: it opens for reading what it cannot open for writing
@@ -33,6 +33,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/access.h"
+#include "tgt-glue/aside.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/targets.h"
 
@@ -181,6 +182,18 @@ static void delete_target(struct carrying *c, struct work *work)
 	}
 	fail_work(c, work, "deleting the target");
 	give_rules_back(c, work);
+}
+
+/* Between 3 and 4.  A client whose image cannot be reset gets its target with
+ * the image that it had. */
+static void reset_image(struct carrying *c, struct work *work)
+{
+	if (!work->reset)
+		return;
+	if (aside_reset(c->fleet, work->client, &work->old_image) < 0)
+		work->not_reset = pool_strdup(&c->plan->pool, error_text());
+	else if (aside_shown(c->fleet, work->client) < 0)
+		fail_work(c, work, "its fresh image");
 }
 
 /* Does a target that is not closed have the user? */
@@ -435,6 +448,40 @@ static void open_target(struct carrying *c, struct work *work)
 		work->closed = false;
 }
 
+/* tgtd's words say little, and it takes for reading only what it cannot write,
+ * so it is tried first. */
+static int try_open(const struct reopen *reopen)
+{
+	int flags = reopen->live->lun.readonly ? O_RDONLY : O_RDWR;
+	_cleanup_close_ int fd = open(reopen->path, flags | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(-errno, "%s", reopen->path) : 0;
+}
+
+int carry_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
+{
+	const struct live_lun *lun = &reopen->live->lun;
+	bool needs_file = !lun->path || lun->file == FILE_LOST;
+	char params[512] = "targetOps online=0,";
+	struct tgtd_request request = { .mode = TGTD_LUN,
+					.op = TGTD_UPDATE,
+					.tid = reopen->live->tid,
+					.lun = 1,
+					.params = params };
+	int r = try_open(reopen);
+
+	if (r == 0 && needs_file && lun->online)
+		r = tgtd_ask(tgtd, &request, NULL);
+	if (r < 0)
+		return r;
+	if (needs_file)
+		snprintf(params, sizeof params, "targetOps path=%s,",
+			 reopen->path);
+	else
+		snprintf(params, sizeof params, "targetOps online=1,");
+	return tgtd_ask(tgtd, &request, NULL);
+}
+
 static void each(struct carrying *c, unsigned kinds,
 		 void (*step)(struct carrying *, struct work *))
 {
@@ -457,6 +504,7 @@ void carry_out(struct fleet *fleet, const struct tgtd *tgtd, struct live *live,
 	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
 	each(&c, changed | gone, look_for_sessions);                /* 2 */
 	each(&c, gone, delete_target);                              /* 3 */
+	each(&c, made, reset_image);
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(&c, &plan->accounts[i]); /* 4 */
 	each(&c, made, make_target);                 /* 5 */

@@ -13,4 +13,11 @@
 void carry_out(struct fleet *fleet, const struct tgtd *tgtd, struct live *live,
 	       struct plan *plan);
 
+/*
+ * Gives the disk its file again by taking it offline, naming the file, and so
+ * online: tgtd opens it anew, and those who are logged in stay.  Only for a
+ * file that is lost: I/O under way to one that answers would fail.
+ */
+int carry_reopen(const struct tgtd *tgtd, const struct reopen *reopen);
+
 #endif

@@ -136,6 +136,39 @@ enum child_state children_look(struct fleet *fleet, const struct client *client,
 	return CHILD_OTHER;
 }
 
+static bool holds_nothing(struct image *image)
+{
+	struct extent extent;
+
+	for (uint64_t off = 0; off < image->size; off += extent.len) {
+		int r;
+
+		image_lock_map(image);
+		r = image_map(image, off, image->size - off, &extent);
+		image_unlock_map(image);
+		if (r < 0 || extent.kind != EXTENT_PARENT)
+			return false;
+	}
+	return true;
+}
+
+bool children_fresh(struct fleet *fleet, const struct client *client)
+{
+	const char *why;
+	struct image *image;
+	bool fresh;
+
+	if (children_look(fleet, client, &why) != CHILD_READY ||
+	    open_image(fleet, client->child, &image, NULL) < 0)
+		return false;
+	fresh = image->type == IMAGE_DIFFERENCING &&
+		(!client->block_size ||
+		 image->block_size == client->block_size) &&
+		holds_nothing(image);
+	image_close(image);
+	return fresh;
+}
+
 /* A child of a chain that cannot be opened is of no use to anybody. */
 static int check_chain(const struct fleet *fleet, const char *path)
 {
@@ -208,14 +241,14 @@ void children_sector_sizes(struct fleet *fleet)
 	}
 }
 
-static bool is_mountpoint(const char *path)
+bool children_mounted(const struct fleet *fleet)
 {
 	_cleanup_free_ char *up = NULL;
 	struct stat here, above;
 
-	if (asprintf(&up, "%s/..", path) < 0)
+	if (asprintf(&up, "%s/..", fleet->mount) < 0)
 		return true;
-	return stat(path, &here) == 0 && stat(up, &above) == 0 &&
+	return stat(fleet->mount, &here) == 0 && stat(up, &above) == 0 &&
 	       here.st_dev != above.st_dev;
 }
 
@@ -227,7 +260,7 @@ static int look_at_view(const struct fleet *fleet, const struct client *client)
 
 	if (stat(client->view, &st) < 0) {
 		fail_errno(-errno, "%s", client->view);
-		if (!is_mountpoint(fleet->mount))
+		if (!children_mounted(fleet))
 			error_advise(
 				"nothing is mounted at %s: is vhdfs running?",
 				fleet->mount);
@@ -251,7 +284,7 @@ int children_view_ready(const struct fleet *fleet, const struct client *client)
 	int r = look_at_view(fleet, client);
 
 	/* The mount sees a new image at once, but not before it. */
-	for (int i = 0; r == -ENOENT && i < 100 && is_mountpoint(fleet->mount);
+	for (int i = 0; r == -ENOENT && i < 100 && children_mounted(fleet);
 	     i++) {
 		nanosleep(&moment, NULL);
 		r = look_at_view(fleet, client);

@@ -18,6 +18,9 @@ enum child_state {
  */
 enum child_state children_look(struct fleet *fleet, const struct client *client,
 			       const char **ret_why);
+/* Is its image as one that was just made: a child of its master, of the wanted
+ * block size, that holds nothing? Nobody writes to it meanwhile. */
+bool children_fresh(struct fleet *fleet, const struct client *client);
 /* Makes the missing image, and the directory that it is in. */
 int children_make(struct fleet *fleet, const struct client *client);
 
@@ -26,6 +29,9 @@ int children_make(struct fleet *fleet, const struct client *client);
  * has none yet.  What cannot be read has 512.
  */
 void children_sector_sizes(struct fleet *fleet);
+
+/* Is anything mounted there, that answers? */
+bool children_mounted(const struct fleet *fleet);
 
 /*
  * Is the flat file that the mount shows there, and may tgtd have it?  0, or

@@ -20,6 +20,7 @@ struct command_line {
 	const char *force; /* a client's name, or null */
 	bool json;
 	const char *client; /* the operand, where the command takes one */
+	char **clients;     /* ... or several: null-ended */
 };
 
 int command_check(const struct command_line *line);
@@ -27,11 +28,17 @@ int command_generate(const struct command_line *line);
 int command_plan(const struct command_line *line);
 int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
+int command_watch(const struct command_line *line);
+int command_reset(const struct command_line *line);
 int command_secret(const struct command_line *line);
 
 /* Loads fleet.conf, and says on standard error all that is wrong with it.
  * fleet_fini in any case. */
 int command_load(const struct command_line *line, struct fleet *fleet);
+/* As it is under the lock of all who change things, which *ret_lock, where it
+ * succeeds, holds until it is closed. */
+int command_load_locked(const struct command_line *line, struct fleet *fleet,
+			int *ret_lock);
 /* "tgt-glue: " and the last error, to standard error. Returns EXIT_FAILED. */
 int command_failed(void);
 

@@ -120,7 +120,7 @@ static int by_line(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-void conf_print_mistakes(struct conf *conf)
+void conf_print_mistakes(struct conf *conf, FILE *f)
 {
 	if (conf->n_mistakes)
 		qsort(conf->mistakes, conf->n_mistakes, sizeof *conf->mistakes,
@@ -129,10 +129,9 @@ void conf_print_mistakes(struct conf *conf)
 		const struct mistake *m = &conf->mistakes[i];
 
 		if (m->line)
-			fprintf(stderr, "%s:%d: %s\n", conf->file, m->line,
-				m->text);
+			fprintf(f, "%s:%d: %s\n", conf->file, m->line, m->text);
 		else
-			fprintf(stderr, "%s: %s\n", conf->file, m->text);
+			fprintf(f, "%s: %s\n", conf->file, m->text);
 	}
 }
 

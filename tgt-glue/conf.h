@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "tgt-glue/pool.h"
 
@@ -97,6 +98,6 @@ const char *client_key_name(enum client_key key);
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* In the order of lines, to standard error, "FILE:LINE: ...". */
-void conf_print_mistakes(struct conf *conf);
+void conf_print_mistakes(struct conf *conf, FILE *f);
 
 #endif

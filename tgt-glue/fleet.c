@@ -16,6 +16,7 @@
 #include "tgt-glue/tid.h"
 #include "tgt-glue/values.h"
 
+enum { DEFAULT_KEEP = 1 };
 #define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
 
 /* One client being resolved. */
@@ -290,6 +291,9 @@ static void resolve(struct resolving *r)
 	client->readonly = flag_of(r, CLIENT_READONLY, false);
 	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
 	client->thin = flag_of(r, CLIENT_THIN, false);
+	client->keep = value_of(r, CLIENT_KEEP)
+			       ? (unsigned)atoi(value_of(r, CLIENT_KEEP))
+			       : DEFAULT_KEEP;
 	client->reset_boot = value_of(r, CLIENT_RESET) &&
 			     !strcmp(value_of(r, CLIENT_RESET), "boot");
 }

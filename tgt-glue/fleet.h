@@ -34,6 +34,7 @@ struct client {
 	bool write_cache;
 	bool thin;
 	bool reset_boot;
+	unsigned keep; /* old images that stay when it is reset */
 
 	/* Who is admitted; see access.h. Null where there is no CHAP. */
 	struct strings addresses;

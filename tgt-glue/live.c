@@ -147,7 +147,8 @@ static void take_lun(struct parser *p, const char *line)
 		lun->thin = !strcmp(value, "Yes");
 	else if ((value = value_after(line, "Backing store type: ")))
 		lun->bs_type = pool_strdup(pool, value);
-	else if ((value = value_after(line, "Backing store path: ")))
+	else if ((value = value_after(line, "Backing store path: ")) &&
+		 strcmp(value, "None") != 0)
 		lun->path = pool_strdup(pool, value);
 }
 

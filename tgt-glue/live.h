@@ -18,6 +18,14 @@ struct live_connection {
 	const char *address;
 };
 
+/* What tgtd has open for a disk, against what is at the disk's path now. */
+enum live_file {
+	FILE_UNKNOWN, /* nobody has looked (files_look), or cannot tell */
+	FILE_RIGHT,
+	FILE_LOST,  /* it does not answer any more, and is that image's */
+	FILE_OTHER, /* it is another image's */
+};
+
 /* A disk; of LUN 1 only. */
 struct live_lun {
 	bool exists;
@@ -28,7 +36,8 @@ struct live_lun {
 	const char *scsi_id;
 	const char *scsi_sn;
 	const char *bs_type;
-	const char *path;
+	const char *path; /* null where it has no file */
+	enum live_file file;
 };
 
 struct live_target {

@@ -8,6 +8,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/applied.c \
 	tgt-glue/applied.h \
 	tgt-glue/apply.c \
+	tgt-glue/aside.c \
+	tgt-glue/aside.h \
 	tgt-glue/carry.c \
 	tgt-glue/carry.h \
 	tgt-glue/children.c \
@@ -15,17 +17,30 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command.h \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
+	tgt-glue/files.c \
+	tgt-glue/files.h \
 	tgt-glue/fleet.c \
 	tgt-glue/fleet.h \
+	tgt-glue/follow.c \
+	tgt-glue/follow.h \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/names.c \
 	tgt-glue/names.h \
+	tgt-glue/notes.c \
+	tgt-glue/notes.h \
+	tgt-glue/notify.c \
+	tgt-glue/notify.h \
 	tgt-glue/plan.c \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \
 	tgt-glue/pool.h \
+	tgt-glue/reset.c \
+	tgt-glue/round.c \
+	tgt-glue/round.h \
 	tgt-glue/secret.c \
+	tgt-glue/sessions.c \
+	tgt-glue/sessions.h \
 	tgt-glue/status.c \
 	tgt-glue/targets.c \
 	tgt-glue/targets.h \
@@ -35,11 +50,13 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tid.h \
 	tgt-glue/values.c \
 	tgt-glue/values.h \
+	tgt-glue/watch.c \
 	$(NULL)
 LIBGLUE_LIBS = \
 	tgt-glue/libglue.a \
 	$(LIBVHDFS_LIBS) \
 	$(INIH_LIBS) \
+	$(INOTIFYTOOLS_LIBS) \
 	$(JANSSON_LIBS) \
 	$(NULL)
 

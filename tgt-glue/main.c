@@ -17,21 +17,26 @@ struct command {
 	const char *name;
 	int (*run)(const struct command_line *line);
 	const char *options; /* of "wfj": --wait, --force, --json */
-	bool client;         /* takes the name of a client */
+	/* How many names of clients it takes. */
+	enum { NONE, ONE, SEVERAL } client;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{ "check", command_check, "", false,
+	{ "check", command_check, "", NONE,
 	  "name every mistake in fleet.conf" },
-	{ "generate", command_generate, "", false,
+	{ "generate", command_generate, "", NONE,
 	  "print the targets.conf that tgt-admin reads" },
-	{ "plan", command_plan, "f", false, "say what apply would do" },
-	{ "apply", command_apply, "wf", false,
+	{ "plan", command_plan, "f", NONE, "say what apply would do" },
+	{ "apply", command_apply, "wf", NONE,
 	  "make missing images, write targets-file, bring tgtd to it" },
-	{ "status", command_status, "j", false,
+	{ "status", command_status, "j", NONE,
 	  "show each client: its target, who is logged in, its disk" },
-	{ "secret", command_secret, "", true,
+	{ "watch", command_watch, "", NONE,
+	  "apply what changes, as it does, until it is stopped" },
+	{ "reset", command_reset, "", SEVERAL,
+	  "give these clients fresh disks, and put the old ones aside" },
+	{ "secret", command_secret, "", ONE,
 	  "make a new CHAP secret for a client" },
 };
 
@@ -123,29 +128,14 @@ int command_failed(void)
 	return EXIT_FAILED;
 }
 
-/* Nobody is to believe that disks are made anew which are not. */
-static void warn_of_resets(const struct fleet *fleet)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < fleet->n; i++)
-		n += fleet->clients[i].reset_boot;
-	if (n)
-		fprintf(stderr,
-			"tgt-glue: warning: reset = boot (%zu client%s) is not carried out by this version; their images stay\n",
-			n, n == 1 ? "" : "s");
-}
-
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
 	int r = fleet_load(line->config, NULL, fleet);
 
 	if (r < 0 && fleet->conf.n_mistakes)
-		conf_print_mistakes(&fleet->conf);
+		conf_print_mistakes(&fleet->conf, stderr);
 	else if (r < 0)
 		command_failed();
-	else
-		warn_of_resets(fleet);
 	return r;
 }
 
@@ -197,13 +187,14 @@ int main(int argc, char **argv)
 		if (!strchr(command->options, *c))
 			return usage("not an option of", command->name);
 	operands = argc - optind - 1;
-	if (operands < command->client)
+	if (operands < (command->client != NONE))
 		return usage("expected a CLIENT after", command->name);
-	if (operands > command->client)
+	if (command->client != SEVERAL && operands > (int)command->client)
 		return usage("unexpected operand",
 			     argv[optind + 1 + command->client]);
-	if (command->client)
+	if (command->client != NONE)
 		line.client = argv[optind + 1];
+	line.clients = argv + optind + 1;
 	r = command->run(&line);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("tgt-glue: standard output");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tgt-glue/access.h"
+#include "tgt-glue/files.h"
 #include "tgt-glue/targets.h"
 
 const char *plan_client_name(const struct fleet *fleet, const char *iqn)
@@ -54,6 +55,10 @@ const char *plan_disk_difference(struct pool *pool, const struct client *client,
 				   lun->path ? lun->path : "none");
 	if (!lun->online)
 		return "disk: expected online, found offline";
+	if (lun->file == FILE_OTHER)
+		return "disk: expected the image that is at its path now, found another";
+	if (lun->file == FILE_LOST)
+		return "disk: expected a file that answers, found one whose mount is gone";
 	if (lun->readonly != client->readonly)
 		return lun->readonly
 			       ? "disk: expected writable, found read-only"
@@ -153,28 +158,62 @@ static void leave_if_in_use(struct plan *plan, struct work *work,
 					     live->n_connections));
 }
 
+/* What is the matter that a reopen puts right; null: nothing. */
+static const char *needs_reopen(const struct live_lun *lun)
+{
+	if (!lun->exists)
+		return NULL;
+	if (!lun->path)
+		return "tgtd has no file for it";
+	if (lun->file == FILE_LOST)
+		return "the mount of tgtd's file is gone";
+	return lun->online ? NULL : "it is offline";
+}
+
+/* The target as it is after that. */
+static struct live_target reopened(const struct fleet *fleet,
+				   const struct live_target *target)
+{
+	struct live_target as = *target;
+
+	if (needs_reopen(&target->lun)) {
+		as.lun.path = files_path(fleet, target);
+		as.lun.online = true;
+		as.lun.file = FILE_UNKNOWN;
+	}
+	return as;
+}
+
 static void plan_client(struct plan *plan, struct fleet *fleet,
 			struct live *live, const struct applied *applied,
-			struct client *client, const char *force,
+			struct client *client, const struct wishes *wishes,
 			const char *skip)
 {
+	bool reset = strings_have(&wishes->reset, client->name);
 	struct live_target *target = live_target(live, client->iqn);
 	enum work_kind kind = WORK_NEW;
 	const char *why = "new";
-	struct live_target *other;
+	struct live_target *other, as;
 	struct work *work;
 
-	if (target)
-		why = plan_difference(&plan->pool, fleet, client, target,
-				      applied, &kind);
-	if (!why)
+	if (target) {
+		as = reopened(fleet, target);
+		why = plan_difference(&plan->pool, fleet, client, &as, applied,
+				      &kind);
+	}
+	if (target && reset && kind != WORK_REMAKE) {
+		kind = WORK_REMAKE;
+		why = "reset";
+	}
+	if (!why || (wishes->only && !reset))
 		return;
 	work = add_work(plan);
 	*work = (struct work){ .kind = kind,
 			       .name = client->name,
 			       .client = client,
 			       .live = target,
-			       .why = why };
+			       .why = why,
+			       .reset = reset };
 	other = live_target_by_tid(live, (int32_t)client->tid);
 	if (skip)
 		work->failed = skip;
@@ -185,7 +224,7 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 			"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
 			client->tid, other->name);
 	else
-		leave_if_in_use(plan, work, force);
+		leave_if_in_use(plan, work, wishes->force);
 }
 
 /* A target of ours whose client is in fleet.conf no longer. */
@@ -286,7 +325,8 @@ static bool user_is_wanted(const struct fleet *fleet, const char *user)
  * nothing changes any more.
  */
 static void plan_accounts(struct plan *plan, const struct fleet *fleet,
-			  struct live *live, const struct applied *applied)
+			  struct live *live, const struct applied *applied,
+			  bool keep_all)
 {
 	size_t left_before, left = 0;
 
@@ -307,7 +347,7 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 			left += w->left != NULL;
 		}
 	} while (left != left_before);
-	for (size_t i = 0; i < live->accounts.n; i++) {
+	for (size_t i = 0; !keep_all && i < live->accounts.n; i++) {
 		const char *user = live->accounts.v[i];
 
 		if (applied_has_user(applied, user) &&
@@ -317,21 +357,47 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 	}
 }
 
+/* Not of targets that are made again, or go: those that are left, too. */
+static void plan_reopens(struct plan *plan, const struct fleet *fleet,
+			 const struct live *live)
+{
+	for (size_t i = 0; i < live->n; i++) {
+		const struct live_target *t = &live->targets[i];
+		const char *name = plan_client_name(fleet, t->name);
+		const char *why = name ? needs_reopen(&t->lun) : NULL;
+		const char *path = files_path(fleet, t);
+		const struct work *work = work_of(plan, t);
+
+		if (!why || !path ||
+		    (work && !work->left && !work->failed &&
+		     (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
+			continue;
+		plan->reopens =
+			pool_grow(&plan->pool, plan->reopens, plan->n_reopens,
+				  sizeof *plan->reopens);
+		plan->reopens[plan->n_reopens++] = (struct reopen){
+			.name = name, .live = t, .path = path, .why = why
+		};
+	}
+}
+
 /*
  * A secret that changes concerns every target whose user it is, also one that
  * is right otherwise.
  */
 void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const char *force,
+	       const struct applied *applied, const struct wishes *wishes,
 	       const char *const *skip, struct plan *ret)
 {
 	memset(ret, 0, sizeof *ret);
-	for (size_t i = 0; i < live->n; i++)
-		plan_removal(ret, fleet, &live->targets[i], force);
+	for (size_t i = 0; !wishes->only && i < live->n; i++)
+		plan_removal(ret, fleet, &live->targets[i], wishes->force);
 	for (size_t i = 0; i < fleet->n; i++)
 		plan_client(ret, fleet, live, applied, &fleet->clients[i],
-			    force, skip ? skip[i] : NULL);
-	plan_accounts(ret, fleet, live, applied);
+			    wishes, skip ? skip[i] : NULL);
+	plan_accounts(ret, fleet, live, applied, wishes->only);
+	if (!wishes->only)
+		plan_reopens(ret, fleet, live);
 }
 
 void plan_fini(struct plan *plan)
@@ -363,6 +429,9 @@ void plan_print(const struct plan *plan, FILE *f)
 			fprintf(f, ", after ending its session");
 		fputc('\n', f);
 	}
+	for (size_t i = 0; i < plan->n_reopens; i++)
+		fprintf(f, "%s: disk: give it its file again (%s)\n",
+			plan->reopens[i].name, plan->reopens[i].why);
 	for (size_t i = 0; i < plan->n_accounts; i++) {
 		const struct account_work *a = &plan->accounts[i];
 

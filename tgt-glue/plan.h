@@ -29,11 +29,14 @@ struct work {
 	struct live_target *live; /* null for WORK_NEW */
 	const char *why;          /* what is not as it should be */
 	bool force;               /* end its sessions */
+	bool reset;               /* with a fresh image */
 	/* Why nothing is done, or nothing more: the client is logged in ... */
 	const char *left;
-	const char *failed; /* ... or something went wrong */
-	bool closed;        /* while it is applied: nobody is admitted now */
-	bool absent;        /* and: the target is not there now */
+	const char *failed;    /* ... or something went wrong */
+	const char *not_reset; /* its image could not be: it has the old one */
+	const char *old_image; /* where that is now, or null */
+	bool closed;           /* while it is applied: nobody is admitted now */
+	bool absent;           /* and: the target is not there now */
 };
 
 /* A user whose secret tgtd is to be told, or who is to go. */
@@ -43,21 +46,39 @@ struct account_work {
 	bool known;         /* tgtd has the user now */
 };
 
+/*
+ * A disk that is to be given its file again, whoever is logged in: tgtd's own
+ * is lost, or the disk is offline.
+ */
+struct reopen {
+	const char *name; /* the client's */
+	const struct live_target *live;
+	const char *path;
+	const char *why;
+	const char *failed;
+};
+
 struct plan {
 	struct pool pool;
 	struct work *works;
 	size_t n;
+	struct reopen *reopens;
+	size_t n_reopens;
 	struct account_work *accounts;
 	size_t n_accounts;
 };
 
-/*
- * force is the name of a client that is cut off where it is in the way, or
- * null; skip tells for each client of the fleet why it is left alone, or is
- * null.
- */
+/* What is asked for besides the fleet. */
+struct wishes {
+	const char *force;    /* the client that is cut off where it is in the
+				 way, or null */
+	struct strings reset; /* clients that get a fresh image */
+	bool only;            /* nothing is done but for those */
+};
+
+/* skip tells for each client of the fleet why it is left alone, or is null. */
 void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const char *force,
+	       const struct applied *applied, const struct wishes *wishes,
 	       const char *const *skip, struct plan *ret);
 void plan_fini(struct plan *plan);
 /* One line a target, no secrets. */

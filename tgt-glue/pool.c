@@ -51,14 +51,24 @@ char *pool_printf(struct pool *pool, const char *fmt, ...)
 	return text;
 }
 
-void pool_fini(struct pool *pool)
+const struct pool_piece *pool_mark(const struct pool *pool)
 {
-	while (pool->last) {
+	return pool->last;
+}
+
+void pool_release(struct pool *pool, const struct pool_piece *mark)
+{
+	while (pool->last != mark) {
 		struct pool_piece *piece = pool->last;
 
 		pool->last = piece->before;
 		free(piece);
 	}
+}
+
+void pool_fini(struct pool *pool)
+{
+	pool_release(pool, NULL);
 }
 
 void *pool_grow(struct pool *pool, void *array, size_t n, size_t size)

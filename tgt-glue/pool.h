@@ -18,6 +18,9 @@ void *pool_alloc(struct pool *pool, size_t size); /* zeroed */
 char *pool_strdup(struct pool *pool, const char *text);
 char *pool_printf(struct pool *pool, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* What was allocated after the mark is let go; null: all of it. */
+const struct pool_piece *pool_mark(const struct pool *pool);
+void pool_release(struct pool *pool, const struct pool_piece *mark);
 void pool_fini(struct pool *pool);
 
 /*

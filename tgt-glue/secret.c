@@ -56,7 +56,7 @@ int command_secret(const struct command_line *line)
 	const struct client *client = fleet_client(&fleet, line->client);
 
 	if (r < 0 && fleet.conf.n_mistakes) {
-		conf_print_mistakes(&fleet.conf);
+		conf_print_mistakes(&fleet.conf, stderr);
 	} else if (r == 0 && !client) {
 		r = fail(-ENOENT,
 			 "%s: client: expected one of fleet.conf, found '%s'",

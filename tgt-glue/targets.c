@@ -116,6 +116,48 @@ int targets_read(struct fleet *fleet, char **ret_text)
 	return *ret_text ? 0 : -ENOMEM;
 }
 
+/* text with the block of its target replaced; the caller's. */
+static char *with_block(const char *text, const char *iqn, const char *block)
+{
+	static const char end[] = "</target>\n";
+	_cleanup_free_ char *first = NULL;
+	const char *start, *after;
+	char *whole = NULL;
+
+	if (asprintf(&first, "<target %s>\n", iqn) < 0)
+		abort();
+	start = strstr(text, first);
+	after = start ? strstr(start, end) : NULL;
+	if (!after)
+		whole = strdup(text);
+	else if (asprintf(&whole, "%.*s%s%s", (int)(start - text), text, block,
+			  after + sizeof end - 1) < 0)
+		whole = NULL;
+	if (!whole)
+		abort();
+	return whole;
+}
+
+int targets_text_but(struct fleet *fleet, const struct strings *clients,
+		     char **ret_text)
+{
+	char *text = NULL;
+	int r = targets_read(fleet, &text);
+
+	for (size_t i = 0; r == 0 && i < clients->n; i++) {
+		const struct client *client =
+			fleet_client(fleet, clients->v[i]);
+		char *next = with_block(text, client->iqn,
+					targets_block(fleet, client));
+
+		free(text);
+		text = next;
+	}
+	if (r == 0)
+		*ret_text = text;
+	return r;
+}
+
 /* Is the file this text, and for nobody else to read? */
 static bool is_written(struct fleet *fleet, const char *text)
 {

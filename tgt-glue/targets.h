@@ -26,6 +26,10 @@ extern const struct targets_parameter targets_parameters[];
 const char *targets_block(struct fleet *fleet, const struct client *client);
 /* The whole file; the caller's to free. */
 char *targets_text(struct fleet *fleet);
+/* What the targets-file has now with the blocks of these clients, where it has
+ * them, as they are to be. The caller's. */
+int targets_text_but(struct fleet *fleet, const struct strings *clients,
+		     char **ret_text);
 /*
  * Writes it to the fleet's targets-file, mode 0600, whole or not at all.
  * 1 where it was written, 0 where the file had that text already.

@@ -204,12 +204,21 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	return r;
 }
 
+static const struct tgtd_request question = { .mode = TGTD_SYSTEM,
+					      .op = TGTD_SHOW,
+					      .tid = TGTD_NO_TID,
+					      .lun = TGTD_NO_LUN };
+
+bool tgtd_ready(const struct tgtd *tgtd)
+{
+	_cleanup_free_ char *text = NULL;
+
+	return tgtd_ask(tgtd, &question, &text) == 0 &&
+	       strstr(text, "State: ready");
+}
+
 int tgtd_open(int control_port, struct tgtd *ret)
 {
-	const struct tgtd_request question = { .mode = TGTD_SYSTEM,
-					       .op = TGTD_SHOW,
-					       .tid = TGTD_NO_TID,
-					       .lun = TGTD_NO_LUN };
 	const char *base = getenv("TGT_IPC_SOCKET");
 	_cleanup_free_ char *text = NULL;
 	int n, r;
@@ -238,24 +247,49 @@ static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
 	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;
 }
 
-int tgtd_instance(const struct tgtd *tgtd, char **ret)
+/* Who listens there; pid 0 where that process is in a namespace unseen. */
+static int ask_for_peer(const struct tgtd *tgtd, pid_t *ret)
 {
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof peer;
 	_cleanup_close_ int fd = -1;
-	struct stat st;
 	int r = connect_to(tgtd, &fd);
 
 	if (r < 0)
 		return r;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return fail_errno(-errno, "tgtd: %s", tgtd->address.sun_path);
+	*ret = peer.pid;
+	return 0;
+}
+
+int tgtd_pid(const struct tgtd *tgtd, pid_t *ret)
+{
+	pid_t pid = 0;
+	int r = ask_for_peer(tgtd, &pid);
+
+	if (r == 0 && !pid)
+		r = fail(
+			-ESRCH,
+			"tgtd: expected its process here, found it in another pid namespace");
+	if (r == 0)
+		*ret = pid;
+	return r;
+}
+
+int tgtd_instance(const struct tgtd *tgtd, char **ret)
+{
+	struct stat st;
+	pid_t pid;
+	int r = ask_for_peer(tgtd, &pid);
+
+	if (r < 0)
+		return r;
 	r = stat_socket(tgtd, &st);
-	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		r = -errno;
 	if (r < 0)
 		return fail_errno(r, "tgtd: %s", tgtd->address.sun_path);
 	if (asprintf(ret, "%ld.%09ld.%ld.%ju", (long)st.st_mtim.tv_sec,
-		     st.st_mtim.tv_nsec, (long)peer.pid,
-		     (uintmax_t)st.st_ino) < 0)
+		     st.st_mtim.tv_nsec, (long)pid, (uintmax_t)st.st_ino) < 0)
 		return fail(-ENOMEM, "out of memory");
 	return 0;
 }

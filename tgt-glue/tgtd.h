@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -63,9 +64,14 @@ int tgtd_open(int control_port, struct tgtd *ret);
 int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	     char **ret_text);
 
+/* Is it in service? It is not while tgt-admin gives it its targets. */
+bool tgtd_ready(const struct tgtd *tgtd);
+
 /* When and as which process it was started, as a word: another one after each
  * start. The caller's to free. */
 int tgtd_instance(const struct tgtd *tgtd, char **ret);
+/* Its process id; -ESRCH with words where it is in another pid namespace. */
+int tgtd_pid(const struct tgtd *tgtd, pid_t *ret);
 /* The time of that start, or -errno without words. */
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret);
 

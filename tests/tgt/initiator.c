@@ -4,7 +4,10 @@
  *
  *     initiator [-i NAME] login URL    logs in and out; exit 0, or 1 and why
  *     initiator [-i NAME] hold URL     logs in, prints "ready", stays until its
- *                                      standard input ends or it is cut off
+ *                                      standard input ends or it is cut off;
+ *                                      each line there, "read LBA" or
+ *                                      "write LBA", is done with one sector
+ *                                      (a write: of the letter w) and answered
  *     initiator [-i NAME] scsi URL     issues commands, the rare ones too, and
  *                                      prints what each answers: to be compared
  *                                      with what another disk answers
@@ -12,6 +15,7 @@
  * URL is libiscsi's: iscsi://[USER%SECRET@]HOST:PORT/IQN/LUN, with
  * ?target_user=USER&target_password=SECRET for mutual CHAP.
  */
+#include <inttypes.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,32 +66,6 @@ static int log_out(struct iscsi_context *iscsi)
 	return r == 0 ? 0 : 1;
 }
 
-/* Answers tgtd's pings until somebody ends it. */
-static int hold(struct iscsi_context *iscsi)
-{
-	puts("ready");
-	fflush(stdout);
-	for (;;) {
-		struct pollfd fds[2] = {
-			{ .fd = 0, .events = POLLIN },
-			{ .fd = iscsi_get_fd(iscsi),
-			  .events = (short)iscsi_which_events(iscsi) },
-		};
-
-		if (poll(fds, 2, -1) < 0)
-			return 1;
-		if (fds[0].revents)
-			return log_out(iscsi);
-		if (fds[1].revents & (POLLHUP | POLLERR) ||
-		    iscsi_service(iscsi, fds[1].revents) < 0) {
-			puts("cut off");
-			fflush(stdout);
-			iscsi_destroy_context(iscsi);
-			return 0;
-		}
-	}
-}
-
 /* One line: the command, its status, its sense, and a sum of what it read. */
 static void answer(const char *what, struct scsi_task *task)
 {
@@ -106,6 +84,60 @@ static void answer(const char *what, struct scsi_task *task)
 		printf(" read %d bytes, sum %08x", task->datain.size, sum);
 	putchar('\n');
 	scsi_free_scsi_task(task);
+}
+
+/* One line of standard input, a byte at a time: poll knows no buffer of ours.
+ * false at its end. */
+static bool obey(const struct disk *d)
+{
+	unsigned char sector[4096];
+	char line[64] = "", what[16];
+	size_t n = 0;
+	uint32_t lba;
+
+	while (n < sizeof line - 1 && read(0, line + n, 1) == 1 &&
+	       line[n] != '\n')
+		n++;
+	line[n] = '\0';
+	memset(sector, 'w', sizeof sector);
+	if (sscanf(line, "%15s %" SCNu32, what, &lba) != 2)
+		return false;
+	if (!strcmp(what, "write"))
+		answer(line, iscsi_write10_sync(d->iscsi, d->lun, lba, sector,
+						512, 512, 0, 0, 0, 0, 0));
+	else
+		answer(line, iscsi_read10_sync(d->iscsi, d->lun, lba, 512, 512,
+					       0, 0, 0, 0, 0));
+	fflush(stdout);
+	return true;
+}
+
+/* Answers tgtd's pings until somebody ends it. */
+static int hold(struct disk *d)
+{
+	struct iscsi_context *iscsi = d->iscsi;
+
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		struct pollfd fds[2] = {
+			{ .fd = 0, .events = POLLIN },
+			{ .fd = iscsi_get_fd(iscsi),
+			  .events = (short)iscsi_which_events(iscsi) },
+		};
+
+		if (poll(fds, 2, -1) < 0)
+			return 1;
+		if (fds[0].revents && !obey(d))
+			return log_out(iscsi);
+		if (fds[1].revents & (POLLHUP | POLLERR) ||
+		    iscsi_service(iscsi, fds[1].revents) < 0) {
+			puts("cut off");
+			fflush(stdout);
+			iscsi_destroy_context(iscsi);
+			return 0;
+		}
+	}
 }
 
 static void read_back(const struct disk *d, const char *what, uint32_t lba,
@@ -256,8 +288,7 @@ static int scsi(struct iscsi_context *iscsi, int lun)
 int main(int argc, char **argv)
 {
 	const char *name = "iqn.2026-01.lan.example:initiator";
-	struct iscsi_context *iscsi;
-	int lun;
+	struct disk disk = { 0 };
 
 	if (argc > 3 && !strcmp(argv[1], "-i")) {
 		name = argv[2];
@@ -269,10 +300,10 @@ int main(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
-	iscsi = log_in(name, argv[2], &lun);
+	disk.iscsi = log_in(name, argv[2], &disk.lun);
 	if (!strcmp(argv[1], "hold"))
-		return hold(iscsi);
+		return hold(&disk);
 	if (!strcmp(argv[1], "scsi"))
-		return scsi(iscsi, lun);
-	return log_out(iscsi);
+		return scsi(disk.iscsi, disk.lun);
+	return log_out(disk.iscsi);
 }

@@ -356,18 +356,6 @@ test_apply_with_mistakes_changes_nothing() {
 	[ ! -e "$scratch/targets.conf" ] || fail "a targets-file was written"
 }
 
-test_reset_is_said_not_to_be_carried_out() {
-	make_store
-	write_fleet <<-END
-		[client pc1]
-		address = 10.0.0.1
-		reset = boot
-	END
-	expect 0 glue check
-	grep -q 'warning: reset = boot (1 client) is not carried out' \
-		"$scratch/stderr" || fail "expected a warning"
-}
-
 test_example_is_sound() {
 	mkdir -p "$scratch/images/masters"
 	touch "$scratch/images/masters/win11.vhdx"

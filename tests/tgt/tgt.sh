@@ -131,10 +131,65 @@ hold_session() {
 	initiator hold "$(url "$@")" <"$fifo" >"$fifo.out" &
 	holder_pid=$!
 	exec {holder}>"$fifo"
+	held_out=$fifo.out
 	wait_until 10 grep -q ready "$fifo.out"
 }
 
 end_session() {
 	exec {holder}>&-
+	holder=
 	wait "$holder_pid" || true
+}
+
+# held COMMAND...: one line to the initiator of hold_session; prints its answer.
+held() {
+	local before
+
+	before=$(wc -l <"$held_out")
+	echo "$*" >&"$holder"
+	wait_until 60 held_has_more_than "$before"
+	tail -n 1 "$held_out"
+}
+
+held_has_more_than() {
+	[ "$(wc -l <"$held_out")" -gt "$1" ]
+}
+
+# All processes that serve the mount of mount_store, parents first.
+mount_processes() {
+	processes_of "${mount_pid[$1]}"
+}
+
+processes_of() {
+	local child
+
+	echo "$1"
+	for child in $(cat "/proc/$1/task"/*/children); do
+		processes_of "$child"
+	done
+}
+
+# The mount of mount_store dies with SIGKILL, and is taken away.
+lose_mount() {
+	# shellcheck disable=SC2046
+	kill -9 $(mount_processes "$1")
+	wait "${mount_pid[$1]}" || true
+	unset "mount_pid[$1]"
+	umount -l "$1"
+}
+
+# The mount is there again; tgtd ends before it.
+return_mount() {
+	without_holder mount_store "$scratch/store" "$scratch/mnt"
+	at_exit end_tgtd
+}
+
+# Runs a command that starts something which stays: it must not keep the
+# initiator's standard input open.
+without_holder() {
+	if [ -n "${holder:-}" ]; then
+		eval '"$@"' "$holder>&-"
+	else
+		"$@"
+	fi
 }

@@ -1,0 +1,217 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A mount that went away and came back: tgtd gets its files again.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# said PATTERN: on standard error of the last expect.
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+did() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected '$1' on standard output, found:" \
+			"$(cat "$scratch/stdout")"
+}
+
+did_nothing() {
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+}
+
+tid_of() {
+	adm --op show --mode target |
+		sed -n "s/^Target \([0-9]*\): $iqn_prefix:$1\$/\1/p"
+}
+
+# lun CLIENT PARAMETER=VALUE: as an administrator with tgtadm.
+lun() {
+	adm --op update --mode logicalunit --tid "$(tid_of "$1")" --lun 1 \
+		--params "$2"
+}
+
+# The descriptor that tgtd has of the client's file.
+descriptor() {
+	local fd
+
+	for fd in "/proc/$tgtd_pid/fd"/*; do
+		[[ $(readlink "$fd") != */clients/$1.vhdx.raw ]] || echo "$fd"
+	done
+}
+
+works() {
+	held "$@" >"$scratch/answer"
+	grep -q 'status 0' "$scratch/answer" ||
+		fail "$*: $(cat "$scratch/answer")"
+}
+
+test_session_goes_on_after_the_mount_came_back() {
+	requires_initiator
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	everything >"$scratch/before"
+	hold_session pc1
+	works write 7
+	lose_mount "$scratch/mnt"
+	held read 7 | grep -q 'status 2 sense 3/' || fail "it was not lost"
+	return_mount
+	held read 7 | grep -q 'status 2 sense 3/' || fail "it came by itself"
+	expect 0 glue plan
+	did '^pc1: disk: give it its file again \(the mount of tgtd.s file is gone\)$'
+	did '^pc2: disk: give it its file again'
+	expect 0 glue apply
+	did '^pc1: disk: given its file again'
+	did '^pc2: disk: given its file again'
+	works read 7
+	works write 8
+	works read 8
+	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	expect 0 glue apply
+	did_nothing
+	end_session
+	everything | cmp - "$scratch/before"
+	admits login "$(url pc2)"
+}
+
+test_healthy_file_is_not_swapped() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	stat -c %Z "$(descriptor pc1)" >"$scratch/before"
+	expect 0 glue apply
+	did_nothing
+	stat -c %Z "$(descriptor pc1)" | cmp - "$scratch/before"
+}
+
+test_without_the_mount_it_waits_and_says_so_once() {
+	local pid
+
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	lose_mount "$scratch/mnt"
+	expect 1 glue apply
+	said "^tgt-glue: 2 disks have lost the file: nothing is mounted at $scratch/mnt"
+	equal "lines" 1 "$(wc -l <"$scratch/stderr")"
+	glue apply --wait >"$scratch/wait.out" 2>&1 &
+	pid=$!
+	wait_until 10 grep -q 'nothing is mounted' "$scratch/wait.out"
+	return_mount
+	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	grep -q '^pc2: disk: given its file again' "$scratch/wait.out"
+	# What was in the way is said when it is, not each second.
+	equal "said" 1 "$(grep -c 'nothing is mounted' "$scratch/wait.out")"
+}
+
+# What stays behind of a reopen that was interrupted after its first step, or
+# of one that failed after it.
+test_interrupted_reopen_is_finished_under_a_session() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	lun pc1 online=0
+	expect 0 glue apply
+	did '^pc1: disk: given its file again \(it is offline\)'
+	works write 7
+	lun pc1 online=0
+	! lun pc1 path=/nowhere 2>/dev/null || fail "tgtd took it"
+	shown pc1 | grep -q 'LUN: 1' || fail "no LUN"
+	expect 0 glue apply
+	did '^pc1: disk: given its file again \(tgtd has no file for it\)'
+	works read 7
+	lose_mount "$scratch/mnt"
+	return_mount
+	lun pc1 online=0
+	expect 0 glue apply
+	works read 7
+	end_session
+}
+
+# Another image than the client works with is not given to it.
+test_another_image_at_the_path_waits_for_the_logout() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	mv "$scratch/store/clients/pc1.vhdx" "$scratch/old.vhdx"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/pc1.vhdx"
+	expect 4 glue apply
+	said 'pc1: left as it is: logged in'
+	lose_mount "$scratch/mnt"
+	return_mount
+	expect 4 glue apply
+	said 'pc1: left as it is: logged in'
+	held read 7 | grep -q 'status 2 sense 3/' || fail "it got another image"
+	end_session
+	expect 0 glue apply
+	did '^pc1: target: made again \(disk: expected the image that is at its path'
+	admits login "$(url pc1)"
+}
+
+# A client that is no longer in fleet.conf and still logged in.
+test_removed_client_gets_its_file_too() {
+	requires_initiator
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_fleet pc2 </dev/null
+	lose_mount "$scratch/mnt"
+	return_mount
+	expect 4 glue apply
+	did '^pc1: disk: given its file again'
+	works read 7
+	end_session
+}
+
+# A disk that waits for its client's logout with another change.
+test_file_is_given_to_a_client_whose_change_waits() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	echo "thin = yes" >>"$scratch/fleet.conf"
+	lose_mount "$scratch/mnt"
+	return_mount
+	expect 4 glue apply
+	did '^pc1: disk: given its file again'
+	works read 7
+	end_session
+	expect 0 glue apply
+	shown pc1 | grep -q 'Thin-provisioning: Yes'
+}
+
+test_disk_of_a_file_that_cannot_be_opened_stays_as_it_is() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	lose_mount "$scratch/mnt"
+	truncate -s 100K "$scratch/store/clients/pc1.vhdx"
+	return_mount
+	expect 1 glue apply
+	said '^tgt-glue: pc1: disk: .*/clients/pc1.vhdx.raw: '
+	shown pc1 | sed -n '/LUN: 1/,$p' | grep -q 'Online: Yes'
+}
+
+# As in a container of its own: what cannot be told is said.
+test_tgtd_whose_files_are_not_to_be_seen() {
+	requires strace
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	export ASAN_OPTIONS=detect_leaks=0
+	expect 0 strace -f -qq -o "$scratch/trace" -e trace=openat \
+		-P "/proc/$tgtd_pid/fd" -e inject=openat:error=EACCES \
+		tgt-glue --config "$scratch/fleet.conf" apply
+	said 'warning: cannot tell whether tgtd has lost files .*process [0-9]+\): Permission denied'
+}
+
+run_tests

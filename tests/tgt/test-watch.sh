@@ -1,0 +1,340 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# watch: what changes is live, and what ends is followed by a reset.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+start_watch() {
+	without_holder watch_in_background
+	at_exit 'kill $watch_pid; wait $watch_pid'
+	wait_until 10 socket_was_told READY=1
+}
+
+# Its word to systemd goes to $scratch/told.
+watch_in_background() {
+	requires perl
+	rm -f "$scratch/notify" "$scratch/told"
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Local => $ARGV[0],
+			Type => SOCK_DGRAM) or die;
+		open my $f, ">>", $ARGV[1] or die;
+		$f->autoflush;
+		while (defined $s->recv(my $text, 1000)) {
+			print $f "$text\n";
+		}' "$scratch/notify" "$scratch/told" &
+	at_exit kill $!
+	wait_until 5 test -S "$scratch/notify"
+	NOTIFY_SOCKET=$scratch/notify tgt-glue --config "$scratch/fleet.conf" \
+		watch >>"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+}
+
+socket_was_told() {
+	grep -q "^$1" "$scratch/told"
+}
+
+stop_watch() {
+	kill "$watch_pid"
+	wait "$watch_pid" || fail "watch exited with $?"
+}
+
+says() {
+	wait_until "${2:-10}" grep -Eq -e "$1" "$scratch/watch.out"
+}
+
+said_times() {
+	equal "times that it said '$2'" "$1" \
+		"$(grep -Ec -e "$2" "$scratch/watch.out")"
+}
+
+is_there() {
+	[ -n "$(shown "$1")" ]
+}
+
+is_gone() {
+	[ -z "$(shown "$1")" ]
+}
+
+works() {
+	held "$@" >"$scratch/answer"
+	grep -q 'status 0' "$scratch/answer" ||
+		fail "$*: $(cat "$scratch/answer")"
+}
+
+wrote() {
+	! dd if="$scratch/mnt/clients/$1.vhdx.raw" bs=512 skip=7 count=1 \
+		status=none | tr -d '\0' | cmp -s - /dev/null
+}
+
+fresh() {
+	! wrote "$1"
+}
+
+start_fleet() {
+	requires_initiator
+	start_server
+	write_fleet "$@"
+	start_watch
+}
+
+test_new_and_removed_lines_are_live_within_a_second() {
+	local start i
+
+	start_fleet pc1 </dev/null
+	is_there pc1 || fail "pc1 is not there when it is ready"
+	for i in 2 3 4; do
+		start=$(date +%s%N)
+		echo "[client pc$i]" >>"$scratch/fleet.conf"
+		wait_until 10 is_there "pc$i"
+		start=$((($(date +%s%N) - start) / 1000000))
+		remark "a new line is live after $start ms"
+		[ "$start" -lt 1500 ] || fail "it took $start ms"
+	done
+	# Replaced by rename, as editors do.
+	sed '/client pc3/d' "$scratch/fleet.conf" >"$scratch/new"
+	mv "$scratch/new" "$scratch/fleet.conf"
+	wait_until 3 is_gone pc3
+	is_there pc4
+	stop_watch
+	socket_was_told STOPPING=1 || fail "it did not say that it stops"
+	socket_was_told 'STATUS=3 clients'
+	[ ! -s "$scratch/watch.err" ] || fail "it said: $(cat "$scratch/watch.err")"
+}
+
+test_burst_is_one_apply() {
+	local i
+
+	requires strace
+	start_fleet pc0 </dev/null
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=flock \
+		-o "$scratch/trace" -p "$watch_pid" &
+	wait_until 5 grep -q '^TracerPid:.[1-9]' "/proc/$watch_pid/status"
+	for i in $(seq 30); do
+		echo "[client pc$i]" >>"$scratch/fleet.conf"
+	done
+	wait_until 10 is_there pc30
+	# Each apply takes the lock; what it makes in the store is one more.
+	[ "$(grep -c flock "$scratch/trace")" -le 3 ] ||
+		fail "$(grep -c flock "$scratch/trace") applies"
+}
+
+test_invalid_file_keeps_the_last_good_state_and_says_why_once() {
+	start_fleet pc1 </dev/null
+	everything >"$scratch/before"
+	printf '[client pc2]\nmaster = nowhere\nfrob = 1\n' \
+		>>"$scratch/fleet.conf"
+	says 'fleet.conf:[0-9]+: .*frob'
+	says 'the fleet stays as it was'
+	touch "$scratch/store/masters/other.vhdx"
+	rm "$scratch/store/masters/other.vhdx"
+	# What it looks after goes on meanwhile.
+	lose_mount "$scratch/mnt"
+	return_mount
+	says '^pc1: disk: given its file again'
+	everything | cmp - "$scratch/before"
+	said_times 1 'frob'
+	sed -i '/frob/d;s/nowhere/masters\/win11/' "$scratch/fleet.conf"
+	wait_until 5 is_there pc2
+}
+
+test_starts_with_an_invalid_file() {
+	requires_initiator
+	start_server
+	echo nonsense >"$scratch/fleet.conf"
+	start_watch
+	says 'fleet.conf:1: '
+	write_fleet pc1 </dev/null
+	wait_until 5 is_there pc1
+	stop_watch
+}
+
+test_master_that_comes() {
+	start_fleet <<-END
+		[client pc1]
+		master = new/office
+	END
+	says 'expected an image new/office'
+	mkdir "$scratch/store/new"
+	vhdfs-img create --size 64M "$scratch/store/new/office.vhdx"
+	wait_until 5 is_there pc1
+	stop_watch
+}
+
+test_secret_file_that_changes() {
+	echo secretsecret1 >"$scratch/pc1.secret"
+	start_fleet <<-END
+		[client pc1]
+		secret-file = pc1.secret
+	END
+	admits login "$(url pc1 pc1%secretsecret1@)"
+	echo secretsecret2 >"$scratch/new"
+	mv "$scratch/new" "$scratch/pc1.secret"
+	says '^pc1: target: changed its users'
+	admits login "$(url pc1 pc1%secretsecret2@)"
+	refuses login "$(url pc1 pc1%secretsecret1@)"
+	stop_watch
+}
+
+test_what_was_left_is_done_after_the_logout() {
+	start_fleet pc1 </dev/null
+	hold_session pc1
+	echo 'thin = yes' >>"$scratch/fleet.conf"
+	says '^tgt-glue: pc1: left as it is: logged in'
+	end_session
+	says '^pc1: target: made again' 5
+	said_times 1 'pc1: left as it is'
+	stop_watch
+}
+
+test_tgtd_that_comes_and_is_restarted() {
+	requires_initiator
+	make_store
+	mount_store "$scratch/store" "$scratch/mnt"
+	port=$(free_port)
+	write_fleet pc1 </dev/null
+	start_watch
+	says 'no tgtd answers'
+	start_tgtd
+	wait_until 5 is_there pc1
+	kill_tgtd
+	start_tgtd
+	wait_until 5 is_there pc1
+	said_times 2 'pc1: target: made'
+	stop_watch
+	end_tgtd
+}
+
+# While tgt-admin gives a tgtd its targets nobody else does.
+test_tgtd_that_is_not_in_service_yet() {
+	requires_initiator
+	start_server
+	adm --op update --mode sys --name State -v offline
+	write_fleet pc1 </dev/null
+	start_watch
+	echo '[client pc2]' >>"$scratch/fleet.conf"
+	wait_until 5 grep -q pc2 "$scratch/fleet.conf"
+	is_gone pc1 || fail "it did not wait"
+	adm --op update --mode sys --name State -v ready
+	wait_until 5 is_there pc2
+	stop_watch
+}
+
+test_mount_that_is_gone_and_returns() {
+	start_fleet pc1 </dev/null
+	hold_session pc1
+	works write 7
+	lose_mount "$scratch/mnt"
+	says 'nothing is mounted'
+	return_mount
+	says '^pc1: disk: given its file again'
+	works read 7
+	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	end_session
+	stop_watch
+}
+
+test_reset_after_each_session() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+		[client pc2]
+	END
+	for _i in 1 2; do
+		hold_session pc1
+		works write 7
+		wrote pc1 || fail "nothing was written"
+		end_session
+		rm "$scratch/hold-pc1"
+		wait_until 15 fresh pc1
+		wait_until 5 is_there pc1
+	done
+	hold_session pc2
+	works write 7
+	end_session
+	said_times 2 '^pc1: image: .* is fresh; the old one is'
+	wrote pc2 || fail "pc2 was reset"
+	stop_watch
+}
+
+# A client that is back at once goes on with its disk.
+test_no_reset_of_a_client_that_comes_back() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	hold_session pc1
+	works write 7
+	end_session
+	rm "$scratch/hold-pc1"
+	hold_session pc1
+	echo '[client pc9]' >>"$scratch/fleet.conf"
+	wait_until 5 is_there pc9
+	sleep 5 # longer than a client has to come back
+	wrote pc1 || fail "it was reset while it was logged in"
+	end_session
+	wait_until 15 fresh pc1
+	stop_watch
+}
+
+# All clients are on their way back then, with their systems running.
+test_no_reset_because_tgtd_was_started_again() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	hold_session pc1
+	works write 7
+	wait_until 5 grep -q ':pc1 iqn' "$scratch/targets.conf.sessions"
+	kill_tgtd
+	without_holder start_tgtd
+	wait_until 5 grep -Eq '^# ended .*:pc1 [0-9]+ 60$' \
+		"$scratch/targets.conf.sessions"
+	wait_until 5 is_there pc1
+	end_session
+	rm "$scratch/hold-pc1"
+	sleep 5 # longer than a client has when tgtd goes on
+	wrote pc1 || fail "it was reset"
+	hold_session pc1
+	wait_until 5 bash -c "! grep ended '$scratch/targets.conf.sessions'"
+	end_session
+	wait_until 15 fresh pc1
+	stop_watch
+}
+
+test_session_that_ended_while_nobody_watched() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	hold_session pc1
+	works write 7
+	wait_until 5 grep -q ':pc1 ' "$scratch/targets.conf.sessions"
+	stop_watch
+	end_session
+	wrote pc1 || fail "it was reset"
+	start_watch
+	wait_until 15 fresh pc1
+	stop_watch
+}
+
+test_time_of_login_is_kept() {
+	local before
+
+	start_fleet pc1 </dev/null
+	hold_session pc1
+	wait_until 5 grep -q ':pc1 ' "$scratch/targets.conf.sessions"
+	grep -Eq "^$iqn_prefix:pc1 iqn[^ ]* 127.0.0.1 [0-9]+ [0-9]+\$" \
+		"$scratch/targets.conf.sessions"
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.sessions")"
+	before=$(grep ':pc1 ' "$scratch/targets.conf.sessions")
+	[ $(($(date +%s) - ${before##* })) -lt 60 ] || fail "$before"
+	stop_watch
+	start_watch
+	equal "the session" "$before" \
+		"$(grep ':pc1 ' "$scratch/targets.conf.sessions")"
+	end_session
+	wait_until 5 bash -c "! grep ':pc1 ' '$scratch/targets.conf.sessions'"
+	stop_watch
+}
+
+run_tests

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A client's image put aside, and a fresh one in its place. */
+#ifndef TGT_GLUE_ASIDE_H
+#define TGT_GLUE_ASIDE_H
+
+#include <sys/types.h>
+
+#include "tgt-glue/fleet.h"
+
+/*
+ * May the client's image be put aside, as far as can be told while tgtd has
+ * it?  -EBUSY with words where another process than tgtd (0: none) has its view
+ * open; -EPERM where it may be the parent of another image.
+ */
+int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd);
+
+/*
+ * Does it, when nobody has the image open any more, which is waited for a
+ * moment, else -EBUSY with words.  *ret_old, of the fleet's pool, is the old
+ * image's path in the store now, or null where none had to be put aside.
+ * Where it fails the client has the image that it had.
+ */
+int aside_reset(struct fleet *fleet, struct client *client,
+		const char **ret_old);
+
+/* Waits a moment until the mount shows the client's image as it is now: 0, or
+ * -errno with words. */
+int aside_shown(const struct fleet *fleet, const struct client *client);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A descriptor of a mount that was taken away lazily has a path that begins at
+ * that mount's root, "/clients/pc1.vhdx.raw"; of one that is still there, or
+ * is there again, the whole path.  Either is the end of the view's path.
+ *
+ * Which image a dead descriptor was of is told by the inode number, which is
+ * the image's in every mount of the store, and which fdinfo knows without
+ * asking the file.
+ *
+ * Each question to a mount costs two switches of processes, so what is open is
+ * asked only where it differs from what is at the path: two of one device are
+ * of one mount, and that answered.
+ */
+#include "config.h"
+
+#include "tgt-glue/files.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/plan.h"
+
+/* A descriptor of tgtd's. */
+struct held {
+	const char *path;
+	uint64_t dev, ino; /* 0 where the kernel does not know them */
+	char link[300];    /* the descriptor in /proc */
+};
+
+struct holding {
+	struct pool pool;
+	struct held *files;
+	size_t n;
+	const char *dir; /* where the last path was, or null */
+	int dir_fd;
+};
+
+struct identity {
+	uint64_t dev;
+	uint64_t ino;
+};
+
+/* sync: AT_STATX_FORCE_SYNC asks the file system itself, AT_STATX_DONT_SYNC the
+ * kernel's memory of what it said. */
+static int identify(int dir, const char *path, int sync, struct identity *ret)
+{
+	struct statx st;
+
+	if (statx(dir, path, sync, STATX_INO, &st) < 0)
+		return -errno;
+	ret->dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+	ret->ino = st.stx_ino;
+	return 0;
+}
+
+/* The path of a descriptor, without what the kernel adds to it where the name
+ * is gone; false for what is no file. */
+static bool read_link(int dir, const char *name, char *path, size_t size)
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlinkat(dir, name, path, size - 1);
+	const size_t m = sizeof gone - 1;
+
+	if (n <= 0 || *path != '/')
+		return false;
+	path[n] = '\0';
+	if ((size_t)n > m && !strcmp(path + n - m, gone))
+		path[(size_t)n - m] = '\0';
+	return true;
+}
+
+/* "ino: 4711" in fdinfo; 0 where the kernel does not say. */
+static uint64_t read_ino(pid_t pid, const char *fd)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char name[300], line[256];
+	uint64_t ino = 0;
+
+	snprintf(name, sizeof name, "/proc/%ld/fdinfo/%s", (long)pid, fd);
+	f = fopen(name, "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "ino: %" SCNu64, &ino) == 1)
+			break;
+	return ino;
+}
+
+/* Is end the end of path? */
+static bool ends_with(const char *path, const char *end)
+{
+	size_t n = strlen(path), m = strlen(end);
+
+	return m <= n && !strcmp(path + n - m, end);
+}
+
+static DIR *open_fds(pid_t pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "/proc/%ld/fd", (long)pid);
+	return opendir(name);
+}
+
+/* The images' files that the process has open. */
+static int read_holding(pid_t pid, struct holding *holding)
+{
+	_cleanup_closedir_ DIR *dir = open_fds(pid);
+	char path[4096];
+
+	if (!dir)
+		return fail_errno(-errno, "tgtd: its open files (process %ld)",
+				  (long)pid);
+	for (struct dirent *e; (e = readdir(dir));) {
+		struct identity id = { 0 };
+		struct held *held;
+
+		if (!read_link(dirfd(dir), e->d_name, path, sizeof path) ||
+		    !ends_with(path, ".raw"))
+			continue;
+		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) <
+		    0)
+			id.ino = read_ino(pid, e->d_name);
+		holding->files = pool_grow(&holding->pool, holding->files,
+					   holding->n, sizeof *holding->files);
+		held = &holding->files[holding->n++];
+		held->path = pool_strdup(&holding->pool, path);
+		held->dev = id.dev;
+		held->ino = id.ino;
+		snprintf(held->link, sizeof held->link, "/proc/%ld/fd/%s",
+			 (long)pid, e->d_name);
+	}
+	return 0;
+}
+
+/*
+ * What is at the path now.  It is looked up through the directory that it is
+ * in, which is opened once: one question instead of one for each part of the
+ * path.
+ */
+static int look_at_path(struct holding *holding, const char *path,
+			struct identity *ret)
+{
+	const char *base = strrchr(path, '/') + 1;
+	size_t n = (size_t)(base - path);
+
+	if (!holding->dir || strlen(holding->dir) != n ||
+	    strncmp(holding->dir, path, n) != 0) {
+		if (holding->dir)
+			close(holding->dir_fd);
+		holding->dir =
+			pool_printf(&holding->pool, "%.*s", (int)n, path);
+		holding->dir_fd = open(holding->dir, O_PATH | O_CLOEXEC);
+	}
+	if (holding->dir_fd < 0)
+		return -ENOENT;
+	return identify(holding->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
+}
+
+/* What tgtd has open for the disk whose file is, or was, at path. */
+static enum live_file judge(struct holding *holding, const char *path)
+{
+	enum live_file found = FILE_LOST;
+	struct identity now = { 0 }, id;
+	int r = look_at_path(holding, path, &now);
+
+	for (size_t i = 0; i < holding->n; i++) {
+		const struct held *held = &holding->files[i];
+
+		if (r == 0 && held->dev == now.dev && held->ino == now.ino)
+			return FILE_RIGHT;
+		if (!ends_with(path, held->path))
+			continue;
+		/* With nothing at the path one that answers is all there is. */
+		if (identify(AT_FDCWD, held->link, AT_STATX_FORCE_SYNC, &id) ==
+		    0)
+			found = r < 0 ? FILE_RIGHT : FILE_OTHER;
+		else if (r == 0 && held->ino && held->ino != now.ino)
+			found = FILE_OTHER;
+	}
+	return found;
+}
+
+const char *files_path(const struct fleet *fleet,
+		       const struct live_target *target)
+{
+	const struct client *client;
+
+	if (target->lun.path)
+		return target->lun.path;
+	client = fleet_client_by_iqn(fleet, target->name);
+	return client ? client->view : NULL;
+}
+
+int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
+	       struct live *live)
+{
+	struct holding holding = { 0 };
+	pid_t pid;
+	int r = tgtd_pid(tgtd, &pid);
+
+	if (r == 0)
+		r = read_holding(pid, &holding);
+	for (size_t i = 0; r == 0 && i < live->n; i++) {
+		struct live_target *t = &live->targets[i];
+		const char *path = files_path(fleet, t);
+
+		if (t->lun.exists && path && *path == '/' &&
+		    plan_client_name(fleet, t->name))
+			t->lun.file = judge(&holding, path);
+	}
+	if (holding.dir && holding.dir_fd >= 0)
+		close(holding.dir_fd);
+	pool_fini(&holding.pool);
+	return r;
+}
+
+/* Does the process have that file open? */
+static bool has_open(pid_t pid, const char *path, const struct identity *file)
+{
+	_cleanup_closedir_ DIR *dir = open_fds(pid);
+	struct identity id = { 0 };
+	char link[4096];
+
+	if (!dir)
+		return false;
+	for (struct dirent *e; (e = readdir(dir));)
+		if (read_link(dirfd(dir), e->d_name, link, sizeof link) &&
+		    ends_with(path, link) &&
+		    identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
+			    0 &&
+		    id.dev == file->dev && id.ino == file->ino)
+			return true;
+	return false;
+}
+
+static const char *name_process(struct pool *pool, pid_t pid)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char file[64], name[64] = "";
+
+	snprintf(file, sizeof file, "/proc/%ld/comm", (long)pid);
+	f = fopen(file, "re");
+	if (f && fgets(name, sizeof name, f))
+		name[strcspn(name, "\n")] = '\0';
+	return pool_printf(pool, "%s (process %ld)", name, (long)pid);
+}
+
+static bool is_among(pid_t pid, const pid_t *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == pid)
+			return true;
+	return false;
+}
+
+const char *files_user(struct pool *pool, const char *path, const pid_t *but,
+		       size_t n)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	struct identity file;
+
+	if (!proc || identify(AT_FDCWD, path, AT_STATX_FORCE_SYNC, &file) < 0)
+		return NULL;
+	for (struct dirent *e; (e = readdir(proc));) {
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+
+		if (isdigit((unsigned char)*e->d_name) &&
+		    !is_among(pid, but, n) && has_open(pid, path, &file))
+			return name_process(pool, pid);
+	}
+	return NULL;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files that programs have open, tgtd above all.  When the mount of the
+ * views goes and comes back, what tgtd has open of it answers ENOTCONN for
+ * ever, and tgtd does not tell: /proc does.
+ */
+#ifndef TGT_GLUE_FILES_H
+#define TGT_GLUE_FILES_H
+
+#include "tgt-glue/fleet.h"
+#include "tgt-glue/live.h"
+
+/*
+ * Sets lun.file of all targets that the fleet's prefix makes.  Where it cannot
+ * be told what tgtd has open they stay FILE_UNKNOWN: -errno with words.
+ */
+int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
+	       struct live *live);
+
+/* The path of the target's disk: tgtd's word, else what its client's is to be;
+ * null where there is neither. */
+const char *files_path(const struct fleet *fleet,
+		       const struct live_target *target);
+
+/*
+ * Who but these processes has the file at path open, in words; null: nobody
+ * that /proc shows.  The words are of pool.
+ */
+const char *files_user(struct pool *pool, const char *path, const pid_t *but,
+		       size_t n);
+
+#endif

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER of an apply, so that one that was interrupted anywhere and is run again
+ * ends in the same state:
+ *
+ *   1. missing images are made
+ *   2. what is going to be touched is taken out of what is known to be applied
+ *   3. the targets-file is written: from here on a restart brings the new state
+ *   4. tgtd is brought to it (carry.c has the order of that)
+ *   5. tgtd is asked again: what is right now is known to be applied
+ */
+#include "config.h"
+
+#include "tgt-glue/round.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/aside.h"
+#include "tgt-glue/carry.h"
+#include "tgt-glue/children.h"
+#include "tgt-glue/command.h"
+#include "tgt-glue/files.h"
+#include "tgt-glue/targets.h"
+
+/* Something that went wrong, or was left, with a client. */
+static void say(const struct round *round, const char *client, const char *what,
+		const char *why)
+{
+	notes_say(round->notes, "%s: %s%s", client, what, why);
+}
+
+/* The last error. */
+static void say_error(const struct round *round)
+{
+	notes_say(round->notes, "%s", error_text());
+}
+
+/* Its image is made when it is reset. */
+static bool is_reset(const struct round *round, const struct client *client)
+{
+	return strings_have(&round->wishes.reset, client->name);
+}
+
+/* 1 */
+static void prepare_child(struct round *round, size_t i)
+{
+	struct client *client = &round->fleet->clients[i];
+	const char *why;
+
+	switch (children_look(round->fleet, client, &why)) {
+	case CHILD_READY:
+		break;
+	case CHILD_OTHER:
+		if (is_reset(round, client))
+			break;
+		round->left = true;
+		say(round, client->name, "left: ", why);
+		break;
+	case CHILD_MISSING:
+		if (is_reset(round, client))
+			break;
+		if (!round->dry && children_make(round->fleet, client) < 0) {
+			round->skip[i] = pool_strdup(&round->fleet->conf.pool,
+						     error_text());
+			round->failed = true;
+			say(round, client->name, "", round->skip[i]);
+			break;
+		}
+		printf("%s: image: make %s, a child of %s\n", client->name,
+		       client->child, client->master);
+		break;
+	}
+}
+
+static void prepare(struct round *round)
+{
+	struct fleet *fleet = round->fleet;
+
+	round->skip = pool_alloc(&fleet->conf.pool,
+				 (fleet->n + 1) * sizeof *round->skip);
+	for (size_t i = 0; i < fleet->n; i++)
+		if (!round->wishes.only)
+			prepare_child(round, i);
+	children_sector_sizes(fleet);
+}
+
+static int read_tgtd(struct round *round)
+{
+	int r = tgtd_open(round->fleet->control_port, &round->tgtd);
+
+	if (r == 0)
+		r = live_read(&round->tgtd, &round->live);
+	if (r == 0)
+		r = applied_load(round->fleet, &round->tgtd, &round->applied);
+	if (r == 0 && files_look(round->fleet, &round->tgtd, &round->live) < 0)
+		notes_say(
+			round->notes,
+			"warning: cannot tell whether tgtd has lost files of a mount that went away: %s",
+			error_text());
+	return r;
+}
+
+static int view_ready(const struct round *round, const struct work *work)
+{
+	if (!work->reset)
+		return children_view_ready(round->fleet, work->client);
+	if (children_mounted(round->fleet))
+		return 0;
+	return fail(-ENOENT, "nothing is mounted at %s: is vhdfs running?",
+		    round->fleet->mount);
+}
+
+/* A disk that somebody else uses, or builds on, is not reset. */
+static void check_resets(struct round *round)
+{
+	pid_t pid = 0;
+
+	for (size_t i = 0; i < round->plan.n; i++) {
+		struct work *w = &round->plan.works[i];
+		int r = 0;
+
+		if (!w->reset || w->left || w->failed)
+			continue;
+		if (!pid)
+			r = tgtd_pid(&round->tgtd, &pid);
+		if (r == 0)
+			r = aside_check(round->fleet, w->client, pid);
+		if (r < 0)
+			w->left = pool_strdup(&round->plan.pool, error_text());
+	}
+}
+
+/* A target whose file is not there would be made without a disk. */
+static void check_views(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n; i++) {
+		struct work *w = &round->plan.works[i];
+
+		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
+		    w->left || w->failed || view_ready(round, w) == 0)
+			continue;
+		w->failed = pool_strdup(&round->plan.pool, error_text());
+		round->waiting = true;
+	}
+}
+
+/* Writes the targets-file: with only, nothing but the blocks of those who are
+ * reset changes. 3 */
+static int write_file(struct round *round)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = 0;
+
+	if (round->wishes.only)
+		r = targets_text_but(round->fleet, &round->wishes.reset, &text);
+	else
+		text = targets_text(round->fleet);
+	/* Where there is no file, apply is to make it. */
+	if (r == 0 && *text)
+		r = targets_write(round->fleet, text);
+
+	if (r > 0)
+		printf("%s: written\n", round->fleet->targets_file);
+	return r;
+}
+
+/* 2 */
+static int forget_touched(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n; i++) {
+		const struct work *w = &round->plan.works[i];
+
+		/* Who is admitted tgtd tells itself. */
+		if (!w->left && !w->failed && w->live && w->kind != WORK_ACCESS)
+			applied_forget(&round->applied, w->live->name);
+	}
+	return applied_save(round->fleet, &round->tgtd, &round->applied);
+}
+
+/* Asks tgtd whether what was done is so. */
+static int verify(struct round *round)
+{
+	struct plan *plan = &round->plan;
+	struct live now;
+	int r = live_read(&round->tgtd, &now);
+
+	for (size_t i = 0; r == 0 && i < plan->n; i++) {
+		struct work *w = &plan->works[i];
+		enum work_kind kind;
+		struct live_target *target;
+		const char *why = NULL;
+
+		if (w->left || w->failed)
+			continue;
+		target = live_target(&now, w->client ? w->client->iqn
+						     : w->live->name);
+		if (!w->client)
+			why = target ? "it is still there" : NULL;
+		else if (!target)
+			why = "it is not there";
+		else
+			why = plan_difference(&plan->pool, round->fleet,
+					      w->client, target, NULL, &kind);
+		if (why)
+			w->failed = pool_printf(
+				&plan->pool, "after it was applied: %s", why);
+	}
+	live_fini(&now);
+	return r;
+}
+
+/* 5 */
+static int remember_done(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n; i++) {
+		const struct work *w = &round->plan.works[i];
+
+		if (w->client && !w->left && !w->failed)
+			applied_set(&round->applied, w->client->iqn,
+				    targets_block(round->fleet, w->client));
+	}
+	return applied_save(round->fleet, &round->tgtd, &round->applied);
+}
+
+static void report_reset(const char *name, const char *image, const char *old)
+{
+	printf("%s: image: %s is fresh; the old one is %s\n", name, image, old);
+}
+
+static void report_reopens(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n_reopens; i++) {
+		const struct reopen *o = &round->plan.reopens[i];
+
+		if (o->failed) {
+			round->failed = round->waiting = true;
+			say(round, o->name, "disk: ", o->failed);
+		} else {
+			printf("%s: disk: given its file again (%s)\n", o->name,
+			       o->why);
+		}
+	}
+}
+
+static void report(struct round *round)
+{
+	static const char *const done[] = {
+		[WORK_ACCESS] = "changed who is admitted",
+		[WORK_ACCOUNTS] = "changed its users",
+		[WORK_REMAKE] = "made again",
+		[WORK_NEW] = "made",
+		[WORK_REMOVE] = "removed",
+	};
+
+	for (size_t i = 0; i < round->plan.n; i++) {
+		const struct work *w = &round->plan.works[i];
+
+		if (w->old_image)
+			report_reset(w->name, w->client->child, w->old_image);
+		if (w->failed) {
+			round->failed = true;
+			say(round, w->name, "target: ", w->failed);
+		} else if (w->not_reset) {
+			round->left = true;
+			say(round, w->name,
+			    "image: left as it is: ", w->not_reset);
+		} else if (w->left) {
+			round->left = round->waiting = true;
+			say(round, w->name, "left as it is: ", w->left);
+		} else {
+			printf("%s: target: %s (%s)\n", w->name, done[w->kind],
+			       w->why);
+		}
+	}
+	report_reopens(round);
+}
+
+/* Is portal what tgtd calls open, "ADDRESS:PORT", or part of it? */
+static bool covers(const char *open, const char *portal)
+{
+	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
+	const char *port = colon && !strchr(colon, ']') ? colon + 1 : "3260";
+	size_t n = has ? (size_t)(has - open) : 0;
+
+	if (!has || strcmp(has + 1, port) != 0)
+		return false;
+	if (!strncmp(open, "0.0.0.0", n) || !strncmp(open, "[::]", n))
+		return true;
+	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
+}
+
+/* Does tgtd listen where fleet.conf says that clients find it? */
+static void check_portals(struct round *round)
+{
+	struct strings open = { 0 };
+
+	if (live_portals(&round->tgtd, &round->live, &open) < 0)
+		return;
+	for (size_t i = 0; i < round->fleet->portals.n; i++) {
+		const char *portal = round->fleet->portals.v[i];
+		bool found = false;
+
+		for (size_t k = 0; k < open.n; k++)
+			found = found || covers(open.v[k], portal);
+		if (!found)
+			notes_say(
+				round->notes,
+				"warning: tgtd does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT",
+				portal);
+	}
+}
+
+/* --force names a client, of now or of before. */
+static int check_force(struct round *round)
+{
+	const char *name = round->wishes.force;
+	const char *iqn;
+
+	if (!name || fleet_client(round->fleet, name))
+		return 0;
+	iqn = pool_printf(&round->plan.pool, "%s:%s", round->fleet->iqn_prefix,
+			  name);
+	if (live_target(&round->live, iqn))
+		return 0;
+	return fail(
+		-ENOENT,
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
+		name);
+}
+
+/* Without the mount one line is enough. */
+static void reopen_files(struct round *round)
+{
+	if (round->plan.n_reopens && !children_mounted(round->fleet)) {
+		notes_say(
+			round->notes,
+			"%zu disk%s lost the file: nothing is mounted at %s: is vhdfs running?",
+			round->plan.n_reopens,
+			round->plan.n_reopens == 1 ? " has" : "s have",
+			round->fleet->mount);
+		round->failed = round->waiting = true;
+		round->plan.n_reopens = 0;
+	}
+	for (size_t i = 0; i < round->plan.n_reopens; i++) {
+		struct reopen *o = &round->plan.reopens[i];
+
+		if (carry_reopen(&round->tgtd, o) < 0)
+			o->failed =
+				pool_strdup(&round->plan.pool, error_text());
+	}
+}
+
+/* Has tgtd the files now? */
+static int verify_reopens(struct round *round)
+{
+	struct plan *plan = &round->plan;
+	struct live now = { 0 };
+	int r = 0;
+
+	if (!plan->n_reopens)
+		return 0;
+	r = live_read(&round->tgtd, &now);
+	if (r == 0)
+		files_look(round->fleet, &round->tgtd, &now);
+	for (size_t i = 0; r == 0 && i < plan->n_reopens; i++) {
+		struct reopen *o = &plan->reopens[i];
+		const struct live_target *t = live_target(&now, o->live->name);
+
+		if (!o->failed && t && t->lun.exists &&
+		    (!t->lun.online || t->lun.file == FILE_LOST))
+			o->failed = "tgtd did not take it";
+	}
+	live_fini(&now);
+	return r;
+}
+
+static int apply_to_tgtd(struct round *round)
+{
+	int r = forget_touched(round);
+
+	if (r == 0)
+		r = write_file(round);
+	if (r < 0)
+		return r;
+	reopen_files(round);
+	if (!round->plan.n && !round->plan.n_accounts) {
+		r = applied_save(round->fleet, &round->tgtd, &round->applied);
+		return r < 0 ? r : verify_reopens(round);
+	}
+	carry_out(round->fleet, &round->tgtd, &round->live, &round->plan);
+	r = verify(round);
+	if (r == 0)
+		r = verify_reopens(round);
+	/* A fresh image may have other sectors. */
+	if (r == 0 && round->wishes.reset.n)
+		r = write_file(round);
+	return r < 0 ? r : remember_done(round);
+}
+
+/* No tgtd: the file at least is as it should be when it comes. */
+static int run_without_tgtd(struct round *round, int r_tgtd)
+{
+	struct error why = *error_last();
+
+	round->waiting = true;
+	if (round->dry || write_file(round) >= 0)
+		error_set(&why);
+	say_error(round);
+	return r_tgtd;
+}
+
+/* Only that no tgtd runs makes sure that nobody is logged in. */
+static int reset_without_tgtd(struct round *round, int r_tgtd)
+{
+	const struct strings *names = &round->wishes.reset;
+
+	say_error(round);
+	if (r_tgtd != -ECONNREFUSED && r_tgtd != -ENOENT)
+		return r_tgtd;
+	notes_say(round->notes, "no tgtd runs: the images alone are reset");
+	for (size_t i = 0; i < names->n; i++) {
+		struct client *client = fleet_client(round->fleet, names->v[i]);
+		const char *old = NULL;
+		int r = aside_check(round->fleet, client, 0);
+
+		if (r == 0)
+			r = aside_reset(round->fleet, client, &old);
+		if (old)
+			report_reset(client->name, client->child, old);
+		if (r < 0) {
+			round->left = true;
+			say(round, client->name,
+			    "image: left as it is: ", error_text());
+		}
+	}
+	return write_file(round) < 0 ? error_last()->code : 0;
+}
+
+int round_run(struct round *round)
+{
+	int r;
+
+	prepare(round);
+	r = read_tgtd(round);
+	if (r < 0)
+		return round->wishes.only ? reset_without_tgtd(round, r)
+					  : run_without_tgtd(round, r);
+	plan_make(round->fleet, &round->live, &round->applied, &round->wishes,
+		  round->skip, &round->plan);
+	r = check_force(round);
+	if (r == 0 && round->dry) {
+		plan_print(&round->plan, stdout);
+		return 0;
+	}
+	if (r == 0) {
+		check_resets(round);
+		check_views(round);
+		r = apply_to_tgtd(round);
+	}
+	if (r < 0) {
+		say_error(round);
+		return r;
+	}
+	report(round);
+	check_portals(round);
+	return 0;
+}
+
+void round_fini(struct round *round)
+{
+	plan_fini(&round->plan);
+	applied_fini(&round->applied);
+	live_fini(&round->live);
+}
+
+/* The directory of the targets-file stays the same when the file is written
+ * anew. */
+int round_lock(const struct fleet *fleet)
+{
+	_cleanup_free_ char *copy = strdup(fleet->targets_file);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!copy)
+		return fail(-ENOMEM, "out of memory");
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	if (r < 0)
+		return fail_errno(r, "targets-file: %s", fleet->targets_file);
+	return steal_fd(&fd);
+}
+
+int round_code(const struct round *round, int r)
+{
+	if (r < 0 || round->failed)
+		return EXIT_FAILED;
+	return round->left ? EXIT_LEFT : EXIT_DONE;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/sessions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/plan.h"
+#include "tgt-glue/targets.h"
+
+/*
+ * tgtd does not tell a client that has gone from one whose connection broke,
+ * and who is back in a moment; after tgtd itself was started again all are on
+ * their way back.
+ */
+enum { PATIENCE = 3, PATIENCE_AFTER_TGTD = 60 };
+
+/* The file is read and written as the targets-file is. */
+static int state_file(const struct fleet *fleet, struct fleet *ret,
+		      char **ret_name)
+{
+	if (asprintf(ret_name, "%s.sessions", fleet->targets_file) < 0)
+		return fail(-ENOMEM, "out of memory");
+	*ret = *fleet;
+	ret->targets_file = *ret_name;
+	return 0;
+}
+
+static struct session *add(struct sessions *s, const char *iqn,
+			   const char *initiator, const char *address)
+{
+	struct session *new;
+
+	s->v = pool_grow(&s->pool, s->v, s->n, sizeof *s->v);
+	new = &s->v[s->n++];
+	new->iqn = pool_strdup(&s->pool, iqn);
+	new->initiator = pool_strdup(&s->pool, initiator);
+	new->address = pool_strdup(&s->pool, address);
+	return new;
+}
+
+static void add_end(struct sessions *s, const char *iqn, int64_t when,
+		    int64_t patience)
+{
+	s->ends = pool_grow(&s->pool, s->ends, s->n_ends, sizeof *s->ends);
+	s->ends[s->n_ends++] = (struct session_end){ pool_strdup(&s->pool, iqn),
+						     when, patience };
+}
+
+static void take_line(struct sessions *s, const char *line)
+{
+	char iqn[256], initiator[256], address[128];
+	int64_t when, patience;
+	uint64_t sid;
+	struct session *new;
+
+	if (sscanf(line, "# of tgtd %255s", iqn) == 1) {
+		s->instance = pool_strdup(&s->pool, iqn);
+	} else if (sscanf(line, "# ended %255s %" SCNd64 " %" SCNd64, iqn,
+			  &when, &patience) == 3) {
+		add_end(s, iqn, when, patience);
+	} else if (*line != '#' &&
+		   sscanf(line, "%255s %255s %127s %" SCNu64 " %" SCNd64, iqn,
+			  initiator, address, &sid, &when) == 5) {
+		new = add(s, iqn, initiator, address);
+		new->sid = sid;
+		new->since = when;
+	}
+}
+
+int sessions_load(const struct fleet *fleet, struct sessions *ret)
+{
+	_cleanup_free_ char *name = NULL, *text = NULL;
+	struct fleet state;
+	char *rest;
+	int r = state_file(fleet, &state, &name);
+
+	memset(ret, 0, sizeof *ret);
+	if (r == 0)
+		r = targets_read(&state, &text);
+	if (r < 0)
+		return r;
+	rest = text;
+	for (char *line; (line = strsep(&rest, "\n"));)
+		take_line(ret, line);
+	return 0;
+}
+
+int sessions_save(const struct fleet *fleet, const struct sessions *sessions)
+{
+	_cleanup_free_ char *name = NULL, *text = NULL;
+	struct fleet state;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int r;
+
+	if (!f)
+		abort();
+	if (sessions->instance)
+		fprintf(f, "# of tgtd %s\n", sessions->instance);
+	for (size_t i = 0; i < sessions->n_ends; i++)
+		fprintf(f, "# ended %s %" PRId64 " %" PRId64 "\n",
+			sessions->ends[i].iqn, sessions->ends[i].when,
+			sessions->ends[i].patience);
+	for (size_t i = 0; i < sessions->n; i++) {
+		const struct session *s = &sessions->v[i];
+
+		fprintf(f, "%s %s %s %" PRIu64 " %" PRId64 "\n", s->iqn,
+			s->initiator, s->address, s->sid, s->since);
+	}
+	if (fclose(f) != 0)
+		abort();
+	r = state_file(fleet, &state, &name);
+	if (r == 0)
+		r = targets_write(&state, text);
+	return r < 0 ? r : 0;
+}
+
+void sessions_fini(struct sessions *sessions)
+{
+	pool_fini(&sessions->pool);
+	memset(sessions, 0, sizeof *sessions);
+}
+
+const struct session *sessions_find(const struct sessions *sessions,
+				    const char *iqn,
+				    const struct live_connection *connection)
+{
+	for (size_t i = 0; i < sessions->n; i++) {
+		const struct session *s = &sessions->v[i];
+
+		if (s->sid == connection->sid && !strcmp(s->iqn, iqn) &&
+		    !strcmp(s->initiator, connection->initiator))
+			return s;
+	}
+	return NULL;
+}
+
+/* A word for what may be none: tgtd has an empty one for a moment. */
+static const char *word(const char *text)
+{
+	return *text ? text : "-";
+}
+
+static void take_target(struct sessions *next, const struct sessions *old,
+			const struct live_target *target, int64_t now)
+{
+	for (size_t i = 0; i < target->n_connections; i++) {
+		const struct live_connection *c = &target->connections[i];
+		const struct session *before =
+			old ? sessions_find(old, target->name, c) : NULL;
+		struct session *s;
+
+		/* One of several connections of a session. */
+		if (sessions_find(next, target->name, c))
+			continue;
+		s = add(next, target->name, word(c->initiator),
+			word(c->address));
+		s->sid = c->sid;
+		s->since = before ? before->since : now;
+	}
+}
+
+static bool is_used(const struct sessions *s, const char *iqn)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i].iqn, iqn))
+			return true;
+	return false;
+}
+
+static bool has_ended(const struct sessions *s, const char *iqn)
+{
+	for (size_t i = 0; i < s->n_ends; i++)
+		if (!strcmp(s->ends[i].iqn, iqn))
+			return true;
+	return false;
+}
+
+void sessions_update(struct sessions *sessions, const struct fleet *fleet,
+		     const struct live *live, const char *instance, int64_t now)
+{
+	bool same =
+		!sessions->instance || !strcmp(sessions->instance, instance);
+	struct sessions next = { 0 };
+
+	next.instance = pool_strdup(&next.pool, instance);
+	for (size_t i = 0; i < live->n; i++)
+		if (plan_client_name(fleet, live->targets[i].name))
+			take_target(&next, same ? sessions : NULL,
+				    &live->targets[i], now);
+	for (size_t i = 0; i < sessions->n_ends; i++) {
+		const struct session_end *end = &sessions->ends[i];
+
+		if (!is_used(&next, end->iqn))
+			add_end(&next, end->iqn, same ? end->when : now,
+				same ? end->patience : PATIENCE_AFTER_TGTD);
+	}
+	for (size_t i = 0; i < sessions->n; i++) {
+		const char *iqn = sessions->v[i].iqn;
+
+		if (!is_used(&next, iqn) && !has_ended(&next, iqn))
+			add_end(&next, iqn, now,
+				same ? PATIENCE : PATIENCE_AFTER_TGTD);
+	}
+	sessions_fini(sessions);
+	*sessions = next;
+}
+
+void sessions_forget_end(struct sessions *sessions, const char *iqn)
+{
+	for (size_t i = 0; i < sessions->n_ends; i++)
+		if (!strcmp(sessions->ends[i].iqn, iqn)) {
+			sessions->ends[i] = sessions->ends[--sessions->n_ends];
+			return;
+		}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Since when who is logged in, which tgtd does not tell: watch keeps it in a
+ * file beside the targets-file, TARGETS-FILE.sessions, mode 0600.  A line a
+ * session, five words:
+ *
+ *     IQN INITIATOR ADDRESS SESSION-ID UNIX-TIME
+ *
+ * IQN is the target's, the time that at which watch saw the session first.
+ * Lines that begin with # are watch's own: of which run of tgtd the numbers
+ * are, and whose sessions have ended and are to be followed by a reset, when
+ * they ended, and how many seconds they have to come back:
+ *
+ *     # of tgtd INSTANCE
+ *     # ended IQN UNIX-TIME SECONDS
+ */
+#ifndef TGT_GLUE_SESSIONS_H
+#define TGT_GLUE_SESSIONS_H
+
+#include "tgt-glue/fleet.h"
+#include "tgt-glue/live.h"
+
+struct session {
+	const char *iqn;
+	const char *initiator;
+	const char *address;
+	uint64_t sid;
+	int64_t since;
+};
+
+/* A target that nobody is logged in to any more. */
+struct session_end {
+	const char *iqn;
+	int64_t when;
+	int64_t patience; /* seconds */
+};
+
+struct sessions {
+	struct pool pool;
+	struct session *v;
+	size_t n;
+	struct session_end *ends;
+	size_t n_ends;
+	const char *instance; /* of tgtd, or null */
+};
+
+/* Where there is no file there are no sessions. sessions_fini in any case. */
+int sessions_load(const struct fleet *fleet, struct sessions *ret);
+/* Writes the file where it is another. */
+int sessions_save(const struct fleet *fleet, const struct sessions *sessions);
+void sessions_fini(struct sessions *sessions);
+
+/* The session of that connection of the target's, or null. */
+const struct session *sessions_find(const struct sessions *sessions,
+				    const char *iqn,
+				    const struct live_connection *connection);
+
+/*
+ * Brings them to what tgtd, which is that instance, has at that time.  A target
+ * of ours that lost its last session is noted as ended, until it has one again
+ * or sessions_forget_end.
+ */
+void sessions_update(struct sessions *sessions, const struct fleet *fleet,
+		     const struct live *live, const char *instance,
+		     int64_t now);
+void sessions_forget_end(struct sessions *sessions, const char *iqn);
+
+#endif
