@@ -262,6 +262,7 @@ mount_tests = \
 tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \

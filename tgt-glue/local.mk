@@ -8,6 +8,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/applied.c \
 	tgt-glue/applied.h \
 	tgt-glue/apply.c \
+	tgt-glue/boot-files.c \
+	tgt-glue/boot.c \
+	tgt-glue/boot.h \
 	tgt-glue/carry.c \
 	tgt-glue/carry.h \
 	tgt-glue/children.c \
@@ -15,8 +18,10 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command.h \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
+	tgt-glue/dnsmasq.c \
 	tgt-glue/fleet.c \
 	tgt-glue/fleet.h \
+	tgt-glue/ipxe.c \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/names.c \
@@ -29,6 +34,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/status.c \
 	tgt-glue/targets.c \
 	tgt-glue/targets.h \
+	tgt-glue/textfile.c \
+	tgt-glue/textfile.h \
 	tgt-glue/tgtd.c \
 	tgt-glue/tgtd.h \
 	tgt-glue/tid.c \
