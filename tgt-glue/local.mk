@@ -31,7 +31,15 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/pool.c \
 	tgt-glue/pool.h \
 	tgt-glue/secret.c \
+	tgt-glue/share.c \
+	tgt-glue/share.h \
+	tgt-glue/since.c \
+	tgt-glue/since.h \
+	tgt-glue/status-json.c \
+	tgt-glue/status-prometheus.c \
+	tgt-glue/status-table.c \
 	tgt-glue/status.c \
+	tgt-glue/status.h \
 	tgt-glue/targets.c \
 	tgt-glue/targets.h \
 	tgt-glue/textfile.c \
@@ -40,6 +48,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tgtd.h \
 	tgt-glue/tid.c \
 	tgt-glue/tid.h \
+	tgt-glue/traffic.c \
+	tgt-glue/traffic.h \
 	tgt-glue/values.c \
 	tgt-glue/values.h \
 	$(NULL)

@@ -30,7 +30,7 @@ static const struct command commands[] = {
 	{ "plan", command_plan, "f", false, "say what apply would do" },
 	{ "apply", command_apply, "wf", false,
 	  "make missing images, write targets-file, bring tgtd to it" },
-	{ "status", command_status, "j", false,
+	{ "status", command_status, "jp", false,
 	  "show each client: its target, who is logged in, its disk" },
 	{ "secret", command_secret, "", true,
 	  "make a new CHAP secret for a client" },
@@ -49,6 +49,7 @@ static const struct option options[] = {
 	{ "wait", no_argument, NULL, 'w' },
 	{ "force", required_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "prometheus", no_argument, NULL, 'p' },
 	{ "all", required_argument, NULL, 'a' },
 	{ "tftp-root", required_argument, NULL, 't' },
 	{ NULL, 0, NULL, 0 },
@@ -66,6 +67,7 @@ static void print_help(void)
 	       "  --wait           apply: wait for clients to log out, for tgtd and the mount\n"
 	       "  --force CLIENT   apply, plan: end that client's session if it is in the way\n"
 	       "  --json           status: for programs\n"
+	       "  --prometheus     status: for node_exporter's textfile directory\n"
 	       "  --all DIR        ipxe: a file for each machine's MAC, and boot.ipxe\n"
 	       "  --tftp-root DIR  dnsmasq: where those files are, instead of " BOOT_DIRECTORY
 	       "\n"
@@ -116,6 +118,9 @@ static int read_options(int argc, char **argv, struct command_line *line,
 			break;
 		case 'j':
 			line->json = true;
+			break;
+		case 'p':
+			line->prometheus = true;
 			break;
 		case 'a':
 			line->all = optarg;
