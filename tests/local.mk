@@ -264,12 +264,14 @@ tgt_tests = \
 	tests/tgt/test-apply.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
+	tests/tgt/test-doors.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \
+	tests/tgt/test-tgt-admin.sh \
 	$(NULL)
 if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
