@@ -265,6 +265,7 @@ tgt_tests = \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-doors.sh \
+	tests/tgt/test-dying.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
