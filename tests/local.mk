@@ -210,6 +210,7 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += \
+	tests/boot-sector.sh \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \

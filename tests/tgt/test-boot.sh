@@ -3,6 +3,7 @@
 # ipxe and dnsmasq: what a machine is told until its disk is there.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
+. "$(dirname "$0")/../boot-sector.sh"
 
 # The names are all that the texts ask of the store.
 name_store() {
@@ -271,21 +272,11 @@ test_dnsmasq_takes_it() {
 
 # The rest is a virtual machine, whose firmware is iPXE as on a network card.
 
-# A disk that says so when it is booted, and ends the machine.
 bootable_master() {
-	{
-		# mov si, 0x7c20; next: lodsb; or al, al; jz end; mov ah, 14;
-		# int 0x10; jmp next; end: mov al, 0xfe; out 0x64, al; hlt
-		printf '\x31\xc0\x8e\xd8\xfc\xbe\x20\x7c\xac\x08\xc0\x74\x06'
-		printf '\xb4\x0e\xcd\x10\xeb\xf5\xb0\xfe\xe6\x64\xf4'
-	} >"$scratch/sector"
-	truncate -s 32 "$scratch/sector"
-	printf '\r\nBOOTED FROM THE MASTER, and no more.\r\n\0' >>"$scratch/sector"
-	truncate -s 510 "$scratch/sector"
-	printf '\x55\xaa' >>"$scratch/sector"
-	truncate -s 8M "$scratch/sector"
+	boot_sector >"$scratch/disk"
+	truncate -s 8M "$scratch/disk"
 	mkdir -p "$scratch/store/masters"
-	vhdfs-img convert "$scratch/sector" "$scratch/store/masters/win11.vhdx"
+	vhdfs-img convert "$scratch/disk" "$scratch/store/masters/win11.vhdx"
 }
 
 # start_machine MAC: its screen is $scratch/screen.
