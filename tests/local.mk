@@ -210,6 +210,7 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += \
+	tests/boot-sector.sh \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
@@ -262,7 +263,10 @@ mount_tests = \
 tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
+	tests/tgt/test-doors.sh \
+	tests/tgt/test-dying.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
@@ -271,6 +275,7 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \
+	tests/tgt/test-tgt-admin.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA

@@ -3,6 +3,7 @@
 # README's commands, typed as they stand there, on a machine of their own: in
 # namespaces in which /etc, /usr, /srv, /mnt, /run and the network are private.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/boot-sector.sh"
 
 # The make that runs the tests is none of these makes' business.
 unset MAKEFLAGS MFLAGS MAKELEVEL TESTS
@@ -57,7 +58,7 @@ machine() {
 set -eEuo pipefail
 trap 'echo "failed: $BASH_COMMAND"' ERR
 run() {
-	echo "# $*"
+	echo "# $*" >&2
 	"$@"
 }
 private=$scratch/private
@@ -82,7 +83,10 @@ client=$!
 while [ /proc/self/ns/net -ef /proc/$client/ns/net ]; do
 	sleep 0.1
 done
-ip link add server type veth peer name client netns $client
+ip link add server type bridge
+ip link add cable type veth peer name client netns $client
+ip link set cable master server
+ip link set cable up
 ip address add 192.168.50.1/24 dev server
 ip link set server up
 nsenter -t $client -n ip address add 192.168.50.101/24 dev client
@@ -91,9 +95,15 @@ run_client() {
 	echo "client# $*"
 	nsenter -t $client -n "$@"
 }
-# No systemd runs here: what its unit for tgt does.
+# No systemd runs here: what its units do.
 systemctl() {
-	[ "$*" = "start tgt" ]
+	case $* in
+	"start tgt") start_tgt ;;
+	"restart dnsmasq") restart_dnsmasq ;;
+	*) false ;;
+	esac
+}
+start_tgt() {
 	tgtd -f >/run/tgtd.log 2>&1 &
 	for i in $(seq 100); do
 		[ -S /run/tgtd/socket.0 ] && break
@@ -102,6 +112,28 @@ systemctl() {
 	tgtadm --op update --mode sys --name State -v offline
 	tgt-admin -e -c /etc/tgt/targets.conf
 	tgtadm --op update --mode sys --name State -v ready
+}
+restart_dnsmasq() {
+	[ ! -f /run/dnsmasq.pid ] || kill "$(cat /run/dnsmasq.pid)"
+	while [ -f /run/dnsmasq.pid ]; do
+		sleep 0.1
+	done
+	dnsmasq -u dnsmasq -x /run/dnsmasq.pid --dhcp-leasefile=/run/leases \
+		-7 /etc/dnsmasq.d,.dpkg-dist,.dpkg-old,.dpkg-new
+}
+# switch_on MAC: a machine without a disk, in the same network.
+switch_on() {
+	ip tuntap add machine mode tap
+	ip link set machine master server
+	ip link set machine up
+	timeout 120 qemu-system-x86_64 -accel tcg -m 128 -nographic \
+		-serial stdio -monitor none -no-reboot -boot n \
+		-netdev tap,id=n,ifname=machine,script=no,downscript=no \
+		-device "virtio-net,netdev=n,mac=$1" </dev/null |
+		tr -d '\r' >"$scratch/screen"
+	ip link delete machine
+	cat "$scratch/screen"
+	grep -q 'BOOTED FROM THE MASTER' "$scratch/screen"
 }
 # Later parts of README use what earlier ones made.
 mkdir /mnt/usb
@@ -115,6 +147,8 @@ usb_disk() {
 export PATH=$top_builddir/vhdfs:$PATH
 truncate -s 64M "$scratch/fs.raw"
 mkfs.ext4 -q -F "$scratch/fs.raw"
+# A file system leaves its first bytes to whoever boots it.
+dd if="$scratch/boot-sector" of="$scratch/fs.raw" conv=notrunc status=none
 qemu-img convert -O qcow2 "$scratch/fs.raw" /mnt/usb/lab.qcow2
 vhdfs-img convert "$scratch/fs.raw" /mnt/usb/win11.vhdx
 vhdfs-img create --parent /mnt/usb/win11.vhdx /mnt/usb/win11.avhdx
@@ -123,6 +157,7 @@ EOF
 
 in_a_machine() {
 	export scratch
+	boot_sector >/dev/null
 	unshare --mount --net --pid --fork --kill-child --mount-proc \
 		bash "$scratch/script"
 }
@@ -150,6 +185,68 @@ test_ten_minutes_to_the_first_client() {
 		fail "expected pc001 among the targets: $(cat "$scratch/out")"
 	grep -q 'lost+found' "$scratch/out" ||
 		fail "expected the client's file system: $(cat "$scratch/out")"
+}
+
+# The first chapter without the build.
+installed_server() {
+	cat <<'EOF'
+cp "$top_builddir/vhdfs/vhdfs" "$top_builddir/vhdfs/vhdfs-img" /usr/bin
+cp "$top_builddir/tgt-glue/tgt-glue" /usr/sbin
+cd "$top_srcdir"
+EOF
+	server_script "Ten minutes to the first client" |
+		grep -Ev '^run (\./autogen|\./configure|make)'
+}
+
+test_booting_a_lab() {
+	requires_fuse
+	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4 dnsmasq \
+		qemu-system-x86_64
+	[ -c /dev/net/tun ] || skip "no /dev/net/tun"
+	{
+		machine
+		usb_disk
+		installed_server
+		server_script "Booting a lab"
+		echo 'switch_on 52:54:00:12:34:02'
+		echo 'run tgt-glue status'
+		echo 'echo all done'
+	} >"$scratch/script"
+	[ "$(grep -c '^run ' "$scratch/script")" -ge 30 ] ||
+		fail "expected README's commands, found: $(cat "$scratch/script")"
+	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
+	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
+	grep -q '192.168.50.102' "$scratch/out" ||
+		fail "expected pc002's address: $(cat "$scratch/out")"
+}
+
+# What pc001 writes is not what it has after its reset.
+test_updating_the_master() {
+	requires_fuse
+	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4
+	tgt-glue --help | grep -q '^  reset ' || skip "tgt-glue has no reset yet"
+	{
+		machine
+		usb_disk
+		installed_server
+		cat <<'EOF'
+disk=/srv/disks/clients
+dd if=/dev/zero of=$disk/pc001.vhdx.raw bs=1 seek=10 count=9 conv=notrunc
+printf UPDATE-1 | dd of=$disk/admin.vhdx.raw bs=1 seek=10 conv=notrunc
+EOF
+		server_script "Updating the master"
+		cat <<'EOF'
+for client in pc001 pc002 admin; do
+	[ "$(dd if=$disk/$client.vhdx.raw bs=1 skip=10 count=8)" = UPDATE-1 ]
+done
+[ -f /srv/images/clients/.pc001.vhdx.* ]
+echo all done
+EOF
+	} >"$scratch/script"
+	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
+	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
+	grep -q '^all is as fleet.conf says' "$scratch/out" ||
+		fail "$(cat "$scratch/out")"
 }
 
 # The commands of a chapter that begin with "sudo", or with "# ".

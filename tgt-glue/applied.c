@@ -12,19 +12,16 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/targets.h"
+#include "tgt-glue/textfile.h"
 
 #define INSTANCE "# of tgtd "
 #define USER "# user "
 
 /* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
-static struct fleet state_file(struct fleet *fleet)
+static const char *state_file(struct fleet *fleet)
 {
-	/* Read and written as the targets-file is. */
-	struct fleet copy = *fleet;
-
-	copy.targets_file = pool_printf(&fleet->conf.pool, "%s.applied",
-					fleet->targets_file);
-	return copy;
+	return pool_printf(&fleet->conf.pool, "%s.applied",
+			   fleet->targets_file);
 }
 
 static const char *after_line(const char *line)
@@ -147,7 +144,7 @@ static bool started_from_file(struct fleet *fleet, const struct tgtd *tgtd)
 int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
 		 struct applied *ret)
 {
-	struct fleet state = state_file(fleet);
+	const char *state = state_file(fleet);
 	_cleanup_free_ char *instance = NULL, *file = NULL;
 	const size_t n = sizeof INSTANCE - 1;
 	int r;
@@ -155,7 +152,7 @@ int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
 	memset(ret, 0, sizeof *ret);
 	r = tgtd_instance(tgtd, &instance);
 	if (r == 0)
-		r = targets_read(&state, &ret->saved);
+		r = textfile_read(state, &ret->saved);
 	if (r < 0)
 		return r;
 	if (!strncmp(ret->saved, INSTANCE, n) &&
@@ -175,7 +172,7 @@ int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
 int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
 		 struct applied *applied)
 {
-	struct fleet state = state_file(fleet);
+	const char *state = state_file(fleet);
 	_cleanup_free_ char *instance = NULL, *text = NULL;
 	size_t size;
 	int r = tgtd_instance(tgtd, &instance);
@@ -195,7 +192,7 @@ int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
 		abort();
 	if (applied->saved && !strcmp(applied->saved, text))
 		return 0;
-	r = targets_write(&state, text);
+	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
 	if (r < 0)
 		return r;
 	free(applied->saved);

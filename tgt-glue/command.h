@@ -19,8 +19,11 @@ struct command_line {
 	bool wait;
 	const char *force; /* a client's name, or null */
 	bool json;
-	const char *client; /* the operand, where the command takes one */
-	char **clients;     /* ... or several: null-ended */
+	bool prometheus;
+	const char *all;       /* a directory for all scripts, or null */
+	const char *tftp_root; /* or null */
+	const char *client;    /* the operand, where the command takes one */
+	char **clients;        /* ... or several: null-ended */
 };
 
 int command_check(const struct command_line *line);
@@ -31,6 +34,8 @@ int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
 int command_secret(const struct command_line *line);
+int command_ipxe(const struct command_line *line);
+int command_dnsmasq(const struct command_line *line);
 
 /* Loads fleet.conf, and says on standard error all that is wrong with it.
  * fleet_fini in any case. */

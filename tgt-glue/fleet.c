@@ -111,14 +111,10 @@ static void resolve_images(struct resolving *r)
 			r->fleet->store, found);
 		return;
 	}
+	client->master_line = line_of(r, CLIENT_MASTER);
 	client->child = pool_printf(
 		pool, "clients/%s.%s", client->name,
 		value_ending(client->master) == 'd' ? "vhd" : "vhdx");
-	if (!strcmp(client->child, client->master))
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_MASTER),
-			"client %s: master: expected an image, found the client's own, %s",
-			client->name, client->child);
 	client->view =
 		pool_printf(pool, "%s/%s.raw", r->fleet->mount, client->child);
 }
@@ -395,6 +391,7 @@ int fleet_load(const char *file, const char *without_secret,
 		resolve(&r);
 	}
 	check_unique(fleet);
+	names_check_masters(fleet);
 	access_check_accounts(fleet);
 	return fleet->conf.n_mistakes ? -EINVAL : 0;
 }

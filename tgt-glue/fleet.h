@@ -25,6 +25,7 @@ struct client {
 
 	/* Its images, relative to the store, and the flat file of its own. */
 	const char *master;
+	int master_line; /* where fleet.conf says so */
 	const char *child;
 	const char *view;
 	uint64_t block_size;  /* of the child image, 0 for its parent's */

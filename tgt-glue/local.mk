@@ -10,6 +10,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/apply.c \
 	tgt-glue/aside.c \
 	tgt-glue/aside.h \
+	tgt-glue/boot-files.c \
+	tgt-glue/boot.c \
+	tgt-glue/boot.h \
 	tgt-glue/carry.c \
 	tgt-glue/carry.h \
 	tgt-glue/children.c \
@@ -17,20 +20,20 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command.h \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
+	tgt-glue/dnsmasq.c \
 	tgt-glue/files.c \
 	tgt-glue/files.h \
 	tgt-glue/fleet.c \
 	tgt-glue/fleet.h \
 	tgt-glue/follow.c \
 	tgt-glue/follow.h \
+	tgt-glue/ipxe.c \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/names.c \
 	tgt-glue/names.h \
 	tgt-glue/notes.c \
 	tgt-glue/notes.h \
-	tgt-glue/notify.c \
-	tgt-glue/notify.h \
 	tgt-glue/plan.c \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \
@@ -41,13 +44,23 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/secret.c \
 	tgt-glue/sessions.c \
 	tgt-glue/sessions.h \
+	tgt-glue/share.c \
+	tgt-glue/share.h \
+	tgt-glue/status-json.c \
+	tgt-glue/status-prometheus.c \
+	tgt-glue/status-table.c \
 	tgt-glue/status.c \
+	tgt-glue/status.h \
 	tgt-glue/targets.c \
 	tgt-glue/targets.h \
+	tgt-glue/textfile.c \
+	tgt-glue/textfile.h \
 	tgt-glue/tgtd.c \
 	tgt-glue/tgtd.h \
 	tgt-glue/tid.c \
 	tgt-glue/tid.h \
+	tgt-glue/traffic.c \
+	tgt-glue/traffic.h \
 	tgt-glue/values.c \
 	tgt-glue/values.h \
 	tgt-glue/watch.c \

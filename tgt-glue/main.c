@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tgt-glue/boot.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/targets.h"
 #include "tgt-glue/children.h"
@@ -16,7 +17,7 @@
 struct command {
 	const char *name;
 	int (*run)(const struct command_line *line);
-	const char *options; /* of "wfj": --wait, --force, --json */
+	const char *options; /* letters of the options that it takes */
 	/* How many names of clients it takes. */
 	enum { NONE, ONE, SEVERAL } client;
 	const char *help;
@@ -30,7 +31,7 @@ static const struct command commands[] = {
 	{ "plan", command_plan, "f", NONE, "say what apply would do" },
 	{ "apply", command_apply, "wf", NONE,
 	  "make missing images, write targets-file, bring tgtd to it" },
-	{ "status", command_status, "j", NONE,
+	{ "status", command_status, "jp", NONE,
 	  "show each client: its target, who is logged in, its disk" },
 	{ "watch", command_watch, "", NONE,
 	  "apply what changes, as it does, until it is stopped" },
@@ -38,6 +39,10 @@ static const struct command commands[] = {
 	  "give these clients fresh disks, and put the old ones aside" },
 	{ "secret", command_secret, "", ONE,
 	  "make a new CHAP secret for a client" },
+	{ "ipxe", command_ipxe, "a", ONE,
+	  "print the client's boot script, or write all of them" },
+	{ "dnsmasq", command_dnsmasq, "t", NONE,
+	  "print dnsmasq's part of booting: DHCP and TFTP" },
 };
 
 enum { OPTION_CONFIG = 256, OPTION_HELP, OPTION_VERSION };
@@ -49,6 +54,9 @@ static const struct option options[] = {
 	{ "wait", no_argument, NULL, 'w' },
 	{ "force", required_argument, NULL, 'f' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "prometheus", no_argument, NULL, 'p' },
+	{ "all", required_argument, NULL, 'a' },
+	{ "tftp-root", required_argument, NULL, 't' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -64,6 +72,10 @@ static void print_help(void)
 	       "  --wait           apply: wait for clients to log out, for tgtd and the mount\n"
 	       "  --force CLIENT   apply, plan: end that client's session if it is in the way\n"
 	       "  --json           status: for programs\n"
+	       "  --prometheus     status: for node_exporter's textfile directory\n"
+	       "  --all DIR        ipxe: a file for each machine's MAC, and boot.ipxe\n"
+	       "  --tftp-root DIR  dnsmasq: where those files are, instead of " BOOT_DIRECTORY
+	       "\n"
 	       "  --help           show this\n"
 	       "  --version        show the version\n\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 4 something was left as it is\n"
@@ -111,6 +123,15 @@ static int read_options(int argc, char **argv, struct command_line *line,
 			break;
 		case 'j':
 			line->json = true;
+			break;
+		case 'p':
+			line->prometheus = true;
+			break;
+		case 'a':
+			line->all = optarg;
+			break;
+		case 't':
+			line->tftp_root = optarg;
 			break;
 		default:
 			return usage("unknown option or missing argument",
@@ -172,7 +193,7 @@ int main(int argc, char **argv)
 	struct command_line line = { .config = DEFAULT_CONFIG };
 	const struct command *command;
 	char seen[8] = "";
-	int r, operands;
+	int r, operands, wanted;
 
 	opterr = 0;
 	r = read_options(argc, argv, &line, seen);
@@ -187,12 +208,12 @@ int main(int argc, char **argv)
 		if (!strchr(command->options, *c))
 			return usage("not an option of", command->name);
 	operands = argc - optind - 1;
-	if (operands < (command->client != NONE))
+	wanted = line.all ? NONE : command->client;
+	if (operands < (wanted != NONE))
 		return usage("expected a CLIENT after", command->name);
-	if (command->client != SEVERAL && operands > (int)command->client)
-		return usage("unexpected operand",
-			     argv[optind + 1 + command->client]);
-	if (command->client != NONE)
+	if (wanted != SEVERAL && operands > (int)wanted)
+		return usage("unexpected operand", argv[optind + 1 + wanted]);
+	if (wanted != NONE)
 		line.client = argv[optind + 1];
 	line.clients = argv + optind + 1;
 	r = command->run(&line);

@@ -97,3 +97,64 @@ const char *names_master(struct fleet *fleet, const char *wanted,
 				  found.v[0], found.n > 1 ? found.v[1] : "");
 	return NULL;
 }
+
+/* The file behind a path in the store; all zeros where there is none. */
+static struct stat file_at(const struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	struct stat st = { 0 };
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		memset(&st, 0, sizeof st);
+	return st;
+}
+
+static bool is_child(const struct client *owner, const struct stat *child,
+		     const char *master, const struct stat *st)
+{
+	return !strcmp(owner->child, master) ||
+	       (st->st_ino && child->st_ino == st->st_ino &&
+		child->st_dev == st->st_dev);
+}
+
+/* The client whose image this master is, or null. */
+static const struct client *owner_of(const struct fleet *fleet,
+				     const struct stat *children,
+				     const char *master)
+{
+	const struct stat st = file_at(fleet, master);
+
+	for (size_t i = 0; i < fleet->n; i++)
+		if (fleet->clients[i].child &&
+		    is_child(&fleet->clients[i], &children[i], master, &st))
+			return &fleet->clients[i];
+	return NULL;
+}
+
+void names_check_masters(struct fleet *fleet)
+{
+	struct stat *children = pool_alloc(&fleet->conf.pool,
+					   (fleet->n + 1) * sizeof *children);
+	const struct client *owner = NULL;
+	const char *asked = NULL;
+
+	for (size_t i = 0; i < fleet->n; i++)
+		if (fleet->clients[i].child)
+			children[i] = file_at(fleet, fleet->clients[i].child);
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct client *client = &fleet->clients[i];
+
+		if (!client->master)
+			continue;
+		/* Most have the same as the one before. */
+		if (!asked || strcmp(asked, client->master) != 0)
+			owner = owner_of(fleet, children, client->master);
+		asked = client->master;
+		if (owner)
+			conf_mistake(
+				&fleet->conf, client->master_line,
+				"client %s: master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
+				client->name, client->master, owner->name,
+				owner->line);
+	}
+}

@@ -14,4 +14,10 @@
 const char *names_master(struct fleet *fleet, const char *wanted,
 			 const char *format, const char **ret_found);
 
+/*
+ * A client's image is written to: it can be nobody's master, by whatever name.
+ * Notes such mistakes.
+ */
+void names_check_masters(struct fleet *fleet);
+
 #endif

@@ -14,7 +14,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
-#include "tgt-glue/targets.h"
+#include "tgt-glue/textfile.h"
 #include "tgt-glue/values.h"
 
 /* 16 letters and digits: 95 bits. */
@@ -36,16 +36,13 @@ static int make_secret(char secret[SECRET_MAX + 1])
 	return 0;
 }
 
-static int write_secret(struct fleet *fleet, const struct client *client,
-			const char *secret)
+static int write_secret(const struct client *client, const char *secret)
 {
-	struct fleet file = *fleet;
 	char text[SECRET_MAX + 2];
 
-	/* Atomically and for nobody else to read, as the targets-file is. */
-	file.targets_file = client->secret_file;
 	snprintf(text, sizeof text, "%s\n", secret);
-	return targets_write(&file, text);
+	return textfile_write(client->secret_file, text, 0600,
+			      TEXTFILE_ANY_GROUP);
 }
 
 int command_secret(const struct command_line *line)
@@ -67,7 +64,7 @@ int command_secret(const struct command_line *line)
 	} else if (!client->secret_file) {
 		printf("[client %s]\nuser = %s\nsecret = %s\n", client->name,
 		       client->user ? client->user : client->name, secret);
-	} else if ((r = write_secret(&fleet, client, secret)) < 0) {
+	} else if ((r = write_secret(client, secret)) < 0) {
 		command_failed();
 	} else {
 		printf("%s: written; it holds after `tgt-glue apply'\n",

@@ -9,9 +9,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/error.h"
 #include "tgt-glue/plan.h"
-#include "tgt-glue/targets.h"
+#include "tgt-glue/textfile.h"
 
 /*
  * tgtd does not tell a client that has gone from one whose connection broke,
@@ -20,15 +19,14 @@
  */
 enum { PATIENCE = 3, PATIENCE_AFTER_TGTD = 60 };
 
-/* The file is read and written as the targets-file is. */
-static int state_file(const struct fleet *fleet, struct fleet *ret,
-		      char **ret_name)
+/* The caller's to free. */
+static char *state_file(const struct fleet *fleet)
 {
-	if (asprintf(ret_name, "%s.sessions", fleet->targets_file) < 0)
-		return fail(-ENOMEM, "out of memory");
-	*ret = *fleet;
-	ret->targets_file = *ret_name;
-	return 0;
+	char *path;
+
+	if (asprintf(&path, "%s.sessions", fleet->targets_file) < 0)
+		abort();
+	return path;
 }
 
 static struct session *add(struct sessions *s, const char *iqn,
@@ -75,14 +73,12 @@ static void take_line(struct sessions *s, const char *line)
 
 int sessions_load(const struct fleet *fleet, struct sessions *ret)
 {
-	_cleanup_free_ char *name = NULL, *text = NULL;
-	struct fleet state;
+	_cleanup_free_ char *path = state_file(fleet), *text = NULL;
 	char *rest;
-	int r = state_file(fleet, &state, &name);
+	int r;
 
 	memset(ret, 0, sizeof *ret);
-	if (r == 0)
-		r = targets_read(&state, &text);
+	r = textfile_read(path, &text);
 	if (r < 0)
 		return r;
 	rest = text;
@@ -93,8 +89,7 @@ int sessions_load(const struct fleet *fleet, struct sessions *ret)
 
 int sessions_save(const struct fleet *fleet, const struct sessions *sessions)
 {
-	_cleanup_free_ char *name = NULL, *text = NULL;
-	struct fleet state;
+	_cleanup_free_ char *path = state_file(fleet), *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 	int r;
@@ -115,9 +110,7 @@ int sessions_save(const struct fleet *fleet, const struct sessions *sessions)
 	}
 	if (fclose(f) != 0)
 		abort();
-	r = state_file(fleet, &state, &name);
-	if (r == 0)
-		r = targets_write(&state, text);
+	r = textfile_write(path, text, 0600, TEXTFILE_ANY_GROUP);
 	return r < 0 ? r : 0;
 }
 

@@ -3,17 +3,13 @@
 
 #include "tgt-glue/targets.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/error.h"
+#include "base/cleanup.h"
 #include "tgt-glue/access.h"
+#include "tgt-glue/textfile.h"
 
 const struct targets_parameter targets_parameters[] = {
 	{ "MaxRecvDataSegmentLength", "262144" },
@@ -101,19 +97,7 @@ char *targets_text(struct fleet *fleet)
 
 int targets_read(struct fleet *fleet, char **ret_text)
 {
-	_cleanup_fclose_ FILE *f = fopen(fleet->targets_file, "re");
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-
-	if (!f && errno == ENOENT) {
-		*ret_text = strdup("");
-		return *ret_text ? 0 : -ENOMEM;
-	}
-	if (!f || (getdelim(&text, &size, '\0', f) < 0 && ferror(f)))
-		return fail_errno(-errno, "%s", fleet->targets_file);
-	/* An empty file gives no text at all. */
-	*ret_text = text ? steal(text) : strdup("");
-	return *ret_text ? 0 : -ENOMEM;
+	return textfile_read(fleet->targets_file, ret_text);
 }
 
 /* text with the block of its target replaced; the caller's. */
@@ -158,56 +142,8 @@ int targets_text_but(struct fleet *fleet, const struct strings *clients,
 	return r;
 }
 
-/* Is the file this text, and for nobody else to read? */
-static bool is_written(struct fleet *fleet, const char *text)
-{
-	_cleanup_free_ char *now = NULL;
-	struct stat st;
-
-	return targets_read(fleet, &now) == 0 && !strcmp(now, text) &&
-	       stat(fleet->targets_file, &st) == 0 &&
-	       (st.st_mode & 0777) == 0600;
-}
-
-/* Makes temp a file of this text that is on disk. */
-static int write_temp(const char *temp, const char *text)
-{
-	_cleanup_close_ int fd = -1;
-	size_t len = strlen(text);
-
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			len -= (size_t)n;
-		}
-	}
-	return fchmod(fd, 0600) < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 int targets_write(struct fleet *fleet, const char *text)
 {
-	_cleanup_free_ char *temp = NULL;
-	int r;
-
-	if (is_written(fleet, text))
-		return 0;
-	/* tgt-admin reads *.conf: this is none. */
-	if (asprintf(&temp, "%s.new", fleet->targets_file) < 0)
-		return fail(-ENOMEM, "out of memory");
-	r = write_temp(temp, text);
-	if (r == 0 && rename(temp, fleet->targets_file) < 0)
-		r = -errno;
-	if (r < 0) {
-		unlink(temp);
-		return fail_errno(r, "%s", fleet->targets_file);
-	}
-	return 1;
+	return textfile_write(fleet->targets_file, text, 0600,
+			      TEXTFILE_ANY_GROUP);
 }

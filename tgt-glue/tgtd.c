@@ -149,6 +149,14 @@ static int refused(uint32_t code)
 	return fail(-EIO, "tgtd: error %" PRIu32, code);
 }
 
+static int ended(int r, const char *what)
+{
+	fail_errno(r, "tgtd: %s", what);
+	if (r == -EPIPE || r == -ECONNRESET)
+		error_advise("has tgtd ended?");
+	return r;
+}
+
 /* Reads the answer: the text, "" where there is none; the caller's. */
 static int receive(int fd, char **ret_text)
 {
@@ -158,7 +166,7 @@ static int receive(int fd, char **ret_text)
 	int r = receive_all(fd, header, sizeof header);
 
 	if (r < 0)
-		return fail_errno(r, "tgtd: its answer");
+		return ended(r, "its answer");
 	memcpy(&code, header, sizeof code);
 	memcpy(&length, header + 4, sizeof length);
 	if (code)
@@ -173,7 +181,7 @@ static int receive(int fd, char **ret_text)
 		return fail(-ENOMEM, "out of memory");
 	r = receive_all(fd, text, length);
 	if (r < 0)
-		return fail_errno(r, "tgtd: its answer");
+		return ended(r, "its answer");
 	*ret_text = steal(text);
 	return 0;
 }
@@ -197,7 +205,7 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	if (r == 0 && params)
 		r = send_all(fd, request->params, params);
 	if (r < 0)
-		return fail_errno(r, "tgtd: sending a request");
+		return ended(r, "sending a request");
 	r = receive(fd, &text);
 	if (r == 0 && ret_text)
 		*ret_text = steal(text);

@@ -23,6 +23,7 @@ enum tgtd_op {
 	TGTD_BIND,
 	TGTD_UNBIND,
 	TGTD_UPDATE,
+	TGTD_STAT,
 };
 
 enum tgtd_mode {

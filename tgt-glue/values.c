@@ -325,3 +325,15 @@ const char *value_portal(const char *value)
 		return expected;
 	return NULL;
 }
+
+void value_read_portal(const char *value, char address[64], int *ret_port)
+{
+	char *close, *colon;
+
+	snprintf(address, 64, "%s", value);
+	close = strrchr(address, ']');
+	colon = strchr(close ? close : address, ':');
+	*ret_port = colon ? atoi(colon + 1) : 3260;
+	if (colon)
+		*colon = '\0';
+}

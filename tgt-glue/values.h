@@ -31,6 +31,9 @@ bool value_is_yes(const char *value);
 /* "52:54:00:12:34:56": 17 characters and the NUL. */
 void value_read_mac(const char *value, char text[18]);
 uint64_t value_read_size(const char *value);
+/* A portal's address, IPv6 in brackets, and its port, 3260 where none is said.
+ */
+void value_read_portal(const char *value, char address[64], int *ret_port);
 /* min-free: bytes, or, where it ends in %, that part of total. */
 uint64_t value_read_min_free(const char *value, uint64_t total);
 /*

@@ -30,7 +30,7 @@
 #include "base/error.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/follow.h"
-#include "tgt-glue/notify.h"
+#include "base/notify.h"
 #include "tgt-glue/round.h"
 #include "tgt-glue/sessions.h"
 

@@ -301,6 +301,72 @@ test_master_that_is_not_there() {
 	done
 }
 
+test_master_that_is_a_client() {
+	name_store
+	mkdir "$scratch/store/clients"
+	touch "$scratch/store/clients/pc1.vhdx"
+	ln -s ../clients/pc1.vhdx "$scratch/store/masters/link.vhdx"
+	ln "$scratch/store/clients/pc1.vhdx" "$scratch/store/masters/hard.vhdx"
+	for master in clients/pc1 masters/link masters/hard; do
+		write_fleet <<-END
+			[client pc1]
+			[client pc2]
+			master = $master
+		END
+		expect_error 1 "^$scratch/fleet.conf:$(line_of "^master = $master"): client pc2: master: expected an image that is no client's, found $master.vhdx, which client pc1 .line $(line_of '^.client pc1')." \
+			glue check
+	done
+	write_fleet <<-END
+		[client pc1]
+		master = clients/pc1
+	END
+	refused "client pc1: master: expected an image that is no client's"
+	# It is nobody's any more.
+	write_fleet <<-END
+		[client pc2]
+		master = clients/pc1
+	END
+	expect 0 glue check
+}
+
+test_iqn_that_tgt_refuses() {
+	local prefix
+
+	name_store
+	for prefix in iqn.2026-01.lan_example iqn.2026-01.Lan iqn.26-01.lan \
+		2026-01.lan 'iqn.2026-01.lan example' iqn.2026-01.lan: iqn.2026-01. \
+		"iqn.2026-01.$(printf 'a%.0s' {1..190})"; do
+		write_fleet pc1 </dev/null
+		sed -i "s/^iqn-prefix.*/iqn-prefix = $prefix/" \
+			"$scratch/fleet.conf"
+		expect 1 glue check
+		mistake "$(line_of ^iqn-prefix)" \
+			"(iqn-prefix: expected a name such as|expected a line of less)"
+	done
+	for name in pc_1 Pc1 'pc 1' "$(printf 'a%.0s' {1..41})"; do
+		write_fleet "$name" </dev/null
+		refused "\[client NAME\]: expected a name"
+	done
+}
+
+test_secret_that_windows_refuses() {
+	name_store
+	for secret in elevenchars 17characters12345 'twelve chars' 'twelve#chars'; do
+		write_fleet <<-END
+			[client pc1]
+			secret = $secret
+		END
+		refused "secret: expected a secret of 12 to 16 letters and digits"
+	done
+	for secret in twelvechars1 sixteenchars1234; do
+		write_fleet <<-END
+			[client pc1]
+			secret = $secret
+		END
+		expect 0 glue check
+	done
+}
+
 test_own_address_replaces_the_default() {
 	name_store
 	write_fleet <<-END

@@ -10,6 +10,12 @@ field() {
 		jq -r ".clients[] | select(.name == \"$1\") | .\"$2\""
 }
 
+# shows PATTERN: a line of standard output.
+shows() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected a line '$1', found: $(cat "$scratch/stdout")"
+}
+
 test_before_and_after_apply() {
 	start_server
 	write_fleet pc1 </dev/null
@@ -24,7 +30,9 @@ test_before_and_after_apply() {
 	equal "master" masters/win11.vhdx "$(field pc1 master)"
 	equal "view" "$scratch/mnt/clients/pc1.vhdx.raw" "$(field pc1 view)"
 	expect 0 glue status
-	grep -Eq '^pc1 +ok .*masters/win11.vhdx$' "$scratch/stdout"
+	shows '^masters/win11.vhdx$'
+	shows '^  pc1 +ok '
+	shows '^all is as fleet.conf says$'
 }
 
 test_who_is_logged_in() {
@@ -39,9 +47,101 @@ test_who_is_logged_in() {
 		"$(field pc1 sessions | jq -r '.[0].initiator')"
 	equal "nobody" 0 "$(field pc2 sessions | jq length)"
 	expect 0 glue status
-	grep -Eq '^pc1 .* 127.0.0.1 ' "$scratch/stdout"
-	grep -Eq '^pc2 .* - ' "$scratch/stdout"
+	shows '^  pc1 .* 127.0.0.1 '
+	shows '^  pc2 .* - '
+	shows '^2 clients, 1 logged in; '
 	end_session
+}
+
+# What watch writes down; another session's line is no use.
+test_since_when() {
+	local sid now
+
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	equal "without watch" null "$(field pc1 sessions | jq '.[0].since')"
+	expect 0 glue status
+	shows '^  pc1 .* 127.0.0.1 +[?] '
+	sid=$(field pc1 sessions | jq '.[0].session')
+	now=$(date +%s)
+	{
+		echo "$iqn_prefix:pc1 $iqn_prefix:initiator 127.0.0.1 $((sid + 1)) 5"
+		echo "nonsense"
+		echo "$iqn_prefix:pc1 $iqn_prefix:initiator 127.0.0.1 $sid $now"
+	} >"$scratch/targets.conf.sessions"
+	equal "since" "$now" "$(field pc1 sessions | jq '.[0].since')"
+	expect 0 glue status
+	shows '^  pc1 .* 127.0.0.1 +[0-9]+s '
+	# tgtd was not there yet.
+	sed -i "s/ $now\$/ $((now - 100000))/" "$scratch/targets.conf.sessions"
+	equal "before tgtd" null "$(field pc1 sessions | jq '.[0].since')"
+	end_session
+}
+
+traffic() {
+	field pc1 sessions | jq ".[0].\"$1\""
+}
+
+test_what_was_read_and_written() {
+	requires_initiator
+	requires qemu-io
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	mkfifo "$scratch/commands"
+	qemu-io -f raw "$(url pc1)" <"$scratch/commands" >/dev/null 2>&1 &
+	at_exit kill $!
+	exec {commands}>"$scratch/commands"
+	echo 'write 0 3M' >&"$commands"
+	wait_until 10 wrote_all
+	echo 'read 0 5M' >&"$commands"
+	wait_until 10 read_all
+	[ "$(traffic write-commands)" -ge 1 ] || fail "no command wrote"
+	[ "$(traffic read-commands)" -ge 1 ] || fail "no command read"
+	expect 0 glue status
+	shows '^  pc1 .* 5.0M +3.0M$'
+	shows '^  pc2 .* - +- +-$'
+	expect 0 glue status --prometheus
+	shows "^tgt_glue_client_written_bytes_total.client=.pc1.. $((3 << 20))\$"
+	shows "^tgt_glue_client_written_bytes_total.client=.pc2.. 0\$"
+	exec {commands}>&-
+}
+
+wrote_all() {
+	[ "$(traffic written-bytes)" = $((3 << 20)) ]
+}
+
+# And what it asked of the disk before.
+read_all() {
+	[ "$(traffic read-bytes)" -ge $((5 << 20)) ]
+}
+
+# Blocks are 2 MiB: the third and the fourth are written, and half of each.
+test_share_of_its_own_blocks() {
+	local format
+
+	start_server 20M --format vhdx
+	vhdfs-img create --size 20M --format vhd \
+		"$scratch/store/masters/old.vhd"
+	write_fleet <<-END
+		[client vhdx]
+		[client vhd]
+		master = masters/old
+	END
+	expect 0 glue apply
+	for format in vhdx vhd; do
+		equal "blocks" "0 10" "$(field $format blocks) $(field $format \
+			blocks-total)"
+		dd if=/dev/urandom bs=1M count=2 seek=5 conv=notrunc,fsync \
+			of="$scratch/mnt/clients/$format.$format.raw" status=none
+		equal "blocks" "2 10" "$(field $format blocks) $(field $format \
+			blocks-total)"
+	done
+	expect 0 glue status
+	shows '^  vhdx .* 20.0%  '
 }
 
 test_disk_use_is_what_the_image_takes() {
@@ -64,7 +164,9 @@ test_what_differs() {
 	equal "target" differs "$(field pc1 target)"
 	field pc1 difference | grep -q 'expected UNMAP, found none'
 	expect 0 glue status
-	grep -q '^  disk: expected UNMAP, found none' "$scratch/stdout"
+	shows '^    disk: expected UNMAP, found none'
+	shows '^1 not as fleet.conf says; '
+	equal "agrees" false "$(glue status --json | jq .agrees)"
 	# A secret that was not applied, which tgtd does not tell.
 	sed -i 's/^thin.*/secret = secretsecret1/' "$scratch/fleet.conf"
 	expect 0 glue apply
@@ -81,7 +183,8 @@ test_removed_client_is_extra() {
 	equal "extra" "$iqn_prefix:pc2" \
 		"$(glue status --json | jq -r '.extra[]')"
 	expect 0 glue status
-	grep -q '^pc2 .*not in fleet.conf' "$scratch/stdout"
+	shows '^\(not in fleet.conf\)$'
+	shows '^  pc2 +extra '
 }
 
 test_little_free_space() {
@@ -106,12 +209,87 @@ test_without_tgtd() {
 }
 
 test_lines_fit_a_terminal() {
+	requires_initiator
 	start_server
-	write_fleet pc017 workstation-12 </dev/null
+	vhdfs-img create --size 64M "$scratch/store/masters/other.vhdx"
+	write_fleet pc017 workstation-of-the-second-floor-12 <<-END
+		[client wrong]
+		secret = secretsecret1
+	END
 	expect 0 glue apply
+	sed -i 's/^secret = .*/thin = yes\nreadonly = yes\naddress = 10.0.0.1\nmaster = masters\/other/' \
+		"$scratch/fleet.conf"
+	hold_session workstation-of-the-second-floor-12
 	expect 0 glue status
-	awk 'length > 80' "$scratch/stdout" | grep . && fail "lines too long"
-	return 0
+	awk 'length > 79' "$scratch/stdout" | grep . && fail "lines too long"
+	shows '^  workstation-of-the-second-floor-12$'
+	shows '^    its image clients/wrong.vhdx: parent: expected'
+	# A master's clients stand together.
+	equal "masters" "masters/win11.vhdx masters/other.vhdx" \
+		"$(grep ^masters "$scratch/stdout" | paste -sd ' ')"
+	end_session
+}
+
+# As its readers demand: HELP and TYPE before the samples, each once, no sample
+# twice, labels escaped, numbers.
+test_prometheus() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	expect 0 glue status --prometheus
+	awk '
+		/^# HELP [a-z_]+ ./ { help[$3]++; next }
+		/^# TYPE [a-z_]+ (gauge|counter)$/ { type[$3] = help[$3]; next }
+		{
+			name = $0
+			sub(/[{ ].*/, "", name)
+			if (!/^[a-z_]+({([a-z]+="([^"\\\n]|\\[\\n"])*",?)+})? [0-9.e+]+$/)
+				print "not a sample: " $0
+			if (type[name] != 1)
+				print "without HELP and TYPE: " $0
+			if (seen[substr($0, 1, length($0) - length($NF))]++)
+				print "twice: " $0
+		}' "$scratch/stdout" >"$scratch/wrong"
+	[ ! -s "$scratch/wrong" ] || fail "$(cat "$scratch/wrong")"
+	shows '^tgt_glue_tgtd_up 1$'
+	shows '^tgt_glue_agrees 1$'
+	shows '^tgt_glue_client_agrees.client="pc2". 1$'
+	shows '^tgt_glue_client_info.client="pc1",iqn="[^"]*:pc1",master="masters/win11.vhdx". 1$'
+	equal "clients" 2 "$(grep -c ^tgt_glue_client_disk_use_bytes \
+		"$scratch/stdout")"
+}
+
+# Or the last good file would stay, and nobody be called.
+test_prometheus_tells_that_tgtd_is_gone() {
+	make_store
+	port=$(free_port)
+	write_fleet pc1 </dev/null
+	expect 0 glue status --prometheus
+	shows '^tgt_glue_tgtd_up 0$'
+	shows '^tgt_glue_client_agrees.client="pc1". 0$'
+	! grep '^tgt_glue_client_sessions' "$scratch/stdout" ||
+		fail "sessions are not known"
+}
+
+test_json_or_prometheus() {
+	make_store
+	write_fleet pc1 </dev/null
+	expect_error 2 "expected --json or --prometheus, found both" \
+		glue status --json --prometheus
+}
+
+test_256_clients() {
+	local start
+
+	start_server
+	write_fleet $(seq -f 'pc%g' 1 256) </dev/null
+	expect 0 glue apply
+	start=$(date +%s%N)
+	expect 0 glue status
+	start=$((($(date +%s%N) - start) / 1000000))
+	remark "status of 256 clients: $start ms"
+	equal "rows" 256 "$(grep -c '^  pc[0-9]* *ok ' "$scratch/stdout")"
+	[ "$start" -lt 5000 ] || fail "it took $start ms"
 }
 
 test_no_secret_is_shown() {
@@ -123,6 +301,7 @@ test_no_secret_is_shown() {
 	expect 0 glue apply
 	glue status --json >"$scratch/all"
 	glue status >>"$scratch/all"
+	glue status --prometheus >>"$scratch/all"
 	! grep secretsecret "$scratch/all" || fail "a secret is shown"
 }
 

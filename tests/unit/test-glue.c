@@ -10,6 +10,7 @@
 #include "tgt-glue/applied.h"
 #include "tgt-glue/live.h"
 #include "tgt-glue/tid.h"
+#include "tgt-glue/traffic.h"
 #include "tgt-glue/values.h"
 
 static int by_number(const void *a, const void *b)
@@ -37,6 +38,60 @@ static void tids_are_in_range_and_spread(void **state)
 		same += tids[i] == tids[i - 1];
 	/* Chance makes 0.03 of them; a hash that is none makes many. */
 	assert_in_range(same, 0, 1);
+}
+
+static void portals_have_a_port_and_brackets(void **state)
+{
+	static const struct {
+		const char *given, *address;
+		int port;
+	} cases[] = {
+		{ "10.0.0.1", "10.0.0.1", 3260 },
+		{ "10.0.0.1:3261", "10.0.0.1", 3261 },
+		{ "[fd00::1]", "[fd00::1]", 3260 },
+		{ "[fd00::1]:65535", "[fd00::1]", 65535 },
+	};
+	char address[64];
+	int port;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_null(value_portal(cases[i].given));
+		value_read_portal(cases[i].given, address, &port);
+		assert_string_equal(address, cases[i].address);
+		assert_int_equal(port, cases[i].port);
+	}
+}
+
+static void traffic_is_of_the_disk_and_its_session(void **state)
+{
+	char text[] =
+		"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) wr_done(bytes,cmds) errs\n"
+		"  5   0   1           11     12           13     14           15     16           17     18   19\n"
+		"  5   1   1      1049326     11      1049325     10       131072      3        65536      2    1\n"
+		"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) wr_done(bytes,cmds) errs\n"
+		"268435455   1 18446744073709551615 1 1 5000000000000 9 1 1 7 8 0\n"
+		"  6   1   2            0      0\n";
+	struct pool pool = { 0 };
+	struct traffics all;
+	const struct traffic *t;
+
+	(void)state;
+	traffic_parse(&pool, text, &all);
+	assert_int_equal(all.n, 2);
+	t = traffic_of(&all, 5, 1);
+	assert_non_null(t);
+	assert_int_equal(t->read_bytes, 1049325);
+	assert_int_equal(t->read_commands, 10);
+	assert_int_equal(t->written_bytes, 65536);
+	assert_int_equal(t->write_commands, 2);
+	assert_int_equal(t->errors, 1);
+	t = traffic_of(&all, 268435455, UINT64_MAX);
+	assert_non_null(t);
+	assert_int_equal(t->read_bytes, 5000000000000);
+	assert_null(traffic_of(&all, 5, 2));
+	assert_null(traffic_of(&all, 6, 2));
+	pool_fini(&pool);
 }
 
 static void addresses_are_as_tgtd_matches_them(void **state)
@@ -248,6 +303,8 @@ int main(void)
 	const struct CMUnitTest glue[] = {
 		cmocka_unit_test(tids_are_in_range_and_spread),
 		cmocka_unit_test(addresses_are_as_tgtd_matches_them),
+		cmocka_unit_test(portals_have_a_port_and_brackets),
+		cmocka_unit_test(traffic_is_of_the_disk_and_its_session),
 		cmocka_unit_test(what_is_no_address_is_refused),
 		cmocka_unit_test(nothing_that_needs_quoting_is_taken),
 		cmocka_unit_test(sizes_do_not_wrap),

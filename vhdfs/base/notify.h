@@ -4,9 +4,10 @@
 #define VHDFS_BASE_NOTIFY_H
 
 /*
- * Sends the text ("READY=1") to the socket that NOTIFY_SOCKET names; does
- * nothing where there is none, and nobody is to mind when it fails.
+ * Sends the text ("READY=1"), at most 511 bytes, to the socket that
+ * NOTIFY_SOCKET names; does nothing where there is none, and nobody is to mind
+ * when it fails.
  */
-void notify(const char *text);
+void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

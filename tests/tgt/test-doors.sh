@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Everybody at every door: a client for each combination of what fleet.conf can
+# say, and initiators of each combination of address, name and secrets.  Who is
+# let in must be exactly who fleet.conf says.
+#
+# A client's address may be 127.0.0.1, or one that nobody has; its name is "one"
+# or none is said.  Initiators are at 127.0.0.1 or at 127.0.0.3, in a network of
+# the test's own.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+one=iqn.2026-01.lan:one
+
+own_network() {
+	unshare --net sleep 1000 &
+	network=$!
+	at_exit "kill $network; wait $network"
+	wait_until 5 network_is_own
+	nsenter -t $network -n ip link set lo up
+}
+
+network_is_own() {
+	[ ! /proc/self/ns/net -ef "/proc/$network/ns/net" ]
+}
+
+# In the background only, as start_tgtd does.
+tgtd() {
+	exec nsenter -t "$network" -n tgtd "$@"
+}
+
+# Where initiators are from now on.
+move_to() {
+	nsenter -t "$network" -n ip route replace table local local 127.0.0.1 \
+		dev lo src "$1"
+	at=$1
+}
+
+doors() {
+	local address name chap
+
+	for address in none right wrong; do
+		for name in none one; do
+			for chap in none way mutual; do
+				door "$address-$name-$chap"
+			done
+		done
+	done
+}
+
+# The client of that name in fleet.conf.
+door() {
+	local address name chap
+
+	IFS=- read -r address name chap <<<"$1"
+	echo "[client $1]"
+	case $address in
+	right) echo "address = 127.0.0.1" ;;
+	wrong) echo "address = 127.0.0.2" ;;
+	esac
+	[ "$name" = none ] || echo "initiator = $one"
+	[ "$chap" = none ] || echo "secret = secretof${chap}12"
+	[ "$chap" != mutual ] ||
+		echo "mutual-user = server-$1
+mutual-secret = serversecret12"
+	[ "$1" != none-none-none ] || echo "open = yes"
+}
+
+# let_in DOOR NAME KEY: is it to be?
+let_in() {
+	local address name chap
+
+	IFS=- read -r address name chap <<<"$1"
+	[ "$address-$name" = none-none ] ||
+		[ "$address-$at" = right-127.0.0.1 ] ||
+		[ "$name-$2" = "one-$one" ] || return 1
+	# Who wants the server to show a secret wants it to be the right one.
+	case $chap-$3 in
+	none-none | none-right | none-wrong | none-other) ;;
+	way-right | mutual-right | mutual-mutual) ;;
+	*) return 1 ;;
+	esac
+}
+
+# credentials DOOR KEY: how the initiator calls itself: none, the right secret, a
+# wrong one, another client's; and with the server's, and a wrong one for it.
+credentials() {
+	case $2 in
+	right | mutual | impostor) echo "$1%secretof${1##*-}12@" ;;
+	wrong) echo "$1%secretwrong12@" ;;
+	other) echo "right-one-way%secretofway12@" ;;
+	esac
+}
+
+knock() {
+	local url
+
+	url=$(url "$1" "$(credentials "$1" "$3")")
+	case $3 in
+	mutual) url="$url?target_user=server-$1&target_password=serversecret12" ;;
+	impostor) url="$url?target_user=server-$1&target_password=wrongsecret12" ;;
+	esac
+	nsenter -t "$network" -n initiator -i "$2" login "$url" 2>&1
+}
+
+# All of them; counts what is let in.
+knock_at_all_doors() {
+	local door name key why n=0 in=0
+
+	for at in 127.0.0.1 127.0.0.3; do
+		move_to $at
+		for door in $(doors | sed -n 's/^.client \(.*\).$/\1/p'); do
+			for name in $one iqn.2026-01.lan:two; do
+				for key in none right wrong other mutual impostor; do
+					[ "$door-$key" != right-one-way-other ] || continue
+					n=$((n + 1))
+					if why=$(knock $door $name $key); then
+						in=$((in + 1))
+						let_in $door $name $key ||
+							echo "$door lets in $name at $at with $key"
+					elif let_in $door $name $key; then
+						echo "$door keeps out $name at $at with $key: $why"
+					fi
+				done
+			done
+		done
+	done >"$scratch/wrong"
+	[ ! -s "$scratch/wrong" ] || fail "$(cat "$scratch/wrong")"
+	remark "$in of $n were let in"
+	[ "$in" -gt 80 ] || fail "only $in were let in"
+}
+
+start_doors() {
+	requires_initiator
+	requires unshare nsenter ip
+	make_store
+	mount_store "$scratch/store" "$scratch/mnt"
+	own_network
+	start_tgtd
+	doors | write_fleet
+	sed -i '/^address = 127.0.0.1$/{x;s/^/x/;/^x$/{x;d};x}' "$scratch/fleet.conf"
+}
+
+test_every_initiator_at_every_client_after_apply() {
+	start_doors
+	expect 0 glue apply
+	knock_at_all_doors
+}
+
+# As after a restart of the server.
+test_every_initiator_at_every_client_after_tgt_admin() {
+	start_doors
+	glue apply >/dev/null
+	kill_tgtd
+	start_tgtd
+	glue generate >"$scratch/generated.conf"
+	tgt-admin -C "$port" -c "$scratch/generated.conf" --execute
+	knock_at_all_doors
+}
+
+run_tests

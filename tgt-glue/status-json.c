@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/status.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static json_t *number_or_null(bool known, uint64_t number)
+{
+	return known ? json_integer((json_int_t)number) : json_null();
+}
+
+static json_t *sessions_json(const struct row *row)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		const struct login *s = &row->sessions[i];
+		const struct traffic none = { 0 }, *t = s->traffic;
+		bool known = t != NULL;
+
+		t = known ? t : &none;
+		json_array_append_new(
+			list,
+			json_pack(
+				"{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+				"initiator", s->who->initiator, "address",
+				s->who->address, "session",
+				(json_int_t)s->who->sid, "since",
+				number_or_null(s->since, (uint64_t)s->since),
+				"read-bytes",
+				number_or_null(known, t->read_bytes),
+				"read-commands",
+				number_or_null(known, t->read_commands),
+				"written-bytes",
+				number_or_null(known, t->written_bytes),
+				"write-commands",
+				number_or_null(known, t->write_commands),
+				"errors", number_or_null(known, t->errors)));
+	}
+	return list;
+}
+
+static json_t *row_json(const struct status *s, const struct row *row)
+{
+	static const char *const children[] = { [CHILD_READY] = "ready",
+						[CHILD_MISSING] = "missing",
+						[CHILD_OTHER] = "other" };
+	const struct client *c = row->client;
+
+	return json_pack(
+		"{s:s, s:s, s:I, s:s, s:s?, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
+		"target", status_target_word(s, row), "difference",
+		row->difference, "agrees", status_row_agrees(s, row), "master",
+		c->master, "child", c->child, "child-state",
+		children[row->child], "child-why", row->child_why, "view",
+		c->view, "disk-use", (json_int_t)row->disk_use, "blocks",
+		number_or_null(row->share.of, row->share.blocks),
+		"blocks-total", number_or_null(row->share.of, row->share.of),
+		"sessions", sessions_json(row));
+}
+
+void status_print_json(const struct status *s)
+{
+	json_t *clients = json_array(), *extra = json_array(), *all;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct row *row = &s->rows[i];
+
+		if (row->client)
+			json_array_append_new(clients, row_json(s, row));
+		else
+			json_array_append_new(extra,
+					      json_string(row->target->name));
+	}
+	all = json_pack(
+		"{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o}", "store",
+		s->fleet.store, "mount", s->fleet.mount, "tgtd",
+		s->tgtd_error == NULL, "agrees", status_agrees(s), "size",
+		(json_int_t)s->size, "free", (json_int_t)s->free, "min-free",
+		(json_int_t)s->min_free, "clients", clients, "extra", extra);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Prometheus' text format, as node_exporter's textfile directory takes it: for
+ * each metric HELP, TYPE, and its samples, without times.
+ */
+#include "config.h"
+
+#include "tgt-glue/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* A sample of one row; false: it has none. */
+typedef bool row_value(const struct status *s, const struct row *row,
+		       double *ret);
+
+static bool agrees(const struct status *s, const struct row *row, double *ret)
+{
+	*ret = status_row_agrees(s, row);
+	return true;
+}
+
+static bool disk_use(const struct status *s, const struct row *row, double *ret)
+{
+	(void)s;
+	*ret = (double)row->disk_use;
+	return true;
+}
+
+static bool blocks(const struct status *s, const struct row *row, double *ret)
+{
+	(void)s;
+	*ret = row->share.of ? (double)row->share.blocks / (double)row->share.of
+			     : 0;
+	return row->share.of > 0;
+}
+
+static bool sessions(const struct status *s, const struct row *row, double *ret)
+{
+	*ret = (double)row->n_sessions;
+	return !s->tgtd_error;
+}
+
+/* Counters of sessions that are over begin again, as Prometheus' rate expects
+ * of counters. */
+#define TRAFFIC_VALUE(field)                                             \
+	static bool field(const struct status *s, const struct row *row, \
+			  double *ret)                                   \
+	{                                                                \
+		*ret = (double)status_traffic(row).field;                \
+		return !s->tgtd_error;                                   \
+	}
+
+TRAFFIC_VALUE(read_bytes)
+TRAFFIC_VALUE(read_commands)
+TRAFFIC_VALUE(written_bytes)
+TRAFFIC_VALUE(write_commands)
+TRAFFIC_VALUE(errors)
+
+static const struct {
+	const char *name, *type, *help;
+	row_value *value;
+} metrics[] = {
+	{ "client_agrees", "gauge",
+	  "1 where image and target are as fleet.conf says.", agrees },
+	{ "client_disk_use_bytes", "gauge",
+	  "What the client's image takes on disk.", disk_use },
+	{ "client_blocks_ratio", "gauge",
+	  "Part of the disk's blocks that the client's image has of its own.",
+	  blocks },
+	{ "client_sessions", "gauge", "Sessions logged in to the target.",
+	  sessions },
+	{ "client_read_bytes_total", "counter",
+	  "Bytes read in the sessions of now.", read_bytes },
+	{ "client_read_commands_total", "counter",
+	  "Commands that read, in the sessions of now.", read_commands },
+	{ "client_written_bytes_total", "counter",
+	  "Bytes written in the sessions of now.", written_bytes },
+	{ "client_write_commands_total", "counter",
+	  "Commands that wrote, in the sessions of now.", write_commands },
+	{ "client_errors_total", "counter",
+	  "Commands that did not end well, in the sessions of now.", errors },
+};
+
+static void print_head(const char *name, const char *type, const char *help)
+{
+	printf("# HELP tgt_glue_%s %s\n# TYPE tgt_glue_%s %s\n", name, help,
+	       name, type);
+}
+
+/* NAME="VALUE", escaped. */
+static void print_label(const char *before, const char *name, const char *value)
+{
+	printf("%s%s=\"", before, name);
+	for (; *value; value++) {
+		if (*value == '\n')
+			fputs("\\n", stdout);
+		else if (*value == '\\' || *value == '"')
+			printf("\\%c", *value);
+		else
+			putchar(*value);
+	}
+	putchar('"');
+}
+
+static void print_gauge(const char *name, const char *help, double value)
+{
+	print_head(name, "gauge", help);
+	printf("tgt_glue_%s %.15g\n", name, value);
+}
+
+static void print_masters(const struct status *s)
+{
+	print_head("client_info", "gauge", "The client's target and master.");
+	for (size_t i = 0; i < s->fleet.n; i++) {
+		const struct client *c = &s->fleet.clients[i];
+
+		fputs("tgt_glue_client_info{", stdout);
+		print_label("", "client", c->name);
+		print_label(",", "iqn", c->iqn);
+		print_label(",", "master", c->master);
+		puts("} 1");
+	}
+}
+
+static void print_since(const struct status *s)
+{
+	print_head("session_start_time_seconds", "gauge",
+		   "When the session began, where watch has seen it.");
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->rows[i].n_sessions; k++) {
+			const struct login *n = &s->rows[i].sessions[k];
+			char sid[24];
+
+			if (!n->since)
+				continue;
+			snprintf(sid, sizeof sid, "%" PRIu64, n->who->sid);
+			fputs("tgt_glue_session_start_time_seconds{", stdout);
+			print_label("", "client", s->rows[i].name);
+			print_label(",", "initiator", n->who->initiator);
+			print_label(",", "address", n->who->address);
+			print_label(",", "session", sid);
+			printf("} %" PRId64 "\n", n->since);
+		}
+}
+
+static void print_clients(const struct status *s)
+{
+	for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+		print_head(metrics[m].name, metrics[m].type, metrics[m].help);
+		for (size_t i = 0; i < s->fleet.n; i++) {
+			double value;
+
+			if (!metrics[m].value(s, &s->rows[i], &value))
+				continue;
+			printf("tgt_glue_%s{", metrics[m].name);
+			print_label("", "client", s->rows[i].name);
+			printf("} %.15g\n", value);
+		}
+	}
+}
+
+void status_print_prometheus(const struct status *s)
+{
+	print_gauge("tgtd_up", "1 where tgtd answers.", !s->tgtd_error);
+	print_gauge("agrees", "1 where all is as fleet.conf says.",
+		    status_agrees(s));
+	print_gauge("store_size_bytes", "Of the store's file system.",
+		    (double)s->size);
+	print_gauge("store_free_bytes", "Free in the store's file system.",
+		    (double)s->free);
+	print_gauge("store_min_free_bytes", "min-free of fleet.conf.",
+		    (double)s->min_free);
+	print_gauge("clients", "Clients in fleet.conf.", (double)s->fleet.n);
+	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
+		    (double)(s->n - s->fleet.n));
+	print_masters(s);
+	print_clients(s);
+	print_since(s);
+}

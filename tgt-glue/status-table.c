@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A table of 79 columns, master by master. */
+#include "config.h"
+
+#include "tgt-glue/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	WIDTH = 79,
+	NAME_WIDTH = 15,    /* longer ones have a line of their own */
+	ADDRESS_WIDTH = 15, /* and IPv6 */
+};
+
+/* Words below a row, broken between them. */
+static void print_note(const char *text)
+{
+	enum { INDENT = 4 };
+	size_t column = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column && column + 1 + n > WIDTH) {
+			putchar('\n');
+			column = 0;
+		}
+		printf("%*s%.*s", column ? 1 : INDENT, "", (int)n, text);
+		column += n + (column ? 1 : INDENT);
+		text += n;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+/* "2h13m", at most 6 characters; "?" where the beginning is not known. */
+static void print_age(char *text, size_t size, const struct status *s,
+		      int64_t since)
+{
+	int64_t n = s->now - since;
+
+	if (!since)
+		snprintf(text, size, "?");
+	else if (n < 60)
+		snprintf(text, size, "%" PRId64 "s", n);
+	else if (n < 3600)
+		snprintf(text, size, "%" PRId64 "m", n / 60);
+	else if (n < 86400)
+		snprintf(text, size, "%" PRId64 "h%02" PRId64 "m", n / 3600,
+			 n / 60 % 60);
+	else
+		snprintf(text, size, "%" PRId64 "d%02" PRId64 "h", n / 86400,
+			 n / 3600 % 24);
+}
+
+static void print_share(char *text, size_t size, const struct share *share)
+{
+	if (share->of)
+		snprintf(text, size, "%.1f%%",
+			 100.0 * (double)share->blocks / (double)share->of);
+	else
+		snprintf(text, size, "?");
+}
+
+/* The first session is in the row, the others below it. */
+static void print_more_sessions(const struct status *s, const struct row *row)
+{
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		const struct live_connection *who = row->sessions[i].who;
+		char text[400], age[24];
+
+		if (!i && strlen(who->address) <= ADDRESS_WIDTH)
+			continue;
+		print_age(age, sizeof age, s, row->sessions[i].since);
+		snprintf(text, sizeof text,
+			 i ? "also from %s as %s, for %s" : "from %s as %s",
+			 who->address, who->initiator, age);
+		print_note(text);
+	}
+}
+
+static const char *image_word(const struct row *row)
+{
+	if (!row->client)
+		return "-";
+	return row->child == CHILD_MISSING ? "none"
+					   : status_size(row->disk_use);
+}
+
+static const char *who_word(const struct status *s, const struct row *row)
+{
+	const char *address;
+
+	if (!row->n_sessions)
+		return s->tgtd_error ? "?" : "-";
+	address = row->sessions[0].who->address;
+	return strlen(address) > ADDRESS_WIDTH ? "(below)" : address;
+}
+
+static void print_row(const struct status *s, const struct row *row)
+{
+	struct traffic traffic = status_traffic(row);
+	bool long_name = strlen(row->name) > NAME_WIDTH;
+	char share[16] = "-", age[24] = "-";
+
+	if (row->child != CHILD_MISSING && row->client)
+		print_share(share, sizeof share, &row->share);
+	if (row->n_sessions)
+		print_age(age, sizeof age, s, row->sessions[0].since);
+	if (long_name)
+		printf("  %s\n", row->name);
+	printf("  %-*s %-7s %6s %6s  %-*s %6s %7s %7s\n", NAME_WIDTH,
+	       long_name ? "" : row->name, status_target_word(s, row),
+	       image_word(row), share, ADDRESS_WIDTH, who_word(s, row), age,
+	       row->n_sessions ? status_size(traffic.read_bytes) : "-",
+	       row->n_sessions ? status_size(traffic.written_bytes) : "-");
+	print_more_sessions(s, row);
+	if (row->child == CHILD_OTHER)
+		print_note(row->child_why);
+	if (row->difference)
+		print_note(row->difference);
+}
+
+static bool same_master(const struct row *a, const struct row *b)
+{
+	if (!a->client || !b->client)
+		return a->client == b->client;
+	return !strcmp(a->client->master, b->client->master);
+}
+
+/* The rows of this one's master, if it is the first of them. */
+static void print_group(const struct status *s, size_t first)
+{
+	const struct row *row = &s->rows[first];
+
+	for (size_t i = 0; i < first; i++)
+		if (same_master(&s->rows[i], row))
+			return;
+	puts(row->client ? row->client->master : "(not in fleet.conf)");
+	for (size_t i = first; i < s->n; i++)
+		if (same_master(&s->rows[i], row))
+			print_row(s, &s->rows[i]);
+}
+
+static void print_sum(const struct status *s)
+{
+	size_t logged_in = 0, wrong = 0;
+	uint64_t use = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		use += s->rows[i].disk_use;
+		logged_in += s->rows[i].n_sessions > 0;
+		wrong += !status_row_agrees(s, &s->rows[i]);
+	}
+	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
+	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
+	       status_size(use), status_size(s->free), status_size(s->size));
+	if (s->tgtd_error)
+		puts("tgtd does not answer: who is logged in is not known");
+	else if (wrong)
+		printf("%zu not as fleet.conf says; `tgt-glue plan' tells what apply would do\n",
+		       wrong);
+	else
+		puts("all is as fleet.conf says");
+}
+
+void status_print_table(const struct status *s)
+{
+	printf("%-*s %-7s %6s %6s  %-*s %6s %7s %7s\n", NAME_WIDTH + 2,
+	       "CLIENT", "TARGET", "DISK", "BLOCKS", ADDRESS_WIDTH, "LOGGED IN",
+	       "FOR", "READ", "WRITTEN");
+	for (size_t i = 0; i < s->n; i++)
+		print_group(s, i);
+	print_sum(s);
+}

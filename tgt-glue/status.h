@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What status knows, and the ways of showing it. */
+#ifndef TGT_GLUE_STATUS_H
+#define TGT_GLUE_STATUS_H
+
+#include "tgt-glue/applied.h"
+#include "tgt-glue/children.h"
+#include "tgt-glue/live.h"
+#include "tgt-glue/share.h"
+#include "tgt-glue/sessions.h"
+#include "tgt-glue/traffic.h"
+
+/* Somebody who is logged in. */
+struct login {
+	const struct live_connection *who;
+	int64_t since;                 /* Unix seconds; 0: not known */
+	const struct traffic *traffic; /* null: not known */
+};
+
+/* One client, or a target of ours that fleet.conf does not name any more. */
+struct row {
+	const char *name;
+	const struct client *client;      /* null: not in fleet.conf */
+	const struct live_target *target; /* or null */
+	const char *difference;           /* or null: it is right */
+	enum child_state child;
+	const char *child_why; /* of CHILD_OTHER */
+	uint64_t disk_use;     /* of its image, bytes */
+	struct share share;
+	struct login *sessions;
+	size_t n_sessions;
+};
+
+struct status {
+	struct fleet fleet;
+	struct tgtd tgtd;
+	struct live live;
+	struct applied applied;
+	struct traffics traffics;
+	struct sessions known;  /* since when */
+	const char *tgtd_error; /* null: it answered */
+	uint64_t size;          /* of the store's file system */
+	uint64_t free;
+	uint64_t min_free; /* 0: no warning */
+	int64_t now;
+	struct row *rows; /* clients in fleet.conf's order, then the others */
+	size_t n;
+};
+
+/* "ok", "differs", "missing", "extra", "unknown". */
+const char *status_target_word(const struct status *s, const struct row *row);
+/* Is all of it as fleet.conf says? */
+bool status_row_agrees(const struct status *s, const struct row *row);
+bool status_agrees(const struct status *s);
+/* All sessions' together. */
+struct traffic status_traffic(const struct row *row);
+/* "12.3M"; at most 6 characters, in one of eight buffers used in turn. */
+const char *status_size(uint64_t bytes);
+
+/* To standard output. */
+void status_print_table(const struct status *s);
+void status_print_json(const struct status *s);
+void status_print_prometheus(const struct status *s);
+
+#endif
