@@ -218,6 +218,7 @@ EXTRA_DIST += \
 	tests/lib.sh \
 	tests/locks/common.sh \
 	tests/mount/common.sh \
+	tests/systemd/systemd.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
 	$(NULL)
@@ -258,6 +259,10 @@ mount_tests = \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
 	tests/mount/test-session.sh \
+	$(NULL)
+systemd_tests = \
+	tests/systemd/test-service.sh \
+	tests/systemd/test-units.sh \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \
@@ -311,6 +316,7 @@ shell_tests = \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \
+	$(systemd_tests) \
 	$(tgt_tests) \
 	$(NULL)
 dist_check_SCRIPTS += $(shell_tests)
