@@ -210,6 +210,10 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += \
+	tests/boot/boot.sh \
+	tests/boot/guest/vhdfs-boot \
+	tests/boot/guest/vhdfs-boot.service \
+	tests/boot/make-disk \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
@@ -321,3 +325,11 @@ shell_tests = \
 	$(NULL)
 dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
+
+# Machines that boot take minutes, and are started when asked for: this is no
+# test of TESTS, and has the ending that make has a rule for all the same.
+TEST_LOG_DRIVER = $(LOG_DRIVER)
+dist_check_SCRIPTS += tests/boot/boot.test
+check-boot:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test
+.PHONY: check-boot
