@@ -126,6 +126,61 @@ test_a_mistake_is_not_tried_again_and_again() {
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
+# A program that has the client's view open, and writes to it when told.
+hold_child() {
+	mkfifo "$scratch/hold"
+	inside bash -euc 'exec 5<>"$1"; echo open; read -r text
+		printf "%s" "$text" >&5; echo written' - "$child" \
+		<"$scratch/hold" >"$scratch/held" 2>&1 &
+	holder_pid=$!
+	exec {holder}>"$scratch/hold"
+	wait_until 10 grep -q open "$scratch/held"
+}
+
+# It wrote, with the descriptor that it had, and the view shows it.
+holder_writes() {
+	echo "$1" >&"$holder"
+	exec {holder}>&-
+	wait "$holder_pid" || fail "$(cat "$scratch/held")"
+	equal "what was written" "$1" \
+		"$(inside file-io "$child" ro read 0 "${#1}")"
+}
+
+test_reload_leaves_open_files_as_they_are() {
+	local pid
+
+	make_server
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	hold_child
+	inside systemctl reload vhdfs@srv-disks ||
+		fail "$(say_systemd vhdfs@srv-disks)"
+	holder_writes "after the reload"
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# The process that serves ends, and the main one does not.
+test_worker_killed_is_no_end_of_the_mount() {
+	local pid workers
+
+	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
+		skip "a kernel that has no FUSE_NOTIFY_RESEND"
+	make_server
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	workers=$(inside cat "/proc/$pid/task/$pid/children")
+	# Until vhdfs has a worker: this line goes.
+	[ -n "$workers" ] || skip "no worker"
+	hold_child
+	for worker in $workers; do
+		inside kill -KILL "$worker"
+	done
+	holder_writes "after the kill"
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
 # The unit of watch with another command: its sandbox is what is tried.
 test_watch_may_do_what_apply_does() {
 	make_server
