@@ -126,6 +126,30 @@ test_a_mistake_is_not_tried_again_and_again() {
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
+test_without_its_settings_it_is_not_tried() {
+	make_server
+	inside rm /etc/vhdfs/srv-disks.mount
+	inside systemctl enable vhdfs@srv-disks
+	inside systemctl start multi-user.target
+	! inside systemctl start vhdfs@srv-disks >"$scratch/out" 2>&1 ||
+		fail "expected it to fail"
+	grep -q 'Assertion failed' "$scratch/out" || fail "$(cat "$scratch/out")"
+	inside systemctl status vhdfs@srv-disks >"$scratch/out" 2>&1 || true
+	grep -q '/etc/vhdfs/srv-disks.mount' "$scratch/out" ||
+		fail "expected the file to be named: $(cat "$scratch/out")"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# What somebody else mounted there is not the unit's to unmount.
+test_mount_of_others_stays() {
+	make_server
+	inside mount -t tmpfs others /srv/disks
+	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
+	! inside systemctl start vhdfs@srv-disks || fail "expected it to fail"
+	equal "what is mounted" others \
+		"$(inside findmnt -n -o SOURCE /srv/disks)"
+}
+
 # A program that has the client's view open, and writes to it when told.
 hold_child() {
 	mkfifo "$scratch/hold"
