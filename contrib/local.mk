@@ -4,3 +4,24 @@ EXTRA_DIST += \
 	contrib/demo \
 	contrib/packages \
 	$(NULL)
+
+# Units of systemd, with the programs where they are installed.
+systemd_units = \
+	contrib/systemd/tgt-glue-watch.service \
+	contrib/systemd/vhdfs@.service \
+	$(NULL)
+EXTRA_DIST += \
+	contrib/systemd/tgt-glue-watch.service.in \
+	contrib/systemd/vhdfs@.service.in \
+	$(NULL)
+CLEANFILES += $(systemd_units)
+check_DATA += $(systemd_units)
+.service.in.service:
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+		sed -e 's|@bindir[@]|$(bindir)|' -e 's|@sbindir[@]|$(sbindir)|' \
+		$< >$@.tmp && mv $@.tmp $@
+SUFFIXES = .service.in .service
+$(systemd_units): Makefile
+if WITH_SYSTEMD
+systemdsystemunit_DATA = $(systemd_units)
+endif

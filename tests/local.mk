@@ -211,6 +211,10 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += \
 	tests/boot-sector.sh \
+	tests/boot/boot.sh \
+	tests/boot/guest/vhdfs-boot \
+	tests/boot/guest/vhdfs-boot.service \
+	tests/boot/make-disk \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
@@ -219,6 +223,7 @@ EXTRA_DIST += \
 	tests/lib.sh \
 	tests/locks/common.sh \
 	tests/mount/common.sh \
+	tests/systemd/systemd.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
 	$(NULL)
@@ -259,6 +264,10 @@ mount_tests = \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
 	tests/mount/test-session.sh \
+	$(NULL)
+systemd_tests = \
+	tests/systemd/test-service.sh \
+	tests/systemd/test-units.sh \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \
@@ -319,7 +328,16 @@ shell_tests = \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \
+	$(systemd_tests) \
 	$(tgt_tests) \
 	$(NULL)
 dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
+
+# Machines that boot take minutes, and are started when asked for: this is no
+# test of TESTS, and has the ending that make has a rule for all the same.
+TEST_LOG_DRIVER = $(LOG_DRIVER)
+dist_check_SCRIPTS += tests/boot/boot.test
+check-boot:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test
+.PHONY: check-boot

@@ -38,6 +38,16 @@ test_install_puts_everything_in_its_place() {
 	done
 	find "$scratch/root" -name fleet.conf.5 | grep -q . ||
 		fail "expected the man page fleet.conf(5)"
+	for unit in vhdfs@.service tgt-glue-watch.service; do
+		find "$scratch/root" -path "*/systemd/system/$unit" |
+			grep -q . || fail "expected the unit $unit"
+	done
+	# They start what was installed.
+	find "$scratch/root" -name '*.service' -exec sed -n \
+		's/^ExecStart=\([^ ]*\).*/\1/p' {} + | while read -r program; do
+		[ -x "$scratch/root$program" ] ||
+			fail "expected $program, which a unit starts"
+	done
 }
 
 test_release_builds_and_checks_itself() {

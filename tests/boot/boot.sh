@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests with machines that boot, after lib.sh and tgt.sh.
+
+# How long a machine may take from its start to its end, in seconds.
+boot_limit=${VHDFS_BOOT_LIMIT:-400}
+partition=1048576
+
+requires_boot() {
+	requires_fuse
+	requires_tgtd
+	requires_initiator
+	requires debootstrap grub-mkimage parted qemu-system-x86_64 debugfs \
+		e2fsck
+	[ -f /boot/ipxe.lkrn ] || skip "no iPXE"
+}
+
+# The disk that the master is made of, raw: once for all tests of a script; in
+# the directory $VHDFS_BOOT_CACHE, where that is set, for all runs until
+# something about it changes.
+boot_disk() {
+	local dir=${VHDFS_BOOT_CACHE:-$lib_dir} key
+
+	key=$(cat "$top_srcdir"/tests/boot/make-disk \
+		"$top_srcdir"/tests/boot/guest/* | sha256_of -)
+	disk=$dir/debian12-${key:0:16}.raw
+	[ ! -f "$disk" ] || return 0
+	mkdir -p "$dir"
+	SECONDS=0
+	"$top_srcdir/tests/boot/make-disk" "$disk" >"$scratch/make-disk.log" 2>&1 ||
+		fail "$(tail -n 40 "$scratch/make-disk.log")"
+	remark "the disk: $SECONDS s"
+}
+
+# start_machine NAME NUMBER: boots with the script that tgt-glue printed for it;
+# its console is $scratch/NAME.console, what the service of guest/ says is in
+# $scratch/NAME.says, its process is ${machine_pid[NAME]}.
+declare -A machine_pid=()
+start_machine() {
+	glue ipxe "$1" >"$scratch/$1.ipxe"
+	# Without graphics iPXE and GRUB are on the serial console, too.
+	qemu-system-x86_64 -machine pc,graphics=off -accel tcg -m 768 \
+		-nodefaults -no-reboot -display none -serial "file:$scratch/$1.console" \
+		-serial "file:$scratch/$1.says" \
+		-netdev user,id=net \
+		-device "virtio-net-pci,netdev=net,mac=52:54:00:12:34:0$2" \
+		-kernel /boot/ipxe.lkrn -initrd "$scratch/$1.ipxe" \
+		>"$scratch/$1.qemu" 2>&1 &
+	machine_pid[$1]=$!
+	at_exit end_machine "$1"
+}
+
+end_machine() {
+	[ -n "${machine_pid[$1]:-}" ] || return 0
+	kill -9 "${machine_pid[$1]}" || true
+	wait "${machine_pid[$1]}" || true
+	unset "machine_pid[$1]"
+}
+
+# What a machine says on its console, without what moves the cursor.
+console() {
+	sed -e 's/\x1b\[[0-9;?]*[A-Za-z]//g' -e 's/\r//g' \
+		"$scratch/$1.console" | tr -d '\000-\010\013-\037'
+}
+
+# says NAME LINE
+says() {
+	tr -d '\r' <"$scratch/$1.says" | grep -Fxq -e "$2"
+}
+
+# machine_failed NAME WHAT
+machine_failed() {
+	fail "$1: $2; the end of its console:
+$(console "$1" | tail -n 40)
+what it said: $(cat "$scratch/$1.says" "$scratch/$1.qemu")"
+}
+
+# finish_machine NAME: it does its work and turns itself off, in time.
+finish_machine() {
+	local end=$((started + boot_limit))
+
+	while kill -0 "${machine_pid[$1]}" 2>/dev/null; do
+		[ "$(date +%s)" -lt "$end" ] ||
+			machine_failed "$1" "still running after $boot_limit s"
+		sleep 0.5
+	done
+	wait "${machine_pid[$1]}" || machine_failed "$1" "qemu failed"
+	unset "machine_pid[$1]"
+	says "$1" "$1 done" || machine_failed "$1" "ended and was not done"
+}
+
+# boot NAME...: all at once.
+boot() {
+	local name started
+
+	started=$(date +%s)
+	for name; do
+		start_machine "$name" "${name#pc}"
+	done
+	for name; do
+		finish_machine "$name"
+	done
+	remark "$* booted in $(($(date +%s) - started)) s"
+	for name; do
+		wait_until 20 logged_out "$name"
+	done
+}
+
+logged_out() {
+	! shown "$1" | grep -q 'I_T nexus: '
+}
+
+# found NAME FILES: what the machine found of its earlier boots.
+found() {
+	says "$1" "$1 on /dev/sda1 found: $2" ||
+		machine_failed "$1" "expected that it found '$2'"
+}
+
+# view_of NAME: of e2fsprogs, the file system in a client's view.
+view_of() {
+	echo "$scratch/mnt/clients/$1.$ending.raw?offset=$partition"
+}
+
+# shows NAME FILES: the client's view, looked into with ordinary tools; all of
+# its file system is sound.
+shows() {
+	local name
+	local listed
+
+	e2fsck -f -n "$(view_of "$1")" >"$scratch/e2fsck" 2>&1 ||
+		fail "$(cat "$scratch/e2fsck")"
+	listed=$(debugfs -R 'ls -p /var/vhdfs-boot' "$(view_of "$1")" 2>&1 |
+		sed -n 's/^\/[0-9]*\/10[0-9]*\/[0-9]*\/[0-9]*\/\([^/]*\)\/.*/\1/p' |
+		sort | paste -sd ' ')
+	equal "files of $1" "$2" "$listed"
+	for name in $2; do
+		equal "file $name" "${name%.*}, boot ${name##*.}" \
+			"$(debugfs -R "cat /var/vhdfs-boot/$name" \
+				"$(view_of "$1")" 2>/dev/null)"
+	done
+}

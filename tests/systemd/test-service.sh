@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The units at work: a systemd of the test's own starts them beside tgt's.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/systemd.sh"
+
+iqn=iqn.2026-01.lan.example:pc
+
+# A machine with a store of a pair in /srv/images, its settings, and a target of
+# tgt's on the child.  Nothing is started yet.
+make_server() {
+	make_units
+	store_of_pair
+	start_systemd
+	mv "$store" "$scratch/srv/images"
+	mkdir "$scratch/srv/disks"
+	inside bash -c 'echo STORE=/srv/images >/etc/vhdfs/srv-disks.mount'
+	inside tee /etc/tgt/conf.d/vhdfs.conf >"$scratch/targets.conf" <<-END
+		<target $iqn>
+			<backing-store /srv/disks/clients/pc.vhdx.raw>
+				lun 1
+				allow-in-use yes
+			</backing-store>
+		</target>
+	END
+	child=/srv/disks/clients/pc.vhdx.raw
+}
+
+start() {
+	inside systemctl start "$@" || fail "$(say_systemd "$@")"
+}
+
+main_pid() {
+	inside systemctl show -P MainPID "$1"
+}
+
+# Whether tgt exports the file, and not nothing.
+exported() {
+	inside tgtadm --lld iscsi --op show --mode target |
+		grep "Backing store path: $child"
+}
+
+test_mount_is_seen_from_outside() {
+	make_server
+	start vhdfs@srv-disks
+	[ "$(inside readlink "/proc/$(main_pid vhdfs@srv-disks)/ns/mnt")" = \
+		"$(inside readlink /proc/1/ns/mnt)" ] ||
+		fail "expected the service in the machine's mount namespace"
+	inside mountpoint -q /srv/disks || fail "$(say_systemd vhdfs@srv-disks)"
+	inside file-io "$child" rw write 4096 hello fsync
+	equal "what was written" hello "$(inside file-io "$child" ro read 4096 5)"
+	inside systemctl stop vhdfs@srv-disks
+	! inside mountpoint -q /srv/disks || fail "it is still mounted"
+	equal "result" success \
+		"$(inside systemctl show -P Result vhdfs@srv-disks)"
+}
+
+test_hardening_is_in_force() {
+	local ours
+
+	make_server
+	start vhdfs@srv-disks
+	inside cat "/proc/$(main_pid vhdfs@srv-disks)/status" >"$scratch/status"
+	grep -q '^NoNewPrivs:	1$' "$scratch/status"
+	grep -q '^Seccomp:	2$' "$scratch/status"
+	# DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN and SYS_RESOURCE,
+	# of those that this machine lets anybody have.
+	ours=$(sed -n 's/^CapBnd:	//p' /proc/self/status)
+	equal "capabilities" "$(printf '%016x' $((0x$ours & 0x1280006)))" \
+		"$(sed -n 's/^CapBnd:	//p' "$scratch/status")"
+}
+
+test_store_is_mounted_before_targets() {
+	make_server
+	inside systemctl enable vhdfs@srv-disks
+	# tgt alone is asked for.
+	start tgt
+	exported || fail "$(say_systemd tgt vhdfs@srv-disks)"
+	# And the other way round when the machine goes down.
+	inside systemctl stop tgt vhdfs@srv-disks
+	equal "tgt's result" success "$(inside systemctl show -P Result tgt)"
+	[ "$(stopped_at tgt)" -le "$(stopped_at vhdfs@srv-disks)" ] ||
+		fail "expected tgt to have ended before the mount"
+}
+
+stopped_at() {
+	inside systemctl show -P InactiveEnterTimestampMonotonic "$1"
+}
+
+mounted_anew() {
+	[ "$(main_pid vhdfs@srv-disks)" != "$1" ] &&
+		inside test -e "$child" &&
+		[ "$(inside systemctl is-active vhdfs@srv-disks)" = active ]
+}
+
+test_killed_it_is_started_again_and_tgt_stays() {
+	local pid tgtd
+
+	make_server
+	inside systemctl enable vhdfs@srv-disks
+	start tgt
+	tgtd=$(main_pid tgt)
+	for _ in 1 2 3 4 5 6; do
+		pid=$(main_pid vhdfs@srv-disks)
+		inside kill -KILL "$pid"
+		wait_until 20 mounted_anew "$pid"
+	done
+	equal "tgtd's process" "$tgtd" "$(main_pid tgt)"
+	equal "mounts on each other" 1 \
+		"$(inside grep -c ' /srv/disks fuse.vhdfs ' /proc/mounts)"
+	# A file that comes back is given to the target again.
+	inside tgtadm --lld iscsi --op update --mode logicalunit --tid 1 \
+		--lun 1 --params online=0
+	inside tgtadm --lld iscsi --op update --mode logicalunit --tid 1 \
+		--lun 1 --params "path=$child"
+	exported
+}
+
+test_a_mistake_is_not_tried_again_and_again() {
+	make_server
+	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
+	! inside systemctl start vhdfs@srv-disks || fail "expected it to fail"
+	equal "state" failed \
+		"$(inside systemctl show -P ActiveState vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+test_without_its_settings_it_is_not_tried() {
+	make_server
+	inside rm /etc/vhdfs/srv-disks.mount
+	inside systemctl enable vhdfs@srv-disks
+	inside systemctl start multi-user.target
+	! inside systemctl start vhdfs@srv-disks >"$scratch/out" 2>&1 ||
+		fail "expected it to fail"
+	grep -q 'Assertion failed' "$scratch/out" || fail "$(cat "$scratch/out")"
+	inside systemctl status vhdfs@srv-disks >"$scratch/out" 2>&1 || true
+	grep -q '/etc/vhdfs/srv-disks.mount' "$scratch/out" ||
+		fail "expected the file to be named: $(cat "$scratch/out")"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# What somebody else mounted there is not the unit's to unmount.
+test_mount_of_others_stays() {
+	make_server
+	inside mount -t tmpfs others /srv/disks
+	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
+	! inside systemctl start vhdfs@srv-disks || fail "expected it to fail"
+	equal "what is mounted" others \
+		"$(inside findmnt -n -o SOURCE /srv/disks)"
+}
+
+# A program that has the client's view open, and writes to it when told.
+hold_child() {
+	mkfifo "$scratch/hold"
+	inside bash -euc 'exec 5<>"$1"; echo open; read -r text
+		printf "%s" "$text" >&5; echo written' - "$child" \
+		<"$scratch/hold" >"$scratch/held" 2>&1 &
+	holder_pid=$!
+	exec {holder}>"$scratch/hold"
+	wait_until 10 grep -q open "$scratch/held"
+}
+
+# It wrote, with the descriptor that it had, and the view shows it.
+holder_writes() {
+	echo "$1" >&"$holder"
+	exec {holder}>&-
+	wait "$holder_pid" || fail "$(cat "$scratch/held")"
+	equal "what was written" "$1" \
+		"$(inside file-io "$child" ro read 0 "${#1}")"
+}
+
+test_reload_leaves_open_files_as_they_are() {
+	local pid
+
+	make_server
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	hold_child
+	inside systemctl reload vhdfs@srv-disks ||
+		fail "$(say_systemd vhdfs@srv-disks)"
+	holder_writes "after the reload"
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# The process that serves ends, and the main one does not.
+test_worker_killed_is_no_end_of_the_mount() {
+	local pid workers
+
+	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
+		skip "a kernel that has no FUSE_NOTIFY_RESEND"
+	make_server
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	workers=$(inside cat "/proc/$pid/task/$pid/children")
+	[ -n "$workers" ] || fail "expected a worker below $pid, found none"
+	hold_child
+	for worker in $workers; do
+		inside kill -KILL "$worker"
+	done
+	holder_writes "after the kill"
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# The unit of watch with another command: its sandbox is what is tried.
+test_watch_may_do_what_apply_does() {
+	make_server
+	inside tee /etc/vhdfs/fleet.conf >/dev/null <<-END
+		[fleet]
+		store = /srv/images
+		mount = /srv/disks
+		iqn-prefix = iqn.2026-01.lan.example
+		[defaults]
+		master = master
+		address = 127.0.0.1
+		[client new]
+	END
+	inside mkdir /etc/systemd/system/tgt-glue-watch.service.d
+	inside tee /etc/systemd/system/tgt-glue-watch.service.d/apply.conf \
+		>/dev/null <<-END
+		[Service]
+		Type=oneshot
+		Restart=no
+		ExecStart=
+		ExecStart=$top_builddir/tgt-glue/tgt-glue apply
+	END
+	start vhdfs@srv-disks tgt
+	start tgt-glue-watch
+	inside tgtadm --lld iscsi --op show --mode target >"$scratch/targets"
+	grep -q 'iqn.2026-01.lan.example:new' "$scratch/targets" ||
+		fail "$(cat "$scratch/targets"; say_systemd tgt-glue-watch)"
+	[ -e "$scratch/srv/images/clients/new.vhdx" ] ||
+		fail "expected a child to have been made"
+	inside grep -q :new /etc/tgt/conf.d/vhdfs.conf
+}
+
+run_tests

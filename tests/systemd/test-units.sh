@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The units of systemd, as files: sound, hardened, and fit for what they start.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/systemd.sh"
+
+# Everything in systemd.exec(5) that gives a unit a mount namespace of its own,
+# or that newer versions implement with one.
+mount_namespace="BindPaths BindReadOnlyPaths DynamicUser ExecPaths
+ExtensionDirectories ExtensionImages ImportCredential InaccessiblePaths
+IPCNamespacePath LoadCredential LoadCredentialEncrypted LogNamespace MountAPIVFS
+MountFlags MountImages NoExecPaths PrivateDevices PrivateIPC PrivateMounts
+PrivateNetwork PrivatePIDs PrivateTmp PrivateUsers ProcSubset
+ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs
+ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem
+ReadOnlyPaths ReadWritePaths RootDirectory RootEphemeral RootImage
+SetCredential SetCredentialEncrypted TemporaryFileSystem"
+
+verify() {
+	systemd-analyze verify --man=no "$@" >"$scratch/verify" 2>&1 &&
+		[ ! -s "$scratch/verify" ]
+}
+
+test_systemd_has_nothing_to_say_of_them() {
+	make_units
+	cp "$units/vhdfs@.service" "$units/vhdfs@srv-disks.service"
+	verify "$units/vhdfs@srv-disks.service" \
+		"$units/tgt-glue-watch.service" || fail "$(cat "$scratch/verify")"
+	sed 's/^KillMode=/KilMode=/' "$units/vhdfs@.service" \
+		>"$units/vhdfs@wrong.service"
+	! verify "$units/vhdfs@wrong.service" ||
+		fail "expected a mistake in a unit to be found"
+}
+
+# exposed UNIT TENTHS: it is at most so much.
+exposed() {
+	systemd-analyze security --offline=true --no-pager --threshold="$2" \
+		"$units/$1" >"$scratch/exposure" 2>&1
+}
+
+test_exposure_is_small() {
+	make_units
+	exposed vhdfs@.service 42 || fail "$(cat "$scratch/exposure")"
+	remark "$(tail -n 1 "$scratch/exposure")"
+	exposed tgt-glue-watch.service 20 || fail "$(cat "$scratch/exposure")"
+	remark "$(tail -n 1 "$scratch/exposure")"
+	sed -i '/^CapabilityBoundingSet=/d' "$units/tgt-glue-watch.service"
+	! exposed tgt-glue-watch.service 20 ||
+		fail "expected a unit with all capabilities to be above"
+}
+
+# Names of directives in the unit that make a mount namespace.
+namespaces_of() {
+	local name
+
+	for name in $mount_namespace; do
+		grep -o "^$name=" "$units/$1" || true
+	done
+}
+
+test_mount_is_made_where_tgtd_looks() {
+	make_units
+	equal "directives that make a mount namespace" "" \
+		"$(namespaces_of vhdfs@.service)"
+	# The list finds what there is.
+	namespaces_of tgt-glue-watch.service | grep -q ProtectSystem
+}
+
+test_filter_permits_what_vhdfs_calls() {
+	requires strace file-io getfattr findmnt
+	make_units
+	store_of_pair
+	mkdir "$mnt"
+	strace -f -qq -o "$scratch/trace" vhdfs -f "$store" "$mnt" \
+		>"$scratch/log" 2>&1 &
+	local strace_pid=$!
+	at_exit "umount -l -q $mnt"
+	wait_until 20 mountpoint -q "$mnt"
+	work_on_view
+	umount "$mnt"
+	wait "$strace_pid"
+	mount -t tmpfs none "$mnt"
+	strace -f -qq -o "$scratch/trace.umount" \
+		sh -c 'findmnt -n -c -t tmpfs -M "$1" && umount -l "$1"' - "$mnt"
+	called "$scratch/trace" "$scratch/trace.umount" >"$scratch/called"
+	[ "$(wc -l <"$scratch/called")" -ge 30 ] ||
+		fail "expected system calls, found: $(cat "$scratch/called")"
+	grep -qx mount "$scratch/called" || fail "expected it to mount"
+	permitted_calls vhdfs@.service >"$scratch/may"
+	remark "$(wc -l <"$scratch/called") calls used," \
+		"$(wc -l <"$scratch/may") permitted"
+	# The one says more than its name: it forbids openat2.
+	equal "RestrictSUIDSGID" "" "$(directive vhdfs@.service RestrictSUIDSGID)"
+	equal "calls that the unit does not permit" "" \
+		"$(comm -23 "$scratch/called" "$scratch/may")"
+	# What a supervisor that hands the mount over needs, and newer libfuse.
+	for call in clone clone3 execve memfd_create openat2 fallocate fsopen \
+		kill pidfd_open pidfd_send_signal recvmsg sendmsg signalfd4 \
+		timerfd_create wait4 waitid; do
+		grep -qx "$call" "$scratch/may" ||
+			fail "expected the unit to permit $call"
+	done
+	! grep -qx -e reboot -e init_module -e chroot "$scratch/may" ||
+		fail "expected the unit to forbid what it does not need"
+}
+
+# What clients, tgtd and an administrator ask of a mount.
+work_on_view() {
+	file-io "$child" rw write 4096 hello fsync fallocate 3 0 4096 \
+		holes
+	file-io "$master" ro read 0 4096 map shared 0 4096 >/dev/null
+	getfattr -d "$child"
+	ls -lR "$mnt"
+	df "$mnt"
+	vhdfs-img create --size 4M "$store/new.vhdx"
+	wait_until 10 test -e "$mnt/new.vhdx.raw"
+}
+
+# The names of the system calls in traces.
+called() {
+	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$@" | sort -u
+}
+
+run_tests
