@@ -22,6 +22,7 @@ unit_tests = \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
+	tests/unit/test-keep \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
 	tests/unit/test-io-mem \
@@ -220,6 +221,7 @@ EXTRA_DIST += \
 	tests/faults/faults.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
+	tests/supervise/supervise.sh \
 	tests/lib.sh \
 	tests/locks/common.sh \
 	tests/mount/common.sh \
@@ -311,6 +313,10 @@ kill_tests = \
 	tests/kill/test-kill.sh \
 	tests/kill/test-load.sh \
 	$(NULL)
+supervise_tests = \
+	tests/supervise/test-upgrade.sh \
+	tests/supervise/test-worker.sh \
+	$(NULL)
 faults_tests = \
 	tests/faults/test-check.sh \
 	tests/faults/test-convert.sh \
@@ -328,6 +334,7 @@ shell_tests = \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \
+	$(supervise_tests) \
 	$(systemd_tests) \
 	$(tgt_tests) \
 	$(NULL)

@@ -65,7 +65,9 @@ static int write_temp(const char *temp, const char *text, mode_t mode,
 			len -= (size_t)n;
 		}
 	}
-	if (fchown(fd, (uid_t)-1, group) < 0 || fchmod(fd, mode) < 0)
+	if (group != TEXTFILE_ANY_GROUP && fchown(fd, (uid_t)-1, group) < 0)
+		return -errno;
+	if (fchmod(fd, mode) < 0)
 		return -errno;
 	return fsync(fd) < 0 ? -errno : 0;
 }

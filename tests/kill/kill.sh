@@ -117,7 +117,8 @@ load_all() {
 		cat "$scratch/runs/$client"
 		[ "$status" = "$want" ] || fail "client $client, round $rounds:" \
 			"expected its load to exit with $want, got $status:" \
-			"$(cat "$scratch/runs/$client")"
+			"$(cat "$scratch/runs/$client")" \
+			"vhdfs said: $(tail -n 10 "$mnt.log")"
 	done
 }
 declare -A disk=()
@@ -148,6 +149,11 @@ bury() {
 	unset "mount_pid[$mnt]"
 	kills=$((kills + 1))
 	umount "$mnt"
+}
+
+# umount_soon DIR: what was killed lets go of its files in a moment.
+umount_soon() {
+	wait_until 10 umount "$1"
 }
 
 # Sound but for a log that is to be replayed, and the footer behind the last

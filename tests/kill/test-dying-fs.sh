@@ -25,7 +25,7 @@ turn_read_only() {
 
 # Both programs end, and the file system is mounted as after a cut.
 power_on() {
-	umount "$fs"
+	umount_soon "$fs"
 	mount_fs
 }
 

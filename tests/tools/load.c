@@ -16,15 +16,19 @@
  *         -f N                     ends after so many answers of ENOSPC
  *         -F                       flushes nothing
  *         -D, -S                   opens with O_DSYNC or O_SYNC: what is
- * written is flushed -c FILE                  a flush that returns once FILE is
- * there does not count: the power was cut before -w FILE N begins when N loads
- * with the same FILE, which is empty at first, are ready load verify RECORD
- * DISK      after a crash: is everything there that was flushed, and nothing
- * that nobody wrote? load settle RECORD DISK      the same, then flushes, and
- * from then on what was found has to stay load exact RECORD DISK       nothing
- * crashed: is every write there? load show RECORD             a line for each
- * sector that was written: its number, the generations that are flushed,
- * answered and begun, Z for zeros
+ *                                  written is flushed
+ *         -c FILE                  a flush that returns once FILE is there does
+ *                                  not count: the power was cut before
+ *         -w FILE N                begins when N loads with the same FILE,
+ *                                  empty at first, are ready
+ *     load verify RECORD DISK      after a crash: is everything there that was
+ *                                  flushed, and nothing that nobody wrote?
+ *     load settle RECORD DISK      the same, then flushes, and from then on
+ *                                  what was found has to stay
+ *     load exact RECORD DISK       nothing crashed: is every write there?
+ *     load show RECORD             a line for each sector that was written:
+ *                                  its number, the generations that are
+ *                                  flushed, answered and begun, Z for zeros
  *
  * DISK is a path, or iscsi://HOST:PORT/IQN/LUN.  Exit status: 0; 1 where the
  * disk holds what it must not; 2 where load itself cannot go on; 3 where the

@@ -18,7 +18,8 @@ enum log_level {
  */
 void log_init(const char *name, enum log_level level, bool to_syslog);
 
-/* Lets go of the descriptor that goes to syslog: the next line opens another. */
+/* Lets go of the descriptor that goes to syslog: the next line opens another.
+ */
 void log_reopen(void);
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,6 +59,27 @@ uint64_t loop_request_number(void)
 	return request_number;
 }
 
+/*
+ * All of it is there from the start: the kernel gives up a request with EIO
+ * when the thread that it copies it to is killed while it waits for a page.
+ */
+static void *new_buffer(void)
+{
+	void *buf = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (buf == MAP_FAILED)
+		return NULL;
+	/* And stays there, where we may ask for that. */
+	(void)mlock(buf, BUFFER_SIZE);
+	return buf;
+}
+
+static void free_buffer(void *buf)
+{
+	munmap(buf, BUFFER_SIZE);
+}
+
 static void *work(void *arg);
 
 /* With the lock. */
@@ -67,12 +89,12 @@ static int start_thread(struct loop *loop)
 	int r;
 
 	worker->loop = loop;
-	worker->buf = malloc(BUFFER_SIZE);
+	worker->buf = new_buffer();
 	if (!worker->buf)
 		return fail(-ENOMEM, "out of memory");
 	r = pthread_create(&worker->thread, NULL, work, worker);
 	if (r != 0) {
-		free(worker->buf);
+		free_buffer(worker->buf);
 		return fail_errno(-r, "starting a thread");
 	}
 	loop->n++;
@@ -198,7 +220,7 @@ int loop_stop(struct loop *loop)
 		nanosleep(&wait, NULL);
 	for (unsigned i = 0; i < loop->n; i++) {
 		pthread_join(loop->workers[i].thread, NULL);
-		free(loop->workers[i].buf);
+		free_buffer(loop->workers[i].buf);
 	}
 	if (atomic_load(&loop->failed) < 0)
 		r = fail_errno(atomic_load(&loop->failed), "reading requests");

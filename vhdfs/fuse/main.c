@@ -63,12 +63,13 @@ static int refuse_remount(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	int status = EXIT_SUCCESS;
+	int status = EXIT_SUCCESS, r;
 
 	open_standard_files();
 	log_init("vhdfs", LOG_LEVEL_INFO, false);
-	if (options_parse(argc, argv, &options) < 0)
-		return fail_program(EXIT_USAGE);
+	r = options_parse(argc, argv, &options);
+	if (r < 0)
+		return fail_program(r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE);
 	raise_limits();
 	if (options.help)
 		options_print_help();

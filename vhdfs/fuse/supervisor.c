@@ -163,28 +163,37 @@ static void wait_a_little(unsigned short_lives)
 	nanosleep(&wait, NULL);
 }
 
+/* Why what the dead worker was asked is not asked again; null: it is. */
+static const char *why_anew(const struct supervisor *s)
+{
+	if (s->short_lives == SHORT_LIVES_MAX)
+		return "it may have died of what it was asked: mounting anew";
+	if (s->options->no_resend || !mount_can_resend(s->mount))
+		return "what it was asked is not sent again: mounting anew";
+	return NULL;
+}
+
 /* The worker was killed: starts the next. */
 static int follow(struct supervisor *s, int status)
 {
-	bool resend = mount_can_resend(s->mount) && !s->options->no_resend;
-	int r = 0;
+	int sig = WTERMSIG(status), r;
+	const char *anew;
 
-	if (WTERMSIG(status) == SIGKILL ||
-	    ms_since(&s->started) >= SHORT_LIFE_MS)
+	if (sig == SIGKILL || ms_since(&s->started) >= SHORT_LIFE_MS)
 		s->short_lives = 0;
 	else
 		s->short_lives++;
+	anew = why_anew(s);
 	log_error(
 		"%s: the process that serves it was ended by signal %d (%s); %s",
-		s->mount->point, WTERMSIG(status), strsignal(WTERMSIG(status)),
-		resend ? "another goes on"
-		       : "this kernel does not send again what it was asked: mounting anew");
-	if (s->short_lives >= 2 * SHORT_LIVES_MAX)
+		s->mount->point, sig, strsignal(sig),
+		anew ? anew : "another goes on");
+	if (s->short_lives == 2 * SHORT_LIVES_MAX)
 		return fail(-EIO, "%s: %u processes ended like that in a row",
 			    s->mount->point, s->short_lives);
 	wait_a_little(s->short_lives % SHORT_LIVES_MAX);
 	r = take_over(s);
-	if (r == 0 && (!resend || s->short_lives == SHORT_LIVES_MAX))
+	if (r == 0 && anew)
 		r = give_up_requests(s);
 	return r < 0 ? r : start_worker(s);
 }

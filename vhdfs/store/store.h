@@ -75,10 +75,10 @@ int store_list(struct store *store, const char *path, uint64_t after,
  * The image or the directory that matches, whatever its name: with a reference,
  * or the path, the caller's to free; null where there is none.
  */
-struct store_image *
-store_find_image(struct store *store,
-		 bool (*matches)(const void *what, dev_t dev, ino_t ino),
-		 const void *what);
+struct store_image *store_find_image(struct store *store,
+				     bool (*matches)(const void *what,
+						     dev_t dev, ino_t ino),
+				     const void *what);
 char *store_find_dir(struct store *store,
 		     bool (*matches)(const void *what, const char *path),
 		     const void *what);

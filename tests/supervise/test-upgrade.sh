@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# On SIGHUP the program that is installed now goes on, under those who use the
+# mount.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/../kill/kill.sh"
+. "$(dirname "$0")/supervise.sh"
+
+tests_of_the_long_run=2
+
+# upgrade MOUNTPOINT: and waits until the next worker serves.
+upgrade() {
+	local pid
+
+	pid=$(worker "$1")
+	kill -HUP "${mount_pid[$1]}"
+	wait_until 10 another_serves "$1" "$pid"
+}
+
+upgrade_all_the_time() {
+	rm -f "$scratch/killed"
+	(
+		for ((i = 0; i < $1; i++)); do
+			sleep 0.3
+			upgrade "$mnt"
+			echo "$i" >>"$scratch/killed"
+		done
+	) &
+	killer=$!
+}
+
+upgraded_under_load() {
+	while more 2 $tests_of_the_long_run; do
+		upgrade_all_the_time 8
+		load_all 0 true -s 5
+		nobody_noticed
+		verify_all exact
+	done
+	unmount "$mnt"
+	check_images
+	report_kills "upgrades"
+}
+
+test_upgrades_under_load() {
+	begin
+	make_clients vhdx
+	upgraded_under_load
+}
+
+# It needs nothing that an old kernel has not.
+test_upgrades_without_resend() {
+	begin
+	make_clients vhd --block-size 512K
+	unmount "$mnt"
+	mount_store "$store" "$mnt" -o no_resend
+	upgraded_under_load
+}
+
+# A program of the test's own, to be replaced.
+installed_store() {
+	requires_fuse
+	store=$scratch/store mnt=$scratch/mnt
+	mkdir "$store" "$scratch/bin"
+	cp "$(command -v vhdfs)" "$scratch/bin/vhdfs"
+	PATH=$scratch/bin:$PATH
+	vhdfs-img create --size 16M "$store/disk.vhdx"
+	mount_store "$store" "$mnt" "$@"
+}
+
+# install_new FILE: as a package does it, by rename.
+install_new() {
+	cp "$1" "$scratch/bin/new"
+	chmod +x "$scratch/bin/new"
+	mv "$scratch/bin/new" "$scratch/bin/vhdfs"
+}
+
+test_what_is_installed_now_goes_on() {
+	local pid
+
+	installed_store
+	pid=${mount_pid[$mnt]}
+	exec 7<>"$mnt/disk.vhdx.raw"
+	echo before >&7
+	install_new "$(command -v vhdfs)"
+	[[ $(readlink "/proc/$pid/exe") == *" (deleted)" ]] ||
+		fail "expected the old program to be gone"
+	upgrade "$mnt"
+	equal "program" "$scratch/bin/vhdfs" "$(readlink "/proc/$pid/exe")"
+	equal "parent of the worker" "$pid" \
+		"$(ps -o ppid= "$(worker "$mnt")" | tr -d ' ')"
+	echo after >&7
+	equal "contents" "before after" "$(head -n 2 "$mnt/disk.vhdx.raw" | xargs)"
+	exec 7>&-
+	unmount "$mnt"
+	vhdfs-img check "$store/disk.vhdx"
+}
+
+# What does not run is not started.
+test_broken_program_is_not_started() {
+	installed_store
+	exec 7<>"$mnt/disk.vhdx.raw"
+	echo before >&7
+	printf '#!/bin/sh\nexit 1\n' >"$scratch/broken"
+	install_new "$scratch/broken"
+	upgrade "$mnt"
+	grep -q 'not upgraded: .*does not run' "$mnt.log" ||
+		fail "expected to be told, found: $(cat "$mnt.log")"
+	echo after >&7
+	equal "contents" "before after" "$(head -n 2 "$mnt/disk.vhdx.raw" | xargs)"
+	exec 7>&-
+	unmount "$mnt"
+}
+
+# In the background too, where it has no directory and no terminal.
+test_upgrade_in_the_background() {
+	local pid
+
+	installed_store
+	unmount "$mnt"
+	(cd "$scratch" && vhdfs store mnt -o parents=bin)
+	pid=$(pgrep -o -f "^vhdfs store mnt -o parents=bin$")
+	mount_pid[$mnt]=$pid
+	at_exit "umount $mnt"
+	exec 7<>"$mnt/disk.vhdx.raw"
+	upgrade "$mnt"
+	echo after >&7
+	equal "contents" after "$(head -n 1 "$mnt/disk.vhdx.raw")"
+	equal "arguments" "$scratch/bin/vhdfs $store $mnt -oparents=$scratch/bin" \
+		"$(tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/ $//')"
+	exec 7>&-
+	unset "mount_pid[$mnt]"
+}
+
+run_tests

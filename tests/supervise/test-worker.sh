@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The process that serves the mount is killed, again and again, under those who
+# use it: they see no error, and what they wrote is there, flushed or not.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/../kill/kill.sh"
+. "$(dirname "$0")/supervise.sh"
+
+tests_of_the_long_run=4
+
+requires_resend() {
+	[ "$(uname -r | awk -F. '{ print $1 * 1000 + $2 }')" -ge 6009 ] ||
+		skip "the kernel has no FUSE_NOTIFY_RESEND"
+}
+
+# Rounds of SECONDS with KILLS each; every other one flushes nothing.
+killed_under_load() {
+	local rounds_wanted=$1 seconds=$2 kills_each=$3 options=()
+
+	while more "$rounds_wanted" $tests_of_the_long_run; do
+		[ ${#options[@]} = 0 ] && options=(-F) || options=()
+		kill_workers "$kills_each" "$seconds"
+		load_all 0 true -s $((seconds + 1)) "${options[@]}"
+		nobody_noticed
+		kill_worker "$mnt"
+		verify_all exact
+	done
+}
+
+test_vhd_on_the_mount() {
+	requires_resend
+	begin
+	make_clients vhd --block-size 512K
+	killed_under_load 2 3 8
+	unmount "$mnt"
+	check_images
+	report_kills "workers killed"
+}
+
+test_vhdx_on_the_mount() {
+	requires_resend
+	begin
+	make_clients vhdx --block-size 1M
+	killed_under_load 2 3 8
+	unmount "$mnt"
+	check_images
+	report_kills "workers killed"
+}
+
+# Twenty kills, and not one error at any initiator.
+eight_clients() {
+	requires_resend
+	requires_initiator
+	begin
+	make_clients "$@"
+	unmount "$mnt"
+	for _client in c4 c5 c6 c7 c8; do
+		make_client "$_client" lab
+	done
+	mount_store "$store" "$mnt"
+	for _client in c4 c5 c6 c7 c8; do
+		load record "$(record "$_client")" "$(view "$_client")" \
+			"${_client#c}"
+	done
+	clients="c1 c2 c3 c4 c5 c6 c7 c8"
+	export_clients
+	killed_under_load 2 6 10
+	end_tgtd
+	unmount "$mnt"
+	check_images
+	report_kills "workers killed below tgtd"
+}
+
+test_eight_clients_of_a_vhdx_through_tgtd() {
+	eight_clients vhdx
+}
+
+test_eight_clients_of_a_vhd_through_tgtd() {
+	eight_clients vhd
+}
+
+# A store with a master and a child of it, mounted; $child is the child's view.
+simple_store() {
+	requires_resend
+	requires_fuse
+	store=$scratch/store mnt=$scratch/mnt
+	mkdir "$store"
+	vhdfs-img create --size 16M "$store/master.vhdx"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	mount_store "$store" "$mnt" "$@"
+	child=$mnt/child.vhdx.raw
+}
+
+# What a shell has open as 7 stays open.
+test_open_files_stay_open() {
+	local before after
+
+	simple_store
+	exec 7<>"$child"
+	echo first >&7
+	for _i in 1 2 3 4 5; do
+		kill_worker "$mnt"
+		echo "again $_i" >&7
+	done
+	equal "contents" "first" "$(head -n 1 "$child")"
+	equal "contents" "again 5" "$(sed -n 6p "$child")"
+	# Nothing adds up: descriptors, above all.
+	before=$(ls "/proc/$(worker "$mnt")/fd" | wc -l)
+	for _i in 1 2 3 4 5; do
+		kill_worker "$mnt"
+	done
+	after=$(ls "/proc/$(worker "$mnt")/fd" | wc -l)
+	equal "descriptors" "$before" "$after"
+	exec 7>&-
+	unmount "$mnt"
+	vhdfs-img check "$store/child.vhdx"
+	disk-io "$store/child.vhdx" read 0 6 | cmp - <(echo first)
+}
+
+# Closed for good, though a worker died in between: others may have it then.
+test_closed_files_are_let_go() {
+	simple_store
+	exec 7<>"$child"
+	kill_worker "$mnt"
+	exec 7>&-
+	wait_until 5 vhdfs-img check "$store/child.vhdx"
+	vhdfs-img create --parent "$store/child.vhdx" "$store/grandchild.vhdx"
+	exec 7<>"$mnt/grandchild.vhdx.raw"
+	exec 7>&-
+	unmount "$mnt"
+}
+
+# Not even while there is no worker does anybody else get the images.
+test_locks_are_held_in_between() {
+	local i tries=0
+
+	simple_store
+	exec 7<>"$child"
+	kill_workers 20 4
+	while kill -0 "$killer" 2>/dev/null; do
+		for i in child master; do
+			! disk-io "$store/$i.vhdx" open 2>"$scratch/said" ||
+				fail "another program wrote $i.vhdx"
+			grep -q 'in use' "$scratch/said" ||
+				fail "$(cat "$scratch/said")"
+			tries=$((tries + 1))
+		done
+	done
+	wait "$killer" || fail "could not kill them all: $(cat "$mnt.log")"
+	echo on >&7
+	equal "contents" on "$(head -n 1 "$child")"
+	exec 7>&-
+	unmount "$mnt"
+	remark "$tries times"
+}
+
+# A reader with a mapping goes on, and sees what is written after.
+test_mappings_stay() {
+	simple_store
+	mkfifo "$scratch/go"
+	file-io "$child" ro watch 0 5 <"$scratch/go" >"$scratch/seen" &
+	exec 8>"$scratch/go"
+	wait_until 5 grep -q watching "$scratch/seen"
+	kill_worker "$mnt"
+	echo hello | dd of="$child" conv=notrunc status=none
+	echo >&8
+	wait_until 5 grep -q '^h$' "$scratch/seen"
+	exec 8>&-
+	wait $!
+	unmount "$mnt"
+}
+
+# A directory that somebody is in, and names that were looked up before.
+test_directories_stay() {
+	simple_store
+	mkdir "$store/sub"
+	mv "$store/child.vhdx" "$store/sub/"
+	cd "$mnt/sub" || exit
+	equal "names" child.vhdx.raw "$(ls)"
+	kill_worker "$mnt"
+	equal "names" child.vhdx.raw "$(ls)"
+	cd / || exit
+	unmount "$mnt"
+}
+
+# A worker that always dies of what it is asked does not do so for ever.
+test_crash_after_crash_mounts_anew() {
+	local i
+
+	simple_store
+	exec 7<>"$child"
+	echo kept >&7
+	for ((i = 0; i < 10; i++)); do
+		kill_worker "$mnt" SEGV
+	done
+	! echo lost >&7 2>/dev/null || fail "expected an error of the old mount"
+	exec 7>&-
+	equal "contents" kept "$(head -n 1 "$child")"
+	grep -q 'mounting anew' "$mnt.log" || fail "$(cat "$mnt.log")"
+	unmount "$mnt"
+}
+
+# As it is on a kernel that does not send again.
+test_without_resend_it_is_mounted_anew() {
+	simple_store -o no_resend
+	exec 7<>"$child"
+	echo kept >&7
+	kill_worker "$mnt"
+	! echo lost >&7 2>/dev/null || fail "expected an error of the old mount"
+	exec 7>&-
+	equal "contents" kept "$(head -n 1 "$child")"
+	echo more >>"$scratch/more"
+	dd if="$scratch/more" of="$child" conv=notrunc status=none
+	equal "contents" more "$(head -n 1 "$child")"
+	equal "mounts" 1 "$(grep -c " $mnt fuse.vhdfs " /proc/self/mounts)"
+	unmount "$mnt"
+	vhdfs-img check "$store/child.vhdx"
+}
+
+# With the supervisor all of it ends.
+test_both_end_when_the_supervisor_is_killed() {
+	local pid
+
+	simple_store
+	pid=$(worker "$mnt")
+	kill -KILL "${mount_pid[$mnt]}"
+	wait "${mount_pid[$mnt]}" || true
+	wait_until 5 has_ended "$pid"
+	unset "mount_pid[$mnt]"
+	umount "$mnt"
+	vhdfs-img check "$store/child.vhdx"
+}
+
+has_ended() {
+	! kill -0 "$1"
+}
+
+run_tests
