@@ -65,7 +65,7 @@ installed_store() {
 	cp "$(command -v vhdfs)" "$scratch/bin/vhdfs"
 	PATH=$scratch/bin:$PATH
 	vhdfs-img create --size 16M "$store/disk.vhdx"
-	mount_store "$store" "$mnt" "$@"
+	mount_store "$store" "$mnt"
 }
 
 # install_new FILE: as a package does it, by rename.
