@@ -133,4 +133,39 @@ test_vhdx_that_was_killed_before() {
 	killed_then_cut 3
 }
 
+# A worker dies of a client that flushes nothing, the next is told to flush what
+# that one had written: then it has to survive a cut.
+worker_killed_then_cut() {
+	local deaths=0
+
+	while more "$1" $tests_of_the_long_run; do
+		load_all 0 "kill -9 \$(pgrep -P ${mount_pid[$mnt]})" -s 1 -F
+		verify_all exact
+		load_all 0 "kill -9 \$(pgrep -P ${mount_pid[$mnt]})" -s 1 -F
+		verify_all settle
+		sh -c "$(shut_down)"
+		end_vhdfs
+		power_on
+		deaths=$((deaths + 1))
+		recover
+	done
+	unmount "$mnt"
+	check_images replayed
+	kills=$deaths report_kills "deaths of a worker, each with one of $fs_type after it"
+}
+
+test_vhd_whose_worker_was_killed_before() {
+	begin
+	make_fs ext4
+	make_clients vhd --block-size 512K
+	worker_killed_then_cut 3
+}
+
+test_vhdx_whose_worker_was_killed_before() {
+	begin
+	make_fs xfs
+	make_clients vhdx
+	worker_killed_then_cut 3
+}
+
 run_tests
