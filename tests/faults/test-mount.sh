@@ -284,6 +284,37 @@ test_sync_that_fails_ends_writing_until_it_is_opened_anew() {
 	done
 }
 
+# The worker that was told dies; the next one knows of it, until the last close.
+test_sync_that_failed_is_known_to_the_next_worker() {
+	local worker
+
+	make_store vhdx
+	mount_with_faults
+	hold_view "$view" rw write 7500000 first fsync
+	arm EIO once 1 sync
+	equal "the sync" "ok EIO EIO" "$(one_answer write 5000000 text fsync)"
+	worker=$(pgrep -P "${mount_pid[$mnt]}")
+	kill -KILL "$worker"
+	wait_until 10 another_worker "$worker"
+	equal "a write after it" "EIO EIO" "$(one_answer write 5000000 text)"
+	equal "a sync after it" "EIO EIO" "$(one_answer fsync)"
+	equal "what was written before" first \
+		"$(dd if="$view" bs=1 skip=7500000 count=5 status=none)"
+	exec {view_fd}>&-
+	! wait "$view_pid" || fail "expected its close to fail"
+	wait_until 10 answers "" "$view" rw write 5000000 text fsync
+	umount "$mnt"
+	# 1: what was written last is lost, and the client was told so.
+	wait "${mount_pid[$mnt]}" || [ $? = 1 ]
+	unset "mount_pid[$mnt]"
+}
+
+another_worker() {
+	local pid
+
+	pid=$(pgrep -P "${mount_pid[$mnt]}") && [ "$pid" != "$1" ] && stat -f "$mnt"
+}
+
 # The reader goes on when the disk is back, though nothing could be read when
 # the writer had gone.
 test_reader_outlives_a_writer_who_fails() {
