@@ -118,6 +118,64 @@ test_open_files_stay_open() {
 	disk-io "$store/child.vhdx" read 0 6 | cmp - <(echo first)
 }
 
+# One image, who writes it and who only reads, in either order.
+test_readers_beside_a_writer() {
+	local order
+
+	simple_store
+	for order in "8<\"$child\" 7<>\"$child\"" "7<>\"$child\" 8<\"$child\""; do
+		eval "exec $order"
+		echo before >&7
+		kill_worker "$mnt"
+		equal "contents" before "$(head -n 1 <&8)"
+		echo after >&7
+		kill_worker "$mnt"
+		equal "contents" "before after" "$(head -n 2 "$child" | xargs)"
+		exec 7>&- 8<&-
+	done
+	unmount "$mnt"
+	! grep -q 'not opened again' "$mnt.log" || fail "$(cat "$mnt.log")"
+}
+
+# All that was answered is in the image though the worker that was to write it,
+# at the end, was killed as well.
+test_worker_killed_at_the_end() {
+	local status=0 pid
+
+	simple_store
+	mkfifo "$scratch/go"
+	file-io "$child" rw write 0 kept hold <"$scratch/go" >"$scratch/said" &
+	exec 8>"$scratch/go"
+	wait_until 5 grep -q holding "$scratch/said"
+	pid=$(worker "$mnt")
+	kill -STOP "$pid"
+	kill -TERM "${mount_pid[$mnt]}"
+	sleep 0.2
+	kill -KILL "$pid"
+	wait "${mount_pid[$mnt]}" || status=$?
+	unset "mount_pid[$mnt]"
+	exec 8>&-
+	equal "exit status" 0 "$status"
+	disk-io "$store/child.vhdx" read 0 4 | cmp - <(printf kept)
+}
+
+# It is unmounted in the very moment when there is no worker.
+test_unmounted_in_between() {
+	local i status
+
+	simple_store
+	unmount "$mnt"
+	for ((i = 0; i < 10; i++)); do
+		mount_store "$store" "$mnt"
+		kill -KILL "$(worker "$mnt")"
+		umount "$mnt"
+		status=0
+		wait "${mount_pid[$mnt]}" || status=$?
+		unset "mount_pid[$mnt]"
+		equal "exit status" 0 "$status"
+	done
+}
+
 # Closed for good, though a worker died in between: others may have it then.
 test_closed_files_are_let_go() {
 	simple_store

@@ -217,6 +217,8 @@ test_watch_may_do_what_apply_does() {
 		address = 127.0.0.1
 		[client new]
 	END
+	# The build may be in what PrivateTmp hides.
+	cp "$top_builddir/tgt-glue/tgt-glue" "$scratch/srv/"
 	inside mkdir /etc/systemd/system/tgt-glue-watch.service.d
 	inside tee /etc/systemd/system/tgt-glue-watch.service.d/apply.conf \
 		>/dev/null <<-END
@@ -224,7 +226,7 @@ test_watch_may_do_what_apply_does() {
 		Type=oneshot
 		Restart=no
 		ExecStart=
-		ExecStart=$top_builddir/tgt-glue/tgt-glue apply
+		ExecStart=/srv/tgt-glue apply
 	END
 	start vhdfs@srv-disks tgt
 	start tgt-glue-watch

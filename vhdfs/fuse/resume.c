@@ -36,9 +36,8 @@ static struct store_image *find(struct server *server, const struct file *file)
 
 /* Opens what somebody has open; what cannot be is forgotten, so that its
  * release is nothing. */
-static void open_again(void *ctx, const struct keep_open *open)
+static void open_again(struct server *server, const struct keep_open *open)
 {
-	struct server *server = ctx;
 	uint64_t handle = atomic_load(&open->number);
 	struct file file = { open->dev, open->ino };
 	struct store_image *image = find(server, &file);
@@ -55,6 +54,18 @@ static void open_again(void *ctx, const struct keep_open *open)
 	} else if (!open->writable) {
 		atomic_fetch_add(&node->cached, 1);
 	}
+}
+
+static void open_writer(void *ctx, const struct keep_open *open)
+{
+	if (open->writable)
+		open_again(ctx, open);
+}
+
+static void open_reader(void *ctx, const struct keep_open *open)
+{
+	if (!open->writable)
+		open_again(ctx, open);
 }
 
 /* Who had it open has closed it, but not all was in its place. */
@@ -81,7 +92,9 @@ int resume(struct server *server, const struct store_options *options)
 		r = nodes_new(server->store, &server->nodes);
 	if (r < 0)
 		return r;
-	keep_each_open(open_again, server);
+	/* Readers share what a writer has open, and locked for itself. */
+	keep_each_open(open_writer, server);
+	keep_each_open(open_reader, server);
 	keep_each_orphan(finish_orphan, server);
 	keep_taken_over();
 	return 0;

@@ -45,8 +45,7 @@ struct supervisor {
 	pid_t worker;
 	struct timespec started;
 	unsigned short_lives;
-	bool ending;    /* a signal says so */
-	bool upgrading; /* the worker was asked to leave */
+	bool ending; /* a signal says so */
 };
 
 /* Blocked always, and waited for. */
@@ -107,7 +106,6 @@ static int64_t ms_since(const struct timespec *then)
 static void tell_worker(struct supervisor *s, int sig)
 {
 	if (sig == SIGHUP && !s->ending) {
-		s->upgrading = true;
 		kill(s->worker, SIGHUP);
 	} else if (sig != SIGHUP) {
 		s->ending = true;
@@ -125,8 +123,10 @@ static int wait_for_worker(struct supervisor *s)
 	for (;;) {
 		sig = sigwaitinfo(&set, NULL);
 		if (sig == SIGCHLD &&
-		    waitpid(s->worker, &status, WNOHANG) == s->worker)
+		    waitpid(s->worker, &status, WNOHANG) == s->worker) {
+			s->worker = 0;
 			return status;
+		}
 		if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP)
 			tell_worker(s, sig);
 	}
@@ -202,13 +202,11 @@ static int follow(struct supervisor *s, int status)
  * now; where that is not to be, for another of our own. */
 static int upgrade(struct supervisor *s, int status)
 {
-	int r;
+	int r = take_over(s);
 
-	s->upgrading = false;
-	r = take_over(s);
-	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT)
+	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT && !s->ending)
 		upgrade_exec(s->mount, s->options);
-	if (r == 0)
+	if (r == 0 && !s->ending)
 		log_error("%s: not upgraded: %s", s->mount->point,
 			  WEXITSTATUS(status) == WORKER_LEFT
 				  ? error_text()
@@ -229,12 +227,15 @@ static int serve(struct supervisor *s)
 	notify("READY=1");
 	while (r == 0) {
 		status = wait_for_worker(s);
-		if (WIFSIGNALED(status) && !s->ending)
+		if (WIFSIGNALED(status))
 			r = follow(s, status);
-		else if (has_left(status) && !s->ending)
+		else if (has_left(status))
 			r = upgrade(s, status);
 		else
 			break;
+		/* The one that was to end did not come to write all. */
+		if (r == 0 && s->ending)
+			kill(s->worker, SIGTERM);
 	}
 	if (r < 0) {
 		log_error("%s", error_text());
@@ -280,11 +281,14 @@ static int wait_for_store(struct supervisor *s)
 	int sig;
 
 	signals_of_supervisor(&set);
-	do
+	do {
 		sig = sigwaitinfo(&set, NULL);
-	while (sig != SIGUSR1 &&
-	       !(sig == SIGCHLD && waitpid(s->worker, NULL, WNOHANG) > 0));
-	return sig == SIGUSR1 ? 0 : -ECHILD;
+		if (sig == SIGINT || sig == SIGTERM)
+			tell_worker(s, sig);
+		if (sig == SIGCHLD && waitpid(s->worker, NULL, WNOHANG) > 0)
+			s->worker = 0;
+	} while (sig != SIGUSR1 && s->worker);
+	return s->worker ? 0 : -ECHILD;
 }
 
 static int mount_for_worker(struct supervisor *s)
@@ -299,8 +303,6 @@ static int mount_for_worker(struct supervisor *s)
 		return 0;
 	}
 	log_error("%s", error_text());
-	kill(s->worker, SIGTERM);
-	waitpid(s->worker, NULL, 0);
 	return r;
 }
 
@@ -309,6 +311,14 @@ static int start_background(struct supervisor *s)
 	int r = s->options->foreground ? 0 : background_begin();
 
 	return r < 0 ? r : start_worker(s);
+}
+
+static bool is_to_end(void)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	return sigismember(&set, SIGINT) || sigismember(&set, SIGTERM);
 }
 
 /* The store is read and the mount made before whoever called the program is
@@ -333,7 +343,9 @@ static int start(struct supervisor *s)
 	r = mount_for_worker(s);
 	if (r < 0 || o->foreground)
 		return r;
-	r = background_finish();
+	/* Whoever started it is told of a signal that came meanwhile. */
+	r = is_to_end() ? fail(-ECANCELED, "%s: ended by a signal", o->store)
+			: background_finish();
 	if (r < 0)
 		log_error("%s", error_text());
 	else
@@ -366,6 +378,15 @@ static int go_on(struct supervisor *s)
 	return r;
 }
 
+/* Where it has not ended by itself. */
+static void end_worker(struct supervisor *s)
+{
+	if (s->worker <= 0)
+		return;
+	kill(s->worker, SIGTERM);
+	waitpid(s->worker, NULL, 0);
+}
+
 int supervise(struct options *options)
 {
 	/* Its address stays good in each worker. */
@@ -380,6 +401,7 @@ int supervise(struct options *options)
 	}
 	r = upgrade_is_under_way() ? go_on(&s) : start(&s);
 	status = r < 0 ? EXIT_FAILURE : serve(&s);
+	end_worker(&s);
 	if (s.mount->point)
 		mount_end(s.mount);
 	keep_end();

@@ -114,7 +114,8 @@ static int ask_again(const struct mount *mount)
 	struct fuse_out_header out = { .len = sizeof out,
 				       .error = NOTIFY_RESEND };
 
-	if (write(mount->fd, &out, sizeof out) == sizeof out)
+	/* ENODEV: it was unmounted meanwhile, as the loop will see. */
+	if (write(mount->fd, &out, sizeof out) == sizeof out || errno == ENODEV)
 		return 0;
 	return fail_errno(-errno, "%s: asking the kernel to send again",
 			  mount->point);
