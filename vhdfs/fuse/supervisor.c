@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +25,6 @@
 #include "io/keep.h"
 
 enum {
-	WORKER_STACK = 8 << 20,
 	/* A worker that lives less long died of what it was asked, perhaps. */
 	SHORT_LIFE_MS = 1000,
 	/* So many short lives in a row: what is asked is given up, with the
@@ -40,7 +40,6 @@ struct supervisor {
 	struct options *options;
 	struct store_options store;
 	struct mount *mount;   /* in memory that is shared with the worker */
-	void *stack;           /* WORKER_STACK */
 	enum worker_kind kind; /* of the next one */
 	pid_t worker;
 	struct timespec started;
@@ -60,10 +59,8 @@ static void signals_of_supervisor(sigset_t *set)
 }
 
 /* Runs in the new process: the rest of its life. */
-static int worker_main(void *arg)
+static _Noreturn void worker_main(struct supervisor *s, pid_t parent)
 {
-	struct supervisor *s = arg;
-	pid_t parent = getppid();
 	sigset_t set;
 	int status;
 
@@ -80,12 +77,18 @@ static int worker_main(void *arg)
 	exit(status);
 }
 
+/*
+ * Like fork, but that the table of descriptors is shared; the C library has no
+ * function for that which goes on where it was called.
+ */
 static int start_worker(struct supervisor *s)
 {
-	char *top = (char *)s->stack + WORKER_STACK;
-	/* Memory is copied as in fork, descriptors are shared. */
-	pid_t pid = clone(worker_main, top, CLONE_FILES | SIGCHLD, s);
+	pid_t self = getpid();
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL,
+				   NULL, NULL);
 
+	if (pid == 0)
+		worker_main(s, self);
 	if (pid < 0)
 		return fail_errno(-errno, "starting a process");
 	s->worker = pid;
@@ -263,10 +266,6 @@ static int prepare(struct supervisor *s)
 	signal(SIGPIPE, SIG_IGN);
 	signals_of_supervisor(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->stack = mmap(NULL, WORKER_STACK, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (s->stack == MAP_FAILED)
-		return fail_errno(-errno, "a stack");
 	s->mount = mmap(NULL, sizeof *s->mount, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->mount == MAP_FAILED)
