@@ -35,6 +35,7 @@
 #include "chain/family.h"
 #include "io/io.h"
 #include "tgt-glue/children.h"
+#include "tgt-glue/values.h"
 #include "tgt-glue/files.h"
 
 #define DIRECTORY "clients"
@@ -47,17 +48,19 @@ enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 static const char *image_of(struct fleet *fleet, const struct client *client,
 			    struct stat *ret)
 {
-	static const char *const endings[] = { "vhdx", "vhd" };
+	const char *paths[] = {
+		client->child,
+		pool_printf(&fleet->conf.pool, DIRECTORY "/%s.%s", client->name,
+			    value_ending(client->child) == 'd' ? "vhdx"
+							       : "vhd"),
+	};
 
-	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-		const char *path =
-			pool_printf(&fleet->conf.pool, DIRECTORY "/%s.%s",
-				    client->name, endings[i]);
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		_cleanup_close_ int fd =
-			place_openat(&fleet->place, path, O_PATH);
+			place_openat(&fleet->place, paths[i], O_PATH);
 
 		if (fd >= 0 && fstat(fd, ret) == 0)
-			return path;
+			return paths[i];
 	}
 	return NULL;
 }
@@ -263,6 +266,8 @@ int aside_reset(struct fleet *fleet, struct client *client,
 	}
 	if (r < 0)
 		return r;
+	client->view = pool_printf(&fleet->conf.pool, "%s/%s.raw", fleet->mount,
+				   client->child);
 	if (dir < 0)
 		dir = open_directory(fleet);
 	if (dir >= 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "chain/family.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/names.h"
 #include "tgt-glue/tid.h"
@@ -82,6 +83,32 @@ static struct strings list_of(const struct resolving *r, enum client_key key)
 	return list;
 }
 
+static const char *child_of_format(struct pool *pool,
+				   const struct client *client, bool vhd)
+{
+	return pool_printf(pool, "clients/%s.%s", client->name,
+			   vhd ? "vhd" : "vhdx");
+}
+
+static bool is_there(const struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+
+	return fd >= 0;
+}
+
+/* The client's disk until it is reset: one of another format than its master of
+ * today, where there is that alone. */
+static const char *image_there(struct fleet *fleet, const struct client *client)
+{
+	const char *other = child_of_format(&fleet->conf.pool, client,
+					    value_ending(client->child) != 'd');
+
+	return !is_there(fleet, client->child) && is_there(fleet, other)
+		       ? other
+		       : client->child;
+}
+
 static void resolve_images(struct resolving *r)
 {
 	struct client *client = r->client;
@@ -112,11 +139,10 @@ static void resolve_images(struct resolving *r)
 		return;
 	}
 	client->master_line = line_of(r, CLIENT_MASTER);
-	client->child = pool_printf(
-		pool, "clients/%s.%s", client->name,
-		value_ending(client->master) == 'd' ? "vhd" : "vhdx");
-	client->view =
-		pool_printf(pool, "%s/%s.raw", r->fleet->mount, client->child);
+	client->child = child_of_format(pool, client,
+					value_ending(client->master) == 'd');
+	client->view = pool_printf(pool, "%s/%s.raw", r->fleet->mount,
+				   image_there(r->fleet, client));
 }
 
 /* The one word in the client's secret-file, or null. */

@@ -231,9 +231,10 @@ static int remember_done(struct round *round)
 	return applied_save(round->fleet, &round->tgtd, &round->applied);
 }
 
-static void report_reset(const char *name, const char *image, const char *old)
+static void report_reset(const struct client *client, const char *old)
 {
-	printf("%s: image: %s is fresh; the old one is %s\n", name, image, old);
+	printf("%s: image: %s is fresh; the old one is %s\n", client->name,
+	       client->child, client->keep ? old : "removed (keep = 0)");
 }
 
 static void report_reopens(struct round *round)
@@ -265,7 +266,7 @@ static void report(struct round *round)
 		const struct work *w = &round->plan.works[i];
 
 		if (w->old_image)
-			report_reset(w->name, w->client->child, w->old_image);
+			report_reset(w->client, w->old_image);
 		if (w->failed) {
 			round->failed = true;
 			say(round, w->name, "target: ", w->failed);
@@ -435,7 +436,7 @@ static int reset_without_tgtd(struct round *round, int r_tgtd)
 		if (r == 0)
 			r = aside_reset(round->fleet, client, &old);
 		if (old)
-			report_reset(client->name, client->child, old);
+			report_reset(client, old);
 		if (r < 0) {
 			round->left = true;
 			say(round, client->name,

@@ -176,6 +176,56 @@ test_unmounted_in_between() {
 	done
 }
 
+# What became of the file's permissions meanwhile is for those who open it anew.
+test_image_that_lost_its_write_permission() {
+	simple_store
+	exec 7<>"$child"
+	echo before >&7
+	chmod a-w "$store/child.vhdx"
+	kill_worker "$mnt"
+	echo after >&7
+	equal "contents" "before after" "$(head -n 2 "$child" | xargs)"
+	exec 7>&-
+	unmount "$mnt"
+	equal "written" before "$(disk-io "$store/child.vhdx" read 0 6)"
+}
+
+# The store cannot be read just when the next worker looks.
+test_store_that_is_away_for_a_moment() {
+	simple_store
+	mkfifo "$scratch/go"
+	file-io "$child" rw write 0 before hold write 6 after fsync \
+		<"$scratch/go" >"$scratch/said" &
+	exec 8>"$scratch/go"
+	wait_until 5 grep -q holding "$scratch/said"
+	mv "$store" "$store.away"
+	kill -KILL "$(worker "$mnt")"
+	wait_until 10 grep -q 'could not begin' "$mnt.log"
+	mv "$store.away" "$store"
+	exec 8>&-
+	wait $! || fail "$(cat "$scratch/said" "$mnt.log")"
+	equal "contents" beforeafter "$(head -c 11 "$child")"
+	unmount "$mnt"
+}
+
+# Killed before the kernel had an answer to its first request.
+test_worker_killed_as_soon_as_it_is_mounted() {
+	local i pid
+
+	simple_store
+	unmount "$mnt"
+	for ((i = 0; i < 20; i++)); do
+		vhdfs "$store" "$mnt" -f >"$mnt.log" 2>&1 &
+		pid=$!
+		mount_pid[$mnt]=$pid
+		until mountpoint -q "$mnt"; do :; done
+		pkill -KILL -P "$pid"
+		timeout 10 head -c 1 "$child" >/dev/null ||
+			fail "round $i: $(cat "$mnt.log")"
+		unmount "$mnt"
+	done
+}
+
 # Closed for good, though a worker died in between: others may have it then.
 test_closed_files_are_let_go() {
 	simple_store

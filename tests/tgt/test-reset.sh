@@ -93,12 +93,12 @@ test_client_whose_view_is_open_is_left() {
 	start_fleet pc1
 	use_disk pc1
 	everything >"$scratch/before"
-	sleep 300 <"$scratch/mnt/clients/pc1.vhdx.raw" &
+	tail -f <"$scratch/mnt/clients/pc1.vhdx.raw" >/dev/null &
 	pid=$!
 	wait_until 5 test "/proc/$pid/fd/0" -ef "$scratch/mnt/clients/pc1.vhdx.raw"
-	wait_until 5 grep -q sleep "/proc/$pid/comm"
+	wait_until 5 grep -q tail "/proc/$pid/comm"
 	expect 4 glue reset pc1
-	said "^tgt-glue: pc1: left as it is: its disk is open: sleep \(process $pid\)$"
+	said "^tgt-glue: pc1: left as it is: its disk is open: tail \(process $pid\)$"
 	everything | cmp - "$scratch/before"
 	kill "$pid"
 	wait "$pid" || true
@@ -149,6 +149,50 @@ test_unused_disk_is_fresh_already() {
 	start_fleet pc1
 	expect 0 glue reset pc1
 	equal "put aside" "" "$(aside pc1)"
+	is_fresh pc1
+}
+
+# The master is of another format now: the client keeps its disk and boots from
+# it, also after a restart, until it is reset.
+test_master_of_another_format() {
+	start_fleet pc1
+	use_disk pc1
+	vhdfs-img create --size 64M "$scratch/store/masters/next.vhd"
+	everything >"$scratch/before"
+	sed -i 's/^master = .*/master = masters\/next.vhd/' "$scratch/fleet.conf"
+	expect 4 glue apply
+	said '^tgt-glue: pc1: left: its image clients/pc1.vhdx is in another format'
+	everything | cmp - "$scratch/before"
+	grep -q "backing-store $scratch/mnt/clients/pc1.vhdx.raw" \
+		"$scratch/targets.conf" || fail "$(cat "$scratch/targets.conf")"
+	expect 0 glue plan
+	! grep -q 'make it' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	expect 0 glue reset pc1
+	equal "disk" "$scratch/mnt/clients/pc1.vhd.raw" \
+		"$(shown pc1 | sed -n 's/.*Backing store path: \(\/.*\)/\1/p')"
+	admits login "$(url pc1)"
+	expect 0 glue apply
+	[ -n "$(aside pc1)" ] || fail "expected the old image aside"
+}
+
+# An image of the other format that lies there is not this client's any more.
+test_image_of_the_other_format_beside() {
+	start_fleet pc1
+	use_disk pc1
+	vhdfs-img create --size 64M "$scratch/store/clients/pc1.vhd"
+	expect 0 glue reset pc1
+	is_fresh pc1
+	[ -f "$scratch/store/clients/pc1.vhd" ] || fail "the other one is gone"
+}
+
+test_nothing_is_kept_where_keep_is_0() {
+	start_fleet pc1
+	echo 'keep = 0' >>"$scratch/fleet.conf"
+	use_disk pc1
+	expect 0 glue reset pc1
+	grep -q 'the old one is removed (keep = 0)$' "$scratch/stdout" ||
+		fail "$(cat "$scratch/stdout")"
+	equal "images aside" "" "$(aside pc1)"
 	is_fresh pc1
 }
 

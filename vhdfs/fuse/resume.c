@@ -47,7 +47,7 @@ static void open_again(struct server *server, const struct keep_open *open)
 		      : -ESTALE;
 
 	if (r == 0)
-		r = view_open(server->store, node->image, open->writable);
+		r = view_reopen(server->store, node->image, open->writable);
 	if (r < 0) {
 		log_error("not opened again: %s", error_text());
 		keep_open_remove(handle);
@@ -74,7 +74,7 @@ static void finish_orphan(void *ctx, dev_t dev, ino_t ino)
 	struct server *server = ctx;
 	struct file file = { dev, ino };
 	struct store_image *image = find(server, &file);
-	int r = image ? view_open(server->store, image, true) : -ESTALE;
+	int r = image ? view_reopen(server->store, image, true) : -ESTALE;
 
 	if (r == 0)
 		r = view_close(server->store, image, true);

@@ -176,21 +176,35 @@ static const char *why_anew(const struct supervisor *s)
 	return NULL;
 }
 
-/* The worker was killed: starts the next. */
-static int follow(struct supervisor *s, int status)
+/* In words how the worker ended; null: it is not to be followed by another. */
+static const char *how_it_died(int status)
 {
-	int sig = WTERMSIG(status), r;
-	const char *anew;
+	if (WIFSIGNALED(status))
+		return words("was ended by signal %d (%s)", WTERMSIG(status),
+			     strsignal(WTERMSIG(status)));
+	return WEXITSTATUS(status) == WORKER_NOT_STARTED ? "could not begin"
+							 : NULL;
+}
 
-	if (sig == SIGKILL || ms_since(&s->started) >= SHORT_LIFE_MS)
+static bool was_killed_from_outside(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+/* Starts the next one. */
+static int follow(struct supervisor *s, int status, const char *how)
+{
+	const char *anew;
+	int r;
+
+	if (was_killed_from_outside(status) ||
+	    ms_since(&s->started) >= SHORT_LIFE_MS)
 		s->short_lives = 0;
 	else
 		s->short_lives++;
 	anew = why_anew(s);
-	log_error(
-		"%s: the process that serves it was ended by signal %d (%s); %s",
-		s->mount->point, sig, strsignal(sig),
-		anew ? anew : "another goes on");
+	log_error("%s: the process that serves it %s; %s", s->mount->point, how,
+		  anew ? anew : "another goes on");
 	if (s->short_lives == 2 * SHORT_LIVES_MAX)
 		return fail(-EIO, "%s: %u processes ended like that in a row",
 			    s->mount->point, s->short_lives);
@@ -226,12 +240,14 @@ static bool has_left(int status)
 static int serve(struct supervisor *s)
 {
 	int r = 0, status = 0;
+	const char *how;
 
 	notify("READY=1");
 	while (r == 0) {
 		status = wait_for_worker(s);
-		if (WIFSIGNALED(status))
-			r = follow(s, status);
+		how = how_it_died(status);
+		if (how)
+			r = follow(s, status, how);
 		else if (has_left(status))
 			r = upgrade(s, status);
 		else

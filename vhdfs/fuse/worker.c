@@ -46,20 +46,11 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 #endif
 }
 
-/* INIT has had its answer: the kernel takes no second. */
-static bool drop_answers;
-
 static ssize_t session_writev(int fd, struct iovec *iov, int count,
 			      void *userdata)
 {
-	ssize_t n = 0;
-
 	(void)userdata;
-	if (!drop_answers)
-		return writev(fd, iov, count);
-	for (int i = 0; i < count; i++)
-		n += (ssize_t)iov[i].iov_len;
-	return n;
+	return writev(fd, iov, count);
 }
 
 static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
@@ -68,21 +59,19 @@ static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
 	return read(fd, buf, len);
 }
 
-/* libfuse learns what the kernel can do, whoever it was told to first. */
-static void take_init(const struct mount *mount, struct fuse_session *session,
-		      bool resumed)
+/* libfuse learns what the kernel can do, whoever it was told to first; an
+ * answer that another worker gave before is the one that counts. */
+static void take_init(const struct mount *mount, struct fuse_session *session)
 {
 	char copy[INIT_MAX];
 	struct fuse_buf buf = { .mem = copy, .size = mount->init_len };
 
 	memcpy(copy, mount->init, mount->init_len);
-	drop_answers = resumed;
 	fuse_session_process_buf(session, &buf);
-	drop_answers = false;
 }
 
 static int new_session(const struct mount *mount, struct server *server,
-		       bool resumed, struct fuse_session **ret)
+		       struct fuse_session **ret)
 {
 	static const struct fuse_custom_io io = { .read = session_read,
 						  .writev = session_writev };
@@ -103,7 +92,7 @@ static int new_session(const struct mount *mount, struct server *server,
 		fuse_session_destroy(session);
 		return -EIO;
 	}
-	take_init(mount, session, resumed);
+	take_init(mount, session);
 	*ret = session;
 	return 0;
 }
@@ -151,7 +140,7 @@ static int start(const struct mount *mount, struct server *server, bool resumed,
 	/* Memory that the kernel needs to let us answer must not wait for us.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	r = new_session(mount, server, resumed, ret_session);
+	r = new_session(mount, server, ret_session);
 	if (r == 0)
 		r = invalidator_new(*ret_session, &server->invalidator);
 	if (r == 0 && resumed)
@@ -231,8 +220,13 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
+		if (server.invalidator && kind == WORKER_FIRST)
+			invalidator_free(server.invalidator, mount->point);
+		if (session)
+			fuse_session_destroy(session);
 		close_store(&server);
-		return WORKER_FAILED;
+		return kind == WORKER_FIRST ? WORKER_FAILED
+					    : WORKER_NOT_STARTED;
 	}
 	sig = wait_for_end();
 	r = loop_stop(loop);

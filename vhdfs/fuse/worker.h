@@ -17,6 +17,9 @@ enum {
 	/* The same; but something could not be flushed, and only what is kept
 	 * has it. */
 	WORKER_LEFT_UNSAFE = 4,
+	/* It could not go on with what was there; said in the log.  Another may
+	 * be able to, later. */
+	WORKER_NOT_STARTED = 5,
 };
 
 enum worker_kind {

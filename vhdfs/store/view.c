@@ -37,7 +37,7 @@ static void leave(struct store *store, struct store_image *image)
  * way, and says by what path.
  */
 static int enter(struct store *store, struct store_image *image, bool writable,
-		 char **ret_path)
+		 bool again, char **ret_path)
 {
 	struct stat st;
 	int r;
@@ -52,13 +52,15 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	else if (image->info.error)
 		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
 			 image->info.error);
-	else if (writable && image->children)
+	else if (!writable || again)
+		r = 0;
+	else if (image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
 			 image->names->real);
-	else if (writable && !catalog_fs_writable_locked(store, image))
+	else if (!catalog_fs_writable_locked(store, image))
 		r = fail(-EACCES, "%s: lies where nothing can be written",
 			 image->names->real);
-	else if (writable && !catalog_writable_locked(store, image, &st))
+	else if (!catalog_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission",
 			 image->names->real);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
@@ -197,7 +199,7 @@ static int open_error(int r)
 
 /* With open_lock held: has the chain that is needed now. */
 static int view_open_chain(struct store *store, struct store_image *image,
-			   const char *path, bool writable)
+			   const char *path, bool writable, bool again)
 {
 	bool have = image->chain && (!writable || image->chain_writable);
 	int r;
@@ -207,7 +209,7 @@ static int view_open_chain(struct store *store, struct store_image *image,
 	r = change_chain(store, image, path, writable);
 	if (r < 0)
 		return open_error(r);
-	if (!writable)
+	if (!writable || again)
 		return 0;
 	r = check_again(store, image);
 	if (r < 0 && image->readers)
@@ -215,19 +217,20 @@ static int view_open_chain(struct store *store, struct store_image *image,
 	return r;
 }
 
-int view_open(struct store *store, struct store_image *image, bool writable)
+static int open_view(struct store *store, struct store_image *image,
+		     bool writable, bool again)
 {
 	_cleanup_free_ char *path = NULL;
 	struct error why;
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
-	r = enter(store, image, writable, &path);
+	r = enter(store, image, writable, again, &path);
 	if (r < 0) {
 		pthread_mutex_unlock(&image->open_lock);
 		return r;
 	}
-	r = view_open_chain(store, image, path, writable);
+	r = view_open_chain(store, image, path, writable, again);
 	if (r == 0) {
 		if (writable)
 			image->writers++;
@@ -242,6 +245,16 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	}
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
+}
+
+int view_open(struct store *store, struct store_image *image, bool writable)
+{
+	return open_view(store, image, writable, false);
+}
+
+int view_reopen(struct store *store, struct store_image *image, bool writable)
+{
+	return open_view(store, image, writable, true);
 }
 
 /* Opens anew, for those who read.  With open_lock held. */
