@@ -58,9 +58,11 @@ static _Noreturn void leave_to(pid_t child, int from)
 	do
 		n = read(from, &answer, sizeof answer);
 	while (n < 0 && errno == EINTR);
-	/* It said why it ended. */
-	if (n != sizeof answer)
+	/* It said why it ended, or a signal ended it, as this one then. */
+	if (n != sizeof answer) {
+		take_signals(child);
 		_exit(EXIT_FAILURE);
+	}
 	take_signals(child);
 	_exit(EXIT_SUCCESS);
 }

@@ -44,7 +44,7 @@ struct supervisor {
 	pid_t worker;
 	struct timespec started;
 	unsigned short_lives;
-	bool ending; /* a signal says so */
+	int ending; /* the signal that says so, or 0 */
 };
 
 /* Blocked always, and waited for. */
@@ -111,7 +111,7 @@ static void tell_worker(struct supervisor *s, int sig)
 	if (sig == SIGHUP && !s->ending) {
 		kill(s->worker, SIGHUP);
 	} else if (sig != SIGHUP) {
-		s->ending = true;
+		s->ending = sig;
 		kill(s->worker, SIGTERM);
 	}
 }
@@ -302,7 +302,7 @@ static int wait_for_store(struct supervisor *s)
 			tell_worker(s, sig);
 		if (sig == SIGCHLD && waitpid(s->worker, NULL, WNOHANG) > 0)
 			s->worker = 0;
-	} while (sig != SIGUSR1 && s->worker);
+	} while ((sig != SIGUSR1 || s->ending) && s->worker);
 	return s->worker ? 0 : -ECHILD;
 }
 
@@ -402,6 +402,18 @@ static void end_worker(struct supervisor *s)
 	waitpid(s->worker, NULL, 0);
 }
 
+/* Before it was mounted, as any program does. */
+static void die_of(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	signal(sig, SIG_DFL);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int supervise(struct options *options)
 {
 	/* Its address stays good in each worker. */
@@ -420,5 +432,7 @@ int supervise(struct options *options)
 	if (s.mount->point)
 		mount_end(s.mount);
 	keep_end();
+	if (r < 0 && s.ending)
+		die_of(s.ending);
 	return status;
 }
