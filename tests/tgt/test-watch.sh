@@ -243,6 +243,9 @@ test_reset_after_each_session() {
 		hold_session pc1
 		works write 7
 		wrote pc1 || fail "nothing was written"
+		# watch asks tgtd each second.
+		wait_until 5 grep -q "^$iqn_prefix:pc1 " \
+			"$scratch/targets.conf.sessions"
 		end_session
 		rm "$scratch/hold-pc1"
 		wait_until 15 fresh pc1
@@ -264,6 +267,7 @@ test_no_reset_of_a_client_that_comes_back() {
 	END
 	hold_session pc1
 	works write 7
+	wait_until 5 grep -q "^$iqn_prefix:pc1 " "$scratch/targets.conf.sessions"
 	end_session
 	rm "$scratch/hold-pc1"
 	hold_session pc1
@@ -271,6 +275,7 @@ test_no_reset_of_a_client_that_comes_back() {
 	wait_until 5 is_there pc9
 	sleep 5 # longer than a client has to come back
 	wrote pc1 || fail "it was reset while it was logged in"
+	wait_until 5 grep -q "^$iqn_prefix:pc1 " "$scratch/targets.conf.sessions"
 	end_session
 	wait_until 15 fresh pc1
 	stop_watch
