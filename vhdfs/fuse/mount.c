@@ -113,9 +113,11 @@ int mount_check_point(const char *root, const char *path)
 }
 
 int mount_describe(const char *root, const char *point, const char *options,
-		   struct mount *ret)
+		   struct mount_link *link, struct mount *ret)
 {
-	struct mount mount = { .fd = -1 };
+	struct mount mount = { .link = link };
+
+	link->fd = -1;
 
 	mount.point = realpath(point, NULL);
 	if (!mount.point)
@@ -136,19 +138,19 @@ static int read_init(struct mount *mount)
 	ssize_t n;
 
 	do
-		n = read(mount->fd, buf, sizeof buf);
+		n = read(mount->link->fd, buf, sizeof buf);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return fail_errno(-errno, "%s: reading the first request",
 				  mount->point);
-	if ((size_t)n > sizeof mount->init ||
+	if ((size_t)n > sizeof mount->link->init ||
 	    (size_t)n < sizeof(struct fuse_in_header) ||
 	    ((struct fuse_in_header *)buf)->opcode != FUSE_INIT)
 		return fail(-EPROTO,
 			    "%s: expected an INIT request first, found another",
 			    mount->point);
-	memcpy(mount->init, buf, n);
-	mount->init_len = n;
+	memcpy(mount->link->init, buf, n);
+	mount->link->init_len = n;
 	return 0;
 }
 
@@ -166,12 +168,12 @@ static void unmount_by_helper(const char *point)
 /* As libfuse does it, of what another process mounted that we were before. */
 static void unmount_inherited(struct mount *mount)
 {
-	struct pollfd poll_fd = { .fd = mount->fd };
+	struct pollfd poll_fd = { .fd = mount->link->fd };
 	/* The kernel says so when it is unmounted already: what is mounted
 	 * there now is not ours. */
 	bool gone = poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLERR;
 
-	close(mount->fd);
+	close(mount->link->fd);
 	if (gone)
 		return;
 	if (umount2(mount->point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
@@ -188,7 +190,7 @@ static void unmount(struct mount *mount)
 	} else {
 		unmount_inherited(mount);
 	}
-	mount->fd = -1;
+	mount->link->fd = -1;
 }
 
 int mount_make(struct mount *mount)
@@ -205,7 +207,7 @@ int mount_make(struct mount *mount)
 		return -EIO;
 	}
 	mount->session = session;
-	mount->fd = fuse_session_fd(session);
+	mount->link->fd = fuse_session_fd(session);
 	r = read_init(mount);
 	if (r < 0)
 		unmount(mount);
@@ -220,7 +222,7 @@ int mount_again(struct mount *mount)
 
 void mount_end(struct mount *mount)
 {
-	if (mount->fd >= 0)
+	if (mount->link->fd >= 0)
 		unmount(mount);
 	free(mount->point);
 	free(mount->options);
@@ -229,9 +231,9 @@ void mount_end(struct mount *mount)
 bool mount_can_resend(const struct mount *mount)
 {
 	struct fuse_init_in in = { 0 };
-	size_t len = mount->init_len - sizeof(struct fuse_in_header);
+	size_t len = mount->link->init_len - sizeof(struct fuse_in_header);
 
-	memcpy(&in, mount->init + sizeof(struct fuse_in_header),
+	memcpy(&in, mount->link->init + sizeof(struct fuse_in_header),
 	       len < sizeof in ? len : sizeof in);
 	return in.flags & FUSE_INIT_EXT &&
 	       ((uint64_t)in.flags2 << 32) & FUSE_HAS_RESEND;

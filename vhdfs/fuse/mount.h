@@ -13,16 +13,22 @@
 
 enum { INIT_MAX = 256 };
 
+/* To the kernel: what a process must have to serve the mount. */
+struct mount_link {
+	int fd; /* -1: it is not mounted */
+	/* The kernel's INIT request, which comes once. */
+	char init[INIT_MAX];
+	size_t init_len;
+};
+
 struct mount {
 	char *point;   /* absolute; owned */
 	char *options; /* for libfuse; owned */
-	int fd;
 	/* That mounted it; null when this process did not. */
 	struct fuse_session *session;
-	/* The kernel's INIT request, which comes once, and which every process
-	 * that is to serve the mount must see. */
-	char init[INIT_MAX];
-	size_t init_len;
+	/* In memory that is shared with the processes that serve; the
+	 * caller's. */
+	struct mount_link *link;
 };
 
 /*
@@ -30,7 +36,7 @@ struct mount {
  * point; options as libfuse takes them, or null.  mount_end in the end.
  */
 int mount_describe(const char *root, const char *point, const char *options,
-		   struct mount *ret);
+		   struct mount_link *link, struct mount *ret);
 /* Mounts it.  What is asked of the mount waits. */
 int mount_make(struct mount *mount);
 /* The old one is dead: unmounts it, and mounts the same anew. */

@@ -39,8 +39,9 @@ enum {
 struct supervisor {
 	struct options *options;
 	struct store_options store;
-	struct mount *mount;   /* in memory that is shared with the worker */
-	enum worker_kind kind; /* of the next one */
+	struct mount mount;
+	struct mount_link *link; /* in memory that is shared with workers */
+	enum worker_kind kind;   /* of the next one */
 	pid_t worker;
 	struct timespec started;
 	unsigned short_lives;
@@ -71,7 +72,7 @@ static _Noreturn void worker_main(struct supervisor *s, pid_t parent)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	status = worker_run(s->kind, s->mount, &s->store,
+	status = worker_run(s->kind, &s->mount, &s->store,
 			    !s->options->foreground);
 	keep_leave();
 	exit(status);
@@ -140,14 +141,14 @@ static int take_over(struct supervisor *s)
 {
 	/* The log's descriptor is none of those that stay. */
 	log_reopen();
-	return keep_take_over(&s->mount->fd, 1);
+	return keep_take_over(&s->link->fd, 1);
 }
 
 /* Nobody can answer what the kernel waits for: those who asked get an error,
  * at once, and who asks again finds a new mount. */
 static int give_up_requests(struct supervisor *s)
 {
-	int r = mount_again(s->mount);
+	int r = mount_again(&s->mount);
 
 	if (r < 0)
 		return r;
@@ -171,7 +172,7 @@ static const char *why_anew(const struct supervisor *s)
 {
 	if (s->short_lives == SHORT_LIVES_MAX)
 		return "it may have died of what it was asked: mounting anew";
-	if (s->options->no_resend || !mount_can_resend(s->mount))
+	if (s->options->no_resend || !mount_can_resend(&s->mount))
 		return "what it was asked is not sent again: mounting anew";
 	return NULL;
 }
@@ -203,11 +204,11 @@ static int follow(struct supervisor *s, int status, const char *how)
 	else
 		s->short_lives++;
 	anew = why_anew(s);
-	log_error("%s: the process that serves it %s; %s", s->mount->point, how,
+	log_error("%s: the process that serves it %s; %s", s->mount.point, how,
 		  anew ? anew : "another goes on");
 	if (s->short_lives == 2 * SHORT_LIVES_MAX)
 		return fail(-EIO, "%s: %u processes ended like that in a row",
-			    s->mount->point, s->short_lives);
+			    s->mount.point, s->short_lives);
 	wait_a_little(s->short_lives % SHORT_LIVES_MAX);
 	r = take_over(s);
 	if (r == 0 && anew)
@@ -222,9 +223,9 @@ static int upgrade(struct supervisor *s, int status)
 	int r = take_over(s);
 
 	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT && !s->ending)
-		upgrade_exec(s->mount, s->options);
+		upgrade_exec(&s->mount, s->options);
 	if (r == 0 && !s->ending)
-		log_error("%s: not upgraded: %s", s->mount->point,
+		log_error("%s: not upgraded: %s", s->mount.point,
 			  WEXITSTATUS(status) == WORKER_LEFT
 				  ? error_text()
 				  : "not all could be flushed");
@@ -282,9 +283,9 @@ static int prepare(struct supervisor *s)
 	signal(SIGPIPE, SIG_IGN);
 	signals_of_supervisor(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->mount = mmap(NULL, sizeof *s->mount, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s->mount == MAP_FAILED)
+	s->link = mmap(NULL, sizeof *s->link, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s->link == MAP_FAILED)
 		return fail_errno(-errno, "memory for the mount");
 	return keep_begin();
 }
@@ -312,7 +313,7 @@ static int mount_for_worker(struct supervisor *s)
 
 	if (r < 0)
 		return r;
-	r = mount_make(s->mount);
+	r = mount_make(&s->mount);
 	if (r == 0) {
 		kill(s->worker, SIGUSR1);
 		return 0;
@@ -348,7 +349,8 @@ static int start(struct supervisor *s)
 		r = mount_check_point(o->store, o->mountpoint);
 	/* The worker has it from before it is mounted. */
 	if (r == 0)
-		r = mount_describe(o->store, o->mountpoint, o->mount, s->mount);
+		r = mount_describe(o->store, o->mountpoint, o->mount, s->link,
+				   &s->mount);
 	if (r == 0)
 		r = start_background(s);
 	if (r < 0) {
@@ -377,9 +379,10 @@ static int go_on(struct supervisor *s)
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
 	take_options(s);
-	r = mount_describe(o->store, o->mountpoint, o->mount, s->mount);
+	r = mount_describe(o->store, o->mountpoint, o->mount, s->link,
+			   &s->mount);
 	if (r == 0)
-		r = upgrade_resume(s->mount);
+		r = upgrade_resume(&s->mount);
 	if (r == 0)
 		r = take_over(s);
 	s->kind = WORKER_NEXT;
@@ -388,8 +391,8 @@ static int go_on(struct supervisor *s)
 	if (r < 0)
 		log_error("%s", error_text());
 	else
-		log_info("%s: served by version %s from now on",
-			 s->mount->point, PACKAGE_VERSION);
+		log_info("%s: served by version %s from now on", s->mount.point,
+			 PACKAGE_VERSION);
 	return r;
 }
 
@@ -429,8 +432,8 @@ int supervise(struct options *options)
 	r = upgrade_is_under_way() ? go_on(&s) : start(&s);
 	status = r < 0 ? EXIT_FAILURE : serve(&s);
 	end_worker(&s);
-	if (s.mount->point)
-		mount_end(s.mount);
+	if (s.mount.point)
+		mount_end(&s.mount);
 	keep_end();
 	if (r < 0 && s.ending)
 		die_of(s.ending);

@@ -93,10 +93,10 @@ static void write_open(void *ctx, const struct keep_open *open)
 
 static void write_all(struct handover *h, const struct mount *mount)
 {
-	stay_open(h, mount->fd);
-	fprintf(h->f, "mount %d\ninit ", mount->fd);
-	for (size_t i = 0; i < mount->init_len; i++)
-		fprintf(h->f, "%02x", (unsigned char)mount->init[i]);
+	stay_open(h, mount->link->fd);
+	fprintf(h->f, "mount %d\ninit ", mount->link->fd);
+	for (size_t i = 0; i < mount->link->init_len; i++)
+		fprintf(h->f, "%02x", (unsigned char)mount->link->init[i]);
 	fputc('\n', h->f);
 	keep_each_file(write_file, h);
 	keep_each_open(write_open, h);
@@ -133,7 +133,7 @@ static void take_back(const struct mount *mount)
 	struct handover h = { .stay = false };
 
 	unsetenv(UPGRADE_VARIABLE);
-	stay_open(&h, mount->fd);
+	stay_open(&h, mount->link->fd);
 	keep_each_file(write_file, &h);
 }
 
@@ -171,16 +171,16 @@ static int read_init(const char *hex, struct mount *mount)
 {
 	size_t n = strcspn(hex, "\n") / 2;
 
-	if (n > sizeof mount->init)
+	if (n > sizeof mount->link->init)
 		return -EPROTO;
 	for (size_t i = 0; i < n; i++) {
 		unsigned byte;
 
 		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
 			return -EPROTO;
-		mount->init[i] = (char)byte;
+		mount->link->init[i] = (char)byte;
 	}
-	mount->init_len = n;
+	mount->link->init_len = n;
 	return 0;
 }
 
@@ -193,8 +193,9 @@ static int read_line(const char *line, struct mount *mount)
 
 	if (!strcmp(line, "end\n"))
 		return 1;
-	if (sscanf(line, "mount %d", &mount->fd) == 1)
-		return fcntl(mount->fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+	if (sscanf(line, "mount %d", &mount->link->fd) == 1)
+		return fcntl(mount->link->fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno
+								       : 0;
 	if (!strncmp(line, "init ", 5))
 		return read_init(line + 5, mount);
 	if (sscanf(line, "file %d %" SCNu64 " %" SCNu64 " %d %d", &file.fd,
@@ -220,7 +221,7 @@ int upgrade_resume(struct mount *mount)
 		f = fdopen(fd, "r");
 	while (f && r == 0 && fgets(line, sizeof line, f))
 		r = read_line(line, mount);
-	if (r == 1 && mount->fd >= 0 && mount->init_len)
+	if (r == 1 && mount->link->fd >= 0 && mount->link->init_len)
 		return 0;
 	return fail(r < 0 ? r : -EPROTO,
 		    "%s: what the version before handed over is not whole",

@@ -64,9 +64,9 @@ static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
 static void take_init(const struct mount *mount, struct fuse_session *session)
 {
 	char copy[INIT_MAX];
-	struct fuse_buf buf = { .mem = copy, .size = mount->init_len };
+	struct fuse_buf buf = { .mem = copy, .size = mount->link->init_len };
 
-	memcpy(copy, mount->init, mount->init_len);
+	memcpy(copy, mount->link->init, mount->link->init_len);
 	fuse_session_process_buf(session, &buf);
 }
 
@@ -85,7 +85,7 @@ static int new_session(const struct mount *mount, struct server *server,
 	if (!session)
 		return -EIO;
 	/* libfuse closes it with the session. */
-	fd = fcntl(mount->fd, F_DUPFD_CLOEXEC, 3);
+	fd = fcntl(mount->link->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0 || fuse_session_custom_io(session, &io, fd) != 0) {
 		fail(-EIO, "%s: libfuse does not take its descriptor",
 		     mount->point);
@@ -104,7 +104,8 @@ static int ask_again(const struct mount *mount)
 				       .error = NOTIFY_RESEND };
 
 	/* ENODEV: it was unmounted meanwhile, as the loop will see. */
-	if (write(mount->fd, &out, sizeof out) == sizeof out || errno == ENODEV)
+	if (write(mount->link->fd, &out, sizeof out) == sizeof out ||
+	    errno == ENODEV)
 		return 0;
 	return fail_errno(-errno, "%s: asking the kernel to send again",
 			  mount->point);
@@ -148,7 +149,7 @@ static int start(const struct mount *mount, struct server *server, bool resumed,
 	if (r == 0 && resumed && mount_can_resend(mount))
 		r = ask_again(mount);
 	if (r == 0)
-		r = loop_start(*ret_session, mount->fd, ret_loop);
+		r = loop_start(*ret_session, mount->link->fd, ret_loop);
 	return r;
 }
 
