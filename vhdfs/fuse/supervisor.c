@@ -75,6 +75,9 @@ static _Noreturn void worker_main(struct supervisor *s, pid_t parent)
 	status = worker_run(s->kind, &s->mount, &s->store,
 			    !s->options->foreground);
 	keep_leave();
+	/* Then what is open is meant to stay so. */
+	if (status == WORKER_LEFT || status == WORKER_LEFT_UNSAFE)
+		_exit(status);
 	exit(status);
 }
 
