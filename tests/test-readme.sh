@@ -114,10 +114,16 @@ start_tgt() {
 	tgtadm --op update --mode sys --name State -v ready
 }
 restart_dnsmasq() {
-	[ ! -f /run/dnsmasq.pid ] || kill "$(cat /run/dnsmasq.pid)"
-	while [ -f /run/dnsmasq.pid ]; do
-		sleep 0.1
-	done
+	local pid
+
+	# It removes the file before it lets go of its ports.
+	if [ -f /run/dnsmasq.pid ]; then
+		pid=$(cat /run/dnsmasq.pid)
+		kill "$pid"
+		while kill -0 "$pid" 2>/dev/null; do
+			sleep 0.1
+		done
+	fi
 	dnsmasq -u dnsmasq -x /run/dnsmasq.pid --dhcp-leasefile=/run/leases \
 		-7 /etc/dnsmasq.d,.dpkg-dist,.dpkg-old,.dpkg-new
 }
