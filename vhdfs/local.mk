@@ -22,8 +22,12 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/family.c \
 	vhdfs/chain/family.h \
+	vhdfs/chain/flat.c \
+	vhdfs/chain/flat.h \
 	vhdfs/chain/handover.c \
 	vhdfs/chain/handover.h \
+	vhdfs/chain/lookup.c \
+	vhdfs/chain/lookup.h \
 	vhdfs/chain/place.c \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \
@@ -65,6 +69,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io.h \
 	vhdfs/io/keep.c \
 	vhdfs/io/keep.h \
+	vhdfs/io/wait.c \
+	vhdfs/io/wait.h \
 	vhdfs/store/catalog.c \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \

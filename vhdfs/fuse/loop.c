@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * STATES.  A thread WAITS for a request (in its read), is AT WORK on one, or is
+ * HELD UP in one: it said that it may have to wait (loop_may_wait), or the
+ * watchman found it at the same request twice.  Or it is parked.  Of threads
+ * that wait or are at work, the `ready', there are to be as many as there are
+ * processors: more of them would only take turns, and one fewer keeps clients
+ * waiting.  So whoever is held up, or takes the last place of those that wait,
+ * sees to it that there are enough; and who comes back from being held up
+ * and finds enough parks.
+ *
+ * A thread's state is changed by the thread itself, but for AT WORK to HELD UP,
+ * which the watchman may do as well; whoever did it has counted it.
+ */
 #include "config.h"
 
 #include "fuse/loop.h"
@@ -11,11 +24,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "fuse/requests.h"
+#include "io/wait.h"
 
 /* Set by the kernel in the number of what it sends again (6.9); headers of
  * before do not have it. */
@@ -25,45 +40,72 @@
 
 enum {
 	/* A sync keeps its thread waiting for the disk, and many may sync at
-	 * once. */
-	WORKERS_MAX = 64,
+	 * once. With the others of the process they are fewer than 64. */
+	THREADS_MAX = 56,
+	READY_MIN = 2,
+	READY_MAX = 16,
+	/* A request's header, and what an answer's data stays away from. */
+	HEADER_ROOM = 4096,
 	/* What libfuse takes a request's header to need. */
-	BUFFER_SIZE = REQUEST_MAX + 4096,
+	BUFFER_SIZE = REQUEST_MAX + HEADER_ROOM,
+	/* How often the watchman looks. */
+	WATCH_NS = 1000000,
 	/* Takes a thread out of its read. */
 	WAKE_SIGNAL = SIGUSR1,
 	ENDED_SIGNAL = SIGUSR2,
 };
 
+enum state {
+	WAITS,
+	AT_WORK,
+	HELD_UP,
+};
+
 struct worker {
 	struct loop *loop;
 	pthread_t thread;
-	void *buf; /* BUFFER_SIZE */
+	char *buf; /* BUFFER_SIZE */
+	_Atomic(enum state) state;
+	atomic_uint number; /* of the request that it is at, counted */
+	unsigned seen;      /* by the watchman: number */
+	uint64_t unique;    /* the kernel's number of it */
 };
 
 struct loop {
 	struct fuse_session *session;
 	int fd;
+	int enough; /* threads that are ready */
 	atomic_bool stop;
-	atomic_int failed; /* -errno of a read */
-	atomic_int idle;   /* wait for a request */
+	atomic_int failed;  /* -errno of a read */
+	atomic_int ready;   /* wait or are at work */
+	atomic_int waiting; /* of these */
+	atomic_uint taken;  /* requests */
+	atomic_bool watched;
+	pthread_t watchman;
 	pthread_mutex_t lock;
+	pthread_cond_t unpark, watch;
 	/* Under lock: */
-	struct worker workers[WORKERS_MAX];
-	unsigned n, n_ended;
+	struct worker workers[THREADS_MAX];
+	int n, n_parked, n_called, n_ended;
 };
 
-static _Thread_local uint64_t request_number;
+static _Thread_local struct worker *self;
 
 uint64_t loop_request_number(void)
 {
-	return request_number;
+	return self->unique;
+}
+
+char *loop_answer_buffer(void)
+{
+	return self->buf + HEADER_ROOM;
 }
 
 /*
  * All of it is there from the start: the kernel gives up a request with EIO
  * when the thread that it copies it to is killed while it waits for a page.
  */
-static void *new_buffer(void)
+static char *new_buffer(void)
 {
 	void *buf = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -101,29 +143,92 @@ static int start_thread(struct loop *loop)
 	return 0;
 }
 
-/* Nobody else waits for a request: somebody is to. */
-static void start_another(struct loop *loop)
+/* There are too few that are ready: one more, where there can be. */
+static void call_another(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
-	if (!atomic_load(&loop->stop) && loop->n < WORKERS_MAX) {
-		atomic_fetch_add(&loop->idle, 1);
-		/* Then those that there are must do. */
-		if (start_thread(loop) < 0)
-			atomic_fetch_sub(&loop->idle, 1);
+	if (!atomic_load(&loop->stop) &&
+	    atomic_load(&loop->ready) < loop->enough) {
+		if (loop->n_parked > loop->n_called) {
+			loop->n_called++;
+			atomic_fetch_add(&loop->ready, 1);
+			pthread_cond_signal(&loop->unpark);
+		} else if (loop->n < THREADS_MAX && start_thread(loop) == 0) {
+			atomic_fetch_add(&loop->ready, 1);
+		}
+		/* Else those that there are must do. */
 	}
 	pthread_mutex_unlock(&loop->lock);
 }
 
-static void answer(struct loop *loop, void *buf, size_t n)
+static void see_to_enough(struct loop *loop)
 {
-	struct fuse_buf request = { .mem = buf, .size = n };
-	const struct fuse_in_header *in = buf;
+	if (atomic_load(&loop->waiting) == 0 &&
+	    atomic_load(&loop->ready) < loop->enough)
+		call_another(loop);
+}
 
-	request_number = in->unique & ~FUSE_UNIQUE_RESEND;
-	if (atomic_fetch_sub(&loop->idle, 1) == 1)
-		start_another(loop);
+/* From AT_WORK; nothing is done where somebody else was first. */
+static void hold_up(struct worker *worker)
+{
+	enum state state = AT_WORK;
+
+	if (!atomic_compare_exchange_strong(&worker->state, &state, HELD_UP))
+		return;
+	atomic_fetch_sub(&worker->loop->ready, 1);
+	see_to_enough(worker->loop);
+}
+
+void loop_may_wait(void)
+{
+	if (self && atomic_load(&self->state) == AT_WORK)
+		hold_up(self);
+}
+
+/* Reads and writes mostly find what they need in memory; and where they do not,
+ * say so themselves. */
+static bool mostly_waits(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_GETATTR:
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* There is something to do: the watchman is to look. */
+static void wake_watchman(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->watched, true);
+	pthread_cond_signal(&loop->watch);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void answer(struct worker *worker, size_t n)
+{
+	struct loop *loop = worker->loop;
+	struct fuse_buf request = { .mem = worker->buf, .size = n };
+	const struct fuse_in_header *in = request.mem;
+
+	worker->unique = in->unique & ~FUSE_UNIQUE_RESEND;
+	atomic_fetch_add(&worker->number, 1);
+	atomic_store(&worker->state, AT_WORK);
+	atomic_fetch_add(&loop->taken, 1);
+	if (!atomic_load(&loop->watched))
+		wake_watchman(loop);
+	if (mostly_waits(in->opcode))
+		hold_up(worker);
+	else
+		see_to_enough(loop);
 	fuse_session_process_buf(loop->session, &request);
-	atomic_fetch_add(&loop->idle, 1);
+	if (atomic_exchange(&worker->state, WAITS) == HELD_UP)
+		atomic_fetch_add(&loop->ready, 1);
 }
 
 static bool is_passing(int code)
@@ -132,22 +237,52 @@ static bool is_passing(int code)
 	return code == EINTR || code == EAGAIN || code == ENOENT;
 }
 
-static void serve(struct loop *loop, void *buf)
+/* There are enough without us: until we are called. */
+static void park(struct loop *loop)
 {
-	while (!atomic_load(&loop->stop)) {
-		ssize_t n = read(loop->fd, buf, BUFFER_SIZE);
+	pthread_mutex_lock(&loop->lock);
+	if (atomic_load(&loop->ready) > loop->enough) {
+		atomic_fetch_sub(&loop->ready, 1);
+		loop->n_parked++;
+		while (!loop->n_called && !atomic_load(&loop->stop))
+			pthread_cond_wait(&loop->unpark, &loop->lock);
+		loop->n_parked--;
+		if (loop->n_called)
+			loop->n_called--;
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
 
-		if (n >= (ssize_t)sizeof(struct fuse_in_header)) {
-			answer(loop, buf, n);
-			continue;
-		}
-		if (n < 0 && is_passing(errno))
-			continue;
-		/* ENODEV: it is unmounted. */
-		if (n < 0 && errno != ENODEV)
-			atomic_store(&loop->failed, -errno);
-		if (!atomic_exchange(&loop->stop, true))
-			kill(getpid(), ENDED_SIGNAL);
+/* What read gave where it gave no request. */
+static void serve_failure(struct loop *loop, int code)
+{
+	if (is_passing(code))
+		return;
+	/* ENODEV: it is unmounted. */
+	if (code && code != ENODEV)
+		atomic_store(&loop->failed, -code);
+	if (!atomic_exchange(&loop->stop, true))
+		kill(getpid(), ENDED_SIGNAL);
+}
+
+static void serve(struct worker *worker)
+{
+	struct loop *loop = worker->loop;
+
+	while (!atomic_load(&loop->stop)) {
+		ssize_t n;
+		int code;
+
+		if (atomic_load(&loop->ready) > loop->enough)
+			park(loop);
+		atomic_fetch_add(&loop->waiting, 1);
+		n = read(loop->fd, worker->buf, BUFFER_SIZE);
+		code = n < 0 ? errno : 0;
+		atomic_fetch_sub(&loop->waiting, 1);
+		if (n >= (ssize_t)sizeof(struct fuse_in_header))
+			answer(worker, n);
+		else
+			serve_failure(loop, code);
 	}
 }
 
@@ -157,13 +292,70 @@ static void *work(void *arg)
 	struct loop *loop = worker->loop;
 	sigset_t wake;
 
+	self = worker;
 	sigemptyset(&wake);
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
-	serve(loop, worker->buf);
+	serve(worker);
 	pthread_mutex_lock(&loop->lock);
 	loop->n_ended++;
 	pthread_mutex_unlock(&loop->lock);
+	return NULL;
+}
+
+/* Who is at the same request as when the watchman looked last is held up,
+ * though it did not say so: by a lock, or a disk that is full of writes. */
+static void look(struct loop *loop)
+{
+	int n;
+
+	pthread_mutex_lock(&loop->lock);
+	n = loop->n;
+	pthread_mutex_unlock(&loop->lock);
+	for (int i = 0; i < n; i++) {
+		struct worker *worker = &loop->workers[i];
+		unsigned number = atomic_load(&worker->number);
+
+		if (number == worker->seen &&
+		    atomic_load(&worker->state) == AT_WORK)
+			hold_up(worker);
+		worker->seen = number;
+	}
+}
+
+/* Is there work that the watchman would have to look at? */
+static bool is_quiet(struct loop *loop, unsigned taken)
+{
+	bool quiet = atomic_load(&loop->taken) == taken;
+
+	for (int i = 0; i < THREADS_MAX && quiet; i++)
+		quiet = atomic_load(&loop->workers[i].state) != AT_WORK;
+	return quiet;
+}
+
+/* Sleeps while there is nothing to do. */
+static void *watch(void *arg)
+{
+	struct loop *loop = arg;
+	struct timespec tick = { .tv_nsec = WATCH_NS };
+	unsigned taken = 0;
+
+	while (!atomic_load(&loop->stop)) {
+		pthread_mutex_lock(&loop->lock);
+		if (is_quiet(loop, taken)) {
+			atomic_store(&loop->watched, false);
+			/* Who takes a request from now on sees that. */
+			while (is_quiet(loop, taken) &&
+			       !atomic_load(&loop->watched) &&
+			       !atomic_load(&loop->stop))
+				pthread_cond_wait(&loop->watch, &loop->lock);
+			atomic_store(&loop->watched, true);
+		}
+		pthread_mutex_unlock(&loop->lock);
+		taken = atomic_load(&loop->taken);
+		nanosleep(&tick, NULL);
+		look(loop);
+	}
 	return NULL;
 }
 
@@ -172,25 +364,52 @@ static void wake(int sig)
 	(void)sig;
 }
 
-int loop_start(struct fuse_session *session, int fd, struct loop **ret)
+static struct loop *loop_new(struct fuse_session *session, int fd)
 {
 	struct loop *loop = calloc(1, sizeof *loop);
+	int processors = get_nprocs();
+
+	if (!loop)
+		return NULL;
+	loop->session = session;
+	loop->fd = fd;
+	loop->enough = processors < READY_MIN   ? READY_MIN
+		       : processors > READY_MAX ? READY_MAX
+						: processors;
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->unpark, NULL);
+	pthread_cond_init(&loop->watch, NULL);
+	return loop;
+}
+
+static void loop_free(struct loop *loop)
+{
+	pthread_cond_destroy(&loop->watch);
+	pthread_cond_destroy(&loop->unpark);
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+}
+
+int loop_start(struct fuse_session *session, int fd, struct loop **ret)
+{
+	struct loop *loop = loop_new(session, fd);
 	struct sigaction action = { .sa_handler = wake };
 	int r;
 
 	if (!loop)
 		return fail(-ENOMEM, "out of memory");
-	loop->session = session;
-	loop->fd = fd;
-	pthread_mutex_init(&loop->lock, NULL);
-	atomic_init(&loop->idle, 1);
 	sigaction(WAKE_SIGNAL, &action, NULL);
-	pthread_mutex_lock(&loop->lock);
-	r = start_thread(loop);
-	pthread_mutex_unlock(&loop->lock);
-	if (r < 0) {
-		free(loop);
-		return r;
+	io_set_before_wait(loop_may_wait);
+	r = pthread_create(&loop->watchman, NULL, watch, loop);
+	if (r != 0) {
+		loop_free(loop);
+		return fail_errno(-r, "starting a thread");
+	}
+	call_another(loop);
+	call_another(loop);
+	if (!loop->n) {
+		loop_stop(loop);
+		return fail(-ENOMEM, "no thread could be started");
 	}
 	*ret = loop;
 	return 0;
@@ -203,8 +422,10 @@ static bool all_ended(struct loop *loop)
 	bool ended;
 
 	pthread_mutex_lock(&loop->lock);
+	pthread_cond_broadcast(&loop->unpark);
+	pthread_cond_signal(&loop->watch);
 	ended = loop->n_ended == loop->n;
-	for (unsigned i = 0; i < loop->n && !ended; i++)
+	for (int i = 0; i < loop->n && !ended; i++)
 		pthread_kill(loop->workers[i].thread, WAKE_SIGNAL);
 	pthread_mutex_unlock(&loop->lock);
 	return ended;
@@ -218,13 +439,14 @@ int loop_stop(struct loop *loop)
 	atomic_store(&loop->stop, true);
 	while (!all_ended(loop))
 		nanosleep(&wait, NULL);
-	for (unsigned i = 0; i < loop->n; i++) {
+	for (int i = 0; i < loop->n; i++) {
 		pthread_join(loop->workers[i].thread, NULL);
 		free_buffer(loop->workers[i].buf);
 	}
+	pthread_join(loop->watchman, NULL);
+	io_set_before_wait(NULL);
 	if (atomic_load(&loop->failed) < 0)
 		r = fail_errno(atomic_load(&loop->failed), "reading requests");
-	pthread_mutex_destroy(&loop->lock);
-	free(loop);
+	loop_free(loop);
 	return r;
 }

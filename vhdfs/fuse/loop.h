@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The threads that read requests off the kernel's descriptor and answer them.
- * There are as many as have work at once, up to WORKERS_MAX: one that takes a
- * request while no other waits for the next starts another.
+ * The threads that read requests off the kernel's descriptor and answer them:
+ * as few as keep the processors busy, and another in the place of each that is
+ * held up, by the disk or by a lock.
  *
  * libfuse's own loop cancels its threads when it ends, and a request that was
  * just read would go with one of them; here each thread answers what it has
@@ -27,6 +27,15 @@ int loop_start(struct fuse_session *session, int fd, struct loop **ret);
  * 0, or -errno with words where it was fd that failed.
  */
 int loop_stop(struct loop *loop);
+
+/* For the calling thread, which answers a request: it is about to do what may
+ * take long. */
+void loop_may_wait(void);
+
+/* Room for REQUEST_MAX bytes of an answer, the calling thread's until it has
+ * answered; what the kernel sent with the request, as the data of a write, is
+ * gone when it is written to. */
+char *loop_answer_buffer(void);
 
 /* The kernel's number of the request that the calling thread answers; of one
  * that is sent again, the same as before. */

@@ -215,21 +215,6 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 	reply_result(req, 0);
 }
 
-/* The calling thread's own; null: out of memory. */
-static char *thread_buffer(struct server *server)
-{
-	char *buf = pthread_getspecific(server->buffer);
-
-	if (buf)
-		return buf;
-	buf = malloc(REQUEST_MAX);
-	if (buf && pthread_setspecific(server->buffer, buf) != 0) {
-		free(buf);
-		return NULL;
-	}
-	return buf;
-}
-
 static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			 struct fuse_file_info *fi)
 {
@@ -242,7 +227,7 @@ static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (!node)
 		return;
 	buf = size > REQUEST_MAX ? (large = malloc(size))
-				 : thread_buffer(server_of(req));
+				 : loop_answer_buffer();
 	if (!buf) {
 		reply_result(req, -ENOMEM);
 		return;

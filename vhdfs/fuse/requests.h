@@ -20,7 +20,6 @@ struct server {
 	struct store *store;
 	struct nodes *nodes;
 	struct invalidator *invalidator;
-	pthread_key_t buffer; /* the thread's own, of BUFFER_SIZE */
 	bool read_only;
 	bool resumed; /* another process had answered before */
 };

@@ -134,10 +134,6 @@ static int start(const struct mount *mount, struct server *server, bool resumed,
 	int r;
 
 	server->resumed = resumed;
-	r = pthread_key_create(&server->buffer, free);
-
-	if (r != 0)
-		return fail_errno(-r, "a buffer for each thread");
 	/* Memory that the kernel needs to let us answer must not wait for us.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
@@ -235,6 +231,5 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		log_error("%s", error_text());
 	rc = sig == SIGHUP ? leave(&server) : end(mount, &server);
 	fuse_session_destroy(session);
-	pthread_key_delete(server.buffer);
 	return r < 0 ? WORKER_FAILED : rc;
 }

@@ -30,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "io/keep.h"
+#include "io/wait.h"
 
 enum {
 	LOCK_USE_READ = 100,
@@ -49,10 +51,22 @@ enum {
 	LOCK_WAIT_MAX_MS = 64,
 };
 
+/* What is in memory already: the number of bytes, 0 too where the kernel cannot
+ * tell. */
+static size_t pread_now(int fd, void *buf, size_t len, uint64_t off)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	ssize_t n = preadv2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
 static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
 {
-	size_t done = 0;
+	size_t done = pread_now(io->fd, buf, len, off);
 
+	if (done < len)
+		io_may_wait();
 	while (done < len) {
 		ssize_t n = pread(io->fd, (char *)buf + done, len - done,
 				  (off_t)(off + done));
@@ -87,6 +101,7 @@ static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 
 static int file_sync(struct io *io)
 {
+	io_may_wait();
 	return fdatasync(io->fd) < 0 ? -errno : 0;
 }
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who serves many with few threads wants to know when one of them is about to
+ * wait for the disk, so that another takes its place.
+ */
+#ifndef VHDFS_IO_WAIT_H
+#define VHDFS_IO_WAIT_H
+
+/* what is called in a thread before it may have to wait, as often as that
+ * happens.  Set before there are threads; null, as at first: nobody asks. */
+void io_set_before_wait(void (*what)(void));
+/* The calling thread is about to do what may wait for the disk. */
+void io_may_wait(void);
+
+#endif
