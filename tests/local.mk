@@ -38,6 +38,7 @@ unit_tests = \
 	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
 	tests/unit/test-draft \
+	tests/unit/test-flat \
 	tests/unit/test-names \
 	tests/unit/test-glue \
 	tests/unit/test-vhdx \

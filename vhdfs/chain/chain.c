@@ -31,7 +31,9 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "chain/family.h"
+#include "chain/flat.h"
 #include "chain/handover.h"
+#include "chain/lookup.h"
 #include "format/raw.h"
 
 struct chain {
@@ -182,36 +184,6 @@ uint64_t chain_size(const struct chain *chain)
 	return chain->images[0]->size;
 }
 
-/* What the images from depth on have at off. */
-static int map_from(struct chain *chain, unsigned depth, uint64_t off,
-		    uint64_t len, struct chain_extent *ret)
-{
-	struct extent e = { .kind = EXTENT_PARENT, .len = len };
-	struct image *img = NULL;
-	int r = 0;
-
-	for (; depth <= chain->depth; depth++) {
-		img = chain->images[depth];
-		image_lock_map(img);
-		r = image_map(img, off, e.len, &e);
-		image_unlock_map(img);
-		if (r < 0 || e.kind != EXTENT_PARENT)
-			break;
-	}
-	if (r < 0)
-		return r;
-	ret->len = e.len;
-	ret->zero = e.kind != EXTENT_HERE;
-	ret->io = ret->zero ? NULL : img->io;
-	ret->file_off = ret->zero ? 0 : e.file_off;
-	ret->depth = (int)depth;
-	/* In a dynamic image without a parent, zeros are what is not there. */
-	if (e.kind == EXTENT_PARENT ||
-	    (e.kind == EXTENT_ZERO && img->type == IMAGE_DYNAMIC))
-		ret->depth = -1;
-	return 0;
-}
-
 /* Does b, which comes right after a on the disk, go on where a ends? */
 static bool continues(const struct chain_extent *a,
 		      const struct chain_extent *b)
@@ -264,7 +236,8 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 	int r = 0;
 
 	while (whole.len < len) {
-		r = map_from(chain, 0, off + whole.len, len - whole.len, &next);
+		r = images_map(chain->images, chain->depth + 1, off + whole.len,
+			       len - whole.len, &next);
 		if (r == 0)
 			r = refine(chain, &next);
 		if (r < 0 || (whole.len && !continues(&whole, &next)))
@@ -307,12 +280,15 @@ static int read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
 			size_t len)
 {
 	while (len) {
-		struct chain_extent e;
-		int r = map_from(chain, 1, off, len, &e);
+		struct flat_extent e = { .len = len };
+		int r = 0;
 
+		/* Without a parent what the leaf does not have is zeros. */
+		if (chain->parent)
+			r = flat_map(chain->parent->flat, off, len, &e);
 		if (r < 0)
 			return r;
-		if (e.zero)
+		if (!e.io)
 			memset(buf, 0, e.len);
 		else
 			r = io_read_padded(e.io, buf, e.len, e.file_off);
@@ -440,7 +416,8 @@ static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
 {
 	while (len) {
 		struct chain_extent e;
-		int r = map_from(chain, 1, off, len, &e);
+		int r = images_map(chain->images + 1, chain->depth, off, len,
+				   &e);
 
 		if (r == 0)
 			r = refine(chain, &e);

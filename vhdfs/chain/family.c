@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "chain/flat.h"
 
 struct family {
 	const struct place *places;
@@ -336,6 +337,7 @@ static struct layer *find_open(struct family *family, const struct io *io)
 
 static void layer_free(struct layer *layer)
 {
+	flat_free(layer->flat);
 	if (layer->img)
 		image_close(layer->img);
 	free(layer->path);
@@ -344,9 +346,42 @@ static void layer_free(struct layer *layer)
 
 DEFINE_CLEANUP(struct layer *, layer_free);
 
+static void unlink_layer(struct family *family, struct layer *layer)
+{
+	struct layer **at = &family->layers;
+
+	while (*at != layer)
+		at = &(*at)->next;
+	*at = layer->next;
+}
+
+/* With the lock. */
+static void put(struct family *family, struct layer *layer)
+{
+	while (layer && --layer->refs == 0) {
+		struct layer *parent = layer->parent;
+
+		if (layer->shared)
+			unlink_layer(family, layer);
+		layer_free(layer);
+		layer = parent;
+	}
+}
+
 static int open_up(struct family *family, const struct trail *trail,
 		   size_t place, const char *real, bool lock,
 		   struct layer **ret);
+
+/* What layer and its parents say, flattened. */
+static int make_flat(struct layer *layer)
+{
+	struct image *images[CHAIN_DEPTH_MAX];
+	unsigned n = 0;
+
+	for (struct layer *l = layer; l && n < CHAIN_DEPTH_MAX; l = l->parent)
+		images[n++] = l->img;
+	return flat_new(images, n, &layer->flat);
+}
 
 /* The layer for a parent that was found; family->lock is held. */
 static int open_layer(struct family *family, const struct trail *trail,
@@ -376,6 +411,11 @@ static int open_layer(struct family *family, const struct trail *trail,
 			    &layer->parent);
 	if (r < 0)
 		return r;
+	r = make_flat(layer);
+	if (r < 0) {
+		put(family, layer->parent);
+		return r;
+	}
 	layer->refs = 1;
 	layer->shared = lock;
 	if (lock) {
@@ -447,25 +487,9 @@ int family_open_parents(struct family *family, struct image *child,
 	return r;
 }
 
-static void unlink_layer(struct family *family, struct layer *layer)
-{
-	struct layer **at = &family->layers;
-
-	while (*at != layer)
-		at = &(*at)->next;
-	*at = layer->next;
-}
-
 void family_put(struct family *family, struct layer *layer)
 {
 	pthread_mutex_lock(&family->lock);
-	while (layer && --layer->refs == 0) {
-		struct layer *parent = layer->parent;
-
-		if (layer->shared)
-			unlink_layer(family, layer);
-		layer_free(layer);
-		layer = parent;
-	}
+	put(family, layer);
 	pthread_mutex_unlock(&family->lock);
 }

@@ -6,8 +6,8 @@
 #include "chain/chain.h"
 
 /*
- * A parent that is open.  parent, img and path do not change while somebody
- * holds a reference.
+ * A parent that is open.  parent, img, flat and path do not change while
+ * somebody holds a reference.
  */
 struct layer {
 	struct layer *next;   /* in the family's list; under its lock */
@@ -15,7 +15,8 @@ struct layer {
 	bool shared;          /* locked against writers, and in the list */
 	struct layer *parent; /* a reference; null at the end of the chain */
 	struct image *img;
-	char *path; /* as chain_path shows it */
+	struct flat *flat; /* of it and its parents */
+	char *path;        /* as chain_path shows it */
 };
 
 /* A file that was found and opened: in which place, and where it is there. */

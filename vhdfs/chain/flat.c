@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TREE of three levels, each node of which is a page of entries: the root has
+ * one for each GiB of the disk, the next level one for each 2 MiB, the last one
+ * for each 4 KiB.  A 2 MiB that is one extent has no page below it.
+ *
+ *   entry of the last two levels, by its lowest bits
+ *     UNKNOWN  (0)  the images are to be asked
+ *     DATA          bits 2 to 9: which image; from bit 10 on: where in its
+ *                   file, in units of 512 bytes
+ *     ZERO          reads as zeros
+ *     PAGE          of the middle level alone: a pointer to a page below
+ *
+ * An entry is written once, from UNKNOWN, and never changes after; two threads
+ * that find the same out write the same.  What is not uniform over 4 KiB stays
+ * UNKNOWN, and so does what is asked for when PAGES_MAX pages are in use: then
+ * the images answer, as they did for the others the first time.
+ */
+#include "config.h"
+
+#include "chain/flat.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "chain/lookup.h"
+
+enum {
+	ENTRIES = 512, /* of a page */
+	FINE_SHIFT = 12,
+	COARSE_SHIFT = 21,
+	ROOT_SHIFT = 30,
+	FINE = 1 << FINE_SHIFT,
+	COARSE = 1 << COARSE_SHIFT,
+	PAGES_MAX = 1024, /* 4 MiB */
+
+	KIND_BITS = 2,
+	IMAGE_BITS = 8,
+	FILE_OFF_BITS = 64 - KIND_BITS - IMAGE_BITS,
+	SECTOR = 512,
+};
+
+enum kind {
+	UNKNOWN,
+	DATA,
+	ZERO,
+	PAGE,
+};
+
+typedef _Atomic(uint64_t) entry_t;
+
+struct page_of_entries {
+	entry_t entries[ENTRIES];
+};
+
+struct flat {
+	uint64_t size;
+	unsigned n;
+	struct image **images;
+	atomic_uint n_pages;
+	_Atomic(struct page_of_entries *) root[];
+};
+
+static uint64_t n_roots(uint64_t size)
+{
+	return div_up(size, 1ULL << ROOT_SHIFT);
+}
+
+int flat_new(struct image *const *images, unsigned n, struct flat **ret)
+{
+	uint64_t size = images[0]->size;
+	struct flat *flat =
+		calloc(1, sizeof *flat + n_roots(size) * sizeof flat->root[0]);
+
+	assert(n <= 1 << IMAGE_BITS);
+	if (flat)
+		flat->images = calloc(n, sizeof(struct image *));
+	if (!flat || !flat->images) {
+		free(flat);
+		return fail(-ENOMEM, "%s: out of memory", images[0]->io->name);
+	}
+	memcpy(flat->images, images, n * sizeof(struct image *));
+	flat->n = n;
+	flat->size = size;
+	*ret = flat;
+	return 0;
+}
+
+static enum kind kind_of(uint64_t entry)
+{
+	return entry & ((1 << KIND_BITS) - 1);
+}
+
+static struct page_of_entries *page_below(uint64_t entry)
+{
+	return (struct page_of_entries *)(uintptr_t)(entry - PAGE);
+}
+
+void flat_free(struct flat *flat)
+{
+	if (!flat)
+		return;
+	for (uint64_t i = 0; i < n_roots(flat->size); i++) {
+		struct page_of_entries *page = atomic_load(&flat->root[i]);
+
+		for (int j = 0; page && j < ENTRIES; j++)
+			if (kind_of(page->entries[j]) == PAGE)
+				free(page_below(page->entries[j]));
+		free(page);
+	}
+	free(flat->images);
+	free(flat);
+}
+
+static uint64_t load(entry_t *entry)
+{
+	return atomic_load_explicit(entry, memory_order_acquire);
+}
+
+static entry_t *coarse_of(struct page_of_entries *page, uint64_t off)
+{
+	return &page->entries[(off >> COARSE_SHIFT) % ENTRIES];
+}
+
+static entry_t *fine_of(struct page_of_entries *page, uint64_t off)
+{
+	return &page->entries[(off >> FINE_SHIFT) % ENTRIES];
+}
+
+/* The entry that answers for off; *ret_unit bytes have the same one. */
+static uint64_t find(struct flat *flat, uint64_t off, uint64_t *ret_unit)
+{
+	struct page_of_entries *page = atomic_load_explicit(
+		&flat->root[off >> ROOT_SHIFT], memory_order_acquire);
+	uint64_t entry;
+
+	*ret_unit = COARSE;
+	if (!page)
+		return UNKNOWN;
+	entry = load(coarse_of(page, off));
+	if (kind_of(entry) != PAGE)
+		return entry;
+	*ret_unit = FINE;
+	return load(fine_of(page_below(entry), off));
+}
+
+/* What a known entry says of off and what comes after it in its unit. */
+static struct flat_extent extent_of(const struct flat *flat, uint64_t entry,
+				    uint64_t off, uint64_t unit)
+{
+	struct flat_extent e = { .len = unit - off % unit };
+	unsigned number = entry >> KIND_BITS & ((1 << IMAGE_BITS) - 1);
+
+	if (kind_of(entry) == DATA) {
+		e.io = flat->images[number]->io;
+		e.file_off = (entry >> (KIND_BITS + IMAGE_BITS)) * SECTOR +
+			     off % unit;
+	}
+	return e;
+}
+
+/* UNKNOWN where an entry cannot say it. */
+static uint64_t entry_for(const struct chain_extent *e, uint64_t skip)
+{
+	uint64_t file_off = e->file_off + skip;
+
+	if (e->zero)
+		return ZERO;
+	if (file_off % SECTOR || file_off / SECTOR >> FILE_OFF_BITS)
+		return UNKNOWN;
+	return DATA | (uint64_t)e->depth << KIND_BITS |
+	       file_off / SECTOR << (KIND_BITS + IMAGE_BITS);
+}
+
+/* A page more, zeros; null where there are enough of them. */
+static struct page_of_entries *new_page(struct flat *flat)
+{
+	struct page_of_entries *page = NULL;
+
+	if (atomic_fetch_add(&flat->n_pages, 1) < PAGES_MAX)
+		page = calloc(1, sizeof *page);
+	if (!page)
+		atomic_fetch_sub(&flat->n_pages, 1);
+	return page;
+}
+
+/* Somebody else was first with his page. */
+static void drop_page(struct flat *flat, struct page_of_entries *page)
+{
+	free(page);
+	atomic_fetch_sub(&flat->n_pages, 1);
+}
+
+/* The page of the middle level for off; null where there can be none. */
+static struct page_of_entries *middle_page(struct flat *flat, uint64_t off)
+{
+	_Atomic(struct page_of_entries *) *at = &flat->root[off >> ROOT_SHIFT];
+	struct page_of_entries *there = atomic_load(at), *page;
+
+	if (there)
+		return there;
+	page = new_page(flat);
+	if (!page || atomic_compare_exchange_strong(at, &there, page))
+		return page;
+	drop_page(flat, page);
+	return there;
+}
+
+/* The page below a middle entry that is not uniform; null as above. */
+static struct page_of_entries *last_page(struct flat *flat, entry_t *at)
+{
+	uint64_t entry = load(at);
+	struct page_of_entries *page;
+
+	if (kind_of(entry) == PAGE)
+		return page_below(entry);
+	page = new_page(flat);
+	if (!page)
+		return NULL;
+	if (atomic_compare_exchange_strong(at, &entry,
+					   (uint64_t)(uintptr_t)page + PAGE))
+		return page;
+	drop_page(flat, page);
+	return kind_of(entry) == PAGE ? page_below(entry) : NULL;
+}
+
+/* Notes of all whole 4 KiB in [start, start + e->len) what e says. */
+static void note_fine(struct page_of_entries *page, uint64_t start,
+		      const struct chain_extent *e)
+{
+	for (uint64_t done = 0; done + FINE <= e->len; done += FINE)
+		atomic_store_explicit(fine_of(page, start + done),
+				      entry_for(e, done), memory_order_release);
+}
+
+/* Asks the images about the 4 KiB that off is in, and what goes on from there
+ * in the same way. */
+static int learn_fine(struct flat *flat, struct page_of_entries *page,
+		      uint64_t off)
+{
+	uint64_t start = round_down(off, FINE);
+	uint64_t end = min_u64(round_down(off, COARSE) + COARSE, flat->size);
+	struct chain_extent e;
+	int r = images_map(flat->images, flat->n, start, end - start, &e);
+
+	if (r == 0)
+		note_fine(page, start, &e);
+	return r;
+}
+
+/* Asks the images about the 2 MiB that off is in. */
+static int learn(struct flat *flat, uint64_t off)
+{
+	uint64_t start = round_down(off, COARSE);
+	uint64_t len = min_u64(COARSE, flat->size - start);
+	struct page_of_entries *middle = middle_page(flat, off), *last;
+	struct chain_extent e;
+	entry_t *at;
+	int r = 0;
+
+	if (!middle)
+		return 0;
+	at = coarse_of(middle, off);
+	if (kind_of(load(at)) == UNKNOWN) {
+		uint64_t unknown = UNKNOWN, entry;
+
+		r = images_map(flat->images, flat->n, start, len, &e);
+		if (r < 0)
+			return r;
+		entry = e.len == len ? entry_for(&e, 0) : UNKNOWN;
+		if (entry != UNKNOWN) {
+			atomic_compare_exchange_strong(at, &unknown, entry);
+			return 0;
+		}
+	}
+	last = last_page(flat, at);
+	return last ? learn_fine(flat, last, off) : 0;
+}
+
+/* For off alone, as the images say. */
+static int ask(struct flat *flat, uint64_t off, uint64_t len,
+	       struct flat_extent *ret)
+{
+	struct chain_extent e;
+	int r = images_map(flat->images, flat->n, off, len, &e);
+
+	if (r == 0)
+		*ret = (struct flat_extent){ .io = e.io,
+					     .file_off = e.file_off,
+					     .len = e.len };
+	return r;
+}
+
+/* The extent at off, of one entry or one answer. */
+static int map_one(struct flat *flat, uint64_t off, uint64_t len,
+		   struct flat_extent *ret)
+{
+	uint64_t unit, entry = find(flat, off, &unit);
+	int r;
+
+	if (kind_of(entry) == UNKNOWN) {
+		r = learn(flat, off);
+		if (r < 0)
+			return r;
+		entry = find(flat, off, &unit);
+	}
+	if (kind_of(entry) == UNKNOWN)
+		return ask(flat, off, len, ret);
+	*ret = extent_of(flat, entry, off, unit);
+	ret->len = min_u64(ret->len, len);
+	return 0;
+}
+
+int flat_map(struct flat *flat, uint64_t off, uint64_t len,
+	     struct flat_extent *ret)
+{
+	struct flat_extent next;
+	int r = map_one(flat, off, len, ret);
+
+	/* What is broken further on is not asked for yet. */
+	while (r == 0 && ret->len < len &&
+	       map_one(flat, off + ret->len, len - ret->len, &next) == 0 &&
+	       next.io == ret->io &&
+	       (!next.io || next.file_off == ret->file_off + ret->len))
+		ret->len += next.len;
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a chain of parents says of each place, found once, kept, and shared by
+ * all their children: parents never change while they are open, so how many of
+ * them there are does not cost, and who only looks takes no lock.
+ *
+ * THREADS: flat_map may be called by any number of threads at once.
+ */
+#ifndef VHDFS_CHAIN_FLAT_H
+#define VHDFS_CHAIN_FLAT_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "format/image.h"
+
+struct flat;
+
+struct flat_extent {
+	struct io *io; /* null: zeros */
+	uint64_t file_off;
+	uint64_t len;
+};
+
+/*
+ * For n images (at most CHAIN_DEPTH_MAX), each the parent of the one before;
+ * the images stay the caller's, the array is copied.  0 or -ENOMEM with words.
+ */
+int flat_new(struct image *const *images, unsigned n, struct flat **ret);
+/* null is allowed. */
+void flat_free(struct flat *flat);
+
+/*
+ * The first extent of [off, off + len), which lies on the disk: at least a byte
+ * and at most len.  Errors as image_map's; they are not kept.
+ */
+int flat_map(struct flat *flat, uint64_t off, uint64_t len,
+	     struct flat_extent *ret);
+
+DEFINE_CLEANUP(struct flat *, flat_free);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where bytes are: images asked one after the other. For chain.c and flat.c. */
+#ifndef VHDFS_CHAIN_LOOKUP_H
+#define VHDFS_CHAIN_LOOKUP_H
+
+#include "chain/chain.h"
+
+/*
+ * What n images, each the parent of the one before, have at off: the first
+ * extent of [off, off + len), which lies on the disk.  depth counts from
+ * images[0].  Takes each image's lock for as long as it is asked.
+ */
+int images_map(struct image *const *images, unsigned n, uint64_t off,
+	       uint64_t len, struct chain_extent *ret);
+
+#endif
