@@ -242,7 +242,9 @@ int pages_change(struct pages *pages, struct page *page)
 
 	if (page->dirty)
 		return 0;
-	if (!page->reserved)
+	if (pages->room)
+		r = pages->room(pages->ctx, pages->n_dirty + 1);
+	if (r == 0 && !page->reserved)
 		r = io_reserve(pages->io, pages->base + page->file_off,
 			       pages->page_size);
 	if (r < 0)

@@ -47,6 +47,9 @@ struct pages {
 	uint64_t base;    /* where offset 0 is in the file */
 	/* Reads one page; called under load_lock. Null: io_read_padded. */
 	int (*load)(void *ctx, void *data, uint64_t file_off);
+	/* Called before there are n_dirty pages that wait to be written: is
+	 * there room for what writing them takes?  Null: nobody asks. */
+	int (*room)(void *ctx, size_t n_dirty);
 	void *ctx;
 	pthread_mutex_t load_lock; /* inserting into buckets */
 	_Atomic(struct page *) *buckets;

@@ -94,13 +94,15 @@ struct vhdx {
 	bool space_ready;
 	struct vhdx_freed *freed;
 	size_t n_freed, freed_room;
-	uint64_t flushes; /* begun with tables to log */
+	uint64_t flushes;      /* begun with tables to log */
+	uint64_t log_reserved; /* bytes at the log's start that have space */
 
 	/* Under image.flush_lock. */
 	struct vhdx_flush flushing;
 	uint64_t log_sequence; /* of the next entry */
-	uint64_t log_head;     /* where it goes, in the log */
-	uint64_t log_used;     /* bytes before it that are still needed */
+	/* Where the last entry begins and ends, in the log; 0, 0: there is
+	 * none. */
+	uint64_t log_last, log_end;
 	atomic_uint_fast64_t flushes_logged;
 };
 
@@ -170,6 +172,8 @@ int vhdx_stop(struct image *img);
 int vhdx_trim(struct vhdx *v);
 /* Are so many pages dirty that they should be flushed? */
 bool vhdx_wants_flush(const struct vhdx *v);
+/* For pages.room: the log has space for n_dirty pages; ctx is the vhdx. */
+int vhdx_log_room(void *ctx, size_t n_dirty);
 
 /* vhdx-bat.c */
 static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)

@@ -12,10 +12,15 @@
  *  I4  In one entry, or in an earlier one, comes a bitmap before the BAT entry
  *      of a block that needs it.
  *
- * FULL DISKS.  The log's space is reserved at the start, that of a page of
- * tables before the page is changed (pages_change), and blocks take theirs by
+ * FULL DISKS.  Before a page of tables is changed (pages_change), the space is
+ * reserved that it takes in its place and in the log, and blocks take theirs by
  * being written: what has no room fails before anything refers to it, and a
  * flush needs none.
+ *
+ * THE LOG'S SPACE.  An entry lies in one piece: at the log's start where the
+ * last one leaves it room there, and after the last one otherwise.  So one that
+ * has another after it begins before m, where no entry is larger than m bytes,
+ * and the log's first 3 m bytes are all that they use.
  *
  * START, before the first change after an open; each step is synced.  Where one
  * fails the image has failed: a header on disk may name a log that the next
@@ -63,11 +68,12 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 
-/* A sector is always free, so that a full ring is not an empty one. */
-enum { LOG_SPARE = VHDX_LOG_SECTOR };
-
-/* At most so many pages are kept dirty, 4 MiB of them. */
-enum { DIRTY_MAX = 1024 };
+enum {
+	/* At most so many pages are kept dirty, 4 MiB of them. */
+	DIRTY_MAX = 1024,
+	/* Space for the log is reserved in pieces of this size. */
+	LOG_RESERVE_STEP = 64 * 1024,
+};
 
 /* Which of the copies an entry is to hold, in order. */
 struct batch {
@@ -100,26 +106,24 @@ bool vhdx_wants_flush(const struct vhdx *v)
 	return v->pages.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
 }
 
-/* Writes into the ring at the head. */
-static int ring_write(struct vhdx *v, const uint8_t *buf, size_t len)
+/* Where an entry of len bytes goes: see THE LOG'S SPACE. */
+static uint64_t place_for(const struct vhdx *v, uint64_t len)
 {
-	uint64_t log_len = v->header.log_len;
-	size_t first = min_u64(len, log_len - v->log_head);
-	int r = io_write(v->img.io, buf, first,
-			 v->header.log_off + v->log_head);
+	return v->log_last >= len ? 0 : v->log_end;
+}
 
-	if (r == 0 && first < len)
-		r = io_write(v->img.io, buf + first, len - first,
-			     v->header.log_off);
-	return r;
+/* The largest that there is a place for. */
+static uint64_t largest_place(const struct vhdx *v)
+{
+	return max_u64(v->log_last, v->header.log_len - v->log_end);
 }
 
 static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
-			     uint64_t file_size)
+			     uint64_t place, uint64_t file_size)
 {
 	memcpy(e, VHDX_LOG_SIGNATURE, 4);
 	put_le32(e + VHDX_ENTRY_LENGTH, len);
-	put_le32(e + VHDX_ENTRY_TAIL, v->log_head);
+	put_le32(e + VHDX_ENTRY_TAIL, place);
 	put_le64(e + VHDX_ENTRY_SEQUENCE, v->log_sequence);
 	put_le32(e + VHDX_ENTRY_COUNT, n);
 	guid_to_le(e + VHDX_ENTRY_GUID, &v->header.log_guid);
@@ -144,20 +148,20 @@ static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
 }
 
 /*
- * Writes an entry at the head, its tail itself, and syncs: all before it is
- * forgotten, which must be durable in its place.
+ * Writes an entry, its tail itself, and syncs: all before it is forgotten,
+ * which must be durable in its place.
  */
 static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 		     const struct batch *batch)
 {
 	const struct page_copies *copies = &f->pages;
-	uint64_t len = entry_size(batch->n);
+	uint64_t len = entry_size(batch->n), place = place_for(v, len);
 	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
-	assert(v->log_used + len + LOG_SPARE <= v->header.log_len);
+	assert(place + len <= v->header.log_len);
 	memset(e, 0, len);
-	put_entry_header(v, e, len, batch->n, f->file_size);
+	put_entry_header(v, e, len, batch->n, place, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;
 	sector = e + len - batch->n * VHDX_LOG_SECTOR;
 	for (size_t i = 0; i < batch->n; i++) {
@@ -169,13 +173,13 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 			 copies->file_off[p]);
 	}
 	put_le32(e + VHDX_ENTRY_CRC, crc32c_but(e, len, VHDX_ENTRY_CRC));
-	r = ring_write(v, e, len); /* F3 */
+	r = io_write(v->img.io, e, len, v->header.log_off + place); /* F3 */
 	if (r == 0)
 		r = io_sync(v->img.io); /* F4 */
 	if (r < 0)
 		return r;
-	v->log_head = (v->log_head + len) % v->header.log_len;
-	v->log_used = len;
+	v->log_last = place;
+	v->log_end = place + len;
 	v->log_sequence++;
 	return 0;
 }
@@ -194,8 +198,8 @@ static int begin_log(struct vhdx *v, const struct guid *log_guid)
 	int r;
 
 	v->log_sequence = 1;
-	v->log_head = 0;
-	v->log_used = 0;
+	v->log_last = 0;
+	v->log_end = 0;
 	v->header.log_guid = *log_guid;
 	r = log_empty_entry(v, &f);
 	v->header.log_guid = before;
@@ -222,12 +226,30 @@ static int open_log(struct vhdx *v)
 	return 0;
 }
 
+int vhdx_log_room(void *ctx, size_t n_dirty)
+{
+	struct vhdx *v = ctx;
+	uint64_t need = 3 * (entry_size(n_dirty) + VHDX_LOG_SECTOR);
+	int r;
+
+	if (need <= v->log_reserved || v->log_reserved == v->header.log_len)
+		return 0;
+	need = min_u64(round_up(need, LOG_RESERVE_STEP), v->header.log_len);
+	r = io_reserve(v->img.io, v->header.log_off + v->log_reserved,
+		       need - v->log_reserved);
+	if (r == 0)
+		v->log_reserved = need;
+	return r;
+}
+
 /* What START writes is in the file already, but may share its space with a copy
  * of it. */
-static int reserve_log(struct vhdx *v)
+static int reserve_start(struct vhdx *v)
 {
-	int r = io_reserve(v->img.io, v->header.log_off, v->header.log_len);
+	int r;
 
+	v->log_reserved = 0;
+	r = vhdx_log_room(v, v->pages.n_dirty);
 	for (int slot = 0; slot < 2 && r == 0; slot++)
 		r = io_reserve(v->img.io, VHDX_HEADER_OFFSET(slot),
 			       VHDX_HEADER_SIZE);
@@ -259,7 +281,7 @@ int vhdx_start(struct image *img)
 	if (r == 0)
 		r = vhdx_space_know(v);
 	if (r == 0)
-		r = reserve_log(v);
+		r = reserve_start(v);
 	if (r == 0)
 		r = open_log(v);
 	return r < 0 ? r : flush_adopted(v); /* S5 */
@@ -284,10 +306,10 @@ static void order_copies(const struct vhdx *v, const struct page_copies *copies,
 			order[n++] = i;
 }
 
-/* The most that an entry may take beside an empty one before it. */
+/* The most that an entry may take, with empty ones before and after it. */
 static uint64_t entry_room(const struct vhdx *v)
 {
-	return v->header.log_len - LOG_SPARE - VHDX_LOG_SECTOR;
+	return v->header.log_len - 2 * VHDX_LOG_SECTOR;
 }
 
 int vhdx_flush_begin(struct image *img)
@@ -336,13 +358,13 @@ static int write_in_place(struct vhdx *v, const struct page_copies *copies,
 static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 			   struct batch batch)
 {
-	uint64_t room = v->header.log_len - LOG_SPARE;
 	int r = io_sync(v->img.io); /* F2 */
 
 	/* Where the last entry is in the way, an empty one takes its place. */
-	if (r == 0 && v->log_used + entry_size(batch.n) > room)
+	if (r == 0 && entry_size(batch.n) > largest_place(v))
 		r = log_empty_entry(v, f);
-	batch.n = min_u64(batch.n, pages_that_fit(room - v->log_used));
+	batch.n = min_u64(batch.n, pages_that_fit(min_u64(largest_place(v),
+							  entry_room(v))));
 	if (r == 0)
 		r = log_entry(v, f, &batch);
 	if (r == 0)

@@ -82,9 +82,11 @@ int vhdx_load(struct vhdx *v)
 	if (r == 0)
 		r = pages_init(&v->pages, v->img.io, 0, VHDX_PAGE,
 			       pages_at_most(v), load_page, v);
-	if (r == 0)
-		v->img.tables[0] = &v->pages;
-	return r;
+	if (r < 0)
+		return r;
+	v->pages.room = vhdx_log_room;
+	v->img.tables[0] = &v->pages;
+	return 0;
 }
 
 void vhdx_unload(struct vhdx *v)
