@@ -187,6 +187,21 @@ tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
 tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
 endif
 
+# What contrib/bench measures with, and against.
+check_PROGRAMS += tests/bench/passthrough
+tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
+tests_bench_passthrough_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
+tests_bench_passthrough_LDADD = $(FUSE_LIBS) $(PTHREAD_LIBS)
+EXTRA_DIST += \
+	tests/bench/bench.sh \
+	tests/bench/plot.gp \
+	tests/bench/report.jq \
+	tests/bench/report.sh \
+	tests/bench/requirements \
+	tests/bench/sides.sh \
+	tests/bench/works-file.sh \
+	$(NULL)
+
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
 check_PROGRAMS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = \
