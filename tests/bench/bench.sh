@@ -88,12 +88,16 @@ calc() {
 	awk "BEGIN { printf \"%.6g\", $* }"
 }
 
-# Seconds, to a microsecond, that a command takes; its output goes to a file.
-seconds_of() {
+# timed WORK SIDE COMMAND...: records the seconds that the command takes, in this
+# shell.
+timed() {
 	local start=$EPOCHREALTIME
 
-	"$@" >"$work/timed.log" 2>&1 || return
-	calc "$EPOCHREALTIME - $start"
+	if "${@:3}" >"$work/timed.log" 2>&1; then
+		record "$1" "$2" "$round" "$(calc "$EPOCHREALTIME - $start")" s
+	else
+		missing "$1" "$2" "$(tail -n 1 "$work/timed.log")"
+	fi
 }
 
 # wanted SIDE: whether it was asked for.

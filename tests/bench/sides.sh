@@ -24,10 +24,10 @@ make_master() {
 	[ -z "$trace" ] || fill_boot_blocks
 }
 
-# What the recorded boot reads: first 4 KiB block and their number, neighbours
-# joined.
+# boot_ranges R|W: what the recorded boot reads or writes: the first 4 KiB block
+# and the number of blocks, neighbours joined.
 boot_ranges() {
-	awk -F, '$2 == "R" { print int($3 / 4096), int(($3 + $4 + 4095) / 4096) }' \
+	awk -F, -v op="$1" '$2 == op { print int($3 / 4096), int(($3 + $4 + 4095) / 4096) }' \
 		"$trace" | sort -n | awk '
 		NR > 1 && $1 <= end { if ($2 > end) end = $2; next }
 		NR > 1 { print start, end - start }
@@ -38,7 +38,7 @@ boot_ranges() {
 fill_boot_blocks() {
 	local start count
 
-	boot_ranges >"$work/boot-ranges"
+	boot_ranges R >"$work/boot-ranges"
 	while read -r start count; do
 		head -c $((count * 4096)) /dev/urandom |
 			dd of="$master" bs=64k conv=notrunc iflag=fullblock \
@@ -75,34 +75,38 @@ make_raw() {
 	make_raw_in "$work/raw" "$@"
 }
 
-# start_passthrough SIDE COMMAND...
+# start_passthrough SIDE DIRECTORY COMMAND...
 start_passthrough() {
-	local mnt=$work/$1
+	local mnt=$work/$2
 
 	mkdir -p "$mnt"
-	"${@:2}" -o "source=$work/raw" "$mnt" || return
+	"${@:3}" -o "source=$work/raw" "$mnt" || return
 	at_end umount "$mnt"
+	passthrough_dir[$1]=$mnt
 	read_file[$1]=$mnt/master.raw
 }
+declare -A passthrough_dir=()
 
 start_passthrough-example() {
-	start_passthrough passthrough-example "$work/passthrough_ll" \
-		-o cache=never -o clone_fd
+	start_passthrough passthrough-example passthrough-example \
+		"$work/passthrough_ll" -o cache=never -o clone_fd
 }
 
 make_passthrough-example() {
-	make_raw_in "$work/passthrough-example" "$@"
+	make_raw_in "${passthrough_dir[passthrough-example]}" "$@"
 }
 
-# Where nothing blocks, more threads than processors only get in each other's
-# way; where something does, libfuse's own number is better.
+# start_passthrough-plain [THREADS]: where nothing blocks, more threads than
+# processors only get in each other's way; libfuse's own number is ten.
 start_passthrough-plain() {
-	start_passthrough passthrough-plain passthrough \
-		-o "max_threads=${passthrough_threads:-$(nproc)}"
+	local many=${1:-$(nproc)}
+
+	start_passthrough passthrough-plain "passthrough-plain-$many" \
+		passthrough -o "max_threads=$many"
 }
 
 make_passthrough-plain() {
-	make_raw_in "$work/passthrough-plain" "$@"
+	make_raw_in "${passthrough_dir[passthrough-plain]}" "$@"
 }
 
 # --- qemu-storage-daemon: overlays that share one node of the master
@@ -194,7 +198,7 @@ start_vhdimount() {
 # --- vhdfs: children of a master of each kind, in one store
 
 start_store() {
-	[ -z "${store:-}" ] || return 0
+	[ -z "${vhdfs_pid:-}" ] || return 0
 	store=$work/store views=$work/views
 	mkdir -p "$store/masters" "$store/clients" "$views"
 	vhdfs "$store" "$views" -f >"$work/vhdfs.log" 2>&1 &
@@ -206,8 +210,7 @@ start_store() {
 end_store() {
 	umount "$views"
 	wait "$vhdfs_pid"
-	rm -rf "$store"
-	store=
+	vhdfs_pid=
 }
 
 # start_kind KIND [CONVERT-OPTION...]

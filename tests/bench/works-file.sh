@@ -166,7 +166,7 @@ need_written() {
 		fi
 	done
 	for side in $(up "${limits[@]}"); do
-		written_file[$side]=$work/$side/written.raw
+		written_file[$side]=${passthrough_dir[$side]}/written.raw
 		[ -f "$work/raw/written.raw" ] || { make_raw written &&
 			fill "${made[0]}" "$region_size"; }
 	done
