@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Draws what report.sh prepared in dir: for each of works a bar per side, with
-# its lowest and highest round, into out/works.png; and out/growth.png.
+# its lowest and highest round, into out/works.png; and as clients grow in number
+# the time of each, of the sides in times, and vhdfs's memory for each, of those
+# in sizes, into out/growth.png.
 set datafile separator "\t"
 set style fill solid 0.6 border -1
 set boxwidth 0.7
@@ -23,6 +25,31 @@ if (count > 0) {
 		set yrange [0:*]
 		plot file using 0:2:xtic(1) with boxes lc rgb "#4477aa", \
 			file using 0:2:3:4 with yerrorbars pt 0 lc rgb "#222222"
+	}
+	unset multiplot
+	set output
+}
+
+if (words(times) > 0) {
+	set terminal pngcairo size 1100, 450 font "sans,10"
+	set output out . "/growth.png"
+	set multiplot layout 1, 2
+	unset xtics
+	set xtics nomirror (4, 16, 32, 64, 128, 256, 512)
+	set bmargin 4
+	set logscale x 2
+	set xlabel "clients that boot at once"
+	set yrange [0:*]
+	set key bottom
+	set title "boot storm: time a client"
+	set ylabel "ms"
+	plot for [side in times] dir . "/growth-ms-" . side . ".tsv" \
+		using 1:2 with linespoints lw 2 pt 7 title side
+	if (words(sizes) > 0) {
+		set title "boot storm: vhdfs's memory a client"
+		set ylabel "MiB resident"
+		plot for [side in sizes] dir . "/growth-MiB-" . side . ".tsv" \
+			using 1:2 with linespoints lw 2 pt 7 title side
 	}
 	unset multiplot
 	set output

@@ -38,6 +38,10 @@ print_table() {
 		printf '\n%s\n' "QUICK: short runs on few sides; these figures are rough."
 	print_results
 	print_requirements
+	jq -r '[.requirements[] | select(.side == null) | .name] |
+		if . == [] then empty
+		else "", "Requirements of works that were not measured:",
+			(.[] | "    " + .) end' "$out/report.json"
 	jq -r '.missing[] | "not measured: \(.work), \(.side): \(.missing)"' \
 		"$out/report.json"
 }
@@ -63,7 +67,7 @@ print_results() {
 
 print_requirements() {
 	jq -r 'def n: if . == null then "-" else . end;
-		.requirements[] | [.name, (.side | n), (.bound), .number,
+		.requirements[] | select(.side != null) | [.name, (.side | n), (.bound), .number,
 			(.ratio | n), (.lowest | n), (.highest | n), (.base | n),
 			(if .reached == null then "not measured"
 			elif .reached then "yes" else "NO" end)] | @tsv' \
@@ -74,7 +78,7 @@ print_requirements() {
 				($3 == "min" ? "least" : "most"), $4
 			last = $1
 		}
-		$5 == "-" { printf "    %-14s %s\n", $2, $9; next }
+		$5 == "-" { printf "    %-14s        -  %s\n", $2, $9; next }
 		{
 			printf "    %-14s %8s  (%s to %s%s)  %s\n", $2, figure($5),
 				figure($6), figure($7),
@@ -84,21 +88,38 @@ print_requirements() {
 
 # draw: bars of each work with each side, and lines of what grows.
 draw() {
-	local work_name
+	local name works growth
 
-	jq -r '.results[] | select(.unit == "1/s" or .unit == "MB/s" or
-		(.work == "storm")) | .work' "$out/report.json" | sort -u >"$work/works"
-	while read -r work_name; do
-		jq -r --arg work "$work_name" '.results[] | select(.work == $work) |
+	works=$(jq -r '[.results[] | select(.unit == "1/s" or .unit == "MB/s"
+		or .work == "storm") | .work] | unique | join(" ")' "$out/report.json")
+	for name in $works; do
+		jq -r --arg work "$name" '.results[] | select(.work == $work) |
 			[.side, .median, .min, .max, .unit] | @tsv' \
-			"$out/report.json" >"$work/plot-$work_name.tsv"
-	done <"$work/works"
-	jq -r '.results[] | select(.work | startswith("growth-")) |
-		[.work, .side, .median, .unit] | @tsv' "$out/report.json" |
-		sed 's/^growth-\([a-z]*\)-\([0-9]*\)\t/\1\t\2\t/' \
-			>"$work/growth.tsv"
-	gnuplot -e "dir='$work'; out='$out'; works='$(paste -sd ' ' "$work/works")'" \
-		"$bench/plot.gp" >"$work/gnuplot.log" 2>&1 || {
+			"$out/report.json" >"$work/plot-$name.tsv"
+	done
+	growth=$(jq -r '.results[] | select(.work | startswith("growth-")) |
+		(.work | split("-")) as $w | select($w | length == 3) |
+		"\($w[1]):\(.side)" ' "$out/report.json" | sort -u)
+	for name in $growth; do
+		jq -r --arg what "${name%:*}" --arg side "${name#*:}" '.results[] |
+			(.work | split("-")) as $w | select($w[0] == "growth" and
+			$w[1] == $what and .side == $side) |
+			[($w[2] | tonumber), .median] | @tsv' "$out/report.json" |
+			sort -n >"$work/growth-${name/:/-}.tsv"
+	done
+	gnuplot -e "dir='$work'; out='$out'; works='$works'" \
+		-e "times='$(growth_sides ms)'; sizes='$(growth_sides MiB)'" \
+		"$bench/plot.gp" >"$work/gnuplot.log" 2>&1 ||
 		missing plot gnuplot "$(tail -n 1 "$work/gnuplot.log")"
-	}
+}
+
+# growth_sides ms|MiB: the sides of which it is known for several numbers of
+# clients.
+growth_sides() {
+	local file
+
+	for file in "$work/growth-$1"-*.tsv; do
+		[ ! -f "$file" ] || [ "$(wc -l <"$file")" -lt 2 ] ||
+			basename "${file#*growth-"$1"-}" .tsv
+	done | paste -sd ' '
 }

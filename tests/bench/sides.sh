@@ -182,25 +182,29 @@ make_reflink() {
 	done
 }
 
-# --- vhdimount, read only: the chain of vhdx-dynamic
+# --- vhdimount, read only: a chain as vhd-dynamic's, of which it wants both
+# files in one directory.  (Of children that are VHDX, Debian 12's reads other
+# bytes than the parent's.)
 
 start_vhdimount() {
-	local mnt=$work/vhdimount
+	local mnt=$work/vhdimount dir=$work/vhdimount-chain
 
-	mkdir -p "$mnt"
-	start_vhdx-dynamic || return
-	vhdimount "$store/clients/vhdx-dynamic-read.vhdx" "$mnt" \
-		>>"$work/vhdimount.log" 2>&1 || return
+	make_kind_master vhd-dynamic || return
+	mkdir -p "$mnt" "$dir"
+	at_end rm -r "$dir"
+	ln "$store/masters/vhd-dynamic.vhd" "$dir/master.vhd" &&
+		vhdfs-img create --parent "$dir/master.vhd" "$dir/child.vhd" ||
+		return
+	vhdimount "$dir/child.vhd" "$mnt" >"$work/vhdimount.log" 2>&1 || return
 	at_end umount "$mnt"
-	read_file[vhdimount]=$mnt/vhdi1
+	read_file[vhdimount]=$mnt/vhdi2 # vhdi1 is the master
+	wait_until 10 test -f "$mnt/vhdi2"
 }
 
 # --- vhdfs: children of a master of each kind, in one store
 
 start_store() {
 	[ -z "${vhdfs_pid:-}" ] || return 0
-	store=$work/store views=$work/views
-	mkdir -p "$store/masters" "$store/clients" "$views"
 	vhdfs "$store" "$views" -f >"$work/vhdfs.log" 2>&1 &
 	vhdfs_pid=$!
 	at_end end_store
@@ -213,13 +217,16 @@ end_store() {
 	vhdfs_pid=
 }
 
-# start_kind KIND [CONVERT-OPTION...]
-start_kind() {
-	local file
+make_kind_master() {
+	local file=$store/masters/$1.${1%-*} options=()
 
+	[ "${1#*-}" != fixed ] || options=(--fixed)
+	[ -f "$file" ] || vhdfs-img convert "${options[@]}" "$master" "$file"
+}
+
+start_kind() {
+	make_kind_master "$1" || return
 	start_store || return
-	file=$store/masters/$1.${1%-*}
-	[ -f "$file" ] || vhdfs-img convert "${@:2}" "$master" "$file" || return
 	[ -f "$store/clients/$1-read.${1%-*}" ] || make_kind "$1" read || return
 	read_file[$1]=$views/clients/$1-read.${1%-*}.raw
 }
@@ -239,10 +246,7 @@ make_kind() {
 
 for kind in "${kinds[@]}"; do
 	eval "make_$kind() { make_kind $kind \"\$@\"; }"
-	case $kind in
-	*-fixed) eval "start_$kind() { start_kind $kind --fixed; }" ;;
-	*) eval "start_$kind() { start_kind $kind; }" ;;
-	esac
+	eval "start_$kind() { start_kind $kind; }"
 done
 
 # start_sides SIDE...: all that are wanted; those that do not come up are told
