@@ -271,6 +271,9 @@ lib_tests = \
 	tests/test-readme.sh \
 	tests/test-lib.sh \
 	$(NULL)
+bench_tests = \
+	tests/bench/test-bench.sh \
+	$(NULL)
 img_tests = \
 	tests/img/test-repair.sh \
 	tests/img/test-check.sh \
@@ -358,6 +361,7 @@ faults_tests = \
 	tests/faults/test-mount.sh \
 	$(NULL)
 shell_tests = \
+	$(bench_tests) \
 	$(confine_tests) \
 	$(fuzz_tests) \
 	$(kill_tests) \

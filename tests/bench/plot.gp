@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Draws what report.sh prepared in dir: for each of works a bar per side, with
-# its lowest and highest round, into out/works.png; and as clients grow in number
+# Draws what report.sh prepared in dir: for each of works a bar per side (vhdfs's
+# are dark), with its lowest and highest round, into out/works.png; and as clients grow in number
 # the time of each, of the sides in times, and vhdfs's memory for each, of those
 # in sizes, into out/growth.png.
 set datafile separator "\t"
@@ -22,9 +22,13 @@ if (count > 0) {
 		unit = system("cut -f 5 " . file . " | head -n 1")
 		set title name
 		set ylabel unit
-		set yrange [0:*]
-		plot file using 0:2:xtic(1) with boxes lc rgb "#4477aa", \
-			file using 0:2:3:4 with yerrorbars pt 0 lc rgb "#222222"
+		top = real(system("cut -f 6 " . file . " | head -n 1"))
+		set yrange [0:top]
+		plot file using 0:($7 > 0 ? $2 : NaN):xtic(1) with boxes lc rgb "#1f4e79", \
+			file using 0:($7 > 0 ? NaN : $2) with boxes lc rgb "#99bbdd", \
+			file using 0:2:3:4 with yerrorbars pt -1 lc rgb "#222222", \
+			file using 0:($2 > 0.9 * top ? 0.9 * top : $2):(sprintf("%.3g", $2)) \
+				with labels offset 0, 0.8 font "sans,7"
 	}
 	unset multiplot
 	set output
@@ -35,7 +39,7 @@ if (words(times) > 0) {
 	set output out . "/growth.png"
 	set multiplot layout 1, 2
 	unset xtics
-	set xtics nomirror (4, 16, 32, 64, 128, 256, 512)
+	set xtics nomirror (4, 8, 16, 32, 64, 128, 256, 512)
 	set bmargin 4
 	set logscale x 2
 	set xlabel "clients that boot at once"
