@@ -6,7 +6,9 @@
 set datafile separator "\t"
 set style fill solid 0.6 border -1
 set boxwidth 0.7
+set offsets 0.4, 0.4, 0, 0
 unset key
+figure(x) = x < 100 ? sprintf("%.3g", x) : sprintf("%.0f", x)
 count = words(works)
 if (count > 0) {
 	columns = count < 3 ? count : 3
@@ -27,8 +29,8 @@ if (count > 0) {
 		plot file using 0:($7 > 0 ? $2 : NaN):xtic(1) with boxes lc rgb "#1f4e79", \
 			file using 0:($7 > 0 ? NaN : $2) with boxes lc rgb "#99bbdd", \
 			file using 0:2:3:4 with yerrorbars pt -1 lc rgb "#222222", \
-			file using 0:($2 > 0.9 * top ? 0.9 * top : $2):(sprintf("%.3g", $2)) \
-				with labels offset 0, 0.8 font "sans,7"
+			file using 0:($2 > 0.9 * top ? 0.9 * top : $2):(figure($2)) \
+				with labels offset 0, 1.2 font "sans,7"
 	}
 	unset multiplot
 	set output
@@ -40,6 +42,7 @@ if (words(times) > 0) {
 	set multiplot layout 1, 2
 	unset xtics
 	set xtics nomirror (4, 8, 16, 32, 64, 128, 256, 512)
+	set offsets 0, 0, 0, 0
 	set bmargin 4
 	set logscale x 2
 	set xlabel "clients that boot at once"

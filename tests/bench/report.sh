@@ -10,7 +10,7 @@ machine_json() {
 	jq -n --arg cpu "${cpu:-$(uname -m)}" --argjson cores "$(nproc)" \
 		--arg memory "$(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 2^20 }' /proc/meminfo)" \
 		--arg kernel "$(uname -r)" \
-		--arg filesystem "$(stat -f -c %T "$work")" \
+		--arg filesystem "$(df --output=fstype "$work" | tail -n 1)" \
 		--arg qemu "$(qemu-storage-daemon --version | sed -n '1s/.*version //p')" \
 		--arg fio "$(fio --version)" \
 		--arg tgt "$(dpkg-query -W -f '${Version}' tgt 2>&1)" \
@@ -19,9 +19,11 @@ machine_json() {
 		--arg commit "$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)" \
 		--arg date "$(date -u +%Y-%m-%dT%H:%MZ)" \
 		--argjson quick "$([ "$quick" = yes ] && echo true || echo false)" \
-		--argjson rounds "$rounds" \
+		--argjson rounds "$rounds" --arg seconds "$seconds" \
+		--argjson clients "$clients" --argjson tgtd_threads "$threads" \
 		'{$cpu, $cores, $memory, $kernel, $filesystem, $qemu, $fio, $tgt,
-			$libfuse, $vhdfs, $commit, $date, $quick, $rounds}'
+			$libfuse, $vhdfs, $commit, $date, $quick, $rounds,
+			$seconds, $clients, $tgtd_threads}'
 }
 
 # make_report MACHINE-JSON: report.json of measurements.jsonl, in $out.
@@ -33,7 +35,7 @@ make_report() {
 # What is in report.json, as text.
 print_table() {
 	jq -r '.machine | to_entries[] | "\(.key)\t\(.value)"' "$out/report.json" |
-		awk -F '\t' '{ printf "%-11s %s\n", $1, $2 }'
+		awk -F '\t' '{ printf "%-12s %s\n", $1, $2 }'
 	! jq -e .machine.quick "$out/report.json" >/dev/null ||
 		printf '\n%s\n' "QUICK: short runs on few sides; these figures are rough."
 	print_results

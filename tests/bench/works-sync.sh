@@ -103,7 +103,7 @@ sync_first() {
 # first write that is synced, into syncs: by a mount of its own, in a short run
 # that is not timed.
 count_syncs() {
-	local side=$1 count=$2 writes=$((320 / $2)) pid calls
+	local side=$1 count=$2 writes=$((960 / $2)) pid calls
 	local mnt=$work/counted
 
 	"make_$side" "${names[@]:0:count}" || return 0
