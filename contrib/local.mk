@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 EXTRA_DIST += \
+	contrib/bench \
 	contrib/check \
 	contrib/demo \
 	contrib/packages \

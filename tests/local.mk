@@ -186,7 +186,41 @@ check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
 tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
+check_PROGRAMS += tests/bench/storm
+tests_bench_storm_SOURCES = \
+	tests/bench/storm.c \
+	tests/bench/trace.c \
+	tests/bench/trace.h \
+	$(NULL)
+tests_bench_storm_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
+tests_bench_storm_LDADD = $(LIBISCSI_LIBS)
 endif
+
+# What contrib/bench measures with, and against.
+check_PROGRAMS += tests/bench/passthrough
+tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
+tests_bench_passthrough_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
+tests_bench_passthrough_LDADD = $(FUSE_LIBS) $(PTHREAD_LIBS)
+check_PROGRAMS += tests/bench/cost tests/bench/fill-table tests/bench/syncer
+tests_bench_cost_SOURCES = tests/bench/cost.c
+tests_bench_cost_LDADD =
+tests_bench_fill_table_SOURCES = tests/bench/fill-table.c
+tests_bench_fill_table_LDADD =
+tests_bench_syncer_SOURCES = tests/bench/syncer.c
+tests_bench_syncer_LDADD = $(PTHREAD_LIBS)
+EXTRA_DIST += \
+	tests/bench/bench.sh \
+	tests/bench/plot.gp \
+	tests/bench/report.jq \
+	tests/bench/report.sh \
+	tests/bench/requirements \
+	tests/bench/sides.sh \
+	tests/bench/works-file.sh \
+	tests/bench/works-images.sh \
+	tests/bench/works-storm.sh \
+	tests/bench/works-sync.sh \
+	tests/bench/works-tgt.sh \
+	$(NULL)
 
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
 check_PROGRAMS += tests/fuzz/replay
@@ -237,6 +271,9 @@ lib_tests = \
 	tests/test-malformed.sh \
 	tests/test-readme.sh \
 	tests/test-lib.sh \
+	$(NULL)
+bench_tests = \
+	tests/bench/test-bench.sh \
 	$(NULL)
 img_tests = \
 	tests/img/test-repair.sh \
@@ -325,6 +362,7 @@ faults_tests = \
 	tests/faults/test-mount.sh \
 	$(NULL)
 shell_tests = \
+	$(bench_tests) \
 	$(confine_tests) \
 	$(fuzz_tests) \
 	$(kill_tests) \

@@ -66,10 +66,11 @@ test_every_file_names_its_licence() {
 		find . -path ./build -prune -o \( -name '*.sh' -o -name '*.mk' \
 			-o -name '*.ac' -o -name Makefile.am \) -print |
 			grep -v -e '/build-aux/' -e '/autom4te'
-		echo contrib/check contrib/demo contrib/packages .ci/run \
+		echo contrib/bench contrib/check contrib/demo contrib/packages .ci/run \
 			contrib/systemd/*.in tests/boot/boot.test \
 			tests/boot/make-disk tests/boot/guest/* \
-			tests/run-unit | xargs -n 1
+			tests/bench/plot.gp tests/bench/report.jq \
+			tests/bench/requirements tests/run-unit | xargs -n 1
 	} | while read -r file; do
 		[ ! -f "$file" ] || head -n 3 "$file" |
 			grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
@@ -110,11 +111,11 @@ test_no_file_speaks_of_where_it_was_made() {
 
 test_shell_is_sound() {
 	requires shellcheck
-	shellcheck -S warning -e SC1091,SC2154,SC2034,SC2164 contrib/check \
-		contrib/demo contrib/packages .ci/run tests/lib.sh \
+	shellcheck -S warning -e SC1091,SC2154,SC2034,SC2164 contrib/bench \
+		contrib/check contrib/demo contrib/packages .ci/run tests/lib.sh \
 		tests/boot/boot.test tests/boot/make-disk \
 		tests/boot/guest/vhdfs-boot \
-		tests/test-*.sh tests/*/test-*.sh
+		tests/bench/*.sh tests/test-*.sh tests/*/test-*.sh
 }
 
 run_tests

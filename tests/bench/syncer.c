@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes 4 KiB and syncs, again and again, on each file with a thread of its
+ * own.
+ *
+ *     syncer SYNCS SECONDS COUNT again|once START LENGTH FILE...
+ *
+ * SYNCS fdatasyncs for each write, 1.5 being one and two by turns; until
+ * SECONDS are over or COUNT writes of each file are done.  The writes go to the
+ * LENGTH bytes from START in an order that looks random: again and again, or
+ * each 4 KiB once.  Prints the writes that were done in a second, all files
+ * together.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	PIECE = 4096,
+	FILES_MAX = 1024,
+	STRIDE = 40503, /* odd: all pieces of a power of two have their turn */
+};
+
+static struct {
+	double syncs, end;
+	uint64_t count, start, pieces;
+	bool once;
+} job;
+
+struct writer {
+	pthread_t thread;
+	const char *path;
+	uint64_t done;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *work(void *arg)
+{
+	struct writer *w = arg;
+	unsigned char piece[PIECE];
+	int fd = open(w->path, O_RDWR | O_CLOEXEC);
+	double owed = 0;
+
+	if (fd < 0)
+		err(1, "%s", w->path);
+	memset(piece, 'w', sizeof piece);
+	while (now() < job.end && w->done < job.count) {
+		uint64_t at = w->done * STRIDE % job.pieces * PIECE;
+
+		if (job.once && w->done == job.pieces)
+			break;
+		memcpy(piece, &w->done, sizeof w->done);
+		if (pwrite(fd, piece, PIECE, (off_t)(job.start + at)) != PIECE)
+			err(1, "%s: write", w->path);
+		for (owed += job.syncs; owed >= 1; owed--) {
+			if (fdatasync(fd) < 0)
+				err(1, "%s: fdatasync", w->path);
+		}
+		w->done++;
+	}
+	close(fd);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static struct writer writers[FILES_MAX];
+	uint64_t done = 0;
+	double begun;
+	int n = argc - 7;
+
+	if (n < 1 || n > FILES_MAX ||
+	    (strcmp(argv[4], "again") && strcmp(argv[4], "once"))) {
+		fputs("usage: syncer SYNCS SECONDS COUNT again|once START "
+		      "LENGTH FILE...\n",
+		      stderr);
+		return 2;
+	}
+	begun = now();
+	job.syncs = strtod(argv[1], NULL);
+	job.end = begun + strtod(argv[2], NULL);
+	job.count = strtoull(argv[3], NULL, 10);
+	job.once = !strcmp(argv[4], "once");
+	job.start = strtoull(argv[5], NULL, 10);
+	job.pieces = strtoull(argv[6], NULL, 10) / PIECE;
+	if (!job.pieces || job.pieces & (job.pieces - 1))
+		errx(2, "LENGTH: expected 4096 times a power of two, found %s",
+		     argv[6]);
+	for (int i = 0; i < n; i++) {
+		writers[i].path = argv[7 + i];
+		if (pthread_create(&writers[i].thread, NULL, work, &writers[i]))
+			errx(1, "cannot start a thread");
+	}
+	for (int i = 0; i < n; i++) {
+		pthread_join(writers[i].thread, NULL);
+		done += writers[i].done;
+	}
+	printf("%.3f\n", (double)done / (now() - begun));
+	return 0;
+}

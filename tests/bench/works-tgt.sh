@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Works through tgtd: a private one, its disks by stock rdwr, the same for all
+# sides; storm(1) of this directory is the initiator, on the same machine.
+
+# As tgt-glue writes them.
+tgt_parameters="MaxRecvDataSegmentLength MaxXmitDataSegmentLength"
+tgt_parameter_value=262144
+tgt_prefix=iqn.2026-01.lan.example:bench
+
+# A TCP port of 127.0.0.1 that nobody listens on.
+free_port() {
+	local port
+
+	while :; do
+		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+		(: <"/dev/tcp/127.0.0.1/$port") 2>>"$work/undo.log" || break
+	done
+	echo "$port"
+}
+
+# start_tgtd: sets tgt_port, which is its control port too.
+start_tgtd() {
+	local pid
+
+	tgt_port=$(free_port)
+	tgtd -f -C "$tgt_port" -t "$threads" \
+		--iscsi "portal=127.0.0.1:$tgt_port" >>"$work/tgtd.log" 2>&1 &
+	pid=$!
+	at_end end_tgtd "$tgt_port" "$pid"
+	wait_until 10 adm "$tgt_port" --op show --mode sys
+}
+
+adm() {
+	tgtadm -C "$1" --lld iscsi "${@:2}"
+}
+
+# It ends only when it has no target any more.
+end_tgtd() {
+	local tid
+
+	for tid in $(adm "$1" --op show --mode target |
+		sed -n 's/^Target \([0-9]*\):.*/\1/p'); do
+		adm "$1" --op delete --force --mode target --tid "$tid"
+	done
+	adm "$1" --op delete --mode system || kill -9 "$2"
+	wait "$2"
+}
+
+# export_files PORT FIRST FILE...: targets FIRST and so on; adds to urls.
+export_files() {
+	local port=$1 tid=$2 file name
+
+	for file in "${@:3}"; do
+		adm "$port" --op new --mode target --tid "$tid" -T "$tgt_prefix$tid" || return
+		for name in $tgt_parameters; do
+			adm "$port" --op update --mode target --tid "$tid" \
+				-n "$name" -v "$tgt_parameter_value" || return
+		done
+		adm "$port" --op new --mode logicalunit --tid "$tid" --lun 1 \
+			--bstype rdwr -b "$file" || return
+		adm "$port" --op bind --mode target --tid "$tid" -I ALL || return
+		urls+=("iscsi://127.0.0.1:$port/$tgt_prefix$tid/1")
+		tid=$((tid + 1))
+	done
+}
+
+# One disk of each side, commands of one kind at a time.
+work_tgt() {
+	local side urls tid=1
+	local -A read_url=() written_url=()
+
+	need_written
+	step "through tgtd: 4 KiB and 256 KiB, warm"
+	start_tgtd || { missing tgt tgtd "it did not start"; return; }
+	for side in "${sides[@]}"; do
+		urls=()
+		if ! export_files "$tgt_port" "$tid" "${read_file[$side]}" \
+			${written_file[$side]:+"${written_file[$side]}"}; then
+			missing tgt "$side" "tgtd does not take its files"
+			continue
+		fi
+		tid=$((tid + 2))
+		read_url[$side]=${urls[0]}
+		written_url[$side]=${urls[1]:-}
+	done
+	for ((round = 1; round <= rounds; round++)); do
+		commands_in_turn tgt-read-4k-1 read_url read random 4096 1
+		commands_in_turn tgt-read-4k-32 read_url read random 4096 32
+		commands_in_turn tgt-read-256k read_url read sequential 262144 4
+		commands_in_turn tgt-write-4k-1 written_url write random 4096 1
+		commands_in_turn tgt-write-4k-32 written_url write random 4096 32
+		commands_in_turn tgt-write-256k written_url write sequential 262144 4
+	done
+}
+
+# commands_in_turn WORK URLS OP PATTERN SIZE DEPTH
+commands_in_turn() {
+	local side result
+	local -n of=$2
+
+	for side in "${sides[@]}"; do
+		[ -n "${of[$side]:-}" ] || continue
+		result=$(storm "$3" "$4" "$5" "$6" "$seconds" "$region_start" \
+			"$region_size" "${of[$side]}" 2>"$work/storm.log") ||
+			result=
+		record_commands "$1" "$side" "$5" "$result"
+		[ "$3" = read ] || sync "${written_file[$side]}"
+	done
+}
+
+# record_commands WORK SIDE SIZE JSON: commands a second, and MB of large ones.
+record_commands() {
+	local errors
+
+	errors=$(jq -r .errors <<<"$4")
+	if [ "$errors" != 0 ]; then
+		missing "$1" "$2" "${errors:-no} errors: $(tail -n 1 "$work/storm.log")"
+		return
+	fi
+	if [ "$3" = 4096 ]; then
+		record "$1" "$2" "$round" "$(jq '.commands / .seconds' <<<"$4")" 1/s
+	else
+		record "$1" "$2" "$round" "$(jq '.bytes / .seconds / 1e6' <<<"$4")" MB/s
+	fi
+}
