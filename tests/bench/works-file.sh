@@ -22,7 +22,7 @@ fio_on() {
 		--numjobs="$4" --ioengine=psync --thread --group_reporting \
 		--invalidate=0 --fallocate=none --allow_file_create=0 \
 		--disk_util=0 --randrepeat=0 --offset="$region_start" \
-		--size="$region_size" --runtime="${seconds}s" \
+		--size="$region_size" --runtime="$(calc "1000 * $seconds")ms" \
 		--output-format=json "${@:5}" 2>"$work/fio.log") || return
 	jq -r --arg size "$3" '.jobs[0] | [.read, .write] |
 		if $size == "1m" then map(.bw_bytes) | add / 1e6

@@ -95,9 +95,10 @@ of_vhdfs() {
 	done | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# KiB that the kernel caches of files.
+# KiB that the kernel caches of the store's files and of their views.
 page_cache() {
-	awk '/^(Cached|Buffers):/ { sum += $2 } END { print sum }' /proc/meminfo
+	find "$store" "$views" -type f -print0 |
+		xargs -0 fincore -b -n -o RES | awk '{ sum += $1 } END { print int(sum / 1024) }'
 }
 
 # KiB on disk of all children.
