@@ -19,6 +19,7 @@
 const struct targets_parameter targets_parameters[] = {
 	{ "MaxRecvDataSegmentLength", "262144" },
 	{ "MaxXmitDataSegmentLength", "262144" },
+	{ "FirstBurstLength", "262144" },
 	{ NULL, NULL },
 };
 

@@ -13,8 +13,10 @@
 	"mode_page=8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:0x80:0x14:0:0:0:0:0:0"
 
 /*
- * What is told to every target beyond tgtd's defaults: with 8 KiB segments a
- * megabyte is 128 exchanges.  Ends with a null name.
+ * What is told to every target beyond tgtd's defaults: with segments of 8 KiB a
+ * write of 256 KiB is 32 of them, and with a first burst of 64 KiB it waits for
+ * the target to ask for the rest.  Ends with a null name.  To ask tgtd for them
+ * takes a request a target, so they are compared with what was applied.
  */
 struct targets_parameter {
 	const char *name;
