@@ -9,12 +9,18 @@
 #include "tgt-glue/carry.h"
 #include "tgt-glue/targets.h"
 
+/* The round of the shard that the client is to be on. */
+static const struct round *home_of(const struct round *round,
+				   const struct client *client)
+{
+	return &round->siblings[client->shard - round->fleet->shards];
+}
+
 /* A client with a target where it is to be may lose the one that it has here,
  * unless it uses just that. */
 static void stay(const struct round *round, struct client *client)
 {
-	const struct round *home =
-		&round->siblings[client->shard - round->fleet->shards];
+	const struct round *home = home_of(round, client);
 	const struct live_target *there = live_target(&home->live, client->iqn);
 	const struct live_target *here = live_target(&round->live, client->iqn);
 
@@ -31,6 +37,18 @@ static void stay_if_left(struct round *round)
 		if (w->left || w->failed || round->wishes.only)
 			stay(round,
 			     fleet_client_by_iqn(round->fleet, w->live->name));
+	}
+}
+
+/* Nobody loses a disk to a tgtd that is not there to give it back. */
+static void stay_until_it_runs(struct round *round)
+{
+	for (size_t i = 0; i < round->live.n; i++) {
+		struct client *client = fleet_client_by_iqn(
+			round->fleet, round->live.targets[i].name);
+
+		if (client && !home_of(round, client)->there)
+			client->shard = round->shard;
 	}
 }
 
@@ -85,10 +103,11 @@ int moves_make(struct round *round)
 {
 	int r = 0;
 
-	if (!round->there && (round->wishes.only || !round_is_off(round)))
+	if (!round->there && (round->wishes.only || !round->off))
 		return stay_as_written(round);
 	if (!round->there)
 		return round->dry ? 0 : write_without_others(round);
+	stay_until_it_runs(round);
 	plan_moves(round->fleet, round->shard, &round->live, &round->wishes,
 		   &round->plan);
 	stay_if_left(round);

@@ -56,6 +56,7 @@ static int read_tgtd(struct round *round)
 {
 	int r = tgtd_open(round->shard->control_port, &round->tgtd);
 
+	round->off = r == -ECONNREFUSED || r == -ENOENT;
 	if (r == 0)
 		r = round_look(round);
 	if (r == 0)
@@ -71,12 +72,6 @@ void round_read(struct round *round)
 	if (round->shard->number)
 		error_advise("it is the %s", round->shard->tgtd);
 	round->error = *error_last();
-}
-
-bool round_is_off(const struct round *round)
-{
-	return !round->there && (round->error.code == -ECONNREFUSED ||
-				 round->error.code == -ENOENT);
 }
 
 static int view_ready(const struct round *round, const struct work *work)
@@ -384,7 +379,7 @@ static int reset_without_tgtd(struct round *round)
 
 	error_set(&round->error);
 	say_error(round);
-	if (!round_is_off(round))
+	if (!round->off)
 		return round->error.code;
 	notes_say(round->notes, "no %s runs: the images alone are reset",
 		  round->shard->tgtd);
@@ -494,7 +489,7 @@ int round_run(struct round *round)
 		return 0;
 	if (round->there)
 		r = run_with_tgtd(round);
-	else if (round->shard->retired && round_is_off(round))
+	else if (round->shard->retired && round->off)
 		r = 0;
 	else
 		r = round->wishes.only ? reset_without_tgtd(round)

@@ -30,7 +30,8 @@ struct round {
 
 	/* Its own. */
 	bool there;         /* its tgtd answers ... */
-	struct error error; /* ... or why not */
+	bool off;           /* ... or surely does not run: it exports nothing */
+	struct error error; /* why it does not answer */
 	struct tgtd tgtd;
 	struct live live;
 	struct applied applied;
@@ -39,8 +40,6 @@ struct round {
 
 /* Asks the shard's tgtd what it has. */
 void round_read(struct round *round);
-/* Is it sure that its tgtd does not run, and so exports nothing? */
-bool round_is_off(const struct round *round);
 /* -errno, said already, where it did not come to its end. */
 int round_run(struct round *round);
 void round_fini(struct round *round);

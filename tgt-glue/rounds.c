@@ -111,7 +111,7 @@ static void hold_back(struct rounds *rounds)
 	for (size_t i = 0; i < rounds->n; i++) {
 		const struct round *silent = &rounds->v[i];
 
-		if (silent->there || round_is_off(silent))
+		if (silent->there || silent->off)
 			continue;
 		for (size_t k = 0; k < rounds->n; k++)
 			if (k != i)

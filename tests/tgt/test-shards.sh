@@ -283,7 +283,7 @@ test_force_moves_a_client_that_is_logged_in() {
 
 # Whatever step is the last one, no two have it, and apply ends in the same.
 test_move_that_is_interrupted_is_never_in_two_places() {
-	local i files
+	local i files code
 
 	requires strace
 	start_servers
@@ -292,10 +292,14 @@ test_move_that_is_interrupted_is_never_in_two_places() {
 	set_shards 2
 	for ((i = 1; i < 200; i++)); do
 		# The process ends at its Nth word to a tgtd.
-		! strace -f -qq -o /dev/null -e trace=connect \
+		code=0
+		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+			-e trace=connect \
 			-e inject=connect:signal=SIGKILL:when="$i" \
 			tgt-glue --config "$scratch/fleet.conf" apply \
-			>"$scratch/stdout" 2>&1 || break
+			>"$scratch/stdout" 2>&1 || code=$?
+		[ "$code" != 0 ] || break
+		equal "exit status at $i" 137 "$code"
 		if [ -n "$(on_shard 0 shown pc3)" ]; then
 			[ -z "$(on_shard 1 shown pc3)" ] ||
 				fail "at $i both have pc3"
@@ -308,6 +312,7 @@ test_move_that_is_interrupted_is_never_in_two_places() {
 				fail "at $i shard 1's file names what shard 0 has"
 		fi
 	done
+	remark "interrupted $((i - 1)) times"
 	[ "$i" -gt 5 ] || fail "it was not interrupted, only $i times"
 	[ "$i" -lt 200 ] || fail "it never came to an end"
 	is_on 0 pc1
@@ -337,6 +342,27 @@ test_one_tgtd_down() {
 	start_shard 1
 	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
 	is_on 1 pc3
+}
+
+test_nobody_moves_to_a_tgtd_that_does_not_run() {
+	start_servers
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	end_shard 1
+	on_shard 0 everything >"$scratch/before"
+	set_shards 2
+	expect 1 glue apply
+	equal "words on standard error" 1 "$(wc -l <"$scratch/stderr")"
+	said 'it is the tgtd of shard 1$'
+	on_shard 0 everything | cmp - "$scratch/before"
+	equal "file of shard 0" "pc1 pc3 pc5" "$(names_in 0)"
+	equal "file of shard 1" "" "$(names_in 1)"
+	[ -s "$scratch/targets.conf.1.env" ] || fail "it could not be started"
+	admits login "$(url_on 0 pc3)"
+	start_shard 1
+	expect 0 glue apply
+	is_on 0 pc1
+	is_on 1 pc3 pc5
 }
 
 # A tgtd that hangs may have what it had: nobody else gets it.
