@@ -9,10 +9,12 @@ EXTRA_DIST += \
 # Units of systemd, with the programs where they are installed.
 systemd_units = \
 	contrib/systemd/tgt-glue-watch.service \
+	contrib/systemd/vhdfs-tgtd@.service \
 	contrib/systemd/vhdfs@.service \
 	$(NULL)
 EXTRA_DIST += \
 	contrib/systemd/tgt-glue-watch.service.in \
+	contrib/systemd/vhdfs-tgtd@.service.in \
 	contrib/systemd/vhdfs@.service.in \
 	$(NULL)
 CLEANFILES += $(systemd_units)

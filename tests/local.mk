@@ -322,6 +322,7 @@ tgt_tests = \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
+	tests/tgt/test-shards.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \
 	tests/tgt/test-tgt-admin.sh \

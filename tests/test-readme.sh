@@ -100,6 +100,7 @@ systemctl() {
 	case $* in
 	"start tgt") start_tgt ;;
 	"restart dnsmasq") restart_dnsmasq ;;
+	"enable --now vhdfs-tgtd@1") start_unit vhdfs-tgtd@ 1 ;;
 	*) false ;;
 	esac
 }
@@ -112,6 +113,22 @@ start_tgt() {
 	tgtadm --op update --mode sys --name State -v offline
 	tgt-admin -e -c /etc/tgt/targets.conf
 	tgtadm --op update --mode sys --name State -v ready
+}
+# What the unit of that name says, of its first command on.
+start_unit() {
+	local unit=$top_builddir/contrib/systemd/$1.service command
+
+	. "$(sed -n "s/^EnvironmentFile=//p" "$unit" | sed "s/%i/$2/")"
+	command=$(sed -n 's/^ExecStart=//p' "$unit")
+	eval "$command" >>/run/tgtd.log 2>&1 &
+	for i in $(seq 100); do
+		[ -S "/run/tgtd/socket.$CONTROL_PORT" ] && break
+		sleep 0.1
+	done
+	sed -n 's/^ExecStartPost=//p' "$unit" >/run/unit
+	while read -r command; do
+		eval "$command" </dev/null
+	done </run/unit
 }
 restart_dnsmasq() {
 	local pid
@@ -250,6 +267,35 @@ EOF
 	} >"$scratch/script"
 	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
 	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
+	grep -q '^all is as fleet.conf says' "$scratch/out" ||
+		fail "$(cat "$scratch/out")"
+}
+
+test_when_one_tgtd_is_not_enough() {
+	requires_fuse
+	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4
+	{
+		machine
+		usb_disk
+		installed_server
+		echo 'mkdir /srv/tftp'
+		server_script "When one tgtd is not enough"
+		cat <<'EOF'
+tgt-glue generate --shard 1 >/run/shard
+cmp /run/shard /etc/tgt/conf.d/vhdfs.conf.1
+clients=$(sed -n 's/^<target .*:\(.*\)>/\1/p' /run/shard)
+for client in $clients; do
+	tgtadm -C 1 --op show --mode target | grep ":$client$"
+	! tgtadm --op show --mode target | grep ":$client$"
+done
+grep -h ^sanboot /srv/tftp/*.ipxe
+echo "all done: $clients"
+EOF
+	} >"$scratch/script"
+	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
+	grep -q '^all done: .' "$scratch/out" || fail "$(cat "$scratch/out")"
+	grep -q '^shard 1: [1-9].* at 0.0.0.0:3261$' "$scratch/out" ||
+		fail "$(cat "$scratch/out")"
 	grep -q '^all is as fleet.conf says' "$scratch/out" ||
 		fail "$(cat "$scratch/out")"
 }

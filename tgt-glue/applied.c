@@ -18,10 +18,10 @@
 #define USER "# user "
 
 /* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
-static const char *state_file(struct fleet *fleet)
+static const char *state_file(struct applied *applied,
+			      const struct shard *shard)
 {
-	return pool_printf(&fleet->conf.pool, "%s.applied",
-			   fleet->targets_file);
+	return pool_printf(&applied->pool, "%s.applied", shard->targets_file);
 }
 
 static const char *after_line(const char *line)
@@ -128,12 +128,13 @@ void applied_parse(struct applied *applied, const char *text)
 }
 
 /* Did this tgtd start after the targets-file was written? */
-static bool started_from_file(struct fleet *fleet, const struct tgtd *tgtd)
+static bool started_from_file(const struct shard *shard,
+			      const struct tgtd *tgtd)
 {
 	struct timespec started;
 	struct stat st;
 
-	if (stat(fleet->targets_file, &st) < 0 ||
+	if (stat(shard->targets_file, &st) < 0 ||
 	    tgtd_started(tgtd, &started) < 0)
 		return false;
 	return st.st_mtim.tv_sec < started.tv_sec ||
@@ -141,15 +142,16 @@ static bool started_from_file(struct fleet *fleet, const struct tgtd *tgtd)
 		st.st_mtim.tv_nsec < started.tv_nsec);
 }
 
-int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
+int applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		 struct applied *ret)
 {
-	const char *state = state_file(fleet);
 	_cleanup_free_ char *instance = NULL, *file = NULL;
 	const size_t n = sizeof INSTANCE - 1;
+	const char *state;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
+	state = state_file(ret, shard);
 	r = tgtd_instance(tgtd, &instance);
 	if (r == 0)
 		r = textfile_read(state, &ret->saved);
@@ -161,18 +163,18 @@ int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
 		applied_parse(ret, ret->saved);
 		return 0;
 	}
-	if (!started_from_file(fleet, tgtd))
+	if (!started_from_file(shard, tgtd))
 		return 0;
-	r = targets_read(fleet, &file);
+	r = targets_read(shard, &file);
 	if (r == 0)
 		applied_parse(ret, file);
 	return r;
 }
 
-int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
+int applied_save(const struct shard *shard, const struct tgtd *tgtd,
 		 struct applied *applied)
 {
-	const char *state = state_file(fleet);
+	const char *state = state_file(applied, shard);
 	_cleanup_free_ char *instance = NULL, *text = NULL;
 	size_t size;
 	int r = tgtd_instance(tgtd, &instance);

@@ -14,7 +14,7 @@
 #ifndef TGT_GLUE_APPLIED_H
 #define TGT_GLUE_APPLIED_H
 
-#include "tgt-glue/fleet.h"
+#include "tgt-glue/shard.h"
 #include "tgt-glue/tgtd.h"
 
 struct applied_target {
@@ -33,9 +33,9 @@ struct applied {
 };
 
 /* applied_fini in any case. */
-int applied_load(struct fleet *fleet, const struct tgtd *tgtd,
+int applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		 struct applied *ret);
-int applied_save(struct fleet *fleet, const struct tgtd *tgtd,
+int applied_save(const struct shard *shard, const struct tgtd *tgtd,
 		 struct applied *applied);
 void applied_fini(struct applied *applied);
 

@@ -8,23 +8,23 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "tgt-glue/round.h"
+#include "tgt-glue/rounds.h"
 
 int command_plan(const struct command_line *line)
 {
 	struct fleet fleet;
 	struct notes notes = { 0 };
-	struct round round = { .fleet = &fleet,
-			       .notes = &notes,
-			       .dry = true,
-			       .wishes.force = line->force };
+	struct rounds rounds = { .fleet = &fleet,
+				 .notes = &notes,
+				 .dry = true,
+				 .wishes.force = line->force };
 	int r = command_load(line, &fleet), code = EXIT_FAILED;
 
 	if (r == 0) {
-		r = round_run(&round);
-		code = round_code(&round, r);
+		r = rounds_run(&rounds);
+		code = rounds_code(&rounds, r);
 	}
-	round_fini(&round);
+	rounds_fini(&rounds);
 	notes_fini(&notes);
 	fleet_fini(&fleet);
 	return code == EXIT_LEFT ? EXIT_DONE : code;
@@ -38,7 +38,7 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet,
 
 	if (r < 0)
 		return r;
-	lock = round_lock(fleet);
+	lock = rounds_lock(fleet);
 	if (lock < 0) {
 		command_failed();
 		return lock;
@@ -56,18 +56,18 @@ static int apply_once(const struct command_line *line, struct notes *notes,
 		      bool *ret_again)
 {
 	struct fleet fleet;
-	struct round round = { .fleet = &fleet,
-			       .notes = notes,
-			       .wishes.force = line->force };
+	struct rounds rounds = { .fleet = &fleet,
+				 .notes = notes,
+				 .wishes.force = line->force };
 	_cleanup_close_ int lock = -1;
 	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
 
 	if (r == 0) {
-		r = round_run(&round);
-		code = round_code(&round, r);
+		r = rounds_run(&rounds);
+		code = rounds_code(&rounds, r);
 	}
-	*ret_again = code != EXIT_DONE && round.waiting;
-	round_fini(&round);
+	*ret_again = code != EXIT_DONE && rounds.waiting;
+	rounds_fini(&rounds);
 	fleet_fini(&fleet);
 	fflush(stdout);
 	return code;

@@ -44,8 +44,8 @@ static struct strings disk_uris(struct fleet *fleet,
 	char address[64];
 	int port;
 
-	if (fleet->portals.n)
-		portals = fleet->portals;
+	if (client->home->portals.n)
+		portals = client->home->portals;
 	for (size_t i = 0; i < portals.n; i++) {
 		const char *uri;
 

@@ -22,6 +22,7 @@ struct command_line {
 	bool prometheus;
 	const char *all;       /* a directory for all scripts, or null */
 	const char *tftp_root; /* or null */
+	const char *shard;     /* its number, or null */
 	const char *client;    /* the operand, where the command takes one */
 	char **clients;        /* ... or several: null-ended */
 };

@@ -41,6 +41,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, false,
 				 false },
 	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false },
+	[FLEET_SHARDS] = { "shards", value_shards, false, false },
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
@@ -63,6 +64,7 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_KEEP] = { "keep", value_keep, false, false },
 	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, false, false },
 	[CLIENT_TID] = { "tid", value_tid, false, true },
+	[CLIENT_SHARD] = { "shard", value_shard, false, true },
 };
 
 enum section {

@@ -77,12 +77,13 @@ static void print_host(const struct fleet *fleet, const struct client *client)
  * DHCP server for the others. */
 static void print_ranges(struct fleet *fleet)
 {
+	const struct strings *portals = &fleet->shards[0].portals;
 	struct strings nets = { 0 };
 	char address[64], *dot;
 	int port;
 
-	for (size_t i = 0; i < fleet->portals.n; i++) {
-		value_read_portal(fleet->portals.v[i], address, &port);
+	for (size_t i = 0; i < portals->n; i++) {
+		value_read_portal(portals->v[i], address, &port);
 		if (is_host(address) && strcmp(address, "0.0.0.0") != 0 &&
 		    strncmp(address, "127.", 4) != 0 &&
 		    !strings_have(&nets, address))
@@ -90,7 +91,7 @@ static void print_ranges(struct fleet *fleet)
 				    pool_strdup(&fleet->conf.pool, address));
 	}
 	/* Else as it seems from the machines' addresses. */
-	for (size_t i = 0; !fleet->portals.n && i < fleet->n; i++) {
+	for (size_t i = 0; !portals->n && i < fleet->n; i++) {
 		const char *own = address_of(fleet, &fleet->clients[i]);
 
 		if (!own || !fleet->clients[i].mac)

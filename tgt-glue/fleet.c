@@ -18,7 +18,6 @@
 #include "tgt-glue/values.h"
 
 enum { DEFAULT_KEEP = 1 };
-#define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
 
 /* One client being resolved. */
 struct resolving {
@@ -300,6 +299,25 @@ static void resolve_identity(struct resolving *r)
 	}
 }
 
+static void resolve_shard(struct resolving *r)
+{
+	const struct settings *shards = &r->fleet->conf.fleet[FLEET_SHARDS];
+	const char *said = value_of(r, CLIENT_SHARD);
+	const unsigned n = shard_wanted(r->fleet);
+	unsigned shard =
+		said ? (unsigned)atoi(said) : shard_of(r->client->iqn, n);
+
+	/* Where shards is no good that has been named already. */
+	if (shard >= n && (!shards->n || shards->v[0].value))
+		conf_mistake(
+			&r->fleet->conf, line_of(r, CLIENT_SHARD),
+			"client %s: shard: expected less than shards of [fleet], which is %u, found %u",
+			r->client->name, n, shard);
+	if (shard >= n)
+		shard = 0;
+	r->client->home = r->client->shard = &r->fleet->shards[shard];
+}
+
 static void resolve(struct resolving *r)
 {
 	struct client *client = r->client;
@@ -307,6 +325,7 @@ static void resolve(struct resolving *r)
 	client->name = r->own->name;
 	client->line = r->own->line;
 	resolve_identity(r);
+	resolve_shard(r);
 	resolve_images(r);
 	resolve_access(r);
 	client->sector_size = 512;
@@ -369,21 +388,12 @@ static const char *trimmed(struct fleet *fleet, const char *path)
 
 static void resolve_fleet(struct fleet *fleet)
 {
-	const char *port = fleet_value(fleet, FLEET_CONTROL_PORT);
-	const char *file = fleet_value(fleet, FLEET_TARGETS_FILE);
-	const struct settings *portals = &fleet->conf.fleet[FLEET_PORTAL];
-
 	fleet->store = trimmed(fleet, required(fleet, FLEET_STORE));
 	fleet->mount = trimmed(fleet, required(fleet, FLEET_MOUNT));
 	fleet->iqn_prefix = required(fleet, FLEET_IQN_PREFIX);
 	if (!fleet->iqn_prefix)
 		fleet->iqn_prefix = "iqn.2000-01.none";
-	for (size_t i = 0; i < portals->n; i++)
-		if (portals->v[i].value)
-			strings_add(&fleet->conf.pool, &fleet->portals,
-				    portals->v[i].value);
-	fleet->targets_file = file ? file : DEFAULT_TARGETS_FILE;
-	fleet->control_port = port ? atoi(port) : 0;
+	shard_resolve(fleet);
 	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
 	if (fleet->store && place_init(&fleet->place, fleet->store, true) < 0)
 		conf_mistake(

@@ -12,6 +12,7 @@
 
 #include "chain/chain.h"
 #include "tgt-glue/conf.h"
+#include "tgt-glue/shard.h"
 
 struct client {
 	const char *name;
@@ -20,6 +21,9 @@ struct client {
 	/* What it is to initiators. */
 	const char *iqn;
 	uint32_t tid;
+	const struct shard *home; /* the one that it is to be on ... */
+	/* ... and where it is: another one while it is left there. */
+	const struct shard *shard;
 	const char *scsi_id;
 	const char *scsi_sn;
 
@@ -55,9 +59,8 @@ struct fleet {
 	const char *store;
 	const char *mount;
 	const char *iqn_prefix;
-	struct strings portals;
-	const char *targets_file;
-	int control_port;
+	struct shard *shards; /* by number */
+	size_t n_shards;
 	const char *min_free; /* null: no warning */
 	struct client *clients;
 	size_t n;

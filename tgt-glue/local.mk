@@ -30,6 +30,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/ipxe.c \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
+	tgt-glue/moves.c \
+	tgt-glue/moves.h \
 	tgt-glue/names.c \
 	tgt-glue/names.h \
 	tgt-glue/notes.c \
@@ -41,9 +43,13 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reset.c \
 	tgt-glue/round.c \
 	tgt-glue/round.h \
+	tgt-glue/rounds.c \
+	tgt-glue/rounds.h \
 	tgt-glue/secret.c \
 	tgt-glue/sessions.c \
 	tgt-glue/sessions.h \
+	tgt-glue/shard.c \
+	tgt-glue/shard.h \
 	tgt-glue/share.c \
 	tgt-glue/share.h \
 	tgt-glue/status-json.c \

@@ -10,6 +10,7 @@
 #include "tgt-glue/boot.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/targets.h"
+#include "tgt-glue/values.h"
 #include "tgt-glue/children.h"
 
 #define DEFAULT_CONFIG "/etc/vhdfs/fleet.conf"
@@ -26,7 +27,7 @@ struct command {
 static const struct command commands[] = {
 	{ "check", command_check, "", NONE,
 	  "name every mistake in fleet.conf" },
-	{ "generate", command_generate, "", NONE,
+	{ "generate", command_generate, "s", NONE,
 	  "print the targets.conf that tgt-admin reads" },
 	{ "plan", command_plan, "f", NONE, "say what apply would do" },
 	{ "apply", command_apply, "wf", NONE,
@@ -57,6 +58,7 @@ static const struct option options[] = {
 	{ "prometheus", no_argument, NULL, 'p' },
 	{ "all", required_argument, NULL, 'a' },
 	{ "tftp-root", required_argument, NULL, 't' },
+	{ "shard", required_argument, NULL, 's' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -74,6 +76,7 @@ static void print_help(void)
 	       "  --json           status: for programs\n"
 	       "  --prometheus     status: for node_exporter's textfile directory\n"
 	       "  --all DIR        ipxe: a file for each machine's MAC, and boot.ipxe\n"
+	       "  --shard NUMBER   generate: that shard's alone\n"
 	       "  --tftp-root DIR  dnsmasq: where those files are, instead of " BOOT_DIRECTORY
 	       "\n"
 	       "  --help           show this\n"
@@ -133,6 +136,9 @@ static int read_options(int argc, char **argv, struct command_line *line,
 		case 't':
 			line->tftp_root = optarg;
 			break;
+		case 's':
+			line->shard = optarg;
+			break;
 		default:
 			return usage("unknown option or missing argument",
 				     argv[optind - 1]);
@@ -172,15 +178,34 @@ int command_check(const struct command_line *line)
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* A number of one of the fleet's shards. */
+static int check_shard(const struct fleet *fleet, const char *said)
+{
+	const unsigned n = shard_wanted(fleet);
+
+	if (!said || (!value_shard(said) && (unsigned)atoi(said) < n))
+		return 0;
+	fail(-ENOENT, "--shard: expected a number from 0 to %u, found '%s'",
+	     n - 1, said);
+	command_failed();
+	return -ENOENT;
+}
+
 int command_generate(const struct command_line *line)
 {
 	struct fleet fleet;
 	int r = command_load(line, &fleet);
-	char *text;
 
-	if (r == 0) {
+	if (r == 0)
+		r = check_shard(&fleet, line->shard);
+	if (r == 0)
 		children_sector_sizes(&fleet);
-		text = targets_text(&fleet);
+	for (unsigned i = 0; r == 0 && i < shard_wanted(&fleet); i++) {
+		char *text;
+
+		if (line->shard && (unsigned)atoi(line->shard) != i)
+			continue;
+		text = targets_text(&fleet, &fleet.shards[i]);
 		fputs(text, stdout);
 		free(text);
 	}

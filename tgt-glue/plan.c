@@ -227,21 +227,55 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		leave_if_in_use(plan, work, wishes->force);
 }
 
+static struct work *add_removal(struct plan *plan, struct live_target *target,
+				const char *name, const char *why,
+				const char *force)
+{
+	struct work *work = add_work(plan);
+
+	*work = (struct work){
+		.kind = WORK_REMOVE, .name = name, .live = target, .why = why
+	};
+	leave_if_in_use(plan, work, force);
+	return work;
+}
+
 /* A target of ours whose client is in fleet.conf no longer. */
 static void plan_removal(struct plan *plan, const struct fleet *fleet,
 			 struct live_target *target, const char *force)
 {
 	const char *name = plan_client_name(fleet, target->name);
-	struct work *work;
 
-	if (!name || fleet_client_by_iqn(fleet, target->name))
-		return;
-	work = add_work(plan);
-	*work = (struct work){ .kind = WORK_REMOVE,
-			       .name = name,
-			       .live = target,
-			       .why = "not in fleet.conf" };
-	leave_if_in_use(plan, work, force);
+	if (name && !fleet_client_by_iqn(fleet, target->name))
+		add_removal(plan, target, name, "not in fleet.conf", force);
+}
+
+static void plan_move(struct plan *plan, const struct shard *shard,
+		      const struct client *client, struct live_target *target,
+		      const char *force)
+{
+	const char *why =
+		pool_printf(&plan->pool, "it moves from shard %u to %u",
+			    shard->number, client->shard->number);
+	struct work *work = add_removal(plan, target, client->name, why, force);
+
+	if (work->left)
+		work->left =
+			pool_printf(&plan->pool, "%s (%s)", work->left, why);
+}
+
+void plan_moves(const struct fleet *fleet, const struct shard *shard,
+		struct live *live, const struct wishes *wishes,
+		struct plan *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (size_t i = 0; i < live->n; i++) {
+		struct live_target *t = &live->targets[i];
+		const struct client *c = fleet_client_by_iqn(fleet, t->name);
+
+		if (c && c->shard != shard)
+			plan_move(ret, shard, c, t, wishes->force);
+	}
 }
 
 static struct work *work_of(const struct plan *plan,
@@ -311,12 +345,16 @@ static void plan_user(struct plan *plan, struct live *live,
 		add_account(plan, live, user, secret);
 }
 
-static bool user_is_wanted(const struct fleet *fleet, const char *user)
+static bool user_is_wanted(const struct fleet *fleet, const struct shard *shard,
+			   const char *user)
 {
-	for (size_t i = 0; i < fleet->n; i++)
-		if (same(fleet->clients[i].user, user) ||
-		    same(fleet->clients[i].mutual_user, user))
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct client *c = &fleet->clients[i];
+
+		if (c->shard == shard &&
+		    (same(c->user, user) || same(c->mutual_user, user)))
 			return true;
+	}
 	return false;
 }
 
@@ -325,8 +363,8 @@ static bool user_is_wanted(const struct fleet *fleet, const char *user)
  * nothing changes any more.
  */
 static void plan_accounts(struct plan *plan, const struct fleet *fleet,
-			  struct live *live, const struct applied *applied,
-			  bool keep_all)
+			  const struct shard *shard, struct live *live,
+			  const struct applied *applied, bool keep_all)
 {
 	size_t left_before, left = 0;
 
@@ -351,7 +389,7 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 		const char *user = live->accounts.v[i];
 
 		if (applied_has_user(applied, user) &&
-		    !user_is_wanted(fleet, user) &&
+		    !user_is_wanted(fleet, shard, user) &&
 		    !user_is_held(plan, live, user))
 			add_account(plan, live, user, NULL);
 	}
@@ -385,17 +423,20 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
  * A secret that changes concerns every target whose user it is, also one that
  * is right otherwise.
  */
-void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const struct wishes *wishes,
-	       const char *const *skip, struct plan *ret)
+void plan_make(struct fleet *fleet, const struct shard *shard,
+	       struct live *live, const struct applied *applied,
+	       const struct wishes *wishes, const char *const *skip,
+	       struct plan *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	for (size_t i = 0; !wishes->only && i < live->n; i++)
 		plan_removal(ret, fleet, &live->targets[i], wishes->force);
 	for (size_t i = 0; i < fleet->n; i++)
-		plan_client(ret, fleet, live, applied, &fleet->clients[i],
-			    wishes, skip ? skip[i] : NULL);
-	plan_accounts(ret, fleet, live, applied, wishes->only);
+		if (fleet->clients[i].shard == shard)
+			plan_client(ret, fleet, live, applied,
+				    &fleet->clients[i], wishes,
+				    skip ? skip[i] : NULL);
+	plan_accounts(ret, fleet, shard, live, applied, wishes->only);
 	if (!wishes->only)
 		plan_reopens(ret, fleet, live);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The difference between the fleet and the running tgtd, and what is to be done
+ * The difference between the fleet and a running tgtd, and what is to be done
  * about it, target by target.  A target that is right has no work.
  */
 #ifndef TGT_GLUE_PLAN_H
@@ -76,10 +76,16 @@ struct wishes {
 	bool only;            /* nothing is done but for those */
 };
 
-/* skip tells for each client of the fleet why it is left alone, or is null. */
-void plan_make(struct fleet *fleet, struct live *live,
-	       const struct applied *applied, const struct wishes *wishes,
-	       const char *const *skip, struct plan *ret);
+/* Of one shard.  skip tells for each client of the fleet why it is left alone,
+ * or is null. */
+void plan_make(struct fleet *fleet, const struct shard *shard,
+	       struct live *live, const struct applied *applied,
+	       const struct wishes *wishes, const char *const *skip,
+	       struct plan *ret);
+/* What has to go from the shard, and no more, before it is made on another. */
+void plan_moves(const struct fleet *fleet, const struct shard *shard,
+		struct live *live, const struct wishes *wishes,
+		struct plan *ret);
 void plan_fini(struct plan *plan);
 /* One line a target, no secrets. */
 void plan_print(const struct plan *plan, FILE *f);

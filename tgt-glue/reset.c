@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "tgt-glue/round.h"
+#include "tgt-glue/rounds.h"
 
 /* All of them are clients, or nothing is done. */
 static int take_names(const struct command_line *line, struct fleet *fleet,
@@ -34,19 +34,19 @@ int command_reset(const struct command_line *line)
 {
 	struct fleet fleet;
 	struct notes notes = { 0 };
-	struct round round = { .fleet = &fleet,
-			       .notes = &notes,
-			       .wishes.only = true };
+	struct rounds rounds = { .fleet = &fleet,
+				 .notes = &notes,
+				 .wishes.only = true };
 	_cleanup_close_ int lock = -1;
 	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
 
 	if (r == 0)
-		r = take_names(line, &fleet, &round.wishes.reset);
+		r = take_names(line, &fleet, &rounds.wishes.reset);
 	if (r == 0) {
-		r = round_run(&round);
-		code = round_code(&round, r);
+		r = rounds_run(&rounds);
+		code = rounds_code(&rounds, r);
 	}
-	round_fini(&round);
+	rounds_fini(&rounds);
 	notes_fini(&notes);
 	fleet_fini(&fleet);
 	return code;

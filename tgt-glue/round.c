@@ -1,33 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of an apply, so that one that was interrupted anywhere and is run again
- * ends in the same state:
+ * ORDER of one shard's round, so that one that was interrupted anywhere and is
+ * run again ends in the same state:
  *
- *   1. missing images are made
- *   2. what is going to be touched is taken out of what is known to be applied
- *   3. the targets-file is written: from here on a restart brings the new state
- *   4. tgtd is brought to it (carry.c has the order of that)
- *   5. tgtd is asked again: what is right now is known to be applied
+ *   1. what is going to be touched is taken out of what is known to be applied
+ *   2. the targets-file is written: from here on a restart brings the new state
+ *   3. tgtd is brought to it (carry.c has the order of that)
+ *   4. tgtd is asked again: what is right now is known to be applied
  */
 #include "config.h"
 
 #include "tgt-glue/round.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/aside.h"
 #include "tgt-glue/carry.h"
 #include "tgt-glue/children.h"
-#include "tgt-glue/command.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/targets.h"
 
@@ -44,69 +38,40 @@ static void say_error(const struct round *round)
 	notes_say(round->notes, "%s", error_text());
 }
 
-/* Its image is made when it is reset. */
-static bool is_reset(const struct round *round, const struct client *client)
+int round_look(struct round *round)
 {
-	return strings_have(&round->wishes.reset, client->name);
-}
+	int r;
 
-/* 1 */
-static void prepare_child(struct round *round, size_t i)
-{
-	struct client *client = &round->fleet->clients[i];
-	const char *why;
-
-	switch (children_look(round->fleet, client, &why)) {
-	case CHILD_READY:
-		break;
-	case CHILD_OTHER:
-		if (is_reset(round, client))
-			break;
-		round->left = true;
-		say(round, client->name, "left: ", why);
-		break;
-	case CHILD_MISSING:
-		if (is_reset(round, client))
-			break;
-		if (!round->dry && children_make(round->fleet, client) < 0) {
-			round->skip[i] = pool_strdup(&round->fleet->conf.pool,
-						     error_text());
-			round->failed = true;
-			say(round, client->name, "", round->skip[i]);
-			break;
-		}
-		printf("%s: image: make %s, a child of %s\n", client->name,
-		       client->child, client->master);
-		break;
-	}
-}
-
-static void prepare(struct round *round)
-{
-	struct fleet *fleet = round->fleet;
-
-	round->skip = pool_alloc(&fleet->conf.pool,
-				 (fleet->n + 1) * sizeof *round->skip);
-	for (size_t i = 0; i < fleet->n; i++)
-		if (!round->wishes.only)
-			prepare_child(round, i);
-	children_sector_sizes(fleet);
+	live_fini(&round->live);
+	r = live_read(&round->tgtd, &round->live);
+	if (r == 0 && files_look(round->fleet, &round->tgtd, &round->live) < 0)
+		notes_say(
+			round->notes,
+			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
+			round->shard->tgtd, error_text());
+	return r;
 }
 
 static int read_tgtd(struct round *round)
 {
-	int r = tgtd_open(round->fleet->control_port, &round->tgtd);
+	int r = tgtd_open(round->shard->control_port, &round->tgtd);
 
+	round->off = r == -ECONNREFUSED || r == -ENOENT;
 	if (r == 0)
-		r = live_read(&round->tgtd, &round->live);
+		r = round_look(round);
 	if (r == 0)
-		r = applied_load(round->fleet, &round->tgtd, &round->applied);
-	if (r == 0 && files_look(round->fleet, &round->tgtd, &round->live) < 0)
-		notes_say(
-			round->notes,
-			"warning: cannot tell whether tgtd has lost files of a mount that went away: %s",
-			error_text());
+		r = applied_load(round->shard, &round->tgtd, &round->applied);
 	return r;
+}
+
+void round_read(struct round *round)
+{
+	round->there = read_tgtd(round) == 0;
+	if (round->there)
+		return;
+	if (round->shard->number)
+		error_advise("it is the %s", round->shard->tgtd);
+	round->error = *error_last();
 }
 
 static int view_ready(const struct round *round, const struct work *work)
@@ -153,28 +118,35 @@ static void check_views(struct round *round)
 	}
 }
 
+int round_write(const struct round *round, const char *text)
+{
+	int r = targets_write(round->shard, text);
+
+	if (r > 0)
+		printf("%s: written\n", round->shard->targets_file);
+	return r;
+}
+
 /* Writes the targets-file: with only, nothing but the blocks of those who are
- * reset changes. 3 */
+ * reset changes. 2 */
 static int write_file(struct round *round)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = 0;
 
 	if (round->wishes.only)
-		r = targets_text_but(round->fleet, &round->wishes.reset, &text);
+		r = targets_text_but(round->fleet, round->shard,
+				     &round->wishes.reset, &text);
 	else
-		text = targets_text(round->fleet);
+		text = targets_text(round->fleet, round->shard);
 	/* Where there is no file, apply is to make it. */
 	if (r == 0 && *text)
-		r = targets_write(round->fleet, text);
-
-	if (r > 0)
-		printf("%s: written\n", round->fleet->targets_file);
+		r = round_write(round, text);
 	return r;
 }
 
-/* 2 */
-static int forget_touched(struct round *round)
+/* 1 */
+int round_forget_touched(struct round *round)
 {
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
@@ -183,11 +155,11 @@ static int forget_touched(struct round *round)
 		if (!w->left && !w->failed && w->live && w->kind != WORK_ACCESS)
 			applied_forget(&round->applied, w->live->name);
 	}
-	return applied_save(round->fleet, &round->tgtd, &round->applied);
+	return applied_save(round->shard, &round->tgtd, &round->applied);
 }
 
 /* Asks tgtd whether what was done is so. */
-static int verify(struct round *round)
+int round_verify(struct round *round)
 {
 	struct plan *plan = &round->plan;
 	struct live now;
@@ -218,7 +190,7 @@ static int verify(struct round *round)
 	return r;
 }
 
-/* 5 */
+/* 4 */
 static int remember_done(struct round *round)
 {
 	for (size_t i = 0; i < round->plan.n; i++) {
@@ -228,7 +200,7 @@ static int remember_done(struct round *round)
 			applied_set(&round->applied, w->client->iqn,
 				    targets_block(round->fleet, w->client));
 	}
-	return applied_save(round->fleet, &round->tgtd, &round->applied);
+	return applied_save(round->shard, &round->tgtd, &round->applied);
 }
 
 static void report_reset(const struct client *client, const char *old)
@@ -252,7 +224,7 @@ static void report_reopens(struct round *round)
 	}
 }
 
-static void report(struct round *round)
+void round_report(struct round *round)
 {
 	static const char *const done[] = {
 		[WORK_ACCESS] = "changed who is admitted",
@@ -306,8 +278,8 @@ static void check_portals(struct round *round)
 
 	if (live_portals(&round->tgtd, &round->live, &open) < 0)
 		return;
-	for (size_t i = 0; i < round->fleet->portals.n; i++) {
-		const char *portal = round->fleet->portals.v[i];
+	for (size_t i = 0; i < round->shard->portals.n; i++) {
+		const char *portal = round->shard->portals.v[i];
 		bool found = false;
 
 		for (size_t k = 0; k < open.n; k++)
@@ -315,27 +287,9 @@ static void check_portals(struct round *round)
 		if (!found)
 			notes_say(
 				round->notes,
-				"warning: tgtd does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT",
-				portal);
+				"warning: %s does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT",
+				round->shard->tgtd, portal);
 	}
-}
-
-/* --force names a client, of now or of before. */
-static int check_force(struct round *round)
-{
-	const char *name = round->wishes.force;
-	const char *iqn;
-
-	if (!name || fleet_client(round->fleet, name))
-		return 0;
-	iqn = pool_printf(&round->plan.pool, "%s:%s", round->fleet->iqn_prefix,
-			  name);
-	if (live_target(&round->live, iqn))
-		return 0;
-	return fail(
-		-ENOENT,
-		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
-		name);
 }
 
 /* Without the mount one line is enough. */
@@ -386,7 +340,7 @@ static int verify_reopens(struct round *round)
 
 static int apply_to_tgtd(struct round *round)
 {
-	int r = forget_touched(round);
+	int r = round_forget_touched(round);
 
 	if (r == 0)
 		r = write_file(round);
@@ -394,11 +348,11 @@ static int apply_to_tgtd(struct round *round)
 		return r;
 	reopen_files(round);
 	if (!round->plan.n && !round->plan.n_accounts) {
-		r = applied_save(round->fleet, &round->tgtd, &round->applied);
+		r = applied_save(round->shard, &round->tgtd, &round->applied);
 		return r < 0 ? r : verify_reopens(round);
 	}
 	carry_out(round->fleet, &round->tgtd, &round->live, &round->plan);
-	r = verify(round);
+	r = round_verify(round);
 	if (r == 0)
 		r = verify_reopens(round);
 	/* A fresh image may have other sectors. */
@@ -408,31 +362,35 @@ static int apply_to_tgtd(struct round *round)
 }
 
 /* No tgtd: the file at least is as it should be when it comes. */
-static int run_without_tgtd(struct round *round, int r_tgtd)
+static int run_without_tgtd(struct round *round)
 {
-	struct error why = *error_last();
-
 	round->waiting = true;
+	error_set(&round->error);
 	if (round->dry || write_file(round) >= 0)
-		error_set(&why);
+		error_set(&round->error);
 	say_error(round);
-	return r_tgtd;
+	return round->error.code;
 }
 
 /* Only that no tgtd runs makes sure that nobody is logged in. */
-static int reset_without_tgtd(struct round *round, int r_tgtd)
+static int reset_without_tgtd(struct round *round)
 {
 	const struct strings *names = &round->wishes.reset;
 
+	error_set(&round->error);
 	say_error(round);
-	if (r_tgtd != -ECONNREFUSED && r_tgtd != -ENOENT)
-		return r_tgtd;
-	notes_say(round->notes, "no tgtd runs: the images alone are reset");
+	if (!round->off)
+		return round->error.code;
+	notes_say(round->notes, "no %s runs: the images alone are reset",
+		  round->shard->tgtd);
 	for (size_t i = 0; i < names->n; i++) {
 		struct client *client = fleet_client(round->fleet, names->v[i]);
 		const char *old = NULL;
-		int r = aside_check(round->fleet, client, 0);
+		int r;
 
+		if (client->shard != round->shard)
+			continue;
+		r = aside_check(round->fleet, client, 0);
 		if (r == 0)
 			r = aside_reset(round->fleet, client, &old);
 		if (old)
@@ -446,34 +404,97 @@ static int reset_without_tgtd(struct round *round, int r_tgtd)
 	return write_file(round) < 0 ? error_last()->code : 0;
 }
 
-int round_run(struct round *round)
+/* Is anything asked of this shard? */
+static bool is_concerned(const struct round *round)
+{
+	const struct strings *names = &round->wishes.reset;
+
+	if (!round->wishes.only)
+		return true;
+	for (size_t i = 0; i < names->n; i++)
+		if (fleet_client(round->fleet, names->v[i])->shard ==
+		    round->shard)
+			return true;
+	return false;
+}
+
+/* Has the shard no client any more, nor its tgtd a target of ours? */
+static bool is_empty(const struct round *round)
+{
+	for (size_t i = 0; i < round->fleet->n; i++)
+		if (round->fleet->clients[i].shard == round->shard)
+			return false;
+	for (size_t i = 0; i < round->plan.n; i++)
+		if (round->plan.works[i].left || round->plan.works[i].failed)
+			return false;
+	return true;
+}
+
+/* What is written of a shard goes with it. */
+static int retire(struct round *round)
 {
 	int r;
 
-	prepare(round);
-	r = read_tgtd(round);
+	if (!round->shard->retired || round->dry || round->wishes.only ||
+	    !is_empty(round))
+		return 0;
+	r = targets_remove(round->shard);
 	if (r < 0)
-		return round->wishes.only ? reset_without_tgtd(round, r)
-					  : run_without_tgtd(round, r);
-	plan_make(round->fleet, &round->live, &round->applied, &round->wishes,
-		  round->skip, &round->plan);
-	r = check_force(round);
-	if (r == 0 && round->dry) {
+		say_error(round);
+	else
+		printf("%s: removed\n", round->shard->targets_file);
+	return r;
+}
+
+/* New targets that another tgtd may have. */
+static void hold_back(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n; i++) {
+		struct work *w = &round->plan.works[i];
+
+		if (w->kind == WORK_NEW && !w->left && !w->failed)
+			w->failed = round->hold;
+	}
+	round->waiting = round->waiting || round->hold;
+}
+
+static int run_with_tgtd(struct round *round)
+{
+	int r;
+
+	plan_make(round->fleet, round->shard, &round->live, &round->applied,
+		  &round->wishes, round->skip, &round->plan);
+	hold_back(round);
+	if (round->dry) {
 		plan_print(&round->plan, stdout);
 		return 0;
 	}
-	if (r == 0) {
-		check_resets(round);
-		check_views(round);
-		r = apply_to_tgtd(round);
-	}
+	check_resets(round);
+	check_views(round);
+	r = apply_to_tgtd(round);
 	if (r < 0) {
 		say_error(round);
 		return r;
 	}
-	report(round);
+	round_report(round);
 	check_portals(round);
 	return 0;
+}
+
+int round_run(struct round *round)
+{
+	int r;
+
+	if (!is_concerned(round))
+		return 0;
+	if (round->there)
+		r = run_with_tgtd(round);
+	else if (round->shard->retired && round->off)
+		r = 0;
+	else
+		r = round->wishes.only ? reset_without_tgtd(round)
+				       : run_without_tgtd(round);
+	return r < 0 ? r : retire(round);
 }
 
 void round_fini(struct round *round)
@@ -481,28 +502,4 @@ void round_fini(struct round *round)
 	plan_fini(&round->plan);
 	applied_fini(&round->applied);
 	live_fini(&round->live);
-}
-
-/* The directory of the targets-file stays the same when the file is written
- * anew. */
-int round_lock(const struct fleet *fleet)
-{
-	_cleanup_free_ char *copy = strdup(fleet->targets_file);
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	if (!copy)
-		return fail(-ENOMEM, "out of memory");
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
-	if (r < 0)
-		return fail_errno(r, "targets-file: %s", fleet->targets_file);
-	return steal_fd(&fd);
-}
-
-int round_code(const struct round *round, int r)
-{
-	if (r < 0 || round->failed)
-		return EXIT_FAILED;
-	return round->left ? EXIT_LEFT : EXIT_DONE;
 }

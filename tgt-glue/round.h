@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One round of bringing images, targets-file and tgtd to what the fleet is: all
- * that plan, apply, reset and watch do.
+ * One round of bringing one shard's targets-file and tgtd to what the fleet is;
+ * rounds.h has the round of all of them.
  */
 #ifndef TGT_GLUE_ROUND_H
 #define TGT_GLUE_ROUND_H
 
+#include "base/error.h"
 #include "tgt-glue/applied.h"
 #include "tgt-glue/notes.h"
 #include "tgt-glue/plan.h"
@@ -13,9 +14,14 @@
 struct round {
 	/* What is wanted; the caller's. */
 	struct fleet *fleet;
+	const struct shard *shard;
 	struct notes *notes;
 	bool dry; /* change nothing, say what would be done */
 	struct wishes wishes;
+	const char *const *skip; /* why a client has no image, or null */
+	/* Why no target can be made that is not there; null: it can. */
+	const char *hold;
+	const struct round *siblings; /* of all shards, by their place */
 
 	/* What became of it. */
 	bool failed;
@@ -23,20 +29,27 @@ struct round {
 	bool waiting; /* for something that may come by itself */
 
 	/* Its own. */
+	bool there;         /* its tgtd answers ... */
+	bool off;           /* ... or surely does not run: it exports nothing */
+	struct error error; /* why it does not answer */
 	struct tgtd tgtd;
 	struct live live;
 	struct applied applied;
 	struct plan plan;
-	const char **skip; /* why a client has no image, or null */
 };
 
-/* Takes the lock of all who change things: one at a time. A descriptor to be
- * closed, or -errno with words. */
-int round_lock(const struct fleet *fleet);
-/* -errno, said already, where the round did not come to its end. */
+/* Asks the shard's tgtd what it has. */
+void round_read(struct round *round);
+/* -errno, said already, where it did not come to its end. */
 int round_run(struct round *round);
 void round_fini(struct round *round);
-/* The exit code. */
-int round_code(const struct round *round, int r);
+
+/* Its steps, for moves.c: see round.c for their order. */
+int round_forget_touched(struct round *round);
+int round_write(const struct round *round, const char *text);
+int round_verify(struct round *round);
+void round_report(struct round *round);
+/* Asks again what its tgtd has. */
+int round_look(struct round *round);
 
 #endif

@@ -20,11 +20,11 @@
 enum { PATIENCE = 3, PATIENCE_AFTER_TGTD = 60 };
 
 /* The caller's to free. */
-static char *state_file(const struct fleet *fleet)
+static char *state_file(const struct shard *shard)
 {
 	char *path;
 
-	if (asprintf(&path, "%s.sessions", fleet->targets_file) < 0)
+	if (asprintf(&path, "%s.sessions", shard->targets_file) < 0)
 		abort();
 	return path;
 }
@@ -71,9 +71,9 @@ static void take_line(struct sessions *s, const char *line)
 	}
 }
 
-int sessions_load(const struct fleet *fleet, struct sessions *ret)
+int sessions_load(const struct shard *shard, struct sessions *ret)
 {
-	_cleanup_free_ char *path = state_file(fleet), *text = NULL;
+	_cleanup_free_ char *path = state_file(shard), *text = NULL;
 	char *rest;
 	int r;
 
@@ -87,9 +87,9 @@ int sessions_load(const struct fleet *fleet, struct sessions *ret)
 	return 0;
 }
 
-int sessions_save(const struct fleet *fleet, const struct sessions *sessions)
+int sessions_save(const struct shard *shard, const struct sessions *sessions)
 {
-	_cleanup_free_ char *path = state_file(fleet), *text = NULL;
+	_cleanup_free_ char *path = state_file(shard), *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 	int r;
@@ -159,10 +159,10 @@ static void take_target(struct sessions *next, const struct sessions *old,
 	}
 }
 
-static bool is_used(const struct sessions *s, const char *iqn)
+bool sessions_have(const struct sessions *sessions, const char *iqn)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (!strcmp(s->v[i].iqn, iqn))
+	for (size_t i = 0; i < sessions->n; i++)
+		if (!strcmp(sessions->v[i].iqn, iqn))
 			return true;
 	return false;
 }
@@ -190,14 +190,14 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 	for (size_t i = 0; i < sessions->n_ends; i++) {
 		const struct session_end *end = &sessions->ends[i];
 
-		if (!is_used(&next, end->iqn))
+		if (!sessions_have(&next, end->iqn))
 			add_end(&next, end->iqn, same ? end->when : now,
 				same ? end->patience : PATIENCE_AFTER_TGTD);
 	}
 	for (size_t i = 0; i < sessions->n; i++) {
 		const char *iqn = sessions->v[i].iqn;
 
-		if (!is_used(&next, iqn) && !has_ended(&next, iqn))
+		if (!sessions_have(&next, iqn) && !has_ended(&next, iqn))
 			add_end(&next, iqn, now,
 				same ? PATIENCE : PATIENCE_AFTER_TGTD);
 	}

@@ -45,9 +45,9 @@ struct sessions {
 };
 
 /* Where there is no file there are no sessions. sessions_fini in any case. */
-int sessions_load(const struct fleet *fleet, struct sessions *ret);
+int sessions_load(const struct shard *shard, struct sessions *ret);
 /* Writes the file where it is another. */
-int sessions_save(const struct fleet *fleet, const struct sessions *sessions);
+int sessions_save(const struct shard *shard, const struct sessions *sessions);
 void sessions_fini(struct sessions *sessions);
 
 /* The session of that connection of the target's, or null. */
@@ -63,6 +63,8 @@ const struct session *sessions_find(const struct sessions *sessions,
 void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 		     const struct live *live, const char *instance,
 		     int64_t now);
+/* Is somebody logged in to the target? */
+bool sessions_have(const struct sessions *sessions, const char *iqn);
 void sessions_forget_end(struct sessions *sessions, const char *iqn);
 
 #endif

@@ -42,7 +42,7 @@ static json_t *sessions_json(const struct row *row)
 	return list;
 }
 
-static json_t *row_json(const struct status *s, const struct row *row)
+static json_t *row_json(const struct row *row)
 {
 	static const char *const children[] = { [CHILD_READY] = "ready",
 						[CHILD_MISSING] = "missing",
@@ -50,16 +50,51 @@ static json_t *row_json(const struct status *s, const struct row *row)
 	const struct client *c = row->client;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:s, s:s?, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
-		"target", status_target_word(s, row), "difference",
-		row->difference, "agrees", status_row_agrees(s, row), "master",
-		c->master, "child", c->child, "child-state",
-		children[row->child], "child-why", row->child_why, "view",
-		c->view, "disk-use", (json_int_t)row->disk_use, "blocks",
+		"shard", (int)row->seen->shard->number, "target",
+		status_target_word(row), "difference", row->difference,
+		"agrees", status_row_agrees(row), "master", c->master, "child",
+		c->child, "child-state", children[row->child], "child-why",
+		row->child_why, "view", c->view, "disk-use",
+		(json_int_t)row->disk_use, "blocks",
 		number_or_null(row->share.of, row->share.blocks),
 		"blocks-total", number_or_null(row->share.of, row->share.of),
 		"sessions", sessions_json(row));
+}
+
+static json_t *strings_json(const struct strings *list)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(all, json_string(list->v[i]));
+	return all;
+}
+
+static json_t *shards_json(const struct status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->fleet.n_shards; i++) {
+		const struct seen *seen = &s->seen[i];
+		const struct shard *shard = seen->shard;
+		size_t sessions, n = status_shard_clients(s, seen, &sessions);
+
+		if (!status_shard_counts(seen))
+			continue;
+		json_array_append_new(
+			list,
+			json_pack("{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
+				  "shard", (int)shard->number, "control-port",
+				  shard->control_port, "portals",
+				  strings_json(&shard->portals), "targets-file",
+				  shard->targets_file, "retired",
+				  shard->retired, "tgtd", !seen->tgtd_error,
+				  "clients", (json_int_t)n, "sessions",
+				  number_or_null(!seen->tgtd_error, sessions)));
+	}
+	return list;
 }
 
 void status_print_json(const struct status *s)
@@ -70,17 +105,18 @@ void status_print_json(const struct status *s)
 		const struct row *row = &s->rows[i];
 
 		if (row->client)
-			json_array_append_new(clients, row_json(s, row));
+			json_array_append_new(clients, row_json(row));
 		else
 			json_array_append_new(extra,
 					      json_string(row->target->name));
 	}
-	all = json_pack(
-		"{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o}", "store",
-		s->fleet.store, "mount", s->fleet.mount, "tgtd",
-		s->tgtd_error == NULL, "agrees", status_agrees(s), "size",
-		(json_int_t)s->size, "free", (json_int_t)s->free, "min-free",
-		(json_int_t)s->min_free, "clients", clients, "extra", extra);
+	all = json_pack("{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o}",
+			"store", s->fleet.store, "mount", s->fleet.mount,
+			"tgtd", s->tgtd_error == NULL, "agrees",
+			status_agrees(s), "size", (json_int_t)s->size, "free",
+			(json_int_t)s->free, "min-free",
+			(json_int_t)s->min_free, "shards", shards_json(s),
+			"clients", clients, "extra", extra);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);

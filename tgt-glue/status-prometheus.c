@@ -11,44 +11,46 @@
 #include <stdio.h>
 
 /* A sample of one row; false: it has none. */
-typedef bool row_value(const struct status *s, const struct row *row,
-		       double *ret);
+typedef bool row_value(const struct row *row, double *ret);
 
-static bool agrees(const struct status *s, const struct row *row, double *ret)
+static bool agrees(const struct row *row, double *ret)
 {
-	*ret = status_row_agrees(s, row);
+	*ret = status_row_agrees(row);
 	return true;
 }
 
-static bool disk_use(const struct status *s, const struct row *row, double *ret)
+static bool shard(const struct row *row, double *ret)
 {
-	(void)s;
+	*ret = row->seen->shard->number;
+	return true;
+}
+
+static bool disk_use(const struct row *row, double *ret)
+{
 	*ret = (double)row->disk_use;
 	return true;
 }
 
-static bool blocks(const struct status *s, const struct row *row, double *ret)
+static bool blocks(const struct row *row, double *ret)
 {
-	(void)s;
 	*ret = row->share.of ? (double)row->share.blocks / (double)row->share.of
 			     : 0;
 	return row->share.of > 0;
 }
 
-static bool sessions(const struct status *s, const struct row *row, double *ret)
+static bool sessions(const struct row *row, double *ret)
 {
 	*ret = (double)row->n_sessions;
-	return !s->tgtd_error;
+	return !row->seen->tgtd_error;
 }
 
 /* Counters of sessions that are over begin again, as Prometheus' rate expects
  * of counters. */
-#define TRAFFIC_VALUE(field)                                             \
-	static bool field(const struct status *s, const struct row *row, \
-			  double *ret)                                   \
-	{                                                                \
-		*ret = (double)status_traffic(row).field;                \
-		return !s->tgtd_error;                                   \
+#define TRAFFIC_VALUE(field)                                  \
+	static bool field(const struct row *row, double *ret) \
+	{                                                     \
+		*ret = (double)status_traffic(row).field;     \
+		return !row->seen->tgtd_error;                \
 	}
 
 TRAFFIC_VALUE(read_bytes)
@@ -63,6 +65,8 @@ static const struct {
 } metrics[] = {
 	{ "client_agrees", "gauge",
 	  "1 where image and target are as fleet.conf says.", agrees },
+	{ "client_shard", "gauge",
+	  "The shard that the client's target is on, or is to be.", shard },
 	{ "client_disk_use_bytes", "gauge",
 	  "What the client's image takes on disk.", disk_use },
 	{ "client_blocks_ratio", "gauge",
@@ -151,7 +155,7 @@ static void print_clients(const struct status *s)
 		for (size_t i = 0; i < s->fleet.n; i++) {
 			double value;
 
-			if (!metrics[m].value(s, &s->rows[i], &value))
+			if (!metrics[m].value(&s->rows[i], &value))
 				continue;
 			printf("tgt_glue_%s{", metrics[m].name);
 			print_label("", "client", s->rows[i].name);
@@ -160,9 +164,43 @@ static void print_clients(const struct status *s)
 	}
 }
 
+/* A sample of one shard; false: it has none. */
+static bool shard_sample(const struct status *s, size_t metric,
+			 const struct seen *seen, size_t *ret)
+{
+	size_t sessions, n = status_shard_clients(s, seen, &sessions);
+	const bool up = !seen->tgtd_error;
+
+	*ret = metric == 0 ? up : metric == 1 ? n : sessions;
+	return up || metric != 2;
+}
+
+static void print_shards(const struct status *s)
+{
+	static const char *const names[][2] = {
+		{ "shard_tgtd_up", "1 where the shard's tgtd answers." },
+		{ "shard_clients", "Clients of the shard." },
+		{ "shard_sessions", "Sessions logged in to the shard's tgtd." },
+	};
+
+	for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
+		print_head(names[m][0], "gauge", names[m][1]);
+		for (size_t i = 0; i < s->fleet.n_shards; i++) {
+			const struct seen *seen = &s->seen[i];
+			size_t value;
+
+			if (status_shard_counts(seen) &&
+			    shard_sample(s, m, seen, &value))
+				printf("tgt_glue_%s{shard=\"%u\"} %zu\n",
+				       names[m][0], seen->shard->number, value);
+		}
+	}
+}
+
 void status_print_prometheus(const struct status *s)
 {
-	print_gauge("tgtd_up", "1 where tgtd answers.", !s->tgtd_error);
+	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
+		    !s->tgtd_error);
 	print_gauge("agrees", "1 where all is as fleet.conf says.",
 		    status_agrees(s));
 	print_gauge("store_size_bytes", "Of the store's file system.",
@@ -174,6 +212,7 @@ void status_print_prometheus(const struct status *s)
 	print_gauge("clients", "Clients in fleet.conf.", (double)s->fleet.n);
 	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
 		    (double)(s->n - s->fleet.n));
+	print_shards(s);
 	print_masters(s);
 	print_clients(s);
 	print_since(s);

@@ -11,6 +11,7 @@
 enum {
 	WIDTH = 79,
 	NAME_WIDTH = 15,    /* longer ones have a line of their own */
+	SHARD_WIDTH = 3,    /* of that, where there are several */
 	ADDRESS_WIDTH = 15, /* and IPv6 */
 };
 
@@ -89,31 +90,42 @@ static const char *image_word(const struct row *row)
 					   : status_size(row->disk_use);
 }
 
-static const char *who_word(const struct status *s, const struct row *row)
+static const char *who_word(const struct row *row)
 {
 	const char *address;
 
 	if (!row->n_sessions)
-		return s->tgtd_error ? "?" : "-";
+		return row->seen->tgtd_error ? "?" : "-";
 	address = row->sessions[0].who->address;
 	return strlen(address) > ADDRESS_WIDTH ? "(below)" : address;
+}
+
+/* And the shard, where there are several. */
+static void print_name(const struct status *s, const struct row *row)
+{
+	const bool shards = s->fleet.n_shards > 1;
+	const int width = shards ? NAME_WIDTH - SHARD_WIDTH : NAME_WIDTH;
+	const bool long_name = strlen(row->name) > (size_t)width;
+
+	if (long_name)
+		printf("  %s\n", row->name);
+	printf("  %-*s", width, long_name ? "" : row->name);
+	if (shards)
+		printf("%*u", SHARD_WIDTH, row->seen->shard->number);
 }
 
 static void print_row(const struct status *s, const struct row *row)
 {
 	struct traffic traffic = status_traffic(row);
-	bool long_name = strlen(row->name) > NAME_WIDTH;
 	char share[16] = "-", age[24] = "-";
 
 	if (row->child != CHILD_MISSING && row->client)
 		print_share(share, sizeof share, &row->share);
 	if (row->n_sessions)
 		print_age(age, sizeof age, s, row->sessions[0].since);
-	if (long_name)
-		printf("  %s\n", row->name);
-	printf("  %-*s %-7s %6s %6s  %-*s %6s %7s %7s\n", NAME_WIDTH,
-	       long_name ? "" : row->name, status_target_word(s, row),
-	       image_word(row), share, ADDRESS_WIDTH, who_word(s, row), age,
+	print_name(s, row);
+	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
+	       image_word(row), share, ADDRESS_WIDTH, who_word(row), age,
 	       row->n_sessions ? status_size(traffic.read_bytes) : "-",
 	       row->n_sessions ? status_size(traffic.written_bytes) : "-");
 	print_more_sessions(s, row);
@@ -152,13 +164,14 @@ static void print_sum(const struct status *s)
 	for (size_t i = 0; i < s->n; i++) {
 		use += s->rows[i].disk_use;
 		logged_in += s->rows[i].n_sessions > 0;
-		wrong += !status_row_agrees(s, &s->rows[i]);
+		wrong += !status_row_agrees(&s->rows[i]);
 	}
 	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
 	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
 	       status_size(use), status_size(s->free), status_size(s->size));
 	if (s->tgtd_error)
-		puts("tgtd does not answer: who is logged in is not known");
+		printf("%s does not answer: who is logged in is not known\n",
+		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
 	else if (wrong)
 		printf("%zu not as fleet.conf says; `tgt-glue plan' tells what apply would do\n",
 		       wrong);
@@ -166,12 +179,39 @@ static void print_sum(const struct status *s)
 		puts("all is as fleet.conf says");
 }
 
+static void print_shard(const struct status *s, const struct seen *seen)
+{
+	const struct strings *portals = &seen->shard->portals;
+	size_t sessions, n = status_shard_clients(s, seen, &sessions);
+
+	printf("shard %u: %zu client%s, ", seen->shard->number, n,
+	       n == 1 ? "" : "s");
+	if (seen->tgtd_error)
+		puts("its tgtd does not answer");
+	else
+		printf("%zu session%s, at %s%s\n", sessions,
+		       sessions == 1 ? "" : "s",
+		       portals->n ? portals->v[0] : "every address",
+		       portals->n > 1 ? " and others" : "");
+}
+
+static void print_shards(const struct status *s)
+{
+	for (size_t i = 0; s->fleet.n_shards > 1 && i < s->fleet.n_shards; i++)
+		if (status_shard_counts(&s->seen[i]))
+			print_shard(s, &s->seen[i]);
+}
+
 void status_print_table(const struct status *s)
 {
-	printf("%-*s %-7s %6s %6s  %-*s %6s %7s %7s\n", NAME_WIDTH + 2,
-	       "CLIENT", "TARGET", "DISK", "BLOCKS", ADDRESS_WIDTH, "LOGGED IN",
-	       "FOR", "READ", "WRITTEN");
+	const bool shards = s->fleet.n_shards > 1;
+
+	printf("%-*s%s %-7s %6s %6s  %-*s %6s %7s %7s\n",
+	       NAME_WIDTH + 2 - (shards ? SHARD_WIDTH : 0), "CLIENT",
+	       shards ? " SH" : "", "TARGET", "DISK", "BLOCKS", ADDRESS_WIDTH,
+	       "LOGGED IN", "FOR", "READ", "WRITTEN");
 	for (size_t i = 0; i < s->n; i++)
 		print_group(s, i);
+	print_shards(s);
 	print_sum(s);
 }

@@ -28,22 +28,47 @@ static void read_space(struct status *s)
 		s->min_free = value_read_min_free(s->fleet.min_free, s->size);
 }
 
-static void read_tgtd(struct status *s)
+static void read_shard(struct status *s, struct seen *seen)
 {
 	struct pool *pool = &s->fleet.conf.pool;
-	int r = tgtd_open(s->fleet.control_port, &s->tgtd);
+	int r = tgtd_open(seen->shard->control_port, &seen->tgtd);
 
 	if (r == 0)
-		r = live_read(&s->tgtd, &s->live);
+		r = live_read(&seen->tgtd, &seen->live);
 	/* Where it cannot be told it is not known, and no failure. */
 	if (r == 0)
-		(void)files_look(&s->fleet, &s->tgtd, &s->live);
+		(void)files_look(&s->fleet, &seen->tgtd, &seen->live);
 	if (r == 0)
-		r = applied_load(&s->fleet, &s->tgtd, &s->applied);
+		r = applied_load(seen->shard, &seen->tgtd, &seen->applied);
 	if (r == 0)
-		r = traffic_read(&s->tgtd, pool, &s->traffics);
+		r = traffic_read(&seen->tgtd, pool, &seen->traffics);
+	/* Without it nothing is known, which is no failure. */
+	(void)sessions_load(seen->shard, &seen->known);
+	if (r < 0 && seen->shard->number)
+		error_advise("it is the %s", seen->shard->tgtd);
 	if (r < 0)
-		s->tgtd_error = pool_strdup(pool, error_text());
+		seen->tgtd_error = pool_strdup(pool, error_text());
+}
+
+bool status_shard_counts(const struct seen *seen)
+{
+	return !seen->shard->retired || !seen->tgtd_error;
+}
+
+static void read_shards(struct status *s)
+{
+	const struct fleet *fleet = &s->fleet;
+
+	s->seen = pool_alloc(&s->fleet.conf.pool,
+			     fleet->n_shards * sizeof *s->seen);
+	for (size_t i = 0; i < fleet->n_shards; i++) {
+		struct seen *seen = &s->seen[i];
+
+		seen->shard = &fleet->shards[i];
+		read_shard(s, seen);
+		if (!s->tgtd_error && status_shard_counts(seen))
+			s->tgtd_error = seen->tgtd_error;
+	}
 }
 
 static void read_sessions(struct status *s, struct row *row)
@@ -54,7 +79,7 @@ static void read_sessions(struct status *s, struct row *row)
 	if (!t)
 		return;
 	/* What was written down of an earlier tgtd's sessions is of others. */
-	if (tgtd_started(&s->tgtd, &started) < 0)
+	if (tgtd_started(&row->seen->tgtd, &started) < 0)
 		started.tv_sec = s->now;
 	row->n_sessions = t->n_connections;
 	row->sessions =
@@ -65,13 +90,40 @@ static void read_sessions(struct status *s, struct row *row)
 		const struct session *known;
 
 		session->who = &t->connections[i];
-		known = sessions_find(&s->known, t->name, session->who);
+		known = sessions_find(&row->seen->known, t->name, session->who);
 		if (known && known->since >= started.tv_sec &&
 		    known->since <= s->now)
 			session->since = known->since;
-		session->traffic =
-			traffic_of(&s->traffics, t->tid, session->who->sid);
+		session->traffic = traffic_of(&row->seen->traffics, t->tid,
+					      session->who->sid);
 	}
+}
+
+/* Its target, on the shard that it is to be on or else on another one. */
+static void find_target(struct status *s, struct row *row)
+{
+	const struct client *client = row->client;
+
+	row->seen = &s->seen[client->home - s->fleet.shards];
+	row->target = live_target(&row->seen->live, client->iqn);
+	for (size_t i = 0; !row->target && i < s->fleet.n_shards; i++) {
+		row->target = live_target(&s->seen[i].live, client->iqn);
+		if (row->target)
+			row->seen = &s->seen[i];
+	}
+}
+
+static const char *difference(struct status *s, const struct row *row)
+{
+	struct pool *pool = &s->fleet.conf.pool;
+	enum work_kind kind;
+
+	if (row->seen->shard != row->client->home)
+		return pool_printf(pool, "shard: expected %u, found %u",
+				   row->client->home->number,
+				   row->seen->shard->number);
+	return plan_difference(pool, &s->fleet, row->client, row->target,
+			       &row->seen->applied, &kind);
 }
 
 static void read_client(struct status *s, struct row *row)
@@ -79,47 +131,67 @@ static void read_client(struct status *s, struct row *row)
 	const struct client *client = row->client;
 	_cleanup_close_ int fd =
 		place_openat(&s->fleet.place, client->child, O_PATH);
-	enum work_kind kind;
 	struct stat st;
 
 	row->child = children_look(&s->fleet, client, &row->child_why);
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		row->disk_use = (uint64_t)st.st_blocks * 512;
 	row->share = share_of(&s->fleet, client);
-	row->target = live_target(&s->live, client->iqn);
+	find_target(s, row);
 	if (row->target)
-		row->difference =
-			plan_difference(&s->fleet.conf.pool, &s->fleet, client,
-					row->target, &s->applied, &kind);
+		row->difference = difference(s, row);
 	read_sessions(s, row);
 }
 
-static void read_rows(struct status *s)
+/* Targets of clients that fleet.conf does not name. */
+static void read_extra(struct status *s, const struct seen *seen)
 {
-	struct pool *pool = &s->fleet.conf.pool;
-
-	s->rows = pool_alloc(pool,
-			     (s->fleet.n + s->live.n + 1) * sizeof *s->rows);
-	for (; s->n < s->fleet.n; s->n++) {
-		s->rows[s->n].client = &s->fleet.clients[s->n];
-		s->rows[s->n].name = s->fleet.clients[s->n].name;
-		read_client(s, &s->rows[s->n]);
-	}
-	for (size_t i = 0; i < s->live.n; i++) {
-		const struct live_target *t = &s->live.targets[i];
+	for (size_t i = 0; i < seen->live.n; i++) {
+		const struct live_target *t = &seen->live.targets[i];
 		const char *name = plan_client_name(&s->fleet, t->name);
 
 		if (!name || fleet_client_by_iqn(&s->fleet, t->name))
 			continue;
 		s->rows[s->n].name = name;
+		s->rows[s->n].seen = seen;
 		s->rows[s->n].target = t;
 		read_sessions(s, &s->rows[s->n++]);
 	}
 }
 
-const char *status_target_word(const struct status *s, const struct row *row)
+static void read_rows(struct status *s)
 {
-	if (s->tgtd_error)
+	size_t n = s->fleet.n;
+
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		n += s->seen[i].live.n;
+	s->rows = pool_alloc(&s->fleet.conf.pool, (n + 1) * sizeof *s->rows);
+	for (; s->n < s->fleet.n; s->n++) {
+		s->rows[s->n].client = &s->fleet.clients[s->n];
+		s->rows[s->n].name = s->fleet.clients[s->n].name;
+		read_client(s, &s->rows[s->n]);
+	}
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		read_extra(s, &s->seen[i]);
+}
+
+size_t status_shard_clients(const struct status *s, const struct seen *seen,
+			    size_t *ret_sessions)
+{
+	size_t n = 0;
+
+	*ret_sessions = 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->rows[i].seen == seen) {
+			n++;
+			*ret_sessions += s->rows[i].n_sessions;
+		}
+	return n;
+}
+
+const char *status_target_word(const struct row *row)
+{
+	if (row->seen->tgtd_error)
 		return "unknown";
 	if (!row->client)
 		return "extra";
@@ -128,16 +200,16 @@ const char *status_target_word(const struct status *s, const struct row *row)
 	return row->difference ? "differs" : "ok";
 }
 
-bool status_row_agrees(const struct status *s, const struct row *row)
+bool status_row_agrees(const struct row *row)
 {
-	return !s->tgtd_error && row->client && row->target &&
+	return !row->seen->tgtd_error && row->client && row->target &&
 	       !row->difference && row->child == CHILD_READY;
 }
 
 bool status_agrees(const struct status *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (!status_row_agrees(s, &s->rows[i]))
+		if (!status_row_agrees(&s->rows[i]))
 			return false;
 	return !s->tgtd_error;
 }
@@ -184,8 +256,10 @@ static void warn(const struct status *s)
 			"tgt-glue: warning: %s: %s free, expected at least %s\n",
 			s->fleet.store, status_size(s->free),
 			status_size(s->min_free));
-	if (s->tgtd_error)
-		fprintf(stderr, "tgt-glue: %s\n", s->tgtd_error);
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		if (s->seen[i].tgtd_error && status_shard_counts(&s->seen[i]))
+			fprintf(stderr, "tgt-glue: %s\n",
+				s->seen[i].tgtd_error);
 }
 
 /* A text for Prometheus is whole without tgtd too: it says so in it. */
@@ -215,16 +289,16 @@ int command_status(const struct command_line *line)
 	r = command_load(line, &s.fleet);
 	if (r == 0) {
 		children_sector_sizes(&s.fleet);
-		read_tgtd(&s);
+		read_shards(&s);
 		read_space(&s);
-		/* Without it nothing is known, which is no failure. */
-		(void)sessions_load(&s.fleet, &s.known);
 		read_rows(&s);
 		code = show(line, &s);
 	}
-	sessions_fini(&s.known);
-	applied_fini(&s.applied);
-	live_fini(&s.live);
+	for (size_t i = 0; s.seen && i < s.fleet.n_shards; i++) {
+		sessions_fini(&s.seen[i].known);
+		applied_fini(&s.seen[i].applied);
+		live_fini(&s.seen[i].live);
+	}
 	fleet_fini(&s.fleet);
 	return code;
 }

@@ -10,6 +10,17 @@
 #include "tgt-glue/sessions.h"
 #include "tgt-glue/traffic.h"
 
+/* A shard and its tgtd. */
+struct seen {
+	const struct shard *shard;
+	struct tgtd tgtd;
+	struct live live;
+	struct applied applied;
+	struct traffics traffics;
+	struct sessions known;  /* since when */
+	const char *tgtd_error; /* null: it answered */
+};
+
 /* Somebody who is logged in. */
 struct login {
 	const struct live_connection *who;
@@ -20,6 +31,7 @@ struct login {
 /* One client, or a target of ours that fleet.conf does not name any more. */
 struct row {
 	const char *name;
+	const struct seen *seen;          /* where its target is, or is to be */
 	const struct client *client;      /* null: not in fleet.conf */
 	const struct live_target *target; /* or null */
 	const char *difference;           /* or null: it is right */
@@ -33,12 +45,9 @@ struct row {
 
 struct status {
 	struct fleet fleet;
-	struct tgtd tgtd;
-	struct live live;
-	struct applied applied;
-	struct traffics traffics;
-	struct sessions known;  /* since when */
-	const char *tgtd_error; /* null: it answered */
+	struct seen *seen;      /* by their place in fleet.shards */
+	const char *tgtd_error; /* of the first that did not; null: all
+				   answered */
 	uint64_t size;          /* of the store's file system */
 	uint64_t free;
 	uint64_t min_free; /* 0: no warning */
@@ -48,9 +57,15 @@ struct status {
 };
 
 /* "ok", "differs", "missing", "extra", "unknown". */
-const char *status_target_word(const struct status *s, const struct row *row);
+const char *status_target_word(const struct row *row);
 /* Is all of it as fleet.conf says? */
-bool status_row_agrees(const struct status *s, const struct row *row);
+bool status_row_agrees(const struct row *row);
+/* Has the shard, or had it, a part of the fleet?  One that is retired and whose
+ * tgtd does not run has none. */
+bool status_shard_counts(const struct seen *seen);
+/* The shard's rows, and how many are logged in to them. */
+size_t status_shard_clients(const struct status *s, const struct seen *seen,
+			    size_t *ret_sessions);
 bool status_agrees(const struct status *s);
 /* All sessions' together. */
 struct traffic status_traffic(const struct row *row);

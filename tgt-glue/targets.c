@@ -3,18 +3,23 @@
 
 #include "tgt-glue/targets.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/textfile.h"
+#include "tgt-glue/values.h"
 
 const struct targets_parameter targets_parameters[] = {
 	{ "MaxRecvDataSegmentLength", "262144" },
 	{ "MaxXmitDataSegmentLength", "262144" },
+	{ "FirstBurstLength", "262144" },
 	{ NULL, NULL },
 };
 
@@ -79,7 +84,7 @@ const char *targets_block(struct fleet *fleet, const struct client *client)
 	return pool_strdup(pool, text);
 }
 
-char *targets_text(struct fleet *fleet)
+char *targets_text(struct fleet *fleet, const struct shard *shard)
 {
 	char *text = NULL;
 	size_t size;
@@ -89,16 +94,22 @@ char *targets_text(struct fleet *fleet)
 		abort();
 	fputs("# Written by tgt-glue from fleet.conf: change that, and run `tgt-glue apply'.\n",
 	      f);
+	if (shard->number)
+		fprintf(f, "# Shard %u, for tgtd -C %d --iscsi %s\n",
+			shard->number, shard->control_port,
+			shard_iscsi_options(&fleet->conf.pool, shard));
 	for (size_t i = 0; i < fleet->n; i++)
-		fprintf(f, "\n%s", targets_block(fleet, &fleet->clients[i]));
+		if (fleet->clients[i].shard == shard)
+			fprintf(f, "\n%s",
+				targets_block(fleet, &fleet->clients[i]));
 	if (fclose(f) != 0)
 		abort();
 	return text;
 }
 
-int targets_read(struct fleet *fleet, char **ret_text)
+int targets_read(const struct shard *shard, char **ret_text)
 {
-	return textfile_read(fleet->targets_file, ret_text);
+	return textfile_read(shard->targets_file, ret_text);
 }
 
 /* text with the block of its target replaced; the caller's. */
@@ -123,11 +134,11 @@ static char *with_block(const char *text, const char *iqn, const char *block)
 	return whole;
 }
 
-int targets_text_but(struct fleet *fleet, const struct strings *clients,
-		     char **ret_text)
+int targets_text_but(struct fleet *fleet, const struct shard *shard,
+		     const struct strings *clients, char **ret_text)
 {
 	char *text = NULL;
-	int r = targets_read(fleet, &text);
+	int r = targets_read(shard, &text);
 
 	for (size_t i = 0; r == 0 && i < clients->n; i++) {
 		const struct client *client =
@@ -143,8 +154,91 @@ int targets_text_but(struct fleet *fleet, const struct strings *clients,
 	return r;
 }
 
-int targets_write(struct fleet *fleet, const char *text)
+/* Is what begins here the block of a client that is on another shard? */
+static bool is_others(const struct fleet *fleet, const struct shard *shard,
+		      const char *block)
 {
-	return textfile_write(fleet->targets_file, text, 0600,
-			      TEXTFILE_ANY_GROUP);
+	const struct client *client;
+	char iqn[IQN_MAX + 1];
+
+	if (sscanf(block, "<target %223[^>]>", iqn) != 1)
+		return false;
+	client = fleet_client_by_iqn(fleet, iqn);
+	return client && client->shard != shard;
+}
+
+int targets_text_without_others(struct fleet *fleet, const struct shard *shard,
+				char **ret_text)
+{
+	static const char start[] = "\n<target ", end[] = "</target>\n";
+	_cleanup_free_ char *text = NULL;
+	const char *from, *block, *after;
+	char *kept = NULL;
+	size_t size;
+	FILE *f;
+	int r = targets_read(shard, &text);
+
+	if (r < 0)
+		return r;
+	f = open_memstream(&kept, &size);
+	if (!f)
+		abort();
+	for (from = text; (block = strstr(from, start)); from = after) {
+		after = strstr(block, end);
+		if (!after)
+			break;
+		after += sizeof end - 1;
+		fprintf(f, "%.*s", (int)(block - from), from);
+		if (!is_others(fleet, shard, block + 1))
+			fprintf(f, "%.*s", (int)(after - block), block);
+	}
+	fputs(from, f);
+	if (fclose(f) != 0)
+		abort();
+	*ret_text = kept;
+	return 0;
+}
+
+/* One that tgt's own unit starts needs no other's. */
+static int write_environment(const struct shard *shard)
+{
+	struct pool pool = { 0 };
+	int r = 0;
+
+	if (shard->number)
+		r = textfile_write(
+			pool_printf(&pool, "%s.env", shard->targets_file),
+			shard_environment(&pool, shard), 0644,
+			TEXTFILE_ANY_GROUP);
+	pool_fini(&pool);
+	return r;
+}
+
+int targets_write(const struct shard *shard, const char *text)
+{
+	int r = write_environment(shard);
+
+	return r < 0 ? r
+		     : textfile_write(shard->targets_file, text, 0600,
+				      TEXTFILE_ANY_GROUP);
+}
+
+int targets_remove(const struct shard *shard)
+{
+	/* The one by which a shard is known is the last. */
+	static const char *const endings[] = { ".env", ".applied", ".sessions",
+					       "" };
+	struct pool pool = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof endings / sizeof *endings;
+	     i++) {
+		const char *path = pool_printf(&pool, "%s%s",
+					       shard->targets_file, endings[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			r = fail_errno(-errno, "%s", path);
+	}
+	pool_fini(&pool);
+	return r;
 }

@@ -13,8 +13,10 @@
 	"mode_page=8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:0x80:0x14:0:0:0:0:0:0"
 
 /*
- * What is told to every target beyond tgtd's defaults: with 8 KiB segments a
- * megabyte is 128 exchanges.  Ends with a null name.
+ * What is told to every target beyond tgtd's defaults: with segments of 8 KiB a
+ * write of 256 KiB is 32 of them, and with a first burst of 64 KiB it waits for
+ * the target to ask for the rest.  Ends with a null name.  To ask tgtd for them
+ * takes a request a target, so they are compared with what was applied.
  */
 struct targets_parameter {
 	const char *name;
@@ -24,18 +26,25 @@ extern const struct targets_parameter targets_parameters[];
 
 /* One client's block; in the fleet's pool. */
 const char *targets_block(struct fleet *fleet, const struct client *client);
-/* The whole file; the caller's to free. */
-char *targets_text(struct fleet *fleet);
-/* What the targets-file has now with the blocks of these clients, where it has
+/* The shard's whole file; the caller's to free. */
+char *targets_text(struct fleet *fleet, const struct shard *shard);
+/* What the shard's file has now with the blocks of these clients, where it has
  * them, as they are to be. The caller's. */
-int targets_text_but(struct fleet *fleet, const struct strings *clients,
-		     char **ret_text);
+int targets_text_but(struct fleet *fleet, const struct shard *shard,
+		     const struct strings *clients, char **ret_text);
+/* What the shard's file has now without the clients that are on another shard.
+ * The caller's. */
+int targets_text_without_others(struct fleet *fleet, const struct shard *shard,
+				char **ret_text);
 /*
- * Writes it to the fleet's targets-file, mode 0600, whole or not at all.
- * 1 where it was written, 0 where the file had that text already.
+ * Writes it to the shard's targets-file, mode 0600, whole or not at all, and
+ * what starts its tgtd beside it.  1 where it was written, 0 where the file had
+ * that text already.
  */
-int targets_write(struct fleet *fleet, const char *text);
+int targets_write(const struct shard *shard, const char *text);
 /* What the targets-file has now, "" where there is none; the caller's. */
-int targets_read(struct fleet *fleet, char **ret_text);
+int targets_read(const struct shard *shard, char **ret_text);
+/* Removes all that was written for a shard that is retired. */
+int targets_remove(const struct shard *shard);
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "tgt-glue/values.h"
+#include "tgt-glue/shard.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -214,8 +215,22 @@ const char *value_tid(const char *value)
 
 const char *value_control_port(const char *value)
 {
-	return number_within(value, 0, 32767) ? NULL
-					      : "a number from 0 to 32767";
+	return number_within(value, 0, CONTROL_PORT_MAX)
+		       ? NULL
+		       : "a number from 0 to 32767";
+}
+
+const char *value_shards(const char *value)
+{
+	return number_within(value, 1, SHARDS_MAX) ? NULL
+						   : "a number from 1 to 16";
+}
+
+const char *value_shard(const char *value)
+{
+	return number_within(value, 0, SHARDS_MAX - 1)
+		       ? NULL
+		       : "a number from 0 to 15";
 }
 
 /* NUMBER[K|M|G|T]; UINT64_MAX for anything else. */

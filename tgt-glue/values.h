@@ -16,6 +16,7 @@ enum {
 	SECRET_MIN = 12,      /* Windows takes 12 to 16 */
 	SECRET_MAX = 16,
 	TID_MAX = (1 << 28) - 1, /* more spoils VPD page 83 */
+	CONTROL_PORT_MAX = 32767,
 };
 
 /* Null where the value is good, else what was expected in its place. */
@@ -24,7 +25,8 @@ typedef const char *value_check(const char *value);
 value_check value_name, value_flag, value_master, value_format, value_mac,
 	value_address, value_initiator, value_user, value_secret, value_file,
 	value_reset, value_keep, value_block_size, value_tid, value_directory,
-	value_iqn_prefix, value_portal, value_control_port, value_min_free;
+	value_iqn_prefix, value_portal, value_control_port, value_min_free,
+	value_shards, value_shard;
 
 /* These read what passed. */
 bool value_is_yes(const char *value);

@@ -31,12 +31,19 @@
 #include "tgt-glue/children.h"
 #include "tgt-glue/follow.h"
 #include "base/notify.h"
-#include "tgt-glue/round.h"
+#include "tgt-glue/rounds.h"
 #include "tgt-glue/sessions.h"
 
 /* Seconds until what failed, or was left, is tried again unasked; and for a
  * tgtd that is not in service yet. */
 enum { AGAIN_FAILED = 2, AGAIN_LEFT = 10, STARTING = 30 };
+
+/* What is known of a shard's tgtd. */
+struct watched {
+	struct sessions sessions;
+	char *instance; /* null where none answers; owned */
+	int64_t appeared;
+};
 
 struct watching {
 	const char *config;
@@ -44,13 +51,11 @@ struct watching {
 	bool loaded;
 	struct notes notes;
 	struct follow follow;
-	struct sessions sessions;
+	struct watched shards[SHARDS_MAX]; /* by number */
 
-	bool wanted;    /* a round is */
-	bool left;      /* the last one left something */
-	int64_t again;  /* when one is wanted in any case, or 0 */
-	char *instance; /* of tgtd, null where none answers; owned */
-	int64_t appeared;
+	bool wanted;   /* a round is */
+	bool left;     /* the last one left something */
+	int64_t again; /* when one is wanted in any case, or 0 */
 	dev_t mounted; /* 0 where nothing is */
 };
 
@@ -97,6 +102,40 @@ static dev_t look_at_mount(const struct watching *w)
 		       : 0;
 }
 
+static bool has_shard(const struct fleet *fleet, unsigned number)
+{
+	for (size_t i = 0; i < fleet->n_shards; i++)
+		if (fleet->shards[i].number == number)
+			return true;
+	return false;
+}
+
+/* Of shards that are no more: nobody is logged in there.  Whose session has
+ * ended there stays known. */
+static void forget_gone(struct watching *w)
+{
+	for (unsigned i = 0; i < SHARDS_MAX; i++) {
+		struct watched *watched = &w->shards[i];
+
+		if (has_shard(&w->fleet, i))
+			continue;
+		watched->sessions.n = 0;
+		free(watched->instance);
+		watched->instance = NULL;
+	}
+}
+
+static void load_sessions(struct watching *w, const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->n_shards; i++) {
+		const struct shard *shard = &fleet->shards[i];
+
+		if (sessions_load(shard, &w->shards[shard->number].sessions) <
+		    0)
+			notes_say(&w->notes, "%s", error_text());
+	}
+}
+
 /* What is to be followed is so before it is read, so no change is missed. */
 static void load(struct watching *w)
 {
@@ -128,10 +167,11 @@ static void load(struct watching *w)
 	}
 	if (w->loaded)
 		fleet_fini(&w->fleet);
-	else if (sessions_load(&fleet, &w->sessions) < 0)
-		notes_say(&w->notes, "%s", error_text());
+	else
+		load_sessions(w, &fleet);
 	w->fleet = fleet;
 	w->loaded = true;
+	forget_gone(w);
 }
 
 static struct client *reset_client(const struct watching *w,
@@ -151,19 +191,37 @@ static bool is_ripe(const struct session_end *end)
 /* The clients that are to be reset now. */
 static void take_resets(struct watching *w, struct strings *ret)
 {
-	for (size_t i = 0; i < w->sessions.n_ends; i++) {
-		const struct session_end *end = &w->sessions.ends[i];
-		const struct client *client = reset_client(w, end);
+	for (size_t s = 0; s < SHARDS_MAX; s++)
+		for (size_t i = 0; i < w->shards[s].sessions.n_ends; i++) {
+			const struct session_end *end =
+				&w->shards[s].sessions.ends[i];
+			const struct client *client = reset_client(w, end);
 
-		if (client && is_ripe(end))
-			strings_add(&w->fleet.conf.pool, ret, client->name);
+			if (client && is_ripe(end))
+				strings_add(&w->fleet.conf.pool, ret,
+					    client->name);
+		}
+}
+
+/* Where a shard is no more its sessions are not either. */
+static void save_sessions(struct watching *w)
+{
+	for (size_t i = 0; i < w->fleet.n_shards; i++) {
+		const struct shard *shard = &w->fleet.shards[i];
+
+		if (shard->retired && access(shard->targets_file, F_OK) < 0)
+			continue;
+		if (sessions_save(shard, &w->shards[shard->number].sessions) <
+		    0)
+			notes_say(&w->notes, "%s", error_text());
 	}
 }
 
-static void save_sessions(struct watching *w)
+/* Wherever it was that the client's session ended. */
+static void forget_end(struct watching *w, const char *iqn)
 {
-	if (sessions_save(&w->fleet, &w->sessions) < 0)
-		notes_say(&w->notes, "%s", error_text());
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		sessions_forget_end(&w->shards[i].sessions, iqn);
 }
 
 /* Who was reset has a fresh disk for the next boot. */
@@ -174,39 +232,67 @@ static void forget_resets(struct watching *w, const struct round *round)
 
 		if (work->reset && !work->left && !work->failed &&
 		    !work->not_reset)
-			sessions_forget_end(&w->sessions, work->client->iqn);
+			forget_end(w, work->client->iqn);
 	}
-	save_sessions(w);
+}
+
+static size_t logged_in(const struct watching *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		n += w->shards[i].sessions.n;
+	return n;
+}
+
+/* Of the shards that are to have one. */
+static unsigned tgtds(const struct watching *w)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < shard_wanted(&w->fleet); i++)
+		n += w->shards[i].instance != NULL;
+	return n;
 }
 
 static void tell_state(const struct watching *w)
 {
+	const unsigned n = shard_wanted(&w->fleet), up = tgtds(w);
+	char missing[64] = "";
+
+	if (!up)
+		snprintf(missing, sizeof missing, "; no tgtd answers");
+	else if (up < n)
+		snprintf(missing, sizeof missing, "; %u of %u tgtds answer", up,
+			 n);
 	notify("STATUS=%zu clients, %zu logged in%s%s", w->fleet.n,
-	       w->sessions.n, w->instance ? "" : "; no tgtd answers",
+	       logged_in(w), missing,
 	       w->left ? "; something waits, see the log" : "");
 }
 
 static void run(struct watching *w)
 {
-	struct round round = { .fleet = &w->fleet, .notes = &w->notes };
+	struct rounds rounds = { .fleet = &w->fleet, .notes = &w->notes };
 	struct pool *pool = &w->fleet.conf.pool;
 	const struct pool_piece *mark = pool_mark(pool);
-	_cleanup_close_ int lock = round_lock(&w->fleet);
+	_cleanup_close_ int lock = rounds_lock(&w->fleet);
 	int r = lock < 0 ? lock : 0, code;
 
 	if (r < 0)
 		notes_say(&w->notes, "%s", error_text());
-	take_resets(w, &round.wishes.reset);
+	take_resets(w, &rounds.wishes.reset);
 	w->mounted = look_at_mount(w);
 	if (r == 0)
-		r = round_run(&round);
-	code = round_code(&round, r);
-	forget_resets(w, &round);
+		r = rounds_run(&rounds);
+	code = rounds_code(&rounds, r);
+	for (size_t i = 0; i < rounds.n; i++)
+		forget_resets(w, &rounds.v[i]);
+	save_sessions(w);
 	w->left = code != EXIT_DONE;
 	w->again = code == EXIT_DONE   ? 0
 		   : code == EXIT_LEFT ? now() + AGAIN_LEFT
 				       : now() + AGAIN_FAILED;
-	round_fini(&round);
+	rounds_fini(&rounds);
 	pool_release(pool, mark);
 	fflush(stdout);
 }
@@ -215,34 +301,42 @@ static void run(struct watching *w)
  * Another tgtd, or none any more.  One that is not in service yet is being
  * given its targets by tgt-admin, which two cannot do at once.
  */
-static void look_at_instance(struct watching *w, const struct tgtd *tgtd)
+static void look_at_instance(struct watching *w, struct watched *shard,
+			     const struct tgtd *tgtd)
 {
 	_cleanup_free_ char *instance = NULL;
 
 	if (tgtd && tgtd_instance(tgtd, &instance) < 0)
 		return;
-	if (tgtd && w->instance && !strcmp(instance, w->instance))
+	if (tgtd && shard->instance && !strcmp(instance, shard->instance))
 		return;
-	if (tgtd && !w->appeared)
-		w->appeared = now();
-	if (tgtd && !tgtd_ready(tgtd) && now() < w->appeared + STARTING)
+	if (tgtd && !shard->appeared)
+		shard->appeared = now();
+	if (tgtd && !tgtd_ready(tgtd) && now() < shard->appeared + STARTING)
 		return;
 	w->wanted = true;
-	free(w->instance);
-	w->instance = steal(instance);
-	w->appeared = 0;
+	free(shard->instance);
+	shard->instance = steal(instance);
+	shard->appeared = 0;
 }
 
 /* One that does not answer is not waited for. */
 static bool in_service(struct watching *w)
 {
-	struct tgtd tgtd;
+	bool all = true;
 
-	if (tgtd_open(w->fleet.control_port, &tgtd) < 0)
-		return true;
-	look_at_instance(w, &tgtd);
+	for (size_t i = 0; i < w->fleet.n_shards; i++) {
+		const struct shard *shard = &w->fleet.shards[i];
+		struct watched *watched = &w->shards[shard->number];
+		struct tgtd tgtd;
+
+		if (tgtd_open(shard->control_port, &tgtd) < 0)
+			continue;
+		look_at_instance(w, watched, &tgtd);
+		all = all && watched->instance;
+	}
 	w->wanted = false;
-	return w->instance;
+	return all;
 }
 
 static void round_of(struct watching *w)
@@ -263,41 +357,69 @@ static void round_of(struct watching *w)
 	tell_state(w);
 }
 
-static void look_at_sessions(struct watching *w, const struct tgtd *tgtd)
+/* Is anybody logged in to it again, be it elsewhere? */
+static bool is_back(const struct watching *w, const char *iqn)
 {
-	size_t before = w->sessions.n;
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		if (sessions_have(&w->shards[i].sessions, iqn))
+			return true;
+	return false;
+}
+
+static void look_at_ends(struct watching *w, struct sessions *sessions)
+{
+	for (size_t i = sessions->n_ends; i-- > 0;) {
+		const struct session_end *end = &sessions->ends[i];
+
+		if (!reset_client(w, end) || is_back(w, end->iqn))
+			sessions_forget_end(sessions, end->iqn);
+		else if (is_ripe(end) && !w->again)
+			w->wanted = true;
+	}
+}
+
+static void look_at_sessions(struct watching *w, struct watched *shard,
+			     const struct tgtd *tgtd)
+{
 	struct live live;
 
-	if (live_read(tgtd, &live) == 0) {
-		sessions_update(&w->sessions, &w->fleet, &live, w->instance,
-				now());
-		for (size_t i = w->sessions.n_ends; i-- > 0;) {
-			const struct session_end *end = &w->sessions.ends[i];
-
-			if (!reset_client(w, end))
-				sessions_forget_end(&w->sessions, end->iqn);
-			else if (is_ripe(end) && !w->again)
-				w->wanted = true;
-		}
-		save_sessions(w);
-	}
+	if (live_read(tgtd, &live) == 0)
+		sessions_update(&shard->sessions, &w->fleet, &live,
+				shard->instance, now());
 	live_fini(&live);
-	if (w->sessions.n == before)
-		return;
-	w->wanted = w->wanted || (w->left && w->sessions.n < before);
-	tell_state(w);
+}
+
+static void look_at_shard(struct watching *w, const struct shard *shard)
+{
+	struct watched *watched = &w->shards[shard->number];
+	struct tgtd tgtd;
+	bool there = tgtd_open(shard->control_port, &tgtd) == 0;
+
+	if (there || watched->instance)
+		look_at_instance(w, watched, there ? &tgtd : NULL);
+	if (there && watched->instance)
+		look_at_sessions(w, watched, &tgtd);
+}
+
+static void look_at_shards(struct watching *w)
+{
+	size_t before = logged_in(w), after;
+
+	for (size_t i = 0; i < w->fleet.n_shards; i++)
+		look_at_shard(w, &w->fleet.shards[i]);
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		look_at_ends(w, &w->shards[i].sessions);
+	save_sessions(w);
+	after = logged_in(w);
+	w->wanted = w->wanted || (w->left && after < before);
+	if (after != before)
+		tell_state(w);
 }
 
 /* What nobody tells of. */
 static void look(struct watching *w)
 {
-	struct tgtd tgtd;
-	bool there = tgtd_open(w->fleet.control_port, &tgtd) == 0;
-
-	if (there || w->instance)
-		look_at_instance(w, there ? &tgtd : NULL);
-	if (there && w->instance)
-		look_at_sessions(w, &tgtd);
+	look_at_shards(w);
 	if (look_at_mount(w) != w->mounted)
 		w->wanted = true;
 	if (w->again && now() >= w->again)
@@ -334,10 +456,12 @@ int command_watch(const struct command_line *line)
 	}
 	notify("STOPPING=1");
 	follow_fini(&w.follow);
-	sessions_fini(&w.sessions);
 	notes_fini(&w.notes);
 	if (w.loaded)
 		fleet_fini(&w.fleet);
-	free(w.instance);
+	for (size_t i = 0; i < SHARDS_MAX; i++) {
+		sessions_fini(&w.shards[i].sessions);
+		free(w.shards[i].instance);
+	}
 	return EXIT_DONE;
 }

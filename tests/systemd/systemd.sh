@@ -10,12 +10,13 @@ make_units() {
 	requires systemd-analyze
 	units=$scratch/units
 	mkdir -p "$units"
-	for unit in vhdfs@.service tgt-glue-watch.service; do
+	for unit in vhdfs@.service tgt-glue-watch.service vhdfs-tgtd@.service; do
 		sed -e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/vhdfs |\1$top_builddir/vhdfs/vhdfs |" \
 			-e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/tgt-glue |\1$top_builddir/tgt-glue/tgt-glue |" \
 			"$top_builddir/contrib/systemd/$unit" >"$units/$unit"
-		grep -q "^ExecStart=$top_builddir/" "$units/$unit" ||
-			fail "expected $unit to start a program of ours"
+		grep -q -e "^ExecStart=$top_builddir/" \
+			-e '^ExecStart=/usr/sbin/tgtd ' "$units/$unit" ||
+			fail "expected $unit to start a program of this build, or tgtd"
 	done
 }
 

@@ -84,6 +84,36 @@ test_store_is_mounted_before_targets() {
 		fail "expected tgt to have ended before the mount"
 }
 
+test_second_tgtd_is_started_from_its_files() {
+	local file=/etc/tgt/conf.d/vhdfs.conf
+
+	make_server
+	inside systemctl enable vhdfs@srv-disks
+	inside mv $file $file.1
+	inside tee $file.1.env >"$scratch/env" <<-END
+		CONTROL_PORT=1
+		ISCSI=portal=127.0.0.1:3261
+		TARGETS_FILE=$file.1
+	END
+	# tgt, and so the mount, come with it.
+	start vhdfs-tgtd@1
+	inside tgtadm -C 1 --lld iscsi --op show --mode target |
+		grep "Backing store path: $child" ||
+		fail "$(say_systemd vhdfs-tgtd@1 tgt vhdfs@srv-disks)"
+	inside tgtadm -C 1 --op show --mode sys | grep 'State: ready'
+	inside tgtadm -C 1 --lld iscsi --op show --mode portal |
+		grep '127.0.0.1:3261'
+	! exported || fail "the first tgtd has it too"
+	inside systemctl stop vhdfs-tgtd@1
+	equal "its result" success \
+		"$(inside systemctl show -P Result vhdfs-tgtd@1)"
+	# A shard that is no more.
+	inside rm $file.1.env
+	start vhdfs-tgtd@1
+	equal "state" inactive \
+		"$(inside systemctl show -P ActiveState vhdfs-tgtd@1)"
+}
+
 stopped_at() {
 	inside systemctl show -P InactiveEnterTimestampMonotonic "$1"
 }

@@ -25,7 +25,8 @@ verify() {
 test_systemd_has_nothing_to_say_of_them() {
 	make_units
 	cp "$units/vhdfs@.service" "$units/vhdfs@srv-disks.service"
-	verify "$units/vhdfs@srv-disks.service" \
+	cp "$units/vhdfs-tgtd@.service" "$units/vhdfs-tgtd@1.service"
+	verify "$units/vhdfs@srv-disks.service" "$units/vhdfs-tgtd@1.service" \
 		"$units/tgt-glue-watch.service" || fail "$(cat "$scratch/verify")"
 	sed 's/^KillMode=/KilMode=/' "$units/vhdfs@.service" \
 		>"$units/vhdfs@wrong.service"

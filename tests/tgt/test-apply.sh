@@ -45,6 +45,40 @@ test_second_apply_does_nothing() {
 		cmp - "$scratch/files"
 }
 
+# What tgtd offers to the initiators of pc1.
+offered() {
+	local tid
+
+	tid=$(adm --op show --mode target |
+		sed -n "s/^Target \([0-9]*\): $iqn_prefix:pc1\$/\1/p")
+	adm --op show --mode target --tid "$tid" |
+		grep -E '^(Max(Recv|Xmit)DataSegment|FirstBurst|MaxBurst)Length='
+}
+
+# By apply and by tgt-admin alike.
+test_segments_and_bursts_are_large() {
+	local wanted
+
+	wanted=$(printf '%s\n' MaxRecvDataSegmentLength=262144 \
+		FirstBurstLength=262144 MaxBurstLength=262144 \
+		MaxXmitDataSegmentLength=262144 | sort)
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	equal "what is offered" "$wanted" "$(offered | sort)"
+	end_tgtd
+	start_tgtd
+	tgt-admin -C "$port" -e -c "$scratch/targets.conf"
+	equal "what is offered" "$wanted" "$(offered | sort)"
+	# An earlier version's, which tgt-admin read.
+	sed -i '/FirstBurst/d' "$scratch/targets.conf"
+	end_tgtd
+	start_tgtd
+	tgt-admin -C "$port" -e -c "$scratch/targets.conf"
+	expect 0 glue apply
+	equal "what is offered" "$wanted" "$(offered | sort)"
+}
+
 test_plan_changes_nothing_and_tells_no_secret() {
 	start_server
 	write_fleet <<-END

@@ -250,6 +250,58 @@ test_same_target_number_twice() {
 	refused "tid: expected a number from 1 to 268435455"
 }
 
+# set_fleet LINE: in [fleet], instead of what was there of that key.
+set_fleet() {
+	sed -i -e "/^${1%% =*} =/d" -e "s/^\[fleet\]/&\n$1/" \
+		"$scratch/fleet.conf"
+}
+
+test_shards_and_what_is_none() {
+	local n
+
+	name_store
+	write_fleet pc1 </dev/null
+	for n in 0 17 many 1.5 -1; do
+		set_fleet "shards = $n"
+		refused "shards: expected a number from 1 to 16, found '$n'"
+	done
+	set_fleet "shards = 16"
+	expect 0 glue check
+	echo "shard = 16" >>"$scratch/fleet.conf"
+	refused "shard: expected a number from 0 to 15, found '16'"
+	sed -i 's/^shard = .*/shard = 3/' "$scratch/fleet.conf"
+	expect 0 glue check
+	set_fleet "shards = 3"
+	refused "client pc1: shard: expected less than shards of \[fleet\], which is 3, found 3"
+	mistake "$(line_of 'shard = 3')" "client pc1: shard"
+	# One mistake is not two.
+	set_fleet "shards = 33"
+	refused "shards: expected a number from 1 to 16"
+	set_fleet "shards = 4"
+	sed -i 's/^\[defaults\]/&\nshard = 1/' "$scratch/fleet.conf"
+	refused "shard: expected in \[client NAME\], found in \[defaults\]"
+}
+
+test_ports_of_shards_do_not_meet() {
+	name_store
+	write_fleet pc1 </dev/null
+	set_fleet "shards = 4"
+	set_fleet "portal = 10.0.0.1:65533"
+	refused "portal: expected a port of at most 65532 \(shards = 4.*, found 65533"
+	set_fleet "portal = 10.0.0.1:3260\nportal = 10.0.0.1:3263"
+	refused "portal: expected a port at least 4 from that of 10.0.0.1:3260 .*, found 3263"
+	mistake "$(line_of ':3263')" "portal"
+	sed -i 's/^portal = .*:3263/portal = 0.0.0.0:3262/' "$scratch/fleet.conf"
+	refused "portal: expected a port at least 4"
+	sed -i 's/^portal = .*:3262/portal = 10.0.0.2:3262/' "$scratch/fleet.conf"
+	expect 0 glue check
+	sed -i 's/^portal = .*:3262/portal = 10.0.0.1:3264/' "$scratch/fleet.conf"
+	expect 0 glue check
+	sed -i "s/^control-port.*/control-port = 32765/" "$scratch/fleet.conf"
+	refused "control-port: expected at most 32764 \(shards = 4.*, found 32765"
+	mistake "$(line_of 'control-port')" "control-port"
+}
+
 test_same_mac_twice() {
 	name_store
 	write_fleet <<-END

@@ -55,7 +55,9 @@ test_tgt_admin_understands_all_of_it() {
 		"--op bind --mode target --tid [0-9]* -Q iqn.2026-01.lan:full" \
 		"--op new --user=me --password=secretsecret1" \
 		"--op bind --tid=[0-9]* --user=server --outgoing" \
-		"--name MaxRecvDataSegmentLength --value 262144"; do
+		"--name MaxRecvDataSegmentLength --value 262144" \
+		"--name MaxXmitDataSegmentLength --value 262144" \
+		"--name FirstBurstLength --value 262144"; do
 		grep -q -e "$words" "$scratch/commands" ||
 			fail "tgt-admin does not say: $words
 $(cat "$scratch/commands")"

@@ -9,6 +9,7 @@
 
 #include "tgt-glue/applied.h"
 #include "tgt-glue/live.h"
+#include "tgt-glue/shard.h"
 #include "tgt-glue/tid.h"
 #include "tgt-glue/traffic.h"
 #include "tgt-glue/values.h"
@@ -38,6 +39,65 @@ static void tids_are_in_range_and_spread(void **state)
 		same += tids[i] == tids[i - 1];
 	/* Chance makes 0.03 of them; a hash that is none makes many. */
 	assert_in_range(same, 0, 1);
+}
+
+static void shards_share_evenly(void **state)
+{
+	enum { CLIENTS = 4096 };
+	char iqn[64];
+
+	(void)state;
+	for (unsigned n = 1; n <= SHARDS_MAX; n++) {
+		const int fair = (int)(CLIENTS / n);
+		int count[SHARDS_MAX] = { 0 };
+
+		for (int i = 0; i < CLIENTS; i++) {
+			snprintf(iqn, sizeof iqn,
+				 "iqn.2026-01.lan.example:pc%d", i);
+			assert_in_range(shard_of(iqn, n), 0, n - 1);
+			count[shard_of(iqn, n)]++;
+		}
+		/* Chance alone stays within a quarter. */
+		for (unsigned k = 0; k < n; k++)
+			assert_in_range(count[k], fair * 3 / 4, fair * 5 / 4);
+	}
+}
+
+static void one_more_shard_takes_and_moves_nothing_else(void **state)
+{
+	char iqn[64];
+
+	(void)state;
+	for (unsigned n = 1; n < SHARDS_MAX; n++)
+		for (int i = 0; i < 1000; i++) {
+			unsigned after;
+
+			snprintf(iqn, sizeof iqn,
+				 "iqn.2026-01.lan.example:pc%d", i);
+			after = shard_of(iqn, n + 1);
+			assert_true(after == n || after == shard_of(iqn, n));
+		}
+}
+
+/* Another version must not move the clients of a running fleet. */
+static void shards_never_change(void **state)
+{
+	static const struct {
+		const char *iqn;
+		unsigned n, shard;
+	} cases[] = {
+		{ "iqn.2026-01.lan.example:pc1", 1, 0 },
+		{ "iqn.2026-01.lan.example:pc1", 2, 0 },
+		{ "iqn.2026-01.lan.example:pc3", 2, 1 },
+		{ "iqn.2026-01.lan.example:pc12", 2, 1 },
+		{ "iqn.2026-01.lan.example:pc1", 16, 3 },
+		{ "iqn.2026-01.lan.example:pc3", 16, 15 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(shard_of(cases[i].iqn, cases[i].n),
+				 cases[i].shard);
 }
 
 static void portals_have_a_port_and_brackets(void **state)
@@ -302,6 +362,9 @@ int main(void)
 {
 	const struct CMUnitTest glue[] = {
 		cmocka_unit_test(tids_are_in_range_and_spread),
+		cmocka_unit_test(shards_share_evenly),
+		cmocka_unit_test(one_more_shard_takes_and_moves_nothing_else),
+		cmocka_unit_test(shards_never_change),
 		cmocka_unit_test(addresses_are_as_tgtd_matches_them),
 		cmocka_unit_test(portals_have_a_port_and_brackets),
 		cmocka_unit_test(traffic_is_of_the_disk_and_its_session),

@@ -1,0 +1,613 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shards: several tgtds, each with its part of the fleet.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# Of which names shard_of says so, among two.
+on_0="pc1 pc2"
+on_1="pc3 pc5"
+
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+did() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected '$1' on standard output, found:" \
+			"$(cat "$scratch/stdout")"
+}
+
+# A port, and the next one, that nobody listens on.
+free_ports() {
+	local first
+
+	while :; do
+		first=$(free_port)
+		(: <"/dev/tcp/127.0.0.1/$((first + 1))") 2>/dev/null || break
+	done
+	echo "$first"
+}
+
+# on_shard K COMMAND...: with the port and the process of that shard's tgtd.
+on_shard() {
+	local port=$((first_port + $1)) tgtd_pid=${shard_pid[$1]:-} ended=
+
+	shift
+	"$@"
+}
+
+# The tgtd of shard K.
+start_shard() {
+	local tgtd_ends=yes tgtd_pid port=$((first_port + $1))
+
+	without_holder start_tgtd
+	shard_pid[$1]=$tgtd_pid
+}
+
+end_shard() {
+	[ -n "${shard_pid[$1]:-}" ] || return 0
+	on_shard "$1" end_tgtd
+	shard_pid[$1]=
+}
+
+# N shards in fleet.conf, of the clients that are named and of standard input.
+write_shards() {
+	port=$first_port write_fleet "${@:2}"
+	set_shards "$1"
+}
+
+set_shards() {
+	sed -i -e '/^shards =/d' -e '/^portal =/d' \
+		-e "s/^\[fleet\]/&\nshards = $1\nportal = 127.0.0.1:$first_port/" \
+		"$scratch/fleet.conf"
+}
+
+# A store, its mount, and the tgtds of two shards.
+start_servers() {
+	requires_tgtd
+	requires_initiator
+	make_store
+	mount_store "$scratch/store" "$scratch/mnt"
+	first_port=$(free_ports)
+	shard_pid=()
+	start_shard 0
+	start_shard 1
+	# After the mount: they end first.
+	at_exit end_shard 0
+	at_exit end_shard 1
+}
+
+# is_on K CLIENT...: each is a target of that shard's tgtd, and of no other.
+is_on() {
+	local client
+
+	for client in "${@:2}"; do
+		[ -n "$(on_shard "$1" shown "$client")" ] ||
+			fail "$client is not on shard $1"
+		[ -z "$(on_shard $((1 - $1)) shown "$client")" ] ||
+			fail "$client is on shard $((1 - $1)) too"
+	done
+}
+
+is_nowhere() {
+	[ -z "$(on_shard 0 shown "$1")$(on_shard 1 shown "$1")" ] ||
+		fail "$1 is a target"
+}
+
+url_on() {
+	on_shard "$1" url "$2"
+}
+
+everything_of_both() {
+	on_shard 0 everything
+	on_shard 1 everything
+}
+
+# The file of shard K names these clients and no others.
+names_in() {
+	local file=$scratch/targets.conf
+
+	[ "$1" = 0 ] || file=$file.$1
+	sed -n "s/^<target $iqn_prefix:\(.*\)>/\1/p" "$file" | sort |
+		paste -sd ' '
+}
+
+wait_in_background() {
+	tgt-glue --config "$scratch/fleet.conf" apply --wait \
+		>"$scratch/waiting" 2>&1 &
+	waiting=$!
+}
+
+test_clients_are_spread_and_reach_their_disks() {
+	local client
+
+	start_servers
+	# shellcheck disable=SC2086
+	write_shards 2 $on_0 $on_1 </dev/null
+	expect 0 glue apply
+	# shellcheck disable=SC2086
+	is_on 0 $on_0
+	# shellcheck disable=SC2086
+	is_on 1 $on_1
+	for client in $on_0; do
+		admits login "$(url_on 0 "$client")"
+		! initiator login "$(url_on 1 "$client")" 2>/dev/null ||
+			fail "$client is let in at shard 1"
+	done
+	for client in $on_1; do
+		admits login "$(url_on 1 "$client")"
+		! initiator login "$(url_on 0 "$client")" 2>/dev/null ||
+			fail "$client is let in at shard 0"
+	done
+	equal "file of shard 0" "$on_0" "$(names_in 0)"
+	equal "file of shard 1" "$on_1" "$(names_in 1)"
+}
+
+test_second_apply_does_nothing() {
+	start_servers
+	write_shards 2 pc1 pc2 <<-END
+		[client pc3]
+		secret = secretsecret1
+		write-cache = no
+		thin = yes
+	END
+	expect 0 glue apply
+	everything_of_both >"$scratch/before"
+	ls -l --full-time "$scratch/targets.conf"* >"$scratch/files"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	everything_of_both | cmp - "$scratch/before"
+	ls -l --full-time "$scratch/targets.conf"* | cmp - "$scratch/files"
+	expect 0 glue plan
+	[ ! -s "$scratch/stdout" ] || fail "plan: $(cat "$scratch/stdout")"
+}
+
+test_generate_prints_the_files() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	expect 0 glue apply
+	glue generate --shard 0 | cmp - "$scratch/targets.conf"
+	glue generate --shard 1 | cmp - "$scratch/targets.conf.1"
+	glue generate |
+		cmp - <(cat "$scratch/targets.conf" "$scratch/targets.conf.1")
+	expect_error 1 "--shard: expected a number from 0 to 1, found '2'" \
+		glue generate --shard 2
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.1")"
+}
+
+# tgt-admin and the environment of the unit are all there is after a reboot.
+test_files_alone_restore_a_shard() {
+	start_servers
+	write_shards 2 pc1 pc3 <<-END
+		[client pc5]
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	on_shard 1 everything | sort >"$scratch/before"
+	end_shard 1
+	(
+		# shellcheck disable=SC1091
+		. "$scratch/targets.conf.1.env"
+		equal "control port" $((first_port + 1)) "$CONTROL_PORT"
+		equal "portals" "portal=127.0.0.1:$((first_port + 1))" "$ISCSI"
+		equal "file" "$scratch/targets.conf.1" "$TARGETS_FILE"
+	)
+	start_shard 1
+	tgt-admin -C $((first_port + 1)) -e -c "$scratch/targets.conf.1"
+	on_shard 1 everything | sort | cmp - "$scratch/before"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+}
+
+test_more_shards_move_clients_and_fewer_move_them_back() {
+	start_servers
+	write_shards 1 pc1 <<-END
+		[client pc3]
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	is_on 0 pc1 pc3
+	set_shards 2
+	expect 0 glue plan
+	did '^pc3: target: remove it \(it moves from shard 0 to 1\)$'
+	did '^pc3: target: make it'
+	is_on 0 pc1 pc3
+	expect 0 glue apply
+	did '^pc3: target: removed \(it moves from shard 0 to 1\)$'
+	is_on 0 pc1
+	is_on 1 pc3
+	admits login "$(on_shard 1 url pc3 pc3%secretsecret1@)"
+	set_shards 1
+	expect 0 glue apply
+	did "^$scratch/targets.conf.1: removed$"
+	is_on 0 pc1 pc3
+	admits login "$(on_shard 0 url pc3 pc3%secretsecret1@)"
+	[ -z "$(find "$scratch" -maxdepth 1 -name 'targets.conf.1*')" ] ||
+		fail "there is still: $(ls "$scratch")"
+	# The user has gone with its target.
+	on_shard 1 everything >"$scratch/rest"
+	! grep pc3 "$scratch/rest" || fail "shard 1 has $(cat "$scratch/rest")"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+}
+
+test_client_that_is_logged_in_moves_after_its_logout() {
+	start_servers
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	on_shard 0 hold_session pc3
+	set_shards 2
+	expect 4 glue apply
+	said '^tgt-glue: pc3: left as it is: logged in: .* from 127.0.0.1 \(it moves from shard 0 to 1\)$'
+	is_on 0 pc1 pc3
+	is_on 1 pc5
+	# A tgtd that is started now finds it where it is.
+	equal "file of shard 0" "pc1 pc3" "$(names_in 0)"
+	equal "file of shard 1" "pc5" "$(names_in 1)"
+	held write 3 | grep -q 'status 0' || fail "its session is disturbed"
+	without_holder wait_in_background
+	wait_until 10 grep -q 'pc3: left' "$scratch/waiting"
+	end_session
+	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
+	is_on 1 pc3 pc5
+	equal "file of shard 0" "pc1" "$(names_in 0)"
+	# And back, where its shard is none any more.
+	on_shard 1 hold_session pc5
+	set_shards 1
+	expect 4 glue apply
+	is_on 0 pc1 pc3
+	is_on 1 pc5
+	equal "file of shard 1" "pc5" "$(names_in 1)"
+	glue status --json >"$scratch/status"
+	equal "difference" "shard: expected 0, found 1" \
+		"$(jq -r '.clients[] | select(.name == "pc5") | .difference' \
+			"$scratch/status")"
+	end_session
+	expect 0 glue apply --wait
+	is_on 0 pc1 pc3 pc5
+}
+
+test_force_moves_a_client_that_is_logged_in() {
+	start_servers
+	write_shards 1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	on_shard 0 hold_session pc3
+	set_shards 2
+	expect 0 glue apply --force pc3
+	is_on 1 pc3 pc5
+	end_session
+}
+
+# Whatever step is the last one, no two have it, and apply ends in the same.
+test_move_that_is_interrupted_is_never_in_two_places() {
+	local i files code
+
+	requires strace
+	start_servers
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	set_shards 2
+	for ((i = 1; i < 200; i++)); do
+		# The process ends at its Nth word to a tgtd.
+		code=0
+		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+			-e trace=connect \
+			-e inject=connect:signal=SIGKILL:when="$i" \
+			tgt-glue --config "$scratch/fleet.conf" apply \
+			>"$scratch/stdout" 2>&1 || code=$?
+		[ "$code" != 0 ] || break
+		equal "exit status at $i" 137 "$code"
+		if [ -n "$(on_shard 0 shown pc3)" ]; then
+			[ -z "$(on_shard 1 shown pc3)" ] ||
+				fail "at $i both have pc3"
+		fi
+		files=$(cat "$scratch/targets.conf" "$scratch/targets.conf.1" \
+			2>/dev/null | grep -c "^<target $iqn_prefix:pc3>" || true)
+		[ "$files" -le 1 ] || fail "at $i both files name pc3"
+		if grep -q ":pc3>" "$scratch/targets.conf.1" 2>/dev/null; then
+			[ -z "$(on_shard 0 shown pc3)" ] ||
+				fail "at $i shard 1's file names what shard 0 has"
+		fi
+	done
+	remark "interrupted $((i - 1)) times"
+	[ "$i" -gt 5 ] || fail "it was not interrupted, only $i times"
+	[ "$i" -lt 200 ] || fail "it never came to an end"
+	is_on 0 pc1
+	is_on 1 pc3 pc5
+}
+
+test_one_tgtd_down() {
+	start_servers
+	write_shards 2 pc1 </dev/null
+	expect 0 glue apply
+	end_shard 1
+	write_shards 2 pc1 pc2 pc3 </dev/null
+	expect 1 glue apply
+	said "^tgt-glue: tgtd: no tgtd answers at its management socket .*socket.$((first_port + 1)): .*; it is the tgtd of shard 1$"
+	on_shard 0 shown pc2 | grep -q 'Backing store type: rdwr' ||
+		fail "pc2 was not made"
+	equal "file of shard 1" pc3 "$(names_in 1)"
+	expect 1 glue status
+	said 'it is the tgtd of shard 1$'
+	did '^ *pc1  *0 ok '
+	did '^ *pc3  *1 unknown '
+	did '^shard 0: 2 clients, 0 sessions, at 127.0.0.1:'
+	did '^shard 1: 1 client, its tgtd does not answer$'
+	# It comes.
+	wait_in_background
+	wait_until 10 grep -q 'no tgtd answers' "$scratch/waiting"
+	start_shard 1
+	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
+	is_on 1 pc3
+}
+
+test_nobody_moves_to_a_tgtd_that_does_not_run() {
+	start_servers
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	end_shard 1
+	on_shard 0 everything >"$scratch/before"
+	set_shards 2
+	expect 1 glue apply
+	equal "words on standard error" 1 "$(wc -l <"$scratch/stderr")"
+	said 'it is the tgtd of shard 1$'
+	on_shard 0 everything | cmp - "$scratch/before"
+	equal "file of shard 0" "pc1 pc3 pc5" "$(names_in 0)"
+	equal "file of shard 1" "" "$(names_in 1)"
+	[ -s "$scratch/targets.conf.1.env" ] || fail "it could not be started"
+	admits login "$(url_on 0 pc3)"
+	start_shard 1
+	expect 0 glue apply
+	is_on 0 pc1
+	is_on 1 pc3 pc5
+}
+
+# A tgtd that hangs may have what it had: nobody else gets it.
+test_clients_of_a_tgtd_that_hangs_are_not_made_elsewhere() {
+	requires perl
+	start_servers
+	write_shards 2 pc3 pc5 </dev/null
+	expect 0 glue apply
+	cp "$scratch/targets.conf.1" "$scratch/before"
+	set_shards 1
+	# Something that closes every connection without a word.
+	end_shard 1
+	rm -f "/var/run/tgtd/socket.$((first_port + 1))"
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 9)
+			or die;
+		close $_ while $_ = $s->accept' \
+		"/var/run/tgtd/socket.$((first_port + 1))" &
+	silent=$!
+	at_exit kill "$silent"
+	at_exit rm -f "/var/run/tgtd/socket.$((first_port + 1))"
+	wait_until 10 test -S "/var/run/tgtd/socket.$((first_port + 1))"
+	expect 1 glue apply
+	said 'it is the tgtd of shard 1$'
+	equal "targets of shard 0" "" "$(on_shard 0 shown pc3)$(on_shard 0 shown pc5)"
+	equal "file of shard 0" "" "$(names_in 0)"
+	equal "file of shard 1" "pc3 pc5" "$(names_in 1)"
+	# New ones too: who knows what it has.
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 1 glue apply
+	said 'pc1: target: the tgtd of shard 1 does not answer, and may have it$'
+}
+
+test_tgtd_that_does_not_listen_where_clients_look() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	sed -i "s/^portal = .*/portal = 127.0.0.2:$first_port/" \
+		"$scratch/fleet.conf"
+	expect 0 glue apply
+	said "warning: tgtd of shard 1 does not listen on portal 127.0.0.2:$((first_port + 1));"
+}
+
+test_reset_on_every_shard() {
+	start_servers
+	write_shards 2 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	on_shard 1 hold_session pc3
+	held write 3 >/dev/null
+	expect 4 glue reset pc1 pc3 pc5
+	said '^tgt-glue: pc3: left as it is: logged in: .*'
+	! grep -q '^pc3' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	end_session
+	expect 0 glue reset pc3
+	did '^pc3: image: clients/pc3.vhdx is fresh; the old one is '
+	is_on 1 pc3 pc5
+	admits login "$(url_on 1 pc3)"
+}
+
+# It is logged in on the shard that it is to leave.
+test_reset_looks_where_the_client_is() {
+	start_servers
+	write_shards 1 pc1 pc3 pc5 </dev/null
+	expect 0 glue apply
+	on_shard 0 hold_session pc3
+	held write 3 >/dev/null
+	printf used | dd of="$scratch/mnt/clients/pc5.vhdx.raw" bs=512 \
+		conv=notrunc,fsync,sync status=none
+	set_shards 2
+	expect 4 glue reset pc3 pc5
+	said '^tgt-glue: pc3: left as it is: logged in: .*'
+	did '^pc5: image: clients/pc5.vhdx is fresh'
+	# Moving is apply's business.
+	is_on 0 pc3 pc5
+	end_session
+	expect 0 glue reset pc3
+	did '^pc3: image: clients/pc3.vhdx is fresh'
+	is_on 0 pc3
+	expect 0 glue apply
+	is_on 1 pc3 pc5
+}
+
+test_reset_without_the_shards_tgtd() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	expect 0 glue apply
+	printf used | dd of="$scratch/mnt/clients/pc3.vhdx.raw" bs=512 \
+		conv=notrunc,fsync,sync status=none
+	end_shard 1
+	expect 0 glue reset pc3
+	said 'no tgtd of shard 1 runs: the images alone are reset'
+	did '^pc3: image: clients/pc3.vhdx is fresh'
+	# The other one's is another matter.
+	expect 0 glue reset pc1
+	! grep -q shard "$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+}
+
+test_boot_scripts_name_the_port() {
+	mkdir -p "$scratch/store/masters" "$scratch/tftp"
+	touch "$scratch/store/masters/win11.vhdx"
+	first_port=3260
+	write_shards 2 <<-END
+		[machines]
+		pc1 = 52:54:00:00:00:01
+		pc3 = 52:54:00:00:00:03
+	END
+	sed -i 's/^portal = .*/portal = 10.0.0.1\nportal = [fd00::1]:4000/' \
+		"$scratch/fleet.conf"
+	expect 0 glue ipxe pc1
+	did "^sanboot iscsi:10.0.0.1::3260:1:$iqn_prefix:pc1 iscsi:\[fd00::1\]::4000:1:"
+	expect 0 glue ipxe pc3
+	did "^sanboot iscsi:10.0.0.1::3261:1:$iqn_prefix:pc3 iscsi:\[fd00::1\]::4001:1:"
+	expect 0 glue ipxe --all "$scratch/tftp"
+	grep -q '::3261:1:' "$scratch/tftp/52-54-00-00-00-03.ipxe"
+	grep -q '::3260:1:' "$scratch/tftp/52-54-00-00-00-01.ipxe"
+	# Without a portal, at the address that iPXE booted from.
+	sed -i '/^portal/d' "$scratch/fleet.conf"
+	expect 0 glue ipxe pc3
+	did "^sanboot iscsi:\\$\{next-server\}::3261:1:$iqn_prefix:pc3 "
+}
+
+test_status_knows_of_all() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	expect 0 glue apply
+	on_shard 1 hold_session pc3
+	held write 5 >/dev/null
+	expect 0 glue status
+	did '^CLIENT +SH TARGET'
+	did '^  pc1 +0 ok '
+	did '^  pc3 +1 ok .*127.0.0.1'
+	did '^shard 0: 1 client, 0 sessions, at 127.0.0.1:'
+	did '^shard 1: 1 client, 1 session, at 127.0.0.1:'
+	did '^all is as fleet.conf says$'
+	[ "$(awk '{ if (length > n) n = length } END { print n }' \
+		"$scratch/stdout")" -le 79 ] || fail "it is too wide"
+	glue status --json >"$scratch/json"
+	equal "shards" "0 true 1 0,1 true 1 1" \
+		"$(jq -r '[.shards[] | "\(.shard) \(.tgtd) \(.clients) \(.sessions)"] | join(",")' \
+			"$scratch/json")"
+	equal "where pc3 is" "1 127.0.0.1 1" \
+		"$(jq -r '.clients[] | select(.name == "pc3") | "\(.shard) \(.sessions[0].address) \(.sessions[0]["write-commands"])"' \
+			"$scratch/json")"
+	equal "control port" "$((first_port + 1))" \
+		"$(jq '.shards[1]["control-port"]' "$scratch/json")"
+	expect 0 glue status --prometheus
+	did '^tgt_glue_tgtd_up 1$'
+	did '^tgt_glue_shard_sessions\{shard="1"\} 1$'
+	did '^tgt_glue_client_shard\{client="pc3"\} 1$'
+	did '^tgt_glue_client_sessions\{client="pc3"\} 1$'
+	end_session
+	end_shard 1
+	expect 0 glue status --prometheus
+	did '^tgt_glue_tgtd_up 0$'
+	did '^tgt_glue_shard_tgtd_up\{shard="0"\} 1$'
+	did '^tgt_glue_shard_tgtd_up\{shard="1"\} 0$'
+	did '^tgt_glue_client_sessions\{client="pc1"\} 0$'
+	! grep -q '^tgt_glue_client_sessions{client="pc3"}' "$scratch/stdout" ||
+		fail "it knows what it cannot know"
+}
+
+test_client_is_put_by_hand() {
+	start_servers
+	write_shards 2 pc3 <<-END
+		[client pc1]
+		shard = 1
+	END
+	expect 0 glue apply
+	is_on 1 pc1 pc3
+	sed -i 's/^shard = 1/shard = 0/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	is_on 0 pc1
+	is_on 1 pc3
+}
+
+test_lost_mount_is_given_back_to_both() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	expect 0 glue apply
+	lose_mount "$scratch/mnt"
+	mount_store "$scratch/store" "$scratch/mnt"
+	at_exit end_shard 0
+	at_exit end_shard 1
+	expect 0 glue apply
+	did '^pc1: disk: given its file again'
+	did '^pc3: disk: given its file again'
+	admits login "$(url_on 0 pc1)"
+	admits login "$(url_on 1 pc3)"
+}
+
+test_watch_follows_both() {
+	start_servers
+	write_shards 2 pc1 <<-END
+		[client pc3]
+		reset = boot
+	END
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill $watch_pid; wait $watch_pid'
+	wait_until 10 grep -q 'pc3: target: made' "$scratch/watch.out"
+	is_on 1 pc3
+	on_shard 1 hold_session pc3
+	held write 3 >/dev/null
+	wait_until 10 grep -q ':pc3 ' "$scratch/targets.conf.1.sessions"
+	# One shard: it is left until it has logged out, moved, and is reset.
+	set_shards 1
+	wait_until 10 grep -q 'pc3: left as it is: logged in' "$scratch/watch.out"
+	end_session
+	wait_until 20 grep -q 'pc3: image: clients/pc3.vhdx is fresh' \
+		"$scratch/watch.out"
+	is_on 0 pc1 pc3
+	# The tgtd of a shard that comes back is given its clients.
+	set_shards 2
+	wait_until 10 grep -q 'it moves from shard 0 to 1' "$scratch/watch.out"
+	wait_until 10 on_shard_1_is pc3
+	end_shard 1
+	start_shard 1
+	wait_until 10 on_shard_1_is pc3
+}
+
+on_shard_1_is() {
+	[ -n "$(on_shard 1 shown "$1")" ]
+}
+
+test_nothing_to_do_for_256_clients_is_quick() {
+	local i start spent best=1000000
+
+	start_servers
+	write_shards 2 <<-END
+		[machines]
+		$(for ((i = 0; i < 256; i++)); do
+			printf 'pc%03d = 52:54:00:00:%02x:%02x\n' "$i" \
+				$((i / 256)) $((i % 256))
+		done)
+	END
+	expect 0 glue apply
+	for i in 1 2 3 4 5; do
+		start=$(date +%s%N)
+		expect 0 glue apply
+		spent=$((($(date +%s%N) - start) / 1000000))
+		[ "$spent" -ge "$best" ] || best=$spent
+	done
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	remark "256 clients on two shards, nothing to do: $best ms"
+	remark "$(names_in 0 | wc -w) and $(names_in 1 | wc -w) of them"
+	[ "$best" -lt 1000 ] || fail "it took $best ms"
+}
+
+run_tests

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER of an apply, so that one that was interrupted anywhere and is run again
+ * ends in the same state:
+ *
+ *   1. missing images are made
+ *   2. every shard's tgtd is asked what it has
+ *   3. from every shard goes what another one has now: out of the file first,
+ *      then out of tgtd
+ *   4. the rest, shard by shard                       (round.c has the order)
+ *
+ * A client that moves is between 3 and 4 in no file and in no tgtd, so that
+ * whichever tgtd is started when, never two have it.  One that cannot go in 3,
+ * for it is logged in, stays: in 4 that shard is its own, in the file too.
+ */
+#include "config.h"
+
+#include "tgt-glue/rounds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "tgt-glue/children.h"
+#include "tgt-glue/command.h"
+#include "tgt-glue/moves.h"
+
+/* Its image is made when it is reset. */
+static bool is_reset(const struct rounds *rounds, const struct client *client)
+{
+	return strings_have(&rounds->wishes.reset, client->name);
+}
+
+/* 1 */
+static void prepare_child(struct rounds *rounds, size_t i)
+{
+	struct client *client = &rounds->fleet->clients[i];
+	const char *why;
+
+	switch (children_look(rounds->fleet, client, &why)) {
+	case CHILD_READY:
+		break;
+	case CHILD_OTHER:
+		if (is_reset(rounds, client))
+			break;
+		rounds->left = true;
+		notes_say(rounds->notes, "%s: left: %s", client->name, why);
+		break;
+	case CHILD_MISSING:
+		if (is_reset(rounds, client))
+			break;
+		if (!rounds->dry && children_make(rounds->fleet, client) < 0) {
+			rounds->skip[i] = pool_strdup(&rounds->fleet->conf.pool,
+						      error_text());
+			rounds->failed = true;
+			notes_say(rounds->notes, "%s: %s", client->name,
+				  rounds->skip[i]);
+			break;
+		}
+		printf("%s: image: make %s, a child of %s\n", client->name,
+		       client->child, client->master);
+		break;
+	}
+}
+
+static void prepare(struct rounds *rounds)
+{
+	struct fleet *fleet = rounds->fleet;
+	struct pool *pool = &fleet->conf.pool;
+
+	rounds->skip = pool_alloc(pool, (fleet->n + 1) * sizeof *rounds->skip);
+	rounds->v = pool_alloc(pool, fleet->n_shards * sizeof *rounds->v);
+	rounds->n = fleet->n_shards;
+	for (size_t i = 0; i < fleet->n; i++) {
+		fleet->clients[i].shard = fleet->clients[i].home;
+		if (!rounds->wishes.only)
+			prepare_child(rounds, i);
+	}
+	children_sector_sizes(fleet);
+}
+
+/* 2 */
+static void read_all(struct rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->n; i++) {
+		rounds->v[i] = (struct round){
+			.fleet = rounds->fleet,
+			.shard = &rounds->fleet->shards[i],
+			.notes = rounds->notes,
+			.dry = rounds->dry,
+			.wishes = rounds->wishes,
+			.skip = rounds->skip,
+			.siblings = rounds->v,
+		};
+		round_read(&rounds->v[i]);
+	}
+}
+
+/*
+ * A tgtd that may run and does not answer may have any client.  Those that
+ * another one has already it does not.
+ */
+static void hold_back(struct rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->n; i++) {
+		const struct round *silent = &rounds->v[i];
+
+		if (silent->there || silent->off)
+			continue;
+		for (size_t k = 0; k < rounds->n; k++)
+			if (k != i)
+				rounds->v[k].hold = pool_printf(
+					&rounds->fleet->conf.pool,
+					"the %s does not answer, and may have it",
+					silent->shard->tgtd);
+	}
+}
+
+/* --force names a client, of now or of before. */
+static int check_force(struct rounds *rounds)
+{
+	const char *name = rounds->wishes.force, *iqn;
+	bool answered = false;
+
+	if (!name || fleet_client(rounds->fleet, name))
+		return 0;
+	iqn = pool_printf(&rounds->fleet->conf.pool, "%s:%s",
+			  rounds->fleet->iqn_prefix, name);
+	for (size_t i = 0; i < rounds->n; i++) {
+		answered = answered || rounds->v[i].there;
+		if (live_target(&rounds->v[i].live, iqn))
+			return 0;
+	}
+	/* Without any tgtd nobody is cut off. */
+	if (!answered)
+		return 0;
+	return fail(
+		-ENOENT,
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
+		name);
+}
+
+/* 3 */
+static int move_all(struct rounds *rounds)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rounds->n; i++)
+		r = moves_make(&rounds->v[i]);
+	return r;
+}
+
+/* 4. What one of them could not do is no reason to leave the others. */
+static int run_all(struct rounds *rounds)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < rounds->n; i++) {
+		struct round *round = &rounds->v[i];
+		int r = round_run(round);
+
+		if (result == 0)
+			result = r;
+		rounds->failed = rounds->failed || round->failed;
+		rounds->left = rounds->left || round->left;
+		rounds->waiting = rounds->waiting || round->waiting;
+	}
+	return result;
+}
+
+int rounds_run(struct rounds *rounds)
+{
+	int r;
+
+	prepare(rounds);
+	read_all(rounds);
+	hold_back(rounds);
+	r = check_force(rounds);
+	if (r == 0)
+		r = move_all(rounds);
+	if (r < 0) {
+		notes_say(rounds->notes, "%s", error_text());
+		return r;
+	}
+	return run_all(rounds);
+}
+
+void rounds_fini(struct rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->n; i++)
+		round_fini(&rounds->v[i]);
+	rounds->n = 0;
+}
+
+/* The directory of the targets-files stays the same when they are written
+ * anew. */
+int rounds_lock(const struct fleet *fleet)
+{
+	const char *file = fleet->shards[0].targets_file;
+	_cleanup_free_ char *copy = strdup(file);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!copy)
+		return fail(-ENOMEM, "out of memory");
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	if (r < 0)
+		return fail_errno(r, "targets-file: %s", file);
+	return steal_fd(&fd);
+}
+
+int rounds_code(const struct rounds *rounds, int r)
+{
+	if (r < 0 || rounds->failed)
+		return EXIT_FAILED;
+	return rounds->left ? EXIT_LEFT : EXIT_DONE;
+}
