@@ -35,6 +35,7 @@
 #include "chain/handover.h"
 #include "chain/lookup.h"
 #include "format/raw.h"
+#include "io/wait.h"
 
 struct chain {
 	struct family *family;
@@ -460,9 +461,9 @@ static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 static void lock_edge(struct chain *chain, bool aligned)
 {
 	if (aligned)
-		pthread_rwlock_rdlock(&chain->edge);
+		io_rdlock(&chain->edge);
 	else
-		pthread_rwlock_wrlock(&chain->edge);
+		io_wrlock(&chain->edge);
 }
 
 /* The most that is zeroed in one piece: size_t may be small. */

@@ -27,6 +27,7 @@
 #include "format/vhd.h"
 #include "format/vhdx.h"
 #include "io/keep.h"
+#include "io/wait.h"
 
 const struct image_ops *const image_formats[] = { &vhdx_ops, &vhd_ops, &raw_ops,
 						  NULL };
@@ -230,7 +231,7 @@ static void unlock(struct image *img)
 	pthread_rwlock_unlock(&img->lock);
 	if (!is_crowded(img))
 		return;
-	pthread_rwlock_wrlock(&img->lock);
+	io_wrlock(&img->lock);
 	for (int i = 0; i < 2 && is_crowded(img); i++)
 		if (img->tables[i])
 			pages_evict(img->tables[i]);
@@ -239,7 +240,7 @@ static void unlock(struct image *img)
 
 void image_lock_map(struct image *img)
 {
-	pthread_rwlock_rdlock(&img->lock);
+	io_rdlock(&img->lock);
 }
 
 void image_unlock_map(struct image *img)
@@ -262,7 +263,7 @@ static int ready_to_change(struct image *img)
 			img->io->name);
 	if (atomic_load(&img->started))
 		return 0;
-	pthread_rwlock_wrlock(&img->lock);
+	io_wrlock(&img->lock);
 	if (!atomic_load(&img->started)) {
 		r = img->ops->start ? img->ops->start(img) : 0;
 		if (r == 0) {
@@ -293,7 +294,7 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	struct extent e;
 	int r;
 
-	pthread_rwlock_rdlock(&img->lock);
+	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
 	if (r == 0 && e.kind == EXTENT_HERE) {
 		r = io_write(img->io, buf, e.len, e.file_off);
@@ -316,7 +317,7 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 
 		if (n == 0) {
 			n = (ssize_t)within_block(img, off, len);
-			pthread_rwlock_wrlock(&img->lock);
+			io_wrlock(&img->lock);
 			r = img->ops->write(img, buf, off, n);
 			atomic_store(&img->written, true);
 			unlock(img);
@@ -341,7 +342,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 	while (r >= 0 && len) {
 		uint64_t n = within_block(img, off, len);
 
-		pthread_rwlock_wrlock(&img->lock);
+		io_wrlock(&img->lock);
 		r = img->ops->zero(img, off, n, flags);
 		atomic_store(&img->written, true);
 		unlock(img);
@@ -367,7 +368,7 @@ static int flush_once(struct image *img)
 	if (!atomic_exchange(&img->written, false) && !inherited)
 		return 0;
 	if (img->ops->flush_begin) {
-		pthread_rwlock_wrlock(&img->lock);
+		io_wrlock(&img->lock);
 		r = img->ops->flush_begin(img);
 		unlock(img);
 	}

@@ -8,6 +8,8 @@ vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)
 vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/background.c \
 	vhdfs/fuse/background.h \
+	vhdfs/fuse/direct.c \
+	vhdfs/fuse/direct.h \
 	vhdfs/fuse/fuse3.h \
 	vhdfs/fuse/invalidate.c \
 	vhdfs/fuse/invalidate.h \

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "fuse/direct.h"
 #include "fuse/requests.h"
 #include "io/wait.h"
 
@@ -41,15 +42,16 @@
 enum {
 	/* A sync keeps its thread waiting for the disk, and many may sync at
 	 * once. With the others of the process they are fewer than 64. */
-	THREADS_MAX = 56,
+	THREADS_MAX = 48,
 	READY_MIN = 2,
 	READY_MAX = 16,
 	/* A request's header, and what an answer's data stays away from. */
 	HEADER_ROOM = 4096,
 	/* What libfuse takes a request's header to need. */
 	BUFFER_SIZE = REQUEST_MAX + HEADER_ROOM,
-	/* How often the watchman looks. */
-	WATCH_NS = 1000000,
+	/* How often the watchman looks: oftener, and its coming and going is
+	 * felt by all others. */
+	WATCH_NS = 20000000,
 	/* Takes a thread out of its read. */
 	WAKE_SIGNAL = SIGUSR1,
 	ENDED_SIGNAL = SIGUSR2,
@@ -73,6 +75,7 @@ struct worker {
 
 struct loop {
 	struct fuse_session *session;
+	struct server *server;
 	int fd;
 	int enough; /* threads that are ready */
 	atomic_bool stop;
@@ -185,19 +188,19 @@ void loop_may_wait(void)
 		hold_up(self);
 }
 
-/* Reads and writes mostly find what they need in memory; and where they do not,
- * say so themselves. */
+/* What goes to the disk as a rule.  Others mostly find what they need in
+ * memory, and where they do not, say so themselves or are found out. */
 static bool mostly_waits(uint32_t opcode)
 {
 	switch (opcode) {
-	case FUSE_READ:
-	case FUSE_WRITE:
-	case FUSE_GETATTR:
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-		return false;
-	default:
+	case FUSE_OPEN:
+	case FUSE_RELEASE:
+	case FUSE_FLUSH:
+	case FUSE_FSYNC:
+	case FUSE_FALLOCATE:
 		return true;
+	default:
+		return false;
 	}
 }
 
@@ -226,7 +229,8 @@ static void answer(struct worker *worker, size_t n)
 		hold_up(worker);
 	else
 		see_to_enough(loop);
-	fuse_session_process_buf(loop->session, &request);
+	if (!direct_answer(loop->server, loop->fd, request.mem, n))
+		fuse_session_process_buf(loop->session, &request);
 	if (atomic_exchange(&worker->state, WAITS) == HELD_UP)
 		atomic_fetch_add(&loop->ready, 1);
 }
@@ -364,7 +368,8 @@ static void wake(int sig)
 	(void)sig;
 }
 
-static struct loop *loop_new(struct fuse_session *session, int fd)
+static struct loop *loop_new(struct fuse_session *session,
+			     struct server *server, int fd)
 {
 	struct loop *loop = calloc(1, sizeof *loop);
 	int processors = get_nprocs();
@@ -372,6 +377,7 @@ static struct loop *loop_new(struct fuse_session *session, int fd)
 	if (!loop)
 		return NULL;
 	loop->session = session;
+	loop->server = server;
 	loop->fd = fd;
 	loop->enough = processors < READY_MIN   ? READY_MIN
 		       : processors > READY_MAX ? READY_MAX
@@ -390,9 +396,10 @@ static void loop_free(struct loop *loop)
 	free(loop);
 }
 
-int loop_start(struct fuse_session *session, int fd, struct loop **ret)
+int loop_start(struct fuse_session *session, struct server *server, int fd,
+	       struct loop **ret)
 {
-	struct loop *loop = loop_new(session, fd);
+	struct loop *loop = loop_new(session, server, fd);
 	struct sigaction action = { .sa_handler = wake };
 	int r;
 

@@ -16,12 +16,15 @@
 #include "fuse/fuse3.h"
 
 struct loop;
+struct server;
 
 /*
- * Starts to serve the session, whose requests come from fd.  When the kernel
- * has no more (it is unmounted) or fd fails, SIGUSR2 is sent to this process.
+ * Starts to serve the session, whose userdata is server, and whose requests
+ * come from fd.  When the kernel has no more (it is unmounted) or fd fails,
+ * SIGUSR2 is sent to this process.
  */
-int loop_start(struct fuse_session *session, int fd, struct loop **ret);
+int loop_start(struct fuse_session *session, struct server *server, int fd,
+	       struct loop **ret);
 /*
  * Takes no more requests, waits until those taken are answered, and frees all.
  * 0, or -errno with words where it was fd that failed.

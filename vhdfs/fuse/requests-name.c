@@ -40,6 +40,20 @@ struct node *request_node(fuse_req_t req, fuse_ino_t ino)
 	return node;
 }
 
+/*
+ * For how many seconds what a lookup found holds: the kernel, which counts in
+ * ticks, is to use it for the call that it looks up for, instead of asking
+ * again at once.  Each call by a path looks up anew.
+ */
+static const double FOUND_HOLDS = 0.001;
+
+/* Each call by a path checks who may go through its directories, of which the
+ * root is not looked up; an image may change at once. */
+static double attributes_hold(const struct node *node)
+{
+	return node->path ? FOUND_HOLDS : 0;
+}
+
 static int node_stat(struct server *server, struct node *node,
 		     struct stat *ret_st)
 {
@@ -62,7 +76,7 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, 0);
+		fuse_reply_attr(req, &st, attributes_hold(node));
 }
 
 /* A change of size to what it is already is the only one. */
@@ -129,6 +143,7 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 		return;
 	}
 	e.ino = node->number;
+	e.attr_timeout = FOUND_HOLDS;
 	/* Then the kernel does not know of it, nor will it forget it. */
 	if (fuse_reply_entry(req, &e) < 0)
 		nodes_forget(server->nodes, e.ino, 1);

@@ -145,7 +145,7 @@ static int start(const struct mount *mount, struct server *server, bool resumed,
 	if (r == 0 && resumed && mount_can_resend(mount))
 		r = ask_again(mount);
 	if (r == 0)
-		r = loop_start(*ret_session, mount->link->fd, ret_loop);
+		r = loop_start(*ret_session, server, mount->link->fd, ret_loop);
 	return r;
 }
 

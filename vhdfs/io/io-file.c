@@ -141,7 +141,7 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 }
 
 /* Space that a copy of the file shares (cp --reflink) is none to write to. */
-static int unshare(struct io *io, uint64_t off, uint64_t len)
+static int stop_sharing(struct io *io, uint64_t off, uint64_t len)
 {
 	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE,
 		      (off_t)off, (off_t)len) == 0)
@@ -155,7 +155,7 @@ static int file_reserve(struct io *io, uint64_t off, uint64_t len)
 {
 	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
 		return -errno;
-	return unshare(io, off, len);
+	return stop_sharing(io, off, len);
 }
 
 static int file_extent(struct io *io, uint64_t off, bool *ret_data,

@@ -4,6 +4,10 @@
 #include "io/wait.h"
 
 #include <stddef.h>
+#include <time.h>
+
+/* Longer than anybody works with a lock who does not wait for the disk. */
+enum { PATIENCE_NS = 300000 };
 
 static void (*before_wait)(void);
 
@@ -16,4 +20,43 @@ void io_may_wait(void)
 {
 	if (before_wait)
 		before_wait();
+}
+
+static struct timespec patience_ends(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += PATIENCE_NS;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	return t;
+}
+
+void io_rdlock(pthread_rwlock_t *lock)
+{
+	struct timespec end;
+
+	if (pthread_rwlock_tryrdlock(lock) == 0)
+		return;
+	end = patience_ends();
+	if (pthread_rwlock_timedrdlock(lock, &end) == 0)
+		return;
+	io_may_wait();
+	pthread_rwlock_rdlock(lock);
+}
+
+void io_wrlock(pthread_rwlock_t *lock)
+{
+	struct timespec end;
+
+	if (pthread_rwlock_trywrlock(lock) == 0)
+		return;
+	end = patience_ends();
+	if (pthread_rwlock_timedwrlock(lock, &end) == 0)
+		return;
+	io_may_wait();
+	pthread_rwlock_wrlock(lock);
 }

@@ -6,10 +6,17 @@
 #ifndef VHDFS_IO_WAIT_H
 #define VHDFS_IO_WAIT_H
 
+#include <pthread.h>
+
 /* what is called in a thread before it may have to wait, as often as that
  * happens.  Set before there are threads; null, as at first: nobody asks. */
 void io_set_before_wait(void (*what)(void));
 /* The calling thread is about to do what may wait for the disk. */
 void io_may_wait(void);
+
+/* Take a lock, which is mostly free, or held by somebody who is about to let
+ * go; where it is not, he may be waiting for the disk. */
+void io_rdlock(pthread_rwlock_t *lock);
+void io_wrlock(pthread_rwlock_t *lock);
 
 #endif
