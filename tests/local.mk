@@ -336,6 +336,9 @@ confine_tests = \
 	tests/confine/test-locators.sh \
 	tests/confine/test-swaps.sh \
 	$(NULL)
+cost_tests = \
+	tests/cost/test-cost.sh \
+	$(NULL)
 locks_tests = \
 	tests/locks/test-mounts.sh \
 	tests/locks/test-namespaces.sh \
@@ -369,6 +372,7 @@ shell_tests = \
 	$(kill_tests) \
 	$(lib_tests) \
 	$(mutant_tests) \
+	$(cost_tests) \
 	$(locks_tests) \
 	$(faults_tests) \
 	$(img_tests) \

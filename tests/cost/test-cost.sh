@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a read and a write cost, in what can be counted: system calls of the
+# process that serves, and instructions in the library.  Times are for
+# contrib/bench.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../mount/common.sh"
+. "$(dirname "$0")/../supervise/supervise.sh"
+
+calls=2000
+
+# store_in_memory ENDING: $child is a view with its first 8 MiB in the image itself
+# and the next in its master, all in the page cache.
+store_in_memory() {
+	empty_store
+	vhdfs-img create --size 64M "$store/master.$1"
+	disk-io "$store/master.$1" write 8388608 8388608 3
+	vhdfs-img create --parent "$store/master.$1" "$store/pc.$1"
+	disk-io "$store/pc.$1" write 0 8388608 4 flush
+	cat "$store/master.$1" "$store/pc.$1" >"$scratch/warm"
+	child=$mnt/pc.$1.raw
+	mount_store "$store" "$mnt"
+}
+
+# counted COMMAND...: runs it, with the system calls of the worker counted in
+# $scratch/calls.
+counted() {
+	local tracer
+
+	strace -f -c -U name,calls -p "$(worker "$mnt")" -o "$scratch/calls" \
+		2>"$scratch/tracer" &
+	tracer=$!
+	wait_until 10 grep -q attached "$scratch/tracer"
+	"$@"
+	kill -INT "$tracer"
+	wait "$tracer" || true
+}
+
+# calls_of NAME...: how often these were called together.
+calls_of() {
+	awk -v names=" $* " 'index(names, " " $1 " ") { n += $2 }
+		END { print n + 0 }' "$scratch/calls"
+}
+
+# at_most WHAT MOST NUMBER
+at_most() {
+	[ "$3" -le "$2" ] ||
+		fail "$1: expected at most $2, found $3: $(cat "$scratch/calls")"
+}
+
+# What is not counted by requests: threads that begin, the watchman.
+slack=$((calls / 20))
+
+read_views() {
+	exec {view}<>"$child"
+	counted dd bs=4k count="$calls" skip="$1" of="$scratch/read" \
+		status=none <&"$view"
+	exec {view}>&-
+	at_most "requests" $((calls + slack)) "$(calls_of read)"
+	at_most "reads of images" $((calls + slack)) \
+		"$(calls_of preadv2 pread64 preadv)"
+	at_most "answers" $((calls + slack)) "$(calls_of write writev)"
+	at_most "all calls" $((3 * calls + slack)) "$(calls_of total)"
+}
+
+test_vhdx_read_of_the_child_costs_three_calls() {
+	requires strace
+	store_in_memory vhdx
+	read_views 0
+}
+
+test_vhdx_read_of_the_master_costs_three_calls() {
+	requires strace
+	store_in_memory vhdx
+	read_views 2048
+}
+
+test_vhd_read_of_the_child_costs_three_calls() {
+	requires strace
+	store_in_memory vhd
+	read_views 0
+}
+
+test_vhd_read_of_the_master_costs_three_calls() {
+	requires strace
+	store_in_memory vhd
+	read_views 2048
+}
+
+write_views() {
+	exec {view}<>"$child"
+	# The first change of an image is dear.
+	dd if=/dev/zero bs=4k count=1 status=none >&"$view"
+	counted dd if=/dev/zero bs=4k count="$calls" status=none conv=notrunc \
+		of="$child"
+	exec {view}>&-
+	at_most "writes of images" $((calls + slack)) "$(calls_of pwrite64)"
+	at_most "answers" $((calls + slack)) "$(calls_of write writev)"
+	at_most "all calls" $((3 * calls + slack)) "$(calls_of total)"
+}
+
+test_vhdx_write_in_place_costs_three_calls() {
+	requires strace
+	store_in_memory vhdx
+	write_views
+}
+
+test_vhd_write_in_place_costs_three_calls() {
+	requires strace
+	store_in_memory vhd
+	write_views
+}
+
+# instructions N COMMAND...: of disk-io doing the command N times.
+instructions() {
+	local n=$1 i list=()
+
+	shift
+	for ((i = 0; i < n; i++)); do
+		list+=("${@:2}")
+	done
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+		"$(command -v disk-io)" "$1" "${list[@]}" \
+		2>"$scratch/valgrind" >"$scratch/read"
+	sed -n 's/.*Collected : //p' "$scratch/valgrind"
+}
+
+# each IMAGE COMMAND...: instructions of one command more.
+each() {
+	echo $((($(instructions 1100 "$@") - $(instructions 100 "$@")) / 1000))
+}
+
+# chain_of DEPTH ENDING: $leaf, the youngest of as many children; the data is the
+# oldest parent's, and each has some of its own elsewhere.
+chain_of() {
+	local i
+
+	leaf=$scratch/0.$2
+	vhdfs-img create --size 64M "$leaf"
+	disk-io "$leaf" write 0 1048576 1
+	for ((i = 1; i <= $1; i++)); do
+		vhdfs-img create --parent "$leaf" "$scratch/$i.$2"
+		leaf=$scratch/$i.$2
+		disk-io "$leaf" write $((2097152 + 4096 * i)) 4096 1
+	done
+}
+
+# For a read of 4 KiB, with what disk-io does around it: a sixth more than when
+# this was written.
+most_instructions=2900
+
+test_read_of_the_master_takes_few_instructions() {
+	local n
+
+	requires valgrind
+	for ending in vhdx vhd; do
+		chain_of 1 "$ending"
+		n=$(each "$leaf" read 65536 4096)
+		remark "$ending: $n instructions"
+		[ "$n" -le "$most_instructions" ] ||
+			fail "expected at most $most_instructions, found $n"
+		rm "$scratch"/*."$ending"
+	done
+}
+
+test_long_chain_is_read_like_a_short_one() {
+	local short long
+
+	requires valgrind
+	for ending in vhdx vhd; do
+		chain_of 1 "$ending"
+		short=$(each "$leaf" read 65536 4096)
+		rm "$scratch"/*."$ending"
+		chain_of 32 "$ending"
+		long=$(each "$leaf" read 65536 4096)
+		remark "$ending: $short for 1 parent, $long for 32"
+		[ $((100 * long)) -le $((105 * short)) ] ||
+			fail "expected at most 1.05 times $short, found $long"
+		rm "$scratch"/*."$ending"
+	done
+}
+
+run_tests
