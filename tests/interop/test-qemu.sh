@@ -215,6 +215,34 @@ test_images_that_we_made_and_qemu_writes() {
 }
 
 # Both sides see each other's locks.
+# A copy of an image that is being written has a log that waits to be replayed:
+# whatever is in it besides the newest entry, qemu finds that.
+test_qemu_replays_our_log() {
+	local n held commands=() size=64M
+
+	truncate -s "$size" "$scratch/model"
+	mkfifo "$scratch/go"
+	for n in 1 2 3 4 5 6 7 8 9; do
+		commands+=(write $((n * 1048576)) 4096 "$n" flush)
+		rm -f "$scratch/i.vhdx"
+		vhdfs-img create --size "$size" --block-size 1M "$scratch/i.vhdx"
+		disk-io "$scratch/i.vhdx" "${commands[@]}" hold \
+			<"$scratch/go" >"$scratch/said" &
+		held=$!
+		exec {go}>"$scratch/go"
+		wait_until 10 grep -q holding "$scratch/said"
+		cp "$scratch/i.vhdx" "$scratch/copy.vhdx"
+		exec {go}>&-
+		wait "$held"
+		vhdfs-img convert "$scratch/i.vhdx" "$scratch/all.raw"
+		qemu-img check -q -r all -f vhdx "$scratch/copy.vhdx"
+		qemu-img compare -q -f vhdx -F raw "$scratch/copy.vhdx" \
+			"$scratch/all.raw" || fail "after $n flushes: qemu's" \
+			"replay is not what was flushed"
+		rm "$scratch/all.raw"
+	done
+}
+
 test_locks() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	hold "$scratch/a.vhdx" open

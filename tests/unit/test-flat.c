@@ -29,7 +29,8 @@ struct fake {
 	uint64_t seed;
 	uint64_t run; /* bytes: what it says changes at multiples of it */
 	atomic_uint asked;
-	int error; /* what map answers instead */
+	int error;          /* what map answers instead ... */
+	uint64_t error_end; /* ... before this offset; 0: everywhere */
 };
 
 struct fixture {
@@ -55,7 +56,7 @@ static int fake_map(struct image *img, uint64_t off, uint64_t len,
 	struct fake *fake = (struct fake *)img;
 
 	atomic_fetch_add(&fake->asked, 1);
-	if (fake->error)
+	if (fake->error && (!fake->error_end || off < fake->error_end))
 		return fail(fake->error, "as the test says");
 	ret->kind = kind_at(fake, off);
 	ret->len = min_u64(len, fake->run - off % fake->run);
@@ -216,6 +217,21 @@ static void an_extent_ends_before_what_is_broken(void **state)
 	teardown_of(&f);
 }
 
+static void what_is_broken_does_not_spread(void **state)
+{
+	struct flat_extent e;
+	struct fixture f;
+
+	(void)state;
+	setup_of(&f, 8 * COARSE, 5, fine_runs);
+	f.fakes[0].error = -EBADMSG;
+	f.fakes[0].error_end = COARSE / 2;
+	agrees(&f, COARSE / 2, COARSE / 2);
+	assert_errno(flat_map(f.flat, 0, 4096, &e), -EBADMSG);
+	agrees(&f, COARSE / 2, COARSE / 2);
+	teardown_of(&f);
+}
+
 static void *look_around(void *arg)
 {
 	struct fixture *f = arg;
@@ -252,6 +268,7 @@ int main(void)
 		cmocka_unit_test(a_disk_with_more_than_is_kept_is_read_right),
 		cmocka_unit_test(an_error_is_not_kept),
 		cmocka_unit_test(an_extent_ends_before_what_is_broken),
+		cmocka_unit_test(what_is_broken_does_not_spread),
 		cmocka_unit_test(many_threads_may_look_at_once),
 	};
 

@@ -378,8 +378,12 @@ static int make_flat(struct layer *layer)
 	struct image *images[CHAIN_DEPTH_MAX];
 	unsigned n = 0;
 
-	for (struct layer *l = layer; l && n < CHAIN_DEPTH_MAX; l = l->parent)
+	for (struct layer *l = layer; l; l = l->parent) {
+		if (n == CHAIN_DEPTH_MAX)
+			return fail(-ELOOP, "%s: more than %d parents",
+				    layer->path, CHAIN_DEPTH_MAX);
 		images[n++] = l->img;
+	}
 	return flat_new(images, n, &layer->flat);
 }
 

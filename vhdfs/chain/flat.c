@@ -212,7 +212,8 @@ static struct page_of_entries *middle_page(struct flat *flat, uint64_t off)
 	return there;
 }
 
-/* The page below a middle entry that is not uniform; null as above. */
+/* The page below a middle entry that is not uniform; null where there can be
+ * none, or somebody else found it to be uniform. */
 static struct page_of_entries *last_page(struct flat *flat, entry_t *at)
 {
 	uint64_t entry = load(at);
@@ -220,7 +221,7 @@ static struct page_of_entries *last_page(struct flat *flat, entry_t *at)
 
 	if (kind_of(entry) == PAGE)
 		return page_below(entry);
-	page = new_page(flat);
+	page = kind_of(entry) == UNKNOWN ? new_page(flat) : NULL;
 	if (!page)
 		return NULL;
 	if (atomic_compare_exchange_strong(at, &entry,
@@ -302,14 +303,10 @@ static int map_one(struct flat *flat, uint64_t off, uint64_t len,
 		   struct flat_extent *ret)
 {
 	uint64_t unit, entry = find(flat, off, &unit);
-	int r;
 
-	if (kind_of(entry) == UNKNOWN) {
-		r = learn(flat, off);
-		if (r < 0)
-			return r;
+	/* What is broken beside it is not its error. */
+	if (kind_of(entry) == UNKNOWN && learn(flat, off) == 0)
 		entry = find(flat, off, &unit);
-	}
 	if (kind_of(entry) == UNKNOWN)
 		return ask(flat, off, len, ret);
 	*ret = extent_of(flat, entry, off, unit);

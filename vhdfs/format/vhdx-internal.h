@@ -66,7 +66,8 @@ struct vhdx_freed {
 struct vhdx_flush {
 	struct page_copies pages;
 	size_t *order;      /* of the copies, as they are logged */
-	uint8_t *entry;     /* room for the largest entry */
+	uint8_t *entry;     /* room for the largest entry, and zeros after it */
+	uint64_t log_room;  /* bytes of the log that had their space then */
 	uint64_t file_size; /* when they were copied */
 };
 

@@ -17,10 +17,14 @@
  * being written: what has no room fails before anything refers to it, and a
  * flush needs none.
  *
- * THE LOG'S SPACE.  An entry lies in one piece: at the log's start where the
- * last one leaves it room there, and after the last one otherwise.  So one that
- * has another after it begins before m, where no entry is larger than m bytes,
- * and the log's first 3 m bytes are all that they use.
+ * THE LOG'S SPACE.  An entry lies in one piece, with a sector of zeros after
+ * it: at the log's start where the last one leaves both room there, and after
+ * the last one, over its zeros, otherwise.  So one that has another after it
+ * begins before m, where no entry with its zeros is larger than m bytes, and
+ * the log's first 3 m bytes are all that they use.  The zeros are for readers,
+ * like QEMU, that take any whole entry of the same log that follows the newest
+ * for a part of what is to be replayed, and then think that there is no end to
+ * it.
  *
  * START, before the first change after an open; each step is synced.  Where one
  * fails the image has failed: a header on disk may name a log that the next
@@ -69,6 +73,8 @@
 #include "base/error.h"
 
 enum {
+	/* After each entry. */
+	LOG_ZEROS = VHDX_LOG_SECTOR,
 	/* At most so many pages are kept dirty, 4 MiB of them. */
 	DIRTY_MAX = 1024,
 	/* Space for the log is reserved in pieces of this size. */
@@ -109,13 +115,13 @@ bool vhdx_wants_flush(const struct vhdx *v)
 /* Where an entry of len bytes goes: see THE LOG'S SPACE. */
 static uint64_t place_for(const struct vhdx *v, uint64_t len)
 {
-	return v->log_last >= len ? 0 : v->log_end;
+	return v->log_last >= len + LOG_ZEROS ? 0 : v->log_end;
 }
 
-/* The largest that there is a place for. */
-static uint64_t largest_place(const struct vhdx *v)
+/* The largest that there is a place for in what is reserved. */
+static uint64_t largest_place(const struct vhdx *v, const struct vhdx_flush *f)
 {
-	return max_u64(v->log_last, v->header.log_len - v->log_end);
+	return max_u64(v->log_last, f->log_room - v->log_end) - LOG_ZEROS;
 }
 
 static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
@@ -159,8 +165,8 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
-	assert(place + len <= v->header.log_len);
-	memset(e, 0, len);
+	assert(place + len + LOG_ZEROS <= f->log_room);
+	memset(e, 0, len + LOG_ZEROS);
 	put_entry_header(v, e, len, batch->n, place, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;
 	sector = e + len - batch->n * VHDX_LOG_SECTOR;
@@ -173,7 +179,8 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 			 copies->file_off[p]);
 	}
 	put_le32(e + VHDX_ENTRY_CRC, crc32c_but(e, len, VHDX_ENTRY_CRC));
-	r = io_write(v->img.io, e, len, v->header.log_off + place); /* F3 */
+	r = io_write(v->img.io, e, len + LOG_ZEROS,
+		     v->header.log_off + place); /* F3 */
 	if (r == 0)
 		r = io_sync(v->img.io); /* F4 */
 	if (r < 0)
@@ -192,8 +199,10 @@ static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 /* S2: under a log guid of which no header tells. */
 static int begin_log(struct vhdx *v, const struct guid *log_guid)
 {
-	uint8_t entry[VHDX_LOG_SECTOR];
-	struct vhdx_flush f = { .entry = entry, .file_size = v->file_size };
+	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
+	struct vhdx_flush f = { .entry = entry,
+				.file_size = v->file_size,
+				.log_room = v->log_reserved };
 	struct guid before = v->header.log_guid;
 	int r;
 
@@ -229,7 +238,7 @@ static int open_log(struct vhdx *v)
 int vhdx_log_room(void *ctx, size_t n_dirty)
 {
 	struct vhdx *v = ctx;
-	uint64_t need = 3 * (entry_size(n_dirty) + VHDX_LOG_SECTOR);
+	uint64_t need = 3 * (entry_size(n_dirty) + LOG_ZEROS);
 	int r;
 
 	if (need <= v->log_reserved || v->log_reserved == v->header.log_len)
@@ -250,6 +259,10 @@ static int reserve_start(struct vhdx *v)
 
 	v->log_reserved = 0;
 	r = vhdx_log_room(v, v->pages.n_dirty);
+	/* What a process that died had changed may be more than it had to write
+	 * at once; a full disk has room for what it had reserved. */
+	for (size_t n = v->pages.n_dirty / 2; r == -ENOSPC && n; n /= 2)
+		r = vhdx_log_room(v, n);
 	for (int slot = 0; slot < 2 && r == 0; slot++)
 		r = io_reserve(v->img.io, VHDX_HEADER_OFFSET(slot),
 			       VHDX_HEADER_SIZE);
@@ -307,9 +320,9 @@ static void order_copies(const struct vhdx *v, const struct page_copies *copies,
 }
 
 /* The most that an entry may take, with empty ones before and after it. */
-static uint64_t entry_room(const struct vhdx *v)
+static uint64_t entry_room(const struct vhdx_flush *f)
 {
-	return v->header.log_len - 2 * VHDX_LOG_SECTOR;
+	return f->log_room - 2 * VHDX_LOG_SECTOR - 2 * LOG_ZEROS;
 }
 
 int vhdx_flush_begin(struct image *img)
@@ -321,8 +334,9 @@ int vhdx_flush_begin(struct image *img)
 
 	if (!n)
 		return 0;
+	f->log_room = v->log_reserved;
 	f->order = calloc(n, sizeof *f->order);
-	f->entry = malloc(min_u64(entry_size(n), entry_room(v)));
+	f->entry = malloc(min_u64(entry_size(n), entry_room(f)) + LOG_ZEROS);
 	if (f->order && f->entry)
 		r = pages_take_dirty(&v->pages, &f->pages); /* F1 */
 	else
@@ -361,10 +375,10 @@ static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 	int r = io_sync(v->img.io); /* F2 */
 
 	/* Where the last entry is in the way, an empty one takes its place. */
-	if (r == 0 && entry_size(batch.n) > largest_place(v))
+	if (r == 0 && entry_size(batch.n) > largest_place(v, f))
 		r = log_empty_entry(v, f);
-	batch.n = min_u64(batch.n, pages_that_fit(min_u64(largest_place(v),
-							  entry_room(v))));
+	batch.n = min_u64(batch.n, pages_that_fit(min_u64(largest_place(v, f),
+							  entry_room(f))));
 	if (r == 0)
 		r = log_entry(v, f, &batch);
 	if (r == 0)

@@ -21,6 +21,16 @@ struct request {
 	size_t arg_size;
 };
 
+static _Thread_local ssize_t written = -1;
+
+ssize_t direct_written(void)
+{
+	ssize_t n = written;
+
+	written = -1;
+	return n;
+}
+
 /*
  * Where an answer of up to REQUEST_MAX bytes is put together: the data where
  * loop_answer_buffer says, the header right before it, so that one write sends
@@ -59,8 +69,9 @@ static bool answer_read(struct server *server, int fd, const struct request *r)
 		return false;
 	n = view_read(node->image, loop_answer_buffer(), arg.offset, arg.size);
 	if (n < 0)
-		return false;
-	send_answer(fd, r, 0, n);
+		send_answer(fd, r, failure_to_tell(server, node, (int)n), 0);
+	else
+		send_answer(fd, r, 0, n);
 	return true;
 }
 
@@ -88,9 +99,19 @@ static bool answer_write(struct server *server, int fd, const struct request *r)
 		return false;
 	n = view_write(node->image, (const char *)r->arg + sizeof arg,
 		       arg.offset, arg.size);
+	if (n < 0) {
+		/* Past the end: nothing happened to the image. */
+		send_answer(fd, r,
+			    n == -EFBIG ? -EFBIG
+					: failure_to_tell(server, node, (int)n),
+			    0);
+		return true;
+	}
 	/* Somebody may have begun to read through the page cache meanwhile. */
-	if (n < 0 || atomic_load(&node->cached))
+	if (atomic_load(&node->cached)) {
+		written = n;
 		return false;
+	}
 	out.size = n;
 	memcpy(loop_answer_buffer(), &out, sizeof out);
 	send_answer(fd, r, 0, sizeof out);

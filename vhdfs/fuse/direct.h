@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Reads and writes, which are nearly all that is asked for, answered without
- * libfuse: it would make a list of them, under a lock for all.  Whatever is not
- * plain success is left to libfuse's way (requests-file.c), which does it again
- * and has the words.
+ * libfuse: it would make a list of them, under a lock for all.  What takes more
+ * than to read or to write is libfuse's way (requests-file.c).
  */
 #ifndef VHDFS_FUSE_DIRECT_H
 #define VHDFS_FUSE_DIRECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "fuse/requests.h"
 
@@ -20,5 +20,9 @@
  */
 bool direct_answer(struct server *server, int fd, const void *request,
 		   size_t n);
+
+/* How many bytes direct_answer has written for the request that it then left to
+ * libfuse; -1 where it has written nothing. */
+ssize_t direct_written(void);
 
 #endif

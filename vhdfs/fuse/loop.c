@@ -77,7 +77,8 @@ struct loop {
 	struct fuse_session *session;
 	struct server *server;
 	int fd;
-	int enough; /* threads that are ready */
+	int processors;
+	atomic_int enough; /* threads that are ready */
 	atomic_bool stop;
 	atomic_int failed;  /* -errno of a read */
 	atomic_int ready;   /* wait or are at work */
@@ -149,9 +150,11 @@ static int start_thread(struct loop *loop)
 /* There are too few that are ready: one more, where there can be. */
 static void call_another(struct loop *loop)
 {
+	struct error why = *error_last();
+
 	pthread_mutex_lock(&loop->lock);
 	if (!atomic_load(&loop->stop) &&
-	    atomic_load(&loop->ready) < loop->enough) {
+	    atomic_load(&loop->ready) < atomic_load(&loop->enough)) {
 		if (loop->n_parked > loop->n_called) {
 			loop->n_called++;
 			atomic_fetch_add(&loop->ready, 1);
@@ -161,13 +164,15 @@ static void call_another(struct loop *loop)
 		}
 		/* Else those that there are must do. */
 	}
+	/* Whose words they are is at work on something else. */
+	error_set(&why);
 	pthread_mutex_unlock(&loop->lock);
 }
 
 static void see_to_enough(struct loop *loop)
 {
 	if (atomic_load(&loop->waiting) == 0 &&
-	    atomic_load(&loop->ready) < loop->enough)
+	    atomic_load(&loop->ready) < atomic_load(&loop->enough))
 		call_another(loop);
 }
 
@@ -245,7 +250,7 @@ static bool is_passing(int code)
 static void park(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
-	if (atomic_load(&loop->ready) > loop->enough) {
+	if (atomic_load(&loop->ready) > atomic_load(&loop->enough)) {
 		atomic_fetch_sub(&loop->ready, 1);
 		loop->n_parked++;
 		while (!loop->n_called && !atomic_load(&loop->stop))
@@ -277,7 +282,7 @@ static void serve(struct worker *worker)
 		ssize_t n;
 		int code;
 
-		if (atomic_load(&loop->ready) > loop->enough)
+		if (atomic_load(&loop->ready) > atomic_load(&loop->enough))
 			park(loop);
 		atomic_fetch_add(&loop->waiting, 1);
 		n = read(loop->fd, worker->buf, BUFFER_SIZE);
@@ -309,8 +314,9 @@ static void *work(void *arg)
 
 /* Who is at the same request as when the watchman looked last is held up,
  * though it did not say so: by a lock, or a disk that is full of writes. */
-static void look(struct loop *loop)
+static bool find_held_up(struct loop *loop)
 {
+	bool found = false;
 	int n;
 
 	pthread_mutex_lock(&loop->lock);
@@ -321,16 +327,35 @@ static void look(struct loop *loop)
 		unsigned number = atomic_load(&worker->number);
 
 		if (number == worker->seen &&
-		    atomic_load(&worker->state) == AT_WORK)
+		    atomic_load(&worker->state) == AT_WORK) {
 			hold_up(worker);
+			found = true;
+		}
 		worker->seen = number;
 	}
+	return found;
 }
 
-/* Is there work that the watchman would have to look at? */
+/* As long as some are found that did not say so there are likely more to come:
+ * twice as many are to be ready each time. */
+static void look(struct loop *loop)
+{
+	int enough = loop->processors;
+
+	if (find_held_up(loop))
+		enough = 2 * atomic_load(&loop->enough);
+	if (enough > READY_MAX)
+		enough = READY_MAX;
+	atomic_store(&loop->enough, enough);
+	for (int i = 0; i < enough; i++)
+		see_to_enough(loop);
+}
+
+/* Does nobody have to be looked at? */
 static bool is_quiet(struct loop *loop, unsigned taken)
 {
-	bool quiet = atomic_load(&loop->taken) == taken;
+	bool quiet = atomic_load(&loop->taken) == taken &&
+		     atomic_load(&loop->waiting) > 0;
 
 	for (int i = 0; i < THREADS_MAX && quiet; i++)
 		quiet = atomic_load(&loop->workers[i].state) != AT_WORK;
@@ -379,9 +404,10 @@ static struct loop *loop_new(struct fuse_session *session,
 	loop->session = session;
 	loop->server = server;
 	loop->fd = fd;
-	loop->enough = processors < READY_MIN   ? READY_MIN
-		       : processors > READY_MAX ? READY_MAX
-						: processors;
+	loop->processors = processors < READY_MIN   ? READY_MIN
+			   : processors > READY_MAX ? READY_MAX
+						    : processors;
+	loop->enough = loop->processors;
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->unpark, NULL);
 	pthread_cond_init(&loop->watch, NULL);
@@ -414,7 +440,7 @@ int loop_start(struct fuse_session *session, struct server *server, int fd,
 	}
 	call_another(loop);
 	call_another(loop);
-	if (!loop->n) {
+	if (!atomic_load(&loop->ready)) {
 		loop_stop(loop);
 		return fail(-ENOMEM, "no thread could be started");
 	}

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/direct.h"
 #include "fuse/loop.h"
 #include "io/keep.h"
 #include "store/view.h"
@@ -51,20 +52,24 @@ static void log_failure(struct server *server, struct node *node)
 		log_error("%s: %s", name ? name : "an image", error_text());
 }
 
-void reply_failure(fuse_req_t req, struct node *node, int r)
+int failure_to_tell(struct server *server, struct node *node, int r)
 {
-	log_failure(server_of(req), node);
+	log_failure(server, node);
 	switch (r) {
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EFBIG:
 	case -EROFS:
 	case -ENOMEM:
-		break;
+		return r;
 	default:
-		r = -EIO;
+		return -EIO;
 	}
-	reply_result(req, r);
+}
+
+void reply_failure(fuse_req_t req, struct node *node, int r)
+{
+	reply_result(req, failure_to_tell(server_of(req), node, r));
 }
 
 struct node *request_image(fuse_req_t req, fuse_ino_t ino)
@@ -270,7 +275,9 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 
 	if (!node)
 		return;
-	n = view_write(node->image, buf, (uint64_t)off, size);
+	n = direct_written();
+	if (n < 0)
+		n = view_write(node->image, buf, (uint64_t)off, size);
 	if (n > 0) {
 		int r = sync_write(node, fi);
 

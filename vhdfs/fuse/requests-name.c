@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names and attributes.  Nothing of them is left to the kernel to remember:
- * another program may change the store at any time, and what it changed is to
- * show at once.
+ * Names and attributes.  Nothing of them is left to the kernel to remember for
+ * longer than it takes to use it: another program may change the store at any
+ * time, and what it changed is to show at once.
  */
 #include "config.h"
 

@@ -7,7 +7,6 @@
 #ifndef VHDFS_FUSE_REQUESTS_H
 #define VHDFS_FUSE_REQUESTS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "fuse/fuse3.h"
@@ -40,8 +39,10 @@ static inline struct server *server_of(fuse_req_t req)
 
 /* Answers with an error: r is a negative errno, or 0 for success. */
 void reply_result(fuse_req_t req, int r);
-/* Does that, and logs the last failure's words as what happened to the image.
- */
+/* Logs the last failure's words as what happened to the image: the errno that
+ * the client is told. */
+int failure_to_tell(struct server *server, struct node *node, int r);
+/* Does that, and answers with it. */
 void reply_failure(fuse_req_t req, struct node *node, int r);
 
 /* The node of the request; null when it was answered with ESTALE. */

@@ -3,23 +3,26 @@
 
 #include "io/wait.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <time.h>
 
 /* Longer than anybody works with a lock who does not wait for the disk. */
 enum { PATIENCE_NS = 300000 };
 
-static void (*before_wait)(void);
+static void (*_Atomic before_wait)(void);
 
 void io_set_before_wait(void (*what)(void))
 {
-	before_wait = what;
+	atomic_store(&before_wait, what);
 }
 
 void io_may_wait(void)
 {
-	if (before_wait)
-		before_wait();
+	void (*what)(void) = atomic_load(&before_wait);
+
+	if (what)
+		what();
 }
 
 static struct timespec patience_ends(void)

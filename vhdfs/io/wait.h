@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 /* what is called in a thread before it may have to wait, as often as that
- * happens.  Set before there are threads; null, as at first: nobody asks. */
+ * happens; null, as at first: nobody asks. */
 void io_set_before_wait(void (*what)(void));
 /* The calling thread is about to do what may wait for the disk. */
 void io_may_wait(void);
