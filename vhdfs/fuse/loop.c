@@ -6,8 +6,8 @@
  * that wait or are at work, the `ready', there are to be as many as there are
  * processors: more of them would only take turns, and one fewer keeps clients
  * waiting.  So whoever is held up, or takes the last place of those that wait,
- * sees to it that there are enough; and who comes back from being held up
- * and finds enough parks.
+ * sees to it that there are enough; and who comes back and finds more than
+ * enough, and than are held up, parks.
  *
  * A thread's state is changed by the thread itself, but for AT WORK to HELD UP,
  * which the watchman may do as well; whoever did it has counted it.
@@ -80,8 +80,9 @@ struct loop {
 	int processors;
 	atomic_int enough; /* threads that are ready */
 	atomic_bool stop;
-	atomic_int failed;  /* -errno of a read */
-	atomic_int ready;   /* wait or are at work */
+	atomic_int failed; /* -errno of a read */
+	atomic_int ready;  /* wait or are at work */
+	atomic_int held_up;
 	atomic_int waiting; /* of these */
 	atomic_uint taken;  /* requests */
 	atomic_bool watched;
@@ -183,6 +184,7 @@ static void hold_up(struct worker *worker)
 
 	if (!atomic_compare_exchange_strong(&worker->state, &state, HELD_UP))
 		return;
+	atomic_fetch_add(&worker->loop->held_up, 1);
 	atomic_fetch_sub(&worker->loop->ready, 1);
 	see_to_enough(worker->loop);
 }
@@ -236,8 +238,10 @@ static void answer(struct worker *worker, size_t n)
 		see_to_enough(loop);
 	if (!direct_answer(loop->server, loop->fd, request.mem, n))
 		fuse_session_process_buf(loop->session, &request);
-	if (atomic_exchange(&worker->state, WAITS) == HELD_UP)
+	if (atomic_exchange(&worker->state, WAITS) == HELD_UP) {
 		atomic_fetch_add(&loop->ready, 1);
+		atomic_fetch_sub(&loop->held_up, 1);
+	}
 }
 
 static bool is_passing(int code)
@@ -246,11 +250,18 @@ static bool is_passing(int code)
 	return code == EINTR || code == EAGAIN || code == ENOENT;
 }
 
+/* Where many are held up again and again, who comes back is needed at once. */
+static bool is_too_many(struct loop *loop)
+{
+	return atomic_load(&loop->ready) >
+	       atomic_load(&loop->enough) + atomic_load(&loop->held_up);
+}
+
 /* There are enough without us: until we are called. */
 static void park(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
-	if (atomic_load(&loop->ready) > atomic_load(&loop->enough)) {
+	if (is_too_many(loop)) {
 		atomic_fetch_sub(&loop->ready, 1);
 		loop->n_parked++;
 		while (!loop->n_called && !atomic_load(&loop->stop))
@@ -282,7 +293,7 @@ static void serve(struct worker *worker)
 		ssize_t n;
 		int code;
 
-		if (atomic_load(&loop->ready) > atomic_load(&loop->enough))
+		if (is_too_many(loop))
 			park(loop);
 		atomic_fetch_add(&loop->waiting, 1);
 		n = read(loop->fd, worker->buf, BUFFER_SIZE);
