@@ -318,6 +318,18 @@ test_the_two_commands() {
 		fail "expected the last line to count"
 }
 
+test_the_benchmarks_command() {
+	requires_fuse
+	cd "$top_srcdir"
+	equal "commands" "./contrib/bench" "$(commands_of "How fast it is")"
+	# All of it takes half an hour.
+	./contrib/bench --only read --sides passthrough-plain,vhdx-dynamic \
+		--rounds 1 --seconds 0.1 --region 16 --build "$top_builddir" \
+		--out "$scratch/results" | tee "$scratch/out"
+	grep -q '^read-4k-16 ' "$scratch/out" ||
+		fail "expected what a read of 4 KiB costs"
+}
+
 test_the_developers_command() {
 	requires_fuse
 	cd "$top_srcdir"
