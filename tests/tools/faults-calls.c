@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { SECTOR = 512 };
@@ -67,6 +68,19 @@ static ssize_t do_pread(int fd, void *buf, size_t len, off_t off, void *caller)
 	return NEXT(pread)(fd, buf, kind ? half_of(len) : len, off);
 }
 
+/* A transfer to one place, as the library makes it. */
+static ssize_t do_preadv2(int fd, const struct iovec *iov, int n, off_t off,
+			  int flags, void *caller)
+{
+	const struct kind *kind = judge_file(CALL_READ, fd, caller);
+	struct iovec half = *iov;
+
+	if (kind && !kind->half)
+		return -1;
+	half.iov_len = half_of(half.iov_len);
+	return NEXT(preadv2)(fd, kind ? &half : iov, n, off, flags);
+}
+
 static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 			 void *caller)
 {
@@ -96,6 +110,18 @@ EXPORT ssize_t pread(int fd, void *buf, size_t len, off_t off)
 EXPORT ssize_t pread64(int fd, void *buf, size_t len, off_t off)
 {
 	return do_pread(fd, buf, len, off, CALLER);
+}
+
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off,
+		       int flags)
+{
+	return do_preadv2(fd, iov, n, off, flags, CALLER);
+}
+
+EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off_t off,
+			  int flags)
+{
+	return do_preadv2(fd, iov, n, off, flags, CALLER);
 }
 
 EXPORT ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)

@@ -63,8 +63,10 @@ static size_t pread_now(int fd, void *buf, size_t len, uint64_t off)
 
 static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
 {
-	size_t done = pread_now(io->fd, buf, len, off);
+	size_t done = 0;
 
+	if (io_wait_matters())
+		done = pread_now(io->fd, buf, len, off);
 	if (done < len)
 		io_may_wait();
 	while (done < len) {

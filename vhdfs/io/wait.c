@@ -25,6 +25,11 @@ void io_may_wait(void)
 		what();
 }
 
+bool io_wait_matters(void)
+{
+	return atomic_load(&before_wait);
+}
+
 static struct timespec patience_ends(void)
 {
 	struct timespec t;

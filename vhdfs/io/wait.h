@@ -7,12 +7,15 @@
 #define VHDFS_IO_WAIT_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 /* what is called in a thread before it may have to wait, as often as that
  * happens; null, as at first: nobody asks. */
 void io_set_before_wait(void (*what)(void));
 /* The calling thread is about to do what may wait for the disk. */
 void io_may_wait(void);
+/* Does anybody ask? */
+bool io_wait_matters(void);
 
 /* Take a lock, which is mostly free, or held by somebody who is about to let
  * go; where it is not, he may be waiting for the disk. */
