@@ -4,6 +4,10 @@
 # brings it up and sets its read_file; make_SIDE NAME... makes disks of the
 # master's content that nobody has written, and sets made to their paths.  Both
 # take back what they did with at_end.
+#
+# Servers run in sessions of their own (setsid), as daemons do: the kernel
+# schedules by session where it has autogroups, and one that shared the session of
+# the load would be another thing than the passthroughs, which daemonise.
 
 kinds=(vhdx-dynamic vhdx-fixed vhd-dynamic vhd-fixed)
 limits=(passthrough-example passthrough-plain)
@@ -130,7 +134,7 @@ make_qemu() {
 			--blockdev "driver=qcow2,node-name=$name,file=f-$name,backing=master"
 			--export "type=fuse,id=e-$name,node-name=$name,mountpoint=$dir/$name.raw,writable=on,growable=off")
 	done
-	qemu-storage-daemon \
+	setsid qemu-storage-daemon \
 		--blockdev "driver=file,node-name=f-master,filename=$master,read-only=on" \
 		--blockdev "driver=raw,node-name=master,file=f-master,read-only=on" \
 		"${args[@]}" >>"$work/qemu.log" 2>&1 &
@@ -205,7 +209,7 @@ start_vhdimount() {
 
 start_store() {
 	[ -z "${vhdfs_pid:-}" ] || return 0
-	vhdfs "$store" "$views" -f >"$work/vhdfs.log" 2>&1 &
+	setsid vhdfs "$store" "$views" -f >"$work/vhdfs.log" 2>&1 &
 	vhdfs_pid=$!
 	at_end end_store
 	wait_until 20 mountpoint -q "$views"

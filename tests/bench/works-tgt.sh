@@ -24,7 +24,7 @@ start_tgtd() {
 	local pid
 
 	tgt_port=$(free_port)
-	tgtd -f -C "$tgt_port" -t "$threads" \
+	setsid tgtd -f -C "$tgt_port" -t "$threads" \
 		--iscsi "portal=127.0.0.1:$tgt_port" >>"$work/tgtd.log" 2>&1 &
 	pid=$!
 	at_end end_tgtd "$tgt_port" "$pid"
