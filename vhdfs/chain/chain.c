@@ -5,7 +5,7 @@
  * READS ask the leaf where a piece is, under the leaf's lock, and read it there
  * if it is the leaf's own: between the answer and the read nothing may move.
  * What the leaf leaves to its parents is read without its lock, for they never
- * change; they are locked only to be asked where it is.
+ * change; where they have it is asked of them once (flat.h).
  *
  * WRITES of whole sectors go to the leaf as they are.  A sector that is written
  * in part is read from the merged view, patched and written whole, and no other

@@ -21,14 +21,13 @@ struct request {
 	size_t arg_size;
 };
 
-static _Thread_local ssize_t written = -1;
+/* Of the request at hand alone: libfuse may have no memory to go on with it,
+ * and the next one must not be taken for written. */
+static _Thread_local ssize_t written;
 
 ssize_t direct_written(void)
 {
-	ssize_t n = written;
-
-	written = -1;
-	return n;
+	return written;
 }
 
 /*
@@ -126,6 +125,7 @@ bool direct_answer(struct server *server, int fd, const void *request, size_t n)
 		.arg_size = n - sizeof *r.in,
 	};
 
+	written = -1;
 	switch (r.in->opcode) {
 	case FUSE_READ:
 		return answer_read(server, fd, &r);
