@@ -214,7 +214,6 @@ test_images_that_we_made_and_qemu_writes() {
 	done
 }
 
-# Both sides see each other's locks.
 # A copy of an image that is being written has a log that waits to be replayed:
 # whatever is in it besides the newest entry, qemu finds that.
 test_qemu_replays_our_log() {
@@ -224,13 +223,13 @@ test_qemu_replays_our_log() {
 	mkfifo "$scratch/go"
 	for n in 1 2 3 4 5 6 7 8 9; do
 		commands+=(write $((n * 1048576)) 4096 "$n" flush)
-		rm -f "$scratch/i.vhdx"
+		rm -f "$scratch/i.vhdx" "$scratch/said"
 		vhdfs-img create --size "$size" --block-size 1M "$scratch/i.vhdx"
 		disk-io "$scratch/i.vhdx" "${commands[@]}" hold \
 			<"$scratch/go" >"$scratch/said" &
 		held=$!
 		exec {go}>"$scratch/go"
-		wait_until 10 grep -q holding "$scratch/said"
+		wait_until 10 grep -qs holding "$scratch/said"
 		cp "$scratch/i.vhdx" "$scratch/copy.vhdx"
 		exec {go}>&-
 		wait "$held"
@@ -243,6 +242,7 @@ test_qemu_replays_our_log() {
 	done
 }
 
+# Both sides see each other's locks.
 test_locks() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	hold "$scratch/a.vhdx" open
