@@ -59,6 +59,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-logwrite.c \
 	vhdfs/format/vhdx-meta.c \
 	vhdfs/format/vhdx-region.c \
+	vhdfs/format/vhdx-run.c \
 	vhdfs/format/vhdx-space.c \
 	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \

@@ -72,16 +72,16 @@ test_vhd_footer_moved_over_the_copy_at_0() {
 }
 
 test_vhdx_entry_before_the_data_is_durable() {
-	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F2.*/r = 0;/'
+	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F3.*/r = 0;/'
 }
 
 test_vhdx_flush_that_does_not_wait_for_the_entry() {
-	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F4.*/r = 0;/'
+	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F5.*/r = 0;/'
 }
 
 test_vhdx_tables_in_their_places_before_the_data_is_durable() {
 	finds vhdx-logwrite.c vhdx_ch \
-		's/int r = (io_sync\(.*\)); \/\* F2 \*\//int r = write_in_place(v, \&f->pages, \&batch) < 0 ? -1 : \1;/'
+		's/r = (io_sync\(.*\)); \/\* F3 \*\//r = page_copies_write(\&f->pages, v->img.io) < 0 ? -1 : \1;/'
 }
 
 test_vhdx_header_names_a_log_that_is_not_there() {
@@ -90,7 +90,20 @@ test_vhdx_header_names_a_log_that_is_not_there() {
 }
 
 test_vhdx_log_forgotten_before_the_tables_are_durable() {
-	finds vhdx-logwrite.c vhdx_d 's/int r = io_sync\(.*C1.*/int r = 0;/'
+	finds vhdx-logwrite.c vhdx_d 's/r = io_sync\(.*C2.*/r = 0;/'
+}
+
+test_vhdx_log_forgotten_with_tables_that_are_only_there() {
+	finds vhdx-logwrite.c vhdx_d 's/int r = vhdx_run_place.*C1.*/int r = 0;/'
+}
+
+test_vhdx_run_forgotten_with_tables_that_are_only_there() {
+	finds vhdx-logwrite.c vhdx_ch 's/^\t\tr = vhdx_run_place\(v\);.*F2.*/vhdx_run_fini(\&v->run);/'
+}
+
+test_vhdx_run_forgotten_before_its_tables_are_durable() {
+	finds vhdx-logwrite.c vhdx_ch \
+		's/uint64_t tail = batch->begins \? place : v->log_tail;/uint64_t tail = place;/'
 }
 
 test_vhdx_space_used_again_before_its_release_is_logged() {
@@ -114,7 +127,7 @@ test_vhdx_entry_that_claims_a_size_that_is_not_durable() {
 
 test_vhdx_entry_over_the_last_one() {
 	finds vhdx-logwrite.c vhdx_ch \
-		's/return v->log_last >= len \+ LOG_ZEROS \? 0 : v->log_end;/return 0;/'
+		's/return v->log_tail >= len \+ LOG_ZEROS \? 0 : v->log_end;/return 0;/'
 }
 
 run_tests

@@ -96,11 +96,37 @@ static void what_is_being_written_stays_until_it_is(void **state)
 	read_many(&f, 100, 3 * MOST);
 	assert_int_equal(get(&f, 7)->data[0], 0x5a);
 	assert_ok(page_copies_write(&copies, f.io));
-	pages_written(&f.pages);
+	pages_written(&f.pages, copies.gen);
 	read_many(&f, 100, 3 * MOST);
 	assert_null(pages_find(&f.pages, 7 * PAGE));
 	assert_int_equal(get(&f, 7)->data[0], 0x5a);
 	page_copies_fini(&copies);
+	tear_down(&f);
+}
+
+static void
+what_was_taken_again_stays_until_the_last_is_in_its_place(void **state)
+{
+	struct page_copies first, second;
+	struct fixture f;
+	struct page *page;
+
+	(void)state;
+	set_up(&f);
+	page = get(&f, 7);
+	assert_ok(pages_change(&f.pages, page));
+	assert_ok(pages_take_dirty(&f.pages, &first));
+	assert_ok(pages_change(&f.pages, page));
+	page->data[0] = 0x5a;
+	assert_ok(pages_take_dirty(&f.pages, &second));
+	pages_placed(&f.pages, first.gen);
+	read_many(&f, 100, 3 * MOST);
+	assert_ptr_equal(pages_find(&f.pages, 7 * PAGE), page);
+	pages_placed(&f.pages, second.gen);
+	read_many(&f, 100, 3 * MOST);
+	assert_null(pages_find(&f.pages, 7 * PAGE));
+	page_copies_fini(&first);
+	page_copies_fini(&second);
 	tear_down(&f);
 }
 
@@ -190,6 +216,8 @@ int main(void)
 		cmocka_unit_test(no_more_are_kept_than_said),
 		cmocka_unit_test(what_waits_to_be_written_stays),
 		cmocka_unit_test(what_is_being_written_stays_until_it_is),
+		cmocka_unit_test(
+			what_was_taken_again_stays_until_the_last_is_in_its_place),
 		cmocka_unit_test(what_is_used_all_the_time_stays),
 		cmocka_unit_test(a_page_is_changed_only_when_it_has_room),
 		cmocka_unit_test(copies_that_are_put_back_are_dirty_again),

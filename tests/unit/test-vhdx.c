@@ -216,7 +216,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_write(&d, 0, 512, 'a');
 	vdisk_write(&d, M, M, 'b');
 	vdisk_write(&d, 2 * M, M, 'c');
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PRESENT);
 	assert_int_equal(state_of(&d, 1), VHDX_PRESENT);
 	/* Without ZERO_PUNCH it stays, with it goes, in part it stays. */
@@ -224,7 +224,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_zero(&d, M, M, ZERO_PUNCH);
 	vdisk_zero(&d, 2 * M, M - 512, ZERO_PUNCH);
 	vdisk_zero(&d, 3 * M, M, 0);
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PRESENT);
 	assert_int_equal(state_of(&d, 1), VHDX_NOT_PRESENT);
 	assert_int_equal(state_of(&d, 2), VHDX_PRESENT);
@@ -251,7 +251,7 @@ static void states_of_a_child(void **state)
 	vdisk_zero(&d, 5 * M, M, 0);    /* over the parent's zeros */
 	vdisk_zero(&d, 6 * M, M, ZERO_PUNCH);
 	vdisk_write(&d, 6 * M + 512, 512, 'c'); /* among zeros */
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PARTIAL);
 	assert_int_equal(state_of(&d, 1), VHDX_PRESENT);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 16), VHDX_ZERO);
@@ -261,7 +261,7 @@ static void states_of_a_child(void **state)
 	vdisk_compare(&d);
 	/* A block that held part of itself hides the parent when it goes. */
 	vdisk_zero(&d, 0, M, ZERO_PUNCH);
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), VHDX_ZERO);
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
@@ -387,11 +387,11 @@ static void soft_anchors_are_kept_off_and_dropped(void **state)
 	vdisk_compare(&d);
 	vdisk_write(&d, 2 * M, 512, 'a');
 	vdisk_write(&d, 0, 512, 'b');
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 16), (6 * M) | VHDX_PRESENT);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), (7 * M) | VHDX_PRESENT);
 	vdisk_write(&d, M, 512, 'c');
-	vdisk_flush(&d);
+	vdisk_stop(&d);
 	/* What block 0's anchor had is free since the flush. */
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 8), (4 * M) | VHDX_PRESENT);
 	vdisk_reopen_and_compare(&d);

@@ -170,6 +170,11 @@ void vdisk_flush(struct vdisk *d)
 	assert_ok(image_flush(d->img));
 }
 
+void vdisk_stop(struct vdisk *d)
+{
+	assert_ok(image_stop(d->img));
+}
+
 void vdisk_compare(struct vdisk *d)
 {
 	enum { PIECE = 1 << 20 };

@@ -48,6 +48,8 @@ void vdisk_write(struct vdisk *d, uint64_t off, uint64_t len, uint8_t byte);
 /* ZERO_BELOW is added where it is true. */
 void vdisk_zero(struct vdisk *d, uint64_t off, uint64_t len, int flags);
 void vdisk_flush(struct vdisk *d);
+/* Flushes, and the file's tables are as the disk's. */
+void vdisk_stop(struct vdisk *d);
 /* All of the disk is the model's. */
 void vdisk_compare(struct vdisk *d);
 /* Closes, checks, opens for reading, compares, and closes. */

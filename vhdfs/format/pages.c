@@ -54,6 +54,7 @@ int pages_init(struct pages *pages, struct io *io, uint64_t base,
 	pages->page_size = page_size;
 	pages->load = load;
 	pages->ctx = ctx;
+	pages->gen = 1;
 	pages->n_buckets = bucket_count(page_size, n_pages);
 	atomic_init(&pages->limit, most_pages(pages));
 	pages->buckets = calloc(pages->n_buckets, sizeof *pages->buckets);
@@ -304,7 +305,7 @@ bool pages_crowded(const struct pages *pages)
 }
 
 struct eviction {
-	bool copies_out;
+	uint64_t placed;
 	bool all; /* those used lately as well */
 };
 
@@ -312,15 +313,14 @@ static bool is_evicted(struct page *page, void *ctx)
 {
 	const struct eviction *e = ctx;
 
-	if (page->dirty || (page->copied && e->copies_out))
+	if (page->dirty || page->taken > e->placed)
 		return false;
-	page->copied = false;
 	return e->all || !atomic_exchange(&page->used, false);
 }
 
 void pages_evict(struct pages *pages)
 {
-	struct eviction e = { .copies_out = atomic_load(&pages->copies_out) };
+	struct eviction e = { .placed = atomic_load(&pages->placed) };
 
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < pages->n_buckets; i++)
@@ -362,7 +362,8 @@ int pages_take_dirty(struct pages *pages, struct page_copies *ret)
 	_cleanup_free_ struct page **list = calloc(n + 1, sizeof *list);
 	struct page_copies copies = { .n = n,
 				      .page_size = pages->page_size,
-				      .base = pages->base };
+				      .base = pages->base,
+				      .gen = pages->gen };
 
 	copies.file_off = calloc(n + 1, sizeof *copies.file_off);
 	copies.data = malloc(n * pages->page_size + 1);
@@ -376,11 +377,10 @@ int pages_take_dirty(struct pages *pages, struct page_copies *ret)
 		memcpy(copies.data + i * pages->page_size, list[i]->data,
 		       pages->page_size);
 		list[i]->dirty = false;
-		list[i]->copied = true;
+		list[i]->taken = copies.gen;
 	}
 	pages->n_dirty = 0;
-	pages->gen_taken = pages->gen++;
-	atomic_store(&pages->copies_out, true);
+	pages->gen++;
 	*ret = copies;
 	return 0;
 }
@@ -394,14 +394,23 @@ void pages_put_back(struct pages *pages, struct page_copies *copies)
 		pages->n_dirty++;
 	}
 	page_copies_fini(copies);
-	atomic_store(&pages->copies_out, false);
 }
 
-void pages_written(struct pages *pages)
+void pages_durable(struct pages *pages, uint64_t gen)
 {
 	if (pages->io->kept)
-		keep_durable(pages->io->kept, pages->number, pages->gen_taken);
-	atomic_store(&pages->copies_out, false);
+		keep_durable(pages->io->kept, pages->number, gen);
+}
+
+void pages_placed(struct pages *pages, uint64_t gen)
+{
+	atomic_store(&pages->placed, gen);
+}
+
+void pages_written(struct pages *pages, uint64_t gen)
+{
+	pages_durable(pages, gen);
+	pages_placed(pages, gen);
 }
 
 void page_copies_fini(struct page_copies *copies)

@@ -36,9 +36,9 @@ struct page {
 	uint8_t *data;
 	struct keep_page *kept; /* where data is then; null: data is malloc's */
 	bool dirty;             /* set by pages_change only */
-	bool copied;      /* pages_take_dirty took it: see pages.copies_out */
-	bool reserved;    /* its space in the file */
-	atomic_bool used; /* more than once, or since the last eviction */
+	bool reserved;          /* its space in the file */
+	uint64_t taken;         /* gen of the last copy that was taken of it */
+	atomic_bool used;       /* more than once, or since the last eviction */
 };
 
 struct pages {
@@ -57,11 +57,11 @@ struct pages {
 	atomic_size_t n;
 	atomic_size_t limit; /* more than that are a crowd */
 	size_t n_dirty;
-	/* Of what is changed now, and of the last copies: see io/keep.h. */
-	uint64_t gen, gen_taken;
+	/* Of what is changed now, 1 at first: see io/keep.h. */
+	uint64_t gen;
 	unsigned number; /* among the image's tables */
-	/* What pages_take_dirty copied is not in its place yet. */
-	atomic_bool copies_out;
+	/* Copies up to this gen are in their places. */
+	atomic_uint_fast64_t placed;
 };
 
 /*
@@ -107,20 +107,24 @@ struct page_copies {
 	size_t n;
 	size_t page_size;
 	uint64_t base;
+	uint64_t gen;       /* of what was changed then */
 	uint64_t *file_off; /* ascending */
 	uint8_t *data;      /* n times page_size */
 };
 
 /*
- * Copies all dirty pages and takes their marks off.  Until pages_written says
- * that the copies are in their places, the pages stay in memory.  -ENOMEM:
+ * Copies all dirty pages and takes their marks off.  Until pages_placed says
+ * that the copies are in their places, the pages stay in memory, and until
+ * pages_durable says that they are found again, they are kept.  -ENOMEM:
  * nothing was done.
  */
 int pages_take_dirty(struct pages *pages, struct page_copies *ret);
 /* Undoes pages_take_dirty, under the same lock. */
 void pages_put_back(struct pages *pages, struct page_copies *copies);
-/* From any thread. */
-void pages_written(struct pages *pages);
+/* What was taken up to gen; from any thread. pages_written is both. */
+void pages_durable(struct pages *pages, uint64_t gen);
+void pages_placed(struct pages *pages, uint64_t gen);
+void pages_written(struct pages *pages, uint64_t gen);
 void page_copies_fini(struct page_copies *copies);
 /* Writes them where they belong, neighbours in one write. */
 int page_copies_write(const struct page_copies *copies, struct io *io);

@@ -515,13 +515,15 @@ int vhd_flush_finish(struct image *img)
 		r = write_bat(v);
 	if (r == 0)
 		r = io_sync(img->io); /* O8 */
+	if (r == 0) {
+		pages_written(&v->bitmaps, f->bitmaps.gen);
+		pages_written(&v->bat, f->bat.gen);
+	}
 	page_copies_fini(&f->bitmaps);
 	page_copies_fini(&f->bat);
 	space_fini(&f->fresh);
 	if (r < 0)
 		return r;
-	pages_written(&v->bitmaps);
-	pages_written(&v->bat);
 	clear_freed(v); /* O9 */
 	atomic_store(&v->freed_durable, true);
 	return 0;

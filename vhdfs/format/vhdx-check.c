@@ -258,10 +258,11 @@ static int write_bat(struct checker *c)
 		r = touch(c);
 	if (r == 0)
 		r = page_copies_write(&copies, c->v.img.io);
+	if (r == 0)
+		pages_written(&c->v.pages, copies.gen);
 	page_copies_fini(&copies);
 	if (r < 0)
 		return r;
-	pages_written(&c->v.pages);
 	return io_sync(c->v.img.io);
 }
 

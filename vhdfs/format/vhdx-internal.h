@@ -71,6 +71,20 @@ struct vhdx_flush {
 	uint64_t file_size; /* when they were copied */
 };
 
+enum {
+	/* So many bytes of the log and so many entries are one run at most. */
+	VHDX_RUN_MAX = 64 * 1024,
+	VHDX_RUN_ENTRIES = 8,
+};
+
+/* Entries at the log's end whose pages are not in their places yet, from the
+ * oldest on. */
+struct vhdx_run {
+	struct page_copies pages[VHDX_RUN_ENTRIES]; /* later ones count */
+	size_t n;
+	uint64_t gen; /* of the last */
+};
+
 struct vhdx {
 	struct image img; /* first */
 
@@ -101,9 +115,10 @@ struct vhdx {
 	/* Under image.flush_lock. */
 	struct vhdx_flush flushing;
 	uint64_t log_sequence; /* of the next entry */
-	/* Where the last entry begins and ends, in the log; 0, 0: there is
-	 * none. */
-	uint64_t log_last, log_end;
+	/* Where the first entry that counts begins, the tail, and where the
+	 * last one ends, in the log; 0, 0: there is none. */
+	uint64_t log_tail, log_end;
+	struct vhdx_run run;
 	atomic_uint_fast64_t flushes_logged;
 };
 
@@ -175,6 +190,14 @@ int vhdx_trim(struct vhdx *v);
 bool vhdx_wants_flush(const struct vhdx *v);
 /* For pages.room: the log has space for n_dirty pages; ctx is the vhdx. */
 int vhdx_log_room(void *ctx, size_t n_dirty);
+
+/* vhdx-run.c: all under image.flush_lock. */
+/* What was logged, with the entry that goes on from the others; takes copies
+ * over.  There is room: run->n < VHDX_RUN_ENTRIES. */
+void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies);
+/* Writes all of it to its places, and forgets it; not synced. */
+int vhdx_run_place(struct vhdx *v);
+void vhdx_run_fini(struct vhdx_run *run);
 
 /* vhdx-bat.c */
 static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)

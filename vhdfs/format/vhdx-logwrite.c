@@ -17,14 +17,16 @@
  * being written: what has no room fails before anything refers to it, and a
  * flush needs none.
  *
- * THE LOG'S SPACE.  An entry lies in one piece, with a sector of zeros after
- * it: at the log's start where the last one leaves both room there, and after
- * the last one, over its zeros, otherwise.  So one that has another after it
- * begins before m, where no entry with its zeros is larger than m bytes, and
- * the log's first 3 m bytes are all that they use.  The zeros are for readers,
- * like QEMU, that take any whole entry of the same log that follows the newest
- * for a part of what is to be replayed, and then think that there is no end to
- * it.
+ * THE LOG'S SPACE.  Entries that count together are a run: each lies in one
+ * piece behind the one before it, over the sector of zeros that is after it.
+ * A new run begins at the log's start where the last one leaves room there, and
+ * behind the last one otherwise.  For this there is room as long as the last
+ * one begins behind the first third of what is reserved, or ends before the
+ * last third: no run goes on where neither would be so, and no entry with its
+ * zeros is larger than a third, but for those of a log that is too small.  The
+ * zeros are for readers, like QEMU, that take any whole entry of the same log
+ * that follows the newest for a part of what is to be replayed, and then think
+ * that there is no end to it.
  *
  * START, before the first change after an open; each step is synced.  Where one
  * fails the image has failed: a header on disk may name a log that the next
@@ -39,24 +41,26 @@
  * FLUSH.  Data was written to its place, in blocks of which the BAT on disk
  * says nothing yet, or in sectors that the bitmap on disk does not have yet.
  *  F1  the changed pages of BAT and bitmaps are copied: one moment's state
- *  F2  sync: the data and the file's size are durable (I3), and so are the
- *      pages that the last flush put in their places (I2)
- *  F3  an entry with the copies, its tail itself: what was before is forgotten
- *  F4  sync: the flush is durable; space that it gave up may be used
- *  F5  the copies are written to their places, for the next F2 to sync
- * A crash before F4 leaves the state of the last flush, for an entry that is
- * not whole does not count and F3 overwrites none that does.
+ *  F2  where they do not fit the run: its pages are written to their places
+ *  F3  sync: the data and the file's size are durable (I3), and so is what F2
+ *      wrote (I2)
+ *  F4  an entry with the copies.  Its tail is that of the run, or itself after
+ *      F2: the run is forgotten, and a new one begins
+ *  F5  sync: the flush is durable; space that it gave up may be used
+ * A crash before F5 leaves the state of the last flush, for an entry that is
+ * not whole does not count and F4 overwrites none that does.
  *
- * Changes that do not fit the log's free space go in several entries, F2 to F5
- * for each of them; bitmaps first and then the BAT from its end to its start,
- * for the entry of a chunk's bitmap comes after those of its blocks (I4).
- * Writes ask for a flush before it comes to that (vhdx_wants_flush).
+ * What no run can hold goes in an entry of its own, and to its place after F5;
+ * what does not fit the log's free space, in several, F2 to F5 for each of
+ * them: bitmaps first and then the BAT from its end to its start, for the entry
+ * of a chunk's bitmap comes after those of its blocks (I4).  Writes ask for a
+ * flush before it comes to that (vhdx_wants_flush).
  *
  * STOP, after the last flush, when a descriptor of the view is closed and no
  * other writes; START comes again before the next change.  Each step is synced:
- *  C1  the pages of the last F5
- *  C2  a header without log guid;  C3 the same in the other copy
- *  C4  the file's unused end is cut off; not synced, for nobody needs it
+ *  C1  the run's pages, in their places;  C2 sync
+ *  C3  a header without log guid;  C4 the same in the other copy
+ *  C5  the file's unused end is cut off; not synced, for nobody needs it
  */
 #include "config.h"
 
@@ -77,14 +81,15 @@ enum {
 	LOG_ZEROS = VHDX_LOG_SECTOR,
 	/* At most so many pages are kept dirty, 4 MiB of them. */
 	DIRTY_MAX = 1024,
-	/* Space for the log is reserved in pieces of this size. */
-	LOG_RESERVE_STEP = 64 * 1024,
+	/* So much of the log has its space at least; it grows by doubling. */
+	LOG_RESERVE_MIN = 128 * 1024,
 };
 
 /* Which of the copies an entry is to hold, in order. */
 struct batch {
 	const size_t *pages;
 	size_t n;
+	bool begins; /* a run */
 };
 
 static uint64_t entry_size(size_t n)
@@ -112,24 +117,24 @@ bool vhdx_wants_flush(const struct vhdx *v)
 	return v->pages.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
 }
 
-/* Where an entry of len bytes goes: see THE LOG'S SPACE. */
+/* Where a run begins with an entry of len bytes: see THE LOG'S SPACE. */
 static uint64_t place_for(const struct vhdx *v, uint64_t len)
 {
-	return v->log_last >= len + LOG_ZEROS ? 0 : v->log_end;
+	return v->log_tail >= len + LOG_ZEROS ? 0 : v->log_end;
 }
 
-/* The largest that there is a place for in what is reserved. */
+/* The largest to begin a run that there is a place for in what is reserved. */
 static uint64_t largest_place(const struct vhdx *v, const struct vhdx_flush *f)
 {
-	return max_u64(v->log_last, f->log_room - v->log_end) - LOG_ZEROS;
+	return max_u64(v->log_tail, f->log_room - v->log_end) - LOG_ZEROS;
 }
 
 static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
-			     uint64_t place, uint64_t file_size)
+			     uint64_t tail, uint64_t file_size)
 {
 	memcpy(e, VHDX_LOG_SIGNATURE, 4);
 	put_le32(e + VHDX_ENTRY_LENGTH, len);
-	put_le32(e + VHDX_ENTRY_TAIL, place);
+	put_le32(e + VHDX_ENTRY_TAIL, tail);
 	put_le64(e + VHDX_ENTRY_SEQUENCE, v->log_sequence);
 	put_le32(e + VHDX_ENTRY_COUNT, n);
 	guid_to_le(e + VHDX_ENTRY_GUID, &v->header.log_guid);
@@ -154,20 +159,22 @@ static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
 }
 
 /*
- * Writes an entry, its tail itself, and syncs: all before it is forgotten,
- * which must be durable in its place.
+ * Writes an entry and syncs.  One that begins a run makes all before it
+ * forgotten, which must be durable in its place.
  */
 static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 		     const struct batch *batch)
 {
 	const struct page_copies *copies = &f->pages;
-	uint64_t len = entry_size(batch->n), place = place_for(v, len);
+	uint64_t len = entry_size(batch->n);
+	uint64_t place = batch->begins ? place_for(v, len) : v->log_end;
+	uint64_t tail = batch->begins ? place : v->log_tail;
 	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
 	assert(place + len + LOG_ZEROS <= f->log_room);
 	memset(e, 0, len + LOG_ZEROS);
-	put_entry_header(v, e, len, batch->n, place, f->file_size);
+	put_entry_header(v, e, len, batch->n, tail, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;
 	sector = e + len - batch->n * VHDX_LOG_SECTOR;
 	for (size_t i = 0; i < batch->n; i++) {
@@ -180,12 +187,12 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 	}
 	put_le32(e + VHDX_ENTRY_CRC, crc32c_but(e, len, VHDX_ENTRY_CRC));
 	r = io_write(v->img.io, e, len + LOG_ZEROS,
-		     v->header.log_off + place); /* F3 */
+		     v->header.log_off + place); /* F4 */
 	if (r == 0)
-		r = io_sync(v->img.io); /* F4 */
+		r = io_sync(v->img.io); /* F5 */
 	if (r < 0)
 		return r;
-	v->log_last = place;
+	v->log_tail = tail;
 	v->log_end = place + len;
 	v->log_sequence++;
 	return 0;
@@ -193,7 +200,7 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 
 static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 {
-	return log_entry(v, f, &(struct batch){ 0 });
+	return log_entry(v, f, &(struct batch){ .begins = true });
 }
 
 /* S2: under a log guid of which no header tells. */
@@ -207,7 +214,7 @@ static int begin_log(struct vhdx *v, const struct guid *log_guid)
 	int r;
 
 	v->log_sequence = 1;
-	v->log_last = 0;
+	v->log_tail = 0;
 	v->log_end = 0;
 	v->header.log_guid = *log_guid;
 	r = log_empty_entry(v, &f);
@@ -239,11 +246,14 @@ int vhdx_log_room(void *ctx, size_t n_dirty)
 {
 	struct vhdx *v = ctx;
 	uint64_t need = 3 * (entry_size(n_dirty) + LOG_ZEROS);
+	uint64_t room = max_u64(v->log_reserved, LOG_RESERVE_MIN);
 	int r;
 
 	if (need <= v->log_reserved || v->log_reserved == v->header.log_len)
 		return 0;
-	need = min_u64(round_up(need, LOG_RESERVE_STEP), v->header.log_len);
+	while (room < need)
+		room *= 2;
+	need = min_u64(room, v->header.log_len);
 	r = io_reserve(v->img.io, v->header.log_off + v->log_reserved,
 		       need - v->log_reserved);
 	if (r == 0)
@@ -351,7 +361,7 @@ int vhdx_flush_begin(struct image *img)
 	return 1;
 }
 
-/* F5 for one entry. */
+/* For an entry that is in no run. */
 static int write_in_place(struct vhdx *v, const struct page_copies *copies,
 			  const struct batch *batch)
 {
@@ -368,12 +378,44 @@ static int write_in_place(struct vhdx *v, const struct page_copies *copies,
 	return r;
 }
 
-/* F2 to F5 for as many of the pages as fit: how many those were. */
+/* Does the run go on with an entry of all that is flushed? */
+static bool run_goes_on(const struct vhdx *v, const struct vhdx_flush *f)
+{
+	uint64_t end = v->log_end + entry_size(f->pages.n);
+	uint64_t third = f->log_room / 3;
+
+	return v->run.n && v->run.n < VHDX_RUN_ENTRIES &&
+	       end - v->log_tail <= VHDX_RUN_MAX &&
+	       end + LOG_ZEROS <= f->log_room &&
+	       (v->log_tail >= third || end <= f->log_room - third);
+}
+
+/* F2 to F5 with all that is flushed, in a run. */
+static int flush_in_run(struct vhdx *v, struct vhdx_flush *f)
+{
+	struct batch all = { .pages = f->order, .n = f->pages.n };
+	int r = 0;
+
+	all.begins = !run_goes_on(v, f);
+	if (all.begins)
+		r = vhdx_run_place(v); /* F2 */
+	if (r == 0)
+		r = io_sync(v->img.io); /* F3 */
+	if (r == 0)
+		r = log_entry(v, f, &all);
+	if (r == 0)
+		vhdx_run_add(&v->run, &f->pages);
+	return r;
+}
+
+/* F2 to F5 and after, for as many of the pages as fit: how many those were. */
 static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 			   struct batch batch)
 {
-	int r = io_sync(v->img.io); /* F2 */
+	int r = vhdx_run_place(v); /* F2 */
 
+	if (r == 0)
+		r = io_sync(v->img.io); /* F3 */
 	/* Where the last entry is in the way, an empty one takes its place. */
 	if (r == 0 && entry_size(batch.n) > largest_place(v, f))
 		r = log_empty_entry(v, f);
@@ -386,23 +428,37 @@ static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 	return r < 0 ? r : (ssize_t)batch.n;
 }
 
-int vhdx_flush_finish(struct image *img)
+static int flush_in_batches(struct vhdx *v, const struct vhdx_flush *f)
 {
-	struct vhdx *v = vhdx_of(img);
-	const struct vhdx_flush *f = &v->flushing;
 	size_t done = 0;
 	ssize_t n = 0;
 
 	while (n >= 0 && done < f->pages.n) {
-		n = flush_batch(
-			v, f,
-			(struct batch){ f->order + done, f->pages.n - done });
+		n = flush_batch(v, f,
+				(struct batch){ .pages = f->order + done,
+						.n = f->pages.n - done,
+						.begins = true });
 		done += n > 0 ? n : 0;
 	}
-	vhdx_flush_fini(&v->flushing);
 	if (n < 0)
 		return (int)n;
-	pages_written(&v->pages);
+	pages_placed(&v->pages, f->pages.gen);
+	return 0;
+}
+
+int vhdx_flush_finish(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	struct vhdx_flush *f = &v->flushing;
+	uint64_t size = entry_size(f->pages.n), gen = f->pages.gen;
+	int r = size <= VHDX_RUN_MAX && size <= largest_place(v, f)
+			? flush_in_run(v, f)
+			: flush_in_batches(v, f);
+
+	vhdx_flush_fini(f);
+	if (r < 0)
+		return r;
+	pages_durable(&v->pages, gen);
 	atomic_fetch_add(&v->flushes_logged, 1);
 	return 0;
 }
@@ -420,12 +476,14 @@ int vhdx_stop(struct image *img)
 	struct vhdx *v = vhdx_of(img);
 	struct guid none = { 0 };
 	struct vhdx_header_change change = { .log_guid = &none };
-	int r = io_sync(img->io); /* C1 */
+	int r = vhdx_run_place(v); /* C1 */
 
 	if (r == 0)
-		r = vhdx_header_update(v, &change); /* C2 */
+		r = io_sync(img->io); /* C2 */
 	if (r == 0)
 		r = vhdx_header_update(v, &change); /* C3 */
+	if (r == 0)
+		r = vhdx_header_update(v, &change); /* C4 */
 	return r;
 }
 
@@ -437,5 +495,5 @@ int vhdx_trim(struct vhdx *v)
 	if (r < 0)
 		return r;
 	end = vhdx_space_used_end(v);
-	return end && end < size ? io_resize(v->img.io, end) : 0; /* C4 */
+	return end && end < size ? io_resize(v->img.io, end) : 0; /* C5 */
 }

@@ -97,6 +97,7 @@ void vhdx_unload(struct vhdx *v)
 	space_fini(&v->space);
 	parent_ref_fini(&v->parent);
 	vhdx_flush_fini(&v->flushing);
+	vhdx_run_fini(&v->run);
 	free(v->items);
 	free(v->freed);
 }
