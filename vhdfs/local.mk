@@ -29,6 +29,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/lookup.c \
 	vhdfs/chain/lookup.h \
 	vhdfs/chain/place.c \
+	vhdfs/format/bits.h \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \
 	vhdfs/format/pages.c \

@@ -195,6 +195,41 @@ static void flush_during_an_allocation(void **state)
 	play(state, PAUSE_CHANGE, flush_in_allocation_once);
 }
 
+/* The block is there, and its bits wait for a flush already: nobody has to wait
+ * for another's data. */
+static bool first_writes_once(struct scene *s, struct pause_point *stop)
+{
+	uint64_t off = scene_next_block(s);
+	struct act *a, *b, *f;
+	bool reached;
+
+	act(s, ACT_WRITE, off, RUN, 'O');
+	act(s, ACT_WRITE, off + RUN, RUN, 'O');
+	pause_arm(s->pause, stop);
+	a = act_begin(s, FIRST, ACT_WRITE, off + 2 * RUN, RUN, 'A');
+	reached = act_stops(a, stop);
+	b = act_begin(s, SECOND, ACT_WRITE, off + 3 * RUN, RUN, 'B');
+	assert_true(act_settles(b));
+	holds(s, off + 3 * RUN, RUN, "B");
+	f = act_begin(s, THIRD, ACT_FLUSH, 0, 0, 0);
+	if (act_settles(f))
+		would_hold(s, { off + 3 * RUN, RUN, "B" });
+	would_hold(s, { off + 2 * RUN, RUN, or_below(s, "A") });
+	pause_resume(stop);
+	act_succeeds(a);
+	act_succeeds(b);
+	act_succeeds(f);
+	flush(s);
+	would_hold(s, { off, 2 * RUN, "O" }, { off + 2 * RUN, RUN, "A" },
+		   { off + 3 * RUN, RUN, "B" });
+	return reached;
+}
+
+static void first_writes_beside_each_other(void **state)
+{
+	play(state, PAUSE_CHANGE, first_writes_once);
+}
+
 /*
  * A block is given up, and until a flush has said so on disk its place is not
  * another's: neither before that flush nor during it.
@@ -515,6 +550,7 @@ static const struct script scripts[] = {
 	SCRIPT(writes_during_a_flush),
 	SCRIPT(flush_during_a_write),
 	SCRIPT(flush_during_an_allocation),
+	SCRIPT(first_writes_beside_each_other),
 	SCRIPT(no_place_is_used_while_the_disk_names_it),
 	SCRIPT(punch_during_a_flush),
 	SCRIPT(zeros_beside_a_write),

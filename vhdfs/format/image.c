@@ -286,8 +286,18 @@ static uint64_t within_block(const struct image *img, uint64_t off,
 	return min_u64(len, img->block_size - off % img->block_size);
 }
 
-/* Writes what has its place: the number of bytes, 0 where the first has none.
- */
+/* Has the first of the extent at off its place, and can it be marked beside
+ * others?  Cuts it where that ends. */
+static bool can_mark(struct image *img, uint64_t off, struct extent *e)
+{
+	if (!e->file_off || !img->ops->mark)
+		return false;
+	e->len = within_block(img, off, e->len);
+	return img->ops->mark(img, off, e->len, false);
+}
+
+/* Writes what has its place, beside others: the number of bytes, 0 where that
+ * cannot be done with the first. */
 static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 			      size_t len)
 {
@@ -296,8 +306,10 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
-	if (r == 0 && e.kind == EXTENT_HERE) {
+	if (r == 0 && (e.kind == EXTENT_HERE || can_mark(img, off, &e))) {
 		r = io_write(img->io, buf, e.len, e.file_off);
+		if (r == 0 && e.kind != EXTENT_HERE)
+			img->ops->mark(img, off, e.len, true);
 		atomic_store(&img->written, true);
 	} else {
 		e.len = 0;

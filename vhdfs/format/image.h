@@ -59,7 +59,9 @@ enum extent_kind {
 struct extent {
 	enum extent_kind kind;
 	uint64_t len;
-	uint64_t file_off; /* EXTENT_HERE only */
+	/* EXTENT_HERE; where not, 0 or the place that the first of it has in
+	 * its block already. */
+	uint64_t file_off;
 };
 
 /* What a differencing image says of its parent. */
@@ -161,6 +163,15 @@ struct image_ops {
 	 */
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
+	/*
+	 * Marks as stored what was written to the place that map told, whole
+	 * sectors of one block and not all of it: under a lock that others
+	 * share who read, write and mark.  False: that needs write.  Where
+	 * really is not set it only says whether it can; it can then as long
+	 * as the lock is held.
+	 */
+	bool (*mark)(struct image *img, uint64_t off, uint64_t len,
+		     bool really);
 	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
 	 * as write does. */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "format/bits.h"
 #include "format/image.h"
 #include "format/pages.h"
 #include "format/space.h"
@@ -160,6 +161,7 @@ void vhd_space_widen_freed(struct vhd *v);
 int vhd_fail_metadata(struct vhd *v, int r);
 int vhd_start(struct image *img);
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
+bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 int vhd_flush_begin(struct image *img);
 int vhd_flush_finish(struct image *img);

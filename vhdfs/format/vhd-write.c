@@ -20,7 +20,8 @@
  *      then the bitmap where the old footer was, then the data.  Nothing
  *      refers to it: a crash leaves a leak, and at worst no footer at the end;
  *      the copy at 0 opens the file and vhd_start puts the footer back.
- *  O2  A sector new in an old block: its data.  Its bit is set in memory only.
+ *  O2  A sector new in an old block: its data.  Its bit is set in memory only,
+ *      after that.
  *  O3  A block that is not used any more: its entry is cleared in memory only.
  *      Its place stays used, and is not cleared.
  *  O4  flush_begin copies the dirty pages; what is changed later belongs to the
@@ -254,6 +255,48 @@ static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 		within = stop;
 	}
 	return 0;
+}
+
+/* As over_bits sets them, beside others. */
+static void set_beside_others(uint8_t *bits, uint32_t first, uint32_t n)
+{
+	while (n) {
+		unsigned at = first % 8;
+		unsigned part = min_u64(n, 8 - at);
+
+		bits_set(&bits[first / 8], (uint8_t)(0xff << (8 - part)) >> at);
+		first += part;
+		n -= part;
+	}
+}
+
+bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
+{
+	enum { PAGE_BITS = VHD_SECTOR * 8 };
+	struct vhd *v = vhd_of(img);
+	uint32_t first = off % img->block_size / VHD_SECTOR;
+	uint32_t n = len / VHD_SECTOR;
+	uint64_t block_off;
+
+	if (vhd_bat_get(v, off / img->block_size, &block_off) < 0 || !block_off)
+		return false;
+	while (n) {
+		uint32_t at = first % PAGE_BITS;
+		uint32_t part = min_u64(n, PAGE_BITS - at);
+		struct page *page;
+
+		/* Where it waits to be written already, nothing of it but the
+		 * bits changes. */
+		if (pages_get(&v->bitmaps, block_off + (first - at) / 8,
+			      &page) < 0 ||
+		    !page->dirty)
+			return false;
+		if (really)
+			set_beside_others(page->data, at, part);
+		first += part;
+		n -= part;
+	}
+	return true;
 }
 
 static int set_entry(struct vhd *v, uint32_t block, uint32_t entry)

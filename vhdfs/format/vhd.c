@@ -228,7 +228,8 @@ int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off)
 
 static bool get_bit(const uint8_t *bits, unsigned i)
 {
-	return bits[i / 8] >> (7 - i % 8) & 1; /* most significant first */
+	/* Most significant first. */
+	return bits_load(&bits[i / 8]) >> (7 - i % 8) & 1;
 }
 
 /* The first of [from, end) whose bit is not as set says; else end. */
@@ -238,7 +239,8 @@ static unsigned run_end(const uint8_t *bits, unsigned from, unsigned end,
 	uint8_t same = set ? 0xff : 0;
 
 	while (from < end) {
-		if (from % 8 == 0 && end - from >= 8 && bits[from / 8] == same)
+		if (from % 8 == 0 && end - from >= 8 &&
+		    bits_load(&bits[from / 8]) == same)
 			from += 8;
 		else if (get_bit(bits, from) == set)
 			from++;
@@ -314,6 +316,7 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 		return r;
 	if (!block_off) {
 		ret->kind = none;
+		ret->file_off = 0;
 		return map_unused(v, off, len, &ret->len);
 	}
 	len = min_u64(len, img->block_size - within);
@@ -336,6 +339,7 @@ const struct image_ops vhd_ops = {
 	.map = vhd_map,
 	.start = vhd_start,
 	.write = vhd_write,
+	.mark = vhd_mark,
 	.zero = vhd_zero,
 	.flush_begin = vhd_flush_begin,
 	.flush_finish = vhd_flush_finish,

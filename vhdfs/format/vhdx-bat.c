@@ -224,7 +224,7 @@ static uint64_t run_in_page(const uint8_t *data, uint64_t bit, uint64_t n,
 
 	while (done < n) {
 		uint64_t at = bit + done;
-		uint64_t word = get_le64(data + at / 64 * 8);
+		uint64_t word = bits_load_le64(data + at / 64 * 8);
 		uint64_t differ = (value ? ~word : word) >> at % 64;
 		unsigned same = differ ? (unsigned)__builtin_ctzll(differ)
 				       : 64 - at % 64;
@@ -250,7 +250,7 @@ int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		if (r < 0)
 			return r;
 		if (!run)
-			value = page->data[bit / 8] >> bit % 8 & 1;
+			value = bits_load(&page->data[bit / 8]) >> bit % 8 & 1;
 		part = min_u64(n - run, 8 * VHDX_PAGE - bit);
 		same = run_in_page(page->data, bit, part, value);
 		run += same;
@@ -299,6 +299,53 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
+/* As fill_in_page sets them, beside others. */
+static void set_in_page(uint8_t *data, uint64_t bit, uint64_t n)
+{
+	while (n) {
+		unsigned first = bit % 8;
+		unsigned part = min_u64(n, 8 - first);
+
+		bits_set(&data[bit / 8], (0xff >> (8 - part)) << first);
+		bit += part;
+		n -= part;
+	}
+}
+
+/* In pages that wait to be written already; sets the bits where it is really
+ * to. */
+static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
+		      bool really)
+{
+	while (n) {
+		struct page *page;
+		uint64_t bit, part;
+
+		if (bit_page(bits, sector, &page, &bit) < 0 || !page->dirty)
+			return false;
+		part = min_u64(n, 8 * VHDX_PAGE - bit);
+		if (really)
+			set_in_page(page->data, bit, part);
+		sector += part;
+		n -= part;
+	}
+	return true;
+}
+
+bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really)
+{
+	struct vhdx *v = vhdx_of(img);
+	uint32_t sector_size = img->sector_size;
+	struct vhdx_bits bits;
+
+	/* A whole block needs no bits. */
+	if (len == img->block_size ||
+	    vhdx_bits_of(v, off / img->block_size, &bits) < 0)
+		return false;
+	return mark_bits(&bits, off % img->block_size / sector_size,
+			 len / sector_size, really);
+}
+
 /* Of a block that is held in part, the first run of sectors. */
 static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
 		       uint64_t len, uint64_t block_off, struct extent *ret)
@@ -330,6 +377,7 @@ static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 	if (r < 0)
 		return r;
 	ret->len = len;
+	ret->file_off = 0;
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_PRESENT:
 		ret->kind = EXTENT_HERE;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/guid.h"
+#include "format/bits.h"
 #include "format/image.h"
 #include "format/pages.h"
 #include "format/space.h"
@@ -244,6 +245,7 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		   bool value);
 
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret);
+bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really);
 
 /* vhdx-space.c */
 /* Finds out what is in use, once; -EBADMSG where blocks overlap. */

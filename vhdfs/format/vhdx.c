@@ -181,6 +181,7 @@ const struct image_ops vhdx_ops = {
 	.start = vhdx_start,
 	.stop = vhdx_stop,
 	.write = vhdx_write,
+	.mark = vhdx_mark,
 	.zero = vhdx_zero,
 	.flush_begin = vhdx_flush_begin,
 	.flush_finish = vhdx_flush_finish,
