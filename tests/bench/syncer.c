@@ -3,13 +3,14 @@
  * Writes 4 KiB and syncs, again and again, on each file with a thread of its
  * own.
  *
- *     syncer SYNCS SECONDS COUNT again|once START LENGTH FILE...
+ *     syncer SYNCS SECONDS COUNT again|once|filled START LENGTH FILE...
  *
  * SYNCS fdatasyncs for each write, 1.5 being one and two by turns; until
  * SECONDS are over or COUNT writes of each file are done.  The writes go to the
  * LENGTH bytes from START in an order that looks random: again and again, or
- * each 4 KiB once.  Prints the writes that were done in a second, all files
- * together.
+ * each 4 KiB once; filled is once, and what was written first is written again
+ * for each further sync, so that none of them is for nothing.  Prints the
+ * writes that were done in a second, all files together.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ enum {
 static struct {
 	double syncs, end;
 	uint64_t count, start, pieces;
-	bool once;
+	bool once, filled;
 } job;
 
 struct writer {
@@ -46,6 +47,13 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void write_piece(const struct writer *w, int fd,
+			const unsigned char *piece, uint64_t at)
+{
+	if (pwrite(fd, piece, PIECE, (off_t)(job.start + at)) != PIECE)
+		err(1, "%s: write", w->path);
 }
 
 static void *work(void *arg)
@@ -64,9 +72,11 @@ static void *work(void *arg)
 		if (job.once && w->done == job.pieces)
 			break;
 		memcpy(piece, &w->done, sizeof w->done);
-		if (pwrite(fd, piece, PIECE, (off_t)(job.start + at)) != PIECE)
-			err(1, "%s: write", w->path);
-		for (owed += job.syncs; owed >= 1; owed--) {
+		write_piece(w, fd, piece, at);
+		owed += job.syncs;
+		for (int i = 0; owed >= 1; i++, owed--) {
+			if (job.filled && i)
+				write_piece(w, fd, piece, 0);
 			if (fdatasync(fd) < 0)
 				err(1, "%s: fdatasync", w->path);
 		}
@@ -84,9 +94,10 @@ int main(int argc, char **argv)
 	int n = argc - 7;
 
 	if (n < 1 || n > FILES_MAX ||
-	    (strcmp(argv[4], "again") && strcmp(argv[4], "once"))) {
-		fputs("usage: syncer SYNCS SECONDS COUNT again|once START "
-		      "LENGTH FILE...\n",
+	    (strcmp(argv[4], "again") && strcmp(argv[4], "once") &&
+	     strcmp(argv[4], "filled"))) {
+		fputs("usage: syncer SYNCS SECONDS COUNT again|once|filled "
+		      "START LENGTH FILE...\n",
 		      stderr);
 		return 2;
 	}
@@ -94,7 +105,8 @@ int main(int argc, char **argv)
 	job.syncs = strtod(argv[1], NULL);
 	job.end = begun + strtod(argv[2], NULL);
 	job.count = strtoull(argv[3], NULL, 10);
-	job.once = !strcmp(argv[4], "once");
+	job.filled = !strcmp(argv[4], "filled");
+	job.once = job.filled || !strcmp(argv[4], "once");
 	job.start = strtoull(argv[5], NULL, 10);
 	job.pieces = strtoull(argv[6], NULL, 10) / PIECE;
 	if (!job.pieces || job.pieces & (job.pieces - 1))

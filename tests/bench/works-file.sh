@@ -80,7 +80,7 @@ fio_in_turn() {
 
 # Reads of a disk that nobody has written: the blocks lie in the master.
 work_read() {
-	local flight
+	local flight rounds=$many_rounds seconds=$brief
 
 	step "4 KiB random reads, warm"
 	for ((round = 1; round <= rounds; round++)); do
@@ -93,7 +93,7 @@ work_read() {
 
 # Writes into blocks that the disk has of its own.
 work_write() {
-	local flight
+	local flight rounds=$many_rounds seconds=$brief
 
 	need_written
 	step "4 KiB random writes into allocated blocks"
@@ -174,7 +174,7 @@ need_written() {
 
 # A chain of 32 against one of 1; what is read lies in the first of all.
 work_chain() {
-	local kind
+	local kind rounds=$many_rounds seconds=$brief
 	local -A short_file=() long_file=()
 
 	[ -n "$(up "${kinds[@]}")" ] || return 0

@@ -67,7 +67,7 @@ export_files() {
 
 # One disk of each side, commands of one kind at a time.
 work_tgt() {
-	local side urls tid=1
+	local side urls tid=1 rounds=$many_rounds seconds=$brief
 	local -A read_url=() written_url=()
 
 	need_written
