@@ -56,6 +56,11 @@ warn() {
 # missing WORK SIDE WHY: something could not be measured.
 missing() {
 	failed=yes
+	left_out "$@"
+}
+
+# left_out WORK SIDE WHY: it was not even tried, which is no failure.
+left_out() {
 	warn "$1, $2: not measured: $3"
 	jq -nc --arg work "$1" --arg side "$2" --arg why "$3" \
 		'{$work, $side, missing: $why}' >>"$out/measurements.jsonl"

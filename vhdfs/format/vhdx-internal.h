@@ -73,17 +73,19 @@ struct vhdx_flush {
 };
 
 enum {
-	/* So many bytes of the log and so many entries are one run at most. */
+	/* So many bytes of the log are one run at most, and so many copies of
+	 * pages are kept of it. */
 	VHDX_RUN_MAX = 64 * 1024,
-	VHDX_RUN_ENTRIES = 8,
+	VHDX_RUN_PAGES = 8,
 };
 
 /* Entries at the log's end whose pages are not in their places yet, from the
  * oldest on. */
 struct vhdx_run {
-	struct page_copies pages[VHDX_RUN_ENTRIES]; /* later ones count */
+	struct page_copies pages[VHDX_RUN_PAGES]; /* later ones count */
 	size_t n;
-	uint64_t gen; /* of the last */
+	size_t n_pages; /* of all */
+	uint64_t gen;   /* of the last */
 };
 
 struct vhdx {
@@ -193,8 +195,11 @@ bool vhdx_wants_flush(const struct vhdx *v);
 int vhdx_log_room(void *ctx, size_t n_dirty);
 
 /* vhdx-run.c: all under image.flush_lock. */
+/* Can copies be added to it? */
+bool vhdx_run_takes(const struct vhdx_run *run,
+		    const struct page_copies *copies);
 /* What was logged, with the entry that goes on from the others; takes copies
- * over.  There is room: run->n < VHDX_RUN_ENTRIES. */
+ * over. */
 void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies);
 /* Writes all of it to its places, and forgets it; not synced. */
 int vhdx_run_place(struct vhdx *v);

@@ -384,7 +384,7 @@ static bool run_goes_on(const struct vhdx *v, const struct vhdx_flush *f)
 	uint64_t end = v->log_end + entry_size(f->pages.n);
 	uint64_t third = f->log_room / 3;
 
-	return v->run.n && v->run.n < VHDX_RUN_ENTRIES &&
+	return v->run.n && vhdx_run_takes(&v->run, &f->pages) &&
 	       end - v->log_tail <= VHDX_RUN_MAX &&
 	       end + LOG_ZEROS <= f->log_room &&
 	       (v->log_tail >= third || end <= f->log_room - third);
@@ -450,8 +450,9 @@ int vhdx_flush_finish(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
 	struct vhdx_flush *f = &v->flushing;
-	uint64_t size = entry_size(f->pages.n), gen = f->pages.gen;
-	int r = size <= VHDX_RUN_MAX && size <= largest_place(v, f)
+	uint64_t gen = f->pages.gen;
+	int r = f->pages.n <= VHDX_RUN_PAGES &&
+				entry_size(f->pages.n) <= largest_place(v, f)
 			? flush_in_run(v, f)
 			: flush_in_batches(v, f);
 

@@ -32,12 +32,20 @@ static bool has_all(const struct vhdx_run *run,
 	return true;
 }
 
+bool vhdx_run_takes(const struct vhdx_run *run,
+		    const struct page_copies *copies)
+{
+	return run->n_pages + copies->n <= VHDX_RUN_PAGES ||
+	       has_all(run, copies);
+}
+
 void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies)
 {
 	size_t size = copies->page_size;
 
 	run->gen = copies->gen;
 	if (!has_all(run, copies)) {
+		run->n_pages += copies->n;
 		run->pages[run->n++] = *copies;
 		memset(copies, 0, sizeof *copies);
 		return;
@@ -65,4 +73,5 @@ void vhdx_run_fini(struct vhdx_run *run)
 {
 	while (run->n)
 		page_copies_fini(&run->pages[--run->n]);
+	run->n_pages = 0;
 }
