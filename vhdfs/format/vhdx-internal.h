@@ -76,7 +76,7 @@ enum {
 	/* So many bytes of the log are one run at most, and so many copies of
 	 * pages are kept of it. */
 	VHDX_RUN_MAX = 64 * 1024,
-	VHDX_RUN_PAGES = 8,
+	VHDX_RUN_PAGES = 4,
 };
 
 /* Entries at the log's end whose pages are not in their places yet, from the
