@@ -97,8 +97,8 @@ draw() {
 	for name in $works; do
 		# What the kernel does alone is far above: cut, with its figure.
 		jq -r --arg work "$name" '[.results[] | select(.work == $work)] |
-			(map(select(.side | IN("raw", "reflink") | not) | .max) |
-				max // 1) as $top |
+			([map(select(.side | IN("raw", "reflink") | not) | .max),
+				map(.max)] | map(max | values) | first) as $top |
 			.[] | [.side, .median, .min, .max, .unit, $top * 1.3,
 				(if .side | test("^vhdx?-") then 1 else 0 end)] |
 			@tsv' "$out/report.json" >"$work/plot-$name.tsv"

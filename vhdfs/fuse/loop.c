@@ -45,10 +45,14 @@ enum {
 	THREADS_MAX = 48,
 	READY_MIN = 2,
 	READY_MAX = 16,
-	/* A request's header, and what an answer's data stays away from. */
+	/* Of the buffer, before the page where data begins: that of a write,
+	 * so that the kernel copies whole pages to whole pages, and that of an
+	 * answer. */
 	HEADER_ROOM = 4096,
-	/* What libfuse takes a request's header to need. */
-	BUFFER_SIZE = REQUEST_MAX + HEADER_ROOM,
+	WRITE_HEADER =
+		sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in),
+	REQUEST_AT = HEADER_ROOM - WRITE_HEADER,
+	BUFFER_SIZE = HEADER_ROOM + REQUEST_MAX,
 	/* How often the watchman looks: oftener, and its coming and going is
 	 * felt by all others. */
 	WATCH_NS = 20000000,
@@ -223,7 +227,8 @@ static void wake_watchman(struct loop *loop)
 static void answer(struct worker *worker, size_t n)
 {
 	struct loop *loop = worker->loop;
-	struct fuse_buf request = { .mem = worker->buf, .size = n };
+	struct fuse_buf request = { .mem = worker->buf + REQUEST_AT,
+				    .size = n };
 	const struct fuse_in_header *in = request.mem;
 
 	worker->unique = in->unique & ~FUSE_UNIQUE_RESEND;
@@ -296,7 +301,8 @@ static void serve(struct worker *worker)
 		if (is_too_many(loop))
 			park(loop);
 		atomic_fetch_add(&loop->waiting, 1);
-		n = read(loop->fd, worker->buf, BUFFER_SIZE);
+		n = read(loop->fd, worker->buf + REQUEST_AT,
+			 BUFFER_SIZE - REQUEST_AT);
 		code = n < 0 ? errno : 0;
 		atomic_fetch_sub(&loop->waiting, 1);
 		if (n >= (ssize_t)sizeof(struct fuse_in_header))
