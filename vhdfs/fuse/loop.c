@@ -20,9 +20,11 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -43,6 +45,7 @@ enum {
 	/* A sync keeps its thread waiting for the disk, and many may sync at
 	 * once. With the others of the process they are fewer than 64. */
 	THREADS_MAX = 48,
+	CACHE_LINE = 64,
 	READY_MIN = 2,
 	READY_MAX = 16,
 	/* Of the buffer, before the page where data begins: that of a write,
@@ -67,8 +70,9 @@ enum state {
 	HELD_UP,
 };
 
+/* What one thread changes with each request is apart from what others read. */
 struct worker {
-	struct loop *loop;
+	alignas(CACHE_LINE) struct loop *loop;
 	pthread_t thread;
 	char *buf; /* BUFFER_SIZE */
 	_Atomic(enum state) state;
@@ -85,11 +89,11 @@ struct loop {
 	atomic_int enough; /* threads that are ready */
 	atomic_bool stop;
 	atomic_int failed; /* -errno of a read */
-	atomic_int ready;  /* wait or are at work */
-	atomic_int held_up;
-	atomic_int waiting; /* of these */
-	atomic_uint taken;  /* requests */
 	atomic_bool watched;
+	/* Changed with each request, by all. */
+	alignas(CACHE_LINE) atomic_int waiting;
+	alignas(CACHE_LINE) atomic_int ready; /* wait or are at work */
+	atomic_int held_up;
 	pthread_t watchman;
 	pthread_mutex_t lock;
 	pthread_cond_t unpark, watch;
@@ -234,7 +238,6 @@ static void answer(struct worker *worker, size_t n)
 	worker->unique = in->unique & ~FUSE_UNIQUE_RESEND;
 	atomic_fetch_add(&worker->number, 1);
 	atomic_store(&worker->state, AT_WORK);
-	atomic_fetch_add(&loop->taken, 1);
 	if (!atomic_load(&loop->watched))
 		wake_watchman(loop);
 	if (mostly_waits(in->opcode))
@@ -368,11 +371,21 @@ static void look(struct loop *loop)
 		see_to_enough(loop);
 }
 
+/* How many requests were ever taken, counted round and round. */
+static unsigned taken_by_all(struct loop *loop)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < THREADS_MAX; i++)
+		n += atomic_load(&loop->workers[i].number);
+	return n;
+}
+
 /* Does nobody have to be looked at? */
 static bool is_quiet(struct loop *loop, unsigned taken)
 {
-	bool quiet = atomic_load(&loop->taken) == taken &&
-		     atomic_load(&loop->waiting) > 0;
+	bool quiet =
+		taken_by_all(loop) == taken && atomic_load(&loop->waiting) > 0;
 
 	for (int i = 0; i < THREADS_MAX && quiet; i++)
 		quiet = atomic_load(&loop->workers[i].state) != AT_WORK;
@@ -398,7 +411,7 @@ static void *watch(void *arg)
 			atomic_store(&loop->watched, true);
 		}
 		pthread_mutex_unlock(&loop->lock);
-		taken = atomic_load(&loop->taken);
+		taken = taken_by_all(loop);
 		nanosleep(&tick, NULL);
 		look(loop);
 	}
@@ -413,11 +426,12 @@ static void wake(int sig)
 static struct loop *loop_new(struct fuse_session *session,
 			     struct server *server, int fd)
 {
-	struct loop *loop = calloc(1, sizeof *loop);
+	struct loop *loop = aligned_alloc(CACHE_LINE, sizeof *loop);
 	int processors = get_nprocs();
 
 	if (!loop)
 		return NULL;
+	memset(loop, 0, sizeof *loop);
 	loop->session = session;
 	loop->server = server;
 	loop->fd = fd;
