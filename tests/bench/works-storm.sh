@@ -167,10 +167,16 @@ choose_limit() {
 	done
 }
 
+has_trace() {
+	[ -z "$trace" ] || return 0
+	missing storm "" "no recorded boot: VHDFS_SHARED names no directory with data/boot-debian12.csv"
+	return 1
+}
+
 work_storm() {
 	local side main=()
 
-	[ -n "$trace" ] || return 0
+	has_trace || return 0
 	step "boot storm of $clients clients; which passthrough first"
 	round=1
 	choose_limit
@@ -186,7 +192,7 @@ work_storm() {
 work_kinds() {
 	local side
 
-	[ -n "$trace" ] || return 0
+	has_trace || return 0
 	step "the storm with other kinds of image"
 	round=1
 	for side in $(chosen vhdx-fixed vhd-dynamic vhd-fixed); do
@@ -210,7 +216,7 @@ storm_once() {
 work_growth() {
 	local count side
 
-	[ -n "$trace" ] || return 0
+	has_trace || return 0
 	step "the storm's growth"
 	round=1
 	[ -n "${storm_limit:-}" ] || choose_limit

@@ -246,32 +246,6 @@ static void tables_are_whole_without_their_writes_in_place(void **state)
 	vdisk_fini(&d);
 }
 
-/* A flush writes an entry; the bitmap that it changes again and again goes to
- * its place now and then. */
-static void tables_wait_until_the_log_begins_anew(void **state)
-{
-	enum { FLUSHES = 60 };
-	(void)state;
-	uint64_t seed = 1;
-	struct vdisk d;
-
-	vdisk_create_child(&d, &small, &seed);
-	vdisk_open(&d, true);
-	vdisk_write(&d, 0, 512, 'a');
-	vdisk_flush(&d);
-	mem_file_reset_counters(&d.file);
-	for (unsigned i = 1; i <= FLUSHES; i++) {
-		vdisk_write(&d, i * 4096, 4096, i);
-		vdisk_flush(&d);
-	}
-	assert_in_range(d.file.n_pwrite, 2 * FLUSHES + 1,
-			2 * FLUSHES + FLUSHES / 4);
-	assert_int_equal(d.file.n_sync, 2 * FLUSHES);
-	killed_copy_is_whole(&d);
-	vdisk_reopen_and_compare(&d);
-	vdisk_fini(&d);
-}
-
 static void the_log_goes_round_many_times(void **state)
 {
 	(void)state;
@@ -602,7 +576,6 @@ int main(void)
 		cmocka_unit_test(flushed_writes_survive_a_kill),
 		cmocka_unit_test(
 			tables_are_whole_without_their_writes_in_place),
-		cmocka_unit_test(tables_wait_until_the_log_begins_anew),
 		cmocka_unit_test(the_log_goes_round_many_times),
 		cmocka_unit_test(more_changes_than_the_log_holds_are_flushed),
 		cmocka_unit_test(a_large_flush_that_fails_leaves_whole_blocks),

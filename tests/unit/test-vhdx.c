@@ -373,6 +373,31 @@ static void a_close_cuts_off_the_unused_end(void **state)
 	vdisk_fini(&d);
 }
 
+/* A flush writes an entry; the bitmap that it changes again and again goes to
+ * its place now and then. */
+static void tables_wait_until_the_log_begins_anew(void **state)
+{
+	enum { FLUSHES = 60 };
+	(void)state;
+	uint64_t seed = 1;
+	struct vdisk d;
+
+	vdisk_create_child(&d, &small, &seed);
+	vdisk_open(&d, true);
+	vdisk_write(&d, 0, 512, 'a');
+	vdisk_flush(&d);
+	mem_file_reset_counters(&d.file);
+	for (unsigned i = 1; i <= FLUSHES; i++) {
+		vdisk_write(&d, i * 4096, 4096, i);
+		vdisk_flush(&d);
+	}
+	assert_in_range(d.file.n_pwrite, 2 * FLUSHES + 1,
+			2 * FLUSHES + FLUSHES / 4);
+	assert_int_equal(d.file.n_sync, 2 * FLUSHES);
+	vdisk_reopen_and_compare(&d);
+	vdisk_fini(&d);
+}
+
 static void soft_anchors_are_kept_off_and_dropped(void **state)
 {
 	(void)state;
@@ -481,6 +506,7 @@ int main(void)
 		cmocka_unit_test(
 			recycled_space_shows_nothing_of_what_was_there),
 		cmocka_unit_test(a_close_cuts_off_the_unused_end),
+		cmocka_unit_test(tables_wait_until_the_log_begins_anew),
 		cmocka_unit_test(soft_anchors_are_kept_off_and_dropped),
 		cmocka_unit_test(a_short_last_block_reads_zeros_and_grows),
 		cmocka_unit_test(bits_past_the_end_of_the_disk_mean_nothing),

@@ -3,11 +3,12 @@
  * What every format shares: ranges and states checked once, the locks, writes
  * cut at block boundaries, and flushes joined.
  *
- * WRITES.  Data that has its place is written under the shared lock, so writes
- * and reads of one image run side by side; what needs a place, or a mark that
- * it is stored, goes to the driver under the exclusive lock.  The answer of map
- * is asked for again under that lock: somebody else may have allocated the
- * block in between.
+ * WRITES.  Data that has its place is written under the shared lock, and marked
+ * as stored there too where only bits of a dirty page change (bits.h), so
+ * writes and reads of one image run side by side; what needs a place, or
+ * changes a page that is clean, goes to the driver under the exclusive lock.
+ * The answer of map is asked for again under that lock: somebody else may have
+ * allocated the block in between.
  */
 #include "config.h"
 

@@ -17,6 +17,7 @@
  *
  *   map           lock held, shared or exclusively; bounded work, and few
  *                 pages of tables
+ *   mark          lock held, shared or exclusively
  *   write, zero   lock held exclusively
  *   start         lock held exclusively, once, before the first change
  *   stop          nobody else uses the image

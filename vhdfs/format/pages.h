@@ -11,11 +11,13 @@
  *
  * DEATH.  What is dirty lies in memory that outlives the process where anything
  * is kept (io/keep.h), from before it is changed until it is known to be in its
- * place; pages_adopt finds it again.
+ * place, or in a log that is replayed before anybody reads; pages_adopt finds
+ * it again.
  *
  * THREADS.  pages_get and pages_crowded may run in many threads at once, and
  * what pages_get gave is good until pages_evict or pages_drop; all else, and
- * changing what a page holds, needs the image's lock exclusively.
+ * changing what a page holds, needs the image's lock exclusively; but for bits
+ * of a page that is dirty, set as bits.h says.
  */
 #ifndef VHDFS_FORMAT_PAGES_H
 #define VHDFS_FORMAT_PAGES_H

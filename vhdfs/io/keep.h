@@ -18,7 +18,7 @@
  *
  * GENERATIONS.  A page counts while its generation is above the one up to which
  * the file is durable; so one store says of all the pages of a flush that they
- * are in their places.
+ * are in their places, or in a log that is replayed before anybody reads.
  *
  * THREADS: all may be called from any thread, but for beginning and taking
  * over, which come before there are others.
@@ -98,7 +98,7 @@ void keep_page_publish(struct keep_page *page, const struct keep_file *file,
 		       unsigned table, uint64_t file_off, uint64_t gen);
 void keep_page_give(struct keep_page *page, size_t size);
 
-/* All pages of the table up to that generation are in their places. */
+/* All pages of the table up to that generation are found again without us. */
 void keep_durable(struct keep_file *file, unsigned table, uint64_t gen);
 uint64_t keep_file_durable(const struct keep_file *file, unsigned table);
 
