@@ -86,7 +86,7 @@ sync_in_place() {
 
 # Fresh disks; and beside those of vhdfs fresh raw files, that sync as often for
 # each write as vhdfs does with its files.  Through a passthrough fresh raw files
-# sync once: nothing in user space is faster.
+# sync once, which is less than vhdfs has to do.
 sync_first() {
 	local side=$1 count=$2
 

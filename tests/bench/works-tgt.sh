@@ -3,7 +3,7 @@
 # Works through tgtd: a private one, its disks by stock rdwr, the same for all
 # sides; storm(1) of this directory is the initiator, on the same machine.
 
-# As tgt-glue writes them.
+# Of those that tgt-glue writes; FirstBurstLength is left as it is.
 tgt_parameters="MaxRecvDataSegmentLength MaxXmitDataSegmentLength"
 tgt_parameter_value=262144
 tgt_prefix=iqn.2026-01.lan.example:bench

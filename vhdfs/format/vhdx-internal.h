@@ -84,8 +84,7 @@ enum {
 struct vhdx_run {
 	struct page_copies pages[VHDX_RUN_PAGES]; /* later ones count */
 	size_t n;
-	size_t n_pages; /* of all */
-	uint64_t gen;   /* of the last */
+	uint64_t gen; /* of the last */
 };
 
 struct vhdx {

@@ -35,8 +35,11 @@ static bool has_all(const struct vhdx_run *run,
 bool vhdx_run_takes(const struct vhdx_run *run,
 		    const struct page_copies *copies)
 {
-	return run->n_pages + copies->n <= VHDX_RUN_PAGES ||
-	       has_all(run, copies);
+	size_t n_pages = copies->n;
+
+	for (size_t i = 0; i < run->n; i++)
+		n_pages += run->pages[i].n;
+	return n_pages <= VHDX_RUN_PAGES || has_all(run, copies);
 }
 
 void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies)
@@ -45,7 +48,6 @@ void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies)
 
 	run->gen = copies->gen;
 	if (!has_all(run, copies)) {
-		run->n_pages += copies->n;
 		run->pages[run->n++] = *copies;
 		memset(copies, 0, sizeof *copies);
 		return;
@@ -73,5 +75,4 @@ void vhdx_run_fini(struct vhdx_run *run)
 {
 	while (run->n)
 		page_copies_fini(&run->pages[--run->n]);
-	run->n_pages = 0;
 }
