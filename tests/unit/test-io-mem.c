@@ -122,6 +122,41 @@ static void a_file_fails_when_told_and_fills_up(void **state)
 	io_close(io);
 }
 
+/* 64 KiB at most, and none over a multiple of that: io.c says why. */
+static void filling_writes_aligned_steps(void **state)
+{
+	enum { STEP = 64 << 10, LEN = 2 * STEP };
+	struct mem_file *file = *state;
+	static char buf[LEN], back[LEN];
+	struct io *io;
+
+	for (int i = 0; i < LEN; i++)
+		buf[i] = (char)(i / 512);
+	assert_ok(io_mem_open(file, "mem", true, &io));
+	assert_ok(io_fill(io, buf, LEN, STEP - 512));
+	assert_int_equal(file->n_pwrite, 3);
+	assert_ok(io_read(io, back, LEN, STEP - 512));
+	assert_memory_equal(buf, back, LEN);
+	assert_ok(io_fill(io, buf, STEP, STEP));
+	assert_int_equal(file->n_pwrite, 4);
+	io_close(io);
+}
+
+static void filling_ends_at_the_first_failure(void **state)
+{
+	enum { STEP = 64 << 10, LEN = 3 * STEP };
+	struct mem_file *file = *state;
+	static char buf[LEN];
+	struct io *io;
+
+	assert_ok(io_mem_open(file, "mem", true, &io));
+	file->fail_after = 1;
+	file->fail_code = -ENOSPC;
+	assert_errno(io_fill(io, buf, LEN, 0), -ENOSPC);
+	assert_int_equal(file->n_pwrite, 2);
+	io_close(io);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +174,11 @@ int main(void)
 			file_setup, file_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_file_fails_when_told_and_fills_up, file_setup,
+			file_teardown),
+		cmocka_unit_test_setup_teardown(filling_writes_aligned_steps,
+						file_setup, file_teardown),
+		cmocka_unit_test_setup_teardown(
+			filling_ends_at_the_first_failure, file_setup,
 			file_teardown),
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many syncs writing and flushing a VHD costs, case by case. */
+/* How many writes and syncs writing and flushing a VHD costs, case by case. */
 #include "unit/unit.h"
 
 #include "base/bytes.h"
@@ -61,6 +61,33 @@ static void room_that_was_there_at_the_open_costs_one_sync(void **state)
 	beside_fini(&m);
 }
 
+static unsigned writes_of(struct beside *m, uint64_t off, uint64_t len)
+{
+	m->file->n_pwrite = 0;
+	beside_write(m, off, len, 3);
+	return m->file->n_pwrite;
+}
+
+/* io_fill() says why.  Blocks begin one sector after a multiple of a step. */
+static void
+what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
+{
+	enum { LEN = 256 << 10 };
+	struct beside m = { .file = *state };
+
+	beside_init(&m, IMAGE_DIFFERENCING, MIB(4), 0);
+	/* With the block. */
+	assert_in_range(writes_of(&m, 0, LEN), 5, 8);
+	/* Beside others, whose bits wait already. */
+	assert_int_equal(writes_of(&m, LEN, LEN), 5);
+	/* The first whose bits change since the flush. */
+	assert_ok(image_flush(m.img));
+	assert_in_range(writes_of(&m, 2 * LEN, LEN), 5, 6);
+	assert_int_equal(writes_of(&m, 0, 3 * LEN), 1);
+	beside_reopen(&m);
+	beside_fini(&m);
+}
+
 #define IN_MEMORY(test) \
 	cmocka_unit_test_setup_teardown(test, vhd_file_setup, vhd_file_teardown)
 
@@ -68,6 +95,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_MEMORY(a_flush_syncs_no_more_than_it_must),
+		IN_MEMORY(
+			what_is_new_is_written_in_steps_and_what_is_not_at_once),
 		IN_MEMORY(room_that_was_there_at_the_open_costs_one_sync),
 	};
 

@@ -398,6 +398,38 @@ static void tables_wait_until_the_log_begins_anew(void **state)
 	vdisk_fini(&d);
 }
 
+static unsigned writes_of(struct vdisk *d, uint64_t off, uint64_t len)
+{
+	d->file.n_pwrite = 0;
+	vdisk_write(d, off, len, 'x');
+	return d->file.n_pwrite;
+}
+
+/* io_fill() says why. */
+static void
+what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
+{
+	enum { LEN = 256 << 10, STEPS = 4 };
+	(void)state;
+	uint64_t seed = 1;
+	struct vdisk d;
+
+	vdisk_create_child(&d, &small, &seed);
+	vdisk_open(&d, true);
+	vdisk_write(&d, 2 * M, 512, 'a');
+	vdisk_flush(&d);
+	/* With the block. */
+	assert_int_equal(writes_of(&d, 0, LEN), STEPS);
+	/* Beside others, whose bits wait already. */
+	assert_int_equal(writes_of(&d, LEN, LEN), STEPS);
+	/* The first whose bits change since the flush. */
+	vdisk_flush(&d);
+	assert_int_equal(writes_of(&d, 2 * LEN, LEN), STEPS);
+	assert_int_equal(writes_of(&d, 0, 3 * LEN), 1);
+	vdisk_reopen_and_compare(&d);
+	vdisk_fini(&d);
+}
+
 static void soft_anchors_are_kept_off_and_dropped(void **state)
 {
 	(void)state;
@@ -507,6 +539,8 @@ int main(void)
 			recycled_space_shows_nothing_of_what_was_there),
 		cmocka_unit_test(a_close_cuts_off_the_unused_end),
 		cmocka_unit_test(tables_wait_until_the_log_begins_anew),
+		cmocka_unit_test(
+			what_is_new_is_written_in_steps_and_what_is_not_at_once),
 		cmocka_unit_test(soft_anchors_are_kept_off_and_dropped),
 		cmocka_unit_test(a_short_last_block_reads_zeros_and_grows),
 		cmocka_unit_test(bits_past_the_end_of_the_disk_mean_nothing),

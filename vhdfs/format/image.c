@@ -308,7 +308,8 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
 	if (r == 0 && (e.kind == EXTENT_HERE || can_mark(img, off, &e))) {
-		r = io_write(img->io, buf, e.len, e.file_off);
+		r = (e.kind == EXTENT_HERE ? io_write : io_fill)(
+			img->io, buf, e.len, e.file_off);
 		if (r == 0 && e.kind != EXTENT_HERE)
 			img->ops->mark(img, off, e.len, true);
 		atomic_store(&img->written, true);

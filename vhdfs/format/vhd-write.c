@@ -365,8 +365,8 @@ static int allocate(struct vhd *v, const void *buf, uint64_t off, uint64_t len)
 		return r;
 	r = write_new_bitmap(v, room.off, bits);
 	if (r == 0 && buf)
-		r = io_write(v->img.io, buf, len,
-			     room.off + v->bitmap_size + within);
+		r = io_fill(v->img.io, buf, len,
+			    room.off + v->bitmap_size + within);
 	if (r == 0)
 		r = set_entry(v, off / v->img.block_size,
 			      room.off / VHD_SECTOR);
@@ -413,8 +413,8 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 		r = allocate(v, buf, off, len);
 	} else {
 		/* O2 */
-		r = io_write(img->io, buf, len,
-			     block_off + v->bitmap_size + within);
+		r = io_fill(img->io, buf, len,
+			    block_off + v->bitmap_size + within);
 		if (r == 0)
 			r = mark_stored(v, block_off, within, len);
 	}

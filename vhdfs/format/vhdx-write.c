@@ -112,7 +112,7 @@ static int fill_place(const struct piece *p, const void *buf, uint64_t off)
 	int r = 0;
 
 	if (buf)
-		r = io_write(p->v->img.io, buf, p->len, off + p->in_block);
+		r = io_fill(p->v->img.io, buf, p->len, off + p->in_block);
 	if (r == 0 && partial)
 		r = clear_bits(p, &bits);
 	if (r == 0 && partial)
@@ -140,7 +140,7 @@ static int write_stored(const struct piece *p, const void *buf)
 {
 	uint64_t off = VHDX_BAT_OFFSET(p->entry);
 	struct vhdx_bits bits;
-	int r = io_write(p->v->img.io, buf, p->len, off + p->in_block);
+	int r = io_fill(p->v->img.io, buf, p->len, off + p->in_block);
 
 	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
 		return r;

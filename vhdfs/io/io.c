@@ -12,6 +12,14 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+/*
+ * The kernel keeps what one write put into its page cache in pages as large as
+ * the write, and ext4 looks at every 4 KiB of such a page at every later write
+ * into it, however small.  64 KiB are near the speed of one large write, and
+ * later writes of 4 KiB are a fifth faster than in pages of 1 MiB.
+ */
+enum { FILL_STEP = 64 << 10 };
+
 int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	    bool writable)
 {
@@ -68,6 +76,21 @@ int io_write(struct io *io, const void *buf, size_t len, uint64_t off)
 				: -EOPNOTSUPP;
 
 	return r < 0 ? fail_io(io, r, "write", len, off) : 0;
+}
+
+int io_fill(struct io *io, const void *buf, size_t len, uint64_t off)
+{
+	int r = 0;
+
+	while (r == 0 && len) {
+		size_t n = min_u64(len, FILL_STEP - off % FILL_STEP);
+
+		r = io_write(io, buf, n, off);
+		buf = (const char *)buf + n;
+		off += n;
+		len -= n;
+	}
+	return r;
 }
 
 int io_sync(struct io *io)

@@ -98,6 +98,9 @@ int io_read(struct io *io, void *buf, size_t len, uint64_t off);
 /* Reads len bytes, zeros from the end of the file on. */
 int io_read_padded(struct io *io, void *buf, size_t len, uint64_t off);
 int io_write(struct io *io, const void *buf, size_t len, uint64_t off);
+/* The same where nothing is kept yet and small writes may follow: in steps that
+ * the kernel's page cache is best at; what fails may have written some. */
+int io_fill(struct io *io, const void *buf, size_t len, uint64_t off);
 /* -EIO, too, when an earlier one failed: see SYNCS. */
 int io_sync(struct io *io);
 int io_size(struct io *io, uint64_t *ret_size);
