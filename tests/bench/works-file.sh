@@ -182,22 +182,34 @@ need_written() {
 # A chain of 32 against one of 1; what is read lies in the first of all.
 work_chain() {
 	local kind rounds=$many_rounds seconds=$brief
-	local -A short_file=() long_file=()
+	local -A long_file=()
 
 	[ -n "$(up "${kinds[@]}")" ] || return 0
 	step "chain of 32 against chain of 1"
 	for kind in $(up "${kinds[@]}"); do
 		if make_chain "$kind" 32; then
 			long_file[$kind]=$views/clients/$kind-chain-32.${kind%-*}.raw
-			short_file[$kind]=${read_file[$kind]}
 		else
 			missing chain-32 "$kind" "it cannot be made"
 		fi
 	done
 	for ((round = 1; round <= rounds; round++)); do
-		fio_in_turn chain-1 short_file randread 4k 1 \
-			--time_based --norandommap
-		fio_in_turn chain-32 long_file randread 4k 1 \
+		for kind in "${!long_file[@]}"; do
+			chain_pair "$kind"
+		done
+	done
+}
+
+# chain_pair KIND: one right after the other, every second time the long one first.
+chain_pair() {
+	local length lengths=(1 32)
+	local -A one_file
+
+	[ $((round % 2)) = 1 ] || lengths=(32 1)
+	for length in "${lengths[@]}"; do
+		one_file=(["$1"]=${long_file[$1]})
+		[ "$length" = 32 ] || one_file=(["$1"]=${read_file[$1]})
+		fio_in_turn "chain-$length" one_file randread 4k 1 \
 			--time_based --norandommap
 	done
 }

@@ -3,8 +3,8 @@
 # Works through tgtd: a private one, its disks by stock rdwr, the same for all
 # sides; storm(1) of this directory is the initiator, on the same machine.
 
-# Of those that tgt-glue writes; FirstBurstLength is left as it is.
-tgt_parameters="MaxRecvDataSegmentLength MaxXmitDataSegmentLength"
+# As tgt-glue writes them.
+tgt_parameters="MaxRecvDataSegmentLength MaxXmitDataSegmentLength FirstBurstLength"
 tgt_parameter_value=262144
 tgt_prefix=iqn.2026-01.lan.example:bench
 
@@ -19,15 +19,13 @@ free_port() {
 	echo "$port"
 }
 
-# start_tgtd: sets tgt_port, which is its control port too.
+# start_tgtd: sets tgtd_pid and tgt_port, which is its control port too.
 start_tgtd() {
-	local pid
-
 	tgt_port=$(free_port)
 	setsid tgtd -f -C "$tgt_port" -t "$threads" \
 		--iscsi "portal=127.0.0.1:$tgt_port" >>"$work/tgtd.log" 2>&1 &
-	pid=$!
-	at_end end_tgtd "$tgt_port" "$pid"
+	tgtd_pid=$!
+	at_end end_tgtd "$tgt_port" "$tgtd_pid"
 	wait_until 10 adm "$tgt_port" --op show --mode sys
 }
 
@@ -65,6 +63,28 @@ export_files() {
 	done
 }
 
+# An initiator is another computer: here it has the last processor alone, and all
+# servers, of every side, have the others.  Left to the scheduler, which puts five
+# threads on two processors as it likes, one run has twice the rate of the next.
+initiator=(storm)
+initiator_alone() {
+	local last=$(($(nproc) - 1))
+
+	[ "$last" -gt 0 ] || return 0
+	at_end servers_on "0-$last"
+	servers_on "0-$((last - 1))"
+	initiator=(taskset -c "$last" storm)
+}
+
+# servers_on PROCESSORS: those whose command line names $work, and tgtd.
+servers_on() {
+	local pid
+
+	for pid in $(pgrep -f -- "$work/") "$tgtd_pid"; do
+		taskset -acp "$1" "$pid" >>"$work/undo.log" 2>&1 || true
+	done
+}
+
 # One disk of each side, commands of one kind at a time.
 work_tgt() {
 	local side urls tid=1 rounds=$many_rounds seconds=$brief
@@ -84,6 +104,7 @@ work_tgt() {
 		read_url[$side]=${urls[0]}
 		written_url[$side]=${urls[1]:-}
 	done
+	initiator_alone
 	for ((round = 1; round <= rounds; round++)); do
 		commands_in_turn tgt-read-4k-1 read_url read random 4096 1
 		commands_in_turn tgt-read-4k-32 read_url read random 4096 32
@@ -101,7 +122,7 @@ commands_in_turn() {
 
 	for side in "${sides[@]}"; do
 		[ -n "${of[$side]:-}" ] || continue
-		result=$(storm "$3" "$4" "$5" "$6" "$seconds" "$region_start" \
+		result=$("${initiator[@]}" "$3" "$4" "$5" "$6" "$seconds" "$region_start" \
 			"$region_size" "${of[$side]}" 2>"$work/storm.log") ||
 			result=
 		record_commands "$1" "$side" "$5" "$result"
