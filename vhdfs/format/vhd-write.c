@@ -209,25 +209,32 @@ int vhd_start(struct image *img)
 	return r < 0 ? vhd_fail_metadata(v, r) : 0;
 }
 
-/* Goes over n bits from first in a bitmap, whole bytes where it can: are they
- * all set?  Sets them where told to. */
-static bool over_bits(uint8_t *bits, uint32_t first, uint32_t n, bool set)
+/* The first of n bits from first that lie in one byte: a mask of them, and their
+ * number. */
+static uint8_t bits_in_byte(uint32_t first, uint32_t n, uint32_t *ret_part)
 {
-	bool all = true;
+	unsigned at = first % 8;
 
-	for (uint32_t i = first; i < first + n; i++) {
-		uint8_t mask = 0x80 >> i % 8;
-		uint8_t *byte = &bits[i / 8];
+	*ret_part = min_u64(n, 8 - at);
+	return (uint8_t)(0xff << (8 - *ret_part)) >> at;
+}
 
-		if (i % 8 == 0 && first + n - i >= 8) {
-			mask = 0xff;
-			i += 7;
-		}
-		all &= (*byte & mask) == mask;
-		if (set)
-			*byte |= mask;
+static bool all_set(const uint8_t *bits, uint32_t first, uint32_t n)
+{
+	for (uint32_t part; n; first += part, n -= part) {
+		uint8_t mask = bits_in_byte(first, n, &part);
+
+		if ((bits[first / 8] & mask) != mask)
+			return false;
 	}
-	return all;
+	return true;
+}
+
+/* Beside others, see vhd_mark, or alone. */
+static void set_bits(uint8_t *bits, uint32_t first, uint32_t n)
+{
+	for (uint32_t part; n; first += part, n -= part)
+		bits_set(&bits[first / 8], bits_in_byte(first, n, &part));
 }
 
 /* Marks len bytes from within, a place in the block, as stored. */
@@ -247,27 +254,14 @@ static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 				  block_off + base / PAGE_BYTES * VHD_SECTOR,
 				  &page);
 
-		if (r == 0 && !over_bits(page->data, first, n, false))
+		if (r == 0 && !all_set(page->data, first, n))
 			r = pages_change(&v->bitmaps, page);
 		if (r < 0)
 			return r;
-		over_bits(page->data, first, n, true);
+		set_bits(page->data, first, n);
 		within = stop;
 	}
 	return 0;
-}
-
-/* As over_bits sets them, beside others. */
-static void set_beside_others(uint8_t *bits, uint32_t first, uint32_t n)
-{
-	while (n) {
-		unsigned at = first % 8;
-		unsigned part = min_u64(n, 8 - at);
-
-		bits_set(&bits[first / 8], (uint8_t)(0xff << (8 - part)) >> at);
-		first += part;
-		n -= part;
-	}
 }
 
 bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
@@ -292,7 +286,7 @@ bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
 		    !page->dirty)
 			return false;
 		if (really)
-			set_beside_others(page->data, at, part);
+			set_bits(page->data, at, part);
 		first += part;
 		n -= part;
 	}
@@ -341,8 +335,8 @@ static void new_bits(const struct vhd *v, uint64_t off, uint64_t len,
 	if (v->img.type == IMAGE_DYNAMIC || is_whole(v, off, len))
 		memset(bits, 0xff, div_up(v->img.block_size / VHD_SECTOR, 8));
 	else
-		over_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
-			  len / VHD_SECTOR, true);
+		set_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
+			 len / VHD_SECTOR);
 }
 
 /* O1: a block for off, with data there, or zeros where buf is null. */

@@ -262,20 +262,20 @@ int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
+/* Setting goes beside others, see vhdx_mark; clearing alone. */
 static void fill_in_page(uint8_t *data, uint64_t bit, uint64_t n, bool value)
 {
-	for (; n; bit++, n--) {
-		if (bit % 8 == 0 && n >= 8) {
-			memset(data + bit / 8, value ? 0xff : 0, n / 8);
-			bit += round_down(n, 8);
-			n %= 8;
-			if (!n)
-				return;
-		}
+	while (n) {
+		unsigned first = bit % 8;
+		unsigned part = min_u64(n, 8 - first);
+		uint8_t mask = (0xff >> (8 - part)) << first;
+
 		if (value)
-			data[bit / 8] |= 1 << bit % 8;
+			bits_set(&data[bit / 8], mask);
 		else
-			data[bit / 8] &= ~(1 << bit % 8);
+			data[bit / 8] &= ~mask;
+		bit += part;
+		n -= part;
 	}
 }
 
@@ -299,19 +299,6 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
-/* As fill_in_page sets them, beside others. */
-static void set_in_page(uint8_t *data, uint64_t bit, uint64_t n)
-{
-	while (n) {
-		unsigned first = bit % 8;
-		unsigned part = min_u64(n, 8 - first);
-
-		bits_set(&data[bit / 8], (0xff >> (8 - part)) << first);
-		bit += part;
-		n -= part;
-	}
-}
-
 /* In pages that wait to be written already; sets the bits where it is really
  * to. */
 static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
@@ -325,7 +312,7 @@ static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 			return false;
 		part = min_u64(n, 8 * VHDX_PAGE - bit);
 		if (really)
-			set_in_page(page->data, bit, part);
+			fill_in_page(page->data, bit, part, true);
 		sector += part;
 		n -= part;
 	}
