@@ -211,8 +211,8 @@ storm_once() {
 	in_turn storm_of "$@"
 }
 
-# vhdfs with fewer and with more clients, the limit with fewer; and both with two
-# tgtds.  What the storm itself measured is between those.
+# Both with two tgtds; vhdfs with fewer and with more clients, the limit with
+# fewer.  What the storm itself measured is between those.
 work_growth() {
 	local count side
 
@@ -220,14 +220,14 @@ work_growth() {
 	step "the storm's growth"
 	round=1
 	[ -n "${storm_limit:-}" ] || choose_limit
+	for side in $storm_limit $(chosen vhdx-dynamic); do
+		storm_once "$side" "$clients" 2 storm-two-tgtds
+	done
 	for count in $growth; do
 		for side in $storm_limit $(chosen vhdx-dynamic); do
 			[ "$side" != "$storm_limit" ] ||
 				[ "$count" -le "$clients" ] || continue
 			storm_once "$side" "$count" 1 growth-storm
 		done
-	done
-	for side in $storm_limit $(chosen vhdx-dynamic); do
-		storm_once "$side" "$clients" 2 storm-two-tgtds
 	done
 }

@@ -31,10 +31,15 @@ sync_rounds() {
 			for side in "${sides[@]}"; do
 				sync_in_place "$side" "$count"
 			done
-			for side in $(up "${limits[@]}" qemu reflink "${kinds[@]}"); do
+			for side in $(up "${limits[@]}" qemu "${kinds[@]}"); do
 				in_turn sync_first "$side" "$count"
 			done
 			in_turn sync_filled "$count"
+			in_turn sync_entries "$count"
+			# Last: it is still busy with its clones when they are gone.
+			for side in $(up reflink); do
+				in_turn sync_first "$side" "$count"
+			done
 		done
 	done
 }
@@ -66,6 +71,8 @@ place_files() {
 syncer_on() {
 	local value
 
+	# What the side before left, its disks taken away too, on its filesystem.
+	sync
 	value=$(syncer "$3" "$seconds" 1000000000 "$4" "$region_start" \
 		"$sync_length" "${@:5}" 2>"$work/syncer.log") || {
 		missing "$1" "$2" "$(tail -n 1 "$work/syncer.log")"
@@ -106,6 +113,25 @@ sync_first() {
 sync_filled() {
 	make_raw "${names[@]:0:$1}"
 	syncer_on "sync-first-filled-$1" raw 2 filled "${made[@]}"
+}
+
+# A passthrough that does what no image with tables can do without: it is the
+# limit of first writes that are synced.
+sync_entries() {
+	local dir=$work/entries i
+
+	wanted passthrough-plain || return 0
+	make_raw "${names[@]:0:$1}"
+	mkdir -p "$dir"
+	passthrough -o "source=$work/raw" -o entries -o max_threads=10 "$dir" || {
+		missing "sync-first-entries-$1" passthrough-plain "it cannot be mounted"
+		return 0
+	}
+	at_end umount "$dir"
+	for ((i = 0; i < $1; i++)); do
+		made[i]=$dir/${names[i]}.raw
+	done
+	syncer_on "sync-first-entries-$1" passthrough-plain 1 once "${made[@]}"
 }
 
 # count_syncs SIDE CLIENTS: how often vhdfs syncs a file of its own for each

@@ -47,20 +47,39 @@ end_tgtd() {
 
 # export_files PORT FIRST FILE...: targets FIRST and so on; adds to urls.
 export_files() {
-	local port=$1 tid=$2 file name
+	local port=$1 tid=$2 file pid pids=()
 
 	for file in "${@:3}"; do
-		adm "$port" --op new --mode target --tid "$tid" -T "$tgt_prefix$tid" || return
-		for name in $tgt_parameters; do
-			adm "$port" --op update --mode target --tid "$tid" \
-				-n "$name" -v "$tgt_parameter_value" || return
-		done
-		adm "$port" --op new --mode logicalunit --tid "$tid" --lun 1 \
-			--bstype rdwr -b "$file" || return
-		adm "$port" --op bind --mode target --tid "$tid" -I ALL || return
+		export_file "$port" "$tid" "$file" &
+		pids+=($!)
 		urls+=("iscsi://127.0.0.1:$port/$tgt_prefix$tid/1")
-		tid=$((tid + 1))
+		[ $((tid++ % 8)) != 0 ] || wait_all || return
 	done
+	wait_all
+}
+
+# For those of pids, which are none then.
+wait_all() {
+	local status=0
+
+	for pid in "${pids[@]}"; do
+		wait "$pid" || status=1
+	done
+	pids=()
+	return "$status"
+}
+
+# export_file PORT TID FILE
+export_file() {
+	local name
+
+	adm "$1" --op new --mode target --tid "$2" -T "$tgt_prefix$2" || return
+	for name in $tgt_parameters; do
+		adm "$1" --op update --mode target --tid "$2" \
+			-n "$name" -v "$tgt_parameter_value" || return
+	done
+	adm "$1" --op new --mode logicalunit --tid "$2" --lun 1 --bstype rdwr -b "$3" &&
+		adm "$1" --op bind --mode target --tid "$2" -I ALL
 }
 
 # An initiator is another computer: here it has the last processor alone, and all
