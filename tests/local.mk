@@ -22,6 +22,7 @@ unit_tests = \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
+	tests/unit/test-chain-units \
 	tests/unit/test-keep \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
@@ -97,6 +98,8 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/place-mem.h \
 	tests/unit/scene.c \
 	tests/unit/scene.h \
+	tests/unit/script.c \
+	tests/unit/script.h \
 	tests/unit/vhdx-spoil.c \
 	tests/unit/vhdx-spoil.h \
 	tests/unit/vhdx-tool.c \

@@ -18,6 +18,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/notify.h \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
+	vhdfs/chain/chain-internal.h \
 	vhdfs/chain/chain.c \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/family.c \
@@ -29,6 +30,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/lookup.c \
 	vhdfs/chain/lookup.h \
 	vhdfs/chain/place.c \
+	vhdfs/chain/unit.c \
 	vhdfs/format/bits.h \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \

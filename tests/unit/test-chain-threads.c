@@ -21,6 +21,7 @@ struct worker {
 	uint64_t seed;
 	struct chain *chain;
 	struct model *model; /* shared; each touches its own runs only */
+	bool syncs;          /* each write, for unit.c */
 	int r;               /* the first failure */
 	uint64_t wrong;      /* sectors that read as somebody else's */
 };
@@ -50,6 +51,8 @@ static void work_once(struct worker *w)
 		memset(mine + skip, (int)random_next(&w->seed), RUN - skip);
 		w->r = chain_write(w->chain, mine + skip, off + skip,
 				   RUN - skip);
+		if (w->r == 0 && w->syncs)
+			w->r = chain_flush(w->chain);
 	} else if (what == 4) {
 		memset(mine, 0, RUN);
 		w->r = chain_zero(w->chain, off, RUN, true);
@@ -69,7 +72,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void writers_do_not_disturb_each_other(void **state)
+static void work_side_by_side(void **state, unsigned writers, bool syncs)
 {
 	uint64_t seed = seed_from_environment();
 	struct store store;
@@ -85,15 +88,16 @@ static void writers_do_not_disturb_each_other(void **state)
 		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
 		model_init(&model, chain_size(chain));
 		assert_ok(chain_read(chain, model.bytes, 0, model.size));
-		for (unsigned i = 0; i < WRITERS; i++) {
+		for (unsigned i = 0; i < writers; i++) {
 			workers[i] = (struct worker){ .number = i,
 						      .seed = seed + i,
 						      .chain = chain,
-						      .model = &model };
+						      .model = &model,
+						      .syncs = syncs };
 			pthread_create(&workers[i].thread, NULL, work,
 				       &workers[i]);
 		}
-		for (unsigned i = 0; i < WRITERS; i++) {
+		for (unsigned i = 0; i < writers; i++) {
 			pthread_join(workers[i].thread, NULL);
 			assert_int_equal(workers[i].r, 0);
 			assert_int_equal(workers[i].wrong, 0);
@@ -107,6 +111,17 @@ static void writers_do_not_disturb_each_other(void **state)
 		model_fini(&model);
 	}
 	store_close(&store);
+}
+
+static void writers_do_not_disturb_each_other(void **state)
+{
+	work_side_by_side(state, WRITERS, false);
+}
+
+/* Units are completed while the other writes to them. */
+static void writers_that_sync_do_not_disturb_each_other(void **state)
+{
+	work_side_by_side(state, 2, true);
 }
 
 struct opener {
@@ -166,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(writers_do_not_disturb_each_other),
+		TEST(writers_that_sync_do_not_disturb_each_other),
 		TEST(chains_open_and_close_side_by_side),
 	};
 

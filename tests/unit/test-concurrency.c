@@ -6,24 +6,10 @@
  * What comes out has to be right at that moment, after a power cut at that
  * moment, and after closing and opening.
  */
-#include "unit/scene.h"
+#include "unit/script.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void flush(struct scene *s)
-{
-	act(s, ACT_FLUSH, 0, 0, 0);
-}
-
-static void play(void **state, unsigned ops,
-		 bool (*once)(struct scene *s, struct pause_point *stop))
-{
-	/* Where nobody comes by at all, the script is wrong. */
-	assert_int_not_equal(at_every_stop(*state, ops, once), 0);
-}
 
 static bool allocate_once(struct scene *s, struct pause_point *stop)
 {
@@ -228,6 +214,39 @@ static bool first_writes_once(struct scene *s, struct pause_point *stop)
 static void first_writes_beside_each_other(void **state)
 {
 	play(state, PAUSE_CHANGE, first_writes_once);
+}
+
+/* The first write of who syncs each brings its unit along, as the parent has
+ * it, and another writes there. */
+static bool unit_once(struct scene *s, struct pause_point *stop)
+{
+	uint64_t off = scene_next_block(s);
+	struct act *a, *b;
+	bool reached;
+
+	act(s, ACT_WRITE, scene_next_block(s), RUN, 'O');
+	flush(s);
+	pause_arm(s->pause, stop);
+	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
+	reached = act_stops(a, stop);
+	b = act_begin(s, SECOND, ACT_WRITE, off + RUN, RUN, 'B');
+	if (act_settles(b))
+		holds(s, off + RUN, RUN, "B");
+	would_hold(s, { off, RUN, or_below(s, "A") },
+		   { off + RUN, RUN, or_below(s, "B") },
+		   { off + 2 * RUN, RUN, s->below });
+	pause_resume(stop);
+	act_succeeds(a);
+	act_succeeds(b);
+	flush(s);
+	would_hold(s, { off, RUN, "A" }, { off + RUN, RUN, "B" },
+		   { off + 2 * RUN, RUN, s->below });
+	return reached;
+}
+
+static void a_unit_is_completed_beside_another_write(void **state)
+{
+	play(state, PAUSE_CHANGE, unit_once);
 }
 
 /*
@@ -531,22 +550,12 @@ static void a_close_has_nothing_to_save(void **state)
 	holds(s, off + RUN, RUN, "B");
 }
 
-/* A script, to be played on every shape. */
-struct script {
-	const char *name;
-	CMUnitTestFunction play;
-};
-
-#define SCRIPT(f)     \
-	{             \
-#f, f \
-	}
-
 static const struct script scripts[] = {
 	SCRIPT(two_writers_allocate_one_block),
 	SCRIPT(two_writers_begin_to_write),
 	SCRIPT(reads_beside_an_allocation),
 	SCRIPT(reads_beside_a_write_in_place),
+	SCRIPT(a_unit_is_completed_beside_another_write),
 	SCRIPT(writes_during_a_flush),
 	SCRIPT(flush_during_a_write),
 	SCRIPT(flush_during_an_allocation),
@@ -563,29 +572,7 @@ static const struct script scripts[] = {
 	SCRIPT(a_close_has_nothing_to_save),
 };
 
-enum { N_SCRIPTS = sizeof scripts / sizeof *scripts };
-
 int main(void)
 {
-	static struct CMUnitTest tests[N_SCRIPTS * N_SHAPES];
-	static char names[N_SCRIPTS * N_SHAPES][80];
-	const char *only = getenv("VHDFS_ONLY");
-
-	for (unsigned i = 0; i < N_SCRIPTS * N_SHAPES; i++) {
-		const struct script *script = &scripts[i / N_SHAPES];
-		const struct shape *shape = &shapes[i % N_SHAPES];
-
-		snprintf(names[i], sizeof names[i], "%s: %s", shape->name,
-			 script->name);
-		tests[i] = (struct CMUnitTest){
-			.name = names[i],
-			.test_func = script->play,
-			.setup_func = scene_setup,
-			.teardown_func = scene_teardown,
-			.initial_state = (void *)shape,
-		};
-	}
-	if (only)
-		cmocka_set_test_filter(only);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return scripts_run(scripts, sizeof scripts / sizeof *scripts);
 }

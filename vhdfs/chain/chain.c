@@ -15,12 +15,14 @@
  * ZEROS.  Whether anything would show through a hole in the leaf is known here
  * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
  *
+ * SYNCS.  What a client that syncs each little write gets besides: unit.c.
+ *
  * Locks, in the order in which they are taken: edge, then the lock of one
  * image.
  */
 #include "config.h"
 
-#include "chain/chain.h"
+#include "chain/chain-internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,15 +38,6 @@
 #include "chain/lookup.h"
 #include "format/raw.h"
 #include "io/wait.h"
-
-struct chain {
-	struct family *family;
-	char *leaf_path;
-	struct layer *parent;  /* null: the leaf has none */
-	unsigned depth;        /* number of parents */
-	struct image **images; /* depth + 1 of them, the leaf first */
-	pthread_rwlock_t edge;
-};
 
 static void chain_destroy(struct chain *chain)
 {
@@ -276,9 +269,8 @@ int chain_map(struct chain *chain, uint64_t off, uint64_t len,
 	return 0;
 }
 
-/* Reads what the parents have. */
-static int read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
-			size_t len)
+int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
+		       size_t len)
 {
 	while (len) {
 		struct flat_extent e = { .len = len };
@@ -318,7 +310,7 @@ static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
 	if (r == 0 && e.kind == EXTENT_ZERO)
 		memset(buf, 0, e.len);
 	else if (r == 0 && e.kind == EXTENT_PARENT)
-		r = read_parents(chain, buf, off, e.len);
+		r = chain_read_parents(chain, buf, off, e.len);
 	return r < 0 ? r : (ssize_t)e.len;
 }
 
@@ -492,12 +484,14 @@ int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
 
 int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 {
+	uint64_t start = off;
 	uint32_t sector_size = chain->images[0]->sector_size;
 	const uint8_t *at = buf;
-	bool part;
+	bool part, completes;
 	int r = 0;
 
 	assert(range_within(off, len, chain_size(chain)));
+	completes = len && unit_begins(chain, off, len);
 	lock_edge(chain, is_aligned(off | len, sector_size));
 	while (r == 0 && len) {
 		size_t n = next_piece(sector_size, off, len, &part);
@@ -509,11 +503,14 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 		len -= n;
 	}
 	pthread_rwlock_unlock(&chain->edge);
+	if (r == 0 && completes)
+		unit_complete(chain, start);
 	return r;
 }
 
 int chain_flush(struct chain *chain)
 {
+	unit_flushes(chain);
 	return image_flush(chain->images[0]);
 }
 

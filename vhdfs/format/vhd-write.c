@@ -209,8 +209,8 @@ int vhd_start(struct image *img)
 	return r < 0 ? vhd_fail_metadata(v, r) : 0;
 }
 
-/* The first of n bits from first that lie in one byte: a mask of them, and their
- * number. */
+/* The first of n bits from first that lie in one byte: a mask of them, and
+ * their number. */
 static uint8_t bits_in_byte(uint32_t first, uint32_t n, uint32_t *ret_part)
 {
 	unsigned at = first % 8;

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a first write brings along, of a client that syncs each. */
+#include "unit/pairs.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { UNIT = 64 << 10, SECTOR = 512 };
+
+struct disk {
+	struct store store;
+	struct chain *chain;
+	struct model model;
+	const char *dir, *name;
+};
+
+static void disk_setup(struct disk *d, const char *dir, const char *e,
+		       uint64_t block_size)
+{
+	store_open(&d->store, dir);
+	d->dir = dir;
+	make_pair(dir, &d->store, e);
+	d->name = named("child", e);
+	if (block_size) {
+		d->name = named("other", e);
+		disk_create_child(dir, d->name, named("base", e),
+				  e[3] ? "./base.vhdx" : "./base.vhd",
+				  block_size);
+	}
+	d->chain = disk_open(&d->store, d->name, CHAIN_WRITABLE);
+	model_init(&d->model, chain_size(d->chain));
+	assert_ok(chain_read(d->chain, d->model.bytes, 0, d->model.size));
+}
+
+/* Whatever was brought along, the disk is what was written. */
+static void disk_teardown(struct disk *d)
+{
+	model_compare(&d->model, d->chain);
+	assert_ok(chain_close(d->chain));
+	disk_check(d->dir, d->name);
+	d->chain = disk_open(&d->store, d->name, 0);
+	model_compare(&d->model, d->chain);
+	assert_ok(chain_close(d->chain));
+	model_fini(&d->model);
+	store_close(&d->store);
+}
+
+static void disk_write(struct disk *d, uint64_t off, size_t len)
+{
+	memset(d->model.bytes + off, 'w', len);
+	assert_ok(chain_write(d->chain, d->model.bytes + off, off, len));
+}
+
+/* A write, and a flush: the next one is of who syncs each. */
+static void disk_sync_one(struct disk *d)
+{
+	disk_write(d, 0, SECTOR);
+	assert_ok(chain_flush(d->chain));
+}
+
+/* The leaf has [off, off + len). */
+static void assert_stored(struct disk *d, uint64_t off, uint64_t len)
+{
+	struct chain_extent e;
+
+	for (uint64_t end = off + len; off < end; off += e.len) {
+		assert_ok(chain_map(d->chain, off, end - off, &e));
+		assert_int_equal(e.depth, 0);
+	}
+}
+
+/* The leaf has nothing of it. */
+static void assert_not_stored(struct disk *d, uint64_t off, uint64_t len)
+{
+	struct chain_extent e;
+
+	for (uint64_t end = off + len; off < end; off += e.len) {
+		assert_ok(chain_map(d->chain, off, end - off, &e));
+		assert_int_not_equal(e.depth, 0);
+	}
+}
+
+static void a_synced_first_write_brings_its_unit_along(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		disk_sync_one(&d);
+		/* In part of a sector, and 'b' is the parent's. */
+		disk_write(&d, M + 4096 + 100, 100);
+		assert_stored(&d, M, UNIT);
+		assert_not_stored(&d, M + UNIT, M - UNIT);
+		assert_not_stored(&d, UNIT, M - UNIT);
+		disk_teardown(&d);
+	}
+}
+
+static void who_writes_more_between_syncs_gets_no_more(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		/* The first of all: nobody knows yet who syncs. */
+		disk_write(&d, M, SECTOR);
+		assert_not_stored(&d, M + SECTOR, M - SECTOR);
+		/* The second after a sync, and the first after two. */
+		disk_write(&d, 0, SECTOR);
+		assert_ok(chain_flush(d.chain));
+		disk_write(&d, M + UNIT, SECTOR);
+		assert_not_stored(&d, M + UNIT + SECTOR, M - UNIT - SECTOR);
+		assert_ok(chain_flush(d.chain));
+		disk_write(&d, 0, SECTOR);
+		disk_write(&d, 2 * M, SECTOR);
+		assert_not_stored(&d, 2 * M + SECTOR, UNIT);
+		/* A flush with nothing to do says nothing. */
+		assert_ok(chain_flush(d.chain));
+		assert_ok(chain_flush(d.chain));
+		disk_write(&d, 3 * M, SECTOR);
+		assert_not_stored(&d, 3 * M + SECTOR, UNIT);
+		disk_teardown(&d);
+	}
+}
+
+static void a_write_over_several_units_brings_nothing(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		disk_sync_one(&d);
+		disk_write(&d, M + UNIT - SECTOR, 2 * SECTOR);
+		assert_not_stored(&d, M, UNIT - SECTOR);
+		assert_not_stored(&d, M + UNIT + SECTOR, UNIT);
+		disk_teardown(&d);
+	}
+}
+
+static void a_write_in_place_brings_nothing(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		disk_sync_one(&d);
+		disk_sync_one(&d);
+		assert_not_stored(&d, SECTOR, UNIT - SECTOR);
+		disk_teardown(&d);
+	}
+}
+
+static void zeros_that_hide_the_parent_stay(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		assert_ok(chain_zero(d.chain, M, SECTOR, true));
+		memset(d.model.bytes + M, 0, SECTOR);
+		assert_ok(chain_flush(d.chain));
+		disk_sync_one(&d);
+		disk_write(&d, M + 4096, SECTOR);
+		assert_stored(&d, M, UNIT);
+		disk_teardown(&d);
+	}
+}
+
+/* A VHD may have blocks of 4 KiB; those of a VHDX are larger than a unit. */
+static void a_unit_gives_no_other_block_a_place(void **state)
+{
+	struct disk d;
+
+	disk_setup(&d, *state, "vhd", 4096);
+	disk_sync_one(&d);
+	disk_write(&d, M + 8192 + SECTOR, SECTOR);
+	assert_stored(&d, M + 8192, 4096);
+	assert_not_stored(&d, M, 8192);
+	assert_not_stored(&d, M + 3 * 4096, UNIT - 3 * 4096);
+	disk_teardown(&d);
+}
+
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_synced_first_write_brings_its_unit_along),
+		TEST(who_writes_more_between_syncs_gets_no_more),
+		TEST(a_write_over_several_units_brings_nothing),
+		TEST(a_write_in_place_brings_nothing),
+		TEST(zeros_that_hide_the_parent_stay),
+		TEST(a_unit_gives_no_other_block_a_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
