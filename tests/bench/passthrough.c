@@ -3,11 +3,7 @@
  * The plain copying passthrough: what a FUSE filesystem costs that does nothing
  * but pread and pwrite.  The benchmark's limit, beside libfuse's own example.
  *
- *     passthrough -o source=DIR [-o entries] [-o OPTION,...] [-f] MOUNTPOINT
- *
- * With entries it does with each fsync what an image that has tables cannot do
- * without: what was written is synced, and then an entry of a log that tells of
- * it, at the start of the same file, over what is there.
+ *     passthrough -o source=DIR [-o OPTION,...] [-f] MOUNTPOINT
  *
  * The files of one directory, flat, under their own names, for direct I/O, with
  * writes in parallel.  Not for use: what is opened is never forgotten, and
@@ -19,8 +15,6 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,17 +28,9 @@
 enum {
 	NAMES_MAX = 4096,
 	BUFFER_SIZE = 1 << 20, /* the kernel asks for no more at once */
-	/* A header, and the page of a table that a first write changes. */
-	ENTRY_SIZE = 2 * 4096,
-	LOG_SIZE = 16 * ENTRY_SIZE,
 };
 
 static const double ATTRIBUTES_HOLD = 3600; /* seconds: nobody else writes */
-
-static struct {
-	char *source;
-	int entries;
-} options;
 
 /* A node is an index into names, the first is FUSE_ROOT_ID + 1. */
 static struct {
@@ -184,26 +170,12 @@ static void pass_write(fuse_req_t req, fuse_ino_t ino, const char *data,
 		fuse_reply_write(req, (size_t)n);
 }
 
-static bool sync_entry(int fd)
-{
-	static const char entry[ENTRY_SIZE] = "entry";
-	static atomic_uint turn;
-	off_t off = (off_t)(turn++ * ENTRY_SIZE % LOG_SIZE);
-
-	return pwrite(fd, entry, sizeof entry, off) == sizeof entry &&
-	       fdatasync(fd) == 0;
-}
-
 static void pass_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		       struct fuse_file_info *fi)
 {
-	bool done = fdatasync((int)fi->fh) == 0;
-
 	(void)ino;
 	(void)datasync;
-	if (done && options.entries)
-		done = sync_entry((int)fi->fh);
-	fuse_reply_err(req, done ? 0 : errno);
+	fuse_reply_err(req, fdatasync((int)fi->fh) < 0 ? errno : 0);
 }
 
 static const struct fuse_lowlevel_ops pass_ops = {
@@ -240,24 +212,20 @@ int main(int argc, char **argv)
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	struct fuse_cmdline_opts opts;
 	struct fuse_session *session;
-	const struct fuse_opt known[] = {
-		{ "source=%s", offsetof(typeof(options), source), 0 },
-		{ "entries", offsetof(typeof(options), entries), 1 },
-		FUSE_OPT_END
-	};
+	char *source = NULL;
+	const struct fuse_opt known[] = { { "source=%s", 0, 0 }, FUSE_OPT_END };
 	int r;
 
 	if (fuse_parse_cmdline(&args, &opts) < 0 ||
-	    fuse_opt_parse(&args, &options, known, NULL) < 0)
+	    fuse_opt_parse(&args, &source, known, NULL) < 0)
 		return 2;
-	if (!options.source || !opts.mountpoint) {
-		fputs("usage: passthrough -o source=DIR [-o entries] MOUNTPOINT\n",
-		      stderr);
+	if (!source || !opts.mountpoint) {
+		fputs("usage: passthrough -o source=DIR MOUNTPOINT\n", stderr);
 		return 2;
 	}
-	files.dir = open(options.source, O_DIRECTORY | O_PATH);
+	files.dir = open(source, O_DIRECTORY | O_PATH);
 	if (files.dir < 0) {
-		fprintf(stderr, "passthrough: %s: %s\n", options.source,
+		fprintf(stderr, "passthrough: %s: %s\n", source,
 			strerror(errno));
 		return 1;
 	}

@@ -41,7 +41,7 @@ if (words(times) > 0) {
 	set output out . "/growth.png"
 	set multiplot layout 1, 2
 	unset xtics
-	set xtics nomirror (4, 8, 16, 32, 64, 128, 256, 512)
+	set xtics nomirror (2, 4, 8, 16, 32, 64, 128, 256, 512)
 	set offsets 0, 0, 0, 0
 	set bmargin 4
 	set logscale x 2
@@ -56,7 +56,7 @@ if (words(times) > 0) {
 		set title "boot storm: vhdfs's memory a client"
 		set ylabel "MiB resident"
 		plot for [side in sizes] dir . "/growth-MiB-" . side . ".tsv" \
-			using 1:2 with linespoints lw 2 pt 7 title side
+			using 1:2 with linespoints lw 2 pt 7 lc rgb "#1f4e79" title side
 	}
 	unset multiplot
 	set output

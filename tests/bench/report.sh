@@ -38,6 +38,7 @@ print_table() {
 		awk -F '\t' '{ printf "%-12s %s\n", $1, $2 }'
 	! jq -e .machine.quick "$out/report.json" >/dev/null ||
 		printf '\n%s\n' "QUICK: short runs on few sides; these figures are rough."
+	printf '\n%s\n' "Warm: all works on files and through tgtd.  Cold: storm and growth."
 	print_results
 	print_requirements
 	jq -r '[.requirements[] | select(.side == null) | .name] |

@@ -56,6 +56,8 @@ check_bytes() {
 		fi
 	done
 	sides=("${good[@]}")
+	# A disk whose master is still being written back opens late.
+	sync
 }
 
 # fio_in_turn WORK FILES PATTERN SIZE FLIGHT [OPTION...]: of all sides in turn, on

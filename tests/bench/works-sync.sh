@@ -6,9 +6,13 @@
 sync_clients=16
 sync_length=$((8 * mib))
 
+# First writes are counted, not timed: the more there are already, the less the
+# next one costs who stores more than was written.
 work_sync() {
+	local first_pieces=$((sync_length / 4096 / 2))
 	local plain=${passthrough_dir[passthrough-plain]:-}
 
+	[ "$quick" = no ] || first_pieces=$((first_pieces / 4))
 	step "4 KiB write and fdatasync, in place and first writes"
 	in_turn sync_rounds
 	[ -z "$plain" ] || passthrough_dir[passthrough-plain]=$plain
@@ -35,7 +39,6 @@ sync_rounds() {
 				in_turn sync_first "$side" "$count"
 			done
 			in_turn sync_filled "$count"
-			in_turn sync_entries "$count"
 			# Last: it is still busy with its clones when they are gone.
 			for side in $(up reflink); do
 				in_turn sync_first "$side" "$count"
@@ -69,11 +72,12 @@ place_files() {
 
 # syncer_on WORK SIDE SYNCS again|once|filled FILE...
 syncer_on() {
-	local value
+	local value limits=("$seconds" 1000000000)
 
+	[ "$4" = again ] || limits=(60 "$first_pieces")
 	# What the side before left, its disks taken away too, on its filesystem.
 	sync
-	value=$(syncer "$3" "$seconds" 1000000000 "$4" "$region_start" \
+	value=$(syncer "$3" "${limits[@]}" "$4" "$region_start" \
 		"$sync_length" "${@:5}" 2>"$work/syncer.log") || {
 		missing "$1" "$2" "$(tail -n 1 "$work/syncer.log")"
 		return 0
@@ -115,30 +119,11 @@ sync_filled() {
 	syncer_on "sync-first-filled-$1" raw 2 filled "${made[@]}"
 }
 
-# A passthrough that does what no image with tables can do without: it is the
-# limit of first writes that are synced.
-sync_entries() {
-	local dir=$work/entries i
-
-	wanted passthrough-plain || return 0
-	make_raw "${names[@]:0:$1}"
-	mkdir -p "$dir"
-	passthrough -o "source=$work/raw" -o entries -o max_threads=10 "$dir" || {
-		missing "sync-first-entries-$1" passthrough-plain "it cannot be mounted"
-		return 0
-	}
-	at_end umount "$dir"
-	for ((i = 0; i < $1; i++)); do
-		made[i]=$dir/${names[i]}.raw
-	done
-	syncer_on "sync-first-entries-$1" passthrough-plain 1 once "${made[@]}"
-}
-
 # count_syncs SIDE CLIENTS: how often vhdfs syncs a file of its own for each
 # first write that is synced, into syncs: by a mount of its own, in a short run
 # that is not timed.
 count_syncs() {
-	local side=$1 count=$2 writes=$((960 / $2)) pid calls
+	local side=$1 count=$2 pid calls
 	local mnt=$work/counted
 
 	"make_$side" "${names[@]:0:count}" || return 0
@@ -154,10 +139,10 @@ count_syncs() {
 		missing sync-count "$side" "$(tail -n 1 "$work/strace.log")"
 		return 0
 	}
-	syncer 1 30 "$writes" once "$region_start" "$sync_length" "${made[@]}" \
+	syncer 1 60 "$first_pieces" once "$region_start" "$sync_length" "${made[@]}" \
 		>"$work/syncer.log" 2>&1
 	calls=$(grep -c '(' "$work/syncs")
-	syncs[$side $count]=$(calc "$calls / ($writes * $count)")
+	syncs[$side $count]=$(calc "$calls / ($first_pieces * $count)")
 	round=1
 	record "sync-count-$count" "$side" 1 "${syncs[$side $count]}" "each write"
 }
