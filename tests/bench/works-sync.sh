@@ -9,10 +9,10 @@ sync_length=$((8 * mib))
 # First writes are counted, not timed: the more there are already, the less the
 # next one costs who stores more than was written.
 work_sync() {
+	[ "$quick" = no ] || sync_length=$((sync_length / 4))
 	local first_pieces=$((sync_length / 4096 / 2))
 	local plain=${passthrough_dir[passthrough-plain]:-}
 
-	[ "$quick" = no ] || first_pieces=$((first_pieces / 4))
 	step "4 KiB write and fdatasync, in place and first writes"
 	in_turn sync_rounds
 	[ -z "$plain" ] || passthrough_dir[passthrough-plain]=$plain
