@@ -453,6 +453,16 @@ static void loop_free(struct loop *loop)
 	free(loop);
 }
 
+static int n_started(struct loop *loop)
+{
+	int n;
+
+	pthread_mutex_lock(&loop->lock);
+	n = loop->n;
+	pthread_mutex_unlock(&loop->lock);
+	return n;
+}
+
 int loop_start(struct fuse_session *session, struct server *server, int fd,
 	       struct loop **ret)
 {
@@ -471,7 +481,9 @@ int loop_start(struct fuse_session *session, struct server *server, int fd,
 	}
 	call_another(loop);
 	call_another(loop);
-	if (!atomic_load(&loop->ready)) {
+	/* Not whether one is ready: they may be at syncs already, of clients
+	 * that waited for the process before. */
+	if (!n_started(loop)) {
 		loop_stop(loop);
 		return fail(-ENOMEM, "no thread could be started");
 	}
