@@ -170,7 +170,9 @@ slow_at() {
 	local path=(-P "$1")
 
 	[ "$1" != any ] || path=()
-	strace -f -o "$scratch/trace" "${path[@]}" -e "trace=$2" \
+	# Of a process that is traced no sanitizer can look for leaks.
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 \
+		strace -f -o "$scratch/trace" "${path[@]}" -e "trace=$2" \
 		-e "inject=$2:delay_enter=2500000:when=1" "${@:3}" &
 	tracer_pid=$!
 	wait_until 10 in_use "$file"

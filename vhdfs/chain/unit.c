@@ -96,7 +96,7 @@ bool unit_begins(struct chain *chain, uint64_t off, size_t len)
 	struct image *leaf = chain->images[0];
 	uint64_t size = unit_size(leaf);
 
-	return syncs_each(chain) && chain->parent &&
+	return chain->parent && syncs_each(chain) &&
 	       off / size == (off + len - 1) / size &&
 	       lacks(leaf, round_down(off, leaf->sector_size),
 		     round_up(off + len, leaf->sector_size));
