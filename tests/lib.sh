@@ -24,7 +24,8 @@
 # that is neither the source's nor "build" in it.
 #
 # Each function runs in a process of its own, with set -e, an empty directory
-# $scratch, standard input empty, and at most $test_timeout seconds.  It fails
+# $scratch, standard input empty, and at most $test_timeout seconds, which only
+# detect a hang.  It fails
 # when it returns non-zero; what it printed is shown then.
 
 top_srcdir=${top_srcdir:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
@@ -40,7 +41,7 @@ export PATH
 export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}
 export LC_ALL=C
 
-test_timeout=${VHDFS_TEST_TIMEOUT:-300}
+test_timeout=${VHDFS_TEST_TIMEOUT:-1200}
 
 # What a test may call.  Those that check end the test when it fails.
 
@@ -122,13 +123,16 @@ equal() {
 	[ "$2" = "$3" ] || fail "$1: expected '$2', found '$3'"
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds.
+# wait_until SECONDS COMMAND...: until it succeeds.  The limit only detects a
+# hang: it is at least $hang_seconds, however busy the machine is.
+hang_seconds=${VHDFS_HANG_SECONDS:-180}
 wait_until() {
-	local end=$((SECONDS + $1))
+	local limit=$(($1 > hang_seconds ? $1 : hang_seconds))
+	local end=$((SECONDS + limit))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -le "$end" ] || fail "waited in vain for: $*"
+		[ "$SECONDS" -le "$end" ] || fail "waited $limit s in vain for: $*"
 		sleep 0.05
 	done
 }

@@ -231,9 +231,9 @@ test_what_is_no_file() {
 			[ "$target" != "me.$ending" ] || name=me.$ending
 			forge "$store/$name" "$out/o0.$ending" "$target"
 			equal "size with ${target:0:40}" 0 \
-				"$(timeout 10 stat -c %s "$mnt/$name.raw")"
+				"$(timeout "$hang_seconds" stat -c %s "$mnt/$name.raw")"
 			opens "$mnt/$name.raw" ro EIO
-			expect 1 timeout 10 vhdfs-img info --store "$store" \
+			expect 1 timeout "$hang_seconds" vhdfs-img info --store "$store" \
 				"$store/$name"
 		done
 		unmount "$mnt"

@@ -56,7 +56,7 @@ under() {
 	status=0
 	# A program that a signal ends would make the shell speak.
 	{
-		timeout 60 "${wrapper[@]}" env FAULTS="$control" LD_PRELOAD="$faults_so" \
+		timeout "$hang_seconds" "${wrapper[@]}" env FAULTS="$control" LD_PRELOAD="$faults_so" \
 			"${@:4}" >"$scratch/stdout" 2>"$scratch/stderr" ||
 			status=$?
 	} 2>/dev/null

@@ -91,7 +91,7 @@ fresh_image() {
 
 # The client's work: its answers, in $answers.
 work() {
-	timeout 20 file-io "$view" "${commands[@]}" >"$scratch/answers" \
+	timeout "$hang_seconds" file-io "$view" "${commands[@]}" >"$scratch/answers" \
 		2>"$scratch/stderr" || answers=("exit status $?")
 	mapfile -t answers <"$scratch/answers"
 }
@@ -429,7 +429,7 @@ one_start() {
 
 # Soon all is there, whatever could not be read when it began.
 starts_well() {
-	local end=$((SECONDS + 3))
+	local end=$((SECONDS + hang_seconds))
 
 	until cmp -s "$view" "$scratch/old"; do
 		[ "$SECONDS" -le "$end" ] || {

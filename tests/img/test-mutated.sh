@@ -54,7 +54,7 @@ try() {
 	local allowed=$1 status=0
 
 	shift
-	timeout 20 "$@" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
+	timeout "$hang_seconds" "$@" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 	[[ " $allowed " == *" $status "* ]] ||
 		fail "$*: exit status $status: $(head -n 20 "$scratch/stderr")"
 	[ "$status" != 1 ] || [ "$(wc -l <"$scratch/stderr")" = 1 ] ||

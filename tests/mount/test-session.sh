@@ -128,7 +128,7 @@ not_mounted() {
 signalled_in() {
 	requires strace
 	# Under strace the search for leaks does not work.
-	ASAN_OPTIONS=detect_leaks=0 timeout 60 strace -f -qq -o /dev/null \
+	ASAN_OPTIONS=detect_leaks=0 timeout "$hang_seconds" strace -f -qq -o /dev/null \
 		-e trace="$1" -e inject="$1:signal=TERM:when=1" \
 		vhdfs "$store" "$mnt" "${@:2}" || return
 }

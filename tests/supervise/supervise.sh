@@ -23,7 +23,7 @@ another_serves() {
 	local pid
 
 	pid=$(pgrep -P "${mount_pid[$1]}") && [ "$pid" != "$2" ] &&
-		timeout 5 stat -f "$1"
+		timeout "$hang_seconds" stat -f "$1"
 }
 
 # kill_workers N SECONDS: one after the other, so many in about that time, in

@@ -220,7 +220,7 @@ test_worker_killed_as_soon_as_it_is_mounted() {
 		mount_pid[$mnt]=$pid
 		until mountpoint -q "$mnt"; do :; done
 		pkill -KILL -P "$pid"
-		timeout 10 head -c 1 "$child" >/dev/null ||
+		timeout "$hang_seconds" head -c 1 "$child" >/dev/null ||
 			fail "round $i: $(cat "$mnt.log")"
 		unmount "$mnt"
 	done

@@ -640,14 +640,6 @@ test_portal_that_tgtd_does_not_listen_on() {
 	said 'warning: tgtd does not listen on portal 10.9.8.7'
 }
 
-# requests_of_apply: how often it asks tgtd.
-requests_of_apply() {
-	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=connect \
-		-o "$scratch/trace" \
-		tgt-glue --config "$scratch/fleet.conf" apply >/dev/null
-	grep -c sun_path "$scratch/trace"
-}
-
 # What an apply costs is what it asks tgtd, which is one process for all.
 test_requests_to_tgtd() {
 	local few idle many
@@ -655,41 +647,27 @@ test_requests_to_tgtd() {
 	requires strace
 	start_server
 	write_fleet $(seq -f 'pc%g' 1 4) </dev/null
-	few=$(requests_of_apply)
-	idle=$(requests_of_apply)
+	few=$(requests_of apply)
+	idle=$(requests_of apply)
 	write_fleet $(seq -f 'pc%g' 1 24) </dev/null
-	many=$(requests_of_apply)
+	many=$(requests_of apply)
 	remark "$idle requests with nothing to do," \
 		"$(((many - few) / 20)) for each new client"
 	[ $((many - few)) -le $((20 * 6)) ] ||
 		fail "$few requests for 4 clients, $many for 20 more"
 	equal "requests of 24 clients with nothing to do" "$idle" \
-		"$(requests_of_apply)"
+		"$(requests_of apply)"
 	[ "$idle" -le 10 ] || fail "$idle requests with nothing to do"
 }
 
-# clients COUNT MILLISECONDS: how long it may take from nothing.  The images are
-# made before, which is vhdfs's work.
+# clients COUNT: their targets are made, and all of them log in.
 clients() {
-	local start
-
 	start_server
 	write_fleet $(seq -f 'pc%g' 1 "$1") </dev/null
-	sed -i "s/^control-port.*/control-port = 1/" "$scratch/fleet.conf"
-	glue apply >/dev/null 2>&1 || true
-	sed -i "s/^control-port.*/control-port = $port/" "$scratch/fleet.conf"
-	start=$(date +%s%N)
 	expect 0 glue apply
-	start=$((($(date +%s%N) - start) / 1000000))
-	remark "$1 targets: $start ms"
-	[ "$start" -lt "$2" ] || fail "$1 targets took $start ms"
 	equal "targets" "$1" "$(adm --op show --mode target | grep -c '^Target')"
-	start=$(date +%s%N)
 	expect 0 glue apply
-	start=$((($(date +%s%N) - start) / 1000000))
-	remark "nothing to do for $1: $start ms"
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
-	[ "$start" -lt 3000 ] || fail "nothing to do took $start ms"
 	all_log_in "$1"
 }
 
@@ -723,11 +701,11 @@ all_have_answers() {
 }
 
 test_256_clients() {
-	clients 256 10000
+	clients 256
 }
 
 test_512_clients() {
-	clients 512 20000
+	clients 512
 }
 
 run_tests

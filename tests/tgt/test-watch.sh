@@ -77,18 +77,14 @@ start_fleet() {
 	start_watch
 }
 
-test_new_and_removed_lines_are_live_within_a_second() {
-	local start i
+test_new_and_removed_lines_are_live_without_a_command() {
+	local i
 
 	start_fleet pc1 </dev/null
 	is_there pc1 || fail "pc1 is not there when it is ready"
 	for i in 2 3 4; do
-		start=$(date +%s%N)
 		echo "[client pc$i]" >>"$scratch/fleet.conf"
 		wait_until 10 is_there "pc$i"
-		start=$((($(date +%s%N) - start) / 1000000))
-		remark "a new line is live after $start ms"
-		[ "$start" -lt 1500 ] || fail "it took $start ms"
 	done
 	# Replaced by rename, as editors do.
 	sed '/client pc3/d' "$scratch/fleet.conf" >"$scratch/new"
@@ -323,8 +319,9 @@ test_session_that_ended_while_nobody_watched() {
 }
 
 test_time_of_login_is_kept() {
-	local before
+	local before started
 
+	started=$(date +%s)
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	wait_until 5 grep -q ':pc1 ' "$scratch/targets.conf.sessions"
@@ -332,7 +329,8 @@ test_time_of_login_is_kept() {
 		"$scratch/targets.conf.sessions"
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.sessions")"
 	before=$(grep ':pc1 ' "$scratch/targets.conf.sessions")
-	[ $(($(date +%s) - ${before##* })) -lt 60 ] || fail "$before"
+	[ "${before##* }" -ge "$started" ] && [ "${before##* }" -le "$(date +%s)" ] ||
+		fail "expected a time since $started, found $before"
 	stop_watch
 	start_watch
 	equal "the session" "$before" \

@@ -31,6 +31,14 @@ adm() {
 	tgtadm -C "$port" --lld iscsi "$@"
 }
 
+# requests_of COMMAND...: how often tgt-glue asks tgtd for it.
+requests_of() {
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=connect \
+		-o "$scratch/trace" \
+		tgt-glue --config "$scratch/fleet.conf" "$@" >/dev/null
+	grep -c sun_path "$scratch/trace"
+}
+
 # tgtd ends only when it has no target any more.
 end_tgtd() {
 	local tid
