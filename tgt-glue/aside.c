@@ -2,27 +2,30 @@
 /*
  * ORDER of a reset, of which any step may be the last:
  *
- *   1. nobody is admitted to the target, nobody is logged in, and the target
- *      is deleted: tgtd has the image open no longer    (carry.c)
- *   2. nobody else has the image open: its lock can be had
- *   3. the image takes the name .NAME.vhdx.DATE: it is kept from here on
+ *   1. the target admits no initiator, no initiator is logged in, and the
+ *      target is deleted: tgtd has the image open no longer    (carry.c)
+ *   2. no other process has the image open: its lock can be had
+ *   3. the image takes the name .NAME.vhdx.STAMP, of a stamp that is greater
+ *      than all before it: it is kept from here on     (kept.c)
  *   4. a fresh image is made; it takes the client's name when it is whole
- *   5. what is older than `keep' says is removed
- *   6. the target is made, its disk is the fresh image, and who is to be is
+ *   5. the images of the smallest stamps are removed, but for as many as
+ *      `keep' says
+ *   6. the target is made, its disk is the fresh image, and the client is
  *      admitted                                         (carry.c)
  *
  * Run again it ends in the same state, because an image that holds nothing is
  * fresh already, and is not put aside: after 4 another run goes on with 5.
- * After 3 there is no image, and one is made.  Between 1 and 6 nobody is
+ * After 3 there is no image, and one is made.  Between 1 and 6 no initiator is
  * admitted; an apply finishes that too.
  */
+/* A client's image put aside, and a fresh one in its place. */
 #include "config.h"
 
 #include "tgt-glue/aside.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,7 @@
 #include "chain/family.h"
 #include "io/io.h"
 #include "tgt-glue/children.h"
+#include "tgt-glue/kept.h"
 #include "tgt-glue/values.h"
 #include "tgt-glue/files.h"
 
@@ -111,28 +115,13 @@ static int wait_for_image(const struct fleet *fleet, const char *image)
 	return r;
 }
 
-/* "20260131T235959.000001Z": sorts as time goes on, and none has one twice. */
-static void write_date(char text[48])
+/* Microseconds since 1970. */
+static int64_t clock_now(void)
 {
 	struct timespec now;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, 16, "%Y%m%dT%H%M%S", &tm);
-	snprintf(text + 15, 32, ".%06ldZ", now.tv_nsec / 1000);
-}
-
-static bool is_date(const char *text)
-{
-	static const char like[] = "00000000T000000.000000Z";
-	size_t i;
-
-	for (i = 0; like[i]; i++)
-		if (like[i] == '0' ? !isdigit((unsigned char)text[i])
-				   : text[i] != like[i])
-			return false;
-	return !text[i];
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int open_directory(const struct fleet *fleet)
@@ -142,24 +131,39 @@ static int open_directory(const struct fleet *fleet)
 	return fd < 0 ? fail_errno(fd, "%s/" DIRECTORY, fleet->store) : fd;
 }
 
+static int read_kept(struct fleet *fleet, const struct client *client, int dir,
+		     struct kept *ret)
+{
+	int r = kept_read(&fleet->conf.pool, dir, client->name, ret);
+
+	return r < 0 ? fail_errno(r, "%s/" DIRECTORY, fleet->store) : 0;
+}
+
 /* 3. *ret_old is the new name, of the fleet's pool. */
-static int put_aside(struct fleet *fleet, int dir, const char *image,
-		     const char **ret_old)
+static int put_aside(struct fleet *fleet, const struct client *client, int dir,
+		     const char *image, const char **ret_old)
 {
 	const char *name = image + sizeof DIRECTORY;
-	char date[48];
-	int r;
+	char text[STAMP_SIZE];
+	struct kept kept;
+	int64_t stamp;
+	int r = read_kept(fleet, client, dir, &kept);
 
+	if (r < 0)
+		return r;
+	stamp = kept_next_stamp(&kept, clock_now());
 	do {
-		write_date(date);
+		stamp_write(stamp++, text);
 		*ret_old = pool_printf(&fleet->conf.pool, DIRECTORY "/.%s.%s",
-				       name, date);
+				       name, text);
 		r = renameat2(dir, name, dir, *ret_old + sizeof DIRECTORY,
 			      RENAME_NOREPLACE) < 0
 			    ? -errno
 			    : 0;
 	} while (r == -EEXIST);
-	if (r == 0 && fsync(dir) < 0)
+	if (r < 0)
+		*ret_old = NULL;
+	else if (fsync(dir) < 0)
 		r = -errno;
 	return r < 0 ? fail_errno(r, "%s/%s: putting it aside", fleet->store,
 				  image)
@@ -178,57 +182,67 @@ static void take_back(int dir, const char *image, const char *old)
 		error_advise("its image is %s now", old);
 }
 
-/* The date in the name of an image that was put aside of this client's; null
- * for any other name. */
-static const char *date_of(const struct client *client, const char *name)
-{
-	size_t n = strlen(client->name);
+static void tell(struct fleet *fleet, struct aside *aside, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-	if (*name != '.' || strncmp(name + 1, client->name, n) != 0)
-		return NULL;
-	name += 1 + n;
-	if (!strncmp(name, ".vhdx.", 6))
-		name += 6;
-	else if (!strncmp(name, ".vhd.", 5))
-		name += 5;
-	else
-		return NULL;
-	return is_date(name) ? name : NULL;
+/* To the administrator, beside what became of the reset. */
+static void tell(struct fleet *fleet, struct aside *aside, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	strings_add(&fleet->conf.pool, &aside->told,
+		    pool_strdup(&fleet->conf.pool, text));
 }
 
-static int newest_first(const void *a, const void *b)
+/* One without write permission may be the parent of another image. */
+static void remove_old(struct fleet *fleet, struct aside *aside, int dir,
+		       const char *name)
 {
-	/* By the dates at their ends, which are of one length. */
-	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
-	const size_t n = sizeof "00000000T000000.000000Z" - 1;
-
-	return strcmp(y + strlen(y) - n, x + strlen(x) - n);
-}
-
-/* 5 */
-static void remove_oldest(const struct client *client, int dir_fd)
-{
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct pool pool = { 0 };
-	struct strings old = { 0 };
 	struct stat st;
 
-	dir = fdopendir(openat(dir_fd, ".", O_RDONLY | O_CLOEXEC));
-	for (struct dirent *e; dir && (e = readdir(dir));)
-		if (date_of(client, e->d_name) &&
-		    fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode))
-			strings_add(&pool, &old, pool_strdup(&pool, e->d_name));
-	if (old.n)
-		qsort(old.v, old.n, sizeof *old.v, newest_first);
-	for (size_t i = client->keep; i < old.n; i++)
-		unlinkat(dir_fd, old.v[i], 0);
-	pool_fini(&pool);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return;
+	if (!(st.st_mode & 0222))
+		tell(fleet, aside,
+		     DIRECTORY
+		     "/%s stays, though `keep\' is over: it has no write permission, and may be the parent of another image; remove it with rm when it is not",
+		     name);
+	else if (unlinkat(dir, name, 0) < 0)
+		tell(fleet, aside,
+		     DIRECTORY "/%s stays, though `keep\' is over: %s", name,
+		     strerror(errno));
+}
+
+/* 5. The image that this run put aside goes with keep = 0 alone. */
+static void remove_oldest(struct fleet *fleet, const struct client *client,
+			  int dir, struct aside *aside)
+{
+	const char *own = aside->old ? aside->old + sizeof DIRECTORY : "";
+	struct kept kept;
+
+	if (read_kept(fleet, client, dir, &kept) < 0) {
+		tell(fleet, aside, "old images stay: %s", error_text());
+		return;
+	}
+	for (size_t i = client->keep; i < kept.n; i++)
+		if (!client->keep || strcmp(kept.v[i].name, own) != 0)
+			remove_old(fleet, aside, dir, kept.v[i].name);
+	for (size_t i = 0; i < kept.odd.n; i++)
+		tell(fleet, aside,
+		     DIRECTORY
+		     "/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
+		     kept.odd.v[i]);
 }
 
 /* 3 and 4, of an image that is there. */
 static int replace(struct fleet *fleet, struct client *client, int dir,
-		   const char *image, const char **ret_old)
+		   const char *image, struct aside *aside)
 {
 	int r = wait_for_image(fleet, image);
 
@@ -236,25 +250,24 @@ static int replace(struct fleet *fleet, struct client *client, int dir,
 		return r;
 	if (children_fresh(fleet, client))
 		return 0;
-	r = put_aside(fleet, dir, image, ret_old);
+	r = put_aside(fleet, client, dir, image, &aside->old);
 	if (r == 0)
 		r = children_make(fleet, client);
-	if (r < 0 && *ret_old) {
-		take_back(dir, image, *ret_old);
-		*ret_old = NULL;
+	if (r < 0 && aside->old) {
+		take_back(dir, image, aside->old);
+		aside->old = NULL;
 	}
 	return r;
 }
 
-int aside_reset(struct fleet *fleet, struct client *client,
-		const char **ret_old)
+int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 {
 	struct stat st;
 	const char *image = image_of(fleet, client, &st);
 	_cleanup_close_ int dir = -1;
 	int r;
 
-	*ret_old = NULL;
+	*ret = (struct aside){ 0 };
 	if (!image) {
 		r = children_make(fleet, client);
 	} else {
@@ -262,7 +275,7 @@ int aside_reset(struct fleet *fleet, struct client *client,
 		if (r >= 0)
 			r = check_permission(image, &st);
 		if (r == 0)
-			r = replace(fleet, client, dir, image, ret_old);
+			r = replace(fleet, client, dir, image, ret);
 	}
 	if (r < 0)
 		return r;
@@ -271,7 +284,7 @@ int aside_reset(struct fleet *fleet, struct client *client,
 	if (dir < 0)
 		dir = open_directory(fleet);
 	if (dir >= 0)
-		remove_oldest(client, dir);
+		remove_oldest(fleet, client, dir, ret);
 	children_sector_sizes(fleet);
 	return 0;
 }

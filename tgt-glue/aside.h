@@ -14,14 +14,19 @@
  */
 int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd);
 
+struct aside {
+	/* The old image's path in the store now, or null where none had to be
+	 * put aside. */
+	const char *old;
+	struct strings told; /* what the administrator should know */
+};
+
 /*
- * Does it, when nobody has the image open any more, which is waited for a
- * moment, else -EBUSY with words.  *ret_old, of the fleet's pool, is the old
- * image's path in the store now, or null where none had to be put aside.
- * Where it fails the client has the image that it had.
+ * Does it, when no process has the image open any more, which is waited for a
+ * moment, else -EBUSY with words.  *ret is of the fleet's pool.  Where it fails
+ * the client has the image that it had.
  */
-int aside_reset(struct fleet *fleet, struct client *client,
-		const char **ret_old);
+int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret);
 
 /* Waits a moment until the mount shows the client's image as it is now: 0, or
  * -errno with words. */

@@ -190,7 +190,7 @@ static void reset_image(struct carrying *c, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (aside_reset(c->fleet, work->client, &work->old_image) < 0)
+	if (aside_reset(c->fleet, work->client, &work->aside) < 0)
 		work->not_reset = pool_strdup(&c->plan->pool, error_text());
 	else if (aside_shown(c->fleet, work->client) < 0)
 		fail_work(c, work, "its fresh image");

@@ -28,6 +28,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/follow.c \
 	tgt-glue/follow.h \
 	tgt-glue/ipxe.c \
+	tgt-glue/kept.c \
+	tgt-glue/kept.h \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/moves.c \

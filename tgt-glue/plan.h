@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "tgt-glue/applied.h"
+#include "tgt-glue/aside.h"
 #include "tgt-glue/fleet.h"
 #include "tgt-glue/live.h"
 
@@ -34,7 +35,7 @@ struct work {
 	const char *left;
 	const char *failed;    /* ... or something went wrong */
 	const char *not_reset; /* its image could not be: it has the old one */
-	const char *old_image; /* where that is now, or null */
+	struct aside aside;    /* what became of the old image */
 	bool closed;           /* while it is applied: nobody is admitted now */
 	bool absent;           /* and: the target is not there now */
 };

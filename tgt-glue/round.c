@@ -203,10 +203,15 @@ static int remember_done(struct round *round)
 	return applied_save(round->shard, &round->tgtd, &round->applied);
 }
 
-static void report_reset(const struct client *client, const char *old)
+static void report_reset(const struct round *round, const struct client *client,
+			 const struct aside *aside)
 {
-	printf("%s: image: %s is fresh; the old one is %s\n", client->name,
-	       client->child, client->keep ? old : "removed (keep = 0)");
+	if (aside->old)
+		printf("%s: image: %s is fresh; the old one is %s\n",
+		       client->name, client->child,
+		       client->keep ? aside->old : "removed (keep = 0)");
+	for (size_t i = 0; i < aside->told.n; i++)
+		say(round, client->name, "image: ", aside->told.v[i]);
 }
 
 static void report_reopens(struct round *round)
@@ -237,8 +242,7 @@ void round_report(struct round *round)
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
 
-		if (w->old_image)
-			report_reset(w->client, w->old_image);
+		report_reset(round, w->client, &w->aside);
 		if (w->failed) {
 			round->failed = true;
 			say(round, w->name, "target: ", w->failed);
@@ -385,16 +389,15 @@ static int reset_without_tgtd(struct round *round)
 		  round->shard->tgtd);
 	for (size_t i = 0; i < names->n; i++) {
 		struct client *client = fleet_client(round->fleet, names->v[i]);
-		const char *old = NULL;
+		struct aside aside = { 0 };
 		int r;
 
 		if (client->shard != round->shard)
 			continue;
 		r = aside_check(round->fleet, client, 0);
 		if (r == 0)
-			r = aside_reset(round->fleet, client, &old);
-		if (old)
-			report_reset(client, old);
+			r = aside_reset(round->fleet, client, &aside);
+		report_reset(round, client, &aside);
 		if (r < 0) {
 			round->left = true;
 			say(round, client->name,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "tgt-glue/plan.h"
@@ -18,6 +19,14 @@
  * their way back.
  */
 enum { PATIENCE = 3, PATIENCE_AFTER_TGTD = 60 };
+
+int64_t sessions_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
 
 /* The caller's to free. */
 static char *state_file(const struct shard *shard)
@@ -42,12 +51,12 @@ static struct session *add(struct sessions *s, const char *iqn,
 	return new;
 }
 
-static void add_end(struct sessions *s, const char *iqn, int64_t when,
-		    int64_t patience)
+static void add_end(struct sessions *s, const char *iqn, int64_t shown,
+		    int64_t when, int64_t patience)
 {
 	s->ends = pool_grow(&s->pool, s->ends, s->n_ends, sizeof *s->ends);
 	s->ends[s->n_ends++] = (struct session_end){ pool_strdup(&s->pool, iqn),
-						     when, patience };
+						     shown, when, patience };
 }
 
 static void take_line(struct sessions *s, const char *line)
@@ -61,7 +70,8 @@ static void take_line(struct sessions *s, const char *line)
 		s->instance = pool_strdup(&s->pool, iqn);
 	} else if (sscanf(line, "# ended %255s %" SCNd64 " %" SCNd64, iqn,
 			  &when, &patience) == 3) {
-		add_end(s, iqn, when, patience);
+		/* Its time may be of a clock that was wrong. */
+		add_end(s, iqn, when, sessions_clock(), patience);
 	} else if (*line != '#' &&
 		   sscanf(line, "%255s %255s %127s %" SCNu64 " %" SCNd64, iqn,
 			  initiator, address, &sid, &when) == 5) {
@@ -100,7 +110,7 @@ int sessions_save(const struct shard *shard, const struct sessions *sessions)
 		fprintf(f, "# of tgtd %s\n", sessions->instance);
 	for (size_t i = 0; i < sessions->n_ends; i++)
 		fprintf(f, "# ended %s %" PRId64 " %" PRId64 "\n",
-			sessions->ends[i].iqn, sessions->ends[i].when,
+			sessions->ends[i].iqn, sessions->ends[i].shown,
 			sessions->ends[i].patience);
 	for (size_t i = 0; i < sessions->n; i++) {
 		const struct session *s = &sessions->v[i];
@@ -180,6 +190,7 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 {
 	bool same =
 		!sessions->instance || !strcmp(sessions->instance, instance);
+	const int64_t steady = sessions_clock();
 	struct sessions next = { 0 };
 
 	next.instance = pool_strdup(&next.pool, instance);
@@ -191,14 +202,15 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 		const struct session_end *end = &sessions->ends[i];
 
 		if (!sessions_have(&next, end->iqn))
-			add_end(&next, end->iqn, same ? end->when : now,
+			add_end(&next, end->iqn, end->shown,
+				same ? end->when : steady,
 				same ? end->patience : PATIENCE_AFTER_TGTD);
 	}
 	for (size_t i = 0; i < sessions->n; i++) {
 		const char *iqn = sessions->v[i].iqn;
 
 		if (!sessions_have(&next, iqn) && !has_ended(&next, iqn))
-			add_end(&next, iqn, now,
+			add_end(&next, iqn, now, steady,
 				same ? PATIENCE : PATIENCE_AFTER_TGTD);
 	}
 	sessions_fini(sessions);

@@ -28,10 +28,11 @@ struct session {
 	int64_t since;
 };
 
-/* A target that nobody is logged in to any more. */
+/* A target that has no session any more. */
 struct session_end {
 	const char *iqn;
-	int64_t when;
+	int64_t shown;    /* when, Unix seconds: for the reader of the file */
+	int64_t when;     /* of sessions_clock */
 	int64_t patience; /* seconds */
 };
 
@@ -44,7 +45,14 @@ struct sessions {
 	const char *instance; /* of tgtd, or null */
 };
 
-/* Where there is no file there are no sessions. sessions_fini in any case. */
+/* Seconds, of a clock that is never set and has no meaning but to compare. */
+int64_t sessions_clock(void);
+
+/*
+ * Where there is no file there are no sessions.  Ends are as if they had come
+ * just now: the file may be of another start of the machine, or of a clock that
+ * was set.  sessions_fini in any case.
+ */
 int sessions_load(const struct shard *shard, struct sessions *ret);
 /* Writes the file where it is another. */
 int sessions_save(const struct shard *shard, const struct sessions *sessions);
@@ -56,7 +64,8 @@ const struct session *sessions_find(const struct sessions *sessions,
 				    const struct live_connection *connection);
 
 /*
- * Brings them to what tgtd, which is that instance, has at that time.  A target
+ * Brings them to what tgtd, which is that instance, has now, in Unix seconds,
+ * which are shown and decide nothing.  A target
  * of ours that lost its last session is noted as ended, until it has one again
  * or sessions_forget_end.
  */

@@ -67,9 +67,11 @@ static void on_stop(int signal)
 	stop = 1;
 }
 
+/* In seconds, of a clock that is never set: what is done, and when, depends on
+ * no other. */
 static int64_t now(void)
 {
-	return (int64_t)time(NULL);
+	return sessions_clock();
 }
 
 static void say_mistakes(struct watching *w, struct conf *conf)
@@ -385,7 +387,7 @@ static void look_at_sessions(struct watching *w, struct watched *shard,
 
 	if (live_read(tgtd, &live) == 0)
 		sessions_update(&shard->sessions, &w->fleet, &live,
-				shard->instance, now());
+				shard->instance, (int64_t)time(NULL));
 	live_fini(&live);
 }
 

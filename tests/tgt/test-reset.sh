@@ -231,6 +231,88 @@ test_one_old_one_stays_unless_said_otherwise() {
 	wait_until 5 has "$scratch/mnt/clients/old.vhdx.raw" 2
 }
 
+# The clock went back after the last reset, or an image is dated wrongly: what
+# was put aside last is the newest, and stays.
+test_image_just_put_aside_stays_whatever_the_clock_says() {
+	local stamp old
+
+	start_fleet pc1
+	for stamp in 20990101T000000.000000Z 20991231T235959.999999Z; do
+		use_disk pc1 "$stamp"
+		expect 0 glue reset pc1
+		old=$(aside pc1)
+		mv "$scratch/store/clients/$old" \
+			"$scratch/store/clients/.pc1.vhdx.$stamp"
+		use_disk pc1 newest
+		expect 0 glue reset pc1
+		equal "images aside" 1 "$(aside pc1 | wc -l)"
+		expr "$(aside pc1)" '>' ".pc1.vhdx.$stamp" >/dev/null ||
+			fail "$(aside pc1) is not greater than $stamp"
+		cp "$scratch/store/clients/$(aside pc1)" \
+			"$scratch/store/clients/$stamp.vhdx"
+		wait_until 30 has \
+			"$scratch/mnt/clients/$stamp.vhdx.raw" newest
+		rm "$scratch/store/clients/$(aside pc1)"
+	done
+}
+
+test_clock_that_goes_back() {
+	requires faketime
+	start_fleet pc1
+	export ASAN_OPTIONS=detect_leaks=0
+	use_disk pc1 1
+	expect 0 glue reset pc1
+	use_disk pc1 2
+	expect 0 faketime '2020-01-01 00:00:00' tgt-glue \
+		--config "$scratch/fleet.conf" reset pc1
+	cp "$scratch/store/clients/$(aside pc1)" "$scratch/store/clients/old.vhdx"
+	wait_until 30 has "$scratch/mnt/clients/old.vhdx.raw" 2
+}
+
+# Names of other clients begin with this one's, and stamps that are no dates
+# are no stamps.
+test_only_its_own_old_images_are_removed() {
+	local name all
+
+	start_fleet pc1
+	all=$scratch/store/clients
+	for name in .pc10.vhdx.20200101T000000.000000Z \
+		.pc1.vhdx.x.vhdx.20200101T000000.000000Z \
+		.pc1.vhdx.20200101T000000.000000Z.vhd.20200101T000000.000000Z \
+		.pc1.vhdx.20201301T000000.000000Z \
+		.pc1.vhdx.20200230T000000.000000Z \
+		.pc1.vhdx.99999999T999999.999999Z .pc1.vhdx.12345678.new; do
+		: >"$all/$name"
+	done
+	use_disk pc1
+	expect 0 glue reset pc1
+	for name in .pc10.vhdx.20200101T000000.000000Z \
+		.pc1.vhdx.x.vhdx.20200101T000000.000000Z .pc1.vhdx.12345678.new; do
+		[ -e "$all/$name" ] || fail "$name was removed"
+		! grep -F "$name" "$scratch/stderr" || fail "it tells of $name"
+	done
+	for name in 20201301T000000.000000Z 20200230T000000.000000Z \
+		99999999T999999.999999Z; do
+		[ -e "$all/.pc1.vhdx.$name" ] || fail "$name was removed"
+		said "^tgt-glue: pc1: image: clients/.pc1.vhdx.$name stays: expected a stamp"
+	done
+}
+
+test_old_image_that_others_build_on_stays() {
+	local old
+
+	start_fleet pc1
+	use_disk pc1
+	expect 0 glue reset pc1
+	old=$(aside pc1)
+	vhdfs-img create --parent "$scratch/store/clients/$old" \
+		"$scratch/store/clients/more.vhdx"
+	use_disk pc1
+	expect 0 glue reset pc1
+	said "^tgt-glue: pc1: image: clients/$old stays"
+	equal "images aside" 2 "$(aside pc1 | wc -l)"
+}
+
 # A new master, with other sectors: the disk and the targets-file follow.
 test_new_master() {
 	start_fleet pc1 pc2

@@ -318,6 +318,23 @@ test_session_that_ended_while_nobody_watched() {
 	stop_watch
 }
 
+# The clock was ahead when the session ended.
+test_reset_waits_for_no_clock_that_was_set() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	stop_watch
+	printf '%s' used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
+		seek=7 conv=notrunc,fsync,sync status=none
+	! fresh pc1 || fail "it is fresh already"
+	echo "# ended $iqn_prefix:pc1 99999999999 3" \
+		>>"$scratch/targets.conf.sessions"
+	start_watch
+	wait_until 60 fresh pc1
+	stop_watch
+}
+
 test_time_of_login_is_kept() {
 	local before started
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tgt-glue/applied.h"
+#include "tgt-glue/kept.h"
 #include "tgt-glue/live.h"
 #include "tgt-glue/shard.h"
 #include "tgt-glue/tid.h"
@@ -39,6 +40,63 @@ static void tids_are_in_range_and_spread(void **state)
 		same += tids[i] == tids[i - 1];
 	/* Chance makes 0.03 of them; a hash that is none makes many. */
 	assert_in_range(same, 0, 1);
+}
+
+static void stamps_are_dates(void **state)
+{
+	static const char *const good[] = {
+		"19700101T000000.000000Z", "20260131T235959.000001Z",
+		"20240229T000000.999999Z", "99981231T235959.999999Z",
+		"00010101T000000.000000Z",
+	};
+	static const char *const bad[] = {
+		"",
+		"20260131T235959.000001",
+		"20260131T235959.000001Zx",
+		"20260131T235960.000001Z",
+		"20260131t235959.000001Z",
+		"20250229T000000.000000Z",
+		"20260001T000000.000000Z",
+		"20260131T240000.000000Z",
+		"99991231T235959.999999Z",
+		"99999999T999999.999999Z",
+	};
+	char text[STAMP_SIZE];
+	int64_t stamp;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_true(stamp_read(good[i], &stamp));
+		stamp_write(stamp, text);
+		assert_string_equal(text, good[i]);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(stamp_read(bad[i], &stamp));
+}
+
+static void next_stamp_is_greater_than_all(void **state)
+{
+	static const int64_t nows[] = { 0, -1, 1, 1000, INT64_MAX, INT64_MIN };
+	static const char *const newest[] = { "19700101T000000.000000Z",
+					      "20260131T235959.999999Z",
+					      "99981231T235959.999999Z" };
+	char before[STAMP_SIZE], after[STAMP_SIZE];
+	struct kept_image image;
+	struct kept kept = { .v = &image, .n = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
+		for (size_t k = 0; k < sizeof nows / sizeof *nows; k++) {
+			assert_true(stamp_read(newest[i], &image.stamp));
+			stamp_write(image.stamp, before);
+			stamp_write(kept_next_stamp(&kept, nows[k]), after);
+			assert_true(strcmp(after, before) > 0);
+		}
+	kept.n = 0;
+	for (size_t k = 0; k < sizeof nows / sizeof *nows; k++) {
+		stamp_write(kept_next_stamp(&kept, nows[k]), after);
+		assert_true(stamp_read(after, &image.stamp));
+	}
 }
 
 static void shards_share_evenly(void **state)
@@ -362,6 +420,8 @@ int main(void)
 {
 	const struct CMUnitTest glue[] = {
 		cmocka_unit_test(tids_are_in_range_and_spread),
+		cmocka_unit_test(stamps_are_dates),
+		cmocka_unit_test(next_stamp_is_greater_than_all),
 		cmocka_unit_test(shards_share_evenly),
 		cmocka_unit_test(one_more_shard_takes_and_moves_nothing_else),
 		cmocka_unit_test(shards_never_change),

@@ -189,9 +189,10 @@ void invalidator_free(struct invalidator *inv, const char *mountpoint)
 	inv->ending = true;
 	pthread_cond_signal(&inv->more);
 	pthread_mutex_unlock(&inv->lock);
-	clock_gettime(CLOCK_REALTIME, &end);
+	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += END_WAIT_SECONDS;
-	if (pthread_timedjoin_np(inv->thread, NULL, &end) != 0) {
+	if (pthread_clockjoin_np(inv->thread, NULL, CLOCK_MONOTONIC, &end) !=
+	    0) {
 		/* It waits for a read that nobody will answer any more. */
 		umount2(mountpoint, MNT_FORCE | MNT_DETACH);
 		pthread_join(inv->thread, NULL);

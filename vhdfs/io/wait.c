@@ -34,7 +34,7 @@ static struct timespec patience_ends(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_nsec += PATIENCE_NS;
 	if (t.tv_nsec >= 1000000000) {
 		t.tv_nsec -= 1000000000;
@@ -50,7 +50,7 @@ void io_rdlock(pthread_rwlock_t *lock)
 	if (pthread_rwlock_tryrdlock(lock) == 0)
 		return;
 	end = patience_ends();
-	if (pthread_rwlock_timedrdlock(lock, &end) == 0)
+	if (pthread_rwlock_clockrdlock(lock, CLOCK_MONOTONIC, &end) == 0)
 		return;
 	io_may_wait();
 	pthread_rwlock_rdlock(lock);
@@ -63,7 +63,7 @@ void io_wrlock(pthread_rwlock_t *lock)
 	if (pthread_rwlock_trywrlock(lock) == 0)
 		return;
 	end = patience_ends();
-	if (pthread_rwlock_timedwrlock(lock, &end) == 0)
+	if (pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &end) == 0)
 		return;
 	io_may_wait();
 	pthread_rwlock_wrlock(lock);
