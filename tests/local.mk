@@ -301,6 +301,7 @@ mount_tests = \
 	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
 	tests/mount/test-live.sh \
+	tests/mount/test-replaced.sh \
 	tests/mount/test-many.sh \
 	tests/mount/test-names.sh \
 	tests/mount/test-programs.sh \

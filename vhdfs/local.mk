@@ -27,6 +27,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/flat.h \
 	vhdfs/chain/handover.c \
 	vhdfs/chain/handover.h \
+	vhdfs/chain/layers.c \
 	vhdfs/chain/lookup.c \
 	vhdfs/chain/lookup.h \
 	vhdfs/chain/place.c \

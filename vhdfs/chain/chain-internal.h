@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "chain/chain.h"
+#include "io/io-file.h"
 
 struct chain {
 	struct family *family;
@@ -18,6 +19,10 @@ struct chain {
 	unsigned depth;        /* number of parents */
 	struct image **images; /* depth + 1 of them, the leaf first */
 	pthread_rwlock_t edge;
+	bool replaced; /* the leaf's file holds another image */
+	/* Of the leaf's file, since it is only read.  Used by one thread at a
+	 * time, as opening and closing. */
+	struct file_stamp stamp;
 	/* unit.c; no lock */
 	atomic_uint writes;     /* since the last flush, counted as far as it
 				   matters */

@@ -100,7 +100,10 @@ int chain_open(struct family *family, const char *path, int flags,
 		       &chain->leaf_path);
 	if (r < 0)
 		return r;
-	r = open_leaf(io, flags, &leaf);
+	/* Before it is read: a change meanwhile shows later. */
+	r = io_file_stamp(io, &chain->stamp);
+	if (r == 0)
+		r = open_leaf(io, flags, &leaf);
 	if (r < 0)
 		return r;
 	steal(io);
@@ -131,7 +134,7 @@ int chain_begin_writing(struct chain *chain, const char *path)
 {
 	struct image *leaf = chain->images[0];
 
-	/* It was open for writing before, and nobody wrote since. */
+	/* It was open for writing before, and was not written since. */
 	if (leaf->writable)
 		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
 	return handover_to_writer(family_store(chain->family), path,
@@ -143,7 +146,62 @@ int chain_end_writing(struct chain *chain)
 	struct image *leaf = chain->images[0];
 	int r = image_stop(leaf);
 
+	if (r == 0)
+		r = io_file_stamp(leaf->io, &chain->stamp);
 	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
+}
+
+const struct file_stamp *chain_stamp(const struct chain *chain)
+{
+	return &chain->stamp;
+}
+
+void chain_abandon(struct chain *chain)
+{
+	/* A format writes nothing to an image that has failed. */
+	atomic_store(&chain->images[0]->failed, -ESTALE);
+	chain_close(chain);
+}
+
+static int fail_leaf_replaced(const struct chain *chain)
+{
+	return fail(-ESTALE,
+		    "%s: was replaced by another program while it was open "
+		    "for writing; what was written since is lost; close it, "
+		    "then open it again",
+		    chain->images[0]->io->name);
+}
+
+int chain_check_leaf(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+
+	if (chain->replaced || family_file_holds(leaf) != 0)
+		return 0;
+	chain->replaced = true;
+	return image_fail(leaf, fail_leaf_replaced(chain));
+}
+
+/* A change of attributes alone leaves what is in memory true. */
+static bool leaf_is_current(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	struct file_stamp now;
+
+	if (io_file_stamp(leaf->io, &now) < 0 ||
+	    file_stamp_same(&chain->stamp, &now))
+		return true;
+	if (!file_stamp_same_data(&chain->stamp, &now) ||
+	    family_file_holds(leaf) == 0)
+		return false;
+	chain->stamp = now;
+	return true;
+}
+
+bool chain_is_current(struct chain *chain)
+{
+	return leaf_is_current(chain) &&
+	       family_is_current(chain->family, chain->parent);
 }
 
 struct image *chain_leaf(const struct chain *chain)
@@ -269,9 +327,20 @@ int chain_map(struct chain *chain, uint64_t off, uint64_t len,
 	return 0;
 }
 
+static int fail_replaced(const struct chain *chain)
+{
+	return fail(-ESTALE,
+		    "%s: a parent was replaced by another image while it was "
+		    "in use; restore the parent, then open the image again",
+		    chain->images[0]->io->name);
+}
+
 int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
 		       size_t len)
 {
+	if (chain->parent && atomic_load_explicit(&chain->parent->replaced,
+						  memory_order_relaxed))
+		return fail_replaced(chain);
 	while (len) {
 		struct flat_extent e = { .len = len };
 		int r = 0;
@@ -373,6 +442,8 @@ int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len)
 	bool part;
 
 	assert(range_within(off, len, chain_size(chain)));
+	if (chain->replaced)
+		return fail_leaf_replaced(chain);
 	while (len) {
 		size_t n = next_piece(sector_size, off, len, &part);
 		int r = part ? read_part(chain, at, off, n, sector_size)
@@ -491,6 +562,8 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 	int r = 0;
 
 	assert(range_within(off, len, chain_size(chain)));
+	if (chain->replaced)
+		return fail_leaf_replaced(chain);
 	completes = len && unit_begins(chain, off, len);
 	lock_edge(chain, is_aligned(off | len, sector_size));
 	while (r == 0 && len) {

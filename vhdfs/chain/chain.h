@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "format/image.h"
+#include "io/io-file.h"
 
 enum { CHAIN_DEPTH_MAX = 256 };
 
@@ -74,6 +75,11 @@ int family_new(const struct place *places, size_t n_places,
 /* All chains are closed. */
 void family_free(struct family *family);
 
+/* The file was changed, or may have been: chains that are opened after this
+ * read it anew, and chains that read through another image than the one that
+ * they opened get -ESTALE. */
+void family_file_changed(struct family *family, dev_t dev, ino_t ino);
+
 /* How to open a chain. */
 enum {
 	CHAIN_WRITABLE = 1,
@@ -118,6 +124,24 @@ int family_find_parent(struct family *family, const char *child_path,
  */
 int chain_begin_writing(struct chain *chain, const char *path);
 int chain_end_writing(struct chain *chain);
+
+/*
+ * For a chain that is open for reading: are its files what was opened?  False
+ * where another program changed one: then it is to be opened anew.
+ */
+bool chain_is_current(struct chain *chain);
+/* Of the leaf's file, when it was opened for reading. */
+const struct file_stamp *chain_stamp(const struct chain *chain);
+
+/* Closes one that is not, without a change of its files. */
+void chain_abandon(struct chain *chain);
+/*
+ * For a chain that is open for writing: where another program has put another
+ * image into the leaf's file, all later reads and writes fail, and nothing more
+ * is written to the file, at its close neither: -ESTALE with words.  Nobody
+ * else uses the chain meanwhile.
+ */
+int chain_check_leaf(struct chain *chain);
 
 struct image *chain_leaf(const struct chain *chain);
 /* Number of parents: 0 for a chain of one image. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Finding parents, checking that they are the right ones, and sharing them.
+ * Finding parents, and checking that they are the right ones.
  *
  * WHERE.  In this order: the child's relative path, from the directory that
  * the child really lies in; the base name beside the child; the base name in
@@ -22,14 +22,7 @@
 
 #include "base/error.h"
 #include "chain/flat.h"
-
-struct family {
-	const struct place *places;
-	size_t n_places;
-	pthread_mutex_t lock; /* the list and its references; also held while a
-				 parent is opened, so that it is opened once */
-	struct layer *layers;
-};
+#include "io/io-file.h"
 
 /* The images from the leaf down to where we are, to see a cycle. */
 struct trail {
@@ -327,47 +320,6 @@ static int check_cycle(const struct trail *trail, const struct io *io)
 	return 0;
 }
 
-static struct layer *find_open(struct family *family, const struct io *io)
-{
-	for (struct layer *l = family->layers; l; l = l->next)
-		if (l->img->io->dev == io->dev && l->img->io->ino == io->ino)
-			return l;
-	return NULL;
-}
-
-static void layer_free(struct layer *layer)
-{
-	flat_free(layer->flat);
-	if (layer->img)
-		image_close(layer->img);
-	free(layer->path);
-	free(layer);
-}
-
-DEFINE_CLEANUP(struct layer *, layer_free);
-
-static void unlink_layer(struct family *family, struct layer *layer)
-{
-	struct layer **at = &family->layers;
-
-	while (*at != layer)
-		at = &(*at)->next;
-	*at = layer->next;
-}
-
-/* With the lock. */
-static void put(struct family *family, struct layer *layer)
-{
-	while (layer && --layer->refs == 0) {
-		struct layer *parent = layer->parent;
-
-		if (layer->shared)
-			unlink_layer(family, layer);
-		layer_free(layer);
-		layer = parent;
-	}
-}
-
 static int open_up(struct family *family, const struct trail *trail,
 		   size_t place, const char *real, bool lock,
 		   struct layer **ret);
@@ -387,12 +339,13 @@ static int make_flat(struct layer *layer)
 	return flat_new(images, n, &layer->flat);
 }
 
-/* The layer for a parent that was found; family->lock is held. */
+/* The layer for a parent that was found. */
 static int open_layer(struct family *family, const struct trail *trail,
 		      const struct search *s, struct found *found, bool lock,
 		      struct layer **ret)
 {
-	_cleanup_(layer_free_p) struct layer *layer = calloc(1, sizeof *layer);
+	_cleanup_(family_layer_free_p) struct layer *layer =
+		calloc(1, sizeof *layer);
 	struct trail here = { .child = trail, .length = trail->length + 1 };
 	int r;
 
@@ -401,6 +354,9 @@ static int open_layer(struct family *family, const struct trail *trail,
 	r = name_it(found->io, layer->path);
 	if (r == 0 && lock)
 		r = io_lock(found->io, IO_LOCK_SHARED);
+	/* Before it is read: a change meanwhile shows later. */
+	if (r == 0)
+		r = io_file_stamp(found->io, &layer->stamp);
 	if (r == 0)
 		r = image_open(found->io, NULL, &layer->img);
 	if (r < 0)
@@ -417,17 +373,22 @@ static int open_layer(struct family *family, const struct trail *trail,
 		return r;
 	r = make_flat(layer);
 	if (r < 0) {
-		put(family, layer->parent);
+		family_put(family, layer->parent);
 		return r;
 	}
 	layer->refs = 1;
-	layer->shared = lock;
-	if (lock) {
-		layer->next = family->layers;
-		family->layers = layer;
-	}
 	*ret = steal(layer);
+	if (lock)
+		*ret = family_share(family, *ret);
 	return 0;
+}
+
+static void put_after_failure(struct family *family, struct layer *layer)
+{
+	struct error why = *error_last();
+
+	family_put(family, layer);
+	error_set(&why);
 }
 
 /* The parent of trail's image, which is at real in its place. */
@@ -461,15 +422,15 @@ static int open_up(struct family *family, const struct trail *trail,
 	if (r == 0)
 		r = check_cycle(trail, found.io);
 	if (r == 0 && lock)
-		open = find_open(family, found.io);
+		open = family_get_current(family, found.io);
 	if (r == 0 && open) {
 		/* It may be another file than the one that was looked at. */
 		r = check_identity(open->img, &ref, s.child, s.size,
 				   s.sector_size);
-		if (r == 0) {
-			open->refs++;
+		if (r == 0)
 			*ret = open;
-		}
+		else
+			put_after_failure(family, open);
 	} else if (r == 0) {
 		r = open_layer(family, trail, &s, &found, lock, ret);
 	}
@@ -483,17 +444,6 @@ int family_open_parents(struct family *family, struct image *child,
 			struct layer **ret)
 {
 	struct trail trail = { .img = child, .length = 1 };
-	int r;
 
-	pthread_mutex_lock(&family->lock);
-	r = open_up(family, &trail, place, real, lock, ret);
-	pthread_mutex_unlock(&family->lock);
-	return r;
-}
-
-void family_put(struct family *family, struct layer *layer)
-{
-	pthread_mutex_lock(&family->lock);
-	put(family, layer);
-	pthread_mutex_unlock(&family->lock);
+	return open_up(family, &trail, place, real, lock, ret);
 }

@@ -50,11 +50,23 @@ static void give_lock_back(struct io *io, struct io *old)
 		error_set(&why);
 }
 
+/* What the writer opened is another image than the one being read. */
+static int refuse_other(struct image *other, struct io *old)
+{
+	int r = fail(-EAGAIN, "%s: was replaced by another image", old->name);
+	struct error why = *error_last();
+
+	give_lock_back(other->io, old);
+	image_close(other);
+	error_set(&why);
+	return r;
+}
+
 int handover_to_writer(const struct place *place, const char *path,
 		       struct image **image)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	struct image *old = *image;
+	struct image *old = *image, *new;
 	int r = place_open(place, path, true, &io, NULL);
 
 	if (r < 0)
@@ -64,12 +76,15 @@ int handover_to_writer(const struct place *place, const char *path,
 	r = take_lock_over(io, old->io);
 	if (r < 0)
 		return r;
-	r = image_open(io, old->ops, image);
+	r = image_open(io, old->ops, &new);
 	if (r < 0) {
 		give_lock_back(io, old->io);
 		return r;
 	}
 	steal(io);
+	if (!image_is_same(old, new))
+		return refuse_other(new, old->io);
+	*image = new;
 	image_close(old);
 	return 0;
 }

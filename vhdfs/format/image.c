@@ -207,6 +207,13 @@ int image_parent(struct image *img, struct parent_ref *ret)
 	return img->ops->parent(img, ret);
 }
 
+bool image_is_same(const struct image *a, const struct image *b)
+{
+	return a->ops == b->ops && a->type == b->type && a->size == b->size &&
+	       a->sector_size == b->sector_size &&
+	       a->block_size == b->block_size && guid_equal(&a->id, &b->id);
+}
+
 int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 {
 	int r;

@@ -269,6 +269,10 @@ int image_close(struct image *img);
 
 int image_parent(struct image *img, struct parent_ref *ret);
 
+/* Are both the same disk with the same identity, as far as their headers say?
+ */
+bool image_is_same(const struct image *a, const struct image *b);
+
 /*
  * Where is [off, off + len), which lies on the disk?  The caller holds the
  * image's lock (image_lock_map); once it lets go, the answer is good only of an

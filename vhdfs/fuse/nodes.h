@@ -26,6 +26,8 @@ struct node {
 	char *path;                /* of a directory in the store */
 	/* How many have it open through the kernel's page cache. */
 	atomic_uint cached;
+	/* view_silent_changes when its pages were dropped last. */
+	atomic_uint changes;
 	/* When a failure of it was logged last: seconds. */
 	atomic_llong logged;
 };

@@ -181,8 +181,11 @@ static int open_once(struct server *server, struct node *node,
 		if (r < 0)
 			keep_open_remove(fi->fh);
 	}
-	if (r == 0 && !opened_for_writing(fi))
+	if (r == 0 && !opened_for_writing(fi)) {
+		/* The kernel drops what it has cached at each open. */
+		atomic_store(&node->changes, view_silent_changes(node->image));
 		atomic_fetch_add(&node->cached, 1);
+	}
 	return r;
 }
 

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."
 
@@ -54,12 +55,27 @@ static double attributes_hold(const struct node *node)
 	return node->path ? FOUND_HOLDS : 0;
 }
 
+/* Where size and time tell the kernel of a change it drops its pages itself,
+ * and takes no attributes that it asked for before it was told to. */
+static void drop_old_pages(struct server *server, struct node *node)
+{
+	unsigned now = view_silent_changes(node->image);
+
+	if (atomic_load(&node->cached) &&
+	    atomic_exchange(&node->changes, now) != now)
+		invalidate(server->invalidator, node->number);
+}
+
 static int node_stat(struct server *server, struct node *node,
 		     struct stat *ret_st)
 {
-	if (node->image)
-		return store_stat_image(server->store, node->image, ret_st);
-	return store_stat_dir(server->store, node->path, ret_st);
+	int r;
+
+	if (!node->image)
+		return store_stat_dir(server->store, node->path, ret_st);
+	r = store_stat_image(server->store, node->image, ret_st);
+	drop_old_pages(server, node);
+	return r;
 }
 
 static void request_getattr(fuse_req_t req, fuse_ino_t ino,

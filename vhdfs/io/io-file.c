@@ -443,3 +443,38 @@ int io_file_in_use(struct io *io, char *who, size_t who_size)
 		find_holder(io->fd, who, who_size);
 	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
 }
+
+int io_file_reopen(const struct io *io, struct io **ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", io->fd);
+	return io_file_from_fd(open(path, O_RDONLY | O_CLOEXEC), io->name,
+			       false, ret);
+}
+
+int io_file_stamp(const struct io *io, struct file_stamp *ret)
+{
+	struct stat st = { 0 };
+
+	if (io->fd >= 0 && fstat(io->fd, &st) < 0)
+		return -errno;
+	*ret = (struct file_stamp){ st.st_size, st.st_mtim, st.st_ctim };
+	return 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool file_stamp_same_data(const struct file_stamp *a,
+			  const struct file_stamp *b)
+{
+	return a->size == b->size && same_time(&a->mtime, &b->mtime);
+}
+
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return file_stamp_same_data(a, b) && same_time(&a->ctime, &b->ctime);
+}

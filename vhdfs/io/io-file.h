@@ -3,7 +3,16 @@
 #ifndef VHDFS_IO_IO_FILE_H
 #define VHDFS_IO_IO_FILE_H
 
+#include <time.h>
+
 #include "io/io.h"
+
+/* What tells that a file was changed: all zeros for what is no file. */
+struct file_stamp {
+	off_t size;
+	struct timespec mtime;
+	struct timespec ctime;
+};
 
 /*
  * Takes fd, of a regular file or a block device, over: it is closed by
@@ -18,6 +27,16 @@ int io_file_open(const char *path, bool writable, struct io **ret);
 
 /* Makes a new, empty file, mode 0666 less the umask; -EEXIST where one is. */
 int io_file_create(const char *path, struct io **ret);
+
+/* Opens the same file again, for reading, with locks of its own. */
+int io_file_reopen(const struct io *io, struct io **ret);
+
+/* The file's stamp as it is now. -errno, without words. */
+int io_file_stamp(const struct io *io, struct file_stamp *ret);
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b);
+/* The same but for attributes: the owner, the mode, the name. */
+bool file_stamp_same_data(const struct file_stamp *a,
+			  const struct file_stamp *b);
 
 /*
  * Does another open file description hold an image lock on this one?  0 or 1;

@@ -9,8 +9,8 @@
  * What cannot be read for no fault of its own is tried again when somebody asks
  * for it, but no more than a tenth of the time goes into that.
  *
- * An image that is open here is left alone until it is closed: its file changes
- * under our own hands, and the chain that is open knows better.
+ * An image that is open here for writing is left alone until it is closed: its
+ * file changes under our own hands, and the chain that is open knows better.
  */
 #include "config.h"
 
@@ -156,7 +156,7 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st)
 {
-	if (image->opens)
+	if (image->writing)
 		return;
 	if (image->known && (!image->try_at || now() < image->try_at) &&
 	    st->st_size == image->seen.st_size &&
@@ -366,7 +366,7 @@ static int read_names(struct store *store, struct store_image *image,
 		info_fini(ret);
 		r = read_by_name(store, e->real, ret);
 		found = true;
-		held = r < 0 && !error_is_passing(r) &&
+		held = r < 0 && !error_is_passing(r) && !image->opens &&
 		       is_held(store, e->real, ret);
 	}
 	if (!found)
@@ -401,6 +401,7 @@ static void read_image(struct store *store, struct store_image *image)
 	image->seen = st;
 	image->known = !image->unsettled;
 	image->stale = image->unsettled;
+	family_file_changed(store->family, image->id.dev, image->id.ino);
 }
 
 /* Walking the tree of images. */
@@ -453,7 +454,7 @@ static void mark_if_below(struct store *store, struct store_image *image)
 
 static void read_if_stale(struct store *store, struct store_image *image)
 {
-	if (image->stale && !image->opens && image->names)
+	if (image->stale && !image->writing && image->names)
 		read_image(store, image);
 }
 

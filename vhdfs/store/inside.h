@@ -111,7 +111,8 @@ struct store_image {
 	 * be tried again; else 0. CLOCK_MONOTONIC, nanoseconds. */
 	int64_t try_at;
 	unsigned children;
-	unsigned opens; /* views of it, or about to be */
+	unsigned opens;   /* views of it, or about to be */
+	unsigned writing; /* of these, for writing */
 
 	pthread_mutex_t open_lock;
 	/* Under open_lock: */
@@ -122,8 +123,13 @@ struct store_image {
 	/* Under io_lock: */
 	struct chain *chain; /* null: closed, or not to be opened again */
 	bool chain_writable;
-	/* Of the disk; set by the first open, and not changed after. */
-	uint64_t size;
+	/* Of the disk that is open, 0 for none; changed under io_lock. */
+	_Atomic(uint64_t) size;
+	/* Another program may have written the file while it is open here for
+	 * writing: to be looked at. */
+	atomic_bool touched;
+	/* See view_silent_changes. */
+	atomic_uint silent_changes;
 };
 
 struct store {

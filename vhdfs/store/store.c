@@ -155,10 +155,13 @@ static void shape_image_stat(const struct store *store,
 
 	if (!catalog_writable_locked(store, image, st))
 		mode &= ~0222;
-	if (image->info.error)
+	if (image->info.error && !image->writing)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
 	st->st_size = image->info.error ? 0 : (off_t)image->info.size;
+	/* The file is not looked at while it is written here. */
+	if (image->writing && atomic_load(&image->size))
+		st->st_size = (off_t)atomic_load(&image->size);
 	st->st_blksize = VIEW_BLKSIZE;
 }
 
@@ -182,6 +185,7 @@ int store_stat_image(struct store *store, struct store_image *image,
 {
 	int r;
 
+	view_check(store, image);
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = store_image_stat_locked(store, image, ret_st);
@@ -300,6 +304,8 @@ int store_lookup(struct store *store, const char *path, const char *name,
 	store_refresh_locked(store);
 	r = lookup_locked(store, path, name, ret_st, ret_image);
 	pthread_mutex_unlock(&store->lock);
+	if (r == 0 && *ret_image)
+		view_check(store, *ret_image);
 	return r;
 }
 

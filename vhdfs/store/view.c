@@ -20,11 +20,12 @@
 #include "base/error.h"
 #include "base/log.h"
 
-static void leave(struct store *store, struct store_image *image)
+static void leave(struct store *store, struct store_image *image, bool writable)
 {
 	pthread_mutex_lock(&store->lock);
 	image->opens--;
-	if (!image->opens) {
+	image->writing -= writable;
+	if (writable && !image->writing) {
 		/* We may have changed it, its identifier above all. */
 		image->stale = true;
 		store->changed = true;
@@ -65,8 +66,10 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 			 image->names->real);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
 		r = fail(-ENOMEM, "out of memory");
-	if (r == 0)
+	if (r == 0) {
 		image->opens++;
+		image->writing += writable;
+	}
 	pthread_mutex_unlock(&store->lock);
 	return r;
 }
@@ -102,8 +105,14 @@ static int end_chain(struct store *store, struct store_image *image)
 	struct chain *chain = steal(image->chain);
 	bool failed = image->chain_writable &&
 		      atomic_load(&chain_leaf(chain)->failed) < 0;
-	int r = chain_close(chain);
+	int r;
 
+	atomic_store(&image->size, 0);
+	if (!image->chain_writable && !chain_is_current(chain)) {
+		chain_abandon(chain);
+		return 0;
+	}
+	r = chain_close(chain);
 	if (failed || r < 0)
 		atomic_store(&store->lost, true);
 	return r;
@@ -113,8 +122,9 @@ static int open_chain_locked(struct store *store, struct store_image *image,
 			     const char *path, bool writable)
 {
 	struct chain *chain;
-	int r = chain_open(store->family, path, writable ? CHAIN_WRITABLE : 0,
-			   &chain);
+	int r = path ? chain_open(store->family, path,
+				  writable ? CHAIN_WRITABLE : 0, &chain)
+		     : fail(-ESTALE, "the image is gone");
 
 	if (r < 0)
 		return r;
@@ -125,8 +135,7 @@ static int open_chain_locked(struct store *store, struct store_image *image,
 	}
 	image->chain = chain;
 	image->chain_writable = writable;
-	if (!image->size)
-		image->size = chain_size(chain);
+	atomic_store(&image->size, chain_size(chain));
 	return 0;
 }
 
@@ -140,6 +149,46 @@ static int open_after_loss_locked(struct store *store,
 		log_error("%s", error_text());
 	rc = path ? open_chain_locked(store, image, path, false) : 0;
 	return rc < 0 ? rc : r;
+}
+
+/* With open_lock held, by which the chain stays. */
+static bool is_current(struct store_image *image)
+{
+	return !image->chain || image->chain_writable ||
+	       chain_is_current(image->chain);
+}
+
+/* Another program changed a file that is only read here: what is in memory of
+ * it goes, and all that read it go on with what the file holds now. */
+static int open_anew(struct store *store, struct store_image *image,
+		     const char *path)
+{
+	struct file_stamp old = *chain_stamp(image->chain);
+	uint64_t size = atomic_load(&image->size);
+	int r;
+
+	pthread_rwlock_wrlock(&image->io_lock);
+	chain_abandon(steal(image->chain));
+	atomic_store(&image->size, 0);
+	r = open_chain_locked(store, image, path, false);
+	if (r == 0 && size == atomic_load(&image->size) &&
+	    file_stamp_same_data(&old, chain_stamp(image->chain)))
+		atomic_fetch_add(&image->silent_changes, 1);
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+/* Did another program write the file that is open here for writing?  With
+ * open_lock held. */
+static void check_touched(struct store_image *image)
+{
+	if (!atomic_exchange(&image->touched, false) || !image->chain ||
+	    !image->chain_writable)
+		return;
+	pthread_rwlock_wrlock(&image->io_lock);
+	if (chain_check_leaf(image->chain) < 0)
+		log_error("%s", error_text());
+	pthread_rwlock_unlock(&image->io_lock);
 }
 
 /* Makes the chain one of that kind; opens it where it is not open. */
@@ -202,8 +251,12 @@ static int view_open_chain(struct store *store, struct store_image *image,
 			   const char *path, bool writable, bool again)
 {
 	bool have = image->chain && (!writable || image->chain_writable);
-	int r;
+	int r = 0;
 
+	if (!is_current(image))
+		r = open_anew(store, image, path);
+	if (r < 0)
+		return open_error(r);
 	if (have)
 		return 0;
 	r = change_chain(store, image, path, writable);
@@ -230,6 +283,7 @@ static int open_view(struct store *store, struct store_image *image,
 		pthread_mutex_unlock(&image->open_lock);
 		return r;
 	}
+	check_touched(image);
 	r = view_open_chain(store, image, path, writable, again);
 	if (r == 0) {
 		if (writable)
@@ -240,7 +294,7 @@ static int open_view(struct store *store, struct store_image *image,
 		why = *error_last();
 		if (!image->readers && !image->writers)
 			close_chain(store, image);
-		leave(store, image);
+		leave(store, image, writable);
 		error_set(&why);
 	}
 	pthread_mutex_unlock(&image->open_lock);
@@ -257,16 +311,49 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 	return open_view(store, image, writable, true);
 }
 
-/* Opens anew, for those who read.  With open_lock held. */
-static int open_for_readers(struct store *store, struct store_image *image)
+/* Where the image is; null: it has no name, or there is no memory. */
+static char *path_of(struct store *store, struct store_image *image)
 {
-	_cleanup_free_ char *path = NULL;
+	char *path = NULL;
 
 	pthread_mutex_lock(&store->lock);
 	if (image->names)
 		path = strdup(image->names->real);
 	pthread_mutex_unlock(&store->lock);
+	return path;
+}
+
+/* Opens anew, for those who read.  With open_lock held. */
+static int open_for_readers(struct store *store, struct store_image *image)
+{
+	_cleanup_free_ char *path = path_of(store, image);
+
 	return change_chain(store, image, path, false);
+}
+
+void view_check(struct store *store, struct store_image *image)
+{
+	_cleanup_free_ char *path = NULL;
+
+	/* What is being opened or closed is looked at there. */
+	if (pthread_mutex_trylock(&image->open_lock) != 0)
+		return;
+	check_touched(image);
+	if (!is_current(image)) {
+		path = path_of(store, image);
+		if (path && open_anew(store, image, path) < 0)
+			log_error("%s", error_text());
+	}
+	pthread_mutex_unlock(&image->open_lock);
+}
+
+/* Before what is in memory goes to the file: is that still the file? */
+static void check_before_close(struct store *store, struct store_image *image)
+{
+	pthread_mutex_lock(&store->lock);
+	watch_drain_locked(store);
+	pthread_mutex_unlock(&store->lock);
+	check_touched(image);
 }
 
 int view_close(struct store *store, struct store_image *image, bool writable)
@@ -274,6 +361,8 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	int r = 0;
 
 	pthread_mutex_lock(&image->open_lock);
+	if (writable)
+		check_before_close(store, image);
 	if (writable)
 		image->writers--;
 	else
@@ -283,7 +372,7 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	else if (writable && !image->writers)
 		/* Others may use it as a parent again. */
 		r = open_for_readers(store, image);
-	leave(store, image);
+	leave(store, image, writable);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
@@ -295,7 +384,12 @@ int view_end(struct store *store, struct store_image *image)
 
 uint64_t view_size(const struct store_image *image)
 {
-	return image->size;
+	return atomic_load(&image->size);
+}
+
+unsigned view_silent_changes(const struct store_image *image)
+{
+	return atomic_load(&image->silent_changes);
 }
 
 /* It could not be opened anew when it was last changed between reading and
@@ -328,19 +422,25 @@ static void view_put(struct store_image *image)
 	pthread_rwlock_unlock(&image->io_lock);
 }
 
+/* How much of [off, off + len) lies on the disk that chain is. */
+static uint64_t on_disk(const struct chain *chain, uint64_t off, uint64_t len)
+{
+	uint64_t size = chain_size(chain);
+
+	return off < size ? min_u64(len, size - off) : 0;
+}
+
 ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 		  size_t len)
 {
-	struct chain *chain;
-	int r;
+	struct chain *chain = view_get(image);
+	int r = 0;
 
-	if (off >= image->size || !len)
-		return 0;
-	len = min_u64(len, image->size - off);
-	chain = view_get(image);
 	if (!chain)
 		return -EIO;
-	r = chain_read(chain, buf, off, len);
+	len = on_disk(chain, off, len);
+	if (len)
+		r = chain_read(chain, buf, off, len);
 	view_put(image);
 	return r < 0 ? r : (ssize_t)len;
 }
@@ -349,32 +449,28 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 		   size_t len)
 {
 	struct chain *chain;
-	int r;
+	int r = 0;
 
 	if (!len)
 		return 0;
-	if (off >= image->size)
-		return fail(-EFBIG, "a write past the end of the disk");
-	len = min_u64(len, image->size - off);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
-	r = chain_write(chain, buf, off, len);
+	len = on_disk(chain, off, len);
+	r = len ? chain_write(chain, buf, off, len)
+		: fail(-EFBIG, "a write past the end of the disk");
 	view_put(image);
 	return r < 0 ? r : (ssize_t)len;
 }
 
 int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 {
-	struct chain *chain;
+	struct chain *chain = view_get(image);
 	int r;
 
-	if (off >= image->size)
-		return 0;
-	len = min_u64(len, image->size - off);
-	chain = view_get(image);
 	if (!chain)
 		return -EIO;
+	len = on_disk(chain, off, len);
 	r = len ? chain_zero(chain, off, len, punch) : 0;
 	view_put(image);
 	return r;
@@ -382,9 +478,12 @@ int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 
 int view_flush(struct store_image *image)
 {
-	struct chain *chain = view_get(image);
+	struct chain *chain;
 	int r;
 
+	if (atomic_load(&image->touched))
+		view_check(image->store, image);
+	chain = view_get(image);
 	if (!chain)
 		return -EIO;
 	r = chain_flush(chain);
@@ -397,16 +496,18 @@ int view_settle(struct store_image *image)
 	int r = 0;
 
 	pthread_mutex_lock(&image->open_lock);
-	if (image->writers > 1) {
-		pthread_rwlock_rdlock(&image->io_lock);
-		if (image->chain)
-			r = chain_flush(image->chain);
-	} else {
+	check_before_close(image->store, image);
+	/* Reads go on beside what takes long; then there is little left. */
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain)
+		r = chain_flush(image->chain);
+	pthread_rwlock_unlock(&image->io_lock);
+	if (r == 0 && image->writers <= 1) {
 		pthread_rwlock_wrlock(&image->io_lock);
 		if (image->chain)
 			r = chain_stop(image->chain);
+		pthread_rwlock_unlock(&image->io_lock);
 	}
-	pthread_rwlock_unlock(&image->io_lock);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
@@ -415,17 +516,18 @@ int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret)
 {
 	struct chain_extent e;
-	struct chain *chain;
+	struct chain *chain = view_get(image);
 	bool hole = whence == SEEK_HOLE;
+	uint64_t size;
 	int r = 0;
 
-	if (off >= image->size)
-		return -ENXIO;
-	chain = view_get(image);
 	if (!chain)
 		return -EIO;
-	while (off < image->size) {
-		r = chain_map(chain, off, image->size - off, &e);
+	size = chain_size(chain);
+	if (off >= size)
+		r = -ENXIO;
+	while (r == 0 && off < size) {
+		r = chain_map(chain, off, size - off, &e);
 		if (r < 0 || e.zero == hole)
 			break;
 		off += e.len;
@@ -434,7 +536,7 @@ int view_seek(struct store_image *image, uint64_t off, int whence,
 	if (r < 0)
 		return r;
 	/* Behind the last byte there is a hole, as everywhere. */
-	if (off >= image->size && !hole)
+	if (off >= size && !hole)
 		return -ENXIO;
 	*ret = off;
 	return 0;

@@ -28,7 +28,15 @@ int view_close(struct store *store, struct store_image *image, bool writable);
 
 /* The rest is for an image that is open. */
 
+/* Of the disk as it is open now: another program may put another image into a
+ * file that is open for reading. */
 uint64_t view_size(const struct store_image *image);
+/* How often another program changed the image so that neither its size nor its
+ * time tells: what the kernel has cached of it is to be dropped then. */
+unsigned view_silent_changes(const struct store_image *image);
+/* Opens the file anew where another program changed it and it is only read
+ * here.  For any image, open or not. */
+void view_check(struct store *store, struct store_image *image);
 /* Less than len only at the end of the disk: the number of bytes. */
 ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 		  size_t len);

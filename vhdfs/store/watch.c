@@ -126,6 +126,15 @@ static void mark_all(struct store *store)
 		dir->stale = true;
 }
 
+/* What opened the file for writing has closed it: it may have been us. */
+static void note_written(struct dir *dir, const char *name)
+{
+	struct dir_entry *e = dir_find_entry_locked(dir, name, strlen(name));
+
+	if (e && e->image && e->image->writing)
+		atomic_store(&e->image->touched, true);
+}
+
 static void take_event(struct store *store, const struct inotify_event *ev)
 {
 	bool known = false;
@@ -143,6 +152,8 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 		/* What a look removes comes after its parent. */
 		if (dir->watch == ev->wd && ev->len) {
 			dir_look_locked(store, dir, ev->name);
+			if (ev->mask & IN_CLOSE_WRITE)
+				note_written(dir, ev->name);
 			known = true;
 		}
 		next = dir->next;

@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Images that another program replaces in place: the file's name and inode stay,
+# and it holds another image, or none.  What is cached of an image belongs to one
+# opening of it.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+# store_of_kinds: a mounted store with the image a.vhdx of 64 MiB, and beside the
+# store its successors, each with data at its end: larger, smaller, other (the
+# other format), same (of the same size), and broken.
+store_of_kinds() {
+	empty_store
+	view=$mnt/a.vhdx.raw
+	vhdfs-img create --size 64M "$store/a.vhdx"
+	vhdfs-img create --size 64M "$scratch/same"
+	vhdfs-img create --size 128M "$scratch/larger"
+	vhdfs-img create --size 32M "$scratch/smaller"
+	vhdfs-img create --size 48M --format vhd "$scratch/other"
+	disk-io "$store/a.vhdx" write 0 65536 1
+	disk-io "$scratch/same" write 0 65536 6
+	disk-io "$scratch/larger" write 134152192 65536 2
+	disk-io "$scratch/smaller" write 33488896 65536 3
+	disk-io "$scratch/other" write 50266112 65536 4
+	head -c 3M /dev/urandom >"$scratch/broken"
+	mount_store "$store" "$mnt"
+}
+
+# shows FILE: the view shows what is in FILE, all of it, and no worker died.
+shows() {
+	local size=0
+	if [ "${1##*/}" != broken ]; then
+		size=$(vhdfs-img info --json "$1" | jq -r '."virtual-size"')
+		disk-io "$1" read 0 - | cmp - "$view"
+		answers "" "$view" ro read "$size" 4096
+	else
+		opens "$view" ro EIO
+	fi
+	equal "size with $1" "$size" "$(size_of "$view")"
+	no_worker_died
+}
+
+no_worker_died() {
+	! grep -q 'worker' "$mnt.log" || fail "$(cat "$mnt.log")"
+}
+
+test_image_that_is_replaced_while_it_is_closed() {
+	store_of_kinds
+	local kind
+	for kind in larger smaller other broken larger same smaller; do
+		file-io "$view" rw read 0 4096 | wc -c >/dev/null || true
+		cp "$scratch/$kind" "$store/a.vhdx"
+		shows "$scratch/$kind"
+	done
+}
+
+# One that reads goes on with what the file holds; an error where that is none.
+test_image_that_is_replaced_while_it_is_read() {
+	store_of_kinds
+	local kind
+	exec {fd}<"$view"
+	for kind in larger smaller other broken same larger; do
+		head -c 4096 <&"$fd" >/dev/null || true
+		cp "$scratch/$kind" "$store/a.vhdx"
+		size_of "$view" >/dev/null
+		shows "$scratch/$kind"
+		[ "$kind" = broken ] ||
+			disk-io "$scratch/$kind" read 0 - | cmp - "/proc/self/fd/$fd"
+	done
+	exec {fd}<&-
+}
+
+# A change that leaves size and time of the file as they were shows in the pages
+# that the kernel has cached, too.
+test_image_that_is_replaced_by_one_of_the_same_size_and_time() {
+	store_of_kinds
+	truncate -s "$(stat -c %s "$scratch/same")" "$store/a.vhdx"
+	exec {fd}<"$view"
+	cmp -n 65536 "$view" <(disk-io "$store/a.vhdx" read 0 65536)
+	cp -p "$store/a.vhdx" "$scratch/stamp"
+	cp "$scratch/same" "$store/a.vhdx"
+	touch -r "$scratch/stamp" "$store/a.vhdx"
+	size_of "$view" >/dev/null
+	wait_until 30 same_bytes "$scratch/same" "/proc/self/fd/$fd"
+	exec {fd}<&-
+}
+
+same_bytes() {
+	cmp -s -n 65536 <(disk-io "$1" read 0 65536) "$2"
+}
+
+# Nothing of the old image is written to the new one.
+test_image_that_is_replaced_while_it_is_written() {
+	store_of_kinds
+	local kind
+	for kind in larger smaller other broken same; do
+		vhdfs-img create --size 64M "$scratch/fresh.vhdx"
+		cp "$scratch/fresh.vhdx" "$store/a.vhdx"
+		rm "$scratch/fresh.vhdx"
+		hold_view "$view" rw write 0 old write 1048576 old fsync \
+			write 40000000 old
+		cp "$scratch/$kind" "$store/a.vhdx"
+		# The close tells of the loss.
+		release_view || true
+		cmp "$scratch/$kind" "$store/a.vhdx" ||
+			fail "$kind: something was written to it"
+		shows "$scratch/$kind"
+	done
+	grep -q 'a.vhdx: was replaced by another program' "$mnt.log" ||
+		fail "the log does not say it: $(cat "$mnt.log")"
+}
+
+test_writes_after_the_replacement_fail() {
+	store_of_kinds
+	rm -f "$scratch/go"
+	mkfifo "$scratch/go"
+	file-io "$view" rw answers write 0 old fsync hold \
+		write 8388608 new fsync read 0 3 <"$scratch/go" >"$scratch/out" &
+	local pid=$! go
+	exec {go}>"$scratch/go"
+	wait_until 30 grep -q holding "$scratch/out"
+	cp "$scratch/smaller" "$store/a.vhdx"
+	size_of "$view" >/dev/null
+	exec {go}>&-
+	wait "$pid" || true
+	equal "answers" "ok ok holding ok EIO EIO EIO EIO" \
+		"$(paste -sd ' ' "$scratch/out")"
+	shows "$scratch/smaller"
+}
+
+# The parent's chains that are open get an error, no other image's bytes.
+test_parent_that_is_replaced_in_place() {
+	local kind ending
+	for ending in vhdx vhd; do
+		store_of_pair "$ending"
+		mount_store "$store" "$mnt"
+		cp "$store/master.$ending" "$scratch/good"
+		for kind in 128M 64M 32M; do
+			hold_view "$child" ro read 0 4096
+			vhdfs-img create --size "$kind" --format "$ending" \
+				"$scratch/new"
+			chmod u+w "$store/master.$ending"
+			cp "$scratch/new" "$store/master.$ending"
+			rm "$scratch/new"
+			equal "size" 0 "$(size_of "$child")"
+			opens "$child" ro EIO
+			release_view
+			cp "$scratch/good" "$store/master.$ending"
+			equal "size" 67108864 "$(size_of "$child")"
+			cmp "$child" "$master"
+		done
+		no_worker_died
+		unmount "$mnt"
+		rm -r "$store" "$scratch/good"
+		rmdir "$mnt"
+	done
+}
+
+test_parent_that_is_replaced_under_a_writer() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	rm -f "$scratch/go"
+	mkfifo "$scratch/go"
+	file-io "$child" rw answers write 1048576 new fsync hold read 0 4096 \
+		read 1048576 3 fsync <"$scratch/go" >"$scratch/out" &
+	local pid=$! go
+	exec {go}>"$scratch/go"
+	wait_until 30 grep -q holding "$scratch/out"
+	chmod u+w "$store/master.vhdx"
+	cp "$store/master.vhdx" "$scratch/good"
+	vhdfs-img create --size 64M "$scratch/new.vhdx"
+	cp "$scratch/new.vhdx" "$store/master.vhdx"
+	size_of "$master" >/dev/null
+	exec {go}>&-
+	wait "$pid" || true
+	equal "answers" "ok ok holding ok EIO newok ok ok" \
+		"$(paste -sd ' ' "$scratch/out")"
+	cp "$scratch/good" "$store/master.vhdx"
+	equal "child" new "$(file-io "$child" ro read 1048576 3)"
+	no_worker_died
+}
+
+# What changes attributes alone harms no child that is open.
+test_parent_whose_attributes_change_stays() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	exec {fd}<"$child"
+	chmod 0600 "$store/master.vhdx"
+	touch "$store/master.vhdx"
+	mv "$store/master.vhdx" "$store/clients/master.vhdx"
+	size_of "$mnt/clients/master.vhdx.raw" >/dev/null
+	cmp "/proc/self/fd/$fd" "$mnt/clients/master.vhdx.raw"
+	exec {fd}<&-
+}
+
+run_tests
