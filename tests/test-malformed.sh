@@ -89,7 +89,7 @@ test_vhdx_checklist() {
 	locator keys: test-vhdx-bad: parent locator: key twice; parent locator: no linkage; parent locator: linkage no guid
 	linkage mismatch: test-chain-bad: a parent of another identity is refused
 	parent cycle: test-chain-bad: a cycle is refused; an image that is its own parent is refused
-	parent of another size: test-chain-bad: a parent of another size is refused
+	parent of another size: test-chain-parents: a parent of another size is taken
 	parent of another sector size: test-chain-bad: a parent of another sector size is refused
 	unfinished conversion: test-vhdx-bad: an unfinished conversion
 	EOF
@@ -114,7 +114,7 @@ test_vhd_checklist() {
 	entries at each other: test-vhd-bad: overlapping blocks are not added to
 	locator length, space and offset: test-vhd-bad: each bad locator is refused; a length beyond its space is refused
 	parent identity: test-chain-bad: a parent of another identity is refused
-	parent of another size: test-chain-bad: a parent of another size is refused
+	parent of another size: test-chain-parents: a parent of another size is taken
 	parent cycle: test-chain-bad: a cycle is refused
 	parent itself: test-vhd-bad: an impossible parent is refused
 	batmap: test-vhd-bad: a batmap that is nowhere is refused

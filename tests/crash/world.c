@@ -114,12 +114,12 @@ void world_explain(const struct world *world, uint64_t sector, size_t n)
 
 static void create(struct world *world, struct mem_file *file,
 		   struct mem_file *parent_file, enum image_type type,
-		   const char *parent_name)
+		   const char *parent_name, uint64_t size)
 {
 	const struct scenario *sc = world->scenario;
 	struct image_params params = {
 		.type = type,
-		.size = sc->n_areas * sc->stride,
+		.size = size ? size : sc->n_areas * sc->stride,
 		.block_size = sc->block_size,
 		.sector_size = sc->sector_size,
 		.parent_relative = parent_name,
@@ -180,14 +180,12 @@ int visit_close(struct visit *visit)
 /* Parents hold something in half of their blocks, deeper ones in others. */
 static void fill_parent(struct world *world, unsigned depth)
 {
-	uint64_t per_block = min_u64(world->scenario->block_size
-					     ? world->scenario->block_size
-					     : MIB(2),
-				     world->scenario->area) /
-			     WORLD_SECTOR;
+	const struct scenario *sc = world->scenario;
+	uint64_t most = sc->block_size ? sc->block_size : MIB(2);
+	uint64_t per_block = min_u64(most, sc->area) / WORLD_SECTOR;
 	uint8_t buf[4096];
 	struct visit visit;
-	struct scenario as_parent = *world->scenario;
+	struct scenario as_parent = *sc;
 	struct world below = *world;
 
 	as_parent.parents = depth;
@@ -197,7 +195,8 @@ static void fill_parent(struct world *world, unsigned depth)
 	for (uint64_t s = 0; s < world->n_sectors; s += 8) {
 		uint64_t block = s / per_block;
 
-		if ((block + depth) % 3 || s % 32 >= 24)
+		if ((block + depth) % 3 || s % 32 >= 24 ||
+		    world_off(world, s) + sizeof buf > chain_size(visit.chain))
 			continue;
 		for (unsigned k = 0; k < 8; k++) {
 			world->initial[s + k] = PARENT_TAG(depth, s + k);
@@ -219,13 +218,13 @@ static void make_images(struct world *world)
 		mem_file_init(&world->parents[i]);
 		create(world, &world->parents[i], above,
 		       i ? IMAGE_DIFFERENCING : IMAGE_DYNAMIC,
-		       i ? parent_names[i - 1] : NULL);
+		       i ? parent_names[i - 1] : NULL, sc->parents_size);
 		fill_parent(world, i);
 		above = &world->parents[i];
 	}
 	mem_file_init(&leaf);
 	create(world, &leaf, above, sc->type,
-	       above ? parent_names[sc->parents - 1] : NULL);
+	       above ? parent_names[sc->parents - 1] : NULL, 0);
 	crash_file_init(&world->leaf, &leaf);
 	mem_file_fini(&leaf);
 }

@@ -25,7 +25,8 @@ struct scenario {
 	const char *name;
 	const struct image_ops *format;
 	enum image_type type;
-	unsigned parents; /* of a differencing leaf */
+	unsigned parents;      /* of a differencing leaf */
+	uint64_t parents_size; /* of their disks; 0: the leaf's */
 	uint64_t block_size;
 	uint32_t sector_size;
 	/*

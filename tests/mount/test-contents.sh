@@ -68,6 +68,68 @@ test_random_writes_to_a_vhd_child() {
 	same_as_model
 }
 
+# store_with_resized SIZE ENDING: the child's disk has another size than its
+# master's.
+store_with_resized() {
+	local key=relative_path
+
+	store_of_pair "$2"
+	[ "$2" = vhdx ] || key=W2ru
+	rm "$store/clients/pc.$2"
+	forge-child --size="$1" "$store/master.$2" "$store/clients/pc.$2" \
+		$key=../master."$2"
+	sha256sum "$store/master.$2" >"$scratch/parent"
+	mount_store "$store" "$mnt"
+	head -c "$1" "$master" >"$scratch/model"
+	truncate -s "$1" "$scratch/model"
+	cmp "$child" "$scratch/model"
+	fallocate -d "$scratch/model"
+}
+
+# Around the end of the master's disk: writes that are synced one by one, parts
+# of sectors, punches.
+writes_around() {
+	local n text
+
+	text=$(printf %1000s '' | tr ' ' w)
+	for n in -70000 -513 -1 511 5000 66000; do
+		both write $(($1 + n)) "$text" fsync
+	done
+	both fallocate $punch $(($1 - 33000)) 40001
+	both write $(($1 - 100)) "${text::200}"
+}
+
+test_a_child_larger_than_its_master() {
+	local ending
+
+	for ending in vhd vhdx; do
+		rm -rf --one-file-system "$scratch/store"
+		store_with_resized 70000128 $ending
+		equal "a hole over the master's end up to the child's" yes \
+			"$(file-io "$child" ro holes | awk 'END {
+				print $1 == "hole" && $2 < 67108864 &&
+					$2 + $3 == 70000128 ? "yes" : $0 }')"
+		writes_around 67108864
+		same_as_model
+		vhdfs-img convert --format raw "$store/clients/pc.$ending" "$scratch/flat"
+		cmp "$scratch/flat" "$scratch/model"
+		unmount "$mnt"
+		rm "$scratch/flat"
+	done
+}
+
+test_a_child_smaller_than_its_master() {
+	local ending
+
+	for ending in vhd vhdx; do
+		rm -rf --one-file-system "$scratch/store"
+		store_with_resized 60002816 $ending
+		both write 59999000 small fsync write 60002800 at-the-very-end!
+		same_as_model
+		unmount "$mnt"
+	done
+}
+
 test_odd_sizes_are_read_whole() {
 	store_of_pair
 	mount_store "$store" "$mnt"

@@ -3,12 +3,13 @@
  * forge-child: a child whose parent locator says whatever one wants, for tests
  * of where parents are looked for:
  *
- *     forge-child PARENT CHILD KEY=TEXT...
+ *     forge-child [--size=BYTES] PARENT CHILD KEY=TEXT...
  *
- * The child is empty, names PARENT by its identifier, and has its size; PARENT
- * may be anywhere.  KEY is, for a VHD, W2ru, W2ku, Wi2r, Wi2k, MacX or name (of
- * the header); for a VHDX any key, relative_path, absolute_win32_path and
- * volume_path above all.  TEXT stands there as it is; nothing else does.
+ * The child is empty and names PARENT by its identifier; its disk has that
+ * size, or PARENT's.  PARENT may be anywhere.  KEY is, for a VHD, W2ru, W2ku,
+ * Wi2r, Wi2k, MacX or name (of the header); for a VHDX any key, relative_path,
+ * absolute_win32_path and volume_path above all.  TEXT stands there as it is;
+ * nothing else does.
  */
 #include "config.h"
 
@@ -250,10 +251,12 @@ static int forge_vhdx(struct io *io, const struct image *parent, char **args)
 	return r < 0 ? r : vhdx_put_item(io, &f);
 }
 
-static int run(const char *parent_path, const char *child_path, char **args)
+static int run(const char *parent_path, const char *child_path, char **args,
+	       uint64_t size)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
 	struct image_params params = { .type = IMAGE_DIFFERENCING,
+				       .size = size,
 				       .parent_relative = "./x",
 				       .parent_absolute = "/x" };
 	struct image *parent;
@@ -277,12 +280,19 @@ static int run(const char *parent_path, const char *child_path, char **args)
 
 int main(int argc, char **argv)
 {
+	uint64_t size = 0;
+
+	if (argc > 1 && !strncmp(argv[1], "--size=", 7)) {
+		size = strtoull(argv[1] + 7, NULL, 10);
+		argc--;
+		argv++;
+	}
 	if (argc < 3) {
-		fprintf(stderr,
-			"usage: forge-child PARENT CHILD KEY=TEXT...\n");
+		fprintf(stderr, "usage: forge-child [--size=BYTES] "
+				"PARENT CHILD KEY=TEXT...\n");
 		return 2;
 	}
-	if (run(argv[1], argv[2], argv + 3) < 0) {
+	if (run(argv[1], argv[2], argv + 3, size) < 0) {
 		fprintf(stderr, "forge-child: %s\n", error_text());
 		return 1;
 	}

@@ -54,8 +54,16 @@ void disk_create(const char *dir, const char *name,
 void disk_create_child(const char *dir, const char *name, const char *parent,
 		       const char *parent_relative, uint64_t block_size)
 {
+	disk_create_resized(dir, name, parent, parent_relative, block_size, 0);
+}
+
+void disk_create_resized(const char *dir, const char *name, const char *parent,
+			 const char *parent_relative, uint64_t block_size,
+			 uint64_t size)
+{
 	char path[512];
 	struct image_params params = { .type = IMAGE_DIFFERENCING,
+				       .size = size,
 				       .block_size = block_size };
 	struct image *img;
 	struct io *io;
@@ -102,9 +110,20 @@ void disk_check(const char *dir, const char *name)
 
 void model_init(struct model *model, uint64_t size)
 {
-	model->size = size;
+	*model = (struct model){ .size = size };
 	model->bytes = calloc(1, size);
 	assert_non_null(model->bytes);
+}
+
+void model_resize(struct model *model, uint64_t size)
+{
+	struct model other;
+
+	model_init(&other, size);
+	other.edge = min_u64(size, model->size);
+	memcpy(other.bytes, model->bytes, other.edge);
+	model_fini(model);
+	*model = other;
 }
 
 struct model model_copy(const struct model *model)
@@ -157,6 +176,24 @@ void model_compare(const struct model *model, struct chain *chain)
 				      min_u64(pieces[i], model->size - off));
 }
 
+void model_compare_map(const struct model *model, struct chain *chain)
+{
+	struct chain_extent e;
+
+	for (uint64_t off = 0; off < model->size; off += e.len) {
+		uint8_t *have;
+
+		assert_ok(chain_map(chain, off,
+				    min_u64(model->size - off, 3 << 20), &e));
+		have = calloc(1, e.len);
+		if (!e.zero)
+			assert_ok(
+				io_read_padded(e.io, have, e.len, e.file_off));
+		compare_bytes(model->bytes + off, have, e.len, off);
+		free(have);
+	}
+}
+
 static void write_random(struct model *model, struct chain *chain,
 			 uint64_t *seed, uint64_t off, size_t len)
 {
@@ -169,12 +206,41 @@ static void write_random(struct model *model, struct chain *chain,
 	assert_ok(chain_write(chain, model->bytes + off, off, len));
 }
 
+/* A short range that begins within 32 KiB of the edge. */
+static void at_edge(const struct model *model, uint64_t *seed,
+		    uint64_t *ret_off, uint64_t *ret_len)
+{
+	uint64_t start = model->edge - min_u64(model->edge, KIB(32));
+
+	start += random_upto(seed, KIB(64));
+	*ret_off = min_u64(start, model->size - 1);
+	*ret_len = min_u64(random_upto(seed, KIB(48)), model->size - *ret_off);
+}
+
+/* Writes of a client that syncs each: the surroundings are copied up. */
+static void write_synced(struct model *model, struct chain *chain,
+			 uint64_t *seed)
+{
+	for (int i = 0; i < 3; i++) {
+		uint64_t off = random_next(seed) % model->size;
+		uint64_t len =
+			min_u64(random_upto(seed, 8192), model->size - off);
+
+		if (model->edge && random_next(seed) % 2)
+			at_edge(model, seed, &off, &len);
+		write_random(model, chain, seed, off, len);
+		assert_ok(chain_flush(chain));
+	}
+}
+
 static void step(struct model *model, struct chain *chain, uint64_t *seed)
 {
 	uint64_t off = random_next(seed) % model->size;
 	uint64_t len = random_upto(seed, min_u64(model->size - off, 3 << 19));
 	unsigned what = random_next(seed) % 100;
 
+	if (model->edge && random_next(seed) % 5 == 0)
+		at_edge(model, seed, &off, &len);
 	/* Most requests are of whole sectors, as an initiator's are. */
 	if (random_next(seed) % 4) {
 		off = round_down(off, 4096);
@@ -194,6 +260,8 @@ static void step(struct model *model, struct chain *chain, uint64_t *seed)
 		assert_ok(chain_zero(chain, off, len, true));
 	} else if (what < 75) {
 		assert_ok(chain_flush(chain));
+	} else if (what < 80) {
+		write_synced(model, chain, seed);
 	} else {
 		compare_range(model, chain, off, len);
 	}

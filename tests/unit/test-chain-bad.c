@@ -96,30 +96,6 @@ static void a_parent_of_another_identity_is_refused(void **state)
 	}
 }
 
-static void a_parent_of_another_size_is_refused(void **state)
-{
-	(void)state;
-	FOR_EACH_FORMAT(format)
-	{
-		struct mem_chain f;
-		uint8_t size[8];
-
-		mem_chain_init(&f);
-		mem_chain_make_three(&f, *format);
-		if (*format == &vhd_ops) {
-			put_be64(size, 4 * M - 512);
-			set_footers(&f.files[BASE], FOOTER_CURRENT_SIZE, size,
-				    sizeof size);
-		} else {
-			put_le64(size, 4 * M - 512);
-			mem_file_poke(&f.files[BASE], size, sizeof size,
-				      META_ITEMS + ITEM_SIZE);
-		}
-		parent_is_refused(&f, *format, "4193792 bytes");
-		mem_chain_fini(&f);
-	}
-}
-
 static void a_parent_of_another_sector_size_is_refused(void **state)
 {
 	struct mem_chain f;
@@ -202,7 +178,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_parent_of_another_identity_is_refused),
-		cmocka_unit_test(a_parent_of_another_size_is_refused),
 		cmocka_unit_test(a_parent_of_another_sector_size_is_refused),
 		cmocka_unit_test(a_cycle_is_refused),
 		cmocka_unit_test(an_image_that_is_its_own_parent_is_refused),

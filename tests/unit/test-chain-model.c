@@ -2,7 +2,8 @@
 /*
  * Random operations on chains of every shape, against a flat array.  After each
  * round the chain is closed, opened again, checked and compared once more; and
- * no parent's file may have changed by a bit.
+ * no parent's file may have changed by a bit.  A child's disk may be of another
+ * size than its parent's.
  */
 #include "unit/disks.h"
 
@@ -25,6 +26,8 @@ struct shape {
 	 * of images. */
 	uint64_t blocks[4];
 	unsigned n;
+	/* Sizes of the children's disks; 0: of the parent's. */
+	uint64_t sizes[4];
 };
 
 static void remember_file(const char *dir, const char *name, struct stat *st)
@@ -60,13 +63,14 @@ static void exercise_leaf(struct store *store, const char *dir,
 	}
 	chain = disk_open(store, name, 0);
 	model_compare(model, chain);
+	model_compare_map(model, chain);
 	assert_ok(chain_close(chain));
 }
 
-static void exercise_shape(void **state, const struct shape *shape)
+static void exercise_shape(void **state, const struct shape *shape,
+			   uint64_t seed)
 {
 	const char *dir = *state;
-	uint64_t seed = seed_from_environment();
 	char name[32] = "", parent[32] = "", relative[40];
 	struct stat before = { 0 };
 	struct image_params params = { .type = shape->base,
@@ -82,10 +86,13 @@ static void exercise_shape(void **state, const struct shape *shape)
 		snprintf(name, sizeof name, "level%u.%s", level, shape->ending);
 		snprintf(relative, sizeof relative, "./%s", parent);
 		if (level)
-			disk_create_child(dir, name, parent, relative,
-					  shape->blocks[level]);
+			disk_create_resized(dir, name, parent, relative,
+					    shape->blocks[level],
+					    shape->sizes[level]);
 		else
 			disk_create(dir, name, &params);
+		if (shape->sizes[level])
+			model_resize(&model, shape->sizes[level]);
 		if (level)
 			remember_file(dir, parent, &before);
 		exercise_leaf(&store, dir, name, &model, &seed);
@@ -99,27 +106,73 @@ static void exercise_shape(void **state, const struct shape *shape)
 
 static const uint64_t K = 1 << 10, M = 1 << 20;
 
-#define SHAPE(test, ...)                                               \
-	static void test(void **state)                                 \
-	{                                                              \
-		exercise_shape(state, &(struct shape){ __VA_ARGS__ }); \
+#define SHAPE(test, ...)                                              \
+	static void test(void **state)                                \
+	{                                                             \
+		exercise_shape(state, &(struct shape){ __VA_ARGS__ }, \
+			       seed_from_environment());              \
 	}
 
 SHAPE(vhd_dynamic_of_default_blocks, "vhd", IMAGE_DYNAMIC, 512, 7 * M + 512,
-      { 2 * M }, 1)
+      { 2 * M }, 1, { 0 })
 SHAPE(vhd_chain_of_equal_blocks, "vhd", IMAGE_DYNAMIC, 512, 6 * M,
-      { 512 * K, 512 * K, 512 * K }, 3)
+      { 512 * K, 512 * K, 512 * K }, 3, { 0 })
 SHAPE(vhd_chain_of_mixed_blocks_over_a_fixed_base, "vhd", IMAGE_FIXED, 512,
-      9 * M + 3 * 512, { 0, 512 * K, 4 * M, 64 * K }, 4)
+      9 * M + 3 * 512, { 0, 512 * K, 4 * M, 64 * K }, 4, { 0 })
 SHAPE(vhdx_dynamic_of_default_blocks, "vhdx", IMAGE_DYNAMIC, 512, 7 * M + 512,
-      { 32 * M }, 1)
-SHAPE(vhdx_fixed, "vhdx", IMAGE_FIXED, 512, 5 * M, { 2 * M }, 1)
+      { 32 * M }, 1, { 0 })
+SHAPE(vhdx_fixed, "vhdx", IMAGE_FIXED, 512, 5 * M, { 2 * M }, 1, { 0 })
 SHAPE(vhdx_chain_of_equal_blocks, "vhdx", IMAGE_DYNAMIC, 512, 7 * M,
-      { 1 * M, 1 * M, 1 * M }, 3)
+      { 1 * M, 1 * M, 1 * M }, 3, { 0 })
 SHAPE(vhdx_chain_of_mixed_blocks_over_a_fixed_base, "vhdx", IMAGE_FIXED, 512,
-      9 * M + 7 * 512, { 2 * M, 1 * M, 4 * M, 2 * M }, 4)
+      9 * M + 7 * 512, { 2 * M, 1 * M, 4 * M, 2 * M }, 4, { 0 })
 SHAPE(vhdx_chain_of_4k_sectors, "vhdx", IMAGE_DYNAMIC, 4096, 6 * M + 4096,
-      { 2 * M, 1 * M, 2 * M }, 3)
+      { 2 * M, 1 * M, 2 * M }, 3, { 0 })
+
+SHAPE(vhd_children_larger_and_smaller, "vhd", IMAGE_DYNAMIC, 512, 3 * M + 512,
+      { 512 * K, 2 * M, 64 * K, 512 * K }, 4,
+      { 0, 5 * M + 3 * 512, 2 * M + 512, 4 * M })
+SHAPE(vhdx_children_larger_and_smaller, "vhdx", IMAGE_DYNAMIC, 512, 3 * M + 512,
+      { 1 * M, 2 * M, 1 * M, 8 * M }, 4,
+      { 0, 5 * M + 3 * 512, 2 * M + 512, 4 * M })
+SHAPE(vhdx_children_of_4k_sectors_larger_and_smaller, "vhdx", IMAGE_DYNAMIC,
+      4096, 3 * M + 4096, { 1 * M, 2 * M, 1 * M }, 3,
+      { 0, 5 * M + 3 * 4096, 2 * M + 4096 })
+
+/* Children of sizes and blocks that the seed chooses. */
+static void exercise_random_sizes(void **state, const char *ending,
+				  uint32_t sector_size)
+{
+	uint64_t seed = seed_from_environment();
+	struct shape shape = { .ending = ending,
+			       .base = IMAGE_DYNAMIC,
+			       .sector_size = sector_size,
+			       .n = 4 };
+
+	for (unsigned i = 0; i < shape.n; i++) {
+		shape.sizes[i] =
+			sector_size *
+			(1 + random_next(&seed) % (5 * M / sector_size));
+		shape.blocks[i] = M << random_next(&seed) % 3;
+	}
+	shape.size = shape.sizes[0];
+	exercise_shape(state, &shape, seed);
+}
+
+static void vhd_children_of_random_sizes(void **state)
+{
+	exercise_random_sizes(state, "vhd", 512);
+}
+
+static void vhdx_children_of_random_sizes(void **state)
+{
+	exercise_random_sizes(state, "vhdx", 512);
+}
+
+static void vhdx_children_of_4k_sectors_and_random_sizes(void **state)
+{
+	exercise_random_sizes(state, "vhdx", 4096);
+}
 
 #define TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
@@ -135,6 +188,12 @@ int main(void)
 		TEST(vhdx_chain_of_equal_blocks),
 		TEST(vhdx_chain_of_mixed_blocks_over_a_fixed_base),
 		TEST(vhdx_chain_of_4k_sectors),
+		TEST(vhd_children_larger_and_smaller),
+		TEST(vhdx_children_larger_and_smaller),
+		TEST(vhdx_children_of_4k_sectors_larger_and_smaller),
+		TEST(vhd_children_of_random_sizes),
+		TEST(vhdx_children_of_random_sizes),
+		TEST(vhdx_children_of_4k_sectors_and_random_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,16 +254,77 @@ static void a_cycle_is_refused(void **state)
 	store_close(&store);
 }
 
-static void a_parent_of_another_size_is_refused(void **state)
+/* What chain_map has at off; of zeros, how many follow. */
+static void maps(struct chain *chain, uint64_t off, bool zero, int depth,
+		 uint64_t zeros)
+{
+	struct chain_extent e;
+
+	assert_ok(chain_map(chain, off, chain_size(chain) - off, &e));
+	assert_int_equal(e.zero, zero);
+	assert_int_equal(e.depth, depth);
+	if (zero)
+		assert_int_equal(e.len, zeros);
+}
+
+/* A child of base, which is of 4 MiB with 512 bytes of 'b' at 1 MiB. */
+static struct chain *open_resized(const char *dir, struct store *store,
+				  const char *name, const char *parent,
+				  uint64_t size)
+{
+	char relative[64];
+
+	snprintf(relative, sizeof relative, "./%s", parent);
+	disk_create_resized(dir, name, parent, relative, M, size);
+	disk_check(dir, name);
+	return disk_open(store, name, 0);
+}
+
+static void a_parent_of_another_size_is_taken(void **state)
 {
 	struct store store;
-	uint8_t size[8];
 
 	store_open(&store, *state);
-	make_pair(*state, &store, "vhd");
-	put_be64(size, 3 * M);
-	change_footers(scratch_path(state, "base.vhd"), 48, size, sizeof size);
-	open_fails(&store, "child.vhd", 0, -ESTALE, "3145728");
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *small, *large;
+
+		make_pair(*state, &store, e);
+		small = open_resized(*state, &store, named("small", e),
+				     named("base", e), M + 512);
+		large = open_resized(*state, &store, named("large", e),
+				     named("base", e), 9 * M + 512);
+		assert_int_equal(chain_size(small), M + 512);
+		maps(small, M, false, 1, 0);
+		maps(large, M, false, 1, 0);
+		maps(large, 3 * M, true, -1, 6 * M + 512);
+		assert_ok(chain_close(small));
+		assert_ok(chain_close(large));
+	}
+	store_close(&store);
+}
+
+/* The grandparent's disk is large, the parent's small, the child's large. */
+static void beyond_a_parents_end_no_grandparent_shows(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		assert_ok(chain_close(open_resized(*state, &store,
+						   named("small", e),
+						   named("base", e), M - 512)));
+		chain = open_resized(*state, &store, named("large", e),
+				     named("small", e), 2 * M);
+		maps(chain, M, true, -1, M);
+		assert_ok(chain_close(chain));
+		assert_int_equal(first_byte(&store, named("child", e), M), 'b');
+		assert_int_equal(first_byte(&store, named("large", e), M), 0);
+	}
 	store_close(&store);
 }
 
@@ -308,7 +369,8 @@ int main(void)
 		TEST(a_symbolic_link_does_not_lead_out_of_the_store),
 		TEST(a_further_place_is_searched_by_base_name),
 		TEST(a_cycle_is_refused),
-		TEST(a_parent_of_another_size_is_refused),
+		TEST(a_parent_of_another_size_is_taken),
+		TEST(beyond_a_parents_end_no_grandparent_shows),
 		TEST(children_share_one_open_parent),
 	};
 

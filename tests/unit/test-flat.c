@@ -173,6 +173,32 @@ static void says_what_the_images_say(void **state)
 	}
 }
 
+/* The disks of parents end one before the other, the second one first. */
+static void parents_of_other_sizes_are_zeros_beyond_their_ends(void **state)
+{
+	static const uint64_t *const runs[] = { coarse_runs, fine_runs,
+						odd_runs };
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct fixture f;
+		uint64_t size = 4 * COARSE + 5 * 4096 + 3 * SECTOR;
+		uint64_t end = 2 * COARSE;
+
+		setup_of(&f, size, random_next(&seed), runs[i]);
+		f.fakes[1].img.size = COARSE + 4096 + SECTOR;
+		f.fakes[2].img.size = 3 * COARSE;
+		for (int n = 0; n < 3000; n++) {
+			uint64_t off = random_upto(&seed, size + end - 1);
+
+			agrees(&f, off,
+			       1 + random_upto(&seed, size + end - off - 1));
+		}
+		teardown_of(&f);
+	}
+}
+
 /* There is no room for what a disk of 3 TiB has, asked for everywhere. */
 static void a_disk_with_more_than_is_kept_is_read_right(void **state)
 {
@@ -265,6 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_asked_once_is_not_asked_again),
 		cmocka_unit_test(says_what_the_images_say),
+		cmocka_unit_test(
+			parents_of_other_sizes_are_zeros_beyond_their_ends),
 		cmocka_unit_test(a_disk_with_more_than_is_kept_is_read_right),
 		cmocka_unit_test(an_error_is_not_kept),
 		cmocka_unit_test(an_extent_ends_before_what_is_broken),

@@ -7,6 +7,9 @@
  * so holds no second copy of its tables.  Parents are opened for reading,
  * locked against writers, and never modified.
  *
+ * The disk is the leaf's.  A parent's disk may be smaller or larger: beyond its
+ * end it has zeros.
+ *
  * THREADS: a chain may be used by any number of threads at once; opening and
  * closing too, on one family.
  */
@@ -96,7 +99,8 @@ struct chain;
 /*
  * Opens the image at path (in places[0]) and its parents.  Errors: what
  * image_open has; -ENOENT a parent that is nowhere; -ESTALE one with another
- * identity or size; -ELOOP; -EBUSY the leaf or a parent is in use; -EROFS.
+ * identity or sector size; -ELOOP; -EBUSY the leaf or a parent is in use;
+ * -EROFS.
  */
 int chain_open(struct family *family, const char *path, int flags,
 	       struct chain **ret);
@@ -111,8 +115,8 @@ int chain_close(struct chain *chain);
  * *ret_dev and *ret_ino say which file it is.
  */
 int family_find_parent(struct family *family, const char *child_path,
-		       const struct parent_ref *ref, uint64_t child_size,
-		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
+		       const struct parent_ref *ref, char **ret_path,
+		       dev_t *ret_dev, ino_t *ret_ino);
 
 /*
  * From reading to writing and back, for a chain that was opened with locks.

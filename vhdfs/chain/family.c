@@ -64,10 +64,12 @@ void found_fini(struct found *found)
 	memset(found, 0, sizeof *found);
 }
 
-/* Is img the parent that ref names, of the child's size? */
+/*
+ * Is img the parent that ref names?  Its disk may be of another size than the
+ * child's: Hyper-V and Xen resize children.
+ */
 static int check_identity(const struct image *img, const struct parent_ref *ref,
-			  const char *child, uint64_t child_size,
-			  uint32_t child_sector)
+			  const char *child, uint32_t child_sector)
 {
 	char want[GUID_TEXT_SIZE], have[GUID_TEXT_SIZE];
 
@@ -82,13 +84,6 @@ static int check_identity(const struct image *img, const struct parent_ref *ref,
 			     "restore the one the child was made from");
 		return -ESTALE;
 	}
-	if (img->size != child_size)
-		return fail_found(-ESTALE, child, "parent locator",
-				  ref->file_off,
-				  words("a disk of %llu bytes, as the child's",
-					(unsigned long long)child_size),
-				  "%s with %llu bytes", img->io->name,
-				  (unsigned long long)img->size);
 	if (child_sector && img->sector_size != child_sector)
 		return fail_found(
 			-ESTALE, child, "parent locator", ref->file_off,
@@ -105,7 +100,6 @@ struct search {
 	const char *dir;   /* that the child really lies in, "" or "a/b/" */
 	size_t place;
 	const struct parent_ref *ref;
-	uint64_t size;
 	uint32_t sector_size;
 	struct error why; /* code 0: nothing was there at all */
 };
@@ -158,7 +152,7 @@ static int try_path(struct search *s, size_t place, const char *path,
 		r = image_open(found.io, NULL, &img);
 		if (r == 0) {
 			found.io = NULL;
-			r = check_identity(img, s->ref, s->child, s->size,
+			r = check_identity(img, s->ref, s->child,
 					   s->sector_size);
 			image_close(img);
 		}
@@ -276,8 +270,8 @@ static char *shown_path(const struct family *family, const struct found *found)
 }
 
 int family_find_parent(struct family *family, const char *child_path,
-		       const struct parent_ref *ref, uint64_t child_size,
-		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino)
+		       const struct parent_ref *ref, char **ret_path,
+		       dev_t *ret_dev, ino_t *ret_ino)
 {
 	char dir[PATH_MAX];
 	struct search s = {
@@ -285,7 +279,6 @@ int family_find_parent(struct family *family, const char *child_path,
 		.child = child_path,
 		.dir = dir_of(child_path, dir, sizeof dir),
 		.ref = ref,
-		.size = child_size,
 	};
 	struct found found;
 	char *path;
@@ -363,8 +356,7 @@ static int open_layer(struct family *family, const struct trail *trail,
 		return r;
 	found->io = NULL;
 	/* Once more: somebody may have written it before we had the lock. */
-	r = check_identity(layer->img, s->ref, s->child, s->size,
-			   s->sector_size);
+	r = check_identity(layer->img, s->ref, s->child, s->sector_size);
 	here.img = layer->img;
 	if (r == 0)
 		r = open_up(family, &here, found->place, found->real, lock,
@@ -407,7 +399,6 @@ static int open_up(struct family *family, const struct trail *trail,
 		.dir = dir_of(real, dir, sizeof dir),
 		.place = place,
 		.ref = &ref,
-		.size = child->size,
 		.sector_size = child->sector_size,
 	};
 	int r;
@@ -425,8 +416,7 @@ static int open_up(struct family *family, const struct trail *trail,
 		open = family_get_current(family, found.io);
 	if (r == 0 && open) {
 		/* It may be another file than the one that was looked at. */
-		r = check_identity(open->img, &ref, s.child, s.size,
-				   s.sector_size);
+		r = check_identity(open->img, &ref, s.child, s.sector_size);
 		if (r == 0)
 			*ret = open;
 		else

@@ -302,8 +302,15 @@ static int ask(struct flat *flat, uint64_t off, uint64_t len,
 static int map_one(struct flat *flat, uint64_t off, uint64_t len,
 		   struct flat_extent *ret)
 {
-	uint64_t unit, entry = find(flat, off, &unit);
+	uint64_t unit, entry;
 
+	if (off >= flat->size) {
+		*ret = (struct flat_extent){ .len = len };
+		return 0;
+	}
+	/* An entry may cover more than is left of the disk. */
+	len = min_u64(len, flat->size - off);
+	entry = find(flat, off, &unit);
 	/* What is broken beside it is not its error. */
 	if (kind_of(entry) == UNKNOWN && learn(flat, off) == 0)
 		entry = find(flat, off, &unit);

@@ -31,8 +31,9 @@ int flat_new(struct image *const *images, unsigned n, struct flat **ret);
 void flat_free(struct flat *flat);
 
 /*
- * The first extent of [off, off + len), which lies on the disk: at least a byte
- * and at most len.  Errors as image_map's; they are not kept.
+ * The first extent of [off, off + len): at least a byte and at most len. Beyond
+ * the end of images[0]'s disk are zeros, for a child's disk may be larger.
+ * Errors as image_map's; they are not kept.
  */
 int flat_map(struct flat *flat, uint64_t off, uint64_t len,
 	     struct flat_extent *ret);

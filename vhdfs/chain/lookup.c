@@ -3,6 +3,20 @@
 
 #include "chain/lookup.h"
 
+#include "base/bytes.h"
+
+/* Asks one image, up to the end of its disk. */
+static int map_one(struct image *img, uint64_t off, uint64_t len,
+		   struct extent *ret)
+{
+	int r;
+
+	image_lock_map(img);
+	r = image_map(img, off, min_u64(len, img->size - off), ret);
+	image_unlock_map(img);
+	return r;
+}
+
 int images_map(struct image *const *images, unsigned n, uint64_t off,
 	       uint64_t len, struct chain_extent *ret)
 {
@@ -11,11 +25,9 @@ int images_map(struct image *const *images, unsigned n, uint64_t off,
 	unsigned depth;
 	int r = 0;
 
-	for (depth = 0; depth < n; depth++) {
+	for (depth = 0; depth < n && off < images[depth]->size; depth++) {
 		img = images[depth];
-		image_lock_map(img);
-		r = image_map(img, off, e.len, &e);
-		image_unlock_map(img);
+		r = map_one(img, off, e.len, &e);
 		if (r < 0 || e.kind != EXTENT_PARENT)
 			break;
 	}
@@ -26,7 +38,8 @@ int images_map(struct image *const *images, unsigned n, uint64_t off,
 	ret->io = ret->zero ? NULL : img->io;
 	ret->file_off = ret->zero ? 0 : e.file_off;
 	ret->depth = (int)depth;
-	/* In a dynamic image without a parent, zeros are what is not there. */
+	/* No image holds what lies beyond the end of a parent's disk.  In a
+	 * dynamic image without a parent, zeros are what is not there. */
 	if (e.kind == EXTENT_PARENT ||
 	    (e.kind == EXTENT_ZERO && img->type == IMAGE_DYNAMIC))
 		ret->depth = -1;

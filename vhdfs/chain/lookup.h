@@ -7,8 +7,11 @@
 
 /*
  * What n images, each the parent of the one before, have at off: the first
- * extent of [off, off + len), which lies on the disk.  depth counts from
- * images[0].  Takes each image's lock for as long as it is asked.
+ * extent of [off, off + len).  depth counts from images[0].  Takes each image's
+ * lock for as long as it is asked.
+ *
+ * SIZES.  The disks may have any sizes.  Beyond the end of an image's disk are
+ * zeros, also where its own parent's disk is larger and has data there.
  */
 int images_map(struct image *const *images, unsigned n, uint64_t off,
 	       uint64_t len, struct chain_extent *ret);

@@ -454,7 +454,8 @@ int image_params_complete(const struct image_ops *ops,
 				    "%s: a %s image cannot have a %s parent",
 				    params->parent->io->name, ops->name,
 				    params->parent->ops->name);
-		params->size = params->parent->size;
+		if (!params->size)
+			params->size = params->parent->size;
 		params->sector_size = params->parent->sector_size;
 	}
 	return ops->params_complete ? ops->params_complete(params) : 0;

@@ -83,7 +83,7 @@ void parent_ref_fini(struct parent_ref *ref);
 /* What image_create is to make. Zero stands for the default. */
 struct image_params {
 	enum image_type type;
-	uint64_t size; /* of the virtual disk; a child takes its parent's */
+	uint64_t size; /* of the virtual disk; a child's: its parent's */
 	uint64_t block_size;
 	uint32_t sector_size;          /* logical: 512 or 4096 */
 	uint32_t physical_sector_size; /* 512 or 4096 */

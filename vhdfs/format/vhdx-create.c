@@ -158,9 +158,12 @@ static int add_own_items(struct making *m)
 	return r;
 }
 
-/* What is the virtual disk's, of the parent: the same disk. */
+/* What is the virtual disk's, of the parent: the same disk, but for its size.
+ */
 static int add_parent_items(struct making *m, struct vhdx *parent)
 {
+	const struct guid size = vhdx_guid(VHDX_GUID_DISK_SIZE);
+
 	for (size_t i = 0; i < parent->n_items; i++) {
 		const struct vhdx_meta *from = &parent->items[i];
 		uint8_t *data;
@@ -173,6 +176,8 @@ static int add_parent_items(struct making *m, struct vhdx *parent)
 			r = vhdx_meta_read(parent, from, data);
 		if (r < 0)
 			return r;
+		if (guid_equal(&from->guid, &size))
+			put_le64(data, m->params->size);
 	}
 	return 0;
 }

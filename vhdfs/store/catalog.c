@@ -275,8 +275,8 @@ static void take_broken(struct store *store, const char *path,
 	steal(io);
 	if (take_leaf(leaf, info, &ref) == 0 &&
 	    leaf->type == IMAGE_DIFFERENCING &&
-	    family_find_parent(store->family, path, &ref, leaf->size,
-			       &info->parent, &dev, &ino) == 0)
+	    family_find_parent(store->family, path, &ref, &info->parent, &dev,
+			       &ino) == 0)
 		add_ancestor(info, dev, ino);
 	parent_ref_fini(&ref);
 	image_close(leaf);
