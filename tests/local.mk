@@ -360,6 +360,7 @@ kill_tests = \
 	tests/kill/test-load.sh \
 	$(NULL)
 supervise_tests = \
+	tests/supervise/test-open.sh \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)

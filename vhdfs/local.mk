@@ -72,6 +72,9 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/io/keep-files.c \
+	vhdfs/io/keep-internal.h \
+	vhdfs/io/keep-pages.c \
 	vhdfs/io/keep.c \
 	vhdfs/io/keep.h \
 	vhdfs/io/wait.c \

@@ -54,3 +54,42 @@ nobody_noticed() {
 			fail "expected no error, found: $(cat "$scratch/runs/$client")"
 	done
 }
+
+requires_resend() {
+	[ "$(uname -r | awk -F. '{ print $1 * 1000 + $2 }')" -ge 6009 ] ||
+		skip "the kernel has no FUSE_NOTIFY_RESEND"
+}
+
+# A store with a master and a child of it, mounted; $child is the child's view.
+simple_store() {
+	requires_resend
+	requires_fuse
+	store=$scratch/store mnt=$scratch/mnt
+	mkdir "$store"
+	vhdfs-img create --size 16M "$store/master.vhdx"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	mount_store "$store" "$mnt" "$@"
+	child=$mnt/child.vhdx.raw
+}
+
+# die_at CALLS N: the worker is killed as one of its threads enters the Nth of
+# these system calls, counted from now; see strace(1) for CALLS.
+die_at() {
+	requires strace
+	rm -f "$scratch/attached"
+	strace -f -p "$(worker "$mnt")" -o "$scratch/trace" -e trace="$1" \
+		-e inject="$1:signal=SIGKILL:when=$2" 2>"$scratch/attached" &
+	strace_pid=$!
+	wait_until 30 grep -q attached "$scratch/attached"
+}
+
+# Did it die, since die_at?  Another serves when this returns.
+died() {
+	local died=0
+
+	timeout 30 stat -f "$mnt" >/dev/null
+	! kill -INT $strace_pid 2>/dev/null || sleep 0.1
+	wait $strace_pid || true
+	grep -q 'killed by SIGKILL' "$scratch/trace" || died=1
+	return $died
+}

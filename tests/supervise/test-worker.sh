@@ -9,11 +9,6 @@
 
 tests_of_the_long_run=4
 
-requires_resend() {
-	[ "$(uname -r | awk -F. '{ print $1 * 1000 + $2 }')" -ge 6009 ] ||
-		skip "the kernel has no FUSE_NOTIFY_RESEND"
-}
-
 # Rounds of SECONDS with KILLS each; every other one flushes nothing.
 killed_under_load() {
 	local rounds_wanted=$1 seconds=$2 kills_each=$3 options=()
@@ -78,18 +73,6 @@ test_eight_clients_of_a_vhdx_through_tgtd() {
 
 test_eight_clients_of_a_vhd_through_tgtd() {
 	eight_clients vhd
-}
-
-# A store with a master and a child of it, mounted; $child is the child's view.
-simple_store() {
-	requires_resend
-	requires_fuse
-	store=$scratch/store mnt=$scratch/mnt
-	mkdir "$store"
-	vhdfs-img create --size 16M "$store/master.vhdx"
-	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
-	mount_store "$store" "$mnt" "$@"
-	child=$mnt/child.vhdx.raw
 }
 
 # What a shell has open as 7 stays open.

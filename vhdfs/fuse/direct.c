@@ -48,11 +48,12 @@ static void send_answer(int fd, const struct request *r, int error, size_t n)
 		return;
 }
 
+/* Null where there is more to it, which is not answered here. */
 static struct node *image_of(struct server *server, const struct request *r)
 {
 	struct node *node = nodes_find(server->nodes, r->in->nodeid);
 
-	return node && node->image ? node : NULL;
+	return node && node->image && !atomic_load(&node->lost) ? node : NULL;
 }
 
 static bool answer_read(struct server *server, int fd, const struct request *r)

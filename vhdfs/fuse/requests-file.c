@@ -2,8 +2,17 @@
 /*
  * Open files.  A handle is the number of the request that opened the file, so
  * that an open or a release that the kernel sends again counts once.  How it
- * was opened comes with every request; that it is open is kept (io/keep.h), for
- * the process that comes after this one.
+ * was opened comes with every request.  ORDER of an open, for a worker may die
+ * anywhere:
+ *
+ *   1. the image is opened, or the open is refused: what this worker has open
+ *      ends with it, and the next worker decides the request anew
+ *   2. the open is recorded as granted (io/keep.h): the next worker opens the
+ *      image again, and finds the answer when the request is sent again
+ *   3. it is answered
+ *
+ * A release takes the record away first, and closes the image then: the next
+ * worker finishes an image that is not closed whole (resume.c).
  *
  * Who may write gets direct I/O: the kernel caches a master's blocks once, with
  * the master's own file, and not once for each client.  Who only reads gets the
@@ -83,6 +92,23 @@ struct node *request_image(fuse_req_t req, fuse_ino_t ino)
 	return node;
 }
 
+bool handle_is_lost(struct node *node, uint64_t handle)
+{
+	return atomic_load(&node->lost) &&
+	       keep_open_state(handle) == KEEP_OPEN_LOST;
+}
+
+struct node *request_file(fuse_req_t req, fuse_ino_t ino,
+			  const struct fuse_file_info *fi)
+{
+	struct node *node = request_image(req, ino);
+
+	if (!node || !handle_is_lost(node, fi->fh))
+		return node;
+	reply_result(req, -EIO);
+	return NULL;
+}
+
 static bool opened_for_writing(const struct fuse_file_info *fi)
 {
 	return (fi->flags & O_ACCMODE) != O_RDONLY;
@@ -115,12 +141,15 @@ static void release(struct server *server, struct node *node,
 		    const struct fuse_file_info *fi)
 {
 	bool writable = opened_for_writing(fi);
+	bool lost = handle_is_lost(node, fi->fh);
 
 	if (keep_open_remove(fi->fh) > 0)
 		return;
 	if (!writable)
 		atomic_fetch_sub(&node->cached, 1);
-	if (view_close(server->store, node->image, writable) < 0)
+	if (lost)
+		atomic_fetch_sub(&node->lost, 1);
+	else if (view_close(server->store, node->image, writable) < 0)
 		log_error("%s", error_text());
 }
 
@@ -136,7 +165,7 @@ static void log_refusal(struct server *server, struct node *node, int r)
 	log_error("%s", error_text());
 }
 
-/* Notes that it is open; 1: that was noted before, and so it is. */
+/* Records that it was granted. */
 static int keep_open(struct node *node, const struct fuse_file_info *fi)
 {
 	dev_t dev;
@@ -169,24 +198,37 @@ static int open_image(struct server *server, struct node *node, int flags)
 	return 0;
 }
 
-static int open_once(struct server *server, struct node *node,
+static int open_anew(struct server *server, struct node *node,
 		     const struct fuse_file_info *fi)
 {
-	int r = keep_open(node, fi);
+	int r = open_image(server, node, fi->flags); /* 1 */
 
-	if (r > 0)
-		return 0;
-	if (r == 0) {
-		r = open_image(server, node, fi->flags);
-		if (r < 0)
-			keep_open_remove(fi->fh);
-	}
-	if (r == 0 && !opened_for_writing(fi)) {
+	if (r < 0)
+		return r;
+	r = keep_open(node, fi); /* 2 */
+	if (r < 0) {
+		view_close(server->store, node->image, opened_for_writing(fi));
+	} else if (!opened_for_writing(fi)) {
 		/* The kernel drops what it has cached at each open. */
 		atomic_store(&node->changes, view_silent_changes(node->image));
 		atomic_fetch_add(&node->cached, 1);
 	}
 	return r;
+}
+
+static int open_once(struct server *server, struct node *node,
+		     const struct fuse_file_info *fi)
+{
+	switch (keep_open_state(fi->fh)) {
+	case KEEP_OPEN_GRANTED:
+		return 0;
+	case KEEP_OPEN_LOST:
+		/* The caller has no handle of it yet. */
+		release(server, node, fi);
+		return -EIO;
+	default:
+		return open_anew(server, node, fi);
+	}
 }
 
 static void request_open(fuse_req_t req, fuse_ino_t ino,
@@ -226,12 +268,11 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			 struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node = request_file(req, ino, fi);
 	_cleanup_free_ char *large = NULL;
 	char *buf;
 	ssize_t n;
 
-	(void)fi;
 	if (!node)
 		return;
 	buf = size > REQUEST_MAX ? (large = malloc(size))
@@ -273,7 +314,7 @@ static int sync_write(struct node *node, const struct fuse_file_info *fi)
 static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 			  size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node = request_file(req, ino, fi);
 	ssize_t n;
 
 	if (!node)
@@ -300,9 +341,10 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 }
 
 static void flush(fuse_req_t req, fuse_ino_t ino,
+		  const struct fuse_file_info *fi,
 		  int (*how)(struct store_image *image))
 {
-	struct node *node = request_image(req, ino);
+	struct node *node = request_file(req, ino, fi);
 	int r;
 
 	if (!node)
@@ -319,15 +361,14 @@ static void flush(fuse_req_t req, fuse_ino_t ino,
 static void request_flush(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
-	(void)fi;
-	flush(req, ino, view_settle);
+	flush(req, ino, fi, view_settle);
 }
 
 static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 			  struct fuse_file_info *fi)
 {
-	(void)datasync, (void)fi;
-	flush(req, ino, view_flush);
+	(void)datasync;
+	flush(req, ino, fi, view_flush);
 }
 
 static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
@@ -354,10 +395,9 @@ static int fallocate_kind(struct node *node, int mode, off_t off, off_t len)
 static void request_fallocate(fuse_req_t req, fuse_ino_t ino, int mode,
 			      off_t off, off_t len, struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node = request_file(req, ino, fi);
 	int kind, r;
 
-	(void)fi;
 	if (!node)
 		return;
 	kind = fallocate_kind(node, mode, off, len);
@@ -375,11 +415,10 @@ static void request_fallocate(fuse_req_t req, fuse_ino_t ino, int mode,
 static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			  struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node = request_file(req, ino, fi);
 	uint64_t found;
 	int r;
 
-	(void)fi;
 	if (!node)
 		return;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)

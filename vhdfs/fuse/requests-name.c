@@ -78,6 +78,13 @@ static int node_stat(struct server *server, struct node *node,
 	return r;
 }
 
+/* A lost handle has no size: a reader would take it for the end of file. */
+static bool is_of_lost_handle(struct node *node,
+			      const struct fuse_file_info *fi)
+{
+	return fi && handle_is_lost(node, fi->fh);
+}
+
 static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
@@ -85,10 +92,10 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 	struct stat st;
 	int r;
 
-	(void)fi;
 	if (!node)
 		return;
-	r = node_stat(server_of(req), node, &st);
+	r = is_of_lost_handle(node, fi) ? -EIO
+					: node_stat(server_of(req), node, &st);
 	if (r < 0)
 		reply_result(req, r);
 	else

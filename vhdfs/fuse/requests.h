@@ -28,6 +28,12 @@ enum {
 	REQUEST_MAX = 1024 * 1024,
 };
 
+/*
+ * Is the handle of an open that a worker's death has lost?  All of its requests
+ * answer EIO.
+ */
+bool handle_is_lost(struct node *node, uint64_t handle);
+
 /* The functions for libfuse: names and attributes, and then files. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);
 void requests_of_files(struct fuse_lowlevel_ops *ops);
@@ -49,5 +55,9 @@ void reply_failure(fuse_req_t req, struct node *node, int r);
 struct node *request_node(fuse_req_t req, fuse_ino_t ino);
 /* The same; answered as well, with EISDIR, when it is a directory. */
 struct node *request_image(fuse_req_t req, fuse_ino_t ino);
+/* The same, through a handle; answered as well, with EIO, where that is lost.
+ */
+struct node *request_file(fuse_req_t req, fuse_ino_t ino,
+			  const struct fuse_file_info *fi);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What outlives a process that dies while it serves: its descriptors of locked
- * files, the pages of tables that are not in their files yet, and what others
- * hold open through it.
+ * State that survives a worker's death: its descriptors of locked files, the
+ * pages of tables that are not in their files yet, and the opens of images that
+ * the kernel was granted.
  *
  * A supervisor makes the memory (a memfd, mapped) and starts the process that
  * serves with a copy of that mapping and with the very same table of
@@ -19,6 +19,19 @@
  * GENERATIONS.  A page counts while its generation is above the one up to which
  * the file is durable; so one store says of all the pages of a flush that they
  * are in their places, or in a log that is replayed before anybody reads.
+ *
+ * GRANTED.  An open is recorded after it was permitted, and before it is
+ * answered.  So every open that is found here was granted, and its request, if
+ * the kernel sends it again, has its answer here; a request that finds none is
+ * decided anew.
+ *
+ * SYNCS.  The kernel reports a failed write-back once to each open file
+ * description.  A worker that dies between that report and keep_file_fail takes
+ * the report with it: the next sync of the same descriptor succeeds.  So each
+ * sync is counted here while it is under way, and a count that a dead process
+ * left puts the file in doubt.  The doubt is settled by a sync through another
+ * description of the file, the witness, which is opened before the first write
+ * and used for nothing else: it has its own report of every failure since.
  *
  * THREADS: all may be called from any thread, but for beginning and taking
  * over, which come before there are others.
@@ -68,25 +81,54 @@ struct keep_file_info {
 	uint64_t dev, ino;
 	bool writable;
 	int failed;
+	uint64_t parent_dev, parent_ino; /* see keep_file_set_parent */
 };
 void keep_each_file(void (*each)(void *ctx, const struct keep_file_info *file),
 		    void *ctx);
 int keep_add_file(const struct keep_file_info *file);
 
 /*
- * Notes that fd, of the file (dev, ino), is about to be locked; or finds the
- * one that the process before had locked: *ret_fd is that, and fd stays the
- * caller's to close; else *ret_fd is fd.  Null: nothing is kept, or there is no
- * room, and then it is not kept.
+ * Claims the descriptor of the file (dev, ino) that the process before had
+ * locked: *ret_fd.  A reader gets that of a writer, too, which has nothing left
+ * to be written.  Null: there is none.
+ */
+struct keep_file *keep_file_claim(dev_t dev, ino_t ino, bool writable,
+				  int *ret_fd);
+/* A descriptor of the file, claimed or not, which stays as it is; -ENOENT. */
+int keep_file_fd(dev_t dev, ino_t ino);
+/*
+ * The same; where there is none to claim it notes that fd, of that file, is
+ * about to be locked, and *ret_fd is fd; else fd stays the caller's to close.
+ * Null: nothing is kept, or there is no room, and then it is not kept.
  */
 struct keep_file *keep_file_note(dev_t dev, ino_t ino, bool writable, int fd,
 				 int *ret_fd);
 /* Before it is closed; its pages are gone. */
 void keep_file_forget(struct keep_file *file);
 
+/* Which file is the parent of the image in this one. False: not known. */
+void keep_file_set_parent(struct keep_file *file, dev_t dev, ino_t ino);
+bool keep_file_parent(const struct keep_file *file, dev_t *ret_dev,
+		      ino_t *ret_ino);
+
 /* The errno of an image that takes no more writes; 0: it does. */
 void keep_file_fail(struct keep_file *file, int r);
 int keep_file_failed(const struct keep_file *file);
+
+/* See SYNCS: around every sync; keep_file_fail comes before the end. */
+void keep_sync_begin(struct keep_file *file);
+void keep_sync_end(struct keep_file *file);
+/* Of the file's owner alone; it is closed with keep_file_forget. -1: none. */
+void keep_file_set_witness(struct keep_file *file, int fd);
+int keep_file_witness(const struct keep_file *file);
+bool keep_file_in_doubt(const struct keep_file *file);
+/* The witness knows of no failure. */
+void keep_file_trust(struct keep_file *file);
+
+/* Not all that was written is in its image, now or earlier: set by
+ * keep_file_fail, too. */
+void keep_lose(void);
+bool keep_lost(void);
 
 /*
  * Room for a page of size bytes (512 or 4096), zeros or old bytes in it; it
@@ -110,25 +152,33 @@ int keep_each_page(struct keep_file *file, unsigned table, size_t size,
 		   int (*each)(void *ctx, struct keep_page *page,
 			       uint8_t *data),
 		   void *ctx);
-/* Calls each for every file that nobody asked for again and that has pages;
- * each may ask for it. */
+/* Calls each for every file of a writer that is not claimed and has pages, or
+ * is in doubt; each may claim it. */
 void keep_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino), void *ctx);
 
 /*
- * What others hold open through us, by a number of theirs that is never 0.
- * Adding what is there and removing what is not change nothing: 1 then, and
- * else 0.  -ENFILE: there is no room.
+ * The opens that were granted, by the number of their request, never 0.  Adding
+ * what is there and removing what is not change nothing: 1 then, and else 0.
+ * -ENFILE with words: there is no room.
  */
 struct keep_open {
 	_Atomic uint64_t number; /* 0: free */
 	uint64_t dev, ino;
 	bool writable;
+	atomic_bool lost; /* it could not be opened again, and answers EIO */
+};
+enum keep_open_state {
+	KEEP_OPEN_NONE,
+	KEEP_OPEN_GRANTED,
+	KEEP_OPEN_LOST,
 };
 int keep_open_add(uint64_t number, dev_t dev, ino_t ino, bool writable);
 int keep_open_remove(uint64_t number);
+enum keep_open_state keep_open_state(uint64_t number);
+void keep_open_lose(uint64_t number);
 void keep_each_open(void (*each)(void *ctx, const struct keep_open *open),
 		    void *ctx);
-/* Nobody holds anything open any more. */
+/* There are no opens any more. */
 void keep_opens_clear(void);
 
 #endif
