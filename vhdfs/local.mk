@@ -10,6 +10,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/crc32c.h \
 	vhdfs/base/error.c \
 	vhdfs/base/error.h \
+	vhdfs/base/fold.c \
+	vhdfs/base/fold.h \
 	vhdfs/base/guid.c \
 	vhdfs/base/guid.h \
 	vhdfs/base/log.c \

@@ -251,6 +251,22 @@ test_parent_that_another_image_replaces() {
 	opens "$child" ro EIO
 }
 
+# The child says "maitre" with the accent in one code point.
+test_parent_that_is_renamed_to_what_ntfs_calls_the_same() {
+	local composed=$'Ma\xc3\xaetre.vhdx' decomposed=$'MAI\xcc\x82TRE.VHDX'
+
+	empty_store
+	make_disk "$store/$composed"
+	vhdfs-img create --parent "$store/$composed" "$store/pc.vhdx"
+	mount_store "$store" "$mnt"
+	equal "parent" "$composed" "$(attribute "$mnt/pc.vhdx.raw" parent)"
+	mv "$store/$composed" "$scratch/"
+	equal "size without" 0 "$(size_of "$mnt/pc.vhdx.raw")"
+	mv "$scratch/$composed" "$store/$decomposed"
+	equal "size" 4194304 "$(size_of "$mnt/pc.vhdx.raw")"
+	equal "parent" "$decomposed" "$(attribute "$mnt/pc.vhdx.raw" parent)"
+}
+
 test_parent_elsewhere_that_comes_and_goes() {
 	store_of_pair
 	mkdir "$scratch/elsewhere"

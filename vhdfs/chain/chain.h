@@ -35,7 +35,8 @@ struct place_ops {
 	int (*open)(const struct place *place, const char *path, bool writable,
 		    struct io **ret, char **ret_real);
 	/* path with every part spelled as the one entry that equals it but for
-	 * case; null where there is no such path. The caller's to free. */
+	 * case and normal form; null where there is no such path. The caller's
+	 * to free. */
 	char *(*any_case)(const struct place *place, const char *path);
 };
 

@@ -4,10 +4,10 @@
  *
  * WHERE.  In this order: the child's relative path, from the directory that
  * the child really lies in; the base name beside the child; the base name in
- * the further places.  Each as spelled, then in any case.  A candidate counts
- * only when its identity is the one that the child names, so the search goes on
- * past a stranger of the same name; what it then says is why the last stranger
- * was none.
+ * the further places.  Each as spelled, then in any case and normal form, as
+ * NTFS compares names.  A candidate counts only when its identity is the one
+ * that the child names, so the search goes on past a stranger of the same name;
+ * what it then says is why the last stranger was none.
  */
 #include "config.h"
 

@@ -76,9 +76,9 @@ const struct place *family_store(const struct family *family);
 
 /* openat, confined where the place is. A descriptor or -errno, no words. */
 int place_openat(const struct place *place, const char *path, int flags);
-/* path with every part spelled as the one entry that equals it but for case;
- * the caller's to free. -ENOENT where there is no such path, or an error that
- * error_is_passing, without words. */
+/* path with every part spelled as the one entry that equals it but for case
+ * and normal form (base/fold.h); the caller's to free. -ENOENT where there is
+ * no such path, or an error that error_is_passing, without words. */
 int place_any_case(const struct place *place, const char *path, char **ret);
 
 #endif

@@ -18,12 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fold.h"
 #include "io/io-file.h"
 
 /* The absolute path behind fd; the caller's to free. Null: out of memory, or
@@ -161,14 +161,19 @@ static int no_entry(int r)
 	return error_is_passing(r) ? r : -ENOENT;
 }
 
-/* Looks through d for name in any case: -ENOENT for none or more than one. */
-static int find_entry(DIR *d, const char *name, char **ret)
+/* Looks through d for the name whose folded form is given: -ENOENT for none or
+ * more than one. */
+static int find_entry(DIR *d, const char *wanted, char **ret)
 {
 	_cleanup_free_ char *found = NULL;
 	struct dirent *de;
 
 	while (errno = 0, (de = readdir(d))) {
-		if (strcasecmp(de->d_name, name) != 0)
+		_cleanup_free_ char *folded = name_fold(de->d_name);
+
+		if (!folded)
+			return -ENOMEM;
+		if (strcmp(folded, wanted) != 0)
 			continue;
 		if (found)
 			return -ENOENT;
@@ -184,16 +189,17 @@ static int find_entry(DIR *d, const char *name, char **ret)
 	return 0;
 }
 
-/* The entry of directory dir that is name but for its case. */
+/* The entry of directory dir that is name but for case and normal form. */
 static int entry_in_any_case(const struct place *place, const char *dir,
 			     const char *name, char **ret)
 {
 	int fd = place_openat(place, *dir ? dir : ".", O_RDONLY | O_DIRECTORY);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	int r = fd < 0 ? fd : -errno;
+	_cleanup_free_ char *folded = d ? name_fold(name) : NULL;
 
 	if (d)
-		return find_entry(d, name, ret);
+		return folded ? find_entry(d, folded, ret) : -ENOMEM;
 	if (fd >= 0)
 		close(fd);
 	return no_entry(r);

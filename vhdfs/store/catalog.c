@@ -21,11 +21,11 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fold.h"
 #include "base/log.h"
 #include "format/raw.h"
 #include "io/io-file.h"
@@ -122,22 +122,21 @@ void catalog_release_locked(struct store *store, struct store_image *image)
 
 static int by_text(const void *a, const void *b)
 {
-	return strcasecmp(a, b);
+	return strcmp(a, b);
 }
 
 void catalog_name_changed_locked(struct store *store, const char *name)
 {
-	char *copy;
+	_cleanup_free_ char *folded = name_fold(name);
 
 	store->changed = true;
-	if (tfind(name, &store->changed_names, by_text))
+	if (folded && tfind(folded, &store->changed_names, by_text))
 		return;
-	copy = strdup(name);
 	/* Without memory: read all of them again. */
-	if (!copy || !tsearch(copy, &store->changed_names, by_text)) {
-		free(copy);
+	if (folded && tsearch(folded, &store->changed_names, by_text))
+		steal(folded);
+	else
 		store->dirs_changed = true;
-	}
 }
 
 static int64_t now(void)
@@ -198,6 +197,12 @@ static int copy_text(const char *text, char **ret)
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
+static int fold_text(const char *text, char **ret)
+{
+	*ret = name_fold(text);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
 /* What the leaf itself says. */
 static int take_leaf(struct image *leaf, struct info *info,
 		     struct parent_ref *ret_ref)
@@ -213,9 +218,9 @@ static int take_leaf(struct image *leaf, struct info *info,
 	if (r < 0)
 		return r;
 	if (ret_ref->relative)
-		r = copy_text(name_last(ret_ref->relative), &info->wanted[0]);
+		r = fold_text(name_last(ret_ref->relative), &info->wanted[0]);
 	if (r == 0 && ret_ref->basename)
-		r = copy_text(ret_ref->basename, &info->wanted[1]);
+		r = fold_text(ret_ref->basename, &info->wanted[1]);
 	return r;
 }
 

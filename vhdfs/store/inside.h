@@ -90,9 +90,11 @@ struct info {
 	uint64_t size;
 	struct guid id;
 	unsigned depth;
-	char *parent;    /* as user.vhdfs.parent shows it */
-	char *error;     /* null: sound */
-	char *wanted[2]; /* the base names by which its parent is searched */
+	char *parent; /* as user.vhdfs.parent shows it */
+	char *error;  /* null: sound */
+	/* The base names by which its parent is searched, folded (base/fold.h);
+	 * null: none. */
+	char *wanted[2];
 	struct file_id *ancestors;
 	size_t n_ancestors;
 };
@@ -145,7 +147,7 @@ struct store {
 	bool unsettled;   /* one of the images is */
 	bool links_stale; /* links are to be looked at again */
 	bool dirs_changed;
-	void *changed_names; /* in any case: a tree of strings */
+	void *changed_names; /* folded: a tree of strings */
 	void *logged;        /* errors, by the update that is under way */
 	struct timespec polled;
 	atomic_bool lost; /* not all that was written is in its image */
