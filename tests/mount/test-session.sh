@@ -348,6 +348,17 @@ test_parents_from_elsewhere() {
 	disk-io "$scratch/elsewhere/master.vhdx" verify 0 100000 1
 }
 
+# A backslash stands for what follows it.
+test_parents_from_a_directory_with_a_comma() {
+	store_of_pair
+	mkdir "$scratch/a, b\\c"
+	mv "$store/master.vhdx" "$scratch/a, b\\c/"
+	mount_store "$store" "$mnt" -o "ro,parents=$scratch/a\\, b\\\\c,rw"
+	equal "parent" "$scratch/a, b\\c/master.vhdx" \
+		"$(attribute "$child" parent)"
+	file-io "$child" rw write 0 hello
+}
+
 test_unprivileged_user_mounts() {
 	requires setpriv fusermount3
 	store_of_pair

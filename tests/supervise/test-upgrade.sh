@@ -118,15 +118,16 @@ test_upgrade_in_the_background() {
 
 	installed_store
 	unmount "$mnt"
-	(cd "$scratch" && vhdfs store mnt -o parents=bin)
-	pid=$(pgrep -o -f "^vhdfs store mnt -o parents=bin$")
+	mkdir "$scratch/a,b\\"
+	(cd "$scratch" && vhdfs store mnt -o 'parents=bin,parents=a\,b\\')
+	pid=$(pgrep -o -f "^vhdfs store mnt -o parents=bin,parents=a")
 	mount_pid[$mnt]=$pid
 	at_exit "umount $mnt"
 	exec 7<>"$mnt/disk.vhdx.raw"
 	upgrade "$mnt"
 	echo after >&7
 	equal "contents" after "$(head -n 1 "$mnt/disk.vhdx.raw")"
-	equal "arguments" "$scratch/bin/vhdfs $store $mnt -oparents=$scratch/bin" \
+	equal "arguments" "$scratch/bin/vhdfs $store $mnt -oparents=$scratch/bin -oparents=$scratch/a\\,b\\\\" \
 		"$(tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/ $//')"
 	exec 7>&-
 	unset "mount_pid[$mnt]"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #define TRY_HELP "; vhdfs --help says more"
@@ -124,31 +125,55 @@ static int take_mount_option(struct options *o, const char *option)
 	return fail(-EINVAL, "unknown option '-o %s'" TRY_HELP, option);
 }
 
-static bool is_in_list(const char *list, const char *option)
+/*
+ * The first option of the list at *at, which then begins behind it; null at the
+ * end.  A comma after a backslash is the option's: as in libfuse, a backslash
+ * stands for what follows it.
+ */
+static char *next_option(char **at)
 {
-	size_t n = strlen(option);
+	char *option = *at, *to = option, *from = option;
 
-	for (; *list; list += strcspn(list, ",")) {
-		list += strspn(list, ",");
-		if (!strncmp(list, option, n) && (!list[n] || list[n] == ','))
-			return true;
+	if (!option)
+		return NULL;
+	for (; *from && *from != ','; from++) {
+		if (*from == '\\' && from[1])
+			from++;
+		*to++ = *from;
 	}
-	return false;
+	*at = *from ? from + 1 : NULL;
+	*to = '\0';
+	return option;
+}
+
+typedef int option_taker(struct options *o, const char *option);
+
+static int each_option(struct options *o, const char *list, option_taker *take)
+{
+	_cleanup_free_ char *copy = strdup(list);
+	char *rest = copy, *option;
+	int r = copy ? 0 : fail(-ENOMEM, "out of memory");
+
+	while (r == 0 && (option = next_option(&rest)))
+		if (*option)
+			r = take(o, option);
+	return r;
+}
+
+static int take_remount(struct options *o, const char *option)
+{
+	o->remount |= !strcmp(option, "remount");
+	return 0;
 }
 
 static int take_mount_options(struct options *o, const char *list)
 {
-	char *copy = strdup(list), *rest = copy, *option;
-	int r = copy ? 0 : fail(-ENOMEM, "out of memory");
-
 	/* Beside it stands what the kernel says the options are now, in words
 	 * of its own. */
-	o->remount |= is_in_list(list, "remount");
-	while (r == 0 && !o->remount && rest && (option = strsep(&rest, ",")))
-		if (*option)
-			r = take_mount_option(o, option);
-	free(copy);
-	return r;
+	int r = each_option(o, list, take_remount);
+
+	return r < 0 || o->remount ? r
+				   : each_option(o, list, take_mount_option);
 }
 
 static int take_operands(struct options *o, int n, char **operands)
@@ -238,6 +263,21 @@ int options_make_absolute(struct options *options)
 	return r;
 }
 
+/* What next_option makes text of; the caller's to free, null: no memory. */
+static char *escape(const char *text)
+{
+	char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
+
+	for (; escaped && *text; text++) {
+		if (*text == ',' || *text == '\\')
+			*to++ = '\\';
+		*to++ = *text;
+	}
+	if (escaped)
+		*to = '\0';
+	return escaped;
+}
+
 char **options_make_line(const struct options *o, const char *path)
 {
 	/* The program, two operands, -f, and "-o" with a value each. */
@@ -256,8 +296,14 @@ char **options_make_line(const struct options *o, const char *path)
 		ADD("-o%s", o->mount);
 	if (o->no_resend)
 		ADD("-ono_resend");
-	for (size_t i = 0; i < o->n_parents; i++)
-		ADD("-oparents=%s", o->parents[i]);
+	for (size_t i = 0; i < o->n_parents; i++) {
+		_cleanup_free_ char *escaped = escape(o->parents[i]);
+
+		if (escaped)
+			ADD("-oparents=%s", escaped);
+		else
+			wanted++;
+	}
 #undef ADD
 	if (n == wanted)
 		return line;
@@ -298,7 +344,8 @@ void options_print_help(void)
 	      "  -o ro             nothing can be written\n"
 	      "  -o allow_other    other users may use the mount, as permissions say\n"
 	      "  -o allow_root     root may use the mount, too\n"
-	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated\n"
+	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated;\n"
+	      "                    \\ before a comma of DIR\n"
 	      "  -o no_resend      mount anew when the process that serves has died, as on\n"
 	      "                    kernels before 6.9\n"
 	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"
