@@ -234,4 +234,58 @@ test_names_that_are_not_utf8() {
 	expect_error 1 'No such file' vhdfs-img info "$name"
 }
 
+# Two directories: the parent is not where the child says.
+parent_elsewhere() {
+	mkdir "$scratch/s" "$scratch/a,b" "$scratch/empty"
+	vhdfs-img create --size 4M "$scratch/s/base.$1"
+	printf parents >"$scratch/text"
+	disk-io "$scratch/s/base.$1" load 0 "$scratch/text"
+	vhdfs-img create --parent "$scratch/s/base.$1" "$scratch/s/child.$1"
+	mv "$scratch/s/base.$1" "$scratch/a,b/"
+}
+
+test_parents_in_further_directories() {
+	local format more
+
+	for format in vhd vhdx; do
+		rm -rf "${scratch:?}"/{s,a,b,empty,flat,g} "$scratch/a,b"
+		parent_elsewhere $format
+		more=(--parents "$scratch/empty" --parents "$scratch/a,b")
+		expect 1 vhdfs-img info "$scratch/s/child.$format"
+		expect 0 vhdfs-img "${more[@]}" info --json \
+			"$scratch/s/child.$format"
+		equal "parent" "$scratch/a,b/base.$format" \
+			"$(jq -r .parent "$scratch/stdout")"
+		expect 0 vhdfs-img info --store "$scratch/s" "${more[@]}" \
+			"$scratch/s/child.$format"
+		expect 0 vhdfs-img check "${more[@]}" "$scratch/s/child.$format"
+		expect 0 vhdfs-img map "${more[@]}" "$scratch/s/child.$format"
+		expect 0 vhdfs-img create "${more[@]}" \
+			--parent "$scratch/s/child.$format" \
+			"$scratch/s/grandchild.$format"
+		expect 0 vhdfs-img convert --format raw "${more[@]}" \
+			"$scratch/s/grandchild.$format" "$scratch/flat"
+		equal "contents" parents "$(head -c 7 "$scratch/flat")"
+		expect_error 1 "nowhere" vhdfs-img info \
+			--parents "$scratch/nowhere" "$scratch/s/child.$format"
+	done
+}
+
+# Accents in one code point and in two, capital letters beyond ASCII.
+test_parent_names_as_ntfs_compares_them() {
+	local format
+
+	for format in vhd vhdx; do
+		rm -rf "${scratch:?}/s"
+		mkdir "$scratch/s"
+		vhdfs-img create --size 4M \
+			"$scratch/s/"$'Stra\xc3\x9fe-Ma\xc3\xaetre'."$format"
+		vhdfs-img create --parent "$scratch/s/Stra"* \
+			"$scratch/s/child.$format"
+		mv "$scratch/s/Stra"* \
+			"$scratch/s/"$'STRASSE-MAI\xcc\x82TRE'."$format"
+		expect 0 vhdfs-img info "$scratch/s/child.$format"
+	done
+}
+
 run_tests

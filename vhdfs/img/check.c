@@ -224,7 +224,7 @@ static int open_image(const struct options *o, struct io **ret)
 	if (r == 0)
 		r = lookup_path(&lookup, o->image, &within);
 	if (r == 0)
-		r = place_open(&lookup.place, within, o->repair, ret, NULL);
+		r = place_open(&lookup.places[0], within, o->repair, ret, NULL);
 	lookup_fini(&lookup);
 	return r;
 }
@@ -283,11 +283,13 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command check_command = {
 	.name = "check",
-	.operands = "[--repair] [--json] [--store DIR] IMAGE",
+	.operands = "[--repair] [--json] [--store DIR] [--parents DIR] IMAGE",
 	.summary = "Looks for damage, and repairs it",
 	.help = "  --repair     mend what can be mended without guessing\n"
 		"  --json       as a JSON object\n"
 		"  --store DIR  look for parents in DIR only\n"
+		"  --parents DIR\n"
+		"               look for parents by name in DIR, too; repeatable\n"
 		"  --help       show this help\n\n"
 		"Exit status: 0 sound, 3 damage found (or left, with "
 		"--repair).\n",

@@ -62,13 +62,31 @@ int show_help(const struct command *self)
 	return STATUS_DONE;
 }
 
+/* What --parents was given, wherever that stood. */
+static const char **parents;
+static size_t n_parents;
+
+static void add_parents(const char *dir)
+{
+	const char **all = reallocarray(parents, n_parents + 1, sizeof *all);
+
+	if (!all) {
+		fail(-ENOMEM, "out of memory");
+		exit(failed());
+	}
+	parents = all;
+	all[n_parents++] = dir;
+}
+
 int next_option(const struct command *self, int argc, char **argv,
 		const struct option *options)
 {
 	int c;
 
 	opterr = 0;
-	c = getopt_long(argc, argv, ":h", options, NULL);
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) ==
+	       OPTION_PARENTS)
+		add_parents(optarg);
 	if (c == ':')
 		usage_error(self, "%s needs a value", argv[optind - 1]);
 	else if (c == '?' && optopt && !strncmp(argv[optind - 1], "--", 2))
@@ -93,40 +111,55 @@ int check_operands(const struct command *self, int argc, int wanted)
 			   wanted == 1 ? "" : "s", argc - optind);
 }
 
-int lookup_init(struct lookup *lookup, const char *store)
+static int open_store(struct lookup *lookup, const char *store)
 {
+	struct place *place = &lookup->places[lookup->n_places];
 	int r = 0;
 
 	if (store) {
-		r = place_init(&lookup->place, store, true);
+		r = place_init(place, store, true);
 	} else {
-		lookup->place.ops = NULL;
-		lookup->place.fd = AT_FDCWD;
-		lookup->place.confined = false;
-		lookup->place.root = strdup("");
-		if (!lookup->place.root)
+		place->fd = AT_FDCWD;
+		place->root = strdup("");
+		if (!place->root)
 			r = fail(-ENOMEM, "out of memory");
 	}
-	if (r < 0)
-		return r;
-	r = family_new(&lookup->place, 1, &lookup->family);
-	if (r < 0)
-		place_fini(&lookup->place);
+	if (r == 0)
+		lookup->n_places++;
 	return r;
+}
+
+int lookup_init(struct lookup *lookup, const char *store)
+{
+	int r;
+
+	lookup->places = calloc(1 + n_parents, sizeof *lookup->places);
+	if (!lookup->places)
+		return fail(-ENOMEM, "out of memory");
+	r = open_store(lookup, store);
+	for (size_t i = 0; r == 0 && i < n_parents; i++) {
+		r = place_init(&lookup->places[1 + i], parents[i], true);
+		if (r == 0)
+			lookup->n_places++;
+	}
+	return r < 0 ? r
+		     : family_new(lookup->places, lookup->n_places,
+				  &lookup->family);
 }
 
 void lookup_fini(struct lookup *lookup)
 {
 	if (lookup->family)
 		family_free(lookup->family);
-	if (lookup->place.root)
-		place_fini(&lookup->place);
+	while (lookup->n_places)
+		place_fini(&lookup->places[--lookup->n_places]);
+	free(lookup->places);
 }
 
 /* The part of real, an absolute and real path, that follows the store's. */
 static const char *inside(const struct lookup *lookup, const char *real)
 {
-	const char *root = lookup->place.root;
+	const char *root = lookup->places[0].root;
 	size_t n = strcmp(root, "/") ? strlen(root) : 0;
 
 	if (strncmp(real, root, n) != 0)
@@ -141,14 +174,14 @@ int lookup_path(const struct lookup *lookup, const char *path, char **ret)
 	_cleanup_free_ char *real = NULL;
 	const char *within = path;
 
-	if (lookup->place.confined) {
+	if (lookup->places[0].confined) {
 		real = realpath(path, NULL);
 		if (!real)
 			return fail_errno(-errno, "%s", path);
 		within = inside(lookup, real);
 		if (!within)
 			return fail(-EXDEV, "%s: lies outside the store %s",
-				    path, lookup->place.root);
+				    path, lookup->places[0].root);
 	}
 	*ret = strdup(within);
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
@@ -156,7 +189,7 @@ int lookup_path(const struct lookup *lookup, const char *path, char **ret)
 
 const char *lookup_within(const struct lookup *lookup)
 {
-	return lookup->place.confined ? lookup->place.root : NULL;
+	return lookup->places[0].confined ? lookup->places[0].root : NULL;
 }
 
 int lookup_open(const struct lookup *lookup, const char *path, int flags,
@@ -170,10 +203,10 @@ int lookup_open(const struct lookup *lookup, const char *path, int flags,
 
 char *lookup_absolute(const struct lookup *lookup, const char *path)
 {
-	const char *root = lookup->place.root;
+	const char *root = lookup->places[0].root;
 	char *absolute;
 
-	if (*path == '/' || !lookup->place.confined)
+	if (*path == '/' || !lookup->places[0].confined)
 		return strdup(path);
 	if (asprintf(&absolute, "%s/%s", strcmp(root, "/") ? root : "", path) <
 	    0)

@@ -235,7 +235,7 @@ static int convert_in_place(const struct options *o,
 	int r = lookup_path(lookup, o->source, &path);
 
 	if (r == 0)
-		r = place_open(&lookup->place, path, true, &io, NULL);
+		r = place_open(&lookup->places[0], path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
@@ -334,7 +334,8 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command convert_command = {
 	.name = "convert",
-	.operands = "[--format raw|vhd|vhdx] [--fixed] [--store DIR] SOURCE "
+	.operands = "[--format raw|vhd|vhdx] [--fixed] [--store DIR]\n"
+		    "           [--parents DIR] SOURCE "
 		    "TARGET\n"
 		    "       vhdfs-img convert --in-place [--store DIR] RAW",
 	.summary = "Copies an image with its parents, or a raw file, into a "
@@ -345,6 +346,7 @@ const struct command convert_command = {
 		"  --in-place       make a fixed VHD of the file RAW by adding "
 		"a footer to it\n"
 		"  --store DIR      all images must lie in DIR\n"
+		"  --parents DIR    look for parents by name in DIR, too; repeatable\n"
 		"  --help           show this help\n",
 	.run = run,
 };

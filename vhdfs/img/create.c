@@ -92,7 +92,7 @@ static int create_child(const struct options *o, const struct lookup *lookup)
 	if (r < 0)
 		return r;
 	interrupt_hold();
-	r = child_create(&lookup->place, parent, o->image, &params);
+	r = child_create(&lookup->places[0], parent, o->image, &params);
 	interrupt_release();
 	return r;
 }
@@ -215,7 +215,7 @@ const struct command create_command = {
 	.operands = "[--format vhd|vhdx] [--size SIZE | --parent PARENT]\n"
 		    "           [--fixed] [--block-size SIZE] "
 		    "[--sector-size 512|4096]\n"
-		    "           [--store DIR] IMAGE",
+		    "           [--store DIR] [--parents DIR] IMAGE",
 	.summary = "Makes an empty image, or a child of another image",
 	.help = "  --format FORMAT     vhd or vhdx; without it as IMAGE's name "
 		"ends, else vhdx;\n"
@@ -229,6 +229,7 @@ const struct command create_command = {
 		"  --block-size SIZE   of what is stored at a time\n"
 		"  --sector-size SIZE  of the disk, 512 or 4096 (VHDX only)\n"
 		"  --store DIR         all images must lie in DIR\n"
+		"  --parents DIR       look for parents by name in DIR, too; repeatable\n"
 		"  --help              show this help\n",
 	.run = run,
 };

@@ -32,12 +32,14 @@ struct command {
 extern const struct command create_command, info_command, check_command,
 	map_command, convert_command;
 
-/* Every subcommand has these; OPTION_STORE only those that look for parents. */
-enum { OPTION_HELP = 'h', OPTION_STORE = 256, OPTION_OWN };
-#define OPTIONS_COMMON                                      \
-	{ "store", required_argument, NULL, OPTION_STORE }, \
-	{                                                   \
-		"help", no_argument, NULL, OPTION_HELP      \
+/* Every subcommand has these.  next_option takes OPTION_PARENTS itself, for
+ * lookup_init. */
+enum { OPTION_HELP = 'h', OPTION_STORE = 256, OPTION_PARENTS, OPTION_OWN };
+#define OPTIONS_COMMON                                                  \
+	{ "store", required_argument, NULL, OPTION_STORE },             \
+		{ "parents", required_argument, NULL, OPTION_PARENTS }, \
+	{                                                               \
+		"help", no_argument, NULL, OPTION_HELP                  \
 	}
 #define OPTIONS_END \
 	{           \
@@ -66,13 +68,15 @@ int failed(void);
 /* Says fmt on standard error, in one line. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Where a subcommand looks for images: all the world, or --store's DIR. */
+/* Where a subcommand looks for images: all the world, or --store's DIR; and for
+ * parents, by base name, the directories of --parents too. */
 struct lookup {
-	struct place place;
+	struct place *places; /* owned; the first is the world or the store */
+	size_t n_places;
 	struct family *family;
 };
 
-/* store may be null. */
+/* store may be null.  lookup is zeroed; lookup_fini also where this fails. */
 int lookup_init(struct lookup *lookup, const char *store);
 void lookup_fini(struct lookup *lookup);
 /* The path that chain_open takes for what the user calls path; -EXDEV with

@@ -199,11 +199,13 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command info_command = {
 	.name = "info",
-	.operands = "[--json] [--chain] [--store DIR] IMAGE",
+	.operands = "[--json] [--chain] [--store DIR] [--parents DIR] IMAGE",
 	.summary = "Says what an image is",
 	.help = "  --json       as a JSON object; with --chain as an array\n"
 		"  --chain      the image and all its parents, the image first\n"
 		"  --store DIR  look for parents in DIR only\n"
+		"  --parents DIR\n"
+		"               look for parents by name in DIR, too; repeatable\n"
 		"  --help       show this help\n",
 	.run = run,
 };

@@ -38,6 +38,15 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* --store or --parents, with or without "=DIR". */
+static bool takes_directory(const char *arg)
+{
+	size_t n = strcspn(arg, "=");
+
+	return (n == 7 && !strncmp(arg, "--store", n)) ||
+	       (n == 9 && !strncmp(arg, "--parents", n));
+}
+
 /*
  * Options before the command are the command's: they are moved behind it.
  * Returns the index of the command, or of what is neither.
@@ -47,8 +56,8 @@ static int command_first(int argc, char **argv)
 	int at = 1;
 	char *command;
 
-	while (at < argc && !strncmp(argv[at], "--store", 7))
-		at += argv[at][7] == '=' ? 1 : 2;
+	while (at < argc && takes_directory(argv[at]))
+		at += strchr(argv[at], '=') ? 1 : 2;
 	if (at >= argc || !find_command(argv[at]))
 		return at < argc ? at : argc - 1;
 	command = argv[at];

@@ -158,10 +158,12 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command map_command = {
 	.name = "map",
-	.operands = "[--json] [--store DIR] IMAGE",
+	.operands = "[--json] [--store DIR] [--parents DIR] IMAGE",
 	.summary = "Shows which file holds which part of the disk",
 	.help = "  --json       as a JSON array\n"
 		"  --store DIR  look for parents in DIR only\n"
+		"  --parents DIR\n"
+		"               look for parents by name in DIR, too; repeatable\n"
 		"  --help       show this help\n",
 	.run = run,
 };
