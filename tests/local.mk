@@ -175,6 +175,13 @@ tests/tools/faults.so: $(faults_sources) tests/tools/faults.h
 	$(AM_V_CCLD)cd $(top_srcdir) && $(CC) -I$(abs_top_builddir) -Itests \
 		$(CPPFLAGS) $(WARN_CFLAGS) -O2 -g -shared -fPIC -pthread \
 		-fvisibility=hidden -o $(abs_top_builddir)/$@ $(faults_sources)
+check_DATA += tests/tools/libfuse.so
+EXTRA_DIST += tests/tools/libfuse.c
+CLEANFILES += tests/tools/libfuse.so
+tests/tools/libfuse.so: tests/tools/libfuse.c
+	$(AM_V_CCLD)$(MKDIR_P) tests/tools && \
+		$(CC) -g -O1 -Wall -Wextra -fPIC -shared -o $@ \
+		$(srcdir)/tests/tools/libfuse.c
 check_PROGRAMS += tests/tools/load
 tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
 	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
@@ -362,6 +369,7 @@ kill_tests = \
 supervise_tests = \
 	tests/supervise/test-open.sh \
 	tests/supervise/test-upgrade.sh \
+	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)
 faults_tests = \

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/mount.h"
 #include "fuse/options.h"
 #include "fuse/supervisor.h"
 
@@ -60,6 +61,15 @@ static int refuse_remount(const struct options *options)
 	return fail_program(EXIT_FAILURE);
 }
 
+/* Fails where no mount can be served: a new version is asked for its own before
+ * it replaces one that serves (upgrade.c). */
+static int print_version(void)
+{
+	printf("vhdfs " PACKAGE_VERSION " (libfuse %s)\n", fuse_pkgversion());
+	return mount_check_libfuse() < 0 ? fail_program(EXIT_FAILURE)
+					 : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -74,7 +84,7 @@ int main(int argc, char **argv)
 	if (options.help)
 		options_print_help();
 	else if (options.version)
-		puts("vhdfs " PACKAGE_VERSION);
+		status = print_version();
 	else if (options.remount)
 		status = refuse_remount(&options);
 	else

@@ -89,6 +89,67 @@ struct fuse_session *mount_session(const struct mount *mount,
 }
 
 /* The mount would lie in what it shows, and show itself. */
+/*
+ * A mount point of the form /dev/fd/N makes libfuse take descriptor N instead
+ * of mounting; every libfuse since 3.3 has that.  fuse_session_custom_io does
+ * the same up to 3.17 only: 3.18 answers ENOTSUP.
+ */
+static int give_descriptor(struct fuse_session *session, int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/dev/fd/%d", fd);
+	errno = 0;
+	if (fuse_session_mount(session, path) == 0)
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
+int mount_session_on(const struct mount *mount, int fd,
+		     const struct fuse_lowlevel_ops *ops, void *userdata,
+		     struct fuse_session **ret)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	struct fuse_session *session;
+	int r;
+
+	if (copy < 0)
+		return fail_errno(-errno, "%s: copying descriptor %d",
+				  mount->point, fd);
+	session = mount_session(mount, ops, userdata);
+	if (!session) {
+		close(copy);
+		return -EIO;
+	}
+	r = give_descriptor(session, copy);
+	if (r == 0) {
+		*ret = session;
+		return 0;
+	}
+	/* libfuse has not taken it, so it does not close it. */
+	fuse_session_destroy(session);
+	close(copy);
+	return fail_errno(
+		r, "%s: libfuse %s does not take the descriptor of a mount",
+		mount->point, fuse_pkgversion());
+}
+
+int mount_check_libfuse(void)
+{
+	static const struct fuse_lowlevel_ops none;
+	struct mount mount = { .point = "vhdfs", .options = "subtype=vhdfs" };
+	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct fuse_session *session;
+	int r;
+
+	if (fd < 0)
+		return fail_errno(-errno, "/dev/null");
+	r = mount_session_on(&mount, fd, &none, NULL, &session);
+	if (r == 0)
+		fuse_session_destroy(session);
+	return r;
+}
+
 static int check_not_inside(const char *root, const char *mountpoint)
 {
 	size_t n = strlen(root);

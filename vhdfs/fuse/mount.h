@@ -56,3 +56,13 @@ struct fuse_session *mount_session(const struct mount *mount,
 				   void *userdata);
 
 #endif
+/*
+ * A session that answers on a copy of fd, the kernel's descriptor of a mount
+ * that exists; fuse_session_destroy closes the copy.  -errno with words.
+ */
+int mount_session_on(const struct mount *mount, int fd,
+		     const struct fuse_lowlevel_ops *ops, void *userdata,
+		     struct fuse_session **ret);
+/* Does this libfuse make such sessions?  -errno with words where not: no mount
+ * can be served with it. */
+int mount_check_libfuse(void);

@@ -38,26 +38,59 @@ static int own_path(char path[PATH_MAX])
 	return 0;
 }
 
-/* Does it run at all? */
-static int try_program(char *path)
+/* Adds the first line of a file to the last failure. */
+static void advise_from(int fd)
+{
+	char text[256];
+	ssize_t n;
+
+	/* The program wrote with the same offset. */
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return;
+	n = read(fd, text, sizeof text - 1);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	error_advise("it says: %s", text);
+}
+
+/* The status of the program's --version, which also tries its libfuse. -errno
+ * where it cannot be started. */
+static int run_version(char *path, int errors, int *ret_status)
 {
 	char *argv[] = { path, "--version", NULL };
 	posix_spawn_file_actions_t actions;
-	int status = -1, r;
 	pid_t pid;
+	int r;
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
 					 O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
 	r = posix_spawn(&pid, path, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
-	if (r != 0)
-		return fail_errno(-r, "%s", path);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (r == 0 && waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
 		;
+	return -r;
+}
+
+/* Does it run at all, and can it serve? */
+static int try_program(char *path)
+{
+	_cleanup_close_ int errors = memfd_create("vhdfs-version", MFD_CLOEXEC);
+	int status = -1, r;
+
+	if (errors < 0)
+		return fail_errno(-errno, "memory for a program's messages");
+	r = run_version(path, errors, &status);
+	if (r < 0)
+		return fail_errno(r, "%s", path);
 	if (status == 0)
 		return 0;
-	return fail(-ENOEXEC, "%s: does not run", path);
+	fail(-ENOEXEC, "%s: does not run", path);
+	advise_from(errors);
+	return -ENOEXEC;
 }
 
 /* What is written, and which descriptors are to stay open. */

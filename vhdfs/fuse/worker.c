@@ -4,13 +4,11 @@
 #include "fuse/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -46,19 +44,6 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 #endif
 }
 
-static ssize_t session_writev(int fd, struct iovec *iov, int count,
-			      void *userdata)
-{
-	(void)userdata;
-	return writev(fd, iov, count);
-}
-
-static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
-{
-	(void)userdata;
-	return read(fd, buf, len);
-}
-
 /* libfuse learns what the kernel can do, whoever it was told to first; an
  * answer that another worker gave before is the one that counts. */
 static void take_init(const struct mount *mount, struct fuse_session *session)
@@ -73,28 +58,15 @@ static void take_init(const struct mount *mount, struct fuse_session *session)
 static int new_session(const struct mount *mount, struct server *server,
 		       struct fuse_session **ret)
 {
-	static const struct fuse_custom_io io = { .read = session_read,
-						  .writev = session_writev };
 	struct fuse_lowlevel_ops ops = { .init = request_init };
-	struct fuse_session *session;
-	int fd;
+	int r;
 
 	requests_of_names(&ops);
 	requests_of_files(&ops);
-	session = mount_session(mount, &ops, server);
-	if (!session)
-		return -EIO;
-	/* libfuse closes it with the session. */
-	fd = fcntl(mount->link->fd, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0 || fuse_session_custom_io(session, &io, fd) != 0) {
-		fail(-EIO, "%s: libfuse does not take its descriptor",
-		     mount->point);
-		fuse_session_destroy(session);
-		return -EIO;
-	}
-	take_init(mount, session);
-	*ret = session;
-	return 0;
+	r = mount_session_on(mount, mount->link->fd, &ops, server, ret);
+	if (r == 0)
+		take_init(mount, *ret);
+	return r;
 }
 
 /* Asks for what was taken by who died, and not answered. */
@@ -199,6 +171,16 @@ static void close_store(struct server *server)
 		store_close(server->store);
 }
 
+/* How a worker ends that could not begin. */
+static int status_of_failure(enum worker_kind kind)
+{
+	int r = kind == WORKER_FIRST ? -ECANCELED : mount_check_libfuse();
+
+	/* The next worker would run with the same libfuse. */
+	return r < 0 && !error_is_passing(r) ? WORKER_FAILED
+					     : WORKER_NOT_STARTED;
+}
+
 int worker_run(enum worker_kind kind, const struct mount *mount,
 	       const struct store_options *store_options, bool background)
 {
@@ -222,8 +204,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		if (session)
 			fuse_session_destroy(session);
 		close_store(&server);
-		return kind == WORKER_FIRST ? WORKER_FAILED
-					    : WORKER_NOT_STARTED;
+		return status_of_failure(kind);
 	}
 	sig = wait_for_end();
 	r = loop_stop(loop);
