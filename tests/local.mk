@@ -311,6 +311,7 @@ mount_tests = \
 	tests/mount/test-replaced.sh \
 	tests/mount/test-many.sh \
 	tests/mount/test-names.sh \
+	tests/mount/test-point.sh \
 	tests/mount/test-programs.sh \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
@@ -368,8 +369,8 @@ kill_tests = \
 	$(NULL)
 supervise_tests = \
 	tests/supervise/test-open.sh \
-	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-libfuse.sh \
+	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)
 faults_tests = \

@@ -214,6 +214,70 @@ test_reload_leaves_open_files_as_they_are() {
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
+# As where procps is not installed.
+test_reload_needs_no_kill_program() {
+	local pid dir
+
+	make_server
+	for dir in /bin /usr/bin /usr/local/bin; do
+		[ ! -e $dir/kill ] || inside mount --bind /dev/null $dir/kill
+	done
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	inside systemctl reload vhdfs@srv-disks ||
+		fail "$(say_systemd vhdfs@srv-disks)"
+	wait_until 60 grep -q 'from now on' "$scratch/services.log"
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# Another vhdfs serves the store there: the unit has nothing to do, and leaves it.
+test_store_that_is_mounted_already_is_left() {
+	make_server
+	inside "$top_builddir/vhdfs/vhdfs" /srv/images /srv/disks
+	start vhdfs@srv-disks
+	wait_until 60 has_ended vhdfs@srv-disks
+	equal "result" success \
+		"$(inside systemctl show -P Result vhdfs@srv-disks)"
+	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+	grep -q '/srv/disks: /srv/images is mounted there already' \
+		"$scratch/services.log" || fail "$(say_systemd vhdfs@srv-disks)"
+	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
+	inside file-io "$child" rw write 4096 hello fsync
+}
+
+# The unit of another store does not take away what is mounted there.
+test_another_store_there_is_left() {
+	make_server
+	mkdir "$scratch/srv/other"
+	inside "$top_builddir/vhdfs/vhdfs" /srv/other /srv/disks
+	inside systemctl start --no-block vhdfs@srv-disks
+	wait_until 60 grep -q 'another store is mounted there: expected /srv/images, found /srv/other' \
+		"$scratch/services.log"
+	inside systemctl stop vhdfs@srv-disks
+	equal "mounted" /srv/other \
+		"$(inside findmnt -n -o SOURCE /srv/disks)"
+}
+
+has_ended() {
+	[ "$(inside systemctl show -P ActiveState "$1")" = inactive ]
+}
+
+test_dead_mount_is_taken_away() {
+	make_server
+	inside "$top_builddir/vhdfs/vhdfs" /srv/images /srv/disks
+	inside pkill -KILL -o -f "^$top_builddir/vhdfs/vhdfs /srv/images"
+	wait_until 30 is_dead
+	inside systemctl start --no-block vhdfs@srv-disks
+	wait_until 60 inside systemctl is-active vhdfs@srv-disks
+	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
+	inside file-io "$child" rw write 4096 hello fsync
+}
+
+is_dead() {
+	! inside ls /srv/disks
+}
+
 # The process that serves ends, and the main one does not.
 test_worker_killed_is_no_end_of_the_mount() {
 	local pid workers

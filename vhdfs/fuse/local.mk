@@ -22,6 +22,8 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/nodes.h \
 	vhdfs/fuse/options.c \
 	vhdfs/fuse/options.h \
+	vhdfs/fuse/point.c \
+	vhdfs/fuse/point.h \
 	vhdfs/fuse/requests.h \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \

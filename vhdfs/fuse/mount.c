@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/point.h"
 
 /* Of the kernel's 6.9; headers of before do not have it. */
 #ifndef FUSE_HAS_RESEND
@@ -88,7 +89,6 @@ struct fuse_session *mount_session(const struct mount *mount,
 	return session;
 }
 
-/* The mount would lie in what it shows, and show itself. */
 /*
  * A mount point of the form /dev/fd/N makes libfuse take descriptor N instead
  * of mounting; every libfuse since 3.3 has that.  fuse_session_custom_io does
@@ -150,6 +150,7 @@ int mount_check_libfuse(void)
 	return r;
 }
 
+/* The mount would lie in what it shows, and show itself. */
 static int check_not_inside(const char *root, const char *mountpoint)
 {
 	size_t n = strlen(root);
@@ -161,12 +162,18 @@ static int check_not_inside(const char *root, const char *mountpoint)
 		    mountpoint, root);
 }
 
-int mount_check_point(const char *root, const char *path)
+int mount_check_point(const char *root, const char *path, bool read_only)
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
 	struct stat st;
+	int r;
 
-	if (!real || stat(real, &st) < 0)
+	if (!real)
+		return fail_errno(-errno, "%s", path);
+	r = point_check(root, real, read_only);
+	if (r < 0)
+		return r;
+	if (stat(real, &st) < 0)
 		return fail_errno(-errno, "%s", path);
 	if (!S_ISDIR(st.st_mode))
 		return fail_errno(-ENOTDIR, "%s", path);
@@ -174,17 +181,20 @@ int mount_check_point(const char *root, const char *path)
 }
 
 int mount_describe(const char *root, const char *point, const char *options,
-		   struct mount_link *link, struct mount *ret)
+		   bool read_only, struct mount_link *link, struct mount *ret)
 {
-	struct mount mount = { .link = link };
+	struct mount mount = { .read_only = read_only, .link = link };
 
 	link->fd = -1;
 
 	mount.point = realpath(point, NULL);
 	if (!mount.point)
 		return fail_errno(-errno, "%s", point);
+	mount.root = strdup(root);
 	mount.options = mount_options(root, options);
-	if (!mount.options) {
+	if (!mount.root || !mount.options) {
+		free(mount.root);
+		free(mount.options);
 		free(mount.point);
 		return fail(-ENOMEM, "out of memory");
 	}
@@ -254,7 +264,8 @@ static void unmount(struct mount *mount)
 	mount->link->fd = -1;
 }
 
-int mount_make(struct mount *mount)
+/* With the lock of the point. */
+static int make(struct mount *mount)
 {
 	static const struct fuse_lowlevel_ops none;
 	struct fuse_session *session = mount_session(mount, &none, NULL);
@@ -275,6 +286,16 @@ int mount_make(struct mount *mount)
 	return r;
 }
 
+int mount_make(struct mount *mount)
+{
+	_cleanup_close_ int lock = -1;
+	int r = point_lock(mount->point, &lock);
+
+	if (r == 0)
+		r = point_check(mount->root, mount->point, mount->read_only);
+	return r < 0 ? r : make(mount);
+}
+
 int mount_again(struct mount *mount)
 {
 	unmount(mount);
@@ -285,6 +306,7 @@ void mount_end(struct mount *mount)
 {
 	if (mount->link->fd >= 0)
 		unmount(mount);
+	free(mount->root);
 	free(mount->point);
 	free(mount->options);
 }

@@ -22,8 +22,10 @@ struct mount_link {
 };
 
 struct mount {
+	char *root;    /* of the store, absolute; owned */
 	char *point;   /* absolute; owned */
 	char *options; /* for libfuse; owned */
+	bool read_only;
 	/* That mounted it; null when this process did not. */
 	struct fuse_session *session;
 	/* In memory that is shared with the processes that serve; the
@@ -36,16 +38,18 @@ struct mount {
  * point; options as libfuse takes them, or null.  mount_end in the end.
  */
 int mount_describe(const char *root, const char *point, const char *options,
-		   struct mount_link *link, struct mount *ret);
-/* Mounts it.  What is asked of the mount waits. */
+		   bool read_only, struct mount_link *link, struct mount *ret);
+/* Mounts it, unless point_check (point.h) says that it cannot be.  What is
+ * asked of the mount waits. */
 int mount_make(struct mount *mount);
 /* The old one is dead: unmounts it, and mounts the same anew. */
 int mount_again(struct mount *mount);
 /* Unmounts, where it still is mounted, and frees. */
 void mount_end(struct mount *mount);
 
-/* -ENOTDIR, -EINVAL with words for what is no place to mount the store at. */
-int mount_check_point(const char *root, const char *point);
+/* -ENOTDIR, -EINVAL with words for what is no place to mount the store at; or
+ * what point_check returns. */
+int mount_check_point(const char *root, const char *point, bool read_only);
 
 /* Does this kernel send requests again that were taken and not answered? */
 bool mount_can_resend(const struct mount *mount);
@@ -54,8 +58,6 @@ bool mount_can_resend(const struct mount *mount);
 struct fuse_session *mount_session(const struct mount *mount,
 				   const struct fuse_lowlevel_ops *ops,
 				   void *userdata);
-
-#endif
 /*
  * A session that answers on a copy of fd, the kernel's descriptor of a mount
  * that exists; fuse_session_destroy closes the copy.  -errno with words.
@@ -66,3 +68,5 @@ int mount_session_on(const struct mount *mount, int fd,
 /* Does this libfuse make such sessions?  -errno with words where not: no mount
  * can be served with it. */
 int mount_check_libfuse(void);
+
+#endif

@@ -310,6 +310,15 @@ static int wait_for_store(struct supervisor *s)
 	return s->worker ? 0 : -ECHILD;
 }
 
+/* Why there is no mount.  That the store is mounted there is no failure. */
+static void say_why(int r)
+{
+	if (r == -EALREADY)
+		log_info("%s", error_text());
+	else
+		log_error("%s", error_text());
+}
+
 static int mount_for_worker(struct supervisor *s)
 {
 	int r = wait_for_store(s);
@@ -317,11 +326,10 @@ static int mount_for_worker(struct supervisor *s)
 	if (r < 0)
 		return r;
 	r = mount_make(&s->mount);
-	if (r == 0) {
+	if (r == 0)
 		kill(s->worker, SIGUSR1);
-		return 0;
-	}
-	log_error("%s", error_text());
+	else
+		say_why(r);
 	return r;
 }
 
@@ -349,18 +357,22 @@ static int start(struct supervisor *s)
 
 	take_options(s);
 	if (r == 0)
-		r = mount_check_point(o->store, o->mountpoint);
+		r = mount_check_libfuse();
+	if (r == 0)
+		r = mount_check_point(o->store, o->mountpoint, o->read_only);
 	/* The worker has it from before it is mounted. */
 	if (r == 0)
-		r = mount_describe(o->store, o->mountpoint, o->mount, s->link,
-				   &s->mount);
+		r = mount_describe(o->store, o->mountpoint, o->mount,
+				   o->read_only, s->link, &s->mount);
 	if (r == 0)
 		r = start_background(s);
 	if (r < 0) {
-		log_error("%s", error_text());
+		say_why(r);
 		return r;
 	}
 	r = mount_for_worker(s);
+	if (r == -EALREADY && !o->foreground)
+		background_finish();
 	if (r < 0 || o->foreground)
 		return r;
 	/* Whoever started it is told of a signal that came meanwhile. */
@@ -382,8 +394,8 @@ static int go_on(struct supervisor *s)
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
 	take_options(s);
-	r = mount_describe(o->store, o->mountpoint, o->mount, s->link,
-			   &s->mount);
+	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
+			   s->link, &s->mount);
 	if (r == 0)
 		r = upgrade_resume(&s->mount);
 	if (r == 0)
@@ -433,7 +445,13 @@ int supervise(struct options *options)
 		return EXIT_FAILURE;
 	}
 	r = upgrade_is_under_way() ? go_on(&s) : start(&s);
-	status = r < 0 ? EXIT_FAILURE : serve(&s);
+	if (r == -EALREADY) {
+		/* A unit has what it was started for. */
+		notify("READY=1");
+		status = EXIT_SUCCESS;
+	} else {
+		status = r < 0 ? EXIT_FAILURE : serve(&s);
+	}
 	end_worker(&s);
 	if (s.mount.point)
 		mount_end(&s.mount);

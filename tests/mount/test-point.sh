@@ -1,0 +1,198 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is mounted on the mount point already: the same store, another one, a
+# mount whose server has died, another file system.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/common.sh"
+
+mounts_on() {
+	grep -c " $1 " /proc/self/mounts
+}
+
+# already_mounted COMMAND...: exit status 0, one line that says so, one mount.
+already_mounted() {
+	expect 0 "$@"
+	equal "lines of '$*'" 1 "$(wc -l <"$scratch/stderr")"
+	grep -q "$mnt: $store is mounted there already; nothing to do" \
+		"$scratch/stderr" || fail "$*: $(cat "$scratch/stderr")"
+	equal "mounts after '$*'" 1 "$(mounts_on "$mnt")"
+}
+
+test_same_store_on_the_same_point_is_mounted_once() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	ln -s "$store" "$scratch/store-link"
+	ln -s "$mnt" "$scratch/mnt-link"
+	already_mounted timeout 60 vhdfs "$store" "$mnt" -f
+	already_mounted vhdfs "$store" "$mnt"
+	already_mounted vhdfs "$scratch/store-link" "$scratch/mnt-link/"
+	(cd "$scratch" && already_mounted vhdfs ./store mnt/../mnt)
+	mkdir "$scratch/bound"
+	mount --bind "$store" "$scratch/bound"
+	already_mounted vhdfs "$scratch/bound" "$mnt"
+	cmp "$child" "$master"
+	unmount "$mnt"
+}
+
+test_store_with_strange_characters_is_mounted_once() {
+	empty_store
+	mv "$store" "$scratch/a, b\\c#d"
+	store="$scratch/a, b\\c#d"
+	mount_store "$store" "$mnt"
+	expect 0 vhdfs "$store" "$mnt"
+	equal "mounts" 1 "$(mounts_on "$mnt")"
+	unmount "$mnt"
+}
+
+test_same_store_on_two_points_is_mounted_twice() {
+	empty_store
+	mount_store "$store" "$mnt"
+	mount_store "$store" "$scratch/mnt2"
+	equal "mounts" 1 "$(mounts_on "$scratch/mnt2")"
+	unmount "$scratch/mnt2"
+	unmount "$mnt"
+}
+
+test_another_store_on_the_point_is_refused() {
+	empty_store
+	mkdir "$scratch/other"
+	mount_store "$store" "$mnt"
+	expect_error 1 "$mnt: another store is mounted there: expected $scratch/other, found $store; .*umount $mnt" \
+		vhdfs "$scratch/other" "$mnt" -f
+	expect_error 1 "found $store;" vhdfs "$scratch/other" "$mnt"
+	equal "mounts" 1 "$(mounts_on "$mnt")"
+	unmount "$mnt"
+}
+
+# Exit status 0 would say that the mount is as it was asked for.
+test_same_store_read_only_and_not_is_refused() {
+	empty_store
+	mount_store "$store" "$mnt" -o ro
+	already_mounted vhdfs "$store" "$mnt" -o ro
+	expect_error 1 "expected rw, found ro; type .umount $mnt' first" \
+		vhdfs "$store" "$mnt"
+	unmount "$mnt"
+}
+
+test_another_file_system_is_mounted_over() {
+	empty_store
+	mkdir "$mnt"
+	mount -t tmpfs others "$mnt"
+	at_exit "umount -l -q $mnt"
+	mount_store "$store" "$mnt"
+	equal "mounts" 2 "$(mounts_on "$mnt")"
+	already_mounted_over=$(vhdfs "$store" "$mnt" 2>&1)
+	equal "mounts" 2 "$(mounts_on "$mnt")"
+	[[ $already_mounted_over = *"is mounted there already"* ]] ||
+		fail "it says: $already_mounted_over"
+}
+
+# A directory below a mount is not that mount.
+test_directory_of_another_file_system_is_free() {
+	empty_store
+	mkdir "$scratch/fs"
+	mount -t tmpfs others "$scratch/fs"
+	mkdir "$scratch/fs/mnt"
+	mnt=$scratch/fs/mnt
+	mount_store "$store" "$mnt"
+	unmount "$mnt"
+	umount "$scratch/fs"
+}
+
+kill_server() {
+	kill -KILL "${mount_pid[$mnt]}"
+	wait "${mount_pid[$mnt]}" || true
+	unset "mount_pid[$mnt]"
+	wait_until 30 is_dead
+}
+
+is_dead() {
+	! ls "$mnt"
+}
+
+test_dead_mount_says_what_to_type() {
+	store_of_pair
+	mkdir "$scratch/other"
+	mount_store "$store" "$mnt"
+	kill_server
+	for from in "$store" "$scratch/other"; do
+		expect_error 1 "$mnt: the vhdfs that served the mount of $store has died; type .umount -l $mnt' first" \
+			vhdfs "$from" "$mnt" -f
+	done
+	# What it says to type.
+	eval "$(sed "s/.*type .\(.*\)' first/\1/" "$scratch/stderr")"
+	mount_store "$store" "$mnt"
+	cmp "$child" "$master"
+	unmount "$mnt"
+}
+
+served() {
+	timeout 10 stat -f "$mnt"
+}
+
+test_many_at_once_make_one_mount() {
+	local pids=() i
+
+	store_of_pair
+	mkdir "$mnt"
+	at_exit "umount -l -q $mnt"
+	for ((i = 0; i < 6; i++)); do
+		vhdfs "$store" "$mnt" >"$scratch/says.$i" 2>&1 &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || fail "exit status $?: $(cat "$scratch"/says.*)"
+	done
+	equal "mounts" 1 "$(mounts_on "$mnt")"
+	equal "that say so" 5 "$(cat "$scratch"/says.* |
+		grep -c 'is mounted there already')"
+	cmp "$child" "$master"
+	umount "$mnt"
+}
+
+# Both find the point free, and wait for the lock of a third program.
+test_second_of_two_finds_the_mount_of_the_first() {
+	local pids=() i status zeros=0
+
+	store_of_pair
+	mkdir "$mnt" "$scratch/other"
+	at_exit "umount -l -q $mnt"
+	exec 7<"$mnt"
+	flock 7
+	for i in store other; do
+		vhdfs "$scratch/$i" "$mnt" 7<&- >"$scratch/says.$i" 2>&1 &
+		pids+=($!)
+	done
+	sleep 1
+	equal "mounts while another has the lock" 0 \
+		"$(mounts_on "$mnt" || true)"
+	exec 7<&-
+	for i in "${pids[@]}"; do
+		status=0
+		wait "$i" || status=$?
+		[ "$status" != 0 ] || zeros=$((zeros + 1))
+	done
+	equal "mounts" 1 "$(mounts_on "$mnt")"
+	equal "that mounted" 1 "$zeros"
+	equal "that say so" 1 "$(cat "$scratch"/says.* |
+		grep -c 'another store is mounted there')"
+	umount "$mnt"
+}
+
+test_sigterm_ends_the_wait_for_the_lock() {
+	local pid status=0
+
+	empty_store
+	mkdir "$mnt"
+	exec 7<"$mnt"
+	flock 7
+	vhdfs "$store" "$mnt" -f 7<&- >"$mnt.log" 2>&1 &
+	pid=$!
+	sleep 0.5
+	kill "$pid"
+	wait "$pid" || status=$?
+	[ "$status" != 0 ] || fail "expected it to have failed"
+	equal "mounts" 0 "$(mounts_on "$mnt" || true)"
+}
+
+run_tests

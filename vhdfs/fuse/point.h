@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The mount point: what is mounted there already, and the lock of a mount. */
+#ifndef VHDFS_FUSE_POINT_H
+#define VHDFS_FUSE_POINT_H
+
+#include <stdbool.h>
+
+/*
+ * Is the directory whose absolute path is point free for the store whose
+ * absolute path is root?  It is where nothing is mounted on it, or another file
+ * system than vhdfs, which is mounted over, as mount(8) does.  Else, with
+ * words: -EALREADY where that store is mounted there; -EBUSY where it is with
+ * another ro or rw, or where another store is; -ENOTCONN where the process
+ * that served what is mounted there has died.
+ */
+int point_check(const char *root, const char *point, bool read_only);
+
+/*
+ * Of all programs that mount a store there, one at a time has the lock: from
+ * its check until its mount is made.  *ret_fd is to be closed; it is -1 where
+ * the directory cannot be locked.  -errno with words.
+ */
+int point_lock(const char *point, int *ret_fd);
+
+#endif
