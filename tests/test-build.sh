@@ -42,6 +42,8 @@ test_install_puts_everything_in_its_place() {
 		find "$scratch/root" -path "*/systemd/system/$unit" |
 			grep -q . || fail "expected the unit $unit"
 	done
+	find "$scratch/root" -type d -path '*/etc/vhdfs' -perm 755 | grep -q . ||
+		fail "expected the directory etc/vhdfs, mode 755"
 	# They start what was installed, or tgt's.
 	find "$scratch/root" -name '*.service' -exec sed -n \
 		's/^ExecStart=\([^ ]*\).*/\1/p' {} + | while read -r program; do

@@ -26,7 +26,6 @@ server_script() {
 		/^[^ ]/ { client = ($0 == "client:"); file = "" }
 		/^\/etc\/.*:$/ {
 			file = substr($0, 1, length($0) - 1)
-			print "mkdir -p \"$(dirname " file ")\""
 			next
 		}
 		file != "" && /^    [^#]/ {

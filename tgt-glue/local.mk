@@ -91,3 +91,11 @@ dist_man_MANS += \
 	$(NULL)
 dist_bashcompletion_DATA += contrib/completion/tgt-glue
 dist_doc_DATA += contrib/fleet.conf.example
+
+# Where tgt-glue and the units look for their files.  A directory that is there
+# stays as it is.
+install-data-local:
+	test -d "$(DESTDIR)$(sysconfdir)/vhdfs" || \
+		$(INSTALL) -d -m 755 "$(DESTDIR)$(sysconfdir)/vhdfs"
+uninstall-local:
+	-rmdir "$(DESTDIR)$(sysconfdir)/vhdfs" 2>/dev/null
