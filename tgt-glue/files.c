@@ -24,9 +24,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/guid.h"
 #include "tgt-glue/plan.h"
 
 /* A descriptor of tgtd's. */
@@ -42,6 +44,9 @@ struct holding {
 	size_t n;
 	const char *dir; /* where the last path was, or null */
 	int dir_fd;
+	/* The fleet's mount: its device, and its state, or "-". */
+	uint64_t mount_dev;
+	const char *mount_state;
 };
 
 struct identity {
@@ -164,17 +169,18 @@ static int look_at_path(struct holding *holding, const char *path,
 	return identify(holding->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
 }
 
-/* What tgtd has open for the disk whose file is, or was, at path. */
-static enum live_file judge(struct holding *holding, const char *path)
+/* What tgtd has open for the disk whose file is, or was, at path.  *now is what
+ * is there now, r why nothing is. */
+static enum live_file judge(const struct holding *holding, const char *path,
+			    int r, const struct identity *now)
 {
 	enum live_file found = FILE_LOST;
-	struct identity now = { 0 }, id;
-	int r = look_at_path(holding, path, &now);
+	struct identity id;
 
 	for (size_t i = 0; i < holding->n; i++) {
 		const struct held *held = &holding->files[i];
 
-		if (r == 0 && held->dev == now.dev && held->ino == now.ino)
+		if (r == 0 && held->dev == now->dev && held->ino == now->ino)
 			return FILE_RIGHT;
 		if (!ends_with(path, held->path))
 			continue;
@@ -182,7 +188,7 @@ static enum live_file judge(struct holding *holding, const char *path)
 		if (identify(AT_FDCWD, held->link, AT_STATX_FORCE_SYNC, &id) ==
 		    0)
 			found = r < 0 ? FILE_RIGHT : FILE_OTHER;
-		else if (r == 0 && held->ino && held->ino != now.ino)
+		else if (r == 0 && held->ino && held->ino != now->ino)
 			found = FILE_OTHER;
 	}
 	return found;
@@ -199,6 +205,40 @@ const char *files_path(const struct fleet *fleet,
 	return client ? client->view : NULL;
 }
 
+/* One descriptor for both, so that they are of one mount. */
+static void read_mount(struct holding *holding, struct pool *pool,
+		       const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct identity id = { 0 };
+	char text[64] = "";
+	struct guid state;
+	ssize_t n;
+
+	holding->mount_state = "-";
+	if (fd < 0 || identify(fd, ".", AT_STATX_DONT_SYNC, &id) < 0)
+		return;
+	holding->mount_dev = id.dev;
+	n = fgetxattr(fd, "user.vhdfs.state", text, sizeof text);
+	if (n > 0 && guid_parse(text, (size_t)n, &state) == 0)
+		holding->mount_state =
+			guid_format(&state, pool_alloc(pool, GUID_TEXT_SIZE));
+}
+
+static void look_at_lun(struct holding *holding, struct live_lun *lun,
+			const char *path, bool held_known)
+{
+	struct identity now = { 0 };
+	int r = look_at_path(holding, path, &now);
+
+	if (held_known)
+		lun->file = judge(holding, path, r, &now);
+	if (r == 0)
+		lun->mount_state = now.dev == holding->mount_dev
+					   ? holding->mount_state
+					   : "-";
+}
+
 int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 	       struct live *live)
 {
@@ -208,13 +248,14 @@ int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 
 	if (r == 0)
 		r = read_holding(pid, &holding);
-	for (size_t i = 0; r == 0 && i < live->n; i++) {
+	read_mount(&holding, &live->pool, fleet->mount);
+	for (size_t i = 0; i < live->n; i++) {
 		struct live_target *t = &live->targets[i];
 		const char *path = files_path(fleet, t);
 
 		if (t->lun.exists && path && *path == '/' &&
 		    plan_client_name(fleet, t->name))
-			t->lun.file = judge(&holding, path);
+			look_at_lun(&holding, &t->lun, path, r == 0);
 	}
 	if (holding.dir && holding.dir_fd >= 0)
 		close(holding.dir_fd);

@@ -11,8 +11,9 @@
 #include "tgt-glue/live.h"
 
 /*
- * Sets lun.file of all targets that the fleet's prefix makes.  Where it cannot
- * be told what tgtd has open they stay FILE_UNKNOWN: -errno with words.
+ * Sets lun.file and lun.mount_state of all targets that the fleet's prefix
+ * makes.  Where it cannot be told what tgtd has open they stay FILE_UNKNOWN:
+ * -errno with words.
  */
 int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 	       struct live *live);

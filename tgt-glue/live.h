@@ -38,6 +38,11 @@ struct live_lun {
 	const char *bs_type;
 	const char *path; /* null where it has no file */
 	enum live_file file;
+	/* The state identifier of the mount that is at the path now, "-" where
+	 * it has none; null where nothing is there, or files_look was not
+	 * asked. */
+	const char *mount_state;
+	bool lost; /* answered writes may be: see opened.h */
 };
 
 struct live_target {

@@ -38,6 +38,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/names.h \
 	tgt-glue/notes.c \
 	tgt-glue/notes.h \
+	tgt-glue/opened.c \
+	tgt-glue/opened.h \
 	tgt-glue/plan.c \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \

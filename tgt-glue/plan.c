@@ -144,13 +144,20 @@ static struct work *add_work(struct plan *plan)
 	return &plan->works[plan->n++];
 }
 
-/* Notes why a target that somebody uses is left, unless force names it. */
+bool plan_ends_session(const struct live_target *target)
+{
+	return target->lun.lost && target->n_connections;
+}
+
+/* Notes why a target that is in use is left, unless force names it or its
+ * sessions are to end. */
 static void leave_if_in_use(struct plan *plan, struct work *work,
 			    const char *force)
 {
 	const struct live_target *live = work->live;
 
-	work->force = force && !strcmp(force, work->name);
+	work->force = (force && !strcmp(force, work->name)) ||
+		      (live && !work->reset && plan_ends_session(live));
 	if (live && live->n_connections && !work->force)
 		work->left =
 			pool_printf(&plan->pool, "logged in: %s",
@@ -200,6 +207,10 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		as = reopened(fleet, target);
 		why = plan_difference(&plan->pool, fleet, client, &as, applied,
 				      &kind);
+	}
+	if (target && !reset && plan_ends_session(target)) {
+		kind = WORK_REMAKE;
+		why = "answered writes may be lost: the mount was made anew";
 	}
 	if (target && reset && kind != WORK_REMAKE) {
 		kind = WORK_REMAKE;
@@ -406,7 +417,7 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 		const char *path = files_path(fleet, t);
 		const struct work *work = work_of(plan, t);
 
-		if (!why || !path ||
+		if (!why || !path || plan_ends_session(t) ||
 		    (work && !work->left && !work->failed &&
 		     (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
 			continue;

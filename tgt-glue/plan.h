@@ -48,8 +48,8 @@ struct account_work {
 };
 
 /*
- * A disk that is to be given its file again, whoever is logged in: tgtd's own
- * is lost, or the disk is offline.
+ * A disk that is to be given its file again, also under a session: tgtd's own
+ * is lost, or the disk is offline, and no answered write can be lost.
  */
 struct reopen {
 	const char *name; /* the client's */
@@ -102,6 +102,9 @@ const char *plan_difference(struct pool *pool, struct fleet *fleet,
 /* Of that what concerns the disk, and tgtd tells itself. */
 const char *plan_disk_difference(struct pool *pool, const struct client *client,
 				 const struct live_target *live);
+
+/* Are its sessions to be ended, for the initiators to learn of lost writes? */
+bool plan_ends_session(const struct live_target *target);
 
 /* Is it the user whom the client logs in as? */
 bool plan_wants_user(const struct client *client, const char *user);

@@ -49,6 +49,7 @@ int round_look(struct round *round)
 			round->notes,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
 			round->shard->tgtd, error_text());
+	opened_judge(&round->opened, &round->live);
 	return r;
 }
 
@@ -57,6 +58,8 @@ static int read_tgtd(struct round *round)
 	int r = tgtd_open(round->shard->control_port, &round->tgtd);
 
 	round->off = r == -ECONNREFUSED || r == -ENOENT;
+	if (r == 0)
+		r = opened_load(round->shard, &round->tgtd, &round->opened);
 	if (r == 0)
 		r = round_look(round);
 	if (r == 0)
@@ -145,9 +148,35 @@ static int write_file(struct round *round)
 	return r;
 }
 
+/* 1, of the files that tgtd has open. */
+static int forget_opened(struct round *round)
+{
+	struct plan *plan = &round->plan;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct work *w = &plan->works[i];
+
+		if (w->left || w->failed || !w->live)
+			continue;
+		if (plan_ends_session(w->live))
+			opened_note_restart(&round->opened, w->live->name);
+		else if (!w->live->n_connections)
+			opened_forget(&round->opened, w->live->name);
+	}
+	for (size_t i = 0; i < plan->n_reopens; i++)
+		if (!plan->reopens[i].live->n_connections)
+			opened_forget(&round->opened,
+				      plan->reopens[i].live->name);
+	return opened_save(round->shard, &round->opened);
+}
+
 /* 1 */
 int round_forget_touched(struct round *round)
 {
+	int r = forget_opened(round);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
 
@@ -201,6 +230,37 @@ static int remember_done(struct round *round)
 				    targets_block(round->fleet, w->client));
 	}
 	return applied_save(round->shard, &round->tgtd, &round->applied);
+}
+
+/* 4, of the files that tgtd has open. */
+static int remember_opened(struct round *round)
+{
+	struct plan *plan = &round->plan;
+	bool touched = plan->n || plan->n_reopens;
+	struct live now = { 0 }, *live = touched ? &now : &round->live;
+	int r = touched ? live_read(&round->tgtd, &now) : 0;
+
+	if (r == 0 && touched)
+		(void)files_look(round->fleet, &round->tgtd, &now);
+	/* Sessions of a target that was made again are new ones. */
+	for (size_t i = 0; r == 0 && i < plan->n; i++)
+		if (plan->works[i].kind == WORK_REMAKE &&
+		    !plan->works[i].left && !plan->works[i].failed)
+			opened_forget(&round->opened,
+				      plan->works[i].client->iqn);
+	if (r == 0)
+		opened_update(&round->opened, round->fleet, round->shard, live);
+	live_fini(&now);
+	return r < 0 ? r : opened_save(round->shard, &round->opened);
+}
+
+static void report_restarts(const struct round *round)
+{
+	for (size_t i = 0; i < round->opened.restart.n; i++)
+		say(round,
+		    plan_client_name(round->fleet, round->opened.restart.v[i]),
+		    "restart it: its session was ended, for writes that it was told are done may be lost",
+		    "");
 }
 
 static void report_reset(const struct round *round, const struct client *client,
@@ -353,7 +413,9 @@ static int apply_to_tgtd(struct round *round)
 	reopen_files(round);
 	if (!round->plan.n && !round->plan.n_accounts) {
 		r = applied_save(round->shard, &round->tgtd, &round->applied);
-		return r < 0 ? r : verify_reopens(round);
+		if (r == 0)
+			r = verify_reopens(round);
+		return r < 0 ? r : remember_opened(round);
 	}
 	carry_out(round->fleet, &round->tgtd, &round->live, &round->plan);
 	r = round_verify(round);
@@ -362,7 +424,9 @@ static int apply_to_tgtd(struct round *round)
 	/* A fresh image may have other sectors. */
 	if (r == 0 && round->wishes.reset.n)
 		r = write_file(round);
-	return r < 0 ? r : remember_done(round);
+	if (r == 0)
+		r = remember_done(round);
+	return r < 0 ? r : remember_opened(round);
 }
 
 /* No tgtd: the file at least is as it should be when it comes. */
@@ -480,6 +544,7 @@ static int run_with_tgtd(struct round *round)
 		return r;
 	}
 	round_report(round);
+	report_restarts(round);
 	check_portals(round);
 	return 0;
 }
@@ -504,5 +569,6 @@ void round_fini(struct round *round)
 {
 	plan_fini(&round->plan);
 	applied_fini(&round->applied);
+	opened_fini(&round->opened);
 	live_fini(&round->live);
 }

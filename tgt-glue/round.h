@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tgt-glue/applied.h"
 #include "tgt-glue/notes.h"
+#include "tgt-glue/opened.h"
 #include "tgt-glue/plan.h"
 
 struct round {
@@ -35,6 +36,7 @@ struct round {
 	struct tgtd tgtd;
 	struct live live;
 	struct applied applied;
+	struct opened opened;
 	struct plan plan;
 };
 

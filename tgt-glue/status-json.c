@@ -50,14 +50,14 @@ static json_t *row_json(const struct row *row)
 	const struct client *c = row->client;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->seen->shard->number, "target",
 		status_target_word(row), "difference", row->difference,
-		"agrees", status_row_agrees(row), "master", c->master, "child",
-		c->child, "child-state", children[row->child], "child-why",
-		row->child_why, "view", c->view, "disk-use",
-		(json_int_t)row->disk_use, "blocks",
+		"agrees", status_row_agrees(row), "restart", row->restart,
+		"master", c->master, "child", c->child, "child-state",
+		children[row->child], "child-why", row->child_why, "view",
+		c->view, "disk-use", (json_int_t)row->disk_use, "blocks",
 		number_or_null(row->share.of, row->share.blocks),
 		"blocks-total", number_or_null(row->share.of, row->share.of),
 		"sessions", sessions_json(row));

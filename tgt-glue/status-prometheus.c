@@ -19,6 +19,12 @@ static bool agrees(const struct row *row, double *ret)
 	return true;
 }
 
+static bool restart(const struct row *row, double *ret)
+{
+	*ret = row->restart;
+	return true;
+}
+
 static bool shard(const struct row *row, double *ret)
 {
 	*ret = row->seen->shard->number;
@@ -65,6 +71,9 @@ static const struct {
 } metrics[] = {
 	{ "client_agrees", "gauge",
 	  "1 where image and target are as fleet.conf says.", agrees },
+	{ "client_restart", "gauge",
+	  "1 where the client is to be restarted: writes may be lost.",
+	  restart },
 	{ "client_shard", "gauge",
 	  "The shard that the client's target is on, or is to be.", shard },
 	{ "client_disk_use_bytes", "gauge",

@@ -133,6 +133,9 @@ static void print_row(const struct status *s, const struct row *row)
 		print_note(row->child_why);
 	if (row->difference)
 		print_note(row->difference);
+	if (row->restart)
+		print_note(
+			"restart it: writes that it was told are done may be lost");
 }
 
 static bool same_master(const struct row *a, const struct row *b)

@@ -39,6 +39,10 @@ static void read_shard(struct status *s, struct seen *seen)
 	if (r == 0)
 		(void)files_look(&s->fleet, &seen->tgtd, &seen->live);
 	if (r == 0)
+		r = opened_load(seen->shard, &seen->tgtd, &seen->opened);
+	if (r == 0)
+		opened_judge(&seen->opened, &seen->live);
+	if (r == 0)
 		r = applied_load(seen->shard, &seen->tgtd, &seen->applied);
 	if (r == 0)
 		r = traffic_read(&seen->tgtd, pool, &seen->traffics);
@@ -140,6 +144,8 @@ static void read_client(struct status *s, struct row *row)
 	find_target(s, row);
 	if (row->target)
 		row->difference = difference(s, row);
+	row->restart =
+		opened_to_restart(&row->seen->opened, client->iqn, row->target);
 	read_sessions(s, row);
 }
 
@@ -296,6 +302,7 @@ int command_status(const struct command_line *line)
 	}
 	for (size_t i = 0; s.seen && i < s.fleet.n_shards; i++) {
 		sessions_fini(&s.seen[i].known);
+		opened_fini(&s.seen[i].opened);
 		applied_fini(&s.seen[i].applied);
 		live_fini(&s.seen[i].live);
 	}

@@ -6,6 +6,7 @@
 #include "tgt-glue/applied.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/live.h"
+#include "tgt-glue/opened.h"
 #include "tgt-glue/share.h"
 #include "tgt-glue/sessions.h"
 #include "tgt-glue/traffic.h"
@@ -17,7 +18,8 @@ struct seen {
 	struct live live;
 	struct applied applied;
 	struct traffics traffics;
-	struct sessions known;  /* since when */
+	struct sessions known; /* since when */
+	struct opened opened;
 	const char *tgtd_error; /* null: it answered */
 };
 
@@ -35,6 +37,7 @@ struct row {
 	const struct client *client;      /* null: not in fleet.conf */
 	const struct live_target *target; /* or null */
 	const char *difference;           /* or null: it is right */
+	bool restart; /* answered writes may be lost: see opened.h */
 	enum child_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of its image, bytes */

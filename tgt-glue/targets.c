@@ -227,7 +227,7 @@ int targets_remove(const struct shard *shard)
 {
 	/* The one by which a shard is known is the last. */
 	static const char *const endings[] = { ".env", ".applied", ".sessions",
-					       "" };
+					       ".opened", "" };
 	struct pool pool = { 0 };
 	int r = 0;
 

@@ -57,6 +57,10 @@ struct watching {
 	bool left;     /* the last one left something */
 	int64_t again; /* when one is wanted in any case, or 0 */
 	dev_t mounted; /* 0 where nothing is */
+	int64_t ran;   /* when the last round was */
+	/* Targets whose clients are to be restarted, after that round. */
+	struct strings restart;
+	struct pool restart_pool;
 };
 
 static volatile sig_atomic_t stop;
@@ -272,6 +276,20 @@ static void tell_state(const struct watching *w)
 	       w->left ? "; something waits, see the log" : "");
 }
 
+static void note_restarts(struct watching *w, const struct rounds *rounds)
+{
+	pool_fini(&w->restart_pool);
+	w->restart = (struct strings){ 0 };
+	for (size_t i = 0; i < rounds->n; i++) {
+		const struct strings *list = &rounds->v[i].opened.restart;
+
+		for (size_t k = 0; k < list->n; k++)
+			strings_add(&w->restart_pool, &w->restart,
+				    pool_strdup(&w->restart_pool, list->v[k]));
+	}
+	w->ran = now();
+}
+
 static void run(struct watching *w)
 {
 	struct rounds rounds = { .fleet = &w->fleet, .notes = &w->notes };
@@ -290,6 +308,7 @@ static void run(struct watching *w)
 	for (size_t i = 0; i < rounds.n; i++)
 		forget_resets(w, &rounds.v[i]);
 	save_sessions(w);
+	note_restarts(w, &rounds);
 	w->left = code != EXIT_DONE;
 	w->again = code == EXIT_DONE   ? 0
 		   : code == EXIT_LEFT ? now() + AGAIN_LEFT
@@ -391,6 +410,16 @@ static void look_at_sessions(struct watching *w, struct watched *shard,
 	live_fini(&live);
 }
 
+/* A round notes that a client has logged in anew. */
+static void look_for_restarted(struct watching *w,
+			       const struct sessions *sessions)
+{
+	for (size_t i = 0; i < sessions->n; i++)
+		if (sessions->v[i].since >= w->ran &&
+		    strings_have(&w->restart, sessions->v[i].iqn))
+			w->wanted = true;
+}
+
 static void look_at_shard(struct watching *w, const struct shard *shard)
 {
 	struct watched *watched = &w->shards[shard->number];
@@ -401,6 +430,7 @@ static void look_at_shard(struct watching *w, const struct shard *shard)
 		look_at_instance(w, watched, there ? &tgtd : NULL);
 	if (there && watched->instance)
 		look_at_sessions(w, watched, &tgtd);
+	look_for_restarted(w, &watched->sessions);
 }
 
 static void look_at_shards(struct watching *w)
@@ -459,6 +489,7 @@ int command_watch(const struct command_line *line)
 	notify("STOPPING=1");
 	follow_fini(&w.follow);
 	notes_fini(&w.notes);
+	pool_fini(&w.restart_pool);
 	if (w.loaded)
 		fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++) {

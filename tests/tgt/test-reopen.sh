@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A mount that went away and came back: tgtd gets its files again.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../supervise/supervise.sh"
 . "$(dirname "$0")/tgt.sh"
 
 # said PATTERN: on standard error of the last expect.
@@ -47,7 +48,7 @@ works() {
 		fail "$*: $(cat "$scratch/answer")"
 }
 
-test_session_goes_on_after_the_mount_came_back() {
+test_session_goes_on_after_vhdfs_was_stopped_and_started() {
 	requires_initiator
 	start_server
 	write_fleet pc1 pc2 </dev/null
@@ -55,7 +56,7 @@ test_session_goes_on_after_the_mount_came_back() {
 	everything >"$scratch/before"
 	hold_session pc1
 	works write 7
-	lose_mount "$scratch/mnt"
+	stop_mount "$scratch/mnt"
 	held read 7 | grep -q 'status 2 sense 3/' || fail "it was not lost"
 	return_mount
 	held read 7 | grep -q 'status 2 sense 3/' || fail "it came by itself"
@@ -106,6 +107,174 @@ test_without_the_mount_it_waits_and_says_so_once() {
 	equal "said" 1 "$(grep -c 'nothing is mounted' "$scratch/wait.out")"
 }
 
+# told CLIENT: that its session was ended, and it is named as to be restarted.
+told() {
+	wait_until 30 grep -q 'cut off' "$held_out"
+	grep -q "^tgt-glue: $1: restart it: " "$scratch/stderr" ||
+		fail "not named in the log: $(cat "$scratch/stderr")"
+	is_to_restart "$1" true
+}
+
+is_to_restart() {
+	local times=1
+
+	[ "$2" = true ] || times=0
+	equal "restart" "$2" "$(glue status --json |
+		jq ".clients[] | select(.name == \"$1\") | .restart")"
+	equal "notes" "$times" "$(glue status | grep -c 'restart it' || true)"
+	glue status --prometheus >"$scratch/metrics"
+	grep -q "client_restart{client=\"$1\"} $times\$" "$scratch/metrics" ||
+		fail "no metric of $1"
+}
+
+# The client wrote and did not flush, and vhdfs was killed: what its file shows
+# now is older than what it was answered.
+test_session_whose_writes_are_lost_is_ended() {
+	requires_initiator
+	requires jq
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	everything >"$scratch/before"
+	hold_session pc1
+	write_much
+	lose_mount "$scratch/mnt"
+	expect 1 glue apply
+	said '^tgt-glue: 2 disks have lost the file: nothing is mounted'
+	! grep 'cut off' "$held_out" || fail "cut off before it must be"
+	return_mount
+	is_to_restart pc1 true
+	expect 0 glue plan
+	did '^pc1: target: make it again \(answered writes may be lost: .*\), after ending its session$'
+	did '^pc2: disk: give it its file again'
+	expect 0 glue apply
+	did '^pc1: target: made again \(answered writes may be lost'
+	did '^pc2: disk: given its file again'
+	told pc1
+	equal "restart" 1 "$(glue status --json |
+		jq '[.clients[] | select(.restart)] | length')"
+	everything | sort | cmp - <(sort "$scratch/before")
+	# It stays named until it has logged in anew.
+	expect 0 glue apply
+	did_nothing
+	is_to_restart pc1 true
+	end_session
+	rm "$scratch/hold-pc1"
+	hold_session pc1
+	is_to_restart pc1 false
+	expect 0 glue apply
+	did_nothing
+	works read 7
+	end_session
+	is_to_restart pc1 false
+}
+
+# A second death before tgtd got its files again.
+test_two_deaths_are_no_better_than_one() {
+	requires_initiator
+	requires jq
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_much
+	lose_mount "$scratch/mnt"
+	return_mount
+	stop_mount "$scratch/mnt"
+	return_mount
+	expect 0 glue apply
+	told pc1
+	end_session
+}
+
+# What cannot be proved is not so: the file that says what tgtd opened is gone.
+test_session_of_an_unknown_state_is_ended() {
+	requires_initiator
+	requires jq
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	works write 7
+	rm "$scratch/targets.conf.opened"
+	stop_mount "$scratch/mnt"
+	return_mount
+	expect 0 glue apply
+	told pc1
+	end_session
+}
+
+# An interrupted reopen is no way around it.
+test_offline_disk_of_lost_writes_is_not_put_online() {
+	requires_initiator
+	requires jq
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_much
+	lose_mount "$scratch/mnt"
+	return_mount
+	lun pc1 online=0
+	! lun pc1 path=/nowhere 2>/dev/null || fail "tgtd took it"
+	expect 0 glue apply
+	told pc1
+	end_session
+}
+
+test_removed_client_of_lost_writes_is_cut_off() {
+	requires_initiator
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	works write 7
+	write_fleet pc2 </dev/null
+	lose_mount "$scratch/mnt"
+	return_mount
+	expect 0 glue apply
+	did '^pc1: target: removed'
+	wait_until 30 grep -q 'cut off' "$held_out"
+	end_session
+}
+
+# The worker's death loses nothing: there is nothing to be done.
+test_session_goes_on_over_the_death_of_the_worker() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_much
+	kill_worker "$scratch/mnt"
+	expect 0 glue apply
+	did_nothing
+	works read 7
+	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	end_session
+}
+
+# Where requests are not sent again the mount is made anew, with all that was
+# answered: the session goes on, and reads what it wrote.
+test_mount_made_anew_by_its_supervisor_keeps_answered_writes() {
+	requires_initiator
+	make_store
+	mount_store "$scratch/store" "$scratch/mnt" -o no_resend
+	start_tgtd
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_much
+	kill_worker "$scratch/mnt"
+	expect 0 glue apply
+	did '^pc1: disk: given its file again'
+	works read 1599
+	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	head -c 819200 "$scratch/mnt/clients/pc1.vhdx.raw" |
+		cmp - <(head -c 819200 /dev/zero | tr '\0' w)
+	end_session
+}
+
 # What stays behind of a reopen that was interrupted after its first step, or
 # of one that failed after it.
 test_interrupted_reopen_is_finished_under_a_session() {
@@ -124,7 +293,7 @@ test_interrupted_reopen_is_finished_under_a_session() {
 	expect 0 glue apply
 	did '^pc1: disk: given its file again \(tgtd has no file for it\)'
 	works read 7
-	lose_mount "$scratch/mnt"
+	stop_mount "$scratch/mnt"
 	return_mount
 	lun pc1 online=0
 	expect 0 glue apply
@@ -163,7 +332,7 @@ test_removed_client_gets_its_file_too() {
 	expect 0 glue apply
 	hold_session pc1
 	write_fleet pc2 </dev/null
-	lose_mount "$scratch/mnt"
+	stop_mount "$scratch/mnt"
 	return_mount
 	expect 4 glue apply
 	did '^pc1: disk: given its file again'
@@ -179,7 +348,7 @@ test_file_is_given_to_a_client_whose_change_waits() {
 	expect 0 glue apply
 	hold_session pc1
 	echo "thin = yes" >>"$scratch/fleet.conf"
-	lose_mount "$scratch/mnt"
+	stop_mount "$scratch/mnt"
 	return_mount
 	expect 4 glue apply
 	did '^pc1: disk: given its file again'

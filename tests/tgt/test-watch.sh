@@ -219,7 +219,7 @@ test_mount_that_is_gone_and_returns() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	works write 7
-	lose_mount "$scratch/mnt"
+	stop_mount "$scratch/mnt"
 	says 'nothing is mounted'
 	return_mount
 	says '^pc1: disk: given its file again'
@@ -227,6 +227,30 @@ test_mount_that_is_gone_and_returns() {
 	! grep 'cut off' "$held_out" || fail "the session was cut off"
 	end_session
 	stop_watch
+}
+
+test_client_of_lost_writes_is_named_until_it_is_back() {
+	start_fleet pc1 </dev/null
+	hold_session pc1
+	works write 7
+	lose_mount "$scratch/mnt"
+	says 'nothing is mounted'
+	return_mount
+	says '^tgt-glue: pc1: restart it: '
+	wait_until 30 grep -q 'cut off' "$held_out"
+	end_session
+	grep -q "^restart $iqn_prefix:pc1$" "$scratch/targets.conf.opened" ||
+		fail "not noted"
+	rm "$scratch/hold-pc1"
+	hold_session pc1
+	wait_until 30 is_forgotten pc1
+	end_session
+	stop_watch
+	said_times 1 'restart it'
+}
+
+is_forgotten() {
+	! grep -q "^restart $iqn_prefix:$1$" "$scratch/targets.conf.opened"
 }
 
 test_reset_after_each_session() {

@@ -186,6 +186,30 @@ lose_mount() {
 	umount -l "$1"
 }
 
+# vhdfs ends as it is told to, under open files: it flushes and unmounts.
+stop_mount() {
+	local status=0
+
+	kill "${mount_pid[$1]}"
+	wait "${mount_pid[$1]}" || status=$?
+	unset "mount_pid[$1]"
+	[ "$status" = 0 ] || fail "vhdfs exited with $status: $(cat "$1.log")"
+}
+
+# write_much: 200 blocks of 4 KiB by the initiator of hold_session, answered
+# and not flushed.
+write_much() {
+	local i before
+
+	before=$(wc -l <"$held_out")
+	for ((i = 0; i < 1600; i++)); do
+		echo "write $i"
+	done >&"$holder"
+	wait_until 60 held_has_more_than "$((before + 1599))"
+	! tail -n +"$((before + 1))" "$held_out" | grep -v 'status 0' ||
+		fail "a write failed"
+}
+
 # The mount is there again; tgtd ends before it.
 return_mount() {
 	without_holder mount_store "$scratch/store" "$scratch/mnt"

@@ -29,6 +29,8 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/requests-name.c \
 	vhdfs/fuse/resume.c \
 	vhdfs/fuse/resume.h \
+	vhdfs/fuse/state.c \
+	vhdfs/fuse/state.h \
 	vhdfs/fuse/supervisor.c \
 	vhdfs/fuse/supervisor.h \
 	vhdfs/fuse/upgrade.c \

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "fuse/fuse3.h"
+#include "fuse/state.h"
 
 enum { INIT_MAX = 256 };
 
@@ -19,6 +20,9 @@ struct mount_link {
 	/* The kernel's INIT request, which comes once. */
 	char init[INIT_MAX];
 	size_t init_len;
+	char state[STATE_SIZE]; /* see state.h */
+	/* It was made anew, and what was kept is not in the images yet. */
+	bool anew;
 };
 
 struct mount {

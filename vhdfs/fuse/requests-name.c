@@ -20,6 +20,7 @@
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."
+#define XATTR_STATE XATTR_PREFIX "state" /* of the root, see state.h */
 
 /* Cookies of a directory's own two names; the store's come after them. */
 enum { COOKIE_SELF = 1, COOKIE_UP = 2 };
@@ -273,6 +274,8 @@ static int get_xattr(struct server *server, struct node *node, const char *name,
 {
 	size_t n = strlen(XATTR_PREFIX);
 
+	if (node->number == FUSE_ROOT_ID && !strcmp(name, XATTR_STATE))
+		return (*ret = strdup(server->state)) ? 0 : -ENOMEM;
 	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
 		return -ENODATA;
 	return store_attribute(server->store, node->image, name + n, ret);
@@ -314,6 +317,8 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 	if (!node)
 		return;
+	if (node->number == FUSE_ROOT_ID)
+		n = (size_t)snprintf(names, sizeof names, XATTR_STATE) + 1;
 	for (int i = 0; node->image && store_attributes[i]; i++) {
 		_cleanup_free_ char *text = NULL;
 

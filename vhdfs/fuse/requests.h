@@ -21,6 +21,8 @@ struct server {
 	struct invalidator *invalidator;
 	bool read_only;
 	bool resumed; /* another process had answered before */
+	char *state;  /* the mount's, see state.h; shared with the next one */
+	bool anew;    /* until what was kept is in the images */
 };
 
 enum {

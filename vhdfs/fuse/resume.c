@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/state.h"
 #include "io/keep.h"
 #include "store/view.h"
 
@@ -78,8 +79,12 @@ static void finish_orphan(void *ctx, dev_t dev, ino_t ino)
 
 	if (r == 0)
 		r = view_close(server->store, image, true);
-	if (r < 0)
+	if (r < 0) {
 		log_error("what was written last is lost: %s", error_text());
+		/* A handle of the mount before is dead, and tells nothing. */
+		if (server->anew)
+			state_new(server->state);
+	}
 	if (image)
 		store_image_put(server->store, image);
 }

@@ -156,6 +156,7 @@ static int give_up_requests(struct supervisor *s)
 	if (r < 0)
 		return r;
 	keep_opens_clear();
+	s->link->anew = true;
 	s->kind = WORKER_NEW_MOUNT;
 	return 0;
 }
@@ -365,6 +366,8 @@ static int start(struct supervisor *s)
 		r = mount_describe(o->store, o->mountpoint, o->mount,
 				   o->read_only, s->link, &s->mount);
 	if (r == 0)
+		state_take(o->store, s->mount.point, s->link->state);
+	if (r == 0)
 		r = start_background(s);
 	if (r < 0) {
 		say_why(r);
@@ -396,6 +399,7 @@ static int go_on(struct supervisor *s)
 	take_options(s);
 	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
 			   s->link, &s->mount);
+	state_new(s->link->state);
 	if (r == 0)
 		r = upgrade_resume(&s->mount);
 	if (r == 0)

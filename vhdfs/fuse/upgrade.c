@@ -130,7 +130,7 @@ static void write_all(struct handover *h, const struct mount *mount)
 	fprintf(h->f, "mount %d\ninit ", mount->link->fd);
 	for (size_t i = 0; i < mount->link->init_len; i++)
 		fprintf(h->f, "%02x", (unsigned char)mount->link->init[i]);
-	fputc('\n', h->f);
+	fprintf(h->f, "\nstate %s\n", mount->link->state);
 	keep_each_file(write_file, h);
 	keep_each_open(write_open, h);
 	fputs("end\n", h->f);
@@ -217,6 +217,15 @@ static int read_init(const char *hex, struct mount *mount)
 	return 0;
 }
 
+static int read_state(const char *text, struct mount *mount)
+{
+	struct guid id;
+
+	if (guid_parse(text, strcspn(text, "\n"), &id) == 0)
+		guid_format(&id, mount->link->state);
+	return 0;
+}
+
 /* 1 at the end, 0 to go on. */
 static int read_line(const char *line, struct mount *mount)
 {
@@ -231,6 +240,8 @@ static int read_line(const char *line, struct mount *mount)
 								       : 0;
 	if (!strncmp(line, "init ", 5))
 		return read_init(line + 5, mount);
+	if (!strncmp(line, "state ", 6))
+		return read_state(line + 6, mount);
 	if (sscanf(line, "file %d %" SCNu64 " %" SCNu64 " %d %d", &file.fd,
 		   &file.dev, &file.ino, &writable, &file.failed) == 5) {
 		file.writable = writable;

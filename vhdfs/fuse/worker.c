@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "fuse/loop.h"
 #include "fuse/resume.h"
+#include "io/keep.h"
 
 enum {
 	/* Requests that the kernel sends without waiting for the answer before:
@@ -121,14 +122,26 @@ static int start(const struct mount *mount, struct server *server, bool resumed,
 	return r;
 }
 
-/* Flushes all that is open, and only then lets the mount go. */
-static int end(const struct mount *mount, struct server *server)
+static void has_opened(void *ctx, const struct keep_open *open)
 {
+	(void)open;
+	*(bool *)ctx = true;
+}
+
+/* Flushes all that is open, and only then lets the mount go.  For clients of
+ * files that are still open the next mount is to know that nothing is lost. */
+static int end(const struct mount *mount, struct server *server,
+	       const char *store)
+{
+	bool opened = false;
 	int r;
 
 	invalidator_free(server->invalidator, mount->point);
 	nodes_free(server->nodes);
 	r = store_close(server->store);
+	keep_each_open(has_opened, &opened);
+	if (r == 0 && opened)
+		state_leave(store, mount->point, server->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
@@ -184,12 +197,16 @@ static int status_of_failure(enum worker_kind kind)
 int worker_run(enum worker_kind kind, const struct mount *mount,
 	       const struct store_options *store_options, bool background)
 {
-	struct server server = { .read_only = store_options->read_only };
+	struct server server = { .read_only = store_options->read_only,
+				 .state = mount->link->state,
+				 .anew = mount->link->anew };
 	bool resumed = kind == WORKER_NEXT;
 	struct fuse_session *session = NULL;
 	struct loop *loop;
 	int r = resume(&server, store_options), rc, sig;
 
+	if (r == 0)
+		mount->link->anew = false;
 	if (r == 0 && kind == WORKER_FIRST)
 		r = wait_for_mount();
 	if (r == 0 && kind == WORKER_FIRST && background)
@@ -210,7 +227,8 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	r = loop_stop(loop);
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = sig == SIGHUP ? leave(&server) : end(mount, &server);
+	rc = sig == SIGHUP ? leave(&server)
+			   : end(mount, &server, store_options->path);
 	fuse_session_destroy(session);
 	return r < 0 ? WORKER_FAILED : rc;
 }
