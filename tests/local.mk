@@ -287,6 +287,7 @@ bench_tests = \
 	$(NULL)
 img_tests = \
 	tests/img/test-repair.sh \
+	tests/img/test-truncated.sh \
 	tests/img/test-check.sh \
 	tests/img/test-convert.sh \
 	tests/img/test-create.sh \

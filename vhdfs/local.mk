@@ -46,6 +46,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhd-check.c \
 	vhdfs/format/vhd-create.c \
 	vhdfs/format/vhd-driver.h \
+	vhdfs/format/vhd-end.c \
 	vhdfs/format/vhd-footer.c \
 	vhdfs/format/vhd-header.c \
 	vhdfs/format/vhd-layout.h \
@@ -57,6 +58,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-bat.c \
 	vhdfs/format/vhdx-check.c \
 	vhdfs/format/vhdx-create.c \
+	vhdfs/format/vhdx-end.c \
 	vhdfs/format/vhdx-header.c \
 	vhdfs/format/vhdx-internal.h \
 	vhdfs/format/vhdx-layout.h \
@@ -67,6 +69,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-region.c \
 	vhdfs/format/vhdx-run.c \
 	vhdfs/format/vhdx-space.c \
+	vhdfs/format/vhdx-writable.c \
 	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \
 	vhdfs/format/vhdx.h \

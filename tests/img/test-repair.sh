@@ -26,15 +26,14 @@ make_child() {
 	disk-io c.vhdx write 0 2097152 2
 }
 
-test_space_of_a_lost_entry_is_kept() {
+# As in a file that was truncated, which nobody can tell from this one.
+test_entry_past_the_end_of_a_vhdx_is_kept() {
 	make_child
 	# Bit 40: the block is said to be past the end.
 	damage c.vhdx $((3145728 + 5)) '\001'
 	cp c.vhdx before.vhdx
-	expect 0 vhdfs-img check --repair c.vhdx
-	expect 0 vhdfs-img check c.vhdx
-	cmp -n $((4 << 20)) -i $((4 << 20)) before.vhdx c.vhdx ||
-		fail "expected all blocks to be what they were"
+	expect 3 vhdfs-img check --repair c.vhdx
+	cmp before.vhdx c.vhdx || fail "expected no byte to be changed"
 }
 
 test_space_of_a_lost_vhd_entry_is_kept() {

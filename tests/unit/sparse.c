@@ -237,7 +237,8 @@ static int sparse_extent(struct io *io, uint64_t off, bool *ret_data,
 
 	if (off >= file->size)
 		return -ENXIO;
-	*ret_data = find(file, off / SPARSE_PAGE);
+	*ret_data = find(file, off / SPARSE_PAGE) ||
+		    in_table(file, off / SPARSE_PAGE);
 	if (*ret_data)
 		end = min_u64(end, round_down(off, SPARSE_PAGE) + SPARSE_PAGE);
 	for (unsigned i = 0; !*ret_data && i < file->n_pages; i++) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 
 /* A dynamic image of 8 MiB with data in blocks 0 and 2. */
 static void make_used(struct mem_file *file)
@@ -245,34 +246,84 @@ static void an_unfinished_append_is_undone(void **state)
 	memset(data, 0xee, MIB(1));
 	mem_file_poke(file, data, MIB(1), size - 512);
 	assert_ok(vhd_run_check(file, false, &found));
-	assert_text(&found, "footer at");
 	assert_int_equal(found.leaks, 1);
-	assert_int_equal(found.n, 2);
+	assert_int_equal(found.n, 1);
+	assert_true(found.check.dirty);
+	assert_string_equal(
+		found.check.pending,
+		"its footer is written when it is opened for writing");
 	assert_ok(vhd_run_check(file, true, &found));
-	assert_int_equal(found.repaired, 2);
+	assert_int_equal(found.repaired, 1);
+	assert_false(found.check.dirty);
+	assert_string_equal(found.check.pending, "its footer was written");
 	assert_int_equal(file->size, size);
 	vhd_assert_clean(file);
 	assert_data(file, true);
 }
 
-static void a_file_that_was_cut_opens_again(void **state)
+/* The file ends at size: it is not opened, and a repair changes no byte. */
+static void assert_truncated(struct mem_file *file, uint64_t size)
+{
+	mem_file_resize(file, size);
+	assert_errno(vhd_try_open(file, false), -EBADMSG);
+	assert_non_null(strstr(error_text(), "the file was truncated"));
+	assert_left(file, "the file was truncated");
+	assert_int_equal(file->size, size);
+}
+
+static void a_file_that_lacks_a_block_is_truncated(void **state)
 {
 	struct mem_file *file = *state;
-	struct vhd_found found;
-	uint8_t got[512];
+	uint64_t block, size;
+
+	make_used(file);
+	size = file->size;
+	block = (uint64_t)vhd_get_entry(file, 2) * 512;
+	assert_truncated(file, block + MIB(2));
+	assert_truncated(file, block + MIB(1));
+	assert_truncated(file, block);
+	make_used(file);
+	assert_int_equal(file->size, size);
+}
+
+static void the_last_blocks_part_behind_the_disk_counts(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t data[512] = "x";
 	struct image *img;
 
-	/* Half of block 2 is gone. */
-	make_used(file);
-	mem_file_resize(file, (uint64_t)vhd_get_entry(file, 2) * 512 + MIB(1));
-	assert_ok(vhd_run_check(file, true, &found));
-	assert_text(&found, "block allocation table");
-	assert_int_equal(found.repaired, found.n);
-	vhd_assert_clean(file);
+	vhd_make(file, IMAGE_DYNAMIC, MIB(2) + 1024, 0);
 	img = vhd_open_file(file, true);
-	vhd_read_disk(img, NULL, got, MIB(6) - 512, 512);
-	assert_true(bytes_are_zero(got, 512));
+	assert_ok(image_write(img, data, MIB(2), 512));
 	assert_ok(image_close(img));
+	assert_truncated(file, (uint64_t)vhd_get_entry(file, 1) * 512 + MIB(1));
+}
+
+static void a_file_that_lacks_only_its_footer_is_truncated(void **state)
+{
+	struct mem_file *file = *state;
+	uint64_t size;
+
+	make_used(file);
+	size = file->size;
+	/* Without its last byte it is a footer of 511, as old files have it. */
+	for (uint64_t cut = 2; cut <= 4096; cut += 89) {
+		mem_file_resize(file, size - cut);
+		assert_errno(vhd_try_open(file, false), -EBADMSG);
+		assert_mended(file, "the file was truncated");
+		assert_int_equal(file->size, size);
+		assert_data(file, true);
+	}
+}
+
+static void a_child_without_blocks_is_truncated_in_its_tables(void **state)
+{
+	struct mem_file *file = *state;
+
+	vhd_make(file, IMAGE_DIFFERENCING, MIB(8), 0);
+	mem_file_resize(file, file->size - 512);
+	assert_errno(vhd_try_open(file, false), -EBADMSG);
+	assert_mended(file, "the file was truncated");
 }
 
 static void garbage_behind_the_tables_end_is_replaced(void **state)
@@ -321,7 +372,10 @@ int main(void)
 		IN_MEMORY(a_leaked_last_block_is_cut_off),
 		IN_MEMORY(a_leaked_block_in_the_middle_is_given_back),
 		IN_MEMORY(an_unfinished_append_is_undone),
-		IN_MEMORY(a_file_that_was_cut_opens_again),
+		IN_MEMORY(a_file_that_lacks_a_block_is_truncated),
+		IN_MEMORY(the_last_blocks_part_behind_the_disk_counts),
+		IN_MEMORY(a_file_that_lacks_only_its_footer_is_truncated),
+		IN_MEMORY(a_child_without_blocks_is_truncated_in_its_tables),
 		IN_MEMORY(garbage_behind_the_tables_end_is_replaced),
 		IN_MEMORY(what_is_no_image_is_reported),
 		IN_MEMORY(a_bad_locator_is_reported),

@@ -246,8 +246,8 @@ static void without_a_trailing_footer_the_copy_opens_the_image(void **state)
 	assert_true(img->dirty);
 	assert_int_equal(img->size, MIB(4));
 	assert_ok(image_close(img));
-	/* Cut off in the middle of an append, at any length. */
-	mem_file_resize(file, 4096 + 77);
+	/* In the middle of an append, at any length. */
+	mem_file_resize(file, 8192 + 77);
 	img = vhd_open_file(file, false);
 	assert_true(img->dirty);
 	assert_ok(image_close(img));

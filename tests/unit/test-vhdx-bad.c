@@ -132,11 +132,13 @@ static void entry(struct vdisk *d, uint64_t value)
 }
 
 SPOIL(state_4, entry(d, (4 * M) | 4))
-SPOIL(state_5, entry(d, 5))
 SPOIL(state_7, entry(d, (4 * M) | VHDX_PARTIAL))
 SPOIL(bat_reserved, entry(d, (4 * M) | 0x1000 | VHDX_PRESENT))
 SPOIL(bat_low, entry(d, VHDX_PRESENT))
 SPOIL(bat_entry_past_end, entry(d, (900 * M) | VHDX_PRESENT))
+SPOIL(bat_entry_over_end, entry(d, (7 * M) | VHDX_PRESENT);
+      mem_file_resize(&d->file, 8 * M - 4096))
+SPOIL(bat_anchor_past_end, entry(d, (900 * M) | VHDX_UNMAPPED))
 SPOIL(bat_over_log, entry(d, M | VHDX_PRESENT))
 SPOIL(bat_over_bat, entry(d, BAT_OFF | VHDX_PRESENT))
 SPOIL(bat_over_metadata, entry(d, META_OFF | VHDX_PRESENT))
@@ -344,16 +346,19 @@ static const struct bad bads[] = {
 	    META_ITEMS + 8, "virtual disk size"),
 	BAD_USE("BAT state 4", state_4, -EBADMSG, "BAT entry 0", BAT_OFF,
 		"state 4"),
-	BAD_USE("BAT state 5", state_5, -EBADMSG, "BAT entry 0", BAT_OFF,
-		"state 5"),
 	BAD_USE("BAT state 7 without a parent", state_7, -EBADMSG,
 		"BAT entry 0", BAT_OFF, "state 7"),
 	BAD_USE("BAT entry with reserved bits", bat_reserved, -EBADMSG,
 		"BAT entry 0", BAT_OFF, "reserved bits"),
 	BAD_USE("BAT entry below 1 MiB", bat_low, -EBADMSG, "BAT entry 0",
 		BAT_OFF, "1 MiB at least"),
-	BAD_USE("BAT entry past the end", bat_entry_past_end, -EBADMSG,
-		"BAT entry 0", BAT_OFF, "inside the file"),
+	BAD("BAT entry past the end", bat_entry_past_end, -EBADMSG,
+	    "BAT entry 0", BAT_OFF, "inside the file"),
+	BAD("BAT entry over the end", bat_entry_over_end, -EBADMSG,
+	    "BAT entry 0", BAT_OFF, "the file was truncated; copy it again"),
+	BAD_USE("BAT entry past the end of what is not stored",
+		bat_anchor_past_end, -EBADMSG, "BAT entry 0", BAT_OFF,
+		"inside the file"),
 	BAD_USE("BAT entry over the log", bat_over_log, -EBADMSG, "BAT entry 0",
 		BAT_OFF, "apart from log"),
 	BAD_USE("BAT entry over the BAT", bat_over_bat, -EBADMSG, "BAT entry 0",
@@ -362,12 +367,12 @@ static const struct bad bads[] = {
 		"BAT entry 0", BAT_OFF, "apart from log"),
 	BAD_USE("BAT entry over a region that nobody knows", bat_over_region,
 		-EBADMSG, "BAT entry 0", BAT_OFF, "apart from log"),
-	BAD_USE("BAT entry out of this world", bat_far, -EBADMSG, "BAT entry 0",
-		BAT_OFF, "inside the file"),
+	BAD("BAT entry out of this world", bat_far, -EBADMSG, "BAT entry 0",
+	    BAT_OFF, "inside the file"),
 	BAD_CHILD_USE("a bitmap over the BAT", bitmap_over_bat, -EBADMSG,
 		      "BAT entry 4096", BAT_OFF + 8 * 4096, "apart from log"),
-	BAD_CHILD_USE("a bitmap past the end", bitmap_past_end, -EBADMSG,
-		      "BAT entry 4096", BAT_OFF + 8 * 4096, "inside the file"),
+	BAD_CHILD("a bitmap past the end", bitmap_past_end, -EBADMSG,
+		  "BAT entry 4096", BAT_OFF + 8 * 4096, "inside the file"),
 	BAD_CHILD_USE("a partial block without a bitmap", no_bitmap, -EBADMSG,
 		      "BAT entry 4096", BAT_OFF + 8 * 4096, "a sector bitmap"),
 	BAD_CHILD_USE("a bitmap of a wrong state", bitmap_state, -EBADMSG,

@@ -423,6 +423,31 @@ static void a_log_without_a_good_entry_is_refused(void **state)
 	fails(&d, "no good run of entries");
 }
 
+/* Windows logs a block before the file is large enough for it. */
+static void a_block_up_to_the_size_that_the_log_gives_is_there(void **state)
+{
+	(void)state;
+	struct vdisk d;
+
+	dirty_disk(&d);
+	mem_file_resize(&d.file, 6 * M);
+	put_entry(&d, &(struct entry){ .sequence = 5,
+				       .flushed = 4 * M,
+				       .last = 8 * M,
+				       .n = 1,
+				       .changes = { data("ab.d") } });
+	vdisk_open(&d, false);
+	reads(&d, "ab..");
+	vdisk_close(&d);
+	vdisk_open(&d, true);
+	reads(&d, "ab..");
+	vdisk_close(&d);
+	assert_int_equal(d.file.size, 8 * M);
+	/* Cut after that, it lacks the block. */
+	mem_file_resize(&d.file, 6 * M);
+	fails(&d, "the file was truncated");
+}
+
 static void a_truncated_file_is_refused(void **state)
 {
 	(void)state;
@@ -520,6 +545,8 @@ int main(void)
 		cmocka_unit_test(a_replay_makes_the_file_as_large_as_it_says),
 		cmocka_unit_test(a_log_without_a_good_entry_is_refused),
 		cmocka_unit_test(a_size_that_no_file_has_is_refused),
+		cmocka_unit_test(
+			a_block_up_to_the_size_that_the_log_gives_is_there),
 		cmocka_unit_test(a_truncated_file_is_refused),
 		cmocka_unit_test(changes_of_headers_and_log_are_refused),
 		cmocka_unit_test(tables_in_the_log_are_seen),

@@ -455,27 +455,63 @@ static void soft_anchors_are_kept_off_and_dropped(void **state)
 	vdisk_fini(&d);
 }
 
-/* qemu ends its files in the middle of the last block. */
-static void a_short_last_block_reads_zeros_and_grows(void **state)
+/* QEMU before 4.2 ended a fixed image where the disk ends. */
+static void a_file_that_ends_with_the_disk_reads_and_grows(void **state)
 {
 	(void)state;
 	struct vdisk d;
 
 	vdisk_create(&d, &small);
 	vdisk_open(&d, true);
-	vdisk_write(&d, 0, 512, 'a');
+	vdisk_write(&d, 7 * M, 4096, 'a');
 	vdisk_close(&d);
 	mem_file_resize(&d.file, 4 * M + 4096);
 	vdisk_is_sound(&d);
 	vdisk_open(&d, true);
 	vdisk_compare(&d);
-	vdisk_write(&d, 64 * 1024, 512, 'b');
-	vdisk_zero(&d, 128 * 1024, 4096, 0);
+	vdisk_write(&d, 7 * M + 512, 512, 'b');
 	vdisk_write(&d, M, 512, 'c');
-	vdisk_zero(&d, 0, M, ZERO_PUNCH);
+	vdisk_zero(&d, 7 * M, 4096, ZERO_PUNCH);
 	vdisk_compare(&d);
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
+}
+
+/* A block in state 5 of the draft: zeros, and a parent does not show. */
+static void a_block_unmapped_as_in_the_draft_reads_zeros(void **state)
+{
+	(void)state;
+	for (int child = 0; child < 2; child++) {
+		uint64_t seed = 1;
+		struct found found;
+		struct vdisk d;
+
+		if (child)
+			vdisk_create_child(&d, &small, &seed);
+		else
+			vdisk_create(&d, &small);
+		vdisk_put64(&d, BAT_OFF, VHDX_UNMAPPED_DRAFT);
+		vdisk_put64(&d, BAT_OFF + 8, (4 * M) | VHDX_UNMAPPED_DRAFT);
+		mem_file_resize(&d.file, 5 * M);
+		memset(d.model, 0, 2 * M);
+		found = vdisk_check(&d, true);
+		assert_int_equal(found.damages + found.leaks, 0);
+		assert_non_null(
+			strstr(found.remark, "2 blocks are in state 5"));
+		vdisk_open(&d, true);
+		vdisk_compare(&d);
+		/* Written, it has a state that there is; and no neighbour of
+		 * the parent's shows. */
+		vdisk_write(&d, 4096, 512, 'a');
+		vdisk_write(&d, M, M, 'b');
+		vdisk_compare(&d);
+		vdisk_reopen_and_compare(&d);
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(VHDX_BAT_STATE(vdisk_get64(
+						 &d, BAT_OFF + 8 * i)),
+					 VHDX_PRESENT);
+		vdisk_fini(&d);
+	}
 }
 
 /* Windows sets the bits past the disk's end to the end of their page. */
@@ -542,7 +578,9 @@ int main(void)
 		cmocka_unit_test(
 			what_is_new_is_written_in_steps_and_what_is_not_at_once),
 		cmocka_unit_test(soft_anchors_are_kept_off_and_dropped),
-		cmocka_unit_test(a_short_last_block_reads_zeros_and_grows),
+		cmocka_unit_test(
+			a_file_that_ends_with_the_disk_reads_and_grows),
+		cmocka_unit_test(a_block_unmapped_as_in_the_draft_reads_zeros),
 		cmocka_unit_test(bits_past_the_end_of_the_disk_mean_nothing),
 		cmocka_unit_test(an_image_opened_for_reading_takes_no_write),
 	};

@@ -263,6 +263,9 @@ struct found vdisk_check(struct vdisk *d, bool repair)
 	assert_ok(image_check(io, &c.check));
 	io_close(io);
 	c.found.leaked = c.check.leaked;
+	c.found.dirty = c.check.dirty;
+	memcpy(c.found.pending, c.check.pending, sizeof c.found.pending);
+	memcpy(c.found.remark, c.check.remark, sizeof c.found.remark);
 	return c.found;
 }
 

@@ -62,6 +62,8 @@ struct found {
 	unsigned damages, leaks, repaired;
 	uint64_t leaked;
 	char first[256]; /* the first one's structure, expected and found */
+	bool dirty;      /* as struct check has them */
+	char pending[96], remark[128];
 };
 struct found vdisk_check(struct vdisk *d, bool repair);
 /* Neither damage nor leak. */

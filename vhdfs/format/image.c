@@ -214,6 +214,11 @@ bool image_is_same(const struct image *a, const struct image *b)
 	       a->block_size == b->block_size && guid_equal(&a->id, &b->id);
 }
 
+int image_may_write(struct image *img)
+{
+	return img->ops->may_write ? img->ops->may_write(img) : 0;
+}
+
 int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 {
 	int r;

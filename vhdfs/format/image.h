@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -106,12 +107,25 @@ struct finding {
 	bool repaired; /* it is mended now */
 };
 
-/* What image_check is to do, and where it reports. */
+/* What image_check is to do, and where it reports; zeros but for the first two.
+ */
 struct check {
 	bool repair; /* io is writable and locked then */
 	void (*report)(struct check *check, const struct finding *finding);
 	uint64_t leaked; /* out: bytes of the file that nothing refers to */
+	/*
+	 * Out: a crash left something that the next open does, or the next one
+	 * for writing: no damage.  pending says what, or that it was done;
+	 * empty where there was nothing.
+	 */
+	bool dirty;
+	char pending[96];
+	char remark[128]; /* out: what is odd and no damage; or empty */
 };
+
+/* For drivers: fills in pending or remark, the whole of an array. */
+#define check_say(array, ...) \
+	((void)snprintf(array, sizeof(array), __VA_ARGS__))
 
 /* zero(): what the caller knows or wants. */
 enum {
@@ -146,6 +160,12 @@ struct image_ops {
 	 */
 	int (*map)(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret);
+	/*
+	 * Would the image take writes, if it were open for them?  0, or
+	 * -EOPNOTSUPP or -EBADMSG with words that say why not.  Reads the
+	 * tables; no other thread uses the image.
+	 */
+	int (*may_write)(struct image *img);
 	/*
 	 * Once, before the first change of any kind.  Tables may be dirty then
 	 * with what a process that died had changed: they are durable after,
@@ -272,6 +292,9 @@ int image_parent(struct image *img, struct parent_ref *ret);
 /* Are both the same disk with the same identity, as far as their headers say?
  */
 bool image_is_same(const struct image *a, const struct image *b);
+
+/* See image_ops: 0, or why the image can be read but not written. */
+int image_may_write(struct image *img);
 
 /*
  * Where is [off, off + len), which lies on the disk?  The caller holds the

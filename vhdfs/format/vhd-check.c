@@ -3,18 +3,21 @@
  * Check and repair.
  *
  * Mended: a footer or its copy from the other one; a footer checksum where all
- * else of the footer fits the file; a table entry that names no place in the
- * file, or one where a structure is, so that no data is lost with it; the end
- * of a file that was cut or not finished; leaked space, unless an entry was
- * found bad in the same run: what leaked may be its block.
+ * else of the footer fits the file; in a file that has its footer at the end, a
+ * table entry that names no place in the file, or one where a structure is, so
+ * that no data is lost with it; leaked space, unless an entry was found bad in
+ * the same run: what leaked may be its block.
+ *
+ * No damage, and said: a footer that a crash left out at the file's end (it is
+ * written where told to mend).  A file that was truncated (vhd-end.c) stays as
+ * it is where blocks are missing, for a table without them would hide the loss.
  *
  * What is changed was synced before as it was: a table that a process wrote
  * just before it died may not be on the disk, where another one names the space
  * that is given back here.
  *
  * Not mended, since that would be guessing at data: the dynamic header, which
- * has no second copy; blocks that overlap; a block of which a part is missing
- * though the file was not cut.
+ * has no second copy; blocks that overlap; a block of which a part is missing.
  */
 #include "config.h"
 
@@ -45,6 +48,10 @@ struct checker {
 	/* What nothing names may be the block of an entry that was lost: no
 	 * space is given back. */
 	bool unsure;
+	bool repair;    /* mend: was told to, and no block is missing */
+	bool lost;      /* blocks are missing */
+	bool truncated; /* and then: */
+	struct error why;
 };
 
 static void checker_fini(struct checker *c)
@@ -119,7 +126,7 @@ static int write_footer(struct checker *c, uint8_t *footer, uint64_t off)
 /* Neither footer is any good. */
 static int no_footer(struct checker *c)
 {
-	bool mend = c->check->repair && is_plausible_fixed(c);
+	bool mend = c->repair && is_plausible_fixed(c);
 	int r = 0;
 
 	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
@@ -145,15 +152,14 @@ static int check_hidden_flag(struct checker *c)
 	snprintf(expected, sizeof expected, "0x%08" PRIx32, sum);
 	snprintf(found, sizeof found, "0x%08" PRIx32, stored);
 	report(c, "footer checksum", c->f.trailing_off + FOOTER_CHECKSUM,
-	       expected, found, c->check->repair);
-	return c->check->repair ? write_footer(c, footer, c->f.trailing_off)
-				: 0;
+	       expected, found, c->repair);
+	return c->repair ? write_footer(c, footer, c->f.trailing_off) : 0;
 }
 
 /* The copy at 0 of an image whose trailing footer is good. */
 static int check_copy(struct checker *c)
 {
-	bool repair = c->check->repair;
+	bool repair = c->repair;
 
 	if (!c->f.trailing_ok || c->v->leading_same)
 		return 0;
@@ -211,18 +217,12 @@ static bool is_no_place(const struct vhd *v, uint64_t off)
 /* An entry that vhd_entry_check just refused. */
 static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 {
-	uint64_t off = (uint64_t)sector * VHD_SECTOR;
-	bool repair = c->check->repair;
-	bool cut = !c->f.trailing_ok &&
-		   !range_within(off, c->v->block_len, c->f.file_size);
-
 	c->unsure = true;
-	if (is_no_place(c->v, off)) {
-		report_last(c, repair);
-		return repair ? write_unused(c, block) : 0;
+	if (is_no_place(c->v, (uint64_t)sector * VHD_SECTOR)) {
+		report_last(c, c->repair);
+		return c->repair ? write_unused(c, block) : 0;
 	}
-	/* The end of a file that was cut is put back as zeros. */
-	report_last(c, repair && cut);
+	report_last(c, false);
 	return add_entry(c, block, sector);
 }
 
@@ -279,8 +279,8 @@ static int check_padding(struct checker *c)
 	    bytes_are_zero(pad, len))
 		return r;
 	report(c, "block allocation table padding", end, "unused entries",
-	       "something else", c->check->repair);
-	return c->check->repair ? io_write(c->io, unused, len, end) : 0;
+	       "something else", c->repair);
+	return c->repair ? io_write(c->io, unused, len, end) : 0;
 }
 
 /* Bytes that the file system holds of [from, to), whole pages only: less
@@ -307,7 +307,7 @@ static int stored_bytes(struct checker *c, uint64_t from, uint64_t to,
 
 static int check_gap(struct checker *c, uint64_t from, uint64_t to)
 {
-	bool repair = c->check->repair && !c->unsure;
+	bool repair = c->repair && !c->unsure;
 	uint64_t bytes;
 	int r;
 
@@ -335,16 +335,39 @@ static int check_gaps(struct checker *c)
 	return r;
 }
 
+/* Is there a footer at the end, though a damaged one?  What a crash leaves
+ * there is a block's, or zeros. */
+static bool looks_like_footer(const struct checker *c)
+{
+	const uint8_t *footer = c->f.trailing;
+
+	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) ||
+	       !memcmp(footer + FOOTER_ID, c->v->footer + FOOTER_ID, 16);
+}
+
+/* There is no good footer at the end of the file. */
 static void report_trailing(struct checker *c, bool repaired)
 {
-	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
+	if (!c->truncated && !looks_like_footer(c)) {
+		check_say(c->check->pending, "its footer %s",
+			  repaired ? "was written"
+				   : "is written when it is opened for "
+				     "writing");
+		c->check->dirty = !repaired;
+		return;
+	}
+	if (c->truncated)
+		error_set(&c->why);
+	else
+		(void)vhd_footer_intact(c->io, c->f.trailing,
+					c->f.trailing_off);
 	report_last(c, repaired);
 }
 
 /* Nothing behind the last block is given back; a footer goes behind all. */
 static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
 {
-	bool mend = c->check->repair && !c->f.trailing_ok;
+	bool mend = c->repair && !c->f.trailing_ok;
 	int r = 0;
 
 	if (mend)
@@ -353,9 +376,8 @@ static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
 			vhd_footer_place(max_u64(end, c->f.file_size)));
 	if (r < 0)
 		return r;
-	if (!c->f.trailing_ok) {
+	if (!c->f.trailing_ok)
 		report_trailing(c, mend);
-	}
 	if (bytes)
 		report_leak(c, end, bytes, false);
 	return 0;
@@ -366,7 +388,7 @@ static int check_end(struct checker *c)
 {
 	uint64_t end = space_end(&c->space), bytes = 0;
 	uint64_t place = vhd_footer_place(end);
-	bool repair = c->check->repair;
+	bool repair = c->repair;
 	int r = stored_bytes(c, place + FOOTER_SIZE, c->v->footer_off, &bytes);
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
@@ -381,9 +403,8 @@ static int check_end(struct checker *c)
 		r = io_sync(c->io);
 	if (r < 0)
 		return r;
-	if (!c->f.trailing_ok) {
+	if (!c->f.trailing_ok)
 		report_trailing(c, repair);
-	}
 	if (bytes)
 		report_leak(c, end, bytes, repair);
 	return 0;
@@ -393,7 +414,7 @@ static int check_blocks(struct checker *c)
 {
 	int r = check_copy(c);
 
-	if (r == 0 && c->check->repair)
+	if (r == 0 && c->repair)
 		r = io_sync(c->io);
 	if (r == 0)
 		r = vhd_bat_scan(c->v, check_entry, c);
@@ -401,16 +422,31 @@ static int check_blocks(struct checker *c)
 		return r;
 	check_overlaps(c);
 	r = check_padding(c);
+	if (c->lost)
+		return r;
 	if (r == 0)
 		r = check_gaps(c);
 	if (r == 0)
 		r = check_end(c);
-	return r == 0 && c->check->repair ? io_sync(c->io) : r;
+	return r == 0 && c->repair ? io_sync(c->io) : r;
+}
+
+/* What is known of the end before anything is mended. */
+static int look_at_end(struct checker *c)
+{
+	int r = vhd_end_check(c->v, &c->lost);
+
+	c->truncated = r == -EBADMSG;
+	c->why = *error_last();
+	c->repair = c->check->repair && !c->lost;
+	return c->truncated ? 0 : r;
 }
 
 int vhd_check(struct io *io, struct check *check)
 {
-	_cleanup_(checker_fini) struct checker c = { .check = check, .io = io };
+	_cleanup_(checker_fini) struct checker c = { .check = check,
+						     .io = io,
+						     .repair = check->repair };
 	const uint8_t *footer;
 	uint64_t off;
 	int r = vhd_footers_read(io, &c.f);
@@ -433,5 +469,6 @@ int vhd_check(struct io *io, struct check *check)
 	}
 	if (r < 0 || c.v->img.type == IMAGE_FIXED)
 		return r;
-	return check_blocks(&c);
+	r = look_at_end(&c);
+	return r < 0 ? r : check_blocks(&c);
 }

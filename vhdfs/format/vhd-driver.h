@@ -123,6 +123,15 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry);
 /* Where the block's bitmap is; 0 where the block is not stored. */
 int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off);
 
+/* vhd-end.c */
+/* Is the footer at the end of the file there? */
+bool vhd_has_trailing(const struct vhd *v);
+/* The words of a block, at off, that the file lacks; -EBADMSG. */
+int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off);
+/* While the image is opened: 0, or -EBADMSG with words, where the file was
+ * truncated; *ret_lost: blocks are missing, and not only the footer. */
+int vhd_end_check(struct vhd *v, bool *ret_lost);
+
 /* vhd-parent.c */
 int vhd_parent(struct image *img, struct parent_ref *ret);
 
@@ -138,6 +147,8 @@ int vhd_bat_scan(struct vhd *v,
 int vhd_space_structures(const struct vhd *v, struct space *space);
 /* Makes v->space, where that was not done. */
 int vhd_space_know(struct vhd *v);
+/* Frees it again, for it takes memory. */
+void vhd_space_forget(struct vhd *v);
 /* Gives blocks back whose release is durable. */
 int vhd_space_reclaim(struct vhd *v);
 /*
@@ -159,6 +170,7 @@ void vhd_space_widen_freed(struct vhd *v);
 /* A bitmap or footer could not be written: image_fail, unless there was no room
  * for it.  Returns r. */
 int vhd_fail_metadata(struct vhd *v, int r);
+int vhd_may_write(struct image *img);
 int vhd_start(struct image *img);
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
 bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really);

@@ -133,6 +133,12 @@ int vhd_space_know(struct vhd *v)
 	return r;
 }
 
+void vhd_space_forget(struct vhd *v)
+{
+	space_fini(&v->space);
+	v->space_known = false;
+}
+
 int vhd_space_reclaim(struct vhd *v)
 {
 	struct space *freed = &v->flushing.freed;

@@ -82,12 +82,19 @@ static bool is_whole(const struct vhd *v, uint64_t off, uint64_t len)
 }
 
 /*
- * An entry that lies across two sectors could be half written.  Nobody is
- * known to make such files; they are for reading.
+ * An entry that lies across two sectors could be half written.  A disk in saved
+ * state belongs to a machine whose memory holds what the disk had then: a
+ * write would destroy the file system once that machine goes on.
  */
-static int check_table_alignment(const struct vhd *v)
+static int footer_may_write(const struct vhd *v)
 {
-	if (v->bat_off % BAT_ENTRY == 0)
+	if (v->footer[FOOTER_SAVED_STATE])
+		return fail_found(-EOPNOTSUPP, v->img.io->name,
+				  "footer saved state",
+				  v->footer_off + FOOTER_SAVED_STATE,
+				  "0, to write to this image", "%u",
+				  v->footer[FOOTER_SAVED_STATE]);
+	if (!has_blocks(v) || v->bat_off % BAT_ENTRY == 0)
 		return 0;
 	return fail_found(-EOPNOTSUPP, v->img.io->name, "table offset",
 			  v->header_off + HEADER_TABLE_OFFSET,
@@ -183,16 +190,28 @@ static int flush_adopted(struct vhd *v)
 	return r < 0 ? image_fail(&v->img, r) : 0;
 }
 
+int vhd_may_write(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	int r = footer_may_write(v);
+
+	if (r < 0 || !has_blocks(v))
+		return r;
+	r = vhd_space_know(v);
+	/* Only an image that is written needs to know. */
+	if (r == 0 && !img->writable)
+		vhd_space_forget(v);
+	return r;
+}
+
 int vhd_start(struct image *img)
 {
 	struct vhd *v = vhd_of(img);
-	int r = 0;
+	int r = footer_may_write(v);
 
-	if (!has_blocks(v))
-		return 0;
-	r = check_table_alignment(v);
-	if (r == 0)
-		r = flush_adopted(v); /* O0 */
+	if (r < 0 || !has_blocks(v))
+		return r;
+	r = flush_adopted(v); /* O0 */
 	/* Blocks that overlap are found before one of them is changed. */
 	if (r == 0)
 		r = vhd_space_know(v);

@@ -5,7 +5,8 @@
  * INVARIANTS of an open image
  *  1. footer, header, locators and the table's place were checked at open; a
  *     table entry is checked each time it is used (vhd_entry_check), so an
- *     open costs the same whatever the table's size.
+ *     open costs the same whatever the table's size; but the table of a file
+ *     without a footer at its end is read (vhd-end.c).
  *  2. What is read of a block is what its bitmap says is stored.  A clear bit
  *     is the parent's in a differencing image and zero in a dynamic one, where
  *     the specification has zeros on disk.
@@ -109,12 +110,15 @@ void vhd_unload(struct vhd *v)
 static int vhd_open(struct io *io, struct image **ret)
 {
 	struct vhd *v = calloc(1, sizeof *v);
+	bool lost;
 	int r;
 
 	if (!v)
 		return fail(-ENOMEM, "%s: out of memory", io->name);
 	v->img.io = io;
 	r = vhd_load(v);
+	if (r == 0)
+		r = vhd_end_check(v, &lost);
 	if (r == 0)
 		r = image_init(&v->img, &vhd_ops, io);
 	if (r < 0) {
@@ -167,11 +171,14 @@ int vhd_is_fixed(struct io *io)
 	return r < 0 ? r : f.trailing_ok && vhd_footer_fits_fixed(&f);
 }
 
-/* How much of a block, its bitmap included, the file must hold. */
+/* How much of a block, its bitmap included, the file must hold: some end the
+ * file, but for its footer, where the disk ends in the last block. */
 static uint64_t needed_len(const struct vhd *v, uint32_t block)
 {
 	uint64_t start = block * v->img.block_size;
 
+	if (!vhd_has_trailing(v))
+		return v->block_len;
 	if (block >= v->n_blocks)
 		return v->bitmap_size;
 	return v->bitmap_size + min_u64(v->img.block_size, v->img.size - start);
@@ -183,6 +190,8 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 	uint64_t len = needed_len(v, block);
 	uint64_t at = v->bat_off + (uint64_t)block * BAT_ENTRY;
 
+	if (!vhd_has_trailing(v) && !range_within(off, len, v->file_size))
+		return vhd_fail_truncated(v, block, off);
 	if (!range_within(off, len, v->footer_off))
 		return fail_found(-EBADMSG, v->img.io->name,
 				  "block allocation table", at,
@@ -337,6 +346,7 @@ const struct image_ops vhd_ops = {
 	.close = vhd_close,
 	.parent = vhd_parent,
 	.map = vhd_map,
+	.may_write = vhd_may_write,
 	.start = vhd_start,
 	.write = vhd_write,
 	.mark = vhd_mark,

@@ -37,6 +37,7 @@ uint64_t vhdx_bat_space(const struct vhdx *v, uint64_t index, uint64_t entry)
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_UNDEFINED:
 	case VHDX_UNMAPPED:
+	case VHDX_UNMAPPED_DRAFT:
 		/* Space may still be kept for the block: a soft anchor. */
 		return VHDX_BAT_OFFSET(entry) ? v->img.block_size : 0;
 	case VHDX_PRESENT:
@@ -52,7 +53,7 @@ static bool state_is_good(const struct vhdx *v, uint64_t index, unsigned state)
 	if (vhdx_is_bitmap_index(v, index))
 		return state == VHDX_NOT_PRESENT || state == VHDX_PRESENT ||
 		       state == VHDX_PARTIAL;
-	return state != 4 && state != 5 &&
+	return state != 4 &&
 	       (state != VHDX_PARTIAL || v->img.type == IMAGE_DIFFERENCING);
 }
 
@@ -64,7 +65,7 @@ static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 	if (off < VHDX_AREA)
 		return fail_entry(v, index, "a block at 1 MiB at least",
 				  words("one at %" PRIu64, off));
-	/* The last block of a file may be cut short: zeros follow. */
+	/* The place that is kept for a block that is not stored. */
 	if (off >= v->file_size)
 		return fail_entry(v, index,
 				  words("a block inside the file of %" PRIu64
@@ -91,6 +92,8 @@ int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
 	if (VHDX_BAT_RESERVED(entry))
 		return fail_entry(v, index, "reserved bits of 0",
 				  words("0x%" PRIx64, entry));
+	if (!vhdx_is_in_file(v, index, entry))
+		return vhdx_fail_truncated(v, index, entry);
 	return len ? validate_place(v, index, VHDX_BAT_OFFSET(entry), len) : 0;
 }
 
@@ -138,6 +141,19 @@ int vhdx_bat_set(struct vhdx *v, uint64_t index, uint64_t entry)
 	return 0;
 }
 
+/* Is this piece of the BAT a hole of the file, and nowhere else? */
+static int is_hole(struct vhdx *v, size_t len, uint64_t off)
+{
+	uint64_t n;
+	bool data;
+	int r;
+
+	if (v->overlay.n_pages || atomic_load(&v->pages.n))
+		return 0;
+	r = io_extent(v->img.io, off, &data, &n);
+	return r < 0 ? r : !data && n >= len;
+}
+
 /* Reads a piece of the BAT, with what was changed of it in memory. */
 static int read_piece(struct vhdx *v, uint8_t *buf, size_t len, uint64_t off)
 {
@@ -167,7 +183,12 @@ int vhdx_bat_scan(struct vhdx *v,
 	for (uint64_t i = 0; i < v->n_entries; i += per_piece) {
 		uint64_t n = min_u64(per_piece, v->n_entries - i);
 
-		r = read_piece(v, buf, n * VHDX_BAT_ENTRY, entry_off(v, i));
+		r = is_hole(v, n * VHDX_BAT_ENTRY, entry_off(v, i));
+		if (r > 0)
+			continue;
+		if (r == 0)
+			r = read_piece(v, buf, n * VHDX_BAT_ENTRY,
+				       entry_off(v, i));
 		if (r == 0 && bytes_are_zero(buf, n * VHDX_BAT_ENTRY))
 			continue;
 		for (uint64_t j = 0; r == 0 && j < n; j++) {

@@ -3,15 +3,18 @@
  * Looking for damage, and mending what can be mended without guessing at data:
  *
  *   a header or region table that is bad while its copy is good: rewritten
- *   a log that was not replayed: replayed
  *   a BAT entry with reserved bits: the bits are cleared
- *   a BAT entry past the end of the file, which holds nothing: cleared
  *   a BAT entry with a place for a block that is not stored: without it
  *   space that nothing refers to: given back, if all else is sound and no
  *     entry was cleared in this run, whose block it may be
  *
  * What else is found stays as it is: invalid states, blocks that share space
- * or lie in tables, bitmaps that are missing, metadata.
+ * or lie in tables, bitmaps that are missing, metadata.  A file that lacks a
+ * block which its BAT names was truncated (vhdx-end.c): no byte of it is
+ * changed, for a BAT without that entry would hide the loss.
+ *
+ * No damage, and said: a log that was not replayed, which a crash leaves (it is
+ * replayed where told to mend); blocks in state 5 of the 0.95 draft.
  *
  * The mended file keeps its DataWriteGuid: what could be read reads the same.
  */
@@ -37,8 +40,11 @@ enum {
 struct checker {
 	struct vhdx v; /* as an open has it, without the common part */
 	struct check *check;
-	bool touched;  /* the FileWriteGuid was changed for our changes */
-	bool unmended; /* the BAT still has damage */
+	bool truncated;
+	bool repair;      /* mend: was told to, and the file is not truncated */
+	bool touched;     /* the FileWriteGuid was changed for our changes */
+	bool unmended;    /* the BAT still has damage */
+	uint64_t n_draft; /* blocks in state 5 */
 	/* Space of blocks, neighbours joined, until it goes to v.space. */
 	uint64_t run_off, run_len;
 };
@@ -115,14 +121,14 @@ static int check_headers(struct checker *c)
 		if (r > 0)
 			continue;
 		/* The next update writes the copy that is not good. */
-		if (r == 0 && c->check->repair)
+		if (r == 0 && c->repair)
 			r = touch(c);
 		if (r < 0)
 			return r;
 		report(c, slot ? "header 2" : "header 1",
 		       VHDX_HEADER_OFFSET(slot),
 		       "a signature and a right checksum", "not both",
-		       c->check->repair);
+		       c->repair);
 	}
 	return 0;
 }
@@ -134,15 +140,16 @@ static int check_log(struct checker *c)
 
 	if (!c->v.img.dirty)
 		return 0;
-	if (c->check->repair) {
+	if (c->repair) {
 		r = vhdx_log_replay(&c->v);
 		if (r < 0)
 			return r;
 		c->touched = true;
 	}
-	report(c, "log", c->v.header.log_off, "an empty log",
-	       words("%zu entries that wait to be replayed", n),
-	       c->check->repair);
+	check_say(c->check->pending, "%zu log entries %s", n,
+		  c->repair ? "were replayed"
+			    : "are replayed when it is opened");
+	c->check->dirty = !c->repair;
 	return 0;
 }
 
@@ -175,14 +182,14 @@ static int check_region_tables(struct checker *c)
 		return 0;
 	/* Of two good ones that differ, the first is the one that opens use. */
 	bad = good[0] != 0;
-	if (c->check->repair)
+	if (c->repair)
 		r = mend_region_table(c, bad, tables + !bad * VHDX_REGION_SIZE);
 	if (r == 0)
 		report(c, bad ? "region table 2" : "region table 1",
 		       VHDX_REGION_TABLE_OFFSET(bad),
 		       "the same as in the other copy",
 		       good[bad] ? "another table" : "a wrong checksum",
-		       c->check->repair);
+		       c->repair);
 	return r;
 }
 
@@ -194,14 +201,12 @@ static uint64_t mended_entry(struct vhdx *v, uint64_t index, uint64_t entry)
 	if (vhdx_bat_validate(v, index, clean) == 0)
 		return clean;
 	if (vhdx_is_bitmap_index(v, index) ||
+	    VHDX_BAT_STATE(clean) >= VHDX_PRESENT ||
 	    !vhdx_bat_space(v, index, clean) ||
 	    VHDX_BAT_OFFSET(clean) < v->file_size)
 		return entry;
 	/* A block without data goes on hiding the parent. */
-	if (VHDX_BAT_STATE(clean) == VHDX_UNDEFINED ||
-	    VHDX_BAT_STATE(clean) == VHDX_UNMAPPED)
-		return VHDX_BAT_STATE(clean);
-	return VHDX_NOT_PRESENT;
+	return VHDX_BAT_STATE(clean);
 }
 
 /* Reports a bad entry; *entry is what it is now. */
@@ -209,7 +214,7 @@ static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
 {
 	struct error why = *error_last();
 	uint64_t mended = mended_entry(&c->v, index, *entry);
-	bool repaired = c->check->repair && mended != *entry;
+	bool repaired = c->repair && mended != *entry;
 	int r = repaired ? vhdx_bat_set(&c->v, index, mended) : 0;
 
 	if (r < 0)
@@ -237,12 +242,12 @@ static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
 	if (!off || vhdx_bat_space(&c->v, index, *entry))
 		return 0;
 	*entry = VHDX_BAT_STATE(*entry);
-	r = c->check->repair ? vhdx_bat_set(&c->v, index, *entry) : 0;
+	r = c->repair ? vhdx_bat_set(&c->v, index, *entry) : 0;
 	if (r == 0)
 		report(c, words("BAT entry %" PRIu64, index),
 		       c->v.bat.off + index * VHDX_BAT_ENTRY,
 		       "no place for a block that is not stored",
-		       words("%" PRIu64, off), c->check->repair);
+		       words("%" PRIu64, off), c->repair);
 	return r;
 }
 
@@ -286,6 +291,7 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 
 	if (r < 0)
 		r = mend_entry(c, index, &entry);
+	c->n_draft += VHDX_BAT_STATE(entry) == VHDX_UNMAPPED_DRAFT;
 	if (r == 0)
 		r = check_no_place(c, index, &entry);
 	if (r == 0 && VHDX_BAT_STATE(entry) == VHDX_PARTIAL &&
@@ -338,6 +344,11 @@ static int check_bat(struct checker *c)
 		return r;
 	space_settle(&c->v.space);
 	c->v.space.overlap = NULL;
+	if (c->n_draft)
+		check_say(c->check->remark,
+			  "%" PRIu64 " blocks are in state 5 of the 0.95 "
+			  "draft, which is read as unmapped (3)",
+			  c->n_draft);
 	return write_bat(c);
 }
 
@@ -398,7 +409,7 @@ static int count_data(struct checker *c, uint64_t off, uint64_t end,
 
 static bool may_give_back(const struct checker *c)
 {
-	return c->check->repair && !c->unmended;
+	return c->repair && !c->unmended;
 }
 
 /* A gap between what is used: holes in it are no loss. */
@@ -474,7 +485,8 @@ static int check_unloadable(struct checker *c, int r)
 
 int vhdx_check(struct io *io, struct check *check)
 {
-	_cleanup_(checker_fini) struct checker c = { .check = check };
+	_cleanup_(checker_fini) struct checker c = { .check = check,
+						     .repair = check->repair };
 	int r;
 
 	c.v.img.io = io;
@@ -484,6 +496,12 @@ int vhdx_check(struct io *io, struct check *check)
 	r = vhdx_load(&c.v);
 	if (r < 0)
 		return check_unloadable(&c, r);
+	r = vhdx_end_check(&c.v);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	/* The BAT entries are reported by check_bat. */
+	c.truncated = r < 0;
+	c.repair = check->repair && !c.truncated;
 	r = check_headers(&c);
 	if (r == 0)
 		r = check_log(&c);
@@ -491,7 +509,7 @@ int vhdx_check(struct io *io, struct check *check)
 		r = check_region_tables(&c);
 	if (r == 0)
 		r = check_bat(&c);
-	if (r == 0)
+	if (r == 0 && !c.truncated)
 		r = check_leaks(&c);
 	return r;
 }

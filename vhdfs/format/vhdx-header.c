@@ -140,8 +140,6 @@ static void change_guids(struct vhdx_header *h,
 		guid_to_le(h->raw + VHDX_HEADER_DATA_GUID, change->data_guid);
 	if (change->log_guid) {
 		guid_to_le(h->raw + VHDX_HEADER_LOG_GUID, change->log_guid);
-		/* A version that nobody had to heed while there was no log. */
-		put_le16(h->raw + VHDX_HEADER_LOG_VERSION, 0);
 		h->log_guid = *change->log_guid;
 	}
 }

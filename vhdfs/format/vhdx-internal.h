@@ -99,7 +99,9 @@ struct vhdx {
 	size_t n_items;
 	struct space structures; /* all but blocks; settled */
 	bool leave_allocated;
-	uint64_t chunk_ratio; /* payload blocks a chunk */
+	bool made_by_qemu;
+	uint64_t size_at_open; /* of the file */
+	uint64_t chunk_ratio;  /* payload blocks a chunk */
 	uint64_t n_blocks, n_entries;
 	struct parent_ref parent; /* differencing only */
 
@@ -193,6 +195,11 @@ bool vhdx_wants_flush(const struct vhdx *v);
 /* For pages.room: the log has space for n_dirty pages; ctx is the vhdx. */
 int vhdx_log_room(void *ctx, size_t n_dirty);
 
+/* vhdx-writable.c */
+/* Do the headers let the image be written? -EOPNOTSUPP with words. */
+int vhdx_header_may_write(struct vhdx *v);
+int vhdx_may_write(struct image *img);
+
 /* vhdx-run.c: all under image.flush_lock. */
 /* Can copies be added to it? */
 bool vhdx_run_takes(const struct vhdx_run *run,
@@ -203,6 +210,15 @@ void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies);
 /* Writes all of it to its places, and forgets it; not synced. */
 int vhdx_run_place(struct vhdx *v);
 void vhdx_run_fini(struct vhdx_run *run);
+
+/* vhdx-end.c */
+/* Does the file hold the block that the entry names, as far as it must? True of
+ * an entry that names none. */
+bool vhdx_is_in_file(const struct vhdx *v, uint64_t index, uint64_t entry);
+/* The words of a block that it does not hold; -EBADMSG. */
+int vhdx_fail_truncated(struct vhdx *v, uint64_t index, uint64_t entry);
+/* All blocks, while the image is opened: 0, or -EBADMSG with words. */
+int vhdx_end_check(struct vhdx *v);
 
 /* vhdx-bat.c */
 static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)
@@ -254,6 +270,8 @@ bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really);
 /* vhdx-space.c */
 /* Finds out what is in use, once; -EBADMSG where blocks overlap. */
 int vhdx_space_know(struct vhdx *v);
+/* The words of two blocks that share space at off; -EBADMSG. */
+int vhdx_fail_overlap(struct vhdx *v, uint64_t off);
 /* len zero bytes of the file for a block; 1 MiB aligned. */
 int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off);
 /* Gives back what was taken and never referred to. */

@@ -168,7 +168,9 @@ enum vhdx_state {
 	VHDX_UNDEFINED = 1,
 	VHDX_ZERO = 2,
 	VHDX_UNMAPPED = 3,
-	VHDX_PRESENT = 6, /* and of a sector-bitmap block that exists */
+	VHDX_UNMAPPED_DRAFT = 5, /* UNMAPPED as the 0.95 draft had it: read,
+				    never written */
+	VHDX_PRESENT = 6,        /* and of a sector-bitmap block that exists */
 	VHDX_PARTIAL = 7, /* differencing only: the bitmap says which sectors */
 };
 #define VHDX_CHUNK_SECTORS (UINT64_C(1) << 23)

@@ -292,14 +292,8 @@ static int flush_adopted(struct vhdx *v)
 int vhdx_start(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
-	int r;
+	int r = vhdx_header_may_write(v);
 
-	if (!v->header.log_len)
-		return fail_found(
-			-EOPNOTSUPP, img->io->name, "header: log length",
-			VHDX_HEADER_OFFSET(v->slot) + VHDX_HEADER_LOG_LENGTH,
-			"a log, to write the image", "none");
-	r = vhdx_header_has_numbers(v);
 	/* Blocks that overlap are found before one of them is changed. */
 	if (r == 0)
 		r = vhdx_space_know(v);

@@ -78,6 +78,12 @@ static int gather_all(struct vhdx *v, struct gather *g)
 	return r;
 }
 
+int vhdx_fail_overlap(struct vhdx *v, uint64_t off)
+{
+	return fail_found(-EBADMSG, v->img.io->name, "block", off,
+			  "one BAT entry for each block", "two that share it");
+}
+
 int vhdx_space_know(struct vhdx *v)
 {
 	struct gather g = { 0 };
@@ -92,9 +98,7 @@ int vhdx_space_know(struct vhdx *v)
 	if (r == -EFBIG)
 		r = fail(r, "%s: %s", v->img.io->name, error_text());
 	if (r == 0 && g.overlap)
-		r = fail_found(-EBADMSG, v->img.io->name, "block",
-			       g.overlap_off, "one BAT entry for each block",
-			       "two that share it");
+		r = vhdx_fail_overlap(v, g.overlap_off);
 	if (r < 0) {
 		space_fini(&v->space);
 		return r;

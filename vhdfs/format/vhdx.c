@@ -6,13 +6,15 @@
  *   vhdx-log       a log that was left behind: seen through, or replayed
  *   vhdx-region    where the BAT and the metadata are
  *   vhdx-meta      sizes, identifiers; vhdx-locator: the parent
+ *   vhdx-end       is the file truncated?
  *   vhdx-bat       where blocks are, and which sectors of them: map
  *   vhdx-space     which parts of the file are free
  *   vhdx-write     blocks allocated, written, zeroed, released
  *   vhdx-logwrite  the order in which changes reach the disk
  *
- * An open reads all but the BAT and the bitmaps, whose entries and pages are
- * read and checked when they are first asked for.
+ * An open reads all but the bitmaps.  Of the BAT it checks only that the file
+ * holds the blocks (vhdx-end.c); entries and pages of bitmaps are checked, and
+ * kept, when they are first asked for.
  */
 #include "config.h"
 
@@ -75,6 +77,7 @@ int vhdx_load(struct vhdx *v)
 		r = vhdx_log_load(v);
 	if (r < 0)
 		return r;
+	v->size_at_open = v->file_size;
 	v->file_size = max_u64(v->file_size, v->overlay.file_size);
 	r = vhdx_regions_load(v);
 	if (r == 0)
@@ -107,6 +110,8 @@ static int load(struct vhdx *v)
 {
 	int r = vhdx_load(v);
 
+	if (r == 0)
+		r = vhdx_end_check(v);
 	if (r == 0 && v->img.dirty && v->img.io->writable)
 		r = vhdx_log_replay(v);
 	return r < 0 ? r : image_init(&v->img, &vhdx_ops, v->img.io);
@@ -178,6 +183,7 @@ const struct image_ops vhdx_ops = {
 	.close = vhdx_close,
 	.parent = vhdx_parent,
 	.map = vhdx_map,
+	.may_write = vhdx_may_write,
 	.start = vhdx_start,
 	.stop = vhdx_stop,
 	.write = vhdx_write,

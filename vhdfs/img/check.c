@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhdfs-img check: looks at every structure of an image, and mends it. */
+/*
+ * vhdfs-img check: looks at every structure of an image, and mends it.
+ *
+ * An image that is in use is looked at as well, without --repair: as it is in
+ * the file, and only if the file stays the same meanwhile.  Then a reader
+ * changes nothing, and a writer is idle.  What the writer has in memory cannot
+ * be looked at; that is said.
+ */
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "format/raw.h"
@@ -28,16 +36,10 @@ struct report {
 	uint64_t left;   /* damage that is still there */
 	bool leaks_left; /* space that nothing uses, too */
 	bool incomplete; /* errors lack something: out of memory */
+	bool in_use;
+	bool written; /* in use by a writer */
+	char who[80]; /* has it; may be empty */
 };
-
-static void print_finding(const struct options *o, const struct finding *f)
-{
-	printf("%s: %s", o->image, f->structure);
-	if (f->offset != ERROR_NO_OFFSET)
-		printf(" at offset %" PRIu64, f->offset);
-	printf(": expected %s, found %s%s\n", f->expected, f->found,
-	       f->repaired ? "; repaired" : "");
-}
 
 static json_t *json_finding(const struct finding *f)
 {
@@ -48,6 +50,12 @@ static json_t *json_finding(const struct finding *f)
 				 : json_integer((json_int_t)f->offset),
 			 "expected", json_text(f->expected), "found",
 			 json_text(f->found), "repaired", (int)f->repaired);
+}
+
+static void keep_finding(struct report *report, const struct finding *f)
+{
+	report->incomplete |=
+		json_array_append_new(report->errors, json_finding(f)) < 0;
 }
 
 /* A leak is no damage: it is in the sum of leaked bytes. */
@@ -61,14 +69,8 @@ static void take_finding(struct check *check, const struct finding *f)
 	}
 	if (!f->repaired)
 		report->left++;
-	if (report->found++ >= FINDINGS_TOLD)
-		return;
-	if (report->options->json)
-		report->incomplete |=
-			json_array_append_new(report->errors, json_finding(f)) <
-			0;
-	else
-		print_finding(report->options, f);
+	if (report->found++ < FINDINGS_TOLD)
+		keep_finding(report, f);
 }
 
 static bool is_damage(int r)
@@ -129,29 +131,12 @@ static int check_nothing(struct report *report, struct io *io)
 	return 0;
 }
 
-/* Nobody else may have the image, not even for reading: what is in use is not
- * checked, and the lock keeps it so. */
-static int lock_image(const struct report *report, struct io *io)
-{
-	char who[80];
-	int r = io_lock(io, report->check.repair ? IO_LOCK_EXCLUSIVE
-						 : IO_LOCK_SHARED);
-
-	if (r == 0)
-		r = io_file_in_use(io, who, sizeof who);
-	if (r > 0)
-		return fail(-EBUSY, "%s: the image is in use%s%s", io->name,
-			    *who ? " by " : "", who);
-	return r;
-}
-
-static int check_image(struct report *report, struct io *io)
+/* Looks at all of the image, and of its parents. */
+static int look(struct report *report, struct io *io)
 {
 	const struct image_ops *ops;
-	int r = lock_image(report, io);
+	int r = image_format_probe(io, &ops);
 
-	if (r == 0)
-		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
 	if (ops == &raw_ops)
@@ -160,6 +145,91 @@ static int check_image(struct report *report, struct io *io)
 	if (r == 0 && !report->left)
 		r = check_parents(report);
 	return r;
+}
+
+/*
+ * The lock keeps writers out while the image is looked at.  An image that is in
+ * use is looked at without it, so that its user is not kept out of anything.
+ */
+static int lock_image(struct report *report, struct io *io)
+{
+	bool repair = report->check.repair;
+	int r = io_lock(io, repair ? IO_LOCK_EXCLUSIVE : IO_LOCK_SHARED), used;
+
+	report->written = r == -EBUSY;
+	if (r < 0 && (repair || !report->written))
+		return r;
+	used = io_file_in_use(io, report->who, sizeof report->who);
+	report->in_use = used > 0;
+	if (used > 0 && !report->written)
+		r = io_lock(io, IO_LOCK_NONE);
+	return report->written && used >= 0 ? 0 : used < 0 ? used : r;
+}
+
+static void begin_anew(struct report *report)
+{
+	report->check = (struct check){ .report = take_finding };
+	report->found = report->left = 0;
+	report->leaks_left = false;
+	json_array_clear(report->errors);
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Has the file been changed since st was taken, which is taken anew? */
+static int was_changed(struct io *io, struct stat *st)
+{
+	struct stat before = *st;
+
+	if (fstat(io->fd, st) < 0)
+		return fail_errno(-errno, "%s", io->name);
+	return st->st_size != before.st_size ||
+	       !same_time(&st->st_mtim, &before.st_mtim) ||
+	       !same_time(&st->st_ctim, &before.st_ctim);
+}
+
+/*
+ * What is found in a file that is being changed means nothing.  The kernel's
+ * time stamps have steps of 10 ms at most: once a file is as it was for longer
+ * than that, each later change gives it another stamp.
+ */
+static int look_while_idle(struct report *report, struct io *io)
+{
+	enum { TRIES = 3 };
+	const struct timespec step = { .tv_nsec = 20000000 };
+	struct stat st = { 0 };
+	int r = was_changed(io, &st);
+
+	for (int i = 0; r >= 0 && i < TRIES; i++) {
+		nanosleep(&step, NULL);
+		r = was_changed(io, &st);
+		if (r != 0)
+			continue;
+		begin_anew(report);
+		r = look(report, io);
+		if (r == 0)
+			r = was_changed(io, &st);
+		if (r <= 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	return fail(-EBUSY,
+		    "%s: the image is in use%s%s and changes; check it once "
+		    "it is closed",
+		    io->name, *report->who ? " by " : "", report->who);
+}
+
+static int check_image(struct report *report, struct io *io)
+{
+	int r = lock_image(report, io);
+
+	if (r < 0)
+		return r;
+	return report->in_use ? look_while_idle(report, io) : look(report, io);
 }
 
 /* The findings that were not told, as one. */
@@ -174,27 +244,53 @@ static void tell_of_the_rest(struct report *report)
 		.repaired = !report->left,
 	};
 
-	if (report->found <= FINDINGS_TOLD)
-		return;
-	if (report->options->json)
+	if (report->found > FINDINGS_TOLD)
+		keep_finding(report, &f);
+}
+
+static void add_remark(struct report *report, json_t *remarks, const char *text)
+{
+	if (*text)
 		report->incomplete |=
-			json_array_append_new(report->errors,
-					      json_finding(&f)) < 0;
-	else
-		print_finding(report->options, &f);
+			json_array_append_new(remarks, json_text(text)) < 0;
+}
+
+/* What is said and is no damage. */
+static json_t *json_remarks(struct report *report)
+{
+	json_t *remarks = json_array();
+
+	report->incomplete |= !remarks;
+	add_remark(report, remarks, report->check.remark);
+	if (report->in_use)
+		add_remark(report, remarks,
+			   words("in use%s%s", *report->who ? " by " : "",
+				 report->who));
+	if (report->written)
+		add_remark(report, remarks,
+			   "not looked at: what its writer has not flushed, "
+			   "and space that nothing uses");
+	return remarks;
+}
+
+/* What a writer has taken and not referred to yet is no leak. */
+static uint64_t leaked(const struct report *report)
+{
+	return report->written ? 0 : report->check.leaked;
 }
 
 static int print_json(struct report *report)
 {
-	uint64_t leaked = report->leaks_left ? report->check.leaked : 0;
-	json_t *json;
+	json_t *json, *remarks = json_remarks(report);
 	int r;
 
-	tell_of_the_rest(report);
-	json = json_pack("{so sb sO sI}", "file",
+	add_remark(report, remarks, report->check.pending);
+	json = json_pack("{so sb sO sI sb sb so}", "file",
 			 json_text(report->options->image), "sound",
 			 !report->left, "errors", report->errors, "leaked",
-			 (json_int_t)leaked);
+			 (json_int_t)(report->leaks_left ? leaked(report) : 0),
+			 "dirty", (int)report->check.dirty, "in-use",
+			 (int)report->in_use, "remarks", remarks);
 	r = report->incomplete ? fail(-ENOMEM, "out of memory")
 			       : json_print(json);
 
@@ -202,16 +298,47 @@ static int print_json(struct report *report)
 	return r;
 }
 
-static void print_summary(struct report *report)
+static const char *text_of(const json_t *finding, const char *key)
+{
+	return json_string_value(json_object_get(finding, key));
+}
+
+static void print_finding(const char *name, const json_t *finding)
+{
+	const json_t *offset = json_object_get(finding, "offset");
+
+	printf("%s: %s", name, text_of(finding, "structure"));
+	if (json_is_integer(offset))
+		printf(" at offset %llu",
+		       (unsigned long long)json_integer_value(offset));
+	printf(": expected %s, found %s%s\n", text_of(finding, "expected"),
+	       text_of(finding, "found"),
+	       json_is_true(json_object_get(finding, "repaired")) ? "; repaired"
+								  : "");
+}
+
+static int print_words(struct report *report)
 {
 	const char *name = report->options->image;
+	const char *pending = report->check.pending;
+	json_t *remarks = json_remarks(report), *value;
+	size_t i;
 
-	tell_of_the_rest(report);
-	if (report->check.leaked)
+	if (report->incomplete) {
+		json_decref(remarks);
+		return fail(-ENOMEM, "out of memory");
+	}
+	json_array_foreach(report->errors, i, value) print_finding(name, value);
+	if (leaked(report))
 		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", name,
-		       report->check.leaked,
+		       leaked(report),
 		       report->leaks_left ? "" : "; given back");
-	printf("%s: %s\n", name, report->left ? "damaged" : "sound");
+	json_array_foreach(remarks, i, value)
+		printf("%s: %s\n", name, json_string_value(value));
+	printf("%s: %s%s%s\n", name, report->left ? "damaged" : "sound",
+	       *pending ? "; " : "", pending);
+	json_decref(remarks);
+	return 0;
 }
 
 /* The path to open; inside the store, where there is one. */
@@ -241,10 +368,10 @@ static int check(const struct options *o)
 
 	if (r == 0)
 		r = check_image(&report, io);
-	if (r == 0 && o->json)
-		r = print_json(&report);
-	else if (r == 0)
-		print_summary(&report);
+	if (r == 0)
+		tell_of_the_rest(&report);
+	if (r == 0)
+		r = o->json ? print_json(&report) : print_words(&report);
 	if (r < 0)
 		failed();
 	json_decref(report.errors);

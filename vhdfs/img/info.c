@@ -23,6 +23,19 @@ static json_t *json_guid(const struct guid *id)
 	return json_string(guid_format(id, text));
 }
 
+/* Where the image can be read but not written, why. */
+static int add_readonly_reason(struct image *img, json_t *object)
+{
+	int r = image_may_write(img);
+
+	if (r == 0 || error_is_passing(r))
+		return r;
+	return json_object_set_new(object, "readonly-reason",
+				   json_text(error_text())) < 0
+		       ? fail(-ENOMEM, "out of memory")
+		       : 0;
+}
+
 /*
  * The object for one image of the chain.  who is filled in with who holds it,
  * for those who read words.
@@ -34,7 +47,7 @@ static int describe(const struct lookup *lookup, const struct chain *chain,
 	struct image *img = chain_image(chain, depth);
 	unsigned parents = chain_depth(chain) - depth;
 	_cleanup_free_ char *parent = NULL;
-	int in_use = io_file_in_use(img->io, who, who_size);
+	int in_use = io_file_in_use(img->io, who, who_size), r;
 	struct stat st;
 
 	if (in_use < 0)
@@ -60,7 +73,12 @@ static int describe(const struct lookup *lookup, const struct chain *chain,
 				 : json_null(),
 			 "depth", (int)parents, "in-use", in_use > 0, "dirty",
 			 (int)img->dirty);
-	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+	if (!*ret)
+		return fail(-ENOMEM, "out of memory");
+	r = add_readonly_reason(img, *ret);
+	if (r < 0)
+		json_decref(*ret);
+	return r;
 }
 
 static bool is_size(const char *key)
@@ -116,7 +134,7 @@ static int info(const struct options *o, const struct lookup *lookup,
 		_cleanup_free_ char *name =
 			i ? lookup_absolute(lookup, chain_path(chain, i))
 			  : strdup(o->image);
-		json_t *object;
+		json_t *object = NULL;
 		int r;
 
 		if (!name)

@@ -41,6 +41,7 @@ void info_fini(struct info *info)
 	free(info->parent);
 	if (info->error != no_memory)
 		free(info->error);
+	free(info->readonly);
 	free(info->wanted[0]);
 	free(info->wanted[1]);
 	free(info->ancestors);
@@ -180,8 +181,8 @@ bool catalog_writable_locked(const struct store *store,
 			     const struct store_image *image,
 			     const struct stat *st)
 {
-	return !store->read_only && !image->children && (st->st_mode & 0222) &&
-	       catalog_fs_writable_locked(store, image);
+	return !store->read_only && !image->children && !image->info.readonly &&
+	       (st->st_mode & 0222) && catalog_fs_writable_locked(store, image);
 }
 
 static void keep_words(struct info *info, const char *text)
@@ -236,12 +237,24 @@ static int add_ancestor(struct info *info, dev_t dev, ino_t ino)
 	return 0;
 }
 
+/* Where the leaf can be read but not written, why. */
+static int take_readonly_reason(struct image *leaf, struct info *info)
+{
+	int r = image_may_write(leaf);
+
+	if (r == 0 || error_is_passing(r))
+		return r;
+	return copy_text(error_text(), &info->readonly);
+}
+
 static int take_chain(struct chain *chain, struct info *info)
 {
 	struct parent_ref ref = { 0 };
 	int r = take_leaf(chain_leaf(chain), info, &ref);
 
 	parent_ref_fini(&ref);
+	if (r == 0)
+		r = take_readonly_reason(chain_leaf(chain), info);
 	info->size = chain_size(chain);
 	info->depth = chain_depth(chain);
 	for (unsigned i = 1; r == 0 && i <= info->depth; i++) {
@@ -307,18 +320,24 @@ static int read_by_name(struct store *store, const char *path, struct info *ret)
 }
 
 /* One line, though a parent that is broken breaks all its children. */
-static void log_change(struct store *store, const struct info *old,
-		       const struct info *new)
+static void log_text(struct store *store, const char *old, const char *new)
 {
 	char *copy;
 
-	if (!new->error || (old->error && !strcmp(old->error, new->error)) ||
-	    tfind(new->error, &store->logged, by_text))
+	if (!new || (old && !strcmp(old, new)) ||
+	    tfind(new, &store->logged, by_text))
 		return;
-	log_error("%s", new->error);
-	copy = strdup(new->error);
+	log_error("%s", new);
+	copy = strdup(new);
 	if (copy && !tsearch(copy, &store->logged, by_text))
 		free(copy);
+}
+
+static void log_change(struct store *store, const struct info *old,
+		       const struct info *new)
+{
+	log_text(store, old->error, new->error);
+	log_text(store, old->readonly, new->readonly);
 }
 
 /*

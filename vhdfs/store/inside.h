@@ -90,8 +90,9 @@ struct info {
 	uint64_t size;
 	struct guid id;
 	unsigned depth;
-	char *parent; /* as user.vhdfs.parent shows it */
-	char *error;  /* null: sound */
+	char *parent;   /* as user.vhdfs.parent shows it */
+	char *error;    /* null: sound */
+	char *readonly; /* why its file takes no write; null: it takes them */
 	/* The base names by which its parent is searched, folded (base/fold.h);
 	 * null: none. */
 	char *wanted[2];

@@ -364,8 +364,9 @@ char *store_image_name(struct store *store, struct store_image *image)
 	return name;
 }
 
-const char *const store_attributes[] = { "format", "type",  "id", "parent",
-					 "depth",  "error", NULL };
+const char *const store_attributes[] = { "format",          "type",  "id",
+					 "parent",          "depth", "error",
+					 "readonly-reason", NULL };
 
 /* Of the open image where there is one: a first write changes it. */
 static struct guid current_id(struct store_image *image)
@@ -399,6 +400,8 @@ static const char *attribute_text(struct store_image *image, const char *name,
 		return info->parent;
 	if (!strcmp(name, "error"))
 		return info->error;
+	if (!strcmp(name, "readonly-reason"))
+		return info->readonly;
 	if (!strcmp(name, "depth") && !info->error) {
 		snprintf(buf, GUID_TEXT_SIZE, "%u", info->depth);
 		return buf;

@@ -58,6 +58,8 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	else if (image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
 			 image->names->real);
+	else if (image->info.readonly)
+		r = fail(-EACCES, "%s", image->info.readonly);
 	else if (!catalog_fs_writable_locked(store, image))
 		r = fail(-EACCES, "%s: lies where nothing can be written",
 			 image->names->real);
