@@ -20,6 +20,96 @@ test_file_without_write_bits_cannot_be_opened_for_writing() {
 	opens "$child" rw EACCES
 }
 
+# truncated FILE BYTES: the file loses so many at its end.
+truncated() {
+	chmod u+w "$1"
+	truncate -s "-$2" "$1"
+}
+
+test_truncated_image_shows_as_broken() {
+	local format
+
+	empty_store
+	for format in vhd vhdx; do
+		vhdfs-img create --size 64M "$store/$format.$format"
+		disk-io "$store/$format.$format" write 0 5000000 1
+		vhdfs-img create --parent "$store/$format.$format" \
+			"$store/child.$format"
+		truncated "$store/$format.$format" 100000
+	done
+	mount_store "$store" "$mnt"
+	for view in {vhd,child}.vhd.raw {vhdx,child}.vhdx.raw; do
+		equal "$view" "0 0" "$(stat -c '%s %a' "$mnt/$view")"
+		attribute "$mnt/$view" error |
+			grep -q 'the file was truncated; copy it again' ||
+			fail "$view: $(attribute "$mnt/$view" error)"
+		opens "$mnt/$view" ro EIO
+	done
+	grep -q 'vhdx\.vhdx: .*the file was truncated' "$mnt.log" ||
+		fail "expected it in the log: $(cat "$mnt.log")"
+}
+
+# is_for_reading VIEW PATTERN: it has no write bits, and says why.
+is_for_reading() {
+	equal "mode" 444 "$(stat -c %a "$1")"
+	opens "$1" rw EACCES
+	opens "$1" ro ""
+	attribute "$1" readonly-reason | grep -Eq "$2" ||
+		fail "expected $2: $(attribute "$1" readonly-reason)"
+	grep -Eq "$2" "$mnt.log" ||
+		fail "expected $2 in the log: $(cat "$mnt.log")"
+	! attribute "$1" error 2>/dev/null || fail "expected no error"
+}
+
+# header32 IMAGE OFFSET BYTES: both headers of a VHDX, summed up again.
+header_bytes() {
+	python3 - "$@" <<-'EOF'
+		import sys, struct
+		path, off, value = sys.argv[1], int(sys.argv[2]), bytes.fromhex(sys.argv[3])
+		def crc(b):
+		    c = 0xffffffff
+		    for x in b:
+		        c ^= x
+		        for _ in range(8):
+		            c = c >> 1 ^ (0x82f63b78 if c & 1 else 0)
+		    return c ^ 0xffffffff
+		with open(path, "r+b") as f:
+		    for at in 65536, 131072:
+		        f.seek(at)
+		        h = bytearray(f.read(4096))
+		        h[off:off + len(value)] = value
+		        h[4:8] = bytes(4)
+		        h[4:8] = struct.pack("<I", crc(h))
+		        f.seek(at)
+		        f.write(h)
+	EOF
+}
+
+test_image_that_can_only_be_read_says_why() {
+	requires python3
+	empty_store
+	for name in nolog version overlap; do
+		vhdfs-img create --size 8M --block-size 1M "$store/$name.vhdx"
+		disk-io "$store/$name.vhdx" write 0 2097152 1
+	done
+	header_bytes "$store/nolog.vhdx" 68 00000000
+	header_bytes "$store/version.vhdx" 64 0100
+	dd if="$store/overlap.vhdx" of="$store/overlap.vhdx" bs=1 \
+		skip=3145728 seek=3145736 count=8 conv=notrunc status=none
+	vhdfs-img create --size 8M "$store/overlap.vhd"
+	disk-io "$store/overlap.vhd" write 0 4194304 1
+	dd if="$store/overlap.vhd" of="$store/overlap.vhd" bs=1 skip=1536 \
+		seek=1540 count=4 conv=notrunc status=none
+	chmod 644 "$store"/*
+	mount_store "$store" "$mnt"
+	is_for_reading "$mnt/nolog.vhdx.raw" 'log length at offset .* a log'
+	is_for_reading "$mnt/version.vhdx.raw" 'log version at offset'
+	is_for_reading "$mnt/overlap.vhdx.raw" 'two that share it'
+	is_for_reading "$mnt/overlap.vhd.raw" 'blocks apart from each other'
+	equal "info" false "$(vhdfs-img info --json "$store/nolog.vhdx" |
+		jq '.["readonly-reason"] == null')"
+}
+
 test_ro_mount_answers_erofs() {
 	store_of_pair
 	mount_store "$store" "$mnt" -o ro
