@@ -337,6 +337,7 @@ tgt_tests = \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-shards.sh \
 	tests/tgt/test-status.sh \
+	tests/tgt/test-stop.sh \
 	tests/tgt/test-suite.sh \
 	tests/tgt/test-tgt-admin.sh \
 	tests/tgt/test-watch.sh \

@@ -324,6 +324,12 @@ static void make_target(struct carrying *c, struct work *work)
 	char params[512];
 	int r;
 
+	/* One that is being stopped ends only when it has no target any more.
+	 */
+	if (!tgtd_ready(c->tgtd)) {
+		work->left = "tgtd is not in service any more";
+		return;
+	}
 	snprintf(params, sizeof params, "targetname=%s", client->iqn);
 	if (ask(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
 		fail_work(c, work, "making the target");

@@ -58,6 +58,12 @@ static int read_tgtd(struct round *round)
 	int r = tgtd_open(round->shard->control_port, &round->tgtd);
 
 	round->off = r == -ECONNREFUSED || r == -ENOENT;
+	round->unready = r == 0 && !tgtd_ready(&round->tgtd);
+	if (round->unready)
+		r = fail(
+			-EAGAIN,
+			"%s: expected system state ready, found another: it is starting or stopping, and is left as it is; type `tgt-glue apply' again when it is ready",
+			round->shard->tgtd);
 	if (r == 0)
 		r = opened_load(round->shard, &round->tgtd, &round->opened);
 	if (r == 0)
@@ -72,7 +78,7 @@ void round_read(struct round *round)
 	round->there = read_tgtd(round) == 0;
 	if (round->there)
 		return;
-	if (round->shard->number)
+	if (round->shard->number && !round->unready)
 		error_advise("it is the %s", round->shard->tgtd);
 	round->error = *error_last();
 }
@@ -437,7 +443,9 @@ static int run_without_tgtd(struct round *round)
 	if (round->dry || write_file(round) >= 0)
 		error_set(&round->error);
 	say_error(round);
-	return round->error.code;
+	if (round->unready)
+		round->left = true;
+	return round->unready ? 0 : round->error.code;
 }
 
 /* Only that no tgtd runs makes sure that nobody is logged in. */
@@ -447,6 +455,10 @@ static int reset_without_tgtd(struct round *round)
 
 	error_set(&round->error);
 	say_error(round);
+	if (round->unready) {
+		round->left = round->waiting = true;
+		return 0;
+	}
 	if (!round->off)
 		return round->error.code;
 	notes_say(round->notes, "no %s runs: the images alone are reset",
@@ -503,7 +515,7 @@ static int retire(struct round *round)
 	int r;
 
 	if (!round->shard->retired || round->dry || round->wishes.only ||
-	    !is_empty(round))
+	    round->unready || !is_empty(round))
 		return 0;
 	r = targets_remove(round->shard);
 	if (r < 0)

@@ -30,8 +30,11 @@ struct round {
 	bool waiting; /* for something that may come by itself */
 
 	/* Its own. */
-	bool there;         /* its tgtd answers ... */
-	bool off;           /* ... or surely does not run: it exports nothing */
+	bool there; /* its tgtd answers ... */
+	bool off;   /* ... or surely does not run: it exports nothing */
+	/* ... or answers and is not in service: it is starting or stopping,
+	 * and its targets are another program's to make and delete. */
+	bool unready;
 	struct error error; /* why it does not answer */
 	struct tgtd tgtd;
 	struct live live;

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A tgtd that is starting or stopping, as its system state tells, is left alone.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+system_state() {
+	adm --op update --mode sys --name State -v "$1"
+}
+
+# A fleet of two that is applied.
+applied_fleet() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+}
+
+start_watch() {
+	tgt-glue --config "$scratch/fleet.conf" watch \
+		>>"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill $watch_pid; wait $watch_pid'
+}
+
+says() {
+	grep -Eq -e "$1" "$scratch/watch.out"
+}
+
+no_target() {
+	[ -z "$(adm --op show --mode target)" ]
+}
+
+test_apply_leaves_a_tgtd_that_is_not_ready() {
+	applied_fleet
+	system_state offline
+	write_fleet pc1 pc2 pc3 </dev/null
+	everything >"$scratch/before"
+	expect 4 glue apply
+	grep -q 'expected system state ready' "$scratch/stderr" ||
+		fail "it says: $(cat "$scratch/stderr")"
+	everything | cmp - "$scratch/before" || fail "expected no change"
+	# The next start has it.
+	grep -q ':pc3>' "$scratch/targets.conf"
+	expect 4 glue reset pc1
+	everything | cmp - "$scratch/before" || fail "expected no change"
+	system_state ready
+	expect 0 glue apply
+	[ -n "$(shown pc3)" ] || fail "expected the target of pc3"
+}
+
+# What tgt.service does to stop it, with watch beside; each change that makes
+# watch look again comes in between.
+test_watch_lets_a_tgtd_stop() {
+	local tid
+
+	applied_fleet
+	start_watch
+	wait_until 30 glue status
+	system_state offline
+	for tid in $(adm --op show --mode target |
+		sed -n 's/^Target \([0-9]*\):.*/\1/p'); do
+		adm --op delete --force --mode target --tid "$tid"
+	done
+	write_fleet pc1 pc2 pc3 </dev/null
+	wait_until 60 says 'expected system state ready'
+	vhdfs-img create --size 64M "$scratch/store/masters/another.vhdx"
+	sleep 2
+	no_target || fail "expected no target, found: $(everything)"
+	adm --op delete --mode system
+	wait "$tgtd_pid" || true
+	tgtd_pid=
+	# It comes back with what the file says, and goes on.
+	start_tgtd
+	wait_until 60 is_there pc3
+}
+
+is_there() {
+	[ -n "$(shown "$1")" ]
+}
+
+run_tests
