@@ -372,6 +372,7 @@ kill_tests = \
 supervise_tests = \
 	tests/supervise/test-open.sh \
 	tests/supervise/test-libfuse.sh \
+	tests/supervise/test-reopen.sh \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)

@@ -21,6 +21,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
 	vhdfs/chain/chain-internal.h \
+	vhdfs/chain/chain-open.c \
 	vhdfs/chain/chain.c \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/family.c \

@@ -9,6 +9,7 @@
 
 #include "unit/pairs.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -282,12 +283,78 @@ static void vhdx_child_of_4k_sectors(void **state)
 	with_child(state, "vhdx", 1 << 20, 4096);
 }
 
+/* A process that writes, and dies while a sync is under way. */
+static int die_in_a_sync(void *arg)
+{
+	struct life *life = arg;
+	struct chain *chain;
+
+	if (chain_open(life->store->family, life->name, CHAIN_WRITABLE,
+		       &chain) < 0 ||
+	    chain_write(chain, life->diary->next, 0, SECTOR) < 0)
+		_exit(1);
+	keep_sync_begin(chain_leaf(chain)->io->kept);
+	if (life->seed)
+		keep_file_set_witness(chain_leaf(chain)->io->kept, -1);
+	kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
+/* The first flush after a death in a sync, with and without a witness. */
+static int flush_after_death(void **state, bool no_witness)
+{
+	const struct image_params params = { .type = IMAGE_DYNAMIC,
+					     .size = DISK };
+	void *stack = shared(STACK);
+	struct store store;
+	struct life life = { .store = &store, .seed = no_witness };
+	struct chain *chain;
+	int status, r;
+	pid_t pid;
+
+	life.name = named("base", "vhdx");
+	life.diary = shared(sizeof *life.diary);
+	disk_create(*state, life.name, &params);
+	store_open(&store, *state);
+	assert_ok(keep_begin());
+	pid = clone(die_in_a_sync, (char *)stack + STACK, CLONE_FILES | SIGCHLD,
+		    &life);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	take_over(&store);
+	/* A format that has a log to replay syncs when it is opened. */
+	r = chain_open(store.family, life.name, CHAIN_WRITABLE, &chain);
+	if (r == 0) {
+		r = chain_flush(chain);
+		assert_int_equal(chain_close(chain), r);
+	}
+	assert_int_equal(keep_lost(), r < 0);
+	keep_taken_over();
+	keep_end();
+	store_close(&store);
+	munmap(life.diary, sizeof *life.diary);
+	munmap(stack, STACK);
+	return r;
+}
+
+static void death_in_a_sync_is_settled_by_the_witness(void **state)
+{
+	assert_ok(flush_after_death(state, false));
+}
+
+static void death_in_a_sync_without_a_witness_is_a_failure(void **state)
+{
+	assert_int_equal(flush_after_death(state, true), -EIO);
+}
+
 #define KEEP_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		KEEP_TEST(death_in_a_sync_is_settled_by_the_witness),
+		KEEP_TEST(death_in_a_sync_without_a_witness_is_a_failure),
 		KEEP_TEST(vhd_dynamic),
 		KEEP_TEST(vhd_child),
 		KEEP_TEST(vhd_child_of_small_blocks),

@@ -105,6 +105,13 @@ struct chain;
  */
 int chain_open(struct family *family, const char *path, int flags,
 	       struct chain **ret);
+/*
+ * The same of a leaf that a process before had open and locked, with locks:
+ * through its descriptor, and its parents through theirs, whatever has become
+ * of their names and permissions.  -ENOENT, without words: there is none.
+ */
+int chain_reopen(struct family *family, dev_t dev, ino_t ino, int flags,
+		 struct chain **ret);
 /* As image_close, for the leaf; parents nobody else uses are closed too. */
 int chain_close(struct chain *chain);
 

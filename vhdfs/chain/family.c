@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "chain/flat.h"
+#include "io/keep.h"
 #include "io/io-file.h"
 
 /* The images from the leaf down to where we are, to see a cycle. */
@@ -383,6 +384,46 @@ static void put_after_failure(struct family *family, struct layer *layer)
 	error_set(&why);
 }
 
+/* In which place the file lies; the store where it lies in none. */
+static size_t place_of(const struct family *family, const char *name)
+{
+	for (size_t i = 0; i < family->n_places; i++) {
+		const char *root = family->places[i].root;
+		size_t n = strlen(root);
+
+		if (!strncmp(name, root, n) && name[n] == '/')
+			return i;
+	}
+	return 0;
+}
+
+/* The parent that a process before had open below the same child. */
+static int find_kept(const struct search *s, const struct image *child,
+		     struct found *ret)
+{
+	dev_t dev;
+	ino_t ino;
+	int r;
+
+	if (!child->io->kept || !keep_file_parent(child->io->kept, &dev, &ino))
+		return -ENOENT;
+	r = io_file_inherit(dev, ino, false, &ret->io);
+	if (r < 0)
+		return r;
+	ret->place = place_of(s->family, ret->io->name);
+	ret->real = place_real(&s->family->places[ret->place], ret->io->fd,
+			       ret->io->name);
+	return ret->real ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+/* For the process that comes after this one. */
+static void keep_parent(const struct image *child, const struct layer *parent)
+{
+	if (child->io->kept)
+		keep_file_set_parent(child->io->kept, parent->img->io->dev,
+				     parent->img->io->ino);
+}
+
 /* The parent of trail's image, which is at real in its place. */
 static int open_up(struct family *family, const struct trail *trail,
 		   size_t place, const char *real, bool lock,
@@ -409,7 +450,9 @@ static int open_up(struct family *family, const struct trail *trail,
 	r = image_parent(child, &ref);
 	if (r < 0)
 		return r;
-	r = find_parent(&s, &found);
+	r = find_kept(&s, child, &found);
+	if (r == -ENOENT)
+		r = find_parent(&s, &found);
 	if (r == 0)
 		r = check_cycle(trail, found.io);
 	if (r == 0 && lock)
@@ -424,6 +467,8 @@ static int open_up(struct family *family, const struct trail *trail,
 	} else if (r == 0) {
 		r = open_layer(family, trail, &s, &found, lock, ret);
 	}
+	if (r == 0 && lock)
+		keep_parent(child, *ret);
 	found_fini(&found);
 	parent_ref_fini(&ref);
 	return r;

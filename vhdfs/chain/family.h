@@ -74,6 +74,9 @@ bool family_is_current(struct family *family, struct layer *layer);
 
 const struct place *family_store(const struct family *family);
 
+/* Where the file of fd is in place, links followed: as place_open's ret_real;
+ * path where it is not in there.  The caller's to free; null: no memory. */
+char *place_real(const struct place *place, int fd, const char *path);
 /* openat, confined where the place is. A descriptor or -errno, no words. */
 int place_openat(const struct place *place, const char *path, int flags);
 /* path with every part spelled as the one entry that equals it but for case

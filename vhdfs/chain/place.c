@@ -88,8 +88,7 @@ int place_openat(const struct place *place, const char *path, int flags)
 	return (int)fd;
 }
 
-/* What ret_real of place_open is to be. */
-static char *real_path(const struct place *place, int fd, const char *path)
+char *place_real(const struct place *place, int fd, const char *path)
 {
 	char *real = path_of(fd);
 	size_t n = strlen(place->root);
@@ -134,7 +133,7 @@ static int open_file(const struct place *place, const char *path, bool writable,
 	if (!S_ISREG(st.st_mode) && (place->confined || !S_ISBLK(st.st_mode)))
 		return fail(-EOPNOTSUPP, "%s: not a regular file", path);
 	if (ret_real) {
-		real = real_path(place, path_fd, path);
+		real = place_real(place, path_fd, path);
 		if (!real)
 			return fail(-ENOMEM, "%s: out of memory", path);
 	}

@@ -97,8 +97,12 @@ static int adopt_tables(struct image *img)
 		any |= img->tables[i]->n_dirty > 0;
 	}
 	atomic_store(&img->adopted, any);
-	if (img->io->kept)
-		atomic_store(&img->failed, keep_file_failed(img->io->kept));
+	if (!img->io->kept)
+		return r;
+	atomic_store(&img->failed, keep_file_failed(img->io->kept));
+	/* The next flush is to settle it. */
+	if (keep_file_in_doubt(img->io->kept))
+		atomic_store(&img->written, true);
 	return r;
 }
 
@@ -133,9 +137,10 @@ void image_fini(struct image *img)
 
 int image_fail(struct image *img, int r)
 {
-	atomic_store(&img->failed, r);
+	/* Before any other thread answers because of it. */
 	if (img->io->kept)
 		keep_file_fail(img->io->kept, r);
+	atomic_store(&img->failed, r);
 	return r;
 }
 

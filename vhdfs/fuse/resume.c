@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER.  A writer's descriptor has the lock that keeps all others out, and
+ * what is kept of its tables is written through it:
+ *
+ *   1. images whose writers have handles
+ *   2. images whose last writer is gone, but not all that it wrote is in the
+ *      file, or a sync of it is in doubt: open for writing until 4
+ *   3. images whose readers have handles: they share what 1 and 2 opened, or
+ *      take the descriptor of a writer that is gone and finished
+ *   4. what 2 opened is closed, which writes and syncs it
+ *   5. all descriptors that nothing has claimed are closed
+ */
 #include "config.h"
 
 #include "fuse/resume.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -11,50 +24,55 @@
 #include "io/keep.h"
 #include "store/view.h"
 
-struct file {
-	dev_t dev;
-	ino_t ino;
+/* Images of step 2, with a reference and open for writing. */
+struct orphans {
+	struct server *server;
+	struct store_image **v;
+	size_t n;
 };
 
-static bool is_file(const void *what, dev_t dev, ino_t ino)
-{
-	const struct file *file = what;
-
-	return file->dev == dev && file->ino == ino;
-}
-
-/* The image, with a reference; null with words. */
-static struct store_image *find(struct server *server, const struct file *file)
+static int find_node(struct server *server, const struct keep_open *open,
+		     struct node **ret)
 {
 	struct store_image *image =
-		store_find_image(server->store, is_file, file);
+		store_image_of_file(server->store, open->dev, open->ino);
 
 	if (!image)
-		fail(-ESTALE, "inode %llu is no image of the store any more",
-		     (unsigned long long)file->ino);
-	return image;
+		return fail(-ENOMEM, "out of memory");
+	return nodes_revive_image(server->nodes, image, open->dev, open->ino,
+				  ret);
 }
 
-/* Opens what somebody has open; what cannot be is forgotten, so that its
- * release is nothing. */
+/* An open that was lost stays so: what was written through it may be. */
+static int reopen(struct server *server, struct node *node,
+		  const struct keep_open *open)
+{
+	if (atomic_load(&open->lost))
+		return fail(-EIO, "inode %llu: an open of it was lost before",
+			    (unsigned long long)open->ino);
+	return view_reopen(server->store, node->image, open->writable);
+}
+
+/* Opens what a handle has open; where that fails, the handle answers EIO. */
 static void open_again(struct server *server, const struct keep_open *open)
 {
-	uint64_t handle = atomic_load(&open->number);
-	struct file file = { open->dev, open->ino };
-	struct store_image *image = find(server, &file);
 	struct node *node = NULL;
-	int r = image ? nodes_revive_image(server->nodes, image, file.dev,
-					   file.ino, &node)
-		      : -ESTALE;
+	int r = find_node(server, open, &node);
 
 	if (r == 0)
-		r = view_reopen(server->store, node->image, open->writable);
+		r = reopen(server, node, open);
 	if (r < 0) {
 		log_error("not opened again: %s", error_text());
-		keep_open_remove(handle);
-	} else if (!open->writable) {
-		atomic_fetch_add(&node->cached, 1);
+		keep_open_lose(atomic_load(&open->number));
 	}
+	if (!node)
+		return;
+	if (r < 0)
+		atomic_fetch_add(&node->lost, 1);
+	if (open->writable)
+		return;
+	atomic_store(&node->changes, view_silent_changes(node->image));
+	atomic_fetch_add(&node->cached, 1);
 }
 
 static void open_writer(void *ctx, const struct keep_open *open)
@@ -69,39 +87,68 @@ static void open_reader(void *ctx, const struct keep_open *open)
 		open_again(ctx, open);
 }
 
-/* Who had it open has closed it, but not all was in its place. */
-static void finish_orphan(void *ctx, dev_t dev, ino_t ino)
+static void lose_orphan(struct server *server)
 {
-	struct server *server = ctx;
-	struct file file = { dev, ino };
-	struct store_image *image = find(server, &file);
-	int r = image ? view_reopen(server->store, image, true) : -ESTALE;
+	log_error("what was written last is lost: %s", error_text());
+	keep_lose();
+	/* A handle of the mount before is dead, and tells nothing. */
+	if (server->anew)
+		state_new(server->state);
+}
 
-	if (r == 0)
-		r = view_close(server->store, image, true);
-	if (r < 0) {
-		log_error("what was written last is lost: %s", error_text());
-		/* A handle of the mount before is dead, and tells nothing. */
-		if (server->anew)
-			state_new(server->state);
+static void close_orphan(struct server *server, struct store_image *image)
+{
+	if (view_close(server->store, image, true) < 0)
+		lose_orphan(server);
+	store_image_put(server->store, image);
+}
+
+static void add_orphan(struct orphans *o, struct store_image *image)
+{
+	struct store_image **v = reallocarray(o->v, o->n + 1, sizeof(*v));
+
+	if (!v) {
+		close_orphan(o->server, image);
+		return;
 	}
+	o->v = v;
+	o->v[o->n++] = image;
+}
+
+static void open_orphan(void *ctx, dev_t dev, ino_t ino)
+{
+	struct orphans *o = ctx;
+	struct server *server = o->server;
+	struct store_image *image =
+		store_image_of_file(server->store, dev, ino);
+	int r = image ? view_reopen(server->store, image, true)
+		      : fail(-ENOMEM, "out of memory");
+
+	if (r == 0) {
+		add_orphan(o, image);
+		return;
+	}
+	lose_orphan(server);
 	if (image)
 		store_image_put(server->store, image);
 }
 
 int resume(struct server *server, const struct store_options *options)
 {
+	struct orphans orphans = { .server = server };
 	int r = store_open(options, &server->store);
 
 	if (r == 0)
 		r = nodes_new(server->store, &server->nodes);
 	if (r < 0)
 		return r;
-	/* Readers share what a writer has open, and locked for itself. */
-	keep_each_open(open_writer, server);
-	keep_each_open(open_reader, server);
-	keep_each_orphan(finish_orphan, server);
-	keep_taken_over();
+	keep_each_open(open_writer, server);     /* 1 */
+	keep_each_orphan(open_orphan, &orphans); /* 2 */
+	keep_each_open(open_reader, server);     /* 3 */
+	while (orphans.n)                        /* 4 */
+		close_orphan(server, orphans.v[--orphans.n]);
+	free(orphans.v);
+	keep_taken_over(); /* 5 */
 	return 0;
 }
 

@@ -110,18 +110,20 @@ static void write_file(void *ctx, const struct keep_file_info *file)
 
 	stay_open(h, file->fd);
 	if (h->stay)
-		fprintf(h->f, "file %d %" PRIu64 " %" PRIu64 " %d %d\n",
+		fprintf(h->f,
+			"file %d %" PRIu64 " %" PRIu64 " %d %d %" PRIu64
+			" %" PRIu64 "\n",
 			file->fd, file->dev, file->ino, file->writable,
-			file->failed);
+			file->failed, file->parent_dev, file->parent_ino);
 }
 
 static void write_open(void *ctx, const struct keep_open *open)
 {
 	struct handover *h = ctx;
 
-	fprintf(h->f, "open %" PRIu64 " %" PRIu64 " %" PRIu64 " %d\n",
+	fprintf(h->f, "open %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n",
 		atomic_load(&open->number), open->dev, open->ino,
-		open->writable);
+		open->writable, atomic_load(&open->lost));
 }
 
 static void write_all(struct handover *h, const struct mount *mount)
@@ -133,6 +135,8 @@ static void write_all(struct handover *h, const struct mount *mount)
 	fprintf(h->f, "\nstate %s\n", mount->link->state);
 	keep_each_file(write_file, h);
 	keep_each_open(write_open, h);
+	if (keep_lost())
+		fputs("lost\n", h->f);
 	fputs("end\n", h->f);
 }
 
@@ -229,9 +233,9 @@ static int read_state(const char *text, struct mount *mount)
 /* 1 at the end, 0 to go on. */
 static int read_line(const char *line, struct mount *mount)
 {
-	struct keep_file_info file;
+	struct keep_file_info file = { 0 };
 	uint64_t number, dev, ino;
-	int writable;
+	int writable, lost = 0, r;
 
 	if (!strcmp(line, "end\n"))
 		return 1;
@@ -242,16 +246,23 @@ static int read_line(const char *line, struct mount *mount)
 		return read_init(line + 5, mount);
 	if (!strncmp(line, "state ", 6))
 		return read_state(line + 6, mount);
-	if (sscanf(line, "file %d %" SCNu64 " %" SCNu64 " %d %d", &file.fd,
-		   &file.dev, &file.ino, &writable, &file.failed) == 5) {
+	if (!strcmp(line, "lost\n"))
+		keep_lose();
+	if (sscanf(line,
+		   "file %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64 " %" SCNu64,
+		   &file.fd, &file.dev, &file.ino, &writable, &file.failed,
+		   &file.parent_dev, &file.parent_ino) >= 5) {
 		file.writable = writable;
 		fcntl(file.fd, F_SETFD, FD_CLOEXEC);
 		return keep_add_file(&file);
 	}
-	if (sscanf(line, "open %" SCNu64 " %" SCNu64 " %" SCNu64 " %d", &number,
-		   &dev, &ino, &writable) == 4)
-		return keep_open_add(number, dev, ino, writable);
-	return 0;
+	if (sscanf(line, "open %" SCNu64 " %" SCNu64 " %" SCNu64 " %d %d",
+		   &number, &dev, &ino, &writable, &lost) < 4)
+		return 0;
+	r = keep_open_add(number, dev, ino, writable);
+	if (lost)
+		keep_open_lose(number);
+	return r < 0 ? r : 0;
 }
 
 int upgrade_resume(struct mount *mount)

@@ -9,11 +9,17 @@
  *
  *     mount FD                        the kernel's descriptor
  *     init HEX                        its first request
- *     file FD DEV INO WRITABLE ERRNO  locked; ERRNO: it takes no more writes
- *     open NUMBER DEV INO WRITABLE    somebody has it open
+ *     file FD DEV INO WRITABLE ERRNO PARENT-DEV PARENT-INO
+ *                                     locked; ERRNO: it takes no more writes;
+ *                                     which file is its parent, 0 0 for none
+ *     open NUMBER DEV INO WRITABLE LOST
+ *                                     an open that was granted; LOST: it could
+ *                                     not be opened again
+ *     lost                            not all that was written is in its image
  *     end                             nothing is missing
  *
- * Lines that begin with another word are for versions that know it.
+ * Lines that begin with another word, and values at the end of a line, are for
+ * versions that know them.
  */
 #ifndef VHDFS_FUSE_UPGRADE_H
 #define VHDFS_FUSE_UPGRADE_H

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
@@ -101,10 +102,39 @@ static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
+/* A sync was under way when a process died: what it reported is not known, but
+ * the witness has a report of its own. */
+static int settle_doubt(struct io *io)
+{
+	int witness = keep_file_witness(io->kept);
+
+	if (witness < 0)
+		return -EIO;
+	if (fdatasync(witness) < 0)
+		return -errno;
+	keep_file_trust(io->kept);
+	return 0;
+}
+
+/*
+ * ORDER, for the process may die anywhere: the sync is counted, made, its
+ * failure is kept, and then it counts no more.
+ */
 static int file_sync(struct io *io)
 {
+	int r;
+
 	io_may_wait();
-	return fdatasync(io->fd) < 0 ? -errno : 0;
+	if (!io->kept)
+		return fdatasync(io->fd) < 0 ? -errno : 0;
+	keep_sync_begin(io->kept);
+	r = fdatasync(io->fd) < 0 ? -errno : 0;
+	if (r == 0 && keep_file_in_doubt(io->kept))
+		r = settle_doubt(io);
+	if (r < 0)
+		keep_file_fail(io->kept, r);
+	keep_sync_end(io->kept);
+	return r;
 }
 
 static int file_size(struct io *io, uint64_t *ret_size)
@@ -322,6 +352,30 @@ static int try_lock(int fd, enum io_lock lock)
 	return r;
 }
 
+/* Another description of the same file: -errno. */
+static int open_again(int fd)
+{
+	char path[64];
+	int again;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
+/* Before the first write; without one, a doubt is taken for a failure. */
+static void open_witness(const struct io *io)
+{
+	int fd;
+
+	/* One that is opened now knows nothing of a failure before. */
+	if (!io->kept || !io->writable || keep_file_in_doubt(io->kept) ||
+	    keep_file_witness(io->kept) >= 0)
+		return;
+	fd = open_again(io->fd);
+	keep_file_set_witness(io->kept, fd < 0 ? -1 : fd);
+}
+
 /*
  * What is locked outlives this process where a supervisor began that; and if
  * the process before had it locked, its descriptor has the lock.
@@ -336,6 +390,7 @@ static void keep_it(struct io *io)
 	if (fd != io->fd)
 		close(io->fd);
 	io->fd = fd;
+	open_witness(io);
 }
 
 /*
@@ -442,6 +497,43 @@ int io_file_in_use(struct io *io, char *who, size_t who_size)
 	if (r > 0 && who_size)
 		find_holder(io->fd, who, who_size);
 	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
+}
+
+/* Where the file behind fd is, or was: in buf. */
+static const char *name_of(int fd, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	n = readlink(path, buf, size - 1);
+	if (n < 0)
+		return "an open file";
+	buf[n] = '\0';
+	return buf;
+}
+
+int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
+{
+	char name[PATH_MAX];
+	int fd = -ENOENT, r;
+	struct keep_file *kept = keep_file_claim(dev, ino, writable, &fd);
+
+	if (!kept && !writable)
+		fd = keep_file_fd(dev, ino);
+	if (!kept && fd >= 0)
+		fd = open_again(fd);
+	if (fd < 0)
+		return fd;
+	r = io_file_from_fd(fd, name_of(fd, name, sizeof name), writable, ret);
+	if (r < 0) {
+		if (kept)
+			keep_file_forget(kept);
+		return r;
+	}
+	(*ret)->kept = kept;
+	open_witness(*ret);
+	return 0;
 }
 
 int io_file_reopen(const struct io *io, struct io **ret)

@@ -28,6 +28,13 @@ int io_file_open(const char *path, bool writable, struct io **ret);
 /* Makes a new, empty file, mode 0666 less the umask; -EEXIST where one is. */
 int io_file_create(const char *path, struct io **ret);
 
+/*
+ * Opens the file through a descriptor that the process before left (keep.h),
+ * whatever its name and permissions are now.  -ENOENT, without words: there is
+ * none.
+ */
+int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret);
+
 /* Opens the same file again, for reading, with locks of its own. */
 int io_file_reopen(const struct io *io, struct io **ret);
 

@@ -215,7 +215,7 @@ bool keep_file_parent(const struct keep_file *file, dev_t *ret_dev,
 {
 	*ret_ino = atomic_load(&file->parent_ino);
 	*ret_dev = file->parent_dev;
-	return *ret_ino;
+	return keep.found[keep_number_of(file)] && *ret_ino;
 }
 
 void keep_file_fail(struct keep_file *file, int r)

@@ -106,7 +106,8 @@ struct keep_file *keep_file_note(dev_t dev, ino_t ino, bool writable, int fd,
 /* Before it is closed; its pages are gone. */
 void keep_file_forget(struct keep_file *file);
 
-/* Which file is the parent of the image in this one. False: not known. */
+/* Which file is the parent of the image in this one. False: it is not known, or
+ * the file was not claimed from a process before. */
 void keep_file_set_parent(struct keep_file *file, dev_t dev, ino_t ino);
 bool keep_file_parent(const struct keep_file *file, dev_t *ret_dev,
 		      ino_t *ret_ino);

@@ -267,6 +267,22 @@ static int take_chain(struct chain *chain, struct info *info)
 	return r;
 }
 
+void catalog_take_open(struct store *store, struct store_image *image)
+{
+	struct info info = { 0 };
+
+	pthread_mutex_lock(&store->lock);
+	if ((!image->names || !image->known || image->info.error) &&
+	    take_chain(image->chain, &info) == 0) {
+		info_fini(&image->info);
+		image->info = info;
+		store->changed = true;
+	} else {
+		info_fini(&info);
+	}
+	pthread_mutex_unlock(&store->lock);
+}
+
 /*
  * What can be told of an image whose chain does not open.  Its parent stays a
  * parent though a grandparent is missing.

@@ -52,6 +52,19 @@ struct store_image *store_find_image(struct store *store,
 	return s.found;
 }
 
+struct store_image *store_image_of_file(struct store *store, dev_t dev,
+					ino_t ino)
+{
+	struct store_image *image;
+
+	pthread_mutex_lock(&store->lock);
+	image = catalog_image_locked(store, &(struct file_id){ dev, ino });
+	if (image)
+		image->refs++;
+	pthread_mutex_unlock(&store->lock);
+	return image;
+}
+
 char *store_find_dir(struct store *store,
 		     bool (*matches)(const void *what, const char *path),
 		     const void *what)

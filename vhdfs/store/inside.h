@@ -214,6 +214,9 @@ void catalog_release_locked(struct store *store, struct store_image *image);
 /* Is what was read still so, by st, its file's? Else marks it stale. */
 void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st);
+/* Of an image that has no name any more, or cannot be opened by it: takes what
+ * its open chain says.  With open_lock held. */
+void catalog_take_open(struct store *store, struct store_image *image);
 /* Reads again all that is stale. */
 void catalog_update_locked(struct store *store);
 /* Does its file system let the image be written, as it is now? */

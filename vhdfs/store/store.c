@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "io/keep.h"
 #include "store/names.h"
 #include "store/view.h"
 
@@ -110,7 +111,7 @@ int store_close(struct store *store)
 	pthread_mutex_lock(&store->lock);
 	dir_free_all(store);
 	close_images(store);
-	r = atomic_load(&store->lost) ? -EIO : 0;
+	r = atomic_load(&store->lost) || keep_lost() ? -EIO : 0;
 	tdestroy(store->changed_names, free);
 	pthread_mutex_unlock(&store->lock);
 	if (store->inotify >= 0)

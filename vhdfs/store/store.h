@@ -89,6 +89,11 @@ int store_flush(struct store *store);
 /* Lets go of a reference. */
 void store_image_put(struct store *store, struct store_image *image);
 
+/* The image that is that file, with a reference: made where the store has no
+ * name of it.  Null: out of memory. */
+struct store_image *store_image_of_file(struct store *store, dev_t dev,
+					ino_t ino);
+
 /* Which file it is. */
 void store_image_file(const struct store_image *image, dev_t *ret_dev,
 		      ino_t *ret_ino);

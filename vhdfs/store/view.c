@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "io/keep.h"
 
 static void leave(struct store *store, struct store_image *image, bool writable)
 {
@@ -38,7 +39,7 @@ static void leave(struct store *store, struct store_image *image, bool writable)
  * way, and says by what path.
  */
 static int enter(struct store *store, struct store_image *image, bool writable,
-		 bool again, char **ret_path)
+		 char **ret_path)
 {
 	struct stat st;
 	int r;
@@ -53,7 +54,7 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	else if (image->info.error)
 		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
 			 image->info.error);
-	else if (!writable || again)
+	else if (!writable)
 		r = 0;
 	else if (image->children)
 		r = fail(-EACCES, "%s: is the parent of other images",
@@ -115,8 +116,10 @@ static int end_chain(struct store *store, struct store_image *image)
 		return 0;
 	}
 	r = chain_close(chain);
-	if (failed || r < 0)
+	if (failed || r < 0) {
 		atomic_store(&store->lost, true);
+		keep_lose();
+	}
 	return r;
 }
 
@@ -250,7 +253,7 @@ static int open_error(int r)
 
 /* With open_lock held: has the chain that is needed now. */
 static int view_open_chain(struct store *store, struct store_image *image,
-			   const char *path, bool writable, bool again)
+			   const char *path, bool writable)
 {
 	bool have = image->chain && (!writable || image->chain_writable);
 	int r = 0;
@@ -264,7 +267,7 @@ static int view_open_chain(struct store *store, struct store_image *image,
 	r = change_chain(store, image, path, writable);
 	if (r < 0)
 		return open_error(r);
-	if (!writable || again)
+	if (!writable)
 		return 0;
 	r = check_again(store, image);
 	if (r < 0 && image->readers)
@@ -272,26 +275,30 @@ static int view_open_chain(struct store *store, struct store_image *image,
 	return r;
 }
 
-static int open_view(struct store *store, struct store_image *image,
-		     bool writable, bool again)
+static void count_open(struct store_image *image, bool writable)
+{
+	if (writable)
+		image->writers++;
+	else
+		image->readers++;
+}
+
+int view_open(struct store *store, struct store_image *image, bool writable)
 {
 	_cleanup_free_ char *path = NULL;
 	struct error why;
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
-	r = enter(store, image, writable, again, &path);
+	r = enter(store, image, writable, &path);
 	if (r < 0) {
 		pthread_mutex_unlock(&image->open_lock);
 		return r;
 	}
 	check_touched(image);
-	r = view_open_chain(store, image, path, writable, again);
+	r = view_open_chain(store, image, path, writable);
 	if (r == 0) {
-		if (writable)
-			image->writers++;
-		else
-			image->readers++;
+		count_open(image, writable);
 	} else {
 		why = *error_last();
 		if (!image->readers && !image->writers)
@@ -301,16 +308,6 @@ static int open_view(struct store *store, struct store_image *image,
 	}
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
-}
-
-int view_open(struct store *store, struct store_image *image, bool writable)
-{
-	return open_view(store, image, writable, false);
-}
-
-int view_reopen(struct store *store, struct store_image *image, bool writable)
-{
-	return open_view(store, image, writable, true);
 }
 
 /* Where the image is; null: it has no name, or there is no memory. */
@@ -323,6 +320,52 @@ static char *path_of(struct store *store, struct store_image *image)
 		path = strdup(image->names->real);
 	pthread_mutex_unlock(&store->lock);
 	return path;
+}
+
+/* Through what the process before left open; by its name where it could keep
+ * nothing. */
+static int reopen_chain(struct store *store, struct store_image *image,
+			bool writable)
+{
+	struct chain *chain;
+	int r;
+
+	pthread_rwlock_wrlock(&image->io_lock);
+	r = chain_reopen(store->family, image->id.dev, image->id.ino,
+			 writable ? CHAIN_WRITABLE : 0, &chain);
+	if (r == 0) {
+		image->chain = chain;
+		image->chain_writable = writable;
+		atomic_store(&image->size, chain_size(chain));
+	}
+	pthread_rwlock_unlock(&image->io_lock);
+	if (r == -ENOENT) {
+		_cleanup_free_ char *path = path_of(store, image);
+
+		r = change_chain(store, image, path, writable);
+	}
+	return r;
+}
+
+int view_reopen(struct store *store, struct store_image *image, bool writable)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&image->open_lock);
+	pthread_mutex_lock(&store->lock);
+	image->opens++;
+	image->writing += writable;
+	pthread_mutex_unlock(&store->lock);
+	if (!image->chain || (writable && !image->chain_writable))
+		r = reopen_chain(store, image, writable);
+	if (r == 0) {
+		count_open(image, writable);
+		catalog_take_open(store, image);
+	} else {
+		leave(store, image, writable);
+	}
+	pthread_mutex_unlock(&image->open_lock);
+	return r;
 }
 
 /* Opens anew, for those who read.  With open_lock held. */

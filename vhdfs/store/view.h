@@ -20,8 +20,8 @@
  * with words.  The caller has a reference of the image.
  */
 int view_open(struct store *store, struct store_image *image, bool writable);
-/* The same of what another process had open, whatever has become of its
- * permissions and children since. */
+/* The same of what another process had open, through its descriptors: whatever
+ * has become of its name, permissions and children since. */
 int view_reopen(struct store *store, struct store_image *image, bool writable);
 /* As image_close. writable as it was opened. */
 int view_close(struct store *store, struct store_image *image, bool writable);

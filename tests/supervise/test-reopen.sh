@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is open stays open across a worker's death and an upgrade, whatever
+# becomes of the names and permissions of the images; a handle that cannot be
+# reopened answers EIO.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../kill/kill.sh"
+. "$(dirname "$0")/supervise.sh"
+
+# A worker's death and an upgrade.
+next_worker() {
+	local pid
+
+	kill_worker "$mnt"
+	pid=$(worker "$mnt")
+	kill -HUP "${mount_pid[$mnt]}"
+	wait_until 30 another_serves "$mnt" "$pid"
+	! grep -q 'not upgraded' "$mnt.log" || fail "$(cat "$mnt.log")"
+}
+
+# with_open_child COMMAND...: between two writes to the child, and before another
+# worker, while a writer and a reader have it open.
+with_open_child() {
+	exec 7<>"$child" 8<"$child"
+	printf before >&7
+	"$@"
+	next_worker
+	printf after >&7
+	head -c 1048592 <&8 >"$scratch/seen"
+	equal "reader" beforeafter "$(head -c 11 "$scratch/seen")"
+	equal "bytes of the parent" "of the master" "$(tail -c 16 "$scratch/seen" |
+		tr -d '\0')"
+	equal "bytes of the reader, cached by nothing" 4096 \
+		"$(head -c 4096 <&8 | wc -c)"
+	exec 7>&- 8<&-
+}
+
+# As simple_store, with bytes in the master.
+reopen_store() {
+	simple_store
+	rm "$store/child.vhdx"
+	chmod u+w "$store/master.vhdx"
+	file-io "$mnt/master.vhdx.raw" rw write 1048576 "of the master"
+	unmount "$mnt"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	mount_store "$store" "$mnt"
+}
+
+test_renamed_leaf_stays_open() {
+	reopen_store
+	with_open_child mv "$store/child.vhdx" "$store/other.vhdx"
+	unmount "$mnt"
+	vhdfs-img check "$store/other.vhdx"
+	equal "written" beforeafter "$(disk-io "$store/other.vhdx" read 0 11)"
+}
+
+test_leaf_moved_out_of_the_store_stays_open() {
+	reopen_store
+	with_open_child mv "$store/child.vhdx" "$scratch/child.vhdx"
+	unmount "$mnt"
+	mv "$scratch/child.vhdx" "$store/"
+	vhdfs-img check "$store/child.vhdx"
+	equal "written" beforeafter "$(disk-io "$store/child.vhdx" read 0 11)"
+}
+
+test_unlinked_leaf_stays_open() {
+	reopen_store
+	with_open_child rm "$store/child.vhdx"
+	unmount "$mnt"
+}
+
+test_renamed_parent_stays_open() {
+	reopen_store
+	with_open_child mv "$store/master.vhdx" "$store/elsewhere.vhdx"
+	unmount "$mnt"
+}
+
+test_unlinked_parent_stays_open() {
+	reopen_store
+	with_open_child rm "$store/master.vhdx"
+	unmount "$mnt"
+}
+
+test_parent_replaced_by_rename_stays_open() {
+	reopen_store
+	with_open_child replace_master
+	unmount "$mnt"
+}
+
+replace_master() {
+	vhdfs-img create --size 16M "$store/.new.vhdx"
+	mv -f "$store/.new.vhdx" "$store/master.vhdx"
+}
+
+test_leaf_and_parent_without_permissions_stay_open() {
+	reopen_store
+	with_open_child chmod 0 "$store/master.vhdx" "$store/child.vhdx"
+	unmount "$mnt"
+}
+
+test_directory_of_both_renamed() {
+	reopen_store
+	unmount "$mnt"
+	mkdir "$store/sub"
+	mv "$store"/*.vhdx "$store/sub"
+	mount_store "$store" "$mnt"
+	child=$mnt/sub/child.vhdx.raw
+	with_open_child mv "$store/sub" "$store/bus"
+	unmount "$mnt"
+	vhdfs-img check "$store/bus/child.vhdx"
+}
+
+test_parent_in_another_directory_unlinked() {
+	reopen_store
+	unmount "$mnt"
+	mkdir "$scratch/parents"
+	mv "$store/master.vhdx" "$scratch/parents"
+	mount_store "$store" "$mnt" -o "parents=$scratch/parents"
+	with_open_child rm "$scratch/parents/master.vhdx"
+	unmount "$mnt"
+}
+
+test_three_levels_unlinked() {
+	reopen_store
+	unmount "$mnt"
+	vhdfs-img create --parent "$store/child.vhdx" "$store/leaf.vhdx"
+	mount_store "$store" "$mnt"
+	child=$mnt/leaf.vhdx.raw
+	with_open_child rm "$store/master.vhdx" "$store/child.vhdx"
+	unmount "$mnt"
+}
+
+# The descriptor of a writer that is closing has the lock.
+test_reader_beside_a_closing_writer() {
+	local n
+
+	simple_store
+	exec 8<"$child"
+	for n in 1 2 3 5 8; do
+		die_at fdatasync,fcntl,ftruncate,pwrite64 $n
+		file-io "$child" answers rw write 0 text >"$scratch/said" || true
+		died || true
+		equal "reader, death at call $n" text "$(dd bs=4 count=1 \
+			iflag=direct status=none <"$child" || true)"
+		equal "reader's handle, death at call $n" "" \
+			"$(dd bs=4096 count=1 status=none <&8 >/dev/null 2>&1 ||
+				echo failed)"
+	done
+	! grep 'not opened again' "$mnt.log" || fail "expected no lost handle"
+	exec 8<&-
+	unmount "$mnt"
+}
+
+# What is no image any more cannot be reopened: no end of file, no success.
+test_lost_handles_answer_eio() {
+	local said
+
+	simple_store
+	mkfifo "$scratch/go"
+	file-io "$child" answers rw write 0 text hold read 0 4 write 0 more fsync \
+		fallocate 3 0 4096 holes <"$scratch/go" >"$scratch/said" &
+	exec 9>"$scratch/go"
+	wait_until 30 grep -q holding "$scratch/said"
+	exec 8<"$child"
+	kill -STOP "$(worker "$mnt")"
+	dd if=/dev/zero of="$store/child.vhdx" bs=1M count=3 conv=notrunc \
+		status=none
+	kill -KILL "$(worker "$mnt")"
+	wait_until 30 grep -q 'not opened again' "$mnt.log"
+	exec 9>&-
+	wait $! || true
+	said=$(sed '1,/ok holding\|holding/d' "$scratch/said" | xargs)
+	equal "answers" "ok EIO EIO EIO EIO EIO EIO" "$said"
+	said=$(dd bs=4096 count=1 <&8 2>&1 >/dev/null || true)
+	[[ $said == *"Input/output error"* ]] || fail "reader: $said"
+	exec 8<&-
+	unmount "$mnt" || true
+}
+
+run_tests
