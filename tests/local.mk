@@ -330,6 +330,7 @@ tgt_tests = \
 	tests/tgt/test-doors.sh \
 	tests/tgt/test-dying.sh \
 	tests/tgt/test-export.sh \
+	tests/tgt/test-exports.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-reopen.sh \

@@ -13,9 +13,11 @@
 #include "base/error.h"
 #include "tgt-glue/targets.h"
 #include "tgt-glue/textfile.h"
+#include "tgt-glue/values.h"
 
 #define INSTANCE "# of tgtd "
 #define USER "# user "
+#define TARGET "# target "
 
 /* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
 static const char *state_file(struct applied *applied,
@@ -94,6 +96,44 @@ void applied_forget_users_but(struct applied *applied,
 	applied->users = kept;
 }
 
+static void add_name(struct applied *applied, const char *iqn)
+{
+	if (!strings_have(&applied->names, iqn))
+		strings_add(&applied->pool, &applied->names,
+			    pool_strdup(&applied->pool, iqn));
+}
+
+/* The lines "# target IQN", and the names of the blocks. */
+static void take_names(struct applied *applied, const char *text)
+{
+	char iqn[IQN_MAX + 1];
+
+	for (; *text; text = after_line(text))
+		if (sscanf(text, TARGET "%223[^ \n]", iqn) == 1 ||
+		    sscanf(text, "<target %223[^ >\n]>", iqn) == 1)
+			add_name(applied, iqn);
+}
+
+void applied_keep_names(struct applied *applied, const struct live *live)
+{
+	struct strings kept = { 0 };
+
+	for (size_t i = 0; i < applied->names.n; i++)
+		if (live_target(live, applied->names.v[i]))
+			strings_add(&applied->pool, &kept, applied->names.v[i]);
+	applied->names = kept;
+}
+
+void applied_disown(struct applied *applied, const char *iqn)
+{
+	struct strings kept = { 0 };
+
+	for (size_t i = 0; i < applied->names.n; i++)
+		if (strcmp(applied->names.v[i], iqn) != 0)
+			strings_add(&applied->pool, &kept, applied->names.v[i]);
+	applied->names = kept;
+}
+
 static void parse_users(struct applied *applied, const char *text)
 {
 	const size_t n = sizeof USER - 1;
@@ -155,20 +195,29 @@ int applied_load(const struct shard *shard, const struct tgtd *tgtd,
 	r = tgtd_instance(tgtd, &instance);
 	if (r == 0)
 		r = textfile_read(state, &ret->saved);
+	if (r == 0)
+		r = targets_read(shard, &file);
 	if (r < 0)
 		return r;
+	take_names(ret, ret->saved);
+	take_names(ret, file);
 	if (!strncmp(ret->saved, INSTANCE, n) &&
 	    !strncmp(ret->saved + n, instance, strlen(instance)) &&
 	    ret->saved[n + strlen(instance)] == '\n') {
 		applied_parse(ret, ret->saved);
 		return 0;
 	}
-	if (!started_from_file(shard, tgtd))
-		return 0;
-	r = targets_read(shard, &file);
-	if (r == 0)
+	if (started_from_file(shard, tgtd))
 		applied_parse(ret, file);
-	return r;
+	return 0;
+}
+
+const char *applied_block(const struct applied *applied, const char *iqn)
+{
+	for (size_t i = 0; i < applied->n; i++)
+		if (!strcmp(applied->targets[i].iqn, iqn))
+			return applied->targets[i].block;
+	return NULL;
 }
 
 int applied_save(const struct shard *shard, const struct tgtd *tgtd,
@@ -188,6 +237,9 @@ int applied_save(const struct shard *shard, const struct tgtd *tgtd,
 	fprintf(f, INSTANCE "%s\n", instance);
 	for (size_t i = 0; i < applied->users.n; i++)
 		fprintf(f, USER "%s\n", applied->users.v[i]);
+	for (size_t i = 0; i < applied->names.n; i++)
+		if (!applied_block(applied, applied->names.v[i]))
+			fprintf(f, TARGET "%s\n", applied->names.v[i]);
 	for (size_t i = 0; i < applied->n; i++)
 		fputs(applied->targets[i].block, f);
 	if (fclose(f) != 0)
@@ -224,11 +276,8 @@ static const char *next_disk_line(const char **text)
 bool applied_same_disk(const struct applied *applied, const char *iqn,
 		       const char *block)
 {
-	const char *had = NULL;
+	const char *had = applied_block(applied, iqn);
 
-	for (size_t i = 0; i < applied->n; i++)
-		if (!strcmp(applied->targets[i].iqn, iqn))
-			had = applied->targets[i].block;
 	if (!had)
 		return false;
 	for (;;) {

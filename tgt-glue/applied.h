@@ -14,6 +14,7 @@
 #ifndef TGT_GLUE_APPLIED_H
 #define TGT_GLUE_APPLIED_H
 
+#include "tgt-glue/live.h"
 #include "tgt-glue/shard.h"
 #include "tgt-glue/tgtd.h"
 
@@ -29,6 +30,9 @@ struct applied {
 	/* Users of blocks that were taken out: ours too, and to be removed
 	 * where nobody wants them. */
 	struct strings users;
+	/* Targets that this file or the targets-file names, of any run of tgtd:
+	 * tgt-glue made them. */
+	struct strings names;
 	char *saved; /* the text in the file now, or null; owned */
 };
 
@@ -39,6 +43,8 @@ int applied_save(const struct shard *shard, const struct tgtd *tgtd,
 		 struct applied *applied);
 void applied_fini(struct applied *applied);
 
+/* The block of that target, or null. */
+const char *applied_block(const struct applied *applied, const char *iqn);
 /* Takes a targets.conf of tgt-glue's own apart, or what applied_save wrote. */
 void applied_parse(struct applied *applied, const char *text);
 
@@ -48,6 +54,11 @@ void applied_set(struct applied *applied, const char *iqn, const char *block);
 /* Forgets users whom tgtd does not have any more. */
 void applied_forget_users_but(struct applied *applied,
 			      const struct strings *there);
+
+/* Forgets names of targets that tgtd does not have. */
+void applied_keep_names(struct applied *applied, const struct live *live);
+/* The target is removed: another one of that name is not ours. */
+void applied_disown(struct applied *applied, const char *iqn);
 
 /* Is the target known to be as the block says, but for who is admitted? */
 bool applied_same_disk(const struct applied *applied, const char *iqn,

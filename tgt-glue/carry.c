@@ -9,7 +9,8 @@
  *
  *   1. close     take the access rules off: all where more than they change,
  *                else those that are not wanted any more
- *   2. look      is nobody logged in now?  Else give the rules back, and leave
+ *   2. look      is nobody logged in now?  Else give the rules back, and leave;
+ *                and what would export the same disk is left, too
  *   3. delete    targets that go or are made again; then images are reset
  *   4. users     delete and make the ones whose secret changes
  *   5. make      targets, their disks, the disks' settings; and ask tgtd for
@@ -169,6 +170,27 @@ static void look_for_sessions(struct carrying *c, struct work *work)
 			pool_printf(&c->plan->pool, "logged in: %s",
 				    plan_who(&c->plan->pool, list, (size_t)n));
 	give_rules_back(c, work);
+}
+
+/*
+ * After 2, and after 3: is the disk that is to be exported still exported by a
+ * target that was to go?
+ */
+static void hold_if_exported(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		const struct work *w = &c->plan->works[i];
+
+		if (w->successor != work->client || !stopped(w) || w->absent)
+			continue;
+		work->left = work->client->blocked = pool_printf(
+			&c->fleet->conf.pool,
+			"its disk is exported for writing by target %s: %s",
+			w->live->name, w->left ? w->left : w->failed);
+		if (work->live && !work->absent)
+			give_rules_back(c, work);
+		return;
+	}
 }
 
 /* 3 */
@@ -509,7 +531,9 @@ void carry_out(struct fleet *fleet, const struct tgtd *tgtd, struct live *live,
 
 	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
 	each(&c, changed | gone, look_for_sessions);                /* 2 */
-	each(&c, gone, delete_target);                              /* 3 */
+	each(&c, made, hold_if_exported);
+	each(&c, gone, delete_target); /* 3 */
+	each(&c, made, hold_if_exported);
 	each(&c, made, reset_image);
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(&c, &plan->accounts[i]); /* 4 */

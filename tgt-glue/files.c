@@ -35,7 +35,8 @@
 struct held {
 	const char *path;
 	uint64_t dev, ino; /* 0 where the kernel does not know them */
-	char link[300];    /* the descriptor in /proc */
+	bool writable;
+	char link[300]; /* the descriptor in /proc */
 };
 
 struct holding {
@@ -83,19 +84,21 @@ static bool read_link(int dir, const char *name, char *path, size_t size)
 	return true;
 }
 
-/* "ino: 4711" in fdinfo; 0 where the kernel does not say. */
-static uint64_t read_ino(pid_t pid, const char *fd)
+/* "flags: 0100002" and "ino: 4711" in fdinfo; 0 where the kernel does not say.
+ */
+static void read_fdinfo(pid_t pid, const char *fd, struct held *held)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char name[300], line[256];
-	uint64_t ino = 0;
+	unsigned flags = 0;
 
 	snprintf(name, sizeof name, "/proc/%ld/fdinfo/%s", (long)pid, fd);
 	f = fopen(name, "re");
 	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "ino: %" SCNu64, &ino) == 1)
+		if (sscanf(line, "flags: %o", &flags) != 1 &&
+		    sscanf(line, "ino: %" SCNu64, &held->ino) == 1)
 			break;
-	return ino;
+	held->writable = (flags & O_ACCMODE) != O_RDONLY;
 }
 
 /* Is end the end of path? */
@@ -114,7 +117,7 @@ static DIR *open_fds(pid_t pid)
 	return opendir(name);
 }
 
-/* The images' files that the process has open. */
+/* The files that the process has open. */
 static int read_holding(pid_t pid, struct holding *holding)
 {
 	_cleanup_closedir_ DIR *dir = open_fds(pid);
@@ -127,18 +130,18 @@ static int read_holding(pid_t pid, struct holding *holding)
 		struct identity id = { 0 };
 		struct held *held;
 
-		if (!read_link(dirfd(dir), e->d_name, path, sizeof path) ||
-		    !ends_with(path, ".raw"))
+		if (!read_link(dirfd(dir), e->d_name, path, sizeof path))
 			continue;
-		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) <
-		    0)
-			id.ino = read_ino(pid, e->d_name);
 		holding->files = pool_grow(&holding->pool, holding->files,
 					   holding->n, sizeof *holding->files);
 		held = &holding->files[holding->n++];
 		held->path = pool_strdup(&holding->pool, path);
-		held->dev = id.dev;
-		held->ino = id.ino;
+		read_fdinfo(pid, e->d_name, held);
+		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
+		    0) {
+			held->dev = id.dev;
+			held->ino = id.ino;
+		}
 		snprintf(held->link, sizeof held->link, "/proc/%ld/fd/%s",
 			 (long)pid, e->d_name);
 	}
@@ -239,6 +242,25 @@ static void look_at_lun(struct holding *holding, struct live_lun *lun,
 					   : "-";
 }
 
+/* The file behind a store: the one that tgtd has open, else the one at its path
+ * now. */
+static void identify_store(const struct holding *holding,
+			   struct live_store *store)
+{
+	struct identity id = { 0 };
+
+	for (size_t i = 0; i < holding->n; i++)
+		if (!strcmp(holding->files[i].path, store->path)) {
+			store->dev = holding->files[i].dev;
+			store->ino = holding->files[i].ino;
+			return;
+		}
+	if (identify(AT_FDCWD, store->path, AT_STATX_DONT_SYNC, &id) == 0) {
+		store->dev = id.dev;
+		store->ino = id.ino;
+	}
+}
+
 int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 	       struct live *live)
 {
@@ -249,12 +271,16 @@ int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 	if (r == 0)
 		r = read_holding(pid, &holding);
 	read_mount(&holding, &live->pool, fleet->mount);
+	for (size_t i = 0; i < live->n; i++)
+		for (size_t k = 0; k < live->targets[i].n_stores; k++)
+			if (live->targets[i].stores[k].path)
+				identify_store(&holding,
+					       &live->targets[i].stores[k]);
 	for (size_t i = 0; i < live->n; i++) {
 		struct live_target *t = &live->targets[i];
 		const char *path = files_path(fleet, t);
 
-		if (t->lun.exists && path && *path == '/' &&
-		    plan_client_name(fleet, t->name))
+		if (t->lun.exists && path && *path == '/' && t->ours)
 			look_at_lun(&holding, &t->lun, path, r == 0);
 	}
 	if (holding.dir && holding.dir_fd >= 0)
@@ -318,4 +344,52 @@ const char *files_user(struct pool *pool, const char *path, const pid_t *but,
 			return name_process(pool, pid);
 	}
 	return NULL;
+}
+
+static bool is_tgtd(pid_t pid)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char file[64], name[64] = "";
+
+	snprintf(file, sizeof file, "/proc/%ld/comm", (long)pid);
+	f = fopen(file, "re");
+	return f && fgets(name, sizeof name, f) && !strcmp(name, "tgtd\n");
+}
+
+static size_t add_open(struct pool *pool, pid_t pid, size_t n,
+		       struct files_open **ret)
+{
+	struct holding holding = { 0 };
+
+	/* Where it cannot be read the process has ended. */
+	(void)read_holding(pid, &holding);
+	for (size_t i = 0; i < holding.n; i++) {
+		const struct held *held = &holding.files[i];
+
+		if (!held->writable)
+			continue;
+		*ret = pool_grow(pool, *ret, n, sizeof **ret);
+		(*ret)[n++] =
+			(struct files_open){ pid, pool_strdup(pool, held->path),
+					     held->dev, held->ino };
+	}
+	pool_fini(&holding.pool);
+	return n;
+}
+
+size_t files_of_other_tgtds(struct pool *pool, const pid_t *but, size_t n,
+			    struct files_open **ret)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	size_t found = 0;
+
+	*ret = NULL;
+	for (struct dirent *e; proc && (e = readdir(proc));) {
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+
+		if (isdigit((unsigned char)*e->d_name) &&
+		    !is_among(pid, but, n) && is_tgtd(pid))
+			found = add_open(pool, pid, found, ret);
+	}
+	return found;
 }

@@ -11,9 +11,9 @@
 #include "tgt-glue/live.h"
 
 /*
- * Sets lun.file and lun.mount_state of all targets that the fleet's prefix
- * makes.  Where it cannot be told what tgtd has open they stay FILE_UNKNOWN:
- * -errno with words.
+ * Sets dev and ino of all stores, and lun.file and lun.mount_state of all
+ * targets that are ours.  Where it cannot be told what tgtd has open lun.file
+ * stays FILE_UNKNOWN: -errno with words.
  */
 int files_look(const struct fleet *fleet, const struct tgtd *tgtd,
 	       struct live *live);
@@ -29,5 +29,17 @@ const char *files_path(const struct fleet *fleet,
  */
 const char *files_user(struct pool *pool, const char *path, const pid_t *but,
 		       size_t n);
+
+/* A file that a process has open for writing. */
+struct files_open {
+	pid_t pid;
+	const char *path;
+	uint64_t dev, ino;
+};
+
+/* What every tgtd of this host but these processes has open for writing, of
+ * pool.  How many there are. */
+size_t files_of_other_tgtds(struct pool *pool, const pid_t *but, size_t n,
+			    struct files_open **ret);
 
 #endif

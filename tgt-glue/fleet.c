@@ -427,7 +427,7 @@ int fleet_load(const char *file, const char *without_secret,
 		resolve(&r);
 	}
 	check_unique(fleet);
-	names_check_masters(fleet);
+	names_check_images(fleet);
 	access_check_accounts(fleet);
 	return fleet->conf.n_mistakes ? -EINVAL : 0;
 }

@@ -35,6 +35,11 @@ struct client {
 	uint64_t block_size;  /* of the child image, 0 for its parent's */
 	uint32_t sector_size; /* of the disk */
 
+	/* Why its disk must not be exported: something else exports it for
+	 * writing (exports_block).  Null: it may be. */
+	const char *blocked;
+	bool unlisted; /* and so it is in no targets-file */
+
 	bool readonly;
 	bool write_cache;
 	bool thin;

@@ -117,6 +117,33 @@ static void take_nexus(struct parser *p, const char *line)
 	}
 }
 
+static void start_lun(struct parser *p, unsigned lun)
+{
+	struct live_target *t = p->target;
+
+	p->lun = lun;
+	if (lun == 1)
+		t->lun.exists = true;
+	else if (lun)
+		t->more_luns = true;
+	if (lun)
+		t->stores = pool_grow(&p->live->pool, t->stores, t->n_stores++,
+				      sizeof *t->stores);
+}
+
+/* A line about the file of the current LUN. */
+static void take_store(struct parser *p, const char *line)
+{
+	struct live_store *store = &p->target->stores[p->target->n_stores - 1];
+	const char *value;
+
+	if ((value = value_after(line, "Readonly: ")))
+		store->readonly = !strcmp(value, "Yes");
+	else if ((value = value_after(line, "Backing store path: ")) &&
+		 strcmp(value, "None") != 0)
+		store->path = pool_strdup(&p->live->pool, value);
+}
+
 static void take_lun(struct parser *p, const char *line)
 {
 	struct live_lun *lun = &p->target->lun;
@@ -124,13 +151,11 @@ static void take_lun(struct parser *p, const char *line)
 	const char *value;
 
 	if ((value = value_after(line, "LUN: "))) {
-		p->lun = (unsigned)strtoul(value, NULL, 10);
-		if (p->lun == 1)
-			lun->exists = true;
-		else if (p->lun)
-			p->target->more_luns = true;
+		start_lun(p, (unsigned)strtoul(value, NULL, 10));
 		return;
 	}
+	if (p->lun)
+		take_store(p, line);
 	if (p->lun != 1)
 		return;
 	if ((value = value_after(line, "SCSI ID: ")))

@@ -45,11 +45,25 @@ struct live_lun {
 	bool lost; /* answered writes may be: see opened.h */
 };
 
+struct client;
+
+/* The file behind a LUN; of every LUN but 0, which is the controller. */
+struct live_store {
+	const char *path; /* null where it has no file */
+	bool readonly;
+	uint64_t dev, ino; /* of that file (files_look); 0: not known */
+	const struct client
+		*client; /* whose disk it is, or null (exports_look) */
+};
+
 struct live_target {
 	const char *name;
 	int32_t tid;
+	bool ours; /* tgt-glue made it for this fleet (exports_look) */
 	struct live_lun lun;
 	bool more_luns; /* others than 0 and 1 */
+	struct live_store *stores;
+	size_t n_stores;
 	struct live_connection *connections;
 	size_t n_connections;
 	struct strings accounts; /* incoming */

@@ -21,6 +21,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
 	tgt-glue/dnsmasq.c \
+	tgt-glue/exports.c \
+	tgt-glue/exports.h \
 	tgt-glue/files.c \
 	tgt-glue/files.h \
 	tgt-glue/fleet.c \

@@ -205,7 +205,7 @@ int command_generate(const struct command_line *line)
 
 		if (line->shard && (unsigned)atoi(line->shard) != i)
 			continue;
-		text = targets_text(&fleet, &fleet.shards[i]);
+		text = targets_text(&fleet, &fleet.shards[i], NULL);
 		fputs(text, stdout);
 		free(text);
 	}

@@ -34,7 +34,9 @@ static void stay_if_left(struct round *round)
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
 
-		if (w->left || w->failed || round->wishes.only)
+		/* A successor stays where it is to be, and is blocked. */
+		if (!w->successor &&
+		    (w->left || w->failed || round->wishes.only))
 			stay(round,
 			     fleet_client_by_iqn(round->fleet, w->live->name));
 	}
@@ -49,6 +51,20 @@ static void stay_until_it_runs(struct round *round)
 
 		if (client && !home_of(round, client)->there)
 			client->shard = round->shard;
+	}
+}
+
+/* Nor to one that is to have it under another name. */
+static void leave_until_it_runs(struct round *round)
+{
+	for (size_t i = 0; i < round->plan.n; i++) {
+		struct work *w = &round->plan.works[i];
+
+		if (w->successor && !home_of(round, w->successor)->there)
+			w->left = pool_printf(
+				&round->plan.pool,
+				"the %s, which is to have its disk, does not answer",
+				w->successor->shard->tgtd);
 	}
 }
 
@@ -110,6 +126,7 @@ int moves_make(struct round *round)
 	stay_until_it_runs(round);
 	plan_moves(round->fleet, round->shard, &round->live, &round->wishes,
 		   &round->plan);
+	leave_until_it_runs(round);
 	stay_if_left(round);
 	if (round->dry)
 		plan_print(&round->plan, stdout);

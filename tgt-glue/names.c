@@ -131,7 +131,25 @@ static const struct client *owner_of(const struct fleet *fleet,
 	return NULL;
 }
 
-void names_check_masters(struct fleet *fleet)
+/* Two names of one image are one disk, and would have two writers. */
+static void check_children(struct fleet *fleet, const struct stat *children)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		for (size_t k = 0; children[i].st_ino && k < i; k++) {
+			const struct client *a = &fleet->clients[k];
+			const struct client *b = &fleet->clients[i];
+
+			if (children[i].st_ino == children[k].st_ino &&
+			    children[i].st_dev == children[k].st_dev)
+				conf_mistake(
+					&fleet->conf, b->line,
+					"client %s: expected an image of its own, found %s, which is client %s's %s (line %d)",
+					b->name, b->child, a->name, a->child,
+					a->line);
+		}
+}
+
+void names_check_images(struct fleet *fleet)
 {
 	struct stat *children = pool_alloc(&fleet->conf.pool,
 					   (fleet->n + 1) * sizeof *children);
@@ -141,6 +159,7 @@ void names_check_masters(struct fleet *fleet)
 	for (size_t i = 0; i < fleet->n; i++)
 		if (fleet->clients[i].child)
 			children[i] = file_at(fleet, fleet->clients[i].child);
+	check_children(fleet, children);
 	for (size_t i = 0; i < fleet->n; i++) {
 		const struct client *client = &fleet->clients[i];
 

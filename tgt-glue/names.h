@@ -15,9 +15,10 @@ const char *names_master(struct fleet *fleet, const char *wanted,
 			 const char *format, const char **ret_found);
 
 /*
- * A client's image is written to: it can be nobody's master, by whatever name.
- * Notes such mistakes.
+ * A client's image is written to: no master of another client and no second
+ * client's image may be the same file, under whatever name.  Notes such
+ * mistakes.
  */
-void names_check_masters(struct fleet *fleet);
+void names_check_images(struct fleet *fleet);
 
 #endif

@@ -213,7 +213,7 @@ void opened_update(struct opened *opened, const struct fleet *fleet,
 			opened_forget(opened, opened->files[i].iqn);
 	opened_judge(opened, live);
 	for (size_t i = 0; i < live->n; i++)
-		if (plan_client_name(fleet, live->targets[i].name))
+		if (live->targets[i].ours)
 			update_target(opened, &live->targets[i]);
 	opened_judge(opened, live);
 	update_restarts(opened, fleet, shard, live);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tgt-glue/access.h"
+#include "tgt-glue/exports.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/targets.h"
 
@@ -191,6 +192,20 @@ static struct live_target reopened(const struct fleet *fleet,
 	return as;
 }
 
+/* Why another target that has the client's number keeps it from being made, or
+ * null. */
+static const char *number_is_taken(struct plan *plan,
+				   const struct client *client,
+				   const struct live_target *other)
+{
+	if (!other || !strcmp(other->name, client->iqn) || other->ours)
+		return NULL;
+	return pool_printf(
+		&plan->pool,
+		"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
+		client->tid, other->name);
+}
+
 static void plan_client(struct plan *plan, struct fleet *fleet,
 			struct live *live, const struct applied *applied,
 			struct client *client, const struct wishes *wishes,
@@ -200,7 +215,7 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 	struct live_target *target = live_target(live, client->iqn);
 	enum work_kind kind = WORK_NEW;
 	const char *why = "new";
-	struct live_target *other, as;
+	struct live_target as;
 	struct work *work;
 
 	if (target) {
@@ -216,6 +231,10 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		kind = WORK_REMAKE;
 		why = "reset";
 	}
+	if (!why && client->blocked) {
+		kind = WORK_NONE;
+		why = "it is as it should be";
+	}
 	if (!why || (wishes->only && !reset))
 		return;
 	work = add_work(plan);
@@ -225,17 +244,16 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 			       .live = target,
 			       .why = why,
 			       .reset = reset };
-	other = live_target_by_tid(live, (int32_t)client->tid);
-	if (skip)
-		work->failed = skip;
-	else if (other && other != target &&
-		 !plan_client_name(fleet, other->name))
-		work->failed = pool_printf(
-			&plan->pool,
-			"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
-			client->tid, other->name);
-	else
+	work->failed =
+		skip ? skip
+		     : number_is_taken(
+			       plan, client,
+			       live_target_by_tid(live, (int32_t)client->tid));
+	if (!work->failed)
 		leave_if_in_use(plan, work, wishes->force);
+	if (!work->failed && !work->left && client->blocked &&
+	    (kind == WORK_NEW || kind == WORK_REMAKE || kind == WORK_NONE))
+		work->left = client->blocked;
 }
 
 static struct work *add_removal(struct plan *plan, struct live_target *target,
@@ -251,14 +269,32 @@ static struct work *add_removal(struct plan *plan, struct live_target *target,
 	return work;
 }
 
-/* A target of ours whose client is in fleet.conf no longer. */
-static void plan_removal(struct plan *plan, const struct fleet *fleet,
-			 struct live_target *target, const char *force)
+/* The client of this fleet whose disk a target of ours exports for writing
+ * under another name than the client's, or null. */
+static const struct client *successor_of(const struct fleet *fleet,
+					 const struct live_target *target)
 {
-	const char *name = plan_client_name(fleet, target->name);
+	return target->ours && !fleet_client_by_iqn(fleet, target->name)
+		       ? exports_writable(target)
+		       : NULL;
+}
 
-	if (name && !fleet_client_by_iqn(fleet, target->name))
-		add_removal(plan, target, name, "not in fleet.conf", force);
+/* A target of ours that fleet.conf does not name any more. */
+static void plan_removal(struct plan *plan, const struct fleet *fleet,
+			 const struct shard *shard, struct live_target *target,
+			 const char *force)
+{
+	const struct client *successor = successor_of(fleet, target);
+	const char *why = "not in fleet.conf";
+
+	if (!target->ours || fleet_client_by_iqn(fleet, target->name) ||
+	    (successor && successor->shard != shard))
+		return;
+	if (successor)
+		why = pool_printf(&plan->pool, "%s: its disk is target %s now",
+				  target->name, successor->iqn);
+	add_removal(plan, target, exports_name(target), why, force)->successor =
+		successor;
 }
 
 static void plan_move(struct plan *plan, const struct shard *shard,
@@ -268,8 +304,11 @@ static void plan_move(struct plan *plan, const struct shard *shard,
 	const char *why =
 		pool_printf(&plan->pool, "it moves from shard %u to %u",
 			    shard->number, client->shard->number);
-	struct work *work = add_removal(plan, target, client->name, why, force);
+	struct work *work =
+		add_removal(plan, target, exports_name(target), why, force);
 
+	if (strcmp(client->iqn, target->name) != 0)
+		work->successor = client;
 	if (work->left)
 		work->left =
 			pool_printf(&plan->pool, "%s (%s)", work->left, why);
@@ -284,6 +323,8 @@ void plan_moves(const struct fleet *fleet, const struct shard *shard,
 		struct live_target *t = &live->targets[i];
 		const struct client *c = fleet_client_by_iqn(fleet, t->name);
 
+		if (!c)
+			c = successor_of(fleet, t);
 		if (c && c->shard != shard)
 			plan_move(ret, shard, c, t, wishes->force);
 	}
@@ -314,7 +355,7 @@ static const char *user_is_held(struct plan *plan, struct live *live,
 			continue;
 		work = work_of(plan, t);
 		if (!work || work->left || work->failed ||
-		    work->kind == WORK_ACCESS)
+		    work->kind == WORK_ACCESS || work->kind == WORK_NONE)
 			return pool_printf(&plan->pool,
 					   "user %s is in use by target %s",
 					   user, t->name);
@@ -412,8 +453,7 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 {
 	for (size_t i = 0; i < live->n; i++) {
 		const struct live_target *t = &live->targets[i];
-		const char *name = plan_client_name(fleet, t->name);
-		const char *why = name ? needs_reopen(&t->lun) : NULL;
+		const char *why = t->ours ? needs_reopen(&t->lun) : NULL;
 		const char *path = files_path(fleet, t);
 		const struct work *work = work_of(plan, t);
 
@@ -424,9 +464,11 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 		plan->reopens =
 			pool_grow(&plan->pool, plan->reopens, plan->n_reopens,
 				  sizeof *plan->reopens);
-		plan->reopens[plan->n_reopens++] = (struct reopen){
-			.name = name, .live = t, .path = path, .why = why
-		};
+		plan->reopens[plan->n_reopens++] =
+			(struct reopen){ .name = exports_name(t),
+					 .live = t,
+					 .path = path,
+					 .why = why };
 	}
 }
 
@@ -441,7 +483,8 @@ void plan_make(struct fleet *fleet, const struct shard *shard,
 {
 	memset(ret, 0, sizeof *ret);
 	for (size_t i = 0; !wishes->only && i < live->n; i++)
-		plan_removal(ret, fleet, &live->targets[i], wishes->force);
+		plan_removal(ret, fleet, shard, &live->targets[i],
+			     wishes->force);
 	for (size_t i = 0; i < fleet->n; i++)
 		if (fleet->clients[i].shard == shard)
 			plan_client(ret, fleet, live, applied,
@@ -466,6 +509,7 @@ void plan_print(const struct plan *plan, FILE *f)
 		[WORK_REMAKE] = "make it again",
 		[WORK_NEW] = "make it",
 		[WORK_REMOVE] = "remove it",
+		[WORK_NONE] = "leave it",
 	};
 
 	for (size_t i = 0; i < plan->n; i++) {

@@ -21,12 +21,16 @@ enum work_kind {
 	WORK_REMAKE,   /* delete and make again */
 	WORK_NEW,
 	WORK_REMOVE,
+	WORK_NONE, /* it is right, and something else is in the way */
 };
 
 struct work {
 	enum work_kind kind;
-	const char *name;         /* the client's */
-	struct client *client;    /* null for WORK_REMOVE */
+	const char *name;      /* the client's */
+	struct client *client; /* null for WORK_REMOVE */
+	/* Of WORK_REMOVE: the client whose disk the target exports for writing,
+	 * and which is made after it, or null. */
+	const struct client *successor;
 	struct live_target *live; /* null for WORK_NEW */
 	const char *why;          /* what is not as it should be */
 	bool force;               /* end its sessions */

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "tgt-glue/aside.h"
 #include "tgt-glue/carry.h"
+#include "tgt-glue/exports.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/targets.h"
@@ -44,7 +45,8 @@ int round_look(struct round *round)
 
 	live_fini(&round->live);
 	r = live_read(&round->tgtd, &round->live);
-	if (r == 0 && files_look(round->fleet, &round->tgtd, &round->live) < 0)
+	if (r == 0 && exports_look(round->fleet, &round->tgtd, &round->applied,
+				   &round->live) < 0)
 		notes_say(
 			round->notes,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
@@ -67,9 +69,11 @@ static int read_tgtd(struct round *round)
 	if (r == 0)
 		r = opened_load(round->shard, &round->tgtd, &round->opened);
 	if (r == 0)
+		r = applied_load(round->shard, &round->tgtd, &round->applied);
+	if (r == 0)
 		r = round_look(round);
 	if (r == 0)
-		r = applied_load(round->shard, &round->tgtd, &round->applied);
+		applied_keep_names(&round->applied, &round->live);
 	return r;
 }
 
@@ -136,18 +140,47 @@ int round_write(const struct round *round, const char *text)
 	return r;
 }
 
+/*
+ * The blocks that the targets-file has now of targets that are left and whose
+ * disk their successor is to have: until they are gone the successor is in no
+ * file, and a tgtd that is started anew finds the disk where it is.
+ */
+static int read_kept(struct round *round, struct strings *ret)
+{
+	struct applied written = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = targets_read(round->shard, &text);
+
+	if (r == 0)
+		applied_parse(&written, text);
+	for (size_t i = 0; i < round->live.n; i++) {
+		const struct live_target *t = &round->live.targets[i];
+		const struct client *successor = exports_writable(t);
+		const char *block = applied_block(&written, t->name);
+
+		if (t->ours && block && successor && successor->unlisted &&
+		    !fleet_client_by_iqn(round->fleet, t->name))
+			strings_add(
+				&round->fleet->conf.pool, ret,
+				pool_strdup(&round->fleet->conf.pool, block));
+	}
+	applied_fini(&written);
+	return r;
+}
+
 /* Writes the targets-file: with only, nothing but the blocks of those who are
  * reset changes. 2 */
 static int write_file(struct round *round)
 {
 	_cleanup_free_ char *text = NULL;
+	struct strings kept = { 0 };
 	int r = 0;
 
 	if (round->wishes.only)
 		r = targets_text_but(round->fleet, round->shard,
 				     &round->wishes.reset, &text);
-	else
-		text = targets_text(round->fleet, round->shard);
+	else if ((r = read_kept(round, &kept)) == 0)
+		text = targets_text(round->fleet, round->shard, &kept);
 	/* Where there is no file, apply is to make it. */
 	if (r == 0 && *text)
 		r = round_write(round, text);
@@ -231,9 +264,13 @@ static int remember_done(struct round *round)
 	for (size_t i = 0; i < round->plan.n; i++) {
 		const struct work *w = &round->plan.works[i];
 
-		if (w->client && !w->left && !w->failed)
+		if (w->left || w->failed)
+			continue;
+		if (w->client)
 			applied_set(&round->applied, w->client->iqn,
 				    targets_block(round->fleet, w->client));
+		else
+			applied_disown(&round->applied, w->live->name);
 	}
 	return applied_save(round->shard, &round->tgtd, &round->applied);
 }
@@ -247,7 +284,8 @@ static int remember_opened(struct round *round)
 	int r = touched ? live_read(&round->tgtd, &now) : 0;
 
 	if (r == 0 && touched)
-		(void)files_look(round->fleet, &round->tgtd, &now);
+		(void)exports_look(round->fleet, &round->tgtd, &round->applied,
+				   &now);
 	/* Sessions of a target that was made again are new ones. */
 	for (size_t i = 0; r == 0 && i < plan->n; i++)
 		if (plan->works[i].kind == WORK_REMAKE &&
@@ -263,8 +301,7 @@ static int remember_opened(struct round *round)
 static void report_restarts(const struct round *round)
 {
 	for (size_t i = 0; i < round->opened.restart.n; i++)
-		say(round,
-		    plan_client_name(round->fleet, round->opened.restart.v[i]),
+		say(round, strrchr(round->opened.restart.v[i], ':') + 1,
 		    "restart it: its session was ended, for writes that it was told are done may be lost",
 		    "");
 }
@@ -303,6 +340,7 @@ void round_report(struct round *round)
 		[WORK_REMAKE] = "made again",
 		[WORK_NEW] = "made",
 		[WORK_REMOVE] = "removed",
+		[WORK_NONE] = "left",
 	};
 
 	for (size_t i = 0; i < round->plan.n; i++) {
@@ -395,7 +433,7 @@ static int verify_reopens(struct round *round)
 		return 0;
 	r = live_read(&round->tgtd, &now);
 	if (r == 0)
-		files_look(round->fleet, &round->tgtd, &now);
+		exports_look(round->fleet, &round->tgtd, &round->applied, &now);
 	for (size_t i = 0; r == 0 && i < plan->n_reopens; i++) {
 		struct reopen *o = &plan->reopens[i];
 		const struct live_target *t = live_target(&now, o->live->name);
@@ -406,6 +444,21 @@ static int verify_reopens(struct round *round)
 	}
 	live_fini(&now);
 	return r;
+}
+
+/* Those whose disk another target kept while the plan was carried out. */
+static bool unlist_blocked(struct round *round)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < round->plan.n; i++) {
+		const struct work *w = &round->plan.works[i];
+
+		if (w->client && w->left && w->client->blocked &&
+		    !w->client->unlisted && (w->absent || !w->live))
+			any = w->client->unlisted = true;
+	}
+	return any;
 }
 
 static int apply_to_tgtd(struct round *round)
@@ -427,8 +480,9 @@ static int apply_to_tgtd(struct round *round)
 	r = round_verify(round);
 	if (r == 0)
 		r = verify_reopens(round);
-	/* A fresh image may have other sectors. */
-	if (r == 0 && round->wishes.reset.n)
+	/* A fresh image may have other sectors, and what was to go may not have
+	 * gone. */
+	if (r == 0 && (unlist_blocked(round) || round->wishes.reset.n))
 		r = write_file(round);
 	if (r == 0)
 		r = remember_done(round);

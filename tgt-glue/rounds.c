@@ -7,11 +7,13 @@
  *   2. every shard's tgtd is asked what it has
  *   3. from every shard goes what another one has now: out of the file first,
  *      then out of tgtd
- *   4. the rest, shard by shard                       (round.c has the order)
+ *   4. a client whose disk another target exports for writing is blocked: it is
+ *      in no file, unless its own target has that disk already
+ *   5. the rest, shard by shard                       (round.c has the order)
  *
- * A client that moves is between 3 and 4 in no file and in no tgtd, so that
+ * A client that moves is between 3 and 5 in no file and in no tgtd, so that
  * whichever tgtd is started when, never two have it.  One that cannot go in 3,
- * for it is logged in, stays: in 4 that shard is its own, in the file too.
+ * for it is logged in, stays: in 5 that shard is its own, in the file too.
  */
 #include "config.h"
 
@@ -29,6 +31,7 @@
 #include "base/cleanup.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/command.h"
+#include "tgt-glue/exports.h"
 #include "tgt-glue/moves.h"
 
 /* Its image is made when it is reset. */
@@ -122,19 +125,26 @@ static void hold_back(struct rounds *rounds)
 	}
 }
 
+static bool has_target_named(const struct live *live, const char *name)
+{
+	for (size_t i = 0; i < live->n; i++)
+		if (live->targets[i].ours &&
+		    !strcmp(exports_name(&live->targets[i]), name))
+			return true;
+	return false;
+}
+
 /* --force names a client, of now or of before. */
 static int check_force(struct rounds *rounds)
 {
-	const char *name = rounds->wishes.force, *iqn;
+	const char *name = rounds->wishes.force;
 	bool answered = false;
 
 	if (!name || fleet_client(rounds->fleet, name))
 		return 0;
-	iqn = pool_printf(&rounds->fleet->conf.pool, "%s:%s",
-			  rounds->fleet->iqn_prefix, name);
 	for (size_t i = 0; i < rounds->n; i++) {
 		answered = answered || rounds->v[i].there;
-		if (live_target(&rounds->v[i].live, iqn))
+		if (has_target_named(&rounds->v[i].live, name))
 			return 0;
 	}
 	/* Without any tgtd nobody is cut off. */
@@ -156,7 +166,43 @@ static int move_all(struct rounds *rounds)
 	return r;
 }
 
-/* 4. What one of them could not do is no reason to leave the others. */
+/* Has the client's own target that disk now? */
+static bool has_own_disk(const struct rounds *rounds,
+			 const struct client *client)
+{
+	for (size_t i = 0; i < rounds->n; i++) {
+		const struct live_target *t =
+			live_target(&rounds->v[i].live, client->iqn);
+
+		if (t && exports_writable(t) == client)
+			return true;
+	}
+	return false;
+}
+
+/* 4 */
+static void block_clients(struct rounds *rounds)
+{
+	struct exporter *list =
+		pool_alloc(&rounds->fleet->conf.pool, rounds->n * sizeof *list);
+
+	for (size_t i = 0; i < rounds->n; i++) {
+		const struct round *round = &rounds->v[i];
+
+		list[i] = (struct exporter){ round->shard,
+					     round->there ? &round->tgtd : NULL,
+					     round->off, &round->live };
+	}
+	exports_block(rounds->fleet, list, rounds->n, rounds->wishes.force);
+	for (size_t i = 0; i < rounds->fleet->n; i++) {
+		struct client *client = &rounds->fleet->clients[i];
+
+		client->unlisted =
+			client->blocked && !has_own_disk(rounds, client);
+	}
+}
+
+/* 5. What one of them could not do is no reason to leave the others. */
 static int run_all(struct rounds *rounds)
 {
 	int result = 0;
@@ -188,6 +234,7 @@ int rounds_run(struct rounds *rounds)
 		notes_say(rounds->notes, "%s", error_text());
 		return r;
 	}
+	block_clients(rounds);
 	return run_all(rounds);
 }
 

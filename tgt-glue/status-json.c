@@ -63,6 +63,15 @@ static json_t *row_json(const struct row *row)
 		"sessions", sessions_json(row));
 }
 
+static json_t *foreign_json(const struct row *row)
+{
+	return json_pack("{s:s, s:i, s:s, s:s, s:b}", "target",
+			 row->target->name, "shard",
+			 (int)row->seen->shard->number, "client",
+			 row->foreign->client->name, "path", row->foreign->path,
+			 "writable", !row->foreign->readonly);
+}
+
 static json_t *strings_json(const struct strings *list)
 {
 	json_t *all = json_array();
@@ -99,24 +108,27 @@ static json_t *shards_json(const struct status *s)
 
 void status_print_json(const struct status *s)
 {
-	json_t *clients = json_array(), *extra = json_array(), *all;
+	json_t *clients = json_array(), *extra = json_array();
+	json_t *foreign = json_array(), *all;
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct row *row = &s->rows[i];
 
 		if (row->client)
 			json_array_append_new(clients, row_json(row));
+		else if (row->foreign)
+			json_array_append_new(foreign, foreign_json(row));
 		else
 			json_array_append_new(extra,
 					      json_string(row->target->name));
 	}
-	all = json_pack("{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o}",
-			"store", s->fleet.store, "mount", s->fleet.mount,
-			"tgtd", s->tgtd_error == NULL, "agrees",
-			status_agrees(s), "size", (json_int_t)s->size, "free",
-			(json_int_t)s->free, "min-free",
-			(json_int_t)s->min_free, "shards", shards_json(s),
-			"clients", clients, "extra", extra);
+	all = json_pack(
+		"{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
+		s->tgtd_error == NULL, "agrees", status_agrees(s), "size",
+		(json_int_t)s->size, "free", (json_int_t)s->free, "min-free",
+		(json_int_t)s->min_free, "shards", shards_json(s), "clients",
+		clients, "extra", extra, "foreign", foreign);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);

@@ -206,6 +206,18 @@ static void print_shards(const struct status *s)
 	}
 }
 
+/* Targets of ours that fleet.conf does not name; or, foreign, of others that
+ * export a client's disk. */
+static double count_targets(const struct status *s, bool foreign)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += !s->rows[i].client &&
+		     (s->rows[i].foreign != NULL) == foreign;
+	return (double)n;
+}
+
 void status_print_prometheus(const struct status *s)
 {
 	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
@@ -220,7 +232,10 @@ void status_print_prometheus(const struct status *s)
 		    (double)s->min_free);
 	print_gauge("clients", "Clients in fleet.conf.", (double)s->fleet.n);
 	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
-		    (double)(s->n - s->fleet.n));
+		    count_targets(s, false));
+	print_gauge("foreign_targets",
+		    "Targets that are not ours and export a client's disk.",
+		    count_targets(s, true));
 	print_shards(s);
 	print_masters(s);
 	print_clients(s);

@@ -2,8 +2,8 @@
 #include "config.h"
 
 #include "tgt-glue/status.h"
-#include "tgt-glue/files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "chain/family.h"
 #include "tgt-glue/command.h"
+#include "tgt-glue/exports.h"
 #include "tgt-glue/plan.h"
 #include "tgt-glue/values.h"
 
@@ -33,17 +34,19 @@ static void read_shard(struct status *s, struct seen *seen)
 	struct pool *pool = &s->fleet.conf.pool;
 	int r = tgtd_open(seen->shard->control_port, &seen->tgtd);
 
+	seen->off = r == -ECONNREFUSED || r == -ENOENT;
 	if (r == 0)
 		r = live_read(&seen->tgtd, &seen->live);
-	/* Where it cannot be told it is not known, and no failure. */
-	if (r == 0)
-		(void)files_look(&s->fleet, &seen->tgtd, &seen->live);
 	if (r == 0)
 		r = opened_load(seen->shard, &seen->tgtd, &seen->opened);
 	if (r == 0)
-		opened_judge(&seen->opened, &seen->live);
-	if (r == 0)
 		r = applied_load(seen->shard, &seen->tgtd, &seen->applied);
+	/* Where it cannot be told it is not known, and no failure. */
+	if (r == 0)
+		(void)exports_look(&s->fleet, &seen->tgtd, &seen->applied,
+				   &seen->live);
+	if (r == 0)
+		opened_judge(&seen->opened, &seen->live);
 	if (r == 0)
 		r = traffic_read(&seen->tgtd, pool, &seen->traffics);
 	/* Without it nothing is known, which is no failure. */
@@ -52,6 +55,23 @@ static void read_shard(struct status *s, struct seen *seen)
 		error_advise("it is the %s", seen->shard->tgtd);
 	if (r < 0)
 		seen->tgtd_error = pool_strdup(pool, error_text());
+}
+
+/* Which clients' disks something else exports for writing. */
+static void read_blocked(struct status *s)
+{
+	const size_t n = s->fleet.n_shards;
+	struct exporter *list =
+		pool_alloc(&s->fleet.conf.pool, n * sizeof *list);
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct exporter){
+			.shard = s->seen[i].shard,
+			.tgtd = s->seen[i].tgtd_error ? NULL : &s->seen[i].tgtd,
+			.off = s->seen[i].off,
+			.live = &s->seen[i].live,
+		};
+	exports_block(&s->fleet, list, n, NULL);
 }
 
 bool status_shard_counts(const struct seen *seen)
@@ -73,6 +93,7 @@ static void read_shards(struct status *s)
 		if (!s->tgtd_error && status_shard_counts(seen))
 			s->tgtd_error = seen->tgtd_error;
 	}
+	read_blocked(s);
 }
 
 static void read_sessions(struct status *s, struct row *row)
@@ -146,22 +167,51 @@ static void read_client(struct status *s, struct row *row)
 		row->difference = difference(s, row);
 	row->restart =
 		opened_to_restart(&row->seen->opened, client->iqn, row->target);
+	if (client->blocked)
+		row->difference = client->blocked;
 	read_sessions(s, row);
 }
 
-/* Targets of clients that fleet.conf does not name. */
+/* What the target exports of the fleet, for writing if anything; or null. */
+static const struct live_store *exported(const struct live_target *t)
+{
+	const struct live_store *found = NULL;
+
+	for (size_t i = 0; i < t->n_stores; i++)
+		if (t->stores[i].client && (!found || found->readonly))
+			found = &t->stores[i];
+	return found;
+}
+
+static const char *explain_export(struct status *s, const struct row *row)
+{
+	const struct live_store *store = exported(row->target);
+
+	if (!store)
+		return NULL;
+	return pool_printf(&s->fleet.conf.pool,
+			   "%s exports client %s's disk %s %s",
+			   row->target->name, store->client->name, store->path,
+			   store->readonly ? "read-only" : "for writing");
+}
+
+/* Targets that are no client's: ours, and those that export a client's disk. */
 static void read_extra(struct status *s, const struct seen *seen)
 {
 	for (size_t i = 0; i < seen->live.n; i++) {
 		const struct live_target *t = &seen->live.targets[i];
-		const char *name = plan_client_name(&s->fleet, t->name);
+		struct row *row = &s->rows[s->n];
 
-		if (!name || fleet_client_by_iqn(&s->fleet, t->name))
+		if (fleet_client_by_iqn(&s->fleet, t->name) ||
+		    (!t->ours && !exported(t)))
 			continue;
-		s->rows[s->n].name = name;
-		s->rows[s->n].seen = seen;
-		s->rows[s->n].target = t;
-		read_sessions(s, &s->rows[s->n++]);
+		row->name = t->ours ? exports_name(t) : t->name;
+		row->seen = seen;
+		row->target = t;
+		row->foreign = t->ours ? NULL : exported(t);
+		row->difference = explain_export(s, row);
+		read_sessions(s, row);
+		s->n++;
 	}
 }
 
@@ -188,7 +238,7 @@ size_t status_shard_clients(const struct status *s, const struct seen *seen,
 
 	*ret_sessions = 0;
 	for (size_t i = 0; i < s->n; i++)
-		if (s->rows[i].seen == seen) {
+		if (s->rows[i].seen == seen && !s->rows[i].foreign) {
 			n++;
 			*ret_sessions += s->rows[i].n_sessions;
 		}
@@ -200,7 +250,7 @@ const char *status_target_word(const struct row *row)
 	if (row->seen->tgtd_error)
 		return "unknown";
 	if (!row->client)
-		return "extra";
+		return row->foreign ? "foreign" : "extra";
 	if (!row->target)
 		return "missing";
 	return row->difference ? "differs" : "ok";
@@ -208,6 +258,9 @@ const char *status_target_word(const struct row *row)
 
 bool status_row_agrees(const struct row *row)
 {
+	/* What only reads is none of ours. */
+	if (row->foreign && row->foreign->readonly)
+		return true;
 	return !row->seen->tgtd_error && row->client && row->target &&
 	       !row->difference && row->child == CHILD_READY;
 }

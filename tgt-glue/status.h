@@ -21,6 +21,7 @@ struct seen {
 	struct sessions known; /* since when */
 	struct opened opened;
 	const char *tgtd_error; /* null: it answered */
+	bool off;               /* it surely does not run */
 };
 
 /* Somebody who is logged in. */
@@ -30,7 +31,8 @@ struct login {
 	const struct traffic *traffic; /* null: not known */
 };
 
-/* One client, or a target of ours that fleet.conf does not name any more. */
+/* One client, a target of ours that fleet.conf does not name any more, or a
+ * target that is not ours and exports a client's disk. */
 struct row {
 	const char *name;
 	const struct seen *seen;          /* where its target is, or is to be */
@@ -38,6 +40,8 @@ struct row {
 	const struct live_target *target; /* or null */
 	const char *difference;           /* or null: it is right */
 	bool restart; /* answered writes may be lost: see opened.h */
+	const struct live_store *foreign; /* of a target that is not ours: what
+					     it exports of the fleet, or null */
 	enum child_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of its image, bytes */
@@ -59,7 +63,7 @@ struct status {
 	size_t n;
 };
 
-/* "ok", "differs", "missing", "extra", "unknown". */
+/* "ok", "differs", "missing", "extra", "foreign", "unknown". */
 const char *status_target_word(const struct row *row);
 /* Is all of it as fleet.conf says? */
 bool status_row_agrees(const struct row *row);

@@ -84,7 +84,8 @@ const char *targets_block(struct fleet *fleet, const struct client *client)
 	return pool_strdup(pool, text);
 }
 
-char *targets_text(struct fleet *fleet, const struct shard *shard)
+char *targets_text(struct fleet *fleet, const struct shard *shard,
+		   const struct strings *kept)
 {
 	char *text = NULL;
 	size_t size;
@@ -99,9 +100,12 @@ char *targets_text(struct fleet *fleet, const struct shard *shard)
 			shard->number, shard->control_port,
 			shard_iscsi_options(&fleet->conf.pool, shard));
 	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].shard == shard)
+		if (fleet->clients[i].shard == shard &&
+		    !fleet->clients[i].unlisted)
 			fprintf(f, "\n%s",
 				targets_block(fleet, &fleet->clients[i]));
+	for (size_t i = 0; kept && i < kept->n; i++)
+		fprintf(f, "\n%s", kept->v[i]);
 	if (fclose(f) != 0)
 		abort();
 	return text;
@@ -154,9 +158,29 @@ int targets_text_but(struct fleet *fleet, const struct shard *shard,
 	return r;
 }
 
-/* Is what begins here the block of a client that is on another shard? */
+/* The client whose view the text from here to end names as a store, or null. */
+static const struct client *client_of_store(const struct fleet *fleet,
+					    const char *text, const char *end)
+{
+	static const char start[] = "<backing-store ";
+	const char *path = strstr(text, start);
+
+	if (!path || path > end)
+		return NULL;
+	path += sizeof start - 1;
+	for (size_t i = 0; i < fleet->n; i++) {
+		size_t n = strlen(fleet->clients[i].view);
+
+		if (!strncmp(path, fleet->clients[i].view, n) && path[n] == '>')
+			return &fleet->clients[i];
+	}
+	return NULL;
+}
+
+/* Is what begins here the block of a client that is on another shard, by its
+ * name now or by one that it had? */
 static bool is_others(const struct fleet *fleet, const struct shard *shard,
-		      const char *block)
+		      const char *block, const char *end)
 {
 	const struct client *client;
 	char iqn[IQN_MAX + 1];
@@ -164,6 +188,8 @@ static bool is_others(const struct fleet *fleet, const struct shard *shard,
 	if (sscanf(block, "<target %223[^>]>", iqn) != 1)
 		return false;
 	client = fleet_client_by_iqn(fleet, iqn);
+	if (!client)
+		client = client_of_store(fleet, block, end);
 	return client && client->shard != shard;
 }
 
@@ -189,7 +215,7 @@ int targets_text_without_others(struct fleet *fleet, const struct shard *shard,
 			break;
 		after += sizeof end - 1;
 		fprintf(f, "%.*s", (int)(block - from), from);
-		if (!is_others(fleet, shard, block + 1))
+		if (!is_others(fleet, shard, block + 1, after))
 			fprintf(f, "%.*s", (int)(after - block), block);
 	}
 	fputs(from, f);

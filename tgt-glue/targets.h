@@ -26,8 +26,10 @@ extern const struct targets_parameter targets_parameters[];
 
 /* One client's block; in the fleet's pool. */
 const char *targets_block(struct fleet *fleet, const struct client *client);
-/* The shard's whole file; the caller's to free. */
-char *targets_text(struct fleet *fleet, const struct shard *shard);
+/* The shard's whole file: its clients' blocks but those of unlisted ones, and
+ * the blocks that are kept, or null.  The caller's to free. */
+char *targets_text(struct fleet *fleet, const struct shard *shard,
+		   const struct strings *kept);
 /* What the shard's file has now with the blocks of these clients, where it has
  * them, as they are to be. The caller's. */
 int targets_text_but(struct fleet *fleet, const struct shard *shard,

@@ -1,0 +1,291 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One writable export of each disk: a changed iqn-prefix, targets that tgt-glue
+# did not make, and other tgtds.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+new_prefix=iqn.2026-02.lan.example
+
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+did() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected '$1' on standard output, found:" \
+			"$(cat "$scratch/stdout")"
+}
+
+change_prefix() {
+	sed -i "s/^iqn-prefix.*/iqn-prefix = $new_prefix/" "$scratch/fleet.conf"
+}
+
+# The names of tgtd's targets.
+targets() {
+	adm --op show --mode target | sed -n 's/^Target [0-9]*: //p' | sort |
+		paste -sd ' '
+}
+
+# The names in the targets-file.
+listed() {
+	sed -n 's/^<target \(.*\)>/\1/p' "$scratch/targets.conf" | sort |
+		paste -sd ' '
+}
+
+# add_foreign TID PATH [PARAMS]: a target of an administrator's own.
+add_foreign() {
+	adm --op new --mode target --tid "$1" -T iqn.2026-01.other:disk
+	adm --op new --mode logicalunit --tid "$1" --lun 1 -b "$2"
+	[ -z "${3:-}" ] || adm --op update --mode logicalunit --tid "$1" \
+		--lun 1 --params "$3"
+}
+
+test_changed_prefix_moves_every_target() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	change_prefix
+	expect 0 glue plan
+	did "^pc1: target: remove it \($iqn_prefix:pc1: its disk is target $new_prefix:pc1 now\)$"
+	expect 0 glue apply
+	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	expect 0 glue status
+	did 'all is as fleet.conf says'
+}
+
+# The serial number of a disk is enough to know a target by.
+test_changed_prefix_without_the_files_of_before() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	rm "$scratch/targets.conf"*
+	change_prefix
+	expect 0 glue apply
+	equal "targets" "$new_prefix:pc1" "$(targets)"
+}
+
+test_changed_prefix_and_mount() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	mkdir "$scratch/mnt2"
+	mount --bind "$scratch/mnt" "$scratch/mnt2"
+	at_exit "umount -l $scratch/mnt2"
+	at_exit end_tgtd
+	change_prefix
+	sed -i "s|^mount.*|mount = $scratch/mnt2|" "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
+	adm --op show --mode target >"$scratch/shown"
+	! grep "$scratch/mnt/" "$scratch/shown" || fail "an old path is exported"
+}
+
+test_changed_prefix_under_a_session() {
+	requires_initiator
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	change_prefix
+	expect 4 glue apply
+	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1$"
+	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
+	# A tgtd that is started now finds pc1 where it is, and once.
+	equal "targets-file" "$iqn_prefix:pc1 $new_prefix:pc2" "$(listed)"
+	held write 3 | grep -q 'status 0' || fail "its session is disturbed"
+	expect 4 glue apply
+	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
+	glue status >"$scratch/stdout"
+	did '^ *pc1 +missing '
+	did '^ *pc1 +extra '
+	equal "agrees" false "$(glue status --json | jq .agrees)"
+	end_session
+	expect 0 glue apply --wait
+	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
+	equal "targets-file" "$new_prefix:pc1 $new_prefix:pc2" "$(listed)"
+}
+
+test_force_moves_a_client_to_its_new_name() {
+	requires_initiator
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	change_prefix
+	expect 0 glue apply --force pc1
+	equal "targets" "$new_prefix:pc1" "$(targets)"
+	end_session
+}
+
+# Whatever step is the last one, no disk is exported twice.
+test_changed_prefix_that_is_interrupted() {
+	local i code
+
+	requires strace
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	change_prefix
+	for ((i = 1; i < 200; i++)); do
+		code=0
+		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+			-e trace=connect \
+			-e inject=connect:signal=SIGKILL:when="$i" \
+			tgt-glue --config "$scratch/fleet.conf" apply \
+			>"$scratch/stdout" 2>&1 || code=$?
+		[ "$code" != 0 ] || break
+		equal "exit status at $i" 137 "$code"
+		equal "disks exported twice at $i" "" \
+			"$(adm --op show --mode target |
+				sed -n 's/.*Backing store path: \(\/.*\)/\1/p' |
+				sort | uniq -d)"
+	done
+	remark "interrupted $((i - 1)) times"
+	[ "$i" -gt 5 ] || fail "it was not interrupted, only $i times"
+	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
+}
+
+test_foreign_writable_export_blocks_and_is_named() {
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	# As it was before pc1 had a target.
+	tgt-admin -C "$port" --delete "$iqn_prefix:pc1"
+	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
+	adm --op show --mode target --tid 5 >/dev/null
+	expect 4 glue apply
+	said "^tgt-glue: pc1: left as it is: its disk $scratch/mnt/clients/pc1.vhdx.raw is exported for writing by target iqn.2026-01.other:disk of tgtd, which tgt-glue did not make; .tgt-admin -C $port --delete iqn.2026-01.other:disk. removes it$"
+	equal "targets" "$iqn_prefix:pc2 iqn.2026-01.other:disk" "$(targets)"
+	equal "targets-file" "$iqn_prefix:pc2" "$(listed)"
+	expect 0 glue status
+	did '^ +iqn.2026-01.other:disk$'
+	did '^ +foreign '
+	did '1 not as fleet.conf says|2 not as fleet.conf says'
+	glue status --json >"$scratch/json"
+	equal "foreign" "iqn.2026-01.other:disk pc1 true" "$(jq -r \
+		'.foreign[] | "\(.target) \(.client) \(.writable)"' "$scratch/json")"
+	equal "agrees" false "$(jq .agrees "$scratch/json")"
+	glue status --prometheus | grep -qx 'tgt_glue_foreign_targets 1' ||
+		fail "Prometheus is not told"
+	tgt-admin -C "$port" --delete iqn.2026-01.other:disk
+	expect 0 glue apply
+	equal "targets" "$iqn_prefix:pc1 $iqn_prefix:pc2" "$(targets)"
+}
+
+test_foreign_export_beside_ours_is_told() {
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 4 glue apply
+	said "^tgt-glue: pc1: left as it is: its disk .* is exported for writing by target iqn.2026-01.other:disk"
+	equal "targets" "$iqn_prefix:pc1 iqn.2026-01.other:disk" "$(targets)"
+	equal "targets-file" "$iqn_prefix:pc1" "$(listed)"
+}
+
+test_foreign_read_only_export_is_listed_alone() {
+	start_server
+	write_fleet pc1 </dev/null
+	add_image_of pc1
+	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw" readonly=1
+	expect 0 glue apply
+	expect 0 glue status
+	did '^ +foreign '
+	did 'all is as fleet.conf says'
+	equal "foreign" false "$(glue status --json | jq '.foreign[].writable')"
+}
+
+# The client's image, and its view in the mount.
+add_image_of() {
+	mkdir -p "$scratch/store/clients"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/$1.vhdx"
+	wait_until 20 test -e "$scratch/mnt/clients/$1.vhdx.raw"
+}
+
+test_export_by_another_path_is_the_same_disk() {
+	local path
+
+	start_server
+	write_fleet pc1 </dev/null
+	add_image_of pc1
+	ln -s "$scratch/mnt/clients/pc1.vhdx.raw" "$scratch/link"
+	mkdir "$scratch/bind" "$scratch/second"
+	mount --bind "$scratch/mnt" "$scratch/bind"
+	at_exit "umount -l $scratch/bind"
+	mount_store "$scratch/store/clients" "$scratch/second" -o \
+		"parents=$scratch/store/masters"
+	at_exit end_tgtd
+	for path in "$scratch/link" "$scratch/bind/clients/pc1.vhdx.raw" \
+		"$scratch/second/pc1.vhdx.raw" "$scratch/store/clients/pc1.vhdx"; do
+		add_foreign 5 "$path"
+		expect 4 glue apply
+		said "pc1: left as it is: its disk $path is exported for writing by target iqn.2026-01.other:disk"
+		equal "targets" "iqn.2026-01.other:disk" "$(targets)"
+		adm --op delete --force --mode target --tid 5
+	done
+	expect 0 glue apply
+}
+
+test_second_lun_of_a_foreign_target() {
+	start_server
+	write_fleet pc1 </dev/null
+	add_image_of pc1
+	truncate -s 1M "$scratch/other"
+	add_foreign 5 "$scratch/other"
+	adm --op new --mode logicalunit --tid 5 --lun 2 \
+		-b "$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 4 glue apply
+	said "pc1: left as it is: its disk .* by target iqn.2026-01.other:disk"
+}
+
+# A changed control-port leaves a tgtd with all it has.
+test_other_tgtd_blocks() {
+	local first first_pid
+
+	first=$(free_port)
+
+	make_store
+	mount_store "$scratch/store" "$scratch/mnt"
+	port=$first start_tgtd
+	first_pid=$tgtd_pid
+	port=$first write_fleet pc1 </dev/null
+	expect 0 glue apply
+	port=
+	tgtd_ends=yes start_tgtd
+	at_exit end_tgtd
+	at_exit "port=$first tgtd_pid=$first_pid end_tgtd"
+	sed -i "s/^control-port.*/control-port = $port/" "$scratch/fleet.conf"
+	expect 4 glue apply
+	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by another tgtd \(process $first_pid\), which is not of this fleet$"
+	equal "targets" "" "$(targets)"
+	(port=$first && adm --op delete --force --mode target \
+		--tid "$(adm --op show --mode target | sed -n 's/^Target \([0-9]*\):.*/\1/p')")
+	wait_until 20 glue apply
+	equal "targets" "$iqn_prefix:pc1" "$(targets)"
+}
+
+test_target_of_our_prefix_that_is_not_ours_stays() {
+	start_server
+	adm --op new --mode target --tid 5 -T "$iqn_prefix:by-hand"
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	equal "targets" "$iqn_prefix:by-hand $iqn_prefix:pc1" "$(targets)"
+}
+
+test_two_clients_of_one_image_are_refused() {
+	make_store
+	mkdir "$scratch/store/clients"
+	touch "$scratch/store/clients/pc1.vhdx"
+	ln -s pc1.vhdx "$scratch/store/clients/pc2.vhdx"
+	write_fleet pc1 pc2 </dev/null
+	expect_error 1 "client pc2: expected an image of its own, found clients/pc2.vhdx, which is client pc1's .*clients/pc1.vhdx" \
+		glue check
+}
+
+run_tests
