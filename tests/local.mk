@@ -129,7 +129,7 @@ tests_unit_test_bounds_vhd_LDFLAGS = $(mem_count)
 tests_unit_test_bounds_vhdx_SOURCES = \
 	tests/unit/test-bounds-vhdx.c $(bounds_sources)
 tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
-tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(INIH_LIBS) $(JANSSON_LIBS)
+tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
 # Programs that tests in shell use: in their PATH.
 check_PROGRAMS += tests/tools/disk-io
@@ -341,6 +341,7 @@ tgt_tests = \
 	tests/tgt/test-stop.sh \
 	tests/tgt/test-suite.sh \
 	tests/tgt/test-tgt-admin.sh \
+	tests/tgt/test-values.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA

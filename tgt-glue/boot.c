@@ -20,7 +20,7 @@ const char *boot_initiator(struct fleet *fleet, const struct client *client)
 		return client->initiators.v[0];
 	/* No client's name has a colon: this is no target's name. */
 	return pool_printf(&fleet->conf.pool, "%s:initiator:%s",
-			   fleet->iqn_prefix, client->name);
+			   fleet->iqn_prefix, client->label);
 }
 
 /*
@@ -41,7 +41,7 @@ static struct strings disk_uris(struct fleet *fleet,
 	static const char *const none[] = { "0.0.0.0" };
 	struct pool *pool = &fleet->conf.pool;
 	struct strings portals = { (const char **)none, 1 }, uris = { 0 };
-	char address[64];
+	char address[PORTAL_SIZE];
 	int port;
 
 	if (client->home->portals.n)

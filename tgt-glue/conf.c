@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * inih takes lines apart, and the reader that feeds it counts them.  The reader
- * also keeps from inih what inih would take without a word: it cuts long lines
- * and names, takes an indented line for a continuation of the one before, and
- * tells of the first mistake only.
+ * The reader of fleet.conf: lines, sections, keys, quoted values, comments.
+ *
+ * A comment begins with # or ; at a line's beginning, or after a space outside
+ * of quotes.  A value in double quotes is taken as it is; in it \" is a quote
+ * and
+ * \\ a backslash.
  */
 #include "config.h"
 
@@ -11,60 +13,70 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/values.h"
 
-/* Longer ones inih cuts. */
-enum { SECTION_MAX = 49, KEY_MAX = 49 };
+enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
+
+/* After a mistake in a value that ends where a comment begins. */
+#define COMMENT_ADVICE \
+	"; what follows # or ; is a comment: put the value in \"\" where it is not"
 
 struct key {
 	const char *name;
 	value_check *check;
 	bool list;        /* may be repeated */
 	bool not_default; /* cannot be the same for all clients */
+	bool path;        /* may have # in it */
 };
 
 static const struct key fleet_keys[FLEET_KEYS] = {
-	[FLEET_STORE] = { "store", value_directory, false, false },
-	[FLEET_MOUNT] = { "mount", value_directory, false, false },
-	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, false, false },
-	[FLEET_PORTAL] = { "portal", value_portal, true, false },
-	[FLEET_TARGETS_FILE] = { "targets-file", value_directory, false,
-				 false },
+	[FLEET_STORE] = { "store", value_store, false, false, true },
+	[FLEET_MOUNT] = { "mount", value_mount, false, false, true },
+	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, false, false,
+			       false },
+	[FLEET_PORTAL] = { "portal", value_portal, true, false, false },
+	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, false,
+				 false, true },
 	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, false,
 				 false },
-	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false },
-	[FLEET_SHARDS] = { "shards", value_shards, false, false },
+	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false, false },
+	[FLEET_SHARDS] = { "shards", value_shards, false, false, false },
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
-	[CLIENT_MASTER] = { "master", value_master, false, false },
-	[CLIENT_FORMAT] = { "format", value_format, false, false },
-	[CLIENT_MAC] = { "mac", value_mac, false, true },
-	[CLIENT_ADDRESS] = { "address", value_address, true, false },
-	[CLIENT_INITIATOR] = { "initiator", value_initiator, true, false },
-	[CLIENT_OPEN] = { "open", value_flag, false, false },
-	[CLIENT_USER] = { "user", value_user, false, false },
-	[CLIENT_SECRET] = { "secret", value_secret, false, false },
-	[CLIENT_SECRET_FILE] = { "secret-file", value_file, false, false },
-	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, false, false },
-	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, false,
+	[CLIENT_MASTER] = { "master", value_master, false, false, true },
+	[CLIENT_FORMAT] = { "format", value_format, false, false, false },
+	[CLIENT_MAC] = { "mac", value_mac, false, true, false },
+	[CLIENT_ADDRESS] = { "address", value_address, true, false, false },
+	[CLIENT_INITIATOR] = { "initiator", value_initiator, true, false,
+			       false },
+	[CLIENT_OPEN] = { "open", value_flag, false, false, false },
+	[CLIENT_USER] = { "user", value_user, false, false, false },
+	[CLIENT_SECRET] = { "secret", value_secret, false, false, false },
+	[CLIENT_SECRET_FILE] = { "secret-file", value_file, false, false,
+				 true },
+	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, false, false,
+				 false },
+	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, false, false,
 				   false },
-	[CLIENT_READONLY] = { "readonly", value_flag, false, false },
-	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, false, false },
-	[CLIENT_THIN] = { "thin", value_flag, false, false },
-	[CLIENT_RESET] = { "reset", value_reset, false, false },
-	[CLIENT_KEEP] = { "keep", value_keep, false, false },
-	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, false, false },
-	[CLIENT_TID] = { "tid", value_tid, false, true },
-	[CLIENT_SHARD] = { "shard", value_shard, false, true },
+	[CLIENT_READONLY] = { "readonly", value_flag, false, false, false },
+	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, false, false,
+				 false },
+	[CLIENT_THIN] = { "thin", value_flag, false, false, false },
+	[CLIENT_RESET] = { "reset", value_reset, false, false, false },
+	[CLIENT_KEEP] = { "keep", value_keep, false, false, false },
+	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, false, false,
+				false },
+	[CLIENT_TID] = { "tid", value_tid, false, true, false },
+	[CLIENT_SHARD] = { "shard", value_shard, false, true, false },
 };
 
 enum section {
@@ -82,8 +94,8 @@ struct reader {
 	enum section section;
 	bool any_section;           /* there was one, good or not */
 	struct conf_client *client; /* of SECTION_DEFAULTS and SECTION_CLIENT */
-	char *buf;
-	size_t size;
+	/* The comment behind the value: "", or from its # or ; on. */
+	const char *comment;
 };
 
 const char *fleet_key_name(enum fleet_key key)
@@ -105,12 +117,35 @@ void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	conf->mistakes = pool_grow(&conf->pool, conf->mistakes,
 				   conf->n_mistakes, sizeof *conf->mistakes);
 	mistake = &conf->mistakes[conf->n_mistakes];
 	mistake->line = line;
 	mistake->order = (unsigned)conf->n_mistakes++;
 	mistake->text = pool_strdup(&conf->pool, text);
+}
+
+size_t conf_byte_order_mark(const char *text)
+{
+	return strncmp(text, "\xef\xbb\xbf", 3) ? 0 : 3;
+}
+
+bool conf_is_utf16(const char *text)
+{
+	return !strncmp(text, "\xff\xfe", 2) || !strncmp(text, "\xfe\xff", 2);
+}
+
+unsigned conf_open_mode(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !(st.st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	return st.st_mode & 07777;
 }
 
 static int by_line(const void *a, const void *b)
@@ -205,78 +240,13 @@ static void open_section(struct reader *reader, const char *name)
 	}
 }
 
-/* Looks at a line without the space around it; false: inih is not to see it. */
-static bool look_at_line(struct reader *reader, char *text)
-{
-	size_t separator = strcspn(text, "=:");
-	char *end;
-
-	if (*text == '\0' || *text == ';' || *text == '#')
-		return true;
-	if (*text == '[') {
-		end = strchr(text, ']');
-		if (end) {
-			*end = '\0';
-			open_section(reader, text + 1);
-			*end = ']';
-			return true;
-		}
-		conf_mistake(reader->conf, reader->line,
-			     "section: expected ']' at its end, found '%s'",
-			     text);
-		reader->section = SECTION_NONE;
-		reader->any_section = true;
-		return false;
-	}
-	if (text[separator] && separator <= KEY_MAX)
-		return true;
-	/* The first word only: the rest might be a secret. */
-	conf_mistake(
-		reader->conf, reader->line,
-		text[separator]
-			? "expected a key of at most 49 characters, found '%.*s'"
-			: "expected KEY = VALUE, found '%.*s'",
-		(int)strcspn(text, " \t=:"), text);
-	return false;
-}
-
-/* An ini_reader: what fgets would do, with the line looked at before. */
-static char *read_line(char *str, int num, void *stream)
-{
-	struct reader *reader = stream;
-	ssize_t n = getline(&reader->buf, &reader->size, reader->stream);
-	char *text = reader->buf;
-
-	if (n < 0)
-		return NULL;
-	reader->line++;
-	*str = '\0';
-	if (strlen(text) != (size_t)n) {
-		conf_mistake(reader->conf, reader->line,
-			     "expected text, found a NUL character");
-		return str;
-	}
-	while (n && isspace((unsigned char)text[n - 1]))
-		text[--n] = '\0';
-	if (reader->line == 1 && !strncmp(text, "\xef\xbb\xbf", 3))
-		text += 3; /* a byte order mark, which editors leave */
-	text += strspn(text, " \t");
-	if (strlen(text) >= (size_t)num)
-		conf_mistake(
-			reader->conf, reader->line,
-			"expected a line of less than %d characters, found %zu",
-			num, strlen(text));
-	else if (look_at_line(reader, text))
-		strcpy(str, text);
-	return str;
-}
-
 static void set(struct reader *reader, struct settings *settings,
 		const struct key *key, const char *value)
 {
 	struct conf *conf = reader->conf;
 	struct setting *setting;
-	const char *expected = key->check(value);
+	const char *expected = value ? key->check(value) : NULL;
+	const char *advice = *reader->comment ? COMMENT_ADVICE : "";
 
 	if (settings->n && !key->list) {
 		conf_mistake(
@@ -289,14 +259,25 @@ static void set(struct reader *reader, struct settings *settings,
 				sizeof *settings->v);
 	setting = &settings->v[settings->n++];
 	setting->line = reader->line;
+	/* A value that could not be read has been named. */
+	if (!value)
+		return;
 	/* A secret is not shown, not even a wrong one. */
 	if (expected && key->check == value_secret && *value)
 		conf_mistake(conf, reader->line,
-			     "%s: expected %s, found something else", key->name,
-			     expected);
+			     "%s: expected %s, found something else%s",
+			     key->name, expected, advice);
 	else if (expected)
-		conf_mistake(conf, reader->line, "%s: expected %s, found '%s'",
-			     key->name, expected, value);
+		conf_mistake(conf, reader->line,
+			     "%s: expected %s, found '%s'%s", key->name,
+			     expected, value, advice);
+	/* "/srv/lab #2" may be meant as it stands. */
+	else if (key->path && *reader->comment == '#' &&
+		 !strchr(" \t#", reader->comment[1]))
+		conf_mistake(
+			conf, reader->line,
+			"%s: expected a space after #, where a comment begins, or the value in quotes, found '%s %s'",
+			key->name, value, reader->comment);
 	else
 		setting->value = pool_strdup(&conf->pool, value);
 }
@@ -352,7 +333,7 @@ static void set_machine(struct reader *reader, const char *name,
 	char mac[64] = "", address[64] = "", more[2] = "";
 	const char *expected = value_name(name);
 	struct conf_client *client;
-	int n = sscanf(value, "%63s %63s %1s", mac, address, more);
+	int n = value ? sscanf(value, "%63s %63s %1s", mac, address, more) : 0;
 
 	if (expected) {
 		conf_mistake(reader->conf, reader->line,
@@ -367,19 +348,16 @@ static void set_machine(struct reader *reader, const char *name,
 		return;
 	}
 	client = client_named(reader, name);
+	if (!value)
+		return;
 	set(reader, &client->keys[CLIENT_MAC], &client_keys[CLIENT_MAC], mac);
 	if (n == 2)
 		set(reader, &client->keys[CLIENT_ADDRESS],
 		    &client_keys[CLIENT_ADDRESS], address);
 }
 
-/* An ini_handler. The reader knows the section better than inih. */
-static int take(void *user, const char *section, const char *name,
-		const char *value)
+static void take(struct reader *reader, const char *name, const char *value)
 {
-	struct reader *reader = user;
-
-	(void)section;
 	switch (reader->section) {
 	case SECTION_FLEET:
 		set_fleet(reader, name, value);
@@ -399,7 +377,165 @@ static int take(void *user, const char *section, const char *name,
 				name);
 		break;
 	}
-	return 1;
+}
+
+/* A line "[SECTION]". */
+static void take_section(struct reader *reader, char *text)
+{
+	char *end = strchr(text, ']');
+
+	if (end) {
+		*end = '\0';
+		open_section(reader, text + 1);
+		return;
+	}
+	conf_mistake(reader->conf, reader->line,
+		     "section: expected ']' at its end, found '%s'", text);
+	reader->section = SECTION_NONE;
+	reader->any_section = true;
+}
+
+static char *trim_end(char *text)
+{
+	size_t n = strlen(text);
+
+	while (n && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	return text;
+}
+
+/* Where a comment begins in what is no quoted value, or its end. */
+static char *find_comment(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((*c == '#' || *c == ';') &&
+		    (c == text || c[-1] == ' ' || c[-1] == '\t'))
+			return c;
+	return text + strlen(text);
+}
+
+/* The end of a quoted value: its escapes are taken off in place.  Null where
+ * there is no quote at its end. */
+static char *unquote(char *value)
+{
+	char *to = value, *from = value + 1;
+
+	for (; *from && *from != '"'; from++) {
+		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
+			from++;
+		*to++ = *from;
+	}
+	if (!*from)
+		return NULL;
+	*to = '\0';
+	return from + 1;
+}
+
+/* Takes quotes and comment off a value; false: it was no good, and said so. */
+static bool read_value(struct reader *reader, char *value)
+{
+	const bool quoted = *value == '"';
+	char *end = quoted ? unquote(value) : find_comment(value), *rest;
+
+	if (!end) {
+		conf_mistake(reader->conf, reader->line,
+			     "expected a quote at the value's end, found none");
+		return false;
+	}
+	rest = end + strspn(end, " \t");
+	if (*rest && *rest != '#' && *rest != ';') {
+		conf_mistake(
+			reader->conf, reader->line,
+			"expected the line's end after the closing quote, found more");
+		return false;
+	}
+	reader->comment = pool_strdup(&reader->conf->pool, rest);
+	if (!quoted) {
+		*end = '\0';
+		trim_end(value);
+	}
+	return true;
+}
+
+/* A line KEY = VALUE. */
+static void take_setting(struct reader *reader, char *text)
+{
+	char *separator = text + strcspn(text, "=:"), *value;
+
+	if (!*separator || separator - text > KEY_MAX) {
+		/* The first word only: the rest might be a secret. */
+		conf_mistake(
+			reader->conf, reader->line,
+			*separator
+				? "expected a key of at most 49 characters, found '%.*s'"
+				: "expected KEY = VALUE, found '%.*s'",
+			(int)strcspn(text, " \t=:"), text);
+		return;
+	}
+	*separator = '\0';
+	value = separator + 1 + strspn(separator + 1, " \t");
+	take(reader, trim_end(text), read_value(reader, value) ? value : NULL);
+}
+
+/* A line of n bytes. */
+static void take_line(struct reader *reader, char *text, size_t n)
+{
+	if (strlen(text) != n) {
+		conf_mistake(reader->conf, reader->line,
+			     "expected text, found a NUL character");
+		return;
+	}
+	trim_end(text);
+	if (reader->line == 1)
+		text += conf_byte_order_mark(text);
+	text += strspn(text, " \t");
+	if (strlen(text) >= LINE_MAX_BYTES)
+		conf_mistake(
+			reader->conf, reader->line,
+			"expected a line of less than %d characters, found %zu",
+			LINE_MAX_BYTES, strlen(text));
+	else if (*text == '[')
+		take_section(reader, text);
+	else if (*text && *text != ';' && *text != '#')
+		take_setting(reader, text);
+}
+
+static void read_lines(struct reader *reader)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	while ((n = getline(&text, &size, reader->stream)) >= 0) {
+		if (++reader->line == 1 && conf_is_utf16(text)) {
+			conf_mistake(
+				reader->conf, 1,
+				"expected text in UTF-8, found UTF-16; save it as UTF-8");
+			return;
+		}
+		take_line(reader, text, (size_t)n);
+	}
+}
+
+static bool holds_secret(const struct conf_client *client)
+{
+	return client->keys[CLIENT_SECRET].n ||
+	       client->keys[CLIENT_MUTUAL_SECRET].n;
+}
+
+/* What holds secrets is for its owner alone to read. */
+static void check_mode(struct conf *conf, int fd)
+{
+	bool secret = holds_secret(&conf->defaults);
+	unsigned mode = conf_open_mode(fd);
+
+	for (size_t i = 0; i < conf->n_clients; i++)
+		secret = secret || holds_secret(conf->clients[i]);
+	if (secret && mode)
+		conf_mistake(
+			conf, 0,
+			"expected to be for its owner alone, for it holds secrets, found mode %03o; type: chmod 600 %s",
+			mode, conf->file);
 }
 
 int conf_read(const char *file, struct conf *conf)
@@ -413,15 +549,13 @@ int conf_read(const char *file, struct conf *conf)
 	reader.stream = fopen(file, "re");
 	if (!reader.stream)
 		return fail_errno(-errno, "%s", file);
-	ini_parse_stream(read_line, &reader, take, &reader);
-	/* What inih could not parse the reader has named; but did it end early?
-	 */
 	errno = 0;
-	r = ferror(reader.stream) || fgetc(reader.stream) != EOF
+	read_lines(&reader);
+	r = ferror(reader.stream)
 		    ? fail_errno(errno ? -errno : -EIO, "%s", file)
 		    : 0;
+	check_mode(conf, fileno(reader.stream));
 	fclose(reader.stream);
-	free(reader.buf);
 	return r;
 }
 

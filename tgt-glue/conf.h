@@ -93,6 +93,14 @@ struct conf {
 int conf_read(const char *file, struct conf *conf);
 void conf_fini(struct conf *conf);
 
+/* How many bytes of a byte-order mark of UTF-8, which editors leave, the text
+ * begins with. */
+size_t conf_byte_order_mark(const char *text);
+/* Does it begin with a byte-order mark of UTF-16? */
+bool conf_is_utf16(const char *text);
+/* The mode of a file that others than its owner may use, else 0. */
+unsigned conf_open_mode(int fd);
+
 const char *fleet_key_name(enum fleet_key key);
 const char *client_key_name(enum client_key key);
 

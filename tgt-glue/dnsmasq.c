@@ -69,8 +69,8 @@ static void print_host(const struct fleet *fleet, const struct client *client)
 		printf("# %s has no address of its own in fleet.conf: it takes one of a dhcp-range\n# with addresses to give, dhcp-range=FIRST,LAST\n",
 		       client->name);
 	printf("dhcp-host=%s%s%s%s%s\n", client->mac, address ? "," : "",
-	       address ? address : "", is_host_name(client->name) ? "," : "",
-	       is_host_name(client->name) ? client->name : "");
+	       address ? address : "", is_host_name(client->label) ? "," : "",
+	       is_host_name(client->label) ? client->label : "");
 }
 
 /* Only machines that are listed get an answer: this network may have another
@@ -79,11 +79,13 @@ static void print_ranges(struct fleet *fleet)
 {
 	const struct strings *portals = &fleet->shards[0].portals;
 	struct strings nets = { 0 };
-	char address[64], *dot;
+	char address[PORTAL_SIZE], *dot;
+	bool guess = !portals->n;
 	int port;
 
 	for (size_t i = 0; i < portals->n; i++) {
 		value_read_portal(portals->v[i], address, &port);
+		guess = guess || !is_host(address);
 		if (is_host(address) && strcmp(address, "0.0.0.0") != 0 &&
 		    strncmp(address, "127.", 4) != 0 &&
 		    !strings_have(&nets, address))
@@ -91,7 +93,7 @@ static void print_ranges(struct fleet *fleet)
 				    pool_strdup(&fleet->conf.pool, address));
 	}
 	/* Else as it seems from the machines' addresses. */
-	for (size_t i = 0; !portals->n && i < fleet->n; i++) {
+	for (size_t i = 0; guess && i < fleet->n; i++) {
 		const char *own = address_of(fleet, &fleet->clients[i]);
 
 		if (!own || !fleet->clients[i].mac)

@@ -225,7 +225,7 @@ static bool goes(const struct fleet *fleet, const struct exporter *exporter,
 	return target->ours && !fleet_client_by_iqn(fleet, target->name) &&
 	       client->shard == exporter->shard &&
 	       (!target->n_connections ||
-		(force && !strcmp(force, exports_name(target))));
+		(force && !strcmp(force, client->name)));
 }
 
 static void block(struct fleet *fleet, const struct exporter *exporter,

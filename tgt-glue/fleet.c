@@ -150,8 +150,10 @@ static const char *secret_from_file(struct resolving *r)
 	struct conf *conf = &r->fleet->conf;
 	const char *name = r->client->secret_file, *expected;
 	_cleanup_fclose_ FILE *f = fopen(name, "re");
-	char text[256] = "";
+	char buf[256] = "", *text;
 	int line = line_of(r, CLIENT_SECRET_FILE);
+	unsigned mode = f ? conf_open_mode(fileno(f)) : 0;
+	size_t n;
 
 	if (!f) {
 		if (errno != ENOENT || !r->without_secret ||
@@ -162,10 +164,17 @@ static const char *secret_from_file(struct resolving *r)
 				name, strerror(errno));
 		return NULL;
 	}
-	if (!fgets(text, sizeof text, f))
-		*text = '\0';
-	text[strcspn(text, " \t\r\n")] = '\0';
-	expected = value_secret(text);
+	if (mode)
+		conf_mistake(
+			conf, line,
+			"secret-file: expected one for its owner alone, found mode %03o; type: chmod 600 %s",
+			mode, name);
+	if (!fgets(buf, sizeof buf, f))
+		*buf = '\0';
+	text = buf + conf_byte_order_mark(buf);
+	for (n = strlen(text); n && strchr(" \t\r\n", text[n - 1]);)
+		text[--n] = '\0';
+	expected = conf_is_utf16(text) ? "a file in UTF-8" : value_secret(text);
 	if (!expected)
 		return pool_strdup(&conf->pool, text);
 	conf_mistake(
@@ -284,10 +293,12 @@ static void resolve_identity(struct resolving *r)
 	struct pool *pool = &r->fleet->conf.pool;
 	const char *mac = value_of(r, CLIENT_MAC);
 	const char *tid = value_of(r, CLIENT_TID);
-	char text[18];
+	char text[18], *label;
 
-	client->iqn =
-		pool_printf(pool, "%s:%s", r->fleet->iqn_prefix, client->name);
+	label = pool_strdup(pool, client->name);
+	value_fold_name(label);
+	client->label = label;
+	client->iqn = pool_printf(pool, "%s:%s", r->fleet->iqn_prefix, label);
 	client->tid =
 		tid ? (uint32_t)strtoul(tid, NULL, 10) : tid_of(client->iqn);
 	client->scsi_sn =
@@ -347,7 +358,12 @@ static void check_unique(struct fleet *fleet)
 			const struct client *a = &fleet->clients[k];
 			const struct client *b = &fleet->clients[i];
 
-			if (a->tid == b->tid)
+			if (!strcmp(a->iqn, b->iqn))
+				conf_mistake(
+					&fleet->conf, b->line,
+					"client %s: expected a name of its own in a target's name, where case and '_' or '-' are the same, found %s, which client %s (line %d) has too",
+					b->name, b->iqn, a->name, a->line);
+			else if (a->tid == b->tid)
 				conf_mistake(
 					&fleet->conf, b->line,
 					"client %s: expected a target number of its own, found %u, which client %s (line %d) has too; say `tid = NUMBER'",

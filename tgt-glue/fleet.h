@@ -16,7 +16,8 @@
 
 struct client {
 	const char *name;
-	int line; /* in fleet.conf */
+	const char *label; /* the name as it is in iqn: in lower case */
+	int line;          /* in fleet.conf */
 
 	/* What it is to initiators. */
 	const char *iqn;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # All but main is a library, for the unit tests too.
 noinst_LIBRARIES += tgt-glue/libglue.a
-tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS)
+tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/access.c \
 	tgt-glue/access.h \
@@ -80,7 +80,6 @@ tgt_glue_libglue_a_SOURCES = \
 LIBGLUE_LIBS = \
 	tgt-glue/libglue.a \
 	$(LIBVHDFS_LIBS) \
-	$(INIH_LIBS) \
 	$(INOTIFYTOOLS_LIBS) \
 	$(JANSSON_LIBS) \
 	$(NULL)

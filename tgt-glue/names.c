@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -149,6 +150,43 @@ static void check_children(struct fleet *fleet, const struct stat *children)
 		}
 }
 
+/* Is the name an image's of a client of that label, under another spelling? */
+static bool is_misspelt(const struct client *client, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	char base[CLIENT_NAME_MAX + 1];
+
+	if (!dot || dot - name > CLIENT_NAME_MAX ||
+	    (strcasecmp(dot, ".vhd") != 0 && strcasecmp(dot, ".vhdx") != 0))
+		return false;
+	snprintf(base, sizeof base, "%.*s", (int)(dot - name), name);
+	value_fold_name(base);
+	return !strcmp(base, client->label) &&
+	       (strncmp(name, client->name, (size_t)(dot - name)) != 0 ||
+		(strcmp(dot, ".vhd") != 0 && strcmp(dot, ".vhdx") != 0));
+}
+
+/*
+ * A client without an image would be given an empty one, though it has a disk
+ * under another spelling of its name.
+ */
+static void check_spelling(struct fleet *fleet, const struct stat *children)
+{
+	_cleanup_closedir_ DIR *dir = open_directory(fleet, "clients");
+
+	for (struct dirent *de; dir && (de = readdir(dir));)
+		for (size_t i = 0; i < fleet->n; i++) {
+			const struct client *c = &fleet->clients[i];
+
+			if (c->child && !children[i].st_ino &&
+			    is_misspelt(c, de->d_name))
+				conf_mistake(
+					&fleet->conf, c->line,
+					"client %s: expected its image %s, found clients/%s, which differs in case, '_' or '-' alone; rename the one or the other",
+					c->name, c->child, de->d_name);
+		}
+}
+
 void names_check_images(struct fleet *fleet)
 {
 	struct stat *children = pool_alloc(&fleet->conf.pool,
@@ -160,6 +198,7 @@ void names_check_images(struct fleet *fleet)
 		if (fleet->clients[i].child)
 			children[i] = file_at(fleet, fleet->clients[i].child);
 	check_children(fleet, children);
+	check_spelling(fleet, children);
 	for (size_t i = 0; i < fleet->n; i++) {
 		const struct client *client = &fleet->clients[i];
 

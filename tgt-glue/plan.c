@@ -293,8 +293,10 @@ static void plan_removal(struct plan *plan, const struct fleet *fleet,
 	if (successor)
 		why = pool_printf(&plan->pool, "%s: its disk is target %s now",
 				  target->name, successor->iqn);
-	add_removal(plan, target, exports_name(target), why, force)->successor =
-		successor;
+	add_removal(plan, target,
+		    successor ? successor->name : exports_name(target), why,
+		    force)
+		->successor = successor;
 }
 
 static void plan_move(struct plan *plan, const struct shard *shard,
@@ -304,8 +306,7 @@ static void plan_move(struct plan *plan, const struct shard *shard,
 	const char *why =
 		pool_printf(&plan->pool, "it moves from shard %u to %u",
 			    shard->number, client->shard->number);
-	struct work *work =
-		add_removal(plan, target, exports_name(target), why, force);
+	struct work *work = add_removal(plan, target, client->name, why, force);
 
 	if (strcmp(client->iqn, target->name) != 0)
 		work->successor = client;

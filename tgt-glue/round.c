@@ -13,6 +13,8 @@
 #include "tgt-glue/round.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@
 #include "tgt-glue/children.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/targets.h"
+#include "tgt-glue/values.h"
 
 /* Something that went wrong, or was left, with a client. */
 static void say(const struct round *round, const char *client, const char *what,
@@ -379,6 +382,35 @@ static bool covers(const char *open, const char *portal)
 	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
 }
 
+/* The same of a portal that names a host, whose addresses tgtd listens on. What
+ * cannot be resolved here cannot be told. */
+static bool covers_name(const char *open, const char *portal)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	char host[PORTAL_SIZE], address[INET6_ADDRSTRLEN], text[300];
+	bool found = false;
+	int port;
+
+	value_read_portal(portal, host, &port);
+	if (*host == '[' || !host[strcspn(host, "abcdefghijklmnopqrstuvwxyz"
+						"ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+		return false;
+	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+		return true;
+	for (const struct addrinfo *a = list; a && !found; a = a->ai_next) {
+		const bool v6 = a->ai_family == AF_INET6;
+
+		getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof address,
+			    NULL, 0, NI_NUMERICHOST);
+		snprintf(text, sizeof text, v6 ? "[%s]:%d" : "%s:%d", address,
+			 port);
+		found = covers(open, text);
+	}
+	freeaddrinfo(list);
+	return found;
+}
+
 /* Does tgtd listen where fleet.conf says that clients find it? */
 static void check_portals(struct round *round)
 {
@@ -391,7 +423,8 @@ static void check_portals(struct round *round)
 		bool found = false;
 
 		for (size_t k = 0; k < open.n; k++)
-			found = found || covers(open.v[k], portal);
+			found = found || covers(open.v[k], portal) ||
+				covers_name(open.v[k], portal);
 		if (!found)
 			notes_say(
 				round->notes,

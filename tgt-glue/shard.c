@@ -71,7 +71,7 @@ static void check_portal(struct fleet *fleet, size_t nth, unsigned n)
 {
 	const struct settings *all = &fleet->conf.fleet[FLEET_PORTAL];
 	const struct setting *own = &all->v[nth];
-	char address[64], other[64];
+	char address[PORTAL_SIZE], other[PORTAL_SIZE];
 	int port, others;
 
 	value_read_portal(own->value, address, &port);
@@ -113,19 +113,20 @@ static struct strings portals_of(struct fleet *fleet, unsigned number)
 	const struct settings *from = &fleet->conf.fleet[FLEET_PORTAL];
 	struct pool *pool = &fleet->conf.pool;
 	struct strings list = { 0 };
-	char address[64];
+	char address[PORTAL_SIZE];
 	int port;
+	bool said;
 
 	for (size_t i = 0; i < from->n; i++) {
 		const char *value = from->v[i].value;
 
 		if (!value)
 			continue;
-		value_read_portal(value, address, &port);
+		said = value_read_portal(value, address, &port);
 		strings_add(pool, &list,
-			    number ? pool_printf(pool, "%s:%d", address,
-						 port + (int)number)
-				   : value);
+			    number || said ? pool_printf(pool, "%s:%d", address,
+							 port + (int)number)
+					   : pool_strdup(pool, address));
 	}
 	if (number && !list.n) {
 		value_read_portal(ALL_ADDRESSES, address, &port);
@@ -189,7 +190,7 @@ const char *shard_environment(struct pool *pool, const struct shard *shard)
 	return pool_printf(
 		pool,
 		"# Written by tgt-glue from fleet.conf, for vhdfs-tgtd@%u.\n"
-		"CONTROL_PORT=%d\nISCSI=%s\nTARGETS_FILE=%s\n",
+		"CONTROL_PORT=%d\nISCSI=%s\nTARGETS_FILE=\"%s\"\n",
 		shard->number, shard->control_port,
 		shard_iscsi_options(pool, shard), shard->targets_file);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistr.h>
 
 #include "base/bytes.h"
 
@@ -25,10 +26,17 @@ static bool made_of(const char *value, const char *characters)
 
 const char *value_name(const char *value)
 {
-	if (made_of(value, LOWER DIGITS ".-") &&
+	if (made_of(value, LOWER UPPER DIGITS "._-") &&
 	    strlen(value) <= CLIENT_NAME_MAX && isalnum((unsigned char)*value))
 		return NULL;
-	return "a name of a-z, 0-9, '.' and '-', at most 40 long, that begins with a letter or digit";
+	return "a name of letters, digits, '.', '_' and '-', at most 40 long, that begins with a letter or digit";
+}
+
+void value_fold_name(char *name)
+{
+	for (; *name; name++)
+		*name = *name == '_' ? '-'
+				     : (char)tolower((unsigned char)*name);
 }
 
 const char *value_flag(const char *value)
@@ -58,13 +66,26 @@ static bool has_odd_part(const char *path)
 	}
 }
 
-#define PATH_CHARACTERS LOWER UPPER DIGITS "._/@:+-"
+/* Is it text in UTF-8 without these and control characters? */
+static bool is_text(const char *value, const char *without)
+{
+	if (!*value || value[strcspn(value, without)] ||
+	    u8_check((const uint8_t *)value, strlen(value)))
+		return false;
+	for (; *value; value++)
+		if ((unsigned char)*value < ' ' || *value == 0x7f)
+			return false;
+	return true;
+}
+
+/* What a shell takes for something else, also in quotes. */
+#define SHELL "\"$`\\"
 
 const char *value_master(const char *value)
 {
-	if (made_of(value, PATH_CHARACTERS) && !has_odd_part(value))
+	if (is_text(value, SHELL) && !has_odd_part(value))
 		return NULL;
-	return "an image's path in the store, of letters, digits and ._@:+-, no part of it beginning with '.'";
+	return "an image's path in the store, without \", $, ` and \\, no part of it beginning with '.'";
 }
 
 const char *value_format(const char *value)
@@ -291,12 +312,39 @@ uint64_t value_read_min_free(const char *value, uint64_t total)
 	return read_size(value);
 }
 
-const char *value_directory(const char *value)
+enum { DIRECTORY_MAX = 180 };
+
+static bool is_absolute(const char *value, const char *without)
 {
-	if (*value == '/' && made_of(value, PATH_CHARACTERS) &&
-	    strlen(value) < 180)
+	return *value == '/' && strlen(value) < DIRECTORY_MAX &&
+	       is_text(value, without);
+}
+
+const char *value_store(const char *value)
+{
+	return is_absolute(value, SHELL)
+		       ? NULL
+		       : "an absolute path of less than 180 bytes, without \", $, ` and \\";
+}
+
+/*
+ * tgt-admin hands it to a shell in quotes, single ones in newer versions, takes
+ * # for a comment and a path with HASH for something else; tgtd ends it at a
+ * comma.
+ */
+const char *value_mount(const char *value)
+{
+	if (is_absolute(value, SHELL "'#,<>") && !strstr(value, "HASH"))
 		return NULL;
-	return "an absolute path of letters, digits and ._@:+-";
+	return "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH";
+}
+
+/* tgt-admin takes a file's name for a pattern. */
+const char *value_targets_file(const char *value)
+{
+	return is_absolute(value, SHELL "'#*?[]{}~")
+		       ? NULL
+		       : "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', # and *?[]{}~";
 }
 
 const char *value_iqn_prefix(const char *value)
@@ -315,40 +363,72 @@ const char *value_iqn_prefix(const char *value)
 	return "a name such as iqn.2026-01.lan.example, of a-z, 0-9 and .:-";
 }
 
-const char *value_portal(const char *value)
+static bool is_host_name(const char *value)
 {
-	const char *expected = "ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT";
-	char copy[64], *port = NULL, *close;
-	uint8_t bytes[16];
-	int family = AF_INET;
-
-	if (strlen(value) >= sizeof copy)
-		return expected;
-	strcpy(copy, value);
-	close = strchr(copy, ']');
-	if (*copy == '[' && close) {
-		family = AF_INET6;
-		*close = '\0';
-		port = close[1] == ':' ? close + 2 : NULL;
-		if (close[1] && !port)
-			return expected;
-	} else if ((port = strchr(copy, ':'))) {
-		*port++ = '\0';
-	}
-	if (inet_pton(family, copy + (family == AF_INET6), bytes) != 1 ||
-	    (port && !number_within(port, 1, 65535)))
-		return expected;
-	return NULL;
+	return made_of(value, LOWER UPPER DIGITS ".-") &&
+	       value[strcspn(value, LOWER UPPER)] &&
+	       isalnum((unsigned char)*value);
 }
 
-void value_read_portal(const char *value, char address[64], int *ret_port)
+/* "[fd00::1]" of an IPv6 address without brackets. */
+static bool bracket(const char *value, char address[PORTAL_SIZE])
 {
-	char *close, *colon;
+	struct in6_addr in;
+	char text[INET6_ADDRSTRLEN];
 
-	snprintf(address, 64, "%s", value);
-	close = strrchr(address, ']');
-	colon = strchr(close ? close : address, ':');
-	*ret_port = colon ? atoi(colon + 1) : 3260;
+	if (inet_pton(AF_INET6, value, &in) != 1)
+		return false;
+	inet_ntop(AF_INET6, &in, text, sizeof text);
+	snprintf(address, PORTAL_SIZE, "[%s]", text);
+	return true;
+}
+
+/* *ret_port is "" where none is said. */
+static bool split_portal(const char *value, char address[PORTAL_SIZE],
+			 const char **ret_port)
+{
+	const char *close = *value == '[' ? strchr(value, ']') : NULL;
+	const char *colon = strchr(close ? close : value, ':');
+	char copy[PORTAL_SIZE];
+	struct in_addr in;
+
+	*ret_port = "";
+	/* More than one colon: an IPv6 address, and no port. */
+	if (!close && colon && strchr(colon + 1, ':'))
+		return bracket(value, address);
+	if (strlen(value) >= PORTAL_SIZE || (close && close[1] && !colon) ||
+	    (close && colon && colon != close + 1))
+		return false;
+	snprintf(copy, sizeof copy, "%.*s",
+		 (int)(colon ? (size_t)(colon - value) : strlen(value)), value);
 	if (colon)
-		*colon = '\0';
+		*ret_port = colon + 1;
+	if (colon && !number_within(*ret_port, 1, 65535))
+		return false;
+	if (close) {
+		copy[close - value] = '\0';
+		return bracket(copy + 1, address);
+	}
+	snprintf(address, PORTAL_SIZE, "%s", copy);
+	return inet_pton(AF_INET, copy, &in) == 1 || is_host_name(copy);
+}
+
+const char *value_portal(const char *value)
+{
+	char address[PORTAL_SIZE];
+	const char *port;
+
+	return split_portal(value, address, &port)
+		       ? NULL
+		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, an address or a host's name";
+}
+
+bool value_read_portal(const char *value, char address[PORTAL_SIZE],
+		       int *ret_port)
+{
+	const char *port;
+
+	split_portal(value, address, &port);
+	*ret_port = *port ? atoi(port) : 3260;
+	return *port;
 }

@@ -70,6 +70,8 @@ make_store() {
 # these clients, and what standard input says after that.
 write_fleet() {
 	: "${port:=0}"
+	: >"$scratch/fleet.conf"
+	chmod 600 "$scratch/fleet.conf" # it may hold secrets
 	cat >"$scratch/fleet.conf" <<-END
 		[fleet]
 		store = $scratch/store
