@@ -15,6 +15,7 @@ systemd_units = \
 EXTRA_DIST += \
 	contrib/systemd/tgt-glue-watch.service.in \
 	contrib/systemd/vhdfs-tgtd@.service.in \
+	contrib/systemd/tgt.service.d/vhdfs.conf \
 	contrib/systemd/vhdfs@.service.in \
 	$(NULL)
 CLEANFILES += $(systemd_units)
@@ -27,4 +28,6 @@ SUFFIXES = .service.in .service
 $(systemd_units): Makefile
 if WITH_SYSTEMD
 systemdsystemunit_DATA = $(systemd_units)
+systemdtgtdir = $(systemdsystemunitdir)/tgt.service.d
+systemdtgt_DATA = contrib/systemd/tgt.service.d/vhdfs.conf
 endif

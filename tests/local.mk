@@ -320,6 +320,7 @@ mount_tests = \
 	$(NULL)
 systemd_tests = \
 	tests/systemd/test-service.sh \
+	tests/systemd/test-tgtd.sh \
 	tests/systemd/test-units.sh \
 	$(NULL)
 tgt_tests = \

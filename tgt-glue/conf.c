@@ -540,7 +540,7 @@ static void check_mode(struct conf *conf, int fd)
 
 int conf_read(const char *file, struct conf *conf)
 {
-	struct reader reader = { .conf = conf };
+	struct reader reader = { .conf = conf, .comment = "" };
 	int r;
 
 	memset(conf, 0, sizeof *conf);

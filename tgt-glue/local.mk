@@ -46,6 +46,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/plan.h \
 	tgt-glue/pool.c \
 	tgt-glue/pool.h \
+	tgt-glue/portals.c \
+	tgt-glue/portals.h \
 	tgt-glue/reset.c \
 	tgt-glue/round.c \
 	tgt-glue/round.h \

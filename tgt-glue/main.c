@@ -46,7 +46,7 @@ static const struct command commands[] = {
 	  "print dnsmasq's part of booting: DHCP and TFTP" },
 };
 
-enum { OPTION_CONFIG = 256, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_HELP = 'h', OPTION_CONFIG = 256, OPTION_VERSION };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
@@ -62,26 +62,54 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static void print_help(void)
+/* What each option is; letter 0: of every command. */
+static const struct {
+	char letter;
+	const char *text;
+} option_lines[] = {
+	{ 0, "  --config FILE    instead of " DEFAULT_CONFIG "\n" },
+	{ 'w',
+	  "  --wait           apply: wait for clients to log out, for tgtd and the mount\n" },
+	{ 'f',
+	  "  --force CLIENT   apply, plan: end that client's session if it is in the way\n" },
+	{ 'j', "  --json           status: for programs\n" },
+	{ 'p',
+	  "  --prometheus     status: for node_exporter's textfile directory\n" },
+	{ 'a',
+	  "  --all DIR        ipxe: a file for each machine's MAC, and boot.ipxe\n" },
+	{ 's', "  --shard NUMBER   generate: that shard's alone\n" },
+	{ 't',
+	  "  --tftp-root DIR  dnsmasq: where those files are, instead of " BOOT_DIRECTORY
+	  "\n" },
+	{ 0,
+	  "  -h, --help       show this; after a command, that command's\n" },
+	{ 0, "  --version        show the version\n" },
+};
+
+/* command null: of all of them. */
+static void print_help(const struct command *command)
 {
-	printf("Usage: tgt-glue [--config FILE] COMMAND\n"
-	       "Exports the clients' disks that fleet.conf describes with tgt.\n\n"
-	       "Commands:\n");
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+	static const char *const operands[] = {
+		[NONE] = "", [ONE] = " CLIENT", [SEVERAL] = " CLIENT..."
+	};
+
+	if (command)
+		printf("Usage: tgt-glue [--config FILE] %s [OPTION...]%s\nDoes: %s.\n",
+		       command->name, operands[command->client], command->help);
+	else
+		printf("Usage: tgt-glue [--config FILE] COMMAND\n"
+		       "Exports the clients' disks that fleet.conf describes with tgt.\n\n"
+		       "Commands:\n");
+	for (size_t i = 0; !command && i < sizeof commands / sizeof *commands;
+	     i++)
 		printf("  %-8s  %s\n", commands[i].name, commands[i].help);
-	printf("\nOptions:\n"
-	       "  --config FILE    instead of " DEFAULT_CONFIG "\n"
-	       "  --wait           apply: wait for clients to log out, for tgtd and the mount\n"
-	       "  --force CLIENT   apply, plan: end that client's session if it is in the way\n"
-	       "  --json           status: for programs\n"
-	       "  --prometheus     status: for node_exporter's textfile directory\n"
-	       "  --all DIR        ipxe: a file for each machine's MAC, and boot.ipxe\n"
-	       "  --shard NUMBER   generate: that shard's alone\n"
-	       "  --tftp-root DIR  dnsmasq: where those files are, instead of " BOOT_DIRECTORY
-	       "\n"
-	       "  --help           show this\n"
-	       "  --version        show the version\n\n"
-	       "Exit status: 0 done, 1 failed, 2 wrong usage, 4 something was left as it is\n"
+	printf("%s\nOptions:\n",
+	       command ? "" : "  help      show this, or a command's help\n");
+	for (size_t i = 0; i < sizeof option_lines / sizeof *option_lines; i++)
+		if (!command || !option_lines[i].letter ||
+		    strchr(command->options, option_lines[i].letter))
+			fputs(option_lines[i].text, stdout);
+	printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 4 something was left as it is\n"
 	       "and named.  See tgt-glue(8) and fleet.conf(5).\n");
 }
 
@@ -100,21 +128,33 @@ static const struct command *command_named(const char *name)
 	return NULL;
 }
 
+/* "help [COMMAND]", or a command's --help. */
+static int show_help(const char *name)
+{
+	const struct command *command = name ? command_named(name) : NULL;
+
+	if (name && !command && strcmp(name, "help") != 0)
+		return usage("unknown command", name);
+	print_help(command);
+	return EXIT_DONE;
+}
+
 /* -1 to go on, else the exit code. Letters of the options seen go to seen. */
 static int read_options(int argc, char **argv, struct command_line *line,
 			char *seen)
 {
+	bool help = false;
 	size_t n = 0;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case OPTION_CONFIG:
 			line->config = optarg;
 			break;
 		case OPTION_HELP:
-			print_help();
-			return EXIT_DONE;
+			help = true;
+			break;
 		case OPTION_VERSION:
 			puts(PACKAGE_STRING);
 			return EXIT_DONE;
@@ -143,9 +183,13 @@ static int read_options(int argc, char **argv, struct command_line *line,
 			return usage("unknown option or missing argument",
 				     argv[optind - 1]);
 		}
-		if (c < 256 && !strchr(seen, c))
+		if (c < 256 && c != OPTION_HELP && !strchr(seen, c))
 			seen[n++] = (char)c;
 	}
+	if (help)
+		return show_help(argv[optind]);
+	if (argv[optind] && !strcmp(argv[optind], "help"))
+		return show_help(argv[optind + 1]);
 	return -1;
 }
 

@@ -13,8 +13,6 @@
 #include "tgt-glue/round.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +24,8 @@
 #include "tgt-glue/exports.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/files.h"
+#include "tgt-glue/portals.h"
 #include "tgt-glue/targets.h"
-#include "tgt-glue/values.h"
 
 /* Something that went wrong, or was left, with a client. */
 static void say(const struct round *round, const char *client, const char *what,
@@ -368,71 +366,6 @@ void round_report(struct round *round)
 	report_reopens(round);
 }
 
-/* Is portal what tgtd calls open, "ADDRESS:PORT", or part of it? */
-static bool covers(const char *open, const char *portal)
-{
-	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
-	const char *port = colon && !strchr(colon, ']') ? colon + 1 : "3260";
-	size_t n = has ? (size_t)(has - open) : 0;
-
-	if (!has || strcmp(has + 1, port) != 0)
-		return false;
-	if (!strncmp(open, "0.0.0.0", n) || !strncmp(open, "[::]", n))
-		return true;
-	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
-}
-
-/* The same of a portal that names a host, whose addresses tgtd listens on. What
- * cannot be resolved here cannot be told. */
-static bool covers_name(const char *open, const char *portal)
-{
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list = NULL;
-	char host[PORTAL_SIZE], address[INET6_ADDRSTRLEN], text[300];
-	bool found = false;
-	int port;
-
-	value_read_portal(portal, host, &port);
-	if (*host == '[' || !host[strcspn(host, "abcdefghijklmnopqrstuvwxyz"
-						"ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
-		return false;
-	if (getaddrinfo(host, NULL, &hints, &list) != 0)
-		return true;
-	for (const struct addrinfo *a = list; a && !found; a = a->ai_next) {
-		const bool v6 = a->ai_family == AF_INET6;
-
-		getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof address,
-			    NULL, 0, NI_NUMERICHOST);
-		snprintf(text, sizeof text, v6 ? "[%s]:%d" : "%s:%d", address,
-			 port);
-		found = covers(open, text);
-	}
-	freeaddrinfo(list);
-	return found;
-}
-
-/* Does tgtd listen where fleet.conf says that clients find it? */
-static void check_portals(struct round *round)
-{
-	struct strings open = { 0 };
-
-	if (live_portals(&round->tgtd, &round->live, &open) < 0)
-		return;
-	for (size_t i = 0; i < round->shard->portals.n; i++) {
-		const char *portal = round->shard->portals.v[i];
-		bool found = false;
-
-		for (size_t k = 0; k < open.n; k++)
-			found = found || covers(open.v[k], portal) ||
-				covers_name(open.v[k], portal);
-		if (!found)
-			notes_say(
-				round->notes,
-				"warning: %s does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT",
-				round->shard->tgtd, portal);
-	}
-}
-
 /* Without the mount one line is enough. */
 static void reopen_files(struct round *round)
 {
@@ -644,7 +577,7 @@ static int run_with_tgtd(struct round *round)
 	}
 	round_report(round);
 	report_restarts(round);
-	check_portals(round);
+	portals_check(&round->tgtd, &round->live, round->shard, round->notes);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ static json_t *row_json(const struct row *row)
 	const struct client *c = row->client;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->seen->shard->number, "target",
 		status_target_word(row), "difference", row->difference,
@@ -60,7 +60,8 @@ static json_t *row_json(const struct row *row)
 		c->view, "disk-use", (json_int_t)row->disk_use, "blocks",
 		number_or_null(row->share.of, row->share.blocks),
 		"blocks-total", number_or_null(row->share.of, row->share.of),
-		"sessions", sessions_json(row));
+		"writers", (json_int_t)row->n_writers, "sessions",
+		sessions_json(row));
 }
 
 static json_t *foreign_json(const struct row *row)

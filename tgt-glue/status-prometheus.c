@@ -50,6 +50,12 @@ static bool sessions(const struct row *row, double *ret)
 	return !row->seen->tgtd_error;
 }
 
+static bool writers(const struct row *row, double *ret)
+{
+	*ret = (double)row->n_writers;
+	return !row->seen->tgtd_error;
+}
+
 /* Counters of sessions that are over begin again, as Prometheus' rate expects
  * of counters. */
 #define TRAFFIC_VALUE(field)                                  \
@@ -83,6 +89,9 @@ static const struct {
 	  blocks },
 	{ "client_sessions", "gauge", "Sessions logged in to the target.",
 	  sessions },
+	{ "client_writers", "gauge",
+	  "Sessions that can write to the disk; more than 1 damage it.",
+	  writers },
 	{ "client_read_bytes_total", "counter",
 	  "Bytes read in the sessions of now.", read_bytes },
 	{ "client_read_commands_total", "counter",

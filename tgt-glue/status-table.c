@@ -136,6 +136,9 @@ static void print_row(const struct status *s, const struct row *row)
 	if (row->restart)
 		print_note(
 			"restart it: writes that it was told are done may be lost");
+	if (row->n_writers > 1)
+		print_note(
+			"several writers: expected one session on a writable disk");
 }
 
 static bool same_master(const struct row *a, const struct row *b)

@@ -96,6 +96,23 @@ static void read_shards(struct status *s)
 	read_blocked(s);
 }
 
+/* How many sessions can write; one may have several connections. */
+static size_t count_writers(const struct row *row)
+{
+	size_t n = 0;
+
+	if (row->target->lun.readonly)
+		return 0;
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		size_t k = 0;
+
+		while (row->sessions[k].who->sid != row->sessions[i].who->sid)
+			k++;
+		n += k == i;
+	}
+	return n;
+}
+
 static void read_sessions(struct status *s, struct row *row)
 {
 	const struct live_target *t = row->target;
@@ -122,6 +139,7 @@ static void read_sessions(struct status *s, struct row *row)
 		session->traffic = traffic_of(&row->seen->traffics, t->tid,
 					      session->who->sid);
 	}
+	row->n_writers = count_writers(row);
 }
 
 /* Its target, on the shard that it is to be on or else on another one. */
@@ -315,6 +333,11 @@ static void warn(const struct status *s)
 			"tgt-glue: warning: %s: %s free, expected at least %s\n",
 			s->fleet.store, status_size(s->free),
 			status_size(s->min_free));
+	for (size_t i = 0; i < s->n; i++)
+		if (s->rows[i].n_writers > 1)
+			fprintf(stderr,
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, and damage each other's file system; expected one\n",
+				s->rows[i].name, s->rows[i].n_writers);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->seen[i].tgtd_error && status_shard_counts(&s->seen[i]))
 			fprintf(stderr, "tgt-glue: %s\n",

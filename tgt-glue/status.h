@@ -48,6 +48,7 @@ struct row {
 	struct share share;
 	struct login *sessions;
 	size_t n_sessions;
+	size_t n_writers; /* sessions that can write; more than 1 do damage */
 };
 
 struct status {

@@ -126,4 +126,45 @@ test_full_standard_output_is_a_failure() {
 	grep -q '^vhdfs-img: standard output: No space' "$scratch/stderr"
 }
 
+# helps COMMAND...: its help, on standard output alone.
+helps() {
+	expect 0 "$@"
+	grep -qi '^usage: ' "$scratch/stdout" ||
+		fail "$*: expected its help, found: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stderr" ] || fail "$*: $(cat "$scratch/stderr")"
+}
+
+# The subcommands that a program's help lists.
+commands_of() {
+	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'
+}
+
+test_help_is_asked_for_in_every_way() {
+	local program command
+
+	for program in vhdfs vhdfs-img tgt-glue; do
+		helps $program -h
+		helps $program --help
+		helps $program help
+	done
+	for program in vhdfs-img tgt-glue; do
+		for command in $(commands_of $program); do
+			helps $program "$command" -h
+			helps $program "$command" --help
+			helps $program help "$command"
+			grep -q "$program.*$command\|$command.*help" \
+				"$scratch/stdout" ||
+				fail "$command: $(cat "$scratch/stdout")"
+		done
+		expect_error 2 "unknown command '?frob'?" $program help frob
+	done
+	for program in demo bench check packages; do
+		for command in -h --help help; do
+			expect 0 "$top_srcdir/contrib/$program" $command
+			grep -q "contrib/$program\|--help" "$scratch/stdout" ||
+				fail "$program $command: $(cat "$scratch/stdout")"
+		done
+	done
+}
+
 run_tests

@@ -170,7 +170,7 @@ test_foreign_writable_export_blocks_and_is_named() {
 	equal "foreign" "iqn.2026-01.other:disk pc1 true" "$(jq -r \
 		'.foreign[] | "\(.target) \(.client) \(.writable)"' "$scratch/json")"
 	equal "agrees" false "$(jq .agrees "$scratch/json")"
-	glue status --prometheus | grep -qx 'tgt_glue_foreign_targets 1' ||
+	glue status --prometheus | grep -x 'tgt_glue_foreign_targets 1' >/dev/null ||
 		fail "Prometheus is not told"
 	tgt-admin -C "$port" --delete iqn.2026-01.other:disk
 	expect 0 glue apply

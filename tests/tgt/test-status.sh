@@ -306,4 +306,35 @@ test_no_secret_is_shown() {
 	! grep secretsecret "$scratch/all" || fail "a secret is shown"
 }
 
+test_several_writers_are_told() {
+	start_server
+	requires_initiator
+	write_fleet pc1 <<-END
+		[client pc2]
+		readonly = yes
+	END
+	expect 0 glue apply
+	hold_session pc1
+	expect 0 glue status
+	! grep -i writer "$scratch/stdout" "$scratch/stderr" ||
+		fail "one writer is called several"
+	mkfifo "$scratch/second" "$scratch/third"
+	initiator -i iqn.2026-01.lan:second hold "$(url pc1)" \
+		<"$scratch/second" >"$scratch/second.out" {holder}>&- &
+	local second=$!
+	exec {second_fd}>"$scratch/second"
+	wait_until 30 grep -q ready "$scratch/second.out"
+	expect 0 glue status
+	grep -q 'several writers: expected one session' "$scratch/stdout"
+	grep -q 'warning: pc1: 2 sessions can write' "$scratch/stderr"
+	equal "writers" "2 0" "$(glue status --json 2>/dev/null |
+		jq -r '.clients[].writers' | paste -sd ' ')"
+	glue status --prometheus 2>/dev/null |
+		grep -x 'tgt_glue_client_writers{client="pc1"} 2' >/dev/null ||
+		fail "Prometheus is not told"
+	exec {second_fd}>&-
+	wait "$second" || true
+	end_session
+}
+
 run_tests

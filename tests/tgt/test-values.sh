@@ -125,7 +125,7 @@ test_paths_with_spaces_and_other_alphabets() {
 	equal "mount" "$scratch/m $odd" "$(glue status --json | jq -r .mount)"
 	equal "master" "masters/große Räume/win 11 日本.vhdx" \
 		"$(glue status --json | jq -r '.clients[0].master')"
-	glue status --prometheus | grep -q 'master="masters/große Räume/'
+	glue status --prometheus | grep 'master="masters/große Räume/' >/dev/null
 }
 
 # tgt-admin does not give back what these say.

@@ -168,8 +168,12 @@ static void portals_have_a_port_and_brackets(void **state)
 		{ "10.0.0.1:3261", "10.0.0.1", 3261 },
 		{ "[fd00::1]", "[fd00::1]", 3260 },
 		{ "[fd00::1]:65535", "[fd00::1]", 65535 },
+		{ "fd00::1", "[fd00::1]", 3260 },
+		{ "FD00:0::1", "[fd00::1]", 3260 },
+		{ "server.lab", "server.lab", 3260 },
+		{ "server:3270", "server", 3270 },
 	};
-	char address[64];
+	char address[PORTAL_SIZE];
 	int port;
 
 	(void)state;
@@ -264,33 +268,39 @@ static void what_is_no_address_is_refused(void **state)
 		}
 }
 
+/* Takes the check what is good, and nothing with one of these characters? */
+static void check_without(value_check *check, const char *good, const char *bad)
+{
+	char text[64];
+
+	assert_null(check(good));
+	for (; *bad; bad++) {
+		snprintf(text, sizeof text, "%s%cx", good, *bad);
+		if (!check(text)) {
+			print_error("'%s' was taken\n", text);
+			assert_true(false);
+		}
+	}
+}
+
 /* What would mean something to a shell, to tgt-admin or to tgtd. */
 static void nothing_that_needs_quoting_is_taken(void **state)
 {
-	static value_check *const checks[] = {
-		value_name,   value_master,     value_initiator,
-		value_user,   value_secret,     value_directory,
-		value_portal, value_iqn_prefix, value_address,
-	};
 	static const char bad[] = " \t\"'$`\\#,;<>&|*?!()[]{}~^%=\n";
-	static const char *const good[] = {
-		"name",     "masters/a",         "iqn.2026-01.lan:a",
-		"user",     "secretsecret",      "/srv/a",
-		"10.0.0.1", "iqn.2026-01.lan.a", "10.0.0.1"
-	};
-	char text[64];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
-		assert_null(checks[i](good[i]));
-		for (const char *c = bad; *c; c++) {
-			snprintf(text, sizeof text, "%s%cx", good[i], *c);
-			if (!checks[i](text)) {
-				print_error("'%s' was taken\n", text);
-				assert_true(false);
-			}
-		}
-	}
+	check_without(value_name, "name", bad);
+	check_without(value_initiator, "iqn.2026-01.lan:a", bad);
+	check_without(value_user, "user", bad);
+	check_without(value_secret, "secretsecret", bad);
+	check_without(value_portal, "10.0.0.1", bad);
+	check_without(value_iqn_prefix, "iqn.2026-01.lan.a", bad);
+	check_without(value_address, "10.0.0.1", bad);
+	check_without(value_master, "masters/ä b", "\t\"$`\\\n\x7f\xff");
+	check_without(value_store, "/srv/ä b", "\t\"$`\\\n\x7f\xff");
+	check_without(value_mount, "/srv/ä b", "\t\"'$`\\#,<>\n\x7f\xff");
+	check_without(value_targets_file, "/etc/ä b", "\"'$`\\#*?[]{}~\n");
+	assert_non_null(value_mount("/srv/HASH"));
 }
 
 static void sizes_do_not_wrap(void **state)

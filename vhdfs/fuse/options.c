@@ -178,6 +178,8 @@ static int take_mount_options(struct options *o, const char *list)
 
 static int take_operands(struct options *o, int n, char **operands)
 {
+	if (n == 1 && !strcmp(operands[0], "help"))
+		o->help = true;
 	if (o->help || o->version)
 		return 0;
 	if (n < 2)
@@ -338,7 +340,7 @@ void options_print_help(void)
 	      "\n"
 	      "  -f, --foreground  stay in the foreground, messages to standard error\n"
 	      "  -o, --options     mount options, as below\n"
-	      "  -h, --help        this text\n"
+	      "  -h, --help, help  this text\n"
 	      "  -V, --version     the version\n"
 	      "\n"
 	      "  -o ro             nothing can be written\n"

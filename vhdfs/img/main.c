@@ -22,7 +22,7 @@ static int help(void)
 	       "Makes, describes, checks and converts VHD and VHDX images.\n\n");
 	for (int i = 0; i < COMMANDS; i++)
 		printf("  %-8s  %s\n", commands[i]->name, commands[i]->summary);
-	printf("\n"
+	printf("  help      show this help, or a command's\n\n"
 	       "  --help     show this help; after a command, that command's\n"
 	       "  --version  show the version\n\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, "
@@ -45,6 +45,20 @@ static bool takes_directory(const char *arg)
 
 	return (n == 7 && !strncmp(arg, "--store", n)) ||
 	       (n == 9 && !strncmp(arg, "--parents", n));
+}
+
+/* "help [COMMAND]" */
+static int run_help(int argc, char **argv)
+{
+	const char *name = argc > 2 ? argv[2] : "help";
+	const struct command *command = find_command(name);
+
+	if (command)
+		return show_help(command);
+	if (*name == '-' || !strcmp(name, "help"))
+		return help();
+	note("unknown command %s; see vhdfs-img --help", name);
+	return STATUS_USAGE;
 }
 
 /*
@@ -73,6 +87,8 @@ static int run(int argc, char **argv)
 
 	if (command)
 		return command->run(command, argc - 1, argv + 1);
+	if (!strcmp(name, "help"))
+		return run_help(argc, argv);
 	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
 		return help();
 	if (!strcmp(name, "--version")) {

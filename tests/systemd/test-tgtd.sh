@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# How the units start tgtd: their options are tgtd's, and it has few threads.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/systemd.sh"
+
+drop_in=$top_srcdir/contrib/systemd/tgt.service.d/vhdfs.conf
+
+# start_as LINE: a private tgtd with the options of that line of a unit.
+start_as() {
+	local line=$1
+
+	requires_tgtd
+	port=$(free_port)
+	line=${line/ -C \${CONTROL_PORT\}/}
+	line=${line/\${ISCSI\},/}
+	line="${line#ExecStart=} -C $port"
+	# shellcheck disable=SC2086
+	${line/--iscsi /--iscsi portal=127.0.0.1:$port,} \
+		>"$scratch/tgtd.log" 2>&1 &
+	tgtd_pid=$!
+	at_exit end_tgtd
+	wait_until 30 adm --op show --mode sys
+}
+
+# It has few threads for each LUN, and asks clients whether they are there.
+check_tgtd() {
+	local i before
+
+	before=$(ls "/proc/$tgtd_pid/task" | wc -l)
+	for ((i = 1; i <= 20; i++)); do
+		truncate -s 1M "$scratch/$i"
+		adm --op new --mode target --tid "$i" -T "iqn.2026-01.x:$i"
+		adm --op new --mode logicalunit --tid "$i" --lun 1 \
+			-b "$scratch/$i"
+	done
+	equal "threads of 20 LUNs" 40 \
+		$(($(ls "/proc/$tgtd_pid/task" | wc -l) - before))
+	adm --op show --mode target --tid 1 >"$scratch/shown"
+	grep -qx 'nop_interval=5' "$scratch/shown"
+	grep -qx 'nop_count=6' "$scratch/shown"
+}
+
+test_drop_in_of_tgt() {
+	start_as "$(grep '^ExecStart=/' "$drop_in")"
+	check_tgtd
+}
+
+test_unit_of_a_shard() {
+	start_as "$(grep '^ExecStart=/' \
+		"$top_builddir/contrib/systemd/vhdfs-tgtd@.service")"
+	check_tgtd
+}
+
+test_systemd_takes_the_drop_in() {
+	requires systemd-analyze
+	mkdir "$scratch/units"
+	cp /lib/systemd/system/tgt.service "$scratch/units/"
+	cp -r "$(dirname "$drop_in")" "$scratch/units/"
+	SYSTEMD_UNIT_PATH=$scratch/units: systemd-analyze verify --man=no \
+		"$scratch/units/tgt.service" >"$scratch/verify" 2>&1 ||
+		fail "$(cat "$scratch/verify")"
+	[ ! -s "$scratch/verify" ] || fail "$(cat "$scratch/verify")"
+	# It replaces tgt's own line, as Debian 12 has it.
+	grep -qx 'ExecStart=/usr/sbin/tgtd -f' "$scratch/units/tgt.service"
+	sed -i 's/-t 2/-t 2 --wrong/; s/^ExecStart=$/ExecStar=/' \
+		"$scratch/units/tgt.service.d/vhdfs.conf"
+	SYSTEMD_UNIT_PATH=$scratch/units: systemd-analyze verify --man=no \
+		"$scratch/units/tgt.service" >"$scratch/verify" 2>&1 || true
+	[ -s "$scratch/verify" ] || fail "the drop-in is not read"
+}
+
+test_drop_in_is_installed() {
+	make -s -C "$top_builddir" install-systemdtgtDATA \
+		DESTDIR="$scratch/root" >"$scratch/out" 2>&1 ||
+		fail "$(cat "$scratch/out")"
+	find "$scratch/root" -path '*/systemd/system/tgt.service.d/vhdfs.conf' |
+		grep . || fail "it is not there: $(find "$scratch/root")"
+}
+
+run_tests
