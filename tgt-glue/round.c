@@ -141,34 +141,6 @@ int round_write(const struct round *round, const char *text)
 	return r;
 }
 
-/*
- * The blocks that the targets-file has now of targets that are left and whose
- * disk their successor is to have: until they are gone the successor is in no
- * file, and a tgtd that is started anew finds the disk where it is.
- */
-static int read_kept(struct round *round, struct strings *ret)
-{
-	struct applied written = { 0 };
-	_cleanup_free_ char *text = NULL;
-	int r = targets_read(round->shard, &text);
-
-	if (r == 0)
-		applied_parse(&written, text);
-	for (size_t i = 0; i < round->live.n; i++) {
-		const struct live_target *t = &round->live.targets[i];
-		const struct client *successor = exports_writable(t);
-		const char *block = applied_block(&written, t->name);
-
-		if (t->ours && block && successor && successor->unlisted &&
-		    !fleet_client_by_iqn(round->fleet, t->name))
-			strings_add(
-				&round->fleet->conf.pool, ret,
-				pool_strdup(&round->fleet->conf.pool, block));
-	}
-	applied_fini(&written);
-	return r;
-}
-
 /* Writes the targets-file: with only, nothing but the blocks of those who are
  * reset changes. 2 */
 static int write_file(struct round *round)
@@ -180,7 +152,8 @@ static int write_file(struct round *round)
 	if (round->wishes.only)
 		r = targets_text_but(round->fleet, round->shard,
 				     &round->wishes.reset, &text);
-	else if ((r = read_kept(round, &kept)) == 0)
+	else if ((r = targets_kept(round->fleet, round->shard, &round->live,
+				   &kept)) == 0)
 		text = targets_text(round->fleet, round->shard, &kept);
 	/* Where there is no file, apply is to make it. */
 	if (r == 0 && *text)

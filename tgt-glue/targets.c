@@ -13,6 +13,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/access.h"
+#include "tgt-glue/applied.h"
+#include "tgt-glue/exports.h"
 #include "tgt-glue/textfile.h"
 #include "tgt-glue/values.h"
 
@@ -114,6 +116,29 @@ char *targets_text(struct fleet *fleet, const struct shard *shard,
 int targets_read(const struct shard *shard, char **ret_text)
 {
 	return textfile_read(shard->targets_file, ret_text);
+}
+
+int targets_kept(struct fleet *fleet, const struct shard *shard,
+		 const struct live *live, struct strings *ret)
+{
+	struct applied written = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = targets_read(shard, &text);
+
+	if (r == 0)
+		applied_parse(&written, text);
+	for (size_t i = 0; i < live->n; i++) {
+		const struct live_target *t = &live->targets[i];
+		const struct client *successor = exports_writable(t);
+		const char *block = applied_block(&written, t->name);
+
+		if (t->ours && block && successor && successor->unlisted &&
+		    !fleet_client_by_iqn(fleet, t->name))
+			strings_add(&fleet->conf.pool, ret,
+				    pool_strdup(&fleet->conf.pool, block));
+	}
+	applied_fini(&written);
+	return r;
 }
 
 /* text with the block of its target replaced; the caller's. */

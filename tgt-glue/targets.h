@@ -4,6 +4,7 @@
 #define TGT_GLUE_TARGETS_H
 
 #include "tgt-glue/fleet.h"
+#include "tgt-glue/live.h"
 
 /*
  * What tgt-admin's `write-cache off' does to the disk's caching mode page, as
@@ -26,6 +27,13 @@ extern const struct targets_parameter targets_parameters[];
 
 /* One client's block; in the fleet's pool. */
 const char *targets_block(struct fleet *fleet, const struct client *client);
+/*
+ * The blocks that the targets-file has now of targets that are left and whose
+ * disk their successor is to have: until they are gone the successor is in no
+ * file, and a tgtd that is started anew finds the disk where it is.
+ */
+int targets_kept(struct fleet *fleet, const struct shard *shard,
+		 const struct live *live, struct strings *ret);
 /* The shard's whole file: its clients' blocks but those of unlisted ones, and
  * the blocks that are kept, or null.  The caller's to free. */
 char *targets_text(struct fleet *fleet, const struct shard *shard,
