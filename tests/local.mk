@@ -409,6 +409,8 @@ TESTS += $(shell_tests)
 # test of TESTS, and has the ending that make has a rule for all the same.
 TEST_LOG_DRIVER = $(LOG_DRIVER)
 dist_check_SCRIPTS += tests/boot/boot.test
+dist_check_SCRIPTS += tests/releases/releases.test tests/releases/test-between.sh
+EXTRA_DIST += tests/debian/debian.sh tests/debian/inside.sh tests/debian/make-root
 check-boot:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test
 .PHONY: check-boot

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Commands in a Debian in a directory: sourced by make-root and by tests.
+
+# inside_root DIRECTORY COMMAND...: runs it there, in mount and process
+# namespaces of its own: nothing stays mounted, and nothing goes on running.
+# ${inside_binds[@]} names more directories of this machine, SOURCE:TARGET.
+inside_root() {
+	local root=$1
+
+	shift
+	unshare --mount --pid --fork --kill-child bash -euc '
+		root=$1 n=$2
+		shift 2
+		mount --make-rprivate /
+		mount --bind "$root" "$root"
+		for dir in /dev /sys; do
+			mount --rbind "$dir" "$root$dir"
+		done
+		mount -t proc proc "$root/proc"
+		while [ "$n" != 0 ]; do
+			mkdir -p "$root${1#*:}"
+			mount --bind "${1%%:*}" "$root${1#*:}"
+			shift
+			n=$((n - 1))
+		done
+		exec chroot "$root" env HOME=/root \
+			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+			"$@"' \
+		- "$root" "${#inside_binds[@]}" "${inside_binds[@]}" "$@"
+}
+inside_binds=()
