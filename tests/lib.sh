@@ -125,7 +125,7 @@ equal() {
 
 # wait_until SECONDS COMMAND...: until it succeeds.  The limit only detects a
 # hang: it is at least $hang_seconds, however busy the machine is.
-hang_seconds=${VHDFS_HANG_SECONDS:-180}
+hang_seconds=${VHDFS_HANG_SECONDS:-300}
 wait_until() {
 	local limit=$(($1 > hang_seconds ? $1 : hang_seconds))
 	local end=$((SECONDS + limit))

@@ -46,7 +46,7 @@ test_demo_interrupted_twice_cleans_up() {
 	# A shell's background commands ignore SIGINT otherwise.
 	setsid env --default-signal=INT "$top_srcdir/contrib/demo" \
 		>"$scratch/out" 2>&1 &
-	wait_until 200 grep -q '^== What a client sees' "$scratch/out"
+	wait_until 1000 grep -q '^== What a client sees' "$scratch/out"
 	# As Ctrl-C on a terminal: the whole process group gets it.
 	kill -INT -- "-$!"
 	sleep 0.15

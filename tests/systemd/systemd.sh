@@ -70,7 +70,7 @@ start_systemd() {
 	cgroups=$scratch/cgroup
 	mkdir "$cgroups" "$scratch/srv"
 	mount -t cgroup2 none "$cgroups" || skip "no cgroup2"
-	cgroup=$cgroups/vhdfs-test-$$
+	cgroup=$cgroups/${lib_dir##*/}
 	mkdir "$cgroup"
 	write_machine
 	at_exit end_systemd
