@@ -36,6 +36,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/place.c \
 	vhdfs/chain/unit.c \
 	vhdfs/format/bits.h \
+	vhdfs/format/foreign.c \
+	vhdfs/format/foreign.h \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \
 	vhdfs/format/pages.c \

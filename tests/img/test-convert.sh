@@ -170,6 +170,78 @@ test_source_that_is_missing_or_none() {
 	only_files
 }
 
+# refused FILE WHAT COMMAND: as a source and in place, whatever its name, and
+# nothing is made of it.
+refused() {
+	local name before
+
+	for name in "$1" "$1.raw" "$1.img"; do
+		[ "$name" = "$1" ] || cp "$1" "$name"
+		before=$(sha256_of "$name")
+		expect_error 1 "expected a VHD, a VHDX or a raw disk, found $2; run .$3 " \
+			vhdfs-img convert "$name" "$scratch/out.vhdx"
+		expect_error 1 "found $2; run " \
+			vhdfs-img convert --in-place "$name"
+		equal "$name" "$before" "$(sha256_of "$name")"
+	done
+	expect_error 1 "found $2; run .$3 " vhdfs-img info "$1"
+	expect_error 1 "found $2; run .$3 " vhdfs-img check "$1"
+	[ ! -e "$scratch/out.vhdx" ] || fail "it was converted"
+	rm -f "$1"*
+}
+
+test_disks_of_other_programs_are_not_raw() {
+	local format
+
+	requires qemu-img
+	for format in qcow2 qed vmdk vdi parallels; do
+		qemu-img create -q -f "$format" "$scratch/a" 1G
+		refused "$scratch/a" "an? [A-Za-z0-9]* image" "qemu-img convert"
+	done
+	qemu-img create -q -f vmdk -o subformat=monolithicFlat \
+		"$scratch/a.vmdk" 1M
+	refused "$scratch/a.vmdk" "the description of a VMDK image" \
+		"qemu-img convert"
+}
+
+test_packed_files_are_not_raw() {
+	vhdfs-img create --size 1G "$scratch/b.vhdx"
+	gzip -c "$scratch/b.vhdx" >"$scratch/a"
+	refused "$scratch/a" "a gzip file" "gunzip -k"
+	xz -c "$scratch/b.vhdx" >"$scratch/a"
+	refused "$scratch/a" "an xz file" "unxz -k"
+	bzip2 -c "$scratch/b.vhdx" >"$scratch/a"
+	refused "$scratch/a" "a bzip2 file" "bunzip2 -k"
+	tar -cf "$scratch/a" -C "$scratch" b.vhdx
+	refused "$scratch/a" "a tar archive" "tar -xf"
+	7zz a -bd -y "$scratch/a.7z" "$scratch/b.vhdx" >"$scratch/7z.log"
+	refused "$scratch/a.7z" "a 7z archive" "7z x"
+	printf '\x28\xb5\x2f\xfd' >"$scratch/a"
+	truncate -s 1M "$scratch/a"
+	refused "$scratch/a" "a zstd file" "unzstd -k"
+	truncate -s 1M "$scratch/a"
+	printf koly >"$scratch/koly"
+	dd if="$scratch/koly" of="$scratch/a" bs=512 seek=2047 conv=notrunc \
+		status=none
+	truncate -s 1M "$scratch/a"
+	refused "$scratch/a" "an Apple disk image" "qemu-img convert"
+}
+
+# A guest that writes a signature on its disk does not take its disk away.
+test_view_is_a_disk_whatever_its_guest_wrote() {
+	requires_fuse
+	mkdir "$scratch/store"
+	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
+	disk-io "$scratch/store/a.vhdx" write 0 1000 1
+	mount_store "$scratch/store" "$scratch/mnt"
+	printf 'QFI\xfb' | dd of="$scratch/mnt/a.vhdx.raw" conv=notrunc,fsync \
+		status=none
+	vhdfs-img convert "$scratch/mnt/a.vhdx.raw" "$scratch/b.vhdx"
+	unmount "$scratch/mnt"
+	equal "its beginning" "514649fb" "$(disk-io "$scratch/b.vhdx" read 0 4 |
+		xxd -p)"
+}
+
 # What its name calls an image is not taken for a raw disk when it is broken.
 test_broken_image_is_not_raw() {
 	local name

@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/foreign.h"
 #include "format/pages.h"
 #include "format/raw.h"
 #include "format/vhd.h"
@@ -151,8 +152,10 @@ static int fail_unknown(struct io *io)
 	char text[2 * sizeof first + 1];
 	uint64_t size;
 	size_t n;
-	int r = io_size(io, &size);
+	int r = foreign_refuse(io);
 
+	if (r == 0)
+		r = io_size(io, &size);
 	if (r < 0)
 		return r;
 	n = min_u64(sizeof first, size);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "format/foreign.h"
 #include "format/raw.h"
 #include "img/img.h"
 #include "io/io-file.h"
@@ -139,8 +140,10 @@ static int look(struct report *report, struct io *io)
 
 	if (r < 0)
 		return r;
-	if (ops == &raw_ops)
-		return check_nothing(report, io);
+	if (ops == &raw_ops) {
+		r = foreign_refuse(io);
+		return r < 0 ? r : check_nothing(report, io);
+	}
 	r = image_check(io, &report->check);
 	if (r == 0 && !report->left)
 		r = check_parents(report);

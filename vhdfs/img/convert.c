@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/xattr.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/foreign.h"
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
@@ -209,6 +211,17 @@ static int source_flags(const char *path)
 	return named_as_image(path) ? 0 : CHAIN_RAW;
 }
 
+/*
+ * A view of a mount is a disk by construction, whatever its guest wrote at the
+ * beginning; any other raw file may be another program's container.
+ */
+static int check_raw(struct io *io)
+{
+	if (fgetxattr(io->fd, "user.vhdfs.format", NULL, 0) >= 0)
+		return 0;
+	return foreign_refuse(io);
+}
+
 /* A footer that is not whole goes again: the file is the raw disk it was. */
 static int append_footer(struct io *io, uint64_t size)
 {
@@ -244,11 +257,15 @@ static int convert_in_place(const struct options *o,
 		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (named_as_image(o->source) || ops != &raw_ops)
-		return fail(-EINVAL,
-			    "%s: expected a raw disk, found what is called or "
-			    "is an image; convert it to another file",
-			    o->source);
+	if (!named_as_image(o->source) && ops == &raw_ops)
+		r = check_raw(io);
+	else
+		r = fail(-EINVAL,
+			 "%s: expected a raw disk, found what is called or "
+			 "is an image; convert it to another file",
+			 o->source);
+	if (r < 0)
+		return r;
 	interrupt_hold();
 	r = append_footer(io, size);
 	interrupt_release();
@@ -264,7 +281,10 @@ static int convert_to_target(const struct options *o,
 
 	if (r < 0)
 		return r;
-	r = convert_chain(o, lookup_within(lookup), source);
+	if (chain_leaf(source)->ops == &raw_ops)
+		r = check_raw(chain_leaf(source)->io);
+	if (r == 0)
+		r = convert_chain(o, lookup_within(lookup), source);
 	chain_close(source);
 	return r;
 }
