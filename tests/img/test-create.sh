@@ -251,6 +251,41 @@ test_child_with_a_block_size_of_its_own() {
 	same_disk "$scratch/c.vhdx" "$scratch/model"
 }
 
+# as_guest COMMAND...: as a user who owns nothing here.
+as_guest() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+
+test_parent_that_cannot_be_written_keeps_its_write_bits() {
+	local parent=$scratch/p.vhdx
+
+	requires_root
+	requires chattr setpriv
+	vhdfs-img create --size 4M "$parent"
+	chattr +i "$parent" || skip "no immutable files here"
+	at_exit chattr -i "$parent"
+	vhdfs-img create --parent "$parent" "$scratch/a.vhdx"
+	equal "mode" 644 "$(stat -c %a "$parent")"
+}
+
+test_parent_of_another_user() {
+	local parent=$scratch/p.vhdx
+
+	requires_root
+	requires setpriv
+	chmod 755 "$lib_dir" "$scratch"
+	mkdir -m 777 "$scratch/children"
+	vhdfs-img create --size 4M "$parent"
+	as_guest vhdfs-img create --parent "$parent" "$scratch/children/a.vhdx"
+	equal "mode" 644 "$(stat -c %a "$parent")"
+	# This one the user could write, without being able to end that.
+	chmod 666 "$parent"
+	expect_error 1 'p\.vhdx: taking its write bits.*chmod a-w .*p\.vhdx' \
+		as_guest vhdfs-img create --parent "$parent" \
+		"$scratch/children/b.vhdx"
+	equal "files" a.vhdx "$(ls -A "$scratch/children")"
+}
+
 test_parent_loses_its_write_bits_and_nothing_else() {
 	local before
 

@@ -18,6 +18,8 @@
 #include "store/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -58,11 +60,31 @@ static char *relative_path(const char *dir, const char *file)
 	return path;
 }
 
-/* Adds to taken, also where it fails, the bits that are gone. */
+/* May this process write the file?  Only opening it tells: an immutable file,
+ * say, has write bits. */
+static bool can_be_written(const struct io *parent)
+{
+	char path[40];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", parent->fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || (errno != EPERM && errno != EACCES &&
+			   errno != EROFS && errno != ETXTBSY);
+}
+
+/*
+ * Adds to taken, also where it fails, the bits that are gone.  A file whose
+ * bits cannot be taken (immutable, another user's, on a read-only file system)
+ * keeps them where this process cannot write it either.
+ */
 static int take_write_bits(struct io *parent, mode_t *taken)
 {
 	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
 	struct stat st;
+	int r;
 
 	if (fstat(parent->fd, &st) < 0)
 		return fail_errno(-errno, "%s", parent->name);
@@ -74,10 +96,14 @@ static int take_write_bits(struct io *parent, mode_t *taken)
 			       ? fail_errno(-errno, "%s: fsync", parent->name)
 			       : 0;
 	}
-	/* Where nothing can be written at all, there is nothing to take. */
-	if (errno == EROFS)
+	r = -errno;
+	if (r == -EROFS || (r == -EPERM && !can_be_written(parent)))
 		return 0;
-	return fail_errno(-errno, "%s: taking its write bits", parent->name);
+	fail_errno(r,
+		   "%s: taking its write bits, without which no child is "
+		   "safe; as its owner, run `chmod a-w %s'",
+		   parent->name, parent->name);
+	return r;
 }
 
 /* There is no child.  Who else has the parent open may be making one of it, and
