@@ -18,6 +18,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/log.h \
 	vhdfs/base/notify.c \
 	vhdfs/base/notify.h \
+	vhdfs/base/size.c \
+	vhdfs/base/size.h \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
 	vhdfs/chain/chain-internal.h \
@@ -87,6 +89,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/keep.h \
 	vhdfs/io/wait.c \
 	vhdfs/io/wait.h \
+	vhdfs/store/reserve.c \
+	vhdfs/store/reserve.h \
 	vhdfs/store/catalog.c \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \

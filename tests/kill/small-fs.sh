@@ -11,6 +11,7 @@ make_fs() {
 	fs_type=$1 fs=$scratch/fs
 	# The smallest that mkfs.xfs makes, and no blocks for root alone.
 	[ "$1" != xfs ] || size=300M
+	[ "$1" != btrfs ] || size=200M
 	[ "$1" != ext4 ] || options+=(-m 0 -F)
 	truncate -s $size "$scratch/fs.img"
 	"mkfs.$1" "${options[@]}" "$scratch/fs.img"

@@ -48,7 +48,7 @@ write_with_room() {
 # Room is made below a vhdfs that goes on, one that was unmounted, or one that
 # was killed while the disk was full.
 full_round() {
-	fill_fs "$(room_left)"
+	fill_fs $(($(room_left) + ${reserve:-0}))
 	load_all 0 true -s 2 -f 40
 	check_told
 	verify_all exact
@@ -120,6 +120,45 @@ test_vhdx_on_xfs() {
 	make_fs xfs
 	format=(vhdx)
 	fills 3
+}
+
+# Where a flush copies on write, its room is the reserve: a twentieth of the file
+# system, which the ballast leaves free and the guests cannot take.
+test_vhd_on_btrfs() {
+	begin
+	make_fs btrfs
+	reserve=$((11 << 20))
+	format=(vhd --block-size 512K)
+	fills 2
+}
+
+test_vhdx_on_btrfs() {
+	begin
+	make_fs btrfs
+	reserve=$((11 << 20))
+	format=(vhdx --block-size 1M)
+	fills 2
+}
+
+# With no reserve the flush finds no room; the mount says so when it starts.
+test_reserve_is_said() {
+	begin
+	make_fs btrfs
+	mkdir "$store"
+	mount_store "$store" "$mnt"
+	grep -q "btrfs copies on write, so a flush needs room: .* less than 10 MiB " \
+		"$mnt.log" || fail "expected a line on the reserve: $(cat "$mnt.log")"
+	unmount "$mnt"
+	mount_store "$store" "$mnt" -o reserve=0
+	grep -q 'btrfs .* reserve=0 keeps none' "$mnt.log" ||
+		fail "expected a line on reserve=0: $(cat "$mnt.log")"
+	unmount "$mnt"
+	mount_store "$store" "$mnt" -o reserve=77M
+	grep -q 'less than 77 MiB ' "$mnt.log" ||
+		fail "expected the reserve that was asked for: $(cat "$mnt.log")"
+	unmount "$mnt"
+	expect_error 2 "reserve=: expected a size .* found 'much'" \
+		vhdfs "$store" "$mnt" -f -o reserve=much
 }
 
 # shared IMAGE FROM TO: the extents between these bytes that a copy shares.

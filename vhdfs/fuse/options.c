@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/size.h"
+#include "store/reserve.h"
 
 #define TRY_HELP "; vhdfs --help says more"
 
@@ -102,10 +104,23 @@ static int add_parents(struct options *o, const char *path)
 	return 0;
 }
 
+static int take_reserve(struct options *o, const char *value)
+{
+	if (size_parse(value, &o->reserve) == 0 &&
+	    o->reserve != RESERVE_DEFAULT)
+		return 0;
+	return fail(
+		-EINVAL,
+		"-o reserve=: expected a size such as 1G, in bytes or with K, M, G or T, found '%s'" TRY_HELP,
+		value);
+}
+
 static int take_mount_option(struct options *o, const char *option)
 {
 	if (!strncmp(option, "parents=", 8) && option[8])
 		return add_parents(o, option + 8);
+	if (!strncmp(option, "reserve=", 8))
+		return take_reserve(o, option + 8);
 	if (!strcmp(option, "ro"))
 		o->read_only = true;
 	if (!strcmp(option, "rw"))
@@ -232,7 +247,7 @@ static int parse(int argc, char **argv, struct options *o)
 
 int options_parse(int argc, char **argv, struct options *ret)
 {
-	struct options o = { 0 };
+	struct options o = { .reserve = RESERVE_DEFAULT };
 	int r = parse(argc, argv, &o);
 
 	if (r < 0) {
@@ -283,7 +298,7 @@ static char *escape(const char *text)
 char **options_make_line(const struct options *o, const char *path)
 {
 	/* The program, two operands, -f, and "-o" with a value each. */
-	char **line = calloc(2 * o->n_parents + 9, sizeof *line);
+	char **line = calloc(2 * o->n_parents + 10, sizeof *line);
 	size_t n = 0, wanted = 0;
 
 	if (!line)
@@ -298,6 +313,8 @@ char **options_make_line(const struct options *o, const char *path)
 		ADD("-o%s", o->mount);
 	if (o->no_resend)
 		ADD("-ono_resend");
+	if (o->reserve != RESERVE_DEFAULT)
+		ADD("-oreserve=%llu", (unsigned long long)o->reserve);
 	for (size_t i = 0; i < o->n_parents; i++) {
 		_cleanup_free_ char *escaped = escape(o->parents[i]);
 
@@ -348,6 +365,8 @@ void options_print_help(void)
 	      "  -o allow_root     root may use the mount, too\n"
 	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated;\n"
 	      "                    \\ before a comma of DIR\n"
+	      "  -o reserve=SIZE   leave so much of the store's file system free for flushes;\n"
+	      "                    without it 5 %, 1G at most, where it copies on write\n"
 	      "  -o no_resend      mount anew when the process that serves has died, as on\n"
 	      "                    kernels before 6.9\n"
 	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"

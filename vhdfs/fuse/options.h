@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct options {
 	char *store;      /* owned */
@@ -13,9 +14,10 @@ struct options {
 	bool version;
 	bool foreground;
 	bool read_only;
-	bool no_resend; /* -o no_resend */
-	bool remount;   /* of what is mounted already */
-	char **parents; /* -o parents=; the strings owned */
+	bool no_resend;   /* -o no_resend */
+	uint64_t reserve; /* -o reserve=, or RESERVE_DEFAULT */
+	bool remount;     /* of what is mounted already */
+	char **parents;   /* -o parents=; the strings owned */
 	size_t n_parents;
 	char *mount; /* for libfuse, separated by commas; owned */
 };

@@ -277,6 +277,7 @@ static void take_options(struct supervisor *s)
 	s->store = (struct store_options){ .path = o->store,
 					   .parents = o->parents,
 					   .n_parents = o->n_parents,
+					   .reserve = o->reserve,
 					   .read_only = o->read_only };
 }
 

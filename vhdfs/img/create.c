@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "base/size.h"
 #include "format/raw.h"
 #include "format/vhdx.h"
 #include "img/img.h"

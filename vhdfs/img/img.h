@@ -90,11 +90,6 @@ int lookup_open(const struct lookup *lookup, const char *path, int flags,
 /* A path as chain_path gives it, made absolute. The caller's to free. */
 char *lookup_absolute(const struct lookup *lookup, const char *path);
 
-/* "40G": digits, then K, M, G, T or none. 0, or -EINVAL without words. */
-int size_parse(const char *text, uint64_t *ret);
-/* "40 GiB (42949672960 bytes)"; in buf. */
-const char *size_format(uint64_t size, char *buf, size_t buf_size);
-
 /* By the name's ending, in any case; null where that says nothing. */
 const struct image_ops *format_of_name(const char *path);
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/size.h"
 #include "img/img.h"
 #include "io/io-file.h"
 

@@ -18,7 +18,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/map.c \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
-	vhdfs/img/size.c \
 	vhdfs/img/target.c \
 	vhdfs/img/target.h \
 	$(NULL)

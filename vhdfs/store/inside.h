@@ -8,6 +8,7 @@
  *   catalog.c  what each image is, and who is whose parent
  *   view.c     images that are open
  *   find.c     images and directories without their names
+ *   reserve.c  free space that guests' writes leave alone
  *   store.c    the rest: puts these together for the outside
  *
  * LOCKS, in the order in which they are taken:
@@ -30,6 +31,7 @@
 
 #include "base/guid.h"
 #include "chain/chain.h"
+#include "store/reserve.h"
 #include "store/store.h"
 
 struct file_id {
@@ -141,6 +143,7 @@ struct store {
 	struct place *places; /* [0] is the store */
 	size_t n_places;
 	struct family *family;
+	struct reserve reserve;
 	int inotify;
 	struct dir *dirs; /* the first is the store itself */
 	void *images;     /* by id: a tree (tsearch) */

@@ -71,6 +71,9 @@ int store_open(const struct store_options *options, struct store **ret)
 	r = open_places(store, options);
 	if (r == 0)
 		r = watch_init(store);
+	if (r == 0 && !store->read_only)
+		r = reserve_init(&store->reserve, store->places[0].fd,
+				 store->places[0].root, options->reserve);
 	if (r == 0)
 		r = read_all(store);
 	if (r < 0) {
@@ -121,6 +124,7 @@ int store_close(struct store *store)
 	for (size_t i = 0; i < store->n_places; i++)
 		place_fini(&store->places[i]);
 	free(store->places);
+	reserve_fini(&store->reserve);
 	pthread_mutex_destroy(&store->lock);
 	free(store);
 	return r;

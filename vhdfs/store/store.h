@@ -33,6 +33,7 @@ struct store_options {
 	char *const *parents; /* further directories to search for parents */
 	size_t n_parents;
 	bool read_only;
+	uint64_t reserve; /* see reserve.h; bytes, or RESERVE_DEFAULT */
 };
 
 /* Opens the directory and reads all of it. -ENOTDIR, -ENOENT with words. */

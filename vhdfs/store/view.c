@@ -498,6 +498,9 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 
 	if (!len)
 		return 0;
+	r = reserve_take(&image->store->reserve, len);
+	if (r < 0)
+		return r;
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -510,9 +513,13 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 
 int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 {
-	struct chain *chain = view_get(image);
-	int r;
+	/* A hole gives room back. */
+	int r = punch ? 0 : reserve_take(&image->store->reserve, 0);
+	struct chain *chain;
 
+	if (r < 0)
+		return r;
+	chain = view_get(image);
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);

@@ -2,12 +2,13 @@
 /* Sizes as people write and read them: powers of 1024. */
 #include "config.h"
 
+#include "base/size.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "img/img.h"
 
 static const char units[] = "KMGTPE";
 enum { UNITS_TAKEN = 4 }; /* no disk has more */
