@@ -423,7 +423,8 @@ static int apply_to_tgtd(struct round *round)
 	 * gone. */
 	if (r == 0 && (unlist_blocked(round) || round->wishes.reset.n))
 		r = write_file(round);
-	if (r == 0)
+	/* 1 where it was written. */
+	if (r >= 0)
 		r = remember_done(round);
 	return r < 0 ? r : remember_opened(round);
 }
