@@ -131,7 +131,7 @@ test_mutual_chap() {
 }
 
 test_secret_from_a_file() {
-	echo secretinfile1 >"$scratch/one.secret"
+	(umask 077 && echo secretinfile1 >"$scratch/one.secret")
 	start_fleet <<-END
 		[client filed]
 		secret-file = one.secret

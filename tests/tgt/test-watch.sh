@@ -157,13 +157,13 @@ test_master_that_comes() {
 }
 
 test_secret_file_that_changes() {
-	echo secretsecret1 >"$scratch/pc1.secret"
+	(umask 077 && echo secretsecret1 >"$scratch/pc1.secret")
 	start_fleet <<-END
 		[client pc1]
 		secret-file = pc1.secret
 	END
 	admits login "$(url pc1 pc1%secretsecret1@)"
-	echo secretsecret2 >"$scratch/new"
+	(umask 077 && echo secretsecret2 >"$scratch/new")
 	mv "$scratch/new" "$scratch/pc1.secret"
 	says '^pc1: target: changed its users'
 	admits login "$(url pc1 pc1%secretsecret2@)"
