@@ -37,6 +37,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/lookup.h \
 	vhdfs/chain/place.c \
 	vhdfs/chain/unit.c \
+	vhdfs/chain/warning.c \
 	vhdfs/format/bits.h \
 	vhdfs/format/foreign.c \
 	vhdfs/format/foreign.h \

@@ -431,4 +431,44 @@ test_damage_without_end_is_told_briefly() {
 	equal "lines" 1 "$(wc -l <"$scratch/stdout")"
 }
 
+# A VHD child has its parent's time; a copy has another, which is no damage.
+test_a_parent_written_after_its_child_was_made_is_warned_of() {
+	local text='parent time stamp at offset 568: expected a parent last'
+
+	vhdfs-img create --size 4M "$scratch/m.vhd"
+	touch -d 2026-01-02T03:04:05Z "$scratch/m.vhd"
+	vhdfs-img create --parent "$scratch/m.vhd" "$scratch/c.vhd"
+	vhdfs-img create --parent "$scratch/c.vhd" "$scratch/g.vhd"
+	expect 0 vhdfs-img check "$scratch/g.vhd"
+	equal "no warning" "$scratch/g.vhd: sound" "$(cat "$scratch/stdout")"
+	expect 0 vhdfs-img info --json "$scratch/c.vhd"
+	equal "no warning" false "$(jq 'has("warning")' "$scratch/stdout")"
+	chmod u+w "$scratch/m.vhd"
+	disk-io "$scratch/m.vhd" write 65536 65536 1
+	for image in c g; do
+		expect 0 vhdfs-img check "$scratch/$image.vhd"
+		grep -q "^warning: .*c.vhd: $text.* at 2026-01-02T03:04:05Z, found .*m.vhd" \
+			"$scratch/stdout" || fail "found $(cat "$scratch/stdout")"
+		tail -n 1 "$scratch/stdout" | grep -q ': sound$'
+	done
+	expect 0 vhdfs-img check --json "$scratch/c.vhd"
+	equal "JSON" 'true 1' \
+		"$(jq -r '"\(.sound) \(.warnings | length)"' "$scratch/stdout")"
+	expect 0 vhdfs-img info --json --chain "$scratch/g.vhd"
+	equal "warnings" '[false,true,false]' \
+		"$(jq -c 'map(has("warning"))' "$scratch/stdout")"
+	expect 0 vhdfs-img info "$scratch/c.vhd"
+	grep -q "^warning: .*$text" "$scratch/stdout"
+}
+
+# Windows writes no time.
+test_a_child_without_its_parents_time_is_not_warned_of() {
+	vhdfs-img create --size 4M "$scratch/m.vhd"
+	touch -d @946684800 "$scratch/m.vhd"
+	vhdfs-img create --parent "$scratch/m.vhd" "$scratch/c.vhd"
+	touch "$scratch/m.vhd"
+	expect 0 vhdfs-img check "$scratch/c.vhd"
+	equal "output" "$scratch/c.vhd: sound" "$(cat "$scratch/stdout")"
+}
+
 run_tests

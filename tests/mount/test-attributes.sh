@@ -12,7 +12,7 @@ test_junk_is_told_with_its_first_bytes() {
 	: >"$store/c.vhd"
 	mount_store "$store" "$mnt"
 	attribute "$mnt/a.vhdx.raw" error |
-		grep "found neither's signature, but the bytes 514649fb20616e64"
+		grep "found a qcow2 image; run"
 	attribute "$mnt/b.vhd.raw" error | grep 'but the bytes 616263$'
 	attribute "$mnt/c.vhd.raw" error | grep "found neither's signature$"
 }
@@ -202,6 +202,19 @@ test_statfs_is_the_stores() {
 	mount_store "$store" "$mnt"
 	equal "file system" "$(stat -f -c '%s %b' "$store")" \
 		"$(stat -f -c '%s %b' "$mnt")"
+}
+
+test_a_vhd_parent_that_was_written_is_warned_of() {
+	store_of_pair vhd
+	mount_store "$store" "$mnt"
+	! attribute "$child" warning 2>/dev/null || fail "expected no warning"
+	unmount "$mnt"
+	chmod u+w "$store/master.vhd"
+	touch -d 2026-01-02T03:04:05Z "$store/master.vhd"
+	mount_store "$store" "$mnt"
+	attribute "$child" warning | grep -q 'parent time stamp at offset 568:'
+	grep -q 'parent time stamp at offset 568:' "$mnt.log"
+	file-io "$child" rw write 0 hello
 }
 
 run_tests

@@ -164,6 +164,12 @@ struct image *chain_image(const struct chain *chain, unsigned depth);
  * further place is absolute. */
 const char *chain_path(const struct chain *chain, unsigned depth);
 uint64_t chain_size(const struct chain *chain);
+/*
+ * *ret: one line of words where the parent of the image at that depth was
+ * modified after its child was made, as far as the child says (VHD), or is a
+ * copy; the caller's to free. Null where there is nothing to say. 0, or -errno.
+ */
+int chain_warning(const struct chain *chain, unsigned depth, char **ret);
 
 /* What the merged disk has at an offset. */
 struct chain_extent {

@@ -71,6 +71,10 @@ struct parent_ref {
 	struct guid id;    /* must be the parent's image.id ... */
 	struct guid id2;   /* ... or this, unless null (VHDX parent_linkage2) */
 	uint64_t file_off; /* where the child says so, for messages */
+	/* When the parent's file was last modified as the child was made, Unix
+	 * seconds; 0: the child does not say. Where it says so. */
+	int64_t mtime;
+	uint64_t mtime_off;
 	/* UTF-8, '/' between parts, "./parent.vhdx"; relative to the child's
 	 * directory. Null where the child has none. */
 	char *relative;

@@ -193,6 +193,10 @@ int vhd_parent(struct image *img, struct parent_ref *ret)
 
 	ref.id = guid_from_be(v->header + HEADER_PARENT_ID);
 	ref.file_off = v->header_off + HEADER_PARENT_ID;
+	ref.mtime = get_be32(v->header + HEADER_PARENT_TIME);
+	if (ref.mtime)
+		ref.mtime += VHD_EPOCH;
+	ref.mtime_off = v->header_off + HEADER_PARENT_TIME;
 	r = read_names(v, &ref);
 	if (r == 0 && !ref.relative && !ref.basename)
 		r = fail_found(-EBADMSG, img->io->name, "parent locators",

@@ -32,7 +32,7 @@ struct options {
 struct report {
 	struct check check; /* first: it is what the driver hands back */
 	const struct options *options;
-	json_t *errors;
+	json_t *errors, *warnings;
 	uint64_t found;  /* damage */
 	uint64_t left;   /* damage that is still there */
 	bool leaks_left; /* space that nothing uses, too */
@@ -94,6 +94,23 @@ static void take_parent_error(struct report *report)
 	take_finding(&report->check, &f);
 }
 
+/* Of each parent that was written since its child was made, or copied. */
+static int take_warnings(struct report *report, const struct chain *chain)
+{
+	for (unsigned i = 0; i < chain_depth(chain); i++) {
+		_cleanup_free_ char *text = NULL;
+		int r = chain_warning(chain, i, &text);
+
+		if (r < 0)
+			return r;
+		if (text)
+			report->incomplete |=
+				json_array_append_new(report->warnings,
+						      json_text(text)) < 0;
+	}
+	return 0;
+}
+
 /* The image's own structures are sound: are its parents there, and right? */
 static int check_parents(struct report *report)
 {
@@ -108,6 +125,8 @@ static int check_parents(struct report *report)
 		take_parent_error(report);
 		r = 0;
 	}
+	if (r == 0 && chain)
+		r = take_warnings(report, chain);
 	if (chain)
 		chain_close(chain);
 	lookup_fini(&lookup);
@@ -175,6 +194,7 @@ static void begin_anew(struct report *report)
 	report->found = report->left = 0;
 	report->leaks_left = false;
 	json_array_clear(report->errors);
+	json_array_clear(report->warnings);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -294,6 +314,9 @@ static int print_json(struct report *report)
 			 (json_int_t)(report->leaks_left ? leaked(report) : 0),
 			 "dirty", (int)report->check.dirty, "in-use",
 			 (int)report->in_use, "remarks", remarks);
+	if (json_array_size(report->warnings))
+		report->incomplete |=
+			json_object_set(json, "warnings", report->warnings) < 0;
 	r = report->incomplete ? fail(-ENOMEM, "out of memory")
 			       : json_print(json);
 
@@ -332,6 +355,8 @@ static int print_words(struct report *report)
 		return fail(-ENOMEM, "out of memory");
 	}
 	json_array_foreach(report->errors, i, value) print_finding(name, value);
+	json_array_foreach(report->warnings, i, value)
+		printf("warning: %s\n", json_string_value(value));
 	if (leaked(report))
 		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", name,
 		       leaked(report),
@@ -365,6 +390,7 @@ static int check(const struct options *o)
 		.check = { .repair = o->repair, .report = take_finding },
 		.options = o,
 		.errors = json_array(),
+		.warnings = json_array(),
 	};
 	_cleanup_(io_close_p) struct io *io = NULL;
 	int r = open_image(o, &io);
@@ -378,6 +404,7 @@ static int check(const struct options *o)
 	if (r < 0)
 		failed();
 	json_decref(report.errors);
+	json_decref(report.warnings);
 	if (r < 0)
 		return STATUS_FAILED;
 	return report.left ? STATUS_DAMAGED : STATUS_DONE;

@@ -37,6 +37,19 @@ static int add_readonly_reason(struct image *img, json_t *object)
 		       : 0;
 }
 
+/* The key is there only when there is something to say. */
+static int add_warning(const struct chain *chain, unsigned depth,
+		       json_t *object)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = chain_warning(chain, depth, &text);
+
+	if (r == 0 && text &&
+	    json_object_set_new(object, "warning", json_text(text)) < 0)
+		r = fail(-ENOMEM, "out of memory");
+	return r;
+}
+
 /*
  * The object for one image of the chain.  who is filled in with who holds it,
  * for those who read words.
@@ -77,6 +90,8 @@ static int describe(const struct lookup *lookup, const struct chain *chain,
 	if (!*ret)
 		return fail(-ENOMEM, "out of memory");
 	r = add_readonly_reason(img, *ret);
+	if (r == 0)
+		r = add_warning(chain, depth, *ret);
 	if (r < 0)
 		json_decref(*ret);
 	return r;

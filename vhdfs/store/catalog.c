@@ -39,6 +39,7 @@ static char no_memory[] = "out of memory";
 void info_fini(struct info *info)
 {
 	free(info->parent);
+	free(info->warning);
 	if (info->error != no_memory)
 		free(info->error);
 	free(info->readonly);
@@ -262,6 +263,8 @@ static int take_chain(struct chain *chain, struct info *info)
 
 		r = add_ancestor(info, io->dev, io->ino);
 	}
+	for (unsigned i = 0; r == 0 && i < info->depth && !info->warning; i++)
+		r = chain_warning(chain, i, &info->warning);
 	if (r == 0 && info->depth)
 		r = copy_text(chain_path(chain, 1), &info->parent);
 	return r;
@@ -333,6 +336,13 @@ static int read_by_name(struct store *store, const char *path, struct info *ret)
 	}
 	*ret = info;
 	return r;
+}
+
+static void log_warning(const struct info *old, const struct info *new)
+{
+	if (new->warning &&
+	    (!old->warning || strcmp(old->warning, new->warning) != 0))
+		log_warn("%s", new->warning);
 }
 
 /* One line, though a parent that is broken breaks all its children. */
@@ -434,8 +444,10 @@ static void read_image(struct store *store, struct store_image *image)
 		keep_ancestors(&image->info, &info);
 		image->try_at = now() + WAIT_FACTOR * (now() - began);
 	}
-	if (!image->unsettled)
+	if (!image->unsettled) {
 		log_change(store, &image->info, &info);
+		log_warning(&image->info, &info);
+	}
 	info_fini(&image->info);
 	image->info = info;
 	image->seen = st;

@@ -95,6 +95,7 @@ struct info {
 	char *parent;   /* as user.vhdfs.parent shows it */
 	char *error;    /* null: sound */
 	char *readonly; /* why its file takes no write; null: it takes them */
+	char *warning;  /* as chain_warning; null: none */
 	/* The base names by which its parent is searched, folded (base/fold.h);
 	 * null: none. */
 	char *wanted[2];

@@ -369,9 +369,9 @@ char *store_image_name(struct store *store, struct store_image *image)
 	return name;
 }
 
-const char *const store_attributes[] = { "format",          "type",  "id",
-					 "parent",          "depth", "error",
-					 "readonly-reason", NULL };
+const char *const store_attributes[] = { "format",          "type",    "id",
+					 "parent",          "depth",   "error",
+					 "readonly-reason", "warning", NULL };
 
 /* Of the open image where there is one: a first write changes it. */
 static struct guid current_id(struct store_image *image)
@@ -403,6 +403,8 @@ static const char *attribute_text(struct store_image *image, const char *name,
 		return info->type;
 	if (!strcmp(name, "parent"))
 		return info->parent;
+	if (!strcmp(name, "warning"))
+		return info->warning;
 	if (!strcmp(name, "error"))
 		return info->error;
 	if (!strcmp(name, "readonly-reason"))
