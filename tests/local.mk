@@ -338,6 +338,7 @@ tgt_tests = \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-shards.sh \
+	tests/tgt/test-space.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-stop.sh \
 	tests/tgt/test-suite.sh \

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "tgt-glue/spare.h"
 #include "tgt-glue/targets.h"
 #include "tgt-glue/textfile.h"
 #include "tgt-glue/values.h"
@@ -24,6 +26,11 @@ static const char *state_file(struct applied *applied,
 			      const struct shard *shard)
 {
 	return pool_printf(&applied->pool, "%s.applied", shard->targets_file);
+}
+
+static const char *parked_file(struct applied *applied, const char *state)
+{
+	return pool_printf(&applied->pool, "%s.full", state);
 }
 
 static const char *after_line(const char *line)
@@ -220,23 +227,66 @@ const char *applied_block(const struct applied *applied, const char *iqn)
 	return NULL;
 }
 
-int applied_save(const struct shard *shard, const struct tgtd *tgtd,
-		 struct applied *applied)
+static bool some_block_says(const struct applied *applied, const char *words)
 {
-	const char *state = state_file(applied, shard);
-	_cleanup_free_ char *instance = NULL, *text = NULL;
-	size_t size;
-	int r = tgtd_instance(tgtd, &instance);
-	FILE *f;
+	for (size_t i = 0; i < applied->n; i++)
+		if (strstr(applied->targets[i].block, words))
+			return true;
+	return false;
+}
 
-	if (r < 0)
-		return r;
-	f = open_memstream(&text, &size);
+static bool block_has_user(const struct applied *applied, const char *user)
+{
+	char words[256];
+
+	snprintf(words, sizeof words, "user %s ", user);
+	return some_block_says(applied, words);
+}
+
+/*
+ * Where there is no room for another text the file takes another name, which
+ * needs none: what is in no file is not known to be applied.
+ */
+static int park(struct applied *applied, const char *state)
+{
+	if (rename(state, parked_file(applied, state)) < 0 && errno != ENOENT)
+		return fail_errno(-errno, "%s", state);
+	applied->parked = true;
+	return 0;
+}
+
+/* The text in it is right again. */
+static int unpark(struct applied *applied, const char *state)
+{
+	if (applied->parked && rename(parked_file(applied, state), state) < 0)
+		return fail_errno(-errno, "%s.full", state);
+	applied->parked = false;
+	return 0;
+}
+
+static int by_iqn(const void *a, const void *b)
+{
+	const struct applied_target *x = a, *y = b;
+
+	return strcmp(x->iqn, y->iqn);
+}
+
+/* The same text for the same state, in whatever order it came to be. */
+static char *print(struct applied *applied, const char *instance)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
 	if (!f)
 		abort();
+	if (applied->n)
+		qsort(applied->targets, applied->n, sizeof *applied->targets,
+		      by_iqn);
 	fprintf(f, INSTANCE "%s\n", instance);
 	for (size_t i = 0; i < applied->users.n; i++)
-		fprintf(f, USER "%s\n", applied->users.v[i]);
+		if (!block_has_user(applied, applied->users.v[i]))
+			fprintf(f, USER "%s\n", applied->users.v[i]);
 	for (size_t i = 0; i < applied->names.n; i++)
 		if (!applied_block(applied, applied->names.v[i]))
 			fprintf(f, TARGET "%s\n", applied->names.v[i]);
@@ -244,11 +294,28 @@ int applied_save(const struct shard *shard, const struct tgtd *tgtd,
 		fputs(applied->targets[i].block, f);
 	if (fclose(f) != 0)
 		abort();
-	if (applied->saved && !strcmp(applied->saved, text))
-		return 0;
-	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
+	return text;
+}
+
+int applied_save(const struct shard *shard, const struct tgtd *tgtd,
+		 struct applied *applied)
+{
+	const char *state = state_file(applied, shard);
+	_cleanup_free_ char *instance = NULL, *text = NULL;
+	int r = tgtd_instance(tgtd, &instance);
+
 	if (r < 0)
 		return r;
+	text = print(applied, instance);
+	if (applied->saved && !strcmp(applied->saved, text))
+		return unpark(applied, state);
+	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
+	if (spare_no_room(r))
+		return park(applied, state);
+	if (r < 0)
+		return r;
+	unlink(parked_file(applied, state));
+	applied->parked = false;
 	free(applied->saved);
 	applied->saved = steal(text);
 	return 0;
@@ -292,14 +359,6 @@ bool applied_same_disk(const struct applied *applied, const char *iqn,
 	}
 }
 
-static bool some_block_says(const struct applied *applied, const char *words)
-{
-	for (size_t i = 0; i < applied->n; i++)
-		if (strstr(applied->targets[i].block, words))
-			return true;
-	return false;
-}
-
 /* "incominguser NAME SECRET", and outgoinguser: both end the same. */
 bool applied_has_secret(const struct applied *applied, const char *user,
 			const char *secret)
@@ -312,9 +371,6 @@ bool applied_has_secret(const struct applied *applied, const char *user,
 
 bool applied_has_user(const struct applied *applied, const char *user)
 {
-	char words[256];
-
-	snprintf(words, sizeof words, "user %s ", user);
 	return strings_have(&applied->users, user) ||
-	       some_block_says(applied, words);
+	       block_has_user(applied, user);
 }

@@ -34,6 +34,7 @@ struct applied {
 	 * tgt-glue made them. */
 	struct strings names;
 	char *saved; /* the text in the file now, or null; owned */
+	bool parked; /* for want of room the file has another name now */
 };
 
 /* applied_fini in any case. */

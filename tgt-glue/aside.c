@@ -41,12 +41,16 @@
 #include "tgt-glue/kept.h"
 #include "tgt-glue/values.h"
 #include "tgt-glue/files.h"
+#include "tgt-glue/space.h"
+#include "tgt-glue/spare.h"
+#include "tgt-glue/status.h"
 
 #define DIRECTORY "clients"
 
 /* How long is waited for: what looks at a view is soon done with it. */
 static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
 enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
+enum { NAMES_MAX = 256 };
 
 /* The client's image in the store, whichever format it has, or null. */
 static const char *image_of(struct fleet *fleet, const struct client *client,
@@ -147,11 +151,13 @@ static int put_aside(struct fleet *fleet, const struct client *client, int dir,
 	char text[STAMP_SIZE];
 	struct kept kept;
 	int64_t stamp;
+	unsigned tries = NAMES_MAX;
 	int r = read_kept(fleet, client, dir, &kept);
 
 	if (r < 0)
 		return r;
 	stamp = kept_next_stamp(&kept, clock_now());
+	/* A full directory on a full store may have room for another name. */
 	do {
 		stamp_write(stamp++, text);
 		*ret_old = pool_printf(&fleet->conf.pool, DIRECTORY "/.%s.%s",
@@ -160,7 +166,7 @@ static int put_aside(struct fleet *fleet, const struct client *client, int dir,
 			      RENAME_NOREPLACE) < 0
 			    ? -errno
 			    : 0;
-	} while (r == -EEXIST);
+	} while (r == -EEXIST || (spare_no_room(r) && tries--));
 	if (r < 0)
 		*ret_old = NULL;
 	else if (fsync(dir) < 0)
@@ -240,6 +246,37 @@ static void remove_oldest(struct fleet *fleet, const struct client *client,
 		     kept.odd.v[i]);
 }
 
+/* What an image takes on disk. */
+static uint64_t disk_use(const struct fleet *fleet, const char *image)
+{
+	_cleanup_close_ int fd = place_openat(&fleet->place, image, O_PATH);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512
+					      : 0;
+}
+
+/* A fresh disk on a full store is no disk that can be written to. */
+static void tell_space(struct fleet *fleet, const struct client *client,
+		       struct aside *aside)
+{
+	struct space space;
+
+	space_read(fleet, &space);
+	if (!aside->spare && !space_is_low(&space))
+		return;
+	if (aside->old && client->keep)
+		tell(fleet, aside,
+		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s/%s\' gives it back",
+		     status_size(space.free),
+		     status_size(disk_use(fleet, aside->old)), fleet->store,
+		     aside->old);
+	else
+		tell(fleet, aside,
+		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as images put aside (%s/clients/.NAME.vhdx.DATE)",
+		     status_size(space.free), fleet->store);
+}
+
 /* 3 and 4, of an image that is there. */
 static int replace(struct fleet *fleet, struct client *client, int dir,
 		   const char *image, struct aside *aside)
@@ -252,7 +289,7 @@ static int replace(struct fleet *fleet, struct client *client, int dir,
 		return 0;
 	r = put_aside(fleet, client, dir, image, &aside->old);
 	if (r == 0)
-		r = children_make(fleet, client);
+		r = children_make_sure(fleet, client, &aside->spare);
 	if (r < 0 && aside->old) {
 		take_back(dir, image, aside->old);
 		aside->old = NULL;
@@ -269,7 +306,7 @@ int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 
 	*ret = (struct aside){ 0 };
 	if (!image) {
-		r = children_make(fleet, client);
+		r = children_make_sure(fleet, client, &ret->spare);
 	} else {
 		r = dir = open_directory(fleet);
 		if (r >= 0)
@@ -285,6 +322,7 @@ int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 		dir = open_directory(fleet);
 	if (dir >= 0)
 		remove_oldest(fleet, client, dir, ret);
+	tell_space(fleet, client, ret);
 	children_sector_sizes(fleet);
 	return 0;
 }

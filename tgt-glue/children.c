@@ -16,6 +16,7 @@
 #include "chain/family.h"
 #include "format/image.h"
 #include "store/child.h"
+#include "tgt-glue/spare.h"
 #include "tgt-glue/values.h"
 
 /* Opens an image of the store for a look, without locks. */
@@ -180,9 +181,11 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
-int children_make(struct fleet *fleet, const struct client *client)
+static int make(struct fleet *fleet, const struct client *client,
+		const char *room)
 {
-	const struct child_params params = { .block_size = client->block_size };
+	const struct child_params params = { .block_size = client->block_size,
+					     .room = room };
 	struct pool *pool = &fleet->conf.pool;
 	const char *dir = pool_printf(pool, "%s/clients", fleet->store);
 	int r = check_chain(fleet, client->master);
@@ -195,6 +198,33 @@ int children_make(struct fleet *fleet, const struct client *client)
 		&fleet->place, client->master,
 		pool_printf(pool, "%s/%s", fleet->store, client->child),
 		&params);
+}
+
+int children_make(struct fleet *fleet, const struct client *client)
+{
+	return make(fleet, client, NULL);
+}
+
+int children_make_sure(struct fleet *fleet, const struct client *client,
+		       bool *ret_spare)
+{
+	int r = make(fleet, client, NULL);
+	struct error why = *error_last();
+
+	*ret_spare = false;
+	if (!spare_no_room(r))
+		return r;
+	for (unsigned i = 0; i < fleet->spares; i++)
+		if (make(fleet, client, spare_name(&fleet->conf.pool, i)) ==
+		    0) {
+			*ret_spare = true;
+			return 0;
+		}
+	error_set(&why);
+	error_advise(
+		"no spare file is left either; remove what is not needed, such as images put aside (clients/.NAME.vhdx.DATE in %s)",
+		fleet->store);
+	return r;
 }
 
 static uint32_t sector_size_of(const struct fleet *fleet, const char *path)

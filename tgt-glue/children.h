@@ -23,6 +23,9 @@ enum child_state children_look(struct fleet *fleet, const struct client *client,
 bool children_fresh(struct fleet *fleet, const struct client *client);
 /* Makes the missing image, and the directory that it is in. */
 int children_make(struct fleet *fleet, const struct client *client);
+/* The same, of a spare where the store is full; *ret_spare says that it was. */
+int children_make_sure(struct fleet *fleet, const struct client *client,
+		       bool *ret_spare);
 
 /*
  * Sets every client's sector_size: its own image's, or its master's where it

@@ -49,6 +49,9 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 				 false },
 	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false, false },
 	[FLEET_SHARDS] = { "shards", value_shards, false, false, false },
+	[FLEET_SPARES] = { "spares", value_spares, false, false, false },
+	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, false, false,
+				 false },
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
@@ -302,7 +305,7 @@ static void set_fleet(struct reader *reader, const char *name,
 	else
 		conf_mistake(
 			reader->conf, reader->line,
-			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port or min-free, found '%s'",
+			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port, shards, min-free, on-low-space or spares, found '%s'",
 			name);
 }
 

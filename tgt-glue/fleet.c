@@ -402,6 +402,20 @@ static const char *trimmed(struct fleet *fleet, const char *path)
 		    : NULL;
 }
 
+static void resolve_space(struct fleet *fleet)
+{
+	const struct settings *command = &fleet->conf.fleet[FLEET_ON_LOW_SPACE];
+	const char *spares = fleet_value(fleet, FLEET_SPARES);
+
+	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
+	fleet->on_low_space = fleet_value(fleet, FLEET_ON_LOW_SPACE);
+	fleet->spares = spares ? (unsigned)atoi(spares) : SPARES_DEFAULT;
+	if (command->n && !fleet->conf.fleet[FLEET_MIN_FREE].n)
+		conf_mistake(
+			&fleet->conf, command->v[0].line,
+			"on-low-space: expected min-free too, found none; say `min-free = 5%%'");
+}
+
 static void resolve_fleet(struct fleet *fleet)
 {
 	fleet->store = trimmed(fleet, required(fleet, FLEET_STORE));
@@ -410,7 +424,7 @@ static void resolve_fleet(struct fleet *fleet)
 	if (!fleet->iqn_prefix)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	shard_resolve(fleet);
-	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
+	resolve_space(fleet);
 	if (fleet->store && place_init(&fleet->place, fleet->store, true) < 0)
 		conf_mistake(
 			&fleet->conf, fleet->conf.fleet[FLEET_STORE].v[0].line,

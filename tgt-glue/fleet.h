@@ -14,6 +14,9 @@
 #include "tgt-glue/conf.h"
 #include "tgt-glue/shard.h"
 
+/* Where fleet.conf does not say `spares'. */
+enum { SPARES_DEFAULT = 4 };
+
 struct client {
 	const char *name;
 	const char *label; /* the name as it is in iqn: in lower case */
@@ -67,7 +70,9 @@ struct fleet {
 	const char *iqn_prefix;
 	struct shard *shards; /* by number */
 	size_t n_shards;
-	const char *min_free; /* null: no warning */
+	const char *min_free;     /* null: no warning */
+	const char *on_low_space; /* a command, or null */
+	unsigned spares;          /* files that keep room: see spare.h */
 	struct client *clients;
 	size_t n;
 

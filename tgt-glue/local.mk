@@ -60,6 +60,10 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/shard.h \
 	tgt-glue/share.c \
 	tgt-glue/share.h \
+	tgt-glue/space.c \
+	tgt-glue/space.h \
+	tgt-glue/spare.c \
+	tgt-glue/spare.h \
 	tgt-glue/status-json.c \
 	tgt-glue/status-prometheus.c \
 	tgt-glue/status-table.c \

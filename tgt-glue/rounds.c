@@ -10,6 +10,7 @@
  *   4. a client whose disk another target exports for writing is blocked: it is
  *      in no file, unless its own target has that disk already
  *   5. the rest, shard by shard                       (round.c has the order)
+ *   6. spares that are missing are made
  *
  * A client that moves is between 3 and 5 in no file and in no tgtd, so that
  * whichever tgtd is started when, never two have it.  One that cannot go in 3,
@@ -33,6 +34,7 @@
 #include "tgt-glue/command.h"
 #include "tgt-glue/exports.h"
 #include "tgt-glue/moves.h"
+#include "tgt-glue/spare.h"
 
 /* Its image is made when it is reset. */
 static bool is_reset(const struct rounds *rounds, const struct client *client)
@@ -235,7 +237,10 @@ int rounds_run(struct rounds *rounds)
 		return r;
 	}
 	block_clients(rounds);
-	return run_all(rounds);
+	r = run_all(rounds);
+	if (!rounds->dry)
+		spare_keep(rounds->fleet, rounds->notes);
+	return r;
 }
 
 void rounds_fini(struct rounds *rounds)

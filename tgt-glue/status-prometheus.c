@@ -234,11 +234,11 @@ void status_print_prometheus(const struct status *s)
 	print_gauge("agrees", "1 where all is as fleet.conf says.",
 		    status_agrees(s));
 	print_gauge("store_size_bytes", "Of the store's file system.",
-		    (double)s->size);
+		    (double)s->space.size);
 	print_gauge("store_free_bytes", "Free in the store's file system.",
-		    (double)s->free);
+		    (double)s->space.free);
 	print_gauge("store_min_free_bytes", "min-free of fleet.conf.",
-		    (double)s->min_free);
+		    (double)s->space.min_free);
 	print_gauge("clients", "Clients in fleet.conf.", (double)s->fleet.n);
 	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
 		    count_targets(s, false));

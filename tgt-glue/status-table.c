@@ -174,7 +174,8 @@ static void print_sum(const struct status *s)
 	}
 	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
 	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
-	       status_size(use), status_size(s->free), status_size(s->size));
+	       status_size(use), status_size(s->space.free),
+	       status_size(s->space.size));
 	if (s->tgtd_error)
 		printf("%s does not answer: who is logged in is not known\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -16,18 +15,6 @@
 #include "tgt-glue/exports.h"
 #include "tgt-glue/plan.h"
 #include "tgt-glue/values.h"
-
-static void read_space(struct status *s)
-{
-	struct statvfs st;
-
-	if (statvfs(s->fleet.store, &st) < 0)
-		return;
-	s->free = (uint64_t)st.f_bavail * st.f_frsize;
-	s->size = (uint64_t)st.f_blocks * st.f_frsize;
-	if (s->fleet.min_free)
-		s->min_free = value_read_min_free(s->fleet.min_free, s->size);
-}
 
 static void read_shard(struct status *s, struct seen *seen)
 {
@@ -328,11 +315,11 @@ const char *status_size(uint64_t bytes)
 
 static void warn(const struct status *s)
 {
-	if (s->free < s->min_free)
+	if (space_is_low(&s->space))
 		fprintf(stderr,
 			"tgt-glue: warning: %s: %s free, expected at least %s\n",
-			s->fleet.store, status_size(s->free),
-			status_size(s->min_free));
+			s->fleet.store, status_size(s->space.free),
+			status_size(s->space.min_free));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->rows[i].n_writers > 1)
 			fprintf(stderr,
@@ -372,7 +359,7 @@ int command_status(const struct command_line *line)
 	if (r == 0) {
 		children_sector_sizes(&s.fleet);
 		read_shards(&s);
-		read_space(&s);
+		space_read(&s.fleet, &s.space);
 		read_rows(&s);
 		code = show(line, &s);
 	}

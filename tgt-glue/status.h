@@ -9,6 +9,7 @@
 #include "tgt-glue/opened.h"
 #include "tgt-glue/share.h"
 #include "tgt-glue/sessions.h"
+#include "tgt-glue/space.h"
 #include "tgt-glue/traffic.h"
 
 /* A shard and its tgtd. */
@@ -56,9 +57,7 @@ struct status {
 	struct seen *seen;      /* by their place in fleet.shards */
 	const char *tgtd_error; /* of the first that did not; null: all
 				   answered */
-	uint64_t size;          /* of the store's file system */
-	uint64_t free;
-	uint64_t min_free; /* 0: no warning */
+	struct space space;     /* of the store's file system */
 	int64_t now;
 	struct row *rows; /* clients in fleet.conf's order, then the others */
 	size_t n;

@@ -277,8 +277,9 @@ int targets_write(const struct shard *shard, const char *text)
 int targets_remove(const struct shard *shard)
 {
 	/* The one by which a shard is known is the last. */
-	static const char *const endings[] = { ".env", ".applied", ".sessions",
-					       ".opened", "" };
+	static const char *const endings[] = { ".env",          ".applied",
+					       ".applied.full", ".sessions",
+					       ".opened",       "" };
 	struct pool pool = { 0 };
 	int r = 0;
 

@@ -305,6 +305,18 @@ const char *value_min_free(const char *value)
 	return "a size such as 20G, or a part such as 5%";
 }
 
+const char *value_spares(const char *value)
+{
+	return number_within(value, 0, 64) ? NULL : "a number from 0 to 64";
+}
+
+const char *value_command(const char *value)
+{
+	return *value == '/'
+		       ? NULL
+		       : "the absolute path of a program, and words for it";
+}
+
 uint64_t value_read_min_free(const char *value, uint64_t total)
 {
 	if (value[strlen(value) - 1] == '%')

@@ -27,7 +27,8 @@ value_check value_name, value_flag, value_master, value_format, value_mac,
 	value_address, value_initiator, value_user, value_secret, value_file,
 	value_reset, value_keep, value_block_size, value_tid, value_store,
 	value_mount, value_targets_file, value_iqn_prefix, value_portal,
-	value_control_port, value_min_free, value_shards, value_shard;
+	value_control_port, value_min_free, value_shards, value_shard,
+	value_spares, value_command;
 
 /* These read what passed. */
 bool value_is_yes(const char *value);

@@ -33,6 +33,7 @@
 #include "base/notify.h"
 #include "tgt-glue/rounds.h"
 #include "tgt-glue/sessions.h"
+#include "tgt-glue/space.h"
 
 /* Seconds until what failed, or was left, is tried again unasked; and for a
  * tgtd that is not in service yet. */
@@ -61,6 +62,7 @@ struct watching {
 	/* Targets whose clients are to be restarted, after that round. */
 	struct strings restart;
 	struct pool restart_pool;
+	struct space_watch space;
 };
 
 static volatile sig_atomic_t stop;
@@ -452,6 +454,7 @@ static void look_at_shards(struct watching *w)
 static void look(struct watching *w)
 {
 	look_at_shards(w);
+	space_look(&w->space, &w->fleet);
 	if (look_at_mount(w) != w->mounted)
 		w->wanted = true;
 	if (w->again && now() >= w->again)

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,11 +146,12 @@ static int open_parent(const struct place *place, const char *path,
 	return r;
 }
 
-static int write_child(struct draft *draft, const char *parent_path,
+/* dir: the real path of the directory that the child is for. */
+static int write_child(struct io *io, const char *dir, const char *parent_path,
 		       const struct image *parent,
 		       const struct child_params *params)
 {
-	_cleanup_free_ char *relative = relative_path(draft->dir, parent_path);
+	_cleanup_free_ char *relative = relative_path(dir, parent_path);
 	struct image_params image = {
 		.type = IMAGE_DIFFERENCING,
 		.block_size = params->block_size,
@@ -160,11 +162,20 @@ static int write_child(struct draft *draft, const char *parent_path,
 	struct stat st;
 
 	if (!relative)
-		return fail(-ENOMEM, "%s: out of memory", draft->path);
+		return fail(-ENOMEM, "%s: out of memory", io->name);
 	if (fstat(parent->io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", parent_path);
 	image.parent_mtime = st.st_mtime;
-	return image_create(draft->io, parent->ops, &image);
+	return image_create(io, parent->ops, &image);
+}
+
+static int begin_child(const struct place *place, const char *path,
+		       const struct child_params *params, struct draft *ret)
+{
+	const char *within = place->confined ? place->root : NULL;
+
+	return params->room ? draft_take(path, within, params->room, ret)
+			    : draft_create(path, within, ret);
 }
 
 int child_create(const struct place *place, const char *parent_path,
@@ -178,10 +189,9 @@ int child_create(const struct place *place, const char *parent_path,
 
 	if (r < 0)
 		return r;
-	r = draft_create(child_path, place->confined ? place->root : NULL,
-			 &draft);
+	r = begin_child(place, child_path, params, &draft);
 	if (r == 0)
-		r = write_child(&draft, path, parent, params);
+		r = write_child(draft.io, draft.dir, path, parent, params);
 	if (r == 0)
 		r = io_sync(draft.io); /* 2 */
 	if (r == 0)
@@ -193,5 +203,31 @@ int child_create(const struct place *place, const char *parent_path,
 		give_write_bits(parent->io, taken);
 	draft_fini(&draft);
 	image_close(parent); /* 5 */
+	return r;
+}
+
+/* The directory that it will be in makes a VHD longer by less than this. */
+enum { LOCATOR_SLACK = 64 * 1024 };
+
+int child_size(const struct place *place, const char *parent_path,
+	       const struct child_params *params, uint64_t *ret)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_(io_close_p) struct io *io = NULL;
+	struct image *parent;
+	int fd, r = open_parent(place, parent_path, &parent, &path);
+
+	if (r < 0)
+		return r;
+	fd = memfd_create("child", MFD_CLOEXEC);
+	r = fd < 0 ? fail_errno(-errno, "memfd_create")
+		   : io_file_from_fd(fd, "child", true, &io);
+	if (r == 0)
+		r = write_child(io, "/", path, parent, params);
+	if (r == 0)
+		r = io_size(io, ret);
+	if (r == 0)
+		*ret += LOCATOR_SLACK;
+	image_close(parent);
 	return r;
 }

@@ -8,6 +8,8 @@
 /* Zero stands for the default. */
 struct child_params {
 	uint64_t block_size;
+	/* A file beside the child whose blocks it takes: see draft_take. */
+	const char *room;
 };
 
 struct place;
@@ -24,5 +26,9 @@ struct place;
  */
 int child_create(const struct place *place, const char *parent_path,
 		 const char *child_path, const struct child_params *params);
+
+/* How long the file of such a child is at most, bytes. */
+int child_size(const struct place *place, const char *parent_path,
+	       const struct child_params *params, uint64_t *ret);
 
 #endif

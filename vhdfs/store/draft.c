@@ -68,18 +68,59 @@ static int open_directory(struct draft *draft, const char *path)
 	return -ENOMEM;
 }
 
-static int create_file(struct draft *draft, const char *path)
+/* Makes zeros of all that is none. */
+static int clear(int fd)
 {
-	_cleanup_free_ char *temp = temp_name(path);
-	struct stat st;
+	enum { CHUNK = 64 * 1024 };
+	static const uint8_t zeros[CHUNK];
+	uint8_t buf[CHUNK];
+	ssize_t n;
+
+	for (off_t at = 0; (n = pread(fd, buf, sizeof buf, at)) > 0; at += n)
+		if (memcmp(buf, zeros, (size_t)n) != 0 &&
+		    pwrite(fd, zeros, (size_t)n, at) != n)
+			return -EIO;
+	return n < 0 ? -errno : 0;
+}
+
+static int take_file(struct draft *draft, const char *path, const char *room)
+{
 	int fd, r;
 
+	draft->temp = strdup(room);
+	if (!draft->temp)
+		return fail(-ENOMEM, "%s: out of memory", path);
+	draft->taken = true;
+	fd = openat(draft->dir_fd, room, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return fail_errno(-errno, "%s/%s", draft->dir, room);
+	r = clear(fd);
+	if (r == 0)
+		return io_file_from_fd(fd, path, true, &draft->io);
+	close(fd);
+	return fail_errno(r, "%s/%s", draft->dir, room);
+}
+
+static int check_new(struct draft *draft, const char *path)
+{
+	struct stat st;
+
 	draft->path = strdup(path);
-	if (!temp || !draft->path)
+	if (!draft->path)
 		return fail(-ENOMEM, "%s: out of memory", path);
 	if (!*last_part(path) || fstatat(draft->dir_fd, last_part(path), &st,
 					 AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(-EEXIST, "%s: exists; it is not overwritten", path);
+	return 0;
+}
+
+static int create_file(struct draft *draft, const char *path)
+{
+	_cleanup_free_ char *temp = temp_name(path);
+	int fd, r;
+
+	if (!temp)
+		return fail(-ENOMEM, "%s: out of memory", path);
 	fd = openat(draft->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0666);
 	if (fd < 0)
@@ -92,7 +133,9 @@ static int create_file(struct draft *draft, const char *path)
 	return r;
 }
 
-int draft_create(const char *path, const char *within, struct draft *ret)
+/* room null: a new file. */
+static int begin(const char *path, const char *within, const char *room,
+		 struct draft *ret)
 {
 	struct draft draft = { .dir_fd = -1 };
 	struct error why;
@@ -103,7 +146,10 @@ int draft_create(const char *path, const char *within, struct draft *ret)
 	else if (within && !is_within(draft.dir, within))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
-		r = create_file(&draft, path);
+		r = check_new(&draft, path);
+	if (r == 0)
+		r = room ? take_file(&draft, path, room)
+			 : create_file(&draft, path);
 	if (r < 0) {
 		why = *error_last();
 		draft_fini(&draft);
@@ -112,6 +158,17 @@ int draft_create(const char *path, const char *within, struct draft *ret)
 	}
 	*ret = draft;
 	return 0;
+}
+
+int draft_create(const char *path, const char *within, struct draft *ret)
+{
+	return begin(path, within, NULL, ret);
+}
+
+int draft_take(const char *path, const char *within, const char *room,
+	       struct draft *ret)
+{
+	return begin(path, within, room, ret);
 }
 
 /* Gives temp its name, unless something has that. */
@@ -154,7 +211,7 @@ int draft_publish(struct draft *draft)
 
 void draft_fini(struct draft *draft)
 {
-	if (draft->temp)
+	if (draft->temp && !draft->taken)
 		unlinkat(draft->dir_fd, draft->temp, 0);
 	if (draft->io)
 		io_close(draft->io);

@@ -16,7 +16,9 @@ struct draft {
 	int dir_fd; /* names are made and removed in there, whatever became of
 		       the path; of no use in a struct that is all zeros */
 	char *temp; /* the name now, in dir; null once it is published */
-	struct io *io; /* empty, writable, named path in messages; owned */
+	bool taken; /* the file was there before: draft_fini leaves it */
+	struct io *io; /* empty, or all zeros, writable, named path in messages;
+			  owned */
 };
 
 /*
@@ -25,6 +27,14 @@ struct draft {
  * -ENOENT where its directory is not.
  */
 int draft_create(const char *path, const char *within, struct draft *ret);
+/*
+ * The same with a file that is there beside it, under the name room, for its
+ * blocks: it is overwritten with zeros in place, which needs no room in the
+ * file system, and keeps its size until it is resized.  -ENOENT where it is not
+ * there.
+ */
+int draft_take(const char *path, const char *within, const char *room,
+	       struct draft *ret);
 /*
  * Syncs the file, gives it its name, and syncs the directory.  -EEXIST when
  * somebody else took the name meanwhile.  io stays open.

@@ -1,0 +1,217 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A store that is full: resets, the room that is kept for them, and what watch
+# says and runs.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# said PATTERN: on standard error of the last expect.
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+# small_store SIZE MKFS...: a file system of its own under the store, made by
+# this command, which is given a file of that size.
+small_store() {
+	requires_root
+	requires losetup "$2"
+	truncate -s "$1" "$scratch/small"
+	"${@:2}" "$scratch/small" >"$scratch/mkfs.log" 2>&1 ||
+		fail "$(cat "$scratch/mkfs.log")"
+	mkdir -p "$scratch/store"
+	mount -o loop "$scratch/small" "$scratch/store"
+	at_exit umount -l "$scratch/store"
+}
+
+# start_fleet SIZE MKFS... <<REST
+start_fleet() {
+	requires_initiator
+	small_store "$@"
+	start_server
+	write_fleet pc1 pc2
+	expect 0 glue apply
+}
+
+spares() {
+	find "$scratch/store/clients" -name '.vhdfs-spare.*'
+}
+
+free_bytes() {
+	stat -f -c '%a * %S' "$scratch/store" | { read -r a; echo $((a)); }
+}
+
+# Fills the store to the last byte, with files and with the disk of pc2, and goes
+# on: what is given back is gone at once.
+fill() {
+	local n=0
+
+	set +e
+	dd if=/dev/zero of="$scratch/store/filler" bs=64K status=none
+	while :; do
+		dd if=/dev/zero of="$scratch/store/crumbs.$((n++ % 4))" bs=4K \
+			oflag=append conv=notrunc status=none
+		dd if=/dev/urandom bs=64K count=16 seek=$((n * 16 % 900)) \
+			conv=notrunc of="$scratch/mnt/clients/pc2.vhdx.raw" \
+			status=none
+	done
+}
+
+is_full() {
+	[ "$(free_bytes)" -lt 65536 ]
+}
+
+start_filling() {
+	fill 2>/dev/null &
+	filler=$!
+	at_exit kill "$filler"
+	wait_until 60 is_full
+	sleep 1
+}
+
+stop_filling() {
+	kill "$filler"
+	wait "$filler" || true
+}
+
+# The first sector of a client's disk, as its initiator reads it.
+begins_with() {
+	[ "$(head -c 512 "$scratch/mnt/clients/$1.vhdx.raw" | tr -d '\0')" = "$2" ]
+}
+
+old_of() {
+	find "$scratch/store/clients" -name ".$1.vhdx.*Z" -printf '%P\n'
+}
+
+reset_on_full_store() {
+	printf used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
+		conv=notrunc,fsync,sync status=none
+	equal "spares" 4 "$(spares | wc -l)"
+	start_filling
+	expect 0 glue reset pc1
+	said "the store has [0-9.]*[BKM] free"
+	said "\`rm $scratch/store/clients/\.pc1\.vhdx\..*Z' gives it back"
+	begins_with pc1 "" || fail "it is not fresh"
+	equal "old images" 1 "$(old_of pc1 | wc -l)"
+	equal "spares" 3 "$(spares | wc -l)"
+	admits login "$(url pc1)"
+	# And again: there are more of them.
+	stop_filling
+	rm "$scratch/store/filler" "$scratch/store/clients/$(old_of pc1)"
+	expect 0 glue apply
+	equal "spares" 4 "$(spares | wc -l)"
+	begins_with pc1 "" || fail "it is not fresh"
+	printf again | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
+		conv=notrunc,fsync,sync status=none
+	begins_with pc1 again || fail "it cannot be written"
+}
+
+test_reset_on_a_full_store_ext4() {
+	start_fleet 96M mkfs.ext4 -F -q -m 0 </dev/null
+	reset_on_full_store
+}
+
+test_reset_on_a_full_store_xfs() {
+	start_fleet 320M mkfs.xfs -q </dev/null
+	reset_on_full_store
+}
+
+test_reset_on_a_full_store_btrfs() {
+	start_fleet 256M mkfs.btrfs -q </dev/null
+	reset_on_full_store
+}
+
+# A fleet whose command writes down what it is told, and then does as $1 says.
+start_watching() {
+	cat >"$scratch/tell" <<-END
+		#!/bin/sh
+		echo "\$*" >>"$scratch/told"
+		$1
+	END
+	chmod +x "$scratch/tell"
+	requires_root
+	small_store 96M mkfs.ext4 -F -q -m 0
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	sed -i "/^\[fleet\]/a min-free = 30M\non-low-space = $scratch/tell a  b" \
+		"$scratch/fleet.conf"
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>"$scratch/watch.err" &
+	watcher=$!
+	at_exit kill "$watcher"
+	wait_until 30 grep -q pc2 "$scratch/targets.conf"
+}
+
+take_room() {
+	fallocate -l "$1" "$scratch/store/filler"
+}
+
+times() {
+	grep -Ec -e "$1" "$scratch/watch.err" || true
+}
+
+test_watch_tells_when_min_free_is_crossed() {
+	start_watching "exit 3"
+	sleep 2
+	[ ! -e "$scratch/told" ] || fail "it told: $(cat "$scratch/told")"
+	take_room 50M
+	wait_until 30 grep -Eq "^a b low $scratch/store [0-9]+ 31457280\$" \
+		"$scratch/told"
+	wait_until 30 grep -Eq 'on-low-space: .*/tell a  b: exit status 3$' \
+		"$scratch/watch.err"
+	rm "$scratch/store/filler"
+	wait_until 30 grep -Eq "^a b ok $scratch/store [0-9]+ 31457280\$" \
+		"$scratch/told"
+	equal "told" 2 "$(wc -l <"$scratch/told")"
+	equal "low" 1 "$(times "^tgt-glue: warning: $scratch/store: .* free, expected at least 30.0M")"
+	equal "enough" 1 "$(times "^tgt-glue: $scratch/store: .* free, which is enough again")"
+}
+
+test_command_that_hangs_stops_nothing() {
+	start_watching "exec sleep 1000"
+	take_room 50M
+	wait_until 30 test -e "$scratch/told"
+	at_exit pkill -P "$watcher"
+	rm "$scratch/store/filler"
+	wait_until 30 grep -q 'which is enough again' "$scratch/watch.err"
+	wait_until 30 grep -Eq 'on-low-space: .*: process [0-9]+ still runs' \
+		"$scratch/watch.err"
+	echo '[client pc3]' >>"$scratch/fleet.conf"
+	wait_until 30 grep -q pc3 "$scratch/targets.conf"
+	pkill -P "$watcher" sleep
+	wait_until 30 grep -q '^a b ok ' "$scratch/told"
+	grep -q 'on-low-space: .*: ended by signal 15$' "$scratch/watch.err" ||
+		fail "$(cat "$scratch/watch.err")"
+}
+
+test_command_that_is_not_there() {
+	start_watching "exit 0"
+	rm "$scratch/tell"
+	take_room 50M
+	wait_until 30 grep -q 'on-low-space: .*: No such file' \
+		"$scratch/watch.err"
+	kill -0 "$watcher" || fail "watch ended"
+}
+
+test_spares_are_as_many_as_fleet_conf_says() {
+	requires_tgtd
+	start_server
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	equal "spares" 4 "$(find "$scratch/store/clients" -name '.vhdfs-spare.*' -size +4095k | wc -l)"
+	sed -i '/^\[fleet\]/a spares = 2' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "spares" 2 "$(spares | wc -l)"
+	# One that became something else is made again.
+	echo more | dd of="$(spares | head -n 1)" conv=notrunc status=none
+	truncate -s 1M "$(spares | tail -n 1)"
+	expect 0 glue apply
+	spares | while read -r i; do
+		cmp -n 4194304 "$i" /dev/zero || fail "$i is no spare"
+	done
+	sed -i 's/^spares = 2/spares = 0/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "spares" 0 "$(spares | wc -l)"
+}
+
+run_tests

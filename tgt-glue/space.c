@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The administrator's command is no part of watch: it runs beside it in a
+ * process group of its own, one at a time, and watch only looks each second
+ * whether it has ended.  What is crossed while one runs is told to the next
+ * one.
+ */
+#include "config.h"
+
+#include "tgt-glue/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tgt-glue/status.h"
+#include "tgt-glue/values.h"
+
+extern char **environ;
+
+void space_read(const struct fleet *fleet, struct space *ret)
+{
+	struct statvfs st;
+
+	*ret = (struct space){ 0 };
+	if (statvfs(fleet->store, &st) < 0)
+		return;
+	ret->free = (uint64_t)st.f_bavail * st.f_frsize;
+	ret->size = (uint64_t)st.f_blocks * st.f_frsize;
+	if (fleet->min_free)
+		ret->min_free = value_read_min_free(fleet->min_free, ret->size);
+}
+
+bool space_is_low(const struct space *space)
+{
+	return space->free < space->min_free;
+}
+
+/* The words of the command, and what it is told, for execv. */
+static char **make_argv(struct pool *pool, const struct fleet *fleet,
+			const struct space *space, const char *state)
+{
+	char *rest = pool_strdup(pool, fleet->on_low_space);
+	struct strings words = { 0 };
+
+	for (char *word; (word = strsep(&rest, " \t"));)
+		if (*word)
+			strings_add(pool, &words, word);
+	strings_add(pool, &words, state);
+	strings_add(pool, &words, fleet->store);
+	strings_add(pool, &words, pool_printf(pool, "%" PRIu64, space->free));
+	strings_add(pool, &words,
+		    pool_printf(pool, "%" PRIu64, space->min_free));
+	strings_add(pool, &words, NULL);
+	return (char **)words.v;
+}
+
+/* 0 or an errno. It has no descriptor of ours but standard output and error. */
+static int spawn(char **argv, pid_t *ret)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+					 O_RDONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	r = posix_spawn(ret, argv[0], &actions, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+static void run(struct space_watch *watch, const struct fleet *fleet,
+		const struct space *space)
+{
+	struct pool pool = { 0 };
+	int r = spawn(make_argv(&pool, fleet, space, watch->low ? "low" : "ok"),
+		      &watch->pid);
+
+	if (r) {
+		watch->pid = 0;
+		fprintf(stderr, "tgt-glue: on-low-space: %s: %s\n",
+			fleet->on_low_space, strerror(r));
+	}
+	watch->pending = false;
+	pool_fini(&pool);
+}
+
+static void look_at_command(struct space_watch *watch,
+			    const struct fleet *fleet)
+{
+	const char *command = fleet->on_low_space ? fleet->on_low_space : "";
+	int status;
+	pid_t pid = watch->pid ? waitpid(watch->pid, &status, WNOHANG) : 0;
+
+	if (!pid || (pid < 0 && errno == EINTR))
+		return;
+	watch->pid = 0;
+	if (pid > 0 && WIFSIGNALED(status))
+		fprintf(stderr,
+			"tgt-glue: on-low-space: %s: ended by signal %d\n",
+			command, WTERMSIG(status));
+	else if (pid > 0 && WEXITSTATUS(status))
+		fprintf(stderr, "tgt-glue: on-low-space: %s: exit status %d\n",
+			command, WEXITSTATUS(status));
+}
+
+static void cross(struct space_watch *watch, const struct fleet *fleet,
+		  const struct space *space)
+{
+	watch->low = !watch->low;
+	watch->pending = fleet->on_low_space != NULL;
+	fprintf(stderr,
+		watch->low
+			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status\' shows what each image takes\n"
+			: "tgt-glue: %s: %s free, which is enough again (min-free is %s)\n",
+		fleet->store, status_size(space->free),
+		status_size(space->min_free));
+	if (watch->pid && fleet->on_low_space)
+		fprintf(stderr,
+			"tgt-glue: on-low-space: %s: process %ld still runs; it is run again when that has ended\n",
+			fleet->on_low_space, (long)watch->pid);
+}
+
+void space_look(struct space_watch *watch, const struct fleet *fleet)
+{
+	struct space space;
+
+	look_at_command(watch, fleet);
+	space_read(fleet, &space);
+	if (!space.size)
+		return;
+	if (watch->low ? space.free >= space.min_free + space.min_free / 10
+		       : space_is_low(&space))
+		cross(watch, fleet, &space);
+	if (watch->pending && !watch->pid && fleet->on_low_space)
+		run(watch, fleet, &space);
+}
