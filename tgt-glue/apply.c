@@ -58,6 +58,7 @@ static int apply_once(const struct command_line *line, struct notes *notes,
 	struct fleet fleet;
 	struct rounds rounds = { .fleet = &fleet,
 				 .notes = notes,
+				 .remove = line->remove,
 				 .wishes.force = line->force };
 	_cleanup_close_ int lock = -1;
 	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;

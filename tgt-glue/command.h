@@ -18,6 +18,7 @@ struct command_line {
 	const char *config;
 	bool wait;
 	const char *force; /* a client's name, or null */
+	bool remove;       /* many targets, too */
 	bool json;
 	bool prometheus;
 	const char *all;       /* a directory for all scripts, or null */

@@ -541,6 +541,16 @@ static void check_mode(struct conf *conf, int fd)
 			mode, conf->file);
 }
 
+/* Of a file that can be read twice. */
+static void keep_text(struct conf *conf, FILE *f)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+
+	if (fseek(f, 0, SEEK_SET) == 0 && getdelim(&text, &size, '\0', f) > 0)
+		conf->text = pool_strdup(&conf->pool, text);
+}
+
 int conf_read(const char *file, struct conf *conf)
 {
 	struct reader reader = { .conf = conf, .comment = "" };
@@ -558,6 +568,8 @@ int conf_read(const char *file, struct conf *conf)
 		    ? fail_errno(errno ? -errno : -EIO, "%s", file)
 		    : 0;
 	check_mode(conf, fileno(reader.stream));
+	if (r == 0)
+		keep_text(conf, reader.stream);
 	fclose(reader.stream);
 	return r;
 }

@@ -86,6 +86,8 @@ struct conf {
 	size_t n_clients;
 	struct mistake *mistakes;
 	size_t n_mistakes;
+	const char
+		*text; /* the whole file, or null where that cannot be kept */
 };
 
 /*

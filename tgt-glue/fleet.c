@@ -14,6 +14,7 @@
 #include "chain/family.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/names.h"
+#include "tgt-glue/textfile.h"
 #include "tgt-glue/tid.h"
 #include "tgt-glue/values.h"
 
@@ -435,8 +436,29 @@ static void resolve_fleet(struct fleet *fleet)
 			"mount: expected another directory than store, found the same");
 }
 
-int fleet_load(const char *file, const char *without_secret,
-	       struct fleet *fleet)
+/* tolerant: without the clients that have mistakes. */
+static void resolve_clients(struct resolving *r, bool tolerant)
+{
+	struct fleet *fleet = r->fleet;
+	struct conf *conf = &fleet->conf;
+
+	fleet->clients = pool_alloc(
+		&conf->pool, (conf->n_clients + 1) * sizeof *fleet->clients);
+	for (size_t i = 0; i < conf->n_clients; i++) {
+		const size_t mistakes = conf->n_mistakes;
+
+		r->client = &fleet->clients[fleet->n];
+		*r->client = (struct client){ 0 };
+		r->own = conf->clients[i];
+		resolve(r);
+		if (!tolerant || conf->n_mistakes == mistakes)
+			fleet->n++;
+	}
+}
+
+/* from: the file that is read; file: the one that it stands for. */
+static int load(const char *from, const char *file, const char *without_secret,
+		bool tolerant, struct fleet *fleet)
 {
 	struct resolving r = { .fleet = fleet,
 			       .without_secret = without_secret };
@@ -444,22 +466,47 @@ int fleet_load(const char *file, const char *without_secret,
 
 	memset(fleet, 0, sizeof *fleet);
 	fleet->place.fd = -1;
-	ret = conf_read(file, &fleet->conf);
+	ret = conf_read(from, &fleet->conf);
 	if (ret < 0)
 		return ret;
+	fleet->conf.file = pool_strdup(&fleet->conf.pool, file);
 	resolve_fleet(fleet);
-	fleet->n = fleet->conf.n_clients;
-	fleet->clients = pool_alloc(&fleet->conf.pool,
-				    fleet->n * sizeof *fleet->clients);
-	for (size_t i = 0; i < fleet->n; i++) {
-		r.client = &fleet->clients[i];
-		r.own = fleet->conf.clients[i];
-		resolve(&r);
-	}
+	if (tolerant && fleet->conf.n_mistakes)
+		return -EINVAL;
+	resolve_clients(&r, tolerant);
 	check_unique(fleet);
 	names_check_images(fleet);
 	access_check_accounts(fleet);
-	return fleet->conf.n_mistakes ? -EINVAL : 0;
+	return fleet->conf.n_mistakes && !tolerant ? -EINVAL : 0;
+}
+
+int fleet_load(const char *file, const char *without_secret,
+	       struct fleet *fleet)
+{
+	return load(file, file, without_secret, false, fleet);
+}
+
+/* TARGETS-FILE.fleet: tgt-admin reads *.conf alone. */
+static const char *good_file(struct fleet *fleet)
+{
+	return pool_printf(&fleet->conf.pool, "%s.fleet",
+			   fleet->n_shards ? fleet->shards[0].targets_file
+					   : DEFAULT_TARGETS_FILE);
+}
+
+int fleet_keep(struct fleet *fleet)
+{
+	const char *text = fleet->conf.text;
+	int r = text ? textfile_write(good_file(fleet), text, 0600,
+				      TEXTFILE_ANY_GROUP)
+		     : 0;
+
+	return r < 0 ? r : 0;
+}
+
+int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret)
+{
+	return load(good_file(bad), bad->conf.file, NULL, tolerant, ret);
 }
 
 void fleet_fini(struct fleet *fleet)

@@ -91,6 +91,15 @@ int fleet_load(const char *file, const char *without_secret,
 	       struct fleet *fleet);
 void fleet_fini(struct fleet *fleet);
 
+/* Keeps fleet.conf as it was read, for fleet_load_good. 0 or -errno, words. */
+int fleet_keep(struct fleet *fleet);
+/*
+ * The fleet that was kept last, in place of a bad one, which fleet_load has
+ * been given.  tolerant: without the clients that have mistakes by now, such as
+ * a master that is gone from the store; for showing alone.  As fleet_load.
+ */
+int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret);
+
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
 

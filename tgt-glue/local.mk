@@ -48,6 +48,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/pool.h \
 	tgt-glue/portals.c \
 	tgt-glue/portals.h \
+	tgt-glue/removals.c \
+	tgt-glue/removals.h \
 	tgt-glue/reset.c \
 	tgt-glue/round.c \
 	tgt-glue/round.h \

@@ -30,7 +30,7 @@ static const struct command commands[] = {
 	{ "generate", command_generate, "s", NONE,
 	  "print the targets.conf that tgt-admin reads" },
 	{ "plan", command_plan, "f", NONE, "say what apply would do" },
-	{ "apply", command_apply, "wf", NONE,
+	{ "apply", command_apply, "wfr", NONE,
 	  "make missing images, write targets-file, bring tgtd to it" },
 	{ "status", command_status, "jp", NONE,
 	  "show each client: its target, who is logged in, its disk" },
@@ -54,6 +54,7 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "wait", no_argument, NULL, 'w' },
 	{ "force", required_argument, NULL, 'f' },
+	{ "remove", no_argument, NULL, 'r' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "prometheus", no_argument, NULL, 'p' },
 	{ "all", required_argument, NULL, 'a' },
@@ -72,6 +73,8 @@ static const struct {
 	  "  --wait           apply: wait for clients to log out, for tgtd and the mount\n" },
 	{ 'f',
 	  "  --force CLIENT   apply, plan: end that client's session if it is in the way\n" },
+	{ 'r',
+	  "  --remove         apply: also more than a fifth of the targets, if at least five\n" },
 	{ 'j', "  --json           status: for programs\n" },
 	{ 'p',
 	  "  --prometheus     status: for node_exporter's textfile directory\n" },
@@ -163,6 +166,9 @@ static int read_options(int argc, char **argv, struct command_line *line,
 			break;
 		case 'f':
 			line->force = optarg;
+			break;
+		case 'r':
+			line->remove = true;
 			break;
 		case 'j':
 			line->json = true;

@@ -3,14 +3,15 @@
  * ORDER of an apply, so that one that was interrupted anywhere and is run again
  * ends in the same state:
  *
- *   1. missing images are made
- *   2. every shard's tgtd is asked what it has
+ *   1. every shard's tgtd is asked what it has; what would remove many targets
+ *      ends here
+ *   2. missing images are made
  *   3. from every shard goes what another one has now: out of the file first,
  *      then out of tgtd
  *   4. a client whose disk another target exports for writing is blocked: it is
  *      in no file, unless its own target has that disk already
  *   5. the rest, shard by shard                       (round.c has the order)
- *   6. spares that are missing are made
+ *   6. spares that are missing are made, and fleet.conf is kept as it was read
  *
  * A client that moves is between 3 and 5 in no file and in no tgtd, so that
  * whichever tgtd is started when, never two have it.  One that cannot go in 3,
@@ -34,6 +35,7 @@
 #include "tgt-glue/command.h"
 #include "tgt-glue/exports.h"
 #include "tgt-glue/moves.h"
+#include "tgt-glue/removals.h"
 #include "tgt-glue/spare.h"
 
 /* Its image is made when it is reset. */
@@ -42,7 +44,6 @@ static bool is_reset(const struct rounds *rounds, const struct client *client)
 	return strings_have(&rounds->wishes.reset, client->name);
 }
 
-/* 1 */
 static void prepare_child(struct rounds *rounds, size_t i)
 {
 	struct client *client = &rounds->fleet->clients[i];
@@ -82,15 +83,18 @@ static void prepare(struct rounds *rounds)
 	rounds->skip = pool_alloc(pool, (fleet->n + 1) * sizeof *rounds->skip);
 	rounds->v = pool_alloc(pool, fleet->n_shards * sizeof *rounds->v);
 	rounds->n = fleet->n_shards;
-	for (size_t i = 0; i < fleet->n; i++) {
+	for (size_t i = 0; i < fleet->n; i++)
 		fleet->clients[i].shard = fleet->clients[i].home;
-		if (!rounds->wishes.only)
-			prepare_child(rounds, i);
-	}
-	children_sector_sizes(fleet);
 }
 
 /* 2 */
+static void prepare_children(struct rounds *rounds)
+{
+	for (size_t i = 0; i < rounds->fleet->n; i++)
+		prepare_child(rounds, i);
+}
+
+/* 1 */
 static void read_all(struct rounds *rounds)
 {
 	for (size_t i = 0; i < rounds->n; i++) {
@@ -158,6 +162,27 @@ static int check_force(struct rounds *rounds)
 		name);
 }
 
+/*
+ * A change that takes many targets away may be none that was meant: nothing of
+ * it is done then.
+ */
+static int check_removals(struct rounds *rounds)
+{
+	struct removals removals;
+	int r = removals_count(rounds->v, rounds->n, &removals);
+
+	if (r < 0 || !removals_are_many(&removals) || rounds->remove ||
+	    rounds->wishes.only)
+		return r;
+	rounds->refused = !rounds->dry;
+	rounds->left = true;
+	notes_say(
+		rounds->notes,
+		"left: this would remove %zu of %zu targets, for %s does not name their clients; is it the right file?  `tgt-glue apply --remove\' does it",
+		removals.gone, removals.targets, rounds->fleet->conf.file);
+	return 0;
+}
+
 /* 3 */
 static int move_all(struct rounds *rounds)
 {
@@ -222,14 +247,36 @@ static int run_all(struct rounds *rounds)
 	return result;
 }
 
+/* 5 */
+static void keep(struct rounds *rounds)
+{
+	spare_keep(rounds->fleet, rounds->notes);
+	if (!rounds->wishes.only && fleet_keep(rounds->fleet) < 0)
+		notes_say(rounds->notes, "warning: %s", error_text());
+}
+
+bool rounds_refuse(struct rounds *rounds)
+{
+	prepare(rounds);
+	read_all(rounds);
+	return check_removals(rounds) == 0 && rounds->refused;
+}
+
 int rounds_run(struct rounds *rounds)
 {
 	int r;
 
 	prepare(rounds);
 	read_all(rounds);
+	r = check_removals(rounds);
+	if (r == 0 && rounds->refused)
+		return 0;
+	if (r == 0 && !rounds->wishes.only)
+		prepare_children(rounds);
+	children_sector_sizes(rounds->fleet);
 	hold_back(rounds);
-	r = check_force(rounds);
+	if (r == 0)
+		r = check_force(rounds);
 	if (r == 0)
 		r = move_all(rounds);
 	if (r < 0) {
@@ -239,7 +286,7 @@ int rounds_run(struct rounds *rounds)
 	block_clients(rounds);
 	r = run_all(rounds);
 	if (!rounds->dry)
-		spare_keep(rounds->fleet, rounds->notes);
+		keep(rounds);
 	return r;
 }
 

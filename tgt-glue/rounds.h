@@ -14,11 +14,13 @@ struct rounds {
 	struct notes *notes;
 	bool dry; /* change nothing, say what would be done */
 	struct wishes wishes;
+	bool remove; /* also where that is many targets */
 
 	/* What became of it. */
 	bool failed;
 	bool left;    /* something was, and named */
 	bool waiting; /* for something that may come by itself */
+	bool refused; /* it would remove many targets: nothing was done */
 
 	/* A round of each shard of the fleet. */
 	struct round *v;
@@ -31,6 +33,9 @@ struct rounds {
 int rounds_lock(const struct fleet *fleet);
 /* -errno, said already, where not all of them came to their end. */
 int rounds_run(struct rounds *rounds);
+/* Would it refuse, for it would remove many targets?  Said then.  rounds_fini
+ * in any case. */
+bool rounds_refuse(struct rounds *rounds);
 void rounds_fini(struct rounds *rounds);
 /* The exit code. */
 int rounds_code(const struct rounds *rounds, int r);

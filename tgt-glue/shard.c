@@ -13,7 +13,6 @@
 #include "tgt-glue/values.h"
 
 enum { PORT_MAX = 65535 };
-#define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
 #define ALL_ADDRESSES "0.0.0.0"
 
 /*

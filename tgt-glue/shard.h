@@ -17,6 +17,9 @@
 
 #include "tgt-glue/pool.h"
 
+/* Where fleet.conf says no other. */
+#define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
+
 enum { SHARDS_MAX = 16 };
 
 struct fleet;

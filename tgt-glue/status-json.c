@@ -124,13 +124,13 @@ void status_print_json(const struct status *s)
 					      json_string(row->target->name));
 	}
 	all = json_pack(
-		"{s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
-		s->tgtd_error == NULL, "agrees", status_agrees(s), "size",
-		(json_int_t)s->space.size, "free", (json_int_t)s->space.free,
-		"min-free", (json_int_t)s->space.min_free, "shards",
-		shards_json(s), "clients", clients, "extra", extra, "foreign",
-		foreign);
+		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
+		status_agrees(s), "size", (json_int_t)s->space.size, "free",
+		(json_int_t)s->space.free, "min-free",
+		(json_int_t)s->space.min_free, "shards", shards_json(s),
+		"clients", clients, "extra", extra, "foreign", foreign);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);

@@ -231,6 +231,10 @@ void status_print_prometheus(const struct status *s)
 {
 	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
 		    !s->tgtd_error);
+	print_gauge(
+		"fleet_conf_good",
+		"0 where fleet.conf has mistakes: the last good one is shown.",
+		!s->mistaken);
 	print_gauge("agrees", "1 where all is as fleet.conf says.",
 		    status_agrees(s));
 	print_gauge("store_size_bytes", "Of the store's file system.",

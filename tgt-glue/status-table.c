@@ -179,6 +179,9 @@ static void print_sum(const struct status *s)
 	if (s->tgtd_error)
 		printf("%s does not answer: who is logged in is not known\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
+	else if (s->mistaken)
+		printf("fleet.conf has mistakes; %zu not as it said before; `tgt-glue check\' names them\n",
+		       wrong);
 	else if (wrong)
 		printf("%zu not as fleet.conf says; `tgt-glue plan' tells what apply would do\n",
 		       wrong);

@@ -272,6 +272,8 @@ bool status_row_agrees(const struct row *row)
 
 bool status_agrees(const struct status *s)
 {
+	if (s->mistaken)
+		return false;
 	for (size_t i = 0; i < s->n; i++)
 		if (!status_row_agrees(&s->rows[i]))
 			return false;
@@ -345,6 +347,25 @@ static int show(const struct command_line *line, const struct status *s)
 	return s->tgtd_error && !line->prometheus ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* With mistakes in fleet.conf, which have been said, the last good one. */
+static int load(const struct command_line *line, struct status *s)
+{
+	struct fleet bad;
+	int r = command_load(line, &s->fleet);
+
+	if (r == 0)
+		return 0;
+	bad = s->fleet;
+	r = fleet_load_good(&bad, true, &s->fleet);
+	s->mistaken = r == 0;
+	if (r == 0)
+		fprintf(stderr,
+			"tgt-glue: %s: mend it and run `tgt-glue check\'; what follows is the fleet that was applied last\n",
+			line->config);
+	fleet_fini(&bad);
+	return r;
+}
+
 int command_status(const struct command_line *line)
 {
 	struct status s = { .now = time(NULL) };
@@ -355,7 +376,7 @@ int command_status(const struct command_line *line)
 		      stderr);
 		return EXIT_USAGE;
 	}
-	r = command_load(line, &s.fleet);
+	r = load(line, &s);
 	if (r == 0) {
 		children_sector_sizes(&s.fleet);
 		read_shards(&s);

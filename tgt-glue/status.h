@@ -54,6 +54,7 @@ struct row {
 
 struct status {
 	struct fleet fleet;
+	bool mistaken; /* fleet.conf is, and the fleet is the last good one */
 	struct seen *seen;      /* by their place in fleet.shards */
 	const char *tgtd_error; /* of the first that did not; null: all
 				   answered */

@@ -55,6 +55,7 @@ struct watching {
 	struct watched shards[SHARDS_MAX]; /* by number */
 
 	bool wanted;   /* a round is */
+	bool refused;  /* fleet.conf is: it would remove many targets */
 	bool left;     /* the last one left something */
 	int64_t again; /* when one is wanted in any case, or 0 */
 	dev_t mounted; /* 0 where nothing is */
@@ -144,6 +145,36 @@ static void load_sessions(struct watching *w, const struct fleet *fleet)
 	}
 }
 
+/* A fleet.conf that cannot be taken: the fleet stays as it was, or is the one
+ * that was applied last. */
+static void load_last(struct watching *w, struct fleet *bad)
+{
+	struct fleet fleet;
+
+	w->again = now() + AGAIN_LEFT;
+	if (w->loaded)
+		return;
+	if (fleet_load_good(bad, false, &fleet) < 0) {
+		fleet_fini(&fleet);
+		return;
+	}
+	notes_say(&w->notes, "%s: the fleet is the one that was applied last",
+		  bad->conf.file);
+	load_sessions(w, &fleet);
+	w->fleet = fleet;
+	w->loaded = true;
+}
+
+/* Would it remove many targets?  Said then. */
+static bool is_refused(struct watching *w, struct fleet *fleet)
+{
+	struct rounds rounds = { .fleet = fleet, .notes = &w->notes };
+
+	w->refused = rounds_refuse(&rounds);
+	rounds_fini(&rounds);
+	return w->refused;
+}
+
 /* What is to be followed is so before it is read, so no change is missed. */
 static void load(struct watching *w)
 {
@@ -159,8 +190,8 @@ static void load(struct watching *w)
 			notes_say(&w->notes, "%s", error_text());
 		/* A secret-file, or the store, may be what is missing. */
 		follow_start(&w->follow, w->config, &fleet);
+		load_last(w, &fleet);
 		fleet_fini(&fleet);
-		w->again = now() + AGAIN_LEFT;
 		return;
 	}
 	/* One that names other files has to be followed before it is read. */
@@ -172,6 +203,11 @@ static void load(struct watching *w)
 			w->wanted = true;
 			return;
 		}
+	}
+	if (is_refused(w, &fleet)) {
+		load_last(w, &fleet);
+		fleet_fini(&fleet);
+		return;
 	}
 	if (w->loaded)
 		fleet_fini(&w->fleet);
@@ -311,10 +347,10 @@ static void run(struct watching *w)
 		forget_resets(w, &rounds.v[i]);
 	save_sessions(w);
 	note_restarts(w, &rounds);
-	w->left = code != EXIT_DONE;
-	w->again = code == EXIT_DONE   ? 0
-		   : code == EXIT_LEFT ? now() + AGAIN_LEFT
-				       : now() + AGAIN_FAILED;
+	w->left = code != EXIT_DONE || w->refused;
+	w->again = code == EXIT_FAILED ? now() + AGAIN_FAILED
+		   : w->left           ? now() + AGAIN_LEFT
+				       : 0;
 	rounds_fini(&rounds);
 	pool_release(pool, mark);
 	fflush(stdout);

@@ -102,7 +102,7 @@ test_targets_file_is_what_generate_prints() {
 	expect 0 glue apply
 	glue generate | cmp - "$scratch/targets.conf"
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf")"
-	equal "files" "targets.conf targets.conf.applied" \
+	equal "files" "targets.conf targets.conf.applied targets.conf.fleet" \
 		"$(cd "$scratch" && echo targets.conf*)"
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.applied")"
 	chmod 644 "$scratch/targets.conf"

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A fleet.conf that is mistaken, or takes most of the fleet away: what is done
+# then, and what is said to do.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# said PATTERN: on standard error of the last expect.
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+# start_fleet N: clients pc1 to pcN.
+start_fleet() {
+	local n=$1
+
+	requires_tgtd
+	start_server
+	# shellcheck disable=SC2046
+	write_fleet $(seq -f pc%g "$n") </dev/null
+	expect 0 glue apply
+	cp "$scratch/fleet.conf" "$scratch/fleet.all"
+}
+
+# The first N clients alone.
+cut_fleet() {
+	sed "/^.client pc$(($1 + 1)).\$/,\$d" "$scratch/fleet.all" \
+		>"$scratch/fleet.new"
+	mv "$scratch/fleet.new" "$scratch/fleet.conf"
+}
+
+targets() {
+	adm --op show --mode target | grep -c '^Target' || true
+}
+
+state() {
+	everything
+	cat "$scratch/targets.conf"
+	ls -A "$scratch/store/clients"
+}
+
+expect_refused() {
+	state >"$scratch/before"
+	expect 4 glue apply
+	said "^tgt-glue: left: this would remove $1 of $2 targets, .*fleet.conf does not name .*\`tgt-glue apply --remove' does it$"
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	state | cmp - "$scratch/before"
+	expect 0 glue plan
+	said '`tgt-glue apply --remove'
+}
+
+test_many_removals_want_a_word() {
+	start_fleet 7
+	cut_fleet 2
+	echo '[client new]' >>"$scratch/fleet.conf"
+	expect_refused 5 7
+	[ ! -e "$scratch/store/clients/new.vhdx" ] || fail "new was made"
+	expect 0 glue apply --remove
+	equal "targets" 3 "$(targets)"
+}
+
+test_few_removals_want_none() {
+	start_fleet 26
+	# Less than five, though more than a fifth of those that stay.
+	cut_fleet 22
+	expect 0 glue apply
+	equal "targets" 22 "$(targets)"
+	cut_fleet 18
+	expect 0 glue apply
+	# Five, and more than a fifth.
+	cut_fleet 13
+	expect_refused 5 18
+}
+
+test_fifth_is_no_more_than_a_fifth() {
+	start_fleet 25
+	cut_fleet 20
+	expect 0 glue apply
+	equal "targets" 20 "$(targets)"
+}
+
+test_fleet_without_machines() {
+	start_fleet 6
+	cut_fleet 0
+	expect_refused 6 6
+}
+
+test_other_prefix() {
+	start_fleet 6
+	sed -i 's/^iqn-prefix.*/&.other/' "$scratch/fleet.conf"
+	expect_refused 6 6
+}
+
+# The targets-file is what a tgtd begins with.
+test_without_tgtd() {
+	start_fleet 6
+	end_tgtd
+	cut_fleet 0
+	cp "$scratch/targets.conf" "$scratch/before"
+	expect 4 glue apply
+	cmp "$scratch/targets.conf" "$scratch/before"
+}
+
+test_moves_are_no_removals() {
+	start_fleet 6
+	sed -i "/^.fleet/a shards = 2" "$scratch/fleet.conf"
+	glue apply >"$scratch/out" 2>&1 || true
+	! grep 'would remove' "$scratch/out" || fail "$(cat "$scratch/out")"
+}
+
+start_watch() {
+	tgt-glue --config "$scratch/fleet.conf" watch \
+		>"$scratch/watch.out" 2>"$scratch/watch.err" &
+	watcher=$!
+	at_exit kill "$watcher"
+}
+
+test_watch_never_removes_many() {
+	start_fleet 6
+	start_watch
+	cut_fleet 0
+	wait_until 30 grep -q 'would remove 6 of 6' "$scratch/watch.err"
+	# It goes on with the fleet that it has: a mount that returns, a tgtd.
+	kill_tgtd
+	start_tgtd
+	wait_until 60 bash -c "tgtadm -C $port --op show --mode target | grep -q :pc6"
+	equal "said" 1 "$(grep -c 'would remove' "$scratch/watch.err")"
+	kill "$watcher"
+	wait "$watcher" || true
+	# And begins with it.
+	kill_tgtd
+	start_watch
+	start_tgtd
+	wait_until 60 bash -c "tgtadm -C $port --op show --mode target | grep -q :pc6"
+	expect 0 glue apply --remove
+	equal "targets" 0 "$(targets)"
+	sleep 3
+	equal "targets" 0 "$(targets)"
+}
+
+test_status_while_fleet_conf_has_mistakes() {
+	start_fleet 2
+	expect 0 glue status
+	grep -q 'all is as fleet.conf says' "$scratch/stdout"
+	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.fleet")"
+	echo 'nonsense = 1' >>"$scratch/fleet.conf"
+	expect 0 glue status
+	said 'fleet.conf:[0-9]+: .*nonsense'
+	said 'fleet that was applied last$'
+	grep -q '^ *pc2 *ok' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	expect 0 glue status --json
+	jq -e '.mistaken and (.agrees | not) and
+		([.clients[].target] == ["ok", "ok"])' "$scratch/stdout"
+	expect 0 glue status --prometheus
+	grep -q '^tgt_glue_fleet_conf_good 0$' "$scratch/stdout"
+	# What changes things does not take the old one.
+	expect 1 glue apply
+	expect 1 glue plan
+}
+
+test_status_without_any_good_fleet() {
+	requires_tgtd
+	start_server
+	write_fleet pc1 <<-END
+		nonsense = 1
+	END
+	expect 1 glue status
+	said 'nonsense'
+}
+
+test_status_of_a_fleet_whose_master_is_gone() {
+	start_fleet 2
+	rm -f "$scratch/store/masters/win11.vhdx"
+	expect 0 glue status
+	said 'master'
+}
+
+run_tests
