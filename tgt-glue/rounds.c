@@ -56,7 +56,10 @@ static void prepare_child(struct rounds *rounds, size_t i)
 		if (is_reset(rounds, client))
 			break;
 		rounds->left = true;
-		notes_say(rounds->notes, "%s: left: %s", client->name, why);
+		notes_say(
+			rounds->notes,
+			"%s: left: %s; `tgt-glue reset %s\' gives it a fresh disk",
+			client->name, why, client->name);
 		break;
 	case CHILD_MISSING:
 		if (is_reset(rounds, client))

@@ -161,7 +161,7 @@ test_master_of_another_format() {
 	everything >"$scratch/before"
 	sed -i 's/^master = .*/master = masters\/next.vhd/' "$scratch/fleet.conf"
 	expect 4 glue apply
-	said '^tgt-glue: pc1: left: its image clients/pc1.vhdx is in another format'
+	said '^tgt-glue: pc1: left: its image clients/pc1.vhdx is in another format.*; `tgt-glue reset pc1. gives it a fresh disk$'
 	everything | cmp - "$scratch/before"
 	grep -q "backing-store $scratch/mnt/clients/pc1.vhdx.raw" \
 		"$scratch/targets.conf" || fail "$(cat "$scratch/targets.conf")"
