@@ -201,6 +201,8 @@ int applied_load(const struct shard *shard, const struct tgtd *tgtd,
 	state = state_file(ret, shard);
 	r = tgtd_instance(tgtd, &instance);
 	if (r == 0)
+		ret->instance = pool_strdup(&ret->pool, instance);
+	if (r == 0)
 		r = textfile_read(state, &ret->saved);
 	if (r == 0)
 		r = targets_read(shard, &file);

@@ -33,7 +33,8 @@ struct applied {
 	/* Targets that this file or the targets-file names, of any run of tgtd:
 	 * tgt-glue made them. */
 	struct strings names;
-	char *saved; /* the text in the file now, or null; owned */
+	const char *instance; /* of tgtd, when it was loaded */
+	char *saved;          /* the text in the file now, or null; owned */
 	bool parked; /* for want of room the file has another name now */
 };
 

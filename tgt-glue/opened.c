@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/guid.h"
 #include "tgt-glue/plan.h"
+#include "tgt-glue/spare.h"
 #include "tgt-glue/textfile.h"
 
 /* The caller's to free. */
@@ -86,16 +87,13 @@ void opened_parse(struct opened *opened, const char *text, const char *instance)
 	}
 }
 
-int opened_load(const struct shard *shard, const struct tgtd *tgtd,
+int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret)
 {
 	_cleanup_free_ char *path = state_file(shard), *text = NULL;
-	_cleanup_free_ char *instance = NULL;
-	int r = tgtd_instance(tgtd, &instance);
+	int r = textfile_read(path, &text);
 
 	memset(ret, 0, sizeof *ret);
-	if (r == 0)
-		r = textfile_read(path, &text);
 	if (r == 0)
 		opened_parse(ret, text, instance);
 	return r;
@@ -119,7 +117,7 @@ int opened_save(const struct shard *shard, const struct opened *opened)
 	if (fclose(f) != 0)
 		abort();
 	r = textfile_write(path, text, 0600, TEXTFILE_ANY_GROUP);
-	return r < 0 ? r : 0;
+	return r < 0 && !spare_no_room(r) ? r : 0;
 }
 
 void opened_fini(struct opened *opened)

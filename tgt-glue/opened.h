@@ -26,7 +26,7 @@
 
 #include "tgt-glue/fleet.h"
 #include "tgt-glue/live.h"
-#include "tgt-glue/tgtd.h"
+#include "tgt-glue/shard.h"
 
 struct opened_file {
 	const char *iqn;
@@ -41,9 +41,11 @@ struct opened {
 	const char *instance;   /* of tgtd */
 };
 
-/* opened_fini in any case. */
-int opened_load(const struct shard *shard, const struct tgtd *tgtd,
+/* What was saved, where tgtd is that instance now. opened_fini in any case. */
+int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret);
+/* Without room the file stays as it is.  What it says is older then, so that
+ * sessions may be ended that need not be, and never the other way round. */
 int opened_save(const struct shard *shard, const struct opened *opened);
 void opened_fini(struct opened *opened);
 

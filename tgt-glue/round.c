@@ -68,9 +68,10 @@ static int read_tgtd(struct round *round)
 			"%s: expected system state ready, found another: it is starting or stopping, and is left as it is; type `tgt-glue apply' again when it is ready",
 			round->shard->tgtd);
 	if (r == 0)
-		r = opened_load(round->shard, &round->tgtd, &round->opened);
-	if (r == 0)
 		r = applied_load(round->shard, &round->tgtd, &round->applied);
+	if (r == 0)
+		r = opened_load(round->shard, round->applied.instance,
+				&round->opened);
 	if (r == 0)
 		r = round_look(round);
 	if (r == 0)

@@ -25,9 +25,10 @@ static void read_shard(struct status *s, struct seen *seen)
 	if (r == 0)
 		r = live_read(&seen->tgtd, &seen->live);
 	if (r == 0)
-		r = opened_load(seen->shard, &seen->tgtd, &seen->opened);
-	if (r == 0)
 		r = applied_load(seen->shard, &seen->tgtd, &seen->applied);
+	if (r == 0)
+		r = opened_load(seen->shard, seen->applied.instance,
+				&seen->opened);
 	/* Where it cannot be told it is not known, and no failure. */
 	if (r == 0)
 		(void)exports_look(&s->fleet, &seen->tgtd, &seen->applied,

@@ -102,7 +102,7 @@ test_targets_file_is_what_generate_prints() {
 	expect 0 glue apply
 	glue generate | cmp - "$scratch/targets.conf"
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf")"
-	equal "files" "targets.conf targets.conf.applied targets.conf.fleet" \
+	equal "files" "targets.conf targets.conf.applied targets.conf.fleet targets.conf.opened" \
 		"$(cd "$scratch" && echo targets.conf*)"
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.applied")"
 	chmod 644 "$scratch/targets.conf"
@@ -653,7 +653,7 @@ test_requests_to_tgtd() {
 	many=$(requests_of apply)
 	remark "$idle requests with nothing to do," \
 		"$(((many - few) / 20)) for each new client"
-	[ $((many - few)) -le $((20 * 6)) ] ||
+	[ $((many - few)) -le $((20 * 7)) ] ||
 		fail "$few requests for 4 clients, $many for 20 more"
 	equal "requests of 24 clients with nothing to do" "$idle" \
 		"$(requests_of apply)"
