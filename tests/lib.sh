@@ -288,6 +288,8 @@ lib_run_in_process() {
 		;;
 	esac
 	[ ! -f "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
+	# What a mount of the test left for the next one on its point.
+	rm -f /run/vhdfs/*"%2F${lib_dir##*/}%2F"*
 	# Where the process had no time to clean up.
 	lib_unmount_below "$lib_dir"
 	rm -rf --one-file-system "${lib_dir:?}/$number"

@@ -16,7 +16,7 @@ test_help_tells_of_every_option() {
 		grep -Eo -e '--[a-z]+' | sort -u >"$scratch/options"
 	grep -q -e --quick "$scratch/options"
 	while read -r option; do
-		grep -Eq "^  $option( |\$)" "$scratch/help" ||
+		grep -Eq "^  (-h, )?$option( |\$)" "$scratch/help" ||
 			fail "expected --help to tell of $option"
 	done <"$scratch/options"
 }
