@@ -305,6 +305,7 @@ interop_tests = \
 	$(NULL)
 mount_tests = \
 	tests/mount/test-attributes.sh \
+	tests/mount/test-children.sh \
 	tests/mount/test-contents.sh \
 	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
@@ -317,6 +318,7 @@ mount_tests = \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
 	tests/mount/test-session.sh \
+	tests/mount/test-stall.sh \
 	$(NULL)
 systemd_tests = \
 	tests/systemd/test-service.sh \

@@ -78,7 +78,8 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	if (r == 0)
 		r = family_new(&fleet->place, 1, &family);
 	if (r == 0)
-		r = family_find_parent(family, real, &ref, &parent, &dev, &ino);
+		r = family_find_parent(family, real, &ref, image, &parent, &dev,
+				       &ino);
 	if (r == 0)
 		snprintf(path, size, "%s", parent);
 	if (family)

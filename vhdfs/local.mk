@@ -96,10 +96,12 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
 	vhdfs/store/dir.c \
+	vhdfs/store/examine.c \
 	vhdfs/store/draft.c \
 	vhdfs/store/draft.h \
 	vhdfs/store/find.c \
 	vhdfs/store/inside.h \
+	vhdfs/store/kin.c \
 	vhdfs/store/look.c \
 	vhdfs/store/names.c \
 	vhdfs/store/names.h \

@@ -116,15 +116,15 @@ int chain_reopen(struct family *family, dev_t dev, ino_t ino, int flags,
 int chain_close(struct chain *chain);
 
 /*
- * A parent found for ref, a child that lies in directory dir (real path as
- * place_open gave it, "" for the place's root): where it is.  Opens nothing
- * for longer than it takes.  *ret_path is as user.vhdfs.parent shows it:
- * relative to places[0] when it is there and confined, else absolute;
+ * A parent found for ref, which child says, that lies in directory dir (real
+ * path as place_open gave it, "" for the place's root): where it is.  Opens
+ * nothing for longer than it takes.  *ret_path is as user.vhdfs.parent shows
+ * it: relative to places[0] when it is there and confined, else absolute;
  * *ret_dev and *ret_ino say which file it is.
  */
 int family_find_parent(struct family *family, const char *child_path,
-		       const struct parent_ref *ref, char **ret_path,
-		       dev_t *ret_dev, ino_t *ret_ino);
+		       const struct parent_ref *ref, const struct image *child,
+		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
 
 /*
  * From reading to writing and back, for a chain that was opened with locks.
@@ -170,6 +170,10 @@ uint64_t chain_size(const struct chain *chain);
  * copy; the caller's to free. Null where there is nothing to say. 0, or -errno.
  */
 int chain_warning(const struct chain *chain, unsigned depth, char **ret);
+/* The same of a child and its parent's file, by the reference that the child
+ * has. */
+int parent_time_warning(const struct image *child, const struct io *parent,
+			const struct parent_ref *ref, char **ret);
 
 /* What the merged disk has at an offset. */
 struct chain_extent {

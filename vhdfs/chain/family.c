@@ -271,8 +271,8 @@ static char *shown_path(const struct family *family, const struct found *found)
 }
 
 int family_find_parent(struct family *family, const char *child_path,
-		       const struct parent_ref *ref, char **ret_path,
-		       dev_t *ret_dev, ino_t *ret_ino)
+		       const struct parent_ref *ref, const struct image *child,
+		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino)
 {
 	char dir[PATH_MAX];
 	struct search s = {
@@ -280,6 +280,7 @@ int family_find_parent(struct family *family, const char *child_path,
 		.child = child_path,
 		.dir = dir_of(child_path, dir, sizeof dir),
 		.ref = ref,
+		.sector_size = child->sector_size,
 	};
 	struct found found;
 	char *path;

@@ -31,7 +31,7 @@ static const char *time_text(int64_t seconds, char *buf, size_t size)
 	return buf;
 }
 
-static int tell(const struct image *child, const struct image *parent,
+static int tell(const struct image *child, const struct io *parent,
 		const struct parent_ref *ref, int64_t mtime, char **ret)
 {
 	char was[32], is[32];
@@ -43,7 +43,7 @@ static int tell(const struct image *child, const struct image *parent,
 		     "child is right, else restore the parent that the child "
 		     "was made from",
 		     child->io->name, ref->mtime_off,
-		     time_text(ref->mtime, was, sizeof was), parent->io->name,
+		     time_text(ref->mtime, was, sizeof was), parent->name,
 		     time_text(mtime, is, sizeof is)) < 0) {
 		*ret = NULL;
 		return fail(-ENOMEM, "out of memory");
@@ -51,26 +51,35 @@ static int tell(const struct image *child, const struct image *parent,
 	return 0;
 }
 
+int parent_time_warning(const struct image *child, const struct io *parent,
+			const struct parent_ref *ref, char **ret)
+{
+	struct stat st;
+
+	*ret = NULL;
+	if (!ref->mtime || parent->fd < 0)
+		return 0;
+	if (fstat(parent->fd, &st) < 0)
+		return fail_errno(-errno, "%s", parent->name);
+	return st.st_mtime == ref->mtime
+		       ? 0
+		       : tell(child, parent, ref, st.st_mtime, ret);
+}
+
 int chain_warning(const struct chain *chain, unsigned depth, char **ret)
 {
-	struct image *child = chain_image(chain, depth), *parent;
+	struct image *child = chain_image(chain, depth);
 	struct parent_ref ref;
-	struct stat st;
 	int r;
 
 	*ret = NULL;
 	if (depth == chain_depth(chain))
 		return 0;
-	parent = chain_image(chain, depth + 1);
 	r = image_parent(child, &ref);
 	if (r < 0)
 		return r;
-	if (ref.mtime && parent->io->fd >= 0) {
-		if (fstat(parent->io->fd, &st) < 0)
-			r = fail_errno(-errno, "%s", parent->io->name);
-		else if (st.st_mtime != ref.mtime)
-			r = tell(child, parent, &ref, st.st_mtime, ret);
-	}
+	r = parent_time_warning(child, chain_image(chain, depth + 1)->io, &ref,
+				ret);
 	parent_ref_fini(&ref);
 	return r;
 }

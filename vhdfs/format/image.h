@@ -156,6 +156,12 @@ struct image_ops {
 	/* Flushes and marks the file as closed where it is writable and not
 	 * failed, then frees everything, whatever it returns.  Required. */
 	int (*close)(struct image *img);
+	/*
+	 * Of an image that does not open: type, size, sector_size and id of img
+	 * (whose io is given), and *ret where it is differencing, by its
+	 * headers alone, without the log and the tables.
+	 */
+	int (*peek)(struct image *img, struct parent_ref *ret);
 	/* Fills in *ret for IMAGE_DIFFERENCING. */
 	int (*parent)(struct image *img, struct parent_ref *ret);
 	/*

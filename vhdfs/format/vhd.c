@@ -107,6 +107,27 @@ void vhd_unload(struct vhd *v)
 	vhd_write_fini(v);
 }
 
+static int vhd_peek(struct image *img, struct parent_ref *ret)
+{
+	struct vhd v = { .img = { .io = img->io } };
+	int r = vhd_load(&v);
+
+	if (r == 0 && v.img.type == IMAGE_DIFFERENCING)
+		r = vhd_parent(&v.img, ret);
+	if (r == 0) {
+		img->type = v.img.type;
+		img->size = v.img.size;
+		img->sector_size = v.img.sector_size;
+		img->id = v.img.id;
+	} else if (v.img.size && v.img.type != IMAGE_DIFFERENCING) {
+		/* Its footer says that it has no parent. */
+		img->type = v.img.type;
+		r = 0;
+	}
+	vhd_unload(&v);
+	return r;
+}
+
 static int vhd_open(struct io *io, struct image **ret)
 {
 	struct vhd *v = calloc(1, sizeof *v);
@@ -344,6 +365,7 @@ const struct image_ops vhd_ops = {
 	.probe = vhd_probe,
 	.open = vhd_open,
 	.close = vhd_close,
+	.peek = vhd_peek,
 	.parent = vhd_parent,
 	.map = vhd_map,
 	.may_write = vhd_may_write,

@@ -28,6 +28,10 @@
 #include "base/error.h"
 #include "format/vhdx-internal.h"
 
+/* So far from its beginning the metadata of a file lies, as programs write it.
+ */
+enum { METADATA_MIB_MAX = 16 };
+
 struct guid vhdx_guid(const char *text)
 {
 	struct guid guid = { 0 };
@@ -151,6 +155,65 @@ static int vhdx_close(struct image *img)
 	return r;
 }
 
+static bool contains(const uint8_t *buf, size_t len, const void *what, size_t n)
+{
+	return memmem(buf, len, what, n) != NULL;
+}
+
+/*
+ * Where the tables do not lead to the metadata: it is looked for at each MiB of
+ * the first ones.  1 where it is there and names no parent, 0 where it does, or
+ * is not found.
+ */
+static int has_no_locator(struct io *io)
+{
+	static const char key[] = "p\0a\0r\0e\0n\0t\0_\0l\0i\0n\0k\0";
+	uint8_t *buf = malloc(VHDX_MIB);
+	bool found = false, none = false;
+	int r = buf ? 0 : -ENOMEM;
+
+	for (unsigned i = 1; r == 0 && !found && i < METADATA_MIB_MAX; i++) {
+		r = io_read_padded(io, buf, VHDX_MIB, i * VHDX_MIB);
+		if (r < 0 ||
+		    memcmp(buf, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE) != 0)
+			continue;
+		found = true;
+		none = !contains(buf, VHDX_MIB, key, sizeof key - 1);
+	}
+	free(buf);
+	return r < 0 ? r : none;
+}
+
+/* The log may have changed what this reads, which says what there was before.
+ */
+static int vhdx_peek(struct image *img, struct parent_ref *ret)
+{
+	struct vhdx v = { .img = { .io = img->io } };
+	int r = io_size(img->io, &v.file_size);
+
+	/* Where no header is good the regions may be. */
+	if (r == 0 && vhdx_headers_load(&v) < 0)
+		memset(&v.header, 0, sizeof v.header);
+	if (r == 0)
+		r = vhdx_regions_load(&v);
+	if (r == 0)
+		r = vhdx_metadata_load(&v);
+	if (r == 0) {
+		img->type = v.img.type;
+		img->size = v.img.size;
+		img->sector_size = v.img.sector_size;
+		img->id = v.img.id;
+		*ret = v.parent;
+		memset(&v.parent, 0, sizeof v.parent);
+	}
+	vhdx_unload(&v);
+	if (r == -EBADMSG && has_no_locator(img->io) > 0) {
+		img->type = IMAGE_DYNAMIC;
+		r = 0;
+	}
+	return r;
+}
+
 static int copy_text(const char *from, char **ret)
 {
 	if (!from)
@@ -181,6 +244,7 @@ const struct image_ops vhdx_ops = {
 	.probe = vhdx_probe,
 	.open = vhdx_open,
 	.close = vhdx_close,
+	.peek = vhdx_peek,
 	.parent = vhdx_parent,
 	.map = vhdx_map,
 	.may_write = vhdx_may_write,

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The catalog: what each image of the store is, by its file and its parents',
- * and so which images are parents.
+ * The catalog: what each image of the store is, by its own file, and so which
+ * images are parents.
  *
- * What was read of an image is read again when its file has changed, when a
- * name came or went by which its parent is searched, when one of its parents
- * is read again, and, while it cannot be opened, whenever anything changes.
- * What cannot be read for no fault of its own is tried again when somebody asks
- * for it, but no more than a tenth of the time goes into that.
+ * An image file is examined again when it has changed, and when a name came or
+ * went, or stands for another image, by which its parent is searched: not when
+ * anything else changes.  What follows for an image from its parents (its
+ * depth, what is wrong with it) is worked out in memory (kin.c).  What cannot
+ * be read for no fault of the file is tried again when it is asked for, but no
+ * more than a tenth of the time goes into that.
+ *
+ * NO LOCK IS HELD while a file is examined.  A request examines, in its own
+ * thread, the image that it is for, and the parents of that.  All other images
+ * are examined by threads of the catalog (examiners), and a request waits for
+ * them, for any of them may be a child; but an image at which an examiner has
+ * been for PATIENCE_MS, while no other was finished, is not waited for again.
+ * Until it is finished it counts as one whose parent is unknown.
  *
  * An image that is open here for writing is left alone until it is closed: its
  * file changes under our own hands, and the chain that is open knows better.
@@ -27,36 +35,16 @@
 #include "base/error.h"
 #include "base/fold.h"
 #include "base/log.h"
-#include "format/raw.h"
-#include "io/io-file.h"
-#include "store/names.h"
+#include "io/wait.h"
 
-enum { NSEC = 1000000000, WAIT_FACTOR = 9 };
-
-/* What cannot be read is to be seen as such without memory for words, too. */
-static char no_memory[] = "out of memory";
-
-void info_fini(struct info *info)
-{
-	free(info->parent);
-	free(info->warning);
-	if (info->error != no_memory)
-		free(info->error);
-	free(info->readonly);
-	free(info->wanted[0]);
-	free(info->wanted[1]);
-	free(info->ancestors);
-	memset(info, 0, sizeof *info);
-}
-
-/* Lets go of all that was found but why it is broken. */
-static void info_fini_but_error(struct info *info)
-{
-	char *error = steal(info->error);
-
-	info_fini(info);
-	info->error = error;
-}
+enum {
+	NSEC = 1000000000,
+	NSEC_PER_MS = 1000000,
+	WAIT_FACTOR = 9,
+	PATIENCE_MS = 2000,
+	EXAMINERS_MAX = 16,
+	ROUNDS_MAX = 8,
+};
 
 static int by_id(const void *a, const void *b)
 {
@@ -67,8 +55,8 @@ static int by_id(const void *a, const void *b)
 	return (x->id.dev > y->id.dev) - (x->id.dev < y->id.dev);
 }
 
-static struct store_image *find(const struct store *store,
-				const struct file_id *id)
+struct store_image *catalog_find_locked(const struct store *store,
+					const struct file_id *id)
 {
 	struct store_image key = { .id = *id };
 	struct store_image **found = tfind(&key, &store->images, by_id);
@@ -76,7 +64,7 @@ static struct store_image *find(const struct store *store,
 	return found ? *found : NULL;
 }
 
-/* Who changes the chain must not wait for ever for those who use it. */
+/* What changes the chain must not wait for ever for what uses it. */
 static void init_io_lock(pthread_rwlock_t *lock)
 {
 	pthread_rwlockattr_t attr;
@@ -91,7 +79,7 @@ static void init_io_lock(pthread_rwlock_t *lock)
 struct store_image *catalog_image_locked(struct store *store,
 					 const struct file_id *id)
 {
-	struct store_image *image = find(store, id);
+	struct store_image *image = catalog_find_locked(store, id);
 
 	if (image)
 		return image;
@@ -100,23 +88,60 @@ struct store_image *catalog_image_locked(struct store *store,
 		return NULL;
 	image->store = store;
 	image->id = *id;
-	image->stale = true;
 	pthread_mutex_init(&image->open_lock, NULL);
 	init_io_lock(&image->io_lock);
 	if (!tsearch(image, &store->images, by_id)) {
 		free(image);
 		return NULL;
 	}
+	catalog_mark_locked(store, image);
 	return image;
+}
+
+/* THE QUEUE of the images that are to be examined. */
+
+static void await(struct store *store, struct store_image *image, bool yes)
+{
+	store->n_awaited += yes - image->awaited;
+	image->awaited = yes;
+}
+
+static void unqueue(struct store *store, struct store_image *image)
+{
+	if (!image->queued)
+		return;
+	image->queued = false;
+	*image->queue_at = image->queue_next;
+	if (image->queue_next)
+		image->queue_next->queue_at = image->queue_at;
+	else
+		store->queue_end = image->queue_at;
+}
+
+void catalog_mark_locked(struct store *store, struct store_image *image)
+{
+	image->stale = true;
+	if (image->queued || image->writing)
+		return;
+	image->queued = true;
+	image->queue_next = NULL;
+	image->queue_at = store->queue_end;
+	*store->queue_end = image;
+	store->queue_end = &image->queue_next;
+	/* One that is slow is still being examined. */
+	await(store, image, !image->examining || image->awaited);
 }
 
 void catalog_release_locked(struct store *store, struct store_image *image)
 {
-	if (image->names || image->refs || image->opens)
+	if (image->names || image->refs || image->opens || image->examining)
 		return;
 	tdelete(image, &store->images, by_id);
+	unqueue(store, image);
+	await(store, image, false);
 	store->changed = true;
 	info_fini(&image->info);
+	info_free_words(image->error);
 	pthread_rwlock_destroy(&image->io_lock);
 	pthread_mutex_destroy(&image->open_lock);
 	free(image);
@@ -134,7 +159,7 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 	store->changed = true;
 	if (folded && tfind(folded, &store->changed_names, by_text))
 		return;
-	/* Without memory: read all of them again. */
+	/* Without memory: examine all children again. */
 	if (folded && tsearch(folded, &store->changed_names, by_text))
 		steal(folded);
 	else
@@ -149,23 +174,17 @@ static int64_t now(void)
 	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st)
 {
-	if (image->writing)
+	const struct file_stamp stamp = { st->st_size, st->st_mtim,
+					  st->st_ctim };
+
+	if (image->writing || image->stale)
 		return;
-	if (image->known && (!image->try_at || now() < image->try_at) &&
-	    st->st_size == image->seen.st_size &&
-	    same_time(&st->st_mtim, &image->seen.st_mtim) &&
-	    same_time(&st->st_ctim, &image->seen.st_ctim))
-		return;
-	image->stale = true;
-	store->changed = true;
+	if (!image->known || (image->try_at && now() >= image->try_at) ||
+	    !file_stamp_same(&stamp, &image->seen))
+		catalog_mark_locked(store, image);
 }
 
 bool catalog_fs_writable_locked(const struct store *store,
@@ -183,102 +202,20 @@ bool catalog_writable_locked(const struct store *store,
 			     const struct stat *st)
 {
 	return !store->read_only && !image->children && !image->info.readonly &&
-	       (st->st_mode & 0222) && catalog_fs_writable_locked(store, image);
-}
-
-static void keep_words(struct info *info, const char *text)
-{
-	info->error = strdup(text);
-	if (!info->error)
-		info->error = no_memory;
-}
-
-static int copy_text(const char *text, char **ret)
-{
-	*ret = strdup(text);
-	return *ret ? 0 : fail(-ENOMEM, "out of memory");
-}
-
-static int fold_text(const char *text, char **ret)
-{
-	*ret = name_fold(text);
-	return *ret ? 0 : fail(-ENOMEM, "out of memory");
-}
-
-/* What the leaf itself says. */
-static int take_leaf(struct image *leaf, struct info *info,
-		     struct parent_ref *ret_ref)
-{
-	int r;
-
-	info->format = leaf->ops->name;
-	info->type = image_type_name(leaf->type);
-	info->id = leaf->id;
-	if (leaf->type != IMAGE_DIFFERENCING)
-		return 0;
-	r = image_parent(leaf, ret_ref);
-	if (r < 0)
-		return r;
-	if (ret_ref->relative)
-		r = fold_text(name_last(ret_ref->relative), &info->wanted[0]);
-	if (r == 0 && ret_ref->basename)
-		r = fold_text(ret_ref->basename, &info->wanted[1]);
-	return r;
-}
-
-static int add_ancestor(struct info *info, dev_t dev, ino_t ino)
-{
-	struct file_id *all = reallocarray(info->ancestors,
-					   info->n_ancestors + 1, sizeof *all);
-
-	if (!all)
-		return fail(-ENOMEM, "out of memory");
-	all[info->n_ancestors++] = (struct file_id){ dev, ino };
-	info->ancestors = all;
-	return 0;
-}
-
-/* Where the leaf can be read but not written, why. */
-static int take_readonly_reason(struct image *leaf, struct info *info)
-{
-	int r = image_may_write(leaf);
-
-	if (r == 0 || error_is_passing(r))
-		return r;
-	return copy_text(error_text(), &info->readonly);
-}
-
-static int take_chain(struct chain *chain, struct info *info)
-{
-	struct parent_ref ref = { 0 };
-	int r = take_leaf(chain_leaf(chain), info, &ref);
-
-	parent_ref_fini(&ref);
-	if (r == 0)
-		r = take_readonly_reason(chain_leaf(chain), info);
-	info->size = chain_size(chain);
-	info->depth = chain_depth(chain);
-	for (unsigned i = 1; r == 0 && i <= info->depth; i++) {
-		const struct io *io = chain_image(chain, i)->io;
-
-		r = add_ancestor(info, io->dev, io->ino);
-	}
-	for (unsigned i = 0; r == 0 && i < info->depth && !info->warning; i++)
-		r = chain_warning(chain, i, &info->warning);
-	if (r == 0 && info->depth)
-		r = copy_text(chain_path(chain, 1), &info->parent);
-	return r;
+	       !kin_doubt_locked(store, image) && (st->st_mode & 0222) &&
+	       catalog_fs_writable_locked(store, image);
 }
 
 void catalog_take_open(struct store *store, struct store_image *image)
 {
 	struct info info = { 0 };
+	int r = examine_chain(image->chain, &info);
 
 	pthread_mutex_lock(&store->lock);
-	if ((!image->names || !image->known || image->info.error) &&
-	    take_chain(image->chain, &info) == 0) {
+	if (r == 0 && (!image->names || !image->known || image->info.error)) {
 		info_fini(&image->info);
 		image->info = info;
+		image->known = true;
 		store->changed = true;
 	} else {
 		info_fini(&info);
@@ -286,57 +223,7 @@ void catalog_take_open(struct store *store, struct store_image *image)
 	pthread_mutex_unlock(&store->lock);
 }
 
-/*
- * What can be told of an image whose chain does not open.  Its parent stays a
- * parent though a grandparent is missing.
- */
-static void take_broken(struct store *store, const char *path,
-			struct info *info)
-{
-	_cleanup_(io_close_p) struct io *io = NULL;
-	struct parent_ref ref = { 0 };
-	const struct image_ops *format;
-	struct image *leaf;
-	dev_t dev;
-	ino_t ino;
-
-	/* What was found before the failure is found once more. */
-	info_fini_but_error(info);
-	if (place_open(&store->places[0], path, false, &io, NULL) < 0)
-		return;
-	if (image_format_probe(io, &format) < 0 || format == &raw_ops)
-		return;
-	info->format = format->name;
-	if (image_open(io, format, &leaf) < 0)
-		return;
-	steal(io);
-	if (take_leaf(leaf, info, &ref) == 0 &&
-	    leaf->type == IMAGE_DIFFERENCING &&
-	    family_find_parent(store->family, path, &ref, &info->parent, &dev,
-			       &ino) == 0)
-		add_ancestor(info, dev, ino);
-	parent_ref_fini(&ref);
-	image_close(leaf);
-}
-
-/* By the name under which it opens, of several. */
-static int read_by_name(struct store *store, const char *path, struct info *ret)
-{
-	struct info info = { 0 };
-	struct chain *chain;
-	int r = chain_open(store->family, path, CHAIN_NO_LOCK, &chain);
-
-	if (r == 0) {
-		r = take_chain(chain, &info);
-		chain_close(chain);
-	}
-	if (r < 0) {
-		keep_words(&info, error_text());
-		take_broken(store, path, &info);
-	}
-	*ret = info;
-	return r;
-}
+/* EXAMINING */
 
 static void log_warning(const struct info *old, const struct info *new)
 {
@@ -359,106 +246,192 @@ static void log_text(struct store *store, const char *old, const char *new)
 		free(copy);
 }
 
-static void log_change(struct store *store, const struct info *old,
+static void log_change(struct store *store, const struct store_image *image,
 		       const struct info *new)
 {
-	log_text(store, old->error, new->error);
-	log_text(store, old->readonly, new->readonly);
+	if (!image->names || image->names->hidden)
+		return;
+	log_text(store, image->info.error, new->error);
+	log_text(store, image->info.readonly, new->readonly);
 }
 
 /*
- * Nothing new is known of who its parents are: what was known goes on to count,
- * for they must not be written.
+ * Nothing new is known of its parent: what was known goes on to count, for that
+ * must not be written.
  */
-static void keep_ancestors(struct info *old, struct info *new)
+static void keep_parent(struct info *old, struct info *new)
 {
-	if (new->n_ancestors)
+	if (new->has_up)
 		return;
-	free(new->ancestors);
-	new->ancestors = steal(old->ancestors);
-	new->n_ancestors = old->n_ancestors;
+	new->has_up = old->has_up;
+	new->up = old->up;
+	new->unreadable |= old->unreadable;
+	memcpy(new->parent_ids, old->parent_ids, sizeof new->parent_ids);
+	if (!new->type)
+		new->differencing = old->differencing;
 	for (int i = 0; i < 2; i++)
 		if (!new->wanted[i])
 			new->wanted[i] = steal(old->wanted[i]);
 }
 
-/* Does somebody else have the file, who may be writing it?  Then that is what
- * is wrong with it. */
-static bool is_held(const struct store *store, const char *path,
-		    struct info *info)
+static bool same_text(const char *a, const char *b)
 {
-	_cleanup_(io_close_p) struct io *io = NULL;
-	char who[80];
-
-	if (place_open(&store->places[0], path, false, &io, NULL) < 0 ||
-	    io_file_in_use(io, who, sizeof who) <= 0)
-		return false;
-	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
-	     who);
-	if (info->error != no_memory)
-		free(info->error);
-	keep_words(info, error_text());
-	return true;
+	return a == b || (a && b && !strcmp(a, b));
 }
 
-/* As read_by_name; -EBUSY where what was read means nothing, for it changes
- * while it is read; -ENOENT where there is no file. */
-static int read_names(struct store *store, struct store_image *image,
-		      struct info *ret, struct stat *ret_st)
+/* May those that name it as their parent find another thing there now? */
+static bool is_other_parent(const struct info *a, const struct info *b)
 {
-	bool found = false, held = false;
-	int r = -1;
-
-	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name) {
-		/* Before it is read: a change meanwhile shows later. */
-		if (entry_stat(store, e, ret_st) < 0)
-			continue;
-		info_fini(ret);
-		r = read_by_name(store, e->real, ret);
-		found = true;
-		held = r < 0 && !error_is_passing(r) && !image->opens &&
-		       is_held(store, e->real, ret);
-	}
-	if (!found)
-		return -ENOENT;
-	return held ? -EBUSY : r;
+	return !same_text(a->format, b->format) || a->size != b->size ||
+	       !same_text(a->error, b->error) || !guid_equal(&a->id, &b->id);
 }
 
-static void read_image(struct store *store, struct store_image *image)
+static void tell_children(struct store *store, const struct store_image *image)
 {
-	int64_t began = now();
-	struct info info = { 0 };
-	struct stat st;
-	int r = read_names(store, image, &info, &st);
-	bool gone = !info.error && r == -ENOENT;
+	for (struct dir_entry *e = image->names; e; e = e->next_name)
+		catalog_name_changed_locked(store, e->name);
+}
 
-	image->unsettled = r == -EBUSY;
-	store->unsettled |= image->unsettled;
-	image->try_at = gone ? began : 0;
+/* What was found becomes what is known. */
+static void take_result(struct store *store, struct store_image *image,
+			struct examination *e)
+{
+	bool passing = e->result < 0 && error_is_passing(e->result);
+	bool other;
+
+	image->try_at = 0;
+	if (e->gone || passing || e->result == -EBUSY)
+		image->try_at = now() + WAIT_FACTOR * (now() - e->began);
+	image->unsettled = e->result == -EBUSY;
 	/* What is known of it is still so, and it is looked at again. */
-	if (gone || (image->unsettled && image->known)) {
-		info_fini(&info);
+	if (image->writing || (e->gone && image->known) ||
+	    (image->unsettled && image->known && !image->info.error)) {
+		info_fini(&e->info);
 		return;
 	}
-	if (r < 0 && error_is_passing(r)) {
-		keep_ancestors(&image->info, &info);
-		image->try_at = now() + WAIT_FACTOR * (now() - began);
-	}
+	if (passing)
+		keep_parent(&image->info, &e->info);
+	other = image->known &&
+		(is_other_parent(&image->info, &e->info) ||
+		 image->seen.mtime.tv_sec != e->seen.mtime.tv_sec);
 	if (!image->unsettled) {
-		log_change(store, &image->info, &info);
-		log_warning(&image->info, &info);
+		log_change(store, image, &e->info);
+		log_warning(&image->info, &e->info);
 	}
 	info_fini(&image->info);
-	image->info = info;
-	image->seen = st;
-	image->known = !image->unsettled;
-	image->stale = image->unsettled;
-	family_file_changed(store->family, image->id.dev, image->id.ino);
+	image->info = e->info;
+	image->seen = e->seen;
+	image->known = true;
+	if (other)
+		tell_children(store, image);
+}
+
+static void set_paths(const struct store_image *image, struct examination *e)
+{
+	for (struct dir_entry *n = image->names;
+	     n && e->n_paths < EXAMINE_PATHS; n = n->next_name) {
+		e->paths[e->n_paths] = strdup(n->real);
+		e->n_paths += e->paths[e->n_paths] != NULL;
+	}
+}
+
+/* The lock is let go meanwhile. */
+static void examine_locked(struct store *store, struct store_image *image)
+{
+	struct examination e = { .id = image->id,
+				 .began = now(),
+				 .ours = image->opens > 0,
+				 .hidden =
+					 image->names && image->names->hidden };
+
+	unqueue(store, image);
+	image->stale = false;
+	image->examining = true;
+	set_paths(image, &e);
+	pthread_mutex_unlock(&store->lock);
+	examine(store, &e);
+	family_file_changed(store->family, e.id.dev, e.id.ino);
+	for (size_t i = 0; i < e.n_paths; i++)
+		free(e.paths[i]);
+	pthread_mutex_lock(&store->lock);
+	image->examining = false;
+	take_result(store, image, &e);
+	await(store, image, false);
+	/* It was changed meanwhile. */
+	if (image->stale)
+		catalog_mark_locked(store, image);
+	store->changed = true;
+	store->n_examined++;
+	pthread_cond_broadcast(&store->examined);
+	catalog_release_locked(store, image);
+}
+
+/* The next one that is to be examined and can be; null for none. */
+static struct store_image *next_queued(struct store *store)
+{
+	struct store_image *image;
+
+	while ((image = store->queue)) {
+		/* The other thread sees that it is stale again. */
+		if (image->names && !image->writing && !image->examining)
+			return image;
+		unqueue(store, image);
+		await(store, image, image->examining && image->awaited);
+	}
+	return NULL;
+}
+
+static void *run_examiner(void *arg)
+{
+	struct store *store = arg;
+	struct store_image *image;
+
+	pthread_mutex_lock(&store->lock);
+	while (!store->closing && (image = next_queued(store)))
+		examine_locked(store, image);
+	store->examiners--;
+	pthread_cond_broadcast(&store->examined);
+	pthread_mutex_unlock(&store->lock);
+	return NULL;
+}
+
+/* One more thread; without one this thread does it. */
+static void add_examiner(struct store *store)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	struct store_image *image;
+	int r;
+
+	if (store->examiners >= EXAMINERS_MAX)
+		return;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	store->examiners++;
+	r = pthread_create(&thread, &attr, run_examiner, store);
+	pthread_attr_destroy(&attr);
+	if (r == 0)
+		return;
+	store->examiners--;
+	image = store->examiners ? NULL : next_queued(store);
+	if (image)
+		examine_locked(store, image);
+}
+
+void catalog_end_locked(struct store *store)
+{
+	store->closing = true;
+	while (store->examiners)
+		pthread_cond_wait(&store->examined, &store->lock);
+}
+
+static void give_up(struct store *store, struct store_image *image)
+{
+	if (image->examining)
+		await(store, image, false);
 }
 
 /* Walking the tree of images. */
-
-typedef void image_visitor(struct store *store, struct store_image *image);
 
 struct walk {
 	struct store *store;
@@ -473,12 +446,53 @@ static void walk_node(const void *node, VISIT which, void *closure)
 		walk->visit(walk->store, *(struct store_image *const *)node);
 }
 
-static void each_image(struct store *store, image_visitor *visit)
+void catalog_each_locked(struct store *store, image_visitor *visit)
 {
 	struct walk walk = { store, visit };
 
 	twalk_r(store->images, walk_node, &walk);
 }
+
+static struct timespec patience_ends(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += PATIENCE_MS / 1000;
+	return t;
+}
+
+/* Until all images are known but those that are slow.  The lock is let go
+ * meanwhile. */
+static void wait_for_all(struct store *store)
+{
+	uint64_t seen = store->n_examined;
+	struct timespec end = patience_ends();
+
+	if (store->n_awaited)
+		io_may_wait();
+	while (store->n_awaited) {
+		if (!store->examiners && next_queued(store))
+			add_examiner(store);
+		if (!store->n_awaited)
+			break;
+		if (pthread_cond_clockwait(&store->examined, &store->lock,
+					   CLOCK_MONOTONIC, &end) == 0) {
+			if (store->n_examined == seen)
+				continue;
+		} else if (store->n_examined == seen) {
+			catalog_each_locked(store, give_up);
+			if (next_queued(store))
+				add_examiner(store);
+			if (store->examiners >= EXAMINERS_MAX)
+				break;
+		}
+		seen = store->n_examined;
+		end = patience_ends();
+	}
+}
+
+/* WHAT FOLLOWS */
 
 static bool is_changed_name(const struct store *store, const char *name)
 {
@@ -489,59 +503,67 @@ static void mark_if_concerned(struct store *store, struct store_image *image)
 {
 	const struct info *info = &image->info;
 
-	image->stale |= info->error ||
-			is_changed_name(store, info->wanted[0]) ||
-			is_changed_name(store, info->wanted[1]) ||
-			(store->dirs_changed && info->n_ancestors);
+	if (is_changed_name(store, info->wanted[0]) ||
+	    is_changed_name(store, info->wanted[1]) ||
+	    (store->dirs_changed &&
+	     (info->differencing || info->wanted[0] || info->wanted[1])))
+		catalog_mark_locked(store, image);
 }
 
-static void mark_if_below(struct store *store, struct store_image *image)
+static void mark_concerned(struct store *store)
 {
-	for (size_t i = 0; i < image->info.n_ancestors && !image->stale; i++) {
-		struct store_image *up = find(store, &image->info.ancestors[i]);
-
-		image->stale = up && up->stale;
-	}
-}
-
-static void read_if_stale(struct store *store, struct store_image *image)
-{
-	if (image->stale && !image->writing && image->names)
-		read_image(store, image);
-}
-
-static void forget_children(struct store *store, struct store_image *image)
-{
-	(void)store;
-	image->children = 0;
-}
-
-static void count_as_child(struct store *store, struct store_image *image)
-{
-	if (!image->names)
+	if (!store->changed_names && !store->dirs_changed)
 		return;
-	for (size_t i = 0; i < image->info.n_ancestors; i++) {
-		struct store_image *up = find(store, &image->info.ancestors[i]);
-
-		if (up)
-			up->children++;
-	}
+	catalog_each_locked(store, mark_if_concerned);
+	store->dirs_changed = false;
+	tdestroy(store->changed_names, free);
+	store->changed_names = NULL;
 }
 
 void catalog_update_locked(struct store *store)
 {
-	if (!store->changed && !store->dirs_changed)
-		return;
-	each_image(store, mark_if_concerned);
-	each_image(store, mark_if_below);
-	store->unsettled = false;
-	each_image(store, read_if_stale);
-	each_image(store, forget_children);
-	each_image(store, count_as_child);
-	store->changed = store->unsettled;
-	store->dirs_changed = false;
-	tdestroy(store->changed_names, free);
-	store->changed_names = NULL;
+	/* What is found may concern others; where files change all the time,
+	 * the rest is left to the next request. */
+	for (int i = 0; i < ROUNDS_MAX; i++) {
+		mark_concerned(store);
+		if (!store->n_awaited)
+			break;
+		wait_for_all(store);
+	}
 	tdestroy(store->logged, free);
 	store->logged = NULL;
+	kin_derive_locked(store);
+}
+
+/* Waits for it, or examines it; the lock is let go meanwhile. */
+static void know_one(struct store *store, struct store_image *image)
+{
+	if (image->stale && !image->examining && !image->writing &&
+	    image->names) {
+		examine_locked(store, image);
+		return;
+	}
+	if (image->examining)
+		io_may_wait();
+	while (image->examining)
+		pthread_cond_wait(&store->examined, &store->lock);
+}
+
+void catalog_know_locked(struct store *store, struct store_image *image)
+{
+	struct store_image *at = image;
+
+	for (unsigned n = 0; at && n <= CHAIN_DEPTH_MAX; n++) {
+		struct store_image *up;
+
+		at->refs++;
+		know_one(store, at);
+		mark_concerned(store);
+		up = kin_parent_locked(store, at);
+		at->refs--;
+		if (at != image)
+			catalog_release_locked(store, at);
+		at = up;
+	}
+	kin_derive_locked(store);
 }

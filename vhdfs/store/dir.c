@@ -77,7 +77,8 @@ bool dir_shows_locked(struct dir_entry *entry)
 	struct dir_entry *image;
 	size_t len;
 
-	if (entry->kind == ENTRY_LEFT_OUT || entry->kind == ENTRY_NOTHING)
+	if (entry->kind == ENTRY_LEFT_OUT || entry->kind == ENTRY_NOTHING ||
+	    entry->hidden)
 		return false;
 	if (entry->image)
 		return strlen(entry->name) + strlen(NAME_VIEW_SUFFIX) <=
@@ -94,6 +95,8 @@ static void log_left_out(struct dir_entry *entry)
 	struct dir_entry *other;
 	char view[NAME_MAX + 8];
 
+	if (entry->hidden)
+		return;
 	snprintf(view, sizeof view, "%s" NAME_VIEW_SUFFIX, entry->name);
 	if (entry->image && strlen(view) > NAME_MAX) {
 		log_warn("%s: left out: its view's name would be too long",
@@ -231,7 +234,7 @@ static int add_subdir(struct store *store, struct dir *dir,
 		return -ELOOP;
 	}
 	return dir_add_locked(store, path, entry->real,
-			      dir->links + entry->link);
+			      dir->links + entry->link, entry->hidden);
 }
 
 /* A name that shows nothing, until it stands for something else. */
@@ -260,6 +263,17 @@ static struct dir_entry **find_slot(struct dir *dir,
 	return at;
 }
 
+/* Those that are shown come first: by these an image is known. */
+static void add_name(struct store_image *image, struct dir_entry *entry)
+{
+	struct dir_entry **at = &image->names;
+
+	while (entry->hidden && *at)
+		at = &(*at)->next_name;
+	entry->next_name = *at;
+	*at = entry;
+}
+
 /* Puts the entry into its directory, which owns it then, whether or not it
  * succeeds. */
 static int add_entry(struct store *store, struct dir *dir,
@@ -270,10 +284,9 @@ static int add_entry(struct store *store, struct dir *dir,
 	*dir->end = entry;
 	dir->end = &entry->next;
 	if (entry->image) {
-		entry->next_name = entry->image->names;
-		entry->image->names = entry;
+		add_name(entry->image, entry);
 		/* By another name its parent may be another. */
-		entry->image->stale = true;
+		catalog_mark_locked(store, entry->image);
 	}
 	if (!tsearch(entry, &dir->by_name, by_name)) {
 		remove_entry(store, dir, find_slot(dir, entry));
@@ -345,12 +358,19 @@ static int find_kind(struct store *store, struct dir *dir, const char *name,
 	}
 	if (error_is_passing(r))
 		return r;
+	ret->hidden = dir->hidden || name[0] == '.';
+	/* What a hidden link leads to is in the store by its own name, or not
+	 * in the store. */
+	if (ret->link && ret->hidden)
+		return -ENOENT;
 	if (r == 0 && S_ISDIR(ret_st->st_mode))
 		ret->kind = ENTRY_DIR;
-	else if (r == 0 && S_ISREG(ret_st->st_mode) && name_is_image(name))
+	else if (r == 0 && S_ISREG(ret_st->st_mode) &&
+		 (name_is_image(name) || !ret->link))
 		ret->kind = ENTRY_IMAGE;
 	else
 		return ret->link ? be_nothing(ret) : -ENOENT;
+	ret->hidden |= ret->kind == ENTRY_IMAGE && !name_is_image(name);
 	return 0;
 }
 
@@ -391,7 +411,8 @@ static int look_again(struct store *store, struct dir *dir, const char *name)
 
 int dir_look_locked(struct store *store, struct dir *dir, const char *name)
 {
-	int r = name[0] == '.' ? 0 : look_again(store, dir, name);
+	bool self = !strcmp(name, ".") || !strcmp(name, "..");
+	int r = self ? 0 : look_again(store, dir, name);
 
 	if (r < 0)
 		dir->again = true;
@@ -399,7 +420,7 @@ int dir_look_locked(struct store *store, struct dir *dir, const char *name)
 }
 
 int dir_add_locked(struct store *store, const char *path, const char *real,
-		   unsigned links)
+		   unsigned links, bool hidden)
 {
 	_cleanup_close_ int fd =
 		look_beneath(store, real, O_RDONLY | O_DIRECTORY);
@@ -424,6 +445,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 	dir->id = (struct file_id){ st.st_dev, st.st_ino };
 	dir->fd = steal_fd(&fd);
 	dir->links = links;
+	dir->hidden = hidden;
 	dir->stale = true;
 	dir->end = &dir->first;
 	while (*at)

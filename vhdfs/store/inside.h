@@ -5,20 +5,34 @@
  *   dir.c      directories and the names in them
  *   look.c     what a name stands for
  *   watch.c    what the kernel says has changed there
- *   catalog.c  what each image is, and who is whose parent
+ *   examine.c  one image's file, examined
+ *   catalog.c  what each image is, and which image is whose parent
+ *   kin.c      what follows for an image from its parents and children
  *   view.c     images that are open
  *   find.c     images and directories without their names
  *   reserve.c  free space that guests' writes leave alone
  *   store.c    the rest: puts these together for the outside
  *
- * LOCKS, in the order in which they are taken:
+ * LOCKS, in the order in which they are taken.  This is the only order in the
+ * program; a lock further down may be taken without those above it.
  *
  *   image.open_lock   opening and closing of this image; held while its files
  *                     are opened
- *   store.lock        everything here that does not say otherwise
- *   image.io_lock     which chain is the image's: shared by who uses it,
- *                     exclusively by who changes it; no other lock is taken
- *                     under it but the chain's own
+ *   image.io_lock     which chain is the image's: shared by what uses it,
+ *                     exclusively by what changes it; held over I/O on this
+ *                     image
+ *   chain.edge        sectors that are written in part
+ *   image.flush_lock, image.lock (format/image.h)   one image's tables
+ *   family.lock       the list of open parents; no I/O under it
+ *
+ *   image.open_lock   as above
+ *   store.lock        everything here that does not say otherwise.  Under it
+ *                     there is no I/O on an image, no wait for an open_lock or
+ *                     an io_lock, and nothing that takes longer than the number
+ *                     of names: only names are looked at (stat, readdir).
+ *
+ * store.lock and io_lock are never held together.  store.lock is let go while
+ * a request waits for examinations (store.examined).
  *
  * A function that ends in _locked is called with store.lock held.
  */
@@ -48,8 +62,9 @@ enum entry_kind {
 };
 
 /*
- * A name in a directory: of an image, of a directory, of what would be one but
- * is left out, or of any symbolic link.  Other names are not kept.
+ * A name in a directory: of a file, of a directory, of what would be one but is
+ * left out, or of a symbolic link.  Any file may be an image, whatever its
+ * name, and so a child; links with a dot before their name are not kept.
  */
 struct dir_entry {
 	struct dir_entry *next;      /* in its directory, by cookie */
@@ -62,7 +77,8 @@ struct dir_entry {
 	uint64_t seen; /* the last reading of the directory that found it */
 	enum entry_kind kind;
 	bool link;
-	struct store_image *image; /* ENTRY_IMAGE only, else null */
+	bool hidden; /* the mount does not show it, though it may be an image */
+	struct store_image *image; /* ENTRY_IMAGE (a file) only, else null */
 };
 
 struct dir {
@@ -73,6 +89,7 @@ struct dir {
 	int fd;
 	int watch;      /* what inotify calls it; -1: it is not watched */
 	unsigned links; /* symbolic links on the way here */
+	bool hidden;    /* it or one above has a dot before its name */
 	bool stale;     /* to be read again */
 	bool read;      /* was read at least once */
 	bool polled;    /* the kernel does not tell of all changes */
@@ -85,38 +102,60 @@ struct dir {
 	uint64_t reading;
 };
 
-/* What was found in an image's file and its parents'. */
+/* What was found in an image's own file, and that its parent is there. */
 struct info {
 	const char *format; /* null where it could not be told, as the rest */
 	const char *type;
 	uint64_t size;
 	struct guid id;
-	unsigned depth;
-	char *parent;   /* as user.vhdfs.parent shows it */
-	char *error;    /* null: sound */
-	char *readonly; /* why its file takes no write; null: it takes them */
-	char *warning;  /* as chain_warning; null: none */
+	bool differencing;
+	bool unreadable; /* whose child it is, if any, cannot be read */
+	char *parent;    /* as user.vhdfs.parent shows it */
+	char *error;     /* null: sound */
+	char *readonly;  /* why its file takes no write; null: it takes them */
+	char *warning;   /* of its parent's time stamp; null: none */
 	/* The base names by which its parent is searched, folded (base/fold.h);
 	 * null: none. */
 	char *wanted[2];
-	struct file_id *ancestors;
-	size_t n_ancestors;
+	struct guid parent_ids[2]; /* what its parent may have; null: none */
+	bool has_up;               /* its parent is the file up */
+	struct file_id up;
+	unsigned outside; /* parents, where these are outside of the store */
+};
+
+enum derived {
+	NOT_DERIVED,
+	DERIVING,
+	DERIVED,
 };
 
 struct store_image {
 	struct store *store;
 	struct file_id id;
-	struct dir_entry *names;
-	unsigned refs; /* of the outside; names count not */
+	struct dir_entry *names; /* those that are shown first */
+	unsigned refs;           /* of the outside; names count not */
+
 	struct info info;
-	struct stat seen; /* the file when info was read */
-	bool known;       /* info was read at least once */
-	bool stale;       /* info is to be read again */
-	bool unsettled;   /* it could not be: somebody is writing the file */
+	struct file_stamp seen; /* of the file, before info was read */
+	bool known;             /* info was read at least once */
+	bool stale;             /* info is to be read again */
+	bool examining;         /* a thread reads it, without the lock */
+	bool awaited; /* queued or being examined, and requests wait for that */
+	bool unsettled; /* it could not be: another program writes the file */
+	bool queued;
+	struct store_image *queue_next, **queue_at;
 	/* Where it could not be read, for no fault of its own: when it is to
 	 * be tried again; else 0. CLOCK_MONOTONIC, nanoseconds. */
 	int64_t try_at;
+
+	/* What follows from all infos; catalog.c derives it. */
+	enum derived derived;
+	struct store_image *below; /* while that is done */
+	unsigned depth;
+	char *error; /* its own or a parent's; null: sound */
 	unsigned children;
+	const struct store_image *child; /* one of them */
+
 	unsigned opens;   /* views of it, or about to be */
 	unsigned writing; /* of these, for writing */
 
@@ -138,6 +177,8 @@ struct store_image {
 	atomic_uint silent_changes;
 };
 
+enum { DOUBT_VHD, DOUBT_OTHER };
+
 struct store {
 	pthread_mutex_t lock;
 	bool read_only;
@@ -148,12 +189,24 @@ struct store {
 	int inotify;
 	struct dir *dirs; /* the first is the store itself */
 	void *images;     /* by id: a tree (tsearch) */
-	bool changed;     /* names or images: the catalog is behind */
-	bool unsettled;   /* one of the images is */
+	bool changed;     /* names or images: what is derived is old */
+	/* Images that are to be examined, and the threads that do that. */
+	struct store_image *queue, **queue_end;
+	unsigned n_awaited;
+	unsigned examiners;
+	uint64_t n_examined;
+	pthread_cond_t examined;
+	bool closing;
+	/* An image of this format, or of none that is known, may have any
+	 * parent; null: there is none. */
+	const struct store_image *doubts[2];
+	/* Children whose parent is not where they name it, by each of their
+	 * parent_ids: trees, while that is derived. */
+	void *orphans[2];
 	bool links_stale; /* links are to be looked at again */
 	bool dirs_changed;
 	void *changed_names; /* folded: a tree of strings */
-	void *logged;        /* errors, by the update that is under way */
+	void *logged;        /* errors, since a request waited for nothing */
 	struct timespec polled;
 	atomic_bool lost; /* not all that was written is in its image */
 };
@@ -177,7 +230,7 @@ int entry_stat(struct store *store, struct dir_entry *entry,
 
 /* Adds the directory at path (real as entry.real) to the store, to be read. */
 int dir_add_locked(struct store *store, const char *path, const char *real,
-		   unsigned links);
+		   unsigned links, bool hidden);
 struct dir *dir_find_locked(struct store *store, const char *path);
 void dir_free_all(struct store *store);
 struct dir_entry *dir_find_entry_locked(struct dir *dir, const char *name,
@@ -205,9 +258,36 @@ void watch_remove_locked(struct store *store, struct dir *dir);
 /* Marks as stale what has changed since the last call. */
 void watch_drain_locked(struct store *store);
 
+/* examine.c */
+
+enum { EXAMINE_PATHS = 8 };
+
+/* What is to be examined, and what was found. */
+struct examination {
+	struct file_id id;
+	char *paths[EXAMINE_PATHS]; /* where the file is */
+	size_t n_paths;
+	bool ours;   /* it is open here */
+	bool hidden; /* it need not be an image */
+	int64_t began;
+	struct info info; /* with error where result is not 0 */
+	struct file_stamp seen;
+	/* -EBUSY: what was read means nothing, for it changes meanwhile. */
+	int result;
+	bool gone; /* there is no such file */
+};
+
+/* Without a lock of the store. */
+void examine(struct store *store, struct examination *e);
+/* What an open chain says of its leaf; an error with words. */
+int examine_chain(struct chain *chain, struct info *info);
+void info_fini(struct info *info);
+/* A copy, of which there always is one; let go of by info_free_words. */
+char *info_keep_words(const char *text);
+void info_free_words(char *text);
+
 /* catalog.c */
 
-void info_fini(struct info *info);
 /* A name has come or gone: children may look for it. */
 void catalog_name_changed_locked(struct store *store, const char *name);
 /* The image with this id, made where there is none; null: out of memory. */
@@ -215,14 +295,22 @@ struct store_image *catalog_image_locked(struct store *store,
 					 const struct file_id *id);
 /* The image lost a name or a reference: frees it when it has none left. */
 void catalog_release_locked(struct store *store, struct store_image *image);
-/* Is what was read still so, by st, its file's? Else marks it stale. */
+/* It is to be examined. */
+void catalog_mark_locked(struct store *store, struct store_image *image);
+/* Is what was read still so, by st, its file's? Else marks it. */
 void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st);
 /* Of an image that has no name any more, or cannot be opened by it: takes what
  * its open chain says.  With open_lock held. */
 void catalog_take_open(struct store *store, struct store_image *image);
-/* Reads again all that is stale. */
+/* Has all examined that is marked, and waits for that, but not for what is
+ * slow.  The lock is let go meanwhile. */
 void catalog_update_locked(struct store *store);
+/* Waits for this image (which has a reference) and its parents, however long
+ * that takes.  The lock is let go meanwhile. */
+void catalog_know_locked(struct store *store, struct store_image *image);
+/* Ends the threads. */
+void catalog_end_locked(struct store *store);
 /* Does its file system let the image be written, as it is now? */
 bool catalog_fs_writable_locked(const struct store *store,
 				const struct store_image *image);
@@ -230,16 +318,48 @@ bool catalog_fs_writable_locked(const struct store *store,
 bool catalog_writable_locked(const struct store *store,
 			     const struct store_image *image,
 			     const struct stat *st);
+/* The image with this id; null for none. */
+struct store_image *catalog_find_locked(const struct store *store,
+					const struct file_id *id);
+typedef void image_visitor(struct store *store, struct store_image *image);
+void catalog_each_locked(struct store *store, image_visitor *visit);
+
+/* kin.c */
+
+/* Brings what follows up to date, of all images. */
+void kin_derive_locked(struct store *store);
+/* The image's parent; null where it has none in the store. */
+struct store_image *kin_parent_locked(const struct store *store,
+				      const struct store_image *image);
+/* What the image's time stamps, or its parents', warn of; null: nothing. */
+const char *kin_warning_locked(const struct store *store,
+			       const struct store_image *image);
+/* An image of which that one may be the parent, for all that is known; null for
+ * none. */
+const struct store_image *kin_doubt_locked(const struct store *store,
+					   const struct store_image *image);
+/* An image that is, or for all that is known may be, a child of this one; null
+ * for none. */
+const char *kin_child_locked(const struct store *store,
+			     const struct store_image *image);
 
 /* view.c */
 
+/* The file of what is open of the image. -ESTALE where nothing is. Not with
+ * store.lock. */
+int view_fstat(struct store_image *image, struct stat *ret_st);
+/* The identifier of what is open; a first write changes it. False where nothing
+ * is open. Not with store.lock. */
+bool view_id(struct store_image *image, struct guid *ret);
 /* Closes what is open of the image. */
 int view_end(struct store *store, struct store_image *image);
 
 /* store.c */
 
-/* Brings everything up to date. */
+/* Brings everything up to date.  The lock is let go meanwhile. */
 void store_refresh_locked(struct store *store);
+/* The image's, which has a reference, by one of its names: -ESTALE where it has
+ * none.  The lock is let go meanwhile. */
 int store_image_stat_locked(struct store *store, struct store_image *image,
 			    struct stat *ret_st);
 

@@ -51,7 +51,7 @@ static int read_all(struct store *store)
 	int r;
 
 	pthread_mutex_lock(&store->lock);
-	r = dir_add_locked(store, "", "", 0);
+	r = dir_add_locked(store, "", "", 0, false);
 	if (r == 0)
 		store_refresh_locked(store);
 	pthread_mutex_unlock(&store->lock);
@@ -66,6 +66,8 @@ int store_open(const struct store_options *options, struct store **ret)
 	if (!store)
 		return fail(-ENOMEM, "out of memory");
 	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->examined, NULL);
+	store->queue_end = &store->queue;
 	store->inotify = -1;
 	store->read_only = options->read_only;
 	r = open_places(store, options);
@@ -112,10 +114,12 @@ int store_close(struct store *store)
 			if (e->image)
 				e->image->refs++;
 	pthread_mutex_lock(&store->lock);
+	catalog_end_locked(store);
 	dir_free_all(store);
 	close_images(store);
 	r = atomic_load(&store->lost) || keep_lost() ? -EIO : 0;
 	tdestroy(store->changed_names, free);
+	tdestroy(store->logged, free);
 	pthread_mutex_unlock(&store->lock);
 	if (store->inotify >= 0)
 		close(store->inotify);
@@ -125,6 +129,7 @@ int store_close(struct store *store)
 		place_fini(&store->places[i]);
 	free(store->places);
 	reserve_fini(&store->reserve);
+	pthread_cond_destroy(&store->examined);
 	pthread_mutex_destroy(&store->lock);
 	free(store);
 	return r;
@@ -135,7 +140,7 @@ const char *store_root(const struct store *store)
 	return store->places[0].root;
 }
 
-/* The file itself, by any of its names, or by what is open of it. */
+/* The file itself, by any of its names. */
 static int stat_file_locked(struct store *store, struct store_image *image,
 			    struct stat *ret_st)
 {
@@ -143,13 +148,6 @@ static int stat_file_locked(struct store *store, struct store_image *image,
 
 	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
 		r = entry_stat(store, e, ret_st);
-	if (r == 0)
-		return 0;
-	pthread_rwlock_rdlock(&image->io_lock);
-	if (image->chain)
-		r = fstat(chain_leaf(image->chain)->io->fd, ret_st) < 0 ? -errno
-									: 0;
-	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
 
@@ -160,10 +158,10 @@ static void shape_image_stat(const struct store *store,
 
 	if (!catalog_writable_locked(store, image, st))
 		mode &= ~0222;
-	if (image->info.error && !image->writing)
+	if (image->error && !image->writing)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
-	st->st_size = image->info.error ? 0 : (off_t)image->info.size;
+	st->st_size = image->error ? 0 : (off_t)image->info.size;
 	/* The file is not looked at while it is written here. */
 	if (image->writing && atomic_load(&image->size))
 		st->st_size = (off_t)atomic_load(&image->size);
@@ -179,8 +177,24 @@ int store_image_stat_locked(struct store *store, struct store_image *image,
 	if (r < 0)
 		return r;
 	catalog_compare_locked(store, image, &st);
-	catalog_update_locked(store);
+	catalog_know_locked(store, image);
 	shape_image_stat(store, image, &st);
+	*ret_st = st;
+	return 0;
+}
+
+/* One that has no name any more, and is open. */
+static int stat_removed(struct store *store, struct store_image *image,
+			struct stat *ret_st)
+{
+	struct stat st;
+	int r = view_fstat(image, &st);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&store->lock);
+	shape_image_stat(store, image, &st);
+	pthread_mutex_unlock(&store->lock);
 	*ret_st = st;
 	return 0;
 }
@@ -195,7 +209,7 @@ int store_stat_image(struct store *store, struct store_image *image,
 	store_refresh_locked(store);
 	r = store_image_stat_locked(store, image, ret_st);
 	pthread_mutex_unlock(&store->lock);
-	return r;
+	return r == -ESTALE ? stat_removed(store, image, ret_st) : r;
 }
 
 /* The directory at path, read; null where there is none. */
@@ -205,9 +219,8 @@ static struct dir *open_dir_locked(struct store *store, const char *path)
 
 	if (!dir || dir->read)
 		return dir;
-	/* Behind several links: nobody has asked for it before. */
+	/* Behind several links: it was not asked for before. */
 	dir_read_locked(store, dir);
-	catalog_update_locked(store);
 	return dir_find_locked(store, path);
 }
 
@@ -232,71 +245,73 @@ int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 	return r;
 }
 
-/* The image that the mount shows as name, a view's; -ENOENT for none. */
-static int find_view_locked(struct store *store, struct dir *dir,
-			    const char *name, size_t len,
-			    struct dir_entry **ret)
-{
-	_cleanup_free_ char *image = strndup(name, len);
-	struct dir_entry *entry;
-	int r = image ? dir_look_locked(store, dir, image) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	catalog_update_locked(store);
-	entry = dir_find_entry_locked(dir, name, len);
-	if (!entry || !entry->image)
-		return -ENOENT;
-	*ret = dir_shows_locked(entry) ? entry : NULL;
-	return 0;
-}
-
-/* The entry that the mount shows as name, looked at anew: 0, with null where it
- * shows none, or why that cannot be told. */
-static int find_shown_locked(struct store *store, const char *path,
-			     const char *name, struct dir_entry **ret)
+/* Looks anew at what the mount would show as name, and then at all images. */
+static int look_at_name_locked(struct store *store, const char *path,
+			       const char *name)
 {
 	struct dir *dir = open_dir_locked(store, path);
-	struct dir_entry *entry;
 	size_t len;
-	int r;
+	int r = 0;
 
-	*ret = NULL;
-	if (!dir)
-		return 0;
-	if (name_is_view(name, &len)) {
-		r = find_view_locked(store, dir, name, len, ret);
-		if (r != -ENOENT)
-			return r;
+	if (dir && name_is_view(name, &len)) {
+		_cleanup_free_ char *image = strndup(name, len);
+
+		r = image ? dir_look_locked(store, dir, image) : -ENOMEM;
 	}
-	r = dir_look_locked(store, dir, name);
+	if (dir && r == 0)
+		r = dir_look_locked(store, dir, name);
 	if (r < 0)
 		return r;
 	dir_read_stale_locked(store);
 	catalog_update_locked(store);
-	/* It may be behind a link that leads elsewhere now. */
-	dir = dir_find_locked(store, path);
-	entry = dir ? dir_find_entry_locked(dir, name, strlen(name)) : NULL;
-	*ret = entry && entry->kind == ENTRY_DIR ? entry : NULL;
 	return 0;
+}
+
+/* The entry that the mount shows as name; null where it shows none. */
+static struct dir_entry *find_shown_locked(struct store *store,
+					   const char *path, const char *name)
+{
+	/* It may be behind a link that leads elsewhere now. */
+	struct dir *dir = dir_find_locked(store, path);
+	struct dir_entry *entry = NULL;
+	size_t len;
+
+	if (!dir)
+		return NULL;
+	if (name_is_view(name, &len))
+		entry = dir_find_entry_locked(dir, name, len);
+	if (!entry || !entry->image) {
+		entry = dir_find_entry_locked(dir, name, strlen(name));
+		if (entry && entry->kind != ENTRY_DIR)
+			entry = NULL;
+	}
+	return entry && dir_shows_locked(entry) ? entry : NULL;
 }
 
 static int lookup_locked(struct store *store, const char *path,
 			 const char *name, struct stat *ret_st,
 			 struct store_image **ret_image)
 {
+	struct store_image *image;
 	struct dir_entry *entry;
-	int r = find_shown_locked(store, path, name, &entry);
+	int r = look_at_name_locked(store, path, name);
 
-	if (r < 0 || !entry)
-		return r < 0 ? r : -ENOENT;
-	r = entry->image ? store_image_stat_locked(store, entry->image, ret_st)
-			 : entry_stat(store, entry, ret_st);
 	if (r < 0)
 		return r;
-	if (entry->image)
-		entry->image->refs++;
-	*ret_image = entry->image;
+	entry = find_shown_locked(store, path, name);
+	if (!entry)
+		return -ENOENT;
+	image = entry->image;
+	if (!image)
+		return entry_stat(store, entry, ret_st);
+	image->refs++;
+	r = store_image_stat_locked(store, image, ret_st);
+	if (r < 0) {
+		image->refs--;
+		catalog_release_locked(store, image);
+		return r;
+	}
+	*ret_image = image;
 	return 0;
 }
 
@@ -305,6 +320,7 @@ int store_lookup(struct store *store, const char *path, const char *name,
 {
 	int r;
 
+	*ret_image = NULL;
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = lookup_locked(store, path, name, ret_st, ret_image);
@@ -342,7 +358,6 @@ int store_list(struct store *store, const char *path, uint64_t after,
 	if (dir && !after) {
 		dir_look_at_links_locked(store, dir);
 		dir_read_stale_locked(store);
-		catalog_update_locked(store);
 		dir = dir_find_locked(store, path);
 	}
 	if (dir)
@@ -373,29 +388,13 @@ const char *const store_attributes[] = { "format",          "type",    "id",
 					 "parent",          "depth",   "error",
 					 "readonly-reason", "warning", NULL };
 
-/* Of the open image where there is one: a first write changes it. */
-static struct guid current_id(struct store_image *image)
-{
-	struct guid id = image->info.id;
-
-	pthread_rwlock_rdlock(&image->io_lock);
-	if (image->chain) {
-		struct image *leaf = chain_leaf(image->chain);
-
-		image_lock_map(leaf);
-		id = leaf->id;
-		image_unlock_map(leaf);
-	}
-	pthread_rwlock_unlock(&image->io_lock);
-	return id;
-}
-
 /* The attribute's text, in buf or elsewhere; null where there is none. */
-static const char *attribute_text(struct store_image *image, const char *name,
+static const char *attribute_text(const struct store *store,
+				  const struct store_image *image,
+				  const char *name, const struct guid *id,
 				  char buf[GUID_TEXT_SIZE])
 {
 	const struct info *info = &image->info;
-	struct guid id;
 
 	if (!strcmp(name, "format"))
 		return info->format;
@@ -404,19 +403,17 @@ static const char *attribute_text(struct store_image *image, const char *name,
 	if (!strcmp(name, "parent"))
 		return info->parent;
 	if (!strcmp(name, "warning"))
-		return info->warning;
+		return kin_warning_locked(store, image);
 	if (!strcmp(name, "error"))
-		return info->error;
+		return image->error;
 	if (!strcmp(name, "readonly-reason"))
 		return info->readonly;
-	if (!strcmp(name, "depth") && !info->error) {
-		snprintf(buf, GUID_TEXT_SIZE, "%u", info->depth);
+	if (!strcmp(name, "depth") && !image->error) {
+		snprintf(buf, GUID_TEXT_SIZE, "%u", image->depth);
 		return buf;
 	}
-	if (!strcmp(name, "id") && info->type) {
-		id = current_id(image);
-		return guid_format(&id, buf);
-	}
+	if (!strcmp(name, "id") && info->type)
+		return guid_format(id ? id : &info->id, buf);
 	return NULL;
 }
 
@@ -424,15 +421,18 @@ int store_attribute(struct store *store, struct store_image *image,
 		    const char *name, char **ret)
 {
 	char buf[GUID_TEXT_SIZE];
+	struct guid id;
+	bool open;
 	struct stat st;
 	const char *text;
-	int r;
+	int r = store_stat_image(store, image, &st);
 
+	/* Before the lock: it waits for the image. */
+	open = !strcmp(name, "id") && view_id(image, &id);
 	pthread_mutex_lock(&store->lock);
-	store_refresh_locked(store);
-	r = store_image_stat_locked(store, image, &st);
 	if (r == 0) {
-		text = attribute_text(image, name, buf);
+		text = attribute_text(store, image, name, open ? &id : NULL,
+				      buf);
 		*ret = text ? strdup(text) : NULL;
 		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
 	}

@@ -9,7 +9,6 @@
 #include "store/view.h"
 #include "store/inside.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/keep.h"
+#include "io/wait.h"
 
 static void leave(struct store *store, struct store_image *image, bool writable)
 {
@@ -28,10 +28,24 @@ static void leave(struct store *store, struct store_image *image, bool writable)
 	image->writing -= writable;
 	if (writable && !image->writing) {
 		/* We may have changed it, its identifier above all. */
-		image->stale = true;
+		catalog_mark_locked(store, image);
 		store->changed = true;
 	}
 	pthread_mutex_unlock(&store->lock);
+}
+
+static int fail_parent(const struct store *store,
+		       const struct store_image *image)
+{
+	const char *name = image->names ? image->names->real : "it";
+	const char *child = kin_child_locked(store, image);
+
+	if (image->children)
+		return fail(-EACCES, "%s: is the parent of %s", name, child);
+	return fail(-EACCES,
+		    "%s: may be the parent of %s, whose own file does not say; "
+		    "repair that, or move it out of the store",
+		    name, child);
 }
 
 /*
@@ -51,14 +65,12 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 		r = fail_errno(r, "an image that cannot be looked at");
 	else if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
-	else if (image->info.error)
-		r = fail(image->unsettled ? -EBUSY : -EIO, "%s",
-			 image->info.error);
+	else if (image->error)
+		r = fail(image->unsettled ? -EBUSY : -EIO, "%s", image->error);
 	else if (!writable)
 		r = 0;
-	else if (image->children)
-		r = fail(-EACCES, "%s: is the parent of other images",
-			 image->names->real);
+	else if (kin_child_locked(store, image))
+		r = fail_parent(store, image);
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
 	else if (!catalog_fs_writable_locked(store, image))
@@ -87,14 +99,14 @@ static int check_again(struct store *store, struct store_image *image)
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	name = image->names ? image->names->real : "it";
 	r = store_image_stat_locked(store, image, &st);
+	name = image->names ? image->names->real : "it";
 	if (error_is_passing(r))
 		r = fail_errno(r, "%s", name);
 	else if (r < 0)
 		r = fail(-ESTALE, "%s: is gone", name);
-	else if (image->children)
-		r = fail(-EACCES, "%s: is the parent of other images", name);
+	else if (kin_child_locked(store, image))
+		r = fail_parent(store, image);
 	else if (!catalog_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission", name);
 	pthread_mutex_unlock(&store->lock);
@@ -420,6 +432,35 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	leave(store, image, writable);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
+}
+
+int view_fstat(struct store_image *image, struct stat *ret_st)
+{
+	int r = -ESTALE;
+
+	io_rdlock(&image->io_lock);
+	if (image->chain)
+		r = fstat(chain_leaf(image->chain)->io->fd, ret_st) < 0 ? -errno
+									: 0;
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+bool view_id(struct store_image *image, struct guid *ret)
+{
+	bool open;
+
+	io_rdlock(&image->io_lock);
+	open = image->chain != NULL;
+	if (open) {
+		struct image *leaf = chain_leaf(image->chain);
+
+		image_lock_map(leaf);
+		*ret = leaf->id;
+		image_unlock_map(leaf);
+	}
+	pthread_rwlock_unlock(&image->io_lock);
+	return open;
 }
 
 int view_end(struct store *store, struct store_image *image)

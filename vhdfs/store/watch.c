@@ -158,6 +158,9 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 		}
 		next = dir->next;
 	}
+	/* A directory on the way to a parent may be open to us now. */
+	if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR)
+		store->dirs_changed = true;
 	/* A parent may be another now. */
 	if (!known && ev->len)
 		store->dirs_changed = true;

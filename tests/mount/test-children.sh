@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Children are found by what is in their files, whatever their names are and
+# wherever they lie in the store, and protect their parent.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+# is_parent: the master shows no write bit and is not opened for writing, though
+# its file has its write bits.
+is_parent() {
+	chmod u+w "$store/master.$ending"
+	equal "mode: $1" 444 "$(stat -c %a "$master")"
+	opens "$master" rw EACCES
+}
+
+is_no_parent() {
+	chmod 644 "$store/master.$ending"
+	equal "mode: $1" 644 "$(stat -c %a "$master")"
+	opens "$master" rw ""
+}
+
+# moved_about: the child under all kinds of names.
+moved_about() {
+	local name at=$store/clients/pc.$ending
+	store_of_pair "$1"
+	at=$store/clients/pc.$ending
+	mount_store "$store" "$mnt"
+	for name in ".pc.$ending.20261128-101112" "clients/.pc.$ending.Xy12aB" \
+		"pc.$ending.bak" pc clients/.hidden/pc."$ending" .trash/a/b/pc; do
+		mkdir -p "$(dirname "$store/$name")"
+		mv "$at" "$store/$name"
+		at=$store/$name
+		is_parent "$name"
+		[ ! -e "$mnt/$name" ] || fail "$name shows in the mount"
+		[ ! -e "$mnt/$name.raw" ] || fail "$name shows in the mount"
+	done
+	equal "names" "clients master.$ending.raw" "$(ls -A "$mnt" | paste -sd ' ')"
+	equal "names" "" "$(ls -A "$mnt/clients")"
+	[ ! -e "$mnt/.trash" ] || fail "a hidden directory shows"
+	rm "$at"
+	is_no_parent "without children"
+}
+
+test_vhdx_children_with_other_names() {
+	moved_about vhdx
+}
+
+test_vhd_children_with_other_names() {
+	moved_about vhd
+}
+
+# From the first look at the store on.
+test_hidden_child_of_a_store_that_is_mounted_anew() {
+	store_of_pair
+	mv "$store/clients/pc.vhdx" "$store/clients/.pc.vhdx.1"
+	mount_store "$store" "$mnt"
+	is_parent hidden
+}
+
+test_hidden_child_that_is_copied_in() {
+	store_of_pair
+	mv "$store/clients/pc.vhdx" "$scratch/pc"
+	mount_store "$store" "$mnt"
+	is_no_parent "before"
+	cp "$scratch/pc" "$store/clients/.copy"
+	is_parent "after"
+}
+
+# What is wrong with a child does not make its parent writable.
+test_child_that_does_not_open() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	cp "$store/clients/pc.vhdx" "$scratch/good"
+	local what
+	for what in headers regions both cut; do
+		cp "$scratch/good" "$store/clients/pc.vhdx"
+		case $what in
+		headers) wipe 1 2 ;;
+		regions) wipe 3 2 ;;
+		both) wipe 1 4 ;;
+		cut) truncate -s 1M "$store/clients/pc.vhdx" ;;
+		esac
+		is_parent "$what"
+		equal "$what: size" 0 "$(size_of "$child")"
+	done
+	rm "$store/clients/pc.vhdx"
+	is_no_parent "without it"
+}
+
+# wipe FIRST COUNT: pieces of 64 KiB of the child.
+wipe() {
+	dd if=/dev/zero of="$store/clients/pc.vhdx" bs=64K seek="$1" count="$2" \
+		conv=notrunc status=none
+}
+
+# A broken image that has no parent protects nothing; one that may have any
+# parent does not keep other clients from their own disks.
+test_broken_image_does_not_keep_others_from_writing() {
+	store_of_pair
+	vhdfs-img create --size 4M "$store/alone.vhdx"
+	cp "$store/alone.vhdx" "$store/clients/broken.vhdx"
+	dd if=/dev/zero of="$store/clients/broken.vhdx" bs=64K seek=1 count=4 \
+		conv=notrunc status=none
+	mount_store "$store" "$mnt"
+	opens "$mnt/clients/broken.vhdx.raw" ro EIO
+	opens "$mnt/alone.vhdx.raw" rw ""
+	truncate -s 1M "$store/clients/broken.vhdx"
+	opens "$child" rw ""
+}
+
+# Files that are no images cost a look at their signature once.
+test_other_files_are_looked_at_once() {
+	requires strace
+	store_of_pair
+	echo text >"$store/README"
+	mount_store "$store" "$mnt"
+	local worker strace_pid
+	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
+	strace -f -qq -o "$scratch/calls" -P "$store/README" \
+		-e trace=pread64,preadv2 -p "$worker" 2>/dev/null &
+	strace_pid=$!
+	wait_until 30 grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$worker/status"
+	: >"$store/other"
+	file-io "$child" rw write 0 abc fsync
+	ls -lR "$mnt" >/dev/null
+	kill "$strace_pid"
+	wait "$strace_pid" || true
+	equal "reads" 0 "$(wc -l <"$scratch/calls")"
+}
+
+run_tests

@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One image whose file is slow, large to examine or broken does not keep the
+# clients of other images waiting.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../contents.sh"
+. "$(dirname "$0")/common.sh"
+
+# slow_down FILE CALLS: each of these system calls on the file takes 100 s from
+# now on, until the test ends.
+slow_down() {
+	local worker
+	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
+	strace -f -qq -o /dev/null -P "$1" \
+		-e "inject=$2:delay_enter=100000000" -p "$worker" \
+		2>"$scratch/strace.log" &
+	strace_pid=$!
+	at_exit end_strace
+	wait_until 30 is_traced "$worker"
+}
+
+is_traced() {
+	! grep -q 'TracerPid:[[:space:]]0$' "/proc/$1/status"
+}
+
+end_strace() {
+	kill "$strace_pid" 2>/dev/null || true
+	wait "$strace_pid" || true
+}
+
+# in_time COMMAND...: it ends while the slow calls are still under way.
+in_time() {
+	timeout 60 "$@" || fail "$* did not end in time, or failed"
+}
+
+# What clients of other images do.
+others_go_on() {
+	in_time ls "$mnt" >/dev/null
+	equal size 4194304 "$(in_time stat -c %s "$mnt/a.vhdx.raw")"
+	equal size 4194304 "$(in_time stat -c %s "$mnt/child.vhdx.raw")"
+	in_time file-io "$mnt/child.vhdx.raw" rw write 0 abc fsync
+	in_time file-io "$mnt/child.vhdx.raw" ro read 0 3 >/dev/null
+	in_time getfattr -n user.vhdfs.id "$mnt/child.vhdx.raw" >/dev/null 2>&1
+}
+
+store_with_others() {
+	requires strace
+	empty_store
+	make_disk "$store/master.vhdx"
+	make_disk "$store/a.vhdx"
+	make_disk "$store/slow.vhdx"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	mount_store "$store" "$mnt"
+	size_of "$mnt/slow.vhdx.raw" >/dev/null
+}
+
+test_image_that_is_slow_to_examine() {
+	store_with_others
+	slow_down "$store/slow.vhdx" pread64,preadv2
+	touch "$store/slow.vhdx"
+	others_go_on
+	touch "$store/slow.vhdx"
+	others_go_on
+}
+
+# A directory of them: each is waited for once at most, all at the same time.
+test_file_without_an_images_name_that_is_slow() {
+	store_with_others
+	slow_down "$store/.slow" pread64,preadv2
+	cp "$store/slow.vhdx" "$store/.slow"
+	others_go_on
+}
+
+test_image_whose_close_is_slow() {
+	store_with_others
+	slow_down "$store/slow.vhdx" fdatasync
+	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
+	local pid=$!
+	others_go_on
+	in_time getfattr -d "$mnt/a.vhdx.raw" >/dev/null
+	end_strace
+	wait "$pid"
+}
+
+# What is waited for is the image alone whose attributes are asked for.
+test_attributes_of_an_image_whose_close_is_slow() {
+	store_with_others
+	slow_down "$store/slow.vhdx" fdatasync
+	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
+	local pid=$!
+	getfattr -d "$mnt/slow.vhdx.raw" >/dev/null 2>&1 &
+	others_go_on
+	end_strace
+	wait "$pid"
+}
+
+# A broken image is read again when it has changed, not whenever another image
+# is closed.
+test_broken_image_is_examined_once() {
+	requires strace
+	empty_store
+	make_disk "$store/a.vhdx"
+	make_disk "$store/broken.vhdx"
+	dd if=/dev/zero of="$store/broken.vhdx" bs=64K seek=1 count=4 \
+		conv=notrunc status=none
+	mount_store "$store" "$mnt"
+	equal "size" 0 "$(size_of "$mnt/broken.vhdx.raw")"
+	local worker i
+	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
+	strace -f -qq -o "$scratch/calls" -P "$store/broken.vhdx" \
+		-e trace=pread64,preadv2,openat -p "$worker" 2>/dev/null &
+	strace_pid=$!
+	at_exit end_strace
+	wait_until 30 is_traced "$worker"
+	for i in 1 2 3; do
+		file-io "$mnt/a.vhdx.raw" rw write 0 "$i" fsync
+		make_disk "$store/new$i.vhdx"
+		ls -l "$mnt" >/dev/null
+		rm "$store/new$i.vhdx"
+	done
+	equal "reads of the broken image" 0 "$(wc -l <"$scratch/calls")"
+	touch "$store/broken.vhdx"
+	ls -l "$mnt" >/dev/null
+	[ -s "$scratch/calls" ] || fail "it changed, and was not read again"
+}
+
+# deep_store N: a chain of N images.
+deep_store() {
+	local i
+	empty_store
+	mkdir "$store/d"
+	vhdfs-img create --size 4M "$store/root.vhdx"
+	vhdfs-img create --parent "$store/root.vhdx" "$store/d/1.vhdx"
+	for ((i = 2; i <= $1; i++)); do
+		vhdfs-img create --parent "$store/d/$((i - 1)).vhdx" \
+			"$store/d/$i.vhdx"
+	done
+}
+
+# Where the root of a chain goes only its own child is examined again.
+test_rename_of_a_deep_chains_root_examines_its_child_alone() {
+	requires strace
+	deep_store 20
+	mount_store "$store" "$mnt"
+	equal "depth" 20 "$(attribute "$mnt/d/20.vhdx.raw" depth)"
+	local worker
+	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
+	strace -f -qq -o "$scratch/calls" -e trace=pread64,preadv2 -y \
+		-p "$worker" 2>/dev/null &
+	strace_pid=$!
+	at_exit end_strace
+	wait_until 30 is_traced "$worker"
+	mv "$store/root.vhdx" "$store/other.vhdx"
+	equal "size" 0 "$(size_of "$mnt/d/20.vhdx.raw")"
+	mv "$store/other.vhdx" "$store/root.vhdx"
+	equal "size" 4194304 "$(size_of "$mnt/d/20.vhdx.raw")"
+	[ -s "$scratch/calls" ] || fail "nothing was read"
+	! grep -E '/d/([3-9]|[0-9]{2}).vhdx>' "$scratch/calls" ||
+		fail "images further down were read"
+}
+
+run_tests

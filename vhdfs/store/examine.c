@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One image file, examined: its own headers, and the file that is its parent.
+ * No lock of the store is held meanwhile.
+ *
+ * Of the parent only the identity is looked at, not the parent's own parents:
+ * what is wrong with those the catalog knows from their own files.  A chain
+ * outside of the store (-o parents=DIR), which the catalog does not have, is
+ * opened whole.
+ *
+ * An image that does not open, for its log or its tables are broken, still says
+ * whose child it is, where its header can be read.
+ */
+#include "config.h"
+
+#include "store/inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fold.h"
+#include "format/raw.h"
+#include "store/names.h"
+
+/* What cannot be read is to be seen as such without memory for words, too. */
+static char no_memory[] = "out of memory";
+
+char *info_keep_words(const char *text)
+{
+	char *copy = strdup(text);
+
+	return copy ? copy : no_memory;
+}
+
+void info_free_words(char *text)
+{
+	if (text != no_memory)
+		free(text);
+}
+
+void info_fini(struct info *info)
+{
+	free(info->parent);
+	free(info->warning);
+	free(info->readonly);
+	info_free_words(info->error);
+	free(info->wanted[0]);
+	free(info->wanted[1]);
+	memset(info, 0, sizeof *info);
+}
+
+static int copy_text(const char *text, char **ret)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+static int fold_text(const char *text, char **ret)
+{
+	*ret = name_fold(text);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+/* Where the leaf can be read but not written, why. */
+static int take_readonly_reason(struct image *leaf, struct info *info)
+{
+	int r = image_may_write(leaf);
+
+	if (r == 0 || error_is_passing(r))
+		return r;
+	return copy_text(error_text(), &info->readonly);
+}
+
+static void take_self(const struct image *leaf, struct info *info)
+{
+	info->format = leaf->ops->name;
+	info->type = image_type_name(leaf->type);
+	info->differencing = leaf->type == IMAGE_DIFFERENCING;
+	info->id = leaf->id;
+	info->size = leaf->size;
+}
+
+static int take_names(const struct parent_ref *ref, struct info *info)
+{
+	int r = 0;
+
+	info->parent_ids[0] = ref->id;
+	info->parent_ids[1] = ref->id2;
+	if (ref->relative)
+		r = fold_text(name_last(ref->relative), &info->wanted[0]);
+	if (r == 0 && ref->basename)
+		r = fold_text(ref->basename, &info->wanted[1]);
+	return r;
+}
+
+/* The parent is outside of the store: what is wrong with it, and how many are
+ * above. */
+static int open_whole(struct store *store, const char *path, struct info *info)
+{
+	struct chain *chain;
+	int r = chain_open(store->family, path, CHAIN_NO_LOCK, &chain);
+
+	if (r < 0)
+		return r;
+	info->outside = chain_depth(chain);
+	chain_close(chain);
+	return 0;
+}
+
+/* A VHD's child knows when its parent was written last. */
+static int take_warning(struct store *store, const struct image *child,
+			const struct parent_ref *ref, struct info *info)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r;
+
+	if (!ref->mtime)
+		return 0;
+	r = *info->parent == '/' ? io_file_open(info->parent, false, &io)
+				 : place_open(&store->places[0], info->parent,
+					      false, &io, NULL);
+	return r < 0 ? r : parent_time_warning(child, io, ref, &info->warning);
+}
+
+static int find_parent(struct store *store, const char *path,
+		       const struct image *child, const struct parent_ref *ref,
+		       struct info *info)
+{
+	dev_t dev;
+	ino_t ino;
+	int r = family_find_parent(store->family, path, ref, child,
+				   &info->parent, &dev, &ino);
+
+	if (r < 0)
+		return r;
+	info->up = (struct file_id){ dev, ino };
+	info->has_up = true;
+	r = take_warning(store, child, ref, info);
+	if (r == 0 && *info->parent == '/')
+		r = open_whole(store, path, info);
+	return r;
+}
+
+int examine_chain(struct chain *chain, struct info *info)
+{
+	struct image *leaf = chain_leaf(chain);
+	struct parent_ref ref = { 0 };
+	int r = take_readonly_reason(leaf, info);
+
+	take_self(leaf, info);
+	if (r == 0 && info->differencing)
+		r = image_parent(leaf, &ref);
+	if (r == 0)
+		r = take_names(&ref, info);
+	parent_ref_fini(&ref);
+	if (r < 0 || !chain_depth(chain))
+		return r;
+	info->has_up = true;
+	info->up = (struct file_id){ chain_image(chain, 1)->io->dev,
+				     chain_image(chain, 1)->io->ino };
+	info->outside = chain_depth(chain);
+	r = chain_warning(chain, 0, &info->warning);
+	return r < 0 ? r : copy_text(chain_path(chain, 1), &info->parent);
+}
+
+/* Its parent, of an image that is open. */
+static int take_parent(struct store *store, const char *path,
+		       struct image *leaf, struct info *info)
+{
+	struct parent_ref ref;
+	int r = image_parent(leaf, &ref);
+
+	if (r < 0) {
+		info->unreadable = !error_is_passing(r);
+		return r;
+	}
+	r = take_names(&ref, info);
+	if (r == 0)
+		r = find_parent(store, path, leaf, &ref, info);
+	parent_ref_fini(&ref);
+	return r;
+}
+
+/* Its parent, of one that does not open: as far as its header says. */
+static void take_broken(struct store *store, const char *path, struct io *io,
+			const struct image_ops *ops, struct info *info)
+{
+	struct error why = *error_last();
+	struct parent_ref ref = { 0 };
+	struct image self = { .ops = ops, .io = io };
+	int r = ops->peek ? ops->peek(&self, &ref) : -EOPNOTSUPP;
+
+	info->unreadable = r < 0;
+	if (r == 0 && self.type == IMAGE_DIFFERENCING &&
+	    take_names(&ref, info) == 0)
+		find_parent(store, path, &self, &ref, info);
+	parent_ref_fini(&ref);
+	error_set(&why);
+}
+
+/* Takes io over. A hidden file that is no image is nothing. */
+static int take_image(struct store *store, const char *path, struct io *io,
+		      bool hidden, struct info *info)
+{
+	const struct image_ops *ops;
+	struct image *leaf;
+	int r = image_format_probe(io, &ops);
+
+	if (r == 0 && ops == &raw_ops && hidden) {
+		io_close(io);
+		return 0;
+	}
+	if (r == 0 && ops != &raw_ops)
+		info->format = ops->name;
+	if (r == 0)
+		r = image_open(io, NULL, &leaf);
+	if (r < 0) {
+		if (info->format && !error_is_passing(r))
+			take_broken(store, path, io, ops, info);
+		io_close(io);
+		return r;
+	}
+	take_self(leaf, info);
+	if (info->differencing)
+		r = take_parent(store, path, leaf, info);
+	if (r == 0)
+		r = take_readonly_reason(leaf, info);
+	image_close(leaf);
+	return r;
+}
+
+/* Does another program have the file, which may be writing it?  Then that is
+ * what is wrong with it. */
+static bool is_held(const char *path, const struct io *io, struct info *info)
+{
+	_cleanup_(io_close_p) struct io *own = NULL;
+	char who[80];
+
+	if (io_file_reopen(io, &own) < 0 ||
+	    io_file_in_use(own, who, sizeof who) <= 0)
+		return false;
+	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
+	     who);
+	info_free_words(info->error);
+	info->error = info_keep_words(error_text());
+	return true;
+}
+
+/* By one of its names. */
+static int examine_name(struct store *store, struct examination *e,
+			const char *path)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	struct io *own;
+	int r = place_open(&store->places[0], path, false, &io, NULL);
+
+	if (r == 0 && (io->dev != e->id.dev || io->ino != e->id.ino))
+		r = fail(-ENOENT, "%s: was replaced", path);
+	/* Before it is read: a change meanwhile shows later. */
+	if (r == 0)
+		r = io_file_stamp(io, &e->seen);
+	if (r == 0)
+		r = io_file_reopen(io, &own);
+	if (r < 0) {
+		e->gone = r == -ENOENT;
+		return r;
+	}
+	e->gone = false;
+	r = take_image(store, path, own, e->hidden, &e->info);
+	if (r < 0)
+		e->info.error = info_keep_words(error_text());
+	if (r < 0 && !error_is_passing(r) && !e->ours &&
+	    is_held(path, io, &e->info))
+		r = -EBUSY;
+	return r;
+}
+
+void examine(struct store *store, struct examination *e)
+{
+	e->gone = true;
+	e->result = -ENOENT;
+	for (size_t i = 0; i < e->n_paths && e->result < 0; i++) {
+		info_fini(&e->info);
+		e->result = examine_name(store, e, e->paths[i]);
+	}
+	if (e->result < 0 && !e->info.error)
+		e->info.error = info_keep_words(error_text());
+}
