@@ -18,6 +18,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/log.h \
 	vhdfs/base/notify.c \
 	vhdfs/base/notify.h \
+	vhdfs/base/printable.c \
+	vhdfs/base/printable.h \
 	vhdfs/base/size.c \
 	vhdfs/base/size.h \
 	vhdfs/base/utf16.c \

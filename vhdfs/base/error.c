@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 static _Thread_local struct error last;
 
 int fail(int code, const char *fmt, ...)
@@ -18,6 +20,7 @@ int fail(int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e.text, sizeof e.text, fmt, ap);
 	va_end(ap);
+	printable_in_place(e.text, sizeof e.text);
 	last = e;
 	return code;
 }
@@ -33,6 +36,7 @@ int fail_errno(int code, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e.text);
 	snprintf(e.text + n, sizeof e.text - n, ": %s", strerror(-code));
+	printable_in_place(e.text, sizeof e.text);
 	last = e;
 	return code;
 }
@@ -48,13 +52,14 @@ int fail_found(int code, const char *file, const char *structure,
 	va_start(ap, found_fmt);
 	vsnprintf(e.found, sizeof e.found, found_fmt, ap);
 	va_end(ap);
-	snprintf(e.file, sizeof e.file, "%s", file);
-	snprintf(e.structure, sizeof e.structure, "%s", structure);
-	snprintf(e.expected, sizeof e.expected, "%s", expected);
+	printable_in_place(e.found, sizeof e.found);
+	printable(file, e.file, sizeof e.file);
+	printable(structure, e.structure, sizeof e.structure);
+	printable(expected, e.expected, sizeof e.expected);
 	if (offset != ERROR_NO_OFFSET)
 		snprintf(where, sizeof where, " at offset %" PRIu64, offset);
-	snprintf(e.text, sizeof e.text, "%s: %s%s: expected %s, found %s", file,
-		 structure, where, e.expected, e.found);
+	snprintf(e.text, sizeof e.text, "%s: %s%s: expected %s, found %s",
+		 e.file, e.structure, where, e.expected, e.found);
 	last = e;
 	return code;
 }
@@ -70,6 +75,7 @@ void error_advise(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(last.text + n, sizeof last.text - n, fmt, ap);
 	va_end(ap);
+	printable_in_place(last.text, sizeof last.text);
 }
 
 const char *words(const char *fmt, ...)

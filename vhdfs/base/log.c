@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "base/printable.h"
+
 static struct {
 	const char *name;
 	enum log_level level;
@@ -39,6 +41,7 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 	if (level > log_state.level)
 		return;
 	vsnprintf(line, sizeof line, fmt, ap);
+	printable_in_place(line, sizeof line);
 	if (log_state.to_syslog)
 		syslog(priority[level], "%s", line);
 	else

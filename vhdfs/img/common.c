@@ -11,15 +11,16 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "img/img.h"
 
 /* A message is one line whatever is in the names that it has. */
 static void print_line(const char *prefix, const char *text)
 {
-	fprintf(stderr, "vhdfs-img: %s", prefix);
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' ? '?' : *text, stderr);
-	fputc('\n', stderr);
+	char line[2048];
+
+	fprintf(stderr, "vhdfs-img: %s%s\n", prefix,
+		printable(text, line, sizeof line));
 }
 
 void note(const char *fmt, ...)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/size.h"
 #include "img/img.h"
 #include "io/io-file.h"
@@ -104,10 +105,11 @@ static bool is_size(const char *key)
 
 static void print_value(const char *key, const json_t *value)
 {
-	char text[64];
+	char text[64], shown[8192];
 
 	if (json_is_string(value))
-		printf("%s\n", json_string_value(value));
+		printf("%s\n", printable(json_string_value(value), shown,
+					 sizeof shown));
 	else if (json_is_boolean(value))
 		printf("%s\n", json_is_true(value) ? "yes" : "no");
 	else if (json_is_null(value))

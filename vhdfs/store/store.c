@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "io/keep.h"
 #include "store/names.h"
 #include "store/view.h"
@@ -433,7 +434,7 @@ int store_attribute(struct store *store, struct store_image *image,
 	if (r == 0) {
 		text = attribute_text(store, image, name, open ? &id : NULL,
 				      buf);
-		*ret = text ? strdup(text) : NULL;
+		*ret = text ? printable_copy(text) : NULL;
 		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
 	}
 	pthread_mutex_unlock(&store->lock);

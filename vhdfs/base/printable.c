@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Foreign text made printable. */
+#include "config.h"
+
+#include "base/printable.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { IN_PLACE_MAX = 1024 };
+
+/* The character at s, whose length is returned: 0 where it is not valid. */
+static size_t decode(const unsigned char *s, uint32_t *ret)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0x80   ? 1
+		   : s[0] < 0xc2 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf5 ? 4
+				 : 0;
+	uint32_t c = n == 1 ? s[0] : s[0] & (0x7f >> n);
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (!n || c < smallest[n] || c > 0x10ffff ||
+	    (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+static bool is_plain(uint32_t c)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return false;
+	/* Separators of lines, and what reorders the text around it. */
+	return !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) &&
+	       c != 0x200e && c != 0x200f && c != 0x061c;
+}
+
+char *printable(const char *text, char *buf, size_t size)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t used = 0;
+
+	while (*s) {
+		uint32_t c = 0;
+		size_t n = decode(s, &c);
+		bool plain = n && is_plain(c);
+		size_t len = n ? n : 1, room = plain ? len : 4 * len;
+
+		if (used + room >= size)
+			break;
+		if (plain)
+			memcpy(buf + used, s, len);
+		for (size_t i = 0; !plain && i < len; i++)
+			snprintf(buf + used + 4 * i, 5, "\\x%02x", s[i]);
+		used += room;
+		s += len;
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
+char *printable_copy(const char *text)
+{
+	size_t size = 4 * strlen(text) + 1;
+	char *copy = malloc(size);
+
+	return copy ? printable(text, copy, size) : NULL;
+}
+
+void printable_in_place(char *text, size_t size)
+{
+	char copy[IN_PLACE_MAX];
+
+	snprintf(copy, sizeof copy, "%s", text);
+	printable(copy, text, size);
+}
