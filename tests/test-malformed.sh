@@ -73,11 +73,11 @@ test_vhdx_checklist() {
 	sector sizes: test-vhdx-bad: logical sector size; physical sector size
 	items of the disk not marked so: test-vhdx-bad: logical sector size not the disk's; physical sector size not the disk's; disk size not the disk's
 	disk size: test-vhdx-bad: disk size 0; disk size unaligned; disk size above 64 TiB
-	BAT state: test-vhdx-bad: BAT state 4; BAT state 5; BAT state 7 without a parent
+	BAT state: test-vhdx-bad: BAT state 4; BAT state 7 without a parent
 	BAT reserved bits: test-vhdx-bad: BAT entry with reserved bits
 	BAT offset: test-vhdx-bad: BAT entry below 1 MiB; BAT entry past the end; BAT entry out of this world
 	BAT entry over another thing: test-vhdx-bad: BAT entry over the log; BAT entry over the BAT; BAT entry over the metadata; BAT entry over a region that nobody knows
-	BAT entries that share a block: test-vhdx-odd: blocks that share space take no new block
+	BAT entries that share a block: test-vhdx-odd: what can only be read says why
 	partial block without bitmap: test-vhdx-bad: a partial block without a bitmap; a bitmap of a wrong state; a bitmap over the BAT; a bitmap past the end
 	locator missing: test-vhdx-bad: parent locator missing
 	locator too small: test-vhdx-bad: parent locator too small

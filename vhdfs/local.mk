@@ -109,6 +109,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/names.h \
 	vhdfs/store/store.c \
 	vhdfs/store/store.h \
+	vhdfs/store/view-io.c \
 	vhdfs/store/view.c \
 	vhdfs/store/view.h \
 	vhdfs/store/watch.c \

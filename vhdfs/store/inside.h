@@ -9,6 +9,7 @@
  *   catalog.c  what each image is, and which image is whose parent
  *   kin.c      what follows for an image from its parents and children
  *   view.c     images that are open
+ *   view-io.c  reads and writes of them
  *   find.c     images and directories without their names
  *   reserve.c  free space that guests' writes leave alone
  *   store.c    the rest: puts these together for the outside
@@ -345,6 +346,12 @@ const char *kin_child_locked(const struct store *store,
 
 /* view.c */
 
+/* Opens the image anew for its readers, where its chain was lost; open_lock is
+ * not held. */
+void view_open_again(struct store_image *image);
+/* Before what is written is flushed for a close: is the file the image still?
+ * With open_lock held. */
+void view_check_before_close(struct store *store, struct store_image *image);
 /* The file of what is open of the image. -ESTALE where nothing is. Not with
  * store.lock. */
 int view_fstat(struct store_image *image, struct stat *ret_st);

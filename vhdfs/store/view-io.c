@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads, writes, zeroings and flushes of an image that is open. */
+#include "config.h"
+
+#include "store/view.h"
+#include "store/inside.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* The chain, to be used until view_put; null with words. */
+static struct chain *view_get(struct store_image *image)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		pthread_rwlock_rdlock(&image->io_lock);
+		if (image->chain)
+			return image->chain;
+		pthread_rwlock_unlock(&image->io_lock);
+		if (!tries)
+			view_open_again(image);
+	}
+	fail(-EIO, "an image that could not be opened again");
+	return NULL;
+}
+
+static void view_put(struct store_image *image)
+{
+	pthread_rwlock_unlock(&image->io_lock);
+}
+
+/* How much of [off, off + len) lies on the disk that chain is. */
+static uint64_t on_disk(const struct chain *chain, uint64_t off, uint64_t len)
+{
+	uint64_t size = chain_size(chain);
+
+	return off < size ? min_u64(len, size - off) : 0;
+}
+
+ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
+		  size_t len)
+{
+	struct chain *chain = view_get(image);
+	int r = 0;
+
+	if (!chain)
+		return -EIO;
+	len = on_disk(chain, off, len);
+	if (len)
+		r = chain_read(chain, buf, off, len);
+	view_put(image);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
+		   size_t len)
+{
+	struct chain *chain;
+	int r = 0;
+
+	if (!len)
+		return 0;
+	r = reserve_take(&image->store->reserve, len);
+	if (r < 0)
+		return r;
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	len = on_disk(chain, off, len);
+	r = len ? chain_write(chain, buf, off, len)
+		: fail(-EFBIG, "a write past the end of the disk");
+	view_put(image);
+	return r < 0 ? r : (ssize_t)len;
+}
+
+int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
+{
+	/* A hole gives room back. */
+	int r = punch ? 0 : reserve_take(&image->store->reserve, 0);
+	struct chain *chain;
+
+	if (r < 0)
+		return r;
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	len = on_disk(chain, off, len);
+	r = len ? chain_zero(chain, off, len, punch) : 0;
+	view_put(image);
+	return r;
+}
+
+int view_flush(struct store_image *image)
+{
+	struct chain *chain;
+	int r;
+
+	if (atomic_load(&image->touched))
+		view_check(image->store, image);
+	chain = view_get(image);
+	if (!chain)
+		return -EIO;
+	r = chain_flush(chain);
+	view_put(image);
+	return r;
+}
+
+int view_settle(struct store_image *image)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&image->open_lock);
+	view_check_before_close(image->store, image);
+	/* Reads go on beside what takes long; then there is little left. */
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain)
+		r = chain_flush(image->chain);
+	pthread_rwlock_unlock(&image->io_lock);
+	if (r == 0 && image->writers <= 1) {
+		pthread_rwlock_wrlock(&image->io_lock);
+		if (image->chain)
+			r = chain_stop(image->chain);
+		pthread_rwlock_unlock(&image->io_lock);
+	}
+	pthread_mutex_unlock(&image->open_lock);
+	return r;
+}
+
+int view_seek(struct store_image *image, uint64_t off, int whence,
+	      uint64_t *ret)
+{
+	struct chain_extent e;
+	struct chain *chain = view_get(image);
+	bool hole = whence == SEEK_HOLE;
+	uint64_t size;
+	int r = 0;
+
+	if (!chain)
+		return -EIO;
+	size = chain_size(chain);
+	if (off >= size)
+		r = -ENXIO;
+	while (r == 0 && off < size) {
+		r = chain_map(chain, off, size - off, &e);
+		if (r < 0 || e.zero == hole)
+			break;
+		off += e.len;
+	}
+	view_put(image);
+	if (r < 0)
+		return r;
+	/* Behind the last byte there is a hole, as everywhere. */
+	if (off >= size && !hole)
+		return -ENXIO;
+	*ret = off;
+	return 0;
+}
