@@ -81,6 +81,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \
 	vhdfs/format/vhdx.h \
+	vhdfs/io/holder.c \
+	vhdfs/io/holder.h \
 	vhdfs/io/io-file.c \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \

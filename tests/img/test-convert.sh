@@ -242,6 +242,64 @@ test_view_is_a_disk_whatever_its_guest_wrote() {
 		xxd -p)"
 }
 
+# writes_disk VIEW: in the background, all the time; $writer is the process.
+writes_disk() {
+	(
+		exec 8<>"$1"
+		while :; do
+			printf %s "$RANDOM" | dd of=/dev/fd/8 bs=512 seek=$((RANDOM % 64)) \
+				conv=notrunc status=none
+		done
+	) &
+	writer=$!
+	at_exit "kill $writer 2>/dev/null"
+}
+
+# What a client writes meanwhile would tear the copy.
+test_view_that_is_written_is_not_copied() {
+	local view=$scratch/mnt/a.vhdx.raw writer
+
+	requires_fuse
+	mkdir "$scratch/store"
+	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
+	disk-io "$scratch/store/a.vhdx" write 0 4000000 1
+	mount_store "$scratch/store" "$scratch/mnt"
+	writes_disk "$view"
+	expect_error 1 'a\.vhdx\.raw: the disk .*by .* \(process [0-9]+\); .*--force' \
+		vhdfs-img convert "$view" "$scratch/b.vhdx"
+	equal "files" "" "$(cd "$scratch" && ls -A | grep b.vhdx || true)"
+	vhdfs-img convert --force "$view" "$scratch/b.vhdx"
+	kill "$writer"
+	wait "$writer" || true
+	# The writer has closed it, which flushes; a reader alone is in no way.
+	sync -d "$view"
+	vhdfs-img convert "$view" "$scratch/c.vhdx"
+	same_disk "$scratch/c.vhdx" "$view"
+}
+
+# tgtd holds its files open all the time; a disk at rest can be copied.
+test_view_that_is_open_and_at_rest_is_copied() {
+	local view=$scratch/mnt/a.vhdx.raw
+
+	requires_fuse
+	mkdir "$scratch/store"
+	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
+	mount_store "$scratch/store" "$scratch/mnt"
+	# Written, and neither flushed nor closed.
+	(
+		exec 1<>"$view"
+		printf x
+		exec sleep 600
+	) &
+	at_exit "kill $! 2>/dev/null"
+	wait_until 10 grep -q x "$view"
+	expect_error 1 'a\.vhdx\.raw: the disk is being written by sleep .*--force' \
+		vhdfs-img convert "$view" "$scratch/b.vhdx"
+	sync -d "$view"
+	vhdfs-img convert "$view" "$scratch/b.vhdx"
+	same_disk "$scratch/b.vhdx" "$view"
+}
+
 # What its name calls an image is not taken for a raw disk when it is broken.
 test_broken_image_is_not_raw() {
 	local name

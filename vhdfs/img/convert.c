@@ -24,6 +24,7 @@
 #include "img/interrupt.h"
 #include "img/progress.h"
 #include "img/target.h"
+#include "img/torn.h"
 
 /* Copied at a time; and the pieces of it that are looked at for zeros. */
 #define COPY_SIZE MIB(2)
@@ -34,7 +35,7 @@
 struct options {
 	const char *store, *source, *target;
 	const struct image_ops *format;
-	bool fixed, in_place;
+	bool fixed, in_place, force;
 };
 
 struct copy {
@@ -42,6 +43,7 @@ struct copy {
 	struct image *target;
 	uint8_t *buf; /* COPY_SIZE */
 	struct progress progress;
+	struct torn torn;
 };
 
 /* Writes what is not zero of the buffer's len bytes, which belong at off. */
@@ -79,6 +81,8 @@ static int copy_data(struct copy *copy, uint64_t off, uint64_t end)
 		r = chain_read(copy->source, copy->buf, off, n);
 		if (r == 0)
 			r = write_nonzero(copy, off, n);
+		if (r == 0)
+			r = torn_check(&copy->torn);
 		off += n;
 		progress_at(&copy->progress, off);
 	}
@@ -116,8 +120,8 @@ static int copy_all(struct copy *copy)
 	return 0;
 }
 
-static int fill(const struct draft *draft, const struct image_ops *ops,
-		struct chain *source, bool fixed)
+static int fill(const struct options *o, const struct draft *draft,
+		const struct image_ops *ops, struct chain *source)
 {
 	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
 	struct copy copy = { .source = source, .buf = buf };
@@ -130,10 +134,14 @@ static int fill(const struct draft *draft, const struct image_ops *ops,
 	if (r < 0)
 		return r;
 	progress_init(&copy.progress, chain_size(source));
-	if (fixed)
+	if (!o->force && chain_leaf(source)->ops == &raw_ops)
+		r = torn_watch(&copy.torn, chain_leaf(source)->io);
+	if (r == 0 && o->fixed)
 		r = target_reserve(copy.target);
 	if (r == 0)
 		r = copy_all(&copy);
+	if (r == 0)
+		r = torn_check(&copy.torn);
 	progress_end(&copy.progress);
 	why = *error_last();
 	rc = image_close(copy.target);
@@ -185,7 +193,7 @@ static int convert_chain(const struct options *o, const char *within,
 	if (r == 0)
 		r = image_create(draft.io, ops, &params);
 	if (r == 0)
-		r = fill(&draft, ops, source, o->fixed);
+		r = fill(o, &draft, ops, source);
 	if (r == 0)
 		r = draft_publish(&draft);
 	draft_fini(&draft);
@@ -304,7 +312,7 @@ static int convert(const struct options *o)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-enum { FORMAT = OPTION_OWN, FIXED, IN_PLACE };
+enum { FORMAT = OPTION_OWN, FIXED, IN_PLACE, FORCE };
 
 /* 0, or a usage error. */
 static int take_option(const struct command *self, int c, struct options *o)
@@ -315,6 +323,8 @@ static int take_option(const struct command *self, int c, struct options *o)
 		o->fixed = true;
 	else if (c == IN_PLACE)
 		o->in_place = true;
+	else if (c == FORCE)
+		o->force = true;
 	else
 		o->store = optarg;
 	if (c != FORMAT || o->format)
@@ -330,6 +340,7 @@ static int run(const struct command *self, int argc, char **argv)
 		{ "format", required_argument, NULL, FORMAT },
 		{ "fixed", no_argument, NULL, FIXED },
 		{ "in-place", no_argument, NULL, IN_PLACE },
+		{ "force", no_argument, NULL, FORCE },
 		OPTIONS_COMMON,
 		OPTIONS_END,
 	};
@@ -354,15 +365,17 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command convert_command = {
 	.name = "convert",
-	.operands = "[--format raw|vhd|vhdx] [--fixed] [--store DIR]\n"
-		    "           [--parents DIR] SOURCE "
-		    "TARGET\n"
-		    "       vhdfs-img convert --in-place [--store DIR] RAW",
+	.operands =
+		"[--format raw|vhd|vhdx] [--fixed] [--force] [--store DIR]\n"
+		"           [--parents DIR] SOURCE "
+		"TARGET\n"
+		"       vhdfs-img convert --in-place [--store DIR] RAW",
 	.summary = "Copies an image with its parents, or a raw file, into a "
 		   "new image",
 	.help = "  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
 		"name ends, else vhdx\n"
 		"  --fixed          take the space for the whole disk\n"
+		"  --force          copy a raw disk though it is being written\n"
 		"  --in-place       make a fixed VHD of the file RAW by adding "
 		"a footer to it\n"
 		"  --store DIR      all images must lie in DIR\n"

@@ -20,4 +20,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/progress.h \
 	vhdfs/img/target.c \
 	vhdfs/img/target.h \
+	vhdfs/img/torn.c \
+	vhdfs/img/torn.h \
 	$(NULL)

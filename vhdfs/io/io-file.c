@@ -38,6 +38,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/holder.h"
 #include "io/keep.h"
 #include "io/wait.h"
 
@@ -46,8 +47,6 @@ enum {
 	LOCK_USE_WRITE = 101,
 	LOCK_DENY_READ = 200,
 	LOCK_DENY_WRITE = 201,
-	LOCK_FIRST = 100,
-	LOCK_COUNT = 200,
 	/* The last wait; all of them take twice as long. */
 	LOCK_WAIT_MAX_MS = 64,
 };
@@ -242,79 +241,6 @@ static int would_hit(int fd, short type, off_t first, off_t count)
 	return fl.l_type != F_UNLCK;
 }
 
-/*
- * Is there, in an fdinfo file, an OFD lock on this inode that covers a byte
- * from 100 to 299?  Its lines look like
- * "lock:\t1: OFDLCK ADVISORY  WRITE -1 fd:01:1234 100 299".
- */
-static bool fdinfo_has_lock(const char *path, const struct stat *st)
-{
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
-	char line[256];
-
-	while (f && fgets(line, sizeof line, f)) {
-		unsigned long long ino, first, last;
-		unsigned major, minor;
-		char type[16], end[24];
-
-		if (sscanf(line,
-			   "lock: %*d: OFDLCK ADVISORY %15s %*d %x:%x:%llu %llu %23s",
-			   type, &major, &minor, &ino, &first, end) != 6)
-			continue;
-		last = strcmp(end, "EOF") ? strtoull(end, NULL, 10)
-					  : UINT64_MAX;
-		if (ino == st->st_ino && makedev(major, minor) == st->st_dev &&
-		    first < LOCK_FIRST + LOCK_COUNT && last >= LOCK_FIRST)
-			return true;
-	}
-	return false;
-}
-
-/* Does process pid hold a lock on this inode through a descriptor not ours? */
-static bool process_holds(const char *pid, const struct stat *st, int but_fd)
-{
-	char path[600];
-	_cleanup_closedir_ DIR *dir = NULL;
-	bool self = strtol(pid, NULL, 10) == (long)getpid();
-
-	snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
-	dir = opendir(path);
-	for (struct dirent *de; dir && (de = readdir(dir));) {
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    (self && atoi(de->d_name) == but_fd))
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid,
-			 de->d_name);
-		if (fdinfo_has_lock(path, st))
-			return true;
-	}
-	return false;
-}
-
-/* F_OFD_GETLK names no process; /proc does, for those on this host. */
-static void find_holder(int fd, char *who, size_t who_size)
-{
-	_cleanup_closedir_ DIR *dir = opendir("/proc");
-	struct stat st;
-
-	if (!dir || fstat(fd, &st) < 0)
-		return;
-	for (struct dirent *de; (de = readdir(dir));) {
-		char path[600], comm[64] = "?";
-		_cleanup_fclose_ FILE *f = NULL;
-
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    !process_holds(de->d_name, &st, fd))
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/comm", de->d_name);
-		f = fopen(path, "re");
-		if (f && fgets(comm, sizeof comm, f))
-			comm[strcspn(comm, "\n")] = '\0';
-		snprintf(who, who_size, "%s (process %s)", comm, de->d_name);
-		return;
-	}
-}
-
 static int lock_shared(int fd)
 {
 	int r = set_lock(fd, F_RDLCK, LOCK_USE_READ, 1);
@@ -412,7 +338,7 @@ static int file_lock(struct io *io, enum io_lock lock, char *who,
 		r = try_lock(io->fd, lock);
 	}
 	if (r == -EBUSY)
-		find_holder(io->fd, who, who_size);
+		holder_of_locks(io->fd, who, who_size);
 	return r;
 }
 
@@ -495,7 +421,7 @@ int io_file_in_use(struct io *io, char *who, size_t who_size)
 	if (who_size)
 		*who = '\0';
 	if (r > 0 && who_size)
-		find_holder(io->fd, who, who_size);
+		holder_of_locks(io->fd, who, who_size);
 	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
 }
 
@@ -569,4 +495,10 @@ bool file_stamp_same_data(const struct file_stamp *a,
 bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
 {
 	return file_stamp_same_data(a, b) && same_time(&a->ctime, &b->ctime);
+}
+
+void io_file_writer(const struct io *io, char *who, size_t who_size)
+{
+	*who = '\0';
+	holder_of_writes(io->fd, who, who_size);
 }

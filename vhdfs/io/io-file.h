@@ -51,4 +51,8 @@ bool file_stamp_same_data(const struct file_stamp *a,
  */
 int io_file_in_use(struct io *io, char *who, size_t who_size);
 
+/* The process on this host that has the file open for writing; empty where none
+ * is seen. */
+void io_file_writer(const struct io *io, char *who, size_t who_size);
+
 #endif

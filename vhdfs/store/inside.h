@@ -164,6 +164,8 @@ struct store_image {
 	/* Under open_lock: */
 	unsigned readers;
 	unsigned writers;
+	/* Changes by its clients: begun, ended, and of these flushed. */
+	atomic_ullong begun, ended, flushed;
 
 	pthread_rwlock_t io_lock;
 	/* Under io_lock: */

@@ -22,6 +22,9 @@
  * sector. */
 enum { VIEW_BLKSIZE = 4096 };
 
+/* Of counters so many digits are shown that the text has room. */
+#define WRITES_SHOWN 1000000000000ULL
+
 void store_refresh_locked(struct store *store)
 {
 	dir_try_again_locked(store);
@@ -385,9 +388,10 @@ char *store_image_name(struct store *store, struct store_image *image)
 	return name;
 }
 
-const char *const store_attributes[] = { "format",          "type",    "id",
-					 "parent",          "depth",   "error",
-					 "readonly-reason", "warning", NULL };
+const char *const store_attributes[] = {
+	"format",          "type",    "id",     "parent", "depth", "error",
+	"readonly-reason", "warning", "writes", NULL
+};
 
 /* The attribute's text, in buf or elsewhere; null where there is none. */
 static const char *attribute_text(const struct store *store,
@@ -409,6 +413,12 @@ static const char *attribute_text(const struct store *store,
 		return image->error;
 	if (!strcmp(name, "readonly-reason"))
 		return info->readonly;
+	if (!strcmp(name, "writes") && image->opens) {
+		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
+			 atomic_load(&image->begun) % WRITES_SHOWN,
+			 atomic_load(&image->flushed) % WRITES_SHOWN);
+		return buf;
+	}
 	if (!strcmp(name, "depth") && !image->error) {
 		snprintf(buf, GUID_TEXT_SIZE, "%u", image->depth);
 		return buf;

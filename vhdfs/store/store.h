@@ -103,7 +103,7 @@ void store_image_file(const struct store_image *image, dev_t *ret_dev,
 char *store_image_name(struct store *store, struct store_image *image);
 
 /* The attributes, by name ("format", "type", "id", "parent", "depth",
- * "error", "readonly-reason", "warning"), null-ended. */
+ * "error", "readonly-reason", "warning", "writes"), null-ended. */
 extern const char *const store_attributes[];
 /* One of them, the caller's to free. -ENODATA, without words, where the image
  * has none by that name. */

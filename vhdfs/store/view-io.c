@@ -54,6 +54,19 @@ ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 	return r < 0 ? r : (ssize_t)len;
 }
 
+/* What ended before a flush began is flushed with it. */
+static int flush_counted(struct store_image *image, struct chain *chain)
+{
+	unsigned long long ended = atomic_load(&image->ended);
+	unsigned long long before = atomic_load(&image->flushed);
+	int r = chain_flush(chain);
+
+	while (r == 0 && before < ended &&
+	       !atomic_compare_exchange_weak(&image->flushed, &before, ended))
+		;
+	return r;
+}
+
 ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 		   size_t len)
 {
@@ -69,8 +82,10 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
+	atomic_fetch_add(&image->begun, 1);
 	r = len ? chain_write(chain, buf, off, len)
 		: fail(-EFBIG, "a write past the end of the disk");
+	atomic_fetch_add(&image->ended, 1);
 	view_put(image);
 	return r < 0 ? r : (ssize_t)len;
 }
@@ -87,7 +102,9 @@ int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
+	atomic_fetch_add(&image->begun, 1);
 	r = len ? chain_zero(chain, off, len, punch) : 0;
+	atomic_fetch_add(&image->ended, 1);
 	view_put(image);
 	return r;
 }
@@ -102,7 +119,7 @@ int view_flush(struct store_image *image)
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
-	r = chain_flush(chain);
+	r = flush_counted(image, chain);
 	view_put(image);
 	return r;
 }
@@ -116,7 +133,7 @@ int view_settle(struct store_image *image)
 	/* Reads go on beside what takes long; then there is little left. */
 	pthread_rwlock_rdlock(&image->io_lock);
 	if (image->chain)
-		r = chain_flush(image->chain);
+		r = flush_counted(image, image->chain);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == 0 && image->writers <= 1) {
 		pthread_rwlock_wrlock(&image->io_lock);

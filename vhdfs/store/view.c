@@ -372,6 +372,11 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 		r = reopen_chain(store, image, writable);
 	if (r == 0) {
 		count_open(image, writable);
+		/* What the process before had not flushed is not known. */
+		if (writable && !atomic_load(&image->begun)) {
+			atomic_store(&image->begun, 1);
+			atomic_store(&image->ended, 1);
+		}
 		catalog_take_open(store, image);
 	} else {
 		leave(store, image, writable);

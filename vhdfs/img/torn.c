@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Torn copies: is a raw disk written while it is copied? */
+#include "config.h"
+
+#include "img/torn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "base/error.h"
+
+/* Of a view; empty for another file. */
+static void get_writes(const struct io *io, char *buf, size_t size)
+{
+	ssize_t n = fgetxattr(io->fd, "user.vhdfs.writes", buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+static int refuse(const struct io *io, const char *what)
+{
+	char who[80];
+
+	io_file_writer(io, who, sizeof who);
+	return fail(
+		-EBUSY,
+		"%s: %s%s%s; shut its client down and log it out, or take a copy as a power cut would leave it with --force",
+		io->name, what, *who ? " by " : "", who);
+}
+
+int torn_watch(struct torn *torn, const struct io *io)
+{
+	unsigned long long begun, flushed;
+	int r = io_file_stamp(io, &torn->stamp);
+
+	if (r < 0)
+		return r;
+	get_writes(io, torn->writes, sizeof torn->writes);
+	torn->io = io;
+	if (sscanf(torn->writes, "%*d %llu %llu", &begun, &flushed) == 2 &&
+	    begun != flushed)
+		return refuse(io, "the disk is being written");
+	return 0;
+}
+
+int torn_check(const struct torn *torn)
+{
+	char writes[sizeof torn->writes];
+	struct file_stamp stamp;
+	int r;
+
+	if (!torn->io)
+		return 0;
+	get_writes(torn->io, writes, sizeof writes);
+	if (*torn->writes)
+		return strcmp(writes, torn->writes)
+			       ? refuse(torn->io,
+					"the disk was written while it was copied")
+			       : 0;
+	r = io_file_stamp(torn->io, &stamp);
+	if (r < 0)
+		return r;
+	return file_stamp_same_data(&stamp, &torn->stamp)
+		       ? 0
+		       : refuse(torn->io,
+				"the file was written while it was copied");
+}
