@@ -42,9 +42,15 @@ says() {
 	wait_until "${2:-10}" grep -Eq -e "$1" "$scratch/watch.out"
 }
 
+# said_times N PATTERN: what it does is there before it says so.
 said_times() {
+	wait_until 10 said_at_least "$@"
 	equal "times that it said '$2'" "$1" \
 		"$(grep -Ec -e "$2" "$scratch/watch.out")"
+}
+
+said_at_least() {
+	[ "$(grep -Ec -e "$2" "$scratch/watch.out")" -ge "$1" ]
 }
 
 is_there() {
