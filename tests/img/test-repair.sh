@@ -26,7 +26,7 @@ make_child() {
 	disk-io c.vhdx write 0 2097152 2
 }
 
-# As in a file that was truncated, which nobody can tell from this one.
+# As in a file that was truncated: the two cannot be told apart.
 test_entry_past_the_end_of_a_vhdx_is_kept() {
 	make_child
 	# Bit 40: the block is said to be past the end.
