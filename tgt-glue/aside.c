@@ -9,7 +9,7 @@
  *      than all before it: it is kept from here on     (kept.c)
  *   4. a fresh image is made; it takes the client's name when it is whole
  *   5. the images of the smallest stamps are removed, but for as many as
- *      `keep' says
+ *      `keep' says, and for those that have children
  *   6. the target is made, its disk is the fresh image, and the client is
  *      admitted                                         (carry.c)
  *
@@ -17,6 +17,11 @@
  * fresh already, and is not put aside: after 4 another run goes on with 5.
  * After 3 there is no image, and one is made.  Between 1 and 6 no initiator is
  * admitted; an apply finishes that too.
+ *
+ * AN OLD IMAGE IS REMOVED (5) only where it has write permission, no other
+ * process has it open (its lock is held here while it is removed, and a child
+ * is made under that lock), and no image in the store is its child by what that
+ * image itself says, or cannot say whose child it is.
  */
 /* A client's image put aside, and a fresh one in its place. */
 #include "config.h"
@@ -39,6 +44,7 @@
 #include "io/io.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/kept.h"
+#include "tgt-glue/kin.h"
 #include "tgt-glue/values.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/space.h"
@@ -73,14 +79,25 @@ static const char *image_of(struct fleet *fleet, const struct client *client,
 	return NULL;
 }
 
-static int check_permission(const char *image, const struct stat *st)
+/* An image with children stays where they look for it. */
+static int check_childless(struct fleet *fleet, const char *image,
+			   const struct stat *st)
 {
-	if (st->st_mode & 0222)
-		return 0;
-	return fail(
-		-EPERM,
-		"%s: expected write permission, found none: it may be the parent of another image",
-		image);
+	const char *child;
+	int r;
+
+	if (!(st->st_mode & 0222))
+		return fail(
+			-EPERM,
+			"%s: expected write permission, found none: it may be the parent of another image",
+			image);
+	r = kin_child_of(fleet, st, STORE_CHILDREN, &child);
+	if (r < 0)
+		return r;
+	return child ? fail(-EPERM,
+			    "%s: expected an image without children, found that it is the parent of %s",
+			    image, child)
+		     : 0;
 }
 
 int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd)
@@ -99,7 +116,7 @@ int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd)
 	}
 	if (who)
 		return fail(-EBUSY, "its disk is open: %s", who);
-	return check_permission(image, &st);
+	return check_childless(fleet, image, &st);
 }
 
 /* 2: tgtd closes it, and the mount a moment later. */
@@ -205,7 +222,50 @@ static void tell(struct fleet *fleet, struct aside *aside, const char *fmt, ...)
 		    pool_strdup(&fleet->conf.pool, text));
 }
 
-/* One without write permission may be the parent of another image. */
+/* Under its lock: 0, or why it must stay, with words. */
+static int check_removable(struct fleet *fleet, const struct io *io)
+{
+	const char *child;
+	struct stat st;
+	int r = 0;
+
+	if (fstat(io->fd, &st) < 0)
+		return fail_errno(-errno, "%s", io->name);
+	if (!(st.st_mode & 0222))
+		return fail(
+			-EPERM,
+			"it has no write permission, and may be the parent of another image; remove it with rm when it is not");
+	r = kin_child_of(fleet, &st, STORE_POSSIBLE_CHILDREN, &child);
+	if (r < 0)
+		return r;
+	return child ? fail(-EPERM,
+			    "it is, or may be, the parent of %s; remove it with rm when it is not",
+			    child)
+		     : 0;
+}
+
+static int remove_image(struct fleet *fleet, int dir, const char *name)
+{
+	const char *path =
+		pool_printf(&fleet->conf.pool, DIRECTORY "/%s", name);
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = place_open(&fleet->place, path, true, &io, NULL);
+
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0)
+		r = check_removable(fleet, io);
+	if (r == 0 && unlinkat(dir, name, 0) < 0)
+		r = fail_errno(-errno, "%s", path);
+	return r;
+}
+
+/* Is it the one that this run put aside? */
+static bool is_own(const struct aside *aside, const char *name)
+{
+	return aside->old && !strcmp(aside->old + sizeof DIRECTORY, name);
+}
+
 static void remove_old(struct fleet *fleet, struct aside *aside, int dir,
 		       const char *name)
 {
@@ -214,22 +274,18 @@ static void remove_old(struct fleet *fleet, struct aside *aside, int dir,
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode))
 		return;
-	if (!(st.st_mode & 0222))
-		tell(fleet, aside,
-		     DIRECTORY
-		     "/%s stays, though `keep\' is over: it has no write permission, and may be the parent of another image; remove it with rm when it is not",
-		     name);
-	else if (unlinkat(dir, name, 0) < 0)
+	if (remove_image(fleet, dir, name) < 0)
 		tell(fleet, aside,
 		     DIRECTORY "/%s stays, though `keep\' is over: %s", name,
-		     strerror(errno));
+		     error_text());
+	else if (is_own(aside, name))
+		aside->removed = true;
 }
 
 /* 5. The image that this run put aside goes with keep = 0 alone. */
 static void remove_oldest(struct fleet *fleet, const struct client *client,
 			  int dir, struct aside *aside)
 {
-	const char *own = aside->old ? aside->old + sizeof DIRECTORY : "";
 	struct kept kept;
 
 	if (read_kept(fleet, client, dir, &kept) < 0) {
@@ -237,7 +293,7 @@ static void remove_oldest(struct fleet *fleet, const struct client *client,
 		return;
 	}
 	for (size_t i = client->keep; i < kept.n; i++)
-		if (!client->keep || strcmp(kept.v[i].name, own) != 0)
+		if (!client->keep || !is_own(aside, kept.v[i].name))
 			remove_old(fleet, aside, dir, kept.v[i].name);
 	for (size_t i = 0; i < kept.odd.n; i++)
 		tell(fleet, aside,
@@ -257,15 +313,14 @@ static uint64_t disk_use(const struct fleet *fleet, const char *image)
 }
 
 /* A fresh disk on a full store is no disk that can be written to. */
-static void tell_space(struct fleet *fleet, const struct client *client,
-		       struct aside *aside)
+static void tell_space(struct fleet *fleet, struct aside *aside)
 {
 	struct space space;
 
 	space_read(fleet, &space);
 	if (!aside->spare && !space_is_low(&space))
 		return;
-	if (aside->old && client->keep)
+	if (aside->old && !aside->removed)
 		tell(fleet, aside,
 		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s/%s\' gives it back",
 		     status_size(space.free),
@@ -310,7 +365,7 @@ int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 	} else {
 		r = dir = open_directory(fleet);
 		if (r >= 0)
-			r = check_permission(image, &st);
+			r = check_childless(fleet, image, &st);
 		if (r == 0)
 			r = replace(fleet, client, dir, image, ret);
 	}
@@ -322,7 +377,7 @@ int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 		dir = open_directory(fleet);
 	if (dir >= 0)
 		remove_oldest(fleet, client, dir, ret);
-	tell_space(fleet, client, ret);
+	tell_space(fleet, ret);
 	children_sector_sizes(fleet);
 	return 0;
 }

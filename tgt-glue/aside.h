@@ -18,6 +18,7 @@ struct aside {
 	/* The old image's path in the store now, or null where none had to be
 	 * put aside. */
 	const char *old;
+	bool removed;        /* that one is gone since (keep = 0) */
 	bool spare;          /* the fresh one is made of a spare file */
 	struct strings told; /* what the administrator should know */
 };

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "chain/family.h"
+#include "store/store.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/names.h"
 #include "tgt-glue/textfile.h"
@@ -511,6 +512,8 @@ int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret)
 
 void fleet_fini(struct fleet *fleet)
 {
+	if (fleet->images)
+		store_close(fleet->images);
 	place_fini(&fleet->place);
 	conf_fini(&fleet->conf);
 }

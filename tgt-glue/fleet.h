@@ -77,6 +77,7 @@ struct fleet {
 	size_t n;
 
 	struct place place; /* the store; fd is -1 where it cannot be opened */
+	struct store *images; /* all of it; null until kin.c asks for it */
 };
 
 /*

@@ -32,6 +32,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/ipxe.c \
 	tgt-glue/kept.c \
 	tgt-glue/kept.h \
+	tgt-glue/kin.c \
+	tgt-glue/kin.h \
 	tgt-glue/live.c \
 	tgt-glue/live.h \
 	tgt-glue/moves.c \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "tgt-glue/boot.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/targets.h"
@@ -270,6 +271,9 @@ int main(int argc, char **argv)
 	char seen[8] = "";
 	int r, operands, wanted;
 
+	/* The mount logs what it finds in the store; what a command finds it
+	 * says itself. */
+	log_init("tgt-glue", LOG_LEVEL_NONE, false);
 	opterr = 0;
 	r = read_options(argc, argv, &line, seen);
 	if (r >= 0)

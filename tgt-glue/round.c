@@ -287,7 +287,7 @@ static void report_reset(const struct round *round, const struct client *client,
 	if (aside->old)
 		printf("%s: image: %s is fresh; the old one is %s\n",
 		       client->name, client->child,
-		       client->keep ? aside->old : "removed (keep = 0)");
+		       aside->removed ? "removed (keep = 0)" : aside->old);
 	for (size_t i = 0; i < aside->told.n; i++)
 		say(round, client->name, "image: ", aside->told.v[i]);
 }

@@ -313,6 +313,60 @@ test_old_image_that_others_build_on_stays() {
 	equal "images aside" 2 "$(aside pc1 | wc -l)"
 }
 
+# What makes children findable by anything but their own contents is taken
+# away: permissions of the parent, their name, their place, their readability.
+test_old_image_with_children_stays_whatever_hides_them() {
+	local store=$scratch/store old
+
+	start_fleet pc1
+	use_disk pc1
+	expect 0 glue reset pc1
+	old=$store/clients/$(aside pc1)
+	mkdir "$store/.attic"
+	vhdfs-img create --parent "$old" "$store/clients/visible.vhdx"
+	chmod u+w "$old"
+	echo 'keep = 0' >>"$scratch/fleet.conf"
+	use_disk pc1
+	expect 0 glue reset pc1
+	said "clients/${old##*/} stays, .* the parent of clients/visible.vhdx;"
+	equal "images aside" "${old##*/}" "$(aside pc1)"
+
+	# Where it does not find its parent.
+	mv "$store/clients/visible.vhdx" "$store/.attic/.child"
+	use_disk pc1
+	expect 0 glue reset pc1
+	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
+
+	# Whose child it is cannot be read any more: metadata without its table.
+	dd if=/dev/zero of="$store/.attic/.child" bs=1 count=8 conv=notrunc \
+		status=none seek="$(grep -abo metadata "$store/.attic/.child" |
+			head -n 1 | cut -d: -f1)"
+	use_disk pc1
+	expect 0 glue reset pc1
+	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
+	grep -q 'the old one is clients/' "$scratch/stdout" ||
+		fail "it stays, but was told to be removed: $(cat "$scratch/stdout")"
+	[ -e "$old" ] || fail "the parent was removed"
+
+	# And without any it goes, all of them do.
+	rm "$store/.attic/.child"
+	use_disk pc1
+	expect 0 glue reset pc1
+	equal "images aside" "" "$(aside pc1)"
+}
+
+test_image_with_children_is_left_whatever_its_permissions() {
+	start_fleet pc1
+	use_disk pc1
+	end_tgtd
+	vhdfs-img create --parent "$scratch/store/clients/pc1.vhdx" \
+		"$scratch/store/masters/.more"
+	chmod u+w "$scratch/store/clients/pc1.vhdx"
+	expect 4 glue reset pc1
+	said 'pc1: .*it is the parent of masters/.more$'
+	equal "put aside" "" "$(aside pc1)"
+}
+
 # A new master, with other sectors: the disk and the targets-file follow.
 test_new_master() {
 	start_fleet pc1 pc2

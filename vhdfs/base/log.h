@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 enum log_level {
+	LOG_LEVEL_NONE = -1, /* drops all lines */
 	LOG_LEVEL_ERROR,
 	LOG_LEVEL_WARN,
 	LOG_LEVEL_INFO,

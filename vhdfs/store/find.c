@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guid.h"
 #include "base/log.h"
 #include "store/view.h"
 
@@ -78,6 +79,85 @@ char *store_find_dir(struct store *store,
 			path = strdup(dir->path);
 	pthread_mutex_unlock(&store->lock);
 	return path;
+}
+
+/* A search for a child of the image parent. */
+struct child_search {
+	const struct store *store;
+	const struct store_image *parent;
+	enum store_kin kin;
+	const struct store_image *found;
+};
+
+/* It does not find its parent where it names it, and the parent has the
+ * identifier that it names. */
+static bool names_id(const struct store_image *image,
+		     const struct store_image *parent)
+{
+	const struct guid *ids = image->info.parent_ids;
+
+	return !guid_is_null(&parent->info.id) &&
+	       (guid_equal(&ids[0], &parent->info.id) ||
+		guid_equal(&ids[1], &parent->info.id));
+}
+
+/* Is it unknown whose child it is, if any? */
+static bool is_unknown(const struct store_image *image)
+{
+	const struct info *info = &image->info;
+
+	return !image->known || image->stale || image->examining ||
+	       info->unreadable || (info->error && !info->format);
+}
+
+static bool may_share_format(const struct store_image *a,
+			     const struct store_image *b)
+{
+	return !a->info.format || !b->info.format ||
+	       !strcmp(a->info.format, b->info.format);
+}
+
+static bool is_child(const struct child_search *s,
+		     const struct store_image *image)
+{
+	const struct store_image *up;
+
+	if (!image->names || image == s->parent)
+		return false;
+	up = kin_parent_locked(s->store, image);
+	if (up == s->parent || (!up && names_id(image, s->parent)))
+		return true;
+	return s->kin == STORE_POSSIBLE_CHILDREN && is_unknown(image) &&
+	       may_share_format(image, s->parent);
+}
+
+static void look_at_child(const void *node, VISIT which, void *closure)
+{
+	const struct store_image *image = *(struct store_image *const *)node;
+	struct child_search *s = closure;
+
+	if ((which == postorder || which == leaf) && !s->found &&
+	    is_child(s, image))
+		s->found = image;
+}
+
+int store_child_of(struct store *store, dev_t dev, ino_t ino,
+		   enum store_kin kin, char **ret)
+{
+	const struct file_id id = { dev, ino };
+	struct child_search s = { .store = store, .kin = kin };
+	int r = 0;
+
+	*ret = NULL;
+	pthread_mutex_lock(&store->lock);
+	store_refresh_locked(store);
+	s.parent = catalog_find_locked(store, &id);
+	if (s.parent)
+		twalk_r(store->images, look_at_child, &s);
+	if (s.found && !(*ret = strdup(s.found->names->real)))
+		r = fail(-ENOMEM, "out of memory");
+	pthread_mutex_unlock(&store->lock);
+	return r;
 }
 
 /* Images that are open for writing, with references. */

@@ -95,6 +95,21 @@ void store_image_put(struct store *store, struct store_image *image);
 struct store_image *store_image_of_file(struct store *store, dev_t dev,
 					ino_t ino);
 
+enum store_kin {
+	STORE_CHILDREN,
+	/* Also an image of which the parent cannot be told: what cannot be
+	 * read, or is being written. */
+	STORE_POSSIBLE_CHILDREN,
+};
+
+/*
+ * The path of an image whose parent is that file, by what the images say,
+ * hidden ones too, and not by names or permissions: the caller's to free; null:
+ * there is none.  0, or -ENOMEM with words.
+ */
+int store_child_of(struct store *store, dev_t dev, ino_t ino,
+		   enum store_kin kin, char **ret);
+
 /* Which file it is. */
 void store_image_file(const struct store_image *image, dev_t *ret_dev,
 		      ino_t *ret_ino);
