@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "chain/chain.h"
 #include "chain/family.h"
 #include "format/image.h"
@@ -44,15 +45,21 @@ static int stat_in_store(const struct fleet *fleet, const char *path,
 	return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
-/* The parent's path as the mount tells it: quick, and right while somebody
- * writes to the child. */
-static int parent_by_mount(const struct client *client, char *path, size_t size)
+/*
+ * The parent's path as the mount tells it: quick, and right while the child is
+ * written.  It is escaped; a path that is there as it stands is taken so.
+ */
+static int parent_by_mount(const struct fleet *fleet,
+			   const struct client *client, char *path, size_t size)
 {
 	ssize_t n = getxattr(client->view, "user.vhdfs.parent", path, size - 1);
+	struct stat st;
 
 	if (n < 0)
 		return -errno;
 	path[n] = '\0';
+	if (stat_in_store(fleet, path, &st) < 0)
+		printable_undo(path);
 	return 0;
 }
 
@@ -119,7 +126,7 @@ enum child_state children_look(struct fleet *fleet, const struct client *client,
 			*ret_why, client->master);
 		return CHILD_OTHER;
 	}
-	if (r == 0 && parent_by_mount(client, path, sizeof path) < 0)
+	if (r == 0 && parent_by_mount(fleet, client, path, sizeof path) < 0)
 		r = parent_by_image(fleet, client, path, sizeof path);
 	else if (r < 0)
 		fail_errno(r, "%s", client->child);

@@ -45,6 +45,22 @@ test_second_apply_does_nothing() {
 		cmp - "$scratch/files"
 }
 
+# The mount tells of parents escaped.
+test_master_whose_name_is_not_printable() {
+	local odd n=0
+
+	start_server
+	for odd in $'new\nline' $'rtl\342\200\256x' $'esc\033[1m'; do
+		vhdfs-img create --size 64M "$scratch/store/masters/$odd.vhdx"
+		ln -sfn "$odd.vhdx" "$scratch/store/masters/link.vhdx"
+		write_fleet pc$((++n)) </dev/null
+		sed -i 's,^master = .*,master = masters/link,' "$scratch/fleet.conf"
+		expect 0 glue apply
+		expect 0 glue apply
+		[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	done
+}
+
 # What tgtd offers to the initiators of pc1.
 offered() {
 	local tid

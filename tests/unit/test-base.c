@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/guid.h"
+#include "base/printable.h"
 #include "base/utf16.h"
 
 static void crc32c_gives_the_standard_check_value(void **state)
@@ -137,6 +138,26 @@ static void bytes_are_zero_looks_at_every_byte(void **state)
 	}
 }
 
+static void printable_undo_reads_every_escape_back(void **state)
+{
+	static const char *const texts[] = {
+		"plain",         "a\nb", "\033[1m",     "m\374nchen",
+		"\342\200\256x", "\\x4", "back\\slash", "\\xGG\\x0A",
+		"end\\x0",       "\n",
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		printable(texts[i], text, sizeof text);
+		printable_undo(text);
+		assert_string_equal(text, texts[i]);
+	}
+	strcpy(text, "a\\x00b");
+	printable_undo(text);
+	assert_string_equal(text, "a\\x00b");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +171,7 @@ int main(void)
 		cmocka_unit_test(
 			utf16_decode_refuses_odd_lengths_and_lone_surrogates),
 		cmocka_unit_test(an_error_is_one_line_with_all_its_parts),
+		cmocka_unit_test(printable_undo_reads_every_escape_back),
 		cmocka_unit_test(bytes_are_zero_looks_at_every_byte),
 	};
 

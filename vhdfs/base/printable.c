@@ -77,6 +77,39 @@ char *printable_copy(const char *text)
 	return copy ? printable(text, copy, size) : NULL;
 }
 
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* The byte whose escape text begins with, or 0. */
+static unsigned char escaped(const char *text)
+{
+	int high, low;
+
+	if (text[0] != '\\' || text[1] != 'x')
+		return 0;
+	high = hex_digit(text[2]);
+	low = high < 0 ? -1 : hex_digit(text[3]);
+	return low < 0 ? 0 : (unsigned char)(high << 4 | low);
+}
+
+void printable_undo(char *text)
+{
+	char *to = text;
+
+	for (const char *s = text; *s; to++) {
+		unsigned char byte = escaped(s);
+
+		*to = byte ? (char)byte : *s;
+		s += byte ? 4 : 1;
+	}
+	*to = '\0';
+}
+
 void printable_in_place(char *text, size_t size)
 {
 	char copy[IN_PLACE_MAX];

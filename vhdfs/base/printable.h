@@ -7,7 +7,9 @@
  * paragraph separator, of a character that changes the direction of text, and
  * each byte that is no part of valid UTF-8, becomes \xHH, two lower-case
  * hexadecimal digits.  All else, the backslash too, stays as it is: text that
- * is printable is not changed, and a second pass changes nothing.
+ * is printable is not changed, and a second pass changes nothing.  So one
+ * escaped text may stand for several texts (that with a byte, and that with the
+ * four characters of its escape): what reads it back tries both.
  */
 #ifndef VHDFS_BASE_PRINTABLE_H
 #define VHDFS_BASE_PRINTABLE_H
@@ -22,7 +24,10 @@
 char *printable(const char *text, char *buf, size_t size);
 /* A copy of all of it, the caller's to free; null: out of memory. */
 char *printable_copy(const char *text);
-/* The same in place, in a buffer of that size (at most 1 KiB of it counts). */
+/* The opposite, in place: each escape becomes its byte, \x00 stays. */
+void printable_undo(char *text);
+/* Makes it printable in place, in a buffer of that size (at most 1 KiB of it
+ * counts). */
 void printable_in_place(char *text, size_t size);
 
 #endif
