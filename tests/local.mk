@@ -337,6 +337,7 @@ tgt_tests = \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-mistakes.sh \
+	tests/tgt/test-printable.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \

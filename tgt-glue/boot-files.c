@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/boot.h"
 #include "tgt-glue/textfile.h"
 
@@ -56,8 +57,9 @@ static int write_one(struct writing *w, const char *name, const char *text,
 	strings_add(&w->fleet->conf.pool, &w->wanted, name);
 	if (r == 0) {
 		w->left = true;
-		fprintf(stderr,
-			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found somebody else's\n",
+		print_line(
+			stderr,
+			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found somebody else's",
 			path);
 		return 0;
 	}
@@ -65,8 +67,8 @@ static int write_one(struct writing *w, const char *name, const char *text,
 	r = textfile_write(path, text, secret ? 0640 : 0644,
 			   secret ? w->group : TEXTFILE_ANY_GROUP);
 	if (r > 0)
-		printf("%s: written%s%s\n", path, *whose ? ", for " : "",
-		       whose);
+		print_line(stdout, "%s: written%s%s", path,
+			   *whose ? ", for " : "", whose);
 	return r < 0 ? r : 0;
 }
 
@@ -98,7 +100,7 @@ static int remove_stale(struct writing *w)
 			continue;
 		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
 			return fail_errno(-errno, "%s", path);
-		printf("%s: removed\n", path);
+		print_line(stdout, "%s: removed", path);
 	}
 	return 0;
 }
@@ -106,8 +108,9 @@ static int remove_stale(struct writing *w)
 static int write_client(struct writing *w, const struct client *client)
 {
 	if (!client->mac) {
-		fprintf(stderr,
-			"tgt-glue: %s: no script: fleet.conf names no mac for it\n",
+		print_line(
+			stderr,
+			"tgt-glue: %s: no script: fleet.conf names no mac for it",
 			client->name);
 		return 0;
 	}
@@ -138,8 +141,9 @@ int boot_write_all(struct fleet *fleet, const char *directory)
 	if (r == 0)
 		r = remove_stale(&w);
 	if (w.secret)
-		fprintf(stderr,
-			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (the directory's); a TFTP or HTTP server gives them to whoever asks\n",
+		print_line(
+			stderr,
+			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (the directory's); a TFTP or HTTP server gives them to whoever asks",
 			directory, w.secret, w.secret == 1 ? "" : "s",
 			w.secret == 1 ? "s" : "", (unsigned)w.group);
 	return r < 0 ? r : w.left;

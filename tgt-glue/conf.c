@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/values.h"
 
 enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
@@ -120,9 +121,7 @@ void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	printable_in_place(text, sizeof text);
 	conf->mistakes = pool_grow(&conf->pool, conf->mistakes,
 				   conf->n_mistakes, sizeof *conf->mistakes);
 	mistake = &conf->mistakes[conf->n_mistakes];
@@ -169,9 +168,10 @@ void conf_print_mistakes(struct conf *conf, FILE *f)
 		const struct mistake *m = &conf->mistakes[i];
 
 		if (m->line)
-			fprintf(f, "%s:%d: %s\n", conf->file, m->line, m->text);
+			print_line(f, "%s:%d: %s", conf->file, m->line,
+				   m->text);
 		else
-			fprintf(f, "%s: %s\n", conf->file, m->text);
+			print_line(f, "%s: %s", conf->file, m->text);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "tgt-glue/boot.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/targets.h"
@@ -119,8 +120,8 @@ static void print_help(const struct command *command)
 
 static int usage(const char *what, const char *word)
 {
-	fprintf(stderr, "tgt-glue: %s%s%s%s; see `tgt-glue --help'\n", what,
-		word ? " '" : "", word ? word : "", word ? "'" : "");
+	print_line(stderr, "tgt-glue: %s%s%s%s; see `tgt-glue --help'", what,
+		   word ? " '" : "", word ? word : "", word ? "'" : "");
 	return EXIT_USAGE;
 }
 
@@ -202,7 +203,7 @@ static int read_options(int argc, char **argv, struct command_line *line,
 
 int command_failed(void)
 {
-	fprintf(stderr, "tgt-glue: %s\n", error_text());
+	print_line(stderr, "tgt-glue: %s", error_text());
 	return EXIT_FAILED;
 }
 
@@ -223,8 +224,8 @@ int command_check(const struct command_line *line)
 	int r = command_load(line, &fleet);
 
 	if (r == 0)
-		printf("%s: %zu client%s, no mistakes\n", line->config, fleet.n,
-		       fleet.n == 1 ? "" : "s");
+		print_line(stdout, "%s: %zu client%s, no mistakes",
+			   line->config, fleet.n, fleet.n == 1 ? "" : "s");
 	fleet_fini(&fleet);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }

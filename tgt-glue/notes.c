@@ -13,11 +13,9 @@
 
 void notes_say_line(struct notes *notes, const char *line)
 {
-	char text[2048];
-
 	if (!strings_have(&notes->before, line) &&
 	    !strings_have(&notes->now, line))
-		fprintf(stderr, "%s\n", printable(line, text, sizeof text));
+		print_line(stderr, "%s", line);
 	strings_add(&notes->pools[1], &notes->now,
 		    pool_strdup(&notes->pools[1], line));
 }

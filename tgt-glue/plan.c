@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/printable.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/exports.h"
 #include "tgt-glue/files.h"
@@ -516,25 +517,26 @@ void plan_print(const struct plan *plan, FILE *f)
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct work *w = &plan->works[i];
 
-		fprintf(f, "%s: target: %s (%s)", w->name, verbs[w->kind],
-			w->why);
-		if (w->failed)
-			fprintf(f, ": cannot: %s", w->failed);
-		else if (w->left)
-			fprintf(f, ": left: %s", w->left);
-		else if (w->force && w->live && w->live->n_connections)
-			fprintf(f, ", after ending its session");
-		fputc('\n', f);
+		print_line(f, "%s: target: %s (%s)%s%s", w->name,
+			   verbs[w->kind], w->why,
+			   w->failed ? ": cannot: "
+			   : w->left ? ": left: "
+			   : w->force && w->live && w->live->n_connections
+				   ? ", after ending its session"
+				   : "",
+			   w->failed ? w->failed
+			   : w->left ? w->left
+				     : "");
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
-		fprintf(f, "%s: disk: give it its file again (%s)\n",
-			plan->reopens[i].name, plan->reopens[i].why);
+		print_line(f, "%s: disk: give it its file again (%s)",
+			   plan->reopens[i].name, plan->reopens[i].why);
 	for (size_t i = 0; i < plan->n_accounts; i++) {
 		const struct account_work *a = &plan->accounts[i];
 
-		fprintf(f, "user %s: %s\n", a->user,
-			!a->secret ? "remove"
-			: a->known ? "set its secret again"
-				   : "make it");
+		print_line(f, "user %s: %s", a->user,
+			   !a->secret ? "remove"
+			   : a->known ? "set its secret again"
+				      : "make it");
 	}
 }

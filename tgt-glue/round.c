@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/aside.h"
 #include "tgt-glue/carry.h"
 #include "tgt-glue/exports.h"
@@ -138,7 +139,7 @@ int round_write(const struct round *round, const char *text)
 	int r = targets_write(round->shard, text);
 
 	if (r > 0)
-		printf("%s: written\n", round->shard->targets_file);
+		print_line(stdout, "%s: written", round->shard->targets_file);
 	return r;
 }
 
@@ -285,9 +286,9 @@ static void report_reset(const struct round *round, const struct client *client,
 			 const struct aside *aside)
 {
 	if (aside->old)
-		printf("%s: image: %s is fresh; the old one is %s\n",
-		       client->name, client->child,
-		       aside->removed ? "removed (keep = 0)" : aside->old);
+		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
+			   client->name, client->child,
+			   aside->removed ? "removed (keep = 0)" : aside->old);
 	for (size_t i = 0; i < aside->told.n; i++)
 		say(round, client->name, "image: ", aside->told.v[i]);
 }
@@ -301,8 +302,9 @@ static void report_reopens(struct round *round)
 			round->failed = round->waiting = true;
 			say(round, o->name, "disk: ", o->failed);
 		} else {
-			printf("%s: disk: given its file again (%s)\n", o->name,
-			       o->why);
+			print_line(stdout,
+				   "%s: disk: given its file again (%s)",
+				   o->name, o->why);
 		}
 	}
 }
@@ -333,8 +335,8 @@ void round_report(struct round *round)
 			round->left = round->waiting = true;
 			say(round, w->name, "left as it is: ", w->left);
 		} else {
-			printf("%s: target: %s (%s)\n", w->name, done[w->kind],
-			       w->why);
+			print_line(stdout, "%s: target: %s (%s)", w->name,
+				   done[w->kind], w->why);
 		}
 	}
 	report_reopens(round);
@@ -516,7 +518,7 @@ static int retire(struct round *round)
 	if (r < 0)
 		say_error(round);
 	else
-		printf("%s: removed\n", round->shard->targets_file);
+		print_line(stdout, "%s: removed", round->shard->targets_file);
 	return r;
 }
 

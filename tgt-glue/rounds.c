@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/printable.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/exports.h"
@@ -72,8 +73,8 @@ static void prepare_child(struct rounds *rounds, size_t i)
 				  rounds->skip[i]);
 			break;
 		}
-		printf("%s: image: make %s, a child of %s\n", client->name,
-		       client->child, client->master);
+		print_line(stdout, "%s: image: make %s, a child of %s",
+			   client->name, client->child, client->master);
 		break;
 	}
 }

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/textfile.h"
 #include "tgt-glue/values.h"
 
@@ -67,8 +68,9 @@ int command_secret(const struct command_line *line)
 	} else if ((r = write_secret(client, secret)) < 0) {
 		command_failed();
 	} else {
-		printf("%s: written; it holds after `tgt-glue apply'\n",
-		       client->secret_file);
+		print_line(stdout,
+			   "%s: written; it holds after `tgt-glue apply'",
+			   client->secret_file);
 	}
 	fleet_fini(&fleet);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;

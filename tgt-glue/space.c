@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "tgt-glue/status.h"
 #include "tgt-glue/values.h"
 
@@ -91,8 +92,8 @@ static void run(struct space_watch *watch, const struct fleet *fleet,
 
 	if (r) {
 		watch->pid = 0;
-		fprintf(stderr, "tgt-glue: on-low-space: %s: %s\n",
-			fleet->on_low_space, strerror(r));
+		print_line(stderr, "tgt-glue: on-low-space: %s: %s",
+			   fleet->on_low_space, strerror(r));
 	}
 	watch->pending = false;
 	pool_fini(&pool);
@@ -109,12 +110,12 @@ static void look_at_command(struct space_watch *watch,
 		return;
 	watch->pid = 0;
 	if (pid > 0 && WIFSIGNALED(status))
-		fprintf(stderr,
-			"tgt-glue: on-low-space: %s: ended by signal %d\n",
-			command, WTERMSIG(status));
+		print_line(stderr,
+			   "tgt-glue: on-low-space: %s: ended by signal %d",
+			   command, WTERMSIG(status));
 	else if (pid > 0 && WEXITSTATUS(status))
-		fprintf(stderr, "tgt-glue: on-low-space: %s: exit status %d\n",
-			command, WEXITSTATUS(status));
+		print_line(stderr, "tgt-glue: on-low-space: %s: exit status %d",
+			   command, WEXITSTATUS(status));
 }
 
 static void cross(struct space_watch *watch, const struct fleet *fleet,
@@ -122,15 +123,17 @@ static void cross(struct space_watch *watch, const struct fleet *fleet,
 {
 	watch->low = !watch->low;
 	watch->pending = fleet->on_low_space != NULL;
-	fprintf(stderr,
+	print_line(
+		stderr,
 		watch->low
-			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status\' shows what each image takes\n"
-			: "tgt-glue: %s: %s free, which is enough again (min-free is %s)\n",
+			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status\' shows what each image takes"
+			: "tgt-glue: %s: %s free, which is enough again (min-free is %s)",
 		fleet->store, status_size(space->free),
 		status_size(space->min_free));
 	if (watch->pid && fleet->on_low_space)
-		fprintf(stderr,
-			"tgt-glue: on-low-space: %s: process %ld still runs; it is run again when that has ended\n",
+		print_line(
+			stderr,
+			"tgt-glue: on-low-space: %s: process %ld still runs; it is run again when that has ended",
 			fleet->on_low_space, (long)watch->pid);
 }
 

@@ -3,8 +3,10 @@
 
 #include "tgt-glue/status.h"
 
-#include <jansson.h>
 #include <stdio.h>
+
+#include "base/json.h"
+#include "tgt-glue/command.h"
 
 static json_t *number_or_null(bool known, uint64_t number)
 {
@@ -24,9 +26,9 @@ static json_t *sessions_json(const struct row *row)
 		json_array_append_new(
 			list,
 			json_pack(
-				"{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
-				"initiator", s->who->initiator, "address",
-				s->who->address, "session",
+				"{s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+				"initiator", json_text(s->who->initiator),
+				"address", s->who->address, "session",
 				(json_int_t)s->who->sid, "since",
 				number_or_null(s->since, (uint64_t)s->since),
 				"read-bytes",
@@ -50,14 +52,15 @@ static json_t *row_json(const struct row *row)
 	const struct client *c = row->client;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:s?, s:b, s:b, s:s, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:I, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->seen->shard->number, "target",
-		status_target_word(row), "difference", row->difference,
-		"agrees", status_row_agrees(row), "restart", row->restart,
-		"master", c->master, "child", c->child, "child-state",
-		children[row->child], "child-why", row->child_why, "view",
-		c->view, "disk-use", (json_int_t)row->disk_use, "blocks",
+		status_target_word(row), "difference",
+		json_text(row->difference), "agrees", status_row_agrees(row),
+		"restart", row->restart, "master", c->master, "child", c->child,
+		"child-state", children[row->child], "child-why",
+		json_text(row->child_why), "view", c->view, "disk-use",
+		(json_int_t)row->disk_use, "blocks",
 		number_or_null(row->share.of, row->share.blocks),
 		"blocks-total", number_or_null(row->share.of, row->share.of),
 		"writers", (json_int_t)row->n_writers, "sessions",
@@ -66,11 +69,12 @@ static json_t *row_json(const struct row *row)
 
 static json_t *foreign_json(const struct row *row)
 {
-	return json_pack("{s:s, s:i, s:s, s:s, s:b}", "target",
-			 row->target->name, "shard",
+	return json_pack("{s:o, s:i, s:s, s:o, s:b}", "target",
+			 json_text(row->target->name), "shard",
 			 (int)row->seen->shard->number, "client",
-			 row->foreign->client->name, "path", row->foreign->path,
-			 "writable", !row->foreign->readonly);
+			 row->foreign->client->name, "path",
+			 json_text(row->foreign->path), "writable",
+			 !row->foreign->readonly);
 }
 
 static json_t *strings_json(const struct strings *list)
@@ -78,7 +82,7 @@ static json_t *strings_json(const struct strings *list)
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < list->n; i++)
-		json_array_append_new(all, json_string(list->v[i]));
+		json_array_append_new(all, json_text(list->v[i]));
 	return all;
 }
 
@@ -107,10 +111,11 @@ static json_t *shards_json(const struct status *s)
 	return list;
 }
 
-void status_print_json(const struct status *s)
+int status_print_json(const struct status *s)
 {
 	json_t *clients = json_array(), *extra = json_array();
 	json_t *foreign = json_array(), *all;
+	int r;
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct row *row = &s->rows[i];
@@ -121,7 +126,7 @@ void status_print_json(const struct status *s)
 			json_array_append_new(foreign, foreign_json(row));
 		else
 			json_array_append_new(extra,
-					      json_string(row->target->name));
+					      json_text(row->target->name));
 	}
 	all = json_pack(
 		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
@@ -131,7 +136,7 @@ void status_print_json(const struct status *s)
 		(json_int_t)s->space.free, "min-free",
 		(json_int_t)s->space.min_free, "shards", shards_json(s),
 		"clients", clients, "extra", extra, "foreign", foreign);
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
+	r = json_print(all);
 	json_decref(all);
+	return r;
 }

@@ -10,6 +10,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
+#include "base/printable.h"
+
 /* A sample of one row; false: it has none. */
 typedef bool row_value(const struct row *row, double *ret);
 
@@ -110,14 +113,14 @@ static void print_head(const char *name, const char *type, const char *help)
 	       name, type);
 }
 
-/* NAME="VALUE", escaped. */
+/* NAME="VALUE": printable, and escaped as Prometheus reads it. */
 static void print_label(const char *before, const char *name, const char *value)
 {
+	_cleanup_free_ char *shown = printable_copy(value);
+
 	printf("%s%s=\"", before, name);
-	for (; *value; value++) {
-		if (*value == '\n')
-			fputs("\\n", stdout);
-		else if (*value == '\\' || *value == '"')
+	for (value = shown ? shown : ""; *value; value++) {
+		if (*value == '\\' || *value == '"')
 			printf("\\%c", *value);
 		else
 			putchar(*value);

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/printable.h"
+
 enum {
 	WIDTH = 79,
 	NAME_WIDTH = 15,    /* longer ones have a line of their own */
@@ -16,9 +19,11 @@ enum {
 };
 
 /* Words below a row, broken between them. */
-static void print_note(const char *text)
+static void print_note(const char *words)
 {
 	enum { INDENT = 4 };
+	_cleanup_free_ char *line = printable_copy(words);
+	const char *text = line ? line : "out of memory";
 	size_t column = 0;
 
 	while (*text) {
@@ -108,7 +113,7 @@ static void print_name(const struct status *s, const struct row *row)
 	const bool long_name = strlen(row->name) > (size_t)width;
 
 	if (long_name)
-		printf("  %s\n", row->name);
+		print_line(stdout, "  %s", row->name);
 	printf("  %-*s", width, long_name ? "" : row->name);
 	if (shards)
 		printf("%*u", SHARD_WIDTH, row->seen->shard->number);
@@ -156,7 +161,8 @@ static void print_group(const struct status *s, size_t first)
 	for (size_t i = 0; i < first; i++)
 		if (same_master(&s->rows[i], row))
 			return;
-	puts(row->client ? row->client->master : "(not in fleet.conf)");
+	print_line(stdout, "%s",
+		   row->client ? row->client->master : "(not in fleet.conf)");
 	for (size_t i = first; i < s->n; i++)
 		if (same_master(&s->rows[i], row))
 			print_row(s, &s->rows[i]);

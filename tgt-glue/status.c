@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "chain/family.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/exports.h"
@@ -319,29 +320,31 @@ const char *status_size(uint64_t bytes)
 static void warn(const struct status *s)
 {
 	if (space_is_low(&s->space))
-		fprintf(stderr,
-			"tgt-glue: warning: %s: %s free, expected at least %s\n",
+		print_line(
+			stderr,
+			"tgt-glue: warning: %s: %s free, expected at least %s",
 			s->fleet.store, status_size(s->space.free),
 			status_size(s->space.min_free));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->rows[i].n_writers > 1)
-			fprintf(stderr,
-				"tgt-glue: warning: %s: %zu sessions can write to its disk, and damage each other's file system; expected one\n",
+			print_line(
+				stderr,
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, and damage each other's file system; expected one",
 				s->rows[i].name, s->rows[i].n_writers);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->seen[i].tgtd_error && status_shard_counts(&s->seen[i]))
-			fprintf(stderr, "tgt-glue: %s\n",
-				s->seen[i].tgtd_error);
+			print_line(stderr, "tgt-glue: %s",
+				   s->seen[i].tgtd_error);
 }
 
 /* A text for Prometheus is whole without tgtd too: it says so in it. */
 static int show(const struct command_line *line, const struct status *s)
 {
+	if (line->json && status_print_json(s) < 0)
+		return command_failed();
 	if (line->prometheus)
 		status_print_prometheus(s);
-	else if (line->json)
-		status_print_json(s);
-	else
+	else if (!line->json)
 		status_print_table(s);
 	fflush(stdout);
 	warn(s);
@@ -360,8 +363,9 @@ static int load(const struct command_line *line, struct status *s)
 	r = fleet_load_good(&bad, true, &s->fleet);
 	s->mistaken = r == 0;
 	if (r == 0)
-		fprintf(stderr,
-			"tgt-glue: %s: mend it and run `tgt-glue check\'; what follows is the fleet that was applied last\n",
+		print_line(
+			stderr,
+			"tgt-glue: %s: mend it and run `tgt-glue check\'; what follows is the fleet that was applied last",
 			line->config);
 	fleet_fini(&bad);
 	return r;

@@ -82,7 +82,8 @@ const char *status_size(uint64_t bytes);
 
 /* To standard output. */
 void status_print_table(const struct status *s);
-void status_print_json(const struct status *s);
+/* Whole or not at all: 0, or -ENOMEM with words. */
+int status_print_json(const struct status *s);
 void status_print_prometheus(const struct status *s);
 
 #endif

@@ -2,7 +2,8 @@
 # The library that both programs, tgt-glue and the tests share.
 noinst_LIBRARIES += vhdfs/libvhdfs.a
 
-vhdfs_libvhdfs_a_CPPFLAGS = $(AM_CPPFLAGS) $(UUID_CFLAGS) $(ISAL_CFLAGS)
+vhdfs_libvhdfs_a_CPPFLAGS = $(AM_CPPFLAGS) $(UUID_CFLAGS) $(ISAL_CFLAGS) \
+	$(JANSSON_CFLAGS)
 vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/bytes.h \
 	vhdfs/base/cleanup.h \
@@ -14,6 +15,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/fold.h \
 	vhdfs/base/guid.c \
 	vhdfs/base/guid.h \
+	vhdfs/base/json.c \
+	vhdfs/base/json.h \
 	vhdfs/base/log.c \
 	vhdfs/base/log.h \
 	vhdfs/base/notify.c \

@@ -158,6 +158,136 @@ static void printable_undo_reads_every_escape_back(void **state)
 	assert_string_equal(text, "a\\x00b");
 }
 
+static void assert_printed(const char *text, const char *shown)
+{
+	char buf[256];
+	_cleanup_free_ char *copy = printable_copy(text);
+
+	assert_string_equal(printable(text, buf, sizeof buf), shown);
+	assert_string_equal(copy, shown);
+	printable_in_place(buf, sizeof buf);
+	assert_string_equal(buf, shown);
+}
+
+static void printable_keeps_text_as_it_is(void **state)
+{
+	(void)state;
+	assert_printed("", "");
+	assert_printed("a \\x0a b\\", "a \\x0a b\\");
+	assert_printed("M\xc3\xbcnchen \xe6\x97\xa5 \xf0\x9f\x92\xbe",
+		       "M\xc3\xbcnchen \xe6\x97\xa5 \xf0\x9f\x92\xbe");
+}
+
+static void printable_escapes_control_characters(void **state)
+{
+	(void)state;
+	assert_printed("a\nb\r\tc", "a\\x0ab\\x0d\\x09c");
+	assert_printed("\x1b[2J\x7f", "\\x1b[2J\\x7f");
+	/* C1: U+0080, CSI, U+009F; U+00A0 is none. */
+	assert_printed("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0",
+		       "\\xc2\\x80\\xc2\\x9b\\xc2\\x9f\xc2\xa0");
+}
+
+static void printable_escapes_invalid_utf8(void **state)
+{
+	(void)state;
+	/* Bytes of no character, a character cut, two bytes for one. */
+	assert_printed("\xff\xfe\x80z", "\\xff\\xfe\\x80z");
+	assert_printed("\xe2\x82", "\\xe2\\x82");
+	assert_printed("\xe2\x82z", "\\xe2\\x82z");
+	assert_printed("\xc0\xaf\xe0\x80\x8a", "\\xc0\\xaf\\xe0\\x80\\x8a");
+	assert_printed("\xf0\x80\x80\x8a", "\\xf0\\x80\\x80\\x8a");
+	/* A surrogate, and what is above U+10FFFF. */
+	assert_printed("\xed\xa0\x80", "\\xed\\xa0\\x80");
+	assert_printed("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
+	assert_printed("\xed\x9f\xbf\xf4\x8f\xbf\xbf",
+		       "\xed\x9f\xbf\xf4\x8f\xbf\xbf");
+}
+
+/* The three bytes of a character from U+0800 on. */
+static void put_character(char *text, unsigned c)
+{
+	text[0] = (char)(0xe0 | c >> 12);
+	text[1] = (char)(0x80 | (c >> 6 & 0x3f));
+	text[2] = (char)(0x80 | (c & 0x3f));
+	text[3] = '\0';
+}
+
+static void printable_escapes_what_reorders_or_hides(void **state)
+{
+	(void)state;
+	static const unsigned ranges[][2] = { { 0x200b, 0x200f },
+					      { 0x2028, 0x202e },
+					      { 0x2060, 0x206f },
+					      { 0xfeff, 0xfeff } };
+	char text[4], shown[16];
+
+	assert_printed("a\xd8\x9c", "a\\xd8\\x9c");
+	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+		for (unsigned c = ranges[i][0]; c <= ranges[i][1]; c++) {
+			put_character(text, c);
+			snprintf(shown, sizeof shown, "\\x%02x\\x%02x\\x%02x",
+				 (unsigned char)text[0], (unsigned char)text[1],
+				 (unsigned char)text[2]);
+			assert_printed(text, shown);
+		}
+		put_character(text, ranges[i][0] - 1);
+		assert_printed(text, text);
+		put_character(text, ranges[i][1] + 1);
+		assert_printed(text, text);
+	}
+}
+
+static void printable_cuts_between_characters(void **state)
+{
+	(void)state;
+	char buf[8];
+
+	assert_string_equal(printable("abcdefgh", buf, 5), "abcd");
+	assert_string_equal(printable("abc\n", buf, 7), "abc");
+	assert_string_equal(printable("abc\n", buf, 8), "abc\\x0a");
+	assert_string_equal(printable("abc\xc3\xbc", buf, 5), "abc");
+	assert_string_equal(printable("abc\xc3\xbc", buf, 6), "abc\xc3\xbc");
+	assert_string_equal(printable("abc", buf, 1), "");
+}
+
+static void print_line_prints_one_line(void **state)
+{
+	(void)state;
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	print_line(f, "%s: %d", "a\nb\x1b", 7);
+	fclose(f);
+	assert_string_equal(text, "a\\x0ab\\x1b: 7\n");
+}
+
+static void print_json_text_escapes_as_json(void **state)
+{
+	(void)state;
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	print_json_text(f, "{\n\t\"\xc3\xbc\": \"\x7f\xc2\x9b\xe2\x80\xae\"}");
+	fclose(f);
+	assert_string_equal(text,
+			    "{\n\t\"\xc3\xbc\": \"\\u007f\\u009b\\u202e\"}");
+}
+
+static void an_error_is_printable(void **state)
+{
+	(void)state;
+	fail(-EIO, "%s: gone", "a\nb");
+	error_advise("see %s", "\x1b[2J");
+	assert_string_equal(error_text(), "a\\x0ab: gone; see \\x1b[2J");
+	fail_found(-EBADMSG, "a\nb", "locator", 7, "a path", "%s", "\x1b\xff");
+	assert_string_equal(
+		error_text(),
+		"a\\x0ab: locator at offset 7: expected a path, found \\x1b\\xff");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +303,14 @@ int main(void)
 		cmocka_unit_test(an_error_is_one_line_with_all_its_parts),
 		cmocka_unit_test(printable_undo_reads_every_escape_back),
 		cmocka_unit_test(bytes_are_zero_looks_at_every_byte),
+		cmocka_unit_test(printable_keeps_text_as_it_is),
+		cmocka_unit_test(printable_escapes_control_characters),
+		cmocka_unit_test(printable_escapes_invalid_utf8),
+		cmocka_unit_test(printable_escapes_what_reorders_or_hides),
+		cmocka_unit_test(printable_cuts_between_characters),
+		cmocka_unit_test(print_line_prints_one_line),
+		cmocka_unit_test(print_json_text_escapes_as_json),
+		cmocka_unit_test(an_error_is_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Foreign text made printable. */
+/* Foreign text (file names, strings in images) made printable. */
 #include "config.h"
 
 #include "base/printable.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 enum { IN_PLACE_MAX = 1024 };
 
@@ -36,13 +38,21 @@ static size_t decode(const unsigned char *s, uint32_t *ret)
 	return n;
 }
 
+/* Characters with a place and a shape of their own, in the order of the text.
+ */
 static bool is_plain(uint32_t c)
 {
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-		return false;
-	/* Separators of lines, and what reorders the text around it. */
-	return !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) &&
-	       c != 0x200e && c != 0x200f && c != 0x061c;
+	static const uint32_t others[][2] = {
+		{ 0, 0x1f },        { 0x7f, 0x9f },     /* C0, DEL, C1 */
+		{ 0x61c, 0x61c },   { 0x200b, 0x200f }, /* zero width, marks */
+		{ 0x2028, 0x202e }, { 0x2060, 0x206f }, /* lines, directions */
+		{ 0xfeff, 0xfeff },
+	};
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (c >= others[i][0] && c <= others[i][1])
+			return false;
+	return true;
 }
 
 char *printable(const char *text, char *buf, size_t size)
@@ -116,4 +126,36 @@ void printable_in_place(char *text, size_t size)
 
 	snprintf(copy, sizeof copy, "%s", text);
 	printable(copy, text, size);
+}
+
+void print_line(FILE *f, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL, *line = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	line = text ? printable_copy(text) : NULL;
+	fprintf(f, "%s\n", line ? line : "out of memory");
+}
+
+void print_json_text(FILE *f, const char *json)
+{
+	const unsigned char *s = (const unsigned char *)json;
+
+	while (*s) {
+		uint32_t c = 0;
+		size_t n = decode(s, &c);
+
+		/* What is below 0x7f is escaped already, or white space. */
+		if (n && c >= 0x7f && !is_plain(c))
+			fprintf(f, "\\u%04x", (unsigned)c);
+		else
+			fwrite(s, n ? n : 1, 1, f);
+		s += n ? n : 1;
+	}
 }

@@ -333,14 +333,16 @@ static void print_finding(const char *name, const json_t *finding)
 {
 	const json_t *offset = json_object_get(finding, "offset");
 
-	printf("%s: %s", name, text_of(finding, "structure"));
-	if (json_is_integer(offset))
-		printf(" at offset %llu",
-		       (unsigned long long)json_integer_value(offset));
-	printf(": expected %s, found %s%s\n", text_of(finding, "expected"),
-	       text_of(finding, "found"),
-	       json_is_true(json_object_get(finding, "repaired")) ? "; repaired"
-								  : "");
+	print_line(stdout, "%s: %s%s: expected %s, found %s%s", name,
+		   text_of(finding, "structure"),
+		   json_is_integer(offset)
+			   ? words(" at offset %" JSON_INTEGER_FORMAT,
+				   json_integer_value(offset))
+			   : "",
+		   text_of(finding, "expected"), text_of(finding, "found"),
+		   json_is_true(json_object_get(finding, "repaired"))
+			   ? "; repaired"
+			   : "");
 }
 
 static int print_words(struct report *report)
@@ -356,15 +358,16 @@ static int print_words(struct report *report)
 	}
 	json_array_foreach(report->errors, i, value) print_finding(name, value);
 	json_array_foreach(report->warnings, i, value)
-		printf("warning: %s\n", json_string_value(value));
+		print_line(stdout, "warning: %s", json_string_value(value));
 	if (leaked(report))
-		printf("%s: %" PRIu64 " bytes that nothing uses%s\n", name,
-		       leaked(report),
-		       report->leaks_left ? "" : "; given back");
+		print_line(stdout, "%s: %" PRIu64 " bytes that nothing uses%s",
+			   name, leaked(report),
+			   report->leaks_left ? "" : "; given back");
 	json_array_foreach(remarks, i, value)
-		printf("%s: %s\n", name, json_string_value(value));
-	printf("%s: %s%s%s\n", name, report->left ? "damaged" : "sound",
-	       *pending ? "; " : "", pending);
+		print_line(stdout, "%s: %s", name, json_string_value(value));
+	print_line(stdout, "%s: %s%s%s", name,
+		   report->left ? "damaged" : "sound", *pending ? "; " : "",
+		   pending);
 	json_decref(remarks);
 	return 0;
 }

@@ -11,17 +11,7 @@
 #include <strings.h>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "img/img.h"
-
-/* A message is one line whatever is in the names that it has. */
-static void print_line(const char *prefix, const char *text)
-{
-	char line[2048];
-
-	fprintf(stderr, "vhdfs-img: %s%s\n", prefix,
-		printable(text, line, sizeof line));
-}
 
 void note(const char *fmt, ...)
 {
@@ -31,12 +21,12 @@ void note(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	print_line("", text);
+	print_line(stderr, "vhdfs-img: %s", text);
 }
 
 int failed(void)
 {
-	print_line("", error_text());
+	print_line(stderr, "vhdfs-img: %s", error_text());
 	return STATUS_FAILED;
 }
 
@@ -52,7 +42,7 @@ int usage_error(const struct command *self, const char *fmt, ...)
 	n = strlen(text);
 	snprintf(text + n, sizeof text - n, "; see vhdfs-img %s --help",
 		 self->name);
-	print_line("", text);
+	print_line(stderr, "vhdfs-img: %s", text);
 	return STATUS_USAGE;
 }
 
@@ -227,63 +217,4 @@ const struct image_ops *format_of_name(const char *path)
 		if (!strcasecmp(dot, endings[i][0]))
 			return image_format_by_name(endings[i][1]);
 	return NULL;
-}
-
-json_t *json_text(const char *text)
-{
-	json_t *json = json_string(text);
-	_cleanup_free_ char *copy = NULL;
-
-	if (json)
-		return json;
-	/* A file's name may be in any encoding; JSON is in UTF-8 only. */
-	copy = strdup(text);
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	return copy ? json_string(copy) : NULL;
-}
-
-struct text {
-	char *bytes;
-	size_t len;
-	size_t size; /* that there is room for */
-	bool failed;
-};
-
-/* jansson does not look at what every call of this returns, so it is kept. */
-static int add_text(const char *bytes, size_t len, void *arg)
-{
-	struct text *text = arg;
-	size_t size = 2 * (text->len + len);
-
-	if (text->len + len > text->size) {
-		char *grown = realloc(text->bytes, size);
-
-		if (!grown) {
-			text->failed = true;
-			return -1;
-		}
-		text->bytes = grown;
-		text->size = size;
-	}
-	memcpy(text->bytes + text->len, bytes, len);
-	text->len += len;
-	return 0;
-}
-
-int json_print(const json_t *json)
-{
-	struct text text = { 0 };
-	int r = json ? json_dump_callback(json, add_text, &text,
-					  JSON_INDENT(2) |
-						  JSON_REAL_PRECISION(17))
-		     : -1;
-
-	if (r < 0 || text.failed)
-		r = fail(-ENOMEM, "out of memory");
-	else
-		printf("%.*s\n", (int)text.len, text.bytes);
-	free(text.bytes);
-	return r;
 }

@@ -4,11 +4,12 @@
 #define VHDFS_IMG_IMG_H
 
 #include <getopt.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "chain/chain.h"
 #include "format/image.h"
 
@@ -92,10 +93,5 @@ char *lookup_absolute(const struct lookup *lookup, const char *path);
 
 /* By the name's ending, in any case; null where that says nothing. */
 const struct image_ops *format_of_name(const char *path);
-
-/* A string, with what is not UTF-8 in it replaced. */
-json_t *json_text(const char *text);
-/* Prints it, whole or not at all: -ENOMEM with words, also for null. */
-int json_print(const json_t *json);
 
 #endif

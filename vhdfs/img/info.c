@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "base/size.h"
 #include "img/img.h"
 #include "io/io-file.h"
@@ -105,11 +104,10 @@ static bool is_size(const char *key)
 
 static void print_value(const char *key, const json_t *value)
 {
-	char text[64], shown[8192];
+	char text[64];
 
 	if (json_is_string(value))
-		printf("%s\n", printable(json_string_value(value), shown,
-					 sizeof shown));
+		print_line(stdout, "%s", json_string_value(value));
 	else if (json_is_boolean(value))
 		printf("%s\n", json_is_true(value) ? "yes" : "no");
 	else if (json_is_null(value))
@@ -131,7 +129,7 @@ static void print_words(json_t *object, const char *who)
 	{
 		printf("%-21s ", words("%s:", key));
 		if (!strcmp(key, "in-use") && *who)
-			printf("yes, by %s\n", who);
+			print_line(stdout, "yes, by %s", who);
 		else
 			print_value(key, value);
 	}

@@ -38,11 +38,11 @@ static void print_row(struct printer *p, uint64_t start,
 	if (!p->any)
 		printf("%16s %16s %5s %4s %16s  %s\n", "START", "LENGTH",
 		       "DEPTH", "KIND", "OFFSET", "FILE");
-	printf("%16" PRIu64 " %16" PRIu64 " %5s %4s %16s  %s\n", start, e->len,
-	       e->depth < 0 ? "-" : words("%d", e->depth),
-	       e->zero ? "zero" : "data",
-	       e->zero ? "-" : words("%" PRIu64, e->file_off),
-	       e->zero ? "-" : chain_path(p->chain, (unsigned)e->depth));
+	print_line(stdout, "%16" PRIu64 " %16" PRIu64 " %5s %4s %16s  %s",
+		   start, e->len, e->depth < 0 ? "-" : words("%d", e->depth),
+		   e->zero ? "zero" : "data",
+		   e->zero ? "-" : words("%" PRIu64, e->file_off),
+		   e->zero ? "-" : chain_path(p->chain, (unsigned)e->depth));
 }
 
 static void print_extent(struct printer *p, uint64_t start,
