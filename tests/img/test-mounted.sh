@@ -3,6 +3,7 @@
 # vhdfs-img beside a mounted vhdfs, which holds the images that it has open.
 . "$(dirname "$0")/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
+. "$top_srcdir/tests/mount/common.sh"
 
 requires jq
 
@@ -53,15 +54,33 @@ test_map_works_and_says_in_use() {
 	done
 }
 
-test_check_says_in_use() {
+# Each close flushes: no other process may have it open.
+test_check_refuses_what_is_not_flushed() {
 	local format
 
 	for format in vhd vhdx; do
 		open_view "$format"
+		exec 7>&-
+		hold_view "$scratch/m/c.$format.raw" rw write 0 text
 		expect_error 1 "c\.$format: .*in use by vhdfs" \
 			vhdfs-img check "$scratch/s/c.$format"
 		expect_error 1 "p\.$format: .*in use by vhdfs" \
 			vhdfs-img check --repair "$scratch/s/p.$format"
+		release_view
+		close_view
+	done
+}
+
+test_check_looks_at_what_is_open_and_flushed() {
+	local format
+
+	for format in vhd vhdx; do
+		open_view "$format"
+		sync -d "$scratch/m/c.$format.raw"
+		expect 0 vhdfs-img check "$scratch/s/c.$format"
+		grep -q "c\.$format: in use by vhdfs (process " \
+			"$scratch/stdout"
+		grep -q "c\.$format: sound" "$scratch/stdout"
 		close_view
 	done
 }

@@ -35,7 +35,7 @@ second_is_refused() {
 	grep -q "pc.vhdx: the image is in use by vhdfs (process $pid)" "$log" ||
 		fail "the log does not say by process $pid: $(cat "$log")"
 	expect_error 1 "in use by vhdfs \(process $pid\)" \
-		vhdfs-img check "$store/clients/pc.vhdx"
+		vhdfs-img check --repair "$store/clients/pc.vhdx"
 }
 
 test_another_network_namespace() {
@@ -101,7 +101,7 @@ test_another_pid_namespace() {
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw
 	expect_error 1 'pc\.vhdx: the image is in use$' unshare -p -f \
-		--mount-proc vhdfs-img check "$store/clients/pc.vhdx"
+		--mount-proc vhdfs-img check --repair "$store/clients/pc.vhdx"
 	expect 0 unshare -p -f --mount-proc vhdfs-img info \
 		"$store/clients/pc.vhdx"
 	grep -q '^in-use: *yes$' "$scratch/stdout" ||

@@ -4,8 +4,10 @@
  *
  * An image that is in use is looked at as well, without --repair: as it is in
  * the file, and only if the file stays the same meanwhile.  Then a reader
- * changes nothing, and a writer is idle.  What the writer has in memory cannot
- * be looked at; that is said.
+ * changes nothing, and a writer is idle.  Where a mount tells that a client's
+ * changes are not flushed, the image is refused: its file is not the disk that
+ * the client has.  What else a writer has in memory cannot be looked at; that
+ * is said.
  */
 #include "config.h"
 
@@ -19,6 +21,7 @@
 #include "format/foreign.h"
 #include "format/raw.h"
 #include "img/img.h"
+#include "img/view.h"
 #include "io/io-file.h"
 
 /* A table can have millions of bad entries: so many are told one by one. */
@@ -214,6 +217,15 @@ static int was_changed(struct io *io, struct stat *st)
 	       !same_time(&st->st_ctim, &before.st_ctim);
 }
 
+static int refuse_in_use(const struct report *report, const struct io *io,
+			 const char *why)
+{
+	return fail(-EBUSY,
+		    "%s: the image is in use%s%s and %s; shut its client down "
+		    "and log it out, then check it again",
+		    io->name, *report->who ? " by " : "", report->who, why);
+}
+
 /*
  * What is found in a file that is being changed means nothing.  The kernel's
  * time stamps have steps of 10 ms at most: once a file is as it was for longer
@@ -226,6 +238,9 @@ static int look_while_idle(struct report *report, struct io *io)
 	struct stat st = { 0 };
 	int r = was_changed(io, &st);
 
+	if (report->written && view_is_pending(report->options->image))
+		return refuse_in_use(report, io,
+				     "has changes that are not flushed");
 	for (int i = 0; r >= 0 && i < TRIES; i++) {
 		nanosleep(&step, NULL);
 		r = was_changed(io, &st);
@@ -240,10 +255,7 @@ static int look_while_idle(struct report *report, struct io *io)
 	}
 	if (r < 0)
 		return r;
-	return fail(-EBUSY,
-		    "%s: the image is in use%s%s and changes; check it once "
-		    "it is closed",
-		    io->name, *report->who ? " by " : "", report->who);
+	return refuse_in_use(report, io, "changes");
 }
 
 static int check_image(struct report *report, struct io *io)

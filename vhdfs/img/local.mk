@@ -22,4 +22,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/target.h \
 	vhdfs/img/torn.c \
 	vhdfs/img/torn.h \
+	vhdfs/img/view.c \
+	vhdfs/img/view.h \
 	$(NULL)

@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "base/error.h"
+#include "img/view.h"
 
 /* Of a view; empty for another file. */
 static void get_writes(const struct io *io, char *buf, size_t size)
@@ -32,15 +33,13 @@ static int refuse(const struct io *io, const char *what)
 
 int torn_watch(struct torn *torn, const struct io *io)
 {
-	unsigned long long begun, flushed;
 	int r = io_file_stamp(io, &torn->stamp);
 
 	if (r < 0)
 		return r;
 	get_writes(io, torn->writes, sizeof torn->writes);
 	torn->io = io;
-	if (sscanf(torn->writes, "%*d %llu %llu", &begun, &flushed) == 2 &&
-	    begun != flushed)
+	if (view_writes_pending(torn->writes))
 		return refuse(io, "the disk is being written");
 	return 0;
 }
