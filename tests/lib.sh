@@ -25,8 +25,10 @@
 #
 # Each function runs in a process of its own, with set -e, an empty directory
 # $scratch, standard input empty, and at most $test_timeout seconds, which only
-# detect a hang.  It fails
-# when it returns non-zero; what it printed is shown then.
+# detect a hang.  It fails when it returns non-zero; what it printed is shown
+# then.  As root it has a mount namespace of its own: a namespace that another
+# test makes meanwhile would keep a copy of its mounts, and each of them is
+# served until the last copy has gone.
 
 top_srcdir=${top_srcdir:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 if [ -z "${top_builddir:-}" ]; then
@@ -253,10 +255,30 @@ lib_clean_up() {
 	rm -rf --one-file-system "$scratch"
 }
 
+# A mount namespace for each test, where one can be made.
+lib_choose_namespace() {
+	lib_unshare=()
+	[ "$(id -u)" != 0 ] || ! unshare --mount true 2>/dev/null ||
+		lib_unshare=(unshare --mount)
+}
+
+# What a test that was killed left in its mount namespace.
+lib_end_namespace() {
+	local process
+
+	[ ${#lib_unshare[@]} != 0 ] && [ -f "$lib_dir/namespace" ] || return 0
+	find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/mnt' \
+		-lname "$(cat "$lib_dir/namespace")" 2>/dev/null |
+		while IFS=/ read -r _ _ process _; do
+			kill -KILL "$process" 2>/dev/null || true
+		done
+}
+
 # In the process of one test.
 lib_run_one() {
 	scratch=$lib_dir/$LIB_NUMBER
 	mkdir "$scratch"
+	readlink /proc/self/ns/mnt >"$lib_dir/namespace"
 	trap 'exit 143' INT TERM
 	trap 'lib_status=$?; lib_clean_up; exit $lib_status' EXIT
 	trap 'echo "${BASH_SOURCE[0]##*/}: line $LINENO: failed: $BASH_COMMAND"' ERR
@@ -270,9 +292,10 @@ lib_run_in_process() {
 	local number=$1 name=$2 status=0
 
 	: >"$lib_dir/output"
-	rm -f "$lib_dir/skip" "$lib_dir/remarks"
+	rm -f "$lib_dir/skip" "$lib_dir/remarks" "$lib_dir/namespace"
 	LIB_RUN_ONE=$name LIB_NUMBER=$number LIB_DIR=$lib_dir \
-		timeout -k 30 "$test_timeout" bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
+		timeout -k 30 "$test_timeout" "${lib_unshare[@]}" \
+		bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
 	lib_child=$!
 	wait "$lib_child" || status=$?
 	lib_child=
@@ -287,6 +310,8 @@ lib_run_in_process() {
 		tail -n 200 "$lib_dir/output" | tr -d '\000' | sed 's/^/# /'
 		;;
 	esac
+	# 124 and more: it was stopped, and may have had no time to clean up.
+	[ "$status" -lt 124 ] || lib_end_namespace
 	[ ! -f "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
 	# What a mount of the test left for the next one on its point.
 	rm -f /run/vhdfs/*"%2F${lib_dir##*/}%2F"*
@@ -328,6 +353,7 @@ run_tests() {
 	[ ${#tests[@]} != 0 ] || tests=("${lib_arguments[@]}")
 	[ ${#tests[@]} != 0 ] || mapfile -t tests < <(lib_tests)
 	lib_child=
+	lib_choose_namespace
 	lib_dir=$(mktemp -d "${TMPDIR:-/var/tmp}/vhdfs-test.XXXXXX")
 	trap 'rm -rf --one-file-system "$lib_dir"' EXIT
 	trap lib_interrupted INT TERM

@@ -214,6 +214,7 @@ installed_server() {
 	cat <<'EOF'
 cp "$top_builddir/vhdfs/vhdfs" "$top_builddir/vhdfs/vhdfs-img" /usr/bin
 cp "$top_builddir/tgt-glue/tgt-glue" /usr/sbin
+mkdir -p /etc/vhdfs
 cd "$top_srcdir"
 EOF
 	server_script "Ten minutes to the first client" |

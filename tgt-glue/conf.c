@@ -47,7 +47,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, false,
 				 false, true },
 	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, false,
-				 false },
+				 false, false },
 	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false, false },
 	[FLEET_SHARDS] = { "shards", value_shards, false, false, false },
 	[FLEET_SPARES] = { "spares", value_spares, false, false, false },
