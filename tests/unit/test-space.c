@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "format/space.h"
 
 enum { UNITS = 200 };
@@ -74,6 +75,23 @@ static void takes_the_lowest_place_and_gives_it_back(void **state)
 		}
 		same(&space, used);
 	}
+	space_fini(&space);
+}
+
+static void a_range_that_is_not_as_it_is_to_be_is_refused(void **state)
+{
+	struct space space = { 0 };
+
+	(void)state;
+	assert_errno(space_release(&space, 0, 1), -EBADMSG);
+	assert_ok(space_mark(&space, 10, 10));
+	assert_errno(space_mark(&space, 19, 1), -EBADMSG);
+	assert_errno(space_mark(&space, 5, 6), -EBADMSG);
+	assert_errno(space_release(&space, 5, 6), -EBADMSG);
+	assert_errno(space_release(&space, 15, 6), -EBADMSG);
+	assert_errno(space_release(&space, 20, 1), -EBADMSG);
+	assert_non_null(strstr(error_text(), "block at offset 20: expected"));
+	assert_int_equal(space_free_below(&space, 30), 20);
 	space_fini(&space);
 }
 
@@ -152,6 +170,7 @@ static void nothing_is_taken_beyond_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_range_that_is_not_as_it_is_to_be_is_refused),
 		cmocka_unit_test(takes_the_lowest_place_and_gives_it_back),
 		cmocka_unit_test(settling_joins_and_finds_overlaps),
 		cmocka_unit_test(many_neighbours_take_little_memory),

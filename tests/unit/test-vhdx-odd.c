@@ -222,6 +222,44 @@ static void either_region_table_is_enough(void **state)
 	}
 }
 
+static void an_image_without_a_parent_names_none(void **state)
+{
+	struct parent_ref ref;
+	struct vdisk d;
+
+	(void)state;
+	make(&d, false);
+	vdisk_open(&d, false);
+	assert_errno(image_parent(d.img, &ref), -EBADMSG);
+	assert_non_null(strstr(error_text(), "expected a differencing image"));
+	vdisk_fini(&d);
+}
+
+/* As a table is that another program writes to meanwhile. */
+static void an_entry_that_changed_meanwhile_frees_nothing(void **state)
+{
+	const struct image_params params = { .type = IMAGE_DYNAMIC,
+					     .size = 1100 * M,
+					     .block_size = M };
+	uint8_t buf[512] = { 1 };
+	struct vdisk d;
+
+	(void)state;
+	vdisk_create(&d, &params);
+	mem_file_resize(&d.file, 16 * M);
+	vdisk_open(&d, true);
+	vdisk_write(&d, 0, 512, 1);
+	vdisk_put64(&d, BAT_OFF + 8 * UINT64_C(1000), 14 * M | VHDX_PRESENT);
+	vdisk_zero(&d, 1000 * M, M, ZERO_PUNCH);
+	vdisk_flush(&d);
+	assert_errno(image_write(d.img, buf, M, 512), -EBADMSG);
+	assert_non_null(strstr(error_text(), "block at offset 14680064"));
+	assert_errno(image_write(d.img, buf, 0, 512), -EIO);
+	(void)image_close(d.img);
+	d.img = NULL;
+	vdisk_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +270,8 @@ int main(void)
 		cmocka_unit_test(one_header_twice_is_taken),
 		cmocka_unit_test(either_header_is_enough),
 		cmocka_unit_test(either_region_table_is_enough),
+		cmocka_unit_test(an_image_without_a_parent_names_none),
+		cmocka_unit_test(an_entry_that_changed_meanwhile_frees_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "chain/chain.h"
 #include "chain/lookup.h"
 
 enum {
@@ -45,6 +46,9 @@ enum {
 	FILE_OFF_BITS = 64 - KIND_BITS - IMAGE_BITS,
 	SECTOR = 512,
 };
+
+static_assert(CHAIN_DEPTH_MAX <= 1 << IMAGE_BITS,
+	      "an image's number fits an entry");
 
 enum kind {
 	UNKNOWN,
@@ -78,7 +82,6 @@ int flat_new(struct image *const *images, unsigned n, struct flat **ret)
 	struct flat *flat =
 		calloc(1, sizeof *flat + n_roots(size) * sizeof flat->root[0]);
 
-	assert(n <= 1 << IMAGE_BITS);
 	if (flat)
 		flat->images = calloc(n, sizeof(struct image *));
 	if (!flat || !flat->images) {

@@ -3,8 +3,8 @@
 
 #include "format/space.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +107,17 @@ static size_t first_after(const struct space *space, uint64_t off)
 	return lo;
 }
 
+/* What is marked and released comes from tables in the file. */
+static int fail_range(uint64_t off, uint64_t len, const char *expected,
+		      const char *found)
+{
+	return fail(-EBADMSG,
+		    "block at offset %" PRIu64
+		    ": expected %s in all of %" PRIu64
+		    " bytes, found %s; check names what is wrong",
+		    off, expected, len, found);
+}
+
 int space_mark(struct space *space, uint64_t off, uint64_t len)
 {
 	size_t i = first_after(space, off);
@@ -114,7 +125,8 @@ int space_mark(struct space *space, uint64_t off, uint64_t len)
 	bool joins_right = i < space->n && space->used[i].off == off + len;
 	int r;
 
-	assert(i == space->n || space->used[i].off >= off + len);
+	if (i < space->n && space->used[i].off < off + len)
+		return fail_range(off, len, "free space", "space in use");
 	if (joins_left && joins_right) {
 		space->used[i - 1].end = space->used[i].end;
 		memmove(&space->used[i], &space->used[i + 1],
@@ -163,10 +175,11 @@ int space_release(struct space *space, uint64_t off, uint64_t len)
 {
 	size_t i = first_after(space, off);
 	struct range *range = &space->used[i];
-	uint64_t end = range->end;
+	uint64_t end = i < space->n ? range->end : 0;
 	int r;
 
-	assert(i < space->n && range->off <= off && end >= off + len);
+	if (end < off + len || range->off > off)
+		return fail_range(off, len, "space in use", "free space");
 	if (range->off < off && end > off + len) {
 		r = grow(space);
 		if (r < 0)

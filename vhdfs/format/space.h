@@ -44,7 +44,9 @@ void space_settle(struct space *space);
  */
 int space_take(struct space *space, uint64_t len, uint64_t align,
 	       uint64_t phase, uint64_t from, uint64_t end, uint64_t *ret_off);
-/* Marks a range that nobody uses. */
+/* The next two: -EBADMSG with words, of the range alone, and nothing is changed
+ * where the range is not what it is to be. */
+/* Marks a range that is free. */
 int space_mark(struct space *space, uint64_t off, uint64_t len);
 /* Unmarks a range, all of it in use. */
 int space_release(struct space *space, uint64_t off, uint64_t len);

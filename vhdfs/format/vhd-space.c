@@ -150,6 +150,8 @@ int vhd_space_reclaim(struct vhd *v)
 		struct range range = freed->used[freed->n - 1];
 
 		r = space_release(&v->space, range.off, range.end - range.off);
+		if (r == -EBADMSG)
+			r = fail(r, "%s: %s", v->img.io->name, error_text());
 		if (r == 0)
 			freed->n--;
 		v->search_from = min_u64(v->search_from, range.off);

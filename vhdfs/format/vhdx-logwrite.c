@@ -66,7 +66,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -172,7 +171,16 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
-	assert(place + len + LOG_ZEROS <= f->log_room);
+	/* What is reserved follows from the log's length in the header. */
+	if (place + len + LOG_ZEROS > f->log_room)
+		return image_fail(
+			&v->img,
+			fail_found(-EBADMSG, v->img.io->name, "log",
+				   v->header.log_off + place,
+				   words("room for an entry of %" PRIu64
+					 " bytes",
+					 len),
+				   "%" PRIu64 " bytes of log", f->log_room));
 	memset(e, 0, len + LOG_ZEROS);
 	put_entry_header(v, e, len, batch->n, tail, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;

@@ -107,11 +107,16 @@ int vhdx_space_know(struct vhdx *v)
 	return 0;
 }
 
-/* Makes free what was given up by changes that are in the log now. */
-static void reap(struct vhdx *v)
+/*
+ * Makes free what was given up by changes that are in the log now.  A place
+ * that is free already was given up by an entry that is not what it was when
+ * the BAT was read first: the image fails.
+ */
+static int reap(struct vhdx *v)
 {
 	uint64_t logged = atomic_load(&v->flushes_logged);
 	size_t kept = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < v->n_freed; i++) {
 		struct vhdx_freed f = v->freed[i];
@@ -119,10 +124,14 @@ static void reap(struct vhdx *v)
 		/* Without memory for the list it stays in use: a leak. */
 		if (f.flush > logged)
 			v->freed[kept++] = f;
-		else if (v->space_ready)
-			space_release(&v->space, f.off, f.len);
+		else if (v->space_ready &&
+			 space_release(&v->space, f.off, f.len) == -EBADMSG)
+			r = image_fail(&v->img,
+				       fail(-EBADMSG, "%s: %s", v->img.io->name,
+					    error_text()));
 	}
 	v->n_freed = kept;
+	return r;
 }
 
 int vhdx_space_grow(struct vhdx *v, uint64_t size)
@@ -157,9 +166,10 @@ int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 	uint64_t off;
 	int r = vhdx_space_know(v);
 
+	if (r == 0)
+		r = reap(v);
 	if (r < 0)
 		return r;
-	reap(v);
 	r = space_take(&v->space, len, VHDX_MIB, 0, VHDX_AREA, v->file_size,
 		       &off);
 	if (r == -ENOSPC)
@@ -204,8 +214,9 @@ uint64_t vhdx_space_used_end(struct vhdx *v)
 {
 	bool gave_up = v->n_freed;
 
-	reap(v);
-	/* Who allocated and freed nothing left the end as it was. */
+	if (reap(v) < 0)
+		return 0;
+	/* Without an allocation or a freed block the end is as it was. */
 	if (!v->space_ready && (!gave_up || vhdx_space_know(v) < 0))
 		return 0;
 	return space_end(&v->space);
