@@ -344,12 +344,16 @@ static void make_target(struct carrying *c, struct work *work)
 {
 	const struct client *client = work->client;
 	char params[512];
-	int r;
+	int r = tgtd_ready(c->tgtd);
 
 	/* One that is being stopped ends only when it has no target any more.
 	 */
-	if (!tgtd_ready(c->tgtd)) {
+	if (r == 0) {
 		work->left = "tgtd is not in service any more";
+		return;
+	}
+	if (r < 0) {
+		fail_work(c, work, "making the target");
 		return;
 	}
 	snprintf(params, sizeof params, "targetname=%s", client->iqn);

@@ -62,13 +62,15 @@ static int read_tgtd(struct round *round)
 	int r = tgtd_open(round->shard->control_port, &round->tgtd);
 
 	round->off = r == -ECONNREFUSED || r == -ENOENT;
-	round->unready = r == 0 && !tgtd_ready(&round->tgtd);
-	if (round->unready)
+	if (r == 0)
+		r = tgtd_ready(&round->tgtd);
+	round->unready = r == 0;
+	if (r == 0)
 		r = fail(
 			-EAGAIN,
 			"%s: expected system state ready, found another: it is starting or stopping, and is left as it is; type `tgt-glue apply' again when it is ready",
 			round->shard->tgtd);
-	if (r == 0)
+	if (r > 0)
 		r = applied_load(round->shard, &round->tgtd, &round->applied);
 	if (r == 0)
 		r = opened_load(round->shard, round->applied.instance,

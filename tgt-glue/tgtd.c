@@ -217,12 +217,12 @@ static const struct tgtd_request question = { .mode = TGTD_SYSTEM,
 					      .tid = TGTD_NO_TID,
 					      .lun = TGTD_NO_LUN };
 
-bool tgtd_ready(const struct tgtd *tgtd)
+int tgtd_ready(const struct tgtd *tgtd)
 {
 	_cleanup_free_ char *text = NULL;
+	int r = tgtd_ask(tgtd, &question, &text);
 
-	return tgtd_ask(tgtd, &question, &text) == 0 &&
-	       strstr(text, "State: ready");
+	return r < 0 ? r : strstr(text, "State: ready") != NULL;
 }
 
 int tgtd_open(int control_port, struct tgtd *ret)

@@ -371,7 +371,7 @@ static void look_at_instance(struct watching *w, struct watched *shard,
 		return;
 	if (tgtd && !shard->appeared)
 		shard->appeared = now();
-	if (tgtd && !tgtd_ready(tgtd) && now() < shard->appeared + STARTING)
+	if (tgtd && tgtd_ready(tgtd) <= 0 && now() < shard->appeared + STARTING)
 		return;
 	w->wanted = true;
 	free(shard->instance);
