@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How the units start tgtd: their options are tgtd's, and it has few threads.
+# How the units start and stop tgtd: their options are tgtd's, it has few threads,
+# and it ends.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../tgt/tgt.sh"
 . "$(dirname "$0")/systemd.sh"
@@ -51,6 +52,62 @@ test_unit_of_a_shard() {
 	start_as "$(grep '^ExecStart=/' \
 		"$top_builddir/contrib/systemd/vhdfs-tgtd@.service")"
 	check_tgtd
+}
+
+# stop_as UNIT: its lines ExecStop, as systemd runs them: one that fails is the
+# last one, unless a - stands before it.
+stop_as() {
+	local line
+
+	sed -n 's/^ExecStop=//p' "$1" | sed "s/\${CONTROL_PORT}/$port/g" \
+		>"$scratch/stop"
+	grep -q tgt-admin "$scratch/stop"
+	while read -r line; do
+		bash -c "${line#-}" <&- || [[ $line = -* ]] || return 0
+	done <"$scratch/stop"
+}
+
+# A client ends a session just before tgt-admin ends it: once.
+end_a_session_first() {
+	mkdir "$scratch/bin"
+	cat >"$scratch/bin/tgtadm" <<-END
+		#!/bin/sh
+		case "\$*" in
+		*"--op delete --mode conn"*)
+			[ -e "$scratch/ended" ] || /usr/sbin/tgtadm "\$@"
+			touch "$scratch/ended"
+			;;
+		esac
+		exec /usr/sbin/tgtadm "\$@"
+	END
+	chmod +x "$scratch/bin/tgtadm"
+	PATH=$scratch/bin:$PATH
+}
+
+tgtd_has_ended() {
+	! kill -0 "$tgtd_pid"
+}
+
+test_stop_while_clients_log_out() {
+	local unit=$top_builddir/contrib/systemd/vhdfs-tgtd@.service name
+
+	requires_initiator
+	equal "ExecStop of tgt.service and of a shard" \
+		"$(grep ^ExecStop=. "$drop_in")" \
+		"$(grep ^ExecStop=. "$unit" | sed 's/ -C ${CONTROL_PORT}//g')"
+	start_as "$(grep '^ExecStart=/' "$unit")"
+	for name in pc1 pc2; do
+		truncate -s 1M "$scratch/$name"
+		adm --op new --mode target --tid "${name#pc}" -T "$iqn_prefix:$name"
+		adm --op new --mode logicalunit --tid "${name#pc}" --lun 1 \
+			-b "$scratch/$name"
+		adm --op bind --mode target --tid "${name#pc}" -I ALL
+		hold_session "$name"
+	done
+	end_a_session_first
+	stop_as "$unit" >"$scratch/stopped" 2>&1
+	[ -e "$scratch/ended" ] || fail "expected a session to be ended"
+	wait_until 30 tgtd_has_ended
 }
 
 test_systemd_takes_the_drop_in() {
