@@ -415,6 +415,8 @@ TESTS += $(shell_tests)
 TEST_LOG_DRIVER = $(LOG_DRIVER)
 dist_check_SCRIPTS += tests/boot/boot.test
 dist_check_SCRIPTS += tests/releases/releases.test tests/releases/test-between.sh
+dist_check_SCRIPTS += tests/systemd/machine.test
+EXTRA_DIST += tests/systemd/machine.sh
 EXTRA_DIST += tests/debian/debian.sh tests/debian/inside.sh tests/debian/make-root
 check-boot:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test

@@ -68,6 +68,7 @@ test_every_file_names_its_licence() {
 			grep -v -e '/build-aux/' -e '/autom4te'
 		echo contrib/bench contrib/check contrib/demo contrib/packages .ci/run \
 			contrib/systemd/*.in tests/boot/boot.test \
+			tests/debian/make-root tests/*/*.test \
 			tests/boot/make-disk tests/boot/guest/* \
 			tests/bench/plot.gp tests/bench/report.jq \
 			tests/bench/requirements tests/run-unit | xargs -n 1
@@ -114,7 +115,8 @@ test_shell_is_sound() {
 	shellcheck -S warning -e SC1091,SC2154,SC2034,SC2164 contrib/bench \
 		contrib/check contrib/demo contrib/packages .ci/run tests/lib.sh \
 		tests/boot/boot.test tests/boot/make-disk \
-		tests/boot/guest/vhdfs-boot \
+		tests/boot/guest/vhdfs-boot tests/debian/make-root \
+		tests/releases/releases.test tests/systemd/machine.test \
 		tests/bench/*.sh tests/test-*.sh tests/*/test-*.sh
 }
 

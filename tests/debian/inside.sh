@@ -4,6 +4,7 @@
 
 # inside_root DIRECTORY COMMAND...: runs it there, in mount and process
 # namespaces of its own: nothing stays mounted, and nothing goes on running.
+# Variables of the caller, TMPDIR and make's among them, are not passed on.
 # ${inside_binds[@]} names more directories of this machine, SOURCE:TARGET.
 inside_root() {
 	local root=$1
@@ -24,9 +25,9 @@ inside_root() {
 			shift
 			n=$((n - 1))
 		done
-		exec chroot "$root" env HOME=/root \
+		exec chroot "$root" env -i HOME=/root LC_ALL=C \
 			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-			"$@"' \
+			${http_proxy:+"http_proxy=$http_proxy"} "$@"' \
 		- "$root" "${#inside_binds[@]}" "${inside_binds[@]}" "$@"
 }
 inside_binds=()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# A boot server in a container, after lib.sh and debian/debian.sh: a Debian with
+# this build installed, which systemd-nspawn boots.  It has its own systemd,
+# journal, network and cgroups, and the programs of tests/tools at /build.
+
+# make_machine: in $root, an overlay of a Debian of this machine's own release,
+# for which the programs were built.
+make_machine() {
+	local suite
+
+	requires_fuse
+	requires systemd-nspawn nsenter journalctl
+	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	debian "$suite" service
+	root=$scratch/root console=$scratch/console.log
+	mkdir "$root" "$scratch/upper" "$scratch/work"
+	mount -t overlay none "$root" \
+		-o "lowerdir=$debian,upperdir=$scratch/upper,workdir=$scratch/work"
+	make -s -C "$top_builddir" install DESTDIR="$root" \
+		>"$scratch/install.log" 2>&1 ||
+		fail "$(tail -n 40 "$scratch/install.log")"
+	mkdir -p "$root/etc/vhdfs" "$root/records" "$root/var/log/journal" \
+		"$root/srv/images/masters" "$root/srv/images/clients" \
+		"$root/srv/disks"
+	cgroups=$scratch/cgroup
+	cgroup=$cgroups/${lib_dir##*/}
+	mkdir "$cgroups"
+	mount -t cgroup2 none "$cgroups"
+	mkdir "$cgroup"
+	at_exit end_machine
+}
+
+# boot: returns when the machine has started all of its units.
+boot() {
+	bash -c 'echo $$ >"$1/cgroup.procs"
+		exec unshare --mount bash -euc "$2" - "${@:3}"' - "$cgroup" '
+		mount --make-rprivate /
+		umount -l /sys/fs/cgroup
+		mount -t cgroup2 none /sys/fs/cgroup
+		exec systemd-nspawn --quiet --directory="$1" --boot \
+			--register=no --keep-unit --private-network \
+			--console=pipe --resolv-conf=off --timezone=off \
+			--machine=boot-server --bind=/dev/fuse \
+			--bind-ro="$2:/build"' \
+		"$root" "$top_builddir" >>"$console" 2>&1 </dev/null &
+	nspawn_pid=$!
+	wait_until 60 has_booted_or_ended
+	equal "state of the system" running "$(inside systemctl \
+		is-system-running)" || fail "$(inside systemctl --failed)"
+}
+
+has_booted_or_ended() {
+	kill -0 "$nspawn_pid" || return 0
+	init_pid=$(cat "/proc/$nspawn_pid/task/$nspawn_pid/children") || return
+	init_pid=${init_pid%% *}
+	[[ $(inside systemctl is-system-running) =~ ^(running|degraded)$ ]]
+}
+
+# inside COMMAND...: as root, on the machine.
+inside() {
+	nsenter -t "$init_pid" --mount --uts --ipc --net --pid --cgroup -- \
+		env -i HOME=/root LC_ALL=C \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		"$@"
+}
+
+# has_shut_down STATUS: waits for the end of systemd-nspawn, which exits with 0
+# when the machine is powered off and with 133 when it is to boot again.
+has_shut_down() {
+	local status=0
+
+	wait "$nspawn_pid" || status=$?
+	nspawn_pid=
+	equal "exit status of systemd-nspawn" "$1" "$status"
+}
+
+# shellcheck disable=SC2120
+# journal [OPTION...]: of all boots; the machine need not run.
+journal() {
+	journalctl --directory="$root/var/log/journal" --no-pager -o short-monotonic "$@"
+}
+
+# No unit was killed because its stop, or its start, took too long.
+nothing_timed_out() {
+	journal >"$scratch/journal"
+	grep -q 'Started tgt.service\|Reached target' "$scratch/journal" ||
+		fail "expected a journal, found: $(cat "$scratch/journal")"
+	! grep -e 'timed out' -e 'SIGKILL' -e 'Failed with result' \
+		"$scratch/journal" || fail \
+		"expected no unit to time out: $(tail -n 60 "$scratch/journal")"
+}
+
+# result UNIT: of its last stop.
+result() {
+	equal "result of $1" success "$(inside systemctl show -P Result "$1")"
+}
+
+end_machine() {
+	[ -z "${nspawn_pid:-}" ] || {
+		kill -KILL "$init_pid" "$nspawn_pid"
+		wait "$nspawn_pid"
+	}
+	until ! grep -q populated\ 1 "$cgroup/cgroup.events"; do
+		sleep 0.1
+	done
+	find "$cgroup" -depth -type d -exec rmdir {} +
+	umount "$cgroups"
+}
