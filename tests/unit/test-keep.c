@@ -66,14 +66,22 @@ static int do_one(struct chain *chain, struct diary *d, uint64_t *seed)
 	return 0;
 }
 
+/* As a mount does: asks whether it may be written before the first write. */
+static int open_to_write(struct life *life, struct chain **ret)
+{
+	int r = chain_open(life->store->family, life->name, CHAIN_WRITABLE,
+			   ret);
+
+	return r < 0 ? r : image_may_write(chain_leaf(*ret));
+}
+
 /* The whole life of the process that is killed. */
 static int live(void *arg)
 {
 	struct life *life = arg;
 	struct chain *chain;
 
-	if (chain_open(life->store->family, life->name, CHAIN_WRITABLE,
-		       &chain) < 0)
+	if (open_to_write(life, &chain) < 0)
 		_exit(1);
 	/* What the one before had under way is as it is. */
 	if (chain_read(chain, life->diary->next, life->diary->off,
@@ -153,10 +161,10 @@ static pid_t start(struct life *life, void *stack)
 /* Goes on in this process for a while, or only looks. */
 static void go_on(struct life *life)
 {
-	struct chain *chain =
-		disk_open(life->store, life->name, CHAIN_WRITABLE);
+	struct chain *chain;
 	unsigned n = random_next(&life->seed) % 4;
 
+	assert_ok(open_to_write(life, &chain));
 	compare(chain, life->diary);
 	for (unsigned i = 0; i < n; i++)
 		assert_ok(do_one(chain, life->diary, &life->seed));

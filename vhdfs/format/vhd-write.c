@@ -186,6 +186,8 @@ static int flush_adopted(struct vhd *v)
 
 	if (r <= 0)
 		return r;
+	/* vhd_may_write made it of the table on disk, without these changes. */
+	vhd_space_forget(v);
 	r = vhd_flush_finish(&v->img);
 	return r < 0 ? image_fail(&v->img, r) : 0;
 }
