@@ -327,6 +327,7 @@ systemd_tests = \
 	$(NULL)
 tgt_tests = \
 	tests/tgt/test-access.sh \
+	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \

@@ -89,13 +89,13 @@ static int check_childless(struct fleet *fleet, const char *image,
 	if (!(st->st_mode & 0222))
 		return fail(
 			-EPERM,
-			"%s: expected write permission, found none: it may be the parent of another image",
-			image);
+			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s/%s\' and reset again",
+			image, fleet->store, image);
 	r = kin_child_of(fleet, st, STORE_CHILDREN, &child);
 	if (r < 0)
 		return r;
 	return child ? fail(-EPERM,
-			    "%s: expected an image without children, found that it is the parent of %s",
+			    "%s: expected an image without children, found that it is the parent of %s; remove or reset that one first, then type `tgt-glue reset\' again",
 			    image, child)
 		     : 0;
 }
@@ -115,7 +115,10 @@ int aside_check(struct fleet *fleet, const struct client *client, pid_t tgtd)
 		who = files_user(pool, view, &tgtd, tgtd ? 1 : 0);
 	}
 	if (who)
-		return fail(-EBUSY, "its disk is open: %s", who);
+		return fail(
+			-EBUSY,
+			"its disk is open: %s; end that program, then type `tgt-glue reset %s\'",
+			who, client->name);
 	return check_childless(fleet, image, &st);
 }
 
@@ -398,6 +401,8 @@ int aside_shown(const struct fleet *fleet, const struct client *client)
 	}
 	if (r < 0)
 		return fail_errno(r, "%s/%s", fleet->store, client->child);
-	return fail(-EIO, "%s: expected the fresh image, found another",
-		    client->view);
+	return fail(
+		-EIO,
+		"%s: expected the fresh image, found another; `tgt-glue apply\' tries again",
+		client->view);
 }

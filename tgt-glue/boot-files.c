@@ -59,8 +59,8 @@ static int write_one(struct writing *w, const char *name, const char *text,
 		w->left = true;
 		print_line(
 			stderr,
-			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found somebody else's",
-			path);
+			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found another; remove it with rm, then type `tgt-glue ipxe --all %s\'",
+			path, w->directory);
 		return 0;
 	}
 	w->secret += secret;

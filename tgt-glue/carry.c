@@ -167,8 +167,7 @@ static void look_for_sessions(struct carrying *c, struct work *work)
 		fail_work(c, work, "sessions");
 	else
 		work->left =
-			pool_printf(&c->plan->pool, "logged in: %s",
-				    plan_who(&c->plan->pool, list, (size_t)n));
+			plan_logged_in(&c->plan->pool, work, list, (size_t)n);
 	give_rules_back(c, work);
 }
 
@@ -246,9 +245,10 @@ static void leave_users_of(struct carrying *c, const char *user)
 
 		if (!w->client || stopped(w) || !has_user(w->client, user))
 			continue;
-		w->left = pool_printf(&c->plan->pool,
-				      "user %s is in use by another target",
-				      user);
+		w->left = pool_printf(
+			&c->plan->pool,
+			"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
+			user);
 		if (w->live && !w->absent)
 			give_rules_back(c, w);
 	}
@@ -349,7 +349,10 @@ static void make_target(struct carrying *c, struct work *work)
 	/* One that is being stopped ends only when it has no target any more.
 	 */
 	if (r == 0) {
-		work->left = "tgtd is not in service any more";
+		work->left = pool_printf(
+			&c->plan->pool,
+			"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
+			shard_start(client->shard));
 		return;
 	}
 	if (r < 0) {
@@ -389,7 +392,10 @@ static void ask_for_disks(struct carrying *c, unsigned kinds)
 			: "tgtd does not tell of it";
 		if (!why)
 			continue;
-		w->failed = pool_printf(&c->plan->pool, "%s", why);
+		w->failed = pool_printf(
+			&c->plan->pool,
+			"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
+			why);
 		unmake_target(c, w);
 	}
 	live_fini(&now);

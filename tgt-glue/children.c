@@ -289,6 +289,14 @@ bool children_mounted(const struct fleet *fleet)
 	       here.st_dev != above.st_dev;
 }
 
+int children_fail_unmounted(const struct fleet *fleet)
+{
+	return fail(
+		-ENOENT,
+		"nothing is mounted at %s; type `mount %s\' where fstab names it, else `vhdfs %s %s\', and then `tgt-glue apply\'",
+		fleet->mount, fleet->mount, fleet->store, fleet->mount);
+}
+
 static int look_at_view(const struct fleet *fleet, const struct client *client)
 {
 	char why[512];
@@ -297,11 +305,8 @@ static int look_at_view(const struct fleet *fleet, const struct client *client)
 
 	if (stat(client->view, &st) < 0) {
 		fail_errno(-errno, "%s", client->view);
-		if (!children_mounted(fleet))
-			error_advise(
-				"nothing is mounted at %s: is vhdfs running?",
-				fleet->mount);
-		return error_last()->code;
+		return children_mounted(fleet) ? error_last()->code
+					       : children_fail_unmounted(fleet);
 	}
 	if (!S_ISREG(st.st_mode))
 		return fail(-EINVAL,
@@ -311,8 +316,11 @@ static int look_at_view(const struct fleet *fleet, const struct client *client)
 		return 0;
 	n = getxattr(client->view, "user.vhdfs.error", why, sizeof why - 1);
 	why[n < 0 ? 0 : n] = '\0';
-	return fail(-EIO, "%s: its image cannot be opened: %s", client->view,
-		    n > 0 ? why : "the file is empty");
+	return fail(
+		-EIO,
+		"%s: its image cannot be opened: %s; `vhdfs-img check %s/%s\' says more",
+		client->view, n > 0 ? why : "the file is empty", fleet->store,
+		client->child);
 }
 
 int children_view_ready(const struct fleet *fleet, const struct client *client)

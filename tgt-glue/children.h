@@ -34,6 +34,8 @@ int children_make_sure(struct fleet *fleet, const struct client *client,
 void children_sector_sizes(struct fleet *fleet);
 
 /* Is anything mounted there, that answers? */
+/* -ENOENT, in words of what mounts the store. */
+int children_fail_unmounted(const struct fleet *fleet);
 bool children_mounted(const struct fleet *fleet);
 
 /*

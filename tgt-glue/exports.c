@@ -239,14 +239,16 @@ static void block(struct fleet *fleet, const struct exporter *exporter,
 	if (!target->ours)
 		end = pool_printf(
 			pool,
-			", which tgt-glue did not make; `tgt-admin -C %d --delete %s' removes it",
+			", which tgt-glue did not make; `tgt-admin -C %d --delete %s\' removes it, then type `tgt-glue apply\'",
 			exporter->shard->control_port, target->name);
 	else if (target->n_connections)
-		end = pool_printf(pool, ", logged in: %s",
-				  plan_who(pool, target->connections,
-					   target->n_connections));
+		end = pool_printf(
+			pool,
+			", logged in: %s; shut it down, then type `tgt-glue apply\'",
+			plan_who(pool, target->connections,
+				 target->n_connections));
 	else
-		end = "";
+		end = "; type `tgt-glue apply\'";
 	client->blocked = pool_printf(
 		pool,
 		"its disk %s is exported for writing by target %s of %s%s",
@@ -285,7 +287,7 @@ static void block_by_others(struct fleet *fleet, const pid_t *ours, size_t n)
 			fleet_client_by_iqn(fleet, c->iqn)
 				->blocked = pool_printf(
 				&fleet->conf.pool,
-				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet",
+				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
 				f->path, (long)f->pid);
 	}
 	pool_fini(&disks.pool);

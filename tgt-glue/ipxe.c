@@ -25,7 +25,7 @@ int command_ipxe(const struct command_line *line)
 		fputs(boot_script(&fleet, client), stdout);
 	} else {
 		fail(-ENOENT,
-		     "%s: client: expected one of fleet.conf, found '%s'",
+		     "%s: client: expected one of fleet.conf, found '%s'; `tgt-glue status\' lists them",
 		     line->config, line->client);
 		code = command_failed();
 	}

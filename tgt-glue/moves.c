@@ -63,8 +63,9 @@ static void leave_until_it_runs(struct round *round)
 		if (w->successor && !home_of(round, w->successor)->there)
 			w->left = pool_printf(
 				&round->plan.pool,
-				"the %s, which is to have its disk, does not answer",
-				w->successor->shard->tgtd);
+				"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
+				w->successor->shard->tgtd,
+				shard_start(w->successor->shard));
 	}
 }
 

@@ -151,6 +151,22 @@ bool plan_ends_session(const struct live_target *target)
 	return target->lun.lost && target->n_connections;
 }
 
+const char *plan_logged_in(struct pool *pool, const struct work *work,
+			   const struct live_connection *list, size_t n)
+{
+	const char *who = plan_who(pool, list, n);
+
+	return work->reset
+		       ? pool_printf(
+				 pool,
+				 "logged in: %s; shut it down, then type `tgt-glue reset %s\'",
+				 who, work->name)
+		       : pool_printf(
+				 pool,
+				 "logged in: %s; shut it down, then type `tgt-glue apply\', or end its session with `tgt-glue apply --force %s\'",
+				 who, work->name);
+}
+
 /* Notes why a target that is in use is left, unless force names it or its
  * sessions are to end. */
 static void leave_if_in_use(struct plan *plan, struct work *work,
@@ -162,9 +178,8 @@ static void leave_if_in_use(struct plan *plan, struct work *work,
 		      (live && !work->reset && plan_ends_session(live));
 	if (live && live->n_connections && !work->force)
 		work->left =
-			pool_printf(&plan->pool, "logged in: %s",
-				    plan_who(&plan->pool, live->connections,
-					     live->n_connections));
+			plan_logged_in(&plan->pool, work, live->connections,
+				       live->n_connections);
 }
 
 /* What is the matter that a reopen puts right; null: nothing. */
@@ -203,8 +218,8 @@ static const char *number_is_taken(struct plan *plan,
 		return NULL;
 	return pool_printf(
 		&plan->pool,
-		"number %u belongs to target %s, which is not of this fleet; say `tid = NUMBER'",
-		client->tid, other->name);
+		"number %u belongs to target %s, which is not of this fleet; write `tid = NUMBER' under [client %s] in fleet.conf, then type `tgt-glue apply'",
+		client->tid, other->name, client->name);
 }
 
 static void plan_client(struct plan *plan, struct fleet *fleet,
@@ -358,9 +373,10 @@ static const char *user_is_held(struct plan *plan, struct live *live,
 		work = work_of(plan, t);
 		if (!work || work->left || work->failed ||
 		    work->kind == WORK_ACCESS || work->kind == WORK_NONE)
-			return pool_printf(&plan->pool,
-					   "user %s is in use by target %s",
-					   user, t->name);
+			return pool_printf(
+				&plan->pool,
+				"user %s is in use by target %s; shut its client down or give this one another user, then type `tgt-glue apply\'",
+				user, t->name);
 	}
 	return NULL;
 }

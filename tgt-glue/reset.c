@@ -19,7 +19,7 @@ static int take_names(const struct command_line *line, struct fleet *fleet,
 	for (char **name = line->clients; *name; name++) {
 		if (!fleet_client(fleet, *name)) {
 			fail(-ENOENT,
-			     "reset: expected a client of %s, found '%s'",
+			     "reset: expected a client of %s, found '%s'; `tgt-glue status\' lists them",
 			     line->config, *name);
 			r = -ENOENT;
 			command_failed();

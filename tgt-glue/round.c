@@ -89,6 +89,9 @@ void round_read(struct round *round)
 		return;
 	if (round->shard->number && !round->unready)
 		error_advise("it is the %s", round->shard->tgtd);
+	if (round->off)
+		error_advise("`%s\' starts it, then type `tgt-glue apply\'",
+			     shard_start(round->shard));
 	round->error = *error_last();
 }
 
@@ -98,8 +101,7 @@ static int view_ready(const struct round *round, const struct work *work)
 		return children_view_ready(round->fleet, work->client);
 	if (children_mounted(round->fleet))
 		return 0;
-	return fail(-ENOENT, "nothing is mounted at %s: is vhdfs running?",
-		    round->fleet->mount);
+	return children_fail_unmounted(round->fleet);
 }
 
 /* A disk that somebody else uses, or builds on, is not reset. */
@@ -230,7 +232,9 @@ int round_verify(struct round *round)
 					      w->client, target, NULL, &kind);
 		if (why)
 			w->failed = pool_printf(
-				&plan->pool, "after it was applied: %s", why);
+				&plan->pool,
+				"after it was applied: %s; `tgt-glue apply\' tries again",
+				why);
 	}
 	live_fini(&now);
 	return r;
@@ -348,12 +352,11 @@ void round_report(struct round *round)
 static void reopen_files(struct round *round)
 {
 	if (round->plan.n_reopens && !children_mounted(round->fleet)) {
-		notes_say(
-			round->notes,
-			"%zu disk%s lost the file: nothing is mounted at %s: is vhdfs running?",
-			round->plan.n_reopens,
-			round->plan.n_reopens == 1 ? " has" : "s have",
-			round->fleet->mount);
+		children_fail_unmounted(round->fleet);
+		notes_say(round->notes, "%zu disk%s lost the file: %s",
+			  round->plan.n_reopens,
+			  round->plan.n_reopens == 1 ? " has" : "s have",
+			  error_text());
 		round->failed = round->waiting = true;
 		round->plan.n_reopens = 0;
 	}
@@ -384,7 +387,8 @@ static int verify_reopens(struct round *round)
 
 		if (!o->failed && t && t->lun.exists &&
 		    (!t->lun.online || t->lun.file == FILE_LOST))
-			o->failed = "tgtd did not take it";
+			o->failed =
+				"tgtd did not take it; `tgt-glue apply\' tries again";
 	}
 	live_fini(&now);
 	return r;

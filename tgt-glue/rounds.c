@@ -130,8 +130,9 @@ static void hold_back(struct rounds *rounds)
 			if (k != i)
 				rounds->v[k].hold = pool_printf(
 					&rounds->fleet->conf.pool,
-					"the %s does not answer, and may have it",
-					silent->shard->tgtd);
+					"the %s does not answer, and may have it; type `%s\' and then `tgt-glue apply\'",
+					silent->shard->tgtd,
+					shard_start(silent->shard));
 	}
 }
 
@@ -162,7 +163,7 @@ static int check_force(struct rounds *rounds)
 		return 0;
 	return fail(
 		-ENOENT,
-		"--force: expected a client of fleet.conf or a target of ours, found '%s'",
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'; `tgt-glue status\' shows them",
 		name);
 }
 

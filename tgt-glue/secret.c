@@ -56,9 +56,10 @@ int command_secret(const struct command_line *line)
 	if (r < 0 && fleet.conf.n_mistakes) {
 		conf_print_mistakes(&fleet.conf, stderr);
 	} else if (r == 0 && !client) {
-		r = fail(-ENOENT,
-			 "%s: client: expected one of fleet.conf, found '%s'",
-			 line->config, line->client);
+		r = fail(
+			-ENOENT,
+			"%s: client: expected one of fleet.conf, found '%s'; `tgt-glue status\' lists them",
+			line->config, line->client);
 		command_failed();
 	} else if (r < 0 || (r = make_secret(secret)) < 0) {
 		command_failed();

@@ -193,3 +193,16 @@ const char *shard_environment(struct pool *pool, const struct shard *shard)
 		shard->number, shard->control_port,
 		shard_iscsi_options(pool, shard), shard->targets_file);
 }
+
+const char *shard_start(const struct shard *shard)
+{
+	static _Thread_local char ring[2][40];
+	static _Thread_local unsigned next;
+	char *buf = ring[next++ % 2];
+
+	snprintf(buf, sizeof ring[0],
+		 shard->number ? "systemctl start vhdfs-tgtd@%u"
+			       : "systemctl start tgt",
+		 shard->number);
+	return buf;
+}

@@ -56,4 +56,8 @@ const char *shard_iscsi_options(struct pool *pool, const struct shard *shard);
 /* For the unit that starts it, of pool; see contrib/systemd/vhdfs-tgtd@. */
 const char *shard_environment(struct pool *pool, const struct shard *shard);
 
+/* The command that starts the shard's tgtd, in one of two buffers of the
+ * thread, used in turn. */
+const char *shard_start(const struct shard *shard);
+
 #endif

@@ -137,8 +137,8 @@ void spare_keep(struct fleet *fleet, struct notes *notes)
 		notes_say(
 			notes,
 			"warning: %s/" DIRECTORY
-			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as images put aside (" DIRECTORY
-			"/.NAME.vhdx.DATE)",
-			fleet->store, strerror(-r));
+			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as images put aside (`rm %s/" DIRECTORY
+			"/.NAME.vhdx.DATE\')",
+			fleet->store, strerror(-r), fleet->store);
 	remove_surplus(fleet, dir);
 }

@@ -42,6 +42,8 @@ static void read_shard(struct status *s, struct seen *seen)
 	(void)sessions_load(seen->shard, &seen->known);
 	if (r < 0 && seen->shard->number)
 		error_advise("it is the %s", seen->shard->tgtd);
+	if (seen->off)
+		error_advise("`%s\' starts it", shard_start(seen->shard));
 	if (r < 0)
 		seen->tgtd_error = pool_strdup(pool, error_text());
 }

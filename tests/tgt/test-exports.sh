@@ -93,7 +93,7 @@ test_changed_prefix_under_a_session() {
 	hold_session pc1
 	change_prefix
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1$"
+	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1; shut it down, then type .tgt-glue apply.$"
 	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
 	# A tgtd that is started now finds pc1 where it is, and once.
 	equal "targets-file" "$iqn_prefix:pc1 $new_prefix:pc2" "$(listed)"
@@ -262,7 +262,7 @@ test_other_tgtd_blocks() {
 	at_exit "port=$first tgtd_pid=$first_pid end_tgtd"
 	sed -i "s/^control-port.*/control-port = $port/" "$scratch/fleet.conf"
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by another tgtd \(process $first_pid\), which is not of this fleet$"
+	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by another tgtd \(process $first_pid\), which is not of this fleet; .*type .tgt-glue apply.$"
 	equal "targets" "" "$(targets)"
 	(port=$first && adm --op delete --force --mode target \
 		--tid "$(adm --op show --mode target | sed -n 's/^Target \([0-9]*\):.*/\1/p')")

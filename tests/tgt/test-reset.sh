@@ -77,7 +77,7 @@ test_client_that_is_logged_in_is_left() {
 	everything >"$scratch/before"
 	hold_session pc1
 	expect 4 glue reset pc1 pc2
-	said '^tgt-glue: pc1: left as it is: logged in: iqn.* from 127.0.0.1$'
+	said '^tgt-glue: pc1: left as it is: logged in: iqn.* from 127.0.0.1; shut it down, then type .tgt-glue reset pc1.$'
 	is_fresh pc2
 	has "$scratch/mnt/clients/pc1.vhdx.raw" used || fail "it was reset"
 	equal "put aside" "" "$(aside pc1)"
@@ -98,7 +98,7 @@ test_client_whose_view_is_open_is_left() {
 	wait_until 5 test "/proc/$pid/fd/0" -ef "$scratch/mnt/clients/pc1.vhdx.raw"
 	wait_until 5 grep -q tail "/proc/$pid/comm"
 	expect 4 glue reset pc1
-	said "^tgt-glue: pc1: left as it is: its disk is open: tail \(process $pid\)$"
+	said "^tgt-glue: pc1: left as it is: its disk is open: tail \(process $pid\); end that program, then type .tgt-glue reset pc1.$"
 	everything | cmp - "$scratch/before"
 	kill "$pid"
 	wait "$pid" || true
@@ -363,7 +363,7 @@ test_image_with_children_is_left_whatever_its_permissions() {
 		"$scratch/store/masters/.more"
 	chmod u+w "$scratch/store/clients/pc1.vhdx"
 	expect 4 glue reset pc1
-	said 'pc1: .*it is the parent of masters/.more$'
+	said 'pc1: .*it is the parent of masters/.more; '
 	equal "put aside" "" "$(aside pc1)"
 }
 

@@ -241,7 +241,7 @@ test_client_that_is_logged_in_moves_after_its_logout() {
 	on_shard 0 hold_session pc3
 	set_shards 2
 	expect 4 glue apply
-	said '^tgt-glue: pc3: left as it is: logged in: .* from 127.0.0.1 \(it moves from shard 0 to 1\)$'
+	said '^tgt-glue: pc3: left as it is: logged in: .* from 127.0.0.1; .*tgt-glue apply --force pc3. \(it moves from shard 0 to 1\)$'
 	is_on 0 pc1 pc3
 	is_on 1 pc5
 	# A tgtd that is started now finds it where it is.
@@ -326,12 +326,12 @@ test_one_tgtd_down() {
 	end_shard 1
 	write_shards 2 pc1 pc2 pc3 </dev/null
 	expect 1 glue apply
-	said "^tgt-glue: tgtd: no tgtd answers at its management socket .*socket.$((first_port + 1)): .*; it is the tgtd of shard 1$"
+	said "^tgt-glue: tgtd: no tgtd answers at its management socket .*socket.$((first_port + 1)): .*; it is the tgtd of shard 1; .systemctl start vhdfs-tgtd@1. starts it, then type .tgt-glue apply.$"
 	on_shard 0 shown pc2 | grep -q 'Backing store type: rdwr' ||
 		fail "pc2 was not made"
 	equal "file of shard 1" pc3 "$(names_in 1)"
 	expect 1 glue status
-	said 'it is the tgtd of shard 1$'
+	said 'it is the tgtd of shard 1'
 	did '^ *pc1  *0 ok '
 	did '^ *pc3  *1 unknown '
 	did '^shard 0: 2 clients, 0 sessions, at 127.0.0.1:'
@@ -353,7 +353,7 @@ test_nobody_moves_to_a_tgtd_that_does_not_run() {
 	set_shards 2
 	expect 1 glue apply
 	equal "words on standard error" 1 "$(wc -l <"$scratch/stderr")"
-	said 'it is the tgtd of shard 1$'
+	said 'it is the tgtd of shard 1'
 	on_shard 0 everything | cmp - "$scratch/before"
 	equal "file of shard 0" "pc1 pc3 pc5" "$(names_in 0)"
 	equal "file of shard 1" "" "$(names_in 1)"
@@ -386,14 +386,14 @@ test_clients_of_a_tgtd_that_hangs_are_not_made_elsewhere() {
 	at_exit rm -f "/var/run/tgtd/socket.$((first_port + 1))"
 	wait_until 10 test -S "/var/run/tgtd/socket.$((first_port + 1))"
 	expect 1 glue apply
-	said 'it is the tgtd of shard 1$'
+	said 'it is the tgtd of shard 1'
 	equal "targets of shard 0" "" "$(on_shard 0 shown pc3)$(on_shard 0 shown pc5)"
 	equal "file of shard 0" "" "$(names_in 0)"
 	equal "file of shard 1" "pc3 pc5" "$(names_in 1)"
 	# New ones too: who knows what it has.
 	write_shards 1 pc1 pc3 pc5 </dev/null
 	expect 1 glue apply
-	said 'pc1: target: the tgtd of shard 1 does not answer, and may have it$'
+	said 'pc1: target: the tgtd of shard 1 does not answer, and may have it; type .systemctl start vhdfs-tgtd@1. and then .tgt-glue apply.$'
 }
 
 test_tgtd_that_does_not_listen_where_clients_look() {

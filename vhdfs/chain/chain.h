@@ -57,6 +57,8 @@ struct place {
 
 /* Opens the directory at path. -ENOTDIR, -ENOENT with words. */
 int place_init(struct place *place, const char *path, bool confined);
+/* Words for a directory that cannot be opened, and what helps; returns code. */
+int place_fail_directory(int code, const char *path);
 void place_fini(struct place *place);
 /*
  * Opens path in place, O_RDONLY or O_RDWR.  *ret_real (may be null; the

@@ -228,7 +228,8 @@ static int nowhere(const struct search *s)
 	}
 	return fail(-ENOENT,
 		    "%s: its parent %s is missing%s%s; put it where the child "
-		    "names it, or beside the child",
+		    "names it or beside the child, or name its directory with "
+		    "--parents DIR (vhdfs: -o parents=DIR)",
 		    s->child,
 		    ref->relative   ? ref->relative
 		    : ref->basename ? ref->basename

@@ -41,13 +41,23 @@ static char *path_of(int fd)
 	return strdup(target);
 }
 
+int place_fail_directory(int code, const char *path)
+{
+	fail_errno(code, "%s", path);
+	if (code == -ENOENT)
+		error_advise("`mkdir -p %s' makes it", path);
+	else if (code == -ENOTDIR)
+		error_advise("name the directory that it is in");
+	return code;
+}
+
 int place_init(struct place *place, const char *path, bool confined)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char *root;
 
 	if (fd < 0)
-		return fail_errno(-errno, "%s", path);
+		return place_fail_directory(-errno, path);
 	root = path_of(fd);
 	if (!root)
 		return fail(-ENOMEM, "%s: cannot tell its real path", path);

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "chain/chain.h"
 #include "base/log.h"
 #include "fuse/point.h"
 
@@ -169,14 +170,14 @@ int mount_check_point(const char *root, const char *path, bool read_only)
 	int r;
 
 	if (!real)
-		return fail_errno(-errno, "%s", path);
+		return place_fail_directory(-errno, path);
 	r = point_check(root, real, read_only);
 	if (r < 0)
 		return r;
 	if (stat(real, &st) < 0)
 		return fail_errno(-errno, "%s", path);
 	if (!S_ISDIR(st.st_mode))
-		return fail_errno(-ENOTDIR, "%s", path);
+		return place_fail_directory(-ENOTDIR, path);
 	return check_not_inside(root, real);
 }
 
@@ -189,7 +190,7 @@ int mount_describe(const char *root, const char *point, const char *options,
 
 	mount.point = realpath(point, NULL);
 	if (!mount.point)
-		return fail_errno(-errno, "%s", point);
+		return place_fail_directory(-errno, point);
 	mount.root = strdup(root);
 	mount.options = mount_options(root, options);
 	if (!mount.root || !mount.options) {

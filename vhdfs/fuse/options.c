@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "chain/chain.h"
 #include "store/reserve.h"
 
 #define TRY_HELP "; vhdfs --help says more"
@@ -263,7 +264,7 @@ static int make_absolute(char **path)
 	char *real = realpath(*path, NULL);
 
 	if (!real)
-		return fail_errno(-errno, "%s", *path);
+		return place_fail_directory(-errno, *path);
 	free(*path);
 	*path = real;
 	return 0;

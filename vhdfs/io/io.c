@@ -200,8 +200,10 @@ int io_lock(struct io *io, enum io_lock lock)
 	int r = io->ops->lock ? io->ops->lock(io, lock, who, sizeof who) : 0;
 
 	if (r == -EBUSY)
-		return fail(r, "%s: the image is in use%s%s", io->name,
-			    *who ? " by " : "", who);
+		return fail(r,
+			    "%s: the image is in use%s%s; shut its client down "
+			    "or end that program, then try again",
+			    io->name, *who ? " by " : "", who);
 	return r < 0 ? fail_errno(r, "%s: locking", io->name) : 0;
 }
 

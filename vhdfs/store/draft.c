@@ -110,8 +110,23 @@ static int check_new(struct draft *draft, const char *path)
 		return fail(-ENOMEM, "%s: out of memory", path);
 	if (!*last_part(path) || fstatat(draft->dir_fd, last_part(path), &st,
 					 AT_SYMLINK_NOFOLLOW) == 0)
-		return fail(-EEXIST, "%s: exists; it is not overwritten", path);
+		return fail(
+			-EEXIST,
+			"%s: exists; it is not overwritten: remove it with rm first, or choose another name",
+			path);
 	return 0;
+}
+
+/* Where a file cannot be made, and what may help. */
+static int fail_path(int code, const char *path)
+{
+	fail_errno(code, "%s", path);
+	if (code == -ENOENT)
+		error_advise("`mkdir -p' makes the directory");
+	else if (code == -EROFS)
+		error_advise("`mount -o remount,rw' makes its file system "
+			     "writable");
+	return code;
 }
 
 static int create_file(struct draft *draft, const char *path)
@@ -124,7 +139,7 @@ static int create_file(struct draft *draft, const char *path)
 	fd = openat(draft->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0666);
 	if (fd < 0)
-		return fail_errno(-errno, "%s", path);
+		return fail_path(-errno, path);
 	r = io_file_from_fd(fd, path, true, &draft->io);
 	if (r < 0)
 		unlinkat(draft->dir_fd, temp, 0);
@@ -142,7 +157,7 @@ static int begin(const char *path, const char *within, const char *room,
 	int r = open_directory(&draft, path);
 
 	if (r < 0)
-		fail_errno(r, "%s", path);
+		fail_path(r, path);
 	else if (within && !is_within(draft.dir, within))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
@@ -197,8 +212,10 @@ int draft_publish(struct draft *draft)
 		return r;
 	r = rename_new(draft);
 	if (r == -EEXIST)
-		return fail(r, "%s: exists; it is not overwritten",
-			    draft->path);
+		return fail(
+			r,
+			"%s: exists; it is not overwritten: remove it with rm first, or choose another name",
+			draft->path);
 	if (r < 0)
 		return fail_errno(r, "%s", draft->path);
 	free(steal(draft->temp));
