@@ -262,6 +262,10 @@ for client in pc001 pc002 admin; do
 	[ "$(dd if=$disk/$client.vhdx.raw bs=1 skip=10 count=8)" = UPDATE-1 ]
 done
 [ -f /srv/images/clients/.pc001.vhdx.* ]
+EOF
+		server_script "When the store gets full"
+		cat <<'EOF'
+[ "$(find /srv/images/clients -name '.vhdfs-spare.*' | wc -l)" = 8 ]
 echo all done
 EOF
 	} >"$scratch/script"

@@ -3,7 +3,7 @@
  * Scripts in a directory that a TFTP or HTTP server serves.  Such a server is
  * another user than root, so who it is must read them: all are for everybody to
  * read, but for those with a secret in them, which are for the directory's
- * group.  On the network the server gives them to whoever asks.
+ * group.  On the network the server gives them to every client that asks.
  */
 #include "config.h"
 

@@ -9,7 +9,7 @@
  *
  *   1. close     take the access rules off: all where more than they change,
  *                else those that are not wanted any more
- *   2. look      is nobody logged in now?  Else give the rules back, and leave;
+ *   2. look      is no session left?  Else give the rules back, and leave;
  *                and what would export the same disk is left, too
  *   3. delete    targets that go or are made again; then images are reset
  *   4. users     delete and make the ones whose secret changes

@@ -324,14 +324,14 @@ static void warn(const struct status *s)
 	if (space_is_low(&s->space))
 		print_line(
 			stderr,
-			"tgt-glue: warning: %s: %s free, expected at least %s",
+			"tgt-glue: warning: %s: %s free, expected at least %s; remove what is not needed, such as images put aside (`rm %s/clients/.NAME.vhdx.DATE')",
 			s->fleet.store, status_size(s->space.free),
-			status_size(s->space.min_free));
+			status_size(s->space.min_free), s->fleet.store);
 	for (size_t i = 0; i < s->n; i++)
 		if (s->rows[i].n_writers > 1)
 			print_line(
 				stderr,
-				"tgt-glue: warning: %s: %zu sessions can write to its disk, and damage each other's file system; expected one",
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, and damage each other's file system; expected one: log the others out, and give each machine an address or a secret of its own",
 				s->rows[i].name, s->rows[i].n_writers);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->seen[i].tgtd_error && status_shard_counts(&s->seen[i]))

@@ -295,7 +295,7 @@ test_damage_is_found_while_the_image_is_in_use() {
 	release
 }
 
-# refused IMAGE: check ends with 1 and says by whom the image is in use.
+# refused IMAGE: check ends with 1 and names the program that has it open.
 refused() {
 	local status=0
 

@@ -100,7 +100,7 @@ test_another_pid_namespace() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw
-	expect_error 1 'pc\.vhdx: the image is in use$' unshare -p -f \
+	expect_error 1 'pc\.vhdx: the image is in use; ' unshare -p -f \
 		--mount-proc vhdfs-img check --repair "$store/clients/pc.vhdx"
 	expect 0 unshare -p -f --mount-proc vhdfs-img info \
 		"$store/clients/pc.vhdx"

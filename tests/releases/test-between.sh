@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A mount that a program with one release's libraries serves is handed over to
-# this build, under those who write.  releases.test runs it in the newer
+# this build, while clients write.  releases.test runs it in the newer
 # release, with the older one's program and libraries in /opt/old.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../tgt/tgt.sh"

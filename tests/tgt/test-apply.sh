@@ -393,7 +393,7 @@ test_force_of_a_client_that_is_none() {
 	start_server
 	write_fleet pc1 </dev/null
 	expect 1 glue apply --force pc9
-	said "^tgt-glue: --force: expected a client .*, found 'pc9'\$"
+	said "^tgt-glue: --force: expected a client .*, found 'pc9'; .tgt-glue status. shows them\$"
 	is_gone pc1
 }
 

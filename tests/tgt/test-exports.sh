@@ -159,7 +159,7 @@ test_foreign_writable_export_blocks_and_is_named() {
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	adm --op show --mode target --tid 5 >/dev/null
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk $scratch/mnt/clients/pc1.vhdx.raw is exported for writing by target iqn.2026-01.other:disk of tgtd, which tgt-glue did not make; .tgt-admin -C $port --delete iqn.2026-01.other:disk. removes it$"
+	said "^tgt-glue: pc1: left as it is: its disk $scratch/mnt/clients/pc1.vhdx.raw is exported for writing by target iqn.2026-01.other:disk of tgtd, which tgt-glue did not make; .tgt-admin -C $port --delete iqn.2026-01.other:disk. removes it, then type .tgt-glue apply.$"
 	equal "targets" "$iqn_prefix:pc2 iqn.2026-01.other:disk" "$(targets)"
 	equal "targets-file" "$iqn_prefix:pc2" "$(listed)"
 	expect 0 glue status

@@ -140,7 +140,7 @@ test_name_that_is_no_client() {
 	start_fleet pc1
 	use_disk pc1
 	expect 1 glue reset pc1 pc9
-	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'$"
+	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'; .tgt-glue status. lists them$"
 	equal "put aside" "" "$(aside pc1)"
 	expect_error 2 "expected a CLIENT after 'reset'" glue reset
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Values of fleet.conf beyond plain words: quotes, comments, other alphabets,
-# names in upper case, portals of every kind, and who may read secrets.
+# names in upper case, portals of every kind, and the mode of files with secrets.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 

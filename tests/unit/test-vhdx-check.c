@@ -232,7 +232,7 @@ static void reserved_bits_of_an_entry_are_cleared(void **state)
 	is_mended(&d, 1, 0, "reserved bits");
 }
 
-/* Nobody can tell a wrong entry from a file that was truncated. */
+/* A wrong entry and a truncated file look the same. */
 static void an_entry_past_the_end_is_left(void **state)
 {
 	(void)state;

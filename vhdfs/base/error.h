@@ -4,7 +4,7 @@
  * it succeeds and a negative errno when it fails.  The one that fails first
  * says why, once, with one of the fail functions; its callers only return.
  * The words wait in a place of the thread's own until a program shows them
- * (error_text) to whoever asked.  They are printable (printable.h), whatever is
+ * (error_text).  They are printable (printable.h), whatever is
  * in the file names and the images that they speak of.
  *
  * The codes: -EIO the device; -EBADMSG malformed bytes or a wrong checksum;

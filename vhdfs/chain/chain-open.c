@@ -41,7 +41,7 @@ static int open_leaf(struct io *io, int flags, struct image **ret)
 	return image_open(io, ops, ret);
 }
 
-/* The leaf and its layers in one array, for those who go down it. */
+/* The leaf and its layers in one array, from the leaf down. */
 static int list_images(struct chain *chain, struct image *leaf)
 {
 	unsigned n = 0;

@@ -152,8 +152,8 @@ void chain_abandon(struct chain *chain);
 /*
  * For a chain that is open for writing: where another program has put another
  * image into the leaf's file, all later reads and writes fail, and nothing more
- * is written to the file, at its close neither: -ESTALE with words.  Nobody
- * else uses the chain meanwhile.
+ * is written to the file, at its close neither: -ESTALE with words.  No
+ * other thread uses the chain meanwhile.
  */
 int chain_check_leaf(struct chain *chain);
 

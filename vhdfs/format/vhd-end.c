@@ -71,7 +71,7 @@ static int take_block(void *ctx, uint32_t block, uint32_t entry)
 		       : vhd_fail_truncated(s->v, block, off);
 }
 
-/* Where the last structure ends, for who wrote the file. */
+/* Where the last structure ends, as the program that wrote the file left it. */
 static int find_structures_end(const struct vhd *v, uint64_t *ret)
 {
 	struct space space = { 0 };
