@@ -63,6 +63,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhd-layout.h \
 	vhdfs/format/vhd-parent.c \
 	vhdfs/format/vhd-space.c \
+	vhdfs/format/vhd-start.c \
 	vhdfs/format/vhd-write.c \
 	vhdfs/format/vhd.c \
 	vhdfs/format/vhd.h \

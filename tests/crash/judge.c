@@ -22,14 +22,15 @@ struct trial {
 	struct world *world;
 	size_t n;
 	uint64_t *tags;
+	/* What the power cut left, as a child made of it then would see it;
+	 * null tags: it was not read yet. */
+	struct snapshot left;
 	bool *rewritten; /* sectors that hold NEW_TAG, or may */
 };
 
 static void trial_init(struct trial *t, struct judge *judge, size_t n)
 {
-	t->judge = judge;
-	t->world = judge->world;
-	t->n = n;
+	*t = (struct trial){ .judge = judge, .world = judge->world, .n = n };
 	t->tags = calloc(t->world->n_sectors, sizeof *t->tags);
 	t->rewritten = calloc(t->world->n_sectors, sizeof *t->rewritten);
 	assert_non_null(t->tags);
@@ -40,6 +41,25 @@ static void trial_fini(struct trial *t)
 {
 	free(t->tags);
 	free(t->rewritten);
+	free(t->left.tags);
+}
+
+/* No child that was made at an earlier open shows anything but what it saw
+ * then. */
+static void expect_no_mixture(struct trial *t, const struct image *leaf)
+{
+	struct world *world = t->world;
+	size_t size = world->n_sectors * sizeof *t->tags;
+
+	world_expect_no_mixture(world, t->n, &leaf->id, t->tags);
+	if (t->left.tags) {
+		world_expect_snapshot(world, &t->left, &leaf->id, t->tags);
+		return;
+	}
+	t->left.id = leaf->id;
+	t->left.tags = malloc(size);
+	assert_non_null(t->left.tags);
+	memcpy(t->left.tags, t->tags, size);
 }
 
 /* Reads the disk into tags; every sector holds what it may. */
@@ -58,6 +78,7 @@ static void expect_allowed(struct trial *t, struct chain *chain)
 		world_explain(world, s, t->n);
 		_fail(__FILE__, __LINE__);
 	}
+	expect_no_mixture(t, chain_leaf(chain));
 }
 
 /* The disk is as tags say. */

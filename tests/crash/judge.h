@@ -16,7 +16,9 @@ struct judge {
 /*
  * state is what the leaf's file is after the first n operations and a power
  * cut.  Fails the test unless: it opens by itself, for reading and for writing;
- * every sector holds what it may; it can be written and flushed, and the rest
+ * every sector holds what it may; where it has the identifier that it had at an
+ * earlier open, it holds what it held then, for a child that was made then and
+ * lies elsewhere opens on it; it can be written and flushed, and the rest
  * stays as it is; check then finds nothing but leaks; the same when the power
  * goes again while it is opened and first written; and check --repair makes it
  * sound, with the same content.

@@ -56,11 +56,6 @@ test_vhd_space_used_again_before_its_release_is_durable() {
 		's/return vhd_space_free\(v, block_off\);/v->search_from = 0; return space_release(\&v->space, block_off, v->block_len);/'
 }
 
-test_vhd_space_used_again_that_a_table_on_disk_may_name() {
-	finds vhd-write.c vhd_dynamic \
-		's/r = make_table_durable\(v\);.*O0.*/r = 0;/'
-}
-
 test_vhd_space_used_again_with_what_it_held() {
 	finds vhd-space.c vhd_dynamic \
 		's/return io_zero\(v->img.io, room->off, end.*/return 0;/'
@@ -69,6 +64,20 @@ test_vhd_space_used_again_with_what_it_held() {
 test_vhd_footer_moved_over_the_copy_at_0() {
 	finds vhd-space.c vhd_d \
 		's/r = io_write\(v->img.io, v->footer, FOOTER_SIZE, footer_off\);/r = io_zero(v->img.io, 0, FOOTER_SIZE, true); & if (r == 0) r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);/'
+}
+
+test_vhd_data_before_the_new_identifier_is_durable() {
+	finds vhd-start.c vhd_fixed \
+		's/return r < 0 \? r : io_sync\(v->img.io\);.*N2.*/return r;/'
+}
+
+test_vhd_file_that_grows_before_the_copy_has_the_new_identifier() {
+	finds vhd-start.c vhd_dynamic \
+		's/return vhd_has_blocks\(v\) \? restore_copy\(v\) : 0;.*N3.*/return 0;/'
+}
+
+test_vhd_identifier_that_stays() {
+	finds vhd-start.c vhd_ch 's/struct guid id = guid_random\(\);/struct guid id = v->img.id;/'
 }
 
 test_vhdx_entry_before_the_data_is_durable() {

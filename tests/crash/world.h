@@ -54,6 +54,14 @@ struct step {
 	size_t durable_from;  /* operations; SIZE_MAX: never */
 };
 
+/* What a child that was made of the leaf then, and lies elsewhere, expects: the
+ * leaf's identifier, and the tag of every sector. */
+struct snapshot {
+	struct guid id;
+	uint64_t *tags;
+	size_t at; /* operations recorded then */
+};
+
 struct world {
 	const struct scenario *scenario;
 	uint64_t seed;
@@ -69,6 +77,8 @@ struct world {
 	uint64_t *initial; /* what the parents have: tags by sector */
 	struct step *steps;
 	size_t n_steps, room;
+	struct snapshot *snapshots; /* one for each clean open */
+	size_t n_snapshots;
 };
 
 /*
@@ -106,6 +116,18 @@ void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags);
 /* May the sector hold the tag when the power goes after n operations? */
 bool world_allows(const struct world *world, uint64_t sector, uint64_t tag,
 		  size_t n);
+/*
+ * An image with that identifier holds these tags, after n operations of the
+ * leaf or more: fails the test where it has the identifier of an earlier
+ * snapshot and other tags than that, for a child of the snapshot would open
+ * then and show a mixture.
+ */
+void world_expect_no_mixture(const struct world *world, size_t n,
+			     const struct guid *id, const uint64_t *tags);
+/* The same of one snapshot. */
+void world_expect_snapshot(const struct world *world,
+			   const struct snapshot *snapshot,
+			   const struct guid *id, const uint64_t *tags);
 /* Tells all that it may hold. */
 void world_explain(const struct world *world, uint64_t sector, size_t n);
 

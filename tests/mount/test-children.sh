@@ -129,4 +129,47 @@ test_other_files_are_looked_at_once() {
 	equal "reads" 0 "$(wc -l <"$scratch/calls")"
 }
 
+# elsewhere_of ENDING [OPTION...]: a master in the store, its child outside.  It
+# is kept as long as the master is only read, or opened and not written; then
+# the child is refused, and shows no mixture.
+elsewhere_of() {
+	local id elsewhere=$scratch/elsewhere
+
+	empty_store
+	mkdir "$elsewhere"
+	vhdfs-img create --size 8M "${@:2}" "$store/m.$1"
+	disk-io "$store/m.$1" write 0 1000000 1
+	vhdfs-img create --parent "$store/m.$1" "$elsewhere/c.$1"
+	chmod u+w "$store/m.$1"
+	disk-io "$elsewhere/c.$1" read 0 1000000 >"$scratch/before"
+	mount_store "$store" "$mnt"
+	id=$(attribute "$mnt/m.$1.raw" id)
+
+	file-io "$mnt/m.$1.raw" rw fsync
+	equal "id after an open without a write" "$id" \
+		"$(attribute "$mnt/m.$1.raw" id)"
+	expect 0 vhdfs-img check "$elsewhere/c.$1"
+
+	echo changed | dd of="$mnt/m.$1.raw" conv=notrunc,fsync status=none
+	[ "$(attribute "$mnt/m.$1.raw" id)" != "$id" ] ||
+		fail "expected another id than $id"
+	expect 3 vhdfs-img check "$elsewhere/c.$1"
+	grep -q "expected a parent with the identifier $id" "$scratch/stdout" ||
+		fail "check said: $(cat "$scratch/stdout")"
+	expect 1 vhdfs-img convert --format raw "$elsewhere/c.$1" "$scratch/raw"
+	expect 0 vhdfs-img check "$store/m.$1"
+}
+
+test_vhdx_written_while_its_child_lies_elsewhere() {
+	elsewhere_of vhdx
+}
+
+test_dynamic_vhd_written_while_its_child_lies_elsewhere() {
+	elsewhere_of vhd
+}
+
+test_fixed_vhd_written_while_its_child_lies_elsewhere() {
+	elsewhere_of vhd --fixed
+}
+
 run_tests

@@ -114,10 +114,35 @@ static void a_broken_or_different_copy_comes_back(void **state)
 	mem_file_poke(file, "x", 1, 0);
 	assert_mended(file, "footer at 0");
 	mem_file_peek(file, footer, sizeof footer, 0);
-	footer[FOOTER_ID] ^= 1;
+	footer[FOOTER_TIME] ^= 1;
 	vhd_footer_seal(footer);
 	mem_file_poke(file, footer, sizeof footer, 0);
 	assert_mended(file, "footer copy at 0: expected the same");
+	assert_data(file, true);
+}
+
+/* A crash between the two writes of a new id. */
+static void a_copy_with_an_older_id_is_no_damage(void **state)
+{
+	struct mem_file *file = *state;
+	uint8_t footer[FOOTER_SIZE], copy[FOOTER_SIZE];
+	struct vhd_found found;
+
+	make_used(file);
+	mem_file_peek(file, footer, sizeof footer, 0);
+	memcpy(copy, footer, sizeof copy);
+	copy[FOOTER_ID] ^= 1;
+	vhd_footer_seal(copy);
+	mem_file_poke(file, copy, sizeof copy, 0);
+	for (int repair = 0; repair < 2; repair++) {
+		assert_ok(vhd_run_check(file, repair, &found));
+		assert_int_equal(found.n, 0);
+		assert_int_equal(found.check.dirty, !repair);
+		assert_non_null(
+			strstr(found.check.pending, "copy of its footer"));
+	}
+	mem_file_peek(file, copy, sizeof copy, 0);
+	assert_memory_equal(copy, footer, sizeof copy);
 	assert_data(file, true);
 }
 
@@ -362,6 +387,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_MEMORY(a_broken_trailing_footer_comes_back),
 		IN_MEMORY(a_broken_or_different_copy_comes_back),
+		IN_MEMORY(a_copy_with_an_older_id_is_no_damage),
 		IN_MEMORY(xenservers_hidden_flag_is_summed_up_again),
 		IN_MEMORY(
 			a_fixed_images_checksum_is_mended_where_the_rest_fits),

@@ -8,9 +8,11 @@
  * that no data is lost with it; leaked space, unless an entry was found bad in
  * the same run: what leaked may be its block.
  *
- * No damage, and said: a footer that a crash left out at the file's end (it is
- * written where told to mend).  A file that was truncated (vhd-end.c) stays as
- * it is where blocks are missing, for a table without them would hide the loss.
+ * No damage, and said: a footer that a crash left out at the file's end, and a
+ * copy at 0 with another id than the footer has, which a crash leaves between
+ * N2 and N3 of vhd-start.c (both are written where told to mend).  A file that
+ * was truncated (vhd-end.c) stays as it is where blocks are missing, for a
+ * table without them would hide the loss.
  *
  * What is changed was synced before as it was: a table that a process wrote
  * just before it died may not be on the disk, where another one names the space
@@ -156,6 +158,26 @@ static int check_hidden_flag(struct checker *c)
 	return c->repair ? write_footer(c, footer, c->f.trailing_off) : 0;
 }
 
+/* Does only the id, and with it the checksum, tell the copy at 0 from the
+ * footer at the end? */
+static bool has_older_id(const struct checker *c)
+{
+	uint8_t copy[FOOTER_SIZE];
+
+	memcpy(copy, c->f.leading, sizeof copy);
+	memcpy(copy + FOOTER_ID, c->v->footer + FOOTER_ID, 16);
+	vhd_footer_seal(copy);
+	return c->f.leading_ok && !memcmp(copy, c->v->footer, FOOTER_SIZE_OLD);
+}
+
+static void report_older_id(struct checker *c, bool repaired)
+{
+	check_say(c->check->pending, "the copy of its footer %s",
+		  repaired ? "was written"
+			   : "is written when it is opened for writing");
+	c->check->dirty = !repaired;
+}
+
 /* The copy at 0 of an image whose trailing footer is good. */
 static int check_copy(struct checker *c)
 {
@@ -163,7 +185,9 @@ static int check_copy(struct checker *c)
 
 	if (!c->f.trailing_ok || c->v->leading_same)
 		return 0;
-	if (vhd_footer_intact(c->io, c->f.leading, 0) < 0)
+	if (has_older_id(c))
+		report_older_id(c, repair);
+	else if (vhd_footer_intact(c->io, c->f.leading, 0) < 0)
 		report_last(c, repair);
 	else
 		report(c, "footer copy", 0,

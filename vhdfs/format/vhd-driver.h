@@ -2,8 +2,8 @@
 /*
  * What the files of the VHD driver share: vhd.c opens and maps, vhd-footer.c
  * and vhd-header.c read the structures, vhd-parent.c the parent's names,
- * vhd-write.c and vhd-space.c change an image, vhd-check.c and vhd-create.c
- * are what they say.  Nobody else includes this.
+ * vhd-start.c, vhd-write.c and vhd-space.c change an image, vhd-check.c and
+ * vhd-create.c are what they say.  Nobody else includes this.
  */
 #ifndef VHDFS_FORMAT_VHD_DRIVER_H
 #define VHDFS_FORMAT_VHD_DRIVER_H
@@ -71,6 +71,12 @@ struct vhd {
 static inline struct vhd *vhd_of(struct image *img)
 {
 	return (struct vhd *)img;
+}
+
+/* Not fixed: it has tables, and a copy of its footer at 0. */
+static inline bool vhd_has_blocks(const struct vhd *v)
+{
+	return v->img.block_size != 0;
 }
 
 /* vhd-footer.c */
@@ -166,12 +172,15 @@ int vhd_space_free(struct vhd *v, uint64_t off);
 /* Before a flush: makes the freed ranges what is to be cleared. */
 void vhd_space_widen_freed(struct vhd *v);
 
-/* vhd-write.c */
+/* vhd-start.c */
 /* A bitmap or footer could not be written: image_fail, unless there was no room
  * for it.  Returns r. */
 int vhd_fail_metadata(struct vhd *v, int r);
 int vhd_may_write(struct image *img);
 int vhd_start(struct image *img);
+int vhd_stop(struct image *img);
+
+/* vhd-write.c */
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
 bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);

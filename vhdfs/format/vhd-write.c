@@ -10,12 +10,11 @@
  *  2. A set bit names a sector whose data is there.
  *  3. No place is named by two entries, nor written as one block while an
  *     entry on disk still names it as another.
+ *  4. Where the disk is not as it was when the image was opened, the footer
+ *     that a reader takes has another id than it had then.
  *
  * ORDER
- *  O0  Before the first change after an open: what a process that died had
- *      changed in the tables goes to the disk by O4 to O8; and where the file
- *      has room for a block inside: a sync, so that no table on disk names
- *      that room (3).
+ *  O0  Before the first change after an open: what vhd-start.c says.
  *  O1  A new block: the file is extended, the footer written at the new end,
  *      then the bitmap where the old footer was, then the data.  Nothing
  *      refers to it: a crash leaves a leak, and at worst no footer at the end;
@@ -60,11 +59,6 @@
 
 enum { DIRTY_MAX = 4096 };
 
-static bool has_blocks(const struct vhd *v)
-{
-	return v->img.block_size != 0;
-}
-
 static uint64_t block_start(const struct vhd *v, uint64_t off)
 {
 	return round_down(off, v->img.block_size);
@@ -79,155 +73,6 @@ static uint64_t block_on_disk(const struct vhd *v, uint64_t off)
 static bool is_whole(const struct vhd *v, uint64_t off, uint64_t len)
 {
 	return off == block_start(v, off) && len == block_on_disk(v, off);
-}
-
-/*
- * An entry that lies across two sectors could be half written.  A disk in saved
- * state belongs to a machine whose memory holds what the disk had then: a
- * write would destroy the file system once that machine goes on.
- */
-static int footer_may_write(const struct vhd *v)
-{
-	if (v->footer[FOOTER_SAVED_STATE])
-		return fail_found(-EOPNOTSUPP, v->img.io->name,
-				  "footer saved state",
-				  v->footer_off + FOOTER_SAVED_STATE,
-				  "0, to write to this image", "%u",
-				  v->footer[FOOTER_SAVED_STATE]);
-	if (!has_blocks(v) || v->bat_off % BAT_ENTRY == 0)
-		return 0;
-	return fail_found(-EOPNOTSUPP, v->img.io->name, "table offset",
-			  v->header_off + HEADER_TABLE_OFFSET,
-			  "a multiple of 4, to write to this image", "%" PRIu64,
-			  v->bat_off);
-}
-
-int vhd_fail_metadata(struct vhd *v, int r)
-{
-	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG
-		       ? r
-		       : image_fail(&v->img, r);
-}
-
-/* Puts the footer behind the last block, and ends the file there. */
-static int restore_footer(struct vhd *v)
-{
-	uint64_t place;
-	int r = vhd_space_know(v);
-
-	if (r < 0)
-		return r;
-	place = vhd_footer_place(space_end(&v->space));
-	r = io_write(v->img.io, v->footer, FOOTER_SIZE, place);
-	if (r == 0)
-		r = io_resize(v->img.io, place + FOOTER_SIZE);
-	if (r == 0)
-		r = io_sync(v->img.io);
-	if (r == 0) {
-		v->footer_off = place;
-		v->file_size = place + FOOTER_SIZE;
-	}
-	return r;
-}
-
-/* With the trailing footer in place, makes the one at 0 the same, so that it
- * can stand in for the other while the file grows. */
-static int restore_copy(struct vhd *v)
-{
-	int r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);
-
-	if (r == 0)
-		r = io_sync(v->img.io);
-	if (r == 0)
-		v->leading_same = true;
-	return r;
-}
-
-/*
- * A set bit of a batmap says "all of this block is stored here: its bitmap
- * need not be read".  We do not keep it; a clear bit is always right, so all
- * are cleared, once, before the first change of the table.
- */
-static int clear_batmap(struct vhd *v)
-{
-	uint64_t header = round_up(
-		v->bat_off + (uint64_t)v->n_entries * BAT_ENTRY, VHD_SECTOR);
-	uint8_t sum[4];
-	int r;
-
-	put_be32(sum, ~UINT32_C(0));
-	r = io_zero(v->img.io, v->batmap_off, v->batmap_len, true);
-	if (r == 0)
-		r = io_write(v->img.io, sum, sizeof sum,
-			     header + BATMAP_CHECKSUM);
-	return r < 0 ? r : io_sync(v->img.io);
-}
-
-/*
- * A table that another process wrote just before it died may be only in the
- * page cache: what it does not name the table on disk may, and would, after a
- * crash, show whatever is put there.
- */
-static int make_table_durable(struct vhd *v)
-{
-	if (space_free_below(&v->space, v->footer_off) < v->block_len)
-		return 0;
-	return io_sync(v->img.io);
-}
-
-/*
- * The tables have changes of a process that died, which are nowhere else.  What
- * they name is in the file, and of a new block also its first bitmap (O1), so
- * O7 names none that is not whole.
- */
-static int flush_adopted(struct vhd *v)
-{
-	int r = vhd_flush_begin(&v->img);
-
-	if (r <= 0)
-		return r;
-	/* vhd_may_write made it of the table on disk, without these changes. */
-	vhd_space_forget(v);
-	r = vhd_flush_finish(&v->img);
-	return r < 0 ? image_fail(&v->img, r) : 0;
-}
-
-int vhd_may_write(struct image *img)
-{
-	struct vhd *v = vhd_of(img);
-	int r = footer_may_write(v);
-
-	if (r < 0 || !has_blocks(v))
-		return r;
-	r = vhd_space_know(v);
-	/* Only an image that is written needs to know. */
-	if (r == 0 && !img->writable)
-		vhd_space_forget(v);
-	return r;
-}
-
-int vhd_start(struct image *img)
-{
-	struct vhd *v = vhd_of(img);
-	int r = footer_may_write(v);
-
-	if (r < 0 || !has_blocks(v))
-		return r;
-	r = flush_adopted(v); /* O0 */
-	/* Blocks that overlap are found before one of them is changed. */
-	if (r == 0)
-		r = vhd_space_know(v);
-	if (r == 0)
-		r = make_table_durable(v); /* O0 */
-	if (r < 0)
-		return r;
-	if (v->footer_off == v->file_size)
-		r = restore_footer(v);
-	if (r == 0 && !v->leading_same)
-		r = restore_copy(v);
-	if (r == 0 && v->batmap_len)
-		r = clear_batmap(v);
-	return r < 0 ? vhd_fail_metadata(v, r) : 0;
 }
 
 /* The first of n bits from first that lie in one byte: a mask of them, and
@@ -418,7 +263,7 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 	uint64_t block_off, within;
 	int r;
 
-	if (!has_blocks(v))
+	if (!vhd_has_blocks(v))
 		return io_write(img->io, buf, len, off);
 	r = vhd_bat_get(v, off / img->block_size, &block_off);
 	if (r < 0)
@@ -462,7 +307,7 @@ int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 	int r;
 
 	/* A fixed image keeps its space. */
-	if (!has_blocks(v))
+	if (!vhd_has_blocks(v))
 		return io_zero(img->io, off, len, true);
 	/* A dynamic image has nothing below that could show. */
 	if (img->type == IMAGE_DYNAMIC)
@@ -487,7 +332,7 @@ int vhd_flush_begin(struct image *img)
 	struct vhd_flush *f = &v->flushing;
 	int r;
 
-	if (!has_blocks(v))
+	if (!vhd_has_blocks(v))
 		return 0;
 	r = vhd_space_reclaim(v);
 	if (r < 0)

@@ -370,6 +370,7 @@ const struct image_ops vhd_ops = {
 	.map = vhd_map,
 	.may_write = vhd_may_write,
 	.start = vhd_start,
+	.stop = vhd_stop,
 	.write = vhd_write,
 	.mark = vhd_mark,
 	.zero = vhd_zero,
