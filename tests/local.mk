@@ -68,6 +68,7 @@ crash_world = \
 	tests/crash/io-fault.h \
 	tests/crash/judge.c \
 	tests/crash/judge.h \
+	tests/crash/snapshot.c \
 	tests/crash/world.c \
 	tests/crash/world.h \
 	$(NULL)
@@ -383,6 +384,7 @@ supervise_tests = \
 	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-reopen.sh \
 	tests/supervise/test-upgrade.sh \
+	tests/supervise/test-device.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)
 faults_tests = \

@@ -20,7 +20,7 @@ finds() {
 	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
 	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
 		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \
-		tests/crash/world.o "$scratch/mutant.o" $MUTANT_LIBS
+		tests/crash/world.o tests/crash/snapshot.o "$scratch/mutant.o" $MUTANT_LIBS
 	for seed in 1 2 3; do
 		VHDFS_SEED=$seed VHDFS_CRASH_SECONDS=4 \
 			"$scratch/mutant" "$2" >"$scratch/out" 2>&1 ||

@@ -39,31 +39,6 @@ void world_fill(const struct world *world, uint8_t *buf, uint64_t sector,
 		put_le64(buf + i, x += 0x9e3779b97f4a7c15);
 }
 
-void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags)
-{
-	const struct scenario *sc = world->scenario;
-	uint8_t *buf = malloc(sc->area), want[WORLD_SECTOR];
-	uint64_t per_area = sc->area / WORLD_SECTOR;
-
-	assert_non_null(buf);
-	for (uint64_t s = 0; s < world->n_sectors; s++) {
-		const uint8_t *have = buf + s % per_area * WORLD_SECTOR;
-
-		if (s % per_area == 0)
-			assert_ok(chain_read(chain, buf, world_off(world, s),
-					     sc->area));
-		ret_tags[s] = get_le64(have);
-		world_fill(world, want, s, ret_tags[s]);
-		if (!memcmp(have, want, WORLD_SECTOR))
-			continue;
-		print_error("sector %" PRIu64 ": expected one whole version, "
-			    "found bytes of another kind (tag %" PRIx64 ")\n",
-			    s, ret_tags[s]);
-		_fail(__FILE__, __LINE__);
-	}
-	free(buf);
-}
-
 static bool covers(const struct step *step, uint64_t sector)
 {
 	return step->kind <= STEP_ZERO && sector >= step->first &&
@@ -525,51 +500,6 @@ static void do_kill(struct world *world)
 	begin_life(world);
 }
 
-/* All is durable, and the leaf was opened again. */
-static void take_snapshot(struct world *world)
-{
-	struct snapshot *s;
-
-	if (world->faults)
-		return;
-	world->snapshots =
-		realloc(world->snapshots,
-			(world->n_snapshots + 1) * sizeof *world->snapshots);
-	assert_non_null(world->snapshots);
-	s = &world->snapshots[world->n_snapshots++];
-	s->id = chain_leaf(world->chain)->id;
-	s->at = world->leaf.n;
-	s->tags = calloc(world->n_sectors, sizeof *s->tags);
-	assert_non_null(s->tags);
-	world_read(world, world->chain, s->tags);
-}
-
-void world_expect_snapshot(const struct world *world,
-			   const struct snapshot *snapshot,
-			   const struct guid *id, const uint64_t *tags)
-{
-	for (uint64_t s = 0;
-	     s < world->n_sectors && guid_equal(&snapshot->id, id); s++) {
-		if (tags[s] == snapshot->tags[s])
-			continue;
-		print_error("sector %" PRIu64 " holds tag %" PRIx64
-			    ", and held tag %" PRIx64
-			    " when the image was opened with the identifier "
-			    "that it still has\n",
-			    s, tags[s], snapshot->tags[s]);
-		_fail(__FILE__, __LINE__);
-	}
-}
-
-void world_expect_no_mixture(const struct world *world, size_t n,
-			     const struct guid *id, const uint64_t *tags)
-{
-	for (size_t i = 0; i < world->n_snapshots; i++)
-		if (world->snapshots[i].at <= n)
-			world_expect_snapshot(world, &world->snapshots[i], id,
-					      tags);
-}
-
 static void do_step(struct world *world)
 {
 	const struct scenario *sc = world->scenario;
@@ -584,7 +514,7 @@ static void do_step(struct world *world)
 		if (world->chain)
 			do_close(world);
 		begin_life(world);
-		take_snapshot(world);
+		world_take_snapshot(world);
 	} else if (what >= others + sc->reopen &&
 		   what < others + sc->reopen + sc->kill) {
 		do_kill(world);
@@ -626,7 +556,7 @@ void world_init(struct world *world, const struct scenario *scenario,
 			mem_file_used(&world->leaf.now) + faults->at;
 	prepare_place(world);
 	open_leaf(world);
-	take_snapshot(world);
+	world_take_snapshot(world);
 	for (unsigned i = 0; i < scenario->prelude + scenario->steps; i++)
 		do_step(world);
 	if (world->chain)

@@ -116,6 +116,9 @@ void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags);
 /* May the sector hold the tag when the power goes after n operations? */
 bool world_allows(const struct world *world, uint64_t sector, uint64_t tag,
 		  size_t n);
+/* Takes one, where no faults are made: all is durable, and the leaf was opened.
+ */
+void world_take_snapshot(struct world *world);
 /*
  * An image with that identifier holds these tags, after n operations of the
  * leaf or more: fails the test where it has the identifier of an earlier

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How many writes and syncs writing and flushing a VHD costs, case by case. */
+/* What writing and flushing a VHD costs in writes and syncs, and when its id
+ * changes. */
 #include "unit/unit.h"
 
 #include "base/bytes.h"
@@ -90,12 +91,66 @@ what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 	beside_fini(&m);
 }
 
+static struct guid id_of(const struct mem_file *file, uint64_t off)
+{
+	uint8_t footer[FOOTER_SIZE];
+
+	mem_file_peek(file, footer, sizeof footer, off);
+	return guid_from_be(footer + FOOTER_ID);
+}
+
+static void expect_id(const struct beside *m, const struct guid *id, bool same)
+{
+	struct guid now = id_of(m->file, m->file->size - FOOTER_SIZE);
+
+	assert_int_equal(guid_equal(&now, id), same);
+	assert_true(guid_equal(&now, &m->img->id));
+}
+
+static void the_first_change_after_an_open_gives_a_new_id(void **state)
+{
+	static const enum image_type types[] = { IMAGE_FIXED, IMAGE_DYNAMIC,
+						 IMAGE_DIFFERENCING };
+
+	for (int i = 0; i < 3; i++) {
+		struct beside m = { .file = *state };
+		struct guid id, copy;
+
+		beside_init(&m, types[i], MIB(4), 0);
+		id = m.img->id;
+		/* Nothing is changed. */
+		assert_ok(image_flush(m.img));
+		beside_reopen(&m);
+		expect_id(&m, &id, true);
+		/* One new id for all changes, the first made by a zeroing. */
+		beside_zero(&m, 0, 4096, 0);
+		expect_id(&m, &id, false);
+		id = m.img->id;
+		beside_write(&m, MIB(2), 512, 1);
+		assert_ok(image_flush(m.img));
+		beside_write(&m, 512, 4096, 2);
+		expect_id(&m, &id, true);
+		copy = id_of(m.file, 0);
+		assert_int_equal(guid_equal(&copy, &id),
+				 types[i] != IMAGE_FIXED);
+		/* Between, others may have made a child of it. */
+		assert_ok(image_stop(m.img));
+		beside_write(&m, 512, 512, 3);
+		expect_id(&m, &id, false);
+		id = m.img->id;
+		beside_reopen(&m);
+		expect_id(&m, &id, true);
+		beside_fini(&m);
+	}
+}
+
 #define IN_MEMORY(test) \
 	cmocka_unit_test_setup_teardown(test, vhd_file_setup, vhd_file_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_MEMORY(the_first_change_after_an_open_gives_a_new_id),
 		IN_MEMORY(a_flush_syncs_no_more_than_it_must),
 		IN_MEMORY(
 			what_is_new_is_written_in_steps_and_what_is_not_at_once),

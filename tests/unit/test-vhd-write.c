@@ -308,59 +308,6 @@ static void a_bad_copy_is_put_back_before_the_file_grows(void **state)
 	beside_fini(&m);
 }
 
-static struct guid id_of(const struct mem_file *file, uint64_t off)
-{
-	uint8_t footer[FOOTER_SIZE];
-
-	mem_file_peek(file, footer, sizeof footer, off);
-	return guid_from_be(footer + FOOTER_ID);
-}
-
-static void expect_id(const struct beside *m, const struct guid *id, bool same)
-{
-	struct guid now = id_of(m->file, m->file->size - FOOTER_SIZE);
-
-	assert_int_equal(guid_equal(&now, id), same);
-	assert_true(guid_equal(&now, &m->img->id));
-}
-
-static void the_first_change_after_an_open_gives_a_new_id(void **state)
-{
-	static const enum image_type types[] = { IMAGE_FIXED, IMAGE_DYNAMIC,
-						 IMAGE_DIFFERENCING };
-
-	for (int i = 0; i < 3; i++) {
-		struct beside m = { .file = *state };
-		struct guid id, copy;
-
-		beside_init(&m, types[i], MIB(4), 0);
-		id = m.img->id;
-		/* Nothing is changed. */
-		assert_ok(image_flush(m.img));
-		beside_reopen(&m);
-		expect_id(&m, &id, true);
-		/* One new id for all changes, the first made by a zeroing. */
-		beside_zero(&m, 0, 4096, 0);
-		expect_id(&m, &id, false);
-		id = m.img->id;
-		beside_write(&m, MIB(2), 512, 1);
-		assert_ok(image_flush(m.img));
-		beside_write(&m, 512, 4096, 2);
-		expect_id(&m, &id, true);
-		copy = id_of(m.file, 0);
-		assert_int_equal(guid_equal(&copy, &id),
-				 types[i] != IMAGE_FIXED);
-		/* Between, others may have made a child of it. */
-		assert_ok(image_stop(m.img));
-		beside_write(&m, 512, 512, 3);
-		expect_id(&m, &id, false);
-		id = m.img->id;
-		beside_reopen(&m);
-		expect_id(&m, &id, true);
-		beside_fini(&m);
-	}
-}
-
 static void a_full_disk_refuses_and_then_goes_on(void **state)
 {
 	for (int type = IMAGE_DYNAMIC; type <= IMAGE_DIFFERENCING; type++) {
@@ -595,7 +542,6 @@ int main(void)
 		IN_MEMORY(space_with_old_bytes_in_it_is_cleared_before_use),
 		IN_MEMORY(a_lost_footer_is_put_back_before_the_first_change),
 		IN_MEMORY(a_bad_copy_is_put_back_before_the_file_grows),
-		IN_MEMORY(the_first_change_after_an_open_gives_a_new_id),
 		IN_MEMORY(a_full_disk_refuses_and_then_goes_on),
 		cmocka_unit_test(a_file_that_would_pass_2_tib_is_not_grown),
 		IN_MEMORY(waiting_pages_are_bounded),

@@ -164,6 +164,8 @@ struct store_image {
 	/* Under open_lock: */
 	unsigned readers;
 	unsigned writers;
+	/* It could not be opened again after a worker's death. */
+	bool reopen_failed;
 	/* Changes by its clients: begun, ended, and of these flushed. */
 	atomic_ullong begun, ended, flushed;
 

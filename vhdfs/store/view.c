@@ -334,14 +334,20 @@ static char *path_of(struct store *store, struct store_image *image)
 	return path;
 }
 
-/* Through what the process before left open; by its name where it could keep
- * nothing. */
+/*
+ * Through what the process before left open; by its name where it could keep
+ * nothing.  Where that failed for one handle it fails for all others: what was
+ * kept is let go, with what it knew of a failed sync, and by its name the image
+ * would open as if nothing were lost.
+ */
 static int reopen_chain(struct store *store, struct store_image *image,
 			bool writable)
 {
 	struct chain *chain;
 	int r;
 
+	if (image->reopen_failed)
+		return fail(-EIO, "an image that was not opened again before");
 	pthread_rwlock_wrlock(&image->io_lock);
 	r = chain_reopen(store->family, image->id.dev, image->id.ino,
 			 writable ? CHAIN_WRITABLE : 0, &chain);
@@ -356,6 +362,7 @@ static int reopen_chain(struct store *store, struct store_image *image,
 
 		r = change_chain(store, image, path, writable);
 	}
+	image->reopen_failed = r < 0;
 	return r;
 }
 

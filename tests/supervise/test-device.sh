@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A sync that a real device failed, and a worker that is killed around it: the
+# kernel tells each descriptor of the failure once, so the next sync of the same
+# descriptor succeeds, and must not be believed.
+#
+# The device is a loop device over a sparse file on a full tmpfs: a write to a
+# block that was punched out of that file fails in the block layer.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tgt/tgt.sh"
+. "$(dirname "$0")/../kill/kill.sh"
+. "$(dirname "$0")/supervise.sh"
+. "$(dirname "$0")/../mount/common.sh"
+
+# What other tests take along into mount namespaces of their own keeps a file
+# system alive that was unmounted here: they get none of ours.
+[ -n "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare -m "$0" "$@"
+
+# A store on such a device with a fixed image, its view written and synced once.
+begin_device() {
+	begin
+	requires_resend
+	requires losetup mkfs.ext4 filefrag strace
+	tmpfs=$scratch/tmpfs fs=$scratch/fs
+	mkdir "$tmpfs" "$fs"
+	mount -t tmpfs -o size=64M none "$tmpfs"
+	at_exit "umount -l $tmpfs"
+	truncate -s 48M "$tmpfs/disk"
+	mkfs.ext4 -q -m 0 \
+		-E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$tmpfs/disk"
+	mount -o loop "$tmpfs/disk" "$fs"
+	at_exit "umount -l $fs"
+	store=$fs/store view=$mnt/pc.$1.raw
+	mkdir "$store"
+	vhdfs-img create --size 8M --fixed "$store/pc.$1"
+	mount_store "$store" "$mnt"
+	# Written once, so that later writes change no block of the file system.
+	dd if=/dev/urandom of="$view" bs=1M count=8 conv=notrunc,fsync \
+		status=none
+	hold_view "$view" rw write 0 first fsync
+}
+
+# The device has no room any more for what the disk has at 4000000.
+break_device() {
+	local page at
+
+	page=$(vhdfs-img map --json "$store/pc.$1" 2>/dev/null |
+		jq '[.[] | select(.offset)][0] | .offset - .start')
+	page=$(((page + 4000000) / 4096))
+	sync -f "$fs"
+	# Extents in pages: N: FIRST..LAST: AT..: LENGTH: ...
+	at=$(filefrag -v -b4096 "$store/pc.$1" | tr -d ' ' |
+		awk -F'[:.]+' -v page=$page '/^[0-9]+:/ && $2 <= page &&
+			page <= $3 { print $4 + page - $2 }')
+	fallocate -p -o $((at * 4096)) -l 4096 "$tmpfs/disk"
+	dd if=/dev/zero of="$tmpfs/ballast" bs=64k status=none 2>/dev/null ||
+		true
+}
+
+mend_device() {
+	rm "$tmpfs/ballast"
+}
+
+# killed_at CALL DELAY PATTERN: the worker, when the trace of CALL shows the
+# pattern, while a client syncs what the device refuses.  DELAY is delay_exit:
+# the call has its answer, the worker does not know it yet; or delay_enter: the
+# worker is about to do it.  The kernel sends the sync to the next worker again.
+killed_at() {
+	local worker go
+
+	mkfifo "$scratch/go"
+	file-io "$view" answers rw write 4000000 second hold fsync fsync \
+		<"$scratch/go" >"$scratch/answers" &
+	client=$!
+	exec {go}>"$scratch/go"
+	wait_until 30 grep -q holding "$scratch/answers"
+	worker=$(worker "$mnt")
+	strace -f -qq -o "$scratch/trace" -p "$worker" -e "trace=$1" \
+		-e "inject=$1:$2=60000000" {go}>&- 2>/dev/null &
+	tracer=$!
+	at_exit "kill -KILL $tracer 2>/dev/null || true"
+	wait_until 30 grep -q "^TracerPid:[[:space:]]*[1-9]" \
+		"/proc/$worker/status"
+	exec {go}>&-
+	wait_until 60 grep -Eq "$3" "$scratch/trace"
+	kill -KILL "$worker" "$tracer"
+	wait "$tracer" 2>/dev/null || true
+	wait_until 60 another_serves "$mnt" "$worker"
+	mend_device
+	wait "$client" || true
+}
+
+failed_sync_is_told() {
+	begin_device "$1"
+	break_device "$1"
+	killed_at "${@:2}"
+	# What the device said, or that it is known to have failed.
+	equal "open, write, hold, the sync sent again, the next sync, close" \
+		"ok ok ok EIO EIO EIO" "$(sed '/^hold/d; 4,$s/ENOSPC/EIO/' \
+			"$scratch/answers" | paste -sd ' ')"
+}
+
+test_worker_killed_after_the_device_failed_the_sync() {
+	failed_sync_is_told vhd fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
+}
+
+test_worker_killed_after_the_device_failed_the_sync_of_a_vhdx() {
+	failed_sync_is_told vhdx fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
+}
+
+# The header of the answer has an error, -EIO or -ENOSPC.
+test_worker_killed_before_it_answers_that_the_sync_failed() {
+	failed_sync_is_told vhd writev delay_enter '(373|344).377.377.377'
+}
+
+run_tests
