@@ -227,11 +227,6 @@ bool image_is_same(const struct image *a, const struct image *b)
 	       a->block_size == b->block_size && guid_equal(&a->id, &b->id);
 }
 
-int image_may_write(struct image *img)
-{
-	return img->ops->may_write ? img->ops->may_write(img) : 0;
-}
-
 int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 {
 	int r;
@@ -278,6 +273,20 @@ void image_lock_map(struct image *img)
 void image_unlock_map(struct image *img)
 {
 	unlock(img);
+}
+
+int image_may_write(struct image *img)
+{
+	int r = 0;
+
+	if (!img->ops->may_write)
+		return 0;
+	io_wrlock(&img->lock);
+	/* A started image has passed the same checks. */
+	if (!atomic_load(&img->started))
+		r = img->ops->may_write(img);
+	unlock(img);
+	return r;
 }
 
 /* May this image be changed now? Starts it where it never was. */

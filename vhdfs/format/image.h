@@ -173,7 +173,7 @@ struct image_ops {
 	/*
 	 * Would the image take writes, if it were open for them?  0, or
 	 * -EOPNOTSUPP or -EBADMSG with words that say why not.  Reads the
-	 * tables; no other thread uses the image.
+	 * tables; before start, with the image's lock held exclusively.
 	 */
 	int (*may_write)(struct image *img);
 	/*
@@ -303,7 +303,8 @@ int image_parent(struct image *img, struct parent_ref *ret);
  */
 bool image_is_same(const struct image *a, const struct image *b);
 
-/* See image_ops: 0, or why the image can be read but not written. */
+/* See image_ops: 0, or why the image can be read but not written.  Beside
+ * other threads that use the image; takes its lock. */
 int image_may_write(struct image *img);
 
 /*
