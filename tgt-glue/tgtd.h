@@ -65,8 +65,8 @@ int tgtd_open(int control_port, struct tgtd *ret);
 int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	     char **ret_text);
 
-/* Is it in service? 1, or 0 while tgt-admin gives it its targets and while it is
- * being stopped.  An error of tgtd_ask where it has ended. */
+/* Is it in service? 1, or 0 while tgt-admin gives it its targets and while it
+ * is being stopped.  An error of tgtd_ask where it has ended. */
 int tgtd_ready(const struct tgtd *tgtd);
 
 /* When and as which process it was started, as a word: another one after each
