@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-chain-threads \
 	tests/unit/test-chain-units \
 	tests/unit/test-keep \
+	tests/unit/test-keep-store \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
 	tests/unit/test-io-mem \
@@ -150,6 +151,9 @@ tests_tools_forge_child_SOURCES = tests/tools/forge-child.c
 tests_tools_forge_child_LDADD = $(LIBVHDFS_LIBS)
 tests_tools_racer_SOURCES = tests/tools/racer.c
 tests_tools_racer_LDADD = $(PTHREAD_LIBS)
+check_PROGRAMS += tests/tools/manager
+tests_tools_manager_SOURCES = tests/tools/manager.c
+tests_tools_manager_LDADD =
 check_PROGRAMS += tests/tools/exercise
 tests_tools_exercise_SOURCES = \
 	tests/tools/exercise.c \
@@ -267,6 +271,7 @@ EXTRA_DIST += \
 	tests/faults/faults.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
+	tests/supervise/held.sh \
 	tests/supervise/supervise.sh \
 	tests/lib.sh \
 	tests/locks/common.sh \
@@ -380,6 +385,7 @@ kill_tests = \
 	tests/kill/test-load.sh \
 	$(NULL)
 supervise_tests = \
+	tests/supervise/test-held.sh \
 	tests/supervise/test-open.sh \
 	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-reopen.sh \

@@ -94,6 +94,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/keep-files.c \
 	vhdfs/io/keep-internal.h \
 	vhdfs/io/keep-pages.c \
+	vhdfs/io/keep-store.c \
 	vhdfs/io/keep.c \
 	vhdfs/io/keep.h \
 	vhdfs/io/wait.c \

@@ -147,6 +147,129 @@ test_killed_it_is_started_again_and_tgt_stays() {
 	exported
 }
 
+# hold_writes: a program that has the client's view open, and has written to it
+# at 200 places without a flush.
+hold_writes() {
+	local i commands=()
+
+	for ((i = 0; i < 200; i++)); do
+		commands+=(write $((i * 65536)) "written at $i")
+	done
+	mkfifo "$scratch/hold"
+	inside file-io "$child" rw "${commands[@]}" hold write 65536 "later at 1" \
+		<"$scratch/hold" >"$scratch/held" 2>&1 &
+	holder_pid=$!
+	exec {holder}>"$scratch/hold"
+	wait_until 10 grep -q holding "$scratch/held"
+}
+
+# kill_all: SIGKILL to all processes of the unit; another serves then.
+kill_all() {
+	local pid
+
+	pid=$(main_pid vhdfs@srv-disks)
+	inside systemctl kill --signal=KILL vhdfs@srv-disks
+	wait_until 30 mounted_anew "$pid"
+}
+
+state_of_mount() {
+	inside getfattr --only-values --absolute-names -n user.vhdfs.state \
+		/srv/disks
+}
+
+test_answered_writes_survive_the_death_of_all_processes() {
+	local state i commands=()
+
+	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
+		skip "a kernel that has no FUSE_NOTIFY_RESEND"
+	make_server
+	start vhdfs@srv-disks
+	state=$(state_of_mount)
+	hold_writes
+	kill_all
+	kill_all
+	equal "state" "$state" "$(state_of_mount)"
+	for ((i = 0; i < 200; i++)); do
+		commands+=(read $((i * 65536)) $((11 + ${#i})))
+	done
+	inside file-io "$child" ro "${commands[@]}" >"$scratch/found"
+	printf 'written at %d' {0..199} | cmp - "$scratch/found" ||
+		fail "writes are lost: $(say_systemd vhdfs@srv-disks)"
+	# The handle goes on.
+	exec {holder}>&-
+	wait "$holder_pid" || fail "$(cat "$scratch/held")"
+	equal "later" "later at 1" "$(inside file-io "$child" ro read 65536 10)"
+	equal "restarts" 2 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
+	grep 'served again, with all open files' "$scratch/services.log"
+	inside systemctl stop vhdfs@srv-disks
+	! inside mountpoint -q /srv/disks || fail "it is still mounted"
+	equal "descriptors that systemd holds" 0 \
+		"$(inside systemctl show -P NFileDescriptorStore vhdfs@srv-disks)"
+	inside vhdfs-img check /srv/images/clients/pc.vhdx >"$scratch/check" 2>&1
+	! grep 'in use' "$scratch/check" || fail "$(cat "$scratch/check")"
+}
+
+# A stop while nothing serves: what was held is let go of, and the next start
+# takes the dead mount away.
+test_stop_after_the_death_of_all_processes() {
+	local state
+
+	make_server
+	inside mkdir -p /etc/systemd/system/vhdfs@.service.d
+	inside bash -c 'printf "[Service]\nRestartSec=1h\n" \
+		>/etc/systemd/system/vhdfs@.service.d/later.conf'
+	inside systemctl daemon-reload
+	start vhdfs@srv-disks
+	state=$(state_of_mount)
+	hold_writes
+	inside systemctl kill --signal=KILL vhdfs@srv-disks
+	wait_until 30 waits_to_be_started
+	# systemd does not look into the mount.
+	inside timeout 60 systemctl daemon-reload
+	inside timeout 60 systemctl stop vhdfs@srv-disks
+	exec {holder}>&-
+	wait "$holder_pid" || true
+	start vhdfs@srv-disks
+	[ "$(state_of_mount)" != "$state" ] || fail "expected a new state"
+	inside file-io "$child" rw write 4096 hello fsync
+	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
+}
+
+waits_to_be_started() {
+	[ "$(inside systemctl show -P SubState vhdfs@srv-disks)" = auto-restart ]
+}
+
+# The manager itself is started anew, and has what it held.
+test_what_is_held_survives_a_reexec_of_systemd() {
+	make_server
+	start vhdfs@srv-disks
+	hold_child
+	inside systemctl daemon-reexec
+	wait_until 30 systemd_answers
+	kill_all
+	holder_writes "after the death"
+}
+
+test_reload_and_the_death_of_all_processes() {
+	make_server
+	start vhdfs@srv-disks
+	hold_child
+	inside systemctl reload vhdfs@srv-disks
+	wait_until 60 grep -q 'from now on' "$scratch/services.log"
+	kill_all
+	holder_writes "after the death"
+	# Of the image it is not systemd that is named.
+	inside file-io "$child" rw hold <"$scratch/hold" >"$scratch/held" 2>&1 &
+	holder_pid=$!
+	exec {holder}>"$scratch/hold"
+	wait_until 10 grep -q holding "$scratch/held"
+	inside vhdfs-img check /srv/images/clients/pc.vhdx >"$scratch/check" 2>&1
+	grep 'in use by vhdfs' "$scratch/check" || fail "$(cat "$scratch/check")"
+	exec {holder}>&-
+	wait "$holder_pid"
+}
+
 test_a_mistake_is_not_tried_again_and_again() {
 	make_server
 	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'

@@ -3,6 +3,7 @@
 # A mount that went away and came back: tgtd gets its files again.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../supervise/supervise.sh"
+. "$(dirname "$0")/../supervise/held.sh"
 . "$(dirname "$0")/tgt.sh"
 
 # said PATTERN: on standard error of the last expect.
@@ -251,6 +252,30 @@ test_session_goes_on_over_the_death_of_the_worker() {
 	did_nothing
 	works read 7
 	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	end_session
+}
+
+# Nor does the death of all processes, where a service manager holds what they
+# had.
+test_session_goes_on_over_the_death_of_all_processes() {
+	requires_initiator
+	requires_resend
+	requires jq
+	make_store
+	hold_store "$scratch/store" "$scratch/mnt"
+	start_tgtd
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	hold_session pc1
+	write_much
+	kill_held "$scratch/mnt"
+	expect 0 glue apply
+	did_nothing
+	works read 1599
+	is_to_restart pc1 false
+	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	head -c 819200 "$scratch/mnt/clients/pc1.vhdx.raw" |
+		cmp - <(head -c 819200 /dev/zero | tr '\0' w)
 	end_session
 }
 

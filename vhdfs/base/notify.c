@@ -3,37 +3,124 @@
 
 #include "base/notify.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
 
-void notify(const char *fmt, ...)
+enum { WAIT_S = 30 };
+
+/* The manager's address: its length, 0 where there is none. */
+static socklen_t manager_address(struct sockaddr_un *ret)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t n = path ? strlen(path) : 0;
-	_cleanup_close_ int fd = -1;
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!n || n >= sizeof ret->sun_path)
+		return 0;
+	memcpy(ret->sun_path, path, n);
+	/* A name of the abstract kind. */
+	if (*path == '@')
+		ret->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+}
+
+static void attach(struct msghdr *msg, int fd)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
+}
+
+static int send_text(const char *text, int fd, int flags)
+{
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .buf = { 0 } };
+	struct timeval wait = { .tv_sec = WAIT_S };
+	struct iovec iov = { .iov_base = (char *)text,
+			     .iov_len = strlen(text) };
+	struct sockaddr_un address;
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_name = &address,
+			      .msg_namelen = manager_address(&address) };
+	ssize_t n;
+
+	if (!msg.msg_namelen)
+		return -ENOTCONN;
+	if (s < 0 ||
+	    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)
+		return -errno;
+	if (fd >= 0) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof control.buf;
+		attach(&msg, fd);
+	}
+	do
+		n = sendmsg(s, &msg, MSG_NOSIGNAL | flags);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+void notify(const char *fmt, ...)
+{
 	char text[512];
 	va_list ap;
 
-	if (!n || n >= sizeof address.sun_path)
-		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	memcpy(address.sun_path, path, n);
-	/* A name of the abstract kind. */
-	if (*path == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-		       (const struct sockaddr *)&address,
-		       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	(void)send_text(text, -1, MSG_DONTWAIT);
+}
+
+int notify_fd(int fd, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	return send_text(text, fd, 0);
+}
+
+/* The manager closes the pipe's end that it is sent. */
+int notify_barrier(void)
+{
+	int ends[2], r;
+	struct pollfd end;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	r = send_text("BARRIER=1", ends[1], 0);
+	close(ends[1]);
+	end = (struct pollfd){ .fd = ends[0] };
+	while (r == 0) {
+		int n = poll(&end, 1, WAIT_S * 1000);
+
+		if (n > 0)
+			break;
+		if (n == 0)
+			r = -ETIMEDOUT;
+		else if (errno != EINTR)
+			r = -errno;
+	}
+	close(ends[0]);
+	return r;
 }

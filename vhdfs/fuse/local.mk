@@ -11,6 +11,8 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/direct.c \
 	vhdfs/fuse/direct.h \
 	vhdfs/fuse/fuse3.h \
+	vhdfs/fuse/held.c \
+	vhdfs/fuse/held.h \
 	vhdfs/fuse/invalidate.c \
 	vhdfs/fuse/invalidate.h \
 	vhdfs/fuse/loop.c \

@@ -12,9 +12,10 @@
 #include "fuse/fuse3.h"
 #include "fuse/state.h"
 
-enum { INIT_MAX = 256 };
+enum { INIT_MAX = 256, DESCRIBED_MAX = 3 * 4096 };
 
-/* To the kernel: what a process must have to serve the mount. */
+/* To the kernel: what a process must have to serve the mount.  It lies in the
+ * kept memory (keep_extra). */
 struct mount_link {
 	int fd; /* -1: it is not mounted */
 	/* The kernel's INIT request, which comes once. */
@@ -23,6 +24,10 @@ struct mount_link {
 	char state[STATE_SIZE]; /* see state.h */
 	/* It was made anew, and what was kept is not in the images yet. */
 	bool anew;
+	/* See held.h: what is mounted, and how often a supervisor went on with
+	 * it before a worker of it served. */
+	char described[DESCRIBED_MAX];
+	unsigned attempts;
 };
 
 struct mount {

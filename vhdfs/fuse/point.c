@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -162,6 +163,26 @@ int point_check(const char *root, const char *point, bool read_only)
 			    : refuse(root, point, read_only, &mounted);
 	mounted_fini(&mounted);
 	return r;
+}
+
+bool point_is_mounted(const char *root, const char *point)
+{
+	struct mounted mounted = { 0 };
+	bool is = look(point, &mounted) > 0 &&
+		  !strcmp(mounted.type, "fuse.vhdfs") &&
+		  !strcmp(mounted.source, root);
+
+	mounted_fini(&mounted);
+	return is;
+}
+
+void point_clear_dead(const char *root, const char *point)
+{
+	struct stat st;
+
+	if (point_is_mounted(root, point) && stat(point, &st) < 0 &&
+	    (errno == ENOTCONN || errno == ECONNABORTED))
+		umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 static bool is_to_end(void)

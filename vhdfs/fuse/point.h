@@ -15,6 +15,14 @@
  */
 int point_check(const char *root, const char *point, bool read_only);
 
+/* Is the store whose absolute path is root mounted topmost at point?  The
+ * process that serves is not asked. */
+bool point_is_mounted(const char *root, const char *point);
+
+/* Unmounts a mount of that store whose process has died, where there is one at
+ * point.  A mount that is served stays. */
+void point_clear_dead(const char *root, const char *point);
+
 /*
  * Of all programs that mount a store there, one at a time has the lock: from
  * its check until its mount is made.  *ret_fd is to be closed; it is -1 where

@@ -90,6 +90,16 @@ void state_take(const char *store, const char *point, char ret[STATE_SIZE])
 	rmdir(DIRECTORY);
 }
 
+bool state_forget(const char *point)
+{
+	_cleanup_close_ int dir = open_directory();
+	char name[NAME_MAX + 1];
+
+	if (dir < 0 || !file_name(point, name))
+		return true;
+	return unlinkat(dir, name, 0) == 0 || errno == ENOENT;
+}
+
 static bool write_file(int dir, const char *name, const char *store,
 		       const char *state)
 {

@@ -6,10 +6,12 @@
  * A mount shows it as the attribute user.vhdfs.state of its root directory.
  * Two equal identifiers mean: every write that was answered by the first moment
  * is there at the second one, though the mount may have been made anew.  The
- * identifier is a new one for each mount, with two exceptions.  A supervisor
+ * identifier is a new one for each mount, with exceptions.  A supervisor
  * that makes the mount anew keeps it, for the kept state has what was answered.
  * And a mount that ended cleanly while files of it were open leaves it in
- * /run/vhdfs to the next mount of the same store at the same place.
+ * /run/vhdfs to the next mount of the same store at the same place.  A
+ * supervisor that goes on with the state of one that was killed (held.h) keeps
+ * it, too.
  *
  * ORDER.  The file is removed before the next mount serves, and written after
  * everything is in the images, before the mount is taken away.  Where any step
@@ -17,6 +19,8 @@
  */
 #ifndef VHDFS_FUSE_STATE_H
 #define VHDFS_FUSE_STATE_H
+
+#include <stdbool.h>
 
 #include "base/guid.h"
 
@@ -28,6 +32,10 @@ void state_new(char ret[STATE_SIZE]);
 /* The identifier that the last mount of the store at that place left, which is
  * taken away; else a new one. */
 void state_take(const char *store, const char *point, char ret[STATE_SIZE]);
+
+/* Takes away what was left there: a supervisor goes on with that mount.  False
+ * where it stays. */
+bool state_forget(const char *point);
 
 /* Leaves it. Without words where that fails: then the next one is new. */
 void state_leave(const char *store, const char *point, const char *state);

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,6 +18,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "fuse/background.h"
+#include "fuse/held.h"
 #include "fuse/mount.h"
 #include "fuse/upgrade.h"
 #include "fuse/worker.h"
@@ -46,6 +46,8 @@ struct supervisor {
 	struct timespec started;
 	unsigned short_lives;
 	int ending; /* the signal that says so, or 0 */
+	/* What the service manager holds is not taken yet, and stays. */
+	bool taking;
 };
 
 /* Blocked always, and waited for. */
@@ -151,13 +153,16 @@ static int take_over(struct supervisor *s)
  * at once, and who asks again finds a new mount. */
 static int give_up_requests(struct supervisor *s)
 {
-	int r = mount_again(&s->mount);
+	int r;
 
+	held_unstore_mount();
+	r = s->link->fd < 0 ? mount_make(&s->mount) : mount_again(&s->mount);
 	if (r < 0)
 		return r;
 	keep_opens_clear();
 	s->link->anew = true;
 	s->kind = WORKER_NEW_MOUNT;
+	held_store_mount(&s->mount);
 	return 0;
 }
 
@@ -220,6 +225,18 @@ static int follow(struct supervisor *s, int status, const char *how)
 	return r < 0 ? r : start_worker(s);
 }
 
+/* Returns where that fails. */
+static void exec_upgrade(struct supervisor *s)
+{
+	struct error why;
+
+	held_unstore();
+	upgrade_exec(&s->mount, s->options);
+	why = *error_last();
+	held_store(&s->mount, s->options);
+	error_set(&why);
+}
+
 /* The worker has left things as they are, for the program as it is installed
  * now; where that is not to be, for another of our own. */
 static int upgrade(struct supervisor *s, int status)
@@ -227,7 +244,7 @@ static int upgrade(struct supervisor *s, int status)
 	int r = take_over(s);
 
 	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT && !s->ending)
-		upgrade_exec(&s->mount, s->options);
+		exec_upgrade(s);
 	if (r == 0 && !s->ending)
 		log_error("%s: not upgraded: %s", s->mount.point,
 			  WEXITSTATUS(status) == WORKER_LEFT
@@ -281,18 +298,23 @@ static void take_options(struct supervisor *s)
 					   .read_only = o->read_only };
 }
 
-static int prepare(struct supervisor *s)
+static void prepare(void)
 {
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	signals_of_supervisor(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	s->link = mmap(NULL, sizeof *s->link, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s->link == MAP_FAILED)
-		return fail_errno(-errno, "memory for the mount");
-	return keep_begin();
+}
+
+/* A kept memory of this process's own, with the link in it. */
+static int make_memory(struct supervisor *s)
+{
+	int r = keep_begin();
+
+	if (r == 0)
+		s->link = keep_extra(sizeof *s->link);
+	return r;
 }
 
 /* The worker has read the store, or has said why not. */
@@ -328,11 +350,13 @@ static int mount_for_worker(struct supervisor *s)
 	if (r < 0)
 		return r;
 	r = mount_make(&s->mount);
-	if (r == 0)
-		kill(s->worker, SIGUSR1);
-	else
+	if (r < 0) {
 		say_why(r);
-	return r;
+		return r;
+	}
+	held_store(&s->mount, s->options);
+	kill(s->worker, SIGUSR1);
+	return 0;
 }
 
 static int start_background(struct supervisor *s)
@@ -355,9 +379,14 @@ static bool is_to_end(void)
 static int start(struct supervisor *s)
 {
 	struct options *o = s->options;
-	int r = options_make_absolute(o);
+	int r = make_memory(s);
 
+	held_enable(o);
+	if (r == 0)
+		r = options_make_absolute(o);
 	take_options(s);
+	if (r == 0)
+		held_clear_dead(o);
 	if (r == 0)
 		r = mount_check_libfuse();
 	if (r == 0)
@@ -393,18 +422,23 @@ static int start(struct supervisor *s)
 static int go_on(struct supervisor *s)
 {
 	struct options *o = s->options;
-	int r;
+	int r = make_memory(s);
 
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
+	held_enable(o);
 	take_options(s);
-	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
-			   s->link, &s->mount);
-	state_new(s->link->state);
+	if (r == 0)
+		r = mount_describe(o->store, o->mountpoint, o->mount,
+				   o->read_only, s->link, &s->mount);
+	if (r == 0)
+		state_new(s->link->state);
 	if (r == 0)
 		r = upgrade_resume(&s->mount);
 	if (r == 0)
 		r = take_over(s);
+	if (r == 0)
+		held_store(&s->mount, o);
 	s->kind = WORKER_NEXT;
 	if (r == 0)
 		r = start_worker(s);
@@ -414,6 +448,56 @@ static int go_on(struct supervisor *s)
 		log_info("%s: served by version %s from now on", s->mount.point,
 			 PACKAGE_VERSION);
 	return r;
+}
+
+/* As after the death of a worker; fd is the mount's or -1. */
+static int go_on_held(struct supervisor *s, int fd)
+{
+	struct options *o = s->options;
+	int r;
+
+	s->link = keep_extra(sizeof *s->link);
+	held_enable(o);
+	take_options(s);
+	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
+			   s->link, &s->mount);
+	s->link->fd = fd;
+	if (r == 0)
+		r = take_over(s);
+	s->kind = WORKER_NEXT;
+	if (r == 0 && (fd < 0 || o->no_resend || !mount_can_resend(&s->mount)))
+		r = give_up_requests(s);
+	/* The mount of another vhdfs: that it is there is no success here. */
+	if (r == -EALREADY)
+		r = -EBUSY;
+	return r < 0 ? r : start_worker(s);
+}
+
+/* Of a supervisor that died with its worker, if the service manager holds what
+ * they had. */
+static int start_again(struct supervisor *s)
+{
+	int r = options_make_absolute(s->options), fd;
+
+	s->taking = true;
+	if (r == 0)
+		r = mount_check_libfuse();
+	if (r == 0)
+		r = held_take(s->options, &fd);
+	if (r == HELD_NOTHING) {
+		s->taking = false;
+		return start(s);
+	}
+	if (r > 0)
+		r = go_on_held(s, fd);
+	if (r < 0) {
+		log_error("%s", error_text());
+		return r;
+	}
+	s->taking = false;
+	log_info("%s: its processes died; served again, with %s",
+		 s->mount.point, fd < 0 ? "a new mount" : "all open files");
+	return 0;
 }
 
 /* Where it has not ended by itself. */
@@ -437,6 +521,13 @@ static void die_of(int sig)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static int begin(struct supervisor *s)
+{
+	if (upgrade_is_under_way())
+		return go_on(s);
+	return held_is_given() ? start_again(s) : start(s);
+}
+
 int supervise(struct options *options)
 {
 	/* Its address stays good in each worker. */
@@ -444,12 +535,15 @@ int supervise(struct options *options)
 	int r, status;
 
 	s.options = options;
-	r = prepare(&s);
-	if (r < 0) {
-		log_error("%s", error_text());
+	prepare();
+	r = begin(&s);
+	/* The next process tries it. */
+	if (s.taking) {
+		/* No attempt that it died of. */
+		if (s.link)
+			s.link->attempts--;
 		return EXIT_FAILURE;
 	}
-	r = upgrade_is_under_way() ? go_on(&s) : start(&s);
 	if (r == -EALREADY) {
 		/* A unit has what it was started for. */
 		notify("READY=1");
@@ -458,6 +552,7 @@ int supervise(struct options *options)
 		status = r < 0 ? EXIT_FAILURE : serve(&s);
 	}
 	end_worker(&s);
+	held_unstore();
 	if (s.mount.point)
 		mount_end(&s.mount);
 	keep_end();

@@ -6,7 +6,8 @@
  * the program that is installed now, in the same way.
  *
  * It has one thread, opens no image and answers nothing, so that little can
- * happen to it.  If it is killed all the same, its worker ends with it.
+ * happen to it.  If it is killed all the same, its worker ends with it, and the
+ * next supervisor goes on where a service manager holds what they had (held.h).
  *
  * WHAT IS SHARED with the worker: the table of descriptors (clone, CLONE_FILES)
  * and the memory of io/keep.h.  So all that the worker has open stays open when

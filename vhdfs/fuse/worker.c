@@ -136,6 +136,7 @@ static int end(const struct mount *mount, struct server *server,
 	bool opened = false;
 	int r;
 
+	keep_set_ending();
 	invalidator_free(server->invalidator, mount->point);
 	nodes_free(server->nodes);
 	r = store_close(server->store);
@@ -223,6 +224,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		close_store(&server);
 		return status_of_failure(kind);
 	}
+	mount->link->attempts = 0;
 	sig = wait_for_end();
 	r = loop_stop(loop);
 	if (r < 0)

@@ -96,7 +96,14 @@ static bool process_writes(const char *pid, const struct stat *st, int but_fd)
 	return false;
 }
 
-/* The first process of /proc to which that applies. */
+/* A service manager has copies of its services' descriptors (FDSTORE). */
+static bool may_be_manager(const char *pid)
+{
+	return !strcmp(pid, "1");
+}
+
+/* The first process of /proc to which that applies; the manager is named only
+ * where it is the only one. */
 static void find_process(int fd,
 			 bool (*is)(const char *pid, const struct stat *st,
 				    int but_fd),
@@ -119,7 +126,8 @@ static void find_process(int fd,
 		if (f && fgets(comm, sizeof comm, f))
 			comm[strcspn(comm, "\n")] = '\0';
 		snprintf(who, who_size, "%s (process %s)", comm, de->d_name);
-		return;
+		if (!may_be_manager(de->d_name))
+			return;
 	}
 }
 

@@ -317,6 +317,8 @@ static void keep_it(struct io *io)
 		close(io->fd);
 	io->fd = fd;
 	open_witness(io);
+	if (io->kept)
+		keep_store_file(io->kept);
 }
 
 /*
@@ -459,6 +461,8 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 	}
 	(*ret)->kept = kept;
 	open_witness(*ret);
+	if (kept)
+		keep_store_file(kept);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ static struct keep_file *note_new(uint64_t dev, uint64_t ino, bool writable,
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct keep_file *file = &keep.files[i];
 
-		if (atomic_load(&file->used))
+		if (atomic_load(&file->used) || keep_is_stored(file))
 			continue;
 		file->fd = fd;
 		file->witness = -1;
@@ -195,8 +195,12 @@ void keep_each_file(void (*each)(void *ctx, const struct keep_file_info *file),
 void keep_file_forget(struct keep_file *file)
 {
 	int witness = file->witness;
+	bool stored = keep_is_stored(file);
 
 	atomic_store(&file->used, false);
+	/* The place stays taken until that is done. */
+	if (stored)
+		keep_unstore_file(file);
 	if (witness >= 0)
 		close(witness);
 }

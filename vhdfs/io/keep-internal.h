@@ -20,10 +20,11 @@
 enum {
 	/* A change of any structure in the memory, or of a limit below, is a
 	 * new version. */
-	KEEP_VERSION = 1,
+	KEEP_VERSION = 2,
 	FILES_MAX = 16384,
 	OPENS_MAX = 65536,
 	POOLS = 2,
+	EXTRA_SIZE = 65536,
 	/* So many pages get their memory at once. */
 	POOL_STEP = 64,
 };
@@ -35,14 +36,26 @@ struct keep_head {
 	char magic[8]; /* KEEP_MAGIC */
 	uint32_t version;
 	uint32_t file_size, open_size, page_size; /* of the structures */
+	uint32_t extra_size;                      /* see keep_extra */
 	uint64_t size;                            /* of all the memory */
 	atomic_size_t pool_used[POOLS]; /* how many places were ever used */
 	atomic_bool lost;               /* see keep_lost */
+	atomic_bool ending;             /* see keep_set_ending */
+	/* Something that was granted may not be with the service manager. */
+	atomic_bool unstored;
+	atomic_uint n_stored; /* descriptors that are there */
 };
+
+/* The descriptors of a file. */
+enum { OF_FILE, OF_WITNESS, DESCRIPTORS };
+
+/* Does the service manager have a descriptor?  See keep-store.c. */
+enum stored { NOT_STORED, STORE_SENT, STORED };
 
 struct keep_file {
 	atomic_bool used;
 	atomic_bool writable;
+	atomic_uchar stored[DESCRIPTORS]; /* enum stored */
 	int fd;
 	int witness; /* see keep.h, SYNCS; -1: none */
 	uint64_t dev, ino;
@@ -70,9 +83,11 @@ struct keep {
 	uint8_t *base; /* null: nothing is kept */
 	size_t size;
 	struct keep_head *head;
+	void *extra;
 	struct keep_file *files;
 	struct keep_open *opens;
 	struct pool pools[POOLS];
+	unsigned store_max;            /* 0: nothing is stored */
 	pthread_mutex_t lock;          /* files and opens */
 	bool inherited[FILES_MAX];     /* not claimed yet */
 	bool found[FILES_MAX];         /* claimed */
@@ -86,6 +101,25 @@ static inline size_t keep_number_of(const struct keep_file *file)
 {
 	return (size_t)(file - keep.files);
 }
+
+/* keep.c */
+
+/* Maps the memory of descriptor fd, which is this process's from then on. */
+int keep_map(int fd);
+/* Is the descriptor still that of the file? */
+bool keep_is_sound(const struct keep_file *file, int fd);
+
+/* keep-store.c */
+
+/*
+ * After the file counts no more: unlocks its descriptor, for the service
+ * manager may have another one of the same description, and takes both from
+ * there.  The place is free after that.
+ */
+void keep_unstore_file(struct keep_file *file);
+/* Or may it be. */
+bool keep_is_stored(const struct keep_file *file);
+void keep_count_stored(void);
 
 /* keep-pages.c */
 

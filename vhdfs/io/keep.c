@@ -28,6 +28,8 @@ static size_t lay_out(uint8_t *base)
 	size_t at = 4096;
 
 	keep.head = (struct keep_head *)base;
+	keep.extra = base + at;
+	at += EXTRA_SIZE;
 	keep.files = (struct keep_file *)(base + at);
 	at = round_up(at + FILES_MAX * sizeof *keep.files, 4096);
 	keep.opens = (struct keep_open *)(base + at);
@@ -63,26 +65,47 @@ static void write_head(void)
 	};
 }
 
-int keep_begin(void)
+/*
+ * Tells a later supervisor that this process or its workers, which share the
+ * table of descriptors and so the lock, still run.
+ */
+static void lock_memory(void)
 {
-	_cleanup_close_ int fd = memfd_create("vhdfs", MFD_CLOEXEC);
-	size_t size = lay_out(NULL);
-	void *base;
-	int r;
+	struct flock lock = { .l_type = F_WRLCK };
 
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return fail_errno(-errno, "memory that outlives a process");
-	base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	fcntl(keep.fd, F_SETLK, &lock);
+}
+
+int keep_map(int fd)
+{
+	size_t size = lay_out(NULL);
+	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_NORESERVE, fd, 0);
+
 	if (base == MAP_FAILED)
 		return fail_errno(-errno, "memory that outlives a process");
 	madvise(base, size, MADV_DONTDUMP);
 	lay_out(base);
 	keep.base = base;
 	keep.size = size;
-	keep.fd = steal_fd(&fd);
+	keep.fd = fd;
 	for (int i = 0; i < POOLS; i++)
 		pthread_mutex_init(&keep.pools[i].lock, NULL);
+	lock_memory();
+	return 0;
+}
+
+int keep_begin(void)
+{
+	_cleanup_close_ int fd = memfd_create("vhdfs", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0 || ftruncate(fd, (off_t)lay_out(NULL)) < 0)
+		return fail_errno(-errno, "memory that outlives a process");
+	r = keep_map(fd);
+	if (r < 0)
+		return r;
+	steal_fd(&fd);
 	r = reserve_fixed();
 	if (r == 0) {
 		write_head();
@@ -90,6 +113,13 @@ int keep_begin(void)
 	}
 	keep_end();
 	return fail_errno(r, "memory that outlives a process");
+}
+
+void *keep_extra(size_t size)
+{
+	if (!keep.head->extra_size && size <= EXTRA_SIZE)
+		keep.head->extra_size = (uint32_t)size;
+	return keep.head->extra_size == size ? keep.extra : NULL;
 }
 
 void keep_leave(void)
@@ -142,8 +172,7 @@ static int close_others(const int *fds, size_t n)
 	return 0;
 }
 
-/* Is the descriptor still that of the file? */
-static bool is_sound(const struct keep_file *file, int fd)
+bool keep_is_sound(const struct keep_file *file, int fd)
 {
 	struct stat st;
 
@@ -155,9 +184,9 @@ static bool is_sound(const struct keep_file *file, int fd)
  * tells any more that it was under way. */
 static bool inherit(struct keep_file *file)
 {
-	if (!atomic_load(&file->used) || !is_sound(file, file->fd))
+	if (!atomic_load(&file->used) || !keep_is_sound(file, file->fd))
 		return false;
-	if (!is_sound(file, file->witness))
+	if (!keep_is_sound(file, file->witness))
 		file->witness = -1;
 	if (atomic_load(&file->syncs))
 		atomic_store(&file->doubt, true);
@@ -165,11 +194,22 @@ static bool inherit(struct keep_file *file)
 	return true;
 }
 
+/* What the dead process was letting go of, while its descriptor is open. */
+static void finish_forgetting(void)
+{
+	for (size_t i = 0; i < FILES_MAX; i++)
+		if (!atomic_load(&keep.files[i].used) &&
+		    keep_is_stored(&keep.files[i]))
+			keep_unstore_file(&keep.files[i]);
+}
+
 int keep_take_over(const int *fds, size_t n)
 {
 	int r;
 
 	keep.files_used = FILES_MAX;
+	keep_count_stored();
+	finish_forgetting();
 	r = close_others(fds, n);
 	if (r < 0)
 		return r;
@@ -178,8 +218,9 @@ int keep_take_over(const int *fds, size_t n)
 
 		keep.inherited[i] = inherit(file);
 		keep.found[i] = false;
-		if (!keep.inherited[i])
-			atomic_store(&file->used, false);
+		if (keep.inherited[i] || !atomic_exchange(&file->used, false))
+			continue;
+		keep_unstore_file(file);
 	}
 	for (int i = 0; i < POOLS; i++)
 		keep_find_free(&keep.pools[i],
@@ -209,6 +250,12 @@ void keep_lose(void)
 {
 	if (keep.base)
 		atomic_store(&keep.head->lost, true);
+}
+
+void keep_set_ending(void)
+{
+	if (keep.base)
+		atomic_store(&keep.head->ending, true);
 }
 
 bool keep_lost(void)

@@ -61,6 +61,9 @@ struct keep_page {
 
 /* Makes the memory.  0, or -errno with words. */
 int keep_begin(void);
+/* Part of it for the caller's own, zeros at first; null where size is not what
+ * it was for the process that made the memory. */
+void *keep_extra(size_t size);
 /* What this process has of its own of it goes; nothing is used any more. */
 void keep_leave(void);
 /* And the memory itself: by who began. */
@@ -74,6 +77,40 @@ void keep_end(void);
 int keep_take_over(const int *fds, size_t n);
 /* Closes what nobody asked for again, and forgets its pages. */
 void keep_taken_over(void);
+
+/*
+ * STORED.  A service manager (systemd's FDSTORE) can hold the memory and the
+ * files' descriptors, so that they outlive the supervisor too.  keep-store.c
+ * states the order.
+ *
+ * From keep_store_enable on each file is stored before it is locked, at most
+ * max descriptors.  keep_store stores the files and then the memory; what is
+ * stored can be gone on with from then on.  -errno with words where it cannot.
+ * keep_unstore takes all of it back, the memory first.
+ */
+void keep_store_enable(unsigned max);
+int keep_store(void);
+void keep_unstore(void);
+/* Of a file that was noted or claimed, before it is locked. */
+void keep_store_file(struct keep_file *file);
+
+/*
+ * In a new supervisor, instead of keep_begin: takes over the memory of the
+ * processes before, of which fd is; fd is this process's then.  Waits until the
+ * last of them has ended: -EBUSY with words where it does not end, and nothing
+ * has changed then.  -errno with words where the memory is not fit for use.
+ */
+int keep_adopt(int fd);
+/* Takes, or closes, the descriptor that was stored under that name; false where
+ * the name is none of a file's. */
+bool keep_adopt_file(const char *name, int fd);
+/* Is everything there that was granted?  -errno with words. */
+int keep_adopted(void);
+/* Where it is not: lets go of all that was adopted, unlocked. */
+void keep_abandon(void);
+
+/* All that is open is being closed for good. */
+void keep_set_ending(void);
 
 /* All files, for who hands them to another program; and what that one says. */
 struct keep_file_info {

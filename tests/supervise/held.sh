@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests of what a service manager holds for vhdfs, after supervise.sh: the
+# manager is tests/tools/manager.
+
+# hold_store STORE MOUNTPOINT [OPTION...]: mounts it under a manager, whose
+# directory is $held.  ${mount_pid[MOUNTPOINT]} is the manager; HELD_MAX is how
+# many descriptors it takes, HELD_COMMAND what it runs instead of vhdfs.
+hold_store() {
+	local store=$1 mnt=$2
+
+	shift 2
+	requires_fuse
+	held=$scratch/held
+	mkdir -p "$mnt" "$held"
+	# shellcheck disable=SC2086
+	manager "$held" "${HELD_MAX:-1000}" \
+		${HELD_COMMAND:-vhdfs -f} "$store" "$mnt" "$@" >"$mnt.log" 2>&1 &
+	mount_pid[$mnt]=$!
+	at_exit end_held "$mnt"
+	wait_until 10 said_ready 1
+}
+
+end_held() {
+	rm -f "$held/wait"
+	lib_end_mount "$1"
+}
+
+said_ready() {
+	[ "$(grep -c '^READY=1' "$held/log")" -ge "$1" ]
+}
+
+# The supervisor that runs, and all processes of the mount.
+held_supervisor() {
+	sed -n 's/^start //p' "$held/log" | tail -n 1
+}
+
+held_processes() {
+	local pid
+
+	pid=$(held_supervisor)
+	echo "$pid"
+	pgrep -P "$pid"
+}
+
+# SIGKILL to all processes of the mount; returns when the next ones answer.
+kill_held() {
+	local ready
+
+	ready=$(grep -c '^READY=1' "$held/log")
+	# shellcheck disable=SC2046
+	kill -KILL $(held_processes)
+	wait_until 30 said_ready $((ready + 1))
+	timeout "$hang_seconds" stat -f "$1" >/dev/null
+}
+
+# What the manager holds, in one line.
+held_names() {
+	awk '/^stored / { n[$2] = 1 } /^removed / { delete n[$2] }
+		END { for (i in n) print i }' "$held/log" | sort | xargs
+}
+
+# held_disk [OPTION...]: as simple_store, under a manager, with a master that
+# has data.
+held_disk() {
+	requires_resend
+	requires_fuse
+	store=$scratch/store mnt=$scratch/mnt
+	mkdir "$store"
+	vhdfs-img create --size 16M "$store/master.vhdx"
+	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	hold_store "$store" "$mnt" "$@"
+	child=$mnt/child.vhdx.raw
+}
+
+# state_of MOUNTPOINT: its state identifier.
+state_of() {
+	getfattr --only-values --absolute-names -n user.vhdfs.state "$1"
+}
