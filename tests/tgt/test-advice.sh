@@ -18,9 +18,7 @@ advises() {
 
 test_clients_that_are_logged_in() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	hold_session pc1
 	advises 4 'tgt-glue reset pc1' -- glue reset pc1
 	sed -i 's/^address/readonly = yes\naddress/' "$scratch/fleet.conf"
@@ -34,9 +32,7 @@ test_clients_that_are_logged_in() {
 }
 
 test_disks_that_are_in_use() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	tail -f "$scratch/mnt/clients/pc1.vhdx.raw" >/dev/null &
 	at_exit kill $!
 	advises 4 'tgt-glue reset pc1' -- glue reset pc1
@@ -67,9 +63,7 @@ test_targets_of_others() {
 }
 
 test_mount_that_is_not_there() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	adm --op delete --force --mode target --tid "$(adm --op show \
 		--mode target | sed -n 's/^Target \([0-9]*\):.*pc1/\1/p')"
 	lose_mount "$scratch/mnt"

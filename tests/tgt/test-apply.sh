@@ -4,27 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# said PATTERN: on standard error of the last expect.
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
-did() {
-	grep -Eq -e "$1" "$scratch/stdout" ||
-		fail "expected '$1' on standard output, found:" \
-			"$(cat "$scratch/stdout")"
-}
-
-is_there() {
-	[ -n "$(shown "$1")" ] || fail "target $1 is not there"
-}
-
-is_gone() {
-	[ -z "$(shown "$1")" ] || fail "target $1 is there: $(shown "$1")"
-}
-
 test_second_apply_does_nothing() {
 	start_server
 	write_fleet pc1 pc2 <<-END
@@ -78,9 +57,7 @@ test_segments_and_bursts_are_large() {
 	wanted=$(printf '%s\n' MaxRecvDataSegmentLength=262144 \
 		FirstBurstLength=262144 MaxBurstLength=262144 \
 		MaxXmitDataSegmentLength=262144 | sort)
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	equal "what is offered" "$wanted" "$(offered | sort)"
 	end_tgtd
 	start_tgtd
@@ -140,9 +117,7 @@ test_secrets_are_in_no_command_line() {
 }
 
 test_master_loses_its_write_bits() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	equal "mode" 444 "$(stat -c %a "$scratch/store/masters/win11.vhdx")"
 }
 
@@ -159,9 +134,7 @@ test_block_size_is_the_childs() {
 }
 
 test_removed_client_loses_its_target_and_keeps_its_image() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	write_fleet pc1 </dev/null
 	expect 0 glue apply
 	did '^pc2: target: removed'
@@ -285,9 +258,7 @@ test_changed_secret() {
 
 test_secret_taken_away_and_given() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	admits login "$(url pc1)"
 	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
 	expect 0 glue apply
@@ -380,9 +351,7 @@ test_force_ends_that_clients_session_alone() {
 # --force does not end a session that is not in the way.
 test_force_leaves_alone_what_is_right() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	expect 0 glue apply --force pc1
 	! grep 'cut off' "$scratch/hold-pc1.out" || fail "it was cut off"
@@ -419,9 +388,7 @@ test_wait_until_the_client_has_logged_out() {
 	local pid
 
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	echo "thin = yes" >>"$scratch/fleet.conf"
 	glue apply --wait >"$scratch/wait.out" 2>&1 {holder}>&- &
@@ -487,9 +454,7 @@ test_target_without_a_disk_gets_one() {
 }
 
 test_broken_image_makes_no_target() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	adm --op delete --force --mode target --tid "$(glue generate |
 		sed -n 's/.*controller_tid //p' | head -n 1)"
 	truncate -s 100K "$scratch/store/clients/pc1.vhdx"
@@ -610,9 +575,7 @@ test_restart_of_tgtd_without_the_file() {
 test_what_others_changed_is_set_right() {
 	local tid
 
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	everything >"$scratch/before"
 	tid=$(glue generate | sed -n 's/.*controller_tid //p' | head -n 1)
 	adm --op bind --mode target --tid "$tid" -I ALL
@@ -678,9 +641,7 @@ test_requests_to_tgtd() {
 
 # clients COUNT: their targets are made, and all of them log in.
 clients() {
-	start_server
-	write_fleet $(seq -f 'pc%g' 1 "$1") </dev/null
-	expect 0 glue apply
+	apply_fleet $(seq -f 'pc%g' 1 "$1")
 	equal "targets" "$1" "$(adm --op show --mode target | grep -c '^Target')"
 	expect 0 glue apply
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"

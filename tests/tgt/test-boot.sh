@@ -5,12 +5,6 @@
 . "$(dirname "$0")/tgt.sh"
 . "$(dirname "$0")/../boot-sector.sh"
 
-# The names are all that the texts ask of the store.
-name_store() {
-	mkdir -p "$scratch/store/masters"
-	touch "$scratch/store/masters/win11.vhdx"
-}
-
 # has LINE...: each is a line of standard output.
 has() {
 	local line
@@ -19,12 +13,6 @@ has() {
 		grep -Fxq -e "$line" "$scratch/stdout" ||
 			fail "expected the line '$line' in: $(cat "$scratch/stdout")"
 	done
-}
-
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
 }
 
 portals() {

@@ -4,12 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# The names are all that check and generate ask of the store.
-name_store() {
-	mkdir -p "$scratch/store/masters"
-	touch "$scratch/store/masters/win11.vhdx"
-}
-
 # mistake LINE PATTERN: among those that check named.
 mistake() {
 	grep -Eq "^$scratch/fleet.conf:$1: $2" "$scratch/stderr" ||

@@ -7,18 +7,6 @@
 
 new_prefix=iqn.2026-02.lan.example
 
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
-did() {
-	grep -Eq -e "$1" "$scratch/stdout" ||
-		fail "expected '$1' on standard output, found:" \
-			"$(cat "$scratch/stdout")"
-}
-
 change_prefix() {
 	sed -i "s/^iqn-prefix.*/iqn-prefix = $new_prefix/" "$scratch/fleet.conf"
 }
@@ -44,9 +32,7 @@ add_foreign() {
 }
 
 test_changed_prefix_moves_every_target() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	change_prefix
 	expect 0 glue plan
 	did "^pc1: target: remove it \($iqn_prefix:pc1: its disk is target $new_prefix:pc1 now\)$"
@@ -60,9 +46,7 @@ test_changed_prefix_moves_every_target() {
 
 # The serial number of a disk is enough to know a target by.
 test_changed_prefix_without_the_files_of_before() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	rm "$scratch/targets.conf"*
 	change_prefix
 	expect 0 glue apply
@@ -70,9 +54,7 @@ test_changed_prefix_without_the_files_of_before() {
 }
 
 test_changed_prefix_and_mount() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	mkdir "$scratch/mnt2"
 	mount --bind "$scratch/mnt" "$scratch/mnt2"
 	at_exit "umount -l $scratch/mnt2"
@@ -87,9 +69,7 @@ test_changed_prefix_and_mount() {
 
 test_changed_prefix_under_a_session() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	hold_session pc1
 	change_prefix
 	expect 4 glue apply
@@ -112,9 +92,7 @@ test_changed_prefix_under_a_session() {
 
 test_force_moves_a_client_to_its_new_name() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	change_prefix
 	expect 0 glue apply --force pc1
@@ -127,9 +105,7 @@ test_changed_prefix_that_is_interrupted() {
 	local i code
 
 	requires strace
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	change_prefix
 	for ((i = 1; i < 200; i++)); do
 		code=0
@@ -151,9 +127,7 @@ test_changed_prefix_that_is_interrupted() {
 }
 
 test_foreign_writable_export_blocks_and_is_named() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	# As it was before pc1 had a target.
 	tgt-admin -C "$port" --delete "$iqn_prefix:pc1"
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
@@ -178,9 +152,7 @@ test_foreign_writable_export_blocks_and_is_named() {
 }
 
 test_foreign_export_beside_ours_is_told() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	expect 4 glue apply
 	said "^tgt-glue: pc1: left as it is: its disk .* is exported for writing by target iqn.2026-01.other:disk"

@@ -4,11 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-name_store() {
-	mkdir -p "$scratch/store/masters"
-	touch "$scratch/store/masters/win11.vhdx"
-}
-
 # generated CLIENT: its block.
 generated() {
 	glue generate | sed -n "/^<target $iqn_prefix:$1>/,/^<.target>/p"

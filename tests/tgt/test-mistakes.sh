@@ -5,13 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# said PATTERN: on standard error of the last expect.
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
 # start_fleet N: clients pc1 to pcN.
 start_fleet() {
 	local n=$1

@@ -6,19 +6,6 @@
 . "$(dirname "$0")/../supervise/held.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# said PATTERN: on standard error of the last expect.
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
-did() {
-	grep -Eq -e "$1" "$scratch/stdout" ||
-		fail "expected '$1' on standard output, found:" \
-			"$(cat "$scratch/stdout")"
-}
-
 did_nothing() {
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
 }
@@ -43,17 +30,9 @@ descriptor() {
 	done
 }
 
-works() {
-	held "$@" >"$scratch/answer"
-	grep -q 'status 0' "$scratch/answer" ||
-		fail "$*: $(cat "$scratch/answer")"
-}
-
 test_session_goes_on_after_vhdfs_was_stopped_and_started() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	everything >"$scratch/before"
 	hold_session pc1
 	works write 7
@@ -79,9 +58,7 @@ test_session_goes_on_after_vhdfs_was_stopped_and_started() {
 }
 
 test_healthy_file_is_not_swapped() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	stat -c %Z "$(descriptor pc1)" >"$scratch/before"
 	expect 0 glue apply
 	did_nothing
@@ -91,9 +68,7 @@ test_healthy_file_is_not_swapped() {
 test_without_the_mount_it_waits_and_says_so_once() {
 	local pid
 
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	lose_mount "$scratch/mnt"
 	expect 1 glue apply
 	said "^tgt-glue: 2 disks have lost the file: nothing is mounted at $scratch/mnt"
@@ -133,9 +108,7 @@ is_to_restart() {
 test_session_whose_writes_are_lost_is_ended() {
 	requires_initiator
 	requires jq
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	everything >"$scratch/before"
 	hold_session pc1
 	write_much
@@ -174,9 +147,7 @@ test_session_whose_writes_are_lost_is_ended() {
 test_two_deaths_are_no_better_than_one() {
 	requires_initiator
 	requires jq
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	write_much
 	lose_mount "$scratch/mnt"
@@ -192,9 +163,7 @@ test_two_deaths_are_no_better_than_one() {
 test_session_of_an_unknown_state_is_ended() {
 	requires_initiator
 	requires jq
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	works write 7
 	rm "$scratch/targets.conf.opened"
@@ -209,9 +178,7 @@ test_session_of_an_unknown_state_is_ended() {
 test_offline_disk_of_lost_writes_is_not_put_online() {
 	requires_initiator
 	requires jq
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	write_much
 	lose_mount "$scratch/mnt"
@@ -225,9 +192,7 @@ test_offline_disk_of_lost_writes_is_not_put_online() {
 
 test_removed_client_of_lost_writes_is_cut_off() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	hold_session pc1
 	works write 7
 	write_fleet pc2 </dev/null
@@ -242,9 +207,7 @@ test_removed_client_of_lost_writes_is_cut_off() {
 # The worker's death loses nothing: there is nothing to be done.
 test_session_goes_on_over_the_death_of_the_worker() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	write_much
 	kill_worker "$scratch/mnt"
@@ -304,9 +267,7 @@ test_mount_made_anew_by_its_supervisor_keeps_answered_writes() {
 # of one that failed after it.
 test_interrupted_reopen_is_finished_under_a_session() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	lun pc1 online=0
 	expect 0 glue apply
@@ -329,9 +290,7 @@ test_interrupted_reopen_is_finished_under_a_session() {
 # Another image than the client works with is not given to it.
 test_another_image_at_the_path_waits_for_the_logout() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	mv "$scratch/store/clients/pc1.vhdx" "$scratch/old.vhdx"
 	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
@@ -352,9 +311,7 @@ test_another_image_at_the_path_waits_for_the_logout() {
 # A client that is no longer in fleet.conf and still logged in.
 test_removed_client_gets_its_file_too() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	hold_session pc1
 	write_fleet pc2 </dev/null
 	stop_mount "$scratch/mnt"
@@ -368,9 +325,7 @@ test_removed_client_gets_its_file_too() {
 # A disk that waits for its client's logout with another change.
 test_file_is_given_to_a_client_whose_change_waits() {
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	echo "thin = yes" >>"$scratch/fleet.conf"
 	stop_mount "$scratch/mnt"
@@ -384,9 +339,7 @@ test_file_is_given_to_a_client_whose_change_waits() {
 }
 
 test_disk_of_a_file_that_cannot_be_opened_stays_as_it_is() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	lose_mount "$scratch/mnt"
 	truncate -s 100K "$scratch/store/clients/pc1.vhdx"
 	return_mount
@@ -398,9 +351,7 @@ test_disk_of_a_file_that_cannot_be_opened_stays_as_it_is() {
 # As in a container of its own: what cannot be told is said.
 test_tgtd_whose_files_are_not_to_be_seen() {
 	requires strace
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	export ASAN_OPTIONS=detect_leaks=0
 	expect 0 strace -f -qq -o "$scratch/trace" -e trace=openat \
 		-P "/proc/$tgtd_pid/fd" -e inject=openat:error=EACCES \

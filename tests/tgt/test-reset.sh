@@ -4,13 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# said PATTERN: on standard error of the last expect.
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
 # What was put aside of a client, the oldest first.
 aside() {
 	find "$scratch/store/clients" -name ".$1.vhd*.[0-9]*T*Z" -printf '%f\n' |
@@ -35,9 +28,7 @@ is_fresh() {
 
 start_fleet() {
 	requires_initiator
-	start_server
-	write_fleet "$@" </dev/null
-	expect 0 glue apply
+	apply_fleet "$@"
 }
 
 test_fresh_disk_and_the_old_one_aside() {

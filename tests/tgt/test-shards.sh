@@ -8,18 +8,6 @@
 on_0="pc1 pc2"
 on_1="pc3 pc5"
 
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
-did() {
-	grep -Eq -e "$1" "$scratch/stdout" ||
-		fail "expected '$1' on standard output, found:" \
-			"$(cat "$scratch/stdout")"
-}
-
 # A port, and the next one, that nobody listens on.
 free_ports() {
 	local first

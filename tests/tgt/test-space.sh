@@ -5,13 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# said PATTERN: on standard error of the last expect.
-said() {
-	grep -Eq -e "$1" "$scratch/stderr" ||
-		fail "expected '$1' on standard error, found:" \
-			"$(cat "$scratch/stderr")"
-}
-
 # small_store SIZE MKFS...: a file system of its own under the store, made by
 # this command, which is given a file of that size.
 small_store() {
@@ -183,9 +176,7 @@ test_command_that_is_not_there() {
 
 test_spares_are_as_many_as_fleet_conf_says() {
 	requires_tgtd
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	equal "spares" 4 "$(find "$scratch/store/clients" -name '.vhdfs-spare.*' -size +4095k | wc -l)"
 	sed -i '/^\[fleet\]/a spares = 2' "$scratch/fleet.conf"
 	expect 0 glue apply

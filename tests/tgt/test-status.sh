@@ -37,9 +37,7 @@ test_before_and_after_apply() {
 
 test_who_is_logged_in() {
 	requires_initiator
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	hold_session pc1
 	equal "address" 127.0.0.1 \
 		"$(field pc1 sessions | jq -r '.[0].address')"
@@ -58,9 +56,7 @@ test_since_when() {
 	local sid now
 
 	requires_initiator
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	hold_session pc1
 	equal "without watch" null "$(field pc1 sessions | jq '.[0].since')"
 	expect 0 glue status
@@ -88,9 +84,7 @@ traffic() {
 test_what_was_read_and_written() {
 	requires_initiator
 	requires qemu-io
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	mkfifo "$scratch/commands"
 	qemu-io -f raw "$(url pc1)" <"$scratch/commands" >/dev/null 2>&1 &
 	at_exit kill $!
@@ -145,9 +139,7 @@ test_share_of_its_own_blocks() {
 }
 
 test_disk_use_is_what_the_image_takes() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	dd if=/dev/urandom of="$scratch/mnt/clients/pc1.vhdx.raw" bs=1M count=8 \
 		conv=notrunc,fsync status=none
 	equal "disk use" \
@@ -157,9 +149,7 @@ test_disk_use_is_what_the_image_takes() {
 }
 
 test_what_differs() {
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	echo "thin = yes" >>"$scratch/fleet.conf"
 	equal "target" differs "$(field pc1 target)"
 	field pc1 difference | grep -q 'expected UNMAP, found none'
@@ -176,9 +166,7 @@ test_what_differs() {
 }
 
 test_removed_client_is_extra() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	write_fleet pc1 </dev/null
 	equal "extra" "$iqn_prefix:pc2" \
 		"$(glue status --json | jq -r '.extra[]')"
@@ -233,9 +221,7 @@ test_lines_fit_a_terminal() {
 # As its readers demand: HELP and TYPE before the samples, each once, no sample
 # twice, labels escaped, numbers.
 test_prometheus() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1 pc2
 	expect 0 glue status --prometheus
 	awk '
 		/^# HELP [a-z_]+ ./ { help[$3]++; next }
@@ -282,9 +268,7 @@ test_256_clients() {
 	local few
 
 	requires strace
-	start_server
-	write_fleet pc1 </dev/null
-	expect 0 glue apply
+	apply_fleet pc1
 	few=$(requests_of status)
 	write_fleet $(seq -f 'pc%g' 1 256) </dev/null
 	expect 0 glue apply

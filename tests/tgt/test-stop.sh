@@ -8,13 +8,6 @@ system_state() {
 	adm --op update --mode sys --name State -v "$1"
 }
 
-# A fleet of two that is applied.
-applied_fleet() {
-	start_server
-	write_fleet pc1 pc2 </dev/null
-	expect 0 glue apply
-}
-
 start_watch() {
 	tgt-glue --config "$scratch/fleet.conf" watch \
 		>>"$scratch/watch.out" 2>&1 &
@@ -31,7 +24,7 @@ no_target() {
 }
 
 test_apply_leaves_a_tgtd_that_is_not_ready() {
-	applied_fleet
+	apply_fleet pc1 pc2
 	system_state offline
 	write_fleet pc1 pc2 pc3 </dev/null
 	everything >"$scratch/before"
@@ -53,7 +46,7 @@ test_apply_leaves_a_tgtd_that_is_not_ready() {
 test_watch_lets_a_tgtd_stop() {
 	local tid
 
-	applied_fleet
+	apply_fleet pc1 pc2
 	start_watch
 	wait_until 30 glue status
 	system_state offline
@@ -72,10 +65,6 @@ test_watch_lets_a_tgtd_stop() {
 	# It comes back with what the file says, and goes on.
 	start_tgtd
 	wait_until 60 is_there pc3
-}
-
-is_there() {
-	[ -n "$(shown "$1")" ]
 }
 
 run_tests

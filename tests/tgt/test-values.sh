@@ -5,12 +5,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/tgt.sh"
 
-# The names are all that check and generate ask of the store.
-name_store() {
-	mkdir -p "${1:-$scratch/store}/masters"
-	touch "${1:-$scratch/store}/masters/win11.vhdx"
-}
-
 # set_fleet KEY VALUE: in [fleet], instead of what was there of that key.
 set_fleet() {
 	sed -i "/^$1 =/d" "$scratch/fleet.conf"
@@ -165,9 +159,7 @@ test_environment_of_a_shard_with_spaces() {
 
 test_names_in_upper_case_and_with_underscores() {
 	requires_initiator
-	start_server
-	write_fleet PC_1 pc2.LAN </dev/null
-	expect 0 glue apply
+	apply_fleet PC_1 pc2.LAN
 	[ -e "$scratch/store/clients/PC_1.vhdx" ] || fail "no image of that name"
 	admits login "$(url pc-1)"
 	admits login "$(url pc2.lan)"

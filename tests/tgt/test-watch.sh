@@ -53,20 +53,6 @@ said_at_least() {
 	[ "$(grep -Ec -e "$2" "$scratch/watch.out")" -ge "$1" ]
 }
 
-is_there() {
-	[ -n "$(shown "$1")" ]
-}
-
-is_gone() {
-	[ -z "$(shown "$1")" ]
-}
-
-works() {
-	held "$@" >"$scratch/answer"
-	grep -q 'status 0' "$scratch/answer" ||
-		fail "$*: $(cat "$scratch/answer")"
-}
-
 wrote() {
 	! dd if="$scratch/mnt/clients/$1.vhdx.raw" bs=512 skip=7 count=1 \
 		status=none | tr -d '\0' | cmp -s - /dev/null

@@ -100,6 +100,33 @@ start_server() {
 	start_tgtd # after the mount: it ends first
 }
 
+# A server, and the targets of these clients.
+apply_fleet() {
+	start_server
+	write_fleet "$@" </dev/null
+	expect 0 glue apply
+}
+
+# name_store [STORE]: the names are all that check and generate ask of it.
+name_store() {
+	mkdir -p "${1:-$scratch/store}/masters"
+	touch "${1:-$scratch/store}/masters/win11.vhdx"
+}
+
+# said PATTERN: on standard error of the last expect.
+said() {
+	grep -Eq -e "$1" "$scratch/stderr" ||
+		fail "expected '$1' on standard error, found:" \
+			"$(cat "$scratch/stderr")"
+}
+
+# did PATTERN: on its standard output.
+did() {
+	grep -Eq -e "$1" "$scratch/stdout" ||
+		fail "expected '$1' on standard output, found:" \
+			"$(cat "$scratch/stdout")"
+}
+
 # url CLIENT [USER%SECRET@]
 url() {
 	echo "iscsi://${2:-}127.0.0.1:$port/$iqn_prefix:$1/1"
@@ -110,6 +137,14 @@ shown() {
 	adm --op show --mode target |
 		sed -n "/^Target [0-9]*: $iqn_prefix:$1\$/,/^Target/p" |
 		sed '2,${/^Target/d}'
+}
+
+is_there() {
+	[ -n "$(shown "$1")" ]
+}
+
+is_gone() {
+	[ -z "$(shown "$1")" ]
 }
 
 # All that tgtd says, but for who is logged in.
@@ -159,6 +194,13 @@ held() {
 	echo "$*" >&"$holder"
 	wait_until 60 held_has_more_than "$before"
 	tail -n 1 "$held_out"
+}
+
+# works COMMAND...: the initiator of hold_session does it.
+works() {
+	held "$@" >"$scratch/answer"
+	grep -q 'status 0' "$scratch/answer" ||
+		fail "$*: $(cat "$scratch/answer")"
 }
 
 held_has_more_than() {
