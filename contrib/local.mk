@@ -23,6 +23,7 @@ check_DATA += $(systemd_units)
 .service.in.service:
 	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
 		sed -e 's|@bindir[@]|$(bindir)|' -e 's|@sbindir[@]|$(sbindir)|' \
+		-e 's|@confdir[@]|$(confdir)|' \
 		$< >$@.tmp && mv $@.tmp $@
 SUFFIXES = .service.in .service
 $(systemd_units): Makefile

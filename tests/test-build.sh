@@ -22,8 +22,20 @@ copy_source() {
 test_clang_has_nothing_to_say() {
 	requires clang
 	copy_source
-	../source/configure -q --enable-gcc-warnings CC=clang
+	../source/configure -q --enable-gcc-warnings CC=clang \
+		--sysconfdir=/opt/x/etc
 	make -s
+	sysconfdir_is_followed /opt/x/etc
+}
+
+# What this build's programs and units look for is in that directory.
+sysconfdir_is_followed() {
+	tgt-glue/tgt-glue --help | grep -q "instead of $1/vhdfs/fleet.conf" ||
+		fail "expected $1 in: $(tgt-glue/tgt-glue --help)"
+	grep -q "^EnvironmentFile=$1/vhdfs/%i.mount" \
+		contrib/systemd/vhdfs@.service
+	! grep '/etc/vhdfs' contrib/systemd/*.service | grep -v "$1/vhdfs" ||
+		fail "a unit names /etc/vhdfs"
 }
 
 test_install_puts_everything_in_its_place() {

@@ -96,6 +96,7 @@ LIBGLUE_LIBS = \
 
 sbin_PROGRAMS += tgt-glue/tgt-glue
 tgt_glue_tgt_glue_SOURCES = tgt-glue/main.c
+tgt_glue_tgt_glue_CPPFLAGS = $(AM_CPPFLAGS) -DCONFDIR='"$(confdir)"'
 tgt_glue_tgt_glue_LDADD = $(LIBGLUE_LIBS)
 
 dist_man_MANS += \

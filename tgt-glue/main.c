@@ -15,7 +15,8 @@
 #include "tgt-glue/values.h"
 #include "tgt-glue/children.h"
 
-#define DEFAULT_CONFIG "/etc/vhdfs/fleet.conf"
+/* CONFDIR: what configure was told. */
+#define DEFAULT_CONFIG CONFDIR "/fleet.conf"
 
 struct command {
 	const char *name;
