@@ -228,6 +228,13 @@ int children_make_sure(struct fleet *fleet, const struct client *client,
 			*ret_spare = true;
 			return 0;
 		}
+	/* Where a file system copies on write, a spare takes room when it is
+	 * written, and gives its own back when it is removed. */
+	for (unsigned i = 0; i < fleet->spares; i++)
+		if (spare_remove(fleet, i) && make(fleet, client, NULL) == 0) {
+			*ret_spare = true;
+			return 0;
+		}
 	error_set(&why);
 	error_advise(
 		"no spare file is left either; remove what is not needed, such as images put aside (clients/.NAME.vhdx.DATE in %s)",

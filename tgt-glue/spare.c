@@ -114,6 +114,16 @@ static void remove_surplus(struct fleet *fleet, int dir)
 		unlinkat(dir, spare_name(&fleet->conf.pool, i), 0);
 }
 
+bool spare_remove(struct fleet *fleet, unsigned i)
+{
+	_cleanup_close_ int dir =
+		place_openat(&fleet->place, DIRECTORY, O_RDONLY | O_DIRECTORY);
+
+	return dir >= 0 &&
+	       unlinkat(dir, spare_name(&fleet->conf.pool, i), 0) == 0 &&
+	       syncfs(dir) == 0;
+}
+
 void spare_keep(struct fleet *fleet, struct notes *notes)
 {
 	struct pool *pool = &fleet->conf.pool;

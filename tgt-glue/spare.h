@@ -19,6 +19,8 @@ bool spare_no_room(int code);
 
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct pool *pool, unsigned i);
+/* Removes it, so that its room can be used; false where there is none. */
+bool spare_remove(struct fleet *fleet, unsigned i);
 
 /* Makes spares that are missing or too small for a fresh image, and removes
  * those that are too many.  Tells where there is no room for them. */

@@ -103,6 +103,21 @@ test_reset_on_a_full_store_xfs() {
 	reset_on_full_store
 }
 
+# It copies on write: a spare file needs room to be written, and gives its own
+# back when it is removed.
+test_reset_on_a_full_store_btrfs() {
+	start_fleet 200M mkfs.btrfs -q </dev/null
+	echo used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" \
+		conv=notrunc,fsync status=none
+	dd if=/dev/zero of="$scratch/store/ballast" bs=64k 2>/dev/null || true
+	dd if=/dev/zero of="$scratch/store/ballast2" bs=4k 2>/dev/null || true
+	sync -f "$scratch/store"
+	expect 0 glue reset pc1
+	equal "old images" 1 "$(find "$scratch/store/clients" \
+		-name '.pc1.vhdx.*Z' | wc -l)"
+	vhdfs-img check "$scratch/store/clients/pc1.vhdx"
+}
+
 # A fleet whose command writes down what it is told, and then does as $1 says.
 start_watching() {
 	cat >"$scratch/tell" <<-END
