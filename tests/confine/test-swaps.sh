@@ -55,6 +55,21 @@ both_sides_met() {
 		grep -Eq ' E(IO|STALE|NOENT)' "$scratch/outcomes"
 }
 
+was_public() {
+	grep -q " $public" "$scratch/outcomes"
+}
+
+# reads_until CONDITION VIEW: reads the view again and again until it is met; a
+# slow machine needs more rounds.
+reads_until() {
+	local end=$((SECONDS + hang_seconds))
+
+	: >"$scratch/outcomes"
+	until "$1" || [ "$SECONDS" -gt "$end" ]; do
+		racer read "$seconds" "$2" >>"$scratch/outcomes"
+	done
+}
+
 # read_while_swapping VIEW A B [OPTION...]: opens the view again and again while
 # A and B are exchanged, and says what came of it.
 read_while_swapping() {
@@ -63,16 +78,12 @@ read_while_swapping() {
 	shift 3
 	mount_store "$store" "$mnt" "$@"
 	start_racer swapping swap "$a" "$b"
-	# On a slow machine it takes longer until both sides were met.
-	for _round in 1 2 3 4 5; do
-		racer read "$seconds" "$view" >>"$scratch/outcomes"
-		! both_sides_met || break
-	done
+	reads_until both_sides_met "$view"
 	end_racer
 	! has_secret <"$scratch/outcomes" ||
 		fail "served from outside: $(cat "$scratch/outcomes")"
 	# And the mount is well.
-	[ "$(tail -n 1 "$scratch/racer.out")" -gt 100 ] ||
+	[ "$(tail -n 1 "$scratch/racer.out")" -gt 10 ] ||
 		fail "only $(tail -n 1 "$scratch/racer.out") exchanges"
 	both_sides_met || fail "expected both sides, met: $(cat "$scratch/outcomes")"
 	wait_until 5 file-io "$view" ro
@@ -157,19 +168,18 @@ test_parent_and_another_parent() {
 	# Both parents are open all the time, ready to be shared.
 	exec {a}<"$mnt/d/second.vhdx.raw" {b}<"$mnt/d/p.vhdx.raw"
 	start_racer swapping swap "$store/d/p.vhdx" "$store/d/other.vhdx"
-	racer read "$seconds" "$mnt/d/c.vhdx.raw" >"$scratch/outcomes"
+	reads_until was_public "$mnt/d/c.vhdx.raw"
 	end_racer
 	! has_secret <"$scratch/outcomes" ||
 		fail "a child of one parent shows another: $(cat "$scratch/outcomes")"
-	grep -q " $public" "$scratch/outcomes" ||
-		fail "never: $(cat "$scratch/outcomes")"
+	was_public || fail "expected $public, met: $(cat "$scratch/outcomes")"
 	exec {a}<&- {b}<&-
 	unmount "$mnt"
 }
 
 # again_and_again SECONDS COMMAND...: counts how often it did and did not work.
 again_and_again() {
-	local end=$((SECONDS + $1)) last=$((SECONDS + 20 * $1 + 60))
+	local end=$((SECONDS + $1)) last=$((SECONDS + $1 + hang_seconds))
 
 	shift
 	done_=0 refused=0
