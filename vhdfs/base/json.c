@@ -39,7 +39,8 @@ int json_print(const json_t *json)
 	/* jansson ignores what some of its calls of add_text return. */
 	if (f && (ferror(f) | fclose(f)))
 		r = -1;
-	if (r < 0)
+	/* Where fclose has no memory, there is no text and no error. */
+	if (r < 0 || !text)
 		return fail(-ENOMEM, "out of memory");
 	print_json_text(stdout, text);
 	putchar('\n');

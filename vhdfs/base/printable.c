@@ -12,7 +12,10 @@
 
 #include "base/cleanup.h"
 
-enum { IN_PLACE_MAX = 1024 };
+enum {
+	IN_PLACE_MAX = 1024,
+	PIECE_MAX = 4 * 4 + 1, /* four bytes escaped, and a NUL */
+};
 
 /* The character at s, whose length is returned: 0 where it is not valid. */
 static size_t decode(const unsigned char *s, uint32_t *ret)
@@ -55,23 +58,37 @@ static bool is_plain(uint32_t c)
 	return true;
 }
 
+/* The next character of the text s, or byte of it that is part of none: its
+ * printable form in ret, *ret_len bytes; returns how many bytes it takes in s.
+ */
+static size_t next(const unsigned char *s, char ret[PIECE_MAX], size_t *ret_len)
+{
+	uint32_t c = 0;
+	size_t n = decode(s, &c), len = n ? n : 1;
+
+	if (n && is_plain(c)) {
+		memcpy(ret, s, len);
+		*ret_len = len;
+		return len;
+	}
+	for (size_t i = 0; i < len; i++)
+		snprintf(ret + 4 * i, 5, "\\x%02x", s[i]);
+	*ret_len = 4 * len;
+	return len;
+}
+
 char *printable(const char *text, char *buf, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t used = 0;
 
 	while (*s) {
-		uint32_t c = 0;
-		size_t n = decode(s, &c);
-		bool plain = n && is_plain(c);
-		size_t len = n ? n : 1, room = plain ? len : 4 * len;
+		char piece[PIECE_MAX];
+		size_t room, len = next(s, piece, &room);
 
 		if (used + room >= size)
 			break;
-		if (plain)
-			memcpy(buf + used, s, len);
-		for (size_t i = 0; !plain && i < len; i++)
-			snprintf(buf + used + 4 * i, 5, "\\x%02x", s[i]);
+		memcpy(buf + used, piece, room);
 		used += room;
 		s += len;
 	}
@@ -128,19 +145,39 @@ void printable_in_place(char *text, size_t size)
 	printable(copy, text, size);
 }
 
+static void print_printable(FILE *f, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		char piece[PIECE_MAX];
+		size_t room, len = next(s, piece, &room);
+
+		fwrite(piece, room, 1, f);
+		s += len;
+	}
+}
+
 void print_line(FILE *f, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL, *line = NULL;
+	/* Two paths and what is said of them: that lack of memory can be said,
+	 * memory is taken for what is longer only. */
+	char line[3 * 4096];
+	_cleanup_free_ char *all = NULL;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	n = vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		text = NULL;
-	line = text ? printable_copy(text) : NULL;
-	fprintf(f, "%s\n", line ? line : "out of memory");
+	if (n >= (int)sizeof line) {
+		va_start(ap, fmt);
+		if (vasprintf(&all, fmt, ap) < 0)
+			all = NULL;
+		va_end(ap);
+	}
+	print_printable(f, all ? all : line);
+	putc('\n', f);
 }
 
 void print_json_text(FILE *f, const char *json)

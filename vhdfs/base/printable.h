@@ -32,7 +32,8 @@ void printable_undo(char *text);
  * counts). */
 void printable_in_place(char *text, size_t size);
 
-/* Prints fmt to f as one line: made printable, and a newline after it. */
+/* Prints fmt to f as one line: made printable, and a newline after it.  Without
+ * memory, a line of more than 12 KiB is cut. */
 void print_line(FILE *f, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
