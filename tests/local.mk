@@ -419,6 +419,30 @@ shell_tests = \
 dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
 
+# Each takes minutes: many clients, many seeds, or many builds.  What they look
+# for, the tests beside them look for with less.  contrib/check runs them when
+# it is asked for all tests.
+long_tests = \
+	tests/bench/test-bench.sh \
+	tests/crash/test-fault \
+	tests/crash/test-mutants.sh \
+	tests/fuzz/test-fuzz.sh \
+	tests/kill/test-dying-fs.sh \
+	tests/kill/test-full.sh \
+	tests/test-build.sh \
+	tests/test-demo.sh \
+	tests/tgt/test-suite.sh \
+	$(NULL)
+
+list-short-tests:
+	@for test in $(TESTS); do \
+		case " $(long_tests) " in \
+		*" $$test "*) ;; \
+		*) echo $$test ;; \
+		esac; \
+	done
+.PHONY: list-short-tests
+
 # Machines that boot take minutes, and are started when asked for: this is no
 # test of TESTS, and has the ending that make has a rule for all the same.
 TEST_LOG_DRIVER = $(LOG_DRIVER)

@@ -244,11 +244,16 @@ test_view_is_a_disk_whatever_its_guest_wrote() {
 
 # writes_disk VIEW: in the background, all the time; $writer is the process.
 writes_disk() {
-	# Thousands of writes until each close, which flushes.
-	while :; do
-		dd if=/dev/urandom of="$1" bs=512 count=8192 conv=notrunc \
-			status=none
-	done &
+	(
+		trap 'kill "$dd"; wait "$dd"; exit' TERM
+		# Thousands of writes until each close, which flushes.
+		while :; do
+			dd if=/dev/urandom of="$1" bs=512 count=8192 \
+				conv=notrunc status=none &
+			dd=$!
+			wait "$dd"
+		done
+	) &
 	writer=$!
 	at_exit "kill $writer 2>/dev/null"
 }
