@@ -174,6 +174,12 @@ static int64_t now(void)
 	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
+/* It could not be read, and not for a fault of its file. */
+static bool is_to_be_tried(const struct store_image *image)
+{
+	return image->try_at && now() >= image->try_at;
+}
+
 void catalog_compare_locked(struct store *store, struct store_image *image,
 			    const struct stat *st)
 {
@@ -182,7 +188,7 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 
 	if (image->writing || image->stale)
 		return;
-	if (!image->known || (image->try_at && now() >= image->try_at) ||
+	if (!image->known || is_to_be_tried(image) ||
 	    !file_stamp_same(&stamp, &image->seen))
 		catalog_mark_locked(store, image);
 }
@@ -557,6 +563,10 @@ void catalog_know_locked(struct store *store, struct store_image *image)
 		struct store_image *up;
 
 		at->refs++;
+		/* What a parent lacks, its children lack too. */
+		if (at != image && !at->writing && !at->stale &&
+		    is_to_be_tried(at))
+			catalog_mark_locked(store, at);
 		know_one(store, at);
 		mark_concerned(store);
 		up = kin_parent_locked(store, at);
