@@ -111,22 +111,67 @@ test_image_that_is_replaced_while_it_is_written() {
 		fail "the log does not say it: $(cat "$mnt.log")"
 }
 
-test_writes_after_the_replacement_fail() {
-	store_of_kinds
+# replaced_under_a_client BY BEFORE... -- AFTER...: commands of file-io before and
+# after the replacement.  What they answer is in $answers.  Nothing else asks the
+# mount meanwhile: tgtd does not, either.
+replaced_under_a_client() {
+	local by=$1 before=() pid go
+
+	shift
+	while [ "$1" != -- ]; do
+		before+=("$1")
+		shift
+	done
+	shift
 	rm -f "$scratch/go"
 	mkfifo "$scratch/go"
-	file-io "$view" rw answers write 0 old fsync hold \
-		write 8388608 new fsync read 0 3 <"$scratch/go" >"$scratch/out" &
-	local pid=$! go
+	file-io "$view" rw answers "${before[@]}" hold "$@" \
+		<"$scratch/go" >"$scratch/out" &
+	pid=$!
 	exec {go}>"$scratch/go"
 	wait_until 30 grep -q holding "$scratch/out"
-	cp "$scratch/smaller" "$store/a.vhdx"
-	size_of "$view" >/dev/null
+	cp "$by" "$store/$(basename "$view" .raw)"
 	exec {go}>&-
 	wait "$pid" || true
-	equal "answers" "ok ok holding ok EIO EIO EIO EIO" \
-		"$(paste -sd ' ' "$scratch/out")"
-	shows "$scratch/smaller"
+	answers=$(paste -sd ' ' "$scratch/out")
+}
+
+test_writes_after_the_replacement_fail() {
+	store_of_kinds
+	for kind in smaller same other; do
+		vhdfs-img create --size 64M "$scratch/fresh.vhdx"
+		cat "$scratch/fresh.vhdx" >"$store/a.vhdx"
+		rm "$scratch/fresh.vhdx"
+		replaced_under_a_client "$scratch/$kind" write 0 old fsync -- \
+			write 8388608 new fsync read 0 3
+		equal "answers" "ok ok holding ok EIO EIO EIO EIO" "$answers"
+		cmp "$scratch/$kind" "$store/a.vhdx" ||
+			fail "$kind: something was written to it"
+		shows "$scratch/$kind"
+	done
+}
+
+test_writes_after_the_replacement_of_a_vhd_fail() {
+	empty_store
+	view=$mnt/a.vhd.raw
+	vhdfs-img create --size 64M "$store/a.vhd"
+	vhdfs-img create --size 64M --format vhd "$scratch/same"
+	disk-io "$scratch/same" write 4194304 65536 6
+	mount_store "$store" "$mnt"
+	replaced_under_a_client "$scratch/same" write 0 old fsync -- \
+		write 8388608 new write 34603008 new fsync
+	equal "answers" "ok ok holding ok EIO EIO EIO EIO" "$answers"
+	cmp "$scratch/same" "$store/a.vhd" || fail "something was written to it"
+	shows "$scratch/same"
+}
+
+# What was written before it and not flushed is lost: the next flush says so.
+test_flush_after_the_replacement_fails() {
+	store_of_kinds
+	replaced_under_a_client "$scratch/same" write 0 old fsync \
+		write 8388608 new -- fsync
+	equal "answers" "ok ok ok holding ok EIO EIO" "$answers"
+	cmp "$scratch/same" "$store/a.vhdx" || fail "something was written to it"
 }
 
 # The parent's chains that are open get an error, no other image's bytes.

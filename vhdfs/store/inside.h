@@ -262,6 +262,8 @@ void watch_add_locked(struct store *store, struct dir *dir);
 void watch_remove_locked(struct store *store, struct dir *dir);
 /* Marks as stale what has changed since the last call. */
 void watch_drain_locked(struct store *store);
+/* Has anything changed?  A system call, and no lock of the store's. */
+bool watch_has_events(const struct store *store);
 
 /* examine.c */
 
@@ -353,6 +355,10 @@ const char *kin_child_locked(const struct store *store,
 /* Opens the image anew for its readers, where its chain was lost; open_lock is
  * not held. */
 void view_open_again(struct store_image *image);
+/* Before a change and a flush: where another program has written the file since
+ * it was opened here, all that is done with it fails from now on.  Takes
+ * store->lock, open_lock and io_lock, one after the other. */
+void view_notice(struct store_image *image);
 /* Before what is written is flushed for a close: is the file the image still?
  * With open_lock held. */
 void view_check_before_close(struct store *store, struct store_image *image);

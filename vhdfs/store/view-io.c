@@ -78,6 +78,7 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 	r = reserve_take(&image->store->reserve, len);
 	if (r < 0)
 		return r;
+	view_notice(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -98,6 +99,7 @@ int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 
 	if (r < 0)
 		return r;
+	view_notice(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -114,8 +116,7 @@ int view_flush(struct store_image *image)
 	struct chain *chain;
 	int r;
 
-	if (atomic_load(&image->touched))
-		view_check(image->store, image);
+	view_notice(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;

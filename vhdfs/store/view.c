@@ -195,15 +195,18 @@ static int open_anew(struct store *store, struct store_image *image,
 	return r;
 }
 
-/* Did another program write the file that is open here for writing?  With
- * open_lock held. */
+/*
+ * Did another program write the file that is open here for writing?  With
+ * open_lock held.  Until the answer is there, touched holds back what begins to
+ * write (view_notice), and then io_lock does.
+ */
 static void check_touched(struct store_image *image)
 {
-	if (!atomic_exchange(&image->touched, false) || !image->chain ||
-	    !image->chain_writable)
+	if (!atomic_load(&image->touched))
 		return;
 	pthread_rwlock_wrlock(&image->io_lock);
-	if (chain_check_leaf(image->chain) < 0)
+	if (atomic_exchange(&image->touched, false) && image->chain &&
+	    image->chain_writable && chain_check_leaf(image->chain) < 0)
 		log_error("%s", error_text());
 	pthread_rwlock_unlock(&image->io_lock);
 }
@@ -413,6 +416,22 @@ void view_check(struct store *store, struct store_image *image)
 		if (path && open_anew(store, image, path) < 0)
 			log_error("%s", error_text());
 	}
+	pthread_mutex_unlock(&image->open_lock);
+}
+
+void view_notice(struct store_image *image)
+{
+	struct store *store = image->store;
+
+	if (watch_has_events(store)) {
+		pthread_mutex_lock(&store->lock);
+		watch_drain_locked(store);
+		pthread_mutex_unlock(&store->lock);
+	}
+	if (!atomic_load(&image->touched))
+		return;
+	pthread_mutex_lock(&image->open_lock);
+	check_touched(image);
 	pthread_mutex_unlock(&image->open_lock);
 }
 

@@ -189,6 +189,11 @@ static int bytes_waiting(const struct store *store)
 	return n;
 }
 
+bool watch_has_events(const struct store *store)
+{
+	return bytes_waiting(store) > 0;
+}
+
 void watch_drain_locked(struct store *store)
 {
 	_Alignas(struct inotify_event) char buf[16 * 1024];
