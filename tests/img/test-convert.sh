@@ -190,6 +190,13 @@ refused() {
 	rm -f "$1"*
 }
 
+# refused_signature SIGNATURE WHAT COMMAND: of a file that begins so.
+refused_signature() {
+	printf "$1" >"$scratch/a"
+	truncate -s 1M "$scratch/a"
+	refused "$scratch/a" "$2" "$3"
+}
+
 test_disks_of_other_programs_are_not_raw() {
 	local format
 
@@ -202,6 +209,11 @@ test_disks_of_other_programs_are_not_raw() {
 		"$scratch/a.vmdk" 1M
 	refused "$scratch/a.vmdk" "the description of a VMDK image" \
 		"qemu-img convert"
+	refused_signature '\xbe\xba\xfe\xca\0\0\0\0' \
+		"a part of a VMDK image" "qemu-img convert"
+	refused_signature 'OOOM\0\0\0\2' "a COW image" "qemu-img convert"
+	refused_signature 'VMA\0\0\0\0\1' "a VMA archive" "vma extract"
+	refused_signature '\xfe\xef\1' "a Ghost image" "ghost -clone.* and"
 }
 
 test_packed_files_are_not_raw() {
@@ -210,15 +222,18 @@ test_packed_files_are_not_raw() {
 	refused "$scratch/a" "a gzip file" "gunzip -k"
 	xz -c "$scratch/b.vhdx" >"$scratch/a"
 	refused "$scratch/a" "an xz file" "unxz -k"
+	xz -c --format=lzma "$scratch/b.vhdx" >"$scratch/a"
+	refused "$scratch/a" "an lzma file" "unlzma -k"
 	bzip2 -c "$scratch/b.vhdx" >"$scratch/a"
 	refused "$scratch/a" "a bzip2 file" "bunzip2 -k"
 	tar -cf "$scratch/a" -C "$scratch" b.vhdx
 	refused "$scratch/a" "a tar archive" "tar -xf"
 	7zz a -bd -y "$scratch/a.7z" "$scratch/b.vhdx" >"$scratch/7z.log"
 	refused "$scratch/a.7z" "a 7z archive" "7z x"
-	printf '\x28\xb5\x2f\xfd' >"$scratch/a"
-	truncate -s 1M "$scratch/a"
-	refused "$scratch/a" "a zstd file" "unzstd -k"
+	refused_signature '\x28\xb5\x2f\xfd' "a zstd file" "unzstd -k"
+	refused_signature '\x50\x2a\x4d\x18' "a zstd file" "unzstd -k"
+	refused_signature '\x02\x21\x4c\x18' "an lz4 file" "unlz4 -k"
+	refused_signature 'LRZI\0\6' "an lrzip file" "lrzip -d"
 	truncate -s 1M "$scratch/a"
 	printf koly >"$scratch/koly"
 	dd if="$scratch/koly" of="$scratch/a" bs=512 seek=2047 conv=notrunc \
