@@ -183,7 +183,7 @@ static int check_removals(struct rounds *rounds)
 	rounds->left = true;
 	notes_say(
 		rounds->notes,
-		"left: this would remove %zu of %zu targets, for %s has no clients of these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
+		"left: this would remove %zu of %zu targets, for %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
 		removals.gone, removals.targets, rounds->fleet->conf.file);
 	return 0;
 }
