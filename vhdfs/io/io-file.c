@@ -469,10 +469,13 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 int io_file_reopen(const struct io *io, struct io **ret)
 {
 	char path[64];
+	int fd;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", io->fd);
-	return io_file_from_fd(open(path, O_RDONLY | O_CLOEXEC), io->name,
-			       false, ret);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(-errno, "%s", io->name);
+	return io_file_from_fd(fd, io->name, false, ret);
 }
 
 int io_file_stamp(const struct io *io, struct file_stamp *ret)
