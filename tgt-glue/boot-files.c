@@ -143,7 +143,7 @@ int boot_write_all(struct fleet *fleet, const char *directory)
 	if (w.secret)
 		print_line(
 			stderr,
-			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (the directory's); a TFTP or HTTP server gives them to whoever asks",
+			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (the directory's); a TFTP or HTTP server gives them to every machine that asks",
 			directory, w.secret, w.secret == 1 ? "" : "s",
 			w.secret == 1 ? "s" : "", (unsigned)w.group);
 	return r < 0 ? r : w.left;

@@ -245,8 +245,8 @@ static void block(struct fleet *fleet, const struct exporter *exporter,
 		end = pool_printf(
 			pool,
 			", logged in: %s; shut it down, then type `tgt-glue apply\'",
-			plan_who(pool, target->connections,
-				 target->n_connections));
+			plan_initiators(pool, target->connections,
+					target->n_connections));
 	else
 		end = "; type `tgt-glue apply\'";
 	client->blocked = pool_printf(

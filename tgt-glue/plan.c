@@ -20,8 +20,8 @@ const char *plan_client_name(const struct fleet *fleet, const char *iqn)
 	return iqn + n + 1;
 }
 
-const char *plan_who(struct pool *pool, const struct live_connection *c,
-		     size_t n)
+const char *plan_initiators(struct pool *pool, const struct live_connection *c,
+			    size_t n)
 {
 	const char *more = n > 1 ? " and others" : "";
 
@@ -154,7 +154,7 @@ bool plan_ends_session(const struct live_target *target)
 const char *plan_logged_in(struct pool *pool, const struct work *work,
 			   const struct live_connection *list, size_t n)
 {
-	const char *who = plan_who(pool, list, n);
+	const char *who = plan_initiators(pool, list, n);
 
 	return work->reset
 		       ? pool_printf(

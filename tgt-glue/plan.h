@@ -117,8 +117,8 @@ bool plan_wants_user(const struct client *client, const char *user);
 const char *plan_client_name(const struct fleet *fleet, const char *iqn);
 
 /* Who is logged in, in words. */
-const char *plan_who(struct pool *pool, const struct live_connection *c,
-		     size_t n);
+const char *plan_initiators(struct pool *pool, const struct live_connection *c,
+			    size_t n);
 /* Why a target is left because of its sessions, and what to type, of pool. */
 const char *plan_logged_in(struct pool *pool, const struct work *work,
 			   const struct live_connection *list, size_t n);

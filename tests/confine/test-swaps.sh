@@ -83,7 +83,7 @@ read_while_swapping() {
 	! has_secret <"$scratch/outcomes" ||
 		fail "served from outside: $(cat "$scratch/outcomes")"
 	# And the mount is well.
-	[ "$(tail -n 1 "$scratch/racer.out")" -gt 10 ] ||
+	[ "$(tail -n 1 "$scratch/racer.out")" -gt 100 ] ||
 		fail "only $(tail -n 1 "$scratch/racer.out") exchanges"
 	both_sides_met || fail "expected both sides, met: $(cat "$scratch/outcomes")"
 	wait_until 5 file-io "$view" ro

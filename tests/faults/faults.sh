@@ -9,7 +9,7 @@
 
 faults_so=$top_builddir/tests/tools/faults.so
 # Of each kind of failure of each command, so many calls.
-points=${VHDFS_FAULT_POINTS:-2}
+points=${VHDFS_FAULT_POINTS:-4}
 each_point=${VHDFS_LONG:-}
 # Kinds of failure; see faults.c.  Of short and EINTR nothing may be seen.
 file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever

@@ -60,17 +60,10 @@ held_names() {
 		END { for (i in n) print i }' "$held/log" | sort | xargs
 }
 
-# held_disk [OPTION...]: as simple_store, under a manager, with a master that
-# has data.
+# held_disk [OPTION...]: as simple_store, under a manager.
 held_disk() {
-	requires_resend
-	requires_fuse
-	store=$scratch/store mnt=$scratch/mnt
-	mkdir "$store"
-	vhdfs-img create --size 16M "$store/master.vhdx"
-	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+	make_pair
 	hold_store "$store" "$mnt" "$@"
-	child=$mnt/child.vhdx.raw
 }
 
 # state_of MOUNTPOINT: its state identifier.

@@ -60,16 +60,20 @@ requires_resend() {
 		skip "the kernel has no FUSE_NOTIFY_RESEND"
 }
 
-# A store with a master and a child of it, mounted; $child is the child's view.
-simple_store() {
+# A store with a master and a child of it, not mounted.
+make_pair() {
 	requires_resend
 	requires_fuse
-	store=$scratch/store mnt=$scratch/mnt
+	store=$scratch/store mnt=$scratch/mnt child=$scratch/mnt/child.vhdx.raw
 	mkdir "$store"
 	vhdfs-img create --size 16M "$store/master.vhdx"
 	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
+}
+
+# That store, mounted; $child is the child's view.
+simple_store() {
+	make_pair
 	mount_store "$store" "$mnt" "$@"
-	child=$mnt/child.vhdx.raw
 }
 
 # die_at CALLS N: the worker is killed as one of its threads enters the Nth of

@@ -188,14 +188,14 @@ static ssize_t receive_text(int s, char *text, int *ret_fd, pid_t *ret_pid)
 	*ret_pid = 0;
 	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg); c;
 	     c = CMSG_NXTHDR(&msg, c)) {
-		struct ucred who;
+		struct ucred sender;
 
 		if (c->cmsg_type == SCM_RIGHTS)
 			memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
 		if (c->cmsg_type != SCM_CREDENTIALS)
 			continue;
-		memcpy(&who, CMSG_DATA(c), sizeof who);
-		*ret_pid = who.pid;
+		memcpy(&sender, CMSG_DATA(c), sizeof sender);
+		*ret_pid = sender.pid;
 	}
 	if (n >= 0)
 		text[n] = '\0';
