@@ -36,13 +36,15 @@ void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags)
 	free(buf);
 }
 
-/* All is durable, and the leaf was opened again. */
+/* The leaf was opened again, and a child is made of it, which syncs it
+ * (store/child.c): what a killed process wrote may be in the page cache only. */
 void world_take_snapshot(struct world *world)
 {
 	struct snapshot *s;
 
 	if (world->faults)
 		return;
+	assert_ok(io_sync(chain_leaf(world->chain)->io));
 	world->snapshots =
 		realloc(world->snapshots,
 			(world->n_snapshots + 1) * sizeof *world->snapshots);

@@ -5,11 +5,14 @@
  *   1. the parent is opened for reading and locked against writers
  *   2. the child is written under a dotted name, and synced
  *   3. the parent loses its write bits
- *   4. the child takes its name; its directory is synced
- *   5. the lock goes
+ *   4. the parent is synced: a process that died may have left its changes in
+ *      the page cache only, and the child names the parent by an id that such
+ *      changes have in common with what a power cut would leave
+ *   5. the child takes its name; its directory is synced
+ *   6. the lock goes
  *
- * Interrupted before 4 there is no child: at worst a parent that nobody writes
- * to any more, and a dotted file.  From 4 on no writer gets at the parent: the
+ * Interrupted before 5 there is no child: at worst a parent that nobody writes
+ * to any more, and a dotted file.  From 5 on no writer gets at the parent: the
  * bits are gone before the child is there.  What fails after 3 and before the
  * child has its name gives the parent its bits back.
  */
@@ -93,9 +96,7 @@ static int take_write_bits(struct io *parent, mode_t *taken)
 		return 0;
 	if (fchmod(parent->fd, st.st_mode & ~bits) == 0) {
 		*taken |= st.st_mode & bits;
-		return fsync(parent->fd) < 0
-			       ? fail_errno(-errno, "%s: fsync", parent->name)
-			       : 0;
+		return 0;
 	}
 	r = -errno;
 	if (r == -EROFS || (r == -EPERM && !can_be_written(parent)))
@@ -105,6 +106,17 @@ static int take_write_bits(struct io *parent, mode_t *taken)
 		   "safe; as its owner, run `chmod a-w %s'",
 		   parent->name, parent->name);
 	return r;
+}
+
+/*
+ * What the child was made of is durable, and so are the bits, whichever process
+ * wrote them.  File systems that are never written have no sync.
+ */
+static int sync_parent(struct io *parent)
+{
+	if (fsync(parent->fd) == 0 || errno == EINVAL || errno == EROFS)
+		return 0;
+	return fail_errno(-errno, "%s: fsync", parent->name);
 }
 
 /* There is no child.  Who else has the parent open may be making one of it, and
@@ -197,12 +209,14 @@ int child_create(const struct place *place, const char *parent_path,
 	if (r == 0)
 		r = take_write_bits(parent->io, &taken); /* 3 */
 	if (r == 0)
-		r = draft_publish(&draft); /* 4 */
+		r = sync_parent(parent->io); /* 4 */
+	if (r == 0)
+		r = draft_publish(&draft); /* 5 */
 	/* A child that has its name, though not durably, needs them gone. */
 	if (r < 0 && draft.temp)
 		give_write_bits(parent->io, taken);
 	draft_fini(&draft);
-	image_close(parent); /* 5 */
+	image_close(parent); /* 6 */
 	return r;
 }
 
