@@ -140,11 +140,17 @@ check_answers() {
 	done
 }
 
+read_again() {
+	cat "$view" >"$scratch/now" 2>"$scratch/stderr"
+}
+
 # Every sector is old or new, and what was flushed is new.
 check_contents() {
 	local i both
 
-	cat "$view" >"$scratch/now" 2>"$scratch/stderr" || {
+	# After an error of the disk it is tried again after a while only.
+	[[ $fault != EIO* ]] || wait_until 10 read_again
+	read_again || {
 		wrong "it cannot be read again: $(cat "$scratch/stderr")"
 		return
 	}

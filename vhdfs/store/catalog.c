@@ -298,6 +298,15 @@ static void tell_children(struct store *store, const struct store_image *image)
 		catalog_name_changed_locked(store, e->name);
 }
 
+/* How long it is not tried again: a disk that does not answer takes a tenth of
+ * the time.  Memory and descriptors may be there with the next request. */
+static int64_t rest_after(const struct examination *e)
+{
+	bool waits = e->gone || e->result == -EIO || e->result == -EBUSY;
+
+	return waits ? WAIT_FACTOR * (now() - e->began) : 0;
+}
+
 /* What was found becomes what is known. */
 static void take_result(struct store *store, struct store_image *image,
 			struct examination *e)
@@ -307,7 +316,7 @@ static void take_result(struct store *store, struct store_image *image,
 
 	image->try_at = 0;
 	if (e->gone || passing || e->result == -EBUSY)
-		image->try_at = now() + WAIT_FACTOR * (now() - e->began);
+		image->try_at = now() + rest_after(e);
 	image->unsettled = e->result == -EBUSY;
 	/* What is known of it is still so, and it is looked at again. */
 	if (image->writing || (e->gone && image->known) ||
