@@ -341,6 +341,7 @@ tgt_tests = \
 	tests/tgt/test-dying.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
+	tests/tgt/test-forged.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-mistakes.sh \

@@ -19,102 +19,151 @@
  *
  * Names of accounts and access rules are free text, so where a line stands
  * tells what it is, not what it looks like.
+ *
+ * FORGED LINES.  An initiator's name and alias are its own words, which tgtd
+ * prints as they are: with a line break in them a machine that is admitted to
+ * one target could write the rest of the answer, other targets too.  Sessions
+ * are taken from another answer of tgtd, about one target, which has the name
+ * and no alias (connections.c).  Its lines have other indents than those here:
+ *
+ *  - A name whose further lines fit here does not fit there, and the other way
+ *    round.
+ *  - An alias that goes on with lines about sessions changes nothing, for they
+ *    are not taken from here.  One that ends the sessions makes its target's
+ *    part "LUN information" come twice, or begins another target: one that is
+ *    there twice then, or that tgtd does not know when it is asked for its
+ *    connections.
+ *
+ *    Without a session it is not asked about: then the lines about a connection
+ *    that follow stand where there are no sessions.
+ *
+ * Each of these is an error (-EBADMSG), and nothing of the answer is used.
+ *
+ * WHOSE SESSIONS END.  The target that the initiator is logged in to
+ * (strange_tid) is the one whose other answer has strange lines; else the one
+ * in front of a target that tgtd does not know; else the one where the line
+ * stands, if it is there once.  An innocent client's is none of these.
  */
 #include "config.h"
 
 #include "tgt-glue/live.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 
-enum part { PART_OTHER, PART_NEXUS, PART_LUN, PART_ACCOUNT, PART_ACL };
+enum { TRIES = 5 };
+
+enum part { PART_SYSTEM, PART_NEXUS, PART_LUN, PART_ACCOUNT, PART_ACL };
 
 struct parser {
 	struct live *live;
 	struct live_target *target; /* the current one, or null */
 	enum part part;
-	/* Of the nexus and the logical unit that the lines are about. */
-	uint64_t sid;
-	const char *initiator;
-	unsigned lun;
+	unsigned seen; /* parts of the target, a bit each */
+	unsigned lun;  /* that the lines are about */
 };
 
-static void start_target(struct parser *p, const char *line)
+#define ADVICE \
+	"an initiator's name or alias may have a line break; take its machine out of the network; `tgtadm --op show --mode target' shows where it is logged in"
+
+static int fail_line(const struct parser *p, const char *expected,
+		     const char *line)
+{
+	p->live->strange_tid = p->target ? p->target->tid : 0;
+	return fail(
+		-EBADMSG,
+		"tgtd's list of targets, target %d: expected %s, found '%s': " ADVICE,
+		p->live->strange_tid, expected, line);
+}
+
+/* An administrator's path or account may have line breaks. */
+static int stray_line(const struct parser *p, const char *expected,
+		      const char *line)
+{
+	return p->part == PART_NEXUS ? fail_line(p, expected, line) : 0;
+}
+
+/* After a failure, the rest of the list: is the target there once more? */
+static void check_strange(struct live *live, char *text)
+{
+	int tid;
+
+	for (char *line; (line = live_next_line(&text));)
+		if (sscanf(line, "Target %d:", &tid) == 1 &&
+		    tid == live->strange_tid)
+			live->strange_tid = 0;
+}
+
+static int start_target(struct parser *p, const char *line)
 {
 	struct live *live = p->live;
 	char name[512];
 	int tid;
 
-	p->target = NULL;
-	p->part = PART_OTHER;
 	if (sscanf(line, "Target %d: %511s", &tid, name) != 2)
-		return;
+		return stray_line(p, "a target", line);
+	if (live_target_by_tid(live, tid)) {
+		int r = fail_line(p, "each target once", line);
+
+		/* Which of both is tgtd's is not known. */
+		live->strange_tid = 0;
+		return r;
+	}
 	live->targets = pool_grow(&live->pool, live->targets, live->n,
 				  sizeof *live->targets);
+	p->part = PART_SYSTEM;
+	p->seen = 0;
 	p->target = &live->targets[live->n++];
 	p->target->tid = tid;
 	p->target->name = pool_strdup(&live->pool, name);
+	return 0;
 }
 
-static void start_part(struct parser *p, const char *line)
+static int start_part(struct parser *p, const char *line)
 {
-	static const struct {
-		const char *title;
-		enum part part;
-	} titles[] = { { "I_T nexus information:", PART_NEXUS },
-		       { "LUN information:", PART_LUN },
-		       { "Account information:", PART_ACCOUNT },
-		       { "ACL information:", PART_ACL } };
+	static const char *const titles[] = {
+		[PART_SYSTEM] = "System information:",
+		[PART_NEXUS] = "I_T nexus information:",
+		[PART_LUN] = "LUN information:",
+		[PART_ACCOUNT] = "Account information:",
+		[PART_ACL] = "ACL information:",
+	};
 
-	p->part = PART_OTHER;
-	for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-		if (!strcmp(line, titles[i].title))
-			p->part = titles[i].part;
-}
-
-/* The value of "KEY: VALUE" where the line has that key, else null. */
-static const char *value_after(const char *line, const char *key)
-{
-	size_t n = strlen(key);
-
-	return !strncmp(line, key, n) ? line + n : NULL;
-}
-
-static struct live_connection *
-add_connection(struct pool *pool, struct live_connection **list, size_t *n)
-{
-	*list = pool_grow(pool, *list, *n, sizeof **list);
-	return &(*list)[(*n)++];
-}
-
-static void take_nexus(struct parser *p, const char *line)
-{
-	struct live_target *t = p->target;
-	struct pool *pool = &p->live->pool;
-	struct live_connection *c;
-	const char *value;
-
-	if ((value = value_after(line, "I_T nexus: "))) {
-		p->sid = strtoull(value, NULL, 10);
-		p->initiator = "";
-	} else if ((value = value_after(line, "Initiator: "))) {
-		p->initiator = pool_printf(pool, "%.*s",
-					   (int)strcspn(value, " "), value);
-	} else if ((value = value_after(line, "Connection: "))) {
-		c = add_connection(pool, &t->connections, &t->n_connections);
-		c->sid = p->sid;
-		c->cid = (uint32_t)strtoul(value, NULL, 10);
-		c->initiator = p->initiator;
-		c->address = "";
-	} else if ((value = value_after(line, "IP Address: ")) &&
-		   t->n_connections) {
-		t->connections[t->n_connections - 1].address =
-			pool_strdup(pool, value);
+	for (unsigned i = 0; i < sizeof titles / sizeof *titles; i++) {
+		if (strcmp(line, titles[i]) != 0)
+			continue;
+		if (p->seen & 1u << i)
+			return fail_line(p, "each part once", line);
+		p->seen |= 1u << i;
+		p->part = i;
+		return 0;
 	}
+	return stray_line(p, "the title of a part", line);
+}
+
+/* Has the line that key at that indent? */
+static bool is_line(size_t indent, const char *line, size_t want,
+		    const char *key)
+{
+	return indent == want && live_value(line, key);
+}
+
+/* Sessions are taken from elsewhere. */
+static int check_nexus(struct parser *p, size_t indent, const char *line)
+{
+	p->target->logged_in = true;
+	if (is_line(indent, line, 8, "I_T nexus: ") ||
+	    is_line(indent, line, 12, "Initiator: ") ||
+	    is_line(indent, line, 12, "Connection: ") ||
+	    is_line(indent, line, 16, "IP Address: "))
+		return 0;
+	return fail_line(p, "a line about a session", line);
 }
 
 static void start_lun(struct parser *p, unsigned lun)
@@ -137,9 +186,9 @@ static void take_store(struct parser *p, const char *line)
 	struct live_store *store = &p->target->stores[p->target->n_stores - 1];
 	const char *value;
 
-	if ((value = value_after(line, "Readonly: ")))
+	if ((value = live_value(line, "Readonly: ")))
 		store->readonly = !strcmp(value, "Yes");
-	else if ((value = value_after(line, "Backing store path: ")) &&
+	else if ((value = live_value(line, "Backing store path: ")) &&
 		 strcmp(value, "None") != 0)
 		store->path = pool_strdup(&p->live->pool, value);
 }
@@ -150,7 +199,7 @@ static void take_lun(struct parser *p, const char *line)
 	struct pool *pool = &p->live->pool;
 	const char *value;
 
-	if ((value = value_after(line, "LUN: "))) {
+	if ((value = live_value(line, "LUN: "))) {
 		start_lun(p, (unsigned)strtoul(value, NULL, 10));
 		return;
 	}
@@ -158,21 +207,21 @@ static void take_lun(struct parser *p, const char *line)
 		take_store(p, line);
 	if (p->lun != 1)
 		return;
-	if ((value = value_after(line, "SCSI ID: ")))
+	if ((value = live_value(line, "SCSI ID: ")))
 		lun->scsi_id = pool_strdup(pool, value);
-	else if ((value = value_after(line, "SCSI SN: ")))
+	else if ((value = live_value(line, "SCSI SN: ")))
 		lun->scsi_sn = pool_strdup(pool, value);
-	else if ((value = value_after(line, "Size: ")))
+	else if ((value = live_value(line, "Size: ")))
 		sscanf(value, "%*[^,], Block size: %" SCNu32, &lun->block_size);
-	else if ((value = value_after(line, "Online: ")))
+	else if ((value = live_value(line, "Online: ")))
 		lun->online = !strcmp(value, "Yes");
-	else if ((value = value_after(line, "Readonly: ")))
+	else if ((value = live_value(line, "Readonly: ")))
 		lun->readonly = !strcmp(value, "Yes");
-	else if ((value = value_after(line, "Thin-provisioning: ")))
+	else if ((value = live_value(line, "Thin-provisioning: ")))
 		lun->thin = !strcmp(value, "Yes");
-	else if ((value = value_after(line, "Backing store type: ")))
+	else if ((value = live_value(line, "Backing store type: ")))
 		lun->bs_type = pool_strdup(pool, value);
-	else if ((value = value_after(line, "Backing store path: ")) &&
+	else if ((value = live_value(line, "Backing store path: ")) &&
 		 strcmp(value, "None") != 0)
 		lun->path = pool_strdup(pool, value);
 }
@@ -190,27 +239,38 @@ static void take_account(struct parser *p, const char *line)
 			    pool_strdup(&p->live->pool, line));
 }
 
-static void take_line(struct parser *p, size_t indent, const char *line)
+static int take_line(struct parser *p, size_t indent, const char *line)
 {
+	/* See FORGED LINES. */
+	if (p->part != PART_NEXUS && is_line(indent, line, 12, "Connection: "))
+		return fail_line(p, "no session here", line);
 	if (indent == 0)
-		start_target(p, line);
-	else if (!p->target)
-		return;
-	else if (indent == 4)
-		start_part(p, line);
-	else if (p->part == PART_NEXUS)
-		take_nexus(p, line);
-	else if (p->part == PART_LUN)
+		return start_target(p, line);
+	if (!p->target)
+		return 0;
+	if (indent == 4)
+		return start_part(p, line);
+	if (p->part == PART_NEXUS)
+		return check_nexus(p, indent, line);
+	if (p->part == PART_LUN)
 		take_lun(p, line);
 	else if (p->part == PART_ACCOUNT)
 		take_account(p, line);
 	else if (p->part == PART_ACL)
 		strings_add(&p->live->pool, &p->target->acl,
 			    pool_strdup(&p->live->pool, line));
+	return 0;
 }
 
-/* Cuts the next line off *text, without the space at its end. */
-static char *next_line(char **text)
+/* The value of "KEY: VALUE" where the line has that key, else null. */
+const char *live_value(const char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	return !strncmp(line, key, n) ? line + n : NULL;
+}
+
+char *live_next_line(char **text)
 {
 	char *line = strsep(text, "\n");
 	size_t n = line ? strlen(line) : 0;
@@ -220,20 +280,24 @@ static char *next_line(char **text)
 	return line;
 }
 
-void live_parse_targets(struct live *live, char *text)
+int live_parse_targets(struct live *live, char *text)
 {
-	struct parser p = { .live = live, .initiator = "" };
+	struct parser p = { .live = live };
+	int r = 0;
 
-	for (char *line; (line = next_line(&text));) {
+	for (char *line; r == 0 && (line = live_next_line(&text));) {
 		size_t indent = strspn(line, " ");
 
 		if (line[indent])
-			take_line(&p, indent, line + indent);
+			r = take_line(&p, indent, line + indent);
 	}
+	if (r < 0)
+		check_strange(live, text);
+	return r;
 }
 
-static int ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
-	       char **ret_text)
+int live_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
+	     char **ret_text)
 {
 	const struct tgtd_request request = {
 		.mode = mode, .op = TGTD_SHOW, .tid = tid, .lun = TGTD_NO_LUN
@@ -242,25 +306,83 @@ static int ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
 	return tgtd_ask(tgtd, &request, ret_text);
 }
 
-int live_read(const struct tgtd *tgtd, struct live *ret)
+/* A target that tgtd does not know lies in the lines of the one before it. */
+static int read_sessions(const struct tgtd *tgtd, struct live *live, bool all)
 {
-	_cleanup_free_ char *targets = NULL, *accounts = NULL;
-	char *rest;
-	int r;
+	int r = 0;
 
-	memset(ret, 0, sizeof *ret);
-	r = ask(tgtd, TGTD_TARGET, TGTD_NO_TID, &targets);
+	for (size_t i = 0; r >= 0 && i < live->n; i++) {
+		struct live_target *t = &live->targets[i];
+
+		if (!t->logged_in && !all)
+			continue;
+		r = live_connections(tgtd, live, t->tid, &t->connections);
+		if (r >= 0)
+			t->n_connections = (size_t)r;
+		else if (r == -EBADMSG)
+			live->strange_tid = t->tid;
+		else if (r == -ENOENT)
+			live->strange_tid = i ? t[-1].tid : 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_targets(const struct tgtd *tgtd, struct live *live)
+{
+	_cleanup_free_ char *text = NULL;
+	struct error why;
+	int r = live_ask(tgtd, TGTD_TARGET, TGTD_NO_TID, &text);
+
 	if (r == 0)
-		r = ask(tgtd, TGTD_ACCOUNT, TGTD_NO_TID, &accounts);
+		r = live_parse_targets(live, text);
+	if (r != -EBADMSG)
+		return r < 0 ? r : read_sessions(tgtd, live, false);
+	why = *error_last();
+	read_sessions(tgtd, live, true);
+	error_set(&why);
+	return r;
+}
+
+static int read_accounts(const struct tgtd *tgtd, struct live *live)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = live_ask(tgtd, TGTD_ACCOUNT, TGTD_NO_TID, &text);
+	char *rest = text;
+
 	if (r < 0)
 		return r;
-	live_parse_targets(ret, targets);
-	rest = accounts;
-	for (char *line; (line = next_line(&rest));)
+	for (char *line; (line = live_next_line(&rest));)
 		if (!strncmp(line, "    ", 4))
-			strings_add(&ret->pool, &ret->accounts,
-				    pool_strdup(&ret->pool, line + 4));
+			strings_add(&live->pool, &live->accounts,
+				    pool_strdup(&live->pool, line + 4));
 	return 0;
+}
+
+int live_read(const struct tgtd *tgtd, struct live *ret)
+{
+	int32_t strange;
+	int r = -ENOENT;
+
+	memset(ret, 0, sizeof *ret);
+	/* A target may go between the two answers. */
+	for (unsigned i = 0; r == -ENOENT && i < TRIES; i++) {
+		live_fini(ret);
+		r = read_targets(tgtd, ret);
+	}
+	if (r == -ENOENT)
+		r = fail(
+			-EBADMSG,
+			"tgtd's list of targets: expected targets that tgtd knows, found another after target %d: " ADVICE,
+			ret->strange_tid);
+	if (r == 0)
+		r = read_accounts(tgtd, ret);
+	if (r == 0)
+		return 0;
+	/* Nothing of it is known. */
+	strange = ret->strange_tid;
+	live_fini(ret);
+	ret->strange_tid = strange;
+	return r;
 }
 
 void live_fini(struct live *live)
@@ -285,54 +407,18 @@ struct live_target *live_target_by_tid(const struct live *live, int32_t tid)
 	return NULL;
 }
 
-/*
- * "Session: 2", and for each of its connections "Connection: 0", "Initiator:
- * NAME" and "IP Address: ADDRESS", indented.
- */
-int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
-		     struct live_connection **ret)
-{
-	_cleanup_free_ char *text = NULL;
-	struct live_connection *list = NULL, *c = NULL;
-	int r = ask(tgtd, TGTD_CONNECTION, tid, &text);
-	const char *value;
-	uint64_t sid = 0;
-	char *rest = text;
-	size_t n = 0;
-
-	if (r < 0)
-		return r;
-	for (char *line; (line = next_line(&rest));) {
-		line += strspn(line, " ");
-		if ((value = value_after(line, "Session: "))) {
-			sid = strtoull(value, NULL, 10);
-		} else if ((value = value_after(line, "Connection: "))) {
-			c = add_connection(&live->pool, &list, &n);
-			c->sid = sid;
-			c->cid = (uint32_t)strtoul(value, NULL, 10);
-			c->initiator = c->address = "";
-		} else if (c && (value = value_after(line, "Initiator: "))) {
-			c->initiator = pool_strdup(&live->pool, value);
-		} else if (c && (value = value_after(line, "IP Address: "))) {
-			c->address = pool_strdup(&live->pool, value);
-		}
-	}
-	*ret = list;
-	return (int)n;
-}
-
 int live_portals(const struct tgtd *tgtd, struct live *live,
 		 struct strings *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = ask(tgtd, TGTD_PORTAL, TGTD_NO_TID, &text);
+	int r = live_ask(tgtd, TGTD_PORTAL, TGTD_NO_TID, &text);
 	const char *value;
 	char *rest = text;
 
 	if (r < 0)
 		return r;
-	for (char *line; (line = next_line(&rest));)
-		if ((value = value_after(line, "Portal: ")))
+	for (char *line; (line = live_next_line(&rest));)
+		if ((value = live_value(line, "Portal: ")))
 			strings_add(&live->pool, ret,
 				    pool_printf(&live->pool, "%.*s",
 						(int)strcspn(value, ","),

@@ -46,6 +46,7 @@ struct live_lun {
 };
 
 struct client;
+struct notes;
 
 /* The file behind a LUN; of every LUN but 0, which is the controller. */
 struct live_store {
@@ -64,6 +65,7 @@ struct live_target {
 	bool more_luns; /* others than 0 and 1 */
 	struct live_store *stores;
 	size_t n_stores;
+	bool logged_in; /* there are sessions, by the list of targets */
 	struct live_connection *connections;
 	size_t n_connections;
 	struct strings accounts; /* incoming */
@@ -76,13 +78,24 @@ struct live {
 	struct live_target *targets;
 	size_t n;
 	struct strings accounts; /* all that tgtd knows */
+	/* After -EBADMSG: the target with an initiator whose name or alias has
+	 * a line break; 0 where it is not known. */
+	int32_t strange_tid;
 };
 
-/* Asks for all of it. live_fini in any case. */
+/*
+ * Asks for all of it. live_fini in any case.  -EBADMSG with words where tgtd's
+ * answer has lines that are not its own: an initiator's name or alias has a
+ * line break.
+ */
 int live_read(const struct tgtd *tgtd, struct live *ret);
 void live_fini(struct live *live);
-/* Takes apart what tgtd says to "show target". */
-void live_parse_targets(struct live *live, char *text);
+/* Takes apart what tgtd says to "show target", but for the sessions. */
+int live_parse_targets(struct live *live, char *text);
+/* As live_read, and ends the sessions of a target whose initiator has such a
+ * name: they hide what all others do. */
+int live_read_ending(const struct tgtd *tgtd, struct notes *notes,
+		     struct live *ret);
 
 struct live_target *live_target(const struct live *live, const char *name);
 struct live_target *live_target_by_tid(const struct live *live, int32_t tid);
@@ -93,5 +106,13 @@ int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
 /* The portals that tgtd listens on, "ADDRESS:PORT". */
 int live_portals(const struct tgtd *tgtd, struct live *live,
 		 struct strings *ret);
+
+/* For those who take apart an answer: asks to show; the value of "KEY: VALUE"
+ * where the line has that key, else null; cuts the next line off *text, without
+ * the space at its end. */
+int live_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
+	     char **ret_text);
+const char *live_value(const char *line, const char *key);
+char *live_next_line(char **text);
 
 #endif

@@ -20,6 +20,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command.h \
 	tgt-glue/conf.c \
 	tgt-glue/conf.h \
+	tgt-glue/connections.c \
 	tgt-glue/dnsmasq.c \
 	tgt-glue/exports.c \
 	tgt-glue/exports.h \

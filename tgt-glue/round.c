@@ -46,7 +46,7 @@ int round_look(struct round *round)
 	int r;
 
 	live_fini(&round->live);
-	r = live_read(&round->tgtd, &round->live);
+	r = live_read_ending(&round->tgtd, round->notes, &round->live);
 	if (r == 0 && exports_look(round->fleet, &round->tgtd, &round->applied,
 				   &round->live) < 0)
 		notes_say(

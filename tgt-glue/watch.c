@@ -18,6 +18,7 @@
 
 #include "tgt-glue/command.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,8 +442,12 @@ static void look_at_sessions(struct watching *w, struct watched *shard,
 			     const struct tgtd *tgtd)
 {
 	struct live live;
+	int r = live_read(tgtd, &live);
 
-	if (live_read(tgtd, &live) == 0)
+	/* A round ends what hides the sessions. */
+	if (r == -EBADMSG && live.strange_tid)
+		w->wanted = true;
+	if (r == 0)
 		sessions_update(&shard->sessions, &w->fleet, &live,
 				shard->instance, (int64_t)time(NULL));
 	live_fini(&live);

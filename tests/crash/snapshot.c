@@ -37,7 +37,8 @@ void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags)
 }
 
 /* The leaf was opened again, and a child is made of it, which syncs it
- * (store/child.c): what a killed process wrote may be in the page cache only. */
+ * (store/child.c): what a killed process wrote may be in the page cache only.
+ */
 void world_take_snapshot(struct world *world)
 {
 	struct snapshot *s;

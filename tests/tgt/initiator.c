@@ -2,15 +2,17 @@
 /*
  * A small initiator over libiscsi, for tests in shell.
  *
- *     initiator [-i NAME] login URL    logs in and out; exit 0, or 1 and why
- *     initiator [-i NAME] hold URL     logs in, prints "ready", stays until its
+ *     initiator [OPTION...] login URL  logs in and out; exit 0, or 1 and why
+ *     initiator [OPTION...] hold URL   logs in, prints "ready", stays until its
  *                                      standard input ends or it is cut off;
  *                                      each line there, "read LBA" or
  *                                      "write LBA", is done with one sector
  *                                      (a write: of the letter w) and answered
- *     initiator [-i NAME] scsi URL     issues commands, the rare ones too, and
+ *     initiator [OPTION...] scsi URL   issues commands, the rare ones too, and
  *                                      prints what each answers: to be compared
  *                                      with what another disk answers
+ *
+ * OPTION: -i NAME, -a ALIAS, of the initiator.
  *
  * URL is libiscsi's: iscsi://[USER%SECRET@]HOST:PORT/IQN/LUN, with
  * ?target_user=USER&target_password=SECRET for mutual CHAP.
@@ -33,8 +35,8 @@ struct disk {
 	int block; /* bytes */
 };
 
-static struct iscsi_context *log_in(const char *name, const char *text,
-				    int *ret_lun)
+static struct iscsi_context *log_in(const char *name, const char *alias,
+				    const char *text, int *ret_lun)
 {
 	struct iscsi_context *iscsi = iscsi_create_context(name);
 	struct iscsi_url *url =
@@ -44,6 +46,8 @@ static struct iscsi_context *log_in(const char *name, const char *text,
 		fprintf(stderr, "initiator: bad URL %s\n", text);
 		exit(2);
 	}
+	if (alias)
+		iscsi_set_alias(iscsi, alias);
 	iscsi_set_targetname(iscsi, url->target);
 	iscsi_set_session_type(iscsi, ISCSI_SESSION_NORMAL);
 	iscsi_set_header_digest(iscsi, ISCSI_HEADER_DIGEST_NONE_CRC32C);
@@ -287,20 +291,25 @@ static int scsi(struct iscsi_context *iscsi, int lun)
 
 int main(int argc, char **argv)
 {
-	const char *name = "iqn.2026-01.lan.example:initiator";
+	const char *name = "iqn.2026-01.lan.example:initiator", *alias = NULL;
 	struct disk disk = { 0 };
+	int option;
 
-	if (argc > 3 && !strcmp(argv[1], "-i")) {
-		name = argv[2];
-		argv += 2;
-		argc -= 2;
-	}
+	while ((option = getopt(argc, argv, "i:a:")) != -1)
+		if (option == 'i')
+			name = optarg;
+		else if (option == 'a')
+			alias = optarg;
+		else
+			optind = argc;
+	argv += optind - 1;
+	argc -= optind - 1;
 	if (argc != 3) {
-		fputs("usage: initiator [-i NAME] login|hold|scsi URL\n",
+		fputs("usage: initiator [-i NAME] [-a ALIAS] login|hold|scsi URL\n",
 		      stderr);
 		return 2;
 	}
-	disk.iscsi = log_in(name, argv[2], &disk.lun);
+	disk.iscsi = log_in(name, alias, argv[2], &disk.lun);
 	if (!strcmp(argv[1], "hold"))
 		return hold(&disk);
 	if (!strcmp(argv[1], "scsi"))

@@ -168,12 +168,15 @@ refuses() {
 		"$scratch/refusal" || fail "$*: the target is not there"
 }
 
-# hold_session CLIENT [USER%SECRET@]: an initiator that stays logged in.
+# hold_session CLIENT [USER%SECRET@]: an initiator that stays logged in, with
+# the options in $initiator_options.
+initiator_options=()
 hold_session() {
 	local fifo=$scratch/hold-$1
 
 	mkfifo "$fifo"
-	initiator hold "$(url "$@")" <"$fifo" >"$fifo.out" &
+	initiator "${initiator_options[@]}" hold "$(url "$@")" <"$fifo" \
+		>"$fifo.out" &
 	holder_pid=$!
 	exec {holder}>"$fifo"
 	held_out=$fifo.out

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "unit/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,15 +355,10 @@ static void tgtds_answer_is_understood(void **state)
 	const struct live_target *t;
 
 	(void)state;
-	live_parse_targets(&live, text);
+	assert_int_equal(live_parse_targets(&live, text), 0);
 	assert_int_equal(live.n, 2);
 	t = live_target(&live, "iqn.2026-01.lan:a");
 	assert_ptr_equal(t, live_target_by_tid(&live, 5));
-	assert_int_equal(t->n_connections, 2);
-	assert_int_equal(t->connections[0].sid, 3);
-	assert_int_equal(t->connections[0].cid, 2);
-	assert_string_equal(t->connections[0].initiator, "iqn.x:me");
-	assert_string_equal(t->connections[1].address, "fd00::1");
 	assert_true(t->lun.exists && t->lun.online && t->lun.thin);
 	assert_false(t->lun.readonly || t->more_luns);
 	assert_int_equal(t->lun.block_size, 4096);
@@ -375,6 +371,64 @@ static void tgtds_answer_is_understood(void **state)
 	assert_false(live_target_by_tid(&live, 7)->lun.exists);
 	live_fini(&live);
 	free(text);
+}
+
+/* What an initiator may call itself, so that tgtd's answer about target 5 gets
+ * lines of its making: behind its first line, and after a line break. */
+static const char *const forgeries[] = {
+	"x\ny",
+	"x\n y",
+	"x\nTarget 5: iqn.2026-01.lan:a",
+	"x\n    LUN information:\n        LUN: 1",
+	"x\n    LUN information:\n    I_T nexus information:",
+	"x\n    Other information:",
+	"x\n    LUN information:\n        LUN: 1\nTarget 9: iqn.2026-01.lan:b",
+	"x\nTarget 9: iqn.2026-01.lan:b\n    System information:",
+	"x\nTarget 9: iqn.2026-01.lan:b\n    ACL information:",
+	"x\n        IP Address: 10.0.0.8",
+	"x\n    Connection: 3\n        Initiator: x",
+	"x\nSession: 3\n    Connection: 1\n        Initiator: x",
+};
+
+/* The answer, with what the first initiator of target 5 calls itself. */
+static int parse_with_name(struct live *live, const char *name)
+{
+	const char *at = strstr(answer, "me alias");
+	char *text;
+	int r;
+
+	assert_true(asprintf(&text, "%.*s%s alias: none%s", (int)(at - answer),
+			     answer, name, strchr(at, '\n')) > 0);
+	r = live_parse_targets(live, text);
+	free(text);
+	return r;
+}
+
+static void forged_lines_of_an_answer_are_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) {
+		struct live live = { 0 };
+
+		if (parse_with_name(&live, forgeries[i]) != -EBADMSG)
+			fail_msg("expected that it is refused: %s",
+				 forgeries[i]);
+		live_fini(&live);
+	}
+}
+
+/* For live_read to ask about: tgtd knows no target 9. */
+static void forged_target_is_one_more(void **state)
+{
+	struct live live = { 0 };
+
+	(void)state;
+	assert_ok(parse_with_name(
+		&live,
+		"x\nTarget 9: iqn.2026-01.lan:b\n    I_T nexus information:\n"
+		"        I_T nexus: 3\n            Initiator: x"));
+	assert_non_null(live_target_by_tid(&live, 9));
+	live_fini(&live);
 }
 
 static const char block[] = "<target iqn.x:a>\n"
@@ -442,6 +496,8 @@ int main(void)
 		cmocka_unit_test(nothing_that_needs_quoting_is_taken),
 		cmocka_unit_test(sizes_do_not_wrap),
 		cmocka_unit_test(tgtds_answer_is_understood),
+		cmocka_unit_test(forged_lines_of_an_answer_are_refused),
+		cmocka_unit_test(forged_target_is_one_more),
 		cmocka_unit_test(what_was_applied_is_known),
 		cmocka_unit_test(users_of_what_is_forgotten_stay_ours),
 	};

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# An initiator whose name or alias has line breaks writes lines of tgtd's answer:
+# no client is hidden by that, and none is invented.
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/tgt.sh"
+
+# Two clients; pc2 is logged in.
+start_two() {
+	requires_initiator
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	glue apply
+	hold_session pc2
+	honest=$holder honest_pid=$holder_pid honest_out=$held_out
+}
+
+# forge OPTION...: pc2 is logged in; pc1 has an initiator with that option.
+forge() {
+	[ -n "${honest:-}" ] || start_two
+	initiator_options=("$@")
+	hold_session pc1
+	initiator_options=()
+}
+
+# Names with further lines as tgtd writes them about targets, and about
+# connections.
+names=(
+	$'iqn.2026-01.x:a\nFORGED: b'
+	$'iqn.2026-01.x:a alias: none\n            Connection: 0
+                IP Address: 127.0.0.1\n    LUN information:
+Target 77: iqn.2026-01.lan.example:pc2\n    I_T nexus information:
+        I_T nexus: 1\n            Initiator: x'
+	$'iqn.2026-01.x:a\n        IP Address: 127.0.0.1\nSession: 77
+    Connection: 0\n        Initiator: iqn.2026-01.x:b'
+)
+
+test_session_under_a_name_with_a_line_break_ends() {
+	local name
+
+	for name in "${names[@]}"; do
+		if [ "$name" = "${names[0]}" ]; then
+			forge -i "$name"
+		else
+			forge_again -i "$name"
+		fi
+		write_fleet pc1 pc2 pc3 </dev/null
+		glue apply >"$scratch/out" 2>&1 || true
+		grep -q 'have a line break\|has a line break' "$scratch/out" ||
+			fail "expected words on the name: $(cat "$scratch/out")"
+		adm --op show --mode target >"$scratch/targets"
+		is_there pc3
+		! grep -q "${name%%$'\n'*}" "$scratch/targets" ||
+			fail "it is still logged in: $(cat "$scratch/targets")"
+		equal "the other client's sessions" 1 "$(glue status --json |
+			jq '.clients[] | select(.name == "pc2").sessions | length')"
+		expect 0 glue apply
+	done
+	holder=$honest holder_pid=$honest_pid held_out=$honest_out
+	works read 0
+}
+
+# forge_again OPTION...: pc1's initiator comes back with that.
+forge_again() {
+	exec {holder}>&-
+	wait "$holder_pid" || true
+	rm "$scratch/hold-pc1"*
+	initiator_options=("$@")
+	hold_session pc1
+	initiator_options=()
+}
+
+test_status_tells_and_changes_nothing() {
+	forge -i "${names[1]}"
+	expect 1 glue status
+	grep -q 'has a line break.*tgt-glue apply' "$scratch/stdout" \
+		"$scratch/stderr" || fail "expected words on the name"
+	! grep -q 77 "$scratch/stdout" || fail "expected no forged target"
+	works read 0
+}
+
+test_watch_ends_it() {
+	forge -i "${names[0]}"
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch" 2>&1 &
+	watch_pid=$!
+	at_exit end_watch
+	wait_until 10 holder_is_cut_off
+	holder=$honest holder_pid=$honest_pid held_out=$honest_out
+	works read 0
+	wait_until 10 grep -q 'may have a line break' "$scratch/watch"
+}
+
+holder_is_cut_off() {
+	! kill -0 "$holder_pid"
+}
+
+end_watch() {
+	kill "$watch_pid"
+	wait "$watch_pid" || true
+}
+
+aliases=(
+	$'a\n            Connection: 0\n                IP Address: 127.0.0.1
+    LUN information:\nTarget 77: iqn.2026-01.lan.example:pc9
+    I_T nexus information:\n        I_T nexus: 1\n            Initiator: x alias: y'
+	$'a\n            Connection: 0\n                IP Address: 127.0.0.1
+    LUN information:\n        LUN: 7'
+	$'a\nTarget 77: iqn.2026-01.lan.example:pc9\nTarget 78: x
+    System information:'
+)
+
+test_session_under_an_alias_with_a_line_break_ends() {
+	local alias
+
+	for alias in "${aliases[@]}"; do
+		if [ "$alias" = "${aliases[0]}" ]; then
+			forge -a "$alias"
+		else
+			forge_again -a "$alias"
+		fi
+		glue apply >"$scratch/out" 2>&1 || true
+		grep -q 'alias may have a line break' "$scratch/out" ||
+			fail "expected words on it: $(cat "$scratch/out")"
+		wait_until 10 holder_is_cut_off
+		expect 0 glue apply
+	done
+	holder=$honest holder_pid=$honest_pid held_out=$honest_out
+	works read 0
+}
+
+# Which of both is tgtd's is not known: all goes on as it was, and the next
+# command is told.
+test_alias_that_names_another_clients_target_changes_nothing() {
+	local tid
+
+	start_two
+	tid=$(adm --op show --mode target |
+		sed -n 's/^Target \([0-9]*\): .*:pc2$/\1/p')
+	[ -n "$tid" ] || fail "expected pc2 among the targets"
+	forge -a "${aliases[0]/77/$tid}"
+	write_fleet pc1 </dev/null
+	expect 1 glue apply --remove
+	grep -q "expected each target once.*tgtadm" "$scratch/stderr" ||
+		fail "expected words on it: $(cat "$scratch/stderr")"
+	is_there pc2
+	works read 0
+	end_session
+	holder=$honest holder_pid=$honest_pid held_out=$honest_out
+	works read 0
+}
+
+test_alias_with_a_line_break_invents_no_session() {
+	forge -a $'a\n            Connection: 0\n                IP Address: 10.0.0.9
+        I_T nexus: 77\n            Initiator: iqn.2026-01.x:b alias: none'
+	equal "sessions" 1 "$(glue status --json |
+		jq '.clients[] | select(.name == "pc1").sessions | length')"
+	expect 0 glue apply
+}
+
+run_tests
