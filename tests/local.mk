@@ -262,6 +262,7 @@ EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 # Tests in shell, over tests/lib.sh, which says how they are written.
 EXTRA_DIST += \
 	tests/boot-sector.sh \
+	tests/readme.sh \
 	tests/boot/boot.sh \
 	tests/boot/guest/vhdfs-boot \
 	tests/boot/guest/vhdfs-boot.service \
@@ -283,9 +284,11 @@ EXTRA_DIST += \
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
+	tests/test-readme-builds.sh \
 	tests/test-house.sh \
 	tests/test-malformed.sh \
 	tests/test-readme.sh \
+	tests/test-readme-builds.sh \
 	tests/test-lib.sh \
 	$(NULL)
 bench_tests = \
@@ -432,6 +435,7 @@ long_tests = \
 	tests/kill/test-full.sh \
 	tests/test-build.sh \
 	tests/test-demo.sh \
+	tests/test-readme-builds.sh \
 	tests/tgt/test-suite.sh \
 	$(NULL)
 

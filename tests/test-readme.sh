@@ -2,22 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # README's commands, typed as they stand there, on a machine of their own: in
 # namespaces in which /etc, /usr, /srv, /mnt, /run and the network are private.
+# Those that build all anew are in test-readme-builds.sh.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/boot-sector.sh"
-
-# The make that runs the tests is none of these makes' business.
-unset MAKEFLAGS MFLAGS MAKELEVEL TESTS
+. "$(dirname "$0")/readme.sh"
 
 test_timeout=300
-readme=$top_srcdir/README
-
-# The lines of the chapter, up to the next one's underline.
-chapter() {
-	awk -v title="$1" '
-		seen && /^---/ { if (++lines > 1) exit }
-		seen { if (held != "") print held; held = $0 "\n" }
-		$0 == title { seen = 1 }' "$readme" | sed '/^$/d'
-}
 
 # The commands of a chapter as a script: what stands after "    # ", with the
 # files that it shows written where it shows them.
@@ -304,24 +294,6 @@ EOF
 		fail "$(cat "$scratch/out")"
 }
 
-# The commands of a chapter that begin with "sudo", or with "# ".
-commands_of() {
-	chapter "$1" | sed -n 's/^    \(sudo\|#\) \.\//.\//p'
-}
-
-# Here and not in a clone: both work on a copy of the source.
-test_the_two_commands() {
-	requires_fuse
-	cd "$top_srcdir"
-	equal "commands" "./contrib/demo
-./contrib/check" "$(commands_of "See it work")"
-	./contrib/demo
-	# All tests would be these tests again.
-	./contrib/check TESTS=tests/unit/test-base | tee "$scratch/out"
-	grep -Eq '^[0-9]+ passed, 0 failed$' "$scratch/out" ||
-		fail "expected the last line to count"
-}
-
 test_the_benchmarks_command() {
 	requires_fuse
 	cd "$top_srcdir"
@@ -332,16 +304,6 @@ test_the_benchmarks_command() {
 		--out "$scratch/results" | tee "$scratch/out"
 	grep -q '^read-4k-16 ' "$scratch/out" ||
 		fail "expected what a read of 4 KiB costs"
-}
-
-test_the_developers_command() {
-	requires_fuse
-	cd "$top_srcdir"
-	commands_of "For developers" >"$scratch/commands"
-	equal "number of commands" 1 "$(wc -l <"$scratch/commands")"
-	bash -e "$scratch/commands" | tee "$scratch/out"
-	grep -Eq '^[1-9][0-9]* passed, 0 failed$' "$scratch/out" ||
-		fail "expected the last line to count"
 }
 
 run_tests
