@@ -199,6 +199,14 @@ static int read_options(int argc, char **argv, struct command_line *line,
 		return show_help(argv[optind]);
 	if (argv[optind] && !strcmp(argv[optind], "help"))
 		return show_help(argv[optind + 1]);
+	/* A command without operands has no other use for the word. */
+	if (argv[optind] && argv[optind + 1] &&
+	    !strcmp(argv[optind + 1], "help")) {
+		const struct command *command = command_named(argv[optind]);
+
+		if (command && command->client == NONE)
+			return show_help(command->name);
+	}
 	return -1;
 }
 

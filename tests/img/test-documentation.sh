@@ -192,4 +192,15 @@ test_manual_pages_have_the_usual_sections() {
 	done
 }
 
+test_help_as_a_word_after_a_command() {
+	local command
+
+	for command in $(subcommands_of tgt-glue); do
+		tgt-glue "$command" --help >"$scratch/option" || fail "$command"
+		! grep -q '^Usage: .*CLIENT' "$scratch/option" || continue
+		tgt-glue "$command" help >"$scratch/word" || fail "$command help"
+		cmp "$scratch/option" "$scratch/word"
+	done
+}
+
 run_tests
