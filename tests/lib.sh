@@ -5,7 +5,7 @@
 #
 #     #!/bin/bash
 #     # SPDX-License-Identifier: GPL-2.0-or-later
-#     . "$(dirname "$0")/../lib.sh"
+#     . "${0%/*}/../lib.sh"
 #
 #     test_copy_is_equal() {
 #             echo hello >"$scratch/a"
@@ -29,6 +29,9 @@
 # then.  As root it has a mount namespace of its own: a namespace that another
 # test makes meanwhile would keep a copy of its mounts, and each of them is
 # served until the last copy has gone.
+#
+# Processes take most of the suite's time, so what is done for each test is done
+# by the shell itself where it can be.
 
 top_srcdir=${top_srcdir:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 if [ -z "${top_builddir:-}" ]; then
@@ -72,7 +75,7 @@ requires() {
 }
 
 requires_root() {
-	[ "$(id -u)" = 0 ] || skip "not root"
+	[ "$EUID" = 0 ] || skip "not root"
 }
 
 requires_fuse() {
@@ -84,11 +87,6 @@ requires_fuse() {
 # Runs a command when the test ends, however it ends; the last one first.
 at_exit() {
 	lib_at_exit=("$*" "${lib_at_exit[@]}")
-}
-
-# Figures that are shown when the test passes, too.
-report() {
-	echo "$*" >>"$lib_dir/report"
 }
 
 # expect STATUS COMMAND...: runs it, with its output in $scratch/stdout and
@@ -106,18 +104,18 @@ expect() {
 # expect_error STATUS PATTERN COMMAND...: as expect, and what it says is one
 # line on standard error that matches the pattern, and nothing else.
 expect_error() {
-	local want=$1 pattern=$2
+	local want=$1 pattern=$2 lines
 
 	shift 2
 	expect "$want" "$@"
 	[ ! -s "$scratch/stdout" ] || fail "$*: expected no standard output," \
 		"got: $(head -n 3 "$scratch/stdout")"
-	[ "$(wc -l <"$scratch/stderr")" = 1 ] ||
-		fail "$*: expected one line of error, got:" \
-			"$(cat "$scratch/stderr")"
-	grep -Eq -e "$pattern" "$scratch/stderr" ||
+	mapfile -t lines <"$scratch/stderr"
+	[ ${#lines[@]} = 1 ] ||
+		fail "$*: expected one line of error, got: ${lines[*]}"
+	[[ ${lines[0]} =~ $pattern ]] ||
 		fail "$*: expected an error that matches '$pattern', got:" \
-			"$(cat "$scratch/stderr")"
+			"${lines[0]}"
 }
 
 # equal WHAT EXPECTED FOUND
@@ -135,8 +133,13 @@ wait_until() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -le "$end" ] || fail "waited $limit s in vain for: $*"
-		sleep 0.05
+		pause 0.05
 	done
+}
+
+# pause SECONDS: without a process.
+pause() {
+	read -rt "$1" <>"$lib_dir/idle" || true
 }
 
 # A TCP port of 127.0.0.1 that nobody listens on.
@@ -200,7 +203,7 @@ mount_store() {
 	mount_pid[$mnt]=$!
 	at_exit lib_end_mount "$mnt"
 	wait_until 10 lib_mounted_or_ended "$mnt"
-	mountpoint -q "$mnt" || fail "vhdfs did not mount: $(cat "$mnt.log")"
+	lib_is_mounted "$mnt" || fail "vhdfs did not mount: $(cat "$mnt.log")"
 }
 
 # unmount MOUNTPOINT: of mount_store; waits for vhdfs, which must exit with 0.
@@ -215,7 +218,32 @@ unmount() {
 }
 
 lib_mounted_or_ended() {
-	mountpoint -q "$1" || ! kill -0 "${mount_pid[$1]}"
+	lib_is_mounted "$1" || ! kill -0 "${mount_pid[$1]}"
+}
+
+# The mount points of this namespace, as they are, in $lib_mounts.
+lib_list_mounts() {
+	local lines line
+
+	mapfile -t lines </proc/self/mounts
+	lib_mounts=()
+	for line in "${lines[@]}"; do
+		line=${line#* }
+		line=${line%% *}
+		printf -v line %b "${line//\\/\\0}"
+		lib_mounts+=("$line")
+	done
+}
+
+lib_is_mounted() {
+	local dir
+
+	lib_list_mounts
+	for dir in "${lib_mounts[@]}"; do
+		[ "$dir" != "$1" ] || return 0
+	done
+	# By another path.
+	mountpoint -q "$1"
 }
 
 lib_end_mount() {
@@ -229,10 +257,11 @@ lib_end_mount() {
 # Takes away the mounts on and below a directory of ours, the last ones first,
 # in use or not; dead ones too, which no stat finds.
 lib_unmount_below() {
-	local dir
+	local i dir
 
-	cut -d ' ' -f 2 /proc/self/mounts | tac | while read -r dir; do
-		dir=$(printf '%b' "${dir//\\/\\0}")
+	lib_list_mounts
+	for ((i = ${#lib_mounts[@]} - 1; i >= 0; i--)); do
+		dir=${lib_mounts[i]}
 		[[ $dir/ != "$1"/* ]] || umount -l "$dir"
 	done
 }
@@ -258,7 +287,7 @@ lib_clean_up() {
 # A mount namespace for each test, where one can be made.
 lib_choose_namespace() {
 	lib_unshare=()
-	[ "$(id -u)" != 0 ] || ! unshare --mount true 2>/dev/null ||
+	[ "$EUID" != 0 ] || ! unshare --mount true 2>/dev/null ||
 		lib_unshare=(unshare --mount)
 }
 
@@ -266,7 +295,7 @@ lib_choose_namespace() {
 lib_end_namespace() {
 	local process
 
-	[ ${#lib_unshare[@]} != 0 ] && [ -f "$lib_dir/namespace" ] || return 0
+	[ ${#lib_unshare[@]} != 0 ] && [ -s "$lib_dir/namespace" ] || return 0
 	find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/mnt' \
 		-lname "$(cat "$lib_dir/namespace")" 2>/dev/null |
 		while IFS=/ read -r _ _ process _; do
@@ -289,10 +318,11 @@ lib_run_one() {
 
 # Starts that process, waits for it, and prints its line of TAP.
 lib_run_in_process() {
-	local number=$1 name=$2 status=0
+	local number=$1 name=$2 status=0 left
 
-	: >"$lib_dir/output"
-	rm -f "$lib_dir/skip" "$lib_dir/remarks" "$lib_dir/namespace"
+	for left in output skip remarks namespace; do
+		: >"$lib_dir/$left"
+	done
 	LIB_RUN_ONE=$name LIB_NUMBER=$number LIB_DIR=$lib_dir \
 		timeout -k 30 "$test_timeout" "${lib_unshare[@]}" \
 		bash "$lib_script" >"$lib_dir/output" 2>&1 </dev/null &
@@ -312,10 +342,13 @@ lib_run_in_process() {
 	esac
 	# 124 and more: it was stopped, and may have had no time to clean up.
 	[ "$status" -lt 124 ] || lib_end_namespace
-	[ ! -f "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
+	[ ! -s "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
 	# What a mount of the test left for the next one on its point.
-	rm -f /run/vhdfs/*"%2F${lib_dir##*/}%2F"*
+	for left in /run/vhdfs/*"%2F${lib_dir##*/}%2F"*; do
+		[ ! -e "$left" ] || rm -f "$left"
+	done
 	# Where the process had no time to clean up.
+	[ -e "$lib_dir/$number" ] || return 0
 	lib_unmount_below "$lib_dir"
 	rm -rf --one-file-system "${lib_dir:?}/$number"
 }
@@ -355,6 +388,7 @@ run_tests() {
 	lib_child=
 	lib_choose_namespace
 	lib_dir=$(mktemp -d "${TMPDIR:-/var/tmp}/vhdfs-test.XXXXXX")
+	mkfifo "$lib_dir/idle"
 	trap 'rm -rf --one-file-system "$lib_dir"' EXIT
 	trap lib_interrupted INT TERM
 	echo "1..${#tests[@]}"
@@ -365,6 +399,7 @@ run_tests() {
 }
 
 # The script itself, wherever it changes to.
-lib_script=$(realpath "$0")
+lib_script=$0
+[ -n "${LIB_RUN_ONE:-}" ] || lib_script=$(realpath "$0")
 # What the script was called with: the names of the tests to run, if any.
 lib_arguments=("$@")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Building: with another compiler, as a release, and installing.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 test_timeout=600
 # The make that runs the tests is none of these makes' business.

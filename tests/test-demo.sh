@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # contrib/demo, as an administrator runs it.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 test_timeout=400
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The rules of the house that a program can check, on the source itself.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 cd "$top_srcdir" || exit 1
 shopt -s nullglob

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tests/lib.sh: a test that fails is seen to fail.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # script LINE...: makes a test script of these lines, and runs it.
 script() {

@@ -4,7 +4,7 @@
 # has it, by program and name.  Each of these asserts the error and the words
 # that say which structure is wrong and where.  This test only sees that none
 # of them is lost.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # missing_tests: of lines "ITEM: PROGRAM: NAME[; NAME...]".
 missing_tests() {

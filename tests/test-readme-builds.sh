@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # README's commands that build all anew and test it: they work on copies of the
 # source.
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/readme.sh"
+. "${0%/*}/lib.sh"
+. "${0%/*}/readme.sh"
 
 test_timeout=300
 

@@ -3,9 +3,9 @@
 # README's commands, typed as they stand there, on a machine of their own: in
 # namespaces in which /etc, /usr, /srv, /mnt, /run and the network are private.
 # Those that build all anew are in test-readme-builds.sh.
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/boot-sector.sh"
-. "$(dirname "$0")/readme.sh"
+. "${0%/*}/lib.sh"
+. "${0%/*}/boot-sector.sh"
+. "${0%/*}/readme.sh"
 
 test_timeout=300
 

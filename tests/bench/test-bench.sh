@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # contrib/bench: its options, what it makes of measurements, and the smallest run
 # through all of it.  How fast anything is, is no test.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 # The make that runs the tests is none of these makes' business.
 unset MAKEFLAGS MFLAGS MAKELEVEL

@@ -3,9 +3,9 @@
 # Whatever an image calls its parent, nothing outside the store is served as
 # that.  What it names is there, a sound image with the right identifier, and
 # only the way to it leads out.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/common.sh"
 
 # ways TARGET: a line each, of what a locator may say to get at the file of that
 # name in $out, from the store itself.

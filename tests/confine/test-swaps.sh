@@ -3,10 +3,10 @@
 # Names that change between inside and outside of the store while they are
 # looked up, thousands of times a second: what is outside is never served,
 # written, or made a parent of.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/../locks/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/../locks/common.sh"
+. "${0%/*}/common.sh"
 
 requires strace
 

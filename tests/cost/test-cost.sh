@@ -3,9 +3,9 @@
 # What a read and a write cost, in what can be counted: system calls of the
 # process that serves, and instructions in the library.  Times are for
 # contrib/bench.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/../supervise/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/../supervise/supervise.sh"
 
 calls=2000
 

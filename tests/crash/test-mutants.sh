@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Whether the crash matrix would notice: the order of writes is made wrong in
 # one place of a copy of the source, and the matrix must fail.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 # What the build compiles and links with, from tests/local.mk.
 [ -n "${MUTANT_CC:-}" ] || skip "not run by make"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img check, check --repair, info and map when calls fail.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/faults.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/faults.sh"
 
 # A master, m, and a child of it with data of its own, c.
 make_pair() {
@@ -10,8 +10,6 @@ make_pair() {
 	disk-io "$dir/m.$1" write 100 3000000 1
 	vhdfs-img create --parent "$dir/m.$1" --block-size "$2" "$dir/c.$1"
 	disk-io "$dir/c.$1" write 2000000 1000000 2
-	rm -rf "${scratch:?}/before"
-	cp -r "$dir" "$scratch/before"
 }
 
 # Commands that only read.
@@ -21,12 +19,7 @@ prepare() {
 }
 
 outcome() {
-	local file
-
-	for file in "$dir"/*; do
-		cmp -s "$scratch/before/${file##*/}" "$file" ||
-			wrong "${file##*/} is not what it was"
-	done
+	untouched
 }
 
 # reads KINDS COMMAND [OPTION...]: of both formats.
@@ -37,6 +30,7 @@ reads() {
 	shift
 	make_pair vhd 512K
 	make_pair vhdx 1M
+	guard "$dir"/*
 	for ending in vhd vhdx; do
 		inject "$*, $ending" "$kinds" vhdfs-img "$@" "$dir/c.$ending"
 	done
@@ -79,7 +73,7 @@ test_no_memory_for_findings() {
 	requires_faults
 	make_pair vhdx 1M
 	printf x | dd of="$dir/m.vhdx" bs=1 seek=65600 conv=notrunc status=none
-	cp "$dir/m.vhdx" "$scratch/before/"
+	guard "$dir"/*
 	sound_status=3
 	inject "check --json, damaged" "$memory_faults" \
 		vhdfs-img check --json "$dir/m.vhdx"
@@ -135,11 +129,10 @@ repairs() {
 		content_of "$dir/$image"
 		cmp -s "$scratch/content" "$scratch/content.before" ||
 			wrong "another disk after the second repair"
-		[ ! -e "$dir/m.${image#*.}" ] ||
-			cmp -s "$scratch/before/m.${image#*.}" \
-				"$dir/m.${image#*.}" ||
-			wrong "the parent is not what it was"
+		untouched
 	}
+	guard
+	[ ! -e "$dir/m.${image#*.}" ] || guard "$dir/m.${image#*.}"
 	inject "check --repair, $image" "$1" vhdfs-img check --repair \
 		"$dir/$image"
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img create when calls fail.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/faults.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/faults.sh"
 
 prepare() {
 	rm -rf "${scratch:?}/work"

@@ -7,7 +7,7 @@
 # An input that breaks something is shown in base64; to see it again:
 #
 #     base64 -d >FILE; tests/fuzz/replay TARGET FILE
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 corpus=$top_srcdir/tests/fuzz/corpus
 replay=$top_builddir/tests/fuzz/replay

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img check: its exit status and what it prints.  Which damage each
 # format's check finds is shown beside the drivers.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq

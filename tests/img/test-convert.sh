@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img convert.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq

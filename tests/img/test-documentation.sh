@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a program's --help says, what its manual page says and what bash
 # completes are the same options and the same subcommands.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 # The long options that a text on standard input names, each once.
 long_options() {

@@ -4,7 +4,7 @@
 # one of its exit statuses, says why in one line where it fails, and never
 # crashes or hangs; looking changes nothing; what --repair calls sound is
 # sound, and can be read.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 ROUNDS=${VHDFS_ROUNDS:-12}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img check --repair: what must not be lost by it, and what a guest may
 # write that looks like an image.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 PATH=$top_builddir/tests/tools:$PATH
 

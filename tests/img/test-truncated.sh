@@ -3,7 +3,7 @@
 # Truncated images: a copy that stopped early is told by every program, and
 # nothing is made of it that looks whole.  What a crash leaves is none, see
 # tests/crash.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq

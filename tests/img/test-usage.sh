@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs-img's command line: what is wrong with it is said in one line, with
 # exit status 2, and nothing is made.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 test_no_command() {
 	expect_error 2 '^vhdfs-img: expected a command' vhdfs-img

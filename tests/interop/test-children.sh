@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Children, read by others: 7zz reads those of both formats, libvhdi those of
 # VHDX.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires 7zz

@@ -3,7 +3,7 @@
 # Fixed and dynamic images, which qemu-img reads and writes.  (It takes a
 # differencing VHD for a dynamic one, and no differencing VHDX: children are
 # in the other tests.)
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires qemu-img qemu-io jq

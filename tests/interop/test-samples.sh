@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Images that Windows and others made, flattened: size and hash as a reader
 # that shares no code with us computed them.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 # sample NAME [PARENT]: what MANIFEST says of it holds, and it is not changed.
 sample() {

@@ -3,10 +3,10 @@
 # The file system below the store dies under load, or turns read-only: a power
 # cut as far as the images can tell.  When it is mounted again, what was
 # flushed is there.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/kill.sh"
-. "$(dirname "$0")/small-fs.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/kill.sh"
+. "${0%/*}/small-fs.sh"
 
 # What other tests take along into mount namespaces of their own keeps a file
 # system alive that was unmounted here: they get none of ours.

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vhdfs is killed under fio, which finds again what it wrote and flushed, on the
 # mount and through tgtd.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/kill.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/kill.sh"
 
 requires fio
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The file system below the store runs full under load: that write is told so,
 # the images stay sound, and writing goes on once there is room.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/kill.sh"
-. "$(dirname "$0")/small-fs.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/kill.sh"
+. "${0%/*}/small-fs.sh"
 
 tests_of_the_long_run=4
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # load itself, on plain files: it finds whatever is not as it must be.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 
 # A disk that was written and flushed, then written again and flushed; what it
 # was before each is in $scratch/first and $scratch/old.

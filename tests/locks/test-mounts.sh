@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Several mounts of one store: one writer at a time, many readers.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/common.sh"
 
 # For each format.
 times=25

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Locks hold between namespaces and by whatever path the store is reached; who
 # holds the image is said wherever that process can be seen.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/common.sh"
 
 requires unshare ip
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A parent is nobody's to write, replace or remove through vhdfs; what another
 # program does to its file leaves those alone who have it open.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/common.sh"
 
 # The master in a directory of its own, which the second mount shows alone: that
 # one does not know of the child.

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A mount and the programs that open images themselves: vhdfs-img, and QEMU's,
 # whose locks are on the same bytes.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/common.sh"
 
 requires jq qemu-io qemu-img qemu-nbd strace
 

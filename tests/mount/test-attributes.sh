@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Attributes of views: stat and extended attributes.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 test_junk_is_told_with_its_first_bytes() {
 	empty_store

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Children are found by what is in their files, whatever their names are and
 # wherever they lie in the store, and protect their parent.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 # is_parent: the master shows no write bit and is not opened for writing, though
 # its file has its write bits.

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Reading and writing through a view, beside a flat file that is the model.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 punch=3		# FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 zero=0x10	# FALLOC_FL_ZERO_RANGE

@@ -7,7 +7,7 @@
 #
 # VHDFS_SEED repeats what one thread does.  VHDFS_LONG=MINUTES goes on for about
 # so long, all tests together.
-. "$(dirname "$0")/../lib.sh"
+. "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/mount/common.sh"
 

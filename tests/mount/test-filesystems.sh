@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # File systems on a view, through a loop device: made, filled, unmounted,
 # checked; and the same again after a remount.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 # A child of a master that is full of something else.
 store_of_used_master() {

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Which names a mount shows.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/common.sh"
 
 # All that is shown below the mountpoint, sorted, in one line.
 shown() {

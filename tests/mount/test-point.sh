@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What is mounted on the mount point already: the same store, another one, a
 # mount whose server has died, another file system.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/common.sh"
 
 mounts_on() {
 	grep -c " $1 " /proc/self/mounts

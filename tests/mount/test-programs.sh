@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Ordinary programs work on a view as on any file.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 # A master with a partition table and an ext4 file system with one file in it,
 # and a child.

@@ -3,9 +3,9 @@
 # Images that another program replaces in place: the file's name and inode stay,
 # and it holds another image, or none.  What is cached of an image belongs to one
 # opening of it.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 # store_of_kinds: a mounted store with the image a.vhdx of 64 MiB, and beside the
 # store its successors, each with data at its end: larger, smaller, other (the

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Images that other programs made, through the mount.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/common.sh"
 
 # Two of the disks have 10 GiB, all of which is read.
 test_timeout=600

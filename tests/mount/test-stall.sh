@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # One image whose file is slow, large to examine or broken does not keep the
 # clients of other images waiting.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../contents.sh"
-. "$(dirname "$0")/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../contents.sh"
+. "${0%/*}/common.sh"
 
 # slow_down FILE CALLS: each of these system calls on the file takes 100 s from
 # now on, until the test ends.

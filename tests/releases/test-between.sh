@@ -3,10 +3,10 @@
 # A mount that a program with one release's libraries serves is handed over to
 # this build, while clients write.  releases.test runs it in the newer
 # release, with the older one's program and libraries in /opt/old.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/../supervise/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/../supervise/supervise.sh"
 
 # libfuse_of PID: the library that a process has loaded.
 libfuse_of() {

@@ -6,11 +6,11 @@
 #
 # The device is a loop device over a sparse file on a full tmpfs: a write to a
 # block that was punched out of that file fails in the block layer.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/supervise.sh"
-. "$(dirname "$0")/../mount/common.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/supervise.sh"
+. "${0%/*}/../mount/common.sh"
 
 # What other tests take along into mount namespaces of their own keeps a file
 # system alive that was unmounted here: they get none of ours.

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A service manager that holds descriptors: after the death of all processes the
 # next supervisor goes on with the mount, and nothing that was answered is lost.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/../kill/small-fs.sh"
-. "$(dirname "$0")/supervise.sh"
-. "$(dirname "$0")/held.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/../kill/small-fs.sh"
+. "${0%/*}/supervise.sh"
+. "${0%/*}/held.sh"
 
 # hold_writes [N]: a process that has $child open, and has written to it at N
 # places without a flush.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Another libfuse than the one that the program was built with: one that has no
 # custom I/O, as 3.18, and one with which no mount can be served.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/supervise.sh"
 
 # with_libfuse REFUSE COMMAND...
 with_libfuse() {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # An open that the worker's death interrupts is decided by the next worker: what
 # is refused stays refused, and what is granted is granted once.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/supervise.sh"
 
 tests_of_the_long_run=1
 

@@ -3,9 +3,9 @@
 # What is open stays open across a worker's death and an upgrade, whatever
 # becomes of the names and permissions of the images; a handle that cannot be
 # reopened answers EIO.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/supervise.sh"
 
 # A worker's death and an upgrade.
 next_worker() {

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # On SIGHUP the program that is installed now goes on, under those who use the
 # mount.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/supervise.sh"
 
 tests_of_the_long_run=2
 

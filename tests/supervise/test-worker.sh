@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The process that serves the mount is killed, again and again, under those who
 # use it: they see no error, and what they wrote is there, flushed or not.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/../kill/kill.sh"
-. "$(dirname "$0")/supervise.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/supervise.sh"
 
 tests_of_the_long_run=4
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # How the units start and stop tgtd: their options are tgtd's, it has few threads,
 # and it ends.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../tgt/tgt.sh"
-. "$(dirname "$0")/systemd.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/systemd.sh"
 
 drop_in=$top_srcdir/contrib/systemd/tgt.service.d/vhdfs.conf
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The units of systemd, as files: sound, hardened, and fit for what they start.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../mount/common.sh"
-. "$(dirname "$0")/systemd.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../mount/common.sh"
+. "${0%/*}/systemd.sh"
 
 # Everything in systemd.exec(5) that gives a unit a mount namespace of its own,
 # or that newer versions implement with one.

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Each message that something failed, or was left, names the command to type next.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # advises STATUS COMMAND -- PROGRAM...: a line that the program writes to
 # standard error names that command in quotes.

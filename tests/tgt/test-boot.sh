@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ipxe and dnsmasq: what a machine is told until its disk is there.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
-. "$(dirname "$0")/../boot-sector.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
+. "${0%/*}/../boot-sector.sh"
 
 # has LINE...: each is a line of standard output.
 has() {

@@ -7,8 +7,8 @@
 # A client's address may be 127.0.0.1, or one that nobody has; its name is "one"
 # or none is said.  Initiators are at 127.0.0.1 or at 127.0.0.3, in a network of
 # the test's own.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 one=iqn.2026-01.lan:one
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tgtd dies while apply talks to it: a clear line, and the next apply, after
 # tgtd's restart, ends where an undisturbed one does.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 fleet_before() {
 	write_fleet gone <<-END

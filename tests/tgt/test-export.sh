@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A fleet from nothing to disks that initiators write to, and back after a
 # restart of everything.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # The secret of client I.
 secret_of() {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # One writable export of each disk: a changed iqn-prefix, targets that tgt-glue
 # did not make, and other tgtds.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 new_prefix=iqn.2026-02.lan.example
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # An initiator whose name or alias has line breaks writes lines of tgtd's answer:
 # no client is hidden by that, and none is invented.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # Two clients; pc2 is logged in.
 start_two() {

@@ -3,8 +3,8 @@
 # An apply that is killed: at each of its requests to tgtd, and at each of its
 # changes to files.  What is left admits nobody too many, and the next apply
 # ends where an undisturbed one does.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 test_timeout=300
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A fleet.conf that is mistaken, or takes most of the fleet away: what is done
 # then, and what is said to do.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # start_fleet N: clients pc1 to pcN.
 start_fleet() {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Output is printable, whatever names, images, initiators and fleet.conf say: in
 # standard output, standard error, the log and extended attributes.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # A line break with a line that no program printed, an escape sequence, DEL, C1's
 # CSI, a character that reverses text, and bytes that are not UTF-8.

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A mount that went away and came back: tgtd gets its files again.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/../supervise/supervise.sh"
-. "$(dirname "$0")/../supervise/held.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../supervise/supervise.sh"
+. "${0%/*}/../supervise/held.sh"
+. "${0%/*}/tgt.sh"
 
 did_nothing() {
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # reset: a fresh disk, and the old one put aside.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # What was put aside of a client, the oldest first.
 aside() {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a disk of vhdfs answers to SCSI commands is what a plain raw file of the
 # same contents answers in the same tgtd.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # compare_with_raw [CREATE OPTION...] <<CLIENT'S KEYS: the client of that image
 # beside a raw file exported by hand with the same settings.

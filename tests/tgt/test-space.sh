@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A store that is full: resets, the room that is kept for them, and what watch
 # says and runs.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # small_store SIZE MKFS...: a file system of its own under the store, made by
 # this command, which is given a file of that size.

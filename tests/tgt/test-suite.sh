@@ -7,8 +7,8 @@
 #
 # Every combination of format, kind and sector size runs where VHDFS_LONG is
 # set, which takes some minutes; else those of children, which a fleet has.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 test_timeout=${VHDFS_TEST_TIMEOUT:-900}
 # Of a whole suite and of a single test; they take about 15 and 1 seconds.

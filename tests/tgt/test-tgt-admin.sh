@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What generate wrote is tgt-admin's: each of its commands works on it, and after
 # a restart of the server a disk is the one that it was.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # tgt_admin OPTION...
 tgt_admin() {

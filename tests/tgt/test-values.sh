@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Values of fleet.conf beyond plain words: quotes, comments, other alphabets,
 # names in upper case, portals of every kind, and the mode of files with secrets.
-. "$(dirname "$0")/../lib.sh"
-. "$(dirname "$0")/tgt.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
 
 # set_fleet KEY VALUE: in [fleet], instead of what was there of that key.
 set_fleet() {
