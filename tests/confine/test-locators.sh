@@ -79,28 +79,24 @@ plant() {
 	forge "$store/$name.$ending" "$parent" "$locator"
 }
 
-# plant_all N: one for each way; their names to $names.
+# plant_all N: one for each way, of $all_ways; their names to $names.
 plant_all() {
-	local n=$1 i=0 way
+	local n=$1 i
 
 	names=()
-	while read -r way; do
-		plant "$n" "w$i" "$way"
+	mapfile -t all_ways < <(ways "o$((3 - n)).$ending")
+	for i in "${!all_ways[@]}"; do
+		plant "$n" "w$i" "${all_ways[i]}"
 		names+=("w$i.$ending")
-		i=$((i + 1))
-	done < <(ways "o$((3 - n)).$ending")
-}
-
-way_of() {
-	ways "o$1.$ending" | sed -n "$(($2 + 1))p"
+	done
 }
 
 nothing_is_served() {
-	local n=$1 i
+	local n=$1 i sizes
 
+	mapfile -t sizes < <(cd "$mnt" && stat -c %s "${names[@]/%/.raw}")
 	for i in "${!names[@]}"; do
-		equal "size with $(way_of $((3 - n)) "$i") at level $n" 0 \
-			"$(size_of "$mnt/${names[$i]}.raw")"
+		equal "size with ${all_ways[i]} at level $n" 0 "${sizes[i]}"
 		opens "$mnt/${names[$i]}.raw" ro EIO
 		# Every third, and each way at one of the levels.
 		[ $(((i + n) % 3)) = 0 ] || continue
@@ -185,21 +181,21 @@ other_keys() {
 }
 
 test_every_key_of_a_locator() {
-	local ending key n
+	local ending keys n sizes names
 	for ending in vhd vhdx; do
 		outside_and_inside
-		n=0
-		while read -r key; do
-			forge-child "$out/o0.$ending" "$store/k$n.$ending" "$key"
-			n=$((n + 1))
-		done < <(other_keys "o0.$ending")
-		[ "$n" -gt 20 ] || fail "only $n keys"
+		mapfile -t keys < <(other_keys "o0.$ending")
+		[ ${#keys[@]} -gt 20 ] || fail "only ${#keys[@]} keys"
+		names=()
+		for n in "${!keys[@]}"; do
+			forge-child "$out/o0.$ending" "$store/k$n.$ending" \
+				"${keys[n]}"
+			names+=("k$n.$ending.raw")
+		done
 		mount_store "$store" "$mnt"
-		while [ "$n" -gt 0 ]; do
-			n=$((n - 1))
-			equal "size with $(other_keys "o0.$ending" |
-				sed -n "$((n + 1))p")" 0 \
-				"$(size_of "$mnt/k$n.$ending.raw")"
+		mapfile -t sizes < <(cd "$mnt" && stat -c %s "${names[@]}")
+		for n in "${!keys[@]}"; do
+			equal "size with ${keys[n]}" 0 "${sizes[n]}"
 		done
 		! grep -r . "$mnt" 2>/dev/null | has_secret ||
 			fail "the secret is in the mount"

@@ -22,7 +22,7 @@ start_tgtd() {
 	tgtd -f -C "$port" -t 2 --iscsi "portal=127.0.0.1:$port" \
 		>>"$scratch/tgtd.log" 2>&1 &
 	tgtd_pid=$!
-	[ "${tgtd_ends:-}" = yes ] || at_exit end_tgtd
+	[ "${tgtd_ends:-}" = yes ] || at_exit drop_tgtd
 	tgtd_ends=yes
 	wait_until 10 adm --op show --mode sys
 }
@@ -51,6 +51,12 @@ end_tgtd() {
 	adm --op delete --mode system || kill -9 "$tgtd_pid" || true
 	wait "$tgtd_pid" || true
 	tgtd_pid=
+}
+
+# At a test's end, however many targets there are.
+drop_tgtd() {
+	[ -z "${tgtd_pid:-}" ] || kill_tgtd
+	rm -f "/run/tgtd/socket.$port" "/run/tgtd/socket.$port.lock"
 }
 
 kill_tgtd() {
@@ -260,7 +266,7 @@ write_much() {
 # The mount is there again; tgtd ends before it.
 return_mount() {
 	without_holder mount_store "$scratch/store" "$scratch/mnt"
-	at_exit end_tgtd
+	at_exit drop_tgtd
 }
 
 # Runs a command that starts something which stays: it must not keep the
