@@ -347,6 +347,7 @@ tgt_tests = \
 	tests/tgt/test-forged.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-interrupt.sh \
+	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-reopen.sh \
@@ -431,11 +432,13 @@ long_tests = \
 	tests/crash/test-fault \
 	tests/crash/test-mutants.sh \
 	tests/fuzz/test-fuzz.sh \
+	tests/interop/test-samples.sh \
 	tests/kill/test-dying-fs.sh \
 	tests/kill/test-full.sh \
 	tests/test-build.sh \
 	tests/test-demo.sh \
 	tests/test-readme-builds.sh \
+	tests/tgt/test-many.sh \
 	tests/tgt/test-suite.sh \
 	$(NULL)
 

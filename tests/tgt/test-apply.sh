@@ -639,50 +639,8 @@ test_requests_to_tgtd() {
 	[ "$idle" -le 10 ] || fail "$idle requests with nothing to do"
 }
 
-# clients COUNT: their targets are made, and all of them log in.
-clients() {
-	apply_fleet $(seq -f 'pc%g' 1 "$1")
-	equal "targets" "$1" "$(adm --op show --mode target | grep -c '^Target')"
-	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
-	all_log_in "$1"
-}
-
-# all_log_in COUNT: at once, and each writes and reads a sector of its own disk.
-all_log_in() {
-	local i pids=()
-
-	requires_initiator
-	mkfifo "$scratch/end"
-	# Held open until all are to end.
-	exec 9<>"$scratch/end"
-	for ((i = 1; i <= $1; i++)); do
-		initiator hold "$(url "pc$i")" >"$scratch/client-$i" 2>&1 < <(
-			printf 'write 5\nread 5\n'
-			read -r _ <"$scratch/end"
-		) &
-		pids+=($!)
-	done
-	wait_until 120 all_have_answers "$1"
-	equal "logged in" "$1" "$(glue status --json |
-		jq '[.clients[] | select(.sessions | length == 1)] | length')"
-	for ((i = 1; i <= $1; i++)); do
-		echo
-	done >&9
-	exec 9>&-
-	wait "${pids[@]}"
-}
-
-all_have_answers() {
-	[ "$(cat "$scratch"/client-* | grep -c '^read 5: status 0')" = "$1" ]
-}
-
 test_256_clients() {
 	clients 256
-}
-
-test_512_clients() {
-	clients 512
 }
 
 run_tests

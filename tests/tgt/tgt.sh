@@ -278,3 +278,55 @@ without_holder() {
 		"$@"
 	fi
 }
+
+# clients COUNT: their targets are made, and all of them log in.
+clients() {
+	apply_fleet $(seq -f 'pc%g' 1 "$1")
+	equal "targets" "$1" "$(adm --op show --mode target | grep -c '^Target')"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	all_log_in "$1"
+}
+
+# all_log_in COUNT: at once, and each writes and reads a sector of its own disk.
+all_log_in() {
+	local i pids=()
+
+	requires_initiator
+	mkfifo "$scratch/end"
+	# Held open until all are to end.
+	exec 9<>"$scratch/end"
+	for ((i = 1; i <= $1; i++)); do
+		initiator hold "$(url "pc$i")" >"$scratch/client-$i" 2>&1 < <(
+			printf 'write 5\nread 5\n'
+			read -r _ <"$scratch/end"
+		) &
+		pids+=($!)
+	done
+	wait_until 120 all_have_answers "$1"
+	equal "logged in" "$1" "$(glue status --json |
+		jq '[.clients[] | select(.sessions | length == 1)] | length')"
+	for ((i = 1; i <= $1; i++)); do
+		echo
+	done >&9
+	exec 9>&-
+	wait "${pids[@]}"
+}
+
+all_have_answers() {
+	[ "$(cat "$scratch"/client-* | grep -c '^read 5: status 0')" = "$1" ]
+}
+
+# For tests that make a program end at one of its calls after the other.
+# choose_calls: once, first.  next_call [STEP]: $n becomes the number of the next
+# one; with VHDFS_LONG each is one, else some, which the seed chooses.
+choose_calls() {
+	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
+	echo "VHDFS_SEED=$VHDFS_SEED"
+	RANDOM=$VHDFS_SEED
+}
+
+next_call() {
+	n=$((n + 1))
+	[ -n "${VHDFS_LONG:-}" ] || [ "$n" = 1 ] || n=$((n + RANDOM % ${1:-5}))
+}
