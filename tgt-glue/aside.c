@@ -89,8 +89,8 @@ static int check_childless(struct fleet *fleet, const char *image,
 	if (!(st->st_mode & 0222))
 		return fail(
 			-EPERM,
-			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s/%s\' and reset again",
-			image, fleet->store, image);
+			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s\' and reset again",
+			image, shell_path(fleet->store, image));
 	r = kin_child_of(fleet, st, STORE_CHILDREN, &child);
 	if (r < 0)
 		return r;
@@ -325,10 +325,10 @@ static void tell_space(struct fleet *fleet, struct aside *aside)
 		return;
 	if (aside->old && !aside->removed)
 		tell(fleet, aside,
-		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s/%s\' gives it back",
+		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s\' gives it back",
 		     status_size(space.free),
-		     status_size(disk_use(fleet, aside->old)), fleet->store,
-		     aside->old);
+		     status_size(disk_use(fleet, aside->old)),
+		     shell_path(fleet->store, aside->old));
 	else
 		tell(fleet, aside,
 		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as images put aside (%s/clients/.NAME.vhdx.DATE)",

@@ -60,7 +60,7 @@ static int write_one(struct writing *w, const char *name, const char *text,
 		print_line(
 			stderr,
 			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found another; remove it with rm, then type `tgt-glue ipxe --all %s\'",
-			path, w->directory);
+			path, shell_word(w->directory));
 		return 0;
 	}
 	w->secret += secret;

@@ -301,7 +301,8 @@ int children_fail_unmounted(const struct fleet *fleet)
 	return fail(
 		-ENOENT,
 		"nothing is mounted at %s; type `mount %s\' where fstab names it, else `vhdfs %s %s\', and then `tgt-glue apply\'",
-		fleet->mount, fleet->mount, fleet->store, fleet->mount);
+		fleet->mount, shell_word(fleet->mount),
+		shell_word(fleet->store), shell_word(fleet->mount));
 }
 
 static int look_at_view(const struct fleet *fleet, const struct client *client)
@@ -325,9 +326,9 @@ static int look_at_view(const struct fleet *fleet, const struct client *client)
 	why[n < 0 ? 0 : n] = '\0';
 	return fail(
 		-EIO,
-		"%s: its image cannot be opened: %s; `vhdfs-img check %s/%s\' says more",
-		client->view, n > 0 ? why : "the file is empty", fleet->store,
-		client->child);
+		"%s: its image cannot be opened: %s; `vhdfs-img check %s\' says more",
+		client->view, n > 0 ? why : "the file is empty",
+		shell_path(fleet->store, client->child));
 }
 
 int children_view_ready(const struct fleet *fleet, const struct client *client)

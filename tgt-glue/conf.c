@@ -538,7 +538,7 @@ static void check_mode(struct conf *conf, int fd)
 		conf_mistake(
 			conf, 0,
 			"expected to be for its owner alone, for it holds secrets, found mode %03o; type: chmod 600 %s",
-			mode, conf->file);
+			mode, shell_word(conf->file));
 }
 
 /* Of a file that can be read twice. */

@@ -240,7 +240,8 @@ static void block(struct fleet *fleet, const struct exporter *exporter,
 		end = pool_printf(
 			pool,
 			", which tgt-glue did not make; `tgt-admin -C %d --delete %s\' removes it, then type `tgt-glue apply\'",
-			exporter->shard->control_port, target->name);
+			exporter->shard->control_port,
+			shell_word(target->name));
 	else if (target->n_connections)
 		end = pool_printf(
 			pool,

@@ -170,7 +170,7 @@ static const char *secret_from_file(struct resolving *r)
 		conf_mistake(
 			conf, line,
 			"secret-file: expected one for its owner alone, found mode %03o; type: chmod 600 %s",
-			mode, name);
+			mode, shell_word(name));
 	if (!fgets(buf, sizeof buf, f))
 		*buf = '\0';
 	text = buf + conf_byte_order_mark(buf);

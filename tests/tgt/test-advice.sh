@@ -156,4 +156,19 @@ test_vhdfs_img() {
 	expect 0 vhdfs-img info --parents other c.vhdx
 }
 
+# A command in a message can be typed as it stands.
+test_commands_have_paths_in_quotes() {
+	local file="$scratch/fleet's own.conf"
+
+	name_store
+	write_fleet pc1 <<<'secret = secretsecret1'
+	cp "$scratch/fleet.conf" "$file"
+	chmod 644 "$file"
+	expect 1 tgt-glue --config "$file" check
+	sed -n 's/.*; type: //p' "$scratch/stderr" >"$scratch/command"
+	[ -s "$scratch/command" ] || fail "expected a command to type"
+	sh "$scratch/command"
+	expect 0 tgt-glue --config "$file" check
+}
+
 run_tests

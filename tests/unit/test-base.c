@@ -125,6 +125,23 @@ static void an_error_is_one_line_with_all_its_parts(void **state)
 	assert_string_equal(error_last()->structure, "footer");
 }
 
+static void words_of_a_shell_are_quoted_where_needed(void **state)
+{
+	char text[5000];
+
+	(void)state;
+	assert_string_equal(shell_word("/srv/a-b_1.vhdx"), "/srv/a-b_1.vhdx");
+	assert_string_equal(shell_word("/srv/a b"), "'/srv/a b'");
+	assert_string_equal(shell_word("it's;$(x)"), "'it'\\''s;$(x)'");
+	assert_string_equal(shell_word(""), "''");
+	assert_string_equal(shell_path("/s", "b c"), "'/s/b c'");
+	/* What is too long is cut inside the quotes. */
+	memset(text, '\'', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	assert_true(strlen(shell_word(text)) < 4096);
+	assert_string_equal(strchr(shell_word(text), '\0') - 2, "''");
+}
+
 static void bytes_are_zero_looks_at_every_byte(void **state)
 {
 	(void)state;
@@ -302,6 +319,7 @@ int main(void)
 			utf16_decode_refuses_odd_lengths_and_lone_surrogates),
 		cmocka_unit_test(an_error_is_one_line_with_all_its_parts),
 		cmocka_unit_test(printable_undo_reads_every_escape_back),
+		cmocka_unit_test(words_of_a_shell_are_quoted_where_needed),
 		cmocka_unit_test(bytes_are_zero_looks_at_every_byte),
 		cmocka_unit_test(printable_keeps_text_as_it_is),
 		cmocka_unit_test(printable_escapes_control_characters),

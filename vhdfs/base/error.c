@@ -91,6 +91,44 @@ const char *words(const char *fmt, ...)
 	return buf;
 }
 
+static bool is_plain(const char *text)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_./:,=@%+-";
+
+	return *text && !text[strspn(text, plain)];
+}
+
+const char *shell_word(const char *text)
+{
+	static _Thread_local char ring[4][4096];
+	static _Thread_local unsigned next;
+	char *buf = ring[next++ % 4];
+	size_t n = 0;
+
+	if (is_plain(text))
+		return text;
+	buf[n++] = '\'';
+	/* Room for the longest piece, the last quote and the end. */
+	for (; *text && n + sizeof "'\\''" + 1 < sizeof ring[0]; text++)
+		if (*text == '\'')
+			n += strlen(strcpy(buf + n, "'\\''"));
+		else
+			buf[n++] = *text;
+	buf[n++] = '\'';
+	buf[n] = '\0';
+	return buf;
+}
+
+const char *shell_path(const char *dir, const char *name)
+{
+	static _Thread_local char path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return shell_word(path);
+}
+
 const struct error *error_last(void)
 {
 	return &last;

@@ -62,6 +62,15 @@ void error_advise(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 const char *words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * A text as one word of a shell's command, in quotes where it needs them, for a
+ * command in a message: in one of four buffers of the thread's own, used in
+ * turn, or the text itself.
+ */
+const char *shell_word(const char *text);
+/* The same of DIR/NAME; valid until the thread's next call of it. */
+const char *shell_path(const char *dir, const char *name);
+
 /* The thread's last failure; never null, and of no meaning before the first. */
 const struct error *error_last(void);
 const char *error_text(void);

@@ -45,7 +45,7 @@ int place_fail_directory(int code, const char *path)
 {
 	fail_errno(code, "%s", path);
 	if (code == -ENOENT)
-		error_advise("`mkdir -p %s' makes it", path);
+		error_advise("`mkdir -p %s' makes it", shell_word(path));
 	else if (code == -ENOTDIR)
 		error_advise("name the directory that it is in");
 	return code;

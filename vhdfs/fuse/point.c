@@ -136,18 +136,18 @@ static int refuse(const char *root, const char *point, bool read_only,
 		return fail(
 			-ENOTCONN,
 			"%s: the vhdfs that served the mount of %s has died; type `umount -l %s' first",
-			point, mounted->source, point);
+			point, mounted->source, shell_word(point));
 	if (!is_same_directory(mounted->source, root))
 		return fail(
 			-EBUSY,
 			"%s: another store is mounted there: expected %s, found %s; mount elsewhere, or type `umount %s' first",
-			point, root, mounted->source, point);
+			point, root, mounted->source, shell_word(point));
 	if (mounted->read_only != read_only)
 		return fail(
 			-EBUSY,
 			"%s: the store is mounted there already: expected %s, found %s; type `umount %s' first",
 			point, read_only ? "ro" : "rw",
-			mounted->read_only ? "ro" : "rw", point);
+			mounted->read_only ? "ro" : "rw", shell_word(point));
 	return fail(-EALREADY, "%s: %s is mounted there already; nothing to do",
 		    point, mounted->source);
 }

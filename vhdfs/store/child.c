@@ -104,7 +104,7 @@ static int take_write_bits(struct io *parent, mode_t *taken)
 	fail_errno(r,
 		   "%s: taking its write bits, without which no child is "
 		   "safe; as its owner, run `chmod a-w %s'",
-		   parent->name, parent->name);
+		   parent->name, shell_word(parent->name));
 	return r;
 }
 
