@@ -318,6 +318,22 @@ test_view_that_is_open_and_at_rest_is_copied() {
 	same_disk "$scratch/b.vhdx" "$view"
 }
 
+# The kernel writes it for a loop device, and no process has it open.
+test_loop_device_that_writes_a_view_is_named() {
+	local view=$scratch/mnt/a.vhdx.raw loop
+
+	requires_fuse
+	requires losetup
+	mkdir "$scratch/store"
+	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
+	mount_store "$scratch/store" "$scratch/mnt"
+	loop=$(losetup -f --show "$view") || skip "no loop device"
+	at_exit "losetup -d $loop 2>/dev/null"
+	printf x | dd of="$loop" bs=512 conv=notrunc,sync oflag=direct status=none
+	expect_error 1 "the disk is being written by loop device $loop;" \
+		vhdfs-img convert "$view" "$scratch/b.vhdx"
+}
+
 # What its name calls an image is not taken for a raw disk when it is broken.
 test_broken_image_is_not_raw() {
 	local name

@@ -137,7 +137,45 @@ void holder_of_locks(int fd, char *who, size_t who_size)
 	find_process(fd, process_holds, who, who_size);
 }
 
+/* The first line of a file in /sys, "" where there is none. */
+static void read_line(const char *path, char *line, int size)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+
+	if (!f || !fgets(line, size, f))
+		*line = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
+/* The kernel itself has files open: those of loop devices. */
+static void find_loop(int fd, char *who, size_t who_size)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
+	struct stat st, backing;
+
+	if (!dir || fstat(fd, &st) < 0)
+		return;
+	for (struct dirent *de; (de = readdir(dir));) {
+		char path[300], file[4096], read_only[4];
+
+		snprintf(path, sizeof path, "/sys/block/%s/loop/backing_file",
+			 de->d_name);
+		read_line(path, file, sizeof file);
+		snprintf(path, sizeof path, "/sys/block/%s/ro", de->d_name);
+		read_line(path, read_only, sizeof read_only);
+		if (!*file || !strcmp(read_only, "1") ||
+		    stat(file, &backing) < 0 || backing.st_dev != st.st_dev ||
+		    backing.st_ino != st.st_ino)
+			continue;
+		snprintf(who, who_size, "loop device /dev/%s", de->d_name);
+		return;
+	}
+}
+
 void holder_of_writes(int fd, char *who, size_t who_size)
 {
+	*who = '\0';
 	find_process(fd, process_writes, who, who_size);
+	if (!*who)
+		find_loop(fd, who, who_size);
 }

@@ -506,6 +506,5 @@ bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
 
 void io_file_writer(const struct io *io, char *who, size_t who_size)
 {
-	*who = '\0';
 	holder_of_writes(io->fd, who, who_size);
 }
