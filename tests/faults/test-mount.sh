@@ -244,7 +244,8 @@ one_answer() {
 	file-io "$view" answers rw "$@" | tail -n +2 | paste -sd ' '
 }
 
-test_full_disk_that_has_room_again() {
+# room_again KIND ANSWER: of a write while there is no room.
+room_again() {
 	local ending
 
 	for ending in vhd vhdx; do
@@ -252,8 +253,8 @@ test_full_disk_that_has_room_again() {
 		make_store "$ending"
 		mount_with_faults
 		hold_view "$view" rw
-		arm full ever 1
-		equal "a write, $ending" "ENOSPC ok" \
+		arm "$1" ever 1
+		equal "a write, $ending" "$2 ok" \
 			"$(one_answer write 5000000 "${texts[3]}")"
 		disarm
 		equal "with room again" "ok ok ok" \
@@ -264,6 +265,14 @@ test_full_disk_that_has_room_again() {
 		equal "what it wrote" "${texts[3]}" "$(disk-io \
 			"$store/pc.$ending" read 5000000 "${lens[3]}")"
 	done
+}
+
+test_full_disk_that_has_room_again() {
+	room_again full ENOSPC
+}
+
+test_quota_that_has_room_again() {
+	room_again quota EDQUOT
 }
 
 test_sync_that_fails_ends_writing_until_it_is_opened_anew() {

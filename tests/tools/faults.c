@@ -14,6 +14,7 @@
  *                 ENOSPC   one that may take space
  *                 full     the same: a write does its first half, and then
  *                          nothing has room any more
+ *                 quota    as full, with EDQUOT
  *                 torn     a write does its first half and says EIO
  *                 short    a read or write does its first half
  *                 EINTR    a read or write
@@ -78,6 +79,10 @@ static const struct kind kinds[] = {
 	  BIT(CALL_WRITE) | BIT(CALL_RESIZE) | BIT(CALL_FALLOCATE) |
 		  BIT(CALL_CREATE) | BIT(CALL_RENAME) | BIT(CALL_LINK),
 	  ENOSPC, false, true },
+	{ "quota",
+	  BIT(CALL_WRITE) | BIT(CALL_RESIZE) | BIT(CALL_FALLOCATE) |
+		  BIT(CALL_CREATE) | BIT(CALL_RENAME) | BIT(CALL_LINK),
+	  EDQUOT, false, true },
 	{ "torn", BIT(CALL_WRITE), EIO, true, false },
 	{ "short", BIT(CALL_READ) | BIT(CALL_WRITE), 0, true, false },
 	{ "EINTR", BIT(CALL_READ) | BIT(CALL_WRITE), EINTR, false, false },

@@ -260,6 +260,7 @@ static int open_error(int r)
 	case -EMFILE:
 	case -ENFILE:
 	case -ENOSPC:
+	case -EDQUOT:
 		return r;
 	default:
 		return -EIO;
