@@ -93,6 +93,53 @@ reset_on_full_store() {
 	begins_with pc1 again || fail "it cannot be written"
 }
 
+# kill_at_spare CALL [STEP]: reset ends at calls of that kind while a store is
+# full, and is run again.
+kill_at_spare() {
+	local n=0 status=137
+
+	while [ "$status" = 137 ]; do
+		next_call ${2:+"$2"}
+		printf used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
+			conv=notrunc,fsync,sync status=none
+		rm -f "$scratch/full"
+		start_filling
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace="$1" \
+			-e inject="$1:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" reset pc1 \
+			>"$scratch/killed.out" 2>&1 || status=$?
+		expect 0 glue reset pc1
+		begins_with pc1 "" || fail "$1 $n: it is not fresh"
+		equal "old images after $1 $n" 1 "$(old_of pc1 | wc -l)"
+		stop_filling
+		vhdfs-img check "$scratch/store/clients/pc1.vhdx" >/dev/null
+		equal "the old disk after $1 $n" used "$(disk-io \
+			"$scratch/store/clients/$(old_of pc1)" read 0 4)"
+		rm "$scratch/store/filler" "$scratch/store/clients/$(old_of pc1)"
+		expect 0 glue apply
+		equal "spares after $1 $n" 4 "$(spares | wc -l)"
+		admits login "$(url pc1)"
+	done
+	equal "the last one's exit status" 0 "$status"
+	remark "killed up to call $n of $1"
+}
+
+test_killed_while_a_spare_becomes_a_disk() {
+	local call
+
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	start_fleet 96M mkfs.ext4 -F -q -m 0 </dev/null
+	choose_calls
+	kill_at_spare renameat2
+	kill_at_spare ftruncate
+	[ -n "${VHDFS_LONG:-}" ] || return 0
+	for call in renameat fsync fdatasync pwrite64 unlinkat; do
+		kill_at_spare $call
+	done
+}
+
 test_reset_on_a_full_store_ext4() {
 	start_fleet 96M mkfs.ext4 -F -q -m 0 </dev/null
 	reset_on_full_store
