@@ -80,11 +80,16 @@ test_another_file_system_is_mounted_over() {
 	mount -t tmpfs others "$mnt"
 	at_exit "umount -l -q $mnt"
 	mount_store "$store" "$mnt"
-	equal "mounts" 2 "$(mounts_on "$mnt")"
+	# That it is a mount point was so before.
+	wait_until 10 is_mounted_twice
 	already_mounted_over=$(vhdfs "$store" "$mnt" 2>&1)
 	equal "mounts" 2 "$(mounts_on "$mnt")"
 	[[ $already_mounted_over = *"is mounted there already"* ]] ||
 		fail "it says: $already_mounted_over"
+}
+
+is_mounted_twice() {
+	[ "$(mounts_on "$mnt")" = 2 ]
 }
 
 # A directory below a mount is not that mount.
