@@ -109,6 +109,35 @@ test_broken_image_does_not_keep_others_from_writing() {
 	opens "$child" rw ""
 }
 
+# A piece of an image, which a copy that was broken off leaves under a hidden
+# name, may be anything's child: the log and the image that is not written name
+# it.
+test_file_that_may_be_any_images_child_is_named() {
+	local reason
+
+	store_of_pair
+	vhdfs-img create --size 4M "$store/alone.vhdx"
+	mount_store "$store" "$mnt"
+	opens "$mnt/alone.vhdx.raw" rw ""
+	! attribute "$mnt/alone.vhdx.raw" readonly-reason 2>/dev/null ||
+		fail "expected no reason"
+	head -c 1M "$store/clients/pc.vhdx" >"$store/clients/.partial"
+	wait_until 10 is_not_written "$mnt/alone.vhdx.raw"
+	reason=$(attribute "$mnt/alone.vhdx.raw" readonly-reason)
+	[[ $reason == "may be the parent of clients/.partial, whose own "* ]] ||
+		fail "the reason is: $reason"
+	grep -q 'clients/\.partial: .*or move it out of the store' "$mnt.log" ||
+		fail "the log does not name it: $(cat "$mnt.log")"
+	opens "$child" rw ""
+	rm "$store/clients/.partial"
+	wait_until 10 opens "$mnt/alone.vhdx.raw" rw ""
+	equal "lines about it" 1 "$(grep -c partial "$mnt.log")"
+}
+
+is_not_written() {
+	[ "$(stat -c %a "$1")" = 444 ]
+}
+
 # Files that are no images cost a look at their signature once.
 test_other_files_are_looked_at_once() {
 	requires strace

@@ -205,6 +205,7 @@ struct store {
 	/* An image of this format, or of none that is known, may have any
 	 * parent; null: there is none. */
 	const struct store_image *doubts[2];
+	const struct store_image *told_doubts[2]; /* to compare with, alone */
 	/* Children whose parent is not where they name it, by each of their
 	 * parent_ids: trees, while that is derived. */
 	void *orphans[2];

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
 static bool same_text(const char *a, const char *b)
 {
@@ -226,6 +227,24 @@ static void count_as_child(struct store *store, struct store_image *image)
 		store->doubts[DOUBT_VHD] = image;
 }
 
+/* Once for each image that is the cause, not while it is looked at. */
+static void tell_doubts(struct store *store)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct store_image *d = store->doubts[i];
+		bool is_told = d == store->told_doubts[0] ||
+			       d == store->told_doubts[1];
+
+		if (d && (!d->known || d->stale || d->examining))
+			continue;
+		store->told_doubts[i] = d;
+		if (d && !is_told)
+			log_warn(
+				"%s: its own file does not say whose child it is; no image that may be its parent is written; repair it, or move it out of the store",
+				d->names->real);
+	}
+}
+
 void kin_derive_locked(struct store *store)
 {
 	if (!store->changed)
@@ -235,5 +254,6 @@ void kin_derive_locked(struct store *store)
 	catalog_each_locked(store, derive);
 	catalog_each_locked(store, count_as_child);
 	count_lost(store);
+	tell_doubts(store);
 	store->changed = false;
 }

@@ -393,11 +393,29 @@ const char *const store_attributes[] = {
 	"readonly-reason", "warning", "writes", NULL
 };
 
+enum { ATTRIBUTE_SIZE = 4096 + 128 };
+
+/* Why an image is not written that could be; null where there is no reason. */
+static const char *readonly_reason(const struct store *store,
+				   const struct store_image *image,
+				   char buf[ATTRIBUTE_SIZE])
+{
+	const struct store_image *doubt = kin_doubt_locked(store, image);
+
+	if (image->info.readonly || !doubt)
+		return image->info.readonly;
+	snprintf(buf, ATTRIBUTE_SIZE,
+		 "may be the parent of %s, whose own file does not say; "
+		 "repair that, or move it out of the store",
+		 doubt->names->real);
+	return buf;
+}
+
 /* The attribute's text, in buf or elsewhere; null where there is none. */
 static const char *attribute_text(const struct store *store,
 				  const struct store_image *image,
 				  const char *name, const struct guid *id,
-				  char buf[GUID_TEXT_SIZE])
+				  char buf[ATTRIBUTE_SIZE])
 {
 	const struct info *info = &image->info;
 
@@ -412,7 +430,7 @@ static const char *attribute_text(const struct store *store,
 	if (!strcmp(name, "error"))
 		return image->error;
 	if (!strcmp(name, "readonly-reason"))
-		return info->readonly;
+		return readonly_reason(store, image, buf);
 	if (!strcmp(name, "writes") && image->opens) {
 		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
 			 atomic_load(&image->begun) % WRITES_SHOWN,
@@ -431,7 +449,7 @@ static const char *attribute_text(const struct store *store,
 int store_attribute(struct store *store, struct store_image *image,
 		    const char *name, char **ret)
 {
-	char buf[GUID_TEXT_SIZE];
+	char buf[ATTRIBUTE_SIZE];
 	struct guid id;
 	bool open;
 	struct stat st;
