@@ -145,6 +145,17 @@ static int show_help(const char *name)
 	return EXIT_DONE;
 }
 
+/* Is there such a client, in a fleet.conf without mistakes? */
+static bool has_client(const struct command_line *line, const char *name)
+{
+	struct fleet fleet;
+	bool has = fleet_load(line->config, NULL, &fleet) == 0 &&
+		   fleet_client(&fleet, name);
+
+	fleet_fini(&fleet);
+	return has;
+}
+
 /* -1 to go on, else the exit code. Letters of the options seen go to seen. */
 static int read_options(int argc, char **argv, struct command_line *line,
 			char *seen)
@@ -199,14 +210,9 @@ static int read_options(int argc, char **argv, struct command_line *line,
 		return show_help(argv[optind]);
 	if (argv[optind] && !strcmp(argv[optind], "help"))
 		return show_help(argv[optind + 1]);
-	/* A command without operands has no other use for the word. */
-	if (argv[optind] && argv[optind + 1] &&
-	    !strcmp(argv[optind + 1], "help")) {
-		const struct command *command = command_named(argv[optind]);
-
-		if (command && command->client == NONE)
-			return show_help(command->name);
-	}
+	if (optind == argc - 2 && !strcmp(argv[optind + 1], "help") &&
+	    command_named(argv[optind]) && !has_client(line, "help"))
+		return show_help(argv[optind]);
 	return -1;
 }
 

@@ -193,14 +193,33 @@ test_manual_pages_have_the_usual_sections() {
 }
 
 test_help_as_a_word_after_a_command() {
-	local command
+	local program command
 
-	for command in $(subcommands_of tgt-glue); do
-		tgt-glue "$command" --help >"$scratch/option" || fail "$command"
-		! grep -q '^Usage: .*CLIENT' "$scratch/option" || continue
-		tgt-glue "$command" help >"$scratch/word" || fail "$command help"
-		cmp "$scratch/option" "$scratch/word"
+	cd "$scratch"
+	for program in tgt-glue vhdfs-img; do
+		for command in $(subcommands_of $program); do
+			[ "$command" != help ] || continue
+			"$program" "$command" --help >option || fail "$command"
+			"$program" "$command" help >word || fail "$command help"
+			cmp option word
+		done
 	done
+}
+
+# There the word is an operand.
+test_help_that_is_a_file_or_a_client() {
+	cd "$scratch"
+	vhdfs-img create --format vhd --size 4M help
+	[[ $(vhdfs-img info help) == *[Ff]ormat*vhd* ]] ||
+		fail "expected the image called help"
+	mkdir m
+	vhdfs-img create --size 4M master.vhdx
+	printf '%s\n' '[fleet]' "store = $scratch" "mount = $scratch/m" \
+		'iqn-prefix = iqn.2026-01.lan' '[client help]' \
+		'master = master' 'address = 10.0.0.1' >fleet.conf
+	expect 0 tgt-glue --config fleet.conf ipxe help
+	grep -q 'iqn.2026-01.lan:help' stdout ||
+		fail "expected the client called help"
 }
 
 run_tests

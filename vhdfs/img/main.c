@@ -85,6 +85,10 @@ static int run(int argc, char **argv)
 	const char *name = argc > 1 ? argv[command_first(argc, argv)] : "";
 	const struct command *command = find_command(name);
 
+	/* Unless a file is called so. */
+	if (command && argc == 3 && !strcmp(argv[2], "help") &&
+	    access("help", F_OK) < 0)
+		return show_help(command);
 	if (command)
 		return command->run(command, argc - 1, argv + 1);
 	if (!strcmp(name, "help"))
