@@ -503,7 +503,8 @@ static void take_line(struct reader *reader, char *text, size_t n)
 		take_setting(reader, text);
 }
 
-static void read_lines(struct reader *reader)
+/* False: the rest says nothing. */
+static bool read_lines(struct reader *reader)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
@@ -514,10 +515,11 @@ static void read_lines(struct reader *reader)
 			conf_mistake(
 				reader->conf, 1,
 				"expected text in UTF-8, found UTF-16; save it as UTF-8");
-			return;
+			return false;
 		}
 		take_line(reader, text, (size_t)n);
 	}
+	return true;
 }
 
 static bool holds_secret(const struct conf_client *client)
@@ -551,6 +553,17 @@ static void keep_text(struct conf *conf, FILE *f)
 		conf->text = pool_strdup(&conf->pool, text);
 }
 
+static int fail_open(const char *file)
+{
+	int code = -errno;
+
+	fail_errno(code, "%s", file);
+	if (code == -ENOENT)
+		error_advise(
+			"write it, or name another file with --config; fleet.conf(5) describes it and has an example");
+	return code;
+}
+
 int conf_read(const char *file, struct conf *conf)
 {
 	struct reader reader = { .conf = conf, .comment = "" };
@@ -561,12 +574,11 @@ int conf_read(const char *file, struct conf *conf)
 	conf->defaults.name = "defaults";
 	reader.stream = fopen(file, "re");
 	if (!reader.stream)
-		return fail_errno(-errno, "%s", file);
+		return fail_open(file);
 	errno = 0;
-	read_lines(&reader);
-	r = ferror(reader.stream)
-		    ? fail_errno(errno ? -errno : -EIO, "%s", file)
-		    : 0;
+	r = read_lines(&reader) ? 0 : -EINVAL;
+	if (ferror(reader.stream))
+		r = fail_errno(errno ? -errno : -EIO, "%s", file);
 	check_mode(conf, fileno(reader.stream));
 	if (r == 0)
 		keep_text(conf, reader.stream);

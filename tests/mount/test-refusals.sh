@@ -303,4 +303,15 @@ test_other_users_are_kept_out_without_allow_other() {
 		fail "another user sees the mount"
 }
 
+# What is written through another mount of the store cannot be copied here.
+test_image_that_another_mount_writes_is_told() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	mount_store "$store" "$scratch/second"
+	hold_view "$child" rw write 0 abc
+	expect_error 1 'another mount or program writes its image, which .vhdfs-img info. ' \
+		vhdfs-img convert "$scratch/second/clients/pc.vhdx.raw" "$scratch/x.vhdx"
+	release_view
+}
+
 run_tests

@@ -80,6 +80,7 @@ test_byte_order_marks_and_line_ends() {
 	expect 1 glue check
 	grep -q "fleet.conf:1: expected text in UTF-8, found UTF-16; save it as UTF-8" \
 		"$scratch/stderr" || fail "found: $(cat "$scratch/stderr")"
+	equal "lines" 1 "$(wc -l <"$scratch/stderr")"
 }
 
 # Every step with the mount, the store and the master under such names.

@@ -149,7 +149,13 @@ static int open_file(const struct place *place, const char *path, bool writable,
 	}
 	fd = reopen(path_fd, writable);
 	if (fd < 0)
-		return fail_errno(fd, "%s", path);
+		fail_errno(fd, "%s", path);
+	/* Of a view: its mount says so. */
+	if (fd == -EBUSY)
+		error_advise(
+			"another mount or program writes its image, which `vhdfs-img info' of that file names; end that first");
+	if (fd < 0)
+		return fd;
 	r = io_file_from_fd(fd, path, writable, ret);
 	if (r == 0 && ret_real)
 		*ret_real = steal(real);

@@ -138,7 +138,8 @@ static int take_mount_option(struct options *o, const char *option)
 			       : append_mount_option(o, option);
 	if (is_one_of(ignored_options, option))
 		return 0;
-	return fail(-EINVAL, "unknown option '-o %s'" TRY_HELP, option);
+	return fail(-EINVAL, "unknown option '-o %s'%s" TRY_HELP, option,
+		    o->n_parents ? "; a comma in a path is written \\," : "");
 }
 
 /*

@@ -159,6 +159,11 @@ static int choose_format(const struct options *o, const struct image *source,
 		ops = format_of_name(o->target);
 	if (!ops)
 		ops = &vhdx_ops;
+	if (!source->size)
+		return fail(
+			-EINVAL,
+			"%s: disk: expected at least one sector, found 0 bytes; name the file that has the disk",
+			source->io->name);
 	/* The bytes would be the same, but partition tables count in sectors.
 	 */
 	if (ops == &vhd_ops && source->sector_size != 512)
