@@ -84,6 +84,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tid.h \
 	tgt-glue/traffic.c \
 	tgt-glue/traffic.h \
+	tgt-glue/unseen.c \
+	tgt-glue/unseen.h \
 	tgt-glue/values.c \
 	tgt-glue/values.h \
 	tgt-glue/watch.c \

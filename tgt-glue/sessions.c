@@ -177,7 +177,7 @@ bool sessions_have(const struct sessions *sessions, const char *iqn)
 	return false;
 }
 
-static bool has_ended(const struct sessions *s, const char *iqn)
+bool sessions_have_end(const struct sessions *s, const char *iqn)
 {
 	for (size_t i = 0; i < s->n_ends; i++)
 		if (!strcmp(s->ends[i].iqn, iqn))
@@ -209,12 +209,18 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 	for (size_t i = 0; i < sessions->n; i++) {
 		const char *iqn = sessions->v[i].iqn;
 
-		if (!sessions_have(&next, iqn) && !has_ended(&next, iqn))
+		if (!sessions_have(&next, iqn) &&
+		    !sessions_have_end(&next, iqn))
 			add_end(&next, iqn, now, steady,
 				same ? PATIENCE : PATIENCE_AFTER_TGTD);
 	}
 	sessions_fini(sessions);
 	*sessions = next;
+}
+
+void sessions_note_end(struct sessions *sessions, const char *iqn, int64_t now)
+{
+	add_end(sessions, iqn, now, sessions_clock(), PATIENCE);
 }
 
 void sessions_forget_end(struct sessions *sessions, const char *iqn)

@@ -74,6 +74,10 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 		     int64_t now);
 /* Is somebody logged in to the target? */
 bool sessions_have(const struct sessions *sessions, const char *iqn);
+/* Has it lost its last session, and is that noted? */
+bool sessions_have_end(const struct sessions *sessions, const char *iqn);
+/* Notes that one has ended just now; now as for sessions_update. */
+void sessions_note_end(struct sessions *sessions, const char *iqn, int64_t now);
 void sessions_forget_end(struct sessions *sessions, const char *iqn);
 
 #endif

@@ -35,6 +35,7 @@
 #include "tgt-glue/rounds.h"
 #include "tgt-glue/sessions.h"
 #include "tgt-glue/space.h"
+#include "tgt-glue/unseen.h"
 
 /* Seconds until what failed, or was left, is tried again unasked; and for a
  * tgtd that is not in service yet. */
@@ -65,6 +66,7 @@ struct watching {
 	struct strings restart;
 	struct pool restart_pool;
 	struct space_watch space;
+	struct unseen unseen;
 };
 
 static volatile sig_atomic_t stop;
@@ -438,6 +440,27 @@ static void look_at_ends(struct watching *w, struct sessions *sessions)
 	}
 }
 
+static bool has_ended(const struct watching *w, const char *iqn)
+{
+	for (size_t i = 0; i < SHARDS_MAX; i++)
+		if (sessions_have_end(&w->shards[i].sessions, iqn))
+			return true;
+	return false;
+}
+
+/* Ends of sessions that came and went between two looks. */
+static void look_for_unseen(struct watching *w)
+{
+	for (size_t i = 0; i < w->fleet.n; i++) {
+		const struct client *c = &w->fleet.clients[i];
+
+		if (c->reset_boot && unseen_look(&w->unseen, &w->fleet, c) &&
+		    !is_back(w, c->iqn) && !has_ended(w, c->iqn))
+			sessions_note_end(&w->shards[c->home->number].sessions,
+					  c->iqn, (int64_t)time(NULL));
+	}
+}
+
 static void look_at_sessions(struct watching *w, struct watched *shard,
 			     const struct tgtd *tgtd)
 {
@@ -482,6 +505,7 @@ static void look_at_shards(struct watching *w)
 
 	for (size_t i = 0; i < w->fleet.n_shards; i++)
 		look_at_shard(w, &w->fleet.shards[i]);
+	look_for_unseen(w);
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		look_at_ends(w, &w->shards[i].sessions);
 	save_sessions(w);
@@ -534,6 +558,7 @@ int command_watch(const struct command_line *line)
 	follow_fini(&w.follow);
 	notes_fini(&w.notes);
 	pool_fini(&w.restart_pool);
+	unseen_fini(&w.unseen);
 	if (w.loaded)
 		fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++) {

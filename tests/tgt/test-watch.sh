@@ -271,6 +271,33 @@ test_reset_after_each_session() {
 	stop_watch
 }
 
+# watch asks tgtd each second, and this one is over before.
+test_reset_after_a_session_that_was_too_short_to_be_seen() {
+	start_fleet <<-END
+		[client pc1]
+		reset = boot
+		[client pc2]
+	END
+	hold_session pc2
+	# watch has looked at all of them.
+	wait_until 5 grep -q "^$iqn_prefix:pc2 " "$scratch/targets.conf.sessions"
+	# Not through tgtd, so that no session can be seen.
+	for client in pc1 pc2; do
+		printf w | dd of="$scratch/mnt/clients/$client.vhdx.raw" bs=512 \
+			seek=7 conv=notrunc,sync,fsync status=none
+	done
+	wait_until 15 has_old_image pc1
+	wait_until 5 is_there pc1
+	wait_until 5 fresh pc1
+	wrote pc2 || fail "pc2 was reset"
+	! has_old_image pc2 || fail "pc2 was reset"
+	stop_watch
+}
+
+has_old_image() {
+	[ -n "$(find "$scratch/store/clients" -name ".$1.vhdx.*Z")" ]
+}
+
 # A client that is back at once goes on with its disk.
 test_no_reset_of_a_client_that_comes_back() {
 	start_fleet <<-END
