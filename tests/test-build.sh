@@ -3,7 +3,6 @@
 # Building: with another compiler, as a release, and installing.
 . "${0%/*}/lib.sh"
 
-test_timeout=600
 # The make that runs the tests is none of these makes' business.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 

@@ -3,8 +3,6 @@
 # contrib/demo, as an administrator runs it.
 . "${0%/*}/lib.sh"
 
-test_timeout=400
-
 # Nothing of the demo that printed this is left on the machine.
 nothing_is_left() {
 	local dir

@@ -5,8 +5,6 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/readme.sh"
 
-test_timeout=300
-
 test_the_two_commands() {
 	requires_fuse
 	cd "$top_srcdir"

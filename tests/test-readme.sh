@@ -7,8 +7,6 @@
 . "${0%/*}/boot-sector.sh"
 . "${0%/*}/readme.sh"
 
-test_timeout=300
-
 # The commands of a chapter as a script: what stands after "    # ", with the
 # files that it shows written where it shows them.
 server_script() {
@@ -138,7 +136,7 @@ switch_on() {
 	ip tuntap add machine mode tap
 	ip link set machine master server
 	ip link set machine up
-	timeout 120 qemu-system-x86_64 -accel tcg -m 128 -nographic \
+	timeout 600 qemu-system-x86_64 -accel tcg -m 128 -nographic \
 		-serial stdio -monitor none -no-reboot -boot n \
 		-netdev tap,id=n,ifname=machine,script=no,downscript=no \
 		-device "virtio-net,netdev=n,mac=$1" </dev/null |

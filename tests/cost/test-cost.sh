@@ -42,11 +42,14 @@ calls_of() {
 		END { print n + 0 }' "$scratch/calls"
 }
 
-# All but what comes with time (the watchman sleeps) and with each thread that
-# begins, however many requests there are.
+# All but what comes with time (the watchman sleeps, threads wait for each other
+# where the machine is busy) and with each thread that begins, however many
+# requests there are.
 calls_for_requests() {
-	echo $(($(calls_of total) - $(calls_of clock_nanosleep mmap munmap \
-		mprotect madvise mlock rt_sigprocmask clone3 set_robust_list rseq)))
+	at_most "waits of threads" $((calls / 2)) "$(calls_of futex)" >&2
+	echo $(($(calls_of total) - $(calls_of futex clock_nanosleep mmap \
+		munmap mprotect madvise mlock rt_sigprocmask clone3 \
+		set_robust_list rseq)))
 }
 
 # at_most WHAT MOST NUMBER

@@ -7,7 +7,7 @@
 # With VHDFS_LONG=MINUTES in the environment a script goes on for about so long.
 # VHDFS_SEED repeats a run as far as it lies in our hand.
 
-test_timeout=${VHDFS_TEST_TIMEOUT:-$((300 + ${VHDFS_LONG:-0} * 60))}
+test_timeout=${VHDFS_TEST_TIMEOUT:-$((1200 + ${VHDFS_LONG:-0} * 60))}
 seed=${VHDFS_SEED:-$((RANDOM * 32768 + RANDOM))}
 
 # For each test: where its rounds come from.

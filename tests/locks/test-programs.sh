@@ -164,19 +164,28 @@ test_vhdfs_img_keeps_off_what_a_mount_writes() {
 	with_each_format vhdfs_img_meets_a_writer
 }
 
-# slow_at FILE CALL COMMAND...: the command, which waits for some seconds where
-# it first makes that system call on that file or directory, or on any.
-slow_at() {
+# stopped_at FILE CALL COMMAND...: the command, which stops where it first makes
+# that system call on that file or directory, or on any, until goes_on.
+stopped_at() {
 	local path=(-P "$1")
 
 	[ "$1" != any ] || path=()
 	# Of a process that is traced no sanitizer can look for leaks.
 	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 \
 		strace -f -o "$scratch/trace" "${path[@]}" -e "trace=$2" \
-		-e "inject=$2:delay_enter=2500000:when=1" "${@:3}" &
+		-e "inject=$2:signal=SIGSTOP:when=1" "${@:3}" &
 	tracer_pid=$!
+	at_exit "kill -KILL $tracer_pid 2>/dev/null"
 	wait_until 10 in_use "$file"
 	slow_pid=$(pgrep -P "$tracer_pid")
+	at_exit "kill -KILL $slow_pid 2>/dev/null"
+	wait_until 10 grep -q '^State:[[:space:]]*[tT]' "/proc/$slow_pid/status"
+	wait_until 10 grep -q 'stopped by SIGSTOP' "$scratch/trace"
+}
+
+goes_on() {
+	kill -CONT "$slow_pid"
+	wait "$tracer_pid"
 }
 
 test_mount_keeps_off_what_vhdfs_img_works_on() {
@@ -184,22 +193,22 @@ test_mount_keeps_off_what_vhdfs_img_works_on() {
 	file=$store/clients/pc.vhdx
 	mount_store "$store" "$mnt"
 	# The source of a copy may be read, and not written.
-	slow_at "$scratch" fsync vhdfs-img convert "$file" "$scratch/copy.vhdx"
+	stopped_at "$scratch" fsync vhdfs-img convert "$file" "$scratch/copy.vhdx"
 	opens "$child" rw EBUSY
 	opens "$child" ro ""
 	grep -q "in use by vhdfs-img (process $slow_pid)" "$mnt.log" ||
 		fail "the log does not say by whom: $(cat "$mnt.log")"
-	wait "$tracer_pid"
+	goes_on
 	# A repair has the image alone.
-	slow_at "$file" pread64 vhdfs-img check --repair "$file"
+	stopped_at "$file" pread64 vhdfs-img check --repair "$file"
 	opens "$child" rw EBUSY
 	opens "$child" ro EBUSY
-	wait "$tracer_pid"
+	goes_on
 	# A child protects its parent, also while it is made.
-	slow_at any fdatasync vhdfs-img create --parent "$file" \
+	stopped_at any fdatasync vhdfs-img create --parent "$file" \
 		"$store/b.vhdx"
 	opens "$child" rw EACCES
-	wait "$tracer_pid"
+	goes_on
 	opens "$child" rw EACCES
 }
 

@@ -5,8 +5,6 @@
 . "${0%/*}/common.sh"
 
 # Two of the disks have 10 GiB, all of which is read.
-test_timeout=600
-
 unpack_all() {
 	local name
 

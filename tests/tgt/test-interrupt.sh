@@ -6,8 +6,6 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-test_timeout=300
-
 # From this fleet ...
 fleet_before() {
 	write_fleet <<-END

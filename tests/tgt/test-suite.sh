@@ -10,7 +10,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-test_timeout=${VHDFS_TEST_TIMEOUT:-900}
+test_timeout=${VHDFS_TEST_TIMEOUT:-1800}
 # Of a whole suite and of a single test; they take about 15 and 1 seconds.
 whole_limit=240
 single_limit=30
