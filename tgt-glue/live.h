@@ -107,7 +107,7 @@ int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
 int live_portals(const struct tgtd *tgtd, struct live *live,
 		 struct strings *ret);
 
-/* For those who take apart an answer: asks to show; the value of "KEY: VALUE"
+/* Parts of what takes an answer apart: asks to show; the value of "KEY: VALUE"
  * where the line has that key, else null; cuts the next line off *text, without
  * the space at its end. */
 int live_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,

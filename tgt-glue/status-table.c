@@ -183,7 +183,7 @@ static void print_sum(const struct status *s)
 	       status_size(use), status_size(s->space.free),
 	       status_size(s->space.size));
 	if (s->tgtd_error)
-		printf("%s cannot be asked: who is logged in is not known\n",
+		printf("%s cannot be asked: its sessions are not known\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
 	else if (s->mistaken)
 		printf("fleet.conf has mistakes; %zu not as it said before; `tgt-glue check\' names them\n",

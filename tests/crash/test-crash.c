@@ -350,7 +350,7 @@ static void what_a_power_cut_leaves_is_whole(void **state)
 {
 	const struct scenario *scenario = *state;
 	const char *brief = getenv("VHDFS_CRASH_SECONDS");
-	double deadline = test_deadline(brief ? strtod(brief, NULL) : 1.5,
+	double deadline = test_deadline(brief ? strtod(brief, NULL) : 2.5,
 					sizeof scenarios / sizeof *scenarios);
 	uint64_t seed = seed_from_environment();
 	unsigned rounds = 0;

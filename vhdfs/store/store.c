@@ -459,6 +459,8 @@ int store_attribute(struct store *store, struct store_image *image,
 	/* Before the lock: it waits for the image. */
 	open = !strcmp(name, "id") && view_id(image, &id);
 	pthread_mutex_lock(&store->lock);
+	/* An image that was the reason may have gone meanwhile. */
+	kin_derive_locked(store);
 	if (r == 0) {
 		text = attribute_text(store, image, name, open ? &id : NULL,
 				      buf);
