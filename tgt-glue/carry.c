@@ -129,24 +129,6 @@ static void close_target(struct carrying *c, struct work *work)
 	work->closed = work->kind != WORK_ACCESS;
 }
 
-static void end_sessions(struct carrying *c, struct work *work,
-			 const struct live_connection *list, int n)
-{
-	for (int i = 0; i < n; i++) {
-		const struct tgtd_request request = {
-			.mode = TGTD_CONNECTION,
-			.op = TGTD_DELETE,
-			.tid = work->live->tid,
-			.lun = TGTD_NO_LUN,
-			.sid = list[i].sid,
-			.cid = list[i].cid,
-		};
-
-		/* It may have gone by itself. */
-		tgtd_ask(c->tgtd, &request, NULL);
-	}
-}
-
 /* 2 */
 static void look_for_sessions(struct carrying *c, struct work *work)
 {
@@ -156,7 +138,8 @@ static void look_for_sessions(struct carrying *c, struct work *work)
 
 	if (work->force)
 		for (int i = 0; n > 0 && i < 200; i++) {
-			end_sessions(c, work, list, n);
+			live_end_connections(c->tgtd, work->live->tid, list,
+					     (size_t)n);
 			nanosleep(&moment, NULL);
 			n = live_connections(c->tgtd, c->live, work->live->tid,
 					     &list);

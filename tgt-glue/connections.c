@@ -96,8 +96,26 @@ int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
 	return (int)reader.n;
 }
 
-/* The sessions of that target, as far as they can be read. */
-static void end_sessions(const struct tgtd *tgtd, struct live *live)
+void live_end_connections(const struct tgtd *tgtd, int32_t tid,
+			  const struct live_connection *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct tgtd_request request = {
+			.mode = TGTD_CONNECTION,
+			.op = TGTD_DELETE,
+			.tid = tid,
+			.lun = TGTD_NO_LUN,
+			.sid = list[i].sid,
+			.cid = list[i].cid,
+		};
+
+		/* It may have gone by itself, or be a forged one. */
+		tgtd_ask(tgtd, &request, NULL);
+	}
+}
+
+/* Those of the target with strange lines, as far as they can be read. */
+static void end_strange(const struct tgtd *tgtd, struct live *live)
 {
 	_cleanup_free_ char *text = NULL;
 	struct reader reader = { .pool = &live->pool };
@@ -105,19 +123,7 @@ static void end_sessions(const struct tgtd *tgtd, struct live *live)
 	if (live_ask(tgtd, TGTD_CONNECTION, live->strange_tid, &text) < 0)
 		return;
 	read_all(&reader, text);
-	for (size_t i = 0; i < reader.n; i++) {
-		const struct tgtd_request request = {
-			.mode = TGTD_CONNECTION,
-			.op = TGTD_DELETE,
-			.tid = live->strange_tid,
-			.lun = TGTD_NO_LUN,
-			.sid = reader.list[i].sid,
-			.cid = reader.list[i].cid,
-		};
-
-		/* It may be a forged one. */
-		tgtd_ask(tgtd, &request, NULL);
-	}
+	live_end_connections(tgtd, live->strange_tid, reader.list, reader.n);
 }
 
 int live_read_ending(const struct tgtd *tgtd, struct notes *notes,
@@ -127,7 +133,7 @@ int live_read_ending(const struct tgtd *tgtd, struct notes *notes,
 
 	for (unsigned i = 0; i < STRANGE_MAX && ret->strange_tid; i++) {
 		notes_say(notes, "%s", error_text());
-		end_sessions(tgtd, ret);
+		end_strange(tgtd, ret);
 		live_fini(ret);
 		r = live_read(tgtd, ret);
 	}

@@ -103,6 +103,8 @@ struct live_target *live_target_by_tid(const struct live *live, int32_t tid);
  * They are of live's pool. */
 int live_connections(const struct tgtd *tgtd, struct live *live, int32_t tid,
 		     struct live_connection **ret);
+void live_end_connections(const struct tgtd *tgtd, int32_t tid,
+			  const struct live_connection *list, size_t n);
 /* The portals that tgtd listens on, "ADDRESS:PORT". */
 int live_portals(const struct tgtd *tgtd, struct live *live,
 		 struct strings *ret);

@@ -145,15 +145,21 @@ static int show_help(const char *name)
 	return EXIT_DONE;
 }
 
-/* Is there such a client, in a fleet.conf without mistakes? */
-static bool has_client(const struct command_line *line, const char *name)
+/* "COMMAND help": -1 where it is a client's name. */
+static int help_as_operand(const struct command_line *line,
+			   const struct command *command)
 {
 	struct fleet fleet;
-	bool has = fleet_load(line->config, NULL, &fleet) == 0 &&
-		   fleet_client(&fleet, name);
+	bool is_client;
 
-	fleet_fini(&fleet);
-	return has;
+	if (!command)
+		return -1;
+	is_client = command->client != NONE &&
+		    fleet_load(line->config, NULL, &fleet) == 0 &&
+		    fleet_client(&fleet, "help");
+	if (command->client != NONE)
+		fleet_fini(&fleet);
+	return is_client ? -1 : show_help(command->name);
 }
 
 /* -1 to go on, else the exit code. Letters of the options seen go to seen. */
@@ -210,9 +216,8 @@ static int read_options(int argc, char **argv, struct command_line *line,
 		return show_help(argv[optind]);
 	if (argv[optind] && !strcmp(argv[optind], "help"))
 		return show_help(argv[optind + 1]);
-	if (optind == argc - 2 && !strcmp(argv[optind + 1], "help") &&
-	    command_named(argv[optind]) && !has_client(line, "help"))
-		return show_help(argv[optind]);
+	if (optind == argc - 2 && !strcmp(argv[optind + 1], "help"))
+		return help_as_operand(line, command_named(argv[optind]));
 	return -1;
 }
 

@@ -15,9 +15,14 @@ start_two() {
 	honest=$holder honest_pid=$holder_pid honest_out=$held_out
 }
 
-# forge OPTION...: pc2 is logged in; pc1 has an initiator with that option.
+# forge OPTION...: pc2 is logged in; pc1 has an initiator with that option, which
+# ends the one that it had.
 forge() {
 	[ -n "${honest:-}" ] || start_two
+	if [ -e "$scratch/hold-pc1" ]; then
+		end_session
+		rm "$scratch/hold-pc1"*
+	fi
 	initiator_options=("$@")
 	hold_session pc1
 	initiator_options=()
@@ -39,11 +44,7 @@ test_session_under_a_name_with_a_line_break_ends() {
 	local name
 
 	for name in "${names[@]}"; do
-		if [ "$name" = "${names[0]}" ]; then
-			forge -i "$name"
-		else
-			forge_again -i "$name"
-		fi
+		forge -i "$name"
 		write_fleet pc1 pc2 pc3 </dev/null
 		glue apply >"$scratch/out" 2>&1 || true
 		grep -q 'have a line break\|has a line break' "$scratch/out" ||
@@ -58,16 +59,6 @@ test_session_under_a_name_with_a_line_break_ends() {
 	done
 	holder=$honest holder_pid=$honest_pid held_out=$honest_out
 	works read 0
-}
-
-# forge_again OPTION...: pc1's initiator comes back with that.
-forge_again() {
-	exec {holder}>&-
-	wait "$holder_pid" || true
-	rm "$scratch/hold-pc1"*
-	initiator_options=("$@")
-	hold_session pc1
-	initiator_options=()
 }
 
 test_status_tells_and_changes_nothing() {
@@ -113,11 +104,7 @@ test_session_under_an_alias_with_a_line_break_ends() {
 	local alias
 
 	for alias in "${aliases[@]}"; do
-		if [ "$alias" = "${aliases[0]}" ]; then
-			forge -a "$alias"
-		else
-			forge_again -a "$alias"
-		fi
+		forge -a "$alias"
 		glue apply >"$scratch/out" 2>&1 || true
 		grep -q 'alias may have a line break' "$scratch/out" ||
 			fail "expected words on it: $(cat "$scratch/out")"

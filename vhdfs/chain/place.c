@@ -126,6 +126,16 @@ static int reopen(int path_fd, bool writable)
 	return fd < 0 ? -errno : fd;
 }
 
+static int fail_reopen(int code, const char *path)
+{
+	fail_errno(code, "%s", path);
+	/* Of a view: its mount says so. */
+	if (code == -EBUSY)
+		error_advise(
+			"another mount or program writes its image, which `vhdfs-img info' of that file names; end that first");
+	return code;
+}
+
 static int open_file(const struct place *place, const char *path, bool writable,
 		     struct io **ret, char **ret_real)
 {
@@ -149,13 +159,7 @@ static int open_file(const struct place *place, const char *path, bool writable,
 	}
 	fd = reopen(path_fd, writable);
 	if (fd < 0)
-		fail_errno(fd, "%s", path);
-	/* Of a view: its mount says so. */
-	if (fd == -EBUSY)
-		error_advise(
-			"another mount or program writes its image, which `vhdfs-img info' of that file names; end that first");
-	if (fd < 0)
-		return fd;
+		return fail_reopen(fd, path);
 	r = io_file_from_fd(fd, path, writable, ret);
 	if (r == 0 && ret_real)
 		*ret_real = steal(real);

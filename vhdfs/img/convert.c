@@ -159,11 +159,6 @@ static int choose_format(const struct options *o, const struct image *source,
 		ops = format_of_name(o->target);
 	if (!ops)
 		ops = &vhdx_ops;
-	if (!source->size)
-		return fail(
-			-EINVAL,
-			"%s: disk: expected at least one sector, found 0 bytes; name the file that has the disk",
-			source->io->name);
 	/* The bytes would be the same, but partition tables count in sectors.
 	 */
 	if (ops == &vhd_ops && source->sector_size != 512)
@@ -185,7 +180,11 @@ static int convert_chain(const struct options *o, const char *within,
 	};
 	const struct image_ops *ops = NULL;
 	struct draft draft = { 0 };
-	int r = choose_format(o, leaf, &ops);
+	int r = params.size
+			? choose_format(o, leaf, &ops)
+			: fail(-EINVAL,
+			       "%s: disk: expected at least one sector, found 0 bytes; name the file that has the disk",
+			       leaf->io->name);
 
 	if (r < 0)
 		return r;

@@ -112,6 +112,8 @@ static void find_process(int fd,
 	_cleanup_closedir_ DIR *dir = opendir("/proc");
 	struct stat st;
 
+	*who = '\0';
+
 	if (!dir || fstat(fd, &st) < 0)
 		return;
 	for (struct dirent *de; (de = readdir(dir));) {
@@ -174,7 +176,6 @@ static void find_loop(int fd, char *who, size_t who_size)
 
 void holder_of_writes(int fd, char *who, size_t who_size)
 {
-	*who = '\0';
 	find_process(fd, process_writes, who, who_size);
 	if (!*who)
 		find_loop(fd, who, who_size);

@@ -14,9 +14,8 @@ enum { LOCK_FIRST = 100, LOCK_COUNT = 200 };
 /*
  * "NAME (process N)" of the first process that has one of these bytes of fd's
  * file locked through another descriptor, or has the file open for writing;
- * "loop device /dev/loopN" where the kernel has it open so.  The buffer stays
- * as it is where none locks it, and is "" where none writes.  Any thread may
- * call them.
+ * "loop device /dev/loopN" where the kernel has it open so; else "".  Any
+ * thread may call them.
  */
 void holder_of_locks(int fd, char *who, size_t who_size);
 void holder_of_writes(int fd, char *who, size_t who_size);

@@ -8,7 +8,7 @@
  * anything else changes.  What follows for an image from its parents (its
  * depth, what is wrong with it) is worked out in memory (kin.c).  What cannot
  * be read for no fault of the file is tried again when it is asked for, but no
- * more than a tenth of the time goes into that.
+ * more than a tenth of the time goes into waiting for a disk.
  *
  * NO LOCK IS HELD while a file is examined.  A request examines, in its own
  * thread, the image that it is for, and the parents of that.  All other images

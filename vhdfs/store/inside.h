@@ -344,6 +344,11 @@ const char *kin_warning_locked(const struct store *store,
 			       const struct store_image *image);
 /* An image of which that one may be the parent, for all that is known; null for
  * none. */
+/* Why such an image is not written; takes the name of what kin_doubt_locked
+ * says. */
+#define KIN_DOUBT                                                       \
+	"may be the parent of %s, whose own file does not say; repair " \
+	"that, or move it out of the store"
 const struct store_image *kin_doubt_locked(const struct store *store,
 					   const struct store_image *image);
 /* An image that is, or for all that is known may be, a child of this one; null

@@ -404,10 +404,7 @@ static const char *readonly_reason(const struct store *store,
 
 	if (image->info.readonly || !doubt)
 		return image->info.readonly;
-	snprintf(buf, ATTRIBUTE_SIZE,
-		 "may be the parent of %s, whose own file does not say; "
-		 "repair that, or move it out of the store",
-		 doubt->names->real);
+	snprintf(buf, ATTRIBUTE_SIZE, KIN_DOUBT, doubt->names->real);
 	return buf;
 }
 

@@ -42,10 +42,7 @@ static int fail_parent(const struct store *store,
 
 	if (image->children)
 		return fail(-EACCES, "%s: is the parent of %s", name, child);
-	return fail(-EACCES,
-		    "%s: may be the parent of %s, whose own file does not say; "
-		    "repair that, or move it out of the store",
-		    name, child);
+	return fail(-EACCES, "%s: " KIN_DOUBT, name, child);
 }
 
 /*
