@@ -107,10 +107,9 @@ static int refuse(const struct io *io, const struct foreign *f)
 		    io->name, f->name, command);
 }
 
-int foreign_refuse(struct io *io)
+static int find_in(struct io *io, const struct foreign **ret)
 {
 	uint8_t bytes[HEAD_SIZE];
-	const struct foreign *f;
 	uint64_t size = 0;
 	size_t len;
 	int r = io_size(io, &size);
@@ -120,14 +119,28 @@ int foreign_refuse(struct io *io)
 		r = io_read(io, bytes, len, 0);
 	if (r < 0)
 		return r;
-	f = find(bytes, len);
-	if (f)
-		return refuse(io, f);
-	if (size < TRAILER_SIZE)
+	*ret = find(bytes, len);
+	if (*ret || size < TRAILER_SIZE)
 		return 0;
 	r = io_read(io, bytes, TRAILER_SIZE, size - TRAILER_SIZE);
-	if (r < 0)
-		return r;
-	return has(&apple_image, bytes, TRAILER_SIZE) ? refuse(io, &apple_image)
-						      : 0;
+	if (r == 0 && has(&apple_image, bytes, TRAILER_SIZE))
+		*ret = &apple_image;
+	return r;
+}
+
+int foreign_refuse(struct io *io)
+{
+	const struct foreign *f = NULL;
+	int r = find_in(io, &f);
+
+	return r == 0 && f ? refuse(io, f) : r;
+}
+
+int foreign_find(struct io *io, const char **ret)
+{
+	const struct foreign *f = NULL;
+	int r = find_in(io, &f);
+
+	*ret = r == 0 && f ? f->name : NULL;
+	return r;
 }

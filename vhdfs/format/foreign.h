@@ -17,5 +17,8 @@
  * called from any thread.
  */
 int foreign_refuse(struct io *io);
+/* The same, but tells: *ret is which container the file is ("a qcow2 image"),
+ * or null. */
+int foreign_find(struct io *io, const char **ret);
 
 #endif
