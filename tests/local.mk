@@ -305,6 +305,7 @@ img_tests = \
 	tests/img/test-map.sh \
 	tests/img/test-mounted.sh \
 	tests/img/test-mutated.sh \
+	tests/img/test-nbd.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \

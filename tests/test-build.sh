@@ -27,6 +27,15 @@ test_clang_has_nothing_to_say() {
 	sysconfdir_is_followed /opt/x/etc
 }
 
+test_without_libnbd_a_uri_is_refused() {
+	copy_source
+	../source/configure -q --without-libnbd
+	make -s vhdfs/vhdfs-img
+	expect_error 1 'nbd://a:\*\*\*@h/x: this build of vhdfs-img has no libnbd' \
+		vhdfs/vhdfs-img convert nbd://a:secret@h/x out.vhdx
+	[ ! -e out.vhdx ] || fail "expected no out.vhdx"
+}
+
 # What this build's programs and units look for is in that directory.
 sysconfdir_is_followed() {
 	tgt-glue/tgt-glue --help | grep -q "instead of $1/vhdfs/fleet.conf" ||

@@ -166,6 +166,13 @@ test_values_are_completed() {
 		--sector-size '' | paste -sd ' ')"
 }
 
+test_nbd_uris_are_completed_for_convert() {
+	cd "$scratch"
+	equal "URIs" "nbd:// nbd+unix:///" \
+		"$(complete_line vhdfs-img convert nb | paste -sd ' ')"
+	equal "URIs of info" "" "$(complete_line vhdfs-img info nb)"
+}
+
 test_manual_pages_have_no_warnings() {
 	local page
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vhdfs-img convert: a chain, or a raw file, as one new image.
+ * vhdfs-img convert: a chain, a raw file, or an NBD disk, as one new image.
  *
  * What the source says is zero is not read, and what it holds of zeros is not
  * written: a new image reads zeros where nothing was put.
@@ -23,6 +23,7 @@
 #include "img/img.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
+#include "img/remote.h"
 #include "img/target.h"
 #include "img/torn.h"
 
@@ -125,6 +126,7 @@ static int fill(const struct options *o, const struct draft *draft,
 {
 	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
 	struct copy copy = { .source = source, .buf = buf };
+	const struct image *leaf = chain_leaf(source);
 	struct error why;
 	int r, rc;
 
@@ -134,8 +136,9 @@ static int fill(const struct options *o, const struct draft *draft,
 	if (r < 0)
 		return r;
 	progress_init(&copy.progress, chain_size(source));
-	if (!o->force && chain_leaf(source)->ops == &raw_ops)
-		r = torn_watch(&copy.torn, chain_leaf(source)->io);
+	/* What a server's other clients do is not seen. */
+	if (!o->force && leaf->ops == &raw_ops && leaf->io->fd >= 0)
+		r = torn_watch(&copy.torn, leaf->io);
 	if (r == 0 && o->fixed)
 		r = target_reserve(copy.target);
 	if (r == 0)
@@ -301,6 +304,30 @@ static int convert_to_target(const struct options *o,
 	return r;
 }
 
+/* An NBD disk is no file, so no store has it. */
+static int convert_remote(const struct options *o, const struct lookup *lookup)
+{
+	_cleanup_(family_free_p) struct family *family = NULL;
+	_cleanup_(chain_close_p) struct chain *source = NULL;
+	_cleanup_free_ char *name = remote_name(o->source);
+	int r;
+
+	if (lookup_within(lookup))
+		return fail(-EXDEV, "%s: lies outside the store %s",
+			    name ? name : "NBD disk", lookup_within(lookup));
+	r = family_new(&remote_place, 1, &family);
+	if (r == 0)
+		r = chain_open(family, o->source, CHAIN_ALWAYS_RAW, &source);
+	if (r < 0)
+		return r;
+	r = remote_refuse_container(chain_leaf(source)->io);
+	if (r == 0)
+		r = convert_chain(o, NULL, source);
+	if (r < 0)
+		remote_advise(chain_leaf(source)->io);
+	return r;
+}
+
 static int convert(const struct options *o)
 {
 	struct lookup lookup = { 0 };
@@ -308,6 +335,8 @@ static int convert(const struct options *o)
 
 	if (r == 0 && o->in_place)
 		r = convert_in_place(o, &lookup);
+	else if (r == 0 && remote_is_uri(o->source))
+		r = convert_remote(o, &lookup);
 	else if (r == 0)
 		r = convert_to_target(o, &lookup);
 	if (r < 0)
@@ -364,6 +393,13 @@ static int run(const struct command *self, int argc, char **argv)
 		return STATUS_USAGE;
 	o.source = argv[optind];
 	o.target = argv[optind + 1];
+	if (o.in_place && remote_is_uri(o.source))
+		return usage_error(self,
+				   "--in-place changes a file; an NBD URI can "
+				   "only be SOURCE, with a TARGET");
+	if (!o.in_place && remote_is_uri(o.target))
+		return usage_error(self, "TARGET: expected a file, found an "
+					 "NBD URI; only SOURCE can be one");
 	return convert(&o);
 }
 
@@ -374,9 +410,11 @@ const struct command convert_command = {
 		"           [--parents DIR] SOURCE "
 		"TARGET\n"
 		"       vhdfs-img convert --in-place [--store DIR] RAW",
-	.summary = "Copies an image with its parents, or a raw file, into a "
-		   "new image",
-	.help = "  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
+	.summary =
+		"Copies an image with its parents, a raw file or an NBD disk",
+	.help = "  SOURCE           an image, a raw file, or an NBD URI: nbd://HOST[:PORT]/EXPORT,\n"
+		"                   nbd+unix:///EXPORT?socket=PATH; nbds for TLS\n"
+		"  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
 		"name ends, else vhdx\n"
 		"  --fixed          take the space for the whole disk\n"
 		"  --force          copy a raw disk though it is being written\n"

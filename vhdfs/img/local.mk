@@ -18,6 +18,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/map.c \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
+	vhdfs/img/remote-uri.c \
+	vhdfs/img/remote.h \
 	vhdfs/img/target.c \
 	vhdfs/img/target.h \
 	vhdfs/img/torn.c \
@@ -25,3 +27,12 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/view.c \
 	vhdfs/img/view.h \
 	$(NULL)
+
+# NBD disks as the source of convert, where libnbd is there.
+if HAVE_LIBNBD
+vhdfs_vhdfs_img_CPPFLAGS += $(LIBNBD_CFLAGS)
+vhdfs_vhdfs_img_LDADD += $(LIBNBD_LIBS)
+vhdfs_vhdfs_img_SOURCES += vhdfs/img/remote-nbd.c
+else
+vhdfs_vhdfs_img_SOURCES += vhdfs/img/remote-none.c
+endif

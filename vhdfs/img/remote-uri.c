@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Remote disks: which names are NBD URIs, and how messages show them. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "img/remote.h"
+
+/* "nbd" or "nbds", a transport after "+" or none, and "://". */
+bool remote_is_uri(const char *name)
+{
+	if (strncmp(name, "nbd", 3) != 0)
+		return false;
+	name += 3;
+	if (*name == 's')
+		name++;
+	if (*name == '+')
+		name += 1 + strspn(name + 1, "abcdefghijklmnopqrstuvwxyz");
+	return !strncmp(name, "://", 3);
+}
+
+/* "USER:PASSWORD@" begins what follows "://". */
+char *remote_name(const char *uri)
+{
+	const char *user = strstr(uri, "://") + 3;
+	const char *end = user + strcspn(user, "/?#");
+	const char *at = memrchr(user, '@', end - user);
+	const char *colon = at ? memchr(user, ':', at - user) : NULL;
+	char *name = NULL;
+
+	if (!colon)
+		return strdup(uri);
+	if (asprintf(&name, "%.*s***%s", (int)(colon + 1 - uri), uri, at) < 0)
+		return NULL;
+	return name;
+}
