@@ -246,6 +246,9 @@ test_password_is_not_shown() {
 			vhdfs-img convert "$uri" "$scratch/out.vhdx"
 		! grep hush "$scratch/stderr" || fail "the password is shown"
 	done
+	expect_error 1 'nbd://alice:\*\*\*@.*: Connection refused; start' \
+		vhdfs-img convert nbd://alice:hush@127.0.0.1:1/lab \
+		"$scratch/out.vhdx"
 	expect_error 1 'nbd://h/a:b@c: ' vhdfs-img convert --store "$scratch" \
 		nbd://h/a:b@c "$scratch/out.vhdx"
 	nothing_is_left
@@ -264,6 +267,10 @@ test_tls() {
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	expect_error 1 'nbds.*: NBD server: .*; check that the server takes TLS' \
 		vhdfs-img convert "nbds+unix:///?socket=$scratch/s" \
+		"$scratch/out.vhdx"
+	expect_error 1 'nbds.*: NBD server: .*bob.*; .*the user name and keys' \
+		vhdfs-img convert \
+		"nbds+unix://bob@/?socket=$scratch/s&tls-psk-file=$scratch/psk" \
 		"$scratch/out.vhdx"
 	serve_nbdkit plain file "$scratch/m.raw"
 	expect_error 1 'nbds.*: NBD server: .*; check that the server takes TLS' \

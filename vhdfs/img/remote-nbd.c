@@ -278,7 +278,8 @@ static bool wants_tls(const struct remote *r)
 static const char *connect_advice(const struct remote *r, int error,
 				  const char *said)
 {
-	if (error == EINVAL)
+	/* Of keys and user names it is said, too. */
+	if (error == EINVAL && (!wants_tls(r) || strstr(said, "URI")))
 		return "an NBD URI is nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH, with nbds for TLS, and %20 for a space";
 	if (error == ENOENT && strstr(said, "export"))
 		return "nbdinfo --list shows the names of its exports";
@@ -292,16 +293,15 @@ static const char *connect_advice(const struct remote *r, int error,
 /* Words for a call on the connection that failed. */
 static int fail_connect(const struct remote *r)
 {
-	int error = nbd_get_errno();
+	int error = nbd_get_errno() ? nbd_get_errno() : EIO;
 	const char *said = nbd_get_error(), *colon;
 
 	/* They begin with the function's name. */
 	colon = said ? strstr(said, ": ") : NULL;
-	said = colon ? colon + 2 : "no connection";
-	fail(error ? -error : -EIO, "%s: NBD server: %s", r->io.name,
-	     r->masked ? "no connection" : said);
+	said = colon && !r->masked ? colon + 2 : strerror(error);
+	fail(-error, "%s: NBD server: %s", r->io.name, said);
 	error_advise("%s", connect_advice(r, error, said));
-	return error_last()->code;
+	return -error;
 }
 
 /* Of TCP: a socket of another kind has no such options. */
