@@ -174,7 +174,7 @@ in_a_machine() {
 
 test_ten_minutes_to_the_first_client() {
 	requires_fuse
-	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4
+	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	(cd "$top_srcdir" && tar -c --exclude=./.git --exclude=./build .) |
 		(mkdir "$scratch/clone" && tar -x -C "$scratch/clone")
 	make -s -C "$scratch/clone" distclean >/dev/null 2>&1 || true
@@ -211,7 +211,7 @@ EOF
 
 test_booting_a_lab() {
 	requires_fuse
-	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4 dnsmasq \
+	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4 dnsmasq \
 		qemu-system-x86_64
 	[ -c /dev/net/tun ] || skip "no /dev/net/tun"
 	{
@@ -234,7 +234,7 @@ test_booting_a_lab() {
 # What pc001 writes is not what it has after its reset.
 test_updating_the_master() {
 	requires_fuse
-	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4
+	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	{
 		machine
 		usb_disk
@@ -265,7 +265,7 @@ EOF
 
 test_when_one_tgtd_is_not_enough() {
 	requires_fuse
-	requires unshare ip qemu-img iscsi-ls tgtd mkfs.ext4
+	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	{
 		machine
 		usb_disk
