@@ -222,6 +222,9 @@ test_server_that_is_not_there() {
 		vhdfs-img convert nbd://127.0.0.1:1/lab "$scratch/out.vhdx"
 	expect_error 1 'socket=.*none: NBD server: .*No such file.*; start the server' \
 		vhdfs-img convert "$(uri none)" "$scratch/out.vhdx"
+	expect_error 1 'NBD server: .*No such file.*; start the server' \
+		vhdfs-img convert "nbds+unix:///?socket=$scratch/none" \
+		"$scratch/out.vhdx"
 	: >"$scratch/file"
 	expect_error 1 'socket=.*file: NBD server: .*; start the server' \
 		vhdfs-img convert "$(uri file)" "$scratch/out.vhdx"

@@ -285,7 +285,7 @@ static const char *connect_advice(const struct remote *r, int error,
 		return "nbdinfo --list shows the names of its exports";
 	if (error == ENOTSUP && !wants_tls(r))
 		return "begin the URI with nbds, and name the keys in it with tls-psk-file=FILE or tls-certificates=DIR";
-	if (wants_tls(r))
+	if (wants_tls(r) && error != ECONNREFUSED && error != ENOENT)
 		return "check that the server takes TLS, and the user name and keys in the URI";
 	return "start the server, and check in the URI where it listens";
 }
