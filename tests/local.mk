@@ -81,7 +81,7 @@ tests_crash_test_fault_SOURCES = \
 	$(NULL)
 tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
-	-Wl,--wrap=strdup,--wrap=asprintf
+	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/io-mem.c \
@@ -166,7 +166,8 @@ tests_tools_exercise_SOURCES = \
 tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
 # Loaded into a program, whose calls it makes fail.  No flags of the program's
-# build: a sanitizer does not go with it.
+# build: a sanitizer does not go with it, and _FORTIFY_SOURCE makes inline
+# functions of those that it defines.
 check_DATA += tests/tools/faults.so
 faults_sources = \
 	tests/tools/faults.c \
@@ -178,7 +179,7 @@ CLEANFILES += tests/tools/faults.so
 tests/tools/faults.so: $(faults_sources) tests/tools/faults.h
 	@$(MKDIR_P) tests/tools
 	$(AM_V_CCLD)cd $(top_srcdir) && $(CC) -I$(abs_top_builddir) -Itests \
-		$(CPPFLAGS) $(WARN_CFLAGS) -O2 -g -shared -fPIC -pthread \
+		$(CPPFLAGS) -U_FORTIFY_SOURCE $(WARN_CFLAGS) -O2 -g -shared -fPIC -pthread \
 		-fvisibility=hidden -o $(abs_top_builddir)/$@ $(faults_sources)
 check_DATA += tests/tools/libfuse.so
 EXTRA_DIST += tests/tools/libfuse.c
@@ -403,6 +404,7 @@ faults_tests = \
 	tests/faults/test-check.sh \
 	tests/faults/test-convert.sh \
 	tests/faults/test-create.sh \
+	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
 	$(NULL)
 shell_tests = \

@@ -22,6 +22,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *text);
 int __wrap_asprintf(char **ret, const char *fmt, ...);
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...);
 void __wrap_free(void *p);
 
 /* Open addressing over the addresses that are live: a few thousand. */
@@ -114,18 +115,36 @@ char *__wrap_strdup(const char *text)
 	return copy ? memcpy(copy, text, size) : NULL;
 }
 
+static int print_allocated(char **ret, const char *fmt, va_list args)
+{
+	int n = fails() ? -1 : vasprintf(ret, fmt, args);
+
+	if (n >= 0)
+		mark(*ret);
+	return n;
+}
+
 int __wrap_asprintf(char **ret, const char *fmt, ...)
 {
 	va_list args;
 	int n;
 
-	if (fails())
-		return -1;
 	va_start(args, fmt);
-	n = vasprintf(ret, fmt, args);
+	n = print_allocated(ret, fmt, args);
 	va_end(args);
-	if (n >= 0)
-		mark(*ret);
+	return n;
+}
+
+/* What a program that is built with _FORTIFY_SOURCE calls instead. */
+int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	(void)flag;
+	va_start(args, fmt);
+	n = print_allocated(ret, fmt, args);
+	va_end(args);
 	return n;
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,6 +125,33 @@ EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off_t off,
 	return do_preadv2(fd, iov, n, off, flags, CALLER);
 }
 
+/*
+ * The names by which a program that is built with _FORTIFY_SOURCE calls the
+ * same functions.  The C library declares them to itself alone.
+ */
+EXPORT ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off,
+			   size_t size);
+EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t len, off_t off,
+			     size_t size);
+EXPORT int __open_2(const char *path, int flags);
+EXPORT int __open64_2(const char *path, int flags);
+EXPORT int __openat_2(int dir, const char *path, int flags);
+EXPORT int __openat64_2(int dir, const char *path, int flags);
+
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off, size_t size)
+{
+	if (len > size)
+		abort();
+	return do_pread(fd, buf, len, off, CALLER);
+}
+
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off_t off, size_t size)
+{
+	if (len > size)
+		abort();
+	return do_pread(fd, buf, len, off, CALLER);
+}
+
 EXPORT ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
 {
 	return do_pwrite(fd, buf, len, off, CALLER);
@@ -237,6 +265,26 @@ EXPORT int openat(int dir, const char *path, int flags, ...)
 EXPORT int openat64(int dir, const char *path, int flags, ...)
 {
 	return do_open(dir, path, flags, MODE(flags), CALLER);
+}
+
+int __open_2(const char *path, int flags)
+{
+	return do_open(AT_FDCWD, path, flags, 0, CALLER);
+}
+
+int __open64_2(const char *path, int flags)
+{
+	return do_open(AT_FDCWD, path, flags, 0, CALLER);
+}
+
+int __openat_2(int dir, const char *path, int flags)
+{
+	return do_open(dir, path, flags, 0, CALLER);
+}
+
+int __openat64_2(int dir, const char *path, int flags)
+{
+	return do_open(dir, path, flags, 0, CALLER);
 }
 
 /* For openat2, which has no function of its own. */

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# faults.so and programs that are built with _FORTIFY_SOURCE, as packages are:
+# they call some functions by other names.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/faults.sh"
+
+# fortified_program CODE [FLAG...]: $scratch/program, whose main is that code.
+fortified_program() {
+	requires gcc
+	cat >"$scratch/program.c" <<-END
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		static char buf[16];
+		int main(int argc, char **argv)
+		{
+			$1
+		}
+	END
+	gcc -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE "${@:2}" \
+		-o "$scratch/program" "$scratch/program.c"
+}
+
+# fails KIND NAME [AT]: the program calls NAME, and exits with 1 when the call AT
+# of those that count fails, else the last one; and with 0 when none fails.
+fails() {
+	nm -D "$scratch/program" | grep -q " U $2@" ||
+		fail "expected a call of $2, found: $(nm -D "$scratch/program")"
+	under "$1" once 1000000 "$scratch/program" "$scratch/program.c"
+	equal "$2: exit status without a failure" 0 "$status"
+	under "$1" once "${3:-$seen}" "$scratch/program" "$scratch/program.c"
+	equal "$2: exit status" 1 "$status"
+	equal "$2: calls that failed" 1 "$fired"
+}
+
+test_open_fails() {
+	requires_faults
+	for bits in 32 64; do
+		fortified_program 'return open(argv[1], argc - 2) < 0;' \
+			-D_FILE_OFFSET_BITS=$bits
+		fails EIO "__open$([ $bits = 32 ] || echo 64)_2"
+		fortified_program \
+			'return openat(AT_FDCWD, argv[1], argc - 2) < 0;' \
+			-D_FILE_OFFSET_BITS=$bits
+		fails EIO "__openat$([ $bits = 32 ] || echo 64)_2"
+	done
+}
+
+test_read_fails() {
+	requires_faults
+	for bits in 32 64; do
+		fortified_program 'return pread(open(argv[1], O_RDONLY), buf,
+				argc * 4, 0) < 0;' -D_FILE_OFFSET_BITS=$bits
+		fails EIO "__pread$([ $bits = 32 ] || echo 64)_chk"
+	done
+}
+
+test_asprintf_fails() {
+	requires_faults
+	fortified_program 'char *text; return asprintf(&text, "%s", argv[1]) < 0;'
+	fails ENOMEM __asprintf_chk 1
+}
+
+# The next one that the programs call by another name is not missed.
+test_each_fortified_call_of_the_programs_is_judged() {
+	local name plain
+
+	requires nm
+	nm -D --defined-only "$faults_so" | sed 's/.* \([^@]*\).*/\1/' |
+		sort -u >"$scratch/judged"
+	grep -qx openat "$scratch/judged" || fail "expected openat among them"
+	nm -D --undefined-only "$(command -v vhdfs)" "$(command -v vhdfs-img)" |
+		sed -n 's/^ *U \(__[a-z0-9]*\(_2\|_chk\)\)@.*/\1/p' | sort -u |
+		while read -r name; do
+			plain=${name#__}
+			plain=${plain%_*}
+			! grep -qx "$plain" "$scratch/judged" ||
+				grep -qx "$name" "$scratch/judged" ||
+				fail "faults.so judges $plain, but not $name"
+		done
+}
+
+run_tests
