@@ -102,10 +102,6 @@ tgt_glue_tgt_glue_SOURCES = tgt-glue/main.c
 tgt_glue_tgt_glue_CPPFLAGS = $(AM_CPPFLAGS) -DCONFDIR='"$(confdir)"'
 tgt_glue_tgt_glue_LDADD = $(LIBGLUE_LIBS)
 
-dist_man_MANS += \
-	man/fleet.conf.5 \
-	man/tgt-glue.8 \
-	$(NULL)
 dist_bashcompletion_DATA += contrib/completion/tgt-glue
 dist_doc_DATA += contrib/fleet.conf.example
 

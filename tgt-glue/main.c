@@ -179,7 +179,7 @@ static int read_options(int argc, char **argv, struct command_line *line,
 			help = true;
 			break;
 		case OPTION_VERSION:
-			puts(PACKAGE_STRING);
+			puts("tgt-glue " PACKAGE_VERSION);
 			return EXIT_DONE;
 		case 'w':
 			line->wait = true;

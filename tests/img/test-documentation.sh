@@ -32,7 +32,7 @@ help_of() {
 page_of() {
 	local page
 
-	for page in "$top_srcdir/man/$1".[0-9]; do
+	for page in "$top_builddir/man/$1".[0-9]; do
 		[ -f "$page" ] || fail "no manual page of $1"
 		sed 's/\\-/-/g; s/\\f[A-Z]//g; s/^\.OP \([^ ]*\).*/ \1 /' "$page"
 	done
@@ -177,7 +177,7 @@ test_manual_pages_have_no_warnings() {
 	local page
 
 	requires man groff
-	for page in "$top_srcdir"/man/*.[0-9]; do
+	for page in "$top_builddir"/man/*.[0-9]; do
 		man --warnings -E UTF-8 -l "$page" 2>&1 >/dev/null |
 			tee "$scratch/warnings"
 		[ ! -s "$scratch/warnings" ] || fail "$page: warnings"
@@ -191,7 +191,7 @@ test_manual_pages_have_no_warnings() {
 test_manual_pages_have_the_usual_sections() {
 	local page
 
-	for page in "$top_srcdir"/man/*.[18]; do
+	for page in "$top_builddir"/man/*.[18]; do
 		equal "${page##*/}" "NAME SYNOPSIS DESCRIPTION EXIT SEE" \
 			"$(sed -n 's/^\.SH "\{0,1\}\([A-Z]*\).*/\1/p' "$page" |
 			grep -Ex 'NAME|SYNOPSIS|DESCRIPTION|EXIT|SEE' |

@@ -434,6 +434,8 @@ test_usage() {
 	expect_error 2 "expected a CLIENT" tgt-glue secret
 	expect_error 2 "missing argument" tgt-glue --config
 	expect 0 tgt-glue --version
+	grep -Eqx 'tgt-glue [0-9.]+' "$scratch/stdout" ||
+		fail "expected 'tgt-glue VERSION': $(cat "$scratch/stdout")"
 }
 
 test_secret_of_unknown_client() {
@@ -476,7 +478,7 @@ test_example_is_sound() {
 		-e "s|/etc/vhdfs/|$scratch/|" \
 		"$top_srcdir/contrib/fleet.conf.example" >"$scratch/fleet.conf"
 	expect 0 glue check
-	sed -n '/^.SH EXAMPLES/,/^.EE/p' "$top_srcdir/man/fleet.conf.5" |
+	sed -n '/^.SH EXAMPLES/,/^.EE/p' "$top_builddir/man/fleet.conf.5" |
 		sed -e '/^\.[SE]/d' -e 's/\\-/-/g' \
 			-e "s|/srv/images|$scratch/images|" \
 			-e "s|/etc/vhdfs/|$scratch/|" >"$scratch/fleet.conf"

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Named in its folder, for the folder has its name; it is installed as vhdfs.
 bin_PROGRAMS += vhdfs/vhdfs
-dist_man_MANS += man/vhdfs.1
 dist_bashcompletion_DATA += contrib/completion/vhdfs
 vhdfs_vhdfs_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
 vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)

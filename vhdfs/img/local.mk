@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 bin_PROGRAMS += vhdfs/vhdfs-img
-dist_man_MANS += man/vhdfs-img.1
 dist_bashcompletion_DATA += contrib/completion/vhdfs-img
 
 vhdfs_vhdfs_img_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
