@@ -3,7 +3,10 @@ EXTRA_DIST += \
 	contrib/bench \
 	contrib/check \
 	contrib/demo \
+	contrib/package \
 	contrib/packages \
+	contrib/release \
+	contrib/reload-mounts \
 	$(NULL)
 
 # Units of systemd, with the programs where they are installed.
@@ -32,3 +35,8 @@ systemdsystemunit_DATA = $(systemd_units)
 systemdtgtdir = $(systemdsystemunitdir)/tgt.service.d
 systemdtgt_DATA = contrib/systemd/tgt.service.d/vhdfs.conf
 endif
+
+# Checks, builds and tags what is committed.
+release:
+	$(top_srcdir)/contrib/release
+.PHONY: release

@@ -40,7 +40,13 @@ if [ -z "${top_builddir:-}" ]; then
 		top_builddir=$top_srcdir/build
 fi
 export top_srcdir top_builddir
-PATH=$top_builddir/tests/tools:$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
+# With VHDFS_INSTALLED the programs are those that PATH has, as a package installs
+# them; only the tests' own are the build's.
+if [ -n "${VHDFS_INSTALLED:-}" ]; then
+	PATH=$top_builddir/tests/tools:$PATH
+else
+	PATH=$top_builddir/tests/tools:$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
+fi
 export PATH
 # Where the sample images are, in samples/.
 export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}

@@ -288,6 +288,7 @@ lib_tests = \
 	tests/test-readme-builds.sh \
 	tests/test-house.sh \
 	tests/test-malformed.sh \
+	tests/test-packages.sh \
 	tests/test-readme.sh \
 	tests/test-readme-builds.sh \
 	tests/test-lib.sh \
@@ -444,6 +445,40 @@ long_tests = \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-suite.sh \
 	$(NULL)
+
+# What the build of a package runs: as any user, and without /dev/fuse.
+package_tests = \
+	$(unit_tests) \
+	tests/crash/test-crash \
+	tests/faults/test-check.sh \
+	tests/faults/test-convert.sh \
+	tests/faults/test-create.sh \
+	tests/faults/test-fortified.sh \
+	$(img_tests) \
+	$(NULL)
+# What is run with programs that a package installed.
+installed_tests = \
+	$(img_tests) \
+	tests/mount/test-attributes.sh \
+	tests/mount/test-children.sh \
+	tests/mount/test-contents.sh \
+	tests/mount/test-live.sh \
+	tests/mount/test-names.sh \
+	tests/mount/test-refusals.sh \
+	tests/mount/test-session.sh \
+	tests/supervise/test-upgrade.sh \
+	tests/supervise/test-worker.sh \
+	tests/tgt/test-apply.sh \
+	tests/tgt/test-export.sh \
+	tests/tgt/test-reset.sh \
+	tests/tgt/test-status.sh \
+	tests/tgt/test-watch.sh \
+	$(NULL)
+list-package-tests:
+	@printf '%s\n' $(package_tests)
+list-installed-tests:
+	@printf '%s\n' $(installed_tests)
+.PHONY: list-package-tests list-installed-tests
 
 list-short-tests:
 	@for test in $(TESTS); do \

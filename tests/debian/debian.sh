@@ -9,20 +9,14 @@
 # where VHDFS_DEBIAN_CACHE names a directory, until something about it changes.
 # A test must not change what is in it.
 debian() {
-	local dir=${VHDFS_DEBIAN_CACHE:-$lib_dir} key
-
 	requires_root
 	requires debootstrap unshare
-	key=$(cat "$top_srcdir/tests/debian/make-root" \
-		"$top_srcdir/contrib/packages" | sha256_of -)
-	debian=$dir/$1-${2// /-}-${key:0:16}
-	[ ! -d "$debian" ] || return 0
-	mkdir -p "$dir"
 	SECONDS=0
-	"$top_srcdir/tests/debian/make-root" "$1" "$2" "$debian" \
-		>"$scratch/make-root.log" 2>&1 ||
+	debian=$(cached_root "$1" "$2" "${VHDFS_DEBIAN_CACHE:-$lib_dir}" \
+		2>"$scratch/make-root.log") ||
 		fail "$(tail -n 40 "$scratch/make-root.log")"
-	remark "$1 with $2: made in $SECONDS s"
+	[ ! -s "$scratch/make-root.log" ] ||
+		remark "$1 with $2: made in $SECONDS s"
 }
 
 # copy_source DIRECTORY: the source without what a build left in it.

@@ -31,3 +31,18 @@ inside_root() {
 		- "$root" "${#inside_binds[@]}" "${inside_binds[@]}" "$@"
 }
 inside_binds=()
+
+# cached_root SUITE PARTS DIRECTORY: prints the path of a directory in DIRECTORY
+# with that release and the packages of those parts of contrib/packages.  It is
+# made where it is not there, or was made of other lists; make-root's messages go
+# to standard error.
+cached_root() {
+	local here key root
+
+	here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+	key=$(cat "$here/make-root" "$here/../../contrib/packages" | sha256sum)
+	root=$3/$1-${2// /-}-${key:0:16}
+	mkdir -p "$3"
+	[ -d "$root" ] || "$here/make-root" "$1" "$2" "$root" >&2
+	echo "$root"
+}
