@@ -27,6 +27,7 @@ check_DATA += $(systemd_units)
 	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
 		sed -e 's|@bindir[@]|$(bindir)|' -e 's|@sbindir[@]|$(sbindir)|' \
 		-e 's|@confdir[@]|$(confdir)|' \
+		-e '/^@$(UNITS_NOT_FOR)[@]/d' -e 's|^@$(UNITS_FOR)[@]||' \
 		$< >$@.tmp && mv $@.tmp $@
 SUFFIXES = .service.in .service
 $(systemd_units): Makefile

@@ -25,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/notify.h"
 
 enum {
 	REQUEST_SIZE = 120,
@@ -207,6 +208,9 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	if (r < 0)
 		return ended(r, "sending a request");
 	r = receive(fd, &text);
+	/* A round takes as long as all of its answers. */
+	if (r == 0)
+		notify_alive();
 	if (r == 0 && ret_text)
 		*ret_text = steal(text);
 	return r;

@@ -553,6 +553,7 @@ int command_watch(const struct command_line *line)
 			w.wanted = true;
 		if (w.wanted)
 			round_of(&w);
+		notify_alive();
 	}
 	notify("STOPPING=1");
 	follow_fini(&w.follow);

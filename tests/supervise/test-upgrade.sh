@@ -133,4 +133,41 @@ test_upgrade_in_the_background() {
 	unset "mount_pid[$mnt]"
 }
 
+# What packages call.
+test_installation_reloads_what_runs_the_old_program() {
+	local pid
+
+	installed_store
+	pid=${mount_pid[$mnt]}
+	exec 7<>"$mnt/disk.vhdx.raw"
+	"$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs" >"$scratch/out"
+	equal "mounts that run the program already" "" "$(cat "$scratch/out")"
+	install_new "$(command -v vhdfs-img)"
+	"$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs" \
+		>"$scratch/out" 2>&1 && fail "expected a program that is no" \
+		"vhdfs to be refused: $(cat "$scratch/out")"
+	install_new "$top_builddir/vhdfs/vhdfs"
+	"$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs" >"$scratch/out"
+	equal "program" "$scratch/bin/vhdfs" "$(readlink "/proc/$pid/exe")"
+	grep -q "process $pid (.*vhdfs $store $mnt -f ) runs $scratch/bin/vhdfs now" \
+		"$scratch/out" || fail "$(cat "$scratch/out")"
+	echo after >&7
+	exec 7>&-
+	wait_until 10 grep -q 'from now on' "$mnt.log"
+	: >"$mnt.log"
+	"$top_srcdir/contrib/reload-mounts" --all "$scratch/bin/vhdfs"
+	wait_until 10 grep -q 'from now on' "$mnt.log"
+}
+
+test_program_that_does_not_run_is_no_reason_to_reload() {
+	installed_store
+	echo 'no program' >"$scratch/bad"
+	install_new "$scratch/bad"
+	expect 1 "$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs"
+	grep -q 'does not run; the mounts go on with the old program' \
+		"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+	stat "$mnt/disk.vhdx.raw"
+	! grep upgraded "$mnt.log" || fail "expected no try: $(cat "$mnt.log")"
+}
+
 run_tests

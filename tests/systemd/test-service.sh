@@ -87,6 +87,7 @@ test_store_is_mounted_before_targets() {
 test_second_tgtd_is_started_from_its_files() {
 	local file=/etc/tgt/conf.d/vhdfs.conf
 
+	requires qemu-io
 	make_server
 	inside systemctl enable vhdfs@srv-disks
 	inside mv $file $file.1
@@ -104,6 +105,10 @@ test_second_tgtd_is_started_from_its_files() {
 	inside tgtadm -C 1 --lld iscsi --op show --mode portal |
 		grep '127.0.0.1:3261'
 	! exported || fail "the first tgtd has it too"
+	# Its sandbox lets it serve.
+	inside qemu-io -f raw -c 'write -P 7 0 64k' -c flush -c 'read -P 7 0 64k' \
+		"iscsi://127.0.0.1:3261/$iqn/1" >"$scratch/qemu-io" 2>&1 ||
+		fail "$(cat "$scratch/qemu-io")"
 	inside systemctl stop vhdfs-tgtd@1
 	equal "its result" success \
 		"$(inside systemctl show -P Result vhdfs-tgtd@1)"
@@ -349,9 +354,43 @@ test_reload_needs_no_kill_program() {
 	pid=$(main_pid vhdfs@srv-disks)
 	inside systemctl reload vhdfs@srv-disks ||
 		fail "$(say_systemd vhdfs@srv-disks)"
-	wait_until 60 grep -q 'from now on' "$scratch/services.log"
+	# The command returns when that is so.
+	grep -q 'from now on' "$scratch/services.log" ||
+		fail "expected the hand-over to be done: $(say_systemd vhdfs@srv-disks)"
 	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
+}
+
+# with_watchdog SECONDS UNIT
+with_watchdog() {
+	inside mkdir -p "/etc/systemd/system/$2.d"
+	inside bash -c "printf '[Service]\nWatchdogSec=$1\n' \
+		>'/etc/systemd/system/$2.d/watchdog.conf'"
+	inside systemctl daemon-reload
+}
+
+# One that serves is left alone, busy or idle.
+test_mount_that_hangs_is_served_by_the_next_process() {
+	local pid
+
+	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
+		skip "a kernel that has no FUSE_NOTIFY_RESEND"
+	make_server
+	with_watchdog 10s vhdfs@.service
+	start vhdfs@srv-disks
+	pid=$(main_pid vhdfs@srv-disks)
+	hold_child
+	sleep 15
+	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
+	inside pkill -STOP -P "$pid"
+	wait_until 120 has_been_restarted 1
+	holder_writes "after the hang"
+	grep 'served again, with all open files' "$scratch/services.log"
+}
+
+has_been_restarted() {
+	[ "$(inside systemctl show -P NRestarts vhdfs@srv-disks)" = "$1" ] &&
+		[ "$(inside systemctl show -P ActiveState vhdfs@srv-disks)" = active ]
 }
 
 # Another vhdfs serves the store there: the unit has nothing to do, and leaves it.

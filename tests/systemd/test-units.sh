@@ -47,6 +47,8 @@ test_exposure_is_small() {
 	remark "$(tail -n 1 "$scratch/exposure")"
 	exposed tgt-glue-watch.service 20 || fail "$(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"
+	exposed vhdfs-tgtd@.service 48 || fail "$(cat "$scratch/exposure")"
+	remark "$(tail -n 1 "$scratch/exposure")"
 	sed -i '/^CapabilityBoundingSet=/d' "$units/tgt-glue-watch.service"
 	! exposed tgt-glue-watch.service 20 ||
 		fail "expected a unit with all capabilities to be above"
@@ -65,6 +67,7 @@ test_mount_is_made_where_tgtd_looks() {
 	make_units
 	equal "directives that make a mount namespace" "" \
 		"$(namespaces_of vhdfs@.service)"
+	equal "the same, for tgtd" "" "$(namespaces_of vhdfs-tgtd@.service)"
 	# The list finds what there is.
 	namespaces_of tgt-glue-watch.service | grep -q ProtectSystem
 }

@@ -5,15 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -87,6 +91,66 @@ void notify(const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	(void)send_text(text, -1, MSG_DONTWAIT);
+}
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void notify_reloading(void)
+{
+	notify("RELOADING=1\nMONOTONIC_USEC=%llu",
+	       (unsigned long long)monotonic_us());
+}
+
+/* A number of the environment; 0 where it is none. */
+static unsigned long long variable(const char *name)
+{
+	const char *text = getenv(name);
+	char *end;
+	unsigned long long n;
+
+	if (!text || *text < '0' || *text > '9')
+		return 0;
+	n = strtoull(text, &end, 10);
+	return *end ? 0 : n;
+}
+
+unsigned notify_watchdog_ms(void)
+{
+	unsigned long long us = variable("WATCHDOG_USEC");
+
+	/* Another process's, where one is named. */
+	if (getenv("WATCHDOG_PID") &&
+	    variable("WATCHDOG_PID") != (unsigned long long)getpid())
+		return 0;
+	return us / 1000 < UINT_MAX ? (unsigned)(us / 1000) : UINT_MAX;
+}
+
+void notify_alive(void)
+{
+	static uint64_t last;
+	unsigned ms = notify_watchdog_ms();
+	uint64_t now = monotonic_us();
+
+	if (!ms || (last && now - last < (uint64_t)ms * 250))
+		return;
+	last = now;
+	notify("WATCHDOG=1");
+}
+
+int notify_wait_signal(const sigset_t *set)
+{
+	unsigned ms = notify_watchdog_ms() / 4;
+	struct timespec wait = { .tv_sec = ms / 1000,
+				 .tv_nsec = ms % 1000 * 1000000L };
+	int sig = ms ? sigtimedwait(set, NULL, &wait) : sigwaitinfo(set, NULL);
+
+	return sig < 0 && errno == EAGAIN ? 0 : sig;
 }
 
 int notify_fd(int fd, const char *fmt, ...)

@@ -4,14 +4,30 @@
 #ifndef VHDFS_BASE_NOTIFY_H
 #define VHDFS_BASE_NOTIFY_H
 
+#include <signal.h>
+
 /*
  * Sends the text ("READY=1"), at most 511 bytes, to the socket that
  * NOTIFY_SOCKET names; does nothing where there is none, and ignores a failure.
  */
 void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* This process begins to take over its service anew, and will send READY=1. */
+void notify_reloading(void);
+
 /*
- * The same for what has to arrive: waits, for 30 s at most, while the manager
+ * WATCHDOG.  A manager that supervises its service kills it after so many
+ * milliseconds without a sign of life; 0: this process is not supervised.
+ */
+unsigned notify_watchdog_ms(void);
+/* A sign of life.  It may be given as often as one likes: one is sent in a
+ * quarter of that time.  For one thread of a process. */
+void notify_alive(void);
+/* As sigwaitinfo; for a supervised process 0 after a quarter of that time. */
+int notify_wait_signal(const sigset_t *set);
+
+/*
+ * As notify, for what has to arrive: waits, for 30 s at most, while the manager
  * has no room.  fd goes with it as a copy, unless it is -1.  -errno without
  * words.
  */

@@ -90,6 +90,7 @@ struct loop {
 	atomic_bool stop;
 	atomic_int failed; /* -errno of a read */
 	atomic_bool watched;
+	unsigned taken; /* by all, when loop_is_alive was asked before */
 	/* Changed with each request, by all. */
 	alignas(CACHE_LINE) atomic_int waiting;
 	alignas(CACHE_LINE) atomic_int ready; /* wait or are at work */
@@ -379,6 +380,14 @@ static unsigned taken_by_all(struct loop *loop)
 	for (int i = 0; i < THREADS_MAX; i++)
 		n += atomic_load(&loop->workers[i].number);
 	return n;
+}
+
+bool loop_is_alive(struct loop *loop)
+{
+	unsigned before = loop->taken;
+
+	loop->taken = taken_by_all(loop);
+	return loop->taken != before || atomic_load(&loop->waiting) > 0;
 }
 
 /* Does nobody have to be looked at? */

@@ -11,6 +11,7 @@
 #ifndef VHDFS_FUSE_LOOP_H
 #define VHDFS_FUSE_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fuse/fuse3.h"
@@ -30,6 +31,10 @@ int loop_start(struct fuse_session *session, struct server *server, int fd,
  * 0, or -errno with words where it was fd that failed.
  */
 int loop_stop(struct loop *loop);
+
+/* Can it take a request, or has it taken one since this was asked before?  For
+ * one thread. */
+bool loop_is_alive(struct loop *loop);
 
 /* For the calling thread, which answers a request: it is about to do what may
  * take long. */

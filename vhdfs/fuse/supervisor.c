@@ -45,7 +45,9 @@ struct supervisor {
 	pid_t worker;
 	struct timespec started;
 	unsigned short_lives;
-	int ending; /* the signal that says so, or 0 */
+	int ending;   /* the signal that says so, or 0 */
+	bool leaving; /* the worker was asked to leave things to the next */
+	bool ready;   /* the service manager was told so */
 	/* What the service manager holds is not taken yet, and stays. */
 	bool taking;
 };
@@ -59,6 +61,7 @@ static void signals_of_supervisor(sigset_t *set)
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGCHLD);
 	sigaddset(set, SIGUSR1); /* see worker.h */
+	sigaddset(set, PULSE_SIGNAL);
 }
 
 /* Runs in the new process: the rest of its life. */
@@ -99,6 +102,7 @@ static int start_worker(struct supervisor *s)
 		return fail_errno(-errno, "starting a process");
 	s->worker = pid;
 	s->kind = WORKER_NEXT;
+	s->leaving = false;
 	clock_gettime(CLOCK_MONOTONIC, &s->started);
 	return 0;
 }
@@ -115,11 +119,32 @@ static int64_t ms_since(const struct timespec *then)
 static void tell_worker(struct supervisor *s, int sig)
 {
 	if (sig == SIGHUP && !s->ending) {
+		notify_reloading();
+		s->ready = false;
+		s->leaving = true;
 		kill(s->worker, SIGHUP);
 	} else if (sig != SIGHUP) {
 		s->ending = sig;
 		kill(s->worker, SIGTERM);
 	}
+}
+
+/* The worker serves.  While it writes all that is left to be written, for its
+ * own end or the next one, it has no time to say so. */
+static void note_pulse(struct supervisor *s)
+{
+	notify_alive();
+	if (!s->ready && !s->leaving)
+		notify("READY=1");
+	s->ready = s->ready || !s->leaving;
+}
+
+static void take_pulse(struct supervisor *s)
+{
+	if (s->leaving || s->ending)
+		notify_alive();
+	else
+		kill(s->worker, PULSE_SIGNAL);
 }
 
 /* Waits until the worker has ended: its status, as waitpid has it. */
@@ -130,7 +155,11 @@ static int wait_for_worker(struct supervisor *s)
 
 	signals_of_supervisor(&set);
 	for (;;) {
-		sig = sigwaitinfo(&set, NULL);
+		sig = notify_wait_signal(&set);
+		if (sig == 0)
+			take_pulse(s);
+		if (sig == PULSE_SIGNAL)
+			note_pulse(s);
 		if (sig == SIGCHLD &&
 		    waitpid(s->worker, &status, WNOHANG) == s->worker) {
 			s->worker = 0;
@@ -264,7 +293,6 @@ static int serve(struct supervisor *s)
 	int r = 0, status = 0;
 	const char *how;
 
-	notify("READY=1");
 	while (r == 0) {
 		status = wait_for_worker(s);
 		how = how_it_died(status);
@@ -424,6 +452,8 @@ static int go_on(struct supervisor *s)
 	struct options *o = s->options;
 	int r = make_memory(s);
 
+	/* The version before this one may not have said so. */
+	notify_reloading();
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
 	held_enable(o);

@@ -84,8 +84,14 @@ static int ask_again(const struct mount *mount)
 			  mount->point);
 }
 
+static void answer_pulse(struct loop *loop)
+{
+	if (loop_is_alive(loop))
+		kill(getppid(), PULSE_SIGNAL);
+}
+
 /* Waits for what ends it: the signal. */
-static int wait_for_end(void)
+static int wait_for_end(struct loop *loop)
 {
 	siginfo_t info;
 	sigset_t set;
@@ -95,9 +101,13 @@ static int wait_for_end(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR2); /* of the loop */
-	do
+	sigaddset(&set, PULSE_SIGNAL);
+	do {
 		sig = sigwaitinfo(&set, &info);
-	while (sig < 0 || (sig == SIGHUP && info.si_pid != getppid()));
+		if (sig == PULSE_SIGNAL)
+			answer_pulse(loop);
+	} while (sig < 0 || sig == PULSE_SIGNAL ||
+		 (sig == SIGHUP && info.si_pid != getppid()));
 	return sig;
 }
 
@@ -225,7 +235,8 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		return status_of_failure(kind);
 	}
 	mount->link->attempts = 0;
-	sig = wait_for_end();
+	kill(getppid(), PULSE_SIGNAL);
+	sig = wait_for_end(loop);
 	r = loop_stop(loop);
 	if (r < 0)
 		log_error("%s", error_text());

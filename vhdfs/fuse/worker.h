@@ -3,6 +3,7 @@
 #ifndef VHDFS_FUSE_WORKER_H
 #define VHDFS_FUSE_WORKER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "fuse/mount.h"
@@ -22,6 +23,13 @@ enum {
 	WORKER_NOT_STARTED = 5,
 };
 
+/*
+ * From the parent: does the worker serve?  From the worker: it does.  It says
+ * so once when it begins to, and then as an answer, as long as a thread of it
+ * waits for a request or one was taken since it was asked before.
+ */
+#define PULSE_SIGNAL SIGALRM
+
 enum worker_kind {
 	/* There is no mount yet: it opens the store, tells the parent so with
 	 * SIGUSR1, and waits for that signal, which says that mount is set. */
@@ -39,7 +47,7 @@ enum worker_kind {
  *
  * background: from the mount on it has no terminal, and its log goes to syslog.
  *
- * SIGUSR1, SIGUSR2, SIGTERM and SIGHUP are blocked.
+ * SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and PULSE_SIGNAL are blocked.
  */
 int worker_run(enum worker_kind kind, const struct mount *mount,
 	       const struct store_options *store_options, bool background);
