@@ -7,38 +7,6 @@
 . "${0%/*}/boot-sector.sh"
 . "${0%/*}/readme.sh"
 
-# The commands of a chapter as a script: what stands after "    # ", with the
-# files that it shows written where it shows them.
-server_script() {
-	chapter "$1" | awk '
-		/^[^ ]/ { client = ($0 == "client:"); file = "" }
-		/^\/etc\/.*:$/ {
-			file = substr($0, 1, length($0) - 1)
-			next
-		}
-		file != "" && /^    [^#]/ {
-			print "cat >>" file " <<\"EOF\"\n" substr($0, 5) "\nEOF"
-			next
-		}
-		/^    # / { file = "" }
-		/^    # / && !client { print "run " substr($0, 7) }'
-}
-
-# The commands for a client.  They need a kernel with iSCSI; where there is none,
-# libiscsi asks and logs in from the client's address instead.
-client_script() {
-	echo 'if [ -d /sys/class/iscsi_transport ]; then'
-	chapter "$1" | awk '
-		/^[^ ]/ { client = ($0 == "client:") }
-		client && /^    # / { print "run_client " substr($0, 7) }'
-	cat <<'EOF'
-else
-run_client iscsi-ls iscsi://192.168.50.1
-run_client iscsi-inq iscsi://192.168.50.1/iqn.2026-01.com.example.lab:pc001/1
-fi
-EOF
-}
-
 # What stands around the commands: a machine with nothing but its packages.
 machine() {
 	cat <<'EOF'
@@ -82,10 +50,25 @@ run_client() {
 	echo "client# $*"
 	nsenter -t $client -n "$@"
 }
+# No package is installed here: this build is, and what else README names is there.
+apt() {
+	[ "$1" = install ]
+	shift
+	if [ "$*" = "./vhdfs_*.deb ./tgt-glue_*.deb" ]; then
+		cp "$top_builddir/vhdfs/vhdfs" "$top_builddir/vhdfs/vhdfs-img" /usr/bin
+		cp "$top_builddir/tgt-glue/tgt-glue" /usr/sbin
+		mkdir -p /etc/vhdfs
+	else
+		dpkg-query -W -f '${Status}\n' "$@" >/run/packages
+		[ "$(grep -c '^install ok installed' /run/packages)" = $# ]
+	fi
+}
 # No systemd runs here: what its units do.
 systemctl() {
 	case $* in
-	"start tgt") start_tgt ;;
+	"restart tgt") start_tgt ;;
+	"enable --now vhdfs@srv-disks") start_store srv-disks ;;
+	"enable --now tgt-glue-watch") tgt-glue watch >>/run/watch.log 2>&1 & ;;
 	"restart dnsmasq") restart_dnsmasq ;;
 	"enable --now vhdfs-tgtd@1") start_unit vhdfs-tgtd@ 1 ;;
 	*) false ;;
@@ -100,6 +83,12 @@ start_tgt() {
 	tgtadm --op update --mode sys --name State -v offline
 	tgt-admin -e -c /etc/tgt/targets.conf
 	tgtadm --op update --mode sys --name State -v ready
+}
+start_store() {
+	local OPTIONS=rw STORE
+
+	. "/etc/vhdfs/$1.mount"
+	vhdfs -o "$OPTIONS" "$STORE" "/${1//-//}"
 }
 # What the unit of that name says, of its first command on.
 start_unit() {
@@ -150,21 +139,6 @@ mkdir /mnt/usb
 EOF
 }
 
-# What is on the administrator's disk: an exported machine with a checkpoint,
-# and a disk of another kind.
-usb_disk() {
-	cat <<'EOF'
-export PATH=$top_builddir/vhdfs:$PATH
-truncate -s 64M "$scratch/fs.raw"
-mkfs.ext4 -q -F "$scratch/fs.raw"
-# A file system leaves its first bytes to whoever boots it.
-dd if="$scratch/boot-sector" of="$scratch/fs.raw" conv=notrunc status=none
-qemu-img convert -O qcow2 "$scratch/fs.raw" /mnt/usb/lab.qcow2
-vhdfs-img convert "$scratch/fs.raw" /mnt/usb/win11.vhdx
-vhdfs-img create --parent /mnt/usb/win11.vhdx /mnt/usb/win11.avhdx
-EOF
-}
-
 in_a_machine() {
 	export scratch
 	boot_sector >/dev/null
@@ -172,18 +146,15 @@ in_a_machine() {
 		bash "$scratch/script"
 }
 
-test_ten_minutes_to_the_first_client() {
+test_quick_start() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
-	(cd "$top_srcdir" && tar -c --exclude=./.git --exclude=./build .) |
-		(mkdir "$scratch/clone" && tar -x -C "$scratch/clone")
-	make -s -C "$scratch/clone" distclean >/dev/null 2>&1 || true
 	{
 		machine
 		usb_disk
-		echo 'cd "$scratch/clone"'
-		server_script "Ten minutes to the first client"
-		client_script "Ten minutes to the first client"
+		server_script Install
+		server_script "Quick start"
+		client_script "Quick start"
 		echo 'echo all done'
 	} >"$scratch/script"
 	[ "$(grep -c '^run ' "$scratch/script")" -ge 25 ] ||
@@ -197,16 +168,10 @@ test_ten_minutes_to_the_first_client() {
 		fail "expected the client's file system: $(cat "$scratch/out")"
 }
 
-# The first chapter without the build.
+# The first chapters, for those after them.
 installed_server() {
-	cat <<'EOF'
-cp "$top_builddir/vhdfs/vhdfs" "$top_builddir/vhdfs/vhdfs-img" /usr/bin
-cp "$top_builddir/tgt-glue/tgt-glue" /usr/sbin
-mkdir -p /etc/vhdfs
-cd "$top_srcdir"
-EOF
-	server_script "Ten minutes to the first client" |
-		grep -Ev '^run (\./autogen|\./configure|make)'
+	server_script Install
+	server_script "Quick start"
 }
 
 test_booting_a_lab() {

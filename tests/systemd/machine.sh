@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# A boot server in a container, after lib.sh and debian/debian.sh: a Debian with
-# this build installed, which systemd-nspawn boots.  It has its own systemd,
-# journal, network and cgroups, and the programs of tests/tools at /build.
+# A boot server in a container, after lib.sh and debian/debian.sh: a Debian that
+# systemd-nspawn boots.  It has its own systemd, journal, network and cgroups.
 
-# make_machine: in $root, an overlay of a Debian of this machine's own release,
-# for which the programs were built.
+# make_machine: in $root, a Debian of this machine's own release, for which the
+# programs were built, with this build installed.
 make_machine() {
-	local suite
+	make_bare "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" service
+	make -s -C "$top_builddir" install DESTDIR="$root" \
+		>"$scratch/install.log" 2>&1 ||
+		fail "$(tail -n 40 "$scratch/install.log")"
+}
 
+# make_bare SUITE PARTS: in $root, an overlay of a Debian of that release with
+# the packages of those parts of contrib/packages.
+make_bare() {
 	requires_fuse
 	requires systemd-nspawn nsenter journalctl
-	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-	debian "$suite" service
+	debian "$1" "$2"
 	root=$scratch/root console=$scratch/console.log
 	mkdir "$root" "$scratch/upper" "$scratch/work"
 	mount -t overlay none "$root" \
 		-o "lowerdir=$debian,upperdir=$scratch/upper,workdir=$scratch/work"
-	make -s -C "$top_builddir" install DESTDIR="$root" \
-		>"$scratch/install.log" 2>&1 ||
-		fail "$(tail -n 40 "$scratch/install.log")"
-	mkdir -p "$root/etc/vhdfs" "$root/records" "$root/var/log/journal" \
-		"$root/srv/images/masters" "$root/srv/images/clients" \
-		"$root/srv/disks"
+	mkdir -p "$root/var/log/journal"
 	cgroups=$scratch/cgroup
 	cgroup=$cgroups/${lib_dir##*/}
 	mkdir "$cgroups"
@@ -41,9 +41,8 @@ boot() {
 		exec systemd-nspawn --quiet --directory="$1" --boot \
 			--register=no --keep-unit --private-network \
 			--console=pipe --resolv-conf=off --timezone=off \
-			--machine=boot-server --bind=/dev/fuse \
-			--bind-ro="$2:/build"' \
-		"$root" "$top_builddir" >>"$console" 2>&1 </dev/null &
+			--machine=boot-server --bind=/dev/fuse' \
+		"$root" >>"$console" 2>&1 </dev/null &
 	nspawn_pid=$!
 	wait_until 60 has_booted_or_ended
 	equal "state of the system" running "$(inside systemctl \

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Clients of a boot server in a container, after machine.sh: what they write
+# through its tgt is recorded, and verified.
+
+iqn_prefix=iqn.2026-01.lan.example
+clients="pc1 pc2 pc3"
+
+# make_store: on the machine, a master, fleet.conf and the settings of the unit.
+make_store() {
+	mkdir -p "$root/etc/vhdfs" "$root/srv/images/masters" \
+		"$root/srv/images/clients" "$root/srv/disks"
+	vhdfs-img create --size 16M "$root/srv/images/masters/lab.vhdx"
+	disk-io "$root/srv/images/masters/lab.vhdx" write 0 100000 1
+	cat >"$root/etc/vhdfs/fleet.conf" <<-END
+		[fleet]
+		store = /srv/images
+		mount = /srv/disks
+		iqn-prefix = $iqn_prefix
+		[defaults]
+		master = masters/lab
+		address = 127.0.0.1
+		thin = yes
+	END
+	printf '[client %s]\n' $clients >>"$root/etc/vhdfs/fleet.conf"
+	chmod 600 "$root/etc/vhdfs/fleet.conf"
+	echo STORE=/srv/images >"$root/etc/vhdfs/srv-disks.mount"
+}
+
+# Each client's target has its disk.
+all_exported() {
+	local client
+
+	inside tgtadm --lld iscsi --op show --mode target >"$scratch/shown"
+	for client in $clients; do
+		grep -q "iqn.2026-01.lan.example:$client\$" "$scratch/shown" &&
+			grep -q "path: $(view "$client")" \
+				"$scratch/shown" ||
+			fail "expected $client: $(cat "$scratch/shown"; journal -b)"
+	done
+}
+
+view() {
+	echo "/srv/disks/clients/$1.vhdx.raw"
+}
+
+url() {
+	echo "iscsi://127.0.0.1/$iqn_prefix:$1/1"
+}
+
+# This machine's program, in the network of the other, whatever release that has.
+load() {
+	nsenter -t "$init_pid" --net -- load "$@"
+}
+
+begin_records() {
+	local client
+
+	mkdir -p "$scratch/records"
+	for client in $clients; do
+		load record "$scratch/records/$client" \
+			"/proc/$init_pid/root$(view "$client")" "${client#pc}"
+	done
+}
+
+# start_writers SECONDS: a session for each client; returns when all have written.
+start_writers() {
+	local client
+
+	writers=()
+	rm -f "$scratch"/records/writes.*
+	for client in $clients; do
+		load run -s "$1" -n 50 "touch $scratch/records/writes.$client" \
+			"$scratch/records/$client" "$(url "$client")" $RANDOM \
+			>"$scratch/$client.out" 2>&1 &
+		writers+=($!)
+	done
+	for client in $clients; do
+		wait_until 60 test -e "$scratch/records/writes.$client"
+	done
+	# What ends early does its command, too.
+	kill -0 "${writers[@]}" || fail "$(cat "$scratch"/pc*.out; journal -b)"
+}
+
+# writers_end STATUS: 0, at their own end, or 3, when their session was ended.
+writers_end() {
+	local pid status
+
+	for pid in "${writers[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		equal "exit status of a writer ($(cat "$scratch"/pc*.out))" \
+			"$1" "$status"
+	done
+}
+
+# verify HOW: each client logs in, and finds what it wrote.
+verify() {
+	local client
+
+	for client in $clients; do
+		load "$1" "$scratch/records/$client" "$(url "$client")" \
+			>"$scratch/verified" 2>&1 || fail "$client:" \
+			"$(cat "$scratch/verified"; journal -b -n 40)"
+	done
+}
+
+# timed COMMAND...: $took is how many seconds it took.
+timed() {
+	local began=$EPOCHREALTIME
+
+	"$@"
+	took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $began }")
+}
