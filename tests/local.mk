@@ -495,7 +495,8 @@ TEST_LOG_DRIVER = $(LOG_DRIVER)
 dist_check_SCRIPTS += tests/boot/boot.test
 dist_check_SCRIPTS += tests/releases/releases.test tests/releases/test-between.sh
 dist_check_SCRIPTS += tests/systemd/machine.test
-EXTRA_DIST += tests/systemd/machine.sh
+dist_check_SCRIPTS += tests/packages/packages.test
+EXTRA_DIST += tests/systemd/machine.sh tests/systemd/writers.sh tests/packages/base
 EXTRA_DIST += tests/debian/debian.sh tests/debian/inside.sh tests/debian/make-root
 check-boot:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test
