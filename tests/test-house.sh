@@ -75,7 +75,7 @@ test_every_file_names_its_licence() {
 	} >"$scratch/files"
 	xargs awk '
 		FNR == 1 { all[FILENAME] }
-		FNR <= 3 && /SPDX-License-Identifier: GPL-2.0-or-later/ {
+		FNR <= 3 && /SPDX.License-Identifier: GPL-2\.0-or-later/ {
 			named[FILENAME]
 		}
 		END { for (file in all) if (!(file in named)) print file }' \
