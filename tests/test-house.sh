@@ -66,7 +66,8 @@ test_every_file_names_its_licence() {
 		find . -path ./build -prune -o \( -name '*.sh' -o -name '*.mk' \
 			-o -name '*.ac' -o -name Makefile.am \) -print |
 			grep -v -e '/build-aux/' -e '/autom4te'
-		echo contrib/bench contrib/check contrib/demo contrib/packages .ci/run \
+		echo contrib/bench contrib/check contrib/demo contrib/package \
+			contrib/packages contrib/release contrib/reload-mounts .ci/run \
 			contrib/systemd/*.in tests/boot/boot.test \
 			tests/debian/make-root tests/*/*.test \
 			tests/boot/make-disk tests/boot/guest/* \
@@ -110,17 +111,22 @@ test_functions_have_at_most_80_lines() {
 test_no_file_speaks_of_where_it_was_made() {
 	search -rsnIE '/work/|/tmp/h/|deb\.debian\.org|registry\.npmjs' \
 		--exclude=test-house.sh vhdfs tgt-glue tests contrib man \
-		README configure.ac Makefile.am | nothing "path of a machine"
+		debian README NEWS UPGRADING SECURITY AUTHORS configure.ac \
+		Makefile.am | nothing "path of a machine"
 }
 
 test_shell_is_sound() {
 	requires shellcheck
-	shellcheck -S warning -e SC1091,SC2154,SC2034,SC2164 contrib/bench \
-		contrib/check contrib/demo contrib/packages .ci/run tests/lib.sh \
+	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \
+		contrib/check contrib/demo contrib/package contrib/packages \
+		contrib/release contrib/reload-mounts .ci/run tests/lib.sh \
 		tests/boot/boot.test tests/boot/make-disk \
 		tests/boot/guest/vhdfs-boot tests/debian/make-root \
-		tests/releases/releases.test tests/systemd/machine.test \
-		tests/bench/*.sh tests/test-*.sh tests/*/test-*.sh
+		tests/packages/packages.test tests/releases/releases.test \
+		tests/systemd/machine.test \
+		tests/bench/*.sh tests/test-*.sh tests/*/test-*.sh \
+		debian/*.bug-script debian/*.postinst debian/*.postrm \
+		debian/*.prerm debian/tests/installed
 }
 
 run_tests
