@@ -13,7 +13,8 @@ static struct {
 	const char *name;
 	enum log_level level;
 	bool to_syslog;
-} log_state = { "vhdfs", LOG_LEVEL_INFO, false };
+	void (*sink)(enum log_level level, const char *line);
+} log_state = { "vhdfs", LOG_LEVEL_INFO, false, NULL };
 
 void log_init(const char *name, enum log_level level, bool to_syslog)
 {
@@ -22,6 +23,11 @@ void log_init(const char *name, enum log_level level, bool to_syslog)
 	log_state.to_syslog = to_syslog;
 	if (to_syslog)
 		openlog(name, LOG_PID, LOG_DAEMON);
+}
+
+void log_to(void (*sink)(enum log_level level, const char *line))
+{
+	log_state.sink = sink;
 }
 
 void log_reopen(void)
@@ -42,7 +48,9 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 		return;
 	vsnprintf(line, sizeof line, fmt, ap);
 	printable_in_place(line, sizeof line);
-	if (log_state.to_syslog)
+	if (log_state.sink)
+		log_state.sink(level, line);
+	else if (log_state.to_syslog)
 		syslog(priority[level], "%s", line);
 	else
 		fprintf(stderr, "%s: %s\n", log_state.name, line);

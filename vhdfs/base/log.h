@@ -19,6 +19,13 @@ enum log_level {
  */
 void log_init(const char *name, enum log_level level, bool to_syslog);
 
+/*
+ * Hands each line to sink, without the name, instead: for a library in a
+ * program that has a log of its own.  Call before threads start, or while they
+ * log nothing; sink may be called from any thread.
+ */
+void log_to(void (*sink)(enum log_level level, const char *line));
+
 /* Lets go of the descriptor that goes to syslog: the next line opens another.
  */
 void log_reopen(void);

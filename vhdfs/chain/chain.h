@@ -61,6 +61,12 @@ int place_init(struct place *place, const char *path, bool confined);
 int place_fail_directory(int code, const char *path);
 void place_fini(struct place *place);
 /*
+ * *ret: what path, as the user names it, is in the directory root, an absolute
+ * and real path: "." for the directory itself; the caller's to free.  Links are
+ * followed.  -EXDEV with words where it lies outside; the errno of realpath.
+ */
+int place_inside(const char *root, const char *path, char **ret);
+/*
  * Opens path in place, O_RDONLY or O_RDWR.  *ret_real (may be null; the
  * caller's to free) is where the file really is once links are followed:
  * relative to the root when confined, else absolute.

@@ -77,6 +77,33 @@ void place_fini(struct place *place)
 	place->root = NULL;
 }
 
+/* The part of real, an absolute and real path, that follows root. */
+static const char *after_root(const char *root, const char *real)
+{
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
+
+	if (strncmp(real, root, n) != 0)
+		return NULL;
+	if (!real[n])
+		return ".";
+	return real[n] == '/' ? real + n + 1 : NULL;
+}
+
+int place_inside(const char *root, const char *path, char **ret)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	const char *inside;
+
+	if (!real)
+		return fail_errno(-errno, "%s", path);
+	inside = after_root(root, real);
+	if (!inside)
+		return fail(-EXDEV, "%s: lies outside the store %s", path,
+			    root);
+	*ret = strdup(inside);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
 int place_openat(const struct place *place, const char *path, int flags)
 {
 	struct open_how how = {

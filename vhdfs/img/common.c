@@ -147,34 +147,11 @@ void lookup_fini(struct lookup *lookup)
 	free(lookup->places);
 }
 
-/* The part of real, an absolute and real path, that follows the store's. */
-static const char *inside(const struct lookup *lookup, const char *real)
-{
-	const char *root = lookup->places[0].root;
-	size_t n = strcmp(root, "/") ? strlen(root) : 0;
-
-	if (strncmp(real, root, n) != 0)
-		return NULL;
-	if (!real[n])
-		return ".";
-	return real[n] == '/' ? real + n + 1 : NULL;
-}
-
 int lookup_path(const struct lookup *lookup, const char *path, char **ret)
 {
-	_cleanup_free_ char *real = NULL;
-	const char *within = path;
-
-	if (lookup->places[0].confined) {
-		real = realpath(path, NULL);
-		if (!real)
-			return fail_errno(-errno, "%s", path);
-		within = inside(lookup, real);
-		if (!within)
-			return fail(-EXDEV, "%s: lies outside the store %s",
-				    path, lookup->places[0].root);
-	}
-	*ret = strdup(within);
+	if (lookup->places[0].confined)
+		return place_inside(lookup->places[0].root, path, ret);
+	*ret = strdup(path);
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 

@@ -146,6 +146,26 @@ int view_settle(struct store_image *image)
 	return r;
 }
 
+int view_map(struct store_image *image, uint64_t off, uint64_t len,
+	     bool *ret_zero, uint64_t *ret_len)
+{
+	struct chain_extent e;
+	struct chain *chain = view_get(image);
+	int r;
+
+	if (!chain)
+		return -EIO;
+	len = on_disk(chain, off, len);
+	r = len ? chain_map(chain, off, len, &e)
+		: fail(-EINVAL, "an extent past the end of the disk");
+	view_put(image);
+	if (r < 0)
+		return r;
+	*ret_zero = e.zero;
+	*ret_len = e.len;
+	return 0;
+}
+
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret)
 {

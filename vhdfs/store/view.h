@@ -53,6 +53,14 @@ int view_flush(struct store_image *image);
  * to do then; who goes on writing may.
  */
 int view_settle(struct store_image *image);
+/*
+ * Are there zeros at off without a file that has space for them, or is there
+ * data, and for how many bytes from there: at least one, at most len.  -EINVAL
+ * with words where off is past the end of the disk.  For an image that is open
+ * for writing the answer may be old when it arrives.
+ */
+int view_map(struct store_image *image, uint64_t off, uint64_t len,
+	     bool *ret_zero, uint64_t *ret_len);
 /* SEEK_DATA or SEEK_HOLE. -ENXIO, without words, as lseek. */
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
