@@ -278,6 +278,7 @@ EXTRA_DIST += \
 	tests/lib.sh \
 	tests/locks/common.sh \
 	tests/mount/common.sh \
+	tests/nbdkit/common.sh \
 	tests/systemd/systemd.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
@@ -331,6 +332,14 @@ mount_tests = \
 	tests/mount/test-samples.sh \
 	tests/mount/test-session.sh \
 	tests/mount/test-stall.sh \
+	$(NULL)
+nbdkit_tests = \
+	tests/nbdkit/test-exports.sh \
+	tests/nbdkit/test-kill.sh \
+	tests/nbdkit/test-read.sh \
+	tests/nbdkit/test-refusals.sh \
+	tests/nbdkit/test-samples.sh \
+	tests/nbdkit/test-write.sh \
 	$(NULL)
 systemd_tests = \
 	tests/systemd/test-service.sh \
@@ -421,6 +430,7 @@ shell_tests = \
 	$(img_tests) \
 	$(interop_tests) \
 	$(mount_tests) \
+	$(nbdkit_tests) \
 	$(supervise_tests) \
 	$(systemd_tests) \
 	$(tgt_tests) \
@@ -439,6 +449,7 @@ long_tests = \
 	tests/interop/test-samples.sh \
 	tests/kill/test-dying-fs.sh \
 	tests/kill/test-full.sh \
+	tests/nbdkit/test-samples.sh \
 	tests/test-build.sh \
 	tests/test-demo.sh \
 	tests/test-readme-builds.sh \

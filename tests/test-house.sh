@@ -42,6 +42,8 @@ test_includes_point_downward() {
 		includes_point_downward vhdfs/fuse \
 			"fuse store chain format io base"
 		includes_point_downward vhdfs/img "img store chain format io base"
+		includes_point_downward vhdfs/nbdkit \
+			"nbdkit store chain format io base"
 		includes_point_downward tgt-glue \
 			"tgt-glue store chain format io base"
 	} | nothing "include that points upward"
@@ -56,7 +58,7 @@ test_library_never_prints() {
 test_only_io_touches_image_files() {
 	search -nE '\b(pread|pwrite|fdatasync|ftruncate|fallocate) ?\(' \
 		vhdfs/format/*.c vhdfs/chain/*.c vhdfs/img/*.c vhdfs/fuse/*.c \
-		tgt-glue/*.c /dev/null |
+		vhdfs/nbdkit/*.c tgt-glue/*.c /dev/null |
 		nothing "access to image files outside vhdfs/io"
 }
 

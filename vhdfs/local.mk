@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The library that both programs, tgt-glue and the tests share.
+# The library that the programs, nbdkit's plugin and the tests share.
 noinst_LIBRARIES += vhdfs/libvhdfs.a
 
 vhdfs_libvhdfs_a_CPPFLAGS = $(AM_CPPFLAGS) $(UUID_CFLAGS) $(ISAL_CFLAGS) \
 	$(JANSSON_CFLAGS)
+vhdfs_libvhdfs_a_CFLAGS = $(AM_CFLAGS) $(PIC_CFLAGS)
 vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/bytes.h \
 	vhdfs/base/cleanup.h \

@@ -159,6 +159,35 @@ test_vhdfs_img_takes_its_options() {
 	done
 }
 
+# The parameters of nbdkit's plugin; nbdkit itself needs not be there.
+test_nbdkit_parameters() {
+	sed -n '/settings_help\[\] =/,/";$/s/^\t"\[*\([a-z]*=\).*/\1/p' \
+		"$top_srcdir/vhdfs/nbdkit/settings.c" >"$scratch/help"
+	sed -n '/^\.SH PARAMETERS/,/^\.SH REQUESTS/s/^\.BI \([a-z]*=\).*/\1/p' \
+		"$top_builddir/man/nbdkit-vhdfs-plugin.1" >"$scratch/page"
+	[ -s "$scratch/help" ] || fail "--help names no parameter"
+	diff -u "$scratch/help" "$scratch/page" ||
+		fail "the manual page (+) differs from --help (-)"
+}
+
+# Each is taken, and nbdkit shows the text.
+test_nbdkit_plugin_takes_its_parameters() {
+	local plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so key
+
+	requires nbdkit
+	[ -f "$plugin" ] || skip "no nbdkit plugin in this build"
+	nbdkit "$plugin" --help >"$scratch/help"
+	for key in $(page_of nbdkit-vhdfs-plugin |
+		sed -n 's/^\.BI \([a-z]*=\).*/\1/p'); do
+		has -e "$key" <"$scratch/help" ||
+			fail "nbdkit vhdfs --help does not name $key"
+		nbdkit "$plugin" "${key}1" --run true >"$scratch/out" 2>&1 ||
+			true
+		! grep 'unknown parameter' "$scratch/out" ||
+			fail "$key is not taken"
+	done
+}
+
 test_values_are_completed() {
 	equal "formats" "raw vhd vhdx" \
 		"$(complete_line vhdfs-img convert --format '' | paste -sd ' ')"

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# For tests of nbdkit's plugin, after lib.sh and contents.sh: nbdkit with this
+# build's plugin, on a socket in $scratch.
+
+plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
+requires nbdkit nbdinfo nbdcopy qemu-io qemu-img jq
+[ -f "$plugin" ] || skip "no nbdkit plugin in this build (nbdkit-plugin-dev)"
+
+# A sanitizer must be in the process before what was built with it.
+preload=
+[ -z "${VHDFS_SANITIZED:-}" ] ||
+	preload=$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')
+
+# with_disk COMMAND PARAMETER...: nbdkit for as long as a shell runs the command,
+# which has the URI in $uri.  Options of nbdkit may be among the parameters.
+with_disk() {
+	LD_PRELOAD=$preload nbdkit -U - "$plugin" "${@:2}" \
+		--run "unset LD_PRELOAD; $1"
+}
+
+# serve PARAMETER...: nbdkit in the foreground, until stop_serving or the test's
+# end; its messages go to $scratch/nbd.log, $uri names it.
+serve() {
+	rm -f "$scratch/nbd.ready" "$scratch/nbd.sock" "$scratch/nbd.log"
+	LD_PRELOAD=$preload nbdkit -f -U "$scratch/nbd.sock" \
+		-P "$scratch/nbd.ready" "$plugin" "$@" \
+		>>"$scratch/nbd.log" 2>&1 &
+	nbd_pid=$!
+	at_exit '[ -z "$nbd_pid" ] || kill "$nbd_pid" 2>/dev/null'
+	wait_until 10 is_serving_or_ended
+	[ -s "$scratch/nbd.ready" ] ||
+		fail "nbdkit does not serve: $(cat "$scratch/nbd.log")"
+	uri=$(uri_of "")
+}
+
+is_serving_or_ended() {
+	[ -s "$scratch/nbd.ready" ] || ! kill -0 "$nbd_pid"
+}
+
+# uri_of EXPORT: of the server that serve started.
+uri_of() {
+	echo "nbd+unix:///$1?socket=$scratch/nbd.sock"
+}
+
+# Ends the server, which must have nothing to say against it.
+stop_serving() {
+	local pid=$nbd_pid status=0
+
+	nbd_pid=
+	kill "$pid"
+	wait "$pid" || status=$?
+	[ "$status" = 0 ] ||
+		fail "nbdkit ended with $status: $(cat "$scratch/nbd.log")"
+}
+
+# As a power cut would, for its image.
+kill_server() {
+	local pid=$nbd_pid
+
+	nbd_pid=
+	kill -9 "$pid"
+	wait "$pid" || true
+}
+
+# qemu_io DISK COMMAND...: qemu-io's commands, on a URI or a raw file; fails
+# where one of them does.
+qemu_io() {
+	local arguments=() command
+
+	for command in "${@:2}"; do
+		arguments+=(-c "$command")
+	done
+	qemu-io -f raw -d unmap "${arguments[@]}" "$1" >"$scratch/qemu-io" 2>&1 &&
+		! grep -q -e failed -e 'invalid' "$scratch/qemu-io" ||
+		fail "$1: $(cat "$scratch/qemu-io")"
+}
+
+# client_begins COMMAND [OPTION...]: a client of the server, qemu-io, that does the
+# command, a read or a write, and stays connected until client_ends or the test's
+# end.  client_goes_on COMMAND: another one.
+client_begins() {
+	rm -f "$scratch/client.fifo"
+	mkfifo "$scratch/client.fifo"
+	stdbuf -oL qemu-io "${@:2}" -f raw "$uri" <"$scratch/client.fifo" \
+		>"$scratch/client.out" 2>&1 &
+	client_pid=$!
+	at_exit 'kill "$client_pid" 2>/dev/null'
+	exec {client_fd}>"$scratch/client.fifo"
+	client_goes_on "$1"
+	wait_until 10 grep -q -e wrote -e '> read' "$scratch/client.out"
+}
+
+client_goes_on() {
+	echo "$1" >&"$client_fd"
+}
+
+client_ends() {
+	exec {client_fd}>&-
+	wait "$client_pid" || true
+}
+
+# refused PATTERN COMMAND...: it fails, and nbdkit's message matches.
+refused() {
+	local status=0
+
+	"${@:2}" >"$scratch/out" 2>&1 || status=$?
+	[ "$status" = 1 ] || fail "${*:2}: expected status 1, got $status"
+	grep -Eq "nbdkit: .*error: $1" "$scratch/out" ||
+		fail "${*:2}: expected '$1', got: $(cat "$scratch/out")"
+}
+
+# random_chain FORMAT: $image, a child of a child of a master, each with data of
+# its own, in $scratch/store; $scratch/model is its disk.
+random_chain() {
+	local names=(masters/m rooms/r clients/c) before="" name
+
+	choose_seed
+	store=$scratch/store
+	make_model "$scratch/model" 20M
+	for name in "${names[@]}"; do
+		mkdir -p "$store/${name%/*}"
+		image=$store/$name.$1
+		if [ -z "$before" ]; then
+			vhdfs-img create --size 20M "$image"
+		else
+			vhdfs-img create --parent "$before" "$image"
+		fi
+		put_random "$image" "$scratch/model" 30
+		before=$image
+	done
+	image=${image#"$store/"}
+}
+
+parents_sum() {
+	sha256sum "$store"/masters/* "$store"/rooms/*
+}
+
+# for_each_format COMMAND...: in a directory of its own for each.
+for_each_format() {
+	local format base=$scratch
+
+	for format in vhd vhdx; do
+		scratch=$base/$format
+		mkdir "$scratch"
+		"$@" "$format"
+	done
+	scratch=$base
+}

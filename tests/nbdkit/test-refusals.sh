@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbdkit's plugin: what it refuses, and what it says then.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+. "$top_srcdir/tests/nbdkit/common.sh"
+
+# A master, and a child of it in a directory beside the master's.
+store_of_pair() {
+	store=$scratch/store
+	mkdir -p "$store/masters" "$store/clients"
+	vhdfs-img create --size 8M "$store/masters/m.vhdx"
+	disk-io "$store/masters/m.vhdx" write 0 100000 1
+	vhdfs-img create --parent "$store/masters/m.vhdx" \
+		"$store/clients/c.vhdx"
+	# Then only the child keeps writers away.
+	chmod u+w "$store/masters/m.vhdx"
+}
+
+# Of each of these nbdkit says so before it goes to the background.
+
+test_no_such_image() {
+	mkdir "$scratch/store"
+	refused "$scratch/store/c\.vhdx: No such file" \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/store/c.vhdx"
+	refused ".*/store/c\.vhdx: No such file" nbdkit -U "$scratch/s" \
+		"$plugin" store="$scratch/store" image=c.vhdx
+}
+
+test_no_such_store() {
+	refused "$scratch/none: No such file.*mkdir -p" \
+		nbdkit -U "$scratch/s" "$plugin" store="$scratch/none"
+}
+
+test_image_outside_the_store() {
+	mkdir "$scratch/store"
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	ln -s ../d.vhdx "$scratch/store/link.vhdx"
+	for image in ../d.vhdx "$scratch/d.vhdx" link.vhdx; do
+		refused '.*\.vhdx: lies outside the store' \
+			nbdkit -U "$scratch/s" "$plugin" \
+			store="$scratch/store" image="$image"
+	done
+}
+
+test_parent_outside_the_store() {
+	store_of_pair
+	refused 'c\.vhdx: its parent .*m\.vhdx lies outside' \
+		nbdkit -U "$scratch/s" "$plugin" store="$store/clients" \
+		image=c.vhdx
+}
+
+test_broken_image() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	truncate -s 100000 "$scratch/d.vhdx"
+	refused 'd\.vhdx: .*expected .*, found' \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx"
+}
+
+test_raw_disk() {
+	truncate -s 8M "$scratch/d.raw"
+	refused "d\.raw: expected a name that ends in .*nbdkit file'" \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.raw"
+	mv "$scratch/d.raw" "$scratch/d.vhdx"
+	refused 'd\.vhdx: .*expected a VHD or VHDX image' \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx"
+}
+
+test_directory() {
+	mkdir "$scratch/store"
+	refused '.*: is a directory' nbdkit -U "$scratch/s" "$plugin" \
+		store="$scratch/store" image=.
+}
+
+test_image_that_a_program_writes() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	hold "$scratch/d.vhdx" open
+	refused "d\.vhdx: .*in use by .*$hold_pid" \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx"
+	release
+	with_disk 'nbdinfo "$uri"' "$scratch/d.vhdx"
+}
+
+test_image_that_a_mount_writes() {
+	requires_fuse
+	store_of_pair
+	mount_store "$store" "$scratch/mnt"
+	exec {view}<>"$scratch/mnt/clients/c.vhdx.raw"
+	refused 'clients/c\.vhdx: .*in use by .*vhdfs' \
+		nbdkit -U "$scratch/s" "$plugin" store="$store" \
+		image=clients/c.vhdx
+	exec {view}>&-
+	with_disk 'nbdinfo "$uri"' store="$store" image=clients/c.vhdx
+	unmount "$scratch/mnt"
+}
+
+test_parameters() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	refused 'expected an image or store=DIR, found neither' \
+		nbdkit -U "$scratch/s" "$plugin"
+	refused "unknown parameter 'size='" \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx" size=1
+	refused 'image=: is given twice' \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx" b.vhdx
+	refused "reserve=: expected a size such as 1G.*found '1x'" \
+		nbdkit -U "$scratch/s" "$plugin" "$scratch/d.vhdx" reserve=1x
+}
+
+# Of these the client is told, and the server goes on.
+
+test_writer_of_an_image_with_children() {
+	local before
+
+	store_of_pair
+	before=$(sha256sum "$store/masters/m.vhdx")
+	serve store="$store" image=masters/m.vhdx
+	! nbdinfo "$uri" || fail "expected no connection"
+	grep -q "error: masters/m\.vhdx: is the parent of clients/c\.vhdx; .nbdkit -r'" \
+		"$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
+	rm "$store/clients/c.vhdx"
+	nbdinfo "$uri" || fail "expected a connection: it has no child now"
+	stop_serving
+	with_disk 'nbdinfo --is read-only "$uri"' -r store="$store" \
+		image=masters/m.vhdx
+	equal "master" "$before" "$(sha256sum "$store/masters/m.vhdx")"
+}
+
+test_writer_without_permission() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	chmod a-w "$scratch/d.vhdx"
+	refused "d\.vhdx: has no write permission; .nbdkit -r'" \
+		with_disk 'nbdinfo "$uri"' "$scratch/d.vhdx"
+	with_disk 'nbdinfo "$uri"' -r "$scratch/d.vhdx"
+}
+
+test_second_writer() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	serve "$scratch/d.vhdx"
+	# It has begun before the first one has a client.
+	LD_PRELOAD=$preload nbdkit -f -U "$scratch/other.sock" \
+		-P "$scratch/other.ready" "$plugin" "$scratch/d.vhdx" \
+		2>"$scratch/other.log" &
+	at_exit "kill $! 2>/dev/null"
+	wait_until 10 test -s "$scratch/other.ready"
+	client_begins "write 0 512"
+	! nbdinfo "nbd+unix:///?socket=$scratch/other.sock" ||
+		fail "expected no connection"
+	grep -q "error: d\.vhdx: .*in use by nbdkit.* $nbd_pid" \
+		"$scratch/other.log" || fail "$(cat "$scratch/other.log")"
+	client_ends
+	nbdinfo "nbd+unix:///?socket=$scratch/other.sock"
+	stop_serving
+}
+
+# While a client writes it no other program does.
+test_programs_are_kept_away() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	serve "$scratch/d.vhdx"
+	client_begins "write 0 512"
+	expect_error 1 "in use by nbdkit" vhdfs-img convert --format raw \
+		"$scratch/d.vhdx" "$scratch/d.raw"
+	client_ends
+	stop_serving
+}
+
+# Another program writes another image into the file under a reader.
+test_disk_that_becomes_smaller() {
+	vhdfs-img create --size 16M "$scratch/d.vhdx"
+	vhdfs-img create --size 4M "$scratch/small.vhdx"
+	serve -r "$scratch/d.vhdx"
+	client_begins "read 0 512" -r
+	cat "$scratch/small.vhdx" >"$scratch/d.vhdx"
+	# A new client makes the server look.
+	nbdinfo --size "$uri" >"$scratch/size"
+	equal "size" $((4 << 20)) "$(cat "$scratch/size")"
+	client_goes_on "read 8M 512"
+	wait_until 10 grep -q 'read failed' "$scratch/client.out"
+	client_ends
+	grep -q 'error: d\.vhdx: the disk has become smaller' \
+		"$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
+	stop_serving
+}
+
+run_tests

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Exports: which image a client means, and the list of them.
+ *
+ * An export's name is the image's path in the store.  It is looked up as the
+ * mount would look its view up, and so it leads nowhere that the mount does
+ * not: not out of the store, and to no file that the mount hides.
+ */
+#include "config.h"
+
+#include "nbdkit/plugin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "chain/chain.h"
+#include "store/names.h"
+
+/* NBD's limit of a name, bytes. */
+enum { NAME_LEN_MAX = 4096 };
+
+/* Why the mount shows no image at path, in the store, though a file is there.
+ */
+static int fail_no_image(const char *path)
+{
+	if (name_is_image(name_last(path)))
+		return fail(-ENOENT, "%s: no image is there", path);
+	fail(-ENOENT,
+	     "%s: expected a name that ends in .vhd, .vhdx, .avhd or .avhdx and begins with no dot",
+	     path);
+	error_advise("`nbdkit file' serves a raw disk");
+	return -ENOENT;
+}
+
+static int find_at(struct store *in, const char *path, struct store_image **ret)
+{
+	const char *name = name_last(path);
+	_cleanup_free_ char *dir = strndup(path, name - path);
+	_cleanup_free_ char *view = NULL;
+	struct stat st;
+	int r;
+
+	if (!dir || asprintf(&view, "%s%s", name, NAME_VIEW_SUFFIX) < 0)
+		return fail(-ENOMEM, "out of memory");
+	if (*dir)
+		dir[strlen(dir) - 1] = '\0';
+	fail(-ENOENT, "%s: cannot be looked at", path);
+	r = store_lookup(in, dir, view, &st, ret);
+	if (r == 0 && *ret)
+		return 0;
+	if (r == 0 || r == -ENOENT)
+		return fail_no_image(path);
+	return fail_errno(r, "%s", path);
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* image= is a path of the administrator's, which may be absolute. */
+static int find_configured(struct store *in, struct store_image **ret)
+{
+	_cleanup_free_ char *path = NULL, *inside = NULL;
+	int r;
+
+	if (*settings.image == '/')
+		path = strdup(settings.image);
+	else if (asprintf(&path, "%s/%s", store_root(in), settings.image) < 0)
+		path = NULL;
+	if (!path)
+		return fail(-ENOMEM, "out of memory");
+	r = place_inside(store_root(in), path, &inside);
+	if (r < 0)
+		return r;
+	r = find_at(in, inside, ret);
+	if (r < 0 && is_directory(path))
+		r = fail(-EISDIR,
+			 "%s: is a directory; image= names a file in it", path);
+	return r;
+}
+
+int export_find(struct store *in, const char *name, struct store_image **ret)
+{
+	if (settings.image)
+		return find_configured(in, ret);
+	if (*name)
+		return find_at(in, name, ret);
+	fail(-ENOENT, "a client named no export");
+	error_advise(
+		"without image= the export's name says which image; `nbdinfo --list' shows the names");
+	return -ENOENT;
+}
+
+char *export_describe(struct store_image *image)
+{
+	_cleanup_free_ char *format = NULL, *type = NULL;
+	char *text;
+
+	if (store_attribute(store, image, "format", &format) < 0 ||
+	    store_attribute(store, image, "type", &type) < 0 ||
+	    asprintf(&text, "%s, %s", format, type) < 0)
+		return NULL;
+	return text;
+}
+
+/* Paths in the store that are to be listed: directories and views, each added
+ * once the directory that it is in was read. */
+struct list {
+	struct path {
+		char *path;
+		bool is_dir;
+	} * v;
+	size_t n, room;
+	size_t dir; /* whose entries are being added */
+	bool no_memory;
+};
+
+static bool add_path(struct list *list, char *path, bool is_dir)
+{
+	if (path && list->n == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		struct path *v = reallocarray(list->v, room, sizeof *v);
+
+		if (v) {
+			list->v = v;
+			list->room = room;
+		}
+	}
+	if (!path || list->n == list->room) {
+		free(path);
+		list->no_memory = true;
+		return false;
+	}
+	list->v[list->n++] = (struct path){ path, is_dir };
+	return true;
+}
+
+static bool add_entry(void *arg, const char *name, const struct stat *st,
+		      uint64_t cookie)
+{
+	struct list *list = arg;
+	const char *dir = list->v[list->dir].path;
+	bool is_dir = S_ISDIR(st->st_mode);
+	size_t len = strlen(name);
+	char *path;
+
+	(void)cookie;
+	if (!is_dir)
+		len -= strlen(NAME_VIEW_SUFFIX);
+	if (asprintf(&path, "%s%s%.*s", dir, *dir ? "/" : "", (int)len, name) <
+	    0)
+		path = NULL;
+	return add_path(list, path, is_dir);
+}
+
+static void list_free(struct list *list)
+{
+	while (list->n)
+		free(list->v[--list->n].path);
+	free(list->v);
+}
+
+/* One that is gone meanwhile is no failure.  A broken one is left out, for
+ * clients give up a list when they cannot open what is in it. */
+static int add_export(struct nbdkit_exports *exports, const char *name)
+{
+	_cleanup_free_ char *broken = NULL, *description = NULL;
+	struct store_image *image;
+
+	if (strlen(name) > NAME_LEN_MAX || export_find(store, name, &image) < 0)
+		return 0;
+	store_attribute(store, image, "error", &broken);
+	if (!broken)
+		description = export_describe(image);
+	store_image_put(store, image);
+	return broken ? 0 : nbdkit_add_export(exports, name, description);
+}
+
+int export_list(struct nbdkit_exports *exports)
+{
+	struct list list = { 0 };
+	int r = 0;
+
+	if (settings.image)
+		return nbdkit_add_export(exports, "", NULL);
+	add_path(&list, strdup(""), true);
+	for (; list.dir < list.n && r == 0 && !list.no_memory; list.dir++) {
+		const struct path *at = &list.v[list.dir];
+
+		if (at->is_dir)
+			store_list(store, at->path, 0, add_entry, &list);
+		else
+			r = add_export(exports, at->path);
+	}
+	if (list.no_memory) {
+		nbdkit_error("out of memory");
+		r = -1;
+	}
+	list_free(&list);
+	return r;
+}

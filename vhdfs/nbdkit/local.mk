@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A plugin of nbdkit: a shared object, which nbdkit loads.  The library in it has
+# threads that end on their own, so it is never unloaded (nodelete).
+if WITH_NBDKIT
+nbdkitplugin_PROGRAMS = vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
+man_MANS += man/nbdkit-vhdfs-plugin.1
+endif
+
+vhdfs_nbdkit_nbdkit_vhdfs_plugin_so_CPPFLAGS = $(AM_CPPFLAGS)
+vhdfs_nbdkit_nbdkit_vhdfs_plugin_so_CFLAGS = $(AM_CFLAGS) $(PIC_CFLAGS) \
+	$(NBDKIT_CFLAGS)
+vhdfs_nbdkit_nbdkit_vhdfs_plugin_so_LDFLAGS = $(AM_LDFLAGS) -shared \
+	-Wl,-z,nodelete -Wl,--exclude-libs,ALL
+vhdfs_nbdkit_nbdkit_vhdfs_plugin_so_LDADD = $(LIBVHDFS_LIBS)
+vhdfs_nbdkit_nbdkit_vhdfs_plugin_so_SOURCES = \
+	vhdfs/nbdkit/exports.c \
+	vhdfs/nbdkit/plugin.c \
+	vhdfs/nbdkit/plugin.h \
+	vhdfs/nbdkit/settings.c \
+	$(NULL)
