@@ -18,7 +18,7 @@ test_background() {
 	vhdfs-img create --size 8M store/m.vhdx
 	disk-io store/m.vhdx write 0 100000 1
 	vhdfs-img create --parent store/m.vhdx store/clients/c.vhdx
-	LD_PRELOAD=$preload nbdkit -U "$scratch/nbd.sock" -P nbd.pid "$plugin" \
+	"${nbdkit[@]}" -U "$scratch/nbd.sock" -P nbd.pid "$plugin" \
 		store=store clients/c.vhdx
 	wait_until 10 test -s nbd.pid
 	pid=$(cat nbd.pid)
@@ -40,7 +40,7 @@ test_background_serves_a_link() {
 	cd "$scratch"
 	vhdfs-img create --size 8M d.vhdx
 	ln -s d.vhdx link
-	LD_PRELOAD=$preload nbdkit -U "$scratch/nbd.sock" -P nbd.pid "$plugin" \
+	"${nbdkit[@]}" -U "$scratch/nbd.sock" -P nbd.pid "$plugin" \
 		link
 	wait_until 10 test -s nbd.pid
 	pid=$(cat nbd.pid)

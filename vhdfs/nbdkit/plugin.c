@@ -214,10 +214,11 @@ static int plugin_after_fork(void)
 	return open_store(&store) < 0 ? refuse() : 0;
 }
 
-/* All connections are closed. */
+/* No request is under way.  Of connections that a signal to nbdkit ended it has
+ * not called close: their images are closed here. */
 static void plugin_unload(void)
 {
-	/* What went wrong was said when it did. */
+	/* What goes wrong is logged there. */
 	if (store)
 		store_close(steal(store));
 	settings_free();
