@@ -466,6 +466,9 @@ package_tests = \
 	tests/faults/test-create.sh \
 	tests/faults/test-fortified.sh \
 	$(img_tests) \
+	tests/nbdkit/test-exports.sh \
+	tests/nbdkit/test-read.sh \
+	tests/nbdkit/test-write.sh \
 	$(NULL)
 # What is run with programs that a package installed.
 installed_tests = \
@@ -485,11 +488,11 @@ installed_tests = \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
-list-package-tests:
-	@printf '%s\n' $(package_tests)
-list-installed-tests:
-	@printf '%s\n' $(installed_tests)
-.PHONY: list-package-tests list-installed-tests
+check-package:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(package_tests)'
+check-installed:
+	VHDFS_INSTALLED=yes $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(installed_tests)'
+.PHONY: check-package check-installed
 
 list-short-tests:
 	@for test in $(TESTS); do \

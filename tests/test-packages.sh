@@ -65,20 +65,6 @@ test_report_of_a_bug_has_no_secret() {
 	grep -q '^vhdfs [0-9]' "$scratch/report"
 }
 
-# Each test that a package runs is one of the suite's.
-test_tests_of_the_packages_are_there() {
-	local test
-
-	make -s --no-print-directory -C "$top_builddir" list-package-tests \
-		list-installed-tests >"$scratch/tests"
-	[ "$(wc -l <"$scratch/tests")" -ge 60 ] ||
-		fail "expected tests, found: $(cat "$scratch/tests")"
-	while read -r test; do
-		[ -x "$top_srcdir/$test" ] || [ -f "$top_srcdir/$test.c" ] ||
-			fail "expected $test"
-	done <"$scratch/tests"
-}
-
 test_needrestart_restarts_nothing_with_clients() {
 	requires perl
 	requires_debian

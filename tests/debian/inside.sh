@@ -37,10 +37,15 @@ inside_binds=()
 # made where it is not there, or was made of other lists; make-root's messages go
 # to standard error.
 cached_root() {
-	local here key root
+	local here key part root
 
 	here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
-	key=$(cat "$here/make-root" "$here/../../contrib/packages" | sha256sum)
+	key=$({
+		cat "$here/make-root"
+		for part in $2; do
+			"$here/../../contrib/packages" "$part" --list
+		done
+	} | sha256sum)
 	root=$3/$1-${2// /-}-${key:0:16}
 	mkdir -p "$3"
 	[ -d "$root" ] || "$here/make-root" "$1" "$2" "$root" >&2
