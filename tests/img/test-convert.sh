@@ -217,6 +217,7 @@ test_disks_of_other_programs_are_not_raw() {
 }
 
 test_packed_files_are_not_raw() {
+	requires 7zz bzip2
 	vhdfs-img create --size 1G "$scratch/b.vhdx"
 	gzip -c "$scratch/b.vhdx" >"$scratch/a"
 	refused "$scratch/a" "a gzip file" "gunzip -k"
@@ -254,7 +255,7 @@ test_view_is_a_disk_whatever_its_guest_wrote() {
 	vhdfs-img convert "$scratch/mnt/a.vhdx.raw" "$scratch/b.vhdx"
 	unmount "$scratch/mnt"
 	equal "its beginning" "514649fb" "$(disk-io "$scratch/b.vhdx" read 0 4 |
-		xxd -p)"
+		od -An -v -t x1 | tr -d ' \n')"
 }
 
 # writes_disk VIEW: in the background, all the time; $writer is the process.
