@@ -37,7 +37,7 @@ in_namespace() {
 	# shellcheck disable=SC2163
 	export -f "$1" opens answers equal fail
 	export scratch store mnt child master
-	unshare -m bash -ec "mount --bind '$top_builddir/vhdfs' /usr/local/bin
+	unshare -m bash -ec "mount --bind '$(dirname "$(command -v vhdfs)")' /usr/local/bin
 		$1"
 	server=$(server_of "$store" "$mnt")
 	[ -z "$server" ] || wait_until 10 gone
