@@ -89,8 +89,9 @@ writers_end() {
 	for pid in "${writers[@]}"; do
 		status=0
 		wait "$pid" || status=$?
-		equal "exit status of a writer ($(cat "$scratch"/pc*.out))" \
-			"$1" "$status"
+		[ "$status" = "$1" ] || fail "exit status of a writer: expected" \
+			"$1, found $status: $(cat "$scratch"/pc*.out
+				journal -b -n 80)"
 	done
 }
 
