@@ -410,9 +410,12 @@ static void forged_lines_of_an_answer_are_refused(void **state)
 	for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) {
 		struct live live = { 0 };
 
-		if (parse_with_name(&live, forgeries[i]) != -EBADMSG)
-			fail_msg("expected that it is refused: %s",
-				 forgeries[i]);
+		/* cmocka 2 has no fail_msg where fail is another function. */
+		if (parse_with_name(&live, forgeries[i]) != -EBADMSG) {
+			print_error("expected -EBADMSG for the initiator %s\n",
+				    forgeries[i]);
+			_fail(__FILE__, __LINE__);
+		}
 		live_fini(&live);
 	}
 }
