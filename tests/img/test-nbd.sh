@@ -295,6 +295,21 @@ test_read_error_of_the_server() {
 	nothing_is_left
 }
 
+# libnbd says that such a read succeeded.
+test_server_that_sends_less_than_it_was_asked_for() {
+	serve s nbd-short "$scratch/s" 16777216 4194304
+	expect_error 1 'socket=.*: read of [0-9]+ bytes at offset [0-9]+: Protocol error; the NBD server sent less data' \
+		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
+	nothing_is_left
+}
+
+test_size_that_no_disk_has_is_refused() {
+	serve s nbd-short "$scratch/s" 0xfffffffffffff000 4096
+	expect_error 1 'export: expected a size below 2\^63 bytes, found more' \
+		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
+	nothing_is_left
+}
+
 # convert_slowly: in the background, of a server that takes seconds; waits until
 # it has begun to write; it is $client.
 convert_slowly() {

@@ -93,6 +93,19 @@ void notify(const char *fmt, ...)
 	(void)send_text(text, -1, MSG_DONTWAIT);
 }
 
+int notify_wait(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	r = send_text(text, -1, 0);
+	return r == -ENOTCONN ? 0 : r;
+}
+
 static uint64_t monotonic_us(void)
 {
 	struct timespec now;
@@ -103,8 +116,8 @@ static uint64_t monotonic_us(void)
 
 void notify_reloading(void)
 {
-	notify("RELOADING=1\nMONOTONIC_USEC=%llu",
-	       (unsigned long long)monotonic_us());
+	(void)notify_wait("RELOADING=1\nMONOTONIC_USEC=%llu",
+			  (unsigned long long)monotonic_us());
 }
 
 /* A number of the environment; 0 where it is none. */

@@ -12,6 +12,12 @@
  */
 void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * As notify, for what the manager waits for: waits, for 30 s at most, while the
+ * manager has no room.  -errno without words; 0 also where there is no manager.
+ */
+int notify_wait(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* This process begins to take over its service anew, and will send READY=1. */
 void notify_reloading(void);
 
@@ -27,9 +33,8 @@ void notify_alive(void);
 int notify_wait_signal(const sigset_t *set);
 
 /*
- * As notify, for what has to arrive: waits, for 30 s at most, while the manager
- * has no room.  fd goes with it as a copy, unless it is -1.  -errno without
- * words.
+ * As notify_wait; fd goes with it as a copy, unless it is -1; -ENOTCONN where
+ * there is no manager.
  */
 int notify_fd(int fd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -25,6 +25,8 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/options.h \
 	vhdfs/fuse/point.c \
 	vhdfs/fuse/point.h \
+	vhdfs/fuse/pulse.c \
+	vhdfs/fuse/pulse.h \
 	vhdfs/fuse/requests.h \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \

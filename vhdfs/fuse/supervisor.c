@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "fuse/background.h"
 #include "fuse/held.h"
 #include "fuse/mount.h"
+#include "fuse/pulse.h"
 #include "fuse/upgrade.h"
 #include "fuse/worker.h"
 #include "io/keep.h"
@@ -45,9 +47,8 @@ struct supervisor {
 	pid_t worker;
 	struct timespec started;
 	unsigned short_lives;
-	int ending;   /* the signal that says so, or 0 */
-	bool leaving; /* the worker was asked to leave things to the next */
-	bool ready;   /* the service manager was told so */
+	int ending; /* the signal that says so, or 0 */
+	struct pulse pulse;
 	/* What the service manager holds is not taken yet, and stays. */
 	bool taking;
 };
@@ -102,7 +103,7 @@ static int start_worker(struct supervisor *s)
 		return fail_errno(-errno, "starting a process");
 	s->worker = pid;
 	s->kind = WORKER_NEXT;
-	s->leaving = false;
+	s->pulse.leaving = false;
 	clock_gettime(CLOCK_MONOTONIC, &s->started);
 	return 0;
 }
@@ -119,32 +120,13 @@ static int64_t ms_since(const struct timespec *then)
 static void tell_worker(struct supervisor *s, int sig)
 {
 	if (sig == SIGHUP && !s->ending) {
-		notify_reloading();
-		s->ready = false;
-		s->leaving = true;
+		pulse_leave(&s->pulse, true);
 		kill(s->worker, SIGHUP);
 	} else if (sig != SIGHUP) {
 		s->ending = sig;
+		pulse_leave(&s->pulse, false);
 		kill(s->worker, SIGTERM);
 	}
-}
-
-/* The worker serves.  While it writes all that is left to be written, for its
- * own end or the next one, it has no time to say so. */
-static void note_pulse(struct supervisor *s)
-{
-	notify_alive();
-	if (!s->ready && !s->leaving)
-		notify("READY=1");
-	s->ready = s->ready || !s->leaving;
-}
-
-static void take_pulse(struct supervisor *s)
-{
-	if (s->leaving || s->ending)
-		notify_alive();
-	else
-		kill(s->worker, PULSE_SIGNAL);
 }
 
 /* Waits until the worker has ended: its status, as waitpid has it. */
@@ -157,9 +139,9 @@ static int wait_for_worker(struct supervisor *s)
 	for (;;) {
 		sig = notify_wait_signal(&set);
 		if (sig == 0)
-			take_pulse(s);
+			pulse_take(&s->pulse, s->worker);
 		if (sig == PULSE_SIGNAL)
-			note_pulse(s);
+			pulse_note(&s->pulse);
 		if (sig == SIGCHLD &&
 		    waitpid(s->worker, &status, WNOHANG) == s->worker) {
 			s->worker = 0;
@@ -274,11 +256,15 @@ static int upgrade(struct supervisor *s, int status)
 
 	if (r == 0 && WEXITSTATUS(status) == WORKER_LEFT && !s->ending)
 		exec_upgrade(s);
-	if (r == 0 && !s->ending)
+	if (r == 0 && !s->ending) {
+		snprintf(s->pulse.not_upgraded, sizeof s->pulse.not_upgraded,
+			 "%s",
+			 WEXITSTATUS(status) == WORKER_LEFT
+				 ? error_text()
+				 : "not all could be flushed");
 		log_error("%s: not upgraded: %s", s->mount.point,
-			  WEXITSTATUS(status) == WORKER_LEFT
-				  ? error_text()
-				  : "not all could be flushed");
+			  s->pulse.not_upgraded);
+	}
 	return r < 0 ? r : start_worker(s);
 }
 
@@ -304,7 +290,7 @@ static int serve(struct supervisor *s)
 			break;
 		/* The one that was to end did not come to write all. */
 		if (r == 0 && s->ending)
-			kill(s->worker, SIGTERM);
+			tell_worker(s, s->ending);
 	}
 	if (r < 0) {
 		log_error("%s", error_text());

@@ -9,7 +9,9 @@
  * READS.  A read is split into requests, which are all sent before the first
  * answer is waited for: the server works on several at once.  Requests begin
  * and end at multiples of the server's minimum block size, or at the disk's
- * end, and are no longer than its maximum.
+ * end, and are no longer than its maximum.  The bytes of all answers are
+ * counted: libnbd takes an answer that says that it is complete, whatever it
+ * has.
  *
  * A signal ends the program while it waits: see interrupt.h.
  */
@@ -57,7 +59,7 @@ struct remote {
 	struct io io; /* first */
 	struct nbd_handle *nbd;
 	bool masked; /* the URI has a password: libnbd's words may show it */
-	bool read_failed;
+	bool read_failed, broke_protocol;
 	bool says_zeros; /* the server has base:allocation */
 	uint64_t size;
 	uint64_t block;   /* minimum block size, at least SECTOR */
@@ -141,11 +143,27 @@ static struct run run_at(struct remote *r, uint64_t off)
 	return r->runs[r->last_run];
 }
 
-/* Requests that were sent and not answered, and the first error among them. */
+/* Requests that were sent and not answered, the bytes that answers lack, and
+ * the first error among them. */
 struct flight {
 	unsigned pending;
+	uint64_t missing;
 	int error; /* positive errno */
 };
+
+/* A piece of an answer: data, or a hole. */
+static int read_chunk(void *data, const void *buf, size_t len, uint64_t off,
+		      unsigned status, int *error)
+{
+	struct flight *flight = data;
+
+	(void)buf;
+	(void)off;
+	(void)error;
+	if (status != LIBNBD_READ_ERROR)
+		flight->missing -= min_u64(len, flight->missing);
+	return 0;
+}
 
 static int read_done(void *data, int *error)
 {
@@ -160,11 +178,15 @@ static int read_done(void *data, int *error)
 static void send_read(struct remote *r, struct flight *flight, uint8_t *buf,
 		      size_t len, uint64_t off)
 {
+	nbd_chunk_callback chunk = { .callback = read_chunk,
+				     .user_data = flight };
 	nbd_completion_callback done = { .callback = read_done,
 					 .user_data = flight };
 
 	flight->pending++;
-	if (nbd_aio_pread(r->nbd, buf, len, off, done, 0) >= 0)
+	flight->missing += len;
+	if (nbd_aio_pread_structured(r->nbd, buf, len, off, chunk, done, 0) >=
+	    0)
 		return;
 	flight->pending--;
 	if (!flight->error)
@@ -177,7 +199,7 @@ static int wait_for_reads(struct remote *r, struct flight *flight)
 	while (flight->pending && !is_dead(r))
 		nbd_poll(r->nbd, -1);
 	if (!flight->error && !flight->pending)
-		return 0;
+		return flight->missing ? -EPROTO : 0;
 	return is_dead(r) ? -ECONNRESET : -flight->error;
 }
 
@@ -231,6 +253,8 @@ static ssize_t remote_pread(struct io *io, void *buf, size_t len, uint64_t off)
 		code = read_part(r, buf, len, off);
 	if (code < 0)
 		r->read_failed = true;
+	if (code == -EPROTO)
+		r->broke_protocol = true;
 	return code < 0 ? code : (ssize_t)len;
 }
 
@@ -327,7 +351,6 @@ static int connect_to(struct remote *r, const char *uri)
 	 */
 	strict = (int)nbd_get_strict_mode(r->nbd) & ~LIBNBD_STRICT_ALIGN;
 	if (nbd_set_strict_mode(r->nbd, strict) < 0 ||
-	    nbd_set_pread_initialize(r->nbd, false) < 0 ||
 	    nbd_set_uri_allow_local_file(r->nbd, true) < 0 ||
 	    nbd_add_meta_context(r->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
 	    nbd_connect_uri(r->nbd, uri) < 0)
@@ -344,7 +367,10 @@ static int learn(struct remote *r)
 	int64_t most = nbd_get_block_size(r->nbd, LIBNBD_SIZE_MAXIMUM);
 
 	if (size < 0)
-		return fail_connect(r);
+		return fail(-EINVAL,
+			    "%s: export: expected a size below 2^63 bytes, "
+			    "found more; name the export that has the disk",
+			    r->io.name);
 	if (size == 0)
 		return fail(-EINVAL,
 			    "%s: export: expected at least one sector, found 0 "
@@ -434,6 +460,9 @@ void remote_advise(const struct io *io)
 	if (is_dead(r))
 		error_advise("the connection to the NBD server was lost: start "
 			     "the server again, then repeat this");
+	else if (r->broke_protocol)
+		error_advise("the NBD server sent less data than it was asked "
+			     "for: update it, or use another server");
 	else
 		error_advise("the NBD server failed to read its disk: look at "
 			     "the server's messages, then repeat this");

@@ -383,11 +383,23 @@ static int plugin_trim(void *handle, uint32_t count, uint64_t offset,
 	return request_ended(h, view_zero(h->image, offset, count, true));
 }
 
+/* nbdkit aborts where a client asks for a fast zero that was not offered. */
+static int plugin_can_fast_zero(void *handle)
+{
+	(void)handle;
+	return 1;
+}
+
 static int plugin_zero(void *handle, uint32_t count, uint64_t offset,
 		       uint32_t flags)
 {
 	struct handle *h = handle;
 
+	/* Whether it is faster than a write depends on the file system. */
+	if (flags & NBDKIT_FLAG_FAST_ZERO) {
+		nbdkit_set_error(ENOTSUP);
+		return -1;
+	}
 	return request_ended(h, view_zero(h->image, offset, count,
 					  flags & NBDKIT_FLAG_MAY_TRIM));
 }
@@ -435,6 +447,7 @@ static struct nbdkit_plugin plugin = {
 	.can_write = plugin_can_write,
 	.can_multi_conn = plugin_can_multi_conn,
 	.can_cache = plugin_can_cache,
+	.can_fast_zero = plugin_can_fast_zero,
 	.pread = plugin_read,
 	.pwrite = plugin_write,
 	.flush = plugin_flush,

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The messages of a supervisor to its service manager: see pulse.h. */
+#include "config.h"
+
+#include "fuse/pulse.h"
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "base/notify.h"
+#include "fuse/worker.h"
+
+void pulse_leave(struct pulse *pulse, bool reloading)
+{
+	if (reloading)
+		notify_reloading();
+	pulse->ready = false;
+	pulse->leaving = true;
+	clock_gettime(CLOCK_MONOTONIC, &pulse->left_at);
+}
+
+void pulse_note(struct pulse *pulse)
+{
+	notify_alive();
+	if (pulse->ready || pulse->leaving)
+		return;
+	if (notify_wait("READY=1\nSTATUS=%s%s",
+			*pulse->not_upgraded ? "Not upgraded: " : "Serving",
+			pulse->not_upgraded) == 0)
+		pulse->ready = true;
+}
+
+static bool leaves_in_time(const struct pulse *pulse)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (now.tv_sec - pulse->left_at.tv_sec) * 1000 +
+	     (now.tv_nsec - pulse->left_at.tv_nsec) / 1000000;
+	return ms < 2 * (int64_t)notify_watchdog_ms();
+}
+
+void pulse_take(struct pulse *pulse, pid_t worker)
+{
+	if (!pulse->leaving)
+		kill(worker, PULSE_SIGNAL);
+	else if (leaves_in_time(pulse))
+		notify_alive();
+}
