@@ -407,6 +407,7 @@ kill_tests = \
 supervise_tests = \
 	tests/supervise/test-held.sh \
 	tests/supervise/test-open.sh \
+	tests/supervise/test-pulse.sh \
 	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-reopen.sh \
 	tests/supervise/test-upgrade.sh \

@@ -19,8 +19,9 @@
  *                its Nth message from now is there, before or after it is done
  *     DIR/lose   a name: of what is stored by that name nothing is passed on
  *     DIR/wait   while it is there, COMMAND is not started again
- *     DIR/hurry  while it is there, COMMAND is started again though not all of
- *                its descendants have ended
+ *     DIR/deaf   while it is there, no message is read, and there is no room
+ * for another one; "deaf" is logged once DIR/hurry  while it is there, COMMAND
+ * is started again though not all of its descendants have ended
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -299,6 +300,24 @@ static void end(int status)
 		usleep(10000);
 }
 
+/* Fills the socket, as the messages of other services do, and reads nothing. */
+static void be_deaf(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", dir);
+	if (fd < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+		die(address.sun_path);
+	while (send(fd, "filler", 6, MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+	EVENT("deaf");
+	while (access(path_of("deaf"), F_OK) == 0)
+		usleep(10000);
+}
+
 static void serve(int s, char **command)
 {
 	struct pollfd fds[2] = { { .fd = s, .events = POLLIN } };
@@ -314,7 +333,9 @@ static void serve(int s, char **command)
 				  .events = POLLIN };
 	start(command);
 	for (;;) {
-		poll(fds, 2, -1);
+		poll(fds, 2, 100);
+		if (access(path_of("deaf"), F_OK) == 0)
+			be_deaf();
 		while (receive(s))
 			;
 		if (fds[1].revents &&

@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a supervisor tells its service manager: that a worker serves, that it is
+# reloading, and that it is alive.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/supervise.sh"
+. "${0%/*}/held.sh"
+
+held_store_of_one() {
+	store=$scratch/store mnt=$scratch/mnt
+	mkdir "$store"
+	vhdfs-img create --size 16M "$store/disk.vhdx"
+	hold_store "$store" "$mnt"
+}
+
+said() {
+	grep -c "^$1" "$held/log" || true
+}
+
+has_said() {
+	[ "$(said "$1")" -ge "$2" ]
+}
+
+test_reload_is_told_in_order() {
+	held_store_of_one
+	kill -HUP "$(held_supervisor)"
+	wait_until 30 said_ready 2
+	grep -q '^MONOTONIC_USEC=[0-9]*$' "$held/log" ||
+		fail "expected MONOTONIC_USEC: $(cat "$held/log")"
+	equal "messages" "READY=1 RELOADING=1 READY=1" \
+		"$(grep -e '^READY' -e '^RELOADING' "$held/log" | uniq | xargs)"
+	unmount "$mnt"
+}
+
+# The socket is that of all services of a machine, and has room for few messages.
+test_manager_without_room_is_told_later() {
+	held_store_of_one
+	touch "$held/deaf"
+	wait_until 10 has_said deaf 1
+	kill -HUP "$(held_supervisor)"
+	# It answers nothing while the manager is not told that it reloads.
+	sleep 0.5
+	rm "$held/deaf"
+	wait_until 30 said_ready 2
+	has_said RELOADING 1 || fail "expected RELOADING: $(cat "$held/log")"
+	unmount "$mnt"
+}
+
+test_program_that_is_not_upgraded_to_is_told() {
+	mkdir "$scratch/bin"
+	cp "$(command -v vhdfs)" "$scratch/bin/vhdfs"
+	HELD_COMMAND="$scratch/bin/vhdfs -f"
+	held_store_of_one
+	printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/new"
+	chmod +x "$scratch/bin/new"
+	mv "$scratch/bin/new" "$scratch/bin/vhdfs"
+	kill -HUP "$(held_supervisor)"
+	wait_until 30 said_ready 2
+	grep -q '^STATUS=Not upgraded: .*does not run' "$held/log" ||
+		fail "expected why, found: $(cat "$held/log")"
+	unmount "$mnt"
+}
+
+# No sign of life for three seconds, of which there are four in one second.
+is_silent() {
+	local before
+
+	before=$(said WATCHDOG)
+	sleep 3
+	[ "$(said WATCHDOG)" = "$before" ]
+}
+
+test_worker_that_hangs_is_not_alive() {
+	local pid
+
+	export WATCHDOG_USEC=1000000
+	held_store_of_one
+	wait_until 10 has_said WATCHDOG 2
+	pid=$(pgrep -P "$(held_supervisor)")
+	kill -STOP "$pid"
+	at_exit "kill -CONT $pid"
+	wait_until 30 is_silent
+	# Nor when it is asked to leave.
+	kill -HUP "$(held_supervisor)"
+	wait_until 10 has_said RELOADING 1
+	wait_until 30 is_silent
+	kill -CONT "$pid"
+	wait_until 30 said_ready 2
+	unmount "$mnt"
+}
+
+run_tests
