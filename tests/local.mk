@@ -484,6 +484,10 @@ installed_tests = \
 	tests/mount/test-names.sh \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-session.sh \
+	tests/nbdkit/test-exports.sh \
+	tests/nbdkit/test-read.sh \
+	tests/nbdkit/test-refusals.sh \
+	tests/nbdkit/test-write.sh \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-worker.sh \
 	tests/tgt/test-apply.sh \

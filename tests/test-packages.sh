@@ -39,7 +39,8 @@ test_address_for_bugs_is_the_same_everywhere() {
 	done
 }
 
-# All the keys of fleet.conf that have a secret, however they are written.
+# All the keys of fleet.conf that have a secret, however they are written, and all
+# that a mistake can make of them.
 test_report_of_a_bug_has_no_secret() {
 	requires_debian
 	cat >"$scratch/fleet.conf" <<-END
@@ -51,18 +52,70 @@ test_report_of_a_bug_has_no_secret() {
 		mutual-secret=hush-hush-02
 		  Secret   =   hush-hush-03 # hush-hush-04
 		SECRET=hush-hush-05=hush-hush-06
-		secret-file = /etc/vhdfs/pc1.secret
+		secret: hush-hush-07
+		secret hush-hush-08
+		secert = hush-hush-09
+		password = hush-hush-10
+		secret-file = /x ; secret = hush-hush-11
+		secret-file = /x # it is hush-hush-12
+		# admin has hush-hush-13
+		user = public secret = hush-hush-14
+		on-low-space = mail -p hush-hush-15
+		hush-hush-16
+		mac = "hush-hush-17"
 	END
+	printf 'secret = "cor\351hush-hush-18"\n\377 secret = hush-hush-19\n' \
+		>>"$scratch/fleet.conf"
+	printf '%s\n' 'secret-file: /etc/vhdfs/pc1.secret' 'portal = [::1]:3260' \
+		'master = lab.vhdx' >>"$scratch/fleet.conf"
 	chmod 600 "$scratch/fleet.conf"
 	FLEET_CONF=$scratch/fleet.conf sh "$debian/tgt-glue.bug-script" \
 		3>"$scratch/report" 2>"$scratch/stderr"
 	! grep hush "$scratch/report" "$scratch/stderr" ||
 		fail "expected no secret in the report"
-	equal "masked lines" 4 "$(grep -c '= \*\{8\}$' "$scratch/report")"
-	grep -q '^user = public' "$scratch/report"
-	grep -q '^secret-file = /etc/vhdfs/pc1.secret' "$scratch/report"
+	for line in '\[client pc1\]' 'store = /nonexistent' 'user = public' \
+		'6: \*\*\*\*\*\*\*\*' 'secret-file = /x' \
+		'secret-file = /etc/vhdfs/pc1.secret' 'master = lab.vhdx'; do
+		grep -q "^$line$" "$scratch/report" ||
+			fail "expected '$line': $(cat "$scratch/report")"
+	done
 	sh "$debian/vhdfs.bug-script" 3>"$scratch/report"
 	grep -q '^vhdfs [0-9]' "$scratch/report"
+}
+
+# As tgt-admin shows a command that failed.
+test_report_of_a_bug_has_no_secret_of_the_journal() {
+	requires_debian
+	mkdir "$scratch/bin"
+	printf '%s\n' '#!/bin/sh' 'cat <<END' \
+		'tgtadm --op new --user=admin --password=hush-hush-01' \
+		'tgtadm --user admin --password hush-hush-02' \
+		'incominguser admin hush-hush-03' 'a line without one' END \
+		>"$scratch/bin/systemctl"
+	chmod +x "$scratch/bin/systemctl"
+	PATH=$scratch/bin:$PATH sh "$debian/tgt-glue.bug-script" \
+		3>"$scratch/report" 2>&1
+	grep -q 'a line without one' "$scratch/report" ||
+		fail "expected the units: $(cat "$scratch/report")"
+	! grep hush "$scratch/report" || fail "expected no secret in the report"
+}
+
+# Each key that is shown is one of fleet.conf, and no key has a secret.
+test_report_of_a_bug_shows_known_keys_alone() {
+	local key
+
+	requires_debian
+	sed -n '/split(/,/, keys/s/.*"\([a-z -]*\)".*/\1/p' \
+		"$debian/tgt-glue.bug-script" | xargs -n 1 >"$scratch/keys"
+	[ "$(wc -l <"$scratch/keys")" -ge 20 ] || fail "$(cat "$scratch/keys")"
+	while read -r key; do
+		grep -q "^\.BR\? .*\b${key//-/\\\\-}\b" \
+			"$top_srcdir/man/fleet.conf.5.in" ||
+			fail "$key: expected it in fleet.conf(5)"
+		case $key in
+		secret | mutual-secret | on-low-space) fail "$key is shown" ;;
+		esac
+	done <"$scratch/keys"
 }
 
 test_needrestart_restarts_nothing_with_clients() {

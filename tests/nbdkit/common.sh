@@ -3,9 +3,11 @@
 # For tests of nbdkit's plugin, after lib.sh and contents.sh: nbdkit with this
 # build's plugin, on a socket in $scratch.
 
-plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
 requires nbdkit nbdinfo nbdcopy qemu-io qemu-img jq
-[ -f "$plugin" ] || skip "no nbdkit plugin in this build (nbdkit-plugin-dev)"
+plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
+[ -z "${VHDFS_INSTALLED:-}" ] ||
+	plugin=$(nbdkit --dump-config | sed -n 's/^plugindir=//p')/nbdkit-vhdfs-plugin.so
+[ -f "$plugin" ] || skip "no nbdkit plugin: $plugin"
 
 # The command.  A sanitizer must be in the process before what was built with it;
 # nbdkit itself leaves memory of its connections behind when it ends.
