@@ -257,4 +257,15 @@ test_parameter_reserve_leaves_space_free() {
 	stop_serving
 }
 
+# A client writes the zeros itself then.
+test_fast_zero_is_refused_and_ends_no_server() {
+	vhdfs-img create --size 8M "$scratch/d.vhdx"
+	serve "$scratch/d.vhdx"
+	qemu-io -f raw -c "write -z -n 0 1M" "$uri" >"$scratch/out" 2>&1 || true
+	grep -qi 'not supported' "$scratch/out" || fail "$(cat "$scratch/out")"
+	qemu_io "$uri" "write -P 7 0 2M" "write -z 0 1M" "read -P 0 0 1M" \
+		"read -P 7 1M 1M"
+	stop_serving
+}
+
 run_tests
