@@ -70,3 +70,8 @@ held_disk() {
 state_of() {
 	getfattr --only-values --absolute-names -n user.vhdfs.state "$1"
 }
+
+# is_held NAMES: these, and no more.
+is_held() {
+	[ "$(held_names)" = "$1" ]
+}

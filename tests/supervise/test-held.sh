@@ -160,7 +160,7 @@ open_write_close() {
 	wait_until 30 is_free "$store/child.vhdx"
 	equal "written, death $2 message $1" "kept $*" \
 		"$(file-io "$child" ro read 0 $((5 + ${#1} + 1 + ${#2})))"
-	wait_until 30 test "$(held_names)" = "fuse keep"
+	wait_until 30 is_held "fuse keep"
 	! was_killed || deaths=$((deaths + 1))
 	rm -f "$held/kill"
 	[ "$(grep -c '^start' "$held/log")" -le $((starts + 1)) ] ||
@@ -216,7 +216,7 @@ test_missing_descriptor_means_a_new_state() {
 		release_view || true
 		equal "mounts" 1 "$(grep -c " $mnt fuse" /proc/self/mounts)"
 		file-io "$child" rw write 0 again fsync
-		wait_until 30 test "$(held_names)" = "fuse keep"
+		wait_until 30 is_held "fuse keep"
 	done
 	ended_clean
 }
