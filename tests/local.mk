@@ -22,16 +22,16 @@ unit_tests = \
 	tests/unit/test-chain-model \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
-	tests/unit/test-chain-units \
-	tests/unit/test-keep \
-	tests/unit/test-keep-store \
+	tests/unit/test-copyup \
+	tests/unit/test-recovery \
+	tests/unit/test-recovery-fdstore \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
 	tests/unit/test-io-mem \
-	tests/unit/test-place-mem \
+	tests/unit/test-rootdir-mem \
 	tests/unit/test-io \
-	tests/unit/test-pages \
-	tests/unit/test-space \
+	tests/unit/test-table-cache \
+	tests/unit/test-extent-set \
 	tests/unit/test-vhd \
 	tests/unit/test-vhd-bad \
 	tests/unit/test-vhd-check \
@@ -39,9 +39,9 @@ unit_tests = \
 	tests/unit/test-vhd-parent \
 	tests/unit/test-vhd-samples \
 	tests/unit/test-vhd-write \
-	tests/unit/test-draft \
-	tests/unit/test-flat \
-	tests/unit/test-names \
+	tests/unit/test-atomic-file \
+	tests/unit/test-map-cache \
+	tests/unit/test-image-names \
 	tests/unit/test-glue \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \
@@ -75,43 +75,43 @@ crash_world = \
 	$(NULL)
 tests_crash_test_crash_SOURCES = tests/crash/test-crash.c $(crash_world)
 tests_crash_test_fault_SOURCES = \
+	$(crash_world) \
 	tests/crash/alloc.c \
 	tests/crash/test-fault.c \
-	$(crash_world) \
 	$(NULL)
 tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 check_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
+	tests/unit/disks.c \
+	tests/unit/disks.h \
 	tests/unit/io-mem.c \
 	tests/unit/io-mem.h \
 	tests/unit/io-pause.c \
 	tests/unit/io-pause.h \
 	tests/unit/io-stable.c \
 	tests/unit/io-stable.h \
-	tests/unit/disks.c \
-	tests/unit/disks.h \
 	tests/unit/mem-chain.c \
 	tests/unit/mem-chain.h \
 	tests/unit/pairs.c \
 	tests/unit/pairs.h \
-	tests/unit/place-mem.c \
-	tests/unit/place-mem.h \
+	tests/unit/rootdir-mem.c \
+	tests/unit/rootdir-mem.h \
 	tests/unit/scene.c \
 	tests/unit/scene.h \
 	tests/unit/script.c \
 	tests/unit/script.h \
-	tests/unit/vhdx-spoil.c \
-	tests/unit/vhdx-spoil.h \
-	tests/unit/vhdx-tool.c \
-	tests/unit/vhdx-tool.h \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
 	tests/unit/vhd-model.c \
 	tests/unit/vhd-model.h \
 	tests/unit/vhd-tool.c \
 	tests/unit/vhd-tool.h \
+	tests/unit/vhdx-spoil.c \
+	tests/unit/vhdx-spoil.h \
+	tests/unit/vhdx-tool.c \
+	tests/unit/vhdx-tool.h \
 	$(NULL)
 endif
 # What a program links with that says nothing else: a unit test.
@@ -159,12 +159,12 @@ tests_tools_manager_SOURCES = tests/tools/manager.c
 tests_tools_manager_LDADD =
 check_PROGRAMS += tests/tools/exercise
 tests_tools_exercise_SOURCES = \
-	tests/tools/exercise.c \
-	tests/tools/exercise.h \
 	tests/tools/exercise-ops.c \
 	tests/tools/exercise-range.c \
 	tests/tools/exercise-trace.c \
 	tests/tools/exercise-work.c \
+	tests/tools/exercise.c \
+	tests/tools/exercise.h \
 	$(NULL)
 tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
@@ -244,6 +244,7 @@ EXTRA_DIST += \
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
 check_PROGRAMS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = \
+	$(mem_count_sources) \
 	tests/fuzz/families.c \
 	tests/fuzz/fuzz-chain.c \
 	tests/fuzz/fuzz-check.c \
@@ -255,9 +256,8 @@ tests_fuzz_replay_SOURCES = \
 	tests/fuzz/replay.c \
 	tests/unit/io-mem.c \
 	tests/unit/io-mem.h \
-	tests/unit/place-mem.c \
-	tests/unit/place-mem.h \
-	$(mem_count_sources) \
+	tests/unit/rootdir-mem.c \
+	tests/unit/rootdir-mem.h \
 	$(NULL)
 tests_fuzz_replay_LDFLAGS = $(mem_count) -Wl,--wrap=guid_random
 tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)

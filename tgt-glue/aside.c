@@ -40,7 +40,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "io/io.h"
 #include "tgt-glue/children.h"
 #include "tgt-glue/kept.h"
@@ -71,7 +71,7 @@ static const char *image_of(struct fleet *fleet, const struct client *client,
 
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
 		_cleanup_close_ int fd =
-			place_openat(&fleet->place, paths[i], O_PATH);
+			root_dir_openat(&fleet->rootdir, paths[i], O_PATH);
 
 		if (fd >= 0 && fstat(fd, ret) == 0)
 			return paths[i];
@@ -132,7 +132,7 @@ static int wait_for_image(const struct fleet *fleet, const char *image)
 
 		if (i)
 			nanosleep(&moment, NULL);
-		r = place_open(&fleet->place, image, true, &io, NULL);
+		r = root_dir_open(&fleet->rootdir, image, true, &io, NULL);
 		if (r == 0)
 			r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	}
@@ -150,7 +150,8 @@ static int64_t clock_now(void)
 
 static int open_directory(const struct fleet *fleet)
 {
-	int fd = place_openat(&fleet->place, DIRECTORY, O_RDONLY | O_DIRECTORY);
+	int fd = root_dir_openat(&fleet->rootdir, DIRECTORY,
+				 O_RDONLY | O_DIRECTORY);
 
 	return fd < 0 ? fail_errno(fd, "%s/" DIRECTORY, fleet->store) : fd;
 }
@@ -252,7 +253,7 @@ static int remove_image(struct fleet *fleet, int dir, const char *name)
 	const char *path =
 		pool_printf(&fleet->conf.pool, DIRECTORY "/%s", name);
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = place_open(&fleet->place, path, true, &io, NULL);
+	int r = root_dir_open(&fleet->rootdir, path, true, &io, NULL);
 
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
@@ -308,7 +309,8 @@ static void remove_oldest(struct fleet *fleet, const struct client *client,
 /* What an image takes on disk. */
 static uint64_t disk_use(const struct fleet *fleet, const char *image)
 {
-	_cleanup_close_ int fd = place_openat(&fleet->place, image, O_PATH);
+	_cleanup_close_ int fd =
+		root_dir_openat(&fleet->rootdir, image, O_PATH);
 	struct stat st;
 
 	return fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512
@@ -388,7 +390,7 @@ int aside_reset(struct fleet *fleet, struct client *client, struct aside *ret)
 int aside_shown(const struct fleet *fleet, const struct client *client)
 {
 	_cleanup_close_ int fd =
-		place_openat(&fleet->place, client->child, O_PATH);
+		root_dir_openat(&fleet->rootdir, client->child, O_PATH);
 	struct stat image, view;
 	int r = fd < 0 ? fd : fstat(fd, &image) < 0 ? -errno : 0;
 

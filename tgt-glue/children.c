@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "chain/chain.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "format/image.h"
 #include "store/child.h"
 #include "tgt-glue/spare.h"
@@ -25,7 +25,7 @@ static int open_image(const struct fleet *fleet, const char *path,
 		      struct image **ret, char **ret_real)
 {
 	struct io *io;
-	int r = place_open(&fleet->place, path, false, &io, ret_real);
+	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
 
 	if (r < 0)
 		return r;
@@ -38,7 +38,7 @@ static int open_image(const struct fleet *fleet, const char *path,
 static int stat_in_store(const struct fleet *fleet, const char *path,
 			 struct stat *ret)
 {
-	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 
 	if (fd < 0)
 		return fd;
@@ -69,7 +69,7 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 {
 	struct parent_ref ref = { 0 };
 	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct family *family = NULL;
+	struct parent_cache *family = NULL;
 	struct image *image;
 	dev_t dev;
 	ino_t ino;
@@ -83,14 +83,14 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	if (r == 0)
 		r = image_parent(image, &ref);
 	if (r == 0)
-		r = family_new(&fleet->place, 1, &family);
+		r = parent_cache_new(&fleet->rootdir, 1, &family);
 	if (r == 0)
-		r = family_find_parent(family, real, &ref, image, &parent, &dev,
-				       &ino);
+		r = parent_cache_find(family, real, &ref, image, &parent, &dev,
+				      &ino);
 	if (r == 0)
 		snprintf(path, size, "%s", parent);
 	if (family)
-		family_free(family);
+		parent_cache_free(family);
 	parent_ref_fini(&ref);
 	image_close(image);
 	return r;
@@ -180,9 +180,9 @@ bool children_fresh(struct fleet *fleet, const struct client *client)
 /* A child of a chain that cannot be opened is of no use to anybody. */
 static int check_chain(const struct fleet *fleet, const char *path)
 {
-	_cleanup_(family_free_p) struct family *family = NULL;
+	_cleanup_(parent_cache_free_p) struct parent_cache *family = NULL;
 	struct chain *chain;
-	int r = family_new(&fleet->place, 1, &family);
+	int r = parent_cache_new(&fleet->rootdir, 1, &family);
 
 	if (r == 0)
 		r = chain_open(family, path, 0, &chain);
@@ -203,7 +203,7 @@ static int make(struct fleet *fleet, const struct client *client,
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
 	return child_create(
-		&fleet->place, client->master,
+		&fleet->rootdir, client->master,
 		pool_printf(pool, "%s/%s", fleet->store, client->child),
 		&params);
 }

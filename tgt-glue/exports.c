@@ -18,7 +18,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "tgt-glue/files.h"
 #include "tgt-glue/plan.h"
 #include "tgt-glue/tid.h"
@@ -112,8 +112,8 @@ static void read_disks(struct disks *disks)
 	disks->images = pool_alloc(&disks->pool,
 				   (fleet->n + 1) * sizeof *disks->images);
 	for (size_t i = 0; i < fleet->n; i++) {
-		_cleanup_close_ int fd = place_openat(
-			&fleet->place, image_of(disks, &fleet->clients[i]),
+		_cleanup_close_ int fd = root_dir_openat(
+			&fleet->rootdir, image_of(disks, &fleet->clients[i]),
 			O_PATH);
 		struct stat st;
 

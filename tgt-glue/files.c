@@ -32,7 +32,7 @@
 #include "tgt-glue/plan.h"
 
 /* A descriptor of tgtd's. */
-struct held {
+struct fdstore_state {
 	const char *path;
 	uint64_t dev, ino; /* 0 where the kernel does not know them */
 	bool writable;
@@ -41,7 +41,7 @@ struct held {
 
 struct holding {
 	struct pool pool;
-	struct held *files;
+	struct fdstore_state *files;
 	size_t n;
 	const char *dir; /* where the last path was, or null */
 	int dir_fd;
@@ -86,7 +86,7 @@ static bool read_link(int dir, const char *name, char *path, size_t size)
 
 /* "flags: 0100002" and "ino: 4711" in fdinfo; 0 where the kernel does not say.
  */
-static void read_fdinfo(pid_t pid, const char *fd, struct held *held)
+static void read_fdinfo(pid_t pid, const char *fd, struct fdstore_state *held)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char name[300], line[256];
@@ -128,7 +128,7 @@ static int read_holding(pid_t pid, struct holding *holding)
 				  (long)pid);
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct identity id = { 0 };
-		struct held *held;
+		struct fdstore_state *held;
 
 		if (!read_link(dirfd(dir), e->d_name, path, sizeof path))
 			continue;
@@ -181,7 +181,7 @@ static enum live_file judge(const struct holding *holding, const char *path,
 	struct identity id;
 
 	for (size_t i = 0; i < holding->n; i++) {
-		const struct held *held = &holding->files[i];
+		const struct fdstore_state *held = &holding->files[i];
 
 		if (r == 0 && held->dev == now->dev && held->ino == now->ino)
 			return FILE_RIGHT;
@@ -364,7 +364,7 @@ static size_t add_open(struct pool *pool, pid_t pid, size_t n,
 	/* Where it cannot be read the process has ended. */
 	(void)read_holding(pid, &holding);
 	for (size_t i = 0; i < holding.n; i++) {
-		const struct held *held = &holding.files[i];
+		const struct fdstore_state *held = &holding.files[i];
 
 		if (!held->writable)
 			continue;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "store/store.h"
 #include "tgt-glue/access.h"
 #include "tgt-glue/names.h"
@@ -93,7 +93,7 @@ static const char *child_of_format(struct pool *pool,
 
 static bool is_there(const struct fleet *fleet, const char *path)
 {
-	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 
 	return fd >= 0;
 }
@@ -126,7 +126,7 @@ static void resolve_images(struct resolving *r)
 			client->name);
 		return;
 	}
-	if (!wanted || r->fleet->place.fd < 0)
+	if (!wanted || r->fleet->rootdir.fd < 0)
 		return;
 	client->master = names_master(r->fleet, wanted,
 				      value_of(r, CLIENT_FORMAT), &found);
@@ -427,7 +427,8 @@ static void resolve_fleet(struct fleet *fleet)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	shard_resolve(fleet);
 	resolve_space(fleet);
-	if (fleet->store && place_init(&fleet->place, fleet->store, true) < 0)
+	if (fleet->store &&
+	    root_dir_init(&fleet->rootdir, fleet->store, true) < 0)
 		conf_mistake(
 			&fleet->conf, fleet->conf.fleet[FLEET_STORE].v[0].line,
 			"store: expected a directory, found %s", error_text());
@@ -466,7 +467,7 @@ static int load(const char *from, const char *file, const char *without_secret,
 	int ret;
 
 	memset(fleet, 0, sizeof *fleet);
-	fleet->place.fd = -1;
+	fleet->rootdir.fd = -1;
 	ret = conf_read(from, &fleet->conf);
 	if (ret < 0)
 		return ret;
@@ -514,7 +515,7 @@ void fleet_fini(struct fleet *fleet)
 {
 	if (fleet->images)
 		store_close(fleet->images);
-	place_fini(&fleet->place);
+	root_dir_fini(&fleet->rootdir);
 	conf_fini(&fleet->conf);
 }
 

@@ -76,7 +76,8 @@ struct fleet {
 	struct client *clients;
 	size_t n;
 
-	struct place place; /* the store; fd is -1 where it cannot be opened */
+	struct root_dir
+		rootdir; /* the store; fd is -1 where it cannot be opened */
 	struct store *images; /* all of it; null until kin.c asks for it */
 };
 

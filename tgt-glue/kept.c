@@ -89,10 +89,10 @@ static const char *after_ending(const char *text)
  * ending, or of an image that is being made? */
 static bool is_others(const char *rest)
 {
-	static const char draft[] = ".new";
-	const size_t n = strlen(rest), m = sizeof draft - 1;
+	static const char file[] = ".new";
+	const size_t n = strlen(rest), m = sizeof file - 1;
 
-	if (n > m && !strcmp(rest + n - m, draft))
+	if (n > m && !strcmp(rest + n - m, file))
 		return true;
 	for (const char *dot = rest; (dot = strchr(dot, '.')); dot++)
 		if (after_ending(dot))

@@ -11,13 +11,13 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "tgt-glue/values.h"
 
 /* What is at path in the store: null for a file, else words for what. */
 static const char *not_a_file(struct fleet *fleet, const char *path)
 {
-	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	struct stat st;
 
 	if (fd == -EXDEV)
@@ -32,8 +32,8 @@ static const char *not_a_file(struct fleet *fleet, const char *path)
 
 static DIR *open_directory(struct fleet *fleet, const char *path)
 {
-	int fd = place_openat(&fleet->place, *path ? path : ".",
-			      O_RDONLY | O_DIRECTORY);
+	int fd = root_dir_openat(&fleet->rootdir, *path ? path : ".",
+				 O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 
 	if (!dir && fd >= 0)
@@ -102,7 +102,7 @@ const char *names_master(struct fleet *fleet, const char *wanted,
 /* The file behind a path in the store; all zeros where there is none. */
 static struct stat file_at(const struct fleet *fleet, const char *path)
 {
-	_cleanup_close_ int fd = place_openat(&fleet->place, path, O_PATH);
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	struct stat st = { 0 };
 
 	if (fd < 0 || fstat(fd, &st) < 0)

@@ -40,7 +40,7 @@ struct share share_of(const struct fleet *fleet, const struct client *client)
 	struct image *image;
 	struct io *io;
 
-	if (place_open(&fleet->place, client->child, false, &io, NULL) < 0)
+	if (root_dir_open(&fleet->rootdir, client->child, false, &io, NULL) < 0)
 		return share;
 	if (image_open(io, NULL, &image) < 0) {
 		io_close(io);

@@ -24,7 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "store/child.h"
 
 #define DIRECTORY "clients"
@@ -58,7 +58,8 @@ static uint64_t wanted_size(const struct fleet *fleet)
 		    !strcmp(c->master, before->master))
 			continue;
 		before = c;
-		if (child_size(&fleet->place, c->master, &params, &size) == 0 &&
+		if (child_size(&fleet->rootdir, c->master, &params, &size) ==
+			    0 &&
 		    size > wanted)
 			wanted = size;
 	}
@@ -73,7 +74,7 @@ static bool is_good(const struct fleet *fleet, const char *path, uint64_t size)
 	char begin[sizeof zeros];
 	struct stat st;
 
-	return place_open(&fleet->place, path, false, &io, NULL) == 0 &&
+	return root_dir_open(&fleet->rootdir, path, false, &io, NULL) == 0 &&
 	       fstat(io->fd, &st) == 0 && (uint64_t)st.st_size >= size &&
 	       (uint64_t)st.st_blocks * 512 >= size &&
 	       io_read(io, begin, sizeof begin, 0) == 0 &&
@@ -116,8 +117,8 @@ static void remove_surplus(struct fleet *fleet, int dir)
 
 bool spare_remove(struct fleet *fleet, unsigned i)
 {
-	_cleanup_close_ int dir =
-		place_openat(&fleet->place, DIRECTORY, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
+						  O_RDONLY | O_DIRECTORY);
 
 	return dir >= 0 &&
 	       unlinkat(dir, spare_name(&fleet->conf.pool, i), 0) == 0 &&
@@ -127,8 +128,8 @@ bool spare_remove(struct fleet *fleet, unsigned i)
 void spare_keep(struct fleet *fleet, struct notes *notes)
 {
 	struct pool *pool = &fleet->conf.pool;
-	_cleanup_close_ int dir =
-		place_openat(&fleet->place, DIRECTORY, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
+						  O_RDONLY | O_DIRECTORY);
 	uint64_t size;
 	int r = 0;
 

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "tgt-glue/command.h"
 #include "tgt-glue/exports.h"
 #include "tgt-glue/plan.h"
@@ -164,7 +164,7 @@ static void read_client(struct status *s, struct row *row)
 {
 	const struct client *client = row->client;
 	_cleanup_close_ int fd =
-		place_openat(&s->fleet.place, client->child, O_PATH);
+		root_dir_openat(&s->fleet.rootdir, client->child, O_PATH);
 	struct stat st;
 
 	row->child = children_look(&s->fleet, client, &row->child_why);

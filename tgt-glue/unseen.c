@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 
 static struct unseen_disk *find(const struct unseen *unseen, const char *iqn)
 {
@@ -33,7 +33,7 @@ bool unseen_look(struct unseen *unseen, const struct fleet *fleet,
 		 const struct client *client)
 {
 	_cleanup_close_ int fd =
-		place_openat(&fleet->place, client->child, O_PATH);
+		root_dir_openat(&fleet->rootdir, client->child, O_PATH);
 	struct unseen_disk *disk = find(unseen, client->iqn);
 	struct stat st;
 	bool written;

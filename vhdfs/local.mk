@@ -29,92 +29,93 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
 	vhdfs/chain/chain-internal.h \
+	vhdfs/chain/chain-map.c \
+	vhdfs/chain/chain-map.h \
 	vhdfs/chain/chain-open.c \
 	vhdfs/chain/chain.c \
 	vhdfs/chain/chain.h \
-	vhdfs/chain/family.c \
-	vhdfs/chain/family.h \
-	vhdfs/chain/flat.c \
-	vhdfs/chain/flat.h \
-	vhdfs/chain/handover.c \
-	vhdfs/chain/handover.h \
-	vhdfs/chain/layers.c \
-	vhdfs/chain/lookup.c \
-	vhdfs/chain/lookup.h \
-	vhdfs/chain/place.c \
-	vhdfs/chain/unit.c \
-	vhdfs/chain/warning.c \
+	vhdfs/chain/copyup.c \
+	vhdfs/chain/lock-upgrade.c \
+	vhdfs/chain/lock-upgrade.h \
+	vhdfs/chain/map-cache.c \
+	vhdfs/chain/map-cache.h \
+	vhdfs/chain/parent-cache.c \
+	vhdfs/chain/parent-cache.h \
+	vhdfs/chain/parent-image.c \
+	vhdfs/chain/parent-warning.c \
 	vhdfs/format/bits.h \
+	vhdfs/format/extent-set.c \
+	vhdfs/format/extent-set.h \
 	vhdfs/format/foreign.c \
 	vhdfs/format/foreign.h \
 	vhdfs/format/image.c \
 	vhdfs/format/image.h \
-	vhdfs/format/pages.c \
-	vhdfs/format/pages.h \
 	vhdfs/format/raw.c \
 	vhdfs/format/raw.h \
-	vhdfs/format/space.c \
-	vhdfs/format/space.h \
+	vhdfs/format/table-cache.c \
+	vhdfs/format/table-cache.h \
 	vhdfs/format/vhd-check.c \
 	vhdfs/format/vhd-create.c \
-	vhdfs/format/vhd-driver.h \
-	vhdfs/format/vhd-end.c \
 	vhdfs/format/vhd-footer.c \
 	vhdfs/format/vhd-header.c \
+	vhdfs/format/vhd-internal.h \
 	vhdfs/format/vhd-layout.h \
 	vhdfs/format/vhd-parent.c \
 	vhdfs/format/vhd-space.c \
-	vhdfs/format/vhd-start.c \
+	vhdfs/format/vhd-truncation.c \
+	vhdfs/format/vhd-writable.c \
 	vhdfs/format/vhd-write.c \
 	vhdfs/format/vhd.c \
 	vhdfs/format/vhd.h \
 	vhdfs/format/vhdx-bat.c \
 	vhdfs/format/vhdx-check.c \
 	vhdfs/format/vhdx-create.c \
-	vhdfs/format/vhdx-end.c \
 	vhdfs/format/vhdx-header.c \
 	vhdfs/format/vhdx-internal.h \
 	vhdfs/format/vhdx-layout.h \
 	vhdfs/format/vhdx-locator.c \
+	vhdfs/format/vhdx-log-sequence.c \
+	vhdfs/format/vhdx-log-write.c \
 	vhdfs/format/vhdx-log.c \
-	vhdfs/format/vhdx-logwrite.c \
 	vhdfs/format/vhdx-meta.c \
 	vhdfs/format/vhdx-region.c \
-	vhdfs/format/vhdx-run.c \
 	vhdfs/format/vhdx-space.c \
+	vhdfs/format/vhdx-truncation.c \
 	vhdfs/format/vhdx-writable.c \
 	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \
 	vhdfs/format/vhdx.h \
+	vhdfs/io/atomic-file.c \
+	vhdfs/io/atomic-file.h \
+	vhdfs/io/blocking.c \
+	vhdfs/io/blocking.h \
 	vhdfs/io/holder.c \
 	vhdfs/io/holder.h \
 	vhdfs/io/io-file.c \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
-	vhdfs/io/keep-files.c \
-	vhdfs/io/keep-internal.h \
-	vhdfs/io/keep-pages.c \
-	vhdfs/io/keep-store.c \
-	vhdfs/io/keep.c \
-	vhdfs/io/keep.h \
-	vhdfs/io/wait.c \
-	vhdfs/io/wait.h \
-	vhdfs/store/reserve.c \
-	vhdfs/store/reserve.h \
+	vhdfs/io/recovery-fdstore.c \
+	vhdfs/io/recovery-files.c \
+	vhdfs/io/recovery-internal.h \
+	vhdfs/io/recovery-pages.c \
+	vhdfs/io/recovery.c \
+	vhdfs/io/recovery.h \
+	vhdfs/io/rootdir.c \
+	vhdfs/io/rootdir.h \
+	vhdfs/store/ancestry.c \
 	vhdfs/store/catalog.c \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
 	vhdfs/store/dir.c \
 	vhdfs/store/examine.c \
-	vhdfs/store/draft.c \
-	vhdfs/store/draft.h \
 	vhdfs/store/find.c \
-	vhdfs/store/inside.h \
-	vhdfs/store/kin.c \
-	vhdfs/store/look.c \
-	vhdfs/store/names.c \
-	vhdfs/store/names.h \
+	vhdfs/store/image-names.c \
+	vhdfs/store/image-names.h \
+	vhdfs/store/reserve.c \
+	vhdfs/store/reserve.h \
+	vhdfs/store/resolve-path.c \
+	vhdfs/store/store-internal.h \
 	vhdfs/store/store.c \
 	vhdfs/store/store.h \
 	vhdfs/store/view-io.c \

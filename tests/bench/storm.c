@@ -86,7 +86,7 @@ static bool exhausted(const struct client *client)
 }
 
 /* Where the next command of a job without a trace begins. */
-static uint64_t next_place(struct client *client)
+static uint64_t next_rootdir(struct client *client)
 {
 	uint64_t n = client->next++;
 
@@ -133,7 +133,7 @@ static void begin_next(struct client *client)
 
 	if (job.size) {
 		c.op = job.write ? 'W' : 'R';
-		c.off = next_place(client);
+		c.off = next_rootdir(client);
 		c.len = job.size;
 	} else {
 		sink += client->next;

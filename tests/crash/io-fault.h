@@ -11,7 +11,7 @@
 #ifndef VHDFS_TESTS_IO_FAULT_H
 #define VHDFS_TESTS_IO_FAULT_H
 
-#include "unit/place-mem.h"
+#include "unit/rootdir-mem.h"
 
 enum fault_kind {
 	FAULT_EIO,
@@ -43,7 +43,7 @@ void faults_forget_live(void);
 
 /* A file of another kind, with faults. */
 struct fault_file {
-	place_mem_open *open;
+	rootdir_mem_open *open;
 	void *file;
 };
 /* file is a struct fault_file. */

@@ -100,7 +100,7 @@ static void expect_same(struct trial *t, struct chain *chain)
 }
 
 static void open_or_fail(struct trial *t, struct visit *visit,
-			 place_mem_open *open, void *file, bool writable)
+			 rootdir_mem_open *open, void *file, bool writable)
 {
 	int r = visit_open(t->world, visit, open, file, writable);
 
@@ -115,7 +115,7 @@ static void visit_to_read(struct trial *t, struct mem_file *file, bool allowed)
 {
 	struct visit visit;
 
-	open_or_fail(t, &visit, (place_mem_open *)io_mem_open, file, false);
+	open_or_fail(t, &visit, (rootdir_mem_open *)io_mem_open, file, false);
 	if (allowed)
 		expect_allowed(t, visit.chain);
 	else

@@ -266,7 +266,7 @@ static void ignore(struct check *check, const struct finding *finding)
 static int check_with_faults(struct mem_file *file, bool repair)
 {
 	struct check check = { .repair = repair, .report = ignore };
-	struct fault_file source = { (place_mem_open *)io_mem_open, file };
+	struct fault_file source = { (rootdir_mem_open *)io_mem_open, file };
 	struct io *io;
 	int r;
 
@@ -338,7 +338,7 @@ static bool is_opened_with(const struct scenario *scenario, uint64_t seed)
 {
 	struct left left;
 	struct visit visit;
-	struct fault_file source = { (place_mem_open *)io_mem_open,
+	struct fault_file source = { (rootdir_mem_open *)io_mem_open,
 				     &left.file };
 
 	leave_something(&left, scenario, seed);
@@ -369,7 +369,7 @@ static bool is_created_with(const struct scenario *scenario, uint64_t seed)
 		.sector_size = scenario->sector_size,
 	};
 	struct mem_file file;
-	struct fault_file source = { (place_mem_open *)io_mem_open, &file };
+	struct fault_file source = { (rootdir_mem_open *)io_mem_open, &file };
 	struct image *img;
 	struct io *io;
 	int r;

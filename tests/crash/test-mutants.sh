@@ -53,7 +53,7 @@ test_vhd_new_bitmap_with_the_table() {
 
 test_vhd_space_used_again_before_its_release_is_durable() {
 	finds vhd-write.c vhd_dynamic \
-		's/return vhd_space_free\(v, block_off\);/v->search_from = 0; return space_release(\&v->space, block_off, v->block_len);/'
+		's/return vhd_space_free\(v, block_off\);/v->search_from = 0; return extent_set_remove(\&v->space, block_off, v->block_len);/'
 }
 
 test_vhd_space_used_again_with_what_it_held() {
@@ -67,51 +67,51 @@ test_vhd_footer_moved_over_the_copy_at_0() {
 }
 
 test_vhd_data_before_the_new_identifier_is_durable() {
-	finds vhd-start.c vhd_fixed \
+	finds vhd-writable.c vhd_fixed \
 		's/return r < 0 \? r : io_sync\(v->img.io\);.*N2.*/return r;/'
 }
 
 test_vhd_file_that_grows_before_the_copy_has_the_new_identifier() {
-	finds vhd-start.c vhd_dynamic \
+	finds vhd-writable.c vhd_dynamic \
 		's/return vhd_has_blocks\(v\) \? restore_copy\(v\) : 0;.*N3.*/return 0;/'
 }
 
 test_vhd_identifier_that_stays() {
-	finds vhd-start.c vhd_ch 's/struct guid id = guid_random\(\);/struct guid id = v->img.id;/'
+	finds vhd-writable.c vhd_ch 's/struct guid id = guid_random\(\);/struct guid id = v->img.id;/'
 }
 
 test_vhdx_entry_before_the_data_is_durable() {
-	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F3.*/r = 0;/'
+	finds vhdx-log-write.c vhdx_ch 's/r = io_sync\(.*F3.*/r = 0;/'
 }
 
 test_vhdx_flush_that_does_not_wait_for_the_entry() {
-	finds vhdx-logwrite.c vhdx_ch 's/r = io_sync\(.*F5.*/r = 0;/'
+	finds vhdx-log-write.c vhdx_ch 's/r = io_sync\(.*F5.*/r = 0;/'
 }
 
 test_vhdx_tables_in_their_places_before_the_data_is_durable() {
-	finds vhdx-logwrite.c vhdx_ch \
-		's/r = (io_sync\(.*\)); \/\* F3 \*\//r = page_copies_write(\&f->pages, v->img.io) < 0 ? -1 : \1;/'
+	finds vhdx-log-write.c vhdx_ch \
+		's/r = (io_sync\(.*\)); \/\* F3 \*\//r = dirty_snapshot_write(\&f->snapshot, v->img.io) < 0 ? -1 : \1;/'
 }
 
 test_vhdx_header_names_a_log_that_is_not_there() {
-	finds vhdx-logwrite.c vhdx_d \
+	finds vhdx-log-write.c vhdx_d \
 		's/r = begin_log\(v, &log_guid\);.*S2.*/r = vhdx_header_update(v, \&all) < 0 ? -1 : begin_log(v, \&log_guid);/'
 }
 
 test_vhdx_log_forgotten_before_the_tables_are_durable() {
-	finds vhdx-logwrite.c vhdx_d 's/r = io_sync\(.*C2.*/r = 0;/'
+	finds vhdx-log-write.c vhdx_d 's/r = io_sync\(.*C2.*/r = 0;/'
 }
 
 test_vhdx_log_forgotten_with_tables_that_are_only_there() {
-	finds vhdx-logwrite.c vhdx_d 's/int r = vhdx_run_place.*C1.*/int r = 0;/'
+	finds vhdx-log-write.c vhdx_d 's/int r = log_sequence_checkpoint.*C1.*/int r = 0;/'
 }
 
-test_vhdx_run_forgotten_with_tables_that_are_only_there() {
-	finds vhdx-logwrite.c vhdx_ch 's/^\t\tr = vhdx_run_place\(v\);.*F2.*/vhdx_run_fini(\&v->run);/'
+test_vhdx_sequence_forgotten_with_tables_that_are_only_there() {
+	finds vhdx-log-write.c vhdx_ch 's/^\t\tr = log_sequence_checkpoint\(v\);.*F2.*/log_sequence_fini(\&v->active);/'
 }
 
-test_vhdx_run_forgotten_before_its_tables_are_durable() {
-	finds vhdx-logwrite.c vhdx_ch \
+test_vhdx_sequence_forgotten_before_its_tables_are_durable() {
+	finds vhdx-log-write.c vhdx_ch \
 		's/uint64_t tail = batch->begins \? place : v->log_tail;/uint64_t tail = place;/'
 }
 
@@ -130,12 +130,12 @@ test_vhdx_replay_that_forgets_the_log_first() {
 }
 
 test_vhdx_entry_that_claims_a_size_that_is_not_durable() {
-	finds vhdx-logwrite.c vhdx_d \
+	finds vhdx-log-write.c vhdx_d \
 		's/(ENTRY_FLUSHED, )round_down\(file_size, VHDX_MIB\)/\1round_up(file_size + 1, VHDX_MIB)/'
 }
 
 test_vhdx_entry_over_the_last_one() {
-	finds vhdx-logwrite.c vhdx_ch \
+	finds vhdx-log-write.c vhdx_ch \
 		's/return v->log_tail >= len \+ LOG_ZEROS \? 0 : v->log_end;/return 0;/'
 }
 

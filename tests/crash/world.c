@@ -119,28 +119,28 @@ static const char *const parent_paths[] = { "parent0", "parent1" };
 static const char *const parent_names[] = { "./parent0", "./parent1" };
 
 static void visit_prepare(struct world *world, struct visit *visit,
-			  place_mem_open *open, void *file)
+			  rootdir_mem_open *open, void *file)
 {
-	place_mem_init(&visit->place);
+	rootdir_mem_init(&visit->rootdir);
 	for (unsigned i = 0; i < world->scenario->parents; i++)
-		place_mem_add(&visit->place, parent_paths[i],
-			      &world->parents[i]);
-	place_mem_add_other(&visit->place, "leaf", open, file);
-	assert_ok(family_new(&visit->place.place, 1, &visit->family));
+		rootdir_mem_add(&visit->rootdir, parent_paths[i],
+				&world->parents[i]);
+	rootdir_mem_add_other(&visit->rootdir, "leaf", open, file);
+	assert_ok(parent_cache_new(&visit->rootdir.rootdir, 1, &visit->cache));
 }
 
-int visit_open(struct world *world, struct visit *visit, place_mem_open *open,
+int visit_open(struct world *world, struct visit *visit, rootdir_mem_open *open,
 	       void *file, bool writable)
 {
 	int r;
 
 	visit_prepare(world, visit, open, file);
 	faults_arm(world->faults);
-	r = chain_open(visit->family, "leaf", writable ? CHAIN_WRITABLE : 0,
+	r = chain_open(visit->cache, "leaf", writable ? CHAIN_WRITABLE : 0,
 		       &visit->chain);
 	faults_arm(NULL);
 	if (r < 0)
-		family_free(visit->family);
+		parent_cache_free(visit->cache);
 	return r;
 }
 
@@ -148,7 +148,7 @@ int visit_close(struct visit *visit)
 {
 	int r = chain_close(visit->chain);
 
-	family_free(visit->family);
+	parent_cache_free(visit->cache);
 	return r;
 }
 
@@ -165,7 +165,7 @@ static void fill_parent(struct world *world, unsigned depth)
 
 	as_parent.parents = depth;
 	below.scenario = &as_parent;
-	assert_ok(visit_open(&below, &visit, (place_mem_open *)io_mem_open,
+	assert_ok(visit_open(&below, &visit, (rootdir_mem_open *)io_mem_open,
 			     &world->parents[depth], true));
 	for (uint64_t s = 0; s < world->n_sectors; s += 8) {
 		uint64_t block = s / per_block;
@@ -353,7 +353,7 @@ static void open_leaf(struct world *world)
 	int r;
 
 	faults_arm(world->faults);
-	r = chain_open(world->family, "leaf", CHAIN_WRITABLE, &world->chain);
+	r = chain_open(world->cache, "leaf", CHAIN_WRITABLE, &world->chain);
 	faults_arm(NULL);
 	if (r == 0)
 		return;
@@ -361,7 +361,7 @@ static void open_leaf(struct world *world)
 	if (!fault_fired(world))
 		assert_ok(r);
 	if (is_over(world))
-		assert_ok(chain_open(world->family, "leaf", CHAIN_WRITABLE,
+		assert_ok(chain_open(world->cache, "leaf", CHAIN_WRITABLE,
 				     &world->chain));
 }
 
@@ -526,18 +526,18 @@ static void do_step(struct world *world)
 /* A visit whose files have the world's faults. */
 static void prepare_place(struct world *world)
 {
-	place_mem_init(&world->place);
+	rootdir_mem_init(&world->rootdir);
 	world->sources[0] = (struct fault_file){ io_crash_open, &world->leaf };
-	place_mem_add_other(&world->place, "leaf", io_fault_open,
-			    &world->sources[0]);
+	rootdir_mem_add_other(&world->rootdir, "leaf", io_fault_open,
+			      &world->sources[0]);
 	for (unsigned i = 0; i < world->scenario->parents; i++) {
 		world->sources[1 + i] =
-			(struct fault_file){ (place_mem_open *)io_mem_open,
+			(struct fault_file){ (rootdir_mem_open *)io_mem_open,
 					     &world->parents[i] };
-		place_mem_add_other(&world->place, parent_paths[i],
-				    io_fault_open, &world->sources[1 + i]);
+		rootdir_mem_add_other(&world->rootdir, parent_paths[i],
+				      io_fault_open, &world->sources[1 + i]);
 	}
-	assert_ok(family_new(&world->place.place, 1, &world->family));
+	assert_ok(parent_cache_new(&world->rootdir.rootdir, 1, &world->cache));
 }
 
 void world_init(struct world *world, const struct scenario *scenario,
@@ -567,7 +567,7 @@ void world_init(struct world *world, const struct scenario *scenario,
 
 void world_fini(struct world *world)
 {
-	family_free(world->family);
+	parent_cache_free(world->cache);
 	for (unsigned i = 0; i < world->scenario->parents; i++)
 		mem_file_fini(&world->parents[i]);
 	crash_file_fini(&world->leaf);

@@ -16,7 +16,7 @@
 #include "crash/io-crash.h"
 #include "crash/io-fault.h"
 #include "format/image.h"
-#include "unit/place-mem.h"
+#include "unit/rootdir-mem.h"
 
 enum { WORLD_PARENTS_MAX = 2, WORLD_SECTOR = 512 };
 
@@ -67,8 +67,8 @@ struct world {
 	uint64_t seed;
 	struct mem_file parents[WORLD_PARENTS_MAX];
 	struct crash_file leaf;
-	struct place_mem place;
-	struct family *family;
+	struct rootdir_mem rootdir;
+	struct parent_cache *cache;
 	struct chain *chain;   /* null when it is closed */
 	bool dying;            /* the file fails soon */
 	struct faults *faults; /* that the guest meets; null: none */
@@ -95,12 +95,13 @@ void world_fini(struct world *world);
 /* The leaf and its parents, the leaf in file, opened as a chain of a family of
  * its own. */
 struct visit {
-	struct place_mem place;
-	struct family *family;
+	struct rootdir_mem rootdir;
+	struct parent_cache *cache;
 	struct chain *chain;
 };
-/* open and file as place_mem_add_other takes them. 0 or chain_open's error. */
-int visit_open(struct world *world, struct visit *visit, place_mem_open *open,
+/* open and file as rootdir_mem_add_other takes them. 0 or chain_open's error.
+ */
+int visit_open(struct world *world, struct visit *visit, rootdir_mem_open *open,
 	       void *file, bool writable);
 int visit_close(struct visit *visit);
 

@@ -15,11 +15,11 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "chain/chain.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
 #include "format/vhdx-layout.h"
-#include "unit/place-mem.h"
+#include "unit/rootdir-mem.h"
 
 enum { LEAF, MIDDLE, BASE };
 
@@ -109,15 +109,15 @@ static void make(struct image_family *family, const struct plan *plan,
 }
 
 /* Some data at the start, across a block's end, and at the end. */
-static void fill(struct place_mem *place, const struct plan *plan,
+static void fill(struct rootdir_mem *rootdir, const struct plan *plan,
 		 unsigned level)
 {
-	struct family *family;
+	struct parent_cache *family;
 	struct chain *chain;
 	char data[8192];
 
 	memset(data, 'a' + (char)level, sizeof data);
-	must(family_new(&place->place, 1, &family));
+	must(parent_cache_new(&rootdir->rootdir, 1, &family));
 	must(chain_open(family, plan->paths[level], CHAIN_WRITABLE, &chain));
 	/* Of the base so much that a wrong bit above it shows something. */
 	for (unsigned i = 0; i < (level == BASE ? 32 : 1); i++)
@@ -128,7 +128,7 @@ static void fill(struct place_mem *place, const struct plan *plan,
 	if (level == LEAF)
 		must(chain_zero(chain, KIB(64), KIB(64), false));
 	must(chain_close(chain));
-	family_free(family);
+	parent_cache_free(family);
 }
 
 static void add_vhd_parts(struct family_image *image)
@@ -282,21 +282,22 @@ static void make_dirty(struct sparse *file)
 	image_seal(true, file, 0);
 }
 
-static void make_family(struct image_family *family, const struct plan *plan)
+static void make_parent_cache(struct image_family *family,
+			      const struct plan *plan)
 {
-	struct place_mem place;
+	struct rootdir_mem rootdir;
 
-	place_mem_init(&place);
+	rootdir_mem_init(&rootdir);
 	family->vhdx = plan->format == &vhdx_ops;
 	for (int level = BASE; level >= LEAF; level--) {
 		struct family_image *image = &family->images[level];
 
 		image->path = plan->paths[level];
 		make(family, plan, level);
-		place_mem_add_other(&place, image->path, sparse_open,
-				    &image->file);
+		rootdir_mem_add_other(&rootdir, image->path, sparse_open,
+				      &image->file);
 		/* Before there is a child: it names what it then is. */
-		fill(&place, plan, level);
+		fill(&rootdir, plan, level);
 	}
 }
 
@@ -307,7 +308,7 @@ const struct image_family *image_family(unsigned which)
 
 	if (family->images[LEAF].path)
 		return family;
-	make_family(family, &plans[which]);
+	make_parent_cache(family, &plans[which]);
 	if (which == 1)
 		add_batmap(&family->images[MIDDLE].file);
 	if (which == 3)

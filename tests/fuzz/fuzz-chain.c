@@ -31,7 +31,7 @@ static struct model {
 
 struct run {
 	struct spoiled s;
-	struct family *family;
+	struct parent_cache *family;
 	struct chain *chain; /* null: closed, or it does not open */
 	bool writable;
 	uint64_t off;
@@ -154,7 +154,7 @@ static void do_open(struct run *run, bool writable)
 
 	do_close(run);
 	run->writable = writable;
-	if (chain_open(run->family, run->s.place.files[level].path, flags,
+	if (chain_open(run->family, run->s.rootdir.files[level].path, flags,
 		       &run->chain) < 0)
 		run->chain = NULL;
 	if (!run->chain && model.strict)
@@ -174,7 +174,7 @@ static void do_it(struct run *run, unsigned what)
 		lose_trust(chain_flush(run->chain));
 		break;
 	case 3:
-		lose_trust(chain_stop(run->chain));
+		lose_trust(chain_end_writes(run->chain));
 		break;
 	case 4:
 		do_map(run);
@@ -246,10 +246,10 @@ void fuzz_chain(const uint8_t *data, size_t size)
 	model.strict = false;
 	if (run.s.first.value & 1)
 		model.strict = all_sound(&run.s);
-	if (family_new(&run.s.place.place, 1, &run.family) < 0)
+	if (parent_cache_new(&run.s.rootdir.rootdir, 1, &run.family) < 0)
 		return;
 	/* Sound images may still be no family. */
-	if (chain_open(run.family, run.s.place.files[run.s.level].path, 0,
+	if (chain_open(run.family, run.s.rootdir.files[run.s.level].path, 0,
 		       &run.chain) < 0)
 		model.strict = false;
 	for (size_t i = 0; i < run.s.n_records; i++) {
@@ -261,7 +261,7 @@ void fuzz_chain(const uint8_t *data, size_t size)
 	do_close(&run);
 	if (model.strict)
 		read_it_all(&run);
-	family_free(run.family);
+	parent_cache_free(run.family);
 	for (unsigned i = run.s.level + 1; i < FAMILY_FILES; i++)
 		if (spoiled_file(&run.s, i)->n_writes)
 			fuzz_broken("a parent was written");

@@ -39,7 +39,7 @@ static int check(struct spoiled *s, unsigned level, bool repair,
 	memset(ret, 0, sizeof *ret);
 	ret->check.repair = repair;
 	ret->check.report = count;
-	if (sparse_open(file, s->place.files[level].path, repair, &io) < 0)
+	if (sparse_open(file, s->rootdir.files[level].path, repair, &io) < 0)
 		fuzz_broken("no memory for a file");
 	r = image_check(io, &ret->check);
 	io_close(io);

@@ -20,14 +20,14 @@
 static uint64_t hash_tables(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
-	const uint64_t places[] = { VHDX_REGION_TABLE_OFFSET(0),
-				    VHDX_REGION_TABLE_OFFSET(1),
-				    v->metadata.off, v->bat.off };
+	const uint64_t roots[] = { VHDX_REGION_TABLE_OFFSET(0),
+				   VHDX_REGION_TABLE_OFFSET(1), v->metadata.off,
+				   v->bat.off };
 	static uint8_t buf[64 * 1024];
 	uint64_t hash = 0;
 
 	for (unsigned i = 0; i < 4; i++)
-		if (vhdx_read_tables(v, buf, sizeof buf, places[i]) == 0)
+		if (vhdx_read_tables(v, buf, sizeof buf, roots[i]) == 0)
 			hash = hash * 31 + crc32c(buf, sizeof buf);
 	return hash;
 }

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhdx-internal.h"
 #include "unit/mem-count.h"
 
@@ -76,11 +76,11 @@ void spoil(struct spoiled *s, const uint8_t *data, size_t size,
 	family = image_family(pick_family(s->first.where, families));
 	s->vhdx = family->vhdx;
 	s->level = s->first.how % FAMILY_FILES;
-	place_mem_init(&s->place);
+	rootdir_mem_init(&s->rootdir);
 	for (unsigned i = 0; i < FAMILY_FILES; i++) {
 		sparse_copy(&files[i], &family->images[i].file);
-		place_mem_add_other(&s->place, family->images[i].path,
-				    sparse_open, &files[i]);
+		rootdir_mem_add_other(&s->rootdir, family->images[i].path,
+				      sparse_open, &files[i]);
 	}
 	for (size_t i = 0; i < s->n_records; i++) {
 		struct record record = record_get(s->records, i);
@@ -104,7 +104,7 @@ struct image *spoiled_open(struct spoiled *s, unsigned level, bool writable)
 	struct image *img;
 	struct io *io;
 
-	if (sparse_open(&files[level], s->place.files[level].path, writable,
+	if (sparse_open(&files[level], s->rootdir.files[level].path, writable,
 			&io) < 0)
 		fuzz_broken("no memory for a file");
 	if (image_open(io, NULL, &img) == 0)

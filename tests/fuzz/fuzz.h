@@ -11,7 +11,7 @@
 
 #include "chain/chain.h"
 #include "fuzz/image.h"
-#include "unit/place-mem.h"
+#include "unit/rootdir-mem.h"
 
 struct fuzz_target {
 	const char *name;
@@ -42,7 +42,7 @@ void fuzz_broken(const char *fmt, ...)
 struct spoiled {
 	bool vhdx;
 	unsigned level; /* of the one image, for what looks at one */
-	struct place_mem place;
+	struct rootdir_mem rootdir;
 	struct record first;
 	const uint8_t *records; /* the others */
 	size_t n_records;

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhdx-layout.h"
 
 /* Part number which, counted among those of the kinds; null where none is. */

@@ -29,10 +29,10 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
  * for them it stands in the environment. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *inherited = getenv("VHDFS_FUZZ_TARGET");
+	const char *unsynced_pages = getenv("VHDFS_FUZZ_TARGET");
 
-	if (inherited) {
-		target = fuzz_target(inherited);
+	if (unsynced_pages) {
+		target = fuzz_target(unsynced_pages);
 	} else if (*argc > 1) {
 		target = fuzz_target((*argv)[1]);
 		setenv("VHDFS_FUZZ_TARGET", (*argv)[1], 1);

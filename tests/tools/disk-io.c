@@ -199,14 +199,14 @@ static bool only_reads(char **args)
 
 static int run(const char *path, char **args)
 {
-	struct place place = { .fd = AT_FDCWD, .root = (char *)"" };
-	_cleanup_(family_free_p) struct family *family = NULL;
+	struct root_dir rootdir = { .fd = AT_FDCWD, .path = (char *)"" };
+	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	struct chain *chain;
 	struct error why;
-	int r = family_new(&place, 1, &family), rc;
+	int r = parent_cache_new(&rootdir, 1, &cache), rc;
 
 	if (r == 0)
-		r = chain_open(family, path,
+		r = chain_open(cache, path,
 			       CHAIN_RAW |
 				       (only_reads(args) ? 0 : CHAIN_WRITABLE),
 			       &chain);

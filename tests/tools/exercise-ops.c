@@ -116,7 +116,7 @@ void worker_rush(struct worker *w)
 	work_begin(w, "rush");
 	r = w->record;
 	r->off = own_byte(w, w->x->fresh);
-	r->len = least(1 + below(w, 4096), unit_end(w->x, r->off) - r->off);
+	r->len = least(1 + below(w, 4096), copyup_end(w->x, r->off) - r->off);
 	write_both(w);
 	work_done(w);
 }
@@ -220,7 +220,7 @@ static void own_must_be_zero(struct worker *w, uint64_t off, size_t len)
 
 	read_model(w, w->want, off, len);
 	for (size_t i = 0; i < len; i += n) {
-		n = least(len - i, unit_end(x, off + i) - (off + i));
+		n = least(len - i, copyup_end(x, off + i) - (off + i));
 		if (x->threads > 1 && (off + i) / x->unit % x->threads != w->me)
 			continue;
 		memset(w->got, 0, n);

@@ -76,7 +76,7 @@ static int64_t choose_offset(struct worker *w, uint64_t len)
 }
 
 /* Where the unit ends that off is in. */
-uint64_t unit_end(const struct exercise *x, uint64_t off)
+uint64_t copyup_end(const struct exercise *x, uint64_t off)
 {
 	return least(x->size, off - off % x->unit + x->unit);
 }
@@ -104,7 +104,7 @@ void choose_range(struct worker *w, uint64_t *ret_off, uint64_t *ret_len)
 	uint64_t off = at < 0 ? 0 : least((uint64_t)at, x->size - 1);
 
 	*ret_off = own_byte(w, off);
-	*ret_len = least(len, unit_end(x, *ret_off) - *ret_off);
+	*ret_len = least(len, copyup_end(x, *ret_off) - *ret_off);
 }
 
 /* The range of the operation that is under way. */
@@ -124,5 +124,5 @@ void own_range_to_clear(struct worker *w)
 		return;
 	w->record->off = off;
 	w->record->len =
-		least((1 + below(w, 3)) * x->block, unit_end(x, off) - off);
+		least((1 + below(w, 3)) * x->block, copyup_end(x, off) - off);
 }

@@ -134,7 +134,7 @@ void own_range(struct worker *w);
 /* Often whole blocks, where the thread may have such. */
 void own_range_to_clear(struct worker *w);
 /* Where the unit ends that off is in. */
-uint64_t unit_end(const struct exercise *x, uint64_t off);
+uint64_t copyup_end(const struct exercise *x, uint64_t off);
 /* A byte of the thread's own that is near. */
 uint64_t own_byte(const struct worker *w, uint64_t off);
 

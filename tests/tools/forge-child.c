@@ -55,7 +55,7 @@ static int utf16(const char *text, uint8_t **ret, size_t *ret_len)
 struct vhd_forge {
 	struct io *io;
 	uint8_t header[HEADER_SIZE];
-	uint64_t header_off, space_off, space_end, at;
+	uint64_t header_off, space_off, extent_set_end, at;
 	unsigned slot;
 };
 
@@ -83,10 +83,10 @@ static int vhd_slot(struct vhd_forge *f, const char *code, const char *text)
 	if (r < 0)
 		return r;
 	if (strlen(code) != 4 || f->slot == LOCATOR_SLOTS ||
-	    f->at + len > f->space_end)
+	    f->at + len > f->extent_set_end)
 		return fail(-EINVAL, "%s: no such locator, or no room", code);
 	memcpy(p + LOCATOR_CODE, code, 4);
-	put_be32(p + LOCATOR_SPACE, (uint32_t)(f->space_end - f->at));
+	put_be32(p + LOCATOR_SPACE, (uint32_t)(f->extent_set_end - f->at));
 	put_be32(p + LOCATOR_LENGTH, (uint32_t)len);
 	put_be64(p + LOCATOR_OFFSET, f->at);
 	r = io_write(f->io, units ? (const void *)units : text, len, f->at);
@@ -108,7 +108,7 @@ static int vhd_begin(struct vhd_forge *f)
 		p = f->header + HEADER_LOCATORS + i * LOCATOR_SIZE;
 		if (get_be32(p + LOCATOR_CODE) == LOCATOR_W2RU) {
 			f->space_off = get_be64(p + LOCATOR_OFFSET);
-			f->space_end =
+			f->extent_set_end =
 				f->space_off + get_be32(p + LOCATOR_SPACE);
 		}
 		memset(p, 0, LOCATOR_SIZE);

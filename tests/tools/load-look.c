@@ -22,8 +22,9 @@ struct findings {
 	uint64_t wrong;
 };
 
-static void look_at(struct record *record, uint64_t sec, const uint8_t *buf,
-		    bool exact, uint32_t *generation, struct findings *f)
+static void resolve_name(struct record *record, uint64_t sec,
+			 const uint8_t *buf, bool exact, uint32_t *generation,
+			 struct findings *f)
 {
 	struct sector *s = &record->sector[sec];
 	uint32_t base = exact ? s->done : s->durable;
@@ -56,8 +57,8 @@ static int look(struct record *record, struct disk *disk, bool exact,
 			return EXIT_WRONG;
 		}
 		for (uint32_t i = 0; i < n; i++)
-			look_at(record, sec + i, buf + (size_t)i * SECTOR,
-				exact, &generation[sec + i], &f);
+			resolve_name(record, sec + i, buf + (size_t)i * SECTOR,
+				     exact, &generation[sec + i], &f);
 	}
 	free(buf);
 	printf("client %" PRIu32 ": verified %" PRIu64 " sectors, %" PRIu64

@@ -14,14 +14,14 @@
 
 void store_open(struct store *store, const char *dir)
 {
-	assert_ok(place_init(&store->place, dir, true));
-	assert_ok(family_new(&store->place, 1, &store->family));
+	assert_ok(root_dir_init(&store->rootdir, dir, true));
+	assert_ok(parent_cache_new(&store->rootdir, 1, &store->cache));
 }
 
 void store_close(struct store *store)
 {
-	family_free(store->family);
-	place_fini(&store->place);
+	parent_cache_free(store->cache);
+	root_dir_fini(&store->rootdir);
 }
 
 static const char *path_in(const char *dir, const char *name, char *buf,
@@ -82,7 +82,7 @@ struct chain *disk_open(struct store *store, const char *name, int flags)
 {
 	struct chain *chain = NULL;
 
-	assert_ok(chain_open(store->family, name, flags, &chain));
+	assert_ok(chain_open(store->cache, name, flags, &chain));
 	return chain;
 }
 

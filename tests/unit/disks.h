@@ -14,8 +14,8 @@
 
 /* A store in the test's scratch directory, confined, with its family. */
 struct store {
-	struct place place;
-	struct family *family;
+	struct root_dir rootdir;
+	struct parent_cache *cache;
 };
 
 void store_open(struct store *store, const char *dir);

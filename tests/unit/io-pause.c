@@ -68,7 +68,7 @@ static void stop_at(struct pause *p, struct pause_point *point)
 	pthread_mutex_lock(&p->lock);
 	point->stopped = true;
 	pthread_cond_broadcast(&p->changed);
-	while (!point->resumed)
+	while (!point->restored)
 		pthread_cond_wait(&p->changed, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -235,7 +235,7 @@ void pause_arm(struct pause *pause, struct pause_point *point)
 	pthread_mutex_lock(&pause->lock);
 	point->pause = pause;
 	point->passed = 0;
-	point->taken = point->stopped = point->resumed = false;
+	point->taken = point->stopped = point->restored = false;
 	point->next = pause->points;
 	pause->points = point;
 	pthread_mutex_unlock(&pause->lock);
@@ -286,7 +286,7 @@ void pause_resume(struct pause_point *point)
 
 	pthread_mutex_lock(&p->lock);
 	unlink_point(p, point);
-	point->resumed = true;
+	point->restored = true;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -295,7 +295,7 @@ void pause_resume_all(struct pause *pause)
 {
 	pthread_mutex_lock(&pause->lock);
 	for (; pause->points; pause->points = pause->points->next)
-		pause->points->resumed = true;
+		pause->points->restored = true;
 	pthread_cond_broadcast(&pause->changed);
 	pthread_mutex_unlock(&pause->lock);
 }

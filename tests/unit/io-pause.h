@@ -54,7 +54,7 @@ struct pause_point {
 	struct pause *pause;
 	struct pause_point *next;
 	unsigned passed;
-	bool taken, stopped, resumed;
+	bool taken, stopped, restored;
 	unsigned op; /* what stopped */
 };
 

@@ -14,13 +14,13 @@ void mem_chain_init(struct mem_chain *f)
 {
 	for (int i = 0; i < FILES; i++)
 		mem_file_init(&f->files[i]);
-	place_mem_init(&f->place);
-	assert_ok(family_new(&f->place.place, 1, &f->family));
+	rootdir_mem_init(&f->rootdir);
+	assert_ok(parent_cache_new(&f->rootdir.rootdir, 1, &f->cache));
 }
 
 void mem_chain_fini(struct mem_chain *f)
 {
-	family_free(f->family);
+	parent_cache_free(f->cache);
 	for (int i = 0; i < FILES; i++)
 		mem_file_fini(&f->files[i]);
 }
@@ -59,17 +59,17 @@ void mem_chain_make_three(struct mem_chain *f, const struct image_ops *format)
 		&(struct image_params){ .type = IMAGE_DYNAMIC, .size = 4 * M });
 	mem_chain_make_child(f, format, CHILD, BASE, "../masters/base");
 	mem_chain_make_child(f, format, GRANDCHILD, CHILD, "./../child");
-	place_mem_add(&f->place, "masters/base", &f->files[BASE]);
-	place_mem_add(&f->place, "clients/child", &f->files[CHILD]);
-	place_mem_add(&f->place, "clients/deep/grandchild",
-		      &f->files[GRANDCHILD]);
+	rootdir_mem_add(&f->rootdir, "masters/base", &f->files[BASE]);
+	rootdir_mem_add(&f->rootdir, "clients/child", &f->files[CHILD]);
+	rootdir_mem_add(&f->rootdir, "clients/deep/grandchild",
+			&f->files[GRANDCHILD]);
 }
 
 struct chain *mem_chain_open(struct mem_chain *f, const char *path, int flags)
 {
 	struct chain *chain = NULL;
 
-	assert_ok(chain_open(f->family, path, flags, &chain));
+	assert_ok(chain_open(f->cache, path, flags, &chain));
 	return chain;
 }
 
@@ -78,7 +78,7 @@ void mem_chain_fails(struct mem_chain *f, const char *path, int code,
 {
 	struct chain *chain;
 
-	assert_errno(chain_open(f->family, path, 0, &chain), code);
+	assert_errno(chain_open(f->cache, path, 0, &chain), code);
 	if (!strstr(error_text(), text)) {
 		print_error("expected a message with \"%s\", found \"%s\"\n",
 			    text, error_text());

@@ -7,7 +7,7 @@
 
 #include "format/vhd.h"
 #include "format/vhdx.h"
-#include "unit/place-mem.h"
+#include "unit/rootdir-mem.h"
 
 #define M (UINT64_C(1) << 20)
 
@@ -15,8 +15,8 @@ enum { BASE, CHILD, GRANDCHILD, FILES };
 
 struct mem_chain {
 	struct mem_file files[FILES];
-	struct place_mem place;
-	struct family *family;
+	struct rootdir_mem rootdir;
+	struct parent_cache *cache;
 };
 
 extern const struct image_ops *const mem_chain_formats[];

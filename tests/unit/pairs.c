@@ -64,7 +64,7 @@ void open_fails(struct store *store, const char *name, int flags, int code,
 {
 	struct chain *chain = NULL;
 
-	assert_errno(chain_open(store->family, name, flags, &chain), code);
+	assert_errno(chain_open(store->cache, name, flags, &chain), code);
 	if (!strstr(error_text(), text)) {
 		print_error("expected a message with \"%s\", found \"%s\"\n",
 			    text, error_text());

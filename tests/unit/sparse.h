@@ -47,7 +47,7 @@ void sparse_poke(struct sparse *file, const void *buf, size_t len,
 		 uint64_t off);
 void sparse_resize(struct sparse *file, uint64_t size);
 
-/* As place_mem_open wants it: file is a struct sparse. */
+/* As rootdir_mem_open wants it: file is a struct sparse. */
 int sparse_open(void *file, const char *name, bool writable, struct io **ret);
 
 #endif

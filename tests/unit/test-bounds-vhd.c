@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 static struct {
 	uint64_t n;

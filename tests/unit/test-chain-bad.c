@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhdx-layout.h"
 
 /* Where mem_chain_make's VHDX files have the metadata's items. */
@@ -126,8 +126,8 @@ static void a_cycle_is_refused(void **state)
 		mem_chain_make_child(&f, *format, CHILD, BASE, "./grandchild");
 		mem_chain_make_child(&f, *format, GRANDCHILD, CHILD, "./child");
 		take_identity(*format, &f.files[GRANDCHILD], &f.files[BASE]);
-		place_mem_add(&f.place, "child", &f.files[CHILD]);
-		place_mem_add(&f.place, "grandchild", &f.files[GRANDCHILD]);
+		rootdir_mem_add(&f.rootdir, "child", &f.files[CHILD]);
+		rootdir_mem_add(&f.rootdir, "grandchild", &f.files[GRANDCHILD]);
 		mem_chain_fails(&f, "child", -ELOOP, "own parent, 2 images up");
 		mem_chain_fini(&f);
 	}
@@ -148,7 +148,7 @@ static void an_image_that_is_its_own_parent_is_refused(void **state)
 						       .size = 4 * M });
 		mem_chain_make_child(&f, *format, CHILD, BASE, "./child");
 		take_identity(*format, &f.files[CHILD], &f.files[BASE]);
-		place_mem_add(&f.place, "child", &f.files[CHILD]);
+		rootdir_mem_add(&f.rootdir, "child", &f.files[CHILD]);
 		mem_chain_fails(&f, "child", -ELOOP,
 				*format == &vhd_ops ? "this image's own"
 						    : "own parent, 1 images");

@@ -186,8 +186,8 @@ static void a_symbolic_link_does_not_lead_out_of_the_store(void **state)
 
 static void a_further_place_is_searched_by_base_name(void **state)
 {
-	struct place places[2];
-	struct family *family;
+	struct root_dir roots[2];
+	struct parent_cache *cache;
 	struct chain *chain;
 
 	assert_int_equal(mkdir(scratch_path(state, "store"), 0755), 0);
@@ -195,16 +195,16 @@ static void a_further_place_is_searched_by_base_name(void **state)
 	make_base(*state, "more/m.vhdx");
 	disk_create_child(*state, "store/c.vhdx", "more/m.vhdx",
 			  "../gone/m.vhdx", 0);
-	assert_ok(place_init(&places[0], scratch_path(state, "store"), true));
-	assert_ok(place_init(&places[1], scratch_path(state, "more"), true));
-	assert_ok(family_new(places, 2, &family));
-	assert_ok(chain_open(family, "c.vhdx", 0, &chain));
+	assert_ok(root_dir_init(&roots[0], scratch_path(state, "store"), true));
+	assert_ok(root_dir_init(&roots[1], scratch_path(state, "more"), true));
+	assert_ok(parent_cache_new(roots, 2, &cache));
+	assert_ok(chain_open(cache, "c.vhdx", 0, &chain));
 	assert_string_equal(chain_path(chain, 1),
 			    scratch_path(state, "more/m.vhdx"));
 	assert_ok(chain_close(chain));
-	family_free(family);
-	place_fini(&places[0]);
-	place_fini(&places[1]);
+	parent_cache_free(cache);
+	root_dir_fini(&roots[0]);
+	root_dir_fini(&roots[1]);
 }
 
 /* Puts len bytes at a place in both footers of a VHD, and the sum right. */

@@ -139,7 +139,7 @@ static void *open_and_close(void *arg)
 		struct chain *chain;
 		char c;
 
-		o->r = chain_open(o->store->family, o->name, 0, &chain);
+		o->r = chain_open(o->store->cache, o->name, 0, &chain);
 		if (o->r < 0)
 			break;
 		o->r = chain_read(chain, &c, M, 1);

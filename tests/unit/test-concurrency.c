@@ -218,7 +218,7 @@ static void first_writes_beside_each_other(void **state)
 
 /* The first write of who syncs each brings its unit along, as the parent has
  * it, and another writes there. */
-static bool unit_once(struct scene *s, struct pause_point *stop)
+static bool copyup_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
 	struct act *a, *b;
@@ -246,7 +246,7 @@ static bool unit_once(struct scene *s, struct pause_point *stop)
 
 static void a_unit_is_completed_beside_another_write(void **state)
 {
-	play(state, PAUSE_CHANGE, unit_once);
+	play(state, PAUSE_CHANGE, copyup_once);
 }
 
 /*

@@ -133,11 +133,11 @@ static void filling_writes_aligned_steps(void **state)
 	for (int i = 0; i < LEN; i++)
 		buf[i] = (char)(i / 512);
 	assert_ok(io_mem_open(file, "mem", true, &io));
-	assert_ok(io_fill(io, buf, LEN, STEP - 512));
+	assert_ok(io_write_chunked(io, buf, LEN, STEP - 512));
 	assert_int_equal(file->n_pwrite, 3);
 	assert_ok(io_read(io, back, LEN, STEP - 512));
 	assert_memory_equal(buf, back, LEN);
-	assert_ok(io_fill(io, buf, STEP, STEP));
+	assert_ok(io_write_chunked(io, buf, STEP, STEP));
 	assert_int_equal(file->n_pwrite, 4);
 	io_close(io);
 }
@@ -152,7 +152,7 @@ static void filling_ends_at_the_first_failure(void **state)
 	assert_ok(io_mem_open(file, "mem", true, &io));
 	file->fail_after = 1;
 	file->fail_code = -ENOSPC;
-	assert_errno(io_fill(io, buf, LEN, 0), -ENOSPC);
+	assert_errno(io_write_chunked(io, buf, LEN, 0), -ENOSPC);
 	assert_int_equal(file->n_pwrite, 2);
 	io_close(io);
 }

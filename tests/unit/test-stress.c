@@ -300,8 +300,8 @@ static void write_something(struct store *store, const char *name, char byte)
 }
 
 /* base.E, mid.E where children are wanted, and the leaves. */
-static void make_family(const char *dir, struct store *store,
-			const struct shape *shape, unsigned leaves)
+static void make_parent_cache(const char *dir, struct store *store,
+			      const struct shape *shape, unsigned leaves)
 {
 	struct image_params params = { .type = IMAGE_DYNAMIC,
 				       .size = (uint64_t)UNITS * UNIT,
@@ -375,7 +375,7 @@ static void many_threads_on_one_image(void **state, const struct shape *shape)
 	struct store store;
 
 	store_open(&store, *state);
-	make_family(*state, &store, shape, 1);
+	make_parent_cache(*state, &store, shape, 1);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		*go = (struct go){ .dir = *state,
 				   .store = &store,
@@ -399,7 +399,7 @@ static void many_images_of_one_family(void **state, const struct shape *shape)
 	struct store store;
 
 	store_open(&store, *state);
-	make_family(*state, &store, shape, CHILDREN);
+	make_parent_cache(*state, &store, shape, CHILDREN);
 	for (unsigned i = 0; i < CHILDREN * ROUNDS; i++) {
 		struct go *g = &go[i % CHILDREN];
 

@@ -71,7 +71,8 @@ static unsigned writes_of(struct beside *m, uint64_t off, uint64_t len)
 	return m->file->n_pwrite;
 }
 
-/* io_fill() says why.  Blocks begin one sector after a multiple of a step. */
+/* io_write_chunked() says why.  Blocks begin one sector after a multiple of a
+ * step. */
 static void
 what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 {
@@ -134,7 +135,7 @@ static void the_first_change_after_an_open_gives_a_new_id(void **state)
 		assert_int_equal(guid_equal(&copy, &id),
 				 types[i] != IMAGE_FIXED);
 		/* Between, others may have made a child of it. */
-		assert_ok(image_stop(m.img));
+		assert_ok(image_end_writes(m.img));
 		beside_write(&m, 512, 512, 3);
 		expect_id(&m, &id, false);
 		id = m.img->id;

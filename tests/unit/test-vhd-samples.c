@@ -42,16 +42,16 @@ static void sha256_of(const char *path, char sum[65])
 /* What the chain at path reads, and its size; false where it is all zeros. */
 static bool flatten(const char *path, const char *flat, uint64_t *ret_size)
 {
-	struct place place = { .fd = AT_FDCWD, .root = (char *)"" };
+	struct root_dir rootdir = { .fd = AT_FDCWD, .path = (char *)"" };
 	_cleanup_free_ uint8_t *buf = malloc(MIB(1));
-	struct family *family;
+	struct parent_cache *cache;
 	struct chain *chain;
 	FILE *out = fopen(flat, "w");
 	bool any = false;
 
 	assert_non_null(out);
-	assert_ok(family_new(&place, 1, &family));
-	assert_ok(chain_open(family, path, 0, &chain));
+	assert_ok(parent_cache_new(&rootdir, 1, &cache));
+	assert_ok(chain_open(cache, path, 0, &chain));
 	*ret_size = chain_size(chain);
 	for (uint64_t off = 0, n; off < *ret_size; off += n) {
 		struct chain_extent e;
@@ -68,7 +68,7 @@ static bool flatten(const char *path, const char *flat, uint64_t *ret_size)
 	assert_int_equal(ftruncate(fileno(out), (off_t)*ret_size), 0);
 	assert_int_equal(fclose(out), 0);
 	assert_ok(chain_close(chain));
-	family_free(family);
+	parent_cache_free(cache);
 	return any;
 }
 

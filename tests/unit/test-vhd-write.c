@@ -344,14 +344,14 @@ static void a_file_that_would_pass_2_tib_is_not_grown(void **state)
 			 .footer_off = end,
 			 .file_size = end,
 			 .img.io = &io };
-	struct vhd_room room;
+	struct vhd_allocation room;
 
 	/* All is used up to 2 MiB below the bound; nothing is written. */
-	assert_ok(space_add(&v.space, 0, end));
-	space_settle(&v.space);
-	assert_errno(vhd_space_room(&v, &room), -EFBIG);
+	assert_ok(extent_set_add(&v.space, 0, end));
+	extent_set_sort(&v.space);
+	assert_errno(vhd_space_alloc(&v, &room), -EFBIG);
 	assert_non_null(strstr(error_text(), "2 TiB"));
-	space_fini(&v.space);
+	extent_set_fini(&v.space);
 }
 
 static void waiting_pages_are_bounded(void **state)

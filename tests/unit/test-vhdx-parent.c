@@ -145,9 +145,9 @@ static char *locator_text(const struct vdisk *d, unsigned i, bool value)
 {
 	uint64_t item = spoil_item_off(d, ITEM_LOCATOR);
 	uint64_t e = item + VHDX_LOCATOR_FIRST + i * VHDX_LOCATOR_ENTRY;
-	uint64_t places = vdisk_get64(d, e);
+	uint64_t roots = vdisk_get64(d, e);
 	uint32_t lengths = (uint32_t)vdisk_get64(d, e + 8);
-	uint32_t off = value ? places >> 32 : (uint32_t)places;
+	uint32_t off = value ? roots >> 32 : (uint32_t)roots;
 	uint16_t len = value ? lengths >> 16 : (uint16_t)lengths;
 	uint8_t raw[1024];
 	char *text;

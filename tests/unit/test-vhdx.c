@@ -405,7 +405,7 @@ static unsigned writes_of(struct vdisk *d, uint64_t off, uint64_t len)
 	return d->file.n_pwrite;
 }
 
-/* io_fill() says why. */
+/* io_write_chunked() says why. */
 static void
 what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 {

@@ -4,7 +4,7 @@
 #define VHDFS_TESTS_VHD_TOOL_H
 
 #include "format/image.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhd.h"
 #include "unit/io-mem.h"
 

@@ -172,7 +172,7 @@ void vdisk_flush(struct vdisk *d)
 
 void vdisk_stop(struct vdisk *d)
 {
-	assert_ok(image_stop(d->img));
+	assert_ok(image_end_writes(d->img));
 }
 
 void vdisk_compare(struct vdisk *d)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A chain, for chain.c and unit.c. */
+/* A chain, for chain.c and copyup.c. */
 #ifndef VHDFS_CHAIN_INTERNAL_H
 #define VHDFS_CHAIN_INTERNAL_H
 
@@ -13,17 +13,17 @@
 #include "io/io-file.h"
 
 struct chain {
-	struct family *family;
+	struct parent_cache *cache;
 	char *leaf_path;
-	struct layer *parent;  /* null: the leaf has none */
-	unsigned depth;        /* number of parents */
-	struct image **images; /* depth + 1 of them, the leaf first */
-	pthread_rwlock_t edge;
+	struct parent_image *parent; /* null: the leaf has none */
+	unsigned depth;              /* number of parents */
+	struct image **images;       /* depth + 1 of them, the leaf first */
+	pthread_rwlock_t rmw_lock;
 	bool replaced; /* the leaf's file holds another image */
 	/* Of the leaf's file, since it is only read.  Used by one thread at a
 	 * time, as opening and closing. */
 	struct file_stamp stamp;
-	/* unit.c; no lock */
+	/* copyup.c; no lock */
 	atomic_uint writes;     /* since the last flush, counted as far as it
 				   matters */
 	atomic_bool syncs_each; /* there was but one before that flush, too */
@@ -35,13 +35,13 @@ int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
 		       size_t len);
 
 /* Before each write of len > 0 bytes: is its unit to be completed after it? */
-bool unit_begins(struct chain *chain, uint64_t off, size_t len);
+bool copyup_is_due(struct chain *chain, uint64_t off, size_t len);
 /* After such a write that went well, without a lock held.  What fails here is
  * no failure of the write: the client's next one or its flush tells of what
  * lasts.
  */
-void unit_complete(struct chain *chain, uint64_t off);
+void copyup_finish(struct chain *chain, uint64_t off);
 /* Before a flush begins. */
-void unit_flushes(struct chain *chain);
+void copyup_note_flush(struct chain *chain);
 
 #endif

@@ -10,15 +10,15 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "chain/family.h"
+#include "chain/parent-cache.h"
 #include "format/raw.h"
 
 static void chain_destroy(struct chain *chain)
 {
-	family_put(chain->family, chain->parent);
+	parent_cache_put(chain->cache, chain->parent);
 	free(chain->images);
 	free(chain->leaf_path);
-	pthread_rwlock_destroy(&chain->edge);
+	pthread_rwlock_destroy(&chain->rmw_lock);
 	free(chain);
 }
 
@@ -46,13 +46,13 @@ static int list_images(struct chain *chain, struct image *leaf)
 {
 	unsigned n = 0;
 
-	for (struct layer *l = chain->parent; l; l = l->parent)
+	for (struct parent_image *l = chain->parent; l; l = l->parent)
 		chain->depth++;
 	chain->images = calloc(chain->depth + 1, sizeof *chain->images);
 	if (!chain->images)
 		return fail(-ENOMEM, "%s: out of memory", leaf->io->name);
 	chain->images[n++] = leaf;
-	for (struct layer *l = chain->parent; l; l = l->parent)
+	for (struct parent_image *l = chain->parent; l; l = l->parent)
 		chain->images[n++] = l->img;
 	return 0;
 }
@@ -70,8 +70,8 @@ static int open_images(struct chain *chain, struct io *io, int flags)
 	if (r < 0)
 		return r;
 	steal(own);
-	r = family_open_parents(chain->family, leaf, 0, chain->leaf_path,
-				!(flags & CHAIN_NO_LOCK), &chain->parent);
+	r = parent_cache_open(chain->cache, leaf, 0, chain->leaf_path,
+			      !(flags & CHAIN_NO_LOCK), &chain->parent);
 	if (r == 0)
 		r = list_images(chain, leaf);
 	if (r < 0) {
@@ -83,28 +83,28 @@ static int open_images(struct chain *chain, struct io *io, int flags)
 	return r;
 }
 
-static struct chain *chain_new(struct family *family)
+static struct chain *chain_new(struct parent_cache *cache)
 {
 	struct chain *chain = calloc(1, sizeof *chain);
 
 	if (!chain)
 		return NULL;
-	chain->family = family;
-	pthread_rwlock_init(&chain->edge, NULL);
+	chain->cache = cache;
+	pthread_rwlock_init(&chain->rmw_lock, NULL);
 	return chain;
 }
 
-int chain_open(struct family *family, const char *path, int flags,
+int chain_open(struct parent_cache *cache, const char *path, int flags,
 	       struct chain **ret)
 {
-	_cleanup_(chain_destroy_p) struct chain *chain = chain_new(family);
+	_cleanup_(chain_destroy_p) struct chain *chain = chain_new(cache);
 	struct io *io;
 	int r;
 
 	if (!chain)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	r = place_open(family_store(family), path, flags & CHAIN_WRITABLE, &io,
-		       &chain->leaf_path);
+	r = root_dir_open(parent_cache_store(cache), path,
+			  flags & CHAIN_WRITABLE, &io, &chain->leaf_path);
 	if (r == 0)
 		r = open_images(chain, io, flags);
 	if (r < 0)
@@ -113,17 +113,18 @@ int chain_open(struct family *family, const char *path, int flags,
 	return 0;
 }
 
-int chain_reopen(struct family *family, dev_t dev, ino_t ino, int flags,
+int chain_reopen(struct parent_cache *cache, dev_t dev, ino_t ino, int flags,
 		 struct chain **ret)
 {
-	_cleanup_(chain_destroy_p) struct chain *chain = chain_new(family);
+	_cleanup_(chain_destroy_p) struct chain *chain = chain_new(cache);
 	struct io *io;
 	int r = chain ? io_file_inherit(dev, ino, flags & CHAIN_WRITABLE, &io)
 		      : fail(-ENOMEM, "out of memory");
 
 	if (r < 0)
 		return r;
-	chain->leaf_path = place_real(family_store(family), io->fd, io->name);
+	chain->leaf_path =
+		root_dir_real_path(parent_cache_store(cache), io->fd, io->name);
 	if (!chain->leaf_path) {
 		io_close(io);
 		return fail(-ENOMEM, "out of memory");

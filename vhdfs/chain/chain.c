@@ -5,7 +5,7 @@
  * READS ask the leaf where a piece is, under the leaf's lock, and read it there
  * if it is the leaf's own: between the answer and the read nothing may move.
  * What the leaf leaves to its parents is read without its lock, for they never
- * change; where they have it is asked of them once (flat.h).
+ * change; where they have it is asked of them once (map-cache.h).
  *
  * WRITES of whole sectors go to the leaf as they are.  A sector that is written
  * in part is read from the merged view, patched and written whole, and no other
@@ -15,7 +15,7 @@
  * ZEROS.  Whether anything would show through a hole in the leaf is known here
  * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
  *
- * SYNCS.  What a client that syncs each little write gets besides: unit.c.
+ * SYNCS.  What a client that syncs each little write gets besides: copyup.c.
  *
  * Locks, in the order in which they are taken: edge, then the lock of one
  * image.
@@ -32,28 +32,28 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "chain/family.h"
-#include "chain/flat.h"
-#include "chain/handover.h"
-#include "chain/lookup.h"
+#include "chain/parent-cache.h"
+#include "chain/map-cache.h"
+#include "chain/lock-upgrade.h"
+#include "chain/chain-map.h"
 #include "format/raw.h"
-#include "io/wait.h"
+#include "io/blocking.h"
 
-int chain_begin_writing(struct chain *chain, const char *path)
+int chain_upgrade_lock(struct chain *chain, const char *path)
 {
 	struct image *leaf = chain->images[0];
 
 	/* It was open for writing before, and was not written since. */
 	if (leaf->writable)
 		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
-	return handover_to_writer(family_store(chain->family), path,
-				  &chain->images[0]);
+	return lock_upgrade(parent_cache_store(chain->cache), path,
+			    &chain->images[0]);
 }
 
-int chain_end_writing(struct chain *chain)
+int chain_downgrade_lock(struct chain *chain)
 {
 	struct image *leaf = chain->images[0];
-	int r = image_stop(leaf);
+	int r = image_end_writes(leaf);
 
 	if (r == 0)
 		r = io_file_stamp(leaf->io, &chain->stamp);
@@ -85,7 +85,7 @@ int chain_check_leaf(struct chain *chain)
 {
 	struct image *leaf = chain->images[0];
 
-	if (chain->replaced || family_file_holds(leaf) != 0)
+	if (chain->replaced || parent_image_matches_file(leaf) != 0)
 		return 0;
 	chain->replaced = true;
 	return image_fail(leaf, fail_leaf_replaced(chain));
@@ -101,7 +101,7 @@ static bool leaf_is_current(struct chain *chain)
 	    file_stamp_same(&chain->stamp, &now))
 		return true;
 	if (!file_stamp_same_data(&chain->stamp, &now) ||
-	    family_file_holds(leaf) == 0)
+	    parent_image_matches_file(leaf) == 0)
 		return false;
 	chain->stamp = now;
 	return true;
@@ -110,7 +110,7 @@ static bool leaf_is_current(struct chain *chain)
 bool chain_is_current(struct chain *chain)
 {
 	return leaf_is_current(chain) &&
-	       family_is_current(chain->family, chain->parent);
+	       parent_cache_is_current(chain->cache, chain->parent);
 }
 
 struct image *chain_leaf(const struct chain *chain)
@@ -131,13 +131,13 @@ struct image *chain_image(const struct chain *chain, unsigned depth)
 
 const char *chain_path(const struct chain *chain, unsigned depth)
 {
-	const struct layer *layer = chain->parent;
+	const struct parent_image *entry = chain->parent;
 
 	if (!depth)
 		return chain->leaf_path;
 	while (--depth)
-		layer = layer->parent;
-	return layer->path;
+		entry = entry->parent;
+	return entry->path;
 }
 
 uint64_t chain_size(const struct chain *chain)
@@ -197,8 +197,8 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 	int r = 0;
 
 	while (whole.len < len) {
-		r = images_map(chain->images, chain->depth + 1, off + whole.len,
-			       len - whole.len, &next);
+		r = chain_map_layers(chain->images, chain->depth + 1,
+				     off + whole.len, len - whole.len, &next);
 		if (r == 0)
 			r = refine(chain, &next);
 		if (r < 0 || (whole.len && !continues(&whole, &next)))
@@ -251,12 +251,12 @@ int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
 						  memory_order_relaxed))
 		return fail_replaced(chain);
 	while (len) {
-		struct flat_extent e = { .len = len };
+		struct map_cache_extent e = { .len = len };
 		int r = 0;
 
 		/* Without a parent what the leaf does not have is zeros. */
 		if (chain->parent)
-			r = flat_map(chain->parent->flat, off, len, &e);
+			r = map_cache_lookup(chain->parent->map, off, len, &e);
 		if (r < 0)
 			return r;
 		if (!e.io)
@@ -389,8 +389,8 @@ static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
 {
 	while (len) {
 		struct chain_extent e;
-		int r = images_map(chain->images + 1, chain->depth, off, len,
-				   &e);
+		int r = chain_map_layers(chain->images + 1, chain->depth, off,
+					 len, &e);
 
 		if (r == 0)
 			r = refine(chain, &e);
@@ -433,9 +433,9 @@ static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 static void lock_edge(struct chain *chain, bool aligned)
 {
 	if (aligned)
-		io_rdlock(&chain->edge);
+		io_rdlock(&chain->rmw_lock);
 	else
-		io_wrlock(&chain->edge);
+		io_wrlock(&chain->rmw_lock);
 }
 
 /* The most that is zeroed in one piece: size_t may be small. */
@@ -458,7 +458,7 @@ int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
 		off += n;
 		len -= n;
 	}
-	pthread_rwlock_unlock(&chain->edge);
+	pthread_rwlock_unlock(&chain->rmw_lock);
 	return r;
 }
 
@@ -473,7 +473,7 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 	assert(range_within(off, len, chain_size(chain)));
 	if (chain->replaced)
 		return fail_leaf_replaced(chain);
-	completes = len && unit_begins(chain, off, len);
+	completes = len && copyup_is_due(chain, off, len);
 	lock_edge(chain, is_aligned(off | len, sector_size));
 	while (r == 0 && len) {
 		size_t n = next_piece(sector_size, off, len, &part);
@@ -484,19 +484,19 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 		off += n;
 		len -= n;
 	}
-	pthread_rwlock_unlock(&chain->edge);
+	pthread_rwlock_unlock(&chain->rmw_lock);
 	if (r == 0 && completes)
-		unit_complete(chain, start);
+		copyup_finish(chain, start);
 	return r;
 }
 
 int chain_flush(struct chain *chain)
 {
-	unit_flushes(chain);
+	copyup_note_flush(chain);
 	return image_flush(chain->images[0]);
 }
 
-int chain_stop(struct chain *chain)
+int chain_end_writes(struct chain *chain)
 {
-	return image_stop(chain->images[0]);
+	return image_end_writes(chain->images[0]);
 }

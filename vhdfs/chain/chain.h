@@ -3,8 +3,8 @@
  * A chain: a leaf image and its parents, read and written as one disk.
  *
  * The leaf is the chain's own.  The parents are shared: every chain of one
- * struct family that goes through the same file uses the same open image, and
- * so holds no second copy of its tables.  Parents are opened for reading,
+ * struct parent_cache that goes through the same file uses the same open image,
+ * and so holds no second copy of its tables.  Parents are opened for reading,
  * locked against writers, and never modified.
  *
  * The disk is the leaf's.  A parent's disk may be smaller or larger: beyond its
@@ -24,73 +24,28 @@
 #include "base/cleanup.h"
 #include "format/image.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 enum { CHAIN_DEPTH_MAX = 256 };
 
-struct place;
-
-/* What a place of another kind than a directory does instead. */
-struct place_ops {
-	/* As place_open, words of a failure included. */
-	int (*open)(const struct place *place, const char *path, bool writable,
-		    struct io **ret, char **ret_real);
-	/* path with every part spelled as the one entry that equals it but for
-	 * case and normal form; null where there is no such path. The caller's
-	 * to free. */
-	char *(*any_case)(const struct place *place, const char *path);
-};
-
-/*
- * WHERE IMAGES ARE.  A place is a directory that paths are relative to, and,
- * when it is confined, that no path leaves: not by "..", an absolute path or a
- * symbolic link (openat2, RESOLVE_BENEATH).
- *
- * A place of another kind has ops, and fd is -1; what it opens says in io.dev
- * and io.ino which file it is, for cycles are seen and parents shared by that.
- */
-struct place {
-	const struct place_ops *ops; /* null: a directory */
-	int fd;     /* of the directory; AT_FDCWD is allowed, not confined */
-	char *root; /* its absolute, real path, "" for AT_FDCWD; owned */
-	bool confined;
-};
-
-/* Opens the directory at path. -ENOTDIR, -ENOENT with words. */
-int place_init(struct place *place, const char *path, bool confined);
-/* Words for a directory that cannot be opened, and what helps; returns code. */
-int place_fail_directory(int code, const char *path);
-void place_fini(struct place *place);
-/*
- * *ret: what path, as the user names it, is in the directory root, an absolute
- * and real path: "." for the directory itself; the caller's to free.  Links are
- * followed.  -EXDEV with words where it lies outside; the errno of realpath.
- */
-int place_inside(const char *root, const char *path, char **ret);
-/*
- * Opens path in place, O_RDONLY or O_RDWR.  *ret_real (may be null; the
- * caller's to free) is where the file really is once links are followed:
- * relative to the root when confined, else absolute.
- */
-int place_open(const struct place *place, const char *path, bool writable,
-	       struct io **ret, char **ret_real);
-
 /* The images that are open as parents, and where parents are looked for. */
-struct family;
+struct parent_cache;
 
 /*
  * places[0] is the store (or AT_FDCWD, unconfined); the others are searched by
  * base name alone (-o parents=DIR).  The places stay the caller's and must
  * outlive the family.
  */
-int family_new(const struct place *places, size_t n_places,
-	       struct family **ret);
+int parent_cache_new(const struct root_dir *roots, size_t n_roots,
+		     struct parent_cache **ret);
 /* All chains are closed. */
-void family_free(struct family *family);
+void parent_cache_free(struct parent_cache *cache);
 
 /* The file was changed, or may have been: chains that are opened after this
  * read it anew, and chains that read through another image than the one that
  * they opened get -ESTALE. */
-void family_file_changed(struct family *family, dev_t dev, ino_t ino);
+void parent_cache_file_changed(struct parent_cache *cache, dev_t dev,
+			       ino_t ino);
 
 /* How to open a chain. */
 enum {
@@ -111,39 +66,39 @@ struct chain;
  * identity or sector size; -ELOOP; -EBUSY the leaf or a parent is in use;
  * -EROFS.
  */
-int chain_open(struct family *family, const char *path, int flags,
+int chain_open(struct parent_cache *cache, const char *path, int flags,
 	       struct chain **ret);
 /*
  * The same of a leaf that a process before had open and locked, with locks:
  * through its descriptor, and its parents through theirs, whatever has become
  * of their names and permissions.  -ENOENT, without words: there is none.
  */
-int chain_reopen(struct family *family, dev_t dev, ino_t ino, int flags,
+int chain_reopen(struct parent_cache *cache, dev_t dev, ino_t ino, int flags,
 		 struct chain **ret);
 /* As image_close, for the leaf; parents nobody else uses are closed too. */
 int chain_close(struct chain *chain);
 
 /*
  * A parent found for ref, which child says, that lies in directory dir (real
- * path as place_open gave it, "" for the place's root): where it is.  Opens
+ * path as root_dir_open gave it, "" for the place's root): where it is.  Opens
  * nothing for longer than it takes.  *ret_path is as user.vhdfs.parent shows
  * it: relative to places[0] when it is there and confined, else absolute;
  * *ret_dev and *ret_ino say which file it is.
  */
-int family_find_parent(struct family *family, const char *child_path,
-		       const struct parent_ref *ref, const struct image *child,
-		       char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
+int parent_cache_find(struct parent_cache *cache, const char *child_path,
+		      const struct parent_ref *ref, const struct image *child,
+		      char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
 
 /*
  * From reading to writing and back, for a chain that was opened with locks.
  * Nobody else can take the leaf's lock in between.  path is where the leaf is
- * now (as chain_open's).  When chain_begin_writing fails the chain is open for
- * reading as before; -EAGAIN: there is another file at path.  chain_end_writing
- * flushes; when it fails the chain is to be closed.  Nobody else uses the chain
- * meanwhile.
+ * now (as chain_open's).  When chain_upgrade_lock fails the chain is open for
+ * reading as before; -EAGAIN: there is another file at path.
+ * chain_downgrade_lock flushes; when it fails the chain is to be closed. Nobody
+ * else uses the chain meanwhile.
  */
-int chain_begin_writing(struct chain *chain, const char *path);
-int chain_end_writing(struct chain *chain);
+int chain_upgrade_lock(struct chain *chain, const char *path);
+int chain_downgrade_lock(struct chain *chain);
 
 /*
  * For a chain that is open for reading: are its files what was opened?  False
@@ -168,8 +123,8 @@ struct image *chain_leaf(const struct chain *chain);
 unsigned chain_depth(const struct chain *chain);
 /* 0 is the leaf, chain_depth() the last parent. */
 struct image *chain_image(const struct chain *chain, unsigned depth);
-/* Where the image at that depth is: see place_open's ret_real; a parent from a
- * further place is absolute. */
+/* Where the image at that depth is: see root_dir_open's ret_real; a parent from
+ * a further place is absolute. */
 const char *chain_path(const struct chain *chain, unsigned depth);
 uint64_t chain_size(const struct chain *chain);
 /*
@@ -210,10 +165,10 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len);
 /* punch: give the space back where nothing shows through. */
 int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
 int chain_flush(struct chain *chain);
-/* As image_stop, for the leaf: nobody else uses the chain meanwhile. */
-int chain_stop(struct chain *chain);
+/* As image_end_writes, for the leaf: nobody else uses the chain meanwhile. */
+int chain_end_writes(struct chain *chain);
 
 DEFINE_CLEANUP(struct chain *, chain_close);
-DEFINE_CLEANUP(struct family *, family_free);
+DEFINE_CLEANUP(struct parent_cache *, parent_cache_free);
 
 #endif

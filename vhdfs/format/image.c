@@ -25,12 +25,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "format/foreign.h"
-#include "format/pages.h"
+#include "format/table-cache.h"
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
-#include "io/keep.h"
-#include "io/wait.h"
+#include "io/recovery.h"
+#include "io/blocking.h"
 
 const struct image_ops *const image_formats[] = { &vhdx_ops, &vhd_ops, &raw_ops,
 						  NULL };
@@ -92,18 +92,18 @@ static int adopt_tables(struct image *img)
 	bool any = false;
 	int r = 0;
 
-	for (unsigned i = 0; i < KEEP_TABLES && r == 0; i++) {
+	for (unsigned i = 0; i < RECOVERY_TABLES && r == 0; i++) {
 		if (!img->tables[i])
 			continue;
-		r = pages_adopt(img->tables[i], i);
+		r = table_cache_recover(img->tables[i], i);
 		any |= img->tables[i]->n_dirty > 0;
 	}
-	atomic_store(&img->adopted, any);
-	if (!img->io->kept)
+	atomic_store(&img->recovered_dirty, any);
+	if (!img->io->recovery)
 		return r;
-	atomic_store(&img->failed, keep_file_failed(img->io->kept));
+	atomic_store(&img->failed, recovery_file_failed(img->io->recovery));
 	/* The next flush is to settle it. */
-	if (keep_file_in_doubt(img->io->kept))
+	if (recovery_file_in_doubt(img->io->recovery))
 		atomic_store(&img->written, true);
 	return r;
 }
@@ -119,7 +119,7 @@ int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 	r = adopt_tables(img);
 	if (r < 0)
 		return r;
-	atomic_init(&img->inherited, true);
+	atomic_init(&img->unsynced_pages, true);
 	pthread_rwlockattr_init(&attr);
 	/* Readers never nest, and must not keep a writer waiting for ever. */
 	pthread_rwlockattr_setkind_np(
@@ -140,8 +140,8 @@ void image_fini(struct image *img)
 int image_fail(struct image *img, int r)
 {
 	/* Before any other thread answers because of it. */
-	if (img->io->kept)
-		keep_file_fail(img->io->kept, r);
+	if (img->io->recovery)
+		recovery_file_set_failed(img->io->recovery, r);
 	atomic_store(&img->failed, r);
 	return r;
 }
@@ -191,10 +191,10 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 /* What was written since the open; nobody asked for what was there before. */
 static int flush_own(struct image *img)
 {
-	bool inherited = atomic_exchange(&img->inherited, false);
+	bool unsynced_pages = atomic_exchange(&img->unsynced_pages, false);
 	int r = image_flush(img);
 
-	atomic_store(&img->inherited, inherited);
+	atomic_store(&img->unsynced_pages, unsynced_pages);
 	return r;
 }
 
@@ -248,7 +248,8 @@ static bool is_crowded(const struct image *img)
 	bool crowded = false;
 
 	for (int i = 0; i < 2; i++)
-		crowded |= img->tables[i] && pages_crowded(img->tables[i]);
+		crowded |= img->tables[i] &&
+			   table_cache_over_limit(img->tables[i]);
 	return crowded;
 }
 
@@ -261,7 +262,7 @@ static void unlock(struct image *img)
 	io_wrlock(&img->lock);
 	for (int i = 0; i < 2 && is_crowded(img); i++)
 		if (img->tables[i])
-			pages_evict(img->tables[i]);
+			table_cache_evict(img->tables[i]);
 	pthread_rwlock_unlock(&img->lock);
 }
 
@@ -306,10 +307,10 @@ static int ready_to_change(struct image *img)
 		return 0;
 	io_wrlock(&img->lock);
 	if (!atomic_load(&img->started)) {
-		r = img->ops->start ? img->ops->start(img) : 0;
+		r = img->ops->begin_writes ? img->ops->begin_writes(img) : 0;
 		if (r == 0) {
 			atomic_store(&img->started, true);
-			atomic_store(&img->adopted, false);
+			atomic_store(&img->recovered_dirty, false);
 		} else if (atomic_load(&img->io->sync_failed)) {
 			image_fail(img, r);
 		}
@@ -348,7 +349,7 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
 	if (r == 0 && (e.kind == EXTENT_HERE || can_mark(img, off, &e))) {
-		r = (e.kind == EXTENT_HERE ? io_write : io_fill)(
+		r = (e.kind == EXTENT_HERE ? io_write : io_write_chunked)(
 			img->io, buf, e.len, e.file_off);
 		if (r == 0 && e.kind != EXTENT_HERE)
 			img->ops->mark(img, off, e.len, true);
@@ -411,7 +412,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 /* One flush, with flush_lock held. */
 static int flush_once(struct image *img)
 {
-	bool inherited = atomic_exchange(&img->inherited, false);
+	bool unsynced_pages = atomic_exchange(&img->unsynced_pages, false);
 	int r = 0;
 
 	if (atomic_load(&img->failed))
@@ -419,7 +420,7 @@ static int flush_once(struct image *img)
 			-EIO,
 			"%s: an earlier write of its tables failed; what was written since is not safe",
 			img->io->name);
-	if (!atomic_exchange(&img->written, false) && !inherited)
+	if (!atomic_exchange(&img->written, false) && !unsynced_pages)
 		return 0;
 	if (img->ops->flush_begin) {
 		io_wrlock(&img->lock);
@@ -442,7 +443,7 @@ int image_flush(struct image *img)
 
 	if (!img->writable)
 		return 0;
-	if (atomic_load(&img->adopted)) {
+	if (atomic_load(&img->recovered_dirty)) {
 		r = ready_to_change(img);
 		if (r < 0)
 			return r;
@@ -465,13 +466,13 @@ int image_flush(struct image *img)
 	return r;
 }
 
-int image_stop(struct image *img)
+int image_end_writes(struct image *img)
 {
 	int r = flush_own(img);
 
-	if (r < 0 || !img->ops->stop || !atomic_load(&img->started))
+	if (r < 0 || !img->ops->end_writes || !atomic_load(&img->started))
 		return r;
-	r = img->ops->stop(img);
+	r = img->ops->end_writes(img);
 	if (r < 0)
 		return image_fail(img, r);
 	atomic_store(&img->started, false);

@@ -43,7 +43,7 @@
 #include "io/io.h"
 
 struct image;
-struct pages;
+struct table_cache;
 
 enum image_type {
 	IMAGE_FIXED,
@@ -181,12 +181,12 @@ struct image_ops {
 	 * with what a process that died had changed: they are durable after,
 	 * and before any space of the file is taken.
 	 */
-	int (*start)(struct image *img);
+	int (*begin_writes)(struct image *img);
 	/*
 	 * The opposite: everything is flushed, and the file is to be left as
 	 * close leaves it; start comes again before the next change.
 	 */
-	int (*stop)(struct image *img);
+	int (*end_writes)(struct image *img);
 	/*
 	 * Writes whole sectors of one block that are not EXTENT_HERE, or not
 	 * all: allocates, writes the data, and marks it as stored.  Returns 0,
@@ -246,18 +246,18 @@ struct image {
 
 	/* Tables in memory, to be kept from growing; null where there are none.
 	 * They outlive all use of the image. */
-	struct pages *tables[2];
+	struct table_cache *tables[2];
 
 	pthread_mutex_t flush_lock; /* one flush at a time */
 	pthread_rwlock_t lock;      /* the tables and where things are */
 
-	atomic_bool started; /* ops->start succeeded */
+	atomic_bool started; /* ops->begin_writes succeeded */
 	atomic_bool written; /* something was written since the last sync */
 	/* No flush yet: what is in the file may be in the page cache alone,
 	 * written by a process that died, and was read since. */
-	atomic_bool inherited;
+	atomic_bool unsynced_pages;
 	/* Tables hold what a process that died had changed. */
-	atomic_bool adopted;
+	atomic_bool recovered_dirty;
 	/* The errno of a failed metadata write or sync: no more writes. */
 	atomic_int failed;
 	/* Flushes begun and ended, to share one among those that wait. */
@@ -332,7 +332,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags);
  * be closed in no time; it stays open, and may be written again.  Nobody else
  * uses the image meanwhile.
  */
-int image_stop(struct image *img);
+int image_end_writes(struct image *img);
 
 /*
  * Everything written before the call is durable after it, what another process

@@ -10,9 +10,9 @@
  *
  * No damage, and said: a footer that a crash left out at the file's end, and a
  * copy at 0 with another id than the footer has, which a crash leaves between
- * N2 and N3 of vhd-start.c (both are written where told to mend).  A file that
- * was truncated (vhd-end.c) stays as it is where blocks are missing, for a
- * table without them would hide the loss.
+ * N2 and N3 of vhd-writable.c (both are written where told to mend).  A file
+ * that was truncated (vhd-truncation.c) stays as it is where blocks are
+ * missing, for a table without them would hide the loss.
  *
  * What is changed was synced before as it was: a table that a process wrote
  * just before it died may not be on the disk, where another one names the space
@@ -30,7 +30,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 /* 2040 GiB in blocks of 512 KiB; 64 MiB of entries. */
 enum { ENTRIES_MAX = 8 << 20 };
@@ -46,7 +46,7 @@ struct checker {
 	struct vhd_footers f;
 	struct entry *entries; /* the blocks that are in the file */
 	size_t n, room;
-	struct space space; /* what structures and blocks use */
+	struct extent_set space; /* what structures and blocks use */
 	/* What nothing names may be the block of an entry that was lost: no
 	 * space is given back. */
 	bool unsure;
@@ -62,7 +62,7 @@ static void checker_fini(struct checker *c)
 		vhd_unload(c->v);
 	free(c->v);
 	free(c->entries);
-	space_fini(&c->space);
+	extent_set_fini(&c->space);
 }
 
 static void report(struct checker *c, const char *structure, uint64_t offset,
@@ -214,8 +214,8 @@ static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
 		c->room = room;
 	}
 	c->entries[c->n++] = (struct entry){ block, sector };
-	return space_add(&c->space, (uint64_t)sector * VHD_SECTOR,
-			 c->v->block_len);
+	return extent_set_add(&c->space, (uint64_t)sector * VHD_SECTOR,
+			      c->v->block_len);
 }
 
 static int write_unused(struct checker *c, uint32_t block)
@@ -351,7 +351,7 @@ static int check_gaps(struct checker *c)
 	uint64_t at = 0;
 	int r = vhd_space_structures(c->v, &c->space);
 
-	space_settle(&c->space);
+	extent_set_sort(&c->space);
 	for (size_t i = 0; i < c->space.n && r == 0; i++) {
 		r = check_gap(c, at, c->space.used[i].off);
 		at = c->space.used[i].end;
@@ -389,7 +389,7 @@ static void report_trailing(struct checker *c, bool repaired)
 }
 
 /* Nothing behind the last block is given back; a footer goes behind all. */
-static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
+static int recovery_destroy(struct checker *c, uint64_t end, uint64_t bytes)
 {
 	bool mend = c->repair && !c->f.trailing_ok;
 	int r = 0;
@@ -397,7 +397,7 @@ static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
 	if (mend)
 		r = write_footer(
 			c, c->v->footer,
-			vhd_footer_place(max_u64(end, c->f.file_size)));
+			vhd_footer_offset(max_u64(end, c->f.file_size)));
 	if (r < 0)
 		return r;
 	if (!c->f.trailing_ok)
@@ -410,15 +410,15 @@ static int keep_end(struct checker *c, uint64_t end, uint64_t bytes)
 /* The footer behind the last block, and nothing between. */
 static int check_end(struct checker *c)
 {
-	uint64_t end = space_end(&c->space), bytes = 0;
-	uint64_t place = vhd_footer_place(end);
+	uint64_t end = extent_set_end(&c->space), bytes = 0;
+	uint64_t place = vhd_footer_offset(end);
 	bool repair = c->repair;
 	int r = stored_bytes(c, place + FOOTER_SIZE, c->v->footer_off, &bytes);
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
 	if (c->unsure)
-		return keep_end(c, end, bytes);
+		return recovery_destroy(c, end, bytes);
 	if (repair)
 		r = write_footer(c, c->v->footer, place);
 	if (repair && r == 0)
@@ -458,7 +458,7 @@ static int check_blocks(struct checker *c)
 /* What is known of the end before anything is mended. */
 static int look_at_end(struct checker *c)
 {
-	int r = vhd_end_check(c->v, &c->lost);
+	int r = vhd_check_truncation(c->v, &c->lost);
 
 	c->truncated = r == -EBADMSG;
 	c->why = *error_last();

@@ -20,7 +20,7 @@
 
 #include "base/error.h"
 #include "base/utf16.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 #include "format/vhd.h"
 
 enum {
@@ -308,7 +308,7 @@ static int write_locator(struct io *io, const struct locator *loc)
 
 static int write_plan(struct io *io, const struct plan *plan)
 {
-	uint64_t footer_off = vhd_footer_place(plan->end);
+	uint64_t footer_off = vhd_footer_offset(plan->end);
 	int r = io_resize(io, footer_off + FOOTER_SIZE);
 
 	if (r == 0)

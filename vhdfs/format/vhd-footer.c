@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 uint32_t vhd_checksum(const uint8_t *p, size_t size, size_t hole)
 {

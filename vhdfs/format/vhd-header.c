@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 static void add_structure(struct vhd *v, uint64_t off, uint64_t len)
 {

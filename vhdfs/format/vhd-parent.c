@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/utf16.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 /* Deprecated locators are in some code page; Latin-1 agrees with most. */
 static int latin1_decode(const uint8_t *p, size_t len, char **ret)

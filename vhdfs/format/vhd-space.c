@@ -19,9 +19,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
-uint64_t vhd_footer_place(uint64_t end)
+uint64_t vhd_footer_offset(uint64_t end)
 {
 	return round_up(end + FOOTER_SIZE, VHD_ALIGN) - FOOTER_SIZE;
 }
@@ -51,7 +51,7 @@ int vhd_bat_scan(struct vhd *v,
 	return r;
 }
 
-int vhd_space_structures(const struct vhd *v, struct space *space)
+int vhd_space_structures(const struct vhd *v, struct extent_set *space)
 {
 	int r = 0;
 
@@ -59,13 +59,13 @@ int vhd_space_structures(const struct vhd *v, struct space *space)
 		uint64_t off = round_down(v->structures[i].off, VHD_SECTOR);
 		uint64_t end = round_up(v->structures[i].end, VHD_SECTOR);
 
-		r = space_add(space, off, end - off);
+		r = extent_set_add(space, off, end - off);
 	}
 	/* Windows reserves the table's space in units of 4 KiB. */
 	if (r == 0)
-		r = space_add(space, v->bat_off,
-			      round_up((uint64_t)v->n_entries * BAT_ENTRY,
-				       VHD_ALIGN));
+		r = extent_set_add(space, v->bat_off,
+				   round_up((uint64_t)v->n_entries * BAT_ENTRY,
+					    VHD_ALIGN));
 	/* What is reserved for a locator, where that is believable. */
 	for (unsigned i = 0; i < LOCATOR_SLOTS && r == 0; i++) {
 		struct vhd_locator loc = vhd_locator_get(v->header, i);
@@ -73,7 +73,7 @@ int vhd_space_structures(const struct vhd *v, struct space *space)
 		if (v->img.type == IMAGE_DIFFERENCING && loc.code && loc.len &&
 		    loc.space <= MIB(1) &&
 		    range_within(loc.off, loc.space, v->footer_off))
-			r = space_add(space, loc.off, loc.space);
+			r = extent_set_add(space, loc.off, loc.space);
 	}
 	return r;
 }
@@ -101,23 +101,24 @@ static int add_block(void *ctx, uint32_t block, uint32_t entry)
 	 * block they name is left alone. */
 	if (r < 0)
 		return block < v->n_blocks ? r : 0;
-	return space_add(&v->space, (uint64_t)entry * VHD_SECTOR, v->block_len);
+	return extent_set_add(&v->space, (uint64_t)entry * VHD_SECTOR,
+			      v->block_len);
 }
 
-int vhd_space_know(struct vhd *v)
+int vhd_space_load(struct vhd *v)
 {
 	struct overlap overlap = { 0 };
 	int r = 0;
 
-	if (v->space_known)
+	if (v->space_loaded)
 		return 0;
-	space_fini(&v->space);
+	extent_set_fini(&v->space);
 	v->space.overlap = note_overlap;
 	v->space.ctx = &overlap;
 	r = vhd_bat_scan(v, add_block, v);
 	if (r == -EFBIG)
 		r = fail(r, "%s: %s", v->img.io->name, error_text());
-	space_settle(&v->space);
+	extent_set_sort(&v->space);
 	v->space.overlap = NULL;
 	if (r == 0 && overlap.found)
 		r = fail_found(-EBADMSG, v->img.io->name,
@@ -127,21 +128,21 @@ int vhd_space_know(struct vhd *v)
 			       overlap.off);
 	if (r == 0)
 		r = vhd_space_structures(v, &v->space);
-	space_settle(&v->space);
+	extent_set_sort(&v->space);
 	v->search_from = 0;
-	v->space_known = r == 0;
+	v->space_loaded = r == 0;
 	return r;
 }
 
-void vhd_space_forget(struct vhd *v)
+void vhd_space_unload(struct vhd *v)
 {
-	space_fini(&v->space);
-	v->space_known = false;
+	extent_set_fini(&v->space);
+	v->space_loaded = false;
 }
 
 int vhd_space_reclaim(struct vhd *v)
 {
-	struct space *freed = &v->flushing.freed;
+	struct extent_set *freed = &v->flushing.freed;
 	int r = 0;
 
 	if (!atomic_load(&v->freed_durable))
@@ -149,7 +150,8 @@ int vhd_space_reclaim(struct vhd *v)
 	while (freed->n && r == 0) {
 		struct range range = freed->used[freed->n - 1];
 
-		r = space_release(&v->space, range.off, range.end - range.off);
+		r = extent_set_remove(&v->space, range.off,
+				      range.end - range.off);
 		if (r == -EBADMSG)
 			r = fail(r, "%s: %s", v->img.io->name, error_text());
 		if (r == 0)
@@ -157,7 +159,7 @@ int vhd_space_reclaim(struct vhd *v)
 		v->search_from = min_u64(v->search_from, range.off);
 	}
 	if (r == 0) {
-		space_fini(freed);
+		extent_set_fini(freed);
 		atomic_store(&v->freed_durable, false);
 	}
 	return r;
@@ -166,7 +168,7 @@ int vhd_space_reclaim(struct vhd *v)
 /* Makes the file long enough for end, with the footer behind (O1). */
 static int grow(struct vhd *v, uint64_t end)
 {
-	uint64_t footer_off = vhd_footer_place(end);
+	uint64_t footer_off = vhd_footer_offset(end);
 	uint64_t old_size = v->file_size;
 	int r = io_resize(v->img.io, footer_off + FOOTER_SIZE);
 
@@ -185,7 +187,7 @@ static int grow(struct vhd *v, uint64_t end)
 }
 
 /* Clears what of a new block's place was in the file before. */
-static int clear_old(struct vhd *v, const struct vhd_room *room)
+static int clear_old(struct vhd *v, const struct vhd_allocation *room)
 {
 	uint64_t end = min_u64(room->off + v->block_len, room->old_file_size);
 
@@ -195,13 +197,14 @@ static int clear_old(struct vhd *v, const struct vhd_room *room)
 	return io_zero(v->img.io, room->off, end - room->off, false);
 }
 
-int vhd_space_room(struct vhd *v, struct vhd_room *ret)
+int vhd_space_alloc(struct vhd *v, struct vhd_allocation *ret)
 {
-	struct vhd_room room = { .old_file_size = v->file_size,
-				 .old_footer_off = v->footer_off };
+	struct vhd_allocation room = { .old_file_size = v->file_size,
+				       .old_footer_off = v->footer_off };
 	uint64_t phase = round_up(v->bitmap_size, VHD_ALIGN) - v->bitmap_size;
-	int r = space_take(&v->space, v->block_len, VHD_ALIGN, phase,
-			   v->search_from, VHD_FILE_MAX - VHD_ALIGN, &room.off);
+	int r = extent_set_alloc(&v->space, v->block_len, VHD_ALIGN, phase,
+				 v->search_from, VHD_FILE_MAX - VHD_ALIGN,
+				 &room.off);
 
 	if (r == -ENOSPC)
 		return fail(
@@ -215,7 +218,7 @@ int vhd_space_room(struct vhd *v, struct vhd_room *ret)
 	if (r == 0)
 		r = clear_old(v, &room);
 	if (r < 0) {
-		vhd_space_give_up(v, &room);
+		vhd_space_alloc_undo(v, &room);
 		return r;
 	}
 	v->search_from = room.off + v->block_len;
@@ -227,12 +230,12 @@ int vhd_space_room(struct vhd *v, struct vhd_room *ret)
  * The file becomes as short as it was, if it can; else it stays sound and too
  * long, and the space is there for the next block.
  */
-void vhd_space_give_up(struct vhd *v, const struct vhd_room *room)
+void vhd_space_alloc_undo(struct vhd *v, const struct vhd_allocation *room)
 {
 	struct error why = *error_last();
 
 	/* Cannot fail: joining what was split needs no memory. */
-	(void)space_release(&v->space, room->off, v->block_len);
+	(void)extent_set_remove(&v->space, room->off, v->block_len);
 	v->search_from = min_u64(v->search_from, room->off);
 	if (room->off + v->block_len <= room->old_footer_off) {
 		(void)io_zero(v->img.io, room->off, v->block_len, false);
@@ -263,8 +266,9 @@ static bool stands_alone(const struct vhd *v, uint64_t off)
 
 int vhd_space_free(struct vhd *v, uint64_t off)
 {
-	return stands_alone(v, off) ? space_add(&v->freed, off, v->block_len)
-				    : 0;
+	return stands_alone(v, off)
+		       ? extent_set_add(&v->freed, off, v->block_len)
+		       : 0;
 }
 
 /* Marks [off, end) if nobody uses it.  It touches what is in use, and joining
@@ -272,9 +276,9 @@ int vhd_space_free(struct vhd *v, uint64_t off)
 static bool claim(struct vhd *v, uint64_t off, uint64_t end)
 {
 	if (off >= end || end > v->footer_off ||
-	    !space_is_free(&v->space, off, end - off))
+	    !extent_set_is_free(&v->space, off, end - off))
 		return false;
-	(void)space_mark(&v->space, off, end - off);
+	(void)extent_set_insert(&v->space, off, end - off);
 	return true;
 }
 
@@ -284,9 +288,9 @@ static bool claim(struct vhd *v, uint64_t off, uint64_t end)
  */
 void vhd_space_widen_freed(struct vhd *v)
 {
-	struct space *freed = &v->freed;
+	struct extent_set *freed = &v->freed;
 
-	space_settle(freed);
+	extent_set_sort(freed);
 	for (size_t i = 0; i + 1 < freed->n; i++) {
 		struct range *range = &freed->used[i];
 
@@ -294,7 +298,7 @@ void vhd_space_widen_freed(struct vhd *v)
 		    claim(v, range->end, range[1].off))
 			range->end = range[1].off;
 	}
-	space_settle(freed);
+	extent_set_sort(freed);
 	for (size_t i = 0; i < freed->n; i++) {
 		struct range *range = &freed->used[i];
 		uint64_t off = round_down(range->off, VHD_ALIGN);
@@ -305,5 +309,5 @@ void vhd_space_widen_freed(struct vhd *v)
 		if (claim(v, range->end, end))
 			range->end = end;
 	}
-	space_settle(freed);
+	extent_set_sort(freed);
 }

@@ -14,11 +14,11 @@
  *     that a reader takes has another id than it had then.
  *
  * ORDER
- *  O0  Before the first change after an open: what vhd-start.c says.
+ *  O0  Before the first change after an open: what vhd-writable.c says.
  *  O1  A new block: the file is extended, the footer written at the new end,
  *      then the bitmap where the old footer was, then the data.  Nothing
  *      refers to it: a crash leaves a leak, and at worst no footer at the end;
- *      the copy at 0 opens the file and vhd_start puts the footer back.
+ *      the copy at 0 opens the file and vhd_begin_writes puts the footer back.
  *  O2  A sector new in an old block: its data.  Its bit is set in memory only,
  *      after that.
  *  O3  A block that is not used any more: its entry is cleared in memory only.
@@ -39,9 +39,9 @@
  * refers to what they would have written.
  *
  * FULL DISKS.  The space of a table's page or a bitmap is reserved before the
- * page is changed (pages_change), that of new blocks and the footer is taken by
- * writing them: what has no room fails before anything refers to it, and O5 and
- * O7 need none.
+ * page is changed (table_cache_mark_dirty), that of new blocks and the footer
+ * is taken by writing them: what has no room fails before anything refers to
+ * it, and O5 and O7 need none.
  *
  * At most DIRTY_MAX pages of 512 bytes wait in memory for a flush; then the
  * write that made one more asks for one.
@@ -55,7 +55,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 enum { DIRTY_MAX = 4096 };
 
@@ -115,13 +115,13 @@ static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 		uint64_t stop = min_u64(end, base + PAGE_BYTES);
 		uint32_t first = (within - base) / VHD_SECTOR;
 		uint32_t n = (stop - within) / VHD_SECTOR;
-		struct page *page;
-		int r = pages_get(&v->bitmaps,
-				  block_off + base / PAGE_BYTES * VHD_SECTOR,
-				  &page);
+		struct table_page *page;
+		int r = table_cache_get(
+			&v->bitmaps, block_off + base / PAGE_BYTES * VHD_SECTOR,
+			&page);
 
 		if (r == 0 && !all_set(page->data, first, n))
-			r = pages_change(&v->bitmaps, page);
+			r = table_cache_mark_dirty(&v->bitmaps, page);
 		if (r < 0)
 			return r;
 		set_bits(page->data, first, n);
@@ -143,12 +143,12 @@ bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
 	while (n) {
 		uint32_t at = first % PAGE_BITS;
 		uint32_t part = min_u64(n, PAGE_BITS - at);
-		struct page *page;
+		struct table_page *page;
 
 		/* Where it waits to be written already, nothing of it but the
 		 * bits changes. */
-		if (pages_get(&v->bitmaps, block_off + (first - at) / 8,
-			      &page) < 0 ||
+		if (table_cache_get(&v->bitmaps, block_off + (first - at) / 8,
+				    &page) < 0 ||
 		    !page->dirty)
 			return false;
 		if (really)
@@ -161,13 +161,13 @@ bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
 
 static int set_entry(struct vhd *v, uint32_t block, uint32_t entry)
 {
-	struct page *page;
-	int r = pages_get(&v->bat,
-			  (uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
-			  &page);
+	struct table_page *page;
+	int r = table_cache_get(&v->bat,
+				(uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
+				&page);
 
 	if (r == 0)
-		r = pages_change(&v->bat, page);
+		r = table_cache_mark_dirty(&v->bat, page);
 	if (r < 0)
 		return r;
 	put_be32(page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY, entry);
@@ -182,11 +182,11 @@ static int write_new_bitmap(struct vhd *v, uint64_t block_off,
 
 	if (r < 0)
 		return vhd_fail_metadata(v, r);
-	r = space_add(&v->fresh, block_off, v->bitmap_size);
+	r = extent_set_add(&v->fresh, block_off, v->bitmap_size);
 	for (uint32_t at = 0; at < v->bitmap_size && r == 0; at += VHD_SECTOR) {
-		struct page *page;
+		struct table_page *page;
 
-		r = pages_get_zeroed(&v->bitmaps, block_off + at, &page);
+		r = table_cache_get_zeroed(&v->bitmaps, block_off + at, &page);
 		if (r == 0)
 			memcpy(page->data, bits + at, VHD_SECTOR);
 	}
@@ -210,29 +210,29 @@ static int allocate(struct vhd *v, const void *buf, uint64_t off, uint64_t len)
 {
 	_cleanup_free_ uint8_t *bits = calloc(1, v->bitmap_size);
 	uint64_t within = off % v->img.block_size;
-	struct vhd_room room;
+	struct vhd_allocation room;
 	int r;
 
 	if (!bits)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	new_bits(v, off, len, bits);
-	r = vhd_space_know(v);
+	r = vhd_space_load(v);
 	if (r == 0)
 		r = vhd_space_reclaim(v);
 	if (r == 0)
-		r = vhd_space_room(v, &room);
+		r = vhd_space_alloc(v, &room);
 	if (r < 0)
 		return r;
 	r = write_new_bitmap(v, room.off, bits);
 	if (r == 0 && buf)
-		r = io_fill(v->img.io, buf, len,
-			    room.off + v->bitmap_size + within);
+		r = io_write_chunked(v->img.io, buf, len,
+				     room.off + v->bitmap_size + within);
 	if (r == 0)
 		r = set_entry(v, off / v->img.block_size,
 			      room.off / VHD_SECTOR);
 	if (r < 0) {
-		pages_drop(&v->bitmaps, room.off, v->bitmap_size);
-		vhd_space_give_up(v, &room);
+		table_cache_drop(&v->bitmaps, room.off, v->bitmap_size);
+		vhd_space_alloc_undo(v, &room);
 	}
 	return r;
 }
@@ -241,13 +241,13 @@ static int allocate(struct vhd *v, const void *buf, uint64_t off, uint64_t len)
  * would be written over this one. */
 static int forget(struct vhd *v, uint64_t off, uint64_t block_off)
 {
-	int r = vhd_space_know(v);
+	int r = vhd_space_load(v);
 
 	if (r == 0)
 		r = set_entry(v, off / v->img.block_size, BAT_UNUSED);
 	if (r < 0)
 		return r;
-	pages_drop(&v->bitmaps, block_off, v->bitmap_size);
+	table_cache_drop(&v->bitmaps, block_off, v->bitmap_size);
 	return vhd_space_free(v, block_off);
 }
 
@@ -273,8 +273,8 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 		r = allocate(v, buf, off, len);
 	} else {
 		/* O2 */
-		r = io_fill(img->io, buf, len,
-			    block_off + v->bitmap_size + within);
+		r = io_write_chunked(img->io, buf, len,
+				     block_off + v->bitmap_size + within);
 		if (r == 0)
 			r = mark_stored(v, block_off, within, len);
 	}
@@ -339,15 +339,15 @@ int vhd_flush_begin(struct image *img)
 		return r;
 	if (!v->bat.n_dirty && !v->bitmaps.n_dirty)
 		return 0;
-	r = pages_take_dirty(&v->bitmaps, &f->bitmaps);
+	r = table_cache_snapshot_dirty(&v->bitmaps, &f->bitmaps);
 	if (r < 0)
 		return r;
-	r = pages_take_dirty(&v->bat, &f->bat);
+	r = table_cache_snapshot_dirty(&v->bat, &f->bat);
 	if (r < 0) {
-		pages_put_back(&v->bitmaps, &f->bitmaps);
+		table_cache_restore_dirty(&v->bitmaps, &f->bitmaps);
 		return r;
 	}
-	space_settle(&v->fresh);
+	extent_set_sort(&v->fresh);
 	vhd_space_widen_freed(v);
 	f->fresh = v->fresh;
 	f->freed = v->freed;
@@ -360,19 +360,19 @@ int vhd_flush_begin(struct image *img)
 static int write_bitmaps(struct vhd *v, bool fresh)
 {
 	const struct vhd_flush *f = &v->flushing;
-	const struct page_copies *copies = &f->bitmaps;
+	const struct dirty_snapshot *snapshot = &f->bitmaps;
 	int r = 0;
 
 	/* Both are ascending. */
-	for (size_t i = 0, k = 0; i < copies->n && r == 0; i++) {
-		uint64_t off = copies->file_off[i];
+	for (size_t i = 0, k = 0; i < snapshot->n && r == 0; i++) {
+		uint64_t off = snapshot->file_off[i];
 		bool is_fresh;
 
 		while (k < f->fresh.n && f->fresh.used[k].end <= off)
 			k++;
 		is_fresh = k < f->fresh.n && f->fresh.used[k].off <= off;
 		if (is_fresh == fresh)
-			r = io_write(v->img.io, copies->data + i * VHD_SECTOR,
+			r = io_write(v->img.io, snapshot->data + i * VHD_SECTOR,
 				     VHD_SECTOR, off);
 	}
 	return r;
@@ -381,14 +381,14 @@ static int write_bitmaps(struct vhd *v, bool fresh)
 /* The table's pages, and nothing of what may follow its last entry. */
 static int write_bat(struct vhd *v)
 {
-	const struct page_copies *copies = &v->flushing.bat;
+	const struct dirty_snapshot *snapshot = &v->flushing.bat;
 	uint64_t len = (uint64_t)v->n_entries * BAT_ENTRY;
 	int r = 0;
 
-	for (size_t i = 0; i < copies->n && r == 0; i++) {
-		uint64_t off = copies->file_off[i];
+	for (size_t i = 0; i < snapshot->n && r == 0; i++) {
+		uint64_t off = snapshot->file_off[i];
 
-		r = io_write(v->img.io, copies->data + i * VHD_SECTOR,
+		r = io_write(v->img.io, snapshot->data + i * VHD_SECTOR,
 			     min_u64(VHD_SECTOR, len - off), v->bat_off + off);
 	}
 	return r;
@@ -397,7 +397,7 @@ static int write_bat(struct vhd *v)
 /* O9: where it cannot be cleared it is only not given back yet. */
 static void clear_freed(struct vhd *v)
 {
-	const struct space *freed = &v->flushing.freed;
+	const struct extent_set *freed = &v->flushing.freed;
 
 	for (size_t i = 0; i < freed->n; i++)
 		(void)io_zero(v->img.io, freed->used[i].off,
@@ -419,12 +419,12 @@ int vhd_flush_finish(struct image *img)
 	if (r == 0)
 		r = io_sync(img->io); /* O8 */
 	if (r == 0) {
-		pages_written(&v->bitmaps, f->bitmaps.gen);
-		pages_written(&v->bat, f->bat.gen);
+		table_cache_written(&v->bitmaps, f->bitmaps.gen);
+		table_cache_written(&v->bat, f->bat.gen);
 	}
-	page_copies_fini(&f->bitmaps);
-	page_copies_fini(&f->bat);
-	space_fini(&f->fresh);
+	dirty_snapshot_fini(&f->bitmaps);
+	dirty_snapshot_fini(&f->bat);
+	extent_set_fini(&f->fresh);
 	if (r < 0)
 		return r;
 	clear_freed(v); /* O9 */
@@ -434,11 +434,11 @@ int vhd_flush_finish(struct image *img)
 
 void vhd_write_fini(struct vhd *v)
 {
-	page_copies_fini(&v->flushing.bitmaps);
-	page_copies_fini(&v->flushing.bat);
-	space_fini(&v->flushing.fresh);
-	space_fini(&v->flushing.freed);
-	space_fini(&v->space);
-	space_fini(&v->fresh);
-	space_fini(&v->freed);
+	dirty_snapshot_fini(&v->flushing.bitmaps);
+	dirty_snapshot_fini(&v->flushing.bat);
+	extent_set_fini(&v->flushing.fresh);
+	extent_set_fini(&v->flushing.freed);
+	extent_set_fini(&v->space);
+	extent_set_fini(&v->fresh);
+	extent_set_fini(&v->freed);
 }

@@ -6,7 +6,7 @@
  *  1. footer, header, locators and the table's place were checked at open; a
  *     table entry is checked each time it is used (vhd_entry_check), so an
  *     open costs the same whatever the table's size; but the table of a file
- *     without a footer at its end is read (vhd-end.c).
+ *     without a footer at its end is read (vhd-truncation.c).
  *  2. What is read of a block is what its bitmap says is stored.  A clear bit
  *     is the parent's in a differencing image and zero in a dynamic one, where
  *     the specification has zeros on disk.
@@ -24,7 +24,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "format/vhd-driver.h"
+#include "format/vhd-internal.h"
 
 static int load_bat_page(void *ctx, void *data, uint64_t off)
 {
@@ -42,14 +42,14 @@ static int load_tables(struct vhd *v)
 	int r = vhd_header_load(v);
 
 	if (r == 0)
-		r = pages_init(&v->bat, v->img.io, v->bat_off, VHD_SECTOR,
-			       div_up(v->n_entries, BAT_PAGE_ENTRIES),
-			       load_bat_page, v);
+		r = table_cache_init(&v->bat, v->img.io, v->bat_off, VHD_SECTOR,
+				     div_up(v->n_entries, BAT_PAGE_ENTRIES),
+				     load_bat_page, v);
 	if (r == 0)
-		r = pages_init(&v->bitmaps, v->img.io, 0, VHD_SECTOR,
-			       (uint64_t)v->n_blocks * v->bitmap_size /
-				       VHD_SECTOR,
-			       NULL, NULL);
+		r = table_cache_init(&v->bitmaps, v->img.io, 0, VHD_SECTOR,
+				     (uint64_t)v->n_blocks * v->bitmap_size /
+					     VHD_SECTOR,
+				     NULL, NULL);
 	if (r < 0)
 		return r;
 	v->img.tables[0] = &v->bat;
@@ -102,8 +102,8 @@ int vhd_load(struct vhd *v)
 
 void vhd_unload(struct vhd *v)
 {
-	pages_fini(&v->bat);
-	pages_fini(&v->bitmaps);
+	table_cache_fini(&v->bat);
+	table_cache_fini(&v->bitmaps);
 	vhd_write_fini(v);
 }
 
@@ -139,7 +139,7 @@ static int vhd_open(struct io *io, struct image **ret)
 	v->img.io = io;
 	r = vhd_load(v);
 	if (r == 0)
-		r = vhd_end_check(v, &lost);
+		r = vhd_check_truncation(v, &lost);
 	if (r == 0)
 		r = image_init(&v->img, &vhd_ops, io);
 	if (r < 0) {
@@ -237,11 +237,11 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 
 int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off)
 {
-	struct page *page;
+	struct table_page *page;
 	uint32_t entry;
-	int r = pages_get(&v->bat,
-			  (uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
-			  &page);
+	int r = table_cache_get(&v->bat,
+				(uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
+				&page);
 
 	if (r < 0)
 		return r;
@@ -289,8 +289,9 @@ static int bitmap_run(struct vhd *v, uint64_t bitmap_off, uint32_t first,
 
 	while (at < end) {
 		uint32_t base = at - at % PAGE_BITS, stop;
-		struct page *page;
-		int r = pages_get(&v->bitmaps, bitmap_off + base / 8, &page);
+		struct table_page *page;
+		int r = table_cache_get(&v->bitmaps, bitmap_off + base / 8,
+					&page);
 
 		if (r < 0)
 			return r;
@@ -369,8 +370,8 @@ const struct image_ops vhd_ops = {
 	.parent = vhd_parent,
 	.map = vhd_map,
 	.may_write = vhd_may_write,
-	.start = vhd_start,
-	.stop = vhd_stop,
+	.begin_writes = vhd_begin_writes,
+	.end_writes = vhd_end_writes,
 	.write = vhd_write,
 	.mark = vhd_mark,
 	.zero = vhd_zero,

@@ -60,7 +60,7 @@ static bool state_is_good(const struct vhdx *v, uint64_t index, unsigned state)
 static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 			  uint64_t len)
 {
-	const struct space *used = &v->structures;
+	const struct extent_set *used = &v->structures;
 
 	if (off < VHDX_AREA)
 		return fail_entry(v, index, "a block at 1 MiB at least",
@@ -98,13 +98,13 @@ int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
 }
 
 /* The page that an entry is in. */
-static int entry_page(struct vhdx *v, uint64_t index, struct page **ret)
+static int entry_page(struct vhdx *v, uint64_t index, struct table_page **ret)
 {
-	return pages_get(&v->pages, round_down(entry_off(v, index), VHDX_PAGE),
-			 ret);
+	return table_cache_get(&v->tables,
+			       round_down(entry_off(v, index), VHDX_PAGE), ret);
 }
 
-static uint8_t *entry_in(const struct vhdx *v, struct page *page,
+static uint8_t *entry_in(const struct vhdx *v, struct table_page *page,
 			 uint64_t index)
 {
 	return page->data + (entry_off(v, index) - page->file_off);
@@ -112,7 +112,7 @@ static uint8_t *entry_in(const struct vhdx *v, struct page *page,
 
 int vhdx_bat_get(struct vhdx *v, uint64_t index, uint64_t *ret_entry)
 {
-	struct page *page;
+	struct table_page *page;
 	uint64_t entry;
 	int r = entry_page(v, index, &page);
 
@@ -130,11 +130,11 @@ int vhdx_bat_get(struct vhdx *v, uint64_t index, uint64_t *ret_entry)
 
 int vhdx_bat_set(struct vhdx *v, uint64_t index, uint64_t entry)
 {
-	struct page *page;
+	struct table_page *page;
 	int r = entry_page(v, index, &page);
 
 	if (r == 0)
-		r = pages_change(&v->pages, page);
+		r = table_cache_mark_dirty(&v->tables, page);
 	if (r < 0)
 		return r;
 	put_le64(entry_in(v, page, index), entry);
@@ -148,7 +148,7 @@ static int is_hole(struct vhdx *v, size_t len, uint64_t off)
 	bool data;
 	int r;
 
-	if (v->overlay.n_pages || atomic_load(&v->pages.n))
+	if (v->overlay.n_pages || atomic_load(&v->tables.n))
 		return 0;
 	r = io_extent(v->img.io, off, &data, &n);
 	return r < 0 ? r : !data && n >= len;
@@ -160,7 +160,8 @@ static int read_piece(struct vhdx *v, uint8_t *buf, size_t len, uint64_t off)
 	int r = vhdx_read_tables(v, buf, len, off);
 
 	for (size_t at = 0; r == 0 && at < len; at += VHDX_PAGE) {
-		const struct page *page = pages_find(&v->pages, off + at);
+		const struct table_page *page =
+			table_cache_find(&v->tables, off + at);
 
 		if (page)
 			memcpy(buf + at, page->data,
@@ -227,14 +228,14 @@ int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
 
 /* The page with the bit of a sector, and the number of that bit in it. */
 static int bit_page(const struct vhdx_bits *bits, uint64_t sector,
-		    struct page **ret, uint64_t *ret_bit)
+		    struct table_page **ret, uint64_t *ret_bit)
 {
 	uint64_t bit = bits->first + sector;
 
 	*ret_bit = bit % (8 * VHDX_PAGE);
-	return pages_get(&bits->v->pages,
-			 bits->bitmap_off + round_down(bit / 8, VHDX_PAGE),
-			 ret);
+	return table_cache_get(
+		&bits->v->tables,
+		bits->bitmap_off + round_down(bit / 8, VHDX_PAGE), ret);
 }
 
 /* How many of at most n bits from bit on have the value? All in one page. */
@@ -260,7 +261,7 @@ static uint64_t run_in_page(const uint8_t *data, uint64_t bit, uint64_t n,
 int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		  bool *ret_value, uint64_t *ret_run)
 {
-	struct page *page;
+	struct table_page *page;
 	uint64_t bit, run = 0;
 	bool value = false;
 
@@ -304,12 +305,12 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		   bool value)
 {
 	while (n) {
-		struct page *page;
+		struct table_page *page;
 		uint64_t bit, part;
 		int r = bit_page(bits, sector, &page, &bit);
 
 		if (r == 0)
-			r = pages_change(&bits->v->pages, page);
+			r = table_cache_mark_dirty(&bits->v->tables, page);
 		if (r < 0)
 			return r;
 		part = min_u64(n, 8 * VHDX_PAGE - bit);
@@ -326,7 +327,7 @@ static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		      bool really)
 {
 	while (n) {
-		struct page *page;
+		struct table_page *page;
 		uint64_t bit, part;
 
 		if (bit_page(bits, sector, &page, &bit) < 0 || !page->dirty)

@@ -10,7 +10,7 @@
  *
  * What else is found stays as it is: invalid states, blocks that share space
  * or lie in tables, bitmaps that are missing, metadata.  A file that lacks a
- * block which its BAT names was truncated (vhdx-end.c): no byte of it is
+ * block which its BAT names was truncated (vhdx-truncation.c): no byte of it is
  * changed, for a BAT without that entry would hide the loss.
  *
  * No damage, and said: a log that was not replayed, which a crash leaves (it is
@@ -230,7 +230,8 @@ static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
 
 static int add_run(struct checker *c)
 {
-	return c->run_len ? space_add(&c->v.space, c->run_off, c->run_len) : 0;
+	return c->run_len ? extent_set_add(&c->v.space, c->run_off, c->run_len)
+			  : 0;
 }
 
 /* A place for a block that is not stored: Hyper-V refuses such an image. */
@@ -253,19 +254,19 @@ static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
 
 static int write_bat(struct checker *c)
 {
-	struct page_copies copies = { 0 };
+	struct dirty_snapshot snapshot = { 0 };
 	int r;
 
-	if (!c->v.pages.n_dirty)
+	if (!c->v.tables.n_dirty)
 		return 0;
-	r = pages_take_dirty(&c->v.pages, &copies);
+	r = table_cache_snapshot_dirty(&c->v.tables, &snapshot);
 	if (r == 0)
 		r = touch(c);
 	if (r == 0)
-		r = page_copies_write(&copies, c->v.img.io);
+		r = dirty_snapshot_write(&snapshot, c->v.img.io);
 	if (r == 0)
-		pages_written(&c->v.pages, copies.gen);
-	page_copies_fini(&copies);
+		table_cache_written(&c->v.tables, snapshot.gen);
+	dirty_snapshot_fini(&snapshot);
 	if (r < 0)
 		return r;
 	return io_sync(c->v.img.io);
@@ -274,10 +275,10 @@ static int write_bat(struct checker *c)
 /* Keeps the pages in memory few. */
 static int bound_pages(struct checker *c)
 {
-	int r = c->v.pages.n_dirty > MENDED_MAX ? write_bat(c) : 0;
+	int r = c->v.tables.n_dirty > MENDED_MAX ? write_bat(c) : 0;
 
-	if (r == 0 && pages_crowded(&c->v.pages))
-		pages_evict(&c->v.pages);
+	if (r == 0 && table_cache_over_limit(&c->v.tables))
+		table_cache_evict(&c->v.tables);
 	return r;
 }
 
@@ -328,7 +329,7 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 
 static int check_bat(struct checker *c)
 {
-	struct space *structures = &c->v.structures;
+	struct extent_set *structures = &c->v.structures;
 	int r;
 
 	c->v.space.overlap = report_overlap;
@@ -337,12 +338,12 @@ static int check_bat(struct checker *c)
 	if (r == 0)
 		r = add_run(c);
 	for (size_t i = 0; r == 0 && i < structures->n; i++)
-		r = space_add(&c->v.space, structures->used[i].off,
-			      structures->used[i].end -
-				      structures->used[i].off);
+		r = extent_set_add(&c->v.space, structures->used[i].off,
+				   structures->used[i].end -
+					   structures->used[i].off);
 	if (r < 0)
 		return r;
-	space_settle(&c->v.space);
+	extent_set_sort(&c->v.space);
 	c->v.space.overlap = NULL;
 	if (c->n_draft)
 		check_say(c->check->remark,
@@ -450,7 +451,7 @@ static int check_end(struct checker *c, uint64_t used_end, uint64_t size)
 
 static int check_leaks(struct checker *c)
 {
-	const struct space *space = &c->v.space;
+	const struct extent_set *space = &c->v.space;
 	uint64_t size, at = 0;
 	int r = io_size(c->v.img.io, &size);
 
@@ -496,7 +497,7 @@ int vhdx_check(struct io *io, struct check *check)
 	r = vhdx_load(&c.v);
 	if (r < 0)
 		return check_unloadable(&c, r);
-	r = vhdx_end_check(&c.v);
+	r = vhdx_check_truncation(&c.v);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	/* The BAT entries are reported by check_bat. */

@@ -14,8 +14,8 @@
 #include "base/guid.h"
 #include "format/bits.h"
 #include "format/image.h"
-#include "format/pages.h"
-#include "format/space.h"
+#include "format/table-cache.h"
+#include "format/extent-set.h"
 #include "format/vhdx-layout.h"
 
 /* One of the two copies, as read. */
@@ -65,7 +65,7 @@ struct vhdx_freed {
 
 /* What a flush writes.  All that it needs is there before its first write. */
 struct vhdx_flush {
-	struct page_copies pages;
+	struct dirty_snapshot snapshot;
 	size_t *order;      /* of the copies, as they are logged */
 	uint8_t *entry;     /* room for the largest entry, and zeros after it */
 	uint64_t log_room;  /* bytes of the log that had their space then */
@@ -75,14 +75,15 @@ struct vhdx_flush {
 enum {
 	/* So many bytes of the log are one run at most, and so many copies of
 	 * pages are kept of it. */
-	VHDX_RUN_MAX = 64 * 1024,
-	VHDX_RUN_PAGES = 4,
+	LOG_SEQUENCE_MAX = 64 * 1024,
+	LOG_SEQUENCE_SNAPSHOTS = 4,
 };
 
 /* Entries at the log's end whose pages are not in their places yet, from the
  * oldest on. */
-struct vhdx_run {
-	struct page_copies pages[VHDX_RUN_PAGES]; /* later ones count */
+struct log_sequence {
+	struct dirty_snapshot
+		snapshots[LOG_SEQUENCE_SNAPSHOTS]; /* later ones count */
 	size_t n;
 	uint64_t gen; /* of the last */
 };
@@ -97,7 +98,7 @@ struct vhdx {
 	struct vhdx_region bat, metadata;
 	struct vhdx_meta *items;
 	size_t n_items;
-	struct space structures; /* all but blocks; settled */
+	struct extent_set structures; /* all but blocks; settled */
 	bool leave_allocated;
 	bool made_by_qemu;
 	uint64_t size_at_open; /* of the file */
@@ -105,12 +106,12 @@ struct vhdx {
 	uint64_t n_blocks, n_entries;
 	struct parent_ref parent; /* differencing only */
 
-	struct pages pages; /* of the BAT and of bitmaps */
+	struct table_cache tables; /* of the BAT and of bitmaps */
 
 	/* Under image.lock. The file's size, at least; never shrinks. */
 	uint64_t file_size;
-	struct space space; /* once space_ready */
-	bool space_ready;
+	struct extent_set space; /* once space_loaded */
+	bool space_loaded;
 	struct vhdx_freed *freed;
 	size_t n_freed, freed_room;
 	uint64_t flushes;      /* begun with tables to log */
@@ -122,7 +123,7 @@ struct vhdx {
 	/* Where the first entry that counts begins, the tail, and where the
 	 * last one ends, in the log; 0, 0: there is none. */
 	uint64_t log_tail, log_end;
-	struct vhdx_run run;
+	struct log_sequence active;
 	atomic_uint_fast64_t flushes_logged;
 };
 
@@ -181,13 +182,13 @@ int vhdx_overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
 		       uint64_t file_off);
 void vhdx_overlay_fini(struct vhdx_overlay *overlay);
 
-/* vhdx-logwrite.c */
-int vhdx_start(struct image *img);
+/* vhdx-log-write.c */
+int vhdx_begin_writes(struct image *img);
 int vhdx_flush_begin(struct image *img);
 int vhdx_flush_finish(struct image *img);
 void vhdx_flush_fini(struct vhdx_flush *flush);
 /* Everything is flushed: marks the file as closed. */
-int vhdx_stop(struct image *img);
+int vhdx_end_writes(struct image *img);
 /* Cuts off the file's unused end. */
 int vhdx_trim(struct vhdx *v);
 /* Are so many pages dirty that they should be flushed? */
@@ -200,25 +201,26 @@ int vhdx_log_room(void *ctx, size_t n_dirty);
 int vhdx_header_may_write(struct vhdx *v);
 int vhdx_may_write(struct image *img);
 
-/* vhdx-run.c: all under image.flush_lock. */
+/* vhdx-log-sequence.c: all under image.flush_lock. */
 /* Can copies be added to it? */
-bool vhdx_run_takes(const struct vhdx_run *run,
-		    const struct page_copies *copies);
+bool log_sequence_accepts(const struct log_sequence *run,
+			  const struct dirty_snapshot *snapshot);
 /* What was logged, with the entry that goes on from the others; takes copies
  * over. */
-void vhdx_run_add(struct vhdx_run *run, struct page_copies *copies);
+void log_sequence_append(struct log_sequence *run,
+			 struct dirty_snapshot *snapshot);
 /* Writes all of it to its places, and forgets it; not synced. */
-int vhdx_run_place(struct vhdx *v);
-void vhdx_run_fini(struct vhdx_run *run);
+int log_sequence_checkpoint(struct vhdx *v);
+void log_sequence_fini(struct log_sequence *run);
 
-/* vhdx-end.c */
+/* vhdx-truncation.c */
 /* Does the file hold the block that the entry names, as far as it must? True of
  * an entry that names none. */
 bool vhdx_is_in_file(const struct vhdx *v, uint64_t index, uint64_t entry);
 /* The words of a block that it does not hold; -EBADMSG. */
 int vhdx_fail_truncated(struct vhdx *v, uint64_t index, uint64_t entry);
 /* All blocks, while the image is opened: 0, or -EBADMSG with words. */
-int vhdx_end_check(struct vhdx *v);
+int vhdx_check_truncation(struct vhdx *v);
 
 /* vhdx-bat.c */
 static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)
@@ -269,13 +271,13 @@ bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really);
 
 /* vhdx-space.c */
 /* Finds out what is in use, once; -EBADMSG where blocks overlap. */
-int vhdx_space_know(struct vhdx *v);
+int vhdx_space_load(struct vhdx *v);
 /* The words of two blocks that share space at off; -EBADMSG. */
 int vhdx_fail_overlap(struct vhdx *v, uint64_t off);
 /* len zero bytes of the file for a block; 1 MiB aligned. */
-int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off);
+int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off);
 /* Gives back what was taken and never referred to. */
-void vhdx_space_untake(struct vhdx *v, uint64_t off, uint64_t len);
+void vhdx_space_alloc_undo(struct vhdx *v, uint64_t off, uint64_t len);
 /* Nothing in memory refers to it any more; on disk something may. */
 void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len);
 /* The file has at least this size after. */

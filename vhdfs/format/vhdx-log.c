@@ -182,7 +182,7 @@ static int entry_is_good(const struct search *s, uint64_t at,
 }
 
 /* Looks at the sector at; remembers the entry if a good one begins there. */
-static int look_at(struct search *s, uint64_t at)
+static int resolve_name(struct search *s, uint64_t at)
 {
 	struct entry e;
 	uint8_t h[VHDX_ENTRY_HEADER_SIZE];
@@ -416,7 +416,7 @@ int vhdx_log_load(struct vhdx *v)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	s.entries = entries;
 	for (uint64_t at = 0; r == 0 && at < s.len; at += VHDX_LOG_SECTOR)
-		r = look_at(&s, at);
+		r = resolve_name(&s, at);
 	if (r == 0)
 		r = find_head(&s, &head);
 	return r < 0 ? r : take_run(&s, head);

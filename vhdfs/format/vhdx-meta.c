@@ -184,13 +184,13 @@ static void note_overlap(void *ctx, uint64_t off, uint64_t len)
 static int validate_overlaps(struct vhdx *v)
 {
 	struct overlap overlap = { 0 };
-	struct space space = { .overlap = note_overlap, .ctx = &overlap };
+	struct extent_set space = { .overlap = note_overlap, .ctx = &overlap };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->n_items; i++)
-		r = space_add(&space, v->items[i].off, v->items[i].len);
-	space_settle(&space);
-	space_fini(&space);
+		r = extent_set_add(&space, v->items[i].off, v->items[i].len);
+	extent_set_sort(&space);
+	extent_set_fini(&space);
 	if (r == 0 && overlap.found)
 		return fail_found(-EBADMSG, v->img.io->name, "metadata items",
 				  v->metadata.off + overlap.off,

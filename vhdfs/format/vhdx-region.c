@@ -47,7 +47,7 @@ static int fail_region(struct vhdx *v, uint64_t at, const char *expected,
 static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 			  uint64_t at)
 {
-	const struct space *used = &v->structures;
+	const struct extent_set *used = &v->structures;
 
 	if (!region->len || !is_aligned(region->off | region->len, VHDX_MIB) ||
 	    region->off < VHDX_AREA)
@@ -63,7 +63,7 @@ static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 			return fail_region(v, at,
 					   "a region apart from log and others",
 					   region);
-	return space_mark(&v->structures, region->off, region->len);
+	return extent_set_insert(&v->structures, region->off, region->len);
 }
 
 /* What kind is it? Keeps the two that are known. */
@@ -158,16 +158,16 @@ static int parse(struct vhdx *v, const uint8_t *table, int slot)
 int vhdx_regions_load(struct vhdx *v)
 {
 	_cleanup_free_ uint8_t *table = malloc(VHDX_REGION_SIZE);
-	int r = space_add(&v->structures, 0, VHDX_AREA);
+	int r = extent_set_add(&v->structures, 0, VHDX_AREA);
 
 	if (!table)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	if (r == 0)
-		r = space_add(&v->structures, v->header.log_off,
-			      v->header.log_len);
+		r = extent_set_add(&v->structures, v->header.log_off,
+				   v->header.log_len);
 	if (r < 0)
 		return r;
-	space_settle(&v->structures);
+	extent_set_sort(&v->structures);
 	for (int slot = 0; slot < 2; slot++) {
 		r = vhdx_region_read(v, slot, table);
 		if (r != 0)

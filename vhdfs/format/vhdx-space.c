@@ -27,7 +27,7 @@ struct gather {
 
 static int gather_end(struct vhdx *v, struct gather *g)
 {
-	return g->len ? space_add(&v->space, g->off, g->len) : 0;
+	return g->len ? extent_set_add(&v->space, g->off, g->len) : 0;
 }
 
 static int gather_entry(struct vhdx *v, uint64_t index, uint64_t entry,
@@ -65,16 +65,16 @@ static int gather_all(struct vhdx *v, struct gather *g)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->structures.n; i++)
-		r = space_add(&v->space, v->structures.used[i].off,
-			      v->structures.used[i].end -
-				      v->structures.used[i].off);
+		r = extent_set_add(&v->space, v->structures.used[i].off,
+				   v->structures.used[i].end -
+					   v->structures.used[i].off);
 	for (size_t i = 0; r == 0 && i < v->n_freed; i++)
-		r = space_add(&v->space, v->freed[i].off, v->freed[i].len);
+		r = extent_set_add(&v->space, v->freed[i].off, v->freed[i].len);
 	if (r == 0)
 		r = vhdx_bat_scan(v, gather_entry, g);
 	if (r == 0)
 		r = gather_end(v, g);
-	space_settle(&v->space);
+	extent_set_sort(&v->space);
 	return r;
 }
 
@@ -84,12 +84,12 @@ int vhdx_fail_overlap(struct vhdx *v, uint64_t off)
 			  "one BAT entry for each block", "two that share it");
 }
 
-int vhdx_space_know(struct vhdx *v)
+int vhdx_space_load(struct vhdx *v)
 {
 	struct gather g = { 0 };
 	int r;
 
-	if (v->space_ready)
+	if (v->space_loaded)
 		return 0;
 	v->space.overlap = note_overlap;
 	v->space.ctx = &g;
@@ -100,10 +100,10 @@ int vhdx_space_know(struct vhdx *v)
 	if (r == 0 && g.overlap)
 		r = vhdx_fail_overlap(v, g.overlap_off);
 	if (r < 0) {
-		space_fini(&v->space);
+		extent_set_fini(&v->space);
 		return r;
 	}
-	v->space_ready = true;
+	v->space_loaded = true;
 	return 0;
 }
 
@@ -124,8 +124,8 @@ static int reap(struct vhdx *v)
 		/* Without memory for the list it stays in use: a leak. */
 		if (f.flush > logged)
 			v->freed[kept++] = f;
-		else if (v->space_ready &&
-			 space_release(&v->space, f.off, f.len) == -EBADMSG)
+		else if (v->space_loaded &&
+			 extent_set_remove(&v->space, f.off, f.len) == -EBADMSG)
 			r = image_fail(&v->img,
 				       fail(-EBADMSG, "%s: %s", v->img.io->name,
 					    error_text()));
@@ -150,44 +150,44 @@ int vhdx_space_grow(struct vhdx *v, uint64_t size)
 
 static int append(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 {
-	uint64_t end = max_u64(v->file_size, space_end(&v->space));
+	uint64_t end = max_u64(v->file_size, extent_set_end(&v->space));
 	uint64_t off = round_up(end, VHDX_MIB);
 	int r = vhdx_space_grow(v, off + len);
 
 	if (r == 0)
-		r = space_mark(&v->space, off, len);
+		r = extent_set_insert(&v->space, off, len);
 	if (r == 0)
 		*ret_off = off;
 	return r;
 }
 
-int vhdx_space_take(struct vhdx *v, uint64_t len, uint64_t *ret_off)
+int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 {
 	uint64_t off;
-	int r = vhdx_space_know(v);
+	int r = vhdx_space_load(v);
 
 	if (r == 0)
 		r = reap(v);
 	if (r < 0)
 		return r;
-	r = space_take(&v->space, len, VHDX_MIB, 0, VHDX_AREA, v->file_size,
-		       &off);
+	r = extent_set_alloc(&v->space, len, VHDX_MIB, 0, VHDX_AREA,
+			     v->file_size, &off);
 	if (r == -ENOSPC)
 		return append(v, len, ret_off);
 	if (r < 0)
 		return r;
 	r = io_zero(v->img.io, off, len, false);
 	if (r < 0) {
-		vhdx_space_untake(v, off, len);
+		vhdx_space_alloc_undo(v, off, len);
 		return r;
 	}
 	*ret_off = off;
 	return 0;
 }
 
-void vhdx_space_untake(struct vhdx *v, uint64_t off, uint64_t len)
+void vhdx_space_alloc_undo(struct vhdx *v, uint64_t off, uint64_t len)
 {
-	space_release(&v->space, off, len);
+	extent_set_remove(&v->space, off, len);
 }
 
 void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
@@ -217,7 +217,7 @@ uint64_t vhdx_space_used_end(struct vhdx *v)
 	if (reap(v) < 0)
 		return 0;
 	/* Without an allocation or a freed block the end is as it was. */
-	if (!v->space_ready && (!gave_up || vhdx_space_know(v) < 0))
+	if (!v->space_loaded && (!gave_up || vhdx_space_load(v) < 0))
 		return 0;
-	return space_end(&v->space);
+	return extent_set_end(&v->space);
 }

@@ -6,8 +6,8 @@
  * block that it was meant to name.
  *
  * vhdx_may_write finds all of it before the image is offered for writing, with
- * a bit for each MiB of the file; vhdx_start finds the same with the map of the
- * file's space, which writing needs.
+ * a bit for each MiB of the file; vhdx_begin_writes finds the same with the map
+ * of the file's space, which writing needs.
  */
 #include "config.h"
 

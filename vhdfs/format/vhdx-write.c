@@ -2,7 +2,7 @@
 /*
  * Writing and zeroing one block (image.h says under which locks).  What is
  * changed here is data in the file, and BAT and bitmaps in memory; the order in
- * which those reach the disk is told in vhdx-logwrite.c.
+ * which those reach the disk is told in vhdx-log-write.c.
  *
  *   from \ to       whole block written   part of it written
  *   NOT_PRESENT     FULLY_PRESENT         PARTIALLY_PRESENT in a child, else
@@ -83,7 +83,7 @@ static int ensure_bitmap(const struct piece *p)
 
 	if (r < 0 || VHDX_BAT_STATE(entry) != VHDX_NOT_PRESENT)
 		return r;
-	r = vhdx_space_take(v, VHDX_BITMAP_SIZE, &off);
+	r = vhdx_space_alloc(v, VHDX_BITMAP_SIZE, &off);
 	return r < 0 ? r : vhdx_bat_set(v, index, off | VHDX_PRESENT);
 }
 
@@ -112,7 +112,8 @@ static int fill_place(const struct piece *p, const void *buf, uint64_t off)
 	int r = 0;
 
 	if (buf)
-		r = io_fill(p->v->img.io, buf, p->len, off + p->in_block);
+		r = io_write_chunked(p->v->img.io, buf, p->len,
+				     off + p->in_block);
 	if (r == 0 && partial)
 		r = clear_bits(p, &bits);
 	if (r == 0 && partial)
@@ -125,13 +126,13 @@ static int fill_place(const struct piece *p, const void *buf, uint64_t off)
 static int allocate(const struct piece *p, const void *buf)
 {
 	uint64_t off;
-	int r = vhdx_space_take(p->v, p->v->img.block_size, &off);
+	int r = vhdx_space_alloc(p->v, p->v->img.block_size, &off);
 
 	if (r < 0)
 		return r;
 	r = fill_place(p, buf, off);
 	if (r < 0)
-		vhdx_space_untake(p->v, off, p->v->img.block_size);
+		vhdx_space_alloc_undo(p->v, off, p->v->img.block_size);
 	return r;
 }
 
@@ -140,7 +141,7 @@ static int write_stored(const struct piece *p, const void *buf)
 {
 	uint64_t off = VHDX_BAT_OFFSET(p->entry);
 	struct vhdx_bits bits;
-	int r = io_fill(p->v->img.io, buf, p->len, off + p->in_block);
+	int r = io_write_chunked(p->v->img.io, buf, p->len, off + p->in_block);
 
 	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
 		return r;

@@ -13,8 +13,8 @@
  *   vhdx-logwrite  the order in which changes reach the disk
  *
  * An open reads all but the bitmaps.  Of the BAT it checks only that the file
- * holds the blocks (vhdx-end.c); entries and pages of bitmaps are checked, and
- * kept, when they are first asked for.
+ * holds the blocks (vhdx-truncation.c); entries and pages of bitmaps are
+ * checked, and kept, when they are first asked for.
  */
 #include "config.h"
 
@@ -87,24 +87,24 @@ int vhdx_load(struct vhdx *v)
 	if (r == 0)
 		r = vhdx_metadata_load(v);
 	if (r == 0)
-		r = pages_init(&v->pages, v->img.io, 0, VHDX_PAGE,
-			       pages_at_most(v), load_page, v);
+		r = table_cache_init(&v->tables, v->img.io, 0, VHDX_PAGE,
+				     pages_at_most(v), load_page, v);
 	if (r < 0)
 		return r;
-	v->pages.room = vhdx_log_room;
-	v->img.tables[0] = &v->pages;
+	v->tables.room = vhdx_log_room;
+	v->img.tables[0] = &v->tables;
 	return 0;
 }
 
 void vhdx_unload(struct vhdx *v)
 {
-	pages_fini(&v->pages);
+	table_cache_fini(&v->tables);
 	vhdx_overlay_fini(&v->overlay);
-	space_fini(&v->structures);
-	space_fini(&v->space);
+	extent_set_fini(&v->structures);
+	extent_set_fini(&v->space);
 	parent_ref_fini(&v->parent);
 	vhdx_flush_fini(&v->flushing);
-	vhdx_run_fini(&v->run);
+	log_sequence_fini(&v->active);
 	free(v->items);
 	free(v->freed);
 }
@@ -115,7 +115,7 @@ static int load(struct vhdx *v)
 	int r = vhdx_load(v);
 
 	if (r == 0)
-		r = vhdx_end_check(v);
+		r = vhdx_check_truncation(v);
 	if (r == 0 && v->img.dirty && v->img.io->writable)
 		r = vhdx_log_replay(v);
 	return r < 0 ? r : image_init(&v->img, &vhdx_ops, v->img.io);
@@ -146,7 +146,7 @@ static int vhdx_close(struct image *img)
 
 	/* After a failure the log stays: it is what makes the file whole. */
 	if (atomic_load(&img->started) && !atomic_load(&img->failed))
-		r = vhdx_stop(img);
+		r = vhdx_end_writes(img);
 	if (r == 0 && img->writable && !atomic_load(&img->failed))
 		r = vhdx_trim(v);
 	vhdx_unload(v);
@@ -248,8 +248,8 @@ const struct image_ops vhdx_ops = {
 	.parent = vhdx_parent,
 	.map = vhdx_map,
 	.may_write = vhdx_may_write,
-	.start = vhdx_start,
-	.stop = vhdx_stop,
+	.begin_writes = vhdx_begin_writes,
+	.end_writes = vhdx_end_writes,
 	.write = vhdx_write,
 	.mark = vhdx_mark,
 	.zero = vhdx_zero,

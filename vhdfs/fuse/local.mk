@@ -5,37 +5,37 @@ dist_bashcompletion_DATA += contrib/completion/vhdfs
 vhdfs_vhdfs_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
 vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)
 vhdfs_vhdfs_SOURCES = \
-	vhdfs/fuse/background.c \
-	vhdfs/fuse/background.h \
-	vhdfs/fuse/direct.c \
-	vhdfs/fuse/direct.h \
+	vhdfs/fuse/daemonize.c \
+	vhdfs/fuse/daemonize.h \
+	vhdfs/fuse/fast-path.c \
+	vhdfs/fuse/fast-path.h \
+	vhdfs/fuse/fdstore.c \
+	vhdfs/fuse/fdstore.h \
 	vhdfs/fuse/fuse3.h \
-	vhdfs/fuse/held.c \
-	vhdfs/fuse/held.h \
 	vhdfs/fuse/invalidate.c \
 	vhdfs/fuse/invalidate.h \
-	vhdfs/fuse/loop.c \
-	vhdfs/fuse/loop.h \
 	vhdfs/fuse/main.c \
+	vhdfs/fuse/mount-state.c \
+	vhdfs/fuse/mount-state.h \
 	vhdfs/fuse/mount.c \
 	vhdfs/fuse/mount.h \
+	vhdfs/fuse/mountpoint.c \
+	vhdfs/fuse/mountpoint.h \
 	vhdfs/fuse/nodes.c \
 	vhdfs/fuse/nodes.h \
 	vhdfs/fuse/options.c \
 	vhdfs/fuse/options.h \
-	vhdfs/fuse/point.c \
-	vhdfs/fuse/point.h \
 	vhdfs/fuse/pulse.c \
 	vhdfs/fuse/pulse.h \
-	vhdfs/fuse/requests.h \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \
-	vhdfs/fuse/resume.c \
-	vhdfs/fuse/resume.h \
-	vhdfs/fuse/state.c \
-	vhdfs/fuse/state.h \
+	vhdfs/fuse/requests.h \
+	vhdfs/fuse/restore.c \
+	vhdfs/fuse/restore.h \
 	vhdfs/fuse/supervisor.c \
 	vhdfs/fuse/supervisor.h \
+	vhdfs/fuse/thread-pool.c \
+	vhdfs/fuse/thread-pool.h \
 	vhdfs/fuse/upgrade.c \
 	vhdfs/fuse/upgrade.h \
 	vhdfs/fuse/worker.c \

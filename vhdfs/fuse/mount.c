@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "chain/chain.h"
 #include "base/log.h"
-#include "fuse/point.h"
+#include "fuse/mountpoint.h"
 
 /* Of the kernel's 6.9; headers of before do not have it. */
 #ifndef FUSE_HAS_RESEND
@@ -170,14 +170,14 @@ int mount_check_point(const char *root, const char *path, bool read_only)
 	int r;
 
 	if (!real)
-		return place_fail_directory(-errno, path);
-	r = point_check(root, real, read_only);
+		return root_dir_fail(-errno, path);
+	r = mountpoint_check(root, real, read_only);
 	if (r < 0)
 		return r;
 	if (stat(real, &st) < 0)
 		return fail_errno(-errno, "%s", path);
 	if (!S_ISDIR(st.st_mode))
-		return place_fail_directory(-ENOTDIR, path);
+		return root_dir_fail(-ENOTDIR, path);
 	return check_not_inside(root, real);
 }
 
@@ -190,7 +190,7 @@ int mount_describe(const char *root, const char *point, const char *options,
 
 	mount.point = realpath(point, NULL);
 	if (!mount.point)
-		return place_fail_directory(-errno, point);
+		return root_dir_fail(-errno, point);
 	mount.root = strdup(root);
 	mount.options = mount_options(root, options);
 	if (!mount.root || !mount.options) {
@@ -290,10 +290,11 @@ static int make(struct mount *mount)
 int mount_make(struct mount *mount)
 {
 	_cleanup_close_ int lock = -1;
-	int r = point_lock(mount->point, &lock);
+	int r = mountpoint_lock(mount->point, &lock);
 
 	if (r == 0)
-		r = point_check(mount->root, mount->point, mount->read_only);
+		r = mountpoint_check(mount->root, mount->point,
+				     mount->read_only);
 	return r < 0 ? r : make(mount);
 }
 

@@ -10,22 +10,22 @@
 #include <stddef.h>
 
 #include "fuse/fuse3.h"
-#include "fuse/state.h"
+#include "fuse/mount-state.h"
 
 enum { INIT_MAX = 256, DESCRIBED_MAX = 3 * 4096 };
 
 /* To the kernel: what a process must have to serve the mount.  It lies in the
- * kept memory (keep_extra). */
+ * kept memory (recovery_extra). */
 struct mount_link {
 	int fd; /* -1: it is not mounted */
 	/* The kernel's INIT request, which comes once. */
 	char init[INIT_MAX];
 	size_t init_len;
-	char state[STATE_SIZE]; /* see state.h */
+	char state[STATE_SIZE]; /* see mount-state.h */
 	/* It was made anew, and what was kept is not in the images yet. */
 	bool anew;
-	/* See held.h: what is mounted, and how often a supervisor went on with
-	 * it before a worker of it served. */
+	/* See fdstore.h: what is mounted, and how often a supervisor went on
+	 * with it before a worker of it served. */
 	char described[DESCRIBED_MAX];
 	unsigned attempts;
 };
@@ -48,8 +48,8 @@ struct mount {
  */
 int mount_describe(const char *root, const char *point, const char *options,
 		   bool read_only, struct mount_link *link, struct mount *ret);
-/* Mounts it, unless point_check (point.h) says that it cannot be.  What is
- * asked of the mount waits. */
+/* Mounts it, unless mountpoint_check (mountpoint.h) says that it cannot be.
+ * What is asked of the mount waits. */
 int mount_make(struct mount *mount);
 /* The old one is dead: unmounts it, and mounts the same anew. */
 int mount_again(struct mount *mount);
@@ -57,7 +57,7 @@ int mount_again(struct mount *mount);
 void mount_end(struct mount *mount);
 
 /* -ENOTDIR, -EINVAL with words for what is no place to mount the store at; or
- * what point_check returns. */
+ * what mountpoint_check returns. */
 int mount_check_point(const char *root, const char *point, bool read_only);
 
 /* Does this kernel send requests again that were taken and not answered? */

@@ -28,7 +28,7 @@ struct node {
 	atomic_uint cached;
 	/* view_silent_changes when its pages were dropped last. */
 	atomic_uint changes;
-	/* How many opens of it could not be opened again (io/keep.h). */
+	/* How many opens of it could not be opened again (io/recovery.h). */
 	atomic_uint lost;
 	/* When a failure of it was logged last: seconds. */
 	atomic_llong logged;

@@ -265,7 +265,7 @@ static int make_absolute(char **path)
 	char *real = realpath(*path, NULL);
 
 	if (!real)
-		return place_fail_directory(-errno, *path);
+		return root_dir_fail(-errno, *path);
 	free(*path);
 	*path = real;
 	return 0;

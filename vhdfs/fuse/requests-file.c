@@ -7,12 +7,12 @@
  *
  *   1. the image is opened, or the open is refused: what this worker has open
  *      ends with it, and the next worker decides the request anew
- *   2. the open is recorded as granted (io/keep.h): the next worker opens the
- *      image again, and finds the answer when the request is sent again
+ *   2. the open is recorded as granted (io/recovery.h): the next worker opens
+ * the image again, and finds the answer when the request is sent again
  *   3. it is answered
  *
  * A release takes the record away first, and closes the image then: the next
- * worker finishes an image that is not closed whole (resume.c).
+ * worker finishes an image that is not closed whole (restore.c).
  *
  * Who may write gets direct I/O: the kernel caches a master's blocks once, with
  * the master's own file, and not once for each client.  Who only reads gets the
@@ -34,9 +34,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "fuse/direct.h"
-#include "fuse/loop.h"
-#include "io/keep.h"
+#include "fuse/fast-path.h"
+#include "fuse/thread-pool.h"
+#include "io/recovery.h"
 #include "store/view.h"
 
 /* The kernel's and libc's names for these are the same. */
@@ -95,7 +95,7 @@ struct node *request_image(fuse_req_t req, fuse_ino_t ino)
 bool handle_is_lost(struct node *node, uint64_t handle)
 {
 	return atomic_load(&node->lost) &&
-	       keep_open_state(handle) == KEEP_OPEN_LOST;
+	       recovery_open_state(handle) == RECOVERY_OPEN_LOST;
 }
 
 struct node *request_file(fuse_req_t req, fuse_ino_t ino,
@@ -143,7 +143,7 @@ static void release(struct server *server, struct node *node,
 	bool writable = opened_for_writing(fi);
 	bool lost = handle_is_lost(node, fi->fh);
 
-	if (keep_open_remove(fi->fh) > 0)
+	if (recovery_open_remove(fi->fh) > 0)
 		return;
 	if (!writable)
 		atomic_fetch_sub(&node->cached, 1);
@@ -172,7 +172,7 @@ static int keep_open(struct node *node, const struct fuse_file_info *fi)
 	ino_t ino;
 
 	store_image_file(node->image, &dev, &ino);
-	return keep_open_add(fi->fh, dev, ino, opened_for_writing(fi));
+	return recovery_open_add(fi->fh, dev, ino, opened_for_writing(fi));
 }
 
 static int open_image(struct server *server, struct node *node, int flags)
@@ -219,10 +219,10 @@ static int open_anew(struct server *server, struct node *node,
 static int open_once(struct server *server, struct node *node,
 		     const struct fuse_file_info *fi)
 {
-	switch (keep_open_state(fi->fh)) {
-	case KEEP_OPEN_GRANTED:
+	switch (recovery_open_state(fi->fh)) {
+	case RECOVERY_OPEN_GRANTED:
 		return 0;
-	case KEEP_OPEN_LOST:
+	case RECOVERY_OPEN_LOST:
 		/* The caller has no handle of it yet. */
 		release(server, node, fi);
 		return -EIO;
@@ -241,7 +241,7 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 
 	if (!node)
 		return;
-	fi->fh = loop_request_number();
+	fi->fh = thread_pool_request_id();
 	r = open_once(server, node, fi);
 	if (r < 0) {
 		reply_result(req, r);
@@ -276,7 +276,7 @@ static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (!node)
 		return;
 	buf = size > REQUEST_MAX ? (large = malloc(size))
-				 : loop_answer_buffer();
+				 : thread_pool_reply_buffer();
 	if (!buf) {
 		reply_result(req, -ENOMEM);
 		return;
@@ -319,7 +319,7 @@ static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
 
 	if (!node)
 		return;
-	n = direct_written();
+	n = fast_path_written();
 	if (n < 0)
 		n = view_write(node->image, buf, (uint64_t)off, size);
 	if (n > 0) {
@@ -361,7 +361,7 @@ static void flush(fuse_req_t req, fuse_ino_t ino,
 static void request_flush(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
-	flush(req, ino, fi, view_settle);
+	flush(req, ino, fi, view_flush_on_close);
 }
 
 static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,

@@ -20,7 +20,7 @@
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."
-#define XATTR_STATE XATTR_PREFIX "state" /* of the root, see state.h */
+#define XATTR_STATE XATTR_PREFIX "state" /* of the root, see mount-state.h */
 
 /* Cookies of a directory's own two names; the store's come after them. */
 enum { COOKIE_SELF = 1, COOKIE_UP = 2 };
@@ -35,7 +35,7 @@ struct node *request_node(fuse_req_t req, fuse_ino_t ino)
 	struct server *server = server_of(req);
 	struct node *node = nodes_find(server->nodes, ino);
 
-	if (!node && server->resumed)
+	if (!node && server->restored)
 		node = nodes_revive(server->nodes, ino);
 	if (!node)
 		reply_result(req, -ESTALE);

@@ -20,9 +20,10 @@ struct server {
 	struct nodes *nodes;
 	struct invalidator *invalidator;
 	bool read_only;
-	bool resumed; /* another process had answered before */
-	char *state;  /* the mount's, see state.h; shared with the next one */
-	bool anew;    /* until what was kept is in the images */
+	bool restored; /* another process had answered before */
+	char *state; /* the mount's, see mount-state.h; shared with the next one
+		      */
+	bool anew;   /* until what was kept is in the images */
 };
 
 enum {

@@ -18,13 +18,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "fuse/background.h"
-#include "fuse/held.h"
+#include "fuse/daemonize.h"
+#include "fuse/fdstore.h"
 #include "fuse/mount.h"
 #include "fuse/pulse.h"
 #include "fuse/upgrade.h"
 #include "fuse/worker.h"
-#include "io/keep.h"
+#include "io/recovery.h"
 
 enum {
 	/* A worker that lives less long died of what it was asked, perhaps. */
@@ -80,7 +80,7 @@ static _Noreturn void worker_main(struct supervisor *s, pid_t parent)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	status = worker_run(s->kind, &s->mount, &s->store,
 			    !s->options->foreground);
-	keep_leave();
+	recovery_detach();
 	/* Then what is open is meant to stay so. */
 	if (status == WORKER_LEFT || status == WORKER_LEFT_UNSAFE)
 		_exit(status);
@@ -157,7 +157,7 @@ static int take_over(struct supervisor *s)
 {
 	/* The log's descriptor is none of those that stay. */
 	log_reopen();
-	return keep_take_over(&s->link->fd, 1);
+	return recovery_begin_takeover(&s->link->fd, 1);
 }
 
 /* Nobody can answer what the kernel waits for: those who asked get an error,
@@ -166,14 +166,14 @@ static int give_up_requests(struct supervisor *s)
 {
 	int r;
 
-	held_unstore_mount();
+	fdstore_remove_mount();
 	r = s->link->fd < 0 ? mount_make(&s->mount) : mount_again(&s->mount);
 	if (r < 0)
 		return r;
-	keep_opens_clear();
+	recovery_opens_clear();
 	s->link->anew = true;
 	s->kind = WORKER_NEW_MOUNT;
-	held_store_mount(&s->mount);
+	fdstore_put_mount(&s->mount);
 	return 0;
 }
 
@@ -241,10 +241,10 @@ static void exec_upgrade(struct supervisor *s)
 {
 	struct error why;
 
-	held_unstore();
+	fdstore_remove_all();
 	upgrade_exec(&s->mount, s->options);
 	why = *error_last();
-	held_store(&s->mount, s->options);
+	fdstore_put_all(&s->mount, s->options);
 	error_set(&why);
 }
 
@@ -324,10 +324,10 @@ static void prepare(void)
 /* A kept memory of this process's own, with the link in it. */
 static int make_memory(struct supervisor *s)
 {
-	int r = keep_begin();
+	int r = recovery_create();
 
 	if (r == 0)
-		s->link = keep_extra(sizeof *s->link);
+		s->link = recovery_extra(sizeof *s->link);
 	return r;
 }
 
@@ -368,14 +368,14 @@ static int mount_for_worker(struct supervisor *s)
 		say_why(r);
 		return r;
 	}
-	held_store(&s->mount, s->options);
+	fdstore_put_all(&s->mount, s->options);
 	kill(s->worker, SIGUSR1);
 	return 0;
 }
 
 static int start_background(struct supervisor *s)
 {
-	int r = s->options->foreground ? 0 : background_begin();
+	int r = s->options->foreground ? 0 : daemonize_begin();
 
 	return r < 0 ? r : start_worker(s);
 }
@@ -395,12 +395,12 @@ static int start(struct supervisor *s)
 	struct options *o = s->options;
 	int r = make_memory(s);
 
-	held_enable(o);
+	fdstore_enable(o);
 	if (r == 0)
 		r = options_make_absolute(o);
 	take_options(s);
 	if (r == 0)
-		held_clear_dead(o);
+		fdstore_clear_dead_mount(o);
 	if (r == 0)
 		r = mount_check_libfuse();
 	if (r == 0)
@@ -410,7 +410,7 @@ static int start(struct supervisor *s)
 		r = mount_describe(o->store, o->mountpoint, o->mount,
 				   o->read_only, s->link, &s->mount);
 	if (r == 0)
-		state_take(o->store, s->mount.point, s->link->state);
+		mount_state_take(o->store, s->mount.point, s->link->state);
 	if (r == 0)
 		r = start_background(s);
 	if (r < 0) {
@@ -419,12 +419,12 @@ static int start(struct supervisor *s)
 	}
 	r = mount_for_worker(s);
 	if (r == -EALREADY && !o->foreground)
-		background_finish();
+		daemonize_finish();
 	if (r < 0 || o->foreground)
 		return r;
 	/* Whoever started it is told of a signal that came meanwhile. */
 	r = is_to_end() ? fail(-ECANCELED, "%s: ended by a signal", o->store)
-			: background_finish();
+			: daemonize_finish();
 	if (r < 0)
 		log_error("%s", error_text());
 	else
@@ -442,19 +442,19 @@ static int go_on(struct supervisor *s)
 	notify_reloading();
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
-	held_enable(o);
+	fdstore_enable(o);
 	take_options(s);
 	if (r == 0)
 		r = mount_describe(o->store, o->mountpoint, o->mount,
 				   o->read_only, s->link, &s->mount);
 	if (r == 0)
-		state_new(s->link->state);
+		mount_state_new(s->link->state);
 	if (r == 0)
 		r = upgrade_resume(&s->mount);
 	if (r == 0)
 		r = take_over(s);
 	if (r == 0)
-		held_store(&s->mount, o);
+		fdstore_put_all(&s->mount, o);
 	s->kind = WORKER_NEXT;
 	if (r == 0)
 		r = start_worker(s);
@@ -472,8 +472,8 @@ static int go_on_held(struct supervisor *s, int fd)
 	struct options *o = s->options;
 	int r;
 
-	s->link = keep_extra(sizeof *s->link);
-	held_enable(o);
+	s->link = recovery_extra(sizeof *s->link);
+	fdstore_enable(o);
 	take_options(s);
 	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
 			   s->link, &s->mount);
@@ -499,8 +499,8 @@ static int start_again(struct supervisor *s)
 	if (r == 0)
 		r = mount_check_libfuse();
 	if (r == 0)
-		r = held_take(s->options, &fd);
-	if (r == HELD_NOTHING) {
+		r = fdstore_take(s->options, &fd);
+	if (r == FDSTORE_EMPTY) {
 		s->taking = false;
 		return start(s);
 	}
@@ -541,7 +541,7 @@ static int begin(struct supervisor *s)
 {
 	if (upgrade_is_under_way())
 		return go_on(s);
-	return held_is_given() ? start_again(s) : start(s);
+	return fdstore_is_given() ? start_again(s) : start(s);
 }
 
 int supervise(struct options *options)
@@ -568,10 +568,10 @@ int supervise(struct options *options)
 		status = r < 0 ? EXIT_FAILURE : serve(&s);
 	}
 	end_worker(&s);
-	held_unstore();
+	fdstore_remove_all();
 	if (s.mount.point)
 		mount_end(&s.mount);
-	keep_end();
+	recovery_destroy();
 	if (r < 0 && s.ending)
 		die_of(s.ending);
 	return status;

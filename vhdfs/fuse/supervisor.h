@@ -7,11 +7,12 @@
  *
  * It has one thread, opens no image and answers nothing, so that little can
  * happen to it.  If it is killed all the same, its worker ends with it, and the
- * next supervisor goes on where a service manager holds what they had (held.h).
+ * next supervisor goes on where a service manager holds what they had
+ * (fdstore.h).
  *
  * WHAT IS SHARED with the worker: the table of descriptors (clone, CLONE_FILES)
- * and the memory of io/keep.h.  So all that the worker has open stays open when
- * it dies; what it had no use for any more is closed here.
+ * and the memory of io/recovery.h.  So all that the worker has open stays open
+ * when it dies; what it had no use for any more is closed here.
  */
 #ifndef VHDFS_FUSE_SUPERVISOR_H
 #define VHDFS_FUSE_SUPERVISOR_H

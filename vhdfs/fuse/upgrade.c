@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "io/keep.h"
+#include "io/recovery.h"
 
 #define UPGRADE_VARIABLE "VHDFS_UPGRADE"
 
@@ -104,7 +104,7 @@ static void stay_open(const struct handover *h, int fd)
 	fcntl(fd, F_SETFD, h->stay ? 0 : FD_CLOEXEC);
 }
 
-static void write_file(void *ctx, const struct keep_file_info *file)
+static void write_file(void *ctx, const struct recovery_file_info *file)
 {
 	struct handover *h = ctx;
 
@@ -117,7 +117,7 @@ static void write_file(void *ctx, const struct keep_file_info *file)
 			file->failed, file->parent_dev, file->parent_ino);
 }
 
-static void write_open(void *ctx, const struct keep_open *open)
+static void write_open(void *ctx, const struct recovery_open *open)
 {
 	struct handover *h = ctx;
 
@@ -133,9 +133,9 @@ static void write_all(struct handover *h, const struct mount *mount)
 	for (size_t i = 0; i < mount->link->init_len; i++)
 		fprintf(h->f, "%02x", (unsigned char)mount->link->init[i]);
 	fprintf(h->f, "\nstate %s\n", mount->link->state);
-	keep_each_file(write_file, h);
-	keep_each_open(write_open, h);
-	if (keep_lost())
+	recovery_each_file(write_file, h);
+	recovery_each_open(write_open, h);
+	if (recovery_is_lost())
 		fputs("lost\n", h->f);
 	fputs("end\n", h->f);
 }
@@ -171,7 +171,7 @@ static void take_back(const struct mount *mount)
 
 	unsetenv(UPGRADE_VARIABLE);
 	stay_open(&h, mount->link->fd);
-	keep_each_file(write_file, &h);
+	recovery_each_file(write_file, &h);
 }
 
 int upgrade_exec(struct mount *mount, const struct options *options)
@@ -233,7 +233,7 @@ static int read_state(const char *text, struct mount *mount)
 /* 1 at the end, 0 to go on. */
 static int read_line(const char *line, struct mount *mount)
 {
-	struct keep_file_info file = { 0 };
+	struct recovery_file_info file = { 0 };
 	uint64_t number, dev, ino;
 	int writable, lost = 0, r;
 
@@ -247,21 +247,21 @@ static int read_line(const char *line, struct mount *mount)
 	if (!strncmp(line, "state ", 6))
 		return read_state(line + 6, mount);
 	if (!strcmp(line, "lost\n"))
-		keep_lose();
+		recovery_set_lost();
 	if (sscanf(line,
 		   "file %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64 " %" SCNu64,
 		   &file.fd, &file.dev, &file.ino, &writable, &file.failed,
 		   &file.parent_dev, &file.parent_ino) >= 5) {
 		file.writable = writable;
 		fcntl(file.fd, F_SETFD, FD_CLOEXEC);
-		return keep_add_file(&file);
+		return recovery_add_file(&file);
 	}
 	if (sscanf(line, "open %" SCNu64 " %" SCNu64 " %" SCNu64 " %d %d",
 		   &number, &dev, &ino, &writable, &lost) < 4)
 		return 0;
-	r = keep_open_add(number, dev, ino, writable);
+	r = recovery_open_add(number, dev, ino, writable);
 	if (lost)
-		keep_open_lose(number);
+		recovery_open_set_lost(number);
 	return r < 0 ? r : 0;
 }
 

@@ -13,9 +13,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "fuse/loop.h"
-#include "fuse/resume.h"
-#include "io/keep.h"
+#include "fuse/thread-pool.h"
+#include "fuse/restore.h"
+#include "io/recovery.h"
 
 enum {
 	/* Requests that the kernel sends without waiting for the answer before:
@@ -84,14 +84,14 @@ static int ask_again(const struct mount *mount)
 			  mount->point);
 }
 
-static void answer_pulse(struct loop *loop)
+static void answer_pulse(struct thread_pool *pool)
 {
-	if (loop_is_alive(loop))
+	if (thread_pool_is_alive(pool))
 		kill(getppid(), PULSE_SIGNAL);
 }
 
 /* Waits for what ends it: the signal. */
-static int wait_for_end(struct loop *loop)
+static int wait_for_end(struct thread_pool *pool)
 {
 	siginfo_t info;
 	sigset_t set;
@@ -105,34 +105,36 @@ static int wait_for_end(struct loop *loop)
 	do {
 		sig = sigwaitinfo(&set, &info);
 		if (sig == PULSE_SIGNAL)
-			answer_pulse(loop);
+			answer_pulse(pool);
 	} while (sig < 0 || sig == PULSE_SIGNAL ||
 		 (sig == SIGHUP && info.si_pid != getppid()));
 	return sig;
 }
 
-static int start(const struct mount *mount, struct server *server, bool resumed,
-		 struct fuse_session **ret_session, struct loop **ret_loop)
+static int start(const struct mount *mount, struct server *server,
+		 bool restored, struct fuse_session **ret_session,
+		 struct thread_pool **ret_loop)
 {
 	int r;
 
-	server->resumed = resumed;
+	server->restored = restored;
 	/* Memory that the kernel needs to let us answer must not wait for us.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	r = new_session(mount, server, ret_session);
 	if (r == 0)
 		r = invalidator_new(*ret_session, &server->invalidator);
-	if (r == 0 && resumed)
-		resume_caches(server);
-	if (r == 0 && resumed && mount_can_resend(mount))
+	if (r == 0 && restored)
+		restore_caches(server);
+	if (r == 0 && restored && mount_can_resend(mount))
 		r = ask_again(mount);
 	if (r == 0)
-		r = loop_start(*ret_session, server, mount->link->fd, ret_loop);
+		r = thread_pool_start(*ret_session, server, mount->link->fd,
+				      ret_loop);
 	return r;
 }
 
-static void has_opened(void *ctx, const struct keep_open *open)
+static void has_opened(void *ctx, const struct recovery_open *open)
 {
 	(void)open;
 	*(bool *)ctx = true;
@@ -146,13 +148,13 @@ static int end(const struct mount *mount, struct server *server,
 	bool opened = false;
 	int r;
 
-	keep_set_ending();
+	recovery_set_ending();
 	invalidator_free(server->invalidator, mount->point);
 	nodes_free(server->nodes);
 	r = store_close(server->store);
-	keep_each_open(has_opened, &opened);
+	recovery_each_open(has_opened, &opened);
 	if (r == 0 && opened)
-		state_leave(store, mount->point, server->state);
+		mount_state_leave(store, mount->point, server->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
@@ -211,10 +213,10 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	struct server server = { .read_only = store_options->read_only,
 				 .state = mount->link->state,
 				 .anew = mount->link->anew };
-	bool resumed = kind == WORKER_NEXT;
+	bool restored = kind == WORKER_NEXT;
 	struct fuse_session *session = NULL;
-	struct loop *loop;
-	int r = resume(&server, store_options), rc, sig;
+	struct thread_pool *pool;
+	int r = restore_state(&server, store_options), rc, sig;
 
 	if (r == 0)
 		mount->link->anew = false;
@@ -223,7 +225,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	if (r == 0 && kind == WORKER_FIRST && background)
 		follow_into_background();
 	if (r == 0)
-		r = start(mount, &server, resumed, &session, &loop);
+		r = start(mount, &server, restored, &session, &pool);
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
@@ -236,8 +238,8 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	}
 	mount->link->attempts = 0;
 	kill(getppid(), PULSE_SIGNAL);
-	sig = wait_for_end(loop);
-	r = loop_stop(loop);
+	sig = wait_for_end(pool);
+	r = thread_pool_stop(pool);
 	if (r < 0)
 		log_error("%s", error_text());
 	rc = sig == SIGHUP ? leave(&server)

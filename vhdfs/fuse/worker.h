@@ -43,7 +43,7 @@ enum worker_kind {
 /*
  * Serves until the mount is gone or SIGTERM comes; or SIGHUP, from the parent
  * only, which asks it to leave things to the next worker.  Returns one of the
- * above.  What another worker had open is opened again (resume.h).
+ * above.  What another worker had open is opened again (restore.h).
  *
  * background: from the mount on it has no terminal, and its log goes to syslog.
  *

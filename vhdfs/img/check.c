@@ -21,7 +21,7 @@
 #include "format/foreign.h"
 #include "format/raw.h"
 #include "img/img.h"
-#include "img/view.h"
+#include "img/pending-writes.h"
 #include "io/io-file.h"
 
 /* A table can have millions of bad entries: so many are told one by one. */
@@ -238,7 +238,7 @@ static int look_while_idle(struct report *report, struct io *io)
 	struct stat st = { 0 };
 	int r = was_changed(io, &st);
 
-	if (report->written && view_is_pending(report->options->image))
+	if (report->written && pending_writes_exist(report->options->image))
 		return refuse_in_use(report, io,
 				     "has changes that are not flushed");
 	for (int i = 0; r >= 0 && i < TRIES; i++) {
@@ -394,7 +394,8 @@ static int open_image(const struct options *o, struct io **ret)
 	if (r == 0)
 		r = lookup_path(&lookup, o->image, &within);
 	if (r == 0)
-		r = place_open(&lookup.places[0], within, o->repair, ret, NULL);
+		r = root_dir_open(&lookup.roots[0], within, o->repair, ret,
+				  NULL);
 	lookup_fini(&lookup);
 	return r;
 }

@@ -104,19 +104,19 @@ int check_operands(const struct command *self, int argc, int wanted)
 
 static int open_store(struct lookup *lookup, const char *store)
 {
-	struct place *place = &lookup->places[lookup->n_places];
+	struct root_dir *rootdir = &lookup->roots[lookup->n_roots];
 	int r = 0;
 
 	if (store) {
-		r = place_init(place, store, true);
+		r = root_dir_init(rootdir, store, true);
 	} else {
-		place->fd = AT_FDCWD;
-		place->root = strdup("");
-		if (!place->root)
+		rootdir->fd = AT_FDCWD;
+		rootdir->path = strdup("");
+		if (!rootdir->path)
 			r = fail(-ENOMEM, "out of memory");
 	}
 	if (r == 0)
-		lookup->n_places++;
+		lookup->n_roots++;
 	return r;
 }
 
@@ -124,40 +124,40 @@ int lookup_init(struct lookup *lookup, const char *store)
 {
 	int r;
 
-	lookup->places = calloc(1 + n_parents, sizeof *lookup->places);
-	if (!lookup->places)
+	lookup->roots = calloc(1 + n_parents, sizeof *lookup->roots);
+	if (!lookup->roots)
 		return fail(-ENOMEM, "out of memory");
 	r = open_store(lookup, store);
 	for (size_t i = 0; r == 0 && i < n_parents; i++) {
-		r = place_init(&lookup->places[1 + i], parents[i], true);
+		r = root_dir_init(&lookup->roots[1 + i], parents[i], true);
 		if (r == 0)
-			lookup->n_places++;
+			lookup->n_roots++;
 	}
 	return r < 0 ? r
-		     : family_new(lookup->places, lookup->n_places,
-				  &lookup->family);
+		     : parent_cache_new(lookup->roots, lookup->n_roots,
+					&lookup->cache);
 }
 
 void lookup_fini(struct lookup *lookup)
 {
-	if (lookup->family)
-		family_free(lookup->family);
-	while (lookup->n_places)
-		place_fini(&lookup->places[--lookup->n_places]);
-	free(lookup->places);
+	if (lookup->cache)
+		parent_cache_free(lookup->cache);
+	while (lookup->n_roots)
+		root_dir_fini(&lookup->roots[--lookup->n_roots]);
+	free(lookup->roots);
 }
 
 int lookup_path(const struct lookup *lookup, const char *path, char **ret)
 {
-	if (lookup->places[0].confined)
-		return place_inside(lookup->places[0].root, path, ret);
+	if (lookup->roots[0].confined)
+		return root_dir_relative(lookup->roots[0].path, path, ret);
 	*ret = strdup(path);
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 const char *lookup_within(const struct lookup *lookup)
 {
-	return lookup->places[0].confined ? lookup->places[0].root : NULL;
+	return lookup->roots[0].confined ? lookup->roots[0].path : NULL;
 }
 
 int lookup_open(const struct lookup *lookup, const char *path, int flags,
@@ -166,15 +166,15 @@ int lookup_open(const struct lookup *lookup, const char *path, int flags,
 	_cleanup_free_ char *within = NULL;
 	int r = lookup_path(lookup, path, &within);
 
-	return r < 0 ? r : chain_open(lookup->family, within, flags, ret);
+	return r < 0 ? r : chain_open(lookup->cache, within, flags, ret);
 }
 
 char *lookup_absolute(const struct lookup *lookup, const char *path)
 {
-	const char *root = lookup->places[0].root;
+	const char *root = lookup->roots[0].path;
 	char *absolute;
 
-	if (*path == '/' || !lookup->places[0].confined)
+	if (*path == '/' || !lookup->roots[0].confined)
 		return strdup(path);
 	if (asprintf(&absolute, "%s/%s", strcmp(root, "/") ? root : "", path) <
 	    0)

@@ -24,7 +24,7 @@
 #include "img/interrupt.h"
 #include "img/progress.h"
 #include "img/remote.h"
-#include "img/target.h"
+#include "img/output.h"
 #include "img/torn.h"
 
 /* Copied at a time; and the pieces of it that are looked at for zeros. */
@@ -121,7 +121,7 @@ static int copy_all(struct copy *copy)
 	return 0;
 }
 
-static int fill(const struct options *o, const struct draft *draft,
+static int fill(const struct options *o, const struct atomic_file *file,
 		const struct image_ops *ops, struct chain *source)
 {
 	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
@@ -132,7 +132,7 @@ static int fill(const struct options *o, const struct draft *draft,
 
 	if (!buf)
 		return fail(-ENOMEM, "out of memory");
-	r = target_open(draft, ops, &copy.target);
+	r = output_open(file, ops, &copy.target);
 	if (r < 0)
 		return r;
 	progress_init(&copy.progress, chain_size(source));
@@ -140,7 +140,7 @@ static int fill(const struct options *o, const struct draft *draft,
 	if (!o->force && leaf->ops == &raw_ops && leaf->io->fd >= 0)
 		r = torn_watch(&copy.torn, leaf->io);
 	if (r == 0 && o->fixed)
-		r = target_reserve(copy.target);
+		r = output_reserve(copy.target);
 	if (r == 0)
 		r = copy_all(&copy);
 	if (r == 0)
@@ -182,7 +182,7 @@ static int convert_chain(const struct options *o, const char *within,
 		.size = chain_size(source),
 	};
 	const struct image_ops *ops = NULL;
-	struct draft draft = { 0 };
+	struct atomic_file file = { 0 };
 	int r = params.size
 			? choose_format(o, leaf, &ops)
 			: fail(-EINVAL,
@@ -196,14 +196,14 @@ static int convert_chain(const struct options *o, const char *within,
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
-	r = interrupt_draft_create(o->target, within, &draft);
+	r = interrupt_atomic_file_create(o->target, within, &file);
 	if (r == 0)
-		r = image_create(draft.io, ops, &params);
+		r = image_create(file.io, ops, &params);
 	if (r == 0)
-		r = fill(o, &draft, ops, source);
+		r = fill(o, &file, ops, source);
 	if (r == 0)
-		r = draft_publish(&draft);
-	draft_fini(&draft);
+		r = atomic_file_publish(&file);
+	atomic_file_fini(&file);
 	return r;
 }
 
@@ -263,7 +263,7 @@ static int convert_in_place(const struct options *o,
 	int r = lookup_path(lookup, o->source, &path);
 
 	if (r == 0)
-		r = place_open(&lookup->places[0], path, true, &io, NULL);
+		r = root_dir_open(&lookup->roots[0], path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
@@ -307,7 +307,7 @@ static int convert_to_target(const struct options *o,
 /* An NBD disk is no file, so no store has it. */
 static int convert_remote(const struct options *o, const struct lookup *lookup)
 {
-	_cleanup_(family_free_p) struct family *family = NULL;
+	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	_cleanup_(chain_close_p) struct chain *source = NULL;
 	_cleanup_free_ char *name = remote_name(o->source);
 	int r;
@@ -315,9 +315,9 @@ static int convert_remote(const struct options *o, const struct lookup *lookup)
 	if (lookup_within(lookup))
 		return fail(-EXDEV, "%s: lies outside the store %s",
 			    name ? name : "NBD disk", lookup_within(lookup));
-	r = family_new(&remote_place, 1, &family);
+	r = parent_cache_new(&remote_rootdir, 1, &cache);
 	if (r == 0)
-		r = chain_open(family, o->source, CHAIN_ALWAYS_RAW, &source);
+		r = chain_open(cache, o->source, CHAIN_ALWAYS_RAW, &source);
 	if (r < 0)
 		return r;
 	r = remote_refuse_container(chain_leaf(source)->io);

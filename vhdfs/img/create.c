@@ -10,7 +10,7 @@
 #include "format/vhdx.h"
 #include "img/img.h"
 #include "img/interrupt.h"
-#include "img/target.h"
+#include "img/output.h"
 #include "store/child.h"
 
 struct options {
@@ -21,14 +21,14 @@ struct options {
 	uint64_t sector_size;      /* 0 where not said */
 };
 
-static int reserve(const struct draft *draft, const struct image_ops *ops)
+static int reserve(const struct atomic_file *file, const struct image_ops *ops)
 {
 	struct image *img;
-	int r = target_open(draft, ops, &img), rc;
+	int r = output_open(file, ops, &img), rc;
 
 	if (r < 0)
 		return r;
-	r = target_reserve(img);
+	r = output_reserve(img);
 	rc = image_close(img);
 	return r < 0 ? r : rc;
 }
@@ -42,21 +42,22 @@ static int create_alone(const struct options *o, const struct lookup *lookup)
 		.block_size = o->block_size,
 		.sector_size = (uint32_t)o->sector_size,
 	};
-	struct draft draft = { 0 };
+	struct atomic_file file = { 0 };
 	int r;
 
 	if (!ops)
 		ops = format_of_name(o->image);
 	if (!ops || ops == &raw_ops)
 		ops = &vhdx_ops;
-	r = interrupt_draft_create(o->image, lookup_within(lookup), &draft);
+	r = interrupt_atomic_file_create(o->image, lookup_within(lookup),
+					 &file);
 	if (r == 0)
-		r = image_create(draft.io, ops, &params);
+		r = image_create(file.io, ops, &params);
 	if (r == 0 && o->fixed)
-		r = reserve(&draft, ops);
+		r = reserve(&file, ops);
 	if (r == 0)
-		r = draft_publish(&draft);
-	draft_fini(&draft);
+		r = atomic_file_publish(&file);
+	atomic_file_fini(&file);
 	return r;
 }
 
@@ -93,7 +94,7 @@ static int create_child(const struct options *o, const struct lookup *lookup)
 	if (r < 0)
 		return r;
 	interrupt_hold();
-	r = child_create(&lookup->places[0], parent, o->image, &params);
+	r = child_create(&lookup->roots[0], parent, o->image, &params);
 	interrupt_release();
 	return r;
 }

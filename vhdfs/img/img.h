@@ -72,9 +72,9 @@ void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Where a subcommand looks for images: all the world, or --store's DIR; and for
  * parents, by base name, the directories of --parents too. */
 struct lookup {
-	struct place *places; /* owned; the first is the world or the store */
-	size_t n_places;
-	struct family *family;
+	struct root_dir *roots; /* owned; the first is the world or the store */
+	size_t n_roots;
+	struct parent_cache *cache;
 };
 
 /* store may be null.  lookup is zeroed; lookup_fini also where this fails. */
@@ -83,7 +83,7 @@ void lookup_fini(struct lookup *lookup);
 /* The path that chain_open takes for what the user calls path; -EXDEV with
  * words where that lies outside the store. The caller's to free. */
 int lookup_path(const struct lookup *lookup, const char *path, char **ret);
-/* Where a file that is to be made must lie, as draft_create takes it. */
+/* Where a file that is to be made must lie, as atomic_file_create takes it. */
 const char *lookup_within(const struct lookup *lookup);
 /* chain_open of what the user calls path. */
 int lookup_open(const struct lookup *lookup, const char *path, int flags,

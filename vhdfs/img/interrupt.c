@@ -70,13 +70,13 @@ static void handle_signals(void)
 	}
 }
 
-int interrupt_draft_create(const char *path, const char *within,
-			   struct draft *ret)
+int interrupt_atomic_file_create(const char *path, const char *within,
+				 struct atomic_file *ret)
 {
 	int r;
 
 	interrupt_hold();
-	r = draft_create(path, within, ret);
+	r = atomic_file_create(path, within, ret);
 	if (r == 0) {
 		snprintf(unfinished, sizeof unfinished, "%s", ret->temp);
 		unfinished_dir = ret->dir_fd;

@@ -15,16 +15,16 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/interrupt.h \
 	vhdfs/img/main.c \
 	vhdfs/img/map.c \
+	vhdfs/img/output.c \
+	vhdfs/img/output.h \
+	vhdfs/img/pending-writes.c \
+	vhdfs/img/pending-writes.h \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
-	vhdfs/img/target.c \
-	vhdfs/img/target.h \
 	vhdfs/img/torn.c \
 	vhdfs/img/torn.h \
-	vhdfs/img/view.c \
-	vhdfs/img/view.h \
 	$(NULL)
 
 # NBD disks as the source of convert, where libnbd is there.

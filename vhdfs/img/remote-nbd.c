@@ -409,12 +409,12 @@ static int remote_open(const char *uri, struct io **ret)
 	return 0;
 }
 
-static int open_at(const struct place *place, const char *path, bool writable,
-		   struct io **ret, char **ret_real)
+static int open_at(const struct root_dir *rootdir, const char *path,
+		   bool writable, struct io **ret, char **ret_real)
 {
 	int r;
 
-	(void)place;
+	(void)rootdir;
 	if (writable)
 		return fail_errno(-EROFS, "NBD disk");
 	r = remote_open(path, ret);
@@ -427,9 +427,9 @@ static int open_at(const struct place *place, const char *path, bool writable,
 	return fail(-ENOMEM, "out of memory");
 }
 
-static const struct place_ops open_ops = { .open = open_at };
+static const struct root_dir_ops open_ops = { .open = open_at };
 
-const struct place remote_place = { .ops = &open_ops, .fd = -1 };
+const struct root_dir remote_rootdir = { .ops = &open_ops, .fd = -1 };
 
 int remote_refuse_container(struct io *io)
 {

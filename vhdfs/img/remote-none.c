@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "img/remote.h"
 
-static int refuse(const struct place *place, const char *path, bool writable,
-		  struct io **ret, char **ret_real)
+static int refuse(const struct root_dir *rootdir, const char *path,
+		  bool writable, struct io **ret, char **ret_real)
 {
 	_cleanup_free_ char *name = remote_name(path);
 
-	(void)place;
+	(void)rootdir;
 	(void)writable;
 	(void)ret;
 	(void)ret_real;
@@ -24,9 +24,9 @@ static int refuse(const struct place *place, const char *path, bool writable,
 		    name ? name : "NBD URI");
 }
 
-static const struct place_ops none_ops = { .open = refuse };
+static const struct root_dir_ops none_ops = { .open = refuse };
 
-const struct place remote_place = { .ops = &none_ops, .fd = -1 };
+const struct root_dir remote_rootdir = { .ops = &none_ops, .fd = -1 };
 
 int remote_refuse_container(struct io *io)
 {

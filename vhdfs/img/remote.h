@@ -22,11 +22,11 @@ bool remote_is_uri(const char *name);
 char *remote_name(const char *uri);
 
 /*
- * A place whose paths are NBD URIs, for family_new.  Its files are opened for
- * reading only.  A failure has words: the URI, what the server said, and what
- * to do.  -EOPNOTSUPP: this build has no libnbd.
+ * A place whose paths are NBD URIs, for parent_cache_new.  Its files are opened
+ * for reading only.  A failure has words: the URI, what the server said, and
+ * what to do.  -EOPNOTSUPP: this build has no libnbd.
  */
-extern const struct place remote_place;
+extern const struct root_dir remote_rootdir;
 
 /* -EMEDIUMTYPE with words where the disk begins or ends as a container or an
  * image does: then the server exports that file instead of the disk in it. */

@@ -10,7 +10,7 @@
 #include <sys/xattr.h>
 
 #include "base/error.h"
-#include "img/view.h"
+#include "img/pending-writes.h"
 
 /* Of a view; empty for another file. */
 static void get_writes(const struct io *io, char *buf, size_t size)
@@ -39,7 +39,7 @@ int torn_watch(struct torn *torn, const struct io *io)
 		return r;
 	get_writes(io, torn->writes, sizeof torn->writes);
 	torn->io = io;
-	if (view_writes_pending(torn->writes))
+	if (pending_writes_of_view(torn->writes))
 		return refuse(io, "the disk is being written");
 	return 0;
 }

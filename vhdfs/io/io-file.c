@@ -39,8 +39,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "io/holder.h"
-#include "io/keep.h"
-#include "io/wait.h"
+#include "io/recovery.h"
+#include "io/blocking.h"
 
 enum {
 	LOCK_USE_READ = 100,
@@ -65,10 +65,10 @@ static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
 {
 	size_t done = 0;
 
-	if (io_wait_matters())
+	if (io_has_blocking_hook())
 		done = pread_now(io->fd, buf, len, off);
 	if (done < len)
-		io_may_wait();
+		io_will_block();
 	while (done < len) {
 		ssize_t n = pread(io->fd, (char *)buf + done, len - done,
 				  (off_t)(off + done));
@@ -105,34 +105,34 @@ static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
  * the witness has a report of its own. */
 static int settle_doubt(struct io *io)
 {
-	int witness = keep_file_witness(io->kept);
+	int witness = recovery_file_witness(io->recovery);
 
 	if (witness < 0)
 		return -EIO;
 	if (fdatasync(witness) < 0)
 		return -errno;
-	keep_file_trust(io->kept);
+	recovery_file_clear_doubt(io->recovery);
 	return 0;
 }
 
 /*
  * ORDER, for the process may die anywhere: the sync is counted, made, its
- * failure is kept, and then it counts no more.
+ * failure is recovery, and then it counts no more.
  */
 static int file_sync(struct io *io)
 {
 	int r;
 
-	io_may_wait();
-	if (!io->kept)
+	io_will_block();
+	if (!io->recovery)
 		return fdatasync(io->fd) < 0 ? -errno : 0;
-	keep_sync_begin(io->kept);
+	recovery_sync_begin(io->recovery);
 	r = fdatasync(io->fd) < 0 ? -errno : 0;
-	if (r == 0 && keep_file_in_doubt(io->kept))
+	if (r == 0 && recovery_file_in_doubt(io->recovery))
 		r = settle_doubt(io);
 	if (r < 0)
-		keep_file_fail(io->kept, r);
-	keep_sync_end(io->kept);
+		recovery_file_set_failed(io->recovery, r);
+	recovery_sync_end(io->recovery);
 	return r;
 }
 
@@ -295,11 +295,12 @@ static void open_witness(const struct io *io)
 	int fd;
 
 	/* One that is opened now knows nothing of a failure before. */
-	if (!io->kept || !io->writable || keep_file_in_doubt(io->kept) ||
-	    keep_file_witness(io->kept) >= 0)
+	if (!io->recovery || !io->writable ||
+	    recovery_file_in_doubt(io->recovery) ||
+	    recovery_file_witness(io->recovery) >= 0)
 		return;
 	fd = open_again(io->fd);
-	keep_file_set_witness(io->kept, fd < 0 ? -1 : fd);
+	recovery_file_set_witness(io->recovery, fd < 0 ? -1 : fd);
 }
 
 /*
@@ -310,15 +311,16 @@ static void keep_it(struct io *io)
 {
 	int fd;
 
-	if (io->kept)
+	if (io->recovery)
 		return;
-	io->kept = keep_file_note(io->dev, io->ino, io->writable, io->fd, &fd);
+	io->recovery =
+		recovery_register(io->dev, io->ino, io->writable, io->fd, &fd);
 	if (fd != io->fd)
 		close(io->fd);
 	io->fd = fd;
 	open_witness(io);
-	if (io->kept)
-		keep_store_file(io->kept);
+	if (io->recovery)
+		recovery_fdstore_file(io->recovery);
 }
 
 /*
@@ -350,8 +352,8 @@ static void file_close(struct io *io)
 	 * file next is to see the disk. */
 	if (atomic_load(&io->sync_failed))
 		(void)posix_fadvise(io->fd, 0, 0, POSIX_FADV_DONTNEED);
-	if (io->kept)
-		keep_file_forget(io->kept);
+	if (io->recovery)
+		recovery_unregister(io->recovery);
 	close(io->fd);
 	io_fini(io);
 	free(io);
@@ -445,24 +447,25 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 {
 	char name[PATH_MAX];
 	int fd = -ENOENT, r;
-	struct keep_file *kept = keep_file_claim(dev, ino, writable, &fd);
+	struct recovery_file *recovery =
+		recovery_file_claim(dev, ino, writable, &fd);
 
-	if (!kept && !writable)
-		fd = keep_file_fd(dev, ino);
-	if (!kept && fd >= 0)
+	if (!recovery && !writable)
+		fd = recovery_file_fd(dev, ino);
+	if (!recovery && fd >= 0)
 		fd = open_again(fd);
 	if (fd < 0)
 		return fd;
 	r = io_file_from_fd(fd, name_of(fd, name, sizeof name), writable, ret);
 	if (r < 0) {
-		if (kept)
-			keep_file_forget(kept);
+		if (recovery)
+			recovery_unregister(recovery);
 		return r;
 	}
-	(*ret)->kept = kept;
+	(*ret)->recovery = recovery;
 	open_witness(*ret);
-	if (kept)
-		keep_store_file(kept);
+	if (recovery)
+		recovery_fdstore_file(recovery);
 	return 0;
 }
 

@@ -29,9 +29,9 @@ int io_file_open(const char *path, bool writable, struct io **ret);
 int io_file_create(const char *path, struct io **ret);
 
 /*
- * Opens the file through a descriptor that the process before left (keep.h),
- * whatever its name and permissions are now.  -ENOENT, without words: there is
- * none.
+ * Opens the file through a descriptor that the process before left
+ * (recovery.h), whatever its name and permissions are now.  -ENOENT, without
+ * words: there is none.
  */
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret);
 

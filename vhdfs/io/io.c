@@ -28,7 +28,7 @@ int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	io->fd = -1;
 	io->dev = 0;
 	io->ino = 0;
-	io->kept = NULL;
+	io->recovery = NULL;
 	atomic_init(&io->sync_failed, false);
 	io->name = strdup(name);
 	return io->name ? 0 : fail(-ENOMEM, "%s: out of memory", name);
@@ -78,7 +78,7 @@ int io_write(struct io *io, const void *buf, size_t len, uint64_t off)
 	return r < 0 ? fail_io(io, r, "write", len, off) : 0;
 }
 
-int io_fill(struct io *io, const void *buf, size_t len, uint64_t off)
+int io_write_chunked(struct io *io, const void *buf, size_t len, uint64_t off)
 {
 	int r = 0;
 

@@ -23,7 +23,7 @@
 #include "base/cleanup.h"
 
 struct io;
-struct keep_file;
+struct recovery_file;
 
 /* What other processes may do while we hold the file (see io-file.c). */
 enum io_lock {
@@ -78,8 +78,8 @@ struct io {
 	dev_t dev; /* identity of the file, 0 where there is none */
 	ino_t ino;
 	atomic_bool sync_failed;
-	/* Once it is locked, and where anything is kept: see io/keep.h. */
-	struct keep_file *kept;
+	/* Once it is locked, and where anything is kept: see io/recovery.h. */
+	struct recovery_file *recovery;
 };
 
 /* For back-ends: fills in the common part; copies name. -ENOMEM or 0. */
@@ -100,7 +100,7 @@ int io_read_padded(struct io *io, void *buf, size_t len, uint64_t off);
 int io_write(struct io *io, const void *buf, size_t len, uint64_t off);
 /* The same where nothing is kept yet and small writes may follow: in steps that
  * the kernel's page cache is best at; what fails may have written some. */
-int io_fill(struct io *io, const void *buf, size_t len, uint64_t off);
+int io_write_chunked(struct io *io, const void *buf, size_t len, uint64_t off);
 /* -EIO, too, when an earlier one failed: see SYNCS. */
 int io_sync(struct io *io);
 int io_size(struct io *io, uint64_t *ret_size);

@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "chain/chain.h"
-#include "store/names.h"
+#include "store/image-names.h"
 
 /* NBD's limit of a name, bytes. */
 enum { NAME_LEN_MAX = 4096 };
@@ -75,7 +75,7 @@ static int find_configured(struct store *in, struct store_image **ret)
 		path = NULL;
 	if (!path)
 		return fail(-ENOMEM, "out of memory");
-	r = place_inside(store_root(in), path, &inside);
+	r = root_dir_relative(store_root(in), path, &inside);
 	if (r < 0)
 		return r;
 	r = find_at(in, inside, ret);

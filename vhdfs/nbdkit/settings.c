@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/size.h"
-#include "store/names.h"
+#include "store/image-names.h"
 #include "store/reserve.h"
 
 struct settings settings = { .reserve = RESERVE_DEFAULT };

@@ -6,9 +6,9 @@
  * An image file is examined again when it has changed, and when a name came or
  * went, or stands for another image, by which its parent is searched: not when
  * anything else changes.  What follows for an image from its parents (its
- * depth, what is wrong with it) is worked out in memory (kin.c).  What cannot
- * be read for no fault of the file is tried again when it is asked for, but no
- * more than a tenth of the time goes into waiting for a disk.
+ * depth, what is wrong with it) is worked out in memory (ancestry.c).  What
+ * cannot be read for no fault of the file is tried again when it is asked for,
+ * but no more than a tenth of the time goes into waiting for a disk.
  *
  * NO LOCK IS HELD while a file is examined.  A request examines, in its own
  * thread, the image that it is for, and the parents of that.  All other images
@@ -22,7 +22,7 @@
  */
 #include "config.h"
 
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@
 #include "base/error.h"
 #include "base/fold.h"
 #include "base/log.h"
-#include "io/wait.h"
+#include "io/blocking.h"
 
 enum {
 	NSEC = 1000000000,
@@ -94,7 +94,7 @@ struct store_image *catalog_image_locked(struct store *store,
 		free(image);
 		return NULL;
 	}
-	catalog_mark_locked(store, image);
+	catalog_mark_stale_locked(store, image);
 	return image;
 }
 
@@ -118,7 +118,7 @@ static void unqueue(struct store *store, struct store_image *image)
 		store->queue_end = image->queue_at;
 }
 
-void catalog_mark_locked(struct store *store, struct store_image *image)
+void catalog_mark_stale_locked(struct store *store, struct store_image *image)
 {
 	image->stale = true;
 	if (image->queued || image->writing)
@@ -177,7 +177,7 @@ static int64_t now(void)
 /* It could not be read, and not for a fault of its file. */
 static bool is_to_be_tried(const struct store_image *image)
 {
-	return image->try_at && now() >= image->try_at;
+	return image->retry_at && now() >= image->retry_at;
 }
 
 void catalog_compare_locked(struct store *store, struct store_image *image,
@@ -190,7 +190,7 @@ void catalog_compare_locked(struct store *store, struct store_image *image,
 		return;
 	if (!image->known || is_to_be_tried(image) ||
 	    !file_stamp_same(&stamp, &image->seen))
-		catalog_mark_locked(store, image);
+		catalog_mark_stale_locked(store, image);
 }
 
 bool catalog_fs_writable_locked(const struct store *store,
@@ -198,7 +198,7 @@ bool catalog_fs_writable_locked(const struct store *store,
 {
 	/* An immutable file answers EPERM. */
 	return !image->names ||
-	       faccessat(store->places[0].fd, image->names->real, W_OK,
+	       faccessat(store->roots[0].fd, image->names->real, W_OK,
 			 AT_EACCESS) == 0 ||
 	       (errno != EROFS && errno != EPERM);
 }
@@ -208,7 +208,7 @@ bool catalog_writable_locked(const struct store *store,
 			     const struct stat *st)
 {
 	return !store->read_only && !image->children && !image->info.readonly &&
-	       !kin_doubt_locked(store, image) && (st->st_mode & 0222) &&
+	       !ancestry_doubt_locked(store, image) && (st->st_mode & 0222) &&
 	       catalog_fs_writable_locked(store, image);
 }
 
@@ -265,7 +265,7 @@ static void log_change(struct store *store, const struct store_image *image,
  * Nothing new is known of its parent: what was known goes on to count, for that
  * must not be written.
  */
-static void keep_parent(struct info *old, struct info *new)
+static void record_parent(struct info *old, struct info *new)
 {
 	if (new->has_up)
 		return;
@@ -314,22 +314,22 @@ static void take_result(struct store *store, struct store_image *image,
 	bool passing = e->result < 0 && error_is_passing(e->result);
 	bool other;
 
-	image->try_at = 0;
+	image->retry_at = 0;
 	if (e->gone || passing || e->result == -EBUSY)
-		image->try_at = now() + rest_after(e);
-	image->unsettled = e->result == -EBUSY;
+		image->retry_at = now() + rest_after(e);
+	image->busy = e->result == -EBUSY;
 	/* What is known of it is still so, and it is looked at again. */
 	if (image->writing || (e->gone && image->known) ||
-	    (image->unsettled && image->known && !image->info.error)) {
+	    (image->busy && image->known && !image->info.error)) {
 		info_fini(&e->info);
 		return;
 	}
 	if (passing)
-		keep_parent(&image->info, &e->info);
+		record_parent(&image->info, &e->info);
 	other = image->known &&
 		(is_other_parent(&image->info, &e->info) ||
 		 image->seen.mtime.tv_sec != e->seen.mtime.tv_sec);
-	if (!image->unsettled) {
+	if (!image->busy) {
 		log_change(store, image, &e->info);
 		log_warning(&image->info, &e->info);
 	}
@@ -365,7 +365,7 @@ static void examine_locked(struct store *store, struct store_image *image)
 	set_paths(image, &e);
 	pthread_mutex_unlock(&store->lock);
 	examine(store, &e);
-	family_file_changed(store->family, e.id.dev, e.id.ino);
+	parent_cache_file_changed(store->cache, e.id.dev, e.id.ino);
 	for (size_t i = 0; i < e.n_paths; i++)
 		free(e.paths[i]);
 	pthread_mutex_lock(&store->lock);
@@ -374,7 +374,7 @@ static void examine_locked(struct store *store, struct store_image *image)
 	await(store, image, false);
 	/* It was changed meanwhile. */
 	if (image->stale)
-		catalog_mark_locked(store, image);
+		catalog_mark_stale_locked(store, image);
 	store->changed = true;
 	store->n_examined++;
 	pthread_cond_broadcast(&store->examined);
@@ -485,7 +485,7 @@ static void wait_for_all(struct store *store)
 	struct timespec end = patience_ends();
 
 	if (store->n_awaited)
-		io_may_wait();
+		io_will_block();
 	while (store->n_awaited) {
 		if (!store->examiners && next_queued(store))
 			add_examiner(store);
@@ -522,7 +522,7 @@ static void mark_if_concerned(struct store *store, struct store_image *image)
 	    is_changed_name(store, info->wanted[1]) ||
 	    (store->dirs_changed &&
 	     (info->differencing || info->wanted[0] || info->wanted[1])))
-		catalog_mark_locked(store, image);
+		catalog_mark_stale_locked(store, image);
 }
 
 static void mark_concerned(struct store *store)
@@ -535,7 +535,7 @@ static void mark_concerned(struct store *store)
 	store->changed_names = NULL;
 }
 
-void catalog_update_locked(struct store *store)
+void catalog_examine_stale_locked(struct store *store)
 {
 	/* What is found may concern others; where files change all the time,
 	 * the rest is left to the next request. */
@@ -547,7 +547,7 @@ void catalog_update_locked(struct store *store)
 	}
 	tdestroy(store->logged, free);
 	store->logged = NULL;
-	kin_derive_locked(store);
+	ancestry_derive_locked(store);
 }
 
 /* Waits for it, or examines it; the lock is let go meanwhile. */
@@ -559,12 +559,12 @@ static void know_one(struct store *store, struct store_image *image)
 		return;
 	}
 	if (image->examining)
-		io_may_wait();
+		io_will_block();
 	while (image->examining)
 		pthread_cond_wait(&store->examined, &store->lock);
 }
 
-void catalog_know_locked(struct store *store, struct store_image *image)
+void catalog_wait_locked(struct store *store, struct store_image *image)
 {
 	struct store_image *at = image;
 
@@ -575,14 +575,14 @@ void catalog_know_locked(struct store *store, struct store_image *image)
 		/* What a parent lacks, its children lack too. */
 		if (at != image && !at->writing && !at->stale &&
 		    is_to_be_tried(at))
-			catalog_mark_locked(store, at);
+			catalog_mark_stale_locked(store, at);
 		know_one(store, at);
 		mark_concerned(store);
-		up = kin_parent_locked(store, at);
+		up = ancestry_parent_locked(store, at);
 		at->refs--;
 		if (at != image)
 			catalog_release_locked(store, at);
 		at = up;
 	}
-	kin_derive_locked(store);
+	ancestry_derive_locked(store);
 }

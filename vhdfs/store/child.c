@@ -32,7 +32,7 @@
 #include "base/error.h"
 #include "chain/chain.h"
 #include "io/io-file.h"
-#include "store/draft.h"
+#include "io/atomic-file.h"
 
 /*
  * The way from directory dir to file, both absolute and real: "./f", "../f",
@@ -135,21 +135,22 @@ static void give_write_bits(struct io *parent, mode_t taken)
 
 /* Opens the image, and locks it against writers; *ret_path is its real,
  * absolute path. */
-static int open_parent(const struct place *place, const char *path,
+static int open_parent(const struct root_dir *rootdir, const char *path,
 		       struct image **ret, char **ret_path)
 {
 	_cleanup_free_ char *real = NULL;
 	struct io *io;
-	int r = place_open(place, path, false, &io, &real);
+	int r = root_dir_open(rootdir, path, false, &io, &real);
 
 	if (r < 0)
 		return r;
 	r = io_lock(io, IO_LOCK_SHARED);
-	if (r == 0 && !place->confined)
+	if (r == 0 && !rootdir->confined)
 		*ret_path = steal(real);
-	else if (r == 0 && asprintf(ret_path, "%s/%s",
-				    strcmp(place->root, "/") ? place->root : "",
-				    real) < 0)
+	else if (r == 0 &&
+		 asprintf(ret_path, "%s/%s",
+			  strcmp(rootdir->path, "/") ? rootdir->path : "",
+			  real) < 0)
 		r = fail(-ENOMEM, "%s: out of memory", path);
 	if (r == 0)
 		r = image_open(io, NULL, ret);
@@ -181,41 +182,43 @@ static int write_child(struct io *io, const char *dir, const char *parent_path,
 	return image_create(io, parent->ops, &image);
 }
 
-static int begin_child(const struct place *place, const char *path,
-		       const struct child_params *params, struct draft *ret)
+static int begin_child(const struct root_dir *rootdir, const char *path,
+		       const struct child_params *params,
+		       struct atomic_file *ret)
 {
-	const char *within = place->confined ? place->root : NULL;
+	const char *within = rootdir->confined ? rootdir->path : NULL;
 
-	return params->room ? draft_take(path, within, params->room, ret)
-			    : draft_create(path, within, ret);
+	return params->room ? atomic_file_create_over(path, within,
+						      params->room, ret)
+			    : atomic_file_create(path, within, ret);
 }
 
-int child_create(const struct place *place, const char *parent_path,
+int child_create(const struct root_dir *rootdir, const char *parent_path,
 		 const char *child_path, const struct child_params *params)
 {
 	_cleanup_free_ char *path = NULL;
 	struct image *parent;
-	struct draft draft = { 0 };
-	int r = open_parent(place, parent_path, &parent, &path); /* 1 */
+	struct atomic_file file = { 0 };
+	int r = open_parent(rootdir, parent_path, &parent, &path); /* 1 */
 	mode_t taken = 0;
 
 	if (r < 0)
 		return r;
-	r = begin_child(place, child_path, params, &draft);
+	r = begin_child(rootdir, child_path, params, &file);
 	if (r == 0)
-		r = write_child(draft.io, draft.dir, path, parent, params);
+		r = write_child(file.io, file.dir, path, parent, params);
 	if (r == 0)
-		r = io_sync(draft.io); /* 2 */
+		r = io_sync(file.io); /* 2 */
 	if (r == 0)
 		r = take_write_bits(parent->io, &taken); /* 3 */
 	if (r == 0)
 		r = sync_parent(parent->io); /* 4 */
 	if (r == 0)
-		r = draft_publish(&draft); /* 5 */
+		r = atomic_file_publish(&file); /* 5 */
 	/* A child that has its name, though not durably, needs them gone. */
-	if (r < 0 && draft.temp)
+	if (r < 0 && file.temp)
 		give_write_bits(parent->io, taken);
-	draft_fini(&draft);
+	atomic_file_fini(&file);
 	image_close(parent); /* 6 */
 	return r;
 }
@@ -223,13 +226,13 @@ int child_create(const struct place *place, const char *parent_path,
 /* The directory that it will be in makes a VHD longer by less than this. */
 enum { LOCATOR_SLACK = 64 * 1024 };
 
-int child_size(const struct place *place, const char *parent_path,
+int child_size(const struct root_dir *rootdir, const char *parent_path,
 	       const struct child_params *params, uint64_t *ret)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(io_close_p) struct io *io = NULL;
 	struct image *parent;
-	int fd, r = open_parent(place, parent_path, &parent, &path);
+	int fd, r = open_parent(rootdir, parent_path, &parent, &path);
 
 	if (r < 0)
 		return r;

@@ -18,7 +18,7 @@
  */
 #include "config.h"
 
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "store/names.h"
+#include "store/image-names.h"
 
 /* More than links can be nested for the kernel. */
 enum { LINK_ROUNDS_MAX = 64 };
@@ -210,7 +210,7 @@ static bool leads_up(struct store *store, struct dir *dir,
 	size_t len = strlen(dir->path);
 
 	for (struct dir *up = dir; up; up = find_dir(store, dir->path, len)) {
-		if (look_same(&up->id, id))
+		if (file_id_equal(&up->id, id))
 			return true;
 		if (!len)
 			return false;
@@ -225,7 +225,7 @@ static bool leads_up(struct store *store, struct dir *dir,
 static int add_subdir(struct store *store, struct dir *dir,
 		      struct dir_entry *entry)
 {
-	_cleanup_free_ char *path = look_join(dir->path, entry->name);
+	_cleanup_free_ char *path = resolve_join(dir->path, entry->name);
 
 	if (!path)
 		return -ENOMEM;
@@ -286,7 +286,7 @@ static int add_entry(struct store *store, struct dir *dir,
 	if (entry->image) {
 		add_name(entry->image, entry);
 		/* By another name its parent may be another. */
-		catalog_mark_locked(store, entry->image);
+		catalog_mark_stale_locked(store, entry->image);
 	}
 	if (!tsearch(entry, &dir->by_name, by_name)) {
 		remove_entry(store, dir, find_slot(dir, entry));
@@ -349,7 +349,7 @@ static int add_found(struct store *store, struct dir *dir, const char *name,
 static int find_kind(struct store *store, struct dir *dir, const char *name,
 		     struct dir_entry *ret, struct stat *ret_st)
 {
-	int r = look_at(store, dir, name, ret, ret_st);
+	int r = resolve_name(store, dir, name, ret, ret_st);
 
 	if (r == -EXDEV && name_is_image(name)) {
 		ret->kind = ENTRY_LEFT_OUT;
@@ -376,7 +376,7 @@ static int find_kind(struct store *store, struct dir *dir, const char *name,
 
 static bool is_still(const struct dir_entry *old, const struct dir_entry *found)
 {
-	return look_same(&old->id, &found->id) &&
+	return file_id_equal(&old->id, &found->id) &&
 	       !strcmp(old->real, found->real) &&
 	       (old->kind == found->kind || old->kind == ENTRY_LEFT_OUT);
 }
@@ -423,7 +423,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 		   unsigned links, bool hidden)
 {
 	_cleanup_close_ int fd =
-		look_beneath(store, real, O_RDONLY | O_DIRECTORY);
+		resolve_beneath(store, real, O_RDONLY | O_DIRECTORY);
 	struct dir **at = &store->dirs;
 	struct dir *dir;
 	struct stat st;

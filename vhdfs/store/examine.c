@@ -13,7 +13,7 @@
  */
 #include "config.h"
 
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "base/fold.h"
 #include "format/raw.h"
-#include "store/names.h"
+#include "store/image-names.h"
 
 /* What cannot be read is to be seen as such without memory for words, too. */
 static char no_memory[] = "out of memory";
@@ -101,7 +101,7 @@ static int take_names(const struct parent_ref *ref, struct info *info)
 static int open_whole(struct store *store, const char *path, struct info *info)
 {
 	struct chain *chain;
-	int r = chain_open(store->family, path, CHAIN_NO_LOCK, &chain);
+	int r = chain_open(store->cache, path, CHAIN_NO_LOCK, &chain);
 
 	if (r < 0)
 		return r;
@@ -120,8 +120,8 @@ static int take_warning(struct store *store, const struct image *child,
 	if (!ref->mtime)
 		return 0;
 	r = *info->parent == '/' ? io_file_open(info->parent, false, &io)
-				 : place_open(&store->places[0], info->parent,
-					      false, &io, NULL);
+				 : root_dir_open(&store->roots[0], info->parent,
+						 false, &io, NULL);
 	return r < 0 ? r : parent_time_warning(child, io, ref, &info->warning);
 }
 
@@ -131,8 +131,8 @@ static int find_parent(struct store *store, const char *path,
 {
 	dev_t dev;
 	ino_t ino;
-	int r = family_find_parent(store->family, path, ref, child,
-				   &info->parent, &dev, &ino);
+	int r = parent_cache_find(store->cache, path, ref, child, &info->parent,
+				  &dev, &ino);
 
 	if (r < 0)
 		return r;
@@ -255,7 +255,7 @@ static int examine_name(struct store *store, struct examination *e,
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
 	struct io *own;
-	int r = place_open(&store->places[0], path, false, &io, NULL);
+	int r = root_dir_open(&store->roots[0], path, false, &io, NULL);
 
 	if (r == 0 && (io->dev != e->id.dev || io->ino != e->id.ino))
 		r = fail(-ENOENT, "%s: was replaced", path);

@@ -2,7 +2,7 @@
 /* Images and directories by what they are, for who knows no names. */
 #include "config.h"
 
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <search.h>
@@ -124,7 +124,7 @@ static bool is_child(const struct child_search *s,
 
 	if (!image->names || image == s->parent)
 		return false;
-	up = kin_parent_locked(s->store, image);
+	up = ancestry_parent_locked(s->store, image);
 	if (up == s->parent || (!up && names_id(image, s->parent)))
 		return true;
 	return s->kin == STORE_POSSIBLE_CHILDREN && is_unknown(image) &&

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/size.h"
-#include "io/wait.h"
+#include "io/blocking.h"
 
 #define DEFAULT_MAX GIB(1)
 /* What a write may take beside its own bytes: a copy of the 64 KiB around it
@@ -137,7 +137,7 @@ static int grant(struct reserve *reserve, uint64_t cost)
 	uint64_t room = above_reserve(reserve, is_free);
 
 	if (room < wanted) {
-		io_may_wait();
+		io_will_block();
 		/* It writes what is in the page cache, and gives the room of
 		 * removed files back. */
 		if (syncfs(reserve->fd) == 0)

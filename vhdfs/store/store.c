@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "store/store.h"
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <search.h>
@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/printable.h"
-#include "io/keep.h"
-#include "store/names.h"
+#include "io/recovery.h"
+#include "store/image-names.h"
 #include "store/view.h"
 
 /* VHDX gives 4096 at most as a sector; tgt takes this as the disk's physical
@@ -30,24 +30,25 @@ void store_refresh_locked(struct store *store)
 	dir_try_again_locked(store);
 	watch_drain_locked(store);
 	dir_read_stale_locked(store);
-	catalog_update_locked(store);
+	catalog_examine_stale_locked(store);
 }
 
-static int open_places(struct store *store, const struct store_options *options)
+static int open_rootdirs(struct store *store,
+			 const struct store_options *options)
 {
-	store->places = calloc(options->n_parents + 1, sizeof *store->places);
-	if (!store->places)
+	store->roots = calloc(options->n_parents + 1, sizeof *store->roots);
+	if (!store->roots)
 		return fail(-ENOMEM, "out of memory");
 	for (size_t i = 0; i <= options->n_parents; i++) {
-		int r = place_init(&store->places[i],
-				   i ? options->parents[i - 1] : options->path,
-				   true);
+		int r = root_dir_init(
+			&store->roots[i],
+			i ? options->parents[i - 1] : options->path, true);
 
 		if (r < 0)
 			return r;
-		store->n_places++;
+		store->n_roots++;
 	}
-	return family_new(store->places, store->n_places, &store->family);
+	return parent_cache_new(store->roots, store->n_roots, &store->cache);
 }
 
 static int read_all(struct store *store)
@@ -59,7 +60,7 @@ static int read_all(struct store *store)
 	if (r == 0)
 		store_refresh_locked(store);
 	pthread_mutex_unlock(&store->lock);
-	return r < 0 ? fail_errno(r, "%s", store->places[0].root) : 0;
+	return r < 0 ? fail_errno(r, "%s", store->roots[0].path) : 0;
 }
 
 int store_open(const struct store_options *options, struct store **ret)
@@ -74,12 +75,12 @@ int store_open(const struct store_options *options, struct store **ret)
 	store->queue_end = &store->queue;
 	store->inotify = -1;
 	store->read_only = options->read_only;
-	r = open_places(store, options);
+	r = open_rootdirs(store, options);
 	if (r == 0)
 		r = watch_init(store);
 	if (r == 0 && !store->read_only)
-		r = reserve_init(&store->reserve, store->places[0].fd,
-				 store->places[0].root, options->reserve);
+		r = reserve_init(&store->reserve, store->roots[0].fd,
+				 store->roots[0].path, options->reserve);
 	if (r == 0)
 		r = read_all(store);
 	if (r < 0) {
@@ -121,17 +122,17 @@ int store_close(struct store *store)
 	catalog_end_locked(store);
 	dir_free_all(store);
 	close_images(store);
-	r = atomic_load(&store->lost) || keep_lost() ? -EIO : 0;
+	r = atomic_load(&store->lost) || recovery_is_lost() ? -EIO : 0;
 	tdestroy(store->changed_names, free);
 	tdestroy(store->logged, free);
 	pthread_mutex_unlock(&store->lock);
 	if (store->inotify >= 0)
 		close(store->inotify);
-	if (store->family)
-		family_free(store->family);
-	for (size_t i = 0; i < store->n_places; i++)
-		place_fini(&store->places[i]);
-	free(store->places);
+	if (store->cache)
+		parent_cache_free(store->cache);
+	for (size_t i = 0; i < store->n_roots; i++)
+		root_dir_fini(&store->roots[i]);
+	free(store->roots);
 	reserve_fini(&store->reserve);
 	pthread_cond_destroy(&store->examined);
 	pthread_mutex_destroy(&store->lock);
@@ -141,7 +142,7 @@ int store_close(struct store *store)
 
 const char *store_root(const struct store *store)
 {
-	return store->places[0].root;
+	return store->roots[0].path;
 }
 
 /* The file itself, by any of its names. */
@@ -151,7 +152,7 @@ static int stat_file_locked(struct store *store, struct store_image *image,
 	int r = -ESTALE;
 
 	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
-		r = entry_stat(store, e, ret_st);
+		r = resolve_stat(store, e, ret_st);
 	return r;
 }
 
@@ -181,7 +182,7 @@ int store_image_stat_locked(struct store *store, struct store_image *image,
 	if (r < 0)
 		return r;
 	catalog_compare_locked(store, image, &st);
-	catalog_know_locked(store, image);
+	catalog_wait_locked(store, image);
 	shape_image_stat(store, image, &st);
 	*ret_st = st;
 	return 0;
@@ -267,7 +268,7 @@ static int look_at_name_locked(struct store *store, const char *path,
 	if (r < 0)
 		return r;
 	dir_read_stale_locked(store);
-	catalog_update_locked(store);
+	catalog_examine_stale_locked(store);
 	return 0;
 }
 
@@ -307,7 +308,7 @@ static int lookup_locked(struct store *store, const char *path,
 		return -ENOENT;
 	image = entry->image;
 	if (!image)
-		return entry_stat(store, entry, ret_st);
+		return resolve_stat(store, entry, ret_st);
 	image->refs++;
 	r = store_image_stat_locked(store, image, ret_st);
 	if (r < 0) {
@@ -400,11 +401,11 @@ static const char *readonly_reason(const struct store *store,
 				   const struct store_image *image,
 				   char buf[ATTRIBUTE_SIZE])
 {
-	const struct store_image *doubt = kin_doubt_locked(store, image);
+	const struct store_image *doubt = ancestry_doubt_locked(store, image);
 
 	if (image->info.readonly || !doubt)
 		return image->info.readonly;
-	snprintf(buf, ATTRIBUTE_SIZE, KIN_DOUBT, doubt->names->real);
+	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_DOUBT, doubt->names->real);
 	return buf;
 }
 
@@ -423,7 +424,7 @@ static const char *attribute_text(const struct store *store,
 	if (!strcmp(name, "parent"))
 		return info->parent;
 	if (!strcmp(name, "warning"))
-		return kin_warning_locked(store, image);
+		return ancestry_warning_locked(store, image);
 	if (!strcmp(name, "error"))
 		return image->error;
 	if (!strcmp(name, "readonly-reason"))
@@ -457,7 +458,7 @@ int store_attribute(struct store *store, struct store_image *image,
 	open = !strcmp(name, "id") && view_id(image, &id);
 	pthread_mutex_lock(&store->lock);
 	/* An image that was the reason may have gone meanwhile. */
-	kin_derive_locked(store);
+	ancestry_derive_locked(store);
 	if (r == 0) {
 		text = attribute_text(store, image, name, open ? &id : NULL,
 				      buf);

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "store/view.h"
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static struct chain *view_get(struct store_image *image)
 			return image->chain;
 		pthread_rwlock_unlock(&image->io_lock);
 		if (!tries)
-			view_open_again(image);
+			view_reopen_lost(image);
 	}
 	fail(-EIO, "an image that could not be opened again");
 	return NULL;
@@ -78,7 +78,7 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 	r = reserve_take(&image->store->reserve, len);
 	if (r < 0)
 		return r;
-	view_notice(image);
+	view_check_replaced(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -99,7 +99,7 @@ int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 
 	if (r < 0)
 		return r;
-	view_notice(image);
+	view_check_replaced(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -116,7 +116,7 @@ int view_flush(struct store_image *image)
 	struct chain *chain;
 	int r;
 
-	view_notice(image);
+	view_check_replaced(image);
 	chain = view_get(image);
 	if (!chain)
 		return -EIO;
@@ -125,7 +125,7 @@ int view_flush(struct store_image *image)
 	return r;
 }
 
-int view_settle(struct store_image *image)
+int view_flush_on_close(struct store_image *image)
 {
 	int r = 0;
 
@@ -139,7 +139,7 @@ int view_settle(struct store_image *image)
 	if (r == 0 && image->writers <= 1) {
 		pthread_rwlock_wrlock(&image->io_lock);
 		if (image->chain)
-			r = chain_stop(image->chain);
+			r = chain_end_writes(image->chain);
 		pthread_rwlock_unlock(&image->io_lock);
 	}
 	pthread_mutex_unlock(&image->open_lock);

@@ -7,7 +7,7 @@
 #include "config.h"
 
 #include "store/view.h"
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,8 +18,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "io/keep.h"
-#include "io/wait.h"
+#include "io/recovery.h"
+#include "io/blocking.h"
 
 static void leave(struct store *store, struct store_image *image, bool writable)
 {
@@ -28,7 +28,7 @@ static void leave(struct store *store, struct store_image *image, bool writable)
 	image->writing -= writable;
 	if (writable && !image->writing) {
 		/* We may have changed it, its identifier above all. */
-		catalog_mark_locked(store, image);
+		catalog_mark_stale_locked(store, image);
 		store->changed = true;
 	}
 	pthread_mutex_unlock(&store->lock);
@@ -38,11 +38,11 @@ static int fail_parent(const struct store *store,
 		       const struct store_image *image)
 {
 	const char *name = image->names ? image->names->real : "it";
-	const char *child = kin_child_locked(store, image);
+	const char *child = ancestry_child_locked(store, image);
 
 	if (image->children)
 		return fail(-EACCES, "%s: is the parent of %s", name, child);
-	return fail(-EACCES, "%s: " KIN_DOUBT, name, child);
+	return fail(-EACCES, "%s: " ANCESTRY_DOUBT, name, child);
 }
 
 /*
@@ -63,10 +63,10 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 	else if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->error)
-		r = fail(image->unsettled ? -EBUSY : -EIO, "%s", image->error);
+		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
 	else if (!writable)
 		r = 0;
-	else if (kin_child_locked(store, image))
+	else if (ancestry_child_locked(store, image))
 		r = fail_parent(store, image);
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
@@ -102,7 +102,7 @@ static int check_again(struct store *store, struct store_image *image)
 		r = fail_errno(r, "%s", name);
 	else if (r < 0)
 		r = fail(-ESTALE, "%s: is gone", name);
-	else if (kin_child_locked(store, image))
+	else if (ancestry_child_locked(store, image))
 		r = fail_parent(store, image);
 	else if (!catalog_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission", name);
@@ -127,7 +127,7 @@ static int end_chain(struct store *store, struct store_image *image)
 	r = chain_close(chain);
 	if (failed || r < 0) {
 		atomic_store(&store->lost, true);
-		keep_lose();
+		recovery_set_lost();
 	}
 	return r;
 }
@@ -136,7 +136,7 @@ static int open_chain_locked(struct store *store, struct store_image *image,
 			     const char *path, bool writable)
 {
 	struct chain *chain;
-	int r = path ? chain_open(store->family, path,
+	int r = path ? chain_open(store->cache, path,
 				  writable ? CHAIN_WRITABLE : 0, &chain)
 		     : fail(-ESTALE, "the image is gone");
 
@@ -195,7 +195,7 @@ static int open_anew(struct store *store, struct store_image *image,
 /*
  * Did another program write the file that is open here for writing?  With
  * open_lock held.  Until the answer is there, touched holds back what begins to
- * write (view_notice), and then io_lock does.
+ * write (view_check_replaced), and then io_lock does.
  */
 static void check_touched(struct store_image *image)
 {
@@ -218,9 +218,9 @@ static int change_chain(struct store *store, struct store_image *image,
 	if (!image->chain)
 		r = open_chain_locked(store, image, path, writable);
 	else if (writable)
-		r = chain_begin_writing(image->chain, path);
+		r = chain_upgrade_lock(image->chain, path);
 	else
-		r = chain_end_writing(image->chain);
+		r = chain_downgrade_lock(image->chain);
 	if (r == 0)
 		image->chain_writable = writable;
 	else if (image->chain && !writable)
@@ -350,7 +350,7 @@ static int reopen_chain(struct store *store, struct store_image *image,
 	if (image->reopen_failed)
 		return fail(-EIO, "an image that was not opened again before");
 	pthread_rwlock_wrlock(&image->io_lock);
-	r = chain_reopen(store->family, image->id.dev, image->id.ino,
+	r = chain_reopen(store->cache, image->id.dev, image->id.ino,
 			 writable ? CHAIN_WRITABLE : 0, &chain);
 	if (r == 0) {
 		image->chain = chain;
@@ -417,7 +417,7 @@ void view_check(struct store *store, struct store_image *image)
 	pthread_mutex_unlock(&image->open_lock);
 }
 
-void view_notice(struct store_image *image)
+void view_check_replaced(struct store_image *image)
 {
 	struct store *store = image->store;
 
@@ -509,7 +509,7 @@ unsigned view_silent_changes(const struct store_image *image)
 
 /* It could not be opened anew when it was last changed between reading and
  * writing: perhaps it can by now. */
-void view_open_again(struct store_image *image)
+void view_reopen_lost(struct store_image *image)
 {
 	pthread_mutex_lock(&image->open_lock);
 	if (!image->chain && image->readers && !image->writers)

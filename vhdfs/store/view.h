@@ -52,7 +52,7 @@ int view_flush(struct store_image *image);
  * writer the file is left as view_close would leave it, so that little is left
  * to do then; who goes on writing may.
  */
-int view_settle(struct store_image *image);
+int view_flush_on_close(struct store_image *image);
 /*
  * Are there zeros at off without a file that has space for them, or is there
  * data, and for how many bytes from there: at least one, at most len.  -EINVAL

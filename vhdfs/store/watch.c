@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "store/inside.h"
+#include "store/store-internal.h"
 
 #include <errno.h>
 #include <linux/magic.h>
@@ -57,12 +57,12 @@ int watch_init(struct store *store)
 	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	/* Further directories for parents: no directory of ours has their
 	 * watch, and so what they tell is known. */
-	for (size_t i = 1; store->inotify >= 0 && i < store->n_places; i++)
-		add_watch(store, store->places[i].fd);
+	for (size_t i = 1; store->inotify >= 0 && i < store->n_roots; i++)
+		add_watch(store, store->roots[i].fd);
 	if (store->inotify < 0)
 		log_warn(
 			"%s: cannot be watched: %s; it is read again every %d s",
-			store->places[0].root, strerror(errno), POLL_SECONDS);
+			store->roots[0].path, strerror(errno), POLL_SECONDS);
 	return 0;
 }
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* store/draft: a file takes its name when it is whole, and replaces nothing. */
+#define _GNU_SOURCE
+#include "unit/unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "io/atomic-file.h"
+
+static int names_in(const char *dir)
+{
+	_cleanup_closedir_ DIR *d = opendir(dir);
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	return n - 2;
+}
+
+static void is_seen_when_published(void **state)
+{
+	const char *path = scratch_path(state, "image");
+	struct atomic_file file;
+	struct stat st;
+
+	assert_ok(atomic_file_create(path, NULL, &file));
+	assert_ok(io_write(file.io, "whole", 5, 0));
+	assert_int_equal(stat(path, &st), -1);
+	assert_ok(atomic_file_publish(&file));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 5);
+	atomic_file_fini(&file);
+	assert_int_equal(names_in(*state), 1);
+}
+
+static void leaves_nothing_when_given_up(void **state)
+{
+	struct atomic_file file;
+
+	assert_ok(
+		atomic_file_create(scratch_path(state, "image"), NULL, &file));
+	assert_int_equal(names_in(*state), 1);
+	atomic_file_fini(&file);
+	assert_int_equal(names_in(*state), 0);
+}
+
+static void make_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "old", 3), 3);
+	close(fd);
+}
+
+static void replaces_nothing(void **state)
+{
+	const char *path = scratch_path(state, "image");
+	struct atomic_file file;
+	struct stat st;
+
+	make_file(path);
+	assert_errno(atomic_file_create(path, NULL, &file), -EEXIST);
+	unlink(path);
+	assert_ok(atomic_file_create(path, NULL, &file));
+	/* Somebody else is faster. */
+	make_file(path);
+	assert_errno(atomic_file_publish(&file), -EEXIST);
+	atomic_file_fini(&file);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 3);
+	assert_int_equal(names_in(*state), 1);
+}
+
+static void name_may_be_as_long_as_names_get(void **state)
+{
+	char path[512];
+	struct atomic_file file;
+
+	snprintf(path, sizeof path, "%s/%0255d", (const char *)*state, 0);
+	assert_ok(atomic_file_create(path, NULL, &file));
+	assert_ok(atomic_file_publish(&file));
+	atomic_file_fini(&file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest file[] = {
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
+		TEST(is_seen_when_published),
+		TEST(leaves_nothing_when_given_up),
+		TEST(replaces_nothing),
+		TEST(name_may_be_as_long_as_names_get),
+	};
+
+	return cmocka_run_group_tests(file, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "chain/chain-map.h"
+
+#include "base/bytes.h"
+
+/* Asks one image, up to the end of its disk. */
+static int map_one(struct image *img, uint64_t off, uint64_t len,
+		   struct extent *ret)
+{
+	int r;
+
+	image_lock_map(img);
+	r = image_map(img, off, min_u64(len, img->size - off), ret);
+	image_unlock_map(img);
+	return r;
+}
+
+int chain_map_layers(struct image *const *images, unsigned n, uint64_t off,
+		     uint64_t len, struct chain_extent *ret)
+{
+	struct extent e = { .kind = EXTENT_PARENT, .len = len };
+	struct image *img = NULL;
+	unsigned depth;
+	int r = 0;
+
+	for (depth = 0; depth < n && off < images[depth]->size; depth++) {
+		img = images[depth];
+		r = map_one(img, off, e.len, &e);
+		if (r < 0 || e.kind != EXTENT_PARENT)
+			break;
+	}
+	if (r < 0)
+		return r;
+	ret->len = e.len;
+	ret->zero = e.kind != EXTENT_HERE;
+	ret->io = ret->zero ? NULL : img->io;
+	ret->file_off = ret->zero ? 0 : e.file_off;
+	ret->depth = (int)depth;
+	/* No image holds what lies beyond the end of a parent's disk.  In a
+	 * dynamic image without a parent, zeros are what is not there. */
+	if (e.kind == EXTENT_PARENT ||
+	    (e.kind == EXTENT_ZERO && img->type == IMAGE_DYNAMIC))
+		ret->depth = -1;
+	return 0;
+}

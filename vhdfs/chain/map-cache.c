@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TREE of three levels, each node of which is a page of entries: the root has
+ * one for each GiB of the disk, the next level one for each 2 MiB, the last one
+ * for each 4 KiB.  A 2 MiB that is one extent has no page below it.
+ *
+ *   entry of the last two levels, by its lowest bits
+ *     UNKNOWN  (0)  the images are to be asked
+ *     DATA          bits 2 to 9: which image; from bit 10 on: where in its
+ *                   file, in units of 512 bytes
+ *     ZERO          reads as zeros
+ *     PAGE          of the middle level alone: a pointer to a page below
+ *
+ * An entry is written once, from UNKNOWN, and never changes after; two threads
+ * that find the same out write the same.  What is not uniform over 4 KiB stays
+ * UNKNOWN, and so does what is asked for when PAGES_MAX pages are in use: then
+ * the images answer, as they did for the others the first time.
+ */
+#include "config.h"
+
+#include "chain/map-cache.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "chain/chain.h"
+#include "chain/chain-map.h"
+
+enum {
+	ENTRIES = 512, /* of a page */
+	FINE_SHIFT = 12,
+	COARSE_SHIFT = 21,
+	ROOT_SHIFT = 30,
+	FINE = 1 << FINE_SHIFT,
+	COARSE = 1 << COARSE_SHIFT,
+	PAGES_MAX = 1024, /* 4 MiB */
+
+	KIND_BITS = 2,
+	IMAGE_BITS = 8,
+	FILE_OFF_BITS = 64 - KIND_BITS - IMAGE_BITS,
+	SECTOR = 512,
+};
+
+static_assert(CHAIN_DEPTH_MAX <= 1 << IMAGE_BITS,
+	      "an image's number fits an entry");
+
+enum kind {
+	UNKNOWN,
+	DATA,
+	ZERO,
+	PAGE,
+};
+
+typedef _Atomic(uint64_t) entry_t;
+
+struct page_of_entries {
+	entry_t entries[ENTRIES];
+};
+
+struct map_cache {
+	uint64_t size;
+	unsigned n;
+	struct image **images;
+	atomic_uint n_pages;
+	_Atomic(struct page_of_entries *) root[];
+};
+
+static uint64_t n_roots(uint64_t size)
+{
+	return div_up(size, 1ULL << ROOT_SHIFT);
+}
+
+int map_cache_new(struct image *const *images, unsigned n,
+		  struct map_cache **ret)
+{
+	uint64_t size = images[0]->size;
+	struct map_cache *map =
+		calloc(1, sizeof *map + n_roots(size) * sizeof map->root[0]);
+
+	if (map)
+		map->images = calloc(n, sizeof(struct image *));
+	if (!map || !map->images) {
+		free(map);
+		return fail(-ENOMEM, "%s: out of memory", images[0]->io->name);
+	}
+	memcpy(map->images, images, n * sizeof(struct image *));
+	map->n = n;
+	map->size = size;
+	*ret = map;
+	return 0;
+}
+
+static enum kind kind_of(uint64_t entry)
+{
+	return entry & ((1 << KIND_BITS) - 1);
+}
+
+static struct page_of_entries *page_below(uint64_t entry)
+{
+	return (struct page_of_entries *)(uintptr_t)(entry - PAGE);
+}
+
+void map_cache_free(struct map_cache *map)
+{
+	if (!map)
+		return;
+	for (uint64_t i = 0; i < n_roots(map->size); i++) {
+		struct page_of_entries *page = atomic_load(&map->root[i]);
+
+		for (int j = 0; page && j < ENTRIES; j++)
+			if (kind_of(page->entries[j]) == PAGE)
+				free(page_below(page->entries[j]));
+		free(page);
+	}
+	free(map->images);
+	free(map);
+}
+
+static uint64_t load(entry_t *entry)
+{
+	return atomic_load_explicit(entry, memory_order_acquire);
+}
+
+static entry_t *coarse_of(struct page_of_entries *page, uint64_t off)
+{
+	return &page->entries[(off >> COARSE_SHIFT) % ENTRIES];
+}
+
+static entry_t *fine_of(struct page_of_entries *page, uint64_t off)
+{
+	return &page->entries[(off >> FINE_SHIFT) % ENTRIES];
+}
+
+/* The entry that answers for off; *ret_unit bytes have the same one. */
+static uint64_t find(struct map_cache *map, uint64_t off, uint64_t *ret_unit)
+{
+	struct page_of_entries *page = atomic_load_explicit(
+		&map->root[off >> ROOT_SHIFT], memory_order_acquire);
+	uint64_t entry;
+
+	*ret_unit = COARSE;
+	if (!page)
+		return UNKNOWN;
+	entry = load(coarse_of(page, off));
+	if (kind_of(entry) != PAGE)
+		return entry;
+	*ret_unit = FINE;
+	return load(fine_of(page_below(entry), off));
+}
+
+/* What a known entry says of off and what comes after it in its unit. */
+static struct map_cache_extent extent_of(const struct map_cache *map,
+					 uint64_t entry, uint64_t off,
+					 uint64_t unit)
+{
+	struct map_cache_extent e = { .len = unit - off % unit };
+	unsigned number = entry >> KIND_BITS & ((1 << IMAGE_BITS) - 1);
+
+	if (kind_of(entry) == DATA) {
+		e.io = map->images[number]->io;
+		e.file_off = (entry >> (KIND_BITS + IMAGE_BITS)) * SECTOR +
+			     off % unit;
+	}
+	return e;
+}
+
+/* UNKNOWN where an entry cannot say it. */
+static uint64_t entry_for(const struct chain_extent *e, uint64_t skip)
+{
+	uint64_t file_off = e->file_off + skip;
+
+	if (e->zero)
+		return ZERO;
+	if (file_off % SECTOR || file_off / SECTOR >> FILE_OFF_BITS)
+		return UNKNOWN;
+	return DATA | (uint64_t)e->depth << KIND_BITS |
+	       file_off / SECTOR << (KIND_BITS + IMAGE_BITS);
+}
+
+/* A page more, zeros; null where there are enough of them. */
+static struct page_of_entries *new_page(struct map_cache *map)
+{
+	struct page_of_entries *page = NULL;
+
+	if (atomic_fetch_add(&map->n_pages, 1) < PAGES_MAX)
+		page = calloc(1, sizeof *page);
+	if (!page)
+		atomic_fetch_sub(&map->n_pages, 1);
+	return page;
+}
+
+/* Somebody else was first with his page. */
+static void drop_page(struct map_cache *map, struct page_of_entries *page)
+{
+	free(page);
+	atomic_fetch_sub(&map->n_pages, 1);
+}
+
+/* The page of the middle level for off; null where there can be none. */
+static struct page_of_entries *middle_page(struct map_cache *map, uint64_t off)
+{
+	_Atomic(struct page_of_entries *) *at = &map->root[off >> ROOT_SHIFT];
+	struct page_of_entries *there = atomic_load(at), *page;
+
+	if (there)
+		return there;
+	page = new_page(map);
+	if (!page || atomic_compare_exchange_strong(at, &there, page))
+		return page;
+	drop_page(map, page);
+	return there;
+}
+
+/* The page below a middle entry that is not uniform; null where there can be
+ * none, or somebody else found it to be uniform. */
+static struct page_of_entries *last_page(struct map_cache *map, entry_t *at)
+{
+	uint64_t entry = load(at);
+	struct page_of_entries *page;
+
+	if (kind_of(entry) == PAGE)
+		return page_below(entry);
+	page = kind_of(entry) == UNKNOWN ? new_page(map) : NULL;
+	if (!page)
+		return NULL;
+	if (atomic_compare_exchange_strong(at, &entry,
+					   (uint64_t)(uintptr_t)page + PAGE))
+		return page;
+	drop_page(map, page);
+	return kind_of(entry) == PAGE ? page_below(entry) : NULL;
+}
+
+/* Notes of all whole 4 KiB in [start, start + e->len) what e says. */
+static void note_fine(struct page_of_entries *page, uint64_t start,
+		      const struct chain_extent *e)
+{
+	for (uint64_t done = 0; done + FINE <= e->len; done += FINE)
+		atomic_store_explicit(fine_of(page, start + done),
+				      entry_for(e, done), memory_order_release);
+}
+
+/* Asks the images about the 4 KiB that off is in, and what goes on from there
+ * in the same way. */
+static int learn_fine(struct map_cache *map, struct page_of_entries *page,
+		      uint64_t off)
+{
+	uint64_t start = round_down(off, FINE);
+	uint64_t end = min_u64(round_down(off, COARSE) + COARSE, map->size);
+	struct chain_extent e;
+	int r = chain_map_layers(map->images, map->n, start, end - start, &e);
+
+	if (r == 0)
+		note_fine(page, start, &e);
+	return r;
+}
+
+/* Asks the images about the 2 MiB that off is in. */
+static int learn(struct map_cache *map, uint64_t off)
+{
+	uint64_t start = round_down(off, COARSE);
+	uint64_t len = min_u64(COARSE, map->size - start);
+	struct page_of_entries *middle = middle_page(map, off), *last;
+	struct chain_extent e;
+	entry_t *at;
+	int r = 0;
+
+	if (!middle)
+		return 0;
+	at = coarse_of(middle, off);
+	if (kind_of(load(at)) == UNKNOWN) {
+		uint64_t unknown = UNKNOWN, entry;
+
+		r = chain_map_layers(map->images, map->n, start, len, &e);
+		if (r < 0)
+			return r;
+		entry = e.len == len ? entry_for(&e, 0) : UNKNOWN;
+		if (entry != UNKNOWN) {
+			atomic_compare_exchange_strong(at, &unknown, entry);
+			return 0;
+		}
+	}
+	last = last_page(map, at);
+	return last ? learn_fine(map, last, off) : 0;
+}
+
+/* For off alone, as the images say. */
+static int ask(struct map_cache *map, uint64_t off, uint64_t len,
+	       struct map_cache_extent *ret)
+{
+	struct chain_extent e;
+	int r = chain_map_layers(map->images, map->n, off, len, &e);
+
+	if (r == 0)
+		*ret = (struct map_cache_extent){ .io = e.io,
+						  .file_off = e.file_off,
+						  .len = e.len };
+	return r;
+}
+
+/* The extent at off, of one entry or one answer. */
+static int map_one(struct map_cache *map, uint64_t off, uint64_t len,
+		   struct map_cache_extent *ret)
+{
+	uint64_t unit, entry;
+
+	if (off >= map->size) {
+		*ret = (struct map_cache_extent){ .len = len };
+		return 0;
+	}
+	/* An entry may cover more than is left of the disk. */
+	len = min_u64(len, map->size - off);
+	entry = find(map, off, &unit);
+	/* What is broken beside it is not its error. */
+	if (kind_of(entry) == UNKNOWN && learn(map, off) == 0)
+		entry = find(map, off, &unit);
+	if (kind_of(entry) == UNKNOWN)
+		return ask(map, off, len, ret);
+	*ret = extent_of(map, entry, off, unit);
+	ret->len = min_u64(ret->len, len);
+	return 0;
+}
+
+int map_cache_lookup(struct map_cache *map, uint64_t off, uint64_t len,
+		     struct map_cache_extent *ret)
+{
+	struct map_cache_extent next;
+	int r = map_one(map, off, len, ret);
+
+	/* What is broken further on is not asked for yet. */
+	while (r == 0 && ret->len < len &&
+	       map_one(map, off + ret->len, len - ret->len, &next) == 0 &&
+	       next.io == ret->io &&
+	       (!next.io || next.file_off == ret->file_off + ret->len))
+		ret->len += next.len;
+	return r;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pages of the entries that count: they go to their places when the log
+ * begins anew, and not with every flush, for most of them are changed again by
+ * the next one.
+ */
+#include "config.h"
+
+#include "format/vhdx-internal.h"
+
+#include <string.h>
+
+/* The last copy of the page in the run, or null. */
+static uint8_t *find_page(const struct log_sequence *seq, uint64_t file_off)
+{
+	for (size_t i = seq->n; i--;) {
+		const struct dirty_snapshot *snapshot = &seq->snapshots[i];
+
+		for (size_t p = 0; p < snapshot->n; p++)
+			if (snapshot->file_off[p] == file_off)
+				return snapshot->data + p * snapshot->page_size;
+	}
+	return NULL;
+}
+
+static bool has_all(const struct log_sequence *seq,
+		    const struct dirty_snapshot *snapshot)
+{
+	for (size_t p = 0; p < snapshot->n; p++)
+		if (!find_page(seq, snapshot->file_off[p]))
+			return false;
+	return true;
+}
+
+bool log_sequence_accepts(const struct log_sequence *seq,
+			  const struct dirty_snapshot *snapshot)
+{
+	size_t n_pages = snapshot->n;
+
+	for (size_t i = 0; i < seq->n; i++)
+		n_pages += seq->snapshots[i].n;
+	return n_pages <= LOG_SEQUENCE_SNAPSHOTS || has_all(seq, snapshot);
+}
+
+void log_sequence_append(struct log_sequence *seq,
+			 struct dirty_snapshot *snapshot)
+{
+	size_t size = snapshot->page_size;
+
+	seq->gen = snapshot->gen;
+	if (!has_all(seq, snapshot)) {
+		seq->snapshots[seq->n++] = *snapshot;
+		memset(snapshot, 0, sizeof *snapshot);
+		return;
+	}
+	for (size_t p = 0; p < snapshot->n; p++)
+		memcpy(find_page(seq, snapshot->file_off[p]),
+		       snapshot->data + p * size, size);
+}
+
+int log_sequence_checkpoint(struct vhdx *v)
+{
+	struct log_sequence *seq = &v->active;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < seq->n; i++)
+		r = dirty_snapshot_write(&seq->snapshots[i], v->img.io);
+	if (r == 0 && seq->n) {
+		table_cache_checkpointed(&v->tables, seq->gen);
+		log_sequence_fini(seq);
+	}
+	return r;
+}
+
+void log_sequence_fini(struct log_sequence *seq)
+{
+	while (seq->n)
+		dirty_snapshot_fini(&seq->snapshots[--seq->n]);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "fuse/fdstore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "fuse/mountpoint.h"
+#include "io/recovery.h"
+
+enum {
+	FIRST_FD = 3, /* see sd_listen_fds(3) */
+	/* A supervisor that is killed from outside is no reason to give up. */
+	ATTEMPTS_MAX = 20,
+};
+
+static bool enabled;
+
+/* The descriptors that were given; those that are taken or closed are -1. */
+struct given {
+	char **names; /* in one piece of memory with their text; owned */
+	int *fds;     /* owned */
+	size_t n;
+};
+
+static unsigned long number_in(const char *variable)
+{
+	const char *text = getenv(variable);
+
+	return text ? strtoul(text, NULL, 10) : 0;
+}
+
+bool fdstore_is_given(void)
+{
+	return number_in("LISTEN_PID") == (unsigned long)getpid() &&
+	       number_in("LISTEN_FDS");
+}
+
+static void given_fini(struct given *given)
+{
+	for (size_t i = 0; i < given->n; i++)
+		if (given->fds[i] >= 0)
+			close(given->fds[i]);
+	free(given->names);
+	free(given->fds);
+}
+
+static int read_given(struct given *ret)
+{
+	const char *text = getenv("LISTEN_FDNAMES");
+	size_t n = number_in("LISTEN_FDS"), len = text ? strlen(text) : 0;
+	char *names;
+
+	ret->fds = calloc(n, sizeof *ret->fds);
+	ret->names = malloc(n * sizeof *ret->names + len + 1);
+	if (!ret->fds || !ret->names)
+		return fail(-ENOMEM, "out of memory");
+	names = (char *)(ret->names + n);
+	memcpy(names, text ? text : "", len + 1);
+	for (size_t i = 0; i < n; i++) {
+		char *name = strsep(&names, ":");
+
+		ret->fds[i] = FIRST_FD + (int)i;
+		ret->names[i] = name ? name : "";
+		fcntl(ret->fds[i], F_SETFD, FD_CLOEXEC);
+	}
+	ret->n = n;
+	/* For this process only, whatever it execs. */
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return 0;
+}
+
+/* Where it is: the index of the only one of that name, or -1. */
+static int find_only(const struct given *given, const char *name)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < given->n; i++) {
+		if (strcmp(given->names[i], name) != 0)
+			continue;
+		if (found >= 0)
+			return -1;
+		found = (int)i;
+	}
+	return found;
+}
+
+/* The store, the place and how it is mounted, each ended by a null; the length
+ * of the first two.  0 where there is no room. */
+static size_t describe(const struct options *o, char text[DESCRIBED_MAX])
+{
+	int n;
+
+	memset(text, 0, DESCRIBED_MAX);
+	n = snprintf(text, DESCRIBED_MAX, "%s%c%s%c%s,%s", o->store, '\0',
+		     o->mountpoint, '\0', o->read_only ? "ro" : "rw",
+		     o->mount ? o->mount : "");
+	if (n >= DESCRIBED_MAX) {
+		memset(text, 0, DESCRIBED_MAX);
+		return 0;
+	}
+	return strlen(o->store) + 1 + strlen(o->mountpoint) + 1;
+}
+
+static bool is_same_mount(const struct options *o,
+			  const struct mount_link *link)
+{
+	char text[DESCRIBED_MAX];
+
+	return describe(o, text) &&
+	       !memcmp(text, link->described, DESCRIBED_MAX);
+}
+
+static int check_link(const struct options *o, const struct mount_link *link)
+{
+	char text[DESCRIBED_MAX];
+	size_t n = describe(o, text);
+	struct guid id;
+
+	if (!link || !link->init_len || link->init_len > INIT_MAX ||
+	    guid_parse(link->state, STATE_SIZE - 1, &id) < 0)
+		return fail(-EPROTO, "it is another version's");
+	if (!n || memcmp(text, link->described, n) != 0)
+		return fail(-EPROTO, "it is of another store or mount point");
+	if (link->attempts >= ATTEMPTS_MAX)
+		return fail(-EIO, "%u processes died of going on with it",
+			    link->attempts);
+	return 0;
+}
+
+/* Does the kernel still ask through that descriptor, for a mount that is seen
+ * where it belongs? */
+static bool is_alive(const struct options *o, int fd)
+{
+	struct pollfd poll_fd = { .fd = fd };
+
+	return poll(&poll_fd, 1, 0) >= 0 && !(poll_fd.revents & POLLERR) &&
+	       mountpoint_is_mounted(o->store, o->mountpoint);
+}
+
+/* All of that name are closed, here and there. */
+static void drop(struct given *given, const char *name)
+{
+	for (size_t i = 0; i < given->n; i++) {
+		if (given->fds[i] < 0 || strcmp(given->names[i], name) != 0)
+			continue;
+		close(given->fds[i]);
+		given->fds[i] = -1;
+	}
+	notify_fd(-1, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+/* The mount dies when the manager has closed its copy, and is taken away. */
+static void drop_mount(const struct options *o, struct given *given)
+{
+	drop(given, "fuse");
+	notify_barrier();
+	mountpoint_clear_dead(o->store, o->mountpoint);
+}
+
+static int take_files(struct given *given)
+{
+	for (size_t i = 0; i < given->n; i++)
+		if (given->fds[i] >= 0 &&
+		    recovery_adopt_file(given->names[i], given->fds[i]))
+			given->fds[i] = -1;
+	return recovery_end_adoption();
+}
+
+/* With the memory in place. */
+static int take_state(const struct options *o, struct given *given)
+{
+	struct mount_link *link = recovery_extra(sizeof *link);
+	int r = take_files(given);
+
+	if (r == 0)
+		r = check_link(o, link);
+	if (r < 0) {
+		recovery_abandon();
+		return r;
+	}
+	link->attempts++;
+	if (!mount_state_forget(o->mountpoint))
+		mount_state_new(link->state);
+	return 0;
+}
+
+static int take_memory(const struct options *o, struct given *given)
+{
+	int keep = find_only(given, "keep"), r;
+
+	if (keep < 0)
+		return fail(-ENODATA, "the kept memory is missing");
+	r = recovery_adopt(given->fds[keep]);
+	/* It stays with the manager. */
+	if (r == -EBUSY)
+		return r;
+	given->fds[keep] = -1;
+	return r < 0 ? r : take_state(o, given);
+}
+
+static int take_mount(const struct options *o, struct given *given, int *ret_fd)
+{
+	struct mount_link *link = recovery_extra(sizeof *link);
+	int fuse = find_only(given, "fuse");
+
+	if (fuse >= 0 && is_same_mount(o, link) &&
+	    is_alive(o, given->fds[fuse])) {
+		*ret_fd = steal_fd(&given->fds[fuse]);
+		return FDSTORE_MOUNT;
+	}
+	drop_mount(o, given);
+	return FDSTORE_STATE;
+}
+
+/* What is lost is said, and nothing of it stays anywhere. */
+static void drop_all(const struct options *o, struct given *given)
+{
+	log_error(
+		"%s: all processes of the mount died, and this one cannot go on with what they had: %s; what was answered and not flushed is lost",
+		o->mountpoint, error_text());
+	for (size_t i = 0; i < given->n; i++)
+		drop(given, given->names[i]);
+	drop_mount(o, given);
+}
+
+int fdstore_take(const struct options *options, int *ret_fd)
+{
+	struct given given = { 0 };
+	int r = read_given(&given);
+
+	*ret_fd = -1;
+	if (r == 0)
+		r = take_memory(options, &given);
+	if (r == 0) {
+		r = take_mount(options, &given, ret_fd);
+	} else if (r != -EBUSY && r != -ENOMEM) {
+		drop_all(options, &given);
+		r = FDSTORE_EMPTY;
+	}
+	given_fini(&given);
+	return r;
+}
+
+void fdstore_enable(const struct options *options)
+{
+	unsigned long max = number_in("FDSTORE");
+
+	enabled = max && max <= UINT_MAX && getenv("NOTIFY_SOCKET") &&
+		  options->foreground;
+	if (enabled)
+		recovery_fdstore_enable((unsigned)max);
+}
+
+void fdstore_clear_dead_mount(const struct options *options)
+{
+	if (enabled)
+		mountpoint_clear_dead(options->store, options->mountpoint);
+}
+
+void fdstore_put_mount(const struct mount *mount)
+{
+	int r;
+
+	if (!enabled)
+		return;
+	r = notify_fd(mount->link->fd, "FDSTORE=1\nFDPOLL=0\nFDNAME=fuse");
+	if (r == 0)
+		r = notify_barrier();
+	if (r < 0)
+		log_error("%s: the service manager does not take the mount: %s",
+			  mount->point, strerror(-r));
+}
+
+void fdstore_put_all(const struct mount *mount, const struct options *options)
+{
+	if (!enabled)
+		return;
+	describe(options, mount->link->described);
+	fdstore_put_mount(mount);
+	if (recovery_fdstore_all() < 0)
+		log_error("%s: %s", mount->point, error_text());
+}
+
+void fdstore_remove_mount(void)
+{
+	if (!enabled)
+		return;
+	notify_fd(-1, "FDSTOREREMOVE=1\nFDNAME=fuse");
+	notify_barrier();
+}
+
+void fdstore_remove_all(void)
+{
+	if (!enabled)
+		return;
+	recovery_fdstore_remove_all();
+	fdstore_remove_mount();
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads /proc/self/mountinfo (proc(5)), a line a mount:
+ *
+ *     ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
+ *
+ * in which a space, tab, newline, backslash or # of a path is a backslash and
+ * three octal digits.  The kernel tells the ID of what is mounted topmost on a
+ * directory.
+ */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include "fuse/mountpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+enum {
+	LOCK_TRY_MS = 20,
+	/* Another mount takes a moment.  What holds the lock for so long is
+	 * another kind of program. */
+	LOCK_WAIT_MS = 60000,
+};
+
+struct mounted {
+	char *type;   /* owned */
+	char *source; /* owned */
+	bool read_only;
+};
+
+static void mounted_fini(struct mounted *mounted)
+{
+	free(mounted->type);
+	free(mounted->source);
+}
+
+static bool is_octal(const char *p)
+{
+	return p[0] >= '0' && p[0] <= '3' && p[1] >= '0' && p[1] <= '7' &&
+	       p[2] >= '0' && p[2] <= '7';
+}
+
+static void decode(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++) {
+		if (*p == '\\' && is_octal(p + 1)) {
+			*to++ = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 +
+				       (p[3] - '0'));
+			p += 3;
+		} else {
+			*to++ = *p;
+		}
+	}
+	*to = '\0';
+}
+
+/* Is it the line of the mount id?  1, and what it says, or 0. */
+static int take_line(const char *line, uint64_t id, struct mounted *ret)
+{
+	const char *rest = strstr(line, " - ");
+	char options[4];
+	uint64_t found;
+
+	if (!rest ||
+	    sscanf(line, "%" SCNu64 " %*s %*s %*s %*s %3s", &found, options) !=
+		    2 ||
+	    found != id ||
+	    sscanf(rest, " - %ms %ms", &ret->type, &ret->source) != 2)
+		return 0;
+	decode(ret->source);
+	ret->read_only = !strncmp(options, "ro", 2);
+	return 1;
+}
+
+/* 0 where there is no such mount. */
+static int find(uint64_t id, struct mounted *ret)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	if (!f)
+		return fail_errno(-errno, "/proc/self/mountinfo");
+	while (r == 0 && getline(&line, &size, f) > 0)
+		r = take_line(line, id, ret);
+	return r;
+}
+
+/* What is mounted on the directory: 1, or 0 for nothing. */
+static int look(const char *point, struct mounted *ret)
+{
+	struct statx stx = { 0 };
+
+	/* From what the kernel knows: the server of a mount is not asked. */
+	if (statx(AT_FDCWD, point, AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0)
+		return fail_errno(-errno, "%s", point);
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+	    !(stx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return find(stx.stx_mnt_id, ret);
+}
+
+static bool is_same_directory(const char *a, const char *b)
+{
+	struct stat st_a, st_b;
+
+	return !strcmp(a, b) ||
+	       (stat(a, &st_a) == 0 && stat(b, &st_b) == 0 &&
+		st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino);
+}
+
+/* A vhdfs is mounted there. */
+static int refuse(const char *root, const char *point, bool read_only,
+		  const struct mounted *mounted)
+{
+	struct stat st;
+
+	if (stat(point, &st) < 0 && errno == ENOTCONN)
+		return fail(
+			-ENOTCONN,
+			"%s: the vhdfs that served the mount of %s has died; type `umount -l %s' first",
+			point, mounted->source, shell_word(point));
+	if (!is_same_directory(mounted->source, root))
+		return fail(
+			-EBUSY,
+			"%s: another store is mounted there: expected %s, found %s; mount elsewhere, or type `umount %s' first",
+			point, root, mounted->source, shell_word(point));
+	if (mounted->read_only != read_only)
+		return fail(
+			-EBUSY,
+			"%s: the store is mounted there already: expected %s, found %s; type `umount %s' first",
+			point, read_only ? "ro" : "rw",
+			mounted->read_only ? "ro" : "rw", shell_word(point));
+	return fail(-EALREADY, "%s: %s is mounted there already; nothing to do",
+		    point, mounted->source);
+}
+
+int mountpoint_check(const char *root, const char *point, bool read_only)
+{
+	struct mounted mounted = { 0 };
+	int r = look(point, &mounted);
+
+	if (r > 0)
+		r = strcmp(mounted.type, "fuse.vhdfs") != 0
+			    ? 0
+			    : refuse(root, point, read_only, &mounted);
+	mounted_fini(&mounted);
+	return r;
+}
+
+bool mountpoint_is_mounted(const char *root, const char *point)
+{
+	struct mounted mounted = { 0 };
+	bool is = look(point, &mounted) > 0 &&
+		  !strcmp(mounted.type, "fuse.vhdfs") &&
+		  !strcmp(mounted.source, root);
+
+	mounted_fini(&mounted);
+	return is;
+}
+
+void mountpoint_clear_dead(const char *root, const char *point)
+{
+	struct stat st;
+
+	if (mountpoint_is_mounted(root, point) && stat(point, &st) < 0 &&
+	    (errno == ENOTCONN || errno == ECONNABORTED))
+		umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+static bool is_to_end(void)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	return sigismember(&set, SIGINT) || sigismember(&set, SIGTERM);
+}
+
+int mountpoint_lock(const char *point, int *ret_fd)
+{
+	static const struct timespec pause = { .tv_nsec =
+						       LOCK_TRY_MS * 1000000L };
+	_cleanup_close_ int fd =
+		open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int waited = 0;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			/* Not every file system locks directories. */
+			close(steal_fd(&fd));
+			break;
+		}
+		if (is_to_end())
+			return fail(-ECANCELED, "%s: ended by a signal", point);
+		if (waited >= LOCK_WAIT_MS)
+			return fail(
+				-EBUSY,
+				"%s: expected no lock on the directory, found one for %d s; end the program that holds it",
+				point, LOCK_WAIT_MS / 1000);
+		nanosleep(&pause, NULL);
+		waited += LOCK_TRY_MS;
+	}
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}

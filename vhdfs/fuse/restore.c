@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER.  A writer's descriptor has the lock that keeps all others out, and
+ * what is kept of its tables is written through it:
+ *
+ *   1. images whose writers have handles
+ *   2. images whose last writer is gone, but not all that it wrote is in the
+ *      file, or a sync of it is in doubt: open for writing until 4
+ *   3. images whose readers have handles: they share what 1 and 2 opened, or
+ *      take the descriptor of a writer that is gone and finished
+ *   4. what 2 opened is closed, which writes and syncs it
+ *   5. all descriptors that nothing has claimed are closed
+ */
+#include "config.h"
+
+#include "fuse/restore.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "fuse/mount-state.h"
+#include "io/recovery.h"
+#include "store/view.h"
+
+/* Images of step 2, with a reference and open for writing. */
+struct orphans {
+	struct server *server;
+	struct store_image **v;
+	size_t n;
+};
+
+static int find_node(struct server *server, const struct recovery_open *open,
+		     struct node **ret)
+{
+	struct store_image *image =
+		store_image_of_file(server->store, open->dev, open->ino);
+
+	if (!image)
+		return fail(-ENOMEM, "out of memory");
+	return nodes_revive_image(server->nodes, image, open->dev, open->ino,
+				  ret);
+}
+
+/* An open that was lost stays so: what was written through it may be. */
+static int reopen(struct server *server, struct node *node,
+		  const struct recovery_open *open)
+{
+	if (atomic_load(&open->lost))
+		return fail(-EIO, "inode %llu: an open of it was lost before",
+			    (unsigned long long)open->ino);
+	return view_reopen(server->store, node->image, open->writable);
+}
+
+/* Opens what a handle has open; where that fails, the handle answers EIO. */
+static void open_again(struct server *server, const struct recovery_open *open)
+{
+	struct node *node = NULL;
+	int r = find_node(server, open, &node);
+
+	if (r == 0)
+		r = reopen(server, node, open);
+	if (r < 0) {
+		log_error("not opened again: %s", error_text());
+		recovery_open_set_lost(atomic_load(&open->number));
+	}
+	if (!node)
+		return;
+	if (r < 0)
+		atomic_fetch_add(&node->lost, 1);
+	if (open->writable)
+		return;
+	atomic_store(&node->changes, view_silent_changes(node->image));
+	atomic_fetch_add(&node->cached, 1);
+}
+
+static void open_writer(void *ctx, const struct recovery_open *open)
+{
+	if (open->writable)
+		open_again(ctx, open);
+}
+
+static void open_reader(void *ctx, const struct recovery_open *open)
+{
+	if (!open->writable)
+		open_again(ctx, open);
+}
+
+static void lose_orphan(struct server *server)
+{
+	log_error("what was written last is lost: %s", error_text());
+	recovery_set_lost();
+	/* A handle of the mount before is dead, and tells nothing. */
+	if (server->anew)
+		mount_state_new(server->state);
+}
+
+static void close_orphan(struct server *server, struct store_image *image)
+{
+	if (view_close(server->store, image, true) < 0)
+		lose_orphan(server);
+	store_image_put(server->store, image);
+}
+
+static void add_orphan(struct orphans *o, struct store_image *image)
+{
+	struct store_image **v = reallocarray(o->v, o->n + 1, sizeof(*v));
+
+	if (!v) {
+		close_orphan(o->server, image);
+		return;
+	}
+	o->v = v;
+	o->v[o->n++] = image;
+}
+
+static void open_orphan(void *ctx, dev_t dev, ino_t ino)
+{
+	struct orphans *o = ctx;
+	struct server *server = o->server;
+	struct store_image *image =
+		store_image_of_file(server->store, dev, ino);
+	int r = image ? view_reopen(server->store, image, true)
+		      : fail(-ENOMEM, "out of memory");
+
+	if (r == 0) {
+		add_orphan(o, image);
+		return;
+	}
+	lose_orphan(server);
+	if (image)
+		store_image_put(server->store, image);
+}
+
+int restore_state(struct server *server, const struct store_options *options)
+{
+	struct orphans orphans = { .server = server };
+	int r = store_open(options, &server->store);
+
+	if (r == 0)
+		r = nodes_new(server->store, &server->nodes);
+	if (r < 0)
+		return r;
+	recovery_each_open(open_writer, server);     /* 1 */
+	recovery_each_orphan(open_orphan, &orphans); /* 2 */
+	recovery_each_open(open_reader, server);     /* 3 */
+	while (orphans.n)                            /* 4 */
+		close_orphan(server, orphans.v[--orphans.n]);
+	free(orphans.v);
+	recovery_end_takeover(); /* 5 */
+	return 0;
+}
+
+static void drop_cached(void *ctx, const struct node *node)
+{
+	struct server *server = ctx;
+
+	if (atomic_load(&node->cached))
+		invalidate(server->invalidator, node->number);
+}
+
+void restore_caches(struct server *server)
+{
+	nodes_each(server->nodes, drop_cached, server);
+}

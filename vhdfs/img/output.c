@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "img/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "io/io-file.h"
+
+/* The file itself is opened once more, whatever has its name by now: an image
+ * closes what it is given. */
+int output_open(const struct atomic_file *file, const struct image_ops *ops,
+		struct image **ret)
+{
+	char link[64];
+	struct io *io;
+	int fd, r;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", file->io->fd);
+	fd = open(link, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(-errno, "%s", file->path);
+	r = io_file_from_fd(fd, file->path, true, &io);
+	if (r < 0)
+		return r;
+	r = image_open(io, ops, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+int output_reserve(struct image *img)
+{
+	struct extent e;
+
+	/* Without blocks the file begins with the disk as it is. */
+	if (!img->block_size)
+		return io_zero(img->io, 0, img->size, true);
+	for (uint64_t off = 0; off < img->size; off += e.len) {
+		int r;
+
+		image_lock_map(img);
+		r = image_map(img, off, img->size - off, &e);
+		image_unlock_map(img);
+		if (r == 0 && e.kind == EXTENT_HERE)
+			r = io_zero(img->io, e.file_off, e.len, true);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening files in a directory, and only there.
+ *
+ * A file is first opened as a path alone (O_PATH), so that nothing happens to
+ * what is no regular file, and then again through /proc/self/fd: between the
+ * two nobody can put another file in its place.
+ */
+#include "config.h"
+
+#include "io/rootdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fold.h"
+#include "io/io-file.h"
+
+/* The absolute path behind fd; the caller's to free. Null: out of memory, or
+ * the kernel does not say. */
+static char *path_of(int fd)
+{
+	char link[64], target[PATH_MAX + 1];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof target - 1);
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	return strdup(target);
+}
+
+int root_dir_fail(int code, const char *path)
+{
+	fail_errno(code, "%s", path);
+	if (code == -ENOENT)
+		error_advise("`mkdir -p %s' makes it", shell_word(path));
+	else if (code == -ENOTDIR)
+		error_advise("name the directory that it is in");
+	return code;
+}
+
+int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *root;
+
+	if (fd < 0)
+		return root_dir_fail(-errno, path);
+	root = path_of(fd);
+	if (!root)
+		return fail(-ENOMEM, "%s: cannot tell its real path", path);
+	rootdir->ops = NULL;
+	rootdir->fd = steal_fd(&fd);
+	rootdir->path = root;
+	rootdir->confined = confined;
+	return 0;
+}
+
+void root_dir_fini(struct root_dir *rootdir)
+{
+	if (rootdir->fd >= 0)
+		close(rootdir->fd);
+	free(rootdir->path);
+	rootdir->fd = -1;
+	rootdir->path = NULL;
+}
+
+/* The part of real, an absolute and real path, that follows root. */
+static const char *after_root(const char *root, const char *real)
+{
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
+
+	if (strncmp(real, root, n) != 0)
+		return NULL;
+	if (!real[n])
+		return ".";
+	return real[n] == '/' ? real + n + 1 : NULL;
+}
+
+int root_dir_relative(const char *root, const char *path, char **ret)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	const char *inside;
+
+	if (!real)
+		return fail_errno(-errno, "%s", path);
+	inside = after_root(root, real);
+	if (!inside)
+		return fail(-EXDEV, "%s: lies outside the store %s", path,
+			    root);
+	*ret = strdup(inside);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}
+
+int root_dir_openat(const struct root_dir *rootdir, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = -EAGAIN;
+
+	if (!rootdir->confined) {
+		fd = openat(rootdir->fd, path, flags | O_CLOEXEC);
+		return fd < 0 ? -errno : (int)fd;
+	}
+	/* EAGAIN: something was renamed while the kernel looked. */
+	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
+		fd = syscall(SYS_openat2, rootdir->fd, path, &how, sizeof how);
+		if (fd < 0)
+			fd = -errno;
+	}
+	return (int)fd;
+}
+
+char *root_dir_real_path(const struct root_dir *rootdir, int fd,
+			 const char *path)
+{
+	char *real = path_of(fd);
+	size_t n = strlen(rootdir->path);
+
+	if (!real || !rootdir->confined)
+		return real;
+	if (!strcmp(rootdir->path, "/"))
+		n = 0;
+	/* The directory may have been moved since: then the path as given. */
+	if (strncmp(real, rootdir->path, n) != 0 || real[n] != '/') {
+		free(real);
+		return strdup(path);
+	}
+	memmove(real, real + n + 1, strlen(real + n + 1) + 1);
+	return real;
+}
+
+static int reopen(int path_fd, bool writable)
+{
+	char link[64];
+	int fd;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", path_fd);
+	fd = open(link, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int fail_reopen(int code, const char *path)
+{
+	fail_errno(code, "%s", path);
+	/* Of a view: its mount says so. */
+	if (code == -EBUSY)
+		error_advise(
+			"another mount or program writes its image, which `vhdfs-img info' of that file names; end that first");
+	return code;
+}
+
+static int open_file(const struct root_dir *rootdir, const char *path,
+		     bool writable, struct io **ret, char **ret_real)
+{
+	_cleanup_close_ int path_fd = root_dir_openat(rootdir, path, O_PATH);
+	_cleanup_free_ char *real = NULL;
+	struct stat st;
+	int fd, r;
+
+	if (path_fd == -EXDEV)
+		return fail(-EXDEV, "%s: leads out of %s", path, rootdir->path);
+	if (path_fd < 0)
+		return fail_errno(path_fd, "%s", path);
+	if (fstat(path_fd, &st) < 0)
+		return fail_errno(-errno, "%s", path);
+	if (!S_ISREG(st.st_mode) && (rootdir->confined || !S_ISBLK(st.st_mode)))
+		return fail(-EOPNOTSUPP, "%s: not a regular file", path);
+	if (ret_real) {
+		real = root_dir_real_path(rootdir, path_fd, path);
+		if (!real)
+			return fail(-ENOMEM, "%s: out of memory", path);
+	}
+	fd = reopen(path_fd, writable);
+	if (fd < 0)
+		return fail_reopen(fd, path);
+	r = io_file_from_fd(fd, path, writable, ret);
+	if (r == 0 && ret_real)
+		*ret_real = steal(real);
+	return r;
+}
+
+int root_dir_open(const struct root_dir *rootdir, const char *path,
+		  bool writable, struct io **ret, char **ret_real)
+{
+	if (rootdir->ops)
+		return rootdir->ops->open(rootdir, path, writable, ret,
+					  ret_real);
+	return open_file(rootdir, path, writable, ret, ret_real);
+}
+
+/* What says that a name is not there, or is not for us to see. */
+static int no_entry(int r)
+{
+	return error_is_passing(r) ? r : -ENOENT;
+}
+
+/* Looks through d for the name whose folded form is given: -ENOENT for none or
+ * more than one. */
+static int find_entry(DIR *d, const char *wanted, char **ret)
+{
+	_cleanup_free_ char *found = NULL;
+	struct dirent *de;
+
+	while (errno = 0, (de = readdir(d))) {
+		_cleanup_free_ char *folded = name_fold(de->d_name);
+
+		if (!folded)
+			return -ENOMEM;
+		if (strcmp(folded, wanted) != 0)
+			continue;
+		if (found)
+			return -ENOENT;
+		found = strdup(de->d_name);
+		if (!found)
+			return -ENOMEM;
+	}
+	if (errno)
+		return no_entry(-errno);
+	if (!found)
+		return -ENOENT;
+	*ret = steal(found);
+	return 0;
+}
+
+/* The entry of directory dir that is name but for case and normal form. */
+static int entry_in_any_case(const struct root_dir *rootdir, const char *dir,
+			     const char *name, char **ret)
+{
+	int fd = root_dir_openat(rootdir, *dir ? dir : ".",
+				 O_RDONLY | O_DIRECTORY);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int r = fd < 0 ? fd : -errno;
+	_cleanup_free_ char *folded = d ? name_fold(name) : NULL;
+
+	if (d)
+		return folded ? find_entry(d, folded, ret) : -ENOMEM;
+	if (fd >= 0)
+		close(fd);
+	return no_entry(r);
+}
+
+static int copy_name(const char *name, char **ret)
+{
+	*ret = strdup(name);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int root_dir_any_case(const struct root_dir *rootdir, const char *path,
+		      char **ret)
+{
+	char out[PATH_MAX] = "", copy[PATH_MAX];
+	char *rest, *part = copy;
+	size_t n = 0;
+	int r;
+
+	if (rootdir->ops) {
+		*ret = rootdir->ops->any_case(rootdir, path);
+		return *ret ? 0 : -ENOENT;
+	}
+	if (strlen(path) >= sizeof copy)
+		return -ENOENT;
+	strcpy(copy, path);
+	if (*path == '/')
+		n = (size_t)snprintf(out, sizeof out, "/");
+	for (part = strtok_r(copy, "/", &rest); part;
+	     part = strtok_r(NULL, "/", &rest)) {
+		_cleanup_free_ char *name = NULL;
+
+		if (strcmp(part, ".") && strcmp(part, ".."))
+			r = entry_in_any_case(rootdir, out, part, &name);
+		else
+			r = copy_name(part, &name);
+		if (r < 0)
+			return r;
+		n += (size_t)snprintf(out + n, sizeof out - n, "%s%s",
+				      n && out[n - 1] != '/' ? "/" : "", name);
+		if (n >= sizeof out)
+			return -ENOENT;
+	}
+	return copy_name(out, ret);
+}

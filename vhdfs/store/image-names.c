@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "store/image-names.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool ends_like_an_image(const char *name, size_t len)
+{
+	static const char *const endings[] = { ".vhd", ".vhdx", ".avhd",
+					       ".avhdx" };
+
+	if (name[0] == '.')
+		return false;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+		size_t n = strlen(endings[i]);
+
+		if (len > n && !strncasecmp(name + len - n, endings[i], n))
+			return true;
+	}
+	return false;
+}
+
+bool name_is_image(const char *name)
+{
+	return ends_like_an_image(name, strlen(name));
+}
+
+bool name_is_view(const char *view, size_t *ret_len)
+{
+	size_t len = strlen(view), suffix = strlen(NAME_VIEW_SUFFIX);
+
+	if (len <= suffix || strcmp(view + len - suffix, NAME_VIEW_SUFFIX) ||
+	    !ends_like_an_image(view, len - suffix))
+		return false;
+	*ret_len = len - suffix;
+	return true;
+}
+
+const char *name_last(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
