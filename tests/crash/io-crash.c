@@ -182,7 +182,8 @@ static bool survives(uint64_t *seed)
 }
 
 /* Carries an operation out; torn: some pieces only. */
-static void carry_out(struct io *io, const struct crash_op *op, uint64_t *torn)
+static void execute_plan(struct io *io, const struct crash_op *op,
+			 uint64_t *torn)
 {
 	uint64_t end = op->off + op->len, n;
 
@@ -214,7 +215,7 @@ static void advance(struct crash_states *states, size_t n)
 
 	assert_ok(io_mem_open(&states->durable, "durable", true, &io));
 	for (; states->n_durable < last; states->n_durable++)
-		carry_out(io, &states->file->ops[states->n_durable], NULL);
+		execute_plan(io, &states->file->ops[states->n_durable], NULL);
 	io_close(io);
 }
 
@@ -257,7 +258,7 @@ void crash_state(struct crash_states *states, size_t n, enum crash_fate fate,
 		    (fate == FATE_ONE_KEPT && !is_one) ||
 		    (fate == FATE_SOME && some))
 			continue;
-		carry_out(io, ops[i], torn ? seed : NULL);
+		execute_plan(io, ops[i], torn ? seed : NULL);
 	}
 	io_close(io);
 	free(ops);

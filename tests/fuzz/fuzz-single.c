@@ -14,7 +14,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "format/vhdx-internal.h"
-#include "tgt-glue/conf.h"
+#include "tgt-glue/config/parse.h"
 
 /* Of region tables, metadata and the BAT, as the log makes them. */
 static uint64_t hash_tables(struct image *img)

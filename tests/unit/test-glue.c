@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tgt-glue/applied.h"
-#include "tgt-glue/kept.h"
-#include "tgt-glue/live.h"
-#include "tgt-glue/shard.h"
-#include "tgt-glue/tid.h"
-#include "tgt-glue/traffic.h"
-#include "tgt-glue/values.h"
+#include "tgt-glue/reconcile/last-applied.h"
+#include "tgt-glue/reconcile/old-images.h"
+#include "tgt-glue/tgtd/state.h"
+#include "tgt-glue/config/shard.h"
+#include "tgt-glue/config/tid.h"
+#include "tgt-glue/tgtd/traffic.h"
+#include "tgt-glue/config/values.h"
 
 static int by_number(const void *a, const void *b)
 {
@@ -82,20 +82,21 @@ static void next_stamp_is_greater_than_all(void **state)
 					      "20260131T235959.999999Z",
 					      "99981231T235959.999999Z" };
 	char before[STAMP_SIZE], after[STAMP_SIZE];
-	struct kept_image image;
-	struct kept kept = { .v = &image, .n = 1 };
+	struct old_image image;
+	struct old_images kept = { .v = &image, .n = 1 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof newest / sizeof *newest; i++)
 		for (size_t k = 0; k < sizeof nows / sizeof *nows; k++) {
 			assert_true(stamp_read(newest[i], &image.stamp));
 			stamp_write(image.stamp, before);
-			stamp_write(kept_next_stamp(&kept, nows[k]), after);
+			stamp_write(old_images_next_stamp(&kept, nows[k]),
+				    after);
 			assert_true(strcmp(after, before) > 0);
 		}
 	kept.n = 0;
 	for (size_t k = 0; k < sizeof nows / sizeof *nows; k++) {
-		stamp_write(kept_next_stamp(&kept, nows[k]), after);
+		stamp_write(old_images_next_stamp(&kept, nows[k]), after);
 		assert_true(stamp_read(after, &image.stamp));
 	}
 }
@@ -195,12 +196,12 @@ static void traffic_is_of_the_disk_and_its_session(void **state)
 		"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) wr_done(bytes,cmds) errs\n"
 		"268435455   1 18446744073709551615 1 1 5000000000000 9 1 1 7 8 0\n"
 		"  6   1   2            0      0\n";
-	struct pool pool = { 0 };
+	struct arena arena = { 0 };
 	struct traffics all;
 	const struct traffic *t;
 
 	(void)state;
-	traffic_parse(&pool, text, &all);
+	traffic_parse(&arena, text, &all);
 	assert_int_equal(all.n, 2);
 	t = traffic_of(&all, 5, 1);
 	assert_non_null(t);
@@ -214,7 +215,7 @@ static void traffic_is_of_the_disk_and_its_session(void **state)
 	assert_int_equal(t->read_bytes, 5000000000000);
 	assert_null(traffic_of(&all, 5, 2));
 	assert_null(traffic_of(&all, 6, 2));
-	pool_fini(&pool);
+	arena_fini(&arena);
 }
 
 static void addresses_are_as_tgtd_matches_them(void **state)
@@ -350,15 +351,15 @@ static const char answer[] = "Target 5: iqn.2026-01.lan:a\n"
 
 static void tgtds_answer_is_understood(void **state)
 {
-	struct live live = { 0 };
+	struct tgtd_state live = { 0 };
 	char *text = strdup(answer);
-	const struct live_target *t;
+	const struct tgtd_target *t;
 
 	(void)state;
-	assert_int_equal(live_parse_targets(&live, text), 0);
+	assert_int_equal(tgtd_state_parse(&live, text), 0);
 	assert_int_equal(live.n, 2);
-	t = live_target(&live, "iqn.2026-01.lan:a");
-	assert_ptr_equal(t, live_target_by_tid(&live, 5));
+	t = tgtd_state_target(&live, "iqn.2026-01.lan:a");
+	assert_ptr_equal(t, tgtd_state_target_by_tid(&live, 5));
 	assert_true(t->lun.exists && t->lun.online && t->lun.thin);
 	assert_false(t->lun.readonly || t->more_luns);
 	assert_int_equal(t->lun.block_size, 4096);
@@ -368,8 +369,8 @@ static void tgtds_answer_is_understood(void **state)
 	assert_string_equal(t->accounts.v[0], "LUN: 2");
 	assert_string_equal(t->outgoing, "other");
 	assert_int_equal(t->acl.n, 1);
-	assert_false(live_target_by_tid(&live, 7)->lun.exists);
-	live_fini(&live);
+	assert_false(tgtd_state_target_by_tid(&live, 7)->lun.exists);
+	tgtd_state_fini(&live);
 	free(text);
 }
 
@@ -391,7 +392,7 @@ static const char *const forgeries[] = {
 };
 
 /* The answer, with what the first initiator of target 5 calls itself. */
-static int parse_with_name(struct live *live, const char *name)
+static int parse_with_name(struct tgtd_state *live, const char *name)
 {
 	const char *at = strstr(answer, "me alias");
 	char *text;
@@ -399,7 +400,7 @@ static int parse_with_name(struct live *live, const char *name)
 
 	assert_true(asprintf(&text, "%.*s%s alias: none%s", (int)(at - answer),
 			     answer, name, strchr(at, '\n')) > 0);
-	r = live_parse_targets(live, text);
+	r = tgtd_state_parse(live, text);
 	free(text);
 	return r;
 }
@@ -408,7 +409,7 @@ static void forged_lines_of_an_answer_are_refused(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) {
-		struct live live = { 0 };
+		struct tgtd_state live = { 0 };
 
 		/* cmocka 2 has no fail_msg where fail is another function. */
 		if (parse_with_name(&live, forgeries[i]) != -EBADMSG) {
@@ -416,22 +417,22 @@ static void forged_lines_of_an_answer_are_refused(void **state)
 				    forgeries[i]);
 			_fail(__FILE__, __LINE__);
 		}
-		live_fini(&live);
+		tgtd_state_fini(&live);
 	}
 }
 
-/* For live_read to ask about: tgtd knows no target 9. */
+/* For tgtd_state_read to ask about: tgtd knows no target 9. */
 static void forged_target_is_one_more(void **state)
 {
-	struct live live = { 0 };
+	struct tgtd_state live = { 0 };
 
 	(void)state;
 	assert_ok(parse_with_name(
 		&live,
 		"x\nTarget 9: iqn.2026-01.lan:b\n    I_T nexus information:\n"
 		"        I_T nexus: 3\n            Initiator: x"));
-	assert_non_null(live_target_by_tid(&live, 9));
-	live_fini(&live);
+	assert_non_null(tgtd_state_target_by_tid(&live, 9));
+	tgtd_state_fini(&live);
 }
 
 static const char block[] = "<target iqn.x:a>\n"
@@ -443,44 +444,46 @@ static const char block[] = "<target iqn.x:a>\n"
 
 static void what_was_applied_is_known(void **state)
 {
-	struct applied a = { 0 };
+	struct last_applied a = { 0 };
 
 	(void)state;
-	applied_parse(&a, block);
+	last_applied_parse(&a, block);
 	assert_int_equal(a.n, 1);
-	assert_true(applied_has_secret(&a, "me", "secretsecret1"));
-	assert_true(applied_has_secret(&a, "you", "secretsecret2"));
-	assert_false(applied_has_secret(&a, "me", "secretsecret2"));
-	assert_false(applied_has_secret(&a, "e", "secretsecret1"));
-	assert_false(applied_has_secret(&a, "me", "secretsecret"));
-	assert_true(applied_same_disk(&a, "iqn.x:a", block));
+	assert_true(last_applied_has_secret(&a, "me", "secretsecret1"));
+	assert_true(last_applied_has_secret(&a, "you", "secretsecret2"));
+	assert_false(last_applied_has_secret(&a, "me", "secretsecret2"));
+	assert_false(last_applied_has_secret(&a, "e", "secretsecret1"));
+	assert_false(last_applied_has_secret(&a, "me", "secretsecret"));
+	assert_true(last_applied_same_disk(&a, "iqn.x:a", block));
 	/* Who is admitted does not concern the disk; the cache does. */
-	assert_true(applied_same_disk(&a, "iqn.x:a",
-				      "<target iqn.x:a>\n\twrite-cache on\n"
-				      "</target>\n"));
-	assert_false(applied_same_disk(&a, "iqn.x:a",
+	assert_true(
+		last_applied_same_disk(&a, "iqn.x:a",
+				       "<target iqn.x:a>\n\twrite-cache on\n"
+				       "</target>\n"));
+	assert_false(
+		last_applied_same_disk(&a, "iqn.x:a",
 				       "<target iqn.x:a>\n\twrite-cache off\n"
 				       "</target>\n"));
-	assert_false(applied_same_disk(&a, "iqn.x:b", block));
-	applied_fini(&a);
+	assert_false(last_applied_same_disk(&a, "iqn.x:b", block));
+	last_applied_fini(&a);
 }
 
 static void users_of_what_is_forgotten_stay_ours(void **state)
 {
 	const struct strings there = { (const char *[]){ "you" }, 1 };
-	struct applied a = { 0 };
+	struct last_applied a = { 0 };
 
 	(void)state;
-	applied_parse(&a, block);
-	applied_forget(&a, "iqn.x:a");
+	last_applied_parse(&a, block);
+	last_applied_forget(&a, "iqn.x:a");
 	assert_int_equal(a.n, 0);
-	assert_false(applied_has_secret(&a, "me", "secretsecret1"));
-	assert_true(applied_has_user(&a, "me"));
-	assert_true(applied_has_user(&a, "you"));
-	applied_forget_users_but(&a, &there);
-	assert_false(applied_has_user(&a, "me"));
-	assert_true(applied_has_user(&a, "you"));
-	applied_fini(&a);
+	assert_false(last_applied_has_secret(&a, "me", "secretsecret1"));
+	assert_true(last_applied_has_user(&a, "me"));
+	assert_true(last_applied_has_user(&a, "you"));
+	last_applied_forget_users_but(&a, &there);
+	assert_false(last_applied_has_user(&a, "me"));
+	assert_true(last_applied_has_user(&a, "you"));
+	last_applied_fini(&a);
 }
 
 int main(void)

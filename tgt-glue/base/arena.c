@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+struct arena_block {
+	struct arena_block *before;
+	max_align_t data[];
+};
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	struct arena_block *piece = calloc(1, sizeof *piece + size);
+
+	if (!piece) {
+		fputs("tgt-glue: out of memory\n", stderr);
+		exit(1);
+	}
+	piece->before = arena->last;
+	arena->last = piece;
+	return piece->data;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+	size_t size = strlen(text) + 1;
+
+	return memcpy(arena_alloc(arena, size), text, size);
+}
+
+char *arena_printf(struct arena *arena, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	text = arena_alloc(arena, (size_t)n + 1);
+	va_start(ap, fmt);
+	vsnprintf(text, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+const struct arena_block *arena_mark(const struct arena *arena)
+{
+	return arena->last;
+}
+
+void arena_release(struct arena *arena, const struct arena_block *mark)
+{
+	while (arena->last != mark) {
+		struct arena_block *piece = arena->last;
+
+		arena->last = piece->before;
+		free(piece);
+	}
+}
+
+void arena_fini(struct arena *arena)
+{
+	arena_release(arena, NULL);
+}
+
+void *arena_grow(struct arena *arena, void *array, size_t n, size_t size)
+{
+	void *bigger;
+
+	/* Full at 0, 4, 8, 16 ...: then it doubles. */
+	if (n && (n < 4 || !is_pow2(n)))
+		return array;
+	bigger = arena_alloc(arena, (n < 4 ? 4 : 2 * n) * size);
+	if (n)
+		memcpy(bigger, array, n * size);
+	return bigger;
+}
+
+void strings_add(struct arena *arena, struct strings *list, const char *text)
+{
+	list->v = arena_grow(arena, list->v, list->n, sizeof *list->v);
+	list->v[list->n++] = text;
+}
+
+bool strings_have(const struct strings *list, const char *text)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->v[i], text))
+			return true;
+	return false;
+}
+
+bool strings_same(const struct strings *a, const struct strings *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!strings_have(b, a->v[i]))
+			return false;
+	return true;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands plan and apply. */
+#include "config.h"
+
+#include "tgt-glue/command/command.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "tgt-glue/reconcile/reconcile.h"
+
+int command_plan(const struct command_line *line)
+{
+	struct fleet fleet;
+	struct messages messages = { 0 };
+	struct reconcile reconcile = { .fleet = &fleet,
+				       .messages = &messages,
+				       .dry = true,
+				       .options.force = line->force };
+	int r = command_load(line, &fleet), code = EXIT_FAILED;
+
+	if (r == 0) {
+		r = reconcile_run(&reconcile);
+		code = reconcile_exit_code(&reconcile, r);
+	}
+	reconcile_fini(&reconcile);
+	messages_fini(&messages);
+	fleet_fini(&fleet);
+	return code == EXIT_LEFT ? EXIT_DONE : code;
+}
+
+int command_load_locked(const struct command_line *line, struct fleet *fleet,
+			int *ret_lock)
+{
+	_cleanup_close_ int lock = -1;
+	int r = command_load(line, fleet);
+
+	if (r < 0)
+		return r;
+	lock = reconcile_lock(fleet);
+	if (lock < 0) {
+		command_failed();
+		return lock;
+	}
+	/* Whoever had the lock may have had it for long. */
+	fleet_fini(fleet);
+	r = command_load(line, fleet);
+	if (r == 0)
+		*ret_lock = steal_fd(&lock);
+	return r;
+}
+
+/* Once.  *ret_again: something was in the way that may go away. */
+static int apply_once(const struct command_line *line,
+		      struct messages *messages, bool *ret_again)
+{
+	struct fleet fleet;
+	struct reconcile reconcile = { .fleet = &fleet,
+				       .messages = messages,
+				       .remove = line->remove,
+				       .options.force = line->force };
+	_cleanup_close_ int lock = -1;
+	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
+
+	if (r == 0) {
+		r = reconcile_run(&reconcile);
+		code = reconcile_exit_code(&reconcile, r);
+	}
+	*ret_again = code != EXIT_DONE && reconcile.waiting;
+	reconcile_fini(&reconcile);
+	fleet_fini(&fleet);
+	fflush(stdout);
+	return code;
+}
+
+int command_apply(const struct command_line *line)
+{
+	struct messages messages = { 0 };
+	bool again;
+	int code;
+
+	for (;;) {
+		code = apply_once(line, &messages, &again);
+		if (!again || !line->wait)
+			break;
+		messages_next_pass(&messages);
+		/* Others may apply while we wait. */
+		sleep(1);
+	}
+	messages_fini(&messages);
+	return code;
+}

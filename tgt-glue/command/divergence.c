@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/command/divergence.h"
+
+#include "format/image.h"
+
+/* Counts blocks, asking at most twice for each: what is inside of a block that
+ * the image has a part of does not matter. */
+static int count(struct image *image, struct divergence *ret)
+{
+	uint64_t block = image->block_size ? image->block_size : image->size;
+	struct extent extent;
+	int r;
+
+	ret->blocks = 0;
+	ret->of = (image->size + block - 1) / block;
+	for (uint64_t off = 0; off < image->size;) {
+		uint64_t first = off / block, last;
+
+		image_lock_map(image);
+		r = image_map(image, off, image->size - off, &extent);
+		image_unlock_map(image);
+		if (r < 0)
+			return r;
+		if (extent.kind == EXTENT_PARENT) {
+			off += extent.len;
+			continue;
+		}
+		last = (off + extent.len - 1) / block;
+		ret->blocks += last - first + 1;
+		off = (last + 1) * block;
+	}
+	return 0;
+}
+
+struct divergence divergence_of(const struct fleet *fleet,
+				const struct client *client)
+{
+	struct divergence share = { 0 };
+	struct image *image;
+	struct io *io;
+
+	if (root_dir_open(&fleet->rootdir, client->child, false, &io, NULL) < 0)
+		return share;
+	if (image_open(io, NULL, &image) < 0) {
+		io_close(io);
+		return share;
+	}
+	if (count(image, &share) < 0)
+		share = (struct divergence){ 0 };
+	image_close(image);
+	return share;
+}

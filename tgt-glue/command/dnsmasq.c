@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dnsmasq's part of booting: an address for each machine, iPXE over TFTP for
+ * those whose firmware is something else, and then the script.
+ */
+#include "config.h"
+
+#include "tgt-glue/command/command.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tgt-glue/command/boot-script.h"
+#include "tgt-glue/config/values.h"
+
+/* An IPv4 address of one machine, not a network. */
+static bool is_host(const char *address)
+{
+	struct in_addr in;
+
+	return inet_pton(AF_INET, address, &in) == 1;
+}
+
+/* Is the address also another client's? Then it says who is admitted, but not
+ * who has it. */
+static bool is_shared(const struct fleet *fleet, const struct client *client,
+		      const char *address)
+{
+	for (size_t i = 0; i < fleet->n; i++)
+		if (&fleet->clients[i] != client &&
+		    strings_have(&fleet->clients[i].addresses, address))
+			return true;
+	return false;
+}
+
+/* The address that the machine is to have, or null. */
+static const char *address_of(const struct fleet *fleet,
+			      const struct client *client)
+{
+	for (size_t i = 0; i < client->addresses.n; i++) {
+		const char *address = client->addresses.v[i];
+
+		if (is_host(address) && !is_shared(fleet, client, address))
+			return address;
+	}
+	return NULL;
+}
+
+/* In dhcp-host dnsmasq takes some words for something else than a name: 12h is
+ * a time, 10.0.0.1 an address. */
+static bool is_host_name(const char *name)
+{
+	return isalpha((unsigned char)*name) && !strchr(name, '.') &&
+	       strcmp(name, "ignore") != 0 && strcmp(name, "infinite") != 0 &&
+	       name[strlen(name) - 1] != '-';
+}
+
+static void print_host(const struct fleet *fleet, const struct client *client)
+{
+	const char *address = address_of(fleet, client);
+
+	if (!client->mac) {
+		printf("# %s: fleet.conf names no mac for it\n", client->name);
+		return;
+	}
+	if (!address)
+		printf("# %s has no address of its own in fleet.conf: it takes one of a dhcp-range\n# with addresses to give, dhcp-range=FIRST,LAST\n",
+		       client->name);
+	printf("dhcp-host=%s%s%s%s%s\n", client->mac, address ? "," : "",
+	       address ? address : "", is_host_name(client->label) ? "," : "",
+	       is_host_name(client->label) ? client->label : "");
+}
+
+/* Only machines that are listed get an answer: this network may have another
+ * DHCP server for the others. */
+static void print_ranges(struct fleet *fleet)
+{
+	const struct strings *portals = &fleet->shards[0].portals;
+	struct strings nets = { 0 };
+	char address[PORTAL_SIZE], *dot;
+	bool guess = !portals->n;
+	int port;
+
+	for (size_t i = 0; i < portals->n; i++) {
+		value_read_portal(portals->v[i], address, &port);
+		guess = guess || !is_host(address);
+		if (is_host(address) && strcmp(address, "0.0.0.0") != 0 &&
+		    strncmp(address, "127.", 4) != 0 &&
+		    !strings_have(&nets, address))
+			strings_add(&fleet->conf.arena, &nets,
+				    arena_strdup(&fleet->conf.arena, address));
+	}
+	/* Else as it seems from the machines' addresses. */
+	for (size_t i = 0; guess && i < fleet->n; i++) {
+		const char *own = address_of(fleet, &fleet->clients[i]);
+
+		if (!own || !fleet->clients[i].mac)
+			continue;
+		snprintf(address, sizeof address, "%s", own);
+		dot = strrchr(address, '.');
+		memcpy(dot, ".0", 3);
+		if (!strings_have(&nets, address))
+			strings_add(&fleet->conf.arena, &nets,
+				    arena_strdup(&fleet->conf.arena, address));
+	}
+	for (size_t i = 0; i < nets.n; i++)
+		printf("dhcp-range=%s,static\n", nets.v[i]);
+	if (!nets.n)
+		puts("# No network is known from fleet.conf: add dhcp-range=ADDRESS,static");
+}
+
+static void print_boot(const char *tftp_root)
+{
+	printf("\n# Firmware fetches iPXE over TFTP; iPXE (it sends option 175) the script.\n"
+	       "enable-tftp\n"
+	       "tftp-root=%s\n"
+	       "dhcp-match=set:ipxe,175\n"
+	       "dhcp-match=set:uefi,option:client-arch,7\n"
+	       "dhcp-match=set:uefi,option:client-arch,9\n"
+	       "dhcp-boot=tag:!ipxe,tag:!uefi,undionly.kpxe\n"
+	       "dhcp-boot=tag:!ipxe,tag:uefi,ipxe.efi\n"
+	       "dhcp-boot=tag:ipxe," BOOT_DISPATCHER "\n",
+	       tftp_root);
+}
+
+int command_dnsmasq(const struct command_line *line)
+{
+	const char *tftp_root =
+		line->tftp_root ? line->tftp_root : BOOT_DIRECTORY;
+	struct fleet fleet;
+	int r = command_load(line, &fleet);
+
+	if (r == 0) {
+		puts(BOOT_MARK
+		     "\n# For /etc/dnsmasq.d/vhdfs.conf.\n\n"
+		     "# Machines that are listed here, and no others, get an address.");
+		print_ranges(&fleet);
+		for (size_t i = 0; i < fleet.n; i++)
+			print_host(&fleet, &fleet.clients[i]);
+		print_boot(tftp_root);
+	}
+	fleet_fini(&fleet);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A new CHAP secret.  fleet.conf is the administrator's own file and is not
+ * written to: the secret goes to the client's secret-file, where it has one,
+ * and is printed as the lines to put into fleet.conf else.
+ */
+#include "config.h"
+
+#include "tgt-glue/command/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "tgt-glue/base/textfile.h"
+#include "tgt-glue/config/values.h"
+
+/* 16 letters and digits: 95 bits. */
+static int make_secret(char secret[SECRET_MAX + 1])
+{
+	static const char characters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	const unsigned n = sizeof characters - 1;
+	unsigned char byte;
+
+	for (int i = 0; i < SECRET_MAX;) {
+		if (getrandom(&byte, 1, 0) != 1)
+			return fail_errno(-errno, "random numbers");
+		/* 248 is a multiple of 62: all are as likely. */
+		if (byte < 4 * n)
+			secret[i++] = characters[byte % n];
+	}
+	secret[SECRET_MAX] = '\0';
+	return 0;
+}
+
+static int write_secret(const struct client *client, const char *secret)
+{
+	char text[SECRET_MAX + 2];
+
+	snprintf(text, sizeof text, "%s\n", secret);
+	return textfile_write(client->secret_file, text, 0600,
+			      TEXTFILE_ANY_GROUP);
+}
+
+int command_secret(const struct command_line *line)
+{
+	struct fleet fleet;
+	int r = fleet_load(line->config, line->client, &fleet);
+	char secret[SECRET_MAX + 1];
+	const struct client *client = fleet_client(&fleet, line->client);
+
+	if (r < 0 && fleet.conf.n_mistakes) {
+		conf_print_mistakes(&fleet.conf, stderr);
+	} else if (r == 0 && !client) {
+		r = fail(
+			-ENOENT,
+			"%s: client: expected one of fleet.conf, found '%s'; `tgt-glue status\' lists them",
+			line->config, line->client);
+		command_failed();
+	} else if (r < 0 || (r = make_secret(secret)) < 0) {
+		command_failed();
+	} else if (!client->secret_file) {
+		printf("[client %s]\nuser = %s\nsecret = %s\n", client->name,
+		       client->user ? client->user : client->name, secret);
+	} else if ((r = write_secret(client, secret)) < 0) {
+		command_failed();
+	} else {
+		print_line(stdout,
+			   "%s: written; it holds after `tgt-glue apply'",
+			   client->secret_file);
+	}
+	fleet_fini(&fleet);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Prometheus' text format, as node_exporter's textfile directory takes it: for
+ * each metric HELP, TYPE, and its samples, without times.
+ */
+#include "config.h"
+
+#include "tgt-glue/command/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/printable.h"
+
+/* A sample of one row; false: it has none. */
+typedef bool row_value(const struct status_row *row, double *ret);
+
+static bool agrees(const struct status_row *row, double *ret)
+{
+	*ret = status_row_agrees(row);
+	return true;
+}
+
+static bool restart(const struct status_row *row, double *ret)
+{
+	*ret = row->restart;
+	return true;
+}
+
+static bool shard(const struct status_row *row, double *ret)
+{
+	*ret = row->seen->shard->number;
+	return true;
+}
+
+static bool disk_use(const struct status_row *row, double *ret)
+{
+	*ret = (double)row->disk_use;
+	return true;
+}
+
+static bool blocks(const struct status_row *row, double *ret)
+{
+	*ret = row->share.of ? (double)row->share.blocks / (double)row->share.of
+			     : 0;
+	return row->share.of > 0;
+}
+
+static bool sessions(const struct status_row *row, double *ret)
+{
+	*ret = (double)row->n_sessions;
+	return !row->seen->tgtd_error;
+}
+
+static bool writers(const struct status_row *row, double *ret)
+{
+	*ret = (double)row->n_writers;
+	return !row->seen->tgtd_error;
+}
+
+/* Counters of sessions that are over begin again, as Prometheus' rate expects
+ * of counters. */
+#define TRAFFIC_VALUE(field)                                         \
+	static bool field(const struct status_row *row, double *ret) \
+	{                                                            \
+		*ret = (double)status_traffic(row).field;            \
+		return !row->seen->tgtd_error;                       \
+	}
+
+TRAFFIC_VALUE(read_bytes)
+TRAFFIC_VALUE(read_commands)
+TRAFFIC_VALUE(written_bytes)
+TRAFFIC_VALUE(write_commands)
+TRAFFIC_VALUE(errors)
+
+static const struct {
+	const char *name, *type, *help;
+	row_value *value;
+} metrics[] = {
+	{ "client_agrees", "gauge",
+	  "1 where image and target are as fleet.conf says.", agrees },
+	{ "client_restart", "gauge",
+	  "1 where the client is to be restarted: writes may be lost.",
+	  restart },
+	{ "client_shard", "gauge",
+	  "The shard that the client's target is on, or is to be.", shard },
+	{ "client_disk_use_bytes", "gauge",
+	  "What the client's image takes on disk.", disk_use },
+	{ "client_blocks_ratio", "gauge",
+	  "Part of the disk's blocks that the client's image has of its own.",
+	  blocks },
+	{ "client_sessions", "gauge", "Sessions logged in to the target.",
+	  sessions },
+	{ "client_writers", "gauge",
+	  "Sessions that can write to the disk; more than 1 damage it.",
+	  writers },
+	{ "client_read_bytes_total", "counter",
+	  "Bytes read in the sessions of now.", read_bytes },
+	{ "client_read_commands_total", "counter",
+	  "Commands that read, in the sessions of now.", read_commands },
+	{ "client_written_bytes_total", "counter",
+	  "Bytes written in the sessions of now.", written_bytes },
+	{ "client_write_commands_total", "counter",
+	  "Commands that wrote, in the sessions of now.", write_commands },
+	{ "client_errors_total", "counter",
+	  "Commands that did not end well, in the sessions of now.", errors },
+};
+
+static void print_head(const char *name, const char *type, const char *help)
+{
+	printf("# HELP tgt_glue_%s %s\n# TYPE tgt_glue_%s %s\n", name, help,
+	       name, type);
+}
+
+/* NAME="VALUE": printable, and escaped as Prometheus reads it. */
+static void print_label(const char *before, const char *name, const char *value)
+{
+	_cleanup_free_ char *shown = printable_copy(value);
+
+	printf("%s%s=\"", before, name);
+	for (value = shown ? shown : ""; *value; value++) {
+		if (*value == '\\' || *value == '"')
+			printf("\\%c", *value);
+		else
+			putchar(*value);
+	}
+	putchar('"');
+}
+
+static void print_gauge(const char *name, const char *help, double value)
+{
+	print_head(name, "gauge", help);
+	printf("tgt_glue_%s %.15g\n", name, value);
+}
+
+static void print_masters(const struct status *s)
+{
+	print_head("client_info", "gauge", "The client's target and master.");
+	for (size_t i = 0; i < s->fleet.n; i++) {
+		const struct client *c = &s->fleet.clients[i];
+
+		fputs("tgt_glue_client_info{", stdout);
+		print_label("", "client", c->name);
+		print_label(",", "iqn", c->iqn);
+		print_label(",", "master", c->master);
+		puts("} 1");
+	}
+}
+
+static void print_since(const struct status *s)
+{
+	print_head("session_start_time_seconds", "gauge",
+		   "When the session began, where watch has seen it.");
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->rows[i].n_sessions; k++) {
+			const struct status_login *n = &s->rows[i].sessions[k];
+			char sid[24];
+
+			if (!n->since)
+				continue;
+			snprintf(sid, sizeof sid, "%" PRIu64, n->who->sid);
+			fputs("tgt_glue_session_start_time_seconds{", stdout);
+			print_label("", "client", s->rows[i].name);
+			print_label(",", "initiator", n->who->initiator);
+			print_label(",", "address", n->who->address);
+			print_label(",", "session", sid);
+			printf("} %" PRId64 "\n", n->since);
+		}
+}
+
+static void print_clients(const struct status *s)
+{
+	for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+		print_head(metrics[m].name, metrics[m].type, metrics[m].help);
+		for (size_t i = 0; i < s->fleet.n; i++) {
+			double value;
+
+			if (!metrics[m].value(&s->rows[i], &value))
+				continue;
+			printf("tgt_glue_%s{", metrics[m].name);
+			print_label("", "client", s->rows[i].name);
+			printf("} %.15g\n", value);
+		}
+	}
+}
+
+/* A sample of one shard; false: it has none. */
+static bool shard_sample(const struct status *s, size_t metric,
+			 const struct shard_status *seen, size_t *ret)
+{
+	size_t sessions, n = status_shard_clients(s, seen, &sessions);
+	const bool up = !seen->tgtd_error;
+
+	*ret = metric == 0 ? up : metric == 1 ? n : sessions;
+	return up || metric != 2;
+}
+
+static void print_shards(const struct status *s)
+{
+	static const char *const names[][2] = {
+		{ "shard_tgtd_up", "1 where the shard's tgtd answers." },
+		{ "shard_clients", "Clients of the shard." },
+		{ "shard_sessions", "Sessions logged in to the shard's tgtd." },
+	};
+
+	for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
+		print_head(names[m][0], "gauge", names[m][1]);
+		for (size_t i = 0; i < s->fleet.n_shards; i++) {
+			const struct shard_status *seen = &s->seen[i];
+			size_t value;
+
+			if (status_shard_counts(seen) &&
+			    shard_sample(s, m, seen, &value))
+				printf("tgt_glue_%s{shard=\"%u\"} %zu\n",
+				       names[m][0], seen->shard->number, value);
+		}
+	}
+}
+
+/* Targets of ours that fleet.conf does not name; or, foreign, of others that
+ * export a client's disk. */
+static double count_targets(const struct status *s, bool foreign)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += !s->rows[i].client &&
+		     (s->rows[i].foreign != NULL) == foreign;
+	return (double)n;
+}
+
+void status_print_prometheus(const struct status *s)
+{
+	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
+		    !s->tgtd_error);
+	print_gauge(
+		"fleet_conf_good",
+		"0 where fleet.conf has mistakes: the last good one is shown.",
+		!s->mistaken);
+	print_gauge("agrees", "1 where all is as fleet.conf says.",
+		    status_agrees(s));
+	print_gauge("store_size_bytes", "Of the store's file system.",
+		    (double)s->space.size);
+	print_gauge("store_free_bytes", "Free in the store's file system.",
+		    (double)s->space.free);
+	print_gauge("store_min_free_bytes", "min-free of fleet.conf.",
+		    (double)s->space.min_free);
+	print_gauge("clients", "Clients in fleet.conf.", (double)s->fleet.n);
+	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
+		    count_targets(s, false));
+	print_gauge("foreign_targets",
+		    "Targets that are not ours and export a client's disk.",
+		    count_targets(s, true));
+	print_shards(s);
+	print_masters(s);
+	print_clients(s);
+	print_since(s);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A table of 79 columns, master by master. */
+#include "config.h"
+
+#include "tgt-glue/command/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/printable.h"
+
+enum {
+	WIDTH = 79,
+	NAME_WIDTH = 15,    /* longer ones have a line of their own */
+	SHARD_WIDTH = 3,    /* of that, where there are several */
+	ADDRESS_WIDTH = 15, /* and IPv6 */
+};
+
+/* Words below a row, broken between them. */
+static void print_note(const char *words)
+{
+	enum { INDENT = 4 };
+	_cleanup_free_ char *line = printable_copy(words);
+	const char *text = line ? line : "out of memory";
+	size_t column = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column && column + 1 + n > WIDTH) {
+			putchar('\n');
+			column = 0;
+		}
+		printf("%*s%.*s", column ? 1 : INDENT, "", (int)n, text);
+		column += n + (column ? 1 : INDENT);
+		text += n;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+/* "2h13m", at most 6 characters; "?" where the beginning is not known. */
+static void print_age(char *text, size_t size, const struct status *s,
+		      int64_t since)
+{
+	int64_t n = s->now - since;
+
+	if (!since)
+		snprintf(text, size, "?");
+	else if (n < 60)
+		snprintf(text, size, "%" PRId64 "s", n);
+	else if (n < 3600)
+		snprintf(text, size, "%" PRId64 "m", n / 60);
+	else if (n < 86400)
+		snprintf(text, size, "%" PRId64 "h%02" PRId64 "m", n / 3600,
+			 n / 60 % 60);
+	else
+		snprintf(text, size, "%" PRId64 "d%02" PRId64 "h", n / 86400,
+			 n / 3600 % 24);
+}
+
+static void print_share(char *text, size_t size, const struct divergence *share)
+{
+	if (share->of)
+		snprintf(text, size, "%.1f%%",
+			 100.0 * (double)share->blocks / (double)share->of);
+	else
+		snprintf(text, size, "?");
+}
+
+/* The first session is in the row, the others below it. */
+static void print_more_sessions(const struct status *s,
+				const struct status_row *row)
+{
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		const struct tgtd_connection *who = row->sessions[i].who;
+		char text[400], age[24];
+
+		if (!i && strlen(who->address) <= ADDRESS_WIDTH)
+			continue;
+		print_age(age, sizeof age, s, row->sessions[i].since);
+		snprintf(text, sizeof text,
+			 i ? "also from %s as %s, for %s" : "from %s as %s",
+			 who->address, who->initiator, age);
+		print_note(text);
+	}
+}
+
+static const char *image_word(const struct status_row *row)
+{
+	if (!row->client)
+		return "-";
+	return row->child == CHILD_MISSING ? "none"
+					   : status_size(row->disk_use);
+}
+
+static const char *who_word(const struct status_row *row)
+{
+	const char *address;
+
+	if (!row->n_sessions)
+		return row->seen->tgtd_error ? "?" : "-";
+	address = row->sessions[0].who->address;
+	return strlen(address) > ADDRESS_WIDTH ? "(below)" : address;
+}
+
+/* And the shard, where there are several. */
+static void print_name(const struct status *s, const struct status_row *row)
+{
+	const bool shards = s->fleet.n_shards > 1;
+	const int width = shards ? NAME_WIDTH - SHARD_WIDTH : NAME_WIDTH;
+	const bool long_name = strlen(row->name) > (size_t)width;
+
+	if (long_name)
+		print_line(stdout, "  %s", row->name);
+	printf("  %-*s", width, long_name ? "" : row->name);
+	if (shards)
+		printf("%*u", SHARD_WIDTH, row->seen->shard->number);
+}
+
+static void print_row(const struct status *s, const struct status_row *row)
+{
+	struct traffic traffic = status_traffic(row);
+	char share[16] = "-", age[24] = "-";
+
+	if (row->child != CHILD_MISSING && row->client)
+		print_share(share, sizeof share, &row->share);
+	if (row->n_sessions)
+		print_age(age, sizeof age, s, row->sessions[0].since);
+	print_name(s, row);
+	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
+	       image_word(row), share, ADDRESS_WIDTH, who_word(row), age,
+	       row->n_sessions ? status_size(traffic.read_bytes) : "-",
+	       row->n_sessions ? status_size(traffic.written_bytes) : "-");
+	print_more_sessions(s, row);
+	if (row->child == CHILD_OTHER)
+		print_note(row->child_why);
+	if (row->difference)
+		print_note(row->difference);
+	if (row->restart)
+		print_note(
+			"restart it: writes that it was told are done may be lost");
+	if (row->n_writers > 1)
+		print_note(
+			"several writers: expected one session on a writable disk");
+}
+
+static bool same_master(const struct status_row *a, const struct status_row *b)
+{
+	if (!a->client || !b->client)
+		return a->client == b->client;
+	return !strcmp(a->client->master, b->client->master);
+}
+
+/* The rows of this one's master, if it is the first of them. */
+static void print_group(const struct status *s, size_t first)
+{
+	const struct status_row *row = &s->rows[first];
+
+	for (size_t i = 0; i < first; i++)
+		if (same_master(&s->rows[i], row))
+			return;
+	print_line(stdout, "%s",
+		   row->client ? row->client->master : "(not in fleet.conf)");
+	for (size_t i = first; i < s->n; i++)
+		if (same_master(&s->rows[i], row))
+			print_row(s, &s->rows[i]);
+}
+
+static void print_sum(const struct status *s)
+{
+	size_t logged_in = 0, wrong = 0;
+	uint64_t use = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		use += s->rows[i].disk_use;
+		logged_in += s->rows[i].n_sessions > 0;
+		wrong += !status_row_agrees(&s->rows[i]);
+	}
+	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
+	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
+	       status_size(use), status_size(s->space.free),
+	       status_size(s->space.size));
+	if (s->tgtd_error)
+		printf("%s cannot be asked: its sessions are not known\n",
+		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
+	else if (s->mistaken)
+		printf("fleet.conf has mistakes; %zu not as it said before; `tgt-glue check\' names them\n",
+		       wrong);
+	else if (wrong)
+		printf("%zu not as fleet.conf says; `tgt-glue plan' tells what apply would do\n",
+		       wrong);
+	else
+		puts("all is as fleet.conf says");
+}
+
+static void print_shard(const struct status *s, const struct shard_status *seen)
+{
+	const struct strings *portals = &seen->shard->portals;
+	size_t sessions, n = status_shard_clients(s, seen, &sessions);
+
+	printf("shard %u: %zu client%s, ", seen->shard->number, n,
+	       n == 1 ? "" : "s");
+	if (seen->tgtd_error)
+		puts("its tgtd does not answer");
+	else
+		printf("%zu session%s, at %s%s\n", sessions,
+		       sessions == 1 ? "" : "s",
+		       portals->n ? portals->v[0] : "every address",
+		       portals->n > 1 ? " and others" : "");
+}
+
+static void print_shards(const struct status *s)
+{
+	for (size_t i = 0; s->fleet.n_shards > 1 && i < s->fleet.n_shards; i++)
+		if (status_shard_counts(&s->seen[i]))
+			print_shard(s, &s->seen[i]);
+}
+
+void status_print_table(const struct status *s)
+{
+	const bool shards = s->fleet.n_shards > 1;
+
+	printf("%-*s%s %-7s %6s %6s  %-*s %6s %7s %7s\n",
+	       NAME_WIDTH + 2 - (shards ? SHARD_WIDTH : 0), "CLIENT",
+	       shards ? " SH" : "", "TARGET", "DISK", "BLOCKS", ADDRESS_WIDTH,
+	       "LOGGED IN", "FOR", "READ", "WRITTEN");
+	for (size_t i = 0; i < s->n; i++)
+		print_group(s, i);
+	print_shards(s);
+	print_sum(s);
+}

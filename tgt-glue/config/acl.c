@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/config/acl.h"
+
+#include <string.h>
+
+bool acl_is_restricted(const struct client *client)
+{
+	return client->addresses.n || client->initiators.n || client->user;
+}
+
+struct strings acl_addresses(struct arena *arena, const struct client *client)
+{
+	struct strings list = client->addresses;
+
+	if (!list.n)
+		strings_add(arena, &list,
+			    client->initiators.n ? ACCESS_NOBODY : ACCESS_ALL);
+	return list;
+}
+
+bool acl_is_name(const char *entry)
+{
+	return !strncmp(entry, "iqn.", 4) || !strncmp(entry, "eui.", 4) ||
+	       !strncmp(entry, "naa.", 4);
+}
+
+struct account {
+	const char *user;
+	const char *secret;
+	const struct client *client;
+};
+
+static size_t add_account(struct account *list, size_t n,
+			  const struct client *client, const char *user,
+			  const char *secret)
+{
+	if (!user || !secret)
+		return n;
+	list[n] = (struct account){ user, secret, client };
+	return n + 1;
+}
+
+void acl_check_accounts(struct fleet *fleet)
+{
+	struct account *list = arena_alloc(&fleet->conf.arena,
+					   (2 * fleet->n + 1) * sizeof *list);
+	size_t n = 0;
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct client *c = &fleet->clients[i];
+
+		n = add_account(list, n, c, c->user, c->secret);
+		n = add_account(list, n, c, c->mutual_user, c->mutual_secret);
+	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(list[i].user, list[k].user) != 0 ||
+			    !strcmp(list[i].secret, list[k].secret))
+				continue;
+			conf_mistake(
+				&fleet->conf, list[i].client->line,
+				"client %s: expected one secret for user '%s', found another one at client %s (line %d); tgtd knows a user once",
+				list[i].client->name, list[i].user,
+				list[k].client->name, list[k].client->line);
+			break;
+		}
+}

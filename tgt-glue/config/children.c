@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Children of an image, wherever they lie in the store: the library's catalog
+ * of all images, opened when it is first needed. */
+#include "config.h"
+
+#include "tgt-glue/config/children.h"
+
+#include "base/cleanup.h"
+
+static int open_images(struct fleet *fleet)
+{
+	const struct store_options options = { .path = fleet->store,
+					       .read_only = true };
+
+	return fleet->images ? 0 : store_open(&options, &fleet->images);
+}
+
+int children_find(struct fleet *fleet, const struct stat *st,
+		  enum store_kin kin, const char **ret)
+{
+	_cleanup_free_ char *child = NULL;
+	int r = open_images(fleet);
+
+	*ret = NULL;
+	if (r == 0)
+		r = store_child_of(fleet->images, st->st_dev, st->st_ino, kin,
+				   &child);
+	if (r == 0 && child)
+		*ret = arena_strdup(&fleet->conf.arena, child);
+	return r;
+}

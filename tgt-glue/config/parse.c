@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The reader of fleet.conf: lines, sections, keys, quoted values, comments.
+ *
+ * A comment begins with # or ; at a line's beginning, or after a space outside
+ * of quotes.  A value in double quotes is taken as it is; in it \" is a quote
+ * and
+ * \\ a backslash.
+ */
+#include "config.h"
+
+#include "tgt-glue/config/parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/printable.h"
+#include "tgt-glue/config/values.h"
+
+enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
+
+/* After a mistake in a value that ends where a comment begins. */
+#define COMMENT_ADVICE \
+	"; what follows # or ; is a comment: put the value in \"\" where it is not"
+
+struct key {
+	const char *name;
+	value_check *check;
+	bool list;        /* may be repeated */
+	bool not_default; /* cannot be the same for all clients */
+	bool path;        /* may have # in it */
+};
+
+static const struct key fleet_keys[FLEET_KEYS] = {
+	[FLEET_STORE] = { "store", value_store, false, false, true },
+	[FLEET_MOUNT] = { "mount", value_mount, false, false, true },
+	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, false, false,
+			       false },
+	[FLEET_PORTAL] = { "portal", value_portal, true, false, false },
+	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, false,
+				 false, true },
+	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, false,
+				 false, false },
+	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false, false },
+	[FLEET_SHARDS] = { "shards", value_shards, false, false, false },
+	[FLEET_SPARES] = { "spares", value_spares, false, false, false },
+	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, false, false,
+				 false },
+};
+
+static const struct key client_keys[CLIENT_KEYS] = {
+	[CLIENT_MASTER] = { "master", value_master, false, false, true },
+	[CLIENT_FORMAT] = { "format", value_format, false, false, false },
+	[CLIENT_MAC] = { "mac", value_mac, false, true, false },
+	[CLIENT_ADDRESS] = { "address", value_address, true, false, false },
+	[CLIENT_INITIATOR] = { "initiator", value_initiator, true, false,
+			       false },
+	[CLIENT_OPEN] = { "open", value_flag, false, false, false },
+	[CLIENT_USER] = { "user", value_user, false, false, false },
+	[CLIENT_SECRET] = { "secret", value_secret, false, false, false },
+	[CLIENT_SECRET_FILE] = { "secret-file", value_file, false, false,
+				 true },
+	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, false, false,
+				 false },
+	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, false, false,
+				   false },
+	[CLIENT_READONLY] = { "readonly", value_flag, false, false, false },
+	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, false, false,
+				 false },
+	[CLIENT_THIN] = { "thin", value_flag, false, false, false },
+	[CLIENT_RESET] = { "reset", value_reset, false, false, false },
+	[CLIENT_KEEP] = { "keep", value_keep, false, false, false },
+	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, false, false,
+				false },
+	[CLIENT_TID] = { "tid", value_tid, false, true, false },
+	[CLIENT_SHARD] = { "shard", value_shard, false, true, false },
+};
+
+enum section {
+	SECTION_NONE, /* before the first, or one that was no good */
+	SECTION_FLEET,
+	SECTION_DEFAULTS,
+	SECTION_MACHINES,
+	SECTION_CLIENT,
+};
+
+struct reader {
+	struct conf *conf;
+	FILE *stream;
+	int line; /* the one being read, from 1 */
+	enum section section;
+	bool any_section;           /* there was one, good or not */
+	struct conf_client *client; /* of SECTION_DEFAULTS and SECTION_CLIENT */
+	/* The comment behind the value: "", or from its # or ; on. */
+	const char *comment;
+};
+
+const char *fleet_key_name(enum fleet_key key)
+{
+	return fleet_keys[key].name;
+}
+
+const char *client_key_name(enum client_key key)
+{
+	return client_keys[key].name;
+}
+
+void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
+{
+	struct mistake *mistake;
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	printable_in_place(text, sizeof text);
+	conf->mistakes = arena_grow(&conf->arena, conf->mistakes,
+				    conf->n_mistakes, sizeof *conf->mistakes);
+	mistake = &conf->mistakes[conf->n_mistakes];
+	mistake->line = line;
+	mistake->order = (unsigned)conf->n_mistakes++;
+	mistake->text = arena_strdup(&conf->arena, text);
+}
+
+size_t conf_byte_order_mark(const char *text)
+{
+	return strncmp(text, "\xef\xbb\xbf", 3) ? 0 : 3;
+}
+
+bool conf_is_utf16(const char *text)
+{
+	return !strncmp(text, "\xff\xfe", 2) || !strncmp(text, "\xfe\xff", 2);
+}
+
+unsigned conf_open_mode(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !(st.st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	return st.st_mode & 07777;
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct mistake *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+void conf_print_mistakes(struct conf *conf, FILE *f)
+{
+	if (conf->n_mistakes)
+		qsort(conf->mistakes, conf->n_mistakes, sizeof *conf->mistakes,
+		      by_line);
+	for (size_t i = 0; i < conf->n_mistakes; i++) {
+		const struct mistake *m = &conf->mistakes[i];
+
+		if (m->line)
+			print_line(f, "%s:%d: %s", conf->file, m->line,
+				   m->text);
+		else
+			print_line(f, "%s: %s", conf->file, m->text);
+	}
+}
+
+/* The client of that name, made where there is none. */
+static struct conf_client *client_named(struct reader *reader, const char *name)
+{
+	struct conf *conf = reader->conf;
+	struct conf_client *client;
+
+	for (size_t i = 0; i < conf->n_clients; i++)
+		if (!strcmp(conf->clients[i]->name, name))
+			return conf->clients[i];
+	client = arena_alloc(&conf->arena, sizeof *client);
+	client->name = arena_strdup(&conf->arena, name);
+	client->line = reader->line;
+	conf->clients = arena_grow(&conf->arena, conf->clients, conf->n_clients,
+				   sizeof *conf->clients);
+	conf->clients[conf->n_clients++] = client;
+	return client;
+}
+
+static void open_client_section(struct reader *reader, const char *name)
+{
+	const char *expected = value_name(name);
+	struct conf_client *client;
+
+	if (expected) {
+		conf_mistake(reader->conf, reader->line,
+			     "[client NAME]: expected %s, found '%s'", expected,
+			     name);
+		return;
+	}
+	client = client_named(reader, name);
+	if (client->section_line) {
+		conf_mistake(
+			reader->conf, reader->line,
+			"[client %s]: expected once, found again; it is on line %d already",
+			name, client->section_line);
+		return;
+	}
+	client->section_line = reader->line;
+	reader->section = SECTION_CLIENT;
+	reader->client = client;
+}
+
+static void open_section(struct reader *reader, const char *name)
+{
+	reader->section = SECTION_NONE;
+	reader->any_section = true;
+	if (strlen(name) > SECTION_MAX) {
+		conf_mistake(
+			reader->conf, reader->line,
+			"section: expected a name of at most %d characters, found %zu",
+			SECTION_MAX, strlen(name));
+	} else if (!strcmp(name, "fleet")) {
+		reader->section = SECTION_FLEET;
+	} else if (!strcmp(name, "machines")) {
+		reader->section = SECTION_MACHINES;
+	} else if (!strcmp(name, "defaults")) {
+		reader->section = SECTION_DEFAULTS;
+		reader->client = &reader->conf->defaults;
+	} else if (!strncmp(name, "client ", 7)) {
+		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
+	} else {
+		conf_mistake(
+			reader->conf, reader->line,
+			"section: expected [fleet], [defaults], [machines] or [client NAME], found [%s]",
+			name);
+	}
+}
+
+static void set(struct reader *reader, struct settings *settings,
+		const struct key *key, const char *value)
+{
+	struct conf *conf = reader->conf;
+	struct setting *setting;
+	const char *expected = value ? key->check(value) : NULL;
+	const char *advice = *reader->comment ? COMMENT_ADVICE : "";
+
+	if (settings->n && !key->list) {
+		conf_mistake(
+			conf, reader->line,
+			"%s: expected once, found again; it is set on line %d already",
+			key->name, settings->v[0].line);
+		return;
+	}
+	settings->v = arena_grow(&conf->arena, settings->v, settings->n,
+				 sizeof *settings->v);
+	setting = &settings->v[settings->n++];
+	setting->line = reader->line;
+	/* A value that could not be read has been named. */
+	if (!value)
+		return;
+	/* A secret is not shown, not even a wrong one. */
+	if (expected && key->check == value_secret && *value)
+		conf_mistake(conf, reader->line,
+			     "%s: expected %s, found something else%s",
+			     key->name, expected, advice);
+	else if (expected)
+		conf_mistake(conf, reader->line,
+			     "%s: expected %s, found '%s'%s", key->name,
+			     expected, value, advice);
+	/* "/srv/lab #2" may be meant as it stands. */
+	else if (key->path && *reader->comment == '#' &&
+		 !strchr(" \t#", reader->comment[1]))
+		conf_mistake(
+			conf, reader->line,
+			"%s: expected a space after #, where a comment begins, or the value in quotes, found '%s %s'",
+			key->name, value, reader->comment);
+	else
+		setting->value = arena_strdup(&conf->arena, value);
+}
+
+static const struct key *find_key(const struct key *keys, size_t n,
+				  const char *name, size_t *ret_index)
+{
+	for (*ret_index = 0; *ret_index < n; ++*ret_index)
+		if (!strcmp(keys[*ret_index].name, name))
+			return &keys[*ret_index];
+	return NULL;
+}
+
+static void set_fleet(struct reader *reader, const char *name,
+		      const char *value)
+{
+	size_t i;
+	const struct key *key = find_key(fleet_keys, FLEET_KEYS, name, &i);
+
+	if (key)
+		set(reader, &reader->conf->fleet[i], key, value);
+	else
+		conf_mistake(
+			reader->conf, reader->line,
+			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port, shards, min-free, on-low-space or spares, found '%s'",
+			name);
+}
+
+static void set_client(struct reader *reader, const char *name,
+		       const char *value)
+{
+	size_t i;
+	const struct key *key = find_key(client_keys, CLIENT_KEYS, name, &i);
+
+	if (!key)
+		conf_mistake(
+			reader->conf, reader->line,
+			"expected a client's key (see fleet.conf(5)), found '%s'",
+			name);
+	else if (key->not_default && reader->section == SECTION_DEFAULTS)
+		conf_mistake(
+			reader->conf, reader->line,
+			"%s: expected in [client NAME], found in [defaults]: no two clients have the same",
+			name);
+	else
+		set(reader, &reader->client->keys[i], key, value);
+}
+
+/* A line of [machines]: NAME = MAC [ADDRESS]. */
+static void set_machine(struct reader *reader, const char *name,
+			const char *value)
+{
+	char mac[64] = "", address[64] = "", more[2] = "";
+	const char *expected = value_name(name);
+	struct conf_client *client;
+	int n = value ? sscanf(value, "%63s %63s %1s", mac, address, more) : 0;
+
+	if (expected) {
+		conf_mistake(reader->conf, reader->line,
+			     "[machines]: expected %s, found '%s'", expected,
+			     name);
+		return;
+	}
+	if (n == 3) {
+		conf_mistake(reader->conf, reader->line,
+			     "%s: expected MAC [ADDRESS], found '%s'", name,
+			     value);
+		return;
+	}
+	client = client_named(reader, name);
+	if (!value)
+		return;
+	set(reader, &client->keys[CLIENT_MAC], &client_keys[CLIENT_MAC], mac);
+	if (n == 2)
+		set(reader, &client->keys[CLIENT_ADDRESS],
+		    &client_keys[CLIENT_ADDRESS], address);
+}
+
+static void take(struct reader *reader, const char *name, const char *value)
+{
+	switch (reader->section) {
+	case SECTION_FLEET:
+		set_fleet(reader, name, value);
+		break;
+	case SECTION_MACHINES:
+		set_machine(reader, name, value);
+		break;
+	case SECTION_DEFAULTS:
+	case SECTION_CLIENT:
+		set_client(reader, name, value);
+		break;
+	case SECTION_NONE:
+		if (!reader->any_section)
+			conf_mistake(
+				reader->conf, reader->line,
+				"expected a [section] before the first key, found '%s'",
+				name);
+		break;
+	}
+}
+
+/* A line "[SECTION]". */
+static void take_section(struct reader *reader, char *text)
+{
+	char *end = strchr(text, ']');
+
+	if (end) {
+		*end = '\0';
+		open_section(reader, text + 1);
+		return;
+	}
+	conf_mistake(reader->conf, reader->line,
+		     "section: expected ']' at its end, found '%s'", text);
+	reader->section = SECTION_NONE;
+	reader->any_section = true;
+}
+
+static char *trim_end(char *text)
+{
+	size_t n = strlen(text);
+
+	while (n && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	return text;
+}
+
+/* Where a comment begins in what is no quoted value, or its end. */
+static char *find_comment(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((*c == '#' || *c == ';') &&
+		    (c == text || c[-1] == ' ' || c[-1] == '\t'))
+			return c;
+	return text + strlen(text);
+}
+
+/* The end of a quoted value: its escapes are taken off in place.  Null where
+ * there is no quote at its end. */
+static char *unquote(char *value)
+{
+	char *to = value, *from = value + 1;
+
+	for (; *from && *from != '"'; from++) {
+		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
+			from++;
+		*to++ = *from;
+	}
+	if (!*from)
+		return NULL;
+	*to = '\0';
+	return from + 1;
+}
+
+/* Takes quotes and comment off a value; false: it was no good, and said so. */
+static bool read_value(struct reader *reader, char *value)
+{
+	const bool quoted = *value == '"';
+	char *end = quoted ? unquote(value) : find_comment(value), *rest;
+
+	if (!end) {
+		conf_mistake(reader->conf, reader->line,
+			     "expected a quote at the value's end, found none");
+		return false;
+	}
+	rest = end + strspn(end, " \t");
+	if (*rest && *rest != '#' && *rest != ';') {
+		conf_mistake(
+			reader->conf, reader->line,
+			"expected the line's end after the closing quote, found more");
+		return false;
+	}
+	reader->comment = arena_strdup(&reader->conf->arena, rest);
+	if (!quoted) {
+		*end = '\0';
+		trim_end(value);
+	}
+	return true;
+}
+
+/* A line KEY = VALUE. */
+static void take_setting(struct reader *reader, char *text)
+{
+	char *separator = text + strcspn(text, "=:"), *value;
+
+	if (!*separator || separator - text > KEY_MAX) {
+		/* The first word only: the rest might be a secret. */
+		conf_mistake(
+			reader->conf, reader->line,
+			*separator
+				? "expected a key of at most 49 characters, found '%.*s'"
+				: "expected KEY = VALUE, found '%.*s'",
+			(int)strcspn(text, " \t=:"), text);
+		return;
+	}
+	*separator = '\0';
+	value = separator + 1 + strspn(separator + 1, " \t");
+	take(reader, trim_end(text), read_value(reader, value) ? value : NULL);
+}
+
+/* A line of n bytes. */
+static void take_line(struct reader *reader, char *text, size_t n)
+{
+	if (strlen(text) != n) {
+		conf_mistake(reader->conf, reader->line,
+			     "expected text, found a NUL character");
+		return;
+	}
+	trim_end(text);
+	if (reader->line == 1)
+		text += conf_byte_order_mark(text);
+	text += strspn(text, " \t");
+	if (strlen(text) >= LINE_MAX_BYTES)
+		conf_mistake(
+			reader->conf, reader->line,
+			"expected a line of less than %d characters, found %zu",
+			LINE_MAX_BYTES, strlen(text));
+	else if (*text == '[')
+		take_section(reader, text);
+	else if (*text && *text != ';' && *text != '#')
+		take_setting(reader, text);
+}
+
+/* False: the rest says nothing. */
+static bool read_lines(struct reader *reader)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	while ((n = getline(&text, &size, reader->stream)) >= 0) {
+		if (++reader->line == 1 && conf_is_utf16(text)) {
+			conf_mistake(
+				reader->conf, 1,
+				"expected text in UTF-8, found UTF-16; save it as UTF-8");
+			return false;
+		}
+		take_line(reader, text, (size_t)n);
+	}
+	return true;
+}
+
+static bool holds_secret(const struct conf_client *client)
+{
+	return client->keys[CLIENT_SECRET].n ||
+	       client->keys[CLIENT_MUTUAL_SECRET].n;
+}
+
+/* What holds secrets is for its owner alone to read. */
+static void check_mode(struct conf *conf, int fd)
+{
+	bool secret = holds_secret(&conf->defaults);
+	unsigned mode = conf_open_mode(fd);
+
+	for (size_t i = 0; i < conf->n_clients; i++)
+		secret = secret || holds_secret(conf->clients[i]);
+	if (secret && mode)
+		conf_mistake(
+			conf, 0,
+			"expected to be for its owner alone, for it holds secrets, found mode %03o; type: chmod 600 %s",
+			mode, shell_word(conf->file));
+}
+
+/* Of a file that can be read twice. */
+static void keep_text(struct conf *conf, FILE *f)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+
+	if (fseek(f, 0, SEEK_SET) == 0 && getdelim(&text, &size, '\0', f) > 0)
+		conf->text = arena_strdup(&conf->arena, text);
+}
+
+static int fail_open(const char *file)
+{
+	int code = -errno;
+
+	fail_errno(code, "%s", file);
+	if (code == -ENOENT)
+		error_advise(
+			"write it, or name another file with --config; fleet.conf(5) describes it and has an example");
+	return code;
+}
+
+int conf_read(const char *file, struct conf *conf)
+{
+	struct reader reader = { .conf = conf, .comment = "" };
+	int r;
+
+	memset(conf, 0, sizeof *conf);
+	conf->file = arena_strdup(&conf->arena, file);
+	conf->defaults.name = "defaults";
+	reader.stream = fopen(file, "re");
+	if (!reader.stream)
+		return fail_open(file);
+	errno = 0;
+	r = read_lines(&reader) ? 0 : -EINVAL;
+	if (ferror(reader.stream))
+		r = fail_errno(errno ? -errno : -EIO, "%s", file);
+	check_mode(conf, fileno(reader.stream));
+	if (r == 0)
+		keep_text(conf, reader.stream);
+	fclose(reader.stream);
+	return r;
+}
+
+void conf_fini(struct conf *conf)
+{
+	arena_fini(&conf->arena);
+	memset(conf, 0, sizeof *conf);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/config/shard.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tgt-glue/config/fleet.h"
+#include "tgt-glue/config/tid.h"
+#include "tgt-glue/config/values.h"
+
+enum { PORT_MAX = 65535 };
+#define ALL_ADDRESSES "0.0.0.0"
+
+/*
+ * Each shard draws a number for the name, and the highest has it.  One more
+ * shard only takes what it draws highest for.  It must never change.
+ */
+unsigned shard_of(const char *iqn, unsigned n)
+{
+	const uint64_t serial = tid_serial(iqn);
+	uint64_t highest = 0;
+	unsigned winner = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t draw = serial + i * UINT64_C(0x9e3779b97f4a7c15);
+
+		/* The last steps of MurmurHash3. */
+		draw = (draw ^ draw >> 33) * UINT64_C(0xff51afd7ed558ccd);
+		draw = (draw ^ draw >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+		draw ^= draw >> 33;
+		if (draw > highest) {
+			highest = draw;
+			winner = i;
+		}
+	}
+	return winner;
+}
+
+unsigned shard_wanted(const struct fleet *fleet)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < fleet->n_shards; i++)
+		n += !fleet->shards[i].retired;
+	return n;
+}
+
+static const struct setting *setting_of(const struct fleet *fleet,
+					enum fleet_key key)
+{
+	static const struct setting none = { 0 };
+
+	return fleet->conf.fleet[key].n ? &fleet->conf.fleet[key].v[0] : &none;
+}
+
+/* Would two tgtds that listen there be in each other's way? */
+static bool meet(const char *a, const char *b)
+{
+	return !strcmp(a, b) || !strcmp(a, ALL_ADDRESSES) ||
+	       !strcmp(b, ALL_ADDRESSES) || !strcmp(a, "[::]") ||
+	       !strcmp(b, "[::]");
+}
+
+/* The ports from this portal's on, one for each shard, are to be its own. */
+static void check_portal(struct fleet *fleet, size_t nth, unsigned n)
+{
+	const struct settings *all = &fleet->conf.fleet[FLEET_PORTAL];
+	const struct setting *own = &all->v[nth];
+	char address[PORTAL_SIZE], other[PORTAL_SIZE];
+	int port, others;
+
+	value_read_portal(own->value, address, &port);
+	if (port + (int)n - 1 > PORT_MAX)
+		conf_mistake(
+			&fleet->conf, own->line,
+			"portal: expected a port of at most %d (shards = %u, and each has the next one), found %d",
+			PORT_MAX - (int)n + 1, n, port);
+	for (size_t i = 0; i < nth; i++) {
+		if (!all->v[i].value)
+			continue;
+		value_read_portal(all->v[i].value, other, &others);
+		if (port != others && abs(port - others) < (int)n &&
+		    meet(address, other))
+			conf_mistake(
+				&fleet->conf, own->line,
+				"portal: expected a port at least %u from that of %s (shards = %u, and each has the next one), found %d",
+				n, all->v[i].value, n, port);
+	}
+}
+
+static void check_ports(struct fleet *fleet, int control_port, unsigned n)
+{
+	const struct settings *portals = &fleet->conf.fleet[FLEET_PORTAL];
+
+	for (size_t i = 0; i < portals->n; i++)
+		if (portals->v[i].value)
+			check_portal(fleet, i, n);
+	if (control_port + (int)n - 1 > CONTROL_PORT_MAX)
+		conf_mistake(
+			&fleet->conf,
+			setting_of(fleet, FLEET_CONTROL_PORT)->line,
+			"control-port: expected at most %d (shards = %u, and each has the next one), found %d",
+			CONTROL_PORT_MAX - (int)n + 1, n, control_port);
+}
+
+static struct strings portals_of(struct fleet *fleet, unsigned number)
+{
+	const struct settings *from = &fleet->conf.fleet[FLEET_PORTAL];
+	struct arena *arena = &fleet->conf.arena;
+	struct strings list = { 0 };
+	char address[PORTAL_SIZE];
+	int port;
+	bool said;
+
+	for (size_t i = 0; i < from->n; i++) {
+		const char *value = from->v[i].value;
+
+		if (!value)
+			continue;
+		said = value_read_portal(value, address, &port);
+		strings_add(arena, &list,
+			    number || said
+				    ? arena_printf(arena, "%s:%d", address,
+						   port + (int)number)
+				    : arena_strdup(arena, address));
+	}
+	if (number && !list.n) {
+		value_read_portal(ALL_ADDRESSES, address, &port);
+		strings_add(arena, &list,
+			    arena_printf(arena, "%s:%d", address,
+					 port + (int)number));
+	}
+	return list;
+}
+
+/* Not *.conf: that is what tgt's own tgtd reads. */
+static const char *file_of(struct fleet *fleet, unsigned number)
+{
+	const char *file = setting_of(fleet, FLEET_TARGETS_FILE)->value;
+
+	if (!file)
+		file = DEFAULT_TARGETS_FILE;
+	return number ? arena_printf(&fleet->conf.arena, "%s.%u", file, number)
+		      : file;
+}
+
+void shard_resolve(struct fleet *fleet)
+{
+	const char *wanted = setting_of(fleet, FLEET_SHARDS)->value;
+	const char *port = setting_of(fleet, FLEET_CONTROL_PORT)->value;
+	const unsigned n = wanted ? (unsigned)atoi(wanted) : 1;
+	struct arena *arena = &fleet->conf.arena;
+
+	check_ports(fleet, port ? atoi(port) : 0, n);
+	fleet->shards = arena_alloc(arena, SHARDS_MAX * sizeof *fleet->shards);
+	for (unsigned i = 0; i < SHARDS_MAX; i++) {
+		const char *file = file_of(fleet, i);
+
+		/* What we wrote for one that was. */
+		if (i >= n && access(file, F_OK) < 0)
+			continue;
+		fleet->shards[fleet->n_shards++] = (struct shard){
+			.number = i,
+			.retired = i >= n,
+			.control_port = (port ? atoi(port) : 0) + (int)i,
+			.portals = portals_of(fleet, i),
+			.targets_file = file,
+			.tgtd = i ? arena_printf(arena, "tgtd of shard %u", i)
+				  : "tgtd",
+		};
+	}
+}
+
+const char *shard_iscsi_options(struct arena *arena, const struct shard *shard)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < shard->portals.n; i++)
+		text = arena_printf(arena, "%s%sportal=%s", text, i ? "," : "",
+				    shard->portals.v[i]);
+	return text;
+}
+
+const char *shard_environment(struct arena *arena, const struct shard *shard)
+{
+	return arena_printf(
+		arena,
+		"# Written by tgt-glue from fleet.conf, for vhdfs-tgtd@%u.\n"
+		"CONTROL_PORT=%d\nISCSI=%s\nTARGETS_FILE=\"%s\"\n",
+		shard->number, shard->control_port,
+		shard_iscsi_options(arena, shard), shard->targets_file);
+}
+
+const char *shard_start(const struct shard *shard)
+{
+	static _Thread_local char ring[2][40];
+	static _Thread_local unsigned next;
+	char *buf = ring[next++ % 2];
+
+	snprintf(buf, sizeof ring[0],
+		 shard->number ? "systemctl start vhdfs-tgtd@%u"
+			       : "systemctl start tgt",
+		 shard->number);
+	return buf;
+}

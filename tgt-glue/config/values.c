@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/config/values.h"
+#include "tgt-glue/config/shard.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistr.h>
+
+#include "base/bytes.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool made_of(const char *value, const char *characters)
+{
+	return *value && value[strspn(value, characters)] == '\0';
+}
+
+const char *value_name(const char *value)
+{
+	if (made_of(value, LOWER UPPER DIGITS "._-") &&
+	    strlen(value) <= CLIENT_NAME_MAX && isalnum((unsigned char)*value))
+		return NULL;
+	return "a name of letters, digits, '.', '_' and '-', at most 40 long, that begins with a letter or digit";
+}
+
+void value_fold_name(char *name)
+{
+	for (; *name; name++)
+		*name = *name == '_' ? '-'
+				     : (char)tolower((unsigned char)*name);
+}
+
+const char *value_flag(const char *value)
+{
+	static const char *const words[] = { "yes", "no", "on", "off" };
+
+	for (int i = 0; i < 4; i++)
+		if (!strcmp(value, words[i]))
+			return NULL;
+	return "yes or no";
+}
+
+bool value_is_yes(const char *value)
+{
+	return !strcmp(value, "yes") || !strcmp(value, "on");
+}
+
+/* Does a part of the path begin with a dot, or is it empty? */
+static bool has_odd_part(const char *path)
+{
+	for (const char *p = path;; p++) {
+		if (*p == '.' || *p == '/' || *p == '\0')
+			return true;
+		p = strchr(p, '/');
+		if (!p)
+			return false;
+	}
+}
+
+/* Is it text in UTF-8 without these and control characters? */
+static bool is_text(const char *value, const char *without)
+{
+	if (!*value || value[strcspn(value, without)] ||
+	    u8_check((const uint8_t *)value, strlen(value)))
+		return false;
+	for (; *value; value++)
+		if ((unsigned char)*value < ' ' || *value == 0x7f)
+			return false;
+	return true;
+}
+
+/* What a shell takes for something else, also in quotes. */
+#define SHELL "\"$`\\"
+
+const char *value_master(const char *value)
+{
+	if (is_text(value, SHELL) && !has_odd_part(value))
+		return NULL;
+	return "an image's path in the store, without \", $, ` and \\, no part of it beginning with '.'";
+}
+
+const char *value_format(const char *value)
+{
+	return !strcmp(value, "vhd") || !strcmp(value, "vhdx") ? NULL
+							       : "vhd or vhdx";
+}
+
+char value_ending(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	if (!dot || strchr(dot, '/'))
+		return 0;
+	if (!strcasecmp(dot, ".vhd") || !strcasecmp(dot, ".avhd"))
+		return 'd';
+	if (!strcasecmp(dot, ".vhdx") || !strcasecmp(dot, ".avhdx"))
+		return 'x';
+	return 0;
+}
+
+const char *value_mac(const char *value)
+{
+	for (int i = 0; i < 17; i++)
+		if (i % 3 == 2 ? value[i] != value[2] || !strchr(":-", value[i])
+			       : !isxdigit((unsigned char)value[i]))
+			return "a MAC address such as 52:54:00:12:34:56";
+	return value[17] ? "a MAC address such as 52:54:00:12:34:56" : NULL;
+}
+
+void value_read_mac(const char *value, char text[18])
+{
+	for (int i = 0; i < 18; i++)
+		text[i] = value[i] == '-'
+				  ? ':'
+				  : (char)tolower((unsigned char)value[i]);
+}
+
+/* Splits ADDRESS[/BITS]; the number of the address's bits, or 0 for none. */
+static int read_address(const char *value, uint8_t bytes[16], int *ret_prefix)
+{
+	char copy[64];
+	char *slash, *end;
+	int bits = 0;
+
+	if (strlen(value) >= sizeof copy)
+		return 0;
+	strcpy(copy, value);
+	slash = strchr(copy, '/');
+	if (slash)
+		*slash++ = '\0';
+	if (inet_pton(AF_INET, copy, bytes) == 1)
+		bits = 32;
+	else if (inet_pton(AF_INET6, copy, bytes) == 1)
+		bits = 128;
+	*ret_prefix = bits;
+	if (bits && slash) {
+		*ret_prefix = (int)strtol(slash, &end, 10);
+		if (!isdigit((unsigned char)*slash) || *end ||
+		    *ret_prefix < 1 || *ret_prefix > bits)
+			return 0;
+	}
+	return bits;
+}
+
+const char *value_address(const char *value)
+{
+	uint8_t bytes[16];
+	int prefix;
+
+	if (read_address(value, bytes, &prefix))
+		return NULL;
+	return "an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (everybody is `open = yes')";
+}
+
+void value_read_address(const char *value, char *text)
+{
+	uint8_t bytes[16];
+	int prefix, bits = read_address(value, bytes, &prefix);
+
+	for (int i = prefix; i < bits; i++)
+		bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	inet_ntop(bits == 32 ? AF_INET : AF_INET6, bytes, text, 48);
+	if (prefix < bits)
+		sprintf(text + strlen(text), "/%d", prefix);
+}
+
+const char *value_initiator(const char *value)
+{
+	if (made_of(value, LOWER DIGITS ".:-") && strlen(value) <= IQN_MAX &&
+	    (!strncmp(value, "iqn.", 4) || !strncmp(value, "eui.", 4) ||
+	     !strncmp(value, "naa.", 4)))
+		return NULL;
+	return "an initiator's name such as iqn.2026-01.lan.example:pc1, of a-z, 0-9 and .:-";
+}
+
+const char *value_user(const char *value)
+{
+	if (made_of(value, LOWER UPPER DIGITS "._:-") && strlen(value) <= 64)
+		return NULL;
+	return "a user name of letters, digits and ._:-, at most 64 long";
+}
+
+const char *value_secret(const char *value)
+{
+	size_t n = strlen(value);
+
+	if (made_of(value, LOWER UPPER DIGITS) && n >= SECRET_MIN &&
+	    n <= SECRET_MAX)
+		return NULL;
+	return "a secret of 12 to 16 letters and digits";
+}
+
+const char *value_file(const char *value)
+{
+	return *value ? NULL : "the name of a file";
+}
+
+const char *value_reset(const char *value)
+{
+	return !strcmp(value, "boot") || !strcmp(value, "no") ? NULL
+							      : "boot or no";
+}
+
+/* A number from min to max, or false. */
+static bool number_within(const char *value, uint64_t min, uint64_t max)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(value, &end, 10);
+	return isdigit((unsigned char)*value) && !*end && !errno && n >= min &&
+	       n <= max;
+}
+
+const char *value_keep(const char *value)
+{
+	return number_within(value, 0, 1000) ? NULL : "a number from 0 to 1000";
+}
+
+const char *value_tid(const char *value)
+{
+	return number_within(value, 1, TID_MAX)
+		       ? NULL
+		       : "a number from 1 to 268435455";
+}
+
+const char *value_control_port(const char *value)
+{
+	return number_within(value, 0, CONTROL_PORT_MAX)
+		       ? NULL
+		       : "a number from 0 to 32767";
+}
+
+const char *value_shards(const char *value)
+{
+	return number_within(value, 1, SHARDS_MAX) ? NULL
+						   : "a number from 1 to 16";
+}
+
+const char *value_shard(const char *value)
+{
+	return number_within(value, 0, SHARDS_MAX - 1)
+		       ? NULL
+		       : "a number from 0 to 15";
+}
+
+/* NUMBER[K|M|G|T]; UINT64_MAX for anything else. */
+static uint64_t read_size(const char *value)
+{
+	static const char units[] = "KMGT";
+	unsigned shift = 0;
+	const char *unit;
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(value, &end, 10);
+	if (!isdigit((unsigned char)*value) || errno)
+		return UINT64_MAX;
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned)(unit - units + 1);
+		end++;
+	}
+	return *end || n > UINT64_MAX >> shift ? UINT64_MAX : n << shift;
+}
+
+uint64_t value_read_size(const char *value)
+{
+	return read_size(value);
+}
+
+const char *value_block_size(const char *value)
+{
+	uint64_t n = read_size(value);
+
+	if (is_pow2(n) && n >= 512 && n <= MIB(256))
+		return NULL;
+	return "a power of two from 512 to 256M";
+}
+
+const char *value_min_free(const char *value)
+{
+	size_t n = strlen(value);
+	char percent[8];
+
+	if (read_size(value) != UINT64_MAX)
+		return NULL;
+	if (n >= 2 && n <= 4 && value[n - 1] == '%') {
+		memcpy(percent, value, n - 1);
+		percent[n - 1] = '\0';
+		if (number_within(percent, 0, 100))
+			return NULL;
+	}
+	return "a size such as 20G, or a part such as 5%";
+}
+
+const char *value_spares(const char *value)
+{
+	return number_within(value, 0, 64) ? NULL : "a number from 0 to 64";
+}
+
+const char *value_command(const char *value)
+{
+	return *value == '/'
+		       ? NULL
+		       : "the absolute path of a program, and words for it";
+}
+
+uint64_t value_read_min_free(const char *value, uint64_t total)
+{
+	if (value[strlen(value) - 1] == '%')
+		return total / 100 * strtoull(value, NULL, 10);
+	return read_size(value);
+}
+
+enum { DIRECTORY_MAX = 180 };
+
+static bool is_absolute(const char *value, const char *without)
+{
+	return *value == '/' && strlen(value) < DIRECTORY_MAX &&
+	       is_text(value, without);
+}
+
+const char *value_store(const char *value)
+{
+	return is_absolute(value, SHELL)
+		       ? NULL
+		       : "an absolute path of less than 180 bytes, without \", $, ` and \\";
+}
+
+/*
+ * tgt-admin hands it to a shell in quotes, single ones in newer versions, takes
+ * # for a comment and a path with HASH for something else; tgtd ends it at a
+ * comma.
+ */
+const char *value_mount(const char *value)
+{
+	if (is_absolute(value, SHELL "'#,<>") && !strstr(value, "HASH"))
+		return NULL;
+	return "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH";
+}
+
+/* tgt-admin takes a file's name for a pattern. */
+const char *value_targets_file(const char *value)
+{
+	return is_absolute(value, SHELL "'#*?[]{}~")
+		       ? NULL
+		       : "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', # and *?[]{}~";
+}
+
+const char *value_iqn_prefix(const char *value)
+{
+	const char *form = "iqn.dddd-dd.";
+	bool good = made_of(value, LOWER DIGITS ".:-") &&
+		    strlen(value) < IQN_MAX - CLIENT_NAME_MAX;
+
+	for (int i = 0; good && form[i]; i++)
+		good = form[i] == 'd' && i >= 4
+			       ? isdigit((unsigned char)value[i])
+			       : value[i] == form[i];
+	if (good && isalnum((unsigned char)value[12]) &&
+	    value[strlen(value) - 1] != ':')
+		return NULL;
+	return "a name such as iqn.2026-01.lan.example, of a-z, 0-9 and .:-";
+}
+
+static bool is_host_name(const char *value)
+{
+	return made_of(value, LOWER UPPER DIGITS ".-") &&
+	       value[strcspn(value, LOWER UPPER)] &&
+	       isalnum((unsigned char)*value);
+}
+
+/* "[fd00::1]" of an IPv6 address without brackets. */
+static bool bracket(const char *value, char address[PORTAL_SIZE])
+{
+	struct in6_addr in;
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, value, &in) != 1)
+		return false;
+	inet_ntop(AF_INET6, &in, text, sizeof text);
+	snprintf(address, PORTAL_SIZE, "[%s]", text);
+	return true;
+}
+
+/* *ret_port is "" where none is said. */
+static bool split_portal(const char *value, char address[PORTAL_SIZE],
+			 const char **ret_port)
+{
+	const char *close = *value == '[' ? strchr(value, ']') : NULL;
+	const char *colon = strchr(close ? close : value, ':');
+	char copy[PORTAL_SIZE];
+	struct in_addr in;
+
+	*ret_port = "";
+	/* More than one colon: an IPv6 address, and no port. */
+	if (!close && colon && strchr(colon + 1, ':'))
+		return bracket(value, address);
+	if (strlen(value) >= PORTAL_SIZE || (close && close[1] && !colon) ||
+	    (close && colon && colon != close + 1))
+		return false;
+	snprintf(copy, sizeof copy, "%.*s",
+		 (int)(colon ? (size_t)(colon - value) : strlen(value)), value);
+	if (colon)
+		*ret_port = colon + 1;
+	if (colon && !number_within(*ret_port, 1, 65535))
+		return false;
+	if (close) {
+		copy[close - value] = '\0';
+		return bracket(copy + 1, address);
+	}
+	snprintf(address, PORTAL_SIZE, "%s", copy);
+	return inet_pton(AF_INET, copy, &in) == 1 || is_host_name(copy);
+}
+
+const char *value_portal(const char *value)
+{
+	char address[PORTAL_SIZE];
+	const char *port;
+
+	return split_portal(value, address, &port)
+		       ? NULL
+		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, an address or a host's name";
+}
+
+bool value_read_portal(const char *value, char address[PORTAL_SIZE],
+		       int *ret_port)
+{
+	const char *port;
+
+	split_portal(value, address, &port);
+	*ret_port = *port ? atoi(port) : 3260;
+	return *port;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/reconcile/client-image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "chain/chain.h"
+#include "chain/parent-cache.h"
+#include "format/image.h"
+#include "store/child.h"
+#include "tgt-glue/reconcile/spare.h"
+#include "tgt-glue/config/values.h"
+
+/* Opens an image of the store for a look, without locks. */
+static int open_image(const struct fleet *fleet, const char *path,
+		      struct image **ret, char **ret_real)
+{
+	struct io *io;
+	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
+
+	if (r < 0)
+		return r;
+	r = image_open(io, NULL, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+static int stat_in_store(const struct fleet *fleet, const char *path,
+			 struct stat *ret)
+{
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+/*
+ * The parent's path as the mount tells it: quick, and right while the child is
+ * written.  It is escaped; a path that is there as it stands is taken so.
+ */
+static int parent_by_mount(const struct fleet *fleet,
+			   const struct client *client, char *path, size_t size)
+{
+	ssize_t n = getxattr(client->view, "user.vhdfs.parent", path, size - 1);
+	struct stat st;
+
+	if (n < 0)
+		return -errno;
+	path[n] = '\0';
+	if (stat_in_store(fleet, path, &st) < 0)
+		printable_undo(path);
+	return 0;
+}
+
+/* The same by reading the child. */
+static int parent_by_image(struct fleet *fleet, const struct client *client,
+			   char *path, size_t size)
+{
+	struct parent_ref ref = { 0 };
+	_cleanup_free_ char *real = NULL, *parent = NULL;
+	struct parent_cache *family = NULL;
+	struct image *image;
+	dev_t dev;
+	ino_t ino;
+	int r = open_image(fleet, client->child, &image, &real);
+
+	if (r < 0)
+		return r;
+	if (image->type != IMAGE_DIFFERENCING)
+		r = fail(-ESTALE, "%s: is no child of any image",
+			 client->child);
+	if (r == 0)
+		r = image_parent(image, &ref);
+	if (r == 0)
+		r = parent_cache_new(&fleet->rootdir, 1, &family);
+	if (r == 0)
+		r = parent_cache_find(family, real, &ref, image, &parent, &dev,
+				      &ino);
+	if (r == 0)
+		snprintf(path, size, "%s", parent);
+	if (family)
+		parent_cache_free(family);
+	parent_ref_fini(&ref);
+	image_close(image);
+	return r;
+}
+
+/* A child in the master's other format: the client's disk is there then. */
+static bool other_format_exists(struct fleet *fleet,
+				const struct client *client,
+				const char **ret_name)
+{
+	struct stat st;
+
+	*ret_name = arena_printf(
+		&fleet->conf.arena, "clients/%s.%s", client->name,
+		value_ending(client->child) == 'd' ? "vhdx" : "vhd");
+	return stat_in_store(fleet, *ret_name, &st) == 0;
+}
+
+enum client_image_state client_images_inspect(struct fleet *fleet,
+					      const struct client *client,
+					      const char **ret_why)
+{
+	struct arena *arena = &fleet->conf.arena;
+	struct stat child, parent, master;
+	char path[4096];
+	int r = stat_in_store(fleet, client->child, &child);
+
+	if (r == -ENOENT) {
+		if (!other_format_exists(fleet, client, ret_why))
+			return CHILD_MISSING;
+		*ret_why = arena_printf(
+			arena,
+			"its image %s is in another format than its master %s",
+			*ret_why, client->master);
+		return CHILD_OTHER;
+	}
+	if (r == 0 && parent_by_mount(fleet, client, path, sizeof path) < 0)
+		r = parent_by_image(fleet, client, path, sizeof path);
+	else if (r < 0)
+		fail_errno(r, "%s", client->child);
+	if (r < 0) {
+		*ret_why = arena_strdup(arena, error_text());
+		return CHILD_OTHER;
+	}
+	if (stat_in_store(fleet, path, &parent) == 0 &&
+	    stat_in_store(fleet, client->master, &master) == 0 &&
+	    parent.st_dev == master.st_dev && parent.st_ino == master.st_ino)
+		return CHILD_READY;
+	*ret_why = arena_printf(arena,
+				"its image %s: parent: expected %s, found %s",
+				client->child, client->master, path);
+	return CHILD_OTHER;
+}
+
+static bool holds_nothing(struct image *image)
+{
+	struct extent extent;
+
+	for (uint64_t off = 0; off < image->size; off += extent.len) {
+		int r;
+
+		image_lock_map(image);
+		r = image_map(image, off, image->size - off, &extent);
+		image_unlock_map(image);
+		if (r < 0 || extent.kind != EXTENT_PARENT)
+			return false;
+	}
+	return true;
+}
+
+bool client_image_create_fresh(struct fleet *fleet, const struct client *client)
+{
+	const char *why;
+	struct image *image;
+	bool fresh;
+
+	if (client_images_inspect(fleet, client, &why) != CHILD_READY ||
+	    open_image(fleet, client->child, &image, NULL) < 0)
+		return false;
+	fresh = image->type == IMAGE_DIFFERENCING &&
+		(!client->block_size ||
+		 image->block_size == client->block_size) &&
+		holds_nothing(image);
+	image_close(image);
+	return fresh;
+}
+
+/* A child of a chain that cannot be opened is of no use to anybody. */
+static int check_chain(const struct fleet *fleet, const char *path)
+{
+	_cleanup_(parent_cache_free_p) struct parent_cache *family = NULL;
+	struct chain *chain;
+	int r = parent_cache_new(&fleet->rootdir, 1, &family);
+
+	if (r == 0)
+		r = chain_open(family, path, 0, &chain);
+	return r < 0 ? r : chain_close(chain);
+}
+
+static int make(struct fleet *fleet, const struct client *client,
+		const char *room)
+{
+	const struct child_params params = { .block_size = client->block_size,
+					     .room = room };
+	struct arena *arena = &fleet->conf.arena;
+	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
+	int r = check_chain(fleet, client->master);
+
+	if (r < 0)
+		return r;
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return fail_errno(-errno, "%s", dir);
+	return child_create(
+		&fleet->rootdir, client->master,
+		arena_printf(arena, "%s/%s", fleet->store, client->child),
+		&params);
+}
+
+int client_images_create(struct fleet *fleet, const struct client *client)
+{
+	return make(fleet, client, NULL);
+}
+
+int client_images_ensure(struct fleet *fleet, const struct client *client,
+			 bool *ret_spare)
+{
+	int r = make(fleet, client, NULL);
+	struct error why = *error_last();
+
+	*ret_spare = false;
+	if (!spare_no_room(r))
+		return r;
+	for (unsigned i = 0; i < fleet->spares; i++)
+		if (make(fleet, client, spare_name(&fleet->conf.arena, i)) ==
+		    0) {
+			*ret_spare = true;
+			return 0;
+		}
+	/* Where a file system copies on write, a spare takes room when it is
+	 * written, and gives its own back when it is removed. */
+	for (unsigned i = 0; i < fleet->spares; i++)
+		if (spare_remove(fleet, i) && make(fleet, client, NULL) == 0) {
+			*ret_spare = true;
+			return 0;
+		}
+	error_set(&why);
+	error_advise(
+		"no spare file is left either; remove what is not needed, such as images put aside (clients/.NAME.vhdx.DATE in %s)",
+		fleet->store);
+	return r;
+}
+
+static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
+{
+	struct image *image;
+	uint32_t size;
+
+	/* A VHD has no other, whatever its name says. */
+	if (open_image(fleet, path, &image, NULL) < 0)
+		return 0;
+	size = image->sector_size;
+	image_close(image);
+	return size;
+}
+
+/* The sector size of client i's master, where another client has asked. */
+static uint32_t asked_before(const struct fleet *fleet,
+			     const uint32_t *of_masters, size_t i)
+{
+	for (size_t k = i; k-- > 0;)
+		if (of_masters[k] &&
+		    !strcmp(fleet->clients[k].master, fleet->clients[i].master))
+			return of_masters[k];
+	return 0;
+}
+
+void client_images_sector_sizes(struct fleet *fleet)
+{
+	uint32_t *of_masters = arena_alloc(&fleet->conf.arena,
+					   (fleet->n + 1) * sizeof *of_masters);
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		struct client *client = &fleet->clients[i];
+		uint32_t size = sector_size_of(fleet, client->child);
+
+		if (!size)
+			size = of_masters[i] =
+				asked_before(fleet, of_masters, i);
+		if (!size)
+			size = of_masters[i] =
+				sector_size_of(fleet, client->master);
+		client->sector_size = size ? size : 512;
+	}
+}
+
+bool client_images_mounted(const struct fleet *fleet)
+{
+	_cleanup_free_ char *up = NULL;
+	struct stat here, above;
+
+	if (asprintf(&up, "%s/..", fleet->mount) < 0)
+		return true;
+	return stat(fleet->mount, &here) == 0 && stat(up, &above) == 0 &&
+	       here.st_dev != above.st_dev;
+}
+
+int client_images_fail_unmounted(const struct fleet *fleet)
+{
+	return fail(
+		-ENOENT,
+		"nothing is mounted at %s; type `mount %s\' where fstab names it, else `vhdfs %s %s\', and then `tgt-glue apply\'",
+		fleet->mount, shell_word(fleet->mount),
+		shell_word(fleet->store), shell_word(fleet->mount));
+}
+
+static int look_at_view(const struct fleet *fleet, const struct client *client)
+{
+	char why[512];
+	struct stat st;
+	ssize_t n;
+
+	if (stat(client->view, &st) < 0) {
+		fail_errno(-errno, "%s", client->view);
+		return client_images_mounted(fleet)
+			       ? error_last()->code
+			       : client_images_fail_unmounted(fleet);
+	}
+	if (!S_ISREG(st.st_mode))
+		return fail(-EINVAL,
+			    "%s: expected a file, found something else",
+			    client->view);
+	if (st.st_size)
+		return 0;
+	n = getxattr(client->view, "user.vhdfs.error", why, sizeof why - 1);
+	why[n < 0 ? 0 : n] = '\0';
+	return fail(
+		-EIO,
+		"%s: its image cannot be opened: %s; `vhdfs-img check %s\' says more",
+		client->view, n > 0 ? why : "the file is empty",
+		shell_path(fleet->store, client->child));
+}
+
+int client_image_view_ready(const struct fleet *fleet,
+			    const struct client *client)
+{
+	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+	int r = look_at_view(fleet, client);
+
+	/* The mount sees a new image at once, but not before it. */
+	for (int i = 0; r == -ENOENT && i < 100 && client_images_mounted(fleet);
+	     i++) {
+		nanosleep(&moment, NULL);
+		r = look_at_view(fleet, client);
+	}
+	return r;
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * INVARIANT: whatever step was the last one, no target admits anybody that it
+ * did not admit before and will not admit after.  Two facts of tgtd decide the
+ * order: a target without any access rule admits nobody, and one without an
+ * account asks for no secret.
+ *
+ * ORDER, each step for all targets before the next one:
+ *
+ *   1. close     take the access rules off: all where more than they change,
+ *                else those that are not wanted any more
+ *   2. look      is no session left?  Else give the rules back, and leave;
+ *                and what would export the same disk is left, too
+ *   3. delete    targets that go or are made again; then images are reset
+ *   4. users     delete and make the ones whose secret changes
+ *   5. make      targets, their disks, the disks' settings; and ask tgtd for
+ *                them: it opens for reading what it cannot open for writing
+ *   6. bind      users to targets
+ *   7. open      put the access rules on
+ *
+ * A target that fails stays closed, or is not there: never one without a disk.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/execute.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/targets-conf.h"
+
+struct carrying {
+	struct fleet *fleet;
+	const struct tgtd *tgtd;
+	struct tgtd_state *live;
+	struct plan *plan;
+};
+
+static bool stopped(const struct work *work)
+{
+	return work->left || work->failed;
+}
+
+/* Notes the last error as why the work failed. */
+static void fail_work(struct carrying *c, struct work *work, const char *what)
+{
+	if (!work->failed)
+		work->failed = arena_printf(&c->plan->arena, "%s: %s", what,
+					    error_text());
+}
+
+static int ask(struct carrying *c, enum tgtd_mode mode, enum tgtd_op op,
+	       int32_t tid, const char *params)
+{
+	const struct tgtd_request request = {
+		.mode = mode,
+		.op = op,
+		.tid = tid,
+		.lun = mode == TGTD_LUN ? 1 : TGTD_NO_LUN,
+		.params = params,
+	};
+
+	return tgtd_ask(c->tgtd, &request, NULL);
+}
+
+static int32_t tid_of_work(const struct work *work)
+{
+	return work->client ? (int32_t)work->client->tid : work->live->tid;
+}
+
+/* Access rules. */
+
+static int access_rule(struct carrying *c, enum tgtd_op op, int32_t tid,
+		       const char *entry)
+{
+	char params[512];
+	int r;
+
+	snprintf(params, sizeof params, "%s=%s",
+		 acl_is_name(entry) ? "initiator-name" : "initiator-address",
+		 entry);
+	r = ask(c, TGTD_TARGET, op, tid, params);
+	/* It is as it should be already. */
+	if (r == (op == TGTD_BIND ? -EEXIST : -ENOENT))
+		return 0;
+	return r;
+}
+
+static bool wants_rule(struct carrying *c, const struct work *work,
+		       const char *entry)
+{
+	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
+
+	return strings_have(&addresses, entry) ||
+	       strings_have(&work->client->initiators, entry);
+}
+
+static void give_rules_back(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < work->live->acl.n; i++)
+		if (access_rule(c, TGTD_BIND, work->live->tid,
+				work->live->acl.v[i]) < 0)
+			fail_work(c, work, "access");
+}
+
+/* 1 */
+static void close_target(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < work->live->acl.n; i++) {
+		const char *entry = work->live->acl.v[i];
+
+		if (work->kind == WORK_ACCESS && wants_rule(c, work, entry))
+			continue;
+		if (access_rule(c, TGTD_UNBIND, work->live->tid, entry) < 0) {
+			fail_work(c, work, "access");
+			return;
+		}
+	}
+	work->closed = work->kind != WORK_ACCESS;
+}
+
+/* 2 */
+static void look_for_sessions(struct carrying *c, struct work *work)
+{
+	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
+	struct tgtd_connection *list;
+	int n = tgtd_state_connections(c->tgtd, c->live, work->live->tid,
+				       &list);
+
+	if (work->force)
+		for (int i = 0; n > 0 && i < 200; i++) {
+			tgtd_state_end_connections(c->tgtd, work->live->tid,
+						   list, (size_t)n);
+			nanosleep(&moment, NULL);
+			n = tgtd_state_connections(c->tgtd, c->live,
+						   work->live->tid, &list);
+		}
+	if (n == 0)
+		return;
+	if (n < 0)
+		fail_work(c, work, "sessions");
+	else
+		work->left =
+			plan_logged_in(&c->plan->arena, work, list, (size_t)n);
+	give_rules_back(c, work);
+}
+
+/*
+ * After 2, and after 3: is the disk that is to be exported still exported by a
+ * target that was to go?
+ */
+static void hold_if_exported(struct carrying *c, struct work *work)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		const struct work *w = &c->plan->works[i];
+
+		if (w->successor != work->client || !stopped(w) || w->absent)
+			continue;
+		work->left = work->client->blocked = arena_printf(
+			&c->fleet->conf.arena,
+			"its disk is exported for writing by target %s: %s",
+			w->live->name, w->left ? w->left : w->failed);
+		if (work->live && !work->absent)
+			give_rules_back(c, work);
+		return;
+	}
+}
+
+/* 3 */
+static void delete_target(struct carrying *c, struct work *work)
+{
+	int r = ask(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
+
+	if (r == 0 || r == -ENOENT) {
+		work->absent = true;
+		return;
+	}
+	fail_work(c, work, "deleting the target");
+	give_rules_back(c, work);
+}
+
+/* Between 3 and 4.  A client whose image cannot be reset gets its target with
+ * the image that it had. */
+static void reset_image(struct carrying *c, struct work *work)
+{
+	if (!work->reset)
+		return;
+	if (image_reset_run(c->fleet, work->client, &work->aside) < 0)
+		work->not_reset = arena_strdup(&c->plan->arena, error_text());
+	else if (image_reset_shown(c->fleet, work->client) < 0)
+		fail_work(c, work, "its fresh image");
+}
+
+/* Does a target that is not closed have the user? */
+static bool user_is_held(const struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		const struct work *w = &c->plan->works[i];
+
+		if (w->live && stopped(w) && !w->absent &&
+		    (strings_have(&w->live->accounts, user) ||
+		     (w->live->outgoing && !strcmp(w->live->outgoing, user))))
+			return true;
+	}
+	return false;
+}
+
+static bool has_user(const struct client *client, const char *user)
+{
+	return plan_wants_user(client, user) ||
+	       (client->mutual_user && !strcmp(client->mutual_user, user));
+}
+
+/* Those whose user could not be changed get their old access back. */
+static void leave_users_of(struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+
+		if (!w->client || stopped(w) || !has_user(w->client, user))
+			continue;
+		w->left = arena_printf(
+			&c->plan->arena,
+			"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
+			user);
+		if (w->live && !w->absent)
+			give_rules_back(c, w);
+	}
+}
+
+/* 4 */
+static void change_user(struct carrying *c, const struct account_work *a)
+{
+	char params[256];
+	int r = 0;
+
+	if (user_is_held(c, a->user)) {
+		leave_users_of(c, a->user);
+		return;
+	}
+	snprintf(params, sizeof params, "user=%s", a->user);
+	if (a->known)
+		r = ask(c, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID, params);
+	if (a->secret && (r == 0 || r == -ENOENT)) {
+		snprintf(params, sizeof params, "user=%s,password=%s", a->user,
+			 a->secret);
+		r = ask(c, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID, params);
+		explicit_bzero(params, sizeof params);
+	}
+	for (size_t i = 0; r < 0 && i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+
+		if (w->client && has_user(w->client, a->user))
+			fail_work(c, w, "users");
+	}
+}
+
+/* tgtd says little of why it could not open a file. Could we? */
+static void explain_open(const struct client *client)
+{
+	struct error of_tgtd = *error_last();
+	_cleanup_close_ int fd =
+		open(client->view,
+		     (client->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+	if (fd < 0)
+		fail_errno(-errno, "%s; %s", of_tgtd.text, client->view);
+}
+
+static int make_disk(struct carrying *c, const struct client *client)
+{
+	int32_t tid = (int32_t)client->tid;
+	char params[512];
+	int r;
+
+	snprintf(params, sizeof params, "path=%s,bstype=rdwr,blocksize=%u",
+		 client->view, client->sector_size);
+	r = ask(c, TGTD_LUN, TGTD_NEW, tid, params);
+	if (r < 0) {
+		explain_open(client);
+		return r;
+	}
+	if (!client->write_cache) {
+		/* As tgt-admin does it: alone, and before the others. */
+		snprintf(params, sizeof params, "targetOps %s,",
+			 TARGETS_CACHE_OFF);
+		r = ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+	}
+	snprintf(params, sizeof params, "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
+		 client->scsi_id, client->scsi_sn,
+		 client->readonly ? ",readonly=1" : "",
+		 client->thin ? ",thin_provisioning=1" : "");
+	return r < 0 ? r : ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+}
+
+static int make_parameters(struct carrying *c, const struct client *client)
+{
+	char params[128];
+	int r = 0;
+
+	for (const struct targets_conf_parameter *p = targets_parameters;
+	     r == 0 && p->name; p++) {
+		snprintf(params, sizeof params, "%s=%s", p->name, p->value);
+		r = ask(c, TGTD_TARGET, TGTD_UPDATE, (int32_t)client->tid,
+			params);
+	}
+	return r;
+}
+
+static void unmake_target(struct carrying *c, struct work *work)
+{
+	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
+	work->absent = true;
+}
+
+/* 5 */
+static void make_target(struct carrying *c, struct work *work)
+{
+	const struct client *client = work->client;
+	char params[512];
+	int r = tgtd_ready(c->tgtd);
+
+	/* One that is being stopped ends only when it has no target any more.
+	 */
+	if (r == 0) {
+		work->left = arena_printf(
+			&c->plan->arena,
+			"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
+			shard_start(client->shard));
+		return;
+	}
+	if (r < 0) {
+		fail_work(c, work, "making the target");
+		return;
+	}
+	snprintf(params, sizeof params, "targetname=%s", client->iqn);
+	if (ask(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
+		fail_work(c, work, "making the target");
+		return;
+	}
+	work->absent = false;
+	r = make_parameters(c, client);
+	if (r == 0)
+		r = make_disk(c, client);
+	if (r == 0)
+		return;
+	fail_work(c, work, "making its disk");
+	unmake_target(c, work);
+}
+
+/* 5, the end */
+static void ask_for_disks(struct carrying *c, unsigned kinds)
+{
+	struct tgtd_state now;
+	int r = tgtd_state_read(c->tgtd, &now);
+
+	for (size_t i = 0; i < c->plan->n; i++) {
+		struct work *w = &c->plan->works[i];
+		const struct tgtd_target *t;
+		const char *why;
+
+		if (stopped(w) || !(kinds & 1u << w->kind))
+			continue;
+		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
+		why = t ? plan_disk_difference(&c->plan->arena, w->client, t)
+			: "tgtd does not tell of it";
+		if (!why)
+			continue;
+		w->failed = arena_printf(
+			&c->plan->arena,
+			"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
+			why);
+		unmake_target(c, w);
+	}
+	tgtd_state_fini(&now);
+}
+
+static int bind_user(struct carrying *c, enum tgtd_op op, int32_t tid,
+		     const char *user, bool outgoing)
+{
+	char params[128];
+	struct tgtd_request request = {
+		.mode = TGTD_ACCOUNT,
+		.op = op,
+		.tid = tid,
+		.lun = TGTD_NO_LUN,
+		.outgoing = outgoing,
+		.params = params,
+	};
+	int r;
+
+	snprintf(params, sizeof params, "user=%s", user);
+	r = tgtd_ask(c->tgtd, &request, NULL);
+	/* Bound already, or gone with its user already. */
+	return r == (op == TGTD_BIND ? -EEXIST : -ENOENT) ? 0 : r;
+}
+
+/* Was the user deleted in step 4, and so taken off all targets? */
+static bool was_deleted(const struct carrying *c, const char *user)
+{
+	for (size_t i = 0; i < c->plan->n_accounts; i++)
+		if (c->plan->accounts[i].known &&
+		    !strcmp(c->plan->accounts[i].user, user))
+			return true;
+	return false;
+}
+
+/* 6, of a target that stays: users that it should not have. */
+static int unbind_users(struct carrying *c, const struct work *work)
+{
+	const struct tgtd_target *live = work->live;
+	const struct client *client = work->client;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < live->accounts.n; i++)
+		if (!plan_wants_user(client, live->accounts.v[i]) &&
+		    !was_deleted(c, live->accounts.v[i]))
+			r = bind_user(c, TGTD_UNBIND, live->tid,
+				      live->accounts.v[i], false);
+	if (r == 0 && live->outgoing && !was_deleted(c, live->outgoing) &&
+	    (!client->mutual_user ||
+	     strcmp(client->mutual_user, live->outgoing) != 0))
+		r = bind_user(c, TGTD_UNBIND, live->tid, live->outgoing, true);
+	return r;
+}
+
+/* 6 */
+static void bind_users(struct carrying *c, struct work *work)
+{
+	const struct client *client = work->client;
+	int32_t tid = (int32_t)client->tid;
+	int r = 0;
+
+	if (work->kind == WORK_ACCOUNTS)
+		r = unbind_users(c, work);
+	if (r == 0 && client->user)
+		r = bind_user(c, TGTD_BIND, tid, client->user, false);
+	if (r == 0 && client->mutual_user)
+		r = bind_user(c, TGTD_BIND, tid, client->mutual_user, true);
+	if (r < 0)
+		fail_work(c, work, "users");
+}
+
+/* 7 */
+static void open_target(struct carrying *c, struct work *work)
+{
+	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
+	int32_t tid = tid_of_work(work);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < addresses.n; i++)
+		r = access_rule(c, TGTD_BIND, tid, addresses.v[i]);
+	for (size_t i = 0; r == 0 && i < work->client->initiators.n; i++)
+		r = access_rule(c, TGTD_BIND, tid,
+				work->client->initiators.v[i]);
+	if (r < 0)
+		fail_work(c, work, "access");
+	else
+		work->closed = false;
+}
+
+/* tgtd's words say little, and it takes for reading only what it cannot write,
+ * so it is tried first. */
+static int try_open(const struct reopen *reopen)
+{
+	int flags = reopen->live->lun.readonly ? O_RDONLY : O_RDWR;
+	_cleanup_close_ int fd = open(reopen->path, flags | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(-errno, "%s", reopen->path) : 0;
+}
+
+int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
+{
+	const struct tgtd_lun *lun = &reopen->live->lun;
+	bool needs_file = !lun->path || lun->file == FILE_LOST;
+	char params[512] = "targetOps online=0,";
+	struct tgtd_request request = { .mode = TGTD_LUN,
+					.op = TGTD_UPDATE,
+					.tid = reopen->live->tid,
+					.lun = 1,
+					.params = params };
+	int r = try_open(reopen);
+
+	if (r == 0 && needs_file && lun->online)
+		r = tgtd_ask(tgtd, &request, NULL);
+	if (r < 0)
+		return r;
+	if (needs_file)
+		snprintf(params, sizeof params, "targetOps path=%s,",
+			 reopen->path);
+	else
+		snprintf(params, sizeof params, "targetOps online=1,");
+	return tgtd_ask(tgtd, &request, NULL);
+}
+
+static void each(struct carrying *c, unsigned kinds,
+		 void (*step)(struct carrying *, struct work *))
+{
+	for (size_t i = 0; i < c->plan->n; i++)
+		if (kinds & 1u << c->plan->works[i].kind &&
+		    !stopped(&c->plan->works[i]))
+			step(c, &c->plan->works[i]);
+}
+
+#define KIND(kind) (1u << (kind))
+
+void execute_plan(struct fleet *fleet, const struct tgtd *tgtd,
+		  struct tgtd_state *live, struct plan *plan)
+{
+	struct carrying c = { fleet, tgtd, live, plan };
+	const unsigned changed = KIND(WORK_ACCOUNTS) | KIND(WORK_REMAKE);
+	const unsigned made = KIND(WORK_REMAKE) | KIND(WORK_NEW);
+	const unsigned gone = KIND(WORK_REMAKE) | KIND(WORK_REMOVE);
+
+	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
+	each(&c, changed | gone, look_for_sessions);                /* 2 */
+	each(&c, made, hold_if_exported);
+	each(&c, gone, delete_target); /* 3 */
+	each(&c, made, hold_if_exported);
+	each(&c, made, reset_image);
+	for (size_t i = 0; i < plan->n_accounts; i++)
+		change_user(&c, &plan->accounts[i]); /* 4 */
+	each(&c, made, make_target);                 /* 5 */
+	ask_for_disks(&c, made);
+	each(&c, made | changed, bind_users);                      /* 6 */
+	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
+}

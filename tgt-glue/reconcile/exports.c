@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inode number of a view is its image's in every mount of the store.  So a
+ * file is a client's disk where it has the inode number of the client's image
+ * and is on the image's device (the image itself) or on the device of a mount
+ * of vhdfs that shows a directory of the image's device.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/exports.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "chain/parent-cache.h"
+#include "tgt-glue/tgtd/backing-files.h"
+#include "tgt-glue/reconcile/plan.h"
+#include "tgt-glue/config/tid.h"
+
+/* A mount of vhdfs, and the device of the directory that it shows. */
+struct mounted {
+	uint64_t dev;
+	uint64_t of;
+};
+
+/* Device and inode of each client's image, and the mounts. */
+struct disks {
+	const struct fleet *fleet;
+	struct arena arena;
+	struct mounted *images; /* dev: its inode; of: its device */
+	struct mounted *mounts;
+	size_t n_mounts;
+};
+
+static uint64_t device_of(dev_t dev)
+{
+	return (uint64_t)major(dev) << 32 | minor(dev);
+}
+
+static void add_mount(struct disks *disks, uint64_t dev, const char *directory)
+{
+	struct stat st;
+
+	if (stat(directory, &st) < 0)
+		return;
+	disks->mounts = arena_grow(&disks->arena, disks->mounts,
+				   disks->n_mounts, sizeof *disks->mounts);
+	disks->mounts[disks->n_mounts++] =
+		(struct mounted){ dev, device_of(st.st_dev) };
+}
+
+/* "\040" is a space in mountinfo. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; to++) {
+		unsigned code;
+
+		if (*text == '\\' && sscanf(text + 1, "%3o", &code) == 1) {
+			*to = (char)code;
+			text += 4;
+		} else {
+			*to = *text++;
+		}
+	}
+	*to = '\0';
+}
+
+static void read_mounts(struct disks *disks)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	struct stat st;
+
+	while (f && getline(&line, &size, f) > 0) {
+		char *type = strstr(line, " - fuse.vhdfs "), *source;
+		unsigned dev_major, dev_minor;
+
+		if (!type ||
+		    sscanf(line, "%*d %*d %u:%u", &dev_major, &dev_minor) != 2)
+			continue;
+		source = type + strlen(" - fuse.vhdfs ");
+		source[strcspn(source, " \n")] = '\0';
+		unescape(source);
+		add_mount(disks, (uint64_t)dev_major << 32 | dev_minor, source);
+	}
+	if (stat(disks->fleet->mount, &st) == 0)
+		add_mount(disks, device_of(st.st_dev), disks->fleet->store);
+}
+
+/* The path in the store of the image behind the client's view. */
+static const char *image_of(struct disks *disks, const struct client *client)
+{
+	const char *path = client->view + strlen(disks->fleet->mount) + 1;
+
+	return arena_printf(&disks->arena, "%.*s",
+			    (int)(strlen(path) - strlen(".raw")), path);
+}
+
+static void read_disks(struct disks *disks)
+{
+	const struct fleet *fleet = disks->fleet;
+
+	disks->images = arena_alloc(&disks->arena,
+				    (fleet->n + 1) * sizeof *disks->images);
+	for (size_t i = 0; i < fleet->n; i++) {
+		_cleanup_close_ int fd = root_dir_openat(
+			&fleet->rootdir, image_of(disks, &fleet->clients[i]),
+			O_PATH);
+		struct stat st;
+
+		if (fd >= 0 && fstat(fd, &st) == 0)
+			disks->images[i] =
+				(struct mounted){ st.st_ino,
+						  device_of(st.st_dev) };
+	}
+	read_mounts(disks);
+}
+
+/* Is a file of device dev what has this inode number in the image's device? */
+static bool shows(const struct disks *disks, uint64_t dev, uint64_t device)
+{
+	if (dev == device)
+		return true;
+	for (size_t i = 0; i < disks->n_mounts; i++)
+		if (disks->mounts[i].dev == dev &&
+		    disks->mounts[i].of == device)
+			return true;
+	return false;
+}
+
+/* The client whose disk the file is, or null. */
+static const struct client *find_client(const struct disks *disks,
+					const char *path, uint64_t dev,
+					uint64_t ino)
+{
+	const struct fleet *fleet = disks->fleet;
+
+	for (size_t i = 0; i < fleet->n; i++)
+		if (!strcmp(fleet->clients[i].view, path) ||
+		    (ino && dev && disks->images[i].dev == ino &&
+		     shows(disks, dev, disks->images[i].of)))
+			return &fleet->clients[i];
+	return NULL;
+}
+
+/* Is the file in the fleet's mount? */
+static bool in_mount(const struct fleet *fleet, const char *path)
+{
+	size_t n = strlen(fleet->mount);
+
+	return path && !strncmp(path, fleet->mount, n) && path[n] == '/';
+}
+
+static bool has_our_serial(const struct tgtd_target *target)
+{
+	char serial[40];
+
+	snprintf(serial, sizeof serial, "vhdfs-%016" PRIx64,
+		 tid_serial(target->name));
+	return target->lun.scsi_id && !strcmp(target->lun.scsi_id, serial);
+}
+
+static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
+		    const struct tgtd_target *target)
+{
+	if (strings_have(&last->names, target->name))
+		return true;
+	return has_our_serial(target) &&
+	       (plan_client_name(fleet, target->name) ||
+		in_mount(fleet, target->lun.path));
+}
+
+int exports_look(struct fleet *fleet, const struct tgtd *tgtd,
+		 const struct last_applied *last, struct tgtd_state *live)
+{
+	struct disks disks = { .fleet = fleet };
+	int r;
+
+	for (size_t i = 0; i < live->n; i++)
+		live->targets[i].ours = is_ours(fleet, last, &live->targets[i]);
+	r = backing_files_inspect(fleet, tgtd, live);
+	read_disks(&disks);
+	for (size_t i = 0; i < live->n; i++)
+		for (size_t k = 0; k < live->targets[i].n_stores; k++) {
+			struct tgtd_backing *s = &live->targets[i].stores[k];
+
+			if (s->path)
+				s->client = find_client(&disks, s->path, s->dev,
+							s->ino);
+		}
+	arena_fini(&disks.arena);
+	return r;
+}
+
+const struct client *exports_writable(const struct tgtd_target *target)
+{
+	for (size_t i = 0; i < target->n_stores; i++)
+		if (target->stores[i].client && !target->stores[i].readonly)
+			return target->stores[i].client;
+	return NULL;
+}
+
+const char *exports_name(const struct tgtd_target *target)
+{
+	const char *colon = strrchr(target->name, ':');
+
+	return colon && colon[1] ? colon + 1 : target->name;
+}
+
+/* Does plan_make remove the target, before it makes its client's? */
+static bool goes(const struct fleet *fleet, const struct exporter *exporter,
+		 const struct tgtd_target *target, const struct client *client,
+		 const char *force)
+{
+	return target->ours && !fleet_client_by_iqn(fleet, target->name) &&
+	       client->shard == exporter->shard &&
+	       (!target->n_connections ||
+		(force && !strcmp(force, client->name)));
+}
+
+static void block(struct fleet *fleet, const struct exporter *exporter,
+		  const struct tgtd_target *target,
+		  const struct tgtd_backing *store)
+{
+	struct client *client = fleet_client_by_iqn(fleet, store->client->iqn);
+	struct arena *arena = &fleet->conf.arena;
+	const char *end;
+
+	if (!target->ours)
+		end = arena_printf(
+			arena,
+			", which tgt-glue did not make; `tgt-admin -C %d --delete %s\' removes it, then type `tgt-glue apply\'",
+			exporter->shard->control_port,
+			shell_word(target->name));
+	else if (target->n_connections)
+		end = arena_printf(
+			arena,
+			", logged in: %s; shut it down, then type `tgt-glue apply\'",
+			plan_initiators(arena, target->connections,
+					target->n_connections));
+	else
+		end = "; type `tgt-glue apply\'";
+	client->blocked = arena_printf(
+		arena,
+		"its disk %s is exported for writing by target %s of %s%s",
+		store->path, target->name, exporter->shard->tgtd, end);
+}
+
+static void block_by_target(struct fleet *fleet,
+			    const struct exporter *exporter,
+			    const struct tgtd_target *target, const char *force)
+{
+	for (size_t i = 0; i < target->n_stores; i++) {
+		const struct tgtd_backing *s = &target->stores[i];
+
+		if (s->client && !s->readonly && !s->client->readonly &&
+		    strcmp(s->client->iqn, target->name) != 0 &&
+		    !goes(fleet, exporter, target, s->client, force))
+			block(fleet, exporter, target, s);
+	}
+}
+
+/* A tgtd that is none of the fleet's, whatever its control port is. */
+static void block_by_others(struct fleet *fleet, const pid_t *ours, size_t n)
+{
+	struct disks disks = { .fleet = fleet };
+	struct backing_files_open *files;
+	size_t n_files =
+		backing_files_of_other_tgtds(&disks.arena, ours, n, &files);
+
+	if (n_files)
+		read_disks(&disks);
+	for (size_t i = 0; i < n_files; i++) {
+		const struct backing_files_open *f = &files[i];
+		const struct client *c =
+			find_client(&disks, f->path, f->dev, f->ino);
+
+		if (c && !c->readonly)
+			fleet_client_by_iqn(fleet, c->iqn)
+				->blocked = arena_printf(
+				&fleet->conf.arena,
+				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
+				f->path, (long)f->pid);
+	}
+	arena_fini(&disks.arena);
+}
+
+void exports_block(struct fleet *fleet, const struct exporter *exporters,
+		   size_t n, const char *force)
+{
+	pid_t pids[SHARDS_MAX];
+	size_t n_pids = 0;
+	bool all_known = true;
+
+	for (size_t i = 0; i < fleet->n; i++)
+		fleet->clients[i].blocked = NULL;
+	for (size_t i = 0; i < n; i++) {
+		const struct exporter *e = &exporters[i];
+
+		if (e->tgtd && tgtd_pid(e->tgtd, &pids[n_pids]) == 0)
+			n_pids++;
+		else if (!e->off)
+			all_known = false;
+		for (size_t k = 0; e->tgtd && k < e->live->n; k++)
+			block_by_target(fleet, e, &e->live->targets[k], force);
+	}
+	/* Else the fleet's own would be taken for another one. */
+	if (all_known)
+		block_by_others(fleet, pids, n_pids);
+}

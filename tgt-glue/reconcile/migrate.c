@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/reconcile/migrate.h"
+
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "tgt-glue/reconcile/execute.h"
+#include "tgt-glue/reconcile/targets-conf.h"
+
+/* The round of the shard that the client is to be on. */
+static const struct shard_pass *home_of(const struct shard_pass *pass,
+					const struct client *client)
+{
+	return &pass->siblings[client->shard - pass->fleet->shards];
+}
+
+/* A client with a target where it is to be may lose the one that it has here,
+ * unless it uses just that. */
+static void stay(const struct shard_pass *pass, struct client *client)
+{
+	const struct shard_pass *home = home_of(pass, client);
+	const struct tgtd_target *there =
+		tgtd_state_target(&home->live, client->iqn);
+	const struct tgtd_target *here =
+		tgtd_state_target(&pass->live, client->iqn);
+
+	if (!there || (here && here->n_connections && !there->n_connections))
+		client->shard = pass->shard;
+}
+
+/* Those whose target here was not removed. */
+static void stay_if_left(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->plan.n; i++) {
+		const struct work *w = &pass->plan.works[i];
+
+		/* A successor stays where it is to be, and is blocked. */
+		if (!w->successor &&
+		    (w->left || w->failed || pass->options.only))
+			stay(pass,
+			     fleet_client_by_iqn(pass->fleet, w->live->name));
+	}
+}
+
+/* Nobody loses a disk to a tgtd that is not there to give it back. */
+static void stay_until_it_runs(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->live.n; i++) {
+		struct client *client = fleet_client_by_iqn(
+			pass->fleet, pass->live.targets[i].name);
+
+		if (client && !home_of(pass, client)->there)
+			client->shard = pass->shard;
+	}
+}
+
+/* Nor to one that is to have it under another name. */
+static void leave_until_it_runs(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->plan.n; i++) {
+		struct work *w = &pass->plan.works[i];
+
+		if (w->successor && !home_of(pass, w->successor)->there)
+			w->left = arena_printf(
+				&pass->plan.arena,
+				"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
+				w->successor->shard->tgtd,
+				shard_start(w->successor->shard));
+	}
+}
+
+/* Those whom the file names, and so a tgtd that cannot be asked. */
+static int stay_as_written(struct shard_pass *pass)
+{
+	struct last_applied written = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = targets_conf_read(pass->shard, &text);
+
+	if (r == 0)
+		last_applied_parse(&written, text);
+	for (size_t i = 0; i < written.n; i++) {
+		struct client *client = fleet_client_by_iqn(
+			pass->fleet, written.targets[i].iqn);
+
+		if (client && client->shard != pass->shard)
+			stay(pass, client);
+	}
+	last_applied_fini(&written);
+	return r;
+}
+
+static int write_without_others(struct shard_pass *pass)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = targets_conf_text_without_others(pass->fleet, pass->shard,
+						 &text);
+
+	return r == 0 && *text ? shard_pass_write(pass, text) : r;
+}
+
+/* What is to go, from file and tgtd. */
+static int move_out(struct shard_pass *pass)
+{
+	int r = shard_pass_forget_touched(pass);
+
+	if (r == 0)
+		r = write_without_others(pass);
+	if (r < 0)
+		return r;
+	execute_plan(pass->fleet, &pass->tgtd, &pass->live, &pass->plan);
+	r = shard_pass_verify(pass);
+	if (r < 0)
+		return r;
+	stay_if_left(pass);
+	shard_pass_report(pass);
+	plan_fini(&pass->plan);
+	return shard_pass_read_again(pass);
+}
+
+int migrate_clients(struct shard_pass *pass)
+{
+	int r = 0;
+
+	if (!pass->there && (pass->options.only || !pass->off))
+		return stay_as_written(pass);
+	if (!pass->there)
+		return pass->dry ? 0 : write_without_others(pass);
+	stay_until_it_runs(pass);
+	plan_migrations(pass->fleet, pass->shard, &pass->live, &pass->options,
+			&pass->plan);
+	leave_until_it_runs(pass);
+	stay_if_left(pass);
+	if (pass->dry)
+		plan_print(&pass->plan, stdout);
+	else if (!pass->options.only && pass->plan.n)
+		r = move_out(pass);
+	else if (!pass->options.only)
+		r = write_without_others(pass);
+	plan_fini(&pass->plan);
+	return r;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The names of images that were put aside: read, written, ordered. */
+#include "config.h"
+
+#include "tgt-glue/reconcile/old-images.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+
+static const char like[] = "00000000T000000.000000Z";
+static const int64_t second = 1000000;
+
+/* The year 9999 is left out, so that each stamp has a next one. */
+enum { YEAR_MAX = 9998 };
+
+static bool has_form(const char *text)
+{
+	for (size_t i = 0; i < sizeof like; i++)
+		if (like[i] == '0' ? !isdigit((unsigned char)text[i])
+				   : text[i] != like[i])
+			return false;
+	return true;
+}
+
+void stamp_write(int64_t stamp, char text[STAMP_SIZE])
+{
+	const int64_t usec = (stamp % second + second) % second;
+	const time_t seconds = (time_t)(stamp / second - (stamp % second < 0));
+	char all[96];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	snprintf(all, sizeof all, "%04d%02d%02dT%02d%02d%02d.%06dZ",
+		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+		 tm.tm_min, tm.tm_sec, (int)usec);
+	memcpy(text, all, STAMP_SIZE - 1);
+	text[STAMP_SIZE - 1] = '\0';
+}
+
+bool stamp_read(const char *text, int64_t *ret)
+{
+	char again[STAMP_SIZE];
+	struct tm tm = { 0 };
+	int usec;
+
+	if (!has_form(text) ||
+	    sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6dZ", &tm.tm_year, &tm.tm_mon,
+		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
+		   &usec) != 7 ||
+	    tm.tm_year > YEAR_MAX)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	*ret = (int64_t)timegm(&tm) * second + usec;
+	/* timegm takes the 31st of February, too. */
+	stamp_write(*ret, again);
+	return !strcmp(text, again);
+}
+
+int64_t old_images_next_stamp(const struct old_images *kept, int64_t now)
+{
+	char text[STAMP_SIZE];
+	int64_t stamp;
+
+	stamp_write(now, text);
+	if (!stamp_read(text, &stamp) || stamp != now)
+		now = 0;
+	if (kept->n && now <= kept->v[0].stamp)
+		return kept->v[0].stamp + 1;
+	return now;
+}
+
+/* What follows the first ".vhdx." or ".vhd." at the text's begin, or null. */
+static const char *after_ending(const char *text)
+{
+	if (!strncmp(text, ".vhdx.", 6))
+		return text + 6;
+	return strncmp(text, ".vhd.", 5) ? NULL : text + 5;
+}
+
+/* Is the rest that of a client whose name begins with this one's and an
+ * ending, or of an image that is being made? */
+static bool is_others(const char *rest)
+{
+	static const char file[] = ".new";
+	const size_t n = strlen(rest), m = sizeof file - 1;
+
+	if (n > m && !strcmp(rest + n - m, file))
+		return true;
+	for (const char *dot = rest; (dot = strchr(dot, '.')); dot++)
+		if (after_ending(dot))
+			return true;
+	return false;
+}
+
+static void take_name(struct arena *arena, const char *client, const char *name,
+		      struct old_images *kept)
+{
+	const size_t n = strlen(client);
+	struct old_image image;
+	const char *rest;
+
+	if (*name != '.' || strncmp(name + 1, client, n) != 0)
+		return;
+	rest = after_ending(name + 1 + n);
+	if (!rest)
+		return;
+	image.name = arena_strdup(arena, name);
+	if (stamp_read(rest, &image.stamp)) {
+		kept->v = arena_grow(arena, kept->v, kept->n, sizeof *kept->v);
+		kept->v[kept->n++] = image;
+	} else if (!is_others(rest)) {
+		strings_add(arena, &kept->odd, image.name);
+	}
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct old_image *x = a, *y = b;
+
+	if (x->stamp != y->stamp)
+		return x->stamp < y->stamp ? 1 : -1;
+	return strcmp(y->name, x->name);
+}
+
+int old_images_read(struct arena *arena, int dir_fd, const char *client,
+		    struct old_images *ret)
+{
+	_cleanup_closedir_ DIR *dir =
+		fdopendir(openat(dir_fd, ".", O_RDONLY | O_CLOEXEC));
+
+	struct dirent *e;
+	int r;
+
+	*ret = (struct old_images){ 0 };
+	if (!dir)
+		return -errno;
+	for (errno = 0; (e = readdir(dir)); errno = 0)
+		take_name(arena, client, e->d_name, ret);
+	r = -errno;
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
+	return r;
+}

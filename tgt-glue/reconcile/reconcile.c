@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER of an apply, so that one that was interrupted anywhere and is run again
+ * ends in the same state:
+ *
+ *   1. every shard's tgtd is asked what it has; what would remove many targets
+ *      ends here
+ *   2. missing images are made
+ *   3. from every shard goes what another one has now: out of the file first,
+ *      then out of tgtd
+ *   4. a client whose disk another target exports for writing is blocked: it is
+ *      in no file, unless its own target has that disk already
+ *   5. the rest, shard by shard                       (shard-pass.c has the
+ * order)
+ *   6. spares that are missing are made, and fleet.conf is kept as it was read
+ *
+ * A client that moves is between 3 and 5 in no file and in no tgtd, so that
+ * whichever tgtd is started when, never two have it.  One that cannot go in 3,
+ * for it is logged in, stays: in 5 that shard is its own, in the file too.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/reconcile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/printable.h"
+#include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/command/command.h"
+#include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/migrate.h"
+#include "tgt-glue/reconcile/removals.h"
+#include "tgt-glue/reconcile/spare.h"
+
+/* Its image is made when it is reset. */
+static bool is_reset(const struct reconcile *reconcile,
+		     const struct client *client)
+{
+	return strings_have(&reconcile->options.reset, client->name);
+}
+
+static void prepare_child(struct reconcile *reconcile, size_t i)
+{
+	struct client *client = &reconcile->fleet->clients[i];
+	const char *why;
+
+	switch (client_images_inspect(reconcile->fleet, client, &why)) {
+	case CHILD_READY:
+		break;
+	case CHILD_OTHER:
+		if (is_reset(reconcile, client))
+			break;
+		reconcile->left = true;
+		messages_print(
+			reconcile->messages,
+			"%s: left: %s; `tgt-glue reset %s\' gives it a fresh disk",
+			client->name, why, client->name);
+		break;
+	case CHILD_MISSING:
+		if (is_reset(reconcile, client))
+			break;
+		if (!reconcile->dry &&
+		    client_images_create(reconcile->fleet, client) < 0) {
+			reconcile->skip_reason[i] = arena_strdup(
+				&reconcile->fleet->conf.arena, error_text());
+			reconcile->failed = true;
+			messages_print(reconcile->messages, "%s: %s",
+				       client->name, reconcile->skip_reason[i]);
+			break;
+		}
+		print_line(stdout, "%s: image: make %s, a child of %s",
+			   client->name, client->child, client->master);
+		break;
+	}
+}
+
+static void prepare(struct reconcile *reconcile)
+{
+	struct fleet *fleet = reconcile->fleet;
+	struct arena *arena = &fleet->conf.arena;
+
+	reconcile->skip_reason = arena_alloc(
+		arena, (fleet->n + 1) * sizeof *reconcile->skip_reason);
+	reconcile->v =
+		arena_alloc(arena, fleet->n_shards * sizeof *reconcile->v);
+	reconcile->n = fleet->n_shards;
+	for (size_t i = 0; i < fleet->n; i++)
+		fleet->clients[i].shard = fleet->clients[i].home;
+}
+
+/* 2 */
+static void prepare_children(struct reconcile *reconcile)
+{
+	for (size_t i = 0; i < reconcile->fleet->n; i++)
+		prepare_child(reconcile, i);
+}
+
+/* 1 */
+static void read_all(struct reconcile *reconcile)
+{
+	for (size_t i = 0; i < reconcile->n; i++) {
+		reconcile->v[i] = (struct shard_pass){
+			.fleet = reconcile->fleet,
+			.shard = &reconcile->fleet->shards[i],
+			.messages = reconcile->messages,
+			.dry = reconcile->dry,
+			.options = reconcile->options,
+			.skip_reason = reconcile->skip_reason,
+			.siblings = reconcile->v,
+		};
+		shard_pass_read(&reconcile->v[i]);
+	}
+}
+
+/*
+ * A tgtd that may run and does not answer may have any client.  Those that
+ * another one has already it does not.
+ */
+static void hold_back(struct reconcile *reconcile)
+{
+	for (size_t i = 0; i < reconcile->n; i++) {
+		const struct shard_pass *silent = &reconcile->v[i];
+
+		if (silent->there || silent->off)
+			continue;
+		for (size_t k = 0; k < reconcile->n; k++)
+			if (k != i)
+				reconcile->v[k].blocked_reason = arena_printf(
+					&reconcile->fleet->conf.arena,
+					"the %s does not answer, and may have it; type `%s\' and then `tgt-glue apply\'",
+					silent->shard->tgtd,
+					shard_start(silent->shard));
+	}
+}
+
+static bool has_target_named(const struct tgtd_state *live, const char *name)
+{
+	for (size_t i = 0; i < live->n; i++)
+		if (live->targets[i].ours &&
+		    !strcmp(exports_name(&live->targets[i]), name))
+			return true;
+	return false;
+}
+
+/* --force names a client, of now or of before. */
+static int check_force(struct reconcile *reconcile)
+{
+	const char *name = reconcile->options.force;
+	bool answered = false;
+
+	if (!name || fleet_client(reconcile->fleet, name))
+		return 0;
+	for (size_t i = 0; i < reconcile->n; i++) {
+		answered = answered || reconcile->v[i].there;
+		if (has_target_named(&reconcile->v[i].live, name))
+			return 0;
+	}
+	/* Without any tgtd nobody is cut off. */
+	if (!answered)
+		return 0;
+	return fail(
+		-ENOENT,
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'; `tgt-glue status\' shows them",
+		name);
+}
+
+/*
+ * A change that takes many targets away may be none that was meant: nothing of
+ * it is done then.
+ */
+static int check_removals(struct reconcile *reconcile)
+{
+	struct removals removals;
+	int r = removals_count(reconcile->v, reconcile->n, &removals);
+
+	if (r < 0 || !removals_are_many(&removals) || reconcile->remove ||
+	    reconcile->options.only)
+		return r;
+	reconcile->refused = !reconcile->dry;
+	reconcile->left = true;
+	messages_print(
+		reconcile->messages,
+		"left: this would remove %zu of %zu targets, for %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
+		removals.gone, removals.targets, reconcile->fleet->conf.file);
+	return 0;
+}
+
+/* 3 */
+static int move_all(struct reconcile *reconcile)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < reconcile->n; i++)
+		r = migrate_clients(&reconcile->v[i]);
+	return r;
+}
+
+/* Has the client's own target that disk now? */
+static bool has_own_disk(const struct reconcile *reconcile,
+			 const struct client *client)
+{
+	for (size_t i = 0; i < reconcile->n; i++) {
+		const struct tgtd_target *t =
+			tgtd_state_target(&reconcile->v[i].live, client->iqn);
+
+		if (t && exports_writable(t) == client)
+			return true;
+	}
+	return false;
+}
+
+/* 4 */
+static void block_clients(struct reconcile *reconcile)
+{
+	struct exporter *list = arena_alloc(&reconcile->fleet->conf.arena,
+					    reconcile->n * sizeof *list);
+
+	for (size_t i = 0; i < reconcile->n; i++) {
+		const struct shard_pass *pass = &reconcile->v[i];
+
+		list[i] = (struct exporter){ pass->shard,
+					     pass->there ? &pass->tgtd : NULL,
+					     pass->off, &pass->live };
+	}
+	exports_block(reconcile->fleet, list, reconcile->n,
+		      reconcile->options.force);
+	for (size_t i = 0; i < reconcile->fleet->n; i++) {
+		struct client *client = &reconcile->fleet->clients[i];
+
+		client->unlisted =
+			client->blocked && !has_own_disk(reconcile, client);
+	}
+}
+
+/* 5. What one of them could not do is no reason to leave the others. */
+static int run_all(struct reconcile *reconcile)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < reconcile->n; i++) {
+		struct shard_pass *pass = &reconcile->v[i];
+		int r = shard_pass_run(pass);
+
+		if (result == 0)
+			result = r;
+		reconcile->failed = reconcile->failed || pass->failed;
+		reconcile->left = reconcile->left || pass->left;
+		reconcile->waiting = reconcile->waiting || pass->waiting;
+	}
+	return result;
+}
+
+/* 5 */
+static void keep(struct reconcile *reconcile)
+{
+	spare_keep(reconcile->fleet, reconcile->messages);
+	if (!reconcile->options.only && fleet_keep(reconcile->fleet) < 0)
+		messages_print(reconcile->messages, "warning: %s",
+			       error_text());
+}
+
+bool reconcile_refuses(struct reconcile *reconcile)
+{
+	prepare(reconcile);
+	read_all(reconcile);
+	return check_removals(reconcile) == 0 && reconcile->refused;
+}
+
+int reconcile_run(struct reconcile *reconcile)
+{
+	int r;
+
+	prepare(reconcile);
+	read_all(reconcile);
+	r = check_removals(reconcile);
+	if (r == 0 && reconcile->refused)
+		return 0;
+	if (r == 0 && !reconcile->options.only)
+		prepare_children(reconcile);
+	client_images_sector_sizes(reconcile->fleet);
+	hold_back(reconcile);
+	if (r == 0)
+		r = check_force(reconcile);
+	if (r == 0)
+		r = move_all(reconcile);
+	if (r < 0) {
+		messages_print(reconcile->messages, "%s", error_text());
+		return r;
+	}
+	block_clients(reconcile);
+	r = run_all(reconcile);
+	if (!reconcile->dry)
+		keep(reconcile);
+	return r;
+}
+
+void reconcile_fini(struct reconcile *reconcile)
+{
+	for (size_t i = 0; i < reconcile->n; i++)
+		shard_pass_fini(&reconcile->v[i]);
+	reconcile->n = 0;
+}
+
+/* The directory of the targets-files stays the same when they are written
+ * anew. */
+int reconcile_lock(const struct fleet *fleet)
+{
+	const char *file = fleet->shards[0].targets_file;
+	_cleanup_free_ char *copy = strdup(file);
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (!copy)
+		return fail(-ENOMEM, "out of memory");
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	if (r < 0)
+		return fail_errno(r, "targets-file: %s", file);
+	return steal_fd(&fd);
+}
+
+int reconcile_exit_code(const struct reconcile *reconcile, int r)
+{
+	if (r < 0 || reconcile->failed)
+		return EXIT_FAILED;
+	return reconcile->left ? EXIT_LEFT : EXIT_DONE;
+}

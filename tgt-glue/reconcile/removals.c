@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A fleet.conf that is cut short, another fleet's, or one with another prefix
+ * takes most targets away.  A target that moves to another shard stays.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/removals.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tgt-glue/reconcile/targets-conf.h"
+
+enum { AT_LEAST = 5, PART = 5 };
+
+static void take(struct shard_pass *pass, struct strings *names,
+		 const char *name)
+{
+	struct arena *arena = &pass->fleet->conf.arena;
+
+	if (!strings_have(names, name))
+		strings_add(arena, names, arena_strdup(arena, name));
+}
+
+/* Also of a tgtd that does not run: it is started from its targets-file. */
+static int take_written(struct shard_pass *pass, struct strings *names)
+{
+	struct last_applied written = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = targets_conf_read(pass->shard, &text);
+
+	if (r == 0)
+		last_applied_parse(&written, text);
+	for (size_t i = 0; i < written.n; i++)
+		take(pass, names, written.targets[i].iqn);
+	last_applied_fini(&written);
+	return r;
+}
+
+int removals_count(struct shard_pass *reconcile, size_t n, struct removals *ret)
+{
+	struct strings names = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct tgtd_state *live = &reconcile[i].live;
+
+		for (size_t k = 0; k < live->n; k++)
+			if (live->targets[k].ours)
+				take(&reconcile[i], &names,
+				     live->targets[k].name);
+		r = take_written(&reconcile[i], &names);
+	}
+	*ret = (struct removals){ .targets = names.n };
+	for (size_t i = 0; i < names.n; i++)
+		ret->gone += !fleet_client_by_iqn(reconcile->fleet, names.v[i]);
+	return r;
+}
+
+bool removals_are_many(const struct removals *removals)
+{
+	return removals->gone >= AT_LEAST &&
+	       removals->gone * PART > removals->targets;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ORDER of making a spare: the file is written under another name, its blocks
+ * are allocated, it is synced, and takes the spare's name.  Interrupted before
+ * that it is removed by the next run.
+ *
+ * A spare that is being made an image keeps its name until the image is whole.
+ * Interrupted there it is no file of zeros any more: a new one replaces it
+ * where there is room, and where there is none it is overwritten with zeros
+ * when it is used.
+ *
+ * The name is long: a directory has room for the shorter names of images and of
+ * images that are put aside while a spare is in it.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/spare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "chain/parent-cache.h"
+#include "store/child.h"
+
+#define DIRECTORY "clients"
+
+bool spare_no_room(int code)
+{
+	return code == -ENOSPC || code == -EDQUOT;
+}
+
+const char *spare_name(struct arena *arena, unsigned i)
+{
+	return arena_printf(
+		arena,
+		".vhdfs-spare.%u.room-for-a-fresh-disk.tgt-glue-reset-uses-it-when-the-store-is-full",
+		i);
+}
+
+/* How long the longest fresh image of a client's is. */
+static uint64_t wanted_size(const struct fleet *fleet)
+{
+	const struct client *before = NULL;
+	uint64_t wanted = 0, size;
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct client *c = &fleet->clients[i];
+		const struct child_params params = { .block_size =
+							     c->block_size };
+
+		/* Most are as the one before. */
+		if (before && c->block_size == before->block_size &&
+		    !strcmp(c->master, before->master))
+			continue;
+		before = c;
+		if (child_size(&fleet->rootdir, c->master, &params, &size) ==
+			    0 &&
+		    size > wanted)
+			wanted = size;
+	}
+	return wanted;
+}
+
+/* Is it as it was made? */
+static bool is_good(const struct fleet *fleet, const char *path, uint64_t size)
+{
+	static const char zeros[512];
+	_cleanup_(io_close_p) struct io *io = NULL;
+	char begin[sizeof zeros];
+	struct stat st;
+
+	return root_dir_open(&fleet->rootdir, path, false, &io, NULL) == 0 &&
+	       fstat(io->fd, &st) == 0 && (uint64_t)st.st_size >= size &&
+	       (uint64_t)st.st_blocks * 512 >= size &&
+	       io_read(io, begin, sizeof begin, 0) == 0 &&
+	       !memcmp(begin, zeros, sizeof zeros);
+}
+
+static int allocate(int dir, const char *name, uint64_t size)
+{
+	_cleanup_close_ int fd =
+		openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = posix_fallocate(fd, 0, (off_t)size);
+	if (r)
+		return -r;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int make(struct arena *arena, int dir, const char *name, uint64_t size)
+{
+	const char *temp = arena_printf(arena, "%s.new", name);
+	int r;
+
+	unlinkat(dir, temp, 0);
+	r = allocate(dir, temp, size);
+	if (r == 0 && renameat(dir, temp, dir, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, temp, 0);
+	return r;
+}
+
+static void remove_surplus(struct fleet *fleet, int dir)
+{
+	for (unsigned i = fleet->spares; i < SPARES_MAX; i++)
+		unlinkat(dir, spare_name(&fleet->conf.arena, i), 0);
+}
+
+bool spare_remove(struct fleet *fleet, unsigned i)
+{
+	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
+						  O_RDONLY | O_DIRECTORY);
+
+	return dir >= 0 &&
+	       unlinkat(dir, spare_name(&fleet->conf.arena, i), 0) == 0 &&
+	       syncfs(dir) == 0;
+}
+
+void spare_keep(struct fleet *fleet, struct messages *messages)
+{
+	struct arena *arena = &fleet->conf.arena;
+	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
+						  O_RDONLY | O_DIRECTORY);
+	uint64_t size;
+	int r = 0;
+
+	/* Without any client there is no such directory. */
+	if (dir < 0)
+		return;
+	size = fleet->spares ? wanted_size(fleet) : 0;
+	for (unsigned i = 0; size && r == 0 && i < fleet->spares; i++) {
+		const char *name = spare_name(arena, i);
+
+		if (!is_good(fleet, arena_printf(arena, DIRECTORY "/%s", name),
+			     size))
+			r = make(arena, dir, name, size);
+	}
+	if (r < 0)
+		messages_print(
+			messages,
+			"warning: %s/" DIRECTORY
+			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as images put aside (`rm %s/" DIRECTORY
+			"/.NAME.vhdx.DATE\')",
+			fleet->store, strerror(-r), fleet->store);
+	remove_surplus(fleet, dir);
+}

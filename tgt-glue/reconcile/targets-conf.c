@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "tgt-glue/reconcile/targets-conf.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/last-applied.h"
+#include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/base/textfile.h"
+#include "tgt-glue/config/values.h"
+
+const struct targets_conf_parameter targets_parameters[] = {
+	{ "MaxRecvDataSegmentLength", "262144" },
+	{ "MaxXmitDataSegmentLength", "262144" },
+	{ "FirstBurstLength", "262144" },
+	{ NULL, NULL },
+};
+
+/*
+ * Always the container form with its own lun: single-line stores are numbered
+ * in the order of their paths.
+ */
+static void print_store(FILE *f, const struct client *client)
+{
+	fprintf(f, "\t<backing-store %s>\n", client->view);
+	fprintf(f, "\t\tlun 1\n\t\tbs-type rdwr\n");
+	fprintf(f, "\t\tscsi_id %s\n\t\tscsi_sn %s\n", client->scsi_id,
+		client->scsi_sn);
+	if (client->sector_size != 512)
+		fprintf(f, "\t\tblock-size %" PRIu32 "\n", client->sector_size);
+	fprintf(f, "\t\twrite-cache %s\n", client->write_cache ? "on" : "off");
+	if (client->readonly)
+		fprintf(f, "\t\treadonly 1\n");
+	if (client->thin)
+		fprintf(f, "\t\tparams thin_provisioning=1\n");
+	fprintf(f, "\t</backing-store>\n");
+}
+
+static void print_access(FILE *f, struct arena *arena,
+			 const struct client *client)
+{
+	struct strings addresses = acl_addresses(arena, client);
+
+	for (size_t i = 0; i < addresses.n; i++)
+		fprintf(f, "\tinitiator-address %s\n", addresses.v[i]);
+	for (size_t i = 0; i < client->initiators.n; i++)
+		fprintf(f, "\tinitiator-name %s\n", client->initiators.v[i]);
+	if (client->user)
+		fprintf(f, "\tincominguser %s %s\n", client->user,
+			client->secret);
+	if (client->mutual_user)
+		fprintf(f, "\toutgoinguser %s %s\n", client->mutual_user,
+			client->mutual_secret);
+}
+
+const char *targets_conf_block(struct fleet *fleet, const struct client *client)
+{
+	struct arena *arena = &fleet->conf.arena;
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	fprintf(f,
+		"<target %s>\n\tdriver iscsi\n\tcontroller_tid %" PRIu32
+		"\n\tallow-in-use yes\n",
+		client->iqn, client->tid);
+	for (const struct targets_conf_parameter *p = targets_parameters;
+	     p->name; p++)
+		fprintf(f, "\t%s %s\n", p->name, p->value);
+	print_store(f, client);
+	print_access(f, arena, client);
+	fprintf(f, "</target>\n");
+	if (fclose(f) != 0)
+		abort();
+	return arena_strdup(arena, text);
+}
+
+char *targets_conf_text(struct fleet *fleet, const struct shard *shard,
+			const struct strings *kept)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		abort();
+	fputs("# Written by tgt-glue from fleet.conf: change that, and run `tgt-glue apply'.\n",
+	      f);
+	if (shard->number)
+		fprintf(f, "# Shard %u, for tgtd -C %d --iscsi %s\n",
+			shard->number, shard->control_port,
+			shard_iscsi_options(&fleet->conf.arena, shard));
+	for (size_t i = 0; i < fleet->n; i++)
+		if (fleet->clients[i].shard == shard &&
+		    !fleet->clients[i].unlisted)
+			fprintf(f, "\n%s",
+				targets_conf_block(fleet, &fleet->clients[i]));
+	for (size_t i = 0; kept && i < kept->n; i++)
+		fprintf(f, "\n%s", kept->v[i]);
+	if (fclose(f) != 0)
+		abort();
+	return text;
+}
+
+int targets_conf_read(const struct shard *shard, char **ret_text)
+{
+	return textfile_read(shard->targets_file, ret_text);
+}
+
+int targets_conf_kept(struct fleet *fleet, const struct shard *shard,
+		      const struct tgtd_state *live, struct strings *ret)
+{
+	struct last_applied written = { 0 };
+	_cleanup_free_ char *text = NULL;
+	int r = targets_conf_read(shard, &text);
+
+	if (r == 0)
+		last_applied_parse(&written, text);
+	for (size_t i = 0; i < live->n; i++) {
+		const struct tgtd_target *t = &live->targets[i];
+		const struct client *successor = exports_writable(t);
+		const char *block = last_applied_block(&written, t->name);
+
+		if (t->ours && block && successor && successor->unlisted &&
+		    !fleet_client_by_iqn(fleet, t->name))
+			strings_add(&fleet->conf.arena, ret,
+				    arena_strdup(&fleet->conf.arena, block));
+	}
+	last_applied_fini(&written);
+	return r;
+}
+
+/* text with the block of its target replaced; the caller's. */
+static char *with_block(const char *text, const char *iqn, const char *block)
+{
+	static const char end[] = "</target>\n";
+	_cleanup_free_ char *first = NULL;
+	const char *start, *after;
+	char *whole = NULL;
+
+	if (asprintf(&first, "<target %s>\n", iqn) < 0)
+		abort();
+	start = strstr(text, first);
+	after = start ? strstr(start, end) : NULL;
+	if (!after)
+		whole = strdup(text);
+	else if (asprintf(&whole, "%.*s%s%s", (int)(start - text), text, block,
+			  after + sizeof end - 1) < 0)
+		whole = NULL;
+	if (!whole)
+		abort();
+	return whole;
+}
+
+int targets_conf_text_but(struct fleet *fleet, const struct shard *shard,
+			  const struct strings *clients, char **ret_text)
+{
+	char *text = NULL;
+	int r = targets_conf_read(shard, &text);
+
+	for (size_t i = 0; r == 0 && i < clients->n; i++) {
+		const struct client *client =
+			fleet_client(fleet, clients->v[i]);
+		char *next = with_block(text, client->iqn,
+					targets_conf_block(fleet, client));
+
+		free(text);
+		text = next;
+	}
+	if (r == 0)
+		*ret_text = text;
+	return r;
+}
+
+/* The client whose view the text from here to end names as a store, or null. */
+static const struct client *client_of_store(const struct fleet *fleet,
+					    const char *text, const char *end)
+{
+	static const char start[] = "<backing-store ";
+	const char *path = strstr(text, start);
+
+	if (!path || path > end)
+		return NULL;
+	path += sizeof start - 1;
+	for (size_t i = 0; i < fleet->n; i++) {
+		size_t n = strlen(fleet->clients[i].view);
+
+		if (!strncmp(path, fleet->clients[i].view, n) && path[n] == '>')
+			return &fleet->clients[i];
+	}
+	return NULL;
+}
+
+/* Is what begins here the block of a client that is on another shard, by its
+ * name now or by one that it had? */
+static bool is_others(const struct fleet *fleet, const struct shard *shard,
+		      const char *block, const char *end)
+{
+	const struct client *client;
+	char iqn[IQN_MAX + 1];
+
+	if (sscanf(block, "<target %223[^>]>", iqn) != 1)
+		return false;
+	client = fleet_client_by_iqn(fleet, iqn);
+	if (!client)
+		client = client_of_store(fleet, block, end);
+	return client && client->shard != shard;
+}
+
+int targets_conf_text_without_others(struct fleet *fleet,
+				     const struct shard *shard, char **ret_text)
+{
+	static const char start[] = "\n<target ", end[] = "</target>\n";
+	_cleanup_free_ char *text = NULL;
+	const char *from, *block, *after;
+	char *kept = NULL;
+	size_t size;
+	FILE *f;
+	int r = targets_conf_read(shard, &text);
+
+	if (r < 0)
+		return r;
+	f = open_memstream(&kept, &size);
+	if (!f)
+		abort();
+	for (from = text; (block = strstr(from, start)); from = after) {
+		after = strstr(block, end);
+		if (!after)
+			break;
+		after += sizeof end - 1;
+		fprintf(f, "%.*s", (int)(block - from), from);
+		if (!is_others(fleet, shard, block + 1, after))
+			fprintf(f, "%.*s", (int)(after - block), block);
+	}
+	fputs(from, f);
+	if (fclose(f) != 0)
+		abort();
+	*ret_text = kept;
+	return 0;
+}
+
+/* One that tgt's own unit starts needs no other's. */
+static int write_environment(const struct shard *shard)
+{
+	struct arena arena = { 0 };
+	int r = 0;
+
+	if (shard->number)
+		r = textfile_write(
+			arena_printf(&arena, "%s.env", shard->targets_file),
+			shard_environment(&arena, shard), 0644,
+			TEXTFILE_ANY_GROUP);
+	arena_fini(&arena);
+	return r;
+}
+
+int targets_conf_write(const struct shard *shard, const char *text)
+{
+	int r = write_environment(shard);
+
+	return r < 0 ? r
+		     : textfile_write(shard->targets_file, text, 0600,
+				      TEXTFILE_ANY_GROUP);
+}
+
+int targets_conf_remove(const struct shard *shard)
+{
+	/* The one by which a shard is known is the last. */
+	static const char *const endings[] = { ".env",          ".applied",
+					       ".applied.full", ".sessions",
+					       ".opened",       "" };
+	struct arena arena = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof endings / sizeof *endings;
+	     i++) {
+		const char *path = arena_printf(
+			&arena, "%s%s", shard->targets_file, endings[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			r = fail_errno(-errno, "%s", path);
+	}
+	arena_fini(&arena);
+	return r;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sessions of a target, by tgtd's answer about its connections:
+ *
+ *     Session: 2
+ *         Connection: 0
+ *             Initiator: iqn.1991-05.com.microsoft:pc1
+ *             IP Address: 10.0.0.7
+ *
+ * An initiator's name may have line breaks: see state.c.
+ */
+#include "config.h"
+
+#include "tgt-glue/tgtd/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "tgt-glue/base/messages.h"
+
+/* So often in a row such a session is ended; it may come back at once. */
+enum { STRANGE_MAX = 3 };
+
+struct reader {
+	struct arena *arena;
+	struct tgtd_connection *list;
+	size_t n;
+	uint64_t sid;
+};
+
+static void add(struct reader *reader, const char *cid)
+{
+	reader->list = arena_grow(reader->arena, reader->list, reader->n,
+				  sizeof *reader->list);
+	reader->list[reader->n++] = (struct tgtd_connection){
+		.sid = reader->sid,
+		.cid = (uint32_t)strtoul(cid, NULL, 10),
+		.initiator = "",
+		.address = "",
+	};
+}
+
+/* False: it is no line of tgtd's. */
+static bool take(struct reader *reader, size_t indent, const char *line)
+{
+	struct tgtd_connection *c =
+		reader->n ? &reader->list[reader->n - 1] : NULL;
+	const char *value;
+
+	if (indent == 0 && (value = tgtd_state_value(line, "Session: ")))
+		reader->sid = strtoull(value, NULL, 10);
+	else if (indent == 4 &&
+		 (value = tgtd_state_value(line, "Connection: ")))
+		add(reader, value);
+	else if (indent == 8 && c &&
+		 (value = tgtd_state_value(line, "Initiator: ")))
+		c->initiator = arena_strdup(reader->arena, value);
+	else if (indent == 8 && c &&
+		 (value = tgtd_state_value(line, "IP Address: ")))
+		c->address = arena_strdup(reader->arena, value);
+	else
+		return false;
+	return true;
+}
+
+/* Reads all lines, also behind one that is not tgtd's: the number of those. */
+static size_t read_all(struct reader *reader, char *text)
+{
+	size_t strange = 0;
+
+	for (char *line; (line = tgtd_state_next_line(&text));) {
+		size_t indent = strspn(line, " ");
+
+		/* The last line ends, too. */
+		if (text || *line)
+			strange += !take(reader, indent, line + indent);
+	}
+	return strange;
+}
+
+int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
+			   int32_t tid, struct tgtd_connection **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	struct reader reader = { .arena = &live->arena };
+	int r = tgtd_state_ask(tgtd, TGTD_CONNECTION, tid, &text);
+
+	if (r < 0)
+		return r;
+	if (read_all(&reader, text))
+		return fail(
+			-EBADMSG,
+			"target %d: the name of an initiator that is logged in from %s is empty or has a line break: `tgt-glue apply' ends its session; take that machine out of the network",
+			tid, reader.n ? reader.list[0].address : "?");
+	*ret = reader.list;
+	return (int)reader.n;
+}
+
+void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
+				const struct tgtd_connection *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct tgtd_request request = {
+			.mode = TGTD_CONNECTION,
+			.op = TGTD_DELETE,
+			.tid = tid,
+			.lun = TGTD_NO_LUN,
+			.sid = list[i].sid,
+			.cid = list[i].cid,
+		};
+
+		/* It may have gone by itself, or be a forged one. */
+		tgtd_ask(tgtd, &request, NULL);
+	}
+}
+
+/* Those of the target with strange lines, as far as they can be read. */
+static void end_strange(const struct tgtd *tgtd, struct tgtd_state *live)
+{
+	_cleanup_free_ char *text = NULL;
+	struct reader reader = { .arena = &live->arena };
+
+	if (tgtd_state_ask(tgtd, TGTD_CONNECTION, live->strange_tid, &text) < 0)
+		return;
+	read_all(&reader, text);
+	tgtd_state_end_connections(tgtd, live->strange_tid, reader.list,
+				   reader.n);
+}
+
+int tgtd_state_read_ending(const struct tgtd *tgtd, struct messages *messages,
+			   struct tgtd_state *ret)
+{
+	int r = tgtd_state_read(tgtd, ret);
+
+	for (unsigned i = 0; i < STRANGE_MAX && ret->strange_tid; i++) {
+		messages_print(messages, "%s", error_text());
+		end_strange(tgtd, ret);
+		tgtd_state_fini(ret);
+		r = tgtd_state_read(tgtd, ret);
+	}
+	return r;
+}

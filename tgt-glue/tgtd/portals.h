@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whether tgtd listens where fleet.conf says that clients find it. */
+#ifndef TGT_GLUE_TGTD_PORTALS_H
+#define TGT_GLUE_TGTD_PORTALS_H
+
+#include "tgt-glue/tgtd/state.h"
+#include "tgt-glue/base/messages.h"
+#include "tgt-glue/config/shard.h"
+
+/* Notes each portal of the shard that its tgtd does not listen on. */
+void portals_check(const struct tgtd *tgtd, struct tgtd_state *live,
+		   const struct shard *shard, struct messages *messages);
+
+#endif

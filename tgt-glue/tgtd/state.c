@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tgtd answers in lines, indented by what they belong to:
+ *
+ *     Target 1: iqn.2026-01.lan.example:pc1
+ *         I_T nexus information:
+ *             I_T nexus: 2
+ *                 Initiator: iqn.1991-05.com.microsoft:pc1 alias: none
+ *                 Connection: 0
+ *                     IP Address: 10.0.0.7
+ *         LUN information:
+ *             LUN: 1
+ *                 SCSI ID: ...
+ *         Account information:
+ *             user
+ *             other (outgoing)
+ *         ACL information:
+ *             10.0.0.0/24
+ *
+ * Names of accounts and access rules are free text, so where a line stands
+ * tells what it is, not what it looks like.
+ *
+ * FORGED LINES.  An initiator's name and alias are its own words, which tgtd
+ * prints as they are: with a line break in them a machine that is admitted to
+ * one target could write the rest of the answer, other targets too.  Sessions
+ * are taken from another answer of tgtd, about one target, which has the name
+ * and no alias (connections.c).  Its lines have other indents than those here:
+ *
+ *  - A name whose further lines fit here does not fit there, and the other way
+ *    round.
+ *  - An alias that goes on with lines about sessions changes nothing, for they
+ *    are not taken from here.  One that ends the sessions makes its target's
+ *    part "LUN information" come twice, or begins another target: one that is
+ *    there twice then, or that tgtd does not know when it is asked for its
+ *    connections.
+ *
+ *    Without a session it is not asked about: then the lines about a connection
+ *    that follow stand where there are no sessions.
+ *
+ * Each of these is an error (-EBADMSG), and nothing of the answer is used.
+ *
+ * WHOSE SESSIONS END.  The target that the initiator is logged in to
+ * (strange_tid) is the one whose other answer has strange lines; else the one
+ * in front of a target that tgtd does not know; else the one where the line
+ * stands, if it is there once.  An innocent client's is none of these.
+ */
+#include "config.h"
+
+#include "tgt-glue/tgtd/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+enum { TRIES = 5 };
+
+enum part { PART_SYSTEM, PART_NEXUS, PART_LUN, PART_ACCOUNT, PART_ACL };
+
+struct parser {
+	struct tgtd_state *live;
+	struct tgtd_target *target; /* the current one, or null */
+	enum part part;
+	unsigned seen; /* parts of the target, a bit each */
+	unsigned lun;  /* that the lines are about */
+};
+
+#define ADVICE \
+	"an initiator's name or alias may have a line break; take its machine out of the network; `tgtadm --op show --mode target' shows where it is logged in"
+
+static int fail_line(const struct parser *p, const char *expected,
+		     const char *line)
+{
+	p->live->strange_tid = p->target ? p->target->tid : 0;
+	return fail(
+		-EBADMSG,
+		"tgtd's list of targets, target %d: expected %s, found '%s': " ADVICE,
+		p->live->strange_tid, expected, line);
+}
+
+/* An administrator's path or account may have line breaks. */
+static int stray_line(const struct parser *p, const char *expected,
+		      const char *line)
+{
+	return p->part == PART_NEXUS ? fail_line(p, expected, line) : 0;
+}
+
+/* After a failure, the rest of the list: is the target there once more? */
+static void check_strange(struct tgtd_state *live, char *text)
+{
+	int tid;
+
+	for (char *line; (line = tgtd_state_next_line(&text));)
+		if (sscanf(line, "Target %d:", &tid) == 1 &&
+		    tid == live->strange_tid)
+			live->strange_tid = 0;
+}
+
+static int start_target(struct parser *p, const char *line)
+{
+	struct tgtd_state *live = p->live;
+	char name[512];
+	int tid;
+
+	if (sscanf(line, "Target %d: %511s", &tid, name) != 2)
+		return stray_line(p, "a target", line);
+	if (tgtd_state_target_by_tid(live, tid)) {
+		int r = fail_line(p, "each target once", line);
+
+		/* Which of both is tgtd's is not known. */
+		live->strange_tid = 0;
+		return r;
+	}
+	live->targets = arena_grow(&live->arena, live->targets, live->n,
+				   sizeof *live->targets);
+	p->part = PART_SYSTEM;
+	p->seen = 0;
+	p->target = &live->targets[live->n++];
+	p->target->tid = tid;
+	p->target->name = arena_strdup(&live->arena, name);
+	return 0;
+}
+
+static int start_part(struct parser *p, const char *line)
+{
+	static const char *const titles[] = {
+		[PART_SYSTEM] = "System information:",
+		[PART_NEXUS] = "I_T nexus information:",
+		[PART_LUN] = "LUN information:",
+		[PART_ACCOUNT] = "Account information:",
+		[PART_ACL] = "ACL information:",
+	};
+
+	for (unsigned i = 0; i < sizeof titles / sizeof *titles; i++) {
+		if (strcmp(line, titles[i]) != 0)
+			continue;
+		if (p->seen & 1u << i)
+			return fail_line(p, "each part once", line);
+		p->seen |= 1u << i;
+		p->part = i;
+		return 0;
+	}
+	return stray_line(p, "the title of a part", line);
+}
+
+/* Has the line that key at that indent? */
+static bool is_line(size_t indent, const char *line, size_t want,
+		    const char *key)
+{
+	return indent == want && tgtd_state_value(line, key);
+}
+
+/* Sessions are taken from elsewhere. */
+static int check_nexus(struct parser *p, size_t indent, const char *line)
+{
+	p->target->logged_in = true;
+	if (is_line(indent, line, 8, "I_T nexus: ") ||
+	    is_line(indent, line, 12, "Initiator: ") ||
+	    is_line(indent, line, 12, "Connection: ") ||
+	    is_line(indent, line, 16, "IP Address: "))
+		return 0;
+	return fail_line(p, "a line about a session", line);
+}
+
+static void start_lun(struct parser *p, unsigned lun)
+{
+	struct tgtd_target *t = p->target;
+
+	p->lun = lun;
+	if (lun == 1)
+		t->lun.exists = true;
+	else if (lun)
+		t->more_luns = true;
+	if (lun)
+		t->stores = arena_grow(&p->live->arena, t->stores,
+				       t->n_stores++, sizeof *t->stores);
+}
+
+/* A line about the file of the current LUN. */
+static void take_store(struct parser *p, const char *line)
+{
+	struct tgtd_backing *store =
+		&p->target->stores[p->target->n_stores - 1];
+	const char *value;
+
+	if ((value = tgtd_state_value(line, "Readonly: ")))
+		store->readonly = !strcmp(value, "Yes");
+	else if ((value = tgtd_state_value(line, "Backing store path: ")) &&
+		 strcmp(value, "None") != 0)
+		store->path = arena_strdup(&p->live->arena, value);
+}
+
+static void take_lun(struct parser *p, const char *line)
+{
+	struct tgtd_lun *lun = &p->target->lun;
+	struct arena *arena = &p->live->arena;
+	const char *value;
+
+	if ((value = tgtd_state_value(line, "LUN: "))) {
+		start_lun(p, (unsigned)strtoul(value, NULL, 10));
+		return;
+	}
+	if (p->lun)
+		take_store(p, line);
+	if (p->lun != 1)
+		return;
+	if ((value = tgtd_state_value(line, "SCSI ID: ")))
+		lun->scsi_id = arena_strdup(arena, value);
+	else if ((value = tgtd_state_value(line, "SCSI SN: ")))
+		lun->scsi_sn = arena_strdup(arena, value);
+	else if ((value = tgtd_state_value(line, "Size: ")))
+		sscanf(value, "%*[^,], Block size: %" SCNu32, &lun->block_size);
+	else if ((value = tgtd_state_value(line, "Online: ")))
+		lun->online = !strcmp(value, "Yes");
+	else if ((value = tgtd_state_value(line, "Readonly: ")))
+		lun->readonly = !strcmp(value, "Yes");
+	else if ((value = tgtd_state_value(line, "Thin-provisioning: ")))
+		lun->thin = !strcmp(value, "Yes");
+	else if ((value = tgtd_state_value(line, "Backing store type: ")))
+		lun->bs_type = arena_strdup(arena, value);
+	else if ((value = tgtd_state_value(line, "Backing store path: ")) &&
+		 strcmp(value, "None") != 0)
+		lun->path = arena_strdup(arena, value);
+}
+
+static void take_account(struct parser *p, const char *line)
+{
+	static const char mark[] = " (outgoing)";
+	size_t n = strlen(line), m = sizeof mark - 1;
+
+	if (n > m && !strcmp(line + n - m, mark))
+		p->target->outgoing = arena_printf(&p->live->arena, "%.*s",
+						   (int)(n - m), line);
+	else
+		strings_add(&p->live->arena, &p->target->accounts,
+			    arena_strdup(&p->live->arena, line));
+}
+
+static int take_line(struct parser *p, size_t indent, const char *line)
+{
+	/* See FORGED LINES. */
+	if (p->part != PART_NEXUS && is_line(indent, line, 12, "Connection: "))
+		return fail_line(p, "no session here", line);
+	if (indent == 0)
+		return start_target(p, line);
+	if (!p->target)
+		return 0;
+	if (indent == 4)
+		return start_part(p, line);
+	if (p->part == PART_NEXUS)
+		return check_nexus(p, indent, line);
+	if (p->part == PART_LUN)
+		take_lun(p, line);
+	else if (p->part == PART_ACCOUNT)
+		take_account(p, line);
+	else if (p->part == PART_ACL)
+		strings_add(&p->live->arena, &p->target->acl,
+			    arena_strdup(&p->live->arena, line));
+	return 0;
+}
+
+/* The value of "KEY: VALUE" where the line has that key, else null. */
+const char *tgtd_state_value(const char *line, const char *key)
+{
+	size_t n = strlen(key);
+
+	return !strncmp(line, key, n) ? line + n : NULL;
+}
+
+char *tgtd_state_next_line(char **text)
+{
+	char *line = strsep(text, "\n");
+	size_t n = line ? strlen(line) : 0;
+
+	while (n && line[n - 1] == ' ')
+		line[--n] = '\0';
+	return line;
+}
+
+int tgtd_state_parse(struct tgtd_state *live, char *text)
+{
+	struct parser p = { .live = live };
+	int r = 0;
+
+	for (char *line; r == 0 && (line = tgtd_state_next_line(&text));) {
+		size_t indent = strspn(line, " ");
+
+		if (line[indent])
+			r = take_line(&p, indent, line + indent);
+	}
+	if (r < 0)
+		check_strange(live, text);
+	return r;
+}
+
+int tgtd_state_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
+		   char **ret_text)
+{
+	const struct tgtd_request request = {
+		.mode = mode, .op = TGTD_SHOW, .tid = tid, .lun = TGTD_NO_LUN
+	};
+
+	return tgtd_ask(tgtd, &request, ret_text);
+}
+
+/* A target that tgtd does not know lies in the lines of the one before it. */
+static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
+			 bool all)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < live->n; i++) {
+		struct tgtd_target *t = &live->targets[i];
+
+		if (!t->logged_in && !all)
+			continue;
+		r = tgtd_state_connections(tgtd, live, t->tid, &t->connections);
+		if (r >= 0)
+			t->n_connections = (size_t)r;
+		else if (r == -EBADMSG)
+			live->strange_tid = t->tid;
+		else if (r == -ENOENT)
+			live->strange_tid = i ? t[-1].tid : 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
+{
+	_cleanup_free_ char *text = NULL;
+	struct error why;
+	int r = tgtd_state_ask(tgtd, TGTD_TARGET, TGTD_NO_TID, &text);
+
+	if (r == 0)
+		r = tgtd_state_parse(live, text);
+	if (r != -EBADMSG)
+		return r < 0 ? r : read_sessions(tgtd, live, false);
+	why = *error_last();
+	read_sessions(tgtd, live, true);
+	error_set(&why);
+	return r;
+}
+
+static int read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = tgtd_state_ask(tgtd, TGTD_ACCOUNT, TGTD_NO_TID, &text);
+	char *rest = text;
+
+	if (r < 0)
+		return r;
+	for (char *line; (line = tgtd_state_next_line(&rest));)
+		if (!strncmp(line, "    ", 4))
+			strings_add(&live->arena, &live->accounts,
+				    arena_strdup(&live->arena, line + 4));
+	return 0;
+}
+
+int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
+{
+	int32_t strange;
+	int r = -ENOENT;
+
+	memset(ret, 0, sizeof *ret);
+	/* A target may go between the two answers. */
+	for (unsigned i = 0; r == -ENOENT && i < TRIES; i++) {
+		tgtd_state_fini(ret);
+		r = read_targets(tgtd, ret);
+	}
+	if (r == -ENOENT)
+		r = fail(
+			-EBADMSG,
+			"tgtd's list of targets: expected targets that tgtd knows, found another after target %d: " ADVICE,
+			ret->strange_tid);
+	if (r == 0)
+		r = read_accounts(tgtd, ret);
+	if (r == 0)
+		return 0;
+	/* Nothing of it is known. */
+	strange = ret->strange_tid;
+	tgtd_state_fini(ret);
+	ret->strange_tid = strange;
+	return r;
+}
+
+void tgtd_state_fini(struct tgtd_state *live)
+{
+	arena_fini(&live->arena);
+	memset(live, 0, sizeof *live);
+}
+
+struct tgtd_target *tgtd_state_target(const struct tgtd_state *live,
+				      const char *name)
+{
+	for (size_t i = 0; i < live->n; i++)
+		if (!strcmp(live->targets[i].name, name))
+			return &live->targets[i];
+	return NULL;
+}
+
+struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
+					     int32_t tid)
+{
+	for (size_t i = 0; i < live->n; i++)
+		if (live->targets[i].tid == tid)
+			return &live->targets[i];
+	return NULL;
+}
+
+int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
+		       struct strings *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = tgtd_state_ask(tgtd, TGTD_PORTAL, TGTD_NO_TID, &text);
+	const char *value;
+	char *rest = text;
+
+	if (r < 0)
+		return r;
+	for (char *line; (line = tgtd_state_next_line(&rest));)
+		if ((value = tgtd_state_value(line, "Portal: ")))
+			strings_add(&live->arena, ret,
+				    arena_printf(&live->arena, "%.*s",
+						 (int)strcspn(value, ","),
+						 value));
+	return 0;
+}

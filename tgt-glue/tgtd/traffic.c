@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tgtd answers in a table, with a line of titles before each target's:
+ *
+ *     tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(...) ...
+ *       5   1   3      1049325     10      1049325     10  65536  1 ...
+ */
+#include "config.h"
+
+#include "tgt-glue/tgtd/traffic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void traffic_parse(struct arena *arena, char *text, struct traffics *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	for (char *line; (line = strsep(&text, "\n"));) {
+		struct traffic t;
+		uint64_t lun;
+
+		/* What was submitted is of no interest: it is done or lost. */
+		if (sscanf(line,
+			   "%" SCNd32 " %" SCNu64 " %" SCNu64
+			   " %*u %*u %" SCNu64 " %" SCNu64 " %*u %*u %" SCNu64
+			   " %" SCNu64 " %" SCNu64,
+			   &t.tid, &lun, &t.sid, &t.read_bytes,
+			   &t.read_commands, &t.written_bytes,
+			   &t.write_commands, &t.errors) != 8 ||
+		    lun != 1)
+			continue;
+		ret->v = arena_grow(arena, ret->v, ret->n, sizeof *ret->v);
+		ret->v[ret->n++] = t;
+	}
+}
+
+int traffic_read(const struct tgtd *tgtd, struct arena *arena,
+		 struct traffics *ret)
+{
+	const struct tgtd_request request = { .mode = TGTD_SYSTEM,
+					      .op = TGTD_STAT,
+					      .tid = TGTD_NO_TID,
+					      .lun = TGTD_NO_LUN };
+	_cleanup_free_ char *text = NULL;
+	int r = tgtd_ask(tgtd, &request, &text);
+
+	if (r == 0)
+		traffic_parse(arena, text, ret);
+	return r;
+}
+
+const struct traffic *traffic_of(const struct traffics *all, int32_t tid,
+				 uint64_t sid)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].tid == tid && all->v[i].sid == sid)
+			return &all->v[i];
+	return NULL;
+}
