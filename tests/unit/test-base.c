@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tests of vhdfs/base: checksums, GUIDs, text conversion and escaping, errors.
+ */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -18,7 +20,7 @@
 static void crc32c_gives_the_standard_check_value(void **state)
 {
 	(void)state;
-	/* RFC 3720 B.4 and the customary "123456789". */
+	/* RFC 3720 B.4, and the usual "123456789". */
 	uint8_t zeros[32] = { 0 };
 
 	assert_int_equal(crc32c("123456789", 9), 0xe3069283);
@@ -52,7 +54,7 @@ static void guid_le_swaps_the_first_three_fields(void **state)
 	assert_memory_equal(back, disk, sizeof disk);
 }
 
-static void guid_parse_takes_braces_and_any_case(void **state)
+static void guid_parse_accepts_braces_and_any_case(void **state)
 {
 	(void)state;
 	const char *text = "{A8D35F2D-b30b-454D-ABF7-D3D84834AB0C}";
@@ -63,7 +65,7 @@ static void guid_parse_takes_braces_and_any_case(void **state)
 	assert_true(guid_equal(&a, &b));
 }
 
-static void guid_parse_refuses_what_is_no_guid(void **state)
+static void guid_parse_refuses_invalid_text(void **state)
 {
 	(void)state;
 	struct guid g;
@@ -74,7 +76,7 @@ static void guid_parse_refuses_what_is_no_guid(void **state)
 		-EINVAL);
 }
 
-static void utf16_goes_there_and_back_in_both_orders(void **state)
+static void utf16_round_trips_in_both_byte_orders(void **state)
 {
 	(void)state;
 	const char *text = ".\\M\xc3\xbcnchen \xf0\x9f\x92\xbe.vhdx";
@@ -111,7 +113,7 @@ static void utf16_decode_refuses_odd_lengths_and_lone_surrogates(void **state)
 	assert_int_equal(utf16le_decode("\x00\xd8", 2, &text), -EBADMSG);
 }
 
-static void an_error_is_one_line_with_all_its_parts(void **state)
+static void error_text_is_one_line_with_all_parts(void **state)
 {
 	(void)state;
 	int r = fail_found(-EBADMSG, "a.vhd", "footer", 512,
@@ -125,7 +127,7 @@ static void an_error_is_one_line_with_all_its_parts(void **state)
 	assert_string_equal(error_last()->structure, "footer");
 }
 
-static void words_of_a_shell_are_quoted_where_needed(void **state)
+static void shell_word_quotes_special_characters(void **state)
 {
 	char text[5000];
 
@@ -135,14 +137,14 @@ static void words_of_a_shell_are_quoted_where_needed(void **state)
 	assert_string_equal(shell_word("it's;$(x)"), "'it'\\''s;$(x)'");
 	assert_string_equal(shell_word(""), "''");
 	assert_string_equal(shell_path("/s", "b c"), "'/s/b c'");
-	/* What is too long is cut inside the quotes. */
+	/* Longer text is truncated inside the quotes. */
 	memset(text, '\'', sizeof text - 1);
 	text[sizeof text - 1] = '\0';
 	assert_true(strlen(shell_word(text)) < 4096);
 	assert_string_equal(strchr(shell_word(text), '\0') - 2, "''");
 }
 
-static void bytes_are_zero_looks_at_every_byte(void **state)
+static void bytes_are_zero_checks_every_byte(void **state)
 {
 	(void)state;
 	char buf[33] = { 0 };
@@ -155,7 +157,7 @@ static void bytes_are_zero_looks_at_every_byte(void **state)
 	}
 }
 
-static void printable_undo_reads_every_escape_back(void **state)
+static void printable_undo_reverses_every_escape(void **state)
 {
 	static const char *const texts[] = {
 		"plain",         "a\nb", "\033[1m",     "m\374nchen",
@@ -186,7 +188,7 @@ static void assert_printed(const char *text, const char *shown)
 	assert_string_equal(buf, shown);
 }
 
-static void printable_keeps_text_as_it_is(void **state)
+static void printable_keeps_printable_text(void **state)
 {
 	(void)state;
 	assert_printed("", "");
@@ -200,7 +202,7 @@ static void printable_escapes_control_characters(void **state)
 	(void)state;
 	assert_printed("a\nb\r\tc", "a\\x0ab\\x0d\\x09c");
 	assert_printed("\x1b[2J\x7f", "\\x1b[2J\\x7f");
-	/* C1: U+0080, CSI, U+009F; U+00A0 is none. */
+	/* C1: U+0080, CSI, U+009F.  U+00A0 is not a control character. */
 	assert_printed("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0",
 		       "\\xc2\\x80\\xc2\\x9b\\xc2\\x9f\xc2\xa0");
 }
@@ -208,20 +210,20 @@ static void printable_escapes_control_characters(void **state)
 static void printable_escapes_invalid_utf8(void **state)
 {
 	(void)state;
-	/* Bytes of no character, a character cut, two bytes for one. */
+	/* Invalid bytes, truncated characters, overlong forms. */
 	assert_printed("\xff\xfe\x80z", "\\xff\\xfe\\x80z");
 	assert_printed("\xe2\x82", "\\xe2\\x82");
 	assert_printed("\xe2\x82z", "\\xe2\\x82z");
 	assert_printed("\xc0\xaf\xe0\x80\x8a", "\\xc0\\xaf\\xe0\\x80\\x8a");
 	assert_printed("\xf0\x80\x80\x8a", "\\xf0\\x80\\x80\\x8a");
-	/* A surrogate, and what is above U+10FFFF. */
+	/* A surrogate, and a code point above U+10FFFF. */
 	assert_printed("\xed\xa0\x80", "\\xed\\xa0\\x80");
 	assert_printed("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
 	assert_printed("\xed\x9f\xbf\xf4\x8f\xbf\xbf",
 		       "\xed\x9f\xbf\xf4\x8f\xbf\xbf");
 }
 
-/* The three bytes of a character from U+0800 on. */
+/* Encodes c, from U+0800 to U+FFFF, in three bytes. */
 static void put_character(char *text, unsigned c)
 {
 	text[0] = (char)(0xe0 | c >> 12);
@@ -230,7 +232,7 @@ static void put_character(char *text, unsigned c)
 	text[3] = '\0';
 }
 
-static void printable_escapes_what_reorders_or_hides(void **state)
+static void printable_escapes_invisible_and_reordering_characters(void **state)
 {
 	(void)state;
 	static const unsigned ranges[][2] = { { 0x200b, 0x200f },
@@ -255,7 +257,7 @@ static void printable_escapes_what_reorders_or_hides(void **state)
 	}
 }
 
-static void printable_cuts_between_characters(void **state)
+static void printable_truncates_between_characters(void **state)
 {
 	(void)state;
 	char buf[8];
@@ -293,7 +295,7 @@ static void print_json_text_escapes_as_json(void **state)
 			    "{\n\t\"\xc3\xbc\": \"\\u007f\\u009b\\u202e\"}");
 }
 
-static void an_error_is_printable(void **state)
+static void error_text_is_printable(void **state)
 {
 	(void)state;
 	fail(-EIO, "%s: gone", "a\nb");
@@ -311,24 +313,25 @@ int main(void)
 		cmocka_unit_test(crc32c_gives_the_standard_check_value),
 		cmocka_unit_test(crc32c_but_takes_the_hole_as_zero),
 		cmocka_unit_test(guid_le_swaps_the_first_three_fields),
-		cmocka_unit_test(guid_parse_takes_braces_and_any_case),
-		cmocka_unit_test(guid_parse_refuses_what_is_no_guid),
-		cmocka_unit_test(utf16_goes_there_and_back_in_both_orders),
+		cmocka_unit_test(guid_parse_accepts_braces_and_any_case),
+		cmocka_unit_test(guid_parse_refuses_invalid_text),
+		cmocka_unit_test(utf16_round_trips_in_both_byte_orders),
 		cmocka_unit_test(utf16_decode_stops_at_a_nul),
 		cmocka_unit_test(
 			utf16_decode_refuses_odd_lengths_and_lone_surrogates),
-		cmocka_unit_test(an_error_is_one_line_with_all_its_parts),
-		cmocka_unit_test(printable_undo_reads_every_escape_back),
-		cmocka_unit_test(words_of_a_shell_are_quoted_where_needed),
-		cmocka_unit_test(bytes_are_zero_looks_at_every_byte),
-		cmocka_unit_test(printable_keeps_text_as_it_is),
+		cmocka_unit_test(error_text_is_one_line_with_all_parts),
+		cmocka_unit_test(printable_undo_reverses_every_escape),
+		cmocka_unit_test(shell_word_quotes_special_characters),
+		cmocka_unit_test(bytes_are_zero_checks_every_byte),
+		cmocka_unit_test(printable_keeps_printable_text),
 		cmocka_unit_test(printable_escapes_control_characters),
 		cmocka_unit_test(printable_escapes_invalid_utf8),
-		cmocka_unit_test(printable_escapes_what_reorders_or_hides),
-		cmocka_unit_test(printable_cuts_between_characters),
+		cmocka_unit_test(
+			printable_escapes_invisible_and_reordering_characters),
+		cmocka_unit_test(printable_truncates_between_characters),
 		cmocka_unit_test(print_line_prints_one_line),
 		cmocka_unit_test(print_json_text_escapes_as_json),
-		cmocka_unit_test(an_error_is_printable),
+		cmocka_unit_test(error_text_is_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

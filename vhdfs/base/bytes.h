@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes: integers of a given byte order in a buffer, and rounding.
- * On-disk structures are read and written with these, never by casting.
+ * Byte buffers: loads and stores of little- and big-endian integers, rounding
+ * and range checks.
+ *
+ * On-disk structures are read and written with these functions.  A pointer to
+ * a buffer is never cast to a pointer to a structure, so alignment and the
+ * host's byte order do not matter.
  */
 #ifndef VHDFS_BASE_BYTES_H
 #define VHDFS_BASE_BYTES_H
@@ -53,7 +57,7 @@ static inline bool is_pow2(uint64_t v)
 	return v && !(v & (v - 1));
 }
 
-/* align is a power of two in these three. */
+/* In the next three functions align is a power of two. */
 static inline bool is_aligned(uint64_t v, uint64_t align)
 {
 	return !(v & (align - 1));
@@ -74,20 +78,20 @@ static inline uint64_t div_up(uint64_t v, uint64_t by)
 	return v / by + (v % by != 0);
 }
 
-/* True when [off, off + len) does not wrap and ends at or before end. */
+/* True if [off, off + len) does not overflow and ends at or before end. */
 static inline bool range_within(uint64_t off, uint64_t len, uint64_t end)
 {
 	return off <= end && len <= end - off;
 }
 
-/* True when the two half-open ranges share a byte; neither may wrap. */
+/* True if the two half-open ranges share a byte.  Neither may overflow. */
 static inline bool ranges_overlap(uint64_t a, uint64_t alen, uint64_t b,
 				  uint64_t blen)
 {
 	return alen && blen && a < b + blen && b < a + alen;
 }
 
-/* True when every one of len bytes is zero. */
+/* True if all len bytes are zero; true for len 0. */
 static inline bool bytes_are_zero(const void *p, size_t len)
 {
 	const unsigned char *b = p;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Cleanup: what a variable holds is let go when its scope ends. */
+/* Scoped cleanup: a variable's resource is released at the end of its scope. */
 #ifndef VHDFS_BASE_CLEANUP_H
 #define VHDFS_BASE_CLEANUP_H
 
@@ -10,7 +10,7 @@
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
-/* Makes f_p(T *p), which calls f(*p) unless *p is null, for _cleanup_(). */
+/* Defines f_p(T *p) for _cleanup_(): calls f(*p) unless *p is null. */
 #define DEFINE_CLEANUP(T, f)           \
 	static inline void f##_p(T *p) \
 	{                              \
@@ -38,7 +38,8 @@ DEFINE_CLEANUP(FILE *, fclose);
 #define _cleanup_closedir_ _cleanup_(closedir_p)
 #define _cleanup_fclose_ _cleanup_(fclose_p)
 
-/* Gives away what *p holds: returns it and leaves null behind. */
+/* Transfers ownership out of pointer p: returns its value and sets p to null.
+ */
 #define steal(p)                             \
 	({                                   \
 		__typeof__(p) stolen_ = (p); \
@@ -46,6 +47,7 @@ DEFINE_CLEANUP(FILE *, fclose);
 		stolen_;                     \
 	})
 
+/* The same for a file descriptor: sets *fd to -1. */
 static inline int steal_fd(int *fd)
 {
 	int stolen = *fd;

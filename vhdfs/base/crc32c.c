@@ -5,7 +5,8 @@
 
 #include <isa-l/crc.h>
 
-/* isa-l neither inverts at the start nor at the end, and writes to nothing. */
+/* isa-l does not invert the checksum at the start or at the end.  Its parameter
+ * lacks the const, but it only reads. */
 uint32_t crc32c_add(uint32_t sum, const void *buf, size_t len)
 {
 	return crc32_iscsi((unsigned char *)buf, (int)len, sum);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Error reporting: formats messages and keeps the last one of each thread. */
 #include "config.h"
 
 #include "base/error.h"
@@ -110,7 +111,7 @@ const char *shell_word(const char *text)
 	if (is_plain(text))
 		return text;
 	buf[n++] = '\'';
-	/* Room for the longest piece, the last quote and the end. */
+	/* Leaves room for one escaped quote, the closing quote and the NUL. */
 	for (; *text && n + sizeof "'\\''" + 1 < sizeof ring[0]; text++)
 		if (*text == '\'')
 			n += strlen(strcpy(buf + n, "'\\''"));

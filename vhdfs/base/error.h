@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Errors.  Every function of the library returns 0 or a positive number when
- * it succeeds and a negative errno when it fails.  The one that fails first
- * says why, once, with one of the fail functions; its callers only return.
- * The words wait in a place of the thread's own until a program shows them
- * (error_text).  They are printable (printable.h), whatever is
- * in the file names and the images that they speak of.
+ * Error reporting: a negative errno as the return value, and a message of one
+ * line in thread-local storage.
  *
- * The codes: -EIO the device; -EBADMSG malformed bytes or a wrong checksum;
- * -EOPNOTSUPP valid but not supported; -EROFS opened for reading only;
- * -ESTALE the parent is not the one the child names; -ENOENT a parent that is
- * missing; -ELOOP a chain that is a cycle or too deep; -ENOSPC; -EFBIG;
- * -EBUSY somebody else holds the image; -EINVAL a request that makes no sense.
+ * A function of the library returns 0 or a positive number on success and a
+ * negative errno on failure.  The function that detects the failure sets the
+ * message, once, with one of the fail functions; its callers only return the
+ * code.  A program reads the message with error_text and prints it.  A message
+ * is always printable (printable.h), even if it quotes file names or bytes of
+ * an image.
+ *
+ * A comment "-EINVAL without a message" in a header means that the function
+ * returns the code and leaves the thread's message as it was.  Every other
+ * failure sets the message.
+ *
+ * CODES
+ *   -EIO         an error of the device
+ *   -EBADMSG     malformed bytes, or a wrong checksum
+ *   -EOPNOTSUPP  valid, but not supported
+ *   -EROFS       the file is open for reading only
+ *   -ESTALE      the parent is not the one that the child names
+ *   -ENOENT      the file, or a parent, is missing
+ *   -ELOOP       the chain of parents is a cycle, or too deep
+ *   -ENOSPC      the filesystem is full
+ *   -EFBIG       the result would be larger than the format allows
+ *   -EBUSY       another process has the image locked
+ *   -EINVAL      invalid arguments
  */
 #ifndef VHDFS_BASE_ERROR_H
 #define VHDFS_BASE_ERROR_H
@@ -22,65 +36,65 @@
 
 #define ERROR_NO_OFFSET UINT64_MAX
 
-/* Why the thread's last failing call failed. All strings are NUL-ended. */
+/* The thread's last failure.  All strings are NUL-terminated. */
 struct error {
 	int code;           /* the negative errno */
-	uint64_t offset;    /* in the file, bytes, or ERROR_NO_OFFSET */
-	char file[256];     /* which file; empty where none is to blame */
-	char structure[64]; /* which structure in it; may be empty */
-	char expected[160]; /* may be empty */
-	char found[192];    /* may be empty */
-	char text[768];     /* all of it in one line */
+	uint64_t offset;    /* in the file, in bytes, or ERROR_NO_OFFSET */
+	char file[256];     /* set by fail_found, else empty, as the next 3 */
+	char structure[64]; /* the structure of the file format */
+	char expected[160];
+	char found[192];
+	char text[768]; /* the message: one line */
 };
 
-/*
- * A failure that is no malformed structure: fmt is the whole line, by custom
- * "FILE: what happened; what to do".  Returns code.
- */
+/* Sets the message, by convention "FILE: problem; remedy".  Returns code. */
 int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* As fail(), and ends the line with ": " and the words for code. */
+/* As fail(), with ": " and strerror(-code) appended. */
 int fail_errno(int code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * A structure that is not what it must be.  The line reads
- * "FILE: STRUCTURE at offset N: expected EXPECTED, found FOUND".
- * found_fmt is a format; expected is taken as it is (words() makes one that
- * has numbers in it).  Returns code, by custom -EBADMSG or -EOPNOTSUPP.
+ * Reports an invalid structure in a file.  The message is
+ * "FILE: STRUCTURE at offset N: expected EXPECTED, found FOUND"; without
+ * " at offset N" if offset is ERROR_NO_OFFSET.  expected is plain text (words()
+ * formats one), found_fmt is a format.  Returns code, by convention -EBADMSG or
+ * -EOPNOTSUPP.
  */
 int fail_found(int code, const char *file, const char *structure,
 	       uint64_t offset, const char *expected, const char *found_fmt,
 	       ...) __attribute__((format(printf, 6, 7)));
 
-/* Adds "; " and what the user can do about it to the last failure's line. */
+/* Appends "; " and a remedy to the thread's message. */
 void error_advise(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Formats into one of four buffers of the thread's own, used in turn: for an
- * argument of the functions above only.
+ * Formats an argument for the functions above.  The result is in one of four
+ * thread-local buffers and is valid until the thread's fourth next call.
  */
 const char *words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * A text as one word of a shell's command, in quotes where it needs them, for a
- * command in a message: in one of four buffers of the thread's own, used in
- * turn, or the text itself.
+ * Quotes text as one word of a shell command, if it needs quotes, for a command
+ * in a message.  Returns text itself, or one of four thread-local buffers that
+ * is valid until the thread's fourth next call.  Longer than 4 KiB: truncated.
  */
 const char *shell_word(const char *text);
-/* The same of DIR/NAME; valid until the thread's next call of it. */
+/* Quotes the path dir/name.  Valid until the thread's next call. */
 const char *shell_path(const char *dir, const char *name);
 
-/* The thread's last failure; never null, and of no meaning before the first. */
+/* The thread's last failure, and its message.  Never null; all zeros before the
+ * first failure. */
 const struct error *error_last(void);
 const char *error_text(void);
 
-/* Replaces the last failure, to hand one on that was kept. */
+/* Restores a failure that was saved from error_last, perhaps in another thread.
+ */
 void error_set(const struct error *err);
 
 /*
- * An error of the machine, which may be over in a moment: what a file contains
- * is not to blame, and nothing is known of it.
+ * True for transient errors of the host (I/O, memory, descriptors): the file's
+ * content is unknown, not wrong, and a later attempt may succeed.
  */
 static inline bool error_is_passing(int code)
 {

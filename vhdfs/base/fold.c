@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names without their case and normal form. */
+/* Case folding of file names, with libunistring. */
 #include "config.h"
 
 #include "base/fold.h"
@@ -24,7 +24,7 @@ static char *fold_ascii(const char *name)
 char *name_fold(const char *name)
 {
 	size_t len;
-	/* The NUL is folded too, to itself. */
+	/* The terminating NUL is included: it folds to itself. */
 	uint8_t *folded = u8_casefold((const uint8_t *)name, strlen(name) + 1,
 				      NULL, UNINORM_NFD, NULL, &len);
 

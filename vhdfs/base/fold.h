@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * File names compared as NTFS and the programs of Windows and macOS compare
- * them: letters of any case and of any normal form are the same.
+ * Case folding of file names, for comparison as NTFS, Windows and macOS do it:
+ * upper and lower case are equal, and so are all Unicode normal forms.
+ *
+ * Images from those systems name their parents in any case and normal form.
  */
 #ifndef VHDFS_BASE_FOLD_H
 #define VHDFS_BASE_FOLD_H
@@ -9,10 +11,10 @@
 #include <stdbool.h>
 
 /*
- * The folded form of a name: two names are the same where strcmp finds their
- * folded forms equal.  UTF-8 is folded by Unicode's rules (full case folding,
- * then canonical decomposition); of a name that is not UTF-8 only the letters
- * of ASCII.  The caller's to free; null: out of memory.
+ * Returns the folded form of name: two names are equal if strcmp of their
+ * folded forms is 0.  UTF-8 is folded by Unicode's rules (full case folding,
+ * then canonical decomposition).  In a name that is not valid UTF-8 only ASCII
+ * letters are folded.  The caller frees the result; null: out of memory.
  */
 char *name_fold(const char *name);
 

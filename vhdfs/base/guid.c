@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* GUIDs, with libuuid. */
 #include "config.h"
 
 #include "base/guid.h"
@@ -38,7 +39,7 @@ void guid_to_be(void *p, const struct guid *g)
 	memcpy(p, g->b, sizeof g->b);
 }
 
-/* The one permutation is its own inverse. */
+/* Reverses the bytes of the first three fields.  Its own inverse. */
 static void swap_fields(uint8_t *out, const uint8_t *in)
 {
 	static const uint8_t order[16] = { 3, 2, 1,  0,  5,  4,  7,  6,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* JSON output of the programs. */
+/* JSON output, with jansson. */
 #include "config.h"
 
 #include "base/json.h"
@@ -36,10 +36,10 @@ int json_print(const json_t *json)
 				       JSON_INDENT(2) | JSON_REAL_PRECISION(17))
 		  : -1;
 
-	/* jansson ignores what some of its calls of add_text return. */
+	/* jansson ignores the result of some of its calls of add_text. */
 	if (f && (ferror(f) | fclose(f)))
 		r = -1;
-	/* Where fclose has no memory, there is no text and no error. */
+	/* fclose that runs out of memory sets no text and returns no error. */
 	if (r < 0 || !text)
 		return fail(-ENOMEM, "out of memory");
 	print_json_text(stdout, text);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* JSON output of the programs: strings from file names, and printing. */
+/* JSON output: strings of arbitrary bytes (file names), and printing. */
 #ifndef VHDFS_BASE_JSON_H
 #define VHDFS_BASE_JSON_H
 
 #include <jansson.h>
 
 /*
- * A string; null where text is null or memory ran out.  Text that is not valid
- * UTF-8 is escaped as printable.h says, because JSON has no other text.
+ * Returns a JSON string; null if text is null or memory is out.  JSON allows
+ * only valid UTF-8: other bytes are escaped as printable.h defines.
  */
 json_t *json_text(const char *text);
 
 /*
- * Prints json to standard output, whole or not at all, and a newline: 0, or
- * -ENOMEM with words, also where json is null.
+ * Prints json and a newline to standard output.  Returns 0, or -ENOMEM without
+ * having printed anything, also if json is null (a value that the caller could
+ * not build).
  */
 int json_print(const json_t *json);
 

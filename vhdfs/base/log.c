@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Log: formats lines and sends them to their destination. */
 #include "config.h"
 
 #include "base/log.h"

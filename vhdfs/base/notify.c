@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Service notifications: the protocol of sd_notify(3), without libsystemd.
+ */
 #include "config.h"
 
 #include "base/notify.h"
@@ -23,7 +26,8 @@
 
 enum { WAIT_S = 30 };
 
-/* The manager's address: its length, 0 where there is none. */
+/* Sets *ret to the address of NOTIFY_SOCKET; returns its length, 0 if that is
+ * unset or too long. */
 static socklen_t manager_address(struct sockaddr_un *ret)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -33,13 +37,13 @@ static socklen_t manager_address(struct sockaddr_un *ret)
 	if (!n || n >= sizeof ret->sun_path)
 		return 0;
 	memcpy(ret->sun_path, path, n);
-	/* A name of the abstract kind. */
+	/* An abstract socket address is written with a leading @. */
 	if (*path == '@')
 		ret->sun_path[0] = '\0';
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
-static void attach(struct msghdr *msg, int fd)
+static void attach_fd(struct msghdr *msg, int fd)
 {
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
 
@@ -74,7 +78,7 @@ static int send_text(const char *text, int fd, int flags)
 	if (fd >= 0) {
 		msg.msg_control = control.buf;
 		msg.msg_controllen = sizeof control.buf;
-		attach(&msg, fd);
+		attach_fd(&msg, fd);
 	}
 	do
 		n = sendmsg(s, &msg, MSG_NOSIGNAL | flags);
@@ -120,8 +124,8 @@ void notify_reloading(void)
 			  (unsigned long long)monotonic_us());
 }
 
-/* A number of the environment; 0 where it is none. */
-static unsigned long long variable(const char *name)
+/* An environment variable as a decimal number; 0 if unset or not a number. */
+static unsigned long long env_number(const char *name)
 {
 	const char *text = getenv(name);
 	char *end;
@@ -135,11 +139,11 @@ static unsigned long long variable(const char *name)
 
 unsigned notify_watchdog_ms(void)
 {
-	unsigned long long us = variable("WATCHDOG_USEC");
+	unsigned long long us = env_number("WATCHDOG_USEC");
 
-	/* Another process's, where one is named. */
+	/* WATCHDOG_PID, if set, names the only process that is watched. */
 	if (getenv("WATCHDOG_PID") &&
-	    variable("WATCHDOG_PID") != (unsigned long long)getpid())
+	    env_number("WATCHDOG_PID") != (unsigned long long)getpid())
 		return 0;
 	return us / 1000 < UINT_MAX ? (unsigned)(us / 1000) : UINT_MAX;
 }
@@ -177,7 +181,8 @@ int notify_fd(int fd, const char *fmt, ...)
 	return send_text(text, fd, 0);
 }
 
-/* The manager closes the pipe's end that it is sent. */
+/* Sends one end of a pipe: the manager closes it when it has processed all
+ * messages before, and poll on the other end returns. */
 int notify_barrier(void)
 {
 	int ends[2], r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Foreign text (file names, strings in images) made printable. */
+/* Escaping of untrusted text for output. */
 #include "config.h"
 
 #include "base/printable.h"
@@ -14,10 +14,11 @@
 
 enum {
 	IN_PLACE_MAX = 1024,
-	PIECE_MAX = 4 * 4 + 1, /* four bytes escaped, and a NUL */
+	ESCAPED_MAX = 4 * 4 + 1, /* a character of four bytes, escaped; NUL */
 };
 
-/* The character at s, whose length is returned: 0 where it is not valid. */
+/* Decodes the UTF-8 character at s; returns its length in bytes, 0 if invalid.
+ */
 static size_t decode(const unsigned char *s, uint32_t *ret)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -41,8 +42,7 @@ static size_t decode(const unsigned char *s, uint32_t *ret)
 	return n;
 }
 
-/* Characters with a place and a shape of their own, in the order of the text.
- */
+/* True for a visible character that does not change the order of the text. */
 static bool is_plain(uint32_t c)
 {
 	static const uint32_t others[][2] = {
@@ -58,10 +58,12 @@ static bool is_plain(uint32_t c)
 	return true;
 }
 
-/* The next character of the text s, or byte of it that is part of none: its
- * printable form in ret, *ret_len bytes; returns how many bytes it takes in s.
+/*
+ * Escapes the character at s, or one byte if that is not part of a character:
+ * *ret_len bytes in ret.  Returns the number of bytes consumed.
  */
-static size_t next(const unsigned char *s, char ret[PIECE_MAX], size_t *ret_len)
+static size_t escape_one(const unsigned char *s, char ret[ESCAPED_MAX],
+			 size_t *ret_len)
 {
 	uint32_t c = 0;
 	size_t n = decode(s, &c), len = n ? n : 1;
@@ -83,13 +85,13 @@ char *printable(const char *text, char *buf, size_t size)
 	size_t used = 0;
 
 	while (*s) {
-		char piece[PIECE_MAX];
-		size_t room, len = next(s, piece, &room);
+		char escaped[ESCAPED_MAX];
+		size_t n, len = escape_one(s, escaped, &n);
 
-		if (used + room >= size)
+		if (used + n >= size)
 			break;
-		memcpy(buf + used, piece, room);
-		used += room;
+		memcpy(buf + used, escaped, n);
+		used += n;
 		s += len;
 	}
 	buf[used] = '\0';
@@ -112,8 +114,8 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-/* The byte whose escape text begins with, or 0. */
-static unsigned char escaped(const char *text)
+/* The byte of the escape at text; 0 if text does not begin with an escape. */
+static unsigned char unescape_one(const char *text)
 {
 	int high, low;
 
@@ -129,7 +131,7 @@ void printable_undo(char *text)
 	char *to = text;
 
 	for (const char *s = text; *s; to++) {
-		unsigned char byte = escaped(s);
+		unsigned char byte = unescape_one(s);
 
 		*to = byte ? (char)byte : *s;
 		s += byte ? 4 : 1;
@@ -150,18 +152,18 @@ static void print_printable(FILE *f, const char *text)
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (*s) {
-		char piece[PIECE_MAX];
-		size_t room, len = next(s, piece, &room);
+		char escaped[ESCAPED_MAX];
+		size_t n, len = escape_one(s, escaped, &n);
 
-		fwrite(piece, room, 1, f);
+		fwrite(escaped, n, 1, f);
 		s += len;
 	}
 }
 
 void print_line(FILE *f, const char *fmt, ...)
 {
-	/* Two paths and what is said of them: that lack of memory can be said,
-	 * memory is taken for what is longer only. */
+	/* Enough for a message with two paths.  Only longer lines allocate, so
+	 * that "out of memory" can always be printed. */
 	char line[3 * 4096];
 	_cleanup_free_ char *all = NULL;
 	va_list ap;
@@ -188,7 +190,7 @@ void print_json_text(FILE *f, const char *json)
 		uint32_t c = 0;
 		size_t n = decode(s, &c);
 
-		/* What is below 0x7f is escaped already, or white space. */
+		/* Below 0x7f, jansson has escaped control characters. */
 		if (n && c >= 0x7f && !is_plain(c))
 			fprintf(f, "\\u%04x", (unsigned)c);
 		else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sizes as people write and read them: powers of 1024. */
+/* Sizes in bytes as text. */
 #include "config.h"
 
 #include "base/size.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const char units[] = "KMGTPE";
-enum { UNITS_TAKEN = 4 }; /* no disk has more */
+enum { UNITS_PARSED = 4 }; /* no disk is larger */
 
 int size_parse(const char *text, uint64_t *ret)
 {
@@ -28,7 +28,7 @@ int size_parse(const char *text, uint64_t *ret)
 		*ret = size;
 		return 0;
 	}
-	unit = memchr(units, toupper((unsigned char)*text), UNITS_TAKEN);
+	unit = memchr(units, toupper((unsigned char)*text), UNITS_PARSED);
 	if (!unit || text[1])
 		return -EINVAL;
 	for (; unit >= units; unit--)

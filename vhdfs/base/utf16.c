@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Conversion between UTF-8 and UTF-16, with libunistring. */
 #include "config.h"
 
 #include "base/utf16.h"
@@ -24,7 +25,7 @@ static int decode(const void *p, size_t len, uint16_t (*get)(const void *),
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		units[i] = get((const uint8_t *)p + 2 * i);
-	/* The NUL that calloc left is converted too, and ends the string. */
+	/* The NUL that calloc set is converted, too, and ends the string. */
 	errno = 0;
 	utf8 = u16_to_u8(units, u16_strlen(units) + 1, NULL, &out_len);
 	if (!utf8)
@@ -41,7 +42,7 @@ static int encode(const char *utf8, void (*put)(void *, uint16_t),
 	uint8_t *out;
 
 	errno = 0;
-	/* With its NUL, so that the empty string is no special case. */
+	/* Includes the NUL, so that the empty string is not a special case. */
 	units = u8_to_u16((const uint8_t *)utf8, strlen(utf8) + 1, NULL, &n);
 	if (!units)
 		return errno == ENOMEM ? -ENOMEM : -EINVAL;
