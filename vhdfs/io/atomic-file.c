@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Atomic file creation.
+ *
+ * Names are resolved relative to a descriptor of the directory, so a rename of
+ * the directory between creation and publication does no harm.
+ */
 #include "config.h"
 
 #include "io/atomic-file.h"
@@ -18,27 +24,27 @@
 #include "base/guid.h"
 #include "io/io-file.h"
 
-static const char *last_part(const char *path)
+static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
 }
 
-/* ".NAME.RANDOM.new", or null when out of memory. */
+/* ".NAME.RANDOM.new"; null: out of memory. */
 static char *temp_name(const char *path)
 {
 	struct guid random = guid_random();
 	char *temp;
 
-	/* The name is cut: with what is added it must stay a valid one. */
-	if (asprintf(&temp, ".%.200s.%08" PRIx32 ".new", last_part(path),
+	/* Truncated, so that the result is not longer than NAME_MAX. */
+	if (asprintf(&temp, ".%.200s.%08" PRIx32 ".new", base_name(path),
 		     get_le32(random.b)) < 0)
 		return NULL;
 	return temp;
 }
 
-/* Is path the directory root, or in it? */
+/* True if path is the directory root, or below it. */
 static bool is_within(const char *path, const char *root)
 {
 	size_t n = strcmp(root, "/") ? strlen(root) : 0;
@@ -48,7 +54,7 @@ static bool is_within(const char *path, const char *root)
 
 static int open_directory(struct atomic_file *file, const char *path)
 {
-	_cleanup_free_ char *dir = strndup(path, last_part(path) - path);
+	_cleanup_free_ char *dir = strndup(path, base_name(path) - path);
 	char link[64], real[PATH_MAX];
 	ssize_t n;
 
@@ -68,8 +74,8 @@ static int open_directory(struct atomic_file *file, const char *path)
 	return -ENOMEM;
 }
 
-/* Makes zeros of all that is none. */
-static int clear(int fd)
+/* Overwrites all bytes that are not zero with zeros. */
+static int fill_with_zeros(int fd)
 {
 	enum { CHUNK = 64 * 1024 };
 	static const uint8_t zeros[CHUNK];
@@ -83,33 +89,33 @@ static int clear(int fd)
 	return n < 0 ? -errno : 0;
 }
 
-static int take_file(struct atomic_file *file, const char *path,
-		     const char *room)
+static int open_spare(struct atomic_file *file, const char *path,
+		      const char *spare)
 {
 	int fd, r;
 
-	file->temp = strdup(room);
+	file->temp = strdup(spare);
 	if (!file->temp)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	file->taken = true;
-	fd = openat(file->dir_fd, room, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	file->existed = true;
+	fd = openat(file->dir_fd, spare, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return fail_errno(-errno, "%s/%s", file->dir, room);
-	r = clear(fd);
+		return fail_errno(-errno, "%s/%s", file->dir, spare);
+	r = fill_with_zeros(fd);
 	if (r == 0)
 		return io_file_from_fd(fd, path, true, &file->io);
 	close(fd);
-	return fail_errno(r, "%s/%s", file->dir, room);
+	return fail_errno(r, "%s/%s", file->dir, spare);
 }
 
-static int check_new(struct atomic_file *file, const char *path)
+static int check_not_there(struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
 	file->path = strdup(path);
 	if (!file->path)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	if (!*last_part(path) || fstatat(file->dir_fd, last_part(path), &st,
+	if (!*base_name(path) || fstatat(file->dir_fd, base_name(path), &st,
 					 AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(
 			-EEXIST,
@@ -118,15 +124,15 @@ static int check_new(struct atomic_file *file, const char *path)
 	return 0;
 }
 
-/* Where a file cannot be made, and what may help. */
-static int fail_path(int code, const char *path)
+/* Reports that a file cannot be created at path, with a remedy. */
+static int fail_to_create(int code, const char *path)
 {
 	fail_errno(code, "%s", path);
 	if (code == -ENOENT)
-		error_advise("`mkdir -p' makes the directory");
+		error_advise("create the directory with `mkdir -p'");
 	else if (code == -EROFS)
-		error_advise("`mount -o remount,rw' makes its file system "
-			     "writable");
+		error_advise("make its filesystem writable with "
+			     "`mount -o remount,rw'");
 	return code;
 }
 
@@ -140,7 +146,7 @@ static int create_file(struct atomic_file *file, const char *path)
 	fd = openat(file->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 		    0666);
 	if (fd < 0)
-		return fail_path(-errno, path);
+		return fail_to_create(-errno, path);
 	r = io_file_from_fd(fd, path, true, &file->io);
 	if (r < 0)
 		unlinkat(file->dir_fd, temp, 0);
@@ -149,8 +155,8 @@ static int create_file(struct atomic_file *file, const char *path)
 	return r;
 }
 
-/* room null: a new file. */
-static int begin(const char *path, const char *within, const char *room,
+/* spare null: creates a new file. */
+static int begin(const char *path, const char *within, const char *spare,
 		 struct atomic_file *ret)
 {
 	struct atomic_file file = { .dir_fd = -1 };
@@ -158,14 +164,14 @@ static int begin(const char *path, const char *within, const char *room,
 	int r = open_directory(&file, path);
 
 	if (r < 0)
-		fail_path(r, path);
+		fail_to_create(r, path);
 	else if (within && !is_within(file.dir, within))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
-		r = check_new(&file, path);
+		r = check_not_there(&file, path);
 	if (r == 0)
-		r = room ? take_file(&file, path, room)
-			 : create_file(&file, path);
+		r = spare ? open_spare(&file, path, spare)
+			  : create_file(&file, path);
 	if (r < 0) {
 		why = *error_last();
 		atomic_file_fini(&file);
@@ -183,23 +189,22 @@ int atomic_file_create(const char *path, const char *within,
 }
 
 int atomic_file_create_over(const char *path, const char *within,
-			    const char *room, struct atomic_file *ret)
+			    const char *spare, struct atomic_file *ret)
 {
-	return begin(path, within, room, ret);
+	return begin(path, within, spare, ret);
 }
 
-/* Gives temp its name, unless something has that. */
+/* Renames temp to its final name; -EEXIST if that exists. */
 static int rename_new(const struct atomic_file *file)
 {
-	const char *name = last_part(file->path);
+	const char *name = base_name(file->path);
 	int dir = file->dir_fd;
 
 	if (renameat2(dir, file->temp, dir, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	/* A file system without that flag (NFS): a link replaces nothing
-	 * either. */
+	/* NFS does not support the flag; link does not replace a file, too. */
 	if (linkat(dir, file->temp, dir, name, 0) < 0)
 		return -errno;
 	unlinkat(dir, file->temp, 0);
@@ -221,7 +226,7 @@ int atomic_file_publish(struct atomic_file *file)
 	if (r < 0)
 		return fail_errno(r, "%s", file->path);
 	free(steal(file->temp));
-	/* The names in the directory are to be durable, too. */
+	/* Makes the new name durable. */
 	if (fsync(file->dir_fd) < 0)
 		return fail_errno(-errno, "%s: syncing its directory",
 				  file->path);
@@ -230,11 +235,11 @@ int atomic_file_publish(struct atomic_file *file)
 
 void atomic_file_fini(struct atomic_file *file)
 {
-	if (file->temp && !file->taken)
+	if (file->temp && !file->existed)
 		unlinkat(file->dir_fd, file->temp, 0);
 	if (file->io)
 		io_close(file->io);
-	/* One that was never created is all zeros. */
+	/* A struct of zeros has no descriptor. */
 	if (file->dir)
 		close(file->dir_fd);
 	free(file->temp);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A file in the making: it lies under a name with a dot, where no mount shows
- * it, beside the place where it will be, and takes its name when it is whole.
- * Who is interrupted leaves at most the dotted file, never a half-made one
- * under the final name; and what has that name already is never replaced.
+ * Atomic file creation: an image file is written under a temporary name and
+ * renamed to its final name when it is complete and synced.
+ *
+ * The temporary name is in the same directory and begins with a dot, so a mount
+ * of the directory does not show it.  A process that dies meanwhile leaves at
+ * most that file, never an incomplete one under the final name.  An existing
+ * file is never replaced.
+ *
+ * THREADS: one thread at a time for each struct atomic_file.
  */
 #ifndef VHDFS_IO_ATOMIC_FILE_H
 #define VHDFS_IO_ATOMIC_FILE_H
@@ -11,37 +16,37 @@
 #include "io/io.h"
 
 struct atomic_file {
-	char *path; /* the final name, as atomic_file_create was given it */
-	char *dir;  /* the real, absolute path of its directory */
-	int dir_fd; /* names are made and removed in there, whatever became of
-		       the path; of no use in a struct that is all zeros */
-	char *temp; /* the name now, in dir; null once it is published */
-	bool taken; /* the file was there before: atomic_file_fini leaves it */
-	struct io *io; /* empty, or all zeros, writable, named path in messages;
-			  owned */
+	char *path;    /* the final name, as atomic_file_create was given it */
+	char *dir;     /* the real, absolute path of its directory */
+	int dir_fd;    /* the directory, even if dir is renamed meanwhile; not
+			  valid in a struct of zeros */
+	char *temp;    /* the temporary name in dir; null after publishing */
+	bool existed;  /* atomic_file_create_over: fini does not remove it */
+	struct io *io; /* the new file, open for writing; its name in messages
+			  is path; owned */
 };
 
 /*
- * within: null, or the real path of the directory in which the file must lie,
- * else -EXDEV.  -EEXIST where there is something at path (a dangling link too);
- * -ENOENT where its directory is not.
+ * Creates the temporary file, empty, mode 0666 less the umask.  within: null,
+ * or the real path of a directory; -EXDEV if path is outside it.  -EEXIST if
+ * path exists (even as a dangling link); -ENOENT if its directory does not.
  */
 int atomic_file_create(const char *path, const char *within,
 		       struct atomic_file *ret);
 /*
- * The same with a file that is there beside it, under the name room, for its
- * blocks: it is overwritten with zeros in place, which needs no room in the
- * file system, and keeps its size until it is resized.  -ENOENT where it is not
- * there.
+ * The same on a full filesystem: uses the existing file named spare, in the
+ * same directory, as the temporary file.  It is overwritten with zeros in
+ * place, which allocates no space, and keeps its size until the caller resizes
+ * it.  -ENOENT if spare does not exist.
  */
 int atomic_file_create_over(const char *path, const char *within,
-			    const char *room, struct atomic_file *ret);
+			    const char *spare, struct atomic_file *ret);
 /*
- * Syncs the file, gives it its name, and syncs the directory.  -EEXIST when
- * somebody else took the name meanwhile.  io stays open.
+ * Syncs the file, renames it to path, and syncs the directory.  -EEXIST if
+ * another process created path meanwhile.  io stays open.
  */
 int atomic_file_publish(struct atomic_file *file);
-/* Removes the file unless it is published, and closes it. */
+/* Removes the temporary file unless it was published, and closes io. */
 void atomic_file_fini(struct atomic_file *file);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Blocking hook. */
 #include "config.h"
 
 #include "io/blocking.h"
@@ -7,35 +8,35 @@
 #include <stddef.h>
 #include <time.h>
 
-/* Longer than anybody works with a lock who does not wait for the disk. */
-enum { PATIENCE_NS = 300000 };
+/* Longer than any lock is held without disk I/O. */
+enum { LOCK_TIMEOUT_NS = 300000 };
 
-static void (*_Atomic before_wait)(void);
+static void (*_Atomic blocking_hook)(void);
 
-void io_set_blocking_hook(void (*what)(void))
+void io_set_blocking_hook(void (*hook)(void))
 {
-	atomic_store(&before_wait, what);
+	atomic_store(&blocking_hook, hook);
 }
 
 void io_will_block(void)
 {
-	void (*what)(void) = atomic_load(&before_wait);
+	void (*hook)(void) = atomic_load(&blocking_hook);
 
-	if (what)
-		what();
+	if (hook)
+		hook();
 }
 
 bool io_has_blocking_hook(void)
 {
-	return atomic_load(&before_wait);
+	return atomic_load(&blocking_hook);
 }
 
-static struct timespec patience_ends(void)
+static struct timespec lock_deadline(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += PATIENCE_NS;
+	t.tv_nsec += LOCK_TIMEOUT_NS;
 	if (t.tv_nsec >= 1000000000) {
 		t.tv_nsec -= 1000000000;
 		t.tv_sec++;
@@ -49,7 +50,7 @@ void io_rdlock(pthread_rwlock_t *lock)
 
 	if (pthread_rwlock_tryrdlock(lock) == 0)
 		return;
-	end = patience_ends();
+	end = lock_deadline();
 	if (pthread_rwlock_clockrdlock(lock, CLOCK_MONOTONIC, &end) == 0)
 		return;
 	io_will_block();
@@ -62,7 +63,7 @@ void io_wrlock(pthread_rwlock_t *lock)
 
 	if (pthread_rwlock_trywrlock(lock) == 0)
 		return;
-	end = patience_ends();
+	end = lock_deadline();
 	if (pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &end) == 0)
 		return;
 	io_will_block();

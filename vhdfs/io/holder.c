@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Holders: looked for in /proc. */
+/* Lock holders: searches /proc and /sys. */
 #include "config.h"
 
 #include "io/holder.h"
@@ -19,8 +19,8 @@
 #include "base/cleanup.h"
 
 /*
- * Is there, in an fdinfo file, an OFD lock on this inode that covers a byte
- * from 100 to 299?  Its lines look like
+ * True if an fdinfo file lists an OFD lock on this inode that covers one of the
+ * lock bytes.  The format of a line is
  * "lock:\t1: OFDLCK ADVISORY  WRITE -1 fd:01:1234 100 299".
  */
 static bool fdinfo_has_lock(const char *path, const struct stat *st)
@@ -46,8 +46,9 @@ static bool fdinfo_has_lock(const char *path, const struct stat *st)
 	return false;
 }
 
-/* Does process pid hold a lock on this inode through a descriptor not ours? */
-static bool process_holds(const char *pid, const struct stat *st, int but_fd)
+/* True if process pid has this inode locked through another descriptor than
+ * own_fd of this process. */
+static bool process_locks(const char *pid, const struct stat *st, int own_fd)
 {
 	char path[600];
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -57,7 +58,7 @@ static bool process_holds(const char *pid, const struct stat *st, int but_fd)
 	dir = opendir(path);
 	for (struct dirent *de; dir && (de = readdir(dir));) {
 		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    (self && atoi(de->d_name) == but_fd))
+		    (self && atoi(de->d_name) == own_fd))
 			continue;
 		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid,
 			 de->d_name);
@@ -67,14 +68,14 @@ static bool process_holds(const char *pid, const struct stat *st, int but_fd)
 	return false;
 }
 
-/* Does process pid have the file open for writing? */
-static bool process_writes(const char *pid, const struct stat *st, int but_fd)
+/* True if process pid has the file open for writing. */
+static bool process_writes(const char *pid, const struct stat *st, int own_fd)
 {
 	char path[600], line[64];
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct stat other;
 
-	(void)but_fd;
+	(void)own_fd;
 	snprintf(path, sizeof path, "/proc/%s/fd", pid);
 	dir = opendir(path);
 	for (struct dirent *de; dir && (de = readdir(dir));) {
@@ -97,23 +98,22 @@ static bool process_writes(const char *pid, const struct stat *st, int but_fd)
 }
 
 /* A service manager has copies of its services' descriptors (FDSTORE). */
-static bool may_be_manager(const char *pid)
+static bool is_service_manager(const char *pid)
 {
 	return !strcmp(pid, "1");
 }
 
-/* The first process of /proc to which that applies; the manager is named only
- * where it is the only one. */
+/* Names the first process that matches.  The service manager is named only if
+ * no other process matches. */
 static void find_process(int fd,
-			 bool (*is)(const char *pid, const struct stat *st,
-				    int but_fd),
-			 char *who, size_t who_size)
+			 bool (*matches)(const char *pid, const struct stat *st,
+					 int own_fd),
+			 char *name, size_t size)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/proc");
 	struct stat st;
 
-	*who = '\0';
-
+	*name = '\0';
 	if (!dir || fstat(fd, &st) < 0)
 		return;
 	for (struct dirent *de; (de = readdir(dir));) {
@@ -121,25 +121,24 @@ static void find_process(int fd,
 		_cleanup_fclose_ FILE *f = NULL;
 
 		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    !is(de->d_name, &st, fd))
+		    !matches(de->d_name, &st, fd))
 			continue;
 		snprintf(path, sizeof path, "/proc/%s/comm", de->d_name);
 		f = fopen(path, "re");
 		if (f && fgets(comm, sizeof comm, f))
 			comm[strcspn(comm, "\n")] = '\0';
-		snprintf(who, who_size, "%s (process %s)", comm, de->d_name);
-		if (!may_be_manager(de->d_name))
+		snprintf(name, size, "%s (process %s)", comm, de->d_name);
+		if (!is_service_manager(de->d_name))
 			return;
 	}
 }
 
-/* F_OFD_GETLK names no process; /proc does, for those on this host. */
-void holder_of_locks(int fd, char *who, size_t who_size)
+void holder_of_locks(int fd, char *name, size_t size)
 {
-	find_process(fd, process_holds, who, who_size);
+	find_process(fd, process_locks, name, size);
 }
 
-/* The first line of a file in /sys, "" where there is none. */
+/* Reads the first line of a file, "" if it does not exist. */
 static void read_line(const char *path, char *line, int size)
 {
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
@@ -149,8 +148,9 @@ static void read_line(const char *path, char *line, int size)
 	line[strcspn(line, "\n")] = '\0';
 }
 
-/* The kernel itself has files open: those of loop devices. */
-static void find_loop(int fd, char *who, size_t who_size)
+/* Names a writable loop device whose backing file this is: the kernel has that
+ * open, without a process. */
+static void find_loop_device(int fd, char *name, size_t size)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
 	struct stat st, backing;
@@ -169,14 +169,14 @@ static void find_loop(int fd, char *who, size_t who_size)
 		    stat(file, &backing) < 0 || backing.st_dev != st.st_dev ||
 		    backing.st_ino != st.st_ino)
 			continue;
-		snprintf(who, who_size, "loop device /dev/%s", de->d_name);
+		snprintf(name, size, "loop device /dev/%s", de->d_name);
 		return;
 	}
 }
 
-void holder_of_writes(int fd, char *who, size_t who_size)
+void holder_of_writes(int fd, char *name, size_t size)
 {
-	find_process(fd, process_writes, who, who_size);
-	if (!*who)
-		find_loop(fd, who, who_size);
+	find_process(fd, process_writes, name, size);
+	if (!*name)
+		find_loop_device(fd, name, size);
 }

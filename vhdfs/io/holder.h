@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Holders: which process on this host locks a file, or has it open for writing.
- * The kernel does not say it of open-file-description locks; /proc does.
+ * Lock holders: finds the process on this host that has a file locked or open
+ * for writing, for the message of -EBUSY.
+ *
+ * F_OFD_GETLK does not return the process that holds an open-file-description
+ * lock, so /proc is searched.  The result is a hint: processes of other users
+ * and other hosts are not visible.
  */
 #ifndef VHDFS_IO_HOLDER_H
 #define VHDFS_IO_HOLDER_H
 
 #include <stddef.h>
 
-/* The bytes of an image file that lock it; see io-file.c. */
+/* The byte range of an image file that is used for locks; see io-file.c. */
 enum { LOCK_FIRST = 100, LOCK_COUNT = 200 };
 
 /*
- * "NAME (process N)" of the first process that has one of these bytes of fd's
- * file locked through another descriptor, or has the file open for writing;
- * "loop device /dev/loopN" where the kernel has it open so; else "".  Any
- * thread may call them.
+ * Describe a holder of fd's file in name: "COMMAND (process N)", or
+ * "loop device /dev/loopN" for a loop device, or "" if none is found.
+ * holder_of_locks finds a lock on the bytes above through another descriptor
+ * than fd; holder_of_writes finds a descriptor open for writing.
+ * Any thread may call them.
  */
-void holder_of_locks(int fd, char *who, size_t who_size);
-void holder_of_writes(int fd, char *who, size_t who_size);
+void holder_of_locks(int fd, char *name, size_t size);
+void holder_of_writes(int fd, char *name, size_t size);
 
 #endif

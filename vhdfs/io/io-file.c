@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files.
+ * Image file I/O on regular files and block devices.
  *
- * LOCKS.  Open-file-description locks on single bytes, the ones that QEMU
- * uses, so that QEMU and vhdfs see each other: byte 100 + p says "I use
- * permission p", byte 200 + p "nobody else may use permission p"; permission 0
- * is consistent read, 1 is write, 2 write-unchanged, 3 resize.
+ * LOCKS.  Open-file-description (OFD) locks on single bytes, compatible with
+ * QEMU's image locking.  A read lock on byte 100 + p means "I use permission
+ * p"; a read lock on byte 200 + p means "no other process may use permission
+ * p".  The permissions: 0 consistent read, 1 write, 2 write unchanged, 3
+ * resize.
  *
- *   shared     read locks on 100 (I read) and 201 (nobody may write), and then
- *              nobody may be found to hold 101 (I write) or 200 (nobody may
- *              read)
+ *   shared     read locks on 100 (use read) and 201 (deny write); then fails if
+ *              another description has 101 (use write) or 200 (deny read)
  *   exclusive  a write lock on all of 100 to 299
  *
- * A lock goes with the last descriptor of its open file description, so
- * nothing stays locked after a process was killed.
+ * The kernel releases a lock with the last descriptor of its open file
+ * description, so a file does not stay locked after its process was killed.
  */
 #include "config.h"
 
@@ -47,13 +47,13 @@ enum {
 	LOCK_USE_WRITE = 101,
 	LOCK_DENY_READ = 200,
 	LOCK_DENY_WRITE = 201,
-	/* The last wait; all of them take twice as long. */
-	LOCK_WAIT_MAX_MS = 64,
+	/* The last delay of a retried lock; the sum of all is twice that. */
+	LOCK_DELAY_MAX_MS = 64,
 };
 
-/* What is in memory already: the number of bytes, 0 too where the kernel cannot
- * tell. */
-static size_t pread_now(int fd, void *buf, size_t len, uint64_t off)
+/* Reads from the page cache only; returns the number of bytes read, 0 on any
+ * error. */
+static size_t pread_cached(int fd, void *buf, size_t len, uint64_t off)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	ssize_t n = preadv2(fd, &iov, 1, (off_t)off, RWF_NOWAIT);
@@ -66,7 +66,7 @@ static ssize_t file_pread(struct io *io, void *buf, size_t len, uint64_t off)
 	size_t done = 0;
 
 	if (io_has_blocking_hook())
-		done = pread_now(io->fd, buf, len, off);
+		done = pread_cached(io->fd, buf, len, off);
 	if (done < len)
 		io_will_block();
 	while (done < len) {
@@ -101,9 +101,9 @@ static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/* A sync was under way when a process died: what it reported is not known, but
- * the witness has a report of its own. */
-static int settle_doubt(struct io *io)
+/* The file is in doubt (recovery.h, SYNCS): the predecessor died in a sync,
+ * whose result is unknown.  The witness has its own report of a failure. */
+static int resolve_doubt(struct io *io)
 {
 	int witness = recovery_file_witness(io->recovery);
 
@@ -116,8 +116,8 @@ static int settle_doubt(struct io *io)
 }
 
 /*
- * ORDER, for the process may die anywhere: the sync is counted, made, its
- * failure is recovery, and then it counts no more.
+ * ORDER, because the process may die between any two steps: count the sync as
+ * running, sync, record a failure, count the sync as finished.
  */
 static int file_sync(struct io *io)
 {
@@ -129,7 +129,7 @@ static int file_sync(struct io *io)
 	recovery_sync_begin(io->recovery);
 	r = fdatasync(io->fd) < 0 ? -errno : 0;
 	if (r == 0 && recovery_file_in_doubt(io->recovery))
-		r = settle_doubt(io);
+		r = resolve_doubt(io);
 	if (r < 0)
 		recovery_file_set_failed(io->recovery, r);
 	recovery_sync_end(io->recovery);
@@ -158,8 +158,9 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	int mode = FALLOC_FL_KEEP_SIZE |
 		   (keep ? FALLOC_FL_ZERO_RANGE : FALLOC_FL_PUNCH_HOLE);
 
-	/* On ext4 zeroing a range that finds no room drops what was written
-	 * there and is not on the disk yet: older data would come back. */
+	/* If ext4 has no space for FALLOC_FL_ZERO_RANGE, it has dropped dirty
+	 * pages of the range already, and older data reappears.  So write them
+	 * to the disk before. */
 	if (keep &&
 	    sync_file_range(io->fd, (off_t)off, (off_t)len,
 			    SYNC_FILE_RANGE_WAIT_BEFORE |
@@ -171,14 +172,14 @@ static int file_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return fallocate(io->fd, mode, (off_t)off, (off_t)len) < 0 ? -errno : 0;
 }
 
-/* Space that a copy of the file shares (cp --reflink) is none to write to. */
-static int stop_sharing(struct io *io, uint64_t off, uint64_t len)
+/* Space that is shared with another file (cp --reflink) is allocated again on a
+ * write, so it is not reserved. */
+static int unshare_range(struct io *io, uint64_t off, uint64_t len)
 {
 	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE,
 		      (off_t)off, (off_t)len) == 0)
 		return 0;
-	/* Where nothing can be shared, or that cannot be undone before it is
-	 * written. */
+	/* The filesystem shares no space, or cannot unshare it in advance. */
 	return errno == EOPNOTSUPP || errno == EINVAL ? 0 : -errno;
 }
 
@@ -186,7 +187,7 @@ static int file_reserve(struct io *io, uint64_t off, uint64_t len)
 {
 	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
 		return -errno;
-	return stop_sharing(io, off, len);
+	return unshare_range(io, off, len);
 }
 
 static int file_extent(struct io *io, uint64_t off, bool *ret_data,
@@ -228,8 +229,9 @@ static int set_lock(int fd, short type, off_t first, off_t count)
 	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
 }
 
-/* Does anybody else hold a lock that a lock of this type would hit? 0 or 1. */
-static int would_hit(int fd, short type, off_t first, off_t count)
+/* Returns 1 if a lock of another description conflicts with this one, else 0.
+ */
+static int lock_conflicts(int fd, short type, off_t first, off_t count)
 {
 	struct flock fl = { .l_type = type,
 			    .l_whence = SEEK_SET,
@@ -247,8 +249,8 @@ static int lock_shared(int fd)
 
 	if (r == 0)
 		r = set_lock(fd, F_RDLCK, LOCK_DENY_WRITE, 1);
-	/* Of an exclusive lock the rest goes now: there is no moment without.
-	 */
+	/* A downgrade: unlocks the other bytes of an exclusive lock.  The file
+	 * is locked at every moment. */
 	if (r == 0)
 		r = set_lock(fd, F_UNLCK, LOCK_USE_WRITE,
 			     LOCK_DENY_WRITE - LOCK_USE_WRITE);
@@ -256,9 +258,9 @@ static int lock_shared(int fd)
 		r = set_lock(fd, F_UNLCK, LOCK_DENY_WRITE + 1,
 			     LOCK_FIRST + LOCK_COUNT - LOCK_DENY_WRITE - 1);
 	if (r == 0)
-		r = would_hit(fd, F_WRLCK, LOCK_USE_WRITE, 1);
+		r = lock_conflicts(fd, F_WRLCK, LOCK_USE_WRITE, 1);
 	if (r == 0)
-		r = would_hit(fd, F_WRLCK, LOCK_DENY_READ, 1);
+		r = lock_conflicts(fd, F_WRLCK, LOCK_DENY_READ, 1);
 	return r > 0 ? -EBUSY : r;
 }
 
@@ -278,36 +280,39 @@ static int try_lock(int fd, enum io_lock lock)
 	return r;
 }
 
-/* Another description of the same file: -errno. */
-static int open_again(int fd)
+/* Opens a second description of the same file, for reading.  A descriptor, or
+ * -errno. */
+static int open_second(int fd)
 {
 	char path[64];
-	int again;
+	int second;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	again = open(path, O_RDONLY | O_CLOEXEC);
-	return again < 0 ? -errno : again;
+	second = open(path, O_RDONLY | O_CLOEXEC);
+	return second < 0 ? -errno : second;
 }
 
-/* Before the first write; without one, a doubt is taken for a failure. */
+/* Opens the witness, before the first write.  Without one a doubt is treated as
+ * a failure. */
 static void open_witness(const struct io *io)
 {
 	int fd;
 
-	/* One that is opened now knows nothing of a failure before. */
+	/* In doubt: a new descriptor would not get the report of an earlier
+	 * failure. */
 	if (!io->recovery || !io->writable ||
 	    recovery_file_in_doubt(io->recovery) ||
 	    recovery_file_witness(io->recovery) >= 0)
 		return;
-	fd = open_again(io->fd);
+	fd = open_second(io->fd);
 	recovery_file_set_witness(io->recovery, fd < 0 ? -1 : fd);
 }
 
 /*
- * What is locked outlives this process where a supervisor began that; and if
- * the process before had it locked, its descriptor has the lock.
+ * Registers the file in the recovery memory, if the process has one.  If the
+ * predecessor registered it, its descriptor, which has the lock, replaces ours.
  */
-static void keep_it(struct io *io)
+static void register_file(struct io *io)
 {
 	int fd;
 
@@ -324,32 +329,32 @@ static void keep_it(struct io *io)
 }
 
 /*
- * A mount lets go of an image a little after the last close of its view has
- * returned: a lock that is refused is tried again for a moment.
+ * Retries a conflicting lock for a moment: a mount unlocks an image a little
+ * after the last close of its view has returned.
  */
-static int file_lock(struct io *io, enum io_lock lock, char *who,
-		     size_t who_size)
+static int file_lock(struct io *io, enum io_lock lock, char *holder,
+		     size_t size)
 {
 	int r;
 
 	if (lock != IO_LOCK_NONE)
-		keep_it(io);
+		register_file(io);
 	r = try_lock(io->fd, lock);
-	for (long ms = 1; r == -EBUSY && ms <= LOCK_WAIT_MAX_MS; ms *= 2) {
-		struct timespec wait = { .tv_nsec = ms * 1000000 };
+	for (long ms = 1; r == -EBUSY && ms <= LOCK_DELAY_MAX_MS; ms *= 2) {
+		struct timespec delay = { .tv_nsec = ms * 1000000 };
 
-		nanosleep(&wait, NULL);
+		nanosleep(&delay, NULL);
 		r = try_lock(io->fd, lock);
 	}
 	if (r == -EBUSY)
-		holder_of_locks(io->fd, who, who_size);
+		holder_of_locks(io->fd, holder, size);
 	return r;
 }
 
 static void file_close(struct io *io)
 {
-	/* What the kernel holds may not be what the disk has: who opens the
-	 * file next is to see the disk. */
+	/* After a failed sync the page cache may differ from the disk: drop it,
+	 * so that the next open reads the disk. */
 	if (atomic_load(&io->sync_failed))
 		(void)posix_fadvise(io->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (io->recovery)
@@ -382,7 +387,8 @@ int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret)
 	if (fstat(fd, &st) < 0)
 		return fail_errno(-errno, "%s", name);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return fail(-EOPNOTSUPP, "%s: not a regular file", name);
+		return fail(-EOPNOTSUPP,
+			    "%s: not a regular file or block device", name);
 	io = malloc(sizeof *io);
 	if (!io)
 		return fail(-ENOMEM, "%s: out of memory", name);
@@ -400,7 +406,8 @@ int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret)
 
 int io_file_open(const char *path, bool writable, struct io **ret)
 {
-	/* O_NONBLOCK: a FIFO must not keep us waiting; files do not mind. */
+	/* O_NONBLOCK: the open of a FIFO must not block.  No effect on files.
+	 */
 	int fd = open(path,
 		      (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 
@@ -418,19 +425,19 @@ int io_file_create(const char *path, struct io **ret)
 	return io_file_from_fd(fd, path, true, ret);
 }
 
-int io_file_in_use(struct io *io, char *who, size_t who_size)
+int io_file_in_use(struct io *io, char *holder, size_t size)
 {
-	int r = would_hit(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
+	int r = lock_conflicts(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
 
-	if (who_size)
-		*who = '\0';
-	if (r > 0 && who_size)
-		holder_of_locks(io->fd, who, who_size);
-	return r < 0 ? fail_errno(r, "%s: asking for locks", io->name) : r;
+	if (size)
+		*holder = '\0';
+	if (r > 0 && size)
+		holder_of_locks(io->fd, holder, size);
+	return r < 0 ? fail_errno(r, "%s: test for locks", io->name) : r;
 }
 
-/* Where the file behind fd is, or was: in buf. */
-static const char *name_of(int fd, char *buf, size_t size)
+/* The present path of fd's file, or its last one if it was removed; in buf. */
+static const char *path_of_fd(int fd, char *buf, size_t size)
 {
 	char path[64];
 	ssize_t n;
@@ -453,10 +460,11 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 	if (!recovery && !writable)
 		fd = recovery_file_fd(dev, ino);
 	if (!recovery && fd >= 0)
-		fd = open_again(fd);
+		fd = open_second(fd);
 	if (fd < 0)
 		return fd;
-	r = io_file_from_fd(fd, name_of(fd, name, sizeof name), writable, ret);
+	r = io_file_from_fd(fd, path_of_fd(fd, name, sizeof name), writable,
+			    ret);
 	if (r < 0) {
 		if (recovery)
 			recovery_unregister(recovery);
@@ -471,13 +479,10 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 
 int io_file_reopen(const struct io *io, struct io **ret)
 {
-	char path[64];
-	int fd;
+	int fd = open_second(io->fd);
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", io->fd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_errno(-errno, "%s", io->name);
+		return fail_errno(fd, "%s", io->name);
 	return io_file_from_fd(fd, io->name, false, ret);
 }
 
@@ -507,7 +512,7 @@ bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
 	return file_stamp_same_data(a, b) && same_time(&a->ctime, &b->ctime);
 }
 
-void io_file_writer(const struct io *io, char *who, size_t who_size)
+void io_file_writer(const struct io *io, char *writer, size_t size)
 {
-	holder_of_writes(io->fd, who, who_size);
+	holder_of_writes(io->fd, writer, size);
 }

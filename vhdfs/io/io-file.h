@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files on a POSIX file system as struct io. */
+/* Image file I/O on regular files and block devices. */
 #ifndef VHDFS_IO_IO_FILE_H
 #define VHDFS_IO_IO_FILE_H
 
@@ -7,7 +7,7 @@
 
 #include "io/io.h"
 
-/* What tells that a file was changed: all zeros for what is no file. */
+/* Detects a change of a file.  All zeros if the back-end has no descriptor. */
 struct file_stamp {
 	off_t size;
 	struct timespec mtime;
@@ -15,44 +15,43 @@ struct file_stamp {
 };
 
 /*
- * Takes fd, of a regular file or a block device, over: it is closed by
- * io_close, and by this function when it fails.  name is for messages.
- * writable says whether fd was opened for writing.  -EOPNOTSUPP for what is
- * neither a file nor a disk.
+ * Takes ownership of fd: io_close closes it, and this function if it fails.
+ * name is used in messages.  writable: fd is open for writing.  -EOPNOTSUPP if
+ * fd is not a regular file or block device.
  */
 int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret);
 
-/* Opens path as it is, confined to nothing: for a path that the user named. */
+/* Opens a path that the user named: no restriction to a directory. */
 int io_file_open(const char *path, bool writable, struct io **ret);
 
-/* Makes a new, empty file, mode 0666 less the umask; -EEXIST where one is. */
+/* Creates an empty file with mode 0666 less the umask; -EEXIST if it exists. */
 int io_file_create(const char *path, struct io **ret);
 
 /*
- * Opens the file through a descriptor that the process before left
- * (recovery.h), whatever its name and permissions are now.  -ENOENT, without
- * words: there is none.
+ * Opens a file through the descriptor that the predecessor registered
+ * (recovery.h): the file's present name and permissions do not matter.
+ * -ENOENT without a message: no such file is registered.
  */
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret);
 
-/* Opens the same file again, for reading, with locks of its own. */
+/* Opens the same file once more, for reading, with its own locks. */
 int io_file_reopen(const struct io *io, struct io **ret);
 
-/* The file's stamp as it is now. -errno, without words. */
+/* The file's present stamp.  -errno without a message. */
 int io_file_stamp(const struct io *io, struct file_stamp *ret);
 bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b);
-/* The same but for attributes: the owner, the mode, the name. */
+/* Ignores changes of attributes: owner, mode, name. */
 bool file_stamp_same_data(const struct file_stamp *a,
 			  const struct file_stamp *b);
 
 /*
- * Does another open file description hold an image lock on this one?  0 or 1;
- * who is filled in (and may be empty) when it does; who_size 0: do not look.
+ * Returns 1 if another open file description has an image lock on the file,
+ * else 0.  holder describes its process, or is ""; size 0: not wanted.
  */
-int io_file_in_use(struct io *io, char *who, size_t who_size);
+int io_file_in_use(struct io *io, char *holder, size_t size);
 
-/* The process on this host that has the file open for writing; empty where none
- * is seen. */
-void io_file_writer(const struct io *io, char *who, size_t who_size);
+/* Describes the process on this host that has the file open for writing, or
+ * returns "" in writer. */
+void io_file_writer(const struct io *io, char *writer, size_t size);
 
 #endif

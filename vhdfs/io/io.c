@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The checks, the words and the fallbacks that all back-ends share. */
+/*
+ * Image file I/O: the part that all back-ends share.  Messages, and fallbacks
+ * for operations that a back-end or filesystem does not support.
+ */
 #include "config.h"
 
 #include "io/io.h"
@@ -13,12 +16,12 @@
 #include "base/error.h"
 
 /*
- * The kernel keeps what one write put into its page cache in pages as large as
- * the write, and ext4 looks at every 4 KiB of such a page at every later write
- * into it, however small.  64 KiB are near the speed of one large write, and
- * later writes of 4 KiB are a fifth faster than in pages of 1 MiB.
+ * The chunk of io_write_chunked.  The kernel caches the data of one write in
+ * folios as large as the write, and ext4 checks each 4 KiB of a folio at every
+ * later write to it.  Chunks of 64 KiB are nearly as fast as one large write,
+ * and later writes of 4 KiB are a fifth faster than with folios of 1 MiB.
  */
-enum { FILL_STEP = 64 << 10 };
+enum { CHUNK_SIZE = 64 << 10 };
 
 int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	    bool writable)
@@ -39,12 +42,12 @@ void io_fini(struct io *io)
 	free(io->name);
 }
 
-static int fail_io(struct io *io, int code, const char *what, uint64_t len,
+static int fail_io(struct io *io, int code, const char *operation, uint64_t len,
 		   uint64_t off)
 {
 	return fail_errno(code,
 			  "%s: %s of %" PRIu64 " bytes at offset %" PRIu64,
-			  io->name, what, len, off);
+			  io->name, operation, len, off);
 }
 
 int io_read(struct io *io, void *buf, size_t len, uint64_t off)
@@ -83,7 +86,7 @@ int io_write_chunked(struct io *io, const void *buf, size_t len, uint64_t off)
 	int r = 0;
 
 	while (r == 0 && len) {
-		size_t n = min_u64(len, FILL_STEP - off % FILL_STEP);
+		size_t n = min_u64(len, CHUNK_SIZE - off % CHUNK_SIZE);
 
 		r = io_write(io, buf, n, off);
 		buf = (const char *)buf + n;
@@ -99,8 +102,8 @@ int io_sync(struct io *io)
 
 	if (atomic_load(&io->sync_failed))
 		return fail(-EIO,
-			    "%s: an earlier sync failed: what was written is "
-			    "not known to be on the disk; open it again",
+			    "%s: an earlier sync failed, and writes before it "
+			    "may be lost; close the file and open it again",
 			    io->name);
 	r = io->ops->sync ? io->ops->sync(io) : -EOPNOTSUPP;
 	if (r == 0)
@@ -113,15 +116,15 @@ int io_size(struct io *io, uint64_t *ret_size)
 {
 	int r = io->ops->size(io, ret_size);
 
-	return r < 0 ? fail_errno(r, "%s: asking its size", io->name) : 0;
+	return r < 0 ? fail_errno(r, "%s: reading its size", io->name) : 0;
 }
 
 int io_resize(struct io *io, uint64_t size)
 {
 	int r = io->ops->resize ? io->ops->resize(io, size) : -EOPNOTSUPP;
 
-	return r < 0 ? fail_errno(r, "%s: change of size to %" PRIu64, io->name,
-				  size)
+	return r < 0 ? fail_errno(r, "%s: resize to %" PRIu64 " bytes",
+				  io->name, size)
 		     : 0;
 }
 
@@ -151,7 +154,7 @@ int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return r < 0 ? fail_io(io, r, "zeroing", len, off) : 0;
 }
 
-/* Writes a range with what it holds. */
+/* Writes the content of a range back, which allocates its space. */
 static int rewrite(struct io *io, uint64_t off, uint64_t len)
 {
 	uint8_t buf[4096];
@@ -175,7 +178,7 @@ int io_reserve(struct io *io, uint64_t off, uint64_t len)
 
 	if (r == -EOPNOTSUPP)
 		return rewrite(io, off, len);
-	return r < 0 ? fail_io(io, r, "reserving", len, off) : 0;
+	return r < 0 ? fail_io(io, r, "allocation", len, off) : 0;
 }
 
 int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
@@ -185,7 +188,11 @@ int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
 				: -EOPNOTSUPP;
 
 	if (r != -EOPNOTSUPP)
-		return r < 0 ? fail_io(io, r, "looking for holes", 0, off) : 0;
+		return r < 0 ? fail_errno(r,
+					  "%s: finding a hole from offset "
+					  "%" PRIu64,
+					  io->name, off)
+			     : 0;
 	r = io_size(io, &size);
 	if (r < 0)
 		return r;
@@ -196,15 +203,16 @@ int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
 
 int io_lock(struct io *io, enum io_lock lock)
 {
-	char who[192] = "";
-	int r = io->ops->lock ? io->ops->lock(io, lock, who, sizeof who) : 0;
+	char holder[192] = "";
+	int r = io->ops->lock ? io->ops->lock(io, lock, holder, sizeof holder)
+			      : 0;
 
 	if (r == -EBUSY)
 		return fail(r,
 			    "%s: the image is in use%s%s; shut its client down "
 			    "or end that program, then try again",
-			    io->name, *who ? " by " : "", who);
-	return r < 0 ? fail_errno(r, "%s: locking", io->name) : 0;
+			    io->name, *holder ? " by " : "", holder);
+	return r < 0 ? fail_errno(r, "%s: lock", io->name) : 0;
 }
 
 void io_close(struct io *io)

@@ -1,42 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kept memory: what of it the service manager holds, and how a new
- * supervisor adopts that after all processes died.
+ * Recovery memory: the copy of its descriptors in the service manager's
+ * descriptor store, and the adoption of that copy by a new supervisor after all
+ * processes died.
  *
- * NAMES.  "keep" is the memory; "fN" and "wN" are the descriptor and the
- * witness of file N of the memory.
+ * NAMES in the store: "keep" is the memory; "fN" and "wN" are the descriptor
+ * and the witness of file N in the memory.
  *
  * ORDER of storing a file.  All processes may be killed between any two steps:
  *
- *   1. the file is noted in the memory (used)
+ *   1. the file is registered in the memory (used)
  *   2. its state is STORE_SENT
  *   3. FDSTORE=1 is sent for its descriptors, and then BARRIER=1
  *   4. the manager acknowledges the barrier
  *   5. its state is STORED
  *   6. the file is locked, the open is recorded and answered
  *
- * So a file that is used and not STORED was never locked by us and no open of
- * it was answered: it is dropped.  A file that is STORED and whose descriptor
- * is missing means that the memory is not whole: nothing is adopted then.
+ * So a file that is used and not STORED was never locked, and no open of it was
+ * answered: the successor drops it.  If the descriptor of a STORED file is
+ * missing, the store is incomplete, and nothing is adopted.
  *
- * ORDER of letting go:
+ * ORDER of removing a file:
  *
- *   1. the file is not used any more
- *   2. its descriptor is unlocked: the manager's copy would hold the lock
- *   3. FDSTOREREMOVE=1 is sent for both, and then BARRIER=1: the manager
- * ignores a message whose sender has died meanwhile
+ *   1. the file is unregistered (not used)
+ *   2. its descriptor is unlocked: the manager's copy would keep the lock
+ *   3. FDSTOREREMOVE=1 is sent for both descriptors, and then BARRIER=1: the
+ *      manager ignores a message whose sender has died meanwhile
  *   4. the manager acknowledges the barrier
- *   5. its state is NOT_STORED: the place can be used again
+ *   5. its state is NOT_STORED: the record can be used again
  *
- * The memory is stored last and taken back first: without it nothing is
- * adopted.  Where something cannot be stored, the memory says so (unstored) and
- * is taken back.
+ * The memory is stored last and removed first: without it nothing is adopted.
+ * If a file cannot be stored, the memory is marked as unstored and is removed.
  *
- * The manager starts a supervisor again when all processes of the service have
- * ended, as a rule.  One that waits for a disk cannot be killed: what it writes
- * could come after what its successor writes.  So the table of descriptors that
- * the processes share has a lock on the memory, which goes with the last of
- * them, and recovery_adopt waits for it.
+ * The manager usually restarts the service when all its processes have ended.
+ * But a process that is blocked on a disk cannot be killed, and its writes
+ * could follow those of its successor.  So the descriptor table that the
+ * processes share holds a lock on the memory, which the kernel releases with
+ * the last process; recovery_adopt waits for it.
  */
 #include "config.h"
 
@@ -56,8 +56,8 @@
 #include "io/blocking.h"
 
 enum {
-	ADOPT_TRY_MS = 20,
-	ADOPT_WAIT_MS = 60000,
+	ADOPT_RETRY_MS = 20,
+	ADOPT_TIMEOUT_MS = 60000,
 };
 
 static const char letter[DESCRIPTORS] = { [OF_FILE] = 'f', [OF_WITNESS] = 'w' };
@@ -89,25 +89,26 @@ void recovery_fdstore_enable(unsigned max)
 	recovery.store_max = max;
 }
 
-/* Then only a new memory can be stored: that of the next supervisor. */
-static void give_up(int r)
+/* Storing failed: this memory cannot be stored any more, only that of a new
+ * supervisor.  Logs it once. */
+static void mark_unstored(int r)
 {
 	if (atomic_exchange(&recovery.head->unstored, true))
 		return;
 	notify("FDSTOREREMOVE=1\nFDNAME=keep");
 	if (r == -ENOSPC)
 		log_error(
-			"the service manager holds %u descriptors, as many as it may: what is not flushed does not survive the death of all processes; set FileDescriptorStoreMax=, FDSTORE= and restart the service",
+			"service manager: the descriptor store is full (%u descriptors): unflushed writes are lost if all processes die; raise FileDescriptorStoreMax= and FDSTORE=, then restart the service",
 			recovery.store_max);
 	else
 		log_error(
-			"the service manager does not take descriptors (%s): what is not flushed does not survive the death of all processes; restart the service",
+			"service manager: storing descriptors failed (%s): unflushed writes are lost if all processes die; restart the service",
 			strerror(-r));
 }
 
 static int send_descriptor(struct recovery_file *file, int which)
 {
-	/* One is the memory's, one the mount's. */
+	/* Two slots are for the memory and the mount. */
 	if (atomic_fetch_add(&recovery.head->n_stored, 1) + 2 >=
 	    recovery.store_max)
 		return -ENOSPC;
@@ -117,19 +118,19 @@ static int send_descriptor(struct recovery_file *file, int which)
 			 recovery_file_index(file)); /* 3 */
 }
 
-static bool is_to_be_stored(struct recovery_file *file, int which)
+static bool needs_store(struct recovery_file *file, int which)
 {
 	return *descriptor(file, which) >= 0 &&
 	       atomic_load(&file->stored[which]) != STORED;
 }
 
-/* True where something was sent. */
+/* Returns true if a descriptor was sent. */
 static bool send_file(struct recovery_file *file, int *r)
 {
 	bool sent = false;
 
 	for (int i = 0; i < DESCRIPTORS && *r == 0; i++) {
-		if (!is_to_be_stored(file, i))
+		if (!needs_store(file, i))
 			continue;
 		*r = send_descriptor(file, i);
 		sent = true;
@@ -138,7 +139,7 @@ static bool send_file(struct recovery_file *file, int *r)
 }
 
 /* After the barrier. */
-static void mark_file(struct recovery_file *file)
+static void mark_stored(struct recovery_file *file)
 {
 	for (int i = 0; i < DESCRIPTORS; i++)
 		if (atomic_load(&file->stored[i]) == STORE_SENT)
@@ -156,9 +157,9 @@ void recovery_fdstore_file(struct recovery_file *file)
 	if (r == 0)
 		r = notify_barrier(); /* 4 */
 	if (r < 0)
-		give_up(r);
+		mark_unstored(r);
 	else
-		mark_file(file);
+		mark_stored(file);
 }
 
 static void unlock(int fd)
@@ -198,7 +199,7 @@ void recovery_fdstore_remove_file(struct recovery_file *file)
 	if (r == 0)
 		r = notify_barrier(); /* 4 */
 	if (r < 0)
-		give_up(r);
+		mark_unstored(r);
 	mark_removed(file); /* 5 */
 }
 
@@ -212,17 +213,20 @@ int recovery_fdstore_all(void)
 	if (r == 0)
 		r = notify_barrier();
 	if (r < 0 || atomic_load(&recovery.head->unstored)) {
-		give_up(r);
-		return fail(-EIO, "files are not stored");
+		mark_unstored(r);
+		return fail(-EIO, "service manager: open files are not in the "
+				  "descriptor store");
 	}
 	for (size_t i = 0; i < FILES_MAX; i++)
-		mark_file(&recovery.files[i]);
+		mark_stored(&recovery.files[i]);
 	r = notify_fd(recovery.fd, "FDSTORE=1\nFDPOLL=0\nFDNAME=keep");
 	if (r == 0)
 		r = notify_barrier();
 	if (r < 0)
-		give_up(r);
-	return r < 0 ? fail_errno(r, "storing memory") : 0;
+		mark_unstored(r);
+	return r < 0 ? fail_errno(r, "service manager: storing the recovery "
+				     "memory")
+		     : 0;
 }
 
 void recovery_fdstore_remove_all(void)
@@ -237,15 +241,15 @@ void recovery_fdstore_remove_all(void)
 	if (r == 0)
 		r = notify_barrier();
 	if (r < 0)
-		give_up(r);
+		mark_unstored(r);
 	for (size_t i = 0; i < FILES_MAX; i++)
 		mark_removed(&recovery.files[i]);
 }
 
-/* Until the last process of before has ended. */
+/* Waits until the last of the earlier processes has ended. */
 static int wait_for_lock(int fd)
 {
-	static const struct timespec pause = { .tv_nsec = ADOPT_TRY_MS *
+	static const struct timespec pause = { .tv_nsec = ADOPT_RETRY_MS *
 							  1000000L };
 	int waited = 0;
 
@@ -255,18 +259,18 @@ static int wait_for_lock(int fd)
 		if (fcntl(fd, F_SETLK, &lock) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES)
-			return fail_errno(-errno, "locking memory");
-		if (waited >= ADOPT_WAIT_MS)
+			return fail_errno(-errno, "recovery memory: lock");
+		if (waited >= ADOPT_TIMEOUT_MS)
 			return fail(
 				-EBUSY,
-				"a process that served before still runs after %d s: it waits for a disk, or was stopped",
-				ADOPT_WAIT_MS / 1000);
+				"an earlier process of this mount still runs after %d s: it is blocked on a disk, or stopped",
+				ADOPT_TIMEOUT_MS / 1000);
 		nanosleep(&pause, NULL);
-		waited += ADOPT_TRY_MS;
+		waited += ADOPT_RETRY_MS;
 	}
 }
 
-static bool is_ours(const struct recovery_head *head)
+static bool has_our_layout(const struct recovery_head *head)
 {
 	return !memcmp(head->magic, RECOVERY_MAGIC, sizeof head->magic) &&
 	       head->version == RECOVERY_VERSION &&
@@ -276,8 +280,7 @@ static bool is_ours(const struct recovery_head *head)
 	       head->size == recovery.size;
 }
 
-/* Is each page's description one that this program wrote? */
-static bool pages_are_sound(const struct page_pool *pool, size_t used)
+static bool pages_are_valid(const struct page_pool *pool, size_t used)
 {
 	for (size_t i = 0; i < used; i++)
 		if (atomic_load(&pool->pages[i].file) > FILES_MAX ||
@@ -290,24 +293,28 @@ static int check_memory(void)
 {
 	const struct recovery_head *head = recovery.head;
 
-	if (!is_ours(head))
-		return fail(-EPROTO, "it is another version's");
+	if (!has_our_layout(head))
+		return fail(-EPROTO,
+			    "recovery memory: written by another version");
 	if (atomic_load(&head->unstored))
-		return fail(-ENODATA, "not every open file was stored");
+		return fail(-ENODATA, "recovery memory: open files were not in "
+				      "the descriptor store");
 	if (atomic_load(&head->ending) && atomic_load(&head->lost))
-		return fail(-EIO, "something could not be written at the end");
+		return fail(-EIO, "recovery memory: the last flush before the "
+				  "end failed");
 	for (int i = 0; i < POOLS; i++) {
 		size_t used = atomic_load(&head->pool_used[i]);
 
 		if (used > POOL_PAGES_MAX ||
-		    !pages_are_sound(&recovery.pools[i], used))
-			return fail(-EPROTO, "its pages are not sound");
+		    !pages_are_valid(&recovery.pools[i], used))
+			return fail(-EPROTO, "recovery memory: invalid page "
+					     "description");
 	}
 	return 0;
 }
 
-/* No descriptor has the number that it had. */
-static void forget_numbers(void)
+/* The descriptor numbers in the memory are those of the dead processes. */
+static void invalidate_fds(void)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
 		recovery.files[i].fd = recovery.files[i].witness = -1;
@@ -325,17 +332,19 @@ int recovery_adopt(int fd)
 	if (r < 0)
 		return r;
 	if (size != (off_t)recovery.size)
-		r = fail(-EPROTO, "it is another version's");
+		r = fail(-EPROTO,
+			 "recovery memory: written by another version");
 	else
 		r = check_memory();
 	if (r == 0)
-		forget_numbers();
+		invalidate_fds();
 	else
 		recovery_destroy();
 	return r;
 }
 
-static bool takes(struct recovery_file *file, int which, int fd)
+/* True if fd is the descriptor that the file lacks. */
+static bool lacks_fd(struct recovery_file *file, int which, int fd)
 {
 	return atomic_load(&file->used) &&
 	       atomic_load(&file->stored[which]) == STORED &&
@@ -353,7 +362,7 @@ bool recovery_adopt_file(const char *name, int fd)
 	    (which != letter[OF_FILE] && which != letter[OF_WITNESS]))
 		return false;
 	i = which == letter[OF_FILE] ? OF_FILE : OF_WITNESS;
-	if (takes(&recovery.files[number], i, fd)) {
+	if (lacks_fd(&recovery.files[number], i, fd)) {
 		*descriptor(&recovery.files[number], i) = fd;
 		return true;
 	}
@@ -372,7 +381,8 @@ int recovery_end_adoption(void)
 			    atomic_load(&file->stored[k]) == STORED &&
 			    *descriptor(file, k) < 0)
 				return fail(-ENODATA,
-					    "descriptor %c%zu is missing",
+					    "descriptor store: %c%zu is "
+					    "missing",
 					    letter[k], i);
 	}
 	return 0;

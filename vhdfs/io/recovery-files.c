@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kept memory: files that are open and locked, and opens of images. */
+/* Recovery memory: registered files and granted opens. */
 #include "config.h"
 
 #include "io/recovery-internal.h"
@@ -10,13 +10,15 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-static struct recovery_file *find(uint64_t dev, uint64_t ino,
-				  bool unsynced_pages, bool writable)
+/* Called with recovery.lock held, or before other threads start; so are
+ * find_for_reader, claim, copy_parent, register_new, find_open, free_open. */
+static struct recovery_file *find(uint64_t dev, uint64_t ino, bool unclaimed,
+				  bool writable)
 {
-	for (size_t i = 0; i < recovery.files_used; i++) {
+	for (size_t i = 0; i < recovery.files_end; i++) {
 		struct recovery_file *file = &recovery.files[i];
 
-		if (recovery.unclaimed[i] == unsynced_pages &&
+		if (recovery.unclaimed[i] == unclaimed &&
 		    atomic_load(&file->used) && file->dev == dev &&
 		    file->ino == ino &&
 		    atomic_load(&file->writable) == writable)
@@ -25,28 +27,28 @@ static struct recovery_file *find(uint64_t dev, uint64_t ino,
 	return NULL;
 }
 
-/* Is anything left to be written or synced through the descriptor? */
-static bool is_unfinished(const struct recovery_file *file)
+/* True if only a writer may claim the file: it must write the pending pages, or
+ * resolve the doubt. */
+static bool needs_writer(const struct recovery_file *file)
 {
 	return recovery_has_pages(file) || atomic_load(&file->doubt);
 }
 
 /*
- * A descriptor of a writer that is gone, and finished, becomes a reader's: it
- * may hold the lock that keeps another reader's descriptor out.
+ * A reader may claim the file of a writer, whose exclusive lock would otherwise
+ * refuse the reader's own descriptor.
  */
 static struct recovery_file *find_for_reader(uint64_t dev, uint64_t ino)
 {
 	struct recovery_file *file = find(dev, ino, true, true);
 
-	if (!file || is_unfinished(file))
+	if (!file || needs_writer(file))
 		return find(dev, ino, true, false);
 	atomic_store(&file->writable, false);
 	atomic_store(&file->failed, 0);
 	return file;
 }
 
-/* With the lock. */
 static struct recovery_file *claim(uint64_t dev, uint64_t ino, bool writable)
 {
 	struct recovery_file *file = writable ? find(dev, ino, true, true)
@@ -59,10 +61,10 @@ static struct recovery_file *claim(uint64_t dev, uint64_t ino, bool writable)
 	return file;
 }
 
-/* All that is known of the file already holds for this descriptor, too. */
+/* Copies the parent from another record of the same file. */
 static void copy_parent(struct recovery_file *file)
 {
-	for (size_t i = 0; i < recovery.files_used; i++) {
+	for (size_t i = 0; i < recovery.files_end; i++) {
 		const struct recovery_file *other = &recovery.files[i];
 		uint64_t ino = atomic_load(&other->parent_ino);
 
@@ -75,8 +77,8 @@ static void copy_parent(struct recovery_file *file)
 	}
 }
 
-static struct recovery_file *note_new(uint64_t dev, uint64_t ino, bool writable,
-				      int fd)
+static struct recovery_file *register_new(uint64_t dev, uint64_t ino,
+					  bool writable, int fd)
 {
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct recovery_file *file = &recovery.files[i];
@@ -96,7 +98,7 @@ static struct recovery_file *note_new(uint64_t dev, uint64_t ino, bool writable,
 		atomic_store(&file->parent_ino, 0);
 		copy_parent(file);
 		recovery.claimed[i] = false;
-		recovery.files_used = max_u64(recovery.files_used, i + 1);
+		recovery.files_end = max_u64(recovery.files_end, i + 1);
 		atomic_store(&file->used, true);
 		return file;
 	}
@@ -116,7 +118,7 @@ struct recovery_file *recovery_register(dev_t dev, ino_t ino, bool writable,
 	if (file)
 		*ret_fd = file->fd;
 	else
-		file = note_new(dev, ino, writable, fd);
+		file = register_new(dev, ino, writable, fd);
 	pthread_mutex_unlock(&recovery.lock);
 	return file;
 }
@@ -154,10 +156,13 @@ int recovery_file_fd(dev_t dev, ino_t ino)
 int recovery_add_file(const struct recovery_file_info *info)
 {
 	struct recovery_file *file =
-		note_new(info->dev, info->ino, info->writable, info->fd);
+		register_new(info->dev, info->ino, info->writable, info->fd);
 
 	if (!file)
-		return fail(-ENFILE, "too many files are open");
+		return fail(-ENFILE,
+			    "recovery memory: no free record: %d files are "
+			    "open",
+			    FILES_MAX);
 	if (info->failed)
 		recovery_file_set_failed(file, info->failed);
 	file->parent_dev = info->parent_dev;
@@ -176,7 +181,7 @@ void recovery_each_file(void (*each)(void *ctx,
 				     const struct recovery_file_info *file),
 			void *ctx)
 {
-	for (size_t i = 0; i < recovery.files_used; i++) {
+	for (size_t i = 0; i < recovery.files_end; i++) {
 		struct recovery_file *file = &recovery.files[i];
 		struct recovery_file_info info = {
 			.fd = file->fd,
@@ -199,7 +204,7 @@ void recovery_unregister(struct recovery_file *file)
 	bool stored = recovery_fdstore_has(file);
 
 	atomic_store(&file->used, false);
-	/* The place stays taken until that is done. */
+	/* The record is not reused before that is done. */
 	if (stored)
 		recovery_fdstore_remove_file(file);
 	if (witness >= 0)
@@ -267,19 +272,18 @@ void recovery_file_clear_doubt(struct recovery_file *file)
 void recovery_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino),
 			  void *ctx)
 {
-	for (size_t i = 0; i < recovery.files_used; i++) {
+	for (size_t i = 0; i < recovery.files_end; i++) {
 		struct recovery_file *file = &recovery.files[i];
 
 		if (recovery.unclaimed[i] && atomic_load(&file->writable) &&
-		    is_unfinished(file))
+		    needs_writer(file))
 			each(ctx, file->dev, file->ino);
 	}
 }
 
-/* With the lock. */
 static struct recovery_open *find_open(uint64_t number)
 {
-	for (size_t i = 0; i < recovery.opens_used; i++)
+	for (size_t i = 0; i < recovery.opens_end; i++)
 		if (atomic_load(&recovery.opens[i].number) == number)
 			return &recovery.opens[i];
 	return NULL;
@@ -289,8 +293,8 @@ static struct recovery_open *free_open(void)
 {
 	struct recovery_open *open = find_open(0);
 
-	if (!open && recovery.opens_used < OPENS_MAX)
-		open = &recovery.opens[recovery.opens_used++];
+	if (!open && recovery.opens_end < OPENS_MAX)
+		open = &recovery.opens[recovery.opens_end++];
 	return open;
 }
 
@@ -311,7 +315,9 @@ int recovery_open_add(uint64_t number, dev_t dev, ino_t ino, bool writable)
 		atomic_store(&open->lost, false);
 		atomic_store(&open->number, number);
 	} else {
-		r = fail(-ENFILE, "too many files are open");
+		r = fail(-ENFILE,
+			 "recovery memory: no free record: %d files are open",
+			 OPENS_MAX);
 	}
 	pthread_mutex_unlock(&recovery.lock);
 	return r;
@@ -362,14 +368,14 @@ void recovery_each_open(void (*each)(void *ctx,
 				     const struct recovery_open *open),
 			void *ctx)
 {
-	for (size_t i = 0; i < recovery.opens_used; i++)
+	for (size_t i = 0; i < recovery.opens_end; i++)
 		if (atomic_load(&recovery.opens[i].number))
 			each(ctx, &recovery.opens[i]);
 }
 
 void recovery_opens_clear(void)
 {
-	for (size_t i = 0; i < recovery.opens_used; i++)
+	for (size_t i = 0; i < recovery.opens_end; i++)
 		atomic_store(&recovery.opens[i].number, 0);
-	recovery.opens_used = 0;
+	recovery.opens_end = 0;
 }

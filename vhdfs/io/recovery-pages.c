@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kept memory: pages of tables that are not in their files yet. */
+/*
+ * Recovery memory: table pages.
+ *
+ * The pages of each size form a pool.  A slot is free if its description names
+ * no file; the list of free slots is each process's own and is rebuilt at a
+ * takeover.
+ */
 #include "config.h"
 
 #include "io/recovery-internal.h"
@@ -11,18 +17,18 @@
 
 #include "base/bytes.h"
 
-/* With the pool's lock, or before there are others. */
+/* With the pool's lock, or before other threads start. */
 static void put_free(struct page_pool *pool, size_t index)
 {
-	if (pool->n_free == pool->free_room) {
-		size_t room = pool->free_room ? 2 * pool->free_room : 256;
-		uint32_t *more = reallocarray(pool->free, room, sizeof *more);
+	if (pool->n_free == pool->free_size) {
+		size_t size = pool->free_size ? 2 * pool->free_size : 256;
+		uint32_t *more = reallocarray(pool->free, size, sizeof *more);
 
-		/* Then the place is lost to this process. */
+		/* Out of memory: this process does not use the slot again. */
 		if (!more)
 			return;
 		pool->free = more;
-		pool->free_room = room;
+		pool->free_size = size;
 	}
 	pool->free[pool->n_free++] = (uint32_t)index;
 }
@@ -56,7 +62,7 @@ static int reserve(const void *at, size_t len)
 	return fallocate(recovery.fd, 0, off, (off_t)len) < 0 ? -ENOMEM : 0;
 }
 
-/* A place that was never used; with the pool's lock. */
+/* Takes a slot that was never used.  With the pool's lock. */
 static int take_new(struct page_pool *pool, size_t size, size_t *ret)
 {
 	atomic_size_t *used = &recovery.head->pool_used[pool - recovery.pools];
@@ -133,8 +139,8 @@ uint64_t recovery_file_durable(const struct recovery_file *file, unsigned table)
 	return atomic_load(&file->durable[table]);
 }
 
-static bool counts(const struct recovery_page *page,
-		   const struct recovery_file *file)
+static bool is_pending(const struct recovery_page *page,
+		       const struct recovery_file *file)
 {
 	return atomic_load(&page->gen) >
 	       atomic_load(&file->durable[page->table]);
@@ -158,7 +164,7 @@ int recovery_each_page(struct recovery_file *file, unsigned table, size_t size,
 		if (atomic_load(&page->file) != recovery_file_index(file) + 1 ||
 		    page->table != table)
 			continue;
-		if (counts(page, file))
+		if (is_pending(page, file))
 			r = each(ctx, page, pool->data + i * size);
 		else
 			recovery_page_free(page, size);
@@ -175,7 +181,7 @@ bool recovery_has_pages(const struct recovery_file *file)
 		for (size_t k = 0; k < used; k++)
 			if (atomic_load(&pool->pages[k].file) ==
 				    recovery_file_index(file) + 1 &&
-			    counts(&pool->pages[k], file))
+			    is_pending(&pool->pages[k], file))
 				return true;
 	}
 	return false;

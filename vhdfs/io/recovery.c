@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kept memory: made, left, and taken over by the next process. */
+/* Recovery memory: creation, mapping, and takeover by a successor. */
 #include "config.h"
 
 #include "io/recovery-internal.h"
@@ -22,8 +22,8 @@ const size_t recovery_pool_page_size[POOLS] = { 512, 4096 };
 
 struct recovery recovery = { .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Where each part is; the size of all. */
-static size_t lay_out(uint8_t *base)
+/* Sets the address of each part; returns the size of the memory. */
+static size_t set_layout(uint8_t *base)
 {
 	size_t at = 4096;
 
@@ -45,7 +45,7 @@ static size_t lay_out(uint8_t *base)
 	return at;
 }
 
-/* What is used from the start has its memory at once. */
+/* Allocates all parts before the pages. */
 static int reserve_fixed(void)
 {
 	size_t len =
@@ -67,8 +67,8 @@ static void write_head(void)
 }
 
 /*
- * Tells a later supervisor that this process or its workers, which share the
- * table of descriptors and so the lock, still run.
+ * Locks the memory while this process or one of its workers runs: they share
+ * the descriptor table, and so the lock.  A new supervisor waits for it.
  */
 static void lock_memory(void)
 {
@@ -79,14 +79,14 @@ static void lock_memory(void)
 
 int recovery_map(int fd)
 {
-	size_t size = lay_out(NULL);
+	size_t size = set_layout(NULL);
 	void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 	if (base == MAP_FAILED)
-		return fail_errno(-errno, "memory that outlives a process");
+		return fail_errno(-errno, "recovery memory: mmap");
 	madvise(base, size, MADV_DONTDUMP);
-	lay_out(base);
+	set_layout(base);
 	recovery.base = base;
 	recovery.size = size;
 	recovery.fd = fd;
@@ -101,8 +101,8 @@ int recovery_create(void)
 	_cleanup_close_ int fd = memfd_create("vhdfs", MFD_CLOEXEC);
 	int r;
 
-	if (fd < 0 || ftruncate(fd, (off_t)lay_out(NULL)) < 0)
-		return fail_errno(-errno, "memory that outlives a process");
+	if (fd < 0 || ftruncate(fd, (off_t)set_layout(NULL)) < 0)
+		return fail_errno(-errno, "recovery memory: memfd_create");
 	r = recovery_map(fd);
 	if (r < 0)
 		return r;
@@ -113,7 +113,7 @@ int recovery_create(void)
 		return 0;
 	}
 	recovery_destroy();
-	return fail_errno(r, "memory that outlives a process");
+	return fail_errno(r, "recovery memory: fallocate");
 }
 
 void *recovery_extra(size_t size)
@@ -128,7 +128,7 @@ void recovery_detach(void)
 	for (int i = 0; i < POOLS; i++) {
 		free(recovery.pools[i].free);
 		recovery.pools[i].free = NULL;
-		recovery.pools[i].n_free = recovery.pools[i].free_room = 0;
+		recovery.pools[i].n_free = recovery.pools[i].free_size = 0;
 	}
 }
 
@@ -143,11 +143,11 @@ void recovery_destroy(void)
 	recovery.fd = -1;
 }
 
-static bool is_kept_fd(int fd)
+static bool is_registered_fd(int fd)
 {
 	if (fd == recovery.fd)
 		return true;
-	for (size_t i = 0; i < recovery.files_used; i++)
+	for (size_t i = 0; i < recovery.files_end; i++)
 		if (atomic_load(&recovery.files[i].used) &&
 		    (recovery.files[i].fd == fd ||
 		     recovery.files[i].witness == fd))
@@ -155,7 +155,9 @@ static bool is_kept_fd(int fd)
 	return false;
 }
 
-static int close_others(const int *fds, size_t n)
+/* Closes all descriptors but the standard ones, those of the memory, and fds.
+ */
+static int close_other_fds(const int *fds, size_t n)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
 
@@ -163,12 +165,12 @@ static int close_others(const int *fds, size_t n)
 		return fail_errno(-errno, "/proc/self/fd");
 	for (struct dirent *de; (de = readdir(dir));) {
 		int fd = atoi(de->d_name);
-		bool mine = fd <= STDERR_FILENO || fd == dirfd(dir) ||
-			    is_kept_fd(fd);
+		bool needed = fd <= STDERR_FILENO || fd == dirfd(dir) ||
+			      is_registered_fd(fd);
 
 		for (size_t i = 0; i < n; i++)
-			mine |= fds[i] == fd;
-		if (!mine)
+			needed |= fds[i] == fd;
+		if (!needed)
 			close(fd);
 	}
 	return 0;
@@ -182,9 +184,11 @@ bool recovery_fd_matches(const struct recovery_file *file, int fd)
 	       st.st_ino == file->ino;
 }
 
-/* What the dead process was doing with the file is in doubt, before nothing
- * tells any more that it was under way. */
-static bool inherit(struct recovery_file *file)
+/*
+ * Prepares a file of the predecessor for claiming; false if it has none.  A
+ * running sync puts it in doubt, which is recorded before the count is reset.
+ */
+static bool inherit_file(struct recovery_file *file)
 {
 	if (!atomic_load(&file->used) || !recovery_fd_matches(file, file->fd))
 		return false;
@@ -196,8 +200,9 @@ static bool inherit(struct recovery_file *file)
 	return true;
 }
 
-/* What the dead process was letting go of, while its descriptor is open. */
-static void finish_forgetting(void)
+/* Removes the files from the descriptor store that the predecessor was
+ * unregistering when it died.  Their descriptors are still open. */
+static void finish_unregistering(void)
 {
 	for (size_t i = 0; i < FILES_MAX; i++)
 		if (!atomic_load(&recovery.files[i].used) &&
@@ -209,16 +214,16 @@ int recovery_begin_takeover(const int *fds, size_t n)
 {
 	int r;
 
-	recovery.files_used = FILES_MAX;
+	recovery.files_end = FILES_MAX;
 	recovery_fdstore_count();
-	finish_forgetting();
-	r = close_others(fds, n);
+	finish_unregistering();
+	r = close_other_fds(fds, n);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < FILES_MAX; i++) {
 		struct recovery_file *file = &recovery.files[i];
 
-		recovery.unclaimed[i] = inherit(file);
+		recovery.unclaimed[i] = inherit_file(file);
 		recovery.claimed[i] = false;
 		if (recovery.unclaimed[i] ||
 		    !atomic_exchange(&file->used, false))
@@ -231,13 +236,13 @@ int recovery_begin_takeover(const int *fds, size_t n)
 			atomic_load(&recovery.head->pool_used[i]));
 	for (size_t i = 0; i < OPENS_MAX; i++)
 		if (atomic_load(&recovery.opens[i].number))
-			recovery.opens_used = i + 1;
+			recovery.opens_end = i + 1;
 	return 0;
 }
 
 void recovery_end_takeover(void)
 {
-	for (size_t i = 0; i < recovery.files_used; i++) {
+	for (size_t i = 0; i < recovery.files_end; i++) {
 		struct recovery_file *file = &recovery.files[i];
 		int fd = file->fd;
 

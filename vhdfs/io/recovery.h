@@ -1,41 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * State that survives a worker's death: its descriptors of locked files, the
- * pages of tables that are not in their files yet, and the opens of images that
- * the kernel was granted.
+ * Recovery memory: state that survives a worker's crash.  It contains the
+ * descriptors of locked files, modified table pages that are not in their files
+ * yet, and the granted opens.
  *
- * A supervisor makes the memory (a memfd, mapped) and starts the process that
- * serves with a copy of that mapping and with the very same table of
- * descriptors (clone, CLONE_FILES).  So nothing has to be handed over when that
- * process dies: its files stay open and locked, and the next process finds here
- * which they are.  Where no supervisor began, nothing is kept and all of this
- * does nothing.
+ * The supervisor creates the memory (a memfd, mapped) and starts each worker
+ * with a copy of the mapping and with the same descriptor table (clone with
+ * CLONE_FILES).  So the files of a worker that dies stay open and locked, and
+ * the next worker finds their descriptors in the memory.  In a process without
+ * a supervisor there is no recovery memory, and these functions do nothing.
  *
- * ORDER.  A process may die between any two instructions.  What is complete is
- * published by one store and taken back by one store, so what the next one
- * finds is always whole: a file is noted before it is locked and forgotten
- * before it is closed, a page is copied and described before it counts.
+ * TERMS
+ *   predecessor     the worker that died, or the program version before an
+ *                   upgrade; its successor takes over the memory
+ *   registered file a file that is locked, or about to be, with its descriptor
+ *   claimed         a registered file of the predecessor whose descriptor the
+ *                   successor uses again; before that it is unclaimed
+ *   witness         a second descriptor of a file, for syncs: see SYNCS
+ *   in doubt        the result of the predecessor's last sync is unknown
+ *   generation      number of a page's version; durable: see GENERATIONS
+ *   pending page    a page that is not durable: a file, without its pending
+ *                   pages, is an older state of the image
+ *   granted open    an open of an image that was permitted to the kernel
+ *   orphan          an unclaimed file that was open for writing and has pending
+ *                   pages or is in doubt
+ *   lost            data that was reported as written is missing in an image
  *
- * GENERATIONS.  A page counts while its generation is above the one up to which
- * the file is durable; so one store says of all the pages of a flush that they
- * are in their places, or in a log that is replayed before anybody reads.
+ * ORDER.  A process may die between any two instructions.  A record is complete
+ * before one atomic store publishes it, and one atomic store removes it, so a
+ * successor finds complete records only.  A file is registered before it is
+ * locked and unregistered before it is closed; a page is copied and described
+ * before it is published.
  *
- * GRANTED.  An open is recorded after it was permitted, and before it is
- * answered.  So every open that is found here was granted, and its request, if
- * the kernel sends it again, has its answer here; a request that finds none is
- * decided anew.
+ * GENERATIONS.  A page is pending while its generation is greater than the
+ * file's durable generation.  So one store (recovery_set_durable) marks all
+ * pages of a flush as durable: they are in place, or in a log that is replayed
+ * before the next read.
+ *
+ * GRANTED OPENS.  An open is recorded after it was permitted and before it is
+ * answered.  If the kernel sends the request again, after a crash, a recorded
+ * open is answered as granted; without a record the request is decided anew.
  *
  * SYNCS.  The kernel reports a failed write-back once to each open file
- * description.  A worker that dies between that report and
- * recovery_file_set_failed takes the report with it: the next sync of the same
- * descriptor succeeds.  So each sync is counted here while it is under way, and
- * a count that a dead process left puts the file in doubt.  The doubt is
- * settled by a sync through another description of the file, the witness, which
- * is opened before the first write and used for nothing else: it has its own
- * report of every failure since.
+ * description.  If a worker dies between that report and
+ * recovery_file_set_failed, the report is lost: the next sync of the same
+ * descriptor succeeds.  So running syncs are counted in the memory, and a
+ * count that a dead worker left puts the file in doubt.  A sync through the
+ * witness resolves the doubt: it is another open file description, opened
+ * before the first write and used for nothing else, so it has its own report of
+ * every failure since.
  *
- * THREADS: all may be called from any thread, but for beginning and taking
- * over, which come before there are others.
+ * THREADS: any thread may call these functions, except create, takeover and
+ * adoption, which run before other threads start.
  */
 #ifndef VHDFS_IO_RECOVERY_H
 #define VHDFS_IO_RECOVERY_H
@@ -46,137 +62,143 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* An image has at most so many tables with pages of their own. */
+/* The maximum number of paged tables in an image. */
 enum { RECOVERY_TABLES = 2 };
 
-/* An open and locked file. */
+/* A registered file. */
 struct recovery_file;
 
-/* A page of a table, in memory that is kept. */
+/* Describes a page of a table in the recovery memory. */
 struct recovery_page {
-	atomic_uint file;     /* its number and one; 0: the place is free */
-	unsigned table;       /* below RECOVERY_TABLES */
-	uint64_t file_off;    /* as pages.h counts it */
+	atomic_uint file;     /* index of the file + 1; 0: the slot is free */
+	unsigned table;       /* less than RECOVERY_TABLES */
+	uint64_t file_off;    /* see table-cache.h */
 	_Atomic uint64_t gen; /* see GENERATIONS */
 };
 
-/* Makes the memory.  0, or -errno with words. */
+/* Creates the memory.  0 or -errno. */
 int recovery_create(void);
-/* Part of it for the caller's own, zeros at first; null where size is not what
- * it was for the process that made the memory. */
+/* Returns a part of the memory for the caller's use, zeros at first; null if
+ * its size differs from that in the process that created the memory. */
 void *recovery_extra(size_t size);
-/* What this process has of its own of it goes; nothing is used any more. */
+/* Frees this process's own data about the memory.  No other function may be
+ * called after it. */
 void recovery_detach(void);
-/* And the memory itself: by who began. */
+/* Frees the memory itself: in the process that created or adopted it. */
 void recovery_destroy(void);
 
 /*
- * In a process that follows one which died, before it opens anything: closes
- * all descriptors but those of kept files, the standard ones and the n given.
- * From then until recovery_end_takeover recovery_register finds the old files.
+ * In a successor, before it opens files: closes all descriptors but those of
+ * registered files, the standard ones, and fds[0] to fds[n - 1].  All files are
+ * unclaimed after it.
  */
 int recovery_begin_takeover(const int *fds, size_t n);
-/* Closes what nobody asked for again, and forgets its pages. */
+/* Unregisters and closes the files that are still unclaimed, and frees their
+ * pages. */
 void recovery_end_takeover(void);
 
 /*
- * STORED.  A service manager (systemd's FDSTORE) can hold the memory and the
- * files' descriptors, so that they outlive the supervisor too.
- * recovery-fdstore.c states the order.
+ * DESCRIPTOR STORE.  A service manager (systemd's FDSTORE) can hold copies of
+ * the descriptors of the memory and of the files, so that they survive the
+ * death of the supervisor, too.  recovery-fdstore.c states the order.
  *
- * From recovery_fdstore_enable on each file is stored before it is locked, at
- * most max descriptors.  recovery_fdstore_all stores the files and then the
- * memory; what is stored can be gone on with from then on.  -errno with words
- * where it cannot. recovery_fdstore_remove_all takes all of it back, the memory
- * first.
+ * After recovery_fdstore_enable each file is stored before it is locked; the
+ * store holds at most max descriptors.  recovery_fdstore_all stores the files,
+ * then the memory: from then on a new supervisor can adopt them.
+ * recovery_fdstore_remove_all removes them from the store, the memory first.
  */
 void recovery_fdstore_enable(unsigned max);
 int recovery_fdstore_all(void);
 void recovery_fdstore_remove_all(void);
-/* Of a file that was noted or claimed, before it is locked. */
+/* Stores a registered or claimed file, before it is locked. */
 void recovery_fdstore_file(struct recovery_file *file);
 
 /*
- * In a new supervisor, instead of recovery_create: takes over the memory of the
- * processes before, of which fd is; fd is this process's then.  Waits until the
- * last of them has ended: -EBUSY with words where it does not end, and nothing
- * has changed then.  -errno with words where the memory is not fit for use.
+ * In a new supervisor, instead of recovery_create: adopts the memory of
+ * descriptor fd, which the descriptor store held.  Takes ownership of fd.
+ * Waits until all earlier processes have ended; -EBUSY, without a change, if
+ * one does not end in 60 s.  Any other -errno: the memory cannot be used.
  */
 int recovery_adopt(int fd);
-/* Takes, or closes, the descriptor that was stored under that name; false where
- * the name is none of a file's. */
+/* Adopts a descriptor that was stored under this name, or closes it if it does
+ * not fit.  False: the name is not that of a file. */
 bool recovery_adopt_file(const char *name, int fd);
-/* Is everything there that was granted?  -errno with words. */
+/* Checks that all stored files were adopted.  -ENODATA if not. */
 int recovery_end_adoption(void);
-/* Where it is not: lets go of all that was adopted, unlocked. */
+/* Unlocks and closes everything that was adopted. */
 void recovery_abandon(void);
 
-/* All that is open is being closed for good. */
+/* Records that all files are about to be closed: no successor will follow. */
 void recovery_set_ending(void);
 
-/* All files, for who hands them to another program; and what that one says. */
+/* A registered file, for transfer to another version of the program. */
 struct recovery_file_info {
 	int fd;
 	uint64_t dev, ino;
 	bool writable;
-	int failed;
+	int failed; /* see recovery_file_set_failed; -EIO if in doubt */
 	uint64_t parent_dev, parent_ino; /* see recovery_file_set_parent */
 };
+/* Calls each for every registered file. */
 void recovery_each_file(void (*each)(void *ctx,
 				     const struct recovery_file_info *file),
 			void *ctx);
+/* Registers a file that another version of the program had. */
 int recovery_add_file(const struct recovery_file_info *file);
 
 /*
- * Claims the descriptor of the file (dev, ino) that the process before had
- * locked: *ret_fd.  A reader gets that of a writer, too, which has nothing left
- * to be written.  Null: there is none.
+ * Claims an unclaimed file (dev, ino) and sets *ret_fd to its descriptor, which
+ * has the lock.  A reader also claims a file that was open for writing, unless
+ * that is an orphan.  Null: no such file is unclaimed.
  */
 struct recovery_file *recovery_file_claim(dev_t dev, ino_t ino, bool writable,
 					  int *ret_fd);
-/* A descriptor of the file, claimed or not, which stays as it is; -ENOENT. */
+/* The descriptor of a registered file, claimed or not; its state does not
+ * change.  -ENOENT without a message. */
 int recovery_file_fd(dev_t dev, ino_t ino);
 /*
- * The same; where there is none to claim it notes that fd, of that file, is
- * about to be locked, and *ret_fd is fd; else fd stays the caller's to close.
- * Null: nothing is kept, or there is no room, and then it is not kept.
+ * Claims the file as recovery_file_claim does; then the caller closes fd.  If
+ * it cannot be claimed, registers it with fd, which is about to be locked, and
+ * sets *ret_fd to fd.  Null: no recovery memory, or no free record; then the
+ * file does not survive a crash.
  */
 struct recovery_file *recovery_register(dev_t dev, ino_t ino, bool writable,
 					int fd, int *ret_fd);
-/* Before it is closed; its pages are gone. */
+/* Removes the record, before the descriptor is closed.  The caller has freed
+ * its pages.  Closes the witness. */
 void recovery_unregister(struct recovery_file *file);
 
-/* Which file is the parent of the image in this one. False: it is not known, or
- * the file was not claimed from a process before. */
+/* The file of the image's parent.  recovery_file_parent returns false if it is
+ * unknown, or the file was not claimed from a predecessor. */
 void recovery_file_set_parent(struct recovery_file *file, dev_t dev, ino_t ino);
 bool recovery_file_parent(const struct recovery_file *file, dev_t *ret_dev,
 			  ino_t *ret_ino);
 
-/* The errno of an image that takes no more writes; 0: it does. */
+/* The negative errno with which writes of the image fail since an earlier
+ * failure; 0: none.  Setting it also sets recovery_is_lost. */
 void recovery_file_set_failed(struct recovery_file *file, int r);
 int recovery_file_failed(const struct recovery_file *file);
 
-/* See SYNCS: around every sync; recovery_file_set_failed comes before the end.
- */
+/* Enclose every sync (see SYNCS); recovery_file_set_failed is called before
+ * recovery_sync_end. */
 void recovery_sync_begin(struct recovery_file *file);
 void recovery_sync_end(struct recovery_file *file);
-/* Of the file's owner alone; it is closed with recovery_unregister. -1: none.
- */
+/* The witness's descriptor, -1: none.  recovery_unregister closes it.  Only the
+ * thread that opens the file may set it. */
 void recovery_file_set_witness(struct recovery_file *file, int fd);
 int recovery_file_witness(const struct recovery_file *file);
 bool recovery_file_in_doubt(const struct recovery_file *file);
-/* The witness knows of no failure. */
+/* After a successful sync through the witness. */
 void recovery_file_clear_doubt(struct recovery_file *file);
 
-/* Not all that was written is in its image, now or earlier: set by
- * recovery_file_set_failed, too. */
+/* Whether data was lost in any image since the memory was created. */
 void recovery_set_lost(void);
 bool recovery_is_lost(void);
 
 /*
- * Room for a page of size bytes (512 or 4096), zeros or old bytes in it; it
- * does not count before recovery_page_publish.  *ret_data is where.  -ENOMEM
- * without words.
+ * Allocates a page of size bytes (512 or 4096); *ret_data is its data, which
+ * may contain old bytes.  It belongs to no file before recovery_page_publish.
+ * -ENOMEM without a message.
  */
 int recovery_page_alloc(size_t size, struct recovery_page **ret,
 			uint8_t **ret_data);
@@ -185,35 +207,34 @@ void recovery_page_publish(struct recovery_page *page,
 			   uint64_t file_off, uint64_t gen);
 void recovery_page_free(struct recovery_page *page, size_t size);
 
-/* All pages of the table up to that generation are found again without us. */
+/* All pages of the table up to generation gen are durable. */
 void recovery_set_durable(struct recovery_file *file, unsigned table,
 			  uint64_t gen);
 uint64_t recovery_file_durable(const struct recovery_file *file,
 			       unsigned table);
 
 /*
- * Of a file that was found again: calls each for every page of the table that
- * counts, which is the callee's then, until it fails.  Others are given back.
+ * Passes each pending page of a claimed file's table to each, which takes
+ * ownership of it, until each fails.  Durable pages are freed.
  */
 int recovery_each_page(struct recovery_file *file, unsigned table, size_t size,
 		       int (*each)(void *ctx, struct recovery_page *page,
 				   uint8_t *data),
 		       void *ctx);
-/* Calls each for every file of a writer that is not claimed and has pages, or
- * is in doubt; each may claim it. */
+/* Calls each for every orphan; each may claim it. */
 void recovery_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino),
 			  void *ctx);
 
 /*
- * The opens that were granted, by the number of their request, never 0.  Adding
- * what is there and removing what is not change nothing: 1 then, and else 0.
- * -ENFILE with words: there is no room.
+ * A granted open, identified by the number of its request, which is not 0.
+ * recovery_open_add returns 1 if it is recorded already, recovery_open_remove
+ * if it is not recorded; else 0.  -ENFILE: no free record.
  */
 struct recovery_open {
-	_Atomic uint64_t number; /* 0: free */
+	_Atomic uint64_t number; /* 0: the record is free */
 	uint64_t dev, ino;
 	bool writable;
-	atomic_bool lost; /* it could not be opened again, and answers EIO */
+	atomic_bool lost; /* could not be restored: its requests fail, EIO */
 };
 enum recovery_open_state {
 	RECOVERY_OPEN_NONE,
@@ -227,7 +248,7 @@ void recovery_open_set_lost(uint64_t number);
 void recovery_each_open(void (*each)(void *ctx,
 				     const struct recovery_open *open),
 			void *ctx);
-/* There are no opens any more. */
+/* Removes all granted opens. */
 void recovery_opens_clear(void);
 
 #endif

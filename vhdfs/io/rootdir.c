@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Opening files in a directory, and only there.
+ * Root directory: opens files inside a directory only.
  *
- * A file is first opened as a path alone (O_PATH), so that nothing happens to
- * what is no regular file, and then again through /proc/self/fd: between the
- * two nobody can put another file in its place.
+ * A file is first opened with O_PATH, which has no effect on a device or FIFO,
+ * and its type is checked.  Then it is opened for I/O through /proc/self/fd, so
+ * a rename between the two steps cannot replace it.
  */
 #include "config.h"
 
@@ -25,8 +25,8 @@
 #include "base/fold.h"
 #include "io/io-file.h"
 
-/* The absolute path behind fd; the caller's to free. Null: out of memory, or
- * the kernel does not say. */
+/* The absolute path of fd; the caller frees it.  Null: out of memory, or the
+ * kernel does not tell. */
 static char *path_of(int fd)
 {
 	char link[64], target[PATH_MAX + 1];
@@ -44,9 +44,9 @@ int root_dir_fail(int code, const char *path)
 {
 	fail_errno(code, "%s", path);
 	if (code == -ENOENT)
-		error_advise("`mkdir -p %s' makes it", shell_word(path));
+		error_advise("create it with `mkdir -p %s'", shell_word(path));
 	else if (code == -ENOTDIR)
-		error_advise("name the directory that it is in");
+		error_advise("name the directory that contains it");
 	return code;
 }
 
@@ -59,7 +59,10 @@ int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 		return root_dir_fail(-errno, path);
 	root = path_of(fd);
 	if (!root)
-		return fail(-ENOMEM, "%s: cannot tell its real path", path);
+		return fail(-ENOMEM,
+			    "%s: reading its real path from /proc "
+			    "failed",
+			    path);
 	rootdir->ops = NULL;
 	rootdir->fd = steal_fd(&fd);
 	rootdir->path = root;
@@ -76,8 +79,8 @@ void root_dir_fini(struct root_dir *rootdir)
 	rootdir->path = NULL;
 }
 
-/* The part of real, an absolute and real path, that follows root. */
-static const char *after_root(const char *root, const char *real)
+/* The part of the absolute real path that follows root; null: it is outside. */
+static const char *path_below(const char *root, const char *real)
 {
 	size_t n = strcmp(root, "/") ? strlen(root) : 0;
 
@@ -95,7 +98,7 @@ int root_dir_relative(const char *root, const char *path, char **ret)
 
 	if (!real)
 		return fail_errno(-errno, "%s", path);
-	inside = after_root(root, real);
+	inside = path_below(root, real);
 	if (!inside)
 		return fail(-EXDEV, "%s: lies outside the store %s", path,
 			    root);
@@ -115,7 +118,7 @@ int root_dir_openat(const struct root_dir *rootdir, const char *path, int flags)
 		fd = openat(rootdir->fd, path, flags | O_CLOEXEC);
 		return fd < 0 ? -errno : (int)fd;
 	}
-	/* EAGAIN: something was renamed while the kernel looked. */
+	/* EAGAIN: a concurrent rename. */
 	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
 		fd = syscall(SYS_openat2, rootdir->fd, path, &how, sizeof how);
 		if (fd < 0)
@@ -134,7 +137,7 @@ char *root_dir_real_path(const struct root_dir *rootdir, int fd,
 		return real;
 	if (!strcmp(rootdir->path, "/"))
 		n = 0;
-	/* The directory may have been moved since: then the path as given. */
+	/* Moved out of the root since. */
 	if (strncmp(real, rootdir->path, n) != 0 || real[n] != '/') {
 		free(real);
 		return strdup(path);
@@ -156,7 +159,7 @@ static int reopen(int path_fd, bool writable)
 static int fail_reopen(int code, const char *path)
 {
 	fail_errno(code, "%s", path);
-	/* Of a view: its mount says so. */
+	/* EBUSY comes from a mount of vhdfs: path is a view. */
 	if (code == -EBUSY)
 		error_advise(
 			"another mount or program writes its image, which `vhdfs-img info' of that file names; end that first");
@@ -202,14 +205,15 @@ int root_dir_open(const struct root_dir *rootdir, const char *path,
 	return open_file(rootdir, path, writable, ret, ret_real);
 }
 
-/* What says that a name is not there, or is not for us to see. */
+/* Only transient errors are reported; a name that cannot be looked up does not
+ * exist. */
 static int no_entry(int r)
 {
 	return error_is_passing(r) ? r : -ENOENT;
 }
 
-/* Looks through d for the name whose folded form is given: -ENOENT for none or
- * more than one. */
+/* Finds the only entry of d whose folded name is wanted; -ENOENT: none, or
+ * several. */
 static int find_entry(DIR *d, const char *wanted, char **ret)
 {
 	_cleanup_free_ char *found = NULL;
@@ -236,9 +240,10 @@ static int find_entry(DIR *d, const char *wanted, char **ret)
 	return 0;
 }
 
-/* The entry of directory dir that is name but for case and normal form. */
-static int entry_in_any_case(const struct root_dir *rootdir, const char *dir,
-			     const char *name, char **ret)
+/* Finds the entry of directory dir that has this name in any case and normal
+ * form. */
+static int find_any_case(const struct root_dir *rootdir, const char *dir,
+			 const char *name, char **ret)
 {
 	int fd = root_dir_openat(rootdir, *dir ? dir : ".",
 				 O_RDONLY | O_DIRECTORY);
@@ -281,7 +286,7 @@ int root_dir_any_case(const struct root_dir *rootdir, const char *path,
 		_cleanup_free_ char *name = NULL;
 
 		if (strcmp(part, ".") && strcmp(part, ".."))
-			r = entry_in_any_case(rootdir, out, part, &name);
+			r = find_any_case(rootdir, out, part, &name);
 		else
 			r = copy_name(part, &name);
 		if (r < 0)

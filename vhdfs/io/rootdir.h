@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A directory that paths are relative to, and that confined paths stay inside.
+/*
+ * Root directory: opens image files by paths relative to a directory that they
+ * cannot leave.
+ *
+ * A confined root directory refuses every path that leads out of it: by "..",
+ * by an absolute path or by a symbolic link (openat2 with RESOLVE_BENEATH,
+ * Linux 5.6).  A store is confined.  An unconfined one resolves paths as the
+ * kernel does, for files that the user names on a command line.
+ *
+ * A back-end other than a directory sets ops; fd is -1 then.
+ *
+ * THREADS: any thread may use a struct root_dir after root_dir_init.
  */
 #ifndef VHDFS_IO_ROOTDIR_H
 #define VHDFS_IO_ROOTDIR_H
@@ -10,62 +21,58 @@
 
 struct root_dir;
 
-/* What a place of another kind than a directory does instead. */
+/* The operations of a back-end other than a directory. */
 struct root_dir_ops {
-	/* As root_dir_open, words of a failure included. */
+	/* As root_dir_open.  Also sets io.dev and io.ino, by which cycles are
+	 * detected and parents are shared. */
 	int (*open)(const struct root_dir *rootdir, const char *path,
 		    bool writable, struct io **ret, char **ret_real);
-	/* path with every part spelled as the one entry that equals it but for
-	 * case and normal form; null where there is no such path. The caller's
-	 * to free. */
+	/* As root_dir_any_case; null: no such path. */
 	char *(*any_case)(const struct root_dir *rootdir, const char *path);
 };
 
-/*
- * WHERE IMAGES ARE.  A place is a directory that paths are relative to, and,
- * when it is confined, that no path leaves: not by "..", an absolute path or a
- * symbolic link (openat2, RESOLVE_BENEATH).
- *
- * A place of another kind has ops, and fd is -1; what it opens says in io.dev
- * and io.ino which file it is, for cycles are seen and parents shared by that.
- */
 struct root_dir {
 	const struct root_dir_ops *ops; /* null: a directory */
-	int fd;     /* of the directory; AT_FDCWD is allowed, not confined */
-	char *path; /* its absolute, real path, "" for AT_FDCWD; owned */
+	int fd;     /* of the directory; unconfined, it may be AT_FDCWD */
+	char *path; /* its absolute real path; "" for AT_FDCWD; owned */
 	bool confined;
 };
 
-/* Opens the directory at path. -ENOTDIR, -ENOENT with words. */
+/* Opens the directory at path.  -ENOENT, -ENOTDIR. */
 int root_dir_init(struct root_dir *rootdir, const char *path, bool confined);
-/* Words for a directory that cannot be opened, and what helps; returns code. */
+/* Reports that the directory cannot be opened, with a remedy; returns code. */
 int root_dir_fail(int code, const char *path);
 void root_dir_fini(struct root_dir *rootdir);
+
 /*
- * *ret: what path, as the user names it, is in the directory root, an absolute
- * and real path: "." for the directory itself; the caller's to free.  Links are
- * followed.  -EXDEV with words where it lies outside; the errno of realpath.
- */
-int root_dir_relative(const char *root, const char *path, char **ret);
-/*
- * Opens path in place, O_RDONLY or O_RDWR.  *ret_real (may be null; the
- * caller's to free) is where the file really is once links are followed:
- * relative to the root when confined, else absolute.
+ * Opens a file for reading or also for writing.  *ret_real is its real path,
+ * links resolved: relative to the root if that is confined, else absolute; the
+ * caller frees it; ret_real may be null.  -EXDEV: the path leads out;
+ * -EOPNOTSUPP: not a regular file (nor, unconfined, a block device).
  */
 int root_dir_open(const struct root_dir *rootdir, const char *path,
 		  bool writable, struct io **ret, char **ret_real);
-
-/* Where the file of fd is in place, links followed: as root_dir_open's
- * ret_real; path where it is not in there.  The caller's to free; null: no
- * memory. */
-char *root_dir_real_path(const struct root_dir *rootdir, int fd,
-			 const char *path);
-/* openat, confined where the place is. A descriptor or -errno, no words. */
+/* Opens with openat's flags, confined if the root is.  A descriptor or -errno,
+ * without a message. */
 int root_dir_openat(const struct root_dir *rootdir, const char *path,
 		    int flags);
-/* path with every part spelled as the one entry that equals it but for case
- * and normal form (base/fold.h); the caller's to free. -ENOENT where there is
- * no such path, or an error that error_is_passing, without words. */
+
+/*
+ * Converts a path that the user named to one relative to root, which is an
+ * absolute real path; "." for root itself.  Links are resolved; the caller
+ * frees *ret.  -EXDEV: it is outside; else the errno of realpath.
+ */
+int root_dir_relative(const char *root, const char *path, char **ret);
+/* The real path of fd's file, as root_dir_open's ret_real; a copy of path if it
+ * is outside the root by now.  The caller frees it; null: out of memory. */
+char *root_dir_real_path(const struct root_dir *rootdir, int fd,
+			 const char *path);
+/*
+ * Finds the file that path names in another case or Unicode normal form
+ * (base/fold.h): *ret is path with each component spelled as its directory
+ * entry; the caller frees it.  -ENOENT if a component matches no entry or
+ * several, or a transient error (error_is_passing); without a message.
+ */
 int root_dir_any_case(const struct root_dir *rootdir, const char *path,
 		      char **ret);
 
