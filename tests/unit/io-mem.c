@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A page table of pages of 4 KiB; a page that is missing reads as zeros. */
+/* In-memory file: an array of pages of 4 KiB; a missing page is a hole. */
 #include "config.h"
 
 #include "unit/io-mem.h"
@@ -89,7 +89,7 @@ static int need_page(struct mem_file *file, size_t i)
 	return file->pages[i] ? 0 : -ENOMEM;
 }
 
-/* buf null: zeros. */
+/* Writes len bytes of buf; zeros if buf is null. */
 static int put(struct mem_file *file, const void *buf, size_t len, uint64_t off)
 {
 	for (size_t n; len; off += n, len -= n) {
@@ -122,7 +122,7 @@ void mem_file_poke(struct mem_file *file, const void *buf, size_t len,
 	file->room = room;
 }
 
-/* Makes a range read as zeros: whole pages become holes. */
+/* Zeroes a range: whole pages become holes. */
 static int clear(struct mem_file *file, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len;
@@ -174,8 +174,8 @@ static int unlock_file(struct mem_file *file, int r)
 	return r;
 }
 
-/* Is it this call's turn to fail? 0 or the errno. */
-static int turn(struct mem_file *file)
+/* Returns the simulated failure of this call, or 0. */
+static int next_failure(struct mem_file *file)
 {
 	if (file->fail_after < 0)
 		return 0;
@@ -202,7 +202,7 @@ static ssize_t mem_pread(struct io *io, void *buf, size_t len, uint64_t off)
 static int mem_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 {
 	struct mem_file *file = lock_file(io);
-	int r = turn(file);
+	int r = next_failure(file);
 
 	file->n_pwrite++;
 	return unlock_file(file, r < 0 ? r : put(file, buf, len, off));
@@ -213,7 +213,7 @@ static int mem_sync(struct io *io)
 	struct mem_file *file = lock_file(io);
 
 	file->n_sync++;
-	return unlock_file(file, turn(file));
+	return unlock_file(file, next_failure(file));
 }
 
 static int mem_size(struct io *io, uint64_t *ret_size)
@@ -227,7 +227,7 @@ static int mem_size(struct io *io, uint64_t *ret_size)
 static int mem_resize(struct io *io, uint64_t size)
 {
 	struct mem_file *file = lock_file(io);
-	int r = turn(file);
+	int r = next_failure(file);
 
 	file->n_resize++;
 	if (r == 0)
@@ -238,7 +238,7 @@ static int mem_resize(struct io *io, uint64_t size)
 static int mem_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 {
 	struct mem_file *file = lock_file(io);
-	int r = turn(file);
+	int r = next_failure(file);
 
 	file->n_punch++;
 	len = off < file->size ? min_u64(len, file->size - off) : 0;
@@ -250,7 +250,7 @@ static int mem_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 static int mem_reserve(struct io *io, uint64_t off, uint64_t len)
 {
 	struct mem_file *file = lock_file(io);
-	int r = turn(file);
+	int r = next_failure(file);
 
 	file->n_reserve++;
 	for (size_t i = off / MEM_PAGE; r == 0 && i * MEM_PAGE < off + len; i++)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The io keeps its place in memory, which others have pointers to: only its
- * table of operations is exchanged for one that stands in ours, so that from
- * the io's table we find ourselves.
+ * Pause points.
+ *
+ * The address of the struct io does not change, because other structures point
+ * to it: pause_attach replaces its table of operations by one that is the first
+ * member of struct pause, so io->ops leads to the struct pause.
  */
 #include "config.h"
 
@@ -16,15 +18,15 @@
 
 #include "base/bytes.h"
 
-enum { N_OPS = 5, PATIENCE = 60 };
+enum { N_OPS = 5, TIMEOUT_S = 60 };
 
 struct pause {
 	struct io_ops ops; /* the io's, first */
 	const struct io_ops *inner;
 	struct pause_listener *listener;
-	pthread_mutex_t lock; /* the points and counts */
+	pthread_mutex_t lock; /* protects points and counts */
 	pthread_cond_t changed;
-	bool skip_syncs; /* set before other threads come */
+	bool skip_syncs; /* set before other threads start */
 	struct pause_point *points;
 	unsigned counts[N_OPS];
 };
@@ -41,7 +43,7 @@ static struct pause *pause_of(struct io *io)
 	return (struct pause *)io->ops;
 }
 
-static bool fits(const struct pause_point *point, const struct pause_op *op)
+static bool matches(const struct pause_point *point, const struct pause_op *op)
 {
 	if (point->taken || !(point->ops & op->op) ||
 	    (point->actor && point->actor != this_actor))
@@ -50,12 +52,12 @@ static bool fits(const struct pause_point *point, const struct pause_op *op)
 	       ranges_overlap(op->off, op->len, point->off, point->len);
 }
 
-/* The point that this operation is to stop at. */
+/* The point at which this operation must stop, or null. */
 static struct pause_point *take_point(struct pause *p,
 				      const struct pause_op *op)
 {
 	for (struct pause_point *point = p->points; point; point = point->next)
-		if (fits(point, op) && point->passed++ == point->skip) {
+		if (matches(point, op) && point->passed++ == point->skip) {
 			point->taken = true;
 			point->op = op->op;
 			return point;
@@ -68,12 +70,12 @@ static void stop_at(struct pause *p, struct pause_point *point)
 	pthread_mutex_lock(&p->lock);
 	point->stopped = true;
 	pthread_cond_broadcast(&p->changed);
-	while (!point->restored)
+	while (!point->resumed)
 		pthread_cond_wait(&p->changed, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* An operation begins. */
+/* Called at the begin of an operation. */
 static struct pause_point *enter(struct pause *p, struct pause_op *op)
 {
 	struct pause_point *point;
@@ -90,7 +92,7 @@ static struct pause_point *enter(struct pause *p, struct pause_op *op)
 	return point;
 }
 
-/* It is done, or failed with r. */
+/* Called at the end of an operation, with its result r. */
 static int leave(struct pause *p, const struct pause_op *op,
 		 struct pause_point *point, int r)
 {
@@ -101,21 +103,21 @@ static int leave(struct pause *p, const struct pause_op *op,
 	return r;
 }
 
-/* What the point answers in place of the back-end; 0: nothing. */
-static int refusal(const struct pause_point *point)
+/* The error to return instead of calling the back-end, or 0. */
+static int simulated_error(const struct pause_point *point)
 {
 	return point ? point->error : 0;
 }
 
-/* One more operation to stop takes a function like these, its flag, and a line
- * in pause_attach. */
+/* To intercept another operation, add a function like these, a PAUSE_ flag, and
+ * a line in pause_attach. */
 
 static int stop_sync(struct io *io)
 {
 	struct pause *p = pause_of(io);
 	struct pause_op op = { .op = PAUSE_SYNC };
 	struct pause_point *point = enter(p, &op);
-	int r = refusal(point);
+	int r = simulated_error(point);
 
 	if (r == 0 && !p->skip_syncs)
 		r = p->inner->sync(io);
@@ -127,7 +129,7 @@ static int stop_resize(struct io *io, uint64_t size)
 	struct pause *p = pause_of(io);
 	struct pause_op op = { .op = PAUSE_RESIZE, .off = size, .len = 1 };
 	struct pause_point *point = enter(p, &op);
-	int r = refusal(point);
+	int r = simulated_error(point);
 
 	if (r == 0)
 		r = p->inner->resize(io, size);
@@ -139,7 +141,7 @@ static int stop_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	struct pause *p = pause_of(io);
 	struct pause_op op = { .op = PAUSE_PUNCH, .off = off, .len = len };
 	struct pause_point *point = enter(p, &op);
-	int r = refusal(point);
+	int r = simulated_error(point);
 
 	if (r == 0)
 		r = p->inner->punch(io, off, len, keep);
@@ -151,7 +153,7 @@ static ssize_t stop_pread(struct io *io, void *buf, size_t len, uint64_t off)
 	struct pause *p = pause_of(io);
 	struct pause_op op = { .op = PAUSE_READ, .off = off, .len = len };
 	struct pause_point *point = enter(p, &op);
-	ssize_t n = refusal(point);
+	ssize_t n = simulated_error(point);
 	int r;
 
 	if (n == 0)
@@ -160,7 +162,8 @@ static ssize_t stop_pread(struct io *io, void *buf, size_t len, uint64_t off)
 	return r < 0 ? r : n;
 }
 
-/* In two halves, whole sectors where there are so many. */
+/* Writes two halves, of whole sectors if there are at least two, and stops
+ * between them. */
 static int write_halves(struct pause *p, struct pause_point *point,
 			struct io *io, const void *buf, size_t len,
 			uint64_t off)
@@ -182,7 +185,7 @@ static int stop_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 		.op = PAUSE_WRITE, .buf = buf, .off = off, .len = len
 	};
 	struct pause_point *point = enter(p, &op);
-	int r = refusal(point);
+	int r = simulated_error(point);
 
 	if (point && point->when == PAUSE_HALFWAY)
 		r = write_halves(p, point, io, buf, len, off);
@@ -202,7 +205,7 @@ static void stop_close(struct io *io)
 	io->ops->close(io);
 }
 
-/* What the back-end has not stays so. */
+/* An operation that the back-end does not have stays null. */
 #define STOP(op) p->ops.op = p->ops.op ? stop_##op : NULL
 
 struct pause *pause_attach(struct io *io, struct pause_listener *listener)
@@ -235,7 +238,7 @@ void pause_arm(struct pause *pause, struct pause_point *point)
 	pthread_mutex_lock(&pause->lock);
 	point->pause = pause;
 	point->passed = 0;
-	point->taken = point->stopped = point->restored = false;
+	point->taken = point->stopped = point->resumed = false;
 	point->next = pause->points;
 	pause->points = point;
 	pthread_mutex_unlock(&pause->lock);
@@ -258,15 +261,15 @@ void pause_wait(struct pause_point *point)
 	int r = 0;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += PATIENCE;
+	end.tv_sec += TIMEOUT_S;
 	pthread_mutex_lock(&p->lock);
 	while (!point->stopped && r == 0)
 		r = pthread_cond_timedwait(&p->changed, &p->lock, &end);
 	pthread_mutex_unlock(&p->lock);
 	if (r == 0)
 		return;
-	print_error("expected somebody to stop at \"%s\", nobody did\n",
-		    point->name);
+	print_error("\"%s\": expected a thread to stop within %d s\n",
+		    point->name, TIMEOUT_S);
 	_fail(__FILE__, __LINE__);
 }
 
@@ -286,7 +289,7 @@ void pause_resume(struct pause_point *point)
 
 	pthread_mutex_lock(&p->lock);
 	unlink_point(p, point);
-	point->restored = true;
+	point->resumed = true;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -295,7 +298,7 @@ void pause_resume_all(struct pause *pause)
 {
 	pthread_mutex_lock(&pause->lock);
 	for (; pause->points; pause->points = pause->points->next)
-		pause->points->restored = true;
+		pause->points->resumed = true;
 	pthread_cond_broadcast(&pause->changed);
 	pthread_mutex_unlock(&pause->lock);
 }

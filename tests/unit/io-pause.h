@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stops threads in the middle of what they do to a file, so that a race is
- * scripted and not hoped for: "the second write of thread 1 stops before it is
- * done, until told to go on".
+ * Pause points: stop a thread at a chosen file operation until the test resumes
+ * it, so that a race is deterministic: "stop the second write of thread 1
+ * before it is done".
  *
- * It is attached to a struct io that is open, whichever back-end that has, and
- * goes when that is closed.  Operations that are not named here go straight to
- * the back-end.
+ * Pausing is attached to an open struct io of any back-end and ends when that
+ * is closed.  Operations without a PAUSE_ flag are not intercepted.
  */
 #ifndef VHDFS_TESTS_IO_PAUSE_H
 #define VHDFS_TESTS_IO_PAUSE_H
@@ -24,73 +23,70 @@ enum {
 	PAUSE_SYNC = 4,
 	PAUSE_RESIZE = 8,
 	PAUSE_PUNCH = 16,
-	/* All that changes the file, or makes it durable. */
+	/* All operations that change the file or make it durable. */
 	PAUSE_CHANGE = PAUSE_WRITE | PAUSE_SYNC | PAUSE_RESIZE | PAUSE_PUNCH,
 };
 
 enum pause_when {
 	PAUSE_BEFORE,
-	PAUSE_HALFWAY, /* a write, half of it done; others as before */
+	PAUSE_HALFWAY, /* a write: after its first half; others: before */
 	PAUSE_AFTER,
 };
 
-/*
- * Where to stop.  The test fills in the first part, which is not changed
- * between pause_arm and pause_resume; each point stops one operation.
- */
+/* Stops one operation.  The test sets the first part and does not change it
+ * between pause_arm and pause_resume. */
 struct pause_point {
-	const char *name; /* for the message when nobody comes */
+	const char *name; /* for the message if no thread stops */
 	unsigned ops;     /* PAUSE_ flags */
-	unsigned actor;   /* 0: whoever comes */
-	/* Operations that touch the range in the file; len 0: all. A sync
-	 * touches none, a resize the byte at the new end. */
+	unsigned actor;   /* see pause_act; 0: any thread */
+	/* Only operations on this range of the file; len 0: all.  The range of
+	 * a sync is empty, that of a resize is the byte at the new size. */
 	uint64_t off, len;
-	unsigned skip; /* let so many pass that would have stopped */
+	unsigned skip; /* number of matching operations not to stop */
 	enum pause_when when;
-	int error; /* not 0: it is not done, and answers this in the end; not
+	int error; /* not 0: the operation is not done and returns this; not
 		      with PAUSE_HALFWAY */
 
-	/* The rest is under the lock of what it is armed at. */
+	/* Protected by the lock of pause. */
 	struct pause *pause;
 	struct pause_point *next;
-	unsigned passed;
-	bool taken, stopped, restored;
-	unsigned op; /* what stopped */
+	unsigned passed; /* matching operations so far */
+	bool taken, stopped, resumed;
+	unsigned op; /* PAUSE_ flag of the stopped operation */
 };
 
-/* One operation, for who listens. */
+/* An operation, for a listener. */
 struct pause_op {
 	unsigned op; /* PAUSE_ flag */
 	const void *buf;
 	uint64_t off, len; /* a resize: off is the size */
-	uint64_t mark;     /* the listener's, kept from begins to done */
+	uint64_t mark;     /* the listener's, from begins to done */
 };
 
-/* Hears of every operation: before it begins, and when it has succeeded; the
- * listener sees to its own locks. Called outside all stops. */
+/* Called for every operation: before it begins, and after its success.  Called
+ * without a lock; not while the operation is stopped. */
 struct pause_listener {
 	void (*begins)(struct pause_listener *l, struct pause_op *op);
 	void (*done)(struct pause_listener *l, const struct pause_op *op);
 };
 
-/* Attaches; before other threads use io. */
+/* Attaches to io, before other threads use it.  listener may be null. */
 struct pause *pause_attach(struct io *io, struct pause_listener *listener);
-/* Syncs no longer reach the back-end: where a listener says what is durable,
- * the disk need not be waited for. */
+/* Syncs do nothing from now on: faster, if a listener models durability. */
 void pause_skip_syncs(struct pause *pause);
-/* The calling thread is this actor from now on. */
+/* Sets the actor number of the calling thread. */
 void pause_act(unsigned actor);
 
 void pause_arm(struct pause *pause, struct pause_point *point);
-/* Has somebody stopped there? */
+/* True if a thread has stopped at the point. */
 bool pause_reached(struct pause_point *point);
-/* Waits for it, and fails the test when nobody comes within a minute. */
+/* Waits until a thread stops at the point; fails the test after a minute. */
 void pause_wait(struct pause_point *point);
-/* Who stopped there goes on; where nobody did, nobody will. */
+/* Disarms the point and resumes its thread. */
 void pause_resume(struct pause_point *point);
-/* For the end of a test that failed. */
+/* The same for all points: for the end of a failed test. */
 void pause_resume_all(struct pause *pause);
-/* How many operations of these kinds have begun. */
+/* Number of operations of these kinds that have begun. */
 unsigned pause_count(struct pause *pause, unsigned ops);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Durable copy of a file: applies changes to it at each sync. */
 #define _GNU_SOURCE
 #include "config.h"
 
@@ -25,7 +26,7 @@ struct stable {
 	struct pause_listener listener; /* first */
 	pthread_mutex_t lock;
 	int fd;
-	/* What succeeded and is not in the file, the oldest first. */
+	/* Changes that succeeded and are not in the copy, the oldest first. */
 	struct change *first, **end;
 	uint64_t n_changes;
 };
@@ -38,7 +39,7 @@ static struct stable *lock_stable(struct pause_listener *l)
 	return s;
 }
 
-/* Any thread may come here, and cmocka's assertions are for the first alone. */
+/* cmocka's assertions work in the main thread only; this runs in any. */
 static void must(bool done)
 {
 	if (!done)
@@ -86,7 +87,7 @@ static void begins(struct pause_listener *l, struct pause_op *op)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* All that was finished when the sync began. */
+/* Applies the changes before the given number. */
 static void apply_before(struct stable *s, uint64_t number)
 {
 	while (s->first && s->first->number < number) {

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Beside a file, a second one that holds only what was synced: what a power cut
- * would leave in the worst case.  What was not finished when a sync began is
- * not covered by it.
+ * Durable copy of a file: a second file that contains only synced changes, the
+ * worst case after a power cut.
+ *
+ * A sync covers the changes that had finished when it began.
  */
 #ifndef VHDFS_TESTS_IO_STABLE_H
 #define VHDFS_TESTS_IO_STABLE_H
 
 #include "unit/io-pause.h"
 
-/* path is a copy of the file as it is when it is attached. */
+/* path is a copy of the file, made before the file is attached. */
 struct stable *stable_new(const char *path);
-/* For pause_attach. */
+/* The listener for pause_attach. */
 struct pause_listener *stable_listener(struct stable *stable);
-/* The copy has everything that was synced, and stays so until the next call. */
+/* The copy does not change between hold and release. */
 void stable_hold(struct stable *stable);
 void stable_release(struct stable *stable);
 void stable_free(struct stable *stable);
 
-/* Makes a copy of a file, holes as holes. */
+/* Copies a file with its holes. */
 void copy_file(const char *from, const char *to);
 
 #endif

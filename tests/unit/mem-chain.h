@@ -5,6 +5,7 @@
 
 #include "unit/unit.h"
 
+#include "chain/chain.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
 #include "unit/rootdir-mem.h"

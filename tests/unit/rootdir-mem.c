@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Root directory with files in memory. */
 #include "config.h"
 
 #include "unit/rootdir-mem.h"
@@ -11,13 +12,14 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/rootdir.h"
 
 static const struct rootdir_mem *mem_rootdir(const struct root_dir *rootdir)
 {
 	return (const struct rootdir_mem *)rootdir;
 }
 
-/* The part that begins at *path, and its length; moves past it. */
+/* The path's next component and its length; advances *path. */
 static const char *next_part(const char **path, size_t *ret_len)
 {
 	const char *part = *path + strspn(*path, "/");
@@ -27,7 +29,7 @@ static const char *next_part(const char **path, size_t *ret_len)
 	return part;
 }
 
-/* path without ".", ".." and doubled slashes, in out. */
+/* Removes ".", ".." and repeated slashes from path; the result is in out. */
 static int resolve(const char *path, char *out, size_t size)
 {
 	size_t n = 0, len;
@@ -143,7 +145,7 @@ void rootdir_mem_add(struct rootdir_mem *rootdir, const char *path,
 void rootdir_mem_add_other(struct rootdir_mem *rootdir, const char *path,
 			   rootdir_mem_open *open, void *file)
 {
-	if (rootdir->n_files == PLACE_MEM_FILES)
+	if (rootdir->n_files == ROOTDIR_MEM_FILES)
 		abort();
 	rootdir->files[rootdir->n_files].path = path;
 	rootdir->files[rootdir->n_files].open = open;

@@ -1,40 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A place whose files are in memory: whole chains run over it, a leaf and its
- * parents, without a directory.
+ * Root directory with files in memory: chains of images without a directory.
  *
- * It is confined, and paths are taken apart as text: "a/./b/../c" is "a/c",
- * and what climbs above the root or begins with "/" leads out (-EXDEV).
+ * It is confined.  Paths are resolved as text: "a/./b/../c" is "a/c"; a path
+ * that begins with "/" or leaves the root fails with -EXDEV.
  */
 #ifndef TESTS_UNIT_ROOTDIR_MEM_H
 #define TESTS_UNIT_ROOTDIR_MEM_H
 
-#include "chain/chain.h"
+#include "io/rootdir.h"
 #include "unit/io-mem.h"
 
-enum { PLACE_MEM_FILES = 16 };
+enum { ROOTDIR_MEM_FILES = 16 };
 
-/* How a file is opened, io_mem_open for one. */
+/* Opens a file, as io_mem_open. */
 typedef int rootdir_mem_open(void *file, const char *name, bool writable,
 			     struct io **ret);
 
 struct rootdir_mem {
-	struct root_dir rootdir; /* first: what parent_cache_new takes */
+	struct root_dir rootdir; /* first member: for parent_cache_new */
 	struct {
 		const char *path;
 		rootdir_mem_open *open;
 		void *file;
-	} files[PLACE_MEM_FILES];
+	} files[ROOTDIR_MEM_FILES];
 	size_t n_files;
 };
 
 void rootdir_mem_init(struct rootdir_mem *rootdir);
-/* Under path ("a/b.vhd"), which like the file stays the caller's and must
- * outlive the place. One file under two paths is one file, as its address is
- * its identity. */
+/* Adds a file at path ("a/b.vhd"); both must outlive the root directory.  The
+ * file's address is its identity: added twice, it has two links. */
 void rootdir_mem_add(struct rootdir_mem *rootdir, const char *path,
 		     struct mem_file *file);
-/* The same for a file of another kind. */
+/* Adds a file of another type, which open opens. */
 void rootdir_mem_add_other(struct rootdir_mem *rootdir, const char *path,
 			   rootdir_mem_open *open, void *file);
 

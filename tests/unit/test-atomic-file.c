@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* store/draft: a file takes its name when it is whole, and replaces nothing. */
+/* Tests of atomic file creation. */
 #define _GNU_SOURCE
 #include "unit/unit.h"
 
@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "io/atomic-file.h"
 
-static int names_in(const char *dir)
+static int count_entries(const char *dir)
 {
 	_cleanup_closedir_ DIR *d = opendir(dir);
 	int n = 0;
@@ -24,7 +24,7 @@ static int names_in(const char *dir)
 	return n - 2;
 }
 
-static void is_seen_when_published(void **state)
+static void file_is_visible_only_after_publish(void **state)
 {
 	const char *path = scratch_path(state, "image");
 	struct atomic_file file;
@@ -37,18 +37,18 @@ static void is_seen_when_published(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 5);
 	atomic_file_fini(&file);
-	assert_int_equal(names_in(*state), 1);
+	assert_int_equal(count_entries(*state), 1);
 }
 
-static void leaves_nothing_when_given_up(void **state)
+static void fini_removes_unpublished_file(void **state)
 {
 	struct atomic_file file;
 
 	assert_ok(
 		atomic_file_create(scratch_path(state, "image"), NULL, &file));
-	assert_int_equal(names_in(*state), 1);
+	assert_int_equal(count_entries(*state), 1);
 	atomic_file_fini(&file);
-	assert_int_equal(names_in(*state), 0);
+	assert_int_equal(count_entries(*state), 0);
 }
 
 static void make_file(const char *path)
@@ -60,7 +60,7 @@ static void make_file(const char *path)
 	close(fd);
 }
 
-static void replaces_nothing(void **state)
+static void existing_file_is_not_replaced(void **state)
 {
 	const char *path = scratch_path(state, "image");
 	struct atomic_file file;
@@ -70,16 +70,16 @@ static void replaces_nothing(void **state)
 	assert_errno(atomic_file_create(path, NULL, &file), -EEXIST);
 	unlink(path);
 	assert_ok(atomic_file_create(path, NULL, &file));
-	/* Somebody else is faster. */
+	/* Another process creates the file meanwhile. */
 	make_file(path);
 	assert_errno(atomic_file_publish(&file), -EEXIST);
 	atomic_file_fini(&file);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 3);
-	assert_int_equal(names_in(*state), 1);
+	assert_int_equal(count_entries(*state), 1);
 }
 
-static void name_may_be_as_long_as_names_get(void **state)
+static void name_may_have_maximum_length(void **state)
 {
 	char path[512];
 	struct atomic_file file;
@@ -95,10 +95,10 @@ int main(void)
 	const struct CMUnitTest file[] = {
 #define TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
-		TEST(is_seen_when_published),
-		TEST(leaves_nothing_when_given_up),
-		TEST(replaces_nothing),
-		TEST(name_may_be_as_long_as_names_get),
+		TEST(file_is_visible_only_after_publish),
+		TEST(fini_removes_unpublished_file),
+		TEST(existing_file_is_not_replaced),
+		TEST(name_may_have_maximum_length),
 	};
 
 	return cmocka_run_group_tests(file, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The tests' own file in memory. */
+/* Tests of struct io's common functions, and of the in-memory back-end. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -24,7 +24,7 @@ static int file_teardown(void **state)
 	return 0;
 }
 
-static void a_file_keeps_what_was_written_after_close(void **state)
+static void content_survives_close(void **state)
 {
 	char buf[10] = "";
 	struct io *io;
@@ -42,7 +42,7 @@ static void a_file_keeps_what_was_written_after_close(void **state)
 	io_close(io);
 }
 
-static void what_was_punched_or_cut_off_is_a_hole_of_zeros(void **state)
+static void punched_and_truncated_ranges_are_holes(void **state)
 {
 	struct mem_file *file = *state;
 	char buf[MEM_PAGE];
@@ -66,8 +66,8 @@ static void what_was_punched_or_cut_off_is_a_hole_of_zeros(void **state)
 	io_close(io);
 }
 
-/* The kernel tells of what it could not write only once. */
-static void a_sync_that_failed_is_not_tried_again(void **state)
+/* The kernel reports a failed write-back only once. */
+static void sync_after_failed_sync_fails(void **state)
 {
 	struct mem_file *file = *state;
 	struct io *io;
@@ -85,7 +85,7 @@ static void a_sync_that_failed_is_not_tried_again(void **state)
 	io_close(io);
 }
 
-static void what_is_reserved_has_room_and_reads_the_same(void **state)
+static void reserved_range_has_space_and_keeps_content(void **state)
 {
 	struct mem_file *file = *state;
 	char byte;
@@ -104,7 +104,7 @@ static void what_is_reserved_has_room_and_reads_the_same(void **state)
 	io_close(io);
 }
 
-static void a_file_fails_when_told_and_fills_up(void **state)
+static void simulated_failures_occur(void **state)
 {
 	struct mem_file *file = *state;
 	struct io *io;
@@ -122,8 +122,8 @@ static void a_file_fails_when_told_and_fills_up(void **state)
 	io_close(io);
 }
 
-/* 64 KiB at most, and none over a multiple of that: io.c says why. */
-static void filling_writes_aligned_steps(void **state)
+/* Chunks of at most 64 KiB that do not cross a multiple of it: see io.c. */
+static void write_chunked_writes_aligned_chunks(void **state)
 {
 	enum { STEP = 64 << 10, LEN = 2 * STEP };
 	struct mem_file *file = *state;
@@ -142,7 +142,7 @@ static void filling_writes_aligned_steps(void **state)
 	io_close(io);
 }
 
-static void filling_ends_at_the_first_failure(void **state)
+static void write_chunked_stops_at_first_failure(void **state)
 {
 	enum { STEP = 64 << 10, LEN = 3 * STEP };
 	struct mem_file *file = *state;
@@ -160,25 +160,23 @@ static void filling_ends_at_the_first_failure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_file_keeps_what_was_written_after_close, file_setup,
-			file_teardown),
-		cmocka_unit_test_setup_teardown(
-			what_was_punched_or_cut_off_is_a_hole_of_zeros,
-			file_setup, file_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_sync_that_failed_is_not_tried_again, file_setup,
-			file_teardown),
-		cmocka_unit_test_setup_teardown(
-			what_is_reserved_has_room_and_reads_the_same,
-			file_setup, file_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_file_fails_when_told_and_fills_up, file_setup,
-			file_teardown),
-		cmocka_unit_test_setup_teardown(filling_writes_aligned_steps,
+		cmocka_unit_test_setup_teardown(content_survives_close,
 						file_setup, file_teardown),
 		cmocka_unit_test_setup_teardown(
-			filling_ends_at_the_first_failure, file_setup,
+			punched_and_truncated_ranges_are_holes, file_setup,
+			file_teardown),
+		cmocka_unit_test_setup_teardown(sync_after_failed_sync_fails,
+						file_setup, file_teardown),
+		cmocka_unit_test_setup_teardown(
+			reserved_range_has_space_and_keeps_content, file_setup,
+			file_teardown),
+		cmocka_unit_test_setup_teardown(simulated_failures_occur,
+						file_setup, file_teardown),
+		cmocka_unit_test_setup_teardown(
+			write_chunked_writes_aligned_chunks, file_setup,
+			file_teardown),
+		cmocka_unit_test_setup_teardown(
+			write_chunked_stops_at_first_failure, file_setup,
 			file_teardown),
 	};
 

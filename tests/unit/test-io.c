@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files: what the back-end for them promises, locks above all. */
+/* Tests of image file I/O on files: reads, holes, and locks. */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static struct io *open_again(void **state, const char *name, bool writable)
 	return io;
 }
 
-static void a_read_past_the_end_says_so_or_pads(void **state)
+static void read_beyond_end_fails_or_pads(void **state)
 {
 	struct io *io = make_file(state, "f", "abc");
 	char buf[5];
@@ -44,7 +44,7 @@ static void a_read_past_the_end_says_so_or_pads(void **state)
 	io_close(io);
 }
 
-static void creating_over_a_file_fails(void **state)
+static void create_does_not_replace_a_file(void **state)
 {
 	struct io *io = make_file(state, "f", "abc"), *again = NULL;
 
@@ -52,7 +52,7 @@ static void creating_over_a_file_fails(void **state)
 	io_close(io);
 }
 
-static void what_is_no_file_is_refused(void **state)
+static void fifo_and_character_device_are_refused(void **state)
 {
 	struct io *io = NULL;
 
@@ -62,7 +62,7 @@ static void what_is_no_file_is_refused(void **state)
 	assert_errno(io_file_open("/dev/null", false, &io), -EOPNOTSUPP);
 }
 
-static void zeroing_makes_a_hole_or_keeps_the_space(void **state)
+static void zero_makes_hole_or_keeps_space(void **state)
 {
 	struct io *io = make_file(state, "f", "");
 	_cleanup_free_ char *data = malloc(1 << 20);
@@ -88,13 +88,13 @@ static void zeroing_makes_a_hole_or_keeps_the_space(void **state)
 	io_close(io);
 }
 
-static void one_writer_keeps_everybody_out(void **state)
+static void exclusive_lock_excludes_all(void **state)
 {
 	struct io *a = make_file(state, "f", "abc");
 	struct io *b = open_again(state, "f", true);
 	char name[16], holder[64];
 
-	/* Under valgrind it is not the program's own. */
+	/* Under valgrind it is not the name of the test program. */
 	prctl(PR_GET_NAME, name);
 	snprintf(holder, sizeof holder, "in use by %s (process %d)", name,
 		 (int)getpid());
@@ -107,18 +107,18 @@ static void one_writer_keeps_everybody_out(void **state)
 	io_close(b);
 }
 
-static void readers_share_and_keep_a_writer_out(void **state)
+static void shared_locks_exclude_a_writer(void **state)
 {
 	struct io *a = make_file(state, "f", "abc");
 	struct io *b = open_again(state, "f", false);
 	struct io *c = open_again(state, "f", true);
-	char who[64];
+	char holder[64];
 
-	assert_int_equal(io_file_in_use(c, who, sizeof who), 0);
+	assert_int_equal(io_file_in_use(c, holder, sizeof holder), 0);
 	assert_ok(io_lock(a, IO_LOCK_SHARED));
 	assert_ok(io_lock(b, IO_LOCK_SHARED));
 	assert_errno(io_lock(c, IO_LOCK_EXCLUSIVE), -EBUSY);
-	assert_int_equal(io_file_in_use(c, who, sizeof who), 1);
+	assert_int_equal(io_file_in_use(c, holder, sizeof holder), 1);
 	io_close(a);
 	assert_errno(io_lock(c, IO_LOCK_EXCLUSIVE), -EBUSY);
 	io_close(b);
@@ -126,7 +126,7 @@ static void readers_share_and_keep_a_writer_out(void **state)
 	io_close(c);
 }
 
-/* qemu-io's exit status when it opens the file for writing or reading. */
+/* The exit status of qemu-io that opens the file for writing or reading. */
 static int qemu_io(void **state, bool writable)
 {
 	char command[512];
@@ -137,15 +137,15 @@ static int qemu_io(void **state, bool writable)
 	return system(command);
 }
 
-static void qemu_is_there_or_skip(void)
+static void skip_without_qemu(void)
 {
 	if (system("command -v qemu-io >/dev/null") != 0)
 		skip();
 }
 
-static void qemu_sees_our_locks(void **state)
+static void qemu_respects_our_locks(void **state)
 {
-	qemu_is_there_or_skip();
+	skip_without_qemu();
 	struct io *io = make_file(state, "f", "");
 
 	assert_ok(io_resize(io, 1 << 20));
@@ -158,9 +158,9 @@ static void qemu_sees_our_locks(void **state)
 	io_close(io);
 }
 
-static void we_see_qemus_locks(void **state)
+static void locks_of_qemu_are_respected(void **state)
 {
-	qemu_is_there_or_skip();
+	skip_without_qemu();
 	struct io *io = make_file(state, "f", "");
 	char command[512];
 	FILE *qemu;
@@ -170,7 +170,7 @@ static void we_see_qemus_locks(void **state)
 		 scratch_path(state, "f"));
 	qemu = popen(command, "w");
 	assert_non_null(qemu);
-	/* Asking takes no lock, which would keep QEMU from opening it. */
+	/* io_file_in_use takes no lock: a lock would make QEMU's open fail. */
 	for (int i = 0; i < 200 && io_file_in_use(io, NULL, 0) == 0; i++)
 		usleep(20000);
 	assert_errno(io_lock(io, IO_LOCK_SHARED), -EBUSY);
@@ -187,14 +187,14 @@ static void we_see_qemus_locks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_read_past_the_end_says_so_or_pads),
-		TEST(creating_over_a_file_fails),
-		TEST(what_is_no_file_is_refused),
-		TEST(zeroing_makes_a_hole_or_keeps_the_space),
-		TEST(one_writer_keeps_everybody_out),
-		TEST(readers_share_and_keep_a_writer_out),
-		TEST(qemu_sees_our_locks),
-		TEST(we_see_qemus_locks),
+		TEST(read_beyond_end_fails_or_pads),
+		TEST(create_does_not_replace_a_file),
+		TEST(fifo_and_character_device_are_refused),
+		TEST(zero_makes_hole_or_keeps_space),
+		TEST(exclusive_lock_excludes_all),
+		TEST(shared_locks_exclude_a_writer),
+		TEST(qemu_respects_our_locks),
+		TEST(locks_of_qemu_are_respected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Kept memory that a service manager held: what of it is adopted. */
+/* Tests of the recovery memory's adoption from the descriptor store. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -12,8 +12,8 @@
 
 #include "io/recovery-internal.h"
 
-/* The memory as a manager has it when its processes are gone: a descriptor. */
-static int left(void)
+/* The memory after the death of all processes: the manager's descriptor. */
+static int stored_memory(void)
 {
 	int copy = fcntl(recovery.fd, F_DUPFD_CLOEXEC, 3);
 
@@ -22,8 +22,8 @@ static int left(void)
 	return copy;
 }
 
-/* Adopts it with a head that spoil has changed. */
-static int adopt_spoiled(void (*spoil)(struct recovery_head *head))
+/* Adopts the memory after spoil has changed its header. */
+static int adopt_changed(void (*spoil)(struct recovery_head *head))
 {
 	char *extra;
 	int r;
@@ -33,7 +33,7 @@ static int adopt_spoiled(void (*spoil)(struct recovery_head *head))
 	memcpy(extra, "link", sizeof "link");
 	if (spoil)
 		spoil(recovery.head);
-	r = recovery_adopt(left());
+	r = recovery_adopt(stored_memory());
 	if (r < 0)
 		return r;
 	assert_ok(recovery_end_adoption());
@@ -75,24 +75,24 @@ static void unsound_pages(struct recovery_head *head)
 	atomic_store(&head->pool_used[0], SIZE_MAX);
 }
 
-static void memory_that_is_whole_is_adopted(void **state)
+static void valid_memory_is_adopted(void **state)
 {
 	(void)state;
-	assert_int_equal(adopt_spoiled(NULL), 0);
-	assert_int_equal(adopt_spoiled(ended), 0);
+	assert_int_equal(adopt_changed(NULL), 0);
+	assert_int_equal(adopt_changed(ended), 0);
 }
 
-static void memory_that_is_not_whole_is_refused(void **state)
+static void invalid_memory_is_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(adopt_spoiled(another_version), -EPROTO);
-	assert_int_equal(adopt_spoiled(another_size), -EPROTO);
-	assert_int_equal(adopt_spoiled(not_stored), -ENODATA);
-	assert_int_equal(adopt_spoiled(ended_with_a_failure), -EIO);
-	assert_int_equal(adopt_spoiled(unsound_pages), -EPROTO);
+	assert_int_equal(adopt_changed(another_version), -EPROTO);
+	assert_int_equal(adopt_changed(another_size), -EPROTO);
+	assert_int_equal(adopt_changed(not_stored), -ENODATA);
+	assert_int_equal(adopt_changed(ended_with_a_failure), -EIO);
+	assert_int_equal(adopt_changed(unsound_pages), -EPROTO);
 }
 
-static void another_file_is_refused(void **state)
+static void file_other_than_memory_is_refused(void **state)
 {
 	int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
 
@@ -101,9 +101,8 @@ static void another_file_is_refused(void **state)
 	assert_true(recovery_adopt(fd) < 0);
 }
 
-/* Of a file that was stored the descriptor must be there; one that was not
- * stored yet was never granted. */
-static void only_a_stored_file_can_be_missing(void **state)
+/* A STORED file needs its descriptor; another one was never granted. */
+static void missing_descriptor_of_stored_file_is_refused(void **state)
 {
 	(void)state;
 	for (int i = NOT_STORED; i <= STORED; i++) {
@@ -111,15 +110,15 @@ static void only_a_stored_file_can_be_missing(void **state)
 		atomic_store(&recovery.files[3].used, true);
 		atomic_store(&recovery.files[3].stored[OF_FILE],
 			     (unsigned char)i);
-		assert_ok(recovery_adopt(left()));
+		assert_ok(recovery_adopt(stored_memory()));
 		assert_int_equal(recovery_end_adoption(),
 				 i == STORED ? -ENODATA : 0);
 		recovery_abandon();
 	}
 }
 
-/* Another file than that of the place is none of its descriptors. */
-static void another_descriptor_is_closed(void **state)
+/* A descriptor of another file than that of the record is not adopted. */
+static void descriptor_of_another_file_is_closed(void **state)
 {
 	int fd;
 
@@ -127,7 +126,7 @@ static void another_descriptor_is_closed(void **state)
 	assert_ok(recovery_create());
 	atomic_store(&recovery.files[3].used, true);
 	atomic_store(&recovery.files[3].stored[OF_FILE], STORED);
-	assert_ok(recovery_adopt(left()));
+	assert_ok(recovery_adopt(stored_memory()));
 	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	assert_true(recovery_adopt_file("f3", fd));
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
@@ -142,11 +141,11 @@ static void another_descriptor_is_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_that_is_whole_is_adopted),
-		cmocka_unit_test(memory_that_is_not_whole_is_refused),
-		cmocka_unit_test(another_file_is_refused),
-		cmocka_unit_test(only_a_stored_file_can_be_missing),
-		cmocka_unit_test(another_descriptor_is_closed),
+		cmocka_unit_test(valid_memory_is_adopted),
+		cmocka_unit_test(invalid_memory_is_refused),
+		cmocka_unit_test(file_other_than_memory_is_refused),
+		cmocka_unit_test(missing_descriptor_of_stored_file_is_refused),
+		cmocka_unit_test(descriptor_of_another_file_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A process that writes an image is killed, at any moment, and another goes on
- * with what is kept: every write that had returned is there, flushed or not,
- * and of the one under way each sector is old or new.  Again and again on the
- * same image, which is sound in the end.
+ * Tests of crash recovery: a worker that writes an image is killed at a random
+ * moment, and its successor recovers from the recovery memory.
+ *
+ * Every write that had returned is there, flushed or not; of the write that was
+ * running each sector is old or new.  Repeated on one image, which passes the
+ * check at the end.
  */
 #include "config.h"
 
@@ -24,71 +26,71 @@
 #include "base/bytes.h"
 #include "io/recovery.h"
 
-enum { DISK = 8 << 20, SECTOR = 4096, STACK = 4 << 20, PIECE = 64 << 10 };
+enum { DISK = 8 << 20, SECTOR = 4096, STACK = 4 << 20, WRITE_MAX = 64 << 10 };
 
-/* What the process that dies says of itself, in memory that it shares. */
-struct diary {
-	uint8_t bytes[DISK]; /* all that has returned */
-	/* What is under way: none while len is 0. */
-	uint8_t next[PIECE];
+/* Shared memory in which the worker records its writes. */
+struct record {
+	uint8_t bytes[DISK]; /* the disk with all writes that returned */
+	/* The running write; none if len is 0. */
+	uint8_t next[WRITE_MAX];
 	uint64_t off;
 	_Atomic uint64_t len;
-	atomic_uint done;
+	atomic_uint done; /* number of writes that returned */
 };
 
-struct life {
+struct worker {
 	struct store *store;
 	const char *name;
-	struct diary *diary;
+	struct record *record;
 	uint64_t seed;
 };
 
-/* 0, or an error: the process that is killed has nobody to tell. */
-static int do_one(struct chain *chain, struct diary *d, uint64_t *seed)
+/* One random operation.  0 or -errno: the worker cannot use assertions. */
+static int do_one(struct chain *chain, struct record *record, uint64_t *seed)
 {
-	uint64_t n = SECTOR * (1 + random_next(seed) % (PIECE / SECTOR));
+	uint64_t n = SECTOR * (1 + random_next(seed) % (WRITE_MAX / SECTOR));
 	uint64_t off = random_next(seed) % ((DISK - n) / SECTOR) * SECTOR;
-	unsigned what = random_next(seed) % 16;
+	unsigned choice = random_next(seed) % 16;
 	int r;
 
-	if (what == 0)
+	if (choice == 0)
 		return chain_flush(chain);
-	memset(d->next, what < 4 ? 0 : (int)(random_next(seed) | 1), n);
-	d->off = off;
-	atomic_store(&d->len, n);
-	r = what < 4 ? chain_zero(chain, off, n, what % 2)
-		     : chain_write(chain, d->next, off, n);
+	memset(record->next, choice < 4 ? 0 : (int)(random_next(seed) | 1), n);
+	record->off = off;
+	atomic_store(&record->len, n);
+	r = choice < 4 ? chain_zero(chain, off, n, choice % 2)
+		       : chain_write(chain, record->next, off, n);
 	if (r < 0)
 		return r;
-	memcpy(d->bytes + off, d->next, n);
-	atomic_store(&d->len, 0);
-	atomic_fetch_add(&d->done, 1);
+	memcpy(record->bytes + off, record->next, n);
+	atomic_store(&record->len, 0);
+	atomic_fetch_add(&record->done, 1);
 	return 0;
 }
 
-/* As a mount does: asks whether it may be written before the first write. */
-static int open_to_write(struct life *life, struct chain **ret)
+/* As a mount does: image_may_write before the first write. */
+static int open_to_write(struct worker *w, struct chain **ret)
 {
-	int r = chain_open(life->store->cache, life->name, CHAIN_WRITABLE, ret);
+	int r = chain_open(w->store->cache, w->name, CHAIN_WRITABLE, ret);
 
 	return r < 0 ? r : image_may_write(chain_leaf(*ret));
 }
 
-/* The whole life of the process that is killed. */
-static int live(void *arg)
+/* The worker: it writes until it is killed. */
+static int run_worker(void *arg)
 {
-	struct life *life = arg;
+	struct worker *w = arg;
 	struct chain *chain;
 
-	if (open_to_write(life, &chain) < 0)
+	if (open_to_write(w, &chain) < 0)
 		_exit(1);
-	/* What the one before had under way is as it is. */
-	if (chain_read(chain, life->diary->next, life->diary->off,
-		       atomic_load(&life->diary->len)) < 0)
+	/* The predecessor's running write: record its actual result. */
+	if (chain_read(chain, w->record->next, w->record->off,
+		       atomic_load(&w->record->len)) < 0)
 		_exit(1);
-	memcpy(life->diary->bytes + life->diary->off, life->diary->next,
-	       atomic_load(&life->diary->len));
-	while (do_one(chain, life->diary, &life->seed) == 0)
+	memcpy(w->record->bytes + w->record->off, w->record->next,
+	       atomic_load(&w->record->len));
+	while (do_one(chain, w->record, &w->seed) == 0)
 		;
 	_exit(2);
 }
@@ -102,14 +104,15 @@ static void *shared(size_t size)
 	return p;
 }
 
-/* After some operations, and a moment into the next. */
-static void kill_in_the_middle(pid_t pid, struct diary *d, uint64_t *seed)
+/* Kills the worker after some operations, at a random moment of the next. */
+static void kill_worker(pid_t pid, struct record *record, uint64_t *seed)
 {
-	unsigned until = atomic_load(&d->done) + 1 + random_next(seed) % 24;
+	unsigned until =
+		atomic_load(&record->done) + 1 + random_next(seed) % 24;
 	struct timespec moment = { .tv_nsec = random_next(seed) % 200000 };
 	int status;
 
-	while (atomic_load(&d->done) < until &&
+	while (atomic_load(&record->done) < until &&
 	       waitpid(pid, &status, WNOHANG) == 0)
 		sched_yield();
 	nanosleep(&moment, NULL);
@@ -125,60 +128,62 @@ static void wrong_sector(uint64_t off, uint8_t expected, uint8_t found)
 	assert_true(false);
 }
 
-/* Is the disk what has returned?  What was under way becomes what it is. */
-static void compare(struct chain *chain, struct diary *d)
+/* Compares the disk with the record; the record takes over the actual result of
+ * the running write. */
+static void compare(struct chain *chain, struct record *record)
 {
-	uint64_t len = atomic_load(&d->len);
+	uint64_t len = atomic_load(&record->len);
 	uint8_t *disk = malloc(DISK);
 
 	assert_non_null(disk);
 	assert_ok(chain_read(chain, disk, 0, DISK));
 	for (uint64_t off = 0; off < DISK; off += 512) {
-		bool pending = off >= d->off && off - d->off < len;
+		bool pending = off >= record->off && off - record->off < len;
 
-		if (!memcmp(disk + off, d->bytes + off, 512))
+		if (!memcmp(disk + off, record->bytes + off, 512))
 			continue;
 		if (!pending ||
-		    memcmp(disk + off, d->next + (off - d->off), 512) != 0)
-			wrong_sector(off, d->bytes[off], disk[off]);
+		    memcmp(disk + off, record->next + (off - record->off),
+			   512) != 0)
+			wrong_sector(off, record->bytes[off], disk[off]);
 	}
-	memcpy(d->bytes, disk, DISK);
-	atomic_store(&d->len, 0);
+	memcpy(record->bytes, disk, DISK);
+	atomic_store(&record->len, 0);
 	free(disk);
 }
 
-/* A process with the same descriptors, as the supervisor starts it. */
-static pid_t start(struct life *life, void *stack)
+/* Starts a worker with the same descriptor table, as the supervisor does. */
+static pid_t start(struct worker *w, void *stack)
 {
-	pid_t pid =
-		clone(live, (char *)stack + STACK, CLONE_FILES | SIGCHLD, life);
+	pid_t pid = clone(run_worker, (char *)stack + STACK,
+			  CLONE_FILES | SIGCHLD, w);
 
 	assert_true(pid > 0);
 	return pid;
 }
 
-/* Goes on in this process for a while, or only looks. */
-static void go_on(struct life *life)
+/* Recovers in this process, compares, and writes a little. */
+static void recover_here(struct worker *w)
 {
 	struct chain *chain;
-	unsigned n = random_next(&life->seed) % 4;
+	unsigned n = random_next(&w->seed) % 4;
 
-	assert_ok(open_to_write(life, &chain));
-	compare(chain, life->diary);
+	assert_ok(open_to_write(w, &chain));
+	compare(chain, w->record);
 	for (unsigned i = 0; i < n; i++)
-		assert_ok(do_one(chain, life->diary, &life->seed));
+		assert_ok(do_one(chain, w->record, &w->seed));
 	assert_ok(chain_close(chain));
-	chain = disk_open(life->store, life->name, 0);
-	compare(chain, life->diary);
+	chain = disk_open(w->store, w->name, 0);
+	compare(chain, w->record);
 	assert_ok(chain_close(chain));
 }
 
-static void know_first(struct life *life)
+static void record_first(struct worker *w)
 {
-	struct chain *chain = disk_open(life->store, life->name, 0);
+	struct chain *chain = disk_open(w->store, w->name, 0);
 
 	assert_int_equal(chain_size(chain), DISK);
-	assert_ok(chain_read(chain, life->diary->bytes, 0, DISK));
+	assert_ok(chain_read(chain, w->record->bytes, 0, DISK));
 	assert_ok(chain_close(chain));
 }
 
@@ -187,35 +192,35 @@ static void take_over(const struct store *store)
 	assert_ok(recovery_begin_takeover(&store->rootdir.fd, 1));
 }
 
-static void die_again_and_again(const char *dir, const char *name)
+static void kill_repeatedly(const char *dir, const char *name)
 {
 	uint64_t seed = seed_from_environment();
 	double deadline = test_deadline(0, 6);
 	void *stack = shared(STACK);
 	unsigned deaths = 0;
 	struct store store;
-	struct life life = { .store = &store, .name = name, .seed = seed };
+	struct worker w = { .store = &store, .name = name, .seed = seed };
 
 	store_open(&store, dir);
-	life.diary = shared(sizeof *life.diary);
-	know_first(&life);
+	w.record = shared(sizeof *w.record);
+	record_first(&w);
 	assert_ok(recovery_create());
 	do {
-		pid_t pid = start(&life, stack);
+		pid_t pid = start(&w, stack);
 
-		kill_in_the_middle(pid, life.diary, &life.seed);
+		kill_worker(pid, w.record, &w.seed);
 		take_over(&store);
-		/* Or the next dies as well before anything is flushed. */
-		if (random_next(&life.seed) % 2)
-			go_on(&life);
+		/* Else the next worker is killed before any flush, too. */
+		if (random_next(&w.seed) % 2)
+			recover_here(&w);
 	} while (++deaths < 24 || test_time_is_left(deadline));
 	printf("# %u deaths\n", deaths);
-	go_on(&life);
+	recover_here(&w);
 	recovery_end_takeover();
 	recovery_destroy();
 	disk_check(dir, name);
 	store_close(&store);
-	munmap(life.diary, sizeof *life.diary);
+	munmap(w.record, sizeof *w.record);
 	munmap(stack, STACK);
 }
 
@@ -223,12 +228,12 @@ static void fill_base(const char *dir, const char *name)
 {
 	struct store store;
 	struct chain *chain;
-	uint8_t buf[PIECE];
+	uint8_t buf[WRITE_MAX];
 
 	memset(buf, 'b', sizeof buf);
 	store_open(&store, dir);
 	chain = disk_open(&store, name, CHAIN_WRITABLE);
-	for (uint64_t off = 0; off < DISK; off += 3 * PIECE)
+	for (uint64_t off = 0; off < DISK; off += 3 * WRITE_MAX)
 		assert_ok(chain_write(chain, buf, off, sizeof buf));
 	assert_ok(chain_close(chain));
 	store_close(&store);
@@ -241,7 +246,7 @@ static void with_dynamic(void **state, const char *ending, uint64_t block_size)
 					     .block_size = block_size };
 
 	disk_create(*state, named("base", ending), &params);
-	die_again_and_again(*state, named("base", ending));
+	kill_repeatedly(*state, named("base", ending));
 }
 
 static void with_child(void **state, const char *ending, uint64_t block_size,
@@ -257,7 +262,7 @@ static void with_child(void **state, const char *ending, uint64_t block_size,
 	fill_base(*state, base);
 	disk_create_child(*state, named("child", ending), base, base,
 			  block_size);
-	die_again_and_again(*state, named("child", ending));
+	kill_repeatedly(*state, named("child", ending));
 }
 
 static void vhd_dynamic(void **state)
@@ -290,47 +295,46 @@ static void vhdx_child_of_4k_sectors(void **state)
 	with_child(state, "vhdx", 1 << 20, 4096);
 }
 
-/* A process that writes, and dies while a sync is under way. */
+/* A worker that writes, and dies in a sync. */
 static int die_in_a_sync(void *arg)
 {
-	struct life *life = arg;
+	struct worker *w = arg;
 	struct chain *chain;
 
-	if (chain_open(life->store->cache, life->name, CHAIN_WRITABLE, &chain) <
-		    0 ||
-	    chain_write(chain, life->diary->next, 0, SECTOR) < 0)
+	if (chain_open(w->store->cache, w->name, CHAIN_WRITABLE, &chain) < 0 ||
+	    chain_write(chain, w->record->next, 0, SECTOR) < 0)
 		_exit(1);
 	recovery_sync_begin(chain_leaf(chain)->io->recovery);
-	if (life->seed)
+	if (w->seed)
 		recovery_file_set_witness(chain_leaf(chain)->io->recovery, -1);
 	kill(getpid(), SIGKILL);
 	_exit(1);
 }
 
-/* The first flush after a death in a sync, with and without a witness. */
+/* Returns the result of the first flush after a death in a sync. */
 static int flush_after_death(void **state, bool no_witness)
 {
 	const struct image_params params = { .type = IMAGE_DYNAMIC,
 					     .size = DISK };
 	void *stack = shared(STACK);
 	struct store store;
-	struct life life = { .store = &store, .seed = no_witness };
+	struct worker w = { .store = &store, .seed = no_witness };
 	struct chain *chain;
 	int status, r;
 	pid_t pid;
 
-	life.name = named("base", "vhdx");
-	life.diary = shared(sizeof *life.diary);
-	disk_create(*state, life.name, &params);
+	w.name = named("base", "vhdx");
+	w.record = shared(sizeof *w.record);
+	disk_create(*state, w.name, &params);
 	store_open(&store, *state);
 	assert_ok(recovery_create());
 	pid = clone(die_in_a_sync, (char *)stack + STACK, CLONE_FILES | SIGCHLD,
-		    &life);
+		    &w);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	take_over(&store);
-	/* A format that has a log to replay syncs when it is opened. */
-	r = chain_open(store.cache, life.name, CHAIN_WRITABLE, &chain);
+	/* A format with a log syncs at the open, when it replays the log. */
+	r = chain_open(store.cache, w.name, CHAIN_WRITABLE, &chain);
 	if (r == 0) {
 		r = chain_flush(chain);
 		assert_int_equal(chain_close(chain), r);
@@ -339,35 +343,35 @@ static int flush_after_death(void **state, bool no_witness)
 	recovery_end_takeover();
 	recovery_destroy();
 	store_close(&store);
-	munmap(life.diary, sizeof *life.diary);
+	munmap(w.record, sizeof *w.record);
 	munmap(stack, STACK);
 	return r;
 }
 
-static void death_in_a_sync_is_settled_by_the_witness(void **state)
+static void witness_resolves_death_in_sync(void **state)
 {
 	assert_ok(flush_after_death(state, false));
 }
 
-static void death_in_a_sync_without_a_witness_is_a_failure(void **state)
+static void death_in_sync_without_witness_is_failure(void **state)
 {
 	assert_int_equal(flush_after_death(state, true), -EIO);
 }
 
-#define KEEP_TEST(test) \
+#define RECOVERY_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		KEEP_TEST(death_in_a_sync_is_settled_by_the_witness),
-		KEEP_TEST(death_in_a_sync_without_a_witness_is_a_failure),
-		KEEP_TEST(vhd_dynamic),
-		KEEP_TEST(vhd_child),
-		KEEP_TEST(vhd_child_of_small_blocks),
-		KEEP_TEST(vhdx_dynamic),
-		KEEP_TEST(vhdx_child),
-		KEEP_TEST(vhdx_child_of_4k_sectors),
+		RECOVERY_TEST(witness_resolves_death_in_sync),
+		RECOVERY_TEST(death_in_sync_without_witness_is_failure),
+		RECOVERY_TEST(vhd_dynamic),
+		RECOVERY_TEST(vhd_child),
+		RECOVERY_TEST(vhd_child_of_small_blocks),
+		RECOVERY_TEST(vhdx_dynamic),
+		RECOVERY_TEST(vhdx_child),
+		RECOVERY_TEST(vhdx_child_of_4k_sectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

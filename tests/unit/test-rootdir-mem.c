@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Chains over a place in memory behave as over a directory. */
+/* Tests of chains in a root directory in memory: as in a real directory. */
 #include "config.h"
 
 #include "unit/mem-chain.h"
 
 #include <errno.h>
 
-static void a_chain_of_three_is_written_and_read(void **state)
+static void chain_of_three_is_written_and_read(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -60,7 +60,7 @@ static void children_share_one_open_parent(void **state)
 	mem_chain_fini(&f);
 }
 
-static void nothing_leads_out(void **state)
+static void paths_outside_are_refused(void **state)
 {
 	struct mem_chain f;
 
@@ -78,10 +78,10 @@ static void nothing_leads_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_chain_of_three_is_written_and_read),
+		cmocka_unit_test(chain_of_three_is_written_and_read),
 		cmocka_unit_test(names_may_differ_in_case),
 		cmocka_unit_test(children_share_one_open_parent),
-		cmocka_unit_test(nothing_leads_out),
+		cmocka_unit_test(paths_outside_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

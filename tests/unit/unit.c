@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tools for all unit tests: assertions, scratch directories, random numbers. */
 #define _GNU_SOURCE
 #include "unit/unit.h"
 
@@ -11,21 +12,21 @@
 
 #include "base/error.h"
 
-void assert_ok_(int r, const char *what, const char *file, int line)
+void assert_ok_(int r, const char *expression, const char *file, int line)
 {
 	if (r >= 0)
 		return;
-	print_error("%s: expected success, got %d (%s): %s\n", what, r,
+	print_error("%s: expected success, got %d (%s): %s\n", expression, r,
 		    strerror(-r), error_text());
 	_fail(file, line);
 }
 
-void assert_errno_(int r, int code, const char *what, const char *file,
+void assert_errno_(int r, int code, const char *expression, const char *file,
 		   int line)
 {
 	if (r == code)
 		return;
-	print_error("%s: expected %d (%s), got %d: %s\n", what, code,
+	print_error("%s: expected %d (%s), got %d: %s\n", expression, code,
 		    strerror(-code), r, r < 0 ? error_text() : "");
 	_fail(file, line);
 }

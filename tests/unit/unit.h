@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every unit test includes, first: cmocka, and a few tools. */
+/*
+ * Tools for all unit tests: cmocka, assertions on error codes, scratch
+ * directories, random numbers.  Each unit test includes it first.
+ */
 #ifndef VHDFS_TESTS_UNIT_H
 #define VHDFS_TESTS_UNIT_H
 
@@ -11,34 +14,34 @@
 #include <cmocka.h>
 #undef fail /* the library's, of base/error.h */
 
-/* r is 0, or the test fails with the words of the library's last error. */
+/* Fails the test, with the library's last message, if r is negative. */
 #define assert_ok(r) assert_ok_(r, #r, __FILE__, __LINE__)
-void assert_ok_(int r, const char *what, const char *file, int line);
-/* r is the negative errno, or the test fails and says what it was. */
+void assert_ok_(int r, const char *expression, const char *file, int line);
+/* Fails the test unless r is the negative errno code. */
 #define assert_errno(r, code) assert_errno_(r, code, #r, __FILE__, __LINE__)
-void assert_errno_(int r, int code, const char *what, const char *file,
+void assert_errno_(int r, int code, const char *expression, const char *file,
 		   int line);
 
 /*
- * A directory of the test's own, removed with all that is in it.  As cmocka's
- * setup and teardown: *state is its path.  scratch_path gives a path in it, in
- * one of eight buffers used in turn.
+ * Create and remove a scratch directory: cmocka's setup and teardown functions;
+ * *state is its path.  scratch_path returns a path in it, valid until the
+ * eighth next call.
  */
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
 const char *scratch_path(void **state, const char *name);
 
-/* The seed, printed: VHDFS_SEED where it is set, else of the clock. */
+/* Prints and returns the seed: VHDFS_SEED if that is set, else the time. */
 uint64_t seed_from_environment(void);
 /*
- * When a test that goes on with new seeds ends: brief seconds from now, or
- * where VHDFS_LONG is set its share, one of parts, of so many minutes.
+ * The deadline of a test that repeats with new seeds: brief seconds from now.
+ * If VHDFS_LONG is set, the 1/parts part of VHDFS_LONG minutes.
  */
 double test_deadline(double brief, unsigned parts);
 bool test_time_is_left(double deadline);
-/* The next number of the sequence that *state is in (splitmix64). */
+/* The next random number (splitmix64). */
 uint64_t random_next(uint64_t *state);
-/* At most max, and small ones as likely as large ones. */
+/* A random number from 0 to max; small ones are as likely as large ones. */
 uint64_t random_upto(uint64_t *state, uint64_t max);
 
 #endif

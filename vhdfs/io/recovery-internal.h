@@ -89,7 +89,7 @@ struct recovery {
 	struct recovery_open *opens;
 	struct page_pool pools[POOLS];
 	unsigned store_max;   /* see recovery_fdstore_enable; 0: no store */
-	pthread_mutex_t lock; /* protects files, opens and what follows */
+	pthread_mutex_t lock; /* protects files, opens and the members below */
 	bool unclaimed[FILES_MAX];
 	bool claimed[FILES_MAX];
 	size_t files_end, opens_end; /* records from here on are free */
