@@ -32,6 +32,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "chain/chain.h"
+#include "io/rootdir.h"
 
 enum { PIECE = 1 << 20 };
 

@@ -11,6 +11,7 @@
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
+#include "io/rootdir.h"
 
 /* A store in the test's scratch directory, confined, with its family. */
 struct store {

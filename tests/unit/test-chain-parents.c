@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 static void a_child_shows_its_parents_data(void **state)
 {

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "chain/chain.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 static const char *samples_dir(void)
 {

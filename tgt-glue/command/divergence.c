@@ -4,6 +4,7 @@
 #include "tgt-glue/command/divergence.h"
 
 #include "format/image.h"
+#include "io/rootdir.h"
 
 /* Counts blocks, asking at most twice for each: what is inside of a block that
  * the image has a part of does not matter. */

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 
 static struct unseen_disk *find(const struct unseen_sessions *unseen,
 				const char *iqn)

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "store/store.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/config/masters.h"

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "chain/chain.h"
+#include "io/rootdir.h"
 #include "tgt-glue/config/parse.h"
 #include "tgt-glue/config/shard.h"
 

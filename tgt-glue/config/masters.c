@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
 
 /* What is at path in the store: null for a file, else words for what. */

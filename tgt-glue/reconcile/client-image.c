@@ -16,6 +16,7 @@
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/image.h"
+#include "io/rootdir.h"
 #include "store/child.h"
 #include "tgt-glue/reconcile/spare.h"
 #include "tgt-glue/config/values.h"

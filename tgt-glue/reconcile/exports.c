@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/reconcile/plan.h"
 #include "tgt-glue/config/tid.h"

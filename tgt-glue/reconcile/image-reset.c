@@ -42,6 +42,7 @@
 #include "base/error.h"
 #include "chain/parent-cache.h"
 #include "io/io.h"
+#include "io/rootdir.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"

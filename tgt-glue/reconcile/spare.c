@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "store/child.h"
 
 #define DIRECTORY "clients"

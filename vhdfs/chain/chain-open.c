@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "chain/parent-cache.h"
 #include "format/raw.h"
+#include "io/rootdir.h"
 
 static void chain_destroy(struct chain *chain)
 {

@@ -24,7 +24,8 @@
 #include "base/cleanup.h"
 #include "format/image.h"
 #include "io/io-file.h"
-#include "io/rootdir.h"
+
+struct root_dir; /* io/rootdir.h */
 
 enum { CHAIN_DEPTH_MAX = 256 };
 

@@ -24,6 +24,7 @@
 #include "chain/map-cache.h"
 #include "io/recovery.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 /* The images from the leaf down to where we are, to see a cycle. */
 struct trail {

@@ -22,6 +22,7 @@
 #include "chain/chain.h"
 #include "base/log.h"
 #include "fuse/mountpoint.h"
+#include "io/rootdir.h"
 
 /* Of the kernel's 6.9; headers of before do not have it. */
 #ifndef FUSE_HAS_RESEND

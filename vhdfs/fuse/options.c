@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chain/chain.h"
+#include "io/rootdir.h"
 #include "store/reserve.h"
 
 #define TRY_HELP "; vhdfs --help says more"

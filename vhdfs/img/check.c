@@ -23,6 +23,7 @@
 #include "img/img.h"
 #include "img/pending-writes.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 /* A table can have millions of bad entries: so many are told one by one. */
 enum { FINDINGS_TOLD = 1000 };

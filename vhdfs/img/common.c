@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "img/img.h"
+#include "io/rootdir.h"
 
 void note(const char *fmt, ...)
 {

@@ -26,6 +26,7 @@
 #include "img/remote.h"
 #include "img/output.h"
 #include "img/torn.h"
+#include "io/rootdir.h"
 
 /* Copied at a time; and the pieces of it that are looked at for zeros. */
 #define COPY_SIZE MIB(2)

@@ -11,6 +11,7 @@
 #include "img/img.h"
 #include "img/interrupt.h"
 #include "img/output.h"
+#include "io/rootdir.h"
 #include "store/child.h"
 
 struct options {

@@ -33,6 +33,7 @@
 #include "format/raw.h"
 #include "format/vhd.h"
 #include "img/remote.h"
+#include "io/rootdir.h"
 
 enum {
 	SECTOR = 512,

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "img/remote.h"
+#include "io/rootdir.h"
 
 static int refuse(const struct root_dir *rootdir, const char *path,
 		  bool writable, struct io **ret, char **ret_real)

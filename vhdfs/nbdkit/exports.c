@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "chain/chain.h"
+#include "io/rootdir.h"
 #include "store/image-names.h"
 
 /* NBD's limit of a name, bytes. */

@@ -33,6 +33,7 @@
 #include "chain/chain.h"
 #include "io/io-file.h"
 #include "io/atomic-file.h"
+#include "io/rootdir.h"
 
 /*
  * The way from directory dir to file, both absolute and real: "./f", "../f",

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/fold.h"
 #include "format/raw.h"
+#include "io/rootdir.h"
 #include "store/image-names.h"
 
 /* What cannot be read is to be seen as such without memory for words, too. */

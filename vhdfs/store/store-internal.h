@@ -46,6 +46,7 @@
 
 #include "base/guid.h"
 #include "chain/chain.h"
+#include "io/rootdir.h"
 #include "store/reserve.h"
 #include "store/store.h"
 

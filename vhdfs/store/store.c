@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/printable.h"
 #include "io/recovery.h"
+#include "io/rootdir.h"
 #include "store/image-names.h"
 #include "store/view.h"
 
