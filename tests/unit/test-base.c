@@ -17,14 +17,58 @@
 #include "base/printable.h"
 #include "base/utf16.h"
 
-static void crc32c_gives_the_standard_check_value(void **state)
+/* Both implementations; isa-l may be missing, then they are the same. */
+static void assert_crc32c(const void *buf, size_t len, uint32_t sum)
+{
+	assert_int_equal(crc32c(buf, len), sum);
+	assert_int_equal(
+		crc32c_end(crc32c_add_by_table(CRC32C_START, buf, len)), sum);
+}
+
+static void crc32c_gives_the_standard_check_values(void **state)
 {
 	(void)state;
 	/* RFC 3720 B.4, and the usual "123456789". */
-	uint8_t zeros[32] = { 0 };
+	uint8_t buf[32] = { 0 };
 
-	assert_int_equal(crc32c("123456789", 9), 0xe3069283);
-	assert_int_equal(crc32c(zeros, sizeof zeros), 0x8a9136aa);
+	assert_crc32c("", 0, 0);
+	assert_crc32c("123456789", 9, 0xe3069283);
+	assert_crc32c(buf, sizeof buf, 0x8a9136aa);
+	memset(buf, 0xff, sizeof buf);
+	assert_crc32c(buf, sizeof buf, 0x62a8ab43);
+	for (int i = 0; i < 32; i++)
+		buf[i] = (uint8_t)i;
+	assert_crc32c(buf, sizeof buf, 0x46dd794e);
+	for (int i = 0; i < 32; i++)
+		buf[i] = (uint8_t)(31 - i);
+	assert_crc32c(buf, sizeof buf, 0x113fdb5c);
+}
+
+static void crc32c_by_table_equals_isal(void **state)
+{
+	(void)state;
+	uint64_t seed = seed_from_environment();
+	uint8_t buf[1024];
+
+	for (size_t i = 0; i < sizeof buf; i++)
+		buf[i] = (uint8_t)random_next(&seed);
+	for (size_t off = 0; off < 16; off++)
+		for (size_t len = 0; off + len <= sizeof buf; len++)
+			assert_crc32c(buf + off, len, crc32c(buf + off, len));
+}
+
+static void crc32c_of_pieces_equals_that_of_the_whole(void **state)
+{
+	(void)state;
+	const char text[] = "The quick brown fox jumps over the lazy dog";
+	size_t len = sizeof text - 1;
+
+	for (size_t i = 0; i <= len; i++) {
+		uint32_t sum = crc32c_add(CRC32C_START, text, i);
+
+		sum = crc32c_add_by_table(sum, text + i, len - i);
+		assert_int_equal(crc32c_end(sum), crc32c(text, len));
+	}
 }
 
 static void crc32c_but_takes_the_hole_as_zero(void **state)
@@ -310,7 +354,9 @@ static void error_text_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(crc32c_gives_the_standard_check_value),
+		cmocka_unit_test(crc32c_gives_the_standard_check_values),
+		cmocka_unit_test(crc32c_by_table_equals_isal),
+		cmocka_unit_test(crc32c_of_pieces_equals_that_of_the_whole),
 		cmocka_unit_test(crc32c_but_takes_the_hole_as_zero),
 		cmocka_unit_test(guid_le_swaps_the_first_three_fields),
 		cmocka_unit_test(guid_parse_accepts_braces_and_any_case),

@@ -22,6 +22,9 @@ uint32_t crc32c(const void *buf, size_t len);
 uint32_t crc32c_add(uint32_t sum, const void *buf, size_t len);
 uint32_t crc32c_end(uint32_t sum);
 
+/* As crc32c_add, without isa-l; crc32c_add uses it where isa-l is missing. */
+uint32_t crc32c_add_by_table(uint32_t sum, const void *buf, size_t len);
+
 /*
  * Checksum of a structure of len bytes that contains its own checksum: the four
  * bytes at offset hole are taken as zero.
