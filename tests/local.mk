@@ -28,6 +28,7 @@ unit_tests = \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
 	tests/unit/test-io-mem \
+	tests/unit/test-rootdir \
 	tests/unit/test-rootdir-mem \
 	tests/unit/test-io \
 	tests/unit/test-table-cache \

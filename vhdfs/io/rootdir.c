@@ -50,13 +50,48 @@ int root_dir_fail(int code, const char *path)
 	return code;
 }
 
+/* openat2 of a path that must not leave directory dir_fd.  A descriptor or
+ * -errno. */
+static int open_beneath(int dir_fd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/*
+ * Without openat2 no path can be confined: old kernels and some seccomp filters
+ * answer ENOSYS, other filters EPERM.
+ */
+static int check_openat2(int dir_fd, const char *path)
+{
+	int fd = open_beneath(dir_fd, ".", O_PATH | O_DIRECTORY);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd != -ENOSYS && fd != -EPERM)
+		return 0;
+	return fail(
+		-EOPNOTSUPP,
+		"%s: openat2: %s; this system call is needed: use Linux 5.6 or later, and allow it in the container's seccomp profile (in a systemd unit, remove RestrictSUIDSGID=)",
+		path, strerror(-fd));
+}
+
 int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char *root;
+	int r;
 
 	if (fd < 0)
 		return root_dir_fail(-errno, path);
+	r = confined ? check_openat2(fd, path) : 0;
+	if (r < 0)
+		return r;
 	root = path_of(fd);
 	if (!root)
 		return fail(-ENOMEM,
@@ -108,23 +143,16 @@ int root_dir_relative(const char *root, const char *path, char **ret)
 
 int root_dir_openat(const struct root_dir *rootdir, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (unsigned)flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = -EAGAIN;
+	int fd = -EAGAIN;
 
 	if (!rootdir->confined) {
 		fd = openat(rootdir->fd, path, flags | O_CLOEXEC);
-		return fd < 0 ? -errno : (int)fd;
+		return fd < 0 ? -errno : fd;
 	}
 	/* EAGAIN: a concurrent rename. */
-	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
-		fd = syscall(SYS_openat2, rootdir->fd, path, &how, sizeof how);
-		if (fd < 0)
-			fd = -errno;
-	}
-	return (int)fd;
+	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++)
+		fd = open_beneath(rootdir->fd, path, flags);
+	return fd;
 }
 
 char *root_dir_real_path(const struct root_dir *rootdir, int fd,

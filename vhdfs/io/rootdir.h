@@ -38,7 +38,8 @@ struct root_dir {
 	bool confined;
 };
 
-/* Opens the directory at path.  -ENOENT, -ENOTDIR. */
+/* Opens the directory at path.  -ENOENT, -ENOTDIR; -EOPNOTSUPP: confined, and
+ * openat2 is missing or forbidden. */
 int root_dir_init(struct root_dir *rootdir, const char *path, bool confined);
 /* Reports that the directory cannot be opened, with a remedy; returns code. */
 int root_dir_fail(int code, const char *path);
