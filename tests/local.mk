@@ -132,6 +132,7 @@ tests_unit_test_bounds_vhd_LDFLAGS = $(mem_count)
 tests_unit_test_bounds_vhdx_SOURCES = \
 	tests/unit/test-bounds-vhdx.c $(bounds_sources)
 tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
+tests_unit_test_atomic_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
 # Programs that tests in shell use: in their PATH.

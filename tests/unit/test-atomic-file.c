@@ -79,6 +79,91 @@ static void existing_file_is_not_replaced(void **state)
 	assert_int_equal(count_entries(*state), 1);
 }
 
+/* Calls of fsync: of a file, or of a directory. */
+static unsigned n_file_syncs, n_dir_syncs;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	if (S_ISDIR(st.st_mode))
+		n_dir_syncs++;
+	else
+		n_file_syncs++;
+	return __real_fsync(fd);
+}
+
+static void assert_text(const char *path, const char *expected, mode_t mode)
+{
+	char text[64] = "";
+	struct stat st;
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof text - 1) >= 0);
+	assert_string_equal(text, expected);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, mode);
+	close(fd);
+}
+
+static void write_creates_and_replaces_a_file(void **state)
+{
+	const char *path = scratch_path(state, "text");
+	mode_t umask_before = umask(077);
+
+	assert_ok(
+		atomic_file_write(path, "one\n", 0644, ATOMIC_FILE_ANY_GROUP));
+	assert_text(path, "one\n", 0644);
+	assert_ok(atomic_file_write(path, "", 0600, getgid()));
+	assert_text(path, "", 0600);
+	assert_int_equal(count_entries(*state), 1);
+	umask(umask_before);
+}
+
+static void write_syncs_the_file_and_its_directory(void **state)
+{
+	n_file_syncs = n_dir_syncs = 0;
+	assert_ok(atomic_file_write(scratch_path(state, "text"), "a", 0644,
+				    ATOMIC_FILE_ANY_GROUP));
+	assert_int_equal(n_file_syncs, 1);
+	assert_int_equal(n_dir_syncs, 1);
+}
+
+static void write_removes_a_temporary_file_that_was_left(void **state)
+{
+	const char *path = scratch_path(state, "text");
+
+	make_file(scratch_path(state, "text.new"));
+	assert_ok(atomic_file_write(path, "a", 0644, ATOMIC_FILE_ANY_GROUP));
+	assert_text(path, "a", 0644);
+	assert_int_equal(count_entries(*state), 1);
+}
+
+static void write_that_fails_leaves_the_old_file(void **state)
+{
+	const char *path = scratch_path(state, "text");
+
+	make_file(path);
+	assert_int_equal(mkdir(scratch_path(state, "text.new"), 0700), 0);
+	assert_errno(atomic_file_write(path, "a", 0644, ATOMIC_FILE_ANY_GROUP),
+		     -EEXIST);
+	assert_text(path, "old", 0600);
+	assert_errno(atomic_file_write(scratch_path(state, "none/text"), "a",
+				       0644, ATOMIC_FILE_ANY_GROUP),
+		     -ENOENT);
+	assert_int_equal(rmdir(scratch_path(state, "text.new")), 0);
+	assert_int_equal(mkdir(scratch_path(state, "dir"), 0700), 0);
+	assert_errno(atomic_file_write(scratch_path(state, "dir"), "a", 0644,
+				       ATOMIC_FILE_ANY_GROUP),
+		     -EISDIR);
+	assert_int_equal(count_entries(*state), 2);
+}
+
 static void name_may_have_maximum_length(void **state)
 {
 	char path[512];
@@ -99,6 +184,10 @@ int main(void)
 		TEST(fini_removes_unpublished_file),
 		TEST(existing_file_is_not_replaced),
 		TEST(name_may_have_maximum_length),
+		TEST(write_creates_and_replaces_a_file),
+		TEST(write_syncs_the_file_and_its_directory),
+		TEST(write_removes_a_temporary_file_that_was_left),
+		TEST(write_that_fails_leaves_the_old_file),
 	};
 
 	return cmocka_run_group_tests(file, NULL, NULL);

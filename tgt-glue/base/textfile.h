@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Small files of text that are written whole or not at all. */
+/* Text files of tgt-glue: configuration, state and scripts. */
 #ifndef TGT_GLUE_BASE_TEXTFILE_H
 #define TGT_GLUE_BASE_TEXTFILE_H
 
 #include <sys/types.h>
 
-#define TEXTFILE_ANY_GROUP ((gid_t)-1)
+#include "io/atomic-file.h"
+
+#define TEXTFILE_ANY_GROUP ATOMIC_FILE_ANY_GROUP
 
 /*
- * Makes the file say this text, with this mode whatever the umask, and of this
- * group.  1 where it was written, 0 where all was so already.  It is on disk
- * then, and was never half there.
+ * Gives the file at path this text, mode and group, atomically and durably
+ * (atomic_file_write).  Returns 1 if it was written, 0 if it was so already.
  */
 int textfile_write(const char *path, const char *text, mode_t mode,
 		   gid_t group);
-/* What it says, "" where there is none; the caller's. */
+/* Reads the file up to its first NUL byte; "" if it does not exist.  The caller
+ * frees *ret_text. */
 int textfile_read(const char *path, char **ret_text);
 
 #endif

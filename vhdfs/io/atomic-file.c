@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Atomic file creation.
+ * Atomic files.
  *
  * Names are resolved relative to a descriptor of the directory, so a rename of
  * the directory between creation and publication does no harm.
@@ -108,13 +108,10 @@ static int open_spare(struct atomic_file *file, const char *path,
 	return fail_errno(r, "%s/%s", file->dir, spare);
 }
 
-static int check_not_there(struct atomic_file *file, const char *path)
+static int check_not_there(const struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
-	file->path = strdup(path);
-	if (!file->path)
-		return fail(-ENOMEM, "%s: out of memory", path);
 	if (!*base_name(path) || fstatat(file->dir_fd, base_name(path), &st,
 					 AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(
@@ -136,15 +133,17 @@ static int fail_to_create(int code, const char *path)
 	return code;
 }
 
-static int create_file(struct atomic_file *file, const char *path)
+/* Takes ownership of name, which may be null: out of memory. */
+static int create_temp(struct atomic_file *file, const char *path, char *name,
+		       mode_t mode)
 {
-	_cleanup_free_ char *temp = temp_name(path);
+	_cleanup_free_ char *temp = name;
 	int fd, r;
 
 	if (!temp)
 		return fail(-ENOMEM, "%s: out of memory", path);
 	fd = openat(file->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		    0666);
+		    mode);
 	if (fd < 0)
 		return fail_to_create(-errno, path);
 	r = io_file_from_fd(fd, path, true, &file->io);
@@ -155,11 +154,38 @@ static int create_file(struct atomic_file *file, const char *path)
 	return r;
 }
 
-/* spare null: creates a new file. */
-static int begin(const char *path, const char *within, const char *spare,
-		 struct atomic_file *ret)
+static int create_replacement(struct atomic_file *file, const char *path)
 {
-	struct atomic_file file = { .dir_fd = -1 };
+	char *temp;
+
+	if (asprintf(&temp, "%s.new", base_name(path)) < 0)
+		return fail(-ENOMEM, "%s: out of memory", path);
+	unlinkat(file->dir_fd, temp, 0);
+	return create_temp(file, path, temp, 0600);
+}
+
+/* spare null: creates a temporary file. */
+static int open_temp(struct atomic_file *file, const char *path,
+		     const char *spare)
+{
+	int r;
+
+	file->path = strdup(path);
+	if (!file->path)
+		return fail(-ENOMEM, "%s: out of memory", path);
+	if (file->replaces)
+		return create_replacement(file, path);
+	r = check_not_there(file, path);
+	if (r < 0)
+		return r;
+	return spare ? open_spare(file, path, spare)
+		     : create_temp(file, path, temp_name(path), 0666);
+}
+
+static int begin(const char *path, const char *within, const char *spare,
+		 bool replaces, struct atomic_file *ret)
+{
+	struct atomic_file file = { .dir_fd = -1, .replaces = replaces };
 	struct error why;
 	int r = open_directory(&file, path);
 
@@ -168,10 +194,7 @@ static int begin(const char *path, const char *within, const char *spare,
 	else if (within && !is_within(file.dir, within))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
-		r = check_not_there(&file, path);
-	if (r == 0)
-		r = spare ? open_spare(&file, path, spare)
-			  : create_file(&file, path);
+		r = open_temp(&file, path, spare);
 	if (r < 0) {
 		why = *error_last();
 		atomic_file_fini(&file);
@@ -185,21 +208,34 @@ static int begin(const char *path, const char *within, const char *spare,
 int atomic_file_create(const char *path, const char *within,
 		       struct atomic_file *ret)
 {
-	return begin(path, within, NULL, ret);
+	return begin(path, within, NULL, false, ret);
 }
 
 int atomic_file_create_over(const char *path, const char *within,
 			    const char *spare, struct atomic_file *ret)
 {
-	return begin(path, within, spare, ret);
+	return begin(path, within, spare, false, ret);
 }
 
-/* Renames temp to its final name; -EEXIST if that exists. */
-static int rename_new(const struct atomic_file *file)
+/* fsync for a replacement: fdatasync may omit its mode and group. */
+static int sync_temp(const struct atomic_file *file)
+{
+	if (!file->replaces)
+		return io_sync(file->io);
+	return fsync(file->io->fd) < 0
+		       ? fail_errno(-errno, "%s: sync", file->path)
+		       : 0;
+}
+
+/* Renames temp to its final name; -EEXIST if that exists and is not replaced.
+ */
+static int rename_temp(const struct atomic_file *file)
 {
 	const char *name = base_name(file->path);
 	int dir = file->dir_fd;
 
+	if (file->replaces)
+		return renameat(dir, file->temp, dir, name) < 0 ? -errno : 0;
 	if (renameat2(dir, file->temp, dir, name, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
@@ -213,11 +249,11 @@ static int rename_new(const struct atomic_file *file)
 
 int atomic_file_publish(struct atomic_file *file)
 {
-	int r = io_sync(file->io);
+	int r = sync_temp(file);
 
 	if (r < 0)
 		return r;
-	r = rename_new(file);
+	r = rename_temp(file);
 	if (r == -EEXIST)
 		return fail(
 			r,
@@ -246,4 +282,34 @@ void atomic_file_fini(struct atomic_file *file)
 	free(file->dir);
 	free(file->path);
 	memset(file, 0, sizeof *file);
+}
+
+static int write_text(const struct atomic_file *file, const char *text,
+		      mode_t mode, gid_t group)
+{
+	int fd = file->io->fd;
+	int r = io_write(file->io, text, strlen(text), 0);
+
+	if (r < 0)
+		return r;
+	if (group != ATOMIC_FILE_ANY_GROUP && fchown(fd, (uid_t)-1, group) < 0)
+		return fail_errno(-errno, "%s: change of group", file->path);
+	if (fchmod(fd, mode) < 0)
+		return fail_errno(-errno, "%s: change of mode", file->path);
+	return 0;
+}
+
+int atomic_file_write(const char *path, const char *text, mode_t mode,
+		      gid_t group)
+{
+	struct atomic_file file;
+	int r = begin(path, NULL, NULL, true, &file);
+
+	if (r < 0)
+		return r;
+	r = write_text(&file, text, mode, group);
+	if (r == 0)
+		r = atomic_file_publish(&file);
+	atomic_file_fini(&file);
+	return r;
 }

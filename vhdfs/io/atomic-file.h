@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Atomic file creation: an image file is written under a temporary name and
- * renamed to its final name when it is complete and synced.
+ * Atomic files: a file is written under a temporary name in the same directory,
+ * synced, renamed to its final name, and then the directory is synced.
  *
- * The temporary name is in the same directory and begins with a dot, so a mount
- * of the directory does not show it.  A process that dies meanwhile leaves at
- * most that file, never an incomplete one under the final name.  An existing
- * file is never replaced.
+ * So a file is complete and durable under its final name, or has not got it.  A
+ * process that dies meanwhile leaves at most the temporary file.
+ *
+ * An image never replaces an existing file.  Its temporary name begins with a
+ * dot, so a mount of the directory does not show it.  A text file replaces the
+ * one before.
  *
  * THREADS: one thread at a time for each struct atomic_file.
  */
@@ -15,6 +17,8 @@
 
 #include "io/io.h"
 
+#define ATOMIC_FILE_ANY_GROUP ((gid_t)-1)
+
 struct atomic_file {
 	char *path;    /* the final name, as atomic_file_create was given it */
 	char *dir;     /* the real, absolute path of its directory */
@@ -22,6 +26,7 @@ struct atomic_file {
 			  valid in a struct of zeros */
 	char *temp;    /* the temporary name in dir; null after publishing */
 	bool existed;  /* atomic_file_create_over: fini does not remove it */
+	bool replaces; /* see atomic_file_write */
 	struct io *io; /* the new file, open for writing; its name in messages
 			  is path; owned */
 };
@@ -48,5 +53,15 @@ int atomic_file_create_over(const char *path, const char *within,
 int atomic_file_publish(struct atomic_file *file);
 /* Removes the temporary file unless it was published, and closes io. */
 void atomic_file_fini(struct atomic_file *file);
+
+/*
+ * Creates or replaces the file at path: its content is the string text, its
+ * mode is mode (the umask does not apply), its group is group.  The temporary
+ * name is path with ".new" appended: programs that read "*.conf" in the
+ * directory ignore it, and the next call removes one that was left.  The caller
+ * excludes other writers of path.
+ */
+int atomic_file_write(const char *path, const char *text, mode_t mode,
+		      gid_t group);
 
 #endif
