@@ -286,7 +286,7 @@ test_full_manager_means_a_new_state() {
 	held_disk
 	state=$(state_of "$mnt")
 	hold_view "$child" rw write 0 "some text" answers
-	wait_until 30 grep -q 'holds 4 descriptors, as many as it may' "$mnt.log"
+	wait_until 30 grep -q 'descriptor store is full (4 descriptors)' "$mnt.log"
 	kill_held "$mnt"
 	new_state
 	release_view || true

@@ -117,7 +117,7 @@ SPOIL(same_header_twice, uint8_t raw[VHDX_HEADER_SIZE];
 static void what_is_optional_and_unknown_is_kept(void **state)
 {
 	(void)state;
-	uint8_t kept[8] = "optional", found[8];
+	char kept[] = "optional", found[sizeof kept];
 	struct vdisk d;
 
 	opens(optional_region);

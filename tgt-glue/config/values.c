@@ -163,8 +163,8 @@ const char *value_address(const char *value)
 
 void value_read_address(const char *value, char *text)
 {
-	uint8_t bytes[16];
-	int prefix, bits = read_address(value, bytes, &prefix);
+	uint8_t bytes[16] = { 0 };
+	int prefix = 0, bits = read_address(value, bytes, &prefix);
 
 	for (int i = prefix; i < bits; i++)
 		bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
