@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of README's commands, after lib.sh.
+# For tests of README's commands, after lib.sh.  $readme names the file.
 
 # The make that runs the tests is none of these makes' business.
 unset MAKEFLAGS MFLAGS MAKELEVEL TESTS
