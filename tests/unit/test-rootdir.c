@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tests of root directories: hosts without the system call openat2. */
+/* Tests of root directories: paths, and hosts without the call openat2. */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -86,9 +86,22 @@ static void unconfined_directory_needs_no_openat2(void **state)
 	check(ENOSYS, false);
 }
 
+static void path_below_root_is_found(void **state)
+{
+	(void)state;
+	assert_string_equal(root_dir_below("/a", "/a/b/c"), "b/c");
+	assert_string_equal(root_dir_below("/a", "/a"), ".");
+	assert_string_equal(root_dir_below("/", "/a"), "a");
+	assert_string_equal(root_dir_below("/", "/"), ".");
+	assert_null(root_dir_below("/a", "/ab"));
+	assert_null(root_dir_below("/a/b", "/a"));
+	assert_null(root_dir_below("/a", "/b/a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(path_below_root_is_found),
 		cmocka_unit_test(missing_openat2_is_reported),
 		cmocka_unit_test(forbidden_openat2_is_reported),
 		cmocka_unit_test(unconfined_directory_needs_no_openat2),

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include "base/error.h"
 #include "base/guid.h"
 #include "io/io-file.h"
+#include "io/rootdir.h"
 
 static const char *base_name(const char *path)
 {
@@ -44,19 +44,9 @@ static char *temp_name(const char *path)
 	return temp;
 }
 
-/* True if path is the directory root, or below it. */
-static bool is_within(const char *path, const char *root)
-{
-	size_t n = strcmp(root, "/") ? strlen(root) : 0;
-
-	return !strncmp(path, root, n) && (!path[n] || path[n] == '/');
-}
-
 static int open_directory(struct atomic_file *file, const char *path)
 {
 	_cleanup_free_ char *dir = strndup(path, base_name(path) - path);
-	char link[64], real[PATH_MAX];
-	ssize_t n;
 
 	if (!dir)
 		return -ENOMEM;
@@ -64,10 +54,7 @@ static int open_directory(struct atomic_file *file, const char *path)
 		open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (file->dir_fd < 0)
 		return -errno;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", file->dir_fd);
-	n = readlink(link, real, sizeof real - 1);
-	real[n < 0 ? 0 : n] = '\0';
-	file->dir = n < 0 ? NULL : strdup(real);
+	file->dir = fd_path(file->dir_fd);
 	if (file->dir)
 		return 0;
 	close(file->dir_fd);
@@ -191,7 +178,7 @@ static int begin(const char *path, const char *within, const char *spare,
 
 	if (r < 0)
 		fail_to_create(r, path);
-	else if (within && !is_within(file.dir, within))
+	else if (within && !root_dir_below(within, file.dir))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
 		r = open_temp(&file, path, spare);

@@ -280,18 +280,6 @@ static int try_lock(int fd, enum io_lock lock)
 	return r;
 }
 
-/* Opens a second description of the same file, for reading.  A descriptor, or
- * -errno. */
-static int open_second(int fd)
-{
-	char path[64];
-	int second;
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	second = open(path, O_RDONLY | O_CLOEXEC);
-	return second < 0 ? -errno : second;
-}
-
 /* Opens the witness, before the first write.  Without one a doubt is treated as
  * a failure. */
 static void open_witness(const struct io *io)
@@ -304,7 +292,7 @@ static void open_witness(const struct io *io)
 	    recovery_file_in_doubt(io->recovery) ||
 	    recovery_file_witness(io->recovery) >= 0)
 		return;
-	fd = open_second(io->fd);
+	fd = fd_reopen(io->fd, O_RDONLY);
 	recovery_file_set_witness(io->recovery, fd < 0 ? -1 : fd);
 }
 
@@ -362,6 +350,29 @@ static void file_close(struct io *io)
 	close(io->fd);
 	io_fini(io);
 	free(io);
+}
+
+char *fd_path(int fd)
+{
+	char link[64], target[PATH_MAX + 1];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof target - 1);
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	return strdup(target);
+}
+
+int fd_reopen(int fd, int flags)
+{
+	char link[64];
+	int again;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	again = open(link, flags | O_CLOEXEC);
+	return again < 0 ? -errno : again;
 }
 
 static const struct io_ops file_ops = {
@@ -436,23 +447,9 @@ int io_file_in_use(struct io *io, char *holder, size_t size)
 	return r < 0 ? fail_errno(r, "%s: test for locks", io->name) : r;
 }
 
-/* The present path of fd's file, or its last one if it was removed; in buf. */
-static const char *path_of_fd(int fd, char *buf, size_t size)
-{
-	char path[64];
-	ssize_t n;
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	n = readlink(path, buf, size - 1);
-	if (n < 0)
-		return "an open file";
-	buf[n] = '\0';
-	return buf;
-}
-
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 {
-	char name[PATH_MAX];
+	_cleanup_free_ char *path = NULL;
 	int fd = -ENOENT, r;
 	struct recovery_file *recovery =
 		recovery_file_claim(dev, ino, writable, &fd);
@@ -460,11 +457,11 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 	if (!recovery && !writable)
 		fd = recovery_file_fd(dev, ino);
 	if (!recovery && fd >= 0)
-		fd = open_second(fd);
+		fd = fd_reopen(fd, O_RDONLY);
 	if (fd < 0)
 		return fd;
-	r = io_file_from_fd(fd, path_of_fd(fd, name, sizeof name), writable,
-			    ret);
+	path = fd_path(fd);
+	r = io_file_from_fd(fd, path ? path : "an open file", writable, ret);
 	if (r < 0) {
 		if (recovery)
 			recovery_unregister(recovery);
@@ -479,7 +476,7 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 
 int io_file_reopen(const struct io *io, struct io **ret)
 {
-	int fd = open_second(io->fd);
+	int fd = fd_reopen(io->fd, O_RDONLY);
 
 	if (fd < 0)
 		return fail_errno(fd, "%s", io->name);

@@ -7,6 +7,13 @@
 
 #include "io/io.h"
 
+/* The present absolute path of fd's file; the caller frees it.  Null: out of
+ * memory, or /proc cannot be read. */
+char *fd_path(int fd);
+/* Opens fd's file once more, through /proc, whatever its path is now: a new
+ * open file description.  A descriptor or -errno, without a message. */
+int fd_reopen(int fd, int flags);
+
 /* Detects a change of a file.  All zeros if the back-end has no descriptor. */
 struct file_stamp {
 	off_t size;

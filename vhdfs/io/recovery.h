@@ -19,8 +19,7 @@
  *   witness         a second descriptor of a file, for syncs: see SYNCS
  *   in doubt        the result of the predecessor's last sync is unknown
  *   generation      number of a page's version; durable: see GENERATIONS
- *   pending page    a page that is not durable: a file, without its pending
- *                   pages, is an older state of the image
+ *   pending page    a modified page that is not durable yet
  *   granted open    an open of an image that was permitted to the kernel
  *   orphan          an unclaimed file that was open for writing and has pending
  *                   pages or is in doubt
@@ -128,7 +127,8 @@ int recovery_end_adoption(void);
 /* Unlocks and closes everything that was adopted. */
 void recovery_abandon(void);
 
-/* Records that all files are about to be closed: no successor will follow. */
+/* Records that all files are about to be closed for good.  If data was lost by
+ * then, the memory cannot be adopted. */
 void recovery_set_ending(void);
 
 /* A registered file, for transfer to another version of the program. */

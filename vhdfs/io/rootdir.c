@@ -25,21 +25,6 @@
 #include "base/fold.h"
 #include "io/io-file.h"
 
-/* The absolute path of fd; the caller frees it.  Null: out of memory, or the
- * kernel does not tell. */
-static char *path_of(int fd)
-{
-	char link[64], target[PATH_MAX + 1];
-	ssize_t n;
-
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof target - 1);
-	if (n < 0)
-		return NULL;
-	target[n] = '\0';
-	return strdup(target);
-}
-
 int root_dir_fail(int code, const char *path)
 {
 	fail_errno(code, "%s", path);
@@ -92,7 +77,7 @@ int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 	r = confined ? check_openat2(fd, path) : 0;
 	if (r < 0)
 		return r;
-	root = path_of(fd);
+	root = fd_path(fd);
 	if (!root)
 		return fail(-ENOMEM,
 			    "%s: reading its real path from /proc "
@@ -114,16 +99,13 @@ void root_dir_fini(struct root_dir *rootdir)
 	rootdir->path = NULL;
 }
 
-/* The part of the absolute real path that follows root; null: it is outside. */
-static const char *path_below(const char *root, const char *real)
+const char *root_dir_below(const char *root, const char *real)
 {
 	size_t n = strcmp(root, "/") ? strlen(root) : 0;
 
-	if (strncmp(real, root, n) != 0)
-		return NULL;
-	if (!real[n])
+	if (!strcmp(real, root))
 		return ".";
-	return real[n] == '/' ? real + n + 1 : NULL;
+	return !strncmp(real, root, n) && real[n] == '/' ? real + n + 1 : NULL;
 }
 
 int root_dir_relative(const char *root, const char *path, char **ret)
@@ -133,7 +115,7 @@ int root_dir_relative(const char *root, const char *path, char **ret)
 
 	if (!real)
 		return fail_errno(-errno, "%s", path);
-	inside = path_below(root, real);
+	inside = root_dir_below(root, real);
 	if (!inside)
 		return fail(-EXDEV, "%s: lies outside the store %s", path,
 			    root);
@@ -158,30 +140,14 @@ int root_dir_openat(const struct root_dir *rootdir, const char *path, int flags)
 char *root_dir_real_path(const struct root_dir *rootdir, int fd,
 			 const char *path)
 {
-	char *real = path_of(fd);
-	size_t n = strlen(rootdir->path);
+	_cleanup_free_ char *real = fd_path(fd);
+	const char *inside;
 
 	if (!real || !rootdir->confined)
-		return real;
-	if (!strcmp(rootdir->path, "/"))
-		n = 0;
-	/* Moved out of the root since. */
-	if (strncmp(real, rootdir->path, n) != 0 || real[n] != '/') {
-		free(real);
-		return strdup(path);
-	}
-	memmove(real, real + n + 1, strlen(real + n + 1) + 1);
-	return real;
-}
-
-static int reopen(int path_fd, bool writable)
-{
-	char link[64];
-	int fd;
-
-	snprintf(link, sizeof link, "/proc/self/fd/%d", path_fd);
-	fd = open(link, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+		return steal(real);
+	inside = root_dir_below(rootdir->path, real);
+	/* Outside: the file was moved since it was opened. */
+	return strdup(inside ? inside : path);
 }
 
 static int fail_reopen(int code, const char *path)
@@ -215,7 +181,7 @@ static int open_file(const struct root_dir *rootdir, const char *path,
 		if (!real)
 			return fail(-ENOMEM, "%s: out of memory", path);
 	}
-	fd = reopen(path_fd, writable);
+	fd = fd_reopen(path_fd, writable ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		return fail_reopen(fd, path);
 	r = io_file_from_fd(fd, path, writable, ret);

@@ -64,6 +64,9 @@ int root_dir_openat(const struct root_dir *rootdir, const char *path,
  * frees *ret.  -EXDEV: it is outside; else the errno of realpath.
  */
 int root_dir_relative(const char *root, const char *path, char **ret);
+/* The part of an absolute real path that is below the directory root, itself an
+ * absolute real path; "." for root itself; null: it is outside. */
+const char *root_dir_below(const char *root, const char *real);
 /* The real path of fd's file, as root_dir_open's ret_real; a copy of path if it
  * is outside the root by now.  The caller frees it; null: out of memory. */
 char *root_dir_real_path(const struct root_dir *rootdir, int fd,
