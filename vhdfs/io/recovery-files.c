@@ -27,7 +27,7 @@ static struct recovery_file *find(uint64_t dev, uint64_t ino, bool unclaimed,
 	return NULL;
 }
 
-/* True if only a writer may claim the file: it must write the pending pages, or
+/* True if only a writer may claim the file: it must write the dirty pages, or
  * resolve the doubt. */
 static bool needs_writer(const struct recovery_file *file)
 {

@@ -130,7 +130,7 @@ void recovery_fdstore_count(void);
 void recovery_pool_find_free(struct page_pool *pool, size_t used);
 /* Frees all pages of the file. */
 void recovery_free_pages(const struct recovery_file *file);
-/* True if the file has a pending page. */
+/* True if the file has a dirty page. */
 bool recovery_has_pages(const struct recovery_file *file);
 
 #endif

@@ -139,8 +139,8 @@ uint64_t recovery_file_durable(const struct recovery_file *file, unsigned table)
 	return atomic_load(&file->durable[table]);
 }
 
-static bool is_pending(const struct recovery_page *page,
-		       const struct recovery_file *file)
+static bool is_dirty(const struct recovery_page *page,
+		     const struct recovery_file *file)
 {
 	return atomic_load(&page->gen) >
 	       atomic_load(&file->durable[page->table]);
@@ -164,7 +164,7 @@ int recovery_each_page(struct recovery_file *file, unsigned table, size_t size,
 		if (atomic_load(&page->file) != recovery_file_index(file) + 1 ||
 		    page->table != table)
 			continue;
-		if (is_pending(page, file))
+		if (is_dirty(page, file))
 			r = each(ctx, page, pool->data + i * size);
 		else
 			recovery_page_free(page, size);
@@ -181,7 +181,7 @@ bool recovery_has_pages(const struct recovery_file *file)
 		for (size_t k = 0; k < used; k++)
 			if (atomic_load(&pool->pages[k].file) ==
 				    recovery_file_index(file) + 1 &&
-			    is_pending(&pool->pages[k], file))
+			    is_dirty(&pool->pages[k], file))
 				return true;
 	}
 	return false;

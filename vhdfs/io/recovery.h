@@ -19,9 +19,10 @@
  *   witness         a second descriptor of a file, for syncs: see SYNCS
  *   in doubt        the result of the predecessor's last sync is unknown
  *   generation      number of a page's version; durable: see GENERATIONS
- *   pending page    a modified page that is not durable yet
+ *   dirty page      a modified page of a table that is not durable yet: neither
+ *                   in place nor in the image's log
  *   granted open    an open of an image that was permitted to the kernel
- *   orphan          an unclaimed file that was open for writing and has pending
+ *   orphan          an unclaimed file that was open for writing and has dirty
  *                   pages or is in doubt
  *   lost            data that was reported as written is missing in an image
  *
@@ -31,7 +32,7 @@
  * locked and unregistered before it is closed; a page is copied and described
  * before it is published.
  *
- * GENERATIONS.  A page is pending while its generation is greater than the
+ * GENERATIONS.  A page is dirty while its generation is greater than the
  * file's durable generation.  So one store (recovery_set_durable) marks all
  * pages of a flush as durable: they are in place, or in a log that is replayed
  * before the next read.
@@ -214,7 +215,7 @@ uint64_t recovery_file_durable(const struct recovery_file *file,
 			       unsigned table);
 
 /*
- * Passes each pending page of a claimed file's table to each, which takes
+ * Passes each dirty page of a claimed file's table to each, which takes
  * ownership of it, until each fails.  Durable pages are freed.
  */
 int recovery_each_page(struct recovery_file *file, unsigned table, size_t size,
