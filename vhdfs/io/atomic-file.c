@@ -95,16 +95,21 @@ static int open_spare(struct atomic_file *file, const char *path,
 	return fail_errno(r, "%s/%s", file->dir, spare);
 }
 
+static int fail_exists(const char *path)
+{
+	return fail(
+		-EEXIST,
+		"%s: exists; it is not overwritten: remove it with rm first, or choose another name",
+		path);
+}
+
 static int check_not_there(const struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
 	if (!*base_name(path) || fstatat(file->dir_fd, base_name(path), &st,
 					 AT_SYMLINK_NOFOLLOW) == 0)
-		return fail(
-			-EEXIST,
-			"%s: exists; it is not overwritten: remove it with rm first, or choose another name",
-			path);
+		return fail_exists(path);
 	return 0;
 }
 
@@ -242,16 +247,13 @@ int atomic_file_publish(struct atomic_file *file)
 		return r;
 	r = rename_temp(file);
 	if (r == -EEXIST)
-		return fail(
-			r,
-			"%s: exists; it is not overwritten: remove it with rm first, or choose another name",
-			file->path);
+		return fail_exists(file->path);
 	if (r < 0)
 		return fail_errno(r, "%s", file->path);
 	free(steal(file->temp));
 	/* Makes the new name durable. */
 	if (fsync(file->dir_fd) < 0)
-		return fail_errno(-errno, "%s: syncing its directory",
+		return fail_errno(-errno, "%s: sync of its directory",
 				  file->path);
 	return 0;
 }

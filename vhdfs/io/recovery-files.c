@@ -146,6 +146,7 @@ int recovery_file_fd(dev_t dev, ino_t ino)
 	if (!recovery.base)
 		return -ENOENT;
 	pthread_mutex_lock(&recovery.lock);
+	/* Claimed or not, writable or not. */
 	for (int i = 0; i < 4 && !file; i++)
 		file = find(dev, ino, i & 1, i & 2);
 	fd = file ? file->fd : -ENOENT;
