@@ -148,7 +148,7 @@ pause() {
 	read -rt "$1" <>"$lib_dir/idle" || true
 }
 
-# A TCP port of 127.0.0.1 that nobody listens on.
+# A TCP port of 127.0.0.1 on which no process listens.
 free_port() {
 	local port
 
