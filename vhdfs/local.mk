@@ -52,6 +52,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/image.h \
 	vhdfs/format/raw.c \
 	vhdfs/format/raw.h \
+	vhdfs/format/registry.c \
+	vhdfs/format/registry.h \
 	vhdfs/format/table-cache.c \
 	vhdfs/format/table-cache.h \
 	vhdfs/format/vhd-check.c \

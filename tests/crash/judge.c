@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 
 enum { NEW_WRITES = 4 };
 

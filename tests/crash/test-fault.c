@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"
 

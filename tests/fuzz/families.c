@@ -15,6 +15,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "chain/chain.h"
+#include "format/registry.h"
 #include "format/vhd-internal.h"
 #include "format/vhd.h"
 #include "format/vhdx.h"

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 struct counting {
 	struct check check; /* first */

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "format/vhdx-internal.h"
 #include "tgt-glue/config/parse.h"
 

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "format/vhd-internal.h"
 #include "format/vhdx-internal.h"
 #include "unit/mem-count.h"

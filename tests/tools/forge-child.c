@@ -24,7 +24,7 @@
 #include "base/error.h"
 #include "base/guid.h"
 #include "base/utf16.h"
-#include "format/image.h"
+#include "format/registry.h"
 #include "format/vhd-layout.h"
 #include "format/vhd.h"
 #include "format/vhdx-layout.h"

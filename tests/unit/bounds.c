@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include "format/registry.h"
 #include "unit/bounds.h"
 
 #include <inttypes.h>

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 
 void store_open(struct store *store, const char *dir)

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 
 const struct image_ops *const mem_chain_formats[] = { &vhd_ops, &vhdx_ops };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 #include "format/vhd-internal.h"
 
 static struct {

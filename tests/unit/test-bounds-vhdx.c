@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "format/registry.h"
 #include "format/vhdx-layout.h"
 #include "format/vhdx.h"
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 static void assert_says(const char *words_expected)
 {

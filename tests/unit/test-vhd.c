@@ -327,8 +327,8 @@ static void a_raw_disk_becomes_a_fixed_image_in_place(void **state)
 
 	mem_file_poke(file, "boot", 4, 1000);
 	assert_ok(io_mem_open(file, "disk.raw", true, &io));
-	assert_ok(vhd_append_footer(io));
-	assert_errno(vhd_append_footer(io), -EINVAL);
+	assert_ok(vhd_ops.convert_in_place(io));
+	assert_errno(vhd_ops.convert_in_place(io), -EINVAL);
 	assert_non_null(strstr(error_text(), "already"));
 	io_close(io);
 	img = vhd_open_file(file, false);

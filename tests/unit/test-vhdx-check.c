@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 /* Eight blocks of 1 MiB; 0 to 2 are at 4 to 6 MiB in the file. */
 static void make(struct vdisk *d, bool child)

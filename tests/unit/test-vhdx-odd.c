@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 static void make(struct vdisk *d, bool child)
 {

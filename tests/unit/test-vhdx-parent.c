@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/utf16.h"
+#include "format/registry.h"
 #include "format/vhdx-internal.h"
 
 /* A locator item that a test puts together. */

@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 
 static const char *shared_path(const char *rest)

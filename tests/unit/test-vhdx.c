@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 static const struct image_params small = { .type = IMAGE_DYNAMIC,
 					   .size = 7 * M + 4096,

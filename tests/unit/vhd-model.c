@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 
 void beside_open(struct beside *m)

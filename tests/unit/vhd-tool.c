@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 
 int vhd_file_setup(void **state)
 {

@@ -11,6 +11,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "format/registry.h"
 
 static struct io *open_io(struct vdisk *d, bool writable)
 {

@@ -3,7 +3,7 @@
 
 #include "tgt-glue/command/divergence.h"
 
-#include "format/image.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 
 /* Counts blocks, asking at most twice for each: what is inside of a block that

@@ -147,7 +147,8 @@ static bool concerns(struct inotify *inotify, const struct inotify_event *event)
 	if (!inotify->store ||
 	    strncmp(dir, inotify->store, strlen(inotify->store)) != 0)
 		return false;
-	return *name != '.' && (event->mask & IN_ISDIR || value_ending(name));
+	return *name != '.' &&
+	       (event->mask & IN_ISDIR || value_image_format(name));
 }
 
 static void ring(int signal)

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "chain/parent-cache.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/store.h"
 #include "tgt-glue/config/acl.h"
@@ -86,10 +87,10 @@ static struct strings list_of(const struct resolving *r, enum client_key key)
 }
 
 static const char *child_of_format(struct arena *arena,
-				   const struct client *client, bool vhd)
+				   const struct client *client,
+				   const struct image_ops *format)
 {
-	return arena_printf(arena, "clients/%s.%s", client->name,
-			    vhd ? "vhd" : "vhdx");
+	return arena_printf(arena, "clients/%s.%s", client->name, format->name);
 }
 
 static bool is_there(const struct fleet *fleet, const char *path)
@@ -99,16 +100,29 @@ static bool is_there(const struct fleet *fleet, const char *path)
 	return fd >= 0;
 }
 
+const char *client_image_of_other_format(struct fleet *fleet,
+					 const struct client *client)
+{
+	for (int i = 0; image_formats[i]; i++) {
+		const char *path = child_of_format(&fleet->conf.arena, client,
+						   image_formats[i]);
+
+		if (!image_format_is_raw(image_formats[i]) &&
+		    strcmp(path, client->child) != 0 && is_there(fleet, path))
+			return path;
+	}
+	return NULL;
+}
+
 /* The client's disk until it is reset: one of another format than its master of
  * today, where there is that alone. */
 static const char *image_there(struct fleet *fleet, const struct client *client)
 {
-	const char *other = child_of_format(&fleet->conf.arena, client,
-					    value_ending(client->child) != 'd');
+	const char *other = NULL;
 
-	return !is_there(fleet, client->child) && is_there(fleet, other)
-		       ? other
-		       : client->child;
+	if (!is_there(fleet, client->child))
+		other = client_image_of_other_format(fleet, client);
+	return other ? other : client->child;
 }
 
 static void resolve_images(struct resolving *r)
@@ -136,13 +150,13 @@ static void resolve_images(struct resolving *r)
 			&r->fleet->conf, line_of(r, CLIENT_MASTER),
 			"client %s: master: expected an image %s%s in %s, found %s",
 			client->name, wanted,
-			value_ending(wanted) ? "" : ".vhd or .vhdx",
+			value_image_format(wanted) ? "" : ".vhd or .vhdx",
 			r->fleet->store, found);
 		return;
 	}
 	client->master_line = line_of(r, CLIENT_MASTER);
 	client->child = child_of_format(arena, client,
-					value_ending(client->master) == 'd');
+					value_image_format(client->master));
 	client->view = arena_printf(arena, "%s/%s.raw", r->fleet->mount,
 				    image_there(r->fleet, client));
 }

@@ -103,6 +103,13 @@ int fleet_keep(struct fleet *fleet);
  */
 int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret);
 
+/*
+ * The path in the store of a client's image that is not of its master's format:
+ * the first that exists, or null.  In the fleet's arena.
+ */
+const char *client_image_of_other_format(struct fleet *fleet,
+					 const struct client *client);
+
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
 

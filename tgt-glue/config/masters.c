@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "chain/parent-cache.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
 
@@ -58,7 +59,7 @@ static struct strings with_endings(struct fleet *fleet, const char *wanted)
 	for (struct dirent *de; dir && (de = readdir(dir));)
 		if (!strncmp(de->d_name, base, n) && de->d_name[n] == '.' &&
 		    !strchr(de->d_name + n + 1, '.') &&
-		    value_ending(de->d_name))
+		    value_image_format(de->d_name))
 			strings_add(
 				arena, &found,
 				arena_printf(arena, "%s%s", path, de->d_name));
@@ -72,15 +73,15 @@ const char *masters_find(struct fleet *fleet, const char *wanted,
 	struct strings found;
 	unsigned fitting = 0;
 
-	if (value_ending(wanted)) {
+	if (value_image_format(wanted)) {
 		*ret_found = not_a_file(fleet, wanted);
 		return *ret_found ? NULL : wanted;
 	}
 	found = with_endings(fleet, wanted);
 	for (size_t i = 0; i < found.n; i++) {
-		bool vhdx = value_ending(found.v[i]) == 'x';
+		const char *has = value_image_format(found.v[i])->name;
 
-		if (found.n > 1 && format && vhdx != !strcmp(format, "vhdx"))
+		if (found.n > 1 && format && strcmp(format, has) != 0)
 			continue;
 		chosen = found.v[i];
 		fitting++;
@@ -154,17 +155,18 @@ static void check_children(struct fleet *fleet, const struct stat *children)
 /* Is the name an image's of a client of that label, under another spelling? */
 static bool is_misspelt(const struct client *client, const char *name)
 {
+	const struct image_ops *format = value_image_format(name);
 	const char *dot = strrchr(name, '.');
 	char base[CLIENT_NAME_MAX + 1];
 
-	if (!dot || dot - name > CLIENT_NAME_MAX ||
-	    (strcasecmp(dot, ".vhd") != 0 && strcasecmp(dot, ".vhdx") != 0))
+	if (!format || dot - name > CLIENT_NAME_MAX ||
+	    strcasecmp(dot + 1, format->name) != 0)
 		return false;
 	snprintf(base, sizeof base, "%.*s", (int)(dot - name), name);
 	value_fold_name(base);
 	return !strcmp(base, client->label) &&
 	       (strncmp(name, client->name, (size_t)(dot - name)) != 0 ||
-		(strcmp(dot, ".vhd") != 0 && strcmp(dot, ".vhdx") != 0));
+		strcmp(dot + 1, format->name) != 0);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <unistr.h>
 
 #include "base/bytes.h"
+#include "format/registry.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -90,21 +91,14 @@ const char *value_master(const char *value)
 
 const char *value_format(const char *value)
 {
-	return !strcmp(value, "vhd") || !strcmp(value, "vhdx") ? NULL
-							       : "vhd or vhdx";
+	const struct image_ops *format = image_format_by_name(value);
+
+	return format && !image_format_is_raw(format) ? NULL : "vhd or vhdx";
 }
 
-char value_ending(const char *path)
+const struct image_ops *value_image_format(const char *path)
 {
-	const char *dot = strrchr(path, '.');
-
-	if (!dot || strchr(dot, '/'))
-		return 0;
-	if (!strcasecmp(dot, ".vhd") || !strcasecmp(dot, ".avhd"))
-		return 'd';
-	if (!strcasecmp(dot, ".vhdx") || !strcasecmp(dot, ".avhdx"))
-		return 'x';
-	return 0;
+	return image_format_by_image_name(path, strlen(path));
 }
 
 const char *value_mac(const char *value)

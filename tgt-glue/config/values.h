@@ -23,6 +23,8 @@ enum {
 /* Null where the value is good, else what was expected in its place. */
 typedef const char *value_check(const char *value);
 
+struct image_ops;
+
 value_check value_name, value_flag, value_master, value_format, value_mac,
 	value_address, value_initiator, value_user, value_secret, value_file,
 	value_reset, value_keep, value_block_size, value_tid, value_store,
@@ -48,8 +50,7 @@ uint64_t value_read_min_free(const char *value, uint64_t total);
  * /128, which tgtd never matches.  text has room for 64 characters.
  */
 void value_read_address(const char *value, char *text);
-/* Does an image's file name end in one of the endings? Which: 'd' for VHD, 'x'
- * for VHDX, 0. */
-char value_ending(const char *path);
+/* The format whose ending an image's file name has, or null. */
+const struct image_ops *value_image_format(const char *path);
 
 #endif

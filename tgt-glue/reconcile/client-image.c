@@ -15,7 +15,7 @@
 #include "base/printable.h"
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
-#include "format/image.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/child.h"
 #include "tgt-glue/reconcile/spare.h"
@@ -97,35 +97,24 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	return r;
 }
 
-/* A child in the master's other format: the client's disk is there then. */
-static bool other_format_exists(struct fleet *fleet,
-				const struct client *client,
-				const char **ret_name)
-{
-	struct stat st;
-
-	*ret_name = arena_printf(
-		&fleet->conf.arena, "clients/%s.%s", client->name,
-		value_ending(client->child) == 'd' ? "vhdx" : "vhd");
-	return stat_in_store(fleet, *ret_name, &st) == 0;
-}
-
 enum client_image_state client_images_inspect(struct fleet *fleet,
 					      const struct client *client,
 					      const char **ret_why)
 {
 	struct arena *arena = &fleet->conf.arena;
 	struct stat child, parent, master;
+	const char *other;
 	char path[4096];
 	int r = stat_in_store(fleet, client->child, &child);
 
 	if (r == -ENOENT) {
-		if (!other_format_exists(fleet, client, ret_why))
+		other = client_image_of_other_format(fleet, client);
+		if (!other)
 			return CHILD_MISSING;
 		*ret_why = arena_printf(
 			arena,
 			"its image %s is in another format than its master %s",
-			*ret_why, client->master);
+			other, client->master);
 		return CHILD_OTHER;
 	}
 	if (r == 0 && parent_by_mount(fleet, client, path, sizeof path) < 0)

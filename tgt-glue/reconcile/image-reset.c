@@ -65,12 +65,10 @@ static const char *image_of(struct fleet *fleet, const struct client *client,
 {
 	const char *paths[] = {
 		client->child,
-		arena_printf(
-			&fleet->conf.arena, DIRECTORY "/%s.%s", client->name,
-			value_ending(client->child) == 'd' ? "vhdx" : "vhd"),
+		client_image_of_other_format(fleet, client),
 	};
 
-	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+	for (size_t i = 0; i < 2 && paths[i]; i++) {
 		_cleanup_close_ int fd =
 			root_dir_openat(&fleet->rootdir, paths[i], O_PATH);
 

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "format/registry.h"
 
 static const char like[] = "00000000T000000.000000Z";
 static const int64_t second = 1000000;
@@ -77,12 +78,19 @@ int64_t old_images_next_stamp(const struct old_images *kept, int64_t now)
 	return now;
 }
 
-/* What follows the first ".vhdx." or ".vhd." at the text's begin, or null. */
+/* The text after the dot, a format's name and a dot that it begins with, or
+ * null. */
 static const char *after_ending(const char *text)
 {
-	if (!strncmp(text, ".vhdx.", 6))
-		return text + 6;
-	return strncmp(text, ".vhd.", 5) ? NULL : text + 5;
+	for (int i = 0; *text == '.' && image_formats[i]; i++) {
+		const char *name = image_formats[i]->name;
+		const size_t n = strlen(name);
+
+		if (!image_format_is_raw(image_formats[i]) &&
+		    !strncmp(text + 1, name, n) && text[n + 1] == '.')
+			return text + n + 2;
+	}
+	return NULL;
 }
 
 /* Is the rest that of a client whose name begins with this one's and an

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "chain/parent-cache.h"
-#include "format/raw.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 
 static void chain_destroy(struct chain *chain)
@@ -27,19 +27,20 @@ DEFINE_CLEANUP(struct chain *, chain_destroy);
 
 static int open_leaf(struct io *io, int flags, struct image **ret)
 {
-	const struct image_ops *ops = &raw_ops;
+	bool raw = flags & CHAIN_ALWAYS_RAW;
+	const struct image_ops *ops;
 	int r = 0;
 
-	if (!(flags & CHAIN_ALWAYS_RAW))
+	if (!raw) {
 		r = image_format_probe(io, &ops);
+		raw = r == 0 && flags & CHAIN_RAW && image_format_is_raw(ops);
+	}
 	if (r == 0 && !(flags & CHAIN_NO_LOCK))
 		r = io_lock(io, flags & CHAIN_WRITABLE ? IO_LOCK_EXCLUSIVE
 						       : IO_LOCK_SHARED);
 	if (r < 0)
 		return r;
-	if (ops != &raw_ops || !(flags & (CHAIN_RAW | CHAIN_ALWAYS_RAW)))
-		ops = NULL;
-	return image_open(io, ops, ret);
+	return raw ? image_open_raw(io, ret) : image_open(io, NULL, ret);
 }
 
 /* The leaf and its layers in one array, from the leaf down. */

@@ -36,7 +36,6 @@
 #include "chain/map-cache.h"
 #include "chain/lock-upgrade.h"
 #include "chain/chain-map.h"
-#include "format/raw.h"
 #include "io/blocking.h"
 
 int chain_upgrade_lock(struct chain *chain, const char *path)

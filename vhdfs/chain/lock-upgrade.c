@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 
 static int take_lock_over(struct io *io, struct io *old)

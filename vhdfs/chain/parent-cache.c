@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "chain/map-cache.h"
+#include "format/registry.h"
 #include "io/recovery.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"

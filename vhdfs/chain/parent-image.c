@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "chain/parent-cache.h"
 #include "chain/map-cache.h"
+#include "format/registry.h"
 
 static bool is_file(const struct parent_image *l, dev_t dev, ino_t ino)
 {

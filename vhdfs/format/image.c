@@ -20,56 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "format/foreign.h"
 #include "format/table-cache.h"
-#include "format/raw.h"
-#include "format/vhd.h"
-#include "format/vhdx.h"
 #include "io/recovery.h"
 #include "io/blocking.h"
-
-const struct image_ops *const image_formats[] = { &vhdx_ops, &vhd_ops, &raw_ops,
-						  NULL };
-
-const struct image_ops *image_format_by_name(const char *name)
-{
-	for (int i = 0; image_formats[i]; i++)
-		if (!strcmp(image_formats[i]->name, name))
-			return image_formats[i];
-	return NULL;
-}
-
-static bool is_named_vhd(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return dot && (!strcasecmp(dot, ".vhd") || !strcasecmp(dot, ".avhd"));
-}
-
-/*
- * In a fixed VHD offset 0 is the guest's, who may write a VHDX there; and the
- * end of a VHDX may be a guest's, who may write a footer.  Only where the bytes
- * say both, the name decides.
- */
-int image_format_probe(struct io *io, const struct image_ops **ret)
-{
-	int r = vhdx_ops.probe(io);
-
-	if (r > 0 && is_named_vhd(io->name)) {
-		r = vhd_is_fixed(io);
-		*ret = r > 0 ? &vhd_ops : &vhdx_ops;
-	} else if (r > 0) {
-		*ret = &vhdx_ops;
-	} else if (r == 0) {
-		r = vhd_ops.probe(io);
-		*ret = r > 0 ? &vhd_ops : &raw_ops;
-	}
-	return r < 0 ? r : 0;
-}
 
 const char *image_type_name(enum image_type type)
 {
@@ -144,48 +100,6 @@ int image_fail(struct image *img, int r)
 		recovery_file_set_failed(img->io->recovery, r);
 	atomic_store(&img->failed, r);
 	return r;
-}
-
-/* Which bytes the file begins with helps to tell what it is. */
-static int fail_unknown(struct io *io)
-{
-	uint8_t first[8] = { 0 };
-	char text[2 * sizeof first + 1];
-	uint64_t size;
-	size_t n;
-	int r = foreign_refuse(io);
-
-	if (r == 0)
-		r = io_size(io, &size);
-	if (r < 0)
-		return r;
-	n = min_u64(sizeof first, size);
-	r = io_read(io, first, n, 0);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++)
-		snprintf(text + 2 * i, 3, "%02x", first[i]);
-	text[2 * n] = '\0';
-	return fail_found(-EBADMSG, io->name, "file", 0, "a VHD or VHDX image",
-			  "neither's signature%s%s",
-			  n ? ", but the bytes " : "", text);
-}
-
-int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
-{
-	int r = 0;
-
-	if (!ops) {
-		r = image_format_probe(io, &ops);
-		if (r == 0 && ops == &raw_ops)
-			r = fail_unknown(io);
-	} else if (ops != &raw_ops) {
-		r = ops->probe(io);
-		if (r == 0)
-			r = fail(-EBADMSG, "%s: not a %s image", io->name,
-				 ops->name);
-	}
-	return r < 0 ? r : ops->open(io, ret);
 }
 
 /* What was written since the open; nobody asked for what was there before. */
@@ -505,12 +419,4 @@ int image_create(struct io *io, const struct image_ops *ops,
 	if (r < 0)
 		return fail(r, "%s: %s", io->name, error_text());
 	return ops->create(io, &complete);
-}
-
-int image_check(struct io *io, struct check *check)
-{
-	const struct image_ops *ops;
-	int r = image_format_probe(io, &ops);
-
-	return r < 0 ? r : ops->check(io, check);
 }

@@ -142,10 +142,20 @@ enum {
 
 /* Optional unless said otherwise: null where the format has no such thing. */
 struct image_ops {
-	const char *name; /* "raw", "vhd", "vhdx" */
+	/* Of the format: for --format and JSON, and the ending of new files. */
+	const char *name;       /* "vhdx" */
+	const char *title;      /* in messages: "a VHDX image" */
+	const char *endings[3]; /* of file names, without the dot; null-ended */
+	uint32_t only_sector_size; /* logical, of any image; 0: it may differ */
+	bool stores_sector_size;   /* the file says it */
 	/* By the bytes alone: is it this format, broken or not?  1 or 0; an
 	 * error of reading, for then that cannot be told. */
 	int (*probe)(struct io *io);
+	/*
+	 * The file has one of the endings, and the signature of another format:
+	 * is it this format all the same?  As probe.
+	 */
+	int (*probe_named)(struct io *io);
 	/*
 	 * Checks all that it will trust later except table entries, which are
 	 * checked when they are first used.  io->writable says how; a writable
@@ -220,6 +230,12 @@ struct image_ops {
 	 * synced.  The parameters were completed by image_params_complete.
 	 */
 	int (*create)(struct io *io, const struct image_params *params);
+	/*
+	 * Makes a fixed image of the raw disk in io, in place and synced.
+	 * -EINVAL for an empty file or an image, -EFBIG for a disk that is too
+	 * large.
+	 */
+	int (*convert_in_place)(struct io *io);
 	/* Fills in defaults; -EINVAL with words for what the format has not. */
 	int (*params_complete)(struct image_params *params);
 	/*
@@ -277,22 +293,8 @@ void image_fini(struct image *img);
  */
 int image_fail(struct image *img, int r);
 
-/* The formats; null-ended. */
-extern const struct image_ops *const image_formats[];
-/* By name, as --format takes it; null where there is none. */
-const struct image_ops *image_format_by_name(const char *name);
-/* By the file's bytes; what nothing claims is raw.  An error where they cannot
- * be read. */
-int image_format_probe(struct io *io, const struct image_ops **ret);
-
 const char *image_type_name(enum image_type type); /* "fixed", ... */
 
-/*
- * Opens with the format the bytes say, or with ops where it is not null.
- * Takes io over when it succeeds.  Only a raw image is opened for what no
- * format claims, and only when ops asks for it: else -EBADMSG.
- */
-int image_open(struct io *io, const struct image_ops *ops, struct image **ret);
 /* Flushes, and returns what that answers, -EIO for an image that failed before;
  * frees everything in any case. */
 int image_close(struct image *img);
@@ -347,6 +349,5 @@ int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params);
 int image_create(struct io *io, const struct image_ops *ops,
 		 const struct image_params *params);
-int image_check(struct io *io, struct check *check);
 
 #endif

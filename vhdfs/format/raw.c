@@ -90,6 +90,8 @@ static int raw_check(struct io *io, struct check *check)
 
 const struct image_ops raw_ops = {
 	.name = "raw",
+	.title = "a raw disk",
+	.endings = { "raw" },
 	.open = raw_open,
 	.close = raw_close,
 	.map = raw_map,

@@ -196,5 +196,8 @@ int vhd_check(struct io *io, struct check *check);
 /* vhd-create.c */
 int vhd_params_complete(struct image_params *params);
 int vhd_create(struct io *io, const struct image_params *params);
+/* Adds a footer to a raw disk; a last part that is no whole sector is padded
+ * with zeros first. */
+int vhd_append_footer(struct io *io);
 
 #endif

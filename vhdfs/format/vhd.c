@@ -184,7 +184,9 @@ static int vhd_probe(struct io *io)
 	return !memcmp(cookie, FOOTER_COOKIE_TEXT, sizeof cookie);
 }
 
-int vhd_is_fixed(struct io *io)
+/* Does the file end with a good footer of a fixed image that fits it? 1 or 0,
+ * or an error of reading. */
+static int vhd_is_fixed(struct io *io)
 {
 	struct vhd_footers f;
 	int r = vhd_footers_read(io, &f);
@@ -363,7 +365,11 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 
 const struct image_ops vhd_ops = {
 	.name = "vhd",
+	.title = "a VHD image",
+	.endings = { "vhd", "avhd" },
+	.only_sector_size = VHD_SECTOR,
 	.probe = vhd_probe,
+	.probe_named = vhd_is_fixed,
 	.open = vhd_open,
 	.close = vhd_close,
 	.peek = vhd_peek,
@@ -378,6 +384,7 @@ const struct image_ops vhd_ops = {
 	.flush_begin = vhd_flush_begin,
 	.flush_finish = vhd_flush_finish,
 	.create = vhd_create,
+	.convert_in_place = vhd_append_footer,
 	.params_complete = vhd_params_complete,
 	.check = vhd_check,
 };

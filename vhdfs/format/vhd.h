@@ -7,16 +7,4 @@
 
 extern const struct image_ops vhd_ops;
 
-/* Does the file end with a good footer of a fixed image that fits it? 1 or 0,
- * or an error of reading. */
-int vhd_is_fixed(struct io *io);
-
-/*
- * Makes a fixed VHD of the raw disk in io, in place, by adding a footer; a
- * last part that is no whole sector is padded with zeros first.  -EINVAL for
- * an empty file or one that is a VHD, -EFBIG above 2040 GiB.  What it leaves
- * is synced.
- */
-int vhd_append_footer(struct io *io);
-
 #endif

@@ -241,6 +241,9 @@ static int vhdx_parent(struct image *img, struct parent_ref *ret)
 
 const struct image_ops vhdx_ops = {
 	.name = "vhdx",
+	.title = "a VHDX image",
+	.endings = { "vhdx", "avhdx" },
+	.stores_sector_size = true,
 	.probe = vhdx_probe,
 	.open = vhdx_open,
 	.close = vhdx_close,

@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 #include "format/foreign.h"
-#include "format/raw.h"
+#include "format/registry.h"
 #include "img/img.h"
 #include "img/pending-writes.h"
 #include "io/io-file.h"
@@ -141,14 +141,14 @@ static int check_parents(struct report *report)
  * anything else is just no image. */
 static int check_nothing(struct report *report, struct io *io)
 {
-	const struct image_ops *named = format_of_name(report->options->image);
+	const char *image = report->options->image;
 	const struct finding f = {
 		.structure = "file",
 		.expected = "a VHD or VHDX image",
 		.found = "neither's signature",
 	};
 
-	if (!named || named == &raw_ops)
+	if (!image_format_by_image_name(image, strlen(image)))
 		return fail_found(-EBADMSG, io->name, f.structure, 0,
 				  f.expected, "%s", f.found);
 	take_finding(&report->check, &f);
@@ -163,7 +163,7 @@ static int look(struct report *report, struct io *io)
 
 	if (r < 0)
 		return r;
-	if (ops == &raw_ops) {
+	if (image_format_is_raw(ops)) {
 		r = foreign_refuse(io);
 		return r < 0 ? r : check_nothing(report, io);
 	}

@@ -182,17 +182,3 @@ char *lookup_absolute(const struct lookup *lookup, const char *path)
 		return NULL;
 	return absolute;
 }
-
-const struct image_ops *format_of_name(const char *path)
-{
-	static const char *const endings[][2] = {
-		{ ".vhd", "vhd" },    { ".avhd", "vhd" }, { ".vhdx", "vhdx" },
-		{ ".avhdx", "vhdx" }, { ".raw", "raw" },
-	};
-	const char *dot = strrchr(path, '.');
-
-	for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-		if (!strcasecmp(dot, endings[i][0]))
-			return image_format_by_name(endings[i][1]);
-	return NULL;
-}

@@ -17,9 +17,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "format/foreign.h"
-#include "format/raw.h"
-#include "format/vhd.h"
-#include "format/vhdx.h"
+#include "format/registry.h"
 #include "img/img.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
@@ -138,7 +136,7 @@ static int fill(const struct options *o, const struct atomic_file *file,
 		return r;
 	progress_init(&copy.progress, chain_size(source));
 	/* What a server's other clients do is not seen. */
-	if (!o->force && leaf->ops == &raw_ops && leaf->io->fd >= 0)
+	if (!o->force && image_format_is_raw(leaf->ops) && leaf->io->fd >= 0)
 		r = torn_watch(&copy.torn, leaf->io);
 	if (r == 0 && o->fixed)
 		r = output_reserve(copy.target);
@@ -160,16 +158,19 @@ static int choose_format(const struct options *o, const struct image *source,
 	const struct image_ops *ops = o->format;
 
 	if (!ops)
-		ops = format_of_name(o->target);
+		ops = image_format_by_file_name(o->target);
 	if (!ops)
-		ops = &vhdx_ops;
+		ops = image_format_default();
 	/* The bytes would be the same, but partition tables count in sectors.
 	 */
-	if (ops == &vhd_ops && source->sector_size != 512)
+	if (ops->only_sector_size &&
+	    source->sector_size != ops->only_sector_size)
 		return fail(-EOPNOTSUPP,
-			    "%s: expected a disk with sectors of 512 bytes, as "
-			    "VHD has them, found %u; convert it to vhdx or raw",
-			    source->io->name, source->sector_size);
+			    "%s: expected a disk with sectors of %u bytes, the "
+			    "only size of %s, found %u; convert it to vhdx or "
+			    "raw",
+			    source->io->name, ops->only_sector_size, ops->name,
+			    source->sector_size);
 	*ret = ops;
 	return 0;
 }
@@ -192,8 +193,7 @@ static int convert_chain(const struct options *o, const char *within,
 
 	if (r < 0)
 		return r;
-	/* Only a VHDX says what its sectors are, and only a VHDX can say it. */
-	if (leaf->ops == &vhdx_ops && ops == &vhdx_ops) {
+	if (leaf->ops->stores_sector_size && ops->stores_sector_size) {
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
@@ -211,9 +211,7 @@ static int convert_chain(const struct options *o, const char *within,
 /* A damaged image must not be taken for a raw disk. */
 static bool named_as_image(const char *path)
 {
-	const struct image_ops *ops = format_of_name(path);
-
-	return ops && ops != &raw_ops;
+	return image_format_by_image_name(path, strlen(path));
 }
 
 /*
@@ -222,9 +220,9 @@ static bool named_as_image(const char *path)
  */
 static int source_flags(const char *path)
 {
-	if (format_of_name(path) == &raw_ops)
-		return CHAIN_ALWAYS_RAW;
-	return named_as_image(path) ? 0 : CHAIN_RAW;
+	if (named_as_image(path))
+		return 0;
+	return image_format_by_file_name(path) ? CHAIN_ALWAYS_RAW : CHAIN_RAW;
 }
 
 /*
@@ -238,10 +236,20 @@ static int check_raw(struct io *io)
 	return foreign_refuse(io);
 }
 
+/* The format that an image can be made of in place. */
+static const struct image_ops *in_place_format(void)
+{
+	int i = 0;
+
+	while (!image_formats[i]->convert_in_place)
+		i++;
+	return image_formats[i];
+}
+
 /* A footer that is not whole goes again: the file is the raw disk it was. */
 static int append_footer(struct io *io, uint64_t size)
 {
-	int r = vhd_append_footer(io);
+	int r = in_place_format()->convert_in_place(io);
 	struct error why = *error_last();
 	bool gone = r == 0 || io_resize(io, size) == 0;
 
@@ -273,7 +281,7 @@ static int convert_in_place(const struct options *o,
 		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (!named_as_image(o->source) && ops == &raw_ops)
+	if (!named_as_image(o->source) && image_format_is_raw(ops))
 		r = check_raw(io);
 	else
 		r = fail(-EINVAL,
@@ -297,7 +305,7 @@ static int convert_to_target(const struct options *o,
 
 	if (r < 0)
 		return r;
-	if (chain_leaf(source)->ops == &raw_ops)
+	if (image_format_is_raw(chain_leaf(source)->ops))
 		r = check_raw(chain_leaf(source)->io);
 	if (r == 0)
 		r = convert_chain(o, lookup_within(lookup), source);
@@ -387,7 +395,7 @@ static int run(const struct command *self, int argc, char **argv)
 		if (take_option(self, c, &o) != 0)
 			return STATUS_USAGE;
 	}
-	if (o.in_place && o.format && o.format != &vhd_ops)
+	if (o.in_place && o.format && !o.format->convert_in_place)
 		return usage_error(self, "--in-place makes a fixed vhd, not %s",
 				   o.format->name);
 	if (check_operands(self, argc, o.in_place ? 1 : 2) != 0)

@@ -3,11 +3,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
-#include "format/raw.h"
-#include "format/vhdx.h"
+#include "format/registry.h"
 #include "img/img.h"
 #include "img/interrupt.h"
 #include "img/output.h"
@@ -47,9 +47,9 @@ static int create_alone(const struct options *o, const struct lookup *lookup)
 	int r;
 
 	if (!ops)
-		ops = format_of_name(o->image);
-	if (!ops || ops == &raw_ops)
-		ops = &vhdx_ops;
+		ops = image_format_by_image_name(o->image, strlen(o->image));
+	if (!ops)
+		ops = image_format_default();
 	r = interrupt_atomic_file_create(o->image, lookup_within(lookup),
 					 &file);
 	if (r == 0)
@@ -143,7 +143,7 @@ static int take_format(const struct command *self, const char *value,
 		       const struct image_ops **ret)
 {
 	*ret = image_format_by_name(value);
-	if (*ret && *ret != &raw_ops)
+	if (*ret && !image_format_is_raw(*ret))
 		return 0;
 	usage_error(self, "--format: expected vhd or vhdx, found '%s'", value);
 	return -EINVAL;

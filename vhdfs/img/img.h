@@ -91,7 +91,4 @@ int lookup_open(const struct lookup *lookup, const char *path, int flags,
 /* A path as chain_path gives it, made absolute. The caller's to free. */
 char *lookup_absolute(const struct lookup *lookup, const char *path);
 
-/* By the name's ending, in any case; null where that says nothing. */
-const struct image_ops *format_of_name(const char *path);
-
 #endif

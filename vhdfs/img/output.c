@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 
 /* The file itself is opened once more, whatever has its name by now: an image

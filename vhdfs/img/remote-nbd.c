@@ -30,8 +30,7 @@
 #include "base/error.h"
 #include "format/foreign.h"
 #include "format/image.h"
-#include "format/raw.h"
-#include "format/vhd.h"
+#include "format/registry.h"
 #include "img/remote.h"
 #include "io/rootdir.h"
 
@@ -440,8 +439,8 @@ int remote_refuse_container(struct io *io)
 
 	if (r == 0 && !what) {
 		r = image_format_probe(io, &ops);
-		if (r == 0 && ops != &raw_ops)
-			what = ops == &vhd_ops ? "a VHD image" : "a VHDX image";
+		if (r == 0 && !image_format_is_raw(ops))
+			what = ops->title;
 	}
 	if (r < 0 || !what)
 		return r;

@@ -31,6 +31,7 @@
 
 #include "base/error.h"
 #include "chain/chain.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 #include "io/atomic-file.h"
 #include "io/rootdir.h"

@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fold.h"
-#include "format/raw.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
 
@@ -210,11 +210,11 @@ static int take_image(struct store *store, const char *path, struct io *io,
 	struct image *leaf;
 	int r = image_format_probe(io, &ops);
 
-	if (r == 0 && ops == &raw_ops && hidden) {
+	if (r == 0 && image_format_is_raw(ops) && hidden) {
 		io_close(io);
 		return 0;
 	}
-	if (r == 0 && ops != &raw_ops)
+	if (r == 0 && !image_format_is_raw(ops))
 		info->format = ops->name;
 	if (r == 0)
 		r = image_open(io, NULL, &leaf);

@@ -4,22 +4,12 @@
 #include "store/image-names.h"
 
 #include <string.h>
-#include <strings.h>
+
+#include "format/registry.h"
 
 static bool ends_like_an_image(const char *name, size_t len)
 {
-	static const char *const endings[] = { ".vhd", ".vhdx", ".avhd",
-					       ".avhdx" };
-
-	if (name[0] == '.')
-		return false;
-	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-		size_t n = strlen(endings[i]);
-
-		if (len > n && !strncasecmp(name + len - n, endings[i], n))
-			return true;
-	}
-	return false;
+	return name[0] != '.' && image_format_by_image_name(name, len);
 }
 
 bool name_is_image(const char *name)

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The registry: the one list of image formats, and what is looked up in it.
+ *
+ * This is the only file of the program that includes the drivers' headers.
+ */
+#include "config.h"
+
+#include "format/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/foreign.h"
+#include "format/raw.h"
+#include "format/vhd.h"
+#include "format/vhdx.h"
+
+const struct image_ops *const image_formats[] = {
+	&vhdx_ops,
+	&vhd_ops,
+	&raw_ops, /* the last: recognizes every file */
+	NULL,
+};
+
+const struct image_ops *image_format_default(void)
+{
+	return image_formats[0];
+}
+
+const struct image_ops *image_format_by_name(const char *name)
+{
+	for (int i = 0; image_formats[i]; i++)
+		if (!strcmp(image_formats[i]->name, name))
+			return image_formats[i];
+	return NULL;
+}
+
+static bool has_ending(const char *name, size_t len, const char *ending)
+{
+	size_t n = strlen(ending);
+
+	return len > n && name[len - n - 1] == '.' &&
+	       !strncasecmp(name + len - n, ending, n);
+}
+
+static const struct image_ops *format_by_ending(const char *name, size_t len)
+{
+	for (int i = 0; image_formats[i]; i++) {
+		const char *const *ending = image_formats[i]->endings;
+
+		for (; *ending; ending++)
+			if (has_ending(name, len, *ending))
+				return image_formats[i];
+	}
+	return NULL;
+}
+
+const struct image_ops *image_format_by_file_name(const char *name)
+{
+	return format_by_ending(name, strlen(name));
+}
+
+const struct image_ops *image_format_by_image_name(const char *name, size_t len)
+{
+	const struct image_ops *ops = format_by_ending(name, len);
+
+	return ops && !image_format_is_raw(ops) ? ops : NULL;
+}
+
+/* The first format in the list that recognizes the bytes. */
+static int probe_all(struct io *io, const struct image_ops **ret)
+{
+	int i = 0, r = 0;
+
+	for (; image_formats[i]->probe; i++) {
+		r = image_formats[i]->probe(io);
+		if (r != 0)
+			break;
+	}
+	*ret = image_formats[i];
+	return r < 0 ? r : 0;
+}
+
+/*
+ * A guest can write the signature of a VHDX to offset 0 of a fixed VHD, and a
+ * VHD footer to the end of a VHDX.  Only where both formats recognize the
+ * bytes, the file's name decides.
+ */
+int image_format_probe(struct io *io, const struct image_ops **ret)
+{
+	const struct image_ops *named;
+	int r = probe_all(io, ret);
+
+	if (r < 0 || image_format_is_raw(*ret))
+		return r;
+	named = image_format_by_file_name(io->name);
+	if (!named || named == *ret || !named->probe_named)
+		return 0;
+	r = named->probe_named(io);
+	if (r > 0)
+		*ret = named;
+	return r < 0 ? r : 0;
+}
+
+/* No format recognizes the file: the message shows its first bytes. */
+static int fail_unknown(struct io *io)
+{
+	uint8_t first[8] = { 0 };
+	char text[2 * sizeof first + 1];
+	uint64_t size;
+	size_t n;
+	int r = foreign_refuse(io);
+
+	if (r == 0)
+		r = io_size(io, &size);
+	if (r < 0)
+		return r;
+	n = min_u64(sizeof first, size);
+	r = io_read(io, first, n, 0);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + 2 * i, 3, "%02x", first[i]);
+	text[2 * n] = '\0';
+	return fail_found(-EBADMSG, io->name, "file", 0, "a VHD or VHDX image",
+			  "neither's signature%s%s",
+			  n ? ", but the bytes " : "", text);
+}
+
+int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
+{
+	int r = 0;
+
+	if (!ops) {
+		r = image_format_probe(io, &ops);
+		if (r == 0 && image_format_is_raw(ops))
+			r = fail_unknown(io);
+	} else if (!image_format_is_raw(ops)) {
+		r = ops->probe(io);
+		if (r == 0)
+			r = fail(-EBADMSG, "%s: not a %s image", io->name,
+				 ops->name);
+	}
+	return r < 0 ? r : ops->open(io, ret);
+}
+
+int image_open_raw(struct io *io, struct image **ret)
+{
+	return image_open(io, &raw_ops, ret);
+}
+
+int image_check(struct io *io, struct check *check)
+{
+	const struct image_ops *ops;
+	int r = image_format_probe(io, &ops);
+
+	return r < 0 ? r : ops->check(io, check);
+}
