@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Bytes of a bitmap in memory: set by some while others read them and set
- * others, under a lock that all of them share (image_ops.mark).  Who sees a bit
- * set sees what was done before it was set.
+ * others, under a lock that all of them share (image_ops.set_allocated).  Who
+ * sees a bit set sees what was done before it was set.
  */
 #ifndef VHDFS_FORMAT_BITS_H
 #define VHDFS_FORMAT_BITS_H

@@ -242,14 +242,14 @@ static uint64_t within_block(const struct image *img, uint64_t off,
 	return min_u64(len, img->block_size - off % img->block_size);
 }
 
-/* Has the first of the extent at off its place, and can it be marked beside
- * others?  Cuts it where that ends. */
-static bool can_mark(struct image *img, uint64_t off, struct extent *e)
+/* Can the extent at off, cut at the end of its block, be written in place and
+ * marked as stored under the shared lock? */
+static bool can_set_allocated(struct image *img, uint64_t off, struct extent *e)
 {
-	if (!e->file_off || !img->ops->mark)
+	if (!e->file_off || !img->ops->can_set_allocated)
 		return false;
 	e->len = within_block(img, off, e->len);
-	return img->ops->mark(img, off, e->len, false);
+	return img->ops->can_set_allocated(img, off, e->len);
 }
 
 /* Writes what has its place, beside others: the number of bytes, 0 where that
@@ -262,11 +262,12 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
-	if (r == 0 && (e.kind == EXTENT_HERE || can_mark(img, off, &e))) {
+	if (r == 0 &&
+	    (e.kind == EXTENT_HERE || can_set_allocated(img, off, &e))) {
 		r = (e.kind == EXTENT_HERE ? io_write : io_write_chunked)(
 			img->io, buf, e.len, e.file_off);
 		if (r == 0 && e.kind != EXTENT_HERE)
-			img->ops->mark(img, off, e.len, true);
+			img->ops->set_allocated(img, off, e.len);
 		atomic_store(&img->written, true);
 	} else {
 		e.len = 0;

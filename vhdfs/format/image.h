@@ -17,7 +17,8 @@
  *
  *   map           lock held, shared or exclusively; bounded work, and few
  *                 pages of tables
- *   mark          lock held, shared or exclusively
+ *   can_set_allocated, set_allocated
+ *                 lock held, shared or exclusively
  *   write, zero   lock held exclusively
  *   start         lock held exclusively, once, before the first change
  *   stop          nobody else uses the image
@@ -205,14 +206,18 @@ struct image_ops {
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
 	/*
-	 * Marks as stored what was written to the place that map told, whole
-	 * sectors of one block and not all of it: under a lock that others
-	 * share who read, write and mark.  False: that needs write.  Where
-	 * really is not set it only says whether it can; it can then as long
-	 * as the lock is held.
+	 * Can set_allocated mark these whole sectors of one block as stored?
+	 * True while the image's lock is held; false where that takes write,
+	 * because more than bits of dirty pages would change.
 	 */
-	bool (*mark)(struct image *img, uint64_t off, uint64_t len,
-		     bool really);
+	bool (*can_set_allocated)(struct image *img, uint64_t off,
+				  uint64_t len);
+	/*
+	 * Marks as stored sectors for which can_set_allocated was true, after
+	 * their data was written to the file_off that map returned.  Several
+	 * threads may do so at once (bits.h).  Cannot fail.
+	 */
+	void (*set_allocated)(struct image *img, uint64_t off, uint64_t len);
 	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
 	 * as write does. */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);

@@ -183,7 +183,8 @@ int vhd_end_writes(struct image *img);
 
 /* vhd-write.c */
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
-bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really);
+bool vhd_can_set_allocated(struct image *img, uint64_t off, uint64_t len);
+void vhd_set_allocated(struct image *img, uint64_t off, uint64_t len);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 int vhd_flush_begin(struct image *img);
 int vhd_flush_finish(struct image *img);

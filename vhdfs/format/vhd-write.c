@@ -48,6 +48,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -90,13 +91,13 @@ static bool all_set(const uint8_t *bits, uint32_t first, uint32_t n)
 	for (uint32_t part; n; first += part, n -= part) {
 		uint8_t mask = bits_in_byte(first, n, &part);
 
-		if ((bits[first / 8] & mask) != mask)
+		if ((bits_load(&bits[first / 8]) & mask) != mask)
 			return false;
 	}
 	return true;
 }
 
-/* Beside others, see vhd_mark, or alone. */
+/* Beside others, see vhd_set_allocated, or alone. */
 static void set_bits(uint8_t *bits, uint32_t first, uint32_t n)
 {
 	for (uint32_t part; n; first += part, n -= part)
@@ -130,7 +131,7 @@ static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 	return 0;
 }
 
-bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
+bool vhd_can_set_allocated(struct image *img, uint64_t off, uint64_t len)
 {
 	enum { PAGE_BITS = VHD_SECTOR * 8 };
 	struct vhd *v = vhd_of(img);
@@ -145,18 +146,27 @@ bool vhd_mark(struct image *img, uint64_t off, uint64_t len, bool really)
 		uint32_t part = min_u64(n, PAGE_BITS - at);
 		struct table_page *page;
 
-		/* Where it waits to be written already, nothing of it but the
-		 * bits changes. */
+		/* Setting bits of a dirty page changes nothing else of it. */
 		if (table_cache_get(&v->bitmaps, block_off + (first - at) / 8,
 				    &page) < 0 ||
 		    !page->dirty)
 			return false;
-		if (really)
-			set_bits(page->data, at, part);
 		first += part;
 		n -= part;
 	}
 	return true;
+}
+
+void vhd_set_allocated(struct image *img, uint64_t off, uint64_t len)
+{
+	struct vhd *v = vhd_of(img);
+	uint64_t block_off;
+	int r = vhd_bat_get(v, off / img->block_size, &block_off);
+
+	if (r == 0)
+		r = mark_stored(v, block_off, off % img->block_size, len);
+	assert(r == 0);
+	(void)r;
 }
 
 static int set_entry(struct vhd *v, uint32_t block, uint32_t entry)

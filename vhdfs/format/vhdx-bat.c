@@ -8,6 +8,7 @@
 
 #include "format/vhdx-internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -284,7 +285,7 @@ int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
-/* Setting goes beside others, see vhdx_mark; clearing alone. */
+/* Setting goes beside others, see vhdx_set_allocated; clearing alone. */
 static void fill_in_page(uint8_t *data, uint64_t bit, uint64_t n, bool value)
 {
 	while (n) {
@@ -321,10 +322,9 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
-/* In pages that wait to be written already; sets the bits where it is really
- * to. */
-static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
-		      bool really)
+/* Are the n bits from sector on in dirty pages? */
+static bool bits_are_dirty(const struct vhdx_bits *bits, uint64_t sector,
+			   uint64_t n)
 {
 	while (n) {
 		struct table_page *page;
@@ -333,26 +333,37 @@ static bool mark_bits(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		if (bit_page(bits, sector, &page, &bit) < 0 || !page->dirty)
 			return false;
 		part = min_u64(n, 8 * VHDX_PAGE - bit);
-		if (really)
-			fill_in_page(page->data, bit, part, true);
 		sector += part;
 		n -= part;
 	}
 	return true;
 }
 
-bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really)
+bool vhdx_can_set_allocated(struct image *img, uint64_t off, uint64_t len)
 {
-	struct vhdx *v = vhdx_of(img);
+	uint64_t block = off / img->block_size;
 	uint32_t sector_size = img->sector_size;
 	struct vhdx_bits bits;
 
-	/* A whole block needs no bits. */
-	if (len == img->block_size ||
-	    vhdx_bits_of(v, off / img->block_size, &bits) < 0)
-		return false;
-	return mark_bits(&bits, off % img->block_size / sector_size,
-			 len / sector_size, really);
+	/* A whole block changes its BAT entry instead. */
+	return len < img->block_size &&
+	       vhdx_bits_of(vhdx_of(img), block, &bits) == 0 &&
+	       bits_are_dirty(&bits, off % img->block_size / sector_size,
+			      len / sector_size);
+}
+
+void vhdx_set_allocated(struct image *img, uint64_t off, uint64_t len)
+{
+	uint64_t block = off / img->block_size;
+	uint32_t sector_size = img->sector_size;
+	struct vhdx_bits bits;
+	int r = vhdx_bits_of(vhdx_of(img), block, &bits);
+
+	if (r == 0)
+		r = vhdx_bits_fill(&bits, off % img->block_size / sector_size,
+				   len / sector_size, true);
+	assert(r == 0);
+	(void)r;
 }
 
 /* Of a block that is held in part, the first run of sectors. */

@@ -267,7 +267,8 @@ int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 		   bool value);
 
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret);
-bool vhdx_mark(struct image *img, uint64_t off, uint64_t len, bool really);
+bool vhdx_can_set_allocated(struct image *img, uint64_t off, uint64_t len);
+void vhdx_set_allocated(struct image *img, uint64_t off, uint64_t len);
 
 /* vhdx-space.c */
 /* Finds out what is in use, once; -EBADMSG where blocks overlap. */
