@@ -72,11 +72,13 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-bat.c \
 	vhdfs/format/vhdx-check.c \
 	vhdfs/format/vhdx-create.c \
+	vhdfs/format/vhdx-file.c \
 	vhdfs/format/vhdx-header.c \
 	vhdfs/format/vhdx-internal.h \
 	vhdfs/format/vhdx-layout.h \
 	vhdfs/format/vhdx-locator.c \
 	vhdfs/format/vhdx-log-sequence.c \
+	vhdfs/format/vhdx-log-sequence.h \
 	vhdfs/format/vhdx-log-write.c \
 	vhdfs/format/vhdx-log.c \
 	vhdfs/format/vhdx-meta.c \

@@ -103,11 +103,11 @@ test_vhdx_log_forgotten_before_the_tables_are_durable() {
 }
 
 test_vhdx_log_forgotten_with_tables_that_are_only_there() {
-	finds vhdx-log-write.c vhdx_d 's/int r = log_sequence_checkpoint.*C1.*/int r = 0;/'
+	finds vhdx-log-write.c vhdx_d 's/int r = checkpoint_sequence.*C1.*/int r = 0;/'
 }
 
 test_vhdx_sequence_forgotten_with_tables_that_are_only_there() {
-	finds vhdx-log-write.c vhdx_ch 's/^\t\tr = log_sequence_checkpoint\(v\);.*F2.*/log_sequence_fini(\&v->active);/'
+	finds vhdx-log-write.c vhdx_ch 's/^\t\tr = checkpoint_sequence\(v\);.*F2.*/log_sequence_fini(\&v->active);/'
 }
 
 test_vhdx_sequence_forgotten_before_its_tables_are_durable() {

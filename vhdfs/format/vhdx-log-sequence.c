@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "format/vhdx-internal.h"
+#include "format/vhdx-log-sequence.h"
 
 #include <string.h>
 
@@ -58,15 +58,15 @@ void log_sequence_append(struct log_sequence *seq,
 		       snapshot->data + p * size, size);
 }
 
-int log_sequence_checkpoint(struct vhdx *v)
+int log_sequence_checkpoint(struct log_sequence *seq,
+			    struct table_cache *tables)
 {
-	struct log_sequence *seq = &v->active;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < seq->n; i++)
-		r = dirty_snapshot_write(&seq->snapshots[i], v->img.io);
+		r = dirty_snapshot_write(&seq->snapshots[i], tables->io);
 	if (r == 0 && seq->n) {
-		table_cache_checkpointed(&v->tables, seq->gen);
+		table_cache_checkpointed(tables, seq->gen);
 		log_sequence_fini(seq);
 	}
 	return r;

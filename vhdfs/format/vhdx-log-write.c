@@ -116,6 +116,11 @@ bool vhdx_wants_flush(const struct vhdx *v)
 	return v->tables.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
 }
 
+static int checkpoint_sequence(struct vhdx *v)
+{
+	return log_sequence_checkpoint(&v->active, &v->tables);
+}
+
 /* Where a run begins with an entry of len bytes: see THE LOG'S SPACE. */
 static uint64_t place_for(const struct vhdx *v, uint64_t len)
 {
@@ -402,7 +407,7 @@ static int flush_in_run(struct vhdx *v, struct vhdx_flush *f)
 
 	all.begins = !run_goes_on(v, f);
 	if (all.begins)
-		r = log_sequence_checkpoint(v); /* F2 */
+		r = checkpoint_sequence(v); /* F2 */
 	if (r == 0)
 		r = io_sync(v->img.io); /* F3 */
 	if (r == 0)
@@ -416,7 +421,7 @@ static int flush_in_run(struct vhdx *v, struct vhdx_flush *f)
 static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 			   struct batch batch)
 {
-	int r = log_sequence_checkpoint(v); /* F2 */
+	int r = checkpoint_sequence(v); /* F2 */
 
 	if (r == 0)
 		r = io_sync(v->img.io); /* F3 */
@@ -481,7 +486,7 @@ int vhdx_end_writes(struct image *img)
 	struct vhdx *v = vhdx_of(img);
 	struct guid none = { 0 };
 	struct vhdx_header_change change = { .log_guid = &none };
-	int r = log_sequence_checkpoint(v); /* C1 */
+	int r = checkpoint_sequence(v); /* C1 */
 
 	if (r == 0)
 		r = io_sync(img->io); /* C2 */

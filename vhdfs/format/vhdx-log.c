@@ -182,7 +182,7 @@ static int entry_is_good(const struct search *s, uint64_t at,
 }
 
 /* Looks at the sector at; remembers the entry if a good one begins there. */
-static int resolve_name(struct search *s, uint64_t at)
+static int scan_sector(struct search *s, uint64_t at)
 {
 	struct entry e;
 	uint8_t h[VHDX_ENTRY_HEADER_SIZE];
@@ -416,7 +416,7 @@ int vhdx_log_load(struct vhdx *v)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	s.entries = entries;
 	for (uint64_t at = 0; r == 0 && at < s.len; at += VHDX_LOG_SECTOR)
-		r = resolve_name(&s, at);
+		r = scan_sector(&s, at);
 	if (r == 0)
 		r = find_head(&s, &head);
 	return r < 0 ? r : take_run(&s, head);
@@ -473,8 +473,9 @@ static bool zeroed_later(const struct vhdx_overlay *o, uint64_t file_off,
 	return false;
 }
 
-int vhdx_overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
-		       uint64_t file_off)
+/* Changes what was read from the file to what it is after a replay. */
+static int overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
+			 uint64_t file_off)
 {
 	const struct vhdx_overlay *o = &v->overlay;
 	uint64_t page_off = round_down(file_off, VHDX_PAGE);
@@ -496,6 +497,13 @@ int vhdx_overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
 		memcpy(buf + (from - file_off), page + (from - page_off), n);
 	}
 	return r;
+}
+
+int vhdx_read_tables(struct vhdx *v, void *buf, size_t len, uint64_t file_off)
+{
+	int r = io_read_padded(v->img.io, buf, len, file_off);
+
+	return r < 0 ? r : overlay_apply(v, buf, len, file_off);
 }
 
 /* Writes the patches that have data; where zeros came later, zeros. */

@@ -44,7 +44,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -100,46 +99,5 @@ int vhdx_fail_truncated(struct vhdx *v, uint64_t index, uint64_t entry)
 		VHDX_BAT_OFFSET(entry));
 
 	error_advise("copy it again from where it is whole");
-	return r;
-}
-
-static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
-		       void *ctx)
-{
-	(void)ctx;
-	return vhdx_is_in_file(v, index, entry)
-		       ? 0
-		       : vhdx_fail_truncated(v, index, entry);
-}
-
-static int read_creator(struct vhdx *v)
-{
-	static const uint8_t qemu[] = { 'Q', 0, 'E', 0, 'M', 0, 'U', 0 };
-	uint8_t creator[sizeof qemu];
-	int r = io_read_padded(v->img.io, creator, sizeof creator,
-			       VHDX_CREATOR);
-
-	v->made_by_qemu = r == 0 && !memcmp(creator, qemu, sizeof qemu);
-	return r;
-}
-
-/*
- * Another program may write the image (info and map read it then): a block that
- * it added since the size was read is inside the file by now.
- */
-int vhdx_check_truncation(struct vhdx *v)
-{
-	uint64_t before, now;
-	int r = read_creator(v);
-
-	if (r < 0)
-		return r;
-	do {
-		before = v->file_size;
-		r = vhdx_bat_scan(v, check_entry, NULL);
-		if (r != -EBADMSG || io_size(v->img.io, &now) < 0)
-			return r;
-		v->file_size = max_u64(before, now);
-	} while (v->file_size > before);
 	return r;
 }

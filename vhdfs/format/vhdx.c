@@ -32,26 +32,6 @@
  */
 enum { METADATA_MIB_MAX = 16 };
 
-struct guid vhdx_guid(const char *text)
-{
-	struct guid guid = { 0 };
-
-	guid_parse(text, strlen(text), &guid);
-	return guid;
-}
-
-int vhdx_read_tables(struct vhdx *v, void *buf, size_t len, uint64_t file_off)
-{
-	int r = io_read_padded(v->img.io, buf, len, file_off);
-
-	return r < 0 ? r : vhdx_overlay_apply(v, buf, len, file_off);
-}
-
-static int load_page(void *ctx, void *data, uint64_t file_off)
-{
-	return vhdx_read_tables(ctx, data, VHDX_PAGE, file_off);
-}
-
 static int vhdx_probe(struct io *io)
 {
 	char signature[VHDX_SIGNATURE_SIZE];
@@ -60,53 +40,6 @@ static int vhdx_probe(struct io *io)
 	return r < 0 ? r
 		     : !memcmp(signature, VHDX_FILE_SIGNATURE,
 			       sizeof signature);
-}
-
-/* Of the BAT, and in a child a bit a sector. */
-static uint64_t pages_at_most(const struct vhdx *v)
-{
-	uint64_t bits = v->img.size / v->img.sector_size;
-
-	return div_up(v->n_entries, VHDX_BAT_PER_PAGE) +
-	       (v->img.type == IMAGE_DIFFERENCING ? bits / 8 / VHDX_PAGE : 0);
-}
-
-int vhdx_load(struct vhdx *v)
-{
-	int r = io_size(v->img.io, &v->file_size);
-
-	if (r == 0)
-		r = vhdx_headers_load(v);
-	if (r == 0 && v->img.dirty)
-		r = vhdx_log_load(v);
-	if (r < 0)
-		return r;
-	v->size_at_open = v->file_size;
-	v->file_size = max_u64(v->file_size, v->overlay.file_size);
-	r = vhdx_regions_load(v);
-	if (r == 0)
-		r = vhdx_metadata_load(v);
-	if (r == 0)
-		r = table_cache_init(&v->tables, v->img.io, 0, VHDX_PAGE,
-				     pages_at_most(v), load_page, v);
-	if (r < 0)
-		return r;
-	v->tables.room = vhdx_log_room;
-	v->img.tables[0] = &v->tables;
-	return 0;
-}
-
-void vhdx_unload(struct vhdx *v)
-{
-	table_cache_fini(&v->tables);
-	vhdx_overlay_fini(&v->overlay);
-	extent_set_fini(&v->structures);
-	extent_set_fini(&v->space);
-	parent_ref_fini(&v->parent);
-	vhdx_flush_fini(&v->flushing);
-	log_sequence_fini(&v->active);
-	free(v->items);
-	free(v->freed);
 }
 
 /* The log is put in its places once it is known that all the rest is good. */
