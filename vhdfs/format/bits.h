@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bytes of a bitmap in memory: set by some while others read them and set
- * others, under a lock that all of them share (image_ops.set_allocated).  Who
- * sees a bit set sees what was done before it was set.
+ * Bitmap bytes in memory: bits are set with an atomic OR while other threads
+ * read them or set others, under a shared lock (image_ops.set_allocated).
+ *
+ * A set bit is a release: a thread that loads it also sees the writes before
+ * it.  Clearing bits is not atomic and needs the exclusive lock.
  */
 #ifndef VHDFS_FORMAT_BITS_H
 #define VHDFS_FORMAT_BITS_H
@@ -15,7 +17,7 @@ static inline uint8_t bits_load(const uint8_t *byte)
 	return __atomic_load_n(byte, __ATOMIC_ACQUIRE);
 }
 
-/* Eight bytes, aligned, the first the least. */
+/* Loads 8 aligned bytes, little-endian. */
 static inline uint64_t bits_load_le64(const uint8_t *bytes)
 {
 	const void *at = bytes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Foreign containers, known by their signatures. */
+/* Foreign containers: the table of signatures, and the search for them. */
 #include "config.h"
 
 #include "format/foreign.h"
@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 enum {
-	HEAD_SIZE = 512,    /* every signature at the beginning lies in it */
+	HEAD_SIZE = 512,    /* holds all signatures at the file's start */
 	TRAILER_SIZE = 512, /* of an Apple disk image */
 };
 
@@ -61,13 +61,13 @@ static const struct foreign containers[] = {
 	  "an xz file", "unxz -k %s" },
 	{ SIGNATURE(0, "LZIP\1"), "an lzip file", "lzip -dk %s" },
 	{ SIGNATURE(0, "LRZI"), "an lrzip file", "lrzip -d %s" },
-	/* A .lzma has no signature: the usual properties, and a dictionary of
+	/* .lzma has no signature: the default properties and a dictionary of
 	 * 4, 8 or 64 MiB. */
 	{ SIGNATURE(0, "\x5d\0\0\x40\0"), "an lzma file", "unlzma -k %s" },
 	{ SIGNATURE(0, "\x5d\0\0\x80\0"), "an lzma file", "unlzma -k %s" },
 	{ SIGNATURE(0, "\x5d\0\0\0\4"), "an lzma file", "unlzma -k %s" },
 	{ SIGNATURE(0, "\x28\xb5\x2f\xfd"), "a zstd file", "unzstd -k %s" },
-	/* The frame that pzstd begins with. */
+	/* The first frame of pzstd. */
 	{ SIGNATURE(0, "\x50\x2a\x4d\x18"), "a zstd file", "unzstd -k %s" },
 	{ SIGNATURE(0, "\x04\x22\x4d\x18"), "an lz4 file", "unlz4 -k %s" },
 	{ SIGNATURE(0, "\x02\x21\x4c\x18"), "an lz4 file", "unlz4 -k %s" },
@@ -103,7 +103,7 @@ static int refuse(const struct io *io, const struct foreign *f)
 	snprintf(command, sizeof command, f->command, io->name);
 	return fail(-EMEDIUMTYPE,
 		    "%s: expected a VHD, a VHDX or a raw disk, found %s; run "
-		    "`%s' and use what it makes",
+		    "`%s' and use its result",
 		    io->name, f->name, command);
 }
 

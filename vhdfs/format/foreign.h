@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Foreign containers: files in which another program keeps a disk (qcow2, VMDK,
- * VDI, ...) or packs files (gzip, xz, zip, ...).  Taken for a raw disk such a
- * file would give a disk of garbage, so none is.
+ * Foreign containers: files of other programs that hold a disk (qcow2, VMDK,
+ * VDI, ...) or packed files (gzip, xz, zip, ...).  They are refused as raw
+ * disks, because their bytes are not those of a disk.
  */
 #ifndef VHDFS_FORMAT_FOREIGN_H
 #define VHDFS_FORMAT_FOREIGN_H
@@ -10,15 +10,14 @@
 #include "io/io.h"
 
 /*
- * Looks for the signature of a foreign container, at the beginning of the file
- * and at its end.  0 where there is none; -EMEDIUMTYPE with words that say
- * which container the file is and which command makes a raw disk of it; another
- * negative errno with words where the file cannot be read.  Reads only.  May be
- * called from any thread.
+ * Searches the file's start and end for the signature of a foreign container.
+ * 0 if there is none; -EMEDIUMTYPE with a message that names the container and
+ * the command that makes a raw disk of it; another negative errno if the file
+ * cannot be read.  Reads only.  From any thread.
  */
 int foreign_refuse(struct io *io);
-/* The same, but tells: *ret is which container the file is ("a qcow2 image"),
- * or null. */
+
+/* The same search: sets *ret to the container ("a qcow2 image") or null. */
 int foreign_find(struct io *io, const char **ret);
 
 #endif

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What every format shares: ranges and states checked once, the locks, writes
- * cut at block boundaries, and flushes joined.
+ * What all formats share: checks of ranges and states, locks, splitting of
+ * writes at block boundaries, joined flushes.
  *
- * WRITES.  Data that has its place is written under the shared lock, and marked
- * as stored there too where only bits of a dirty page change (bits.h), so
- * writes and reads of one image run side by side; what needs a place, or
- * changes a page that is clean, goes to the driver under the exclusive lock.
- * The answer of map is asked for again under that lock: somebody else may have
- * allocated the block in between.
+ * WRITES.  Sectors of an allocated block are written under the shared lock, and
+ * marked as stored there if only bits of dirty pages change (bits.h), so that
+ * reads and writes of one image run in parallel.  Writes that allocate, or
+ * change a clean page, take the exclusive lock; the driver looks the block up
+ * again there, as another thread may have allocated it meanwhile.
  */
 #include "config.h"
 
@@ -42,8 +41,8 @@ void parent_ref_fini(struct parent_ref *ref)
 	memset(ref, 0, sizeof *ref);
 }
 
-/* What a process that died had not put in its place. */
-static int adopt_tables(struct image *img)
+/* Takes over the dirty pages of a crashed process. */
+static int recover_tables(struct image *img)
 {
 	bool any = false;
 	int r = 0;
@@ -58,7 +57,7 @@ static int adopt_tables(struct image *img)
 	if (!img->io->recovery)
 		return r;
 	atomic_store(&img->failed, recovery_file_failed(img->io->recovery));
-	/* The next flush is to settle it. */
+	/* The crash was in a flush: its result is unknown until the next. */
 	if (recovery_file_in_doubt(img->io->recovery))
 		atomic_store(&img->written, true);
 	return r;
@@ -72,12 +71,13 @@ int image_init(struct image *img, const struct image_ops *ops, struct io *io)
 	img->ops = ops;
 	img->io = io;
 	img->writable = io->writable;
-	r = adopt_tables(img);
+	r = recover_tables(img);
 	if (r < 0)
 		return r;
 	atomic_init(&img->unsynced_pages, true);
 	pthread_rwlockattr_init(&attr);
-	/* Readers never nest, and must not keep a writer waiting for ever. */
+	/* Read locks never nest; without this, readers could starve a writer.
+	 */
 	pthread_rwlockattr_setkind_np(
 		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&img->lock, &attr);
@@ -95,15 +95,15 @@ void image_fini(struct image *img)
 
 int image_fail(struct image *img, int r)
 {
-	/* Before any other thread answers because of it. */
+	/* Recorded before another thread can report the failure. */
 	if (img->io->recovery)
 		recovery_file_set_failed(img->io->recovery, r);
 	atomic_store(&img->failed, r);
 	return r;
 }
 
-/* What was written since the open; nobody asked for what was there before. */
-static int flush_own(struct image *img)
+/* Flushes writes since the open only, not unsynced pages of before. */
+static int flush_written(struct image *img)
 {
 	bool unsynced_pages = atomic_exchange(&img->unsynced_pages, false);
 	int r = image_flush(img);
@@ -114,7 +114,7 @@ static int flush_own(struct image *img)
 
 int image_close(struct image *img)
 {
-	int r = flush_own(img);
+	int r = flush_written(img);
 	struct error why = *error_last();
 	int rc = img->ops->close(img);
 
@@ -147,7 +147,7 @@ int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 
 	assert(len && range_within(off, len, img->size));
 	r = img->ops->map(img, off, len, ret);
-	/* What a driver answers depends on the tables in the file. */
+	/* The driver's result depends on tables of the file. */
 	if (r >= 0 && (!ret->len || ret->len > len))
 		return fail_found(
 			-EBADMSG, img->io->name, "block map", ERROR_NO_OFFSET,
@@ -157,24 +157,24 @@ int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 	return r;
 }
 
-static bool is_crowded(const struct image *img)
+static bool is_over_limit(const struct image *img)
 {
-	bool crowded = false;
+	bool over_limit = false;
 
 	for (int i = 0; i < 2; i++)
-		crowded |= img->tables[i] &&
-			   table_cache_over_limit(img->tables[i]);
-	return crowded;
+		over_limit |= img->tables[i] &&
+			      table_cache_over_limit(img->tables[i]);
+	return over_limit;
 }
 
-/* Lets go of the lock; what was read under it may have been much. */
+/* Releases the lock, and evicts pages if too many were read under it. */
 static void unlock(struct image *img)
 {
 	pthread_rwlock_unlock(&img->lock);
-	if (!is_crowded(img))
+	if (!is_over_limit(img))
 		return;
 	io_wrlock(&img->lock);
-	for (int i = 0; i < 2 && is_crowded(img); i++)
+	for (int i = 0; i < 2 && is_over_limit(img); i++)
 		if (img->tables[i])
 			table_cache_evict(img->tables[i]);
 	pthread_rwlock_unlock(&img->lock);
@@ -197,25 +197,25 @@ int image_may_write(struct image *img)
 	if (!img->ops->may_write)
 		return 0;
 	io_wrlock(&img->lock);
-	/* A started image has passed the same checks. */
+	/* begin_writes has made the same checks. */
 	if (!atomic_load(&img->started))
 		r = img->ops->may_write(img);
 	unlock(img);
 	return r;
 }
 
-/* May this image be changed now? Starts it where it never was. */
-static int ready_to_change(struct image *img)
+/* Checks that the image can be changed, and calls begin_writes if needed. */
+static int prepare_change(struct image *img)
 {
 	int r = atomic_load(&img->failed);
 
 	if (!img->writable)
-		return fail(-EROFS, "%s: opened for reading only",
+		return fail(-EROFS, "%s: is open for reading only",
 			    img->io->name);
 	if (r < 0)
 		return fail(
 			-EIO,
-			"%s: an earlier write of its tables failed; it takes no writes until it is opened again",
+			"%s: an earlier write of its tables failed; it refuses writes until it is opened again",
 			img->io->name);
 	if (atomic_load(&img->started))
 		return 0;
@@ -233,8 +233,8 @@ static int ready_to_change(struct image *img)
 	return r;
 }
 
-/* How much of len lies in the block that off is in. */
-static uint64_t within_block(const struct image *img, uint64_t off,
+/* len, cut at the end of the block that contains off. */
+static uint64_t len_in_block(const struct image *img, uint64_t off,
 			     uint64_t len)
 {
 	if (!img->block_size)
@@ -248,12 +248,12 @@ static bool can_set_allocated(struct image *img, uint64_t off, struct extent *e)
 {
 	if (!e->file_off || !img->ops->can_set_allocated)
 		return false;
-	e->len = within_block(img, off, e->len);
+	e->len = len_in_block(img, off, e->len);
 	return img->ops->can_set_allocated(img, off, e->len);
 }
 
-/* Writes what has its place, beside others: the number of bytes, 0 where that
- * cannot be done with the first. */
+/* Writes the first extent under the shared lock: returns its length, or 0 if it
+ * needs the exclusive lock. */
 static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 			      size_t len)
 {
@@ -278,7 +278,7 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 
 int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 {
-	int r = ready_to_change(img);
+	int r = prepare_change(img);
 
 	assert(range_within(off, len, img->size));
 	assert(is_aligned(off | len, img->sector_size));
@@ -286,7 +286,7 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 		ssize_t n = write_in_place(img, buf, off, len);
 
 		if (n == 0) {
-			n = (ssize_t)within_block(img, off, len);
+			n = (ssize_t)len_in_block(img, off, len);
 			io_wrlock(&img->lock);
 			r = img->ops->write(img, buf, off, n);
 			atomic_store(&img->written, true);
@@ -305,12 +305,12 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 
 int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 {
-	int r = ready_to_change(img);
+	int r = prepare_change(img);
 
 	assert(range_within(off, len, img->size));
 	assert(is_aligned(off | len, img->sector_size));
 	while (r >= 0 && len) {
-		uint64_t n = within_block(img, off, len);
+		uint64_t n = len_in_block(img, off, len);
 
 		io_wrlock(&img->lock);
 		r = img->ops->zero(img, off, n, flags);
@@ -324,7 +324,7 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 	return r;
 }
 
-/* One flush, with flush_lock held. */
+/* One flush; flush_lock is held. */
 static int flush_once(struct image *img)
 {
 	bool unsynced_pages = atomic_exchange(&img->unsynced_pages, false);
@@ -333,7 +333,7 @@ static int flush_once(struct image *img)
 	if (atomic_load(&img->failed))
 		return fail(
 			-EIO,
-			"%s: an earlier write of its tables failed; what was written since is not safe",
+			"%s: an earlier write of its tables failed; later writes are not durable",
 			img->io->name);
 	if (!atomic_exchange(&img->written, false) && !unsynced_pages)
 		return 0;
@@ -343,7 +343,7 @@ static int flush_once(struct image *img)
 		unlock(img);
 	}
 	if (r < 0) {
-		/* Nothing was done: the next flush may. */
+		/* Nothing was changed: the next flush tries again. */
 		atomic_store(&img->written, true);
 		return r;
 	}
@@ -359,11 +359,11 @@ int image_flush(struct image *img)
 	if (!img->writable)
 		return 0;
 	if (atomic_load(&img->recovered_dirty)) {
-		r = ready_to_change(img);
+		r = prepare_change(img);
 		if (r < 0)
 			return r;
 	}
-	/* A flush that begins after this line covers all our writes. */
+	/* A flush that begins after this line covers this thread's writes. */
 	mine = atomic_load(&img->flush_begun);
 	pthread_mutex_lock(&img->flush_lock);
 	if (img->flush_ended <= mine || atomic_load(&img->failed)) {
@@ -383,7 +383,7 @@ int image_flush(struct image *img)
 
 int image_end_writes(struct image *img)
 {
-	int r = flush_own(img);
+	int r = flush_written(img);
 
 	if (r < 0 || !img->ops->end_writes || !atomic_load(&img->started))
 		return r;
@@ -416,7 +416,7 @@ int image_create(struct io *io, const struct image_ops *ops,
 	struct image_params complete = *params;
 	int r = image_params_complete(ops, &complete);
 
-	/* The parameters know of no file. */
+	/* Messages about parameters do not name the file. */
 	if (r < 0)
 		return fail(r, "%s: %s", io->name, error_text());
 	return ops->create(io, &complete);

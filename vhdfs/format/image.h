@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One image file, whatever its format: the driver interface, and the functions
- * that the rest of the program calls.  An image knows what it stores itself;
- * of its parent it knows only the name.  The chain (chain/chain.h) puts images
- * together.
+ * An image: one open image file of any format; the operations that a driver
+ * implements, and the functions that the rest of the program calls.
  *
- * A driver answers WHERE bytes are (map); it never reads payload for anybody
- * and knows nothing of its parent's contents.
+ * An image knows what its own file stores, and its parent only by name.  A
+ * chain (chain/chain.h) combines images.  A driver maps offsets of the disk to
+ * offsets of the file; it never reads data of the disk.
  *
- * Offsets and lengths on the virtual disk are called off and len, bytes;
- * offsets in the file file_off.
+ * UNITS.  off and len: offset and length on the virtual disk; file_off: offset
+ * in the file; all in bytes.
+ *
+ * ERRORS.  Functions return 0 or more on success, and a negative errno with a
+ * message (base/error.h) on failure.  -EBADMSG: the file is damaged or of
+ * another format; -EOPNOTSUPP: valid but not supported; -EROFS, -ENOSPC, -EIO
+ * and -ENOMEM as usual.
  *
  * THREADS.  Any number of threads may use an image.  The image_ functions take
- * image.lock as said there; drivers take no lock of their own but rely on how
- * they are called:
+ * image.lock as their comments say.  Drivers take no locks of their own; their
+ * operations are called as follows:
  *
- *   map           lock held, shared or exclusively; bounded work, and few
- *                 pages of tables
+ *   map           lock held, shared or exclusive; takes a bounded time
  *   can_set_allocated, set_allocated
- *                 lock held, shared or exclusively
- *   write, zero   lock held exclusively
- *   start         lock held exclusively, once, before the first change
- *   stop          nobody else uses the image
- *   flush_begin   lock held exclusively } both, and nothing else, under
- *   flush_finish  no lock               } flush_lock
- *   close, check  nobody else uses the image
+ *                 lock held, shared or exclusive
+ *   write, zero, may_write
+ *                 lock held exclusively
+ *   begin_writes  lock held exclusively, before the first change
+ *   end_writes    no other thread uses the image
+ *   flush_begin   lock held exclusively } both under flush_lock;
+ *   flush_finish  lock not held         } no other operation is
+ *   close, check  no other thread uses the image
  *
- * Locks, in the order in which they are taken: flush_lock, then lock.
+ * LOCK ORDER: flush_lock, then lock.
  */
 #ifndef VHDFS_FORMAT_IMAGE_H
 #define VHDFS_FORMAT_IMAGE_H
@@ -53,155 +57,152 @@ enum image_type {
 };
 
 enum extent_kind {
-	EXTENT_HERE,   /* stored in this image's file, at file_off; a hole
-			  of the file counts as stored */
-	EXTENT_ZERO,   /* reads as zeros, whatever the parent has */
-	EXTENT_PARENT, /* this image says nothing: ask the parent */
+	EXTENT_HERE,   /* stored in this image's file, also as a hole of it */
+	EXTENT_ZERO,   /* zeros; hides the parent */
+	EXTENT_PARENT, /* not in this image: the parent's, or zeros */
 };
 
 struct extent {
 	enum extent_kind kind;
 	uint64_t len;
-	/* EXTENT_HERE; where not, 0 or the place that the first of it has in
-	 * its block already. */
+	/* EXTENT_HERE: the extent's offset in the file.  Else: the offset that
+	 * its first sector has in an allocated block, or 0. */
 	uint64_t file_off;
 };
 
-/* What a differencing image says of its parent. */
+/* A differencing image's reference to its parent. */
 struct parent_ref {
-	struct guid id;    /* must be the parent's image.id ... */
-	struct guid id2;   /* ... or this, unless null (VHDX parent_linkage2) */
-	uint64_t file_off; /* where the child says so, for messages */
-	/* When the parent's file was last modified as the child was made, Unix
-	 * seconds; 0: the child does not say. Where it says so. */
+	struct guid id;    /* of the parent (image.id) */
+	struct guid id2;   /* an alternative, or null (VHDX parent_linkage2) */
+	uint64_t file_off; /* of the reference in the child, for messages */
+	/* The parent's modification time at the child's creation, Unix seconds,
+	 * or 0 if not stored; and its offset in the child. */
 	int64_t mtime;
 	uint64_t mtime_off;
-	/* UTF-8, '/' between parts, "./parent.vhdx"; relative to the child's
-	 * directory. Null where the child has none. */
+	/* The path relative to the child's directory, UTF-8 with '/'
+	 * ("./parent.vhdx"); or null. */
 	char *relative;
-	/* The last part only of whatever absolute path the child gives; null
-	 * where it gives none. */
+	/* The last part of the absolute path; or null. */
 	char *basename;
 };
 
 void parent_ref_fini(struct parent_ref *ref);
 
-/* What image_create is to make. Zero stands for the default. */
+/* The parameters of a new image. 0: the default. */
 struct image_params {
 	enum image_type type;
-	uint64_t size; /* of the virtual disk; a child's: its parent's */
+	uint64_t size; /* of the disk; default of a child: its parent's */
 	uint64_t block_size;
 	uint32_t sector_size;          /* logical: 512 or 4096 */
 	uint32_t physical_sector_size; /* 512 or 4096 */
-	/* For IMAGE_DIFFERENCING: the parent, open, of the same format; what
-	 * the child is to find it by, UTF-8 with '/': relative to the child's
-	 * directory, and absolute; its modification time, Unix seconds. */
+	/* For IMAGE_DIFFERENCING: the open parent, of the same format; its path
+	 * relative to the child's directory, and absolute, UTF-8 with '/'; its
+	 * modification time, Unix seconds. */
 	const struct image *parent;
 	const char *parent_relative;
 	const char *parent_absolute;
 	int64_t parent_mtime;
 };
 
-/* One thing that check found. The strings are valid during the call only. */
+/* One result of a check. The strings are valid during the call only. */
 struct finding {
 	const char *structure;
 	uint64_t offset; /* in the file, or ERROR_NO_OFFSET */
 	const char *expected;
 	const char *found;
-	bool leak;     /* wasted space only: the image is sound */
-	bool repaired; /* it is mended now */
+	bool leak; /* only wasted space, no damage */
+	bool repaired;
 };
 
-/* What image_check is to do, and where it reports; zeros but for the first two.
+/* Input and results of image_check; all but repair and report begin as zeros.
  */
 struct check {
 	bool repair; /* io is writable and locked then */
 	void (*report)(struct check *check, const struct finding *finding);
-	uint64_t leaked; /* out: bytes of the file that nothing refers to */
+	uint64_t leaked; /* out: bytes of leaked space */
 	/*
-	 * Out: a crash left something that the next open does, or the next one
-	 * for writing: no damage.  pending says what, or that it was done;
-	 * empty where there was nothing.
+	 * Out: the next open (for writing) has recovery to do, which is no
+	 * damage.  pending describes it, or the recovery that check did; empty
+	 * if there was none.
 	 */
 	bool dirty;
 	char pending[96];
-	char remark[128]; /* out: what is odd and no damage; or empty */
+	char remark[128]; /* out: an oddity that is no damage; or empty */
 };
 
-/* For drivers: fills in pending or remark, the whole of an array. */
+/* For drivers: formats pending or remark. */
 #define check_say(array, ...) \
 	((void)snprintf(array, sizeof(array), __VA_ARGS__))
 
-/* zero(): what the caller knows or wants. */
+/* Flags of image_zero. */
 enum {
-	/* Give the space back; without it allocation stays as it is. */
+	/* Free the space; else allocation stays as it is. */
 	ZERO_PUNCH = 1,
-	/* Every ancestor reads zero here (true as well without a parent): the
-	 * driver may answer EXTENT_PARENT afterwards. */
+	/* All ancestors read as zeros here, or there are none: map may return
+	 * EXTENT_PARENT afterwards. */
 	ZERO_BELOW = 2,
 };
 
-/* Optional unless said otherwise: null where the format has no such thing. */
+/* A driver.  Operations that are not marked as required may be null. */
 struct image_ops {
-	/* Of the format: for --format and JSON, and the ending of new files. */
+	/* The format's name in --format and JSON; the ending of new files. */
 	const char *name;       /* "vhdx" */
 	const char *title;      /* in messages: "a VHDX image" */
 	const char *endings[3]; /* of file names, without the dot; null-ended */
-	uint32_t only_sector_size; /* logical, of any image; 0: it may differ */
-	bool stores_sector_size;   /* the file says it */
-	/* By the bytes alone: is it this format, broken or not?  1 or 0; an
-	 * error of reading, for then that cannot be told. */
+	uint32_t only_sector_size; /* the only logical sector size; 0: any */
+	bool stores_sector_size;   /* in the file */
+	/* Do the file's bytes have this format's signature?  1 or 0, or an
+	 * error of reading.  Null only for raw. */
 	int (*probe)(struct io *io);
 	/*
-	 * The file has one of the endings, and the signature of another format:
-	 * is it this format all the same?  As probe.
+	 * For a file that has one of the endings but the signature of another
+	 * format: is it nevertheless of this format?  Returns as probe.
 	 */
 	int (*probe_named)(struct io *io);
 	/*
-	 * Checks all that it will trust later except table entries, which are
-	 * checked when they are first used.  io->writable says how; a writable
-	 * open may mend what a crash left (replay a log, rewrite a footer).
-	 * Takes io over when it succeeds.  Required.
+	 * Opens an image, for writing if io->writable.  Checks all structures
+	 * except table entries, which are checked on use.  May recover from a
+	 * crash if writable (replay a log, rewrite a footer).  Takes io over on
+	 * success.  Required.
 	 */
 	int (*open)(struct io *io, struct image **ret);
-	/* Flushes and marks the file as closed where it is writable and not
-	 * failed, then frees everything, whatever it returns.  Required. */
+	/* Marks a writable, flushed file as closed, and frees the image in any
+	 * case.  Required. */
 	int (*close)(struct image *img);
 	/*
-	 * Of an image that does not open: type, size, sector_size and id of img
-	 * (whose io is given), and *ret where it is differencing, by its
-	 * headers alone, without the log and the tables.
+	 * For an image that does not open: reads type, size, sector_size and id
+	 * of img, whose io is set, and *ret for IMAGE_DIFFERENCING, from the
+	 * headers alone, without log and tables.
 	 */
 	int (*peek)(struct image *img, struct parent_ref *ret);
 	/* Fills in *ret for IMAGE_DIFFERENCING. */
 	int (*parent)(struct image *img, struct parent_ref *ret);
 	/*
-	 * The first extent of [off, off + len), at least a sector and at most
-	 * len long; of any kind, whole sectors.  Required.
+	 * The first extent of [off, off + len): whole sectors, at most len.
+	 * Required.
 	 */
 	int (*map)(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret);
 	/*
-	 * Would the image take writes, if it were open for them?  0, or
-	 * -EOPNOTSUPP or -EBADMSG with words that say why not.  Reads the
-	 * tables; before start, with the image's lock held exclusively.
+	 * Could an image that is open for reading be written?  0, or
+	 * -EOPNOTSUPP or -EBADMSG with the reason.  Reads the tables.
 	 */
 	int (*may_write)(struct image *img);
 	/*
-	 * Once, before the first change of any kind.  Tables may be dirty then
-	 * with what a process that died had changed: they are durable after,
-	 * and before any space of the file is taken.
+	 * Prepares the file for changes, before the first one.  Dirty pages
+	 * that a crashed process left are durable after it, and before space is
+	 * allocated.
 	 */
 	int (*begin_writes)(struct image *img);
 	/*
-	 * The opposite: everything is flushed, and the file is to be left as
-	 * close leaves it; start comes again before the next change.
+	 * Marks a flushed file as closed, as close does; begin_writes is called
+	 * again before the next change.
 	 */
 	int (*end_writes)(struct image *img);
 	/*
-	 * Writes whole sectors of one block that are not EXTENT_HERE, or not
-	 * all: allocates, writes the data, and marks it as stored.  Returns 0,
-	 * or 1 where so many changes of tables wait that it asks for a flush.
+	 * Writes whole sectors of one block: allocates space, writes the data,
+	 * marks it as stored.  Returns 0, or 1 if the caller should flush, as
+	 * many pages are dirty.
 	 */
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
@@ -219,139 +220,132 @@ struct image_ops {
 	 */
 	void (*set_allocated)(struct image *img, uint64_t off, uint64_t len);
 	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
-	 * as write does. */
+	 * as write. */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);
 	/*
-	 * flush in two steps: begin takes a copy of what has to be made durable
-	 * and returns 1, or 0 where there is only data to sync, or an error
-	 * that changed nothing; finish syncs the file, writes that copy, and
-	 * syncs again, and after an error of finish nothing in memory is
-	 * trusted.  Without them a flush is one sync.
+	 * A flush in two steps.  flush_begin takes a snapshot of the dirty
+	 * pages and returns 1; 0 if there are none; or an error, with no
+	 * change.  flush_finish syncs the file, writes the snapshot, and syncs
+	 * again; its error fails the image.  If null, a flush is one sync.
 	 */
 	int (*flush_begin)(struct image *img);
 	int (*flush_finish)(struct image *img);
 	/*
-	 * Makes a new image in the empty, writable io; what it leaves is
-	 * synced.  The parameters were completed by image_params_complete.
+	 * Creates an image in the empty, writable io, synced.  The parameters
+	 * were completed by image_params_complete.
 	 */
 	int (*create)(struct io *io, const struct image_params *params);
 	/*
-	 * Makes a fixed image of the raw disk in io, in place and synced.
+	 * Turns the raw disk in io into a fixed image, in place and synced.
 	 * -EINVAL for an empty file or an image, -EFBIG for a disk that is too
 	 * large.
 	 */
 	int (*convert_in_place)(struct io *io);
-	/* Fills in defaults; -EINVAL with words for what the format has not. */
+	/* Sets defaults; -EINVAL for parameters that the format does not have.
+	 */
 	int (*params_complete)(struct image_params *params);
 	/*
-	 * Looks at every structure of the file, and mends where told to;
-	 * reports what it finds.  0 also where it found damage; an error only
-	 * where it could not look (I/O).  Opens what it needs itself: io stays
-	 * the caller's.
+	 * Checks each structure of the file, repairs damage if check->repair,
+	 * and reports it.  0 also with damage; an error only if the check could
+	 * not be done (I/O, memory).  io stays the caller's.
 	 */
 	int (*check)(struct io *io, struct check *check);
 };
 
 struct image {
-	/* Set by open and not changed after. */
+	/* Set by open and constant after it. */
 	const struct image_ops *ops;
 	struct io *io; /* owned; io->name is the image's name in messages */
 	enum image_type type;
 	uint64_t size;        /* of the virtual disk */
-	uint32_t sector_size; /* logical; what write and zero align to */
+	uint32_t sector_size; /* logical; alignment of write and zero */
 	uint32_t physical_sector_size;
 	uint64_t block_size; /* 0: the file has no blocks */
-	struct guid id;      /* what children name; null for raw */
+	struct guid id;      /* stored in children; null for raw */
 	bool writable;
-	bool dirty; /* was not closed cleanly: its log holds something */
+	bool dirty; /* not closed cleanly: has a log to replay */
 
-	/* Tables in memory, to be kept from growing; null where there are none.
-	 * They outlive all use of the image. */
+	/* The driver's table caches, or null; valid as long as the image. */
 	struct table_cache *tables[2];
 
 	pthread_mutex_t flush_lock; /* one flush at a time */
-	pthread_rwlock_t lock;      /* the tables and where things are */
+	pthread_rwlock_t lock;      /* tables and allocation */
 
 	atomic_bool started; /* ops->begin_writes succeeded */
 	atomic_bool written; /* something was written since the last sync */
-	/* No flush yet: what is in the file may be in the page cache alone,
-	 * written by a process that died, and was read since. */
+	/* No flush yet: the kernel's page cache may hold unsynced pages that a
+	 * crashed process wrote and that were read since. */
 	atomic_bool unsynced_pages;
-	/* Tables hold what a process that died had changed. */
+	/* The tables have dirty pages of a crashed process. */
 	atomic_bool recovered_dirty;
-	/* The errno of a failed metadata write or sync: no more writes. */
+	/* The negative errno of a failed metadata write or sync, or 0; set: all
+	 * writes fail. */
 	atomic_int failed;
-	/* Flushes begun and ended, to share one among those that wait. */
+	/* Numbers of flushes, so that threads that wait share one. */
 	atomic_uint_fast64_t flush_begun;
-	uint_fast64_t flush_ended; /* under flush_lock, as the next */
-	int flush_result;          /* of the last one */
+	uint_fast64_t flush_ended; /* under flush_lock, as the next two */
+	int flush_result;          /* of the last flush */
 	struct error flush_error;
 };
 
-/* For drivers: sets up the common part. The caller fills in the rest. */
+/* For drivers' open: initializes the common part, but not what open sets. */
 int image_init(struct image *img, const struct image_ops *ops, struct io *io);
-/* For drivers' close: lets go of the common part and closes io. */
+/* For drivers' close: frees the common part and closes io. */
 void image_fini(struct image *img);
-/*
- * For drivers: metadata could not be written, so what is in memory is no
- * longer to be trusted; every later write and flush answers -EIO.  Returns r.
- */
+/* For drivers: fails the image, as metadata could not be written: all later
+ * writes and flushes return -EIO.  Returns r. */
 int image_fail(struct image *img, int r);
 
 const char *image_type_name(enum image_type type); /* "fixed", ... */
 
-/* Flushes, and returns what that answers, -EIO for an image that failed before;
- * frees everything in any case. */
+/* Flushes, closes and frees the image, in any case.  Returns the flush's error;
+ * -EIO for an image that failed before. */
 int image_close(struct image *img);
 
+/* Reads the reference to the parent; ret is the caller's to parent_ref_fini.
+ * -EBADMSG for an image that is not differencing. */
 int image_parent(struct image *img, struct parent_ref *ret);
 
-/* Are both the same disk with the same identity, as far as their headers say?
- */
+/* Do both images have the same format, type, sizes and identity? */
 bool image_is_same(const struct image *a, const struct image *b);
 
-/* See image_ops: 0, or why the image can be read but not written.  Beside
- * other threads that use the image; takes its lock. */
+/* 0, or the reason why the image can be read but not written; see image_ops.
+ * Takes the lock. */
 int image_may_write(struct image *img);
 
 /*
- * Where is [off, off + len), which lies on the disk?  The caller holds the
- * image's lock (image_lock_map); once it lets go, the answer is good only of an
- * image that is not writable.
+ * The first extent of [off, off + len), which lies on the disk.  The caller
+ * holds the lock (image_lock_map); after its release, the result is valid only
+ * for an image that is not writable.
  */
 int image_map(struct image *img, uint64_t off, uint64_t len,
 	      struct extent *ret);
 
-/* Keep the image's map as it is, for a short time: image_write, image_zero and
- * image_flush must not be called in between, nor this again. */
+/* Hold image.lock, shared, for a short time.  Not recursive: the same thread
+ * calls no other image_ function but image_map meanwhile. */
 void image_lock_map(struct image *img);
 void image_unlock_map(struct image *img);
 
-/*
- * Whole sectors, on the disk, of a writable image.  -EROFS, -ENOSPC, -EIO
- * after a failure of metadata.
- */
+/* Write or zero whole sectors of the disk.  -EROFS, -ENOSPC; -EIO after a
+ * failed write of metadata. */
 int image_write(struct image *img, const void *buf, uint64_t off, size_t len);
 int image_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 
-/*
- * Flushes, and leaves the file as image_close leaves it, so that the image can
- * be closed in no time; it stays open, and may be written again.  Nobody else
- * uses the image meanwhile.
- */
+/* Flushes, and marks the file as closed.  The image stays open, and may be
+ * written again.  No other thread uses the image meanwhile. */
 int image_end_writes(struct image *img);
 
 /*
- * Everything written before the call is durable after it, what another process
- * wrote before it died too.  Callers that wait at the same time share one
- * flush; one with nothing to do syncs nothing, but for the first after the
- * open.
+ * Makes all writes before the call durable, also those of a crashed process.
+ * Threads that wait at the same time share one flush.  Without writes nothing
+ * is synced, except by the first flush after the open.
  */
 int image_flush(struct image *img);
 
-/* Fills in the defaults and checks; see image_ops. */
+/* Sets defaults and checks the parameters; see image_ops. */
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params);
+/* Creates an image in the empty, writable io, which stays the caller's. */
 int image_create(struct io *io, const struct image_ops *ops,
 		 const struct image_params *params);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A last part that is no whole sector is padded: the disk is that much larger,
- * and reads zeros there (chain_read pads what a file lacks).
+ * The raw driver.  A last part that is no whole sector is padded with zeros:
+ * the disk is larger than the file (chain_read pads).
  */
 #include "config.h"
 
@@ -80,7 +80,7 @@ static int raw_params_complete(struct image_params *params)
 	return 0;
 }
 
-/* Every file is a sound raw image. */
+/* Every file is a valid raw disk. */
 static int raw_check(struct io *io, struct check *check)
 {
 	(void)io;

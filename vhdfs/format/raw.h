@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Raw: the file is the disk. For convert, and as the simplest driver to read.
- */
+/* The raw driver: the file is the disk. */
 #ifndef VHDFS_FORMAT_RAW_H
 #define VHDFS_FORMAT_RAW_H
 
