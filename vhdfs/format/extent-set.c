@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Extent set: a sorted array of ranges, searched by bisection. */
 #include "config.h"
 
 #include "format/extent-set.h"
@@ -11,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* So many ranges are worth joining before the list grows. */
+/* From this number on, ranges are joined before the array grows. */
 enum { JOIN_FROM = 1 << 16 };
 
 void extent_set_fini(struct extent_set *set)
@@ -27,12 +28,13 @@ static int grow_to_double(struct extent_set *set)
 
 	if (room > EXTENT_SET_MAX)
 		return fail(-EFBIG,
-			    "its blocks lie in more than %d pieces of the "
-			    "file; convert makes a whole one of it",
+			    "block map: expected at most %d pieces of the "
+			    "file, found more; copy the image with "
+			    "`vhdfs-img convert'",
 			    EXTENT_SET_MAX);
 	used = realloc(used, room * sizeof *used);
 	if (!used)
-		return fail(-ENOMEM, "out of memory for a list of used space");
+		return fail(-ENOMEM, "out of memory for the map of used space");
 	set->used = used;
 	set->room = room;
 	return 0;
@@ -50,8 +52,8 @@ int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
 
 	if (!len)
 		return 0;
-	/* What is many now may be one when it is joined; where it is not, the
-	 * list is let grow, so that this is not tried each time. */
+	/* Joining may free room.  If it frees less than half, the array grows
+	 * as well, so that the next call does not sort again. */
 	if (set->n == set->room && set->n >= JOIN_FROM) {
 		extent_set_sort(set);
 		r = set->n > set->room / 2 ? grow_to_double(set) : 0;
@@ -91,7 +93,7 @@ void extent_set_sort(struct extent_set *set)
 	set->n = n;
 }
 
-/* The first range that ends after off: its index, n where there is none. */
+/* The index of the first range that ends behind off; n if there is none. */
 static size_t first_after(const struct extent_set *set, uint64_t off)
 {
 	size_t lo = 0, hi = set->n;
@@ -107,15 +109,14 @@ static size_t first_after(const struct extent_set *set, uint64_t off)
 	return lo;
 }
 
-/* What is marked and released comes from tables in the file. */
+/* The ranges come from tables of the file: an error means a damaged file. */
 static int fail_range(uint64_t off, uint64_t len, const char *expected,
 		      const char *found)
 {
 	return fail(-EBADMSG,
-		    "block at offset %" PRIu64
-		    ": expected %s in all of %" PRIu64
-		    " bytes, found %s; check names what is wrong",
-		    off, expected, len, found);
+		    "block at offset %" PRIu64 ": expected %" PRIu64
+		    " bytes of %s, found %s; see `vhdfs-img check'",
+		    off, len, expected, found);
 }
 
 int extent_set_insert(struct extent_set *set, uint64_t off, uint64_t len)

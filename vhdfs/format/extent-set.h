@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Space: which ranges of a file are in use, to find room for a block, and for
- * check to find overlaps and leaks.  Not thread-safe.
+ * Extent set: the ranges of a file that are in use, to allocate space for a
+ * block, and to find overlaps and leaks.  Not thread-safe.
  *
- * First extent_set_add for every structure and block, in any order; then one
- * extent_set_sort; then extent_set_alloc and extent_set_remove.
+ * Usage: extent_set_add for each structure and block in any order; then
+ * extent_set_sort once; then all other functions.
  *
- * MEMORY: 16 bytes for each range that is apart from the others, and at most
- * EXTENT_SET_MAX of them, whatever a table claims: -EFBIG with words.
+ * MEMORY: 16 bytes for each range that is not adjacent to another, and at most
+ * EXTENT_SET_MAX ranges, whatever the tables of the file hold.
  */
 #ifndef VHDFS_FORMAT_EXTENT_SET_H
 #define VHDFS_FORMAT_EXTENT_SET_H
@@ -23,40 +23,41 @@ struct range {
 };
 
 struct extent_set {
-	struct range *used; /* once settled: ascending, apart from each other */
+	struct range *used; /* sorted and not adjacent after extent_set_sort */
 	size_t n, room;
-	/* Called, where it is set, for every range that is added and was in use
-	 * already: while adding, or when it is settled. */
+	/* Optional: called by extent_set_add and extent_set_sort for each added
+	 * range that overlaps another. */
 	void (*overlap)(void *ctx, uint64_t off, uint64_t len);
 	void *ctx;
 };
 
 void extent_set_fini(struct extent_set *set);
 
-/* All: 0, or -ENOMEM or -EFBIG with words. */
+/* Adds a range; unsorted.  0, or a negative errno with a message: -ENOMEM, or
+ * -EFBIG above EXTENT_SET_MAX ranges. */
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len);
-/* Sorts and joins what was added. */
+/* Sorts the ranges and joins adjacent ones. */
 void extent_set_sort(struct extent_set *set);
 /*
- * Finds and marks len bytes whose start is phase above a multiple of align (a
- * power of two), at or after from and ending at or before end, the lowest such
- * place.  -ENOSPC without words where there is none.
+ * Allocates the lowest free len bytes inside [from, end) whose start is phase
+ * bytes above a multiple of align, a power of two.  -ENOSPC without a message
+ * if there are none; else as extent_set_insert.
  */
 int extent_set_alloc(struct extent_set *set, uint64_t len, uint64_t align,
 		     uint64_t phase, uint64_t from, uint64_t end,
 		     uint64_t *ret_off);
-/* The next two: -EBADMSG with words, of the range alone, and nothing is changed
- * where the range is not what it is to be. */
-/* Marks a range that is free. */
+/* Adds a free range to a sorted set.  -EBADMSG with a message, and no change,
+ * if a part of it is in use; else as extent_set_add. */
 int extent_set_insert(struct extent_set *set, uint64_t off, uint64_t len);
-/* Unmarks a range, all of it in use. */
+/* Removes a range.  -EBADMSG with a message, and no change, if a part of it is
+ * free; -ENOMEM, -EFBIG. */
 int extent_set_remove(struct extent_set *set, uint64_t off, uint64_t len);
-/* Does nobody use any of the range? */
+/* Is no part of the range in use? */
 bool extent_set_is_free(const struct extent_set *set, uint64_t off,
 			uint64_t len);
-/* The end of the last range in use; 0 where there is none. */
+/* The end of the last range in use; 0 in an empty set. */
 uint64_t extent_set_end(const struct extent_set *set);
-/* Bytes below end that nobody uses. */
+/* The number of free bytes below end. */
 uint64_t extent_set_free_below(const struct extent_set *set, uint64_t end);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hash table whose buckets only ever grow at their head while readers walk
- * them: a reader needs no lock, one that has to load a page takes load_lock,
- * looks again, and publishes the page when it is complete.  Pages go only while
- * nobody reads (THREADS).
+ * Table cache: a hash table whose buckets grow only at their head while other
+ * threads read them.  A reader needs no lock.  A thread that loads a page takes
+ * load_lock, searches again, and publishes the complete page.  Pages are
+ * removed only under the image's exclusive lock.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "io/recovery.h"
 
-/* Lists of about so many pages are searched. */
+/* Length of a bucket's list, about; number of buckets. */
 enum { PAGES_PER_BUCKET = 4, BUCKETS_MIN = 64 };
 
 static size_t bucket_count(size_t page_size, uint64_t n_pages)
@@ -39,7 +39,7 @@ static void free_page(struct table_cache *cache, struct table_page *page)
 	free(page);
 }
 
-static size_t most_pages(const struct table_cache *cache)
+static size_t max_clean_pages(const struct table_cache *cache)
 {
 	return TABLE_CACHE_SIZE / cache->page_size;
 }
@@ -57,7 +57,7 @@ int table_cache_init(struct table_cache *cache, struct io *io, uint64_t base,
 	cache->ctx = ctx;
 	cache->gen = 1;
 	cache->n_buckets = bucket_count(page_size, n_pages);
-	atomic_init(&cache->limit, most_pages(cache));
+	atomic_init(&cache->limit, max_clean_pages(cache));
 	cache->buckets = calloc(cache->n_buckets, sizeof *cache->buckets);
 	if (!cache->buckets ||
 	    pthread_mutex_init(&cache->load_lock, NULL) != 0) {
@@ -124,7 +124,7 @@ static void publish(struct table_cache *cache,
 	atomic_fetch_add(&cache->n, 1);
 }
 
-/* With load_lock held, the page not there: makes and publishes it. */
+/* Loads and publishes a page that is not in memory; load_lock is held. */
 static int insert(struct table_cache *cache,
 		  _Atomic(struct table_page *) *bucket, uint64_t file_off,
 		  bool zeroed, struct table_page **ret)
@@ -164,7 +164,8 @@ static int get(struct table_cache *cache, uint64_t file_off, bool zeroed,
 			r = insert(cache, bucket, file_off, zeroed, &page);
 		pthread_mutex_unlock(&cache->load_lock);
 	} else if (!atomic_load_explicit(&page->used, memory_order_relaxed)) {
-		/* Not the first time: what is asked for once goes first. */
+		/* Set from the second use on: pages used once are evicted
+		 * first. */
 		atomic_store_explicit(&page->used, true, memory_order_relaxed);
 	}
 	if (r == 0)
@@ -194,20 +195,21 @@ struct table_page *table_cache_find(struct table_cache *cache,
 	return find(bucket_of(cache, file_off), file_off);
 }
 
-static int adopt(void *ctx, struct recovery_page *kept, uint8_t *data)
+static int recover_page(void *ctx, struct recovery_page *recovery,
+			uint8_t *data)
 {
 	struct table_cache *cache = ctx;
 	struct table_page *page = calloc(1, sizeof *page);
 
 	if (!page)
 		return fail(-ENOMEM, "%s: out of memory", cache->io->name);
-	page->file_off = kept->file_off;
+	page->file_off = recovery->file_off;
 	page->data = data;
-	page->recovery = kept;
+	page->recovery = recovery;
 	page->dirty = true;
 	page->reserved = true;
 	cache->n_dirty++;
-	cache->gen = max_u64(cache->gen, atomic_load(&kept->gen));
+	cache->gen = max_u64(cache->gen, atomic_load(&recovery->gen));
 	publish(cache, bucket_of(cache, page->file_off), page);
 	return 0;
 }
@@ -220,13 +222,14 @@ int table_cache_recover(struct table_cache *cache, unsigned number)
 	if (!file)
 		return 0;
 	cache->gen = recovery_file_durable(file, number) + 1;
-	return recovery_each_page(file, number, cache->page_size, adopt, cache);
+	return recovery_each_page(file, number, cache->page_size, recover_page,
+				  cache);
 }
 
-/* Before it is changed: in memory that is kept. */
-static int keep_it(struct table_cache *cache, struct table_page *page)
+/* Moves the page's data to recovery memory, or updates its generation. */
+static int move_to_recovery(struct table_cache *cache, struct table_page *page)
 {
-	struct recovery_page *kept;
+	struct recovery_page *recovery;
 	uint8_t *data;
 
 	if (page->recovery) {
@@ -235,14 +238,14 @@ static int keep_it(struct table_cache *cache, struct table_page *page)
 	}
 	if (!cache->io->recovery)
 		return 0;
-	if (recovery_page_alloc(cache->page_size, &kept, &data) < 0)
+	if (recovery_page_alloc(cache->page_size, &recovery, &data) < 0)
 		return fail(-ENOMEM, "%s: out of memory", cache->io->name);
 	memcpy(data, page->data, cache->page_size);
-	recovery_page_publish(kept, cache->io->recovery, cache->number,
+	recovery_page_publish(recovery, cache->io->recovery, cache->number,
 			      page->file_off, cache->gen);
 	free(page->data);
 	page->data = data;
-	page->recovery = kept;
+	page->recovery = recovery;
 	return 0;
 }
 
@@ -260,7 +263,7 @@ int table_cache_mark_dirty(struct table_cache *cache, struct table_page *page)
 	if (r < 0)
 		return r;
 	page->reserved = true;
-	r = keep_it(cache, page);
+	r = move_to_recovery(cache, page);
 	if (r < 0)
 		return r;
 	page->dirty = true;
@@ -275,16 +278,17 @@ static void remove_page(struct table_cache *cache, struct table_page *page)
 	free_page(cache, page);
 }
 
-/* Takes out of a bucket what goes says. */
+/* Removes the pages of a bucket for which is_removed is true. */
 static void filter(struct table_cache *cache,
 		   _Atomic(struct table_page *) *bucket,
-		   bool (*goes)(struct table_page *page, void *ctx), void *ctx)
+		   bool (*is_removed)(struct table_page *page, void *ctx),
+		   void *ctx)
 {
 	struct table_page *page = atomic_load(bucket), *last = NULL, *next;
 
 	for (; page; page = next) {
 		next = page->next;
-		if (!goes(page, ctx)) {
+		if (!is_removed(page, ctx)) {
 			last = page;
 			continue;
 		}
@@ -317,14 +321,14 @@ bool table_cache_over_limit(const struct table_cache *cache)
 
 struct eviction {
 	uint64_t checkpointed;
-	bool all; /* those used lately as well */
+	bool all; /* also recently used pages */
 };
 
 static bool is_evicted(struct table_page *page, void *ctx)
 {
 	const struct eviction *e = ctx;
 
-	if (page->dirty || page->taken > e->checkpointed)
+	if (page->dirty || page->snapshot_gen > e->checkpointed)
 		return false;
 	return e->all || !atomic_exchange(&page->used, false);
 }
@@ -337,15 +341,16 @@ void table_cache_evict(struct table_cache *cache)
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < cache->n_buckets; i++)
 			filter(cache, &cache->buckets[i], is_evicted, &e);
-		if (atomic_load(&cache->n) <= most_pages(cache) / 2)
+		if (atomic_load(&cache->n) <= max_clean_pages(cache) / 2)
 			break;
 		e.all = true;
 	}
-	/* What waits to be written cannot go, and is no reason to look again
-	 * and again. */
-	atomic_store(&cache->limit,
-		     max_u64(most_pages(cache),
-			     atomic_load(&cache->n) + most_pages(cache) / 2));
+	/* Dirty pages cannot be evicted: a higher limit avoids useless passes.
+	 */
+	atomic_store(
+		&cache->limit,
+		max_u64(max_clean_pages(cache),
+			atomic_load(&cache->n) + max_clean_pages(cache) / 2));
 }
 
 static int by_offset(const void *a, const void *b)
@@ -390,7 +395,7 @@ int table_cache_snapshot_dirty(struct table_cache *cache,
 		memcpy(snapshot.data + i * cache->page_size, list[i]->data,
 		       cache->page_size);
 		list[i]->dirty = false;
-		list[i]->taken = snapshot.gen;
+		list[i]->snapshot_gen = snapshot.gen;
 	}
 	cache->n_dirty = 0;
 	cache->gen++;
