@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pages of the entries that count: they go to their places when the log
- * begins anew, and not with every flush, for most of them are changed again by
- * the next one.
+ * Pages of the log's active sequence: checkpointed in place when the log
+ * restarts, not at every flush, because the next flush changes most of them
+ * again.
  */
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* The last copy of the page in the run, or null. */
+/* The newest copy of the page at file_off, or null. */
 static uint8_t *find_page(const struct log_sequence *seq, uint64_t file_off)
 {
 	for (size_t i = seq->n; i--;) {

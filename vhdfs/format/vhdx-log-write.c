@@ -1,66 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In which order changes reach the disk.
+ * The order in which changes of the tables reach the disk.
  *
  * INVARIANTS
- *  I1  No table is changed in its place before an entry that holds the change
- *      is durable in the log.
- *  I2  The log forgets an entry only when its changes are durable in their
- *      places.
- *  I3  Nothing that an entry refers to (data of blocks, the file's size) is
- *      less durable than the entry.
- *  I4  In one entry, or in an earlier one, comes a bitmap before the BAT entry
- *      of a block that needs it.
+ *  I1  A table is changed in its place only after a log entry with the change
+ *      is durable.
+ *  I2  An entry leaves the active sequence only after its pages are durable in
+ *      their places.
+ *  I3  What an entry refers to (the data of blocks, the file's size) is durable
+ *      before the entry.
+ *  I4  A sector bitmap is logged in the same entry as the BAT entry of a block
+ *      that needs it, or in an earlier one.
  *
- * FULL DISKS.  Before a page of tables is changed (table_cache_mark_dirty), the
- * space is reserved that it takes in its place and in the log, and blocks take
- * theirs by being written: what has no room fails before anything refers to it,
- * and a flush needs none.
+ * FULL DISKS.  Before a page is changed (table_cache_mark_dirty), disk space is
+ * reserved for it in its place and in the log; blocks get theirs by being
+ * written.  A full disk therefore fails a change before anything refers to it,
+ * and a flush needs no new space.
  *
- * THE LOG'S SPACE.  Entries that count together are a run: each lies in one
- * piece behind the one before it, over the sector of zeros that is after it.
- * A new run begins at the log's start where the last one leaves room there, and
- * behind the last one otherwise.  For this there is room as long as the last
- * one begins behind the first third of what is reserved, or ends before the
- * last third: no run goes on where neither would be so, and no entry with its
- * zeros is larger than a third, but for those of a log that is too small.  The
- * zeros are for readers, like QEMU, that take any whole entry of the same log
- * that follows the newest for a part of what is to be replayed, and then think
- * that there is no end to it.
+ * THE LOG'S SPACE.  The entries of the active sequence are contiguous; each
+ * begins on the sector of zeros behind the one before it.  A new sequence
+ * begins at the log's start if the active one leaves room there, else behind
+ * the active one.  One of the two always has room, because an entry with its
+ * zeros takes at most a third of the reserved space (but in a log that is too
+ * small), and a sequence is extended only if it begins behind the first third
+ * or still ends before the last third.  The zeros are for readers, like QEMU,
+ * that take any valid entry of the same log behind the newest one as part of
+ * the sequence, and then find no end of it.
  *
- * START, before the first change after an open; each step is synced.  Where one
- * fails the image has failed: a header on disk may name a log that the next
- * attempt would write over.
+ * START, before the first change after an open; each step is synced.  A failed
+ * step fails the image: a header on disk may name a log that the next attempt
+ * would overwrite.
  *  S1  a header with a new FileWriteGuid
- *  S2  the log gets an empty entry with a new log guid: until S3 nobody looks
+ *  S2  an empty entry with a new log guid, which no header names before S3
  *  S3  a header with the log guid and a new DataWriteGuid
  *  S4  the same in the other copy
- *  S5  what a process that died had changed in the tables, where it left any:
- *      a flush
+ *  S5  a flush of the pages that a crashed process had left dirty, if any
  *
- * FLUSH.  Data was written to its place, in blocks of which the BAT on disk
- * says nothing yet, or in sectors that the bitmap on disk does not have yet.
- *  F1  the changed pages of BAT and bitmaps are copied: one moment's state
- *  F2  where they do not fit the run: its pages are written to their places
- *  F3  sync: the data and the file's size are durable (I3), and so is what F2
- *      wrote (I2)
- *  F4  an entry with the copies.  Its tail is that of the run, or itself after
- *      F2: the run is forgotten, and a new one begins
- *  F5  sync: the flush is durable; space that it gave up may be used
- * A crash before F5 leaves the state of the last flush, for an entry that is
- * not whole does not count and F4 overwrites none that does.
+ * FLUSH.  Data was written before: to blocks that the BAT on disk does not name
+ * yet, and to sectors whose bits on disk are not set yet.
+ *  F1  copy the dirty pages: a snapshot of one moment
+ *  F2  if they do not fit the active sequence: checkpoint it, that is, write
+ *      its pages to their places
+ *  F3  sync: the data, the file's size (I3) and the pages of F2 (I2) are
+ *      durable
+ *  F4  write an entry with the copies.  Its tail is that of the active
+ *      sequence, or after F2 the entry itself: a new sequence begins
+ *  F5  sync: the flush is durable; space that it freed may be allocated
+ * A crash before F5 leaves the state of the last flush: an incomplete entry is
+ * invalid, and F4 overwrites no entry of the active sequence.
  *
- * What no run can hold goes in an entry of its own, and to its place after F5;
- * what does not fit the log's free space, in several, F2 to F5 for each of
- * them: bitmaps first and then the BAT from its end to its start, for the entry
- * of a chunk's bitmap comes after those of its blocks (I4).  Writes ask for a
- * flush before it comes to that (vhdx_wants_flush).
+ * More pages than a sequence holds are logged in an entry of their own, and
+ * written to their places after F5.  More pages than the log has room for are
+ * logged in several entries, with F2 to F5 for each: bitmaps first, then the
+ * BAT from its end to its start, as the entry of a chunk's bitmap follows those
+ * of its blocks (I4).  vhdx_wants_flush asks for a flush before that is
+ * necessary.
  *
  * STOP, after the last flush, when a descriptor of the view is closed and no
- * other writes; START comes again before the next change.  Each step is synced:
- *  C1  the run's pages, in their places;  C2 sync
+ * other one writes; the next change begins with START.  Each step is synced:
+ *  C1  checkpoint the active sequence;  C2 sync
  *  C3  a header without log guid;  C4 the same in the other copy
- *  C5  the file's unused end is cut off; not synced, for nobody needs it
+ *  C5  cut off the file's unused end; not synced, as no structure needs it
  */
 #include "config.h"
 
@@ -76,19 +76,19 @@
 #include "base/error.h"
 
 enum {
-	/* After each entry. */
+	/* Behind each entry. */
 	LOG_ZEROS = VHDX_LOG_SECTOR,
-	/* At most so many pages are kept dirty, 4 MiB of them. */
+	/* More dirty pages (4 MiB) ask for a flush. */
 	DIRTY_MAX = 1024,
-	/* So much of the log has its space at least; it grows by doubling. */
+	/* The least disk space that is reserved for the log; it is doubled. */
 	LOG_RESERVE_MIN = 128 * 1024,
 };
 
-/* Which of the copies an entry is to hold, in order. */
+/* The snapshot's pages that one entry holds, in order. */
 struct batch {
-	const size_t *pages;
+	const size_t *pages; /* indices */
 	size_t n;
-	bool begins; /* a run */
+	bool begins; /* a new sequence */
 };
 
 static uint64_t entry_size(size_t n)
@@ -98,7 +98,7 @@ static uint64_t entry_size(size_t n)
 	       (uint64_t)n * VHDX_LOG_SECTOR;
 }
 
-/* How many pages an entry of at most size bytes can hold. */
+/* The number of pages that an entry of size bytes holds. */
 static size_t pages_that_fit(uint64_t size)
 {
 	size_t n = size / VHDX_LOG_SECTOR;
@@ -110,7 +110,7 @@ static size_t pages_that_fit(uint64_t size)
 
 bool vhdx_wants_flush(const struct vhdx *v)
 {
-	/* Two entries of this size, the last one and the next, fit. */
+	/* The log has room for two such entries, the newest and the next. */
 	uint64_t half = v->header.log_len / 2 - 16 * VHDX_LOG_SECTOR;
 
 	return v->tables.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
@@ -121,14 +121,17 @@ static int checkpoint_sequence(struct vhdx *v)
 	return log_sequence_checkpoint(&v->active, &v->tables);
 }
 
-/* Where a run begins with an entry of len bytes: see THE LOG'S SPACE. */
-static uint64_t place_for(const struct vhdx *v, uint64_t len)
+/* The offset of a sequence that begins with an entry of len bytes: see THE
+ * LOG'S SPACE. */
+static uint64_t sequence_start(const struct vhdx *v, uint64_t len)
 {
 	return v->log_tail >= len + LOG_ZEROS ? 0 : v->log_end;
 }
 
-/* The largest to begin a run that there is a place for in what is reserved. */
-static uint64_t largest_place(const struct vhdx *v, const struct vhdx_flush *f)
+/* The length of the largest entry that can begin a sequence in the reserved
+ * space. */
+static uint64_t max_first_entry(const struct vhdx *v,
+				const struct vhdx_flush *f)
 {
 	return max_u64(v->log_tail, f->log_room - v->log_end) - LOG_ZEROS;
 }
@@ -142,12 +145,12 @@ static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
 	put_le64(e + VHDX_ENTRY_SEQUENCE, v->log_sequence);
 	put_le32(e + VHDX_ENTRY_COUNT, n);
 	guid_to_le(e + VHDX_ENTRY_GUID, &v->header.log_guid);
-	/* What is durable (I3), and rounded so that it is never too much. */
+	/* Durable (I3); rounded down, as it must not be more than that. */
 	put_le64(e + VHDX_ENTRY_FLUSHED, round_down(file_size, VHDX_MIB));
 	put_le64(e + VHDX_ENTRY_LAST, round_up(file_size, VHDX_MIB));
 }
 
-/* Descriptor number i and its data sector. */
+/* A page's descriptor and its data sector. */
 static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
 		     const uint8_t *page, uint64_t file_off)
 {
@@ -162,21 +165,19 @@ static void put_page(const struct vhdx *v, uint8_t *desc, uint8_t *sector,
 	put_le32(sector + VHDX_DATA_SEQUENCE_LOW, (uint32_t)v->log_sequence);
 }
 
-/*
- * Writes an entry and syncs.  One that begins a run makes all before it
- * forgotten, which must be durable in its place.
- */
+/* Writes an entry and syncs.  An entry that begins a sequence drops the one
+ * before, whose pages must be durable in their places (I2). */
 static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 		     const struct batch *batch)
 {
 	const struct dirty_snapshot *snapshot = &f->snapshot;
 	uint64_t len = entry_size(batch->n);
-	uint64_t place = batch->begins ? place_for(v, len) : v->log_end;
+	uint64_t place = batch->begins ? sequence_start(v, len) : v->log_end;
 	uint64_t tail = batch->begins ? place : v->log_tail;
 	uint8_t *e = f->entry, *desc, *sector;
 	int r;
 
-	/* What is reserved follows from the log's length in the header. */
+	/* Cannot happen unless the header's log length is too small. */
 	if (place + len + LOG_ZEROS > f->log_room)
 		return image_fail(
 			&v->img,
@@ -185,7 +186,7 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 				   words("room for an entry of %" PRIu64
 					 " bytes",
 					 len),
-				   "%" PRIu64 " bytes of log", f->log_room));
+				   "a log of %" PRIu64 " bytes", f->log_room));
 	memset(e, 0, len + LOG_ZEROS);
 	put_entry_header(v, e, len, batch->n, tail, f->file_size);
 	desc = e + VHDX_ENTRY_HEADER_SIZE;
@@ -216,7 +217,7 @@ static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 	return log_entry(v, f, &(struct batch){ .begins = true });
 }
 
-/* S2: under a log guid of which no header tells. */
+/* S2: an entry with a log guid that no header names. */
 static int begin_log(struct vhdx *v, const struct guid *log_guid)
 {
 	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
@@ -274,16 +275,16 @@ int vhdx_log_room(void *ctx, size_t n_dirty)
 	return r;
 }
 
-/* What START writes is in the file already, but may share its space with a copy
- * of it. */
+/* Reserves the space that START writes to: on a filesystem with shared extents
+ * overwriting takes new space. */
 static int reserve_start(struct vhdx *v)
 {
 	int r;
 
 	v->log_reserved = 0;
 	r = vhdx_log_room(v, v->tables.n_dirty);
-	/* What a process that died had changed may be more than it had to write
-	 * at once; a full disk has room for what it had reserved. */
+	/* A crashed process may have left more pages dirty than one flush of it
+	 * had; on a full disk, less log suffices, with more entries. */
 	for (size_t n = v->tables.n_dirty / 2; r == -ENOSPC && n; n /= 2)
 		r = vhdx_log_room(v, n);
 	for (int slot = 0; slot < 2 && r == 0; slot++)
@@ -292,7 +293,7 @@ static int reserve_start(struct vhdx *v)
 	return r;
 }
 
-static int flush_adopted(struct vhdx *v)
+static int flush_recovered(struct vhdx *v)
 {
 	int r = vhdx_flush_begin(&v->img);
 
@@ -307,14 +308,14 @@ int vhdx_begin_writes(struct image *img)
 	struct vhdx *v = vhdx_of(img);
 	int r = vhdx_header_may_write(v);
 
-	/* Blocks that overlap are found before one of them is changed. */
+	/* Overlapping blocks are found before one of them is changed. */
 	if (r == 0)
 		r = vhdx_space_load(v);
 	if (r == 0)
 		r = reserve_start(v);
 	if (r == 0)
 		r = open_log(v);
-	return r < 0 ? r : flush_adopted(v); /* S5 */
+	return r < 0 ? r : flush_recovered(v); /* S5 */
 }
 
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)
@@ -322,9 +323,10 @@ static bool is_bat_page(const struct vhdx *v, uint64_t file_off)
 	return file_off >= v->bat.off && file_off - v->bat.off < v->bat.len;
 }
 
-/* The order of I4: bitmaps, then the BAT backwards. Copies are ascending. */
-static void order_copies(const struct vhdx *v,
-			 const struct dirty_snapshot *snapshot, size_t *order)
+/* The order of I4: bitmaps, then the BAT backwards.  The snapshot is sorted by
+ * file_off. */
+static void order_pages(const struct vhdx *v,
+			const struct dirty_snapshot *snapshot, size_t *order)
 {
 	size_t n = 0;
 
@@ -336,8 +338,8 @@ static void order_copies(const struct vhdx *v,
 			order[n++] = i;
 }
 
-/* The most that an entry may take, with empty ones before and after it. */
-static uint64_t entry_room(const struct vhdx_flush *f)
+/* The length of the largest entry, between two empty ones. */
+static uint64_t max_entry(const struct vhdx_flush *f)
 {
 	return f->log_room - 2 * VHDX_LOG_SECTOR - 2 * LOG_ZEROS;
 }
@@ -353,7 +355,7 @@ int vhdx_flush_begin(struct image *img)
 		return 0;
 	f->log_room = v->log_reserved;
 	f->order = calloc(n, sizeof *f->order);
-	f->entry = malloc(min_u64(entry_size(n), entry_room(f)) + LOG_ZEROS);
+	f->entry = malloc(min_u64(entry_size(n), max_entry(f)) + LOG_ZEROS);
 	if (f->order && f->entry)
 		r = table_cache_snapshot_dirty(&v->tables,
 					       &f->snapshot); /* F1 */
@@ -363,13 +365,13 @@ int vhdx_flush_begin(struct image *img)
 		vhdx_flush_fini(f);
 		return r;
 	}
-	order_copies(v, &f->snapshot, f->order);
+	order_pages(v, &f->snapshot, f->order);
 	f->file_size = v->file_size;
 	v->flushes++;
 	return 1;
 }
 
-/* For an entry that is in no run. */
+/* Checkpoints the pages of an entry that is not kept in v->active. */
 static int write_in_place(struct vhdx *v, const struct dirty_snapshot *snapshot,
 			  const struct batch *batch)
 {
@@ -387,8 +389,8 @@ static int write_in_place(struct vhdx *v, const struct dirty_snapshot *snapshot,
 	return r;
 }
 
-/* Does the run go on with an entry of all that is flushed? */
-static bool run_goes_on(const struct vhdx *v, const struct vhdx_flush *f)
+/* Can an entry with the snapshot extend the active sequence? */
+static bool extends_sequence(const struct vhdx *v, const struct vhdx_flush *f)
 {
 	uint64_t end = v->log_end + entry_size(f->snapshot.n);
 	uint64_t third = f->log_room / 3;
@@ -399,13 +401,13 @@ static bool run_goes_on(const struct vhdx *v, const struct vhdx_flush *f)
 	       (v->log_tail >= third || end <= f->log_room - third);
 }
 
-/* F2 to F5 with all that is flushed, in a run. */
-static int flush_in_run(struct vhdx *v, struct vhdx_flush *f)
+/* F2 to F5 for a snapshot that fits a sequence. */
+static int flush_to_sequence(struct vhdx *v, struct vhdx_flush *f)
 {
 	struct batch all = { .pages = f->order, .n = f->snapshot.n };
 	int r = 0;
 
-	all.begins = !run_goes_on(v, f);
+	all.begins = !extends_sequence(v, f);
 	if (all.begins)
 		r = checkpoint_sequence(v); /* F2 */
 	if (r == 0)
@@ -417,7 +419,8 @@ static int flush_in_run(struct vhdx *v, struct vhdx_flush *f)
 	return r;
 }
 
-/* F2 to F5 and after, for as many of the pages as fit: how many those were. */
+/* F2 to F5 and the checkpoint, for as many pages as fit: returns their number.
+ */
 static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 			   struct batch batch)
 {
@@ -425,11 +428,11 @@ static ssize_t flush_batch(struct vhdx *v, const struct vhdx_flush *f,
 
 	if (r == 0)
 		r = io_sync(v->img.io); /* F3 */
-	/* Where the last entry is in the way, an empty one takes its place. */
-	if (r == 0 && entry_size(batch.n) > largest_place(v, f))
+	/* If the newest entry is in the way, an empty one replaces it. */
+	if (r == 0 && entry_size(batch.n) > max_first_entry(v, f))
 		r = log_empty_entry(v, f);
-	batch.n = min_u64(batch.n, pages_that_fit(min_u64(largest_place(v, f),
-							  entry_room(f))));
+	batch.n = min_u64(batch.n, pages_that_fit(min_u64(max_first_entry(v, f),
+							  max_entry(f))));
 	if (r == 0)
 		r = log_entry(v, f, &batch);
 	if (r == 0)
@@ -461,8 +464,9 @@ int vhdx_flush_finish(struct image *img)
 	struct vhdx_flush *f = &v->flushing;
 	uint64_t gen = f->snapshot.gen;
 	int r = f->snapshot.n <= LOG_SEQUENCE_SNAPSHOTS &&
-				entry_size(f->snapshot.n) <= largest_place(v, f)
-			? flush_in_run(v, f)
+				entry_size(f->snapshot.n) <=
+					max_first_entry(v, f)
+			? flush_to_sequence(v, f)
 			: flush_in_batches(v, f);
 
 	vhdx_flush_fini(f);

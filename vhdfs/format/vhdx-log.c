@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading the log ([MS-VHDX] 2.3).
+ * Reading and replaying the log ([MS-VHDX] 2.3).
  *
- * The log is a ring of 4 KiB sectors, and its entries are whole sectors: a
+ * The log is a ring of 4 KiB sectors.  An entry consists of whole sectors: a
  * header with descriptors, more descriptors, and a data sector for each page
- * that is to be written.  Old entries lie about in it.  Those that count are
- * the longest run of good entries, each with the next number, that has the
- * highest number at its end, the head; and of these only the ones from where
- * the head says that the tail is.
+ * that the entry changes.  The ring also holds old entries.
  *
- * What they change is kept as patches of the file's pages: applied to every
- * table that is read (an image opened for reading), or written to the file
- * and done with (vhdx_log_replay).  Data stays in the log until it is asked
- * for, so even a log of 1 GiB needs little memory.
+ * A sequence is a chain of valid entries, each behind the one before it and
+ * with the next sequence number, whose last entry, the head, names one of them
+ * as the tail.  The active sequence is the one with the highest number at its
+ * head; its entries from the tail to the head are replayed.
+ *
+ * Their changes are kept as patches of the file's pages, the overlay.  An image
+ * opened for reading applies it to each table that it reads; vhdx_log_replay
+ * writes it to the file.  Data sectors are read from the log when they are
+ * needed, so that a log of 1 GiB takes little memory.
  */
 #include "config.h"
 
@@ -28,28 +30,26 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 
-/*
- * So many ranges of zeros are taken, and a log of more is refused: with the
- * pages, of which the log has one data sector each, that bounds the memory and
- * the time that a log can cost.
+/* The most zero descriptors that are accepted.  Each other descriptor has a
+ * data sector in the log, so this bounds the memory and the time for any log.
  */
 enum { ZEROS_MAX = 1 << 14 };
 
-/* What is known of the entry that begins at a sector. */
+/* The valid entry that begins at a sector. */
 struct entry {
-	uint64_t sequence; /* 0: no good entry begins here */
+	uint64_t sequence; /* 0: no valid entry begins here */
 	uint32_t len, tail;
 	uint32_t n_desc;
 	uint64_t flushed, last;
-	bool follows; /* a good entry before it leads here */
+	bool follows; /* an entry with the number before it ends here */
 };
 
-/* The log while it is searched. */
+/* The search for the active sequence. */
 struct search {
 	struct vhdx *v;
 	uint64_t off, len;     /* of the log in the file */
 	struct entry *entries; /* by sector */
-	uint64_t budget;       /* bytes that may yet be summed */
+	uint64_t budget;       /* bytes that may still be checksummed */
 };
 
 static int fail_log(struct vhdx *v, uint64_t at, const char *expected,
@@ -59,7 +59,7 @@ static int fail_log(struct vhdx *v, uint64_t at, const char *expected,
 			  found);
 }
 
-/* Reads from the ring. */
+/* Reads len bytes at offset at of the ring. */
 static int ring_read(struct vhdx *v, uint8_t *buf, size_t len, uint64_t at)
 {
 	uint64_t log_len = v->header.log_len;
@@ -79,7 +79,7 @@ static uint64_t desc_area(uint32_t n_desc)
 			VHDX_LOG_SECTOR);
 }
 
-/* Fills in what the header of an entry says, if it can be one. */
+/* Parses an entry's header; false if it cannot be one of this log. */
 static bool parse_entry_header(const struct search *s, const uint8_t *h,
 			       struct entry *ret)
 {
@@ -112,8 +112,8 @@ static int read_sector(const struct search *s, uint64_t at, uint64_t i,
 			 (at + i * VHDX_LOG_SECTOR) % s->len);
 }
 
-/* Adds up the descriptors' sectors and counts those that have data: 1, or 0
- * where one is not the entry's. */
+/* Checksums the sectors of descriptors and counts data descriptors: 1, or 0 if
+ * a descriptor is not of this entry. */
 static int sum_descs(const struct search *s, uint64_t at, const struct entry *e,
 		     uint32_t *sum, uint64_t *n_data)
 {
@@ -143,7 +143,7 @@ static int sum_descs(const struct search *s, uint64_t at, const struct entry *e,
 	return 1;
 }
 
-/* Adds up the data sectors: 1, or 0 where one is not the entry's. */
+/* Checksums the data sectors: 1, or 0 if one is not of this entry. */
 static int sum_data(const struct search *s, uint64_t at, const struct entry *e,
 		    uint32_t *sum)
 {
@@ -166,9 +166,9 @@ static int sum_data(const struct search *s, uint64_t at, const struct entry *e,
 	return 1;
 }
 
-/* 1 or 0; read a sector at a time, for what it claims to be may be large. */
-static int entry_is_good(const struct search *s, uint64_t at,
-			 const struct entry *e, uint32_t crc)
+/* 1 or 0.  Reads a sector at a time, as the header may claim a large entry. */
+static int entry_is_valid(const struct search *s, uint64_t at,
+			  const struct entry *e, uint32_t crc)
 {
 	uint32_t sum = CRC32C_START;
 	uint64_t n_data = 0;
@@ -181,7 +181,7 @@ static int entry_is_good(const struct search *s, uint64_t at,
 	return r > 0 ? crc32c_end(sum) == crc : r;
 }
 
-/* Looks at the sector at; remembers the entry if a good one begins there. */
+/* Stores the entry that begins at the sector at, if it is valid. */
 static int scan_sector(struct search *s, uint64_t at)
 {
 	struct entry e;
@@ -190,14 +190,14 @@ static int scan_sector(struct search *s, uint64_t at)
 
 	if (r < 0 || !parse_entry_header(s, h, &e))
 		return r;
-	/* Good entries do not lie in each other; many that claim to are made
-	 * to keep us busy. */
+	/* Valid entries do not overlap.  A file with many overlapping headers
+	 * was made to waste time. */
 	if (e.len > s->budget)
 		return fail_log(s->v, s->off + at,
-				"entries apart from each other",
-				"many in the same place");
+				"entries that do not overlap",
+				"many that overlap");
 	s->budget -= e.len;
-	r = entry_is_good(s, at, &e, get_le32(h + VHDX_ENTRY_CRC));
+	r = entry_is_valid(s, at, &e, get_le32(h + VHDX_ENTRY_CRC));
 	if (r > 0)
 		s->entries[at / VHDX_LOG_SECTOR] = e;
 	return r < 0 ? r : 0;
@@ -213,21 +213,20 @@ static uint64_t after(const struct search *s, uint64_t at)
 	return (at + entry_at(s, at)->len) % s->len;
 }
 
-static bool leads_on(const struct search *s, uint64_t at)
+static bool has_next(const struct search *s, uint64_t at)
 {
 	return entry_at(s, after(s, at))->sequence ==
 	       entry_at(s, at)->sequence + 1;
 }
 
-/*
- * Follows the run from start to its head. True where it is one: the head's
- * tail is an entry of it.
- */
-static bool follow(const struct search *s, uint64_t start, uint64_t *ret_head)
+/* Follows the entries from start to the head.  True for a sequence: one of them
+ * is the head's tail. */
+static bool is_sequence(const struct search *s, uint64_t start,
+			uint64_t *ret_head)
 {
 	uint64_t at = start, sum = entry_at(s, at)->len, tail;
 
-	while (leads_on(s, at)) {
+	while (has_next(s, at)) {
 		sum += entry_at(s, after(s, at))->len;
 		if (sum > s->len)
 			return false;
@@ -243,32 +242,33 @@ static bool follow(const struct search *s, uint64_t start, uint64_t *ret_head)
 	}
 }
 
-/* The head of the active run. */
+/* The head of the active sequence. */
 static int find_head(struct search *s, uint64_t *ret_head)
 {
 	uint64_t best = 0, best_sequence = 0, head;
 
 	for (uint64_t at = 0; at < s->len; at += VHDX_LOG_SECTOR)
-		if (entry_at(s, at)->sequence && leads_on(s, at))
+		if (entry_at(s, at)->sequence && has_next(s, at))
 			entry_at(s, after(s, at))->follows = true;
 	for (uint64_t at = 0; at < s->len; at += VHDX_LOG_SECTOR) {
 		const struct entry *e = entry_at(s, at);
 
-		if (e->sequence && !e->follows && follow(s, at, &head) &&
+		if (e->sequence && !e->follows && is_sequence(s, at, &head) &&
 		    entry_at(s, head)->sequence > best_sequence) {
 			best = head;
 			best_sequence = entry_at(s, head)->sequence;
 		}
 	}
 	if (!best_sequence)
-		return fail_log(s->v, s->off,
-				"entries to replay, for the header names a log",
-				"no good run of entries");
+		return fail_log(
+			s->v, s->off,
+			"entries to replay, as the header has a log guid",
+			"no valid sequence of entries");
 	*ret_head = best;
 	return 0;
 }
 
-/* May the log change this range? */
+/* May a log entry change this range? */
 static int validate_target(struct search *s, uint64_t at, uint64_t off,
 			   uint64_t len)
 {
@@ -276,7 +276,8 @@ static int validate_target(struct search *s, uint64_t at, uint64_t off,
 	    !range_within(off, len, INT64_MAX) ||
 	    ranges_overlap(off, len, s->off, s->len))
 		return fail_log(
-			s->v, s->off + at, "changes of whole pages of tables",
+			s->v, s->off + at,
+			"changes of whole pages at 192 KiB or above",
 			words("%" PRIu64 " bytes at %" PRIu64, len, off));
 	return 0;
 }
@@ -298,8 +299,8 @@ static int add_patch(struct search *s, struct vhdx_patch **list, size_t *n,
 	return 0;
 }
 
-static int take_desc(struct search *s, uint64_t at, const uint8_t *d,
-		     uint64_t data_at)
+static int add_desc(struct search *s, uint64_t at, const uint8_t *d,
+		    uint64_t data_at)
 {
 	struct vhdx_overlay *o = &s->v->overlay;
 	struct vhdx_patch p = {
@@ -320,21 +321,21 @@ static int take_desc(struct search *s, uint64_t at, const uint8_t *d,
 		return r;
 	if (p.zero && o->n_zeros == ZEROS_MAX)
 		return fail_log(s->v, s->off + at,
-				words("at most %d ranges of zeros", ZEROS_MAX),
+				words("at most %d zero descriptors", ZEROS_MAX),
 				"more");
 	o->file_size = max_u64(o->file_size, p.file_off + p.len);
 	return p.zero ? add_patch(s, &o->zeros, &o->n_zeros, &p)
 		      : add_patch(s, &o->pages, &o->n_pages, &p);
 }
 
-/* What the descriptors of one sector of the entry change, from d on. */
-static int take_descs(struct search *s, uint64_t at, const uint8_t *sector,
-		      size_t d, uint32_t *left, uint64_t *data_at)
+/* Adds the descriptors of one sector of the entry, from d on. */
+static int add_descs(struct search *s, uint64_t at, const uint8_t *sector,
+		     size_t d, uint32_t *left, uint64_t *data_at)
 {
 	int r = 0;
 
 	for (; r == 0 && *left && d < VHDX_LOG_SECTOR; d += VHDX_DESC_SIZE) {
-		r = take_desc(s, at, sector + d, *data_at);
+		r = add_desc(s, at, sector + d, *data_at);
 		if (memcmp(sector + d, VHDX_LOG_ZERO, 4) != 0)
 			*data_at += VHDX_LOG_SECTOR;
 		--*left;
@@ -342,7 +343,7 @@ static int take_descs(struct search *s, uint64_t at, const uint8_t *sector,
 	return r;
 }
 
-static int take_entry(struct search *s, uint64_t at)
+static int add_entry(struct search *s, uint64_t at)
 {
 	const struct entry *e = entry_at(s, at);
 	uint64_t data_at = at + desc_area(e->n_desc);
@@ -353,15 +354,15 @@ static int take_entry(struct search *s, uint64_t at)
 	for (uint64_t i = 0; r == 0 && left; i++) {
 		r = read_sector(s, at, i, sector);
 		if (r == 0)
-			r = take_descs(s, at, sector,
-				       i ? 0 : VHDX_ENTRY_HEADER_SIZE, &left,
-				       &data_at);
+			r = add_descs(s, at, sector,
+				      i ? 0 : VHDX_ENTRY_HEADER_SIZE, &left,
+				      &data_at);
 	}
 	s->v->overlay.n_entries++;
 	return r;
 }
 
-static int by_place(const void *a, const void *b)
+static int by_file_off(const void *a, const void *b)
 {
 	const struct vhdx_patch *x = a, *y = b;
 
@@ -370,8 +371,8 @@ static int by_place(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
-/* From the tail that the head names to the head. */
-static int take_run(struct search *s, uint64_t head)
+/* Adds the entries from the head's tail to the head. */
+static int add_sequence(struct search *s, uint64_t head)
 {
 	struct vhdx_overlay *o = &s->v->overlay;
 	const struct entry *last = entry_at(s, head);
@@ -381,21 +382,20 @@ static int take_run(struct search *s, uint64_t head)
 	if (r == 0 && file_size < last->flushed)
 		return fail_found(
 			-EBADMSG, s->v->img.io->name, "file", file_size,
-			words("%" PRIu64 " bytes at least, says the log",
+			words("at least %" PRIu64 " bytes, as the log says",
 			      last->flushed),
 			"its end");
 	if (r == 0 && last->last > INT64_MAX)
-		return fail_log(s->v, s->off + head,
-				"a size that a file can have",
+		return fail_log(s->v, s->off + head, "a file size below 2^63",
 				words("%" PRIu64 " bytes", last->last));
 	o->file_size = max_u64(file_size, last->last);
 	for (uint64_t at = last->tail; r == 0; at = after(s, at)) {
-		r = take_entry(s, at);
+		r = add_entry(s, at);
 		if (at == head)
 			break;
 	}
 	if (o->n_pages)
-		qsort(o->pages, o->n_pages, sizeof *o->pages, by_place);
+		qsort(o->pages, o->n_pages, sizeof *o->pages, by_file_off);
 	return r;
 }
 
@@ -419,7 +419,7 @@ int vhdx_log_load(struct vhdx *v)
 		r = scan_sector(&s, at);
 	if (r == 0)
 		r = find_head(&s, &head);
-	return r < 0 ? r : take_run(&s, head);
+	return r < 0 ? r : add_sequence(&s, head);
 }
 
 void vhdx_overlay_fini(struct vhdx_overlay *overlay)
@@ -429,7 +429,7 @@ void vhdx_overlay_fini(struct vhdx_overlay *overlay)
 	memset(overlay, 0, sizeof *overlay);
 }
 
-/* The page that a patch makes. */
+/* Reads the patch's new content of the page. */
 static int patch_read(struct vhdx *v, const struct vhdx_patch *p,
 		      uint8_t page[VHDX_PAGE])
 {
@@ -441,7 +441,7 @@ static int patch_read(struct vhdx *v, const struct vhdx_patch *p,
 	return r;
 }
 
-/* The last patch of the page at file_off that has data, or null. */
+/* The newest patch with data of the page at file_off, or null. */
 static const struct vhdx_patch *find_patch(const struct vhdx_overlay *o,
 					   uint64_t file_off)
 {
@@ -459,8 +459,8 @@ static const struct vhdx_patch *find_patch(const struct vhdx_overlay *o,
 							   : NULL;
 }
 
-static bool zeroed_later(const struct vhdx_overlay *o, uint64_t file_off,
-			 const struct vhdx_patch *page)
+static bool is_zeroed_after(const struct vhdx_overlay *o, uint64_t file_off,
+			    const struct vhdx_patch *page)
 {
 	for (size_t i = o->n_zeros; i--;) {
 		const struct vhdx_patch *z = &o->zeros[i];
@@ -473,7 +473,7 @@ static bool zeroed_later(const struct vhdx_overlay *o, uint64_t file_off,
 	return false;
 }
 
-/* Changes what was read from the file to what it is after a replay. */
+/* Applies the overlay to bytes that were read from the file. */
 static int overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
 			 uint64_t file_off)
 {
@@ -489,7 +489,7 @@ static int overlay_apply(struct vhdx *v, uint8_t *buf, size_t len,
 		size_t n = min_u64(page_off + VHDX_PAGE, file_off + len) - from;
 		uint8_t page[VHDX_PAGE] = { 0 };
 
-		if (!zeroed_later(o, page_off, p)) {
+		if (!is_zeroed_after(o, page_off, p)) {
 			if (!p)
 				continue;
 			r = patch_read(v, p, page);
@@ -506,7 +506,7 @@ int vhdx_read_tables(struct vhdx *v, void *buf, size_t len, uint64_t file_off)
 	return r < 0 ? r : overlay_apply(v, buf, len, file_off);
 }
 
-/* Writes the patches that have data; where zeros came later, zeros. */
+/* Writes the newest patch of each page; zeros if a zero descriptor is newer. */
 static int replay_pages(struct vhdx *v)
 {
 	const struct vhdx_overlay *o = &v->overlay;
@@ -516,10 +516,10 @@ static int replay_pages(struct vhdx *v)
 		const struct vhdx_patch *p = &o->pages[i];
 		uint8_t page[VHDX_PAGE] = { 0 };
 
-		/* The next one of the same page is later. */
+		/* The next patch of the same page is newer. */
 		if (i + 1 < o->n_pages && p[1].file_off == p->file_off)
 			continue;
-		if (!zeroed_later(o, p->file_off, p))
+		if (!is_zeroed_after(o, p->file_off, p))
 			r = patch_read(v, p, page);
 		if (r == 0)
 			r = io_write(v->img.io, page, sizeof page, p->file_off);
@@ -528,10 +528,12 @@ static int replay_pages(struct vhdx *v)
 }
 
 /*
- * R1 a new FileWriteGuid, synced.  R2 the file is made as large as the log
- * says, and what the log has is written to its places; synced.  R3 the header
- * forgets the log, in both copies, synced.  A crash between them leaves a log
- * that is replayed again, to the same end.
+ * ORDER of a replay; each step is synced:
+ *  R1  a header with a new FileWriteGuid
+ *  R2  the file extended to the log's LastFileOffset; the patches, in place
+ *  R3  a header without log guid, in both copies
+ * A crash between two steps leaves a log that is replayed again, with the same
+ * result.
  */
 int vhdx_log_replay(struct vhdx *v)
 {
