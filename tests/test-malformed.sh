@@ -51,7 +51,7 @@ test_vhdx_checklist() {
 	region twice: test-vhdx-bad: a region twice
 	regions overlap: test-vhdx-bad: regions that overlap; a region over the log
 	region unaligned: test-vhdx-bad: a region's offset unaligned; a region's length unaligned
-	region's place: test-vhdx-bad: a region among the headers; an empty region; a region out of this world
+	region's place: test-vhdx-bad: a region among the headers; an empty region; a region behind the largest file offset
 	required region unknown: test-vhdx-bad: an unknown region that is required
 	BAT region missing: test-vhdx-bad: no BAT region; no BAT region, none required; BAT region past the end
 	metadata region missing: test-vhdx-bad: no metadata region; metadata region past the end
@@ -75,8 +75,8 @@ test_vhdx_checklist() {
 	disk size: test-vhdx-bad: disk size 0; disk size unaligned; disk size above 64 TiB
 	BAT state: test-vhdx-bad: BAT state 4; BAT state 7 without a parent
 	BAT reserved bits: test-vhdx-bad: BAT entry with reserved bits
-	BAT offset: test-vhdx-bad: BAT entry below 1 MiB; BAT entry past the end; BAT entry out of this world
-	BAT entry over another thing: test-vhdx-bad: BAT entry over the log; BAT entry over the BAT; BAT entry over the metadata; BAT entry over a region that nobody knows
+	BAT offset: test-vhdx-bad: BAT entry below 1 MiB; BAT entry past the end; BAT entry far behind the end
+	BAT entry over another thing: test-vhdx-bad: BAT entry over the log; BAT entry over the BAT; BAT entry over the metadata; BAT entry over an unknown region
 	BAT entries that share a block: test-vhdx-odd: what can only be read says why
 	partial block without bitmap: test-vhdx-bad: a partial block without a bitmap; a bitmap of a wrong state; a bitmap over the BAT; a bitmap past the end
 	locator missing: test-vhdx-bad: parent locator missing
@@ -91,7 +91,7 @@ test_vhdx_checklist() {
 	parent cycle: test-chain-bad: a cycle is refused; an image that is its own parent is refused
 	parent of another size: test-chain-parents: a parent of another size is taken
 	parent of another sector size: test-chain-bad: a parent of another sector size is refused
-	unfinished conversion: test-vhdx-bad: an unfinished conversion
+	interrupted conversion: test-vhdx-bad: an interrupted conversion
 	EOF
 }
 

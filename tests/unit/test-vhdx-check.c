@@ -283,8 +283,8 @@ static void a_truncated_file_with_a_log_is_left(void **state)
 
 		make_killed(&d);
 		mem_file_resize(&d.file, size);
-		vdisk_open_fails(&d, false, -EBADMSG, "says the log");
-		is_reported(&d, 1, "says the log");
+		vdisk_open_fails(&d, false, -EBADMSG, "as the log says");
+		is_reported(&d, 1, "as the log says");
 	}
 }
 
@@ -301,7 +301,7 @@ static void what_nothing_refers_to_is_given_back(void **state)
 	mem_file_resize(&d.file, 9 * M);
 	found = vdisk_check(&d, false);
 	assert_int_equal(found.leaked, 3 * M);
-	is_mended(&d, 0, 2, "space that nothing refers to");
+	is_mended(&d, 0, 2, "no leaked space");
 }
 
 static void holes_between_blocks_are_no_leak(void **state)

@@ -171,11 +171,11 @@ SPOIL(wrong_state, vdisk_put64(d, BAT_OFF + 8 * 7, 4))
 static void what_can_only_be_read_says_why(void **state)
 {
 	(void)state;
-	is_for_reading(no_log, -EOPNOTSUPP, "expected a log, to write");
+	is_for_reading(no_log, -EOPNOTSUPP, "expected a log, which writing");
 	is_for_reading(log_version_without_log, -EOPNOTSUPP,
 		       "log version at offset");
 	is_for_reading(last_number, -EOPNOTSUPP, "sequence number");
-	is_for_reading(shared_space, -EBADMSG, "two that share it");
+	is_for_reading(shared_space, -EBADMSG, "two entries that share it");
 }
 
 /* Of the block itself nothing can be read. */

@@ -417,10 +417,10 @@ static void a_log_without_a_good_entry_is_refused(void **state)
 	struct vdisk d;
 
 	dirty_disk(&d);
-	fails(&d, "no good run of entries");
+	fails(&d, "no valid sequence of entries");
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){ .sequence = 5, .torn = true });
-	fails(&d, "no good run of entries");
+	fails(&d, "no valid sequence of entries");
 }
 
 /* Windows logs a block before the file is large enough for it. */
@@ -456,7 +456,7 @@ static void a_truncated_file_is_refused(void **state)
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){
 			      .sequence = 5, .flushed = 9 * M, .last = 9 * M });
-	fails(&d, "9437184 bytes at least");
+	fails(&d, "at least 9437184 bytes");
 }
 
 static void a_size_that_no_file_has_is_refused(void **state)
@@ -467,7 +467,7 @@ static void a_size_that_no_file_has_is_refused(void **state)
 	dirty_disk(&d);
 	put_entry(&d,
 		  &(struct entry){ .sequence = 5, .last = UINT64_MAX - M + 1 });
-	fails(&d, "a size that a file can have");
+	fails(&d, "a file size below 2^63");
 }
 
 static void changes_of_headers_and_log_are_refused(void **state)
@@ -486,19 +486,19 @@ static void changes_of_headers_and_log_are_refused(void **state)
 		put_entry(&d, &(struct entry){ .sequence = 5,
 					       .n = 1,
 					       .changes = { c } });
-		fails(&d, "changes of whole pages of tables");
+		fails(&d, "changes of whole pages at 192 KiB or above");
 	}
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){ .sequence = 5,
 				       .n = 1,
 				       .changes = { zeros(M / 2, 8 * M) } });
-	fails(&d, "changes of whole pages of tables");
+	fails(&d, "changes of whole pages at 192 KiB or above");
 	dirty_disk(&d);
 	put_entry(&d,
 		  &(struct entry){ .sequence = 5,
 				   .n = 1,
 				   .changes = { zeros(BAT_OFF, -BAT_OFF) } });
-	fails(&d, "changes of whole pages of tables");
+	fails(&d, "changes of whole pages at 192 KiB or above");
 }
 
 /* Region tables and metadata are logged too. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The block allocation table and the sector bitmaps ([MS-VHDX] 2.5, 2.4):
- * where each block is, and of a block that a child holds in part, which
- * sectors.  Entries are checked whenever they are looked at.
+ * The block allocation table ([MS-VHDX] 2.5) and the sector bitmaps (2.4): the
+ * place of each block, and the sectors that a child stores of a block.
+ *
+ * Entries are validated each time they are read.
  */
 #include "config.h"
 
@@ -16,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+/* Bytes of the BAT that a scan reads at once. */
 enum { SCAN_PIECE = 256 * 1024 };
 
 static uint64_t entry_off(const struct vhdx *v, uint64_t index)
@@ -39,7 +41,8 @@ uint64_t vhdx_bat_space(const struct vhdx *v, uint64_t index, uint64_t entry)
 	case VHDX_UNDEFINED:
 	case VHDX_UNMAPPED:
 	case VHDX_UNMAPPED_DRAFT:
-		/* Space may still be kept for the block: a soft anchor. */
+		/* The entry may keep the offset of space that the block
+		 * had: a soft anchor (2.5.1.1). */
 		return VHDX_BAT_OFFSET(entry) ? v->img.block_size : 0;
 	case VHDX_PRESENT:
 	case VHDX_PARTIAL:
@@ -49,7 +52,7 @@ uint64_t vhdx_bat_space(const struct vhdx *v, uint64_t index, uint64_t entry)
 	}
 }
 
-static bool state_is_good(const struct vhdx *v, uint64_t index, unsigned state)
+static bool is_valid_state(const struct vhdx *v, uint64_t index, unsigned state)
 {
 	if (vhdx_is_bitmap_index(v, index))
 		return state == VHDX_NOT_PRESENT || state == VHDX_PRESENT ||
@@ -64,21 +67,23 @@ static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 	const struct extent_set *used = &v->structures;
 
 	if (off < VHDX_AREA)
-		return fail_entry(v, index, "a block at 1 MiB at least",
-				  words("one at %" PRIu64, off));
-	/* The place that is kept for a block that is not stored. */
+		return fail_entry(v, index, "a block at 1 MiB or above",
+				  words("a block at %" PRIu64, off));
+	/* Stored blocks were tested by vhdx_is_in_file: this is a soft anchor.
+	 */
 	if (off >= v->file_size)
 		return fail_entry(v, index,
 				  words("a block inside the file of %" PRIu64
 					" bytes",
 					v->file_size),
-				  words("one at %" PRIu64, off));
+				  words("a block at %" PRIu64, off));
 	for (size_t i = 0; i < used->n; i++)
 		if (ranges_overlap(off, len, used->used[i].off,
 				   used->used[i].end - used->used[i].off))
-			return fail_entry(v, index,
-					  "a block apart from log and tables",
-					  words("one at %" PRIu64, off));
+			return fail_entry(
+				v, index,
+				"a block that overlaps neither the log nor a table",
+				words("a block at %" PRIu64, off));
 	return 0;
 }
 
@@ -87,8 +92,9 @@ int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
 	unsigned state = VHDX_BAT_STATE(entry);
 	uint64_t len = vhdx_bat_space(v, index, entry);
 
-	if (!state_is_good(v, index, state))
-		return fail_entry(v, index, "a state that there is",
+	if (!is_valid_state(v, index, state))
+		return fail_entry(v, index,
+				  "a valid state (0-3, 5, 6; 7 in a child)",
 				  words("state %u", state));
 	if (VHDX_BAT_RESERVED(entry))
 		return fail_entry(v, index, "reserved bits of 0",
@@ -98,7 +104,7 @@ int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
 	return len ? validate_place(v, index, VHDX_BAT_OFFSET(entry), len) : 0;
 }
 
-/* The page that an entry is in. */
+/* The page that holds the entry. */
 static int entry_page(struct vhdx *v, uint64_t index, struct table_page **ret)
 {
 	return table_cache_get(&v->tables,
@@ -142,7 +148,8 @@ int vhdx_bat_set(struct vhdx *v, uint64_t index, uint64_t entry)
 	return 0;
 }
 
-/* Is this piece of the BAT a hole of the file, and nowhere else? */
+/* Is the range of the BAT a hole of the file, without pages in memory or in the
+ * log?  1 or 0. */
 static int is_hole(struct vhdx *v, size_t len, uint64_t off)
 {
 	uint64_t n;
@@ -155,7 +162,7 @@ static int is_hole(struct vhdx *v, size_t len, uint64_t off)
 	return r < 0 ? r : !data && n >= len;
 }
 
-/* Reads a piece of the BAT, with what was changed of it in memory. */
+/* Reads a range of the BAT; pages in memory replace those on disk. */
 static int read_piece(struct vhdx *v, uint8_t *buf, size_t len, uint64_t off)
 {
 	int r = vhdx_read_tables(v, buf, len, off);
@@ -214,8 +221,8 @@ int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
 		return r;
 	if (VHDX_BAT_STATE(entry) == VHDX_NOT_PRESENT)
 		return fail_entry(v, index,
-				  words("a sector bitmap, for block %" PRIu64
-					" is held in part",
+				  words("a sector bitmap, as block %" PRIu64
+					" is partially present",
 					block),
 				  "none");
 	*ret = (struct vhdx_bits){
@@ -227,7 +234,7 @@ int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
 	return 0;
 }
 
-/* The page with the bit of a sector, and the number of that bit in it. */
+/* The page with the bit of a sector, and the bit's index in the page. */
 static int bit_page(const struct vhdx_bits *bits, uint64_t sector,
 		    struct table_page **ret, uint64_t *ret_bit)
 {
@@ -239,7 +246,7 @@ static int bit_page(const struct vhdx_bits *bits, uint64_t sector,
 		bits->bitmap_off + round_down(bit / 8, VHDX_PAGE), ret);
 }
 
-/* How many of at most n bits from bit on have the value? All in one page. */
+/* The number of equal bits, n at most, from bit on; all n are in the page. */
 static uint64_t run_in_page(const uint8_t *data, uint64_t bit, uint64_t n,
 			    bool value)
 {
@@ -285,7 +292,8 @@ int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
 	return 0;
 }
 
-/* Setting goes beside others, see vhdx_set_allocated; clearing alone. */
+/* Other threads may set bits meanwhile (vhdx_set_allocated); clearing needs the
+ * exclusive lock. */
 static void fill_in_page(uint8_t *data, uint64_t bit, uint64_t n, bool value)
 {
 	while (n) {
@@ -366,7 +374,7 @@ void vhdx_set_allocated(struct image *img, uint64_t off, uint64_t len)
 	(void)r;
 }
 
-/* Of a block that is held in part, the first run of sectors. */
+/* The first extent of a partially present block. */
 static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
 		       uint64_t len, uint64_t block_off, struct extent *ret)
 {
@@ -387,7 +395,7 @@ static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
 	return 0;
 }
 
-/* What a block holds from in_block on; len ends in the block. */
+/* The first extent of len bytes of a block. */
 static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 		     uint64_t len, struct extent *ret)
 {
@@ -413,13 +421,13 @@ static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 		}
 		/* fall through */
 	default:
-		/* Zeroed or trimmed: never the parent's bytes again. */
+		/* Zeroed or unmapped: hides the parent. */
 		ret->kind = EXTENT_ZERO;
 		return 0;
 	}
 }
 
-static bool goes_on(const struct extent *a, const struct extent *b)
+static bool is_contiguous(const struct extent *a, const struct extent *b)
 {
 	return a->kind == b->kind &&
 	       (a->kind != EXTENT_HERE || a->file_off + a->len == b->file_off);
@@ -430,8 +438,8 @@ int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 	struct vhdx *v = vhdx_of(img);
 	struct extent all = { 0 }, e = { 0 };
 
-	/* Blocks that go on where the last one ended make one extent; not
-	 * more of them than a page has entries, for a lock is held. */
+	/* Joins contiguous blocks, at most as many as a page has entries: the
+	 * caller holds a lock. */
 	for (int i = 0; i < VHDX_BAT_PER_PAGE && all.len < len; i++) {
 		uint64_t at = off + all.len;
 		uint64_t in_block = at % img->block_size;
@@ -439,10 +447,10 @@ int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 			v, at / img->block_size, in_block,
 			min_u64(len - all.len, img->block_size - in_block), &e);
 
-		/* What is broken further on is not asked for yet. */
+		/* An invalid later entry only ends the extent. */
 		if (r < 0 && !i)
 			return r;
-		if (r < 0 || (i && !goes_on(&all, &e)))
+		if (r < 0 || (i && !is_contiguous(&all, &e)))
 			break;
 		if (!i)
 			all = e;

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looking for damage, and mending what can be mended without guessing at data:
+ * Checking an image, and repairs that need no guess about data:
  *
- *   a header or region table that is bad while its copy is good: rewritten
+ *   an invalid header or region table with a valid copy: rewritten
  *   a BAT entry with reserved bits: the bits are cleared
- *   a BAT entry with a place for a block that is not stored: without it
- *   space that nothing refers to: given back, if all else is sound and no
- *     entry was cleared in this run, whose block it may be
+ *   a BAT entry of a block that is not stored, with an invalid offset: the
+ *     offset is cleared
+ *   leaked space: freed, if nothing else is damaged and no entry was cleared,
+ *     whose block the space may be
  *
- * What else is found stays as it is: invalid states, blocks that share space
- * or lie in tables, bitmaps that are missing, metadata.  A file that lacks a
- * block which its BAT names was truncated (vhdx-truncation.c): no byte of it is
- * changed, for a BAT without that entry would hide the loss.
+ * Other damage is only reported: invalid states, blocks that overlap each other
+ * or a table, missing sector bitmaps, metadata.  A file that lacks a block that
+ * its BAT names was truncated (vhdx-truncation.c) and is not changed at all: a
+ * BAT without that entry would hide the loss.
  *
- * No damage, and said: a log that was not replayed, which a crash leaves (it is
- * replayed where told to mend); blocks in state 5 of the 0.95 draft.
+ * Two things are reported but no damage: a log that was not replayed, which a
+ * crash leaves (a repair replays it), and blocks in state 5 of the 0.95 draft.
  *
- * The mended file keeps its DataWriteGuid: what could be read reads the same.
+ * A repair keeps the DataWriteGuid, as the disk's readable content is the same.
  */
 #include "config.h"
 
@@ -31,21 +32,21 @@
 #include "base/error.h"
 
 enum {
-	/* How much is read at once to see whether lost space holds anything. */
-	LOOK_PIECE = 1024 * 1024,
-	/* So many pages that were mended wait before they are written. */
-	MENDED_MAX = 512,
+	/* Bytes that are read at once of leaked space. */
+	READ_PIECE = 1024 * 1024,
+	/* More dirty pages of the BAT are written. */
+	REPAIRED_MAX = 512,
 };
 
 struct checker {
-	struct vhdx v; /* as an open has it, without the common part */
+	struct vhdx v; /* loaded, without image_init */
 	struct check *check;
 	bool truncated;
-	bool repair;      /* mend: was told to, and the file is not truncated */
-	bool touched;     /* the FileWriteGuid was changed for our changes */
-	bool unmended;    /* the BAT still has damage */
+	bool repair;      /* allowed, and the file is not truncated */
+	bool touched;     /* the FileWriteGuid is new */
+	bool unrepaired;  /* the BAT still has damage, or lost an offset */
 	uint64_t n_draft; /* blocks in state 5 */
-	/* Space of blocks, neighbours joined, until it goes to v.space. */
+	/* Adjacent blocks, joined before they are added to v.space. */
 	uint64_t run_off, run_len;
 };
 
@@ -68,7 +69,7 @@ static void report(struct checker *c, const char *structure, uint64_t offset,
 	c->check->report(c->check, &finding);
 }
 
-/* Reports the failure r if it is damage; hands on any other. */
+/* Reports the last error if r means damage; returns any other r. */
 static int report_failure(struct checker *c, int r, bool repaired)
 {
 	const struct error *e = error_last();
@@ -79,7 +80,7 @@ static int report_failure(struct checker *c, int r, bool repaired)
 	return 0;
 }
 
-/* Before the first change of the file. */
+/* Before the first change of the file: a new FileWriteGuid. */
 static int touch(struct checker *c)
 {
 	struct guid file_guid = guid_random();
@@ -106,11 +107,11 @@ static int check_identifier(struct checker *c)
 	if (r == 0 &&
 	    memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) != 0)
 		report(c, "file identifier", 0, "the signature \"vhdxfile\"",
-		       "something else", false);
+		       "other bytes", false);
 	return r;
 }
 
-/* Both headers, when one of them is good. */
+/* Both headers; one of them is valid. */
 static int check_headers(struct checker *c)
 {
 	struct vhdx_header h;
@@ -120,14 +121,14 @@ static int check_headers(struct checker *c)
 
 		if (r > 0)
 			continue;
-		/* The next update writes the copy that is not good. */
+		/* Updates the headers, the invalid copy first. */
 		if (r == 0 && c->repair)
 			r = touch(c);
 		if (r < 0)
 			return r;
 		report(c, slot ? "header 2" : "header 1",
 		       VHDX_HEADER_OFFSET(slot),
-		       "a signature and a right checksum", "not both",
+		       "a signature and a valid checksum", "not both",
 		       c->repair);
 	}
 	return 0;
@@ -153,7 +154,7 @@ static int check_log(struct checker *c)
 	return 0;
 }
 
-static int mend_region_table(struct checker *c, int slot, const uint8_t *good)
+static int repair_region_table(struct checker *c, int slot, const uint8_t *good)
 {
 	int r = touch(c);
 
@@ -163,7 +164,7 @@ static int mend_region_table(struct checker *c, int slot, const uint8_t *good)
 	return r < 0 ? r : io_sync(c->v.img.io);
 }
 
-/* Both region tables, when one of them is good. */
+/* Both region tables; one of them is valid. */
 static int check_region_tables(struct checker *c)
 {
 	_cleanup_free_ uint8_t *tables = malloc(2 * VHDX_REGION_SIZE);
@@ -180,21 +181,22 @@ static int check_region_tables(struct checker *c)
 	if (good[0] && good[1] &&
 	    memcmp(tables, tables + VHDX_REGION_SIZE, VHDX_REGION_SIZE) == 0)
 		return 0;
-	/* Of two good ones that differ, the first is the one that opens use. */
+	/* Of two valid tables that differ, opens use the first. */
 	bad = good[0] != 0;
 	if (c->repair)
-		r = mend_region_table(c, bad, tables + !bad * VHDX_REGION_SIZE);
+		r = repair_region_table(c, bad,
+					tables + !bad * VHDX_REGION_SIZE);
 	if (r == 0)
 		report(c, bad ? "region table 2" : "region table 1",
 		       VHDX_REGION_TABLE_OFFSET(bad),
-		       "the same as in the other copy",
+		       "the same table as in the other copy",
 		       good[bad] ? "another table" : "a wrong checksum",
 		       c->repair);
 	return r;
 }
 
-/* What a bad entry becomes when it is mended; itself where it is not. */
-static uint64_t mended_entry(struct vhdx *v, uint64_t index, uint64_t entry)
+/* The repaired value of an invalid entry; entry itself if there is none. */
+static uint64_t repaired_entry(struct vhdx *v, uint64_t index, uint64_t entry)
 {
 	uint64_t clean = entry & ~VHDX_BAT_RESERVED(entry);
 
@@ -205,26 +207,26 @@ static uint64_t mended_entry(struct vhdx *v, uint64_t index, uint64_t entry)
 	    !vhdx_bat_space(v, index, clean) ||
 	    VHDX_BAT_OFFSET(clean) < v->file_size)
 		return entry;
-	/* A block without data goes on hiding the parent. */
+	/* The state stays: it may hide the parent. */
 	return VHDX_BAT_STATE(clean);
 }
 
-/* Reports a bad entry; *entry is what it is now. */
-static int mend_entry(struct checker *c, uint64_t index, uint64_t *entry)
+/* Reports and repairs an invalid entry; sets *entry to its effective value. */
+static int repair_entry(struct checker *c, uint64_t index, uint64_t *entry)
 {
 	struct error why = *error_last();
-	uint64_t mended = mended_entry(&c->v, index, *entry);
-	bool repaired = c->repair && mended != *entry;
-	int r = repaired ? vhdx_bat_set(&c->v, index, mended) : 0;
+	uint64_t value = repaired_entry(&c->v, index, *entry);
+	bool repaired = c->repair && value != *entry;
+	int r = repaired ? vhdx_bat_set(&c->v, index, value) : 0;
 
 	if (r < 0)
 		return r;
 	error_set(&why);
-	/* Of an entry that is cleared the block may be among what leaked. */
-	c->unmended |=
-		!repaired || VHDX_BAT_OFFSET(mended) != VHDX_BAT_OFFSET(*entry);
-	/* What cannot be mended counts for nothing in the space map. */
-	*entry = mended != *entry ? mended : VHDX_NOT_PRESENT;
+	/* The block of an entry that lost its offset may look leaked. */
+	c->unrepaired |=
+		!repaired || VHDX_BAT_OFFSET(value) != VHDX_BAT_OFFSET(*entry);
+	/* An entry without a repair uses no space in the map. */
+	*entry = value != *entry ? value : VHDX_NOT_PRESENT;
 	return report_failure(c, -EBADMSG, repaired);
 }
 
@@ -234,8 +236,9 @@ static int add_run(struct checker *c)
 			  : 0;
 }
 
-/* A place for a block that is not stored: Hyper-V refuses such an image. */
-static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
+/* An offset in the entry of a block that is not stored and keeps no space:
+ * Hyper-V refuses such an image. */
+static int check_no_offset(struct checker *c, uint64_t index, uint64_t *entry)
 {
 	uint64_t off = VHDX_BAT_OFFSET(*entry);
 	int r;
@@ -247,7 +250,7 @@ static int check_no_place(struct checker *c, uint64_t index, uint64_t *entry)
 	if (r == 0)
 		report(c, words("BAT entry %" PRIu64, index),
 		       c->v.bat.off + index * VHDX_BAT_ENTRY,
-		       "no place for a block that is not stored",
+		       "no offset for a block that is not stored",
 		       words("%" PRIu64, off), c->repair);
 	return r;
 }
@@ -272,10 +275,10 @@ static int write_bat(struct checker *c)
 	return io_sync(c->v.img.io);
 }
 
-/* Keeps the pages in memory few. */
+/* Bounds the pages in memory. */
 static int bound_pages(struct checker *c)
 {
-	int r = c->v.tables.n_dirty > MENDED_MAX ? write_bat(c) : 0;
+	int r = c->v.tables.n_dirty > REPAIRED_MAX ? write_bat(c) : 0;
 
 	if (r == 0 && table_cache_over_limit(&c->v.tables))
 		table_cache_evict(&c->v.tables);
@@ -291,15 +294,15 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 	int r = vhdx_bat_validate(v, index, entry);
 
 	if (r < 0)
-		r = mend_entry(c, index, &entry);
+		r = repair_entry(c, index, &entry);
 	c->n_draft += VHDX_BAT_STATE(entry) == VHDX_UNMAPPED_DRAFT;
 	if (r == 0)
-		r = check_no_place(c, index, &entry);
+		r = check_no_offset(c, index, &entry);
 	if (r == 0 && VHDX_BAT_STATE(entry) == VHDX_PARTIAL &&
 	    !vhdx_is_bitmap_index(v, index)) {
 		r = vhdx_bits_of(v, index - index / (v->chunk_ratio + 1),
 				 &bits);
-		c->unmended |= r < 0;
+		c->unrepaired |= r < 0;
 		r = r < 0 ? report_failure(c, r, false) : 0;
 	}
 	if (r == 0)
@@ -322,9 +325,9 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 {
 	struct checker *c = ctx;
 
-	c->unmended = true;
+	c->unrepaired = true;
 	report(c, "block", off, "one BAT entry for each block",
-	       words("two that share %" PRIu64 " bytes", len), false);
+	       words("two entries that share %" PRIu64 " bytes", len), false);
 }
 
 static int check_bat(struct checker *c)
@@ -359,7 +362,7 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t len,
 	struct finding finding = {
 		.structure = "file",
 		.offset = off,
-		.expected = "no space that nothing refers to",
+		.expected = "no leaked space",
 		.found = words("%" PRIu64 " bytes", len),
 		.leak = true,
 		.repaired = repaired,
@@ -369,7 +372,8 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t len,
 	c->check->report(c->check, &finding);
 }
 
-/* Is there anything but zeros in a piece that is at most LOOK_PIECE long? */
+/* Does the range, at most READ_PIECE long, hold other bytes than zeros?  1 or
+ * 0. */
 static int holds_data(struct checker *c, uint8_t *buf, uint64_t off, size_t len)
 {
 	int r = io_read_padded(c->v.img.io, buf, len, off);
@@ -377,11 +381,11 @@ static int holds_data(struct checker *c, uint8_t *buf, uint64_t off, size_t len)
 	return r < 0 ? r : !bytes_are_zero(buf, len);
 }
 
-/* How many bytes from off to end are in pieces that hold data? */
+/* The bytes from off to end, in units of READ_PIECE, that hold data. */
 static int count_data(struct checker *c, uint64_t off, uint64_t end,
 		      uint64_t *ret_sum)
 {
-	_cleanup_free_ uint8_t *buf = malloc(LOOK_PIECE);
+	_cleanup_free_ uint8_t *buf = malloc(READ_PIECE);
 	uint64_t sum = 0;
 	int r = buf ? 0 : -ENOMEM;
 
@@ -396,7 +400,7 @@ static int count_data(struct checker *c, uint64_t off, uint64_t end,
 			return r;
 		n = min_u64(n, end - off);
 		if (data) {
-			n = min_u64(n, LOOK_PIECE);
+			n = min_u64(n, READ_PIECE);
 			r = holds_data(c, buf, off, n);
 			if (r < 0)
 				return r;
@@ -408,12 +412,12 @@ static int count_data(struct checker *c, uint64_t off, uint64_t end,
 	return 0;
 }
 
-static bool may_give_back(const struct checker *c)
+static bool may_free_leaks(const struct checker *c)
 {
-	return c->repair && !c->unmended;
+	return c->repair && !c->unrepaired;
 }
 
-/* A gap between what is used: holes in it are no loss. */
+/* A gap between used ranges; holes of the file in it are no leak. */
 static int check_gap(struct checker *c, uint64_t off, uint64_t end)
 {
 	uint64_t lost = 0;
@@ -421,31 +425,31 @@ static int check_gap(struct checker *c, uint64_t off, uint64_t end)
 
 	if (r < 0 || !lost)
 		return r;
-	if (may_give_back(c)) {
+	if (may_free_leaks(c)) {
 		r = touch(c);
 		if (r == 0)
 			r = io_zero(c->v.img.io, off, end - off, false);
 		if (r < 0)
 			return r;
 	}
-	report_leak(c, off, lost, may_give_back(c));
+	report_leak(c, off, lost, may_free_leaks(c));
 	return 0;
 }
 
-/* What an append that was not finished left behind. */
+/* The end of the file behind all used ranges, left by an interrupted append. */
 static int check_end(struct checker *c, uint64_t used_end, uint64_t size)
 {
 	int r = 0;
 
 	if (used_end >= size)
 		return 0;
-	if (may_give_back(c)) {
+	if (may_free_leaks(c)) {
 		r = touch(c);
 		if (r == 0)
 			r = io_resize(c->v.img.io, used_end);
 	}
 	if (r == 0)
-		report_leak(c, used_end, size - used_end, may_give_back(c));
+		report_leak(c, used_end, size - used_end, may_free_leaks(c));
 	return r;
 }
 
@@ -467,10 +471,10 @@ static int check_leaks(struct checker *c)
 	return r < 0 || !c->touched ? r : io_sync(c->v.img.io);
 }
 
-/* What can be said of a file that vhdx_load failed for, with r. */
+/* Reports the damage for which vhdx_load returned r. */
 static int check_unloadable(struct checker *c, int r)
 {
-	/* Was there a good one, so that the other can be made from it? */
+	/* With one valid header, the other one can be repaired. */
 	bool headers = c->v.header.raw[0];
 	struct error why = *error_last();
 

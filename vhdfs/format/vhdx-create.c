@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Making a new image, laid out as Windows does: log at 1 MiB, metadata at
- * 2 MiB, the BAT after it, blocks after that.  Nobody reads the file before it
- * is whole, so one sync at the end is enough.
+ * Creating an image, with the layout that Windows uses: log at 1 MiB, metadata
+ * at 2 MiB, then the BAT, then blocks.  The file is not visible before it is
+ * complete, so one sync at the end suffices.
  */
 #include "config.h"
 
@@ -25,24 +25,24 @@ enum {
 	BAT_PIECE = 64 * 1024,
 };
 
-/* What of an item goes into the file. */
+/* A metadata item. */
 struct item {
 	struct vhdx_meta entry;
 	uint8_t *data; /* owned */
 };
 
-/* The file while it is made. */
-struct making {
+/* The file under construction. */
+struct creation {
 	struct io *io;
 	const struct image_params *params;
 	struct item *items;
 	size_t n_items, room;
-	uint64_t meta_end; /* in the region, where the next item goes */
+	uint64_t meta_end; /* offset in the region of the next item */
 	uint64_t bat_off, bat_len;
 	uint64_t n_blocks, chunk_ratio, n_entries;
 };
 
-static void making_fini(struct making *m)
+static void creation_fini(struct creation *m)
 {
 	for (size_t i = 0; i < m->n_items; i++)
 		free(m->items[i].data);
@@ -82,20 +82,22 @@ int vhdx_params_complete(struct image_params *params)
 			      "a power of two from 1 MiB to 256 MiB", *block);
 	if (!params->size || params->size > VHDX_DISK_MAX ||
 	    !is_aligned(params->size, params->sector_size))
-		return refuse("size", "whole sectors, 64 TiB at most",
+		return refuse("size", "whole sectors, at most 64 TiB",
 			      params->size);
 	return 0;
 }
 
-/* A place in the region for len bytes, which are given to *ret to fill in. */
-static int add_item(struct making *m, const struct guid *guid, uint32_t flags,
+/* Adds an item of len bytes; the caller fills in *ret. */
+static int add_item(struct creation *m, const struct guid *guid, uint32_t flags,
 		    uint32_t len, uint8_t **ret)
 {
 	struct item *item = &m->items[m->n_items];
 
 	if (m->n_items == m->room)
-		return fail(-EINVAL, "%s: more metadata than a file can hold",
-			    m->io->name);
+		return fail(
+			-EINVAL,
+			"%s: metadata table: expected at most 2047 items, found more",
+			m->io->name);
 	item->data = calloc(1, len + 1);
 	if (!item->data)
 		return fail(-ENOMEM, "%s: out of memory", m->io->name);
@@ -111,7 +113,7 @@ static int add_item(struct making *m, const struct guid *guid, uint32_t flags,
 	return 0;
 }
 
-static int add_number(struct making *m, const char *text, uint32_t flags,
+static int add_number(struct creation *m, const char *text, uint32_t flags,
 		      uint32_t len, uint64_t value)
 {
 	struct guid guid = vhdx_guid(text);
@@ -125,7 +127,7 @@ static int add_number(struct making *m, const char *text, uint32_t flags,
 	return 0;
 }
 
-static int add_parameters(struct making *m)
+static int add_parameters(struct creation *m)
 {
 	const struct image_params *p = m->params;
 	uint64_t flags = p->type == IMAGE_DIFFERENCING ? VHDX_HAS_PARENT
@@ -136,8 +138,8 @@ static int add_parameters(struct making *m)
 			  VHDX_PARAMETERS_SIZE, p->block_size | flags << 32);
 }
 
-/* What is the virtual disk's, of a disk that is new. */
-static int add_own_items(struct making *m)
+/* The virtual disk's items, for a new disk. */
+static int add_disk_items(struct creation *m)
 {
 	const struct image_params *p = m->params;
 	const uint32_t flags = VHDX_META_IS_DISK | VHDX_META_IS_REQUIRED;
@@ -158,9 +160,8 @@ static int add_own_items(struct making *m)
 	return r;
 }
 
-/* What is the virtual disk's, of the parent: the same disk, but for its size.
- */
-static int add_parent_items(struct making *m, struct vhdx *parent)
+/* The virtual disk's items, copied from the parent except for the size. */
+static int add_parent_items(struct creation *m, struct vhdx *parent)
 {
 	const struct guid size = vhdx_guid(VHDX_GUID_DISK_SIZE);
 
@@ -182,7 +183,7 @@ static int add_parent_items(struct making *m, struct vhdx *parent)
 	return 0;
 }
 
-static int add_locator(struct making *m)
+static int add_locator(struct creation *m)
 {
 	struct guid guid = vhdx_guid(VHDX_GUID_PARENT_LOCATOR);
 	_cleanup_free_ uint8_t *locator = NULL;
@@ -191,8 +192,10 @@ static int add_locator(struct making *m)
 	int r = vhdx_locator_make(m->params, &locator, &len);
 
 	if (r == 0 && len > VHDX_META_ITEM_MAX)
-		return fail(-EINVAL, "%s: the parent's path is too long",
-			    m->io->name);
+		return fail(
+			-EINVAL,
+			"%s: parent locator: expected at most 1 MiB; the parent's path is too long",
+			m->io->name);
 	if (r == 0)
 		r = add_item(m, &guid, VHDX_META_IS_REQUIRED, len, &data);
 	if (r == 0)
@@ -200,7 +203,7 @@ static int add_locator(struct making *m)
 	return r;
 }
 
-static int add_items(struct making *m)
+static int add_items(struct creation *m)
 {
 	struct image *parent = (struct image *)m->params->parent;
 	bool child = m->params->type == IMAGE_DIFFERENCING;
@@ -214,13 +217,13 @@ static int add_items(struct making *m)
 	r = add_parameters(m);
 	if (r == 0)
 		r = child ? add_parent_items(m, vhdx_of(parent))
-			  : add_own_items(m);
+			  : add_disk_items(m);
 	if (r == 0 && child)
 		r = add_locator(m);
 	return r;
 }
 
-static void lay_out(struct making *m)
+static void compute_layout(struct creation *m)
 {
 	const struct image_params *p = m->params;
 	uint64_t chunks;
@@ -235,7 +238,7 @@ static void lay_out(struct making *m)
 	m->bat_len = round_up(m->n_entries * VHDX_BAT_ENTRY, VHDX_MIB);
 }
 
-static int write_identifier(struct making *m)
+static int write_identifier(struct creation *m)
 {
 	uint8_t buf[VHDX_CREATOR + 512] = VHDX_FILE_SIGNATURE;
 	_cleanup_free_ uint8_t *creator = NULL;
@@ -247,7 +250,7 @@ static int write_identifier(struct making *m)
 	return io_write(m->io, buf, sizeof buf, 0);
 }
 
-static int write_headers(struct making *m)
+static int write_headers(struct creation *m)
 {
 	uint8_t h[VHDX_HEADER_SIZE] = VHDX_HEADER_SIGNATURE;
 	struct guid file_guid = guid_random(), data_guid = guid_random();
@@ -277,7 +280,7 @@ static void put_region(uint8_t *e, const char *text, uint64_t off, uint32_t len)
 	put_le32(e + VHDX_REGION_ENTRY_FLAGS, VHDX_REGION_REQUIRED);
 }
 
-static int write_region_tables(struct making *m)
+static int write_region_tables(struct creation *m)
 {
 	_cleanup_free_ uint8_t *table = calloc(1, VHDX_REGION_SIZE);
 	uint8_t *first;
@@ -293,15 +296,15 @@ static int write_region_tables(struct making *m)
 		   m->bat_off - META_OFFSET);
 	put_le32(table + VHDX_REGION_CRC,
 		 crc32c_but(table, VHDX_REGION_SIZE, VHDX_REGION_CRC));
-	/* The rest is zeros, which a new file is anyway: hundreds of children
-	 * are made, and each takes what is written of it. */
+	/* The rest of a table is zeros, as the new file is.  Writing one page
+	 * instead of 64 KiB saves space in each of hundreds of children. */
 	for (int slot = 0; r == 0 && slot < 2; slot++)
 		r = io_write(m->io, table, VHDX_PAGE,
 			     VHDX_REGION_TABLE_OFFSET(slot));
 	return r;
 }
 
-static int write_metadata(struct making *m)
+static int write_metadata(struct creation *m)
 {
 	_cleanup_free_ uint8_t *table = calloc(1, VHDX_META_TABLE_SIZE);
 	int r = 0;
@@ -331,8 +334,8 @@ static int write_metadata(struct making *m)
 	return r;
 }
 
-/* A fixed image has all its blocks, one after the other, of holes. */
-static int write_fixed_bat(struct making *m)
+/* The blocks of a fixed image follow each other; they are holes of the file. */
+static int write_fixed_bat(struct creation *m)
 {
 	_cleanup_free_ uint8_t *buf = malloc(BAT_PIECE);
 	uint64_t off = m->bat_off + m->bat_len;
@@ -360,13 +363,14 @@ static int write_fixed_bat(struct making *m)
 
 int vhdx_create(struct io *io, const struct image_params *params)
 {
-	_cleanup_(making_fini) struct making m = { .io = io, .params = params };
+	_cleanup_(creation_fini) struct creation m = { .io = io,
+						       .params = params };
 	bool fixed = params->type == IMAGE_FIXED;
 	int r = add_items(&m);
 
 	if (r < 0)
 		return r;
-	lay_out(&m);
+	compute_layout(&m);
 	r = io_resize(io,
 		      m.bat_off + m.bat_len +
 			      (fixed ? m.n_blocks * params->block_size : 0));

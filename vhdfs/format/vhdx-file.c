@@ -23,8 +23,8 @@ static int load_page(void *ctx, void *data, uint64_t file_off)
 	return vhdx_read_tables(ctx, data, VHDX_PAGE, file_off);
 }
 
-/* Of the BAT, and in a child a bit a sector. */
-static uint64_t pages_at_most(const struct vhdx *v)
+/* The BAT's pages, and a child's sector bitmaps: one bit for each sector. */
+static uint64_t max_pages(const struct vhdx *v)
 {
 	uint64_t bits = v->img.size / v->img.sector_size;
 
@@ -49,7 +49,7 @@ int vhdx_load(struct vhdx *v)
 		r = vhdx_metadata_load(v);
 	if (r == 0)
 		r = table_cache_init(&v->tables, v->img.io, 0, VHDX_PAGE,
-				     pages_at_most(v), load_page, v);
+				     max_pages(v), load_page, v);
 	if (r < 0)
 		return r;
 	v->tables.room = vhdx_log_room;
@@ -91,8 +91,9 @@ static int read_creator(struct vhdx *v)
 }
 
 /*
- * Another program may write the image (info and map read it then): a block that
- * it added since the size was read is inside the file by now.
+ * While another program writes the image (info and map do not lock it), the
+ * file may have grown since its size was read: a failed scan is repeated with
+ * the new size.
  */
 int vhdx_check_truncation(struct vhdx *v)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two headers ([MS-VHDX] 2.2.2).  The current one is the good one with the
- * higher sequence number.  An update writes the other copy with the next
- * number and syncs: a crash leaves one of the two whole, always.
+ * The two headers ([MS-VHDX] 2.2.2).
+ *
+ * The current header is the valid one with the higher sequence number.  An
+ * update writes the other copy with the next number and syncs it, so that a
+ * crash leaves at least one valid header.
  */
 #include "config.h"
 
@@ -37,7 +39,7 @@ int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret)
 }
 
 /* Sets v->header and v->slot. */
-static int choose(struct vhdx *v)
+static int choose_current(struct vhdx *v)
 {
 	struct vhdx_header h[2];
 	int good[2];
@@ -50,15 +52,15 @@ static int choose(struct vhdx *v)
 	if (!good[0] && !good[1])
 		return fail_found(-EBADMSG, v->img.io->name, "headers",
 				  VHDX_HEADER_OFFSET(0),
-				  "a signature and a right checksum",
+				  "a signature and a valid checksum",
 				  "neither in both copies");
-	/* disk2vhd writes the same header twice: either is as good. */
+	/* disk2vhd writes two equal headers; either one may be used. */
 	if (good[0] && good[1] && h[0].sequence == h[1].sequence &&
 	    memcmp(h[0].raw, h[1].raw, sizeof h[0].raw) != 0)
 		return fail_found(-EBADMSG, v->img.io->name, "headers",
 				  VHDX_HEADER_OFFSET(0),
 				  "different sequence numbers",
-				  "two different headers, both number %" PRIu64,
+				  "two different headers with number %" PRIu64,
 				  h[0].sequence);
 	v->slot = !good[0] || (good[1] && h[1].sequence > h[0].sequence);
 	v->header = h[v->slot];
@@ -73,7 +75,7 @@ static int fail_header(struct vhdx *v, unsigned field, int code,
 			  "%" PRIu64, found);
 }
 
-static int validate_log_place(struct vhdx *v)
+static int validate_log_range(struct vhdx *v)
 {
 	uint64_t off = v->header.log_off, len = v->header.log_len, file_size;
 	int r;
@@ -85,7 +87,7 @@ static int validate_log_place(struct vhdx *v)
 	if (!is_aligned(off, VHDX_MIB) || off < VHDX_AREA)
 		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
 				   "log offset",
-				   "a multiple of 1 MiB, 1 MiB at least", off);
+				   "a multiple of 1 MiB, at least 1 MiB", off);
 	r = io_size(v->img.io, &file_size);
 	if (r == 0 && !range_within(off, len, file_size))
 		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
@@ -97,7 +99,7 @@ static int validate_log_place(struct vhdx *v)
 	return r;
 }
 
-static int validate(struct vhdx *v)
+static int validate_current(struct vhdx *v)
 {
 	const uint8_t *raw = v->header.raw;
 	uint16_t version = get_le16(raw + VHDX_HEADER_VERSION);
@@ -111,19 +113,20 @@ static int validate(struct vhdx *v)
 		return fail_header(v, VHDX_HEADER_LOG_VERSION, -EOPNOTSUPP,
 				   "log version", "0", log_version);
 	if (v->header.log_len)
-		return validate_log_place(v);
+		return validate_log_range(v);
 	if (logged)
 		return fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
-				   "log length", "a log, for it has a guid", 0);
+				   "log length",
+				   "a log, as the log guid is set", 0);
 	return 0;
 }
 
 int vhdx_headers_load(struct vhdx *v)
 {
-	int r = choose(v);
+	int r = choose_current(v);
 
 	if (r == 0)
-		r = validate(v);
+		r = validate_current(v);
 	if (r < 0)
 		return r;
 	v->img.id = guid_from_le(v->header.raw + VHDX_HEADER_DATA_GUID);
@@ -150,9 +153,9 @@ int vhdx_header_has_numbers(struct vhdx *v)
 
 	if (v->header.sequence <= UINT64_MAX - NUMBERS)
 		return 0;
-	return fail_header(v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP,
-			   "sequence number", "one that others come after",
-			   v->header.sequence);
+	return fail_header(
+		v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP, "sequence number",
+		"one with unused numbers above it", v->header.sequence);
 }
 
 int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change)

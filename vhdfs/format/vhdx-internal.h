@@ -137,6 +137,23 @@ static inline struct guid vhdx_guid(const char *text)
 	return guid;
 }
 
+/* The index in the BAT of a payload block's entry. */
+static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)
+{
+	return block + block / v->chunk_ratio;
+}
+
+/* The index of the entry of the sector bitmap that covers the block. */
+static inline uint64_t vhdx_bitmap_index(const struct vhdx *v, uint64_t block)
+{
+	return block / v->chunk_ratio * (v->chunk_ratio + 1) + v->chunk_ratio;
+}
+
+static inline bool vhdx_is_bitmap_index(const struct vhdx *v, uint64_t index)
+{
+	return index % (v->chunk_ratio + 1) == v->chunk_ratio;
+}
+
 /* --- vhdx-header.c: the two headers (2.2.2) */
 
 /* Reads the copy in slot: 1 if its signature and checksum are right, else 0. */
@@ -198,23 +215,6 @@ bool vhdx_is_in_file(const struct vhdx *v, uint64_t index, uint64_t entry);
 int vhdx_fail_truncated(struct vhdx *v, uint64_t index, uint64_t entry);
 
 /* --- vhdx-bat.c: the BAT (2.5) and the sector bitmaps (2.4) */
-
-/* The index in the BAT of a payload block's entry. */
-static inline uint64_t vhdx_payload_index(const struct vhdx *v, uint64_t block)
-{
-	return block + block / v->chunk_ratio;
-}
-
-/* The index of the entry of the sector bitmap that covers the block. */
-static inline uint64_t vhdx_bitmap_index(const struct vhdx *v, uint64_t block)
-{
-	return block / v->chunk_ratio * (v->chunk_ratio + 1) + v->chunk_ratio;
-}
-
-static inline bool vhdx_is_bitmap_index(const struct vhdx *v, uint64_t index)
-{
-	return index % (v->chunk_ratio + 1) == v->chunk_ratio;
-}
 
 /* -EBADMSG for an entry that is invalid. */
 int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry);

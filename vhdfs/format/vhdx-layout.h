@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is on disk in a VHDX file ([MS-VHDX]): offsets, lengths, bits, limits.
- * Every integer is little-endian; guids have their first three fields so.
+ * The on-disk format of VHDX ([MS-VHDX]): offsets, lengths, bits, limits.
+ * Section numbers are those of [MS-VHDX].  Integers are little-endian, also the
+ * first three fields of a guid.
  *
  *      0        file identifier, never rewritten
  *     64 KiB    header 1          128 KiB  header 2
@@ -19,13 +20,13 @@
 #define VHDX_MIB (1024 * VHDX_KIB)
 #define VHDX_TIB (1024 * 1024 * VHDX_MIB)
 
-/* Everything that is logged is logged in pages of this size. */
+/* The unit of the log. */
 enum { VHDX_PAGE = 4096 };
 
-/* Structures below this offset are never moved and never in the log. */
+/* The structures below this offset have fixed places. */
 #define VHDX_AREA VHDX_MIB
 
-/* File identifier (2.2.1): "vhdxfile", then who made it, 256 UTF-16 units. */
+/* File identifier (2.2.1): "vhdxfile", then the creator, 256 UTF-16 units. */
 #define VHDX_FILE_SIGNATURE "vhdxfile"
 enum {
 	VHDX_SIGNATURE_SIZE = 8,
@@ -33,7 +34,7 @@ enum {
 	VHDX_IDENTIFIER_SIZE = 64 * 1024,
 };
 
-/* Header (2.2.2): 4 KiB at each of two places; CRC-32C over the 4 KiB. */
+/* Header (2.2.2): two copies of 4 KiB; CRC-32C over the 4 KiB. */
 #define VHDX_HEADER_SIGNATURE "head"
 enum {
 	VHDX_HEADER_SIZE = 4096,
@@ -49,7 +50,7 @@ enum {
 };
 #define VHDX_HEADER_OFFSET(slot) ((slot) ? 128 * VHDX_KIB : 64 * VHDX_KIB)
 
-/* Region table (2.2.3): 64 KiB at each of two places; CRC over the 64 KiB. */
+/* Region table (2.2.3): two copies of 64 KiB; CRC-32C over the 64 KiB. */
 #define VHDX_REGION_SIGNATURE "regi"
 enum {
 	VHDX_REGION_SIZE = 64 * 1024,
@@ -68,25 +69,26 @@ enum {
 #define VHDX_GUID_BAT "2dc27766-f623-4200-9d64-115e9bfd4a08"
 #define VHDX_GUID_METADATA "8b7ca206-4790-4b9a-b8fe-575f050f886e"
 
-/* Log (2.3): entries of whole 4 KiB sectors in a ring; CRC over an entry. */
+/* Log (2.3): a ring of 4 KiB sectors; CRC-32C over each entry. */
 #define VHDX_LOG_SIGNATURE "loge"
 #define VHDX_LOG_ZERO "zero"
 #define VHDX_LOG_DESC "desc"
 #define VHDX_LOG_DATA "data"
-#define VHDX_LOG_MAX (1024 * VHDX_MIB) /* more is taken for damage */
-/* No entry may change what is below: identifier and headers. */
+#define VHDX_LOG_MAX (1024 * VHDX_MIB) /* of vhdfs: larger is invalid */
+/* Log entries must not change the identifier and the headers below. */
 #define VHDX_LOG_TARGET_MIN (192 * VHDX_KIB)
 enum {
 	VHDX_LOG_SECTOR = 4096,
 	VHDX_ENTRY_HEADER_SIZE = 64,
-	VHDX_ENTRY_CRC = 4,       /* u32 */
-	VHDX_ENTRY_LENGTH = 8,    /* u32 */
-	VHDX_ENTRY_TAIL = 12,     /* u32: oldest entry needed, in the log */
+	VHDX_ENTRY_CRC = 4,    /* u32 */
+	VHDX_ENTRY_LENGTH = 8, /* u32 */
+	VHDX_ENTRY_TAIL =
+		12, /* u32: offset in the log of the sequence's start */
 	VHDX_ENTRY_SEQUENCE = 16, /* u64, above 0 */
 	VHDX_ENTRY_COUNT = 24,    /* u32: descriptors */
 	VHDX_ENTRY_GUID = 32,     /* the header's LogGuid */
-	VHDX_ENTRY_FLUSHED = 48,  /* u64: the file is at least so large */
-	VHDX_ENTRY_LAST = 56,     /* u64: ... or is made so by a replay */
+	VHDX_ENTRY_FLUSHED = 48,  /* u64: a size of the file that is durable */
+	VHDX_ENTRY_LAST = 56,     /* u64: the size after a replay, at least */
 	VHDX_DESC_SIZE = 32,
 	VHDX_DESC_TRAILING = 4,        /* desc: last 4 bytes of the page */
 	VHDX_DESC_LEADING = 8,         /* desc: first 8 bytes of the page */
@@ -113,7 +115,7 @@ enum {
 	VHDX_META_ENTRY_FLAGS = 24,    /* u32 */
 	VHDX_META_ENTRY_RESERVED = 28, /* u32, 0 */
 	VHDX_META_IS_USER = 1,
-	VHDX_META_IS_DISK = 2, /* of the virtual disk: a child copies it */
+	VHDX_META_IS_DISK = 2, /* of the virtual disk: children copy it */
 	VHDX_META_IS_REQUIRED = 4,
 };
 #define VHDX_META_ITEM_MAX VHDX_MIB
@@ -123,10 +125,10 @@ enum {
 #define VHDX_GUID_LOGICAL_SECTOR "8141bf1d-a96f-4709-ba47-f233a8faab5f"
 #define VHDX_GUID_PHYSICAL_SECTOR "cda348c7-445d-4471-9cc9-e9885251c556"
 #define VHDX_GUID_PARENT_LOCATOR "a8d35f2d-b30b-454d-abf7-d3d84834ab0c"
-/* Not in [MS-VHDX]: a conversion that was not finished left this. */
+/* Not in [MS-VHDX]: the mark of an interrupted conversion. */
 #define VHDX_GUID_INCOMPLETE "71cc85f0-1b69-4e28-9558-c3bf83ae75d3"
 
-/* File parameters: u32 block size, u32 of these. */
+/* File parameters (2.6.2.1): u32 block size, u32 flags. */
 enum {
 	VHDX_PARAMETERS_SIZE = 8,
 	VHDX_LEAVE_ALLOCATED = 1, /* a fixed image */
@@ -151,10 +153,10 @@ enum {
 };
 
 /*
- * BAT (2.5): u64 entries.  A chunk is what one sector-bitmap block covers,
- * 2^23 sectors; after the entries of a chunk's payload blocks comes that of its
- * bitmap.  An entry is its state and, from bit 20, the offset in MiB: the
- * entry without its low 20 bits is the offset in bytes.
+ * BAT (2.5): u64 entries.  A chunk is the 2^23 sectors that one sector bitmap
+ * covers; the bitmap's entry follows the entries of the chunk's payload blocks.
+ * Bits 0 to 2 of an entry are the state; the entry without its low 20 bits is
+ * the offset in bytes.
  */
 enum {
 	VHDX_BAT_ENTRY = 8,
@@ -168,13 +170,13 @@ enum vhdx_state {
 	VHDX_UNDEFINED = 1,
 	VHDX_ZERO = 2,
 	VHDX_UNMAPPED = 3,
-	VHDX_UNMAPPED_DRAFT = 5, /* UNMAPPED as the 0.95 draft had it: read,
-				    never written */
-	VHDX_PRESENT = 6,        /* and of a sector-bitmap block that exists */
-	VHDX_PARTIAL = 7, /* differencing only: the bitmap says which sectors */
+	VHDX_UNMAPPED_DRAFT = 5, /* UNMAPPED of the 0.95 draft: read, never
+				    written */
+	VHDX_PRESENT = 6,        /* also of a sector bitmap */
+	VHDX_PARTIAL = 7, /* children only: bitmap bits mark the sectors */
 };
 #define VHDX_CHUNK_SECTORS (UINT64_C(1) << 23)
-/* A bitmap has a bit a sector, the lowest of a byte first. */
+/* One bit for each sector, the lowest bit of a byte first. */
 #define VHDX_BITMAP_SIZE (VHDX_CHUNK_SECTORS / 8)
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The parent locator ([MS-VHDX] 2.6.2.6): pairs of key and value.  Reading
- * takes what others wrote, guids with and without braces, in any case; writing
- * gives the five pairs that Windows writes, in its order.
+ * The parent locator ([MS-VHDX] 2.6.2.6): pairs of a key and a value.
+ *
+ * Reading accepts the variants that other programs write: guids with and
+ * without braces, in upper and lower case.  Writing makes the five pairs that
+ * Windows writes, in the same order.
  */
 #include "config.h"
 
@@ -31,9 +33,9 @@ static const char *const keys[PAIRS] = {
 	"volume_path",    "parent_linkage2",
 };
 
-/* What the item says, key by key; null where it does not. */
+/* The values of the known keys. */
 struct values {
-	char *text[PAIRS];
+	char *text[PAIRS]; /* null for a key that the item lacks */
 };
 
 static void values_fini(struct values *values)
@@ -42,7 +44,7 @@ static void values_fini(struct values *values)
 		free(values->text[i]);
 }
 
-/* The item while it is parsed. */
+/* The item to parse. */
 struct locator {
 	const char *name; /* of the file */
 	const uint8_t *item;
@@ -57,41 +59,41 @@ static int fail_locator(const struct locator *l, uint64_t at,
 			  expected, "%s", found);
 }
 
-/* The text of len bytes at off, which entry at names. */
-static int take_text(const struct locator *l, uint64_t at, uint32_t off,
-		     uint16_t len, char **ret)
+/* Decodes the text of len bytes at off, named by the entry at offset at. */
+static int parse_text(const struct locator *l, uint64_t at, uint32_t off,
+		      uint16_t len, char **ret)
 {
 	int r;
 
 	if (!len || len % 2)
-		return fail_locator(l, at, "texts of whole UTF-16 units",
-				    words("one of %" PRIu16 " bytes", len));
+		return fail_locator(l, at, "a text of whole UTF-16 units",
+				    words("%" PRIu16 " bytes", len));
 	if (off < VHDX_LOCATOR_FIRST || !range_within(off, len, l->len))
 		return fail_locator(
 			l, at,
-			words("texts inside the item of %zu bytes", l->len),
+			words("a text inside the item of %zu bytes", l->len),
 			words("%" PRIu16 " bytes at %" PRIu32, len, off));
 	for (size_t i = 0; i < len; i += 2)
 		if (!get_le16(l->item + off + i))
-			return fail_locator(l, off + i, "texts without a NUL",
-					    "one");
+			return fail_locator(l, off + i, "a text without NUL",
+					    "a NUL");
 	r = utf16le_decode(l->item + off, len, ret);
 	if (r == -ENOMEM)
 		return fail(r, "%s: out of memory", l->name);
-	return r < 0 ? fail_locator(l, off, "UTF-16", "something else") : 0;
+	return r < 0 ? fail_locator(l, off, "UTF-16", "invalid units") : 0;
 }
 
-static int take_pair(const struct locator *l, size_t i, struct values *values)
+static int parse_pair(const struct locator *l, size_t i, struct values *values)
 {
 	uint64_t at = VHDX_LOCATOR_FIRST + i * VHDX_LOCATOR_ENTRY;
 	const uint8_t *e = l->item + at;
 	_cleanup_free_ char *key = NULL, *value = NULL;
-	int r = take_text(l, at, get_le32(e + VHDX_LOCATOR_KEY),
-			  get_le16(e + VHDX_LOCATOR_KEY_LENGTH), &key);
+	int r = parse_text(l, at, get_le32(e + VHDX_LOCATOR_KEY),
+			   get_le16(e + VHDX_LOCATOR_KEY_LENGTH), &key);
 
 	if (r == 0)
-		r = take_text(l, at, get_le32(e + VHDX_LOCATOR_VALUE),
-			      get_le16(e + VHDX_LOCATOR_VALUE_LENGTH), &value);
+		r = parse_text(l, at, get_le32(e + VHDX_LOCATOR_VALUE),
+			       get_le16(e + VHDX_LOCATOR_VALUE_LENGTH), &value);
 	for (int k = 0; r == 0 && k < PAIRS; k++) {
 		if (strcmp(key, keys[k]) != 0)
 			continue;
@@ -104,28 +106,28 @@ static int take_pair(const struct locator *l, size_t i, struct values *values)
 	return r;
 }
 
-static int take_pairs(const struct locator *l, struct values *values)
+static int parse_pairs(const struct locator *l, struct values *values)
 {
 	struct guid type, known = vhdx_guid(VHDX_GUID_LOCATOR_VHDX);
 	char text[GUID_TEXT_SIZE];
 	uint16_t count;
 
 	if (l->len < VHDX_LOCATOR_FIRST)
-		return fail_locator(l, 0, "20 bytes at least",
+		return fail_locator(l, 0, "at least 20 bytes",
 				    words("%zu", l->len));
 	type = guid_from_le(l->item);
 	if (!guid_equal(&type, &known))
 		return fail_found(-EOPNOTSUPP, l->name, "parent locator: type",
-				  l->file_off, "that of a VHDX parent", "%s",
-				  guid_format(&type, text));
+				  l->file_off, "the type of a VHDX parent",
+				  "%s", guid_format(&type, text));
 	count = get_le16(l->item + VHDX_LOCATOR_COUNT);
 	if (!count || count > VHDX_LOCATOR_MAX ||
 	    VHDX_LOCATOR_FIRST + count * VHDX_LOCATOR_ENTRY > (int64_t)l->len)
 		return fail_locator(l, VHDX_LOCATOR_COUNT,
-				    "1 to 256 pairs that are in the item",
+				    "1 to 256 pairs inside the item",
 				    words("%" PRIu16, count));
 	for (size_t i = 0; i < count; i++) {
-		int r = take_pair(l, i, values);
+		int r = parse_pair(l, i, values);
 
 		if (r < 0)
 			return r;
@@ -133,15 +135,15 @@ static int take_pairs(const struct locator *l, struct values *values)
 	return 0;
 }
 
-static int take_guid(const struct locator *l, const char *key, const char *text,
-		     struct guid *ret)
+static int parse_guid(const struct locator *l, const char *key,
+		      const char *text, struct guid *ret)
 {
 	if (guid_parse(text, strlen(text), ret) == 0)
 		return 0;
-	return fail_locator(l, 0, words("%s that is a guid", key), text);
+	return fail_locator(l, 0, words("a guid as %s", key), text);
 }
 
-/* Turns the separators of a Windows path. */
+/* Replaces the separators of a Windows path by slashes, in place. */
 static char *to_slashes(char *path)
 {
 	for (char *p = path; *p; p++)
@@ -153,7 +155,7 @@ static char *to_slashes(char *path)
 static int set_paths(const struct locator *l, struct values *values,
 		     struct parent_ref *ref)
 {
-	/* The order of [MS-VHDX] 2.6.2.6.3. */
+	/* Preference as in [MS-VHDX] 2.6.2.6.3. */
 	char *absolute = values->text[PAIR_VOLUME]
 				 ? values->text[PAIR_VOLUME]
 				 : values->text[PAIR_ABSOLUTE];
@@ -177,16 +179,16 @@ int vhdx_locator_parse(const struct io *io, const uint8_t *item, size_t len,
 	struct locator l = { io->name, item, len, file_off };
 	_cleanup_(values_fini) struct values values = { 0 };
 	struct parent_ref ref = { .file_off = file_off };
-	int r = take_pairs(&l, &values);
+	int r = parse_pairs(&l, &values);
 
 	if (r == 0 && !values.text[PAIR_LINKAGE])
 		return fail_locator(&l, 0, "the key parent_linkage", "none");
 	if (r == 0)
-		r = take_guid(&l, keys[PAIR_LINKAGE], values.text[PAIR_LINKAGE],
-			      &ref.id);
+		r = parse_guid(&l, keys[PAIR_LINKAGE],
+			       values.text[PAIR_LINKAGE], &ref.id);
 	if (r == 0 && values.text[PAIR_LINKAGE2])
-		r = take_guid(&l, keys[PAIR_LINKAGE2],
-			      values.text[PAIR_LINKAGE2], &ref.id2);
+		r = parse_guid(&l, keys[PAIR_LINKAGE2],
+			       values.text[PAIR_LINKAGE2], &ref.id2);
 	if (r == 0)
 		r = set_paths(&l, &values, &ref);
 	if (r < 0) {
@@ -202,7 +204,7 @@ static bool has_backslash(const char *path)
 	return path && strchr(path, '\\');
 }
 
-/* prefix and path in one, with the separators of Windows. */
+/* prefix and path, with backslashes as separators. */
 static char *windows_path(const char *prefix, const char *path)
 {
 	char *out = malloc(strlen(prefix) + strlen(path) + 1);
@@ -224,9 +226,9 @@ static bool set_text(struct values *values, enum pair pair, const char *prefix,
 }
 
 /*
- * Windows has a drive and a volume where we have none: the absolute paths are
- * there for their form and for their last part, and the relative one to be
- * followed.
+ * Drive and volume of the absolute paths are placeholders, as Linux has
+ * neither: readers follow the relative path, and search for the last part of an
+ * absolute one.
  */
 static bool make_values(const struct image_params *params,
 			struct values *values)
@@ -255,13 +257,13 @@ static bool make_values(const struct image_params *params,
 	return made;
 }
 
-/* The item while it is made. */
+/* The item under construction. */
 struct builder {
 	uint8_t *item;
-	size_t len; /* grows as texts are added */
+	size_t len;
 };
 
-/* Appends a text; sets the two fields that say where it is. */
+/* Appends a text; sets the fields for its offset and its length. */
 static int add_text(struct builder *b, const char *text, size_t off_field,
 		    size_t len_field)
 {
@@ -271,9 +273,12 @@ static int add_text(struct builder *b, const char *text, size_t off_field,
 	int r = utf16le_encode(text, &units, &len);
 
 	if (r == -EINVAL)
-		return fail(r, "%s: not UTF-8, so no parent's path", text);
+		return fail(r, "parent path %s: expected UTF-8", text);
 	if (r == 0 && len > UINT16_MAX)
-		return fail(-EINVAL, "%s: too long for a parent's path", text);
+		return fail(
+			-EINVAL,
+			"parent path %s: expected at most 65535 bytes of UTF-16",
+			text);
 	grown = r == 0 ? realloc(b->item, b->len + len) : NULL;
 	if (!grown)
 		return fail(-ENOMEM, "out of memory for a parent locator");
@@ -315,9 +320,10 @@ int vhdx_locator_make(const struct image_params *params, uint8_t **ret,
 
 	if (has_backslash(params->parent_relative) ||
 	    has_backslash(params->parent_absolute))
-		return fail(-EINVAL,
-			    "%s: a VHDX cannot name a path that has a \\ in it",
-			    params->parent->io->name);
+		return fail(
+			-EINVAL,
+			"%s: a VHDX cannot store a parent path with a \\ in it",
+			params->parent->io->name);
 	if (!make_values(params, &values))
 		return fail(-ENOMEM, "out of memory for a parent locator");
 	for (int i = 0; i < PAIRS; i++)

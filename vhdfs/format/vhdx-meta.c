@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The metadata region ([MS-VHDX] 2.6): a table of items, and what the items
- * say of the disk.  Items that nobody requires are kept as they are.
+ * The metadata region ([MS-VHDX] 2.6): a table of items; the items hold the
+ * disk's size, sector sizes, block size, identifier and parent.  Unknown items
+ * are left unchanged unless they are required.
  */
 #include "config.h"
 
@@ -15,12 +16,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* The items that this driver knows, and how they have to be. */
+/* The items that this driver knows, and their required properties. */
 static const struct known_item {
 	const char *guid, *name;
-	uint32_t len;   /* 0: of any length */
-	bool of_disk;   /* must be marked as the virtual disk's */
-	bool mandatory; /* every file has it */
+	uint32_t len;   /* 0: any */
+	bool of_disk;   /* IsVirtualDisk must be set */
+	bool mandatory; /* in every file */
 } known_items[] = {
 	{ VHDX_GUID_FILE_PARAMETERS, "file parameters", VHDX_PARAMETERS_SIZE,
 	  false, true },
@@ -67,17 +68,18 @@ static int validate_place(struct vhdx *v, size_t i)
 		words("%" PRIu32 " bytes at %" PRIu32, item->len, item->off);
 
 	if (item->len > VHDX_META_ITEM_MAX)
-		return fail_entry(v, i, -EBADMSG, "1 MiB at most", found);
+		return fail_entry(v, i, -EBADMSG, "at most 1 MiB", found);
 	if (!item->len)
 		return item->off
 			       ? fail_entry(v, i, -EBADMSG,
-					    "offset 0 of an empty item", found)
+					    "offset 0 for an empty item", found)
 			       : 0;
 	if (item->off < VHDX_META_TABLE_SIZE ||
 	    !range_within(item->off, item->len, v->metadata.len))
 		return fail_entry(
 			v, i, -EBADMSG,
-			words("a place after the table and inside the region of %" PRIu64,
+			words("a range behind the table, inside the region of %" PRIu64
+			      " bytes",
 			      v->metadata.len),
 			found);
 	return 0;
@@ -96,7 +98,7 @@ static int validate_known(struct vhdx *v, size_t i,
 	if (known->of_disk && !(item->flags & VHDX_META_IS_DISK))
 		return fail_entry(
 			v, i, -EBADMSG,
-			words("%s marked as the virtual disk's", known->name),
+			words("%s with the IsVirtualDisk flag", known->name),
 			words("flags %" PRIu32, item->flags));
 	return 0;
 }
@@ -109,19 +111,20 @@ static int validate_kind(struct vhdx *v, size_t i)
 
 	if (item->flags & VHDX_META_IS_USER)
 		return item->flags & VHDX_META_IS_REQUIRED
-			       ? fail_entry(v, i, -EBADMSG,
-					    "a user's item not required",
-					    "one that is")
+			       ? fail_entry(
+					 v, i, -EBADMSG,
+					 "a user item without the IsRequired flag",
+					 "one with it")
 			       : 0;
 	if (guid_equal(&item->guid, &incomplete))
-		return fail_entry(v, i, -EOPNOTSUPP, "a finished file",
-				  "the mark of an unfinished conversion");
+		return fail_entry(v, i, -EOPNOTSUPP, "a complete file",
+				  "the mark of an incomplete conversion");
 	if (known)
 		return validate_known(v, i, known);
 	if (item->flags & VHDX_META_IS_REQUIRED)
 		return fail_entry(v, i, -EOPNOTSUPP,
-				  "items known to this program",
-				  "a required one that is not");
+				  "required items that vhdfs knows",
+				  "an unknown one");
 	return 0;
 }
 
@@ -131,7 +134,7 @@ static int validate_entry(struct vhdx *v, const uint8_t *e, size_t i)
 	int r;
 
 	if (guid_is_null(&item->guid))
-		return fail_entry(v, i, -EBADMSG, "a guid", "a null guid");
+		return fail_entry(v, i, -EBADMSG, "a guid", "the null guid");
 	if (item->flags & ~7u || get_le32(e + VHDX_META_ENTRY_RESERVED))
 		return fail_entry(v, i, -EBADMSG, "reserved bits of 0",
 				  words("flags %" PRIu32, item->flags));
@@ -139,7 +142,7 @@ static int validate_entry(struct vhdx *v, const uint8_t *e, size_t i)
 		if (guid_equal(&item->guid, &v->items[j].guid) &&
 		    !((item->flags ^ v->items[j].flags) & VHDX_META_IS_USER))
 			return fail_entry(v, i, -EBADMSG, "each item once",
-					  "it twice");
+					  "a second one with this guid");
 	r = validate_place(v, i);
 	return r < 0 ? r : validate_kind(v, i);
 }
@@ -152,18 +155,18 @@ static int validate_header(struct vhdx *v, const uint8_t *table)
 	if (memcmp(table, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE) != 0)
 		return fail_found(-EBADMSG, v->img.io->name, "metadata table",
 				  at, "the signature \"metadata\"",
-				  "something else");
+				  "other bytes");
 	if (count > VHDX_META_MAX)
 		return fail_found(-EBADMSG, v->img.io->name,
 				  "metadata table: entry count",
-				  at + VHDX_META_COUNT, "2047 at most",
+				  at + VHDX_META_COUNT, "at most 2047",
 				  "%" PRIu16, count);
 	if (get_le16(table + VHDX_META_RESERVED) ||
 	    !bytes_are_zero(table + VHDX_META_RESERVED2,
 			    VHDX_META_FIRST - VHDX_META_RESERVED2))
 		return fail_found(-EBADMSG, v->img.io->name,
 				  "metadata table: reserved bytes", at, "zeros",
-				  "something else");
+				  "other bytes");
 	return 0;
 }
 
@@ -172,7 +175,7 @@ struct overlap {
 	uint64_t off;
 };
 
-static void note_overlap(void *ctx, uint64_t off, uint64_t len)
+static void record_overlap(void *ctx, uint64_t off, uint64_t len)
 {
 	struct overlap *overlap = ctx;
 
@@ -184,7 +187,8 @@ static void note_overlap(void *ctx, uint64_t off, uint64_t len)
 static int validate_overlaps(struct vhdx *v)
 {
 	struct overlap overlap = { 0 };
-	struct extent_set space = { .overlap = note_overlap, .ctx = &overlap };
+	struct extent_set space = { .overlap = record_overlap,
+				    .ctx = &overlap };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->n_items; i++)
@@ -193,8 +197,8 @@ static int validate_overlaps(struct vhdx *v)
 	extent_set_fini(&space);
 	if (r == 0 && overlap.found)
 		return fail_found(-EBADMSG, v->img.io->name, "metadata items",
-				  v->metadata.off + overlap.off,
-				  "each in a place of its own", "two in one");
+				  v->metadata.off + overlap.off, "no overlap",
+				  "two that overlap");
 	return r;
 }
 
@@ -245,7 +249,7 @@ int vhdx_meta_read(struct vhdx *v, const struct vhdx_meta *item, void *buf)
 	return vhdx_read_tables(v, buf, item->len, v->metadata.off + item->off);
 }
 
-/* A number of 4 or 8 bytes; the item is there. */
+/* An item of 4 or 8 bytes, little-endian; the item exists. */
 static int read_number(struct vhdx *v, const char *guid, uint64_t *ret)
 {
 	const struct vhdx_meta *item = vhdx_meta_find(v, guid);
@@ -297,7 +301,7 @@ static int load_size(struct vhdx *v)
 	if (!size || size > VHDX_DISK_MAX ||
 	    !is_aligned(size, v->img.sector_size))
 		return fail_value(v, VHDX_GUID_DISK_SIZE, "virtual disk size",
-				  "whole sectors, 64 TiB at most", size);
+				  "whole sectors, at most 64 TiB", size);
 	v->img.size = size;
 	return 0;
 }
@@ -338,7 +342,7 @@ static int load_locator(struct vhdx *v)
 	if (!item)
 		return fail_found(-EBADMSG, v->img.io->name, "metadata table",
 				  v->metadata.off,
-				  "a parent locator, for it has a parent",
+				  "a parent locator, as HasParent is set",
 				  "none");
 	buf = malloc(item->len + 1);
 	if (!buf)
@@ -350,7 +354,7 @@ static int load_locator(struct vhdx *v)
 				  v->metadata.off + item->off, &v->parent);
 }
 
-/* From sizes, how the BAT is laid out. */
+/* The layout of the BAT follows from the sizes (2.5). */
 static int load_geometry(struct vhdx *v)
 {
 	uint64_t chunks;

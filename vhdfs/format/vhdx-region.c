@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The region table ([MS-VHDX] 2.2.3), twice in the file: says where the BAT
- * and the metadata are, and what else is there.  Regions that nobody requires
- * are kept as they are.
+ * The region table ([MS-VHDX] 2.2.3), stored twice: the places of the BAT, of
+ * the metadata, and of regions of other programs, which are left unchanged
+ * unless they are required.
  */
 #include "config.h"
 
@@ -29,7 +29,7 @@ int vhdx_region_read(struct vhdx *v, int slot, uint8_t *buf)
 		       get_le32(buf + VHDX_REGION_CRC);
 }
 
-/* Where entry number i is, of the table that was used. */
+/* The offset in the file of entry i of the copy in slot. */
 static uint64_t entry_off(int slot, size_t i)
 {
 	return VHDX_REGION_TABLE_OFFSET(slot) + VHDX_REGION_FIRST +
@@ -52,23 +52,25 @@ static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 	if (!region->len || !is_aligned(region->off | region->len, VHDX_MIB) ||
 	    region->off < VHDX_AREA)
 		return fail_region(v, at,
-				   "a region of whole MiB, 1 MiB at least on",
+				   "a region of whole MiB at 1 MiB or above",
 				   region);
 	if (!range_within(region->off, region->len, INT64_MAX))
-		return fail_region(v, at, "a region that a file can have",
+		return fail_region(v, at,
+				   "a region below the largest file offset",
 				   region);
 	for (size_t i = 0; i < used->n; i++)
 		if (ranges_overlap(region->off, region->len, used->used[i].off,
 				   used->used[i].end - used->used[i].off))
-			return fail_region(v, at,
-					   "a region apart from log and others",
-					   region);
+			return fail_region(
+				v, at,
+				"a region that overlaps neither the log nor a region",
+				region);
 	return extent_set_insert(&v->structures, region->off, region->len);
 }
 
-/* What kind is it? Keeps the two that are known. */
-static int take_region(struct vhdx *v, const struct vhdx_region *region,
-		       uint64_t at)
+/* Keeps the two regions that this driver uses. */
+static int store_region(struct vhdx *v, const struct vhdx_region *region,
+			uint64_t at)
 {
 	struct guid bat = vhdx_guid(VHDX_GUID_BAT);
 	struct guid metadata = vhdx_guid(VHDX_GUID_METADATA);
@@ -80,8 +82,8 @@ static int take_region(struct vhdx *v, const struct vhdx_region *region,
 		v->metadata = *region;
 	else if (region->required)
 		return fail_found(-EOPNOTSUPP, v->img.io->name, "region table",
-				  at, "regions known to this program",
-				  "the required region %s",
+				  at, "required regions that vhdfs knows",
+				  "region %s",
 				  guid_format(&region->guid, text));
 	else
 		return 0;
@@ -93,7 +95,7 @@ static int take_region(struct vhdx *v, const struct vhdx_region *region,
 	return 0;
 }
 
-/* The guids of the first n entries are looked at for the same one. */
+/* Entry n has a guid that none of the entries before it has. */
 static int validate_guid(struct vhdx *v, const uint8_t *table, size_t n,
 			 uint64_t at)
 {
@@ -113,7 +115,7 @@ static int validate_guid(struct vhdx *v, const uint8_t *table, size_t n,
 	return 0;
 }
 
-static int take_entry(struct vhdx *v, const uint8_t *table, size_t i, int slot)
+static int parse_entry(struct vhdx *v, const uint8_t *table, size_t i, int slot)
 {
 	const uint8_t *e = table + VHDX_REGION_FIRST + i * VHDX_REGION_ENTRY;
 	struct vhdx_region region = {
@@ -126,13 +128,13 @@ static int take_entry(struct vhdx *v, const uint8_t *table, size_t i, int slot)
 	int r = validate_guid(v, table, i, entry_off(slot, i));
 
 	if (r == 0)
-		r = take_region(v, &region, entry_off(slot, i));
+		r = store_region(v, &region, entry_off(slot, i));
 	if (r == 0)
 		r = validate_place(v, &region, entry_off(slot, i));
 	return r;
 }
 
-static int parse(struct vhdx *v, const uint8_t *table, int slot)
+static int parse_table(struct vhdx *v, const uint8_t *table, int slot)
 {
 	uint32_t count = get_le32(table + VHDX_REGION_COUNT);
 	uint64_t at = VHDX_REGION_TABLE_OFFSET(slot);
@@ -141,10 +143,10 @@ static int parse(struct vhdx *v, const uint8_t *table, int slot)
 	if (count > VHDX_REGION_MAX)
 		return fail_found(-EBADMSG, v->img.io->name,
 				  "region table: entry count",
-				  at + VHDX_REGION_COUNT, "2047 at most",
+				  at + VHDX_REGION_COUNT, "at most 2047",
 				  "%" PRIu32, count);
 	for (uint32_t i = 0; i < count; i++) {
-		r = take_entry(v, table, i, slot);
+		r = parse_entry(v, table, i, slot);
 		if (r < 0)
 			return r;
 	}
@@ -171,10 +173,10 @@ int vhdx_regions_load(struct vhdx *v)
 	for (int slot = 0; slot < 2; slot++) {
 		r = vhdx_region_read(v, slot, table);
 		if (r != 0)
-			return r < 0 ? r : parse(v, table, slot);
+			return r < 0 ? r : parse_table(v, table, slot);
 	}
 	return fail_found(-EBADMSG, v->img.io->name, "region tables",
 			  VHDX_REGION_TABLE_OFFSET(0),
-			  "a signature and a right checksum",
+			  "a signature and a valid checksum",
 			  "neither in both copies");
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The file's free space.  Which parts are in use is found out before the first
- * allocation after an open, by reading the BAT once.
+ * Free space of the file: the map of used space is made from the BAT before the
+ * first allocation after an open.
  *
- * What a block gave up is used again only when the change of the BAT that gave
- * it up is in the log for good: until then a crash brings the old entry back,
- * and it must not show another block's data.
+ * INVARIANT: a freed block is allocated again only after the BAT entry that no
+ * longer names it was logged.  Until then a crash restores the old entry, which
+ * must not show another block's data.
  */
 #include "config.h"
 
@@ -18,22 +18,22 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* Joins neighbours before they are added, for a fixed image is one range. */
-struct gather {
+/* Joins adjacent blocks before they are added: those of a fixed image make one
+ * range. */
+struct block_run {
 	uint64_t off, len;
 	bool overlap;
 	uint64_t overlap_off;
 };
 
-static int gather_end(struct vhdx *v, struct gather *g)
+static int add_run(struct vhdx *v, struct block_run *g)
 {
 	return g->len ? extent_set_add(&v->space, g->off, g->len) : 0;
 }
 
-static int gather_entry(struct vhdx *v, uint64_t index, uint64_t entry,
-			void *ctx)
+static int add_entry(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
 {
-	struct gather *g = ctx;
+	struct block_run *g = ctx;
 	uint64_t len = vhdx_bat_space(v, index, entry);
 	uint64_t off = VHDX_BAT_OFFSET(entry);
 	int r = vhdx_bat_validate(v, index, entry);
@@ -44,15 +44,15 @@ static int gather_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		g->len += len;
 		return 0;
 	}
-	r = gather_end(v, g);
+	r = add_run(v, g);
 	g->off = off;
 	g->len = len;
 	return r;
 }
 
-static void note_overlap(void *ctx, uint64_t off, uint64_t len)
+static void record_overlap(void *ctx, uint64_t off, uint64_t len)
 {
-	struct gather *g = ctx;
+	struct block_run *g = ctx;
 
 	(void)len;
 	if (!g->overlap)
@@ -60,7 +60,7 @@ static void note_overlap(void *ctx, uint64_t off, uint64_t len)
 	g->overlap = true;
 }
 
-static int gather_all(struct vhdx *v, struct gather *g)
+static int add_all(struct vhdx *v, struct block_run *g)
 {
 	int r = 0;
 
@@ -71,9 +71,9 @@ static int gather_all(struct vhdx *v, struct gather *g)
 	for (size_t i = 0; r == 0 && i < v->n_freed; i++)
 		r = extent_set_add(&v->space, v->freed[i].off, v->freed[i].len);
 	if (r == 0)
-		r = vhdx_bat_scan(v, gather_entry, g);
+		r = vhdx_bat_scan(v, add_entry, g);
 	if (r == 0)
-		r = gather_end(v, g);
+		r = add_run(v, g);
 	extent_set_sort(&v->space);
 	return r;
 }
@@ -81,19 +81,20 @@ static int gather_all(struct vhdx *v, struct gather *g)
 int vhdx_fail_overlap(struct vhdx *v, uint64_t off)
 {
 	return fail_found(-EBADMSG, v->img.io->name, "block", off,
-			  "one BAT entry for each block", "two that share it");
+			  "one BAT entry for each block",
+			  "two entries that share it");
 }
 
 int vhdx_space_load(struct vhdx *v)
 {
-	struct gather g = { 0 };
+	struct block_run g = { 0 };
 	int r;
 
 	if (v->space_loaded)
 		return 0;
-	v->space.overlap = note_overlap;
+	v->space.overlap = record_overlap;
 	v->space.ctx = &g;
-	r = gather_all(v, &g);
+	r = add_all(v, &g);
 	v->space.overlap = NULL;
 	if (r == -EFBIG)
 		r = fail(r, "%s: %s", v->img.io->name, error_text());
@@ -108,11 +109,11 @@ int vhdx_space_load(struct vhdx *v)
 }
 
 /*
- * Makes free what was given up by changes that are in the log now.  A place
- * that is free already was given up by an entry that is not what it was when
- * the BAT was read first: the image fails.
+ * Frees the blocks whose new BAT entries are logged.  A block that is free
+ * already was named by an entry that changed on disk after vhdx_space_load: the
+ * image fails.
  */
-static int reap(struct vhdx *v)
+static int free_logged(struct vhdx *v)
 {
 	uint64_t logged = atomic_load(&v->flushes_logged);
 	size_t kept = 0;
@@ -121,7 +122,7 @@ static int reap(struct vhdx *v)
 	for (size_t i = 0; i < v->n_freed; i++) {
 		struct vhdx_freed f = v->freed[i];
 
-		/* Without memory for the list it stays in use: a leak. */
+		/* -ENOMEM leaves it in use: a leak. */
 		if (f.flush > logged)
 			v->freed[kept++] = f;
 		else if (v->space_loaded &&
@@ -139,7 +140,7 @@ int vhdx_space_grow(struct vhdx *v, uint64_t size)
 	uint64_t now;
 	int r = io_size(v->img.io, &now);
 
-	/* Writes in place may have made the file larger than we know. */
+	/* A write into a block that the file's end cut may have extended it. */
 	if (r == 0 && now < size)
 		r = io_resize(v->img.io, size);
 	if (r < 0)
@@ -167,7 +168,7 @@ int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 	int r = vhdx_space_load(v);
 
 	if (r == 0)
-		r = reap(v);
+		r = free_logged(v);
 	if (r < 0)
 		return r;
 	r = extent_set_alloc(&v->space, len, VHDX_MIB, 0, VHDX_AREA,
@@ -197,7 +198,7 @@ void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
 		struct vhdx_freed *freed =
 			realloc(v->freed, room * sizeof *freed);
 
-		/* Without memory it stays in use: a leak, that check finds. */
+		/* Stays in use: a leak, which check finds. */
 		if (!freed)
 			return;
 		v->freed = freed;
@@ -212,12 +213,12 @@ void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
 
 uint64_t vhdx_space_used_end(struct vhdx *v)
 {
-	bool gave_up = v->n_freed;
+	bool freed = v->n_freed;
 
-	if (reap(v) < 0)
+	if (free_logged(v) < 0)
 		return 0;
-	/* Without an allocation or a freed block the end is as it was. */
-	if (!v->space_loaded && (!gave_up || vhdx_space_load(v) < 0))
+	/* Without an allocation or a freed block the end is unchanged. */
+	if (!v->space_loaded && (!freed || vhdx_space_load(v) < 0))
 		return 0;
 	return extent_set_end(&v->space);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images that can be read but not written: those without a log, or with one of
- * an unknown version, or whose sequence numbers are used up, or whose BAT has
- * an entry that is wrong.  A change beside a wrong entry could destroy the
- * block that it was meant to name.
+ * Images that can be read but not written: those without a log, with a log of
+ * an unknown version, with used-up sequence numbers, or with an invalid BAT
+ * entry.  Allocating space beside an invalid entry could destroy the block that
+ * the entry was meant to name.
  *
- * vhdx_may_write finds all of it before the image is offered for writing, with
- * a bit for each MiB of the file; vhdx_begin_writes finds the same with the map
- * of the file's space, which writing needs.
+ * vhdx_may_write finds these images before they are offered for writing, with
+ * one bit for each MiB of the file; vhdx_begin_writes finds the same with the
+ * map of used space.
  */
 #include "config.h"
 
@@ -20,12 +20,13 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* In a larger file, of which 16 MiB of bits say what is used, blocks that share
- * space are found by the first write. */
+/* 16 MiB of bits.  In a larger file, overlapping blocks are found only by the
+ * first write. */
 #define SLOTS_MAX (UINT64_C(1) << 27)
 
+/* The MiB of the file that blocks use. */
 struct slots {
-	uint8_t *used;
+	uint8_t *used; /* bits */
 	uint64_t n;
 };
 
@@ -44,15 +45,15 @@ int vhdx_header_may_write(struct vhdx *v)
 
 	if (!v->header.log_len)
 		return fail_header(v, "log length", VHDX_HEADER_LOG_LENGTH,
-				   "a log, to write the image", 0);
+				   "a log, which writing needs", 0);
 	if (version)
 		return fail_header(v, "log version", VHDX_HEADER_LOG_VERSION,
-				   "0, to write the image", version);
+				   "0, which writing needs", version);
 	return vhdx_header_has_numbers(v);
 }
 
-/* Each MiB of the block is marked once. */
-static int mark(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
+/* Validates an entry and sets the bits of its block, which must be clear. */
+static int mark_used(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
 {
 	struct slots *slots = ctx;
 	uint64_t at = VHDX_BAT_OFFSET(entry) / VHDX_MIB;
@@ -83,7 +84,7 @@ int vhdx_may_write(struct image *img)
 	slots.used = calloc(1, slots.n / 8 + 1);
 	if (!slots.used)
 		return fail(-ENOMEM, "%s: out of memory", img->io->name);
-	r = vhdx_bat_scan(v, mark, &slots);
+	r = vhdx_bat_scan(v, mark_used, &slots);
 	free(slots.used);
 	return r;
 }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing and zeroing one block (image.h says under which locks).  What is
- * changed here is data in the file, and BAT and bitmaps in memory; the order in
- * which those reach the disk is told in vhdx-log-write.c.
+ * Writing and zeroing sectors of one block.
  *
- *   from \ to       whole block written   part of it written
+ * These operations change data in the file, and BAT and bitmaps in memory;
+ * vhdx-log-write.c writes the tables to disk.
+ *
+ *   state before    whole block written   part of it written
  *   NOT_PRESENT     FULLY_PRESENT         PARTIALLY_PRESENT in a child, else
- *                                         FULLY_PRESENT among zeros
- *   ZERO, UNMAPPED, FULLY_PRESENT         FULLY_PRESENT among zeros
+ *                                         FULLY_PRESENT, the rest zeros
+ *   ZERO, UNMAPPED, FULLY_PRESENT         FULLY_PRESENT, the rest zeros
  *   UNDEFINED
- *   PARTIALLY       FULLY_PRESENT         PARTIALLY_PRESENT, more bits
+ *   PARTIALLY_      FULLY_PRESENT         PARTIALLY_PRESENT, more bits set
+ *   PRESENT
  *   FULLY_PRESENT   FULLY_PRESENT         FULLY_PRESENT
  *
- * Order, so that a failure half-way leaves the image as it was: the tables are
- * read; space is taken; data is written; bits are set; the BAT entry last.
- * Space is given up with its content zeroed at once: the old entry, should a
- * crash bring it back, then shows the zeros that were asked for.
+ * ORDER: read tables, allocate space, write data, set bits, set the BAT entry.
+ * A failure between two steps leaves the disk unchanged.  Freed blocks are
+ * zeroed at once: if a crash restores the old entry, it shows the zeros that
+ * were asked for.
  */
 #include "config.h"
 
@@ -26,13 +28,13 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* A part of one block, and the block's entry. */
+/* Sectors of one block, and the block's BAT entry. */
 struct piece {
 	struct vhdx *v;
-	uint64_t block, index; /* of the BAT */
+	uint64_t block, index; /* index in the BAT */
 	uint64_t entry;
 	uint64_t in_block, len;
-	bool whole; /* all of the block that is on the disk */
+	bool whole; /* the block, as far as it is on the disk */
 };
 
 static int piece_init(struct piece *p, struct vhdx *v, uint64_t off,
@@ -53,7 +55,7 @@ static bool is_child(const struct vhdx *v)
 	return v->img.type == IMAGE_DIFFERENCING;
 }
 
-/* The entry becomes this; the space of the old one, if another, is given up. */
+/* Sets the entry, and frees the space of the old one if it is another. */
 static int set_entry(const struct piece *p, uint64_t off, unsigned state)
 {
 	uint64_t had = vhdx_bat_space(p->v, p->index, p->entry);
@@ -65,7 +67,7 @@ static int set_entry(const struct piece *p, uint64_t off, unsigned state)
 	return r;
 }
 
-/* Marks the piece's sectors as held here. */
+/* Marks the piece's sectors as stored in this image. */
 static int set_bits(const struct piece *p, const struct vhdx_bits *bits)
 {
 	uint32_t sector_size = p->v->img.sector_size;
@@ -74,7 +76,7 @@ static int set_bits(const struct piece *p, const struct vhdx_bits *bits)
 			      p->len / sector_size, true);
 }
 
-/* The chunk of the block has a bitmap after. */
+/* Allocates the sector bitmap of the block's chunk if there is none. */
 static int ensure_bitmap(const struct piece *p)
 {
 	struct vhdx *v = p->v;
@@ -87,7 +89,7 @@ static int ensure_bitmap(const struct piece *p)
 	return r < 0 ? r : vhdx_bat_set(v, index, off | VHDX_PRESENT);
 }
 
-/* The bits of a block that was not there say nothing: makes them 0. */
+/* Clears the block's bits, which are undefined while it is not present. */
 static int clear_bits(const struct piece *p, struct vhdx_bits *ret)
 {
 	uint64_t n = p->v->img.block_size / p->v->img.sector_size, run;
@@ -103,8 +105,9 @@ static int clear_bits(const struct piece *p, struct vhdx_bits *ret)
 	return vhdx_bits_fill(ret, 0, n, false);
 }
 
-/* Gives the block a place at off, which is zeros; buf null: zeros. */
-static int fill_place(const struct piece *p, const void *buf, uint64_t off)
+/* Stores the block at off, where the file has zeros; the piece's data is buf,
+ * or zeros if buf is null. */
+static int store_block(const struct piece *p, const void *buf, uint64_t off)
 {
 	bool partial = is_child(p->v) && !p->whole &&
 		       VHDX_BAT_STATE(p->entry) == VHDX_NOT_PRESENT;
@@ -130,13 +133,13 @@ static int allocate(const struct piece *p, const void *buf)
 
 	if (r < 0)
 		return r;
-	r = fill_place(p, buf, off);
+	r = store_block(p, buf, off);
 	if (r < 0)
 		vhdx_space_alloc_undo(p->v, off, p->v->img.block_size);
 	return r;
 }
 
-/* More of a block that has its place. */
+/* Writes into a block that is stored. */
 static int write_stored(const struct piece *p, const void *buf)
 {
 	uint64_t off = VHDX_BAT_OFFSET(p->entry);
@@ -157,8 +160,8 @@ static bool is_stored(uint64_t entry)
 	       VHDX_BAT_STATE(entry) == VHDX_PARTIAL;
 }
 
-/* 1 asks for a flush, see image.h. */
-static int done(const struct vhdx *v, int r)
+/* The result of write and zero: 1 asks for a flush (image.h). */
+static int result(const struct vhdx *v, int r)
 {
 	return r < 0 ? r : vhdx_wants_flush(v);
 }
@@ -172,10 +175,10 @@ int vhdx_write(struct image *img, const void *buf, uint64_t off, size_t len)
 	if (r < 0)
 		return r;
 	r = is_stored(p.entry) ? write_stored(&p, buf) : allocate(&p, buf);
-	return done(v, r);
+	return result(v, r);
 }
 
-/* Zeros in the file, as far as it reaches. */
+/* Zeros the range up to the file's end. */
 static int zero_file(struct vhdx *v, uint64_t off, uint64_t len, bool keep)
 {
 	uint64_t size;
@@ -186,7 +189,7 @@ static int zero_file(struct vhdx *v, uint64_t off, uint64_t len, bool keep)
 	return io_zero(v->img.io, off, min_u64(len, size - off), keep);
 }
 
-/* Gives up the block's place. */
+/* Frees the block; in a child, keeps the parent hidden. */
 static int release(const struct piece *p, int flags)
 {
 	bool hide = is_child(p->v) && !(flags & ZERO_BELOW);
@@ -213,14 +216,14 @@ static int zero_stored(const struct piece *p, int flags)
 		return r;
 	if (p->whole)
 		return set_entry(p, off, VHDX_PRESENT);
-	/* Sectors of the parent stay so where they are zeros as well. */
+	/* The parent's sectors are zeros: they need no bits. */
 	if (flags & ZERO_BELOW)
 		return 0;
 	r = vhdx_bits_of(v, p->block, &bits);
 	return r < 0 ? r : set_bits(p, &bits);
 }
 
-static int zero_absent(const struct piece *p, int flags)
+static int zero_unstored(const struct piece *p, int flags)
 {
 	if (!is_child(p->v) || flags & ZERO_BELOW ||
 	    VHDX_BAT_STATE(p->entry) != VHDX_NOT_PRESENT)
@@ -237,6 +240,6 @@ int vhdx_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 	if (r < 0)
 		return r;
 	r = is_stored(p.entry) ? zero_stored(&p, flags)
-			       : zero_absent(&p, flags);
-	return done(v, r);
+			       : zero_unstored(&p, flags);
+	return result(v, r);
 }

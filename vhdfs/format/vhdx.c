@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VHDX images: opening, closing, and the list of what the driver does.
+ * The VHDX driver's operations: probe, open, close, peek, parent.
  *
- *   vhdx-header    the two headers and their guids
- *   vhdx-log       a log that was left behind: seen through, or replayed
- *   vhdx-region    where the BAT and the metadata are
- *   vhdx-meta      sizes, identifiers; vhdx-locator: the parent
- *   vhdx-end       is the file truncated?
- *   vhdx-bat       where blocks are, and which sectors of them: map
- *   vhdx-space     which parts of the file are free
- *   vhdx-write     blocks allocated, written, zeroed, released
- *   vhdx-logwrite  the order in which changes reach the disk
- *
- * An open reads all but the bitmaps.  Of the BAT it checks only that the file
- * holds the blocks (vhdx-truncation.c); entries and pages of bitmaps are
- * checked, and kept, when they are first asked for.
+ * The other operations are in the files that vhdx-internal.h lists; what is on
+ * disk is in vhdx-layout.h.
  */
 #include "config.h"
 
@@ -28,8 +17,7 @@
 #include "base/error.h"
 #include "format/vhdx-internal.h"
 
-/* So far from its beginning the metadata of a file lies, as programs write it.
- */
+/* Programs place the metadata region in the first 16 MiB of the file. */
 enum { METADATA_MIB_MAX = 16 };
 
 static int vhdx_probe(struct io *io)
@@ -42,7 +30,7 @@ static int vhdx_probe(struct io *io)
 			       sizeof signature);
 }
 
-/* The log is put in its places once it is known that all the rest is good. */
+/* The log is replayed only after all other structures were found sound. */
 static int load(struct vhdx *v)
 {
 	int r = vhdx_load(v);
@@ -77,7 +65,7 @@ static int vhdx_close(struct image *img)
 	struct vhdx *v = vhdx_of(img);
 	int r = 0;
 
-	/* After a failure the log stays: it is what makes the file whole. */
+	/* After a failure the next open needs the log: it must stay. */
 	if (atomic_load(&img->started) && !atomic_load(&img->failed))
 		r = vhdx_end_writes(img);
 	if (r == 0 && img->writable && !atomic_load(&img->failed))
@@ -94,9 +82,8 @@ static bool contains(const uint8_t *buf, size_t len, const void *what, size_t n)
 }
 
 /*
- * Where the tables do not lead to the metadata: it is looked for at each MiB of
- * the first ones.  1 where it is there and names no parent, 0 where it does, or
- * is not found.
+ * For a file whose tables do not lead to the metadata: searches for the
+ * metadata at each MiB.  1 if it was found and has no parent locator, else 0.
  */
 static int has_no_locator(struct io *io)
 {
@@ -117,14 +104,14 @@ static int has_no_locator(struct io *io)
 	return r < 0 ? r : none;
 }
 
-/* The log may have changed what this reads, which says what there was before.
- */
+/* Reads the structures without the log: a log that was not replayed may hold
+ * newer ones. */
 static int vhdx_peek(struct image *img, struct parent_ref *ret)
 {
 	struct vhdx v = { .img = { .io = img->io } };
 	int r = io_size(img->io, &v.file_size);
 
-	/* Where no header is good the regions may be. */
+	/* Without a valid header the region tables may still be valid. */
 	if (r == 0 && vhdx_headers_load(&v) < 0)
 		memset(&v.header, 0, sizeof v.header);
 	if (r == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHDX images: see vhdx-layout.h for what is on disk, vhdx.c for the driver. */
+/* The VHDX driver. vhdx-layout.h describes the on-disk format. */
 #ifndef VHDFS_FORMAT_VHDX_H
 #define VHDFS_FORMAT_VHDX_H
 
