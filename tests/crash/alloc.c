@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory with faults: the linker puts these in the place of the C library's in
- * all that is linked statically, which is the project's own code.  Allocations
- * that are made while faults are armed are marked, so that those that are never
- * freed can be told.
+ * Allocations with faults: the linker replaces the C library's functions by
+ * these in all code that is linked statically, which is the project's own.
+ * Allocations while faults are armed are remembered, to find leaks.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -25,7 +24,7 @@ int __wrap_asprintf(char **ret, const char *fmt, ...);
 int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...);
 void __wrap_free(void *p);
 
-/* Open addressing over the addresses that are live: a few thousand. */
+/* The live addresses, a few thousand; a hash table with open addressing. */
 enum { SLOTS = 1 << 16 };
 static void *slots[SLOTS];
 static long live;
@@ -35,26 +34,26 @@ static size_t slot_of(const void *p)
 	return ((uintptr_t)p >> 4) * 0x9e3779b97f4a7c15 >> 48;
 }
 
-static void *const gone = &slots;
+static void *const deleted = &slots;
 
-static void *mark(void *p)
+static void *remember(void *p)
 {
 	size_t i = slot_of(p);
 
 	if (!p || !faults_armed())
 		return p;
-	while (slots[i] && slots[i] != gone)
+	while (slots[i] && slots[i] != deleted)
 		i = (i + 1) % SLOTS;
 	slots[i] = p;
 	live++;
 	return p;
 }
 
-static void unmark(const void *p)
+static void forget(const void *p)
 {
 	for (size_t i = slot_of(p); slots[i]; i = (i + 1) % SLOTS)
 		if (slots[i] == p) {
-			slots[i] = slots[(i + 1) % SLOTS] ? gone : NULL;
+			slots[i] = slots[(i + 1) % SLOTS] ? deleted : NULL;
 			live--;
 			return;
 		}
@@ -80,7 +79,7 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t size)
 {
-	return fails() ? NULL : mark(__real_malloc(size));
+	return fails() ? NULL : remember(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t n, size_t size)
@@ -89,7 +88,7 @@ void *__wrap_calloc(size_t n, size_t size)
 
 	if (p)
 		memset(p, 0, n * size);
-	return mark(p);
+	return remember(p);
 }
 
 void *__wrap_realloc(void *p, size_t size)
@@ -103,8 +102,8 @@ void *__wrap_realloc(void *p, size_t size)
 	if (!now)
 		return NULL;
 	if (before)
-		unmark((void *)before);
-	return mark(now);
+		forget((void *)before);
+	return remember(now);
 }
 
 char *__wrap_strdup(const char *text)
@@ -120,7 +119,7 @@ static int print_allocated(char **ret, const char *fmt, va_list args)
 	int n = fails() ? -1 : vasprintf(ret, fmt, args);
 
 	if (n >= 0)
-		mark(*ret);
+		remember(*ret);
 	return n;
 }
 
@@ -135,7 +134,7 @@ int __wrap_asprintf(char **ret, const char *fmt, ...)
 	return n;
 }
 
-/* What a program that is built with _FORTIFY_SOURCE calls instead. */
+/* Replaces asprintf in programs built with _FORTIFY_SOURCE. */
 int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
 {
 	va_list args;
@@ -151,6 +150,6 @@ int __wrap___asprintf_chk(char **ret, int flag, const char *fmt, ...)
 void __wrap_free(void *p)
 {
 	if (p)
-		unmark(p);
+		forget(p);
 	__real_free(p);
 }

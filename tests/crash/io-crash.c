@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Crash file: recording of operations, and states after a power cut. */
 #include "crash/io-crash.h"
 
 #include "unit/unit.h"
@@ -108,7 +109,7 @@ static int crash_punch(struct io *io, uint64_t off, uint64_t len, bool keep)
 	return r;
 }
 
-/* Changes nothing that can be seen. */
+/* Reserving space changes no content, so it is not recorded. */
 static int crash_reserve(struct io *io, uint64_t off, uint64_t len)
 {
 	return inner(io)->ops->reserve(inner(io), off, len);
@@ -175,15 +176,14 @@ size_t crash_unsynced(const struct crash_file *file, size_t n)
 	return n - i;
 }
 
-/* Does a piece of a write that is torn reach the disk? */
-static bool survives(uint64_t *seed)
+/* Does a piece of a torn write reach the disk? */
+static bool piece_survives(uint64_t *seed)
 {
 	return !seed || random_next(seed) % 2;
 }
 
-/* Carries an operation out; torn: some pieces only. */
-static void execute_plan(struct io *io, const struct crash_op *op,
-			 uint64_t *torn)
+/* Applies an operation; if torn is not null, random pieces of it only. */
+static void apply_op(struct io *io, const struct crash_op *op, uint64_t *torn)
 {
 	uint64_t end = op->off + op->len, n;
 
@@ -197,7 +197,7 @@ static void execute_plan(struct io *io, const struct crash_op *op,
 		return;
 	for (uint64_t at = op->off; at < end; at += n) {
 		n = min_u64(end - at, PIECE - at % PIECE);
-		if (!survives(torn))
+		if (!piece_survives(torn))
 			continue;
 		if (op->kind == CRASH_ZERO)
 			assert_ok(io_zero(io, at, n, false));
@@ -207,7 +207,7 @@ static void execute_plan(struct io *io, const struct crash_op *op,
 	}
 }
 
-/* Brings the durable state up to the last sync of the first n. */
+/* Advances the durable state to the last sync of the first n operations. */
 static void advance(struct crash_states *states, size_t n)
 {
 	size_t last = n - crash_unsynced(states->file, n);
@@ -215,7 +215,7 @@ static void advance(struct crash_states *states, size_t n)
 
 	assert_ok(io_mem_open(&states->durable, "durable", true, &io));
 	for (; states->n_durable < last; states->n_durable++)
-		execute_plan(io, &states->file->ops[states->n_durable], NULL);
+		apply_op(io, &states->file->ops[states->n_durable], NULL);
 	io_close(io);
 }
 
@@ -258,7 +258,7 @@ void crash_state(struct crash_states *states, size_t n, enum crash_fate fate,
 		    (fate == FATE_ONE_KEPT && !is_one) ||
 		    (fate == FATE_SOME && some))
 			continue;
-		execute_plan(io, ops[i], torn ? seed : NULL);
+		apply_op(io, ops[i], torn ? seed : NULL);
 	}
 	io_close(io);
 	free(ops);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Faults of file accesses. */
 #include "crash/io-fault.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ struct io_fault {
 	struct io *inner;
 };
 
-/* What is below is not ours to fail: its memory is the test's. */
+/* Disarms faults while the inner file runs, whose memory is the test's. */
 static struct io *enter(struct io *io, struct faults **ret_faults)
 {
 	*ret_faults = armed;
@@ -58,7 +59,7 @@ static int leave(struct faults *faults, int r)
 	return r;
 }
 
-/* Does an access fail that takes space, or not? */
+/* The fault of an access, as a negative errno, or 0. */
 static int fails(struct faults *faults, bool takes_space)
 {
 	if (!faults || faults->kind >= FAULT_MEMORY ||

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults: the Nth access to a file fails, or the Nth allocation of memory, once
+ * Faults: the Nth access to a file or the Nth allocation of memory fails, once
  * or from then on.
  *
- * Accesses of all files that share a struct faults are counted together.  For
- * memory the program is linked with --wrap for malloc, calloc, realloc, strdup,
- * asprintf and free (alloc.c): what the library allocates is counted, and what
- * it has not given back.  Only what happens while faults are armed counts.
+ * Accesses to all files of a struct faults are counted together.  For memory,
+ * the program is linked with --wrap for malloc, calloc, realloc, strdup,
+ * asprintf and free (alloc.c), which also counts the library's live
+ * allocations.  Only events while faults are armed are counted.
  */
 #ifndef VHDFS_TESTS_IO_FAULT_H
 #define VHDFS_TESTS_IO_FAULT_H
@@ -15,33 +15,33 @@
 
 enum fault_kind {
 	FAULT_EIO,
-	FAULT_ENOSPC, /* of what takes space only; others are not counted */
+	FAULT_ENOSPC, /* counts only accesses that take disk space */
 	FAULT_SHORT,  /* EIO after half of a transfer */
 	FAULT_MEMORY,
-	/* No fault of one access: the disk has room for so many more pages of
-	 * 4 KiB (at), until a guest was told so.  The world sees to it. */
+	/* No fault of one access: the disk has room for `at' more pages of
+	 * 4 KiB, until the guest got -ENOSPC (world.c). */
 	FAULT_ROOM,
 };
 
 struct faults {
 	enum fault_kind kind;
 	bool forever;
-	unsigned at; /* from 1 on; 0: none */
+	unsigned at; /* N, from 1 on; 0: no fault */
 	unsigned count;
 	bool fired;
 };
 
-/* From now on, for this thread; null: none. */
+/* Arms faults for this thread; null disarms. */
 void faults_arm(struct faults *faults);
 struct faults *faults_armed(void);
-/* Files opened by io_fault_open that are still open. */
+/* The number of open files of io_fault_open. */
 long faults_open_files(void);
-/* Allocations by the library that live (alloc.c). */
+/* The number of live allocations by the library (alloc.c). */
 long faults_live(void);
-/* Counts them from 0. */
+/* Sets that number to 0. */
 void faults_forget_live(void);
 
-/* A file of another kind, with faults. */
+/* A file of another kind, to open with faults. */
 struct fault_file {
 	rootdir_mem_open *open;
 	void *file;
@@ -49,7 +49,7 @@ struct fault_file {
 /* file is a struct fault_file. */
 int io_fault_open(void *file, const char *name, bool writable, struct io **ret);
 
-/* Is it the turn of this access? For alloc.c too. */
+/* Counts an access: must it fail?  Also for alloc.c. */
 bool faults_turn(struct faults *faults);
 
 #endif

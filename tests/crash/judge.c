@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Judge: see judge.h. */
 #include "config.h"
 
 #include "crash/judge.h"
@@ -14,19 +15,18 @@
 
 enum { NEW_WRITES = 4 };
 
-/* Tags of what is written after a crash. */
+/* The tag of writes after the crash. */
 #define NEW_TAG (UINT64_C(1) << 60)
 
-/* One case: a file, and what its sectors are by now. */
+/* One state under judgement, and the tags of its sectors. */
 struct trial {
 	struct judge *judge;
 	struct world *world;
 	size_t n;
 	uint64_t *tags;
-	/* What the power cut left, as a child made of it then would see it;
-	 * null tags: it was not read yet. */
-	struct snapshot left;
-	bool *rewritten; /* sectors that hold NEW_TAG, or may */
+	/* The content after the power cut; null tags before the first read. */
+	struct snapshot crashed;
+	bool *rewritten; /* sectors that may hold NEW_TAG */
 };
 
 static void trial_init(struct trial *t, struct judge *judge, size_t n)
@@ -42,28 +42,28 @@ static void trial_fini(struct trial *t)
 {
 	free(t->tags);
 	free(t->rewritten);
-	free(t->left.tags);
+	free(t->crashed.tags);
 }
 
-/* No child that was made at an earlier open shows anything but what it saw
- * then. */
+/* A child of an earlier open, or of the state after the crash, would show
+ * unchanged content, or not open. */
 static void expect_no_mixture(struct trial *t, const struct image *leaf)
 {
 	struct world *world = t->world;
 	size_t size = world->n_sectors * sizeof *t->tags;
 
 	world_expect_no_mixture(world, t->n, &leaf->id, t->tags);
-	if (t->left.tags) {
-		world_expect_snapshot(world, &t->left, &leaf->id, t->tags);
+	if (t->crashed.tags) {
+		world_expect_snapshot(world, &t->crashed, &leaf->id, t->tags);
 		return;
 	}
-	t->left.id = leaf->id;
-	t->left.tags = malloc(size);
-	assert_non_null(t->left.tags);
-	memcpy(t->left.tags, t->tags, size);
+	t->crashed.id = leaf->id;
+	t->crashed.tags = malloc(size);
+	assert_non_null(t->crashed.tags);
+	memcpy(t->crashed.tags, t->tags, size);
 }
 
-/* Reads the disk into tags; every sector holds what it may. */
+/* Reads the disk into tags; each tag is allowed. */
 static void expect_allowed(struct trial *t, struct chain *chain)
 {
 	struct world *world = t->world;
@@ -74,7 +74,7 @@ static void expect_allowed(struct trial *t, struct chain *chain)
 		    (t->rewritten[s] && t->tags[s] == NEW_TAG))
 			continue;
 		print_error("sector %" PRIu64 " holds tag %" PRIx64
-			    ", which it must not; what it may hold:\n",
+			    ", which is not allowed; allowed are:\n",
 			    s, t->tags[s]);
 		world_explain(world, s, t->n);
 		_fail(__FILE__, __LINE__);
@@ -82,7 +82,7 @@ static void expect_allowed(struct trial *t, struct chain *chain)
 	expect_no_mixture(t, chain_leaf(chain));
 }
 
-/* The disk is as tags say. */
+/* The disk's content is still tags. */
 static void expect_same(struct trial *t, struct chain *chain)
 {
 	struct world *world = t->world;
@@ -107,8 +107,9 @@ static void open_or_fail(struct trial *t, struct visit *visit,
 
 	if (r == 0)
 		return;
-	print_error("an image that does not open for %s after a crash: %s\n",
-		    writable ? "writing" : "reading", error_text());
+	print_error(
+		"expected an image that opens for %s after a crash, found: %s\n",
+		writable ? "writing" : "reading", error_text());
 	_fail(__FILE__, __LINE__);
 }
 
@@ -124,9 +125,9 @@ static void visit_to_read(struct trial *t, struct mem_file *file, bool allowed)
 	assert_ok(visit_close(&visit));
 }
 
-/* Writes here and there, whole blocks too; marks first, for a crash in
- * between may show it. */
-static void write_on(struct trial *t, struct chain *chain)
+/* Writes to random places, once a whole area.  Sets rewritten before each
+ * write, which a crash during the recovery may show. */
+static void write_more(struct trial *t, struct chain *chain)
 {
 	const struct scenario *sc = t->world->scenario;
 	uint64_t per_area = sc->area / WORLD_SECTOR;
@@ -152,7 +153,7 @@ static void write_on(struct trial *t, struct chain *chain)
 
 struct report {
 	struct check check; /* first */
-	unsigned damage, unmended;
+	unsigned damage, unrepaired;
 };
 
 static void count(struct check *check, const struct finding *f)
@@ -162,7 +163,7 @@ static void count(struct check *check, const struct finding *f)
 	report->damage += !f->leak;
 	if (f->leak || f->repaired)
 		return;
-	report->unmended++;
+	report->unrepaired++;
 	print_error("check: %s at %" PRIu64 ": expected %s, found %s\n",
 		    f->structure, f->offset, f->expected, f->found);
 }
@@ -179,28 +180,28 @@ static struct report run_check(struct mem_file *file, bool repair)
 	return report;
 }
 
-static void expect_sound(struct mem_file *file)
+static void expect_undamaged(struct mem_file *file)
 {
 	assert_int_equal(run_check(file, false).damage, 0);
 }
 
-/* Opens for writing, over a recorder, reads, and writes on. */
+/* Opens the state for writing, recorded, reads it, and writes to it. */
 static void recover(struct trial *t, struct crash_file *file)
 {
 	struct visit visit;
 
 	open_or_fail(t, &visit, io_crash_open, file, true);
 	expect_allowed(t, visit.chain);
-	write_on(t, visit.chain);
+	write_more(t, visit.chain);
 	expect_same(t, visit.chain);
 	assert_ok(chain_flush(visit.chain));
 	expect_same(t, visit.chain);
 	assert_ok(visit_close(&visit));
-	expect_sound(&file->now);
+	expect_undamaged(&file->now);
 	visit_to_read(t, &file->now, false);
 }
 
-/* The power goes again, while what the first time left was mended. */
+/* A second power cut, at each sync of the recovery. */
 static void crash_again(struct trial *t, const struct crash_file *recovery)
 {
 	struct crash_states states;
@@ -227,10 +228,10 @@ static void repair(struct trial *t, const struct mem_file *state)
 
 	mem_file_init(&file);
 	mem_file_copy(&file, state);
-	/* What waits for the next open is no damage. */
-	expect_sound(&file);
-	assert_int_equal(run_check(&file, true).unmended, 0);
-	expect_sound(&file);
+	/* A pending recovery is no damage. */
+	expect_undamaged(&file);
+	assert_int_equal(run_check(&file, true).unrepaired, 0);
+	expect_undamaged(&file);
 	visit_to_read(t, &file, true);
 	mem_file_fini(&file);
 	t->judge->repairs++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether what a crash left is as good as was promised. */
+/* Judge: is the state after a crash as good as vhdfs promises? */
 #ifndef VHDFS_TESTS_JUDGE_H
 #define VHDFS_TESTS_JUDGE_H
 
@@ -8,20 +8,22 @@
 struct judge {
 	struct world *world;
 	uint64_t seed;
-	unsigned long states; /* that were judged, those of recoveries too */
-	unsigned long recoveries; /* crashes while one was mended */
+	unsigned long states;     /* judged, also during recoveries */
+	unsigned long recoveries; /* crashes during a recovery */
 	unsigned long repairs;    /* check --repair instead of an open */
 };
 
 /*
- * state is what the leaf's file is after the first n operations and a power
- * cut.  Fails the test unless: it opens by itself, for reading and for writing;
- * every sector holds what it may; where it has the identifier that it had at an
- * earlier open, it holds what it held then, for a child that was made then and
- * lies elsewhere opens on it; it can be written and flushed, and the rest
- * stays as it is; check then finds nothing but leaks; the same when the power
- * goes again while it is opened and first written; and check --repair makes it
- * sound, with the same content.
+ * state is a state of the leaf's file after the first n operations and a power
+ * cut.  Fails the test unless:
+ *  - it opens for reading and for writing, without a repair;
+ *  - each sector holds a content that is allowed (world_allows);
+ *  - if it still has the identifier of an earlier open, it has the content of
+ *    that open: a child made then, in another place, would open on it;
+ *  - it can be written and flushed, and its other sectors are unchanged;
+ *  - check then finds only leaks;
+ *  - all this holds again after a power cut during its recovery;
+ *  - check --repair repairs it, with the same content.
  */
 void judge_state(struct judge *judge, const struct mem_file *state, size_t n);
 

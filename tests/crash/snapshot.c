@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the leaf's disk holds, and snapshots of that: what children that were
- * made at earlier opens of the leaf expect. */
+/* Reading the leaf's disk, and snapshots of it: the content that children made
+ * at earlier opens expect. */
 #include "config.h"
 
 #include "crash/world.h"
@@ -28,17 +28,17 @@ void world_read(struct world *world, struct chain *chain, uint64_t *ret_tags)
 		world_fill(world, want, s, ret_tags[s]);
 		if (!memcmp(have, want, WORLD_SECTOR))
 			continue;
-		print_error("sector %" PRIu64 ": expected one whole version, "
-			    "found bytes of another kind (tag %" PRIx64 ")\n",
+		print_error("sector %" PRIu64
+			    ": expected the content of one tag, "
+			    "found other bytes (tag %" PRIx64 ")\n",
 			    s, ret_tags[s]);
 		_fail(__FILE__, __LINE__);
 	}
 	free(buf);
 }
 
-/* The leaf was opened again, and a child is made of it, which syncs it
- * (store/child.c): what a killed process wrote may be in the page cache only.
- */
+/* Making a child syncs its parent (store/child.c), as writes of a killed
+ * process may be in the page cache only. */
 void world_take_snapshot(struct world *world)
 {
 	struct snapshot *s;

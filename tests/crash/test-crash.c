@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The crash matrix: for every kind of image and of allocation the power goes at
- * every sync, and at many operations in between, in every way in which unsynced
- * writes can be kept, lost and torn; what is left is judged (judge.h).
+ * The crash matrix: for each kind of image and of allocation, power cuts at
+ * each sync and at many operations between, with unsynced writes kept, lost and
+ * torn in all ways.  The states are judged (judge.h).
  *
- * VHDFS_SEED reproduces a run, VHDFS_LONG=MINUTES goes on with new seeds for so
- * long.
+ * VHDFS_SEED reproduces a run; VHDFS_LONG=MINUTES repeats with new seeds for
+ * that time.  An argument selects the scenarios whose names begin with it.
  */
 #include "config.h"
 
@@ -291,10 +291,10 @@ static const struct scenario scenarios[] = {
 };
 
 static unsigned long n_states, n_recoveries, n_repairs;
-/* Of the round that is under way; 0 when none is. */
+/* The seed of the current round, or 0. */
 static uint64_t round_seed;
 
-/* All fates where a sync is about to return, and some elsewhere. */
+/* All fates before a sync returns; elsewhere some, at random. */
 static void crash_at(struct judge *judge, struct crash_states *states, size_t n,
 		     struct mem_file *file)
 {
@@ -304,7 +304,7 @@ static void crash_at(struct judge *judge, struct crash_states *states, size_t n,
 	for (enum crash_fate fate = 0; fate < FATES; fate++) {
 		if (!at_sync && random_next(&judge->seed) % (3 * FATES))
 			continue;
-		/* With nothing to lose they are all the same. */
+		/* Without unsynced operations, all fates are the same. */
 		if (fate && !crash_unsynced(leaf, n))
 			break;
 		crash_state(states, n, fate, &judge->seed, file);
@@ -312,8 +312,8 @@ static void crash_at(struct judge *judge, struct crash_states *states, size_t n,
 	}
 }
 
-static void no_parent_was_written(const struct world *world,
-				  const unsigned *writes)
+static void expect_parents_unwritten(const struct world *world,
+				     const unsigned *writes)
 {
 	for (unsigned i = 0; i < world->scenario->parents; i++)
 		assert_int_equal(world->parents[i].n_pwrite, writes[i]);
@@ -337,7 +337,7 @@ static void crash_everywhere(const struct scenario *scenario, uint64_t seed)
 	from = scenario->prelude ? world.steps[scenario->prelude].before : 0;
 	for (size_t n = from; n <= world.leaf.n; n++)
 		crash_at(&judge, &states, n, &file);
-	no_parent_was_written(&world, writes);
+	expect_parents_unwritten(&world, writes);
 	mem_file_fini(&file);
 	crash_states_fini(&states);
 	world_fini(&world);
@@ -346,7 +346,7 @@ static void crash_everywhere(const struct scenario *scenario, uint64_t seed)
 	n_repairs += judge.repairs;
 }
 
-static void what_a_power_cut_leaves_is_whole(void **state)
+static void power_cut_leaves_an_allowed_state(void **state)
 {
 	const struct scenario *scenario = *state;
 	const char *brief = getenv("VHDFS_CRASH_SECONDS");
@@ -368,8 +368,8 @@ static void what_a_power_cut_leaves_is_whole(void **state)
 	       scenario->name, n_states, rounds, n_recoveries, n_repairs);
 }
 
-/* What a failure is reproduced with. */
-static int tell_seed(void **state)
+/* Prints how to reproduce a failure. */
+static int print_seed(void **state)
 {
 	(void)state;
 	if (round_seed)
@@ -386,14 +386,13 @@ int main(int argc, char **argv)
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-		/* By hand: those whose names begin with an argument. */
 		if (argc > 1 &&
 		    strncmp(scenarios[i].name, argv[1], strlen(argv[1])) != 0)
 			continue;
 		tests[n++] = (struct CMUnitTest){
 			.name = scenarios[i].name,
-			.test_func = what_a_power_cut_leaves_is_whole,
-			.teardown_func = tell_seed,
+			.test_func = power_cut_leaves_an_allowed_state,
+			.teardown_func = print_seed,
 			.initial_state = (void *)&scenarios[i],
 		};
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Faults: a guest opens, reads, writes, punches, flushes and closes, and the
- * first, the second, the third ... access or allocation fails, once or from
- * then on, until none is left to fail.  What it was told is true, and what is
- * left is as good as after a crash (judge.h).  The same over create, check,
- * check --repair and the replay of a log.
+ * first, second, third ... access or allocation fails, once or from then on,
+ * until no more fail.  The results that the guest got must be true, and the
+ * file as good as after a crash (judge.h).  The same for create, check, check
+ * --repair and the replay of a log.
  */
 #include "config.h"
 
@@ -96,34 +96,34 @@ enum {
 static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory",
 				     "room, page" };
 
-/* What is under way, for a failure's message. */
+/* The current faults and seed, for a failure's message. */
 static struct faults now;
 static uint64_t now_seed;
 
 static long open_before;
 
-/* Before a run: what an earlier one that failed left is not counted. */
+/* Before a run: leaks of earlier runs are not counted. */
 static void begin(void)
 {
 	faults_forget_live();
 	open_before = faults_open_files();
 }
 
-static void nothing_is_left_open(void)
+static void expect_no_leaks(void)
 {
 	assert_int_equal(faults_open_files(), open_before);
 	assert_int_equal(faults_live(), 0);
 }
 
-/* One life of a guest: did the fault fire? */
-static bool live_with(const struct scenario *scenario, uint64_t seed)
+/* Runs the guest once: has the fault fired? */
+static bool run_guest(const struct scenario *scenario, uint64_t seed)
 {
 	struct judge judge = { .seed = seed };
 	struct world world;
 
 	begin();
 	world_init(&world, scenario, seed, &now);
-	nothing_is_left_open();
+	expect_no_leaks();
 	world.faults = NULL;
 	judge.world = &world;
 	judge_state(&judge, &world.leaf.now, world.leaf.n);
@@ -131,8 +131,8 @@ static bool live_with(const struct scenario *scenario, uint64_t seed)
 	return now.fired;
 }
 
-/* The power goes at each sync of such a life, and at its end. */
-static bool live_until_a_cut(const struct scenario *scenario, uint64_t seed)
+/* The same, with power cuts at each sync and at the end. */
+static bool run_guest_and_cut(const struct scenario *scenario, uint64_t seed)
 {
 	struct judge judge = { .seed = seed };
 	struct crash_states states;
@@ -158,10 +158,10 @@ static bool live_until_a_cut(const struct scenario *scenario, uint64_t seed)
 	return now.fired;
 }
 
-typedef bool a_life(const struct scenario *scenario, uint64_t seed);
+typedef bool run_fn(const struct scenario *scenario, uint64_t seed);
 
-/* All kinds of faults at all places of a life: how many were met. */
-static unsigned long everywhere(a_life *life, const struct scenario *scenario,
+/* All kinds of faults at all places of a run: returns their number. */
+static unsigned long everywhere(run_fn *run, const struct scenario *scenario,
 				uint64_t seed)
 {
 	unsigned long n = 0;
@@ -173,14 +173,14 @@ static unsigned long everywhere(a_life *life, const struct scenario *scenario,
 				now = (struct faults){ .kind = kind,
 						       .forever = forever,
 						       .at = at };
-				if (!life(scenario, seed))
+				if (!run(scenario, seed))
 					break;
 			}
 	now_seed = 0;
 	return n;
 }
 
-static void a_guest_meets_faults(void **state)
+static void guest_meets_faults(void **state)
 {
 	const struct scenario *scenario = *state;
 	double deadline = test_deadline(0, TESTS);
@@ -188,13 +188,13 @@ static void a_guest_meets_faults(void **state)
 	unsigned long n = 0;
 
 	do {
-		n += everywhere(live_with, scenario, seed);
+		n += everywhere(run_guest, scenario, seed);
 		random_next(&seed);
 	} while (test_time_is_left(deadline));
 	printf("# %s: %lu faults\n", scenario->name, n);
 }
 
-static void a_cut_follows_a_fault(void **state)
+static void power_cut_after_a_fault(void **state)
 {
 	double deadline = test_deadline(0, TESTS);
 	uint64_t seed = seed_from_environment();
@@ -203,19 +203,19 @@ static void a_cut_follows_a_fault(void **state)
 	(void)state;
 	do {
 		for (size_t i = 0; i < SCENARIOS; i++)
-			n += everywhere(live_until_a_cut, &scenarios[i], seed);
+			n += everywhere(run_guest_and_cut, &scenarios[i], seed);
 		random_next(&seed);
 	} while (test_time_is_left(deadline));
 	printf("# %lu faults\n", n);
 }
 
-static bool runs_full(const struct scenario *scenario, uint64_t seed)
+static bool run_on_full_disk(const struct scenario *scenario, uint64_t seed)
 {
 	now.kind = FAULT_ROOM;
-	return live_with(scenario, seed);
+	return run_guest(scenario, seed);
 }
 
-static void the_disk_is_full_at_every_size(void **state)
+static void disk_full_at_each_size(void **state)
 {
 	uint64_t seed = seed_from_environment();
 	unsigned long n = 0;
@@ -225,37 +225,37 @@ static void the_disk_is_full_at_every_size(void **state)
 		for (unsigned at = 1;; at += 1 + at / 16, n++) {
 			now_seed = seed;
 			now = (struct faults){ .at = at };
-			if (!runs_full(&scenarios[i], seed))
+			if (!run_on_full_disk(&scenarios[i], seed))
 				break;
 		}
 	now_seed = 0;
 	printf("# %lu sizes\n", n);
 }
 
-/* A file as a crash left it, with something to replay, mend and give back. */
-struct left {
+/* A file after a crash, with a log to replay, damage to repair and leaks. */
+struct crashed {
 	struct world world;
 	struct mem_file file;
 	size_t n;
 };
 
-static void leave_something(struct left *left, const struct scenario *scenario,
-			    uint64_t seed)
+static void make_crashed(struct crashed *crashed,
+			 const struct scenario *scenario, uint64_t seed)
 {
 	struct crash_states states;
 
-	world_init(&left->world, scenario, seed, NULL);
-	left->n = left->world.leaf.n * 2 / 3;
-	mem_file_init(&left->file);
-	crash_states_init(&states, &left->world.leaf);
-	crash_state(&states, left->n, FATE_SOME, &seed, &left->file);
+	world_init(&crashed->world, scenario, seed, NULL);
+	crashed->n = crashed->world.leaf.n * 2 / 3;
+	mem_file_init(&crashed->file);
+	crash_states_init(&states, &crashed->world.leaf);
+	crash_state(&states, crashed->n, FATE_SOME, &seed, &crashed->file);
 	crash_states_fini(&states);
 }
 
-static void left_fini(struct left *left)
+static void crashed_fini(struct crashed *crashed)
 {
-	mem_file_fini(&left->file);
-	world_fini(&left->world);
+	mem_file_fini(&crashed->file);
+	world_fini(&crashed->world);
 }
 
 static void ignore(struct check *check, const struct finding *finding)
@@ -277,29 +277,29 @@ static int check_with_faults(struct mem_file *file, bool repair)
 	r = image_check(io, &check);
 	faults_arm(NULL);
 	io_close(io);
-	nothing_is_left_open();
+	expect_no_leaks();
 	return r;
 }
 
-/* What is left of it is judged like what the crash left. */
-static void judge_left(struct left *left, uint64_t seed)
+/* The file must still be as good as after the crash. */
+static void judge_crashed(struct crashed *crashed, uint64_t seed)
 {
-	struct judge judge = { .world = &left->world, .seed = seed };
+	struct judge judge = { .world = &crashed->world, .seed = seed };
 
-	judge_state(&judge, &left->file, left->n);
+	judge_state(&judge, &crashed->file, crashed->n);
 }
 
-static bool is_repaired_with(const struct scenario *scenario, uint64_t seed)
+static bool repair_with_faults(const struct scenario *scenario, uint64_t seed)
 {
-	struct left left;
+	struct crashed crashed;
 	int r;
 
-	leave_something(&left, scenario, seed);
-	r = check_with_faults(&left.file, true);
+	make_crashed(&crashed, scenario, seed);
+	r = check_with_faults(&crashed.file, true);
 	if (!now.fired)
 		assert_ok(r);
-	judge_left(&left, seed);
-	left_fini(&left);
+	judge_crashed(&crashed, seed);
+	crashed_fini(&crashed);
 	return now.fired;
 }
 
@@ -316,53 +316,54 @@ static void expect_same_bytes(const struct mem_file *a,
 	}
 }
 
-static bool is_checked_with(const struct scenario *scenario, uint64_t seed)
+static bool run_check_with_faults(const struct scenario *scenario,
+				  uint64_t seed)
 {
 	struct mem_file before;
-	struct left left;
+	struct crashed crashed;
 	int r;
 
-	leave_something(&left, scenario, seed);
+	make_crashed(&crashed, scenario, seed);
 	mem_file_init(&before);
-	mem_file_copy(&before, &left.file);
-	r = check_with_faults(&left.file, false);
+	mem_file_copy(&before, &crashed.file);
+	r = check_with_faults(&crashed.file, false);
 	if (!now.fired)
 		assert_ok(r);
-	expect_same_bytes(&before, &left.file);
+	expect_same_bytes(&before, &crashed.file);
 	mem_file_fini(&before);
-	left_fini(&left);
+	crashed_fini(&crashed);
 	return now.fired;
 }
 
 /* Opened for writing, which replays a log, and for reading, which does not. */
-static bool is_opened_with(const struct scenario *scenario, uint64_t seed)
+static bool open_with_faults(const struct scenario *scenario, uint64_t seed)
 {
-	struct left left;
+	struct crashed crashed;
 	struct visit visit;
 	struct fault_file source = { (rootdir_mem_open *)io_mem_open,
-				     &left.file };
+				     &crashed.file };
 
-	leave_something(&left, scenario, seed);
+	make_crashed(&crashed, scenario, seed);
 	for (int writable = 0; writable < 2; writable++) {
 		int r;
 
 		begin();
-		left.world.faults = &now;
-		r = visit_open(&left.world, &visit, io_fault_open, &source,
+		crashed.world.faults = &now;
+		r = visit_open(&crashed.world, &visit, io_fault_open, &source,
 			       writable);
 		if (r == 0)
 			visit_close(&visit);
-		left.world.faults = NULL;
+		crashed.world.faults = NULL;
 		if (!now.fired)
 			assert_ok(r);
-		nothing_is_left_open();
+		expect_no_leaks();
 	}
-	judge_left(&left, seed);
-	left_fini(&left);
+	judge_crashed(&crashed, seed);
+	crashed_fini(&crashed);
 	return now.fired;
 }
 
-static bool is_created_with(const struct scenario *scenario, uint64_t seed)
+static bool create_with_faults(const struct scenario *scenario, uint64_t seed)
 {
 	struct image_params params = {
 		.type = scenario->parents ? IMAGE_FIXED : IMAGE_DYNAMIC,
@@ -383,10 +384,10 @@ static bool is_created_with(const struct scenario *scenario, uint64_t seed)
 	r = image_create(io, scenario->format, &params);
 	faults_arm(NULL);
 	io_close(io);
-	nothing_is_left_open();
+	expect_no_leaks();
 	if (!now.fired)
 		assert_ok(r);
-	/* What was said to be made is. */
+	/* An image whose creation succeeded opens. */
 	if (r == 0) {
 		assert_ok(io_mem_open(&file, "new", true, &io));
 		assert_ok(image_open(io, NULL, &img));
@@ -396,7 +397,7 @@ static bool is_created_with(const struct scenario *scenario, uint64_t seed)
 	return now.fired;
 }
 
-static void over_all(a_life *life, const char *name)
+static void over_all(run_fn *run, const char *name)
 {
 	double deadline = test_deadline(0, TESTS);
 	uint64_t seed = seed_from_environment();
@@ -404,7 +405,7 @@ static void over_all(a_life *life, const char *name)
 
 	do {
 		for (size_t i = 0; i < SCENARIOS; i++)
-			n += everywhere(life, &scenarios[i], seed);
+			n += everywhere(run, &scenarios[i], seed);
 		random_next(&seed);
 	} while (test_time_is_left(deadline));
 	printf("# %s: %lu faults\n", name, n);
@@ -413,29 +414,29 @@ static void over_all(a_life *life, const char *name)
 static void create_meets_faults(void **state)
 {
 	(void)state;
-	over_all(is_created_with, "create");
+	over_all(create_with_faults, "create");
 }
 
 static void check_meets_faults(void **state)
 {
 	(void)state;
-	over_all(is_checked_with, "check");
+	over_all(run_check_with_faults, "check");
 }
 
 static void repair_meets_faults(void **state)
 {
 	(void)state;
-	over_all(is_repaired_with, "check --repair");
+	over_all(repair_with_faults, "check --repair");
 }
 
 static void opening_after_a_crash_meets_faults(void **state)
 {
 	(void)state;
-	over_all(is_opened_with, "open");
+	over_all(open_with_faults, "open");
 }
 
-/* What a failure is reproduced with. */
-static int tell(void **state)
+/* Prints how to reproduce a failure. */
+static int print_fault(void **state)
 {
 	(void)state;
 	faults_arm(NULL);
@@ -451,25 +452,25 @@ static int tell(void **state)
 int main(void)
 {
 	struct CMUnitTest tests[TESTS] = {
-		[SCENARIOS] =
-			cmocka_unit_test_teardown(create_meets_faults, tell),
-		[SCENARIOS + 1] =
-			cmocka_unit_test_teardown(check_meets_faults, tell),
-		[SCENARIOS + 2] =
-			cmocka_unit_test_teardown(repair_meets_faults, tell),
+		[SCENARIOS] = cmocka_unit_test_teardown(create_meets_faults,
+							print_fault),
+		[SCENARIOS + 1] = cmocka_unit_test_teardown(check_meets_faults,
+							    print_fault),
+		[SCENARIOS + 2] = cmocka_unit_test_teardown(repair_meets_faults,
+							    print_fault),
 		[SCENARIOS + 3] = cmocka_unit_test_teardown(
-			opening_after_a_crash_meets_faults, tell),
-		[SCENARIOS + 5] =
-			cmocka_unit_test_teardown(a_cut_follows_a_fault, tell),
+			opening_after_a_crash_meets_faults, print_fault),
+		[SCENARIOS + 5] = cmocka_unit_test_teardown(
+			power_cut_after_a_fault, print_fault),
 	};
 
 	tests[SCENARIOS + 4] = (struct CMUnitTest)cmocka_unit_test_teardown(
-		the_disk_is_full_at_every_size, tell);
+		disk_full_at_each_size, print_fault);
 	for (size_t i = 0; i < SCENARIOS; i++)
 		tests[i] = (struct CMUnitTest){
 			.name = scenarios[i].name,
-			.test_func = a_guest_meets_faults,
-			.teardown_func = tell,
+			.test_func = guest_meets_faults,
+			.teardown_func = print_fault,
 			.initial_state = (void *)&scenarios[i],
 		};
 	return cmocka_run_group_tests(tests, NULL, NULL);

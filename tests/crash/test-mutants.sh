@@ -1,22 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whether the crash matrix would notice: the order of writes is made wrong in
-# one place of a copy of the source, and the matrix must fail.
+# Mutation test of the crash matrix: it must fail if the order of writes is wrong
+# in one place of a copy of the source.
 . "${0%/*}/../lib.sh"
 
 # What the build compiles and links with, from tests/local.mk.
 [ -n "${MUTANT_CC:-}" ] || skip "not run by make"
 
-# finds FILE SCENARIO SED-SCRIPT: the matrix, linked with vhdfs/format/FILE as
-# the script makes it, fails in one of the scenarios that begin so.
+# finds FILE SCENARIO SED-SCRIPT: changes vhdfs/format/FILE with the script, links
+# the matrix with it, and expects that one of the scenarios whose names begin with
+# SCENARIO fails.
 finds() {
 	local source=$top_srcdir/vhdfs/format/$1 status=0
 
 	sed -E "$3" "$source" >"$scratch/mutant.c"
 	! cmp -s "$source" "$scratch/mutant.c" ||
-		fail "expected the script to change $1: $3"
+		fail "expected a script that changes $1: $3"
 	cd "$top_builddir" || exit 1
-	# It is found first, and so the library's own is left out.
+	# The linker finds it before the library, so it replaces the object there.
 	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
 	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
 		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \
@@ -28,7 +29,7 @@ finds() {
 		[ "$status" = 0 ] || break
 	done
 	grep '^#.* states in' "$scratch/out" || true
-	[ "$status" != 0 ] || fail "expected the matrix to notice, with" \
+	[ "$status" != 0 ] || fail "expected a failure of the matrix with" \
 		"$1 changed by: $3"
 }
 

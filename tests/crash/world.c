@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A world for crash tests: its images, its guest, and the allowed contents. */
 #include "config.h"
 
 #include "crash/world.h"
@@ -15,7 +16,7 @@
 #include "format/vhd.h"
 #include "format/vhdx.h"
 
-/* Tags of parents; those of steps are smaller. */
+/* Tags of the parents' content; tags of steps are smaller. */
 #define PARENT_TAG(depth, sector) \
 	((UINT64_C(1) << 40) * (1 + (depth)) + (sector) + 1)
 
@@ -153,7 +154,7 @@ int visit_close(struct visit *visit)
 	return r;
 }
 
-/* Parents hold something in half of their blocks, deeper ones in others. */
+/* Writes to some of a parent's blocks; deeper parents have other ones. */
 static void fill_parent(struct world *world, unsigned depth)
 {
 	const struct scenario *sc = world->scenario;
@@ -224,15 +225,15 @@ static struct step *begin_step(struct world *world, enum step_kind kind,
 	return &world->steps[world->n_steps++];
 }
 
-/* All since the last kill is durable now. */
-static void flushed(struct world *world)
+/* All steps since the last kill are durable now. */
+static void set_durable(struct world *world)
 {
 	for (size_t i = world->n_steps; i--;) {
 		struct step *step = &world->steps[i];
 
 		if (step->kind == STEP_KILL)
 			break;
-		if (!step->refused)
+		if (!step->failed)
 			step->durable_from =
 				min_u64(step->durable_from, world->leaf.n);
 	}
@@ -253,8 +254,8 @@ static bool may_run_full(const struct world *world)
 	return world->faults && world->faults->kind == FAULT_ROOM;
 }
 
-/* The guest was told that the disk is full: now it is not.  The image must be
- * as good as before. */
+/* After the guest got -ENOSPC: frees disk space.  The image must not have
+ * failed. */
 static void make_room(struct world *world)
 {
 	if (!may_run_full(world))
@@ -264,26 +265,26 @@ static void make_room(struct world *world)
 	assert_false(has_failed(world));
 }
 
-/* A guest whose process dies under it, or that met a fault, may be told of
- * errors. */
-static bool done(struct world *world, int r)
+/* Ends the step; true on success.  Errors are accepted during a kill and after
+ * a fault. */
+static bool end_step(struct world *world, int r)
 {
 	if (r == -ENOSPC)
 		make_room(world);
 	if (!world->dying && !fault_fired(world))
 		assert_ok(r);
 	world->steps[world->n_steps - 1].after = world->leaf.n;
-	world->steps[world->n_steps - 1].refused = r < 0;
+	world->steps[world->n_steps - 1].failed = r < 0;
 	return r == 0;
 }
 
-/* The fault was one that does not come again. */
-static bool is_over(const struct world *world)
+/* Has the fault fired, and will not fire again? */
+static bool is_past(const struct world *world)
 {
 	return fault_fired(world) && !world->faults->forever;
 }
 
-static void all_can_be_read(struct world *world)
+static void expect_allowed_content(struct world *world)
 {
 	uint64_t *tags = calloc(world->n_sectors, sizeof *tags);
 
@@ -300,9 +301,9 @@ static void all_can_be_read(struct world *world)
 	free(tags);
 }
 
-/* Bytes of the disk: of a whole area all of its block, the part behind the
- * area too, which is not looked at. */
-static uint64_t length(const struct world *world, uint64_t n)
+/* The length in bytes of n sectors.  A whole area stands for its whole block,
+ * whose part behind the area is not tested. */
+static uint64_t byte_len(const struct world *world, uint64_t n)
 {
 	const struct scenario *sc = world->scenario;
 
@@ -314,7 +315,7 @@ static uint64_t length(const struct world *world, uint64_t n)
 static void do_write(struct world *world, uint64_t first, uint64_t n)
 {
 	struct step *step = begin_step(world, STEP_WRITE, first, n);
-	uint64_t len = length(world, n);
+	uint64_t len = byte_len(world, n);
 	uint8_t *buf = calloc(1, len);
 	int r;
 
@@ -325,30 +326,30 @@ static void do_write(struct world *world, uint64_t first, uint64_t n)
 	faults_arm(world->faults);
 	r = chain_write(world->chain, buf, world_off(world, first), len);
 	faults_arm(NULL);
-	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+	if (!end_step(world, r) && is_past(world) && !has_failed(world)) {
 		assert_ok(chain_write(world->chain, buf,
 				      world_off(world, first), len));
-		done(world, 0);
+		end_step(world, 0);
 	}
 	free(buf);
 }
 
 static void do_zero(struct world *world, uint64_t first, uint64_t n, bool punch)
 {
-	uint64_t off = world_off(world, first), len = length(world, n);
+	uint64_t off = world_off(world, first), len = byte_len(world, n);
 	int r;
 
 	begin_step(world, STEP_ZERO, first, n);
 	faults_arm(world->faults);
 	r = chain_zero(world->chain, off, len, punch);
 	faults_arm(NULL);
-	if (!done(world, r) && is_over(world) && !has_failed(world)) {
+	if (!end_step(world, r) && is_past(world) && !has_failed(world)) {
 		assert_ok(chain_zero(world->chain, off, len, punch));
-		done(world, 0);
+		end_step(world, 0);
 	}
 }
 
-/* Leaves world->chain null where a fault that goes on is in the way. */
+/* Sets world->chain; null if a fault that goes on prevents that. */
 static void open_leaf(struct world *world)
 {
 	int r;
@@ -361,7 +362,7 @@ static void open_leaf(struct world *world)
 	world->chain = NULL;
 	if (!fault_fired(world))
 		assert_ok(r);
-	if (is_over(world))
+	if (is_past(world))
 		assert_ok(chain_open(world->cache, "leaf", CHAIN_WRITABLE,
 				     &world->chain));
 }
@@ -376,35 +377,35 @@ static int close_leaf(struct world *world)
 	return r;
 }
 
-/* Another process, or none: what is not flushed now a later flush does not make
- * sure. */
-static void begin_life(struct world *world)
+/* Opens the leaf in a new process, whose flushes do not make earlier writes
+ * durable. */
+static void start_process(struct world *world)
 {
 	begin_step(world, STEP_KILL, 0, 0)->after = world->leaf.n;
 	open_leaf(world);
 }
 
-/* The flush was refused: what the image then does, and that it opens. */
+/* After a failed flush: the image refuses writes, and can be reopened. */
 static void after_failed_flush(struct world *world)
 {
 	uint8_t sector[4096] = { 0 };
 
-	if (!is_over(world))
+	if (!is_past(world))
 		return;
-	all_can_be_read(world);
+	expect_allowed_content(world);
 	if (!has_failed(world)) {
-		/* It did nothing, for lack of memory. */
+		/* -ENOMEM: nothing was changed. */
 		assert_int_equal(world->faults->kind, FAULT_MEMORY);
 		assert_ok(chain_flush(world->chain));
-		flushed(world);
+		set_durable(world);
 		return;
 	}
 	assert_int_equal(chain_write(world->chain, sector, 0, sizeof sector),
 			 -EIO);
 	assert_int_equal(chain_flush(world->chain), -EIO);
 	(void)close_leaf(world);
-	begin_life(world);
-	all_can_be_read(world);
+	start_process(world);
+	expect_allowed_content(world);
 }
 
 static void do_flush(struct world *world)
@@ -415,11 +416,11 @@ static void do_flush(struct world *world)
 	faults_arm(world->faults);
 	r = chain_flush(world->chain);
 	faults_arm(NULL);
-	/* What it needs was there when the writes were taken. */
+	/* Its space was reserved by the writes. */
 	if (may_run_full(world))
 		assert_ok(r);
-	if (done(world, r))
-		flushed(world);
+	if (end_step(world, r))
+		set_durable(world);
 	else if (!world->dying)
 		after_failed_flush(world);
 }
@@ -432,13 +433,13 @@ static void do_close(struct world *world)
 	r = close_leaf(world);
 	if (may_run_full(world))
 		assert_ok(r);
-	if (done(world, r))
-		flushed(world);
+	if (end_step(world, r))
+		set_durable(world);
 }
 
-/* A piece of one area: of whole 4K where the disk's sectors are that large. */
-static void choose(struct world *world, bool whole, uint64_t *ret_first,
-		   uint64_t *ret_n)
+/* Chooses a range of one area; multiples of the disk's sector size. */
+static void choose_sectors(struct world *world, bool whole, uint64_t *ret_first,
+			   uint64_t *ret_n)
 {
 	const struct scenario *sc = world->scenario;
 	uint64_t per_area = sc->area / WORLD_SECTOR;
@@ -465,7 +466,7 @@ static void write_or_flush(struct world *world, unsigned what)
 	bool whole = what < sc->whole + sc->punch;
 	uint64_t first, n;
 
-	choose(world, whole, &first, &n);
+	choose_sectors(world, whole, &first, &n);
 	if (what < sc->whole)
 		do_write(world, first, n);
 	else if ((what -= sc->whole) < sc->punch)
@@ -478,10 +479,8 @@ static void write_or_flush(struct world *world, unsigned what)
 		do_write(world, first, n);
 }
 
-/*
- * The process is killed while it does something, or before; and another one
- * opens what the kernel still has.
- */
+/* Kills the process during a step, or before; a new one opens the file as the
+ * kernel has it. */
 static void do_kill(struct world *world)
 {
 	bool flush = random_next(&world->seed) % 2;
@@ -494,11 +493,11 @@ static void do_kill(struct world *world)
 	else
 		write_or_flush(world, random_next(&world->seed) % 100);
 	world->dying = false;
-	/* An image that failed is closed as it is. */
+	/* A failed image is closed without changes of the file. */
 	image_fail(chain_leaf(world->chain), -EIO);
 	chain_close(steal(world->chain));
 	world->leaf.now.fail_after = -1;
-	begin_life(world);
+	start_process(world);
 }
 
 static void do_step(struct world *world)
@@ -514,7 +513,7 @@ static void do_step(struct world *world)
 			do_flush(world);
 		if (world->chain)
 			do_close(world);
-		begin_life(world);
+		start_process(world);
 		world_take_snapshot(world);
 	} else if (what >= others + sc->reopen &&
 		   what < others + sc->reopen + sc->kill) {
@@ -524,8 +523,8 @@ static void do_step(struct world *world)
 	}
 }
 
-/* A visit whose files have the world's faults. */
-static void prepare_place(struct world *world)
+/* The directory of the world's files, which are opened with its faults. */
+static void prepare_root(struct world *world)
 {
 	rootdir_mem_init(&world->rootdir);
 	world->sources[0] = (struct fault_file){ io_crash_open, &world->leaf };
@@ -555,7 +554,7 @@ void world_init(struct world *world, const struct scenario *scenario,
 	if (may_run_full(world))
 		world->leaf.now.room =
 			mem_file_used(&world->leaf.now) + faults->at;
-	prepare_place(world);
+	prepare_root(world);
 	open_leaf(world);
 	world_take_snapshot(world);
 	for (unsigned i = 0; i < scenario->prelude + scenario->steps; i++)
