@@ -43,9 +43,9 @@ test_vhdx_checklist() {
 	log offset: test-vhdx-bad: log offset unaligned; log among the headers; log past the end
 	log guid without a log: test-vhdx-bad: log guid without a log
 	no valid log entries: test-vhdx-bad: log without entries
-	no valid log entries: test-vhdx-replay: a log without a good entry is refused
-	file shorter than the log says: test-vhdx-replay: a truncated file is refused
-	log descriptor outside tables: test-vhdx-replay: changes of headers and log are refused
+	no valid log entries: test-vhdx-replay: log without a valid entry is refused
+	file shorter than the log says: test-vhdx-replay: truncated file is refused
+	log descriptor outside tables: test-vhdx-replay: log entries for headers and log are refused
 	both region tables bad: test-vhdx-bad: both region tables bad
 	region count: test-vhdx-bad: region count above 2047
 	region twice: test-vhdx-bad: a region twice
@@ -77,7 +77,7 @@ test_vhdx_checklist() {
 	BAT reserved bits: test-vhdx-bad: BAT entry with reserved bits
 	BAT offset: test-vhdx-bad: BAT entry below 1 MiB; BAT entry past the end; BAT entry far behind the end
 	BAT entry over another thing: test-vhdx-bad: BAT entry over the log; BAT entry over the BAT; BAT entry over the metadata; BAT entry over an unknown region
-	BAT entries that share a block: test-vhdx-odd: what can only be read says why
+	BAT entries that share a block: test-vhdx-odd: read only image has a reason
 	partial block without bitmap: test-vhdx-bad: a partial block without a bitmap; a bitmap of a wrong state; a bitmap over the BAT; a bitmap past the end
 	locator missing: test-vhdx-bad: parent locator missing
 	locator too small: test-vhdx-bad: parent locator too small

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Space, against an array of flags: one a unit of the file. */
+/* Extent sets, compared with an array of flags, one for each unit of the file.
+ */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 enum { UNITS = 200 };
 
-static void same(const struct extent_set *space, const bool *used)
+static void expect_equal(const struct extent_set *set, const bool *used)
 {
 	uint64_t free_units = 0, end = 0;
 
@@ -20,20 +21,19 @@ static void same(const struct extent_set *space, const bool *used)
 		if (used[i])
 			end = i + 1;
 	}
-	assert_int_equal(extent_set_free_below(space, UNITS), free_units);
-	assert_int_equal(extent_set_end(space), end);
-	for (size_t i = 0; i < space->n; i++) {
-		assert_true(space->used[i].off < space->used[i].end);
-		/* Neighbours are one range. */
+	assert_int_equal(extent_set_free_below(set, UNITS), free_units);
+	assert_int_equal(extent_set_end(set), end);
+	for (size_t i = 0; i < set->n; i++) {
+		assert_true(set->used[i].off < set->used[i].end);
+		/* Adjacent ranges are joined. */
 		if (i)
-			assert_true(space->used[i - 1].end <
-				    space->used[i].off);
+			assert_true(set->used[i - 1].end < set->used[i].off);
 	}
 }
 
-/* The lowest place for len units, as extent_set_alloc is to find it. */
-static int lowest(const bool *used, unsigned len, unsigned align,
-		  unsigned phase)
+/* The expected result of extent_set_alloc, or -1. */
+static int lowest_free(const bool *used, unsigned len, unsigned align,
+		       unsigned phase)
 {
 	for (unsigned off = phase; off + len <= UNITS; off += align) {
 		unsigned n = 0;
@@ -46,10 +46,10 @@ static int lowest(const bool *used, unsigned len, unsigned align,
 	return -1;
 }
 
-static void takes_the_lowest_place_and_gives_it_back(void **state)
+static void alloc_takes_the_lowest_free_range(void **state)
 {
 	uint64_t seed = seed_from_environment();
-	struct extent_set space = { 0 };
+	struct extent_set set = { 0 };
 	bool used[UNITS] = { false };
 
 	(void)state;
@@ -58,44 +58,44 @@ static void takes_the_lowest_place_and_gives_it_back(void **state)
 		unsigned align = 1u << random_next(&seed) % 4;
 		unsigned phase = random_next(&seed) % align;
 		unsigned at = random_next(&seed) % (UNITS - len);
-		int want = lowest(used, len, align, phase), r;
+		int want = lowest_free(used, len, align, phase), r;
 		uint64_t off;
 
 		if (random_next(&seed) % 2) {
-			r = extent_set_alloc(&space, len, align, phase, 0,
-					     UNITS, &off);
+			r = extent_set_alloc(&set, len, align, phase, 0, UNITS,
+					     &off);
 			assert_int_equal(r, want < 0 ? -ENOSPC : 0);
 			if (r == 0) {
 				assert_int_equal(off, want);
 				memset(used + off, true, len);
 			}
 		} else if (used[at]) {
-			assert_ok(extent_set_remove(&space, at, 1));
+			assert_ok(extent_set_remove(&set, at, 1));
 			used[at] = false;
 		}
-		same(&space, used);
+		expect_equal(&set, used);
 	}
-	extent_set_fini(&space);
+	extent_set_fini(&set);
 }
 
-static void a_range_that_is_not_as_it_is_to_be_is_refused(void **state)
+static void insert_in_use_and_remove_free_fail(void **state)
 {
-	struct extent_set space = { 0 };
+	struct extent_set set = { 0 };
 
 	(void)state;
-	assert_errno(extent_set_remove(&space, 0, 1), -EBADMSG);
-	assert_ok(extent_set_insert(&space, 10, 10));
-	assert_errno(extent_set_insert(&space, 19, 1), -EBADMSG);
-	assert_errno(extent_set_insert(&space, 5, 6), -EBADMSG);
-	assert_errno(extent_set_remove(&space, 5, 6), -EBADMSG);
-	assert_errno(extent_set_remove(&space, 15, 6), -EBADMSG);
-	assert_errno(extent_set_remove(&space, 20, 1), -EBADMSG);
+	assert_errno(extent_set_remove(&set, 0, 1), -EBADMSG);
+	assert_ok(extent_set_insert(&set, 10, 10));
+	assert_errno(extent_set_insert(&set, 19, 1), -EBADMSG);
+	assert_errno(extent_set_insert(&set, 5, 6), -EBADMSG);
+	assert_errno(extent_set_remove(&set, 5, 6), -EBADMSG);
+	assert_errno(extent_set_remove(&set, 15, 6), -EBADMSG);
+	assert_errno(extent_set_remove(&set, 20, 1), -EBADMSG);
 	assert_non_null(strstr(error_text(), "block at offset 20: expected"));
-	assert_int_equal(extent_set_free_below(&space, 30), 20);
-	extent_set_fini(&space);
+	assert_int_equal(extent_set_free_below(&set, 30), 20);
+	extent_set_fini(&set);
 }
 
-static void count_overlap(void *ctx, uint64_t off, uint64_t len)
+static void record_overlap(void *ctx, uint64_t off, uint64_t len)
 {
 	uint64_t *found = ctx;
 
@@ -103,79 +103,79 @@ static void count_overlap(void *ctx, uint64_t off, uint64_t len)
 	found[1] = len;
 }
 
-static void settling_joins_and_finds_overlaps(void **state)
+static void sort_joins_and_reports_overlaps(void **state)
 {
 	uint64_t found[2] = { 0 };
-	struct extent_set space = { .overlap = count_overlap, .ctx = found };
+	struct extent_set set = { .overlap = record_overlap, .ctx = found };
 
 	(void)state;
-	assert_ok(extent_set_add(&space, 30, 10));
-	assert_ok(extent_set_add(&space, 0, 10));
-	assert_ok(extent_set_add(&space, 10, 5));
-	extent_set_sort(&space);
+	assert_ok(extent_set_add(&set, 30, 10));
+	assert_ok(extent_set_add(&set, 0, 10));
+	assert_ok(extent_set_add(&set, 10, 5));
+	extent_set_sort(&set);
 	assert_int_equal(found[1], 0);
-	assert_int_equal(space.n, 2);
-	assert_ok(extent_set_add(&space, 38, 10));
-	extent_set_sort(&space);
+	assert_int_equal(set.n, 2);
+	assert_ok(extent_set_add(&set, 38, 10));
+	extent_set_sort(&set);
 	assert_int_equal(found[0], 38);
 	assert_int_equal(found[1], 2);
-	assert_int_equal(extent_set_end(&space), 48);
-	extent_set_fini(&space);
+	assert_int_equal(extent_set_end(&set), 48);
+	extent_set_fini(&set);
 }
 
-/* In an order in which no two that come after each other are neighbours. */
-static void many_neighbours_take_little_memory(void **state)
+/* Added in an order in which no two successive ranges are adjacent. */
+static void adjacent_ranges_take_little_memory(void **state)
 {
-	struct extent_set space = { 0 };
+	struct extent_set set = { 0 };
 	uint64_t n = UINT64_C(1) << 22;
 
 	(void)state;
 	for (uint64_t i = 0; i < n; i++)
-		assert_ok(extent_set_add(&space, i * 0x9e3779b1 % n, 1));
-	extent_set_sort(&space);
-	assert_int_equal(space.n, 1);
-	assert_int_equal(extent_set_end(&space), n);
-	assert_true(space.room * sizeof *space.used <= MIB(64));
-	extent_set_fini(&space);
+		assert_ok(extent_set_add(&set, i * 0x9e3779b1 % n, 1));
+	extent_set_sort(&set);
+	assert_int_equal(set.n, 1);
+	assert_int_equal(extent_set_end(&set), n);
+	assert_true(set.room * sizeof *set.used <= MIB(64));
+	extent_set_fini(&set);
 }
 
-static void pieces_without_end_are_refused(void **state)
+static void too_many_ranges_are_refused(void **state)
 {
-	struct extent_set space = { 0 };
+	struct extent_set set = { 0 };
 	uint64_t i = 0;
 	int r = 0;
 
 	(void)state;
 	while (r == 0 && i <= 2 * (uint64_t)EXTENT_SET_MAX)
-		r = extent_set_add(&space, 2 * i++, 1);
+		r = extent_set_add(&set, 2 * i++, 1);
 	assert_errno(r, -EFBIG);
-	assert_true(space.room * sizeof *space.used <= MIB(64));
-	extent_set_fini(&space);
+	assert_true(set.room * sizeof *set.used <= MIB(64));
+	extent_set_fini(&set);
 }
 
-static void nothing_is_taken_beyond_the_end(void **state)
+static void alloc_ends_before_the_end(void **state)
 {
-	struct extent_set space = { 0 };
+	struct extent_set set = { 0 };
 	uint64_t off = 77;
 
 	(void)state;
-	assert_ok(extent_set_insert(&space, 0, 8));
-	assert_errno(extent_set_alloc(&space, 8, 8, 0, 0, 15, &off), -ENOSPC);
+	assert_ok(extent_set_insert(&set, 0, 8));
+	assert_errno(extent_set_alloc(&set, 8, 8, 0, 0, 15, &off), -ENOSPC);
 	assert_int_equal(off, 77);
-	assert_ok(extent_set_alloc(&space, 8, 8, 0, 0, 16, &off));
+	assert_ok(extent_set_alloc(&set, 8, 8, 0, 0, 16, &off));
 	assert_int_equal(off, 8);
-	extent_set_fini(&space);
+	extent_set_fini(&set);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_range_that_is_not_as_it_is_to_be_is_refused),
-		cmocka_unit_test(takes_the_lowest_place_and_gives_it_back),
-		cmocka_unit_test(settling_joins_and_finds_overlaps),
-		cmocka_unit_test(many_neighbours_take_little_memory),
-		cmocka_unit_test(pieces_without_end_are_refused),
-		cmocka_unit_test(nothing_is_taken_beyond_the_end),
+		cmocka_unit_test(insert_in_use_and_remove_free_fail),
+		cmocka_unit_test(alloc_takes_the_lowest_free_range),
+		cmocka_unit_test(sort_joins_and_reports_overlaps),
+		cmocka_unit_test(adjacent_ranges_take_little_memory),
+		cmocka_unit_test(too_many_ranges_are_refused),
+		cmocka_unit_test(alloc_ends_before_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

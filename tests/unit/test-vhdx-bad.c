@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Malformed images: each is refused with the right code and words that name
- * what is wrong and where, opened for reading and for writing, and not a byte
- * of it is changed.  What is wrong with a BAT entry shows when the entry is
- * used.  tests/test-malformed.sh lists what else is tested, and where.
+ * Malformed images: each is refused with the right errno and a message that
+ * names the structure and its offset, for reading and for writing, and the file
+ * is not changed.  An invalid BAT entry is reported when it is used.
+ * tests/test-malformed.sh lists the tests for all kinds of damage.
  */
 #include "config.h"
 
@@ -20,11 +20,11 @@ struct bad {
 	const char *name;
 	void (*spoil)(struct vdisk *d);
 	int code;
-	const char *structure; /* what the message says is wrong, ... */
-	uint64_t off;          /* ... where in the file, ... */
-	const char *text;      /* ... and more of its words */
+	const char *structure; /* in the message, as the next two */
+	uint64_t off;          /* in the file */
+	const char *text;
 	bool child;
-	bool on_use; /* the open succeeds, the first block does not */
+	bool on_use; /* the open succeeds, use of the first block fails */
 };
 
 SPOIL(empty, mem_file_resize(&d->file, 0))
@@ -81,17 +81,17 @@ SPOIL(meta_reserved2, vdisk_put32(d, META_OFF + VHDX_META_RESERVED2 + 16, 1))
 SPOIL(item_twice, spoil_add_item(d, VHDX_GUID_DISK_SIZE, 80000, 8, 6))
 SPOIL(item_null,
       spoil_add_item(d, "00000000-0000-0000-0000-000000000000", 80000, 8, 0))
-SPOIL(items_overlap, spoil_add_item(d, STRANGER, 65536 + 12, 8, 0))
-SPOIL(item_in_table, spoil_add_item(d, STRANGER, 65528, 8, 0))
-SPOIL(item_past_region, spoil_add_item(d, STRANGER, M - 4, 8, 0))
-SPOIL(item_far, spoil_add_item(d, STRANGER, UINT32_MAX, 8, 0))
-SPOIL(item_large, spoil_add_item(d, STRANGER, 80000, M + 1, 0))
-SPOIL(item_empty_somewhere, spoil_add_item(d, STRANGER, 80000, 0, 0))
-SPOIL(item_flags, spoil_add_item(d, STRANGER, 80000, 8, 8))
-SPOIL(item_reserved, spoil_add_item(d, STRANGER, 80000, 8, 0);
+SPOIL(items_overlap, spoil_add_item(d, UNKNOWN_ITEM, 65536 + 12, 8, 0))
+SPOIL(item_in_table, spoil_add_item(d, UNKNOWN_ITEM, 65528, 8, 0))
+SPOIL(item_past_region, spoil_add_item(d, UNKNOWN_ITEM, M - 4, 8, 0))
+SPOIL(item_far, spoil_add_item(d, UNKNOWN_ITEM, UINT32_MAX, 8, 0))
+SPOIL(item_large, spoil_add_item(d, UNKNOWN_ITEM, 80000, M + 1, 0))
+SPOIL(item_empty_somewhere, spoil_add_item(d, UNKNOWN_ITEM, 80000, 0, 0))
+SPOIL(item_flags, spoil_add_item(d, UNKNOWN_ITEM, 80000, 8, 8))
+SPOIL(item_reserved, spoil_add_item(d, UNKNOWN_ITEM, 80000, 8, 0);
       vdisk_put32(d, spoil_meta_field(5, VHDX_META_ENTRY_RESERVED), 1))
-SPOIL(item_of_user_required, spoil_add_item(d, STRANGER, 80000, 8, 5))
-SPOIL(item_required, spoil_add_item(d, STRANGER, 80000, 8, 4))
+SPOIL(item_of_user_required, spoil_add_item(d, UNKNOWN_ITEM, 80000, 8, 5))
+SPOIL(item_required, spoil_add_item(d, UNKNOWN_ITEM, 80000, 8, 4))
 SPOIL(incomplete, spoil_add_item(d, VHDX_GUID_INCOMPLETE, 80000, 8, 4))
 SPOIL(parameters_length,
       vdisk_put32(d, spoil_meta_field(ITEM_PARAMETERS, VHDX_META_ENTRY_LENGTH),
@@ -198,8 +198,8 @@ SPOIL(locator_linkage_bad, vdisk_put16(d, locator(d) + 80 + 28 + 4, 'q'))
 		__VA_ARGS__, 1, 1 \
 	}
 
-/* Where the structures are that messages speak of: the second header is the
- * current one, and of the region tables the first is used. */
+/* The offsets in messages are those of the second header, which is current, and
+ * of the first region table, which is used. */
 #define HEADER(field) (VHDX_HEADER_OFFSET(1) + (field))
 #define REGIONS VHDX_REGION_TABLE_OFFSET(0)
 #define REGION(i) (REGIONS + VHDX_REGION_FIRST + (i)*VHDX_REGION_ENTRY)
@@ -434,7 +434,7 @@ static void make(struct vdisk *d, bool child)
 	mem_file_resize(&d->file, 8 * M);
 }
 
-static void says(const struct bad *bad)
+static void expect_message(const struct bad *bad)
 {
 	const struct error *e = error_last();
 
@@ -446,7 +446,7 @@ static void says(const struct bad *bad)
 	_fail(__FILE__, __LINE__);
 }
 
-static void use_fails(struct vdisk *d, const struct bad *bad)
+static void expect_use_fails(struct vdisk *d, const struct bad *bad)
 {
 	uint8_t buf[512] = { 0 };
 	struct extent e;
@@ -454,8 +454,8 @@ static void use_fails(struct vdisk *d, const struct bad *bad)
 	for (int writable = 0; writable < 2; writable++) {
 		vdisk_open(d, writable);
 		assert_errno(image_map(d->img, 0, 512, &e), bad->code);
-		says(bad);
-		/* The rest of the disk is still there. */
+		expect_message(bad);
+		/* Other blocks can still be used. */
 		assert_ok(image_map(d->img, M, 512, &e));
 		if (writable)
 			assert_errno(image_write(d->img, buf, 0, 512),
@@ -473,12 +473,12 @@ static void is_refused(void **state)
 	bad->spoil(&d);
 	mem_file_reset_counters(&d.file);
 	if (bad->on_use) {
-		use_fails(&d, bad);
+		expect_use_fails(&d, bad);
 	} else {
 		vdisk_open_fails(&d, false, bad->code, "");
-		says(bad);
+		expect_message(bad);
 		vdisk_open_fails(&d, true, bad->code, "");
-		says(bad);
+		expect_message(bad);
 		assert_int_equal(
 			d.file.n_pwrite + d.file.n_resize + d.file.n_punch, 0);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What check finds in a VHDX file, what it mends, and what it leaves alone. */
+/* Check of VHDX files: findings, repairs, and damage that stays. */
 #include "config.h"
 
 #include "unit/vhdx-spoil.h"
@@ -36,7 +36,7 @@ static void copy_file(struct vdisk *to, const struct vdisk *from)
 	vdisk_kill_copy(to, from);
 }
 
-static void assert_untouched(const struct vdisk *d, const struct vdisk *before)
+static void assert_unchanged(const struct vdisk *d, const struct vdisk *before)
 {
 	uint8_t x[4096], y[4096];
 
@@ -48,7 +48,7 @@ static void assert_untouched(const struct vdisk *d, const struct vdisk *before)
 	}
 }
 
-static void names(const struct found *found, const char *text)
+static void expect_finding(const struct found *found, const char *text)
 {
 	if (strstr(found->first, text))
 		return;
@@ -56,9 +56,10 @@ static void names(const struct found *found, const char *text)
 	_fail(__FILE__, __LINE__);
 }
 
-/* Looking changes nothing; mending makes it sound, and the disk the model's. */
-static void is_mended(struct vdisk *d, unsigned damages, unsigned leaks,
-		      const char *text)
+/* A check changes nothing; a repair removes all damage, and the disk equals the
+ * model. */
+static void expect_repair(struct vdisk *d, unsigned damages, unsigned leaks,
+			  const char *text)
 {
 	struct guid id = vdisk_header_guid(d, VHDX_HEADER_DATA_GUID), after;
 	struct vdisk before;
@@ -69,8 +70,8 @@ static void is_mended(struct vdisk *d, unsigned damages, unsigned leaks,
 	assert_int_equal(found.damages, damages);
 	assert_int_equal(found.leaks, leaks);
 	assert_int_equal(found.repaired, 0);
-	names(&found, text);
-	assert_untouched(d, &before);
+	expect_finding(&found, text);
+	assert_unchanged(d, &before);
 	vdisk_fini(&before);
 
 	found = vdisk_check(d, true);
@@ -87,8 +88,8 @@ static void is_mended(struct vdisk *d, unsigned damages, unsigned leaks,
 	vdisk_fini(d);
 }
 
-/* It is found each time, and stays as it is. */
-static void is_reported(struct vdisk *d, unsigned damages, const char *text)
+/* Check and repair report it, and change nothing. */
+static void expect_report(struct vdisk *d, unsigned damages, const char *text)
 {
 	struct vdisk before;
 	struct found found;
@@ -98,14 +99,14 @@ static void is_reported(struct vdisk *d, unsigned damages, const char *text)
 		found = vdisk_check(d, repair);
 		assert_int_equal(found.damages, damages);
 		assert_int_equal(found.repaired, 0);
-		names(&found, text);
+		expect_finding(&found, text);
 	}
-	assert_untouched(d, &before);
+	assert_unchanged(d, &before);
 	vdisk_fini(&before);
 	vdisk_fini(d);
 }
 
-static void a_sound_image_is_not_touched(void **state)
+static void undamaged_image_is_not_changed(void **state)
 {
 	(void)state;
 	for (int child = 0; child < 2; child++) {
@@ -122,24 +123,24 @@ static void a_sound_image_is_not_touched(void **state)
 	}
 }
 
-static void a_bad_header_is_made_anew(void **state)
+static void invalid_header_is_rewritten(void **state)
 {
 	(void)state;
 	for (int slot = 0; slot < 2; slot++) {
 		struct vdisk d;
 
 		make(&d, false);
-		/* The good one must be the current one. */
+		/* The valid copy must be the current one. */
 		vdisk_put64(&d,
 			    VHDX_HEADER_OFFSET(!slot) + VHDX_HEADER_SEQUENCE,
 			    1000);
 		spoil_sum_headers(&d);
 		vdisk_put32(&d, VHDX_HEADER_OFFSET(slot) + 200, 1);
-		is_mended(&d, 1, 0, slot ? "header 2" : "header 1");
+		expect_repair(&d, 1, 0, slot ? "header 2" : "header 1");
 	}
 }
 
-static void a_bad_region_table_is_copied_from_the_other(void **state)
+static void invalid_region_table_is_rewritten(void **state)
 {
 	(void)state;
 	for (int slot = 0; slot < 2; slot++) {
@@ -147,11 +148,12 @@ static void a_bad_region_table_is_copied_from_the_other(void **state)
 
 		make(&d, false);
 		vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(slot) + 60000, 1);
-		is_mended(&d, 1, 0, slot ? "region table 2" : "region table 1");
+		expect_repair(&d, 1, 0,
+			      slot ? "region table 2" : "region table 1");
 	}
 }
 
-static void a_region_table_that_differs_is_made_the_same(void **state)
+static void differing_region_table_is_rewritten(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -159,10 +161,10 @@ static void a_region_table_that_differs_is_made_the_same(void **state)
 	make(&d, false);
 	vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(1) + 60000, 1);
 	vdisk_sum(&d, VHDX_REGION_TABLE_OFFSET(1), VHDX_REGION_SIZE);
-	is_mended(&d, 1, 0, "region table 2");
+	expect_repair(&d, 1, 0, "region table 2");
 }
 
-/* A file that a kill left with a log to replay. */
+/* Makes a file with a log to replay, as a kill leaves it. */
 static void make_killed(struct vdisk *killed)
 {
 	struct vdisk d;
@@ -175,7 +177,7 @@ static void make_killed(struct vdisk *killed)
 	vdisk_fini(&d);
 }
 
-static void a_log_to_replay_is_no_damage(void **state)
+static void log_to_replay_is_no_damage(void **state)
 {
 	(void)state;
 	struct vdisk d, before;
@@ -188,12 +190,12 @@ static void a_log_to_replay_is_no_damage(void **state)
 	assert_true(found.dirty);
 	assert_string_equal(found.pending,
 			    "1 log entries are replayed when it is opened");
-	assert_untouched(&d, &before);
+	assert_unchanged(&d, &before);
 	vdisk_fini(&before);
 	vdisk_fini(&d);
 }
 
-static void a_repair_replays_the_log(void **state)
+static void repair_replays_the_log(void **state)
 {
 	(void)state;
 	struct found found;
@@ -213,14 +215,14 @@ static void a_repair_replays_the_log(void **state)
 	vdisk_fini(&d);
 }
 
-static void a_bad_header_beside_a_log_is_mended(void **state)
+static void invalid_header_with_a_log_is_repaired(void **state)
 {
 	(void)state;
 	struct vdisk d;
 
 	make_killed(&d);
 	vdisk_put32(&d, VHDX_HEADER_OFFSET(!vdisk_slot(&d)) + 200, 1);
-	is_mended(&d, 1, 0, "header");
+	expect_repair(&d, 1, 0, "header");
 }
 
 static void reserved_bits_of_an_entry_are_cleared(void **state)
@@ -230,21 +232,21 @@ static void reserved_bits_of_an_entry_are_cleared(void **state)
 
 	make(&d, false);
 	vdisk_put64(&d, BAT_OFF + 8, (5 * M) | 0x12340 | VHDX_PRESENT);
-	is_mended(&d, 1, 0, "reserved bits");
+	expect_repair(&d, 1, 0, "reserved bits");
 }
 
-/* A wrong entry and a truncated file look the same. */
-static void an_entry_past_the_end_is_left(void **state)
+/* An invalid entry looks like a truncated file. */
+static void entry_behind_the_end_is_not_changed(void **state)
 {
 	(void)state;
 	struct vdisk d;
 
 	make(&d, false);
 	vdisk_put64(&d, BAT_OFF + 8 * 6, (900 * M) | VHDX_PRESENT);
-	is_reported(&d, 1, "BAT entry 6");
+	expect_report(&d, 1, "BAT entry 6");
 }
 
-static void a_place_past_the_end_that_stores_nothing_is_cleared(void **state)
+static void soft_anchor_behind_the_end_is_cleared(void **state)
 {
 	static const unsigned states[] = { VHDX_UNDEFINED, VHDX_UNMAPPED,
 					   VHDX_UNMAPPED_DRAFT };
@@ -255,13 +257,13 @@ static void a_place_past_the_end_that_stores_nothing_is_cleared(void **state)
 
 		make(&d, false);
 		vdisk_put64(&d, BAT_OFF + 8 * 6, (900 * M) | states[i]);
-		is_mended(&d, 1, 0, "BAT entry 6");
+		expect_repair(&d, 1, 0, "BAT entry 6");
 	}
 }
 
-/* Wherever behind the tables: not opened, and a repair changes no byte, be
- * there other damage or not. */
-static void a_truncated_file_is_left(void **state)
+/* A file truncated anywhere behind its tables does not open, and a repair does
+ * not change it, also with other damage. */
+static void truncated_file_is_not_changed(void **state)
 {
 	(void)state;
 	for (uint64_t size = 4 * M; size < 7 * M; size += 127 * 4096) {
@@ -271,11 +273,12 @@ static void a_truncated_file_is_left(void **state)
 		mem_file_resize(&d.file, size);
 		vdisk_open_fails(&d, false, -EBADMSG, "the file was truncated");
 		vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(1) + 60000, 1);
-		is_reported(&d, 1 + div_up(7 * M - size, M), "region table 2");
+		expect_report(&d, 1 + div_up(7 * M - size, M),
+			      "region table 2");
 	}
 }
 
-static void a_truncated_file_with_a_log_is_left(void **state)
+static void truncated_file_with_a_log_is_not_changed(void **state)
 {
 	(void)state;
 	for (uint64_t size = 4 * M; size < 8 * M; size += 127 * 4096) {
@@ -284,24 +287,24 @@ static void a_truncated_file_with_a_log_is_left(void **state)
 		make_killed(&d);
 		mem_file_resize(&d.file, size);
 		vdisk_open_fails(&d, false, -EBADMSG, "as the log says");
-		is_reported(&d, 1, "as the log says");
+		expect_report(&d, 1, "as the log says");
 	}
 }
 
-static void what_nothing_refers_to_is_given_back(void **state)
+static void leaks_are_freed(void **state)
 {
 	(void)state;
 	struct found found;
 	struct vdisk d;
 
-	/* One in the middle, and one at the end. */
+	/* One between blocks, and one at the end. */
 	make(&d, false);
 	vdisk_put64(&d, BAT_OFF, 0);
 	memset(d.model, 0, M);
 	mem_file_resize(&d.file, 9 * M);
 	found = vdisk_check(&d, false);
 	assert_int_equal(found.leaked, 3 * M);
-	is_mended(&d, 0, 2, "no leaked space");
+	expect_repair(&d, 0, 2, "no leaked space");
 }
 
 static void holes_between_blocks_are_no_leak(void **state)
@@ -316,7 +319,7 @@ static void holes_between_blocks_are_no_leak(void **state)
 	vdisk_fini(&d);
 }
 
-static void a_leak_stays_where_other_damage_does(void **state)
+static void leak_stays_if_other_damage_stays(void **state)
 {
 	(void)state;
 	struct found found;
@@ -332,17 +335,17 @@ static void a_leak_stays_where_other_damage_does(void **state)
 	vdisk_fini(&d);
 }
 
-static void blocks_that_share_space_are_reported(void **state)
+static void overlapping_blocks_are_reported(void **state)
 {
 	(void)state;
 	struct vdisk d;
 
 	make(&d, false);
 	vdisk_put64(&d, BAT_OFF + 8 * 6, (5 * M) | VHDX_PRESENT);
-	is_reported(&d, 1, "one BAT entry for each block");
+	expect_report(&d, 1, "one BAT entry for each block");
 }
 
-static void entries_that_make_no_sense_are_reported(void **state)
+static void invalid_entries_are_reported(void **state)
 {
 	static const uint64_t bad[] = {
 		(4 * M) | 4,      (4 * M) | VHDX_PARTIAL, VHDX_PRESENT,
@@ -355,7 +358,7 @@ static void entries_that_make_no_sense_are_reported(void **state)
 
 		make(&d, false);
 		vdisk_put64(&d, BAT_OFF + 8 * 6, bad[i]);
-		is_reported(&d, 1, "BAT entry 6");
+		expect_report(&d, 1, "BAT entry 6");
 	}
 }
 
@@ -366,10 +369,10 @@ static void a_partial_block_without_a_bitmap_is_reported(void **state)
 
 	make(&d, true);
 	vdisk_put64(&d, BAT_OFF, (4 * M) | VHDX_PARTIAL);
-	is_reported(&d, 1, "a sector bitmap");
+	expect_report(&d, 1, "a sector bitmap");
 }
 
-static void damage_that_no_open_survives_is_reported(void **state)
+static void damage_that_prevents_an_open_is_reported(void **state)
 {
 	static const struct {
 		uint64_t off;
@@ -387,11 +390,11 @@ static void damage_that_no_open_survives_is_reported(void **state)
 
 		make(&d, false);
 		vdisk_put32(&d, bad[i].off, 0x12345678);
-		is_reported(&d, 1, bad[i].text);
+		expect_report(&d, 1, bad[i].text);
 	}
 }
 
-static void both_copies_bad_is_reported(void **state)
+static void two_invalid_copies_are_reported(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -399,15 +402,15 @@ static void both_copies_bad_is_reported(void **state)
 	make(&d, false);
 	vdisk_put32(&d, VHDX_HEADER_OFFSET(0) + 200, 1);
 	vdisk_put32(&d, VHDX_HEADER_OFFSET(1) + 200, 1);
-	is_reported(&d, 1, "headers");
+	expect_report(&d, 1, "headers");
 	make(&d, false);
 	vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(0) + 200, 1);
 	vdisk_put32(&d, VHDX_REGION_TABLE_OFFSET(1) + 200, 1);
-	is_reported(&d, 1, "region tables");
+	expect_report(&d, 1, "region tables");
 }
 
-/* A header is mended also where something else cannot be. */
-static void a_bad_header_is_mended_beside_other_damage(void **state)
+/* A header is repaired even if other damage stays. */
+static void invalid_header_is_repaired_beside_other_damage(void **state)
 {
 	(void)state;
 	struct found found;
@@ -419,10 +422,10 @@ static void a_bad_header_is_mended_beside_other_damage(void **state)
 	found = vdisk_check(&d, true);
 	assert_int_equal(found.damages, 2);
 	assert_int_equal(found.repaired, 1);
-	is_reported(&d, 1, "metadata table");
+	expect_report(&d, 1, "metadata table");
 }
 
-static void what_is_not_supported_is_an_error(void **state)
+static void unsupported_file_is_an_error(void **state)
 {
 	(void)state;
 	struct check check = { 0 };
@@ -443,7 +446,7 @@ static void ignore(struct check *check, const struct finding *finding)
 	(void)finding;
 }
 
-/* One repair that fails at its nth call, and one that does not. */
+/* A repair that fails at its nth access, and one that does not. */
 static int repair_twice(int n)
 {
 	struct check check = { .repair = true, .report = ignore };
@@ -475,7 +478,7 @@ static int repair_twice(int n)
 	return r;
 }
 
-static void a_repair_that_fails_can_be_done_again(void **state)
+static void failed_repair_can_be_repeated(void **state)
 {
 	(void)state;
 	int n = 0;
@@ -488,30 +491,30 @@ static void a_repair_that_fails_can_be_done_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_sound_image_is_not_touched),
-		cmocka_unit_test(a_bad_header_is_made_anew),
-		cmocka_unit_test(a_bad_region_table_is_copied_from_the_other),
-		cmocka_unit_test(a_region_table_that_differs_is_made_the_same),
-		cmocka_unit_test(a_log_to_replay_is_no_damage),
-		cmocka_unit_test(a_repair_replays_the_log),
-		cmocka_unit_test(a_bad_header_beside_a_log_is_mended),
+		cmocka_unit_test(undamaged_image_is_not_changed),
+		cmocka_unit_test(invalid_header_is_rewritten),
+		cmocka_unit_test(invalid_region_table_is_rewritten),
+		cmocka_unit_test(differing_region_table_is_rewritten),
+		cmocka_unit_test(log_to_replay_is_no_damage),
+		cmocka_unit_test(repair_replays_the_log),
+		cmocka_unit_test(invalid_header_with_a_log_is_repaired),
 		cmocka_unit_test(reserved_bits_of_an_entry_are_cleared),
-		cmocka_unit_test(an_entry_past_the_end_is_left),
-		cmocka_unit_test(
-			a_place_past_the_end_that_stores_nothing_is_cleared),
-		cmocka_unit_test(a_truncated_file_is_left),
-		cmocka_unit_test(a_truncated_file_with_a_log_is_left),
-		cmocka_unit_test(what_nothing_refers_to_is_given_back),
+		cmocka_unit_test(entry_behind_the_end_is_not_changed),
+		cmocka_unit_test(soft_anchor_behind_the_end_is_cleared),
+		cmocka_unit_test(truncated_file_is_not_changed),
+		cmocka_unit_test(truncated_file_with_a_log_is_not_changed),
+		cmocka_unit_test(leaks_are_freed),
 		cmocka_unit_test(holes_between_blocks_are_no_leak),
-		cmocka_unit_test(a_leak_stays_where_other_damage_does),
-		cmocka_unit_test(blocks_that_share_space_are_reported),
-		cmocka_unit_test(entries_that_make_no_sense_are_reported),
+		cmocka_unit_test(leak_stays_if_other_damage_stays),
+		cmocka_unit_test(overlapping_blocks_are_reported),
+		cmocka_unit_test(invalid_entries_are_reported),
 		cmocka_unit_test(a_partial_block_without_a_bitmap_is_reported),
-		cmocka_unit_test(damage_that_no_open_survives_is_reported),
-		cmocka_unit_test(both_copies_bad_is_reported),
-		cmocka_unit_test(a_bad_header_is_mended_beside_other_damage),
-		cmocka_unit_test(what_is_not_supported_is_an_error),
-		cmocka_unit_test(a_repair_that_fails_can_be_done_again),
+		cmocka_unit_test(damage_that_prevents_an_open_is_reported),
+		cmocka_unit_test(two_invalid_copies_are_reported),
+		cmocka_unit_test(
+			invalid_header_is_repaired_beside_other_damage),
+		cmocka_unit_test(unsupported_file_is_an_error),
+		cmocka_unit_test(failed_repair_can_be_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

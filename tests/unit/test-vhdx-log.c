@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How changes reach the file: headers and their guids, syncs, the log, and
- * what is left when the program is killed or a write fails.
+ * Writing: headers and their guids, syncs, the log, and the state of the file
+ * after a kill or a failed write.
  */
 #include "config.h"
 
@@ -34,18 +34,18 @@ static void syncs_are_few(void **state)
 	vdisk_create(&d, &small);
 	vdisk_open(&d, true);
 	syncs(&d);
-	/* What a process that died left in the page cache. */
+	/* The first flush: unsynced pages of a crashed process. */
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 1);
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 0);
-	/* The first change: three headers, and the log's first entry. */
+	/* The first change: three headers and the first log entry. */
 	vdisk_write(&d, 0, 512, 'a');
 	assert_int_equal(syncs(&d), 4);
-	/* A new block: the data, and the log. */
+	/* A new block: the data and the log. */
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 2);
-	/* Data that has its place. */
+	/* A write into an allocated block: the data. */
 	vdisk_write(&d, 512, 512, 'b');
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 1);
@@ -55,7 +55,7 @@ static void syncs_are_few(void **state)
 	assert_int_equal(syncs(&d), 0);
 	vdisk_flush(&d);
 	assert_int_equal(syncs(&d), 2);
-	/* The tables in their places, and two headers. */
+	/* A close: the checkpoint and two headers. */
 	vdisk_close(&d);
 	assert_int_equal(syncs(&d), 3);
 	vdisk_is_sound(&d);
@@ -74,7 +74,7 @@ static void assert_files_equal(const struct vdisk *a, const struct vdisk *b)
 	}
 }
 
-static void an_open_without_a_write_changes_no_byte(void **state)
+static void open_without_a_write_changes_nothing(void **state)
 {
 	(void)state;
 	struct vdisk d, before;
@@ -90,7 +90,7 @@ static void an_open_without_a_write_changes_no_byte(void **state)
 	vdisk_flush(&d);
 	vdisk_close(&d);
 	assert_files_equal(&d, &before);
-	/* The first flush makes durable what was there. */
+	/* The first flush syncs earlier writes. */
 	assert_int_equal(d.file.n_pwrite, 0);
 	assert_int_equal(d.file.n_sync, 1);
 	vdisk_fini(&before);
@@ -111,7 +111,7 @@ static struct guids guids_of(const struct vdisk *d)
 	};
 }
 
-static void the_first_write_changes_the_guids_once(void **state)
+static void first_write_changes_the_guids_once(void **state)
 {
 	(void)state;
 	struct guids fresh, first, later, closed, again;
@@ -145,7 +145,7 @@ static void the_first_write_changes_the_guids_once(void **state)
 	vdisk_fini(&d);
 }
 
-static void both_headers_are_the_same_but_for_their_number(void **state)
+static void headers_differ_only_in_their_number(void **state)
 {
 	(void)state;
 	uint8_t a[VHDX_HEADER_SIZE], b[VHDX_HEADER_SIZE];
@@ -164,8 +164,9 @@ static void both_headers_are_the_same_but_for_their_number(void **state)
 	vdisk_fini(&d);
 }
 
-/* A copy as a kill leaves it has the model's disk, however it is opened. */
-static void killed_copy_is_whole(const struct vdisk *d)
+/* A copy made by a kill has the model's content, open for reading or writing.
+ */
+static void expect_killed_copy_complete(const struct vdisk *d)
 {
 	struct guids before = guids_of(d), after;
 	struct found found;
@@ -184,7 +185,7 @@ static void killed_copy_is_whole(const struct vdisk *d)
 	vdisk_open(&k, true);
 	vdisk_compare(&k);
 	vdisk_close(&k);
-	/* Space that was given up or not yet used is a leak, no damage. */
+	/* Freed and unused space is a leak, no damage. */
 	assert_int_equal(vdisk_check(&k, false).damages, 0);
 	vdisk_open(&k, false);
 	vdisk_compare(&k);
@@ -221,15 +222,15 @@ static void flushed_writes_survive_a_kill(void **state)
 		for (int i = 0; i < 12; i++) {
 			vdisk_exercise(&d, &seed, 12);
 			vdisk_flush(&d);
-			killed_copy_is_whole(&d);
+			expect_killed_copy_complete(&d);
 		}
 		vdisk_reopen_and_compare(&d);
 		vdisk_fini(&d);
 	}
 }
 
-/* The in-place writes of a flush may be lost: the log has them. */
-static void tables_are_whole_without_their_writes_in_place(void **state)
+/* Checkpoints that are lost are still in the log. */
+static void log_replaces_lost_checkpoints(void **state)
 {
 	(void)state;
 	uint8_t before[4096];
@@ -244,12 +245,12 @@ static void tables_are_whole_without_their_writes_in_place(void **state)
 	vdisk_flush(&d);
 	vdisk_kill_copy(&k, &d);
 	mem_file_poke(&k.file, before, sizeof before, BAT_OFF);
-	killed_copy_is_whole(&k);
+	expect_killed_copy_complete(&k);
 	vdisk_fini(&k);
 	vdisk_fini(&d);
 }
 
-static void the_log_goes_round_many_times(void **state)
+static void log_wraps_many_times(void **state)
 {
 	(void)state;
 	uint64_t seed = 1;
@@ -261,14 +262,14 @@ static void the_log_goes_round_many_times(void **state)
 		vdisk_write(&d, i * 19 % 1700 * 4096, 4096, i);
 		vdisk_flush(&d);
 		if (i % 31 == 0)
-			killed_copy_is_whole(&d);
+			expect_killed_copy_complete(&d);
 	}
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
 }
 
 /*
- * A disk of 200 GiB in blocks of 1 MiB: every GiB has its own two pages of the
+ * A disk of 200 GiB in blocks of 1 MiB: each GiB has its own two pages of the
  * BAT and, in a child, of bitmaps.
  */
 enum { WIDE_WRITES = 400 };
@@ -327,7 +328,7 @@ static uint8_t wide_byte(struct image *img, unsigned i)
 	return buf[0];
 }
 
-/* Writes behind the back of image_write, which would flush in between. */
+/* Calls the driver, as image_write would flush in between. */
 static void wide_write_all(struct image *img)
 {
 	uint8_t buf[512];
@@ -340,7 +341,7 @@ static void wide_write_all(struct image *img)
 	atomic_store(&img->written, true);
 }
 
-/* All is written, or not; how much is. */
+/* Each block is written or not: returns the number that is. */
 static unsigned wide_count(struct mem_file *file)
 {
 	struct image *img = wide_open(file, false);
@@ -356,7 +357,7 @@ static unsigned wide_count(struct mem_file *file)
 	return n;
 }
 
-static void more_changes_than_the_log_holds_are_flushed(void **state)
+static void flush_of_more_pages_than_the_log_holds(void **state)
 {
 	(void)state;
 	for (int child = 0; child < 2; child++) {
@@ -368,8 +369,8 @@ static void more_changes_than_the_log_holds_are_flushed(void **state)
 		wide_write_all(img);
 		mem_file_reset_counters(&file);
 		assert_ok(image_flush(img));
-		/* Two syncs an entry, and one where an empty one makes room for
-		 * it: about 250 pages fit each. */
+		/* About 250 pages an entry; two syncs for each, one for an
+		 * empty entry. */
 		assert_in_range(file.n_sync, 2,
 				3 * (2 * WIDE_WRITES / 240 + 1));
 		mem_file_init(&killed);
@@ -382,8 +383,8 @@ static void more_changes_than_the_log_holds_are_flushed(void **state)
 	}
 }
 
-/* Wherever such a flush ends, what is there makes sense. */
-static void a_large_flush_that_fails_leaves_whole_blocks(void **state)
+/* The same flush, failing at each access. */
+static void failed_large_flush_leaves_whole_blocks(void **state)
 {
 	(void)state;
 	unsigned last = 0;
@@ -412,7 +413,7 @@ static void a_large_flush_that_fails_leaves_whole_blocks(void **state)
 	assert_int_equal(last, WIDE_WRITES - 1);
 }
 
-static void waiting_changes_are_bounded(void **state)
+static void dirty_pages_are_bounded(void **state)
 {
 	(void)state;
 	struct mem_file file;
@@ -426,13 +427,13 @@ static void waiting_changes_are_bounded(void **state)
 	after_start = file.n_sync;
 	for (unsigned i = 1; i < WIDE_WRITES; i++)
 		assert_ok(image_write(img, buf, wide_off(i), 512));
-	/* Two pages a write, flushed by 110 or so, two syncs each. */
+	/* Two pages a write; flushes of about 110 pages, two syncs each. */
 	assert_in_range(file.n_sync - after_start, 8, 20);
 	assert_ok(image_close(img));
 	mem_file_fini(&file);
 }
 
-/* Writes that were flushed, then the ones of which a part fails. */
+/* Flushed writes, before those that fail. */
 static void prepare(struct vdisk *d, uint64_t *seed)
 {
 	vdisk_create_child(d, &small, seed);
@@ -441,8 +442,9 @@ static void prepare(struct vdisk *d, uint64_t *seed)
 	vdisk_flush(d);
 }
 
-/* Every sector of the copy is as the one or as the other model says. */
-static void old_or_new(struct vdisk *k, const uint8_t *old, const uint8_t *new)
+/* Each sector of the copy has the old or the new content. */
+static void expect_old_or_new(struct vdisk *k, const uint8_t *old,
+			      const uint8_t *new)
 {
 	uint8_t *buf = malloc(k->size);
 
@@ -453,7 +455,7 @@ static void old_or_new(struct vdisk *k, const uint8_t *old, const uint8_t *new)
 	free(buf);
 }
 
-/* One try, with the failure at the nth call: 0 when nothing failed. */
+/* A run with a failure of the nth access: 0 if none failed. */
 static int fail_at(int n, uint64_t seed, bool once)
 {
 	static const struct {
@@ -493,16 +495,16 @@ static int fail_at(int n, uint64_t seed, bool once)
 		memcpy(old, d.model, d.size);
 	vdisk_kill_copy(&k, &d);
 	vdisk_open(&k, true);
-	old_or_new(&k, old, d.model);
+	expect_old_or_new(&k, old, d.model);
 	vdisk_close(&k);
 	assert_int_equal(vdisk_check(&k, false).damages, 0);
 	vdisk_fini(&k);
-	/* What failed half-way is no harm to what comes after. */
+	/* Later writes work. */
 	d.file.fail_after = -1;
 	image_close(d.img);
 	d.img = NULL;
 	vdisk_open(&d, true);
-	old_or_new(&d, old, d.model);
+	expect_old_or_new(&d, old, d.model);
 	vdisk_close(&d);
 	assert_int_equal(vdisk_check(&d, false).damages, 0);
 	vdisk_fini(&d);
@@ -510,7 +512,7 @@ static int fail_at(int n, uint64_t seed, bool once)
 	return r;
 }
 
-static void a_failure_anywhere_leaves_old_or_new(void **state)
+static void failed_access_leaves_old_or_new_content(void **state)
 {
 	(void)state;
 	for (int once = 0; once < 2; once++) {
@@ -522,7 +524,7 @@ static void a_failure_anywhere_leaves_old_or_new(void **state)
 	}
 }
 
-static void a_failed_flush_ends_all_writing(void **state)
+static void failed_flush_fails_the_image(void **state)
 {
 	(void)state;
 	uint8_t buf[512] = { 0 };
@@ -539,14 +541,14 @@ static void a_failed_flush_ends_all_writing(void **state)
 	assert_errno(image_flush(d.img), -EIO);
 	image_close(d.img);
 	d.img = NULL;
-	/* It opens again, by itself. */
+	/* It can be reopened. */
 	vdisk_open(&d, true);
 	vdisk_write(&d, 0, 512, 'b');
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
 }
 
-static void a_full_disk_harms_nothing(void **state)
+static void full_disk_does_no_damage(void **state)
 {
 	(void)state;
 	uint8_t *buf = calloc(1, 2 * M);
@@ -561,7 +563,7 @@ static void a_full_disk_harms_nothing(void **state)
 	assert_errno(image_write(d.img, buf, 4 * M, 2 * M), -ENOSPC);
 	d.file.room = 0;
 	vdisk_compare(&d);
-	/* The image goes on: data that found no room is no damage. */
+	/* The image still works: -ENOSPC is no damage. */
 	vdisk_write(&d, 2 * M, M, 'c');
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
@@ -572,20 +574,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syncs_are_few),
-		cmocka_unit_test(an_open_without_a_write_changes_no_byte),
-		cmocka_unit_test(the_first_write_changes_the_guids_once),
-		cmocka_unit_test(
-			both_headers_are_the_same_but_for_their_number),
+		cmocka_unit_test(open_without_a_write_changes_nothing),
+		cmocka_unit_test(first_write_changes_the_guids_once),
+		cmocka_unit_test(headers_differ_only_in_their_number),
 		cmocka_unit_test(flushed_writes_survive_a_kill),
-		cmocka_unit_test(
-			tables_are_whole_without_their_writes_in_place),
-		cmocka_unit_test(the_log_goes_round_many_times),
-		cmocka_unit_test(more_changes_than_the_log_holds_are_flushed),
-		cmocka_unit_test(a_large_flush_that_fails_leaves_whole_blocks),
-		cmocka_unit_test(waiting_changes_are_bounded),
-		cmocka_unit_test(a_failure_anywhere_leaves_old_or_new),
-		cmocka_unit_test(a_failed_flush_ends_all_writing),
-		cmocka_unit_test(a_full_disk_harms_nothing),
+		cmocka_unit_test(log_replaces_lost_checkpoints),
+		cmocka_unit_test(log_wraps_many_times),
+		cmocka_unit_test(flush_of_more_pages_than_the_log_holds),
+		cmocka_unit_test(failed_large_flush_leaves_whole_blocks),
+		cmocka_unit_test(dirty_pages_are_bounded),
+		cmocka_unit_test(failed_access_leaves_old_or_new_content),
+		cmocka_unit_test(failed_flush_fails_the_image),
+		cmocka_unit_test(full_disk_does_no_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Images that are odd and not malformed: they are taken, and what is unknown in
- * them is kept. And a byte that changes anywhere leads to no crash. */
+/* Unusual but valid images: they open, and unknown parts are kept.  A changed
+ * byte anywhere causes no crash. */
 #include "config.h"
 
 #include "unit/vhdx-spoil.h"
@@ -32,7 +32,7 @@ static void ignore(struct check *check, const struct finding *finding)
 	(void)finding;
 }
 
-/* Opens, maps, checks and mends what may be anything. */
+/* Opens, maps, checks and repairs a file with any content. */
 static void try_all(struct vdisk *d)
 {
 	struct check check = { .repair = true, .report = ignore };
@@ -56,8 +56,8 @@ static void try_all(struct vdisk *d)
 	mem_file_fini(&copy);
 }
 
-/* Every byte of the structures, changed in turn, leads to no crash. */
-static void no_changed_byte_crashes(void **state)
+/* Changes each byte of the structures in turn. */
+static void changed_byte_causes_no_crash(void **state)
 {
 	(void)state;
 	static const struct {
@@ -90,8 +90,8 @@ static void no_changed_byte_crashes(void **state)
 	vdisk_fini(&d);
 }
 
-/* What is not malformed: it is taken. */
-static void opens(void (*spoil)(struct vdisk *d))
+/* The changed file is valid: it opens. */
+static void expect_opens(void (*spoil)(struct vdisk *d))
 {
 	struct vdisk d;
 
@@ -108,23 +108,23 @@ static void opens(void (*spoil)(struct vdisk *d))
 }
 
 SPOIL(optional_region, spoil_add_region(d, 7 * M, M, 0))
-SPOIL(optional_item, spoil_add_item(d, STRANGER, 80000, 8, 0))
+SPOIL(optional_item, spoil_add_item(d, UNKNOWN_ITEM, 80000, 8, 0))
 SPOIL(user_item, spoil_add_item(d, VHDX_GUID_DISK_SIZE, 80000, 8, 1))
 SPOIL(log_version_without_log, spoil_header16(d, VHDX_HEADER_LOG_VERSION, 1))
 SPOIL(same_header_twice, uint8_t raw[VHDX_HEADER_SIZE];
       mem_file_peek(&d->file, raw, sizeof raw, VHDX_HEADER_OFFSET(1));
       mem_file_poke(&d->file, raw, sizeof raw, VHDX_HEADER_OFFSET(0)))
 
-static void what_is_optional_and_unknown_is_kept(void **state)
+static void unknown_optional_parts_are_kept(void **state)
 {
 	(void)state;
 	char kept[] = "optional", found[sizeof kept];
 	struct vdisk d;
 
-	opens(optional_region);
-	opens(optional_item);
-	opens(user_item);
-	/* Blocks go round an unknown region. */
+	expect_opens(optional_region);
+	expect_opens(optional_item);
+	expect_opens(user_item);
+	/* Blocks are not allocated in an unknown region. */
 	make(&d, false);
 	spoil_add_region(&d, 4 * M, M, 0);
 	mem_file_poke(&d.file, kept, sizeof kept, 4 * M);
@@ -136,9 +136,10 @@ static void what_is_optional_and_unknown_is_kept(void **state)
 	vdisk_fini(&d);
 }
 
-/* It is read; it takes no write, and what says so is found before one. */
-static void is_for_reading(void (*spoil)(struct vdisk *d), int code,
-			   const char *text)
+/* It can be read but not written; image_may_write and writes give the reason.
+ */
+static void expect_read_only(void (*spoil)(struct vdisk *d), int code,
+			     const char *text)
 {
 	uint8_t buf[512] = { 0 };
 	struct vdisk d;
@@ -168,18 +169,18 @@ SPOIL(shared_space, vdisk_put64(d, BAT_OFF, (4 * M) | VHDX_PRESENT);
       vdisk_put64(d, BAT_OFF + 8, (4 * M) | VHDX_PRESENT))
 SPOIL(wrong_state, vdisk_put64(d, BAT_OFF + 8 * 7, 4))
 
-static void what_can_only_be_read_says_why(void **state)
+static void read_only_image_has_a_reason(void **state)
 {
 	(void)state;
-	is_for_reading(no_log, -EOPNOTSUPP, "expected a log, which writing");
-	is_for_reading(log_version_without_log, -EOPNOTSUPP,
-		       "log version at offset");
-	is_for_reading(last_number, -EOPNOTSUPP, "sequence number");
-	is_for_reading(shared_space, -EBADMSG, "two entries that share it");
+	expect_read_only(no_log, -EOPNOTSUPP, "expected a log, which writing");
+	expect_read_only(log_version_without_log, -EOPNOTSUPP,
+			 "log version at offset");
+	expect_read_only(last_number, -EOPNOTSUPP, "sequence number");
+	expect_read_only(shared_space, -EBADMSG, "two entries that share it");
 }
 
-/* Of the block itself nothing can be read. */
-static void a_wrong_entry_makes_the_image_one_for_reading(void **state)
+/* The block of the invalid entry cannot be read, either. */
+static void invalid_entry_makes_the_image_read_only(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -193,23 +194,23 @@ static void a_wrong_entry_makes_the_image_one_for_reading(void **state)
 	vdisk_fini(&d);
 }
 
-static void one_header_twice_is_taken(void **state)
+static void equal_headers_are_accepted(void **state)
 {
 	(void)state;
-	opens(same_header_twice);
+	expect_opens(same_header_twice);
 }
 
 SPOIL(header_1_bad, vdisk_put32(d, VHDX_HEADER_OFFSET(0) + 100, 1))
 SPOIL(header_2_bad, vdisk_put32(d, VHDX_HEADER_OFFSET(1) + 100, 1))
 
-static void either_header_is_enough(void **state)
+static void one_valid_header_suffices(void **state)
 {
 	(void)state;
-	opens(header_1_bad);
-	opens(header_2_bad);
+	expect_opens(header_1_bad);
+	expect_opens(header_2_bad);
 }
 
-static void either_region_table_is_enough(void **state)
+static void one_valid_region_table_suffices(void **state)
 {
 	(void)state;
 	for (int slot = 0; slot < 2; slot++) {
@@ -223,7 +224,7 @@ static void either_region_table_is_enough(void **state)
 	}
 }
 
-static void an_image_without_a_parent_names_none(void **state)
+static void image_without_a_parent_has_no_reference(void **state)
 {
 	struct parent_ref ref;
 	struct vdisk d;
@@ -236,8 +237,8 @@ static void an_image_without_a_parent_names_none(void **state)
 	vdisk_fini(&d);
 }
 
-/* As a table is that another program writes to meanwhile. */
-static void an_entry_that_changed_meanwhile_frees_nothing(void **state)
+/* Another program changes the table meanwhile. */
+static void entry_changed_by_another_program_frees_nothing(void **state)
 {
 	const struct image_params params = { .type = IMAGE_DYNAMIC,
 					     .size = 1100 * M,
@@ -264,15 +265,16 @@ static void an_entry_that_changed_meanwhile_frees_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_changed_byte_crashes),
-		cmocka_unit_test(what_is_optional_and_unknown_is_kept),
-		cmocka_unit_test(what_can_only_be_read_says_why),
-		cmocka_unit_test(a_wrong_entry_makes_the_image_one_for_reading),
-		cmocka_unit_test(one_header_twice_is_taken),
-		cmocka_unit_test(either_header_is_enough),
-		cmocka_unit_test(either_region_table_is_enough),
-		cmocka_unit_test(an_image_without_a_parent_names_none),
-		cmocka_unit_test(an_entry_that_changed_meanwhile_frees_nothing),
+		cmocka_unit_test(changed_byte_causes_no_crash),
+		cmocka_unit_test(unknown_optional_parts_are_kept),
+		cmocka_unit_test(read_only_image_has_a_reason),
+		cmocka_unit_test(invalid_entry_makes_the_image_read_only),
+		cmocka_unit_test(equal_headers_are_accepted),
+		cmocka_unit_test(one_valid_header_suffices),
+		cmocka_unit_test(one_valid_region_table_suffices),
+		cmocka_unit_test(image_without_a_parent_has_no_reference),
+		cmocka_unit_test(
+			entry_changed_by_another_program_frees_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a VHDX child says of its parent, and what it takes over from it. */
+/* VHDX children: the reference to the parent, and the parent's items. */
 #include "config.h"
 
 #include "unit/vhdx-spoil.h"
@@ -12,7 +12,7 @@
 #include "format/registry.h"
 #include "format/vhdx-internal.h"
 
-/* A locator item that a test puts together. */
+/* A locator item under construction. */
 struct item {
 	uint8_t bytes[4096];
 	size_t len;
@@ -25,7 +25,7 @@ static void item_init(struct item *item)
 
 	memset(item, 0, sizeof *item);
 	guid_to_le(item->bytes, &type);
-	/* Room for eight pairs, whatever is used of it. */
+	/* Room for eight pairs. */
 	item->len = VHDX_LOCATOR_FIRST + 8 * VHDX_LOCATOR_ENTRY;
 }
 
@@ -65,7 +65,7 @@ static struct parent_ref parse(const struct item *item)
 
 #define LINKAGE "f88d4d92-6fcc-408d-9bef-9b7c89f15c89"
 
-static void a_linkage_is_read_in_all_its_forms(void **state)
+static void linkage_is_read_in_all_forms(void **state)
 {
 	static const char *const forms[] = {
 		"{" LINKAGE "}",
@@ -91,7 +91,7 @@ static void a_linkage_is_read_in_all_its_forms(void **state)
 	}
 }
 
-static void a_second_linkage_is_read(void **state)
+static void second_linkage_is_read(void **state)
 {
 	(void)state;
 	struct item item;
@@ -99,15 +99,15 @@ static void a_second_linkage_is_read(void **state)
 	char text[GUID_TEXT_SIZE];
 
 	item_init(&item);
-	pair(&item, "parent_linkage", "{" STRANGER "}");
+	pair(&item, "parent_linkage", "{" UNKNOWN_ITEM "}");
 	pair(&item, "parent_linkage2", "{" LINKAGE "}");
 	ref = parse(&item);
-	assert_string_equal(guid_format(&ref.id, text), STRANGER);
+	assert_string_equal(guid_format(&ref.id, text), UNKNOWN_ITEM);
 	assert_string_equal(guid_format(&ref.id2, text), LINKAGE);
 	parent_ref_fini(&ref);
 }
 
-static void paths_are_turned_and_cut(void **state)
+static void windows_paths_are_converted(void **state)
 {
 	(void)state;
 	struct item item;
@@ -126,7 +126,7 @@ static void paths_are_turned_and_cut(void **state)
 	parent_ref_fini(&ref);
 }
 
-static void an_absolute_path_alone_gives_a_name(void **state)
+static void absolute_path_gives_the_basename(void **state)
 {
 	(void)state;
 	struct item item;
@@ -141,7 +141,7 @@ static void an_absolute_path_alone_gives_a_name(void **state)
 	parent_ref_fini(&ref);
 }
 
-/* The text at a pair's key or value, of the closed child's locator. */
+/* The key or the value of pair i in the closed child's locator. */
 static char *locator_text(const struct vdisk *d, unsigned i, bool value)
 {
 	uint64_t item = spoil_item_off(d, ITEM_LOCATOR);
@@ -187,7 +187,7 @@ static void make_child(struct vdisk *d, const struct image *parent,
 static const struct image_params base = { .type = IMAGE_DYNAMIC,
 					  .size = 8 * M };
 
-static void the_locator_is_what_windows_writes(void **state)
+static void locator_is_as_windows_writes_it(void **state)
 {
 	static const char *const keys[] = {
 		"parent_linkage", "absolute_win32_path", "relative_path",
@@ -225,7 +225,7 @@ static void the_locator_is_what_windows_writes(void **state)
 	mem_file_fini(&file);
 }
 
-static void a_child_finds_its_parent_by_what_was_written(void **state)
+static void written_locator_is_read_back(void **state)
 {
 	(void)state;
 	struct mem_file file;
@@ -249,7 +249,7 @@ static void a_child_finds_its_parent_by_what_was_written(void **state)
 }
 
 /* A 4 MiB child of 2 MiB blocks has 2049 entries: one whole chunk. */
-static void a_child_has_entries_for_whole_chunks(void **state)
+static void child_has_entries_for_whole_chunks(void **state)
 {
 	(void)state;
 	struct mem_file file;
@@ -265,7 +265,7 @@ static void a_child_has_entries_for_whole_chunks(void **state)
 	mem_file_fini(&file);
 }
 
-/* The bytes of an item by its guid, or of none. */
+/* Reads an item by its guid; 0 if there is none. */
 static size_t item_bytes(struct image *img, const char *guid, uint8_t *buf)
 {
 	const struct vhdx_meta *item = vhdx_meta_find(vhdx_of(img), guid);
@@ -276,7 +276,7 @@ static size_t item_bytes(struct image *img, const char *guid, uint8_t *buf)
 	return item->len;
 }
 
-static void a_child_takes_over_what_is_the_disks(void **state)
+static void child_copies_the_disks_items(void **state)
 {
 	(void)state;
 	static const uint32_t flags[] = { VHDX_META_IS_DISK, 0 };
@@ -289,7 +289,7 @@ static void a_child_takes_over_what_is_the_disks(void **state)
 		struct vdisk p, d;
 
 		vdisk_create(&p, &params);
-		spoil_add_item(&p, STRANGER, 80000, 40, flags[i]);
+		spoil_add_item(&p, UNKNOWN_ITEM, 80000, 40, flags[i]);
 		mem_file_poke(&p.file, strange, 40, META_OFF + 80000);
 		vdisk_open(&p, false);
 		make_child(&d, p.img, "base.vhdx", "/base.vhdx");
@@ -300,17 +300,18 @@ static void a_child_takes_over_what_is_the_disks(void **state)
 		assert_int_equal(item_bytes(d.img, VHDX_GUID_DISK_ID, b), 16);
 		assert_memory_equal(a, b, 16);
 		if (flags[i]) {
-			assert_int_equal(item_bytes(d.img, STRANGER, b), 40);
+			assert_int_equal(item_bytes(d.img, UNKNOWN_ITEM, b),
+					 40);
 			assert_memory_equal(b, strange, 40);
 		} else {
-			assert_int_equal(item_bytes(d.img, STRANGER, b), 0);
+			assert_int_equal(item_bytes(d.img, UNKNOWN_ITEM, b), 0);
 		}
 		vdisk_fini(&d);
 		vdisk_fini(&p);
 	}
 }
 
-static void two_disks_have_two_ids(void **state)
+static void new_disks_have_different_ids(void **state)
 {
 	(void)state;
 	struct mem_file files[2];
@@ -328,8 +329,8 @@ static void two_disks_have_two_ids(void **state)
 	mem_file_fini(&files[1]);
 }
 
-/* The parent's log counts: a dirty parent that is opened for reading. */
-static void a_child_of_a_dirty_parent_links_to_its_guid(void **state)
+/* A parent with a log to replay, open for reading. */
+static void child_of_a_dirty_parent_has_its_guid(void **state)
 {
 	(void)state;
 	struct image_params params = base;
@@ -347,7 +348,7 @@ static void a_child_of_a_dirty_parent_links_to_its_guid(void **state)
 	assert_ok(image_parent(d.img, &ref));
 	assert_true(guid_equal(&ref.id, &killed.img->id));
 	parent_ref_fini(&ref);
-	/* Its replay changes nothing that the child names. */
+	/* The replay keeps the DataWriteGuid. */
 	vdisk_close(&killed);
 	vdisk_open(&killed, true);
 	assert_true(guid_equal(&killed.img->id, &p.img->id));
@@ -359,16 +360,16 @@ static void a_child_of_a_dirty_parent_links_to_its_guid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_linkage_is_read_in_all_its_forms),
-		cmocka_unit_test(a_second_linkage_is_read),
-		cmocka_unit_test(paths_are_turned_and_cut),
-		cmocka_unit_test(an_absolute_path_alone_gives_a_name),
-		cmocka_unit_test(the_locator_is_what_windows_writes),
-		cmocka_unit_test(a_child_finds_its_parent_by_what_was_written),
-		cmocka_unit_test(a_child_has_entries_for_whole_chunks),
-		cmocka_unit_test(a_child_takes_over_what_is_the_disks),
-		cmocka_unit_test(two_disks_have_two_ids),
-		cmocka_unit_test(a_child_of_a_dirty_parent_links_to_its_guid),
+		cmocka_unit_test(linkage_is_read_in_all_forms),
+		cmocka_unit_test(second_linkage_is_read),
+		cmocka_unit_test(windows_paths_are_converted),
+		cmocka_unit_test(absolute_path_gives_the_basename),
+		cmocka_unit_test(locator_is_as_windows_writes_it),
+		cmocka_unit_test(written_locator_is_read_back),
+		cmocka_unit_test(child_has_entries_for_whole_chunks),
+		cmocka_unit_test(child_copies_the_disks_items),
+		cmocka_unit_test(new_disks_have_different_ids),
+		cmocka_unit_test(child_of_a_dirty_parent_has_its_guid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Logs made by hand: which entries count, and what they do.  Every log is
- * looked at twice, in memory (opened for reading) and replayed on a copy.
+ * Logs made by hand: which entries are applied, and their effect.  Each log is
+ * tested twice: opened for reading, and replayed on a copy.
  */
 #include "config.h"
 
@@ -19,9 +19,9 @@ enum { SECTOR = VHDX_LOG_SECTOR };
 static const struct guid log_guid = { { 1, 2, 3 } };
 static const struct guid other_guid = { { 9, 9, 9 } };
 
-/* One change: zeros where byte is 0, else a page of BAT as set up below. */
+/* A change: zeros if len is not 0, else a page. */
 struct change {
-	uint64_t off, len; /* len 0: a page of data */
+	uint64_t off, len;
 	const uint8_t *page;
 };
 
@@ -33,7 +33,7 @@ struct entry {
 	uint64_t flushed, last;  /* 0: the file's size */
 	unsigned n;
 	struct change changes[4];
-	bool torn; /* its checksum is wrong */
+	bool torn; /* has a wrong checksum */
 };
 
 static void put_ring(struct vdisk *d, const uint8_t *buf, size_t len,
@@ -62,7 +62,7 @@ static void put_change(uint8_t *desc, uint8_t *sector, const struct change *c,
 	put_le32(sector + VHDX_DATA_SEQUENCE_LOW, (uint32_t)sequence);
 }
 
-/* Writes the entry; returns how long it is. */
+/* Writes the entry; returns its length. */
 static uint64_t put_entry(struct vdisk *d, const struct entry *e)
 {
 	uint8_t buf[8 * SECTOR] = "loge";
@@ -88,8 +88,8 @@ static uint64_t put_entry(struct vdisk *d, const struct entry *e)
 }
 
 /*
- * A disk of four blocks of 1 MiB that is not closed; its file has blocks full
- * of 'a' to 'd' at 4 to 7 MiB and nothing in the BAT.
+ * An image with a log to replay and four blocks of 1 MiB.  The file has blocks
+ * full of 'a' to 'd' at 4 to 7 MiB, which the BAT does not name.
  */
 static void dirty_disk(struct vdisk *d)
 {
@@ -113,7 +113,7 @@ static void dirty_disk(struct vdisk *d)
 	}
 }
 
-/* A BAT page; text has a letter for each block, '.' for none. */
+/* A page of the BAT; text has a letter for each block, or '.'. */
 static const uint8_t *bat(const char *text)
 {
 	static uint8_t ring[8][VHDX_PAGE];
@@ -125,12 +125,12 @@ static const uint8_t *bat(const char *text)
 		if (text[i] != '.')
 			put_le64(page + 8 * i,
 				 (4 + text[i] - 'a') * M | VHDX_PRESENT);
-	/* What leading and trailing bytes are for. */
+	/* Tests the leading and trailing bytes of a descriptor. */
 	put_le64(page + VHDX_PAGE - 8, (uint64_t)text[0] << 20);
 	return page;
 }
 
-static void reads(struct vdisk *d, const char *text)
+static void expect_content(struct vdisk *d, const char *text)
 {
 	for (unsigned i = 0; i < 4; i++) {
 		uint8_t byte;
@@ -140,20 +140,20 @@ static void reads(struct vdisk *d, const char *text)
 	}
 }
 
-/* In memory, then replayed; and once more, to see that it is done. */
-static void log_gives(struct vdisk *d, const char *text)
+/* Reads through the overlay, then after a replay, then after a reopen. */
+static void expect_after_log(struct vdisk *d, const char *text)
 {
 	struct vdisk copy;
 
 	vdisk_kill_copy(&copy, d);
 	vdisk_open(d, false);
 	assert_true(d->img->dirty);
-	reads(d, text);
+	expect_content(d, text);
 	vdisk_close(d);
 	for (int i = 0; i < 2; i++) {
 		vdisk_open(&copy, i == 0);
 		assert_false(copy.img->dirty);
-		reads(&copy, text);
+		expect_content(&copy, text);
 		vdisk_close(&copy);
 	}
 	assert_int_equal(vdisk_check(&copy, false).damages, 0);
@@ -171,7 +171,7 @@ static struct change zeros(uint64_t off, uint64_t len)
 	return (struct change){ .off = off, .len = len };
 }
 
-static void an_entry_of_data_is_seen_and_replayed(void **state)
+static void data_entry_is_applied_and_replayed(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -180,10 +180,10 @@ static void an_entry_of_data_is_seen_and_replayed(void **state)
 	put_entry(&d, &(struct entry){ .sequence = 5,
 				       .n = 1,
 				       .changes = { data("ab.d") } });
-	log_gives(&d, "ab.d");
+	expect_after_log(&d, "ab.d");
 }
 
-static void an_entry_of_zeros_clears_pages(void **state)
+static void zero_entry_clears_pages(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -193,10 +193,10 @@ static void an_entry_of_zeros_clears_pages(void **state)
 	put_entry(&d, &(struct entry){ .sequence = 5,
 				       .n = 1,
 				       .changes = { zeros(BAT_OFF, M) } });
-	log_gives(&d, "....");
+	expect_after_log(&d, "....");
 }
 
-static void the_later_of_data_and_zeros_wins(void **state)
+static void later_of_data_and_zeros_wins(void **state)
 {
 	(void)state;
 	for (int order = 0; order < 2; order++) {
@@ -210,7 +210,7 @@ static void the_later_of_data_and_zeros_wins(void **state)
 							 : zeros(BAT_OFF, M),
 						   order ? zeros(BAT_OFF, M)
 							 : data("abcd") } });
-		log_gives(&d, order ? "...." : "abcd");
+		expect_after_log(&d, order ? "...." : "abcd");
 	}
 }
 
@@ -230,10 +230,10 @@ static void later_entries_win(void **state)
 					     .n = 1,
 					     .changes = { data("d...") } });
 	put_entry(&d, &(struct entry){ .at = at, .sequence = 7 });
-	log_gives(&d, "d...");
+	expect_after_log(&d, "d...");
 }
 
-static void entries_go_round_the_end_of_the_log(void **state)
+static void entries_wrap_around_the_logs_end(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -245,16 +245,16 @@ static void entries_go_round_the_end_of_the_log(void **state)
 					     .tail = at,
 					     .n = 1,
 					     .changes = { data("aaaa") } });
-	/* One sector before the end, its data at the start. */
+	/* The descriptor sector is the log's last, the data its first. */
 	put_entry(&d, &(struct entry){ .at = at,
 				       .sequence = 9,
 				       .tail = LOG_LEN - 3 * SECTOR,
 				       .n = 1,
 				       .changes = { data(".bcd") } });
-	log_gives(&d, ".bcd");
+	expect_after_log(&d, ".bcd");
 }
 
-static void only_what_is_after_the_tail_is_replayed(void **state)
+static void only_entries_from_the_tail_are_replayed(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -273,10 +273,10 @@ static void only_what_is_after_the_tail_is_replayed(void **state)
 		&d, &(struct entry){ .at = at, .sequence = 6, .tail = tail });
 	mem_file_poke(&d.file, bat("a..b"), VHDX_PAGE, BAT_OFF);
 	put_entry(&d, &(struct entry){ .at = at, .sequence = 7, .tail = tail });
-	log_gives(&d, "a..b");
+	expect_after_log(&d, "a..b");
 }
 
-static void entries_of_another_log_do_not_count(void **state)
+static void entries_with_another_guid_are_ignored(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -292,10 +292,10 @@ static void entries_of_another_log_do_not_count(void **state)
 				       .guid = &other_guid,
 				       .n = 1,
 				       .changes = { data("dddd") } });
-	log_gives(&d, "abc.");
+	expect_after_log(&d, "abc.");
 }
 
-static void of_two_runs_the_higher_number_counts(void **state)
+static void sequence_with_the_higher_number_is_active(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -310,10 +310,10 @@ static void of_two_runs_the_higher_number_counts(void **state)
 				       .sequence = 49,
 				       .n = 1,
 				       .changes = { data("c...") } });
-	log_gives(&d, "b...");
+	expect_after_log(&d, "b...");
 }
 
-static void an_entry_that_is_not_whole_does_not_count(void **state)
+static void torn_entry_is_ignored(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -329,11 +329,11 @@ static void an_entry_that_is_not_whole_does_not_count(void **state)
 				       .n = 1,
 				       .changes = { data("dcba") },
 				       .torn = true });
-	log_gives(&d, "abcd");
+	expect_after_log(&d, "abcd");
 }
 
-/* A data sector of an older entry: the checksum is right, its number not. */
-static void a_data_sector_of_another_number_makes_it_not_whole(void **state)
+/* A data sector with an older number, in an entry with a valid checksum. */
+static void data_sector_with_another_number_is_invalid(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -350,10 +350,10 @@ static void a_data_sector_of_another_number_makes_it_not_whole(void **state)
 				       .changes = { data("dcba") } });
 	vdisk_put32(&d, LOG_OFF + at + 2 * SECTOR - 4, 4);
 	vdisk_sum(&d, LOG_OFF + at, 2 * SECTOR);
-	log_gives(&d, "abcd");
+	expect_after_log(&d, "abcd");
 }
 
-static void a_run_without_its_tail_does_not_count(void **state)
+static void sequence_without_its_tail_is_ignored(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -368,10 +368,10 @@ static void a_run_without_its_tail_does_not_count(void **state)
 				       .tail = 8 * SECTOR,
 				       .n = 1,
 				       .changes = { data("dddd") } });
-	log_gives(&d, "abcd");
+	expect_after_log(&d, "abcd");
 }
 
-static void a_replay_makes_the_file_as_large_as_it_says(void **state)
+static void replay_extends_the_file(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -381,19 +381,19 @@ static void a_replay_makes_the_file_as_large_as_it_says(void **state)
 				       .last = 20 * M,
 				       .n = 1,
 				       .changes = { data("abcd") } });
-	/* A block that is there once the file has grown reads zeros. */
+	/* A block in the extended part reads zeros. */
 	vdisk_open(&d, false);
-	reads(&d, "abcd");
+	expect_content(&d, "abcd");
 	vdisk_close(&d);
 	assert_int_equal(d.file.size, 8 * M);
 	vdisk_open(&d, true);
-	reads(&d, "abcd");
+	expect_content(&d, "abcd");
 	vdisk_close(&d);
 	assert_int_equal(d.file.size, 20 * M);
 	vdisk_fini(&d);
 }
 
-static void fails(struct vdisk *d, const char *text)
+static void expect_refused(struct vdisk *d, const char *text)
 {
 	struct vdisk before;
 	uint8_t x[4096], y[4096];
@@ -411,20 +411,20 @@ static void fails(struct vdisk *d, const char *text)
 	vdisk_fini(d);
 }
 
-static void a_log_without_a_good_entry_is_refused(void **state)
+static void log_without_a_valid_entry_is_refused(void **state)
 {
 	(void)state;
 	struct vdisk d;
 
 	dirty_disk(&d);
-	fails(&d, "no valid sequence of entries");
+	expect_refused(&d, "no valid sequence of entries");
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){ .sequence = 5, .torn = true });
-	fails(&d, "no valid sequence of entries");
+	expect_refused(&d, "no valid sequence of entries");
 }
 
-/* Windows logs a block before the file is large enough for it. */
-static void a_block_up_to_the_size_that_the_log_gives_is_there(void **state)
+/* Windows logs a block before it extends the file. */
+static void block_inside_the_logs_file_size_is_present(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -437,18 +437,18 @@ static void a_block_up_to_the_size_that_the_log_gives_is_there(void **state)
 				       .n = 1,
 				       .changes = { data("ab.d") } });
 	vdisk_open(&d, false);
-	reads(&d, "ab..");
+	expect_content(&d, "ab..");
 	vdisk_close(&d);
 	vdisk_open(&d, true);
-	reads(&d, "ab..");
+	expect_content(&d, "ab..");
 	vdisk_close(&d);
 	assert_int_equal(d.file.size, 8 * M);
-	/* Cut after that, it lacks the block. */
+	/* Truncated after the replay, the file lacks the block. */
 	mem_file_resize(&d.file, 6 * M);
-	fails(&d, "the file was truncated");
+	expect_refused(&d, "the file was truncated");
 }
 
-static void a_truncated_file_is_refused(void **state)
+static void truncated_file_is_refused(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -456,10 +456,10 @@ static void a_truncated_file_is_refused(void **state)
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){
 			      .sequence = 5, .flushed = 9 * M, .last = 9 * M });
-	fails(&d, "at least 9437184 bytes");
+	expect_refused(&d, "at least 9437184 bytes");
 }
 
-static void a_size_that_no_file_has_is_refused(void **state)
+static void impossible_file_size_is_refused(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -467,10 +467,10 @@ static void a_size_that_no_file_has_is_refused(void **state)
 	dirty_disk(&d);
 	put_entry(&d,
 		  &(struct entry){ .sequence = 5, .last = UINT64_MAX - M + 1 });
-	fails(&d, "a file size below 2^63");
+	expect_refused(&d, "a file size below 2^63");
 }
 
-static void changes_of_headers_and_log_are_refused(void **state)
+static void log_entries_for_headers_and_log_are_refused(void **state)
 {
 	static const uint64_t offs[] = { 64 * 1024, 128 * 1024, LOG_OFF,
 					 LOG_OFF + LOG_LEN - 4096,
@@ -486,23 +486,24 @@ static void changes_of_headers_and_log_are_refused(void **state)
 		put_entry(&d, &(struct entry){ .sequence = 5,
 					       .n = 1,
 					       .changes = { c } });
-		fails(&d, "changes of whole pages at 192 KiB or above");
+		expect_refused(&d,
+			       "changes of whole pages at 192 KiB or above");
 	}
 	dirty_disk(&d);
 	put_entry(&d, &(struct entry){ .sequence = 5,
 				       .n = 1,
 				       .changes = { zeros(M / 2, 8 * M) } });
-	fails(&d, "changes of whole pages at 192 KiB or above");
+	expect_refused(&d, "changes of whole pages at 192 KiB or above");
 	dirty_disk(&d);
 	put_entry(&d,
 		  &(struct entry){ .sequence = 5,
 				   .n = 1,
 				   .changes = { zeros(BAT_OFF, -BAT_OFF) } });
-	fails(&d, "changes of whole pages at 192 KiB or above");
+	expect_refused(&d, "changes of whole pages at 192 KiB or above");
 }
 
-/* Region tables and metadata are logged too. */
-static void tables_in_the_log_are_seen(void **state)
+/* Region table and metadata may be in the log, too. */
+static void tables_in_the_log_are_read(void **state)
 {
 	uint8_t region[VHDX_PAGE], meta[VHDX_PAGE], zero[VHDX_PAGE] = { 0 };
 	struct vdisk d;
@@ -524,32 +525,30 @@ static void tables_in_the_log_are_seen(void **state)
 				     { VHDX_REGION_TABLE_OFFSET(1), 0, region },
 				     { META_OFF, 0, meta },
 				     data("dcba") } });
-	log_gives(&d, "dcba");
+	expect_after_log(&d, "dcba");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_entry_of_data_is_seen_and_replayed),
-		cmocka_unit_test(an_entry_of_zeros_clears_pages),
-		cmocka_unit_test(the_later_of_data_and_zeros_wins),
+		cmocka_unit_test(data_entry_is_applied_and_replayed),
+		cmocka_unit_test(zero_entry_clears_pages),
+		cmocka_unit_test(later_of_data_and_zeros_wins),
 		cmocka_unit_test(later_entries_win),
-		cmocka_unit_test(entries_go_round_the_end_of_the_log),
-		cmocka_unit_test(only_what_is_after_the_tail_is_replayed),
-		cmocka_unit_test(entries_of_another_log_do_not_count),
-		cmocka_unit_test(of_two_runs_the_higher_number_counts),
-		cmocka_unit_test(an_entry_that_is_not_whole_does_not_count),
-		cmocka_unit_test(
-			a_data_sector_of_another_number_makes_it_not_whole),
-		cmocka_unit_test(a_run_without_its_tail_does_not_count),
-		cmocka_unit_test(a_replay_makes_the_file_as_large_as_it_says),
-		cmocka_unit_test(a_log_without_a_good_entry_is_refused),
-		cmocka_unit_test(a_size_that_no_file_has_is_refused),
-		cmocka_unit_test(
-			a_block_up_to_the_size_that_the_log_gives_is_there),
-		cmocka_unit_test(a_truncated_file_is_refused),
-		cmocka_unit_test(changes_of_headers_and_log_are_refused),
-		cmocka_unit_test(tables_in_the_log_are_seen),
+		cmocka_unit_test(entries_wrap_around_the_logs_end),
+		cmocka_unit_test(only_entries_from_the_tail_are_replayed),
+		cmocka_unit_test(entries_with_another_guid_are_ignored),
+		cmocka_unit_test(sequence_with_the_higher_number_is_active),
+		cmocka_unit_test(torn_entry_is_ignored),
+		cmocka_unit_test(data_sector_with_another_number_is_invalid),
+		cmocka_unit_test(sequence_without_its_tail_is_ignored),
+		cmocka_unit_test(replay_extends_the_file),
+		cmocka_unit_test(log_without_a_valid_entry_is_refused),
+		cmocka_unit_test(impossible_file_size_is_refused),
+		cmocka_unit_test(block_inside_the_logs_file_size_is_present),
+		cmocka_unit_test(truncated_file_is_refused),
+		cmocka_unit_test(log_entries_for_headers_and_log_are_refused),
+		cmocka_unit_test(tables_in_the_log_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

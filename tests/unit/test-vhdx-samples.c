@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VHDX images that Windows, QEMU and disk2vhd made, where the folder with them
- * is there (VHDFS_SHARED): each is unpacked, and the whole disk compared with
- * the hash that an independent reader found.
+ * VHDX images made by Windows, QEMU and disk2vhd, if VHDFS_SHARED has them:
+ * each is unpacked, and the hash of its disk compared with that of an
+ * independent reader.
  */
 #include "config.h"
 
@@ -35,7 +35,7 @@ static const char *shared_path(const char *rest)
 	return p;
 }
 
-/* Skips the test where there are no samples. */
+/* Skips the test without samples. */
 static void unpack(void **state, const char *name)
 {
 	char command[1200], packed[64];
@@ -48,8 +48,8 @@ static void unpack(void **state, const char *name)
 	assert_int_equal(system(command), 0);
 }
 
-/* The hash that MANIFEST gives. */
-static void wanted_hash(const char *name, char hash[65])
+/* The hash in MANIFEST. */
+static void manifest_hash(const char *name, char hash[65])
 {
 	FILE *f = fopen(shared_path("MANIFEST"), "re");
 	char line[512], found[128];
@@ -65,7 +65,7 @@ static void wanted_hash(const char *name, char hash[65])
 	fclose(f);
 }
 
-/* Of all that the chain reads. */
+/* The hash of the chain's disk. */
 static void hash_of(void **state, struct chain *chain, char hash[65])
 {
 	enum { PIECE = 4 << 20 };
@@ -105,7 +105,7 @@ static void reads_as_manifest_says(void **state, const char *name)
 		unpack(state, "fat-parent.vhdx");
 	store_open(&store, *state);
 	chain = disk_open(&store, name, 0);
-	wanted_hash(name, want);
+	manifest_hash(name, want);
 	hash_of(state, chain, have);
 	chain_close(chain);
 	store_close(&store);
@@ -125,7 +125,7 @@ READS(an_image_of_disk2vhd_reads_right, "test-disk2vhd.vhdx")
 READS(an_image_with_xfs_reads_right, "xfs5.vhdx")
 READS(a_dirty_image_reads_right_with_its_log, "iotest-dirtylog-10G-4M.vhdx")
 
-/* Every extent of both chains has the same bytes. */
+/* Both chains have the same content. */
 static void compare_chains(struct chain *a, struct chain *b)
 {
 	enum { PIECE = 1 << 20 };
@@ -152,7 +152,7 @@ static void compare_chains(struct chain *a, struct chain *b)
 	free(y);
 }
 
-static void a_dirty_image_reads_the_same_once_replayed(void **state)
+static void dirty_image_reads_the_same_after_a_replay(void **state)
 {
 	const char *dirty = "iotest-dirtylog-10G-4M.vhdx";
 	struct chain *seen, *replayed;
@@ -181,7 +181,7 @@ static void a_dirty_image_reads_the_same_once_replayed(void **state)
 	disk_check(*state, "copy.vhdx");
 }
 
-static void what_others_made_is_sound(void **state)
+static void images_of_others_have_no_damage(void **state)
 {
 	static const char *const names[] = {
 		"fat-differential.vhdx", "fat-parent.vhdx",
@@ -195,7 +195,7 @@ static void what_others_made_is_sound(void **state)
 	}
 }
 
-static void a_child_of_windows_names_its_parent(void **state)
+static void child_of_windows_names_its_parent(void **state)
 {
 	struct parent_ref ref;
 	char text[GUID_TEXT_SIZE];
@@ -217,7 +217,7 @@ static void a_child_of_windows_names_its_parent(void **state)
 	assert_ok(image_close(img));
 }
 
-/* What others made is written to, and read back. */
+/* Images of other programs are written and read back. */
 static void images_of_others_can_be_written(void **state)
 {
 	static const char *const names[] = { "fat-differential.vhdx",
@@ -246,8 +246,8 @@ static void images_of_others_can_be_written(void **state)
 	}
 }
 
-/* qemu-img, where it is, finds nothing to complain of. */
-static void qemu_finds_no_fault_with(void **state, enum image_type type)
+/* Requires qemu-img. */
+static void qemu_checks(void **state, enum image_type type)
 {
 	const struct image_params params = { .type = type,
 					     .size = 20 << 20,
@@ -274,14 +274,14 @@ static void qemu_finds_no_fault_with(void **state, enum image_type type)
 	store_close(&store);
 }
 
-static void qemu_finds_no_fault_with_dynamic_images(void **state)
+static void qemu_checks_dynamic_images(void **state)
 {
-	qemu_finds_no_fault_with(state, IMAGE_DYNAMIC);
+	qemu_checks(state, IMAGE_DYNAMIC);
 }
 
-static void qemu_finds_no_fault_with_fixed_images(void **state)
+static void qemu_checks_fixed_images(void **state)
 {
-	qemu_finds_no_fault_with(state, IMAGE_FIXED);
+	qemu_checks(state, IMAGE_FIXED);
 }
 
 #define IN_SCRATCH(test) \
@@ -297,12 +297,12 @@ int main(void)
 		IN_SCRATCH(an_image_of_disk2vhd_reads_right),
 		IN_SCRATCH(an_image_with_xfs_reads_right),
 		IN_SCRATCH(a_dirty_image_reads_right_with_its_log),
-		IN_SCRATCH(a_dirty_image_reads_the_same_once_replayed),
-		IN_SCRATCH(what_others_made_is_sound),
-		IN_SCRATCH(a_child_of_windows_names_its_parent),
+		IN_SCRATCH(dirty_image_reads_the_same_after_a_replay),
+		IN_SCRATCH(images_of_others_have_no_damage),
+		IN_SCRATCH(child_of_windows_names_its_parent),
 		IN_SCRATCH(images_of_others_can_be_written),
-		IN_SCRATCH(qemu_finds_no_fault_with_dynamic_images),
-		IN_SCRATCH(qemu_finds_no_fault_with_fixed_images),
+		IN_SCRATCH(qemu_checks_dynamic_images),
+		IN_SCRATCH(qemu_checks_fixed_images),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHDX images of every kind, written, closed, checked, opened, compared. */
+/* VHDX images of each type: create, write, close, check, open, compare. */
 #include "config.h"
 
 #include "unit/vhdx-tool.h"
@@ -15,7 +15,7 @@ static const struct image_params small = { .type = IMAGE_DYNAMIC,
 					   .size = 7 * M + 4096,
 					   .block_size = M };
 
-static void a_new_image_reads_zeros_and_is_sound(void **state)
+static void new_image_reads_zeros_and_has_no_damage(void **state)
 {
 	static const enum image_type types[] = { IMAGE_FIXED, IMAGE_DYNAMIC };
 	(void)state;
@@ -52,7 +52,7 @@ static void defaults_are_those_of_windows(void **state)
 	assert_int_equal(p.block_size, 2 * M);
 }
 
-static void params_that_no_image_can_have_are_refused(void **state)
+static void invalid_params_are_refused(void **state)
 {
 	(void)state;
 	static const struct image_params bad[] = {
@@ -146,7 +146,7 @@ static void every_block_size_follows_the_model(void **state)
 	}
 }
 
-/* The blocks beyond the first chunk have a bitmap entry between them. */
+/* A bitmap entry precedes the entries of the second chunk. */
 static void blocks_of_a_second_chunk_are_found(void **state)
 {
 	(void)state;
@@ -176,7 +176,7 @@ static void blocks_of_a_second_chunk_are_found(void **state)
 	vdisk_fini(&d);
 }
 
-static void the_largest_disk_opens_and_takes_a_write(void **state)
+static void largest_disk_opens_and_is_written(void **state)
 {
 	(void)state;
 	struct mem_file file;
@@ -193,7 +193,7 @@ static void the_largest_disk_opens_and_takes_a_write(void **state)
 	assert_ok(image_create(io, &vhdx_ops, &params));
 	mem_file_reset_counters(&file);
 	assert_ok(image_open(io, NULL, &img));
-	/* The BAT of 513 MiB was not read. */
+	/* Not the whole BAT of 513 MiB was read. */
 	assert_in_range(file.n_pread, 1, 100);
 	assert_ok(image_write(img, buf, params.size - 512, 512));
 	assert_ok(image_map(img, params.size - 512, 512, &e));
@@ -220,7 +220,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_stop(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PRESENT);
 	assert_int_equal(state_of(&d, 1), VHDX_PRESENT);
-	/* Without ZERO_PUNCH it stays, with it goes, in part it stays. */
+	/* Only a punch of the whole block frees it. */
 	vdisk_zero(&d, 0, M, 0);
 	vdisk_zero(&d, M, M, ZERO_PUNCH);
 	vdisk_zero(&d, 2 * M, M - 512, ZERO_PUNCH);
@@ -260,7 +260,7 @@ static void states_of_a_child(void **state)
 	assert_int_equal(state_of(&d, 5), VHDX_NOT_PRESENT);
 	assert_int_equal(state_of(&d, 6), VHDX_PRESENT);
 	vdisk_compare(&d);
-	/* A block that held part of itself hides the parent when it goes. */
+	/* A partially present block that is freed hides the parent. */
 	vdisk_zero(&d, 0, M, ZERO_PUNCH);
 	vdisk_stop(&d);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), VHDX_ZERO);
@@ -268,7 +268,7 @@ static void states_of_a_child(void **state)
 	vdisk_fini(&d);
 }
 
-static void zeros_over_zeros_take_no_space(void **state)
+static void zeroing_zeros_allocates_nothing(void **state)
 {
 	(void)state;
 	uint64_t seed = 1, size;
@@ -287,7 +287,7 @@ static void zeros_over_zeros_take_no_space(void **state)
 	vdisk_fini(&d);
 }
 
-static void a_fixed_image_never_gives_back_space(void **state)
+static void fixed_image_frees_no_space(void **state)
 {
 	(void)state;
 	struct image_params params = { .type = IMAGE_FIXED, .size = 4 * M };
@@ -307,7 +307,7 @@ static void a_fixed_image_never_gives_back_space(void **state)
 	vdisk_fini(&d);
 }
 
-static void space_is_used_again_only_after_a_flush(void **state)
+static void freed_space_is_reused_only_after_a_flush(void **state)
 {
 	(void)state;
 	struct extent before, after;
@@ -331,14 +331,14 @@ static void space_is_used_again_only_after_a_flush(void **state)
 	vdisk_fini(&d);
 }
 
-static void recycled_space_shows_nothing_of_what_was_there(void **state)
+static void reused_space_reads_zeros(void **state)
 {
 	(void)state;
 	uint8_t junk[4096];
 	struct vdisk d;
 
 	vdisk_create(&d, &small);
-	/* A lost block, full of bytes, in the middle. */
+	/* A leaked block with data between others. */
 	vdisk_open(&d, true);
 	vdisk_write(&d, 0, M, 'a');
 	vdisk_write(&d, M, M, 'b');
@@ -355,7 +355,7 @@ static void recycled_space_shows_nothing_of_what_was_there(void **state)
 	vdisk_fini(&d);
 }
 
-static void a_close_cuts_off_the_unused_end(void **state)
+static void close_truncates_the_unused_end(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -366,7 +366,7 @@ static void a_close_cuts_off_the_unused_end(void **state)
 	vdisk_zero(&d, 2 * M, M, ZERO_PUNCH);
 	vdisk_reopen_and_compare(&d);
 	assert_int_equal(d.file.size, 6 * M);
-	/* Also when nothing was allocated since it was opened. */
+	/* Also without an allocation since the open. */
 	vdisk_open(&d, true);
 	vdisk_zero(&d, M, M, ZERO_PUNCH);
 	vdisk_reopen_and_compare(&d);
@@ -374,9 +374,9 @@ static void a_close_cuts_off_the_unused_end(void **state)
 	vdisk_fini(&d);
 }
 
-/* A flush writes an entry; the bitmap that it changes again and again goes to
- * its place now and then. */
-static void tables_wait_until_the_log_begins_anew(void **state)
+/* Each flush logs the bitmap's page, which is checkpointed only now and then.
+ */
+static void tables_are_checkpointed_when_the_log_restarts(void **state)
 {
 	enum { FLUSHES = 60 };
 	(void)state;
@@ -406,7 +406,7 @@ static unsigned writes_of(struct vdisk *d, uint64_t off, uint64_t len)
 	return d->file.n_pwrite;
 }
 
-/* io_write_chunked() says why. */
+/* See io_write_chunked. */
 static void
 what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 {
@@ -419,11 +419,11 @@ what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 	vdisk_open(&d, true);
 	vdisk_write(&d, 2 * M, 512, 'a');
 	vdisk_flush(&d);
-	/* With the block. */
+	/* With an allocation. */
 	assert_int_equal(writes_of(&d, 0, LEN), STEPS);
-	/* Beside others, whose bits wait already. */
+	/* Under the shared lock: the page with the bits is dirty. */
 	assert_int_equal(writes_of(&d, LEN, LEN), STEPS);
-	/* The first whose bits change since the flush. */
+	/* The page with the bits is clean after the flush. */
 	vdisk_flush(&d);
 	assert_int_equal(writes_of(&d, 2 * LEN, LEN), STEPS);
 	assert_int_equal(writes_of(&d, 0, 3 * LEN), 1);
@@ -431,7 +431,7 @@ what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
 	vdisk_fini(&d);
 }
 
-static void soft_anchors_are_kept_off_and_dropped(void **state)
+static void soft_anchors_are_respected_and_dropped(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -450,14 +450,14 @@ static void soft_anchors_are_kept_off_and_dropped(void **state)
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), (7 * M) | VHDX_PRESENT);
 	vdisk_write(&d, M, 512, 'c');
 	vdisk_stop(&d);
-	/* What block 0's anchor had is free since the flush. */
+	/* The space of block 0's anchor is free since the flush. */
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 8), (4 * M) | VHDX_PRESENT);
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
 }
 
-/* QEMU before 4.2 ended a fixed image where the disk ends. */
-static void a_file_that_ends_with_the_disk_reads_and_grows(void **state)
+/* QEMU before 4.2 ended a fixed image at the disk's end. */
+static void file_that_ends_at_the_disks_end_reads_and_grows(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -478,8 +478,8 @@ static void a_file_that_ends_with_the_disk_reads_and_grows(void **state)
 	vdisk_fini(&d);
 }
 
-/* A block in state 5 of the draft: zeros, and a parent does not show. */
-static void a_block_unmapped_as_in_the_draft_reads_zeros(void **state)
+/* State 5 of the 0.95 draft hides the parent. */
+static void block_in_state_5_reads_zeros(void **state)
 {
 	(void)state;
 	for (int child = 0; child < 2; child++) {
@@ -501,8 +501,8 @@ static void a_block_unmapped_as_in_the_draft_reads_zeros(void **state)
 			strstr(found.remark, "2 blocks are in state 5"));
 		vdisk_open(&d, true);
 		vdisk_compare(&d);
-		/* Written, it has a state that there is; and no neighbour of
-		 * the parent's shows. */
+		/* A write sets a valid state; the other sectors still hide
+		 * the parent. */
 		vdisk_write(&d, 4096, 512, 'a');
 		vdisk_write(&d, M, M, 'b');
 		vdisk_compare(&d);
@@ -516,7 +516,7 @@ static void a_block_unmapped_as_in_the_draft_reads_zeros(void **state)
 }
 
 /* Windows sets the bits past the disk's end to the end of their page. */
-static void bits_past_the_end_of_the_disk_mean_nothing(void **state)
+static void bits_behind_the_disks_end_are_ignored(void **state)
 {
 	(void)state;
 	uint64_t seed = 1, bitmap;
@@ -533,7 +533,7 @@ static void bits_past_the_end_of_the_disk_mean_nothing(void **state)
 	vdisk_is_sound(&d);
 	vdisk_open(&d, true);
 	vdisk_compare(&d);
-	/* Bits of blocks that are not there mean nothing either. */
+	/* Bits of blocks that are not present are ignored, too. */
 	mem_file_poke(&d.file, ones, 256, bitmap + 256);
 	vdisk_write(&d, M + 1024, 512, 'b');
 	vdisk_compare(&d);
@@ -541,7 +541,7 @@ static void bits_past_the_end_of_the_disk_mean_nothing(void **state)
 	vdisk_fini(&d);
 }
 
-static void an_image_opened_for_reading_takes_no_write(void **state)
+static void image_open_for_reading_refuses_writes(void **state)
 {
 	(void)state;
 	uint8_t buf[512] = { 0 };
@@ -557,33 +557,32 @@ static void an_image_opened_for_reading_takes_no_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_new_image_reads_zeros_and_is_sound),
+		cmocka_unit_test(new_image_reads_zeros_and_has_no_damage),
 		cmocka_unit_test(defaults_are_those_of_windows),
-		cmocka_unit_test(params_that_no_image_can_have_are_refused),
+		cmocka_unit_test(invalid_params_are_refused),
 		cmocka_unit_test(dynamic_images_follow_the_model),
 		cmocka_unit_test(fixed_images_follow_the_model),
 		cmocka_unit_test(children_follow_the_model),
 		cmocka_unit_test(images_of_4096_byte_sectors_follow_the_model),
 		cmocka_unit_test(every_block_size_follows_the_model),
 		cmocka_unit_test(blocks_of_a_second_chunk_are_found),
-		cmocka_unit_test(the_largest_disk_opens_and_takes_a_write),
+		cmocka_unit_test(largest_disk_opens_and_is_written),
 		cmocka_unit_test(states_of_a_dynamic_image),
 		cmocka_unit_test(states_of_a_child),
-		cmocka_unit_test(zeros_over_zeros_take_no_space),
-		cmocka_unit_test(a_fixed_image_never_gives_back_space),
-		cmocka_unit_test(space_is_used_again_only_after_a_flush),
-		cmocka_unit_test(
-			recycled_space_shows_nothing_of_what_was_there),
-		cmocka_unit_test(a_close_cuts_off_the_unused_end),
-		cmocka_unit_test(tables_wait_until_the_log_begins_anew),
+		cmocka_unit_test(zeroing_zeros_allocates_nothing),
+		cmocka_unit_test(fixed_image_frees_no_space),
+		cmocka_unit_test(freed_space_is_reused_only_after_a_flush),
+		cmocka_unit_test(reused_space_reads_zeros),
+		cmocka_unit_test(close_truncates_the_unused_end),
+		cmocka_unit_test(tables_are_checkpointed_when_the_log_restarts),
 		cmocka_unit_test(
 			what_is_new_is_written_in_steps_and_what_is_not_at_once),
-		cmocka_unit_test(soft_anchors_are_kept_off_and_dropped),
+		cmocka_unit_test(soft_anchors_are_respected_and_dropped),
 		cmocka_unit_test(
-			a_file_that_ends_with_the_disk_reads_and_grows),
-		cmocka_unit_test(a_block_unmapped_as_in_the_draft_reads_zeros),
-		cmocka_unit_test(bits_past_the_end_of_the_disk_mean_nothing),
-		cmocka_unit_test(an_image_opened_for_reading_takes_no_write),
+			file_that_ends_at_the_disks_end_reads_and_grows),
+		cmocka_unit_test(block_in_state_5_reads_zeros),
+		cmocka_unit_test(bits_behind_the_disks_end_are_ignored),
+		cmocka_unit_test(image_open_for_reading_refuses_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

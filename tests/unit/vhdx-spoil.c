@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Changes of structures in a VHDX file: see vhdx-spoil.h. */
 #include "config.h"
 
 #include "unit/vhdx-spoil.h"
@@ -38,7 +39,6 @@ void spoil_sum_regions(struct vdisk *d)
 		vdisk_sum(d, VHDX_REGION_TABLE_OFFSET(slot), VHDX_REGION_SIZE);
 }
 
-/* Bytes at an offset of both region tables. */
 void spoil_region_bytes(struct vdisk *d, unsigned off, const void *bytes,
 			size_t len)
 {
@@ -69,7 +69,6 @@ unsigned spoil_region_field(unsigned i, unsigned field)
 	return VHDX_REGION_FIRST + i * VHDX_REGION_ENTRY + field;
 }
 
-/* One more region, with a guid of its own. */
 void spoil_add_region(struct vdisk *d, uint64_t off, uint32_t len,
 		      uint32_t flags)
 {
@@ -95,7 +94,6 @@ uint64_t spoil_item_off(const struct vdisk *d, unsigned i)
 		       d, spoil_meta_field(i, VHDX_META_ENTRY_OFFSET));
 }
 
-/* One more item, number 5 where there is no parent. */
 void spoil_add_item(struct vdisk *d, const char *text, uint32_t off,
 		    uint32_t len, uint32_t flags)
 {

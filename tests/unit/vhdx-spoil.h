@@ -1,42 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes of a VHDX file's structures, with right checksums, for tests of what
- * is malformed or odd. */
+/* Changes of structures in a VHDX file, with valid checksums, for tests of
+ * malformed and unusual files. */
 #ifndef VHDFS_TESTS_VHDX_SPOIL_H
 #define VHDFS_TESTS_VHDX_SPOIL_H
 
 #include "unit/vhdx-tool.h"
 
-/* Fields of both headers. */
+/* Change a field of both headers. */
 void spoil_sum_headers(struct vdisk *d);
 void spoil_header64(struct vdisk *d, unsigned field, uint64_t value);
 void spoil_header32(struct vdisk *d, unsigned field, uint32_t value);
 void spoil_header16(struct vdisk *d, unsigned field, uint16_t value);
 
-/* Bytes at an offset of both region tables. */
+/* Change bytes at an offset of both region tables. */
 void spoil_sum_regions(struct vdisk *d);
 void spoil_region_bytes(struct vdisk *d, unsigned off, const void *bytes,
 			size_t len);
 void spoil_region32(struct vdisk *d, unsigned off, uint32_t value);
 void spoil_region64(struct vdisk *d, unsigned off, uint64_t value);
-/* Where a field of entry i is: 0 is the BAT, 1 the metadata. */
+/* The offset in the table of a field of entry i: 0 is the BAT, 1 the metadata.
+ */
 unsigned spoil_region_field(unsigned i, unsigned field);
-/* One more region, with a guid of its own. */
+/* Adds a region with an unknown guid. */
 void spoil_add_region(struct vdisk *d, uint64_t off, uint32_t len,
 		      uint32_t flags);
 
 enum { ITEM_PARAMETERS, ITEM_SIZE, ITEM_LSS, ITEM_PSS, ITEM_ID, ITEM_LOCATOR };
 
-/* In the file, a field of a metadata entry, and the item itself. */
+/* The offset in the file of a field of a metadata entry, and of the item. */
 uint64_t spoil_meta_field(unsigned i, unsigned field);
 uint64_t spoil_item_off(const struct vdisk *d, unsigned i);
-/* One more item, number 5 where there is no parent. */
+/* Adds an item; it is number 5 if there is no parent. */
 void spoil_add_item(struct vdisk *d, const char *text, uint32_t off,
 		    uint32_t len, uint32_t flags);
 
-/* An item that nobody knows. */
-#define STRANGER "01020304-0506-0708-090a-0b0c0d0e0f10"
+/* The guid of an unknown item. */
+#define UNKNOWN_ITEM "01020304-0506-0708-090a-0b0c0d0e0f10"
 
-/* Defines name, which does the rest to the struct vdisk *d. */
+/* Defines the function name, which runs the statements on d. */
 #define SPOIL(name, ...)                  \
 	static void name(struct vdisk *d) \
 	{                                 \

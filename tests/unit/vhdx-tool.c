@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VHDX image in memory, and a model of its disk. */
 #include "config.h"
 
 #include "unit/vhdx-tool.h"
@@ -35,7 +36,7 @@ void vdisk_create(struct vdisk *d, const struct image_params *params)
 	assert_non_null(d->model);
 }
 
-/* Runs of data and of zeros, of whole sectors. */
+/* Fills with ranges of data and of zeros, of whole sectors. */
 static void fill_parent(uint8_t *bytes, uint64_t size, uint64_t *seed)
 {
 	for (uint64_t off = 0; off < size;) {
