@@ -28,7 +28,7 @@ static void make(struct vdisk *d, bool child)
 	vdisk_write(d, M, M, 'b');
 	vdisk_write(d, 2 * M, M, 'c');
 	vdisk_close(d);
-	vdisk_is_sound(d);
+	vdisk_expect_undamaged(d);
 }
 
 static void copy_file(struct vdisk *to, const struct vdisk *from)
@@ -78,7 +78,7 @@ static void expect_repair(struct vdisk *d, unsigned damages, unsigned leaks,
 	assert_int_equal(found.damages, damages);
 	assert_int_equal(found.leaks, leaks);
 	assert_int_equal(found.repaired, damages + leaks);
-	vdisk_is_sound(d);
+	vdisk_expect_undamaged(d);
 	after = vdisk_header_guid(d, VHDX_HEADER_DATA_GUID);
 	assert_true(guid_equal(&id, &after));
 	vdisk_open(d, true);
@@ -471,7 +471,7 @@ static int repair_twice(int n)
 	io_close(io);
 	found = vdisk_check(&killed, true);
 	assert_int_equal(found.repaired, found.damages + found.leaks);
-	vdisk_is_sound(&killed);
+	vdisk_expect_undamaged(&killed);
 	vdisk_open(&killed, false);
 	vdisk_compare(&killed);
 	vdisk_fini(&killed);

@@ -163,7 +163,7 @@ static void blocks_of_a_second_chunk_are_found(void **state)
 	memset(want, 'x', sizeof want);
 	assert_ok(image_write(d.img, want, edge - 512, 1024));
 	vdisk_close(&d);
-	vdisk_is_sound(&d);
+	vdisk_expect_undamaged(&d);
 	vdisk_open(&d, false);
 	vdisk_read(&d, buf, edge - 512, 1024);
 	assert_memory_equal(buf, want, sizeof want);
@@ -217,7 +217,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_write(&d, 0, 512, 'a');
 	vdisk_write(&d, M, M, 'b');
 	vdisk_write(&d, 2 * M, M, 'c');
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PRESENT);
 	assert_int_equal(state_of(&d, 1), VHDX_PRESENT);
 	/* Only a punch of the whole block frees it. */
@@ -225,7 +225,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_zero(&d, M, M, ZERO_PUNCH);
 	vdisk_zero(&d, 2 * M, M - 512, ZERO_PUNCH);
 	vdisk_zero(&d, 3 * M, M, 0);
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PRESENT);
 	assert_int_equal(state_of(&d, 1), VHDX_NOT_PRESENT);
 	assert_int_equal(state_of(&d, 2), VHDX_PRESENT);
@@ -252,7 +252,7 @@ static void states_of_a_child(void **state)
 	vdisk_zero(&d, 5 * M, M, 0);    /* over the parent's zeros */
 	vdisk_zero(&d, 6 * M, M, ZERO_PUNCH);
 	vdisk_write(&d, 6 * M + 512, 512, 'c'); /* among zeros */
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	assert_int_equal(state_of(&d, 0), VHDX_PARTIAL);
 	assert_int_equal(state_of(&d, 1), VHDX_PRESENT);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 16), VHDX_ZERO);
@@ -262,7 +262,7 @@ static void states_of_a_child(void **state)
 	vdisk_compare(&d);
 	/* A partially present block that is freed hides the parent. */
 	vdisk_zero(&d, 0, M, ZERO_PUNCH);
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), VHDX_ZERO);
 	vdisk_reopen_and_compare(&d);
 	vdisk_fini(&d);
@@ -407,8 +407,7 @@ static unsigned writes_of(struct vdisk *d, uint64_t off, uint64_t len)
 }
 
 /* See io_write_chunked. */
-static void
-what_is_new_is_written_in_steps_and_what_is_not_at_once(void **state)
+static void first_writes_are_chunked(void **state)
 {
 	enum { LEN = 256 << 10, STEPS = 4 };
 	(void)state;
@@ -440,16 +439,16 @@ static void soft_anchors_are_respected_and_dropped(void **state)
 	mem_file_resize(&d.file, 6 * M);
 	vdisk_put64(&d, BAT_OFF, (4 * M) | VHDX_UNMAPPED);
 	vdisk_put64(&d, BAT_OFF + 8, (5 * M) | VHDX_UNDEFINED);
-	vdisk_is_sound(&d);
+	vdisk_expect_undamaged(&d);
 	vdisk_open(&d, true);
 	vdisk_compare(&d);
 	vdisk_write(&d, 2 * M, 512, 'a');
 	vdisk_write(&d, 0, 512, 'b');
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 16), (6 * M) | VHDX_PRESENT);
 	assert_int_equal(vdisk_get64(&d, BAT_OFF), (7 * M) | VHDX_PRESENT);
 	vdisk_write(&d, M, 512, 'c');
-	vdisk_stop(&d);
+	vdisk_end_writes(&d);
 	/* The space of block 0's anchor is free since the flush. */
 	assert_int_equal(vdisk_get64(&d, BAT_OFF + 8), (4 * M) | VHDX_PRESENT);
 	vdisk_reopen_and_compare(&d);
@@ -467,7 +466,7 @@ static void file_that_ends_at_the_disks_end_reads_and_grows(void **state)
 	vdisk_write(&d, 7 * M, 4096, 'a');
 	vdisk_close(&d);
 	mem_file_resize(&d.file, 4 * M + 4096);
-	vdisk_is_sound(&d);
+	vdisk_expect_undamaged(&d);
 	vdisk_open(&d, true);
 	vdisk_compare(&d);
 	vdisk_write(&d, 7 * M + 512, 512, 'b');
@@ -530,7 +529,7 @@ static void bits_behind_the_disks_end_are_ignored(void **state)
 	bitmap = VHDX_BAT_OFFSET(vdisk_get64(&d, BAT_OFF + 8 * 4096));
 	memset(ones, 0xff, sizeof ones);
 	mem_file_poke(&d.file, ones, sizeof ones, bitmap + 7 * 256 + 1);
-	vdisk_is_sound(&d);
+	vdisk_expect_undamaged(&d);
 	vdisk_open(&d, true);
 	vdisk_compare(&d);
 	/* Bits of blocks that are not present are ignored, too. */
@@ -575,8 +574,7 @@ int main(void)
 		cmocka_unit_test(reused_space_reads_zeros),
 		cmocka_unit_test(close_truncates_the_unused_end),
 		cmocka_unit_test(tables_are_checkpointed_when_the_log_restarts),
-		cmocka_unit_test(
-			what_is_new_is_written_in_steps_and_what_is_not_at_once),
+		cmocka_unit_test(first_writes_are_chunked),
 		cmocka_unit_test(soft_anchors_are_respected_and_dropped),
 		cmocka_unit_test(
 			file_that_ends_at_the_disks_end_reads_and_grows),

@@ -172,7 +172,7 @@ void vdisk_flush(struct vdisk *d)
 	assert_ok(image_flush(d->img));
 }
 
-void vdisk_stop(struct vdisk *d)
+void vdisk_end_writes(struct vdisk *d)
 {
 	assert_ok(image_end_writes(d->img));
 }
@@ -203,7 +203,7 @@ void vdisk_compare(struct vdisk *d)
 void vdisk_reopen_and_compare(struct vdisk *d)
 {
 	vdisk_close(d);
-	vdisk_is_sound(d);
+	vdisk_expect_undamaged(d);
 	vdisk_open(d, false);
 	vdisk_compare(d);
 	vdisk_close(d);
@@ -271,7 +271,7 @@ struct found vdisk_check(struct vdisk *d, bool repair)
 	return c.found;
 }
 
-void vdisk_is_sound(struct vdisk *d)
+void vdisk_expect_undamaged(struct vdisk *d)
 {
 	struct found found = vdisk_check(d, false);
 

@@ -49,7 +49,7 @@ void vdisk_write(struct vdisk *d, uint64_t off, uint64_t len, uint8_t byte);
 void vdisk_zero(struct vdisk *d, uint64_t off, uint64_t len, int flags);
 void vdisk_flush(struct vdisk *d);
 /* Flushes and checkpoints: the tables in the file are current. */
-void vdisk_stop(struct vdisk *d);
+void vdisk_end_writes(struct vdisk *d);
 /* The whole disk equals the model. */
 void vdisk_compare(struct vdisk *d);
 /* Closes, checks, opens for reading, compares, and closes. */
@@ -67,7 +67,7 @@ struct found {
 };
 struct found vdisk_check(struct vdisk *d, bool repair);
 /* A check finds neither damage nor leak. */
-void vdisk_is_sound(struct vdisk *d);
+void vdisk_expect_undamaged(struct vdisk *d);
 
 /* Bytes of the closed or open file. */
 uint64_t vdisk_get64(const struct vdisk *d, uint64_t off);

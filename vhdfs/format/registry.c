@@ -143,8 +143,9 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 	} else if (!image_format_is_raw(ops)) {
 		r = ops->probe(io);
 		if (r == 0)
-			r = fail(-EBADMSG, "%s: not a %s image", io->name,
-				 ops->name);
+			r = fail(-EBADMSG,
+				 "%s: expected %s, found another format",
+				 io->name, ops->title);
 	}
 	return r < 0 ? r : ops->open(io, ret);
 }
