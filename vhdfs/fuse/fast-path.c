@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Each function here takes the request's argument as the kernel defines it
+ * (linux/fuse.h), and sends exactly one answer.
+ */
 #include "config.h"
 
 #include "fuse/fast-path.h"
@@ -8,137 +12,198 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "fuse/raw-reply.h"
+#include "fuse/requests.h"
 #include "fuse/thread-pool.h"
 #include "store/view.h"
 
-/* A request as it lies in its buffer; the argument may be of an older kernel,
- * and shorter. */
+/* The kernel's and libc's names for these are the same. */
+#ifndef FALLOC_FL_KEEP_SIZE
+#include <linux/falloc.h>
+#endif
+
+/* One request in its thread's buffer. */
 struct request {
+	struct server *server;
 	const struct fuse_in_header *in;
-	const void *arg;
+	const char *arg; /* what follows the header */
 	size_t arg_size;
+	char *reply; /* room for REQUEST_MAX bytes */
 };
 
-/* Of the request at hand alone: libfuse may have no memory to go on with it,
- * and the next one must not be taken for written. */
-static _Thread_local ssize_t written;
-
-ssize_t fast_path_written(void)
+static void reply_error(const struct request *r, int error)
 {
-	return written;
+	raw_reply(r->server->fd, r->in->unique, error, NULL, 0);
+}
+
+/* Logs the last error, and answers with the errno that the client may see. */
+static void reply_image_error(const struct request *r, struct node *node,
+			      int error)
+{
+	reply_error(r, error_for_client(r->server, node, error));
+}
+
+/* Copies the argument, of size bytes; answers EINVAL where it is shorter. */
+static bool parse(const struct request *r, void *ret, size_t size)
+{
+	if (r->arg_size < size) {
+		reply_error(r, -EINVAL);
+		return false;
+	}
+	memcpy(ret, r->arg, size);
+	return true;
+}
+
+/* The image of an open file; NULL after an error was answered. */
+static struct node *find_file(const struct request *r, uint64_t handle)
+{
+	struct node *node;
+	int e = server_find_file(r->server, r->in->nodeid, handle, &node);
+
+	if (e == 0)
+		return node;
+	reply_error(r, e);
+	return NULL;
+}
+
+static void handle_read(const struct request *r)
+{
+	struct fuse_read_in arg;
+	struct node *node;
+	ssize_t n;
+
+	if (!parse(r, &arg, sizeof arg) || !(node = find_file(r, arg.fh)))
+		return;
+	/* The kernel agreed to REQUEST_MAX in its INIT request. */
+	if (arg.size > REQUEST_MAX) {
+		reply_error(r, -EINVAL);
+		return;
+	}
+	n = view_read(node->image, r->reply, arg.offset, arg.size);
+	if (n < 0)
+		reply_image_error(r, node, (int)n);
+	else
+		raw_reply(r->server->fd, r->in->unique, 0, r->reply, n);
 }
 
 /*
- * Where an answer of up to REQUEST_MAX bytes is put together: the data where
- * thread_pool_reply_buffer says, the header right before it, so that one write
- * sends both from one piece.
+ * Answers with success after the kernel's page cache holds no old bytes of
+ * [off, off + len).
  */
-static void send_answer(int fd, const struct request *r, int error, size_t n)
+static void reply_changed(const struct request *r, const struct node *node,
+			  uint64_t off, uint64_t len, ssize_t written)
 {
-	struct fuse_out_header out = { .len = sizeof out + n,
-				       .error = error,
-				       .unique = r->in->unique };
-	char *answer = thread_pool_reply_buffer() - sizeof out;
-
-	memcpy(answer, &out, sizeof out);
-	/* What cannot be sent is not waited for any more. */
-	if (write(fd, answer, out.len) < 0)
-		return;
-}
-
-/* Null where there is more to it, which is not answered here. */
-static struct node *image_of(struct server *server, const struct request *r)
-{
-	struct node *node = nodes_find(server->nodes, r->in->nodeid);
-
-	return node && node->image && !atomic_load(&node->lost) ? node : NULL;
-}
-
-static bool answer_read(struct server *server, int fd, const struct request *r)
-{
-	struct node *node = image_of(server, r);
-	struct fuse_read_in arg;
-	ssize_t n;
-
-	if (!node || r->arg_size < sizeof arg)
-		return false;
-	memcpy(&arg, r->arg, sizeof arg);
-	if (arg.size > REQUEST_MAX)
-		return false;
-	n = view_read(node->image, thread_pool_reply_buffer(), arg.offset,
-		      arg.size);
-	if (n < 0)
-		send_answer(fd, r, failure_to_tell(server, node, (int)n), 0);
+	if (atomic_load(&node->cached))
+		invalidate_and_reply(r->server->invalidator, r->in->unique,
+				     node->number, off, len, written);
 	else
-		send_answer(fd, r, 0, n);
-	return true;
+		raw_reply_changed(r->server->fd, r->in->unique, written);
 }
 
-/* Nobody has pages of it that would have to be dropped, and nobody wants more
- * than that it is written. */
-static bool is_plain_write(const struct node *node,
-			   const struct fuse_write_in *arg)
+/*
+ * Writes, and syncs where the kernel asks for it.  The kernel marks each write
+ * that must be durable when it is answered (O_SYNC, O_DSYNC, RWF_DSYNC), and
+ * sends no fsync of its own for a file that is open for direct I/O.
+ */
+static ssize_t write_image(struct node *node, const struct fuse_write_in *arg,
+			   const char *data)
 {
-	return !atomic_load(&node->cached) &&
-	       !(arg->write_flags & FUSE_WRITE_CACHE) &&
-	       !(arg->flags & (O_SYNC | O_DSYNC));
+	ssize_t n = view_write(node->image, data, arg->offset, arg->size);
+	int r = 0;
+
+	if (n > 0 && arg->flags & (O_SYNC | O_DSYNC))
+		r = view_flush(node->image);
+	return r < 0 ? r : n;
 }
 
-static bool answer_write(struct server *server, int fd, const struct request *r)
+static void handle_write(const struct request *r)
 {
-	struct node *node = image_of(server, r);
 	struct fuse_write_in arg;
-	struct fuse_write_out out = { 0 };
+	struct node *node;
 	ssize_t n;
 
-	if (!node || r->arg_size < sizeof arg)
-		return false;
-	memcpy(&arg, r->arg, sizeof arg);
-	if (r->arg_size - sizeof arg < arg.size || !is_plain_write(node, &arg))
-		return false;
-	n = view_write(node->image, (const char *)r->arg + sizeof arg,
-		       arg.offset, arg.size);
-	if (n < 0) {
-		/* Past the end: nothing happened to the image. */
-		send_answer(fd, r,
-			    n == -EFBIG ? -EFBIG
-					: failure_to_tell(server, node, (int)n),
-			    0);
-		return true;
+	if (!parse(r, &arg, sizeof arg) || !(node = find_file(r, arg.fh)))
+		return;
+	if (arg.size > r->arg_size - sizeof arg) {
+		reply_error(r, -EINVAL);
+		return;
 	}
-	/* Somebody may have begun to read through the page cache meanwhile. */
-	if (atomic_load(&node->cached)) {
-		written = n;
-		return false;
-	}
-	out.size = n;
-	memcpy(thread_pool_reply_buffer(), &out, sizeof out);
-	send_answer(fd, r, 0, sizeof out);
-	return true;
+	n = write_image(node, &arg, r->arg + sizeof arg);
+	if (n == -EFBIG)
+		reply_error(r, -EFBIG); /* past the end of the disk */
+	else if (n < 0)
+		reply_image_error(r, node, (int)n);
+	else if (arg.write_flags & FUSE_WRITE_CACHE)
+		/* Write-back of a shared mapping: the page cache has these
+		 * bytes, and an invalidation may wait for this answer. */
+		raw_reply_changed(r->server->fd, r->in->unique, n);
+	else
+		reply_changed(r, node, arg.offset, arg.size, n);
 }
 
-bool fast_path_handle(struct server *server, int fd, const void *request,
-		      size_t n)
+/* 0 to punch, 1 to zero, or an error. */
+static int fallocate_kind(struct node *node,
+			  const struct fuse_fallocate_in *arg)
+{
+	bool keep_size = arg->mode & FALLOC_FL_KEEP_SIZE;
+	bool zero = (arg->mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE;
+
+	if (arg->mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return 0;
+	/* It would change the size of the disk. */
+	if ((zero || !arg->mode) && !keep_size &&
+	    arg->offset + arg->length > view_size(node->image))
+		return -EPERM;
+	return zero ? 1 : -EOPNOTSUPP;
+}
+
+static void handle_fallocate(const struct request *r)
+{
+	struct fuse_fallocate_in arg;
+	struct node *node;
+	int kind, e;
+
+	if (!parse(r, &arg, sizeof arg) || !(node = find_file(r, arg.fh)))
+		return;
+	kind = fallocate_kind(node, &arg);
+	if (kind < 0) {
+		reply_error(r, kind);
+		return;
+	}
+	e = view_zero(node->image, arg.offset, arg.length, kind == 0);
+	if (e < 0)
+		reply_image_error(r, node, e);
+	else
+		reply_changed(r, node, arg.offset, arg.length, -1);
+}
+
+void fast_path_handle(void *ctx, void *request, size_t n, char *reply)
 {
 	struct request r = {
+		.server = ctx,
 		.in = request,
 		.arg = (const char *)request + sizeof *r.in,
 		.arg_size = n - sizeof *r.in,
+		.reply = reply,
 	};
+	struct fuse_buf buf = { .mem = request, .size = n };
 
-	written = -1;
 	switch (r.in->opcode) {
 	case FUSE_READ:
-		return answer_read(server, fd, &r);
+		handle_read(&r);
+		break;
 	case FUSE_WRITE:
-		return answer_write(server, fd, &r);
+		handle_write(&r);
+		break;
+	case FUSE_FALLOCATE:
+		handle_fallocate(&r);
+		break;
 	case FUSE_INTERRUPT:
-		/* Nothing here can be interrupted; the kernel asks no more. */
-		send_answer(fd, &r, -ENOSYS, 0);
-		return true;
+		/* No request can be interrupted; the kernel sends no other. */
+		reply_error(&r, -ENOSYS);
+		break;
 	default:
-		return false;
+		fuse_session_process_buf(r.server->session, &buf);
 	}
 }

@@ -11,12 +11,13 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "fuse/raw-reply.h"
 
 enum { END_WAIT_SECONDS = 2 };
 
 struct job {
 	struct job *next;
-	fuse_req_t req; /* null: nobody waits, or was answered already */
+	uint64_t unique; /* of the request to answer; 0: none is waiting */
 	uint64_t number;
 	uint64_t off;
 	uint64_t len;
@@ -35,12 +36,9 @@ struct invalidator {
 	bool ending;
 };
 
-static void reply(fuse_req_t req, ssize_t written)
+static void reply(struct invalidator *inv, uint64_t unique, ssize_t written)
 {
-	if (written < 0)
-		fuse_reply_err(req, 0);
-	else
-		fuse_reply_write(req, written);
+	raw_reply_changed(fuse_session_fd(inv->session), unique, written);
 }
 
 /* Null when there is none and none will come. */
@@ -64,25 +62,25 @@ static struct job *take_job(struct invalidator *inv)
 
 /* Of the job: takes the request, for whoever is first to answer it. With the
  * lock. */
-static fuse_req_t take_request(struct job *job)
+static uint64_t take_request(struct job *job)
 {
-	fuse_req_t req = job->req;
+	uint64_t unique = job->unique;
 
-	job->req = NULL;
-	return req;
+	job->unique = 0;
+	return unique;
 }
 
 /* Its pages are dropped. */
 static void finish(struct invalidator *inv, struct job *job)
 {
-	fuse_req_t req;
+	uint64_t unique;
 
 	pthread_mutex_lock(&inv->lock);
 	inv->current = NULL;
-	req = take_request(job);
+	unique = take_request(job);
 	pthread_mutex_unlock(&inv->lock);
-	if (req)
-		reply(req, job->written);
+	if (unique)
+		reply(inv, unique, job->written);
 	free(job);
 }
 
@@ -109,17 +107,18 @@ static void add(struct invalidator *inv, struct job *job)
 	pthread_mutex_unlock(&inv->lock);
 }
 
-void invalidate_and_reply(struct invalidator *inv, fuse_req_t req,
+void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
 			  uint64_t number, uint64_t off, uint64_t len,
 			  ssize_t written)
 {
 	struct job *job = malloc(sizeof *job);
 
 	if (!job) {
-		fuse_reply_err(req, ENOMEM);
+		raw_reply(fuse_session_fd(inv->session), unique, -ENOMEM, NULL,
+			  0);
 		return;
 	}
-	*job = (struct job){ .req = req,
+	*job = (struct job){ .unique = unique,
 			     .number = number,
 			     .off = off,
 			     .len = len,
@@ -139,26 +138,26 @@ void invalidate(struct invalidator *inv, uint64_t number)
 }
 
 /* Null when all are answered. */
-static fuse_req_t take_any(struct invalidator *inv, ssize_t *ret_written)
+static uint64_t take_any(struct invalidator *inv, ssize_t *ret_written)
 {
-	fuse_req_t req = NULL;
+	uint64_t unique = 0;
 
 	pthread_mutex_lock(&inv->lock);
-	if (inv->current && (req = take_request(inv->current)))
+	if (inv->current && (unique = take_request(inv->current)))
 		*ret_written = inv->current->written;
-	for (struct job *job = inv->first; job && !req; job = job->next)
-		if ((req = take_request(job)))
+	for (struct job *job = inv->first; job && !unique; job = job->next)
+		if ((unique = take_request(job)))
 			*ret_written = job->written;
 	pthread_mutex_unlock(&inv->lock);
-	return req;
+	return unique;
 }
 
 void invalidator_abandon(struct invalidator *inv)
 {
 	ssize_t written;
 
-	for (fuse_req_t req; (req = take_any(inv, &written));)
-		reply(req, written);
+	for (uint64_t unique; (unique = take_any(inv, &written));)
+		reply(inv, unique, written);
 }
 
 int invalidator_new(struct fuse_session *session, struct invalidator **ret)

@@ -17,7 +17,7 @@
 
 struct invalidator;
 
-/* Starts the thread. */
+/* Starts the thread.  Answers go to the session's descriptor. */
 int invalidator_new(struct fuse_session *session, struct invalidator **ret);
 /*
  * Requests are no longer answered.  Does what is left, and ends the thread;
@@ -26,10 +26,10 @@ int invalidator_new(struct fuse_session *session, struct invalidator **ret);
 void invalidator_free(struct invalidator *inv, const char *mountpoint);
 
 /*
- * Drops what is cached of [off, off + len) of the node, then answers req: with
- * written as the number of bytes, or with success where that is negative.
+ * Drops what is cached of [off, off + len) of the node, then answers the
+ * request unique as raw_reply_changed does.
  */
-void invalidate_and_reply(struct invalidator *inv, fuse_req_t req,
+void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
 			  uint64_t number, uint64_t off, uint64_t len,
 			  ssize_t written);
 

@@ -27,6 +27,8 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/options.h \
 	vhdfs/fuse/pulse.c \
 	vhdfs/fuse/pulse.h \
+	vhdfs/fuse/raw-reply.c \
+	vhdfs/fuse/raw-reply.h \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \
 	vhdfs/fuse/requests.h \

@@ -34,15 +34,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "fuse/fast-path.h"
 #include "fuse/thread-pool.h"
 #include "io/recovery.h"
 #include "store/view.h"
-
-/* The kernel's and libc's names for these are the same. */
-#ifndef FALLOC_FL_KEEP_SIZE
-#include <linux/falloc.h>
-#endif
 
 /* A client that finds the disk full goes on trying: a line a second will do. */
 static void log_failure(struct server *server, struct node *node)
@@ -61,7 +55,7 @@ static void log_failure(struct server *server, struct node *node)
 		log_error("%s: %s", name ? name : "an image", error_text());
 }
 
-int failure_to_tell(struct server *server, struct node *node, int r)
+int error_for_client(struct server *server, struct node *node, int r)
 {
 	log_failure(server, node);
 	switch (r) {
@@ -78,18 +72,14 @@ int failure_to_tell(struct server *server, struct node *node, int r)
 
 void reply_failure(fuse_req_t req, struct node *node, int r)
 {
-	reply_result(req, failure_to_tell(server_of(req), node, r));
+	reply_result(req, error_for_client(server_of(req), node, r));
 }
 
-struct node *request_image(fuse_req_t req, fuse_ino_t ino)
+int server_find_image(struct server *server, uint64_t number, struct node **ret)
 {
-	struct node *node = request_node(req, ino);
+	int r = server_find_node(server, number, ret);
 
-	if (node && !node->image) {
-		reply_result(req, -EISDIR);
-		return NULL;
-	}
-	return node;
+	return r == 0 && !(*ret)->image ? -EISDIR : r;
 }
 
 bool handle_is_lost(struct node *node, uint64_t handle)
@@ -98,14 +88,34 @@ bool handle_is_lost(struct node *node, uint64_t handle)
 	       recovery_open_state(handle) == RECOVERY_OPEN_LOST;
 }
 
+int server_find_file(struct server *server, uint64_t number, uint64_t handle,
+		     struct node **ret)
+{
+	int r = server_find_image(server, number, ret);
+
+	return r == 0 && handle_is_lost(*ret, handle) ? -EIO : r;
+}
+
+struct node *request_image(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node;
+	int r = server_find_image(server_of(req), ino, &node);
+
+	if (r == 0)
+		return node;
+	reply_result(req, r);
+	return NULL;
+}
+
 struct node *request_file(fuse_req_t req, fuse_ino_t ino,
 			  const struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node;
+	int r = server_find_file(server_of(req), ino, fi->fh, &node);
 
-	if (!node || !handle_is_lost(node, fi->fh))
+	if (r == 0)
 		return node;
-	reply_result(req, -EIO);
+	reply_result(req, r);
 	return NULL;
 }
 
@@ -265,81 +275,6 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 	reply_result(req, 0);
 }
 
-static void request_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-			 struct fuse_file_info *fi)
-{
-	struct node *node = request_file(req, ino, fi);
-	_cleanup_free_ char *large = NULL;
-	char *buf;
-	ssize_t n;
-
-	if (!node)
-		return;
-	buf = size > REQUEST_MAX ? (large = malloc(size))
-				 : thread_pool_reply_buffer();
-	if (!buf) {
-		reply_result(req, -ENOMEM);
-		return;
-	}
-	n = view_read(node->image, buf, (uint64_t)off, size);
-	if (n < 0)
-		reply_failure(req, node, (int)n);
-	else
-		fuse_reply_buf(req, buf, n);
-}
-
-/* Answers with success, once nobody can see the old bytes any more. */
-static void reply_changed(fuse_req_t req, struct node *node, off_t off,
-			  uint64_t len, ssize_t written)
-{
-	if (atomic_load(&node->cached))
-		invalidate_and_reply(server_of(req)->invalidator, req,
-				     node->number, (uint64_t)off, len, written);
-	else if (written < 0)
-		reply_result(req, 0);
-	else
-		fuse_reply_write(req, written);
-}
-
-/*
- * The kernel says with each write whether it is to be safe when it is answered
- * (O_SYNC, O_DSYNC, RWF_DSYNC), and sends no fsync of its own for a file that
- * is open for direct I/O.
- */
-static int sync_write(struct node *node, const struct fuse_file_info *fi)
-{
-	return fi->flags & (O_SYNC | O_DSYNC) ? view_flush(node->image) : 0;
-}
-
-static void request_write(fuse_req_t req, fuse_ino_t ino, const char *buf,
-			  size_t size, off_t off, struct fuse_file_info *fi)
-{
-	struct node *node = request_file(req, ino, fi);
-	ssize_t n;
-
-	if (!node)
-		return;
-	n = fast_path_written();
-	if (n < 0)
-		n = view_write(node->image, buf, (uint64_t)off, size);
-	if (n > 0) {
-		int r = sync_write(node, fi);
-
-		if (r < 0)
-			n = r;
-	}
-	if (n == -EFBIG)
-		reply_result(req, -EFBIG);
-	else if (n < 0)
-		reply_failure(req, node, (int)n);
-	else if (fi->writepage)
-		/* From the cache itself, of a shared mapping.  Who drops pages
-		 * may be waiting for this very answer. */
-		fuse_reply_write(req, n);
-	else
-		reply_changed(req, node, off, size, n);
-}
-
 static void flush(fuse_req_t req, fuse_ino_t ino,
 		  const struct fuse_file_info *fi,
 		  int (*how)(struct store_image *image))
@@ -378,40 +313,6 @@ static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 	reply_result(req, 0);
 }
 
-/* 0 to punch, 1 to zero, or an error. */
-static int fallocate_kind(struct node *node, int mode, off_t off, off_t len)
-{
-	bool zero = (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE;
-
-	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
-		return 0;
-	/* A change of size, which would be the answer to what else it asks. */
-	if ((zero || !mode) && !(mode & FALLOC_FL_KEEP_SIZE) &&
-	    (uint64_t)off + (uint64_t)len > view_size(node->image))
-		return -EPERM;
-	return zero ? 1 : -EOPNOTSUPP;
-}
-
-static void request_fallocate(fuse_req_t req, fuse_ino_t ino, int mode,
-			      off_t off, off_t len, struct fuse_file_info *fi)
-{
-	struct node *node = request_file(req, ino, fi);
-	int kind, r;
-
-	if (!node)
-		return;
-	kind = fallocate_kind(node, mode, off, len);
-	if (kind < 0) {
-		reply_result(req, kind);
-		return;
-	}
-	r = view_zero(node->image, (uint64_t)off, (uint64_t)len, kind == 0);
-	if (r < 0)
-		reply_failure(req, node, r);
-	else
-		reply_changed(req, node, off, (uint64_t)len, -1);
-}
-
 static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			  struct fuse_file_info *fi)
 {
@@ -439,11 +340,8 @@ void requests_of_files(struct fuse_lowlevel_ops *ops)
 {
 	ops->open = request_open;
 	ops->release = request_release;
-	ops->read = request_read;
-	ops->write = request_write;
 	ops->flush = request_flush;
 	ops->fsync = request_fsync;
 	ops->fsyncdir = request_fsyncdir;
-	ops->fallocate = request_fallocate;
 	ops->lseek = request_lseek;
 }

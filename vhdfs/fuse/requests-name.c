@@ -30,16 +30,27 @@ void reply_result(fuse_req_t req, int r)
 	fuse_reply_err(req, -r);
 }
 
-struct node *request_node(fuse_req_t req, fuse_ino_t ino)
+int server_find_node(struct server *server, uint64_t number, struct node **ret)
 {
-	struct server *server = server_of(req);
-	struct node *node = nodes_find(server->nodes, ino);
+	struct node *node = nodes_find(server->nodes, number);
 
 	if (!node && server->restored)
-		node = nodes_revive(server->nodes, ino);
+		node = nodes_revive(server->nodes, number);
 	if (!node)
-		reply_result(req, -ESTALE);
-	return node;
+		return -ESTALE;
+	*ret = node;
+	return 0;
+}
+
+struct node *request_node(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node *node = NULL;
+	int r = server_find_node(server_of(req), ino, &node);
+
+	if (r == 0)
+		return node;
+	reply_result(req, r);
+	return NULL;
 }
 
 /*

@@ -18,6 +18,8 @@
 struct server {
 	struct store *store;
 	struct nodes *nodes;
+	struct fuse_session *session; /* libfuse's */
+	int fd;                       /* the kernel's descriptor of the mount */
 	struct invalidator *invalidator;
 	bool read_only;
 	bool restored; /* another process had answered before */
@@ -26,16 +28,22 @@ struct server {
 	bool anew;   /* until what was kept is in the images */
 };
 
-enum {
-	/* The longest read or write: what libfuse has room for. */
-	REQUEST_MAX = 1024 * 1024,
-};
-
 /*
  * Is the handle of an open that a worker's death has lost?  All of its requests
  * answer EIO.
  */
 bool handle_is_lost(struct node *node, uint64_t handle);
+
+/*
+ * The node of that number: 0, or -ESTALE where the store has none; of an image:
+ * -EISDIR for a directory as well; of an open file: -EIO as well where the
+ * handle is lost.  No error_text().
+ */
+int server_find_node(struct server *server, uint64_t number, struct node **ret);
+int server_find_image(struct server *server, uint64_t number,
+		      struct node **ret);
+int server_find_file(struct server *server, uint64_t number, uint64_t handle,
+		     struct node **ret);
 
 /* The functions for libfuse: names and attributes, and then files. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);
@@ -48,18 +56,15 @@ static inline struct server *server_of(fuse_req_t req)
 
 /* Answers with an error: r is a negative errno, or 0 for success. */
 void reply_result(fuse_req_t req, int r);
-/* Logs the last failure's words as what happened to the image: the errno that
- * the client is told. */
-int failure_to_tell(struct server *server, struct node *node, int r);
+/* Logs error_text() for the image; returns the errno that the client may see.
+ */
+int error_for_client(struct server *server, struct node *node, int r);
 /* Does that, and answers with it. */
 void reply_failure(fuse_req_t req, struct node *node, int r);
 
-/* The node of the request; null when it was answered with ESTALE. */
+/* As server_find_node, _image and _file; NULL after the error was answered. */
 struct node *request_node(fuse_req_t req, fuse_ino_t ino);
-/* The same; answered as well, with EISDIR, when it is a directory. */
 struct node *request_image(fuse_req_t req, fuse_ino_t ino);
-/* The same, through a handle; answered as well, with EIO, where that is lost.
- */
 struct node *request_file(fuse_req_t req, fuse_ino_t ino,
 			  const struct fuse_file_info *fi);
 

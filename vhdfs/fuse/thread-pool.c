@@ -31,8 +31,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "fuse/fast-path.h"
-#include "fuse/requests.h"
 #include "io/blocking.h"
 
 /* Set by the kernel in the number of what it sends again (6.9); headers of
@@ -82,8 +80,8 @@ struct worker {
 };
 
 struct thread_pool {
-	struct fuse_session *session;
-	struct server *server;
+	thread_pool_handler *handler;
+	void *ctx; /* for handler */
 	int fd;
 	int processors;
 	atomic_int enough; /* threads that are ready */
@@ -108,11 +106,6 @@ static _Thread_local struct worker *self;
 uint64_t thread_pool_request_id(void)
 {
 	return self->unique;
-}
-
-char *thread_pool_reply_buffer(void)
-{
-	return self->buf + HEADER_ROOM;
 }
 
 /*
@@ -232,9 +225,7 @@ static void wake_watchman(struct thread_pool *pool)
 static void answer(struct worker *worker, size_t n)
 {
 	struct thread_pool *pool = worker->pool;
-	struct fuse_buf request = { .mem = worker->buf + REQUEST_AT,
-				    .size = n };
-	const struct fuse_in_header *in = request.mem;
+	struct fuse_in_header *in = (void *)(worker->buf + REQUEST_AT);
 
 	worker->unique = in->unique & ~FUSE_UNIQUE_RESEND;
 	atomic_fetch_add(&worker->number, 1);
@@ -245,8 +236,7 @@ static void answer(struct worker *worker, size_t n)
 		hold_up(worker);
 	else
 		see_to_enough(pool);
-	if (!fast_path_handle(pool->server, pool->fd, request.mem, n))
-		fuse_session_process_buf(pool->session, &request);
+	pool->handler(pool->ctx, in, n, worker->buf + HEADER_ROOM);
 	if (atomic_exchange(&worker->state, WAITS) == HELD_UP) {
 		atomic_fetch_add(&pool->ready, 1);
 		atomic_fetch_sub(&pool->held_up, 1);
@@ -432,8 +422,8 @@ static void wake(int sig)
 	(void)sig;
 }
 
-static struct thread_pool *thread_pool_new(struct fuse_session *session,
-					   struct server *server, int fd)
+static struct thread_pool *thread_pool_new(int fd, thread_pool_handler *handler,
+					   void *ctx)
 {
 	struct thread_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
 	int processors = get_nprocs();
@@ -441,8 +431,8 @@ static struct thread_pool *thread_pool_new(struct fuse_session *session,
 	if (!pool)
 		return NULL;
 	memset(pool, 0, sizeof *pool);
-	pool->session = session;
-	pool->server = server;
+	pool->handler = handler;
+	pool->ctx = ctx;
 	pool->fd = fd;
 	pool->processors = processors < READY_MIN   ? READY_MIN
 			   : processors > READY_MAX ? READY_MAX
@@ -472,10 +462,10 @@ static int n_started(struct thread_pool *pool)
 	return n;
 }
 
-int thread_pool_start(struct fuse_session *session, struct server *server,
-		      int fd, struct thread_pool **ret)
+int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
+		      struct thread_pool **ret)
 {
-	struct thread_pool *pool = thread_pool_new(session, server, fd);
+	struct thread_pool *pool = thread_pool_new(fd, handler, ctx);
 	struct sigaction action = { .sa_handler = wake };
 	int r;
 

@@ -12,20 +12,32 @@
 #define VHDFS_FUSE_THREAD_POOL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "fuse/fuse3.h"
-
 struct thread_pool;
-struct server;
+
+enum {
+	/* The longest read or write, in bytes; the kernel agrees to it. */
+	REQUEST_MAX = 1024 * 1024,
+};
 
 /*
- * Starts to serve the session, whose userdata is server, and whose requests
- * come from fd.  When the kernel has no more (it is unmounted) or fd fails,
- * SIGUSR2 is sent to this process.
+ * Processes and answers one request, in one of the pool's threads: n bytes as
+ * read from the kernel, at least a header.  Data of a write begin at a page.
+ * reply is room for REQUEST_MAX bytes that begin at a page; it overlaps the
+ * data of the request.
  */
-int thread_pool_start(struct fuse_session *session, struct server *server,
-		      int fd, struct thread_pool **ret);
+typedef void thread_pool_handler(void *ctx, void *request, size_t n,
+				 char *reply);
+
+/*
+ * Starts the threads: each request that is read from fd goes to handler.  When
+ * the kernel has no more (it is unmounted) or fd fails, SIGUSR2 is sent to this
+ * process.
+ */
+int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
+		      struct thread_pool **ret);
 /*
  * Takes no more requests, waits until those taken are answered, and frees all.
  * 0, or -errno with words where it was fd that failed.
@@ -39,11 +51,6 @@ bool thread_pool_is_alive(struct thread_pool *pool);
 /* For the calling thread, which answers a request: it is about to do what may
  * take long. */
 void thread_pool_will_block(void);
-
-/* Room for REQUEST_MAX bytes of an answer, the calling thread's until it has
- * answered; what the kernel sent with the request, as the data of a write, is
- * gone when it is written to. */
-char *thread_pool_reply_buffer(void);
 
 /* The kernel's number of the request that the calling thread answers; of one
  * that is sent again, the same as before. */

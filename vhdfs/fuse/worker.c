@@ -13,8 +13,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "fuse/thread-pool.h"
+#include "fuse/fast-path.h"
 #include "fuse/restore.h"
+#include "fuse/thread-pool.h"
 #include "io/recovery.h"
 
 enum {
@@ -112,25 +113,25 @@ static int wait_for_end(struct thread_pool *pool)
 }
 
 static int start(const struct mount *mount, struct server *server,
-		 bool restored, struct fuse_session **ret_session,
-		 struct thread_pool **ret_loop)
+		 bool restored, struct thread_pool **ret)
 {
 	int r;
 
 	server->restored = restored;
+	server->fd = mount->link->fd;
 	/* Memory that the kernel needs to let us answer must not wait for us.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	r = new_session(mount, server, ret_session);
+	r = new_session(mount, server, &server->session);
 	if (r == 0)
-		r = invalidator_new(*ret_session, &server->invalidator);
+		r = invalidator_new(server->session, &server->invalidator);
 	if (r == 0 && restored)
 		restore_caches(server);
 	if (r == 0 && restored && mount_can_resend(mount))
 		r = ask_again(mount);
 	if (r == 0)
-		r = thread_pool_start(*ret_session, server, mount->link->fd,
-				      ret_loop);
+		r = thread_pool_start(server->fd, fast_path_handle, server,
+				      ret);
 	return r;
 }
 
@@ -214,7 +215,6 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 				 .state = mount->link->state,
 				 .anew = mount->link->anew };
 	bool restored = kind == WORKER_NEXT;
-	struct fuse_session *session = NULL;
 	struct thread_pool *pool;
 	int r = restore_state(&server, store_options), rc, sig;
 
@@ -225,14 +225,14 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	if (r == 0 && kind == WORKER_FIRST && background)
 		follow_into_background();
 	if (r == 0)
-		r = start(mount, &server, restored, &session, &pool);
+		r = start(mount, &server, restored, &pool);
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
 		if (server.invalidator && kind == WORKER_FIRST)
 			invalidator_free(server.invalidator, mount->point);
-		if (session)
-			fuse_session_destroy(session);
+		if (server.session)
+			fuse_session_destroy(server.session);
 		close_store(&server);
 		return status_of_failure(kind);
 	}
@@ -244,6 +244,6 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		log_error("%s", error_text());
 	rc = sig == SIGHUP ? leave(&server)
 			   : end(mount, &server, store_options->path);
-	fuse_session_destroy(session);
+	fuse_session_destroy(server.session);
 	return r < 0 ? WORKER_FAILED : rc;
 }
