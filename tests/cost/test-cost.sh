@@ -42,7 +42,7 @@ calls_of() {
 		END { print n + 0 }' "$scratch/calls"
 }
 
-# All but what comes with time (the watchman sleeps) and with each thread that
+# All but what comes with time (the monitor sleeps) and with each thread that
 # begins, however many requests there are.
 calls_for_requests() {
 	echo $(($(calls_of total) - $(calls_of clock_nanosleep mmap munmap \
@@ -66,7 +66,7 @@ at_most() {
 		fail "$1: expected at most $2, found $3: $(cat "$scratch/calls")"
 }
 
-# What is not counted by requests: threads that begin, the watchman.
+# What is not counted by requests: threads that begin, the monitor.
 slack=$((calls / 20))
 
 read_views() {

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * STATES.  A thread WAITS for a request (in its read), is AT WORK on one, or is
- * HELD UP in one: it said that it may have to wait (thread_pool_will_block), or
- * the watchman found it at the same request twice.  Or it is parked.  Of
- * threads that wait or are at work, the `ready', there are to be as many as
- * there are processors: more of them would only take turns, and one fewer keeps
- * clients waiting.  So whoever is held up, or takes the last place of those
- * that wait, sees to it that there are enough; and who comes back and finds
- * more than enough, and than are held up, parks.
+ * Thread pool: each thread reads a request, handles it and answers it.
  *
- * A thread's state is changed by the thread itself, but for AT WORK to HELD UP,
- * which the watchman may do as well; whoever did it has counted it.
+ * STATES of a thread:
+ *
+ *   WAITING   in read(), for a request
+ *   RUNNING   handling a request
+ *   BLOCKED   handling a request that waits for the disk or for a lock: the
+ *             thread announced it (thread_pool_will_block), or the monitor
+ * found the thread at the same request twice idle      waiting for the
+ * condition variable `wakeup'; reads no requests
+ *
+ * WAITING and RUNNING threads are "ready".  ready_target says how many there
+ * should be: the number of processors.  More ready threads only take turns;
+ * with fewer, clients wait.  So a thread that blocks, or that takes the last
+ * WAITING place, wakes or starts another (ensure_ready).  A thread that
+ * finishes a request becomes idle if there are more ready threads than
+ * ready_target and n_blocked together.
+ *
+ * A thread changes its own state, but for one change, RUNNING to BLOCKED, which
+ * the monitor makes too.  The thread that makes a change also updates n_ready
+ * and n_blocked.
  */
 #include "config.h"
 
@@ -22,7 +32,6 @@
 #include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,84 +42,87 @@
 #include "base/error.h"
 #include "io/blocking.h"
 
-/* Set by the kernel in the number of what it sends again (6.9); headers of
- * before do not have it. */
+/* The kernel sets this bit in the number of a request that it sends again
+ * (Linux 6.9); older headers do not define it. */
 #ifndef FUSE_UNIQUE_RESEND
 #define FUSE_UNIQUE_RESEND (1ULL << 63)
 #endif
 
 enum {
-	/* A sync keeps its thread waiting for the disk, and many may sync at
-	 * once. With the others of the process they are fewer than 64. */
+	/* A sync blocks its thread until the disk has finished, and many
+	 * clients may sync at once.  Together with the other threads of the
+	 * process there are fewer than 64. */
 	THREADS_MAX = 48,
 	CACHE_LINE = 64,
 	READY_MIN = 2,
 	READY_MAX = 16,
-	/* Of the buffer, before the page where data begins: that of a write,
-	 * so that the kernel copies whole pages to whole pages, and that of an
-	 * answer. */
+	/* The buffer's first page ends with the headers of a write request, so
+	 * that its data begins on a page boundary and the kernel copies whole
+	 * pages to whole pages. */
 	HEADER_ROOM = 4096,
 	WRITE_HEADER =
 		sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in),
 	REQUEST_AT = HEADER_ROOM - WRITE_HEADER,
 	BUFFER_SIZE = HEADER_ROOM + REQUEST_MAX,
-	/* How often the watchman looks: oftener, and its coming and going is
-	 * felt by all others. */
-	WATCH_NS = 20000000,
-	/* Takes a thread out of its read. */
+	/* Period of the monitor.  A shorter one costs all threads time. */
+	MONITOR_NS = 20000000,
+	/* Interrupts a thread's read(). */
 	WAKE_SIGNAL = SIGUSR1,
 	ENDED_SIGNAL = SIGUSR2,
 };
 
 enum state {
-	WAITS,
-	AT_WORK,
-	HELD_UP,
+	WAITING,
+	RUNNING,
+	BLOCKED,
 };
 
-/* What one thread changes with each request is apart from what others read. */
-struct worker {
+/* A thread changes these with each request: no cache line is shared. */
+struct thread {
 	alignas(CACHE_LINE) struct thread_pool *pool;
-	pthread_t thread;
+	pthread_t id;
 	char *buf; /* BUFFER_SIZE */
 	_Atomic(enum state) state;
-	atomic_uint number; /* of the request that it is at, counted */
-	unsigned seen;      /* by the watchman: number */
-	uint64_t unique;    /* the kernel's number of it */
+	atomic_uint n_requests;   /* read so far, modulo UINT_MAX + 1 */
+	unsigned n_requests_seen; /* the monitor's last look at n_requests */
+	uint64_t request_id;      /* the kernel's number, of the current one */
 };
 
 struct thread_pool {
 	thread_pool_handler *handler;
 	void *ctx; /* for handler */
 	int fd;
-	int processors;
-	atomic_int enough; /* threads that are ready */
+	int n_processors; /* within READY_MIN and READY_MAX */
+	atomic_int ready_target;
 	atomic_bool stop;
-	atomic_int failed; /* -errno of a read */
-	atomic_bool watched;
-	unsigned taken; /* by all, when thread_pool_is_alive was asked before */
-	/* Changed with each request, by all. */
-	alignas(CACHE_LINE) atomic_int waiting;
-	alignas(CACHE_LINE) atomic_int ready; /* wait or are at work */
-	atomic_int held_up;
-	pthread_t watchman;
+	atomic_int read_error; /* -errno, or 0 */
+	atomic_bool monitor_awake;
+	unsigned n_requests_alive; /* at the last thread_pool_is_alive */
+	/* Every thread changes these with each request. */
+	alignas(CACHE_LINE) atomic_int n_waiting;
+	alignas(CACHE_LINE) atomic_int n_ready;
+	atomic_int n_blocked;
+	pthread_t monitor;
 	pthread_mutex_t lock;
-	pthread_cond_t unpark, watch;
+	pthread_cond_t wakeup; /* of idle threads */
+	pthread_cond_t monitor_wakeup;
 	/* Under lock: */
-	struct worker workers[THREADS_MAX];
-	int n, n_parked, n_called, n_ended;
+	struct thread threads[THREADS_MAX];
+	int n_threads, n_idle, n_ended;
+	int n_wakeups; /* idle threads that were woken and still are in n_idle
+			*/
 };
 
-static _Thread_local struct worker *self;
+static _Thread_local struct thread *current; /* NULL: not of a pool */
 
 uint64_t thread_pool_request_id(void)
 {
-	return self->unique;
+	return current->request_id;
 }
 
 /*
- * All of it is there from the start: the kernel gives up a request with EIO
- * when the thread that it copies it to is killed while it waits for a page.
+ * All pages are present from the start: if a process is killed while the kernel
+ * waits for a page to copy a request to, that request fails with EIO.
  */
 static char *new_buffer(void)
 {
@@ -119,7 +131,7 @@ static char *new_buffer(void)
 
 	if (buf == MAP_FAILED)
 		return NULL;
-	/* And stays there, where we may ask for that. */
+	/* Without the permission to lock memory the pages may be swapped. */
 	(void)mlock(buf, BUFFER_SIZE);
 	return buf;
 }
@@ -129,77 +141,78 @@ static void free_buffer(void *buf)
 	munmap(buf, BUFFER_SIZE);
 }
 
-static void *work(void *arg);
+static void *thread_main(void *arg);
 
 /* With the lock. */
 static int start_thread(struct thread_pool *pool)
 {
-	struct worker *worker = &pool->workers[pool->n];
+	struct thread *thread = &pool->threads[pool->n_threads];
 	int r;
 
-	worker->pool = pool;
-	worker->buf = new_buffer();
-	if (!worker->buf)
+	thread->pool = pool;
+	thread->buf = new_buffer();
+	if (!thread->buf)
 		return fail(-ENOMEM, "out of memory");
-	r = pthread_create(&worker->thread, NULL, work, worker);
+	r = pthread_create(&thread->id, NULL, thread_main, thread);
 	if (r != 0) {
-		free_buffer(worker->buf);
+		free_buffer(thread->buf);
 		return fail_errno(-r, "starting a thread");
 	}
-	pool->n++;
+	pool->n_threads++;
 	return 0;
 }
 
-/* There are too few that are ready: one more, where there can be. */
-static void call_another(struct thread_pool *pool)
+/* Wakes or starts a thread if too few are ready.  If no thread can be started,
+ * the pool goes on with those that it has. */
+static void add_ready_thread(struct thread_pool *pool)
 {
-	struct error why = *error_last();
+	struct error saved = *error_last();
 
 	pthread_mutex_lock(&pool->lock);
 	if (!atomic_load(&pool->stop) &&
-	    atomic_load(&pool->ready) < atomic_load(&pool->enough)) {
-		if (pool->n_parked > pool->n_called) {
-			pool->n_called++;
-			atomic_fetch_add(&pool->ready, 1);
-			pthread_cond_signal(&pool->unpark);
-		} else if (pool->n < THREADS_MAX && start_thread(pool) == 0) {
-			atomic_fetch_add(&pool->ready, 1);
+	    atomic_load(&pool->n_ready) < atomic_load(&pool->ready_target)) {
+		if (pool->n_idle > pool->n_wakeups) {
+			pool->n_wakeups++;
+			atomic_fetch_add(&pool->n_ready, 1);
+			pthread_cond_signal(&pool->wakeup);
+		} else if (pool->n_threads < THREADS_MAX &&
+			   start_thread(pool) == 0) {
+			atomic_fetch_add(&pool->n_ready, 1);
 		}
-		/* Else those that there are must do. */
 	}
-	/* Whose words they are is at work on something else. */
-	error_set(&why);
+	/* The caller may be about to report an error of its own. */
+	error_set(&saved);
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void see_to_enough(struct thread_pool *pool)
+static void ensure_ready(struct thread_pool *pool)
 {
-	if (atomic_load(&pool->waiting) == 0 &&
-	    atomic_load(&pool->ready) < atomic_load(&pool->enough))
-		call_another(pool);
+	if (atomic_load(&pool->n_waiting) == 0 &&
+	    atomic_load(&pool->n_ready) < atomic_load(&pool->ready_target))
+		add_ready_thread(pool);
 }
 
-/* From AT_WORK; nothing is done where somebody else was first. */
-static void hold_up(struct worker *worker)
+/* RUNNING to BLOCKED; does nothing in another state. */
+static void mark_blocked(struct thread *thread)
 {
-	enum state state = AT_WORK;
+	enum state state = RUNNING;
 
-	if (!atomic_compare_exchange_strong(&worker->state, &state, HELD_UP))
+	if (!atomic_compare_exchange_strong(&thread->state, &state, BLOCKED))
 		return;
-	atomic_fetch_add(&worker->pool->held_up, 1);
-	atomic_fetch_sub(&worker->pool->ready, 1);
-	see_to_enough(worker->pool);
+	atomic_fetch_add(&thread->pool->n_blocked, 1);
+	atomic_fetch_sub(&thread->pool->n_ready, 1);
+	ensure_ready(thread->pool);
 }
 
 void thread_pool_will_block(void)
 {
-	if (self && atomic_load(&self->state) == AT_WORK)
-		hold_up(self);
+	if (current && atomic_load(&current->state) == RUNNING)
+		mark_blocked(current);
 }
 
-/* What goes to the disk as a rule.  Others mostly find what they need in
- * memory, and where they do not, say so themselves or are found out. */
-static bool mostly_waits(uint32_t opcode)
+/* Requests that usually wait for the disk.  Other requests usually find their
+ * data in memory; where they do not, mark_blocked is called later. */
+static bool usually_blocks(uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_OPEN:
@@ -213,211 +226,225 @@ static bool mostly_waits(uint32_t opcode)
 	}
 }
 
-/* There is something to do: the watchman is to look. */
-static void wake_watchman(struct thread_pool *pool)
+static void wake_monitor(struct thread_pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);
-	atomic_store(&pool->watched, true);
-	pthread_cond_signal(&pool->watch);
+	atomic_store(&pool->monitor_awake, true);
+	pthread_cond_signal(&pool->monitor_wakeup);
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void answer(struct worker *worker, size_t n)
+static void dispatch(struct thread *thread, size_t n)
 {
-	struct thread_pool *pool = worker->pool;
-	struct fuse_in_header *in = (void *)(worker->buf + REQUEST_AT);
+	struct thread_pool *pool = thread->pool;
+	struct fuse_in_header *in = (void *)(thread->buf + REQUEST_AT);
 
-	worker->unique = in->unique & ~FUSE_UNIQUE_RESEND;
-	atomic_fetch_add(&worker->number, 1);
-	atomic_store(&worker->state, AT_WORK);
-	if (!atomic_load(&pool->watched))
-		wake_watchman(pool);
-	if (mostly_waits(in->opcode))
-		hold_up(worker);
+	thread->request_id = in->unique & ~FUSE_UNIQUE_RESEND;
+	atomic_fetch_add(&thread->n_requests, 1);
+	atomic_store(&thread->state, RUNNING);
+	if (!atomic_load(&pool->monitor_awake))
+		wake_monitor(pool);
+	if (usually_blocks(in->opcode))
+		mark_blocked(thread);
 	else
-		see_to_enough(pool);
-	pool->handler(pool->ctx, in, n, worker->buf + HEADER_ROOM);
-	if (atomic_exchange(&worker->state, WAITS) == HELD_UP) {
-		atomic_fetch_add(&pool->ready, 1);
-		atomic_fetch_sub(&pool->held_up, 1);
+		ensure_ready(pool);
+	pool->handler(pool->ctx, in, n, thread->buf + HEADER_ROOM);
+	if (atomic_exchange(&thread->state, WAITING) == BLOCKED) {
+		atomic_fetch_add(&pool->n_ready, 1);
+		atomic_fetch_sub(&pool->n_blocked, 1);
 	}
 }
 
-static bool is_passing(int code)
+/* n_blocked: while other threads block again and again, a thread that returns
+ * is needed at once. */
+static bool has_surplus(struct thread_pool *pool)
 {
-	/* ENOENT: the request was given up while it was read. */
+	return atomic_load(&pool->n_ready) >
+	       atomic_load(&pool->ready_target) + atomic_load(&pool->n_blocked);
+}
+
+/* Returns when add_ready_thread wakes this thread, or the pool stops. */
+static void become_idle(struct thread_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (has_surplus(pool)) {
+		atomic_fetch_sub(&pool->n_ready, 1);
+		pool->n_idle++;
+		while (!pool->n_wakeups && !atomic_load(&pool->stop))
+			pthread_cond_wait(&pool->wakeup, &pool->lock);
+		pool->n_idle--;
+		if (pool->n_wakeups)
+			pool->n_wakeups--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static bool is_transient(int code)
+{
+	/* ENOENT: the request was cancelled while it was read. */
 	return code == EINTR || code == EAGAIN || code == ENOENT;
 }
 
-/* Where many are held up again and again, who comes back is needed at once. */
-static bool is_too_many(struct thread_pool *pool)
+/* code is read()'s errno; 0 after a read that was too short. */
+static void handle_read_error(struct thread_pool *pool, int code)
 {
-	return atomic_load(&pool->ready) >
-	       atomic_load(&pool->enough) + atomic_load(&pool->held_up);
-}
-
-/* There are enough without us: until we are called. */
-static void park(struct thread_pool *pool)
-{
-	pthread_mutex_lock(&pool->lock);
-	if (is_too_many(pool)) {
-		atomic_fetch_sub(&pool->ready, 1);
-		pool->n_parked++;
-		while (!pool->n_called && !atomic_load(&pool->stop))
-			pthread_cond_wait(&pool->unpark, &pool->lock);
-		pool->n_parked--;
-		if (pool->n_called)
-			pool->n_called--;
-	}
-	pthread_mutex_unlock(&pool->lock);
-}
-
-/* What read gave where it gave no request. */
-static void serve_failure(struct thread_pool *pool, int code)
-{
-	if (is_passing(code))
+	if (is_transient(code))
 		return;
-	/* ENODEV: it is unmounted. */
+	/* ENODEV: the mount is unmounted. */
 	if (code && code != ENODEV)
-		atomic_store(&pool->failed, -code);
+		atomic_store(&pool->read_error, -code);
 	if (!atomic_exchange(&pool->stop, true))
 		kill(getpid(), ENDED_SIGNAL);
 }
 
-static void serve(struct worker *worker)
+static void read_requests(struct thread *thread)
 {
-	struct thread_pool *pool = worker->pool;
+	struct thread_pool *pool = thread->pool;
 
 	while (!atomic_load(&pool->stop)) {
 		ssize_t n;
 		int code;
 
-		if (is_too_many(pool))
-			park(pool);
-		atomic_fetch_add(&pool->waiting, 1);
-		n = read(pool->fd, worker->buf + REQUEST_AT,
+		if (has_surplus(pool))
+			become_idle(pool);
+		atomic_fetch_add(&pool->n_waiting, 1);
+		n = read(pool->fd, thread->buf + REQUEST_AT,
 			 BUFFER_SIZE - REQUEST_AT);
 		code = n < 0 ? errno : 0;
-		atomic_fetch_sub(&pool->waiting, 1);
+		atomic_fetch_sub(&pool->n_waiting, 1);
 		if (n >= (ssize_t)sizeof(struct fuse_in_header))
-			answer(worker, n);
+			dispatch(thread, n);
 		else
-			serve_failure(pool, code);
+			handle_read_error(pool, code);
 	}
 }
 
-static void *work(void *arg)
+static void *thread_main(void *arg)
 {
-	struct worker *worker = arg;
-	struct thread_pool *pool = worker->pool;
+	struct thread *thread = arg;
+	struct thread_pool *pool = thread->pool;
 	sigset_t wake;
 
-	self = worker;
+	current = thread;
 	sigemptyset(&wake);
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
-	serve(worker);
+	read_requests(thread);
 	pthread_mutex_lock(&pool->lock);
 	pool->n_ended++;
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
 
-/* Who is at the same request as when the watchman looked last is held up,
- * though it did not say so: by a lock, or a disk that is full of writes. */
-static bool find_held_up(struct thread_pool *pool)
+static int count_threads(struct thread_pool *pool)
 {
-	bool found = false;
 	int n;
 
 	pthread_mutex_lock(&pool->lock);
-	n = pool->n;
+	n = pool->n_threads;
 	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < n; i++) {
-		struct worker *worker = &pool->workers[i];
-		unsigned number = atomic_load(&worker->number);
+	return n;
+}
 
-		if (number == worker->seen &&
-		    atomic_load(&worker->state) == AT_WORK) {
-			hold_up(worker);
+/*
+ * A thread that is at the same request as a period ago is blocked without
+ * having announced it: by a lock, or by a disk with too many writes queued.
+ */
+static bool mark_stuck_threads(struct thread_pool *pool)
+{
+	int n = count_threads(pool);
+	bool found = false;
+
+	for (int i = 0; i < n; i++) {
+		struct thread *thread = &pool->threads[i];
+		unsigned n_requests = atomic_load(&thread->n_requests);
+
+		if (n_requests == thread->n_requests_seen &&
+		    atomic_load(&thread->state) == RUNNING) {
+			mark_blocked(thread);
 			found = true;
 		}
-		worker->seen = number;
+		thread->n_requests_seen = n_requests;
 	}
 	return found;
 }
 
-/* As long as some are found that did not say so there are likely more to come:
- * twice as many are to be ready each time. */
-static void look(struct thread_pool *pool)
+/* While threads get stuck, more of them are likely to: ready_target doubles
+ * with each period, up to READY_MAX. */
+static void check_threads(struct thread_pool *pool)
 {
-	int enough = pool->processors;
+	int target = pool->n_processors;
 
-	if (find_held_up(pool))
-		enough = 2 * atomic_load(&pool->enough);
-	if (enough > READY_MAX)
-		enough = READY_MAX;
-	atomic_store(&pool->enough, enough);
-	for (int i = 0; i < enough; i++)
-		see_to_enough(pool);
+	if (mark_stuck_threads(pool))
+		target = 2 * atomic_load(&pool->ready_target);
+	if (target > READY_MAX)
+		target = READY_MAX;
+	atomic_store(&pool->ready_target, target);
+	for (int i = 0; i < target; i++)
+		ensure_ready(pool);
 }
 
-/* How many requests were ever taken, counted round and round. */
-static unsigned taken_by_all(struct thread_pool *pool)
+/* The requests that all threads have read, modulo UINT_MAX + 1. */
+static unsigned count_requests(struct thread_pool *pool)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < THREADS_MAX; i++)
-		n += atomic_load(&pool->workers[i].number);
+		n += atomic_load(&pool->threads[i].n_requests);
 	return n;
 }
 
 bool thread_pool_is_alive(struct thread_pool *pool)
 {
-	unsigned before = pool->taken;
+	unsigned before = pool->n_requests_alive;
 
-	pool->taken = taken_by_all(pool);
-	return pool->taken != before || atomic_load(&pool->waiting) > 0;
+	pool->n_requests_alive = count_requests(pool);
+	return pool->n_requests_alive != before ||
+	       atomic_load(&pool->n_waiting) > 0;
 }
 
-/* Does nobody have to be looked at? */
-static bool is_quiet(struct thread_pool *pool, unsigned taken)
+/* No request came since count_requests was n_requests, and none is RUNNING. */
+static bool is_quiet(struct thread_pool *pool, unsigned n_requests)
 {
-	bool quiet =
-		taken_by_all(pool) == taken && atomic_load(&pool->waiting) > 0;
+	bool quiet = count_requests(pool) == n_requests &&
+		     atomic_load(&pool->n_waiting) > 0;
 
 	for (int i = 0; i < THREADS_MAX && quiet; i++)
-		quiet = atomic_load(&pool->workers[i].state) != AT_WORK;
+		quiet = atomic_load(&pool->threads[i].state) != RUNNING;
 	return quiet;
 }
 
-/* Sleeps while there is nothing to do. */
-static void *watch(void *arg)
+/* The monitor sleeps while the pool is quiet, and looks every MONITOR_NS while
+ * it is not. */
+static void *monitor_main(void *arg)
 {
 	struct thread_pool *pool = arg;
-	struct timespec tick = { .tv_nsec = WATCH_NS };
-	unsigned taken = 0;
+	struct timespec period = { .tv_nsec = MONITOR_NS };
+	unsigned n_requests = 0;
 
 	while (!atomic_load(&pool->stop)) {
 		pthread_mutex_lock(&pool->lock);
-		if (is_quiet(pool, taken)) {
-			atomic_store(&pool->watched, false);
-			/* Who takes a request from now on sees that. */
-			while (is_quiet(pool, taken) &&
-			       !atomic_load(&pool->watched) &&
+		if (is_quiet(pool, n_requests)) {
+			atomic_store(&pool->monitor_awake, false);
+			/* Asked again: a thread that read its request before
+			 * this store does not wake the monitor. */
+			while (is_quiet(pool, n_requests) &&
+			       !atomic_load(&pool->monitor_awake) &&
 			       !atomic_load(&pool->stop))
-				pthread_cond_wait(&pool->watch, &pool->lock);
-			atomic_store(&pool->watched, true);
+				pthread_cond_wait(&pool->monitor_wakeup,
+						  &pool->lock);
+			atomic_store(&pool->monitor_awake, true);
 		}
 		pthread_mutex_unlock(&pool->lock);
-		taken = taken_by_all(pool);
-		nanosleep(&tick, NULL);
-		look(pool);
+		n_requests = count_requests(pool);
+		nanosleep(&period, NULL);
+		check_threads(pool);
 	}
 	return NULL;
 }
 
-static void wake(int sig)
+/* WAKE_SIGNAL only has to interrupt read(). */
+static void ignore_signal(int sig)
 {
 	(void)sig;
 }
@@ -426,7 +453,7 @@ static struct thread_pool *thread_pool_new(int fd, thread_pool_handler *handler,
 					   void *ctx)
 {
 	struct thread_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
-	int processors = get_nprocs();
+	int n = get_nprocs();
 
 	if (!pool)
 		return NULL;
@@ -434,55 +461,45 @@ static struct thread_pool *thread_pool_new(int fd, thread_pool_handler *handler,
 	pool->handler = handler;
 	pool->ctx = ctx;
 	pool->fd = fd;
-	pool->processors = processors < READY_MIN   ? READY_MIN
-			   : processors > READY_MAX ? READY_MAX
-						    : processors;
-	pool->enough = pool->processors;
+	pool->n_processors = n < READY_MIN   ? READY_MIN
+			     : n > READY_MAX ? READY_MAX
+					     : n;
+	pool->ready_target = pool->n_processors;
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->unpark, NULL);
-	pthread_cond_init(&pool->watch, NULL);
+	pthread_cond_init(&pool->wakeup, NULL);
+	pthread_cond_init(&pool->monitor_wakeup, NULL);
 	return pool;
 }
 
 static void thread_pool_free(struct thread_pool *pool)
 {
-	pthread_cond_destroy(&pool->watch);
-	pthread_cond_destroy(&pool->unpark);
+	pthread_cond_destroy(&pool->monitor_wakeup);
+	pthread_cond_destroy(&pool->wakeup);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
-}
-
-static int n_started(struct thread_pool *pool)
-{
-	int n;
-
-	pthread_mutex_lock(&pool->lock);
-	n = pool->n;
-	pthread_mutex_unlock(&pool->lock);
-	return n;
 }
 
 int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
 		      struct thread_pool **ret)
 {
 	struct thread_pool *pool = thread_pool_new(fd, handler, ctx);
-	struct sigaction action = { .sa_handler = wake };
+	struct sigaction action = { .sa_handler = ignore_signal };
 	int r;
 
 	if (!pool)
 		return fail(-ENOMEM, "out of memory");
 	sigaction(WAKE_SIGNAL, &action, NULL);
 	io_set_blocking_hook(thread_pool_will_block);
-	r = pthread_create(&pool->watchman, NULL, watch, pool);
+	r = pthread_create(&pool->monitor, NULL, monitor_main, pool);
 	if (r != 0) {
 		thread_pool_free(pool);
 		return fail_errno(-r, "starting a thread");
 	}
-	call_another(pool);
-	call_another(pool);
-	/* Not whether one is ready: they may be at syncs already, of clients
-	 * that waited for the process before. */
-	if (!n_started(pool)) {
+	add_ready_thread(pool);
+	add_ready_thread(pool);
+	/* Not n_ready: the threads may be BLOCKED already, by syncs that
+	 * clients sent to the worker before this one. */
+	if (!count_threads(pool)) {
 		thread_pool_stop(pool);
 		return fail(-ENOMEM, "no thread could be started");
 	}
@@ -490,38 +507,39 @@ int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
 	return 0;
 }
 
-/* Have all ended?  A signal that comes just before a read is lost, so it is
- * sent until the thread is known to be out of it. */
-static bool all_ended(struct thread_pool *pool)
+/* Wakes every thread that has not ended.  The caller repeats this: a signal
+ * that arrives just before read() does not interrupt it. */
+static bool have_all_ended(struct thread_pool *pool)
 {
 	bool ended;
 
 	pthread_mutex_lock(&pool->lock);
-	pthread_cond_broadcast(&pool->unpark);
-	pthread_cond_signal(&pool->watch);
-	ended = pool->n_ended == pool->n;
-	for (int i = 0; i < pool->n && !ended; i++)
-		pthread_kill(pool->workers[i].thread, WAKE_SIGNAL);
+	pthread_cond_broadcast(&pool->wakeup);
+	pthread_cond_signal(&pool->monitor_wakeup);
+	ended = pool->n_ended == pool->n_threads;
+	for (int i = 0; i < pool->n_threads && !ended; i++)
+		pthread_kill(pool->threads[i].id, WAKE_SIGNAL);
 	pthread_mutex_unlock(&pool->lock);
 	return ended;
 }
 
 int thread_pool_stop(struct thread_pool *pool)
 {
-	struct timespec wait = { .tv_nsec = 1000000 };
+	struct timespec pause = { .tv_nsec = 1000000 };
 	int r = 0;
 
 	atomic_store(&pool->stop, true);
-	while (!all_ended(pool))
-		nanosleep(&wait, NULL);
-	for (int i = 0; i < pool->n; i++) {
-		pthread_join(pool->workers[i].thread, NULL);
-		free_buffer(pool->workers[i].buf);
+	while (!have_all_ended(pool))
+		nanosleep(&pause, NULL);
+	for (int i = 0; i < pool->n_threads; i++) {
+		pthread_join(pool->threads[i].id, NULL);
+		free_buffer(pool->threads[i].buf);
 	}
-	pthread_join(pool->watchman, NULL);
+	pthread_join(pool->monitor, NULL);
 	io_set_blocking_hook(NULL);
-	if (atomic_load(&pool->failed) < 0)
-		r = fail_errno(atomic_load(&pool->failed), "reading requests");
+	if (atomic_load(&pool->read_error) < 0)
+		r = fail_errno(atomic_load(&pool->read_error),
+			       "reading requests");
 	thread_pool_free(pool);
 	return r;
 }

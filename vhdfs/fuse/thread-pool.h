@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The threads that read requests off the kernel's descriptor and answer them:
- * as few as keep the processors busy, and another in the place of each that is
- * held up, by the disk or by a lock.
+ * Thread pool: threads that read requests from the kernel's descriptor and pass
+ * each to a handler, which answers it.
  *
- * libfuse's own loop cancels its threads when it ends, and a request that was
- * just read would go with one of them; here each thread answers what it has
- * taken before it ends.
+ * The pool keeps as many threads ready as there are processors.  When a thread
+ * blocks, on the disk or on a lock, another thread takes its place.
+ *
+ * libfuse has a thread pool too, but cancels its threads when it stops: a
+ * request that a thread had just read is then lost.  Here a thread answers the
+ * request that it has read before it exits.
  */
 #ifndef VHDFS_FUSE_THREAD_POOL_H
 #define VHDFS_FUSE_THREAD_POOL_H
@@ -18,42 +20,51 @@
 struct thread_pool;
 
 enum {
-	/* The longest read or write, in bytes; the kernel agrees to it. */
+	/* The longest read or write, in bytes.  The answer to the kernel's INIT
+	 * request sets this limit (worker.c). */
 	REQUEST_MAX = 1024 * 1024,
 };
 
 /*
- * Processes and answers one request, in one of the pool's threads: n bytes as
- * read from the kernel, at least a header.  Data of a write begin at a page.
- * reply is room for REQUEST_MAX bytes that begin at a page; it overlaps the
- * data of the request.
+ * Processes and answers one request, in a thread of the pool.  request holds n
+ * bytes as read from the kernel, at least a struct fuse_in_header; the data of
+ * a write begins on a page boundary.  reply has room for REQUEST_MAX bytes,
+ * begins on a page boundary, and overlaps the data of a write.
  */
 typedef void thread_pool_handler(void *ctx, void *request, size_t n,
 				 char *reply);
 
 /*
- * Starts the threads: each request that is read from fd goes to handler.  When
- * the kernel has no more (it is unmounted) or fd fails, SIGUSR2 is sent to this
- * process.
+ * Starts the pool: each request that is read from fd goes to handler.  SIGUSR2
+ * is sent to this process when the kernel has no more requests (the mount is
+ * unmounted) or reading from fd fails.  0, or -errno with error_text().
  */
 int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
 		      struct thread_pool **ret);
+
 /*
- * Takes no more requests, waits until those taken are answered, and frees all.
- * 0, or -errno with words where it was fd that failed.
+ * Stops reading requests, waits until the requests that were read are answered,
+ * and frees the pool.  0, or -errno with error_text() if reading from fd
+ * failed.
  */
 int thread_pool_stop(struct thread_pool *pool);
 
-/* Can it take a request, or has it taken one since this was asked before?  For
- * one thread. */
+/*
+ * Does a thread wait for a request, or was a request read since the last call?
+ * Only one thread may call it.
+ */
 bool thread_pool_is_alive(struct thread_pool *pool);
 
-/* For the calling thread, which answers a request: it is about to do what may
- * take long. */
+/*
+ * Says that the calling thread may block.  In a thread of the pool this makes
+ * another thread ready; in any other thread it does nothing.
+ */
 void thread_pool_will_block(void);
 
-/* The kernel's number of the request that the calling thread answers; of one
- * that is sent again, the same as before. */
+/*
+ * The kernel's number of the request that the calling thread of the pool is
+ * handling.  A request that the kernel sends again has the same number.
+ */
 uint64_t thread_pool_request_id(void);
 
 #endif
