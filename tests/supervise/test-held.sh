@@ -68,7 +68,7 @@ test_answered_writes_survive_the_death_of_all() {
 	kill_held "$mnt"
 	same_state
 	are_there "$child"
-	grep 'served again, with all open files' "$mnt.log"
+	grep 'resumed .*, with all open files' "$mnt.log"
 	# Two deaths are as one.
 	kill_held "$mnt"
 	release_view
@@ -231,7 +231,7 @@ test_missing_mount_keeps_answered_writes() {
 	release_view || true
 	same_state
 	are_there "$child"
-	grep 'served again, with a new mount' "$mnt.log"
+	grep 'resumed .*, with a new mount' "$mnt.log"
 	ended_clean
 }
 
@@ -331,7 +331,7 @@ test_changed_options_are_those_of_the_new_mount() {
 # upgrade_held: another program, the same one, goes on.
 upgrade_held() {
 	kill -HUP "$(held_supervisor)"
-	wait_until 30 grep -q 'from now on' "$mnt.log"
+	wait_until 30 grep -q 'upgraded to version' "$mnt.log"
 	timeout "$hang_seconds" stat -f "$mnt"
 }
 

@@ -183,7 +183,7 @@ test_store_that_is_away_for_a_moment() {
 	wait_until 5 grep -q holding "$scratch/said"
 	mv "$store" "$store.away"
 	kill -KILL "$(worker "$mnt")"
-	wait_until 10 grep -q 'could not begin' "$mnt.log"
+	wait_until 10 grep -q 'could not start' "$mnt.log"
 	mv "$store.away" "$store"
 	exec 8>&-
 	wait $! || fail "$(cat "$scratch/said" "$mnt.log")"

@@ -206,7 +206,7 @@ test_answered_writes_survive_the_death_of_all_processes() {
 	equal "later" "later at 1" "$(inside file-io "$child" ro read 65536 10)"
 	equal "restarts" 2 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
-	grep 'served again, with all open files' "$scratch/services.log"
+	grep 'resumed .*, with all open files' "$scratch/services.log"
 	inside systemctl stop vhdfs@srv-disks
 	! inside mountpoint -q /srv/disks || fail "it is still mounted"
 	equal "descriptors that systemd holds" 0 \
@@ -261,7 +261,7 @@ test_reload_and_the_death_of_all_processes() {
 	start vhdfs@srv-disks
 	hold_child
 	inside systemctl reload vhdfs@srv-disks
-	wait_until 60 grep -q 'from now on' "$scratch/services.log"
+	wait_until 60 grep -q 'upgraded to version' "$scratch/services.log"
 	kill_all
 	holder_writes "after the death"
 	# Of the image it is not systemd that is named.
@@ -355,7 +355,7 @@ test_reload_needs_no_kill_program() {
 	inside systemctl reload vhdfs@srv-disks ||
 		fail "$(say_systemd vhdfs@srv-disks)"
 	# The command returns when that is so.
-	grep -q 'from now on' "$scratch/services.log" ||
+	grep -q 'upgraded to version' "$scratch/services.log" ||
 		fail "expected the hand-over to be done: $(say_systemd vhdfs@srv-disks)"
 	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
@@ -385,7 +385,7 @@ test_mount_that_hangs_is_served_by_the_next_process() {
 	inside pkill -STOP -P "$pid"
 	wait_until 120 has_been_restarted 1
 	holder_writes "after the hang"
-	grep 'served again, with all open files' "$scratch/services.log"
+	grep 'resumed .*, with all open files' "$scratch/services.log"
 }
 
 has_been_restarted() {

@@ -34,6 +34,9 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/requests.h \
 	vhdfs/fuse/restore.c \
 	vhdfs/fuse/restore.h \
+	vhdfs/fuse/supervisor-internal.h \
+	vhdfs/fuse/supervisor-start.c \
+	vhdfs/fuse/supervisor-worker.c \
 	vhdfs/fuse/supervisor.c \
 	vhdfs/fuse/supervisor.h \
 	vhdfs/fuse/thread-pool.c \

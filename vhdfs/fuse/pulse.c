@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The messages of a supervisor to its service manager: see pulse.h. */
+/* Pulse: the supervisor's messages to its service manager. */
 #include "config.h"
 
 #include "fuse/pulse.h"
@@ -10,19 +10,19 @@
 #include "base/notify.h"
 #include "fuse/worker.h"
 
-void pulse_leave(struct pulse *pulse, bool reloading)
+void pulse_worker_ends(struct pulse *pulse, bool reloading)
 {
 	if (reloading)
 		notify_reloading();
 	pulse->ready = false;
-	pulse->leaving = true;
-	clock_gettime(CLOCK_MONOTONIC, &pulse->left_at);
+	pulse->worker_ends = true;
+	clock_gettime(CLOCK_MONOTONIC, &pulse->asked_at);
 }
 
-void pulse_note(struct pulse *pulse)
+void pulse_received(struct pulse *pulse)
 {
 	notify_alive();
-	if (pulse->ready || pulse->leaving)
+	if (pulse->ready || pulse->worker_ends)
 		return;
 	if (notify_wait("READY=1\nSTATUS=%s%s",
 			*pulse->not_upgraded ? "Not upgraded: " : "Serving",
@@ -30,21 +30,21 @@ void pulse_note(struct pulse *pulse)
 		pulse->ready = true;
 }
 
-static bool leaves_in_time(const struct pulse *pulse)
+static bool ends_in_time(const struct pulse *pulse)
 {
 	struct timespec now;
 	int64_t ms;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (now.tv_sec - pulse->left_at.tv_sec) * 1000 +
-	     (now.tv_nsec - pulse->left_at.tv_nsec) / 1000000;
+	ms = (now.tv_sec - pulse->asked_at.tv_sec) * 1000 +
+	     (now.tv_nsec - pulse->asked_at.tv_nsec) / 1000000;
 	return ms < 2 * (int64_t)notify_watchdog_ms();
 }
 
-void pulse_take(struct pulse *pulse, pid_t worker)
+void pulse_check(struct pulse *pulse, pid_t worker)
 {
-	if (!pulse->leaving)
+	if (!pulse->worker_ends)
 		kill(worker, PULSE_SIGNAL);
-	else if (leaves_in_time(pulse))
+	else if (ends_in_time(pulse))
 		notify_alive();
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor tells the service manager of its worker: that it serves,
- * that it is handing over, and that it is alive. */
+/*
+ * Pulse: what the supervisor tells its service manager about the worker: that
+ * it serves (READY=1), that it hands over (RELOADING=1), and that it is alive
+ * (WATCHDOG=1).  Only the supervisor's one thread uses it.
+ */
 #ifndef VHDFS_FUSE_PULSE_H
 #define VHDFS_FUSE_PULSE_H
 
@@ -8,31 +11,30 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* All zeros at first.  For one thread. */
+/* All zeros at first. */
 struct pulse {
-	bool ready;   /* the manager was told that a worker serves */
-	bool leaving; /* the worker was asked to end, or to leave things to the
-			 next one ... */
-	struct timespec left_at; /* ... at this time */
-	/* Why the program that was installed then was not exec'd, or "". */
+	bool ready;               /* READY=1 was sent for this worker */
+	bool worker_ends;         /* it was asked to end or to hand over ... */
+	struct timespec asked_at; /* ... at this time */
+	/* Why the last hand-over did not start the installed program, or "". */
 	char not_upgraded[256];
 };
 
-/* Before the worker is asked to end; reloading: another one goes on. */
-void pulse_leave(struct pulse *pulse, bool reloading);
+/* Before the worker is asked to end, or, with reloading, to hand over. */
+void pulse_worker_ends(struct pulse *pulse, bool reloading);
 
 /*
- * The worker said that it serves: tells the manager, READY=1 where that was not
- * told yet.  A message for which the manager has no room for 30 s is sent again
- * with the next pulse.
+ * The worker has sent PULSE_SIGNAL: tells the manager, with READY=1 unless that
+ * was sent.  If the manager has no room for the message for 30 s, the next
+ * pulse sends it again.
  */
-void pulse_note(struct pulse *pulse);
+void pulse_received(struct pulse *pulse);
 
 /*
- * Asks the worker whether it serves (PULSE_SIGNAL).  A worker that flushes
- * everything, at its end or for the next one, does not answer: it has two times
- * the manager's watchdog for that.
+ * Asks the worker whether it serves, with PULSE_SIGNAL.  A worker that flushes,
+ * for its end or for a hand-over, cannot answer: for twice the manager's
+ * watchdog time it counts as alive.
  */
-void pulse_take(struct pulse *pulse, pid_t worker);
+void pulse_check(struct pulse *pulse, pid_t worker);
 
 #endif

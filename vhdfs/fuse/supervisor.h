@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The process that stays.  It mounts, and starts a worker (worker.h) that
- * answers; when the worker dies, the next one goes on with what it had open,
- * and those who use the mount see a pause and no error.  On SIGHUP it becomes
- * the program that is installed now, in the same way.
+ * Supervisor: the process that mounts, and that starts the worker (worker.h),
+ * its child, which answers the kernel's requests.
  *
- * It has one thread, opens no image and answers nothing, so that little can
- * happen to it.  If it is killed all the same, its worker ends with it, and the
- * next supervisor goes on where a service manager holds what they had
- * (fdstore.h).
+ * Three things can end a worker while the mount stays in use; clients see a
+ * pause and no error each time:
  *
- * WHAT IS SHARED with the worker: the table of descriptors (clone, CLONE_FILES)
- * and the memory of io/recovery.h.  So all that the worker has open stays open
- * when it dies; what it had no use for any more is closed here.
+ *   RESTART    The worker crashed.  The supervisor starts the next one, which
+ *              opens again what was open (restore.h).
+ *   HAND-OVER  On SIGHUP the worker flushes and exits; the supervisor executes
+ *              the program that is installed now (upgrade.h), which starts a
+ *              worker in the same way.
+ *   RESUME     The supervisor was killed, and the worker with it.  If a service
+ *              manager holds their descriptors, the next supervisor goes on
+ * with them (fdstore.h).
+ *
+ * The supervisor has one thread, opens no image and answers no request, so it
+ * hardly ever crashes itself.
+ *
+ * Supervisor and worker share their table of descriptors (clone, CLONE_FILES)
+ * and the memory of io/recovery.h.  So the descriptors of a worker stay open
+ * when it dies; the next one closes those that it does not need.
  */
 #ifndef VHDFS_FUSE_SUPERVISOR_H
 #define VHDFS_FUSE_SUPERVISOR_H
@@ -20,9 +28,9 @@
 #include "fuse/options.h"
 
 /*
- * Mounts, goes into the background where the options say so, and serves until
- * the mount is gone or a signal ends it.  The exit status of the program; what
- * failed was said in the log.
+ * Mounts, goes into the background if the options say so, and serves until the
+ * mount is unmounted or a signal ends it.  Errors go to the log.  Returns the
+ * exit status of the program.
  */
 int supervise(struct options *options);
 

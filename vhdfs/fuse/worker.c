@@ -1,4 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Worker: the process that answers the kernel's requests.
+ *
+ * ORDER of a start:
+ *
+ *   1. open the store, and again what earlier workers had open (restore_state)
+ *   2. WORKER_FIRST: wait until the supervisor has mounted
+ *   3. start libfuse's session, and the invalidator
+ *   4. after an earlier worker: drop the kernel's cached pages, and ask it to
+ *      send the unanswered requests again
+ *   5. start the thread pool
+ *   6. tell the supervisor
+ *
+ * ORDER of the end, and of a hand-over:
+ *
+ *   1. stop the thread pool: each request that was read is answered
+ *   2. answer the writes that wait for the invalidator
+ *   3. flush the images.  At the end they are closed too, and then the mount's
+ *      state identifier is saved for the next mount.
+ */
 #include "config.h"
 
 #include "fuse/worker.h"
@@ -19,10 +39,10 @@
 #include "io/recovery.h"
 
 enum {
-	/* Requests that the kernel sends without waiting for the answer before:
-	 * read ahead and asynchronous I/O, of all clients together. */
+	/* How many asynchronous requests (read ahead, AIO) of all clients
+	 * together the kernel sends before it waits for answers. */
 	BACKGROUND_MAX = 512,
-	/* Of the kernel's 6.9; headers of before do not have it. */
+	/* Linux 6.9; older headers do not define it. */
 	NOTIFY_RESEND = 7,
 };
 
@@ -35,20 +55,25 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 	conn->time_gran = 1;
 	/*
-	 * With it every read of cached pages asks for attributes first.  What
-	 * is written through us is dropped from the cache by us, what others
-	 * write by the next open, and while an image is open they may not.
+	 * Off: with it every read of cached pages asks for attributes first.
+	 * It is not needed: the invalidator drops pages that clients of the
+	 * mount change; other programs cannot change an image while it is open,
+	 * and the next open drops its pages.
 	 */
 	conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
-	/* Shared mappings of what is open for writing. */
+	/* Shared mappings of files that are open for writing. */
 	conn->want |= conn->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
 }
 
-/* libfuse learns what the kernel can do, whoever it was told to first; an
- * answer that another worker gave before is the one that counts. */
-static void take_init(const struct mount *mount, struct fuse_session *session)
+/*
+ * Gives libfuse the kernel's INIT request, which the supervisor has read.
+ * libfuse sends an answer each time; the kernel uses only the first one, of the
+ * first worker, and ignores the others.
+ */
+static void process_init(const struct mount *mount,
+			 struct fuse_session *session)
 {
 	char copy[INIT_MAX];
 	struct fuse_buf buf = { .mem = copy, .size = mount->link->init_len };
@@ -67,21 +92,23 @@ static int new_session(const struct mount *mount, struct server *server,
 	requests_of_files(&ops);
 	r = mount_session_on(mount, mount->link->fd, &ops, server, ret);
 	if (r == 0)
-		take_init(mount, *ret);
+		process_init(mount, *ret);
 	return r;
 }
 
-/* Asks for what was taken by who died, and not answered. */
-static int ask_again(const struct mount *mount)
+/* Asks the kernel to send again the requests that an earlier worker has read
+ * and not answered. */
+static int request_resend(const struct mount *mount)
 {
 	struct fuse_out_header out = { .len = sizeof out,
 				       .error = NOTIFY_RESEND };
 
-	/* ENODEV: it was unmounted meanwhile, as the loop will see. */
+	/* ENODEV: it is unmounted; the thread pool will find that too. */
 	if (write(mount->link->fd, &out, sizeof out) == sizeof out ||
 	    errno == ENODEV)
 		return 0;
-	return fail_errno(-errno, "%s: asking the kernel to send again",
+	return fail_errno(-errno,
+			  "%s: asking the kernel to send requests again",
 			  mount->point);
 }
 
@@ -91,7 +118,7 @@ static void answer_pulse(struct thread_pool *pool)
 		kill(getppid(), PULSE_SIGNAL);
 }
 
-/* Waits for what ends it: the signal. */
+/* Returns the signal that ends the worker. */
 static int wait_for_end(struct thread_pool *pool)
 {
 	siginfo_t info;
@@ -101,7 +128,7 @@ static int wait_for_end(struct thread_pool *pool)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR2); /* of the loop */
+	sigaddset(&set, SIGUSR2); /* from the thread pool */
 	sigaddset(&set, PULSE_SIGNAL);
 	do {
 		sig = sigwaitinfo(&set, &info);
@@ -119,30 +146,32 @@ static int start(const struct mount *mount, struct server *server,
 
 	server->restored = restored;
 	server->fd = mount->link->fd;
-	/* Memory that the kernel needs to let us answer must not wait for us.
-	 */
+	/* When the kernel needs memory to process our answers, it must not
+	 * wait for write-back to this mount. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	r = new_session(mount, server, &server->session);
+	r = new_session(mount, server, &server->session); /* 3 */
 	if (r == 0)
 		r = invalidator_new(server->session, &server->invalidator);
 	if (r == 0 && restored)
 		restore_caches(server);
 	if (r == 0 && restored && mount_can_resend(mount))
-		r = ask_again(mount);
+		r = request_resend(mount); /* 4 */
 	if (r == 0)
+		/* 5 */
 		r = thread_pool_start(server->fd, fast_path_handle, server,
 				      ret);
 	return r;
 }
 
-static void has_opened(void *ctx, const struct recovery_open *open)
+static void note_open(void *ctx, const struct recovery_open *open)
 {
 	(void)open;
 	*(bool *)ctx = true;
 }
 
-/* Flushes all that is open, and only then lets the mount go.  For clients of
- * files that are still open the next mount is to know that nothing is lost. */
+/* Flushes and closes the images before the mount ends.  If files are still
+ * open, their clients will ask the next mount whether writes were lost: its
+ * state identifier says that none was. */
 static int end(const struct mount *mount, struct server *server,
 	       const char *store)
 {
@@ -153,20 +182,20 @@ static int end(const struct mount *mount, struct server *server,
 	invalidator_free(server->invalidator, mount->point);
 	nodes_free(server->nodes);
 	r = store_close(server->store);
-	recovery_each_open(has_opened, &opened);
+	recovery_each_open(note_open, &opened);
 	if (r == 0 && opened)
 		mount_state_leave(store, mount->point, server->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
-static int leave(struct server *server)
+static int hand_over(struct server *server)
 {
 	invalidator_abandon(server->invalidator);
-	return store_flush(server->store) < 0 ? WORKER_LEFT_UNSAFE
-					      : WORKER_LEFT;
+	return store_flush(server->store) < 0 ? WORKER_HANDED_OVER_UNFLUSHED
+					      : WORKER_HANDED_OVER;
 }
 
-/* Until the parent has mounted. */
+/* Waits until the supervisor has mounted. */
 static int wait_for_mount(void)
 {
 	sigset_t set;
@@ -179,10 +208,11 @@ static int wait_for_mount(void)
 	do
 		sig = sigwaitinfo(&set, NULL);
 	while (sig < 0);
-	return sig == SIGUSR1 ? 0 : fail(-ECANCELED, "ended by a signal");
+	return sig == SIGUSR1 ? 0 : fail(-ECANCELED, "interrupted by a signal");
 }
 
-/* The parent does the same; the standard files are shared with it. */
+/* The supervisor does the same, and replaces the standard files, which are
+ * shared. */
 static void follow_into_background(void)
 {
 	log_init("vhdfs", LOG_LEVEL_INFO, true);
@@ -198,12 +228,12 @@ static void close_store(struct server *server)
 		store_close(server->store);
 }
 
-/* How a worker ends that could not begin. */
-static int status_of_failure(enum worker_kind kind)
+/* The exit status of a worker that could not start. */
+static int start_failure_status(enum worker_kind kind)
 {
 	int r = kind == WORKER_FIRST ? -ECANCELED : mount_check_libfuse();
 
-	/* The next worker would run with the same libfuse. */
+	/* A libfuse that cannot serve will not do so for the next worker. */
 	return r < 0 && !error_is_passing(r) ? WORKER_FAILED
 					     : WORKER_NOT_STARTED;
 }
@@ -234,7 +264,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 		if (server.session)
 			fuse_session_destroy(server.session);
 		close_store(&server);
-		return status_of_failure(kind);
+		return start_failure_status(kind);
 	}
 	mount->link->attempts = 0;
 	kill(getppid(), PULSE_SIGNAL);
@@ -242,7 +272,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	r = thread_pool_stop(pool);
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = sig == SIGHUP ? leave(&server)
+	rc = sig == SIGHUP ? hand_over(&server)
 			   : end(mount, &server, store_options->path);
 	fuse_session_destroy(server.session);
 	return r < 0 ? WORKER_FAILED : rc;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The process that answers what is asked of the mount. */
+/*
+ * Worker: the process that answers the kernel's requests.  Its parent is the
+ * supervisor (supervisor.h), which starts the next worker when this one dies.
+ */
 #ifndef VHDFS_FUSE_WORKER_H
 #define VHDFS_FUSE_WORKER_H
 
@@ -9,45 +12,50 @@
 #include "fuse/mount.h"
 #include "fuse/requests.h"
 
-/* How it ends, unless a signal ends it. */
+/* The exit status of a worker that no signal kills. */
 enum {
-	WORKER_DONE = 0,   /* all that was written is in the images */
-	WORKER_FAILED = 1, /* not so, or it could not serve; said in the log */
-	/* What is open was flushed and stays open for the next worker. */
-	WORKER_LEFT = 3,
-	/* The same; but something could not be flushed, and only what is kept
-	 * has it. */
-	WORKER_LEFT_UNSAFE = 4,
-	/* It could not go on with what was there; said in the log.  Another may
-	 * be able to, later. */
+	/* The mount has ended, and all writes are in the images. */
+	WORKER_DONE = 0,
+	/* The mount has ended with an error, which is in the log. */
+	WORKER_FAILED = 1,
+	/* The images are flushed, and stay open for the next worker. */
+	WORKER_HANDED_OVER = 3,
+	/* The same, but a flush failed: some writes are only in the recovery
+	 * memory. */
+	WORKER_HANDED_OVER_UNFLUSHED = 4,
+	/* It could not open what the worker before it had open; the error is in
+	 * the log.  A later worker may succeed. */
 	WORKER_NOT_STARTED = 5,
 };
 
 /*
- * From the parent: does the worker serve?  From the worker: it does.  It says
- * so once when it begins to, and then as an answer, as long as a thread of it
- * waits for a request or one was taken since it was asked before.
+ * From the supervisor: asks whether the worker serves.  From the worker: it
+ * does. The worker sends it once when it begins to serve.  It answers a
+ * question only while a thread waits for a request, or if one was read since
+ * the last question.
  */
 #define PULSE_SIGNAL SIGALRM
 
 enum worker_kind {
-	/* There is no mount yet: it opens the store, tells the parent so with
-	 * SIGUSR1, and waits for that signal, which says that mount is set. */
+	/* Nothing is mounted yet.  The worker opens the store, sends SIGUSR1 to
+	 * the supervisor, and waits for SIGUSR1, which says that mount->link is
+	 * complete. */
 	WORKER_FIRST,
-	/* There is one that nobody has answered yet. */
+	/* The mount exists, and no worker has served it. */
 	WORKER_NEW_MOUNT,
-	/* Another worker answered before, and died or left. */
+	/* Another worker has served the mount, and died or handed over. */
 	WORKER_NEXT,
 };
 
 /*
- * Serves until the mount is gone or SIGTERM comes; or SIGHUP, from the parent
- * only, which asks it to leave things to the next worker.  Returns one of the
- * above.  What another worker had open is opened again (restore.h).
+ * Serves until the mount is unmounted or SIGTERM arrives, or SIGHUP from the
+ * supervisor, which asks for a hand-over.  Returns an exit status.  First it
+ * opens again what earlier workers had open (restore.h).
  *
- * background: from the mount on it has no terminal, and its log goes to syslog.
+ * background: once it is mounted the worker has no terminal, and logs to
+ * syslog.
  *
- * SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and PULSE_SIGNAL are blocked.
+ * The caller has blocked SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and PULSE_SIGNAL.
  */
 int worker_run(enum worker_kind kind, const struct mount *mount,
 	       const struct store_options *store_options, bool background);
