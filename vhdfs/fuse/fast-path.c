@@ -94,7 +94,7 @@ static void handle_read(const struct request *r)
 static void reply_changed(const struct request *r, const struct node *node,
 			  uint64_t off, uint64_t len, ssize_t written)
 {
-	if (atomic_load(&node->cached))
+	if (atomic_load(&node->cached_opens))
 		invalidate_and_reply(r->server->invalidator, r->in->unique,
 				     node->number, off, len, written);
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table is cut into parts with a lock each, since every read and write
- * looks up its node.
+ * Node table.  It is split into parts with one lock each, because every read
+ * and write looks up its node.
  */
 #include "config.h"
 
@@ -99,14 +99,14 @@ static void free_node(struct nodes *nodes, struct node *node)
 	free(node);
 }
 
-/* 1: found or made; 0: another node has the number. */
+/* 1: found or made; 0: another image or directory has the number. */
 static int try_number(struct nodes *nodes, uint64_t number,
 		      struct store_image *image, const char *path,
 		      struct node **ret)
 {
 	struct part *part = part_of(nodes, number);
 	struct node *node;
-	bool spare = false;
+	bool has_image = false; /* the caller's reference is not needed */
 	int r = 1;
 
 	pthread_rwlock_wrlock(&part->lock);
@@ -115,12 +115,13 @@ static int try_number(struct nodes *nodes, uint64_t number,
 		r = 0;
 	} else if (node) {
 		node->lookups++;
-		spare = image;
+		has_image = image;
 	} else {
 		node = make_node(number, image, path);
 		if (!node || !tsearch(node, &part->nodes, by_number)) {
 			r = fail(-ENOMEM, "out of memory");
-			/* The image stays the caller's. */
+			/* On failure the caller still owns the image, so not
+			 * free_node. */
 			if (node)
 				free(node->path);
 			free(node);
@@ -129,13 +130,14 @@ static int try_number(struct nodes *nodes, uint64_t number,
 		}
 	}
 	pthread_rwlock_unlock(&part->lock);
-	if (spare)
+	if (has_image)
 		store_image_put(nodes->store, image);
 	if (r > 0)
 		*ret = node;
 	return r;
 }
 
+/* Tries other numbers while the number is another node's. */
 static int add_node(struct nodes *nodes, uint64_t number,
 		    struct store_image *image, const char *path,
 		    struct node **ret)
@@ -169,13 +171,14 @@ int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret)
 	return add_node(nodes, number_of_path(path), NULL, path, ret);
 }
 
-/* More lookups than the kernel will ever forget. */
-static void stay(struct nodes *nodes, struct node *node)
+/* Adds more lookups than the kernel will ever forget. */
+static void keep_forever(struct nodes *nodes, struct node *node)
 {
 	const uint64_t many = UINT64_C(1) << 62;
 	struct part *part = part_of(nodes, node->number);
 
 	pthread_rwlock_wrlock(&part->lock);
+	/* Not twice: the sum must not overflow. */
 	if (node->lookups < many)
 		node->lookups += many;
 	pthread_rwlock_unlock(&part->lock);
@@ -188,7 +191,7 @@ int nodes_revive_image(struct nodes *nodes, struct store_image *image,
 	int r = nodes_add_image(nodes, image, &st, ret);
 
 	if (r == 0)
-		stay(nodes, *ret);
+		keep_forever(nodes, *ret);
 	return r;
 }
 
@@ -220,7 +223,7 @@ struct node *nodes_revive(struct nodes *nodes, uint64_t number)
 	}
 	if (r < 0)
 		return NULL;
-	stay(nodes, node);
+	keep_forever(nodes, node);
 	return node;
 }
 
@@ -238,7 +241,7 @@ struct node *nodes_find(struct nodes *nodes, uint64_t number)
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 {
 	struct part *part = part_of(nodes, number);
-	struct node *node, *gone = NULL;
+	struct node *node, *unused = NULL;
 
 	if (number == ROOT)
 		return;
@@ -249,14 +252,15 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 			lookups < node->lookups ? lookups : node->lookups;
 		if (!node->lookups) {
 			tdelete(node, &part->nodes, by_number);
-			gone = node;
+			unused = node;
 		}
 	}
 	pthread_rwlock_unlock(&part->lock);
-	if (gone)
-		free_node(nodes, gone);
+	if (unused)
+		free_node(nodes, unused);
 }
 
+/* The argument of nodes_each, for twalk_r. */
 struct each {
 	void (*each)(void *ctx, const struct node *node);
 	void *ctx;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The nodes that the kernel knows, by number.  A node is an image, whatever its
- * names, so that the kernel caches one image once; or a directory, by its path.
+ * Node table: the images and directories that the kernel knows, by node number.
  *
- * A number is made from what the node is (device and inode number of an image,
- * path of a directory), so it can be found again by who remembers nothing.
+ * An image is one node, also if it has several names, so the kernel caches its
+ * pages once.  A directory is a node for each path.
  *
- * THREADS: every function may be called from any thread.  A node stays while
- * the kernel remembers it, which is at least as long as it has a request for
- * it under way.
+ * A node number is computed from the image's device and inode number, or from
+ * the directory's path.  So a worker that has just started can find a node that
+ * an earlier worker named to the kernel.
+ *
+ * Any thread may call any function.  A node exists while the kernel remembers
+ * it, which is at least until the last request for it is answered.
  */
 #ifndef VHDFS_FUSE_NODES_H
 #define VHDFS_FUSE_NODES_H
@@ -20,50 +22,54 @@
 
 struct node {
 	uint64_t number;
-	uint64_t
-		lookups; /* that the kernel remembers; under the table's lock */
-	struct store_image *image; /* null for a directory; a reference */
-	char *path;                /* of a directory in the store */
-	/* How many have it open through the kernel's page cache. */
-	atomic_uint cached;
-	/* view_silent_changes when its pages were dropped last. */
-	atomic_uint changes;
-	/* How many opens of it could not be opened again (io/recovery.h). */
-	atomic_uint lost;
-	/* When a failure of it was logged last: seconds. */
-	atomic_llong logged;
+	/* References that the kernel holds; under the table's lock. */
+	uint64_t lookups;
+	struct store_image *image; /* NULL for a directory; a reference */
+	char *path;                /* in the store; NULL for an image; owned */
+	/* Open handles that use the kernel's page cache. */
+	atomic_uint cached_opens;
+	/* view_silent_changes when the page cache was dropped last. */
+	atomic_uint silent_changes;
+	/* Open handles that are lost (requests.h). */
+	atomic_uint lost_opens;
+	/* When an error of the image was logged last, in seconds. */
+	atomic_llong logged_at;
 };
 
 struct nodes;
 
-/* With the store's root as node 1. */
+/* A table with the store's root directory as node 1.  The store must outlive
+ * it.  -ENOMEM with error_text(). */
 int nodes_new(struct store *store, struct nodes **ret);
 void nodes_free(struct nodes *nodes);
 
-/* Null where the kernel asks for what it has forgotten. */
+/* NULL if the table has no such node. */
 struct node *nodes_find(struct nodes *nodes, uint64_t number);
 
 /*
- * The node for an image (whose reference it takes over) or a directory, found
- * or made, with one more lookup.
+ * Finds or makes the node of an image or a directory, and adds one lookup.
+ * nodes_add_image takes over the caller's reference of the image, on failure
+ * too.  -ENOMEM with error_text().
  */
 int nodes_add_image(struct nodes *nodes, struct store_image *image,
 		    const struct stat *st, struct node **ret);
 int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret);
 
 /*
- * Of what another process told the kernel: nobody knows how often, so such a
- * node stays for good.  The image's reference is taken over.
+ * Adds a node that an earlier worker named to the kernel.  How many lookups the
+ * kernel holds is not known, so the node stays until nodes_free.
+ * nodes_revive_image takes over the reference of the image.
  */
 int nodes_revive_image(struct nodes *nodes, struct store_image *image,
 		       dev_t dev, ino_t ino, struct node **ret);
-/* By its number alone, looked for in the store; null where there is none. */
+/* The same, by the number alone: searches the store.  NULL if it finds none. */
 struct node *nodes_revive(struct nodes *nodes, uint64_t number);
 
 /* Calls each for every node. */
 void nodes_each(struct nodes *nodes,
 		void (*each)(void *ctx, const struct node *node), void *ctx);
 
+/* Subtracts lookups; removes the node when it has none left. */
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups);
 
 #endif

@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open files.  A handle is the number of the request that opened the file, so
- * that an open or a release that the kernel sends again counts once.  How it
- * was opened comes with every request.  ORDER of an open, for a worker may die
- * anywhere:
+ * Requests on open files: open, release, flush, fsync, lseek.  Reads, writes
+ * and zeroing are in fast-path.c.
  *
- *   1. the image is opened, or the open is refused: what this worker has open
- *      ends with it, and the next worker decides the request anew
- *   2. the open is recorded as granted (io/recovery.h): the next worker opens
- * the image again, and finds the answer when the request is sent again
- *   3. it is answered
+ * HANDLES.  A handle is the kernel's number of the open request.  When the
+ * kernel sends an open or a release again, after a worker has died, the handle
+ * is the same, so the request takes effect once.  The kernel repeats the open
+ * flags with each request, so they are not stored.
  *
- * A release takes the record away first, and closes the image then: the next
- * worker finishes an image that is not closed whole (restore.c).
+ * ORDER of an open; the worker may die after any step:
  *
- * Who may write gets direct I/O: the kernel caches a master's blocks once, with
- * the master's own file, and not once for each client.  Who only reads gets the
- * page cache, so that it can be mapped; what a writer changes is dropped from
- * it before the writer is answered.
+ *   1. open the image, or refuse.  What the worker has open is closed when it
+ *      dies, and the next worker decides the request anew.
+ *   2. record the open as granted (io/recovery.h).  The next worker opens the
+ *      image again, and answers the request from the record when the kernel
+ *      sends it again.
+ *   3. answer
+ *
+ * A release removes the record first, and then closes the image.  The next
+ * worker completes a close that was interrupted (restore.c).
+ *
+ * CACHING.  An open for writing gets direct I/O, so the kernel caches a
+ * master's blocks once, in the master's own file, and not once for each client.
+ * An open for reading uses the kernel's page cache, so that the file can be
+ * mapped; a write is answered after the pages with the old bytes are dropped.
  */
 #include "config.h"
 
@@ -38,21 +44,23 @@
 #include "io/recovery.h"
 #include "store/view.h"
 
-/* A client that finds the disk full goes on trying: a line a second will do. */
+/* At most one line a second for an image: a client on a full disk retries at
+ * once. */
 static void log_failure(struct server *server, struct node *node)
 {
 	_cleanup_free_ char *name = NULL;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (atomic_exchange(&node->logged, now.tv_sec) == now.tv_sec)
+	if (atomic_exchange(&node->logged_at, now.tv_sec) == now.tv_sec)
 		return;
 	name = store_image_name(server->store, node->image);
-	/* Most words begin with the file's name themselves. */
+	/* Most errors begin with the file's name. */
 	if (name && !strncmp(error_text(), name, strlen(name)))
 		log_error("%s", error_text());
 	else
-		log_error("%s: %s", name ? name : "an image", error_text());
+		log_error("%s: %s", name ? name : "unknown image",
+			  error_text());
 }
 
 int error_for_client(struct server *server, struct node *node, int r)
@@ -84,7 +92,7 @@ int server_find_image(struct server *server, uint64_t number, struct node **ret)
 
 bool handle_is_lost(struct node *node, uint64_t handle)
 {
-	return atomic_load(&node->lost) &&
+	return atomic_load(&node->lost_opens) &&
 	       recovery_open_state(handle) == RECOVERY_OPEN_LOST;
 }
 
@@ -132,8 +140,9 @@ static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 }
 #else
 /*
- * This libfuse has no name for FOPEN_PARALLEL_DIRECT_WRITES, without which the
- * kernel sends one write at a time; so the answer is made here.
+ * This libfuse cannot set FOPEN_PARALLEL_DIRECT_WRITES, without which the
+ * kernel sends one write of a file at a time; so this function makes the
+ * answer.
  */
 static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 {
@@ -146,7 +155,7 @@ static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 }
 #endif
 
-/* Does nothing where it was released before. */
+/* Does nothing if the handle was released before. */
 static void release(struct server *server, struct node *node,
 		    const struct fuse_file_info *fi)
 {
@@ -156,14 +165,15 @@ static void release(struct server *server, struct node *node,
 	if (recovery_open_remove(fi->fh) > 0)
 		return;
 	if (!writable)
-		atomic_fetch_sub(&node->cached, 1);
+		atomic_fetch_sub(&node->cached_opens, 1);
 	if (lost)
-		atomic_fetch_sub(&node->lost, 1);
+		atomic_fetch_sub(&node->lost_opens, 1);
 	else if (view_close(server->store, node->image, writable) < 0)
 		log_error("%s", error_text());
 }
 
-/* Words that say more than the errno, and were not said before. */
+/* Logs why an open failed, unless the errno says it all, or the image is broken
+ * and the log has the reason already. */
 static void log_refusal(struct server *server, struct node *node, int r)
 {
 	_cleanup_free_ char *known = NULL;
@@ -175,8 +185,7 @@ static void log_refusal(struct server *server, struct node *node, int r)
 	log_error("%s", error_text());
 }
 
-/* Records that it was granted. */
-static int keep_open(struct node *node, const struct fuse_file_info *fi)
+static int record_open(struct node *node, const struct fuse_file_info *fi)
 {
 	dev_t dev;
 	ino_t ino;
@@ -188,19 +197,19 @@ static int keep_open(struct node *node, const struct fuse_file_info *fi)
 static int open_image(struct server *server, struct node *node, int flags)
 {
 	bool writable = (flags & O_ACCMODE) != O_RDONLY;
-	struct error why;
+	struct error saved;
 	int r;
 
 	if (writable && server->read_only)
 		return -EROFS;
 	r = view_open(server->store, node->image, writable);
 	if (r < 0) {
-		why = *error_last();
+		saved = *error_last();
 		log_refusal(server, node, r);
-		error_set(&why);
+		error_set(&saved);
 		return r;
 	}
-	/* Only now: what cannot be written is to be told first. */
+	/* Last: the errors for an image that cannot be written come first. */
 	if ((flags & O_TRUNC) && view_size(node->image)) {
 		view_close(server->store, node->image, writable);
 		return -EPERM;
@@ -215,13 +224,14 @@ static int open_anew(struct server *server, struct node *node,
 
 	if (r < 0)
 		return r;
-	r = keep_open(node, fi); /* 2 */
+	r = record_open(node, fi); /* 2 */
 	if (r < 0) {
 		view_close(server->store, node->image, opened_for_writing(fi));
 	} else if (!opened_for_writing(fi)) {
-		/* The kernel drops what it has cached at each open. */
-		atomic_store(&node->changes, view_silent_changes(node->image));
-		atomic_fetch_add(&node->cached, 1);
+		/* The kernel drops the file's cached pages at each open. */
+		atomic_store(&node->silent_changes,
+			     view_silent_changes(node->image));
+		atomic_fetch_add(&node->cached_opens, 1);
 	}
 	return r;
 }
@@ -233,7 +243,7 @@ static int open_once(struct server *server, struct node *node,
 	case RECOVERY_OPEN_GRANTED:
 		return 0;
 	case RECOVERY_OPEN_LOST:
-		/* The caller has no handle of it yet. */
+		/* The open was not answered: the client has no handle. */
 		release(server, node, fi);
 		return -EIO;
 	default:
@@ -259,7 +269,7 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 	}
 	fi->direct_io = writable;
 	fi->noflush = !writable;
-	/* Then whoever wanted it has gone, and there will be no release. */
+	/* On failure the client is gone, and the kernel sends no release. */
 	if (reply_open(req, fi) < 0)
 		release(server, node, fi);
 }
@@ -275,35 +285,36 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 	reply_result(req, 0);
 }
 
-static void flush(fuse_req_t req, fuse_ino_t ino,
-		  const struct fuse_file_info *fi,
-		  int (*how)(struct store_image *image))
+static void flush_with(fuse_req_t req, fuse_ino_t ino,
+		       const struct fuse_file_info *fi,
+		       int (*flush)(struct store_image *image))
 {
 	struct node *node = request_file(req, ino, fi);
 	int r;
 
 	if (!node)
 		return;
-	r = how(node->image);
+	r = flush(node->image);
 	if (r < 0)
 		reply_failure(req, node, r);
 	else
 		reply_result(req, 0);
 }
 
-/* Of a file that was open for writing, when it is closed: what takes long is
- * done now, not behind the back of who closed it (release comes later). */
+/* A client closes a file that was open for writing.  The long work is done now,
+ * while close() waits; the release comes later, and close() does not wait for
+ * it. */
 static void request_flush(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
-	flush(req, ino, fi, view_flush_on_close);
+	flush_with(req, ino, fi, view_flush_on_close);
 }
 
 static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 			  struct fuse_file_info *fi)
 {
 	(void)datasync;
-	flush(req, ino, fi, view_flush);
+	flush_with(req, ino, fi, view_flush);
 }
 
 static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,

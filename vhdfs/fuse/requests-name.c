@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names and attributes.  Nothing of them is left to the kernel to remember for
- * longer than it takes to use it: another program may change the store at any
- * time, and what it changed is to show at once.
+ * Requests on names and attributes.
+ *
+ * The kernel may cache names and attributes only for the system call that asked
+ * for them: another program may change the store at any time, and its changes
+ * must show at once.
  */
 #include "config.h"
 
@@ -22,7 +24,7 @@
 #define XATTR_PREFIX "user.vhdfs."
 #define XATTR_STATE XATTR_PREFIX "state" /* of the root, see mount-state.h */
 
-/* Cookies of a directory's own two names; the store's come after them. */
+/* Cookies of "." and ".." in a directory listing; the store's follow them. */
 enum { COOKIE_SELF = 1, COOKIE_UP = 2 };
 
 void reply_result(fuse_req_t req, int r)
@@ -54,27 +56,27 @@ struct node *request_node(fuse_req_t req, fuse_ino_t ino)
 }
 
 /*
- * For how many seconds what a lookup found holds: the kernel, which counts in
- * ticks, is to use it for the call that it looks up for, instead of asking
- * again at once.  Each call by a path looks up anew.
+ * How long the result of a lookup is valid, in seconds.  It must last for the
+ * system call that needs it, or the kernel, which counts in ticks, would ask
+ * again at once.  Each system call with a path looks it up anew.
  */
-static const double FOUND_HOLDS = 0.001;
+static const double LOOKUP_VALID = 0.001;
 
-/* Each call by a path checks who may go through its directories, of which the
- * root is not looked up; an image may change at once. */
-static double attributes_hold(const struct node *node)
+/* A system call with a path needs the permissions of each directory in it, and
+ * the root is never looked up.  The attributes of an image are never cached. */
+static double attributes_valid(const struct node *node)
 {
-	return node->path ? FOUND_HOLDS : 0;
+	return node->path ? LOOKUP_VALID : 0;
 }
 
-/* Where size and time tell the kernel of a change it drops its pages itself,
- * and takes no attributes that it asked for before it was told to. */
-static void drop_old_pages(struct server *server, struct node *node)
+/* If size or time of the file show a change, the kernel drops its pages itself.
+ * Changes that they do not show are handled here. */
+static void drop_stale_pages(struct server *server, struct node *node)
 {
 	unsigned now = view_silent_changes(node->image);
 
-	if (atomic_load(&node->cached) &&
-	    atomic_exchange(&node->changes, now) != now)
+	if (atomic_load(&node->cached_opens) &&
+	    atomic_exchange(&node->silent_changes, now) != now)
 		invalidate(server->invalidator, node->number);
 }
 
@@ -86,11 +88,12 @@ static int node_stat(struct server *server, struct node *node,
 	if (!node->image)
 		return store_stat_dir(server->store, node->path, ret_st);
 	r = store_stat_image(server->store, node->image, ret_st);
-	drop_old_pages(server, node);
+	drop_stale_pages(server, node);
 	return r;
 }
 
-/* A lost handle has no size: a reader would take it for the end of file. */
+/* fstat of a lost handle fails: with a size a reader would see an end of file
+ * where there is an error. */
 static bool is_of_lost_handle(struct node *node,
 			      const struct fuse_file_info *fi)
 {
@@ -111,10 +114,10 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, attributes_hold(node));
+		fuse_reply_attr(req, &st, attributes_valid(node));
 }
 
-/* A change of size to what it is already is the only one. */
+/* Permitted only: setting the size that the image has already. */
 static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 			    int to_set, struct fuse_file_info *fi)
 {
@@ -178,8 +181,8 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 		return;
 	}
 	e.ino = node->number;
-	e.attr_timeout = FOUND_HOLDS;
-	/* Then the kernel does not know of it, nor will it forget it. */
+	e.attr_timeout = LOOKUP_VALID;
+	/* On failure the kernel does not know the node and never forgets it. */
 	if (fuse_reply_entry(req, &e) < 0)
 		nodes_forget(server->nodes, e.ino, 1);
 }
@@ -199,7 +202,7 @@ static void request_forget_multi(fuse_req_t req, size_t count,
 	fuse_reply_none(req);
 }
 
-/* The answer to a readdir, as far as it is made. */
+/* The answer to a readdir that is being built. */
 struct listing {
 	fuse_req_t req;
 	char *buf;
@@ -207,8 +210,9 @@ struct listing {
 	size_t used;
 };
 
-static bool list_one(struct listing *l, const char *name, const struct stat *st,
-		     uint64_t cookie)
+/* False if the buffer is full. */
+static bool add_entry(struct listing *l, const char *name,
+		      const struct stat *st, uint64_t cookie)
 {
 	size_t n =
 		fuse_add_direntry(l->req, l->buf + l->used, l->size - l->used,
@@ -220,10 +224,10 @@ static bool list_one(struct listing *l, const char *name, const struct stat *st,
 	return true;
 }
 
-static bool list_from_store(void *arg, const char *name, const struct stat *st,
+static bool add_store_entry(void *arg, const char *name, const struct stat *st,
 			    uint64_t cookie)
 {
-	return list_one(arg, name, st, cookie + COOKIE_UP);
+	return add_entry(arg, name, st, cookie + COOKIE_UP);
 }
 
 static int list(struct server *server, struct node *node, struct listing *l,
@@ -234,13 +238,13 @@ static int list(struct server *server, struct node *node, struct listing *l,
 
 	if (r < 0)
 		return r;
-	if (after < COOKIE_SELF && !list_one(l, ".", &st, COOKIE_SELF))
+	if (after < COOKIE_SELF && !add_entry(l, ".", &st, COOKIE_SELF))
 		return 0;
-	if (after < COOKIE_UP && !list_one(l, "..", &st, COOKIE_UP))
+	if (after < COOKIE_UP && !add_entry(l, "..", &st, COOKIE_UP))
 		return 0;
 	return store_list(server->store, node->path,
 			  after < COOKIE_UP ? 0 : after - COOKIE_UP,
-			  list_from_store, l);
+			  add_store_entry, l);
 }
 
 static void request_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
@@ -279,7 +283,8 @@ static void request_statfs(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_statfs(req, &st);
 }
 
-/* The attribute's text, or -ENODATA. */
+/* *ret is the attribute's text, which the caller frees; or -ENODATA, -ENOMEM.
+ */
 static int get_xattr(struct server *server, struct node *node, const char *name,
 		     char **ret)
 {
@@ -292,7 +297,7 @@ static int get_xattr(struct server *server, struct node *node, const char *name,
 	return store_attribute(server->store, node->image, name + n, ret);
 }
 
-/* As getxattr(2) and listxattr(2) answer: the length alone where size is 0. */
+/* As getxattr(2) and listxattr(2): size 0 asks for the length only. */
 static void reply_xattr(fuse_req_t req, const char *buf, size_t len,
 			size_t size)
 {
@@ -343,7 +348,7 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	reply_xattr(req, names, n, size);
 }
 
-/* The names are the store's: none is made, changed or removed through us. */
+/* Names cannot be made, changed or removed through the mount. */
 
 static void request_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 			  mode_t mode, dev_t rdev)

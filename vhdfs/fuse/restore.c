@@ -68,11 +68,11 @@ static void open_again(struct server *server, const struct recovery_open *open)
 	if (!node)
 		return;
 	if (r < 0)
-		atomic_fetch_add(&node->lost, 1);
+		atomic_fetch_add(&node->lost_opens, 1);
 	if (open->writable)
 		return;
-	atomic_store(&node->changes, view_silent_changes(node->image));
-	atomic_fetch_add(&node->cached, 1);
+	atomic_store(&node->silent_changes, view_silent_changes(node->image));
+	atomic_fetch_add(&node->cached_opens, 1);
 }
 
 static void open_writer(void *ctx, const struct recovery_open *open)
@@ -156,7 +156,7 @@ static void drop_cached(void *ctx, const struct node *node)
 {
 	struct server *server = ctx;
 
-	if (atomic_load(&node->cached))
+	if (atomic_load(&node->cached_opens))
 		invalidate(server->invalidator, node->number);
 }
 
