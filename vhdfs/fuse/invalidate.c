@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Invalidator: a queue of jobs, and the thread that does them. */
 #include "config.h"
 
 #include "fuse/invalidate.h"
@@ -17,11 +18,11 @@ enum { END_WAIT_SECONDS = 2 };
 
 struct job {
 	struct job *next;
-	uint64_t unique; /* of the request to answer; 0: none is waiting */
-	uint64_t number;
+	uint64_t unique; /* the request to answer; 0: none, or it is answered */
+	uint64_t number; /* the node's */
 	uint64_t off;
 	uint64_t len;
-	ssize_t written;
+	ssize_t written; /* for raw_reply_changed */
 };
 
 struct invalidator {
@@ -32,7 +33,7 @@ struct invalidator {
 	/* Under lock: */
 	struct job *first;
 	struct job **end;
-	struct job *current; /* whose pages are being dropped */
+	struct job *current; /* in the kernel's call */
 	bool ending;
 };
 
@@ -41,7 +42,7 @@ static void reply(struct invalidator *inv, uint64_t unique, ssize_t written)
 	raw_reply_changed(fuse_session_fd(inv->session), unique, written);
 }
 
-/* Null when there is none and none will come. */
+/* Waits for a job.  NULL when the queue is empty and the thread is to end. */
 static struct job *take_job(struct invalidator *inv)
 {
 	struct job *job;
@@ -60,8 +61,8 @@ static struct job *take_job(struct invalidator *inv)
 	return job;
 }
 
-/* Of the job: takes the request, for whoever is first to answer it. With the
- * lock. */
+/* Returns the request to answer, once: the thread and invalidator_abandon may
+ * both want to answer it.  With the lock. */
 static uint64_t take_request(struct job *job)
 {
 	uint64_t unique = job->unique;
@@ -70,7 +71,7 @@ static uint64_t take_request(struct job *job)
 	return unique;
 }
 
-/* Its pages are dropped. */
+/* After the pages of the job are dropped. */
 static void finish(struct invalidator *inv, struct job *job)
 {
 	uint64_t unique;
@@ -89,7 +90,7 @@ static void *run(void *arg)
 	struct invalidator *inv = arg;
 
 	for (struct job *job; (job = take_job(inv));) {
-		/* It fails only for what the kernel has not cached at all. */
+		/* It fails only for a node that the kernel has not cached. */
 		fuse_lowlevel_notify_inval_inode(inv->session, job->number,
 						 (off_t)job->off,
 						 (off_t)job->len);
@@ -130,15 +131,14 @@ void invalidate(struct invalidator *inv, uint64_t number)
 {
 	struct job *job = calloc(1, sizeof *job);
 
-	/* Length 0: all of it. */
 	if (!job)
 		return;
-	job->number = number;
+	job->number = number; /* length 0: the whole file */
 	add(inv, job);
 }
 
-/* Null when all are answered. */
-static uint64_t take_any(struct invalidator *inv, ssize_t *ret_written)
+/* 0 when all are answered. */
+static uint64_t take_any_request(struct invalidator *inv, ssize_t *ret_written)
 {
 	uint64_t unique = 0;
 
@@ -156,7 +156,7 @@ void invalidator_abandon(struct invalidator *inv)
 {
 	ssize_t written;
 
-	for (uint64_t unique; (unique = take_any(inv, &written));)
+	for (uint64_t unique; (unique = take_any_request(inv, &written));)
 		reply(inv, unique, written);
 }
 
@@ -192,7 +192,7 @@ void invalidator_free(struct invalidator *inv, const char *mountpoint)
 	end.tv_sec += END_WAIT_SECONDS;
 	if (pthread_clockjoin_np(inv->thread, NULL, CLOCK_MONOTONIC, &end) !=
 	    0) {
-		/* It waits for a read that nobody will answer any more. */
+		/* It waits for a read that no thread will answer. */
 		umount2(mountpoint, MNT_FORCE | MNT_DETACH);
 		pthread_join(inv->thread, NULL);
 	}

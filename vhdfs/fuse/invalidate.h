@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Telling the kernel that pages it has cached of an image are old, and only
- * then telling the writer that it is done: who writes and is answered may be
- * sure that nobody reads the old bytes after.
+ * Invalidator: a thread that drops pages of the kernel's page cache after the
+ * image was changed, and only then answers the write.  So a client whose write
+ * was answered knows that no other client reads the old bytes.
  *
- * It runs in a thread of its own.  The kernel waits in that call for reads of
- * the same pages to be answered, so whoever answers requests must not be in it.
+ * It has a thread of its own because the kernel's call waits until reads of the
+ * same pages are answered: in a thread of the pool it could wait for itself.
+ *
+ * Any thread may call invalidate and invalidate_and_reply.
  */
 #ifndef VHDFS_FUSE_INVALIDATE_H
 #define VHDFS_FUSE_INVALIDATE_H
@@ -17,29 +19,31 @@
 
 struct invalidator;
 
-/* Starts the thread.  Answers go to the session's descriptor. */
+/* Starts the thread.  It answers through the session's descriptor.  -errno with
+ * error_text(). */
 int invalidator_new(struct fuse_session *session, struct invalidator **ret);
 /*
- * Requests are no longer answered.  Does what is left, and ends the thread;
- * where the kernel keeps it waiting, the mount is forced off.
+ * After the thread pool has stopped: completes all jobs, and ends the thread.
+ * If the kernel keeps the thread waiting for 2 s, the mount is forced off.
  */
 void invalidator_free(struct invalidator *inv, const char *mountpoint);
 
 /*
- * Drops what is cached of [off, off + len) of the node, then answers the
- * request unique as raw_reply_changed does.
+ * Drops the cached pages of [off, off + len) of a node, then answers the
+ * request unique with raw_reply_changed (raw-reply.h).
  */
 void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
 			  uint64_t number, uint64_t off, uint64_t len,
 			  ssize_t written);
 
-/* Drops all that is cached of the node, some time soon. */
+/* Drops all cached pages of a node, asynchronously. */
 void invalidate(struct invalidator *inv, uint64_t number);
 
 /*
- * Requests are no longer taken, and another process will go on: answers what is
- * waiting without dropping anything, also what the kernel keeps waiting; that
- * process is to drop it.  The thread is left as it is: this process ends.
+ * After the thread pool has stopped, when another worker goes on: answers all
+ * waiting requests without dropping their pages, including the request whose
+ * invalidation is in the kernel.  The next worker must drop them
+ * (restore_caches).  The thread is not ended: this process exits.
  */
 void invalidator_abandon(struct invalidator *inv);
 

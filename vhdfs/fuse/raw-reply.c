@@ -6,25 +6,35 @@
 
 #include <linux/fuse.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+static struct fuse_out_header header(uint64_t unique, int error, size_t n)
+{
+	return (struct fuse_out_header){
+		.len = (uint32_t)(sizeof(struct fuse_out_header) + n),
+		.error = error,
+		.unique = unique,
+	};
+}
 
 void raw_reply(int fd, uint64_t unique, int error, const void *data, size_t n)
 {
-	struct fuse_out_header out = { .len = sizeof out + n,
-				       .error = error,
-				       .unique = unique };
+	struct fuse_out_header out = header(unique, error, n);
 	struct iovec iov[] = { { .iov_base = &out, .iov_len = sizeof out },
 			       { .iov_base = (void *)data, .iov_len = n } };
 
-	if (writev(fd, iov, n ? 2 : 1) < 0)
+	if (writev(fd, iov, 2) < 0)
 		return;
 }
 
 void raw_reply_changed(int fd, uint64_t unique, ssize_t written)
 {
-	struct fuse_write_out out = { .size = (uint32_t)written };
+	struct {
+		struct fuse_out_header header;
+		struct fuse_write_out write;
+	} out = { .write.size = (uint32_t)written };
 
-	if (written < 0)
-		raw_reply(fd, unique, 0, NULL, 0);
-	else
-		raw_reply(fd, unique, 0, &out, sizeof out);
+	out.header = header(unique, 0, written < 0 ? 0 : sizeof out.write);
+	if (write(fd, &out, out.header.len) < 0)
+		return;
 }
