@@ -8,8 +8,8 @@
  *   RUNNING   handling a request
  *   BLOCKED   handling a request that waits for the disk or for a lock: the
  *             thread announced it (thread_pool_will_block), or the monitor
- * found the thread at the same request twice idle      waiting for the
- * condition variable `wakeup'; reads no requests
+ *             found the thread at the same request twice
+ *   idle      waiting for the condition variable `wakeup'; reads no requests
  *
  * WAITING and RUNNING threads are "ready".  ready_target says how many there
  * should be: the number of processors.  More ready threads only take turns;
