@@ -211,7 +211,7 @@ test_missing_descriptor_means_a_new_state() {
 		echo $name >"$held/lose"
 		kill_held "$mnt"
 		new_state
-		grep "cannot go on with what they had: .*\($name\|memory\) is missing" \
+		grep "cannot resume the mount .*\($name\|memory\) is missing" \
 			"$mnt.log" || fail "$name: $(cat "$mnt.log")"
 		release_view || true
 		equal "mounts" 1 "$(grep -c " $mnt fuse" /proc/self/mounts)"

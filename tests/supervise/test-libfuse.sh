@@ -75,7 +75,7 @@ test_upgrade_to_libfuse_that_cannot_serve_is_refused() {
 	pid=$(worker "$mnt")
 	kill -HUP "${mount_pid[$mnt]}"
 	wait_until 30 another_serves "$mnt" "$pid"
-	grep -q 'not upgraded: .*does not run; it says: .*Operation not supported$' \
+	grep -q 'not upgraded: .*does not run; its error: .*Operation not supported$' \
 		"$mnt.log" || fail "expected the reason, found: $(cat "$mnt.log")"
 	echo after >&7
 	equal "contents" "before after" "$(head -n 2 "$disk" | xargs)"

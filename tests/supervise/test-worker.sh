@@ -117,7 +117,7 @@ test_readers_beside_a_writer() {
 		exec 7>&- 8<&-
 	done
 	unmount "$mnt"
-	! grep -q 'not opened again' "$mnt.log" || fail "$(cat "$mnt.log")"
+	! grep -q 'cannot reopen' "$mnt.log" || fail "$(cat "$mnt.log")"
 }
 
 # All that was answered is in the image though the worker that was to write it,

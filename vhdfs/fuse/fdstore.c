@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Descriptor store: see fdstore.h for the order of steps. */
 #include "config.h"
 
 #include "fuse/fdstore.h"
@@ -21,15 +22,16 @@
 
 enum {
 	FIRST_FD = 3, /* see sd_listen_fds(3) */
-	/* A supervisor that is killed from outside is no reason to give up. */
+	/* Many: a supervisor may also be killed from outside. */
 	ATTEMPTS_MAX = 20,
 };
 
 static bool enabled;
 
-/* The descriptors that were given; those that are taken or closed are -1. */
+/* The descriptors that the manager passed; -1 after they are taken or closed.
+ */
 struct given {
-	char **names; /* in one piece of memory with their text; owned */
+	char **names; /* one allocation together with their text; owned */
 	int *fds;     /* owned */
 	size_t n;
 };
@@ -76,15 +78,15 @@ static int read_given(struct given *ret)
 		fcntl(ret->fds[i], F_SETFD, FD_CLOEXEC);
 	}
 	ret->n = n;
-	/* For this process only, whatever it execs. */
+	/* They are not for programs that this process executes. */
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
 	return 0;
 }
 
-/* Where it is: the index of the only one of that name, or -1. */
-static int find_only(const struct given *given, const char *name)
+/* The index of the descriptor of that name; -1 unless there is exactly one. */
+static int find_unique(const struct given *given, const char *name)
 {
 	int found = -1;
 
@@ -98,8 +100,8 @@ static int find_only(const struct given *given, const char *name)
 	return found;
 }
 
-/* The store, the place and how it is mounted, each ended by a null; the length
- * of the first two.  0 where there is no room. */
+/* Writes store, mount point and mount options, each ended by NUL.  Returns the
+ * length of the first two; 0 if there is no room. */
 static size_t describe(const struct options *o, char text[DESCRIBED_MAX])
 {
 	int n;
@@ -132,17 +134,17 @@ static int check_link(const struct options *o, const struct mount_link *link)
 
 	if (!link || !link->init_len || link->init_len > INIT_MAX ||
 	    guid_parse(link->state, STATE_SIZE - 1, &id) < 0)
-		return fail(-EPROTO, "it is another version's");
+		return fail(-EPROTO, "it is of another version of vhdfs");
 	if (!n || memcmp(text, link->described, n) != 0)
 		return fail(-EPROTO, "it is of another store or mount point");
 	if (link->attempts >= ATTEMPTS_MAX)
-		return fail(-EIO, "%u processes died of going on with it",
+		return fail(-EIO,
+			    "%u supervisors in a row died when they used it",
 			    link->attempts);
 	return 0;
 }
 
-/* Does the kernel still ask through that descriptor, for a mount that is seen
- * where it belongs? */
+/* Is the mount of that descriptor still mounted, and at its mount point? */
 static bool is_alive(const struct options *o, int fd)
 {
 	struct pollfd poll_fd = { .fd = fd };
@@ -151,7 +153,7 @@ static bool is_alive(const struct options *o, int fd)
 	       mountpoint_is_mounted(o->store, o->mountpoint);
 }
 
-/* All of that name are closed, here and there. */
+/* Closes all descriptors of that name, in this process and in the store. */
 static void drop(struct given *given, const char *name)
 {
 	for (size_t i = 0; i < given->n; i++) {
@@ -163,7 +165,7 @@ static void drop(struct given *given, const char *name)
 	notify_fd(-1, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
-/* The mount dies when the manager has closed its copy, and is taken away. */
+/* The mount is dead once the manager has closed its copy; then unmounts it. */
 static void drop_mount(const struct options *o, struct given *given)
 {
 	drop(given, "fuse");
@@ -180,7 +182,7 @@ static int take_files(struct given *given)
 	return recovery_end_adoption();
 }
 
-/* With the memory in place. */
+/* Step 2 to 4, with the recovery memory in use. */
 static int take_state(const struct options *o, struct given *given)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);
@@ -200,12 +202,12 @@ static int take_state(const struct options *o, struct given *given)
 
 static int take_memory(const struct options *o, struct given *given)
 {
-	int keep = find_only(given, "keep"), r;
+	int keep = find_unique(given, "keep"), r;
 
 	if (keep < 0)
-		return fail(-ENODATA, "the kept memory is missing");
+		return fail(-ENODATA, "the recovery memory is missing");
 	r = recovery_adopt(given->fds[keep]);
-	/* It stays with the manager. */
+	/* The manager keeps it, and the next supervisor tries. */
 	if (r == -EBUSY)
 		return r;
 	given->fds[keep] = -1;
@@ -215,7 +217,7 @@ static int take_memory(const struct options *o, struct given *given)
 static int take_mount(const struct options *o, struct given *given, int *ret_fd)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);
-	int fuse = find_only(given, "fuse");
+	int fuse = find_unique(given, "fuse");
 
 	if (fuse >= 0 && is_same_mount(o, link) &&
 	    is_alive(o, given->fds[fuse])) {
@@ -226,11 +228,11 @@ static int take_mount(const struct options *o, struct given *given, int *ret_fd)
 	return FDSTORE_STATE;
 }
 
-/* What is lost is said, and nothing of it stays anywhere. */
+/* Logs the error, and drops everything. */
 static void drop_all(const struct options *o, struct given *given)
 {
 	log_error(
-		"%s: all processes of the mount died, and this one cannot go on with what they had: %s; what was answered and not flushed is lost",
+		"%s: cannot resume the mount after the death of all its processes: %s; writes that were answered and not flushed are lost",
 		o->mountpoint, error_text());
 	for (size_t i = 0; i < given->n; i++)
 		drop(given, given->names[i]);
@@ -281,8 +283,9 @@ void fdstore_put_mount(const struct mount *mount)
 	if (r == 0)
 		r = notify_barrier();
 	if (r < 0)
-		log_error("%s: the service manager does not take the mount: %s",
-			  mount->point, strerror(-r));
+		log_error(
+			"%s: the service manager does not store the mount: %s",
+			mount->point, strerror(-r));
 }
 
 void fdstore_put_all(const struct mount *mount, const struct options *options)

@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the service manager holds for a supervisor (systemd's file descriptor
- * store), so that the next supervisor goes on after the death of all processes:
- * the kept memory and the locked files (io/recovery-fdstore.c), and the
- * kernel's descriptor of the mount, by the name "fuse".  As long as the manager
- * has that, the mount does not die: what is asked of it waits.
+ * Descriptor store: what the service manager (systemd's file descriptor store)
+ * holds for the supervisor, so that the mount survives the death of all its
+ * processes.
  *
- * All of it does nothing unless the service's environment has NOTIFY_SOCKET and
- * FDSTORE, the number of descriptors that the manager takes.
+ * Stored are the recovery memory ("keep") and the locked files
+ * (io/recovery-fdstore.c), and the kernel's descriptor of the mount ("fuse").
+ * While the manager has "fuse" open the mount exists, and requests wait.
  *
- * ORDER of a start, in which all processes may be killed between any two steps:
+ * Without NOTIFY_SOCKET and FDSTORE in the environment these functions do
+ * nothing.  FDSTORE is how many descriptors the manager takes.
  *
- *   1. each file that a worker locks is stored from now on (fdstore_enable)
- *   2. the mount is made
- *   3. "fuse" is stored
- *   4. "keep" is stored: from here on the next supervisor goes on
- *   5. the worker answers
+ * ORDER of a fresh start; all processes may be killed after any step:
  *
- * A mount that is made anew: "fuse" is taken back, the mount is made, its
- * descriptor is stored.  Without "fuse" the next supervisor makes the mount
- * anew itself, and what was answered is kept all the same.
+ *   1. from now on, store each file that a worker locks (fdstore_enable)
+ *   2. mount
+ *   3. store "fuse"
+ *   4. store "keep": from now on the next supervisor can resume
+ *   5. the worker serves
  *
- * The end, and the exec of another version, which may not know any of this:
- * everything is taken back, "keep" first, before the unmount and the exec.  The
- * version that was exec'd does 1, 3 and 4.  Killed in between, what was
- * answered is in the images where the flush before succeeded, but nothing
- * proves it to the next mount: its state identifier (mount-state.h) is a new
- * one.
+ * When the mount is made anew: remove "fuse", mount, store the new "fuse".
+ * Killed in between, the next supervisor finds no "fuse" and makes the mount
+ * anew itself; answered writes are in the recovery memory.
  *
- * ORDER of going on:
+ * At the end, and before another version is executed, which may not know the
+ * store: remove everything, "keep" first; then unmount or exec.  The new
+ * version does steps 1, 3 and 4.  Killed in between, answered writes are in the
+ * images if the flush before succeeded; but the next mount has no proof of
+ * that, and gets a new state identifier (mount-state.h).
  *
- *   1. the processes of before have ended (recovery_adopt)
- *   2. the memory is checked, and each file that was granted is there; else all
- *      is let go of, the dead mount is taken away, and a mount is made as if
- *      nothing had been held
- *   3. the attempt is counted: a supervisor that dies before a worker serves,
- *      so many times in a row, is not started like that again
- *   4. what the mount before left in /run/vhdfs is taken away
- *   5. all goes on as after the death of a worker
+ * ORDER of a resume (fdstore_take):
+ *
+ *   1. wait until the earlier processes have ended (recovery_adopt)
+ *   2. check the memory, and that each locked file is there.  If not, drop
+ *      everything, unmount the dead mount, and make a fresh start.
+ *   3. count the attempt: after ATTEMPTS_MAX supervisors in a row that died
+ *      before a worker served, step 2 fails
+ *   4. remove the state identifier that an earlier mount saved in /run/vhdfs
+ *   5. continue as after a worker's death
  */
 #ifndef VHDFS_FUSE_FDSTORE_H
 #define VHDFS_FUSE_FDSTORE_H
@@ -48,35 +48,35 @@
 #include "fuse/options.h"
 
 enum fdstore_state {
-	/* A fresh start. */
-	FDSTORE_EMPTY,
-	/* The kept memory is there, the mount is to be made anew. */
-	FDSTORE_STATE,
-	/* All of it. */
-	FDSTORE_MOUNT,
+	FDSTORE_EMPTY, /* nothing usable: a fresh start */
+	FDSTORE_STATE, /* the recovery memory; the mount must be made anew */
+	FDSTORE_MOUNT, /* the recovery memory and the mount */
 };
 
-/* Did the manager give this process anything? */
+/* Did the manager pass descriptors to this process? */
 bool fdstore_is_given(void);
 
 /*
- * Takes what was given: enum fdstore_state.  With FDSTORE_STATE and
- * FDSTORE_MOUNT the kept memory is in place; *ret_fd is the mount's descriptor,
- * or -1.  -errno with words where nothing can be taken yet; it stays with the
- * manager then.  The paths in options are absolute.
+ * Takes over the descriptors that the manager passed.  Returns an enum
+ * fdstore_state: with FDSTORE_STATE and FDSTORE_MOUNT the recovery memory is in
+ * use; *ret_fd is the kernel's descriptor of the mount, or -1.  -errno with
+ * error_text() if that is not possible yet; then the manager keeps them.  The
+ * paths in options are absolute.
  */
 int fdstore_take(const struct options *options, int *ret_fd);
 
+/* Reads the environment; enables all functions below. */
 void fdstore_enable(const struct options *options);
-/* Before a fresh start: a mount whose processes were killed before it was
- * stored is taken away. */
+/* Before a fresh start: unmounts a dead mount, whose processes were killed
+ * before it was stored. */
 void fdstore_clear_dead_mount(const struct options *options);
-/* Stores everything; says in the log where that fails. */
+/* Stores the mount, the files and the recovery memory.  Errors are logged. */
 void fdstore_put_all(const struct mount *mount, const struct options *options);
-/* Takes everything back. */
+/* Removes everything from the store. */
 void fdstore_remove_all(void);
-/* Takes the mount's descriptor back, before that mount is taken away. */
+/* Removes the mount's descriptor, before that mount is unmounted. */
 void fdstore_remove_mount(void);
+/* Stores the descriptor of a new mount.  Errors are logged. */
 void fdstore_put_mount(const struct mount *mount);
 
 #endif

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER.  A writer's descriptor has the lock that keeps all others out, and
- * what is kept of its tables is written through it:
+ * Restore: a new worker opens again what an earlier worker had open.
  *
- *   1. images whose writers have handles
- *   2. images whose last writer is gone, but not all that it wrote is in the
- *      file, or a sync of it is in doubt: open for writing until 4
- *   3. images whose readers have handles: they share what 1 and 2 opened, or
- *      take the descriptor of a writer that is gone and finished
- *   4. what 2 opened is closed, which writes and syncs it
- *   5. all descriptors that nothing has claimed are closed
+ * ORDER.  A writer's descriptor holds the lock that excludes other programs,
+ * and its pages in the recovery memory are written through it:
+ *
+ *   1. open the images of writers' handles
+ *   2. open, until step 4, the images of orphans: their last writer has closed
+ *      them, but some pages are not in the file, or a sync was interrupted
+ *   3. open the images of readers' handles: they share what 1 and 2 opened, or
+ *      the descriptor of a writer that has closed completely
+ *   4. close the orphans, which writes and syncs them
+ *   5. close all descriptors that were not claimed
  */
 #include "config.h"
 
@@ -24,7 +26,7 @@
 #include "io/recovery.h"
 #include "store/view.h"
 
-/* Images of step 2, with a reference and open for writing. */
+/* The images of step 2: referenced, and open for writing. */
 struct orphans {
 	struct server *server;
 	struct store_image **v;
@@ -43,18 +45,19 @@ static int find_node(struct server *server, const struct recovery_open *open,
 				  ret);
 }
 
-/* An open that was lost stays so: what was written through it may be. */
+/* A handle that is lost stays lost: its writes may be lost. */
 static int reopen(struct server *server, struct node *node,
 		  const struct recovery_open *open)
 {
 	if (atomic_load(&open->lost))
-		return fail(-EIO, "inode %llu: an open of it was lost before",
+		return fail(-EIO, "inode %llu: the handle was lost before",
 			    (unsigned long long)open->ino);
 	return view_reopen(server->store, node->image, open->writable);
 }
 
-/* Opens what a handle has open; where that fails, the handle answers EIO. */
-static void open_again(struct server *server, const struct recovery_open *open)
+/* Opens the image of a handle; if that fails, the handle is lost. */
+static void restore_handle(struct server *server,
+			   const struct recovery_open *open)
 {
 	struct node *node = NULL;
 	int r = find_node(server, open, &node);
@@ -62,7 +65,7 @@ static void open_again(struct server *server, const struct recovery_open *open)
 	if (r == 0)
 		r = reopen(server, node, open);
 	if (r < 0) {
-		log_error("not opened again: %s", error_text());
+		log_error("cannot reopen an open file: %s", error_text());
 		recovery_open_set_lost(atomic_load(&open->number));
 	}
 	if (!node)
@@ -78,20 +81,21 @@ static void open_again(struct server *server, const struct recovery_open *open)
 static void open_writer(void *ctx, const struct recovery_open *open)
 {
 	if (open->writable)
-		open_again(ctx, open);
+		restore_handle(ctx, open);
 }
 
 static void open_reader(void *ctx, const struct recovery_open *open)
 {
 	if (!open->writable)
-		open_again(ctx, open);
+		restore_handle(ctx, open);
 }
 
 static void lose_orphan(struct server *server)
 {
-	log_error("what was written last is lost: %s", error_text());
+	log_error("the last writes to a closed file are lost: %s",
+		  error_text());
 	recovery_set_lost();
-	/* A handle of the mount before is dead, and tells nothing. */
+	/* Handles of the old mount are dead and cannot report the loss. */
 	if (server->anew)
 		mount_state_new(server->state);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Taking over from a worker that died or left.  The kernel goes on to speak of
- * nodes and open files as if nothing had happened: nodes are found again by
- * their numbers (nodes.h), and what was open is opened again from what is kept
- * (io/recovery.h), where its descriptors, still locked, are found too.
+ * Restore: a new worker opens again what an earlier worker had open.
+ *
+ * The kernel does not notice the change of workers: it uses the same node
+ * numbers and handles.  Nodes are found by their numbers (nodes.h).  Handles,
+ * locked descriptors and unflushed pages are found in the recovery memory
+ * (io/recovery.h).
  */
 #ifndef VHDFS_FUSE_RESTORE_H
 #define VHDFS_FUSE_RESTORE_H
@@ -11,14 +13,14 @@
 #include "fuse/requests.h"
 
 /*
- * Opens the store and the nodes, and again all that was open.  What cannot be
- * opened is said in the log, and answers EIO from now on.  -errno with words
- * where the store cannot be opened.
+ * Opens the store, and again each image that was open.  A handle whose image
+ * cannot be opened is lost (requests.h); the error is logged.  -errno with
+ * error_text() if the store cannot be opened.
  */
 int restore_state(struct server *server, const struct store_options *options);
 
-/* Once there is an invalidator: what the kernel has cached may be older than
- * the last write. */
+/* Drops the cached pages of all restored files: the last worker may have died
+ * between a write and its invalidation.  Needs the invalidator. */
 void restore_caches(struct server *server);
 
 #endif

@@ -12,8 +12,8 @@
  *              the program that is installed now (upgrade.h), which starts a
  *              worker in the same way.
  *   RESUME     The supervisor was killed, and the worker with it.  If a service
- *              manager holds their descriptors, the next supervisor goes on
- * with them (fdstore.h).
+ *              manager holds their descriptors, the next supervisor
+ *              continues with them (fdstore.h).
  *
  * The supervisor has one thread, opens no image and answers no request, so it
  * hardly ever crashes itself.

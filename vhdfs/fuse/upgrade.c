@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Upgrade: hands over a mount to another version of the program.
+ *
+ * ORDER of upgrade_exec:
+ *
+ *   1. run the installed program with --version: does it start, and can its
+ *      libfuse serve a mount?
+ *   2. let the descriptors stay open across exec, and write the text
+ *   3. exec; if that fails, undo 2
+ */
 #include "config.h"
 
 #include "fuse/upgrade.h"
@@ -23,7 +33,7 @@
 
 extern char **environ;
 
-/* Where this program was installed; another may be there now. */
+/* The path where this program was installed.  A newer one may be there now. */
 static int own_path(char path[PATH_MAX])
 {
 	static const char gone[] = " (deleted)";
@@ -38,13 +48,13 @@ static int own_path(char path[PATH_MAX])
 	return 0;
 }
 
-/* Adds the first line of a file to the last failure. */
-static void advise_from(int fd)
+/* Adds the first line of a file to the last error. */
+static void add_first_line(int fd)
 {
 	char text[256];
 	ssize_t n;
 
-	/* The program wrote with the same offset. */
+	/* The program has moved the shared offset. */
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return;
 	n = read(fd, text, sizeof text - 1);
@@ -52,11 +62,11 @@ static void advise_from(int fd)
 		return;
 	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	error_advise("it says: %s", text);
+	error_advise("its error: %s", text);
 }
 
-/* The status of the program's --version, which also tries its libfuse. -errno
- * where it cannot be started. */
+/* Runs the program with --version, which also tests its libfuse.  *ret_status
+ * is as of waitpid.  -errno if it cannot be started. */
 static int run_version(char *path, int errors, int *ret_status)
 {
 	char *argv[] = { path, "--version", NULL };
@@ -75,41 +85,39 @@ static int run_version(char *path, int errors, int *ret_status)
 	return -r;
 }
 
-/* Does it run at all, and can it serve? */
-static int try_program(char *path)
+static int check_program(char *path)
 {
 	_cleanup_close_ int errors = memfd_create("vhdfs-version", MFD_CLOEXEC);
 	int status = -1, r;
 
 	if (errors < 0)
-		return fail_errno(-errno, "memory for a program's messages");
+		return fail_errno(-errno, "creating a memfd");
 	r = run_version(path, errors, &status);
 	if (r < 0)
 		return fail_errno(r, "%s", path);
 	if (status == 0)
 		return 0;
 	fail(-ENOEXEC, "%s: does not run", path);
-	advise_from(errors);
+	add_first_line(errors);
 	return -ENOEXEC;
 }
 
-/* What is written, and which descriptors are to stay open. */
 struct handover {
 	FILE *f;
-	bool stay; /* or to be closed on exec, as before */
+	bool inherit; /* descriptors stay open across exec; else undo that */
 };
 
-static void stay_open(const struct handover *h, int fd)
+static void set_inherit(const struct handover *h, int fd)
 {
-	fcntl(fd, F_SETFD, h->stay ? 0 : FD_CLOEXEC);
+	fcntl(fd, F_SETFD, h->inherit ? 0 : FD_CLOEXEC);
 }
 
 static void write_file(void *ctx, const struct recovery_file_info *file)
 {
 	struct handover *h = ctx;
 
-	stay_open(h, file->fd);
-	if (h->stay)
+	set_inherit(h, file->fd);
+	if (h->inherit)
 		fprintf(h->f,
 			"file %d %" PRIu64 " %" PRIu64 " %d %d %" PRIu64
 			" %" PRIu64 "\n",
@@ -128,7 +136,7 @@ static void write_open(void *ctx, const struct recovery_open *open)
 
 static void write_all(struct handover *h, const struct mount *mount)
 {
-	stay_open(h, mount->link->fd);
+	set_inherit(h, mount->link->fd);
 	fprintf(h->f, "mount %d\ninit ", mount->link->fd);
 	for (size_t i = 0; i < mount->link->init_len; i++)
 		fprintf(h->f, "%02x", (unsigned char)mount->link->init[i]);
@@ -142,35 +150,34 @@ static void write_all(struct handover *h, const struct mount *mount)
 
 static int write_handover(const struct mount *mount, int *ret_fd)
 {
-	struct handover h = { .stay = true };
+	struct handover h = { .inherit = true };
 	_cleanup_close_ int fd = memfd_create("vhdfs-upgrade", 0);
 	char number[16];
 	bool bad;
 	int copy;
 
 	if (fd < 0)
-		return fail_errno(-errno, "memory to hand over");
+		return fail_errno(-errno, "creating a memfd for the hand-over");
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	h.f = copy < 0 ? NULL : fdopen(copy, "w");
 	if (!h.f)
-		return fail_errno(-errno, "memory to hand over");
+		return fail_errno(-errno, "creating a memfd for the hand-over");
 	write_all(&h, mount);
 	bad = ferror(h.f);
 	bad |= fclose(h.f) != 0;
 	snprintf(number, sizeof number, "%d", fd);
 	if (bad || setenv(UPGRADE_VARIABLE, number, 1) < 0)
-		return fail(-ENOMEM, "memory to hand over");
+		return fail(-ENOMEM, "creating a memfd for the hand-over");
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
-/* It was not to be. */
-static void take_back(const struct mount *mount)
+static void undo_handover(const struct mount *mount)
 {
-	struct handover h = { .stay = false };
+	struct handover h = { .inherit = false };
 
 	unsetenv(UPGRADE_VARIABLE);
-	stay_open(&h, mount->link->fd);
+	set_inherit(&h, mount->link->fd);
 	recovery_each_file(write_file, &h);
 }
 
@@ -178,24 +185,24 @@ int upgrade_exec(struct mount *mount, const struct options *options)
 {
 	char path[PATH_MAX], **line = NULL;
 	_cleanup_close_ int fd = -1;
-	struct error why;
+	struct error saved;
 	int r = own_path(path);
 
 	if (r == 0)
-		r = try_program(path);
+		r = check_program(path); /* 1 */
 	if (r == 0 && !(line = options_make_line(options, path)))
 		r = fail(-ENOMEM, "out of memory");
 	if (r == 0)
-		r = write_handover(mount, &fd);
+		r = write_handover(mount, &fd); /* 2 */
 	if (r == 0) {
-		execv(path, line);
+		execv(path, line); /* 3 */
 		r = fail_errno(-errno, "%s", path);
 	}
-	why = *error_last();
-	take_back(mount);
+	saved = *error_last();
+	undo_handover(mount);
 	if (line)
 		options_free_line(line);
-	error_set(&why);
+	error_set(&saved);
 	return r;
 }
 
@@ -230,7 +237,7 @@ static int read_state(const char *text, struct mount *mount)
 	return 0;
 }
 
-/* 1 at the end, 0 to go on. */
+/* 1 for the last line, 0 for another, -errno. */
 static int read_line(const char *line, struct mount *mount)
 {
 	struct recovery_file_info file = { 0 };
@@ -279,6 +286,6 @@ int upgrade_resume(struct mount *mount)
 	if (r == 1 && mount->link->fd >= 0 && mount->link->init_len)
 		return 0;
 	return fail(r < 0 ? r : -EPROTO,
-		    "%s: what the version before handed over is not whole",
+		    "%s: incomplete state from the previous version",
 		    mount->point);
 }

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From one version of the program to the next, while the mount is in use: the
- * supervisor execs what is installed now and hands on the kernel's descriptor,
- * those of locked files, and what is open.  All is flushed by then.
+ * Upgrade: hands over a mount that is in use to another version of the program.
  *
- * It is handed on as text, in a memfd whose number is in the environment, so
- * that versions may differ in all else: a line each, a word and its values.
+ * The supervisor executes the program that is installed now.  That program
+ * inherits the kernel's descriptor of the mount and the descriptors of locked
+ * files, and reads a text that describes them.  The images were flushed before.
  *
- *     mount FD                        the kernel's descriptor
- *     init HEX                        its first request
+ * The text is in a memfd, whose number is in the environment.  So versions may
+ * differ in all other things.  Each line is a word and its values:
+ *
+ *     mount FD      the kernel's descriptor
+ *     init HEX      the kernel's INIT request
+ *     state ID      the mount's state identifier
  *     file FD DEV INO WRITABLE ERRNO PARENT-DEV PARENT-INO
- *                                     locked; ERRNO: it takes no more writes;
- *                                     which file is its parent, 0 0 for none
+ *                   a locked file; ERRNO: why it takes no more writes, or 0;
+ *                   then the file of its parent image, or 0 0
  *     open NUMBER DEV INO WRITABLE LOST
- *                                     an open that was granted; LOST: it could
- *                                     not be opened again
- *     lost                            not all that was written is in its image
- *     end                             nothing is missing
+ *                   an open handle; LOST: it could not be opened again
+ *     lost          some writes did not reach their images
+ *     end           the text is complete
  *
- * Lines that begin with another word, and values at the end of a line, are for
- * versions that know them.
+ * A version ignores lines that begin with a word, and values at the end of a
+ * line, that it does not know.
  */
 #ifndef VHDFS_FUSE_UPGRADE_H
 #define VHDFS_FUSE_UPGRADE_H
@@ -29,13 +31,14 @@
 #include "fuse/mount.h"
 #include "fuse/options.h"
 
-/* Does not return when it succeeds; else why not, with words: all is as before
- * then. */
+/* Executes the installed program.  Returns only on failure: -errno, with
+ * error_text(); then nothing has changed. */
 int upgrade_exec(struct mount *mount, const struct options *options);
 
-/* Was this program started so? */
+/* Was this program started by upgrade_exec? */
 bool upgrade_is_under_way(void);
-/* Sets mount's fd and init, and what is kept. -errno with words. */
+/* Reads the text: sets mount->link, and fills the recovery memory.  -errno with
+ * error_text(). */
 int upgrade_resume(struct mount *mount);
 
 #endif
