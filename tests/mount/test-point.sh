@@ -121,7 +121,7 @@ test_dead_mount_says_what_to_type() {
 	mount_store "$store" "$mnt"
 	kill_server
 	for from in "$store" "$scratch/other"; do
-		expect_error 1 "$mnt: the vhdfs that served the mount of $store has died; type .umount -l $mnt' first" \
+		expect_error 1 "$mnt: the vhdfs process of $store, which is mounted there, has died; type .umount -l $mnt' first" \
 			vhdfs "$from" "$mnt" -f
 	done
 	# What it says to type.

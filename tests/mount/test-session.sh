@@ -422,9 +422,9 @@ test_store_or_mountpoint_that_is_no_directory() {
 
 test_mountpoint_in_the_store_is_refused() {
 	mkdir -p "$scratch/store/in" "$scratch/store2"
-	expect_error 1 "lies in the store" vhdfs "$scratch/store" \
+	expect_error 1 "is inside the store" vhdfs "$scratch/store" \
 		"$scratch/store"
-	expect_error 1 "lies in the store" vhdfs "$scratch/store" \
+	expect_error 1 "is inside the store" vhdfs "$scratch/store" \
 		"$scratch/store/in"
 	store=$scratch/store mnt=$scratch/store2
 	mount_store "$store" "$mnt"

@@ -132,8 +132,8 @@ test_vhdfs() {
 	advises 1 'mkdir -p none' -- vhdfs store none
 	expect_error 1 'Not a directory; name the directory' \
 		vhdfs store/a.vhdx mnt
-	expect_error 2 'unknown option .*; vhdfs --help' vhdfs store mnt -o no
-	expect_error 2 'expected STORE and MOUNTPOINT; vhdfs --help' vhdfs store
+	expect_error 2 'unknown option .*; see vhdfs --help' vhdfs store mnt -o no
+	expect_error 2 'expected STORE and MOUNTPOINT; see vhdfs --help' vhdfs store
 	mount_store "$scratch/store" "$scratch/mnt"
 	advises 1 "umount $scratch/mnt" -- vhdfs store mnt -o ro
 }

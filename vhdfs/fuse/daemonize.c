@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libfuse has a function for this, but what is mounted already would be left
- * dead, or alive behind the back of who wanted it to end, by a signal to a
- * process that just waits for its child.
+ * Daemonize: continue in a background process, after its start has succeeded.
+ *
+ * libfuse's fuse_daemonize does not pass signals to the new process: SIGINT to
+ * the waiting process would leave a mount behind.
  */
 #include "config.h"
 
@@ -27,8 +28,8 @@ static bool is_pending(int sig)
 	return sigpending(&pending) == 0 && sigismember(&pending, sig) == 1;
 }
 
-/* Ends, and the child with it, by what signals there are. */
-static void take_signals(pid_t child)
+/* Passes on pending signals to the child, and dies of them. */
+static void pass_signals(pid_t child)
 {
 	static const int signals[] = { SIGINT, SIGTERM };
 	sigset_t set;
@@ -46,24 +47,25 @@ static void take_signals(pid_t child)
 		return;
 	waitpid(child, NULL, 0);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	/* Still here: it is ignored, as far as we are concerned. */
+	/* Only if the signal is ignored. */
 	_exit(EXIT_FAILURE);
 }
 
-static _Noreturn void leave_to(pid_t child, int from)
+/* The old process. */
+static _Noreturn void wait_for_child(pid_t child, int from)
 {
-	char answer;
+	char result;
 	ssize_t n;
 
 	do
-		n = read(from, &answer, sizeof answer);
+		n = read(from, &result, sizeof result);
 	while (n < 0 && errno == EINTR);
-	/* It said why it ended, or a signal ended it, as this one then. */
-	if (n != sizeof answer) {
-		take_signals(child);
+	/* The child has logged an error, or a signal ended it. */
+	if (n != sizeof result) {
+		pass_signals(child);
 		_exit(EXIT_FAILURE);
 	}
-	take_signals(child);
+	pass_signals(child);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -81,8 +83,8 @@ static int detach(void)
 	return 0;
 }
 
-/* Of the new process: where the old one waits for its answer. */
-static int answers = -1;
+/* In the new process: the pipe from which the old one reads the result. */
+static int result_pipe = -1;
 
 int daemonize_begin(void)
 {
@@ -94,14 +96,14 @@ int daemonize_begin(void)
 	child = fork();
 	if (child > 0) {
 		close(ends[1]);
-		leave_to(child, ends[0]);
+		wait_for_child(child, ends[0]);
 	}
 	close(ends[0]);
 	if (child < 0) {
 		close(ends[1]);
 		return fail_errno(-errno, "going into the background");
 	}
-	answers = ends[1];
+	result_pipe = ends[1];
 	return 0;
 }
 
@@ -109,9 +111,9 @@ int daemonize_finish(void)
 {
 	int r = detach();
 
-	if (r == 0 && write(answers, "", 1) != 1)
+	if (r == 0 && write(result_pipe, "", 1) != 1)
 		r = fail_errno(-errno, "going into the background");
-	close(answers);
-	answers = -1;
+	close(result_pipe);
+	result_pipe = -1;
 	return r;
 }

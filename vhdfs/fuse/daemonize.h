@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Going into the background. */
+/* Daemonize: continue in a background process, after its start has succeeded.
+ */
 #ifndef VHDFS_FUSE_DAEMONIZE_H
 #define VHDFS_FUSE_DAEMONIZE_H
 
 /*
- * Goes on in a new process; the old one waits until daemonize_finish, and then
- * exits with success, or until the new one ends, and fails.  SIGINT and SIGTERM
- * are blocked: one that the old process gets is handed on to the new one, whose
- * end it waits for, and then ends it as well.
+ * Forks, and returns in the new process.  The old process waits, and exits with
+ * 0 when the new one calls daemonize_finish, or with 1 if it ends before.  If
+ * the old process gets SIGINT or SIGTERM, which the caller has blocked, it
+ * sends the signal to the new process, waits until that has ended, and dies of
+ * the signal. -errno with error_text().
  */
 int daemonize_begin(void);
-/* All went well: without a terminal and in no directory from now on. */
+/* Reports success to the old process.  From now on this process has no terminal
+ * and works in /.  -errno with error_text(). */
 int daemonize_finish(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libfuse, of one version everywhere. */
+/* Includes libfuse with the same API version in every file. */
 #ifndef VHDFS_FUSE_FUSE3_H
 #define VHDFS_FUSE_FUSE3_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vhdfs: presents a directory of images as a directory of flat files.
+ * vhdfs: shows a directory of disk images as a directory of raw disks.
  *
- * This process stays as a supervisor (supervisor.h); the one that serves is its
- * child (worker.h).
+ * This process becomes the supervisor (supervisor.h).  Its child, the worker
+ * (worker.h), serves the mount.
  */
 #include "config.h"
 
@@ -29,7 +29,8 @@ static int fail_program(int status)
 	return status;
 }
 
-/* What is opened must not get the number of a standard file that is closed. */
+/* If a standard file is closed, a file that is opened later would get its
+ * number, and messages would be written into it. */
 static void open_standard_files(void)
 {
 	int fd;
@@ -41,7 +42,7 @@ static void open_standard_files(void)
 		close(fd);
 }
 
-/* Each image that is open takes a descriptor. */
+/* Each open image needs a descriptor or two. */
 static void raise_limits(void)
 {
 	struct rlimit limit;
@@ -52,17 +53,17 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What is mounted is served by another process, which cannot be told. */
+/* Another process serves the mount, and cannot change its options. */
 static int refuse_remount(const struct options *options)
 {
 	fail(-EOPNOTSUPP,
-	     "%s: vhdfs cannot be remounted; unmount it, and mount it anew",
+	     "%s: vhdfs cannot be remounted; unmount it, and mount it again",
 	     options->mountpoint);
 	return fail_program(EXIT_FAILURE);
 }
 
-/* Fails where no mount can be served: a new version is asked for its own before
- * it replaces one that serves (upgrade.c). */
+/* Fails if this libfuse cannot serve a mount: a hand-over runs the new program
+ * with --version before it executes it (upgrade.c). */
 static int print_version(void)
 {
 	printf("vhdfs " PACKAGE_VERSION " (libfuse %s)\n", fuse_pkgversion());

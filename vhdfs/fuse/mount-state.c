@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The state identifier of a mount, and the file that keeps it. */
+/* State identifier of a mount, and the file that saves it for the next mount.
+ */
 #include "config.h"
 
 #include "fuse/mount-state.h"
@@ -24,8 +25,8 @@ void mount_state_new(char ret[STATE_SIZE])
 	guid_format(&id, ret);
 }
 
-/* The file's name is the mount's place, its slashes and percent signs escaped;
- * false where that is too long. */
+/* The file's name: the mount point with slashes and percent signs escaped.
+ * False if it is too long. */
 static bool file_name(const char *point, char ret[NAME_MAX + 1])
 {
 	size_t n = 0;
@@ -40,7 +41,7 @@ static bool file_name(const char *point, char ret[NAME_MAX + 1])
 	return !*point;
 }
 
-/* -1 where it is not there, or others than this user can write it. */
+/* -1 if it does not exist, or if another user can write to it. */
 static int open_directory(void)
 {
 	_cleanup_close_ int fd = open(
@@ -53,7 +54,8 @@ static int open_directory(void)
 	return steal_fd(&fd);
 }
 
-/* Two lines: the identifier and the store's path, which may have newlines. */
+/* The file has the identifier, a newline, and the store's path, which may
+ * contain newlines. */
 static bool read_file(int dir, const char *name, const char *store,
 		      char ret[STATE_SIZE])
 {
@@ -85,7 +87,7 @@ void mount_state_take(const char *store, const char *point,
 	if (dir < 0 || !file_name(point, name))
 		return;
 	found = read_file(dir, name, store, ret);
-	/* One that stays could be taken twice. */
+	/* Another mount could take the same file again. */
 	if (unlinkat(dir, name, 0) < 0 && found)
 		mount_state_new(ret);
 	rmdir(DIRECTORY);
@@ -110,7 +112,7 @@ static bool write_file(int dir, const char *name, const char *store,
 	return fd >= 0 && dprintf(fd, "%s\n%s", state, store) > 0;
 }
 
-void mount_state_leave(const char *store, const char *point, const char *state)
+void mount_state_save(const char *store, const char *point, const char *state)
 {
 	_cleanup_close_ int dir = -1;
 	char name[NAME_MAX + 1], file[] = ".draft";

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The state identifier of a mount: tells whether an answered write can have
- * been lost between two moments.
+ * State identifier of a mount: tells clients whether answered writes may be
+ * lost.
  *
- * A mount shows it as the attribute user.vhdfs.state of its root directory.
- * Two equal identifiers mean: every write that was answered by the first moment
- * is there at the second one, though the mount may have been made anew.  The
- * identifier is a new one for each mount, with exceptions.  A supervisor
- * that makes the mount anew keeps it, for the kept state has what was answered.
- * And a mount that ended cleanly while files of it were open leaves it in
- * /run/vhdfs to the next mount of the same store at the same place.  A
- * supervisor that goes on with the state of one that was killed (fdstore.h)
- * keeps it, too.
+ * It is the attribute user.vhdfs.state of the mount's root directory.  If a
+ * client reads the same identifier twice, every write that was answered before
+ * the first time is in the images the second time, even if the mount was made
+ * anew in between.
  *
- * ORDER.  The file is removed before the next mount serves, and written after
- * everything is in the images, before the mount is taken away.  Where any step
- * fails, or the processes are killed, the next mount has a new identifier.
+ * Each mount gets a new identifier, with three exceptions:
+ *
+ *   - The supervisor makes the mount anew: the recovery memory has the writes.
+ *   - A supervisor resumes the mount of one that was killed (fdstore.h).
+ *   - A mount ends cleanly while files are open: it saves the identifier in
+ *     /run/vhdfs for the next mount of the same store at the same mount point.
+ *
+ * ORDER.  The file is written after all writes are in the images and before the
+ * unmount.  It is removed before the next mount serves.  If a step fails, or
+ * the processes are killed, the next mount gets a new identifier.
  */
 #ifndef VHDFS_FUSE_MOUNT_STATE_H
 #define VHDFS_FUSE_MOUNT_STATE_H
@@ -26,19 +28,20 @@
 
 enum { STATE_SIZE = GUID_TEXT_SIZE };
 
-/* A new identifier. */
+/* Makes a new identifier. */
 void mount_state_new(char ret[STATE_SIZE]);
 
-/* The identifier that the last mount of the store at that place left, which is
- * taken away; else a new one. */
+/* Takes the identifier that the last mount of the store at that mount point
+ * saved, and removes the file; else makes a new one. */
 void mount_state_take(const char *store, const char *point,
 		      char ret[STATE_SIZE]);
 
-/* Takes away what was left there: a supervisor goes on with that mount.  False
- * where it stays. */
+/* Removes the file, because a supervisor resumes the mount.  False if that
+ * fails. */
 bool mount_state_forget(const char *point);
 
-/* Leaves it. Without words where that fails: then the next one is new. */
-void mount_state_leave(const char *store, const char *point, const char *state);
+/* Saves the identifier.  A failure is ignored: the next mount gets a new one.
+ */
+void mount_state_save(const char *store, const char *point, const char *state);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Mount: see mount.h for the order of steps. */
 #include "config.h"
 
 #include "fuse/mount.h"
@@ -24,7 +25,7 @@
 #include "fuse/mountpoint.h"
 #include "io/rootdir.h"
 
-/* Of the kernel's 6.9; headers of before do not have it. */
+/* Linux 6.9; older headers do not define these. */
 #ifndef FUSE_HAS_RESEND
 #define FUSE_HAS_RESEND (1ULL << 39)
 #endif
@@ -34,7 +35,7 @@
 
 extern char **environ;
 
-/* libfuse takes the list apart at commas, and a backslash protects one. */
+/* libfuse splits the option list at commas; a backslash escapes one. */
 static char *escape(const char *text)
 {
 	char *out = malloc(2 * strlen(text) + 1), *p = out;
@@ -61,8 +62,10 @@ static char *mount_options(const char *root, const char *options)
 	return all;
 }
 
-/* What libfuse has to say is our log's, and the last line the error's words. */
-static void take_message(enum fuse_log_level level, const char *fmt, va_list ap)
+/* libfuse's messages: errors and warnings become error_text(), others go to the
+ * log. */
+static void on_libfuse_message(enum fuse_log_level level, const char *fmt,
+			       va_list ap)
 {
 	char line[512];
 	int n = vsnprintf(line, sizeof line, fmt, ap);
@@ -83,20 +86,21 @@ struct fuse_session *mount_session(const struct mount *mount,
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *session;
 
+	/* The default message, if libfuse gives none. */
 	fail(-EIO, "%s: libfuse refuses the options %s", mount->point,
 	     mount->options);
-	fuse_set_log_func(take_message);
+	fuse_set_log_func(on_libfuse_message);
 	session = fuse_session_new(&args, ops, sizeof *ops, userdata);
 	fuse_opt_free_args(&args);
 	return session;
 }
 
 /*
- * A mount point of the form /dev/fd/N makes libfuse take descriptor N instead
- * of mounting; every libfuse since 3.3 has that.  fuse_session_custom_io does
- * the same up to 3.17 only: 3.18 answers ENOTSUP.
+ * With a mount point of the form /dev/fd/N libfuse (since 3.3) does not mount
+ * but uses descriptor N.  fuse_session_custom_io does the same, but not in
+ * libfuse 3.18, where it fails with ENOTSUP.
  */
-static int give_descriptor(struct fuse_session *session, int fd)
+static int use_descriptor(struct fuse_session *session, int fd)
 {
 	char path[32];
 
@@ -123,12 +127,12 @@ int mount_session_on(const struct mount *mount, int fd,
 		close(copy);
 		return -EIO;
 	}
-	r = give_descriptor(session, copy);
+	r = use_descriptor(session, copy);
 	if (r == 0) {
 		*ret = session;
 		return 0;
 	}
-	/* libfuse has not taken it, so it does not close it. */
+	/* Not in use by libfuse, which therefore does not close it. */
 	fuse_session_destroy(session);
 	close(copy);
 	return fail_errno(
@@ -152,7 +156,7 @@ int mount_check_libfuse(void)
 	return r;
 }
 
-/* The mount would lie in what it shows, and show itself. */
+/* A mount inside the store would show itself. */
 static int check_not_inside(const char *root, const char *mountpoint)
 {
 	size_t n = strlen(root);
@@ -160,8 +164,10 @@ static int check_not_inside(const char *root, const char *mountpoint)
 	if (strncmp(mountpoint, root, n) != 0 ||
 	    (n > 1 && mountpoint[n] && mountpoint[n] != '/'))
 		return 0;
-	return fail(-EINVAL, "%s: lies in the store %s; mount it elsewhere",
-		    mountpoint, root);
+	return fail(
+		-EINVAL,
+		"%s: mount point is inside the store %s; use another directory",
+		mountpoint, root);
 }
 
 int mount_check_point(const char *root, const char *path, bool read_only)
@@ -204,7 +210,7 @@ int mount_describe(const char *root, const char *point, const char *options,
 	return 0;
 }
 
-/* The kernel sends it when it mounts. */
+/* Step 3. */
 static int read_init(struct mount *mount)
 {
 	char buf[FUSE_MIN_READ_BUFFER * 2];
@@ -219,15 +225,16 @@ static int read_init(struct mount *mount)
 	if ((size_t)n > sizeof mount->link->init ||
 	    (size_t)n < sizeof(struct fuse_in_header) ||
 	    ((struct fuse_in_header *)buf)->opcode != FUSE_INIT)
-		return fail(-EPROTO,
-			    "%s: expected an INIT request first, found another",
-			    mount->point);
+		return fail(
+			-EPROTO,
+			"%s: first request of the kernel: expected INIT, found another",
+			mount->point);
 	memcpy(mount->link->init, buf, n);
 	mount->link->init_len = n;
 	return 0;
 }
 
-/* Who is not root has a program for it. */
+/* For users other than root. */
 static void unmount_by_helper(const char *point)
 {
 	char *argv[] = { "fusermount3", "-u",          "-z", "-q",
@@ -238,12 +245,12 @@ static void unmount_by_helper(const char *point)
 		waitpid(pid, NULL, 0);
 }
 
-/* As libfuse does it, of what another process mounted that we were before. */
+/* Unmounts what an earlier version or supervisor mounted, as libfuse would. */
 static void unmount_inherited(struct mount *mount)
 {
 	struct pollfd poll_fd = { .fd = mount->link->fd };
-	/* The kernel says so when it is unmounted already: what is mounted
-	 * there now is not ours. */
+	/* POLLERR: it is unmounted already, and a mount that is there now is
+	 * not ours. */
 	bool gone = poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLERR;
 
 	close(mount->link->fd);
@@ -266,7 +273,7 @@ static void unmount(struct mount *mount)
 	mount->link->fd = -1;
 }
 
-/* With the lock of the point. */
+/* Steps 2 and 3. */
 static int make(struct mount *mount)
 {
 	static const struct fuse_lowlevel_ops none;
@@ -275,6 +282,7 @@ static int make(struct mount *mount)
 
 	if (!session)
 		return -EIO;
+	/* The default message, if libfuse gives none. */
 	fail(-EIO, "%s: mounting failed", mount->point);
 	if (fuse_session_mount(session, mount->point) != 0) {
 		fuse_session_destroy(session);

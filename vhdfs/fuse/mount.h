@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The mount: the kernel's descriptor for it, and the first request that comes
- * from there.  Serving is another matter (worker.h).
+ * Mount: mounts and unmounts, makes sessions of libfuse, and holds what a
+ * worker needs to serve the mount.  Serving it is the worker's task (worker.h).
+ *
+ * ORDER of mount_make:
+ *
+ *   1. lock the mount point, and check what is mounted there (mountpoint.h)
+ *   2. mount with libfuse, which gives the kernel's descriptor
+ *   3. read the kernel's first request, INIT, and store it for the workers;
+ *      later requests wait until a worker reads them
+ *
+ * The functions return 0, or -errno with error_text().  They are for one
+ * thread, of the supervisor; mount_session_on and mount_can_resend also for the
+ * worker.
  */
 #ifndef VHDFS_FUSE_MOUNT_H
 #define VHDFS_FUSE_MOUNT_H
@@ -14,68 +25,68 @@
 
 enum { INIT_MAX = 256, DESCRIBED_MAX = 3 * 4096 };
 
-/* To the kernel: what a process must have to serve the mount.  It lies in the
- * kept memory (recovery_extra). */
+/* What a worker needs to serve the mount.  It is in the recovery memory
+ * (recovery_extra), which supervisor and workers share. */
 struct mount_link {
-	int fd; /* -1: it is not mounted */
-	/* The kernel's INIT request, which comes once. */
+	int fd; /* the kernel's descriptor of the mount; -1: not mounted */
+	/* The kernel's INIT request, which it sends once. */
 	char init[INIT_MAX];
 	size_t init_len;
-	char state[STATE_SIZE]; /* see mount-state.h */
-	/* It was made anew, and what was kept is not in the images yet. */
+	char state[STATE_SIZE]; /* the state identifier, see mount-state.h */
+	/* The mount was made anew, and recovered writes are not in the images
+	 * yet. */
 	bool anew;
-	/* See fdstore.h: what is mounted, and how often a supervisor went on
-	 * with it before a worker of it served. */
+	/* For fdstore.h: store, mount point and options, and how many
+	 * supervisors in a row have resumed the mount before a worker served.
+	 */
 	char described[DESCRIBED_MAX];
 	unsigned attempts;
 };
 
 struct mount {
-	char *root;    /* of the store, absolute; owned */
-	char *point;   /* absolute; owned */
+	char *root;    /* the store's absolute path; owned */
+	char *point;   /* the mount point's absolute path; owned */
 	char *options; /* for libfuse; owned */
 	bool read_only;
-	/* That mounted it; null when this process did not. */
+	/* Of libfuse, which mounted; NULL if another process or an earlier
+	 * version mounted. */
 	struct fuse_session *session;
-	/* In memory that is shared with the processes that serve; the
-	 * caller's. */
+	/* Owned by the caller. */
 	struct mount_link *link;
 };
 
 /*
- * What is to be mounted, or is: the store whose absolute path is root, at
- * point; options as libfuse takes them, or null.  mount_end in the end.
+ * Fills *ret for the store whose absolute path is root, and the mount point;
+ * options are for libfuse, separated by commas, or NULL.  Sets link->fd to -1.
+ * The caller ends with mount_end.
  */
 int mount_describe(const char *root, const char *point, const char *options,
 		   bool read_only, struct mount_link *link, struct mount *ret);
-/* Mounts it, unless mountpoint_check (mountpoint.h) says that it cannot be.
- * What is asked of the mount waits. */
+/* Mounts.  Also fails as mountpoint_check does (mountpoint.h). */
 int mount_make(struct mount *mount);
-/* The old one is dead: unmounts it, and mounts the same anew. */
+/* Unmounts the old mount, which no worker serves, and mounts again. */
 int mount_again(struct mount *mount);
-/* Unmounts, where it still is mounted, and frees. */
+/* Unmounts, if it is still mounted, and frees. */
 void mount_end(struct mount *mount);
 
-/* -ENOTDIR, -EINVAL with words for what is no place to mount the store at; or
- * what mountpoint_check returns. */
+/* Checks a mount point before anything is started: -ENOTDIR; -EINVAL inside the
+ * store; or as mountpoint_check. */
 int mount_check_point(const char *root, const char *point, bool read_only);
 
-/* Does this kernel send requests again that were taken and not answered? */
+/* Can this kernel send the unanswered requests again (Linux 6.9)? */
 bool mount_can_resend(const struct mount *mount);
 
-/* A session of libfuse for these options; null with words. */
+/* A session of libfuse with the mount's options, not mounted; NULL with
+ * error_text(). */
 struct fuse_session *mount_session(const struct mount *mount,
 				   const struct fuse_lowlevel_ops *ops,
 				   void *userdata);
-/*
- * A session that answers on a copy of fd, the kernel's descriptor of a mount
- * that exists; fuse_session_destroy closes the copy.  -errno with words.
- */
+/* A session that serves an existing mount, through a copy of its descriptor fd.
+ * fuse_session_destroy closes the copy. */
 int mount_session_on(const struct mount *mount, int fd,
 		     const struct fuse_lowlevel_ops *ops, void *userdata,
 		     struct fuse_session **ret);
-/* Does this libfuse make such sessions?  -errno with words where not: no mount
- * can be served with it. */
+/* Fails if this libfuse cannot make such sessions: then it cannot serve. */
 int mount_check_libfuse(void);
 
 #endif

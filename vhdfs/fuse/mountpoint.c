@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads /proc/self/mountinfo (proc(5)), a line a mount:
+ * Mount point: checks what is mounted there, and locks it while mounting.
+ *
+ * statx tells the ID of the topmost mount on a directory.  /proc/self/mountinfo
+ * (proc(5)) has a line for each mount:
  *
  *     ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
  *
- * in which a space, tab, newline, backslash or # of a path is a backslash and
- * three octal digits.  The kernel tells the ID of what is mounted topmost on a
- * directory.
+ * A space, tab, newline, backslash or # in a path is written as a backslash and
+ * three octal digits.
  */
 #define _GNU_SOURCE
 #include "config.h"
@@ -31,8 +33,8 @@
 
 enum {
 	LOCK_TRY_MS = 20,
-	/* Another mount takes a moment.  What holds the lock for so long is
-	 * another kind of program. */
+	/* A mount takes a moment; another kind of program holds a lock for so
+	 * long. */
 	LOCK_WAIT_MS = 60000,
 };
 
@@ -70,8 +72,8 @@ static void decode(char *text)
 	*to = '\0';
 }
 
-/* Is it the line of the mount id?  1, and what it says, or 0. */
-static int take_line(const char *line, uint64_t id, struct mounted *ret)
+/* 1 if this is the line of mount id, and *ret is set; else 0. */
+static int parse_line(const char *line, uint64_t id, struct mounted *ret)
 {
 	const char *rest = strstr(line, " - ");
 	char options[4];
@@ -88,8 +90,8 @@ static int take_line(const char *line, uint64_t id, struct mounted *ret)
 	return 1;
 }
 
-/* 0 where there is no such mount. */
-static int find(uint64_t id, struct mounted *ret)
+/* As parse_line, for all lines; -errno. */
+static int find_mount(uint64_t id, struct mounted *ret)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
@@ -99,22 +101,22 @@ static int find(uint64_t id, struct mounted *ret)
 	if (!f)
 		return fail_errno(-errno, "/proc/self/mountinfo");
 	while (r == 0 && getline(&line, &size, f) > 0)
-		r = take_line(line, id, ret);
+		r = parse_line(line, id, ret);
 	return r;
 }
 
-/* What is mounted on the directory: 1, or 0 for nothing. */
-static int look(const char *point, struct mounted *ret)
+/* 1 if something is mounted on the directory, and *ret is set; 0; -errno. */
+static int find_topmost(const char *point, struct mounted *ret)
 {
 	struct statx stx = { 0 };
 
-	/* From what the kernel knows: the server of a mount is not asked. */
+	/* DONT_SYNC: the kernel does not send a request to the worker. */
 	if (statx(AT_FDCWD, point, AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0)
 		return fail_errno(-errno, "%s", point);
 	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
 	    !(stx.stx_mask & STATX_MNT_ID))
 		return 0;
-	return find(stx.stx_mnt_id, ret);
+	return find_mount(stx.stx_mnt_id, ret);
 }
 
 static bool is_same_directory(const char *a, const char *b)
@@ -126,21 +128,21 @@ static bool is_same_directory(const char *a, const char *b)
 		st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino);
 }
 
-/* A vhdfs is mounted there. */
-static int refuse(const char *root, const char *point, bool read_only,
-		  const struct mounted *mounted)
+/* A vhdfs is mounted there: returns which error that is. */
+static int mounted_error(const char *root, const char *point, bool read_only,
+			 const struct mounted *mounted)
 {
 	struct stat st;
 
 	if (stat(point, &st) < 0 && errno == ENOTCONN)
 		return fail(
 			-ENOTCONN,
-			"%s: the vhdfs that served the mount of %s has died; type `umount -l %s' first",
+			"%s: the vhdfs process of %s, which is mounted there, has died; type `umount -l %s' first",
 			point, mounted->source, shell_word(point));
 	if (!is_same_directory(mounted->source, root))
 		return fail(
 			-EBUSY,
-			"%s: another store is mounted there: expected %s, found %s; mount elsewhere, or type `umount %s' first",
+			"%s: another store is mounted there: expected %s, found %s; use another directory, or type `umount %s' first",
 			point, root, mounted->source, shell_word(point));
 	if (mounted->read_only != read_only)
 		return fail(
@@ -155,12 +157,12 @@ static int refuse(const char *root, const char *point, bool read_only,
 int mountpoint_check(const char *root, const char *point, bool read_only)
 {
 	struct mounted mounted = { 0 };
-	int r = look(point, &mounted);
+	int r = find_topmost(point, &mounted);
 
 	if (r > 0)
 		r = strcmp(mounted.type, "fuse.vhdfs") != 0
 			    ? 0
-			    : refuse(root, point, read_only, &mounted);
+			    : mounted_error(root, point, read_only, &mounted);
 	mounted_fini(&mounted);
 	return r;
 }
@@ -168,7 +170,7 @@ int mountpoint_check(const char *root, const char *point, bool read_only)
 bool mountpoint_is_mounted(const char *root, const char *point)
 {
 	struct mounted mounted = { 0 };
-	bool is = look(point, &mounted) > 0 &&
+	bool is = find_topmost(point, &mounted) > 0 &&
 		  !strcmp(mounted.type, "fuse.vhdfs") &&
 		  !strcmp(mounted.source, root);
 
@@ -185,7 +187,7 @@ void mountpoint_clear_dead(const char *root, const char *point)
 		umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
-static bool is_to_end(void)
+static bool has_end_signal(void)
 {
 	sigset_t set;
 
@@ -203,16 +205,17 @@ int mountpoint_lock(const char *point, int *ret_fd)
 
 	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR) {
-			/* Not every file system locks directories. */
+			/* This file system does not lock directories. */
 			close(steal_fd(&fd));
 			break;
 		}
-		if (is_to_end())
-			return fail(-ECANCELED, "%s: ended by a signal", point);
+		if (has_end_signal())
+			return fail(-ECANCELED, "%s: interrupted by a signal",
+				    point);
 		if (waited >= LOCK_WAIT_MS)
 			return fail(
 				-EBUSY,
-				"%s: expected no lock on the directory, found one for %d s; end the program that holds it",
+				"%s: another program has held a lock on the directory for %d s; end that program",
 				point, LOCK_WAIT_MS / 1000);
 		nanosleep(&pause, NULL);
 		waited += LOCK_TRY_MS;

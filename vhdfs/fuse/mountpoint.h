@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The mount point: what is mounted there already, and the lock of a mount. */
+/* Mount point: checks what is mounted there, and locks it while mounting. */
 #ifndef VHDFS_FUSE_MOUNTPOINT_H
 #define VHDFS_FUSE_MOUNTPOINT_H
 
 #include <stdbool.h>
 
 /*
- * Is the directory whose absolute path is point free for the store whose
- * absolute path is root?  It is where nothing is mounted on it, or another file
- * system than vhdfs, which is mounted over, as mount(8) does.  Else, with
- * words: -EALREADY where that store is mounted there; -EBUSY where it is with
- * another ro or rw, or where another store is; -ENOTCONN where the process
- * that served what is mounted there has died.
+ * Can the store be mounted?  root and point are absolute paths.  0 if no vhdfs
+ * is mounted there; another file system is mounted over, as mount(8) does.
+ * Else, with error_text():
+ *
+ *   -EALREADY   this store is mounted there
+ *   -EBUSY      it is, but as ro instead of rw or the reverse; or another store
+ *               is
+ *   -ENOTCONN   a vhdfs is mounted there whose processes have died
  */
 int mountpoint_check(const char *root, const char *point, bool read_only);
 
-/* Is the store whose absolute path is root mounted topmost at point?  The
- * process that serves is not asked. */
+/* Is this store mounted topmost at point?  Does not wait for the worker. */
 bool mountpoint_is_mounted(const char *root, const char *point);
 
-/* Unmounts a mount of that store whose process has died, where there is one at
- * point.  A mount that is served stays. */
+/* Unmounts a mount of this store whose processes have died.  Does nothing if
+ * there is none, or if it is served. */
 void mountpoint_clear_dead(const char *root, const char *point);
 
 /*
- * Of all programs that mount a store there, one at a time has the lock: from
- * its check until its mount is made.  *ret_fd is to be closed; it is -1 where
- * the directory cannot be locked.  -errno with words.
+ * Excludes other vhdfs programs that mount at the same point, from the check
+ * until the mount is made.  The caller closes *ret_fd, which is -1 if the file
+ * system does not lock directories.  Waits for the lock for 60 s, or until
+ * SIGINT or SIGTERM is pending: -EBUSY or -ECANCELED with error_text().
  */
 int mountpoint_lock(const char *point, int *ret_fd);
 

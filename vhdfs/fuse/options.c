@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Command line of vhdfs: parses it, and makes one for a hand-over. */
 #include "config.h"
 
 #include "fuse/options.h"
@@ -16,9 +17,9 @@
 #include "io/rootdir.h"
 #include "store/reserve.h"
 
-#define TRY_HELP "; vhdfs --help says more"
+#define TRY_HELP "; see vhdfs --help"
 
-/* Handed on: they mean something to the kernel or to libfuse. */
+/* Passed on to libfuse, which passes some to the kernel. */
 static const char *const mount_options[] = {
 	"rw",      "ro",          "suid",       "nosuid",
 	"dev",     "nodev",       "exec",       "noexec",
@@ -28,8 +29,8 @@ static const char *const mount_options[] = {
 };
 
 /*
- * Of mount(8) and of fstab; nothing that a mount of this kind would do
- * otherwise.  An option that ends in "=" or "-" stands for all that begin so.
+ * Options of mount(8) and of fstab that change nothing for this mount.  An
+ * entry that ends in "=" or "-" matches all options that begin with it.
  */
 static const char *const ignored_options[] = {
 	"defaults",
@@ -106,23 +107,23 @@ static int add_parents(struct options *o, const char *path)
 	return 0;
 }
 
-static int take_reserve(struct options *o, const char *value)
+static int parse_reserve(struct options *o, const char *value)
 {
 	if (size_parse(value, &o->reserve) == 0 &&
 	    o->reserve != RESERVE_DEFAULT)
 		return 0;
 	return fail(
 		-EINVAL,
-		"-o reserve=: expected a size such as 1G, in bytes or with K, M, G or T, found '%s'" TRY_HELP,
+		"-o reserve=: expected a size in bytes or with K, M, G or T, such as 1G, found '%s'" TRY_HELP,
 		value);
 }
 
-static int take_mount_option(struct options *o, const char *option)
+static int parse_mount_option(struct options *o, const char *option)
 {
 	if (!strncmp(option, "parents=", 8) && option[8])
 		return add_parents(o, option + 8);
 	if (!strncmp(option, "reserve=", 8))
-		return take_reserve(o, option + 8);
+		return parse_reserve(o, option + 8);
 	if (!strcmp(option, "ro"))
 		o->read_only = true;
 	if (!strcmp(option, "rw"))
@@ -132,7 +133,8 @@ static int take_mount_option(struct options *o, const char *option)
 		return 0;
 	}
 	if (is_one_of(mount_options, option))
-		/* What stands for the kernel's own default is not handed on. */
+		/* atime is the kernel's default, and default_permissions
+		 * always set. */
 		return !strcmp(option, "atime") ||
 				       !strcmp(option, "default_permissions")
 			       ? 0
@@ -144,9 +146,9 @@ static int take_mount_option(struct options *o, const char *option)
 }
 
 /*
- * The first option of the list at *at, which then begins behind it; null at the
- * end.  A comma after a backslash is the option's: as in libfuse, a backslash
- * stands for what follows it.
+ * Returns the first option of the list *at, and moves *at behind it; NULL at
+ * the end.  As in libfuse, a backslash escapes the character after it: an
+ * escaped comma does not end the option.  Changes the list.
  */
 static char *next_option(char **at)
 {
@@ -164,9 +166,10 @@ static char *next_option(char **at)
 	return option;
 }
 
-typedef int option_taker(struct options *o, const char *option);
+typedef int option_parser(struct options *o, const char *option);
 
-static int each_option(struct options *o, const char *list, option_taker *take)
+static int each_option(struct options *o, const char *list,
+		       option_parser *parse)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *option;
@@ -174,27 +177,27 @@ static int each_option(struct options *o, const char *list, option_taker *take)
 
 	while (r == 0 && (option = next_option(&rest)))
 		if (*option)
-			r = take(o, option);
+			r = parse(o, option);
 	return r;
 }
 
-static int take_remount(struct options *o, const char *option)
+static int find_remount(struct options *o, const char *option)
 {
 	o->remount |= !strcmp(option, "remount");
 	return 0;
 }
 
-static int take_mount_options(struct options *o, const char *list)
+static int parse_mount_options(struct options *o, const char *list)
 {
-	/* Beside it stands what the kernel says the options are now, in words
-	 * of its own. */
-	int r = each_option(o, list, take_remount);
+	/* First: with remount, mount(8) also passes the options that the kernel
+	 * reports, which are not all options of vhdfs. */
+	int r = each_option(o, list, find_remount);
 
 	return r < 0 || o->remount ? r
-				   : each_option(o, list, take_mount_option);
+				   : each_option(o, list, parse_mount_option);
 }
 
-static int take_operands(struct options *o, int n, char **operands)
+static int parse_operands(struct options *o, int n, char **operands)
 {
 	if (n == 1 && !strcmp(operands[0], "help"))
 		o->help = true;
@@ -241,11 +244,11 @@ static int parse(int argc, char **argv, struct options *o)
 		else if (c == 'V')
 			o->version = true;
 		else if (c == 'o')
-			r = take_mount_options(o, optarg);
+			r = parse_mount_options(o, optarg);
 		else
 			r = bad_option(argv);
 	}
-	return r < 0 ? r : take_operands(o, argc - optind, argv + optind);
+	return r < 0 ? r : parse_operands(o, argc - optind, argv + optind);
 }
 
 int options_parse(int argc, char **argv, struct options *ret)
@@ -283,7 +286,7 @@ int options_make_absolute(struct options *options)
 	return r;
 }
 
-/* What next_option makes text of; the caller's to free, null: no memory. */
+/* The reverse of next_option; the caller frees it.  NULL: out of memory. */
 static char *escape(const char *text)
 {
 	char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
@@ -300,7 +303,8 @@ static char *escape(const char *text)
 
 char **options_make_line(const struct options *o, const char *path)
 {
-	/* The program, two operands, -f, and "-o" with a value each. */
+	/* At most: the program, two operands, -f, three -o, the parents, NULL.
+	 */
 	char **line = calloc(2 * o->n_parents + 10, sizeof *line);
 	size_t n = 0, wanted = 0;
 
@@ -355,27 +359,27 @@ void options_print_help(void)
 {
 	fputs("usage: vhdfs STORE MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
 	      "\n"
-	      "Presents every VHD and VHDX image of the directory STORE, merged\n"
-	      "with its parents, as a flat file under MOUNTPOINT.\n"
+	      "Shows each VHD and VHDX image of the directory STORE, merged with its\n"
+	      "parents, as one flat file under MOUNTPOINT.\n"
 	      "\n"
-	      "  -f, --foreground  stay in the foreground, messages to standard error\n"
-	      "  -o, --options     mount options, as below\n"
-	      "  -h, --help, help  this text\n"
-	      "  -V, --version     the version\n"
+	      "  -f, --foreground  stay in the foreground; messages go to standard error\n"
+	      "  -o, --options     mount options, see below\n"
+	      "  -h, --help, help  show this text\n"
+	      "  -V, --version     show the version\n"
 	      "\n"
-	      "  -o ro             nothing can be written\n"
-	      "  -o allow_other    other users may use the mount, as permissions say\n"
-	      "  -o allow_root     root may use the mount, too\n"
-	      "  -o parents=DIR    look for parents by name in DIR as well; may be repeated;\n"
-	      "                    \\ before a comma of DIR\n"
-	      "  -o reserve=SIZE   leave so much of the store's file system free for flushes;\n"
-	      "                    without it 5 %, 1G at most, where it copies on write\n"
-	      "  -o no_resend      mount anew when the process that serves has died, as on\n"
-	      "                    kernels before 6.9\n"
-	      "  and mount(8)'s: rw suid nosuid dev nodev exec noexec sync async dirsync\n"
-	      "  atime noatime; others of fstab are accepted and ignored\n"
+	      "  -o ro             mount read-only\n"
+	      "  -o allow_other    let other users use the mount, as permissions allow\n"
+	      "  -o allow_root     let root use the mount of another user\n"
+	      "  -o parents=DIR    also look for parents by name in DIR; may be repeated;\n"
+	      "                    write \\ before a comma in DIR\n"
+	      "  -o reserve=SIZE   keep SIZE of the store's file system free for flushes;\n"
+	      "                    default: 5 %, at most 1G, if it copies on write, else 0\n"
+	      "  -o no_resend      make the mount anew when the worker process has died,\n"
+	      "                    as on kernels before 6.9\n"
+	      "  and these of mount(8): rw suid nosuid dev nodev exec noexec sync async\n"
+	      "  dirsync atime noatime; other options of fstab are accepted and ignored\n"
 	      "\n"
-	      "It is unmounted with umount(8), or by SIGTERM or SIGINT to vhdfs.  SIGHUP\n"
-	      "goes on with the program as it is installed now.\n",
+	      "To unmount, use umount(8), or send SIGTERM or SIGINT to vhdfs.  SIGHUP hands\n"
+	      "the mount over to the program that is installed now.\n",
 	      stdout);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line. */
+/* Command line of vhdfs. */
 #ifndef VHDFS_FUSE_OPTIONS_H
 #define VHDFS_FUSE_OPTIONS_H
 
@@ -15,19 +15,21 @@ struct options {
 	bool foreground;
 	bool read_only;
 	bool no_resend;   /* -o no_resend */
-	uint64_t reserve; /* -o reserve=, or RESERVE_DEFAULT */
-	bool remount;     /* of what is mounted already */
-	char **parents;   /* -o parents=; the strings owned */
+	uint64_t reserve; /* -o reserve=, in bytes, or RESERVE_DEFAULT */
+	bool remount;     /* -o remount */
+	char **parents;   /* -o parents=; owned, with the strings */
 	size_t n_parents;
-	char *mount; /* for libfuse, separated by commas; owned */
+	char *mount; /* options for libfuse, separated by commas, or NULL; owned
+		      */
 };
 
-/* -EINVAL with words for what makes no sense. */
+/* -EINVAL or -ENOMEM, with error_text(); then *ret is not set. */
 int options_parse(int argc, char **argv, struct options *ret);
-/* The paths, of what is there. -errno with words. */
+/* Makes the paths absolute; they must exist.  -errno with error_text(). */
 int options_make_absolute(struct options *options);
-/* A command line that says the same, of the program at path: null-ended, the
- * caller's to free with options_free_line. Null: out of memory. */
+/* The command line with the same meaning, for the program at path.  It ends
+ * with NULL; the caller frees it with options_free_line.  NULL: out of memory.
+ */
 char **options_make_line(const struct options *options, const char *path);
 void options_free_line(char **line);
 void options_fini(struct options *options);

@@ -184,7 +184,7 @@ static int end(const struct mount *mount, struct server *server,
 	r = store_close(server->store);
 	recovery_each_open(note_open, &opened);
 	if (r == 0 && opened)
-		mount_state_leave(store, mount->point, server->state);
+		mount_state_save(store, mount->point, server->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
