@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * manager: a stand-in for systemd as the manager of one service, for tests of
- * its file descriptor store:
+ * manager: a test double of systemd as the manager of one service, with its
+ * file descriptor store:
  *
  *     manager DIR MAX COMMAND...
  *
- * runs COMMAND with NOTIFY_SOCKET and FDSTORE=MAX, and again, with what it
- * stored, each time that it was killed or failed and all its descendants have
- * ended.  It ends when COMMAND exits with 0 or 2, and with that status; or
- * after SIGTERM, which it hands on.  As systemd it ignores what a process sent
- * that is not there any more.
+ * Runs COMMAND with NOTIFY_SOCKET and FDSTORE=MAX.  Each time COMMAND was
+ * killed or failed, and all its descendants have ended, runs it again and
+ * passes the stored descriptors on.  Ends with the status of COMMAND when that
+ * is 0 or 2, or after SIGTERM, which it passes on.  Like systemd it ignores a
+ * message whose sender has ended.
  *
- * DIR/log gets a line for each event: "start PID", "ended HOW", "text" for each
- * line of a message, "stored NAME", "removed NAME", "full NAME".  DIR/log is
- * also what tells when a file was read and removed:
+ * DIR/log gets a line for each event: "start PID", "ended HOW", each line of a
+ * message, "stored NAME", "removed NAME", "full NAME".
  *
- *     DIR/kill   "N before" or "N after": COMMAND is killed with SIGKILL when
- *                its Nth message from now is there, before or after it is done
- *     DIR/lose   a name: of what is stored by that name nothing is passed on
- *     DIR/wait   while it is there, COMMAND is not started again
- *     DIR/deaf   while it is there, no message is read, and there is no room
- * for another one; "deaf" is logged once DIR/hurry  while it is there, COMMAND
- * is started again though not all of its descendants have ended
+ * These files control the manager.  It removes DIR/kill and DIR/lose when it
+ * has read them:
+ *
+ *   DIR/kill    "N before" or "N after": kill COMMAND with SIGKILL at its Nth
+ *               message from now, before or after the message is processed
+ *   DIR/lose    a name: do not pass on the descriptors of that name
+ *   DIR/wait    while it exists, do not start COMMAND again
+ *   DIR/deaf    while it exists, read no message and keep the socket full; logs
+ *               "deaf" when the socket is full
+ *   DIR/hurry   while it exists, do not wait for the descendants of COMMAND
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -51,8 +53,8 @@ static size_t n_stored, store_max;
 static const char *dir;
 static FILE *events;
 static pid_t child;
-static pid_t killed; /* nothing of it is taken any more */
-static int kill_in;  /* messages */
+static pid_t killed; /* its messages are ignored */
+static int kill_in;  /* so many messages; 0: no kill is due */
 static bool kill_after, stopping;
 
 #define EVENT(...)                            \
@@ -76,7 +78,7 @@ static char *path_of(const char *name)
 	return path;
 }
 
-/* The first line of a file, which is removed. */
+/* Reads the first line of a file, and removes the file. */
 static bool take_file(const char *name, char text[NAME_SIZE])
 {
 	FILE *f = fopen(path_of(name), "re");
@@ -91,7 +93,7 @@ static bool take_file(const char *name, char text[NAME_SIZE])
 	return true;
 }
 
-static int listen_to_child(void)
+static int open_socket(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), yes = 1;
@@ -143,8 +145,8 @@ static void unstore(const char *name)
 	n_stored = n;
 }
 
-/* What the message says of descriptors. */
-static void take_message(char *text, int fd)
+/* Logs the message, and stores or removes descriptors. */
+static void process_message(char *text, int fd)
 {
 	bool put = false, out = false;
 	char name[NAME_SIZE] = "";
@@ -163,7 +165,7 @@ static void take_message(char *text, int fd)
 		unstore(name);
 }
 
-/* Is this the message at which the command is killed? */
+/* Is this the message at which COMMAND is killed? */
 static bool is_killed_now(void)
 {
 	char text[NAME_SIZE], when[8];
@@ -203,7 +205,7 @@ static ssize_t receive_text(int s, char *text, int *ret_fd, pid_t *ret_pid)
 	return n;
 }
 
-/* False where there is none. */
+/* False if there is no message. */
 static bool receive(int s)
 {
 	char text[TEXT_SIZE];
@@ -220,7 +222,7 @@ static bool receive(int s)
 		kill(child, SIGKILL);
 		EVENT("killed before %.*s", (int)strcspn(text, "\n"), text);
 	} else if (pid != killed && kill(pid, 0) == 0) {
-		take_message(text, fd);
+		process_message(text, fd);
 		fd = -1;
 	}
 	if (now && kill_after) {
@@ -232,7 +234,7 @@ static bool receive(int s)
 	return true;
 }
 
-/* In the child: descriptors from 3 on, as sd_listen_fds(3) finds them. */
+/* In the child: makes them descriptors from 3 on, for sd_listen_fds(3). */
 static void pass_on(void)
 {
 	static char names[STORE_MAX * NAME_SIZE];
@@ -275,7 +277,7 @@ static void start(char **command)
 	EVENT("start %d", (int)child);
 }
 
-/* Is there no process of the service any more?  Its status, once. */
+/* Have COMMAND and its descendants ended?  *ret_status is that of COMMAND. */
 static bool has_ended(int *ret_status)
 {
 	int status;
@@ -300,7 +302,7 @@ static void end(int status)
 		usleep(10000);
 }
 
-/* Fills the socket, as the messages of other services do, and reads nothing. */
+/* Fills the socket, as messages of other services do, and reads nothing. */
 static void be_deaf(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -366,5 +368,5 @@ int main(int argc, char **argv)
 	if (!events)
 		die(path_of("log"));
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	serve(listen_to_child(), argv + 3);
+	serve(open_socket(), argv + 3);
 }
