@@ -57,7 +57,7 @@ test_hand_over_between_releases() {
 		fail "expected the old libfuse, found $before"
 	hand_over_in_the_middle
 	load_all 0 true -s 6
-	nobody_noticed
+	no_client_saw_an_error
 	verify_all exact
 	after=$(libfuse_of "$pid")
 	[[ $after != /opt/old/* ]] ||

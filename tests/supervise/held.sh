@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of what a service manager holds for vhdfs, after supervise.sh: the
-# manager is tests/tools/manager.
+# For tests of the descriptor store, with tests/tools/manager as the service
+# manager.  Needs supervise.sh.
 
-# hold_store STORE MOUNTPOINT [OPTION...]: mounts it under a manager, whose
-# directory is $held.  ${mount_pid[MOUNTPOINT]} is the manager; HELD_MAX is how
-# many descriptors it takes, HELD_COMMAND what it runs instead of vhdfs.
+# hold_store STORE MOUNTPOINT [OPTION...]: mounts the store under a manager,
+# whose directory is $held.  ${mount_pid[MOUNTPOINT]} is the manager.  HELD_MAX:
+# how many descriptors it stores; HELD_COMMAND: what it runs instead of vhdfs.
 hold_store() {
 	local store=$1 mnt=$2
 
@@ -26,15 +26,16 @@ end_held() {
 	lib_end_mount "$1"
 }
 
+# said_ready N: has READY=1 been sent N times?
 said_ready() {
 	[ "$(grep -c '^READY=1' "$held/log")" -ge "$1" ]
 }
 
-# The supervisor that runs, and all processes of the mount.
 held_supervisor() {
 	sed -n 's/^start //p' "$held/log" | tail -n 1
 }
 
+# All processes of the mount.
 held_processes() {
 	local pid
 
@@ -43,7 +44,8 @@ held_processes() {
 	pgrep -P "$pid"
 }
 
-# SIGKILL to all processes of the mount; returns when the next ones answer.
+# kill_held MOUNTPOINT: kills all processes of the mount, and waits until the
+# next ones serve.
 kill_held() {
 	local ready
 
@@ -54,7 +56,7 @@ kill_held() {
 	timeout "$hang_seconds" stat -f "$1" >/dev/null
 }
 
-# What the manager holds, in one line.
+# The names of the stored descriptors, in one line.
 held_names() {
 	awk '/^stored / { n[$2] = 1 } /^removed / { delete n[$2] }
 		END { for (i in n) print i }' "$held/log" | sort | xargs
@@ -66,12 +68,12 @@ held_disk() {
 	hold_store "$store" "$mnt" "$@"
 }
 
-# state_of MOUNTPOINT: its state identifier.
+# state_of MOUNTPOINT: prints its state identifier.
 state_of() {
 	getfattr --only-values --absolute-names -n user.vhdfs.state "$1"
 }
 
-# is_held NAMES: these, and no more.
+# is_held NAMES: are these the names of all stored descriptors?
 is_held() {
 	[ "$(held_names)" = "$1" ]
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of what happens when a worker of vhdfs ends, after kill/kill.sh.
+# For tests that kill workers of vhdfs.  Needs kill/kill.sh.
 
-# worker MOUNTPOINT: the process that serves it.
+# worker MOUNTPOINT: prints the process ID of the worker.
 worker() {
 	local pid
 
@@ -10,7 +10,8 @@ worker() {
 	echo "$pid"
 }
 
-# kill_worker MOUNTPOINT [SIGNAL]: and waits until the next one serves.
+# kill_worker MOUNTPOINT [SIGNAL]: kills the worker, and waits until the next
+# one serves.
 kill_worker() {
 	local pid
 
@@ -19,6 +20,7 @@ kill_worker() {
 	wait_until 10 another_serves "$1" "$pid"
 }
 
+# another_serves MOUNTPOINT PID: does another worker than PID serve?
 another_serves() {
 	local pid
 
@@ -26,8 +28,8 @@ another_serves() {
 		timeout "$hang_seconds" stat -f "$1"
 }
 
-# kill_workers N SECONDS: one after the other, so many in about that time, in
-# the background; $killer is the process that does it.
+# kill_workers N SECONDS: in the background, kills N workers one after the
+# other, in about that time; $killer is the process that does it.
 kill_workers() {
 	local n=$1 pause
 
@@ -43,8 +45,8 @@ kill_workers() {
 	killer=$!
 }
 
-# Nobody was told of any of it.
-nobody_noticed() {
+# After kill_workers: all were killed, and no client saw an error.
+no_client_saw_an_error() {
 	local client
 
 	wait "$killer" || fail "could not kill them all: $(cat "$mnt.log")"
@@ -60,7 +62,7 @@ requires_resend() {
 		skip "the kernel has no FUSE_NOTIFY_RESEND"
 }
 
-# A store with a master and a child of it, not mounted.
+# Makes a store with a master and its child, not mounted.
 make_pair() {
 	requires_resend
 	requires_fuse
@@ -70,14 +72,14 @@ make_pair() {
 	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
 }
 
-# That store, mounted; $child is the child's view.
+# As make_pair, mounted; $child is the view of the child.
 simple_store() {
 	make_pair
 	mount_store "$store" "$mnt" "$@"
 }
 
-# die_at CALLS N: the worker is killed as one of its threads enters the Nth of
-# these system calls, counted from now; see strace(1) for CALLS.
+# die_at CALLS N: the worker will be killed when a thread of it enters the Nth
+# of these system calls from now; CALLS as for strace(1).
 die_at() {
 	requires strace
 	rm -f "$scratch/attached"
@@ -87,7 +89,7 @@ die_at() {
 	wait_until 30 grep -q attached "$scratch/attached"
 }
 
-# Did it die, since die_at?  Another serves when this returns.
+# Did the worker die since die_at?  Returns when a worker serves.
 died() {
 	local died=0
 

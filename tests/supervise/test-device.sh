@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A sync that a real device failed, and a worker that is killed around it: the
-# kernel tells each descriptor of the failure once, so the next sync of the same
-# descriptor succeeds, and must not be believed.
+# A device fails a sync, and the worker is killed during that sync.  The kernel
+# reports a failure once to each open file description, so the next sync of the
+# same descriptor succeeds although data is lost: the next worker must not trust
+# it.
 #
-# The device is a loop device over a sparse file on a full tmpfs: a write to a
+# The device is a loop device on a sparse file on a full tmpfs: a write to a
 # block that was punched out of that file fails in the block layer.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
@@ -12,11 +13,12 @@
 . "${0%/*}/supervise.sh"
 . "${0%/*}/../mount/common.sh"
 
-# What other tests take along into mount namespaces of their own keeps a file
-# system alive that was unmounted here: they get none of ours.
+# A mount namespace of its own: mount namespaces of other tests would keep a
+# file system busy that is unmounted here.
 [ -n "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare -m "$0" "$@"
 
-# A store on such a device with a fixed image, its view written and synced once.
+# begin_device FORMAT: a store on such a device, with a fixed image whose view
+# was written and synced once.
 begin_device() {
 	begin
 	requires_resend
@@ -34,13 +36,13 @@ begin_device() {
 	mkdir "$store"
 	vhdfs-img create --size 8M --fixed "$store/pc.$1"
 	mount_store "$store" "$mnt"
-	# Written once, so that later writes change no block of the file system.
+	# So later writes allocate no blocks of the file system.
 	dd if=/dev/urandom of="$view" bs=1M count=8 conv=notrunc,fsync \
 		status=none
 	hold_view "$view" rw write 0 first fsync
 }
 
-# The device has no room any more for what the disk has at 4000000.
+# break_device FORMAT: the device has no space for the byte 4000000 of the disk.
 break_device() {
 	local page at
 
@@ -57,15 +59,15 @@ break_device() {
 		true
 }
 
-mend_device() {
+repair_device() {
 	rm "$tmpfs/ballast"
 }
 
-# killed_at CALL DELAY PATTERN: the worker, when the trace of CALL shows the
-# pattern, while a client syncs what the device refuses.  DELAY is delay_exit:
-# the call has its answer, the worker does not know it yet; or delay_enter: the
-# worker is about to do it.  The kernel sends the sync to the next worker again.
-killed_at() {
+# kill_during CALL DELAY PATTERN: a client syncs, and the worker is killed when
+# the trace of CALL shows the pattern.  DELAY delay_exit: the call has returned
+# in the kernel, but not in the worker; delay_enter: the worker is about to
+# call.  The kernel sends the sync again, to the next worker.
+kill_during() {
 	local worker go
 
 	mkfifo "$scratch/go"
@@ -86,31 +88,31 @@ killed_at() {
 	kill -KILL "$worker" "$tracer"
 	wait "$tracer" 2>/dev/null || true
 	wait_until 60 another_serves "$mnt" "$worker"
-	mend_device
+	repair_device
 	wait "$client" || true
 }
 
-failed_sync_is_told() {
+failed_sync_is_reported() {
 	begin_device "$1"
 	break_device "$1"
-	killed_at "${@:2}"
-	# What the device said, or that it is known to have failed.
+	kill_during "${@:2}"
+	# The error of the device, or EIO because the failure is known.
 	equal "open, write, hold, the sync sent again, the next sync, close" \
 		"ok ok ok EIO EIO EIO" "$(sed '/^hold/d; 4,$s/ENOSPC/EIO/' \
 			"$scratch/answers" | paste -sd ' ')"
 }
 
 test_worker_killed_after_the_device_failed_the_sync() {
-	failed_sync_is_told vhd fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
+	failed_sync_is_reported vhd fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
 }
 
 test_worker_killed_after_the_device_failed_the_sync_of_a_vhdx() {
-	failed_sync_is_told vhdx fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
+	failed_sync_is_reported vhdx fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
 }
 
-# The header of the answer has an error, -EIO or -ENOSPC.
-test_worker_killed_before_it_answers_that_the_sync_failed() {
-	failed_sync_is_told vhd writev delay_enter '(373|344).377.377.377'
+# The pattern: the error in the answer's header, -EIO or -ENOSPC.
+test_worker_killed_before_it_answers_the_failed_sync() {
+	failed_sync_is_reported vhd writev delay_enter '(373|344).377.377.377'
 }
 
 run_tests

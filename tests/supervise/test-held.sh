@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A service manager that holds descriptors: after the death of all processes the
-# next supervisor goes on with the mount, and nothing that was answered is lost.
+# The descriptor store of a service manager: after the death of all processes
+# the next supervisor resumes the mount, and no answered write is lost.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -9,8 +9,8 @@
 . "${0%/*}/supervise.sh"
 . "${0%/*}/held.sh"
 
-# hold_writes [N]: a process that has $child open, and has written to it at N
-# places without a flush.
+# hold_writes [N]: starts a process that has $child open, and has written at N
+# offsets without a flush.
 hold_writes() {
 	local i commands=()
 
@@ -21,8 +21,8 @@ hold_writes() {
 	hold_view "$child" rw "${commands[@]}"
 }
 
-# are_there VIEW: what hold_writes wrote.
-are_there() {
+# has_writes VIEW: has it the data of hold_writes?
+has_writes() {
 	local i commands=()
 
 	for ((i = 0; i < writes; i++)); do
@@ -34,7 +34,7 @@ are_there() {
 		fail "expected what was written, found: $(cat "$scratch/found")"
 }
 
-# No process, and no manager, has the image locked.
+# is_free IMAGE: no process has it locked, also not through the manager.
 is_free() {
 	vhdfs-img check "$1" >"$scratch/check" 2>&1 &&
 		! grep 'in use' "$scratch/check"
@@ -53,8 +53,9 @@ new_state() {
 		fail "expected a new state identifier, found the old one"
 }
 
-# No image is locked, no descriptor is held, one mount was there.
-ended_clean() {
+# Unmounts: there was one mount, no descriptor is stored and no image locked
+# after.
+ends_clean() {
 	equal "mounts" 1 "$(grep -c " $mnt fuse" /proc/self/mounts)"
 	unmount "$mnt"
 	equal "held at the end" "" "$(held_names)"
@@ -67,17 +68,17 @@ test_answered_writes_survive_the_death_of_all() {
 	hold_writes 200
 	kill_held "$mnt"
 	same_state
-	are_there "$child"
+	has_writes "$child"
 	grep 'resumed .*, with all open files' "$mnt.log"
-	# Two deaths are as one.
+	# A second death.
 	kill_held "$mnt"
 	release_view
 	same_state
-	are_there "$child"
-	ended_clean
+	has_writes "$child"
+	ends_clean
 }
 
-test_handles_go_on() {
+test_handles_stay_open() {
 	held_disk
 	exec 7<>"$child" 8<"$child"
 	printf before >&7
@@ -85,43 +86,44 @@ test_handles_go_on() {
 	printf after >&7
 	equal "reader" beforeafter "$(head -c 11 <&8)"
 	exec 7>&- 8<&-
-	ended_clean
+	ends_clean
 }
 
-# die_and_wait: everything is killed and not started again before go_on.
-die_and_wait() {
+# kill_and_wait: kills all processes; the manager starts none before
+# start_again.
+kill_and_wait() {
 	: >"$held/wait"
 	# shellcheck disable=SC2046
 	kill -KILL $(held_processes)
 	wait_until 30 grep -q '^ended' "$held/log"
 }
 
-go_on() {
+start_again() {
 	rm "$held/wait"
 }
 
-# What was asked while nothing served is answered by the next supervisor.
+# Requests that are sent while no worker runs are answered by the next one.
 test_requests_wait_for_the_next_supervisor() {
 	local client
 
 	held_disk
 	hold_view "$child" rw write 0 before
-	die_and_wait
+	kill_and_wait
 	file-io "$child" rw read 0 6 write 0 waited fsync read 0 6 \
 		>"$scratch/said" &
 	client=$!
-	# No other program takes the image meanwhile.
+	# No other program can lock the image meanwhile.
 	is_locked "$store/child.vhdx" || fail "expected it to be locked"
 	kill -0 $client || fail "expected the client to wait"
-	go_on
+	start_again
 	wait $client || fail "$(cat "$scratch/said")"
 	equal "answer" beforewaited "$(cat "$scratch/said")"
 	release_view
-	ended_clean
+	ends_clean
 }
 
-# points N: where to kill, a line "MESSAGE before" or "MESSAGE after" each; in the
-# long run both for each message.
+# points N: lines "MESSAGE before" or "MESSAGE after", which say when to kill;
+# with VHDFS_LONG both for each of the N messages.
 points() {
 	local n
 
@@ -131,7 +133,7 @@ points() {
 	done
 }
 
-# kill_at N WHEN: the command is killed at its Nth message from now.
+# kill_at N WHEN: the supervisor will be killed at its Nth message from now.
 kill_at() {
 	kills_before=$(kills_so_far)
 	echo "$1 $2" >"$held/kill"
@@ -145,8 +147,8 @@ was_killed() {
 	[ "$(kills_so_far)" -gt "${kills_before:-0}" ]
 }
 
-# open_write_close N WHEN: a client's open, write, flush and close, while
-# everything is killed at message N of it.
+# open_write_close N WHEN: a client opens, writes, flushes and closes, while all
+# processes are killed at message N.
 open_write_close() {
 	local starts
 
@@ -156,7 +158,7 @@ open_write_close() {
 		>"$scratch/said" || true
 	equal "answers, death $2 message $1" "ok ok kept $*ok ok" \
 		"$(xargs <"$scratch/said")"
-	# It is written, and the image is let go of.
+	# The image is written and unlocked.
 	wait_until 30 is_free "$store/child.vhdx"
 	equal "written, death $2 message $1" "kept $*" \
 		"$(file-io "$child" ro read 0 $((5 + ${#1} + 1 + ${#2})))"
@@ -177,10 +179,10 @@ test_death_at_each_message_of_an_open_and_a_close() {
 	done < <(points 10)
 	[ $deaths -ge 10 ] || fail "expected 10 deaths, found $deaths"
 	same_state
-	ended_clean
+	ends_clean
 }
 
-# The same at each message of a start: the next start has a mount, and no other.
+# The next start leaves one mount.
 test_death_at_each_message_of_a_start() {
 	local n when deaths=0
 
@@ -195,12 +197,12 @@ test_death_at_each_message_of_a_start() {
 				read 0 7 | tr -d '\n' | sed 's/^okok/ok /')"
 		! was_killed || deaths=$((deaths + 1))
 		rm -f "$held/kill"
-		ended_clean
+		ends_clean
 	done < <(points 6)
 	[ $deaths -ge 5 ] || fail "expected 5 deaths, found $deaths"
 }
 
-# What cannot be gone on with is said, and no state identifier hides it.
+# A mount that cannot be resumed is reported, and gets a new state identifier.
 test_missing_descriptor_means_a_new_state() {
 	local name
 
@@ -218,10 +220,11 @@ test_missing_descriptor_means_a_new_state() {
 		file-io "$child" rw write 0 again fsync
 		wait_until 30 is_held "fuse keep"
 	done
-	ended_clean
+	ends_clean
 }
 
-# Without the mount's descriptor handles are lost, but nothing that was answered.
+# Without the descriptor of the mount, handles are lost but answered writes are
+# not.
 test_missing_mount_keeps_answered_writes() {
 	held_disk
 	state=$(state_of "$mnt")
@@ -230,12 +233,12 @@ test_missing_mount_keeps_answered_writes() {
 	kill_held "$mnt"
 	release_view || true
 	same_state
-	are_there "$child"
+	has_writes "$child"
 	grep 'resumed .*, with a new mount' "$mnt.log"
-	ended_clean
+	ends_clean
 }
 
-# Where the kernel does not ask again, as where it cannot.
+# As on a kernel that cannot send requests again.
 test_mount_made_anew_keeps_answered_writes() {
 	held_disk -o no_resend
 	state=$(state_of "$mnt")
@@ -243,20 +246,19 @@ test_mount_made_anew_keeps_answered_writes() {
 	kill_held "$mnt"
 	release_view || true
 	same_state
-	are_there "$child"
+	has_writes "$child"
 	hold_writes
-	# A death of the worker alone, and then of all.
+	# The worker dies alone, and then all processes.
 	pid=$(held_supervisor)
 	kill -KILL "$(pgrep -P "$pid")"
 	wait_until 30 grep -q 'mounting anew' "$mnt.log"
 	kill_held "$mnt"
 	release_view || true
 	same_state
-	are_there "$child"
-	ended_clean
+	has_writes "$child"
+	ends_clean
 }
 
-# At each message of a mount made anew.
 test_death_at_each_message_of_a_mount_made_anew() {
 	local n when
 
@@ -270,9 +272,9 @@ test_death_at_each_message_of_a_mount_made_anew() {
 		wait_until 30 serves_again
 		release_view || true
 		same_state
-		are_there "$child"
+		has_writes "$child"
 	done < <(points 4)
-	ended_clean
+	ends_clean
 }
 
 serves_again() {
@@ -280,7 +282,8 @@ serves_again() {
 		timeout "$hang_seconds" stat -f "$mnt"
 }
 
-# More than the manager takes: it is said, and not gone on with.
+# The manager cannot store all descriptors: this is reported, and the mount not
+# resumed.
 test_full_manager_means_a_new_state() {
 	HELD_MAX=4
 	held_disk
@@ -291,22 +294,21 @@ test_full_manager_means_a_new_state() {
 	new_state
 	release_view || true
 	file-io "$child" rw write 0 again fsync
-	ended_clean
+	ends_clean
 }
 
-# A manager that asks for nothing gets nothing.
-test_nothing_is_held_without_fdstore() {
+test_nothing_is_stored_without_fdstore() {
 	held_disk
 	unmount "$mnt"
 	rm -f "$held/log" "$held/notify"
 	HELD_MAX=0 hold_store "$store" "$mnt"
 	file-io "$child" rw write 0 text
 	! grep 'FDSTORE\|BARRIER' "$held/log" || fail "expected no such message"
-	ended_clean
+	ends_clean
 }
 
-# Other options: what was answered stays, in a mount that has them.
-test_changed_options_are_those_of_the_new_mount() {
+# The options have changed: a new mount has them, and the answered writes.
+test_changed_options_mount_anew() {
 	requires_resend
 	empty_store
 	vhdfs-img create --size 16M "$store/child.vhdx"
@@ -322,20 +324,20 @@ test_changed_options_are_those_of_the_new_mount() {
 	kill_held "$mnt"
 	release_view || true
 	same_state
-	are_there "$child"
+	has_writes "$child"
 	grep " $mnt fuse.vhdfs .*allow_other" /proc/self/mounts ||
 		fail "expected the new options"
-	ended_clean
+	ends_clean
 }
 
-# upgrade_held: another program, the same one, goes on.
+# upgrade_held: hands over to the same program.
 upgrade_held() {
 	kill -HUP "$(held_supervisor)"
 	wait_until 30 grep -q 'upgraded to version' "$mnt.log"
 	timeout "$hang_seconds" stat -f "$mnt"
 }
 
-test_upgrade_is_gone_on_with() {
+test_mount_is_resumed_after_an_upgrade() {
 	held_disk
 	state=$(state_of "$mnt")
 	hold_view "$child" rw write 0 before
@@ -348,14 +350,14 @@ test_upgrade_is_gone_on_with() {
 	equal "written" "before after" "$(file-io "$child" ro read 0 6
 		echo " $(file-io "$child" ro read 4096 5)")"
 	release_view
-	ended_clean
+	ends_clean
 }
 
 holds_witness() {
 	[[ $(held_names) == *w0 ]]
 }
 
-test_failed_upgrade_is_gone_on_with() {
+test_mount_is_resumed_after_a_failed_upgrade() {
 	requires_resend
 	empty_store
 	mkdir "$scratch/bin" "$mnt"
@@ -374,12 +376,12 @@ test_failed_upgrade_is_gone_on_with() {
 	mv "$scratch/bin/works" "$scratch/bin/vhdfs"
 	kill_held "$mnt"
 	same_state
-	are_there "$child"
+	has_writes "$child"
 	release_view
-	ended_clean
+	ends_clean
 }
 
-# At each message of an upgrade: what was answered was flushed before.
+# Answered writes were flushed before.
 test_death_at_each_message_of_an_upgrade() {
 	local n when
 
@@ -394,11 +396,11 @@ test_death_at_each_message_of_an_upgrade() {
 		equal "text" "text $n $when" "$(file-io "$child" ro read 0 \
 			$((6 + ${#n} + ${#when})))"
 	done < <(points 12)
-	ended_clean
+	ends_clean
 }
 
-# Told to end while files are open: it ends, or the next one goes on; the writes
-# are there.
+# SIGTERM while files are open: the mount ends, or the next supervisor resumes
+# it; no write is lost.
 test_death_at_each_message_of_an_end() {
 	local n when
 
@@ -411,7 +413,7 @@ test_death_at_each_message_of_an_end() {
 		wait_until 30 ended_or_serves
 		if serves_again; then
 			rm -f "$held/kill"
-			are_there "$child"
+			has_writes "$child"
 			kill "${mount_pid[$mnt]}"
 		fi
 		wait "${mount_pid[$mnt]}" || true
@@ -420,18 +422,18 @@ test_death_at_each_message_of_an_end() {
 		is_free "$store/child.vhdx" || fail "$(cat "$scratch/check")"
 		rm -f "$held/log" "$held/notify" "$held/kill"
 		hold_store "$store" "$mnt"
-		are_there "$child"
+		has_writes "$child"
 	done < <(points 7)
-	ended_clean
+	ends_clean
 }
 
 ended_or_serves() {
 	! kill -0 "${mount_pid[$mnt]}" || { was_killed && serves_again; }
 }
 
-# die_all_at CALLS N: the worker stops as one of its threads enters the Nth of
-# these system calls, so that all can be killed there.
-die_all_at() {
+# stop_at CALLS N: the worker stops when a thread of it enters the Nth of these
+# system calls, so that all processes can be killed there.
+stop_at() {
 	requires strace
 	rm -f "$scratch/attached"
 	strace -f -p "$(pgrep -P "$(held_supervisor)")" -o "$scratch/trace" \
@@ -441,19 +443,20 @@ die_all_at() {
 	wait_until 30 grep -q attached "$scratch/attached"
 }
 
-# Was it stopped, or did the client come through?
+# Did the worker stop, or did the client end?
 stopped_or_done() {
 	grep -q 'stopped by SIGSTOP' "$scratch/trace" || ! kill -0 "$1"
 }
 
-# Between the messages: at the calls that note, lock, record and answer.
+# Deaths between messages: at the system calls that register, lock, record and
+# answer.
 test_death_at_each_call_of_an_open() {
 	local n client deaths=0
 
 	held_disk
 	state=$(state_of "$mnt")
 	for n in 1 2 3 5 7 9 12; do
-		die_all_at openat,fcntl,fstat,newfstatat,pread64,close,write,writev "$n"
+		stop_at openat,fcntl,fstat,newfstatat,pread64,close,write,writev "$n"
 		file-io "$child" answers rw write 0 "kept $n" read 0 6 \
 			>"$scratch/said" &
 		client=$!
@@ -472,12 +475,12 @@ test_death_at_each_call_of_an_open() {
 	[ $deaths -gt 3 ] || fail "expected more deaths, found $deaths"
 	remark "$deaths deaths"
 	same_state
-	ended_clean
+	ends_clean
 }
 
-# A process that waits for a disk does not die; what it writes comes before what
-# the next one writes.
-test_next_one_waits_for_a_process_that_cannot_die() {
+# A process that waits for a disk does not die at once; its writes must come
+# before those of the next one.
+test_next_supervisor_waits_for_a_process_that_cannot_die() {
 	local client
 
 	requires fsfreeze
@@ -505,7 +508,7 @@ test_next_one_waits_for_a_process_that_cannot_die() {
 	wait $client || fail "$(cat "$scratch/said")"
 	equal "written" frozen "$(file-io "$child" ro read 0 6)"
 	release_view
-	ended_clean
+	ends_clean
 }
 
 a_thread_waits_for_the_disk() {

@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Another libfuse than the one that the program was built with: one that has no
-# custom I/O, as 3.18, and one with which no mount can be served.
+# Another libfuse than at build time: one without custom I/O, like 3.18, and one
+# that cannot serve a mount.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/supervise.sh"
 
-# with_libfuse REFUSE COMMAND...
+# with_libfuse REFUSE COMMAND...: with tests/tools/libfuse.so, which refuses
+# that.
 with_libfuse() {
 	env REFUSE="$1" LD_PRELOAD="$top_builddir/tests/tools/libfuse.so" \
 		"${@:2}"
 }
 
-# A store with one disk, mounted with a libfuse; $disk is its view.  The program
-# is the test's own, to be replaced.
+# A store with one disk; $disk is its view.  The program is a copy that the test
+# can replace.
 begin_with() {
 	requires_fuse
 	[ -f "$top_builddir/tests/tools/libfuse.so" ] ||
@@ -25,6 +26,7 @@ begin_with() {
 	PATH=$scratch/bin:$PATH
 }
 
+# mount_with REFUSE
 mount_with() {
 	REFUSE=$1 LD_PRELOAD=$top_builddir/tests/tools/libfuse.so \
 		vhdfs "$store" "$mnt" -f >"$mnt.log" 2>&1 &
@@ -47,7 +49,7 @@ test_libfuse_without_custom_io_serves() {
 	vhdfs-img check "$store/disk.vhdx"
 }
 
-test_libfuse_that_cannot_serve_is_said_before_mounting() {
+test_libfuse_that_cannot_serve_is_refused_before_mounting() {
 	begin_with
 	expect_error 1 'libfuse [0-9.]+ does not take the descriptor of a mount: Operation not supported$' \
 		with_libfuse mount vhdfs "$store" "$mnt" -f
@@ -59,7 +61,7 @@ test_libfuse_that_cannot_serve_is_said_before_mounting() {
 		fail "expected the reason, found: $(cat "$scratch/stderr")"
 }
 
-# The version that is installed cannot serve: the one that serves goes on.
+# The old program continues.
 test_upgrade_to_libfuse_that_cannot_serve_is_refused() {
 	local pid
 

@@ -1,19 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# An open that the worker's death interrupts is decided by the next worker: what
-# is refused stays refused, and what is granted is granted once.
+# The worker dies during an open: the next worker decides the open again.  A
+# refused open stays refused, and a granted open takes effect once.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/supervise.sh"
 
 tests_of_the_long_run=1
 
-# refused_at_each_call VIEW ERRNO: the worker dies at the first system call of
-# the open of VIEW for writing, at the second, and so on; all are refused.
+# refused_at_each_call VIEW ERRNO: opens VIEW for writing again and again, while
+# the worker dies at the first system call, at the second, and so on.  Each open
+# fails with ERRNO.
 refused_at_each_call() {
 	local n deaths=0
 
-	# Each thread counts its own calls: twice, and not each is reached.
+	# strace counts the calls of each thread: some numbers come twice, and
+	# not each is reached.
 	for n in 1 2 3 4 1 2 3; do
 		die_at %file $n
 		file-io "$1" answers rw write 1048576 XXXX fsync >"$scratch/said" ||
@@ -25,7 +27,7 @@ refused_at_each_call() {
 	remark "$deaths deaths"
 }
 
-test_parent_is_refused_at_each_call() {
+test_open_of_a_parent_is_refused_at_each_call() {
 	local before
 
 	simple_store
@@ -36,7 +38,7 @@ test_parent_is_refused_at_each_call() {
 	vhdfs-img check "$store/child.vhdx"
 }
 
-test_image_without_write_bit_is_refused_at_each_call() {
+test_open_without_write_permission_is_refused_at_each_call() {
 	local before
 
 	simple_store
@@ -47,14 +49,13 @@ test_image_without_write_bit_is_refused_at_each_call() {
 	equal "child" "$before" "$(sha256sum <"$store/child.vhdx")"
 }
 
-# Of a parent on a read-only file system, or a mount that is read-only itself.
-test_read_only_mount_refuses_at_each_call() {
+test_open_on_a_read_only_mount_is_refused_at_each_call() {
 	simple_store -o ro
 	refused_at_each_call "$child" EROFS
 	unmount "$mnt"
 }
 
-# O_TRUNC is refused after the image was opened.
+# With O_TRUNC the open is refused after the image was opened.
 test_truncating_open_is_refused_at_each_call() {
 	local n
 
@@ -70,9 +71,9 @@ test_truncating_open_is_refused_at_each_call() {
 	unmount "$mnt"
 }
 
-# Before it is recorded, after, and when it is answered: one handle, and one
-# release lets go of the image.
-test_granted_open_counts_once_at_each_call() {
+# Before the open is recorded, after it, and before the answer: there is one
+# handle, and one release closes the image.
+test_granted_open_takes_effect_once_at_each_call() {
 	local n deaths=0
 
 	simple_store
@@ -90,15 +91,15 @@ test_granted_open_counts_once_at_each_call() {
 	unmount "$mnt"
 }
 
-# open_in_a_loop VIEW SECONDS: says OPENED if one is ever granted.
+# open_in_a_loop VIEW SECONDS: prints OPENED if an open is ever granted.
 open_in_a_loop() {
 	racer write "$2" "$1" >"$scratch/outcomes.$BASHPID"
 	! grep -Ev ' (EACCES|ENOTCONN|ECONNABORTED)$' "$scratch/outcomes.$BASHPID" ||
 		echo OPENED
 }
 
-# The same at any moment, from several processes.
-test_refused_opens_in_a_loop() {
+# At random moments, by several processes.
+test_refused_opens_stay_refused_while_workers_die() {
 	local before seconds=$((${VHDFS_LONG:-0} * 60 + 4)) loops=() i
 
 	simple_store

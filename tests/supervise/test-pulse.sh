@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a supervisor tells its service manager: that a worker serves, that it is
-# reloading, and that it is alive.
+# Messages of the supervisor to its service manager: READY=1, RELOADING=1, and
+# WATCHDOG=1 while the worker is alive.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/supervise.sh"
 . "${0%/*}/held.sh"
@@ -13,6 +13,7 @@ held_store_of_one() {
 	hold_store "$store" "$mnt"
 }
 
+# said PREFIX: prints how many messages begin with it.
 said() {
 	grep -c "^$1" "$held/log" || true
 }
@@ -21,7 +22,7 @@ has_said() {
 	[ "$(said "$1")" -ge "$2" ]
 }
 
-test_reload_is_told_in_order() {
+test_reload_sends_its_messages_in_order() {
 	held_store_of_one
 	kill -HUP "$(held_supervisor)"
 	wait_until 30 said_ready 2
@@ -32,13 +33,13 @@ test_reload_is_told_in_order() {
 	unmount "$mnt"
 }
 
-# The socket is that of all services of a machine, and has room for few messages.
-test_manager_without_room_is_told_later() {
+# All services of a machine share the socket, which has room for few messages.
+test_full_manager_gets_the_messages_later() {
 	held_store_of_one
 	touch "$held/deaf"
 	wait_until 10 has_said deaf 1
 	kill -HUP "$(held_supervisor)"
-	# It answers nothing while the manager is not told that it reloads.
+	# The supervisor waits until the manager has taken RELOADING=1.
 	sleep 0.5
 	rm "$held/deaf"
 	wait_until 30 said_ready 2
@@ -46,7 +47,7 @@ test_manager_without_room_is_told_later() {
 	unmount "$mnt"
 }
 
-test_program_that_is_not_upgraded_to_is_told() {
+test_failed_upgrade_is_in_the_status() {
 	mkdir "$scratch/bin"
 	cp "$(command -v vhdfs)" "$scratch/bin/vhdfs"
 	HELD_COMMAND="$scratch/bin/vhdfs -f"
@@ -61,7 +62,7 @@ test_program_that_is_not_upgraded_to_is_told() {
 	unmount "$mnt"
 }
 
-# No sign of life for three seconds, of which there are four in one second.
+# No WATCHDOG=1 for three seconds; a live worker causes four a second.
 is_silent() {
 	local before
 
@@ -80,7 +81,7 @@ test_worker_that_hangs_is_not_alive() {
 	kill -STOP "$pid"
 	at_exit "kill -CONT $pid"
 	wait_until 30 is_silent
-	# Nor when it is asked to leave.
+	# The same after a request to hand over.
 	kill -HUP "$(held_supervisor)"
 	wait_until 10 has_said RELOADING 1
 	wait_until 30 is_silent

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is open stays open across a worker's death and an upgrade, whatever
-# becomes of the names and permissions of the images; a handle that cannot be
-# reopened answers EIO.
+# Files stay open across a worker's death and an upgrade, even if the names and
+# permissions of the images change. A handle that cannot be reopened answers
+# EIO.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/supervise.sh"
 
-# A worker's death and an upgrade.
+# Two new workers: one after a death, one after an upgrade.
 next_worker() {
 	local pid
 
@@ -18,8 +18,8 @@ next_worker() {
 	! grep -q 'not upgraded' "$mnt.log" || fail "$(cat "$mnt.log")"
 }
 
-# with_open_child COMMAND...: between two writes to the child, and before another
-# worker, while a writer and a reader have it open.
+# with_open_child COMMAND...: a writer and a reader have the child open.
+# Between two writes COMMAND runs, and then new workers start.
 with_open_child() {
 	exec 7<>"$child" 8<"$child"
 	printf before >&7
@@ -30,12 +30,12 @@ with_open_child() {
 	equal "reader" beforeafter "$(head -c 11 "$scratch/seen")"
 	equal "bytes of the parent" "of the master" "$(tail -c 16 "$scratch/seen" |
 		tr -d '\0')"
-	equal "bytes of the reader, cached by nothing" 4096 \
+	equal "bytes of the reader that are in no cache" 4096 \
 		"$(head -c 4096 <&8 | wc -c)"
 	exec 7>&- 8<&-
 }
 
-# As simple_store, with bytes in the master.
+# As simple_store, with data in the master.
 reopen_store() {
 	simple_store
 	rm "$store/child.vhdx"
@@ -130,7 +130,7 @@ test_three_levels_unlinked() {
 	unmount "$mnt"
 }
 
-# The descriptor of a writer that is closing has the lock.
+# The lock belongs to the descriptor of the writer that closes.
 test_reader_beside_a_closing_writer() {
 	local n
 
@@ -151,7 +151,8 @@ test_reader_beside_a_closing_writer() {
 	unmount "$mnt"
 }
 
-# What is no image any more cannot be reopened: no end of file, no success.
+# The file is not an image any more: reads must not return an end of file, and
+# writes must not succeed.
 test_lost_handles_answer_eio() {
 	local said
 

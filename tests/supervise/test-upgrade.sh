@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# On SIGHUP the program that is installed now goes on, under those who use the
-# mount.
+# On SIGHUP the installed program takes over the mount, while clients use it.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -9,7 +8,7 @@
 
 tests_of_the_long_run=2
 
-# upgrade MOUNTPOINT: and waits until the next worker serves.
+# upgrade MOUNTPOINT: sends SIGHUP, and waits until the next worker serves.
 upgrade() {
 	local pid
 
@@ -18,7 +17,8 @@ upgrade() {
 	wait_until 10 another_serves "$1" "$pid"
 }
 
-upgrade_all_the_time() {
+# upgrade_repeatedly N: in the background; see kill_workers.
+upgrade_repeatedly() {
 	rm -f "$scratch/killed"
 	(
 		for ((i = 0; i < $1; i++)); do
@@ -32,9 +32,9 @@ upgrade_all_the_time() {
 
 upgraded_under_load() {
 	while more 2 $tests_of_the_long_run; do
-		upgrade_all_the_time 8
+		upgrade_repeatedly 8
 		load_all 0 true -s 5
-		nobody_noticed
+		no_client_saw_an_error
 		verify_all exact
 	done
 	unmount "$mnt"
@@ -48,7 +48,7 @@ test_upgrades_under_load() {
 	upgraded_under_load
 }
 
-# It needs nothing that an old kernel has not.
+# An upgrade does not need requests to be sent again.
 test_upgrades_without_resend() {
 	begin
 	make_clients vhd --block-size 512K
@@ -57,7 +57,8 @@ test_upgrades_without_resend() {
 	upgraded_under_load
 }
 
-# A program of the test's own, to be replaced.
+# A mounted store with one disk, and a copy of the program that the test can
+# replace.
 installed_store() {
 	requires_fuse
 	store=$scratch/store mnt=$scratch/mnt
@@ -68,14 +69,14 @@ installed_store() {
 	mount_store "$store" "$mnt"
 }
 
-# install_new FILE: as a package does it, by rename.
+# install_new FILE: replaces the program by rename, as packages do.
 install_new() {
 	cp "$1" "$scratch/bin/new"
 	chmod +x "$scratch/bin/new"
 	mv "$scratch/bin/new" "$scratch/bin/vhdfs"
 }
 
-test_what_is_installed_now_goes_on() {
+test_installed_program_takes_over() {
 	local pid
 
 	installed_store
@@ -96,8 +97,7 @@ test_what_is_installed_now_goes_on() {
 	vhdfs-img check "$store/disk.vhdx"
 }
 
-# What does not run is not started.
-test_broken_program_is_not_started() {
+test_program_that_does_not_run_is_not_started() {
 	installed_store
 	exec 7<>"$mnt/disk.vhdx.raw"
 	echo before >&7
@@ -105,14 +105,14 @@ test_broken_program_is_not_started() {
 	install_new "$scratch/broken"
 	upgrade "$mnt"
 	grep -q 'not upgraded: .*does not run' "$mnt.log" ||
-		fail "expected to be told, found: $(cat "$mnt.log")"
+		fail "expected a message, found: $(cat "$mnt.log")"
 	echo after >&7
 	equal "contents" "before after" "$(head -n 2 "$mnt/disk.vhdx.raw" | xargs)"
 	exec 7>&-
 	unmount "$mnt"
 }
 
-# In the background too, where it has no directory and no terminal.
+# In the background the supervisor works in / and has no terminal.
 test_upgrade_in_the_background() {
 	local pid
 
@@ -133,15 +133,15 @@ test_upgrade_in_the_background() {
 	unset "mount_pid[$mnt]"
 }
 
-# What packages call.
-test_installation_reloads_what_runs_the_old_program() {
+# Packages call reload-mounts.
+test_installation_reloads_mounts_of_the_old_program() {
 	local pid
 
 	installed_store
 	pid=${mount_pid[$mnt]}
 	exec 7<>"$mnt/disk.vhdx.raw"
 	"$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs" >"$scratch/out"
-	equal "mounts that run the program already" \
+	equal "message if all mounts run the program already" \
 		"reload-mounts: no mount runs another program than $scratch/bin/vhdfs" \
 		"$(cat "$scratch/out")"
 	install_new "$(command -v vhdfs-img)"
@@ -157,8 +157,8 @@ test_installation_reloads_what_runs_the_old_program() {
 	exec 7>&-
 }
 
-# By another name of the program, and with a command line that its user chose.
-test_installation_reloads_what_has_an_old_library() {
+# Also if the program was started by another name.
+test_installation_reloads_mounts_with_an_old_library() {
 	local library pid
 
 	library=$(ldd "$(command -v vhdfs)" | awk '/libfuse3/ { print $3 }')
@@ -181,14 +181,14 @@ test_installation_reloads_what_has_an_old_library() {
 		fail "expected the new library, found: $(cat "/proc/$pid/maps")"
 }
 
-test_installation_says_printable_which_mount_is_not_reloaded() {
+test_installation_prints_safely_which_mount_is_not_reloaded() {
 	local esc status=0
 
 	esc=$(printf '\033')
 	installed_store
 	mkdir "$scratch/m${esc}c\\c"
 	mount_store "$store" "$scratch/m${esc}c\\c"
-	# It runs once.
+	# The first run, with --version, succeeds; the second fails.
 	printf '#!/bin/sh\nmkdir %s/once && echo vhdfs 9\n' "$scratch" \
 		>"$scratch/sham"
 	install_new "$scratch/sham"
@@ -200,7 +200,7 @@ test_installation_says_printable_which_mount_is_not_reloaded() {
 	grep -qF "$scratch/m?c\\c -f" "$scratch/out" || fail "$(cat "$scratch/out")"
 }
 
-test_program_that_does_not_run_is_no_reason_to_reload() {
+test_program_that_does_not_run_is_not_reloaded_to() {
 	installed_store
 	echo 'no program' >"$scratch/bad"
 	install_new "$scratch/bad"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The process that serves the mount is killed, again and again, under those who
-# use it: they see no error, and what they wrote is there, flushed or not.
+# The worker is killed again and again while clients use the mount: they see no
+# error, and no write is lost, flushed or not.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -9,7 +9,8 @@
 
 tests_of_the_long_run=4
 
-# Rounds of SECONDS with KILLS each; every other one flushes nothing.
+# killed_under_load ROUNDS SECONDS KILLS: kills so many workers in each round.
+# Clients flush in every second round only.
 killed_under_load() {
 	local rounds_wanted=$1 seconds=$2 kills_each=$3 options=()
 
@@ -17,7 +18,7 @@ killed_under_load() {
 		[ ${#options[@]} = 0 ] && options=(-F) || options=()
 		kill_workers "$kills_each" "$seconds"
 		load_all 0 true -s $((seconds + 1)) "${options[@]}"
-		nobody_noticed
+		no_client_saw_an_error
 		kill_worker "$mnt"
 		verify_all exact
 	done
@@ -43,7 +44,7 @@ test_vhdx_on_the_mount() {
 	report_kills "workers killed"
 }
 
-# Twenty kills, and not one error at any initiator.
+# Twenty kills, and no initiator sees an error.
 eight_clients() {
 	requires_resend
 	requires_initiator
@@ -75,7 +76,6 @@ test_eight_clients_of_a_vhd_through_tgtd() {
 	eight_clients vhd
 }
 
-# What a shell has open as 7 stays open.
 test_open_files_stay_open() {
 	local before after
 
@@ -88,7 +88,7 @@ test_open_files_stay_open() {
 	done
 	equal "contents" "first" "$(head -n 1 "$child")"
 	equal "contents" "again 5" "$(sed -n 6p "$child")"
-	# Nothing adds up: descriptors, above all.
+	# Descriptors do not accumulate.
 	before=$(ls "/proc/$(worker "$mnt")/fd" | wc -l)
 	for _i in 1 2 3 4 5; do
 		kill_worker "$mnt"
@@ -101,7 +101,7 @@ test_open_files_stay_open() {
 	disk-io "$store/child.vhdx" read 0 6 | cmp - <(echo first)
 }
 
-# One image, who writes it and who only reads, in either order.
+# A writer and a reader of one image, opened in either order.
 test_readers_beside_a_writer() {
 	local order
 
@@ -120,9 +120,8 @@ test_readers_beside_a_writer() {
 	! grep -q 'cannot reopen' "$mnt.log" || fail "$(cat "$mnt.log")"
 }
 
-# All that was answered is in the image though the worker that was to write it,
-# at the end, was killed as well.
-test_worker_killed_at_the_end() {
+# The worker is killed before it can flush at the end: another one flushes.
+test_worker_killed_at_the_end_loses_no_write() {
 	local status=0 pid
 
 	simple_store
@@ -142,8 +141,8 @@ test_worker_killed_at_the_end() {
 	disk-io "$store/child.vhdx" read 0 4 | cmp - <(printf kept)
 }
 
-# It is unmounted in the very moment when there is no worker.
-test_unmounted_in_between() {
+# An unmount while no worker runs.
+test_unmount_between_two_workers() {
 	local i status
 
 	simple_store
@@ -159,8 +158,9 @@ test_unmounted_in_between() {
 	done
 }
 
-# What became of the file's permissions meanwhile is for those who open it anew.
-test_image_that_lost_its_write_permission() {
+# Permissions are checked at the open, not when the next worker reopens the
+# image.
+test_open_image_stays_writable_without_write_permission() {
 	simple_store
 	exec 7<>"$child"
 	echo before >&7
@@ -173,8 +173,8 @@ test_image_that_lost_its_write_permission() {
 	equal "written" before "$(disk-io "$store/child.vhdx" read 0 6)"
 }
 
-# The store cannot be read just when the next worker looks.
-test_store_that_is_away_for_a_moment() {
+# The next worker cannot open the store at first, and later it can.
+test_store_missing_for_a_moment() {
 	simple_store
 	mkfifo "$scratch/go"
 	file-io "$child" rw write 0 before hold write 6 after fsync \
@@ -191,7 +191,7 @@ test_store_that_is_away_for_a_moment() {
 	unmount "$mnt"
 }
 
-# Killed before the kernel had an answer to its first request.
+# The worker is killed before it has answered the first request.
 test_worker_killed_as_soon_as_it_is_mounted() {
 	local i pid
 
@@ -209,8 +209,9 @@ test_worker_killed_as_soon_as_it_is_mounted() {
 	done
 }
 
-# Closed for good, though a worker died in between: others may have it then.
-test_closed_files_are_let_go() {
+# A close that follows a worker's death closes the image: other programs can use
+# it.
+test_closed_files_are_unlocked() {
 	simple_store
 	exec 7<>"$child"
 	kill_worker "$mnt"
@@ -222,8 +223,8 @@ test_closed_files_are_let_go() {
 	unmount "$mnt"
 }
 
-# Not even while there is no worker does anybody else get the images.
-test_locks_are_held_in_between() {
+# Other programs cannot open the images while no worker runs.
+test_locks_are_held_between_two_workers() {
 	local i tries=0
 
 	simple_store
@@ -246,8 +247,8 @@ test_locks_are_held_in_between() {
 	remark "$tries times"
 }
 
-# A reader with a mapping goes on, and sees what is written after.
-test_mappings_stay() {
+# A mapping is still valid, and shows later writes.
+test_mappings_stay_valid() {
 	simple_store
 	mkfifo "$scratch/go"
 	file-io "$child" ro watch 0 5 <"$scratch/go" >"$scratch/seen" &
@@ -262,8 +263,8 @@ test_mappings_stay() {
 	unmount "$mnt"
 }
 
-# A directory that somebody is in, and names that were looked up before.
-test_directories_stay() {
+# The current directory of a process, and names that were looked up before.
+test_directories_stay_valid() {
 	simple_store
 	mkdir "$store/sub"
 	mv "$store/child.vhdx" "$store/sub/"
@@ -275,15 +276,15 @@ test_directories_stay() {
 	unmount "$mnt"
 }
 
-# A worker that always dies of what it is asked does not do so for ever.
-test_crash_after_crash_mounts_anew() {
+# After ten crashes in a row the mount is made anew.
+test_repeated_crashes_mount_anew() {
 	simple_store
 	mkfifo "$scratch/go"
 	file-io "$child" answers rw write 0 kept hold write 0 lost \
 		<"$scratch/go" >"$scratch/said" &
 	exec 8>"$scratch/go"
 	wait_until 5 grep -q holding "$scratch/said"
-	# Each at once: one that lives for a second counts as sound.
+	# At once: a worker that lives for a second ends the row.
 	until grep -q 'mounting anew' "$mnt.log"; do
 		pkill -SEGV -P "${mount_pid[$mnt]}" || true
 		sleep 0.02
@@ -297,8 +298,8 @@ test_crash_after_crash_mounts_anew() {
 	unmount "$mnt"
 }
 
-# As it is on a kernel that does not send again.
-test_without_resend_it_is_mounted_anew() {
+# As on a kernel that cannot send requests again.
+test_death_without_resend_mounts_anew() {
 	simple_store -o no_resend
 	exec 7<>"$child"
 	echo kept >&7
@@ -314,8 +315,7 @@ test_without_resend_it_is_mounted_anew() {
 	vhdfs-img check "$store/child.vhdx"
 }
 
-# With the supervisor all of it ends.
-test_both_end_when_the_supervisor_is_killed() {
+test_worker_ends_when_the_supervisor_is_killed() {
 	local pid
 
 	simple_store
