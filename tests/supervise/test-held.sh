@@ -239,7 +239,7 @@ test_missing_mount_keeps_answered_writes() {
 }
 
 # As on a kernel that cannot send requests again.
-test_mount_made_anew_keeps_answered_writes() {
+test_replaced_mount_keeps_answered_writes() {
 	held_disk -o no_resend
 	state=$(state_of "$mnt")
 	hold_writes
@@ -251,7 +251,7 @@ test_mount_made_anew_keeps_answered_writes() {
 	# The worker dies alone, and then all processes.
 	pid=$(held_supervisor)
 	kill -KILL "$(pgrep -P "$pid")"
-	wait_until 30 grep -q 'mounting anew' "$mnt.log"
+	wait_until 30 grep -q 'replacing the mount' "$mnt.log"
 	kill_held "$mnt"
 	release_view || true
 	same_state
@@ -259,7 +259,7 @@ test_mount_made_anew_keeps_answered_writes() {
 	ends_clean
 }
 
-test_death_at_each_message_of_a_mount_made_anew() {
+test_death_at_each_message_of_a_replaced_mount() {
 	local n when
 
 	held_disk -o no_resend
@@ -308,7 +308,7 @@ test_nothing_is_stored_without_fdstore() {
 }
 
 # The options have changed: a new mount has them, and the answered writes.
-test_changed_options_mount_anew() {
+test_changed_options_replace_the_mount() {
 	requires_resend
 	empty_store
 	vhdfs-img create --size 16M "$store/child.vhdx"

@@ -276,8 +276,8 @@ test_directories_stay_valid() {
 	unmount "$mnt"
 }
 
-# After ten crashes in a row the mount is made anew.
-test_repeated_crashes_mount_anew() {
+# After ten crashes in a row the mount is replaced.
+test_repeated_crashes_replace_the_mount() {
 	simple_store
 	mkfifo "$scratch/go"
 	file-io "$child" answers rw write 0 kept hold write 0 lost \
@@ -285,7 +285,7 @@ test_repeated_crashes_mount_anew() {
 	exec 8>"$scratch/go"
 	wait_until 5 grep -q holding "$scratch/said"
 	# At once: a worker that lives for a second ends the row.
-	until grep -q 'mounting anew' "$mnt.log"; do
+	until grep -q 'replacing the mount' "$mnt.log"; do
 		pkill -SEGV -P "${mount_pid[$mnt]}" || true
 		sleep 0.02
 	done
@@ -299,7 +299,7 @@ test_repeated_crashes_mount_anew() {
 }
 
 # As on a kernel that cannot send requests again.
-test_death_without_resend_mounts_anew() {
+test_death_without_resend_replaces_the_mount() {
 	simple_store -o no_resend
 	exec 7<>"$child"
 	echo kept >&7

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Each function here takes the request's argument as the kernel defines it
- * (linux/fuse.h), and sends exactly one answer.
+ * Fast path: reads, writes and zeroing, parsed and answered without libfuse.
+ *
+ * Each handle function parses a request as linux/fuse.h defines it, and sends
+ * exactly one answer.
  */
 #include "config.h"
 
@@ -44,7 +46,7 @@ static void reply_image_error(const struct request *r, struct node *node,
 	reply_error(r, error_for_client(r->server, node, error));
 }
 
-/* Copies the argument, of size bytes; answers EINVAL where it is shorter. */
+/* Copies the argument of size bytes.  If it is shorter, answers EINVAL. */
 static bool parse(const struct request *r, void *ret, size_t size)
 {
 	if (r->arg_size < size) {
@@ -75,7 +77,7 @@ static void handle_read(const struct request *r)
 
 	if (!parse(r, &arg, sizeof arg) || !(node = find_file(r, arg.fh)))
 		return;
-	/* The kernel agreed to REQUEST_MAX in its INIT request. */
+	/* The answer to INIT limits reads to REQUEST_MAX. */
 	if (arg.size > REQUEST_MAX) {
 		reply_error(r, -EINVAL);
 		return;
@@ -151,7 +153,7 @@ static int fallocate_kind(struct node *node,
 
 	if (arg->mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return 0;
-	/* It would change the size of the disk. */
+	/* It would change the size of the view. */
 	if ((zero || !arg->mode) && !keep_size &&
 	    arg->offset + arg->length > view_size(node->image))
 		return -EPERM;

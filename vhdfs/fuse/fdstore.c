@@ -182,7 +182,7 @@ static int take_files(struct given *given)
 	return recovery_end_adoption();
 }
 
-/* Step 2 to 4, with the recovery memory in use. */
+/* Steps 2 to 4, with the recovery memory in use. */
 static int take_state(const struct options *o, struct given *given)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);

@@ -19,9 +19,9 @@
  *   4. store "keep": from now on the next supervisor can resume
  *   5. the worker serves
  *
- * When the mount is made anew: remove "fuse", mount, store the new "fuse".
- * Killed in between, the next supervisor finds no "fuse" and makes the mount
- * anew itself; answered writes are in the recovery memory.
+ * When the mount is replaced: remove "fuse", mount again, store the new "fuse".
+ * Killed in between, the next supervisor finds no "fuse" and mounts again
+ * itself; answered writes are in the recovery memory.
  *
  * At the end, and before another version is executed, which may not know the
  * store: remove everything, "keep" first; then unmount or exec.  The new
@@ -49,7 +49,7 @@
 
 enum fdstore_state {
 	FDSTORE_EMPTY, /* nothing usable: a fresh start */
-	FDSTORE_STATE, /* the recovery memory; the mount must be made anew */
+	FDSTORE_STATE, /* the recovery memory; the mount must be replaced */
 	FDSTORE_MOUNT, /* the recovery memory and the mount */
 };
 

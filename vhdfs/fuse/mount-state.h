@@ -5,12 +5,12 @@
  *
  * It is the attribute user.vhdfs.state of the mount's root directory.  If a
  * client reads the same identifier twice, every write that was answered before
- * the first time is in the images the second time, even if the mount was made
- * anew in between.
+ * the first time is in the images the second time, even if the mount was
+ * replaced in between.
  *
  * Each mount gets a new identifier, with three exceptions:
  *
- *   - The supervisor makes the mount anew: the recovery memory has the writes.
+ *   - The supervisor replaces the mount: the recovery memory has the writes.
  *   - A supervisor resumes the mount of one that was killed (fdstore.h).
  *   - A mount ends cleanly while files are open: it saves the identifier in
  *     /run/vhdfs for the next mount of the same store at the same mount point.

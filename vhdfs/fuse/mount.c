@@ -20,9 +20,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/chain.h"
 #include "base/log.h"
 #include "fuse/mountpoint.h"
+#include "fuse/options.h"
 #include "io/rootdir.h"
 
 /* Linux 6.9; older headers do not define these. */
@@ -35,24 +35,9 @@
 
 extern char **environ;
 
-/* libfuse splits the option list at commas; a backslash escapes one. */
-static char *escape(const char *text)
-{
-	char *out = malloc(2 * strlen(text) + 1), *p = out;
-
-	for (; out && *text; text++) {
-		if (*text == ',' || *text == '\\')
-			*p++ = '\\';
-		*p++ = *text;
-	}
-	if (out)
-		*p = '\0';
-	return out;
-}
-
 static char *mount_options(const char *root, const char *options)
 {
-	_cleanup_free_ char *name = escape(root);
+	_cleanup_free_ char *name = options_escape(root);
 	char *all;
 
 	if (!name ||

@@ -33,9 +33,9 @@ struct mount_link {
 	char init[INIT_MAX];
 	size_t init_len;
 	char state[STATE_SIZE]; /* the state identifier, see mount-state.h */
-	/* The mount was made anew, and recovered writes are not in the images
-	 * yet. */
-	bool anew;
+	/* The mount has replaced another, and recovered writes are not in the
+	 * images yet. */
+	bool replaced;
 	/* For fdstore.h: store, mount point and options, and how many
 	 * supervisors in a row have resumed the mount before a worker served.
 	 */

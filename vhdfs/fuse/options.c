@@ -286,8 +286,7 @@ int options_make_absolute(struct options *options)
 	return r;
 }
 
-/* The reverse of next_option; the caller frees it.  NULL: out of memory. */
-static char *escape(const char *text)
+char *options_escape(const char *text)
 {
 	char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
 
@@ -323,7 +322,7 @@ char **options_make_line(const struct options *o, const char *path)
 	if (o->reserve != RESERVE_DEFAULT)
 		ADD("-oreserve=%llu", (unsigned long long)o->reserve);
 	for (size_t i = 0; i < o->n_parents; i++) {
-		_cleanup_free_ char *escaped = escape(o->parents[i]);
+		_cleanup_free_ char *escaped = options_escape(o->parents[i]);
 
 		if (escaped)
 			ADD("-oparents=%s", escaped);
@@ -374,7 +373,7 @@ void options_print_help(void)
 	      "                    write \\ before a comma in DIR\n"
 	      "  -o reserve=SIZE   keep SIZE of the store's file system free for flushes;\n"
 	      "                    default: 5 %, at most 1G, if it copies on write, else 0\n"
-	      "  -o no_resend      make the mount anew when the worker process has died,\n"
+	      "  -o no_resend      replace the mount when the worker process has died,\n"
 	      "                    as on kernels before 6.9\n"
 	      "  and these of mount(8): rw suid nosuid dev nodev exec noexec sync async\n"
 	      "  dirsync atime noatime; other options of fstab are accepted and ignored\n"

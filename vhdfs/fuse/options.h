@@ -27,6 +27,10 @@ struct options {
 int options_parse(int argc, char **argv, struct options *ret);
 /* Makes the paths absolute; they must exist.  -errno with error_text(). */
 int options_make_absolute(struct options *options);
+/* Escapes commas and backslashes for an option list, as libfuse parses it.  The
+ * caller frees it.  NULL: out of memory. */
+char *options_escape(const char *text);
+
 /* The command line with the same meaning, for the program at path.  It ends
  * with NULL; the caller frees it with options_free_line.  NULL: out of memory.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Answers to requests that libfuse did not parse. */
+/* Raw reply: answers to requests that libfuse did not parse. */
 #include "config.h"
 
 #include "fuse/raw-reply.h"

@@ -11,7 +11,7 @@
  * ORDER of an open; the worker may die after any step:
  *
  *   1. open the image, or refuse.  What the worker has open is closed when it
- *      dies, and the next worker decides the request anew.
+ *      dies, and the next worker decides the request again.
  *   2. record the open as granted (io/recovery.h).  The next worker opens the
  *      image again, and answers the request from the record when the kernel
  *      sends it again.
@@ -217,8 +217,8 @@ static int open_image(struct server *server, struct node *node, int flags)
 	return 0;
 }
 
-static int open_anew(struct server *server, struct node *node,
-		     const struct fuse_file_info *fi)
+static int open_first_time(struct server *server, struct node *node,
+			   const struct fuse_file_info *fi)
 {
 	int r = open_image(server, node, fi->flags); /* 1 */
 
@@ -247,7 +247,7 @@ static int open_once(struct server *server, struct node *node,
 		release(server, node, fi);
 		return -EIO;
 	default:
-		return open_anew(server, node, fi);
+		return open_first_time(server, node, fi);
 	}
 }
 

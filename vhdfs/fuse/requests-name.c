@@ -58,7 +58,7 @@ struct node *request_node(fuse_req_t req, fuse_ino_t ino)
 /*
  * How long the result of a lookup is valid, in seconds.  It must last for the
  * system call that needs it, or the kernel, which counts in ticks, would ask
- * again at once.  Each system call with a path looks it up anew.
+ * again at once.  Each system call with a path looks it up again.
  */
 static const double LOOKUP_VALID = 0.001;
 

@@ -30,9 +30,9 @@ struct server {
 	/* The mount's state identifier (mount-state.h); the next worker uses
 	 * the same memory. */
 	char *state;
-	/* The mount was made anew, and recovered writes are not in the images
-	 * yet. */
-	bool anew;
+	/* The mount has replaced another, and recovered writes are not in the
+	 * images yet. */
+	bool replaced;
 };
 
 /* The request functions, for libfuse. */

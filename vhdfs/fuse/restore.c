@@ -96,7 +96,7 @@ static void lose_orphan(struct server *server)
 		  error_text());
 	recovery_set_lost();
 	/* Handles of the old mount are dead and cannot report the loss. */
-	if (server->anew)
+	if (server->replaced)
 		mount_state_new(server->state);
 }
 

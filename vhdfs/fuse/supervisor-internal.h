@@ -54,8 +54,8 @@ void supervisor_end_worker(struct supervisor *s);
 /* After a worker has exited: closes the descriptors that the next worker does
  * not need. */
 int supervisor_clean_descriptors(struct supervisor *s);
-/* Makes the mount anew: the unanswered requests fail at once, with the old
- * mount; later system calls find the new one. */
-int supervisor_mount_anew(struct supervisor *s);
+/* Replaces the mount: unmounts and mounts again.  Unanswered requests fail at
+ * once; later system calls find the new mount. */
+int supervisor_replace_mount(struct supervisor *s);
 
 #endif

@@ -193,7 +193,7 @@ static int resume_upgrade(struct supervisor *s)
 }
 
 /* With the recovery memory in place, as after a worker's death.  fd is the
- * kernel's descriptor of the mount, or -1: then the mount is made anew. */
+ * kernel's descriptor of the mount, or -1: then the mount is replaced. */
 static int resume_mount(struct supervisor *s, int fd)
 {
 	struct options *o = s->options;
@@ -209,7 +209,7 @@ static int resume_mount(struct supervisor *s, int fd)
 		r = supervisor_clean_descriptors(s);
 	s->kind = WORKER_NEXT;
 	if (r == 0 && (fd < 0 || o->no_resend || !mount_can_resend(&s->mount)))
-		r = supervisor_mount_anew(s);
+		r = supervisor_replace_mount(s);
 	/* Another vhdfs has mounted the store there: no success here. */
 	if (r == -EALREADY)
 		r = -EBUSY;

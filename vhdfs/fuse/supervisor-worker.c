@@ -99,7 +99,7 @@ int supervisor_clean_descriptors(struct supervisor *s)
 	return recovery_begin_takeover(&s->link->fd, 1);
 }
 
-int supervisor_mount_anew(struct supervisor *s)
+int supervisor_replace_mount(struct supervisor *s)
 {
 	int r;
 
@@ -108,7 +108,7 @@ int supervisor_mount_anew(struct supervisor *s)
 	if (r < 0)
 		return r;
 	recovery_opens_clear();
-	s->link->anew = true;
+	s->link->replaced = true;
 	s->kind = WORKER_NEW_MOUNT;
 	fdstore_put_mount(&s->mount);
 	return 0;

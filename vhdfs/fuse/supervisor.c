@@ -6,7 +6,7 @@
  *
  *   1. close all descriptors but those of locked files and of the mount
  *   2. if the kernel cannot send the unanswered requests again, or the worker
- *      has crashed too often: mount anew, so that these requests fail
+ *      has crashed too often: replace the mount, so that these requests fail
  *   3. start the next worker
  *
  * ORDER of a hand-over (hand_over), after the worker has flushed and exited:
@@ -40,7 +40,7 @@
 enum {
 	/* A worker that dies within this time may have died of a request. */
 	CRASH_MS = 1000,
-	/* After so many crashes in a row the mount is made anew, so the
+	/* After so many crashes in a row the mount is replaced, so the
 	 * requests of the old one fail; after twice as many the supervisor
 	 * gives up.  SIGKILL comes from outside and is no crash. */
 	CRASHES_MAX = 10,
@@ -92,12 +92,12 @@ static void delay_restart(unsigned n_crashes)
 }
 
 /* Why the kernel must not send the unanswered requests again; NULL: it may. */
-static const char *reason_to_mount_anew(const struct supervisor *s)
+static const char *reason_to_replace_mount(const struct supervisor *s)
 {
 	if (s->n_crashes == CRASHES_MAX)
-		return "a request may crash it: mounting anew";
+		return "a request may crash it: replacing the mount";
 	if (s->options->no_resend || !mount_can_resend(&s->mount))
-		return "requests cannot be sent again: mounting anew";
+		return "requests cannot be sent again: replacing the mount";
 	return NULL;
 }
 
@@ -118,7 +118,7 @@ static bool was_killed_from_outside(int status)
 
 static int restart_worker(struct supervisor *s, int status, const char *cause)
 {
-	const char *anew;
+	const char *replace;
 	int r;
 
 	if (was_killed_from_outside(status) ||
@@ -126,9 +126,9 @@ static int restart_worker(struct supervisor *s, int status, const char *cause)
 		s->n_crashes = 0;
 	else
 		s->n_crashes++;
-	anew = reason_to_mount_anew(s);
+	replace = reason_to_replace_mount(s);
 	log_error("%s: the worker process %s; %s", s->mount.point, cause,
-		  anew ? anew : "starting another");
+		  replace ? replace : "starting another");
 	if (s->n_crashes == 2 * CRASHES_MAX)
 		return fail(
 			-EIO,
@@ -136,8 +136,8 @@ static int restart_worker(struct supervisor *s, int status, const char *cause)
 			s->mount.point, s->n_crashes);
 	delay_restart(s->n_crashes % CRASHES_MAX);
 	r = supervisor_clean_descriptors(s); /* 1 */
-	if (r == 0 && anew)
-		r = supervisor_mount_anew(s); /* 2 */
+	if (r == 0 && replace)
+		r = supervisor_replace_mount(s); /* 2 */
 	if (r == 0)
 		r = supervisor_start_worker(s); /* 3 */
 	return r;

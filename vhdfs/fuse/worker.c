@@ -243,13 +243,13 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 {
 	struct server server = { .read_only = store_options->read_only,
 				 .state = mount->link->state,
-				 .anew = mount->link->anew };
+				 .replaced = mount->link->replaced };
 	bool restored = kind == WORKER_NEXT;
 	struct thread_pool *pool;
 	int r = restore_state(&server, store_options), rc, sig;
 
 	if (r == 0)
-		mount->link->anew = false;
+		mount->link->replaced = false;
 	if (r == 0 && kind == WORKER_FIRST)
 		r = wait_for_mount();
 	if (r == 0 && kind == WORKER_FIRST && background)
