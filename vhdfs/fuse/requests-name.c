@@ -70,7 +70,8 @@ static double attributes_valid(const struct node *node)
 }
 
 /* If size or time of the file show a change, the kernel drops its pages itself.
- * Changes that they do not show are handled here. */
+ * Changes that they do not show are handled here.  After an invalidation the
+ * kernel also ignores attributes that it had asked for before. */
 static void drop_stale_pages(struct server *server, struct node *node)
 {
 	unsigned now = view_silent_changes(node->image);
