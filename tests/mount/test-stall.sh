@@ -11,9 +11,13 @@
 slow_down() {
 	local worker
 	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
-	strace -f -qq -o /dev/null -P "$1" \
-		-e "inject=$2:delay_enter=100000000" -p "$worker" \
-		2>"$scratch/strace.log" &
+	(
+		# The pipe of hold_view would keep the view open.
+		[ -z "${view_fd:-}" ] || exec {view_fd}>&-
+		exec strace -f -qq -o /dev/null -P "$1" \
+			-e "inject=$2:delay_enter=100000000" -p "$worker" \
+			2>"$scratch/strace.log"
+	) &
 	strace_pid=$!
 	at_exit end_strace
 	wait_until 30 is_traced "$worker"
@@ -92,6 +96,25 @@ test_attributes_of_an_image_whose_close_is_slow() {
 	others_go_on
 	end_strace
 	wait "$pid"
+}
+
+# The attributes of an image without a name in the store are read from its open
+# file, and so they wait for its close; lookups of other images do not.
+test_attributes_of_a_removed_image_whose_close_is_slow() {
+	store_with_others
+	hold_view "$mnt/slow.vhdx.raw" rw write 0 abc fsync
+	exec {removed}<"$mnt/slow.vhdx.raw"
+	mv "$store/slow.vhdx" "$scratch/removed.vhdx"
+	slow_down "$scratch/removed.vhdx" fdatasync,pwrite64
+	exec {view_fd}>&-
+	while stat -L "/proc/self/fd/$removed"; do :; done >/dev/null 2>&1 &
+	local stat_pid=$!
+	others_go_on
+	in_time getfattr -d "$mnt/a.vhdx.raw" >/dev/null
+	kill "$stat_pid"
+	end_strace
+	wait "$view_pid"
+	exec {removed}<&-
 }
 
 # A broken image is read again when it has changed, not whenever another image

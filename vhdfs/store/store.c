@@ -95,7 +95,8 @@ int store_open(const struct store_options *options, struct store **ret)
 	return 0;
 }
 
-/* Images that were removed while they were open are no name's any more. */
+/* Closes and frees every image.  store->lock is not held over the I/O of a
+ * close. */
 static void close_images(struct store *store)
 {
 	while (store->images) {
@@ -104,29 +105,38 @@ static void close_images(struct store *store)
 
 		if (view_end(store, image) < 0)
 			log_error("%s", error_text());
+		pthread_mutex_lock(&store->lock);
 		image->refs = 0;
 		image->opens = 0;
 		image->names = NULL;
 		catalog_release_locked(store, image);
+		pthread_mutex_unlock(&store->lock);
 	}
+}
+
+/* Ends the examiners and forgets all directories.  A reference to each image
+ * keeps it for close_images. */
+static void close_dirs(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		for (struct dir_entry *e = dir->first; e; e = e->next)
+			if (e->image)
+				e->image->refs++;
+	catalog_end_locked(store);
+	dir_free_all(store);
+	pthread_mutex_unlock(&store->lock);
 }
 
 int store_close(struct store *store)
 {
 	int r;
 
-	for (struct dir *dir = store->dirs; dir; dir = dir->next)
-		for (struct dir_entry *e = dir->first; e; e = e->next)
-			if (e->image)
-				e->image->refs++;
-	pthread_mutex_lock(&store->lock);
-	catalog_end_locked(store);
-	dir_free_all(store);
+	close_dirs(store);
 	close_images(store);
 	r = atomic_load(&store->lost) || recovery_is_lost() ? -EIO : 0;
 	tdestroy(store->changed_names, free);
 	tdestroy(store->logged, free);
-	pthread_mutex_unlock(&store->lock);
 	if (store->inotify >= 0)
 		close(store->inotify);
 	if (store->cache)
