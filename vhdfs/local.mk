@@ -108,24 +108,40 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/rootdir.c \
 	vhdfs/io/rootdir.h \
 	vhdfs/store/ancestry.c \
+	vhdfs/store/ancestry.h \
+	vhdfs/store/attributes.c \
 	vhdfs/store/catalog.c \
+	vhdfs/store/catalog.h \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
 	vhdfs/store/dir.c \
+	vhdfs/store/dir.h \
 	vhdfs/store/examine.c \
+	vhdfs/store/examine.h \
+	vhdfs/store/examiners.c \
+	vhdfs/store/examiners.h \
 	vhdfs/store/find.c \
 	vhdfs/store/image-names.c \
 	vhdfs/store/image-names.h \
+	vhdfs/store/image-stat.c \
+	vhdfs/store/image-stat.h \
+	vhdfs/store/refresh.c \
+	vhdfs/store/refresh.h \
 	vhdfs/store/reserve.c \
 	vhdfs/store/reserve.h \
 	vhdfs/store/resolve-path.c \
+	vhdfs/store/resolve-path.h \
 	vhdfs/store/store-internal.h \
 	vhdfs/store/store.c \
 	vhdfs/store/store.h \
+	vhdfs/store/view-internal.h \
 	vhdfs/store/view-io.c \
 	vhdfs/store/view.c \
 	vhdfs/store/view.h \
+	vhdfs/store/watch-events.c \
+	vhdfs/store/watch-events.h \
 	vhdfs/store/watch.c \
+	vhdfs/store/watch.h \
 	$(NULL)
 
 # What a program that uses the library links with.

@@ -13,13 +13,16 @@
  */
 #include "config.h"
 
-#include "store/store-internal.h"
+#include "store/ancestry.h"
 
 #include <search.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "chain/chain.h"
+#include "store/catalog.h"
+#include "store/examine.h"
 
 static bool same_text(const char *a, const char *b)
 {

@@ -18,7 +18,7 @@
  */
 #include "config.h"
 
-#include "store/store-internal.h"
+#include "store/dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "store/catalog.h"
 #include "store/image-names.h"
+#include "store/resolve-path.h"
+#include "store/watch.h"
 
 /* More than links can be nested for the kernel. */
 enum { LINK_ROUNDS_MAX = 64 };
@@ -488,7 +491,7 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	r = look_at_names(store, dir);
 	if (r < 0 && !dir->logged)
 		log_warn("%s: cannot be read: %s",
-			 *dir->real ? dir->real : store_root(store),
+			 *dir->real ? dir->real : store->roots[0].path,
 			 strerror(-r));
 	dir->logged = r < 0;
 	if (error_is_passing(r)) {

@@ -13,7 +13,7 @@
  */
 #include "config.h"
 
-#include "store/store-internal.h"
+#include "store/examine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fold.h"
+#include "chain/chain.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"

@@ -2,7 +2,7 @@
 /* Images and directories by what they are, for who knows no names. */
 #include "config.h"
 
-#include "store/store-internal.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <search.h>
@@ -12,6 +12,10 @@
 #include "base/error.h"
 #include "base/guid.h"
 #include "base/log.h"
+#include "store/ancestry.h"
+#include "store/catalog.h"
+#include "store/refresh.h"
+#include "store/store-internal.h"
 #include "store/view.h"
 
 void store_image_file(const struct store_image *image, dev_t *ret_dev,

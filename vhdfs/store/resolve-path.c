@@ -2,7 +2,7 @@
 /* What a name in the store stands for, links followed inside the store. */
 #include "config.h"
 
-#include "store/store-internal.h"
+#include "store/resolve-path.h"
 
 #include <errno.h>
 #include <fcntl.h>

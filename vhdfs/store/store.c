@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "store/store.h"
-#include "store/store-internal.h"
 
 #include <errno.h>
 #include <search.h>
@@ -13,26 +12,20 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/printable.h"
+#include "chain/chain.h"
 #include "io/recovery.h"
 #include "io/rootdir.h"
+#include "store/catalog.h"
+#include "store/dir.h"
+#include "store/examiners.h"
 #include "store/image-names.h"
+#include "store/image-stat.h"
+#include "store/refresh.h"
+#include "store/resolve-path.h"
+#include "store/store-internal.h"
+#include "store/view-internal.h"
 #include "store/view.h"
-
-/* VHDX gives 4096 at most as a sector; tgt takes this as the disk's physical
- * sector. */
-enum { VIEW_BLKSIZE = 4096 };
-
-/* Of counters so many digits are shown that the text has room. */
-#define WRITES_SHOWN 1000000000000ULL
-
-void store_refresh_locked(struct store *store)
-{
-	dir_try_again_locked(store);
-	watch_drain_locked(store);
-	dir_read_stale_locked(store);
-	catalog_examine_stale_locked(store);
-}
+#include "store/watch.h"
 
 static int open_rootdirs(struct store *store,
 			 const struct store_options *options)
@@ -156,49 +149,6 @@ const char *store_root(const struct store *store)
 	return store->roots[0].path;
 }
 
-/* The file itself, by any of its names. */
-static int stat_file_locked(struct store *store, struct store_image *image,
-			    struct stat *ret_st)
-{
-	int r = -ESTALE;
-
-	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
-		r = resolve_stat(store, e, ret_st);
-	return r;
-}
-
-static void shape_image_stat(const struct store *store,
-			     const struct store_image *image, struct stat *st)
-{
-	mode_t mode = st->st_mode & 0777;
-
-	if (!catalog_writable_locked(store, image, st))
-		mode &= ~0222;
-	if (image->error && !image->writing)
-		mode = 0;
-	st->st_mode = S_IFREG | mode;
-	st->st_size = image->error ? 0 : (off_t)image->info.size;
-	/* The file is not looked at while it is written here. */
-	if (image->writing && atomic_load(&image->size))
-		st->st_size = (off_t)atomic_load(&image->size);
-	st->st_blksize = VIEW_BLKSIZE;
-}
-
-int store_image_stat_locked(struct store *store, struct store_image *image,
-			    struct stat *ret_st)
-{
-	struct stat st;
-	int r = stat_file_locked(store, image, &st);
-
-	if (r < 0)
-		return r;
-	catalog_compare_locked(store, image, &st);
-	catalog_wait_locked(store, image);
-	shape_image_stat(store, image, &st);
-	*ret_st = st;
-	return 0;
-}
-
 /* One that has no name any more, and is open. */
 static int stat_removed(struct store *store, struct store_image *image,
 			struct stat *ret_st)
@@ -209,7 +159,7 @@ static int stat_removed(struct store *store, struct store_image *image,
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&store->lock);
-	shape_image_stat(store, image, &st);
+	image_stat_shape_locked(store, image, &st);
 	pthread_mutex_unlock(&store->lock);
 	*ret_st = st;
 	return 0;
@@ -223,7 +173,7 @@ int store_stat_image(struct store *store, struct store_image *image,
 	view_check(store, image);
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	r = store_image_stat_locked(store, image, ret_st);
+	r = image_stat_locked(store, image, ret_st);
 	pthread_mutex_unlock(&store->lock);
 	return r == -ESTALE ? stat_removed(store, image, ret_st) : r;
 }
@@ -321,7 +271,7 @@ static int lookup_locked(struct store *store, const char *path,
 	if (!image)
 		return resolve_stat(store, entry, ret_st);
 	image->refs++;
-	r = store_image_stat_locked(store, image, ret_st);
+	r = image_stat_locked(store, image, ret_st);
 	if (r < 0) {
 		image->refs--;
 		catalog_release_locked(store, image);
@@ -398,86 +348,6 @@ char *store_image_name(struct store *store, struct store_image *image)
 	name = strdup(image->names ? image->names->real : "(removed)");
 	pthread_mutex_unlock(&store->lock);
 	return name;
-}
-
-const char *const store_attributes[] = {
-	"format",          "type",    "id",     "parent", "depth", "error",
-	"readonly-reason", "warning", "writes", NULL
-};
-
-enum { ATTRIBUTE_SIZE = 4096 + 128 };
-
-/* Why an image is not written that could be; null where there is no reason. */
-static const char *readonly_reason(const struct store *store,
-				   const struct store_image *image,
-				   char buf[ATTRIBUTE_SIZE])
-{
-	const struct store_image *doubt = ancestry_doubt_locked(store, image);
-
-	if (image->info.readonly || !doubt)
-		return image->info.readonly;
-	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_DOUBT, doubt->names->real);
-	return buf;
-}
-
-/* The attribute's text, in buf or elsewhere; null where there is none. */
-static const char *attribute_text(const struct store *store,
-				  const struct store_image *image,
-				  const char *name, const struct guid *id,
-				  char buf[ATTRIBUTE_SIZE])
-{
-	const struct info *info = &image->info;
-
-	if (!strcmp(name, "format"))
-		return info->format;
-	if (!strcmp(name, "type"))
-		return info->type;
-	if (!strcmp(name, "parent"))
-		return info->parent;
-	if (!strcmp(name, "warning"))
-		return ancestry_warning_locked(store, image);
-	if (!strcmp(name, "error"))
-		return image->error;
-	if (!strcmp(name, "readonly-reason"))
-		return readonly_reason(store, image, buf);
-	if (!strcmp(name, "writes") && image->opens) {
-		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
-			 atomic_load(&image->begun) % WRITES_SHOWN,
-			 atomic_load(&image->flushed) % WRITES_SHOWN);
-		return buf;
-	}
-	if (!strcmp(name, "depth") && !image->error) {
-		snprintf(buf, GUID_TEXT_SIZE, "%u", image->depth);
-		return buf;
-	}
-	if (!strcmp(name, "id") && info->type)
-		return guid_format(id ? id : &info->id, buf);
-	return NULL;
-}
-
-int store_attribute(struct store *store, struct store_image *image,
-		    const char *name, char **ret)
-{
-	char buf[ATTRIBUTE_SIZE];
-	struct guid id;
-	bool open;
-	struct stat st;
-	const char *text;
-	int r = store_stat_image(store, image, &st);
-
-	/* Before the lock: it waits for the image. */
-	open = !strcmp(name, "id") && view_id(image, &id);
-	pthread_mutex_lock(&store->lock);
-	/* An image that was the reason may have gone meanwhile. */
-	ancestry_derive_locked(store);
-	if (r == 0) {
-		text = attribute_text(store, image, name, open ? &id : NULL,
-				      buf);
-		*ret = text ? printable_copy(text) : NULL;
-		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
-	}
-	pthread_mutex_unlock(&store->lock);
-	return r;
 }
 
 static int statvfs_of_root(struct store *store, struct statvfs *ret)

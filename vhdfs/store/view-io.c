@@ -3,13 +3,14 @@
 #include "config.h"
 
 #include "store/view.h"
-#include "store/store-internal.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "chain/chain.h"
+#include "store/view-internal.h"
 
 /* The chain, to be used until view_put; null with words. */
 static struct chain *view_get(struct store_image *image)

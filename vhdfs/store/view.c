@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include "store/view.h"
-#include "store/store-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,8 +17,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "io/recovery.h"
+#include "chain/chain.h"
 #include "io/blocking.h"
+#include "io/recovery.h"
+#include "store/ancestry.h"
+#include "store/catalog.h"
+#include "store/examiners.h"
+#include "store/image-stat.h"
+#include "store/refresh.h"
+#include "store/view-internal.h"
+#include "store/watch-events.h"
+#include "store/watch.h"
 
 static void leave(struct store *store, struct store_image *image, bool writable)
 {
@@ -57,7 +65,7 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	r = store_image_stat_locked(store, image, &st);
+	r = image_stat_locked(store, image, &st);
 	if (error_is_passing(r))
 		r = fail_errno(r, "an image that cannot be looked at");
 	else if (r < 0 || !image->names)
@@ -70,10 +78,10 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 		r = fail_parent(store, image);
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
-	else if (!catalog_fs_writable_locked(store, image))
+	else if (!image_fs_writable_locked(store, image))
 		r = fail(-EACCES, "%s: lies where nothing can be written",
 			 image->names->real);
-	else if (!catalog_writable_locked(store, image, &st))
+	else if (!image_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission",
 			 image->names->real);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
@@ -96,7 +104,7 @@ static int check_again(struct store *store, struct store_image *image)
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	r = store_image_stat_locked(store, image, &st);
+	r = image_stat_locked(store, image, &st);
 	name = image->names ? image->names->real : "it";
 	if (error_is_passing(r))
 		r = fail_errno(r, "%s", name);
@@ -104,7 +112,7 @@ static int check_again(struct store *store, struct store_image *image)
 		r = fail(-ESTALE, "%s: is gone", name);
 	else if (ancestry_child_locked(store, image))
 		r = fail_parent(store, image);
-	else if (!catalog_writable_locked(store, image, &st))
+	else if (!image_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission", name);
 	pthread_mutex_unlock(&store->lock);
 	return r;
@@ -421,7 +429,7 @@ void view_check_replaced(struct store_image *image)
 {
 	struct store *store = image->store;
 
-	if (watch_has_events(store)) {
+	if (watch_bytes_waiting(store)) {
 		pthread_mutex_lock(&store->lock);
 		watch_drain_locked(store);
 		pthread_mutex_unlock(&store->lock);

@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "store/store.h"
+struct store;
+struct store_image;
 
 /*
  * -EACCES for writing what cannot be written (an image with children, a file

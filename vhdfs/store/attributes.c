@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/guid.h"
+#include "base/printable.h"
+#include "store/ancestry.h"
+#include "store/store-internal.h"
+#include "store/view-internal.h"
+
+/* Of counters so many digits are shown that the text has room. */
+#define WRITES_SHOWN 1000000000000ULL
+
+const char *const store_attributes[] = {
+	"format",          "type",    "id",     "parent", "depth", "error",
+	"readonly-reason", "warning", "writes", NULL
+};
+
+enum { ATTRIBUTE_SIZE = 4096 + 128 };
+
+/* Why an image is not written that could be; null where there is no reason. */
+static const char *readonly_reason(const struct store *store,
+				   const struct store_image *image,
+				   char buf[ATTRIBUTE_SIZE])
+{
+	const struct store_image *doubt = ancestry_doubt_locked(store, image);
+
+	if (image->info.readonly || !doubt)
+		return image->info.readonly;
+	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_DOUBT, doubt->names->real);
+	return buf;
+}
+
+/* The attribute's text, in buf or elsewhere; null where there is none. */
+static const char *attribute_text(const struct store *store,
+				  const struct store_image *image,
+				  const char *name, const struct guid *id,
+				  char buf[ATTRIBUTE_SIZE])
+{
+	const struct info *info = &image->info;
+
+	if (!strcmp(name, "format"))
+		return info->format;
+	if (!strcmp(name, "type"))
+		return info->type;
+	if (!strcmp(name, "parent"))
+		return info->parent;
+	if (!strcmp(name, "warning"))
+		return ancestry_warning_locked(store, image);
+	if (!strcmp(name, "error"))
+		return image->error;
+	if (!strcmp(name, "readonly-reason"))
+		return readonly_reason(store, image, buf);
+	if (!strcmp(name, "writes") && image->opens) {
+		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
+			 atomic_load(&image->begun) % WRITES_SHOWN,
+			 atomic_load(&image->flushed) % WRITES_SHOWN);
+		return buf;
+	}
+	if (!strcmp(name, "depth") && !image->error) {
+		snprintf(buf, GUID_TEXT_SIZE, "%u", image->depth);
+		return buf;
+	}
+	if (!strcmp(name, "id") && info->type)
+		return guid_format(id ? id : &info->id, buf);
+	return NULL;
+}
+
+int store_attribute(struct store *store, struct store_image *image,
+		    const char *name, char **ret)
+{
+	char buf[ATTRIBUTE_SIZE];
+	struct guid id;
+	bool open;
+	struct stat st;
+	const char *text;
+	int r = store_stat_image(store, image, &st);
+
+	/* Before the lock: it waits for the image. */
+	open = !strcmp(name, "id") && view_id(image, &id);
+	pthread_mutex_lock(&store->lock);
+	/* An image that was the reason may have gone meanwhile. */
+	ancestry_derive_locked(store);
+	if (r == 0) {
+		text = attribute_text(store, image, name, open ? &id : NULL,
+				      buf);
+		*ret = text ? printable_copy(text) : NULL;
+		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
+	}
+	pthread_mutex_unlock(&store->lock);
+	return r;
+}

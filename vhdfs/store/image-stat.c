@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "store/image-stat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "store/ancestry.h"
+#include "store/catalog.h"
+#include "store/examiners.h"
+#include "store/resolve-path.h"
+
+/* VHDX gives 4096 at most as a sector; tgt takes this as the disk's physical
+ * sector. */
+enum { VIEW_BLKSIZE = 4096 };
+
+bool image_fs_writable_locked(const struct store *store,
+			      const struct store_image *image)
+{
+	/* An immutable file answers EPERM. */
+	return !image->names ||
+	       faccessat(store->roots[0].fd, image->names->real, W_OK,
+			 AT_EACCESS) == 0 ||
+	       (errno != EROFS && errno != EPERM);
+}
+
+bool image_writable_locked(const struct store *store,
+			   const struct store_image *image,
+			   const struct stat *st)
+{
+	return !store->read_only && !image->children && !image->info.readonly &&
+	       !ancestry_doubt_locked(store, image) && (st->st_mode & 0222) &&
+	       image_fs_writable_locked(store, image);
+}
+
+/* The file itself, by any of its names. */
+static int stat_file_locked(struct store *store, struct store_image *image,
+			    struct stat *ret_st)
+{
+	int r = -ESTALE;
+
+	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
+		r = resolve_stat(store, e, ret_st);
+	return r;
+}
+
+void image_stat_shape_locked(const struct store *store,
+			     const struct store_image *image, struct stat *st)
+{
+	mode_t mode = st->st_mode & 0777;
+
+	if (!image_writable_locked(store, image, st))
+		mode &= ~0222;
+	if (image->error && !image->writing)
+		mode = 0;
+	st->st_mode = S_IFREG | mode;
+	st->st_size = image->error ? 0 : (off_t)image->info.size;
+	/* The file is not looked at while it is written here. */
+	if (image->writing && atomic_load(&image->size))
+		st->st_size = (off_t)atomic_load(&image->size);
+	st->st_blksize = VIEW_BLKSIZE;
+}
+
+int image_stat_locked(struct store *store, struct store_image *image,
+		      struct stat *ret_st)
+{
+	struct stat st;
+	int r = stat_file_locked(store, image, &st);
+
+	if (r < 0)
+		return r;
+	catalog_compare_locked(store, image, &st);
+	catalog_wait_locked(store, image);
+	image_stat_shape_locked(store, image, &st);
+	*ret_st = st;
+	return 0;
+}

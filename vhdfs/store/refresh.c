@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "store/refresh.h"
+
+#include "store/dir.h"
+#include "store/examiners.h"
+#include "store/watch-events.h"
+
+void store_refresh_locked(struct store *store)
+{
+	dir_try_again_locked(store);
+	watch_drain_locked(store);
+	dir_read_stale_locked(store);
+	catalog_examine_stale_locked(store);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the kernel says has changed. */
+#include "config.h"
+
+#include "store/watch-events.h"
+
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/dir.h"
+#include "store/watch.h"
+
+enum {
+	EVENTS_MAX = 1000, /* that are taken one by one */
+};
+
+static void mark_all(struct store *store)
+{
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		dir->stale = true;
+}
+
+/* What opened the file for writing has closed it: it may have been us. */
+static void note_written(struct dir *dir, const char *name)
+{
+	struct dir_entry *e = dir_find_entry_locked(dir, name, strlen(name));
+
+	if (e && e->image && e->image->writing)
+		atomic_store(&e->image->touched, true);
+}
+
+static void take_event(struct store *store, const struct inotify_event *ev)
+{
+	bool known = false;
+
+	if (ev->mask & IN_IGNORED)
+		return;
+	if (ev->mask &
+	    (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
+		mark_all(store);
+		return;
+	}
+	if (ev->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
+		store->links_stale = true;
+	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
+		/* What a look removes comes after its parent. */
+		if (dir->watch == ev->wd && ev->len) {
+			dir_look_locked(store, dir, ev->name);
+			if (ev->mask & IN_CLOSE_WRITE)
+				note_written(dir, ev->name);
+			known = true;
+		}
+		next = dir->next;
+	}
+	/* A directory on the way to a parent may be open to us now. */
+	if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR)
+		store->dirs_changed = true;
+	/* A parent may be another now. */
+	if (!known && ev->len)
+		store->dirs_changed = true;
+}
+
+static void poll_again(struct store *store)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - store->polled.tv_sec < WATCH_POLL_SECONDS)
+		return;
+	store->polled = now;
+	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+		dir->stale |= dir->polled;
+}
+
+void watch_drain_locked(struct store *store)
+{
+	_Alignas(struct inotify_event) char buf[16 * 1024];
+	unsigned taken = 0;
+	ssize_t n;
+
+	poll_again(store);
+	for (int left = watch_bytes_waiting(store);
+	     left > 0 && (n = read(store->inotify, buf, sizeof buf)) > 0;
+	     left -= (int)n) {
+		for (char *p = buf; p < buf + n;) {
+			const struct inotify_event *ev = (void *)p;
+
+			if (taken++ < EVENTS_MAX)
+				take_event(store, ev);
+			p += sizeof *ev + ev->len;
+		}
+	}
+	if (taken <= EVENTS_MAX)
+		return;
+	/* It is quicker to look at everything again. */
+	mark_all(store);
+	store->links_stale = true;
+	store->dirs_changed = true;
+}
