@@ -29,25 +29,26 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-const struct store_image *ancestry_doubt_locked(const struct store *store,
-						const struct store_image *image)
+const struct store_image *
+ancestry_unknown_child_locked(const struct store *store,
+			      const struct store_image *image)
 {
-	const struct store_image *const *d = store->doubts;
+	const struct store_image *const *d = store->unknown_parent;
 	bool vhd = image->info.format && !strcmp(image->info.format, "vhd");
 
 	if (image->info.differencing)
 		return NULL;
-	d += vhd ? DOUBT_VHD : DOUBT_OTHER;
+	d += vhd ? UNKNOWN_VHD : UNKNOWN_OTHER;
 	return *d == image ? NULL : *d;
 }
 
-const char *ancestry_child_locked(const struct store *store,
-				  const struct store_image *image)
+const char *ancestry_child_path_locked(const struct store *store,
+				       const struct store_image *image)
 {
 	const struct store_image *child = image->child;
 
 	if (!image->children)
-		child = ancestry_doubt_locked(store, image);
+		child = ancestry_unknown_child_locked(store, image);
 	return child && child->names ? child->names->real : NULL;
 }
 
@@ -66,8 +67,8 @@ static void set_error(struct store_image *image, const char *text)
 {
 	if (same_text(image->error, text))
 		return;
-	info_free_words(image->error);
-	image->error = text ? info_keep_words(text) : NULL;
+	image_info_free_text(image->error);
+	image->error = text ? image_info_copy_text(text) : NULL;
 }
 
 static const char *name_of(const struct store_image *image)
@@ -76,14 +77,15 @@ static const char *name_of(const struct store_image *image)
 }
 
 /* From what its parent is, which is known; null: it has none in the store. */
-static void derive_from(struct store_image *image, const struct store_image *up)
+static void derive_from(struct store_image *image,
+			const struct store_image *parent)
 {
-	image->depth = up ? up->depth + 1 : image->info.outside;
+	image->depth = parent ? parent->depth + 1 : image->info.outside_parents;
 	image->derived = DERIVED;
 	if (image->info.error)
 		set_error(image, image->info.error);
-	else if (up && up->error)
-		set_error(image, up->error);
+	else if (parent && parent->error)
+		set_error(image, parent->error);
 	else if (image->depth > CHAIN_DEPTH_MAX)
 		set_error(image, words("%s: expected at most %d parents, "
 				       "found more",
@@ -95,11 +97,12 @@ static void derive_from(struct store_image *image, const struct store_image *up)
 struct store_image *ancestry_parent_locked(const struct store *store,
 					   const struct store_image *image)
 {
-	return image->info.has_up ? catalog_find_locked(store, &image->info.up)
-				  : NULL;
+	return image->info.has_parent
+		       ? catalog_find_locked(store, &image->info.parent_file)
+		       : NULL;
 }
 
-/* All images from this one up to the one that begins the cycle again. */
+/* All images from this one parent to the one that begins the cycle again. */
 static void derive_cycle(struct store *store, struct store_image *image)
 {
 	struct store_image *at = image;
@@ -110,9 +113,10 @@ static void derive_cycle(struct store *store, struct store_image *image)
 		at = ancestry_parent_locked(store, at);
 	} while (at != image);
 	do {
-		set_error(at, words("%s: is its own parent, %u images up; one "
-				    "of them names the wrong parent",
-				    name_of(at), n));
+		set_error(at,
+			  words("%s: is its own parent, %u images parent; one "
+				"of them names the wrong parent",
+				name_of(at), n));
 		at->depth = 0;
 		at->derived = DERIVED;
 		at = ancestry_parent_locked(store, at);
@@ -122,26 +126,26 @@ static void derive_cycle(struct store *store, struct store_image *image)
 /* It and all above it, without recursion: chains may be long. */
 static void derive(struct store *store, struct store_image *image)
 {
-	struct store_image *below = NULL, *at = image;
+	struct store_image *child = NULL, *at = image;
 
 	/* Up, to what is known or has no parent... */
 	while (at && at->derived == NOT_DERIVED) {
 		at->derived = DERIVING;
-		at->below = below;
-		below = at;
+		at->derive_next = child;
+		child = at;
 		at = ancestry_parent_locked(store, at);
 	}
 	if (at && at->derived == DERIVING)
 		derive_cycle(store, at);
 	/* ...and down again. */
-	for (; below; below = below->below) {
-		if (below->derived == DERIVING)
-			derive_from(below, at);
-		at = below;
+	for (; child; child = child->derive_next) {
+		if (child->derived == DERIVING)
+			derive_from(child, at);
+		at = child;
 	}
 }
 
-static void forget_derived(struct store *store, struct store_image *image)
+static void reset_derived(struct store *store, struct store_image *image)
 {
 	(void)store;
 	image->children = 0;
@@ -165,7 +169,7 @@ static int by_parent_id2(const void *a, const void *b)
 		      sizeof x->info.parent_ids[1]);
 }
 
-static void note_lost(struct store *store, struct store_image *image)
+static void add_orphan(struct store *store, struct store_image *image)
 {
 	const struct guid *ids = image->info.parent_ids;
 
@@ -177,7 +181,7 @@ static void note_lost(struct store *store, struct store_image *image)
 		tsearch(image, &store->orphans[1], by_parent_id2);
 }
 
-static void find_lost(struct store *store, struct store_image *image)
+static void count_orphan_of(struct store *store, struct store_image *image)
 {
 	const struct guid *id = &image->info.id;
 	struct store_image key = { .info.parent_ids = { *id, *id } };
@@ -199,48 +203,49 @@ static void keep_node(void *node)
 	(void)node;
 }
 
-static void count_lost(struct store *store)
+static void count_orphans(struct store *store)
 {
-	catalog_each_locked(store, note_lost);
+	catalog_each_locked(store, add_orphan);
 	if (store->orphans[0] || store->orphans[1])
-		catalog_each_locked(store, find_lost);
+		catalog_each_locked(store, count_orphan_of);
 	for (int i = 0; i < 2; i++) {
 		tdestroy(store->orphans[i], keep_node);
 		store->orphans[i] = NULL;
 	}
 }
 
-static void count_as_child(struct store *store, struct store_image *image)
+static void count_child(struct store *store, struct store_image *image)
 {
-	struct store_image *up = ancestry_parent_locked(store, image);
+	struct store_image *parent = ancestry_parent_locked(store, image);
 	const char *format = image->info.format;
 
 	if (!image->names)
 		return;
-	if (up && up != image) {
-		up->children++;
-		up->child = image;
+	if (parent && parent != image) {
+		parent->children++;
+		parent->child = image;
 	}
-	if (image->writing || (image->known && !image->info.unreadable &&
-			       !image->stale && !image->examining))
+	if (image->write_opens ||
+	    (image->known && !image->info.parent_unknown && !image->stale &&
+	     !image->examining))
 		return;
 	if (!format || strcmp(format, "vhd") != 0)
-		store->doubts[DOUBT_OTHER] = image;
+		store->unknown_parent[UNKNOWN_OTHER] = image;
 	if (!format || strcmp(format, "vhdx") != 0)
-		store->doubts[DOUBT_VHD] = image;
+		store->unknown_parent[UNKNOWN_VHD] = image;
 }
 
 /* Once for each image that is the cause, not while it is looked at. */
-static void tell_doubts(struct store *store)
+static void log_unknown(struct store *store)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		const struct store_image *d = store->doubts[i];
-		bool is_told = d == store->told_doubts[0] ||
-			       d == store->told_doubts[1];
+		const struct store_image *d = store->unknown_parent[i];
+		bool is_told = d == store->logged_unknown[0] ||
+			       d == store->logged_unknown[1];
 
 		if (d && (!d->known || d->stale || d->examining))
 			continue;
-		store->told_doubts[i] = d;
+		store->logged_unknown[i] = d;
 		if (d && !is_told)
 			log_warn(
 				"%s: its own file does not say whose child it is; no image that may be its parent is written; repair it, or move it out of the store",
@@ -250,13 +255,13 @@ static void tell_doubts(struct store *store)
 
 void ancestry_derive_locked(struct store *store)
 {
-	if (!store->changed)
+	if (!store->derive_due)
 		return;
-	memset(store->doubts, 0, sizeof store->doubts);
-	catalog_each_locked(store, forget_derived);
+	memset(store->unknown_parent, 0, sizeof store->unknown_parent);
+	catalog_each_locked(store, reset_derived);
 	catalog_each_locked(store, derive);
-	catalog_each_locked(store, count_as_child);
-	count_lost(store);
-	tell_doubts(store);
-	store->changed = false;
+	catalog_each_locked(store, count_child);
+	count_orphans(store);
+	log_unknown(store);
+	store->derive_due = false;
 }

@@ -16,16 +16,16 @@ const char *ancestry_warning_locked(const struct store *store,
 /* An image of which that one may be the parent, for all that is known; null for
  * none. */
 /* Why such an image is not written; takes the name of what
- * ancestry_doubt_locked says. */
-#define ANCESTRY_DOUBT                                                  \
+ * ancestry_unknown_child_locked says. */
+#define ANCESTRY_UNKNOWN_CHILD                                          \
 	"may be the parent of %s, whose own file does not say; repair " \
 	"that, or move it out of the store"
 const struct store_image *
-ancestry_doubt_locked(const struct store *store,
-		      const struct store_image *image);
+ancestry_unknown_child_locked(const struct store *store,
+			      const struct store_image *image);
 /* An image that is, or for all that is known may be, a child of this one; null
  * for none. */
-const char *ancestry_child_locked(const struct store *store,
-				  const struct store_image *image);
+const char *ancestry_child_path_locked(const struct store *store,
+				       const struct store_image *image);
 
 #endif

@@ -29,11 +29,13 @@ static const char *readonly_reason(const struct store *store,
 				   const struct store_image *image,
 				   char buf[ATTRIBUTE_SIZE])
 {
-	const struct store_image *doubt = ancestry_doubt_locked(store, image);
+	const struct store_image *doubt =
+		ancestry_unknown_child_locked(store, image);
 
 	if (image->info.readonly || !doubt)
 		return image->info.readonly;
-	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_DOUBT, doubt->names->real);
+	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_UNKNOWN_CHILD,
+		 doubt->names->real);
 	return buf;
 }
 
@@ -43,14 +45,14 @@ static const char *attribute_text(const struct store *store,
 				  const char *name, const struct guid *id,
 				  char buf[ATTRIBUTE_SIZE])
 {
-	const struct info *info = &image->info;
+	const struct image_info *info = &image->info;
 
 	if (!strcmp(name, "format"))
 		return info->format;
 	if (!strcmp(name, "type"))
 		return info->type;
 	if (!strcmp(name, "parent"))
-		return info->parent;
+		return info->parent_path;
 	if (!strcmp(name, "warning"))
 		return ancestry_warning_locked(store, image);
 	if (!strcmp(name, "error"))

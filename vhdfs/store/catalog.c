@@ -65,8 +65,8 @@ static void init_io_lock(pthread_rwlock_t *lock)
 	pthread_rwlockattr_destroy(&attr);
 }
 
-struct store_image *catalog_image_locked(struct store *store,
-					 const struct file_id *id)
+struct store_image *catalog_get_locked(struct store *store,
+				       const struct file_id *id)
 {
 	struct store_image *image = catalog_find_locked(store, id);
 
@@ -89,11 +89,11 @@ struct store_image *catalog_image_locked(struct store *store,
 
 /* THE QUEUE of the images that are to be examined. */
 
-void catalog_set_awaited_locked(struct store *store, struct store_image *image,
+void catalog_set_pending_locked(struct store *store, struct store_image *image,
 				bool yes)
 {
-	store->n_awaited += yes - image->awaited;
-	image->awaited = yes;
+	store->n_pending += yes - image->pending;
+	image->pending = yes;
 }
 
 void catalog_unqueue_locked(struct store *store, struct store_image *image)
@@ -111,7 +111,7 @@ void catalog_unqueue_locked(struct store *store, struct store_image *image)
 void catalog_mark_stale_locked(struct store *store, struct store_image *image)
 {
 	image->stale = true;
-	if (image->queued || image->writing)
+	if (image->queued || image->write_opens)
 		return;
 	image->queued = true;
 	image->queue_next = NULL;
@@ -119,8 +119,8 @@ void catalog_mark_stale_locked(struct store *store, struct store_image *image)
 	*store->queue_end = image;
 	store->queue_end = &image->queue_next;
 	/* One that is slow is still being examined. */
-	catalog_set_awaited_locked(store, image,
-				   !image->examining || image->awaited);
+	catalog_set_pending_locked(store, image,
+				   !image->examining || image->pending);
 }
 
 void catalog_release_locked(struct store *store, struct store_image *image)
@@ -129,10 +129,10 @@ void catalog_release_locked(struct store *store, struct store_image *image)
 		return;
 	tdelete(image, &store->images, by_id);
 	catalog_unqueue_locked(store, image);
-	catalog_set_awaited_locked(store, image, false);
-	store->changed = true;
-	info_fini(&image->info);
-	info_free_words(image->error);
+	catalog_set_pending_locked(store, image, false);
+	store->derive_due = true;
+	image_info_fini(&image->info);
+	image_info_free_text(image->error);
 	pthread_rwlock_destroy(&image->io_lock);
 	pthread_mutex_destroy(&image->open_lock);
 	free(image);
@@ -147,7 +147,7 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 {
 	_cleanup_free_ char *folded = name_fold(name);
 
-	store->changed = true;
+	store->derive_due = true;
 	if (folded && tfind(folded, &store->changed_names, by_text))
 		return;
 	/* Without memory: examine all children again. */
@@ -171,16 +171,16 @@ bool catalog_retry_is_due(const struct store_image *image)
 	return image->retry_at && catalog_now() >= image->retry_at;
 }
 
-void catalog_compare_locked(struct store *store, struct store_image *image,
-			    const struct stat *st)
+void catalog_check_stamp_locked(struct store *store, struct store_image *image,
+				const struct stat *st)
 {
 	const struct file_stamp stamp = { st->st_size, st->st_mtim,
 					  st->st_ctim };
 
-	if (image->writing || image->stale)
+	if (image->write_opens || image->stale)
 		return;
 	if (!image->known || catalog_retry_is_due(image) ||
-	    !file_stamp_same(&stamp, &image->seen))
+	    !file_stamp_same(&stamp, &image->stamp))
 		catalog_mark_stale_locked(store, image);
 }
 
@@ -209,22 +209,23 @@ static bool is_changed_name(const struct store *store, const char *name)
 	return name && tfind(name, &store->changed_names, by_text);
 }
 
-static void mark_if_concerned(struct store *store, struct store_image *image)
+static void mark_if_dependent(struct store *store, struct store_image *image)
 {
-	const struct info *info = &image->info;
+	const struct image_info *info = &image->info;
 
-	if (is_changed_name(store, info->wanted[0]) ||
-	    is_changed_name(store, info->wanted[1]) ||
+	if (is_changed_name(store, info->parent_names[0]) ||
+	    is_changed_name(store, info->parent_names[1]) ||
 	    (store->dirs_changed &&
-	     (info->differencing || info->wanted[0] || info->wanted[1])))
+	     (info->differencing || info->parent_names[0] ||
+	      info->parent_names[1])))
 		catalog_mark_stale_locked(store, image);
 }
 
-void catalog_mark_concerned_locked(struct store *store)
+void catalog_mark_dependents_locked(struct store *store)
 {
 	if (!store->changed_names && !store->dirs_changed)
 		return;
-	catalog_each_locked(store, mark_if_concerned);
+	catalog_each_locked(store, mark_if_dependent);
 	store->dirs_changed = false;
 	tdestroy(store->changed_names, free);
 	store->changed_names = NULL;

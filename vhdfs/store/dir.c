@@ -37,7 +37,7 @@
 #include "store/watch.h"
 
 /* More than links can be nested for the kernel. */
-enum { LINK_ROUNDS_MAX = 64 };
+enum { LINK_PASSES_MAX = 64 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -80,7 +80,7 @@ bool dir_shows_locked(struct dir_entry *entry)
 	struct dir_entry *image;
 	size_t len;
 
-	if (entry->kind == ENTRY_LEFT_OUT || entry->kind == ENTRY_NOTHING ||
+	if (entry->kind == ENTRY_EXCLUDED || entry->kind == ENTRY_UNRESOLVED ||
 	    entry->hidden)
 		return false;
 	if (entry->image)
@@ -93,7 +93,7 @@ bool dir_shows_locked(struct dir_entry *entry)
 }
 
 /* Says once what the mount does not show though one would expect it. */
-static void log_left_out(struct dir_entry *entry)
+static void log_not_shown(struct dir_entry *entry)
 {
 	struct dir_entry *other;
 	char view[NAME_MAX + 8];
@@ -159,7 +159,7 @@ static void remove_tree(struct store *store, const char *up, const char *name)
 			struct dir_entry *entry = dir->first;
 
 			if (entry->kind == ENTRY_DIR)
-				entry->kind = ENTRY_LEFT_OUT;
+				entry->kind = ENTRY_EXCLUDED;
 			remove_entry(store, dir, &dir->first);
 		}
 		remove_dir(store, at);
@@ -173,7 +173,7 @@ static void free_entry(struct dir_entry *entry)
 	free(entry);
 }
 
-static void forget_name(struct store_image *image, struct dir_entry *entry)
+static void unlink_name(struct store_image *image, struct dir_entry *entry)
 {
 	struct dir_entry **at = &image->names;
 
@@ -193,7 +193,7 @@ static void remove_entry(struct store *store, struct dir *dir,
 	tdelete(entry, &dir->by_name, by_name);
 	catalog_name_changed_locked(store, entry->name);
 	if (entry->image) {
-		forget_name(entry->image, entry);
+		unlink_name(entry->image, entry);
 		catalog_release_locked(store, entry->image);
 	} else if (entry->kind == ENTRY_DIR) {
 		remove_tree(store, dir->path, entry->name);
@@ -207,8 +207,8 @@ void dir_free_all(struct store *store)
 }
 
 /* Does a link to this directory lead back to where it came from? */
-static bool leads_up(struct store *store, struct dir *dir,
-		     const struct file_id *id)
+static bool is_ancestor(struct store *store, struct dir *dir,
+			const struct file_id *id)
 {
 	size_t len = strlen(dir->path);
 
@@ -232,7 +232,7 @@ static int add_subdir(struct store *store, struct dir *dir,
 
 	if (!path)
 		return -ENOMEM;
-	if (entry->link && leads_up(store, dir, &entry->id)) {
+	if (entry->link && is_ancestor(store, dir, &entry->id)) {
 		log_warn("%s: left out: this link leads back up", path);
 		return -ELOOP;
 	}
@@ -241,12 +241,12 @@ static int add_subdir(struct store *store, struct dir *dir,
 }
 
 /* A name that shows nothing, until it stands for something else. */
-static int be_nothing(struct dir_entry *entry)
+static int make_unresolved(struct dir_entry *entry)
 {
 	free(entry->real);
 	entry->real = strdup("");
 	entry->id = (struct file_id){ 0 };
-	entry->kind = ENTRY_NOTHING;
+	entry->kind = ENTRY_UNRESOLVED;
 	return entry->real ? 0 : -ENOMEM;
 }
 
@@ -296,7 +296,7 @@ static int add_entry(struct store *store, struct dir *dir,
 		return -ENOMEM;
 	}
 	catalog_name_changed_locked(store, entry->name);
-	log_left_out(entry);
+	log_not_shown(entry);
 	return 0;
 }
 
@@ -307,27 +307,27 @@ static int fill_entry(struct store *store, struct dir *dir,
 	int r = 0;
 
 	if (entry->kind == ENTRY_IMAGE) {
-		entry->image = catalog_image_locked(store, &entry->id);
+		entry->image = catalog_get_locked(store, &entry->id);
 		return entry->image ? 0 : -ENOMEM;
 	}
 	if (entry->kind == ENTRY_DIR)
 		r = add_subdir(store, dir, entry);
 	/* Its name is looked at again, for the kernel tells of the change. */
 	if (was_renamed(r))
-		r = be_nothing(entry);
+		r = make_unresolved(entry);
 	if (error_is_passing(r))
 		return r;
 	if (r < 0)
-		entry->kind = ENTRY_LEFT_OUT;
-	else if (entry->kind == ENTRY_LEFT_OUT)
+		entry->kind = ENTRY_EXCLUDED;
+	else if (entry->kind == ENTRY_EXCLUDED)
 		log_warn("%s%s%s: left out: this link leads out of the store",
 			 dir->path, *dir->path ? "/" : "", entry->name);
 	return 0;
 }
 
 /* Takes found->real over. */
-static int add_found(struct store *store, struct dir *dir, const char *name,
-		     const struct dir_entry *found)
+static int insert_found(struct store *store, struct dir *dir, const char *name,
+			const struct dir_entry *found)
 {
 	struct dir_entry *entry = malloc(sizeof *entry);
 	int r;
@@ -338,7 +338,7 @@ static int add_found(struct store *store, struct dir *dir, const char *name,
 	}
 	*entry = *found;
 	entry->dir = dir;
-	entry->seen = dir->reading;
+	entry->reading = dir->reading;
 	entry->name = strdup(name);
 	r = entry->name ? fill_entry(store, dir, entry) : -ENOMEM;
 	if (r == 0)
@@ -349,13 +349,13 @@ static int add_found(struct store *store, struct dir *dir, const char *name,
 
 /* What is found under the name of a link, an image or a directory: 0, or
  * nothing. */
-static int find_kind(struct store *store, struct dir *dir, const char *name,
-		     struct dir_entry *ret, struct stat *ret_st)
+static int classify_name(struct store *store, struct dir *dir, const char *name,
+			 struct dir_entry *ret, struct stat *ret_st)
 {
 	int r = resolve_name(store, dir, name, ret, ret_st);
 
 	if (r == -EXDEV && name_is_image(name)) {
-		ret->kind = ENTRY_LEFT_OUT;
+		ret->kind = ENTRY_EXCLUDED;
 		ret->real = strdup("");
 		return ret->real ? 0 : -ENOMEM;
 	}
@@ -372,53 +372,55 @@ static int find_kind(struct store *store, struct dir *dir, const char *name,
 		 (name_is_image(name) || !ret->link))
 		ret->kind = ENTRY_IMAGE;
 	else
-		return ret->link ? be_nothing(ret) : -ENOENT;
+		return ret->link ? make_unresolved(ret) : -ENOENT;
 	ret->hidden |= ret->kind == ENTRY_IMAGE && !name_is_image(name);
 	return 0;
 }
 
-static bool is_still(const struct dir_entry *old, const struct dir_entry *found)
+static bool is_unchanged(const struct dir_entry *old,
+			 const struct dir_entry *found)
 {
 	return file_id_equal(&old->id, &found->id) &&
 	       !strcmp(old->real, found->real) &&
-	       (old->kind == found->kind || old->kind == ENTRY_LEFT_OUT);
+	       (old->kind == found->kind || old->kind == ENTRY_EXCLUDED);
 }
 
-static int look_again(struct store *store, struct dir *dir, const char *name)
+static int refresh_name(struct store *store, struct dir *dir, const char *name)
 {
 	struct dir_entry found = { 0 };
 	struct dir_entry *old = dir_find_entry_locked(dir, name, strlen(name));
 	struct stat st;
-	int r = find_kind(store, dir, name, &found, &st);
+	int r = classify_name(store, dir, name, &found, &st);
 
-	if (r == 0 && old && is_still(old, &found)) {
-		old->seen = dir->reading;
+	if (r == 0 && old && is_unchanged(old, &found)) {
+		old->reading = dir->reading;
 		if (old->image)
-			catalog_compare_locked(store, old->image, &st);
+			catalog_check_stamp_locked(store, old->image, &st);
 		free(found.real);
 		return 0;
 	}
 	if (error_is_passing(r)) {
 		if (old)
-			old->seen = dir->reading;
+			old->reading = dir->reading;
 		free(found.real);
 		return r;
 	}
 	if (old)
 		remove_entry(store, dir, find_slot(dir, old));
 	if (r == 0)
-		return add_found(store, dir, name, &found);
+		return insert_found(store, dir, name, &found);
 	free(found.real);
 	return 0;
 }
 
-int dir_look_locked(struct store *store, struct dir *dir, const char *name)
+int dir_refresh_name_locked(struct store *store, struct dir *dir,
+			    const char *name)
 {
 	bool self = !strcmp(name, ".") || !strcmp(name, "..");
-	int r = self ? 0 : look_again(store, dir, name);
+	int r = self ? 0 : refresh_name(store, dir, name);
 
 	if (r < 0)
-		dir->again = true;
+		dir->retry = true;
 	return r;
 }
 
@@ -461,7 +463,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 }
 
 /* Looks at all names in it: 0, or why it could not see all of them. */
-static int look_at_names(struct store *store, struct dir *dir)
+static int read_names(struct store *store, struct dir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -476,7 +478,7 @@ static int look_at_names(struct store *store, struct dir *dir)
 		de = readdir(d);
 		if (!de)
 			return -errno;
-		dir_look_locked(store, dir, de->d_name);
+		dir_refresh_name_locked(store, dir, de->d_name);
 	}
 	return r;
 }
@@ -488,35 +490,35 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	dir->stale = false;
 	dir->read = true;
 	dir->reading++;
-	r = look_at_names(store, dir);
-	if (r < 0 && !dir->logged)
+	r = read_names(store, dir);
+	if (r < 0 && !dir->read_error_logged)
 		log_warn("%s: cannot be read: %s",
 			 *dir->real ? dir->real : store->roots[0].path,
 			 strerror(-r));
-	dir->logged = r < 0;
+	dir->read_error_logged = r < 0;
 	if (error_is_passing(r)) {
 		/* What was not seen now may be there. */
-		dir->again = true;
+		dir->retry = true;
 		return;
 	}
 	store->links_stale = true;
 	for (struct dir_entry **at = &dir->first; *at;) {
-		if ((*at)->seen == dir->reading)
+		if ((*at)->reading == dir->reading)
 			at = &(*at)->next;
 		else
 			remove_entry(store, dir, at);
 	}
 }
 
-void dir_try_again_locked(struct store *store)
+void dir_retry_locked(struct store *store)
 {
 	for (struct dir *dir = store->dirs; dir; dir = dir->next) {
-		dir->stale |= dir->again;
-		dir->again = false;
+		dir->stale |= dir->retry;
+		dir->retry = false;
 	}
 }
 
-void dir_look_at_links_locked(struct store *store, struct dir *dir)
+void dir_refresh_links_locked(struct store *store, struct dir *dir)
 {
 	/* One that leads elsewhere now goes to the end, where it is new. */
 	uint64_t last = dir->last_cookie;
@@ -530,16 +532,16 @@ void dir_look_at_links_locked(struct store *store, struct dir *dir)
 			continue;
 		/* The entry itself may go. */
 		snprintf(name, sizeof name, "%s", e->name);
-		dir_look_locked(store, dir, name);
+		dir_refresh_name_locked(store, dir, name);
 	}
 }
 
-static void look_at_all_links(struct store *store)
+static void refresh_all_links(struct store *store)
 {
 	store->links_stale = false;
 	/* What a look removes comes after its parent. */
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
-		dir_look_at_links_locked(store, dir);
+		dir_refresh_links_locked(store, dir);
 }
 
 static void read_stale(struct store *store)
@@ -556,8 +558,8 @@ void dir_read_stale_locked(struct store *store)
 	read_stale(store);
 	/* Only what a link newly leads to is read after that; where links
 	 * change all the time, the rest is left to the next request. */
-	for (int i = 0; store->links_stale && i < LINK_ROUNDS_MAX; i++) {
-		look_at_all_links(store);
+	for (int i = 0; store->links_stale && i < LINK_PASSES_MAX; i++) {
+		refresh_all_links(store);
 		read_stale(store);
 	}
 }

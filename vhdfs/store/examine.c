@@ -30,27 +30,27 @@
 /* What cannot be read is to be seen as such without memory for words, too. */
 static char no_memory[] = "out of memory";
 
-char *info_keep_words(const char *text)
+char *image_info_copy_text(const char *text)
 {
 	char *copy = strdup(text);
 
 	return copy ? copy : no_memory;
 }
 
-void info_free_words(char *text)
+void image_info_free_text(char *text)
 {
 	if (text != no_memory)
 		free(text);
 }
 
-void info_fini(struct info *info)
+void image_info_fini(struct image_info *info)
 {
-	free(info->parent);
+	free(info->parent_path);
 	free(info->warning);
 	free(info->readonly);
-	info_free_words(info->error);
-	free(info->wanted[0]);
-	free(info->wanted[1]);
+	image_info_free_text(info->error);
+	free(info->parent_names[0]);
+	free(info->parent_names[1]);
 	memset(info, 0, sizeof *info);
 }
 
@@ -67,7 +67,7 @@ static int fold_text(const char *text, char **ret)
 }
 
 /* Where the leaf can be read but not written, why. */
-static int take_readonly_reason(struct image *leaf, struct info *info)
+static int read_readonly_reason(struct image *leaf, struct image_info *info)
 {
 	int r = image_may_write(leaf);
 
@@ -76,7 +76,7 @@ static int take_readonly_reason(struct image *leaf, struct info *info)
 	return copy_text(error_text(), &info->readonly);
 }
 
-static void take_self(const struct image *leaf, struct info *info)
+static void read_identity(const struct image *leaf, struct image_info *info)
 {
 	info->format = leaf->ops->name;
 	info->type = image_type_name(leaf->type);
@@ -85,101 +85,104 @@ static void take_self(const struct image *leaf, struct info *info)
 	info->size = leaf->size;
 }
 
-static int take_names(const struct parent_ref *ref, struct info *info)
+static int read_parent_names(const struct parent_ref *ref,
+			     struct image_info *info)
 {
 	int r = 0;
 
 	info->parent_ids[0] = ref->id;
 	info->parent_ids[1] = ref->id2;
 	if (ref->relative)
-		r = fold_text(name_last(ref->relative), &info->wanted[0]);
+		r = fold_text(name_last(ref->relative), &info->parent_names[0]);
 	if (r == 0 && ref->basename)
-		r = fold_text(ref->basename, &info->wanted[1]);
+		r = fold_text(ref->basename, &info->parent_names[1]);
 	return r;
 }
 
 /* The parent is outside of the store: what is wrong with it, and how many are
  * above. */
-static int open_whole(struct store *store, const char *path, struct info *info)
+static int open_outside_chain(struct store *store, const char *path,
+			      struct image_info *info)
 {
 	struct chain *chain;
 	int r = chain_open(store->cache, path, CHAIN_NO_LOCK, &chain);
 
 	if (r < 0)
 		return r;
-	info->outside = chain_depth(chain);
+	info->outside_parents = chain_depth(chain);
 	chain_close(chain);
 	return 0;
 }
 
 /* A VHD's child knows when its parent was written last. */
-static int take_warning(struct store *store, const struct image *child,
-			const struct parent_ref *ref, struct info *info)
+static int read_warning(struct store *store, const struct image *child,
+			const struct parent_ref *ref, struct image_info *info)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
 	int r;
 
 	if (!ref->mtime)
 		return 0;
-	r = *info->parent == '/' ? io_file_open(info->parent, false, &io)
-				 : root_dir_open(&store->roots[0], info->parent,
-						 false, &io, NULL);
+	r = *info->parent_path == '/'
+		    ? io_file_open(info->parent_path, false, &io)
+		    : root_dir_open(&store->roots[0], info->parent_path, false,
+				    &io, NULL);
 	return r < 0 ? r : parent_time_warning(child, io, ref, &info->warning);
 }
 
 static int find_parent(struct store *store, const char *path,
 		       const struct image *child, const struct parent_ref *ref,
-		       struct info *info)
+		       struct image_info *info)
 {
 	dev_t dev;
 	ino_t ino;
-	int r = parent_cache_find(store->cache, path, ref, child, &info->parent,
-				  &dev, &ino);
+	int r = parent_cache_find(store->cache, path, ref, child,
+				  &info->parent_path, &dev, &ino);
 
 	if (r < 0)
 		return r;
-	info->up = (struct file_id){ dev, ino };
-	info->has_up = true;
-	r = take_warning(store, child, ref, info);
-	if (r == 0 && *info->parent == '/')
-		r = open_whole(store, path, info);
+	info->parent_file = (struct file_id){ dev, ino };
+	info->has_parent = true;
+	r = read_warning(store, child, ref, info);
+	if (r == 0 && *info->parent_path == '/')
+		r = open_outside_chain(store, path, info);
 	return r;
 }
 
-int examine_chain(struct chain *chain, struct info *info)
+int examine_chain(struct chain *chain, struct image_info *info)
 {
 	struct image *leaf = chain_leaf(chain);
 	struct parent_ref ref = { 0 };
-	int r = take_readonly_reason(leaf, info);
+	int r = read_readonly_reason(leaf, info);
 
-	take_self(leaf, info);
+	read_identity(leaf, info);
 	if (r == 0 && info->differencing)
 		r = image_parent(leaf, &ref);
 	if (r == 0)
-		r = take_names(&ref, info);
+		r = read_parent_names(&ref, info);
 	parent_ref_fini(&ref);
 	if (r < 0 || !chain_depth(chain))
 		return r;
-	info->has_up = true;
-	info->up = (struct file_id){ chain_image(chain, 1)->io->dev,
-				     chain_image(chain, 1)->io->ino };
-	info->outside = chain_depth(chain);
+	info->has_parent = true;
+	info->parent_file = (struct file_id){ chain_image(chain, 1)->io->dev,
+					      chain_image(chain, 1)->io->ino };
+	info->outside_parents = chain_depth(chain);
 	r = chain_warning(chain, 0, &info->warning);
-	return r < 0 ? r : copy_text(chain_path(chain, 1), &info->parent);
+	return r < 0 ? r : copy_text(chain_path(chain, 1), &info->parent_path);
 }
 
 /* Its parent, of an image that is open. */
-static int take_parent(struct store *store, const char *path,
-		       struct image *leaf, struct info *info)
+static int read_parent(struct store *store, const char *path,
+		       struct image *leaf, struct image_info *info)
 {
 	struct parent_ref ref;
 	int r = image_parent(leaf, &ref);
 
 	if (r < 0) {
-		info->unreadable = !error_is_passing(r);
+		info->parent_unknown = !error_is_passing(r);
 		return r;
 	}
-	r = take_names(&ref, info);
+	r = read_parent_names(&ref, info);
 	if (r == 0)
 		r = find_parent(store, path, leaf, &ref, info);
 	parent_ref_fini(&ref);
@@ -187,25 +190,25 @@ static int take_parent(struct store *store, const char *path,
 }
 
 /* Its parent, of one that does not open: as far as its header says. */
-static void take_broken(struct store *store, const char *path, struct io *io,
-			const struct image_ops *ops, struct info *info)
+static void read_broken(struct store *store, const char *path, struct io *io,
+			const struct image_ops *ops, struct image_info *info)
 {
 	struct error why = *error_last();
 	struct parent_ref ref = { 0 };
 	struct image self = { .ops = ops, .io = io };
 	int r = ops->peek ? ops->peek(&self, &ref) : -EOPNOTSUPP;
 
-	info->unreadable = r < 0;
+	info->parent_unknown = r < 0;
 	if (r == 0 && self.type == IMAGE_DIFFERENCING &&
-	    take_names(&ref, info) == 0)
+	    read_parent_names(&ref, info) == 0)
 		find_parent(store, path, &self, &ref, info);
 	parent_ref_fini(&ref);
 	error_set(&why);
 }
 
 /* Takes io over. A hidden file that is no image is nothing. */
-static int take_image(struct store *store, const char *path, struct io *io,
-		      bool hidden, struct info *info)
+static int read_image(struct store *store, const char *path, struct io *io,
+		      bool hidden, struct image_info *info)
 {
 	const struct image_ops *ops;
 	struct image *leaf;
@@ -221,22 +224,23 @@ static int take_image(struct store *store, const char *path, struct io *io,
 		r = image_open(io, NULL, &leaf);
 	if (r < 0) {
 		if (info->format && !error_is_passing(r))
-			take_broken(store, path, io, ops, info);
+			read_broken(store, path, io, ops, info);
 		io_close(io);
 		return r;
 	}
-	take_self(leaf, info);
+	read_identity(leaf, info);
 	if (info->differencing)
-		r = take_parent(store, path, leaf, info);
+		r = read_parent(store, path, leaf, info);
 	if (r == 0)
-		r = take_readonly_reason(leaf, info);
+		r = read_readonly_reason(leaf, info);
 	image_close(leaf);
 	return r;
 }
 
 /* Does another program have the file, which may be writing it?  Then that is
  * what is wrong with it. */
-static bool is_held(const char *path, const struct io *io, struct info *info)
+static bool is_in_use(const char *path, const struct io *io,
+		      struct image_info *info)
 {
 	_cleanup_(io_close_p) struct io *own = NULL;
 	char who[80];
@@ -246,13 +250,13 @@ static bool is_held(const char *path, const struct io *io, struct info *info)
 		return false;
 	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
 	     who);
-	info_free_words(info->error);
-	info->error = info_keep_words(error_text());
+	image_info_free_text(info->error);
+	info->error = image_info_copy_text(error_text());
 	return true;
 }
 
 /* By one of its names. */
-static int examine_name(struct store *store, struct examination *e,
+static int examine_path(struct store *store, struct examination *e,
 			const char *path)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
@@ -263,7 +267,7 @@ static int examine_name(struct store *store, struct examination *e,
 		r = fail(-ENOENT, "%s: was replaced", path);
 	/* Before it is read: a change meanwhile shows later. */
 	if (r == 0)
-		r = io_file_stamp(io, &e->seen);
+		r = io_file_stamp(io, &e->stamp);
 	if (r == 0)
 		r = io_file_reopen(io, &own);
 	if (r < 0) {
@@ -271,11 +275,11 @@ static int examine_name(struct store *store, struct examination *e,
 		return r;
 	}
 	e->gone = false;
-	r = take_image(store, path, own, e->hidden, &e->info);
+	r = read_image(store, path, own, e->hidden, &e->info);
 	if (r < 0)
-		e->info.error = info_keep_words(error_text());
+		e->info.error = image_info_copy_text(error_text());
 	if (r < 0 && !error_is_passing(r) && !e->ours &&
-	    is_held(path, io, &e->info))
+	    is_in_use(path, io, &e->info))
 		r = -EBUSY;
 	return r;
 }
@@ -285,9 +289,9 @@ void examine(struct store *store, struct examination *e)
 	e->gone = true;
 	e->result = -ENOENT;
 	for (size_t i = 0; i < e->n_paths && e->result < 0; i++) {
-		info_fini(&e->info);
-		e->result = examine_name(store, e, e->paths[i]);
+		image_info_fini(&e->info);
+		e->result = examine_path(store, e, e->paths[i]);
 	}
 	if (e->result < 0 && !e->info.error)
-		e->info.error = info_keep_words(error_text());
+		e->info.error = image_info_copy_text(error_text());
 }

@@ -15,8 +15,8 @@ struct examination {
 	bool ours;   /* it is open here */
 	bool hidden; /* it need not be an image */
 	int64_t began;
-	struct info info; /* with error where result is not 0 */
-	struct file_stamp seen;
+	struct image_info info; /* with error where result is not 0 */
+	struct file_stamp stamp;
 	/* -EBUSY: what was read means nothing, for it changes meanwhile. */
 	int result;
 	bool gone; /* there is no such file */
@@ -25,10 +25,10 @@ struct examination {
 /* Without a lock of the store. */
 void examine(struct store *store, struct examination *e);
 /* What an open chain says of its leaf; an error with words. */
-int examine_chain(struct chain *chain, struct info *info);
-void info_fini(struct info *info);
-/* A copy, of which there always is one; let go of by info_free_words. */
-char *info_keep_words(const char *text);
-void info_free_words(char *text);
+int examine_chain(struct chain *chain, struct image_info *info);
+void image_info_fini(struct image_info *info);
+/* A copy, of which there always is one; let go of by image_info_free_text. */
+char *image_info_copy_text(const char *text);
+void image_info_free_text(char *text);
 
 #endif

@@ -20,7 +20,7 @@ enum {
 	WAIT_FACTOR = 9,
 	PATIENCE_MS = 2000,
 	EXAMINERS_MAX = 16,
-	ROUNDS_MAX = 8,
+	PASSES_MAX = 8,
 };
 
 static int by_text(const void *a, const void *b)
@@ -28,24 +28,25 @@ static int by_text(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-void catalog_take_open(struct store *store, struct store_image *image)
+void examiners_read_open_chain(struct store *store, struct store_image *image)
 {
-	struct info info = { 0 };
+	struct image_info info = { 0 };
 	int r = examine_chain(image->chain, &info);
 
 	pthread_mutex_lock(&store->lock);
 	if (r == 0 && (!image->names || !image->known || image->info.error)) {
-		info_fini(&image->info);
+		image_info_fini(&image->info);
 		image->info = info;
 		image->known = true;
-		store->changed = true;
+		store->derive_due = true;
 	} else {
-		info_fini(&info);
+		image_info_fini(&info);
 	}
 	pthread_mutex_unlock(&store->lock);
 }
 
-static void log_warning(const struct info *old, const struct info *new)
+static void log_warning(const struct image_info *old,
+			const struct image_info *new)
 {
 	if (new->warning &&
 	    (!old->warning || strcmp(old->warning, new->warning) != 0))
@@ -58,16 +59,16 @@ static void log_text(struct store *store, const char *old, const char *new)
 	char *copy;
 
 	if (!new || (old && !strcmp(old, new)) ||
-	    tfind(new, &store->logged, by_text))
+	    tfind(new, &store->logged_errors, by_text))
 		return;
 	log_error("%s", new);
 	copy = strdup(new);
-	if (copy && !tsearch(copy, &store->logged, by_text))
+	if (copy && !tsearch(copy, &store->logged_errors, by_text))
 		free(copy);
 }
 
 static void log_change(struct store *store, const struct store_image *image,
-		       const struct info *new)
+		       const struct image_info *new)
 {
 	if (!image->names || image->names->hidden)
 		return;
@@ -79,19 +80,19 @@ static void log_change(struct store *store, const struct store_image *image,
  * Nothing new is known of its parent: what was known goes on to count, for that
  * must not be written.
  */
-static void record_parent(struct info *old, struct info *new)
+static void keep_known_parent(struct image_info *old, struct image_info *new)
 {
-	if (new->has_up)
+	if (new->has_parent)
 		return;
-	new->has_up = old->has_up;
-	new->up = old->up;
-	new->unreadable |= old->unreadable;
+	new->has_parent = old->has_parent;
+	new->parent_file = old->parent_file;
+	new->parent_unknown |= old->parent_unknown;
 	memcpy(new->parent_ids, old->parent_ids, sizeof new->parent_ids);
 	if (!new->type)
 		new->differencing = old->differencing;
 	for (int i = 0; i < 2; i++)
-		if (!new->wanted[i])
-			new->wanted[i] = steal(old->wanted[i]);
+		if (!new->parent_names[i])
+			new->parent_names[i] = steal(old->parent_names[i]);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -100,13 +101,14 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* May those that name it as their parent find another thing there now? */
-static bool is_other_parent(const struct info *a, const struct info *b)
+static bool identity_changed(const struct image_info *a,
+			     const struct image_info *b)
 {
 	return !same_text(a->format, b->format) || a->size != b->size ||
 	       !same_text(a->error, b->error) || !guid_equal(&a->id, &b->id);
 }
 
-static void tell_children(struct store *store, const struct store_image *image)
+static void mark_children(struct store *store, const struct store_image *image)
 {
 	for (struct dir_entry *e = image->names; e; e = e->next_name)
 		catalog_name_changed_locked(store, e->name);
@@ -114,7 +116,7 @@ static void tell_children(struct store *store, const struct store_image *image)
 
 /* How long it is not tried again: a disk that does not answer takes a tenth of
  * the time.  Memory and descriptors may be there with the next request. */
-static int64_t rest_after(const struct examination *e)
+static int64_t retry_delay(const struct examination *e)
 {
 	bool waits = e->gone || e->result == -EIO || e->result == -EBUSY;
 
@@ -122,37 +124,37 @@ static int64_t rest_after(const struct examination *e)
 }
 
 /* What was found becomes what is known. */
-static void take_result(struct store *store, struct store_image *image,
-			struct examination *e)
+static void apply_result(struct store *store, struct store_image *image,
+			 struct examination *e)
 {
 	bool passing = e->result < 0 && error_is_passing(e->result);
 	bool other;
 
 	image->retry_at = 0;
 	if (e->gone || passing || e->result == -EBUSY)
-		image->retry_at = catalog_now() + rest_after(e);
+		image->retry_at = catalog_now() + retry_delay(e);
 	image->busy = e->result == -EBUSY;
 	/* What is known of it is still so, and it is looked at again. */
-	if (image->writing || (e->gone && image->known) ||
+	if (image->write_opens || (e->gone && image->known) ||
 	    (image->busy && image->known && !image->info.error)) {
-		info_fini(&e->info);
+		image_info_fini(&e->info);
 		return;
 	}
 	if (passing)
-		record_parent(&image->info, &e->info);
+		keep_known_parent(&image->info, &e->info);
 	other = image->known &&
-		(is_other_parent(&image->info, &e->info) ||
-		 image->seen.mtime.tv_sec != e->seen.mtime.tv_sec);
+		(identity_changed(&image->info, &e->info) ||
+		 image->stamp.mtime.tv_sec != e->stamp.mtime.tv_sec);
 	if (!image->busy) {
 		log_change(store, image, &e->info);
 		log_warning(&image->info, &e->info);
 	}
-	info_fini(&image->info);
+	image_info_fini(&image->info);
 	image->info = e->info;
-	image->seen = e->seen;
+	image->stamp = e->stamp;
 	image->known = true;
 	if (other)
-		tell_children(store, image);
+		mark_children(store, image);
 }
 
 static void set_paths(const struct store_image *image, struct examination *e)
@@ -184,12 +186,12 @@ static void examine_locked(struct store *store, struct store_image *image)
 		free(e.paths[i]);
 	pthread_mutex_lock(&store->lock);
 	image->examining = false;
-	take_result(store, image, &e);
-	catalog_set_awaited_locked(store, image, false);
+	apply_result(store, image, &e);
+	catalog_set_pending_locked(store, image, false);
 	/* It was changed meanwhile. */
 	if (image->stale)
 		catalog_mark_stale_locked(store, image);
-	store->changed = true;
+	store->derive_due = true;
 	store->n_examined++;
 	pthread_cond_broadcast(&store->examined);
 	catalog_release_locked(store, image);
@@ -202,11 +204,11 @@ static struct store_image *next_queued(struct store *store)
 
 	while ((image = store->queue)) {
 		/* The other thread sees that it is stale again. */
-		if (image->names && !image->writing && !image->examining)
+		if (image->names && !image->write_opens && !image->examining)
 			return image;
 		catalog_unqueue_locked(store, image);
-		catalog_set_awaited_locked(store, image,
-					   image->examining && image->awaited);
+		catalog_set_pending_locked(store, image,
+					   image->examining && image->pending);
 	}
 	return NULL;
 }
@@ -248,20 +250,20 @@ static void add_examiner(struct store *store)
 		examine_locked(store, image);
 }
 
-void catalog_end_locked(struct store *store)
+void examiners_stop_locked(struct store *store)
 {
 	store->closing = true;
 	while (store->examiners)
 		pthread_cond_wait(&store->examined, &store->lock);
 }
 
-static void give_up(struct store *store, struct store_image *image)
+static void stop_waiting_for(struct store *store, struct store_image *image)
 {
 	if (image->examining)
-		catalog_set_awaited_locked(store, image, false);
+		catalog_set_pending_locked(store, image, false);
 }
 
-static struct timespec patience_ends(void)
+static struct timespec patience_deadline(void)
 {
 	struct timespec t;
 
@@ -275,50 +277,50 @@ static struct timespec patience_ends(void)
 static void wait_for_all(struct store *store)
 {
 	uint64_t seen = store->n_examined;
-	struct timespec end = patience_ends();
+	struct timespec end = patience_deadline();
 
-	if (store->n_awaited)
+	if (store->n_pending)
 		io_will_block();
-	while (store->n_awaited) {
+	while (store->n_pending) {
 		if (!store->examiners && next_queued(store))
 			add_examiner(store);
-		if (!store->n_awaited)
+		if (!store->n_pending)
 			break;
 		if (pthread_cond_clockwait(&store->examined, &store->lock,
 					   CLOCK_MONOTONIC, &end) == 0) {
 			if (store->n_examined == seen)
 				continue;
 		} else if (store->n_examined == seen) {
-			catalog_each_locked(store, give_up);
+			catalog_each_locked(store, stop_waiting_for);
 			if (next_queued(store))
 				add_examiner(store);
 			if (store->examiners >= EXAMINERS_MAX)
 				break;
 		}
 		seen = store->n_examined;
-		end = patience_ends();
+		end = patience_deadline();
 	}
 }
 
-void catalog_examine_stale_locked(struct store *store)
+void examiners_run_locked(struct store *store)
 {
 	/* What is found may concern others; where files change all the time,
 	 * the rest is left to the next request. */
-	for (int i = 0; i < ROUNDS_MAX; i++) {
-		catalog_mark_concerned_locked(store);
-		if (!store->n_awaited)
+	for (int i = 0; i < PASSES_MAX; i++) {
+		catalog_mark_dependents_locked(store);
+		if (!store->n_pending)
 			break;
 		wait_for_all(store);
 	}
-	tdestroy(store->logged, free);
-	store->logged = NULL;
+	tdestroy(store->logged_errors, free);
+	store->logged_errors = NULL;
 	ancestry_derive_locked(store);
 }
 
 /* Waits for it, or examines it; the lock is let go meanwhile. */
-static void know_one(struct store *store, struct store_image *image)
+static void examine_or_wait(struct store *store, struct store_image *image)
 {
-	if (image->stale && !image->examining && !image->writing &&
+	if (image->stale && !image->examining && !image->write_opens &&
 	    image->names) {
 		examine_locked(store, image);
 		return;
@@ -329,25 +331,25 @@ static void know_one(struct store *store, struct store_image *image)
 		pthread_cond_wait(&store->examined, &store->lock);
 }
 
-void catalog_wait_locked(struct store *store, struct store_image *image)
+void examiners_wait_locked(struct store *store, struct store_image *image)
 {
 	struct store_image *at = image;
 
 	for (unsigned n = 0; at && n <= CHAIN_DEPTH_MAX; n++) {
-		struct store_image *up;
+		struct store_image *parent;
 
 		at->refs++;
 		/* What a parent lacks, its children lack too. */
-		if (at != image && !at->writing && !at->stale &&
+		if (at != image && !at->write_opens && !at->stale &&
 		    catalog_retry_is_due(at))
 			catalog_mark_stale_locked(store, at);
-		know_one(store, at);
-		catalog_mark_concerned_locked(store);
-		up = ancestry_parent_locked(store, at);
+		examine_or_wait(store, at);
+		catalog_mark_dependents_locked(store);
+		parent = ancestry_parent_locked(store, at);
 		at->refs--;
 		if (at != image)
 			catalog_release_locked(store, at);
-		at = up;
+		at = parent;
 	}
 	ancestry_derive_locked(store);
 }

@@ -7,14 +7,14 @@
 
 /* Has all examined that is marked, and waits for that, but not for what is
  * slow.  The lock is let go meanwhile. */
-void catalog_examine_stale_locked(struct store *store);
+void examiners_run_locked(struct store *store);
 /* Waits for this image (which has a reference) and its parents, however long
  * that takes.  The lock is let go meanwhile. */
-void catalog_wait_locked(struct store *store, struct store_image *image);
+void examiners_wait_locked(struct store *store, struct store_image *image);
 /* Ends the threads. */
-void catalog_end_locked(struct store *store);
+void examiners_stop_locked(struct store *store);
 /* Of an image that has no name any more, or cannot be opened by it: takes what
  * its open chain says.  With open_lock held. */
-void catalog_take_open(struct store *store, struct store_image *image);
+void examiners_read_open_chain(struct store *store, struct store_image *image);
 
 #endif

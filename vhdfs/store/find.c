@@ -31,7 +31,7 @@ struct search {
 	struct store_image *found;
 };
 
-static void look_at_image(const void *node, VISIT which, void *closure)
+static void match_image(const void *node, VISIT which, void *closure)
 {
 	struct store_image *image = *(struct store_image *const *)node;
 	struct search *s = closure;
@@ -50,7 +50,7 @@ struct store_image *store_find_image(struct store *store,
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	twalk_r(store->images, look_at_image, &s);
+	twalk_r(store->images, match_image, &s);
 	if (s.found)
 		s.found->refs++;
 	pthread_mutex_unlock(&store->lock);
@@ -63,7 +63,7 @@ struct store_image *store_image_of_file(struct store *store, dev_t dev,
 	struct store_image *image;
 
 	pthread_mutex_lock(&store->lock);
-	image = catalog_image_locked(store, &(struct file_id){ dev, ino });
+	image = catalog_get_locked(store, &(struct file_id){ dev, ino });
 	if (image)
 		image->refs++;
 	pthread_mutex_unlock(&store->lock);
@@ -95,8 +95,8 @@ struct child_search {
 
 /* It does not find its parent where it names it, and the parent has the
  * identifier that it names. */
-static bool names_id(const struct store_image *image,
-		     const struct store_image *parent)
+static bool names_parent_id(const struct store_image *image,
+			    const struct store_image *parent)
 {
 	const struct guid *ids = image->info.parent_ids;
 
@@ -106,12 +106,12 @@ static bool names_id(const struct store_image *image,
 }
 
 /* Is it unknown whose child it is, if any? */
-static bool is_unknown(const struct store_image *image)
+static bool parent_is_unknown(const struct store_image *image)
 {
-	const struct info *info = &image->info;
+	const struct image_info *info = &image->info;
 
 	return !image->known || image->stale || image->examining ||
-	       info->unreadable || (info->error && !info->format);
+	       info->parent_unknown || (info->error && !info->format);
 }
 
 static bool may_share_format(const struct store_image *a,
@@ -124,18 +124,19 @@ static bool may_share_format(const struct store_image *a,
 static bool is_child(const struct child_search *s,
 		     const struct store_image *image)
 {
-	const struct store_image *up;
+	const struct store_image *parent;
 
 	if (!image->names || image == s->parent)
 		return false;
-	up = ancestry_parent_locked(s->store, image);
-	if (up == s->parent || (!up && names_id(image, s->parent)))
+	parent = ancestry_parent_locked(s->store, image);
+	if (parent == s->parent ||
+	    (!parent && names_parent_id(image, s->parent)))
 		return true;
-	return s->kin == STORE_POSSIBLE_CHILDREN && is_unknown(image) &&
+	return s->kin == STORE_POSSIBLE_CHILDREN && parent_is_unknown(image) &&
 	       may_share_format(image, s->parent);
 }
 
-static void look_at_child(const void *node, VISIT which, void *closure)
+static void match_child(const void *node, VISIT which, void *closure)
 {
 	const struct store_image *image = *(struct store_image *const *)node;
 	struct child_search *s = closure;
@@ -157,7 +158,7 @@ int store_child_of(struct store *store, dev_t dev, ino_t ino,
 	store_refresh_locked(store);
 	s.parent = catalog_find_locked(store, &id);
 	if (s.parent)
-		twalk_r(store->images, look_at_child, &s);
+		twalk_r(store->images, match_child, &s);
 	if (s.found && !(*ret = strdup(s.found->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	pthread_mutex_unlock(&store->lock);

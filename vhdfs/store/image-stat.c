@@ -31,8 +31,8 @@ bool image_writable_locked(const struct store *store,
 			   const struct stat *st)
 {
 	return !store->read_only && !image->children && !image->info.readonly &&
-	       !ancestry_doubt_locked(store, image) && (st->st_mode & 0222) &&
-	       image_fs_writable_locked(store, image);
+	       !ancestry_unknown_child_locked(store, image) &&
+	       (st->st_mode & 0222) && image_fs_writable_locked(store, image);
 }
 
 /* The file itself, by any of its names. */
@@ -53,12 +53,12 @@ void image_stat_shape_locked(const struct store *store,
 
 	if (!image_writable_locked(store, image, st))
 		mode &= ~0222;
-	if (image->error && !image->writing)
+	if (image->error && !image->write_opens)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
 	st->st_size = image->error ? 0 : (off_t)image->info.size;
 	/* The file is not looked at while it is written here. */
-	if (image->writing && atomic_load(&image->size))
+	if (image->write_opens && atomic_load(&image->size))
 		st->st_size = (off_t)atomic_load(&image->size);
 	st->st_blksize = VIEW_BLKSIZE;
 }
@@ -71,8 +71,8 @@ int image_stat_locked(struct store *store, struct store_image *image,
 
 	if (r < 0)
 		return r;
-	catalog_compare_locked(store, image, &st);
-	catalog_wait_locked(store, image);
+	catalog_check_stamp_locked(store, image, &st);
+	examiners_wait_locked(store, image);
 	image_stat_shape_locked(store, image, &st);
 	*ret_st = st;
 	return 0;

@@ -9,8 +9,8 @@
 
 void store_refresh_locked(struct store *store)
 {
-	dir_try_again_locked(store);
-	watch_drain_locked(store);
+	dir_retry_locked(store);
+	watch_apply_events_locked(store);
 	dir_read_stale_locked(store);
-	catalog_examine_stale_locked(store);
+	examiners_run_locked(store);
 }

@@ -46,8 +46,21 @@
  *
  * reserve.lock is taken with none of these held, and none is taken under it.
  *
- * A function whose name ends in _locked is called with store.lock held, or with
- * the lock that its comment names.
+ * A function whose name ends in _locked is called with store.lock held.
+ *
+ * TERMS
+ *
+ *   view       an image as the mount shows it: its name and ".raw", a raw disk
+ *   hidden     said of a name that the mount does not show, because it begins
+ *              with a dot or has no image's ending; the file may be an image
+ *              all the same, and a child
+ *   examine    to read an image file's headers and to find its parent's file
+ *   info       what the last examination found
+ *   stale      to be examined again (an image), to be read again (a directory)
+ *   pending    stale or being examined, so that requests wait for the result
+ *   derived    computed from the infos of all images: depth, error, children
+ *   unknown    said of a parent: the child's reference to it cannot be read
+ *   orphan     a child whose parent is not where the child names it
  */
 #ifndef VHDFS_STORE_STORE_INTERNAL_H
 #define VHDFS_STORE_STORE_INTERNAL_H
@@ -72,71 +85,71 @@ struct file_id {
 enum entry_kind {
 	ENTRY_IMAGE,
 	ENTRY_DIR,
-	ENTRY_LEFT_OUT, /* for a reason that was logged */
-	ENTRY_NOTHING,  /* a link to neither, or to nothing, as yet; or what was
-			   renamed while it was looked at */
+	ENTRY_EXCLUDED, /* the reason was logged */
+	/* A symbolic link to nothing, or to neither an image nor a directory;
+	 * or a name that was renamed while it was read. */
+	ENTRY_UNRESOLVED,
 };
 
 /*
- * A name in a directory: of a file, of a directory, of what would be one but is
- * left out, or of a symbolic link.  Any file may be an image, whatever its
- * name, and so a child; links with a dot before their name are not kept.
+ * A name in a directory.  Every regular file may be an image, whatever its
+ * name.  Symbolic links that begin with a dot have no entry.
  */
 struct dir_entry {
 	struct dir_entry *next;      /* in its directory, by cookie */
-	struct dir_entry *next_name; /* of the same image */
+	struct dir_entry *next_name; /* another name of the same image */
 	struct dir *dir;
 	char *name;
-	char *real; /* where it is once links are followed; in the store */
+	char *real; /* its path in the store, links followed */
 	struct file_id id;
 	uint64_t cookie;
-	uint64_t seen; /* the last reading of the directory that found it */
+	uint64_t reading; /* dir.reading when the name was found last */
 	enum entry_kind kind;
-	bool link;
-	bool hidden; /* the mount does not show it, though it may be an image */
-	struct store_image *image; /* ENTRY_IMAGE (a file) only, else null */
+	bool link; /* a symbolic link */
+	bool hidden;
+	struct store_image *image; /* of ENTRY_IMAGE, else null */
 };
 
 struct dir {
 	struct dir *next; /* in the store, parents first */
 	char *path;       /* as the mount shows it */
-	char *real;       /* where it is once links are followed */
+	char *real;       /* its path in the store, links followed */
 	struct file_id id;
 	int fd;
-	int watch;      /* what inotify calls it; -1: it is not watched */
-	unsigned links; /* symbolic links on the way here */
-	bool hidden;    /* it or one above has a dot before its name */
-	bool stale;     /* to be read again */
-	bool read;      /* was read at least once */
-	bool polled;    /* the kernel does not tell of all changes */
-	bool logged;    /* that it could not be read */
-	bool again;     /* something could not be looked at just now */
+	int watch;              /* inotify's descriptor; -1: no watch */
+	unsigned links;         /* symbolic links in path */
+	bool hidden;            /* a name in path begins with a dot */
+	bool stale;             /* to be read again */
+	bool read;              /* was read at least once */
+	bool polled;            /* inotify does not report every change */
+	bool read_error_logged; /* of the last reading */
+	bool retry;             /* a name could not be read just now */
 	struct dir_entry *first;
 	struct dir_entry **end;
 	void *by_name; /* the same entries: a tree (tsearch) */
 	uint64_t last_cookie;
-	uint64_t reading;
+	uint64_t reading; /* number of readings */
 };
 
-/* What was found in an image's own file, and that its parent is there. */
-struct info {
-	const char *format; /* null where it could not be told, as the rest */
+/* What an examination found in an image's file. */
+struct image_info {
+	const char *format; /* null: unknown, and so are the next ones */
 	const char *type;
-	uint64_t size;
+	uint64_t size; /* of the disk, bytes */
 	struct guid id;
 	bool differencing;
-	bool unreadable; /* whose child it is, if any, cannot be read */
-	char *parent;    /* as user.vhdfs.parent shows it */
-	char *error;     /* null: sound */
-	char *readonly;  /* why its file takes no write; null: it takes them */
-	char *warning;   /* of its parent's time stamp; null: none */
-	/* The base names by which its parent is searched, folded (base/fold.h);
+	bool parent_unknown; /* differencing or not, its parent is unknown */
+	char *parent_path;   /* as user.vhdfs.parent shows it */
+	char *error;         /* null: none */
+	char *readonly;      /* why its file takes no write; null: it does */
+	char *warning;       /* of its parent's time stamp; null: none */
+	/* Base names by which its parent is searched, folded (base/fold.h);
 	 * null: none. */
-	char *wanted[2];
-	struct guid parent_ids[2]; /* what its parent may have; null: none */
-	bool has_up;               /* its parent is the file up */
-	struct file_id up;
-	unsigned outside; /* parents, where these are outside of the store */
+	char *parent_names[2];
+	struct guid parent_ids[2]; /* one of them is the parent's; null: none */
+	bool has_parent;           /* parent_file is known */
+	struct file_id parent_file;
+	unsigned outside_parents; /* number of parents outside of the store */
 };
 
 enum derived {
@@ -145,91 +158,90 @@ enum derived {
 	DERIVED,
 };
 
+/* One image file, under all its names. */
 struct store_image {
 	struct store *store;
 	struct file_id id;
-	struct dir_entry *names; /* those that are shown first */
-	unsigned refs;           /* of the outside; names count not */
+	struct dir_entry *names; /* those that are not hidden first */
+	unsigned refs;           /* held by callers; names are not counted */
 
-	struct info info;
-	struct file_stamp seen; /* of the file, before info was read */
-	bool known;             /* info was read at least once */
-	bool stale;             /* info is to be read again */
-	bool examining;         /* a thread reads it, without the lock */
-	bool awaited; /* queued or being examined, and requests wait for that */
-	bool busy;    /* it could not be: another program writes the file */
+	struct image_info info;
+	struct file_stamp stamp; /* of the file, before info was read */
+	bool known;              /* info was read at least once */
+	bool stale;
+	bool examining; /* a thread examines it, without store.lock */
+	bool pending;
+	bool busy; /* not examined: another program may be writing the file */
 	bool queued;
 	struct store_image *queue_next, **queue_at;
-	/* Where it could not be read, for no fault of its own: when it is to
-	 * be tried again; else 0. CLOCK_MONOTONIC, nanoseconds. */
+	/* When the file is to be read again after a failure that may pass; 0:
+	 * none.  CLOCK_MONOTONIC, nanoseconds. */
 	int64_t retry_at;
 
-	/* What follows from all infos; catalog.c derives it. */
+	/* Derived (ancestry.c): */
 	enum derived derived;
-	struct store_image *below; /* while that is done */
+	struct store_image *derive_next; /* the child to derive next */
 	unsigned depth;
-	char *error; /* its own or a parent's; null: sound */
+	char *error; /* its own or a parent's; null: none */
 	unsigned children;
 	const struct store_image *child; /* one of them */
 
-	unsigned opens;   /* views of it, or about to be */
-	unsigned writing; /* of these, for writing */
+	unsigned opens;       /* views of it, and opens under way */
+	unsigned write_opens; /* of these, for writing */
 
 	pthread_mutex_t open_lock;
 	/* Under open_lock: */
 	unsigned readers;
 	unsigned writers;
-	/* It could not be opened again after a worker's death. */
-	bool reopen_failed;
-	/* Changes by its clients: begun, ended, and of these flushed. */
+	bool reopen_failed; /* after a worker's death */
+	/* Number of changes: begun, ended, and of these flushed. */
 	atomic_ullong begun, ended, flushed;
 
 	pthread_rwlock_t io_lock;
 	/* Under io_lock: */
-	struct chain *chain; /* null: closed, or not to be opened again */
+	struct chain *chain; /* null: closed, or could not be opened again */
 	bool chain_writable;
-	/* Of the disk that is open, 0 for none; changed under io_lock. */
+	/* Of the open disk in bytes, 0: none.  Written under io_lock. */
 	_Atomic(uint64_t) size;
-	/* Another program may have written the file while it is open here for
-	 * writing: to be looked at. */
-	atomic_bool touched;
+	/* The file was closed after writing, perhaps by another program, while
+	 * it is open here for writing: its identity is to be checked. */
+	atomic_bool maybe_replaced;
 	/* See view_silent_changes. */
 	atomic_uint silent_changes;
 };
 
-enum { DOUBT_VHD, DOUBT_OTHER };
+enum { UNKNOWN_VHD, UNKNOWN_OTHER };
 
 struct store {
 	pthread_mutex_t lock;
 	bool read_only;
-	struct root_dir *roots; /* [0] is the store */
+	struct root_dir *roots; /* [0]: the store; then -o parents= */
 	size_t n_roots;
 	struct parent_cache *cache;
 	struct reserve reserve;
 	int inotify;
 	struct dir *dirs; /* the first is the store itself */
 	void *images;     /* by id: a tree (tsearch) */
-	bool changed;     /* names or images: what is derived is old */
-	/* Images that are to be examined, and the threads that do that. */
+	bool derive_due;  /* names or infos changed since the last derivation */
+	/* Images to examine, and the threads that do it. */
 	struct store_image *queue, **queue_end;
-	unsigned n_awaited;
+	unsigned n_pending;
 	unsigned examiners;
 	uint64_t n_examined;
-	pthread_cond_t examined;
+	pthread_cond_t examined; /* an examination or a thread has ended */
 	bool closing;
-	/* An image of this format, or of none that is known, may have any
-	 * parent; null: there is none. */
-	const struct store_image *doubts[2];
-	const struct store_image *told_doubts[2]; /* to compare with, alone */
-	/* Children whose parent is not where they name it, by each of their
-	 * parent_ids: trees, while that is derived. */
+	/* An image with an unknown parent, by the format that this parent
+	 * would have; null: there is none. */
+	const struct store_image *unknown_parent[2];
+	const struct store_image *logged_unknown[2]; /* compared only */
+	/* While deriving: orphans by each of their parent_ids (trees). */
 	void *orphans[2];
-	bool links_stale; /* links are to be looked at again */
-	bool dirs_changed;
-	void *changed_names; /* folded: a tree of strings */
-	void *logged;        /* errors, since a request waited for nothing */
-	struct timespec polled;
-	atomic_bool lost; /* not all that was written is in its image */
+	bool links_stale;    /* symbolic links are to be resolved again */
+	bool dirs_changed;   /* examine all children again */
+	void *changed_names; /* folded; examine the children that name them */
+	void *logged_errors; /* since a request had nothing to wait for */
+	struct timespec last_poll;
+	atomic_bool data_lost; /* a write that was accepted is not on disk */
 };
 
 #endif

@@ -96,7 +96,7 @@ static void close_images(struct store *store)
 		struct store_image *image =
 			*(struct store_image **)store->images;
 
-		if (view_end(store, image) < 0)
+		if (view_close_chain(store, image) < 0)
 			log_error("%s", error_text());
 		pthread_mutex_lock(&store->lock);
 		image->refs = 0;
@@ -116,7 +116,7 @@ static void close_dirs(struct store *store)
 		for (struct dir_entry *e = dir->first; e; e = e->next)
 			if (e->image)
 				e->image->refs++;
-	catalog_end_locked(store);
+	examiners_stop_locked(store);
 	dir_free_all(store);
 	pthread_mutex_unlock(&store->lock);
 }
@@ -127,9 +127,9 @@ int store_close(struct store *store)
 
 	close_dirs(store);
 	close_images(store);
-	r = atomic_load(&store->lost) || recovery_is_lost() ? -EIO : 0;
+	r = atomic_load(&store->data_lost) || recovery_is_lost() ? -EIO : 0;
 	tdestroy(store->changed_names, free);
-	tdestroy(store->logged, free);
+	tdestroy(store->logged_errors, free);
 	if (store->inotify >= 0)
 		close(store->inotify);
 	if (store->cache)
@@ -170,7 +170,7 @@ int store_stat_image(struct store *store, struct store_image *image,
 {
 	int r;
 
-	view_check(store, image);
+	view_reopen_if_changed(store, image);
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = image_stat_locked(store, image, ret_st);
@@ -212,7 +212,7 @@ int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 }
 
 /* Looks anew at what the mount would show as name, and then at all images. */
-static int look_at_name_locked(struct store *store, const char *path,
+static int refresh_name_locked(struct store *store, const char *path,
 			       const char *name)
 {
 	struct dir *dir = open_dir_locked(store, path);
@@ -222,14 +222,15 @@ static int look_at_name_locked(struct store *store, const char *path,
 	if (dir && name_is_view(name, &len)) {
 		_cleanup_free_ char *image = strndup(name, len);
 
-		r = image ? dir_look_locked(store, dir, image) : -ENOMEM;
+		r = image ? dir_refresh_name_locked(store, dir, image)
+			  : -ENOMEM;
 	}
 	if (dir && r == 0)
-		r = dir_look_locked(store, dir, name);
+		r = dir_refresh_name_locked(store, dir, name);
 	if (r < 0)
 		return r;
 	dir_read_stale_locked(store);
-	catalog_examine_stale_locked(store);
+	examiners_run_locked(store);
 	return 0;
 }
 
@@ -260,7 +261,7 @@ static int lookup_locked(struct store *store, const char *path,
 {
 	struct store_image *image;
 	struct dir_entry *entry;
-	int r = look_at_name_locked(store, path, name);
+	int r = refresh_name_locked(store, path, name);
 
 	if (r < 0)
 		return r;
@@ -292,7 +293,7 @@ int store_lookup(struct store *store, const char *path, const char *name,
 	r = lookup_locked(store, path, name, ret_st, ret_image);
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0 && *ret_image)
-		view_check(store, *ret_image);
+		view_reopen_if_changed(store, *ret_image);
 	return r;
 }
 
@@ -322,7 +323,7 @@ int store_list(struct store *store, const char *path, uint64_t after,
 	store_refresh_locked(store);
 	dir = open_dir_locked(store, path);
 	if (dir && !after) {
-		dir_look_at_links_locked(store, dir);
+		dir_refresh_links_locked(store, dir);
 		dir_read_stale_locked(store);
 		dir = dir_find_locked(store, path);
 	}

@@ -24,6 +24,6 @@ int view_fstat(struct store_image *image, struct stat *ret_st);
  * is open. Not with store.lock. */
 bool view_id(struct store_image *image, struct guid *ret);
 /* Closes what is open of the image. */
-int view_end(struct store *store, struct store_image *image);
+int view_close_chain(struct store *store, struct store_image *image);
 
 #endif

@@ -29,15 +29,16 @@
 #include "store/watch-events.h"
 #include "store/watch.h"
 
-static void leave(struct store *store, struct store_image *image, bool writable)
+static void end_open(struct store *store, struct store_image *image,
+		     bool writable)
 {
 	pthread_mutex_lock(&store->lock);
 	image->opens--;
-	image->writing -= writable;
-	if (writable && !image->writing) {
+	image->write_opens -= writable;
+	if (writable && !image->write_opens) {
 		/* We may have changed it, its identifier above all. */
 		catalog_mark_stale_locked(store, image);
-		store->changed = true;
+		store->derive_due = true;
 	}
 	pthread_mutex_unlock(&store->lock);
 }
@@ -46,19 +47,19 @@ static int fail_parent(const struct store *store,
 		       const struct store_image *image)
 {
 	const char *name = image->names ? image->names->real : "it";
-	const char *child = ancestry_child_locked(store, image);
+	const char *child = ancestry_child_path_locked(store, image);
 
 	if (image->children)
 		return fail(-EACCES, "%s: is the parent of %s", name, child);
-	return fail(-EACCES, "%s: " ANCESTRY_DOUBT, name, child);
+	return fail(-EACCES, "%s: " ANCESTRY_UNKNOWN_CHILD, name, child);
 }
 
 /*
  * Announces an open, so that nobody else looks at the file while it is under
  * way, and says by what path.
  */
-static int enter(struct store *store, struct store_image *image, bool writable,
-		 char **ret_path)
+static int announce_open(struct store *store, struct store_image *image,
+			 bool writable, char **ret_path)
 {
 	struct stat st;
 	int r;
@@ -74,7 +75,7 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
 	else if (!writable)
 		r = 0;
-	else if (ancestry_child_locked(store, image))
+	else if (ancestry_child_path_locked(store, image))
 		r = fail_parent(store, image);
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
@@ -88,7 +89,7 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 		r = fail(-ENOMEM, "out of memory");
 	if (r == 0) {
 		image->opens++;
-		image->writing += writable;
+		image->write_opens += writable;
 	}
 	pthread_mutex_unlock(&store->lock);
 	return r;
@@ -96,7 +97,7 @@ static int enter(struct store *store, struct store_image *image, bool writable,
 
 /* Did it become a parent, or lose its write bits, before we had the lock that
  * keeps children away? */
-static int check_again(struct store *store, struct store_image *image)
+static int recheck_writable(struct store *store, struct store_image *image)
 {
 	const char *name;
 	struct stat st;
@@ -110,7 +111,7 @@ static int check_again(struct store *store, struct store_image *image)
 		r = fail_errno(r, "%s", name);
 	else if (r < 0)
 		r = fail(-ESTALE, "%s: is gone", name);
-	else if (ancestry_child_locked(store, image))
+	else if (ancestry_child_path_locked(store, image))
 		r = fail_parent(store, image);
 	else if (!image_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission", name);
@@ -120,7 +121,7 @@ static int check_again(struct store *store, struct store_image *image)
 
 /* Closes what is open of it.  Whether all was written is the store's to know:
  * those who wrote may have gone. */
-static int end_chain(struct store *store, struct store_image *image)
+static int close_recording_loss(struct store *store, struct store_image *image)
 {
 	struct chain *chain = steal(image->chain);
 	bool failed = image->chain_writable &&
@@ -134,14 +135,14 @@ static int end_chain(struct store *store, struct store_image *image)
 	}
 	r = chain_close(chain);
 	if (failed || r < 0) {
-		atomic_store(&store->lost, true);
+		atomic_store(&store->data_lost, true);
 		recovery_set_lost();
 	}
 	return r;
 }
 
-static int open_chain_locked(struct store *store, struct store_image *image,
-			     const char *path, bool writable)
+static int open_chain(struct store *store, struct store_image *image,
+		      const char *path, bool writable)
 {
 	struct chain *chain;
 	int r = path ? chain_open(store->cache, path,
@@ -162,14 +163,14 @@ static int open_chain_locked(struct store *store, struct store_image *image,
 }
 
 /* Not all that was written is in the file: what is, is read from it. */
-static int open_after_loss_locked(struct store *store,
-				  struct store_image *image, const char *path)
+static int reopen_after_loss(struct store *store, struct store_image *image,
+			     const char *path)
 {
-	int r = end_chain(store, image), rc;
+	int r = close_recording_loss(store, image), rc;
 
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = path ? open_chain_locked(store, image, path, false) : 0;
+	rc = path ? open_chain(store, image, path, false) : 0;
 	return rc < 0 ? rc : r;
 }
 
@@ -182,8 +183,8 @@ static bool is_current(struct store_image *image)
 
 /* Another program changed a file that is only read here: what is in memory of
  * it goes, and all that read it go on with what the file holds now. */
-static int open_anew(struct store *store, struct store_image *image,
-		     const char *path)
+static int reopen_changed(struct store *store, struct store_image *image,
+			  const char *path)
 {
 	struct file_stamp old = *chain_stamp(image->chain);
 	uint64_t size = atomic_load(&image->size);
@@ -192,7 +193,7 @@ static int open_anew(struct store *store, struct store_image *image,
 	pthread_rwlock_wrlock(&image->io_lock);
 	chain_abandon(steal(image->chain));
 	atomic_store(&image->size, 0);
-	r = open_chain_locked(store, image, path, false);
+	r = open_chain(store, image, path, false);
 	if (r == 0 && size == atomic_load(&image->size) &&
 	    file_stamp_same_data(&old, chain_stamp(image->chain)))
 		atomic_fetch_add(&image->silent_changes, 1);
@@ -205,12 +206,12 @@ static int open_anew(struct store *store, struct store_image *image,
  * open_lock held.  Until the answer is there, touched holds back what begins to
  * write (view_check_replaced), and then io_lock does.
  */
-static void check_touched(struct store_image *image)
+static void check_replaced(struct store_image *image)
 {
-	if (!atomic_load(&image->touched))
+	if (!atomic_load(&image->maybe_replaced))
 		return;
 	pthread_rwlock_wrlock(&image->io_lock);
-	if (atomic_exchange(&image->touched, false) && image->chain &&
+	if (atomic_exchange(&image->maybe_replaced, false) && image->chain &&
 	    image->chain_writable && chain_check_leaf(image->chain) < 0)
 		log_error("%s", error_text());
 	pthread_rwlock_unlock(&image->io_lock);
@@ -224,7 +225,7 @@ static int change_chain(struct store *store, struct store_image *image,
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (!image->chain)
-		r = open_chain_locked(store, image, path, writable);
+		r = open_chain(store, image, path, writable);
 	else if (writable)
 		r = chain_upgrade_lock(image->chain, path);
 	else
@@ -232,7 +233,7 @@ static int change_chain(struct store *store, struct store_image *image,
 	if (r == 0)
 		image->chain_writable = writable;
 	else if (image->chain && !writable)
-		r = open_after_loss_locked(store, image, path);
+		r = reopen_after_loss(store, image, path);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
@@ -243,7 +244,7 @@ static int close_chain(struct store *store, struct store_image *image)
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (image->chain)
-		r = end_chain(store, image);
+		r = close_recording_loss(store, image);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
@@ -273,14 +274,14 @@ static int open_error(int r)
 }
 
 /* With open_lock held: has the chain that is needed now. */
-static int view_open_chain(struct store *store, struct store_image *image,
-			   const char *path, bool writable)
+static int ensure_chain(struct store *store, struct store_image *image,
+			const char *path, bool writable)
 {
 	bool have = image->chain && (!writable || image->chain_writable);
 	int r = 0;
 
 	if (!is_current(image))
-		r = open_anew(store, image, path);
+		r = reopen_changed(store, image, path);
 	if (r < 0)
 		return open_error(r);
 	if (have)
@@ -290,7 +291,7 @@ static int view_open_chain(struct store *store, struct store_image *image,
 		return open_error(r);
 	if (!writable)
 		return 0;
-	r = check_again(store, image);
+	r = recheck_writable(store, image);
 	if (r < 0 && image->readers)
 		change_chain(store, image, path, false);
 	return r;
@@ -311,20 +312,20 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
-	r = enter(store, image, writable, &path);
+	r = announce_open(store, image, writable, &path);
 	if (r < 0) {
 		pthread_mutex_unlock(&image->open_lock);
 		return r;
 	}
-	check_touched(image);
-	r = view_open_chain(store, image, path, writable);
+	check_replaced(image);
+	r = ensure_chain(store, image, path, writable);
 	if (r == 0) {
 		count_open(image, writable);
 	} else {
 		why = *error_last();
 		if (!image->readers && !image->writers)
 			close_chain(store, image);
-		leave(store, image, writable);
+		end_open(store, image, writable);
 		error_set(&why);
 	}
 	pthread_mutex_unlock(&image->open_lock);
@@ -332,7 +333,7 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 }
 
 /* Where the image is; null: it has no name, or there is no memory. */
-static char *path_of(struct store *store, struct store_image *image)
+static char *copy_path(struct store *store, struct store_image *image)
 {
 	char *path = NULL;
 
@@ -367,7 +368,7 @@ static int reopen_chain(struct store *store, struct store_image *image,
 	}
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == -ENOENT) {
-		_cleanup_free_ char *path = path_of(store, image);
+		_cleanup_free_ char *path = copy_path(store, image);
 
 		r = change_chain(store, image, path, writable);
 	}
@@ -382,7 +383,7 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 	pthread_mutex_lock(&image->open_lock);
 	pthread_mutex_lock(&store->lock);
 	image->opens++;
-	image->writing += writable;
+	image->write_opens += writable;
 	pthread_mutex_unlock(&store->lock);
 	if (!image->chain || (writable && !image->chain_writable))
 		r = reopen_chain(store, image, writable);
@@ -393,33 +394,33 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 			atomic_store(&image->begun, 1);
 			atomic_store(&image->ended, 1);
 		}
-		catalog_take_open(store, image);
+		examiners_read_open_chain(store, image);
 	} else {
-		leave(store, image, writable);
+		end_open(store, image, writable);
 	}
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
 
 /* Opens anew, for those who read.  With open_lock held. */
-static int open_for_readers(struct store *store, struct store_image *image)
+static int reopen_readonly(struct store *store, struct store_image *image)
 {
-	_cleanup_free_ char *path = path_of(store, image);
+	_cleanup_free_ char *path = copy_path(store, image);
 
 	return change_chain(store, image, path, false);
 }
 
-void view_check(struct store *store, struct store_image *image)
+void view_reopen_if_changed(struct store *store, struct store_image *image)
 {
 	_cleanup_free_ char *path = NULL;
 
 	/* What is being opened or closed is looked at there. */
 	if (pthread_mutex_trylock(&image->open_lock) != 0)
 		return;
-	check_touched(image);
+	check_replaced(image);
 	if (!is_current(image)) {
-		path = path_of(store, image);
-		if (path && open_anew(store, image, path) < 0)
+		path = copy_path(store, image);
+		if (path && reopen_changed(store, image, path) < 0)
 			log_error("%s", error_text());
 	}
 	pthread_mutex_unlock(&image->open_lock);
@@ -431,13 +432,13 @@ void view_check_replaced(struct store_image *image)
 
 	if (watch_bytes_waiting(store)) {
 		pthread_mutex_lock(&store->lock);
-		watch_drain_locked(store);
+		watch_apply_events_locked(store);
 		pthread_mutex_unlock(&store->lock);
 	}
-	if (!atomic_load(&image->touched))
+	if (!atomic_load(&image->maybe_replaced))
 		return;
 	pthread_mutex_lock(&image->open_lock);
-	check_touched(image);
+	check_replaced(image);
 	pthread_mutex_unlock(&image->open_lock);
 }
 
@@ -445,9 +446,9 @@ void view_check_replaced(struct store_image *image)
 void view_check_before_close(struct store *store, struct store_image *image)
 {
 	pthread_mutex_lock(&store->lock);
-	watch_drain_locked(store);
+	watch_apply_events_locked(store);
 	pthread_mutex_unlock(&store->lock);
-	check_touched(image);
+	check_replaced(image);
 }
 
 int view_close(struct store *store, struct store_image *image, bool writable)
@@ -465,8 +466,8 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 		r = close_chain(store, image);
 	else if (writable && !image->writers)
 		/* Others may use it as a parent again. */
-		r = open_for_readers(store, image);
-	leave(store, image, writable);
+		r = reopen_readonly(store, image);
+	end_open(store, image, writable);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
@@ -500,7 +501,7 @@ bool view_id(struct store_image *image, struct guid *ret)
 	return open;
 }
 
-int view_end(struct store *store, struct store_image *image)
+int view_close_chain(struct store *store, struct store_image *image)
 {
 	return close_chain(store, image);
 }
@@ -521,6 +522,6 @@ void view_reopen_lost(struct store_image *image)
 {
 	pthread_mutex_lock(&image->open_lock);
 	if (!image->chain && image->readers && !image->writers)
-		open_for_readers(image->store, image);
+		reopen_readonly(image->store, image);
 	pthread_mutex_unlock(&image->open_lock);
 }

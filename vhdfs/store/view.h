@@ -37,7 +37,7 @@ uint64_t view_size(const struct store_image *image);
 unsigned view_silent_changes(const struct store_image *image);
 /* Opens the file anew where another program changed it and it is only read
  * here.  For any image, open or not. */
-void view_check(struct store *store, struct store_image *image);
+void view_reopen_if_changed(struct store *store, struct store_image *image);
 /* Less than len only at the end of the disk: the number of bytes. */
 ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 		  size_t len);

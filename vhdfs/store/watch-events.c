@@ -16,22 +16,22 @@ enum {
 	EVENTS_MAX = 1000, /* that are taken one by one */
 };
 
-static void mark_all(struct store *store)
+static void mark_all_stale(struct store *store)
 {
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		dir->stale = true;
 }
 
 /* What opened the file for writing has closed it: it may have been us. */
-static void note_written(struct dir *dir, const char *name)
+static void note_close_write(struct dir *dir, const char *name)
 {
 	struct dir_entry *e = dir_find_entry_locked(dir, name, strlen(name));
 
-	if (e && e->image && e->image->writing)
-		atomic_store(&e->image->touched, true);
+	if (e && e->image && e->image->write_opens)
+		atomic_store(&e->image->maybe_replaced, true);
 }
 
-static void take_event(struct store *store, const struct inotify_event *ev)
+static void apply_event(struct store *store, const struct inotify_event *ev)
 {
 	bool known = false;
 
@@ -39,7 +39,7 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 		return;
 	if (ev->mask &
 	    (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
-		mark_all(store);
+		mark_all_stale(store);
 		return;
 	}
 	if (ev->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
@@ -47,9 +47,9 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
 		/* What a look removes comes after its parent. */
 		if (dir->watch == ev->wd && ev->len) {
-			dir_look_locked(store, dir, ev->name);
+			dir_refresh_name_locked(store, dir, ev->name);
 			if (ev->mask & IN_CLOSE_WRITE)
-				note_written(dir, ev->name);
+				note_close_write(dir, ev->name);
 			known = true;
 		}
 		next = dir->next;
@@ -62,25 +62,25 @@ static void take_event(struct store *store, const struct inotify_event *ev)
 		store->dirs_changed = true;
 }
 
-static void poll_again(struct store *store)
+static void mark_polled_stale(struct store *store)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec - store->polled.tv_sec < WATCH_POLL_SECONDS)
+	if (now.tv_sec - store->last_poll.tv_sec < WATCH_POLL_SECONDS)
 		return;
-	store->polled = now;
+	store->last_poll = now;
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		dir->stale |= dir->polled;
 }
 
-void watch_drain_locked(struct store *store)
+void watch_apply_events_locked(struct store *store)
 {
 	_Alignas(struct inotify_event) char buf[16 * 1024];
 	unsigned taken = 0;
 	ssize_t n;
 
-	poll_again(store);
+	mark_polled_stale(store);
 	for (int left = watch_bytes_waiting(store);
 	     left > 0 && (n = read(store->inotify, buf, sizeof buf)) > 0;
 	     left -= (int)n) {
@@ -88,14 +88,14 @@ void watch_drain_locked(struct store *store)
 			const struct inotify_event *ev = (void *)p;
 
 			if (taken++ < EVENTS_MAX)
-				take_event(store, ev);
+				apply_event(store, ev);
 			p += sizeof *ev + ev->len;
 		}
 	}
 	if (taken <= EVENTS_MAX)
 		return;
 	/* It is quicker to look at everything again. */
-	mark_all(store);
+	mark_all_stale(store);
 	store->links_stale = true;
 	store->dirs_changed = true;
 }

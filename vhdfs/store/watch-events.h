@@ -6,6 +6,6 @@
 #include "store/store-internal.h"
 
 /* Marks as stale what has changed since the last call. */
-void watch_drain_locked(struct store *store);
+void watch_apply_events_locked(struct store *store);
 
 #endif
