@@ -124,7 +124,7 @@ test_file_that_may_be_any_images_child_is_named() {
 	head -c 1M "$store/clients/pc.vhdx" >"$store/clients/.partial"
 	wait_until 10 is_not_written "$mnt/alone.vhdx.raw"
 	reason=$(attribute "$mnt/alone.vhdx.raw" readonly-reason)
-	[[ $reason == "may be the parent of clients/.partial, whose own "* ]] ||
+	[[ $reason == "may be the parent of clients/.partial, whose parent "* ]] ||
 		fail "the reason is: $reason"
 	grep -q 'clients/\.partial: .*or move it out of the store' "$mnt.log" ||
 		fail "the log does not name it: $(cat "$mnt.log")"

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Kin: what follows for an image from its parents and its children.  Worked out
- * in memory, from what the catalog has of each file, in a few passes over all
- * images.
+ * Ancestry: depth, errors and children of each image, derived from the infos of
+ * all images.  In memory, in a few passes over all images.
  *
- * UNKNOWN PARENTS.  An image whose reference to its parent cannot be read may
- * be a child of any image of its format that is not itself a child: those are
- * not written then.
+ * UNKNOWN PARENT.  An image whose reference to its parent cannot be read may be
+ * a child of every image of its format that is not a child itself.  None of
+ * these is written then.
  *
- * A child that does not find its parent where it names it (it was moved) counts
- * as one of every image that has the identifier which it names.
+ * ORPHAN.  A child whose parent is not where the child names it, because it was
+ * moved, is a child of every image with the identifier that the child names.
  */
 #include "config.h"
 
@@ -76,7 +75,7 @@ static const char *name_of(const struct store_image *image)
 	return image->names ? image->names->real : "(removed)";
 }
 
-/* From what its parent is, which is known; null: it has none in the store. */
+/* parent: derived already; null: none in the store. */
 static void derive_from(struct store_image *image,
 			const struct store_image *parent)
 {
@@ -102,7 +101,7 @@ struct store_image *ancestry_parent_locked(const struct store *store,
 		       : NULL;
 }
 
-/* All images from this one parent to the one that begins the cycle again. */
+/* image is its own ancestor: sets the error of each image of the cycle. */
 static void derive_cycle(struct store *store, struct store_image *image)
 {
 	struct store_image *at = image;
@@ -113,22 +112,21 @@ static void derive_cycle(struct store *store, struct store_image *image)
 		at = ancestry_parent_locked(store, at);
 	} while (at != image);
 	do {
-		set_error(at,
-			  words("%s: is its own parent, %u images parent; one "
-				"of them names the wrong parent",
-				name_of(at), n));
+		set_error(at, words("%s: is its own parent, %u images up; one "
+				    "of them names the wrong parent",
+				    name_of(at), n));
 		at->depth = 0;
 		at->derived = DERIVED;
 		at = ancestry_parent_locked(store, at);
 	} while (at != image);
 }
 
-/* It and all above it, without recursion: chains may be long. */
+/* Derives the image and its parents, without recursion: chains are long. */
 static void derive(struct store *store, struct store_image *image)
 {
 	struct store_image *child = NULL, *at = image;
 
-	/* Up, to what is known or has no parent... */
+	/* Up, to an image that is derived already or has no parent... */
 	while (at && at->derived == NOT_DERIVED) {
 		at->derived = DERIVING;
 		at->derive_next = child;
@@ -235,7 +233,7 @@ static void count_child(struct store *store, struct store_image *image)
 		store->unknown_parent[UNKNOWN_VHD] = image;
 }
 
-/* Once for each image that is the cause, not while it is looked at. */
+/* Logs an unknown parent once for each image, when it is not stale. */
 static void log_unknown(struct store *store)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -248,7 +246,7 @@ static void log_unknown(struct store *store)
 		store->logged_unknown[i] = d;
 		if (d && !is_told)
 			log_warn(
-				"%s: its own file does not say whose child it is; no image that may be its parent is written; repair it, or move it out of the store",
+				"%s: its parent reference cannot be read; no image that may be its parent is opened for writing; repair it or move it out of the store",
 				d->names->real);
 	}
 }

@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What follows for an image from its parents and children. */
+/*
+ * Ancestry: depth, errors and children of each image, derived from the infos
+ * of all images.  All functions are called with store.lock held, and those
+ * below ancestry_derive_locked after it.  Texts and images that they return are
+ * valid while the lock is held.
+ */
 #ifndef VHDFS_STORE_ANCESTRY_H
 #define VHDFS_STORE_ANCESTRY_H
 
 #include "store/store-internal.h"
 
-/* Brings what follows up to date, of all images. */
+/* Derives again where an info or a name has changed. */
 void ancestry_derive_locked(struct store *store);
-/* The image's parent; null where it has none in the store. */
+/* The image's parent; null: none, or outside of the store. */
 struct store_image *ancestry_parent_locked(const struct store *store,
 					   const struct store_image *image);
-/* What the image's time stamps, or its parents', warn of; null: nothing. */
+/* The warning of the image or of its nearest parent with one; null: none. */
 const char *ancestry_warning_locked(const struct store *store,
 				    const struct store_image *image);
-/* An image of which that one may be the parent, for all that is known; null for
- * none. */
-/* Why such an image is not written; takes the name of what
- * ancestry_unknown_child_locked says. */
-#define ANCESTRY_UNKNOWN_CHILD                                          \
-	"may be the parent of %s, whose own file does not say; repair " \
-	"that, or move it out of the store"
+/* Why an image with an unknown child is not written; takes the child's path. */
+#define ANCESTRY_UNKNOWN_CHILD                                       \
+	"may be the parent of %s, whose parent reference cannot be " \
+	"read; repair that image or move it out of the store"
+/* An image with an unknown parent, which this image may be; null: none. */
 const struct store_image *
 ancestry_unknown_child_locked(const struct store *store,
 			      const struct store_image *image);
-/* An image that is, or for all that is known may be, a child of this one; null
- * for none. */
+/* The path in the store of a child of this image, or of an image that may be
+ * one; null: none. */
 const char *ancestry_child_path_locked(const struct store *store,
 				       const struct store_image *image);
 

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The catalog: what each image of the store is, by its own file, and so which
- * images are parents.
+ * Catalog: the images of a store by file, and the queue of those to examine.
  *
- * An image file is examined again when it has changed, and when a name came or
- * went, or stands for another image, by which its parent is searched: not when
- * anything else changes.  What follows for an image from its parents (its
- * depth, what is wrong with it) is worked out in memory (ancestry.c).  What
- * cannot be read for no fault of the file is tried again when it is asked for,
- * but no more than a tenth of the time goes into waiting for a disk.
+ * An image is examined again when its file has changed, and when a name by
+ * which its parent is searched was added, removed, or refers to another image.
+ * After a failure that may pass (I/O error, no memory) it is examined again
+ * when a request needs it, but not before image.retry_at.
  *
- * NO LOCK IS HELD while a file is examined.  A request examines, in its own
- * thread, the image that it is for, and the parents of that.  All other images
- * are examined by threads of the catalog (examiners), and a request waits for
- * them, for any of them may be a child; but an image at which an examiner has
- * been for PATIENCE_MS, while no other was finished, is not waited for again.
- * Until it is finished it counts as one whose parent is unknown.
- *
- * An image that is open here for writing is left alone until it is closed: its
- * file changes under our own hands, and the chain that is open knows better.
+ * An image that is open here for writing is not examined until it is closed:
+ * its file changes all the time, and its open chain knows what is in it.
  */
 #include "config.h"
 
@@ -53,7 +43,8 @@ struct store_image *catalog_find_locked(const struct store *store,
 	return found ? *found : NULL;
 }
 
-/* What changes the chain must not wait for ever for what uses it. */
+/* Prefers writers: a change of the chain must not starve while requests use
+ * it. */
 static void init_io_lock(pthread_rwlock_t *lock)
 {
 	pthread_rwlockattr_t attr;
@@ -87,7 +78,7 @@ struct store_image *catalog_get_locked(struct store *store,
 	return image;
 }
 
-/* THE QUEUE of the images that are to be examined. */
+/* QUEUE of the images to examine. */
 
 void catalog_set_pending_locked(struct store *store, struct store_image *image,
 				bool yes)
@@ -118,7 +109,7 @@ void catalog_mark_stale_locked(struct store *store, struct store_image *image)
 	image->queue_at = store->queue_end;
 	*store->queue_end = image;
 	store->queue_end = &image->queue_next;
-	/* One that is slow is still being examined. */
+	/* Requests do not wait again for an examination that is slow. */
 	catalog_set_pending_locked(store, image,
 				   !image->examining || image->pending);
 }
@@ -150,7 +141,7 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 	store->derive_due = true;
 	if (folded && tfind(folded, &store->changed_names, by_text))
 		return;
-	/* Without memory: examine all children again. */
+	/* Out of memory: examine all children again. */
 	if (folded && tsearch(folded, &store->changed_names, by_text))
 		steal(folded);
 	else
@@ -165,7 +156,6 @@ int64_t catalog_now(void)
 	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
-/* It could not be read, and not for a fault of its file. */
 bool catalog_retry_is_due(const struct store_image *image)
 {
 	return image->retry_at && catalog_now() >= image->retry_at;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The images of a store, and which are to be examined. */
+/*
+ * Catalog: the images of a store by file, and the queue of those to examine.
+ * All functions are called with store.lock held.
+ */
 #ifndef VHDFS_STORE_CATALOG_H
 #define VHDFS_STORE_CATALOG_H
 
@@ -7,31 +10,36 @@
 
 #include "store/store-internal.h"
 
-/* A name has come or gone: children may look for it. */
+/* A name was added, removed, or refers to another file: the children that name
+ * it as their parent are to be examined (catalog_mark_dependents_locked). */
 void catalog_name_changed_locked(struct store *store, const char *name);
-/* The image with this id, made where there is none; null: out of memory. */
+/* The image of this file, created where there is none.  Takes no reference.
+ * Null: out of memory. */
 struct store_image *catalog_get_locked(struct store *store,
 				       const struct file_id *id);
-/* The image lost a name or a reference: frees it when it has none left. */
+/* Frees the image if it has no name, no reference and no open.  To be called
+ * whenever it has lost one. */
 void catalog_release_locked(struct store *store, struct store_image *image);
-/* It is to be examined. */
+/* Marks the image stale, and queues it unless it is open for writing. */
 void catalog_mark_stale_locked(struct store *store, struct store_image *image);
-/* Is what was read still so, by st, its file's? Else marks it. */
+/* Compares st, of the image's file, with the file as it was examined; marks the
+ * image stale where they differ. */
 void catalog_check_stamp_locked(struct store *store, struct store_image *image,
 				const struct stat *st);
-/* The image with this id; null for none. */
+/* The image of this file; null: none.  Takes no reference. */
 struct store_image *catalog_find_locked(const struct store *store,
 					const struct file_id *id);
-/* Queued or being examined, and requests wait for that. */
+/* Sets image.pending, and counts it in store.n_pending. */
 void catalog_set_pending_locked(struct store *store, struct store_image *image,
 				bool yes);
 void catalog_unqueue_locked(struct store *store, struct store_image *image);
-/* CLOCK_MONOTONIC, nanoseconds. */
+/* CLOCK_MONOTONIC, nanoseconds.  Needs no lock. */
 int64_t catalog_now(void);
-/* It could not be read for no fault of its own, and is to be tried again. */
+/* Did an examination fail for a reason that may have passed by now? */
 bool catalog_retry_is_due(const struct store_image *image);
-/* Marks the images whose parents may be others by the names that changed. */
+/* Marks stale the images whose parent is searched by a name that changed. */
 void catalog_mark_dependents_locked(struct store *store);
+/* Calls visit for each image; it must neither add nor remove one. */
 typedef void image_visitor(struct store *store, struct store_image *image);
 void catalog_each_locked(struct store *store, image_visitor *visit);
 

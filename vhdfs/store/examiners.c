@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Examiners: threads that examine the queued images.
+ *
+ * store.lock is not held while a file is examined.  A request examines, in its
+ * own thread, the image that it is for, and its parents.  Examiner threads
+ * examine all other images, and the request waits for them, because any of them
+ * may be a child of its image.  Where no examination has ended for PATIENCE_MS,
+ * those under way are slow: no request waits for them again, and until they end
+ * the parent of each such image is unknown (ancestry.c).
+ */
 #include "config.h"
 
 #include "store/examiners.h"
@@ -17,7 +27,9 @@
 #include "store/examine.h"
 
 enum {
-	WAIT_FACTOR = 9,
+	/* A failed examination is repeated after 9 times the time it took, so
+	 * that a disk that does not answer takes a tenth of the time. */
+	RETRY_FACTOR = 9,
 	PATIENCE_MS = 2000,
 	EXAMINERS_MAX = 16,
 	PASSES_MAX = 8,
@@ -53,7 +65,7 @@ static void log_warning(const struct image_info *old,
 		log_warn("%s", new->warning);
 }
 
-/* One line, though a parent that is broken breaks all its children. */
+/* Logs each text once: the error of a parent is that of all its children. */
 static void log_text(struct store *store, const char *old, const char *new)
 {
 	char *copy;
@@ -76,10 +88,8 @@ static void log_change(struct store *store, const struct store_image *image,
 	log_text(store, image->info.readonly, new->readonly);
 }
 
-/*
- * Nothing new is known of its parent: what was known goes on to count, for that
- * must not be written.
- */
+/* The examination failed before it found the parent: the known one stays, so
+ * that it is still not written. */
 static void keep_known_parent(struct image_info *old, struct image_info *new)
 {
 	if (new->has_parent)
@@ -100,7 +110,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-/* May those that name it as their parent find another thing there now? */
+/* May a child that names this image find another parent than before? */
 static bool identity_changed(const struct image_info *a,
 			     const struct image_info *b)
 {
@@ -114,16 +124,16 @@ static void mark_children(struct store *store, const struct store_image *image)
 		catalog_name_changed_locked(store, e->name);
 }
 
-/* How long it is not tried again: a disk that does not answer takes a tenth of
- * the time.  Memory and descriptors may be there with the next request. */
+/* Nanoseconds until the next try.  0 where memory or descriptors lacked: the
+ * next request may find them. */
 static int64_t retry_delay(const struct examination *e)
 {
 	bool waits = e->gone || e->result == -EIO || e->result == -EBUSY;
 
-	return waits ? WAIT_FACTOR * (catalog_now() - e->began) : 0;
+	return waits ? RETRY_FACTOR * (catalog_now() - e->began) : 0;
 }
 
-/* What was found becomes what is known. */
+/* Sets the image's info from a finished examination. */
 static void apply_result(struct store *store, struct store_image *image,
 			 struct examination *e)
 {
@@ -134,7 +144,7 @@ static void apply_result(struct store *store, struct store_image *image,
 	if (e->gone || passing || e->result == -EBUSY)
 		image->retry_at = catalog_now() + retry_delay(e);
 	image->busy = e->result == -EBUSY;
-	/* What is known of it is still so, and it is looked at again. */
+	/* Keep the info; retry_at or the close leads to another examination. */
 	if (image->write_opens || (e->gone && image->known) ||
 	    (image->busy && image->known && !image->info.error)) {
 		image_info_fini(&e->info);
@@ -166,7 +176,7 @@ static void set_paths(const struct store_image *image, struct examination *e)
 	}
 }
 
-/* The lock is let go meanwhile. */
+/* Releases store.lock meanwhile. */
 static void examine_locked(struct store *store, struct store_image *image)
 {
 	struct examination e = { .id = image->id,
@@ -188,7 +198,7 @@ static void examine_locked(struct store *store, struct store_image *image)
 	image->examining = false;
 	apply_result(store, image, &e);
 	catalog_set_pending_locked(store, image, false);
-	/* It was changed meanwhile. */
+	/* It changed during the examination. */
 	if (image->stale)
 		catalog_mark_stale_locked(store, image);
 	store->derive_due = true;
@@ -197,15 +207,16 @@ static void examine_locked(struct store *store, struct store_image *image)
 	catalog_release_locked(store, image);
 }
 
-/* The next one that is to be examined and can be; null for none. */
+/* The next image that can be examined; null: none.  Takes the others off the
+ * queue. */
 static struct store_image *next_queued(struct store *store)
 {
 	struct store_image *image;
 
 	while ((image = store->queue)) {
-		/* The other thread sees that it is stale again. */
 		if (image->names && !image->write_opens && !image->examining)
 			return image;
+		/* If it is being examined, that thread queues it again. */
 		catalog_unqueue_locked(store, image);
 		catalog_set_pending_locked(store, image,
 					   image->examining && image->pending);
@@ -227,7 +238,8 @@ static void *run_examiner(void *arg)
 	return NULL;
 }
 
-/* One more thread; without one this thread does it. */
+/* Starts a thread; where that fails and there is none, examines one image in
+ * this thread. */
 static void add_examiner(struct store *store)
 {
 	pthread_attr_t attr;
@@ -272,8 +284,7 @@ static struct timespec patience_deadline(void)
 	return t;
 }
 
-/* Until all images are known but those that are slow.  The lock is let go
- * meanwhile. */
+/* Waits until no image is pending: each is examined, or slow. */
 static void wait_for_all(struct store *store)
 {
 	uint64_t seen = store->n_examined;
@@ -304,8 +315,8 @@ static void wait_for_all(struct store *store)
 
 void examiners_run_locked(struct store *store)
 {
-	/* What is found may concern others; where files change all the time,
-	 * the rest is left to the next request. */
+	/* A result may make other images stale.  The limit is for files that
+	 * change all the time: the next request continues. */
 	for (int i = 0; i < PASSES_MAX; i++) {
 		catalog_mark_dependents_locked(store);
 		if (!store->n_pending)
@@ -317,7 +328,7 @@ void examiners_run_locked(struct store *store)
 	ancestry_derive_locked(store);
 }
 
-/* Waits for it, or examines it; the lock is let go meanwhile. */
+/* Examines the image, or waits for the thread that does. */
 static void examine_or_wait(struct store *store, struct store_image *image)
 {
 	if (image->stale && !image->examining && !image->write_opens &&
@@ -339,7 +350,7 @@ void examiners_wait_locked(struct store *store, struct store_image *image)
 		struct store_image *parent;
 
 		at->refs++;
-		/* What a parent lacks, its children lack too. */
+		/* The error of a parent is that of its children. */
 		if (at != image && !at->write_opens && !at->stale &&
 		    catalog_retry_is_due(at))
 			catalog_mark_stale_locked(store, at);
