@@ -54,7 +54,7 @@ test_nothing_else_appears() {
 	done
 }
 
-test_directory_that_would_hide_a_view_is_left_out() {
+test_directory_that_would_hide_a_view_is_not_shown() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	make_disk "$store/a.vhdx.raw/b.vhdx"
@@ -62,7 +62,7 @@ test_directory_that_would_hide_a_view_is_left_out() {
 	mount_store "$store" "$mnt"
 	equal "names" "a.vhdx.raw c.vhdx.raw c.vhdx.raw/d.vhdx.raw" "$(shown)"
 	[ -f "$mnt/a.vhdx.raw" ] || fail "a.vhdx.raw is not the view"
-	grep -q '^vhdfs: a.vhdx.raw: left out' "$mnt.log" ||
+	grep -q '^vhdfs: a.vhdx.raw: directory not shown' "$mnt.log" ||
 		fail "expected a line about a.vhdx.raw, found: $(cat "$mnt.log")"
 	# Without the image there is nothing to hide.
 	rm "$store/a.vhdx"
@@ -133,7 +133,7 @@ test_two_names_are_one_image() {
 		"$(file-io "$mnt/c.vhdx.raw" ro read 5000 11)"
 }
 
-test_name_too_long_for_a_view_is_left_out() {
+test_name_too_long_for_a_view_is_not_shown() {
 	empty_store
 	local name
 	name=$(printf 'n%.0s' $(seq 250)).vhdx
@@ -141,7 +141,7 @@ test_name_too_long_for_a_view_is_left_out() {
 	mv "$store/a.vhdx" "$store/$name"
 	mount_store "$store" "$mnt"
 	equal "names" "" "$(shown)"
-	grep -q 'left out' "$mnt.log" || fail "the log does not say so"
+	grep -q 'not shown' "$mnt.log" || fail "the log does not say so"
 }
 
 # A view's name does not change because another file came.

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Directories and the names in them.  Every directory is kept open: what is in
- * it is reached by its name alone, so that nothing outside the store can be
- * reached at all; only symbolic links take a path, and the kernel keeps that
- * inside (openat2, RESOLVE_BENEATH).
+ * Directories: the directories of the store and their entries.
  *
- * A directory behind a symbolic link is one of its own here, beside the real
- * one.  Links that lead back up are left out, and what is behind more than one
- * link is read only when somebody looks there: else links to one another would
- * make a tree without an end.
+ * Every directory stays open, and a name in it is reached by the name alone, so
+ * no path leads out of the store.  Only a symbolic link takes a path, which the
+ * kernel keeps inside the store (openat2, RESOLVE_BENEATH).
  *
- * What a link stands for changes with names elsewhere: of its target, or of a
- * directory or link on the way.  So every link is kept, whatever it leads to,
- * and looked at again when any name has come or gone anywhere in the store, and
- * when its directory is listed: the way may lead through directories that
- * nobody watches.
+ * A directory behind a symbolic link has a struct dir of its own, beside that
+ * of the real directory.  Links to one another would make an endless tree.  So
+ * a link to a directory above it is excluded, and a directory behind more than
+ * one link is read only when a request needs it.
+ *
+ * The target of a link changes with names elsewhere: of the target, or of a
+ * directory or link on the way to it.  So every link has an entry, even one
+ * without a target, and is resolved again when a name was added or removed
+ * anywhere in the store.  It is resolved again when its directory is listed,
+ * too: the way may lead through directories outside the store's watches.
  */
 #include "config.h"
 
@@ -36,7 +37,7 @@
 #include "store/resolve-path.h"
 #include "store/watch.h"
 
-/* More than links can be nested for the kernel. */
+/* More than the kernel follows. */
 enum { LINK_PASSES_MAX = 64 };
 
 static int by_name(const void *a, const void *b)
@@ -92,7 +93,7 @@ bool dir_shows_locked(struct dir_entry *entry)
 	return !image || !image->image;
 }
 
-/* Says once what the mount does not show though one would expect it. */
+/* Logs that the mount does not show an entry, or one that it now hides. */
 static void log_not_shown(struct dir_entry *entry)
 {
 	struct dir_entry *other;
@@ -102,17 +103,18 @@ static void log_not_shown(struct dir_entry *entry)
 		return;
 	snprintf(view, sizeof view, "%s" NAME_VIEW_SUFFIX, entry->name);
 	if (entry->image && strlen(view) > NAME_MAX) {
-		log_warn("%s: left out: its view's name would be too long",
-			 entry->real);
+		log_warn(
+			"%s: not shown: the name of its view would be longer than %d bytes; rename the image",
+			entry->real, NAME_MAX);
 		return;
 	}
 	other = entry->image
 			? dir_find_entry_locked(entry->dir, view, strlen(view))
 			: entry;
 	if (other && other->kind == ENTRY_DIR && !dir_shows_locked(other))
-		log_warn("%s: left out: this directory would hide the view of "
-			 "the image beside it",
-			 other->real);
+		log_warn(
+			"%s: directory not shown: the view of an image has the same name; rename one of them",
+			other->real);
 }
 
 static void remove_dir(struct store *store, struct dir **at)
@@ -131,7 +133,7 @@ static void remove_dir(struct store *store, struct dir **at)
 static void remove_entry(struct store *store, struct dir *dir,
 			 struct dir_entry **at);
 
-/* Is path that of name in up, or of something below it? */
+/* Is path that of the entry name in directory up, or below it? */
 static bool is_below(const char *path, const char *up, const char *name)
 {
 	size_t n = strlen(up);
@@ -143,8 +145,8 @@ static bool is_below(const char *path, const char *up, const char *name)
 	return strncmp(path, name, n) == 0 && (!path[n] || path[n] == '/');
 }
 
-/* The directory called name in up is gone, and with it all that is in it; all
- * directories without a name. Needs no memory: what is gone must go. */
+/* Removes the directory name in directory up and all below it; where name is
+ * null, all directories.  Allocates nothing, and so cannot fail. */
 static void remove_tree(struct store *store, const char *up, const char *name)
 {
 	for (struct dir **at = &store->dirs; *at;) {
@@ -155,7 +157,7 @@ static void remove_tree(struct store *store, const char *up, const char *name)
 			continue;
 		}
 		while (dir->first) {
-			/* Its own directories are found by this very loop. */
+			/* This loop removes the directories in it, too. */
 			struct dir_entry *entry = dir->first;
 
 			if (entry->kind == ENTRY_DIR)
@@ -206,7 +208,7 @@ void dir_free_all(struct store *store)
 	remove_tree(store, "", NULL);
 }
 
-/* Does a link to this directory lead back to where it came from? */
+/* Is the directory id dir itself or an ancestor of it, by path? */
 static bool is_ancestor(struct store *store, struct dir *dir,
 			const struct file_id *id)
 {
@@ -219,7 +221,7 @@ static bool is_ancestor(struct store *store, struct dir *dir,
 			return false;
 		while (len && dir->path[len - 1] != '/')
 			len--;
-		/* Without the slash, which the store itself has not. */
+		/* Without the slash, which a path of one name lacks. */
 		len -= len > 0;
 	}
 	return false;
@@ -233,14 +235,16 @@ static int add_subdir(struct store *store, struct dir *dir,
 	if (!path)
 		return -ENOMEM;
 	if (entry->link && is_ancestor(store, dir, &entry->id)) {
-		log_warn("%s: left out: this link leads back up", path);
+		log_warn(
+			"%s: not shown: this link leads to a directory above it",
+			path);
 		return -ELOOP;
 	}
 	return dir_add_locked(store, path, entry->real,
 			      dir->links + entry->link, entry->hidden);
 }
 
-/* A name that shows nothing, until it stands for something else. */
+/* Makes the entry unresolved, until a refresh of its name. */
 static int make_unresolved(struct dir_entry *entry)
 {
 	free(entry->real);
@@ -250,7 +254,7 @@ static int make_unresolved(struct dir_entry *entry)
 	return entry->real ? 0 : -ENOMEM;
 }
 
-/* Is that what opening a directory answers that is another thing by now? */
+/* Does opening a directory fail so when the name was renamed meanwhile? */
 static bool was_renamed(int r)
 {
 	return r == -EXDEV || r == -ENOENT || r == -ENOTDIR;
@@ -266,7 +270,7 @@ static struct dir_entry **find_slot(struct dir *dir,
 	return at;
 }
 
-/* Those that are shown come first: by these an image is known. */
+/* Names that are not hidden come first: messages show the first one. */
 static void add_name(struct store_image *image, struct dir_entry *entry)
 {
 	struct dir_entry **at = &image->names;
@@ -277,8 +281,7 @@ static void add_name(struct store_image *image, struct dir_entry *entry)
 	*at = entry;
 }
 
-/* Puts the entry into its directory, which owns it then, whether or not it
- * succeeds. */
+/* Puts the entry into its directory.  Owns the entry, even when it fails. */
 static int add_entry(struct store *store, struct dir *dir,
 		     struct dir_entry *entry)
 {
@@ -288,7 +291,7 @@ static int add_entry(struct store *store, struct dir *dir,
 	dir->end = &entry->next;
 	if (entry->image) {
 		add_name(entry->image, entry);
-		/* By another name its parent may be another. */
+		/* The parent of an image may depend on its path. */
 		catalog_mark_stale_locked(store, entry->image);
 	}
 	if (!tsearch(entry, &dir->by_name, by_name)) {
@@ -300,7 +303,7 @@ static int add_entry(struct store *store, struct dir *dir,
 	return 0;
 }
 
-/* What it stands for: an image or a directory of ours, too. */
+/* Adds the image or directory that the entry refers to to the store. */
 static int fill_entry(struct store *store, struct dir *dir,
 		      struct dir_entry *entry)
 {
@@ -312,7 +315,7 @@ static int fill_entry(struct store *store, struct dir *dir,
 	}
 	if (entry->kind == ENTRY_DIR)
 		r = add_subdir(store, dir, entry);
-	/* Its name is looked at again, for the kernel tells of the change. */
+	/* The rename causes an event, and that a refresh of the name. */
 	if (was_renamed(r))
 		r = make_unresolved(entry);
 	if (error_is_passing(r))
@@ -320,12 +323,12 @@ static int fill_entry(struct store *store, struct dir *dir,
 	if (r < 0)
 		entry->kind = ENTRY_EXCLUDED;
 	else if (entry->kind == ENTRY_EXCLUDED)
-		log_warn("%s%s%s: left out: this link leads out of the store",
+		log_warn("%s%s%s: not shown: this link leads out of the store",
 			 dir->path, *dir->path ? "/" : "", entry->name);
 	return 0;
 }
 
-/* Takes found->real over. */
+/* Owns found->real, even when it fails. */
 static int insert_found(struct store *store, struct dir *dir, const char *name,
 			const struct dir_entry *found)
 {
@@ -347,8 +350,8 @@ static int insert_found(struct store *store, struct dir *dir, const char *name,
 	return r;
 }
 
-/* What is found under the name of a link, an image or a directory: 0, or
- * nothing. */
+/* Sets what an entry of this name would be.  -ENOENT: the name gets no entry.
+ * ret->real is the caller's to free, even when it fails. */
 static int classify_name(struct store *store, struct dir *dir, const char *name,
 			 struct dir_entry *ret, struct stat *ret_st)
 {
@@ -362,8 +365,8 @@ static int classify_name(struct store *store, struct dir *dir, const char *name,
 	if (error_is_passing(r))
 		return r;
 	ret->hidden = dir->hidden || name[0] == '.';
-	/* What a hidden link leads to is in the store by its own name, or not
-	 * in the store. */
+	/* The target of a hidden link has a name of its own in the store, or
+	 * is not in the store. */
 	if (ret->link && ret->hidden)
 		return -ENOENT;
 	if (r == 0 && S_ISDIR(ret_st->st_mode))
@@ -457,12 +460,12 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 		at = &(*at)->next;
 	*at = dir;
 	store->dirs_changed = true;
-	/* Before it is read: what comes in between is told of then. */
+	/* Before it is read, so that later changes cause events. */
 	watch_add_locked(store, dir);
 	return 0;
 }
 
-/* Looks at all names in it: 0, or why it could not see all of them. */
+/* Refreshes all names in the directory. */
 static int read_names(struct store *store, struct dir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -492,12 +495,12 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	dir->reading++;
 	r = read_names(store, dir);
 	if (r < 0 && !dir->read_error_logged)
-		log_warn("%s: cannot be read: %s",
+		log_warn("%s: cannot read the directory: %s",
 			 *dir->real ? dir->real : store->roots[0].path,
 			 strerror(-r));
 	dir->read_error_logged = r < 0;
 	if (error_is_passing(r)) {
-		/* What was not seen now may be there. */
+		/* Names that were not read may exist: keep their entries. */
 		dir->retry = true;
 		return;
 	}
@@ -520,7 +523,7 @@ void dir_retry_locked(struct store *store)
 
 void dir_refresh_links_locked(struct store *store, struct dir *dir)
 {
-	/* One that leads elsewhere now goes to the end, where it is new. */
+	/* A link with another target gets a new entry behind these. */
 	uint64_t last = dir->last_cookie;
 
 	for (struct dir_entry *e = dir->first, *next; e && e->cookie <= last;
@@ -530,7 +533,7 @@ void dir_refresh_links_locked(struct store *store, struct dir *dir)
 		next = e->next;
 		if (!e->link)
 			continue;
-		/* The entry itself may go. */
+		/* The refresh may free the entry. */
 		snprintf(name, sizeof name, "%s", e->name);
 		dir_refresh_name_locked(store, dir, name);
 	}
@@ -539,15 +542,15 @@ void dir_refresh_links_locked(struct store *store, struct dir *dir)
 static void refresh_all_links(struct store *store)
 {
 	store->links_stale = false;
-	/* What a look removes comes after its parent. */
+	/* A refresh removes only directories further down the list. */
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		dir_refresh_links_locked(store, dir);
 }
 
 static void read_stale(struct store *store)
 {
-	/* New directories come after their parents, so one pass does it; one
-	 * that is removed meanwhile is not the one being read. */
+	/* New directories come after their parents, so one pass reads all; it
+	 * removes only directories further down the list. */
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		if (dir->stale && (dir->links <= 1 || dir->read))
 			dir_read_locked(store, dir);
@@ -556,8 +559,8 @@ static void read_stale(struct store *store)
 void dir_read_stale_locked(struct store *store)
 {
 	read_stale(store);
-	/* Only what a link newly leads to is read after that; where links
-	 * change all the time, the rest is left to the next request. */
+	/* Each pass reads only new directories.  The limit is for links that
+	 * change all the time: the next request continues. */
 	for (int i = 0; store->links_stale && i < LINK_PASSES_MAX; i++) {
 		refresh_all_links(store);
 		read_stale(store);

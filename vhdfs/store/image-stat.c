@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Image stat: what stat of a view answers. */
 #include "config.h"
 
 #include "store/image-stat.h"
@@ -12,12 +13,12 @@
 #include "store/examiners.h"
 #include "store/resolve-path.h"
 
-/* VHDX gives 4096 at most as a sector; tgt takes this as the disk's physical
- * sector. */
+/* The largest sector of VHDX; tgt takes st_blksize as the physical sector of
+ * the disk. */
 enum { VIEW_BLKSIZE = 4096 };
 
-bool image_fs_writable_locked(const struct store *store,
-			      const struct store_image *image)
+bool image_stat_fs_writable_locked(const struct store *store,
+				   const struct store_image *image)
 {
 	/* An immutable file answers EPERM. */
 	return !image->names ||
@@ -26,16 +27,17 @@ bool image_fs_writable_locked(const struct store *store,
 	       (errno != EROFS && errno != EPERM);
 }
 
-bool image_writable_locked(const struct store *store,
-			   const struct store_image *image,
-			   const struct stat *st)
+bool image_stat_writable_locked(const struct store *store,
+				const struct store_image *image,
+				const struct stat *st)
 {
 	return !store->read_only && !image->children && !image->info.readonly &&
 	       !ancestry_unknown_child_locked(store, image) &&
-	       (st->st_mode & 0222) && image_fs_writable_locked(store, image);
+	       (st->st_mode & 0222) &&
+	       image_stat_fs_writable_locked(store, image);
 }
 
-/* The file itself, by any of its names. */
+/* stat of the file, by the first name that still refers to it. */
 static int stat_file_locked(struct store *store, struct store_image *image,
 			    struct stat *ret_st)
 {
@@ -51,13 +53,13 @@ void image_stat_shape_locked(const struct store *store,
 {
 	mode_t mode = st->st_mode & 0777;
 
-	if (!image_writable_locked(store, image, st))
+	if (!image_stat_writable_locked(store, image, st))
 		mode &= ~0222;
 	if (image->error && !image->write_opens)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
 	st->st_size = image->error ? 0 : (off_t)image->info.size;
-	/* The file is not looked at while it is written here. */
+	/* An image that is open for writing is not examined. */
 	if (image->write_opens && atomic_load(&image->size))
 		st->st_size = (off_t)atomic_load(&image->size);
 	st->st_blksize = VIEW_BLKSIZE;

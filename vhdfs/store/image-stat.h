@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An image as stat of the mount shows it. */
+/*
+ * Image stat: what stat of a view answers, and whether the image may be
+ * written.  All functions are called with store.lock held.
+ */
 #ifndef VHDFS_STORE_IMAGE_STAT_H
 #define VHDFS_STORE_IMAGE_STAT_H
 
@@ -9,19 +12,20 @@
 struct store;
 struct store_image;
 
-/* The image's, which has a reference, by one of its names: -ESTALE where it has
- * none.  The lock is let go meanwhile. */
+/* stat of the image's view.  Examines the image and its parents where they are
+ * stale, and releases store.lock meanwhile; the caller holds a reference.
+ * -ESTALE, without words: the file has no name in the store any more. */
 int image_stat_locked(struct store *store, struct store_image *image,
 		      struct stat *ret_st);
-/* Makes the view's stat of the file's. */
+/* Turns st, the stat of the image's file, into that of its view. */
 void image_stat_shape_locked(const struct store *store,
 			     const struct store_image *image, struct stat *st);
-/* Does its file system let the image be written, as it is now? */
-bool image_fs_writable_locked(const struct store *store,
-			      const struct store_image *image);
-/* May the image be written, by what the catalog says? */
-bool image_writable_locked(const struct store *store,
-			   const struct store_image *image,
-			   const struct stat *st);
+/* False where the file is on a read-only file system, or immutable. */
+bool image_stat_fs_writable_locked(const struct store *store,
+				   const struct store_image *image);
+/* May the image be opened for writing?  st: the stat of its file. */
+bool image_stat_writable_locked(const struct store *store,
+				const struct store_image *image,
+				const struct stat *st);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Refresh: bring the store up to date with its directory. */
 #include "config.h"
 
 #include "store/refresh.h"

@@ -71,7 +71,7 @@ int store_open(const struct store_options *options, struct store **ret)
 	store->read_only = options->read_only;
 	r = open_rootdirs(store, options);
 	if (r == 0)
-		r = watch_init(store);
+		watch_init(store);
 	if (r == 0 && !store->read_only)
 		r = reserve_init(&store->reserve, store->roots[0].fd,
 				 store->roots[0].path, options->reserve);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What of open images is for this folder alone. */
+/*
+ * Views: functions for this folder only.  See view.h for the others.
+ * None is called with store.lock held.
+ */
 #ifndef VHDFS_STORE_VIEW_INTERNAL_H
 #define VHDFS_STORE_VIEW_INTERNAL_H
 
@@ -7,23 +10,22 @@
 
 #include "store/store-internal.h"
 
-/* Opens the image anew for its readers, where its chain was lost; open_lock is
- * not held. */
+/* Opens the chain for the readers again where an earlier change of it failed.
+ * Takes open_lock. */
 void view_reopen_lost(struct store_image *image);
-/* Before a change and a flush: where another program has written the file since
- * it was opened here, all that is done with it fails from now on.  Takes
- * store->lock, open_lock and io_lock, one after the other. */
+/* To be called before each write and flush.  Where another program has put
+ * another image into the file, all later requests of this image fail.  Takes
+ * store.lock, open_lock and io_lock, in turn. */
 void view_check_replaced(struct store_image *image);
-/* Before what is written is flushed for a close: is the file the image still?
- * With open_lock held. */
+/* The same before a close, with open_lock held. */
 void view_check_before_close(struct store *store, struct store_image *image);
-/* The file of what is open of the image. -ESTALE where nothing is. Not with
- * store.lock. */
+/* fstat of the open image's file.  -ESTALE, without words: it is not open.
+ * Waits while the image is being opened or closed. */
 int view_fstat(struct store_image *image, struct stat *ret_st);
-/* The identifier of what is open; a first write changes it. False where nothing
- * is open. Not with store.lock. */
+/* The identifier of the open image, which the first write changes.  False: it
+ * is not open.  Waits as view_fstat does. */
 bool view_id(struct store_image *image, struct guid *ret);
-/* Closes what is open of the image. */
+/* Closes the image, however many views are open.  -errno with words. */
 int view_close_chain(struct store *store, struct store_image *image);
 
 #endif

@@ -79,10 +79,10 @@ static int announce_open(struct store *store, struct store_image *image,
 		r = fail_parent(store, image);
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
-	else if (!image_fs_writable_locked(store, image))
+	else if (!image_stat_fs_writable_locked(store, image))
 		r = fail(-EACCES, "%s: lies where nothing can be written",
 			 image->names->real);
-	else if (!image_writable_locked(store, image, &st))
+	else if (!image_stat_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission",
 			 image->names->real);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
@@ -113,7 +113,7 @@ static int recheck_writable(struct store *store, struct store_image *image)
 		r = fail(-ESTALE, "%s: is gone", name);
 	else if (ancestry_child_path_locked(store, image))
 		r = fail_parent(store, image);
-	else if (!image_writable_locked(store, image, &st))
+	else if (!image_stat_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission", name);
 	pthread_mutex_unlock(&store->lock);
 	return r;

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel says has changed. */
+/*
+ * Watch events: apply what inotify reports to directories and images.
+ *
+ * The kernel queues an event before the system call that causes it returns.  So
+ * a request that drains the queue when it begins sees every change that ended
+ * before.  Writes are not watched: most are this process's own, and a program
+ * that writes an image closes it in the end (IN_CLOSE_WRITE).
+ */
 #include "config.h"
 
 #include "store/watch-events.h"
@@ -12,9 +19,8 @@
 #include "store/dir.h"
 #include "store/watch.h"
 
-enum {
-	EVENTS_MAX = 1000, /* that are taken one by one */
-};
+/* Events applied one by one; beyond, all directories are read again. */
+enum { EVENTS_MAX = 1000 };
 
 static void mark_all_stale(struct store *store)
 {
@@ -22,7 +28,7 @@ static void mark_all_stale(struct store *store)
 		dir->stale = true;
 }
 
-/* What opened the file for writing has closed it: it may have been us. */
+/* The file was closed after writing, by this process or another. */
 static void note_close_write(struct dir *dir, const char *name)
 {
 	struct dir_entry *e = dir_find_entry_locked(dir, name, strlen(name));
@@ -45,7 +51,7 @@ static void apply_event(struct store *store, const struct inotify_event *ev)
 	if (ev->mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		store->links_stale = true;
 	for (struct dir *dir = store->dirs, *next; dir; dir = next) {
-		/* What a look removes comes after its parent. */
+		/* A refresh removes only directories further down the list. */
 		if (dir->watch == ev->wd && ev->len) {
 			dir_refresh_name_locked(store, dir, ev->name);
 			if (ev->mask & IN_CLOSE_WRITE)
@@ -54,10 +60,10 @@ static void apply_event(struct store *store, const struct inotify_event *ev)
 		}
 		next = dir->next;
 	}
-	/* A directory on the way to a parent may be open to us now. */
+	/* Permissions changed: a directory may be readable now. */
 	if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR)
 		store->dirs_changed = true;
-	/* A parent may be another now. */
+	/* In a directory of -o parents=, which has no struct dir. */
 	if (!known && ev->len)
 		store->dirs_changed = true;
 }
@@ -81,6 +87,7 @@ void watch_apply_events_locked(struct store *store)
 	ssize_t n;
 
 	mark_polled_stale(store);
+	/* Not those that come in meanwhile: they may never end. */
 	for (int left = watch_bytes_waiting(store);
 	     left > 0 && (n = read(store->inotify, buf, sizeof buf)) > 0;
 	     left -= (int)n) {
@@ -94,7 +101,7 @@ void watch_apply_events_locked(struct store *store)
 	}
 	if (taken <= EVENTS_MAX)
 		return;
-	/* It is quicker to look at everything again. */
+	/* Reading all directories again is quicker. */
 	mark_all_stale(store);
 	store->links_stale = true;
 	store->dirs_changed = true;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel says has changed. */
+/* Watch events: apply what inotify reports to directories and images. */
 #ifndef VHDFS_STORE_WATCH_EVENTS_H
 #define VHDFS_STORE_WATCH_EVENTS_H
 
 #include "store/store-internal.h"
 
-/* Marks as stale what has changed since the last call. */
+/* Refreshes the names that changed since the last call, and marks stale the
+ * directories that cannot be watched.  With store.lock held. */
 void watch_apply_events_locked(struct store *store);
 
 #endif

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel says has changed.  Its events are in the queue before the
- * system call that caused them returns, so who drains the queue when a request
- * begins misses nothing that ended before.  Writes alone are not asked for:
- * most are our own, and who writes an image ends with a close.
+ * Watches: inotify descriptors of the store's directories.
  *
- * Where it says nothing, because the file system's changes are made elsewhere
- * or because it has no watches left, a directory is `polled`: looked at again
- * once a second.
+ * A directory is polled, i.e. read again every WATCH_POLL_SECONDS, where the
+ * kernel does not see all changes (network file systems) or has no watch left.
  */
 #include "config.h"
 
@@ -23,8 +19,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-
-;
 
 /* Not in linux/magic.h. */
 enum {
@@ -49,22 +43,21 @@ static int add_watch(struct store *store, int fd)
 	return inotify_add_watch(store->inotify, path, EVENTS);
 }
 
-int watch_init(struct store *store)
+void watch_init(struct store *store)
 {
 	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	/* Further directories for parents: no directory of ours has their
-	 * watch, and so what they tell is known. */
+	/* The directories of -o parents=.  Their watches belong to no struct
+	 * dir, by which their events are told from others. */
 	for (size_t i = 1; store->inotify >= 0 && i < store->n_roots; i++)
 		add_watch(store, store->roots[i].fd);
 	if (store->inotify < 0)
 		log_warn(
-			"%s: cannot be watched: %s; it is read again every %d s",
+			"%s: inotify: %s; the directory is read again every %d s",
 			store->roots[0].path, strerror(errno),
 			WATCH_POLL_SECONDS);
-	return 0;
 }
 
-/* Can others change what is on this file system without the kernel's knowing?
+/* Can another machine or program change this file system unseen by the kernel?
  */
 static bool is_remote(int fd)
 {
@@ -99,7 +92,7 @@ void watch_add_locked(struct store *store, struct dir *dir)
 	if (store->inotify >= 0) {
 		dir->watch = add_watch(store, dir->fd);
 		if (dir->watch < 0)
-			log_warn("%s: cannot be watched: %s; it is read again "
+			log_warn("%s: inotify: %s; the directory is read again "
 				 "every %d s",
 				 dir->path, strerror(errno),
 				 WATCH_POLL_SECONDS);
@@ -112,15 +105,13 @@ void watch_remove_locked(struct store *store, struct dir *dir)
 {
 	if (dir->watch < 0)
 		return;
-	/* Several directories here may be one for the kernel. */
+	/* A directory that several links lead to has one watch. */
 	for (struct dir *d = store->dirs; d; d = d->next)
 		if (d != dir && d->watch == dir->watch)
 			return;
 	inotify_rm_watch(store->inotify, dir->watch);
 }
 
-/* How many bytes of events are there?  What comes in later need not be waited
- * for, and may never end. */
 int watch_bytes_waiting(const struct store *store)
 {
 	int n = 0;
