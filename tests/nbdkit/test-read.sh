@@ -88,7 +88,7 @@ test_read_only_where_nothing_can_be_written() {
 	with_disk 'nbdinfo --is read-only "$uri" &&
 		nbdcopy "$uri" '"$scratch/out.raw" -r "$scratch/store/d.vhdx"
 	disk-io "$scratch/out.raw" verify 0 100000 1
-	refused "d\.vhdx: .*written; .nbdkit -r' serves it for reading" \
+	refused "d\.vhdx: is on a read-only file system.*; .nbdkit -r' serves it for reading" \
 		with_disk 'nbdinfo "$uri"' "$scratch/store/d.vhdx"
 }
 

@@ -70,11 +70,6 @@ static void set_error(struct store_image *image, const char *text)
 	image->error = text ? image_info_copy_text(text) : NULL;
 }
 
-static const char *name_of(const struct store_image *image)
-{
-	return image->names ? image->names->real : "(removed)";
-}
-
 /* parent: derived already; null: none in the store. */
 static void derive_from(struct store_image *image,
 			const struct store_image *parent)
@@ -86,9 +81,10 @@ static void derive_from(struct store_image *image,
 	else if (parent && parent->error)
 		set_error(image, parent->error);
 	else if (image->depth > CHAIN_DEPTH_MAX)
-		set_error(image, words("%s: expected at most %d parents, "
-				       "found more",
-				       name_of(image), CHAIN_DEPTH_MAX));
+		set_error(image,
+			  words("%s: expected at most %d parents, "
+				"found more",
+				catalog_path_locked(image), CHAIN_DEPTH_MAX));
 	else
 		set_error(image, NULL);
 }
@@ -114,7 +110,7 @@ static void derive_cycle(struct store *store, struct store_image *image)
 	do {
 		set_error(at, words("%s: is its own parent, %u images up; one "
 				    "of them names the wrong parent",
-				    name_of(at), n));
+				    catalog_path_locked(at), n));
 		at->depth = 0;
 		at->derived = DERIVED;
 		at = ancestry_parent_locked(store, at);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attributes: the texts that the mount shows as extended attributes of an image
+ * (user.vhdfs.*). */
 #include "config.h"
 
 #include "store/store.h"
@@ -14,7 +16,7 @@
 #include "store/store-internal.h"
 #include "store/view-internal.h"
 
-/* Of counters so many digits are shown that the text has room. */
+/* Counters are shown modulo this, so that they fit into the text. */
 #define WRITES_SHOWN 1000000000000ULL
 
 const char *const store_attributes[] = {
@@ -24,7 +26,8 @@ const char *const store_attributes[] = {
 
 enum { ATTRIBUTE_SIZE = 4096 + 128 };
 
-/* Why an image is not written that could be; null where there is no reason. */
+/* Why the image cannot be opened for writing; null: it has children, or no
+ * reason beyond its permissions. */
 static const char *readonly_reason(const struct store *store,
 				   const struct store_image *image,
 				   char buf[ATTRIBUTE_SIZE])
@@ -39,7 +42,7 @@ static const char *readonly_reason(const struct store *store,
 	return buf;
 }
 
-/* The attribute's text, in buf or elsewhere; null where there is none. */
+/* The attribute's text, in buf or in the image; null: none. */
 static const char *attribute_text(const struct store *store,
 				  const struct store_image *image,
 				  const char *name, const struct guid *id,
@@ -84,10 +87,10 @@ int store_attribute(struct store *store, struct store_image *image,
 	const char *text;
 	int r = store_stat_image(store, image, &st);
 
-	/* Before the lock: it waits for the image. */
+	/* Without store.lock, because it waits for the image. */
 	open = !strcmp(name, "id") && view_id(image, &id);
 	pthread_mutex_lock(&store->lock);
-	/* An image that was the reason may have gone meanwhile. */
+	/* An image that buf or a text names may have been removed meanwhile. */
 	ancestry_derive_locked(store);
 	if (r == 0) {
 		text = attribute_text(store, image, name, open ? &id : NULL,

@@ -78,6 +78,11 @@ struct store_image *catalog_get_locked(struct store *store,
 	return image;
 }
 
+const char *catalog_path_locked(const struct store_image *image)
+{
+	return image->names ? image->names->real : "(removed)";
+}
+
 /* QUEUE of the images to examine. */
 
 void catalog_set_pending_locked(struct store *store, struct store_image *image,

@@ -17,6 +17,9 @@ void catalog_name_changed_locked(struct store *store, const char *name);
  * Null: out of memory. */
 struct store_image *catalog_get_locked(struct store *store,
 				       const struct file_id *id);
+/* The image's first name as its path in the store, for messages; "(removed)"
+ * where it has none. */
+const char *catalog_path_locked(const struct store_image *image);
 /* Frees the image if it has no name, no reference and no open.  To be called
  * whenever it has lost one. */
 void catalog_release_locked(struct store *store, struct store_image *image);

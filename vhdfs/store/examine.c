@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One image file, examined: its own headers, and the file that is its parent.
- * No lock of the store is held meanwhile.
+ * Examining an image file: read its headers and find the file of its parent.
  *
- * Of the parent only the identity is looked at, not the parent's own parents:
- * what is wrong with those the catalog knows from their own files.  A chain
- * outside of the store (-o parents=DIR), which the catalog does not have, is
- * opened whole.
+ * Of the parent only the identity is read, not its own parents: the catalog
+ * has their errors from their own examination.  A parent outside of the store
+ * (-o parents=DIR) is not in the catalog, so its chain is opened whole.
  *
- * An image that does not open, for its log or its tables are broken, still says
- * whose child it is, where its header can be read.
+ * An image that cannot be opened, because its log or its tables are broken,
+ * still names its parent where its header can be read (image_ops.peek).
  */
 #include "config.h"
 
@@ -27,7 +25,7 @@
 #include "io/rootdir.h"
 #include "store/image-names.h"
 
-/* What cannot be read is to be seen as such without memory for words, too. */
+/* An error must not get lost when there is no memory for its text. */
 static char no_memory[] = "out of memory";
 
 char *image_info_copy_text(const char *text)
@@ -66,7 +64,7 @@ static int fold_text(const char *text, char **ret)
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
-/* Where the leaf can be read but not written, why. */
+/* Sets info.readonly where the image can be read but not written. */
 static int read_readonly_reason(struct image *leaf, struct image_info *info)
 {
 	int r = image_may_write(leaf);
@@ -99,8 +97,8 @@ static int read_parent_names(const struct parent_ref *ref,
 	return r;
 }
 
-/* The parent is outside of the store: what is wrong with it, and how many are
- * above. */
+/* The parent is outside of the store: counts the parents there, and returns the
+ * error of the first broken one. */
 static int open_outside_chain(struct store *store, const char *path,
 			      struct image_info *info)
 {
@@ -114,7 +112,7 @@ static int open_outside_chain(struct store *store, const char *path,
 	return 0;
 }
 
-/* A VHD's child knows when its parent was written last. */
+/* A VHD's child has the time at which its parent was written last. */
 static int read_warning(struct store *store, const struct image *child,
 			const struct parent_ref *ref, struct image_info *info)
 {
@@ -171,7 +169,7 @@ int examine_chain(struct chain *chain, struct image_info *info)
 	return r < 0 ? r : copy_text(chain_path(chain, 1), &info->parent_path);
 }
 
-/* Its parent, of an image that is open. */
+/* Reads the parent reference of an open image, and finds the parent. */
 static int read_parent(struct store *store, const char *path,
 		       struct image *leaf, struct image_info *info)
 {
@@ -189,7 +187,7 @@ static int read_parent(struct store *store, const char *path,
 	return r;
 }
 
-/* Its parent, of one that does not open: as far as its header says. */
+/* The same of an image that cannot be opened.  Keeps the last error. */
 static void read_broken(struct store *store, const char *path, struct io *io,
 			const struct image_ops *ops, struct image_info *info)
 {
@@ -206,7 +204,7 @@ static void read_broken(struct store *store, const char *path, struct io *io,
 	error_set(&why);
 }
 
-/* Takes io over. A hidden file that is no image is nothing. */
+/* Examines the image in io, which it closes. */
 static int read_image(struct store *store, const char *path, struct io *io,
 		      bool hidden, struct image_info *info)
 {
@@ -237,25 +235,25 @@ static int read_image(struct store *store, const char *path, struct io *io,
 	return r;
 }
 
-/* Does another program have the file, which may be writing it?  Then that is
- * what is wrong with it. */
+/* Does another program have the file locked?  It may be writing it; then this
+ * is the error. */
 static bool is_in_use(const char *path, const struct io *io,
 		      struct image_info *info)
 {
 	_cleanup_(io_close_p) struct io *own = NULL;
-	char who[80];
+	char holder[80];
 
 	if (io_file_reopen(io, &own) < 0 ||
-	    io_file_in_use(own, who, sizeof who) <= 0)
+	    io_file_in_use(own, holder, sizeof holder) <= 0)
 		return false;
-	fail(-EBUSY, "%s: the image is in use%s%s", path, *who ? " by " : "",
-	     who);
+	fail(-EBUSY, "%s: the image is in use%s%s", path, *holder ? " by " : "",
+	     holder);
 	image_info_free_text(info->error);
 	info->error = image_info_copy_text(error_text());
 	return true;
 }
 
-/* By one of its names. */
+/* Examines the file through one of its paths. */
 static int examine_path(struct store *store, struct examination *e,
 			const char *path)
 {
@@ -264,8 +262,8 @@ static int examine_path(struct store *store, struct examination *e,
 	int r = root_dir_open(&store->roots[0], path, false, &io, NULL);
 
 	if (r == 0 && (io->dev != e->id.dev || io->ino != e->id.ino))
-		r = fail(-ENOENT, "%s: was replaced", path);
-	/* Before it is read: a change meanwhile shows later. */
+		r = fail(-ENOENT, "%s: replaced by another file", path);
+	/* Before the file is read, so that a later change differs. */
 	if (r == 0)
 		r = io_file_stamp(io, &e->stamp);
 	if (r == 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One image file, examined. */
+/*
+ * Examining an image file: read its headers and find the file of its parent.
+ * Needs no lock of the store.
+ */
 #ifndef VHDFS_STORE_EXAMINE_H
 #define VHDFS_STORE_EXAMINE_H
 
@@ -7,27 +10,30 @@
 
 enum { EXAMINE_PATHS = 8 };
 
-/* What is to be examined, and what was found. */
+/* An image file to examine, and the result. */
 struct examination {
 	struct file_id id;
-	char *paths[EXAMINE_PATHS]; /* where the file is */
+	char *paths[EXAMINE_PATHS]; /* names of the file, in the store */
 	size_t n_paths;
-	bool ours;   /* it is open here */
-	bool hidden; /* it need not be an image */
-	int64_t began;
-	struct image_info info; /* with error where result is not 0 */
-	struct file_stamp stamp;
-	/* -EBUSY: what was read means nothing, for it changes meanwhile. */
+	bool ours;     /* it is open in this process */
+	bool hidden;   /* a file of no format is no image, not a raw one */
+	int64_t began; /* catalog_now() */
+	struct image_info info;  /* with error where result is not 0 */
+	struct file_stamp stamp; /* of the file, before it was read */
+	/* 0 or -errno.  -EBUSY: another program may be writing the file, so
+	 * that what was read may be wrong. */
 	int result;
-	bool gone; /* there is no such file */
+	bool gone; /* no path led to the file */
 };
 
-/* Without a lock of the store. */
+/* Sets info, stamp, result and gone. */
 void examine(struct store *store, struct examination *e);
-/* What an open chain says of its leaf; an error with words. */
+/* Sets info from the leaf of an open chain.  -errno with words; info is then
+ * incomplete, and the caller frees it all the same. */
 int examine_chain(struct chain *chain, struct image_info *info);
 void image_info_fini(struct image_info *info);
-/* A copy, of which there always is one; let go of by image_info_free_text. */
+/* A copy of text, or a constant text when out of memory; to be freed by
+ * image_info_free_text. */
 char *image_info_copy_text(const char *text);
 void image_info_free_text(char *text);
 

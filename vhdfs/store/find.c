@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Images and directories by what they are, for who knows no names. */
+/* Searches: images by their file, children of an image, directories by a
+ * predicate, open images. */
 #include "config.h"
 
 #include "store/store.h"
@@ -93,8 +94,7 @@ struct child_search {
 	const struct store_image *found;
 };
 
-/* It does not find its parent where it names it, and the parent has the
- * identifier that it names. */
+/* Does image name the identifier of parent as that of its parent? */
 static bool names_parent_id(const struct store_image *image,
 			    const struct store_image *parent)
 {
@@ -105,7 +105,7 @@ static bool names_parent_id(const struct store_image *image,
 		guid_equal(&ids[1], &parent->info.id));
 }
 
-/* Is it unknown whose child it is, if any? */
+/* Is the parent of the image unknown, or not examined yet? */
 static bool parent_is_unknown(const struct store_image *image)
 {
 	const struct image_info *info = &image->info;
@@ -165,7 +165,7 @@ int store_child_of(struct store *store, dev_t dev, ino_t ino,
 	return r;
 }
 
-/* Images that are open for writing, with references. */
+/* Open images, with references. */
 struct open_images {
 	struct store_image **v;
 	size_t n, room;

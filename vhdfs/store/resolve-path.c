@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a name in the store stands for, links followed inside the store. */
+/* Resolving paths: the file that a name refers to, symbolic links followed
+ * inside the store. */
 #include "config.h"
 
 #include "store/resolve-path.h"
@@ -28,7 +29,7 @@ int resolve_beneath(const struct store *store, const char *path, unsigned flags)
 	};
 	long fd = -EAGAIN;
 
-	/* EAGAIN: something was renamed while the kernel looked. */
+	/* EAGAIN: a directory on the path was renamed meanwhile. */
 	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
 		fd = syscall(SYS_openat2, store->roots[0].fd,
 			     *path ? path : ".", &how, sizeof how);
@@ -47,10 +48,8 @@ char *resolve_join(const char *dir, const char *name)
 	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
-/*
- * An absolute link into the store is one inside it; the kernel takes no
- * absolute path for that.  Returns what follows the store's own path, or null.
- */
+/* The part of an absolute path behind that of the store; null: not in there.
+ * openat2 with RESOLVE_BENEATH refuses absolute paths and links. */
 static const char *after_root(const struct store *store, const char *target)
 {
 	const char *root = store->roots[0].path;
@@ -84,7 +83,8 @@ static int open_link(struct store *store, struct dir *dir, const char *name)
 	return rest ? resolve_beneath(store, rest, O_PATH) : -EXDEV;
 }
 
-/* Where the file behind fd is in the store; the caller's to free. */
+/* The path in the store of the file that fd has open; the caller's to free.
+ * -ENOENT: it is outside. */
 static int real_of(const struct store *store, int fd, char **ret)
 {
 	char link[64], target[PATH_MAX];
@@ -135,7 +135,7 @@ int resolve_stat(struct store *store, struct dir_entry *entry,
 	int r = resolve_name(store, entry->dir, entry->name, &now, ret_st);
 
 	free(now.real);
-	/* It leads out by now. */
+	/* A link that leads out of the store now. */
 	if (r == -EXDEV)
 		return -ESTALE;
 	if (r < 0)

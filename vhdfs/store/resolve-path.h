@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a name stands for.  All return -errno, without words. */
+/*
+ * Resolving paths: the file that a name refers to, symbolic links followed
+ * inside the store.  Errors are -errno, without words.
+ */
 #ifndef VHDFS_STORE_RESOLVE_PATH_H
 #define VHDFS_STORE_RESOLVE_PATH_H
 
@@ -9,16 +12,19 @@
 #include "store/store-internal.h"
 
 bool file_id_equal(const struct file_id *a, const struct file_id *b);
-/* Opens a path in the store that no link leads out of. */
+/* Opens path, relative to the store; -EXDEV where it leads out of the store.
+ * A descriptor or -errno. */
 int resolve_beneath(const struct store *store, const char *path,
 		    unsigned flags);
-/* "dir/name", or name where dir is the store; null: out of memory. */
+/* "dir/name", or name where dir is ""; the caller's to free.  Null: out of
+ * memory. */
 char *resolve_join(const char *dir, const char *name);
-/* What a name stands for: fills in link, real and id of ret; name stays the
- * caller's. */
+/* Sets link, real (the caller's to free) and id of ret, and *ret_st, to what
+ * the name in dir refers to.  -EXDEV: a link that leads out of the store. */
 int resolve_name(struct store *store, struct dir *dir, const char *name,
 		 struct dir_entry *ret, struct stat *ret_st);
-/* The file or directory behind an entry, links followed inside the store. */
+/* stat of the file or directory that the entry refers to.  -ESTALE: it refers
+ * to another file now, or leads out of the store. */
 int resolve_stat(struct store *store, struct dir_entry *entry,
 		 struct stat *ret_st);
 

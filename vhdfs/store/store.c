@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A store: opening and closing, lookup, stat and listing. */
 #include "config.h"
 
 #include "store/store.h"
@@ -149,7 +150,7 @@ const char *store_root(const struct store *store)
 	return store->roots[0].path;
 }
 
-/* One that has no name any more, and is open. */
+/* An image that has no name in the store any more, but is open. */
 static int stat_removed(struct store *store, struct store_image *image,
 			struct stat *ret_st)
 {
@@ -178,14 +179,14 @@ int store_stat_image(struct store *store, struct store_image *image,
 	return r == -ESTALE ? stat_removed(store, image, ret_st) : r;
 }
 
-/* The directory at path, read; null where there is none. */
+/* The directory at path, read; null: none. */
 static struct dir *open_dir_locked(struct store *store, const char *path)
 {
 	struct dir *dir = dir_find_locked(store, path);
 
 	if (!dir || dir->read)
 		return dir;
-	/* Behind several links: it was not asked for before. */
+	/* Behind several links a directory is read on its first request. */
 	dir_read_locked(store, dir);
 	return dir_find_locked(store, path);
 }
@@ -211,7 +212,7 @@ int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 	return r;
 }
 
-/* Looks anew at what the mount would show as name, and then at all images. */
+/* Refreshes the names that the mount may show as name, then examines. */
 static int refresh_name_locked(struct store *store, const char *path,
 			       const char *name)
 {
@@ -234,11 +235,11 @@ static int refresh_name_locked(struct store *store, const char *path,
 	return 0;
 }
 
-/* The entry that the mount shows as name; null where it shows none. */
+/* The entry that the mount shows as name; null: none. */
 static struct dir_entry *find_shown_locked(struct store *store,
 					   const char *path, const char *name)
 {
-	/* It may be behind a link that leads elsewhere now. */
+	/* The directory may be behind a link that has another target now. */
 	struct dir *dir = dir_find_locked(store, path);
 	struct dir_entry *entry = NULL;
 	size_t len;
@@ -346,7 +347,7 @@ char *store_image_name(struct store *store, struct store_image *image)
 	char *name;
 
 	pthread_mutex_lock(&store->lock);
-	name = strdup(image->names ? image->names->real : "(removed)");
+	name = strdup(catalog_path_locked(image));
 	pthread_mutex_unlock(&store->lock);
 	return name;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads, writes, zeroings and flushes of an image that is open. */
+/* Reads, writes, zeroing, flushes and extents of an open image. */
 #include "config.h"
 
 #include "store/view.h"
@@ -12,7 +12,7 @@
 #include "chain/chain.h"
 #include "store/view-internal.h"
 
-/* The chain, to be used until view_put; null with words. */
+/* The chain, with io_lock held shared until view_put; null with words. */
 static struct chain *view_get(struct store_image *image)
 {
 	for (int tries = 0; tries < 2; tries++) {
@@ -23,7 +23,7 @@ static struct chain *view_get(struct store_image *image)
 		if (!tries)
 			view_reopen_lost(image);
 	}
-	fail(-EIO, "an image that could not be opened again");
+	fail(-EIO, "the image is closed: it could not be opened again");
 	return NULL;
 }
 
@@ -32,7 +32,7 @@ static void view_put(struct store_image *image)
 	pthread_rwlock_unlock(&image->io_lock);
 }
 
-/* How much of [off, off + len) lies on the disk that chain is. */
+/* How much of [off, off + len) is before the end of the disk. */
 static uint64_t on_disk(const struct chain *chain, uint64_t off, uint64_t len)
 {
 	uint64_t size = chain_size(chain);
@@ -55,7 +55,7 @@ ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 	return r < 0 ? r : (ssize_t)len;
 }
 
-/* What ended before a flush began is flushed with it. */
+/* Flushes, and sets image.flushed to the changes that had ended before. */
 static int flush_counted(struct store_image *image, struct chain *chain)
 {
 	unsigned long long ended = atomic_load(&image->ended);
@@ -94,7 +94,7 @@ ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 
 int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 {
-	/* A hole gives room back. */
+	/* Punching a hole gives space back. */
 	int r = punch ? 0 : reserve_take(&image->store->reserve, 0);
 	struct chain *chain;
 
@@ -132,7 +132,8 @@ int view_flush_on_close(struct store_image *image)
 
 	pthread_mutex_lock(&image->open_lock);
 	view_check_before_close(image->store, image);
-	/* Reads go on beside what takes long; then there is little left. */
+	/* Reads run during this flush, which takes long.  The lock is exclusive
+	 * only for the little that is left then. */
 	pthread_rwlock_rdlock(&image->io_lock);
 	if (image->chain)
 		r = flush_counted(image, image->chain);
@@ -190,7 +191,7 @@ int view_seek(struct store_image *image, uint64_t off, int whence,
 	view_put(image);
 	if (r < 0)
 		return r;
-	/* Behind the last byte there is a hole, as everywhere. */
+	/* lseek: there is a hole at the end of every file. */
 	if (off >= size && !hole)
 		return -ENXIO;
 	*ret = off;

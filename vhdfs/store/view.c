@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Open images.  All who have one open here share its chain, which is open for
- * writing while one of them writes, and else for reading; who reads while that
- * changes waits at io_lock, and goes on when the change was refused.
+ * Opening and closing images.
+ *
+ * All opens of an image share its chain.  It is open for writing while one of
+ * them is for writing, else for reading.  A read during that change waits at
+ * io_lock; when the change fails reads continue on the chain as it was.
  */
 #include "config.h"
 
@@ -29,6 +31,7 @@
 #include "store/watch-events.h"
 #include "store/watch.h"
 
+/* Undoes announce_open. */
 static void end_open(struct store *store, struct store_image *image,
 		     bool writable)
 {
@@ -36,17 +39,18 @@ static void end_open(struct store *store, struct store_image *image,
 	image->opens--;
 	image->write_opens -= writable;
 	if (writable && !image->write_opens) {
-		/* We may have changed it, its identifier above all. */
+		/* The writer may have changed it, its identifier above all. */
 		catalog_mark_stale_locked(store, image);
 		store->derive_due = true;
 	}
 	pthread_mutex_unlock(&store->lock);
 }
 
+/* Words for an image that has a child, or may have one. */
 static int fail_parent(const struct store *store,
 		       const struct store_image *image)
 {
-	const char *name = image->names ? image->names->real : "it";
+	const char *name = catalog_path_locked(image);
 	const char *child = ancestry_child_path_locked(store, image);
 
 	if (image->children)
@@ -54,10 +58,8 @@ static int fail_parent(const struct store *store,
 	return fail(-EACCES, "%s: " ANCESTRY_UNKNOWN_CHILD, name, child);
 }
 
-/*
- * Announces an open, so that nobody else looks at the file while it is under
- * way, and says by what path.
- */
+/* Counts an open, so that no examiner reads the file meanwhile, unless it must
+ * not be opened.  *ret_path: the image's path in the store. */
 static int announce_open(struct store *store, struct store_image *image,
 			 bool writable, char **ret_path)
 {
@@ -68,7 +70,7 @@ static int announce_open(struct store *store, struct store_image *image,
 	store_refresh_locked(store);
 	r = image_stat_locked(store, image, &st);
 	if (error_is_passing(r))
-		r = fail_errno(r, "an image that cannot be looked at");
+		r = fail_errno(r, "%s", catalog_path_locked(image));
 	else if (r < 0 || !image->names)
 		r = fail(-ESTALE, "the image is gone");
 	else if (image->error)
@@ -80,7 +82,8 @@ static int announce_open(struct store *store, struct store_image *image,
 	else if (image->info.readonly)
 		r = fail(-EACCES, "%s", image->info.readonly);
 	else if (!image_stat_fs_writable_locked(store, image))
-		r = fail(-EACCES, "%s: lies where nothing can be written",
+		r = fail(-EACCES,
+			 "%s: is on a read-only file system or immutable",
 			 image->names->real);
 	else if (!image_stat_writable_locked(store, image, &st))
 		r = fail(-EACCES, "%s: has no write permission",
@@ -95,8 +98,8 @@ static int announce_open(struct store *store, struct store_image *image,
 	return r;
 }
 
-/* Did it become a parent, or lose its write bits, before we had the lock that
- * keeps children away? */
+/* Fails if the image became a parent or lost its write bits before its file was
+ * locked.  From the lock on no child can be made. */
 static int recheck_writable(struct store *store, struct store_image *image)
 {
 	const char *name;
@@ -106,7 +109,7 @@ static int recheck_writable(struct store *store, struct store_image *image)
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	r = image_stat_locked(store, image, &st);
-	name = image->names ? image->names->real : "it";
+	name = catalog_path_locked(image);
 	if (error_is_passing(r))
 		r = fail_errno(r, "%s", name);
 	else if (r < 0)
@@ -119,8 +122,8 @@ static int recheck_writable(struct store *store, struct store_image *image)
 	return r;
 }
 
-/* Closes what is open of it.  Whether all was written is the store's to know:
- * those who wrote may have gone. */
+/* Closes the chain.  Records a lost write in the store, too: the client that
+ * wrote may not wait for the result.  With io_lock held exclusively. */
 static int close_recording_loss(struct store *store, struct store_image *image)
 {
 	struct chain *chain = steal(image->chain);
@@ -141,6 +144,8 @@ static int close_recording_loss(struct store *store, struct store_image *image)
 	return r;
 }
 
+/* With io_lock held exclusively, as the next one.  -EAGAIN: there is another
+ * file at path. */
 static int open_chain(struct store *store, struct store_image *image,
 		      const char *path, bool writable)
 {
@@ -154,7 +159,7 @@ static int open_chain(struct store *store, struct store_image *image,
 	if (chain_leaf(chain)->io->dev != image->id.dev ||
 	    chain_leaf(chain)->io->ino != image->id.ino) {
 		chain_close(chain);
-		return fail(-EAGAIN, "%s: was replaced", path);
+		return fail(-EAGAIN, "%s: replaced by another file", path);
 	}
 	image->chain = chain;
 	image->chain_writable = writable;
@@ -162,7 +167,7 @@ static int open_chain(struct store *store, struct store_image *image,
 	return 0;
 }
 
-/* Not all that was written is in the file: what is, is read from it. */
+/* Writing ended with a failure: opens for reading what the file holds. */
 static int reopen_after_loss(struct store *store, struct store_image *image,
 			     const char *path)
 {
@@ -174,15 +179,15 @@ static int reopen_after_loss(struct store *store, struct store_image *image,
 	return rc < 0 ? rc : r;
 }
 
-/* With open_lock held, by which the chain stays. */
+/* With open_lock held, so that the chain does not change. */
 static bool is_current(struct store_image *image)
 {
 	return !image->chain || image->chain_writable ||
 	       chain_is_current(image->chain);
 }
 
-/* Another program changed a file that is only read here: what is in memory of
- * it goes, and all that read it go on with what the file holds now. */
+/* Another program changed a file that is open for reading only: drops what is
+ * in memory, and opens what the file holds now.  With open_lock held. */
 static int reopen_changed(struct store *store, struct store_image *image,
 			  const char *path)
 {
@@ -202,9 +207,10 @@ static int reopen_changed(struct store *store, struct store_image *image,
 }
 
 /*
- * Did another program write the file that is open here for writing?  With
- * open_lock held.  Until the answer is there, touched holds back what begins to
- * write (view_check_replaced), and then io_lock does.
+ * Checks whether another program has put another image into the file that is
+ * open for writing.  With open_lock held.  Until maybe_replaced is cleared all
+ * writes and flushes wait for open_lock (view_check_replaced), then for
+ * io_lock.
  */
 static void check_replaced(struct store_image *image)
 {
@@ -217,7 +223,7 @@ static void check_replaced(struct store_image *image)
 	pthread_rwlock_unlock(&image->io_lock);
 }
 
-/* Makes the chain one of that kind; opens it where it is not open. */
+/* Opens the chain for reading or for writing, or changes it to that. */
 static int change_chain(struct store *store, struct store_image *image,
 			const char *path, bool writable)
 {
@@ -249,14 +255,14 @@ static int close_chain(struct store *store, struct store_image *image)
 	return r;
 }
 
-/* Which errors of opening are the caller's to see as they are. */
+/* The errno of view_open for an errno of the chain. */
 static int open_error(int r)
 {
 	switch (r) {
 	/* The file was replaced: to be looked up again. */
 	case -EAGAIN:
 		return -ESTALE;
-	/* That is for a mount that is read-only itself. */
+	/* EROFS would mean that the mount is read-only. */
 	case -EROFS:
 		return -EACCES;
 	case -EBUSY:
@@ -273,7 +279,7 @@ static int open_error(int r)
 	}
 }
 
-/* With open_lock held: has the chain that is needed now. */
+/* Opens or changes the chain if needed.  With open_lock held. */
 static int ensure_chain(struct store *store, struct store_image *image,
 			const char *path, bool writable)
 {
@@ -332,7 +338,8 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	return r;
 }
 
-/* Where the image is; null: it has no name, or there is no memory. */
+/* The image's path in the store, the caller's to free; null: it has no name, or
+ * out of memory. */
 static char *copy_path(struct store *store, struct store_image *image)
 {
 	char *path = NULL;
@@ -345,10 +352,10 @@ static char *copy_path(struct store *store, struct store_image *image)
 }
 
 /*
- * Through what the process before left open; by its name where it could keep
- * nothing.  Where that failed for one handle it fails for all others: what was
- * kept is let go, with what it knew of a failed sync, and by its name the image
- * would open as if nothing were lost.
+ * Opens the image through the descriptors that the worker before left; by its
+ * name where it left none.  After a failure for one handle it fails for all
+ * others: the descriptors are gone then, and with them the record of a failed
+ * sync, so that the name would open the image as if nothing were lost.
  */
 static int reopen_chain(struct store *store, struct store_image *image,
 			bool writable)
@@ -357,7 +364,9 @@ static int reopen_chain(struct store *store, struct store_image *image,
 	int r;
 
 	if (image->reopen_failed)
-		return fail(-EIO, "an image that was not opened again before");
+		return fail(
+			-EIO,
+			"the image is closed: an earlier handle could not be opened again");
 	pthread_rwlock_wrlock(&image->io_lock);
 	r = chain_reopen(store->cache, image->id.dev, image->id.ino,
 			 writable ? CHAIN_WRITABLE : 0, &chain);
@@ -389,7 +398,7 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 		r = reopen_chain(store, image, writable);
 	if (r == 0) {
 		count_open(image, writable);
-		/* What the process before had not flushed is not known. */
+		/* The worker before may have had unflushed changes. */
 		if (writable && !atomic_load(&image->begun)) {
 			atomic_store(&image->begun, 1);
 			atomic_store(&image->ended, 1);
@@ -402,7 +411,7 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 	return r;
 }
 
-/* Opens anew, for those who read.  With open_lock held. */
+/* Opens the chain for reading, or changes it to that.  With open_lock held. */
 static int reopen_readonly(struct store *store, struct store_image *image)
 {
 	_cleanup_free_ char *path = copy_path(store, image);
@@ -414,7 +423,7 @@ void view_reopen_if_changed(struct store *store, struct store_image *image)
 {
 	_cleanup_free_ char *path = NULL;
 
-	/* What is being opened or closed is looked at there. */
+	/* An open or a close under way checks this itself. */
 	if (pthread_mutex_trylock(&image->open_lock) != 0)
 		return;
 	check_replaced(image);
@@ -442,7 +451,6 @@ void view_check_replaced(struct store_image *image)
 	pthread_mutex_unlock(&image->open_lock);
 }
 
-/* Before what is in memory goes to the file: is that still the file? */
 void view_check_before_close(struct store *store, struct store_image *image)
 {
 	pthread_mutex_lock(&store->lock);
@@ -465,7 +473,7 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	if (!image->writers && !image->readers)
 		r = close_chain(store, image);
 	else if (writable && !image->writers)
-		/* Others may use it as a parent again. */
+		/* It may become a parent again. */
 		r = reopen_readonly(store, image);
 	end_open(store, image, writable);
 	pthread_mutex_unlock(&image->open_lock);
@@ -516,8 +524,6 @@ unsigned view_silent_changes(const struct store_image *image)
 	return atomic_load(&image->silent_changes);
 }
 
-/* It could not be opened anew when it was last changed between reading and
- * writing: perhaps it can by now. */
 void view_reopen_lost(struct store_image *image)
 {
 	pthread_mutex_lock(&image->open_lock);

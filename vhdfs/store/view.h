@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Views: a store's images, open.  All who open an image share one chain; it is
- * open for writing as long as one of them is.
+ * Views: opening a store's images, and reading and writing them while they are
+ * open.  All opens of an image share one chain, which is open for writing as
+ * long as one of them is.
+ *
+ * THREADS: every function may be called from any thread, none with a lock of
+ * the store held.  Unless said otherwise a function returns 0 or -errno with
+ * words, and the caller holds a reference of the image.  Offsets and lengths
+ * are bytes of the disk.
  */
 #ifndef VHDFS_STORE_VIEW_H
 #define VHDFS_STORE_VIEW_H
@@ -15,54 +21,62 @@ struct store;
 struct store_image;
 
 /*
- * -EACCES for writing what cannot be written (an image with children, a file
- * without write bits or on a read-only file system, a store that is open for
- * reading only); -EBUSY when somebody else holds it; -EIO for a broken one; all
- * with words.  The caller has a reference of the image.
+ * Opens the image.  -EACCES: it must not be written (it has children, its file
+ * has no write bits or is on a read-only file system, or the store is
+ * read-only); -EBUSY: another program has it locked; -EIO: it is broken;
+ * -ESTALE: it has no name any more.
  */
 int view_open(struct store *store, struct store_image *image, bool writable);
-/* The same of what another process had open, through its descriptors: whatever
- * has become of its name, permissions and children since. */
+/* Opens what the worker before had open, through the descriptors that it left
+ * (io/recovery.h), whatever has become of its name, permissions and children
+ * since. */
 int view_reopen(struct store *store, struct store_image *image, bool writable);
-/* As image_close. writable as it was opened. */
+/* Ends one open; the last one flushes and closes the image, and it is closed
+ * even when that fails.  writable: as it was opened. */
 int view_close(struct store *store, struct store_image *image, bool writable);
 
-/* The rest is for an image that is open. */
+/* The functions below are for an image that is open. */
 
-/* Of the disk as it is open now: another program may put another image into a
- * file that is open for reading. */
+/* Size of the disk.  It may change: another program may put another image into
+ * a file that is only open for reading. */
 uint64_t view_size(const struct store_image *image);
-/* How often another program changed the image so that neither its size nor its
- * time tells: what the kernel has cached of it is to be dropped then. */
+/* Number of changes by other programs that neither the size nor the time of the
+ * file shows.  When it grows the kernel's cache of the view is to be dropped.
+ */
 unsigned view_silent_changes(const struct store_image *image);
-/* Opens the file anew where another program changed it and it is only read
- * here.  For any image, open or not. */
+/* Opens the image again if it is open for reading only and another program
+ * changed its file.  For any image, open or not; a failure is logged. */
 void view_reopen_if_changed(struct store *store, struct store_image *image);
-/* Less than len only at the end of the disk: the number of bytes. */
+/* Reads; returns the number of bytes: less than len only at the end of the
+ * disk. */
 ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
 		  size_t len);
-/* As view_read; -EFBIG where nothing of it lies on the disk. */
+/* Writes; returns the number of bytes, as view_read.  -EFBIG: all of it is past
+ * the end of the disk; -ENOSPC: see reserve.h. */
 ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 		   size_t len);
-/* What lies past the end of the disk is left out. See chain_zero. */
+/* Makes the range read as zeros; ignores what is past the end of the disk.
+ * punch: gives the space back (chain_zero). */
 int view_zero(struct store_image *image, uint64_t off, uint64_t len,
 	      bool punch);
+/* Makes all writes that ended before durable, those of all opens. */
 int view_flush(struct store_image *image);
 /*
- * One of those who write it has closed a descriptor.  When there is no other
- * writer the file is left as view_close would leave it, so that little is left
- * to do then; who goes on writing may.
+ * Flushes when a client closes one of its descriptors, which is not yet
+ * view_close.  If the image has no other writer its file is marked as cleanly
+ * closed, too, so that view_close has little left to do; writes may follow all
+ * the same.
  */
 int view_flush_on_close(struct store_image *image);
 /*
- * Are there zeros at off without a file that has space for them, or is there
- * data, and for how many bytes from there: at least one, at most len.  -EINVAL
- * with words where off is past the end of the disk.  For an image that is open
- * for writing the answer may be old when it arrives.
+ * *ret_zero: does the disk read zeros at off, with no space of a file behind
+ * it?  *ret_len: the number of bytes from off for which this is so, 1 to len.
+ * -EINVAL: off is past the end of the disk.  Writes may make the answer
+ * obsolete at once.
  */
 int view_map(struct store_image *image, uint64_t off, uint64_t len,
 	     bool *ret_zero, uint64_t *ret_len);
-/* SEEK_DATA or SEEK_HOLE. -ENXIO, without words, as lseek. */
+/* lseek with SEEK_DATA or SEEK_HOLE.  -ENXIO, without words, as lseek. */
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
 
