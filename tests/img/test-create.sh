@@ -280,7 +280,7 @@ test_parent_of_another_user() {
 	equal "mode" 644 "$(stat -c %a "$parent")"
 	# This one the user could write, without being able to end that.
 	chmod 666 "$parent"
-	expect_error 1 'p\.vhdx: taking its write bits.*chmod a-w .*p\.vhdx' \
+	expect_error 1 'p\.vhdx: cannot remove its write permission.*chmod a-w .*p\.vhdx' \
 		as_guest vhdfs-img create --parent "$parent" \
 		"$scratch/children/b.vhdx"
 	equal "files" a.vhdx "$(ls -A "$scratch/children")"

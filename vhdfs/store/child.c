@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of what happens to the file system:
+ * Creating a differencing image (child).
  *
- *   1. the parent is opened for reading and locked against writers
- *   2. the child is written under a dotted name, and synced
- *   3. the parent loses its write bits
- *   4. the parent is synced: a process that died may have left its changes in
- *      the page cache only, and the child names the parent by an id that such
- *      changes have in common with what a power cut would leave
- *   5. the child takes its name; its directory is synced
- *   6. the lock goes
+ * ORDER of the changes on disk:
  *
- * Interrupted before 5 there is no child: at worst a parent that nobody writes
- * to any more, and a dotted file.  From 5 on no writer gets at the parent: the
- * bits are gone before the child is there.  What fails after 3 and before the
- * child has its name gives the parent its bits back.
+ *   1. open the parent for reading and lock it against writers
+ *   2. write the child under a temporary name that begins with a dot; sync it
+ *   3. remove the parent's write permission bits
+ *   4. sync the parent: a process that died may have left changes in the page
+ *      cache only, and the identifier by which the child names its parent does
+ *      not tell these from what is on disk after a power cut
+ *   5. give the child its name; sync its directory
+ *   6. unlock the parent
+ *
+ * A crash before 5 leaves no child: at most a parent without write bits and a
+ * temporary file.  From 5 on no writer can open the parent, because its bits
+ * are gone before the child exists.  A failure after 3 and before 5 gives the
+ * parent its bits back.
  */
 #include "config.h"
 
@@ -37,15 +39,15 @@
 #include "io/rootdir.h"
 
 /*
- * The way from directory dir to file, both absolute and real: "./f", "../f",
- * "../masters/f".  Null when out of memory.
+ * The path of file relative to directory dir, both absolute and without links:
+ * "./f", "../f", "../masters/f".  The caller's to free; null: out of memory.
  */
 static char *relative_path(const char *dir, const char *file)
 {
 	size_t common = 0, len = 2, ups = 0;
 	char *path, *p;
 
-	/* The part that both share ends where in both a name ends. */
+	/* The common part ends at the end of a name in both. */
 	for (size_t i = 0; dir[i] == file[i] || (!dir[i] && file[i] == '/');
 	     i++) {
 		if (file[i] == '/')
@@ -66,8 +68,8 @@ static char *relative_path(const char *dir, const char *file)
 	return path;
 }
 
-/* May this process write the file?  Only opening it tells: an immutable file,
- * say, has write bits. */
+/* Can this process write the file?  Tries to open it: an immutable file has
+ * write bits, too. */
 static bool can_be_written(const struct io *parent)
 {
 	char path[40];
@@ -82,11 +84,11 @@ static bool can_be_written(const struct io *parent)
 }
 
 /*
- * Adds to taken, also where it fails, the bits that are gone.  A file whose
- * bits cannot be taken (immutable, another user's, on a read-only file system)
- * keeps them where this process cannot write it either.
+ * Removes the parent's write bits, and adds them to *removed.  Where they
+ * cannot be removed (immutable, owned by another user, on a read-only file
+ * system) this is no failure if this process cannot write the file anyway.
  */
-static int take_write_bits(struct io *parent, mode_t *taken)
+static int remove_write_bits(struct io *parent, mode_t *removed)
 {
 	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
 	struct stat st;
@@ -97,23 +99,22 @@ static int take_write_bits(struct io *parent, mode_t *taken)
 	if (!(st.st_mode & bits))
 		return 0;
 	if (fchmod(parent->fd, st.st_mode & ~bits) == 0) {
-		*taken |= st.st_mode & bits;
+		*removed |= st.st_mode & bits;
 		return 0;
 	}
 	r = -errno;
 	if (r == -EROFS || (r == -EPERM && !can_be_written(parent)))
 		return 0;
-	fail_errno(r,
-		   "%s: taking its write bits, without which no child is "
-		   "safe; as its owner, run `chmod a-w %s'",
-		   parent->name, shell_word(parent->name));
+	fail_errno(
+		r,
+		"%s: cannot remove its write permission; a child of a "
+		"writable parent is not safe; as its owner, run `chmod a-w %s'",
+		parent->name, shell_word(parent->name));
 	return r;
 }
 
-/*
- * What the child was made of is durable, and so are the bits, whichever process
- * wrote them.  File systems that are never written have no sync.
- */
+/* Makes the parent's contents and permissions durable, whichever process wrote
+ * them.  A read-only file system may have no sync. */
 static int sync_parent(struct io *parent)
 {
 	if (fsync(parent->fd) == 0 || errno == EINVAL || errno == EROFS)
@@ -121,22 +122,24 @@ static int sync_parent(struct io *parent)
 	return fail_errno(-errno, "%s: fsync", parent->name);
 }
 
-/* There is no child.  Who else has the parent open may be making one of it, and
- * have found the bits gone already: then they stay so. */
-static void give_write_bits(struct io *parent, mode_t taken)
+/* No child was created: restores the parent's write bits.  If another process
+ * has the parent locked it may be creating a child of it, and have found the
+ * bits removed already; then they stay removed. */
+static void restore_write_bits(struct io *parent, mode_t removed)
 {
 	struct error why = *error_last();
 	struct stat st;
 	bool in_use = io_file_in_use(parent, NULL, 0) != 0;
 
 	error_set(&why);
-	if (taken && !in_use && fstat(parent->fd, &st) == 0 &&
-	    fchmod(parent->fd, st.st_mode | taken) < 0)
-		error_advise("%s has lost its write bits", parent->name);
+	if (removed && !in_use && fstat(parent->fd, &st) == 0 &&
+	    fchmod(parent->fd, st.st_mode | removed) < 0)
+		error_advise("the write permission of %s could not be restored",
+			     parent->name);
 }
 
-/* Opens the image, and locks it against writers; *ret_path is its real,
- * absolute path. */
+/* Opens the parent and locks it against writers.  *ret_path: its absolute path,
+ * links followed; the caller's to free. */
 static int open_parent(const struct root_dir *rootdir, const char *path,
 		       struct image **ret, char **ret_path)
 {
@@ -161,7 +164,7 @@ static int open_parent(const struct root_dir *rootdir, const char *path,
 	return r;
 }
 
-/* dir: the real path of the directory that the child is for. */
+/* dir: absolute path of the child's directory, links followed. */
 static int write_child(struct io *io, const char *dir, const char *parent_path,
 		       const struct image *parent,
 		       const struct child_params *params)
@@ -202,7 +205,7 @@ int child_create(const struct root_dir *rootdir, const char *parent_path,
 	struct image *parent;
 	struct atomic_file file = { 0 };
 	int r = open_parent(rootdir, parent_path, &parent, &path); /* 1 */
-	mode_t taken = 0;
+	mode_t removed = 0;
 
 	if (r < 0)
 		return r;
@@ -212,20 +215,22 @@ int child_create(const struct root_dir *rootdir, const char *parent_path,
 	if (r == 0)
 		r = io_sync(file.io); /* 2 */
 	if (r == 0)
-		r = take_write_bits(parent->io, &taken); /* 3 */
+		r = remove_write_bits(parent->io, &removed); /* 3 */
 	if (r == 0)
 		r = sync_parent(parent->io); /* 4 */
 	if (r == 0)
 		r = atomic_file_publish(&file); /* 5 */
-	/* A child that has its name, though not durably, needs them gone. */
+	/* A child that has its name, though perhaps not durably, keeps the bits
+	 * removed. */
 	if (r < 0 && file.temp)
-		give_write_bits(parent->io, taken);
+		restore_write_bits(parent->io, removed);
 	atomic_file_fini(&file);
 	image_close(parent); /* 6 */
 	return r;
 }
 
-/* The directory that it will be in makes a VHD longer by less than this. */
+/* The locator depends on the child's directory: it makes a VHD longer by less
+ * than this. */
 enum { LOCATOR_SLACK = 64 * 1024 };
 
 int child_size(const struct root_dir *rootdir, const char *parent_path,

@@ -1,34 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Making a differencing image of a parent. */
+/* Creating a differencing image (child) of a parent. */
 #ifndef VHDFS_STORE_CHILD_H
 #define VHDFS_STORE_CHILD_H
 
 #include <stdint.h>
 
-/* Zero stands for the default. */
 struct child_params {
-	uint64_t block_size;
-	/* A file beside the child whose blocks it takes: see
-	 * atomic_file_create_over. */
+	uint64_t block_size; /* bytes; 0: the default */
+	/* A file in the child's directory whose blocks the child takes over
+	 * (atomic_file_create_over); null: none. */
 	const char *room;
 };
 
 struct root_dir;
 
 /*
- * Makes, at child_path, an empty child of the image at parent_path in place (as
- * root_dir_open takes it), in its
- * parent's format and of its size.  The child takes its name when it is whole;
- * the parent is locked against writers meanwhile, and loses its write bits.
- * -EEXIST where something is at child_path; -EBUSY where somebody writes to the
- * parent; what image_open has for a parent that is no sound image.
- * child_path is any path; where the place is confined it must lie in there,
- * else -EXDEV.
+ * Creates, at child_path, an empty child of the image at parent_path, in the
+ * parent's format and of its size.  parent_path is relative to rootdir
+ * (root_dir_open); child_path is any path, which must be inside rootdir where
+ * that is confined (-EXDEV).  The child gets its name when it is complete.  The
+ * parent is locked against writers meanwhile, and loses its write bits.
+ *
+ * 0 or -errno with words: -EEXIST where child_path exists; -EBUSY where another
+ * program has the parent open for writing; the errors of image_open.
  */
 int child_create(const struct root_dir *rootdir, const char *parent_path,
 		 const char *child_path, const struct child_params *params);
 
-/* How long the file of such a child is at most, bytes. */
+/* *ret: upper limit of the size of such a child's file, bytes. */
 int child_size(const struct root_dir *rootdir, const char *parent_path,
 	       const struct child_params *params, uint64_t *ret);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Image names: which names of a store are images. */
 #include "config.h"
 
 #include "store/image-names.h"
@@ -7,14 +8,14 @@
 
 #include "format/registry.h"
 
-static bool ends_like_an_image(const char *name, size_t len)
+static bool has_image_ending(const char *name, size_t len)
 {
 	return name[0] != '.' && image_format_by_image_name(name, len);
 }
 
 bool name_is_image(const char *name)
 {
-	return ends_like_an_image(name, strlen(name));
+	return has_image_ending(name, strlen(name));
 }
 
 bool name_is_view(const char *view, size_t *ret_len)
@@ -22,7 +23,7 @@ bool name_is_view(const char *view, size_t *ret_len)
 	size_t len = strlen(view), suffix = strlen(NAME_VIEW_SUFFIX);
 
 	if (len <= suffix || strcmp(view + len - suffix, NAME_VIEW_SUFFIX) ||
-	    !ends_like_an_image(view, len - suffix))
+	    !has_image_ending(view, len - suffix))
 		return false;
 	*ret_len = len - suffix;
 	return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reserve: free space that guests' writes leave alone. */
+/* Reserve: free space that guests' writes must leave free. */
 #include "config.h"
 
 #include "store/reserve.h"
@@ -19,11 +19,11 @@
 #include "io/blocking.h"
 
 #define DEFAULT_MAX GIB(1)
-/* What a write may take beside its own bytes: a copy of the 64 KiB around it
- * from the parents, and tables. */
+/* What a write may take besides its own bytes: the copy-up of the surrounding
+ * 64 KiB, and tables. */
 #define WRITE_EXTRA KIB(64)
-/* Granted at a time; and where less is left above the reserve, nothing is: each
- * grant there would cost a syncfs. */
+/* Bytes granted at a time, at most and at least: smaller grants would cost a
+ * syncfs each. */
 #define GRANT_MAX MIB(256)
 #define GRANT_MIN MIB(4)
 
@@ -37,7 +37,7 @@ static const struct {
 	{ NILFS_SUPER_MAGIC, "NILFS" },
 };
 
-/* The name of the file system where it copies on write, else null. */
+/* The file system's name if it copies on write, else null. */
 static const char *copying_fs(int fd)
 {
 	struct statfs st;
@@ -55,7 +55,7 @@ static uint64_t free_space(const struct reserve *reserve)
 {
 	struct statvfs st;
 
-	/* What cannot be asked cannot be kept. */
+	/* Unknown: no reserve can be kept. */
 	if (fstatvfs(reserve->fd, &st) < 0)
 		return UINT64_MAX;
 	return (uint64_t)st.f_bavail * st.f_frsize;
@@ -70,7 +70,6 @@ static uint64_t default_size(const struct reserve *reserve)
 	return min_u64((uint64_t)st.f_blocks * st.f_frsize / 20, DEFAULT_MAX);
 }
 
-/* For the administrator. */
 static void log_reserve(const struct reserve *reserve)
 {
 	const char *fs = copying_fs(reserve->fd), *name = reserve->name;
@@ -79,22 +78,22 @@ static void log_reserve(const struct reserve *reserve)
 	size_format(reserve->size, text, sizeof text);
 	if (fs && reserve->size)
 		log_info(
-			"%s: %s copies on write, so a flush needs room: guests' writes answer ENOSPC while less than %s is free (option reserve=SIZE); other programs must leave it free, too",
+			"%s: %s copies on write, so a flush needs room: guests' writes fail with ENOSPC while less than %s is free (option reserve=SIZE); other programs must leave it free, too",
 			name, fs, text);
 	else if (fs)
 		log_warn(
-			"%s: %s copies on write, so a flush needs room, and reserve=0 keeps none: an image whose flush finds none takes no more writes",
+			"%s: %s copies on write, so a flush needs room, and reserve=0 keeps none: an image whose flush fails takes no more writes",
 			name, fs);
 	else if (reserve->size)
 		log_info(
-			"%s: guests' writes answer ENOSPC while less than %s is free (option reserve=SIZE)",
+			"%s: guests' writes fail with ENOSPC while less than %s is free (option reserve=SIZE)",
 			name, text);
 }
 
 int reserve_init(struct reserve *reserve, int dir, const char *name,
 		 uint64_t size)
 {
-	/* syncfs takes no descriptor that is only a path. */
+	/* syncfs refuses O_PATH descriptors. */
 	reserve->fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (reserve->fd < 0)
 		return fail_errno(-errno, "%s", name);
@@ -117,12 +116,12 @@ static int refuse(const struct reserve *reserve, uint64_t is_free)
 {
 	return fail(
 		-ENOSPC,
-		"%s: %llu bytes are free, and the reserve for flushes is %llu; remove what is not needed there, or mount with a smaller reserve=SIZE",
-		reserve->name, (unsigned long long)is_free,
-		(unsigned long long)reserve->size);
+		"%s: expected %llu bytes free (option reserve=SIZE), found %llu; remove files, or mount with a smaller reserve=SIZE",
+		reserve->name, (unsigned long long)reserve->size,
+		(unsigned long long)is_free);
 }
 
-/* How much may be granted, with so much free. */
+/* Bytes that may be granted when is_free bytes are free. */
 static uint64_t above_reserve(const struct reserve *reserve, uint64_t is_free)
 {
 	uint64_t taken = reserve->size + reserve->unsynced;
@@ -130,7 +129,7 @@ static uint64_t above_reserve(const struct reserve *reserve, uint64_t is_free)
 	return is_free > taken ? is_free - taken : 0;
 }
 
-/* Asks the kernel, and grants more.  With the lock. */
+/* Sets a new budget from the free space.  With reserve.lock held. */
 static int grant(struct reserve *reserve, uint64_t cost)
 {
 	uint64_t is_free = free_space(reserve), wanted = cost + GRANT_MIN;
@@ -138,8 +137,8 @@ static int grant(struct reserve *reserve, uint64_t cost)
 
 	if (room < wanted) {
 		io_will_block();
-		/* It writes what is in the page cache, and gives the room of
-		 * removed files back. */
+		/* Writes the page cache, and frees the space of removed
+		 * files. */
 		if (syncfs(reserve->fd) == 0)
 			reserve->unsynced = 0;
 		is_free = free_space(reserve);
@@ -147,7 +146,7 @@ static int grant(struct reserve *reserve, uint64_t cost)
 	}
 	if (room < wanted)
 		return refuse(reserve, is_free);
-	/* Half of it: other programs write there, too. */
+	/* Half: other programs write to the file system, too. */
 	room = min_u64(max_u64(room / 2, wanted), GRANT_MAX);
 	reserve->unsynced += room;
 	atomic_store(&reserve->budget, (int64_t)(room - cost));
@@ -163,7 +162,7 @@ int reserve_take(struct reserve *reserve, uint64_t len)
 	    atomic_fetch_sub(&reserve->budget, (int64_t)cost) >= (int64_t)cost)
 		return 0;
 	pthread_mutex_lock(&reserve->lock);
-	/* Another thread may have got more meanwhile. */
+	/* Another thread may have set a new budget. */
 	if (atomic_fetch_sub(&reserve->budget, (int64_t)cost) < (int64_t)cost)
 		r = grant(reserve, cost);
 	pthread_mutex_unlock(&reserve->lock);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reserve: free space of the store's file system that guests' writes leave
- * alone, so that flushes have room.
+ * Reserve: free space of the store's file system that guests' writes must leave
+ * free, so that a flush has room.
  *
- * A flush writes tables in place.  On most file systems that needs no room; on
- * one that copies on write (btrfs, bcachefs, ZFS, NILFS) it does, and an image
- * whose tables find none takes no more writes.  So there a guest's write
- * answers ENOSPC while less than the reserve is free.
+ * A flush writes tables in place.  On most file systems this needs no new
+ * space.  On one that copies on write (btrfs, bcachefs, ZFS, NILFS) it does,
+ * and an image whose flush finds no space takes no more writes.  There a
+ * guest's write fails with ENOSPC while less than the reserve is free.
  *
- * What the kernel says is free does not count what is still in the page cache.
- * So the writes since the last syncfs are subtracted, and when the rest falls
- * below the reserve, syncfs comes first.  No clock decides.
+ * The kernel's free space does not include what is still in the page cache.  So
+ * the writes since the last syncfs are subtracted from it, and when the rest is
+ * below the reserve syncfs runs before a write is refused.  No timer is used.
  *
- * THREADS: reserve_take may be called from any thread.
+ * THREADS: reserve_take may be called from any thread, with no lock held.
  */
 #ifndef VHDFS_STORE_RESERVE_H
 #define VHDFS_STORE_RESERVE_H
@@ -21,26 +21,27 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* The size that follows from the file system: 0 where it writes in place, else
- * a twentieth of it, 1 GiB at most. */
+/* The default size: a twentieth of a file system that copies on write, at most
+ * 1 GiB; 0 on all others. */
 #define RESERVE_DEFAULT UINT64_MAX
 
 struct reserve {
-	const char *name;       /* of the store, for messages; not owned */
+	const char *name;       /* the store's path for messages; not owned */
 	int fd;                 /* of its directory; owned */
-	uint64_t size;          /* bytes to be left alone; 0: none */
-	_Atomic int64_t budget; /* bytes that may be written unasked */
+	uint64_t size;          /* bytes to leave free; 0: none */
+	_Atomic int64_t budget; /* bytes granted and not yet written */
 	pthread_mutex_t lock;
 	uint64_t unsynced; /* granted since the last syncfs; under lock */
 };
 
-/* dir: a descriptor of the store's directory, O_PATH or not.  size: bytes, or
- * RESERVE_DEFAULT.  Logs what is reserved and why.  -errno with words. */
+/* fd: a descriptor of the store's directory, O_PATH or not; stays the caller's.
+ * size: bytes, or RESERVE_DEFAULT.  Logs the reserve.  0 or -errno with words.
+ */
 int reserve_init(struct reserve *reserve, int fd, const char *name,
 		 uint64_t size);
 void reserve_fini(struct reserve *reserve);
 
-/* Asks for room for a guest's write of len bytes.  -ENOSPC with words. */
+/* Takes space for a guest's write of len bytes.  0, or -ENOSPC with words. */
 int reserve_take(struct reserve *reserve, uint64_t len);
 
 #endif
