@@ -71,12 +71,12 @@ test_names_that_are_no_export() {
 	cp "$store/masters/m.vhdx" "$scratch/secret.vhdx"
 	ln -s ../../secret.vhdx "$store/clients/link.vhdx"
 	serve store="$store"
-	refuses_export "" 'a client named no export; .*nbdinfo --list'
-	refuses_export none.vhdx 'none\.vhdx: no image is there'
-	refuses_export ../secret.vhdx '\.\./secret\.vhdx: no image is there'
-	refuses_export "$scratch/secret.vhdx" 'secret\.vhdx: no image is there'
-	refuses_export clients/link.vhdx 'link\.vhdx: no image is there'
-	refuses_export .hidden/h.vhdx 'h\.vhdx: no image is there'
+	refuses_export "" 'export without a name; .*nbdinfo --list'
+	refuses_export none.vhdx 'none\.vhdx: no such image'
+	refuses_export ../secret.vhdx '\.\./secret\.vhdx: no such image'
+	refuses_export "$scratch/secret.vhdx" 'secret\.vhdx: no such image'
+	refuses_export clients/link.vhdx 'link\.vhdx: no such image'
+	refuses_export .hidden/h.vhdx 'h\.vhdx: no such image'
 	refuses_export note.txt 'note\.txt: expected a name that ends in'
 	refuses_export clients 'clients: expected a name that ends in'
 	refuses_export broken.vhdx 'broken\.vhdx: .*expected a VHD or VHDX'

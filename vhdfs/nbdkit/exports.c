@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exports: which image a client means, and the list of them.
+ * Exports: find the image of an export's name, and list the exports.
  *
  * An export's name is the image's path in the store.  It is looked up as the
- * mount would look its view up, and so it leads nowhere that the mount does
- * not: not out of the store, and to no file that the mount hides.
+ * mount looks up a view.  So it cannot lead out of the store or to a file that
+ * the mount does not show.
  */
 #include "config.h"
 
@@ -20,22 +20,22 @@
 #include "io/rootdir.h"
 #include "store/image-names.h"
 
-/* NBD's limit of a name, bytes. */
+/* NBD's limit for the length of a name, bytes. */
 enum { NAME_LEN_MAX = 4096 };
 
-/* Why the mount shows no image at path, in the store, though a file is there.
- */
+/* Words for a path in the store at which the mount shows no image; -ENOENT. */
 static int fail_no_image(const char *path)
 {
 	if (name_is_image(name_last(path)))
-		return fail(-ENOENT, "%s: no image is there", path);
+		return fail(-ENOENT, "%s: no such image in the store", path);
 	fail(-ENOENT,
-	     "%s: expected a name that ends in .vhd, .vhdx, .avhd or .avhdx and begins with no dot",
+	     "%s: expected a name that ends in .vhd, .vhdx, .avhd or .avhdx and does not begin with a dot",
 	     path);
 	error_advise("`nbdkit file' serves a raw disk");
 	return -ENOENT;
 }
 
+/* The image at path in the store, with a reference. */
 static int find_at(struct store *in, const char *path, struct store_image **ret)
 {
 	const char *name = name_last(path);
@@ -48,7 +48,6 @@ static int find_at(struct store *in, const char *path, struct store_image **ret)
 		return fail(-ENOMEM, "out of memory");
 	if (*dir)
 		dir[strlen(dir) - 1] = '\0';
-	fail(-ENOENT, "%s: cannot be looked at", path);
 	r = store_lookup(in, dir, view, &st, ret);
 	if (r == 0 && *ret)
 		return 0;
@@ -64,7 +63,7 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* image= is a path of the administrator's, which may be absolute. */
+/* The image of image=, whose path may be absolute. */
 static int find_configured(struct store *in, struct store_image **ret)
 {
 	_cleanup_free_ char *path = NULL, *inside = NULL;
@@ -82,7 +81,7 @@ static int find_configured(struct store *in, struct store_image **ret)
 	r = find_at(in, inside, ret);
 	if (r < 0 && is_directory(path))
 		r = fail(-EISDIR,
-			 "%s: is a directory; image= names a file in it", path);
+			 "%s: is a directory; name an image file in it", path);
 	return r;
 }
 
@@ -92,9 +91,9 @@ int export_find(struct store *in, const char *name, struct store_image **ret)
 		return find_configured(in, ret);
 	if (*name)
 		return find_at(in, name, ret);
-	fail(-ENOENT, "a client named no export");
+	fail(-ENOENT, "a client asked for the export without a name");
 	error_advise(
-		"without image= the export's name says which image; `nbdinfo --list' shows the names");
+		"without image= the name of the export selects the image; `nbdinfo --list' shows the names");
 	return -ENOENT;
 }
 
@@ -110,18 +109,19 @@ char *export_describe(struct store_image *image)
 	return text;
 }
 
-/* Paths in the store that are to be listed: directories and views, each added
- * once the directory that it is in was read. */
+/* Directories and views of the store: a list that grows behind the directory
+ * being read. */
 struct list {
 	struct path {
 		char *path;
 		bool is_dir;
 	} * v;
 	size_t n, room;
-	size_t dir; /* whose entries are being added */
+	size_t dir; /* index of the directory being read */
 	bool no_memory;
 };
 
+/* Owns path.  False: out of memory. */
 static bool add_path(struct list *list, char *path, bool is_dir)
 {
 	if (path && list->n == list->room) {
@@ -167,8 +167,8 @@ static void list_free(struct list *list)
 	free(list->v);
 }
 
-/* One that is gone meanwhile is no failure.  A broken one is left out, for
- * clients give up a list when they cannot open what is in it. */
+/* Skips an image that was removed meanwhile, or is broken: clients reject the
+ * whole list when they cannot open one of its exports. */
 static int add_export(struct nbdkit_exports *exports, const char *name)
 {
 	_cleanup_free_ char *broken = NULL, *description = NULL;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A plugin of nbdkit: a shared object, which nbdkit loads.  The library in it has
-# threads that end on their own, so it is never unloaded (nodelete).
+# The nbdkit plugin, a shared object.  The library in it has threads that may end
+# after the plugin's unload, so it stays in memory (nodelete).
 if WITH_NBDKIT
 nbdkitplugin_PROGRAMS = vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
 man_MANS += man/nbdkit-vhdfs-plugin.1

@@ -2,26 +2,27 @@
 /*
  * nbdkit-vhdfs-plugin: serves images, merged with their parents, over NBD.
  *
- * It shows what the mount shows and holds images as the mount does: they are
- * the images of a store, so an image with children takes no write, an image is
- * locked while a client has it open, and all clients of an image share its
- * chain.  That is why a flush of one client covers the writes of all, and
- * several connections may serve one client (can_multi_conn).
+ * It shows the images of a store as the mount does, under the same rules: an
+ * image with children is not written, an image is locked while a client has it
+ * open, and all clients of an image share its chain.  Because of the shared
+ * chain a flush of one client covers the writes of all, and a client may use
+ * several connections (can_multi_conn).
  *
- * WHEN.  nbdkit forks after get_ready, and changes its user and its directory.
- * The store has threads and watches of its own, so the one that serves is
- * opened after that, where failures no longer reach the terminal.  Therefore
- * get_ready opens a store too, looks at the image, and closes it again.  An
- * image is opened for each connection: only then it is known whether nbdkit
- * serves it for reading only, and after the last one it is closed and clean.
+ * WHEN.  nbdkit forks after get_ready, then changes its user and directory.
+ * The store has threads and inotify watches, which do not survive a fork.  So
+ * the store that serves is opened after the fork, when messages no longer reach
+ * the terminal; and get_ready opens a store, too, opens the image, and closes
+ * both, so that wrong parameters are reported on the terminal.  An image is
+ * opened for each connection, because only then nbdkit says whether it is
+ * read-only; after the last connection it is closed.
  *
- * READ-ONLY.  An image that takes no write is refused when image= names it, for
- * the administrator means it to be written; `nbdkit -r' serves it.  Among the
- * images of a store there are parents, and each is a read-only export.
+ * READ-ONLY.  An image that cannot be written is refused if image= names it:
+ * the administrator wants it writable, else `nbdkit -r'.  Without image= it is
+ * a read-only export, as parents are.
  *
- * DEATH.  Nothing here holds data that the library does not: when nbdkit is
- * killed, each image is what a power cut would leave, which the next open
- * finishes.
+ * CRASHES.  The plugin holds no data that the library does not hold.  When
+ * nbdkit is killed each image is as after a power cut, and the next open
+ * repairs it.
  */
 #include "config.h"
 
@@ -40,25 +41,24 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 enum {
-	/* One answer has at most so many extents, so that it takes no long
-	 * time; the client asks for the rest. */
+	/* Extents in one answer, which bounds its time; the client asks for
+	 * the rest. */
 	EXTENTS_MAX = 16384,
 	PREFERRED_SIZE = 4096,
 };
 
-/* A connection. */
+/* One connection of a client. */
 struct handle {
 	struct store_image *image;
 	bool writable;
-	char *readonly; /* why it takes no write though others may; or null */
-	uint64_t size;  /* of the disk when it was opened, bytes */
+	char *readonly; /* why it is not writable, or null */
+	uint64_t size;  /* of the disk at the open, bytes */
 };
 
 struct store *store;
 
-/* What the library has to say beside failures goes where nbdkit's own messages
- * go: to the terminal, or to syslog when it serves in the background. */
-static void take_line(enum log_level level, const char *line)
+/* The library's log, to nbdkit's: the terminal, or syslog in the background. */
+static void log_line(enum log_level level, const char *line)
 {
 	if (level == LOG_LEVEL_ERROR)
 		nbdkit_error("%s", line);
@@ -68,19 +68,19 @@ static void take_line(enum log_level level, const char *line)
 		nbdkit_debug("%s", line);
 }
 
-static void drop_line(enum log_level level, const char *line)
+static void log_as_debug(enum log_level level, const char *line)
 {
 	nbdkit_debug("%s", line);
 	(void)level;
 }
 
-int refuse(void)
+int report_error(void)
 {
 	nbdkit_error("%s", error_text());
 	return -1;
 }
 
-/* What a client is told: of what NBD has no number for, an I/O error. */
+/* The errno for the client: EIO where NBD has no code for it. */
 static int client_errno(int r)
 {
 	switch (r) {
@@ -95,16 +95,17 @@ static int client_errno(int r)
 	}
 }
 
-/* A request failed: says so, with the image's name; returns -1. */
+/* Logs the failure of a request with the image's name, and sets the client's
+ * errno; returns -1. */
 static int request_failed(const struct handle *h, int r)
 {
 	_cleanup_free_ char *name = store_image_name(store, h->image);
 
-	/* Most words begin with the file's name themselves. */
+	/* Most error texts begin with the file's name. */
 	if (name && strncmp(error_text(), name, strlen(name)) != 0)
 		nbdkit_error("%s: %s", name, error_text());
 	else
-		refuse();
+		report_error();
 	nbdkit_set_error(client_errno(r));
 	return -1;
 }
@@ -114,7 +115,7 @@ static int request_ended(const struct handle *h, int r)
 	return r < 0 ? request_failed(h, r) : 0;
 }
 
-/* Of a read or a write, which end early at the end of the disk only. */
+/* The end of a read or write: it is short only at the end of the disk. */
 static int transfer_ended(const struct handle *h, ssize_t n, uint32_t count)
 {
 	if (n >= 0 && n < (ssize_t)count)
@@ -156,14 +157,14 @@ static int open_image(struct store *in, const char *name, bool writable,
 	return 0;
 }
 
-/* Its parent is not in the directory that it is in: what can be done. */
+/* Adds advice where the parent may be outside of the image's directory. */
 static void advise_on_parent(struct store *in)
 {
 	struct error why = *error_last();
 	_cleanup_free_ char *type = NULL, *parent = NULL;
 	struct store_image *image;
 
-	if (settings.beside && export_find(in, "", &image) == 0) {
+	if (settings.no_store && export_find(in, "", &image) == 0) {
 		store_attribute(in, image, "type", &type);
 		store_attribute(in, image, "parent", &parent);
 		store_image_put(in, image);
@@ -171,10 +172,10 @@ static void advise_on_parent(struct store *in)
 	error_set(&why);
 	if (type && !strcmp(type, "differencing") && !parent)
 		error_advise(
-			"store=DIR names a directory that holds its parents, too");
+			"store=DIR names a directory that contains its parents, too");
 }
 
-/* Can the image of image= be opened for reading? */
+/* Opens the image of image= for reading and closes it. */
 static int try_image(struct store *in)
 {
 	struct store_image *image;
@@ -195,30 +196,30 @@ static int plugin_get_ready(void)
 	struct error why;
 	int r;
 
-	/* The store that serves says all of it again. */
-	log_to(drop_line);
+	/* The store that serves logs the same again. */
+	log_to(log_as_debug);
 	r = open_store(&in);
 	if (r < 0)
-		return refuse();
+		return report_error();
 	if (settings.image)
 		r = try_image(in);
 	why = *error_last();
 	store_close(in);
 	error_set(&why);
-	return r < 0 ? refuse() : 0;
+	return r < 0 ? report_error() : 0;
 }
 
 static int plugin_after_fork(void)
 {
-	log_to(take_line);
-	return open_store(&store) < 0 ? refuse() : 0;
+	log_to(log_line);
+	return open_store(&store) < 0 ? report_error() : 0;
 }
 
-/* No request is under way.  Of connections that a signal to nbdkit ended it has
- * not called close: their images are closed here. */
+/* No request is under way.  nbdkit does not call close for connections that a
+ * signal ended: store_close closes their images. */
 static void plugin_unload(void)
 {
-	/* What goes wrong is logged there. */
+	/* store_close logs its errors. */
 	if (store)
 		store_close(steal(store));
 	settings_free();
@@ -227,7 +228,7 @@ static void plugin_unload(void)
 static void plugin_load(void)
 {
 	log_init("vhdfs", LOG_LEVEL_DEBUG, false);
-	log_to(take_line);
+	log_to(log_line);
 }
 
 static void plugin_dump(void)
@@ -276,7 +277,7 @@ static void *plugin_open(int readonly)
 	}
 	r = readonly ? open_for_reading(h, name) : open_for_writing(h, name);
 	if (r < 0) {
-		refuse();
+		report_error();
 		nbdkit_set_error(-r);
 		free(h->readonly);
 		free(h);
@@ -291,7 +292,7 @@ static void plugin_close(void *handle)
 	struct handle *h = handle;
 
 	if (view_close(store, h->image, h->writable) < 0)
-		refuse();
+		report_error();
 	store_image_put(store, h->image);
 	free(h->readonly);
 	free(h);
@@ -339,7 +340,7 @@ static int plugin_can_multi_conn(void *handle)
 	return 1;
 }
 
-/* nbdkit reads, which puts the files' bytes into the page cache. */
+/* nbdkit emulates it by reads, which fill the page cache. */
 static int plugin_can_cache(void *handle)
 {
 	(void)handle;
@@ -383,7 +384,7 @@ static int plugin_trim(void *handle, uint32_t count, uint64_t offset,
 	return request_ended(h, view_zero(h->image, offset, count, true));
 }
 
-/* nbdkit aborts where a client asks for a fast zero that was not offered. */
+/* nbdkit aborts when a client sends a fast zero that was not offered. */
 static int plugin_can_fast_zero(void *handle)
 {
 	(void)handle;
@@ -395,7 +396,7 @@ static int plugin_zero(void *handle, uint32_t count, uint64_t offset,
 {
 	struct handle *h = handle;
 
-	/* Whether it is faster than a write depends on the file system. */
+	/* The file system decides whether it is faster than a write. */
 	if (flags & NBDKIT_FLAG_FAST_ZERO) {
 		nbdkit_set_error(ENOTSUP);
 		return -1;
@@ -432,7 +433,7 @@ static struct nbdkit_plugin plugin = {
 	.load = plugin_load,
 	.unload = plugin_unload,
 	.dump_plugin = plugin_dump,
-	.config = settings_take,
+	.config = settings_set,
 	.config_complete = settings_complete,
 	.config_help = settings_help,
 	.magic_config_key = "image",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The parameters of nbdkit's command line. */
+/* Settings: the plugin's parameters on nbdkit's command line. */
 #include "config.h"
 
 #include "nbdkit/plugin.h"
@@ -19,10 +19,10 @@ struct settings settings = { .reserve = RESERVE_DEFAULT };
 const char settings_help[] =
 	"[image=]IMAGE  the VHD or VHDX image to serve; a path in the store\n"
 	"store=DIR      the directory of IMAGE, its parents and its children;\n"
-	"               default: the directory that IMAGE is in.  Without IMAGE\n"
-	"               each client chooses an image by the export's name\n"
-	"parents=DIR    look for parents by name in DIR, too; repeatable\n"
-	"reserve=SIZE   leave so much of the file system free for flushes";
+	"               default: the directory of IMAGE.  Without IMAGE each\n"
+	"               client selects an image by the name of the export\n"
+	"parents=DIR    search DIR for parents by name, too; repeatable\n"
+	"reserve=SIZE   leave SIZE of the file system free for flushes";
 
 static int no_memory(void)
 {
@@ -30,8 +30,8 @@ static int no_memory(void)
 	return -1;
 }
 
-/* Of a parameter that is given once. */
-static int take_text(const char *key, const char *value, char **ret)
+/* Sets a parameter that may be given once only. */
+static int set_text(const char *key, const char *value, char **ret)
 {
 	if (*ret) {
 		nbdkit_error("%s=: is given twice", key);
@@ -41,11 +41,11 @@ static int take_text(const char *key, const char *value, char **ret)
 	return *ret ? 0 : no_memory();
 }
 
-static int take_path(const char *key, const char *value, char **ret)
+static int set_path(const char *key, const char *value, char **ret)
 {
 	_cleanup_free_ char *path = nbdkit_absolute_path(value);
 
-	return path ? take_text(key, path, ret) : -1;
+	return path ? set_text(key, path, ret) : -1;
 }
 
 static int add_parents(const char *value)
@@ -63,7 +63,7 @@ static int add_parents(const char *value)
 	return 0;
 }
 
-static int take_reserve(const char *value)
+static int set_reserve(const char *value)
 {
 	if (size_parse(value, &settings.reserve) == 0 &&
 	    settings.reserve != RESERVE_DEFAULT)
@@ -74,34 +74,34 @@ static int take_reserve(const char *value)
 	return -1;
 }
 
-int settings_take(const char *key, const char *value)
+int settings_set(const char *key, const char *value)
 {
 	if (!strcmp(key, "image"))
-		return take_text(key, value, &settings.image);
+		return set_text(key, value, &settings.image);
 	if (!strcmp(key, "store"))
-		return take_path(key, value, &settings.store);
+		return set_path(key, value, &settings.store);
 	if (!strcmp(key, "parents"))
 		return add_parents(value);
 	if (!strcmp(key, "reserve"))
-		return take_reserve(value);
+		return set_reserve(value);
 	nbdkit_error("unknown parameter '%s='; `nbdkit vhdfs --help' lists "
-		     "those that there are",
+		     "the parameters",
 		     key);
 	return -1;
 }
 
-/* Without store=: the directory that the image is in, links followed. */
-static int take_store_of_image(void)
+/* Without store= the store is the image's directory, links followed. */
+static int set_store_of_image(void)
 {
 	_cleanup_free_ char *real = realpath(settings.image, NULL);
 	const char *name;
 
 	if (!real) {
 		fail_errno(-errno, "%s", settings.image);
-		return refuse();
+		return report_error();
 	}
 	name = name_last(real);
-	settings.beside = true;
+	settings.no_store = true;
 	settings.store = strndup(real, name - real);
 	free(settings.image);
 	settings.image = strdup(name);
@@ -113,7 +113,7 @@ int settings_complete(void)
 	if (settings.store)
 		return 0;
 	if (settings.image)
-		return take_store_of_image();
+		return set_store_of_image();
 	nbdkit_error("expected an image or store=DIR, found neither; "
 		     "`nbdkit vhdfs --help' shows the parameters");
 	return -1;
