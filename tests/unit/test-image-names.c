@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* image-names.c: which names are images and views. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -7,7 +8,7 @@
 
 #include "store/image-names.h"
 
-static void images_end_in_one_of_four_in_any_case(void **state)
+static void image_names_have_one_of_four_endings_in_any_case(void **state)
 {
 	(void)state;
 	static const char *const yes[] = { "a.vhd",   "a.vhdx",    "a.avhd",
@@ -25,7 +26,7 @@ static void images_end_in_one_of_four_in_any_case(void **state)
 		assert_false(name_is_image(no[i]));
 }
 
-static void view_is_the_whole_name_and_raw(void **state)
+static void view_name_is_image_name_and_raw(void **state)
 {
 	(void)state;
 	size_t len = 0;
@@ -39,7 +40,7 @@ static void view_is_the_whole_name_and_raw(void **state)
 	assert_false(name_is_view(".raw", &len));
 }
 
-static void last_is_what_follows_the_last_slash(void **state)
+static void last_component_follows_the_last_slash(void **state)
 {
 	(void)state;
 	assert_string_equal(name_last("a/b/c.vhd"), "c.vhd");
@@ -50,9 +51,10 @@ static void last_is_what_follows_the_last_slash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(images_end_in_one_of_four_in_any_case),
-		cmocka_unit_test(view_is_the_whole_name_and_raw),
-		cmocka_unit_test(last_is_what_follows_the_last_slash),
+		cmocka_unit_test(
+			image_names_have_one_of_four_endings_in_any_case),
+		cmocka_unit_test(view_name_is_image_name_and_raw),
+		cmocka_unit_test(last_component_follows_the_last_slash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
