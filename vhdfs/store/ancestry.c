@@ -23,22 +23,15 @@
 #include "store/catalog.h"
 #include "store/examine.h"
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
 const struct store_image *
 ancestry_unknown_child_locked(const struct store *store,
 			      const struct store_image *image)
 {
-	const struct store_image *const *d = store->unknown_parent;
 	bool vhd = image->info.format && !strcmp(image->info.format, "vhd");
+	const struct store_image *child =
+		store->unknown_parent[vhd ? UNKNOWN_VHD : UNKNOWN_OTHER];
 
-	if (image->info.differencing)
-		return NULL;
-	d += vhd ? UNKNOWN_VHD : UNKNOWN_OTHER;
-	return *d == image ? NULL : *d;
+	return image->info.differencing || child == image ? NULL : child;
 }
 
 const char *ancestry_child_path_locked(const struct store *store,
@@ -64,7 +57,7 @@ const char *ancestry_warning_locked(const struct store *store,
 
 static void set_error(struct store_image *image, const char *text)
 {
-	if (same_text(image->error, text))
+	if (image_info_same_text(image->error, text))
 		return;
 	image_info_free_text(image->error);
 	image->error = text ? image_info_copy_text(text) : NULL;
@@ -155,7 +148,7 @@ static int by_parent_id(const void *a, const void *b)
 		      sizeof x->info.parent_ids[0]);
 }
 
-static int by_parent_id2(const void *a, const void *b)
+static int by_second_parent_id(const void *a, const void *b)
 {
 	const struct store_image *x = a, *y = b;
 
@@ -172,7 +165,7 @@ static void add_orphan(struct store *store, struct store_image *image)
 	if (!guid_is_null(&ids[0]))
 		tsearch(image, &store->orphans[0], by_parent_id);
 	if (!guid_is_null(&ids[1]))
-		tsearch(image, &store->orphans[1], by_parent_id2);
+		tsearch(image, &store->orphans[1], by_second_parent_id);
 }
 
 static void count_orphan_of(struct store *store, struct store_image *image)
@@ -185,7 +178,7 @@ static void count_orphan_of(struct store *store, struct store_image *image)
 		return;
 	child = tfind(&key, &store->orphans[0], by_parent_id);
 	if (!child)
-		child = tfind(&key, &store->orphans[1], by_parent_id2);
+		child = tfind(&key, &store->orphans[1], by_second_parent_id);
 	if (!child)
 		return;
 	image->children++;
@@ -233,17 +226,18 @@ static void count_child(struct store *store, struct store_image *image)
 static void log_unknown(struct store *store)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		const struct store_image *d = store->unknown_parent[i];
-		bool is_told = d == store->logged_unknown[0] ||
-			       d == store->logged_unknown[1];
+		const struct store_image *image = store->unknown_parent[i];
+		bool logged = image == store->logged_unknown[0] ||
+			      image == store->logged_unknown[1];
 
-		if (d && (!d->known || d->stale || d->examining))
+		if (image &&
+		    (!image->known || image->stale || image->examining))
 			continue;
-		store->logged_unknown[i] = d;
-		if (d && !is_told)
+		store->logged_unknown[i] = image;
+		if (image && !logged)
 			log_warn(
 				"%s: its parent reference cannot be read; no image that may be its parent is opened for writing; repair it or move it out of the store",
-				d->names->real);
+				image->names->real);
 	}
 }
 

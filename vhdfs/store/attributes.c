@@ -32,13 +32,13 @@ static const char *readonly_reason(const struct store *store,
 				   const struct store_image *image,
 				   char buf[ATTRIBUTE_SIZE])
 {
-	const struct store_image *doubt =
+	const struct store_image *child =
 		ancestry_unknown_child_locked(store, image);
 
-	if (image->info.readonly || !doubt)
+	if (image->info.readonly || !child)
 		return image->info.readonly;
 	snprintf(buf, ATTRIBUTE_SIZE, ANCESTRY_UNKNOWN_CHILD,
-		 doubt->names->real);
+		 child->names->real);
 	return buf;
 }
 

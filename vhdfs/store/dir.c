@@ -438,7 +438,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 
 	if (fd < 0) {
 		if (!error_is_passing(fd) && !was_renamed(fd))
-			log_warn("%s: left out: %s", path, strerror(-fd));
+			log_warn("%s: not shown: %s", path, strerror(-fd));
 		return fd;
 	}
 	if (fstat(fd, &st) < 0)

@@ -41,6 +41,11 @@ void image_info_free_text(char *text)
 		free(text);
 }
 
+bool image_info_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
 void image_info_fini(struct image_info *info)
 {
 	free(info->parent_path);

@@ -36,5 +36,7 @@ void image_info_fini(struct image_info *info);
  * image_info_free_text. */
 char *image_info_copy_text(const char *text);
 void image_info_free_text(char *text);
+/* Equal texts, or both null? */
+bool image_info_same_text(const char *a, const char *b);
 
 #endif

@@ -60,8 +60,7 @@ void examiners_read_open_chain(struct store *store, struct store_image *image)
 static void log_warning(const struct image_info *old,
 			const struct image_info *new)
 {
-	if (new->warning &&
-	    (!old->warning || strcmp(old->warning, new->warning) != 0))
+	if (new->warning && !image_info_same_text(old->warning, new->warning))
 		log_warn("%s", new->warning);
 }
 
@@ -70,7 +69,7 @@ static void log_text(struct store *store, const char *old, const char *new)
 {
 	char *copy;
 
-	if (!new || (old && !strcmp(old, new)) ||
+	if (!new || image_info_same_text(old, new) ||
 	    tfind(new, &store->logged_errors, by_text))
 		return;
 	log_error("%s", new);
@@ -105,17 +104,14 @@ static void keep_known_parent(struct image_info *old, struct image_info *new)
 			new->parent_names[i] = steal(old->parent_names[i]);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
 /* May a child that names this image find another parent than before? */
 static bool identity_changed(const struct image_info *a,
 			     const struct image_info *b)
 {
-	return !same_text(a->format, b->format) || a->size != b->size ||
-	       !same_text(a->error, b->error) || !guid_equal(&a->id, &b->id);
+	return !image_info_same_text(a->format, b->format) ||
+	       a->size != b->size ||
+	       !image_info_same_text(a->error, b->error) ||
+	       !guid_equal(&a->id, &b->id);
 }
 
 static void mark_children(struct store *store, const struct store_image *image)

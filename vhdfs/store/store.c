@@ -191,23 +191,16 @@ static struct dir *open_dir_locked(struct store *store, const char *path)
 	return dir_find_locked(store, path);
 }
 
-static int stat_dir_locked(struct store *store, const char *path,
-			   struct stat *ret_st)
-{
-	struct dir *dir = dir_find_locked(store, path);
-
-	if (!dir)
-		return -ESTALE;
-	return fstat(dir->fd, ret_st) < 0 ? -errno : 0;
-}
-
 int store_stat_dir(struct store *store, const char *path, struct stat *ret_st)
 {
-	int r;
+	struct dir *dir;
+	int r = -ESTALE;
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	r = stat_dir_locked(store, path, ret_st);
+	dir = dir_find_locked(store, path);
+	if (dir)
+		r = fstat(dir->fd, ret_st) < 0 ? -errno : 0;
 	pthread_mutex_unlock(&store->lock);
 	return r;
 }
@@ -352,17 +345,7 @@ char *store_image_name(struct store *store, struct store_image *image)
 	return name;
 }
 
-static int statvfs_of_root(struct store *store, struct statvfs *ret)
-{
-	return fstatvfs(store->dirs->fd, ret) < 0 ? -errno : 0;
-}
-
 int store_statvfs(struct store *store, struct statvfs *ret)
 {
-	int r;
-
-	pthread_mutex_lock(&store->lock);
-	r = statvfs_of_root(store, ret);
-	pthread_mutex_unlock(&store->lock);
-	return r;
+	return fstatvfs(store->roots[0].fd, ret) < 0 ? -errno : 0;
 }

@@ -46,16 +46,42 @@ static void end_open(struct store *store, struct store_image *image,
 	pthread_mutex_unlock(&store->lock);
 }
 
-/* Words for an image that has a child, or may have one. */
-static int fail_parent(const struct store *store,
-		       const struct store_image *image)
+/* Brings the store up to date; *ret_st: stat of the image's view. */
+static int stat_image_locked(struct store *store, struct store_image *image,
+			     struct stat *ret_st)
+{
+	int r;
+
+	store_refresh_locked(store);
+	r = image_stat_locked(store, image, ret_st);
+	if (error_is_passing(r))
+		return fail_errno(r, "%s", catalog_path_locked(image));
+	return r < 0 ? fail(-ESTALE, "the image was removed from the store")
+		     : 0;
+}
+
+/* Fails if the image must not be opened for writing.  st: of its view. */
+static int check_writable_locked(const struct store *store,
+				 const struct store_image *image,
+				 const struct stat *st)
 {
 	const char *name = catalog_path_locked(image);
 	const char *child = ancestry_child_path_locked(store, image);
 
-	if (image->children)
+	if (child && image->children)
 		return fail(-EACCES, "%s: is the parent of %s", name, child);
-	return fail(-EACCES, "%s: " ANCESTRY_UNKNOWN_CHILD, name, child);
+	if (child)
+		return fail(-EACCES, "%s: " ANCESTRY_UNKNOWN_CHILD, name,
+			    child);
+	if (image->info.readonly)
+		return fail(-EACCES, "%s", image->info.readonly);
+	if (!image_stat_fs_writable_locked(store, image))
+		return fail(-EACCES,
+			    "%s: is on a read-only file system or immutable",
+			    name);
+	if (!image_stat_writable_locked(store, image, st))
+		return fail(-EACCES, "%s: has no write permission", name);
+	return 0;
 }
 
 /* Counts an open, so that no examiner reads the file meanwhile, unless it must
@@ -67,27 +93,11 @@ static int announce_open(struct store *store, struct store_image *image,
 	int r;
 
 	pthread_mutex_lock(&store->lock);
-	store_refresh_locked(store);
-	r = image_stat_locked(store, image, &st);
-	if (error_is_passing(r))
-		r = fail_errno(r, "%s", catalog_path_locked(image));
-	else if (r < 0 || !image->names)
-		r = fail(-ESTALE, "the image is gone");
-	else if (image->error)
+	r = stat_image_locked(store, image, &st);
+	if (r == 0 && image->error)
 		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
-	else if (!writable)
-		r = 0;
-	else if (ancestry_child_path_locked(store, image))
-		r = fail_parent(store, image);
-	else if (image->info.readonly)
-		r = fail(-EACCES, "%s", image->info.readonly);
-	else if (!image_stat_fs_writable_locked(store, image))
-		r = fail(-EACCES,
-			 "%s: is on a read-only file system or immutable",
-			 image->names->real);
-	else if (!image_stat_writable_locked(store, image, &st))
-		r = fail(-EACCES, "%s: has no write permission",
-			 image->names->real);
+	if (r == 0 && writable)
+		r = check_writable_locked(store, image, &st);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	if (r == 0) {
@@ -102,22 +112,13 @@ static int announce_open(struct store *store, struct store_image *image,
  * locked.  From the lock on no child can be made. */
 static int recheck_writable(struct store *store, struct store_image *image)
 {
-	const char *name;
 	struct stat st;
 	int r;
 
 	pthread_mutex_lock(&store->lock);
-	store_refresh_locked(store);
-	r = image_stat_locked(store, image, &st);
-	name = catalog_path_locked(image);
-	if (error_is_passing(r))
-		r = fail_errno(r, "%s", name);
-	else if (r < 0)
-		r = fail(-ESTALE, "%s: is gone", name);
-	else if (ancestry_child_path_locked(store, image))
-		r = fail_parent(store, image);
-	else if (!image_stat_writable_locked(store, image, &st))
-		r = fail(-EACCES, "%s: has no write permission", name);
+	r = stat_image_locked(store, image, &st);
+	if (r == 0)
+		r = check_writable_locked(store, image, &st);
 	pthread_mutex_unlock(&store->lock);
 	return r;
 }
@@ -152,7 +153,7 @@ static int open_chain(struct store *store, struct store_image *image,
 	struct chain *chain;
 	int r = path ? chain_open(store->cache, path,
 				  writable ? CHAIN_WRITABLE : 0, &chain)
-		     : fail(-ESTALE, "the image is gone");
+		     : fail(-ESTALE, "the image was removed from the store");
 
 	if (r < 0)
 		return r;
@@ -244,7 +245,7 @@ static int change_chain(struct store *store, struct store_image *image,
 	return r;
 }
 
-static int close_chain(struct store *store, struct store_image *image)
+int view_close_chain(struct store *store, struct store_image *image)
 {
 	int r = 0;
 
@@ -330,7 +331,7 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 	} else {
 		why = *error_last();
 		if (!image->readers && !image->writers)
-			close_chain(store, image);
+			view_close_chain(store, image);
 		end_open(store, image, writable);
 		error_set(&why);
 	}
@@ -471,7 +472,7 @@ int view_close(struct store *store, struct store_image *image, bool writable)
 	else
 		image->readers--;
 	if (!image->writers && !image->readers)
-		r = close_chain(store, image);
+		r = view_close_chain(store, image);
 	else if (writable && !image->writers)
 		/* It may become a parent again. */
 		r = reopen_readonly(store, image);
@@ -507,11 +508,6 @@ bool view_id(struct store_image *image, struct guid *ret)
 	}
 	pthread_rwlock_unlock(&image->io_lock);
 	return open;
-}
-
-int view_close_chain(struct store *store, struct store_image *image)
-{
-	return close_chain(store, image);
 }
 
 uint64_t view_size(const struct store_image *image)
