@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Scripted races.  In each the first actor is stopped at every one of its
- * operations on the file in turn: before, in the midst of and after it.  Others
- * act meanwhile, until they have ended or wait for the first; then all go on.
- * What comes out has to be right at that moment, after a power cut at that
- * moment, and after closing and opening.
+ * Scripted races of threads on one open image.
+ *
+ * Each script stops its first actor at each of its file operations in turn:
+ * before, during and after the operation.  Meanwhile the other actors run until
+ * they have ended or block on the first one; then all continue.  The disk's
+ * contents are checked at that moment, as after a power cut at that moment, and
+ * after closing and opening the image.
  */
 #include "unit/script.h"
 
@@ -40,20 +42,20 @@ static void two_writers_allocate_one_block(void **state)
 	play(state, PAUSE_CHANGE, allocate_once);
 }
 
-/* The same, and what comes with the first change after an open. */
+/* The same with the first write after an open, which changes headers, too. */
 static bool first_write_once(struct scene *s, struct pause_point *stop)
 {
 	scene_reopen(s);
 	return allocate_once(s, stop);
 }
 
-static void two_writers_begin_to_write(void **state)
+static void two_writers_do_the_first_write_after_an_open(void **state)
 {
 	play(state, PAUSE_CHANGE, first_write_once);
 }
 
-/* old: what the block's RUN holds before. */
-static bool read_beside_write(struct scene *s, struct pause_point *stop,
+/* old: the block's bytes before; both: the bytes that the read may return. */
+static bool read_during_write(struct scene *s, struct pause_point *stop,
 			      uint64_t off, const char *old, const char *both)
 {
 	struct act *a, *r;
@@ -76,11 +78,11 @@ static bool read_beside_write(struct scene *s, struct pause_point *stop,
 
 static bool read_once(struct scene *s, struct pause_point *stop)
 {
-	return read_beside_write(s, stop, scene_next_block(s), s->below,
+	return read_during_write(s, stop, scene_next_block(s), s->below,
 				 or_below(s, "A"));
 }
 
-static void reads_beside_an_allocation(void **state)
+static void reads_during_an_allocation(void **state)
 {
 	play(state, PAUSE_CHANGE, read_once);
 }
@@ -90,15 +92,15 @@ static bool read_stored_once(struct scene *s, struct pause_point *stop)
 	uint64_t off = scene_next_block(s);
 
 	act(s, ACT_WRITE, off, 4 * RUN, 'O');
-	return read_beside_write(s, stop, off, "O", "OA");
+	return read_during_write(s, stop, off, "O", "OA");
 }
 
-static void reads_beside_a_write_in_place(void **state)
+static void reads_during_a_write_in_place(void **state)
 {
 	play(state, PAUSE_CHANGE, read_stored_once);
 }
 
-/* What comes during a flush belongs to the next. */
+/* A write during a flush is made durable by the next flush. */
 static bool write_in_flush_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s), other = scene_next_empty(s);
@@ -109,7 +111,8 @@ static bool write_in_flush_once(struct scene *s, struct pause_point *stop)
 	pause_arm(s->pause, stop);
 	f = act_begin(s, FIRST, ACT_FLUSH, 0, 0, 0);
 	reached = act_stops(f, stop);
-	/* Over a half of it, and more of the block; and another block. */
+	/* One write overlaps half of the flushed range; one is to another
+	 * block. */
 	w = act_begin(s, SECOND, ACT_WRITE, off + RUN / 2, RUN, 'N');
 	x = act_begin(s, THIRD, ACT_WRITE, other, RUN, 'X');
 	act_settles(w);
@@ -133,7 +136,7 @@ static void writes_during_a_flush(void **state)
 	play(state, PAUSE_CHANGE, write_in_flush_once);
 }
 
-/* A flush during a write to off; before, something was written to past. */
+/* A flush during a write to off, after a write to past has ended. */
 static bool flush_in_write(struct scene *s, struct pause_point *stop,
 			   uint64_t off, uint64_t past)
 {
@@ -181,8 +184,8 @@ static void flush_during_an_allocation(void **state)
 	play(state, PAUSE_CHANGE, flush_in_allocation_once);
 }
 
-/* The block is there, and its bits wait for a flush already: nobody has to wait
- * for another's data. */
+/* The block is allocated, and its bitmap is dirty already: neither write waits
+ * for the other's data. */
 static bool first_writes_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
@@ -211,13 +214,13 @@ static bool first_writes_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void first_writes_beside_each_other(void **state)
+static void first_writes_to_one_block_run_in_parallel(void **state)
 {
 	play(state, PAUSE_CHANGE, first_writes_once);
 }
 
-/* The first write of who syncs each brings its unit along, as the parent has
- * it, and another writes there. */
+/* A first write that is synced causes a copy-up of the surrounding range;
+ * another actor writes in that range. */
 static bool copyup_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
@@ -244,15 +247,13 @@ static bool copyup_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void a_unit_is_completed_beside_another_write(void **state)
+static void copyup_during_another_write(void **state)
 {
 	play(state, PAUSE_CHANGE, copyup_once);
 }
 
-/*
- * A block is given up, and until a flush has said so on disk its place is not
- * another's: neither before that flush nor during it.
- */
+/* The space of a punched block is not reused before a flush has recorded the
+ * punch on disk: neither before that flush nor during it. */
 static bool reuse_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_empty(s), before = scene_next_empty(s),
@@ -280,13 +281,13 @@ static bool reuse_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void no_place_is_used_while_the_disk_names_it(void **state)
+static void freed_space_is_not_reused_before_its_flush(void **state)
 {
 	play(state, PAUSE_CHANGE, reuse_once);
 }
 
-/* The block that a flush is just writing is punched, and another one needs
- * room. */
+/* A block is punched while a flush writes it; then another block is allocated.
+ */
 static bool punch_in_flush_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_empty(s), other = scene_next_empty(s);
@@ -316,7 +317,7 @@ static void punch_during_a_flush(void **state)
 	play(state, PAUSE_CHANGE, punch_in_flush_once);
 }
 
-static bool zero_beside_write_once(struct scene *s, struct pause_point *stop)
+static bool zero_during_write_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
 	struct act *a, *z;
@@ -337,12 +338,12 @@ static bool zero_beside_write_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void zeros_beside_a_write(void **state)
+static void zeroing_during_a_write(void **state)
 {
-	play(state, PAUSE_CHANGE, zero_beside_write_once);
+	play(state, PAUSE_CHANGE, zero_during_write_once);
 }
 
-static bool write_beside_zero_once(struct scene *s, struct pause_point *stop)
+static bool write_during_zero_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
 	struct act *a, *z;
@@ -364,12 +365,13 @@ static bool write_beside_zero_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void a_write_beside_zeros(void **state)
+static void write_during_zeroing(void **state)
 {
-	play(state, PAUSE_CHANGE, write_beside_zero_once);
+	play(state, PAUSE_CHANGE, write_during_zero_once);
 }
 
-/* A write within what is punched: one of them is the last, for each sector. */
+/* A write in a range that is being punched: each sector has one of the results.
+ */
 static bool write_in_punch_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_empty(s);
@@ -394,13 +396,14 @@ static bool write_in_punch_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void a_write_within_a_punch(void **state)
+static void write_during_a_punch_of_its_range(void **state)
 {
-	/* A VHD's block that goes is a change of memory alone. */
+	/* Not play(), which expects an operation on the file: freeing a VHD's
+	 * block changes memory only. */
 	at_every_stop(*state, PAUSE_CHANGE, write_in_punch_once);
 }
 
-/* Two threads change a sector in part: neither loses. */
+/* Two threads write parts of one sector: both parts are stored. */
 static bool one_sector_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
@@ -424,7 +427,7 @@ static void two_writers_of_one_sector(void **state)
 	play(state, PAUSE_CHANGE | PAUSE_READ, one_sector_once);
 }
 
-/* A whole sector, while a part of it is read, patched and written. */
+/* A write of a whole sector during the read-modify-write of a part of it. */
 static bool whole_and_part_once(struct scene *s, struct pause_point *stop)
 {
 	uint64_t off = scene_next_block(s);
@@ -441,7 +444,7 @@ static bool whole_and_part_once(struct scene *s, struct pause_point *stop)
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(b);
-	/* Whichever was last, nothing of what was there before is left. */
+	/* In either order nothing of the old contents remains. */
 	assert_ok(chain_read(s->chain, have, off, sector));
 	for (unsigned i = 0; i < sector; i++)
 		if (have[i] != 'B' &&
@@ -452,13 +455,13 @@ static bool whole_and_part_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void a_whole_sector_and_a_part_of_it(void **state)
+static void writes_of_a_sector_and_a_part_of_it(void **state)
 {
 	play(state, PAUSE_CHANGE | PAUSE_READ, whole_and_part_once);
 }
 
-/* Of three flushes at once the last two are one. */
-static void flushes_at_once_share_a_sync(void **state)
+/* The second and third of three concurrent flushes share one sync. */
+static void concurrent_flushes_share_a_sync(void **state)
 {
 	struct scene *s = *state;
 	uint64_t off = scene_next_block(s);
@@ -468,7 +471,7 @@ static void flushes_at_once_share_a_sync(void **state)
 	struct act *flushes[3];
 	unsigned before;
 
-	/* All has its place, so that a flush is one sync. */
+	/* The block is allocated, so that a flush is one sync. */
 	act(s, ACT_WRITE, off, 4 * RUN, 'O');
 	flush(s);
 	before = pause_count(s->pause, PAUSE_SYNC);
@@ -489,7 +492,8 @@ static void flushes_at_once_share_a_sync(void **state)
 	would_hold(s, { off, RUN, "A" }, { off + RUN, RUN, "B" });
 }
 
-/* The flush that was stopped there fails, and everybody's with it. */
+/* The first flush fails at operation number skip of the kind op, and so do the
+ * flushes that wait for it. */
 static void flush_fails_at(struct scene *s, unsigned op, unsigned skip)
 {
 	uint64_t safe = scene_next_block(s), off = scene_next_block(s);
@@ -526,15 +530,15 @@ static void flush_fails_at(struct scene *s, unsigned op, unsigned skip)
 	would_hold(s, { off, RUN, "B" });
 }
 
-static void a_failed_flush_fails_all_who_waited(void **state)
+static void failed_flush_fails_all_waiting_flushes(void **state)
 {
 	flush_fails_at(*state, PAUSE_SYNC, 0);
 	flush_fails_at(*state, PAUSE_SYNC, 1);
 	flush_fails_at(*state, PAUSE_WRITE, 0);
 }
 
-/* With nothing in flight and all flushed, nobody's data waits for the close. */
-static void a_close_has_nothing_to_save(void **state)
+/* Flushed data does not depend on the close. */
+static void close_after_a_flush_loses_nothing_before_it(void **state)
 {
 	struct scene *s = *state;
 	uint64_t off = scene_next_block(s);
@@ -552,24 +556,24 @@ static void a_close_has_nothing_to_save(void **state)
 
 static const struct script scripts[] = {
 	SCRIPT(two_writers_allocate_one_block),
-	SCRIPT(two_writers_begin_to_write),
-	SCRIPT(reads_beside_an_allocation),
-	SCRIPT(reads_beside_a_write_in_place),
-	SCRIPT(a_unit_is_completed_beside_another_write),
+	SCRIPT(two_writers_do_the_first_write_after_an_open),
+	SCRIPT(reads_during_an_allocation),
+	SCRIPT(reads_during_a_write_in_place),
+	SCRIPT(copyup_during_another_write),
 	SCRIPT(writes_during_a_flush),
 	SCRIPT(flush_during_a_write),
 	SCRIPT(flush_during_an_allocation),
-	SCRIPT(first_writes_beside_each_other),
-	SCRIPT(no_place_is_used_while_the_disk_names_it),
+	SCRIPT(first_writes_to_one_block_run_in_parallel),
+	SCRIPT(freed_space_is_not_reused_before_its_flush),
 	SCRIPT(punch_during_a_flush),
-	SCRIPT(zeros_beside_a_write),
-	SCRIPT(a_write_beside_zeros),
-	SCRIPT(a_write_within_a_punch),
+	SCRIPT(zeroing_during_a_write),
+	SCRIPT(write_during_zeroing),
+	SCRIPT(write_during_a_punch_of_its_range),
 	SCRIPT(two_writers_of_one_sector),
-	SCRIPT(a_whole_sector_and_a_part_of_it),
-	SCRIPT(flushes_at_once_share_a_sync),
-	SCRIPT(a_failed_flush_fails_all_who_waited),
-	SCRIPT(a_close_has_nothing_to_save),
+	SCRIPT(writes_of_a_sector_and_a_part_of_it),
+	SCRIPT(concurrent_flushes_share_a_sync),
+	SCRIPT(failed_flush_fails_all_waiting_flushes),
+	SCRIPT(close_after_a_flush_loses_nothing_before_it),
 };
 
 int main(void)

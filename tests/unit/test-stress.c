@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Many threads on one image, and on many images of one family, for a while: for
- * the thread sanitizer, and for what no script thought of.  Whatever they do
- * the result can be told, for a unit of the disk belongs to one of these:
+ * Stress: many threads on one image, and on several children of one parent, for
+ * a given time.  Finds races that no script provokes, above all under the
+ * thread sanitizer.
  *
- *   owned    one thread alone writes and zeros it, and knows what it holds
- *   sliced   every thread has some bytes of it, and of its sectors
- *   shared   anybody writes and zeros any run of them; in the end each sector
- *            is as the last change by one of the threads left it
+ * The result is known in spite of the races, because each unit of the disk is
+ * one of:
  *
- * Owned and sliced units alternate in the first blocks, the last two are
- * shared. VHDFS_LONG=MINUTES makes all of it take so long.
+ *   owned    one thread alone writes and zeros it, and knows its contents
+ *   sliced   each thread writes and zeros a part of it, and of its sectors
+ *   shared   all threads write and zero runs of units; at the end each sector
+ *            is as the last change by one of the threads
+ *
+ * Owned and sliced units alternate in the first blocks; the last two blocks are
+ * shared.  VHDFS_LONG=MINUTES sets the time for all tests together.
  */
 #include "unit/scene.h"
 
@@ -31,17 +34,18 @@ enum {
 	CHILDREN = 4,
 };
 
-/* What nobody wrote, as the last change of a unit. */
+/* worker.last of a unit that the worker has not changed. */
 static const uint64_t UNTOUCHED = UINT64_MAX;
 
-/* Those who work on one disk. */
-struct crew {
+/* The threads on one disk. */
+struct team {
 	struct chain *chain;
-	struct model model; /* the owned and sliced units; and at the start */
+	struct model
+		model; /* owned and sliced units; shared ones at the start */
 	unsigned n;
 	struct timespec until;
 	struct worker {
-		struct crew *crew;
+		struct team *team;
 		pthread_t thread;
 		unsigned number;
 		uint64_t seed, changes;
@@ -65,10 +69,10 @@ static uint64_t below(struct worker *w, uint64_t n)
 	return random_next(&w->seed) % n;
 }
 
-/* A range of the disk that is this thread's alone. */
+/* A range that only this thread changes: an owned unit, or its slice of one. */
 static uint64_t own_range(struct worker *w, uint64_t *ret_len)
 {
-	struct crew *c = w->crew;
+	struct team *c = w->team;
 	uint64_t slice = UNIT / c->n, unit;
 
 	if (below(w, 2)) {
@@ -86,15 +90,15 @@ static void read_own(struct worker *w)
 	uint8_t have[UNIT];
 	uint64_t len, off = own_range(w, &len);
 
-	w->r = chain_read(w->crew->chain, have, off, len);
-	if (w->r == 0 && memcmp(have, w->crew->model.bytes + off, len) != 0)
+	w->r = chain_read(w->team->chain, have, off, len);
+	if (w->r == 0 && memcmp(have, w->team->model.bytes + off, len) != 0)
 		wrong(w, "a unit is not as its owner left it", off);
 }
 
-/* All of it or a part; of an owned unit both also as whole sectors. */
+/* Writes or zeros an own range, or a part of it. */
 static void change_own(struct worker *w)
 {
-	struct crew *c = w->crew;
+	struct team *c = w->team;
 	uint64_t len, off = own_range(w, &len);
 	unsigned what = below(w, 8);
 
@@ -123,12 +127,12 @@ static void write_shared(struct worker *w)
 		words[i] = tag;
 	for (uint64_t i = 0; i < n; i++)
 		w->last[first + i] = tag;
-	w->r = chain_write(w->crew->chain, words, (SHARED + first) * UNIT,
+	w->r = chain_write(w->team->chain, words, (SHARED + first) * UNIT,
 			   n * UNIT);
 	free(words);
 }
 
-/* Often a whole block. */
+/* Zeros a run of shared units, often a whole block. */
 static void zero_shared(struct worker *w)
 {
 	uint64_t n = BLOCK / UNIT, first = below(w, N_SHARED / n) * n;
@@ -139,11 +143,11 @@ static void zero_shared(struct worker *w)
 	}
 	for (uint64_t i = 0; i < n; i++)
 		w->last[first + i] = 0;
-	w->r = chain_zero(w->crew->chain, (SHARED + first) * UNIT, n * UNIT,
+	w->r = chain_zero(w->team->chain, (SHARED + first) * UNIT, n * UNIT,
 			  below(w, 4) != 0);
 }
 
-/* Of what others change meanwhile only that it can be read and mapped. */
+/* Reads and maps ranges that other threads change; ignores the contents. */
 static void look_around(struct worker *w)
 {
 	static _Thread_local uint8_t have[64 * UNIT];
@@ -151,9 +155,9 @@ static void look_around(struct worker *w)
 	struct chain_extent e;
 
 	if (below(w, 2))
-		w->r = chain_read(w->crew->chain, have, off, sizeof have);
+		w->r = chain_read(w->team->chain, have, off, sizeof have);
 	else
-		w->r = chain_map(w->crew->chain, off, sizeof have, &e);
+		w->r = chain_map(w->team->chain, off, sizeof have, &e);
 }
 
 static bool is_over(const struct timespec *until)
@@ -169,7 +173,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 
-	while (w->r >= 0 && !w->wrong && !is_over(&w->crew->until)) {
+	while (w->r >= 0 && !w->wrong && !is_over(&w->team->until)) {
 		unsigned what = below(w, 32);
 
 		if (what < 12)
@@ -183,12 +187,12 @@ static void *work(void *arg)
 		else if (what < 31)
 			look_around(w);
 		else
-			w->r = chain_flush(w->crew->chain);
+			w->r = chain_flush(w->team->chain);
 	}
 	return NULL;
 }
 
-static void crew_begin(struct crew *c, struct chain *chain, unsigned n,
+static void team_begin(struct team *c, struct chain *chain, unsigned n,
 		       uint64_t milliseconds, uint64_t *seed)
 {
 	c->chain = chain;
@@ -205,7 +209,7 @@ static void crew_begin(struct crew *c, struct chain *chain, unsigned n,
 	for (unsigned i = 0; i < n; i++) {
 		struct worker *w = &c->workers[i];
 
-		*w = (struct worker){ .crew = c,
+		*w = (struct worker){ .team = c,
 				      .number = i,
 				      .seed = random_next(seed) };
 		memset(w->last, 0xff, sizeof w->last);
@@ -213,7 +217,7 @@ static void crew_begin(struct crew *c, struct chain *chain, unsigned n,
 	}
 }
 
-static void crew_end(struct crew *c)
+static void team_end(struct team *c)
 {
 	for (unsigned i = 0; i < c->n; i++)
 		pthread_join(c->workers[i].thread, NULL);
@@ -228,9 +232,10 @@ static void crew_end(struct crew *c)
 	}
 }
 
-/* May that shared unit hold this, or the same zeros or bytes as before? */
-static bool is_somebodys(const struct crew *c, uint64_t unit, uint64_t tag,
-			 uint64_t before)
+/* May the shared unit hold tag: the last change of a thread, or, where no
+ * thread changed it, the bytes before? */
+static bool is_allowed(const struct team *c, uint64_t unit, uint64_t tag,
+		       uint64_t before)
 {
 	bool touched = false;
 
@@ -244,7 +249,7 @@ static bool is_somebodys(const struct crew *c, uint64_t unit, uint64_t tag,
 	return !touched && tag == before;
 }
 
-static void check_shared(const struct crew *c, const uint8_t *have)
+static void check_shared(const struct team *c, const uint8_t *have)
 {
 	for (uint64_t i = 0; i < (uint64_t)N_SHARED * UNIT; i += 8) {
 		uint64_t tag, first, before;
@@ -253,7 +258,7 @@ static void check_shared(const struct crew *c, const uint8_t *have)
 		memcpy(&first, have + i - i % 512, 8);
 		memcpy(&before, c->model.bytes + (uint64_t)SHARED * UNIT + i,
 		       8);
-		if (is_somebodys(c, i / UNIT, tag, before) &&
+		if (is_allowed(c, i / UNIT, tag, before) &&
 		    (tag == first || tag == before))
 			continue;
 		print_error("shared byte %" PRIu64 ": expected the last change "
@@ -264,8 +269,8 @@ static void check_shared(const struct crew *c, const uint8_t *have)
 	}
 }
 
-/* Nobody works any more. */
-static void crew_check(const struct crew *c, struct chain *chain)
+/* Compares the disk with the model.  All threads have ended. */
+static void team_check(const struct team *c, struct chain *chain)
 {
 	uint64_t own = (uint64_t)SHARED * UNIT;
 	uint8_t *have = malloc(c->model.size);
@@ -281,13 +286,13 @@ static void crew_check(const struct crew *c, struct chain *chain)
 	free(have);
 }
 
-static void crew_fini(struct crew *c)
+static void team_fini(struct team *c)
 {
 	model_fini(&c->model);
 }
 
-/* Of the parents, in every third unit of the first and last blocks. */
-static void write_something(struct store *store, const char *name, char byte)
+/* Writes to some units of the first 200 of every 512. */
+static void fill_parent(struct store *store, const char *name, char byte)
 {
 	struct chain *chain = disk_open(store, name, CHAIN_WRITABLE);
 	uint8_t unit[UNIT];
@@ -299,9 +304,10 @@ static void write_something(struct store *store, const char *name, char byte)
 	assert_ok(chain_close(chain));
 }
 
-/* base.E, mid.E where children are wanted, and the leaves. */
-static void make_parent_cache(const char *dir, struct store *store,
-			      const struct shape *shape, unsigned leaves)
+/* Creates leaf0.E; for a child shape base.E, its child mid.E, and leaves of
+ * that. */
+static void create_images(const char *dir, struct store *store,
+			  const struct shape *shape, unsigned leaves)
 {
 	struct image_params params = { .type = IMAGE_DYNAMIC,
 				       .size = (uint64_t)UNITS * UNIT,
@@ -312,13 +318,13 @@ static void make_parent_cache(const char *dir, struct store *store,
 	snprintf(base, sizeof base, shape->child ? "base.%s" : "leaf0.%s",
 		 shape->ending);
 	disk_create(dir, base, &params);
-	write_something(store, base, 'b');
+	fill_parent(store, base, 'b');
 	if (!shape->child)
 		return;
 	snprintf(mid, sizeof mid, "mid.%s", shape->ending);
 	snprintf(relative, sizeof relative, "./%s", base);
 	disk_create_child(dir, mid, base, relative, BLOCK);
-	write_something(store, mid, 'm');
+	fill_parent(store, mid, 'm');
 	snprintf(relative, sizeof relative, "./%s", mid);
 	for (unsigned i = 0; i < leaves; i++) {
 		snprintf(leaf, sizeof leaf, "leaf%u.%s", i, shape->ending);
@@ -326,38 +332,38 @@ static void make_parent_cache(const char *dir, struct store *store,
 	}
 }
 
-/* One go with a disk: opened, worked on, closed, checked, opened and read. */
-struct go {
+/* One run on a disk: open, change, close, check, open and read. */
+struct run {
 	pthread_t thread;
 	const char *dir;
 	struct store *store;
 	char name[32];
 	unsigned workers;
 	uint64_t milliseconds, seed;
-	struct crew crew;
+	struct team team;
 };
 
-static void go_begin(struct go *g)
+static void run_begin(struct run *run)
 {
-	crew_begin(&g->crew, disk_open(g->store, g->name, CHAIN_WRITABLE),
-		   g->workers, g->milliseconds, &g->seed);
+	team_begin(&run->team, disk_open(run->store, run->name, CHAIN_WRITABLE),
+		   run->workers, run->milliseconds, &run->seed);
 }
 
-static void go_end(struct go *g)
+static void run_end(struct run *run)
 {
 	struct chain *chain;
 
-	crew_end(&g->crew);
-	crew_check(&g->crew, g->crew.chain);
-	assert_ok(chain_close(g->crew.chain));
-	disk_check(g->dir, g->name);
-	chain = disk_open(g->store, g->name, 0);
-	crew_check(&g->crew, chain);
+	team_end(&run->team);
+	team_check(&run->team, run->team.chain);
+	assert_ok(chain_close(run->team.chain));
+	disk_check(run->dir, run->name);
+	chain = disk_open(run->store, run->name, 0);
+	team_check(&run->team, chain);
 	assert_ok(chain_close(chain));
-	crew_fini(&g->crew);
+	team_fini(&run->team);
 }
 
-/* How long one part of so many of all may take. */
+/* Milliseconds for one of so many parts. */
 static uint64_t part_of_time(unsigned parts)
 {
 	const char *minutes = getenv("VHDFS_LONG");
@@ -370,55 +376,57 @@ enum { ROUNDS = 3, PARTS = N_SHAPES + 2 };
 
 static void many_threads_on_one_image(void **state, const struct shape *shape)
 {
-	struct go *go = calloc(1, sizeof *go);
+	struct run *run = calloc(1, sizeof *run);
 	uint64_t seed = seed_from_environment();
 	struct store store;
 
 	store_open(&store, *state);
-	make_parent_cache(*state, &store, shape, 1);
+	create_images(*state, &store, shape, 1);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		*go = (struct go){ .dir = *state,
-				   .store = &store,
-				   .workers = WORKERS_MAX,
-				   .milliseconds = part_of_time(PARTS) / ROUNDS,
-				   .seed = random_next(&seed) };
-		snprintf(go->name, sizeof go->name, "leaf0.%s", shape->ending);
-		go_begin(go);
-		go_end(go);
+		*run = (struct run){ .dir = *state,
+				     .store = &store,
+				     .workers = WORKERS_MAX,
+				     .milliseconds =
+					     part_of_time(PARTS) / ROUNDS,
+				     .seed = random_next(&seed) };
+		snprintf(run->name, sizeof run->name, "leaf0.%s",
+			 shape->ending);
+		run_begin(run);
+		run_end(run);
 	}
 	store_close(&store);
-	free(go);
+	free(run);
 }
 
-/* Children of one parent, opened and closed at different times. */
-static void many_images_of_one_family(void **state, const struct shape *shape)
+/* The children are opened and closed at different times. */
+static void many_children_of_one_parent(void **state, const struct shape *shape)
 {
-	struct go *go = calloc(CHILDREN, sizeof *go);
+	struct run *runs = calloc(CHILDREN, sizeof *runs);
 	uint64_t seed = seed_from_environment();
 	uint64_t all = part_of_time(PARTS);
 	struct store store;
 
 	store_open(&store, *state);
-	make_parent_cache(*state, &store, shape, CHILDREN);
+	create_images(*state, &store, shape, CHILDREN);
 	for (unsigned i = 0; i < CHILDREN * ROUNDS; i++) {
-		struct go *g = &go[i % CHILDREN];
+		struct run *run = &runs[i % CHILDREN];
 
 		if (i >= CHILDREN)
-			go_end(g);
-		*g = (struct go){ .dir = *state,
-				  .store = &store,
-				  .workers = 2,
-				  .milliseconds =
-					  all / ROUNDS * (1 + i % 3) / 2,
-				  .seed = random_next(&seed) };
-		snprintf(g->name, sizeof g->name, "leaf%u.%s", i % CHILDREN,
+			run_end(run);
+		*run = (struct run){ .dir = *state,
+				     .store = &store,
+				     .workers = 2,
+				     .milliseconds =
+					     all / ROUNDS * (1 + i % 3) / 2,
+				     .seed = random_next(&seed) };
+		snprintf(run->name, sizeof run->name, "leaf%u.%s", i % CHILDREN,
 			 shape->ending);
-		go_begin(g);
+		run_begin(run);
 	}
 	for (unsigned i = 0; i < CHILDREN; i++)
-		go_end(&go[i]);
+		run_end(&runs[i]);
 	store_close(&store);
-	free(go);
+	free(runs);
 }
 
 #define SHAPE(test, f, number)             \
@@ -433,8 +441,8 @@ SHAPE(threads_on_a_dynamic_vhdx, many_threads_on_one_image, 2)
 SHAPE(threads_on_a_child_vhdx, many_threads_on_one_image, 3)
 SHAPE(threads_on_a_dynamic_vhdx_of_4k, many_threads_on_one_image, 4)
 SHAPE(threads_on_a_child_vhdx_of_4k, many_threads_on_one_image, 5)
-SHAPE(family_of_vhd, many_images_of_one_family, 1)
-SHAPE(family_of_vhdx, many_images_of_one_family, 3)
+SHAPE(children_of_one_vhd, many_children_of_one_parent, 1)
+SHAPE(children_of_one_vhdx, many_children_of_one_parent, 3)
 
 #define TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
@@ -448,8 +456,8 @@ int main(void)
 		TEST(threads_on_a_child_vhdx),
 		TEST(threads_on_a_dynamic_vhdx_of_4k),
 		TEST(threads_on_a_child_vhdx_of_4k),
-		TEST(family_of_vhd),
-		TEST(family_of_vhdx),
+		TEST(children_of_one_vhd),
+		TEST(children_of_one_vhdx),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
