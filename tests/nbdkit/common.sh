@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of nbdkit's plugin, after lib.sh and contents.sh: nbdkit with this
-# build's plugin, on a socket in $scratch.
+# Functions for the tests of the nbdkit plugin, to be sourced after lib.sh and
+# contents.sh: run nbdkit with this build's plugin, on a socket in $scratch.
 
 requires nbdkit nbdinfo nbdcopy qemu-io qemu-img jq
 plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
@@ -9,22 +9,22 @@ plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so
 	plugin=$(nbdkit --dump-config | sed -n 's/^plugindir=//p')/nbdkit-vhdfs-plugin.so
 [ -f "$plugin" ] || skip "no nbdkit plugin: $plugin"
 
-# The command.  A sanitizer must be in the process before what was built with it;
-# nbdkit itself leaves memory of its connections behind when it ends.
+# The command.  The sanitizer's library must be loaded before the plugin; nbdkit
+# does not free its connections at exit, so leaks are not checked.
 nbdkit=(nbdkit)
 [ -z "${VHDFS_SANITIZED:-}" ] ||
 	nbdkit=(env LD_PRELOAD="$(ldd "$plugin" | awk '/lib[at]san/ { print $3 }')"
 		ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" nbdkit)
 
-# with_disk COMMAND PARAMETER...: nbdkit for as long as a shell runs the command,
-# which has the URI in $uri.  Options of nbdkit may be among the parameters.
+# with_disk COMMAND PARAMETER...: runs nbdkit while a shell runs the command, with
+# the URI in $uri.  The parameters may include options of nbdkit.
 with_disk() {
 	"${nbdkit[@]}" -U - "$plugin" "${@:2}" \
 		--run "unset LD_PRELOAD; $1"
 }
 
-# serve PARAMETER...: nbdkit in the foreground, until stop_serving or the test's
-# end; its messages go to $scratch/nbd.log, $uri names it.
+# serve PARAMETER...: runs nbdkit until stop_serving or the test's end; sets $uri.
+# Its messages go to $scratch/nbd.log.
 serve() {
 	rm -f "$scratch/nbd.ready" "$scratch/nbd.sock" "$scratch/nbd.log"
 	"${nbdkit[@]}" -f -U "$scratch/nbd.sock" \
@@ -42,12 +42,12 @@ is_serving_or_ended() {
 	[ -s "$scratch/nbd.ready" ] || ! kill -0 "$nbd_pid"
 }
 
-# uri_of EXPORT: of the server that serve started.
+# uri_of EXPORT: the URI of an export of the server that serve started.
 uri_of() {
 	echo "nbd+unix:///$1?socket=$scratch/nbd.sock"
 }
 
-# Ends the server, which must have nothing to say against it.
+# Ends the server, and expects exit status 0.
 stop_serving() {
 	local pid=$nbd_pid status=0
 
@@ -58,7 +58,7 @@ stop_serving() {
 		fail "nbdkit ended with $status: $(cat "$scratch/nbd.log")"
 }
 
-# As a power cut would, for its image.
+# Kills the server: a power cut for its images.
 kill_server() {
 	local pid=$nbd_pid
 
@@ -67,8 +67,8 @@ kill_server() {
 	wait "$pid" || true
 }
 
-# qemu_io DISK COMMAND...: qemu-io's commands, on a URI or a raw file; fails
-# where one of them does.
+# qemu_io DISK COMMAND...: runs commands of qemu-io on a URI or a raw file; fails
+# if one of them fails.
 qemu_io() {
 	local arguments=() command
 
@@ -80,9 +80,9 @@ qemu_io() {
 		fail "$1: $(cat "$scratch/qemu-io")"
 }
 
-# client_begins COMMAND [OPTION...]: a client of the server, qemu-io, that does the
-# command, a read or a write, and stays connected until client_ends or the test's
-# end.  client_goes_on COMMAND: another one.
+# client_begins COMMAND [OPTION...]: starts qemu-io as a client of the server; it
+# runs the command, a read or a write, and stays connected until client_ends or
+# the test's end.  client_goes_on COMMAND: runs another command in it.
 client_begins() {
 	rm -f "$scratch/client.fifo"
 	mkfifo "$scratch/client.fifo"
@@ -104,7 +104,8 @@ client_ends() {
 	wait "$client_pid" || true
 }
 
-# refused PATTERN COMMAND...: it fails, and nbdkit's message matches.
+# refused PATTERN COMMAND...: the command exits with 1 and an error of nbdkit that
+# matches.
 refused() {
 	local status=0
 
@@ -114,8 +115,8 @@ refused() {
 		fail "${*:2}: expected '$1', got: $(cat "$scratch/out")"
 }
 
-# random_chain FORMAT: $image, a child of a child of a master, each with data of
-# its own, in $scratch/store; $scratch/model is its disk.
+# random_chain FORMAT: creates $image in $scratch/store, a child of a child of a
+# master, each with random data; its disk is $scratch/model.
 random_chain() {
 	local names=(masters/m rooms/r clients/c) before="" name
 

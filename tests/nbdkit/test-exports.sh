@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin: a store whose images are exports, and filters.
+# nbdkit plugin: the images of a store as exports; filters.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -21,7 +21,7 @@ a_store() {
 	echo "no image" >"$store/broken.vhdx"
 }
 
-test_list_has_the_images_of_the_mount() {
+test_list_contains_the_images_that_a_mount_shows() {
 	a_store
 	serve store="$store"
 	nbdinfo --list --json "$uri" >"$scratch/list"
@@ -34,7 +34,7 @@ test_list_has_the_images_of_the_mount() {
 	stop_serving
 }
 
-test_name_chooses_the_image() {
+test_export_name_selects_the_image() {
 	a_store
 	serve store="$store"
 	nbdcopy "$(uri_of clients/c.vhdx)" "$scratch/out.raw"
@@ -58,7 +58,8 @@ test_parent_is_a_read_only_export() {
 	stop_serving
 }
 
-# refuses_export NAME PATTERN
+# refuses_export NAME PATTERN: a client cannot open the export, and nbdkit's error
+# matches.
 refuses_export() {
 	: >"$scratch/nbd.log"
 	! nbdinfo "$(uri_of "$1")" 2>/dev/null ||
@@ -66,7 +67,7 @@ refuses_export() {
 	grep -Eq "error: .*$2" "$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
 }
 
-test_names_that_are_no_export() {
+test_invalid_export_names_are_refused() {
 	a_store
 	cp "$store/masters/m.vhdx" "$scratch/secret.vhdx"
 	ln -s ../../secret.vhdx "$store/clients/link.vhdx"
@@ -83,7 +84,7 @@ test_names_that_are_no_export() {
 	stop_serving
 }
 
-test_image_that_is_new_is_served() {
+test_new_image_is_served() {
 	a_store
 	serve store="$store"
 	vhdfs-img create --parent "$store/masters/m.vhdx" "$store/clients/n.vhdx"
@@ -92,8 +93,8 @@ test_image_that_is_new_is_served() {
 	stop_serving
 }
 
-# image= is served whatever the export's name is.
-test_image_has_any_export_name() {
+# With image= the name of the export does not matter.
+test_image_is_served_under_any_export_name() {
 	a_store
 	serve store="$store" image=clients/c.vhdx
 	nbdinfo --is read-only "$(uri_of masters/m.vhdx)" &&
@@ -103,7 +104,7 @@ test_image_has_any_export_name() {
 	stop_serving
 }
 
-# The writes are nbdkit's and the image, a parent, is not changed.
+# The filter stores the writes; the image, a parent, is not changed.
 test_cow_filter_over_a_parent() {
 	local before
 
@@ -118,7 +119,7 @@ test_cow_filter_over_a_parent() {
 	equal "master" "$before" "$(sha256sum "$store/masters/m.vhdx")"
 }
 
-test_exportname_filter_chooses_the_default() {
+test_exportname_filter_sets_the_default_export() {
 	a_store
 	with_disk 'nbdcopy "$uri" '"$scratch/out.raw" -r --filter=exportname \
 		store="$store" default-export=clients/c.vhdx

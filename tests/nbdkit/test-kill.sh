@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin: nbdkit in the background, and nbdkit that is killed.
+# nbdkit plugin: nbdkit in the background, and killed.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -9,7 +9,7 @@ has_ended() {
 	! kill -0 "$1"
 }
 
-# As an administrator starts it: with paths from where he is.
+# The paths are relative to the current directory.
 test_background() {
 	local pid
 
@@ -33,7 +33,7 @@ test_background() {
 		cmp - <(printf '\5%.0s' {1..4096})
 }
 
-# Without store=, and with a link to the image.
+# Without store=, and through a symbolic link to the image.
 test_background_serves_a_link() {
 	local pid
 
@@ -50,8 +50,8 @@ test_background_serves_a_link() {
 	wait_until 10 has_ended "$pid"
 }
 
-# The even pieces are written and flushed; nbdkit is killed while the odd ones
-# between them, in the same blocks, are being written.
+# fio_pieces FIRST SEED OPTION...: fio on every second piece of 6 KiB, from number
+# FIRST on.
 fio_pieces() {
 	fio --name=try --ioengine=nbd --uri="$uri" --bs=6k --rw=write:6k \
 		--offset=$(($1 * 6144)) --size=$((16773120 - $1 * 6144)) \
@@ -60,6 +60,8 @@ fio_pieces() {
 		>"$scratch/fio.$1" 2>&1
 }
 
+# Writes and flushes the even pieces, and kills nbdkit while the odd pieces, in the
+# same blocks, are written.
 killed_under_fio() {
 	local round seed=$RANDOM before
 
@@ -88,7 +90,7 @@ killed_under_fio() {
 	equal "parent" "$before" "$(sha256sum "$scratch/m.$1")"
 }
 
-test_killed_nbdkit_loses_nothing_that_was_flushed() {
+test_kill_loses_no_flushed_data() {
 	for_each_format killed_under_fio
 }
 

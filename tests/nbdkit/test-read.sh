@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin: reading.
+# nbdkit plugin: reading.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -23,9 +23,8 @@ test_qemu_img_compares_a_chain() {
 		-r store="$store" image="$image"
 }
 
-# START and LENGTH of each stretch of zeros or data on standard input, as lines
-# "LENGTH zero" without their neighbours' borders.
-stretches() {
+# Joins adjacent lines "LENGTH KIND" of one kind.
+join_extents() {
 	awk '
 		$2 == kind { length_ += $1; next }
 		NR > 1 { print length_, kind }
@@ -37,10 +36,10 @@ map_is_the_same() {
 	random_chain "$1"
 	vhdfs-img map --json "$store/$image" |
 		jq -r '.[] | "\(.length) \(if .zero then 3 else 0 end)"' |
-		stretches >"$scratch/expected"
+		join_extents >"$scratch/expected"
 	with_disk 'nbdinfo --map --json "$uri"' -r store="$store" \
 		image="$image" | jq -r '.[] | "\(.length) \(.type)"' |
-		stretches >"$scratch/found"
+		join_extents >"$scratch/found"
 	[ "$(wc -l <"$scratch/found")" -gt 4 ] ||
 		fail "expected more than four extents"
 	diff -u "$scratch/expected" "$scratch/found"
@@ -50,7 +49,7 @@ test_extents_are_those_of_vhdfs_img_map() {
 	for_each_format map_is_the_same
 }
 
-test_bytes_that_are_no_sectors() {
+test_reads_that_are_not_whole_sectors() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	with_disk "qemu-io -f raw -c 'write -P 7 1000 3001' \
 		-c 'read -P 0 999 1' -c 'read -P 7 1000 3001' \
@@ -77,8 +76,8 @@ test_cache_is_emulated() {
 	with_disk 'nbdinfo --can cache "$uri"' "$scratch/d.vhdx"
 }
 
-# On a file system that takes no write.
-test_read_only_where_nothing_can_be_written() {
+# The store is on a read-only file system.
+test_image_on_a_read_only_file_system() {
 	requires_root
 	mkdir "$scratch/store"
 	vhdfs-img create --size 8M "$scratch/store/d.vhdx"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin: what it refuses, and what it says then.
+# nbdkit plugin: errors and their messages.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
 
-# With a sanitizer loaded before it, nbdkit itself hangs in exit(1): libp11-kit's
-# destructor waits for a lock, with any plugin.
+# With a sanitizer preloaded nbdkit hangs in exit(1), with any plugin: the
+# destructor of libp11-kit waits for a lock.
 [ -z "${VHDFS_SANITIZED:-}" ] || skip "nbdkit that fails hangs with a sanitizer"
 
-# A master, and a child of it in a directory beside the master's.
+# Creates a master, and a child of it in another directory.
 store_of_pair() {
 	store=$scratch/store
 	mkdir -p "$store/masters" "$store/clients"
@@ -17,11 +17,11 @@ store_of_pair() {
 	disk-io "$store/masters/m.vhdx" write 0 100000 1
 	vhdfs-img create --parent "$store/masters/m.vhdx" \
 		"$store/clients/c.vhdx"
-	# Then only the child keeps writers away.
+	# So only the child keeps writers away.
 	chmod u+w "$store/masters/m.vhdx"
 }
 
-# Of each of these nbdkit says so before it goes to the background.
+# nbdkit reports each of these errors before it goes to the background.
 
 test_no_such_image() {
 	mkdir "$scratch/store"
@@ -110,7 +110,7 @@ test_parameters() {
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" "$scratch/d.vhdx" reserve=1x
 }
 
-# Of these the client is told, and the server goes on.
+# These errors are reported to the client, and the server continues.
 
 test_writer_of_an_image_with_children() {
 	local before
@@ -140,7 +140,7 @@ test_writer_without_permission() {
 test_second_writer() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
-	# It has begun before the first one has a client.
+	# The second server starts before the first one has a client.
 	"${nbdkit[@]}" -f -U "$scratch/other.sock" \
 		-P "$scratch/other.ready" "$plugin" "$scratch/d.vhdx" \
 		2>"$scratch/other.log" &
@@ -156,8 +156,8 @@ test_second_writer() {
 	stop_serving
 }
 
-# While a client writes it no other program does.
-test_programs_are_kept_away() {
+# No other program can write the image while a client has it open.
+test_other_programs_cannot_write() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
 	client_begins "write 0 512"
@@ -167,14 +167,14 @@ test_programs_are_kept_away() {
 	stop_serving
 }
 
-# Another program writes another image into the file under a reader.
+# Another program puts another image into the file while a client reads it.
 test_disk_that_becomes_smaller() {
 	vhdfs-img create --size 16M "$scratch/d.vhdx"
 	vhdfs-img create --size 4M "$scratch/small.vhdx"
 	serve -r "$scratch/d.vhdx"
 	client_begins "read 0 512" -r
 	cat "$scratch/small.vhdx" >"$scratch/d.vhdx"
-	# A new client makes the server look.
+	# A new client makes the server check the file.
 	nbdinfo --size "$uri" >"$scratch/size"
 	equal "size" $((4 << 20)) "$(cat "$scratch/size")"
 	client_goes_on "read 8M 512"

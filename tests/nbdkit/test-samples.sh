@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin on images that Windows and others made: the disk is what a
-# reader that shares no code with us made of it.
+# nbdkit plugin: images made by Windows and others.  The disk equals that of a
+# reader that shares no code with this project.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
 
-# The parent of the samples that have one.
+# The parent of the differencing samples.
 parent_of() {
 	case $1 in
 	ntfs-differential.vhd) echo ntfs-parent.vhd ;;
@@ -14,7 +14,7 @@ parent_of() {
 	esac
 }
 
-# Where the disk is all zeros, MANIFEST has no hash of it.
+# MANIFEST has no hash of a disk that is all zeros.
 check_sample() {
 	local name=$1 size=$2 hash=$3 before parent
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit's plugin: writing, zeroing, trimming, flushing.
+# nbdkit plugin: writing, zeroing, trimming, flushing.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
 
-# The whole disk is overwritten with another one.
+# Overwrites the whole disk with another one.
 copy_into_a_child() {
 	local before
 
@@ -23,7 +23,7 @@ test_nbdcopy_into_a_child() {
 	for_each_format copy_into_a_child
 }
 
-# qemu-io's commands for writes, zeros and discards all over a disk of 20 MiB.
+# Prints commands of qemu-io: writes, zeroing and discards on a disk of 20 MiB.
 random_commands() {
 	local size=$((20 * 1024 * 1024)) off len kind
 
@@ -46,7 +46,7 @@ random_commands() {
 	done
 }
 
-# The same commands of qemu to the plugin and to a raw file.
+# Runs the same commands of qemu-io on the plugin and on a raw file.
 same_as_a_raw_file() {
 	local before commands
 
@@ -61,12 +61,12 @@ same_as_a_raw_file() {
 	equal "parents" "$before" "$(parents_sum)"
 }
 
-test_writes_and_zeros_are_those_of_a_raw_file() {
+test_writes_and_zeroing_equal_those_of_a_raw_file() {
 	for_each_format same_as_a_raw_file
 }
 
 # The same writes through the mount and through the plugin.
-test_writes_are_those_of_a_mount() {
+test_writes_equal_those_of_a_mount() {
 	local commands image
 
 	requires_fuse
@@ -111,7 +111,7 @@ test_trim_gives_space_back() {
 	vhdfs-img check "$scratch/d.vhdx"
 }
 
-# What a parent has does not come back.
+# The parent's data does not appear again.
 trim_over_parent() {
 	vhdfs-img create --size 8M "$scratch/m.$1"
 	disk-io "$scratch/m.$1" write 0 8388608 1
@@ -129,7 +129,7 @@ test_trim_hides_the_parent() {
 	for_each_format trim_over_parent
 }
 
-# Of the client who forbids holes; another one's zeros give it back.
+# The client forbids holes; zeroing by a client that allows them frees the space.
 test_zero_without_holes_keeps_the_space() {
 	vhdfs-img create --size 8M --block-size 1M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
@@ -153,7 +153,7 @@ test_extents_after_writes() {
 	stop_serving
 }
 
-# The server goes on; the image is closed, clean and free.
+# The server continues; the image is closed, clean and unlocked.
 test_last_client_leaves_a_clean_image() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
@@ -170,7 +170,7 @@ is_free() {
 	[ "$(key "$1" in-use)" = false ]
 }
 
-# nbdkit ends once its clients have gone.
+# After a signal nbdkit ends when its clients have disconnected.
 test_end_of_the_server_leaves_a_clean_image() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
@@ -189,7 +189,7 @@ qemu_io_on_image() {
 	qemu_io "$scratch/d.raw" "$@"
 }
 
-# What one client wrote is safe once another one's flush is answered.
+# A flush of one client makes the writes of another durable.
 test_flush_covers_all_connections() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
@@ -201,7 +201,7 @@ test_flush_covers_all_connections() {
 	qemu_io_on_image "read -P 1 0 1M"
 }
 
-test_write_with_fua_is_safe() {
+test_write_with_fua_is_durable() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
 	nbdinfo --can fua "$uri" || fail "expected FUA"
@@ -211,7 +211,7 @@ test_write_with_fua_is_safe() {
 	qemu_io_on_image "read -P 1 0 1M"
 }
 
-# fio_on NAME OPTION...
+# fio_on NAME OPTION...: runs fio with the nbd engine.
 fio_on() {
 	requires fio
 	fio --enghelp | grep -qw nbd || skip "fio without the nbd engine"
@@ -234,7 +234,7 @@ test_fio_verifies_what_it_wrote() {
 	for_each_format fio_verifies
 }
 
-# Each client has a part of the disk of its own; their borders lie in blocks.
+# Each client has its own part of the disk; the parts share blocks.
 test_many_clients_write_at_the_same_time() {
 	vhdfs-img create --size 32M "$scratch/m.vhdx"
 	disk-io "$scratch/m.vhdx" write 0 20000000 1
@@ -257,8 +257,8 @@ test_parameter_reserve_leaves_space_free() {
 	stop_serving
 }
 
-# A client writes the zeros itself then.
-test_fast_zero_is_refused_and_ends_no_server() {
+# The client then writes the zeros itself.
+test_fast_zero_is_refused_and_the_server_continues() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
 	qemu-io -f raw -c "write -z -n 0 1M" "$uri" >"$scratch/out" 2>&1 || true
