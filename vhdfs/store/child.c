@@ -33,9 +33,11 @@
 
 #include "base/error.h"
 #include "chain/chain.h"
+#include "format/image.h"
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "io/atomic-file.h"
+#include "io/io-file.h"
 #include "io/rootdir.h"
 
 /*

@@ -17,7 +17,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "base/log.h"
 
 /* Not in linux/magic.h. */
