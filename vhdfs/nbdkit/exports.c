@@ -16,7 +16,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/chain.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
 
