@@ -24,42 +24,38 @@
  *
  * child.c creates a differencing image and uses none of these.
  *
- * LOCKS, outermost first.  A lock may be taken without those before it.
+ * LOCKS of this folder, with their numbers in the order of the whole program
+ * (HACKING):
  *
  *   1. image.open_lock   Opening and closing of this image.  Held while its
  *                        files are opened, flushed for a close, and closed.
- *   2. store.lock        All data of this folder that names no other lock.
- *                        Never held during I/O on an image, nor while waiting
- *                        for open_lock or io_lock: under it only names are
- *                        read (stat, readdir), in a time that depends on their
- *                        number alone.  Waits for examinations release it
- *                        (store.examined).
- *   3. image.io_lock     The image's chain.  Shared by reads, writes and
+ *   2. image.io_lock     The image's chain.  Shared by reads, writes and
  *                        flushes, exclusive for a change of the chain; held
- *                        during I/O on this image.  Never together with
- *                        store.lock.
- *   4. chain.rmw_lock    Sectors that are written in part (chain-internal.h).
- *   5. image.flush_lock, image.lock (format/image.h)
- *                        One image's tables.
- *   6. parent_cache.lock, table_cache.load_lock, recovery's locks
- *                        No other lock is taken under these.
- *
- * reserve.lock is taken with none of these held, and none is taken under it.
+ *                        during I/O on this image.  The locks of the chain and
+ *                        its images follow.
+ *   7. store.lock        All data of this folder that names no other lock.
+ *                        Taken alone or under open_lock, never together with
+ *                        io_lock.  While it is held there is no I/O on an
+ *                        image and no wait for another lock: only names are
+ *                        read (stat, readdir), in a time that depends on their
+ *                        number alone.  A wait for examinations releases it
+ *                        (store.examined).
+ *   8. reserve.lock      The reserve's budget.  Taken alone; held over syncfs.
  *
  * A function whose name ends in _locked is called with store.lock held.
  *
  * TERMS
  *
  *   view       an image as the mount shows it: its name and ".raw", a raw disk
- *   hidden     said of a name that the mount does not show, because it begins
- *              with a dot or has no image's ending; the file may be an image
- *              all the same, and a child
+ *   hidden     a name that the mount does not show, because it begins with a
+ *              dot or has no image's ending; its file may still be an image,
+ *              and a child
  *   examine    to read an image file's headers and to find its parent's file
  *   info       what the last examination found
  *   stale      to be examined again (an image), to be read again (a directory)
  *   pending    stale or being examined, so that requests wait for the result
  *   derived    computed from the infos of all images: depth, error, children
- *   unknown    said of a parent: the child's reference to it cannot be read
+ *   unknown    a parent whose child's reference to it cannot be read
  *   orphan     a child whose parent is not where the child names it
  */
 #ifndef VHDFS_STORE_STORE_INTERNAL_H
