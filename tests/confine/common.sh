@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests that try to get at what lies outside the store, after lib.sh: a
-# directory $out beside the $store, with images that are sound in it, whose
-# contents begin with $secret.
+# Functions for the tests that try to reach files outside the store, to be sourced
+# after lib.sh: a directory $out beside $store, with valid images whose contents
+# begin with $secret.
 
 secret=OUTSIDE!
 public=-inside-
 
-# outside_and_inside: both directories, for $ending.  In $out a chain: o0, its
-# child o1, and that one's child o2.
+# outside_and_inside: creates both directories, for $ending.  $out has a chain: o0,
+# its child o1, and o2, the child of o1.
 outside_and_inside() {
 	store=$scratch/store out=$scratch/out mnt=$scratch/mnt
 	rm -rf --one-file-system "${store:?}" "${out:?}"
@@ -20,7 +20,7 @@ outside_and_inside() {
 	vhdfs-img create --parent "$out/o1.$ending" "$out/o2.$ending"
 }
 
-# relative PATH: the arguments of forge-child for a relative path.
+# relative_key PATH: the arguments of forge-child for a relative path.
 relative_key() {
 	case $ending in
 	vhd) echo "W2ru=$1" ;;
@@ -28,12 +28,12 @@ relative_key() {
 	esac
 }
 
-# forge CHILD PARENT PATH: the child, which names that parent by that path.
+# forge CHILD PARENT PATH: creates a child that names the parent by this path.
 forge() {
 	forge-child "$2" "$1" "$(relative_key "$3")"
 }
 
-# has_secret: is it anywhere in standard input?
+# has_secret: does standard input contain $secret?
 has_secret() {
 	grep -aqF "$secret"
 }

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whatever an image calls its parent, nothing outside the store is served as
-# that.  What it names is there, a sound image with the right identifier, and
-# only the way to it leads out.
+# Whatever path an image gives for its parent, no file outside the store is used.
+# The path names a valid image with the right identifier; only it leads out of the
+# store.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/common.sh"
 
-# ways TARGET: a line each, of what a locator may say to get at the file of that
-# name in $out, from the store itself.
+# ways TARGET: prints the paths by which a locator may name the file TARGET in $out,
+# from the store itself, one per line.
 ways() {
 	local t=$1
 
@@ -43,7 +43,7 @@ ways() {
 	EOT
 }
 
-# The links that these use.
+# The links that these paths use.
 make_links() {
 	local t
 
@@ -65,9 +65,9 @@ make_links() {
 	ln -s .. "$store/up"
 }
 
-# plant N NAME LOCATOR: an image NAME, N levels of which are in the store: the
-# locator is that of the last one, and names the image outside that belongs
-# there.  Each of the others names the next by its name alone.
+# plant N NAME LOCATOR: creates an image NAME with N levels in the store.  The last
+# level has this locator, which names the next image outside; each of the others
+# names the next level by its base name.
 plant() {
 	local n=$1 name=$2 locator=$3 i
 	local parent=$out/o$((3 - n)).$ending
@@ -79,7 +79,7 @@ plant() {
 	forge "$store/$name.$ending" "$parent" "$locator"
 }
 
-# plant_all N: one for each way, of $all_ways; their names to $names.
+# plant_all N: plants an image for each path in $all_ways; sets $names.
 plant_all() {
 	local n=$1 i
 
@@ -98,7 +98,7 @@ nothing_is_served() {
 	for i in "${!names[@]}"; do
 		equal "size with ${all_ways[i]} at level $n" 0 "${sizes[i]}"
 		opens "$mnt/${names[$i]}.raw" ro EIO
-		# Every third, and each way at one of the levels.
+		# Every third image, so that each path is used at one level.
 		[ $(((i + n) % 3)) = 0 ] || continue
 		expect_error 1 'missing|outside|leads out' vhdfs-img convert \
 			--store "$store" "$store/${names[$i]}" "$scratch/store/x"
@@ -107,8 +107,8 @@ nothing_is_served() {
 		fail "level $n: the secret is in the mount"
 }
 
-# The same images with the parent inside: all was sound, and in the way of it
-# only where the parent was.
+# The same images with the parent inside the store are served: only the place of
+# the parent was wrong.
 all_is_served() {
 	local n=$1 name kind
 
@@ -152,7 +152,7 @@ test_locator_of_the_grandparent_leads_out() {
 	at_level 3
 }
 
-# other_keys TARGET: what else than the relative path may name a parent.
+# other_keys TARGET: the other locator keys that may name a parent.
 other_keys() {
 	local key path
 
@@ -203,9 +203,9 @@ test_every_key_of_a_locator() {
 	done
 }
 
-# What is no file at all, inside or outside, must neither be opened nor waited
-# for.
-test_what_is_no_file() {
+# A parent that is no regular file, inside or outside, must neither be opened nor
+# block.
+test_parent_that_is_no_regular_file() {
 	local ending name target i=0
 	for ending in vhd vhdx; do
 		outside_and_inside
@@ -236,8 +236,8 @@ test_what_is_no_file() {
 	done
 }
 
-# The same for the further directory of parents: by base name, and there alone.
-test_further_directory_is_not_left_either() {
+# The same for the directory of -o parents=, which is searched by base name.
+test_locator_in_the_parents_directory_leads_out() {
 	local ending
 	for ending in vhd vhdx; do
 		outside_and_inside
@@ -250,7 +250,7 @@ test_further_directory_is_not_left_either() {
 		forge "$store/b.$ending" "$out/o1.$ending" "../x/o1.$ending"
 		forge "$store/c.$ending" "$out/o0.$ending" \
 			"directory/o0.$ending"
-		# Of a parent that is there, its own parent is not.
+		# The parent is in it, the parent's parent is not.
 		cp "$out/o2.$ending" "$scratch/more/"
 		forge "$store/d.$ending" "$out/o2.$ending" "x/o2.$ending"
 		mount_store "$store" "$mnt" -o "parents=$scratch/more"
@@ -269,7 +269,7 @@ test_further_directory_is_not_left_either() {
 	done
 }
 
-# A hard link is the file itself, and a bind mount the administrator's wish.
+# A hard link is the file itself, and the administrator made the bind mount.
 test_hard_link_is_a_file_of_the_store() {
 	local ending=vhdx
 	outside_and_inside
@@ -280,8 +280,8 @@ test_hard_link_is_a_file_of_the_store() {
 	equal "parent" linked.vhdx "$(attribute "$mnt/c.vhdx.raw" parent)"
 }
 
-# A guest may write anything onto its disk, a whole image with a parent too.
-test_what_a_guest_writes_on_its_disk_is_no_image() {
+# A guest may write anything to its disk, even an image with a parent.
+test_contents_of_a_guests_disk_are_no_image() {
 	local ending=vhdx size image
 	outside_and_inside
 	forge "$scratch/evil.vhdx" "$out/o0.vhdx" "$out/o0.vhdx"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Names that change between inside and outside of the store while they are
-# looked up, thousands of times a second: what is outside is never served,
-# written, or made a parent of.
+# Names change between a target inside and one outside the store, thousands of
+# times a second, while they are looked up: a file outside is never served, written
+# or used as a parent.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/../locks/common.sh"
@@ -10,12 +10,12 @@
 
 requires strace
 
-# For each race, of which there are a dozen.
+# Seconds for each of a dozen races.
 seconds=1
 [ -z "${VHDFS_LONG:-}" ] || seconds=$((VHDFS_LONG * 5))
 
-# inside_twin: an image in the store with the identifiers and the size of that
-# in $out, but contents of its own.
+# inside_twin: creates an image in the store with the identifiers and the size of
+# that in $out, and other contents.
 inside_twin() {
 	local at
 
@@ -27,8 +27,8 @@ inside_twin() {
 	chmod 644 "$store/$2"
 }
 
-# A store where "inside" is a directory with the parent p and the child c of it,
-# and $out has the same names, sound and with the same identifiers.
+# Creates a store with a directory "inside" that contains a parent p and its child
+# c; $out has valid images with the same names and identifiers.
 swap_store() {
 	ending=$1
 	outside_and_inside
@@ -49,7 +49,7 @@ nothing_outside_changed() {
 			"$(stat -c '%a %n' "$out"/*)"
 }
 
-# Was it a race?
+# Expects that both targets were found at least once.
 both_sides_met() {
 	grep -q " $public" "$scratch/outcomes" &&
 		grep -Eq ' E(IO|STALE|NOENT)' "$scratch/outcomes"
@@ -59,8 +59,8 @@ was_public() {
 	grep -q " $public" "$scratch/outcomes"
 }
 
-# reads_until CONDITION VIEW: reads the view again and again until it is met; a
-# slow machine needs more rounds.
+# reads_until CONDITION VIEW: reads the view until the condition is met; a slow
+# machine needs more reads.
 reads_until() {
 	local end=$((SECONDS + hang_seconds))
 
@@ -70,8 +70,8 @@ reads_until() {
 	done
 }
 
-# read_while_swapping VIEW A B [OPTION...]: opens the view again and again while
-# A and B are exchanged, and says what came of it.
+# read_while_swapping VIEW A B [OPTION...]: opens the view repeatedly while A and B
+# are exchanged, and checks the results.
 read_while_swapping() {
 	local view=$1 a=$2 b=$3
 
@@ -82,7 +82,7 @@ read_while_swapping() {
 	end_racer
 	! has_secret <"$scratch/outcomes" ||
 		fail "served from outside: $(cat "$scratch/outcomes")"
-	# And the mount is well.
+	# The mount still works.
 	[ "$(tail -n 1 "$scratch/racer.out")" -gt 100 ] ||
 		fail "only $(tail -n 1 "$scratch/racer.out") exchanges"
 	both_sides_met || fail "expected both sides, met: $(cat "$scratch/outcomes")"
@@ -105,7 +105,7 @@ test_parent_and_an_absolute_link_to_its_like_outside() {
 	read_while_swapping "$mnt/d/c.vhd.raw" "$store/d/p.vhd" "$store/d/link"
 }
 
-# The links are inside, and what the one leads through leads out.
+# Both links are inside; one leads through a link that leads out.
 test_link_on_the_way_to_the_parent() {
 	swap_store vhdx
 	mkdir "$store/e"
@@ -122,7 +122,7 @@ test_directory_on_the_way_to_the_parent() {
 	read_while_swapping "$mnt/f.vhdx.raw" "$store/d" "$store/link"
 }
 
-# That of the image itself: with the parent and all.
+# The directory of the image itself and its parent.
 test_directory_of_the_image() {
 	swap_store vhdx
 	ln -s ../out "$store/link"
@@ -138,7 +138,7 @@ test_image_and_a_link_to_its_like_outside() {
 		"$store/e/link"
 }
 
-# A link that is seen in the mount, to a file inside and to one outside.
+# A link that the mount shows, to a file inside and to one outside.
 test_link_to_an_image() {
 	swap_store vhdx
 	ln -s d/c.vhdx "$store/shown.vhdx"
@@ -157,15 +157,15 @@ test_further_directory() {
 		"$scratch/more/link" -o "parents=$scratch/more"
 }
 
-# The parent and another image of the store, of other contents: no child gets
-# what is not its parent's.
+# The parent and another image of the store with other contents: a child never
+# reads contents of another parent.
 test_parent_and_another_parent() {
 	swap_store vhdx
 	vhdfs-img create --size 4M "$store/d/other.vhdx"
 	disk-io "$store/d/other.vhdx" load 0 "$scratch/secret"
 	vhdfs-img create --parent "$store/d/other.vhdx" "$store/d/second.vhdx"
 	mount_store "$store" "$mnt"
-	# Both parents are open all the time, ready to be shared.
+	# Both parents stay open, so that they can be shared.
 	exec {a}<"$mnt/d/second.vhdx.raw" {b}<"$mnt/d/p.vhdx.raw"
 	start_racer swapping swap "$store/d/p.vhdx" "$store/d/other.vhdx"
 	reads_until was_public "$mnt/d/c.vhdx.raw"
@@ -177,13 +177,14 @@ test_parent_and_another_parent() {
 	unmount "$mnt"
 }
 
-# again_and_again SECONDS COMMAND...: counts how often it did and did not work.
+# again_and_again SECONDS COMMAND...: repeats the command; counts its successes and
+# failures.
 again_and_again() {
 	local end=$((SECONDS + $1)) last=$((SECONDS + $1 + hang_seconds))
 
 	shift
 	done_=0 refused=0
-	# A slow machine needs longer to have seen both.
+	# A slow machine needs longer for both outcomes.
 	while [ "$SECONDS" -lt "$end" ] ||
 		{ [ $((done_ * refused)) = 0 ] && [ "$SECONDS" -lt "$last" ]; }; do
 		if "$@" >>"$scratch/again.out" 2>&1; then
@@ -216,14 +217,15 @@ test_vhdfs_img_convert_reads_nothing_outside() {
 	nothing_outside_changed
 }
 
-# make WORD...: runs vhdfs-img, with a new name in the directory at the end.
+# make_new WORD...: runs vhdfs-img with a new name in the directory as last
+# argument.
 make_new() {
 	n_new=$((${n_new:-0} + 1))
 	vhdfs-img "$@" "$store/d/new$n_new.vhdx"
 }
 
-# What is made in a directory of the store is made in it, wherever its name
-# leads by then.
+# A file that is created in a directory of the store is created there, even when
+# the directory's name leads elsewhere by then.
 test_vhdfs_img_writes_nothing_outside() {
 	swap_store vhdx
 	truncate -s 1M "$store/a.raw"
@@ -238,7 +240,7 @@ test_vhdfs_img_writes_nothing_outside() {
 	nothing_outside_changed
 }
 
-# Slowly: after each opening there is a moment in which names change.
+# Slowed down, so that names change after each open.
 make_child_and_remove() {
 	strace -o /dev/null -e trace=openat,openat2 \
 		-e inject=openat,openat2:delay_exit=300 vhdfs-img create --store "$store" --parent "$store/d/p.vhdx" \

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of locks, after lib.sh and mount/common.sh: who holds what.
+# Functions for the tests of locks, to be sourced after lib.sh and
+# mount/common.sh: programs that hold images.
 
-# with_each_format COMMAND...: in a store of its own for each format, with $ending set.
+# with_each_format COMMAND...: runs the command for each format, in a new store,
+# with $ending set.
 with_each_format() {
 	local ending mnt
 
@@ -15,8 +17,8 @@ with_each_format() {
 	done
 }
 
-# start_racer WORD COMMAND...: racer in the background, until end_racer; the
-# word is what it says first.
+# start_racer WORD COMMAND...: runs racer in the background until end_racer; the
+# word is its first output.
 start_racer() {
 	local word=$1
 
@@ -38,8 +40,8 @@ end_racer() {
 	wait "$pid"
 }
 
-# outcomes WHAT EXPECTED COMMAND...: the outcomes of racer, without how often,
-# one behind the other; each must be there.
+# outcomes WHAT EXPECTED COMMAND...: expects these outcomes of racer, each at least
+# once, without their numbers.
 outcomes() {
 	local what=$1 expected=$2
 
@@ -49,8 +51,8 @@ outcomes() {
 		"$(cut -d ' ' -f 2- "$scratch/outcomes" | sort | paste -sd ,)"
 }
 
-# hold_as COMMAND...: a program that has a file open and reads standard input;
-# it is ended by let_go.
+# hold_as COMMAND...: starts a program that has a file open and reads standard
+# input; let_go ends it.
 hold_as() {
 	rm -f "$scratch/as.fifo" "$scratch/as.out"
 	mkfifo "$scratch/as.fifo"
@@ -68,7 +70,7 @@ let_go() {
 	wait "$pid"
 }
 
-# in_use IMAGE, not_in_use IMAGE: by what info says.
+# in_use IMAGE, not_in_use IMAGE: expects this from vhdfs-img info.
 in_use() {
 	[ "$(vhdfs-img info --json "$1" | jq '."in-use"')" = true ]
 }

@@ -5,7 +5,6 @@
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/common.sh"
 
-# For each format.
 times=25
 [ -z "${VHDFS_LONG:-}" ] || times=$((VHDFS_LONG * 400))
 
@@ -25,11 +24,11 @@ race_of_three() {
 	equal "how often" "$times EBUSY EBUSY open" "$(cat "$scratch/outcomes")"
 }
 
-test_of_mounts_that_open_an_image_for_writing_at_once_one_wins_each_time() {
+test_one_of_several_mounts_wins_a_race_for_writing() {
 	with_each_format race_of_three
 }
 
-# The other mount reads an image's tables while they change under it.
+# One mount reads an image's tables while the other changes them.
 look_at_a_busy_image() {
 	three_mounts
 	start_racer filling fill "$child"
@@ -41,7 +40,7 @@ look_at_a_busy_image() {
 	cmp "$child" "$second"
 }
 
-test_image_that_another_mount_is_filling_is_in_use_and_nothing_else() {
+test_image_that_another_mount_fills_is_in_use_and_not_broken() {
 	with_each_format look_at_a_busy_image
 }
 
@@ -49,7 +48,7 @@ readers_meet_writers() {
 	three_mounts
 	hold_view "$child" ro
 	exec {fd}<"$second"
-	# Each has a reader: no mount may write, and both go on reading.
+	# Each mount has a reader: neither may write, and both readers continue.
 	outcomes "writers in both" "EBUSY EBUSY" once 5 "$child" "$second"
 	head -c 100000 <&"$fd" | cmp - <(head -c 100000 "$third")
 	opens "$child" ro ""
@@ -58,13 +57,12 @@ readers_meet_writers() {
 	wait_until 5 file-io "$second" rw
 }
 
-test_readers_in_two_mounts_go_on_when_writers_in_both_are_refused() {
+test_readers_in_two_mounts_continue_when_writers_are_refused() {
 	with_each_format readers_meet_writers
 }
 
-# A mount whose reader is its only one may write: another's attempts do not take
-# the image from under the reader.
-test_reader_goes_on_while_other_mounts_try_to_write() {
+# Attempts of other mounts to write do not disturb the reader of an image.
+test_reader_continues_while_other_mounts_try_to_write() {
 	local ending=vhdx
 	three_mounts
 	exec {fd}<"$child"
@@ -73,7 +71,7 @@ test_reader_goes_on_while_other_mounts_try_to_write() {
 	exec {fd}<&-
 }
 
-# The reader's own mount and another want to write at the same moment.
+# The reader's mount and another one open the image for writing concurrently.
 test_reader_survives_a_race_for_its_image() {
 	local ending=vhdx i
 	three_mounts
@@ -96,7 +94,7 @@ killed_holder() {
 	kill -KILL "${mount_pid[$mnt]}"
 	wait "${mount_pid[$mnt]}" || true
 	unset "mount_pid[$mnt]"
-	# No lock is left by the time the process has gone.
+	# The locks are released when the process has ended.
 	answers "" "$second" rw write 6000000 second fsync
 	umount -l "$mnt"
 	mount_store "$store" "$mnt"
@@ -114,7 +112,7 @@ test_nothing_is_locked_when_the_holder_was_killed() {
 	with_each_format killed_holder
 }
 
-# Readers of the master through one child do not keep others out.
+# A mount that reads the master through one child does not exclude the others.
 test_children_of_one_master_are_written_in_different_mounts() {
 	local ending=vhdx
 	three_mounts

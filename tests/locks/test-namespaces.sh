@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Locks hold between namespaces and by whatever path the store is reached; who
-# holds the image is said wherever that process can be seen.
+# Locks work across namespaces and for every path to the store.  Messages name the
+# holder of an image where its process is visible.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/common.sh"
 
 requires unshare ip
 
-# mount_through COMMAND... -- STORE MOUNTPOINT: as mount_store, by a command
-# that ends with executing what it is given.
+# mount_through COMMAND... -- STORE MOUNTPOINT: mount_store through a command that
+# executes its arguments.
 mount_through() {
 	local before=()
 
@@ -25,8 +25,8 @@ mount_through() {
 	unset -f vhdfs
 }
 
-# held_in_first_by PID VIEW: the second view is refused to writers and readers;
-# its mount's log and vhdfs-img name the process.
+# second_is_refused PID VIEW: expects that the second mount refuses the view to
+# writers and readers; its log and vhdfs-img name the process.
 second_is_refused() {
 	local pid=$1 second=$2 log=$3
 
@@ -55,8 +55,8 @@ test_another_network_namespace() {
 	release_view
 }
 
-# start_elsewhere: a vhdfs in a mount namespace of its own, over a bind mount of
-# the store which is there alone; its mount is at $elsewhere for us.
+# start_elsewhere: starts vhdfs in a mount namespace of its own, on a bind mount of
+# the store that exists only there; its mount is visible here at $elsewhere.
 start_elsewhere() {
 	mkdir "$scratch/bound" "$scratch/there"
 	unshare -m --propagation private sh -ec '
@@ -95,7 +95,7 @@ test_another_mount_namespace_and_a_bind_mount() {
 	wait "$view_pid" || true
 }
 
-# From in there the holder has no process id; from out here the other has one.
+# Inside the holder has no process id; outside the other one has.
 test_another_pid_namespace() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -118,8 +118,7 @@ test_another_pid_namespace() {
 	opens "$child" rw ""
 }
 
-# over_file_system: the store in a file system of its own, which is mounted
-# twice.
+# over_file_system: the store is on a file system that is mounted twice.
 over_file_system() {
 	mkdir "$scratch/twice"
 	mount --bind "$scratch/fs" "$scratch/twice"

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A parent is nobody's to write, replace or remove through vhdfs; what another
-# program does to its file leaves those alone who have it open.
+# vhdfs never writes, replaces or removes a parent.  Changes of its file by other
+# programs do not affect children that are open.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/common.sh"
 
-# The master in a directory of its own, which the second mount shows alone: that
-# one does not know of the child.
+# The second mount shows the master's directory alone, and so does not know the
+# child.
 store_of_two_directories() {
 	empty_store
 	mkdir "$store/masters" "$store/clients"
@@ -61,7 +61,7 @@ test_child_whose_parent_another_mount_writes_is_in_use() {
 	with_each_format child_of_a_written_parent
 }
 
-# Of a writer who stays and a child that is made, one comes to be.
+# Either the writer opens the image or the child is created, never both.
 writer_or_child() {
 	local i leaf created opened
 
@@ -91,7 +91,7 @@ test_image_becomes_a_parent_or_is_written_and_never_both() {
 	with_each_format writer_or_child
 }
 
-# Who has it open for reading only does not keep it from becoming a parent.
+# An image that is open for reading can become a parent.
 test_image_that_is_read_becomes_a_parent_and_is_not_written_after() {
 	local ending=vhdx
 	store_of_pair
@@ -129,7 +129,7 @@ nothing_writes_a_parent() {
 	done
 	opens "$master" rw EACCES
 	release_view
-	# Nor when nobody has it open: a repair keeps it the parent that it is.
+	# The same when it is not open: a repair keeps its identity.
 	unmount "$mnt"
 	expect 0 vhdfs-img check --repair "$store/master.$ending"
 	sha256sum --quiet -c "$scratch/before" || fail "the parent has changed"
@@ -139,9 +139,9 @@ test_nothing_of_vhdfs_writes_replaces_or_removes_a_parent() {
 	with_each_format nothing_writes_a_parent
 }
 
-# reads_on HOW COMMAND...: what another program does to the master's file while
-# the child is open: the reader goes on with the old file, and the next open
-# says what is the matter.
+# reads_on HOW COMMAND...: the command changes the master's file while the child is
+# open: the reader continues with the old file, and the next open reports the
+# error.
 reads_on() {
 	local how=$1 says=$2
 
@@ -152,9 +152,9 @@ reads_on() {
 	cat "$child" >"$scratch/whole"
 	exec {fd}<>"$child"
 	"$@"
-	# Not from the page cache: a writer's reads are direct.
+	# Not from the page cache: reads of a view open for writing are direct.
 	cat <&"$fd" | cmp - "$scratch/whole" || fail "$how: the reader got else"
-	# Another child, which was not open; this one again, which is.
+	# A child that was not open, then the open child again.
 	opens "$mnt/b.$ending.raw" ro EIO
 	answers "" "$child" rw write 9000000 hello fsync
 	exec {fd}>&-
@@ -165,7 +165,7 @@ reads_on() {
 		fail "$how: it says: $(cat "$scratch/error")"
 	grep -q "$says" "$mnt.log" ||
 		fail "$how: the log says: $(cat "$mnt.log")"
-	# And it is all there once the master is.
+	# All is readable again when the master is back.
 	"$undo"
 	wait_until 5 file-io "$child" rw
 	equal "contents" hello "$(file-io "$child" ro read 9000000 5)"
@@ -173,7 +173,7 @@ reads_on() {
 	rm -rf "${store:?}"
 }
 
-# All that follow leave the old master at $scratch/old.
+# The functions below move the old master to $scratch/old.
 move_back() {
 	mv -T "$scratch/old" "$store/master.$ending"
 }

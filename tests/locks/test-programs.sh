@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A mount and the programs that open images themselves: vhdfs-img, and QEMU's,
-# whose locks are on the same bytes.
+# A mount and other programs that open images: vhdfs-img and QEMU, which lock the
+# same bytes.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/common.sh"
 
 requires jq qemu-io qemu-img qemu-nbd strace
 
-# QEMU knows no child of a VHD, but any file as a raw one: locks are the same.
-# qemu_opens FILE MODE EXPECTED: "" or what it says.
+# QEMU does not support children of a VHD, but opens every file as raw, with the
+# same locks.
+# qemu_opens FILE MODE EXPECTED: expects this output; "": success.
 qemu_opens() {
 	local status=0 mode=(-r)
 
@@ -25,7 +26,7 @@ qemu_opens() {
 	fi
 }
 
-# qemu_holds FILE [OPTION]: qemu-io has it open, for writing without -r, until
+# qemu_holds FILE [OPTION]: qemu-io opens the file, for writing without -r, until
 # let_go.
 qemu_holds() {
 	hold_as qemu-io -f raw "${@:2}" "$1"
@@ -66,7 +67,7 @@ mount_meets_qemu() {
 	file=$store/clients/pc.$ending master_file=$store/master.$ending
 	chmod 644 "$master_file"
 	mount_store "$store" "$mnt"
-	# A writer: of the leaf, and of its parent.
+	# Writers of the leaf and of its parent.
 	qemu_holds "$file"
 	opens "$child" rw EBUSY
 	opens "$child" ro EBUSY
@@ -108,7 +109,7 @@ test_mount_keeps_off_what_qemu_nbd_has_open() {
 	opens "$child" rw ""
 }
 
-# QEMU's own driver, which a live image would be damaged by.
+# QEMU's own driver would damage an image that is open.
 test_qemu_img_changes_nothing_that_a_mount_has_open() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -151,7 +152,7 @@ vhdfs_img_meets_a_writer() {
 	hold_view "$child" rw
 	expect_error 1 "in use by vhdfs \(process ${mount_pid[$mnt]}\)" \
 		vhdfs-img convert "$file" "$scratch/copy.$ending"
-	# Its parent may be read, and become the parent of others.
+	# Its parent can be read, and become the parent of others.
 	expect 0 vhdfs-img convert "$store/master.$ending" \
 		"$scratch/copy.$ending"
 	expect 0 vhdfs-img create --parent "$store/master.$ending" \
@@ -164,13 +165,13 @@ test_vhdfs_img_keeps_off_what_a_mount_writes() {
 	with_each_format vhdfs_img_meets_a_writer
 }
 
-# stopped_at FILE CALL COMMAND...: the command, which stops where it first makes
-# that system call on that file or directory, or on any, until goes_on.
+# stopped_at FILE CALL COMMAND...: starts the command, which stops at its first such
+# system call on that file or directory, or on any, until goes_on.
 stopped_at() {
 	local path=(-P "$1")
 
 	[ "$1" != any ] || path=()
-	# Of a process that is traced no sanitizer can look for leaks.
+	# The leak sanitizer does not work in a traced process.
 	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 \
 		strace -f -o "$scratch/trace" "${path[@]}" -e "trace=$2" \
 		-e "inject=$2:signal=SIGSTOP:when=1" "${@:3}" &
@@ -192,19 +193,19 @@ test_mount_keeps_off_what_vhdfs_img_works_on() {
 	store_of_pair
 	file=$store/clients/pc.vhdx
 	mount_store "$store" "$mnt"
-	# The source of a copy may be read, and not written.
+	# The source of a copy can be read and not written.
 	stopped_at "$scratch" fsync vhdfs-img convert "$file" "$scratch/copy.vhdx"
 	opens "$child" rw EBUSY
 	opens "$child" ro ""
 	grep -q "in use by vhdfs-img (process $slow_pid)" "$mnt.log" ||
 		fail "the log does not say by whom: $(cat "$mnt.log")"
 	goes_on
-	# A repair has the image alone.
+	# A repair locks the image exclusively.
 	stopped_at "$file" pread64 vhdfs-img check --repair "$file"
 	opens "$child" rw EBUSY
 	opens "$child" ro EBUSY
 	goes_on
-	# A child protects its parent, also while it is made.
+	# A child protects its parent while it is being created, too.
 	stopped_at any fdatasync vhdfs-img create --parent "$file" \
 		"$store/b.vhdx"
 	opens "$child" rw EACCES

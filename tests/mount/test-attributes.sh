@@ -5,7 +5,7 @@
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-test_junk_is_told_with_its_first_bytes() {
+test_error_of_junk_shows_its_first_bytes() {
 	empty_store
 	printf 'QFI\373 and more' >"$store/a.vhdx"
 	printf 'abc' >"$store/b.vhd"
@@ -22,14 +22,14 @@ attributes() {
 		sort | paste -sd ' '
 }
 
-test_size_is_the_disks() {
+test_size_is_that_of_the_disk() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	equal "master" $((64 << 20)) "$(size_of "$master")"
 	equal "child" $((64 << 20)) "$(size_of "$child")"
 }
 
-test_blocks_are_what_the_image_takes() {
+test_blocks_are_those_of_the_image_file() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	equal "master" "$(stat -c %b "$store/master.vhdx")" \
@@ -37,7 +37,7 @@ test_blocks_are_what_the_image_takes() {
 	equal "child" "$(stat -c %b "$store/clients/pc.vhdx")" \
 		"$(stat -c %b "$child")"
 	equal "blksize" 4096 "$(stat -c %o "$child")"
-	# What is written costs the child, at once.
+	# A write grows the child's blocks at once.
 	dd if=/dev/urandom of="$child" bs=1M seek=8 count=4 conv=notrunc,fsync \
 		status=none
 	[ "$(stat -c %b "$child")" -ge $((4 << 11)) ] ||
@@ -46,7 +46,7 @@ test_blocks_are_what_the_image_takes() {
 		"$(stat -c %b "$child")"
 }
 
-test_owner_mode_and_mtime_are_the_files() {
+test_owner_mode_and_mtime_are_those_of_the_file() {
 	store_of_pair
 	chown 1234:4321 "$store/clients/pc.vhdx"
 	chmod 640 "$store/clients/pc.vhdx"
@@ -58,7 +58,7 @@ test_owner_mode_and_mtime_are_the_files() {
 	equal "mode" 606 "$(stat -c %a "$child")"
 }
 
-test_directory_is_as_the_stores() {
+test_directory_has_the_stores_attributes() {
 	store_of_pair
 	chown 7:8 "$store/clients"
 	chmod 2750 "$store/clients"
@@ -82,7 +82,7 @@ test_no_write_bits_on_a_grandparent() {
 	mount_store "$store" "$mnt"
 	equal "modes" "444 444 666" "$(stat -c %a "$master" "$child" \
 		"$mnt/grand.vhdx.raw" | paste -sd ' ')"
-	# It stays a parent where what is between is missing.
+	# It stays a parent when the image between is missing.
 	mv "$store/clients/pc.vhdx" "$store/pc.off"
 	equal "grandchild" 0 "$(stat -c %a "$mnt/grand.vhdx.raw")"
 	mv "$store/pc.off" "$store/clients/pc.vhdx"
@@ -159,7 +159,7 @@ test_attributes_cannot_be_changed() {
 	expect 1 getfattr -n user.other "$child"
 }
 
-# A VHDX image has a new identifier once it was written.
+# The first write gives a VHDX image a new identifier.
 test_id_shows_the_first_write() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -176,7 +176,7 @@ test_id_shows_the_first_write() {
 	equal "id, closed" "$during" "$after"
 }
 
-test_broken_image_shows_and_says_why() {
+test_broken_image_is_shown_with_its_error() {
 	store_of_pair
 	printf 'x' | dd of="$store/master.vhdx" bs=1 conv=notrunc status=none
 	truncate -s 10000 "$store/short.vhd"
@@ -187,24 +187,24 @@ test_broken_image_shows_and_says_why() {
 	local name
 	for name in "$master" "$child" "$mnt/short.vhd.raw"; do
 		[ -n "$(attribute "$name" error)" ] || fail "$name: no error"
-		# Once, however often one looks.
+		# The error is logged once, whatever the number of lookups.
 		stat "$name" "$name" >/dev/null
 		equal "lines of log" 1 \
 			"$(grep -cxF "vhdfs: $(attribute "$name" error)" \
 				"$mnt.log")"
 	done
-	# One for the master and its child.
+	# One line for the master and its child.
 	equal "lines of log" 2 "$(wc -l <"$mnt.log")"
 }
 
-test_statfs_is_the_stores() {
+test_statfs_is_that_of_the_store() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	equal "file system" "$(stat -f -c '%s %b' "$store")" \
 		"$(stat -f -c '%s %b' "$mnt")"
 }
 
-test_a_vhd_parent_that_was_written_is_warned_of() {
+test_modified_vhd_parent_causes_a_warning() {
 	store_of_pair vhd
 	mount_store "$store" "$mnt"
 	! attribute "$child" warning 2>/dev/null || fail "expected no warning"

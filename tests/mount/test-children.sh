@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Children are found by what is in their files, whatever their names are and
-# wherever they lie in the store, and protect their parent.
+# Children are found by the contents of their files, whatever their names and
+# directories in the store, and protect their parent.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# is_parent: the master shows no write bit and is not opened for writing, though
-# its file has its write bits.
+# is_parent: expects that the master's view has no write bits and cannot be opened
+# for writing, although its file has write bits.
 is_parent() {
 	chmod u+w "$store/master.$ending"
 	equal "mode: $1" 444 "$(stat -c %a "$master")"
@@ -20,7 +20,7 @@ is_no_parent() {
 	opens "$master" rw ""
 }
 
-# moved_about: the child under all kinds of names.
+# moved_about: gives the child various names.
 moved_about() {
 	local name at=$store/clients/pc.$ending
 	store_of_pair "$1"
@@ -50,7 +50,7 @@ test_vhd_children_with_other_names() {
 	moved_about vhd
 }
 
-# From the first look at the store on.
+# The mount finds the child when it first reads the store.
 test_hidden_child_of_a_store_that_is_mounted_anew() {
 	store_of_pair
 	mv "$store/clients/pc.vhdx" "$store/clients/.pc.vhdx.1"
@@ -67,7 +67,7 @@ test_hidden_child_that_is_copied_in() {
 	is_parent "after"
 }
 
-# What is wrong with a child does not make its parent writable.
+# An error of a child does not make its parent writable.
 test_child_that_does_not_open() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -88,14 +88,14 @@ test_child_that_does_not_open() {
 	is_no_parent "without it"
 }
 
-# wipe FIRST COUNT: pieces of 64 KiB of the child.
+# wipe FIRST COUNT: overwrites pieces of 64 KiB of the child with zeros.
 wipe() {
 	dd if=/dev/zero of="$store/clients/pc.vhdx" bs=64K seek="$1" count="$2" \
 		conv=notrunc status=none
 }
 
-# A broken image that has no parent protects nothing; one that may have any
-# parent does not keep other clients from their own disks.
+# A broken image without a parent protects no image; one with an unknown parent
+# does not prevent clients from writing their own children.
 test_broken_image_does_not_keep_others_from_writing() {
 	store_of_pair
 	vhdfs-img create --size 4M "$store/alone.vhdx"
@@ -109,10 +109,9 @@ test_broken_image_does_not_keep_others_from_writing() {
 	opens "$child" rw ""
 }
 
-# A piece of an image, which a copy that was broken off leaves under a hidden
-# name, may be anything's child: the log and the image that is not written name
-# it.
-test_file_that_may_be_any_images_child_is_named() {
+# A part of an image, which an interrupted copy leaves under a hidden name, may be
+# a child of any image: the log and the image that is not written name it.
+test_image_with_an_unknown_parent_is_named() {
 	local reason
 
 	store_of_pair
@@ -138,8 +137,8 @@ is_not_written() {
 	[ "$(stat -c %a "$1")" = 444 ]
 }
 
-# Files that are no images cost a look at their signature once.
-test_other_files_are_looked_at_once() {
+# The signature of files that are no images is read once.
+test_files_that_are_no_images_are_read_once() {
 	requires strace
 	store_of_pair
 	echo text >"$store/README"
@@ -158,9 +157,9 @@ test_other_files_are_looked_at_once() {
 	equal "reads" 0 "$(wc -l <"$scratch/calls")"
 }
 
-# elsewhere_of ENDING [OPTION...]: a master in the store, its child outside.  It
-# is kept as long as the master is only read, or opened and not written; then
-# the child is refused, and shows no mixture.
+# elsewhere_of ENDING [OPTION...]: a master in the store, its child outside.  The
+# child stays valid while the master is read, or opened and not written; after a
+# write to the master the child is refused, and shows no mixed contents.
 elsewhere_of() {
 	local id elsewhere=$scratch/elsewhere
 

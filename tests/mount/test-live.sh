@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What other programs do to the store shows at once, without a remount.
+# Changes of the store by other programs show at once, without a remount.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -50,7 +50,7 @@ test_image_that_is_replaced() {
 	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
 }
 
-# Who has the old one open goes on with it; who opens gets the new one.
+# A client that has the old image open keeps it; a later open gets the new one.
 test_image_that_is_replaced_while_it_is_open() {
 	empty_store
 	make_disk "$store/a.vhdx"
@@ -80,7 +80,7 @@ test_image_that_another_program_has_written() {
 	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
 }
 
-test_image_that_grows_whole_shows_when_it_is() {
+test_image_that_is_being_copied_shows_when_it_is_complete() {
 	empty_store
 	mount_store "$store" "$mnt"
 	make_disk "$scratch/a.vhdx"
@@ -124,7 +124,7 @@ test_directory_moved_in_with_all_that_is_in_it() {
 	[ -f "$mnt/inside/deep/b.vhdx.raw" ] || fail "b is not there"
 }
 
-# names_are NAME...: what ls shows of a directory, looked at by nothing else.
+# names_are NAME...: expects these names from ls; nothing else reads the mount.
 names_are() {
 	local dir=$1
 
@@ -172,7 +172,7 @@ test_link_to_a_directory_that_comes_and_goes() {
 	names_are "$mnt" other
 }
 
-# What is on the way is in no directory that the mount shows.
+# The link leads through a directory that the mount does not show.
 test_link_through_a_hidden_directory() {
 	empty_store
 	mkdir "$store/.hidden"
@@ -185,7 +185,7 @@ test_link_through_a_hidden_directory() {
 	names_are "$mnt"
 }
 
-# A link to a link to a directory, in which a link is.
+# A link to a link to a directory that contains a link.
 test_links_on_links_that_change() {
 	empty_store
 	make_disk "$store/one/a.vhdx"
@@ -233,7 +233,8 @@ test_child_is_broken_while_its_parent_is_away() {
 	equal "hash" "$hash" "$(sha256_of "$child")"
 }
 
-# It is looked for beside the child when it is not where the locator says.
+# Where the locator's path does not exist the parent is searched in the child's
+# directory.
 test_parent_that_moves_beside_the_child() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -251,7 +252,7 @@ test_parent_that_another_image_replaces() {
 	opens "$child" ro EIO
 }
 
-# The child says "maitre" with the accent in one code point.
+# The child names "maitre" with the accent in one code point.
 test_parent_that_is_renamed_to_what_ntfs_calls_the_same() {
 	local composed=$'Ma\xc3\xaetre.vhdx' decomposed=$'MAI\xcc\x82TRE.VHDX'
 
@@ -302,8 +303,8 @@ test_image_that_is_removed_while_it_is_open() {
 	cmp "$child" "$master"
 }
 
-# Many changes between two requests: more than the kernel's queue holds.
-test_more_changes_than_the_kernel_remembers() {
+# More changes between two requests than the kernel's event queue holds.
+test_overflow_of_the_event_queue() {
 	empty_store
 	mount_store "$store" "$mnt"
 	local max i

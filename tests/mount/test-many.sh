@@ -5,8 +5,8 @@
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# opened COMMAND...: how many images of $store/clients vhdfs opens for it; its
-# output goes to $scratch/out.
+# opened COMMAND...: prints how many images of $store/clients vhdfs opens during
+# the command, whose output goes to $scratch/out.
 opened() {
 	local log=$scratch/opened pid
 
@@ -21,15 +21,14 @@ opened() {
 	sed '1,/-mark$/d' "$log" | grep -c '\.vhdx$' || true
 }
 
-# Is a file that is opened now seen by inotifywait?
+# Does inotifywait report the open of a file?
 seen_by() {
 	: >"$2"
 	sleep 0.1
 	grep -q "^${2##*/}$" "$1"
 }
 
-# A master and 511 children, which are made by copying: what is to be seen here
-# is the mount.
+# A master and 511 children, which are made by copying.
 store_of_512() {
 	local i
 
@@ -47,7 +46,7 @@ test_listing_512_images_opens_what_is_new() {
 	mount_store "$store" "$mnt"
 	equal "opened by ls -l" 0 "$(opened ls -l "$mnt/clients")"
 	equal "lines" 512 "$(wc -l <"$scratch/out")"
-	# One more among them does not cost reading all of them again.
+	# A new image does not cause the others to be read again.
 	cp "$store/clients/pc.vhdx" "$store/clients/new.vhdx"
 	new=$(opened ls -l "$mnt/clients")
 	[ "$new" -le 4 ] || fail "expected at most 4 opens for one more, found $new"

@@ -4,7 +4,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 
-# All that is shown below the mountpoint, sorted, in one line.
+# Prints all names below the mountpoint, sorted, in one line.
 shown() {
 	(cd "$mnt" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
 		paste -sd ' ')
@@ -19,7 +19,7 @@ test_every_ending_in_any_case() {
 	mount_store "$store" "$mnt"
 	equal "names" "a.vhd.raw b.VHDX.raw c.avhd.raw d.AvHdX.raw e.Vhd.raw" \
 		"$(shown)"
-	# The format is in the bytes.
+	# The format is read from the file's contents.
 	equal "format of a.vhd" vhdx \
 		"$(getfattr --only-values -n user.vhdfs.format "$mnt/a.vhd.raw")"
 }
@@ -100,7 +100,7 @@ test_link_out_of_the_store_is_not_followed() {
 	equal "lines of log" 2 "$(grep -c 'leads out of the store' "$mnt.log")"
 }
 
-test_links_to_one_another_end() {
+test_links_to_one_another_make_no_endless_tree() {
 	empty_store
 	make_disk "$store/a/x.vhdx"
 	mkdir "$store/b"
@@ -117,7 +117,7 @@ test_links_to_one_another_end() {
 	equal "names of the image" 2 "$(wc -l <"$scratch/found")"
 }
 
-# Two names of one image are one image: its number, its contents, its lock.
+# Two names of one file are one image: one inode number, contents and lock.
 test_two_names_are_one_image() {
 	empty_store
 	make_disk "$store/a.vhdx"
@@ -144,7 +144,7 @@ test_name_too_long_for_a_view_is_not_shown() {
 	grep -q 'not shown' "$mnt.log" || fail "the log does not say so"
 }
 
-# A view's name does not change because another file came.
+# The name of a view does not depend on other files.
 test_formats_of_one_stem_do_not_collide() {
 	empty_store
 	make_disk "$store/a.vhdx"

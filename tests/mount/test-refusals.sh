@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Who may not open a view, and what else a mount refuses.
+# Refused opens of views, and other requests that a mount refuses.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -20,7 +20,7 @@ test_file_without_write_bits_cannot_be_opened_for_writing() {
 	opens "$child" rw EACCES
 }
 
-# truncated FILE BYTES: the file loses so many at its end.
+# truncated FILE BYTES: removes this many bytes at the file's end.
 truncated() {
 	chmod u+w "$1"
 	truncate -s "-$2" "$1"
@@ -49,7 +49,7 @@ test_truncated_image_shows_as_broken() {
 		fail "expected it in the log: $(cat "$mnt.log")"
 }
 
-# is_for_reading VIEW PATTERN: it has no write bits, and says why.
+# is_for_reading VIEW PATTERN: expects no write bits, and this reason.
 is_for_reading() {
 	equal "mode" 444 "$(stat -c %a "$1")"
 	opens "$1" rw EACCES
@@ -61,7 +61,8 @@ is_for_reading() {
 	! attribute "$1" error 2>/dev/null || fail "expected no error"
 }
 
-# header32 IMAGE OFFSET BYTES: both headers of a VHDX, summed up again.
+# header_bytes IMAGE OFFSET BYTES: changes both headers of a VHDX, with their
+# checksums.
 header_bytes() {
 	python3 - "$@" <<-'EOF'
 		import sys, struct
@@ -148,7 +149,7 @@ test_image_that_another_mount_reads_can_be_read_and_not_written() {
 	hold_view "$child" ro
 	opens "$scratch/other/clients/pc.vhdx.raw" ro ""
 	opens "$scratch/other/clients/pc.vhdx.raw" rw EBUSY
-	# After a refusal its reader still reads.
+	# After a refusal the other mount's reader still reads.
 	opens "$child" ro ""
 }
 
@@ -161,7 +162,7 @@ test_image_that_another_program_holds_answers_ebusy() {
 	opens "$child" rw ""
 }
 
-# The store through a bind mount that is read-only, which can change.
+# The store is behind a bind mount that changes from read-only to writable.
 test_store_on_a_read_only_file_system() {
 	store_of_pair
 	chmod 644 "$store/clients/pc.vhdx"
@@ -192,8 +193,8 @@ test_immutable_image() {
 	opens "$child" rw ""
 }
 
-# Who reads a view keeps reading when a writer is refused.
-test_reader_goes_on_when_a_writer_is_refused() {
+# A reader of a view continues when a writer is refused.
+test_reader_continues_when_a_writer_is_refused() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	exec {fd}<"$child"
@@ -274,7 +275,7 @@ test_write_past_the_end_does_not_change_the_size() {
 	equal "last bytes" hel "$(tail -c 3 "$child")"
 }
 
-# As another user: what owner and mode permit, and no more.
+# Another user has the permissions of the file's owner and mode.
 test_allow_other_and_permissions() {
 	requires setpriv
 	store_of_pair
@@ -303,8 +304,8 @@ test_other_users_are_kept_out_without_allow_other() {
 		fail "another user sees the mount"
 }
 
-# What is written through another mount of the store cannot be copied here.
-test_image_that_another_mount_writes_is_told() {
+# An image that another mount writes cannot be copied here.
+test_copy_of_an_image_that_another_mount_writes_fails() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	mount_store "$store" "$scratch/second"

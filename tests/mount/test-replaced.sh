@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Images that another program replaces in place: the file's name and inode stay,
-# and it holds another image, or none.  What is cached of an image belongs to one
-# opening of it.
+# Another program replaces an image in place: the file keeps its name and inode,
+# and holds another image, or none.  Cached data of an image is valid for one open
+# of it.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# store_of_kinds: a mounted store with the image a.vhdx of 64 MiB, and beside the
-# store its successors, each with data at its end: larger, smaller, other (the
+# store_of_kinds: mounts a store with the image a.vhdx of 64 MiB, and creates its
+# successors outside the store, each with data at its end: larger, smaller, other (the
 # other format), same (of the same size), and broken.
 store_of_kinds() {
 	empty_store
@@ -27,7 +27,7 @@ store_of_kinds() {
 	mount_store "$store" "$mnt"
 }
 
-# shows FILE: the view shows what is in FILE, all of it, and no worker died.
+# shows FILE: expects that the view equals FILE, and that no worker died.
 shows() {
 	local size=0
 	if [ "${1##*/}" != broken ]; then
@@ -55,7 +55,7 @@ test_image_that_is_replaced_while_it_is_closed() {
 	done
 }
 
-# One that reads goes on with what the file holds; an error where that is none.
+# A reader continues with the new image; it gets an error if there is none.
 test_image_that_is_replaced_while_it_is_read() {
 	store_of_kinds
 	local kind
@@ -71,8 +71,8 @@ test_image_that_is_replaced_while_it_is_read() {
 	exec {fd}<&-
 }
 
-# A change that leaves size and time of the file as they were shows in the pages
-# that the kernel has cached, too.
+# A change that keeps the file's size and time invalidates the kernel's page cache,
+# too.
 test_image_that_is_replaced_by_one_of_the_same_size_and_time() {
 	store_of_kinds
 	truncate -s "$(stat -c %s "$scratch/same")" "$store/a.vhdx"
@@ -101,7 +101,7 @@ test_image_that_is_replaced_while_it_is_written() {
 		hold_view "$view" rw write 0 old write 1048576 old fsync \
 			write 40000000 old
 		cp "$scratch/$kind" "$store/a.vhdx"
-		# The close tells of the loss.
+		# The close reports the loss.
 		release_view || true
 		cmp "$scratch/$kind" "$store/a.vhdx" ||
 			fail "$kind: something was written to it"
@@ -111,9 +111,9 @@ test_image_that_is_replaced_while_it_is_written() {
 		fail "the log does not say it: $(cat "$mnt.log")"
 }
 
-# replaced_under_a_client BY BEFORE... -- AFTER...: commands of file-io before and
-# after the replacement.  What they answer is in $answers.  Nothing else asks the
-# mount meanwhile: tgtd does not, either.
+# replaced_under_a_client BY BEFORE... -- AFTER...: runs commands of file-io before
+# and after the replacement, and sets $answers to their output.  No other request
+# reaches the mount meanwhile, as under tgtd.
 replaced_under_a_client() {
 	local by=$1 before=() pid go
 
@@ -165,7 +165,7 @@ test_writes_after_the_replacement_of_a_vhd_fail() {
 	shows "$scratch/same"
 }
 
-# What was written before it and not flushed is lost: the next flush says so.
+# Unflushed writes before the replacement are lost: the next flush fails.
 test_flush_after_the_replacement_fails() {
 	store_of_kinds
 	replaced_under_a_client "$scratch/same" write 0 old fsync \
@@ -174,7 +174,7 @@ test_flush_after_the_replacement_fails() {
 	cmp "$scratch/same" "$store/a.vhdx" || fail "something was written to it"
 }
 
-# The parent's chains that are open get an error, no other image's bytes.
+# Open children of the parent get an error, not the bytes of another image.
 test_parent_that_is_replaced_in_place() {
 	local kind ending
 	for ending in vhdx vhd; do
@@ -226,7 +226,7 @@ test_parent_that_is_replaced_under_a_writer() {
 	no_worker_died
 }
 
-# What changes attributes alone harms no child that is open.
+# A change of attributes alone does not affect open children.
 test_parent_whose_attributes_change_stays() {
 	store_of_pair
 	mount_store "$store" "$mnt"

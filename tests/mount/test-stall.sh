@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# One image whose file is slow, large to examine or broken does not keep the
-# clients of other images waiting.
+# An image whose file is slow, large to examine or broken does not delay clients of
+# other images.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# slow_down FILE CALLS: each of these system calls on the file takes 100 s from
-# now on, until the test ends.
+# slow_down FILE CALLS: makes each of these system calls on the file take 100 s,
+# until the test's end or end_strace.
 slow_down() {
 	local worker
 	worker=$(pgrep -P "${mount_pid[$mnt]}" | head -n 1)
@@ -32,12 +32,12 @@ end_strace() {
 	wait "$strace_pid" || true
 }
 
-# in_time COMMAND...: it ends while the slow calls are still under way.
+# in_time COMMAND...: expects that the command ends during the slow calls.
 in_time() {
 	timeout 60 "$@" || fail "$* did not end in time, or failed"
 }
 
-# What clients of other images do.
+# Requests of clients of other images.
 others_go_on() {
 	in_time ls "$mnt" >/dev/null
 	equal size 4194304 "$(in_time stat -c %s "$mnt/a.vhdx.raw")"
@@ -67,7 +67,7 @@ test_image_that_is_slow_to_examine() {
 	others_go_on
 }
 
-# A directory of them: each is waited for once at most, all at the same time.
+# A request waits for slow files once, and for all of them at the same time.
 test_file_without_an_images_name_that_is_slow() {
 	store_with_others
 	slow_down "$store/.slow" pread64,preadv2
@@ -86,7 +86,7 @@ test_image_whose_close_is_slow() {
 	wait "$pid"
 }
 
-# What is waited for is the image alone whose attributes are asked for.
+# A request for attributes waits for its own image only.
 test_attributes_of_an_image_whose_close_is_slow() {
 	store_with_others
 	slow_down "$store/slow.vhdx" fdatasync
@@ -117,8 +117,8 @@ test_attributes_of_a_removed_image_whose_close_is_slow() {
 	exec {removed}<&-
 }
 
-# A broken image is read again when it has changed, not whenever another image
-# is closed.
+# A broken image is read again when it has changed, not when another image is
+# closed.
 test_broken_image_is_examined_once() {
 	requires strace
 	empty_store
@@ -147,7 +147,7 @@ test_broken_image_is_examined_once() {
 	[ -s "$scratch/calls" ] || fail "it changed, and was not read again"
 }
 
-# deep_store N: a chain of N images.
+# deep_store N: creates a chain of N images.
 deep_store() {
 	local i
 	empty_store
@@ -160,7 +160,7 @@ deep_store() {
 	done
 }
 
-# Where the root of a chain goes only its own child is examined again.
+# When the root of a chain is renamed only its child is examined again.
 test_rename_of_a_deep_chains_root_examines_its_child_alone() {
 	requires strace
 	deep_store 20
