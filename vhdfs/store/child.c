@@ -15,8 +15,8 @@
  *
  * A crash before 5 leaves no child: at most a parent without write bits and a
  * temporary file.  From 5 on no writer can open the parent, because its bits
- * are gone before the child exists.  A failure after 3 and before 5 gives the
- * parent its bits back.
+ * are removed before the child exists.  A failure after 3 and before 5 gives
+ * the parent its bits back.
  */
 #include "config.h"
 

@@ -11,11 +11,11 @@
  * a link to a directory above it is excluded, and a directory behind more than
  * one link is read only when a request needs it.
  *
- * The target of a link changes with names elsewhere: of the target, or of a
- * directory or link on the way to it.  So every link has an entry, even one
- * without a target, and is resolved again when a name was added or removed
- * anywhere in the store.  It is resolved again when its directory is listed,
- * too: the way may lead through directories outside the store's watches.
+ * The target of a link changes with other names: of the target, or of a
+ * directory or link in its path.  So every link has an entry, even one without
+ * a target, and is resolved again when a name was added or removed anywhere in
+ * the store.  It is resolved again when its directory is listed, too: the way
+ * may lead through directories outside the store's watches.
  */
 #include "config.h"
 

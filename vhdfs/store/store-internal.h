@@ -5,10 +5,10 @@
  * A file calls functions of the files above it in this list only:
  *
  *   image-names.c   which names are images, and how their views are called
- *   reserve.c       free space that guests' writes leave alone
+ *   reserve.c       free space that guests' writes must leave free
  *   resolve-path.c  the file that a name refers to, links followed
  *   watch.c         inotify watches of the directories
- *   examine.c       what one image file says of itself and of its parent
+ *   examine.c       one image file's headers, and its parent's file
  *   catalog.c       the images by file, and the queue of files to examine
  *   dir.c           directories and their entries
  *   watch-events.c  inotify events, applied to directories and images

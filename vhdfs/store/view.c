@@ -38,7 +38,7 @@ static void end_open(struct store *store, struct store_image *image,
 	image->opens--;
 	image->write_opens -= writable;
 	if (writable && !image->write_opens) {
-		/* The writer may have changed it, its identifier above all. */
+		/* The first write has changed its identifier. */
 		catalog_mark_stale_locked(store, image);
 		store->derive_due = true;
 	}
@@ -354,8 +354,8 @@ static char *copy_path(struct store *store, struct store_image *image)
 /*
  * Opens the image through the descriptors that the worker before left; by its
  * name where it left none.  After a failure for one handle it fails for all
- * others: the descriptors are gone then, and with them the record of a failed
- * sync, so that the name would open the image as if nothing were lost.
+ * others: the descriptors are closed then, and the record of a failed sync with
+ * them, so that an open by name would hide the loss.
  */
 static int reopen_chain(struct store *store, struct store_image *image,
 			bool writable)

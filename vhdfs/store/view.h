@@ -5,7 +5,7 @@
  * long as one of them is.
  *
  * THREADS: every function may be called from any thread, none with a lock of
- * the store held.  Unless said otherwise a function returns 0 or -errno with
+ * the store held.  Unless noted otherwise a function returns 0 or -errno with
  * words, and the caller holds a reference of the image.  Offsets and lengths
  * are bytes of the disk.
  */

@@ -46,7 +46,7 @@ void watch_init(struct store *store)
 {
 	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	/* The directories of -o parents=.  Their watches belong to no struct
-	 * dir, by which their events are told from others. */
+	 * dir, which distinguishes their events from others. */
 	for (size_t i = 1; store->inotify >= 0 && i < store->n_roots; i++)
 		add_watch(store, store->roots[i].fd);
 	if (store->inotify < 0)
