@@ -19,7 +19,7 @@ three_mounts() {
 
 race_of_three() {
 	three_mounts
-	outcomes "who opened it, of three" "EBUSY EBUSY open" \
+	outcomes "opens by three mounts" "EBUSY EBUSY open" \
 		once "$times" "$child" "$second" "$third"
 	equal "how often" "$times EBUSY EBUSY open" "$(cat "$scratch/outcomes")"
 }

@@ -35,7 +35,7 @@ parent_of_an_open_child() {
 	done
 	grep -q "m.$ending: .*in use by vhdfs (process ${mount_pid[$mnt]})" \
 		"$scratch/alone.log" ||
-		fail "the log does not say by whom: $(cat "$scratch/alone.log")"
+		fail "the log does not name the holder: $(cat "$scratch/alone.log")"
 }
 
 test_parent_that_is_open_through_a_child_is_not_written_in_another_mount() {
@@ -50,7 +50,7 @@ child_of_a_written_parent() {
 	opens "$child" rw EBUSY
 	grep -q "masters/m.$ending: .*in use by vhdfs (process ${mount_pid[$scratch/alone]})" \
 		"$mnt.log" ||
-		fail "the log does not say who has the parent: $(cat "$mnt.log")"
+		fail "the log does not name the holder of the parent: $(cat "$mnt.log")"
 	expect_error 1 "in use by vhdfs" vhdfs-img create --parent \
 		"$store/clients/pc.$ending" "$store/clients/b.$ending"
 	release_view

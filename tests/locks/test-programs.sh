@@ -72,7 +72,7 @@ mount_meets_qemu() {
 	opens "$child" rw EBUSY
 	opens "$child" ro EBUSY
 	grep -q "pc.$ending: .*in use by qemu-io (process $as_pid)" "$mnt.log" ||
-		fail "the log does not say by whom: $(cat "$mnt.log")"
+		fail "the log does not name the holder: $(cat "$mnt.log")"
 	let_go
 	qemu_holds "$master_file"
 	opens "$child" rw EBUSY
@@ -103,7 +103,7 @@ test_mount_keeps_off_what_qemu_nbd_has_open() {
 	wait_until 10 in_use "$store/clients/pc.vhdx"
 	opens "$child" rw EBUSY
 	grep -q "in use by qemu-nbd (process $pid)" "$mnt.log" ||
-		fail "the log does not say by whom: $(cat "$mnt.log")"
+		fail "the log does not name the holder: $(cat "$mnt.log")"
 	kill -KILL "$pid"
 	wait "$pid" || true
 	opens "$child" rw ""
@@ -198,7 +198,7 @@ test_mount_keeps_off_what_vhdfs_img_works_on() {
 	opens "$child" rw EBUSY
 	opens "$child" ro ""
 	grep -q "in use by vhdfs-img (process $slow_pid)" "$mnt.log" ||
-		fail "the log does not say by whom: $(cat "$mnt.log")"
+		fail "the log does not name the holder: $(cat "$mnt.log")"
 	goes_on
 	# A repair locks the image exclusively.
 	stopped_at "$file" pread64 vhdfs-img check --repair "$file"

@@ -137,7 +137,7 @@ test_image_that_another_mount_writes_answers_ebusy() {
 	opens "$scratch/other/clients/pc.vhdx.raw" ro EBUSY
 	grep -q "in use by vhdfs (process ${mount_pid[$mnt]})" \
 		"$scratch/other.log" ||
-		fail "the log does not say by whom: $(cat "$scratch/other.log")"
+		fail "the log does not name the holder: $(cat "$scratch/other.log")"
 	release_view
 	wait_until 5 file-io "$scratch/other/clients/pc.vhdx.raw" rw
 }
