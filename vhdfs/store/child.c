@@ -32,10 +32,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "chain/chain.h"
 #include "format/image.h"
 #include "format/registry.h"
-#include "io/io-file.h"
 #include "io/atomic-file.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"

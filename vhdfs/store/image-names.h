@@ -11,8 +11,8 @@
 
 #define NAME_VIEW_SUFFIX ".raw"
 
-/* Does name end in .vhd, .vhdx, .avhd or .avhdx, in any case, and not begin
- * with a dot? */
+/* Does name have the ending of an image (format/registry.h), in any case, and
+ * not begin with a dot? */
 bool name_is_image(const char *name);
 
 /* Is view an image's name and ".raw"?  *ret_len: length of the image's name. */
