@@ -42,6 +42,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/masters.h \
 	tgt-glue/config/parse.c \
 	tgt-glue/config/parse.h \
+	tgt-glue/config/resolve.c \
+	tgt-glue/config/resolve.h \
 	tgt-glue/config/shard.c \
 	tgt-glue/config/shard.h \
 	tgt-glue/config/tid.c \

@@ -165,8 +165,8 @@ test_commands_have_paths_in_quotes() {
 	cp "$scratch/fleet.conf" "$file"
 	chmod 644 "$file"
 	expect 1 tgt-glue --config "$file" check
-	sed -n 's/.*; type: //p' "$scratch/stderr" >"$scratch/command"
-	[ -s "$scratch/command" ] || fail "expected a command to type"
+	sed -n 's/.*; run: //p' "$scratch/stderr" >"$scratch/command"
+	[ -s "$scratch/command" ] || fail "expected a command to run"
 	sh "$scratch/command"
 	expect 0 tgt-glue --config "$file" check
 }

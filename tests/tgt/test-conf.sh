@@ -205,12 +205,12 @@ test_mutual_chap_wants_all_of_it() {
 	END
 	refused "client pc1: expected both mutual-user and mutual-secret"
 	echo "mutual-secret = secretsecret1" >>"$scratch/fleet.conf"
-	refused "client pc1: expected mutual-secret to be another"
+	refused "client pc1: expected a mutual-secret that differs"
 	sed -i 's/^mutual-secret.*/mutual-secret = secretsecret2/' \
 		"$scratch/fleet.conf"
 	expect 0 glue check
 	sed -i '/^secret/d' "$scratch/fleet.conf"
-	refused "client pc1: expected a secret of its own too"
+	refused "client pc1: expected a secret too"
 }
 
 test_secret_file() {
@@ -236,7 +236,7 @@ test_same_target_number_twice() {
 	write_fleet pc1 pc2 </dev/null
 	tid=$(glue generate | sed -n 's/.*controller_tid //p' | head -n 1)
 	echo "tid = $tid" >>"$scratch/fleet.conf"
-	refused "client pc2: expected a target number of its own, found $tid"
+	refused "client pc2: expected a unique target number, found $tid"
 	sed -i "s/^tid.*/tid = 7/" "$scratch/fleet.conf"
 	expect 0 glue generate
 	grep -q 'controller_tid 7$' "$scratch/stdout"
@@ -266,7 +266,7 @@ test_shards_and_what_is_none() {
 	sed -i 's/^shard = .*/shard = 3/' "$scratch/fleet.conf"
 	expect 0 glue check
 	set_fleet "shards = 3"
-	refused "client pc1: shard: expected less than shards of \[fleet\], which is 3, found 3"
+	refused "client pc1: shard: expected a number below shards of \[fleet\], which is 3, found 3"
 	mistake "$(line_of 'shard = 3')" "client pc1: shard"
 	# One mistake is not two.
 	set_fleet "shards = 33"
@@ -303,7 +303,7 @@ test_same_mac_twice() {
 		pc1 = 52:54:00:AB:00:01
 		pc2 = 52-54-00-ab-00-01
 	END
-	refused "client pc2: expected a MAC address of its own"
+	refused "client pc2: expected a unique MAC address"
 }
 
 test_master_and_its_ending() {
@@ -322,7 +322,7 @@ test_master_and_its_ending() {
 	grep -q 'clients/pc2.vhd.raw>' "$scratch/stdout"
 	grep -q 'clients/pc3.vhdx.raw>' "$scratch/stdout"
 	sed -i '/^format/d' "$scratch/fleet.conf"
-	refused "client pc3: master: expected an image masters/win11.*, found .*choose with .format"
+	refused "client pc3: master: expected an image masters/win11.*, found .*choose one with .format"
 }
 
 test_master_that_is_not_there() {

@@ -46,14 +46,14 @@ test_what_may_be_a_comment_or_a_path_is_asked_about() {
 	name_store
 	write_fleet pc1 </dev/null
 	set_fleet store "$scratch/store #1"
-	refused "store: expected a space after #, where a comment begins, or the value in quotes, found '$scratch/store #1'"
+	refused "store: expected a space after # .for a comment. or the value in double quotes .for a path with #., found '$scratch/store #1'"
 	set_fleet store "$scratch/store # 1"
 	expect 0 glue check
 	set_fleet store "$scratch/none # 1"
 	refused "store: expected a directory"
 	set_fleet store "$scratch/store"
 	echo 'address = 10.0.0 # .1' >>"$scratch/fleet.conf"
-	refused "address: expected .*, found '10.0.0'; what follows # or ; is a comment: put the value in \"\" where it is not"
+	refused "address: expected .*, found '10.0.0'; text after # or ; is a comment: put a value that contains them in double quotes"
 }
 
 test_quotes_that_do_not_close() {
@@ -62,7 +62,7 @@ test_quotes_that_do_not_close() {
 	set_fleet store "\"$scratch/store"
 	refused "expected a quote at the value's end, found none"
 	set_fleet store "\"$scratch/store\" x"
-	refused "expected the line's end after the closing quote, found more"
+	refused "expected the end of the line after the closing quote, found more text"
 }
 
 test_byte_order_marks_and_line_ends() {
@@ -184,10 +184,10 @@ test_number_follows_from_the_folded_name() {
 test_names_that_fold_alike_are_refused() {
 	name_store
 	write_fleet pc-1 PC_1 </dev/null
-	refused "client PC_1: expected a name of its own in a target's name, where case and '_' or '-' are the same, found $iqn_prefix:pc-1, which client pc-1 "
+	refused "client PC_1: expected a unique target name .upper case becomes lower case, '_' becomes '-'., found $iqn_prefix:pc-1, which client pc-1 "
 	write_fleet pc1 </dev/null
 	printf '[machines]\nPc1 = 52:54:00:00:00:01\n' >>"$scratch/fleet.conf"
-	refused "client Pc1: expected a name of its own"
+	refused "client Pc1: expected a unique target name"
 }
 
 test_image_under_another_spelling_is_not_forgotten() {
@@ -198,7 +198,7 @@ test_image_under_another_spelling_is_not_forgotten() {
 	for name in pc_1.vhdx PC-1.vhd pc-1.VHDX; do
 		touch "$scratch/store/clients/$name"
 		write_fleet pc-1 </dev/null
-		refused "client pc-1: expected its image clients/pc-1.vhdx, found clients/$name, which differs in case, '_' or '-' alone"
+		refused "client pc-1: expected its image clients/pc-1.vhdx, found clients/$name, which differs only in case, '_' or '-'"
 		touch "$scratch/store/clients/pc-1.vhdx"
 		expect 0 glue check
 		rm "$scratch/store/clients/"*
@@ -263,7 +263,7 @@ test_secrets_that_others_may_read_are_refused() {
 	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
 	for mode in 644 640 604 660; do
 		chmod "$mode" "$scratch/fleet.conf"
-		expect_error 1 "^$scratch/fleet.conf: expected to be for its owner alone, for it holds secrets, found mode $mode; type: chmod 600 $scratch/fleet.conf$" \
+		expect_error 1 "^$scratch/fleet.conf: mode: expected no access for group and others \(the file holds secrets\), found $mode; run: chmod 600 $scratch/fleet.conf$" \
 			glue check
 		expect 1 glue apply
 	done
@@ -276,7 +276,7 @@ test_secrets_that_others_may_read_are_refused() {
 	expect 0 glue secret pc1
 	expect 0 glue check
 	chmod 644 "$scratch/pc1.secret"
-	refused "secret-file: expected one for its owner alone, found mode 644; type: chmod 600 $scratch/pc1.secret"
+	refused "secret-file: expected no access for group and others, found mode 644; run: chmod 600 $scratch/pc1.secret"
 }
 
 run_tests

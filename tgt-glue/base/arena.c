@@ -97,13 +97,3 @@ bool strings_have(const struct strings *list, const char *text)
 			return true;
 	return false;
 }
-
-bool strings_same(const struct strings *a, const struct strings *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!strings_have(b, a->v[i]))
-			return false;
-	return true;
-}

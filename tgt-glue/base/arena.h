@@ -37,7 +37,5 @@ struct strings {
 
 void strings_add(struct arena *arena, struct strings *list, const char *text);
 bool strings_have(const struct strings *list, const char *text);
-/* The same strings, in whatever order; neither has one twice. */
-bool strings_same(const struct strings *a, const struct strings *b);
 
 #endif

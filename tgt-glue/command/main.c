@@ -12,6 +12,7 @@
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/reconcile/targets-conf.h"
+#include "tgt-glue/config/resolve.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/client-image.h"
 

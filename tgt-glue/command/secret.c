@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/base/textfile.h"
+#include "tgt-glue/config/resolve.h"
 #include "tgt-glue/config/values.h"
 
 /* 16 letters and digits: 95 bits. */

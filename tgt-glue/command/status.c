@@ -16,6 +16,7 @@
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"
+#include "tgt-glue/config/resolve.h"
 #include "tgt-glue/config/values.h"
 
 static void read_shard(struct status *s, struct shard_status *seen)

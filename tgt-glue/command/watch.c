@@ -29,6 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/command/inotify.h"
 #include "base/notify.h"

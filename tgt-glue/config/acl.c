@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-bool acl_is_restricted(const struct client *client)
-{
-	return client->addresses.n || client->initiators.n || client->user;
-}
-
 struct strings acl_addresses(struct arena *arena, const struct client *client)
 {
 	struct strings list = client->addresses;
@@ -61,7 +56,7 @@ void acl_check_accounts(struct fleet *fleet)
 				continue;
 			conf_mistake(
 				&fleet->conf, list[i].client->line,
-				"client %s: expected one secret for user '%s', found another one at client %s (line %d); tgtd knows a user once",
+				"client %s: expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
 				list[i].client->name, list[i].user,
 				list[k].client->name, list[k].client->line);
 			break;

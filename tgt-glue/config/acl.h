@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is admitted to a target.  tgtd lets in whom an address OR a name of its
- * list admits, and then asks for CHAP where the target has an account.  And
- * tgt-admin admits everybody to a target that names no address, so a list
- * always has one: where only names are wanted, an address that nobody has.
+ * Access control lists (ACLs) of targets.
+ *
+ * tgtd admits an initiator whose address OR name is in the target's list, and
+ * then asks for CHAP where the target has an account.  tgt-admin gives a target
+ * without an address the entry ALL.  So a list must always contain an address:
+ * where only names are to be admitted, it contains one that no host has.
  */
 #ifndef TGT_GLUE_CONFIG_ACL_H
 #define TGT_GLUE_CONFIG_ACL_H
@@ -11,24 +13,21 @@
 #include "tgt-glue/config/fleet.h"
 
 /*
- * Nobody's address (RFC 5737).  It must not be one of the server's own: that
- * would let in every initiator on this host.
+ * An address that no host has (RFC 5737).  An address of the server itself
+ * would not do: it admits every initiator on this host.
  */
 #define ACCESS_NOBODY "192.0.2.1"
 #define ACCESS_ALL "ALL"
 
-/* Does anything restrict who may use the client's disk? */
-bool acl_is_restricted(const struct client *client);
-
-/* The addresses that the target is bound to, never none. */
+/* The addresses in the target's list: at least one. */
 struct strings acl_addresses(struct arena *arena, const struct client *client);
 
-/* Is this entry of tgtd's list a name, not an address? */
+/* Whether an entry of tgtd's list is an initiator's name, not an address. */
 bool acl_is_name(const char *entry);
 
 /*
- * Secrets belong to user names, which all targets of one tgtd share: a name
- * with two secrets cannot be.  Notes such mistakes.
+ * Reports users with two secrets as mistakes: a secret belongs to a user, and
+ * all targets of a tgtd share its users.
  */
 void acl_check_accounts(struct fleet *fleet);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Children of an image, wherever they lie in the store: the library's catalog
- * of all images, opened when it is first needed. */
+/* Search for children, with the library's catalog of all images: the first
+ * search opens it. */
 #include "config.h"
 
 #include "tgt-glue/config/children.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Children of an image, wherever they lie in the store. */
+/* Search for the children of an image in the whole store. */
 #ifndef TGT_GLUE_CONFIG_CHILDREN_H
 #define TGT_GLUE_CONFIG_CHILDREN_H
 
@@ -9,12 +9,13 @@
 #include "tgt-glue/config/fleet.h"
 
 /*
- * *ret is the path, in the store and of the fleet's pool, of an image that is a
- * child of the file st, or may be one (see store_child_of); null: there is
- * none.  0, or -errno with words where the store cannot be read.
+ * Finds an image that is, or may be, a child of the file st (see
+ * store_child_of).  *ret is its path in the store, of the fleet's arena, or
+ * NULL where there is none.  Returns 0, or -errno with a message where the
+ * store cannot be read.
  *
- * Reads all images of the store when it is first called, and later what has
- * changed.
+ * The first call reads all images of the store; later calls read the images
+ * that have changed.
  */
 int children_find(struct fleet *fleet, const struct stat *st,
 		  enum store_kin kin, const char **ret);

@@ -3,528 +3,14 @@
 
 #include "tgt-glue/config/fleet.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "chain/parent-cache.h"
+#include "base/cleanup.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/store.h"
-#include "tgt-glue/config/acl.h"
-#include "tgt-glue/config/masters.h"
-#include "tgt-glue/base/textfile.h"
-#include "tgt-glue/config/tid.h"
-#include "tgt-glue/config/values.h"
-
-enum { DEFAULT_KEEP = 1 };
-
-/* One client being resolved. */
-struct resolving {
-	struct fleet *fleet;
-	struct client *client;
-	const struct conf_client *own;
-	const char *without_secret;
-};
-
-/* The client's own setting of the key, or the defaults'. Never null. */
-static const struct setting *setting_of(const struct resolving *r,
-					enum client_key key)
-{
-	static const struct setting none = { 0 };
-	const struct settings *own = &r->own->keys[key];
-	const struct settings *all = &r->fleet->conf.defaults.keys[key];
-
-	return own->n ? &own->v[0] : all->n ? &all->v[0] : &none;
-}
-
-static const char *value_of(const struct resolving *r, enum client_key key)
-{
-	return setting_of(r, key)->value;
-}
-
-static bool flag_of(const struct resolving *r, enum client_key key,
-		    bool otherwise)
-{
-	const char *value = value_of(r, key);
-
-	return value ? value_is_yes(value) : otherwise;
-}
-
-/* Where a mistake about this key stands: at the key, or at the client. */
-static int line_of(const struct resolving *r, enum client_key key)
-{
-	const struct setting *setting = setting_of(r, key);
-
-	return setting->line ? setting->line : r->client->line;
-}
-
-/* All settings of a key that may be repeated, each once. */
-static struct strings list_of(const struct resolving *r, enum client_key key)
-{
-	struct arena *arena = &r->fleet->conf.arena;
-	const struct settings *from = &r->own->keys[key];
-	struct strings list = { 0 };
-	char text[64];
-
-	if (!from->n)
-		from = &r->fleet->conf.defaults.keys[key];
-	for (size_t i = 0; i < from->n; i++) {
-		const char *value = from->v[i].value;
-
-		if (value && key == CLIENT_ADDRESS) {
-			value_read_address(value, text);
-			value = arena_strdup(arena, text);
-		}
-		if (value && !strings_have(&list, value))
-			strings_add(arena, &list, value);
-	}
-	return list;
-}
-
-static const char *child_of_format(struct arena *arena,
-				   const struct client *client,
-				   const struct image_ops *format)
-{
-	return arena_printf(arena, "clients/%s.%s", client->name, format->name);
-}
-
-static bool is_there(const struct fleet *fleet, const char *path)
-{
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
-
-	return fd >= 0;
-}
-
-const char *client_image_of_other_format(struct fleet *fleet,
-					 const struct client *client)
-{
-	for (int i = 0; image_formats[i]; i++) {
-		const char *path = child_of_format(&fleet->conf.arena, client,
-						   image_formats[i]);
-
-		if (!image_format_is_raw(image_formats[i]) &&
-		    strcmp(path, client->child) != 0 && is_there(fleet, path))
-			return path;
-	}
-	return NULL;
-}
-
-/* The client's disk until it is reset: one of another format than its master of
- * today, where there is that alone. */
-static const char *image_there(struct fleet *fleet, const struct client *client)
-{
-	const char *other = NULL;
-
-	if (!is_there(fleet, client->child))
-		other = client_image_of_other_format(fleet, client);
-	return other ? other : client->child;
-}
-
-static void resolve_images(struct resolving *r)
-{
-	struct client *client = r->client;
-	struct arena *arena = &r->fleet->conf.arena;
-	const char *wanted = value_of(r, CLIENT_MASTER), *found;
-	const char *size = value_of(r, CLIENT_BLOCK_SIZE);
-
-	if (size)
-		client->block_size = value_read_size(size);
-	if (!setting_of(r, CLIENT_MASTER)->line) {
-		conf_mistake(
-			&r->fleet->conf, client->line,
-			"client %s: expected a master, found none; say `master = PATH' here or in [defaults]",
-			client->name);
-		return;
-	}
-	if (!wanted || r->fleet->rootdir.fd < 0)
-		return;
-	client->master = masters_find(r->fleet, wanted,
-				      value_of(r, CLIENT_FORMAT), &found);
-	if (!client->master) {
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_MASTER),
-			"client %s: master: expected an image %s%s in %s, found %s",
-			client->name, wanted,
-			value_image_format(wanted) ? "" : ".vhd or .vhdx",
-			r->fleet->store, found);
-		return;
-	}
-	client->master_line = line_of(r, CLIENT_MASTER);
-	client->child = child_of_format(arena, client,
-					value_image_format(client->master));
-	client->view = arena_printf(arena, "%s/%s.raw", r->fleet->mount,
-				    image_there(r->fleet, client));
-}
-
-/* The one word in the client's secret-file, or null. */
-static const char *secret_from_file(struct resolving *r)
-{
-	struct conf *conf = &r->fleet->conf;
-	const char *name = r->client->secret_file, *expected;
-	_cleanup_fclose_ FILE *f = fopen(name, "re");
-	char buf[256] = "", *text;
-	int line = line_of(r, CLIENT_SECRET_FILE);
-	unsigned mode = f ? conf_open_mode(fileno(f)) : 0;
-	size_t n;
-
-	if (!f) {
-		if (errno != ENOENT || !r->without_secret ||
-		    strcmp(r->without_secret, r->client->name) != 0)
-			conf_mistake(
-				conf, line,
-				"secret-file: expected a readable file, found %s: %s",
-				name, strerror(errno));
-		return NULL;
-	}
-	if (mode)
-		conf_mistake(
-			conf, line,
-			"secret-file: expected one for its owner alone, found mode %03o; type: chmod 600 %s",
-			mode, shell_word(name));
-	if (!fgets(buf, sizeof buf, f))
-		*buf = '\0';
-	text = buf + conf_byte_order_mark(buf);
-	for (n = strlen(text); n && strchr(" \t\r\n", text[n - 1]);)
-		text[--n] = '\0';
-	expected = conf_is_utf16(text) ? "a file in UTF-8" : value_secret(text);
-	if (!expected)
-		return arena_strdup(&conf->arena, text);
-	conf_mistake(
-		conf, line,
-		"secret-file: expected %s on the first line of %s, found something else",
-		expected, name);
-	return NULL;
-}
-
-/* A file named relative to fleet.conf's directory. */
-static const char *beside_conf(struct fleet *fleet, const char *name)
-{
-	const char *file = fleet->conf.file, *slash = strrchr(file, '/');
-
-	if (*name == '/' || !slash)
-		return name;
-	return arena_printf(&fleet->conf.arena, "%.*s/%s", (int)(slash - file),
-			    file, name);
-}
-
-/*
- * The secret: of the two ways to say it the client's own, and the defaults'
- * only where it says neither.
- */
-static void resolve_secret(struct resolving *r)
-{
-	const struct settings *own = r->own->keys;
-	struct client *client = r->client;
-	const char *file = value_of(r, CLIENT_SECRET_FILE);
-	bool own_secret = own[CLIENT_SECRET].n,
-	     own_file = own[CLIENT_SECRET_FILE].n;
-	bool both =
-		own_secret == own_file && value_of(r, CLIENT_SECRET) && file;
-
-	if (both) {
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_SECRET_FILE),
-			"client %s: expected secret or secret-file, found both",
-			client->name);
-		return;
-	}
-	if (file && !own_secret) {
-		client->secret_file = beside_conf(r->fleet, file);
-		client->secret = secret_from_file(r);
-	} else {
-		client->secret = value_of(r, CLIENT_SECRET);
-	}
-}
-
-static void resolve_chap(struct resolving *r)
-{
-	struct conf *conf = &r->fleet->conf;
-	struct client *client = r->client;
-	bool secret_said, mutual_user, mutual_secret;
-
-	resolve_secret(r);
-	secret_said = setting_of(r, CLIENT_SECRET)->line ||
-		      setting_of(r, CLIENT_SECRET_FILE)->line;
-	mutual_user = setting_of(r, CLIENT_MUTUAL_USER)->line;
-	mutual_secret = setting_of(r, CLIENT_MUTUAL_SECRET)->line;
-	client->user = value_of(r, CLIENT_USER);
-	if (secret_said && !setting_of(r, CLIENT_USER)->line)
-		client->user = client->name;
-	if (!secret_said && setting_of(r, CLIENT_USER)->line)
-		conf_mistake(
-			conf, line_of(r, CLIENT_USER),
-			"client %s: expected a secret or secret-file for its user, found none",
-			client->name);
-	client->mutual_user = value_of(r, CLIENT_MUTUAL_USER);
-	client->mutual_secret = value_of(r, CLIENT_MUTUAL_SECRET);
-	if (mutual_user != mutual_secret)
-		conf_mistake(
-			conf,
-			line_of(r, mutual_user ? CLIENT_MUTUAL_USER
-					       : CLIENT_MUTUAL_SECRET),
-			"client %s: expected both mutual-user and mutual-secret, found one of them",
-			client->name);
-	else if (mutual_user && !secret_said)
-		conf_mistake(
-			conf, line_of(r, CLIENT_MUTUAL_USER),
-			"client %s: expected a secret of its own too (CHAP is mutual only where the client shows one), found none",
-			client->name);
-	if (client->secret && client->mutual_secret &&
-	    !strcmp(client->secret, client->mutual_secret))
-		conf_mistake(
-			conf, line_of(r, CLIENT_MUTUAL_SECRET),
-			"client %s: expected mutual-secret to be another than secret (RFC 3720, 8.2.1), found the same",
-			client->name);
-}
-
-static void resolve_access(struct resolving *r)
-{
-	struct client *client = r->client;
-	bool any = false;
-
-	client->addresses = list_of(r, CLIENT_ADDRESS);
-	client->initiators = list_of(r, CLIENT_INITIATOR);
-	client->open = flag_of(r, CLIENT_OPEN, false);
-	resolve_chap(r);
-	/* Settings that were no good have been named already. */
-	any = setting_of(r, CLIENT_ADDRESS)->line ||
-	      setting_of(r, CLIENT_INITIATOR)->line ||
-	      setting_of(r, CLIENT_SECRET)->line ||
-	      setting_of(r, CLIENT_SECRET_FILE)->line ||
-	      setting_of(r, CLIENT_USER)->line;
-	if (!any && !client->open)
-		conf_mistake(
-			&r->fleet->conf, client->line,
-			"client %s: expected an address, an initiator or a secret that restricts who uses its disk, found none; say `open = yes' to admit everybody",
-			client->name);
-}
-
-static void resolve_identity(struct resolving *r)
-{
-	struct client *client = r->client;
-	struct arena *arena = &r->fleet->conf.arena;
-	const char *mac = value_of(r, CLIENT_MAC);
-	const char *tid = value_of(r, CLIENT_TID);
-	char text[18], *label;
-
-	label = arena_strdup(arena, client->name);
-	value_fold_name(label);
-	client->label = label;
-	client->iqn = arena_printf(arena, "%s:%s", r->fleet->iqn_prefix, label);
-	client->tid =
-		tid ? (uint32_t)strtoul(tid, NULL, 10) : tid_of(client->iqn);
-	client->scsi_sn =
-		arena_printf(arena, "%016" PRIx64, tid_serial(client->iqn));
-	client->scsi_id = arena_printf(arena, "vhdfs-%s", client->scsi_sn);
-	if (mac) {
-		value_read_mac(mac, text);
-		client->mac = arena_strdup(arena, text);
-	}
-}
-
-static void resolve_shard(struct resolving *r)
-{
-	const struct settings *shards = &r->fleet->conf.fleet[FLEET_SHARDS];
-	const char *said = value_of(r, CLIENT_SHARD);
-	const unsigned n = shard_wanted(r->fleet);
-	unsigned shard =
-		said ? (unsigned)atoi(said) : shard_of(r->client->iqn, n);
-
-	/* Where shards is no good that has been named already. */
-	if (shard >= n && (!shards->n || shards->v[0].value))
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_SHARD),
-			"client %s: shard: expected less than shards of [fleet], which is %u, found %u",
-			r->client->name, n, shard);
-	if (shard >= n)
-		shard = 0;
-	r->client->home = r->client->shard = &r->fleet->shards[shard];
-}
-
-static void resolve(struct resolving *r)
-{
-	struct client *client = r->client;
-
-	client->name = r->own->name;
-	client->line = r->own->line;
-	resolve_identity(r);
-	resolve_shard(r);
-	resolve_images(r);
-	resolve_access(r);
-	client->sector_size = 512;
-	client->readonly = flag_of(r, CLIENT_READONLY, false);
-	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
-	client->thin = flag_of(r, CLIENT_THIN, false);
-	client->keep = value_of(r, CLIENT_KEEP)
-			       ? (unsigned)atoi(value_of(r, CLIENT_KEEP))
-			       : DEFAULT_KEEP;
-	client->reset_boot = value_of(r, CLIENT_RESET) &&
-			     !strcmp(value_of(r, CLIENT_RESET), "boot");
-}
-
-/* No two clients may share what stands for one. */
-static void check_unique(struct fleet *fleet)
-{
-	for (size_t i = 0; i < fleet->n; i++)
-		for (size_t k = 0; k < i; k++) {
-			const struct client *a = &fleet->clients[k];
-			const struct client *b = &fleet->clients[i];
-
-			if (!strcmp(a->iqn, b->iqn))
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a name of its own in a target's name, where case and '_' or '-' are the same, found %s, which client %s (line %d) has too",
-					b->name, b->iqn, a->name, a->line);
-			else if (a->tid == b->tid)
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a target number of its own, found %u, which client %s (line %d) has too; say `tid = NUMBER'",
-					b->name, b->tid, a->name, a->line);
-			if (a->mac && b->mac && !strcmp(a->mac, b->mac))
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a MAC address of its own, found %s, which client %s (line %d) has too",
-					b->name, b->mac, a->name, a->line);
-		}
-}
-
-static const char *fleet_value(struct fleet *fleet, enum fleet_key key)
-{
-	return fleet->conf.fleet[key].n ? fleet->conf.fleet[key].v[0].value
-					: NULL;
-}
-
-static const char *required(struct fleet *fleet, enum fleet_key key)
-{
-	if (!fleet->conf.fleet[key].n)
-		conf_mistake(&fleet->conf, 0,
-			     "[fleet]: expected %s, found none",
-			     fleet_key_name(key));
-	return fleet_value(fleet, key);
-}
-
-/* A directory's path without the slashes at its end. */
-static const char *trimmed(struct fleet *fleet, const char *path)
-{
-	size_t n = path ? strlen(path) : 0;
-
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	return path ? arena_printf(&fleet->conf.arena, "%.*s", (int)n, path)
-		    : NULL;
-}
-
-static void resolve_space(struct fleet *fleet)
-{
-	const struct settings *command = &fleet->conf.fleet[FLEET_ON_LOW_SPACE];
-	const char *spares = fleet_value(fleet, FLEET_SPARES);
-
-	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
-	fleet->on_low_space = fleet_value(fleet, FLEET_ON_LOW_SPACE);
-	fleet->spares = spares ? (unsigned)atoi(spares) : SPARES_DEFAULT;
-	if (command->n && !fleet->conf.fleet[FLEET_MIN_FREE].n)
-		conf_mistake(
-			&fleet->conf, command->v[0].line,
-			"on-low-space: expected min-free too, found none; say `min-free = 5%%'");
-}
-
-static void resolve_fleet(struct fleet *fleet)
-{
-	fleet->store = trimmed(fleet, required(fleet, FLEET_STORE));
-	fleet->mount = trimmed(fleet, required(fleet, FLEET_MOUNT));
-	fleet->iqn_prefix = required(fleet, FLEET_IQN_PREFIX);
-	if (!fleet->iqn_prefix)
-		fleet->iqn_prefix = "iqn.2000-01.none";
-	shard_resolve(fleet);
-	resolve_space(fleet);
-	if (fleet->store &&
-	    root_dir_init(&fleet->rootdir, fleet->store, true) < 0)
-		conf_mistake(
-			&fleet->conf, fleet->conf.fleet[FLEET_STORE].v[0].line,
-			"store: expected a directory, found %s", error_text());
-	if (fleet->store && fleet->mount && !strcmp(fleet->store, fleet->mount))
-		conf_mistake(
-			&fleet->conf, fleet->conf.fleet[FLEET_MOUNT].v[0].line,
-			"mount: expected another directory than store, found the same");
-}
-
-/* tolerant: without the clients that have mistakes. */
-static void resolve_clients(struct resolving *r, bool tolerant)
-{
-	struct fleet *fleet = r->fleet;
-	struct conf *conf = &fleet->conf;
-
-	fleet->clients = arena_alloc(
-		&conf->arena, (conf->n_clients + 1) * sizeof *fleet->clients);
-	for (size_t i = 0; i < conf->n_clients; i++) {
-		const size_t mistakes = conf->n_mistakes;
-
-		r->client = &fleet->clients[fleet->n];
-		*r->client = (struct client){ 0 };
-		r->own = conf->clients[i];
-		resolve(r);
-		if (!tolerant || conf->n_mistakes == mistakes)
-			fleet->n++;
-	}
-}
-
-/* from: the file that is read; file: the one that it stands for. */
-static int load(const char *from, const char *file, const char *without_secret,
-		bool tolerant, struct fleet *fleet)
-{
-	struct resolving r = { .fleet = fleet,
-			       .without_secret = without_secret };
-	int ret;
-
-	memset(fleet, 0, sizeof *fleet);
-	fleet->rootdir.fd = -1;
-	ret = conf_read(from, &fleet->conf);
-	if (ret < 0)
-		return ret;
-	fleet->conf.file = arena_strdup(&fleet->conf.arena, file);
-	resolve_fleet(fleet);
-	if (tolerant && fleet->conf.n_mistakes)
-		return -EINVAL;
-	resolve_clients(&r, tolerant);
-	check_unique(fleet);
-	masters_check_images(fleet);
-	acl_check_accounts(fleet);
-	return fleet->conf.n_mistakes && !tolerant ? -EINVAL : 0;
-}
-
-int fleet_load(const char *file, const char *without_secret,
-	       struct fleet *fleet)
-{
-	return load(file, file, without_secret, false, fleet);
-}
-
-/* TARGETS-FILE.fleet: tgt-admin reads *.conf alone. */
-static const char *good_file(struct fleet *fleet)
-{
-	return arena_printf(&fleet->conf.arena, "%s.fleet",
-			    fleet->n_shards ? fleet->shards[0].targets_file
-					    : DEFAULT_TARGETS_FILE);
-}
-
-int fleet_keep(struct fleet *fleet)
-{
-	const char *text = fleet->conf.text;
-	int r = text ? textfile_write(good_file(fleet), text, 0600,
-				      TEXTFILE_ANY_GROUP)
-		     : 0;
-
-	return r < 0 ? r : 0;
-}
-
-int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret)
-{
-	return load(good_file(bad), bad->conf.file, NULL, tolerant, ret);
-}
 
 void fleet_fini(struct fleet *fleet)
 {
@@ -532,6 +18,31 @@ void fleet_fini(struct fleet *fleet)
 		store_close(fleet->images);
 	root_dir_fini(&fleet->rootdir);
 	conf_fini(&fleet->conf);
+}
+
+const char *client_image_path(struct fleet *fleet, const struct client *client,
+			      const struct image_ops *format)
+{
+	return arena_printf(&fleet->conf.arena, "clients/%s.%s", client->name,
+			    format->name);
+}
+
+const char *client_image_of_other_format(struct fleet *fleet,
+					 const struct client *client)
+{
+	for (int i = 0; image_formats[i]; i++) {
+		const char *path =
+			client_image_path(fleet, client, image_formats[i]);
+		_cleanup_close_ int fd = -1;
+
+		if (image_format_is_raw(image_formats[i]) ||
+		    !strcmp(path, client->child))
+			continue;
+		fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+		if (fd >= 0)
+			return path;
+	}
+	return NULL;
 }
 
 struct client *fleet_client(const struct fleet *fleet, const char *name)
@@ -548,4 +59,13 @@ struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn)
 		if (!strcmp(fleet->clients[i].iqn, iqn))
 			return &fleet->clients[i];
 	return NULL;
+}
+
+unsigned shard_wanted(const struct fleet *fleet)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < fleet->n_shards; i++)
+		n += !fleet->shards[i].retired;
+	return n;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The fleet: every client with all that follows from fleet.conf and the names
- * in the store.  Everything in it is in conf.pool.
+ * The fleet: the model of fleet.conf.  It has every shard and every client with
+ * all settings, as they follow from fleet.conf and from the names of the images
+ * in the store.  resolve.h makes it.
+ *
+ * All memory is of conf.arena.
  */
 #ifndef TGT_GLUE_CONFIG_FLEET_H
 #define TGT_GLUE_CONFIG_FLEET_H
@@ -15,43 +18,43 @@
 #include "tgt-glue/config/parse.h"
 #include "tgt-glue/config/shard.h"
 
-/* Where fleet.conf does not say `spares'. */
+/* Unless fleet.conf has `spares'. */
 enum { SPARES_DEFAULT = 4 };
 
 struct client {
 	const char *name;
-	const char *label; /* the name as it is in iqn: in lower case */
-	int line;          /* in fleet.conf */
+	const char *label; /* its part of the IQN: see value_fold_name */
+	int line;          /* in fleet.conf, of the first mention */
 
-	/* What it is to initiators. */
+	/* Identity towards initiators. */
 	const char *iqn;
 	uint32_t tid;
-	const struct shard *home; /* the one that it is to be on ... */
-	/* ... and where it is: another one while it is left there. */
+	const struct shard *home; /* where fleet.conf wants it */
+	/* Where it is: another one while it has not migrated yet. */
 	const struct shard *shard;
 	const char *scsi_id;
 	const char *scsi_sn;
 
-	/* Its images, relative to the store, and the flat file of its own. */
+	/* Its images, as paths in the store. */
 	const char *master;
-	int master_line; /* where fleet.conf says so */
+	int master_line; /* in fleet.conf, of the key that names it */
 	const char *child;
-	const char *view;
-	uint64_t block_size;  /* of the child image, 0 for its parent's */
-	uint32_t sector_size; /* of the disk */
+	const char *view;     /* its disk: the flat file in the mount */
+	uint64_t block_size;  /* of the child image, bytes; 0: its parent's */
+	uint32_t sector_size; /* of the disk, bytes */
 
-	/* Why its disk must not be exported: something else exports it for
-	 * writing (exports_block).  Null: it may be. */
+	/* Why its disk must not be exported: another target or tgtd exports
+	 * it for writing (exports_block).  NULL: it may be exported. */
 	const char *blocked;
-	bool unlisted; /* and so it is in no targets-file */
+	bool unlisted; /* blocked, and so in no targets-file */
 
 	bool readonly;
 	bool write_cache;
 	bool thin;
 	bool reset_boot;
-	unsigned keep; /* old images that stay when it is reset */
+	unsigned keep; /* how many old images a reset keeps */
 
-	/* Who is admitted; see acl.h. Null where there is no CHAP. */
+	/* Access; see acl.h.  The CHAP strings are NULL without CHAP. */
 	struct strings addresses;
 	struct strings initiators;
 	bool open;
@@ -69,48 +72,35 @@ struct fleet {
 	const char *store;
 	const char *mount;
 	const char *iqn_prefix;
-	struct shard *shards; /* by number */
+	struct shard *shards; /* by number, the retired ones last */
 	size_t n_shards;
-	const char *min_free;     /* null: no warning */
-	const char *on_low_space; /* a command, or null */
-	unsigned spares;          /* files that keep room: see spare.h */
+	const char *min_free;     /* NULL: no warning */
+	const char *on_low_space; /* a command, or NULL */
+	unsigned spares;          /* number of spare files: see spare.h */
 	struct client *clients;
 	size_t n;
 
-	struct root_dir
-		rootdir; /* the store; fd is -1 where it cannot be opened */
-	struct store *images; /* all of it; null until children.c asks for it */
+	/* The store; fd is -1 where it cannot be opened. */
+	struct root_dir rootdir;
+	/* The catalog of its images; NULL until children.c opens it. */
+	struct store *images;
 };
 
-/*
- * Reads and resolves.  0 where all is well; -EINVAL where there are mistakes,
- * all of them in fleet->conf then; another error where the file cannot be read.
- * fleet_fini in any case.
- *
- * without_secret: a client whose secret-file need not be there (it is about to
- * be made), or null.
- */
-int fleet_load(const char *file, const char *without_secret,
-	       struct fleet *fleet);
 void fleet_fini(struct fleet *fleet);
 
-/* Keeps fleet.conf as it was read, for fleet_load_good. 0 or -errno, words. */
-int fleet_keep(struct fleet *fleet);
-/*
- * The fleet that was kept last, in place of a bad one, which fleet_load has
- * been given.  tolerant: without the clients that have mistakes by now, such as
- * a master that is gone from the store; for showing alone.  As fleet_load.
- */
-int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret);
-
-/*
- * The path in the store of a client's image that is not of its master's format:
- * the first that exists, or null.  In the fleet's arena.
- */
+/* The path in the store of the client's image in this format. */
+const char *client_image_path(struct fleet *fleet, const struct client *client,
+			      const struct image_ops *format);
+/* The client's image that exists in another format than its master's: its path
+ * in the store, or NULL. */
 const char *client_image_of_other_format(struct fleet *fleet,
 					 const struct client *client);
 
+/* The client, or NULL. */
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
+
+/* How many shards fleet.conf wants: those that are not retired. */
+unsigned shard_wanted(const struct fleet *fleet);
 
 #endif

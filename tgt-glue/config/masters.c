@@ -16,19 +16,20 @@
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
 
-/* What is at path in the store: null for a file, else words for what. */
-static const char *not_a_file(struct fleet *fleet, const char *path)
+/* NULL where path in the store is a regular file, otherwise a description of
+ * what is there. */
+static const char *describe_no_file(struct fleet *fleet, const char *path)
 {
 	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	struct stat st;
 
 	if (fd == -EXDEV)
-		return "one that leads out of the store";
+		return "a link that leads out of the store";
 	if (fd < 0)
 		return fd == -ENOENT || fd == -ENOTDIR ? "nothing"
 						       : strerror(-fd);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return "something that is no file";
+		return "something other than a regular file";
 	return NULL;
 }
 
@@ -43,15 +44,14 @@ static DIR *open_directory(struct fleet *fleet, const char *path)
 	return dir;
 }
 
-/* Every name in the directory of wanted that is wanted's last part and an
- * image's ending. */
-static struct strings with_endings(struct fleet *fleet, const char *wanted)
+/* All images in the store that are called name and an image's ending. */
+static struct strings add_endings(struct fleet *fleet, const char *name)
 {
 	struct arena *arena = &fleet->conf.arena;
-	const char *slash = strrchr(wanted, '/');
-	const char *base = slash ? slash + 1 : wanted;
+	const char *slash = strrchr(name, '/');
+	const char *base = slash ? slash + 1 : name;
 	const char *path =
-		arena_printf(arena, "%.*s", (int)(base - wanted), wanted);
+		arena_printf(arena, "%.*s", (int)(base - name), name);
 	_cleanup_closedir_ DIR *dir = open_directory(fleet, path);
 	struct strings found = { 0 };
 	size_t n = strlen(base);
@@ -66,18 +66,18 @@ static struct strings with_endings(struct fleet *fleet, const char *wanted)
 	return found;
 }
 
-const char *masters_find(struct fleet *fleet, const char *wanted,
+const char *masters_find(struct fleet *fleet, const char *name,
 			 const char *format, const char **ret_found)
 {
-	const char *chosen = wanted;
+	const char *chosen = name;
 	struct strings found;
 	unsigned fitting = 0;
 
-	if (value_image_format(wanted)) {
-		*ret_found = not_a_file(fleet, wanted);
-		return *ret_found ? NULL : wanted;
+	if (value_image_format(name)) {
+		*ret_found = describe_no_file(fleet, name);
+		return *ret_found ? NULL : name;
 	}
-	found = with_endings(fleet, wanted);
+	found = add_endings(fleet, name);
 	for (size_t i = 0; i < found.n; i++) {
 		const char *has = value_image_format(found.v[i])->name;
 
@@ -87,7 +87,7 @@ const char *masters_find(struct fleet *fleet, const char *wanted,
 		fitting++;
 	}
 	if (fitting == 1) {
-		*ret_found = not_a_file(fleet, chosen);
+		*ret_found = describe_no_file(fleet, chosen);
 		return *ret_found ? NULL : chosen;
 	}
 	*ret_found =
@@ -95,14 +95,14 @@ const char *masters_find(struct fleet *fleet, const char *wanted,
 			? "none"
 			: arena_printf(
 				  &fleet->conf.arena,
-				  fitting ? "%s, %s; choose with `format' or an ending"
-					  : "%s and others, none of that format",
+				  fitting ? "%s, %s; choose one with `format' or an ending"
+					  : "%s and others, none of this format",
 				  found.v[0], found.n > 1 ? found.v[1] : "");
 	return NULL;
 }
 
-/* The file behind a path in the store; all zeros where there is none. */
-static struct stat file_at(const struct fleet *fleet, const char *path)
+/* The file at a path in the store; all zeros where there is none. */
+static struct stat stat_file(const struct fleet *fleet, const char *path)
 {
 	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	struct stat st = { 0 };
@@ -125,7 +125,7 @@ static const struct client *owner_of(const struct fleet *fleet,
 				     const struct stat *children,
 				     const char *master)
 {
-	const struct stat st = file_at(fleet, master);
+	const struct stat st = stat_file(fleet, master);
 
 	for (size_t i = 0; i < fleet->n; i++)
 		if (fleet->clients[i].child &&
@@ -134,7 +134,7 @@ static const struct client *owner_of(const struct fleet *fleet,
 	return NULL;
 }
 
-/* Two names of one image are one disk, and would have two writers. */
+/* Two names of one file are one disk, which would have two writers. */
 static void check_children(struct fleet *fleet, const struct stat *children)
 {
 	for (size_t i = 0; i < fleet->n; i++)
@@ -152,7 +152,7 @@ static void check_children(struct fleet *fleet, const struct stat *children)
 		}
 }
 
-/* Is the name an image's of a client of that label, under another spelling? */
+/* Whether the file name is the client's image in another spelling. */
 static bool is_misspelt(const struct client *client, const char *name)
 {
 	const struct image_ops *format = value_image_format(name);
@@ -170,8 +170,8 @@ static bool is_misspelt(const struct client *client, const char *name)
 }
 
 /*
- * A client without an image would be given an empty one, though it has a disk
- * under another spelling of its name.
+ * A client without an image gets an empty one.  That would be wrong where its
+ * image exists under another spelling of its name.
  */
 static void check_spelling(struct fleet *fleet, const struct stat *children)
 {
@@ -185,7 +185,7 @@ static void check_spelling(struct fleet *fleet, const struct stat *children)
 			    is_misspelt(c, de->d_name))
 				conf_mistake(
 					&fleet->conf, c->line,
-					"client %s: expected its image %s, found clients/%s, which differs in case, '_' or '-' alone; rename the one or the other",
+					"client %s: expected its image %s, found clients/%s, which differs only in case, '_' or '-'; rename the file or the client",
 					c->name, c->child, de->d_name);
 		}
 }
@@ -199,7 +199,7 @@ void masters_check_images(struct fleet *fleet)
 
 	for (size_t i = 0; i < fleet->n; i++)
 		if (fleet->clients[i].child)
-			children[i] = file_at(fleet, fleet->clients[i].child);
+			children[i] = stat_file(fleet, fleet->clients[i].child);
 	check_children(fleet, children);
 	check_spelling(fleet, children);
 	for (size_t i = 0; i < fleet->n; i++) {
@@ -207,7 +207,7 @@ void masters_check_images(struct fleet *fleet)
 
 		if (!client->master)
 			continue;
-		/* Most have the same as the one before. */
+		/* Most clients have the same master as the one before. */
 		if (!asked || strcmp(asked, client->master) != 0)
 			owner = owner_of(fleet, children, client->master);
 		asked = client->master;

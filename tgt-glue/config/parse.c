@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The reader of fleet.conf: lines, sections, keys, quoted values, comments.
+ * Parser of fleet.conf: lines, sections, keys, quoted values, comments.
  *
- * A comment begins with # or ; at a line's beginning, or after a space outside
- * of quotes.  A value in double quotes is taken as it is; in it \" is a quote
- * and
- * \\ a backslash.
+ * A comment begins with # or ; at the beginning of a line, or after a space
+ * outside quotes.  In a value in double quotes, \" is a quote and \\ is a
+ * backslash; all other characters stand for themselves.
  */
 #include "config.h"
 
@@ -26,65 +25,59 @@
 
 enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
 
-/* After a mistake in a value that ends where a comment begins. */
+/* Advice for an invalid value that a comment follows. */
 #define COMMENT_ADVICE \
-	"; what follows # or ; is a comment: put the value in \"\" where it is not"
+	"; text after # or ; is a comment: put a value that contains them in double quotes"
+
+enum key_flags {
+	LIST = 1,       /* may be repeated */
+	PER_CLIENT = 2, /* not in [defaults]: each client has its own value */
+	PATH = 4,       /* may contain # */
+};
 
 struct key {
 	const char *name;
 	value_check *check;
-	bool list;        /* may be repeated */
-	bool not_default; /* cannot be the same for all clients */
-	bool path;        /* may have # in it */
+	unsigned flags;
 };
 
 static const struct key fleet_keys[FLEET_KEYS] = {
-	[FLEET_STORE] = { "store", value_store, false, false, true },
-	[FLEET_MOUNT] = { "mount", value_mount, false, false, true },
-	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, false, false,
-			       false },
-	[FLEET_PORTAL] = { "portal", value_portal, true, false, false },
-	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, false,
-				 false, true },
-	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, false,
-				 false, false },
-	[FLEET_MIN_FREE] = { "min-free", value_min_free, false, false, false },
-	[FLEET_SHARDS] = { "shards", value_shards, false, false, false },
-	[FLEET_SPARES] = { "spares", value_spares, false, false, false },
-	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, false, false,
-				 false },
+	[FLEET_STORE] = { "store", value_store, PATH },
+	[FLEET_MOUNT] = { "mount", value_mount, PATH },
+	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, 0 },
+	[FLEET_PORTAL] = { "portal", value_portal, LIST },
+	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, PATH },
+	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, 0 },
+	[FLEET_MIN_FREE] = { "min-free", value_min_free, 0 },
+	[FLEET_SHARDS] = { "shards", value_shards, 0 },
+	[FLEET_SPARES] = { "spares", value_spares, 0 },
+	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, 0 },
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
-	[CLIENT_MASTER] = { "master", value_master, false, false, true },
-	[CLIENT_FORMAT] = { "format", value_format, false, false, false },
-	[CLIENT_MAC] = { "mac", value_mac, false, true, false },
-	[CLIENT_ADDRESS] = { "address", value_address, true, false, false },
-	[CLIENT_INITIATOR] = { "initiator", value_initiator, true, false,
-			       false },
-	[CLIENT_OPEN] = { "open", value_flag, false, false, false },
-	[CLIENT_USER] = { "user", value_user, false, false, false },
-	[CLIENT_SECRET] = { "secret", value_secret, false, false, false },
-	[CLIENT_SECRET_FILE] = { "secret-file", value_file, false, false,
-				 true },
-	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, false, false,
-				 false },
-	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, false, false,
-				   false },
-	[CLIENT_READONLY] = { "readonly", value_flag, false, false, false },
-	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, false, false,
-				 false },
-	[CLIENT_THIN] = { "thin", value_flag, false, false, false },
-	[CLIENT_RESET] = { "reset", value_reset, false, false, false },
-	[CLIENT_KEEP] = { "keep", value_keep, false, false, false },
-	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, false, false,
-				false },
-	[CLIENT_TID] = { "tid", value_tid, false, true, false },
-	[CLIENT_SHARD] = { "shard", value_shard, false, true, false },
+	[CLIENT_MASTER] = { "master", value_master, PATH },
+	[CLIENT_FORMAT] = { "format", value_format, 0 },
+	[CLIENT_MAC] = { "mac", value_mac, PER_CLIENT },
+	[CLIENT_ADDRESS] = { "address", value_address, LIST },
+	[CLIENT_INITIATOR] = { "initiator", value_initiator, LIST },
+	[CLIENT_OPEN] = { "open", value_flag, 0 },
+	[CLIENT_USER] = { "user", value_user, 0 },
+	[CLIENT_SECRET] = { "secret", value_secret, 0 },
+	[CLIENT_SECRET_FILE] = { "secret-file", value_file, PATH },
+	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, 0 },
+	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, 0 },
+	[CLIENT_READONLY] = { "readonly", value_flag, 0 },
+	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, 0 },
+	[CLIENT_THIN] = { "thin", value_flag, 0 },
+	[CLIENT_RESET] = { "reset", value_reset, 0 },
+	[CLIENT_KEEP] = { "keep", value_keep, 0 },
+	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, 0 },
+	[CLIENT_TID] = { "tid", value_tid, PER_CLIENT },
+	[CLIENT_SHARD] = { "shard", value_shard, PER_CLIENT },
 };
 
 enum section {
-	SECTION_NONE, /* before the first, or one that was no good */
+	SECTION_NONE, /* before the first section, or in an invalid one */
 	SECTION_FLEET,
 	SECTION_DEFAULTS,
 	SECTION_MACHINES,
@@ -94,22 +87,17 @@ enum section {
 struct reader {
 	struct conf *conf;
 	FILE *stream;
-	int line; /* the one being read, from 1 */
+	int line; /* the current one, from 1 */
 	enum section section;
-	bool any_section;           /* there was one, good or not */
+	bool any_section;           /* a section, valid or not, was read */
 	struct conf_client *client; /* of SECTION_DEFAULTS and SECTION_CLIENT */
-	/* The comment behind the value: "", or from its # or ; on. */
+	/* The comment after the value, with its # or ;; "" without one. */
 	const char *comment;
 };
 
 const char *fleet_key_name(enum fleet_key key)
 {
 	return fleet_keys[key].name;
-}
-
-const char *client_key_name(enum client_key key)
-{
-	return client_keys[key].name;
 }
 
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
@@ -175,8 +163,9 @@ void conf_print_mistakes(struct conf *conf, FILE *f)
 	}
 }
 
-/* The client of that name, made where there is none. */
-static struct conf_client *client_named(struct reader *reader, const char *name)
+/* The client of that name; adds one where there is none. */
+static struct conf_client *client_of_name(struct reader *reader,
+					  const char *name)
 {
 	struct conf *conf = reader->conf;
 	struct conf_client *client;
@@ -204,11 +193,11 @@ static void open_client_section(struct reader *reader, const char *name)
 			     name);
 		return;
 	}
-	client = client_named(reader, name);
+	client = client_of_name(reader, name);
 	if (client->section_line) {
 		conf_mistake(
 			reader->conf, reader->line,
-			"[client %s]: expected once, found again; it is on line %d already",
+			"[client %s]: expected once, found again; first on line %d",
 			name, client->section_line);
 		return;
 	}
@@ -251,21 +240,20 @@ static void set(struct reader *reader, struct settings *settings,
 	const char *expected = value ? key->check(value) : NULL;
 	const char *advice = *reader->comment ? COMMENT_ADVICE : "";
 
-	if (settings->n && !key->list) {
-		conf_mistake(
-			conf, reader->line,
-			"%s: expected once, found again; it is set on line %d already",
-			key->name, settings->v[0].line);
+	if (settings->n && !(key->flags & LIST)) {
+		conf_mistake(conf, reader->line,
+			     "%s: expected once, found again; first on line %d",
+			     key->name, settings->v[0].line);
 		return;
 	}
 	settings->v = arena_grow(&conf->arena, settings->v, settings->n,
 				 sizeof *settings->v);
 	setting = &settings->v[settings->n++];
 	setting->line = reader->line;
-	/* A value that could not be read has been named. */
+	/* The caller has reported a value that could not be read. */
 	if (!value)
 		return;
-	/* A secret is not shown, not even a wrong one. */
+	/* A message never shows a secret, not even an invalid one. */
 	if (expected && key->check == value_secret && *value)
 		conf_mistake(conf, reader->line,
 			     "%s: expected %s, found something else%s",
@@ -274,12 +262,12 @@ static void set(struct reader *reader, struct settings *settings,
 		conf_mistake(conf, reader->line,
 			     "%s: expected %s, found '%s'%s", key->name,
 			     expected, value, advice);
-	/* "/srv/lab #2" may be meant as it stands. */
-	else if (key->path && *reader->comment == '#' &&
+	/* "/srv/lab #2" may be a path with a space. */
+	else if ((key->flags & PATH) && *reader->comment == '#' &&
 		 !strchr(" \t#", reader->comment[1]))
 		conf_mistake(
 			conf, reader->line,
-			"%s: expected a space after #, where a comment begins, or the value in quotes, found '%s %s'",
+			"%s: expected a space after # (for a comment) or the value in double quotes (for a path with #), found '%s %s'",
 			key->name, value, reader->comment);
 	else
 		setting->value = arena_strdup(&conf->arena, value);
@@ -320,16 +308,17 @@ static void set_client(struct reader *reader, const char *name,
 			reader->conf, reader->line,
 			"expected a client's key (see fleet.conf(5)), found '%s'",
 			name);
-	else if (key->not_default && reader->section == SECTION_DEFAULTS)
+	else if ((key->flags & PER_CLIENT) &&
+		 reader->section == SECTION_DEFAULTS)
 		conf_mistake(
 			reader->conf, reader->line,
-			"%s: expected in [client NAME], found in [defaults]: no two clients have the same",
+			"%s: expected in [client NAME], found in [defaults]; each client needs a value of its own",
 			name);
 	else
 		set(reader, &reader->client->keys[i], key, value);
 }
 
-/* A line of [machines]: NAME = MAC [ADDRESS]. */
+/* Applies a line of [machines]: NAME = MAC [ADDRESS]. */
 static void set_machine(struct reader *reader, const char *name,
 			const char *value)
 {
@@ -350,7 +339,7 @@ static void set_machine(struct reader *reader, const char *name,
 			     value);
 		return;
 	}
-	client = client_named(reader, name);
+	client = client_of_name(reader, name);
 	if (!value)
 		return;
 	set(reader, &client->keys[CLIENT_MAC], &client_keys[CLIENT_MAC], mac);
@@ -359,7 +348,9 @@ static void set_machine(struct reader *reader, const char *name,
 		    &client_keys[CLIENT_ADDRESS], address);
 }
 
-static void take(struct reader *reader, const char *name, const char *value)
+/* Applies KEY = VALUE in the current section; value NULL is an invalid one. */
+static void apply_setting(struct reader *reader, const char *name,
+			  const char *value)
 {
 	switch (reader->section) {
 	case SECTION_FLEET:
@@ -382,8 +373,8 @@ static void take(struct reader *reader, const char *name, const char *value)
 	}
 }
 
-/* A line "[SECTION]". */
-static void take_section(struct reader *reader, char *text)
+/* Reads a line [SECTION]. */
+static void read_section(struct reader *reader, char *text)
 {
 	char *end = strchr(text, ']');
 
@@ -407,7 +398,7 @@ static char *trim_end(char *text)
 	return text;
 }
 
-/* Where a comment begins in what is no quoted value, or its end. */
+/* The beginning of the comment in a text without quotes, or the text's end. */
 static char *find_comment(char *text)
 {
 	for (char *c = text; *c; c++)
@@ -417,8 +408,8 @@ static char *find_comment(char *text)
 	return text + strlen(text);
 }
 
-/* The end of a quoted value: its escapes are taken off in place.  Null where
- * there is no quote at its end. */
+/* Replaces the quotes and escapes of a quoted value in place.  Returns the text
+ * after the closing quote, or NULL without a closing quote. */
 static char *unquote(char *value)
 {
 	char *to = value, *from = value + 1;
@@ -434,7 +425,8 @@ static char *unquote(char *value)
 	return from + 1;
 }
 
-/* Takes quotes and comment off a value; false: it was no good, and said so. */
+/* Removes quotes and comment from a value in place.  Returns false for an
+ * invalid value, after reporting it. */
 static bool read_value(struct reader *reader, char *value)
 {
 	const bool quoted = *value == '"';
@@ -449,7 +441,7 @@ static bool read_value(struct reader *reader, char *value)
 	if (*rest && *rest != '#' && *rest != ';') {
 		conf_mistake(
 			reader->conf, reader->line,
-			"expected the line's end after the closing quote, found more");
+			"expected the end of the line after the closing quote, found more text");
 		return false;
 	}
 	reader->comment = arena_strdup(&reader->conf->arena, rest);
@@ -460,13 +452,13 @@ static bool read_value(struct reader *reader, char *value)
 	return true;
 }
 
-/* A line KEY = VALUE. */
-static void take_setting(struct reader *reader, char *text)
+/* Reads a line KEY = VALUE. */
+static void read_setting(struct reader *reader, char *text)
 {
 	char *separator = text + strcspn(text, "=:"), *value;
 
 	if (!*separator || separator - text > KEY_MAX) {
-		/* The first word only: the rest might be a secret. */
+		/* Show the first word only: the rest may be a secret. */
 		conf_mistake(
 			reader->conf, reader->line,
 			*separator
@@ -477,11 +469,12 @@ static void take_setting(struct reader *reader, char *text)
 	}
 	*separator = '\0';
 	value = separator + 1 + strspn(separator + 1, " \t");
-	take(reader, trim_end(text), read_value(reader, value) ? value : NULL);
+	apply_setting(reader, trim_end(text),
+		      read_value(reader, value) ? value : NULL);
 }
 
-/* A line of n bytes. */
-static void take_line(struct reader *reader, char *text, size_t n)
+/* Reads a line of n bytes. */
+static void read_line(struct reader *reader, char *text, size_t n)
 {
 	if (strlen(text) != n) {
 		conf_mistake(reader->conf, reader->line,
@@ -498,12 +491,12 @@ static void take_line(struct reader *reader, char *text, size_t n)
 			"expected a line of less than %d characters, found %zu",
 			LINE_MAX_BYTES, strlen(text));
 	else if (*text == '[')
-		take_section(reader, text);
+		read_section(reader, text);
 	else if (*text && *text != ';' && *text != '#')
-		take_setting(reader, text);
+		read_setting(reader, text);
 }
 
-/* False: the rest says nothing. */
+/* Returns false where the file is not text in UTF-8. */
 static bool read_lines(struct reader *reader)
 {
 	_cleanup_free_ char *text = NULL;
@@ -517,7 +510,7 @@ static bool read_lines(struct reader *reader)
 				"expected text in UTF-8, found UTF-16; save it as UTF-8");
 			return false;
 		}
-		take_line(reader, text, (size_t)n);
+		read_line(reader, text, (size_t)n);
 	}
 	return true;
 }
@@ -528,7 +521,7 @@ static bool holds_secret(const struct conf_client *client)
 	       client->keys[CLIENT_MUTUAL_SECRET].n;
 }
 
-/* What holds secrets is for its owner alone to read. */
+/* A file that holds secrets must be inaccessible to group and others. */
 static void check_mode(struct conf *conf, int fd)
 {
 	bool secret = holds_secret(&conf->defaults);
@@ -539,11 +532,11 @@ static void check_mode(struct conf *conf, int fd)
 	if (secret && mode)
 		conf_mistake(
 			conf, 0,
-			"expected to be for its owner alone, for it holds secrets, found mode %03o; type: chmod 600 %s",
+			"mode: expected no access for group and others (the file holds secrets), found %03o; run: chmod 600 %s",
 			mode, shell_word(conf->file));
 }
 
-/* Of a file that can be read twice. */
+/* Reads the whole file into conf->text, unless it cannot be read twice. */
 static void keep_text(struct conf *conf, FILE *f)
 {
 	_cleanup_free_ char *text = NULL;
@@ -560,7 +553,7 @@ static int fail_open(const char *file)
 	fail_errno(code, "%s", file);
 	if (code == -ENOENT)
 		error_advise(
-			"write it, or name another file with --config; fleet.conf(5) describes it and has an example");
+			"create it, or name another file with --config; fleet.conf(5) describes it and has an example");
 	return code;
 }
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fleet.conf as it is written: sections, keys, and the line that each stands
- * on.  Reading goes on after a mistake, so that one run names them all.
+ * Parser of fleet.conf: the sections and keys as they are written, each with
+ * its line number.
+ *
+ * A mistake does not stop the parser: one run reports all mistakes.  The parser
+ * checks each value by itself (values.h); resolve.h checks how they fit.
+ *
+ * All memory is of conf->arena.
  */
 #ifndef TGT_GLUE_CONFIG_PARSE_H
 #define TGT_GLUE_CONFIG_PARSE_H
@@ -12,7 +17,7 @@
 
 #include "tgt-glue/base/arena.h"
 
-/* Of [fleet]. */
+/* Keys of [fleet]. */
 enum fleet_key {
 	FLEET_STORE,
 	FLEET_MOUNT,
@@ -27,7 +32,7 @@ enum fleet_key {
 	FLEET_KEYS,
 };
 
-/* Of [defaults] and [client NAME]. */
+/* Keys of [defaults] and [client NAME]. */
 enum client_key {
 	CLIENT_MASTER,
 	CLIENT_FORMAT,
@@ -51,14 +56,13 @@ enum client_key {
 	CLIENT_KEYS,
 };
 
-/* What a key was set to. Without a line: not at all; without a value: to
- * something that was no good, and said so. */
+/* One line KEY = VALUE. */
 struct setting {
-	const char *value;
-	int line;
+	const char *value; /* NULL: invalid, the mistake is already reported */
+	int line;          /* 0: the key is not set */
 };
 
-/* All that a key was set to: one, but for those that may be repeated. */
+/* All lines with one key: at most one, unless the key may be repeated. */
 struct settings {
 	struct setting *v;
 	size_t n;
@@ -66,14 +70,14 @@ struct settings {
 
 struct conf_client {
 	const char *name;
-	int line;         /* where it was first named */
-	int section_line; /* of [client NAME], or 0 */
+	int line;         /* the first line that names the client */
+	int section_line; /* of [client NAME]; 0: no such section */
 	struct settings keys[CLIENT_KEYS];
 };
 
 struct mistake {
-	int line;       /* 0: of the whole file */
-	unsigned order; /* of finding it */
+	int line;       /* 0: concerns the whole file */
+	unsigned order; /* in which the mistakes were found */
 	const char *text;
 };
 
@@ -86,32 +90,34 @@ struct conf {
 	size_t n_clients;
 	struct mistake *mistakes;
 	size_t n_mistakes;
-	const char
-		*text; /* the whole file, or null where that cannot be kept */
+	/* The whole file; NULL where it cannot be read twice (a pipe). */
+	const char *text;
 };
 
 /*
- * Reads it.  0 also where it is full of mistakes, which are in conf->mistakes
- * then; an error only where the file cannot be read.  conf_fini in any case.
+ * Parses the file.  Returns 0 also for a file with mistakes, which are in
+ * conf->mistakes then.  Returns -errno with a message where the file cannot be
+ * read, and -EINVAL where it is UTF-16.  Call conf_fini in every case.
  */
 int conf_read(const char *file, struct conf *conf);
 void conf_fini(struct conf *conf);
 
-/* How many bytes of a byte-order mark of UTF-8, which editors leave, the text
- * begins with. */
+/* The length in bytes of the UTF-8 byte-order mark at the text's beginning: 3
+ * or 0.  Some editors write one. */
 size_t conf_byte_order_mark(const char *text);
-/* Does it begin with a byte-order mark of UTF-16? */
+/* Whether the text begins with a UTF-16 byte-order mark. */
 bool conf_is_utf16(const char *text);
-/* The mode of a file that others than its owner may use, else 0. */
+/* The mode of a regular file to which group or others have access; 0 for any
+ * other file. */
 unsigned conf_open_mode(int fd);
 
 const char *fleet_key_name(enum fleet_key key);
-const char *client_key_name(enum client_key key);
 
-/* line 0 is the file as a whole. The text says what was expected and found. */
+/* Reports a mistake; line 0 stands for the whole file.  By custom the text is
+ * "SUBJECT: expected X, found Y; do Z". */
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* In the order of lines, to standard error, "FILE:LINE: ...". */
+/* Prints "FILE:LINE: ..." for each mistake, in the order of lines. */
 void conf_print_mistakes(struct conf *conf, FILE *f);
 
 #endif

@@ -8,16 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tgt-glue/config/fleet.h"
 #include "tgt-glue/config/tid.h"
-#include "tgt-glue/config/values.h"
 
 enum { PORT_MAX = 65535 };
 #define ALL_ADDRESSES "0.0.0.0"
 
 /*
- * Each shard draws a number for the name, and the highest has it.  One more
- * shard only takes what it draws highest for.  It must never change.
+ * Rendezvous hashing: every shard gets a hash of the target, and the highest
+ * wins.  An added shard therefore takes only the targets that it wins.  The
+ * function must never change: clients would move.
  */
 unsigned shard_of(const char *iqn, unsigned n)
 {
@@ -40,35 +39,27 @@ unsigned shard_of(const char *iqn, unsigned n)
 	return winner;
 }
 
-unsigned shard_wanted(const struct fleet *fleet)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < fleet->n_shards; i++)
-		n += !fleet->shards[i].retired;
-	return n;
-}
-
-static const struct setting *setting_of(const struct fleet *fleet,
+static const struct setting *setting_of(const struct conf *conf,
 					enum fleet_key key)
 {
 	static const struct setting none = { 0 };
 
-	return fleet->conf.fleet[key].n ? &fleet->conf.fleet[key].v[0] : &none;
+	return conf->fleet[key].n ? &conf->fleet[key].v[0] : &none;
 }
 
-/* Would two tgtds that listen there be in each other's way? */
-static bool meet(const char *a, const char *b)
+/* Whether two tgtds cannot listen on the same port of these addresses. */
+static bool addresses_overlap(const char *a, const char *b)
 {
 	return !strcmp(a, b) || !strcmp(a, ALL_ADDRESSES) ||
 	       !strcmp(b, ALL_ADDRESSES) || !strcmp(a, "[::]") ||
 	       !strcmp(b, "[::]");
 }
 
-/* The ports from this portal's on, one for each shard, are to be its own. */
-static void check_portal(struct fleet *fleet, size_t nth, unsigned n)
+/* Shard K listens on the portal's port + K: these n ports must be valid and
+ * must not overlap those of another portal. */
+static void check_portal(struct conf *conf, size_t nth, unsigned n)
 {
-	const struct settings *all = &fleet->conf.fleet[FLEET_PORTAL];
+	const struct settings *all = &conf->fleet[FLEET_PORTAL];
 	const struct setting *own = &all->v[nth];
 	char address[PORTAL_SIZE], other[PORTAL_SIZE];
 	int port, others;
@@ -76,54 +67,53 @@ static void check_portal(struct fleet *fleet, size_t nth, unsigned n)
 	value_read_portal(own->value, address, &port);
 	if (port + (int)n - 1 > PORT_MAX)
 		conf_mistake(
-			&fleet->conf, own->line,
-			"portal: expected a port of at most %d (shards = %u, and each has the next one), found %d",
+			conf, own->line,
+			"portal: expected a port of at most %d (shards = %u, and each listens on the next port), found %d",
 			PORT_MAX - (int)n + 1, n, port);
 	for (size_t i = 0; i < nth; i++) {
 		if (!all->v[i].value)
 			continue;
 		value_read_portal(all->v[i].value, other, &others);
 		if (port != others && abs(port - others) < (int)n &&
-		    meet(address, other))
+		    addresses_overlap(address, other))
 			conf_mistake(
-				&fleet->conf, own->line,
-				"portal: expected a port at least %u from that of %s (shards = %u, and each has the next one), found %d",
+				conf, own->line,
+				"portal: expected a port at least %u from that of %s (shards = %u, and each listens on the next port), found %d",
 				n, all->v[i].value, n, port);
 	}
 }
 
-static void check_ports(struct fleet *fleet, int control_port, unsigned n)
+static void check_ports(struct conf *conf, int control_port, unsigned n)
 {
-	const struct settings *portals = &fleet->conf.fleet[FLEET_PORTAL];
+	const struct settings *portals = &conf->fleet[FLEET_PORTAL];
 
 	for (size_t i = 0; i < portals->n; i++)
 		if (portals->v[i].value)
-			check_portal(fleet, i, n);
+			check_portal(conf, i, n);
 	if (control_port + (int)n - 1 > CONTROL_PORT_MAX)
 		conf_mistake(
-			&fleet->conf,
-			setting_of(fleet, FLEET_CONTROL_PORT)->line,
-			"control-port: expected at most %d (shards = %u, and each has the next one), found %d",
+			conf, setting_of(conf, FLEET_CONTROL_PORT)->line,
+			"control-port: expected at most %d (shards = %u, and each has the next number), found %d",
 			CONTROL_PORT_MAX - (int)n + 1, n, control_port);
 }
 
-static struct strings portals_of(struct fleet *fleet, unsigned number)
+static struct strings portals_of(struct conf *conf, unsigned number)
 {
-	const struct settings *from = &fleet->conf.fleet[FLEET_PORTAL];
-	struct arena *arena = &fleet->conf.arena;
+	const struct settings *from = &conf->fleet[FLEET_PORTAL];
+	struct arena *arena = &conf->arena;
 	struct strings list = { 0 };
 	char address[PORTAL_SIZE];
 	int port;
-	bool said;
+	bool has_port;
 
 	for (size_t i = 0; i < from->n; i++) {
 		const char *value = from->v[i].value;
 
 		if (!value)
 			continue;
-		said = value_read_portal(value, address, &port);
+		has_port = value_read_portal(value, address, &port);
 		strings_add(arena, &list,
-			    number || said
+			    number || has_port
 				    ? arena_printf(arena, "%s:%d", address,
 						   port + (int)number)
 				    : arena_strdup(arena, address));
@@ -137,42 +127,45 @@ static struct strings portals_of(struct fleet *fleet, unsigned number)
 	return list;
 }
 
-/* Not *.conf: that is what tgt's own tgtd reads. */
-static const char *file_of(struct fleet *fleet, unsigned number)
+/* The name of shard K does not end in .conf: tgt's own tgtd reads *.conf. */
+static const char *targets_file_of(struct conf *conf, unsigned number)
 {
-	const char *file = setting_of(fleet, FLEET_TARGETS_FILE)->value;
+	const char *file = setting_of(conf, FLEET_TARGETS_FILE)->value;
 
 	if (!file)
 		file = DEFAULT_TARGETS_FILE;
-	return number ? arena_printf(&fleet->conf.arena, "%s.%u", file, number)
+	return number ? arena_printf(&conf->arena, "%s.%u", file, number)
 		      : file;
 }
 
-void shard_resolve(struct fleet *fleet)
+size_t shard_resolve(struct conf *conf, struct shard **ret)
 {
-	const char *wanted = setting_of(fleet, FLEET_SHARDS)->value;
-	const char *port = setting_of(fleet, FLEET_CONTROL_PORT)->value;
-	const unsigned n = wanted ? (unsigned)atoi(wanted) : 1;
-	struct arena *arena = &fleet->conf.arena;
+	const char *shards = setting_of(conf, FLEET_SHARDS)->value;
+	const char *port = setting_of(conf, FLEET_CONTROL_PORT)->value;
+	const unsigned n = shards ? (unsigned)atoi(shards) : 1;
+	const int control_port = port ? atoi(port) : 0;
+	struct arena *arena = &conf->arena;
+	size_t found = 0;
 
-	check_ports(fleet, port ? atoi(port) : 0, n);
-	fleet->shards = arena_alloc(arena, SHARDS_MAX * sizeof *fleet->shards);
+	check_ports(conf, control_port, n);
+	*ret = arena_alloc(arena, SHARDS_MAX * sizeof **ret);
 	for (unsigned i = 0; i < SHARDS_MAX; i++) {
-		const char *file = file_of(fleet, i);
+		const char *file = targets_file_of(conf, i);
 
-		/* What we wrote for one that was. */
+		/* A retired shard exists as long as its targets-file. */
 		if (i >= n && access(file, F_OK) < 0)
 			continue;
-		fleet->shards[fleet->n_shards++] = (struct shard){
+		(*ret)[found++] = (struct shard){
 			.number = i,
 			.retired = i >= n,
-			.control_port = (port ? atoi(port) : 0) + (int)i,
-			.portals = portals_of(fleet, i),
+			.control_port = control_port + (int)i,
+			.portals = portals_of(conf, i),
 			.targets_file = file,
 			.tgtd = i ? arena_printf(arena, "tgtd of shard %u", i)
 				  : "tgtd",
 		};
 	}
+	return found;
 }
 
 const char *shard_iscsi_options(struct arena *arena, const struct shard *shard)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A tgtd has one event loop, and so one processor.  Where that is not enough
- * several share the fleet, and each with the clients that are its own is a
- * shard: another control port, other ports, another targets-file.  Shard 0 is
- * the tgtd that fleet.conf describes; the others follow from it and from their
- * number.
+ * Shards: the tgtds that share the clients of one fleet.
  *
- * INVARIANT: no two tgtds export a client's disk, and no two targets-files name
- * it: two initiators would write to one disk.
+ * A tgtd has one event loop, so it can use one CPU.  When that CPU is
+ * saturated, several tgtds share the clients.  A shard is one tgtd with its
+ * clients, its control port, its portals and its targets-file.  Shard 0 is the
+ * tgtd that fleet.conf describes; the settings of shard K follow from these and
+ * from K.
+ *
+ * INVARIANT: a client's disk is exported by at most one tgtd and named in at
+ * most one targets-file.  Otherwise two initiators would write to one disk.
  */
 #ifndef TGT_GLUE_CONFIG_SHARD_H
 #define TGT_GLUE_CONFIG_SHARD_H
@@ -15,49 +17,46 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tgt-glue/base/arena.h"
+#include "tgt-glue/config/parse.h"
+#include "tgt-glue/config/values.h"
 
-/* Where fleet.conf says no other. */
+/* The targets-file of shard 0, unless fleet.conf names another. */
 #define DEFAULT_TARGETS_FILE "/etc/tgt/conf.d/vhdfs.conf"
-
-enum { SHARDS_MAX = 16 };
-
-struct fleet;
 
 struct shard {
 	unsigned number;
-	/* Beyond `shards' of fleet.conf, but it was one: what it has goes to
-	 * others. */
+	/* fleet.conf had this shard and has it no longer (its number is not
+	 * below `shards'): its clients migrate to other shards. */
 	bool retired;
 	int control_port;
-	/* Where clients find it; none only for shard 0, whose is tgtd's own. */
+	/* "ADDRESS" or "ADDRESS:PORT"; empty only for shard 0, which then
+	 * listens where tgtd listens by default. */
 	struct strings portals;
 	const char *targets_file;
-	const char *tgtd; /* it, in words */
+	const char *tgtd; /* the name of its tgtd in messages */
 };
 
 /*
- * The shard, of n, that a target is on where fleet.conf does not say.  It
- * follows from the name alone, so it is the same whoever else comes or goes; of
- * n + 1 it is the same one or the new one.
+ * The shard, from 0 to n - 1, of a target whose client has no `shard' in
+ * fleet.conf.  It depends on the IQN and n alone, so adding or removing clients
+ * moves no other client.  For n + 1 the result is the same shard or the new
+ * one.
  */
 unsigned shard_of(const char *iqn, unsigned n);
 
 /*
- * Makes fleet->shards, the retired ones at its end.  Notes mistakes: ports that
- * cannot be counted on from, or that meet.
+ * The shards of fleet.conf, in *ret, and after them the retired ones.  Returns
+ * their number.  Reports as mistakes port ranges that are too high or overlap.
  */
-void shard_resolve(struct fleet *fleet);
-/* How many are not retired. */
-unsigned shard_wanted(const struct fleet *fleet);
+size_t shard_resolve(struct conf *conf, struct shard **ret);
 
-/* The options of tgtd's --iscsi, of pool. */
+/* The argument of tgtd's --iscsi. */
 const char *shard_iscsi_options(struct arena *arena, const struct shard *shard);
-/* For the unit that starts it, of pool; see contrib/systemd/vhdfs-tgtd@. */
+/* The environment file of the unit contrib/systemd/vhdfs-tgtd@. */
 const char *shard_environment(struct arena *arena, const struct shard *shard);
 
-/* The command that starts the shard's tgtd, in one of two buffers of the
- * thread, used in turn. */
+/* The command that starts the shard's tgtd, for messages; in one of two buffers
+ * of the thread, used in turn. */
 const char *shard_start(const struct shard *shard);
 
 #endif

@@ -6,9 +6,9 @@
 #include "tgt-glue/config/values.h"
 
 /*
- * FNV-1a, and then its bits mixed (the last steps of MurmurHash3): names that
- * differ in their last digits only shall differ everywhere.  It must never
- * change.
+ * FNV-1a, then the last steps of MurmurHash3, so that names that differ in one
+ * digit give numbers that differ in all bits.  The function must never change:
+ * clients would see another disk.
  */
 uint64_t tid_serial(const char *iqn)
 {
@@ -25,7 +25,7 @@ uint32_t tid_of(const char *iqn)
 {
 	uint64_t hash = tid_serial(iqn);
 
-	/* All of the hash takes part; 0 is no target's number. */
+	/* Fold all 64 bits into 28.  0 is not a valid target number. */
 	hash = (hash ^ hash >> 28 ^ hash >> 56) & TID_MAX;
 	return hash ? (uint32_t)hash : 1;
 }

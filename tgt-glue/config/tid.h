@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What identifies a target for ever: everything follows from its name, so that
- * an initiator finds the same disk again after any restart and any change of
- * the fleet.
+ * Target numbers and serial numbers, both hashes of the target's IQN.
+ *
+ * An initiator recognises its disk by these numbers.  They depend on the IQN
+ * alone, so they survive every restart and every other change of fleet.conf.
  */
 #ifndef TGT_GLUE_CONFIG_TID_H
 #define TGT_GLUE_CONFIG_TID_H
 
 #include <stdint.h>
 
-/* Of an IQN: 1 to 2^28 - 1. */
+/* The target number (tid): 1 to TID_MAX. */
 uint32_t tid_of(const char *iqn);
-/* 64 bits, for the disk's serial number. */
+/* The 64 bits that the disk's SCSI serial number is made of. */
 uint64_t tid_serial(const char *iqn);
 
 #endif

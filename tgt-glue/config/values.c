@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "tgt-glue/config/values.h"
-#include "tgt-glue/config/shard.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -14,6 +13,7 @@
 #include <unistr.h>
 
 #include "base/bytes.h"
+#include "base/size.h"
 #include "format/registry.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -55,8 +55,8 @@ bool value_is_yes(const char *value)
 	return !strcmp(value, "yes") || !strcmp(value, "on");
 }
 
-/* Does a part of the path begin with a dot, or is it empty? */
-static bool has_odd_part(const char *path)
+/* Whether a component of the path is empty or begins with a dot. */
+static bool has_invalid_component(const char *path)
 {
 	for (const char *p = path;; p++) {
 		if (*p == '.' || *p == '/' || *p == '\0')
@@ -67,10 +67,11 @@ static bool has_odd_part(const char *path)
 	}
 }
 
-/* Is it text in UTF-8 without these and control characters? */
-static bool is_text(const char *value, const char *without)
+/* Whether the value is non-empty UTF-8 without control characters and without
+ * the characters in forbidden. */
+static bool is_text(const char *value, const char *forbidden)
 {
-	if (!*value || value[strcspn(value, without)] ||
+	if (!*value || value[strcspn(value, forbidden)] ||
 	    u8_check((const uint8_t *)value, strlen(value)))
 		return false;
 	for (; *value; value++)
@@ -79,12 +80,12 @@ static bool is_text(const char *value, const char *without)
 	return true;
 }
 
-/* What a shell takes for something else, also in quotes. */
-#define SHELL "\"$`\\"
+/* Special to a shell even between double quotes. */
+#define SHELL_SPECIAL "\"$`\\"
 
 const char *value_master(const char *value)
 {
-	if (is_text(value, SHELL) && !has_odd_part(value))
+	if (is_text(value, SHELL_SPECIAL) && !has_invalid_component(value))
 		return NULL;
 	return "an image's path in the store, without \", $, ` and \\, no part of it beginning with '.'";
 }
@@ -118,7 +119,8 @@ void value_read_mac(const char *value, char text[18])
 				  : (char)tolower((unsigned char)value[i]);
 }
 
-/* Splits ADDRESS[/BITS]; the number of the address's bits, or 0 for none. */
+/* Parses ADDRESS[/PREFIX].  Returns the address's length in bits (32 or 128),
+ * or 0 for an invalid value. */
 static int read_address(const char *value, uint8_t bytes[16], int *ret_prefix)
 {
 	char copy[64];
@@ -152,7 +154,7 @@ const char *value_address(const char *value)
 
 	if (read_address(value, bytes, &prefix))
 		return NULL;
-	return "an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (everybody is `open = yes')";
+	return "an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (to admit every client: `open = yes')";
 }
 
 void value_read_address(const char *value, char *text)
@@ -204,7 +206,7 @@ const char *value_reset(const char *value)
 							      : "boot or no";
 }
 
-/* A number from min to max, or false. */
+/* Whether the value is a decimal number from min to max. */
 static bool number_within(const char *value, uint64_t min, uint64_t max)
 {
 	char *end;
@@ -248,35 +250,19 @@ const char *value_shard(const char *value)
 		       : "a number from 0 to 15";
 }
 
-/* NUMBER[K|M|G|T]; UINT64_MAX for anything else. */
-static uint64_t read_size(const char *value)
-{
-	static const char units[] = "KMGT";
-	unsigned shift = 0;
-	const char *unit;
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(value, &end, 10);
-	if (!isdigit((unsigned char)*value) || errno)
-		return UINT64_MAX;
-	unit = *end ? strchr(units, *end) : NULL;
-	if (unit) {
-		shift = 10 * (unsigned)(unit - units + 1);
-		end++;
-	}
-	return *end || n > UINT64_MAX >> shift ? UINT64_MAX : n << shift;
-}
-
+/* NUMBER[K|M|G|T], the unit in upper case; UINT64_MAX for anything else. */
 uint64_t value_read_size(const char *value)
 {
-	return read_size(value);
+	uint64_t n;
+
+	return made_of(value, DIGITS "KMGT") && size_parse(value, &n) == 0
+		       ? n
+		       : UINT64_MAX;
 }
 
 const char *value_block_size(const char *value)
 {
-	uint64_t n = read_size(value);
+	uint64_t n = value_read_size(value);
 
 	if (is_pow2(n) && n >= 512 && n <= MIB(256))
 		return NULL;
@@ -288,7 +274,7 @@ const char *value_min_free(const char *value)
 	size_t n = strlen(value);
 	char percent[8];
 
-	if (read_size(value) != UINT64_MAX)
+	if (value_read_size(value) != UINT64_MAX)
 		return NULL;
 	if (n >= 2 && n <= 4 && value[n - 1] == '%') {
 		memcpy(percent, value, n - 1);
@@ -296,7 +282,7 @@ const char *value_min_free(const char *value)
 		if (number_within(percent, 0, 100))
 			return NULL;
 	}
-	return "a size such as 20G, or a part such as 5%";
+	return "a size such as 20G, or a percentage such as 5%";
 }
 
 const char *value_spares(const char *value)
@@ -308,47 +294,47 @@ const char *value_command(const char *value)
 {
 	return *value == '/'
 		       ? NULL
-		       : "the absolute path of a program, and words for it";
+		       : "the absolute path of a program, and its arguments";
 }
 
 uint64_t value_read_min_free(const char *value, uint64_t total)
 {
 	if (value[strlen(value) - 1] == '%')
 		return total / 100 * strtoull(value, NULL, 10);
-	return read_size(value);
+	return value_read_size(value);
 }
 
 enum { DIRECTORY_MAX = 180 };
 
-static bool is_absolute(const char *value, const char *without)
+static bool is_absolute(const char *value, const char *forbidden)
 {
 	return *value == '/' && strlen(value) < DIRECTORY_MAX &&
-	       is_text(value, without);
+	       is_text(value, forbidden);
 }
 
 const char *value_store(const char *value)
 {
-	return is_absolute(value, SHELL)
+	return is_absolute(value, SHELL_SPECIAL)
 		       ? NULL
 		       : "an absolute path of less than 180 bytes, without \", $, ` and \\";
 }
 
 /*
- * tgt-admin hands it to a shell in quotes, single ones in newer versions, takes
- * # for a comment and a path with HASH for something else; tgtd ends it at a
- * comma.
+ * tgt-admin passes the path to a shell in quotes (single ones in newer
+ * versions), treats # as a comment and gives HASH a meaning of its own.  tgtd
+ * ends the path at a comma.
  */
 const char *value_mount(const char *value)
 {
-	if (is_absolute(value, SHELL "'#,<>") && !strstr(value, "HASH"))
+	if (is_absolute(value, SHELL_SPECIAL "'#,<>") && !strstr(value, "HASH"))
 		return NULL;
 	return "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH";
 }
 
-/* tgt-admin takes a file's name for a pattern. */
+/* tgt-admin expands the file's name as a glob pattern. */
 const char *value_targets_file(const char *value)
 {
-	return is_absolute(value, SHELL "'#*?[]{}~")
+	return is_absolute(value, SHELL_SPECIAL "'#*?[]{}~")
 		       ? NULL
 		       : "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', # and *?[]{}~";
 }
@@ -376,8 +362,9 @@ static bool is_host_name(const char *value)
 	       isalnum((unsigned char)*value);
 }
 
-/* "[fd00::1]" of an IPv6 address without brackets. */
-static bool bracket(const char *value, char address[PORTAL_SIZE])
+/* Writes "[fd00::1]" for an IPv6 address without brackets.  Returns false for
+ * any other value. */
+static bool bracket_ipv6(const char *value, char address[PORTAL_SIZE])
 {
 	struct in6_addr in;
 	char text[INET6_ADDRSTRLEN];
@@ -389,7 +376,8 @@ static bool bracket(const char *value, char address[PORTAL_SIZE])
 	return true;
 }
 
-/* *ret_port is "" where none is said. */
+/* Splits a portal.  *ret_port points into value, or is "" where the value names
+ * no port.  Returns false for an invalid value. */
 static bool split_portal(const char *value, char address[PORTAL_SIZE],
 			 const char **ret_port)
 {
@@ -399,9 +387,9 @@ static bool split_portal(const char *value, char address[PORTAL_SIZE],
 	struct in_addr in;
 
 	*ret_port = "";
-	/* More than one colon: an IPv6 address, and no port. */
+	/* Two colons without brackets: an IPv6 address without a port. */
 	if (!close && colon && strchr(colon + 1, ':'))
-		return bracket(value, address);
+		return bracket_ipv6(value, address);
 	if (strlen(value) >= PORTAL_SIZE || (close && close[1] && !colon) ||
 	    (close && colon && colon != close + 1))
 		return false;
@@ -413,7 +401,7 @@ static bool split_portal(const char *value, char address[PORTAL_SIZE],
 		return false;
 	if (close) {
 		copy[close - value] = '\0';
-		return bracket(copy + 1, address);
+		return bracket_ipv6(copy + 1, address);
 	}
 	snprintf(address, PORTAL_SIZE, "%s", copy);
 	return inet_pton(AF_INET, copy, &in) == 1 || is_host_name(copy);
@@ -426,7 +414,7 @@ const char *value_portal(const char *value)
 
 	return split_portal(value, address, &port)
 		       ? NULL
-		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, an address or a host's name";
+		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, where ADDRESS is an address or a host name";
 }
 
 bool value_read_portal(const char *value, char address[PORTAL_SIZE],

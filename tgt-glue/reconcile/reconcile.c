@@ -33,6 +33,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/reconcile/exports.h"
