@@ -24,7 +24,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/ipxe.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/secret.c \
+	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
+	tgt-glue/command/status-print.h \
 	tgt-glue/command/status-prometheus.c \
 	tgt-glue/command/status-table.c \
 	tgt-glue/command/status.c \

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
-#include "tgt-glue/command/status.h"
+#include "tgt-glue/command/status-print.h"
 
 #include <stdio.h>
 
 #include "base/json.h"
-#include "tgt-glue/command/command.h"
 
 static json_t *number_or_null(bool known, uint64_t number)
 {
@@ -18,7 +17,7 @@ static json_t *sessions_json(const struct status_row *row)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < row->n_sessions; i++) {
-		const struct status_login *s = &row->sessions[i];
+		const struct status_session *s = &row->sessions[i];
 		const struct traffic none = { 0 }, *t = s->traffic;
 		bool known = t != NULL;
 
@@ -27,9 +26,10 @@ static json_t *sessions_json(const struct status_row *row)
 			list,
 			json_pack(
 				"{s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
-				"initiator", json_text(s->who->initiator),
-				"address", s->who->address, "session",
-				(json_int_t)s->who->sid, "since",
+				"initiator",
+				json_text(s->connection->initiator), "address",
+				s->connection->address, "session",
+				(json_int_t)s->connection->sid, "since",
 				number_or_null(s->since, (uint64_t)s->since),
 				"read-bytes",
 				number_or_null(known, t->read_bytes),
@@ -54,7 +54,7 @@ static json_t *row_json(const struct status_row *row)
 	return json_pack(
 		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
-		"shard", (int)row->seen->shard->number, "target",
+		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
 		json_text(row->difference), "agrees", status_row_agrees(row),
 		"restart", row->restart, "master", c->master, "child", c->child,
@@ -71,7 +71,7 @@ static json_t *foreign_json(const struct status_row *row)
 {
 	return json_pack("{s:o, s:i, s:s, s:o, s:b}", "target",
 			 json_text(row->target->name), "shard",
-			 (int)row->seen->shard->number, "client",
+			 (int)row->shard->shard->number, "client",
 			 row->foreign->client->name, "path",
 			 json_text(row->foreign->path), "writable",
 			 !row->foreign->readonly);
@@ -91,22 +91,23 @@ static json_t *shards_json(const struct status *s)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < s->fleet.n_shards; i++) {
-		const struct shard_status *seen = &s->seen[i];
-		const struct shard *shard = seen->shard;
-		size_t sessions, n = status_shard_clients(s, seen, &sessions);
+		const struct shard_status *status = &s->shards[i];
+		const struct shard *shard = status->shard;
+		size_t sessions, n = status_shard_clients(s, status, &sessions);
 
-		if (!status_shard_counts(seen))
+		if (!status_shard_is_used(status))
 			continue;
 		json_array_append_new(
 			list,
-			json_pack("{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
-				  "shard", (int)shard->number, "control-port",
-				  shard->control_port, "portals",
-				  strings_json(&shard->portals), "targets-file",
-				  shard->targets_file, "retired",
-				  shard->retired, "tgtd", !seen->tgtd_error,
-				  "clients", (json_int_t)n, "sessions",
-				  number_or_null(!seen->tgtd_error, sessions)));
+			json_pack(
+				"{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
+				"shard", (int)shard->number, "control-port",
+				shard->control_port, "portals",
+				strings_json(&shard->portals), "targets-file",
+				shard->targets_file, "retired", shard->retired,
+				"tgtd", !status->tgtd_error, "clients",
+				(json_int_t)n, "sessions",
+				number_or_null(!status->tgtd_error, sessions)));
 	}
 	return list;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Prometheus' text format, as node_exporter's textfile directory takes it: for
- * each metric HELP, TYPE, and its samples, without times.
+ * status in Prometheus' text format, for node_exporter's textfile directory:
+ * for each metric HELP, TYPE and its samples, without timestamps.
  */
 #include "config.h"
 
-#include "tgt-glue/command/status.h"
+#include "tgt-glue/command/status-print.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/printable.h"
 
-/* A sample of one row; false: it has none. */
+/* One row's sample of a metric; false: the row has none. */
 typedef bool row_value(const struct status_row *row, double *ret);
 
 static bool agrees(const struct status_row *row, double *ret)
@@ -30,7 +30,7 @@ static bool restart(const struct status_row *row, double *ret)
 
 static bool shard(const struct status_row *row, double *ret)
 {
-	*ret = row->seen->shard->number;
+	*ret = row->shard->shard->number;
 	return true;
 }
 
@@ -50,22 +50,22 @@ static bool blocks(const struct status_row *row, double *ret)
 static bool sessions(const struct status_row *row, double *ret)
 {
 	*ret = (double)row->n_sessions;
-	return !row->seen->tgtd_error;
+	return !row->shard->tgtd_error;
 }
 
 static bool writers(const struct status_row *row, double *ret)
 {
 	*ret = (double)row->n_writers;
-	return !row->seen->tgtd_error;
+	return !row->shard->tgtd_error;
 }
 
-/* Counters of sessions that are over begin again, as Prometheus' rate expects
- * of counters. */
+/* A new session begins at 0: Prometheus' rate() expects that counters are
+ * reset. */
 #define TRAFFIC_VALUE(field)                                         \
 	static bool field(const struct status_row *row, double *ret) \
 	{                                                            \
 		*ret = (double)status_traffic(row).field;            \
-		return !row->seen->tgtd_error;                       \
+		return !row->shard->tgtd_error;                      \
 	}
 
 TRAFFIC_VALUE(read_bytes)
@@ -81,30 +81,31 @@ static const struct {
 	{ "client_agrees", "gauge",
 	  "1 where image and target are as fleet.conf says.", agrees },
 	{ "client_restart", "gauge",
-	  "1 where the client is to be restarted: writes may be lost.",
+	  "1 where the client must be restarted: writes may be lost.",
 	  restart },
 	{ "client_shard", "gauge",
-	  "The shard that the client's target is on, or is to be.", shard },
+	  "The shard of the client's target, or the one it will be on.",
+	  shard },
 	{ "client_disk_use_bytes", "gauge",
-	  "What the client's image takes on disk.", disk_use },
+	  "Space that the client's image takes on disk.", disk_use },
 	{ "client_blocks_ratio", "gauge",
-	  "Part of the disk's blocks that the client's image has of its own.",
+	  "Part of the disk's blocks that are in the client's own image.",
 	  blocks },
 	{ "client_sessions", "gauge", "Sessions logged in to the target.",
 	  sessions },
 	{ "client_writers", "gauge",
-	  "Sessions that can write to the disk; more than 1 damage it.",
+	  "Sessions that can write to the disk; more than 1 damages it.",
 	  writers },
 	{ "client_read_bytes_total", "counter",
-	  "Bytes read in the sessions of now.", read_bytes },
+	  "Bytes read in the present sessions.", read_bytes },
 	{ "client_read_commands_total", "counter",
-	  "Commands that read, in the sessions of now.", read_commands },
+	  "Commands that read, in the present sessions.", read_commands },
 	{ "client_written_bytes_total", "counter",
-	  "Bytes written in the sessions of now.", written_bytes },
+	  "Bytes written in the present sessions.", written_bytes },
 	{ "client_write_commands_total", "counter",
-	  "Commands that wrote, in the sessions of now.", write_commands },
+	  "Commands that wrote, in the present sessions.", write_commands },
 	{ "client_errors_total", "counter",
-	  "Commands that did not end well, in the sessions of now.", errors },
+	  "Commands that failed, in the present sessions.", errors },
 };
 
 static void print_head(const char *name, const char *type, const char *help)
@@ -113,7 +114,7 @@ static void print_head(const char *name, const char *type, const char *help)
 	       name, type);
 }
 
-/* NAME="VALUE": printable, and escaped as Prometheus reads it. */
+/* Prints NAME="VALUE", the value printable and escaped for Prometheus. */
 static void print_label(const char *before, const char *name, const char *value)
 {
 	_cleanup_free_ char *shown = printable_copy(value);
@@ -154,16 +155,18 @@ static void print_since(const struct status *s)
 		   "When the session began, where watch has seen it.");
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < s->rows[i].n_sessions; k++) {
-			const struct status_login *n = &s->rows[i].sessions[k];
+			const struct status_session *n =
+				&s->rows[i].sessions[k];
 			char sid[24];
 
 			if (!n->since)
 				continue;
-			snprintf(sid, sizeof sid, "%" PRIu64, n->who->sid);
+			snprintf(sid, sizeof sid, "%" PRIu64,
+				 n->connection->sid);
 			fputs("tgt_glue_session_start_time_seconds{", stdout);
 			print_label("", "client", s->rows[i].name);
-			print_label(",", "initiator", n->who->initiator);
-			print_label(",", "address", n->who->address);
+			print_label(",", "initiator", n->connection->initiator);
+			print_label(",", "address", n->connection->address);
 			print_label(",", "session", sid);
 			printf("} %" PRId64 "\n", n->since);
 		}
@@ -185,12 +188,12 @@ static void print_clients(const struct status *s)
 	}
 }
 
-/* A sample of one shard; false: it has none. */
+/* One shard's sample of a metric; false: the shard has none. */
 static bool shard_sample(const struct status *s, size_t metric,
-			 const struct shard_status *seen, size_t *ret)
+			 const struct shard_status *shard, size_t *ret)
 {
-	size_t sessions, n = status_shard_clients(s, seen, &sessions);
-	const bool up = !seen->tgtd_error;
+	size_t sessions, n = status_shard_clients(s, shard, &sessions);
+	const bool up = !shard->tgtd_error;
 
 	*ret = metric == 0 ? up : metric == 1 ? n : sessions;
 	return up || metric != 2;
@@ -207,19 +210,19 @@ static void print_shards(const struct status *s)
 	for (size_t m = 0; m < sizeof names / sizeof *names; m++) {
 		print_head(names[m][0], "gauge", names[m][1]);
 		for (size_t i = 0; i < s->fleet.n_shards; i++) {
-			const struct shard_status *seen = &s->seen[i];
+			const struct shard_status *shard = &s->shards[i];
 			size_t value;
 
-			if (status_shard_counts(seen) &&
-			    shard_sample(s, m, seen, &value))
+			if (status_shard_is_used(shard) &&
+			    shard_sample(s, m, shard, &value))
 				printf("tgt_glue_%s{shard=\"%u\"} %zu\n",
-				       names[m][0], seen->shard->number, value);
+				       names[m][0], shard->shard->number,
+				       value);
 		}
 	}
 }
 
-/* Targets of ours that fleet.conf does not name; or, foreign, of others that
- * export a client's disk. */
+/* The number of extra or of foreign targets (see struct status_row). */
 static double count_targets(const struct status *s, bool foreign)
 {
 	size_t n = 0;

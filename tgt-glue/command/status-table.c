@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A table of 79 columns, master by master. */
+/*
+ * status as a table of 79 columns, grouped by master.
+ *
+ * libsmartcols is not used: notes below a row span all columns and are wrapped,
+ * a long name has a line of its own, and a group has a heading.  Its tables
+ * have none of these.
+ */
 #include "config.h"
 
-#include "tgt-glue/command/status.h"
+#include "tgt-glue/command/status-print.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,16 +19,16 @@
 
 enum {
 	WIDTH = 79,
-	NAME_WIDTH = 15,    /* longer ones have a line of their own */
-	SHARD_WIDTH = 3,    /* of that, where there are several */
-	ADDRESS_WIDTH = 15, /* and IPv6 */
+	NAME_WIDTH = 15,    /* a longer name has a line of its own */
+	SHARD_WIDTH = 3,    /* part of NAME_WIDTH, with several shards */
+	ADDRESS_WIDTH = 15, /* IPv4; a longer address is below the row */
 };
 
-/* Words below a row, broken between them. */
-static void print_note(const char *words)
+/* Prints text below a row, wrapped between words. */
+static void print_note(const char *note)
 {
 	enum { INDENT = 4 };
-	_cleanup_free_ char *line = printable_copy(words);
+	_cleanup_free_ char *line = printable_copy(note);
 	const char *text = line ? line : "out of memory";
 	size_t column = 0;
 
@@ -41,7 +47,7 @@ static void print_note(const char *words)
 	putchar('\n');
 }
 
-/* "2h13m", at most 6 characters; "?" where the beginning is not known. */
+/* "2h13m", at most 6 characters; "?" where the beginning is unknown. */
 static void print_age(char *text, size_t size, const struct status *s,
 		      int64_t since)
 {
@@ -70,20 +76,21 @@ static void print_share(char *text, size_t size, const struct divergence *share)
 		snprintf(text, size, "?");
 }
 
-/* The first session is in the row, the others below it. */
+/* Prints the sessions that the row does not show: all but the first, and the
+ * first where its address is too long. */
 static void print_more_sessions(const struct status *s,
 				const struct status_row *row)
 {
 	for (size_t i = 0; i < row->n_sessions; i++) {
-		const struct tgtd_connection *who = row->sessions[i].who;
+		const struct tgtd_connection *c = row->sessions[i].connection;
 		char text[400], age[24];
 
-		if (!i && strlen(who->address) <= ADDRESS_WIDTH)
+		if (!i && strlen(c->address) <= ADDRESS_WIDTH)
 			continue;
 		print_age(age, sizeof age, s, row->sessions[i].since);
 		snprintf(text, sizeof text,
 			 i ? "also from %s as %s, for %s" : "from %s as %s",
-			 who->address, who->initiator, age);
+			 c->address, c->initiator, age);
 		print_note(text);
 	}
 }
@@ -96,17 +103,17 @@ static const char *image_word(const struct status_row *row)
 					   : status_size(row->disk_use);
 }
 
-static const char *who_word(const struct status_row *row)
+static const char *login_word(const struct status_row *row)
 {
 	const char *address;
 
 	if (!row->n_sessions)
-		return row->seen->tgtd_error ? "?" : "-";
-	address = row->sessions[0].who->address;
+		return row->shard->tgtd_error ? "?" : "-";
+	address = row->sessions[0].connection->address;
 	return strlen(address) > ADDRESS_WIDTH ? "(below)" : address;
 }
 
-/* And the shard, where there are several. */
+/* Prints the name and, with several shards, the shard. */
 static void print_name(const struct status *s, const struct status_row *row)
 {
 	const bool shards = s->fleet.n_shards > 1;
@@ -117,7 +124,7 @@ static void print_name(const struct status *s, const struct status_row *row)
 		print_line(stdout, "  %s", row->name);
 	printf("  %-*s", width, long_name ? "" : row->name);
 	if (shards)
-		printf("%*u", SHARD_WIDTH, row->seen->shard->number);
+		printf("%*u", SHARD_WIDTH, row->shard->shard->number);
 }
 
 static void print_row(const struct status *s, const struct status_row *row)
@@ -131,7 +138,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 		print_age(age, sizeof age, s, row->sessions[0].since);
 	print_name(s, row);
 	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
-	       image_word(row), share, ADDRESS_WIDTH, who_word(row), age,
+	       image_word(row), share, ADDRESS_WIDTH, login_word(row), age,
 	       row->n_sessions ? status_size(traffic.read_bytes) : "-",
 	       row->n_sessions ? status_size(traffic.written_bytes) : "-");
 	print_more_sessions(s, row);
@@ -141,7 +148,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 		print_note(row->difference);
 	if (row->restart)
 		print_note(
-			"restart it: writes that it was told are done may be lost");
+			"restart it: writes that were reported as done may be lost");
 	if (row->n_writers > 1)
 		print_note(
 			"several writers: expected one session on a writable disk");
@@ -154,7 +161,7 @@ static bool same_master(const struct status_row *a, const struct status_row *b)
 	return !strcmp(a->client->master, b->client->master);
 }
 
-/* The rows of this one's master, if it is the first of them. */
+/* Prints all rows with this row's master, if it is the first of them. */
 static void print_group(const struct status *s, size_t first)
 {
 	const struct status_row *row = &s->rows[first];
@@ -184,26 +191,27 @@ static void print_sum(const struct status *s)
 	       status_size(use), status_size(s->space.free),
 	       status_size(s->space.size));
 	if (s->tgtd_error)
-		printf("%s cannot be asked: its sessions are not known\n",
+		printf("%s does not answer: its sessions are unknown\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
 	else if (s->mistaken)
-		printf("fleet.conf has mistakes; %zu not as it said before; `tgt-glue check\' names them\n",
+		printf("fleet.conf has mistakes: run `tgt-glue check'; %zu differ from the fleet that was applied last\n",
 		       wrong);
 	else if (wrong)
-		printf("%zu not as fleet.conf says; `tgt-glue plan' tells what apply would do\n",
+		printf("%zu not as fleet.conf says; `tgt-glue plan' shows what apply would do\n",
 		       wrong);
 	else
 		puts("all is as fleet.conf says");
 }
 
-static void print_shard(const struct status *s, const struct shard_status *seen)
+static void print_shard(const struct status *s,
+			const struct shard_status *shard)
 {
-	const struct strings *portals = &seen->shard->portals;
-	size_t sessions, n = status_shard_clients(s, seen, &sessions);
+	const struct strings *portals = &shard->shard->portals;
+	size_t sessions, n = status_shard_clients(s, shard, &sessions);
 
-	printf("shard %u: %zu client%s, ", seen->shard->number, n,
+	printf("shard %u: %zu client%s, ", shard->shard->number, n,
 	       n == 1 ? "" : "s");
-	if (seen->tgtd_error)
+	if (shard->tgtd_error)
 		puts("its tgtd does not answer");
 	else
 		printf("%zu session%s, at %s%s\n", sessions,
@@ -215,8 +223,8 @@ static void print_shard(const struct status *s, const struct shard_status *seen)
 static void print_shards(const struct status *s)
 {
 	for (size_t i = 0; s->fleet.n_shards > 1 && i < s->fleet.n_shards; i++)
-		if (status_shard_counts(&s->seen[i]))
-			print_shard(s, &s->seen[i]);
+		if (status_shard_is_used(&s->shards[i]))
+			print_shard(s, &s->shards[i]);
 }
 
 void status_print_table(const struct status *s)

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What status knows, and the ways of showing it. */
+/*
+ * The model of `tgt-glue status': every client with its target, image and
+ * sessions, read once from the tgtds and the store.  status-print.h shows it.
+ *
+ * Strings are of fleet.conf.arena or of the shard's tgtd_state; status_fini
+ * frees all of it.
+ */
 #ifndef TGT_GLUE_COMMAND_STATUS_H
 #define TGT_GLUE_COMMAND_STATUS_H
 
@@ -19,74 +25,79 @@ struct shard_status {
 	struct tgtd_state live;
 	struct last_applied last;
 	struct traffics traffics;
-	struct sessions known; /* since when */
+	struct sessions sessions; /* that `watch' has seen begin */
 	struct opened opened;
-	const char *tgtd_error; /* null: it answered */
-	bool off;               /* it surely does not run */
+	const char *tgtd_error; /* why it does not answer; NULL: it does */
+	bool off;               /* it does not answer: it does not run */
 };
 
-/* Somebody who is logged in. */
-struct status_login {
-	const struct tgtd_connection *who;
-	int64_t since;                 /* Unix seconds; 0: not known */
-	const struct traffic *traffic; /* null: not known */
+/* A session that is logged in. */
+struct status_session {
+	const struct tgtd_connection *connection;
+	int64_t since;                 /* Unix seconds; 0: unknown */
+	const struct traffic *traffic; /* NULL: unknown */
 };
 
-/* One client, a target of ours that fleet.conf does not name any more, or a
- * target that is not ours and exports a client's disk. */
+/*
+ * One row is a client; or an extra target, which tgt-glue made for a client
+ * that is no longer in fleet.conf; or a foreign target, which tgt-glue did not
+ * make and which exports a client's disk.
+ */
 struct status_row {
 	const char *name;
-	const struct shard_status *seen;  /* where its target is, or is to be */
-	const struct client *client;      /* null: not in fleet.conf */
-	const struct tgtd_target *target; /* or null */
-	const char *difference;           /* or null: it is right */
+	const struct shard_status *shard; /* of the target, or of its client */
+	const struct client *client;      /* NULL: extra or foreign */
+	const struct tgtd_target *target; /* NULL: missing */
+	const char *difference;           /* from fleet.conf; NULL: none */
 	bool restart; /* answered writes may be lost: see opened.h */
-	const struct tgtd_backing
-		*foreign; /* of a target that is not ours: what
-			   it exports of the fleet, or null */
+	/* Foreign: what the target exports.  NULL for other rows. */
+	const struct tgtd_backing *foreign;
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
-	uint64_t disk_use;     /* of its image, bytes */
+	uint64_t disk_use;     /* of the image, bytes */
 	struct divergence share;
-	struct status_login *sessions;
+	struct status_session *sessions;
 	size_t n_sessions;
-	size_t n_writers; /* sessions that can write; more than 1 do damage */
+	size_t n_writers; /* sessions that can write; more than 1 is damage */
 };
 
 struct status {
 	struct fleet fleet;
-	bool mistaken; /* fleet.conf is, and the fleet is the last good one */
-	struct shard_status *seen; /* by their place in fleet.shards */
-	const char *tgtd_error;    /* of the first that did not; null: all
-				      answered */
-	struct free_space space;   /* of the store's file system */
-	int64_t now;
-	struct status_row
-		*rows; /* clients in fleet.conf's order, then the others */
+	/* fleet.conf has mistakes: fleet is the one that was applied last. */
+	bool mistaken;
+	struct shard_status *shards; /* in the order of fleet.shards */
+	/* Of the first tgtd that does not answer; NULL: all answer. */
+	const char *tgtd_error;
+	struct free_space space; /* of the store's filesystem */
+	int64_t now;             /* Unix seconds */
+	/* The clients in the order of fleet.conf, then the other targets. */
+	struct status_row *rows;
 	size_t n;
 };
 
-/* "ok", "differs", "missing", "extra", "foreign", "unknown". */
+/* Fills the model of s->fleet.  A tgtd that does not answer is part of the
+ * model and no failure.  Call status_fini in every case. */
+void status_read(struct status *s);
+/* Frees all of it, s->fleet too. */
+void status_fini(struct status *s);
+
+/* "ok", "differs", "missing", "extra", "foreign" or "unknown". */
 const char *status_target_word(const struct status_row *row);
-/* Is all of it as fleet.conf says? */
+/* Whether target and image are as fleet.conf says. */
 bool status_row_agrees(const struct status_row *row);
-/* Has the shard, or had it, a part of the fleet?  One that is retired and whose
- * tgtd does not run has none. */
-bool status_shard_counts(const struct shard_status *seen);
-/* The shard's rows, and how many are logged in to them. */
-size_t status_shard_clients(const struct status *s,
-			    const struct shard_status *seen,
-			    size_t *ret_sessions);
+/* Whether all rows, shards and fleet.conf itself are in order. */
 bool status_agrees(const struct status *s);
-/* All sessions' together. */
+/* Whether the shard has clients: not where it is retired and its tgtd does not
+ * run. */
+bool status_shard_is_used(const struct shard_status *shard);
+/* The number of the shard's clients and extra targets, and of the sessions
+ * logged in to them. */
+size_t status_shard_clients(const struct status *s,
+			    const struct shard_status *shard,
+			    size_t *ret_sessions);
+/* The sum over the row's sessions. */
 struct traffic status_traffic(const struct status_row *row);
 /* "12.3M"; at most 6 characters, in one of eight buffers used in turn. */
 const char *status_size(uint64_t bytes);
-
-/* To standard output. */
-void status_print_table(const struct status *s);
-/* Whole or not at all: 0, or -ENOMEM with words. */
-int status_print_json(const struct status *s);
-void status_print_prometheus(const struct status *s);
 
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command status: reads the model (status.h), prints it, and warns. */
+#include "config.h"
+
+#include "tgt-glue/command/command.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/printable.h"
+#include "tgt-glue/command/status-print.h"
+#include "tgt-glue/config/resolve.h"
+
+static void warn(const struct status *s)
+{
+	if (free_space_is_low(&s->space))
+		print_line(
+			stderr,
+			"tgt-glue: warning: %s: %s free, expected at least %s; remove what is not needed, such as old images (`rm %s/clients/.NAME.vhdx.DATE')",
+			s->fleet.store, status_size(s->space.free),
+			status_size(s->space.min_free),
+			shell_word(s->fleet.store));
+	for (size_t i = 0; i < s->n; i++)
+		if (s->rows[i].n_writers > 1)
+			print_line(
+				stderr,
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its filesystem; expected one: log the others out, and give each machine its own address or secret",
+				s->rows[i].name, s->rows[i].n_writers);
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		if (s->shards[i].tgtd_error &&
+		    status_shard_is_used(&s->shards[i]))
+			print_line(stderr, "tgt-glue: %s",
+				   s->shards[i].tgtd_error);
+}
+
+/* Without tgtd --prometheus does not fail: its text contains that fact. */
+static int show(const struct command_line *line, const struct status *s)
+{
+	if (line->json && status_print_json(s) < 0)
+		return command_failed();
+	if (line->prometheus)
+		status_print_prometheus(s);
+	else if (!line->json)
+		status_print_table(s);
+	fflush(stdout);
+	warn(s);
+	return s->tgtd_error && !line->prometheus ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Loads fleet.conf.  Where it has mistakes, prints them and loads the one that
+ * was applied last. */
+static int load(const struct command_line *line, struct status *s)
+{
+	struct fleet bad;
+	int r = command_load(line, &s->fleet);
+
+	if (r == 0)
+		return 0;
+	bad = s->fleet;
+	r = fleet_load_good(&bad, true, &s->fleet);
+	s->mistaken = r == 0;
+	if (r == 0)
+		print_line(
+			stderr,
+			"tgt-glue: %s: correct it and run `tgt-glue check'; this is the fleet that was applied last",
+			line->config);
+	fleet_fini(&bad);
+	return r;
+}
+
+int command_status(const struct command_line *line)
+{
+	struct status s = { .now = time(NULL) };
+	int code = EXIT_FAILED;
+
+	if (line->json && line->prometheus) {
+		fputs("tgt-glue: expected --json or --prometheus, found both; see `tgt-glue --help'\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
+	if (load(line, &s) == 0) {
+		status_read(&s);
+		code = show(line, &s);
+	}
+	status_fini(&s);
+	return code;
+}
