@@ -89,6 +89,23 @@ test_new_and_removed_lines_are_live_without_a_command() {
 	[ ! -s "$scratch/watch.err" ] || fail "it said: $(cat "$scratch/watch.err")"
 }
 
+# The first new client may create the directory of the images, which is watched
+# then; the second one changes no directory.
+test_new_line_adds_no_watch() {
+	requires strace
+	start_fleet pc1 </dev/null
+	echo "[client pc2]" >>"$scratch/fleet.conf"
+	wait_until 10 is_there pc2
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$scratch/trace" \
+		-e trace=inotify_add_watch,flock \
+		-p "$watch_pid" &
+	wait_until 5 grep -q '^TracerPid:.[1-9]' "/proc/$watch_pid/status"
+	echo "[client pc3]" >>"$scratch/fleet.conf"
+	wait_until 10 is_there pc3
+	wait_until 10 grep -q flock "$scratch/trace"
+	! grep inotify_ "$scratch/trace" || fail "it added watches"
+}
+
 test_burst_is_one_apply() {
 	local i
 

@@ -1,45 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Directories are followed, not files: a file that is replaced by rename is
- * another file.  Of the store all directories are, for a master may lie in any.
+ * Notification of changes, with libinotifytools.
  *
- * libinotifytools waits for whole seconds; a timer's signal ends its waiting
- * earlier.
+ * Watches are on directories, not on files: a file that is replaced by rename
+ * is another file.  In the store every directory is watched, because a master
+ * may be in any of them.
+ *
+ * All paths are real paths, without symbolic links: a watch stands for a
+ * directory, so a directory needs one name.
+ *
+ * libinotifytools waits for whole seconds and keeps its descriptor to itself,
+ * so this file waits and reads by itself, and uses the library for what it does
+ * well: the watches of a tree, and the names that belong to them.
  */
 #include "config.h"
 
 #include "tgt-glue/command/inotify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inotifytools/inotify.h>
 #include <inotifytools/inotifytools.h>
 #include <libgen.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "tgt-glue/config/values.h"
 
-/* A burst has ended when nothing came for as long; at most so many times. */
-enum { QUIET_USEC = 100 * 1000, BURST_MAX = 2000 };
+/* Milliseconds: how long to wait for a change, and after how long without one a
+ * burst of changes has ended.  A burst is cut after so many reads. */
+enum { WAIT_MS = 1000, QUIET_MS = 100, BURST_MAX = 2000 };
 
-static const int events =
-	IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE;
+static const int events = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+			  IN_CLOSE_WRITE | IN_MOVE_SELF;
 
-static void failed(struct inotify *inotify)
+static void failed(struct inotify *inotify, int why)
 {
 	inotify->incomplete = true;
-	inotify->why = inotifytools_error();
+	inotify->why = why;
 }
 
-static void follow_directory(struct inotify *inotify, const char *dir)
+static void follow_directory(struct inotify *inotify, const char *path)
 {
-	if (inotifytools_wd_from_filename(dir) < 0 &&
-	    !inotifytools_watch_file(dir, events))
-		failed(inotify);
+	if (inotifytools_wd_from_filename(path) < 0 &&
+	    !inotifytools_watch_file(path, events))
+		failed(inotify, inotifytools_error());
 }
 
 static void follow_file(struct inotify *inotify, const char *name)
@@ -52,8 +61,7 @@ static void follow_file(struct inotify *inotify, const char *name)
 		abort();
 	dir = realpath(dirname(copy), NULL);
 	if (!dir) {
-		inotify->incomplete = true;
-		inotify->why = errno;
+		failed(inotify, errno);
 		return;
 	}
 	path = arena_printf(&inotify->arena, "%s/%s", dir, basename(copy2));
@@ -63,7 +71,7 @@ static void follow_file(struct inotify *inotify, const char *name)
 	follow_directory(inotify, arena_printf(&inotify->arena, "%s/", dir));
 }
 
-/* The file, and what it leads to. */
+/* Follows the file and, where it is a symbolic link, the file it leads to. */
 static void follow_file_and_link(struct inotify *inotify, const char *name)
 {
 	_cleanup_free_ char *real = realpath(name, NULL);
@@ -73,47 +81,74 @@ static void follow_file_and_link(struct inotify *inotify, const char *name)
 		follow_file(inotify, real);
 }
 
-static void follow_secret(struct inotify *inotify, const char *name)
+static void follow_store(struct inotify *inotify, const char *store)
 {
-	if (!name || strings_have(&inotify->secrets, name))
-		return;
-	strings_add(&inotify->arena, &inotify->secrets,
-		    arena_strdup(&inotify->arena, name));
-	follow_file_and_link(inotify, name);
+	struct stat st;
+
+	inotify->store = arena_printf(&inotify->arena, "%s/", store);
+	if (stat(store, &st) == 0) {
+		inotify->store_dev = st.st_dev;
+		inotify->store_ino = st.st_ino;
+	}
+	if (!inotifytools_watch_recursively(inotify->store, events))
+		failed(inotify, inotifytools_error());
 }
 
-bool inotify_covers(const struct inotify *inotify, const struct fleet *fleet)
+/* Whether this store is watched.  A mount on it makes it another directory. */
+static bool follows_store(const struct inotify *inotify, const char *store)
 {
-	size_t n = strlen(fleet->store);
+	const size_t n = strlen(store);
+	struct stat st;
 
-	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].secret_file &&
-		    !strings_have(&inotify->secrets,
-				  fleet->clients[i].secret_file))
-			return false;
-	return inotify->store && !strncmp(inotify->store, fleet->store, n) &&
-	       !strcmp(inotify->store + n, "/");
+	return inotify->store && !strncmp(inotify->store, store, n) &&
+	       !strcmp(inotify->store + n, "/") && stat(store, &st) == 0 &&
+	       st.st_dev == inotify->store_dev &&
+	       st.st_ino == inotify->store_ino;
 }
 
-void inotify_start(struct inotify *inotify, const char *config,
-		   const struct fleet *fleet)
+/*
+ * Begins without any watch.  The library's descriptor is the one that is free
+ * now: the kernel gives out the lowest, and this process has one thread.
+ */
+static bool start(struct inotify *inotify)
 {
 	inotify_fini(inotify);
-	if (!inotifytools_initialize()) {
-		failed(inotify);
-		return;
+	inotify->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (inotify->fd < 0) {
+		failed(inotify, errno);
+		return false;
 	}
-	inotify->on = true;
+	close(inotify->fd);
+	inotify->on = inotifytools_initialize();
+	if (!inotify->on)
+		failed(inotify, inotifytools_error());
+	else if (fcntl(inotify->fd, F_SETFD, FD_CLOEXEC) < 0)
+		failed(inotify, errno);
+	return !inotify->incomplete;
+}
+
+bool inotify_follow(struct inotify *inotify, const char *config,
+		    const struct fleet *fleet)
+{
+	_cleanup_free_ char *store = NULL;
+	size_t before = inotify->files.n;
+	bool anew = !inotify->on || inotify->stale || inotify->incomplete;
+
+	if (fleet && fleet->store)
+		store = realpath(fleet->store, NULL);
+	anew = anew || (store && !follows_store(inotify, store));
+	if (anew && !start(inotify))
+		return true;
 	follow_file_and_link(inotify, config);
-	if (!fleet)
-		return;
-	for (size_t i = 0; i < fleet->n; i++)
-		follow_secret(inotify, fleet->clients[i].secret_file);
-	if (!fleet->store)
-		return;
-	inotify->store = arena_printf(&inotify->arena, "%s/", fleet->store);
-	if (!inotifytools_watch_recursively(inotify->store, events))
-		failed(inotify);
+	for (size_t i = 0; fleet && i < fleet->n; i++)
+		if (fleet->clients[i].secret_file)
+			follow_file_and_link(inotify,
+					     fleet->clients[i].secret_file);
+	if (anew && store)
+		follow_store(inotify, store);
+	else if (fleet && fleet->store && !store)
+		failed(inotify, ENOENT);
+	return anew || inotify->files.n != before;
 }
 
 void inotify_fini(struct inotify *inotify)
@@ -124,7 +159,7 @@ void inotify_fini(struct inotify *inotify)
 	memset(inotify, 0, sizeof *inotify);
 }
 
-/* An editor that has just made the file has more to say. */
+/* An editor that has just created the file is about to write to it. */
 static bool is_empty(const char *path)
 {
 	struct stat st;
@@ -132,11 +167,15 @@ static bool is_empty(const char *path)
 	return stat(path, &st) == 0 && st.st_size == 0;
 }
 
+/* Whether the change concerns the fleet. */
 static bool concerns(struct inotify *inotify, const struct inotify_event *event)
 {
 	const char *dir, *name = event->len ? event->name : "";
 	_cleanup_free_ char *path = NULL;
 
+	if (event->mask &
+	    (IN_ISDIR | IN_MOVE_SELF | IN_IGNORED | IN_Q_OVERFLOW))
+		inotify->stale = true;
 	if (event->mask & IN_Q_OVERFLOW)
 		return true;
 	dir = inotifytools_filename_from_wd(event->wd);
@@ -151,49 +190,36 @@ static bool concerns(struct inotify *inotify, const struct inotify_event *event)
 	       (event->mask & IN_ISDIR || value_image_format(name));
 }
 
-static void ring(int signal)
+/* Waits for events and reads them.  Returns false where none came. */
+static bool read_events(struct inotify *inotify, int timeout_ms,
+			bool *ret_concerns)
 {
-	(void)signal;
-}
+	char buf[16 << 10] __attribute__((aligned(8)));
+	struct pollfd poll_fd = { .fd = inotify->fd, .events = POLLIN };
+	ssize_t n = -1;
 
-static void set_timer(long usec)
-{
-	const struct itimerval timer = { .it_interval.tv_usec = usec,
-					 .it_value.tv_usec = usec };
+	if (poll(&poll_fd, 1, timeout_ms) > 0)
+		n = read(inotify->fd, buf, sizeof buf);
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *event = (void *)(buf + at);
 
-	setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-/* Takes what comes until nothing does: did any of it concern us? */
-static bool drain(struct inotify *inotify)
-{
-	const struct sigaction action = { .sa_handler = ring };
-	struct inotify_event *event;
-	bool any = false;
-
-	sigaction(SIGALRM, &action, NULL);
-	set_timer(QUIET_USEC);
-	for (int i = 0; i < BURST_MAX && (event = inotifytools_next_event(1));
-	     i++)
-		any = concerns(inotify, event) || any;
-	set_timer(0);
-	return any;
+		*ret_concerns = concerns(inotify, event) || *ret_concerns;
+		at += (ssize_t)(sizeof *event + event->len);
+	}
+	return n > 0;
 }
 
 bool inotify_wait(struct inotify *inotify)
 {
-	struct inotify_event *event;
-	bool any;
+	bool any = false;
 
-	if (!inotify->on) {
-		struct timespec second = { .tv_sec = 1 };
-
-		nanosleep(&second, NULL);
+	if (!inotify->on || fcntl(inotify->fd, F_GETFD) < 0) {
+		poll(NULL, 0, WAIT_MS);
 		return false;
 	}
-	event = inotifytools_next_event(1);
-	if (!event)
-		return false;
-	any = concerns(inotify, event);
-	return drain(inotify) || any;
+	if (read_events(inotify, WAIT_MS, &any))
+		for (int i = 0; i < BURST_MAX; i++)
+			if (!read_events(inotify, QUIET_MS, &any))
+				break;
+	return any;
 }

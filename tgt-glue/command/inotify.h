@@ -1,31 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What changes on disk that concerns the fleet: fleet.conf, its secret-files,
- * and the images in the store. One of it at a time, as libinotifytools is. */
+/*
+ * Notification of changes on disk that concern the fleet: of fleet.conf, of its
+ * secret-files, and of the images in the store.
+ *
+ * One process can have one of these, as libinotifytools has global state.
+ */
 #ifndef TGT_GLUE_COMMAND_INOTIFY_H
 #define TGT_GLUE_COMMAND_INOTIFY_H
+
+#include <sys/types.h>
 
 #include "tgt-glue/config/fleet.h"
 
 struct inotify {
 	struct arena arena;
-	struct strings files;   /* absolute */
-	struct strings secrets; /* as fleet.conf names them */
-	const char *store;      /* or null */
+	struct strings files; /* real paths of fleet.conf and secret-files */
+	const char *store;    /* real path with a slash at the end, or NULL */
+	dev_t store_dev;
+	ino_t store_ino;
+	int fd;
 	bool on;
-	bool incomplete; /* not all of it can be followed: errno is in why */
-	int why;
+	bool stale;      /* a directory was added, moved or removed since */
+	bool incomplete; /* something cannot be watched */
+	int why;         /* its errno */
 };
 
 /*
- * From here on: what changes after it is noticed, also while nobody waits.
- * fleet is null where there is none yet.
+ * Watches fleet.conf and the files of fleet, which may be NULL, and keeps what
+ * is watched already.  Returns whether something is watched that was not
+ * watched before: a change of it may have been missed, so read it again.
  */
-void inotify_start(struct inotify *inotify, const char *config,
-		   const struct fleet *fleet);
-/* Is all that this fleet is made of followed? */
-bool inotify_covers(const struct inotify *inotify, const struct fleet *fleet);
-/* Waits at most a second, or until a signal. Something changed: true, and all
- * that changed within a moment of it is part of it. */
+bool inotify_follow(struct inotify *inotify, const char *config,
+		    const struct fleet *fleet);
+/*
+ * Waits for a change, for a second, or until a signal.  Returns whether
+ * something changed; changes that follow within a moment are part of it.
+ */
 bool inotify_wait(struct inotify *inotify);
 void inotify_fini(struct inotify *inotify);
 

@@ -182,13 +182,14 @@ static bool is_refused(struct watching *w, struct fleet *fleet)
 	return w->refused;
 }
 
-/* What is to be followed is so before it is read, so no change is missed. */
+/* Reads fleet.conf.  Files are watched before they are read, so that no change
+ * is missed. */
 static void load(struct watching *w)
 {
 	struct fleet fleet;
 	int r;
 
-	inotify_start(&w->inotify, w->config, w->loaded ? &w->fleet : NULL);
+	inotify_follow(&w->inotify, w->config, w->loaded ? &w->fleet : NULL);
 	r = fleet_load(w->config, NULL, &fleet);
 	if (r < 0) {
 		if (fleet.conf.n_mistakes)
@@ -196,14 +197,13 @@ static void load(struct watching *w)
 		else
 			messages_print(&w->messages, "%s", error_text());
 		/* A secret-file, or the store, may be what is missing. */
-		inotify_start(&w->inotify, w->config, &fleet);
+		inotify_follow(&w->inotify, w->config, &fleet);
 		load_last(w, &fleet);
 		fleet_fini(&fleet);
 		return;
 	}
 	/* One that names other files has to be followed before it is read. */
-	if (!inotify_covers(&w->inotify, &fleet)) {
-		inotify_start(&w->inotify, w->config, &fleet);
+	if (inotify_follow(&w->inotify, w->config, &fleet)) {
 		fleet_fini(&fleet);
 		if (fleet_load(w->config, NULL, &fleet) < 0) {
 			fleet_fini(&fleet);
