@@ -17,15 +17,15 @@ struct arena_block {
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-	struct arena_block *piece = calloc(1, sizeof *piece + size);
+	struct arena_block *block = calloc(1, sizeof *block + size);
 
-	if (!piece) {
+	if (!block) {
 		fputs("tgt-glue: out of memory\n", stderr);
 		exit(1);
 	}
-	piece->before = arena->last;
-	arena->last = piece;
-	return piece->data;
+	block->before = arena->last;
+	arena->last = block;
+	return block->data;
 }
 
 char *arena_strdup(struct arena *arena, const char *text)
@@ -59,10 +59,10 @@ const struct arena_block *arena_mark(const struct arena *arena)
 void arena_release(struct arena *arena, const struct arena_block *mark)
 {
 	while (arena->last != mark) {
-		struct arena_block *piece = arena->last;
+		struct arena_block *block = arena->last;
 
-		arena->last = piece->before;
-		free(piece);
+		arena->last = block->before;
+		free(block);
 	}
 }
 
@@ -75,7 +75,7 @@ void *arena_grow(struct arena *arena, void *array, size_t n, size_t size)
 {
 	void *bigger;
 
-	/* Full at 0, 4, 8, 16 ...: then it doubles. */
+	/* The array is full at 0, 4, 8, 16 ... elements, and then doubles. */
 	if (n && (n < 4 || !is_pow2(n)))
 		return array;
 	bigger = arena_alloc(arena, (n < 4 ? 4 : 2 * n) * size);

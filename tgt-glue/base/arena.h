@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory that is let go all at once: what a configuration or an answer of tgtd
- * was taken apart into.  Without memory the program ends: nothing is half done
- * by that, every step of apply may be the last.
+ * Arena: memory that is freed all at once, for a parsed configuration or a
+ * parsed answer of tgtd.
+ *
+ * An allocation never fails: where memory runs out, the program exits.  That is
+ * safe because `apply' may be interrupted after every step.
  */
 #ifndef TGT_GLUE_BASE_ARENA_H
 #define TGT_GLUE_BASE_ARENA_H
@@ -18,18 +20,18 @@ void *arena_alloc(struct arena *arena, size_t size); /* zeroed */
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* What was allocated after the mark is let go; null: all of it. */
+/* Frees what was allocated after the mark; NULL frees everything. */
 const struct arena_block *arena_mark(const struct arena *arena);
 void arena_release(struct arena *arena, const struct arena_block *mark);
 void arena_fini(struct arena *arena);
 
 /*
- * Room for one more in an array of n elements of the given size, which may
- * move: returns the array.  The new element is zeroed.
+ * Makes room for one more element in an array of n elements of the given size.
+ * Returns the array, which may have moved.  The new element is zeroed.
  */
 void *arena_grow(struct arena *arena, void *array, size_t n, size_t size);
 
-/* Strings in a pool. */
+/* A list of strings in an arena. */
 struct strings {
 	const char **v;
 	size_t n;

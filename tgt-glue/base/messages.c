@@ -16,8 +16,8 @@ void messages_print_line(struct messages *messages, const char *line)
 	if (!strings_have(&messages->before, line) &&
 	    !strings_have(&messages->now, line))
 		print_line(stderr, "%s", line);
-	strings_add(&messages->pools[1], &messages->now,
-		    arena_strdup(&messages->pools[1], line));
+	strings_add(&messages->arenas[1], &messages->now,
+		    arena_strdup(&messages->arenas[1], line));
 }
 
 void messages_print(struct messages *messages, const char *fmt, ...)
@@ -31,22 +31,22 @@ void messages_print(struct messages *messages, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		abort();
-	messages_print_line(messages, arena_printf(&messages->pools[1],
+	messages_print_line(messages, arena_printf(&messages->arenas[1],
 						   "tgt-glue: %s", text));
 }
 
 void messages_next_pass(struct messages *messages)
 {
-	arena_fini(&messages->pools[0]);
-	messages->pools[0] = messages->pools[1];
+	arena_fini(&messages->arenas[0]);
+	messages->arenas[0] = messages->arenas[1];
 	messages->before = messages->now;
-	messages->pools[1] = (struct arena){ 0 };
+	messages->arenas[1] = (struct arena){ 0 };
 	messages->now = (struct strings){ 0 };
 }
 
 void messages_fini(struct messages *messages)
 {
-	arena_fini(&messages->pools[0]);
-	arena_fini(&messages->pools[1]);
+	arena_fini(&messages->arenas[0]);
+	arena_fini(&messages->arenas[1]);
 	*messages = (struct messages){ 0 };
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is said to the administrator on standard error, each thing once: what
- * was said in the round before is not said again.
+ * Messages to the administrator on standard error.
+ *
+ * `watch' makes pass after pass, and each finds the same problems again.  A
+ * message is printed when its problem appears: not again in the same pass, and
+ * not in a pass that follows one with the same message.
  */
 #ifndef TGT_GLUE_BASE_MESSAGES_H
 #define TGT_GLUE_BASE_MESSAGES_H
@@ -9,17 +12,17 @@
 #include "tgt-glue/base/arena.h"
 
 struct messages {
-	struct arena pools[2]; /* of before and now */
-	struct strings before;
-	struct strings now;
+	struct arena arenas[2]; /* of before and of now */
+	struct strings before;  /* messages of the previous pass */
+	struct strings now;     /* and of this pass */
 };
 
-/* "tgt-glue: ..." */
+/* Prints "tgt-glue: MESSAGE". */
 void messages_print(struct messages *messages, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* As it is, without the program's name. */
+/* Prints the line as it is, without the program's name. */
 void messages_print_line(struct messages *messages, const char *line);
-/* A new round begins. */
+/* Begins a new pass. */
 void messages_next_pass(struct messages *messages);
 void messages_fini(struct messages *messages);
 
