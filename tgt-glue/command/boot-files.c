@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Scripts in a directory that a TFTP or HTTP server serves.  Such a server is
- * another user than root, so who it is must read them: all are for everybody to
- * read, but for those with a secret in them, which are for the directory's
- * group.  On the network the server gives them to every client that asks.
+ * Files of `ipxe --all': boot scripts in a directory that a TFTP or HTTP server
+ * serves.
+ *
+ * Such a server does not run as root.  Scripts therefore are world-readable;
+ * a script with a CHAP secret is readable for the directory's group only, which
+ * should be the server's.  On the network the server gives any script to every
+ * machine that asks for it.
  */
 #include "config.h"
 
@@ -21,18 +24,19 @@
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/base/textfile.h"
 
-/* One run over a directory. */
-struct writing {
+/* One run of `ipxe --all'. */
+struct boot_directory {
 	struct fleet *fleet;
-	const char *directory;
+	const char *path;
 	gid_t group;           /* the directory's */
-	struct strings wanted; /* the files that are to be there */
-	size_t secret;         /* how many of them hold secrets */
-	bool left;             /* something that is not ours was in the way */
+	struct strings wanted; /* names of the files that belong here */
+	size_t n_secret;       /* how many of them hold secrets */
+	bool skipped;          /* a file of another program was in the way */
 };
 
-/* 1: it is ours or not there; 0: somebody else's. */
-static int is_ours(const char *path)
+/* 1: written by tgt-glue, empty or missing; 0: another program's; or -errno
+ * with a message. */
+static int is_own_file(const char *path)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *second;
@@ -45,27 +49,27 @@ static int is_ours(const char *path)
 	       (second && !strncmp(second + 1, BOOT_MARK, strlen(BOOT_MARK)));
 }
 
-static int write_one(struct writing *w, const char *name, const char *text,
-		     bool secret, const char *whose)
+static int write_one(struct boot_directory *dir, const char *name,
+		     const char *text, bool secret, const char *whose)
 {
-	const char *path = arena_printf(&w->fleet->conf.arena, "%s/%s",
-					w->directory, name);
-	int r = is_ours(path);
+	const char *path =
+		arena_printf(&dir->fleet->conf.arena, "%s/%s", dir->path, name);
+	int r = is_own_file(path);
 
 	if (r < 0)
 		return r;
-	strings_add(&w->fleet->conf.arena, &w->wanted, name);
+	strings_add(&dir->fleet->conf.arena, &dir->wanted, name);
 	if (r == 0) {
-		w->left = true;
+		dir->skipped = true;
 		print_line(
 			stderr,
-			"tgt-glue: %s: left as it is: expected a script of tgt-glue's, found another; remove it with rm, then type `tgt-glue ipxe --all %s\'",
-			path, shell_word(w->directory));
+			"tgt-glue: %s: skipped: expected a script of tgt-glue, found another file; remove it with rm, then run `tgt-glue ipxe --all %s'",
+			path, shell_word(dir->path));
 		return 0;
 	}
-	w->secret += secret;
+	dir->n_secret += secret;
 	r = textfile_write(path, text, secret ? 0640 : 0644,
-			   secret ? w->group : TEXTFILE_ANY_GROUP);
+			   secret ? dir->group : TEXTFILE_ANY_GROUP);
 	if (r > 0)
 		print_line(stdout, "%s: written%s%s", path,
 			   *whose ? ", for " : "", whose);
@@ -82,30 +86,30 @@ static bool is_machine_file(const char *name)
 	return !strcmp(name + 17, BOOT_ENDING);
 }
 
-/* Removes what we wrote for machines that are gone. */
-static int remove_stale(struct writing *w)
+/* Removes the scripts of machines that fleet.conf no longer names. */
+static int remove_stale(struct boot_directory *dir)
 {
-	_cleanup_closedir_ DIR *dir = opendir(w->directory);
-	struct arena *arena = &w->fleet->conf.arena;
+	_cleanup_closedir_ DIR *stream = opendir(dir->path);
+	struct arena *arena = &dir->fleet->conf.arena;
 
-	if (!dir)
-		return fail_errno(-errno, "%s", w->directory);
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		const char *path = arena_printf(arena, "%s/%s", w->directory,
-						entry->d_name);
+	if (!stream)
+		return fail_errno(-errno, "%s", dir->path);
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		const char *path =
+			arena_printf(arena, "%s/%s", dir->path, entry->d_name);
 
 		if (!is_machine_file(entry->d_name) ||
-		    strings_have(&w->wanted, entry->d_name) ||
-		    is_ours(path) != 1)
+		    strings_have(&dir->wanted, entry->d_name) ||
+		    is_own_file(path) != 1)
 			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+		if (unlinkat(dirfd(stream), entry->d_name, 0) < 0)
 			return fail_errno(-errno, "%s", path);
 		print_line(stdout, "%s: removed", path);
 	}
 	return 0;
 }
 
-static int write_client(struct writing *w, const struct client *client)
+static int write_client(struct boot_directory *dir, const struct client *client)
 {
 	if (!client->mac) {
 		print_line(
@@ -114,14 +118,14 @@ static int write_client(struct writing *w, const struct client *client)
 			client->name);
 		return 0;
 	}
-	return write_one(w, boot_file_name(w->fleet, client),
-			 boot_script(w->fleet, client), client->secret != NULL,
-			 client->name);
+	return write_one(dir, boot_file_name(dir->fleet, client),
+			 boot_script(dir->fleet, client),
+			 client->secret != NULL, client->name);
 }
 
 int boot_write_all(struct fleet *fleet, const char *directory)
 {
-	struct writing w = { .fleet = fleet, .directory = directory };
+	struct boot_directory dir = { .fleet = fleet, .path = directory };
 	struct stat st;
 	int r = 0;
 
@@ -131,20 +135,20 @@ int boot_write_all(struct fleet *fleet, const char *directory)
 		return fail(-ENOTDIR,
 			    "--all: expected a directory, found a file %s",
 			    directory);
-	w.group = st.st_gid;
-	/* The machines' first: what hands over to them comes after them. */
+	dir.group = st.st_gid;
+	/* The dispatcher comes last: it chains to the machines' scripts. */
 	for (size_t i = 0; r == 0 && i < fleet->n; i++)
-		r = write_client(&w, &fleet->clients[i]);
+		r = write_client(&dir, &fleet->clients[i]);
 	if (r == 0)
-		r = write_one(&w, BOOT_DISPATCHER, boot_dispatcher(fleet),
+		r = write_one(&dir, BOOT_DISPATCHER, boot_dispatcher(fleet),
 			      false, "");
 	if (r == 0)
-		r = remove_stale(&w);
-	if (w.secret)
+		r = remove_stale(&dir);
+	if (dir.n_secret)
 		print_line(
 			stderr,
-			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (the directory's); a TFTP or HTTP server gives them to every machine that asks",
-			directory, w.secret, w.secret == 1 ? "" : "s",
-			w.secret == 1 ? "s" : "", (unsigned)w.group);
-	return r < 0 ? r : w.left;
+			"tgt-glue: warning: %s: %zu script%s hold%s a CHAP secret, readable for group %u (of the directory); a TFTP or HTTP server gives them to every machine that asks",
+			directory, dir.n_secret, dir.n_secret == 1 ? "" : "s",
+			dir.n_secret == 1 ? "s" : "", (unsigned)dir.group);
+	return r < 0 ? r : dir.skipped;
 }

@@ -10,22 +10,22 @@
 #include "tgt-glue/config/values.h"
 
 enum {
-	RETRY_SECONDS = 10,         /* for a disk that did not boot */
-	RETRY_SECONDS_UNKNOWN = 30, /* for a machine that nobody knows */
+	RETRY_SECONDS = 10,         /* after a disk did not boot */
+	RETRY_SECONDS_UNKNOWN = 30, /* on a machine without a script */
 };
 
 const char *boot_initiator(struct fleet *fleet, const struct client *client)
 {
 	if (client->initiators.n)
 		return client->initiators.v[0];
-	/* No client's name has a colon: this is no target's name. */
+	/* A client's name has no colon, so no target has this name. */
 	return arena_printf(&fleet->conf.arena, "%s:initiator:%s",
 			    fleet->iqn_prefix, client->label);
 }
 
 /*
- * Can machines reach this address?  tgtd listens on it everywhere, or on the
- * server's own loopback, where they cannot.
+ * Whether machines can connect to this address of a portal: it is neither the
+ * wildcard address nor a loopback address.
  */
 static bool is_reachable(const char *address)
 {
@@ -34,7 +34,7 @@ static bool is_reachable(const char *address)
 	       strcmp(address, "[::]") != 0 && strcmp(address, "[::1]") != 0;
 }
 
-/* What sanboot opens: each portal once. */
+/* The URIs for sanboot: one for each portal. */
 static struct strings disk_uris(struct fleet *fleet,
 				const struct client *client)
 {
@@ -71,9 +71,10 @@ static void print_chap(FILE *f, const struct client *client)
 }
 
 /*
- * Twice: Windows sends all traffic of the disk to a gateway that iPXE passes
- * on, though the server be beside it (ipxe issue 1599).  Without one iPXE finds
- * servers of its own network only, so this is tried first.
+ * Two attempts, first without a gateway.  Windows sends all traffic of its disk
+ * to the gateway that iPXE hands over, even when the server is on its own
+ * network (ipxe issue 1599).  Without a gateway iPXE only reaches servers on
+ * its own network, so the second attempt has one.
  */
 static void print_sanboot(FILE *f, const struct strings *uris)
 {
@@ -84,12 +85,12 @@ static void print_sanboot(FILE *f, const struct strings *uris)
 		fputs("set keep-san 1\nsanboot", f);
 		for (size_t i = 0; i < uris->n; i++)
 			fprintf(f, " %s", uris->v[i]);
-		/* keep-san holds what was opened and did not boot. */
+		/* Release the disk that keep-san holds after a failure. */
 		fputs(" ||\nclear keep-san ||\nsanunhook ||\n", f);
 	}
 }
 
-/* What the screen says, and a shell for who wants to look. */
+/* The end of a script: waits, with a key for a shell, and starts again. */
 static void print_wait(FILE *f, int seconds)
 {
 	fprintf(f,

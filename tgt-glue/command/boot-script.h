@@ -1,41 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a machine is told until its disk is there: scripts for iPXE.  The
- * scripts are texts; who serves them, over TFTP or HTTP, is none of ours.
+ * Boot scripts for iPXE, which connects a machine to its disk.  A TFTP or HTTP
+ * server, which is not a part of tgt-glue, gives them to the machines.
+ *
+ * All texts and names are of the fleet's arena.
  */
 #ifndef TGT_GLUE_COMMAND_BOOT_SCRIPT_H
 #define TGT_GLUE_COMMAND_BOOT_SCRIPT_H
 
 #include "tgt-glue/config/fleet.h"
 
-/* The script that every machine begins with, and the ending of all. */
+/* The dispatcher, with which every machine begins, and the ending of all
+ * scripts. */
 #define BOOT_DISPATCHER "boot.ipxe"
 #define BOOT_ENDING ".ipxe"
-/* By the second line of a file we know it for ours. */
+/* The second line of every script; it marks a file of tgt-glue. */
 #define BOOT_MARK "# Written by tgt-glue from fleet.conf."
-/* Where TFTP servers of Debian look. */
+/* The directory of Debian's TFTP servers. */
 #define BOOT_DIRECTORY "/srv/tftp"
 
 /*
- * The name that the client's initiator is told to use: the first that the
- * client admits, or, where it admits no names, one of our own making.
+ * The name for the client's initiator: the first `initiator' of the client, or
+ * IQN-PREFIX:initiator:NAME where it has none.
  */
 const char *boot_initiator(struct fleet *fleet, const struct client *client);
 
-/* The client's script. All texts and names are of the fleet's pool. */
+/* The client's script. */
 const char *boot_script(struct fleet *fleet, const struct client *client);
-/* What its file is called: the MAC as iPXE's ${mac:hexhyp} has it. */
+/* The script's file name: the MAC address as iPXE's ${mac:hexhyp} writes it. */
 const char *boot_file_name(struct fleet *fleet, const struct client *client);
 /*
- * The script that hands over to the one of the machine's MAC, and says on the
- * machine's screen where there is none.
+ * The dispatcher: chains to the script of the machine's MAC address.  Where it
+ * does not exist, the machine's screen says so.
  */
 const char *boot_dispatcher(struct fleet *fleet);
 
 /*
- * Makes the directory have all of them, each whole or not at all, and removes
- * what we wrote there for machines that are gone.  1 where files of somebody
- * else are in the way, which are named and left.
+ * Writes all scripts to the directory, each atomically, and removes the scripts
+ * of machines that fleet.conf no longer names.  Returns 0; 1 after skipping
+ * files that tgt-glue did not write, with a message for each; or -errno with a
+ * message.
  */
 int boot_write_all(struct fleet *fleet, const char *directory);
 

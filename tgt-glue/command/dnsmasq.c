@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dnsmasq's part of booting: an address for each machine, iPXE over TFTP for
- * those whose firmware is something else, and then the script.
+ * The command dnsmasq: prints a configuration for dnsmasq.  It gives each
+ * machine its address, gives iPXE over TFTP to firmware that is not iPXE, and
+ * gives the boot script to iPXE.
  */
 #include "config.h"
 
@@ -15,7 +16,7 @@
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/config/values.h"
 
-/* An IPv4 address of one machine, not a network. */
+/* Whether the address is one IPv4 address, not a network. */
 static bool is_host(const char *address)
 {
 	struct in_addr in;
@@ -23,8 +24,8 @@ static bool is_host(const char *address)
 	return inet_pton(AF_INET, address, &in) == 1;
 }
 
-/* Is the address also another client's? Then it says who is admitted, but not
- * who has it. */
+/* Whether another client has this address too.  Then it restricts access, but
+ * cannot be given to one machine. */
 static bool is_shared(const struct fleet *fleet, const struct client *client,
 		      const char *address)
 {
@@ -35,7 +36,7 @@ static bool is_shared(const struct fleet *fleet, const struct client *client,
 	return false;
 }
 
-/* The address that the machine is to have, or null. */
+/* The address for the client's machine, or NULL. */
 static const char *address_of(const struct fleet *fleet,
 			      const struct client *client)
 {
@@ -48,8 +49,8 @@ static const char *address_of(const struct fleet *fleet,
 	return NULL;
 }
 
-/* In dhcp-host dnsmasq takes some words for something else than a name: 12h is
- * a time, 10.0.0.1 an address. */
+/* Whether dnsmasq takes the word for a name in dhcp-host.  It takes 12h for a
+ * time, and 10.0.0.1 for an address. */
 static bool is_host_name(const char *name)
 {
 	return isalpha((unsigned char)*name) && !strchr(name, '.') &&
@@ -62,19 +63,19 @@ static void print_host(const struct fleet *fleet, const struct client *client)
 	const char *address = address_of(fleet, client);
 
 	if (!client->mac) {
-		printf("# %s: fleet.conf names no mac for it\n", client->name);
+		printf("# %s: no mac in fleet.conf\n", client->name);
 		return;
 	}
 	if (!address)
-		printf("# %s has no address of its own in fleet.conf: it takes one of a dhcp-range\n# with addresses to give, dhcp-range=FIRST,LAST\n",
+		printf("# %s has no address of its own in fleet.conf: it needs a dhcp-range with\n# dynamic addresses, dhcp-range=FIRST,LAST\n",
 		       client->name);
 	printf("dhcp-host=%s%s%s%s%s\n", client->mac, address ? "," : "",
 	       address ? address : "", is_host_name(client->label) ? "," : "",
 	       is_host_name(client->label) ? client->label : "");
 }
 
-/* Only machines that are listed get an answer: this network may have another
- * DHCP server for the others. */
+/* Prints static ranges, which answer listed machines only: the network may have
+ * another DHCP server for other machines. */
 static void print_ranges(struct fleet *fleet)
 {
 	const struct strings *portals = &fleet->shards[0].portals;
@@ -92,7 +93,7 @@ static void print_ranges(struct fleet *fleet)
 			strings_add(&fleet->conf.arena, &nets,
 				    arena_strdup(&fleet->conf.arena, address));
 	}
-	/* Else as it seems from the machines' addresses. */
+	/* Without a portal's address: guess /24 networks of the machines. */
 	for (size_t i = 0; guess && i < fleet->n; i++) {
 		const char *own = address_of(fleet, &fleet->clients[i]);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command ipxe: prints one boot script, or writes all. */
 #include "config.h"
 
 #include "tgt-glue/command/command.h"
