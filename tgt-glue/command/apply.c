@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The commands plan and apply. */
+/* The commands plan and apply, and the loading that apply and reset share. */
 #include "config.h"
 
 #include "tgt-glue/command/command.h"
@@ -43,7 +43,7 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet,
 		command_failed();
 		return lock;
 	}
-	/* Whoever had the lock may have had it for long. */
+	/* fleet.conf may have changed while this process waited. */
 	fleet_fini(fleet);
 	r = command_load(line, fleet);
 	if (r == 0)
@@ -51,7 +51,8 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet,
 	return r;
 }
 
-/* Once.  *ret_again: something was in the way that may go away. */
+/* Makes one pass.  *ret_again: an obstacle remains that may go away by
+ * itself. */
 static int apply_once(const struct command_line *line,
 		      struct messages *messages, bool *ret_again)
 {
@@ -85,7 +86,7 @@ int command_apply(const struct command_line *line)
 		if (!again || !line->wait)
 			break;
 		messages_next_pass(&messages);
-		/* Others may apply while we wait. */
+		/* The lock is free meanwhile: another process may apply. */
 		sleep(1);
 	}
 	messages_fini(&messages);

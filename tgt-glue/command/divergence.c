@@ -6,8 +6,8 @@
 #include "format/registry.h"
 #include "io/rootdir.h"
 
-/* Counts blocks, asking at most twice for each: what is inside of a block that
- * the image has a part of does not matter. */
+/* Counts the blocks of which the image has at least a part.  Asks at most twice
+ * for a block: the rest of a counted block is skipped. */
 static int count(struct image *image, struct divergence *ret)
 {
 	uint64_t block = image->block_size ? image->block_size : image->size;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The administrator's command is no part of watch: it runs beside it in a
- * process group of its own, one at a time, and watch only looks each second
- * whether it has ended.  What is crossed while one runs is told to the next
- * one.
+ * Watch over the free space, and the command on-low-space.
+ *
+ * The command belongs to the administrator and may take any time, so watch does
+ * not wait for it: the command runs in a process group of its own, and each
+ * check looks whether it has ended.  At most one runs.  When the state changes
+ * while one runs, the next one starts after it.
  */
 #include "config.h"
 
@@ -44,7 +46,7 @@ bool free_space_is_low(const struct free_space *space)
 	return space->free < space->min_free;
 }
 
-/* The words of the command, and what it is told, for execv. */
+/* The argument vector: the words of on-low-space, then the state. */
 static char **make_argv(struct arena *arena, const struct fleet *fleet,
 			const struct free_space *space, const char *state)
 {
@@ -64,7 +66,8 @@ static char **make_argv(struct arena *arena, const struct fleet *fleet,
 	return (char **)words.v;
 }
 
-/* 0 or an errno. It has no descriptor of ours but standard output and error. */
+/* Returns 0 or an errno.  The command inherits standard output and error, and
+ * no other descriptor. */
 static int spawn(char **argv, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
@@ -101,8 +104,8 @@ static void run(struct free_space_watch *watch, const struct fleet *fleet,
 	arena_fini(&arena);
 }
 
-static void look_at_command(struct free_space_watch *watch,
-			    const struct fleet *fleet)
+static void reap_command(struct free_space_watch *watch,
+			 const struct fleet *fleet)
 {
 	const char *command = fleet->on_low_space ? fleet->on_low_space : "";
 	int status;
@@ -120,22 +123,24 @@ static void look_at_command(struct free_space_watch *watch,
 			   command, WEXITSTATUS(status));
 }
 
-static void cross(struct free_space_watch *watch, const struct fleet *fleet,
-		  const struct free_space *space)
+/* The space has become low, or enough again. */
+static void change_state(struct free_space_watch *watch,
+			 const struct fleet *fleet,
+			 const struct free_space *space)
 {
 	watch->low = !watch->low;
 	watch->pending = fleet->on_low_space != NULL;
 	print_line(
 		stderr,
 		watch->low
-			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status\' shows what each image takes"
+			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status' shows the size of each image"
 			: "tgt-glue: %s: %s free, which is enough again (min-free is %s)",
 		fleet->store, status_size(space->free),
 		status_size(space->min_free));
 	if (watch->pid && fleet->on_low_space)
 		print_line(
 			stderr,
-			"tgt-glue: on-low-space: %s: process %ld still runs; it is run again when that has ended",
+			"tgt-glue: on-low-space: %s: process %ld still runs; the next one starts after it",
 			fleet->on_low_space, (long)watch->pid);
 }
 
@@ -143,13 +148,13 @@ void free_space_check(struct free_space_watch *watch, const struct fleet *fleet)
 {
 	struct free_space space;
 
-	look_at_command(watch, fleet);
+	reap_command(watch, fleet);
 	free_space_read(fleet, &space);
 	if (!space.size)
 		return;
 	if (watch->low ? space.free >= space.min_free + space.min_free / 10
 		       : free_space_is_low(&space))
-		cross(watch, fleet, &space);
+		change_state(watch, fleet, &space);
 	if (watch->pending && !watch->pid && fleet->on_low_space)
 		run(watch, fleet, &space);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much of the store's file system is free, and the command for too little.
- */
+/* Watch over the free space of the store's filesystem, and on-low-space. */
 #ifndef TGT_GLUE_COMMAND_FREE_SPACE_H
 #define TGT_GLUE_COMMAND_FREE_SPACE_H
 
@@ -19,17 +18,17 @@ struct free_space {
 void free_space_read(const struct fleet *fleet, struct free_space *ret);
 bool free_space_is_low(const struct free_space *space);
 
-/* What watch knows of it. */
+/* The state between two checks.  All zeros: no check yet. */
 struct free_space_watch {
 	bool low;
-	bool pending; /* the command is to be run for what is now */
-	pid_t pid;    /* of the command that runs, or 0 */
+	bool pending; /* the command has not been run for the present state */
+	pid_t pid;    /* of the running command, or 0 */
 };
 
 /*
- * To be called each second: says when min-free is crossed, and runs
- * on-low-space then, without waiting for it.  The space is enough again where a
- * tenth more than min-free is free.
+ * To be called each second.  When the free space falls below min-free, and when
+ * it is 10 % above min-free again, logs it and starts on-low-space, without
+ * waiting for it.
  */
 void free_space_check(struct free_space_watch *watch,
 		      const struct fleet *fleet);

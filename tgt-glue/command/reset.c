@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command reset; image-reset.c has the order of it. */
+/* The command reset; image-reset.c has the order of its steps. */
 #include "config.h"
 
 #include "tgt-glue/command/command.h"
@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
-/* All of them are clients, or nothing is done. */
-static int take_names(const struct command_line *line, struct fleet *fleet,
+/* Reads the names of the clients.  One unknown name makes the command fail. */
+static int read_names(const struct command_line *line, struct fleet *fleet,
 		      struct strings *ret)
 {
 	int r = 0;
@@ -19,7 +19,7 @@ static int take_names(const struct command_line *line, struct fleet *fleet,
 	for (char **name = line->clients; *name; name++) {
 		if (!fleet_client(fleet, *name)) {
 			fail(-ENOENT,
-			     "reset: expected a client of %s, found '%s'; `tgt-glue status\' lists them",
+			     "reset: expected a client of %s, found '%s'; `tgt-glue status' lists them",
 			     line->config, *name);
 			r = -ENOENT;
 			command_failed();
@@ -41,7 +41,7 @@ int command_reset(const struct command_line *line)
 	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
 
 	if (r == 0)
-		r = take_names(line, &fleet, &reconcile.options.reset);
+		r = read_names(line, &fleet, &reconcile.options.reset);
 	if (r == 0) {
 		r = reconcile_run(&reconcile);
 		code = reconcile_exit_code(&reconcile, r);

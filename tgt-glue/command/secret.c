@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A new CHAP secret.  fleet.conf is the administrator's own file and is not
- * written to: the secret goes to the client's secret-file, where it has one,
- * and is printed as the lines to put into fleet.conf else.
+ * The command secret: makes a new CHAP secret for a client.
+ *
+ * fleet.conf belongs to the administrator, so no command writes to it.  A
+ * client with a secret-file gets the secret there.  For other clients the
+ * command prints the lines for fleet.conf.
  */
 #include "config.h"
 
@@ -30,7 +32,7 @@ static int make_secret(char secret[SECRET_MAX + 1])
 	for (int i = 0; i < SECRET_MAX;) {
 		if (getrandom(&byte, 1, 0) != 1)
 			return fail_errno(-errno, "random numbers");
-		/* 248 is a multiple of 62: all are as likely. */
+		/* 4 * 62 = 248: every character has the same chance. */
 		if (byte < 4 * n)
 			secret[i++] = characters[byte % n];
 	}
@@ -70,8 +72,7 @@ int command_secret(const struct command_line *line)
 	} else if ((r = write_secret(client, secret)) < 0) {
 		command_failed();
 	} else {
-		print_line(stdout,
-			   "%s: written; it holds after `tgt-glue apply'",
+		print_line(stdout, "%s: written; `tgt-glue apply' activates it",
 			   client->secret_file);
 	}
 	fleet_fini(&fleet);

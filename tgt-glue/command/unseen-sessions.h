@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sessions that nothing saw: watch asks tgtd once a second, and a session may
- * be shorter.  The disk of a client with "reset = boot" tells: it was written
- * while no session is known.
+ * Detection of sessions that `watch' has not seen.
+ *
+ * watch asks tgtd once a second, and a session may be shorter.  The image of a
+ * client with `reset = boot' reveals it: the image was written although no
+ * session is known.
  */
 #ifndef TGT_GLUE_COMMAND_UNSEEN_SESSIONS_H
 #define TGT_GLUE_COMMAND_UNSEEN_SESSIONS_H
@@ -15,7 +17,7 @@ struct unseen_disk {
 	struct timespec written;
 };
 
-/* What was found at the last look.  Zeroed, it knows nothing. */
+/* The images at the last check.  All zeros: no check yet. */
 struct unseen_sessions {
 	struct arena arena;
 	struct unseen_disk *v;
@@ -23,9 +25,9 @@ struct unseen_sessions {
 };
 
 /*
- * Looks at the client's image again: true where it is the same file as at the
- * last look, and was written since.  A file system's clock is compared for
- * another time alone, so it may be wrong.
+ * Checks the client's image.  Returns whether it is the same file as at the
+ * last check and was written since.  Times are only compared for equality, so
+ * the filesystem's clock may be wrong.
  */
 bool unseen_sessions_check(struct unseen_sessions *unseen,
 			   const struct fleet *fleet,
