@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command watch: a round of apply whenever something changed that may make
- * a difference.  Files are followed (inotify.c); tgtd and the mount, which tell
- * nobody, are looked at each second.
+ * The command watch: makes a pass, as apply does, after every change that may
+ * need one.
  *
- *     fleet.conf, a secret-file or the store changed  -> a round, files anew
- *     another tgtd than before, or one at last        -> a round
- *     the mount went away, or came                    -> a round
- *     somebody logged out while something was left    -> a round
- *     a session of a client with reset = boot ended   -> a round with resets
- *     the last round failed, or left something        -> a round, later
+ * inotify reports changes of files (inotify.h).  tgtd and the mount report
+ * nothing, so watch checks them every second.
  *
- * A round reads fleet.conf anew; while that has mistakes the last good fleet
- * stays the one that is wanted.
+ *     CHANGE                                             THEN
+ *     fleet.conf, a secret-file or the store changed     a pass
+ *     a tgtd was started, ended or started again         a pass
+ *     the mount appeared or disappeared                  a pass
+ *     a client logged out, and a target was skipped      a pass
+ *     a session of a client with `reset = boot' ended    a pass with its reset
+ *     the last pass failed, or skipped a target          a pass, later
+ *
+ * A pass reads fleet.conf again.  While fleet.conf has mistakes, or would
+ * remove many targets, the last good fleet stays in force.
  */
 #include "config.h"
 
@@ -38,34 +41,34 @@
 #include "tgt-glue/command/free-space.h"
 #include "tgt-glue/command/unseen-sessions.h"
 
-/* Seconds until what failed, or was left, is tried again unasked; and for a
- * tgtd that is not in service yet. */
-enum { AGAIN_FAILED = 2, AGAIN_LEFT = 10, STARTING = 30 };
+/* Seconds from a pass to the next one, without a change: after a failure, and
+ * after a skipped target.  Seconds that a tgtd may take to start. */
+enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
 
-/* What is known of a shard's tgtd. */
-struct watched {
+/* The tgtd of a shard. */
+struct watched_tgtd {
 	struct sessions sessions;
-	char *instance; /* null where none answers; owned */
-	int64_t appeared;
+	char *instance;   /* identifies its process; NULL: none in service */
+	int64_t appeared; /* when it first answered; 0: in service, or none */
 };
 
-struct watching {
+struct watch {
 	const char *config;
 	struct fleet fleet; /* the last good one */
 	bool loaded;
 	struct messages messages;
 	struct inotify inotify;
-	struct watched shards[SHARDS_MAX]; /* by number */
+	struct watched_tgtd shards[SHARDS_MAX]; /* by number */
 
-	bool wanted;   /* a round is */
-	bool refused;  /* fleet.conf is: it would remove many targets */
-	bool left;     /* the last one left something */
-	int64_t again; /* when one is wanted in any case, or 0 */
-	dev_t mounted; /* 0 where nothing is */
-	int64_t ran;   /* when the last round was */
-	/* Targets whose clients are to be restarted, after that round. */
+	bool pass_wanted;
+	bool refused;      /* fleet.conf would remove many targets */
+	bool skipped;      /* the last pass skipped a target, or failed */
+	int64_t retry_at;  /* when to make a pass in any case; 0: never */
+	dev_t mount_dev;   /* of the mount at the last pass; 0: none */
+	int64_t last_pass; /* when it was */
+	/* IQNs whose clients must be restarted, as of the last pass. */
 	struct strings restart;
-	struct arena restart_pool;
+	struct arena restart_arena;
 	struct free_space_watch space;
 	struct unseen_sessions unseen;
 };
@@ -78,14 +81,13 @@ static void on_stop(int signal)
 	stop = 1;
 }
 
-/* In seconds, of a clock that is never set: what is done, and when, depends on
- * no other. */
+/* Seconds of a monotonic clock.  No decision depends on the time of day. */
 static int64_t now(void)
 {
 	return sessions_clock();
 }
 
-static void say_mistakes(struct watching *w, struct conf *conf)
+static void print_mistakes(struct watch *w, struct conf *conf)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size;
@@ -106,7 +108,7 @@ static void say_mistakes(struct watching *w, struct conf *conf)
 			       conf->file);
 }
 
-static dev_t look_at_mount(const struct watching *w)
+static dev_t mount_device(const struct watch *w)
 {
 	struct stat st;
 
@@ -124,12 +126,12 @@ static bool has_shard(const struct fleet *fleet, unsigned number)
 	return false;
 }
 
-/* Of shards that are no more: nobody is logged in there.  Whose session has
- * ended there stays known. */
-static void forget_gone(struct watching *w)
+/* Forgets the sessions of shards that no longer exist.  Ends of sessions stay
+ * known: the clients may need a reset. */
+static void forget_removed_shards(struct watch *w)
 {
 	for (unsigned i = 0; i < SHARDS_MAX; i++) {
-		struct watched *watched = &w->shards[i];
+		struct watched_tgtd *watched = &w->shards[i];
 
 		if (has_shard(&w->fleet, i))
 			continue;
@@ -139,7 +141,7 @@ static void forget_gone(struct watching *w)
 	}
 }
 
-static void load_sessions(struct watching *w, const struct fleet *fleet)
+static void load_sessions(struct watch *w, const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->n_shards; i++) {
 		const struct shard *shard = &fleet->shards[i];
@@ -150,13 +152,13 @@ static void load_sessions(struct watching *w, const struct fleet *fleet)
 	}
 }
 
-/* A fleet.conf that cannot be taken: the fleet stays as it was, or is the one
- * that was applied last. */
-static void load_last(struct watching *w, struct fleet *bad)
+/* fleet.conf is not usable: keeps the fleet in force.  At the start, loads the
+ * one that was applied last. */
+static void keep_last_fleet(struct watch *w, struct fleet *bad)
 {
 	struct fleet fleet;
 
-	w->again = now() + AGAIN_LEFT;
+	w->retry_at = now() + RETRY_SKIPPED;
 	if (w->loaded)
 		return;
 	if (fleet_load_good(bad, false, &fleet) < 0) {
@@ -164,15 +166,15 @@ static void load_last(struct watching *w, struct fleet *bad)
 		return;
 	}
 	messages_print(&w->messages,
-		       "%s: the fleet is the one that was applied last",
+		       "%s: using the fleet that was applied last",
 		       bad->conf.file);
 	load_sessions(w, &fleet);
 	w->fleet = fleet;
 	w->loaded = true;
 }
 
-/* Would it remove many targets?  Said then. */
-static bool is_refused(struct watching *w, struct fleet *fleet)
+/* Whether the fleet would remove many targets; prints a message then. */
+static bool is_refused(struct watch *w, struct fleet *fleet)
 {
 	struct reconcile reconcile = { .fleet = fleet,
 				       .messages = &w->messages };
@@ -184,7 +186,7 @@ static bool is_refused(struct watching *w, struct fleet *fleet)
 
 /* Reads fleet.conf.  Files are watched before they are read, so that no change
  * is missed. */
-static void load(struct watching *w)
+static void load(struct watch *w)
 {
 	struct fleet fleet;
 	int r;
@@ -193,26 +195,26 @@ static void load(struct watching *w)
 	r = fleet_load(w->config, NULL, &fleet);
 	if (r < 0) {
 		if (fleet.conf.n_mistakes)
-			say_mistakes(w, &fleet.conf);
+			print_mistakes(w, &fleet.conf);
 		else
 			messages_print(&w->messages, "%s", error_text());
 		/* A secret-file, or the store, may be what is missing. */
 		inotify_follow(&w->inotify, w->config, &fleet);
-		load_last(w, &fleet);
+		keep_last_fleet(w, &fleet);
 		fleet_fini(&fleet);
 		return;
 	}
-	/* One that names other files has to be followed before it is read. */
+	/* It names other files than before: watch them, and read it again. */
 	if (inotify_follow(&w->inotify, w->config, &fleet)) {
 		fleet_fini(&fleet);
 		if (fleet_load(w->config, NULL, &fleet) < 0) {
 			fleet_fini(&fleet);
-			w->wanted = true;
+			w->pass_wanted = true;
 			return;
 		}
 	}
 	if (is_refused(w, &fleet)) {
-		load_last(w, &fleet);
+		keep_last_fleet(w, &fleet);
 		fleet_fini(&fleet);
 		return;
 	}
@@ -222,10 +224,10 @@ static void load(struct watching *w)
 		load_sessions(w, &fleet);
 	w->fleet = fleet;
 	w->loaded = true;
-	forget_gone(w);
+	forget_removed_shards(w);
 }
 
-static struct client *reset_client(const struct watching *w,
+static struct client *reset_client(const struct watch *w,
 				   const struct session_end *end)
 {
 	struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
@@ -233,14 +235,14 @@ static struct client *reset_client(const struct watching *w,
 	return client && client->reset_boot ? client : NULL;
 }
 
-/* Has this end been so for as long as the client has to come back? */
-static bool is_ripe(const struct session_end *end)
+/* Whether the client's time to log in again is over. */
+static bool is_due(const struct session_end *end)
 {
 	return now() >= end->when + end->patience;
 }
 
-/* The clients that are to be reset now. */
-static void take_resets(struct watching *w, struct strings *ret)
+/* Lists the clients to be reset now. */
+static void list_resets(struct watch *w, struct strings *ret)
 {
 	for (size_t s = 0; s < SHARDS_MAX; s++)
 		for (size_t i = 0; i < w->shards[s].sessions.n_ends; i++) {
@@ -248,14 +250,15 @@ static void take_resets(struct watching *w, struct strings *ret)
 				&w->shards[s].sessions.ends[i];
 			const struct client *client = reset_client(w, end);
 
-			if (client && is_ripe(end))
+			if (client && is_due(end))
 				strings_add(&w->fleet.conf.arena, ret,
 					    client->name);
 		}
 }
 
-/* Where a shard is no more its sessions are not either. */
-static void save_sessions(struct watching *w)
+/* Saves the sessions of every shard that exists: a retired one ends with its
+ * targets-file. */
+static void save_sessions(struct watch *w)
 {
 	for (size_t i = 0; i < w->fleet.n_shards; i++) {
 		const struct shard *shard = &w->fleet.shards[i];
@@ -268,15 +271,15 @@ static void save_sessions(struct watching *w)
 	}
 }
 
-/* Wherever it was that the client's session ended. */
-static void forget_end(struct watching *w, const char *iqn)
+/* Forgets the end of the client's session, on every shard. */
+static void forget_end(struct watch *w, const char *iqn)
 {
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		sessions_forget_end(&w->shards[i].sessions, iqn);
 }
 
-/* Who was reset has a fresh disk for the next boot. */
-static void forget_resets(struct watching *w, const struct shard_pass *pass)
+/* Forgets the ends of sessions whose clients this pass has reset. */
+static void forget_resets(struct watch *w, const struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *work = &pass->plan.works[i];
@@ -287,7 +290,7 @@ static void forget_resets(struct watching *w, const struct shard_pass *pass)
 	}
 }
 
-static size_t logged_in(const struct watching *w)
+static size_t logged_in(const struct watch *w)
 {
 	size_t n = 0;
 
@@ -296,8 +299,8 @@ static size_t logged_in(const struct watching *w)
 	return n;
 }
 
-/* Of the shards that are to have one. */
-static unsigned tgtds(const struct watching *w)
+/* The number of tgtds in service, of those that fleet.conf wants. */
+static unsigned tgtds_in_service(const struct watch *w)
 {
 	unsigned n = 0;
 
@@ -306,9 +309,10 @@ static unsigned tgtds(const struct watching *w)
 	return n;
 }
 
-static void tell_state(const struct watching *w)
+/* Reports the state to systemd. */
+static void notify_status(const struct watch *w)
 {
-	const unsigned n = shard_wanted(&w->fleet), up = tgtds(w);
+	const unsigned n = shard_wanted(&w->fleet), up = tgtds_in_service(w);
 	char missing[64] = "";
 
 	if (!up)
@@ -318,24 +322,26 @@ static void tell_state(const struct watching *w)
 			 n);
 	notify("STATUS=%zu clients, %zu logged in%s%s", w->fleet.n,
 	       logged_in(w), missing,
-	       w->left ? "; something waits, see the log" : "");
+	       w->skipped ? "; targets were skipped, see the log" : "");
 }
 
-static void note_restarts(struct watching *w, const struct reconcile *reconcile)
+static void save_restarts(struct watch *w, const struct reconcile *reconcile)
 {
-	arena_fini(&w->restart_pool);
+	arena_fini(&w->restart_arena);
 	w->restart = (struct strings){ 0 };
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct strings *list = &reconcile->v[i].opened.restart;
 
 		for (size_t k = 0; k < list->n; k++)
-			strings_add(&w->restart_pool, &w->restart,
-				    arena_strdup(&w->restart_pool, list->v[k]));
+			strings_add(
+				&w->restart_arena, &w->restart,
+				arena_strdup(&w->restart_arena, list->v[k]));
 	}
-	w->ran = now();
+	w->last_pass = now();
 }
 
-static void run(struct watching *w)
+/* Runs the reconciler, with the resets that are due. */
+static void run(struct watch *w)
 {
 	struct reconcile reconcile = { .fleet = &w->fleet,
 				       .messages = &w->messages };
@@ -346,30 +352,31 @@ static void run(struct watching *w)
 
 	if (r < 0)
 		messages_print(&w->messages, "%s", error_text());
-	take_resets(w, &reconcile.options.reset);
-	w->mounted = look_at_mount(w);
+	list_resets(w, &reconcile.options.reset);
+	w->mount_dev = mount_device(w);
 	if (r == 0)
 		r = reconcile_run(&reconcile);
 	code = reconcile_exit_code(&reconcile, r);
 	for (size_t i = 0; i < reconcile.n; i++)
 		forget_resets(w, &reconcile.v[i]);
 	save_sessions(w);
-	note_restarts(w, &reconcile);
-	w->left = code != EXIT_DONE || w->refused;
-	w->again = code == EXIT_FAILED ? now() + AGAIN_FAILED
-		   : w->left           ? now() + AGAIN_LEFT
-				       : 0;
+	save_restarts(w, &reconcile);
+	w->skipped = code != EXIT_DONE || w->refused;
+	w->retry_at = code == EXIT_FAILED ? now() + RETRY_FAILED
+		      : w->skipped        ? now() + RETRY_SKIPPED
+					  : 0;
 	reconcile_fini(&reconcile);
 	arena_release(arena, mark);
 	fflush(stdout);
 }
 
 /*
- * Another tgtd, or none any more.  One that is not in service yet is being
- * given its targets by tgt-admin, which two cannot do at once.
+ * Notices that a tgtd was started, ended or started again; tgtd NULL: none
+ * answers.  A tgtd that is not in service yet is left alone, because tgt-admin
+ * is creating its targets.
  */
-static void look_at_instance(struct watching *w, struct watched *shard,
-			     const struct tgtd *tgtd)
+static void check_instance(struct watch *w, struct watched_tgtd *shard,
+			   const struct tgtd *tgtd)
 {
 	_cleanup_free_ char *instance = NULL;
 
@@ -381,51 +388,54 @@ static void look_at_instance(struct watching *w, struct watched *shard,
 		shard->appeared = now();
 	if (tgtd && tgtd_ready(tgtd) <= 0 && now() < shard->appeared + STARTING)
 		return;
-	w->wanted = true;
+	w->pass_wanted = true;
 	free(shard->instance);
 	shard->instance = steal(instance);
 	shard->appeared = 0;
 }
 
-/* One that does not answer is not waited for. */
-static bool in_service(struct watching *w)
+/* Whether every tgtd that answers is in service.  A tgtd that does not answer
+ * does not delay the others. */
+static bool all_in_service(struct watch *w)
 {
 	bool all = true;
 
 	for (size_t i = 0; i < w->fleet.n_shards; i++) {
 		const struct shard *shard = &w->fleet.shards[i];
-		struct watched *watched = &w->shards[shard->number];
+		struct watched_tgtd *watched = &w->shards[shard->number];
 		struct tgtd tgtd;
 
 		if (tgtd_open(shard->control_port, &tgtd) < 0)
 			continue;
-		look_at_instance(w, watched, &tgtd);
+		check_instance(w, watched, &tgtd);
 		all = all && watched->instance;
 	}
-	w->wanted = false;
+	/* This is the pass that check_instance wanted for a new tgtd. */
+	w->pass_wanted = false;
 	return all;
 }
 
-static void round_of(struct watching *w)
+/* Loads fleet.conf, and runs the reconciler unless a tgtd is starting. */
+static void make_pass(struct watch *w)
 {
-	w->wanted = false;
-	w->again = 0;
+	w->pass_wanted = false;
+	w->retry_at = 0;
 	messages_next_pass(&w->messages);
 	load(w);
-	if (w->loaded && in_service(w))
+	if (w->loaded && all_in_service(w))
 		run(w);
 	else if (w->loaded)
-		w->again = now() + 1;
+		w->retry_at = now() + 1;
 	if (w->inotify.incomplete)
 		messages_print(
 			&w->messages,
-			"warning: not all of fleet.conf, secret-files and store can be followed: %s",
+			"warning: changes of fleet.conf, of secret-files or of the store may go unnoticed: %s",
 			strerror(w->inotify.why));
-	tell_state(w);
+	notify_status(w);
 }
 
-/* Is anybody logged in to it again, be it elsewhere? */
-static bool is_back(const struct watching *w, const char *iqn)
+/* Whether the target has a session, on any shard. */
+static bool is_logged_in(const struct watch *w, const char *iqn)
 {
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		if (sessions_have(&w->shards[i].sessions, iqn))
@@ -433,19 +443,20 @@ static bool is_back(const struct watching *w, const char *iqn)
 	return false;
 }
 
-static void look_at_ends(struct watching *w, struct sessions *sessions)
+/* Forgets ends that need no reset, and wants a pass for those that are due. */
+static void check_ends(struct watch *w, struct sessions *sessions)
 {
 	for (size_t i = sessions->n_ends; i-- > 0;) {
 		const struct session_end *end = &sessions->ends[i];
 
-		if (!reset_client(w, end) || is_back(w, end->iqn))
+		if (!reset_client(w, end) || is_logged_in(w, end->iqn))
 			sessions_forget_end(sessions, end->iqn);
-		else if (is_ripe(end) && !w->again)
-			w->wanted = true;
+		else if (is_due(end) && !w->retry_at)
+			w->pass_wanted = true;
 	}
 }
 
-static bool has_ended(const struct watching *w, const char *iqn)
+static bool has_ended(const struct watch *w, const char *iqn)
 {
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		if (sessions_have_end(&w->shards[i].sessions, iqn))
@@ -453,88 +464,89 @@ static bool has_ended(const struct watching *w, const char *iqn)
 	return false;
 }
 
-/* Ends of sessions that came and went between two looks. */
-static void look_for_unseen(struct watching *w)
+/* Adds the ends of sessions that were shorter than the time between two
+ * checks. */
+static void check_unseen_sessions(struct watch *w)
 {
 	for (size_t i = 0; i < w->fleet.n; i++) {
 		const struct client *c = &w->fleet.clients[i];
 
 		if (c->reset_boot &&
 		    unseen_sessions_check(&w->unseen, &w->fleet, c) &&
-		    !is_back(w, c->iqn) && !has_ended(w, c->iqn))
+		    !is_logged_in(w, c->iqn) && !has_ended(w, c->iqn))
 			sessions_note_end(&w->shards[c->home->number].sessions,
 					  c->iqn, (int64_t)time(NULL));
 	}
 }
 
-static void look_at_sessions(struct watching *w, struct watched *shard,
-			     const struct tgtd *tgtd)
+static void check_sessions(struct watch *w, struct watched_tgtd *shard,
+			   const struct tgtd *tgtd)
 {
 	struct tgtd_state live;
 	int r = tgtd_state_read(tgtd, &live);
 
-	/* A round ends what hides the sessions. */
+	/* A pass ends the session whose name makes the answer unreadable. */
 	if (r == -EBADMSG && live.strange_tid)
-		w->wanted = true;
+		w->pass_wanted = true;
 	if (r == 0)
 		sessions_update(&shard->sessions, &w->fleet, &live,
 				shard->instance, (int64_t)time(NULL));
 	tgtd_state_fini(&live);
 }
 
-/* A round notes that a client has logged in anew. */
-static void look_for_restarted(struct watching *w,
-			       const struct sessions *sessions)
+/* Wants a pass where a client that must be restarted has logged in again: the
+ * pass clears that mark. */
+static void check_restarted(struct watch *w, const struct sessions *sessions)
 {
 	for (size_t i = 0; i < sessions->n; i++)
-		if (sessions->v[i].since >= w->ran &&
+		if (sessions->v[i].since >= w->last_pass &&
 		    strings_have(&w->restart, sessions->v[i].iqn))
-			w->wanted = true;
+			w->pass_wanted = true;
 }
 
-static void look_at_shard(struct watching *w, const struct shard *shard)
+static void check_shard(struct watch *w, const struct shard *shard)
 {
-	struct watched *watched = &w->shards[shard->number];
+	struct watched_tgtd *watched = &w->shards[shard->number];
 	struct tgtd tgtd;
-	bool there = tgtd_open(shard->control_port, &tgtd) == 0;
+	bool answers = tgtd_open(shard->control_port, &tgtd) == 0;
 
-	if (there || watched->instance)
-		look_at_instance(w, watched, there ? &tgtd : NULL);
-	if (there && watched->instance)
-		look_at_sessions(w, watched, &tgtd);
-	look_for_restarted(w, &watched->sessions);
+	if (answers || watched->instance)
+		check_instance(w, watched, answers ? &tgtd : NULL);
+	if (answers && watched->instance)
+		check_sessions(w, watched, &tgtd);
+	check_restarted(w, &watched->sessions);
 }
 
-static void look_at_shards(struct watching *w)
+static void check_shards(struct watch *w)
 {
 	size_t before = logged_in(w), after;
 
 	for (size_t i = 0; i < w->fleet.n_shards; i++)
-		look_at_shard(w, &w->fleet.shards[i]);
-	look_for_unseen(w);
+		check_shard(w, &w->fleet.shards[i]);
+	check_unseen_sessions(w);
 	for (size_t i = 0; i < SHARDS_MAX; i++)
-		look_at_ends(w, &w->shards[i].sessions);
+		check_ends(w, &w->shards[i].sessions);
 	save_sessions(w);
 	after = logged_in(w);
-	w->wanted = w->wanted || (w->left && after < before);
+	w->pass_wanted = w->pass_wanted || (w->skipped && after < before);
 	if (after != before)
-		tell_state(w);
+		notify_status(w);
 }
 
-/* What nobody tells of. */
-static void look(struct watching *w)
+/* Checks what inotify does not report. */
+static void check(struct watch *w)
 {
-	look_at_shards(w);
+	check_shards(w);
 	free_space_check(&w->space, &w->fleet);
-	if (look_at_mount(w) != w->mounted)
-		w->wanted = true;
-	if (w->again && now() >= w->again)
-		w->wanted = true;
+	if (mount_device(w) != w->mount_dev)
+		w->pass_wanted = true;
+	if (w->retry_at && now() >= w->retry_at)
+		w->pass_wanted = true;
 }
 
 static void catch_signals(void)
 {
-	/* They end what waits. */
+	/* Without SA_RESTART: a signal interrupts the waiting. */
 	const struct sigaction action = { .sa_handler = on_stop };
 
 	sigaction(SIGTERM, &action, NULL);
@@ -543,28 +555,28 @@ static void catch_signals(void)
 
 int command_watch(const struct command_line *line)
 {
-	struct watching w = { .config = line->config };
+	struct watch w = { .config = line->config };
 
 	catch_signals();
-	round_of(&w);
+	make_pass(&w);
 	notify("READY=1");
 	while (!stop) {
 		if (inotify_wait(&w.inotify))
-			w.wanted = true;
+			w.pass_wanted = true;
 		if (stop)
 			break;
 		if (w.loaded)
-			look(&w);
-		else if (now() >= w.again)
-			w.wanted = true;
-		if (w.wanted)
-			round_of(&w);
+			check(&w);
+		else if (now() >= w.retry_at)
+			w.pass_wanted = true;
+		if (w.pass_wanted)
+			make_pass(&w);
 		notify_alive();
 	}
 	notify("STOPPING=1");
 	inotify_fini(&w.inotify);
 	messages_fini(&w.messages);
-	arena_fini(&w.restart_pool);
+	arena_fini(&w.restart_arena);
 	unseen_sessions_fini(&w.unseen);
 	if (w.loaded)
 		fleet_fini(&w.fleet);
