@@ -155,7 +155,7 @@ const char *boot_dispatcher(struct fleet *fleet)
 	size_t size;
 	FILE *f = open_text(&text, &size);
 
-	fputs("# Each machine goes on with the script of its network address.\n"
+	fputs("# Starts the script of the machine's MAC address.\n"
 	      ":start\nisset ${netX/ip} || dhcp || goto failed\n"
 	      "chain --replace ${netX/mac:hexhyp}" BOOT_ENDING " ||\n"
 	      ":failed\necho\n"

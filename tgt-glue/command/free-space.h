@@ -14,7 +14,7 @@ struct free_space {
 	uint64_t min_free; /* 0: no warning */
 };
 
-/* All is 0 where the file system does not tell. */
+/* All fields are 0 if statvfs() of the store fails. */
 void free_space_read(const struct fleet *fleet, struct free_space *ret);
 bool free_space_is_low(const struct free_space *space);
 

@@ -253,7 +253,7 @@ void status_print_prometheus(const struct status *s)
 	print_gauge("extra_targets", "Targets that fleet.conf does not name.",
 		    count_targets(s, false));
 	print_gauge("foreign_targets",
-		    "Targets that are not ours and export a client's disk.",
+		    "Targets of other programs that export a client's disk.",
 		    count_targets(s, true));
 	print_shards(s);
 	print_masters(s);

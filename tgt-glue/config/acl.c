@@ -54,11 +54,11 @@ void acl_check_accounts(struct fleet *fleet)
 			if (strcmp(list[i].user, list[k].user) != 0 ||
 			    !strcmp(list[i].secret, list[k].secret))
 				continue;
-			conf_mistake(
-				&fleet->conf, list[i].client->line,
-				"client %s: expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
-				list[i].client->name, list[i].user,
-				list[k].client->name, list[k].client->line);
+			fleet_mistake(
+				fleet, list[i].client, list[i].client->line,
+				"expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
+				list[i].user, list[k].client->name,
+				list[k].client->line);
 			break;
 		}
 }

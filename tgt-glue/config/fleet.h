@@ -100,6 +100,10 @@ const char *client_image_of_other_format(struct fleet *fleet,
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
 
+/* Reports a mistake of a client, as conf_mistake: "client NAME: ...". */
+void fleet_mistake(struct fleet *fleet, const struct client *client, int line,
+		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* How many shards fleet.conf wants: those that are not retired. */
 unsigned shard_wanted(const struct fleet *fleet);
 

@@ -144,11 +144,10 @@ static void check_children(struct fleet *fleet, const struct stat *children)
 
 			if (children[i].st_ino == children[k].st_ino &&
 			    children[i].st_dev == children[k].st_dev)
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected an image of its own, found %s, which is client %s's %s (line %d)",
-					b->name, b->child, a->name, a->child,
-					a->line);
+				fleet_mistake(
+					fleet, b, b->line,
+					"expected an image of its own, found %s, which is client %s's %s (line %d)",
+					b->child, a->name, a->child, a->line);
 		}
 }
 
@@ -183,10 +182,10 @@ static void check_spelling(struct fleet *fleet, const struct stat *children)
 
 			if (c->child && !children[i].st_ino &&
 			    is_misspelt(c, de->d_name))
-				conf_mistake(
-					&fleet->conf, c->line,
-					"client %s: expected its image %s, found clients/%s, which differs only in case, '_' or '-'; rename the file or the client",
-					c->name, c->child, de->d_name);
+				fleet_mistake(
+					fleet, c, c->line,
+					"expected its image %s, found clients/%s, which differs only in case, '_' or '-'; rename the file or the client",
+					c->child, de->d_name);
 		}
 }
 
@@ -212,10 +211,9 @@ void masters_check_images(struct fleet *fleet)
 			owner = owner_of(fleet, children, client->master);
 		asked = client->master;
 		if (owner)
-			conf_mistake(
-				&fleet->conf, client->master_line,
-				"client %s: master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
-				client->name, client->master, owner->name,
-				owner->line);
+			fleet_mistake(
+				fleet, client, client->master_line,
+				"master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
+				client->master, owner->name, owner->line);
 	}
 }

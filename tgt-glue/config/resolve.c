@@ -113,10 +113,9 @@ static void resolve_images(struct resolving *r)
 	if (size)
 		client->block_size = value_read_size(size);
 	if (!setting_of(r, CLIENT_MASTER)->line) {
-		conf_mistake(
-			&r->fleet->conf, client->line,
-			"client %s: expected a master, found none; add `master = PATH' here or in [defaults]",
-			client->name);
+		fleet_mistake(
+			r->fleet, client, client->line,
+			"expected a master, found none; add `master = PATH' here or in [defaults]");
 		return;
 	}
 	if (!wanted || r->fleet->rootdir.fd < 0)
@@ -124,12 +123,11 @@ static void resolve_images(struct resolving *r)
 	client->master = masters_find(r->fleet, wanted,
 				      value_of(r, CLIENT_FORMAT), &found);
 	if (!client->master) {
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_MASTER),
-			"client %s: master: expected an image %s%s in %s, found %s",
-			client->name, wanted,
-			value_image_format(wanted) ? "" : ".vhd or .vhdx",
-			r->fleet->store, found);
+		fleet_mistake(r->fleet, client, line_of(r, CLIENT_MASTER),
+			      "master: expected an image %s%s in %s, found %s",
+			      wanted,
+			      value_image_format(wanted) ? "" : ".vhd or .vhdx",
+			      r->fleet->store, found);
 		return;
 	}
 	client->master_line = line_of(r, CLIENT_MASTER);
@@ -203,10 +201,8 @@ static void resolve_secret(struct resolving *r)
 		own_secret == own_file && value_of(r, CLIENT_SECRET) && file;
 
 	if (both) {
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_SECRET_FILE),
-			"client %s: expected secret or secret-file, found both",
-			client->name);
+		fleet_mistake(r->fleet, client, line_of(r, CLIENT_SECRET_FILE),
+			      "expected secret or secret-file, found both");
 		return;
 	}
 	if (file && !own_secret) {
@@ -219,7 +215,6 @@ static void resolve_secret(struct resolving *r)
 
 static void resolve_chap(struct resolving *r)
 {
-	struct conf *conf = &r->fleet->conf;
 	struct client *client = r->client;
 	bool has_secret, mutual_user, mutual_secret;
 
@@ -232,30 +227,26 @@ static void resolve_chap(struct resolving *r)
 	if (has_secret && !setting_of(r, CLIENT_USER)->line)
 		client->user = client->name;
 	if (!has_secret && setting_of(r, CLIENT_USER)->line)
-		conf_mistake(
-			conf, line_of(r, CLIENT_USER),
-			"client %s: expected a secret or secret-file for its user, found none",
-			client->name);
+		fleet_mistake(
+			r->fleet, client, line_of(r, CLIENT_USER),
+			"expected a secret or secret-file for its user, found none");
 	client->mutual_user = value_of(r, CLIENT_MUTUAL_USER);
 	client->mutual_secret = value_of(r, CLIENT_MUTUAL_SECRET);
 	if (mutual_user != mutual_secret)
-		conf_mistake(
-			conf,
+		fleet_mistake(
+			r->fleet, client,
 			line_of(r, mutual_user ? CLIENT_MUTUAL_USER
 					       : CLIENT_MUTUAL_SECRET),
-			"client %s: expected both mutual-user and mutual-secret, found one of them",
-			client->name);
+			"expected both mutual-user and mutual-secret, found one of them");
 	else if (mutual_user && !has_secret)
-		conf_mistake(
-			conf, line_of(r, CLIENT_MUTUAL_USER),
-			"client %s: expected a secret too (mutual CHAP needs both directions), found none",
-			client->name);
+		fleet_mistake(
+			r->fleet, client, line_of(r, CLIENT_MUTUAL_USER),
+			"expected a secret too (mutual CHAP needs both directions), found none");
 	if (client->secret && client->mutual_secret &&
 	    !strcmp(client->secret, client->mutual_secret))
-		conf_mistake(
-			conf, line_of(r, CLIENT_MUTUAL_SECRET),
-			"client %s: expected a mutual-secret that differs from secret (RFC 3720, 8.2.1), found the same",
-			client->name);
+		fleet_mistake(
+			r->fleet, client, line_of(r, CLIENT_MUTUAL_SECRET),
+			"expected a mutual-secret that differs from secret (RFC 3720, 8.2.1), found the same");
 }
 
 static void resolve_access(struct resolving *r)
@@ -267,17 +258,16 @@ static void resolve_access(struct resolving *r)
 	client->initiators = list_of(r, CLIENT_INITIATOR);
 	client->open = flag_of(r, CLIENT_OPEN, false);
 	resolve_chap(r);
-	/* An invalid setting counts: the parser has reported it. */
+	/* An invalid setting is one too: the parser has reported it. */
 	any = setting_of(r, CLIENT_ADDRESS)->line ||
 	      setting_of(r, CLIENT_INITIATOR)->line ||
 	      setting_of(r, CLIENT_SECRET)->line ||
 	      setting_of(r, CLIENT_SECRET_FILE)->line ||
 	      setting_of(r, CLIENT_USER)->line;
 	if (!any && !client->open)
-		conf_mistake(
-			&r->fleet->conf, client->line,
-			"client %s: expected an address, an initiator or a secret, found none; to admit every initiator: `open = yes'",
-			client->name);
+		fleet_mistake(
+			r->fleet, client, client->line,
+			"expected an address, an initiator or a secret, found none; to admit every initiator: `open = yes'");
 }
 
 static void resolve_identity(struct resolving *r)
@@ -313,10 +303,10 @@ static void resolve_shard(struct resolving *r)
 
 	/* The parser has reported an invalid `shards'. */
 	if (shard >= n && (!shards->n || shards->v[0].value))
-		conf_mistake(
-			&r->fleet->conf, line_of(r, CLIENT_SHARD),
-			"client %s: shard: expected a number below shards of [fleet], which is %u, found %u",
-			r->client->name, n, shard);
+		fleet_mistake(
+			r->fleet, r->client, line_of(r, CLIENT_SHARD),
+			"shard: expected a number below shards of [fleet], which is %u, found %u",
+			n, shard);
 	if (shard >= n)
 		shard = 0;
 	r->client->home = r->client->shard = &r->fleet->shards[shard];
@@ -352,20 +342,20 @@ static void check_unique(struct fleet *fleet)
 			const struct client *b = &fleet->clients[i];
 
 			if (!strcmp(a->iqn, b->iqn))
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a unique target name (upper case becomes lower case, '_' becomes '-'), found %s, which client %s (line %d) also has",
-					b->name, b->iqn, a->name, a->line);
+				fleet_mistake(
+					fleet, b, b->line,
+					"expected a unique target name (upper case becomes lower case, '_' becomes '-'), found %s, which client %s (line %d) also has",
+					b->iqn, a->name, a->line);
 			else if (a->tid == b->tid)
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a unique target number, found %u, which client %s (line %d) also has; set another with `tid = NUMBER'",
-					b->name, b->tid, a->name, a->line);
+				fleet_mistake(
+					fleet, b, b->line,
+					"expected a unique target number, found %u, which client %s (line %d) also has; set another with `tid = NUMBER'",
+					b->tid, a->name, a->line);
 			if (a->mac && b->mac && !strcmp(a->mac, b->mac))
-				conf_mistake(
-					&fleet->conf, b->line,
-					"client %s: expected a unique MAC address, found %s, which client %s (line %d) also has",
-					b->name, b->mac, a->name, a->line);
+				fleet_mistake(
+					fleet, b, b->line,
+					"expected a unique MAC address, found %s, which client %s (line %d) also has",
+					b->mac, a->name, a->line);
 		}
 }
 
