@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# ipxe and dnsmasq: what a machine is told until its disk is there.
+# ipxe and dnsmasq: boot scripts, and the configuration of DHCP and TFTP.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 . "${0%/*}/../boot-sector.sh"
 
-# has LINE...: each is a line of standard output.
+# has LINE...: expects each line in standard output.
 has() {
 	local line
 
@@ -23,7 +23,7 @@ portals() {
 	done
 }
 
-test_script_of_a_client() {
+test_script_boots_the_clients_disk() {
 	name_store
 	write_fleet <<-END
 		[machines]
@@ -38,7 +38,7 @@ test_script_of_a_client() {
 	! grep -E 'username|password' "$scratch/stdout" || fail "CHAP"
 }
 
-test_script_with_chap() {
+test_script_sets_user_and_secret() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -58,8 +58,8 @@ test_script_with_chap() {
 		"set reverse-password secretsecret3"
 }
 
-# Who admits names admits the one that the script gives.
-test_script_names_an_initiator_that_is_admitted() {
+# A client that admits names admits the one in the script.
+test_script_sets_an_admitted_initiator_name() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -70,7 +70,7 @@ test_script_names_an_initiator_that_is_admitted() {
 	has "set initiator-iqn iqn.2026-01.lan:first"
 }
 
-test_script_of_several_portals() {
+test_script_opens_all_portals() {
 	name_store
 	write_fleet pc1 </dev/null
 	portals 10.0.0.1:3262 '[fd00::1]:3261'
@@ -78,8 +78,8 @@ test_script_of_several_portals() {
 	has "sanboot iscsi:10.0.0.1::3262:1:$iqn_prefix:pc1 iscsi:[fd00::1]::3261:1:$iqn_prefix:pc1 ||"
 }
 
-# An address that no machine can reach stands for whom they boot from.
-test_script_without_the_servers_address() {
+# An address that no machine can reach is replaced by that of the boot server.
+test_script_uses_next_server_without_a_reachable_portal() {
 	local portal
 
 	name_store
@@ -94,7 +94,7 @@ test_script_without_the_servers_address() {
 	done
 }
 
-test_usage() {
+test_wrong_usage_is_reported() {
 	name_store
 	write_fleet pc1 </dev/null
 	expect_error 1 "client: expected one of fleet.conf, found 'pc9'" \
@@ -120,7 +120,7 @@ three_machines() {
 	mkdir -p "$scratch/tftp"
 }
 
-test_all_scripts() {
+test_all_writes_a_script_for_each_mac() {
 	three_machines
 	umask 077
 	expect 0 glue ipxe --all "$scratch/tftp"
@@ -136,8 +136,8 @@ test_all_scripts() {
 	ls -l --full-time "$scratch/tftp" | cmp - "$scratch/before"
 }
 
-# The server that serves them is another user.
-test_all_scripts_are_readable_and_secrets_for_the_group() {
+# The TFTP server runs as another user.
+test_scripts_with_secrets_are_for_the_group_only() {
 	requires_root
 	three_machines
 	chgrp 12 "$scratch/tftp"
@@ -151,7 +151,7 @@ test_all_scripts_are_readable_and_secrets_for_the_group() {
 	equal "group" 13 "$(stat -c %g "$scratch/tftp/52-54-00-ab-34-02.ipxe")"
 }
 
-test_all_scripts_of_removed_machines_go() {
+test_all_removes_scripts_of_removed_machines() {
 	three_machines
 	expect 0 glue ipxe --all "$scratch/tftp"
 	echo mine >"$scratch/tftp/52-54-00-ab-34-99.ipxe"
@@ -163,7 +163,7 @@ test_all_scripts_of_removed_machines_go() {
 	has "$scratch/tftp/52-54-00-ab-34-01.ipxe: removed"
 }
 
-test_somebody_elses_script_is_left() {
+test_file_of_another_program_is_skipped() {
 	three_machines
 	printf '#!ipxe\nshell\n' >"$scratch/tftp/52-54-00-ab-34-01.ipxe"
 	expect 4 glue ipxe --all "$scratch/tftp"
@@ -172,7 +172,7 @@ test_somebody_elses_script_is_left() {
 	[ -f "$scratch/tftp/52-54-00-ab-34-02.ipxe" ] || fail "the other is missing"
 }
 
-test_all_scripts_of_a_bad_fleet_change_nothing() {
+test_all_with_mistakes_changes_nothing() {
 	three_machines
 	expect 0 glue ipxe --all "$scratch/tftp"
 	ls -l --full-time "$scratch/tftp" >"$scratch/before"
@@ -181,8 +181,8 @@ test_all_scripts_of_a_bad_fleet_change_nothing() {
 	ls -l --full-time "$scratch/tftp" | cmp - "$scratch/before"
 }
 
-# Killed at each change of a file: each file is whole.
-test_all_scripts_are_whole_whenever_it_is_killed() {
+# Killed at each system call that changes a file.
+test_all_killed_at_any_call_leaves_whole_files() {
 	local n call
 
 	requires strace
@@ -227,7 +227,7 @@ lab() {
 	sed -i 's/^address = 127.*/address = 10.0.0.200/' "$scratch/fleet.conf"
 }
 
-test_dnsmasq() {
+test_dnsmasq_has_hosts_ranges_and_boot_files() {
 	lab
 	expect 0 glue dnsmasq
 	has "dhcp-range=10.0.0.0,static" \
@@ -248,7 +248,7 @@ test_dnsmasq() {
 	equal "ranges" 1 "$(grep -c ^dhcp-range "$scratch/stdout")"
 }
 
-test_dnsmasq_takes_it() {
+test_dnsmasq_accepts_the_configuration() {
 	requires dnsmasq
 	lab
 	mkdir "$scratch/tftp"
@@ -258,7 +258,7 @@ test_dnsmasq_takes_it() {
 	expect 1 dnsmasq --test -C "$scratch/conf"
 }
 
-# The rest is a virtual machine, whose firmware is iPXE as on a network card.
+# The remaining tests boot a virtual machine with iPXE as its firmware.
 
 bootable_master() {
 	boot_sector >"$scratch/disk"
@@ -267,7 +267,7 @@ bootable_master() {
 	vhdfs-img convert "$scratch/disk" "$scratch/store/masters/win11.vhdx"
 }
 
-# start_machine MAC: its screen is $scratch/screen.
+# start_machine MAC: boots it; its screen goes to $scratch/screen.
 start_machine() {
 	qemu-system-x86_64 -accel tcg -m 128 -nographic -serial stdio \
 		-monitor none -no-reboot -boot n \
@@ -284,7 +284,7 @@ stop_machine() {
 	sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g' "$scratch/screen"
 }
 
-# sees PATTERN: on the screen, within a while.
+# sees PATTERN: waits until the screen shows it.
 sees() {
 	wait_until 90 screen_has "$1"
 }
@@ -321,8 +321,8 @@ test_machine_boots_with_mutual_chap() {
 	wait "$machine_pid"
 }
 
-# Also where the firmware's name would not be admitted.
-test_machine_boots_by_its_initiators_name() {
+# The firmware's own initiator name is not admitted.
+test_machine_boots_with_its_initiator_name() {
 	start_lab <<-END
 		[client pc1]
 		mac = 52:54:00:00:00:01
@@ -333,7 +333,7 @@ test_machine_boots_by_its_initiators_name() {
 	sees 'BOOTED FROM THE MASTER'
 }
 
-test_machine_that_is_unknown_sees_its_mac() {
+test_unknown_machine_shows_its_mac() {
 	start_lab <<-END
 		[client pc1]
 		mac = 52:54:00:00:00:01
@@ -343,8 +343,8 @@ test_machine_that_is_unknown_sees_its_mac() {
 	sees 'Trying again in 30 seconds. Press s for a shell'
 }
 
-# Where tgtd comes later than the machines, after a power cut.
-test_machine_tries_again_until_its_disk_is_there() {
+# After a power cut, tgtd may start later than the machines.
+test_machine_retries_until_its_disk_exists() {
 	start_lab <<-END
 		[client pc1]
 		mac = 52:54:00:00:00:01
@@ -357,8 +357,8 @@ test_machine_tries_again_until_its_disk_is_there() {
 	sees 'BOOTED FROM THE MASTER'
 }
 
-# The disk that is held does not keep the next try from it.
-test_machine_tries_again_with_a_disk_that_does_not_boot() {
+# keep-san holds the disk; the next attempt must open it again.
+test_machine_retries_a_disk_that_does_not_boot() {
 	start_lab <<-END
 		[client pc1]
 		mac = 52:54:00:00:00:01

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# fleet.conf: what is taken and what is refused, with which words.
+# fleet.conf: accepted and refused files, and the messages.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# mistake LINE PATTERN: among those that check named.
+# mistake LINE PATTERN: expects this among the reported mistakes.
 mistake() {
 	grep -Eq "^$scratch/fleet.conf:$1: $2" "$scratch/stderr" ||
 		fail "expected line $1: $2, found: $(cat "$scratch/stderr")"
 }
 
-# refused PATTERN: fleet.conf has this mistake and no other.
+# refused PATTERN: expects this mistake and no other.
 refused() {
 	expect_error 1 "^$scratch/fleet.conf:[0-9]+: $1" glue check
 }
@@ -19,7 +19,7 @@ line_of() {
 	grep -n -m 1 -e "$1" "$scratch/fleet.conf" | cut -d : -f 1
 }
 
-test_every_mistake_is_named_with_its_line() {
+test_every_mistake_is_reported_with_its_line() {
 	name_store
 	cat >"$scratch/fleet.conf" <<-'END'
 		early = 1
@@ -73,12 +73,12 @@ test_every_mistake_is_named_with_its_line() {
 	mistake 25 "mac: expected a MAC address .*, found '52:54:00:00:00'"
 	mistake 26 "pc3: expected MAC \[ADDRESS\], found"
 	mistake 27 "\[machines\]: expected a name .*, found 'Pc\*6'"
-	# In the order of lines.
+	# The mistakes are in the order of lines.
 	cut -d : -f 2 "$scratch/stderr" >"$scratch/lines"
 	sort -n -c "$scratch/lines" || fail "not in order: $(cat "$scratch/stderr")"
 }
 
-test_secrets_are_not_shown_in_mistakes() {
+test_mistakes_do_not_show_secrets() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -90,7 +90,7 @@ test_secrets_are_not_shown_in_mistakes() {
 	! grep visible "$scratch/stderr" || fail "a secret is shown"
 }
 
-test_indented_lines_are_lines() {
+test_indented_lines_are_read() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -103,7 +103,7 @@ test_indented_lines_are_lines() {
 	grep -q 'initiator-name iqn.2026-01.lan:x$' "$scratch/stdout"
 }
 
-test_comments_and_line_ends_of_other_systems() {
+test_comments_and_crlf_are_read() {
 	name_store
 	write_fleet <<-END
 		# a comment
@@ -116,7 +116,7 @@ test_comments_and_line_ends_of_other_systems() {
 	grep -q 'initiator-address 10.0.0.1$' "$scratch/stdout"
 }
 
-test_long_lines_and_names_are_refused_not_cut() {
+test_long_lines_and_names_are_refused() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -130,22 +130,22 @@ test_long_lines_and_names_are_refused_not_cut() {
 	mistake "$(line_of '^.client aaa')" "section: expected a name of at most 49"
 }
 
-test_missing_keys_of_the_fleet() {
+test_missing_required_keys_are_reported() {
 	echo "[client pc1]" >"$scratch/fleet.conf"
 	expect 1 glue check
 	for key in store mount iqn-prefix; do
 		grep -q "^$scratch/fleet.conf: \[fleet\]: expected $key" \
-			"$scratch/stderr" || fail "$key is not missed"
+			"$scratch/stderr" || fail "$key is not reported"
 	done
 }
 
-test_unreadable_file() {
+test_unreadable_file_is_an_error() {
 	expect_error 1 "fleet.conf: No such file" glue check
 	mkdir "$scratch/fleet.conf"
 	expect_error 1 "fleet.conf: " glue check
 }
 
-test_store_that_is_no_directory() {
+test_store_must_be_a_directory() {
 	touch "$scratch/store"
 	write_fleet pc1 </dev/null
 	refused "store: expected a directory, found $scratch/store"
@@ -161,7 +161,7 @@ test_unrestricted_client_is_refused() {
 	grep -q 'initiator-address ALL$' "$scratch/stdout"
 }
 
-test_everything_as_an_address_is_refused() {
+test_address_that_admits_everything_is_refused() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -172,7 +172,7 @@ test_everything_as_an_address_is_refused() {
 	refused "address: expected"
 }
 
-test_user_without_a_secret() {
+test_user_without_a_secret_is_refused() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -181,7 +181,7 @@ test_user_without_a_secret() {
 	refused "client pc1: expected a secret or secret-file for its user"
 }
 
-test_one_user_with_two_secrets() {
+test_user_with_two_secrets_is_refused() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -196,7 +196,7 @@ test_one_user_with_two_secrets() {
 	expect 0 glue check
 }
 
-test_mutual_chap_wants_all_of_it() {
+test_mutual_chap_needs_both_directions() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -213,7 +213,7 @@ test_mutual_chap_wants_all_of_it() {
 	refused "client pc1: expected a secret too"
 }
 
-test_secret_file() {
+test_secret_file_is_read_and_checked() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -229,7 +229,7 @@ test_secret_file() {
 	refused "client pc1: expected secret or secret-file, found both"
 }
 
-test_same_target_number_twice() {
+test_duplicate_target_number_is_refused() {
 	local tid
 
 	name_store
@@ -244,13 +244,13 @@ test_same_target_number_twice() {
 	refused "tid: expected a number from 1 to 268435455"
 }
 
-# set_fleet LINE: in [fleet], instead of what was there of that key.
+# set_fleet LINE: adds the line to [fleet], instead of that with the same key.
 set_fleet() {
 	sed -i -e "/^${1%% =*} =/d" -e "s/^\[fleet\]/&\n$1/" \
 		"$scratch/fleet.conf"
 }
 
-test_shards_and_what_is_none() {
+test_shards_must_be_1_to_16() {
 	local n
 
 	name_store
@@ -268,7 +268,7 @@ test_shards_and_what_is_none() {
 	set_fleet "shards = 3"
 	refused "client pc1: shard: expected a number below shards of \[fleet\], which is 3, found 3"
 	mistake "$(line_of 'shard = 3')" "client pc1: shard"
-	# One mistake is not two.
+	# An invalid `shards' does not make `shard' a mistake too.
 	set_fleet "shards = 33"
 	refused "shards: expected a number from 1 to 16"
 	set_fleet "shards = 4"
@@ -276,7 +276,7 @@ test_shards_and_what_is_none() {
 	refused "shard: expected in \[client NAME\], found in \[defaults\]"
 }
 
-test_ports_of_shards_do_not_meet() {
+test_overlapping_ports_of_shards_are_refused() {
 	name_store
 	write_fleet pc1 </dev/null
 	set_fleet "shards = 4"
@@ -296,7 +296,7 @@ test_ports_of_shards_do_not_meet() {
 	mistake "$(line_of 'control-port')" "control-port"
 }
 
-test_same_mac_twice() {
+test_duplicate_mac_is_refused() {
 	name_store
 	write_fleet <<-END
 		[machines]
@@ -306,7 +306,7 @@ test_same_mac_twice() {
 	refused "client pc2: expected a unique MAC address"
 }
 
-test_master_and_its_ending() {
+test_ending_of_the_master_may_be_omitted() {
 	name_store
 	touch "$scratch/store/masters/old.VHD" "$scratch/store/masters/win11.vhd"
 	write_fleet <<-END
@@ -325,7 +325,7 @@ test_master_and_its_ending() {
 	refused "client pc3: master: expected an image masters/win11.*, found .*choose one with .format"
 }
 
-test_master_that_is_not_there() {
+test_missing_master_is_refused() {
 	name_store
 	mkdir "$scratch/store/dir.vhdx"
 	ln -s /etc/hostname "$scratch/store/link.vhdx"
@@ -347,7 +347,7 @@ test_master_that_is_not_there() {
 	done
 }
 
-test_master_that_is_a_client() {
+test_image_of_a_client_as_master_is_refused() {
 	name_store
 	mkdir "$scratch/store/clients"
 	touch "$scratch/store/clients/pc1.vhdx"
@@ -367,7 +367,7 @@ test_master_that_is_a_client() {
 		master = clients/pc1
 	END
 	refused "client pc1: master: expected an image that is no client's"
-	# It is nobody's any more.
+	# pc1 is no longer a client: its image may be a master.
 	write_fleet <<-END
 		[client pc2]
 		master = clients/pc1
@@ -375,7 +375,7 @@ test_master_that_is_a_client() {
 	expect 0 glue check
 }
 
-test_iqn_that_tgt_refuses() {
+test_invalid_iqn_is_refused() {
 	local prefix
 
 	name_store
@@ -395,7 +395,7 @@ test_iqn_that_tgt_refuses() {
 	done
 }
 
-test_secret_that_windows_refuses() {
+test_secret_that_windows_refuses_is_refused() {
 	name_store
 	for secret in elevenchars 17characters12345 'twelve chars' 'twelve#chars'; do
 		write_fleet <<-END
@@ -413,7 +413,7 @@ test_secret_that_windows_refuses() {
 	done
 }
 
-test_own_address_replaces_the_default() {
+test_own_address_replaces_that_of_defaults() {
 	name_store
 	write_fleet <<-END
 		[machines]
@@ -425,7 +425,7 @@ test_own_address_replaces_the_default() {
 		's/.*initiator-address //p' "$scratch/stdout" | paste -sd ' ')"
 }
 
-test_usage() {
+test_wrong_usage_is_reported() {
 	expect_error 2 "unknown command 'frob'" tgt-glue frob
 	expect_error 2 "expected a command" tgt-glue
 	expect_error 2 "unknown option" tgt-glue --frob check
@@ -438,14 +438,14 @@ test_usage() {
 		fail "expected 'tgt-glue VERSION': $(cat "$scratch/stdout")"
 }
 
-test_secret_of_unknown_client() {
+test_secret_of_an_unknown_client_fails() {
 	name_store
 	write_fleet pc1 </dev/null
 	expect_error 1 "client: expected one of fleet.conf, found 'pc2'" \
 		glue secret pc2
 }
 
-test_secret_is_new_each_time_and_taken() {
+test_secret_is_random_and_valid() {
 	name_store
 	write_fleet pc1 </dev/null
 	glue secret pc1 >"$scratch/one"
@@ -455,7 +455,7 @@ test_secret_is_new_each_time_and_taken() {
 	expect 0 glue check
 }
 
-# Nothing is changed on disk by a bad fleet.conf.
+# A fleet.conf with mistakes changes nothing on disk.
 test_apply_with_mistakes_changes_nothing() {
 	make_store
 	write_fleet <<-END
@@ -470,7 +470,7 @@ test_apply_with_mistakes_changes_nothing() {
 	[ ! -e "$scratch/targets.conf" ] || fail "a targets-file was written"
 }
 
-test_example_is_sound() {
+test_examples_have_no_mistakes() {
 	mkdir -p "$scratch/images/masters"
 	touch "$scratch/images/masters/win11.vhdx"
 	(umask 077 && echo secretsecret1 >"$scratch/pc018.secret")

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# generate: what tgt-admin makes of the text, and what never changes.
+# generate: tgt-admin reads the targets-file, and identities never change.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# generated CLIENT: its block.
+# generated CLIENT: prints the client's block.
 generated() {
 	glue generate | sed -n "/^<target $iqn_prefix:$1>/,/^<.target>/p"
 }
 
-# The commands that tgt-admin would run, with a file behind each disk.
+# Prints the commands that tgt-admin would run; each disk has a file.
 pretended() {
 	local view
 
@@ -22,7 +22,7 @@ pretended() {
 	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute --pretend
 }
 
-test_tgt_admin_understands_all_of_it() {
+test_tgt_admin_reads_every_setting() {
 	start_tgtd
 	name_store
 	write_fleet <<-END
@@ -58,12 +58,12 @@ test_tgt_admin_understands_all_of_it() {
 $(cat "$scratch/commands")"
 	done
 	! grep -E 'Skipping|WARNING|ALL' "$scratch/commands" ||
-		fail "tgt-admin is not content"
+		fail "tgt-admin failed"
 	equal "disks" 2 "$(grep -c 'new --mode logicalunit' "$scratch/commands")"
 }
 
-# tgt-admin opens a target without initiator-address to all.
-test_every_target_names_an_address() {
+# tgt-admin opens a target without initiator-address to every initiator.
+test_every_target_has_an_address() {
 	name_store
 	write_fleet <<-END
 		[client names]
@@ -82,7 +82,7 @@ test_every_target_names_an_address() {
 		"$(generated open | sed -n 's/.*initiator-address //p')"
 }
 
-test_addresses_as_tgtd_matches_them() {
+test_addresses_are_written_as_tgtd_compares_them() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -98,8 +98,8 @@ test_addresses_as_tgtd_matches_them() {
 		paste -sd ' ')"
 }
 
-# What an initiator knows a disk by.
-test_identity_depends_on_the_name_alone() {
+# An initiator recognises a disk by its identity.
+test_identity_depends_on_the_name_only() {
 	local before
 
 	name_store
@@ -120,15 +120,15 @@ test_identity_depends_on_the_name_alone() {
 	done
 }
 
-# They are what they were in the first release, for ever.
-test_identity_is_the_one_of_all_releases() {
+# The values of the first release.
+test_identity_is_the_same_in_all_releases() {
 	name_store
 	write_fleet pc1 </dev/null
 	equal "tid" 257671427 "$(generated pc1 | sed -n 's/.*controller_tid //p')"
 	equal "serial" 445a22ee5af9efa2 "$(generated pc1 | sed -n 's/.*scsi_sn //p')"
 }
 
-test_512_clients_are_all_different() {
+test_identities_of_512_clients_are_distinct() {
 	local key
 
 	name_store
@@ -145,7 +145,7 @@ test_512_clients_are_all_different() {
 	return 0
 }
 
-test_it_is_a_function_of_its_input() {
+test_output_depends_on_the_input_only() {
 	name_store
 	write_fleet pc1 pc2 </dev/null
 	glue generate >"$scratch/one"
@@ -156,7 +156,7 @@ test_it_is_a_function_of_its_input() {
 	cmp "$scratch/one" "$scratch/two"
 }
 
-test_sectors_of_4096() {
+test_sector_size_4096_is_written() {
 	make_store 64M --sector-size 4096
 	write_fleet pc1 </dev/null
 	generated pc1 | grep -q 'block-size 4096$' ||

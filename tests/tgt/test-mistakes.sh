@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A fleet.conf that is mistaken, or takes most of the fleet away: what is done
-# then, and what is said to do.
+# A fleet.conf with mistakes, or one that would remove most of the targets.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# start_fleet N: clients pc1 to pcN.
+# start_fleet N: applies a fleet of the clients pc1 to pcN.
 start_fleet() {
 	local n=$1
 
@@ -17,7 +16,7 @@ start_fleet() {
 	cp "$scratch/fleet.conf" "$scratch/fleet.all"
 }
 
-# The first N clients alone.
+# cut_fleet N: keeps the first N clients only.
 cut_fleet() {
 	sed "/^.client pc$(($1 + 1)).\$/,\$d" "$scratch/fleet.all" \
 		>"$scratch/fleet.new"
@@ -44,7 +43,7 @@ expect_refused() {
 	said '`tgt-glue apply --remove'
 }
 
-test_many_removals_want_a_word() {
+test_many_removals_need_the_option_remove() {
 	start_fleet 7
 	cut_fleet 2
 	echo '[client new]' >>"$scratch/fleet.conf"
@@ -54,9 +53,9 @@ test_many_removals_want_a_word() {
 	equal "targets" 3 "$(targets)"
 }
 
-test_few_removals_want_none() {
+test_few_removals_need_no_option() {
 	start_fleet 26
-	# Less than five, though more than a fifth of those that stay.
+	# Four: fewer than five, though more than a fifth of those that remain.
 	cut_fleet 22
 	expect 0 glue apply
 	equal "targets" 22 "$(targets)"
@@ -67,27 +66,27 @@ test_few_removals_want_none() {
 	expect_refused 5 18
 }
 
-test_fifth_is_no_more_than_a_fifth() {
+test_removal_of_exactly_a_fifth_needs_no_option() {
 	start_fleet 25
 	cut_fleet 20
 	expect 0 glue apply
 	equal "targets" 20 "$(targets)"
 }
 
-test_fleet_without_machines() {
+test_removal_of_all_clients_is_refused() {
 	start_fleet 6
 	cut_fleet 0
 	expect_refused 6 6
 }
 
-test_other_prefix() {
+test_another_prefix_is_refused() {
 	start_fleet 6
 	sed -i 's/^iqn-prefix.*/&.other/' "$scratch/fleet.conf"
 	expect_refused 6 6
 }
 
-# The targets-file is what a tgtd begins with.
-test_without_tgtd() {
+# A tgtd that starts reads the targets-file, so apply must not change it.
+test_many_removals_are_refused_without_tgtd() {
 	start_fleet 6
 	end_tgtd
 	cut_fleet 0
@@ -96,7 +95,7 @@ test_without_tgtd() {
 	cmp "$scratch/targets.conf" "$scratch/before"
 }
 
-test_moves_are_no_removals() {
+test_moves_to_another_shard_are_not_removals() {
 	start_fleet 6
 	sed -i "/^.fleet/a shards = 2" "$scratch/fleet.conf"
 	glue apply >"$scratch/out" 2>&1 || true
@@ -115,14 +114,14 @@ test_watch_never_removes_many() {
 	start_watch
 	cut_fleet 0
 	wait_until 30 grep -q 'would remove 6 of 6' "$scratch/watch.err"
-	# It goes on with the fleet that it has: a mount that returns, a tgtd.
+	# watch keeps the last fleet in force: it gives it to a new tgtd.
 	kill_tgtd
 	start_tgtd
 	wait_until 60 bash -c "tgtadm -C $port --op show --mode target | grep -q :pc6"
 	equal "said" 1 "$(grep -c 'would remove' "$scratch/watch.err")"
 	kill "$watcher"
 	wait "$watcher" || true
-	# And begins with it.
+	# A watch that starts uses the last fleet too.
 	kill_tgtd
 	start_watch
 	start_tgtd
@@ -133,7 +132,7 @@ test_watch_never_removes_many() {
 	equal "targets" 0 "$(targets)"
 }
 
-test_status_while_fleet_conf_has_mistakes() {
+test_status_shows_the_last_fleet_while_fleet_conf_has_mistakes() {
 	start_fleet 2
 	expect 0 glue status
 	grep -q 'all is as fleet.conf says' "$scratch/stdout"
@@ -148,12 +147,12 @@ test_status_while_fleet_conf_has_mistakes() {
 		([.clients[].target] == ["ok", "ok"])' "$scratch/stdout"
 	expect 0 glue status --prometheus
 	grep -q '^tgt_glue_fleet_conf_good 0$' "$scratch/stdout"
-	# What changes things does not take the old one.
+	# Commands that change targets do not use the last fleet.
 	expect 1 glue apply
 	expect 1 glue plan
 }
 
-test_status_without_any_good_fleet() {
+test_status_fails_without_a_last_fleet() {
 	requires_tgtd
 	start_server
 	write_fleet pc1 <<-END
@@ -163,7 +162,7 @@ test_status_without_any_good_fleet() {
 	said 'nonsense'
 }
 
-test_status_of_a_fleet_whose_master_is_gone() {
+test_status_reports_a_missing_master() {
 	start_fleet 2
 	rm -f "$scratch/store/masters/win11.vhdx"
 	expect 0 glue status

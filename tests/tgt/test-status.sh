@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# status: what an administrator, and a program, is told.
+# status: the table, JSON and Prometheus.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# field CLIENT KEY: of status --json.
+# field CLIENT KEY: prints a value of status --json.
 field() {
 	glue status --json |
 		jq -r ".clients[] | select(.name == \"$1\") | .\"$2\""
 }
 
-# shows PATTERN: a line of standard output.
+# shows PATTERN: expects a line of standard output.
 shows() {
 	grep -Eq -e "$1" "$scratch/stdout" ||
 		fail "expected a line '$1', found: $(cat "$scratch/stdout")"
 }
 
-test_before_and_after_apply() {
+test_target_is_missing_before_apply_and_ok_after() {
 	start_server
 	write_fleet pc1 </dev/null
 	equal "target" missing "$(field pc1 target)"
@@ -35,7 +35,7 @@ test_before_and_after_apply() {
 	shows '^all is as fleet.conf says$'
 }
 
-test_who_is_logged_in() {
+test_sessions_are_listed() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	hold_session pc1
@@ -51,8 +51,8 @@ test_who_is_logged_in() {
 	end_session
 }
 
-# What watch writes down; another session's line is no use.
-test_since_when() {
+# Only the line of the same session has its time.
+test_session_has_the_time_that_watch_saved() {
 	local sid now
 
 	requires_initiator
@@ -71,7 +71,7 @@ test_since_when() {
 	equal "since" "$now" "$(field pc1 sessions | jq '.[0].since')"
 	expect 0 glue status
 	shows '^  pc1 .* 127.0.0.1 +[0-9]+s '
-	# tgtd was not there yet.
+	# A time before the start of tgtd is of an earlier session.
 	sed -i "s/ $now\$/ $((now - 100000))/" "$scratch/targets.conf.sessions"
 	equal "before tgtd" null "$(field pc1 sessions | jq '.[0].since')"
 	end_session
@@ -81,7 +81,7 @@ traffic() {
 	field pc1 sessions | jq ".[0].\"$1\""
 }
 
-test_what_was_read_and_written() {
+test_traffic_of_a_session_is_shown() {
 	requires_initiator
 	requires qemu-io
 	apply_fleet pc1 pc2
@@ -108,13 +108,13 @@ wrote_all() {
 	[ "$(traffic written-bytes)" = $((3 << 20)) ]
 }
 
-# And what it asked of the disk before.
+# At least: qemu-io has read from the disk before, too.
 read_all() {
 	[ "$(traffic read-bytes)" -ge $((5 << 20)) ]
 }
 
-# Blocks are 2 MiB: the third and the fourth are written, and half of each.
-test_share_of_its_own_blocks() {
+# Blocks have 2 MiB.  Half of the third and of the fourth one is written.
+test_blocks_with_own_data_are_counted() {
 	local format
 
 	start_server 20M --format vhdx
@@ -138,7 +138,7 @@ test_share_of_its_own_blocks() {
 	shows '^  vhdx .* 20.0%  '
 }
 
-test_disk_use_is_what_the_image_takes() {
+test_disk_use_is_the_allocated_size() {
 	apply_fleet pc1
 	dd if=/dev/urandom of="$scratch/mnt/clients/pc1.vhdx.raw" bs=1M count=8 \
 		conv=notrunc,fsync status=none
@@ -148,7 +148,7 @@ test_disk_use_is_what_the_image_takes() {
 	[ "$(field pc1 disk-use)" -ge $((8 << 20)) ] || fail "too little"
 }
 
-test_what_differs() {
+test_differences_are_shown() {
 	apply_fleet pc1
 	echo "thin = yes" >>"$scratch/fleet.conf"
 	equal "target" differs "$(field pc1 target)"
@@ -157,7 +157,7 @@ test_what_differs() {
 	shows '^    disk: expected UNMAP, found none'
 	shows '^1 not as fleet.conf says; '
 	equal "agrees" false "$(glue status --json | jq .agrees)"
-	# A secret that was not applied, which tgtd does not tell.
+	# A secret that is not applied yet; tgtd does not show it.
 	sed -i 's/^thin.*/secret = secretsecret1/' "$scratch/fleet.conf"
 	expect 0 glue apply
 	equal "target" ok "$(field pc1 target)"
@@ -165,7 +165,7 @@ test_what_differs() {
 	equal "target" differs "$(field pc1 target)"
 }
 
-test_removed_client_is_extra() {
+test_removed_client_is_an_extra_target() {
 	apply_fleet pc1 pc2
 	write_fleet pc1 </dev/null
 	equal "extra" "$iqn_prefix:pc2" \
@@ -175,7 +175,7 @@ test_removed_client_is_extra() {
 	shows '^  pc2 +extra '
 }
 
-test_little_free_space() {
+test_warns_below_min_free() {
 	start_server
 	write_fleet pc1 </dev/null
 	expect 0 glue status
@@ -186,7 +186,7 @@ test_little_free_space() {
 		"$scratch/stderr"
 }
 
-test_without_tgtd() {
+test_tgtd_that_does_not_answer_fails() {
 	make_store
 	port=$(free_port)
 	write_fleet pc1 </dev/null
@@ -196,7 +196,7 @@ test_without_tgtd() {
 	grep -q 'no tgtd answers' "$scratch/stderr"
 }
 
-test_lines_fit_a_terminal() {
+test_table_fits_79_columns() {
 	requires_initiator
 	start_server
 	vhdfs-img create --size 64M "$scratch/store/masters/other.vhdx"
@@ -212,15 +212,15 @@ test_lines_fit_a_terminal() {
 	awk 'length > 79' "$scratch/stdout" | grep . && fail "lines too long"
 	shows '^  workstation-of-the-second-floor-12$'
 	shows '^    its image clients/wrong.vhdx: parent: expected'
-	# A master's clients stand together.
+	# The clients of one master are together.
 	equal "masters" "masters/win11.vhdx masters/other.vhdx" \
 		"$(grep ^masters "$scratch/stdout" | paste -sd ' ')"
 	end_session
 }
 
-# As its readers demand: HELP and TYPE before the samples, each once, no sample
-# twice, labels escaped, numbers.
-test_prometheus() {
+# HELP and TYPE come once and before the samples, no sample comes twice, labels
+# are escaped, and values are numbers.
+test_prometheus_format_is_valid() {
 	apply_fleet pc1 pc2
 	expect 0 glue status --prometheus
 	awk '
@@ -245,8 +245,8 @@ test_prometheus() {
 		"$scratch/stdout")"
 }
 
-# Or the last good file would stay, and nobody be called.
-test_prometheus_tells_that_tgtd_is_gone() {
+# A failure would leave the old file in place, and raise no alert.
+test_prometheus_reports_a_missing_tgtd() {
 	make_store
 	port=$(free_port)
 	write_fleet pc1 </dev/null
@@ -257,14 +257,14 @@ test_prometheus_tells_that_tgtd_is_gone() {
 		fail "sessions are not known"
 }
 
-test_json_or_prometheus() {
+test_json_and_prometheus_exclude_each_other() {
 	make_store
 	write_fleet pc1 </dev/null
 	expect_error 2 "expected --json or --prometheus, found both" \
 		glue status --json --prometheus
 }
 
-test_256_clients() {
+test_status_of_256_clients_is_complete() {
 	local few
 
 	requires strace
@@ -277,7 +277,7 @@ test_256_clients() {
 	equal "rows" 256 "$(grep -c '^  pc[0-9]* *ok ' "$scratch/stdout")"
 }
 
-test_no_secret_is_shown() {
+test_secrets_are_not_shown() {
 	start_server
 	write_fleet <<-END
 		[client pc1]
@@ -290,7 +290,7 @@ test_no_secret_is_shown() {
 	! grep secretsecret "$scratch/all" || fail "a secret is shown"
 }
 
-test_several_writers_are_told() {
+test_warns_of_several_writers() {
 	start_server
 	requires_initiator
 	write_fleet pc1 <<-END
@@ -315,7 +315,7 @@ test_several_writers_are_told() {
 		jq -r '.clients[].writers' | paste -sd ' ')"
 	glue status --prometheus 2>/dev/null |
 		grep -x 'tgt_glue_client_writers{client="pc1"} 2' >/dev/null ||
-		fail "Prometheus is not told"
+		fail "no metric of several writers"
 	exec {second_fd}>&-
 	wait "$second" || true
 	end_session

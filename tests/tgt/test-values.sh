@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Values of fleet.conf beyond plain words: quotes, comments, other alphabets,
-# names in upper case, portals of every kind, and the mode of files with secrets.
+# Values of fleet.conf: quotes, comments, non-ASCII letters, names in upper case,
+# portals, and the mode of files with secrets.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# set_fleet KEY VALUE: in [fleet], instead of what was there of that key.
+# set_fleet KEY VALUE: sets the key in [fleet], instead of its old value.
 set_fleet() {
 	sed -i "/^$1 =/d" "$scratch/fleet.conf"
 	K=$1 V=$2 perl -pi -e 's/^\[fleet\]/[fleet]\n$ENV{K} = $ENV{V}/' \
@@ -24,7 +24,7 @@ generates() {
 
 tab=$'\t'
 
-test_quoted_values_and_comments() {
+test_comments_and_quotes_are_removed_from_values() {
 	name_store "$scratch/my #1; store"
 	write_fleet <<-END
 		[client pc1]
@@ -42,7 +42,7 @@ test_quoted_values_and_comments() {
 	generates "${tab}initiator-name iqn.2026-01.lan:x"
 }
 
-test_what_may_be_a_comment_or_a_path_is_asked_about() {
+test_ambiguous_comment_is_refused() {
 	name_store
 	write_fleet pc1 </dev/null
 	set_fleet store "$scratch/store #1"
@@ -56,7 +56,7 @@ test_what_may_be_a_comment_or_a_path_is_asked_about() {
 	refused "address: expected .*, found '10.0.0'; text after # or ; is a comment: put a value that contains them in double quotes"
 }
 
-test_quotes_that_do_not_close() {
+test_unclosed_quote_is_refused() {
 	name_store
 	write_fleet pc1 </dev/null
 	set_fleet store "\"$scratch/store"
@@ -65,7 +65,7 @@ test_quotes_that_do_not_close() {
 	refused "expected the end of the line after the closing quote, found more text"
 }
 
-test_byte_order_marks_and_line_ends() {
+test_byte_order_mark_and_crlf_are_accepted() {
 	name_store
 	write_fleet <<-END
 		[client pc1]
@@ -83,8 +83,8 @@ test_byte_order_marks_and_line_ends() {
 	equal "lines" 1 "$(wc -l <"$scratch/stderr")"
 }
 
-# Every step with the mount, the store and the master under such names.
-test_paths_with_spaces_and_other_alphabets() {
+# All steps, with such names of the mount, the store and the master.
+test_paths_with_spaces_and_non_ascii_letters_work() {
 	local odd="Bilder für  Räume; (1) & 画像"
 
 	start_tgtd
@@ -123,7 +123,7 @@ test_paths_with_spaces_and_other_alphabets() {
 	glue status --prometheus | grep 'master="masters/große Räume/' >/dev/null
 }
 
-# tgt-admin does not give back what these say.
+# tgt-admin does not read these paths as they are.
 test_paths_that_tgt_admin_cannot_read_are_refused() {
 	local path
 
@@ -147,7 +147,7 @@ test_paths_that_tgt_admin_cannot_read_are_refused() {
 	done
 }
 
-test_environment_of_a_shard_with_spaces() {
+test_environment_file_quotes_spaces() {
 	name_store
 	write_fleet pc1 </dev/null
 	set_fleet shards 2
@@ -158,7 +158,7 @@ test_environment_of_a_shard_with_spaces() {
 	equal "file" "$scratch/ä b.conf.1" "$TARGETS_FILE"
 }
 
-test_names_in_upper_case_and_with_underscores() {
+test_name_is_folded_in_the_target_only() {
 	requires_initiator
 	apply_fleet PC_1 pc2.LAN
 	[ -e "$scratch/store/clients/PC_1.vhdx" ] || fail "no image of that name"
@@ -173,7 +173,7 @@ test_names_in_upper_case_and_with_underscores() {
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
 }
 
-test_number_follows_from_the_folded_name() {
+test_target_number_follows_from_the_folded_name() {
 	name_store
 	write_fleet pc-1 </dev/null
 	glue generate >"$scratch/lower"
@@ -181,7 +181,7 @@ test_number_follows_from_the_folded_name() {
 	glue generate | sed 's/PC_1/pc-1/' | diff "$scratch/lower" -
 }
 
-test_names_that_fold_alike_are_refused() {
+test_names_with_the_same_target_are_refused() {
 	name_store
 	write_fleet pc-1 PC_1 </dev/null
 	refused "client PC_1: expected a unique target name .upper case becomes lower case, '_' becomes '-'., found $iqn_prefix:pc-1, which client pc-1 "
@@ -190,7 +190,7 @@ test_names_that_fold_alike_are_refused() {
 	refused "client Pc1: expected a unique target name"
 }
 
-test_image_under_another_spelling_is_not_forgotten() {
+test_misspelt_image_is_refused() {
 	local name
 
 	name_store
@@ -205,10 +205,10 @@ test_image_under_another_spelling_is_not_forgotten() {
 	done
 }
 
-test_portals_of_every_kind() {
+test_portal_accepts_address_port_ipv6_and_host_name() {
 	name_store
 	write_fleet pc1 </dev/null
-	# In a boot script, where the server is named.
+	# A boot script contains the address of the server.
 	while read -r portal uri; do
 		set_fleet portal "$portal"
 		expect 0 glue ipxe pc1
@@ -253,7 +253,7 @@ test_tgtd_listens_on_a_name_and_on_ipv6() {
 		"$scratch/stderr" || fail "it does not warn"
 }
 
-test_secrets_that_others_may_read_are_refused() {
+test_secret_file_readable_by_others_is_refused() {
 	local mode
 
 	name_store

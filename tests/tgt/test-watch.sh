@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# watch: what changes is live, and what ends is followed by a reset.
+# watch: changes are applied, and ends of sessions are followed by resets.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -10,7 +10,7 @@ start_watch() {
 	wait_until 10 socket_was_told READY=1
 }
 
-# Its word to systemd goes to $scratch/told.
+# The messages to systemd go to $scratch/told.
 watch_in_background() {
 	requires perl
 	rm -f "$scratch/notify" "$scratch/told"
@@ -42,7 +42,8 @@ says() {
 	wait_until "${2:-10}" grep -Eq -e "$1" "$scratch/watch.out"
 }
 
-# said_times N PATTERN: what it does is there before it says so.
+# said_times N PATTERN: expects the message N times.  It is printed after the
+# change is made.
 said_times() {
 	wait_until 10 said_at_least "$@"
 	equal "times that it said '$2'" "$1" \
@@ -69,7 +70,7 @@ start_fleet() {
 	start_watch
 }
 
-test_new_and_removed_lines_are_live_without_a_command() {
+test_new_and_removed_lines_are_applied() {
 	local i
 
 	start_fleet pc1 </dev/null
@@ -78,7 +79,7 @@ test_new_and_removed_lines_are_live_without_a_command() {
 		echo "[client pc$i]" >>"$scratch/fleet.conf"
 		wait_until 10 is_there "pc$i"
 	done
-	# Replaced by rename, as editors do.
+	# Editors replace a file by rename.
 	sed '/client pc3/d' "$scratch/fleet.conf" >"$scratch/new"
 	mv "$scratch/new" "$scratch/fleet.conf"
 	wait_until 3 is_gone pc3
@@ -89,8 +90,8 @@ test_new_and_removed_lines_are_live_without_a_command() {
 	[ ! -s "$scratch/watch.err" ] || fail "it said: $(cat "$scratch/watch.err")"
 }
 
-# The first new client may create the directory of the images, which is watched
-# then; the second one changes no directory.
+# The first new client may create the directory of the images, which adds a
+# watch.  The second one changes no directory.
 test_new_line_adds_no_watch() {
 	requires strace
 	start_fleet pc1 </dev/null
@@ -106,7 +107,7 @@ test_new_line_adds_no_watch() {
 	! grep inotify_ "$scratch/trace" || fail "it added watches"
 }
 
-test_burst_is_one_apply() {
+test_burst_of_changes_is_one_pass() {
 	local i
 
 	requires strace
@@ -118,12 +119,12 @@ test_burst_is_one_apply() {
 		echo "[client pc$i]" >>"$scratch/fleet.conf"
 	done
 	wait_until 10 is_there pc30
-	# Each apply takes the lock; what it makes in the store is one more.
+	# A pass takes the lock.  The new images in the store cause another pass.
 	[ "$(grep -c flock "$scratch/trace")" -le 3 ] ||
 		fail "$(grep -c flock "$scratch/trace") applies"
 }
 
-test_invalid_file_keeps_the_last_good_state_and_says_why_once() {
+test_mistakes_keep_the_last_fleet_and_are_reported_once() {
 	start_fleet pc1 </dev/null
 	everything >"$scratch/before"
 	printf '[client pc2]\nmaster = nowhere\nfrob = 1\n' \
@@ -132,7 +133,7 @@ test_invalid_file_keeps_the_last_good_state_and_says_why_once() {
 	says 'the fleet stays as it was'
 	touch "$scratch/store/masters/other.vhdx"
 	rm "$scratch/store/masters/other.vhdx"
-	# What it looks after goes on meanwhile.
+	# The checks of tgtd and the mount continue meanwhile.
 	lose_mount "$scratch/mnt"
 	return_mount
 	says '^pc1: disk: given its file again'
@@ -142,7 +143,7 @@ test_invalid_file_keeps_the_last_good_state_and_says_why_once() {
 	wait_until 5 is_there pc2
 }
 
-test_starts_with_an_invalid_file() {
+test_starts_with_mistakes_in_fleet_conf() {
 	requires_initiator
 	start_server
 	echo nonsense >"$scratch/fleet.conf"
@@ -153,7 +154,7 @@ test_starts_with_an_invalid_file() {
 	stop_watch
 }
 
-test_master_that_comes() {
+test_new_master_is_noticed() {
 	start_fleet <<-END
 		[client pc1]
 		master = new/office
@@ -165,7 +166,7 @@ test_master_that_comes() {
 	stop_watch
 }
 
-test_secret_file_that_changes() {
+test_changed_secret_file_is_noticed() {
 	(umask 077 && echo secretsecret1 >"$scratch/pc1.secret")
 	start_fleet <<-END
 		[client pc1]
@@ -180,7 +181,7 @@ test_secret_file_that_changes() {
 	stop_watch
 }
 
-test_what_was_left_is_done_after_the_logout() {
+test_skipped_target_is_changed_after_the_logout() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	echo 'thin = yes' >>"$scratch/fleet.conf"
@@ -191,7 +192,7 @@ test_what_was_left_is_done_after_the_logout() {
 	stop_watch
 }
 
-test_tgtd_that_comes_and_is_restarted() {
+test_start_and_restart_of_tgtd_are_noticed() {
 	requires_initiator
 	make_store
 	mount_store "$scratch/store" "$scratch/mnt"
@@ -209,8 +210,8 @@ test_tgtd_that_comes_and_is_restarted() {
 	end_tgtd
 }
 
-# While tgt-admin gives a tgtd its targets nobody else does.
-test_tgtd_that_is_not_in_service_yet() {
+# While tgt-admin creates the targets of a tgtd, watch creates none.
+test_tgtd_that_is_starting_is_left_alone() {
 	requires_initiator
 	start_server
 	adm --op update --mode sys --name State -v offline
@@ -224,7 +225,7 @@ test_tgtd_that_is_not_in_service_yet() {
 	stop_watch
 }
 
-test_mount_that_is_gone_and_returns() {
+test_returning_mount_gets_its_files_opened_again() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	works write 7
@@ -238,7 +239,7 @@ test_mount_that_is_gone_and_returns() {
 	stop_watch
 }
 
-test_client_of_lost_writes_is_named_until_it_is_back() {
+test_client_with_lost_writes_is_named_until_its_login() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	works write 7
@@ -272,7 +273,7 @@ test_reset_after_each_session() {
 		hold_session pc1
 		works write 7
 		wrote pc1 || fail "nothing was written"
-		# watch asks tgtd each second.
+		# watch asks tgtd every second.
 		wait_until 5 grep -q "^$iqn_prefix:pc1 " \
 			"$scratch/targets.conf.sessions"
 		end_session
@@ -288,17 +289,17 @@ test_reset_after_each_session() {
 	stop_watch
 }
 
-# watch asks tgtd each second, and this one is over before.
-test_reset_after_a_session_that_was_too_short_to_be_seen() {
+# watch asks tgtd every second; this session is shorter.
+test_reset_after_an_unseen_session() {
 	start_fleet <<-END
 		[client pc1]
 		reset = boot
 		[client pc2]
 	END
 	hold_session pc2
-	# watch has looked at all of them.
+	# watch has checked the images of all of them.
 	wait_until 5 grep -q "^$iqn_prefix:pc2 " "$scratch/targets.conf.sessions"
-	# Not through tgtd, so that no session can be seen.
+	# Written without tgtd, so that there is no session at all.
 	for client in pc1 pc2; do
 		printf w | dd of="$scratch/mnt/clients/$client.vhdx.raw" bs=512 \
 			seek=7 conv=notrunc,sync,fsync status=none
@@ -315,8 +316,8 @@ has_old_image() {
 	[ -n "$(find "$scratch/store/clients" -name ".$1.vhdx.*Z")" ]
 }
 
-# A client that is back at once goes on with its disk.
-test_no_reset_of_a_client_that_comes_back() {
+# A client that logs in again at once keeps its disk.
+test_no_reset_of_a_client_that_logs_in_again() {
 	start_fleet <<-END
 		[client pc1]
 		reset = boot
@@ -337,8 +338,8 @@ test_no_reset_of_a_client_that_comes_back() {
 	stop_watch
 }
 
-# All clients are on their way back then, with their systems running.
-test_no_reset_because_tgtd_was_started_again() {
+# All clients log in again then; their systems are running.
+test_no_reset_after_a_restart_of_tgtd() {
 	start_fleet <<-END
 		[client pc1]
 		reset = boot
@@ -362,7 +363,7 @@ test_no_reset_because_tgtd_was_started_again() {
 	stop_watch
 }
 
-test_session_that_ended_while_nobody_watched() {
+test_reset_after_a_session_that_ended_without_watch() {
 	start_fleet <<-END
 		[client pc1]
 		reset = boot
@@ -379,7 +380,7 @@ test_session_that_ended_while_nobody_watched() {
 }
 
 # The clock was ahead when the session ended.
-test_reset_waits_for_no_clock_that_was_set() {
+test_reset_does_not_depend_on_the_clock() {
 	start_fleet <<-END
 		[client pc1]
 		reset = boot
@@ -395,7 +396,7 @@ test_reset_waits_for_no_clock_that_was_set() {
 	stop_watch
 }
 
-test_time_of_login_is_kept() {
+test_login_time_survives_a_restart_of_watch() {
 	local before started
 
 	started=$(date +%s)
