@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "chain/parent-cache.h"
 #include "io/rootdir.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"

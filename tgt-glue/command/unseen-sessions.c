@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "chain/parent-cache.h"
 #include "io/rootdir.h"
 
 static struct unseen_disk *find(const struct unseen_sessions *unseen,

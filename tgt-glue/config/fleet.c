@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "chain/parent-cache.h"
 #include "base/cleanup.h"
 #include "format/registry.h"
 #include "io/rootdir.h"

@@ -11,7 +11,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "chain/parent-cache.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "chain/parent-cache.h"
+#include "io/rootdir.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/config/masters.h"
