@@ -593,6 +593,23 @@ test_what_others_changed_is_set_right() {
 	everything | sort | cmp - <(sort "$scratch/before")
 }
 
+test_an_account_made_by_hand_after_apply_deleted_it_stays() {
+	start_server
+	write_fleet pc1 <<-END
+		user = me
+		secret = rightsecret123
+	END
+	expect 0 glue apply
+	adm --op show --mode account | grep -q me
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	! adm --op show --mode account | grep me || fail "apply left the account"
+	adm --op new --mode account --user me --password secretsecret9
+	expect 0 glue apply
+	adm --op show --mode account | grep -q me ||
+		fail "apply deleted an account that it did not make"
+}
+
 test_two_applies_at_once() {
 	local pids=() pid
 

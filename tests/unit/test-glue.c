@@ -480,7 +480,7 @@ static void users_of_what_is_forgotten_stay_ours(void **state)
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret1"));
 	assert_true(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));
-	last_applied_forget_users_but(&a, &there);
+	last_applied_keep_users(&a, &there);
 	assert_false(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));
 	last_applied_fini(&a);

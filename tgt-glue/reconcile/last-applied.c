@@ -93,13 +93,13 @@ void last_applied_forget(struct last_applied *last, const char *iqn)
 	drop(last, iqn);
 }
 
-void last_applied_forget_users_but(struct last_applied *last,
-				   const struct strings *there)
+void last_applied_keep_users(struct last_applied *last,
+			     const struct strings *accounts)
 {
 	struct strings kept = { 0 };
 
 	for (size_t i = 0; i < last->users.n; i++)
-		if (strings_have(there, last->users.v[i]))
+		if (strings_have(accounts, last->users.v[i]))
 			strings_add(&last->arena, &kept, last->users.v[i]);
 	last->users = kept;
 }

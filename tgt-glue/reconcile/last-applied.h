@@ -56,9 +56,12 @@ void last_applied_forget(struct last_applied *last, const char *iqn);
 void last_applied_set(struct last_applied *last, const char *iqn,
 		      const char *block);
 
-/* Forgets users whom tgtd does not have any more. */
-void last_applied_forget_users_but(struct last_applied *last,
-				   const struct strings *there);
+/*
+ * Forgets users of removed blocks that are not among tgtd's accounts: an
+ * account of that name that appears later is the administrator's, and stays.
+ */
+void last_applied_keep_users(struct last_applied *last,
+			     const struct strings *accounts);
 
 /* Forgets names of targets that tgtd does not have. */
 void last_applied_keep_names(struct last_applied *last,

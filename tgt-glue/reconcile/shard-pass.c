@@ -77,8 +77,10 @@ static int read_tgtd(struct shard_pass *pass)
 				&pass->opened);
 	if (r == 0)
 		r = shard_pass_read_again(pass);
-	if (r == 0)
+	if (r == 0) {
 		last_applied_keep_names(&pass->last, &pass->live);
+		last_applied_keep_users(&pass->last, &pass->live.accounts);
+	}
 	return r;
 }
 
@@ -236,6 +238,8 @@ int shard_pass_verify(struct shard_pass *pass)
 				"after it was applied: %s; `tgt-glue apply\' tries again",
 				why);
 	}
+	if (r == 0)
+		last_applied_keep_users(&pass->last, &now.accounts);
 	tgtd_state_fini(&now);
 	return r;
 }
