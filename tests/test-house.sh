@@ -32,6 +32,16 @@ includes_point_downward() {
 		awk -v ok=" $allowed " 'index(ok, " " $2 " ") == 0'
 }
 
+# The same inside tgt-glue, whose folders include what vhdfs offers a program.
+glue_includes_point_downward() {
+	local folder=$1 allowed=$2
+	search -n '^#include "' tgt-glue/"$folder"/*.[ch] /dev/null |
+		sed -n -e 's/^\([^:]*:[0-9]*\):#include "tgt-glue\/\([a-z-]*\)\/.*/\1 \2/p' \
+			-e 's/^\([^:]*:[0-9]*\):#include "\([a-z-]*\)\/.*/\1 vhdfs-\2/p' |
+		awk -v ok=" $allowed vhdfs-store vhdfs-chain vhdfs-format vhdfs-io vhdfs-base " \
+			'index(ok, " " $2 " ") == 0'
+}
+
 test_includes_point_downward() {
 	{
 		includes_point_downward vhdfs/base "base"
@@ -44,8 +54,13 @@ test_includes_point_downward() {
 		includes_point_downward vhdfs/img "img store chain format io base"
 		includes_point_downward vhdfs/nbdkit \
 			"nbdkit store chain format io base"
-		includes_point_downward tgt-glue \
-			"tgt-glue store chain format io base"
+		glue_includes_point_downward base "base"
+		glue_includes_point_downward config "config base"
+		glue_includes_point_downward tgtd "tgtd config base"
+		glue_includes_point_downward reconcile \
+			"reconcile tgtd config base"
+		glue_includes_point_downward command \
+			"command reconcile tgtd config base"
 	} | nothing "include that points upward"
 }
 

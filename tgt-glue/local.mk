@@ -74,6 +74,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/removals.h \
 	tgt-glue/reconcile/shard-pass.c \
 	tgt-glue/reconcile/shard-pass.h \
+	tgt-glue/reconcile/space.c \
+	tgt-glue/reconcile/space.h \
 	tgt-glue/reconcile/spare.c \
 	tgt-glue/reconcile/spare.h \
 	tgt-glue/reconcile/targets-conf.c \

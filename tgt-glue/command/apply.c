@@ -10,6 +10,13 @@
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
+int command_exit_code(const struct reconcile *reconcile, int r)
+{
+	if (r < 0 || reconcile->failed)
+		return EXIT_FAILED;
+	return reconcile->left ? EXIT_LEFT : EXIT_DONE;
+}
+
 int command_plan(const struct command_line *line)
 {
 	struct fleet fleet;
@@ -22,7 +29,7 @@ int command_plan(const struct command_line *line)
 
 	if (r == 0) {
 		r = reconcile_run(&reconcile);
-		code = reconcile_exit_code(&reconcile, r);
+		code = command_exit_code(&reconcile, r);
 	}
 	reconcile_fini(&reconcile);
 	messages_fini(&messages);
@@ -66,7 +73,7 @@ static int apply_once(const struct command_line *line,
 
 	if (r == 0) {
 		r = reconcile_run(&reconcile);
-		code = reconcile_exit_code(&reconcile, r);
+		code = command_exit_code(&reconcile, r);
 	}
 	*ret_again = code != EXIT_DONE && reconcile.waiting;
 	reconcile_fini(&reconcile);

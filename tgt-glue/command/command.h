@@ -5,6 +5,8 @@
 
 #include "tgt-glue/config/fleet.h"
 
+struct reconcile;
+
 /* Exit codes. */
 enum {
 	EXIT_DONE = 0,
@@ -46,6 +48,8 @@ int command_load(const struct command_line *line, struct fleet *fleet);
  * succeeds, holds until it is closed. */
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
 			int *ret_lock);
+/* The exit code of a command whose pass returned r. */
+int command_exit_code(const struct reconcile *reconcile, int r);
 /* "tgt-glue: " and the last error, to standard error. Returns EXIT_FAILED. */
 int command_failed(void);
 

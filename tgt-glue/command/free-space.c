@@ -18,33 +18,12 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/printable.h"
-#include "tgt-glue/command/status.h"
-#include "tgt-glue/config/values.h"
 
 extern char **environ;
-
-void free_space_read(const struct fleet *fleet, struct free_space *ret)
-{
-	struct statvfs st;
-
-	*ret = (struct free_space){ 0 };
-	if (statvfs(fleet->store, &st) < 0)
-		return;
-	ret->free = (uint64_t)st.f_bavail * st.f_frsize;
-	ret->size = (uint64_t)st.f_blocks * st.f_frsize;
-	if (fleet->min_free)
-		ret->min_free = value_read_min_free(fleet->min_free, ret->size);
-}
-
-bool free_space_is_low(const struct free_space *space)
-{
-	return space->free < space->min_free;
-}
 
 /* The argument vector: the words of on-low-space, then the state. */
 static char **make_argv(struct arena *arena, const struct fleet *fleet,

@@ -5,18 +5,7 @@
 
 #include <sys/types.h>
 
-#include "tgt-glue/config/fleet.h"
-
-/* In bytes. */
-struct free_space {
-	uint64_t size;
-	uint64_t free;
-	uint64_t min_free; /* 0: no warning */
-};
-
-/* All fields are 0 if statvfs() of the store fails. */
-void free_space_read(const struct fleet *fleet, struct free_space *ret);
-bool free_space_is_low(const struct free_space *space);
+#include "tgt-glue/reconcile/space.h"
 
 /* The state between two checks.  All zeros: no check yet. */
 struct free_space_watch {

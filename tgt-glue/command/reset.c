@@ -44,7 +44,7 @@ int command_reset(const struct command_line *line)
 		r = read_names(line, &fleet, &reconcile.options.reset);
 	if (r == 0) {
 		r = reconcile_run(&reconcile);
-		code = reconcile_exit_code(&reconcile, r);
+		code = command_exit_code(&reconcile, r);
 	}
 	reconcile_fini(&reconcile);
 	messages_fini(&messages);

@@ -306,23 +306,6 @@ struct traffic status_traffic(const struct status_row *row)
 	return sum;
 }
 
-const char *status_size(uint64_t bytes)
-{
-	static const char units[] = "BKMGTPE";
-	static char ring[8][16];
-	static unsigned next;
-	char *text = ring[next++ % 8];
-	double n = (double)bytes;
-	int unit = 0;
-
-	/* Not 1000.0K, which is too long. */
-	for (; n >= 999.5; unit++)
-		n /= 1024;
-	snprintf(text, sizeof ring[0], unit && n < 99.95 ? "%.1f%c" : "%.0f%c",
-		 n, units[unit]);
-	return text;
-}
-
 void status_read(struct status *s)
 {
 	client_images_sector_sizes(&s->fleet);

@@ -97,7 +97,5 @@ size_t status_shard_clients(const struct status *s,
 			    size_t *ret_sessions);
 /* The sum over the row's sessions. */
 struct traffic status_traffic(const struct status_row *row);
-/* "12.3M"; at most 6 characters, in one of eight buffers used in turn. */
-const char *status_size(uint64_t bytes);
 
 #endif

@@ -356,7 +356,7 @@ static void run(struct watch *w)
 	w->mount_dev = mount_device(w);
 	if (r == 0)
 		r = reconcile_run(&reconcile);
-	code = reconcile_exit_code(&reconcile, r);
+	code = command_exit_code(&reconcile, r);
 	for (size_t i = 0; i < reconcile.n; i++)
 		forget_resets(w, &reconcile.v[i]);
 	save_sessions(w);

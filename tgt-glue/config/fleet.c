@@ -82,3 +82,12 @@ unsigned shard_wanted(const struct fleet *fleet)
 		n += !fleet->shards[i].retired;
 	return n;
 }
+
+const char *fleet_client_name(const struct fleet *fleet, const char *iqn)
+{
+	size_t n = strlen(fleet->iqn_prefix);
+
+	if (strncmp(iqn, fleet->iqn_prefix, n) != 0 || iqn[n] != ':')
+		return NULL;
+	return iqn + n + 1;
+}

@@ -99,6 +99,8 @@ const char *client_image_of_other_format(struct fleet *fleet,
 /* The client, or NULL. */
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
+/* The client's name in an IQN with the fleet's prefix, else null. */
+const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 
 /* Reports a mistake of a client, as conf_mistake: "client NAME: ...". */
 void fleet_mistake(struct fleet *fleet, const struct client *client, int line,

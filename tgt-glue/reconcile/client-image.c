@@ -211,7 +211,7 @@ int client_images_ensure(struct fleet *fleet, const struct client *client,
 	struct error why = *error_last();
 
 	*ret_spare = false;
-	if (!spare_no_room(r))
+	if (!error_is_no_space(r))
 		return r;
 	for (unsigned i = 0; i < fleet->spares; i++)
 		if (make(fleet, client, spare_name(&fleet->conf.arena, i)) ==

@@ -21,7 +21,6 @@
 #include "chain/parent-cache.h"
 #include "io/rootdir.h"
 #include "tgt-glue/tgtd/backing-files.h"
-#include "tgt-glue/reconcile/plan.h"
 #include "tgt-glue/config/tid.h"
 
 /* A mount of vhdfs, and the device of the directory that it shows. */
@@ -176,7 +175,7 @@ static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 	if (strings_have(&last->names, target->name))
 		return true;
 	return has_our_serial(target) &&
-	       (plan_client_name(fleet, target->name) ||
+	       (fleet_client_name(fleet, target->name) ||
 		in_mount(fleet, target->lun.path));
 }
 
@@ -246,8 +245,8 @@ static void block(struct fleet *fleet, const struct exporter *exporter,
 		end = arena_printf(
 			arena,
 			", logged in: %s; shut it down, then type `tgt-glue apply\'",
-			plan_initiators(arena, target->connections,
-					target->n_connections));
+			tgtd_state_initiators(arena, target->connections,
+					      target->n_connections));
 	else
 		end = "; type `tgt-glue apply\'";
 	client->blocked = arena_printf(

@@ -48,9 +48,7 @@
 #include "tgt-glue/config/children.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/tgtd/backing-files.h"
-#include "tgt-glue/command/free-space.h"
-#include "tgt-glue/reconcile/spare.h"
-#include "tgt-glue/command/status.h"
+#include "tgt-glue/reconcile/space.h"
 
 #define DIRECTORY "clients"
 
@@ -187,7 +185,7 @@ static int put_aside(struct fleet *fleet, const struct client *client, int dir,
 			      RENAME_NOREPLACE) < 0
 			    ? -errno
 			    : 0;
-	} while (r == -EEXIST || (spare_no_room(r) && tries--));
+	} while (r == -EEXIST || (error_is_no_space(r) && tries--));
 	if (r < 0)
 		*ret_old = NULL;
 	else if (fsync(dir) < 0)

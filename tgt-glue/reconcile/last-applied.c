@@ -12,8 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "tgt-glue/reconcile/spare.h"
-#include "tgt-glue/reconcile/targets-conf.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/values.h"
 
@@ -208,7 +206,7 @@ int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 	if (r == 0)
 		r = textfile_read(state, &ret->saved);
 	if (r == 0)
-		r = targets_conf_read(shard, &file);
+		r = textfile_read(shard->targets_file, &file);
 	if (r < 0)
 		return r;
 	take_names(ret, ret->saved);
@@ -314,7 +312,7 @@ int last_applied_save(const struct shard *shard, const struct tgtd *tgtd,
 	if (last->saved && !strcmp(last->saved, text))
 		return unpark(last, state);
 	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
-	if (spare_no_room(r))
+	if (error_is_no_space(r))
 		return park(last, state);
 	if (r < 0)
 		return r;

@@ -9,25 +9,8 @@
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/tgtd/backing-files.h"
+#include "tgt-glue/tgtd/opened.h"
 #include "tgt-glue/reconcile/targets-conf.h"
-
-const char *plan_client_name(const struct fleet *fleet, const char *iqn)
-{
-	size_t n = strlen(fleet->iqn_prefix);
-
-	if (strncmp(iqn, fleet->iqn_prefix, n) != 0 || iqn[n] != ':')
-		return NULL;
-	return iqn + n + 1;
-}
-
-const char *plan_initiators(struct arena *arena,
-			    const struct tgtd_connection *c, size_t n)
-{
-	const char *more = n > 1 ? " and others" : "";
-
-	return arena_printf(arena, "%s from %s%s", c->initiator, c->address,
-			    more);
-}
 
 bool plan_wants_user(const struct client *client, const char *user)
 {
@@ -148,15 +131,10 @@ static struct work *add_work(struct plan *plan)
 	return &plan->works[plan->n++];
 }
 
-bool plan_ends_session(const struct tgtd_target *target)
-{
-	return target->lun.lost && target->n_connections;
-}
-
 const char *plan_logged_in(struct arena *arena, const struct work *work,
 			   const struct tgtd_connection *list, size_t n)
 {
-	const char *who = plan_initiators(arena, list, n);
+	const char *who = tgtd_state_initiators(arena, list, n);
 
 	return work->reset
 		       ? arena_printf(
@@ -177,7 +155,7 @@ static void leave_if_in_use(struct plan *plan, struct work *work,
 	const struct tgtd_target *live = work->live;
 
 	work->force = (force && !strcmp(force, work->name)) ||
-		      (live && !work->reset && plan_ends_session(live));
+		      (live && !work->reset && opened_ends_sessions(live));
 	if (live && live->n_connections && !work->force)
 		work->left =
 			plan_logged_in(&plan->arena, work, live->connections,
@@ -242,7 +220,7 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		why = plan_difference(&plan->arena, fleet, client, &as, last,
 				      &kind);
 	}
-	if (target && !reset && plan_ends_session(target)) {
+	if (target && !reset && opened_ends_sessions(target)) {
 		kind = WORK_REMAKE;
 		why = "answered writes may be lost: the mount was made anew";
 	}
@@ -480,7 +458,7 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 		const char *path = backing_files_path(fleet, t);
 		const struct work *work = work_of(plan, t);
 
-		if (!why || !path || plan_ends_session(t) ||
+		if (!why || !path || opened_ends_sessions(t) ||
 		    (work && !work->left && !work->failed &&
 		     (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
 			continue;

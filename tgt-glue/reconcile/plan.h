@@ -108,18 +108,9 @@ const char *plan_disk_difference(struct arena *arena,
 				 const struct client *client,
 				 const struct tgtd_target *live);
 
-/* Are its sessions to be ended, for the initiators to learn of lost writes? */
-bool plan_ends_session(const struct tgtd_target *target);
-
 /* Is it the user whom the client logs in as? */
 bool plan_wants_user(const struct client *client, const char *user);
 
-/* Is the name one that this fleet's prefix makes? Then the client's name. */
-const char *plan_client_name(const struct fleet *fleet, const char *iqn);
-
-/* Who is logged in, in words. */
-const char *plan_initiators(struct arena *arena,
-			    const struct tgtd_connection *c, size_t n);
 /* Why a target is left because of its sessions, and what to type, of pool. */
 const char *plan_logged_in(struct arena *arena, const struct work *work,
 			   const struct tgtd_connection *list, size_t n);

@@ -35,7 +35,6 @@
 #include "base/printable.h"
 #include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/command/command.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
@@ -326,11 +325,4 @@ int reconcile_lock(const struct fleet *fleet)
 	if (r < 0)
 		return fail_errno(r, "targets-file: %s", file);
 	return steal_fd(&fd);
-}
-
-int reconcile_exit_code(const struct reconcile *reconcile, int r)
-{
-	if (r < 0 || reconcile->failed)
-		return EXIT_FAILED;
-	return reconcile->left ? EXIT_LEFT : EXIT_DONE;
 }

@@ -37,7 +37,5 @@ int reconcile_run(struct reconcile *reconcile);
  * in any case. */
 bool reconcile_refuses(struct reconcile *reconcile);
 void reconcile_fini(struct reconcile *reconcile);
-/* The exit code. */
-int reconcile_exit_code(const struct reconcile *reconcile, int r);
 
 #endif

@@ -179,7 +179,7 @@ static int forget_opened(struct shard_pass *pass)
 
 		if (w->left || w->failed || !w->live)
 			continue;
-		if (plan_ends_session(w->live))
+		if (opened_ends_sessions(w->live))
 			opened_note_restart(&pass->opened, w->live->name);
 		else if (!w->live->n_connections)
 			opened_forget(&pass->opened, w->live->name);

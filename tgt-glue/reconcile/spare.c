@@ -30,11 +30,6 @@
 
 #define DIRECTORY "clients"
 
-bool spare_no_room(int code)
-{
-	return code == -ENOSPC || code == -EDQUOT;
-}
-
 const char *spare_name(struct arena *arena, unsigned i)
 {
 	return arena_printf(

@@ -14,9 +14,6 @@
 
 enum { SPARES_MAX = 64 };
 
-/* Is it an error of a file system, or of a quota, that is full? */
-bool spare_no_room(int code);
-
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct arena *arena, unsigned i);
 /* Removes it, so that its room can be used; false where there is none. */

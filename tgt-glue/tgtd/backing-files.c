@@ -29,7 +29,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/guid.h"
-#include "tgt-glue/reconcile/plan.h"
 
 /* A descriptor of tgtd's. */
 struct fdstore_state {

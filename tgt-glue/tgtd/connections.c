@@ -99,6 +99,13 @@ int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
 	return (int)reader.n;
 }
 
+const char *tgtd_state_initiators(struct arena *arena,
+				  const struct tgtd_connection *list, size_t n)
+{
+	return arena_printf(arena, "%s from %s%s", list->initiator,
+			    list->address, n > 1 ? " and others" : "");
+}
+
 void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
 				const struct tgtd_connection *list, size_t n)
 {

@@ -10,8 +10,6 @@
 
 #include "base/cleanup.h"
 #include "base/guid.h"
-#include "tgt-glue/reconcile/plan.h"
-#include "tgt-glue/reconcile/spare.h"
 #include "tgt-glue/base/textfile.h"
 
 /* The caller's to free. */
@@ -117,7 +115,7 @@ int opened_save(const struct shard *shard, const struct opened *opened)
 	if (fclose(f) != 0)
 		abort();
 	r = textfile_write(path, text, 0600, TEXTFILE_ANY_GROUP);
-	return r < 0 && !spare_no_room(r) ? r : 0;
+	return r < 0 && !error_is_no_space(r) ? r : 0;
 }
 
 void opened_fini(struct opened *opened)
@@ -178,10 +176,15 @@ static bool has_logged_in(const struct tgtd_target *t)
 	       (t->lun.file == FILE_RIGHT || t->lun.file == FILE_UNKNOWN);
 }
 
+bool opened_ends_sessions(const struct tgtd_target *target)
+{
+	return target->lun.lost && target->n_connections;
+}
+
 bool opened_to_restart(const struct opened *opened, const char *iqn,
 		       const struct tgtd_target *target)
 {
-	if (target && plan_ends_session(target))
+	if (target && opened_ends_sessions(target))
 		return true;
 	return strings_have(&opened->restart, iqn) && !has_logged_in(target);
 }

@@ -56,6 +56,10 @@ void opened_parse(struct opened *opened, const char *text,
 /* Sets lun.lost of all targets, of which backing_files_inspect has told. */
 void opened_judge(const struct opened *opened, struct tgtd_state *live);
 
+/* True if the target's sessions must be ended, so that the initiators learn of
+ * lost writes. */
+bool opened_ends_sessions(const struct tgtd_target *target);
+
 void opened_forget(struct opened *opened, const char *iqn);
 void opened_note_restart(struct opened *opened, const char *iqn);
 

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "base/cleanup.h"
-#include "tgt-glue/reconcile/plan.h"
 #include "tgt-glue/base/textfile.h"
 
 /*
@@ -197,7 +196,7 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 
 	next.instance = arena_strdup(&next.arena, instance);
 	for (size_t i = 0; i < live->n; i++)
-		if (plan_client_name(fleet, live->targets[i].name))
+		if (fleet_client_name(fleet, live->targets[i].name))
 			take_target(&next, same ? sessions : NULL,
 				    &live->targets[i], now);
 	for (size_t i = 0; i < sessions->n_ends; i++) {

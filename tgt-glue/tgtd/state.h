@@ -107,6 +107,9 @@ struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
  * They are of live's pool. */
 int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
 			   int32_t tid, struct tgtd_connection **ret);
+/* "INITIATOR from ADDRESS", and whether there are others; n is at least 1. */
+const char *tgtd_state_initiators(struct arena *arena,
+				  const struct tgtd_connection *list, size_t n);
 void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
 				const struct tgtd_connection *list, size_t n);
 /* The portals that tgtd listens on, "ADDRESS:PORT". */

@@ -102,4 +102,10 @@ static inline bool error_is_passing(int code)
 	       code == -ENFILE;
 }
 
+/* The filesystem or a quota is full. */
+static inline bool error_is_no_space(int code)
+{
+	return code == -ENOSPC || code == -EDQUOT;
+}
+
 #endif
