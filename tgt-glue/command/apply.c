@@ -14,7 +14,7 @@ int command_exit_code(const struct reconcile *reconcile, int r)
 {
 	if (r < 0 || reconcile->failed)
 		return EXIT_FAILED;
-	return reconcile->left ? EXIT_LEFT : EXIT_DONE;
+	return reconcile->skipped ? EXIT_LEFT : EXIT_DONE;
 }
 
 int command_plan(const struct command_line *line)

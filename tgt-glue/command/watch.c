@@ -284,8 +284,7 @@ static void forget_resets(struct watch *w, const struct shard_pass *pass)
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *work = &pass->plan.works[i];
 
-		if (work->reset && !work->left && !work->failed &&
-		    !work->not_reset)
+		if (work->reset && work->outcome == OUTCOME_DONE)
 			forget_end(w, work->client->iqn);
 	}
 }

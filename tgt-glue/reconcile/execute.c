@@ -45,17 +45,11 @@ struct carrying {
 	struct plan *plan;
 };
 
-static bool stopped(const struct work *work)
-{
-	return work->left || work->failed;
-}
-
 /* Notes the last error as why the work failed. */
 static void fail_work(struct carrying *c, struct work *work, const char *what)
 {
-	if (!work->failed)
-		work->failed = arena_printf(&c->plan->arena, "%s: %s", what,
-					    error_text());
+	work_fail(work,
+		  arena_printf(&c->plan->arena, "%s: %s", what, error_text()));
 }
 
 static int ask(struct carrying *c, enum tgtd_mode mode, enum tgtd_op op,
@@ -125,7 +119,6 @@ static void close_target(struct carrying *c, struct work *work)
 			return;
 		}
 	}
-	work->closed = work->kind != WORK_ACCESS;
 }
 
 /* 2 */
@@ -149,8 +142,8 @@ static void look_for_sessions(struct carrying *c, struct work *work)
 	if (n < 0)
 		fail_work(c, work, "sessions");
 	else
-		work->left =
-			plan_logged_in(&c->plan->arena, work, list, (size_t)n);
+		work_skip(work, plan_logged_in(&c->plan->arena, work, list,
+					       (size_t)n));
 	give_rules_back(c, work);
 }
 
@@ -163,12 +156,14 @@ static void hold_if_exported(struct carrying *c, struct work *work)
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
 
-		if (w->successor != work->client || !stopped(w) || w->absent)
+		if (w->successor != work->client || !work_is_stopped(w) ||
+		    w->absent)
 			continue;
-		work->left = work->client->blocked = arena_printf(
+		work->client->blocked = arena_printf(
 			&c->fleet->conf.arena,
 			"its disk is exported for writing by target %s: %s",
-			w->live->name, w->left ? w->left : w->failed);
+			w->live->name, w->reason);
+		work_skip(work, work->client->blocked);
 		if (work->live && !work->absent)
 			give_rules_back(c, work);
 		return;
@@ -194,10 +189,12 @@ static void reset_image(struct carrying *c, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(c->fleet, work->client, &work->aside) < 0)
-		work->not_reset = arena_strdup(&c->plan->arena, error_text());
-	else if (image_reset_shown(c->fleet, work->client) < 0)
+	if (image_reset_run(c->fleet, work->client, &work->aside) < 0) {
+		work->outcome = OUTCOME_NOT_RESET;
+		work->reason = arena_strdup(&c->plan->arena, error_text());
+	} else if (image_reset_shown(c->fleet, work->client) < 0) {
 		fail_work(c, work, "its fresh image");
+	}
 }
 
 /* Does a target that is not closed have the user? */
@@ -206,7 +203,7 @@ static bool user_is_held(const struct carrying *c, const char *user)
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
 
-		if (w->live && stopped(w) && !w->absent &&
+		if (w->live && work_is_stopped(w) && !w->absent &&
 		    (strings_have(&w->live->accounts, user) ||
 		     (w->live->outgoing && !strcmp(w->live->outgoing, user))))
 			return true;
@@ -226,12 +223,15 @@ static void leave_users_of(struct carrying *c, const char *user)
 	for (size_t i = 0; i < c->plan->n; i++) {
 		struct work *w = &c->plan->works[i];
 
-		if (!w->client || stopped(w) || !has_user(w->client, user))
+		if (!w->client || work_is_stopped(w) ||
+		    !has_user(w->client, user))
 			continue;
-		w->left = arena_printf(
-			&c->plan->arena,
-			"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
-			user);
+		work_skip(
+			w,
+			arena_printf(
+				&c->plan->arena,
+				"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
+				user));
 		if (w->live && !w->absent)
 			give_rules_back(c, w);
 	}
@@ -332,10 +332,12 @@ static void make_target(struct carrying *c, struct work *work)
 	/* One that is being stopped ends only when it has no target any more.
 	 */
 	if (r == 0) {
-		work->left = arena_printf(
-			&c->plan->arena,
-			"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
-			shard_start(client->shard));
+		work_skip(
+			work,
+			arena_printf(
+				&c->plan->arena,
+				"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
+				shard_start(client->shard)));
 		return;
 	}
 	if (r < 0) {
@@ -368,17 +370,19 @@ static void ask_for_disks(struct carrying *c, unsigned kinds)
 		const struct tgtd_target *t;
 		const char *why;
 
-		if (stopped(w) || !(kinds & 1u << w->kind))
+		if (work_is_stopped(w) || !(kinds & 1u << w->kind))
 			continue;
 		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
 		why = t ? plan_disk_difference(&c->plan->arena, w->client, t)
 			: "tgtd does not tell of it";
 		if (!why)
 			continue;
-		w->failed = arena_printf(
-			&c->plan->arena,
-			"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
-			why);
+		work_fail(
+			w,
+			arena_printf(
+				&c->plan->arena,
+				"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
+				why));
 		unmake_target(c, w);
 	}
 	tgtd_state_fini(&now);
@@ -464,8 +468,6 @@ static void open_target(struct carrying *c, struct work *work)
 				work->client->initiators.v[i]);
 	if (r < 0)
 		fail_work(c, work, "access");
-	else
-		work->closed = false;
 }
 
 /* tgtd's words say little, and it takes for reading only what it cannot write,
@@ -507,7 +509,7 @@ static void each(struct carrying *c, unsigned kinds,
 {
 	for (size_t i = 0; i < c->plan->n; i++)
 		if (kinds & 1u << c->plan->works[i].kind &&
-		    !stopped(&c->plan->works[i]))
+		    !work_is_stopped(&c->plan->works[i]))
 			step(c, &c->plan->works[i]);
 }
 

@@ -37,8 +37,7 @@ static void stay_if_left(struct shard_pass *pass)
 		const struct work *w = &pass->plan.works[i];
 
 		/* A successor stays where it is to be, and is blocked. */
-		if (!w->successor &&
-		    (w->left || w->failed || pass->options.only))
+		if (!w->successor && (work_is_stopped(w) || pass->options.only))
 			stay(pass,
 			     fleet_client_by_iqn(pass->fleet, w->live->name));
 	}
@@ -63,11 +62,13 @@ static void leave_until_it_runs(struct shard_pass *pass)
 		struct work *w = &pass->plan.works[i];
 
 		if (w->successor && !home_of(pass, w->successor)->there)
-			w->left = arena_printf(
-				&pass->plan.arena,
-				"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
-				w->successor->shard->tgtd,
-				shard_start(w->successor->shard));
+			work_skip(
+				w,
+				arena_printf(
+					&pass->plan.arena,
+					"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
+					w->successor->shard->tgtd,
+					shard_start(w->successor->shard)));
 	}
 }
 

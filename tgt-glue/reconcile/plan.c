@@ -124,6 +124,28 @@ const char *plan_difference(struct arena *arena, struct fleet *fleet,
 	return NULL;
 }
 
+void work_skip(struct work *work, const char *reason)
+{
+	if (work->outcome == OUTCOME_FAILED)
+		return;
+	work->outcome = OUTCOME_SKIPPED;
+	work->reason = reason;
+}
+
+void work_fail(struct work *work, const char *reason)
+{
+	if (work->outcome == OUTCOME_FAILED)
+		return;
+	work->outcome = OUTCOME_FAILED;
+	work->reason = reason;
+}
+
+bool work_is_stopped(const struct work *work)
+{
+	return work->outcome == OUTCOME_SKIPPED ||
+	       work->outcome == OUTCOME_FAILED;
+}
+
 static struct work *add_work(struct plan *plan)
 {
 	plan->works = arena_grow(&plan->arena, plan->works, plan->n,
@@ -157,9 +179,9 @@ static void leave_if_in_use(struct plan *plan, struct work *work,
 	work->force = (force && !strcmp(force, work->name)) ||
 		      (live && !work->reset && opened_ends_sessions(live));
 	if (live && live->n_connections && !work->force)
-		work->left =
-			plan_logged_in(&plan->arena, work, live->connections,
-				       live->n_connections);
+		work_skip(work,
+			  plan_logged_in(&plan->arena, work, live->connections,
+					 live->n_connections));
 }
 
 /* What is the matter that a reopen puts right; null: nothing. */
@@ -241,17 +263,17 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 			       .live = target,
 			       .why = why,
 			       .reset = reset };
-	work->failed =
-		skip_reason
-			? skip_reason
-			: number_is_taken(plan, client,
-					  tgtd_state_target_by_tid(
-						  live, (int32_t)client->tid));
-	if (!work->failed)
+	if (!skip_reason)
+		skip_reason = number_is_taken(
+			plan, client,
+			tgtd_state_target_by_tid(live, (int32_t)client->tid));
+	if (skip_reason)
+		work_fail(work, skip_reason);
+	else
 		leave_if_in_use(plan, work, options->force);
-	if (!work->failed && !work->left && client->blocked &&
+	if (!work_is_stopped(work) && client->blocked &&
 	    (kind == WORK_NEW || kind == WORK_REMAKE || kind == WORK_NONE))
-		work->left = client->blocked;
+		work_skip(work, client->blocked);
 }
 
 static struct work *add_removal(struct plan *plan, struct tgtd_target *target,
@@ -309,9 +331,9 @@ static void plan_move(struct plan *plan, const struct shard *shard,
 
 	if (strcmp(client->iqn, target->name) != 0)
 		work->successor = client;
-	if (work->left)
-		work->left =
-			arena_printf(&plan->arena, "%s (%s)", work->left, why);
+	if (work_is_stopped(work))
+		work->reason = arena_printf(&plan->arena, "%s (%s)",
+					    work->reason, why);
 }
 
 void plan_migrations(const struct fleet *fleet, const struct shard *shard,
@@ -354,7 +376,7 @@ static const char *user_is_held(struct plan *plan, struct tgtd_state *live,
 		    !same(t->outgoing, user))
 			continue;
 		work = work_of(plan, t);
-		if (!work || work->left || work->failed ||
+		if (!work || work_is_stopped(work) ||
 		    work->kind == WORK_ACCESS || work->kind == WORK_NONE)
 			return arena_printf(
 				&plan->arena,
@@ -386,14 +408,14 @@ static void plan_user(struct plan *plan, struct tgtd_state *live,
 {
 	const char *held;
 
-	if (!user || work->left || work->failed)
+	if (!user || work_is_stopped(work))
 		return;
 	if (strings_have(&live->accounts, user) &&
 	    last_applied_has_secret(last, user, secret))
 		return;
 	held = user_is_held(plan, live, user);
 	if (held)
-		work->left = held;
+		work_skip(work, held);
 	else
 		add_account(plan, live, user, secret);
 }
@@ -419,11 +441,11 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 			  const struct shard *shard, struct tgtd_state *live,
 			  const struct last_applied *last, bool keep_all)
 {
-	size_t left_before, left = 0;
+	size_t skipped_before, skipped = 0;
 
 	do {
-		left_before = left;
-		left = 0;
+		skipped_before = skipped;
+		skipped = 0;
 		plan->n_accounts = 0;
 		for (size_t i = 0; i < plan->n; i++) {
 			struct work *w = &plan->works[i];
@@ -435,9 +457,9 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 				plan_user(plan, live, last, w, c->mutual_user,
 					  c->mutual_secret);
 			}
-			left += w->left != NULL;
+			skipped += w->outcome == OUTCOME_SKIPPED;
 		}
-	} while (left != left_before);
+	} while (skipped != skipped_before);
 	for (size_t i = 0; !keep_all && i < live->accounts.n; i++) {
 		const char *user = live->accounts.v[i];
 
@@ -459,7 +481,7 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 		const struct work *work = work_of(plan, t);
 
 		if (!why || !path || opened_ends_sessions(t) ||
-		    (work && !work->left && !work->failed &&
+		    (work && !work_is_stopped(work) &&
 		     (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
 			continue;
 		plan->reopens =
@@ -518,14 +540,12 @@ void plan_print(const struct plan *plan, FILE *f)
 
 		print_line(f, "%s: target: %s (%s)%s%s", w->name,
 			   verbs[w->kind], w->why,
-			   w->failed ? ": cannot: "
-			   : w->left ? ": left: "
+			   w->outcome == OUTCOME_FAILED    ? ": cannot: "
+			   : w->outcome == OUTCOME_SKIPPED ? ": left: "
 			   : w->force && w->live && w->live->n_connections
 				   ? ", after ending its session"
 				   : "",
-			   w->failed ? w->failed
-			   : w->left ? w->left
-				     : "");
+			   w->reason ? w->reason : "");
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
 		print_line(f, "%s: disk: give it its file again (%s)",

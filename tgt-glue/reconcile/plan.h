@@ -24,6 +24,13 @@ enum work_kind {
 	WORK_NONE, /* it is right, and something else is in the way */
 };
 
+enum work_outcome {
+	OUTCOME_DONE,      /* before execute_plan: it is to be done */
+	OUTCOME_NOT_RESET, /* done, with the old image */
+	OUTCOME_SKIPPED,   /* not done, or not completely: the disk is in use */
+	OUTCOME_FAILED,
+};
+
 struct work {
 	enum work_kind kind;
 	const char *name;      /* the client's */
@@ -35,13 +42,10 @@ struct work {
 	const char *why;          /* what is not as it should be */
 	bool force;               /* end its sessions */
 	bool reset;               /* with a fresh image */
-	/* Why nothing is done, or nothing more: the client is logged in ... */
-	const char *left;
-	const char *failed;    /* ... or something went wrong */
-	const char *not_reset; /* its image could not be: it has the old one */
+	bool absent;              /* tgtd has no such target now */
 	struct image_reset aside; /* what became of the old image */
-	bool closed; /* while it is applied: nobody is admitted now */
-	bool absent; /* and: the target is not there now */
+	enum work_outcome outcome;
+	const char *reason; /* of any outcome but OUTCOME_DONE */
 };
 
 /* A user whose secret tgtd is to be told, or who is to go. */
@@ -92,6 +96,12 @@ void plan_migrations(const struct fleet *fleet, const struct shard *shard,
 		     struct tgtd_state *live,
 		     const struct plan_options *options, struct plan *ret);
 void plan_fini(struct plan *plan);
+
+/* Sets the outcome; a failure stays.  reason lives as long as the plan. */
+void work_skip(struct work *work, const char *reason);
+void work_fail(struct work *work, const char *reason);
+/* Skipped or failed: no further step is done for it. */
+bool work_is_stopped(const struct work *work);
 /* One line a target, no secrets. */
 void plan_print(const struct plan *plan, FILE *f);
 

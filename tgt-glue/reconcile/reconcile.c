@@ -58,7 +58,7 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 	case CHILD_OTHER:
 		if (is_reset(reconcile, client))
 			break;
-		reconcile->left = true;
+		reconcile->skipped = true;
 		messages_print(
 			reconcile->messages,
 			"%s: left: %s; `tgt-glue reset %s\' gives it a fresh disk",
@@ -185,7 +185,7 @@ static int check_removals(struct reconcile *reconcile)
 	    reconcile->options.only)
 		return r;
 	reconcile->refused = !reconcile->dry;
-	reconcile->left = true;
+	reconcile->skipped = true;
 	messages_print(
 		reconcile->messages,
 		"left: this would remove %zu of %zu targets, for %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
@@ -252,7 +252,7 @@ static int run_all(struct reconcile *reconcile)
 		if (result == 0)
 			result = r;
 		reconcile->failed = reconcile->failed || pass->failed;
-		reconcile->left = reconcile->left || pass->left;
+		reconcile->skipped = reconcile->skipped || pass->skipped;
 		reconcile->waiting = reconcile->waiting || pass->waiting;
 	}
 	return result;

@@ -18,7 +18,7 @@ struct reconcile {
 
 	/* What became of it. */
 	bool failed;
-	bool left;    /* something was, and named */
+	bool skipped; /* something was, and named */
 	bool waiting; /* for something that may come by itself */
 	bool refused; /* it would remove many targets: nothing was done */
 

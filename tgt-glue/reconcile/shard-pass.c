@@ -115,14 +115,15 @@ static void check_resets(struct shard_pass *pass)
 		struct work *w = &pass->plan.works[i];
 		int r = 0;
 
-		if (!w->reset || w->left || w->failed)
+		if (!w->reset || work_is_stopped(w))
 			continue;
 		if (!pid)
 			r = tgtd_pid(&pass->tgtd, &pid);
 		if (r == 0)
 			r = image_reset_check(pass->fleet, w->client, pid);
 		if (r < 0)
-			w->left = arena_strdup(&pass->plan.arena, error_text());
+			work_skip(w, arena_strdup(&pass->plan.arena,
+						  error_text()));
 	}
 }
 
@@ -133,9 +134,9 @@ static void check_views(struct shard_pass *pass)
 		struct work *w = &pass->plan.works[i];
 
 		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
-		    w->left || w->failed || view_ready(pass, w) == 0)
+		    work_is_stopped(w) || view_ready(pass, w) == 0)
 			continue;
-		w->failed = arena_strdup(&pass->plan.arena, error_text());
+		work_fail(w, arena_strdup(&pass->plan.arena, error_text()));
 		pass->waiting = true;
 	}
 }
@@ -177,7 +178,7 @@ static int forget_opened(struct shard_pass *pass)
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct work *w = &plan->works[i];
 
-		if (w->left || w->failed || !w->live)
+		if (work_is_stopped(w) || !w->live)
 			continue;
 		if (opened_ends_sessions(w->live))
 			opened_note_restart(&pass->opened, w->live->name);
@@ -202,7 +203,7 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 		const struct work *w = &pass->plan.works[i];
 
 		/* Who is admitted tgtd tells itself. */
-		if (!w->left && !w->failed && w->live && w->kind != WORK_ACCESS)
+		if (!work_is_stopped(w) && w->live && w->kind != WORK_ACCESS)
 			last_applied_forget(&pass->last, w->live->name);
 	}
 	return last_applied_save(pass->shard, &pass->tgtd, &pass->last);
@@ -221,7 +222,7 @@ int shard_pass_verify(struct shard_pass *pass)
 		struct tgtd_target *target;
 		const char *why = NULL;
 
-		if (w->left || w->failed)
+		if (work_is_stopped(w))
 			continue;
 		target = tgtd_state_target(&now, w->client ? w->client->iqn
 							   : w->live->name);
@@ -233,10 +234,12 @@ int shard_pass_verify(struct shard_pass *pass)
 			why = plan_difference(&plan->arena, pass->fleet,
 					      w->client, target, NULL, &kind);
 		if (why)
-			w->failed = arena_printf(
-				&plan->arena,
-				"after it was applied: %s; `tgt-glue apply\' tries again",
-				why);
+			work_fail(
+				w,
+				arena_printf(
+					&plan->arena,
+					"after it was applied: %s; `tgt-glue apply\' tries again",
+					why));
 	}
 	if (r == 0)
 		last_applied_keep_users(&pass->last, &now.accounts);
@@ -250,7 +253,7 @@ static int remember_done(struct shard_pass *pass)
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		if (w->left || w->failed)
+		if (work_is_stopped(w))
 			continue;
 		if (w->client)
 			last_applied_set(
@@ -275,7 +278,7 @@ static int remember_opened(struct shard_pass *pass)
 	/* Sessions of a target that was made again are new ones. */
 	for (size_t i = 0; r == 0 && i < plan->n; i++)
 		if (plan->works[i].kind == WORK_REMAKE &&
-		    !plan->works[i].left && !plan->works[i].failed)
+		    !work_is_stopped(&plan->works[i]))
 			opened_forget(&pass->opened,
 				      plan->works[i].client->iqn);
 	if (r == 0)
@@ -335,19 +338,23 @@ void shard_pass_report(struct shard_pass *pass)
 		const struct work *w = &pass->plan.works[i];
 
 		report_reset(pass, w->client, &w->aside);
-		if (w->failed) {
+		switch (w->outcome) {
+		case OUTCOME_FAILED:
 			pass->failed = true;
-			say(pass, w->name, "target: ", w->failed);
-		} else if (w->not_reset) {
-			pass->left = true;
-			say(pass, w->name,
-			    "image: left as it is: ", w->not_reset);
-		} else if (w->left) {
-			pass->left = pass->waiting = true;
-			say(pass, w->name, "left as it is: ", w->left);
-		} else {
+			say(pass, w->name, "target: ", w->reason);
+			break;
+		case OUTCOME_NOT_RESET:
+			pass->skipped = true;
+			say(pass, w->name, "image: left as it is: ", w->reason);
+			break;
+		case OUTCOME_SKIPPED:
+			pass->skipped = pass->waiting = true;
+			say(pass, w->name, "left as it is: ", w->reason);
+			break;
+		case OUTCOME_DONE:
 			print_line(stdout, "%s: target: %s (%s)", w->name,
 				   done[w->kind], w->why);
+			break;
 		}
 	}
 	report_reopens(pass);
@@ -408,8 +415,9 @@ static bool unlist_blocked(struct shard_pass *pass)
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		if (w->client && w->left && w->client->blocked &&
-		    !w->client->unlisted && (w->absent || !w->live))
+		if (w->client && w->outcome == OUTCOME_SKIPPED &&
+		    w->client->blocked && !w->client->unlisted &&
+		    (w->absent || !w->live))
 			any = w->client->unlisted = true;
 	}
 	return any;
@@ -453,7 +461,7 @@ static int run_without_tgtd(struct shard_pass *pass)
 		error_set(&pass->error);
 	say_error(pass);
 	if (pass->unready)
-		pass->left = true;
+		pass->skipped = true;
 	return pass->unready ? 0 : pass->error.code;
 }
 
@@ -465,7 +473,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	error_set(&pass->error);
 	say_error(pass);
 	if (pass->unready) {
-		pass->left = pass->waiting = true;
+		pass->skipped = pass->waiting = true;
 		return 0;
 	}
 	if (!pass->off)
@@ -484,7 +492,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 			r = image_reset_run(pass->fleet, client, &aside);
 		report_reset(pass, client, &aside);
 		if (r < 0) {
-			pass->left = true;
+			pass->skipped = true;
 			say(pass, client->name,
 			    "image: left as it is: ", error_text());
 		}
@@ -513,7 +521,7 @@ static bool is_empty(const struct shard_pass *pass)
 		if (pass->fleet->clients[i].shard == pass->shard)
 			return false;
 	for (size_t i = 0; i < pass->plan.n; i++)
-		if (pass->plan.works[i].left || pass->plan.works[i].failed)
+		if (work_is_stopped(&pass->plan.works[i]))
 			return false;
 	return true;
 }
@@ -537,13 +545,15 @@ static int retire(struct shard_pass *pass)
 /* New targets that another tgtd may have. */
 static void hold_back(struct shard_pass *pass)
 {
+	if (!pass->blocked_reason)
+		return;
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		struct work *w = &pass->plan.works[i];
 
-		if (w->kind == WORK_NEW && !w->left && !w->failed)
-			w->failed = pass->blocked_reason;
+		if (w->kind == WORK_NEW && !work_is_stopped(w))
+			work_fail(w, pass->blocked_reason);
 	}
-	pass->waiting = pass->waiting || pass->blocked_reason;
+	pass->waiting = true;
 }
 
 static int run_with_tgtd(struct shard_pass *pass)

@@ -26,7 +26,7 @@ struct shard_pass {
 
 	/* What became of it. */
 	bool failed;
-	bool left;    /* something was, and named */
+	bool skipped; /* something was, and named */
 	bool waiting; /* for something that may come by itself */
 
 	/* Its own. */
