@@ -54,6 +54,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/values.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
+	tgt-glue/reconcile/clients.c \
+	tgt-glue/reconcile/clients.h \
 	tgt-glue/reconcile/execute.c \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \

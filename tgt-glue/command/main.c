@@ -267,18 +267,21 @@ static int check_shard(const struct fleet *fleet, const char *said)
 int command_generate(const struct command_line *line)
 {
 	struct fleet fleet;
+	struct clients clients;
 	int r = command_load(line, &fleet);
 
 	if (r == 0)
 		r = check_shard(&fleet, line->shard);
-	if (r == 0)
-		client_images_sector_sizes(&fleet);
+	if (r == 0) {
+		clients_init(&clients, &fleet);
+		client_images_inspect(&clients);
+	}
 	for (unsigned i = 0; r == 0 && i < shard_wanted(&fleet); i++) {
 		char *text;
 
 		if (line->shard && (unsigned)atoi(line->shard) != i)
 			continue;
-		text = targets_conf_text(&fleet, &fleet.shards[i], NULL);
+		text = targets_conf_text(&clients, &fleet.shards[i], NULL);
 		fputs(text, stdout);
 		free(text);
 	}

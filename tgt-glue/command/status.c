@@ -59,7 +59,7 @@ static void read_blocked(struct status *s)
 			.off = s->shards[i].off,
 			.live = &s->shards[i].live,
 		};
-	exports_block(&s->fleet, list, n, NULL);
+	exports_block(&s->clients, list, n, NULL);
 }
 
 bool status_shard_is_used(const struct shard_status *shard)
@@ -157,18 +157,20 @@ static const char *difference(struct status *s, const struct status_row *row)
 		return arena_printf(arena, "shard: expected %u, found %u",
 				    row->client->home->number,
 				    row->shard->shard->number);
-	return plan_difference(arena, &s->fleet, row->client, row->target,
+	return plan_difference(arena, &s->clients, row->client, row->target,
 			       &row->shard->last, &kind);
 }
 
 static void read_client(struct status *s, struct status_row *row)
 {
 	const struct client *client = row->client;
+	const struct client_state *state = clients_state(&s->clients, client);
 	_cleanup_close_ int fd =
 		root_dir_openat(&s->fleet.rootdir, client->child, O_PATH);
 	struct stat st;
 
-	row->child = client_images_inspect(&s->fleet, client, &row->child_why);
+	row->child = state->image;
+	row->child_why = state->image_why;
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		row->disk_use = (uint64_t)st.st_blocks * 512;
 	row->share = divergence_of(&s->fleet, client);
@@ -177,8 +179,8 @@ static void read_client(struct status *s, struct status_row *row)
 		row->difference = difference(s, row);
 	row->restart = opened_to_restart(&row->shard->opened, client->iqn,
 					 row->target);
-	if (client->blocked)
-		row->difference = client->blocked;
+	if (state->blocked)
+		row->difference = state->blocked;
 	read_sessions(s, row);
 }
 
@@ -308,7 +310,8 @@ struct traffic status_traffic(const struct status_row *row)
 
 void status_read(struct status *s)
 {
-	client_images_sector_sizes(&s->fleet);
+	clients_init(&s->clients, &s->fleet);
+	client_images_inspect(&s->clients);
 	read_shards(s);
 	free_space_read(&s->fleet, &s->space);
 	read_rows(s);

@@ -63,6 +63,7 @@ struct status_row {
 
 struct status {
 	struct fleet fleet;
+	struct clients clients; /* of that fleet */
 	/* fleet.conf has mistakes: fleet is the one that was applied last. */
 	bool mistaken;
 	struct shard_status *shards; /* in the order of fleet.shards */

@@ -29,9 +29,7 @@ struct client {
 	/* Identity towards initiators. */
 	const char *iqn;
 	uint32_t tid;
-	const struct shard *home; /* where fleet.conf wants it */
-	/* Where it is: another one while it has not migrated yet. */
-	const struct shard *shard;
+	const struct shard *home; /* the shard that is to serve it */
 	const char *scsi_id;
 	const char *scsi_sn;
 
@@ -39,14 +37,8 @@ struct client {
 	const char *master;
 	int master_line; /* in fleet.conf, of the key that names it */
 	const char *child;
-	const char *view;     /* its disk: the flat file in the mount */
-	uint64_t block_size;  /* of the child image, bytes; 0: its parent's */
-	uint32_t sector_size; /* of the disk, bytes */
-
-	/* Why its disk must not be exported: another target or tgtd exports
-	 * it for writing (exports_block).  NULL: it may be exported. */
-	const char *blocked;
-	bool unlisted; /* blocked, and so in no targets-file */
+	const char *view;    /* its disk: the flat file in the mount */
+	uint64_t block_size; /* of the child image, bytes; 0: its parent's */
 
 	bool readonly;
 	bool write_cache;

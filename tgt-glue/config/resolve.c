@@ -309,7 +309,7 @@ static void resolve_shard(struct resolving *r)
 			n, shard);
 	if (shard >= n)
 		shard = 0;
-	r->client->home = r->client->shard = &r->fleet->shards[shard];
+	r->client->home = &r->fleet->shards[shard];
 }
 
 static void resolve_client(struct resolving *r)
@@ -322,7 +322,6 @@ static void resolve_client(struct resolving *r)
 	resolve_shard(r);
 	resolve_images(r);
 	resolve_access(r);
-	client->sector_size = 512;
 	client->readonly = flag_of(r, CLIENT_READONLY, false);
 	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
 	client->thin = flag_of(r, CLIENT_THIN, false);

@@ -50,10 +50,10 @@ static int stat_in_store(const struct fleet *fleet, const char *path,
  * The parent's path as the mount tells it: quick, and right while the child is
  * written.  It is escaped; a path that is there as it stands is taken so.
  */
-static int parent_by_mount(const struct fleet *fleet,
-			   const struct client *client, char *path, size_t size)
+static int parent_by_mount(const struct fleet *fleet, const char *view,
+			   char *path, size_t size)
 {
-	ssize_t n = getxattr(client->view, "user.vhdfs.parent", path, size - 1);
+	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
 	struct stat st;
 
 	if (n < 0)
@@ -97,9 +97,9 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	return r;
 }
 
-enum client_image_state client_images_inspect(struct fleet *fleet,
-					      const struct client *client,
-					      const char **ret_why)
+static enum client_image_state inspect(struct fleet *fleet,
+				       const struct client *client,
+				       const char *view, const char **ret_why)
 {
 	struct arena *arena = &fleet->conf.arena;
 	struct stat child, parent, master;
@@ -107,6 +107,7 @@ enum client_image_state client_images_inspect(struct fleet *fleet,
 	char path[4096];
 	int r = stat_in_store(fleet, client->child, &child);
 
+	*ret_why = NULL;
 	if (r == -ENOENT) {
 		other = client_image_of_other_format(fleet, client);
 		if (!other)
@@ -117,7 +118,7 @@ enum client_image_state client_images_inspect(struct fleet *fleet,
 			other, client->master);
 		return CHILD_OTHER;
 	}
-	if (r == 0 && parent_by_mount(fleet, client, path, sizeof path) < 0)
+	if (r == 0 && parent_by_mount(fleet, view, path, sizeof path) < 0)
 		r = parent_by_image(fleet, client, path, sizeof path);
 	else if (r < 0)
 		fail_errno(r, "%s", client->child);
@@ -133,6 +134,58 @@ enum client_image_state client_images_inspect(struct fleet *fleet,
 				"its image %s: parent: expected %s, found %s",
 				client->child, client->master, path);
 	return CHILD_OTHER;
+}
+
+static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
+{
+	struct image *image;
+	uint32_t size;
+
+	if (open_image(fleet, path, &image, NULL) < 0)
+		return 0;
+	size = image->sector_size;
+	image_close(image);
+	return size;
+}
+
+/* Reads each master once. */
+static uint32_t master_sector_size(struct clients *clients,
+				   const struct client *client)
+{
+	struct client_state *state = clients_state(clients, client);
+
+	for (size_t i = 0; !state->master_sector_size && i < clients->fleet->n;
+	     i++)
+		if (clients->v[i].master_sector_size &&
+		    !strcmp(clients->fleet->clients[i].master, client->master))
+			state->master_sector_size =
+				clients->v[i].master_sector_size;
+	if (!state->master_sector_size)
+		state->master_sector_size =
+			sector_size_of(clients->fleet, client->master);
+	return state->master_sector_size;
+}
+
+void client_image_inspect(struct clients *clients, const struct client *client)
+{
+	struct client_state *state = clients_state(clients, client);
+	uint32_t size = 0;
+
+	state->image =
+		inspect(clients->fleet, client, state->view, &state->image_why);
+	/* A child has its parent's sector size, else it cannot be opened. */
+	if (state->image == CHILD_OTHER)
+		size = sector_size_of(clients->fleet, client->child);
+	if (!size)
+		size = master_sector_size(clients, client);
+	if (size)
+		state->sector_size = size;
+}
+
+void client_images_inspect(struct clients *clients)
+{
+	for (size_t i = 0; i < clients->fleet->n; i++)
+		client_image_inspect(clients, &clients->fleet->clients[i]);
 }
 
 static bool holds_nothing(struct image *image)
@@ -151,14 +204,14 @@ static bool holds_nothing(struct image *image)
 	return true;
 }
 
-bool client_image_create_fresh(struct fleet *fleet, const struct client *client)
+bool client_image_is_fresh(struct clients *clients, const struct client *client)
 {
-	const char *why;
 	struct image *image;
 	bool fresh;
 
-	if (client_images_inspect(fleet, client, &why) != CHILD_READY ||
-	    open_image(fleet, client->child, &image, NULL) < 0)
+	client_image_inspect(clients, client);
+	if (clients_state(clients, client)->image != CHILD_READY ||
+	    open_image(clients->fleet, client->child, &image, NULL) < 0)
 		return false;
 	fresh = image->type == IMAGE_DIFFERENCING &&
 		(!client->block_size ||
@@ -199,13 +252,13 @@ static int make(struct fleet *fleet, const struct client *client,
 		&params);
 }
 
-int client_images_create(struct fleet *fleet, const struct client *client)
+int client_image_create(struct fleet *fleet, const struct client *client)
 {
 	return make(fleet, client, NULL);
 }
 
-int client_images_ensure(struct fleet *fleet, const struct client *client,
-			 bool *ret_spare)
+int client_image_ensure(struct fleet *fleet, const struct client *client,
+			bool *ret_spare)
 {
 	int r = make(fleet, client, NULL);
 	struct error why = *error_last();
@@ -233,49 +286,6 @@ int client_images_ensure(struct fleet *fleet, const struct client *client,
 	return r;
 }
 
-static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
-{
-	struct image *image;
-	uint32_t size;
-
-	/* A VHD has no other, whatever its name says. */
-	if (open_image(fleet, path, &image, NULL) < 0)
-		return 0;
-	size = image->sector_size;
-	image_close(image);
-	return size;
-}
-
-/* The sector size of client i's master, where another client has asked. */
-static uint32_t asked_before(const struct fleet *fleet,
-			     const uint32_t *of_masters, size_t i)
-{
-	for (size_t k = i; k-- > 0;)
-		if (of_masters[k] &&
-		    !strcmp(fleet->clients[k].master, fleet->clients[i].master))
-			return of_masters[k];
-	return 0;
-}
-
-void client_images_sector_sizes(struct fleet *fleet)
-{
-	uint32_t *of_masters = arena_alloc(&fleet->conf.arena,
-					   (fleet->n + 1) * sizeof *of_masters);
-
-	for (size_t i = 0; i < fleet->n; i++) {
-		struct client *client = &fleet->clients[i];
-		uint32_t size = sector_size_of(fleet, client->child);
-
-		if (!size)
-			size = of_masters[i] =
-				asked_before(fleet, of_masters, i);
-		if (!size)
-			size = of_masters[i] =
-				sector_size_of(fleet, client->master);
-		client->sector_size = size ? size : 512;
-	}
-}
-
 bool client_images_mounted(const struct fleet *fleet)
 {
 	_cleanup_free_ char *up = NULL;
@@ -296,44 +306,46 @@ int client_images_fail_unmounted(const struct fleet *fleet)
 		shell_word(fleet->store), shell_word(fleet->mount));
 }
 
-static int look_at_view(const struct fleet *fleet, const struct client *client)
+static int look_at_view(const struct fleet *fleet, const struct client *client,
+			const char *view)
 {
 	char why[512];
 	struct stat st;
 	ssize_t n;
 
-	if (stat(client->view, &st) < 0) {
-		fail_errno(-errno, "%s", client->view);
+	if (stat(view, &st) < 0) {
+		fail_errno(-errno, "%s", view);
 		return client_images_mounted(fleet)
 			       ? error_last()->code
 			       : client_images_fail_unmounted(fleet);
 	}
 	if (!S_ISREG(st.st_mode))
 		return fail(-EINVAL,
-			    "%s: expected a file, found something else",
-			    client->view);
+			    "%s: expected a file, found something else", view);
 	if (st.st_size)
 		return 0;
-	n = getxattr(client->view, "user.vhdfs.error", why, sizeof why - 1);
+	n = getxattr(view, "user.vhdfs.error", why, sizeof why - 1);
 	why[n < 0 ? 0 : n] = '\0';
 	return fail(
 		-EIO,
 		"%s: its image cannot be opened: %s; `vhdfs-img check %s\' says more",
-		client->view, n > 0 ? why : "the file is empty",
+		view, n > 0 ? why : "the file is empty",
 		shell_path(fleet->store, client->child));
 }
 
-int client_image_view_ready(const struct fleet *fleet,
+int client_image_view_ready(const struct clients *clients,
 			    const struct client *client)
 {
+	const struct fleet *fleet = clients->fleet;
+	const char *view = clients_state(clients, client)->view;
 	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-	int r = look_at_view(fleet, client);
+	int r = look_at_view(fleet, client, view);
 
 	/* The mount sees a new image at once, but not before it. */
 	for (int i = 0; r == -ENOENT && i < 100 && client_images_mounted(fleet);
 	     i++) {
 		nanosleep(&moment, NULL);
-		r = look_at_view(fleet, client);
+		r = look_at_view(fleet, client, view);
 	}
 	return r;
 }

@@ -1,50 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The clients' images: which are missing, and whose children they are. */
+/* The clients' images: which exist, which are children of their masters. */
 #ifndef TGT_GLUE_RECONCILE_CLIENT_IMAGE_H
 #define TGT_GLUE_RECONCILE_CLIENT_IMAGE_H
 
-#include "tgt-glue/config/fleet.h"
-
-enum client_image_state {
-	CHILD_READY,
-	CHILD_MISSING,
-	/* There, but no child of the configured master, or not to be told. */
-	CHILD_OTHER,
-};
+#include "tgt-glue/reconcile/clients.h"
 
 /*
- * Looks at the client's image.  For CHILD_OTHER *ret_why, of the fleet's pool,
- * says what is the matter.
+ * Inspects the client's image: sets image, image_why and sector_size of its
+ * state.  A disk whose image cannot be read has its master's sector size, else
+ * 512.
  */
-enum client_image_state client_images_inspect(struct fleet *fleet,
-					      const struct client *client,
-					      const char **ret_why);
-/* Is its image as one that was just made: a child of its master, of the wanted
- * block size, that holds nothing? Nobody writes to it meanwhile. */
-bool client_image_create_fresh(struct fleet *fleet,
-			       const struct client *client);
-/* Makes the missing image, and the directory that it is in. */
-int client_images_create(struct fleet *fleet, const struct client *client);
-/* The same, of a spare where the store is full; *ret_spare says that it was. */
-int client_images_ensure(struct fleet *fleet, const struct client *client,
-			 bool *ret_spare);
-
+void client_image_inspect(struct clients *clients, const struct client *client);
+void client_images_inspect(struct clients *clients);
 /*
- * Sets every client's sector_size: its own image's, or its master's where it
- * has none yet.  What cannot be read has 512.
+ * True if the image is as one that was just created: a child of its master, of
+ * the wanted block size, without any data.  The caller excludes writers.
  */
-void client_images_sector_sizes(struct fleet *fleet);
+bool client_image_is_fresh(struct clients *clients,
+			   const struct client *client);
+/* Creates the missing image, and its directory.  0, or -errno with a message.
+ */
+int client_image_create(struct fleet *fleet, const struct client *client);
+/* The same; if the store is full, of a spare file, and *ret_spare is true. */
+int client_image_ensure(struct fleet *fleet, const struct client *client,
+			bool *ret_spare);
 
-/* Is anything mounted there, that answers? */
-/* -ENOENT, in words of what mounts the store. */
-int client_images_fail_unmounted(const struct fleet *fleet);
+/* True if a filesystem is mounted at fleet.conf's mount, and answers. */
 bool client_images_mounted(const struct fleet *fleet);
+/* -ENOENT with a message that names the command to mount the store. */
+int client_images_fail_unmounted(const struct fleet *fleet);
 
 /*
- * Is the flat file that the mount shows there, and may tgtd have it?  0, or
- * -errno with words.  Waits a moment for one that was just made.
+ * 0 if tgtd can open the client's flat file in the mount, else -errno with a
+ * message.  Waits up to 2 seconds for a file that was just created.
  */
-int client_image_view_ready(const struct fleet *fleet,
+int client_image_view_ready(const struct clients *clients,
 			    const struct client *client);
 
 #endif

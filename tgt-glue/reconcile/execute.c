@@ -38,21 +38,21 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-struct carrying {
-	struct fleet *fleet;
+struct execution {
+	struct clients *clients;
 	const struct tgtd *tgtd;
 	struct tgtd_state *live;
 	struct plan *plan;
 };
 
 /* Notes the last error as why the work failed. */
-static void fail_work(struct carrying *c, struct work *work, const char *what)
+static void fail_work(struct execution *c, struct work *work, const char *what)
 {
 	work_fail(work,
 		  arena_printf(&c->plan->arena, "%s: %s", what, error_text()));
 }
 
-static int ask(struct carrying *c, enum tgtd_mode mode, enum tgtd_op op,
+static int ask(struct execution *c, enum tgtd_mode mode, enum tgtd_op op,
 	       int32_t tid, const char *params)
 {
 	const struct tgtd_request request = {
@@ -73,7 +73,7 @@ static int32_t tid_of_work(const struct work *work)
 
 /* Access rules. */
 
-static int access_rule(struct carrying *c, enum tgtd_op op, int32_t tid,
+static int access_rule(struct execution *c, enum tgtd_op op, int32_t tid,
 		       const char *entry)
 {
 	char params[512];
@@ -89,7 +89,7 @@ static int access_rule(struct carrying *c, enum tgtd_op op, int32_t tid,
 	return r;
 }
 
-static bool wants_rule(struct carrying *c, const struct work *work,
+static bool wants_rule(struct execution *c, const struct work *work,
 		       const char *entry)
 {
 	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
@@ -98,7 +98,7 @@ static bool wants_rule(struct carrying *c, const struct work *work,
 	       strings_have(&work->client->initiators, entry);
 }
 
-static void give_rules_back(struct carrying *c, struct work *work)
+static void give_rules_back(struct execution *c, struct work *work)
 {
 	for (size_t i = 0; i < work->live->acl.n; i++)
 		if (access_rule(c, TGTD_BIND, work->live->tid,
@@ -107,7 +107,7 @@ static void give_rules_back(struct carrying *c, struct work *work)
 }
 
 /* 1 */
-static void close_target(struct carrying *c, struct work *work)
+static void close_target(struct execution *c, struct work *work)
 {
 	for (size_t i = 0; i < work->live->acl.n; i++) {
 		const char *entry = work->live->acl.v[i];
@@ -122,7 +122,7 @@ static void close_target(struct carrying *c, struct work *work)
 }
 
 /* 2 */
-static void look_for_sessions(struct carrying *c, struct work *work)
+static void look_for_sessions(struct execution *c, struct work *work)
 {
 	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
 	struct tgtd_connection *list;
@@ -151,7 +151,7 @@ static void look_for_sessions(struct carrying *c, struct work *work)
  * After 2, and after 3: is the disk that is to be exported still exported by a
  * target that was to go?
  */
-static void hold_if_exported(struct carrying *c, struct work *work)
+static void hold_if_exported(struct execution *c, struct work *work)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
@@ -159,11 +159,12 @@ static void hold_if_exported(struct carrying *c, struct work *work)
 		if (w->successor != work->client || !work_is_stopped(w) ||
 		    w->absent)
 			continue;
-		work->client->blocked = arena_printf(
-			&c->fleet->conf.arena,
+		const char *blocked = arena_printf(
+			&c->clients->fleet->conf.arena,
 			"its disk is exported for writing by target %s: %s",
 			w->live->name, w->reason);
-		work_skip(work, work->client->blocked);
+		work_skip(work, blocked);
+		clients_state(c->clients, work->client)->blocked = blocked;
 		if (work->live && !work->absent)
 			give_rules_back(c, work);
 		return;
@@ -171,7 +172,7 @@ static void hold_if_exported(struct carrying *c, struct work *work)
 }
 
 /* 3 */
-static void delete_target(struct carrying *c, struct work *work)
+static void delete_target(struct execution *c, struct work *work)
 {
 	int r = ask(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
 
@@ -185,20 +186,20 @@ static void delete_target(struct carrying *c, struct work *work)
 
 /* Between 3 and 4.  A client whose image cannot be reset gets its target with
  * the image that it had. */
-static void reset_image(struct carrying *c, struct work *work)
+static void reset_image(struct execution *c, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(c->fleet, work->client, &work->aside) < 0) {
+	if (image_reset_run(c->clients, work->client, &work->aside) < 0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&c->plan->arena, error_text());
-	} else if (image_reset_shown(c->fleet, work->client) < 0) {
+	} else if (image_reset_shown(c->clients, work->client) < 0) {
 		fail_work(c, work, "its fresh image");
 	}
 }
 
 /* Does a target that is not closed have the user? */
-static bool user_is_held(const struct carrying *c, const char *user)
+static bool user_is_held(const struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
@@ -218,7 +219,7 @@ static bool has_user(const struct client *client, const char *user)
 }
 
 /* Those whose user could not be changed get their old access back. */
-static void leave_users_of(struct carrying *c, const char *user)
+static void leave_users_of(struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		struct work *w = &c->plan->works[i];
@@ -238,7 +239,7 @@ static void leave_users_of(struct carrying *c, const char *user)
 }
 
 /* 4 */
-static void change_user(struct carrying *c, const struct account_work *a)
+static void change_user(struct execution *c, const struct account_work *a)
 {
 	char params[256];
 	int r = 0;
@@ -265,28 +266,28 @@ static void change_user(struct carrying *c, const struct account_work *a)
 }
 
 /* tgtd says little of why it could not open a file. Could we? */
-static void explain_open(const struct client *client)
+static void explain_open(const struct client *client, const char *view)
 {
 	struct error of_tgtd = *error_last();
 	_cleanup_close_ int fd =
-		open(client->view,
-		     (client->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		open(view, (client->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 
 	if (fd < 0)
-		fail_errno(-errno, "%s; %s", of_tgtd.text, client->view);
+		fail_errno(-errno, "%s; %s", of_tgtd.text, view);
 }
 
-static int make_disk(struct carrying *c, const struct client *client)
+static int make_disk(struct execution *c, const struct client *client)
 {
+	const struct client_state *state = clients_state(c->clients, client);
 	int32_t tid = (int32_t)client->tid;
 	char params[512];
 	int r;
 
 	snprintf(params, sizeof params, "path=%s,bstype=rdwr,blocksize=%u",
-		 client->view, client->sector_size);
+		 state->view, state->sector_size);
 	r = ask(c, TGTD_LUN, TGTD_NEW, tid, params);
 	if (r < 0) {
-		explain_open(client);
+		explain_open(client, state->view);
 		return r;
 	}
 	if (!client->write_cache) {
@@ -302,7 +303,7 @@ static int make_disk(struct carrying *c, const struct client *client)
 	return r < 0 ? r : ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
 }
 
-static int make_parameters(struct carrying *c, const struct client *client)
+static int make_parameters(struct execution *c, const struct client *client)
 {
 	char params[128];
 	int r = 0;
@@ -316,14 +317,14 @@ static int make_parameters(struct carrying *c, const struct client *client)
 	return r;
 }
 
-static void unmake_target(struct carrying *c, struct work *work)
+static void unmake_target(struct execution *c, struct work *work)
 {
 	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
 	work->absent = true;
 }
 
 /* 5 */
-static void make_target(struct carrying *c, struct work *work)
+static void make_target(struct execution *c, struct work *work)
 {
 	const struct client *client = work->client;
 	char params[512];
@@ -337,7 +338,8 @@ static void make_target(struct carrying *c, struct work *work)
 			arena_printf(
 				&c->plan->arena,
 				"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
-				shard_start(client->shard)));
+				shard_start(clients_state(c->clients, client)
+						    ->shard)));
 		return;
 	}
 	if (r < 0) {
@@ -360,7 +362,7 @@ static void make_target(struct carrying *c, struct work *work)
 }
 
 /* 5, the end */
-static void ask_for_disks(struct carrying *c, unsigned kinds)
+static void ask_for_disks(struct execution *c, unsigned kinds)
 {
 	struct tgtd_state now;
 	int r = tgtd_state_read(c->tgtd, &now);
@@ -373,7 +375,8 @@ static void ask_for_disks(struct carrying *c, unsigned kinds)
 		if (work_is_stopped(w) || !(kinds & 1u << w->kind))
 			continue;
 		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
-		why = t ? plan_disk_difference(&c->plan->arena, w->client, t)
+		why = t ? plan_disk_difference(&c->plan->arena, c->clients,
+					       w->client, t)
 			: "tgtd does not tell of it";
 		if (!why)
 			continue;
@@ -388,7 +391,7 @@ static void ask_for_disks(struct carrying *c, unsigned kinds)
 	tgtd_state_fini(&now);
 }
 
-static int bind_user(struct carrying *c, enum tgtd_op op, int32_t tid,
+static int bind_user(struct execution *c, enum tgtd_op op, int32_t tid,
 		     const char *user, bool outgoing)
 {
 	char params[128];
@@ -409,7 +412,7 @@ static int bind_user(struct carrying *c, enum tgtd_op op, int32_t tid,
 }
 
 /* Was the user deleted in step 4, and so taken off all targets? */
-static bool was_deleted(const struct carrying *c, const char *user)
+static bool was_deleted(const struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n_accounts; i++)
 		if (c->plan->accounts[i].known &&
@@ -419,7 +422,7 @@ static bool was_deleted(const struct carrying *c, const char *user)
 }
 
 /* 6, of a target that stays: users that it should not have. */
-static int unbind_users(struct carrying *c, const struct work *work)
+static int unbind_users(struct execution *c, const struct work *work)
 {
 	const struct tgtd_target *live = work->live;
 	const struct client *client = work->client;
@@ -438,7 +441,7 @@ static int unbind_users(struct carrying *c, const struct work *work)
 }
 
 /* 6 */
-static void bind_users(struct carrying *c, struct work *work)
+static void bind_users(struct execution *c, struct work *work)
 {
 	const struct client *client = work->client;
 	int32_t tid = (int32_t)client->tid;
@@ -455,7 +458,7 @@ static void bind_users(struct carrying *c, struct work *work)
 }
 
 /* 7 */
-static void open_target(struct carrying *c, struct work *work)
+static void open_target(struct execution *c, struct work *work)
 {
 	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
 	int32_t tid = tid_of_work(work);
@@ -504,8 +507,8 @@ int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 	return tgtd_ask(tgtd, &request, NULL);
 }
 
-static void each(struct carrying *c, unsigned kinds,
-		 void (*step)(struct carrying *, struct work *))
+static void each(struct execution *c, unsigned kinds,
+		 void (*step)(struct execution *, struct work *))
 {
 	for (size_t i = 0; i < c->plan->n; i++)
 		if (kinds & 1u << c->plan->works[i].kind &&
@@ -515,10 +518,10 @@ static void each(struct carrying *c, unsigned kinds,
 
 #define KIND(kind) (1u << (kind))
 
-void execute_plan(struct fleet *fleet, const struct tgtd *tgtd,
+void execute_plan(struct clients *clients, const struct tgtd *tgtd,
 		  struct tgtd_state *live, struct plan *plan)
 {
-	struct carrying c = { fleet, tgtd, live, plan };
+	struct execution c = { clients, tgtd, live, plan };
 	const unsigned changed = KIND(WORK_ACCOUNTS) | KIND(WORK_REMAKE);
 	const unsigned made = KIND(WORK_REMAKE) | KIND(WORK_NEW);
 	const unsigned gone = KIND(WORK_REMAKE) | KIND(WORK_REMOVE);

@@ -10,7 +10,7 @@
  * Does what is to be done; what becomes of each target is in its work.  A work
  * that is neither left nor failed after it is done.
  */
-void execute_plan(struct fleet *fleet, const struct tgtd *tgtd,
+void execute_plan(struct clients *clients, const struct tgtd *tgtd,
 		  struct tgtd_state *live, struct plan *plan);
 
 /*

@@ -217,22 +217,22 @@ const char *exports_name(const struct tgtd_target *target)
 }
 
 /* Does plan_make remove the target, before it makes its client's? */
-static bool goes(const struct fleet *fleet, const struct exporter *exporter,
+static bool goes(const struct clients *clients, const struct exporter *exporter,
 		 const struct tgtd_target *target, const struct client *client,
 		 const char *force)
 {
-	return target->ours && !fleet_client_by_iqn(fleet, target->name) &&
-	       client->shard == exporter->shard &&
+	return target->ours &&
+	       !fleet_client_by_iqn(clients->fleet, target->name) &&
+	       clients_state(clients, client)->shard == exporter->shard &&
 	       (!target->n_connections ||
 		(force && !strcmp(force, client->name)));
 }
 
-static void block(struct fleet *fleet, const struct exporter *exporter,
+static void block(struct clients *clients, const struct exporter *exporter,
 		  const struct tgtd_target *target,
 		  const struct tgtd_backing *store)
 {
-	struct client *client = fleet_client_by_iqn(fleet, store->client->iqn);
-	struct arena *arena = &fleet->conf.arena;
+	struct arena *arena = &clients->fleet->conf.arena;
 	const char *end;
 
 	if (!target->ours)
@@ -249,13 +249,13 @@ static void block(struct fleet *fleet, const struct exporter *exporter,
 					      target->n_connections));
 	else
 		end = "; type `tgt-glue apply\'";
-	client->blocked = arena_printf(
+	clients_state(clients, store->client)->blocked = arena_printf(
 		arena,
 		"its disk %s is exported for writing by target %s of %s%s",
 		store->path, target->name, exporter->shard->tgtd, end);
 }
 
-static void block_by_target(struct fleet *fleet,
+static void block_by_target(struct clients *clients,
 			    const struct exporter *exporter,
 			    const struct tgtd_target *target, const char *force)
 {
@@ -264,15 +264,16 @@ static void block_by_target(struct fleet *fleet,
 
 		if (s->client && !s->readonly && !s->client->readonly &&
 		    strcmp(s->client->iqn, target->name) != 0 &&
-		    !goes(fleet, exporter, target, s->client, force))
-			block(fleet, exporter, target, s);
+		    !goes(clients, exporter, target, s->client, force))
+			block(clients, exporter, target, s);
 	}
 }
 
 /* A tgtd that is none of the fleet's, whatever its control port is. */
-static void block_by_others(struct fleet *fleet, const pid_t *ours, size_t n)
+static void block_by_others(struct clients *clients, const pid_t *ours,
+			    size_t n)
 {
-	struct disks disks = { .fleet = fleet };
+	struct disks disks = { .fleet = clients->fleet };
 	struct backing_files_open *files;
 	size_t n_files =
 		backing_files_of_other_tgtds(&disks.arena, ours, n, &files);
@@ -285,24 +286,23 @@ static void block_by_others(struct fleet *fleet, const pid_t *ours, size_t n)
 			find_client(&disks, f->path, f->dev, f->ino);
 
 		if (c && !c->readonly)
-			fleet_client_by_iqn(fleet, c->iqn)
-				->blocked = arena_printf(
-				&fleet->conf.arena,
+			clients_state(clients, c)->blocked = arena_printf(
+				&clients->fleet->conf.arena,
 				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
 				f->path, (long)f->pid);
 	}
 	arena_fini(&disks.arena);
 }
 
-void exports_block(struct fleet *fleet, const struct exporter *exporters,
+void exports_block(struct clients *clients, const struct exporter *exporters,
 		   size_t n, const char *force)
 {
 	pid_t pids[SHARDS_MAX];
 	size_t n_pids = 0;
 	bool all_known = true;
 
-	for (size_t i = 0; i < fleet->n; i++)
-		fleet->clients[i].blocked = NULL;
+	for (size_t i = 0; i < clients->fleet->n; i++)
+		clients->v[i].blocked = NULL;
 	for (size_t i = 0; i < n; i++) {
 		const struct exporter *e = &exporters[i];
 
@@ -311,9 +311,10 @@ void exports_block(struct fleet *fleet, const struct exporter *exporters,
 		else if (!e->off)
 			all_known = false;
 		for (size_t k = 0; e->tgtd && k < e->live->n; k++)
-			block_by_target(fleet, e, &e->live->targets[k], force);
+			block_by_target(clients, e, &e->live->targets[k],
+					force);
 	}
 	/* Else the fleet's own would be taken for another one. */
 	if (all_known)
-		block_by_others(fleet, pids, n_pids);
+		block_by_others(clients, pids, n_pids);
 }

@@ -10,7 +10,7 @@
 #define TGT_GLUE_RECONCILE_EXPORTS_H
 
 #include "tgt-glue/reconcile/last-applied.h"
-#include "tgt-glue/config/fleet.h"
+#include "tgt-glue/reconcile/clients.h"
 #include "tgt-glue/tgtd/state.h"
 
 /*
@@ -39,12 +39,12 @@ struct exporter {
 };
 
 /*
- * Sets client->blocked of each client that another target exports for writing,
+ * Sets blocked of each client that another target exports for writing,
  * on any shard or any other tgtd of this host.  A target of ours that nothing
  * holds does not block: plan_make removes it first.  force: a client whose
  * sessions hold nothing, or null.
  */
-void exports_block(struct fleet *fleet, const struct exporter *exporters,
+void exports_block(struct clients *clients, const struct exporter *exporters,
 		   size_t n, const char *force);
 
 #endif

@@ -337,18 +337,19 @@ static void tell_space(struct fleet *fleet, struct image_reset *aside)
 }
 
 /* 3 and 4, of an image that is there. */
-static int replace(struct fleet *fleet, struct client *client, int dir,
-		   const char *image, struct image_reset *aside)
+static int replace(struct clients *clients, const struct client *client,
+		   int dir, const char *image, struct image_reset *aside)
 {
+	struct fleet *fleet = clients->fleet;
 	int r = wait_for_image(fleet, image);
 
 	if (r < 0)
 		return r;
-	if (client_image_create_fresh(fleet, client))
+	if (client_image_is_fresh(clients, client))
 		return 0;
 	r = put_aside(fleet, client, dir, image, &aside->old);
 	if (r == 0)
-		r = client_images_ensure(fleet, client, &aside->spare);
+		r = client_image_ensure(fleet, client, &aside->spare);
 	if (r < 0 && aside->old) {
 		take_back(dir, image, aside->old);
 		aside->old = NULL;
@@ -356,9 +357,10 @@ static int replace(struct fleet *fleet, struct client *client, int dir,
 	return r;
 }
 
-int image_reset_run(struct fleet *fleet, struct client *client,
+int image_reset_run(struct clients *clients, const struct client *client,
 		    struct image_reset *ret)
 {
+	struct fleet *fleet = clients->fleet;
 	struct stat st;
 	const char *image = image_of(fleet, client, &st);
 	_cleanup_close_ int dir = -1;
@@ -366,29 +368,32 @@ int image_reset_run(struct fleet *fleet, struct client *client,
 
 	*ret = (struct image_reset){ 0 };
 	if (!image) {
-		r = client_images_ensure(fleet, client, &ret->spare);
+		r = client_image_ensure(fleet, client, &ret->spare);
 	} else {
 		r = dir = open_directory(fleet);
 		if (r >= 0)
 			r = check_childless(fleet, image, &st);
 		if (r == 0)
-			r = replace(fleet, client, dir, image, ret);
+			r = replace(clients, client, dir, image, ret);
 	}
 	if (r < 0)
 		return r;
-	client->view = arena_printf(&fleet->conf.arena, "%s/%s.raw",
-				    fleet->mount, client->child);
+	clients_state(clients, client)->view = arena_printf(
+		&fleet->conf.arena, "%s/%s.raw", fleet->mount, client->child);
 	if (dir < 0)
 		dir = open_directory(fleet);
 	if (dir >= 0)
 		remove_oldest(fleet, client, dir, ret);
 	tell_space(fleet, ret);
-	client_images_sector_sizes(fleet);
+	client_image_inspect(clients, client);
 	return 0;
 }
 
-int image_reset_shown(const struct fleet *fleet, const struct client *client)
+int image_reset_shown(const struct clients *clients,
+		      const struct client *client)
 {
+	const struct fleet *fleet = clients->fleet;
+	const char *file = clients_state(clients, client)->view;
 	_cleanup_close_ int fd =
 		root_dir_openat(&fleet->rootdir, client->child, O_PATH);
 	struct stat image, view;
@@ -397,14 +402,13 @@ int image_reset_shown(const struct fleet *fleet, const struct client *client)
 	for (int i = 0; r == 0 && i < MOMENTS; i++) {
 		if (i)
 			nanosleep(&moment, NULL);
-		if (stat(client->view, &view) == 0 &&
-		    view.st_ino == image.st_ino)
-			return client_image_view_ready(fleet, client);
+		if (stat(file, &view) == 0 && view.st_ino == image.st_ino)
+			return client_image_view_ready(clients, client);
 	}
 	if (r < 0)
 		return fail_errno(r, "%s/%s", fleet->store, client->child);
 	return fail(
 		-EIO,
 		"%s: expected the fresh image, found another; `tgt-glue apply\' tries again",
-		client->view);
+		file);
 }

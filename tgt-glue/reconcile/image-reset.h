@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "tgt-glue/config/fleet.h"
+#include "tgt-glue/reconcile/clients.h"
 
 /*
  * May the client's image be put aside, as far as can be told while tgtd has
@@ -29,11 +29,12 @@ struct image_reset {
  * moment, else -EBUSY with words.  *ret is of the fleet's pool.  Where it fails
  * the client has the image that it had.
  */
-int image_reset_run(struct fleet *fleet, struct client *client,
+int image_reset_run(struct clients *clients, const struct client *client,
 		    struct image_reset *ret);
 
 /* Waits a moment until the mount shows the client's image as it is now: 0, or
  * -errno with words. */
-int image_reset_shown(const struct fleet *fleet, const struct client *client);
+int image_reset_shown(const struct clients *clients,
+		      const struct client *client);
 
 #endif

@@ -13,12 +13,13 @@
 static const struct shard_pass *home_of(const struct shard_pass *pass,
 					const struct client *client)
 {
-	return &pass->siblings[client->shard - pass->fleet->shards];
+	return &pass->siblings[clients_state(pass->clients, client)->shard -
+			       pass->fleet->shards];
 }
 
 /* A client with a target where it is to be may lose the one that it has here,
  * unless it uses just that. */
-static void stay(const struct shard_pass *pass, struct client *client)
+static void stay(const struct shard_pass *pass, const struct client *client)
 {
 	const struct shard_pass *home = home_of(pass, client);
 	const struct tgtd_target *there =
@@ -27,7 +28,7 @@ static void stay(const struct shard_pass *pass, struct client *client)
 		tgtd_state_target(&pass->live, client->iqn);
 
 	if (!there || (here && here->n_connections && !there->n_connections))
-		client->shard = pass->shard;
+		clients_state(pass->clients, client)->shard = pass->shard;
 }
 
 /* Those whose target here was not removed. */
@@ -47,11 +48,12 @@ static void stay_if_left(struct shard_pass *pass)
 static void stay_until_it_runs(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->live.n; i++) {
-		struct client *client = fleet_client_by_iqn(
+		const struct client *client = fleet_client_by_iqn(
 			pass->fleet, pass->live.targets[i].name);
 
 		if (client && !home_of(pass, client)->there)
-			client->shard = pass->shard;
+			clients_state(pass->clients, client)->shard =
+				pass->shard;
 	}
 }
 
@@ -67,8 +69,10 @@ static void leave_until_it_runs(struct shard_pass *pass)
 				arena_printf(
 					&pass->plan.arena,
 					"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
-					w->successor->shard->tgtd,
-					shard_start(w->successor->shard)));
+					home_of(pass, w->successor)
+						->shard->tgtd,
+					shard_start(home_of(pass, w->successor)
+							    ->shard)));
 	}
 }
 
@@ -82,10 +86,11 @@ static int stay_as_written(struct shard_pass *pass)
 	if (r == 0)
 		last_applied_parse(&written, text);
 	for (size_t i = 0; i < written.n; i++) {
-		struct client *client = fleet_client_by_iqn(
+		const struct client *client = fleet_client_by_iqn(
 			pass->fleet, written.targets[i].iqn);
 
-		if (client && client->shard != pass->shard)
+		if (client &&
+		    clients_state(pass->clients, client)->shard != pass->shard)
 			stay(pass, client);
 	}
 	last_applied_fini(&written);
@@ -95,7 +100,7 @@ static int stay_as_written(struct shard_pass *pass)
 static int write_without_others(struct shard_pass *pass)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_text_without_others(pass->fleet, pass->shard,
+	int r = targets_conf_text_without_others(pass->clients, pass->shard,
 						 &text);
 
 	return r == 0 && *text ? shard_pass_write(pass, text) : r;
@@ -110,7 +115,7 @@ static int move_out(struct shard_pass *pass)
 		r = write_without_others(pass);
 	if (r < 0)
 		return r;
-	execute_plan(pass->fleet, &pass->tgtd, &pass->live, &pass->plan);
+	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
 	r = shard_pass_verify(pass);
 	if (r < 0)
 		return r;
@@ -129,7 +134,7 @@ int migrate_clients(struct shard_pass *pass)
 	if (!pass->there)
 		return pass->dry ? 0 : write_without_others(pass);
 	stay_until_it_runs(pass);
-	plan_migrations(pass->fleet, pass->shard, &pass->live, &pass->options,
+	plan_migrations(pass->clients, pass->shard, &pass->live, &pass->options,
 			&pass->plan);
 	leave_until_it_runs(pass);
 	stay_if_left(pass);

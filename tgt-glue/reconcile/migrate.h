@@ -6,9 +6,9 @@
 #include "tgt-glue/reconcile/shard-pass.h"
 
 /*
- * Takes the clients that are another shard's now out of this one's
- * targets-file, and then out of its tgtd.  Those who cannot go stay: sets their
- * client->shard.
+ * Removes the clients that another shard is to serve from this one's
+ * targets-file, and then from its tgtd.  A client that cannot move stays: its
+ * state's shard is this one.
  */
 int migrate_clients(struct shard_pass *pass);
 

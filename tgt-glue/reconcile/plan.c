@@ -23,9 +23,11 @@ static bool same(const char *a, const char *b)
 }
 
 const char *plan_disk_difference(struct arena *arena,
+				 const struct clients *clients,
 				 const struct client *client,
 				 const struct tgtd_target *live)
 {
+	const struct client_state *state = clients_state(clients, client);
 	const struct tgtd_lun *lun = &live->lun;
 
 	if ((uint32_t)live->tid != client->tid)
@@ -36,9 +38,9 @@ const char *plan_disk_difference(struct arena *arena,
 		return "disk: expected LUN 1, found none";
 	if (live->more_luns)
 		return "disk: expected LUN 1 alone, found others";
-	if (!same(lun->path, client->view))
+	if (!same(lun->path, state->view))
 		return arena_printf(arena, "disk: expected %s, found %s",
-				    client->view,
+				    state->view,
 				    lun->path ? lun->path : "none");
 	if (!lun->online)
 		return "disk: expected online, found offline";
@@ -54,10 +56,10 @@ const char *plan_disk_difference(struct arena *arena,
 		return arena_printf(arena,
 				    "disk: expected store type rdwr, found %s",
 				    lun->bs_type ? lun->bs_type : "none");
-	if (lun->block_size != client->sector_size)
+	if (lun->block_size != state->sector_size)
 		return arena_printf(arena,
 				    "disk: expected sectors of %u, found %u",
-				    client->sector_size, lun->block_size);
+				    state->sector_size, lun->block_size);
 	if (lun->thin != client->thin)
 		return lun->thin ? "disk: expected no UNMAP, found it"
 				 : "disk: expected UNMAP, found none";
@@ -97,19 +99,20 @@ static bool has_access(struct arena *arena, const struct client *client,
 	return live->acl.n == wanted.n + client->initiators.n;
 }
 
-const char *plan_difference(struct arena *arena, struct fleet *fleet,
+const char *plan_difference(struct arena *arena, const struct clients *clients,
 			    const struct client *client,
 			    const struct tgtd_target *live,
 			    const struct last_applied *last,
 			    enum work_kind *ret_kind)
 {
-	const char *why = plan_disk_difference(arena, client, live);
+	const char *why = plan_disk_difference(arena, clients, client, live);
 
 	*ret_kind = WORK_REMAKE;
 	if (why)
 		return why;
-	if (last && !last_applied_same_disk(last, client->iqn,
-					    targets_conf_block(fleet, client)))
+	if (last &&
+	    !last_applied_same_disk(last, client->iqn,
+				    targets_conf_block(clients, client)))
 		return "disk: write cache and the like are not known to be right";
 	*ret_kind = WORK_ACCOUNTS;
 	if (!has_users(client, live))
@@ -224,12 +227,14 @@ static const char *number_is_taken(struct plan *plan,
 		client->tid, other->name, client->name);
 }
 
-static void plan_client(struct plan *plan, struct fleet *fleet,
+static void plan_client(struct plan *plan, const struct clients *clients,
 			struct tgtd_state *live,
-			const struct last_applied *last, struct client *client,
+			const struct last_applied *last,
+			const struct client *client,
 			const struct plan_options *options,
 			const char *skip_reason)
 {
+	const char *blocked = clients_state(clients, client)->blocked;
 	bool reset = strings_have(&options->reset, client->name);
 	struct tgtd_target *target = tgtd_state_target(live, client->iqn);
 	enum work_kind kind = WORK_NEW;
@@ -238,8 +243,8 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 	struct work *work;
 
 	if (target) {
-		as = reopened(fleet, target);
-		why = plan_difference(&plan->arena, fleet, client, &as, last,
+		as = reopened(clients->fleet, target);
+		why = plan_difference(&plan->arena, clients, client, &as, last,
 				      &kind);
 	}
 	if (target && !reset && opened_ends_sessions(target)) {
@@ -250,7 +255,7 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		kind = WORK_REMAKE;
 		why = "reset";
 	}
-	if (!why && client->blocked) {
+	if (!why && blocked) {
 		kind = WORK_NONE;
 		why = "it is as it should be";
 	}
@@ -271,9 +276,9 @@ static void plan_client(struct plan *plan, struct fleet *fleet,
 		work_fail(work, skip_reason);
 	else
 		leave_if_in_use(plan, work, options->force);
-	if (!work_is_stopped(work) && client->blocked &&
+	if (!work_is_stopped(work) && blocked &&
 	    (kind == WORK_NEW || kind == WORK_REMAKE || kind == WORK_NONE))
-		work_skip(work, client->blocked);
+		work_skip(work, blocked);
 }
 
 static struct work *add_removal(struct plan *plan, struct tgtd_target *target,
@@ -300,15 +305,16 @@ static const struct client *successor_of(const struct fleet *fleet,
 }
 
 /* A target of ours that fleet.conf does not name any more. */
-static void plan_removal(struct plan *plan, const struct fleet *fleet,
+static void plan_removal(struct plan *plan, const struct clients *clients,
 			 const struct shard *shard, struct tgtd_target *target,
 			 const char *force)
 {
-	const struct client *successor = successor_of(fleet, target);
+	const struct client *successor = successor_of(clients->fleet, target);
 	const char *why = "not in fleet.conf";
 
-	if (!target->ours || fleet_client_by_iqn(fleet, target->name) ||
-	    (successor && successor->shard != shard))
+	if (!target->ours ||
+	    fleet_client_by_iqn(clients->fleet, target->name) ||
+	    (successor && clients_state(clients, successor)->shard != shard))
 		return;
 	if (successor)
 		why = arena_printf(&plan->arena,
@@ -321,12 +327,12 @@ static void plan_removal(struct plan *plan, const struct fleet *fleet,
 }
 
 static void plan_move(struct plan *plan, const struct shard *shard,
-		      const struct client *client, struct tgtd_target *target,
-		      const char *force)
+		      const struct shard *to, const struct client *client,
+		      struct tgtd_target *target, const char *force)
 {
 	const char *why =
 		arena_printf(&plan->arena, "it moves from shard %u to %u",
-			     shard->number, client->shard->number);
+			     shard->number, to->number);
 	struct work *work = add_removal(plan, target, client->name, why, force);
 
 	if (strcmp(client->iqn, target->name) != 0)
@@ -336,10 +342,12 @@ static void plan_move(struct plan *plan, const struct shard *shard,
 					    work->reason, why);
 }
 
-void plan_migrations(const struct fleet *fleet, const struct shard *shard,
+void plan_migrations(const struct clients *clients, const struct shard *shard,
 		     struct tgtd_state *live,
 		     const struct plan_options *options, struct plan *ret)
 {
+	const struct fleet *fleet = clients->fleet;
+
 	memset(ret, 0, sizeof *ret);
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
@@ -347,8 +355,9 @@ void plan_migrations(const struct fleet *fleet, const struct shard *shard,
 
 		if (!c)
 			c = successor_of(fleet, t);
-		if (c && c->shard != shard)
-			plan_move(ret, shard, c, t, options->force);
+		if (c && clients_state(clients, c)->shard != shard)
+			plan_move(ret, shard, clients_state(clients, c)->shard,
+				  c, t, options->force);
 	}
 }
 
@@ -420,13 +429,13 @@ static void plan_user(struct plan *plan, struct tgtd_state *live,
 		add_account(plan, live, user, secret);
 }
 
-static bool user_is_wanted(const struct fleet *fleet, const struct shard *shard,
-			   const char *user)
+static bool user_is_wanted(const struct clients *clients,
+			   const struct shard *shard, const char *user)
 {
-	for (size_t i = 0; i < fleet->n; i++) {
-		const struct client *c = &fleet->clients[i];
+	for (size_t i = 0; i < clients->fleet->n; i++) {
+		const struct client *c = &clients->fleet->clients[i];
 
-		if (c->shard == shard &&
+		if (clients->v[i].shard == shard &&
 		    (same(c->user, user) || same(c->mutual_user, user)))
 			return true;
 	}
@@ -437,7 +446,7 @@ static bool user_is_wanted(const struct fleet *fleet, const struct shard *shard,
  * First who is left: that may take others with it, which share a user, until
  * nothing changes any more.
  */
-static void plan_accounts(struct plan *plan, const struct fleet *fleet,
+static void plan_accounts(struct plan *plan, const struct clients *clients,
 			  const struct shard *shard, struct tgtd_state *live,
 			  const struct last_applied *last, bool keep_all)
 {
@@ -464,7 +473,7 @@ static void plan_accounts(struct plan *plan, const struct fleet *fleet,
 		const char *user = live->accounts.v[i];
 
 		if (last_applied_has_user(last, user) &&
-		    !user_is_wanted(fleet, shard, user) &&
+		    !user_is_wanted(clients, shard, user) &&
 		    !user_is_held(plan, live, user))
 			add_account(plan, live, user, NULL);
 	}
@@ -499,21 +508,23 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
  * A secret that changes concerns every target whose user it is, also one that
  * is right otherwise.
  */
-void plan_make(struct fleet *fleet, const struct shard *shard,
+void plan_make(const struct clients *clients, const struct shard *shard,
 	       struct tgtd_state *live, const struct last_applied *last,
 	       const struct plan_options *options,
 	       const char *const *skip_reason, struct plan *ret)
 {
+	struct fleet *fleet = clients->fleet;
+
 	memset(ret, 0, sizeof *ret);
 	for (size_t i = 0; !options->only && i < live->n; i++)
-		plan_removal(ret, fleet, shard, &live->targets[i],
+		plan_removal(ret, clients, shard, &live->targets[i],
 			     options->force);
 	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].shard == shard)
-			plan_client(ret, fleet, live, last, &fleet->clients[i],
-				    options,
+		if (clients->v[i].shard == shard)
+			plan_client(ret, clients, live, last,
+				    &fleet->clients[i], options,
 				    skip_reason ? skip_reason[i] : NULL);
-	plan_accounts(ret, fleet, shard, live, last, options->only);
+	plan_accounts(ret, clients, shard, live, last, options->only);
 	if (!options->only)
 		plan_reopens(ret, fleet, live);
 }

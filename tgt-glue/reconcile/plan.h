@@ -12,7 +12,7 @@
 
 #include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/image-reset.h"
-#include "tgt-glue/config/fleet.h"
+#include "tgt-glue/reconcile/clients.h"
 #include "tgt-glue/tgtd/state.h"
 
 enum work_kind {
@@ -33,8 +33,8 @@ enum work_outcome {
 
 struct work {
 	enum work_kind kind;
-	const char *name;      /* the client's */
-	struct client *client; /* null for WORK_REMOVE */
+	const char *name;            /* the client's */
+	const struct client *client; /* null for WORK_REMOVE */
 	/* Of WORK_REMOVE: the client whose disk the target exports for writing,
 	 * and which is made after it, or null. */
 	const struct client *successor;
@@ -87,12 +87,12 @@ struct plan_options {
 
 /* Of one shard.  skip tells for each client of the fleet why it is left alone,
  * or is null. */
-void plan_make(struct fleet *fleet, const struct shard *shard,
+void plan_make(const struct clients *clients, const struct shard *shard,
 	       struct tgtd_state *live, const struct last_applied *last,
 	       const struct plan_options *options,
 	       const char *const *skip_reason, struct plan *ret);
 /* What has to go from the shard, and no more, before it is made on another. */
-void plan_migrations(const struct fleet *fleet, const struct shard *shard,
+void plan_migrations(const struct clients *clients, const struct shard *shard,
 		     struct tgtd_state *live,
 		     const struct plan_options *options, struct plan *ret);
 void plan_fini(struct plan *plan);
@@ -107,7 +107,7 @@ void plan_print(const struct plan *plan, FILE *f);
 
 /* What is not as it should be with the target, of pool; null: all is right.
  * applied null: only what tgtd itself tells. */
-const char *plan_difference(struct arena *arena, struct fleet *fleet,
+const char *plan_difference(struct arena *arena, const struct clients *clients,
 			    const struct client *client,
 			    const struct tgtd_target *live,
 			    const struct last_applied *last,
@@ -115,6 +115,7 @@ const char *plan_difference(struct arena *arena, struct fleet *fleet,
 
 /* Of that what concerns the disk, and tgtd tells itself. */
 const char *plan_disk_difference(struct arena *arena,
+				 const struct clients *clients,
 				 const struct client *client,
 				 const struct tgtd_target *live);
 

@@ -50,36 +50,29 @@ static bool is_reset(const struct reconcile *reconcile,
 static void prepare_child(struct reconcile *reconcile, size_t i)
 {
 	struct client *client = &reconcile->fleet->clients[i];
-	const char *why;
+	const struct client_state *state = &reconcile->clients.v[i];
 
-	switch (client_images_inspect(reconcile->fleet, client, &why)) {
-	case CHILD_READY:
-		break;
-	case CHILD_OTHER:
-		if (is_reset(reconcile, client))
-			break;
+	if (state->image == CHILD_READY || is_reset(reconcile, client))
+		return;
+	if (state->image == CHILD_OTHER) {
 		reconcile->skipped = true;
 		messages_print(
 			reconcile->messages,
 			"%s: left: %s; `tgt-glue reset %s\' gives it a fresh disk",
-			client->name, why, client->name);
-		break;
-	case CHILD_MISSING:
-		if (is_reset(reconcile, client))
-			break;
-		if (!reconcile->dry &&
-		    client_images_create(reconcile->fleet, client) < 0) {
-			reconcile->skip_reason[i] = arena_strdup(
-				&reconcile->fleet->conf.arena, error_text());
-			reconcile->failed = true;
-			messages_print(reconcile->messages, "%s: %s",
-				       client->name, reconcile->skip_reason[i]);
-			break;
-		}
-		print_line(stdout, "%s: image: make %s, a child of %s",
-			   client->name, client->child, client->master);
-		break;
+			client->name, state->image_why, client->name);
+		return;
 	}
+	if (!reconcile->dry &&
+	    client_image_create(reconcile->fleet, client) < 0) {
+		reconcile->skip_reason[i] = arena_strdup(
+			&reconcile->fleet->conf.arena, error_text());
+		reconcile->failed = true;
+		messages_print(reconcile->messages, "%s: %s", client->name,
+			       reconcile->skip_reason[i]);
+		return;
+	}
+	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
+		   client->child, client->master);
 }
 
 static void prepare(struct reconcile *reconcile)
@@ -92,15 +85,22 @@ static void prepare(struct reconcile *reconcile)
 	reconcile->v =
 		arena_alloc(arena, fleet->n_shards * sizeof *reconcile->v);
 	reconcile->n = fleet->n_shards;
-	for (size_t i = 0; i < fleet->n; i++)
-		fleet->clients[i].shard = fleet->clients[i].home;
+	clients_init(&reconcile->clients, fleet);
 }
 
 /* 2 */
 static void prepare_children(struct reconcile *reconcile)
 {
-	for (size_t i = 0; i < reconcile->fleet->n; i++)
-		prepare_child(reconcile, i);
+	for (size_t i = 0; i < reconcile->fleet->n; i++) {
+		const struct client *client = &reconcile->fleet->clients[i];
+
+		/* A pass of resets alone needs no other client's image. */
+		if (reconcile->options.only && !is_reset(reconcile, client))
+			continue;
+		client_image_inspect(&reconcile->clients, client);
+		if (!reconcile->options.only)
+			prepare_child(reconcile, i);
+	}
 }
 
 /* 1 */
@@ -109,6 +109,7 @@ static void read_all(struct reconcile *reconcile)
 	for (size_t i = 0; i < reconcile->n; i++) {
 		reconcile->v[i] = (struct shard_pass){
 			.fleet = reconcile->fleet,
+			.clients = &reconcile->clients,
 			.shard = &reconcile->fleet->shards[i],
 			.messages = reconcile->messages,
 			.dry = reconcile->dry,
@@ -230,13 +231,14 @@ static void block_clients(struct reconcile *reconcile)
 					     pass->there ? &pass->tgtd : NULL,
 					     pass->off, &pass->live };
 	}
-	exports_block(reconcile->fleet, list, reconcile->n,
+	exports_block(&reconcile->clients, list, reconcile->n,
 		      reconcile->options.force);
 	for (size_t i = 0; i < reconcile->fleet->n; i++) {
-		struct client *client = &reconcile->fleet->clients[i];
+		struct client_state *state = &reconcile->clients.v[i];
 
-		client->unlisted =
-			client->blocked && !has_own_disk(reconcile, client);
+		state->unlisted =
+			state->blocked &&
+			!has_own_disk(reconcile, &reconcile->fleet->clients[i]);
 	}
 }
 
@@ -283,9 +285,8 @@ int reconcile_run(struct reconcile *reconcile)
 	r = check_removals(reconcile);
 	if (r == 0 && reconcile->refused)
 		return 0;
-	if (r == 0 && !reconcile->options.only)
+	if (r == 0)
 		prepare_children(reconcile);
-	client_images_sector_sizes(reconcile->fleet);
 	hold_back(reconcile);
 	if (r == 0)
 		r = check_force(reconcile);

@@ -22,6 +22,7 @@ struct reconcile {
 	bool waiting; /* for something that may come by itself */
 	bool refused; /* it would remove many targets: nothing was done */
 
+	struct clients clients;
 	/* A round of each shard of the fleet. */
 	struct shard_pass *v;
 	size_t n;

@@ -100,7 +100,7 @@ void shard_pass_read(struct shard_pass *pass)
 static int view_ready(const struct shard_pass *pass, const struct work *work)
 {
 	if (!work->reset)
-		return client_image_view_ready(pass->fleet, work->client);
+		return client_image_view_ready(pass->clients, work->client);
 	if (client_images_mounted(pass->fleet))
 		return 0;
 	return client_images_fail_unmounted(pass->fleet);
@@ -159,11 +159,11 @@ static int write_file(struct shard_pass *pass)
 	int r = 0;
 
 	if (pass->options.only)
-		r = targets_conf_text_but(pass->fleet, pass->shard,
+		r = targets_conf_text_but(pass->clients, pass->shard,
 					  &pass->options.reset, &text);
-	else if ((r = targets_conf_kept(pass->fleet, pass->shard, &pass->live,
+	else if ((r = targets_conf_kept(pass->clients, pass->shard, &pass->live,
 					&kept)) == 0)
-		text = targets_conf_text(pass->fleet, pass->shard, &kept);
+		text = targets_conf_text(pass->clients, pass->shard, &kept);
 	/* Where there is no file, apply is to make it. */
 	if (r == 0 && *text)
 		r = shard_pass_write(pass, text);
@@ -231,7 +231,7 @@ int shard_pass_verify(struct shard_pass *pass)
 		else if (!target)
 			why = "it is not there";
 		else
-			why = plan_difference(&plan->arena, pass->fleet,
+			why = plan_difference(&plan->arena, pass->clients,
 					      w->client, target, NULL, &kind);
 		if (why)
 			work_fail(
@@ -258,7 +258,7 @@ static int remember_done(struct shard_pass *pass)
 		if (w->client)
 			last_applied_set(
 				&pass->last, w->client->iqn,
-				targets_conf_block(pass->fleet, w->client));
+				targets_conf_block(pass->clients, w->client));
 		else
 			last_applied_disown(&pass->last, w->live->name);
 	}
@@ -270,6 +270,7 @@ static int remember_opened(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
 	bool touched = plan->n || plan->n_reopens;
+	struct strings iqns = { 0 };
 	struct tgtd_state now = { 0 }, *live = touched ? &now : &pass->live;
 	int r = touched ? tgtd_state_read(&pass->tgtd, &now) : 0;
 
@@ -281,8 +282,12 @@ static int remember_opened(struct shard_pass *pass)
 		    !work_is_stopped(&plan->works[i]))
 			opened_forget(&pass->opened,
 				      plan->works[i].client->iqn);
+	for (size_t i = 0; i < pass->fleet->n; i++)
+		if (pass->clients->v[i].shard == pass->shard)
+			strings_add(&plan->arena, &iqns,
+				    pass->fleet->clients[i].iqn);
 	if (r == 0)
-		opened_update(&pass->opened, pass->fleet, pass->shard, live);
+		opened_update(&pass->opened, &iqns, live);
 	tgtd_state_fini(&now);
 	return r < 0 ? r : opened_save(pass->shard, &pass->opened);
 }
@@ -407,18 +412,20 @@ static int verify_reopens(struct shard_pass *pass)
 	return r;
 }
 
-/* Those whose disk another target kept while the plan was carried out. */
+/* Clients whose disk another target kept while the plan was executed. */
 static bool unlist_blocked(struct shard_pass *pass)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
+		struct client_state *state =
+			w->client ? clients_state(pass->clients, w->client)
+				  : NULL;
 
-		if (w->client && w->outcome == OUTCOME_SKIPPED &&
-		    w->client->blocked && !w->client->unlisted &&
-		    (w->absent || !w->live))
-			any = w->client->unlisted = true;
+		if (state && w->outcome == OUTCOME_SKIPPED && state->blocked &&
+		    !state->unlisted && (w->absent || !w->live))
+			any = state->unlisted = true;
 	}
 	return any;
 }
@@ -438,7 +445,7 @@ static int apply_to_tgtd(struct shard_pass *pass)
 			r = verify_reopens(pass);
 		return r < 0 ? r : remember_opened(pass);
 	}
-	execute_plan(pass->fleet, &pass->tgtd, &pass->live, &pass->plan);
+	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
 	r = shard_pass_verify(pass);
 	if (r == 0)
 		r = verify_reopens(pass);
@@ -481,15 +488,16 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	messages_print(pass->messages, "no %s runs: the images alone are reset",
 		       pass->shard->tgtd);
 	for (size_t i = 0; i < names->n; i++) {
-		struct client *client = fleet_client(pass->fleet, names->v[i]);
+		const struct client *client =
+			fleet_client(pass->fleet, names->v[i]);
 		struct image_reset aside = { 0 };
 		int r;
 
-		if (client->shard != pass->shard)
+		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
 		r = image_reset_check(pass->fleet, client, 0);
 		if (r == 0)
-			r = image_reset_run(pass->fleet, client, &aside);
+			r = image_reset_run(pass->clients, client, &aside);
 		report_reset(pass, client, &aside);
 		if (r < 0) {
 			pass->skipped = true;
@@ -508,8 +516,9 @@ static bool is_concerned(const struct shard_pass *pass)
 	if (!pass->options.only)
 		return true;
 	for (size_t i = 0; i < names->n; i++)
-		if (fleet_client(pass->fleet, names->v[i])->shard ==
-		    pass->shard)
+		if (clients_state(pass->clients,
+				  fleet_client(pass->fleet, names->v[i]))
+			    ->shard == pass->shard)
 			return true;
 	return false;
 }
@@ -518,7 +527,7 @@ static bool is_concerned(const struct shard_pass *pass)
 static bool is_empty(const struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->fleet->n; i++)
-		if (pass->fleet->clients[i].shard == pass->shard)
+		if (pass->clients->v[i].shard == pass->shard)
 			return false;
 	for (size_t i = 0; i < pass->plan.n; i++)
 		if (work_is_stopped(&pass->plan.works[i]))
@@ -560,7 +569,7 @@ static int run_with_tgtd(struct shard_pass *pass)
 {
 	int r;
 
-	plan_make(pass->fleet, pass->shard, &pass->live, &pass->last,
+	plan_make(pass->clients, pass->shard, &pass->live, &pass->last,
 		  &pass->options, pass->skip_reason, &pass->plan);
 	hold_back(pass);
 	if (pass->dry) {

@@ -15,6 +15,7 @@
 struct shard_pass {
 	/* What is wanted; the caller's. */
 	struct fleet *fleet;
+	struct clients *clients; /* of that fleet */
 	const struct shard *shard;
 	struct messages *messages;
 	bool dry; /* change nothing, say what would be done */

@@ -29,14 +29,15 @@ const struct targets_conf_parameter targets_parameters[] = {
  * Always the container form with its own lun: single-line stores are numbered
  * in the order of their paths.
  */
-static void print_store(FILE *f, const struct client *client)
+static void print_store(FILE *f, const struct client *client,
+			const struct client_state *state)
 {
-	fprintf(f, "\t<backing-store %s>\n", client->view);
+	fprintf(f, "\t<backing-store %s>\n", state->view);
 	fprintf(f, "\t\tlun 1\n\t\tbs-type rdwr\n");
 	fprintf(f, "\t\tscsi_id %s\n\t\tscsi_sn %s\n", client->scsi_id,
 		client->scsi_sn);
-	if (client->sector_size != 512)
-		fprintf(f, "\t\tblock-size %" PRIu32 "\n", client->sector_size);
+	if (state->sector_size != 512)
+		fprintf(f, "\t\tblock-size %" PRIu32 "\n", state->sector_size);
 	fprintf(f, "\t\twrite-cache %s\n", client->write_cache ? "on" : "off");
 	if (client->readonly)
 		fprintf(f, "\t\treadonly 1\n");
@@ -62,9 +63,10 @@ static void print_access(FILE *f, struct arena *arena,
 			client->mutual_secret);
 }
 
-const char *targets_conf_block(struct fleet *fleet, const struct client *client)
+const char *targets_conf_block(const struct clients *clients,
+			       const struct client *client)
 {
-	struct arena *arena = &fleet->conf.arena;
+	struct arena *arena = &clients->fleet->conf.arena;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -78,7 +80,7 @@ const char *targets_conf_block(struct fleet *fleet, const struct client *client)
 	for (const struct targets_conf_parameter *p = targets_parameters;
 	     p->name; p++)
 		fprintf(f, "\t%s %s\n", p->name, p->value);
-	print_store(f, client);
+	print_store(f, client, clients_state(clients, client));
 	print_access(f, arena, client);
 	fprintf(f, "</target>\n");
 	if (fclose(f) != 0)
@@ -86,9 +88,10 @@ const char *targets_conf_block(struct fleet *fleet, const struct client *client)
 	return arena_strdup(arena, text);
 }
 
-char *targets_conf_text(struct fleet *fleet, const struct shard *shard,
-			const struct strings *kept)
+char *targets_conf_text(const struct clients *clients,
+			const struct shard *shard, const struct strings *kept)
 {
+	struct fleet *fleet = clients->fleet;
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -102,10 +105,10 @@ char *targets_conf_text(struct fleet *fleet, const struct shard *shard,
 			shard->number, shard->control_port,
 			shard_iscsi_options(&fleet->conf.arena, shard));
 	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].shard == shard &&
-		    !fleet->clients[i].unlisted)
+		if (clients->v[i].shard == shard && !clients->v[i].unlisted)
 			fprintf(f, "\n%s",
-				targets_conf_block(fleet, &fleet->clients[i]));
+				targets_conf_block(clients,
+						   &fleet->clients[i]));
 	for (size_t i = 0; kept && i < kept->n; i++)
 		fprintf(f, "\n%s", kept->v[i]);
 	if (fclose(f) != 0)
@@ -118,9 +121,10 @@ int targets_conf_read(const struct shard *shard, char **ret_text)
 	return textfile_read(shard->targets_file, ret_text);
 }
 
-int targets_conf_kept(struct fleet *fleet, const struct shard *shard,
+int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		      const struct tgtd_state *live, struct strings *ret)
 {
+	struct fleet *fleet = clients->fleet;
 	struct last_applied written = { 0 };
 	_cleanup_free_ char *text = NULL;
 	int r = targets_conf_read(shard, &text);
@@ -132,7 +136,8 @@ int targets_conf_kept(struct fleet *fleet, const struct shard *shard,
 		const struct client *successor = exports_writable(t);
 		const char *block = last_applied_block(&written, t->name);
 
-		if (t->ours && block && successor && successor->unlisted &&
+		if (t->ours && block && successor &&
+		    clients_state(clients, successor)->unlisted &&
 		    !fleet_client_by_iqn(fleet, t->name))
 			strings_add(&fleet->conf.arena, ret,
 				    arena_strdup(&fleet->conf.arena, block));
@@ -163,17 +168,18 @@ static char *with_block(const char *text, const char *iqn, const char *block)
 	return whole;
 }
 
-int targets_conf_text_but(struct fleet *fleet, const struct shard *shard,
-			  const struct strings *clients, char **ret_text)
+int targets_conf_text_but(const struct clients *clients,
+			  const struct shard *shard,
+			  const struct strings *names, char **ret_text)
 {
+	struct fleet *fleet = clients->fleet;
 	char *text = NULL;
 	int r = targets_conf_read(shard, &text);
 
-	for (size_t i = 0; r == 0 && i < clients->n; i++) {
-		const struct client *client =
-			fleet_client(fleet, clients->v[i]);
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		const struct client *client = fleet_client(fleet, names->v[i]);
 		char *next = with_block(text, client->iqn,
-					targets_conf_block(fleet, client));
+					targets_conf_block(clients, client));
 
 		free(text);
 		text = next;
@@ -204,7 +210,7 @@ static const struct client *client_of_store(const struct fleet *fleet,
 
 /* Is what begins here the block of a client that is on another shard, by its
  * name now or by one that it had? */
-static bool is_others(const struct fleet *fleet, const struct shard *shard,
+static bool is_others(const struct clients *clients, const struct shard *shard,
 		      const char *block, const char *end)
 {
 	const struct client *client;
@@ -212,13 +218,13 @@ static bool is_others(const struct fleet *fleet, const struct shard *shard,
 
 	if (sscanf(block, "<target %223[^>]>", iqn) != 1)
 		return false;
-	client = fleet_client_by_iqn(fleet, iqn);
+	client = fleet_client_by_iqn(clients->fleet, iqn);
 	if (!client)
-		client = client_of_store(fleet, block, end);
-	return client && client->shard != shard;
+		client = client_of_store(clients->fleet, block, end);
+	return client && clients_state(clients, client)->shard != shard;
 }
 
-int targets_conf_text_without_others(struct fleet *fleet,
+int targets_conf_text_without_others(const struct clients *clients,
 				     const struct shard *shard, char **ret_text)
 {
 	static const char start[] = "\n<target ", end[] = "</target>\n";
@@ -240,7 +246,7 @@ int targets_conf_text_without_others(struct fleet *fleet,
 			break;
 		after += sizeof end - 1;
 		fprintf(f, "%.*s", (int)(block - from), from);
-		if (!is_others(fleet, shard, block + 1, after))
+		if (!is_others(clients, shard, block + 1, after))
 			fprintf(f, "%.*s", (int)(after - block), block);
 	}
 	fputs(from, f);

@@ -3,7 +3,7 @@
 #ifndef TGT_GLUE_RECONCILE_TARGETS_CONF_H
 #define TGT_GLUE_RECONCILE_TARGETS_CONF_H
 
-#include "tgt-glue/config/fleet.h"
+#include "tgt-glue/reconcile/clients.h"
 #include "tgt-glue/tgtd/state.h"
 
 /*
@@ -26,26 +26,27 @@ struct targets_conf_parameter {
 extern const struct targets_conf_parameter targets_parameters[];
 
 /* One client's block; in the fleet's pool. */
-const char *targets_conf_block(struct fleet *fleet,
+const char *targets_conf_block(const struct clients *clients,
 			       const struct client *client);
 /*
  * The blocks that the targets-file has now of targets that are left and whose
  * disk their successor is to have: until they are gone the successor is in no
  * file, and a tgtd that is started anew finds the disk where it is.
  */
-int targets_conf_kept(struct fleet *fleet, const struct shard *shard,
+int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		      const struct tgtd_state *live, struct strings *ret);
 /* The shard's whole file: its clients' blocks but those of unlisted ones, and
  * the blocks that are kept, or null.  The caller's to free. */
-char *targets_conf_text(struct fleet *fleet, const struct shard *shard,
-			const struct strings *kept);
+char *targets_conf_text(const struct clients *clients,
+			const struct shard *shard, const struct strings *kept);
 /* What the shard's file has now with the blocks of these clients, where it has
  * them, as they are to be. The caller's. */
-int targets_conf_text_but(struct fleet *fleet, const struct shard *shard,
-			  const struct strings *clients, char **ret_text);
+int targets_conf_text_but(const struct clients *clients,
+			  const struct shard *shard,
+			  const struct strings *names, char **ret_text);
 /* What the shard's file has now without the clients that are on another shard.
  * The caller's. */
-int targets_conf_text_without_others(struct fleet *fleet,
+int targets_conf_text_without_others(const struct clients *clients,
 				     const struct shard *shard,
 				     char **ret_text);
 /*

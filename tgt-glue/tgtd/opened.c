@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/guid.h"
 #include "tgt-glue/base/textfile.h"
 
@@ -189,18 +190,16 @@ bool opened_to_restart(const struct opened *opened, const char *iqn,
 	return strings_have(&opened->restart, iqn) && !has_logged_in(target);
 }
 
-/* Clients that are gone, or on another shard, are none of this file's. */
-static void update_restarts(struct opened *opened, const struct fleet *fleet,
-			    const struct shard *shard,
+/* iqns: of the clients that the shard serves.  Others are not in its file. */
+static void update_restarts(struct opened *opened, const struct strings *iqns,
 			    const struct tgtd_state *live)
 {
 	struct strings kept = { 0 };
 
 	for (size_t i = 0; i < opened->restart.n; i++) {
 		const char *iqn = opened->restart.v[i];
-		const struct client *c = fleet_client_by_iqn(fleet, iqn);
 
-		if (c && c->shard == shard &&
+		if (strings_have(iqns, iqn) &&
 		    opened_to_restart(opened, iqn,
 				      tgtd_state_target(live, iqn)))
 			strings_add(&opened->arena, &kept, iqn);
@@ -208,8 +207,8 @@ static void update_restarts(struct opened *opened, const struct fleet *fleet,
 	opened->restart = kept;
 }
 
-void opened_update(struct opened *opened, const struct fleet *fleet,
-		   const struct shard *shard, struct tgtd_state *live)
+void opened_update(struct opened *opened, const struct strings *iqns,
+		   struct tgtd_state *live)
 {
 	for (size_t i = opened->n; i-- > 0;)
 		if (!tgtd_state_target(live, opened->files[i].iqn))
@@ -219,5 +218,5 @@ void opened_update(struct opened *opened, const struct fleet *fleet,
 		if (live->targets[i].ours)
 			update_target(opened, &live->targets[i]);
 	opened_judge(opened, live);
-	update_restarts(opened, fleet, shard, live);
+	update_restarts(opened, iqns, live);
 }

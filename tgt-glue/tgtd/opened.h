@@ -24,7 +24,6 @@
 #ifndef TGT_GLUE_TGTD_OPENED_H
 #define TGT_GLUE_TGTD_OPENED_H
 
-#include "tgt-glue/config/fleet.h"
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/config/shard.h"
 
@@ -68,10 +67,11 @@ bool opened_to_restart(const struct opened *opened, const char *iqn,
 		       const struct tgtd_target *target);
 
 /*
- * Takes over what tgtd has now: the state of each file that it has open, and
- * which of the clients to be restarted have logged in anew.
+ * Takes over tgtd's present state: the mount's state identifier of each file
+ * that tgtd has open, and which of the clients to be restarted have logged in
+ * again.  iqns: of the clients that the shard serves.
  */
-void opened_update(struct opened *opened, const struct fleet *fleet,
-		   const struct shard *shard, struct tgtd_state *live);
+void opened_update(struct opened *opened, const struct strings *iqns,
+		   struct tgtd_state *live);
 
 #endif

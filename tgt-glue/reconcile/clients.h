@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a pass finds out and decides about each client.  The configuration is
+ * not changed after it was read; this stands beside it.
+ */
+#ifndef TGT_GLUE_RECONCILE_CLIENTS_H
+#define TGT_GLUE_RECONCILE_CLIENTS_H
+
+#include "tgt-glue/config/fleet.h"
+
+enum client_image_state {
+	CHILD_UNKNOWN, /* before client_image_inspect */
+	CHILD_READY,
+	CHILD_MISSING,
+	/* It exists, and is no child of the configured master, or its parent
+	 * cannot be determined. */
+	CHILD_OTHER,
+};
+
+struct client_state {
+	/* The shard that serves the client: its home, or the one where it is,
+	 * until it can move. */
+	const struct shard *shard;
+	/* The flat file of its image in the mount.  It is the client's; after
+	 * a reset to another format that of the fresh image. */
+	const char *view;
+	enum client_image_state image;
+	const char *image_why;       /* of CHILD_OTHER */
+	uint32_t sector_size;        /* of the disk, bytes */
+	uint32_t master_sector_size; /* 0: not read */
+	/* Why no target may export its disk: another one exports it for writing
+	 * (exports_block).  Null: a target may. */
+	const char *blocked;
+	bool unlisted; /* it is in no targets-file, because it is blocked */
+};
+
+struct clients {
+	struct fleet *fleet;
+	struct client_state *v; /* in the order of fleet->clients */
+};
+
+/* Allocates the states in the fleet's arena; fleet outlives clients. */
+void clients_init(struct clients *clients, struct fleet *fleet);
+/* client points into fleet->clients. */
+struct client_state *clients_state(const struct clients *clients,
+				   const struct client *client);
+
+#endif
