@@ -74,6 +74,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/reconcile.h \
 	tgt-glue/reconcile/removals.c \
 	tgt-glue/reconcile/removals.h \
+	tgt-glue/reconcile/report.c \
+	tgt-glue/reconcile/report.h \
 	tgt-glue/reconcile/shard-pass.c \
 	tgt-glue/reconcile/shard-pass.h \
 	tgt-glue/reconcile/space.c \

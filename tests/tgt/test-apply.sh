@@ -653,7 +653,28 @@ test_requests_to_tgtd() {
 		fail "$few requests for 4 clients, $many for 20 more"
 	equal "requests of 24 clients with nothing to do" "$idle" \
 		"$(requests_of apply)"
-	[ "$idle" -le 10 ] || fail "$idle requests with nothing to do"
+	[ "$idle" -le 3 ] || fail "$idle requests with nothing to do"
+	write_fleet $(seq -f 'pc%g' 1 25) </dev/null
+	many=$(requests_of apply)
+	[ "$many" -le 13 ] || fail "$many requests for one new client"
+}
+
+# Accounts and portals are asked for only if fleet.conf has any.
+test_requests_to_tgtd_with_users_and_portals() {
+	local idle
+
+	requires strace
+	start_server
+	write_fleet pc1 <<-END
+		user = me
+		secret = rightsecret123
+	END
+	expect 0 glue apply
+	idle=$(requests_of apply)
+	[ "$idle" -le 3 ] || fail "$idle requests with nothing to do"
+	sed -i "s/^mount/portal = 127.0.0.1:$port\n&/" "$scratch/fleet.conf"
+	idle=$(requests_of apply)
+	[ "$idle" -le 4 ] || fail "$idle requests with nothing to do"
 }
 
 test_256_clients() {

@@ -591,8 +591,8 @@ test_nothing_to_do_for_256_clients_asks_each_tgtd_a_few_times() {
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
 	asked=$(requests_of apply)
 	remark "$(names_in 0 | wc -w) and $(names_in 1 | wc -w) of them"
-	[ "$asked" -le 20 ] ||
-		fail "expected at most 10 requests for each of two tgtds," \
+	[ "$asked" -le 6 ] ||
+		fail "expected at most 3 requests for each of two tgtds," \
 			"found $asked in all"
 }
 

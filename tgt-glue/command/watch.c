@@ -377,19 +377,17 @@ static void run(struct watch *w)
 static void check_instance(struct watch *w, struct watched_tgtd *shard,
 			   const struct tgtd *tgtd)
 {
-	_cleanup_free_ char *instance = NULL;
-
-	if (tgtd && tgtd_instance(tgtd, &instance) < 0)
-		return;
-	if (tgtd && shard->instance && !strcmp(instance, shard->instance))
+	if (tgtd && shard->instance && !strcmp(tgtd->instance, shard->instance))
 		return;
 	if (tgtd && !shard->appeared)
 		shard->appeared = now();
-	if (tgtd && tgtd_ready(tgtd) <= 0 && now() < shard->appeared + STARTING)
+	if (tgtd && !tgtd->ready && now() < shard->appeared + STARTING)
 		return;
 	w->pass_wanted = true;
 	free(shard->instance);
-	shard->instance = steal(instance);
+	shard->instance = tgtd ? strdup(tgtd->instance) : NULL;
+	if (tgtd && !shard->instance)
+		abort();
 	shard->appeared = 0;
 }
 

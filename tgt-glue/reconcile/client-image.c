@@ -50,7 +50,8 @@ static int stat_in_store(const struct fleet *fleet, const char *path,
  * The parent's path as the mount tells it: quick, and right while the child is
  * written.  It is escaped; a path that is there as it stands is taken so.
  */
-static int parent_by_mount(const struct fleet *fleet, const char *view,
+static int parent_by_mount(const struct fleet *fleet,
+			   const struct client *client, const char *view,
 			   char *path, size_t size)
 {
 	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
@@ -59,7 +60,8 @@ static int parent_by_mount(const struct fleet *fleet, const char *view,
 	if (n < 0)
 		return -errno;
 	path[n] = '\0';
-	if (stat_in_store(fleet, path, &st) < 0)
+	if (strcmp(path, client->master) != 0 &&
+	    stat_in_store(fleet, path, &st) < 0)
 		printable_undo(path);
 	return 0;
 }
@@ -118,7 +120,8 @@ static enum client_image_state inspect(struct fleet *fleet,
 			other, client->master);
 		return CHILD_OTHER;
 	}
-	if (r == 0 && parent_by_mount(fleet, view, path, sizeof path) < 0)
+	if (r == 0 &&
+	    parent_by_mount(fleet, client, view, path, sizeof path) < 0)
 		r = parent_by_image(fleet, client, path, sizeof path);
 	else if (r < 0)
 		fail_errno(r, "%s", client->child);
@@ -126,9 +129,10 @@ static enum client_image_state inspect(struct fleet *fleet,
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
 	}
-	if (stat_in_store(fleet, path, &parent) == 0 &&
-	    stat_in_store(fleet, client->master, &master) == 0 &&
-	    parent.st_dev == master.st_dev && parent.st_ino == master.st_ino)
+	if (!strcmp(path, client->master) ||
+	    (stat_in_store(fleet, path, &parent) == 0 &&
+	     stat_in_store(fleet, client->master, &master) == 0 &&
+	     parent.st_dev == master.st_dev && parent.st_ino == master.st_ino))
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
 				"its image %s: parent: expected %s, found %s",

@@ -516,6 +516,15 @@ static void each(struct execution *c, unsigned kinds,
 			step(c, &c->plan->works[i]);
 }
 
+static bool any(const struct execution *c, unsigned kinds)
+{
+	for (size_t i = 0; i < c->plan->n; i++)
+		if (kinds & 1u << c->plan->works[i].kind &&
+		    !work_is_stopped(&c->plan->works[i]))
+			return true;
+	return false;
+}
+
 #define KIND(kind) (1u << (kind))
 
 void execute_plan(struct clients *clients, const struct tgtd *tgtd,
@@ -535,7 +544,8 @@ void execute_plan(struct clients *clients, const struct tgtd *tgtd,
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(&c, &plan->accounts[i]); /* 4 */
 	each(&c, made, make_target);                 /* 5 */
-	ask_for_disks(&c, made);
+	if (any(&c, made))
+		ask_for_disks(&c, made);
 	each(&c, made | changed, bind_users);                      /* 6 */
 	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 }

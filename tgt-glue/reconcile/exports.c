@@ -179,15 +179,15 @@ static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 		in_mount(fleet, target->lun.path));
 }
 
-int exports_look(struct fleet *fleet, const struct tgtd *tgtd,
-		 const struct last_applied *last, struct tgtd_state *live)
+int exports_look(struct fleet *fleet, const struct last_applied *last,
+		 struct tgtd_state *live)
 {
 	struct disks disks = { .fleet = fleet };
 	int r;
 
 	for (size_t i = 0; i < live->n; i++)
 		live->targets[i].ours = is_ours(fleet, last, &live->targets[i]);
-	r = backing_files_inspect(fleet, tgtd, live);
+	r = backing_files_inspect(fleet, live);
 	read_disks(&disks);
 	for (size_t i = 0; i < live->n; i++)
 		for (size_t k = 0; k < live->targets[i].n_stores; k++) {
@@ -306,11 +306,11 @@ void exports_block(struct clients *clients, const struct exporter *exporters,
 	for (size_t i = 0; i < n; i++) {
 		const struct exporter *e = &exporters[i];
 
-		if (e->tgtd && tgtd_pid(e->tgtd, &pids[n_pids]) == 0)
+		if (e->there && tgtd_state_pid(e->live, &pids[n_pids]) == 0)
 			n_pids++;
 		else if (!e->off)
 			all_known = false;
-		for (size_t k = 0; e->tgtd && k < e->live->n; k++)
+		for (size_t k = 0; e->there && k < e->live->n; k++)
 			block_by_target(clients, e, &e->live->targets[k],
 					force);
 	}

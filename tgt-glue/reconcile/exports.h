@@ -22,8 +22,8 @@
  * it, or where its disk has the serial number that tgt-glue gives to a target
  * of that name and is in the fleet's mount or has the fleet's prefix.
  */
-int exports_look(struct fleet *fleet, const struct tgtd *tgtd,
-		 const struct last_applied *last, struct tgtd_state *live);
+int exports_look(struct fleet *fleet, const struct last_applied *last,
+		 struct tgtd_state *live);
 
 /* The client whose disk the target exports for writing, or null. */
 const struct client *exports_writable(const struct tgtd_target *target);
@@ -33,8 +33,8 @@ const char *exports_name(const struct tgtd_target *target);
 /* A shard's tgtd, and what it has. */
 struct exporter {
 	const struct shard *shard;
-	const struct tgtd *tgtd; /* null: it does not answer ... */
-	bool off;                /* ... and surely does not run */
+	bool there; /* it answers; else live is empty ... */
+	bool off;   /* ... and it surely does not run */
 	const struct tgtd_state *live;
 };
 

@@ -193,18 +193,16 @@ static bool started_from_file(const struct shard *shard,
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		      struct last_applied *ret)
 {
-	_cleanup_free_ char *instance = NULL, *file = NULL;
+	const char *instance = tgtd->instance;
+	_cleanup_free_ char *file = NULL;
 	const size_t n = sizeof INSTANCE - 1;
 	const char *state;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
 	state = state_file(ret, shard);
-	r = tgtd_instance(tgtd, &instance);
-	if (r == 0)
-		ret->instance = arena_strdup(&ret->arena, instance);
-	if (r == 0)
-		r = textfile_read(state, &ret->saved);
+	ret->instance = arena_strdup(&ret->arena, instance);
+	r = textfile_read(state, &ret->saved);
 	if (r == 0)
 		r = textfile_read(shard->targets_file, &file);
 	if (r < 0)
@@ -275,7 +273,7 @@ static int by_iqn(const void *a, const void *b)
 }
 
 /* The same text for the same state, in whatever order it came to be. */
-static char *print(struct last_applied *last, const char *instance)
+static char *print(struct last_applied *last)
 {
 	char *text = NULL;
 	size_t size;
@@ -285,7 +283,7 @@ static char *print(struct last_applied *last, const char *instance)
 		abort();
 	if (last->n)
 		qsort(last->targets, last->n, sizeof *last->targets, by_iqn);
-	fprintf(f, INSTANCE "%s\n", instance);
+	fprintf(f, INSTANCE "%s\n", last->instance);
 	for (size_t i = 0; i < last->users.n; i++)
 		if (!block_has_user(last, last->users.v[i]))
 			fprintf(f, USER "%s\n", last->users.v[i]);
@@ -299,16 +297,12 @@ static char *print(struct last_applied *last, const char *instance)
 	return text;
 }
 
-int last_applied_save(const struct shard *shard, const struct tgtd *tgtd,
-		      struct last_applied *last)
+int last_applied_save(const struct shard *shard, struct last_applied *last)
 {
 	const char *state = state_file(last, shard);
-	_cleanup_free_ char *instance = NULL, *text = NULL;
-	int r = tgtd_instance(tgtd, &instance);
+	_cleanup_free_ char *text = print(last);
+	int r;
 
-	if (r < 0)
-		return r;
-	text = print(last, instance);
 	if (last->saved && !strcmp(last->saved, text))
 		return unpark(last, state);
 	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
@@ -369,6 +363,11 @@ bool last_applied_has_secret(const struct last_applied *last, const char *user,
 
 	snprintf(words, sizeof words, "user %s %s\n", user, secret);
 	return some_block_says(last, words);
+}
+
+bool last_applied_has_users(const struct last_applied *last)
+{
+	return last->users.n || some_block_says(last, "user ");
 }
 
 bool last_applied_has_user(const struct last_applied *last, const char *user)

@@ -41,8 +41,8 @@ struct last_applied {
 /* last_applied_fini in any case. */
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		      struct last_applied *ret);
-int last_applied_save(const struct shard *shard, const struct tgtd *tgtd,
-		      struct last_applied *last);
+/* For the instance of tgtd that last_applied_load was given. */
+int last_applied_save(const struct shard *shard, struct last_applied *last);
 void last_applied_fini(struct last_applied *last);
 
 /* The block of that target, or null. */
@@ -75,6 +75,8 @@ bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
 /* Is the user known to have this secret? */
 bool last_applied_has_secret(const struct last_applied *last, const char *user,
 			     const char *secret);
+/* Does it know of any user? */
+bool last_applied_has_users(const struct last_applied *last);
 /* Was the user one of ours? */
 bool last_applied_has_user(const struct last_applied *last, const char *user);
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/execute.h"
+#include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* The round of the shard that the client is to be on. */
@@ -109,6 +110,7 @@ static int write_without_others(struct shard_pass *pass)
 /* What is to go, from file and tgtd. */
 static int move_out(struct shard_pass *pass)
 {
+	struct tgtd_state now = { 0 };
 	int r = shard_pass_forget_touched(pass);
 
 	if (r == 0)
@@ -116,13 +118,15 @@ static int move_out(struct shard_pass *pass)
 	if (r < 0)
 		return r;
 	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
-	r = shard_pass_verify(pass);
-	if (r < 0)
-		return r;
-	stay_if_left(pass);
-	shard_pass_report(pass);
+	r = shard_pass_verify(pass, &now);
+	if (r == 0) {
+		stay_if_left(pass);
+		report_works(pass);
+	}
 	plan_fini(&pass->plan);
-	return shard_pass_read_again(pass);
+	tgtd_state_fini(&pass->live);
+	pass->live = now;
+	return r;
 }
 
 int migrate_clients(struct shard_pass *pass)

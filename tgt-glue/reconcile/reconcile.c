@@ -227,8 +227,7 @@ static void block_clients(struct reconcile *reconcile)
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct shard_pass *pass = &reconcile->v[i];
 
-		list[i] = (struct exporter){ pass->shard,
-					     pass->there ? &pass->tgtd : NULL,
+		list[i] = (struct exporter){ pass->shard, pass->there,
 					     pass->off, &pass->live };
 	}
 	exports_block(&reconcile->clients, list, reconcile->n,

@@ -26,34 +26,31 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/portals.h"
+#include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-/* Something that went wrong, or was left, with a client. */
-static void say(const struct shard_pass *pass, const char *client,
-		const char *what, const char *why)
+/* An account matters only if a client has, or had, a user. */
+static bool has_users(const struct shard_pass *pass)
 {
-	messages_print(pass->messages, "%s: %s%s", client, what, why);
+	for (size_t i = 0; i < pass->fleet->n; i++)
+		if (pass->fleet->clients[i].user)
+			return true;
+	return last_applied_has_users(&pass->last);
 }
 
-/* The last error. */
-static void say_error(const struct shard_pass *pass)
+/* Reads tgtd's state. */
+static int read_state(struct shard_pass *pass, struct tgtd_state *ret)
 {
-	messages_print(pass->messages, "%s", error_text());
-}
+	int r = tgtd_state_read_ending(&pass->tgtd, pass->messages, ret);
 
-int shard_pass_read_again(struct shard_pass *pass)
-{
-	int r;
-
-	tgtd_state_fini(&pass->live);
-	r = tgtd_state_read_ending(&pass->tgtd, pass->messages, &pass->live);
-	if (r == 0 && exports_look(pass->fleet, &pass->tgtd, &pass->last,
-				   &pass->live) < 0)
+	if (r == 0 && has_users(pass))
+		r = tgtd_state_read_accounts(&pass->tgtd, ret);
+	if (r == 0 && exports_look(pass->fleet, &pass->last, ret) < 0)
 		messages_print(
 			pass->messages,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
 			pass->shard->tgtd, error_text());
-	opened_judge(&pass->opened, &pass->live);
+	opened_judge(&pass->opened, ret);
 	return r;
 }
 
@@ -62,21 +59,19 @@ static int read_tgtd(struct shard_pass *pass)
 	int r = tgtd_open(pass->shard->control_port, &pass->tgtd);
 
 	pass->off = r == -ECONNREFUSED || r == -ENOENT;
-	if (r == 0)
-		r = tgtd_ready(&pass->tgtd);
-	pass->unready = r == 0;
-	if (r == 0)
+	pass->unready = r == 0 && !pass->tgtd.ready;
+	if (pass->unready)
 		r = fail(
 			-EAGAIN,
 			"%s: expected system state ready, found another: it is starting or stopping, and is left as it is; type `tgt-glue apply' again when it is ready",
 			pass->shard->tgtd);
-	if (r > 0)
+	if (r == 0)
 		r = last_applied_load(pass->shard, &pass->tgtd, &pass->last);
 	if (r == 0)
 		r = opened_load(pass->shard, pass->last.instance,
 				&pass->opened);
 	if (r == 0)
-		r = shard_pass_read_again(pass);
+		r = read_state(pass, &pass->live);
 	if (r == 0) {
 		last_applied_keep_names(&pass->last, &pass->live);
 		last_applied_keep_users(&pass->last, &pass->live.accounts);
@@ -109,16 +104,15 @@ static int view_ready(const struct shard_pass *pass, const struct work *work)
 /* A disk that somebody else uses, or builds on, is not reset. */
 static void check_resets(struct shard_pass *pass)
 {
-	pid_t pid = 0;
+	pid_t pid;
 
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		struct work *w = &pass->plan.works[i];
-		int r = 0;
+		int r;
 
 		if (!w->reset || work_is_stopped(w))
 			continue;
-		if (!pid)
-			r = tgtd_pid(&pass->tgtd, &pid);
+		r = tgtd_state_pid(&pass->live, &pid);
 		if (r == 0)
 			r = image_reset_check(pass->fleet, w->client, pid);
 		if (r < 0)
@@ -206,17 +200,15 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 		if (!work_is_stopped(w) && w->live && w->kind != WORK_ACCESS)
 			last_applied_forget(&pass->last, w->live->name);
 	}
-	return last_applied_save(pass->shard, &pass->tgtd, &pass->last);
+	return last_applied_save(pass->shard, &pass->last);
 }
 
-/* Asks tgtd whether what was done is so. */
-int shard_pass_verify(struct shard_pass *pass)
+/* Fails the works that tgtd's state does not confirm. */
+static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 {
 	struct plan *plan = &pass->plan;
-	struct tgtd_state now;
-	int r = tgtd_state_read(&pass->tgtd, &now);
 
-	for (size_t i = 0; r == 0 && i < plan->n; i++) {
+	for (size_t i = 0; i < plan->n; i++) {
 		struct work *w = &plan->works[i];
 		enum work_kind kind;
 		struct tgtd_target *target;
@@ -224,15 +216,20 @@ int shard_pass_verify(struct shard_pass *pass)
 
 		if (work_is_stopped(w))
 			continue;
-		target = tgtd_state_target(&now, w->client ? w->client->iqn
-							   : w->live->name);
-		if (!w->client)
+		target = tgtd_state_target(now, w->client ? w->client->iqn
+							  : w->live->name);
+		if (!w->client) {
 			why = target ? "it is still there" : NULL;
-		else if (!target)
+		} else if (!target) {
 			why = "it is not there";
-		else
+		} else {
+			struct tgtd_target as = *target;
+
+			/* Lost files are the reopens' affair. */
+			as.lun.file = FILE_UNKNOWN;
 			why = plan_difference(&plan->arena, pass->clients,
-					      w->client, target, NULL, &kind);
+					      w->client, &as, NULL, &kind);
+		}
 		if (why)
 			work_fail(
 				w,
@@ -241,9 +238,15 @@ int shard_pass_verify(struct shard_pass *pass)
 					"after it was applied: %s; `tgt-glue apply\' tries again",
 					why));
 	}
+	last_applied_keep_users(&pass->last, &now->accounts);
+}
+
+int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
+{
+	int r = read_state(pass, ret);
+
 	if (r == 0)
-		last_applied_keep_users(&pass->last, &now.accounts);
-	tgtd_state_fini(&now);
+		verify(pass, ret);
 	return r;
 }
 
@@ -262,22 +265,17 @@ static int remember_done(struct shard_pass *pass)
 		else
 			last_applied_disown(&pass->last, w->live->name);
 	}
-	return last_applied_save(pass->shard, &pass->tgtd, &pass->last);
+	return last_applied_save(pass->shard, &pass->last);
 }
 
 /* 4, of the files that tgtd has open. */
-static int remember_opened(struct shard_pass *pass)
+static int remember_opened(struct shard_pass *pass, struct tgtd_state *now)
 {
 	struct plan *plan = &pass->plan;
-	bool touched = plan->n || plan->n_reopens;
 	struct strings iqns = { 0 };
-	struct tgtd_state now = { 0 }, *live = touched ? &now : &pass->live;
-	int r = touched ? tgtd_state_read(&pass->tgtd, &now) : 0;
 
-	if (r == 0 && touched)
-		(void)exports_look(pass->fleet, &pass->tgtd, &pass->last, &now);
 	/* Sessions of a target that was made again are new ones. */
-	for (size_t i = 0; r == 0 && i < plan->n; i++)
+	for (size_t i = 0; i < plan->n; i++)
 		if (plan->works[i].kind == WORK_REMAKE &&
 		    !work_is_stopped(&plan->works[i]))
 			opened_forget(&pass->opened,
@@ -286,83 +284,8 @@ static int remember_opened(struct shard_pass *pass)
 		if (pass->clients->v[i].shard == pass->shard)
 			strings_add(&plan->arena, &iqns,
 				    pass->fleet->clients[i].iqn);
-	if (r == 0)
-		opened_update(&pass->opened, &iqns, live);
-	tgtd_state_fini(&now);
-	return r < 0 ? r : opened_save(pass->shard, &pass->opened);
-}
-
-static void report_restarts(const struct shard_pass *pass)
-{
-	for (size_t i = 0; i < pass->opened.restart.n; i++)
-		say(pass, strrchr(pass->opened.restart.v[i], ':') + 1,
-		    "restart it: its session was ended, for writes that it was told are done may be lost",
-		    "");
-}
-
-static void report_reset(const struct shard_pass *pass,
-			 const struct client *client,
-			 const struct image_reset *aside)
-{
-	if (aside->old)
-		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
-			   client->name, client->child,
-			   aside->removed ? "removed (keep = 0)" : aside->old);
-	for (size_t i = 0; i < aside->told.n; i++)
-		say(pass, client->name, "image: ", aside->told.v[i]);
-}
-
-static void report_reopens(struct shard_pass *pass)
-{
-	for (size_t i = 0; i < pass->plan.n_reopens; i++) {
-		const struct reopen *o = &pass->plan.reopens[i];
-
-		if (o->failed) {
-			pass->failed = pass->waiting = true;
-			say(pass, o->name, "disk: ", o->failed);
-		} else {
-			print_line(stdout,
-				   "%s: disk: given its file again (%s)",
-				   o->name, o->why);
-		}
-	}
-}
-
-void shard_pass_report(struct shard_pass *pass)
-{
-	static const char *const done[] = {
-		[WORK_ACCESS] = "changed who is admitted",
-		[WORK_ACCOUNTS] = "changed its users",
-		[WORK_REMAKE] = "made again",
-		[WORK_NEW] = "made",
-		[WORK_REMOVE] = "removed",
-		[WORK_NONE] = "left",
-	};
-
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		const struct work *w = &pass->plan.works[i];
-
-		report_reset(pass, w->client, &w->aside);
-		switch (w->outcome) {
-		case OUTCOME_FAILED:
-			pass->failed = true;
-			say(pass, w->name, "target: ", w->reason);
-			break;
-		case OUTCOME_NOT_RESET:
-			pass->skipped = true;
-			say(pass, w->name, "image: left as it is: ", w->reason);
-			break;
-		case OUTCOME_SKIPPED:
-			pass->skipped = pass->waiting = true;
-			say(pass, w->name, "left as it is: ", w->reason);
-			break;
-		case OUTCOME_DONE:
-			print_line(stdout, "%s: target: %s (%s)", w->name,
-				   done[w->kind], w->why);
-			break;
-		}
-	}
-	report_reopens(pass);
+	opened_update(&pass->opened, &iqns, now);
+	return opened_save(pass->shard, &pass->opened);
 }
 
 /* Without the mount one line is enough. */
@@ -387,29 +310,19 @@ static void reopen_files(struct shard_pass *pass)
 }
 
 /* Has tgtd the files now? */
-static int verify_reopens(struct shard_pass *pass)
+static void verify_reopens(struct shard_pass *pass,
+			   const struct tgtd_state *now)
 {
-	struct plan *plan = &pass->plan;
-	struct tgtd_state now = { 0 };
-	int r = 0;
-
-	if (!plan->n_reopens)
-		return 0;
-	r = tgtd_state_read(&pass->tgtd, &now);
-	if (r == 0)
-		exports_look(pass->fleet, &pass->tgtd, &pass->last, &now);
-	for (size_t i = 0; r == 0 && i < plan->n_reopens; i++) {
-		struct reopen *o = &plan->reopens[i];
+	for (size_t i = 0; i < pass->plan.n_reopens; i++) {
+		struct reopen *o = &pass->plan.reopens[i];
 		const struct tgtd_target *t =
-			tgtd_state_target(&now, o->live->name);
+			tgtd_state_target(now, o->live->name);
 
 		if (!o->failed && t && t->lun.exists &&
 		    (!t->lun.online || t->lun.file == FILE_LOST))
 			o->failed =
 				"tgtd did not take it; `tgt-glue apply\' tries again";
 	}
-	tgtd_state_fini(&now);
-	return r;
 }
 
 /* Clients whose disk another target kept while the plan was executed. */
@@ -430,8 +343,28 @@ static bool unlist_blocked(struct shard_pass *pass)
 	return any;
 }
 
+/* 4: what tgtd has after 3 is compared with the plan, and remembered. */
+static int finish(struct shard_pass *pass, struct tgtd_state *now)
+{
+	int r = shard_pass_verify(pass, now);
+
+	if (r < 0)
+		return r;
+	verify_reopens(pass, now);
+	/* A fresh image may have other sectors, and what was to go may not have
+	 * gone. */
+	if (unlist_blocked(pass) || pass->options.reset.n)
+		r = write_file(pass);
+	/* 1 where it was written. */
+	if (r >= 0)
+		r = remember_done(pass);
+	return r < 0 ? r : remember_opened(pass, now);
+}
+
 static int apply_to_tgtd(struct shard_pass *pass)
 {
+	struct plan *plan = &pass->plan;
+	struct tgtd_state now = { 0 };
 	int r = shard_pass_forget_touched(pass);
 
 	if (r == 0)
@@ -439,24 +372,12 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	if (r < 0)
 		return r;
 	reopen_files(pass);
-	if (!pass->plan.n && !pass->plan.n_accounts) {
-		r = last_applied_save(pass->shard, &pass->tgtd, &pass->last);
-		if (r == 0)
-			r = verify_reopens(pass);
-		return r < 0 ? r : remember_opened(pass);
-	}
-	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
-	r = shard_pass_verify(pass);
-	if (r == 0)
-		r = verify_reopens(pass);
-	/* A fresh image may have other sectors, and what was to go may not have
-	 * gone. */
-	if (r == 0 && (unlist_blocked(pass) || pass->options.reset.n))
-		r = write_file(pass);
-	/* 1 where it was written. */
-	if (r >= 0)
-		r = remember_done(pass);
-	return r < 0 ? r : remember_opened(pass);
+	if (!plan->n && !plan->n_accounts && !plan->n_reopens)
+		return remember_opened(pass, &pass->live);
+	execute_plan(pass->clients, &pass->tgtd, &pass->live, plan);
+	r = finish(pass, &now);
+	tgtd_state_fini(&now);
+	return r;
 }
 
 /* No tgtd: the file at least is as it should be when it comes. */
@@ -466,7 +387,7 @@ static int run_without_tgtd(struct shard_pass *pass)
 	error_set(&pass->error);
 	if (pass->dry || write_file(pass) >= 0)
 		error_set(&pass->error);
-	say_error(pass);
+	report_error(pass);
 	if (pass->unready)
 		pass->skipped = true;
 	return pass->unready ? 0 : pass->error.code;
@@ -478,7 +399,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	const struct strings *names = &pass->options.reset;
 
 	error_set(&pass->error);
-	say_error(pass);
+	report_error(pass);
 	if (pass->unready) {
 		pass->skipped = pass->waiting = true;
 		return 0;
@@ -501,8 +422,8 @@ static int reset_without_tgtd(struct shard_pass *pass)
 		report_reset(pass, client, &aside);
 		if (r < 0) {
 			pass->skipped = true;
-			say(pass, client->name,
-			    "image: left as it is: ", error_text());
+			report(pass, client->name,
+			       "image: left as it is: ", error_text());
 		}
 	}
 	return write_file(pass) < 0 ? error_last()->code : 0;
@@ -545,7 +466,7 @@ static int retire(struct shard_pass *pass)
 		return 0;
 	r = targets_conf_remove(pass->shard);
 	if (r < 0)
-		say_error(pass);
+		report_error(pass);
 	else
 		print_line(stdout, "%s: removed", pass->shard->targets_file);
 	return r;
@@ -580,10 +501,10 @@ static int run_with_tgtd(struct shard_pass *pass)
 	check_views(pass);
 	r = apply_to_tgtd(pass);
 	if (r < 0) {
-		say_error(pass);
+		report_error(pass);
 		return r;
 	}
-	shard_pass_report(pass);
+	report_works(pass);
 	report_restarts(pass);
 	portals_check(&pass->tgtd, &pass->live, pass->shard, pass->messages);
 	return 0;

@@ -53,9 +53,7 @@ void shard_pass_fini(struct shard_pass *pass);
 /* Its steps, for migrate.c: see shard-pass.c for their order. */
 int shard_pass_forget_touched(struct shard_pass *pass);
 int shard_pass_write(const struct shard_pass *pass, const char *text);
-int shard_pass_verify(struct shard_pass *pass);
-void shard_pass_report(struct shard_pass *pass);
-/* Asks again what its tgtd has. */
-int shard_pass_read_again(struct shard_pass *pass);
+/* *ret is tgtd's state now; tgtd_state_fini in any case. */
+int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret);
 
 #endif

@@ -260,12 +260,11 @@ static void identify_store(const struct holding *holding,
 	}
 }
 
-int backing_files_inspect(const struct fleet *fleet, const struct tgtd *tgtd,
-			  struct tgtd_state *live)
+int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 {
 	struct holding holding = { 0 };
 	pid_t pid;
-	int r = tgtd_pid(tgtd, &pid);
+	int r = tgtd_state_pid(live, &pid);
 
 	if (r == 0)
 		r = read_holding(pid, &holding);

@@ -15,8 +15,7 @@
  * targets that are ours.  Where it cannot be told what tgtd has open lun.file
  * stays FILE_UNKNOWN: -errno with words.
  */
-int backing_files_inspect(const struct fleet *fleet, const struct tgtd *tgtd,
-			  struct tgtd_state *live);
+int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live);
 
 /* The path of the target's disk: tgtd's word, else what its client's is to be;
  * null where there is neither. */

@@ -89,8 +89,11 @@ static void encode(unsigned char header[REQUEST_SIZE],
 	put_u32(header + 108, request->outgoing);
 }
 
-static int connect_to(const struct tgtd *tgtd, int *ret_fd)
+/* *ret_pid is the process that listens, 0 if it is in another pid namespace. */
+static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 {
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
 	const struct timeval patience = { .tv_sec = 60 };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -105,6 +108,9 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd)
 			-errno,
 			"tgtd: no tgtd answers at its management socket %s",
 			tgtd->address.sun_path);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return fail_errno(-errno, "tgtd: %s", tgtd->address.sun_path);
+	*ret_pid = peer.pid;
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
@@ -187,8 +193,9 @@ static int receive(int fd, char **ret_text)
 	return 0;
 }
 
-int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
-	     char **ret_text)
+int tgtd_ask_process(const struct tgtd *tgtd,
+		     const struct tgtd_request *request, char **ret_text,
+		     pid_t *ret_pid)
 {
 	unsigned char header[REQUEST_SIZE];
 	size_t params = request->params ? strlen(request->params) + 1 : 0;
@@ -198,7 +205,7 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 
 	if (params > PARAMS_MAX)
 		return fail(-E2BIG, "tgtd: parameters of %zu bytes", params);
-	r = connect_to(tgtd, &fd);
+	r = connect_to(tgtd, &fd, ret_pid);
 	if (r < 0)
 		return r;
 	encode(header, request, params);
@@ -216,23 +223,56 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	return r;
 }
 
+int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
+	     char **ret_text)
+{
+	pid_t pid;
+
+	return tgtd_ask_process(tgtd, request, ret_text, &pid);
+}
+
 static const struct tgtd_request question = { .mode = TGTD_SYSTEM,
 					      .op = TGTD_SHOW,
 					      .tid = TGTD_NO_TID,
 					      .lun = TGTD_NO_LUN };
+
+static bool says_ready(const char *text)
+{
+	return strstr(text, "State: ready") != NULL;
+}
 
 int tgtd_ready(const struct tgtd *tgtd)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = tgtd_ask(tgtd, &question, &text);
 
-	return r < 0 ? r : strstr(text, "State: ready") != NULL;
+	return r < 0 ? r : says_ready(text);
+}
+
+/* tgtd binds its socket once, when it starts. */
+static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
+{
+	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;
+}
+
+static int set_instance(struct tgtd *tgtd, pid_t pid)
+{
+	struct stat st;
+	int r = stat_socket(tgtd, &st);
+
+	if (r < 0)
+		return fail_errno(r, "tgtd: %s", tgtd->address.sun_path);
+	snprintf(tgtd->instance, sizeof tgtd->instance, "%ld.%09ld.%ld.%ju",
+		 (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long)pid,
+		 (uintmax_t)st.st_ino);
+	return 0;
 }
 
 int tgtd_open(int control_port, struct tgtd *ret)
 {
 	const char *base = getenv("TGT_IPC_SOCKET");
 	_cleanup_free_ char *text = NULL;
+	pid_t pid;
 	int n, r;
 
 	memset(ret, 0, sizeof *ret);
@@ -242,68 +282,16 @@ int tgtd_open(int control_port, struct tgtd *ret)
 		     control_port);
 	if (n >= (int)sizeof ret->address.sun_path)
 		return fail(-ENAMETOOLONG, "TGT_IPC_SOCKET: too long");
-	r = tgtd_ask(ret, &question, &text);
+	r = tgtd_ask_process(ret, &question, &text, &pid);
 	if (r < 0)
 		return r;
+	ret->ready = says_ready(text);
 	if (!strstr(text, "System:") || !strstr(text, "rdwr"))
 		return fail(
 			-EPROTO,
 			"tgtd: %s answers, but not as the tgt that tgt-glue knows (1.0.85); is it another version?",
 			ret->address.sun_path);
-	return 0;
-}
-
-/* tgtd binds its socket once, when it starts. */
-static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
-{
-	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;
-}
-
-/* Who listens there; pid 0 where that process is in a namespace unseen. */
-static int ask_for_peer(const struct tgtd *tgtd, pid_t *ret)
-{
-	struct ucred peer = { 0 };
-	socklen_t size = sizeof peer;
-	_cleanup_close_ int fd = -1;
-	int r = connect_to(tgtd, &fd);
-
-	if (r < 0)
-		return r;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return fail_errno(-errno, "tgtd: %s", tgtd->address.sun_path);
-	*ret = peer.pid;
-	return 0;
-}
-
-int tgtd_pid(const struct tgtd *tgtd, pid_t *ret)
-{
-	pid_t pid = 0;
-	int r = ask_for_peer(tgtd, &pid);
-
-	if (r == 0 && !pid)
-		r = fail(
-			-ESRCH,
-			"tgtd: expected its process here, found it in another pid namespace");
-	if (r == 0)
-		*ret = pid;
-	return r;
-}
-
-int tgtd_instance(const struct tgtd *tgtd, char **ret)
-{
-	struct stat st;
-	pid_t pid;
-	int r = ask_for_peer(tgtd, &pid);
-
-	if (r < 0)
-		return r;
-	r = stat_socket(tgtd, &st);
-	if (r < 0)
-		return fail_errno(r, "tgtd: %s", tgtd->address.sun_path);
-	if (asprintf(ret, "%ld.%09ld.%ld.%ju", (long)st.st_mtim.tv_sec,
-		     st.st_mtim.tv_nsec, (long)pid, (uintmax_t)st.st_ino) < 0)
-		return fail(-ENOMEM, "out of memory");
-	return 0;
+	return set_instance(ret, pid);
 }
 
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret)

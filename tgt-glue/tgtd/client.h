@@ -42,6 +42,10 @@ enum tgtd_mode {
 
 struct tgtd {
 	struct sockaddr_un address;
+	/* When tgtd_open asked: */
+	bool ready;         /* in service, see tgtd_ready */
+	char instance[112]; /* when and as which process tgtd was started:
+			     * another word after each start */
 };
 
 struct tgtd_request {
@@ -69,11 +73,13 @@ int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
  * is being stopped.  An error of tgtd_ask where it has ended. */
 int tgtd_ready(const struct tgtd *tgtd);
 
-/* When and as which process it was started, as a word: another one after each
- * start. The caller's to free. */
-int tgtd_instance(const struct tgtd *tgtd, char **ret);
-/* Its process id; -ESRCH with words where it is in another pid namespace. */
-int tgtd_pid(const struct tgtd *tgtd, pid_t *ret);
+/*
+ * As tgtd_ask; *ret_pid is the process that answered, 0 if it is in another pid
+ * namespace.
+ */
+int tgtd_ask_process(const struct tgtd *tgtd,
+		     const struct tgtd_request *request, char **ret_text,
+		     pid_t *ret_pid);
 /* The time of that start, or -errno without words. */
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret);
 

@@ -59,7 +59,7 @@ void portals_check(const struct tgtd *tgtd, struct tgtd_state *live,
 {
 	struct strings open = { 0 };
 
-	if (tgtd_state_portals(tgtd, live, &open) < 0)
+	if (!shard->portals.n || tgtd_state_portals(tgtd, live, &open) < 0)
 		return;
 	for (size_t i = 0; i < shard->portals.n; i++) {
 		const char *portal = shard->portals.v[i];

@@ -331,9 +331,13 @@ static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 
 static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 {
+	const struct tgtd_request request = { .mode = TGTD_TARGET,
+					      .op = TGTD_SHOW,
+					      .tid = TGTD_NO_TID,
+					      .lun = TGTD_NO_LUN };
 	_cleanup_free_ char *text = NULL;
 	struct error why;
-	int r = tgtd_state_ask(tgtd, TGTD_TARGET, TGTD_NO_TID, &text);
+	int r = tgtd_ask_process(tgtd, &request, &text, &live->pid);
 
 	if (r == 0)
 		r = tgtd_state_parse(live, text);
@@ -345,7 +349,7 @@ static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 	return r;
 }
 
-static int read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
+int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = tgtd_state_ask(tgtd, TGTD_ACCOUNT, TGTD_NO_TID, &text);
@@ -377,14 +381,22 @@ int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
 			"tgtd's list of targets: expected targets that tgtd knows, found another after target %d: " ADVICE,
 			ret->strange_tid);
 	if (r == 0)
-		r = read_accounts(tgtd, ret);
-	if (r == 0)
 		return 0;
 	/* Nothing of it is known. */
 	strange = ret->strange_tid;
 	tgtd_state_fini(ret);
 	ret->strange_tid = strange;
 	return r;
+}
+
+int tgtd_state_pid(const struct tgtd_state *live, pid_t *ret)
+{
+	if (!live->pid)
+		return fail(
+			-ESRCH,
+			"tgtd: expected its process here, found it in another pid namespace");
+	*ret = live->pid;
+	return 0;
 }
 
 void tgtd_state_fini(struct tgtd_state *live)

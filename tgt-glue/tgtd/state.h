@@ -79,19 +79,24 @@ struct tgtd_state {
 	struct arena arena;
 	struct tgtd_target *targets;
 	size_t n;
-	struct strings accounts; /* all that tgtd knows */
+	pid_t pid; /* the process that answered; 0: in another pid namespace */
+	struct strings accounts; /* all of tgtd's (tgtd_state_read_accounts) */
 	/* After -EBADMSG: the target with an initiator whose name or alias has
 	 * a line break; 0 where it is not known. */
 	int32_t strange_tid;
 };
 
 /*
- * Asks for all of it. tgtd_state_fini in any case.  -EBADMSG with words where
- * tgtd's answer has lines that are not its own: an initiator's name or alias
- * has a line break.
+ * Asks for all but the accounts. tgtd_state_fini in any case.  -EBADMSG with
+ * words where tgtd's answer has lines that are not its own: an initiator's name
+ * or alias has a line break.
  */
 int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret);
+int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live);
 void tgtd_state_fini(struct tgtd_state *live);
+/* The process that has tgtd's files open; -ESRCH with a message if it is in
+ * another pid namespace. */
+int tgtd_state_pid(const struct tgtd_state *live, pid_t *ret);
 /* Takes apart what tgtd says to "show target", but for the sessions. */
 int tgtd_state_parse(struct tgtd_state *live, char *text);
 /* As tgtd_state_read, and ends the sessions of a target whose initiator has

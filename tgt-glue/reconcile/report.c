@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a shard's pass did, skipped and failed to do: lines for the
+ * administrator. */
+#include "config.h"
+
+#include "tgt-glue/reconcile/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/printable.h"
+
+/* Something that went wrong, or was left, with a client. */
+void report(const struct shard_pass *pass, const char *client, const char *what,
+	    const char *why)
+{
+	messages_print(pass->messages, "%s: %s%s", client, what, why);
+}
+
+/* The last error. */
+void report_error(const struct shard_pass *pass)
+{
+	messages_print(pass->messages, "%s", error_text());
+}
+
+void report_restarts(const struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->opened.restart.n; i++)
+		report(pass, strrchr(pass->opened.restart.v[i], ':') + 1,
+		       "restart it: its session was ended, for writes that it was told are done may be lost",
+		       "");
+}
+
+void report_reset(const struct shard_pass *pass, const struct client *client,
+		  const struct image_reset *aside)
+{
+	if (aside->old)
+		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
+			   client->name, client->child,
+			   aside->removed ? "removed (keep = 0)" : aside->old);
+	for (size_t i = 0; i < aside->told.n; i++)
+		report(pass, client->name, "image: ", aside->told.v[i]);
+}
+
+static void report_reopens(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->plan.n_reopens; i++) {
+		const struct reopen *o = &pass->plan.reopens[i];
+
+		if (o->failed) {
+			pass->failed = pass->waiting = true;
+			report(pass, o->name, "disk: ", o->failed);
+		} else {
+			print_line(stdout,
+				   "%s: disk: given its file again (%s)",
+				   o->name, o->why);
+		}
+	}
+}
+
+void report_works(struct shard_pass *pass)
+{
+	static const char *const done[] = {
+		[WORK_ACCESS] = "changed who is admitted",
+		[WORK_ACCOUNTS] = "changed its users",
+		[WORK_REMAKE] = "made again",
+		[WORK_NEW] = "made",
+		[WORK_REMOVE] = "removed",
+		[WORK_NONE] = "left",
+	};
+
+	for (size_t i = 0; i < pass->plan.n; i++) {
+		const struct work *w = &pass->plan.works[i];
+
+		report_reset(pass, w->client, &w->aside);
+		switch (w->outcome) {
+		case OUTCOME_FAILED:
+			pass->failed = true;
+			report(pass, w->name, "target: ", w->reason);
+			break;
+		case OUTCOME_NOT_RESET:
+			pass->skipped = true;
+			report(pass, w->name,
+			       "image: left as it is: ", w->reason);
+			break;
+		case OUTCOME_SKIPPED:
+			pass->skipped = pass->waiting = true;
+			report(pass, w->name, "left as it is: ", w->reason);
+			break;
+		case OUTCOME_DONE:
+			print_line(stdout, "%s: target: %s (%s)", w->name,
+				   done[w->kind], w->why);
+			break;
+		}
+	}
+	report_reopens(pass);
+}

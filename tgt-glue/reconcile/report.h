@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a shard's pass did, skipped and failed to do: lines for the
+ * administrator.  Changes go to standard output, all else to standard error.
+ */
+#ifndef TGT_GLUE_RECONCILE_REPORT_H
+#define TGT_GLUE_RECONCILE_REPORT_H
+
+#include "tgt-glue/reconcile/shard-pass.h"
+
+/* "tgt-glue: CLIENT: WHAT WHY" */
+void report(const struct shard_pass *pass, const char *client, const char *what,
+	    const char *why);
+/* The last error. */
+void report_error(const struct shard_pass *pass);
+/* The outcome of each work and reopen of the plan; sets failed, skipped and
+ * waiting of the pass. */
+void report_works(struct shard_pass *pass);
+void report_reset(const struct shard_pass *pass, const struct client *client,
+		  const struct image_reset *aside);
+/* The clients that must be restarted. */
+void report_restarts(const struct shard_pass *pass);
+
+#endif
