@@ -30,7 +30,7 @@ static void read_shard(struct status *s, struct shard_status *shard)
 	if (r == 0)
 		(void)exports_look(&s->fleet, &shard->last, &shard->live);
 	if (r == 0)
-		opened_judge(&shard->opened, &shard->live);
+		opened_set_lost(&shard->opened, &shard->live);
 	if (r == 0)
 		r = traffic_read(&shard->tgtd, arena, &shard->traffics);
 	/* A failure means that no session's beginning is known. */

@@ -483,7 +483,7 @@ static void check_sessions(struct watch *w, struct watched_tgtd *shard,
 	int r = tgtd_state_read(tgtd, &live);
 
 	/* A pass ends the session whose name makes the answer unreadable. */
-	if (r == -EBADMSG && live.strange_tid)
+	if (r == -EBADMSG && live.forged_tid)
 		w->pass_wanted = true;
 	if (r == 0)
 		sessions_update(&shard->sessions, &w->fleet, &live,

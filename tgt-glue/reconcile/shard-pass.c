@@ -50,7 +50,7 @@ static int read_state(struct shard_pass *pass, struct tgtd_state *ret)
 			pass->messages,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
 			pass->shard->tgtd, error_text());
-	opened_judge(&pass->opened, ret);
+	opened_set_lost(&pass->opened, ret);
 	return r;
 }
 

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A descriptor of a mount that was taken away lazily has a path that begins at
- * that mount's root, "/clients/pc1.vhdx.raw"; of one that is still there, or
- * is there again, the whole path.  Either is the end of the view's path.
+ * Files that processes have open.
  *
- * Which image a dead descriptor was of is told by the inode number, which is
- * the image's in every mount of the store, and which fdinfo knows without
- * asking the file.
+ * A descriptor of a mount that was detached has a path that begins at that
+ * mount's root, "/clients/pc1.vhdx.raw"; a descriptor of a mount that is still
+ * attached, or is attached again, has the whole path.  Either is the end of
+ * the view's path.
  *
- * Each question to a mount costs two switches of processes, so what is open is
- * asked only where it differs from what is at the path: two of one device are
- * of one mount, and that answered.
+ * The image of a descriptor whose mount is gone is known by its inode number,
+ * which is the image's in every mount of the store; fdinfo has it without a
+ * request to the filesystem.
+ *
+ * Each request to the mount costs two context switches.  So an open file is
+ * asked for its identity only if its device and inode differ from those of the
+ * file at its path: two files of one device are of one mount, which has
+ * answered.
  */
 #include "config.h"
 
@@ -30,21 +34,21 @@
 #include "base/error.h"
 #include "base/guid.h"
 
-/* A descriptor of tgtd's. */
-struct fdstore_state {
+/* A descriptor of a process. */
+struct open_file {
 	const char *path;
-	uint64_t dev, ino; /* 0 where the kernel does not know them */
+	uint64_t dev, ino; /* 0: unknown */
 	bool writable;
 	char link[300]; /* the descriptor in /proc */
 };
 
-struct holding {
+struct process_files {
 	struct arena arena;
-	struct fdstore_state *files;
+	struct open_file *files;
 	size_t n;
-	const char *dir; /* where the last path was, or null */
+	const char *dir; /* of the last path, or null */
 	int dir_fd;
-	/* The fleet's mount: its device, and its state, or "-". */
+	/* The fleet's mount: its device; its state identifier, or "-". */
 	uint64_t mount_dev;
 	const char *mount_state;
 };
@@ -54,8 +58,8 @@ struct identity {
 	uint64_t ino;
 };
 
-/* sync: AT_STATX_FORCE_SYNC asks the file system itself, AT_STATX_DONT_SYNC the
- * kernel's memory of what it said. */
+/* sync: AT_STATX_FORCE_SYNC sends a request to the filesystem,
+ * AT_STATX_DONT_SYNC uses the kernel's cache. */
 static int identify(int dir, const char *path, int sync, struct identity *ret)
 {
 	struct statx st;
@@ -67,8 +71,8 @@ static int identify(int dir, const char *path, int sync, struct identity *ret)
 	return 0;
 }
 
-/* The path of a descriptor, without what the kernel adds to it where the name
- * is gone; false for what is no file. */
+/* The path of a descriptor, without the kernel's " (deleted)"; false if it is
+ * no file. */
 static bool read_link(int dir, const char *name, char *path, size_t size)
 {
 	static const char gone[] = " (deleted)";
@@ -83,9 +87,8 @@ static bool read_link(int dir, const char *name, char *path, size_t size)
 	return true;
 }
 
-/* "flags: 0100002" and "ino: 4711" in fdinfo; 0 where the kernel does not say.
- */
-static void read_fdinfo(pid_t pid, const char *fd, struct fdstore_state *held)
+/* Reads "flags: 0100002" and "ino: 4711" in fdinfo; 0 if a line is missing. */
+static void read_fdinfo(pid_t pid, const char *fd, struct open_file *file)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char name[300], line[256];
@@ -95,12 +98,12 @@ static void read_fdinfo(pid_t pid, const char *fd, struct fdstore_state *held)
 	f = fopen(name, "re");
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "flags: %o", &flags) != 1 &&
-		    sscanf(line, "ino: %" SCNu64, &held->ino) == 1)
+		    sscanf(line, "ino: %" SCNu64, &file->ino) == 1)
 			break;
-	held->writable = (flags & O_ACCMODE) != O_RDONLY;
+	file->writable = (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Is end the end of path? */
+/* True if path ends with end. */
 static bool ends_with(const char *path, const char *end)
 {
 	size_t n = strlen(path), m = strlen(end);
@@ -116,8 +119,8 @@ static DIR *open_fds(pid_t pid)
 	return opendir(name);
 }
 
-/* The files that the process has open. */
-static int read_holding(pid_t pid, struct holding *holding)
+/* Reads the files that the process has open. */
+static int read_open_files(pid_t pid, struct process_files *process_files)
 {
 	_cleanup_closedir_ DIR *dir = open_fds(pid);
 	char path[4096];
@@ -127,70 +130,74 @@ static int read_holding(pid_t pid, struct holding *holding)
 				  (long)pid);
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct identity id = { 0 };
-		struct fdstore_state *held;
+		struct open_file *file;
 
 		if (!read_link(dirfd(dir), e->d_name, path, sizeof path))
 			continue;
-		holding->files = arena_grow(&holding->arena, holding->files,
-					    holding->n, sizeof *holding->files);
-		held = &holding->files[holding->n++];
-		held->path = arena_strdup(&holding->arena, path);
-		read_fdinfo(pid, e->d_name, held);
+		process_files->files = arena_grow(
+			&process_files->arena, process_files->files,
+			process_files->n, sizeof *process_files->files);
+		file = &process_files->files[process_files->n++];
+		file->path = arena_strdup(&process_files->arena, path);
+		read_fdinfo(pid, e->d_name, file);
 		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
 		    0) {
-			held->dev = id.dev;
-			held->ino = id.ino;
+			file->dev = id.dev;
+			file->ino = id.ino;
 		}
-		snprintf(held->link, sizeof held->link, "/proc/%ld/fd/%s",
+		snprintf(file->link, sizeof file->link, "/proc/%ld/fd/%s",
 			 (long)pid, e->d_name);
 	}
 	return 0;
 }
 
 /*
- * What is at the path now.  It is looked up through the directory that it is
- * in, which is opened once: one question instead of one for each part of the
- * path.
+ * The identity of the file at the path.  Its directory is opened once for all
+ * paths in it, so that each path costs one request, not one for each of its
+ * parts.
  */
-static int look_at_path(struct holding *holding, const char *path,
-			struct identity *ret)
+static int identify_path(struct process_files *process_files, const char *path,
+			 struct identity *ret)
 {
 	const char *base = strrchr(path, '/') + 1;
 	size_t n = (size_t)(base - path);
 
-	if (!holding->dir || strlen(holding->dir) != n ||
-	    strncmp(holding->dir, path, n) != 0) {
-		if (holding->dir)
-			close(holding->dir_fd);
-		holding->dir =
-			arena_printf(&holding->arena, "%.*s", (int)n, path);
-		holding->dir_fd = open(holding->dir, O_PATH | O_CLOEXEC);
+	if (!process_files->dir || strlen(process_files->dir) != n ||
+	    strncmp(process_files->dir, path, n) != 0) {
+		if (process_files->dir)
+			close(process_files->dir_fd);
+		process_files->dir = arena_printf(&process_files->arena, "%.*s",
+						  (int)n, path);
+		process_files->dir_fd =
+			open(process_files->dir, O_PATH | O_CLOEXEC);
 	}
-	if (holding->dir_fd < 0)
+	if (process_files->dir_fd < 0)
 		return -ENOENT;
-	return identify(holding->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
+	return identify(process_files->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
 }
 
-/* What tgtd has open for the disk whose file is, or was, at path.  *now is what
- * is there now, r why nothing is. */
-static enum tgtd_file judge(const struct holding *holding, const char *path,
-			    int r, const struct identity *now)
+/* Which file tgtd has open for the disk at path.  *now is the identity of the
+ * file at path now; r < 0: there is none. */
+static enum tgtd_file compare(const struct process_files *process_files,
+			      const char *path, int r,
+			      const struct identity *now)
 {
 	enum tgtd_file found = FILE_LOST;
 	struct identity id;
 
-	for (size_t i = 0; i < holding->n; i++) {
-		const struct fdstore_state *held = &holding->files[i];
+	for (size_t i = 0; i < process_files->n; i++) {
+		const struct open_file *file = &process_files->files[i];
 
-		if (r == 0 && held->dev == now->dev && held->ino == now->ino)
+		if (r == 0 && file->dev == now->dev && file->ino == now->ino)
 			return FILE_RIGHT;
-		if (!ends_with(path, held->path))
+		if (!ends_with(path, file->path))
 			continue;
-		/* With nothing at the path one that answers is all there is. */
-		if (identify(AT_FDCWD, held->link, AT_STATX_FORCE_SYNC, &id) ==
+		/* If the path names no file, an open file that answers is the
+		 * right one. */
+		if (identify(AT_FDCWD, file->link, AT_STATX_FORCE_SYNC, &id) ==
 		    0)
 			found = r < 0 ? FILE_RIGHT : FILE_OTHER;
-		else if (r == 0 && held->ino && held->ino != now->ino)
+		else if (r == 0 && file->ino && file->ino != now->ino)
 			found = FILE_OTHER;
 	}
 	return found;
@@ -207,8 +214,9 @@ const char *backing_files_path(const struct fleet *fleet,
 	return client ? client->view : NULL;
 }
 
-/* One descriptor for both, so that they are of one mount. */
-static void read_mount(struct holding *holding, struct arena *arena,
+/* Device and state identifier are read through one descriptor, so that both
+ * are of one mount. */
+static void read_mount(struct process_files *process_files, struct arena *arena,
 		       const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -217,41 +225,42 @@ static void read_mount(struct holding *holding, struct arena *arena,
 	struct guid state;
 	ssize_t n;
 
-	holding->mount_state = "-";
+	process_files->mount_state = "-";
 	if (fd < 0 || identify(fd, ".", AT_STATX_DONT_SYNC, &id) < 0)
 		return;
-	holding->mount_dev = id.dev;
+	process_files->mount_dev = id.dev;
 	n = fgetxattr(fd, "user.vhdfs.state", text, sizeof text);
 	if (n > 0 && guid_parse(text, (size_t)n, &state) == 0)
-		holding->mount_state =
+		process_files->mount_state =
 			guid_format(&state, arena_alloc(arena, GUID_TEXT_SIZE));
 }
 
-static void look_at_lun(struct holding *holding, struct tgtd_lun *lun,
-			const char *path, bool held_known)
+static void inspect_lun(struct process_files *process_files,
+			struct tgtd_lun *lun, const char *path,
+			bool files_known)
 {
 	struct identity now = { 0 };
-	int r = look_at_path(holding, path, &now);
+	int r = identify_path(process_files, path, &now);
 
-	if (held_known)
-		lun->file = judge(holding, path, r, &now);
+	if (files_known)
+		lun->file = compare(process_files, path, r, &now);
 	if (r == 0)
-		lun->mount_state = now.dev == holding->mount_dev
-					   ? holding->mount_state
+		lun->mount_state = now.dev == process_files->mount_dev
+					   ? process_files->mount_state
 					   : "-";
 }
 
-/* The file behind a store: the one that tgtd has open, else the one at its path
- * now. */
-static void identify_store(const struct holding *holding,
+/* The identity of a store's file: the one that tgtd has open, else the one at
+ * its path. */
+static void identify_store(const struct process_files *process_files,
 			   struct tgtd_backing *store)
 {
 	struct identity id = { 0 };
 
-	for (size_t i = 0; i < holding->n; i++)
-		if (!strcmp(holding->files[i].path, store->path)) {
-			store->dev = holding->files[i].dev;
-			store->ino = holding->files[i].ino;
+	for (size_t i = 0; i < process_files->n; i++)
+		if (!strcmp(process_files->files[i].path, store->path)) {
+			store->dev = process_files->files[i].dev;
+			store->ino = process_files->files[i].ino;
 			return;
 		}
 	if (identify(AT_FDCWD, store->path, AT_STATX_DONT_SYNC, &id) == 0) {
@@ -262,32 +271,32 @@ static void identify_store(const struct holding *holding,
 
 int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 {
-	struct holding holding = { 0 };
+	struct process_files process_files = { 0 };
 	pid_t pid;
 	int r = tgtd_state_pid(live, &pid);
 
 	if (r == 0)
-		r = read_holding(pid, &holding);
-	read_mount(&holding, &live->arena, fleet->mount);
+		r = read_open_files(pid, &process_files);
+	read_mount(&process_files, &live->arena, fleet->mount);
 	for (size_t i = 0; i < live->n; i++)
 		for (size_t k = 0; k < live->targets[i].n_stores; k++)
 			if (live->targets[i].stores[k].path)
-				identify_store(&holding,
+				identify_store(&process_files,
 					       &live->targets[i].stores[k]);
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
 		const char *path = backing_files_path(fleet, t);
 
 		if (t->lun.exists && path && *path == '/' && t->ours)
-			look_at_lun(&holding, &t->lun, path, r == 0);
+			inspect_lun(&process_files, &t->lun, path, r == 0);
 	}
-	if (holding.dir && holding.dir_fd >= 0)
-		close(holding.dir_fd);
-	arena_fini(&holding.arena);
+	if (process_files.dir && process_files.dir_fd >= 0)
+		close(process_files.dir_fd);
+	arena_fini(&process_files.arena);
 	return r;
 }
 
-/* Does the process have that file open? */
+/* True if the process has that file open. */
 static bool has_open(pid_t pid, const char *path, const struct identity *file)
 {
 	_cleanup_closedir_ DIR *dir = open_fds(pid);
@@ -327,7 +336,7 @@ static bool is_among(pid_t pid, const pid_t *list, size_t n)
 }
 
 const char *backing_files_user(struct arena *arena, const char *path,
-			       const pid_t *but, size_t n)
+			       const pid_t *except, size_t n)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct identity file;
@@ -338,7 +347,7 @@ const char *backing_files_user(struct arena *arena, const char *path,
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 
 		if (isdigit((unsigned char)*e->d_name) &&
-		    !is_among(pid, but, n) && has_open(pid, path, &file))
+		    !is_among(pid, except, n) && has_open(pid, path, &file))
 			return name_process(arena, pid);
 	}
 	return NULL;
@@ -357,26 +366,26 @@ static bool is_tgtd(pid_t pid)
 static size_t add_open(struct arena *arena, pid_t pid, size_t n,
 		       struct backing_files_open **ret)
 {
-	struct holding holding = { 0 };
+	struct process_files process_files = { 0 };
 
-	/* Where it cannot be read the process has ended. */
-	(void)read_holding(pid, &holding);
-	for (size_t i = 0; i < holding.n; i++) {
-		const struct fdstore_state *held = &holding.files[i];
+	/* If it cannot be read, the process has ended. */
+	(void)read_open_files(pid, &process_files);
+	for (size_t i = 0; i < process_files.n; i++) {
+		const struct open_file *file = &process_files.files[i];
 
-		if (!held->writable)
+		if (!file->writable)
 			continue;
 		*ret = arena_grow(arena, *ret, n, sizeof **ret);
 		(*ret)[n++] = (struct backing_files_open){
-			pid, arena_strdup(arena, held->path), held->dev,
-			held->ino
+			pid, arena_strdup(arena, file->path), file->dev,
+			file->ino
 		};
 	}
-	arena_fini(&holding.arena);
+	arena_fini(&process_files.arena);
 	return n;
 }
 
-size_t backing_files_of_other_tgtds(struct arena *arena, const pid_t *but,
+size_t backing_files_of_other_tgtds(struct arena *arena, const pid_t *except,
 				    size_t n, struct backing_files_open **ret)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
@@ -387,7 +396,7 @@ size_t backing_files_of_other_tgtds(struct arena *arena, const pid_t *but,
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 
 		if (isdigit((unsigned char)*e->d_name) &&
-		    !is_among(pid, but, n) && is_tgtd(pid))
+		    !is_among(pid, except, n) && is_tgtd(pid))
 			found = add_open(arena, pid, found, ret);
 	}
 	return found;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A request is 120 bytes, integers in the machine's order, and after it the
- * parameters with their NUL:
+ * Client of tgtd's management socket.
+ *
+ * A request is 120 bytes, integers in the machine's byte order, followed by
+ * the parameters with a final NUL:
  *
  *     0 mode   4 op   8 driver (64, NUL-padded)   72 length of all   76 tid
  *     80 sid (8)   88 lun (8)   96 cid   100 host   104 device type
@@ -29,7 +31,7 @@
 
 enum {
 	REQUEST_SIZE = 120,
-	REQUEST_LENGTH = 72, /* the offset of that field */
+	REQUEST_LENGTH = 72, /* offset of the length */
 	ANSWER_SIZE = 8,
 	PARAMS_MAX = 3900, /* tgtd's buffer holds 4096 */
 	ANSWER_MAX = 64 << 20,
@@ -99,7 +101,7 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 
 	if (fd < 0)
 		return fail_errno(-errno, "a socket");
-	/* tgtd does its work in one thread, and opens backing files in it. */
+	/* tgtd opens backing files in the one thread that answers. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (connect(fd, (const struct sockaddr *)&tgtd->address,
@@ -149,14 +151,14 @@ static int receive_all(int fd, void *buf, size_t len)
 	return 0;
 }
 
-static int refused(uint32_t code)
+static int fail_refused(uint32_t code)
 {
 	if (code < sizeof errors / sizeof *errors && errors[code].text)
 		return fail(errors[code].code, "tgtd: %s", errors[code].text);
 	return fail(-EIO, "tgtd: error %" PRIu32, code);
 }
 
-static int ended(int r, const char *what)
+static int fail_connection(int r, const char *what)
 {
 	fail_errno(r, "tgtd: %s", what);
 	if (r == -EPIPE || r == -ECONNRESET)
@@ -164,7 +166,7 @@ static int ended(int r, const char *what)
 	return r;
 }
 
-/* Reads the answer: the text, "" where there is none; the caller's. */
+/* Reads the answer. *ret_text may be ""; the caller frees it. */
 static int receive(int fd, char **ret_text)
 {
 	unsigned char header[ANSWER_SIZE];
@@ -173,11 +175,11 @@ static int receive(int fd, char **ret_text)
 	int r = receive_all(fd, header, sizeof header);
 
 	if (r < 0)
-		return ended(r, "its answer");
+		return fail_connection(r, "its answer");
 	memcpy(&code, header, sizeof code);
 	memcpy(&length, header + 4, sizeof length);
 	if (code)
-		return refused(code);
+		return fail_refused(code);
 	if (length < ANSWER_SIZE || length > ANSWER_MAX)
 		return fail_found(-EPROTO, "tgtd", "answer", 4,
 				  "a length of 8 bytes to 64 MiB", "%" PRIu32,
@@ -188,7 +190,7 @@ static int receive(int fd, char **ret_text)
 		return fail(-ENOMEM, "out of memory");
 	r = receive_all(fd, text, length);
 	if (r < 0)
-		return ended(r, "its answer");
+		return fail_connection(r, "its answer");
 	*ret_text = steal(text);
 	return 0;
 }
@@ -213,9 +215,9 @@ int tgtd_ask_process(const struct tgtd *tgtd,
 	if (r == 0 && params)
 		r = send_all(fd, request->params, params);
 	if (r < 0)
-		return ended(r, "sending a request");
+		return fail_connection(r, "sending a request");
 	r = receive(fd, &text);
-	/* A round takes as long as all of its answers. */
+	/* A pass takes as long as all of its answers: feed the watchdog. */
 	if (r == 0)
 		notify_alive();
 	if (r == 0 && ret_text)
@@ -249,7 +251,7 @@ int tgtd_ready(const struct tgtd *tgtd)
 	return r < 0 ? r : says_ready(text);
 }
 
-/* tgtd binds its socket once, when it starts. */
+/* tgtd binds its socket once, when it is started. */
 static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
 {
 	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;

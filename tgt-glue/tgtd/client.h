@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The running tgtd, spoken to over its management socket: what tgtadm does,
- * but secrets stay out of command lines, where `ps' shows them.
+ * Client of tgtd's management socket: the requests that tgtadm sends.
  *
- * The request's layout is tgt's own affair and written down nowhere; here it is
- * as 1.0.85 has it.  tgtd_open asks a harmless question first and fails with
- * words where the answer is not understood.
+ * Secrets stay out of command lines, where `ps' shows them.
+ *
+ * tgt documents no layout of a request; this is the layout of tgt 1.0.85.
+ * tgtd_open sends a harmless request first and fails with a message if the
+ * answer is not the expected one.
+ *
+ * Each request needs a connection of its own: tgtd closes it after the answer.
  */
 #ifndef TGT_GLUE_TGTD_CLIENT_H
 #define TGT_GLUE_TGTD_CLIENT_H
@@ -59,18 +62,19 @@ struct tgtd_request {
 	const char *params; /* "key=value,...", or null */
 };
 
-/* -ECONNREFUSED or -ENOENT with words where no tgtd listens. */
+/* -ECONNREFUSED or -ENOENT with a message if no tgtd listens. */
 int tgtd_open(int control_port, struct tgtd *ret);
 /*
- * Asks, and waits for the answer, at most a minute.  *ret_text (may be null;
- * the caller's to free) is what it says.  Where tgtd refuses: -EBUSY for what
- * is in use, -EEXIST, -ENOENT, -EIO for all else, with its words.
+ * Sends a request and waits for the answer, at most 60 seconds.  *ret_text
+ * (may be null; the caller frees it) is the answer's text.  If tgtd refuses:
+ * -EBUSY for a target or logical unit in use, -EEXIST, -ENOENT, else -EIO,
+ * with tgtd's message.
  */
 int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
 	     char **ret_text);
 
-/* Is it in service? 1, or 0 while tgt-admin gives it its targets and while it
- * is being stopped.  An error of tgtd_ask where it has ended. */
+/* 1 if tgtd's system state is ready; 0 while tgt-admin gives it its targets
+ * and while it is being stopped; an error of tgtd_ask if it has ended. */
 int tgtd_ready(const struct tgtd *tgtd);
 
 /*
@@ -80,7 +84,7 @@ int tgtd_ready(const struct tgtd *tgtd);
 int tgtd_ask_process(const struct tgtd *tgtd,
 		     const struct tgtd_request *request, char **ret_text,
 		     pid_t *ret_pid);
-/* The time of that start, or -errno without words. */
+/* The time at which tgtd was started, or -errno without a message. */
 int tgtd_started(const struct tgtd *tgtd, struct timespec *ret);
 
 #endif

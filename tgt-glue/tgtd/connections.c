@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sessions of a target, by tgtd's answer about its connections:
+ * Sessions of one target, from tgtd's answer about its connections:
  *
  *     Session: 2
  *         Connection: 0
  *             Initiator: iqn.1991-05.com.microsoft:pc1
  *             IP Address: 10.0.0.7
  *
- * An initiator's name may have line breaks: see state.c.
+ * An initiator's name may have line breaks: see FORGED LINES in state.c.
  */
 #include "config.h"
 
@@ -21,8 +21,9 @@
 #include "base/error.h"
 #include "tgt-glue/base/messages.h"
 
-/* So often in a row such a session is ended; it may come back at once. */
-enum { STRANGE_MAX = 3 };
+/* How often one read ends forged sessions: the initiator may log in again at
+ * once. */
+enum { FORGED_MAX = 3 };
 
 struct reader {
 	struct arena *arena;
@@ -43,7 +44,7 @@ static void add(struct reader *reader, const char *cid)
 	};
 }
 
-/* False: it is no line of tgtd's. */
+/* False if the line is forged: tgtd writes no such line. */
 static bool take(struct reader *reader, size_t indent, const char *line)
 {
 	struct tgtd_connection *c =
@@ -66,19 +67,19 @@ static bool take(struct reader *reader, size_t indent, const char *line)
 	return true;
 }
 
-/* Reads all lines, also behind one that is not tgtd's: the number of those. */
+/* Reads all lines; returns the number of forged ones. */
 static size_t read_all(struct reader *reader, char *text)
 {
-	size_t strange = 0;
+	size_t forged = 0;
 
 	for (char *line; (line = tgtd_state_next_line(&text));) {
 		size_t indent = strspn(line, " ");
 
-		/* The last line ends, too. */
+		/* The text ends with a line break. */
 		if (text || *line)
-			strange += !take(reader, indent, line + indent);
+			forged += !take(reader, indent, line + indent);
 	}
-	return strange;
+	return forged;
 }
 
 int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
@@ -93,7 +94,7 @@ int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
 	if (read_all(&reader, text))
 		return fail(
 			-EBADMSG,
-			"target %d: the name of an initiator that is logged in from %s is empty or has a line break: `tgt-glue apply' ends its session; take that machine out of the network",
+			"target %d: the name of the initiator at %s is empty or has a line break: `tgt-glue apply' ends its session; take that machine out of the network",
 			tid, reader.n ? reader.list[0].address : "?");
 	*ret = reader.list;
 	return (int)reader.n;
@@ -119,21 +120,21 @@ void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
 			.cid = list[i].cid,
 		};
 
-		/* It may have gone by itself, or be a forged one. */
+		/* It may have ended meanwhile, or be forged. */
 		tgtd_ask(tgtd, &request, NULL);
 	}
 }
 
-/* Those of the target with strange lines, as far as they can be read. */
-static void end_strange(const struct tgtd *tgtd, struct tgtd_state *live)
+/* Ends the sessions of the target with forged lines. */
+static void end_forged(const struct tgtd *tgtd, struct tgtd_state *live)
 {
 	_cleanup_free_ char *text = NULL;
 	struct reader reader = { .arena = &live->arena };
 
-	if (tgtd_state_ask(tgtd, TGTD_CONNECTION, live->strange_tid, &text) < 0)
+	if (tgtd_state_ask(tgtd, TGTD_CONNECTION, live->forged_tid, &text) < 0)
 		return;
 	read_all(&reader, text);
-	tgtd_state_end_connections(tgtd, live->strange_tid, reader.list,
+	tgtd_state_end_connections(tgtd, live->forged_tid, reader.list,
 				   reader.n);
 }
 
@@ -142,9 +143,9 @@ int tgtd_state_read_ending(const struct tgtd *tgtd, struct messages *messages,
 {
 	int r = tgtd_state_read(tgtd, ret);
 
-	for (unsigned i = 0; i < STRANGE_MAX && ret->strange_tid; i++) {
+	for (unsigned i = 0; i < FORGED_MAX && ret->forged_tid; i++) {
 		messages_print(messages, "%s", error_text());
-		end_strange(tgtd, ret);
+		end_forged(tgtd, ret);
 		tgtd_state_fini(ret);
 		r = tgtd_state_read(tgtd, ret);
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* In which state of the mount tgtd opened each file. */
+/*
+ * Files that tgtd has open, by the state of the mount, and clients to restart.
+ */
 #include "config.h"
 
 #include "tgt-glue/tgtd/opened.h"
@@ -13,7 +15,7 @@
 #include "base/guid.h"
 #include "tgt-glue/base/textfile.h"
 
-/* The caller's to free. */
+/* The caller frees it. */
 static char *state_file(const struct shard *shard)
 {
 	char *path;
@@ -59,7 +61,7 @@ void opened_note_restart(struct opened *opened, const char *iqn)
 			    arena_strdup(&opened->arena, iqn));
 }
 
-static void take_line(struct opened *opened, const char *line, bool same)
+static void parse_line(struct opened *opened, const char *line, bool same)
 {
 	char iqn[256], state[64];
 
@@ -82,7 +84,7 @@ void opened_parse(struct opened *opened, const char *text, const char *instance)
 		if (sscanf(line, "# of tgtd %127s", was) == 1)
 			same = !strcmp(was, instance);
 		else
-			take_line(opened, line, same);
+			parse_line(opened, line, same);
 	}
 }
 
@@ -125,7 +127,7 @@ void opened_fini(struct opened *opened)
 	memset(opened, 0, sizeof *opened);
 }
 
-/* Are both known? */
+/* True if both are state identifiers. */
 static bool are_known(const char *a, const char *b)
 {
 	struct guid id;
@@ -134,10 +136,8 @@ static bool are_known(const char *a, const char *b)
 	       guid_parse(b, strlen(b), &id) == 0;
 }
 
-/*
- * Without a view at the path nothing is known yet: the next mount may be in the
- * same state.
- */
+/* With no file at the path the state is unknown: the next mount may have the
+ * same one. */
 static bool may_be_lost(const struct tgtd_lun *lun, const char *state)
 {
 	bool known = are_known(state, lun->mount_state);
@@ -150,7 +150,7 @@ static bool may_be_lost(const struct tgtd_lun *lun, const char *state)
 	       strcmp(state, lun->mount_state) != 0;
 }
 
-void opened_judge(const struct opened *opened, struct tgtd_state *live)
+void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
 {
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
@@ -160,8 +160,8 @@ void opened_judge(const struct opened *opened, struct tgtd_state *live)
 	}
 }
 
-/* Sessions of a file that may have lost something keep its state: they are
- * still to be ended. */
+/* A file with lost writes keeps its old state while it has sessions: they must
+ * still be ended. */
 static void update_target(struct opened *opened, const struct tgtd_target *t)
 {
 	const struct tgtd_lun *lun = &t->lun;
@@ -190,7 +190,7 @@ bool opened_to_restart(const struct opened *opened, const char *iqn,
 	return strings_have(&opened->restart, iqn) && !has_logged_in(target);
 }
 
-/* iqns: of the clients that the shard serves.  Others are not in its file. */
+/* iqns: of the clients that the shard serves; it drops all others. */
 static void update_restarts(struct opened *opened, const struct strings *iqns,
 			    const struct tgtd_state *live)
 {
@@ -213,10 +213,10 @@ void opened_update(struct opened *opened, const struct strings *iqns,
 	for (size_t i = opened->n; i-- > 0;)
 		if (!tgtd_state_target(live, opened->files[i].iqn))
 			opened_forget(opened, opened->files[i].iqn);
-	opened_judge(opened, live);
+	opened_set_lost(opened, live);
 	for (size_t i = 0; i < live->n; i++)
 		if (live->targets[i].ours)
 			update_target(opened, &live->targets[i]);
-	opened_judge(opened, live);
+	opened_set_lost(opened, live);
 	update_restarts(opened, iqns, live);
 }

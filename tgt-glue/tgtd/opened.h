@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In which state of the mount tgtd opened each file, and which clients are to
- * be restarted.
+ * Files that tgtd has open, by the state of the mount in which it opened them,
+ * and the clients that must be restarted.
  *
  * The mount's state identifier (user.vhdfs.state of its root, vhdfs(1)) stays
- * the same where every answered write is there though the mount was made anew.
- * So a file that tgtd lost may be given back under a session only when the
- * identifier is still the one that tgtd's file was opened in.  Where it is
- * another, or either is not known, answered writes may be lost: the session is
- * ended, and the client is noted as one to be restarted until it has logged in
- * anew.
+ * the same if no answered write was lost, even if the mount was made anew. So
+ * a file that tgtd lost may be reopened under a session only if the identifier
+ * is still the one in which tgtd opened the file. If it differs, or either is
+ * unknown, answered writes may be lost: the session is ended, and the client
+ * is noted as one to be restarted until it has logged in again.
  *
  * Both are kept beside the targets-file, TARGETS-FILE.opened, mode 0600:
  *
  *     # of tgtd INSTANCE
- *     opened IQN STATE         of that run of tgtd alone
+ *     opened IQN STATE         valid for that instance of tgtd alone
  *     restart IQN
  *
- * ORDER.  A client is noted before its session is ended; a state is forgotten
- * before a file is opened for a target without sessions, and noted after tgtd
- * was seen to have the file.
+ * ORDER.  A client is noted before its session is ended; a state is removed
+ * before a file is opened for a target without sessions, and set after tgtd
+ * was seen to have the file open.
  */
 #ifndef TGT_GLUE_TGTD_OPENED_H
 #define TGT_GLUE_TGTD_OPENED_H
@@ -40,20 +39,24 @@ struct opened {
 	const char *instance;   /* of tgtd */
 };
 
-/* What was saved, where tgtd is that instance now. opened_fini in any case. */
+/* Reads the file; its states only if they are of that instance of tgtd. Call
+ * opened_fini in any case. */
 int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret);
-/* Without room the file stays as it is.  What it says is older then, so that
- * sessions may be ended that need not be, and never the other way round. */
+/*
+ * On a full filesystem the old file stays, and 0 is returned: with older
+ * states, sessions may be ended needlessly, and none is kept that must be
+ * ended.
+ */
 int opened_save(const struct shard *shard, const struct opened *opened);
 void opened_fini(struct opened *opened);
 
-/* Takes apart what opened_save wrote, with what tgtd's instance is now. */
+/* Parses the file's text; instance is tgtd's present one. */
 void opened_parse(struct opened *opened, const char *text,
 		  const char *instance);
 
-/* Sets lun.lost of all targets, of which backing_files_inspect has told. */
-void opened_judge(const struct opened *opened, struct tgtd_state *live);
+/* Sets lun.lost of all targets, after backing_files_inspect. */
+void opened_set_lost(const struct opened *opened, struct tgtd_state *live);
 
 /* True if the target's sessions must be ended, so that the initiators learn of
  * lost writes. */
@@ -62,7 +65,7 @@ bool opened_ends_sessions(const struct tgtd_target *target);
 void opened_forget(struct opened *opened, const char *iqn);
 void opened_note_restart(struct opened *opened, const char *iqn);
 
-/* Is the client of that target, which may be null, to be restarted? */
+/* True if the client must be restarted; target is its target, or null. */
 bool opened_to_restart(const struct opened *opened, const char *iqn,
 		       const struct tgtd_target *target);
 

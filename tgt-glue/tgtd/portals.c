@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Whether tgtd listens where fleet.conf says that clients find it. */
+/* Check that tgtd listens on the portals of fleet.conf. */
 #include "config.h"
 
 #include "tgt-glue/tgtd/portals.h"
@@ -11,7 +11,7 @@
 
 #include "tgt-glue/config/values.h"
 
-/* Is portal what tgtd calls open, "ADDRESS:PORT", or part of it? */
+/* True if tgtd's portal open, "ADDRESS:PORT", includes the portal. */
 static bool covers(const char *open, const char *portal)
 {
 	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
@@ -25,8 +25,8 @@ static bool covers(const char *open, const char *portal)
 	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
 }
 
-/* The same of a portal that names a host, whose addresses tgtd listens on. What
- * cannot be resolved here cannot be told. */
+/* The same for a portal with a host name.  True if the name cannot be
+ * resolved. */
 static bool covers_name(const char *open, const char *portal)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sessions with the time of their begin. */
 #include "config.h"
 
 #include "tgt-glue/tgtd/sessions.h"
@@ -13,11 +14,11 @@
 #include "tgt-glue/base/textfile.h"
 
 /*
- * tgtd does not tell a client that has gone from one whose connection broke,
- * and who is back in a moment; after tgtd itself was started again all are on
- * their way back.
+ * Seconds to wait for a client's next session: tgtd does not tell a logout
+ * from a broken connection, and after a restart of tgtd all clients log in
+ * again.
  */
-enum { PATIENCE = 3, PATIENCE_AFTER_TGTD = 60 };
+enum { GRACE = 3, GRACE_AFTER_TGTD = 60 };
 
 int64_t sessions_clock(void)
 {
@@ -27,7 +28,7 @@ int64_t sessions_clock(void)
 	return now.tv_sec;
 }
 
-/* The caller's to free. */
+/* The caller frees it. */
 static char *state_file(const struct shard *shard)
 {
 	char *path;
@@ -59,7 +60,7 @@ static void add_end(struct sessions *s, const char *iqn, int64_t shown,
 				      patience };
 }
 
-static void take_line(struct sessions *s, const char *line)
+static void parse_line(struct sessions *s, const char *line)
 {
 	char iqn[256], initiator[256], address[128];
 	int64_t when, patience;
@@ -70,7 +71,7 @@ static void take_line(struct sessions *s, const char *line)
 		s->instance = arena_strdup(&s->arena, iqn);
 	} else if (sscanf(line, "# ended %255s %" SCNd64 " %" SCNd64, iqn,
 			  &when, &patience) == 3) {
-		/* Its time may be of a clock that was wrong. */
+		/* The saved time may be of a wrong clock. */
 		add_end(s, iqn, when, sessions_clock(), patience);
 	} else if (*line != '#' &&
 		   sscanf(line, "%255s %255s %127s %" SCNu64 " %" SCNd64, iqn,
@@ -93,7 +94,7 @@ int sessions_load(const struct shard *shard, struct sessions *ret)
 		return r;
 	rest = text;
 	for (char *line; (line = strsep(&rest, "\n"));)
-		take_line(ret, line);
+		parse_line(ret, line);
 	return 0;
 }
 
@@ -144,14 +145,14 @@ const struct session *sessions_find(const struct sessions *sessions,
 	return NULL;
 }
 
-/* A word for what may be none: tgtd has an empty one for a moment. */
+/* tgtd's name or address of a new session may be empty for a moment. */
 static const char *word(const char *text)
 {
 	return *text ? text : "-";
 }
 
-static void take_target(struct sessions *next, const struct sessions *old,
-			const struct tgtd_target *target, int64_t now)
+static void add_sessions(struct sessions *next, const struct sessions *old,
+			 const struct tgtd_target *target, int64_t now)
 {
 	for (size_t i = 0; i < target->n_connections; i++) {
 		const struct tgtd_connection *c = &target->connections[i];
@@ -159,7 +160,7 @@ static void take_target(struct sessions *next, const struct sessions *old,
 			old ? sessions_find(old, target->name, c) : NULL;
 		struct session *s;
 
-		/* One of several connections of a session. */
+		/* Another connection of a session that is in the list. */
 		if (sessions_find(next, target->name, c))
 			continue;
 		s = add(next, target->name, word(c->initiator),
@@ -197,15 +198,15 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 	next.instance = arena_strdup(&next.arena, instance);
 	for (size_t i = 0; i < live->n; i++)
 		if (fleet_client_name(fleet, live->targets[i].name))
-			take_target(&next, same ? sessions : NULL,
-				    &live->targets[i], now);
+			add_sessions(&next, same ? sessions : NULL,
+				     &live->targets[i], now);
 	for (size_t i = 0; i < sessions->n_ends; i++) {
 		const struct session_end *end = &sessions->ends[i];
 
 		if (!sessions_have(&next, end->iqn))
 			add_end(&next, end->iqn, end->shown,
 				same ? end->when : steady,
-				same ? end->patience : PATIENCE_AFTER_TGTD);
+				same ? end->patience : GRACE_AFTER_TGTD);
 	}
 	for (size_t i = 0; i < sessions->n; i++) {
 		const char *iqn = sessions->v[i].iqn;
@@ -213,7 +214,7 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 		if (!sessions_have(&next, iqn) &&
 		    !sessions_have_end(&next, iqn))
 			add_end(&next, iqn, now, steady,
-				same ? PATIENCE : PATIENCE_AFTER_TGTD);
+				same ? GRACE : GRACE_AFTER_TGTD);
 	}
 	sessions_fini(sessions);
 	*sessions = next;
@@ -221,7 +222,7 @@ void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 
 void sessions_note_end(struct sessions *sessions, const char *iqn, int64_t now)
 {
-	add_end(sessions, iqn, now, sessions_clock(), PATIENCE);
+	add_end(sessions, iqn, now, sessions_clock(), GRACE);
 }
 
 void sessions_forget_end(struct sessions *sessions, const char *iqn)

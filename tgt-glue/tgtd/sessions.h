@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Since when who is logged in, which tgtd does not tell: watch keeps it in a
- * file beside the targets-file, TARGETS-FILE.sessions, mode 0600.  A line a
- * session, five words:
+ * Sessions with the time of their begin, which tgtd does not tell.
+ *
+ * watch keeps them in a file beside the targets-file, TARGETS-FILE.sessions,
+ * mode 0600. One line for each session, five words:
  *
  *     IQN INITIATOR ADDRESS SESSION-ID UNIX-TIME
  *
- * IQN is the target's, the time that at which watch saw the session first.
- * Lines that begin with # are watch's own: of which run of tgtd the numbers
- * are, and whose sessions have ended and are to be followed by a reset, when
- * they ended, and how many seconds they have to come back:
+ * IQN is the target's; the time is when watch saw the session first. Lines
+ * that begin with # are for watch alone: the instance of tgtd that the session
+ * ids belong to; and the targets that lost their last session, for the reset
+ * that follows, with the time of the end and the seconds to wait for a new
+ * session:
  *
  *     # of tgtd INSTANCE
  *     # ended IQN UNIX-TIME SECONDS
@@ -28,10 +30,10 @@ struct session {
 	int64_t since;
 };
 
-/* A target that has no session any more. */
+/* A target that lost its last session. */
 struct session_end {
 	const char *iqn;
-	int64_t shown;    /* when, Unix seconds: for the reader of the file */
+	int64_t shown;    /* Unix seconds: for the reader of the file */
 	int64_t when;     /* of sessions_clock */
 	int64_t patience; /* seconds */
 };
@@ -45,38 +47,38 @@ struct sessions {
 	const char *instance; /* of tgtd, or null */
 };
 
-/* Seconds, of a clock that is never set and has no meaning but to compare. */
+/* Seconds of a clock that is never set (CLOCK_BOOTTIME), for differences. */
 int64_t sessions_clock(void);
 
 /*
- * Where there is no file there are no sessions.  Ends are as if they had come
- * just now: the file may be of another start of the machine, or of a clock that
- * was set.  sessions_fini in any case.
+ * Reads the file; without a file there are no sessions.  Ends are dated now:
+ * the file may be from before a reboot, or a clock was set.  Call
+ * sessions_fini in any case.
  */
 int sessions_load(const struct shard *shard, struct sessions *ret);
-/* Writes the file where it is another. */
+/* Writes the file if its text changed. */
 int sessions_save(const struct shard *shard, const struct sessions *sessions);
 void sessions_fini(struct sessions *sessions);
 
-/* The session of that connection of the target's, or null. */
+/* The session of that connection of the target, or null. */
 const struct session *sessions_find(const struct sessions *sessions,
 				    const char *iqn,
 				    const struct tgtd_connection *connection);
 
 /*
- * Brings them to what tgtd, which is that instance, has now, in Unix seconds,
- * which are shown and decide nothing.  A target
- * of ours that lost its last session is noted as ended, until it has one again
- * or sessions_forget_end.
+ * Takes over the sessions of tgtd's present state.  instance is tgtd's; now is
+ * the time in Unix seconds, for display only.  A target of ours that lost its
+ * last session is noted as ended, until it has one again or
+ * sessions_forget_end is called.
  */
 void sessions_update(struct sessions *sessions, const struct fleet *fleet,
 		     const struct tgtd_state *live, const char *instance,
 		     int64_t now);
-/* Is somebody logged in to the target? */
+/* True if the target has a session. */
 bool sessions_have(const struct sessions *sessions, const char *iqn);
-/* Has it lost its last session, and is that noted? */
+/* True if the target is noted as ended. */
 bool sessions_have_end(const struct sessions *sessions, const char *iqn);
-/* Notes that one has ended just now; now as for sessions_update. */
+/* Notes the target as ended; now as for sessions_update. */
 void sessions_note_end(struct sessions *sessions, const char *iqn, int64_t now);
 void sessions_forget_end(struct sessions *sessions, const char *iqn);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tgtd answers in lines, indented by what they belong to:
+ * tgtd's state, parsed from its answers.
+ *
+ * The answer to "show target" has lines that are indented by level:
  *
  *     Target 1: iqn.2026-01.lan.example:pc1
  *         I_T nexus information:
@@ -17,32 +19,33 @@
  *         ACL information:
  *             10.0.0.0/24
  *
- * Names of accounts and access rules are free text, so where a line stands
- * tells what it is, not what it looks like.
+ * Accounts and access rules are free text, so the indent of a line decides its
+ * meaning, not its text.
  *
- * FORGED LINES.  An initiator's name and alias are its own words, which tgtd
- * prints as they are: with a line break in them a machine that is admitted to
- * one target could write the rest of the answer, other targets too.  Sessions
- * are taken from another answer of tgtd, about one target, which has the name
- * and no alias (connections.c).  Its lines have other indents than those here:
+ * FORGED LINES.  tgtd prints an initiator's name and alias as the initiator
+ * sent them.  With a line break in them, an initiator that is admitted to one
+ * target could write the rest of the answer, other targets included.  Sessions
+ * are therefore taken from a second answer of tgtd, about one target, which has
+ * the name and no alias (connections.c).  Its lines have other indents than
+ * those here:
  *
- *  - A name whose further lines fit here does not fit there, and the other way
- *    round.
- *  - An alias that goes on with lines about sessions changes nothing, for they
- *    are not taken from here.  One that ends the sessions makes its target's
- *    part "LUN information" come twice, or begins another target: one that is
- *    there twice then, or that tgtd does not know when it is asked for its
+ *  - A name with further lines that fit one answer does not fit the other.
+ *  - An alias that continues with lines about sessions changes nothing:
+ * sessions are not taken from here.  An alias that ends the sessions makes its
+ * target's part "LUN information" occur twice, or begins another target: one
+ * that occurs twice, or one that tgtd does not know when it is asked for its
  *    connections.
  *
- *    Without a session it is not asked about: then the lines about a connection
- *    that follow stand where there are no sessions.
+ *    Connections of a target without sessions are not asked for: the forged
+ *    target's lines about a connection are then outside of sessions.
  *
  * Each of these is an error (-EBADMSG), and nothing of the answer is used.
  *
- * WHOSE SESSIONS END.  The target that the initiator is logged in to
- * (strange_tid) is the one whose other answer has strange lines; else the one
- * in front of a target that tgtd does not know; else the one where the line
- * stands, if it is there once.  An innocent client's is none of these.
+ * WHICH SESSIONS ARE ENDED.  Those of the target that the forging initiator is
+ * logged in to (forged_tid): the target whose second answer has forged lines;
+ * else the one in front of a target that tgtd does not know; else the one that
+ * the line belongs to, if that target occurs once.  A target of another
+ * initiator is none of these.
  */
 #include "config.h"
 
@@ -65,39 +68,41 @@ struct parser {
 	struct tgtd_state *live;
 	struct tgtd_target *target; /* the current one, or null */
 	enum part part;
-	unsigned seen; /* parts of the target, a bit each */
-	unsigned lun;  /* that the lines are about */
+	unsigned seen; /* parts of the target that were read, one bit each */
+	unsigned lun;  /* of the lines now */
 };
 
 #define ADVICE \
-	"an initiator's name or alias may have a line break; take its machine out of the network; `tgtadm --op show --mode target' shows where it is logged in"
+	"an initiator's name or alias may have a line break; take its machine out of the network; `tgtadm --op show --mode target' shows its sessions"
 
 static int fail_line(const struct parser *p, const char *expected,
 		     const char *line)
 {
-	p->live->strange_tid = p->target ? p->target->tid : 0;
+	p->live->forged_tid = p->target ? p->target->tid : 0;
 	return fail(
 		-EBADMSG,
 		"tgtd's list of targets, target %d: expected %s, found '%s': " ADVICE,
-		p->live->strange_tid, expected, line);
+		p->live->forged_tid, expected, line);
 }
 
-/* An administrator's path or account may have line breaks. */
+/* Forged only among the sessions: an administrator's path or account may have
+ * line breaks, too. */
 static int stray_line(const struct parser *p, const char *expected,
 		      const char *line)
 {
 	return p->part == PART_NEXUS ? fail_line(p, expected, line) : 0;
 }
 
-/* After a failure, the rest of the list: is the target there once more? */
-static void check_strange(struct tgtd_state *live, char *text)
+/* After a failure: forgets forged_tid if the rest of the list has that target
+ * again. */
+static void check_forged(struct tgtd_state *live, char *text)
 {
 	int tid;
 
 	for (char *line; (line = tgtd_state_next_line(&text));)
 		if (sscanf(line, "Target %d:", &tid) == 1 &&
-		    tid == live->strange_tid)
-			live->strange_tid = 0;
+		    tid == live->forged_tid)
+			live->forged_tid = 0;
 }
 
 static int start_target(struct parser *p, const char *line)
@@ -111,8 +116,8 @@ static int start_target(struct parser *p, const char *line)
 	if (tgtd_state_target_by_tid(live, tid)) {
 		int r = fail_line(p, "each target once", line);
 
-		/* Which of both is tgtd's is not known. */
-		live->strange_tid = 0;
+		/* Either of both may be the forged one. */
+		live->forged_tid = 0;
 		return r;
 	}
 	live->targets = arena_grow(&live->arena, live->targets, live->n,
@@ -147,14 +152,14 @@ static int start_part(struct parser *p, const char *line)
 	return stray_line(p, "the title of a part", line);
 }
 
-/* Has the line that key at that indent? */
+/* True if the line has that key at that indent. */
 static bool is_line(size_t indent, const char *line, size_t want,
 		    const char *key)
 {
 	return indent == want && tgtd_state_value(line, key);
 }
 
-/* Sessions are taken from elsewhere. */
+/* Sessions are taken from another answer (connections.c). */
 static int check_nexus(struct parser *p, size_t indent, const char *line)
 {
 	p->target->logged_in = true;
@@ -181,7 +186,7 @@ static void start_lun(struct parser *p, unsigned lun)
 }
 
 /* A line about the file of the current LUN. */
-static void take_store(struct parser *p, const char *line)
+static void parse_store(struct parser *p, const char *line)
 {
 	struct tgtd_backing *store =
 		&p->target->stores[p->target->n_stores - 1];
@@ -194,7 +199,7 @@ static void take_store(struct parser *p, const char *line)
 		store->path = arena_strdup(&p->live->arena, value);
 }
 
-static void take_lun(struct parser *p, const char *line)
+static void parse_lun(struct parser *p, const char *line)
 {
 	struct tgtd_lun *lun = &p->target->lun;
 	struct arena *arena = &p->live->arena;
@@ -205,7 +210,7 @@ static void take_lun(struct parser *p, const char *line)
 		return;
 	}
 	if (p->lun)
-		take_store(p, line);
+		parse_store(p, line);
 	if (p->lun != 1)
 		return;
 	if ((value = tgtd_state_value(line, "SCSI ID: ")))
@@ -227,7 +232,7 @@ static void take_lun(struct parser *p, const char *line)
 		lun->path = arena_strdup(arena, value);
 }
 
-static void take_account(struct parser *p, const char *line)
+static void parse_account(struct parser *p, const char *line)
 {
 	static const char mark[] = " (outgoing)";
 	size_t n = strlen(line), m = sizeof mark - 1;
@@ -240,7 +245,7 @@ static void take_account(struct parser *p, const char *line)
 			    arena_strdup(&p->live->arena, line));
 }
 
-static int take_line(struct parser *p, size_t indent, const char *line)
+static int parse_line(struct parser *p, size_t indent, const char *line)
 {
 	/* See FORGED LINES. */
 	if (p->part != PART_NEXUS && is_line(indent, line, 12, "Connection: "))
@@ -254,9 +259,9 @@ static int take_line(struct parser *p, size_t indent, const char *line)
 	if (p->part == PART_NEXUS)
 		return check_nexus(p, indent, line);
 	if (p->part == PART_LUN)
-		take_lun(p, line);
+		parse_lun(p, line);
 	else if (p->part == PART_ACCOUNT)
-		take_account(p, line);
+		parse_account(p, line);
 	else if (p->part == PART_ACL)
 		strings_add(&p->live->arena, &p->target->acl,
 			    arena_strdup(&p->live->arena, line));
@@ -290,10 +295,10 @@ int tgtd_state_parse(struct tgtd_state *live, char *text)
 		size_t indent = strspn(line, " ");
 
 		if (line[indent])
-			r = take_line(&p, indent, line + indent);
+			r = parse_line(&p, indent, line + indent);
 	}
 	if (r < 0)
-		check_strange(live, text);
+		check_forged(live, text);
 	return r;
 }
 
@@ -307,7 +312,8 @@ int tgtd_state_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
 	return tgtd_ask(tgtd, &request, ret_text);
 }
 
-/* A target that tgtd does not know lies in the lines of the one before it. */
+/* A target that tgtd does not know is forged by an initiator of the one before
+ * it. */
 static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 			 bool all)
 {
@@ -322,9 +328,9 @@ static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 		if (r >= 0)
 			t->n_connections = (size_t)r;
 		else if (r == -EBADMSG)
-			live->strange_tid = t->tid;
+			live->forged_tid = t->tid;
 		else if (r == -ENOENT)
-			live->strange_tid = i ? t[-1].tid : 0;
+			live->forged_tid = i ? t[-1].tid : 0;
 	}
 	return r < 0 ? r : 0;
 }
@@ -366,11 +372,11 @@ int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
 
 int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
 {
-	int32_t strange;
+	int32_t forged;
 	int r = -ENOENT;
 
 	memset(ret, 0, sizeof *ret);
-	/* A target may go between the two answers. */
+	/* A target may be deleted between the two answers. */
 	for (unsigned i = 0; r == -ENOENT && i < TRIES; i++) {
 		tgtd_state_fini(ret);
 		r = read_targets(tgtd, ret);
@@ -379,13 +385,13 @@ int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
 		r = fail(
 			-EBADMSG,
 			"tgtd's list of targets: expected targets that tgtd knows, found another after target %d: " ADVICE,
-			ret->strange_tid);
+			ret->forged_tid);
 	if (r == 0)
 		return 0;
-	/* Nothing of it is known. */
-	strange = ret->strange_tid;
+	/* No part of the answer is used. */
+	forged = ret->forged_tid;
 	tgtd_state_fini(ret);
-	ret->strange_tid = strange;
+	ret->forged_tid = forged;
 	return r;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the running tgtd has, by its own words. */
+/* tgtd's state, from its answers: targets, disks, sessions, accounts. */
 #ifndef TGT_GLUE_TGTD_STATE_H
 #define TGT_GLUE_TGTD_STATE_H
 
@@ -10,7 +10,7 @@
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 
-/* A connection of somebody who is logged in. */
+/* A connection of a session. */
 struct tgtd_connection {
 	uint64_t sid;
 	uint32_t cid;
@@ -18,16 +18,16 @@ struct tgtd_connection {
 	const char *address;
 };
 
-/* What tgtd has open for a disk, against what is at the disk's path now. */
+/* The file that tgtd has open for a disk, compared with the one that the
+ * disk's path names now. */
 enum tgtd_file {
-	FILE_UNKNOWN, /* nobody has looked (backing_files_inspect), or cannot
-			 tell */
+	FILE_UNKNOWN, /* before backing_files_inspect, or /proc does not tell */
 	FILE_RIGHT,
-	FILE_LOST,  /* it does not answer any more, and is that image's */
-	FILE_OTHER, /* it is another image's */
+	FILE_LOST,  /* that image's, in a mount that is gone */
+	FILE_OTHER, /* another image's */
 };
 
-/* A disk; of LUN 1 only. */
+/* A disk: LUN 1 of a target. */
 struct tgtd_lun {
 	bool exists;
 	bool online;
@@ -37,26 +37,28 @@ struct tgtd_lun {
 	const char *scsi_id;
 	const char *scsi_sn;
 	const char *bs_type;
-	const char *path; /* null where it has no file */
+	const char *path; /* null if it has no file */
 	enum tgtd_file file;
-	/* The state identifier of the mount that is at the path now, "-" where
-	 * it has none; null where nothing is there, or backing_files_inspect
-	 * was not asked. */
+	/*
+	 * The state identifier of the mount at the path now, "-" if it has
+	 * none; null if the path names no file, or before
+	 * backing_files_inspect.
+	 */
 	const char *mount_state;
-	bool lost; /* answered writes may be: see opened.h */
+	bool lost; /* answered writes may be lost: see opened.h */
 };
 
 struct client;
 struct messages;
 
-/* The file behind a LUN; of every LUN but 0, which is the controller. */
+/* The backing store of a LUN; every LUN but 0, which is the controller. */
 struct tgtd_backing {
-	const char *path; /* null where it has no file */
+	const char *path; /* null if it has no file */
 	bool readonly;
 	uint64_t dev,
-		ino; /* of that file (backing_files_inspect); 0: not known */
+		ino; /* of that file (backing_files_inspect); 0: unknown */
 	const struct client
-		*client; /* whose disk it is, or null (exports_look) */
+		*client; /* whose disk it is (exports_look), or null */
 };
 
 struct tgtd_target {
@@ -64,10 +66,10 @@ struct tgtd_target {
 	int32_t tid;
 	bool ours; /* tgt-glue made it for this fleet (exports_look) */
 	struct tgtd_lun lun;
-	bool more_luns; /* others than 0 and 1 */
+	bool more_luns; /* it has LUNs beside 0 and 1 */
 	struct tgtd_backing *stores;
 	size_t n_stores;
-	bool logged_in; /* there are sessions, by the list of targets */
+	bool logged_in; /* it has sessions, by the list of targets */
 	struct tgtd_connection *connections;
 	size_t n_connections;
 	struct strings accounts; /* incoming */
@@ -81,15 +83,15 @@ struct tgtd_state {
 	size_t n;
 	pid_t pid; /* the process that answered; 0: in another pid namespace */
 	struct strings accounts; /* all of tgtd's (tgtd_state_read_accounts) */
-	/* After -EBADMSG: the target with an initiator whose name or alias has
-	 * a line break; 0 where it is not known. */
-	int32_t strange_tid;
+	/* After -EBADMSG: the target of the initiator whose name or alias has
+	 * a line break; 0: unknown. */
+	int32_t forged_tid;
 };
 
 /*
- * Asks for all but the accounts. tgtd_state_fini in any case.  -EBADMSG with
- * words where tgtd's answer has lines that are not its own: an initiator's name
- * or alias has a line break.
+ * Reads all but the accounts.  Call tgtd_state_fini in any case.  -EBADMSG
+ * with a message if the answer has forged lines: an initiator's name or alias
+ * has a line break.
  */
 int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret);
 int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live);
@@ -97,10 +99,10 @@ void tgtd_state_fini(struct tgtd_state *live);
 /* The process that has tgtd's files open; -ESRCH with a message if it is in
  * another pid namespace. */
 int tgtd_state_pid(const struct tgtd_state *live, pid_t *ret);
-/* Takes apart what tgtd says to "show target", but for the sessions. */
+/* Parses the answer to "show target", without the sessions. Changes text. */
 int tgtd_state_parse(struct tgtd_state *live, char *text);
-/* As tgtd_state_read, and ends the sessions of a target whose initiator has
- * such a name: they hide what all others do. */
+/* As tgtd_state_read; ends the sessions of a target with forged lines first,
+ * because no target's state can be read while they last. */
 int tgtd_state_read_ending(const struct tgtd *tgtd, struct messages *messages,
 			   struct tgtd_state *ret);
 
@@ -108,8 +110,8 @@ struct tgtd_target *tgtd_state_target(const struct tgtd_state *live,
 				      const char *name);
 struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
 					     int32_t tid);
-/* Who is logged in to the target at this moment: the number of connections.
- * They are of live's pool. */
+/* Reads the target's connections into live's arena.  Returns their number, or
+ * -errno with a message. */
 int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
 			   int32_t tid, struct tgtd_connection **ret);
 /* "INITIATOR from ADDRESS", and whether there are others; n is at least 1. */
@@ -117,13 +119,15 @@ const char *tgtd_state_initiators(struct arena *arena,
 				  const struct tgtd_connection *list, size_t n);
 void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
 				const struct tgtd_connection *list, size_t n);
-/* The portals that tgtd listens on, "ADDRESS:PORT". */
+/* Reads the portals that tgtd listens on, "ADDRESS:PORT", into live's arena. */
 int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
 		       struct strings *ret);
 
-/* Parts of what takes an answer apart: asks to show; the value of "KEY: VALUE"
- * where the line has that key, else null; cuts the next line off *text, without
- * the space at its end. */
+/*
+ * For parsers of answers: sends a "show" request; returns the value of "KEY:
+ * VALUE" if the line has that key, else null; cuts the next line off *text,
+ * without the space at its end.
+ */
 int tgtd_state_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
 		   char **ret_text);
 const char *tgtd_state_value(const char *line, const char *key);

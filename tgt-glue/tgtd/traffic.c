@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tgtd answers in a table, with a line of titles before each target's:
+ * Traffic of sessions.
+ *
+ * tgtd answers with a table, and a line of titles before each target's lines:
  *
  *     tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(...) ...
  *       5   1   3      1049325     10      1049325     10  65536  1 ...
@@ -22,7 +24,8 @@ void traffic_parse(struct arena *arena, char *text, struct traffics *ret)
 		struct traffic t;
 		uint64_t lun;
 
-		/* What was submitted is of no interest: it is done or lost. */
+		/* Submitted commands are not read: each is done later, or
+		 * lost. */
 		if (sscanf(line,
 			   "%" SCNd32 " %" SCNu64 " %" SCNu64
 			   " %*u %*u %" SCNu64 " %" SCNu64 " %*u %*u %" SCNu64

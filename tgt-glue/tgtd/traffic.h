@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What sessions have read and written, by tgtd's own counters.  They begin with
- * the session and are gone with it.
+ * Traffic of sessions: tgtd's counters of reads and writes.
+ *
+ * A counter starts at zero with its session and ends with it.
  */
 #ifndef TGT_GLUE_TGTD_TRAFFIC_H
 #define TGT_GLUE_TGTD_TRAFFIC_H
@@ -12,7 +13,7 @@
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 
-/* Of LUN 1 in one session. Commands that carry no data are in none of it. */
+/* Of LUN 1 in one session. Commands without data are not counted. */
 struct traffic {
 	int32_t tid;
 	uint64_t sid;
@@ -20,7 +21,7 @@ struct traffic {
 	uint64_t read_commands;
 	uint64_t written_bytes;
 	uint64_t write_commands;
-	uint64_t errors; /* commands that did not end well */
+	uint64_t errors; /* commands that failed */
 };
 
 struct traffics {
@@ -28,12 +29,12 @@ struct traffics {
 	size_t n;
 };
 
-/* Asks for all of it; of pool. */
+/* Reads all counters, into arena. 0, or -errno with a message. */
 int traffic_read(const struct tgtd *tgtd, struct arena *arena,
 		 struct traffics *ret);
-/* Takes apart what tgtd says to "stat". */
+/* Parses the answer to "stat". Changes text. */
 void traffic_parse(struct arena *arena, char *text, struct traffics *ret);
-/* Null where there is none. */
+/* Null if there is none. */
 const struct traffic *traffic_of(const struct traffics *all, int32_t tid,
 				 uint64_t sid);
 
