@@ -24,7 +24,7 @@ test_clients_that_are_logged_in() {
 	sed -i 's/^address/readonly = yes\naddress/' "$scratch/fleet.conf"
 	advises 4 'tgt-glue apply --force pc1' -- glue apply
 	expect 0 glue plan
-	grep -q 'left: .*`tgt-glue apply --force pc1' "$scratch/stdout" ||
+	grep -q 'skipped: .*`tgt-glue apply --force pc1' "$scratch/stdout" ||
 		fail "plan: $(cat "$scratch/stdout")"
 	write_fleet pc2 </dev/null
 	advises 4 'tgt-glue apply --force pc1' -- glue apply

@@ -182,7 +182,7 @@ test_user_of_another_fleet_is_not_taken() {
 		secret = secretsecret1
 	END
 	expect 4 glue apply
-	said 'pc1: left as it is: user me is in use by target iqn.2026-01.other:disk'
+	said 'pc1: skipped: user me is in use by target iqn.2026-01.other:disk'
 	is_gone pc1
 	is_there pc2
 	adm --op show --mode target | grep -A99 'other:disk' | grep -q '  me$'
@@ -226,7 +226,7 @@ test_changed_access() {
 	admits login "$(url pc1)"
 	echo "address = 10.0.0.1" >>"$scratch/fleet.conf"
 	expect 0 glue apply
-	did '^pc1: target: changed who is admitted'
+	did '^pc1: target: changed its access rules'
 	refuses login "$(url pc1)"
 	echo "initiator = iqn.2026-01.lan:one" >>"$scratch/fleet.conf"
 	expect 0 glue apply
@@ -288,7 +288,7 @@ test_client_that_is_logged_in_is_left() {
 		'$ a tid = 5' '/client pc1/,$ d'; do
 		sed "$change" "$scratch/fleet.old" >"$scratch/fleet.conf"
 		expect 4 glue apply
-		said 'pc1: left as it is: logged in: iqn.* from 127.0.0.1'
+		said 'pc1: skipped: logged in: iqn.* from 127.0.0.1'
 		expect 4 glue apply
 		shown pc1 | cmp - "$scratch/before"
 		is_there pc2
@@ -319,7 +319,7 @@ test_user_shared_with_a_client_that_is_logged_in_is_left() {
 	hold_session pc1 me%secretsecret1@
 	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
 	expect 4 glue apply
-	said 'pc2: left as it is: user me is in use by target .*:pc1'
+	said 'pc2: skipped: user me is in use by target .*:pc1'
 	for client in pc1 pc2; do
 		admits login "$(url $client me%secretsecret1@)"
 		refuses login "$(url $client)"
@@ -340,7 +340,7 @@ test_force_ends_that_clients_session_alone() {
 	hold_session pc1
 	sed -i 's/^master.*/&\nthin = yes/' "$scratch/fleet.conf"
 	expect 4 glue apply --force pc2
-	said 'pc1: left as it is'
+	said 'pc1: skipped'
 	expect 0 glue apply --force pc1
 	wait_until 5 grep -q 'cut off' "$scratch/hold-pc1.out"
 	shown pc1 | grep -q 'Thin-provisioning: Yes'
@@ -393,7 +393,7 @@ test_wait_until_the_client_has_logged_out() {
 	echo "thin = yes" >>"$scratch/fleet.conf"
 	glue apply --wait >"$scratch/wait.out" 2>&1 {holder}>&- &
 	pid=$!
-	wait_until 10 grep -q 'pc1: left as it is' "$scratch/wait.out"
+	wait_until 10 grep -q 'pc1: skipped' "$scratch/wait.out"
 	kill -0 "$pid" || fail "it did not wait"
 	end_session
 	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
@@ -487,14 +487,14 @@ test_child_of_another_master_is_left() {
 	before=$(sha256_of "$scratch/store/clients/pc1.vhdx")
 	sed -i 's/client pc1./&\nmaster = masters\/win12/' "$scratch/fleet.conf"
 	expect 4 glue apply
-	said 'pc1: left: its image clients/pc1.vhdx: parent: expected masters/win12.vhdx, found masters/win11.vhdx'
+	said 'pc1: skipped: its image clients/pc1.vhdx: parent: expected masters/win12.vhdx, found masters/win11.vhdx'
 	equal "the image" "$before" \
 		"$(sha256_of "$scratch/store/clients/pc1.vhdx")"
 	# Also when nothing is mounted.
 	end_tgtd
 	unmount "$scratch/mnt"
 	expect 1 glue apply
-	said 'pc1: left: its image clients/pc1.vhdx: parent: expected masters/win12'
+	said 'pc1: skipped: its image clients/pc1.vhdx: parent: expected masters/win12'
 }
 
 test_image_that_is_no_child_is_left() {
@@ -503,7 +503,7 @@ test_image_that_is_no_child_is_left() {
 	vhdfs-img create --size 64M "$scratch/store/clients/pc1.vhdx"
 	write_fleet pc1 </dev/null
 	expect 4 glue apply
-	said 'pc1: left: .*clients/pc1.vhdx'
+	said 'pc1: skipped: .*clients/pc1.vhdx'
 }
 
 test_without_tgtd_images_and_file_are_made() {

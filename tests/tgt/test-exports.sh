@@ -73,7 +73,7 @@ test_changed_prefix_under_a_session() {
 	hold_session pc1
 	change_prefix
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1; shut it down, then type .tgt-glue apply.$"
+	said "^tgt-glue: pc1: skipped: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1; shut it down, then type .tgt-glue apply.$"
 	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
 	# A tgtd that is started now finds pc1 where it is, and once.
 	equal "targets-file" "$iqn_prefix:pc1 $new_prefix:pc2" "$(listed)"
@@ -133,7 +133,7 @@ test_foreign_writable_export_blocks_and_is_named() {
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	adm --op show --mode target --tid 5 >/dev/null
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk $scratch/mnt/clients/pc1.vhdx.raw is exported for writing by target iqn.2026-01.other:disk of tgtd, which tgt-glue did not make; .tgt-admin -C $port --delete iqn.2026-01.other:disk. removes it, then type .tgt-glue apply.$"
+	said "^tgt-glue: pc1: skipped: its disk $scratch/mnt/clients/pc1.vhdx.raw is exported for writing by target iqn.2026-01.other:disk of tgtd, which tgt-glue did not make; .tgt-admin -C $port --delete iqn.2026-01.other:disk. removes it, then type .tgt-glue apply.$"
 	equal "targets" "$iqn_prefix:pc2 iqn.2026-01.other:disk" "$(targets)"
 	equal "targets-file" "$iqn_prefix:pc2" "$(listed)"
 	expect 0 glue status
@@ -155,7 +155,7 @@ test_foreign_export_beside_ours_is_told() {
 	apply_fleet pc1
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk .* is exported for writing by target iqn.2026-01.other:disk"
+	said "^tgt-glue: pc1: skipped: its disk .* is exported for writing by target iqn.2026-01.other:disk"
 	equal "targets" "$iqn_prefix:pc1 iqn.2026-01.other:disk" "$(targets)"
 	equal "targets-file" "$iqn_prefix:pc1" "$(listed)"
 }
@@ -197,7 +197,7 @@ test_export_by_another_path_is_the_same_disk() {
 		"$scratch/second/pc1.vhdx.raw" "$scratch/store/clients/pc1.vhdx"; do
 		add_foreign 5 "$path"
 		expect 4 glue apply
-		said "pc1: left as it is: its disk $path is exported for writing by target iqn.2026-01.other:disk"
+		said "pc1: skipped: its disk $path is exported for writing by target iqn.2026-01.other:disk"
 		equal "targets" "iqn.2026-01.other:disk" "$(targets)"
 		adm --op delete --force --mode target --tid 5
 	done
@@ -213,7 +213,7 @@ test_second_lun_of_a_foreign_target() {
 	adm --op new --mode logicalunit --tid 5 --lun 2 \
 		-b "$scratch/mnt/clients/pc1.vhdx.raw"
 	expect 4 glue apply
-	said "pc1: left as it is: its disk .* by target iqn.2026-01.other:disk"
+	said "pc1: skipped: its disk .* by target iqn.2026-01.other:disk"
 }
 
 # A changed control-port leaves a tgtd with all it has.
@@ -234,7 +234,7 @@ test_other_tgtd_blocks() {
 	at_exit "port=$first tgtd_pid=$first_pid end_tgtd"
 	sed -i "s/^control-port.*/control-port = $port/" "$scratch/fleet.conf"
 	expect 4 glue apply
-	said "^tgt-glue: pc1: left as it is: its disk .*/pc1.vhdx.raw is exported for writing by another tgtd \(process $first_pid\), which is not of this fleet; .*type .tgt-glue apply.$"
+	said "^tgt-glue: pc1: skipped: its disk .*/pc1.vhdx.raw is exported for writing by another tgtd \(process $first_pid\), which is not of this fleet; .*type .tgt-glue apply.$"
 	equal "targets" "" "$(targets)"
 	(port=$first && adm --op delete --force --mode target \
 		--tid "$(adm --op show --mode target | sed -n 's/^Target \([0-9]*\):.*/\1/p')")

@@ -36,7 +36,7 @@ state() {
 expect_refused() {
 	state >"$scratch/before"
 	expect 4 glue apply
-	said "^tgt-glue: left: this would remove $1 of $2 targets, .*fleet.conf does not name .*\`tgt-glue apply --remove' does it$"
+	said "^tgt-glue: skipped: this would remove $1 of $2 targets, .*fleet.conf does not name .*\`tgt-glue apply --remove' does it$"
 	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
 	state | cmp - "$scratch/before"
 	expect 0 glue plan

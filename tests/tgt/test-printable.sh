@@ -140,7 +140,7 @@ make_hostile_fleet() {
 		"$scratch/store/clients/pc2.vhdx"
 	touch "$scratch/store/clients/.pc1.vhdx.$hostile"
 	write_fleet pc1 pc2 pc3 </dev/null
-	shows 'pc2: left: ' glue apply
+	shows 'pc2: skipped: ' glue apply
 	# Another program's target exports pc3's disk under a hostile path.
 	ln -s "$scratch/mnt/clients/pc3.vhdx.raw" "$scratch/l$hostile"
 	adm --op new --mode target --tid 900 -T iqn.2026-01.x:other

@@ -296,11 +296,11 @@ test_another_image_at_the_path_waits_for_the_logout() {
 	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
 		"$scratch/store/clients/pc1.vhdx"
 	expect 4 glue apply
-	said 'pc1: left as it is: logged in'
+	said 'pc1: skipped: logged in'
 	lose_mount "$scratch/mnt"
 	return_mount
 	expect 4 glue apply
-	said 'pc1: left as it is: logged in'
+	said 'pc1: skipped: logged in'
 	held read 7 | grep -q 'status 2 sense 3/' || fail "it got another image"
 	end_session
 	expect 0 glue apply

@@ -68,7 +68,7 @@ test_client_that_is_logged_in_is_left() {
 	everything >"$scratch/before"
 	hold_session pc1
 	expect 4 glue reset pc1 pc2
-	said '^tgt-glue: pc1: left as it is: logged in: iqn.* from 127.0.0.1; shut it down, then type .tgt-glue reset pc1.$'
+	said '^tgt-glue: pc1: skipped: logged in: iqn.* from 127.0.0.1; shut it down, then type .tgt-glue reset pc1.$'
 	is_fresh pc2
 	has "$scratch/mnt/clients/pc1.vhdx.raw" used || fail "it was reset"
 	equal "put aside" "" "$(aside pc1)"
@@ -89,7 +89,7 @@ test_client_whose_view_is_open_is_left() {
 	wait_until 5 test "/proc/$pid/fd/0" -ef "$scratch/mnt/clients/pc1.vhdx.raw"
 	wait_until 5 grep -q tail "/proc/$pid/comm"
 	expect 4 glue reset pc1
-	said "^tgt-glue: pc1: left as it is: its disk is open: tail \(process $pid\); end that program, then type .tgt-glue reset pc1.$"
+	said "^tgt-glue: pc1: skipped: its disk is open: tail \(process $pid\); end that program, then type .tgt-glue reset pc1.$"
 	everything | cmp - "$scratch/before"
 	kill "$pid"
 	wait "$pid" || true
@@ -109,7 +109,7 @@ test_view_that_the_kernel_holds_is_left() {
 		skip "no loop device"
 	at_exit losetup -d "$loop"
 	expect 4 glue reset pc1
-	said '^tgt-glue: pc1: image: left as it is: .*in use.*vhdfs'
+	said '^tgt-glue: pc1: image: skipped: .*in use.*vhdfs'
 	everything | sort | cmp - <(sort "$scratch/before")
 	admits login "$(url pc1)"
 	has "$scratch/mnt/clients/pc1.vhdx.raw" used || fail "it was reset"
@@ -152,7 +152,7 @@ test_master_of_another_format() {
 	everything >"$scratch/before"
 	sed -i 's/^master = .*/master = masters\/next.vhd/' "$scratch/fleet.conf"
 	expect 4 glue apply
-	said '^tgt-glue: pc1: left: its image clients/pc1.vhdx is in another format.*; `tgt-glue reset pc1. gives it a fresh disk$'
+	said '^tgt-glue: pc1: skipped: its image clients/pc1.vhdx is in another format.*; `tgt-glue reset pc1. gives it a fresh disk$'
 	everything | cmp - "$scratch/before"
 	grep -q "backing-store $scratch/mnt/clients/pc1.vhdx.raw" \
 		"$scratch/targets.conf" || fail "$(cat "$scratch/targets.conf")"

@@ -229,7 +229,7 @@ test_client_that_is_logged_in_moves_after_its_logout() {
 	on_shard 0 hold_session pc3
 	set_shards 2
 	expect 4 glue apply
-	said '^tgt-glue: pc3: left as it is: logged in: .* from 127.0.0.1; .*tgt-glue apply --force pc3. \(it moves from shard 0 to 1\)$'
+	said '^tgt-glue: pc3: skipped: logged in: .* from 127.0.0.1; .*tgt-glue apply --force pc3. \(it moves from shard 0 to 1\)$'
 	is_on 0 pc1 pc3
 	is_on 1 pc5
 	# A tgtd that is started now finds it where it is.
@@ -237,7 +237,7 @@ test_client_that_is_logged_in_moves_after_its_logout() {
 	equal "file of shard 1" "pc5" "$(names_in 1)"
 	held write 3 | grep -q 'status 0' || fail "its session is disturbed"
 	without_holder wait_in_background
-	wait_until 10 grep -q 'pc3: left' "$scratch/waiting"
+	wait_until 10 grep -q 'pc3: skipped' "$scratch/waiting"
 	end_session
 	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
 	is_on 1 pc3 pc5
@@ -400,7 +400,7 @@ test_reset_on_every_shard() {
 	on_shard 1 hold_session pc3
 	held write 3 >/dev/null
 	expect 4 glue reset pc1 pc3 pc5
-	said '^tgt-glue: pc3: left as it is: logged in: .*'
+	said '^tgt-glue: pc3: skipped: logged in: .*'
 	! grep -q '^pc3' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
 	end_session
 	expect 0 glue reset pc3
@@ -420,7 +420,7 @@ test_reset_looks_where_the_client_is() {
 		conv=notrunc,fsync,sync status=none
 	set_shards 2
 	expect 4 glue reset pc3 pc5
-	said '^tgt-glue: pc3: left as it is: logged in: .*'
+	said '^tgt-glue: pc3: skipped: logged in: .*'
 	did '^pc5: image: clients/pc5.vhdx is fresh'
 	# Moving is apply's business.
 	is_on 0 pc3 pc5
@@ -556,7 +556,7 @@ test_watch_follows_both() {
 	wait_until 10 grep -q ':pc3 ' "$scratch/targets.conf.1.sessions"
 	# One shard: it is left until it has logged out, moved, and is reset.
 	set_shards 1
-	wait_until 10 grep -q 'pc3: left as it is: logged in' "$scratch/watch.out"
+	wait_until 10 grep -q 'pc3: skipped: logged in' "$scratch/watch.out"
 	end_session
 	wait_until 20 grep -q 'pc3: image: clients/pc3.vhdx is fresh' \
 		"$scratch/watch.out"

@@ -28,7 +28,7 @@ static void read_shard(struct status *s, struct shard_status *shard)
 				&shard->opened);
 	/* A failure means that it is unknown, not that the command fails. */
 	if (r == 0)
-		(void)exports_look(&s->fleet, &shard->last, &shard->live);
+		(void)exports_inspect(&s->fleet, &shard->last, &shard->live);
 	if (r == 0)
 		opened_set_lost(&shard->opened, &shard->live);
 	if (r == 0)
@@ -53,7 +53,7 @@ static void read_blocked(struct status *s)
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct exporter){
 			.shard = s->shards[i].shard,
-			.there = !s->shards[i].tgtd_error,
+			.answers = !s->shards[i].tgtd_error,
 			.off = s->shards[i].off,
 			.live = &s->shards[i].live,
 		};

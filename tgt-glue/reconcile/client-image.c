@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The clients' images: inspect, create. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/client-image.h"
@@ -21,7 +22,7 @@
 #include "tgt-glue/reconcile/spare.h"
 #include "tgt-glue/config/values.h"
 
-/* Opens an image of the store for a look, without locks. */
+/* Opens an image of the store read-only, without locks. */
 static int open_image(const struct fleet *fleet, const char *path,
 		      struct image **ret, char **ret_real)
 {
@@ -47,8 +48,9 @@ static int stat_in_store(const struct fleet *fleet, const char *path,
 }
 
 /*
- * The parent's path as the mount tells it: quick, and right while the child is
- * written.  It is escaped; a path that is there as it stands is taken so.
+ * The parent's path, from the mount: quick, and right while the child is being
+ * written.  The mount escapes it; a path that exists unescaped is taken as it
+ * is.
  */
 static int parent_by_mount(const struct fleet *fleet,
 			   const struct client *client, const char *view,
@@ -66,13 +68,13 @@ static int parent_by_mount(const struct fleet *fleet,
 	return 0;
 }
 
-/* The same by reading the child. */
+/* The same, from the child image. */
 static int parent_by_image(struct fleet *fleet, const struct client *client,
 			   char *path, size_t size)
 {
 	struct parent_ref ref = { 0 };
 	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct parent_cache *family = NULL;
+	struct parent_cache *cache = NULL;
 	struct image *image;
 	dev_t dev;
 	ino_t ino;
@@ -81,19 +83,21 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 	if (r < 0)
 		return r;
 	if (image->type != IMAGE_DIFFERENCING)
-		r = fail(-ESTALE, "%s: is no child of any image",
-			 client->child);
+		r = fail(
+			-ESTALE,
+			"%s: expected a differencing image, found another type",
+			client->child);
 	if (r == 0)
 		r = image_parent(image, &ref);
 	if (r == 0)
-		r = parent_cache_new(&fleet->rootdir, 1, &family);
+		r = parent_cache_new(&fleet->rootdir, 1, &cache);
 	if (r == 0)
-		r = parent_cache_find(family, real, &ref, image, &parent, &dev,
+		r = parent_cache_find(cache, real, &ref, image, &parent, &dev,
 				      &ino);
 	if (r == 0)
 		snprintf(path, size, "%s", parent);
-	if (family)
-		parent_cache_free(family);
+	if (cache)
+		parent_cache_free(cache);
 	parent_ref_fini(&ref);
 	image_close(image);
 	return r;
@@ -177,7 +181,8 @@ void client_image_inspect(struct clients *clients, const struct client *client)
 
 	state->image =
 		inspect(clients->fleet, client, state->view, &state->image_why);
-	/* A child has its parent's sector size, else it cannot be opened. */
+	/* A chain has one sector size, so a child of the master has the
+	 * master's. */
 	if (state->image == CHILD_OTHER)
 		size = sector_size_of(clients->fleet, client->child);
 	if (!size)
@@ -225,15 +230,15 @@ bool client_image_is_fresh(struct clients *clients, const struct client *client)
 	return fresh;
 }
 
-/* A child of a chain that cannot be opened is of no use to anybody. */
+/* Checks that the parents of a new child can be opened. */
 static int check_chain(const struct fleet *fleet, const char *path)
 {
-	_cleanup_(parent_cache_free_p) struct parent_cache *family = NULL;
+	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	struct chain *chain;
-	int r = parent_cache_new(&fleet->rootdir, 1, &family);
+	int r = parent_cache_new(&fleet->rootdir, 1, &cache);
 
 	if (r == 0)
-		r = chain_open(family, path, 0, &chain);
+		r = chain_open(cache, path, 0, &chain);
 	return r < 0 ? r : chain_close(chain);
 }
 
@@ -276,8 +281,8 @@ int client_image_ensure(struct fleet *fleet, const struct client *client,
 			*ret_spare = true;
 			return 0;
 		}
-	/* Where a file system copies on write, a spare takes room when it is
-	 * written, and gives its own back when it is removed. */
+	/* On a copy-on-write filesystem, writing to a spare takes new room;
+	 * removing it frees its own. */
 	for (unsigned i = 0; i < fleet->spares; i++)
 		if (spare_remove(fleet, i) && make(fleet, client, NULL) == 0) {
 			*ret_spare = true;
@@ -285,7 +290,7 @@ int client_image_ensure(struct fleet *fleet, const struct client *client,
 		}
 	error_set(&why);
 	error_advise(
-		"no spare file is left either; remove what is not needed, such as images put aside (clients/.NAME.vhdx.DATE in %s)",
+		"there is no spare file; remove what is not needed, such as old images (clients/.NAME.vhdx.DATE in %s)",
 		fleet->store);
 	return r;
 }
@@ -310,8 +315,8 @@ int client_images_fail_unmounted(const struct fleet *fleet)
 		shell_word(fleet->store), shell_word(fleet->mount));
 }
 
-static int look_at_view(const struct fleet *fleet, const struct client *client,
-			const char *view)
+static int check_view(const struct fleet *fleet, const struct client *client,
+		      const char *view)
 {
 	char why[512];
 	struct stat st;
@@ -343,13 +348,13 @@ int client_image_view_ready(const struct clients *clients,
 	const struct fleet *fleet = clients->fleet;
 	const char *view = clients_state(clients, client)->view;
 	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-	int r = look_at_view(fleet, client, view);
+	int r = check_view(fleet, client, view);
 
-	/* The mount sees a new image at once, but not before it. */
+	/* The mount shows a new image a moment after its creation. */
 	for (int i = 0; r == -ENOENT && i < 100 && client_images_mounted(fleet);
 	     i++) {
 		nanosleep(&moment, NULL);
-		r = look_at_view(fleet, client, view);
+		r = check_view(fleet, client, view);
 	}
 	return r;
 }

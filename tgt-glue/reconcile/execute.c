@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * INVARIANT: whatever step was the last one, no target admits anybody that it
- * did not admit before and will not admit after.  Two facts of tgtd decide the
- * order: a target without any access rule admits nobody, and one without an
- * account asks for no secret.
+ * Execution of a plan in the running tgtd.
+ *
+ * INVARIANT: whichever step is the last one, no target admits an initiator
+ * that it did not admit before and will not admit after. Two facts about tgtd
+ * decide the order: a target without access rules admits no initiator, and a
+ * target without an account asks for no secret.
  *
  * ORDER, each step for all targets before the next one:
  *
- *   1. close     take the access rules off: all where more than they change,
- *                else those that are not wanted any more
- *   2. look      is no session left?  Else give the rules back, and leave;
- *                and what would export the same disk is left, too
- *   3. delete    targets that go or are made again; then images are reset
- *   4. users     delete and make the ones whose secret changes
- *   5. make      targets, their disks, the disks' settings; and ask tgtd for
- *                them: it opens for reading what it cannot open for writing
- *   6. bind      users to targets
- *   7. open      put the access rules on
+ *   1. close     remove access rules: all of them, or, where only rules
+ *                change, those that are no longer wanted
+ *   2. look      skip a target that still has a session, and add its rules
+ *                again; also skip what would export the same disk
+ *   3. delete    targets that are removed or recreated; then reset images
+ *   4. users     delete and create the accounts whose secret changes
+ *   5. make      create targets, their disks, the disks' settings; and read
+ *                them: tgtd opens a file read-only if it cannot write it
+ *   6. bind      bind users to targets
+ *   7. open      add the access rules
  *
- * A target that fails stays closed, or is not there: never one without a disk.
+ * A target that fails stays closed, or does not exist: never without its disk.
  */
 #include "config.h"
 
@@ -45,15 +47,15 @@ struct execution {
 	struct plan *plan;
 };
 
-/* Notes the last error as why the work failed. */
+/* Fails the work with the last error. */
 static void fail_work(struct execution *c, struct work *work, const char *what)
 {
 	work_fail(work,
 		  arena_printf(&c->plan->arena, "%s: %s", what, error_text()));
 }
 
-static int ask(struct execution *c, enum tgtd_mode mode, enum tgtd_op op,
-	       int32_t tid, const char *params)
+static int send(struct execution *c, enum tgtd_mode mode, enum tgtd_op op,
+		int32_t tid, const char *params)
 {
 	const struct tgtd_request request = {
 		.mode = mode,
@@ -82,8 +84,8 @@ static int access_rule(struct execution *c, enum tgtd_op op, int32_t tid,
 	snprintf(params, sizeof params, "%s=%s",
 		 acl_is_name(entry) ? "initiator-name" : "initiator-address",
 		 entry);
-	r = ask(c, TGTD_TARGET, op, tid, params);
-	/* It is as it should be already. */
+	r = send(c, TGTD_TARGET, op, tid, params);
+	/* tgtd has, or lacks, the rule already. */
 	if (r == (op == TGTD_BIND ? -EEXIST : -ENOENT))
 		return 0;
 	return r;
@@ -98,7 +100,7 @@ static bool wants_rule(struct execution *c, const struct work *work,
 	       strings_have(&work->client->initiators, entry);
 }
 
-static void give_rules_back(struct execution *c, struct work *work)
+static void restore_rules(struct execution *c, struct work *work)
 {
 	for (size_t i = 0; i < work->live->acl.n; i++)
 		if (access_rule(c, TGTD_BIND, work->live->tid,
@@ -122,7 +124,7 @@ static void close_target(struct execution *c, struct work *work)
 }
 
 /* 2 */
-static void look_for_sessions(struct execution *c, struct work *work)
+static void check_sessions(struct execution *c, struct work *work)
 {
 	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
 	struct tgtd_connection *list;
@@ -144,14 +146,12 @@ static void look_for_sessions(struct execution *c, struct work *work)
 	else
 		work_skip(work, plan_logged_in(&c->plan->arena, work, list,
 					       (size_t)n));
-	give_rules_back(c, work);
+	restore_rules(c, work);
 }
 
-/*
- * After 2, and after 3: is the disk that is to be exported still exported by a
- * target that was to go?
- */
-static void hold_if_exported(struct execution *c, struct work *work)
+/* After 2 and after 3: skips a work whose disk is still exported by a target
+ * that was to be removed. */
+static void skip_if_exported(struct execution *c, struct work *work)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
@@ -166,7 +166,7 @@ static void hold_if_exported(struct execution *c, struct work *work)
 		work_skip(work, blocked);
 		clients_state(c->clients, work->client)->blocked = blocked;
 		if (work->live && !work->absent)
-			give_rules_back(c, work);
+			restore_rules(c, work);
 		return;
 	}
 }
@@ -174,23 +174,23 @@ static void hold_if_exported(struct execution *c, struct work *work)
 /* 3 */
 static void delete_target(struct execution *c, struct work *work)
 {
-	int r = ask(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
+	int r = send(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
 
 	if (r == 0 || r == -ENOENT) {
 		work->absent = true;
 		return;
 	}
 	fail_work(c, work, "deleting the target");
-	give_rules_back(c, work);
+	restore_rules(c, work);
 }
 
 /* Between 3 and 4.  A client whose image cannot be reset gets its target with
- * the image that it had. */
+ * the old image. */
 static void reset_image(struct execution *c, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(c->clients, work->client, &work->aside) < 0) {
+	if (image_reset_run(c->clients, work->client, &work->image_reset) < 0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&c->plan->arena, error_text());
 	} else if (image_reset_shown(c->clients, work->client) < 0) {
@@ -198,8 +198,8 @@ static void reset_image(struct execution *c, struct work *work)
 	}
 }
 
-/* Does a target that is not closed have the user? */
-static bool user_is_held(const struct execution *c, const char *user)
+/* True if a target that is not closed has the user. */
+static bool user_in_use(const struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct work *w = &c->plan->works[i];
@@ -218,8 +218,8 @@ static bool has_user(const struct client *client, const char *user)
 	       (client->mutual_user && !strcmp(client->mutual_user, user));
 }
 
-/* Those whose user could not be changed get their old access back. */
-static void leave_users_of(struct execution *c, const char *user)
+/* Skips works whose user cannot be changed, and restores their access rules. */
+static void skip_users_of(struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		struct work *w = &c->plan->works[i];
@@ -234,7 +234,7 @@ static void leave_users_of(struct execution *c, const char *user)
 				"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
 				user));
 		if (w->live && !w->absent)
-			give_rules_back(c, w);
+			restore_rules(c, w);
 	}
 }
 
@@ -244,17 +244,17 @@ static void change_user(struct execution *c, const struct account_work *a)
 	char params[256];
 	int r = 0;
 
-	if (user_is_held(c, a->user)) {
-		leave_users_of(c, a->user);
+	if (user_in_use(c, a->user)) {
+		skip_users_of(c, a->user);
 		return;
 	}
 	snprintf(params, sizeof params, "user=%s", a->user);
 	if (a->known)
-		r = ask(c, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID, params);
+		r = send(c, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID, params);
 	if (a->secret && (r == 0 || r == -ENOENT)) {
 		snprintf(params, sizeof params, "user=%s,password=%s", a->user,
 			 a->secret);
-		r = ask(c, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID, params);
+		r = send(c, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID, params);
 		explicit_bzero(params, sizeof params);
 	}
 	for (size_t i = 0; r < 0 && i < c->plan->n; i++) {
@@ -265,7 +265,7 @@ static void change_user(struct execution *c, const struct account_work *a)
 	}
 }
 
-/* tgtd says little of why it could not open a file. Could we? */
+/* tgtd does not say why it cannot open a file: tries it here. */
 static void explain_open(const struct client *client, const char *view)
 {
 	struct error of_tgtd = *error_last();
@@ -285,22 +285,23 @@ static int make_disk(struct execution *c, const struct client *client)
 
 	snprintf(params, sizeof params, "path=%s,bstype=rdwr,blocksize=%u",
 		 state->view, state->sector_size);
-	r = ask(c, TGTD_LUN, TGTD_NEW, tid, params);
+	r = send(c, TGTD_LUN, TGTD_NEW, tid, params);
 	if (r < 0) {
 		explain_open(client, state->view);
 		return r;
 	}
 	if (!client->write_cache) {
-		/* As tgt-admin does it: alone, and before the others. */
+		/* Like tgt-admin: a request of its own, before the other
+		 * settings. */
 		snprintf(params, sizeof params, "targetOps %s,",
 			 TARGETS_CACHE_OFF);
-		r = ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+		r = send(c, TGTD_LUN, TGTD_UPDATE, tid, params);
 	}
 	snprintf(params, sizeof params, "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
 		 client->scsi_id, client->scsi_sn,
 		 client->readonly ? ",readonly=1" : "",
 		 client->thin ? ",thin_provisioning=1" : "");
-	return r < 0 ? r : ask(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+	return r < 0 ? r : send(c, TGTD_LUN, TGTD_UPDATE, tid, params);
 }
 
 static int make_parameters(struct execution *c, const struct client *client)
@@ -311,15 +312,15 @@ static int make_parameters(struct execution *c, const struct client *client)
 	for (const struct targets_conf_parameter *p = targets_parameters;
 	     r == 0 && p->name; p++) {
 		snprintf(params, sizeof params, "%s=%s", p->name, p->value);
-		r = ask(c, TGTD_TARGET, TGTD_UPDATE, (int32_t)client->tid,
-			params);
+		r = send(c, TGTD_TARGET, TGTD_UPDATE, (int32_t)client->tid,
+			 params);
 	}
 	return r;
 }
 
-static void unmake_target(struct execution *c, struct work *work)
+static void undo_target(struct execution *c, struct work *work)
 {
-	ask(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
+	send(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
 	work->absent = true;
 }
 
@@ -330,8 +331,8 @@ static void make_target(struct execution *c, struct work *work)
 	char params[512];
 	int r = tgtd_ready(c->tgtd);
 
-	/* One that is being stopped ends only when it has no target any more.
-	 */
+	/* A tgtd that is being stopped ends only when its last target is
+	 * deleted. */
 	if (r == 0) {
 		work_skip(
 			work,
@@ -347,7 +348,7 @@ static void make_target(struct execution *c, struct work *work)
 		return;
 	}
 	snprintf(params, sizeof params, "targetname=%s", client->iqn);
-	if (ask(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
+	if (send(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
 		fail_work(c, work, "making the target");
 		return;
 	}
@@ -358,11 +359,11 @@ static void make_target(struct execution *c, struct work *work)
 	if (r == 0)
 		return;
 	fail_work(c, work, "making its disk");
-	unmake_target(c, work);
+	undo_target(c, work);
 }
 
-/* 5, the end */
-static void ask_for_disks(struct execution *c, unsigned kinds)
+/* 5: deletes targets whose disk is not as wanted. */
+static void verify_disks(struct execution *c, unsigned kinds)
 {
 	struct tgtd_state now;
 	int r = tgtd_state_read(c->tgtd, &now);
@@ -377,7 +378,7 @@ static void ask_for_disks(struct execution *c, unsigned kinds)
 		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
 		why = t ? plan_disk_difference(&c->plan->arena, c->clients,
 					       w->client, t)
-			: "tgtd does not tell of it";
+			: "tgtd does not have it";
 		if (!why)
 			continue;
 		work_fail(
@@ -386,7 +387,7 @@ static void ask_for_disks(struct execution *c, unsigned kinds)
 				&c->plan->arena,
 				"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
 				why));
-		unmake_target(c, w);
+		undo_target(c, w);
 	}
 	tgtd_state_fini(&now);
 }
@@ -407,11 +408,11 @@ static int bind_user(struct execution *c, enum tgtd_op op, int32_t tid,
 
 	snprintf(params, sizeof params, "user=%s", user);
 	r = tgtd_ask(c->tgtd, &request, NULL);
-	/* Bound already, or gone with its user already. */
+	/* Bound already, or unbound with its account already. */
 	return r == (op == TGTD_BIND ? -EEXIST : -ENOENT) ? 0 : r;
 }
 
-/* Was the user deleted in step 4, and so taken off all targets? */
+/* True if step 4 deleted the account, which unbound it from all targets. */
 static bool was_deleted(const struct execution *c, const char *user)
 {
 	for (size_t i = 0; i < c->plan->n_accounts; i++)
@@ -421,7 +422,8 @@ static bool was_deleted(const struct execution *c, const char *user)
 	return false;
 }
 
-/* 6, of a target that stays: users that it should not have. */
+/* 6, of a target that was not recreated: unbinds users that it should not
+ * have. */
 static int unbind_users(struct execution *c, const struct work *work)
 {
 	const struct tgtd_target *live = work->live;
@@ -473,8 +475,8 @@ static void open_target(struct execution *c, struct work *work)
 		fail_work(c, work, "access");
 }
 
-/* tgtd's words say little, and it takes for reading only what it cannot write,
- * so it is tried first. */
+/* Tried here first: tgtd's error has no reason, and it opens a file read-only
+ * if it cannot write it. */
 static int try_open(const struct reopen *reopen)
 {
 	int flags = reopen->live->lun.readonly ? O_RDONLY : O_RDWR;
@@ -536,16 +538,16 @@ void execute_plan(struct clients *clients, const struct tgtd *tgtd,
 	const unsigned gone = KIND(WORK_REMAKE) | KIND(WORK_REMOVE);
 
 	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
-	each(&c, changed | gone, look_for_sessions);                /* 2 */
-	each(&c, made, hold_if_exported);
+	each(&c, changed | gone, check_sessions);                   /* 2 */
+	each(&c, made, skip_if_exported);
 	each(&c, gone, delete_target); /* 3 */
-	each(&c, made, hold_if_exported);
+	each(&c, made, skip_if_exported);
 	each(&c, made, reset_image);
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(&c, &plan->accounts[i]); /* 4 */
 	each(&c, made, make_target);                 /* 5 */
 	if (any(&c, made))
-		ask_for_disks(&c, made);
+		verify_disks(&c, made);
 	each(&c, made | changed, bind_users);                      /* 6 */
 	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The inode number of a view is its image's in every mount of the store.  So a
- * file is a client's disk where it has the inode number of the client's image
- * and is on the image's device (the image itself) or on the device of a mount
- * of vhdfs that shows a directory of the image's device.
+ * Exports of the clients' disks.
+ *
+ * The inode number of a view is its image's in every mount of the store. So a
+ * file is a client's disk if it has the inode number of the client's image and
+ * is on the image's device (the image itself) or on the device of a mount of
+ * vhdfs that shows a directory of the image's device.
  */
 #include "config.h"
 
@@ -125,8 +127,9 @@ static void read_disks(struct disks *disks)
 	read_mounts(disks);
 }
 
-/* Is a file of device dev what has this inode number in the image's device? */
-static bool shows(const struct disks *disks, uint64_t dev, uint64_t device)
+/* True if a file on device dev with an image's inode number is that image, or
+ * its view; device is the image's. */
+static bool same_files(const struct disks *disks, uint64_t dev, uint64_t device)
 {
 	if (dev == device)
 		return true;
@@ -147,12 +150,12 @@ static const struct client *find_client(const struct disks *disks,
 	for (size_t i = 0; i < fleet->n; i++)
 		if (!strcmp(fleet->clients[i].view, path) ||
 		    (ino && dev && disks->images[i].dev == ino &&
-		     shows(disks, dev, disks->images[i].of)))
+		     same_files(disks, dev, disks->images[i].of)))
 			return &fleet->clients[i];
 	return NULL;
 }
 
-/* Is the file in the fleet's mount? */
+/* True if the file is in the fleet's mount. */
 static bool in_mount(const struct fleet *fleet, const char *path)
 {
 	size_t n = strlen(fleet->mount);
@@ -179,8 +182,8 @@ static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 		in_mount(fleet, target->lun.path));
 }
 
-int exports_look(struct fleet *fleet, const struct last_applied *last,
-		 struct tgtd_state *live)
+int exports_inspect(struct fleet *fleet, const struct last_applied *last,
+		    struct tgtd_state *live)
 {
 	struct disks disks = { .fleet = fleet };
 	int r;
@@ -216,10 +219,11 @@ const char *exports_name(const struct tgtd_target *target)
 	return colon && colon[1] ? colon + 1 : target->name;
 }
 
-/* Does plan_make remove the target, before it makes its client's? */
-static bool goes(const struct clients *clients, const struct exporter *exporter,
-		 const struct tgtd_target *target, const struct client *client,
-		 const char *force)
+/* True if plan_make removes the target before it creates the client's. */
+static bool is_removed_first(const struct clients *clients,
+			     const struct exporter *exporter,
+			     const struct tgtd_target *target,
+			     const struct client *client, const char *force)
 {
 	return target->ours &&
 	       !fleet_client_by_iqn(clients->fleet, target->name) &&
@@ -264,12 +268,13 @@ static void block_by_target(struct clients *clients,
 
 		if (s->client && !s->readonly && !s->client->readonly &&
 		    strcmp(s->client->iqn, target->name) != 0 &&
-		    !goes(clients, exporter, target, s->client, force))
+		    !is_removed_first(clients, exporter, target, s->client,
+				      force))
 			block(clients, exporter, target, s);
 	}
 }
 
-/* A tgtd that is none of the fleet's, whatever its control port is. */
+/* A tgtd that is none of the fleet's, on any control port. */
 static void block_by_others(struct clients *clients, const pid_t *ours,
 			    size_t n)
 {
@@ -306,15 +311,16 @@ void exports_block(struct clients *clients, const struct exporter *exporters,
 	for (size_t i = 0; i < n; i++) {
 		const struct exporter *e = &exporters[i];
 
-		if (e->there && tgtd_state_pid(e->live, &pids[n_pids]) == 0)
+		if (e->answers && tgtd_state_pid(e->live, &pids[n_pids]) == 0)
 			n_pids++;
 		else if (!e->off)
 			all_known = false;
-		for (size_t k = 0; e->there && k < e->live->n; k++)
+		for (size_t k = 0; e->answers && k < e->live->n; k++)
 			block_by_target(clients, e, &e->live->targets[k],
 					force);
 	}
-	/* Else the fleet's own would be taken for another one. */
+	/* Else a tgtd of the fleet with an unknown process id would block its
+	 * own clients. */
 	if (all_known)
 		block_by_others(clients, pids, n_pids);
 }

@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of a reset, of which any step may be the last:
+ * Reset of a client's image.
  *
- *   1. the target admits no initiator, no initiator is logged in, and the
- *      target is deleted: tgtd has the image open no longer    (execute.c)
- *   2. no other process has the image open: its lock can be had
- *   3. the image takes the name .NAME.vhdx.STAMP, of a stamp that is greater
- *      than all before it: it is kept from here on     (old-images.c)
- *   4. a fresh image is made; it takes the client's name when it is whole
- *   5. the images of the smallest stamps are removed, but for as many as
- *      `keep' says, and for those that have children
- *   6. the target is made, its disk is the fresh image, and the client is
- *      admitted                                         (execute.c)
+ * ORDER, so that a reset that was interrupted at any step and is run again
+ * ends in the same state:
  *
- * Run again it ends in the same state, because an image that holds nothing is
- * fresh already, and is not put aside: after 4 another run goes on with 5.
- * After 3 there is no image, and one is made.  Between 1 and 6 no initiator is
- * admitted; an apply finishes that too.
+ *   1. the target admits no initiator, has no session, and is deleted: tgtd
+ *      no longer has the image open                         (execute.c)
+ *   2. no other process has the image open: its lock is free
+ *   3. the image is renamed to .NAME.vhdx.STAMP, with a stamp greater than
+ *      all before it: from here on it is an old image       (old-images.c)
+ *   4. a fresh image is created; it takes the client's name when it is
+ *      complete
+ *   5. the old images with the smallest stamps are removed, except as many as
+ *      `keep' says, and those with children
+ *   6. the target is created, its disk is the fresh image, and the client is
+ *      admitted                                             (execute.c)
  *
- * AN OLD IMAGE IS REMOVED (5) only where it has write permission, no other
- * process has it open (its lock is held here while it is removed, and a child
- * is made under that lock), and no image in the store is its child by what that
- * image itself says, or cannot say whose child it is.
+ * An image without data is fresh and is not renamed again: after 4, another
+ * run continues with 5. After 3 there is no image, and one is created. Between
+ * 1 and 6 no initiator is admitted; an apply completes that, too.
+ *
+ * AN OLD IMAGE IS REMOVED (5) only if it has write permission, no other
+ * process has it open (its lock is held here during the removal, and a child
+ * is created under that lock), and no image in the store is its child, or may
+ * be: an image whose parent cannot be read may be any image's child.
  */
-/* A client's image put aside, and a fresh one in its place. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/image-reset.h"
@@ -52,12 +54,12 @@
 
 #define DIRECTORY "clients"
 
-/* How long is waited for: what looks at a view is soon done with it. */
+/* How long to wait for a process that has the view open, and for the mount. */
 static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
 enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 enum { NAMES_MAX = 256 };
 
-/* The client's image in the store, whichever format it has, or null. */
+/* The path of the client's image in the store, in either format, or null. */
 static const char *image_of(struct fleet *fleet, const struct client *client,
 			    struct stat *ret)
 {
@@ -76,7 +78,7 @@ static const char *image_of(struct fleet *fleet, const struct client *client,
 	return NULL;
 }
 
-/* An image with children stays where they look for it. */
+/* An image with children must keep its name: they refer to it. */
 static int check_childless(struct fleet *fleet, const char *image,
 			   const struct stat *st)
 {
@@ -102,25 +104,25 @@ int image_reset_check(struct fleet *fleet, const struct client *client,
 {
 	struct arena *arena = &fleet->conf.arena;
 	struct stat st;
-	const char *image = image_of(fleet, client, &st), *view, *who;
+	const char *image = image_of(fleet, client, &st), *view, *user;
 
 	if (!image)
 		return 0;
 	view = arena_printf(arena, "%s/%s.raw", fleet->mount, image);
-	who = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
-	for (int i = 0; who && i < MOMENTS_FOR_USER; i++) {
+	user = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
+	for (int i = 0; user && i < MOMENTS_FOR_USER; i++) {
 		nanosleep(&moment, NULL);
-		who = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
+		user = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
 	}
-	if (who)
+	if (user)
 		return fail(
 			-EBUSY,
 			"its disk is open: %s; end that program, then type `tgt-glue reset %s\'",
-			who, client->name);
+			user, client->name);
 	return check_childless(fleet, image, &st);
 }
 
-/* 2: tgtd closes it, and the mount a moment later. */
+/* 2. The mount closes the image a moment after tgtd closed the view. */
 static int wait_for_image(const struct fleet *fleet, const char *image)
 {
 	int r = -EBUSY;
@@ -162,9 +164,9 @@ static int read_kept(struct fleet *fleet, const struct client *client, int dir,
 	return r < 0 ? fail_errno(r, "%s/" DIRECTORY, fleet->store) : 0;
 }
 
-/* 3. *ret_old is the new name, of the fleet's pool. */
-static int put_aside(struct fleet *fleet, const struct client *client, int dir,
-		     const char *image, const char **ret_old)
+/* 3. *ret_old is the new name, in the fleet's arena. */
+static int rename_to_old(struct fleet *fleet, const struct client *client,
+			 int dir, const char *image, const char **ret_old)
 {
 	const char *name = image + sizeof DIRECTORY;
 	char text[STAMP_SIZE];
@@ -176,7 +178,7 @@ static int put_aside(struct fleet *fleet, const struct client *client, int dir,
 	if (r < 0)
 		return r;
 	stamp = old_images_next_stamp(&kept, clock_now());
-	/* A full directory on a full store may have room for another name. */
+	/* On a full filesystem, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
 		*ret_old = arena_printf(&fleet->conf.arena, DIRECTORY "/.%s.%s",
@@ -190,13 +192,12 @@ static int put_aside(struct fleet *fleet, const struct client *client, int dir,
 		*ret_old = NULL;
 	else if (fsync(dir) < 0)
 		r = -errno;
-	return r < 0 ? fail_errno(r, "%s/%s: putting it aside", fleet->store,
-				  image)
+	return r < 0 ? fail_errno(r, "%s/%s: renaming it", fleet->store, image)
 		     : 0;
 }
 
-/* A fresh one could not be made: the client keeps what it had. */
-static void take_back(int dir, const char *image, const char *old)
+/* Undoes 3 after a failure of 4: the client keeps the old image. */
+static void restore(int dir, const char *image, const char *old)
 {
 	struct error why = *error_last();
 
@@ -207,11 +208,11 @@ static void take_back(int dir, const char *image, const char *old)
 		error_advise("its image is %s now", old);
 }
 
-static void tell(struct fleet *fleet, struct image_reset *aside,
+static void note(struct fleet *fleet, struct image_reset *reset,
 		 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* To the administrator, beside what became of the reset. */
-static void tell(struct fleet *fleet, struct image_reset *aside,
+/* Adds a message for the administrator to the result. */
+static void note(struct fleet *fleet, struct image_reset *reset,
 		 const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
@@ -221,11 +222,11 @@ static void tell(struct fleet *fleet, struct image_reset *aside,
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	strings_add(&fleet->conf.arena, &aside->told,
+	strings_add(&fleet->conf.arena, &reset->notes,
 		    arena_strdup(&fleet->conf.arena, text));
 }
 
-/* Under its lock: 0, or why it must stay, with words. */
+/* Under the image's lock: 0, or -errno with a message why it must stay. */
 static int check_removable(struct fleet *fleet, const struct io *io)
 {
 	const char *child;
@@ -263,13 +264,13 @@ static int remove_image(struct fleet *fleet, int dir, const char *name)
 	return r;
 }
 
-/* Is it the one that this run put aside? */
-static bool is_own(const struct image_reset *aside, const char *name)
+/* True if this run renamed the image. */
+static bool is_own(const struct image_reset *reset, const char *name)
 {
-	return aside->old && !strcmp(aside->old + sizeof DIRECTORY, name);
+	return reset->old && !strcmp(reset->old + sizeof DIRECTORY, name);
 }
 
-static void remove_old(struct fleet *fleet, struct image_reset *aside, int dir,
+static void remove_old(struct fleet *fleet, struct image_reset *reset, int dir,
 		       const char *name)
 {
 	struct stat st;
@@ -278,34 +279,34 @@ static void remove_old(struct fleet *fleet, struct image_reset *aside, int dir,
 	    !S_ISREG(st.st_mode))
 		return;
 	if (remove_image(fleet, dir, name) < 0)
-		tell(fleet, aside,
+		note(fleet, reset,
 		     DIRECTORY "/%s stays, though `keep\' is over: %s", name,
 		     error_text());
-	else if (is_own(aside, name))
-		aside->removed = true;
+	else if (is_own(reset, name))
+		reset->removed = true;
 }
 
-/* 5. The image that this run put aside goes with keep = 0 alone. */
+/* 5. The image that this run renamed is removed only if keep is 0. */
 static void remove_oldest(struct fleet *fleet, const struct client *client,
-			  int dir, struct image_reset *aside)
+			  int dir, struct image_reset *reset)
 {
 	struct old_images kept;
 
 	if (read_kept(fleet, client, dir, &kept) < 0) {
-		tell(fleet, aside, "old images stay: %s", error_text());
+		note(fleet, reset, "old images stay: %s", error_text());
 		return;
 	}
 	for (size_t i = client->keep; i < kept.n; i++)
-		if (!client->keep || !is_own(aside, kept.v[i].name))
-			remove_old(fleet, aside, dir, kept.v[i].name);
+		if (!client->keep || !is_own(reset, kept.v[i].name))
+			remove_old(fleet, reset, dir, kept.v[i].name);
 	for (size_t i = 0; i < kept.odd.n; i++)
-		tell(fleet, aside,
+		note(fleet, reset,
 		     DIRECTORY
 		     "/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
 		     kept.odd.v[i]);
 }
 
-/* What an image takes on disk. */
+/* The image's disk use in bytes. */
 static uint64_t disk_use(const struct fleet *fleet, const char *image)
 {
 	_cleanup_close_ int fd =
@@ -316,29 +317,29 @@ static uint64_t disk_use(const struct fleet *fleet, const char *image)
 					      : 0;
 }
 
-/* A fresh disk on a full store is no disk that can be written to. */
-static void tell_space(struct fleet *fleet, struct image_reset *aside)
+/* Notes that the store is full: writes to the fresh disk would fail. */
+static void note_space(struct fleet *fleet, struct image_reset *reset)
 {
 	struct free_space space;
 
 	free_space_read(fleet, &space);
-	if (!aside->spare && !free_space_is_low(&space))
+	if (!reset->spare && !free_space_is_low(&space))
 		return;
-	if (aside->old && !aside->removed)
-		tell(fleet, aside,
+	if (reset->old && !reset->removed)
+		note(fleet, reset,
 		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s\' gives it back",
 		     status_size(space.free),
-		     status_size(disk_use(fleet, aside->old)),
-		     shell_path(fleet->store, aside->old));
+		     status_size(disk_use(fleet, reset->old)),
+		     shell_path(fleet->store, reset->old));
 	else
-		tell(fleet, aside,
-		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as images put aside (%s/clients/.NAME.vhdx.DATE)",
+		note(fleet, reset,
+		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as old images (%s/clients/.NAME.vhdx.DATE)",
 		     status_size(space.free), fleet->store);
 }
 
-/* 3 and 4, of an image that is there. */
+/* 2, 3 and 4, of an existing image. */
 static int replace(struct clients *clients, const struct client *client,
-		   int dir, const char *image, struct image_reset *aside)
+		   int dir, const char *image, struct image_reset *reset)
 {
 	struct fleet *fleet = clients->fleet;
 	int r = wait_for_image(fleet, image);
@@ -347,12 +348,12 @@ static int replace(struct clients *clients, const struct client *client,
 		return r;
 	if (client_image_is_fresh(clients, client))
 		return 0;
-	r = put_aside(fleet, client, dir, image, &aside->old);
+	r = rename_to_old(fleet, client, dir, image, &reset->old);
 	if (r == 0)
-		r = client_image_ensure(fleet, client, &aside->spare);
-	if (r < 0 && aside->old) {
-		take_back(dir, image, aside->old);
-		aside->old = NULL;
+		r = client_image_ensure(fleet, client, &reset->spare);
+	if (r < 0 && reset->old) {
+		restore(dir, image, reset->old);
+		reset->old = NULL;
 	}
 	return r;
 }
@@ -384,7 +385,7 @@ int image_reset_run(struct clients *clients, const struct client *client,
 		dir = open_directory(fleet);
 	if (dir >= 0)
 		remove_oldest(fleet, client, dir, ret);
-	tell_space(fleet, ret);
+	note_space(fleet, ret);
 	client_image_inspect(clients, client);
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A client's image put aside, and a fresh one in its place. */
+/*
+ * Reset of a client's image: the old image is renamed, a fresh one takes its
+ * place.
+ */
 #ifndef TGT_GLUE_RECONCILE_IMAGE_RESET_H
 #define TGT_GLUE_RECONCILE_IMAGE_RESET_H
 
@@ -8,32 +11,33 @@
 #include "tgt-glue/reconcile/clients.h"
 
 /*
- * May the client's image be put aside, as far as can be told while tgtd has
- * it?  -EBUSY with words where another process than tgtd (0: none) has its view
- * open; -EPERM where it may be the parent of another image.
+ * Checks, while tgtd still has the image open, whether it can be reset. -EBUSY
+ * with a message if another process than tgtd (0: none) has its view open;
+ * -EPERM if it may be the parent of another image.  Waits up to a second for
+ * the other process.
  */
 int image_reset_check(struct fleet *fleet, const struct client *client,
 		      pid_t tgtd);
 
 struct image_reset {
-	/* The old image's path in the store now, or null where none had to be
-	 * put aside. */
+	/* The old image's new path in the store; null if no image was renamed.
+	 */
 	const char *old;
-	bool removed;        /* that one is gone since (keep = 0) */
-	bool spare;          /* the fresh one is made of a spare file */
-	struct strings told; /* what the administrator should know */
+	bool removed;         /* the old image was removed (keep = 0) */
+	bool spare;           /* the fresh image took a spare file's place */
+	struct strings notes; /* messages for the administrator */
 };
 
 /*
- * Does it, when no process has the image open any more, which is waited for a
- * moment, else -EBUSY with words.  *ret is of the fleet's pool.  Where it fails
- * the client has the image that it had.
+ * Resets the image.  Waits up to 5 seconds until no process has it open, else
+ * -EBUSY with a message.  *ret is in the fleet's arena.  If it fails, the
+ * client keeps the old image.  Sets the client's state from the fresh image.
  */
 int image_reset_run(struct clients *clients, const struct client *client,
 		    struct image_reset *ret);
 
-/* Waits a moment until the mount shows the client's image as it is now: 0, or
- * -errno with words. */
+/* Waits up to 5 seconds until the mount shows the client's fresh image. 0, or
+ * -errno with a message. */
 int image_reset_shown(const struct clients *clients,
 		      const struct client *client);
 

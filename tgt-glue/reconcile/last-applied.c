@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Record of what tgtd was last told and does not report. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/last-applied.h"
@@ -19,7 +20,7 @@
 #define USER "# user "
 #define TARGET "# target "
 
-/* TARGETS-FILE.applied: tgt-admin reads *.conf alone. */
+/* TARGETS-FILE.applied: tgt-admin reads only *.conf. */
 static const char *state_file(struct last_applied *last,
 			      const struct shard *shard)
 {
@@ -43,7 +44,7 @@ static bool is_user(const char *line)
 	       !strncmp(line, "\toutgoinguser ", 14);
 }
 
-/* Does the line say who is admitted? */
+/* True if the line is an access rule or a user. */
 static bool is_access(const char *line)
 {
 	return !strncmp(line, "\tinitiator-", 11) || is_user(line);
@@ -110,7 +111,7 @@ static void add_name(struct last_applied *last, const char *iqn)
 }
 
 /* The lines "# target IQN", and the names of the blocks. */
-static void take_names(struct last_applied *last, const char *text)
+static void parse_names(struct last_applied *last, const char *text)
 {
 	char iqn[IQN_MAX + 1];
 
@@ -175,7 +176,7 @@ void last_applied_parse(struct last_applied *last, const char *text)
 	}
 }
 
-/* Did this tgtd start after the targets-file was written? */
+/* True if this tgtd was started after the targets-file was written. */
 static bool started_from_file(const struct shard *shard,
 			      const struct tgtd *tgtd)
 {
@@ -207,8 +208,8 @@ int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		r = textfile_read(shard->targets_file, &file);
 	if (r < 0)
 		return r;
-	take_names(ret, ret->saved);
-	take_names(ret, file);
+	parse_names(ret, ret->saved);
+	parse_names(ret, file);
 	if (!strncmp(ret->saved, INSTANCE, n) &&
 	    !strncmp(ret->saved + n, instance, strlen(instance)) &&
 	    ret->saved[n + strlen(instance)] == '\n') {
@@ -244,10 +245,8 @@ static bool block_has_user(const struct last_applied *last, const char *user)
 	return some_block_says(last, words);
 }
 
-/*
- * Where there is no room for another text the file takes another name, which
- * needs none: what is in no file is not known to be applied.
- */
+/* On a full filesystem the file is renamed, which needs no space: a block in
+ * no file is not recorded as applied. */
 static int park(struct last_applied *last, const char *state)
 {
 	if (rename(state, parked_file(last, state)) < 0 && errno != ENOENT)
@@ -256,7 +255,7 @@ static int park(struct last_applied *last, const char *state)
 	return 0;
 }
 
-/* The text in it is right again. */
+/* Undoes park: the file's text is right again. */
 static int unpark(struct last_applied *last, const char *state)
 {
 	if (last->parked && rename(parked_file(last, state), state) < 0)
@@ -272,8 +271,8 @@ static int by_iqn(const void *a, const void *b)
 	return strcmp(x->iqn, y->iqn);
 }
 
-/* The same text for the same state, in whatever order it came to be. */
-static char *print(struct last_applied *last)
+/* The record's text: the same for the same state. */
+static char *format(struct last_applied *last)
 {
 	char *text = NULL;
 	size_t size;
@@ -300,7 +299,7 @@ static char *print(struct last_applied *last)
 int last_applied_save(const struct shard *shard, struct last_applied *last)
 {
 	const char *state = state_file(last, shard);
-	_cleanup_free_ char *text = print(last);
+	_cleanup_free_ char *text = format(last);
 	int r;
 
 	if (last->saved && !strcmp(last->saved, text))
@@ -324,7 +323,8 @@ void last_applied_fini(struct last_applied *last)
 	memset(last, 0, sizeof *last);
 }
 
-/* The next line from *text on that is not about access; "" at the end. */
+/* The next line from *text on that is no access rule and no user; "" at the
+ * end. */
 static const char *next_disk_line(const char **text)
 {
 	const char *line;
@@ -355,7 +355,7 @@ bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
 	}
 }
 
-/* "incominguser NAME SECRET", and outgoinguser: both end the same. */
+/* Finds "incominguser NAME SECRET" and "outgoinguser NAME SECRET". */
 bool last_applied_has_secret(const struct last_applied *last, const char *user,
 			     const char *secret)
 {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What tgtd was last told and does not tell again: secrets, the write cache,
- * what is negotiated.  It is kept beside the targets-file, as the blocks of
- * that file that the running tgtd has, under the name of that very run of tgtd:
- * another run knows nothing of them.
+ * Record of what tgtd was last told and does not report: secrets, the write
+ * cache, negotiated parameters.
  *
- * A block is taken out of it before its target is touched, and put back when
- * the target is as the block says, so whatever is interrupted is done again.
+ * It is kept beside the targets-file, as the blocks of that file that the
+ * running tgtd has, with the instance of tgtd: another instance has none of
+ * them.
  *
- * A tgtd that was started after the targets-file was written has what is in it:
- * tgt-admin read it then.
+ * A block is removed from the record before its target is touched, and added
+ * when the target is as the block says: whatever is interrupted is done again.
+ *
+ * A tgtd that was started after the targets-file was written has that file's
+ * blocks: tgt-admin read them.
  */
 #ifndef TGT_GLUE_RECONCILE_LAST_APPLIED_H
 #define TGT_GLUE_RECONCILE_LAST_APPLIED_H
@@ -27,29 +29,28 @@ struct last_applied {
 	struct arena arena;
 	struct last_applied_target *targets;
 	size_t n;
-	/* Users of blocks that were taken out: ours too, and to be removed
-	 * where nobody wants them. */
+	/* Users of blocks that were removed: their accounts are ours, and are
+	 * deleted if no client has such a user. */
 	struct strings users;
-	/* Targets that this file or the targets-file names, of any run of tgtd:
-	 * tgt-glue made them. */
+	/* Targets that the record or the targets-file names, of any instance
+	 * of tgtd: tgt-glue created them. */
 	struct strings names;
-	const char *instance; /* of tgtd, when it was loaded */
-	char *saved;          /* the text in the file now, or null; owned */
-	bool parked; /* for want of room the file has another name now */
+	const char *instance; /* of tgtd, at last_applied_load */
+	char *saved;          /* the file's text, or null; owned */
+	bool parked; /* the filesystem was full, and the file is renamed */
 };
 
-/* last_applied_fini in any case. */
+/* Reads the record. Call last_applied_fini in any case. */
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		      struct last_applied *ret);
-/* For the instance of tgtd that last_applied_load was given. */
+/* Writes the record of the instance that was loaded. */
 int last_applied_save(const struct shard *shard, struct last_applied *last);
 void last_applied_fini(struct last_applied *last);
 
 /* The block of that target, or null. */
 const char *last_applied_block(const struct last_applied *last,
 			       const char *iqn);
-/* Takes a targets.conf of tgt-glue's own apart, or what last_applied_save
- * wrote. */
+/* Parses a targets-file of tgt-glue, or the record. */
 void last_applied_parse(struct last_applied *last, const char *text);
 
 void last_applied_forget(struct last_applied *last, const char *iqn);
@@ -63,21 +64,22 @@ void last_applied_set(struct last_applied *last, const char *iqn,
 void last_applied_keep_users(struct last_applied *last,
 			     const struct strings *accounts);
 
-/* Forgets names of targets that tgtd does not have. */
+/* Removes names of targets that tgtd does not have. */
 void last_applied_keep_names(struct last_applied *last,
 			     const struct tgtd_state *live);
-/* The target is removed: another one of that name is not ours. */
+/* Removes a deleted target's name: a later target of that name is not ours. */
 void last_applied_disown(struct last_applied *last, const char *iqn);
 
-/* Is the target known to be as the block says, but for who is admitted? */
+/* True if the target is recorded with this block; access rules and users are
+ * not compared. */
 bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
 			    const char *block);
-/* Is the user known to have this secret? */
+/* True if the user is recorded with this secret. */
 bool last_applied_has_secret(const struct last_applied *last, const char *user,
 			     const char *secret);
-/* Does it know of any user? */
+/* True if a user is recorded. */
 bool last_applied_has_users(const struct last_applied *last);
-/* Was the user one of ours? */
+/* True if the user's account is ours. */
 bool last_applied_has_user(const struct last_applied *last, const char *user);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Migration of clients from one shard to another. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/migrate.h"
@@ -10,7 +11,7 @@
 #include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-/* The round of the shard that the client is to be on. */
+/* The pass of the shard that is to serve the client. */
 static const struct shard_pass *home_of(const struct shard_pass *pass,
 					const struct client *client)
 {
@@ -18,9 +19,10 @@ static const struct shard_pass *home_of(const struct shard_pass *pass,
 			       pass->fleet->shards];
 }
 
-/* A client with a target where it is to be may lose the one that it has here,
- * unless it uses just that. */
-static void stay(const struct shard_pass *pass, const struct client *client)
+/* Leaves the client on this shard, unless it has a target on the other one,
+ * and is not logged in here alone. */
+static void keep_here(const struct shard_pass *pass,
+		      const struct client *client)
 {
 	const struct shard_pass *home = home_of(pass, client);
 	const struct tgtd_target *there =
@@ -32,39 +34,39 @@ static void stay(const struct shard_pass *pass, const struct client *client)
 		clients_state(pass->clients, client)->shard = pass->shard;
 }
 
-/* Those whose target here was not removed. */
-static void stay_if_left(struct shard_pass *pass)
+/* Clients whose target here was not removed. */
+static void keep_skipped(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		/* A successor stays where it is to be, and is blocked. */
+		/* A successor does not migrate: it is blocked. */
 		if (!w->successor && (work_is_stopped(w) || pass->options.only))
-			stay(pass,
-			     fleet_client_by_iqn(pass->fleet, w->live->name));
+			keep_here(pass, fleet_client_by_iqn(pass->fleet,
+							    w->live->name));
 	}
 }
 
-/* Nobody loses a disk to a tgtd that is not there to give it back. */
-static void stay_until_it_runs(struct shard_pass *pass)
+/* A client does not migrate to a shard whose tgtd does not answer. */
+static void keep_unless_it_runs(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->live.n; i++) {
 		const struct client *client = fleet_client_by_iqn(
 			pass->fleet, pass->live.targets[i].name);
 
-		if (client && !home_of(pass, client)->there)
+		if (client && !home_of(pass, client)->answers)
 			clients_state(pass->clients, client)->shard =
 				pass->shard;
 	}
 }
 
-/* Nor to one that is to have it under another name. */
-static void leave_until_it_runs(struct shard_pass *pass)
+/* The same for a client whose disk has a target of another name here. */
+static void skip_unless_it_runs(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		struct work *w = &pass->plan.works[i];
 
-		if (w->successor && !home_of(pass, w->successor)->there)
+		if (w->successor && !home_of(pass, w->successor)->answers)
 			work_skip(
 				w,
 				arena_printf(
@@ -77,8 +79,8 @@ static void leave_until_it_runs(struct shard_pass *pass)
 	}
 }
 
-/* Those whom the file names, and so a tgtd that cannot be asked. */
-static int stay_as_written(struct shard_pass *pass)
+/* Clients in the targets-file of a tgtd that does not answer. */
+static int keep_as_written(struct shard_pass *pass)
 {
 	struct last_applied written = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -92,7 +94,7 @@ static int stay_as_written(struct shard_pass *pass)
 
 		if (client &&
 		    clients_state(pass->clients, client)->shard != pass->shard)
-			stay(pass, client);
+			keep_here(pass, client);
 	}
 	last_applied_fini(&written);
 	return r;
@@ -101,13 +103,12 @@ static int stay_as_written(struct shard_pass *pass)
 static int write_without_others(struct shard_pass *pass)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_text_without_others(pass->clients, pass->shard,
-						 &text);
+	int r = targets_conf_text_own(pass->clients, pass->shard, &text);
 
 	return r == 0 && *text ? shard_pass_write(pass, text) : r;
 }
 
-/* What is to go, from file and tgtd. */
+/* Removes what migrates from the targets-file, then from tgtd. */
 static int move_out(struct shard_pass *pass)
 {
 	struct tgtd_state now = { 0 };
@@ -120,7 +121,7 @@ static int move_out(struct shard_pass *pass)
 	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
 	r = shard_pass_verify(pass, &now);
 	if (r == 0) {
-		stay_if_left(pass);
+		keep_skipped(pass);
 		report_works(pass);
 	}
 	plan_fini(&pass->plan);
@@ -133,15 +134,15 @@ int migrate_clients(struct shard_pass *pass)
 {
 	int r = 0;
 
-	if (!pass->there && (pass->options.only || !pass->off))
-		return stay_as_written(pass);
-	if (!pass->there)
+	if (!pass->answers && (pass->options.only || !pass->off))
+		return keep_as_written(pass);
+	if (!pass->answers)
 		return pass->dry ? 0 : write_without_others(pass);
-	stay_until_it_runs(pass);
+	keep_unless_it_runs(pass);
 	plan_migrations(pass->clients, pass->shard, &pass->live, &pass->options,
 			&pass->plan);
-	leave_until_it_runs(pass);
-	stay_if_left(pass);
+	skip_unless_it_runs(pass);
+	keep_skipped(pass);
 	if (pass->dry)
 		plan_print(&pass->plan, stdout);
 	else if (!pass->options.only && pass->plan.n)

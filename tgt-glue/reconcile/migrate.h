@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Clients that go from one shard to another. */
+/* Migration of clients from one shard to another. */
 #ifndef TGT_GLUE_RECONCILE_MIGRATE_H
 #define TGT_GLUE_RECONCILE_MIGRATE_H
 

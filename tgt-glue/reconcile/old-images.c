@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The names of images that were put aside: read, written, ordered. */
+/* Names of old images: parse, format, order. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/old-images.h"
@@ -18,7 +18,7 @@
 static const char like[] = "00000000T000000.000000Z";
 static const int64_t second = 1000000;
 
-/* The year 9999 is left out, so that each stamp has a next one. */
+/* Without the year 9999, so that each stamp has a next one. */
 enum { YEAR_MAX = 9998 };
 
 static bool has_form(const char *text)
@@ -60,7 +60,7 @@ bool stamp_read(const char *text, int64_t *ret)
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
 	*ret = (int64_t)timegm(&tm) * second + usec;
-	/* timegm takes the 31st of February, too. */
+	/* timegm also accepts the 31st of February. */
 	stamp_write(*ret, again);
 	return !strcmp(text, again);
 }
@@ -78,8 +78,8 @@ int64_t old_images_next_stamp(const struct old_images *kept, int64_t now)
 	return now;
 }
 
-/* The text after the dot, a format's name and a dot that it begins with, or
- * null. */
+/* The text after a leading dot, the name of an image format and a dot, or null.
+ */
 static const char *after_ending(const char *text)
 {
 	for (int i = 0; *text == '.' && image_formats[i]; i++) {
@@ -93,8 +93,8 @@ static const char *after_ending(const char *text)
 	return NULL;
 }
 
-/* Is the rest that of a client whose name begins with this one's and an
- * ending, or of an image that is being made? */
+/* True if the name is another client's, whose name begins with this one's and
+ * an ending, or an image's that is being created. */
 static bool is_others(const char *rest)
 {
 	static const char file[] = ".new";
@@ -108,8 +108,8 @@ static bool is_others(const char *rest)
 	return false;
 }
 
-static void take_name(struct arena *arena, const char *client, const char *name,
-		      struct old_images *kept)
+static void add_name(struct arena *arena, const char *client, const char *name,
+		     struct old_images *kept)
 {
 	const size_t n = strlen(client);
 	struct old_image image;
@@ -151,7 +151,7 @@ int old_images_read(struct arena *arena, int dir_fd, const char *client,
 	if (!dir)
 		return -errno;
 	for (errno = 0; (e = readdir(dir)); errno = 0)
-		take_name(arena, client, e->d_name, ret);
+		add_name(arena, client, e->d_name, ret);
 	r = -errno;
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);

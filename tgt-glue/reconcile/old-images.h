@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The names of images that were put aside, .NAME.vhdx.STAMP or .NAME.vhd.STAMP,
- * and their order.  A stamp looks like a date of UTC, 20260131T235959.000001Z,
- * and is a number of microseconds.  The order of the stamps is the order of
- * putting aside, whatever the clock did: each new stamp is greater than all
- * that the client has.
+ * Names of old images, .NAME.vhdx.STAMP or .NAME.vhd.STAMP, and their order.
+ *
+ * A stamp looks like a date of UTC, 20260131T235959.000001Z, and is a number
+ * of microseconds. The order of the stamps is the order of the resets,
+ * whatever the clock was: each new stamp is greater than all that the client
+ * has.
  */
 #ifndef TGT_GLUE_RECONCILE_OLD_IMAGES_H
 #define TGT_GLUE_RECONCILE_OLD_IMAGES_H
@@ -20,21 +21,22 @@ struct old_image {
 	int64_t stamp;    /* microseconds since 1970 */
 };
 
-/* All of one client.  Everything in it is of the pool of old_images_read. */
+/* The old images of one client, in the arena of old_images_read. */
 struct old_images {
-	struct old_image *v; /* the newest first */
+	struct old_image *v; /* newest first */
 	size_t n;
-	struct strings odd; /* names that look alike and have no stamp */
+	struct strings odd; /* names of this form without a valid stamp */
 };
 
 /* Reads the directory.  0, or -errno. */
 int old_images_read(struct arena *arena, int dir_fd, const char *client,
 		    struct old_images *ret);
 
-/* The stamp of an image that is put aside now, when the clock says now. */
+/* The stamp of an image that is reset at the time now, microseconds since
+ * 1970. */
 int64_t old_images_next_stamp(const struct old_images *kept, int64_t now);
 
-/* A stamp that another can follow; false for any other text. */
+/* Parses a stamp that has a next one; false for any other text. */
 bool stamp_read(const char *text, int64_t *ret);
 void stamp_write(int64_t stamp, char text[STAMP_SIZE]);
 

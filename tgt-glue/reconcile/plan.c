@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Plan of a pass: the difference between the fleet and a running tgtd. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/plan.h"
@@ -69,7 +70,7 @@ const char *plan_disk_difference(struct arena *arena,
 	return NULL;
 }
 
-/* Does the target have exactly the client's users? */
+/* True if the target has exactly the client's users. */
 static bool has_users(const struct client *client,
 		      const struct tgtd_target *live)
 {
@@ -159,23 +160,23 @@ static struct work *add_work(struct plan *plan)
 const char *plan_logged_in(struct arena *arena, const struct work *work,
 			   const struct tgtd_connection *list, size_t n)
 {
-	const char *who = tgtd_state_initiators(arena, list, n);
+	const char *initiators = tgtd_state_initiators(arena, list, n);
 
 	return work->reset
 		       ? arena_printf(
 				 arena,
 				 "logged in: %s; shut it down, then type `tgt-glue reset %s\'",
-				 who, work->name)
+				 initiators, work->name)
 		       : arena_printf(
 				 arena,
 				 "logged in: %s; shut it down, then type `tgt-glue apply\', or end its session with `tgt-glue apply --force %s\'",
-				 who, work->name);
+				 initiators, work->name);
 }
 
-/* Notes why a target that is in use is left, unless force names it or its
- * sessions are to end. */
-static void leave_if_in_use(struct plan *plan, struct work *work,
-			    const char *force)
+/* Skips a target that has sessions, unless force names its client or its
+ * sessions must be ended. */
+static void skip_if_in_use(struct plan *plan, struct work *work,
+			   const char *force)
 {
 	const struct tgtd_target *live = work->live;
 
@@ -187,8 +188,8 @@ static void leave_if_in_use(struct plan *plan, struct work *work,
 					 live->n_connections));
 }
 
-/* What is the matter that a reopen puts right; null: nothing. */
-static const char *needs_reopen(const struct tgtd_lun *lun)
+/* Reason for which the disk's file must be reopened, or null. */
+static const char *reopen_reason(const struct tgtd_lun *lun)
 {
 	if (!lun->exists)
 		return NULL;
@@ -199,13 +200,13 @@ static const char *needs_reopen(const struct tgtd_lun *lun)
 	return lun->online ? NULL : "it is offline";
 }
 
-/* The target as it is after that. */
+/* The target as it is after the reopen. */
 static struct tgtd_target reopened(const struct fleet *fleet,
 				   const struct tgtd_target *target)
 {
 	struct tgtd_target as = *target;
 
-	if (needs_reopen(&target->lun)) {
+	if (reopen_reason(&target->lun)) {
 		as.lun.path = backing_files_path(fleet, target);
 		as.lun.online = true;
 		as.lun.file = FILE_UNKNOWN;
@@ -213,8 +214,8 @@ static struct tgtd_target reopened(const struct fleet *fleet,
 	return as;
 }
 
-/* Why another target that has the client's number keeps it from being made, or
- * null. */
+/* Reason why the client's target cannot be created: a foreign target has its
+ * number.  Null: it can. */
 static const char *number_is_taken(struct plan *plan,
 				   const struct client *client,
 				   const struct tgtd_target *other)
@@ -275,7 +276,7 @@ static void plan_client(struct plan *plan, const struct clients *clients,
 	if (skip_reason)
 		work_fail(work, skip_reason);
 	else
-		leave_if_in_use(plan, work, options->force);
+		skip_if_in_use(plan, work, options->force);
 	if (!work_is_stopped(work) && blocked &&
 	    (kind == WORK_NEW || kind == WORK_REMAKE || kind == WORK_NONE))
 		work_skip(work, blocked);
@@ -290,12 +291,12 @@ static struct work *add_removal(struct plan *plan, struct tgtd_target *target,
 	*work = (struct work){
 		.kind = WORK_REMOVE, .name = name, .live = target, .why = why
 	};
-	leave_if_in_use(plan, work, force);
+	skip_if_in_use(plan, work, force);
 	return work;
 }
 
-/* The client of this fleet whose disk a target of ours exports for writing
- * under another name than the client's, or null. */
+/* The client whose disk a target of ours exports for writing under another
+ * name, or null. */
 static const struct client *successor_of(const struct fleet *fleet,
 					 const struct tgtd_target *target)
 {
@@ -304,7 +305,7 @@ static const struct client *successor_of(const struct fleet *fleet,
 		       : NULL;
 }
 
-/* A target of ours that fleet.conf does not name any more. */
+/* Removes a target of ours that fleet.conf no longer names. */
 static void plan_removal(struct plan *plan, const struct clients *clients,
 			 const struct shard *shard, struct tgtd_target *target,
 			 const char *force)
@@ -326,9 +327,9 @@ static void plan_removal(struct plan *plan, const struct clients *clients,
 		->successor = successor;
 }
 
-static void plan_move(struct plan *plan, const struct shard *shard,
-		      const struct shard *to, const struct client *client,
-		      struct tgtd_target *target, const char *force)
+static void plan_migration(struct plan *plan, const struct shard *shard,
+			   const struct shard *to, const struct client *client,
+			   struct tgtd_target *target, const char *force)
 {
 	const char *why =
 		arena_printf(&plan->arena, "it moves from shard %u to %u",
@@ -356,8 +357,9 @@ void plan_migrations(const struct clients *clients, const struct shard *shard,
 		if (!c)
 			c = successor_of(fleet, t);
 		if (c && clients_state(clients, c)->shard != shard)
-			plan_move(ret, shard, clients_state(clients, c)->shard,
-				  c, t, options->force);
+			plan_migration(ret, shard,
+				       clients_state(clients, c)->shard, c, t,
+				       options->force);
 	}
 }
 
@@ -371,11 +373,12 @@ static struct work *work_of(const struct plan *plan,
 }
 
 /*
- * Deleting a user takes him from every target that has him.  Is every one of
- * those closed meanwhile?  If not, in words why not.
+ * Deleting an account unbinds it from all its targets, which admits initiators
+ * without a secret unless each of these targets is closed meanwhile. Returns
+ * why the account cannot be deleted, or null.
  */
-static const char *user_is_held(struct plan *plan, struct tgtd_state *live,
-				const char *user)
+static const char *user_in_use(struct plan *plan, struct tgtd_state *live,
+			       const char *user)
 {
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
@@ -410,7 +413,7 @@ static void add_account(struct plan *plan, struct tgtd_state *live,
 	};
 }
 
-/* What this work needs done to a user of its client. */
+/* Plans the account that a user of the work's client needs. */
 static void plan_user(struct plan *plan, struct tgtd_state *live,
 		      const struct last_applied *last, struct work *work,
 		      const char *user, const char *secret)
@@ -422,7 +425,7 @@ static void plan_user(struct plan *plan, struct tgtd_state *live,
 	if (strings_have(&live->accounts, user) &&
 	    last_applied_has_secret(last, user, secret))
 		return;
-	held = user_is_held(plan, live, user);
+	held = user_in_use(plan, live, user);
 	if (held)
 		work_skip(work, held);
 	else
@@ -442,10 +445,8 @@ static bool user_is_wanted(const struct clients *clients,
 	return false;
 }
 
-/*
- * First who is left: that may take others with it, which share a user, until
- * nothing changes any more.
- */
+/* Repeated until no further work is skipped: a skipped work may block the
+ * accounts that others share with it. */
 static void plan_accounts(struct plan *plan, const struct clients *clients,
 			  const struct shard *shard, struct tgtd_state *live,
 			  const struct last_applied *last, bool keep_all)
@@ -474,18 +475,18 @@ static void plan_accounts(struct plan *plan, const struct clients *clients,
 
 		if (last_applied_has_user(last, user) &&
 		    !user_is_wanted(clients, shard, user) &&
-		    !user_is_held(plan, live, user))
+		    !user_in_use(plan, live, user))
 			add_account(plan, live, user, NULL);
 	}
 }
 
-/* Not of targets that are made again, or go: those that are left, too. */
+/* Not for targets that are deleted; for targets whose work is skipped, too. */
 static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 			 const struct tgtd_state *live)
 {
 	for (size_t i = 0; i < live->n; i++) {
 		const struct tgtd_target *t = &live->targets[i];
-		const char *why = t->ours ? needs_reopen(&t->lun) : NULL;
+		const char *why = t->ours ? reopen_reason(&t->lun) : NULL;
 		const char *path = backing_files_path(fleet, t);
 		const struct work *work = work_of(plan, t);
 
@@ -504,10 +505,8 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 	}
 }
 
-/*
- * A secret that changes concerns every target whose user it is, also one that
- * is right otherwise.
- */
+/* A changed secret concerns every target with that user, also one without any
+ * other difference. */
 void plan_make(const struct clients *clients, const struct shard *shard,
 	       struct tgtd_state *live, const struct last_applied *last,
 	       const struct plan_options *options,
@@ -538,12 +537,12 @@ void plan_fini(struct plan *plan)
 void plan_print(const struct plan *plan, FILE *f)
 {
 	static const char *const verbs[] = {
-		[WORK_ACCESS] = "change who is admitted",
+		[WORK_ACCESS] = "change its access rules",
 		[WORK_ACCOUNTS] = "change its users",
 		[WORK_REMAKE] = "make it again",
 		[WORK_NEW] = "make it",
 		[WORK_REMOVE] = "remove it",
-		[WORK_NONE] = "leave it",
+		[WORK_NONE] = "skip it",
 	};
 
 	for (size_t i = 0; i < plan->n; i++) {
@@ -552,7 +551,7 @@ void plan_print(const struct plan *plan, FILE *f)
 		print_line(f, "%s: target: %s (%s)%s%s", w->name,
 			   verbs[w->kind], w->why,
 			   w->outcome == OUTCOME_FAILED    ? ": cannot: "
-			   : w->outcome == OUTCOME_SKIPPED ? ": left: "
+			   : w->outcome == OUTCOME_SKIPPED ? ": skipped: "
 			   : w->force && w->live && w->live->n_connections
 				   ? ", after ending its session"
 				   : "",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The difference between the fleet and a running tgtd, and what is to be done
- * about it, target by target.  A target that is right has no work.
+ * Plan of a pass: the difference between the fleet and a running tgtd, and the
+ * work that removes it, one piece for each target. A target without a
+ * difference has no work.
  */
 #ifndef TGT_GLUE_RECONCILE_PLAN_H
 #define TGT_GLUE_RECONCILE_PLAN_H
@@ -16,12 +17,12 @@
 #include "tgt-glue/tgtd/state.h"
 
 enum work_kind {
-	WORK_ACCESS,   /* other addresses or names */
-	WORK_ACCOUNTS, /* other users or secrets; addresses and names too */
-	WORK_REMAKE,   /* delete and make again */
+	WORK_ACCESS,   /* change addresses and names */
+	WORK_ACCOUNTS, /* change users or secrets; addresses and names, too */
+	WORK_REMAKE,   /* delete and create */
 	WORK_NEW,
 	WORK_REMOVE,
-	WORK_NONE, /* it is right, and something else is in the way */
+	WORK_NONE, /* no difference, but its disk is blocked */
 };
 
 enum work_outcome {
@@ -35,29 +36,30 @@ struct work {
 	enum work_kind kind;
 	const char *name;            /* the client's */
 	const struct client *client; /* null for WORK_REMOVE */
-	/* Of WORK_REMOVE: the client whose disk the target exports for writing,
-	 * and which is made after it, or null. */
+	/* Of WORK_REMOVE: the client whose disk the target exports for
+	 * writing, and whose own target is created afterwards, or null. */
 	const struct client *successor;
-	struct tgtd_target *live; /* null for WORK_NEW */
-	const char *why;          /* what is not as it should be */
-	bool force;               /* end its sessions */
-	bool reset;               /* with a fresh image */
-	bool absent;              /* tgtd has no such target now */
-	struct image_reset aside; /* what became of the old image */
+	struct tgtd_target *live;       /* null for WORK_NEW */
+	const char *why;                /* the difference */
+	bool force;                     /* end its sessions */
+	bool reset;                     /* with a fresh image */
+	bool absent;                    /* tgtd has no such target now */
+	struct image_reset image_reset; /* what became of the old image */
 	enum work_outcome outcome;
 	const char *reason; /* of any outcome but OUTCOME_DONE */
 };
 
-/* A user whose secret tgtd is to be told, or who is to go. */
+/* An account that is created, replaced or deleted. */
 struct account_work {
 	const char *user;
-	const char *secret; /* null: only to go */
-	bool known;         /* tgtd has the user now */
+	const char *secret; /* null: delete only */
+	bool known;         /* tgtd has the account now */
 };
 
 /*
- * A disk that is to be given its file again, also under a session: tgtd's own
- * is lost, or the disk is offline, and no answered write can be lost.
+ * A disk whose file tgtd must reopen, also under a session: tgtd's descriptor
+ * is of a mount that is gone, or the disk is offline, and no answered write
+ * can be lost.
  */
 struct reopen {
 	const char *name; /* the client's */
@@ -77,21 +79,21 @@ struct plan {
 	size_t n_accounts;
 };
 
-/* What is asked for besides the fleet. */
+/* What the command asks for beside the fleet. */
 struct plan_options {
-	const char *force;    /* the client that is cut off where it is in the
-				 way, or null */
+	const char *force; /* the client whose sessions may be ended, or null */
 	struct strings reset; /* clients that get a fresh image */
-	bool only;            /* nothing is done but for those */
+	bool only;            /* do nothing for other clients */
 };
 
-/* Of one shard.  skip tells for each client of the fleet why it is left alone,
- * or is null. */
+/* The plan of one shard.  skip_reason, unless null, has for each client of the
+ * fleet why it gets no target, or null.  Call plan_fini in any case. */
 void plan_make(const struct clients *clients, const struct shard *shard,
 	       struct tgtd_state *live, const struct last_applied *last,
 	       const struct plan_options *options,
 	       const char *const *skip_reason, struct plan *ret);
-/* What has to go from the shard, and no more, before it is made on another. */
+/* The plan of the migrations away from the shard: only removals, before the
+ * targets are created on other shards. */
 void plan_migrations(const struct clients *clients, const struct shard *shard,
 		     struct tgtd_state *live,
 		     const struct plan_options *options, struct plan *ret);
@@ -102,27 +104,28 @@ void work_skip(struct work *work, const char *reason);
 void work_fail(struct work *work, const char *reason);
 /* Skipped or failed: no further step is done for it. */
 bool work_is_stopped(const struct work *work);
-/* One line a target, no secrets. */
+/* One line for each target, without secrets. */
 void plan_print(const struct plan *plan, FILE *f);
 
-/* What is not as it should be with the target, of pool; null: all is right.
- * applied null: only what tgtd itself tells. */
+/* The difference between the client and its target, in arena; null: none.
+ * With last null only what tgtd reports is compared. */
 const char *plan_difference(struct arena *arena, const struct clients *clients,
 			    const struct client *client,
 			    const struct tgtd_target *live,
 			    const struct last_applied *last,
 			    enum work_kind *ret_kind);
 
-/* Of that what concerns the disk, and tgtd tells itself. */
+/* The part of it that concerns the disk and that tgtd reports. */
 const char *plan_disk_difference(struct arena *arena,
 				 const struct clients *clients,
 				 const struct client *client,
 				 const struct tgtd_target *live);
 
-/* Is it the user whom the client logs in as? */
+/* True if the client logs in as this user. */
 bool plan_wants_user(const struct client *client, const char *user);
 
-/* Why a target is left because of its sessions, and what to type, of pool. */
+/* The reason for skipping a target with these sessions, and the command to
+ * type, in arena. */
 const char *plan_logged_in(struct arena *arena, const struct work *work,
 			   const struct tgtd_connection *list, size_t n);
 

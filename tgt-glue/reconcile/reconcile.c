@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of an apply, so that one that was interrupted anywhere and is run again
- * ends in the same state:
+ * A pass of all shards.
  *
- *   1. every shard's tgtd is asked what it has; what would remove many targets
- *      ends here
- *   2. missing images are made
- *   3. from every shard goes what another one has now: out of the file first,
- *      then out of tgtd
+ * ORDER, so that a pass that was interrupted anywhere and is run again ends in
+ * the same state:
+ *
+ *   1. the state of every shard's tgtd is read; a pass that would remove many
+ *      targets ends here
+ *   2. missing images are created
+ *   3. clients that migrate are removed from the shard that they leave: from
+ *      its targets-file first, then from its tgtd
  *   4. a client whose disk another target exports for writing is blocked: it is
- *      in no file, unless its own target has that disk already
- *   5. the rest, shard by shard                       (shard-pass.c has the
- * order)
- *   6. spares that are missing are made, and fleet.conf is kept as it was read
+ *      in no targets-file, unless its own target has that disk already
+ *   5. the pass of each shard                (shard-pass.c has the order)
+ *   6. missing spares are created, and fleet.conf is kept as it was read
  *
- * A client that moves is between 3 and 5 in no file and in no tgtd, so that
- * whichever tgtd is started when, never two have it.  One that cannot go in 3,
- * for it is logged in, stays: in 5 that shard is its own, in the file too.
+ * Between 3 and 5 a migrating client is in no targets-file and in no tgtd, so
+ * that in whatever order tgtds are started, no two export its disk. A client
+ * that cannot migrate in 3, because it is logged in, stays: in 5 that shard
+ * serves it, in the targets-file, too.
  */
 #include "config.h"
 
@@ -40,7 +42,7 @@
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/spare.h"
 
-/* Its image is made when it is reset. */
+/* True if the client is reset, which creates its image. */
 static bool is_reset(const struct reconcile *reconcile,
 		     const struct client *client)
 {
@@ -58,7 +60,7 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 		reconcile->skipped = true;
 		messages_print(
 			reconcile->messages,
-			"%s: left: %s; `tgt-glue reset %s\' gives it a fresh disk",
+			"%s: skipped: %s; `tgt-glue reset %s\' gives it a fresh disk",
 			client->name, state->image_why, client->name);
 		return;
 	}
@@ -121,16 +123,14 @@ static void read_all(struct reconcile *reconcile)
 	}
 }
 
-/*
- * A tgtd that may run and does not answer may have any client.  Those that
- * another one has already it does not.
- */
-static void hold_back(struct reconcile *reconcile)
+/* A tgtd that may run and does not answer may export any client without a
+ * target elsewhere: no shard may create new targets. */
+static void block_new_targets(struct reconcile *reconcile)
 {
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct shard_pass *silent = &reconcile->v[i];
 
-		if (silent->there || silent->off)
+		if (silent->answers || silent->off)
 			continue;
 		for (size_t k = 0; k < reconcile->n; k++)
 			if (k != i)
@@ -151,7 +151,7 @@ static bool has_target_named(const struct tgtd_state *live, const char *name)
 	return false;
 }
 
-/* --force names a client, of now or of before. */
+/* --force must name a client of fleet.conf, or of a target of ours. */
 static int check_force(struct reconcile *reconcile)
 {
 	const char *name = reconcile->options.force;
@@ -160,11 +160,11 @@ static int check_force(struct reconcile *reconcile)
 	if (!name || fleet_client(reconcile->fleet, name))
 		return 0;
 	for (size_t i = 0; i < reconcile->n; i++) {
-		answered = answered || reconcile->v[i].there;
+		answered = answered || reconcile->v[i].answers;
 		if (has_target_named(&reconcile->v[i].live, name))
 			return 0;
 	}
-	/* Without any tgtd nobody is cut off. */
+	/* If no tgtd answers, there is no session to end. */
 	if (!answered)
 		return 0;
 	return fail(
@@ -173,9 +173,7 @@ static int check_force(struct reconcile *reconcile)
 		name);
 }
 
-/*
- * A change that takes many targets away may be none that was meant: nothing of
- * it is done then.
+/* A change that removes many targets may be a mistake: no part of it is done.
  */
 static int check_removals(struct reconcile *reconcile)
 {
@@ -189,13 +187,13 @@ static int check_removals(struct reconcile *reconcile)
 	reconcile->skipped = true;
 	messages_print(
 		reconcile->messages,
-		"left: this would remove %zu of %zu targets, for %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
+		"skipped: this would remove %zu of %zu targets, because %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
 		removals.gone, removals.targets, reconcile->fleet->conf.file);
 	return 0;
 }
 
 /* 3 */
-static int move_all(struct reconcile *reconcile)
+static int migrate_all(struct reconcile *reconcile)
 {
 	int r = 0;
 
@@ -204,7 +202,7 @@ static int move_all(struct reconcile *reconcile)
 	return r;
 }
 
-/* Has the client's own target that disk now? */
+/* True if the client's own target exports its disk now. */
 static bool has_own_disk(const struct reconcile *reconcile,
 			 const struct client *client)
 {
@@ -227,7 +225,7 @@ static void block_clients(struct reconcile *reconcile)
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct shard_pass *pass = &reconcile->v[i];
 
-		list[i] = (struct exporter){ pass->shard, pass->there,
+		list[i] = (struct exporter){ pass->shard, pass->answers,
 					     pass->off, &pass->live };
 	}
 	exports_block(&reconcile->clients, list, reconcile->n,
@@ -241,7 +239,7 @@ static void block_clients(struct reconcile *reconcile)
 	}
 }
 
-/* 5. What one of them could not do is no reason to leave the others. */
+/* 5. A failure of one shard does not stop the others. */
 static int run_all(struct reconcile *reconcile)
 {
 	int result = 0;
@@ -259,7 +257,7 @@ static int run_all(struct reconcile *reconcile)
 	return result;
 }
 
-/* 5 */
+/* 6 */
 static void keep(struct reconcile *reconcile)
 {
 	spare_keep(reconcile->fleet, reconcile->messages);
@@ -286,11 +284,11 @@ int reconcile_run(struct reconcile *reconcile)
 		return 0;
 	if (r == 0)
 		prepare_children(reconcile);
-	hold_back(reconcile);
+	block_new_targets(reconcile);
 	if (r == 0)
 		r = check_force(reconcile);
 	if (r == 0)
-		r = move_all(reconcile);
+		r = migrate_all(reconcile);
 	if (r < 0) {
 		messages_print(reconcile->messages, "%s", error_text());
 		return r;
@@ -309,8 +307,8 @@ void reconcile_fini(struct reconcile *reconcile)
 	reconcile->n = 0;
 }
 
-/* The directory of the targets-files stays the same when they are written
- * anew. */
+/* The lock is on the directory of the targets-files: the files themselves are
+ * replaced. */
 int reconcile_lock(const struct fleet *fleet)
 {
 	const char *file = fleet->shards[0].targets_file;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bringing images, and every shard's targets-file and tgtd, to what the fleet
- * is: all that plan, apply, reset and watch do.
+ * A pass of all shards: brings images, targets-files and tgtds to the state
+ * that the fleet describes. plan, apply, reset and watch run it.
  */
 #ifndef TGT_GLUE_RECONCILE_RECONCILE_H
 #define TGT_GLUE_RECONCILE_RECONCILE_H
@@ -9,33 +9,34 @@
 #include "tgt-glue/reconcile/shard-pass.h"
 
 struct reconcile {
-	/* What is wanted; the caller's. */
+	/* Set and owned by the caller. */
 	struct fleet *fleet;
 	struct messages *messages;
-	bool dry; /* change nothing, say what would be done */
+	bool dry; /* only print the plan */
 	struct plan_options options;
-	bool remove; /* also where that is many targets */
+	bool remove; /* remove targets, however many */
 
-	/* What became of it. */
+	/* The result. */
 	bool failed;
-	bool skipped; /* something was, and named */
-	bool waiting; /* for something that may come by itself */
-	bool refused; /* it would remove many targets: nothing was done */
+	bool skipped; /* something was skipped, and reported */
+	bool waiting; /* for something that may change without a command */
+	bool refused; /* it would remove many targets, so nothing was done */
 
 	struct clients clients;
-	/* A round of each shard of the fleet. */
+	/* The pass of each shard of the fleet. */
 	struct shard_pass *v;
 	size_t n;
 	const char **skip_reason; /* why a client has no image, or null */
 };
 
-/* Takes the lock of all who change things: one at a time. A descriptor to be
- * closed, or -errno with words. */
+/* Takes the lock that all commands with changes take; waits for it.  Returns a
+ * descriptor that the caller closes, or -errno with a message. */
 int reconcile_lock(const struct fleet *fleet);
-/* -errno, said already, where not all of them came to their end. */
+/* Runs the pass.  Returns -errno, after reporting it, if a shard's pass was
+ * not completed. */
 int reconcile_run(struct reconcile *reconcile);
-/* Would it refuse, for it would remove many targets?  Said then. reconcile_fini
- * in any case. */
+/* True, after reporting it, if the pass would be refused because it removes
+ * many targets.  Call reconcile_fini in any case. */
 bool reconcile_refuses(struct reconcile *reconcile);
 void reconcile_fini(struct reconcile *reconcile);
 

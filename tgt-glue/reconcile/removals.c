@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A fleet.conf that is cut short, another fleet's, or one with another prefix
- * takes most targets away.  A target that moves to another shard stays.
+ * Number of targets that a new fleet.conf would remove.
+ *
+ * A fleet.conf that is truncated, of another fleet, or with another prefix
+ * removes most targets. A target that migrates to another shard is not
+ * removed.
  */
 #include "config.h"
 
@@ -14,8 +17,8 @@
 
 enum { AT_LEAST = 5, PART = 5 };
 
-static void take(struct shard_pass *pass, struct strings *names,
-		 const char *name)
+static void add_name(struct shard_pass *pass, struct strings *names,
+		     const char *name)
 {
 	struct arena *arena = &pass->fleet->conf.arena;
 
@@ -23,8 +26,9 @@ static void take(struct shard_pass *pass, struct strings *names,
 		strings_add(arena, names, arena_strdup(arena, name));
 }
 
-/* Also of a tgtd that does not run: it is started from its targets-file. */
-static int take_written(struct shard_pass *pass, struct strings *names)
+/* Also for a tgtd that does not run: its targets-file is read when it starts.
+ */
+static int add_written(struct shard_pass *pass, struct strings *names)
 {
 	struct last_applied written = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -33,28 +37,28 @@ static int take_written(struct shard_pass *pass, struct strings *names)
 	if (r == 0)
 		last_applied_parse(&written, text);
 	for (size_t i = 0; i < written.n; i++)
-		take(pass, names, written.targets[i].iqn);
+		add_name(pass, names, written.targets[i].iqn);
 	last_applied_fini(&written);
 	return r;
 }
 
-int removals_count(struct shard_pass *reconcile, size_t n, struct removals *ret)
+int removals_count(struct shard_pass *passes, size_t n, struct removals *ret)
 {
 	struct strings names = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct tgtd_state *live = &reconcile[i].live;
+		const struct tgtd_state *live = &passes[i].live;
 
 		for (size_t k = 0; k < live->n; k++)
 			if (live->targets[k].ours)
-				take(&reconcile[i], &names,
-				     live->targets[k].name);
-		r = take_written(&reconcile[i], &names);
+				add_name(&passes[i], &names,
+					 live->targets[k].name);
+		r = add_written(&passes[i], &names);
 	}
 	*ret = (struct removals){ .targets = names.n };
 	for (size_t i = 0; i < names.n; i++)
-		ret->gone += !fleet_client_by_iqn(reconcile->fleet, names.v[i]);
+		ret->gone += !fleet_client_by_iqn(passes->fleet, names.v[i]);
 	return r;
 }
 

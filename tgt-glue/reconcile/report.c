@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 
-/* Something that went wrong, or was left, with a client. */
+/* A failure, or a skipped work, of a client. */
 void report(const struct shard_pass *pass, const char *client, const char *what,
 	    const char *why)
 {
@@ -28,19 +28,19 @@ void report_restarts(const struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->opened.restart.n; i++)
 		report(pass, strrchr(pass->opened.restart.v[i], ':') + 1,
-		       "restart it: its session was ended, for writes that it was told are done may be lost",
+		       "restart it: its session was ended, because writes that were answered may be lost",
 		       "");
 }
 
 void report_reset(const struct shard_pass *pass, const struct client *client,
-		  const struct image_reset *aside)
+		  const struct image_reset *reset)
 {
-	if (aside->old)
+	if (reset->old)
 		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
 			   client->name, client->child,
-			   aside->removed ? "removed (keep = 0)" : aside->old);
-	for (size_t i = 0; i < aside->told.n; i++)
-		report(pass, client->name, "image: ", aside->told.v[i]);
+			   reset->removed ? "removed (keep = 0)" : reset->old);
+	for (size_t i = 0; i < reset->notes.n; i++)
+		report(pass, client->name, "image: ", reset->notes.v[i]);
 }
 
 static void report_reopens(struct shard_pass *pass)
@@ -62,18 +62,18 @@ static void report_reopens(struct shard_pass *pass)
 void report_works(struct shard_pass *pass)
 {
 	static const char *const done[] = {
-		[WORK_ACCESS] = "changed who is admitted",
+		[WORK_ACCESS] = "changed its access rules",
 		[WORK_ACCOUNTS] = "changed its users",
 		[WORK_REMAKE] = "made again",
 		[WORK_NEW] = "made",
 		[WORK_REMOVE] = "removed",
-		[WORK_NONE] = "left",
+		[WORK_NONE] = "skipped",
 	};
 
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		report_reset(pass, w->client, &w->aside);
+		report_reset(pass, w->client, &w->image_reset);
 		switch (w->outcome) {
 		case OUTCOME_FAILED:
 			pass->failed = true;
@@ -81,12 +81,11 @@ void report_works(struct shard_pass *pass)
 			break;
 		case OUTCOME_NOT_RESET:
 			pass->skipped = true;
-			report(pass, w->name,
-			       "image: left as it is: ", w->reason);
+			report(pass, w->name, "image: skipped: ", w->reason);
 			break;
 		case OUTCOME_SKIPPED:
 			pass->skipped = pass->waiting = true;
-			report(pass, w->name, "left as it is: ", w->reason);
+			report(pass, w->name, "skipped: ", w->reason);
 			break;
 		case OUTCOME_DONE:
 			print_line(stdout, "%s: target: %s (%s)", w->name,

@@ -17,7 +17,7 @@ void report_error(const struct shard_pass *pass);
  * waiting of the pass. */
 void report_works(struct shard_pass *pass);
 void report_reset(const struct shard_pass *pass, const struct client *client,
-		  const struct image_reset *aside);
+		  const struct image_reset *reset);
 /* The clients that must be restarted. */
 void report_restarts(const struct shard_pass *pass);
 

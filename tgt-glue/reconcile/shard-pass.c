@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of one shard's round, so that one that was interrupted anywhere and is
- * run again ends in the same state:
+ * Pass of one shard.
  *
- *   1. what is going to be touched is taken out of what is known to be applied
- *   2. the targets-file is written: from here on a restart brings the new state
- *   3. tgtd is brought to it (execute.c has the order of that)
- *   4. tgtd is asked again: what is right now is known to be applied
+ * ORDER, so that a pass that was interrupted anywhere and is run again ends in
+ * the same state:
+ *
+ *   1. what will be touched is removed from the record of what was applied
+ *   2. the targets-file is written: a restart of tgtd brings the new state
+ *   3. the plan is executed in tgtd (execute.c has the order of its steps)
+ *   4. tgtd's state is read again: what is confirmed is recorded as applied
  */
 #include "config.h"
 
@@ -29,7 +31,7 @@
 #include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-/* An account matters only if a client has, or had, a user. */
+/* Accounts are read only if a client has, or had, a user. */
 static bool has_users(const struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->fleet->n; i++)
@@ -45,7 +47,7 @@ static int read_state(struct shard_pass *pass, struct tgtd_state *ret)
 
 	if (r == 0 && has_users(pass))
 		r = tgtd_state_read_accounts(&pass->tgtd, ret);
-	if (r == 0 && exports_look(pass->fleet, &pass->last, ret) < 0)
+	if (r == 0 && exports_inspect(pass->fleet, &pass->last, ret) < 0)
 		messages_print(
 			pass->messages,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
@@ -63,7 +65,7 @@ static int read_tgtd(struct shard_pass *pass)
 	if (pass->unready)
 		r = fail(
 			-EAGAIN,
-			"%s: expected system state ready, found another: it is starting or stopping, and is left as it is; type `tgt-glue apply' again when it is ready",
+			"%s: expected system state ready, found another: it is starting or stopping, and nothing is changed in it; type `tgt-glue apply' again when it is ready",
 			pass->shard->tgtd);
 	if (r == 0)
 		r = last_applied_load(pass->shard, &pass->tgtd, &pass->last);
@@ -81,8 +83,8 @@ static int read_tgtd(struct shard_pass *pass)
 
 void shard_pass_read(struct shard_pass *pass)
 {
-	pass->there = read_tgtd(pass) == 0;
-	if (pass->there)
+	pass->answers = read_tgtd(pass) == 0;
+	if (pass->answers)
 		return;
 	if (pass->shard->number && !pass->unready)
 		error_advise("it is the %s", pass->shard->tgtd);
@@ -101,7 +103,8 @@ static int view_ready(const struct shard_pass *pass, const struct work *work)
 	return client_images_fail_unmounted(pass->fleet);
 }
 
-/* A disk that somebody else uses, or builds on, is not reset. */
+/* Skips the reset of a disk that another process has open, or that is a
+ * parent. */
 static void check_resets(struct shard_pass *pass)
 {
 	pid_t pid;
@@ -121,7 +124,7 @@ static void check_resets(struct shard_pass *pass)
 	}
 }
 
-/* A target whose file is not there would be made without a disk. */
+/* Fails a target whose file is missing: tgtd would create it without a disk. */
 static void check_views(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
@@ -144,8 +147,7 @@ int shard_pass_write(const struct shard_pass *pass, const char *text)
 	return r;
 }
 
-/* Writes the targets-file: with only, nothing but the blocks of those who are
- * reset changes. 2 */
+/* 2. With only, just the blocks of the clients that are reset change. */
 static int write_file(struct shard_pass *pass)
 {
 	_cleanup_free_ char *text = NULL;
@@ -153,12 +155,12 @@ static int write_file(struct shard_pass *pass)
 	int r = 0;
 
 	if (pass->options.only)
-		r = targets_conf_text_but(pass->clients, pass->shard,
-					  &pass->options.reset, &text);
+		r = targets_conf_text_replaced(pass->clients, pass->shard,
+					       &pass->options.reset, &text);
 	else if ((r = targets_conf_kept(pass->clients, pass->shard, &pass->live,
 					&kept)) == 0)
 		text = targets_conf_text(pass->clients, pass->shard, &kept);
-	/* Where there is no file, apply is to make it. */
+	/* With only, and without a file: apply writes it. */
 	if (r == 0 && *text)
 		r = shard_pass_write(pass, text);
 	return r;
@@ -196,7 +198,8 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		/* Who is admitted tgtd tells itself. */
+		/* tgtd reports access rules itself, so no record of them is
+		 * needed. */
 		if (!work_is_stopped(w) && w->live && w->kind != WORK_ACCESS)
 			last_applied_forget(&pass->last, w->live->name);
 	}
@@ -225,7 +228,7 @@ static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 		} else {
 			struct tgtd_target as = *target;
 
-			/* Lost files are the reopens' affair. */
+			/* verify_reopens checks for lost files. */
 			as.lun.file = FILE_UNKNOWN;
 			why = plan_difference(&plan->arena, pass->clients,
 					      w->client, &as, NULL, &kind);
@@ -274,7 +277,7 @@ static int remember_opened(struct shard_pass *pass, struct tgtd_state *now)
 	struct plan *plan = &pass->plan;
 	struct strings iqns = { 0 };
 
-	/* Sessions of a target that was made again are new ones. */
+	/* Sessions of a recreated target are new ones. */
 	for (size_t i = 0; i < plan->n; i++)
 		if (plan->works[i].kind == WORK_REMAKE &&
 		    !work_is_stopped(&plan->works[i]))
@@ -288,7 +291,7 @@ static int remember_opened(struct shard_pass *pass, struct tgtd_state *now)
 	return opened_save(pass->shard, &pass->opened);
 }
 
-/* Without the mount one line is enough. */
+/* Without the mount, one message for all disks. */
 static void reopen_files(struct shard_pass *pass)
 {
 	if (pass->plan.n_reopens && !client_images_mounted(pass->fleet)) {
@@ -309,7 +312,7 @@ static void reopen_files(struct shard_pass *pass)
 	}
 }
 
-/* Has tgtd the files now? */
+/* Fails reopens after which tgtd still does not have the file. */
 static void verify_reopens(struct shard_pass *pass,
 			   const struct tgtd_state *now)
 {
@@ -351,11 +354,11 @@ static int finish(struct shard_pass *pass, struct tgtd_state *now)
 	if (r < 0)
 		return r;
 	verify_reopens(pass, now);
-	/* A fresh image may have other sectors, and what was to go may not have
-	 * gone. */
+	/* A fresh image may have another sector size, and a removal may have
+	 * been skipped. */
 	if (unlist_blocked(pass) || pass->options.reset.n)
 		r = write_file(pass);
-	/* 1 where it was written. */
+	/* write_file returns 1 if the text changed. */
 	if (r >= 0)
 		r = remember_done(pass);
 	return r < 0 ? r : remember_opened(pass, now);
@@ -380,7 +383,7 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	return r;
 }
 
-/* No tgtd: the file at least is as it should be when it comes. */
+/* Without tgtd: only writes the targets-file, for its next start. */
 static int run_without_tgtd(struct shard_pass *pass)
 {
 	pass->waiting = true;
@@ -393,7 +396,8 @@ static int run_without_tgtd(struct shard_pass *pass)
 	return pass->unready ? 0 : pass->error.code;
 }
 
-/* Only that no tgtd runs makes sure that nobody is logged in. */
+/* Without tgtd: resets images only if tgtd certainly does not run, and so no
+ * client is logged in. */
 static int reset_without_tgtd(struct shard_pass *pass)
 {
 	const struct strings *names = &pass->options.reset;
@@ -411,25 +415,25 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
-		struct image_reset aside = { 0 };
+		struct image_reset reset = { 0 };
 		int r;
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
 		r = image_reset_check(pass->fleet, client, 0);
 		if (r == 0)
-			r = image_reset_run(pass->clients, client, &aside);
-		report_reset(pass, client, &aside);
+			r = image_reset_run(pass->clients, client, &reset);
+		report_reset(pass, client, &reset);
 		if (r < 0) {
 			pass->skipped = true;
 			report(pass, client->name,
-			       "image: left as it is: ", error_text());
+			       "image: skipped: ", error_text());
 		}
 	}
 	return write_file(pass) < 0 ? error_last()->code : 0;
 }
 
-/* Is anything asked of this shard? */
+/* True if the pass concerns this shard. */
 static bool is_concerned(const struct shard_pass *pass)
 {
 	const struct strings *names = &pass->options.reset;
@@ -444,7 +448,7 @@ static bool is_concerned(const struct shard_pass *pass)
 	return false;
 }
 
-/* Has the shard no client any more, nor its tgtd a target of ours? */
+/* True if the shard serves no client, and its tgtd has no target of ours. */
 static bool is_empty(const struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->fleet->n; i++)
@@ -456,7 +460,7 @@ static bool is_empty(const struct shard_pass *pass)
 	return true;
 }
 
-/* What is written of a shard goes with it. */
+/* Removes the files of a retired shard that is empty. */
 static int retire(struct shard_pass *pass)
 {
 	int r;
@@ -472,8 +476,8 @@ static int retire(struct shard_pass *pass)
 	return r;
 }
 
-/* New targets that another tgtd may have. */
-static void hold_back(struct shard_pass *pass)
+/* Fails the creation of targets that another tgtd may have. */
+static void fail_new_targets(struct shard_pass *pass)
 {
 	if (!pass->blocked_reason)
 		return;
@@ -492,7 +496,7 @@ static int run_with_tgtd(struct shard_pass *pass)
 
 	plan_make(pass->clients, pass->shard, &pass->live, &pass->last,
 		  &pass->options, pass->skip_reason, &pass->plan);
-	hold_back(pass);
+	fail_new_targets(pass);
 	if (pass->dry) {
 		plan_print(&pass->plan, stdout);
 		return 0;
@@ -516,7 +520,7 @@ int shard_pass_run(struct shard_pass *pass)
 
 	if (!is_concerned(pass))
 		return 0;
-	if (pass->there)
+	if (pass->answers)
 		r = run_with_tgtd(pass);
 	else if (pass->shard->retired && pass->off)
 		r = 0;

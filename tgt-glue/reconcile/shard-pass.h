@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One round of bringing one shard's targets-file and tgtd to what the fleet is;
- * reconcile.h has the round of all of them.
+ * Pass of one shard: brings its targets-file and its tgtd to the state that
+ * the fleet describes. reconcile.h has the pass of all shards.
  */
 #ifndef TGT_GLUE_RECONCILE_SHARD_PASS_H
 #define TGT_GLUE_RECONCILE_SHARD_PASS_H
@@ -13,28 +13,29 @@
 #include "tgt-glue/reconcile/plan.h"
 
 struct shard_pass {
-	/* What is wanted; the caller's. */
+	/* Set and owned by the caller. */
 	struct fleet *fleet;
 	struct clients *clients; /* of that fleet */
 	const struct shard *shard;
 	struct messages *messages;
-	bool dry; /* change nothing, say what would be done */
+	bool dry; /* only print the plan */
 	struct plan_options options;
 	const char *const *skip_reason; /* why a client has no image, or null */
-	/* Why no target can be made that is not there; null: it can. */
+	/* Why no new target may be created; null: it may. */
 	const char *blocked_reason;
-	const struct shard_pass *siblings; /* of all shards, by their place */
+	const struct shard_pass
+		*siblings; /* of all shards, in the order of fleet->shards */
 
-	/* What became of it. */
+	/* The result. */
 	bool failed;
-	bool skipped; /* something was, and named */
-	bool waiting; /* for something that may come by itself */
+	bool skipped; /* something was skipped, and reported */
+	bool waiting; /* for something that may change without a command */
 
-	/* Its own. */
-	bool there; /* its tgtd answers ... */
-	bool off;   /* ... or surely does not run: it exports nothing */
-	/* ... or answers and is not in service: it is starting or stopping,
-	 * and its targets are another program's to make and delete. */
+	/* Private. */
+	bool answers; /* its tgtd answers ... */
+	bool off;     /* ... or certainly does not run: it exports nothing */
+	/* ... or answers and is not ready: it is being started or stopped, and
+	 * another program creates or deletes its targets. */
 	bool unready;
 	struct error error; /* why it does not answer */
 	struct tgtd tgtd;
@@ -44,16 +45,18 @@ struct shard_pass {
 	struct plan plan;
 };
 
-/* Asks the shard's tgtd what it has. */
+/* Reads the state of the shard's tgtd. */
 void shard_pass_read(struct shard_pass *pass);
-/* -errno, said already, where it did not come to its end. */
+/* Runs the pass.  Returns -errno, after reporting it, if the pass was not
+ * completed. */
 int shard_pass_run(struct shard_pass *pass);
 void shard_pass_fini(struct shard_pass *pass);
 
-/* Its steps, for migrate.c: see shard-pass.c for their order. */
+/* Steps for migrate.c; shard-pass.c has their order. */
 int shard_pass_forget_touched(struct shard_pass *pass);
 int shard_pass_write(const struct shard_pass *pass, const char *text);
-/* *ret is tgtd's state now; tgtd_state_fini in any case. */
+/* Reads tgtd's state into *ret, and fails works that it does not confirm. Call
+ * tgtd_state_fini in any case. */
 int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret);
 
 #endif

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ORDER of making a spare: the file is written under another name, its blocks
- * are allocated, it is synced, and takes the spare's name.  Interrupted before
- * that it is removed by the next run.
+ * Spare files.
  *
- * A spare that is being made an image keeps its name until the image is whole.
- * Interrupted there it is no file of zeros any more: a new one replaces it
- * where there is room, and where there is none it is overwritten with zeros
- * when it is used.
+ * ORDER of creation: the file is written under another name, its blocks are
+ * allocated, it is synced, and renamed to the spare's name. If that is
+ * interrupted, the next run removes it.
  *
- * The name is long: a directory has room for the shorter names of images and of
- * images that are put aside while a spare is in it.
+ * A spare that becomes an image keeps its name until the image is complete. If
+ * that is interrupted, it is no file of zeros any more: it is replaced if
+ * there is space; else it is overwritten with zeros when it is used.
+ *
+ * The name is long: while a spare is in it, the directory has room for the
+ * shorter names of images and old images.
  */
 #include "config.h"
 
@@ -38,7 +39,7 @@ const char *spare_name(struct arena *arena, unsigned i)
 		i);
 }
 
-/* How long the longest fresh image of a client's is. */
+/* The size of the largest fresh image of any client, in bytes. */
 static uint64_t wanted_size(const struct fleet *fleet)
 {
 	const struct client *before = NULL;
@@ -49,7 +50,7 @@ static uint64_t wanted_size(const struct fleet *fleet)
 		const struct child_params params = { .block_size =
 							     c->block_size };
 
-		/* Most are as the one before. */
+		/* Most clients have the previous client's master. */
 		if (before && c->block_size == before->block_size &&
 		    !strcmp(c->master, before->master))
 			continue;
@@ -62,7 +63,7 @@ static uint64_t wanted_size(const struct fleet *fleet)
 	return wanted;
 }
 
-/* Is it as it was made? */
+/* True if the spare is large enough, allocated, and begins with zeros. */
 static bool is_good(const struct fleet *fleet, const char *path, uint64_t size)
 {
 	static const char zeros[512];
@@ -129,7 +130,7 @@ void spare_keep(struct fleet *fleet, struct messages *messages)
 	uint64_t size;
 	int r = 0;
 
-	/* Without any client there is no such directory. */
+	/* Without clients there is no such directory. */
 	if (dir < 0)
 		return;
 	size = fleet->spares ? wanted_size(fleet) : 0;
@@ -144,7 +145,7 @@ void spare_keep(struct fleet *fleet, struct messages *messages)
 		messages_print(
 			messages,
 			"warning: %s/" DIRECTORY
-			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as images put aside (`rm %s/" DIRECTORY
+			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as old images (`rm %s/" DIRECTORY
 			"/.NAME.vhdx.DATE\')",
 			fleet->store, strerror(-r), fleet->store);
 	remove_surplus(fleet, dir);

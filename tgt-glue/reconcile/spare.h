@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Spare files: room for fresh images that is kept in the store, so that reset
- * works when the store is full and every client writes.  A spare is a hidden
- * file of zeros beside the clients' images whose blocks are allocated.  It is
- * overwritten in place and renamed: what is given back to the file system first
- * another client's write takes.
+ * Spare files: space for fresh images, reserved in the store, so that a reset
+ * works when the store is full and every client writes.
+ *
+ * A spare is a hidden file of zeros beside the clients' images, with all
+ * blocks allocated. It is overwritten in place and renamed: space that was
+ * freed first could be taken by another client's write.
  */
 #ifndef TGT_GLUE_RECONCILE_SPARE_H
 #define TGT_GLUE_RECONCILE_SPARE_H
@@ -16,11 +17,11 @@ enum { SPARES_MAX = 64 };
 
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct arena *arena, unsigned i);
-/* Removes it, so that its room can be used; false where there is none. */
+/* Removes spare i, to free its space; false if there is none. */
 bool spare_remove(struct fleet *fleet, unsigned i);
 
-/* Makes spares that are missing or too small for a fresh image, and removes
- * those that are too many.  Tells where there is no room for them. */
+/* Creates spares that are missing or too small for a fresh image, and removes
+ * surplus ones.  Prints a warning if there is no space for them. */
 void spare_keep(struct fleet *fleet, struct messages *messages);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The targets-file: the fleet as a targets.conf of tgt-admin. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/targets-conf.h"
@@ -25,10 +26,8 @@ const struct targets_conf_parameter targets_parameters[] = {
 	{ NULL, NULL },
 };
 
-/*
- * Always the container form with its own lun: single-line stores are numbered
- * in the order of their paths.
- */
+/* Always the form with a block and a lun: tgt-admin numbers single-line stores
+ * in the order of their paths. */
 static void print_store(FILE *f, const struct client *client,
 			const struct client_state *state)
 {
@@ -146,7 +145,7 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 	return r;
 }
 
-/* text with the block of its target replaced; the caller's. */
+/* text with the target's block replaced; the caller frees it. */
 static char *with_block(const char *text, const char *iqn, const char *block)
 {
 	static const char end[] = "</target>\n";
@@ -168,9 +167,9 @@ static char *with_block(const char *text, const char *iqn, const char *block)
 	return whole;
 }
 
-int targets_conf_text_but(const struct clients *clients,
-			  const struct shard *shard,
-			  const struct strings *names, char **ret_text)
+int targets_conf_text_replaced(const struct clients *clients,
+			       const struct shard *shard,
+			       const struct strings *names, char **ret_text)
 {
 	struct fleet *fleet = clients->fleet;
 	char *text = NULL;
@@ -189,7 +188,7 @@ int targets_conf_text_but(const struct clients *clients,
 	return r;
 }
 
-/* The client whose view the text from here to end names as a store, or null. */
+/* The client whose view is the store in the text up to end, or null. */
 static const struct client *client_of_store(const struct fleet *fleet,
 					    const char *text, const char *end)
 {
@@ -208,8 +207,8 @@ static const struct client *client_of_store(const struct fleet *fleet,
 	return NULL;
 }
 
-/* Is what begins here the block of a client that is on another shard, by its
- * name now or by one that it had? */
+/* True if the block is of a client of another shard, by its present name or by
+ * the view of an earlier one. */
 static bool is_others(const struct clients *clients, const struct shard *shard,
 		      const char *block, const char *end)
 {
@@ -224,8 +223,8 @@ static bool is_others(const struct clients *clients, const struct shard *shard,
 	return client && clients_state(clients, client)->shard != shard;
 }
 
-int targets_conf_text_without_others(const struct clients *clients,
-				     const struct shard *shard, char **ret_text)
+int targets_conf_text_own(const struct clients *clients,
+			  const struct shard *shard, char **ret_text)
 {
 	static const char start[] = "\n<target ", end[] = "</target>\n";
 	_cleanup_free_ char *text = NULL;
@@ -256,7 +255,7 @@ int targets_conf_text_without_others(const struct clients *clients,
 	return 0;
 }
 
-/* One that tgt's own unit starts needs no other's. */
+/* Shard 0's tgtd is started by tgt's own unit. */
 static int write_environment(const struct shard *shard)
 {
 	struct arena arena = { 0 };
@@ -282,7 +281,7 @@ int targets_conf_write(const struct shard *shard, const char *text)
 
 int targets_conf_remove(const struct shard *shard)
 {
-	/* The one by which a shard is known is the last. */
+	/* The targets-file is the last: it marks the shard. */
 	static const char *const endings[] = { ".env",          ".applied",
 					       ".applied.full", ".sessions",
 					       ".opened",       "" };

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The fleet as tgt-admin's targets.conf. */
+/* The targets-file: the fleet as a targets.conf of tgt-admin. */
 #ifndef TGT_GLUE_RECONCILE_TARGETS_CONF_H
 #define TGT_GLUE_RECONCILE_TARGETS_CONF_H
 
 #include "tgt-glue/reconcile/clients.h"
 #include "tgt-glue/tgtd/state.h"
 
-/*
- * What tgt-admin's `write-cache off' does to the disk's caching mode page, as
- * tgtd takes it.
- */
+/* The parameter by which tgt-admin's `write-cache off' sets the disk's caching
+ * mode page. */
 #define TARGETS_CACHE_OFF \
 	"mode_page=8:0:18:0x10:0:0xff:0xff:0:0:0xff:0xff:0xff:0xff:0x80:0x14:0:0:0:0:0:0"
 
 /*
- * What is told to every target beyond tgtd's defaults: with segments of 8 KiB a
- * write of 256 KiB is 32 of them, and with a first burst of 64 KiB it waits for
- * the target to ask for the rest.  Ends with a null name.  To ask tgtd for them
- * takes a request a target, so they are compared with what was applied.
+ * iSCSI parameters of every target.  With tgtd's default segments of 8 KiB a
+ * write of 256 KiB has 32 of them, and with its first burst of 64 KiB the
+ * initiator waits for the target to request the rest.  Ends with a null name.
+ * tgtd reports them only in a request for each target, so they are compared
+ * with the record of what was applied.
  */
 struct targets_conf_parameter {
 	const char *name;
@@ -25,39 +24,38 @@ struct targets_conf_parameter {
 };
 extern const struct targets_conf_parameter targets_parameters[];
 
-/* One client's block; in the fleet's pool. */
+/* One client's block, in the fleet's arena. */
 const char *targets_conf_block(const struct clients *clients,
 			       const struct client *client);
 /*
- * The blocks that the targets-file has now of targets that are left and whose
- * disk their successor is to have: until they are gone the successor is in no
- * file, and a tgtd that is started anew finds the disk where it is.
+ * The blocks in the targets-file of targets that are not removed yet and whose
+ * disk their successor will export: until then the successor is in no
+ * targets-file, and a restarted tgtd exports the disk under the old name.
  */
 int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		      const struct tgtd_state *live, struct strings *ret);
-/* The shard's whole file: its clients' blocks but those of unlisted ones, and
- * the blocks that are kept, or null.  The caller's to free. */
+/* The shard's whole targets-file: the blocks of its clients that are not
+ * unlisted, and the kept blocks (may be null).  The caller frees it. */
 char *targets_conf_text(const struct clients *clients,
 			const struct shard *shard, const struct strings *kept);
-/* What the shard's file has now with the blocks of these clients, where it has
- * them, as they are to be. The caller's. */
-int targets_conf_text_but(const struct clients *clients,
-			  const struct shard *shard,
-			  const struct strings *names, char **ret_text);
-/* What the shard's file has now without the clients that are on another shard.
- * The caller's. */
-int targets_conf_text_without_others(const struct clients *clients,
-				     const struct shard *shard,
-				     char **ret_text);
+/* The present targets-file with new blocks of the named clients, if it has
+ * them. The caller frees it. */
+int targets_conf_text_replaced(const struct clients *clients,
+			       const struct shard *shard,
+			       const struct strings *names, char **ret_text);
+/* The present targets-file without the clients of other shards.  The caller
+ * frees it. */
+int targets_conf_text_own(const struct clients *clients,
+			  const struct shard *shard, char **ret_text);
 /*
- * Writes it to the shard's targets-file, mode 0600, whole or not at all, and
- * what starts its tgtd beside it.  1 where it was written, 0 where the file had
- * that text already.
+ * Replaces the shard's targets-file, mode 0600, atomically, and writes the
+ * environment of its tgtd's unit beside it.  1 if the text changed, 0 if the
+ * file had it already, else -errno with a message.
  */
 int targets_conf_write(const struct shard *shard, const char *text);
-/* What the targets-file has now, "" where there is none; the caller's. */
+/* The targets-file's text, "" if there is none; the caller frees it. */
 int targets_conf_read(const struct shard *shard, char **ret_text);
-/* Removes all that was written for a shard that is retired. */
+/* Removes all files of a retired shard. */
 int targets_conf_remove(const struct shard *shard);
 
 #endif

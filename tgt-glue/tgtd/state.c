@@ -30,14 +30,13 @@
  * those here:
  *
  *  - A name with further lines that fit one answer does not fit the other.
- *  - An alias that continues with lines about sessions changes nothing:
- * sessions are not taken from here.  An alias that ends the sessions makes its
- * target's part "LUN information" occur twice, or begins another target: one
- * that occurs twice, or one that tgtd does not know when it is asked for its
- *    connections.
+ *  - An alias that continues with lines about sessions changes nothing, because
+ *    sessions are not taken from here.  An alias that ends the sessions makes
+ *    its target's part "LUN information" occur twice, or begins another target:
+ *    one that occurs twice, or one whose connections tgtd does not know.
  *
- *    Connections of a target without sessions are not asked for: the forged
- *    target's lines about a connection are then outside of sessions.
+ *    tgtd is not asked for the connections of a target without sessions.  The
+ *    lines about a connection that follow are then outside of sessions.
  *
  * Each of these is an error (-EBADMSG), and nothing of the answer is used.
  *

@@ -58,13 +58,13 @@ struct tgtd_backing {
 	uint64_t dev,
 		ino; /* of that file (backing_files_inspect); 0: unknown */
 	const struct client
-		*client; /* whose disk it is (exports_look), or null */
+		*client; /* whose disk it is (exports_inspect), or null */
 };
 
 struct tgtd_target {
 	const char *name;
 	int32_t tid;
-	bool ours; /* tgt-glue made it for this fleet (exports_look) */
+	bool ours; /* tgt-glue made it for this fleet (exports_inspect) */
 	struct tgtd_lun lun;
 	bool more_luns; /* it has LUNs beside 0 and 1 */
 	struct tgtd_backing *stores;
