@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
 int command_exit_code(const struct reconcile *reconcile, int r)
@@ -37,25 +38,37 @@ int command_plan(const struct command_line *line)
 	return code == EXIT_LEFT ? EXIT_DONE : code;
 }
 
+/* The lock needs the path of the targets-file alone: clients are resolved once,
+ * under the lock. */
+static int take_lock(const char *config)
+{
+	struct fleet fleet = { .rootdir.fd = -1 };
+	int r = conf_read(config, &fleet.conf);
+
+	if (r == 0) {
+		fleet.n_shards = shard_resolve(&fleet.conf, &fleet.shards);
+		r = reconcile_lock(&fleet);
+	}
+	fleet_fini(&fleet);
+	return r;
+}
+
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
 			int *ret_lock)
 {
-	_cleanup_close_ int lock = -1;
+	_cleanup_close_ int lock = take_lock(line->config);
+	struct error why = *error_last();
 	int r = command_load(line, fleet);
 
 	if (r < 0)
 		return r;
-	lock = reconcile_lock(fleet);
 	if (lock < 0) {
+		error_set(&why);
 		command_failed();
 		return lock;
 	}
-	/* fleet.conf may have changed while this process waited. */
-	fleet_fini(fleet);
-	r = command_load(line, fleet);
-	if (r == 0)
-		*ret_lock = steal_fd(&lock);
-	return r;
+	*ret_lock = steal_fd(&lock);
+	return 0;
 }
 
 /* Makes one pass.  *ret_again: an obstacle remains that may go away by
