@@ -110,15 +110,23 @@ static void add_name(struct last_applied *last, const char *iqn)
 			    arena_strdup(&last->arena, iqn));
 }
 
-/* The lines "# target IQN", and the names of the blocks. */
+/* Parses the lines "# target IQN" and "<target IQN>".  No sscanf: it measures
+ * the rest of the text in each line. */
 static void parse_names(struct last_applied *last, const char *text)
 {
-	char iqn[IQN_MAX + 1];
+	static const char *const starts[] = { TARGET, "<target " };
 
 	for (; *text; text = after_line(text))
-		if (sscanf(text, TARGET "%223[^ \n]", iqn) == 1 ||
-		    sscanf(text, "<target %223[^ >\n]>", iqn) == 1)
-			add_name(last, iqn);
+		for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+			const size_t n = strlen(starts[i]);
+
+			if (!strncmp(text, starts[i], n))
+				add_name(last,
+					 arena_printf(
+						 &last->arena, "%.*s",
+						 (int)strcspn(text + n, " >\n"),
+						 text + n));
+		}
 }
 
 void last_applied_keep_names(struct last_applied *last,

@@ -212,11 +212,12 @@ static const struct client *client_of_store(const struct fleet *fleet,
 static bool is_others(const struct clients *clients, const struct shard *shard,
 		      const char *block, const char *end)
 {
+	static const char start[] = "<target ";
+	const char *name = block + sizeof start - 1;
 	const struct client *client;
 	char iqn[IQN_MAX + 1];
 
-	if (sscanf(block, "<target %223[^>]>", iqn) != 1)
-		return false;
+	snprintf(iqn, sizeof iqn, "%.*s", (int)strcspn(name, ">"), name);
 	client = fleet_client_by_iqn(clients->fleet, iqn);
 	if (!client)
 		client = client_of_store(clients->fleet, block, end);
