@@ -3,7 +3,7 @@
  * Execution of a plan in the running tgtd.
  *
  * INVARIANT: whichever step is the last one, no target admits an initiator
- * that it did not admit before and will not admit after. Two facts about tgtd
+ * that it did not admit before and will not admit after.  Two facts about tgtd
  * decide the order: a target without access rules admits no initiator, and a
  * target without an account asks for no secret.
  *

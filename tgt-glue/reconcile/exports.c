@@ -2,7 +2,7 @@
 /*
  * Exports of the clients' disks.
  *
- * The inode number of a view is its image's in every mount of the store. So a
+ * The inode number of a view is its image's in every mount of the store.  So a
  * file is a client's disk if it has the inode number of the client's image and
  * is on the image's device (the image itself) or on the device of a mount of
  * vhdfs that shows a directory of the image's device.

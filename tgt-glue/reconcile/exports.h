@@ -3,7 +3,7 @@
  * Exports of the clients' disks: which targets tgt-glue created, and which
  * targets export which client's disk.
  *
- * INVARIANT: tgt-glue creates no second writable export of a disk. A disk is
+ * INVARIANT: tgt-glue creates no second writable export of a disk.  A disk is
  * recognised by its path and by device and inode of its file: a symbolic link,
  * another mount of the store, and the image itself are the same disk.
  */

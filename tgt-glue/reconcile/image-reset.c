@@ -122,7 +122,7 @@ int image_reset_check(struct fleet *fleet, const struct client *client,
 	return check_childless(fleet, image, &st);
 }
 
-/* 2. The mount closes the image a moment after tgtd closed the view. */
+/* 2.  The mount closes the image a moment after tgtd closed the view. */
 static int wait_for_image(const struct fleet *fleet, const char *image)
 {
 	int r = -EBUSY;
@@ -286,7 +286,7 @@ static void remove_old(struct fleet *fleet, struct image_reset *reset, int dir,
 		reset->removed = true;
 }
 
-/* 5. The image that this run renamed is removed only if keep is 0. */
+/* 5.  The image that this run renamed is removed only if keep is 0. */
 static void remove_oldest(struct fleet *fleet, const struct client *client,
 			  int dir, struct image_reset *reset)
 {

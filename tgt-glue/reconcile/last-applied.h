@@ -40,7 +40,7 @@ struct last_applied {
 	bool parked; /* the filesystem was full, and the file is renamed */
 };
 
-/* Reads the record. Call last_applied_fini in any case. */
+/* Reads the record.  Call last_applied_fini in any case. */
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		      struct last_applied *ret);
 /* Writes the record of the instance that was loaded. */

@@ -3,7 +3,7 @@
  * Names of old images, .NAME.vhdx.STAMP or .NAME.vhd.STAMP, and their order.
  *
  * A stamp looks like a date of UTC, 20260131T235959.000001Z, and is a number
- * of microseconds. The order of the stamps is the order of the resets,
+ * of microseconds.  The order of the stamps is the order of the resets,
  * whatever the clock was: each new stamp is greater than all that the client
  * has.
  */

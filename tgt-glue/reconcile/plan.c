@@ -374,7 +374,7 @@ static struct work *work_of(const struct plan *plan,
 
 /*
  * Deleting an account unbinds it from all its targets, which admits initiators
- * without a secret unless each of these targets is closed meanwhile. Returns
+ * without a secret unless each of these targets is closed meanwhile.  Returns
  * why the account cannot be deleted, or null.
  */
 static const char *user_in_use(struct plan *plan, struct tgtd_state *live,

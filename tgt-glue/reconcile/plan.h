@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Plan of a pass: the difference between the fleet and a running tgtd, and the
- * work that removes it, one piece for each target. A target without a
+ * work that removes it, one piece for each target.  A target without a
  * difference has no work.
  */
 #ifndef TGT_GLUE_RECONCILE_PLAN_H

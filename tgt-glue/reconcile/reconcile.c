@@ -16,7 +16,7 @@
  *   6. missing spares are created, and fleet.conf is kept as it was read
  *
  * Between 3 and 5 a migrating client is in no targets-file and in no tgtd, so
- * that in whatever order tgtds are started, no two export its disk. A client
+ * that in whatever order tgtds are started, no two export its disk.  A client
  * that cannot migrate in 3, because it is logged in, stays: in 5 that shard
  * serves it, in the targets-file, too.
  */
@@ -239,7 +239,7 @@ static void block_clients(struct reconcile *reconcile)
 	}
 }
 
-/* 5. A failure of one shard does not stop the others. */
+/* 5.  A failure of one shard does not stop the others. */
 static int run_all(struct reconcile *reconcile)
 {
 	int result = 0;

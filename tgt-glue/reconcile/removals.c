@@ -3,7 +3,7 @@
  * Number of targets that a new fleet.conf would remove.
  *
  * A fleet.conf that is truncated, of another fleet, or with another prefix
- * removes most targets. A target that migrates to another shard is not
+ * removes most targets.  A target that migrates to another shard is not
  * removed.
  */
 #include "config.h"

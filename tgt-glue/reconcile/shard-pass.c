@@ -147,7 +147,7 @@ int shard_pass_write(const struct shard_pass *pass, const char *text)
 	return r;
 }
 
-/* 2. With only, just the blocks of the clients that are reset change. */
+/* 2.  With only, just the blocks of the clients that are reset change. */
 static int write_file(struct shard_pass *pass)
 {
 	_cleanup_free_ char *text = NULL;

@@ -3,10 +3,10 @@
  * Spare files.
  *
  * ORDER of creation: the file is written under another name, its blocks are
- * allocated, it is synced, and renamed to the spare's name. If that is
+ * allocated, it is synced, and renamed to the spare's name.  If that is
  * interrupted, the next run removes it.
  *
- * A spare that becomes an image keeps its name until the image is complete. If
+ * A spare that becomes an image keeps its name until the image is complete.  If
  * that is interrupted, it is no file of zeros any more: it is replaced if
  * there is space; else it is overwritten with zeros when it is used.
  *

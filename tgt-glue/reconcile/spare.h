@@ -4,7 +4,7 @@
  * works when the store is full and every client writes.
  *
  * A spare is a hidden file of zeros beside the clients' images, with all
- * blocks allocated. It is overwritten in place and renamed: space that was
+ * blocks allocated.  It is overwritten in place and renamed: space that was
  * freed first could be taken by another client's write.
  */
 #ifndef TGT_GLUE_RECONCILE_SPARE_H

@@ -39,7 +39,7 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 char *targets_conf_text(const struct clients *clients,
 			const struct shard *shard, const struct strings *kept);
 /* The present targets-file with new blocks of the named clients, if it has
- * them. The caller frees it. */
+ * them.  The caller frees it. */
 int targets_conf_text_replaced(const struct clients *clients,
 			       const struct shard *shard,
 			       const struct strings *names, char **ret_text);

@@ -4,9 +4,9 @@
  * and the clients that must be restarted.
  *
  * The mount's state identifier (user.vhdfs.state of its root, vhdfs(1)) stays
- * the same if no answered write was lost, even if the mount was made anew. So
+ * the same if no answered write was lost, even if the mount was made anew.  So
  * a file that tgtd lost may be reopened under a session only if the identifier
- * is still the one in which tgtd opened the file. If it differs, or either is
+ * is still the one in which tgtd opened the file.  If it differs, or either is
  * unknown, answered writes may be lost: the session is ended, and the client
  * is noted as one to be restarted until it has logged in again.
  *
@@ -39,7 +39,7 @@ struct opened {
 	const char *instance;   /* of tgtd */
 };
 
-/* Reads the file; its states only if they are of that instance of tgtd. Call
+/* Reads the file; its states only if they are of that instance of tgtd.  Call
  * opened_fini in any case. */
 int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret);

@@ -3,11 +3,11 @@
  * Sessions with the time of their begin, which tgtd does not tell.
  *
  * watch keeps them in a file beside the targets-file, TARGETS-FILE.sessions,
- * mode 0600. One line for each session, five words:
+ * mode 0600.  One line for each session, five words:
  *
  *     IQN INITIATOR ADDRESS SESSION-ID UNIX-TIME
  *
- * IQN is the target's; the time is when watch saw the session first. Lines
+ * IQN is the target's; the time is when watch saw the session first.  Lines
  * that begin with # are for watch alone: the instance of tgtd that the session
  * ids belong to; and the targets that lost their last session, for the reset
  * that follows, with the time of the end and the seconds to wait for a new

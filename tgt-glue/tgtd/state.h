@@ -99,7 +99,7 @@ void tgtd_state_fini(struct tgtd_state *live);
 /* The process that has tgtd's files open; -ESRCH with a message if it is in
  * another pid namespace. */
 int tgtd_state_pid(const struct tgtd_state *live, pid_t *ret);
-/* Parses the answer to "show target", without the sessions. Changes text. */
+/* Parses the answer to "show target", without the sessions.  Changes text. */
 int tgtd_state_parse(struct tgtd_state *live, char *text);
 /* As tgtd_state_read; ends the sessions of a target with forged lines first,
  * because no target's state can be read while they last. */

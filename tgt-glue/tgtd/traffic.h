@@ -13,7 +13,7 @@
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 
-/* Of LUN 1 in one session. Commands without data are not counted. */
+/* Of LUN 1 in one session.  Commands without data are not counted. */
 struct traffic {
 	int32_t tid;
 	uint64_t sid;
