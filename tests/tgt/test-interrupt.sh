@@ -121,7 +121,7 @@ test_killed_at_each_request_to_tgtd() {
 
 test_killed_at_each_change_of_a_file() {
 	ready
-	kill_at rename 2
+	kill_at renameat 2
 	kill_at renameat2 1
 	kill_at fsync 2
 }
