@@ -173,12 +173,26 @@ static void keep_last_fleet(struct watch *w, struct fleet *bad)
 	w->loaded = true;
 }
 
-/* Whether the fleet would remove many targets; prints a message then. */
+static bool has_all_clients(const struct fleet *fleet, const struct fleet *of)
+{
+	for (size_t i = 0; i < of->n; i++)
+		if (!fleet_client_by_iqn(fleet, of->clients[i].iqn))
+			return false;
+	return true;
+}
+
+/*
+ * Whether the fleet would remove many targets; prints a message then.  Every
+ * tgtd is asked for its targets, unless the fleet has all clients of the
+ * present one: then it removes none.
+ */
 static bool is_refused(struct watch *w, struct fleet *fleet)
 {
 	struct reconcile reconcile = { .fleet = fleet,
 				       .messages = &w->messages };
 
+	if (w->loaded && !w->refused && has_all_clients(fleet, &w->fleet))
+		return false;
 	w->refused = reconcile_refuses(&reconcile);
 	reconcile_fini(&reconcile);
 	return w->refused;
