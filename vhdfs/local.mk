@@ -35,6 +35,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/chain.c \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/copyup.c \
+	vhdfs/chain/copyup.h \
 	vhdfs/chain/lock-upgrade.c \
 	vhdfs/chain/lock-upgrade.h \
 	vhdfs/chain/map-cache.c \
@@ -42,7 +43,13 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/parent-cache.c \
 	vhdfs/chain/parent-cache.h \
 	vhdfs/chain/parent-image.c \
+	vhdfs/chain/parent-image.h \
+	vhdfs/chain/parent-open.c \
+	vhdfs/chain/parent-open.h \
+	vhdfs/chain/parent-search.c \
+	vhdfs/chain/parent-search.h \
 	vhdfs/chain/parent-warning.c \
+	vhdfs/chain/parent-warning.h \
 	vhdfs/format/bits.h \
 	vhdfs/format/extent-set.c \
 	vhdfs/format/extent-set.h \

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A chain, for chain.c and copyup.c. */
-#ifndef VHDFS_CHAIN_INTERNAL_H
-#define VHDFS_CHAIN_INTERNAL_H
+/* struct chain, for chain.c, chain-open.c and copyup.c only. */
+#ifndef VHDFS_CHAIN_CHAIN_INTERNAL_H
+#define VHDFS_CHAIN_CHAIN_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "chain/chain.h"
 #include "io/io-file.h"
+
+struct image;
+struct parent_cache;
+struct parent_image;
 
 struct chain {
 	struct parent_cache *cache;
@@ -18,30 +19,19 @@ struct chain {
 	struct parent_image *parent; /* null: the leaf has none */
 	unsigned depth;              /* number of parents */
 	struct image **images;       /* depth + 1 of them, the leaf first */
+	/* A write of whole sectors holds it shared; a read-modify-write, and
+	 * a copy-up, hold it exclusively.  See LOCKS in chain.h. */
 	pthread_rwlock_t rmw_lock;
 	bool replaced; /* the leaf's file holds another image */
-	/* Of the leaf's file, since it is only read.  Used by one thread at a
-	 * time, as opening and closing. */
+	/* The leaf's file when it was opened for reading.  Used by one thread
+	 * at a time, as the functions that open and close are. */
 	struct file_stamp stamp;
-	/* copyup.c; no lock */
-	atomic_uint writes;     /* since the last flush, counted as far as it
-				   matters */
-	atomic_bool syncs_each; /* there was but one before that flush, too */
+	/* For copyup.c; no lock. */
+	atomic_uint writes;     /* since the last flush, counted up to two */
+	atomic_bool syncs_each; /* the last flush followed one write only */
 };
 
-/* Reads what the leaf would show there if it had nothing: whole sectors, on the
- * disk.  From many threads at once. */
-int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
-		       size_t len);
-
-/* Before each write of len > 0 bytes: is its unit to be completed after it? */
-bool copyup_is_due(struct chain *chain, uint64_t off, size_t len);
-/* After such a write that went well, without a lock held.  What fails here is
- * no failure of the write: the client's next one or its flush tells of what
- * lasts.
- */
-void copyup_finish(struct chain *chain, uint64_t off);
-/* Before a flush begins. */
-void copyup_note_flush(struct chain *chain);
+/* -ESTALE with a message: chain.replaced is set. */
+int chain_fail_replaced(const struct chain *chain);
 
 #endif

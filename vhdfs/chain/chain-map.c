@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Block map of several images: the first image that stores a range, or whose
+ * disk ends before it, answers for it. */
 #include "config.h"
 
 #include "chain/chain-map.h"
 
 #include "base/bytes.h"
 
-/* Asks one image, up to the end of its disk. */
+/* Maps one image, up to the end of its disk. */
 static int map_one(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret)
 {
@@ -38,8 +40,8 @@ int chain_map_layers(struct image *const *images, unsigned n, uint64_t off,
 	ret->io = ret->zero ? NULL : img->io;
 	ret->file_off = ret->zero ? 0 : e.file_off;
 	ret->depth = (int)depth;
-	/* No image holds what lies beyond the end of a parent's disk.  In a
-	 * dynamic image without a parent, zeros are what is not there. */
+	/* No image stores a range beyond the end of a parent's disk, nor a
+	 * range of zeros in a dynamic image: that is an unallocated block. */
 	if (e.kind == EXTENT_PARENT ||
 	    (e.kind == EXTENT_ZERO && img->type == IMAGE_DYNAMIC))
 		ret->depth = -1;

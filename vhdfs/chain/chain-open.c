@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Opening a chain, by its leaf's path or through kept descriptors, and closing
- * it. */
+/*
+ * Life of a chain: open it by its leaf's path or by inherited descriptors,
+ * upgrade and downgrade its lock, detect files that were replaced, close it.
+ */
 #include "config.h"
 
-#include "chain/chain-internal.h"
+#include "chain/chain.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "chain/parent-cache.h"
+#include "chain/chain-internal.h"
+#include "chain/lock-upgrade.h"
+#include "chain/parent-image.h"
+#include "chain/parent-open.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 
@@ -43,7 +47,7 @@ static int open_leaf(struct io *io, int flags, struct image **ret)
 	return raw ? image_open_raw(io, ret) : image_open(io, NULL, ret);
 }
 
-/* The leaf and its layers in one array, from the leaf down. */
+/* Lists the leaf and its parents, the leaf first. */
 static int list_images(struct chain *chain, struct image *leaf)
 {
 	unsigned n = 0;
@@ -59,12 +63,12 @@ static int list_images(struct chain *chain, struct image *leaf)
 	return 0;
 }
 
-/* Opens what is in io, which is its own from now on, even if it fails. */
+/* Opens the leaf in io, and its parents.  Owns io, even if it fails. */
 static int open_images(struct chain *chain, struct io *io, int flags)
 {
 	_cleanup_(io_close_p) struct io *own = io;
 	struct image *leaf;
-	/* Before it is read: a change meanwhile shows later. */
+	/* Stamp before read: a change during the read is detected later. */
 	int r = io_file_stamp(io, &chain->stamp);
 
 	if (r == 0)
@@ -72,8 +76,8 @@ static int open_images(struct chain *chain, struct io *io, int flags)
 	if (r < 0)
 		return r;
 	steal(own);
-	r = parent_cache_open(chain->cache, leaf, 0, chain->leaf_path,
-			      !(flags & CHAIN_NO_LOCK), &chain->parent);
+	r = parent_open_all(chain->cache, leaf, 0, chain->leaf_path,
+			    !(flags & CHAIN_NO_LOCK), &chain->parent);
 	if (r == 0)
 		r = list_images(chain, leaf);
 	if (r < 0) {
@@ -143,5 +147,88 @@ int chain_close(struct chain *chain)
 	int r = image_close(chain->images[0]);
 
 	chain_destroy(chain);
+	return r;
+}
+
+int chain_upgrade_lock(struct chain *chain, const char *path)
+{
+	struct image *leaf = chain->images[0];
+
+	/* A leaf that was downgraded is still open for writing. */
+	if (leaf->writable)
+		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
+	return lock_upgrade(parent_cache_store(chain->cache), path,
+			    &chain->images[0]);
+}
+
+int chain_downgrade_lock(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	int r = image_end_writes(leaf);
+
+	if (r == 0)
+		r = io_file_stamp(leaf->io, &chain->stamp);
+	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
+}
+
+const struct file_stamp *chain_stamp(const struct chain *chain)
+{
+	return &chain->stamp;
+}
+
+void chain_abandon(struct chain *chain)
+{
+	/* Formats do not write to an image that has failed. */
+	atomic_store(&chain->images[0]->failed, -ESTALE);
+	chain_close(chain);
+}
+
+int chain_check_leaf(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+
+	if (chain->replaced || parent_image_matches_file(leaf) != 0)
+		return 0;
+	chain->replaced = true;
+	return image_fail(leaf, chain_fail_replaced(chain));
+}
+
+/* A change of attributes only leaves the tables in memory valid. */
+static bool leaf_is_current(struct chain *chain)
+{
+	struct image *leaf = chain->images[0];
+	struct file_stamp now;
+
+	if (io_file_stamp(leaf->io, &now) < 0 ||
+	    file_stamp_same(&chain->stamp, &now))
+		return true;
+	if (!file_stamp_same_data(&chain->stamp, &now) ||
+	    parent_image_matches_file(leaf) == 0)
+		return false;
+	chain->stamp = now;
+	return true;
+}
+
+bool chain_is_current(struct chain *chain)
+{
+	return leaf_is_current(chain) &&
+	       parent_cache_is_current(chain->cache, chain->parent);
+}
+
+int chain_warning(const struct chain *chain, unsigned depth, char **ret)
+{
+	struct image *child = chain_image(chain, depth);
+	struct parent_ref ref;
+	int r;
+
+	*ret = NULL;
+	if (depth == chain_depth(chain))
+		return 0;
+	r = image_parent(child, &ref);
+	if (r < 0)
+		return r;
+	r = parent_time_warning(child, chain_image(chain, depth + 1)->io, &ref,
+				ret);
+	parent_ref_fini(&ref);
 	return r;
 }

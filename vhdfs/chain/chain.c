@@ -1,115 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading and writing a leaf and its parents as one disk.
+ * Chain I/O: read, write, zero and map a leaf and its parents as one disk.
  *
- * READS ask the leaf where a piece is, under the leaf's lock, and read it there
- * if it is the leaf's own: between the answer and the read nothing may move.
- * What the leaf leaves to its parents is read without its lock, for they never
- * change; where they have it is asked of them once (map-cache.h).
+ * READS map a range in the leaf and read it there under the leaf's lock, so
+ * that the block cannot move between the two.  A range that the leaf does not
+ * store is read from the parents without the leaf's lock, because parents do
+ * not change; their block map is cached (map-cache.h).
  *
- * WRITES of whole sectors go to the leaf as they are.  A sector that is written
- * in part is read from the merged view, patched and written whole, and no other
- * write may come in between: so writes that are aligned hold `edge` shared,
- * others exclusively.
+ * WRITES of whole sectors go to the leaf.  A write of part of a sector is a
+ * read-modify-write of the merged disk, and no other write may come in between:
+ * so aligned writes hold rmw_lock shared, others exclusively.
  *
- * ZEROS.  Whether anything would show through a hole in the leaf is known here
- * alone, so this file asks the parents and tells the leaf (ZERO_BELOW).
+ * ZEROS.  Only this file knows both the leaf and its parents: it checks whether
+ * the parents read as zeros, and passes the result to the leaf (ZERO_BELOW).
  *
- * SYNCS.  What a client that syncs each little write gets besides: copyup.c.
+ * COPY-UP.  A client that syncs after every write: see copyup.c.
  *
- * Locks, in the order in which they are taken: edge, then the lock of one
- * image.
+ * Locks: see chain.h.
  */
 #include "config.h"
 
-#include "chain/chain-internal.h"
+#include "chain/chain.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "chain/parent-cache.h"
-#include "chain/map-cache.h"
-#include "chain/lock-upgrade.h"
-#include "chain/chain-map.h"
+#include "chain/chain-internal.h"
+#include "chain/copyup.h"
+#include "chain/parent-image.h"
 #include "io/blocking.h"
 
-int chain_upgrade_lock(struct chain *chain, const char *path)
-{
-	struct image *leaf = chain->images[0];
-
-	/* It was open for writing before, and was not written since. */
-	if (leaf->writable)
-		return io_lock(leaf->io, IO_LOCK_EXCLUSIVE);
-	return lock_upgrade(parent_cache_store(chain->cache), path,
-			    &chain->images[0]);
-}
-
-int chain_downgrade_lock(struct chain *chain)
-{
-	struct image *leaf = chain->images[0];
-	int r = image_end_writes(leaf);
-
-	if (r == 0)
-		r = io_file_stamp(leaf->io, &chain->stamp);
-	return r < 0 ? r : io_lock(leaf->io, IO_LOCK_SHARED);
-}
-
-const struct file_stamp *chain_stamp(const struct chain *chain)
-{
-	return &chain->stamp;
-}
-
-void chain_abandon(struct chain *chain)
-{
-	/* A format writes nothing to an image that has failed. */
-	atomic_store(&chain->images[0]->failed, -ESTALE);
-	chain_close(chain);
-}
-
-static int fail_leaf_replaced(const struct chain *chain)
+int chain_fail_replaced(const struct chain *chain)
 {
 	return fail(-ESTALE,
 		    "%s: was replaced by another program while it was open "
 		    "for writing; what was written since is lost; close it, "
 		    "then open it again",
 		    chain->images[0]->io->name);
-}
-
-int chain_check_leaf(struct chain *chain)
-{
-	struct image *leaf = chain->images[0];
-
-	if (chain->replaced || parent_image_matches_file(leaf) != 0)
-		return 0;
-	chain->replaced = true;
-	return image_fail(leaf, fail_leaf_replaced(chain));
-}
-
-/* A change of attributes alone leaves what is in memory true. */
-static bool leaf_is_current(struct chain *chain)
-{
-	struct image *leaf = chain->images[0];
-	struct file_stamp now;
-
-	if (io_file_stamp(leaf->io, &now) < 0 ||
-	    file_stamp_same(&chain->stamp, &now))
-		return true;
-	if (!file_stamp_same_data(&chain->stamp, &now) ||
-	    parent_image_matches_file(leaf) == 0)
-		return false;
-	chain->stamp = now;
-	return true;
-}
-
-bool chain_is_current(struct chain *chain)
-{
-	return leaf_is_current(chain) &&
-	       parent_cache_is_current(chain->cache, chain->parent);
 }
 
 struct image *chain_leaf(const struct chain *chain)
@@ -144,7 +74,7 @@ uint64_t chain_size(const struct chain *chain)
 	return chain->images[0]->size;
 }
 
-/* Does b, which comes right after a on the disk, go on where a ends? */
+/* Whether b, which follows a on the disk, also follows it in the same file. */
 static bool continues(const struct chain_extent *a,
 		      const struct chain_extent *b)
 {
@@ -153,10 +83,10 @@ static bool continues(const struct chain_extent *a,
 }
 
 /*
- * Data that lies in a hole of its file is zeros, and so is what a file that is
- * too short lacks.  Finding out costs a call, so it is not done to read.
+ * Changes a data extent into zeros where its file has a hole, or ends.  That
+ * costs a system call, so reads do without it.
  */
-static int refine(const struct chain *chain, struct chain_extent *e)
+static int find_holes(const struct chain *chain, struct chain_extent *e)
 {
 	uint32_t sector_size = chain->images[0]->sector_size;
 	uint64_t n = e->len, file_size;
@@ -171,7 +101,7 @@ static int refine(const struct chain *chain, struct chain_extent *e)
 	if (r < 0)
 		return r;
 	n = data ? round_up(n, sector_size) : round_down(n, sector_size);
-	/* A hole that is no whole sector is none. */
+	/* A hole smaller than a sector is data. */
 	if (!n) {
 		data = true;
 		n = sector_size;
@@ -186,8 +116,8 @@ static int refine(const struct chain *chain, struct chain_extent *e)
 }
 
 /*
- * The first extent of whole sectors, with neighbours joined.  No lock is held
- * all the while: a disk may be one extent of 64 TiB.
+ * The first extent of whole sectors, with adjacent ones merged.  No lock is
+ * held for the whole loop: a disk may be one extent of 64 TiB.
  */
 static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		      struct chain_extent *ret)
@@ -199,7 +129,7 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		r = chain_map_layers(chain->images, chain->depth + 1,
 				     off + whole.len, len - whole.len, &next);
 		if (r == 0)
-			r = refine(chain, &next);
+			r = find_holes(chain, &next);
 		if (r < 0 || (whole.len && !continues(&whole, &next)))
 			break;
 		next.len += whole.len;
@@ -208,7 +138,7 @@ static int map_joined(struct chain *chain, uint64_t off, uint64_t len,
 		else
 			whole = next;
 	}
-	/* What came before a failure is told; the next call meets it again. */
+	/* Return the extent before the error; the next call gets the error. */
 	if (r < 0 && !whole.len)
 		return r;
 	*ret = whole;
@@ -235,43 +165,7 @@ int chain_map(struct chain *chain, uint64_t off, uint64_t len,
 	return 0;
 }
 
-static int fail_replaced(const struct chain *chain)
-{
-	return fail(-ESTALE,
-		    "%s: a parent was replaced by another image while it was "
-		    "in use; restore the parent, then open the image again",
-		    chain->images[0]->io->name);
-}
-
-int chain_read_parents(struct chain *chain, uint8_t *buf, uint64_t off,
-		       size_t len)
-{
-	if (chain->parent && atomic_load_explicit(&chain->parent->replaced,
-						  memory_order_relaxed))
-		return fail_replaced(chain);
-	while (len) {
-		struct map_cache_extent e = { .len = len };
-		int r = 0;
-
-		/* Without a parent what the leaf does not have is zeros. */
-		if (chain->parent)
-			r = map_cache_lookup(chain->parent->map, off, len, &e);
-		if (r < 0)
-			return r;
-		if (!e.io)
-			memset(buf, 0, e.len);
-		else
-			r = io_read_padded(e.io, buf, e.len, e.file_off);
-		if (r < 0)
-			return r;
-		buf += e.len;
-		off += e.len;
-		len -= e.len;
-	}
-	return 0;
-}
-
-/* Reads the first piece: the number of bytes. */
+/* Reads the first extent of [off, off + len): the number of bytes. */
 static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
 			  size_t len)
 {
@@ -279,6 +173,7 @@ static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
 	struct extent e;
 	int r;
 
+	/* Without a parent, EXTENT_PARENT reads as zeros. */
 	image_lock_map(leaf);
 	r = image_map(leaf, off, len, &e);
 	if (r == 0 && e.kind == EXTENT_HERE)
@@ -287,14 +182,12 @@ static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
 	if (r == 0 && e.kind == EXTENT_ZERO)
 		memset(buf, 0, e.len);
 	else if (r == 0 && e.kind == EXTENT_PARENT)
-		r = chain_read_parents(chain, buf, off, e.len);
+		r = parent_image_read(chain->parent, leaf->io->name, buf, off,
+				      e.len);
 	return r < 0 ? r : (ssize_t)e.len;
 }
 
-/*
- * Whole sectors of the leaf only: drivers answer for those.  What begins or
- * ends inside a sector is read through a sector's buffer.
- */
+/* Reads whole sectors, the unit that formats map. */
 static int read_aligned(struct chain *chain, uint8_t *buf, uint64_t off,
 			size_t len)
 {
@@ -312,16 +205,16 @@ static int read_aligned(struct chain *chain, uint8_t *buf, uint64_t off,
 
 enum { SECTOR_MAX = 4096 };
 
-/* How much of [off, off + len) lies in the sector that off is in. */
+/* The number of bytes of [off, off + len) that lie in off's sector. */
 static size_t within_sector(uint32_t sector_size, uint64_t off, size_t len)
 {
 	return min_u64(len, sector_size - off % sector_size);
 }
 
 /*
- * Goes through [off, off + len) as an edge in part, whole sectors, and an edge
- * in part again, whichever there are.  Returns the length of the next such
- * piece, and whether it is a part of a sector.
+ * Splits [off, off + len) into at most three pieces: part of a sector, whole
+ * sectors, part of a sector.  Returns the length of the first piece, and
+ * whether it is part of a sector.
  */
 static size_t next_piece(uint32_t sector_size, uint64_t off, size_t len,
 			 bool *ret_part)
@@ -351,7 +244,7 @@ int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len)
 
 	assert(range_within(off, len, chain_size(chain)));
 	if (chain->replaced)
-		return fail_leaf_replaced(chain);
+		return chain_fail_replaced(chain);
 	while (len) {
 		size_t n = next_piece(sector_size, off, len, &part);
 		int r = part ? read_part(chain, at, off, n, sector_size)
@@ -366,7 +259,8 @@ int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len)
 	return 0;
 }
 
-/* buf null: zeros. edge is held exclusively. */
+/* Read-modify-write of part of a sector; buf null: zeros.  rmw_lock is held
+ * exclusively. */
 static int write_part(struct chain *chain, const uint8_t *buf, uint64_t off,
 		      size_t len, uint32_t sector_size)
 {
@@ -383,8 +277,8 @@ static int write_part(struct chain *chain, const uint8_t *buf, uint64_t off,
 	return image_write(chain->images[0], sector, start, sector_size);
 }
 
-/* Do all parents read zeros there? */
-static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
+/* 1 if all parents read as zeros in [off, off + len), 0 if not, or an error. */
+static int parents_are_zero(struct chain *chain, uint64_t off, uint64_t len)
 {
 	while (len) {
 		struct chain_extent e;
@@ -392,7 +286,7 @@ static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
 					 len, &e);
 
 		if (r == 0)
-			r = refine(chain, &e);
+			r = find_holes(chain, &e);
 		if (r < 0)
 			return r;
 		if (!e.zero)
@@ -403,7 +297,8 @@ static int zero_below(struct chain *chain, uint64_t off, uint64_t len)
 	return 1;
 }
 
-/* Whole sectors, a block at a time: what lies below each may differ. */
+/* Zeros whole sectors, one block at a time: the parents may have data below
+ * one block and none below the next. */
 static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 			bool punch)
 {
@@ -417,7 +312,7 @@ static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 		if (chain->depth && leaf->block_size)
 			n = min_u64(n,
 				    leaf->block_size - off % leaf->block_size);
-		r = zero_below(chain, off, n);
+		r = parents_are_zero(chain, off, n);
 		if (r >= 0)
 			r = image_zero(leaf, off, n,
 				       flags | (r ? ZERO_BELOW : 0));
@@ -429,7 +324,7 @@ static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 	return 0;
 }
 
-static void lock_edge(struct chain *chain, bool aligned)
+static void lock_rmw(struct chain *chain, bool aligned)
 {
 	if (aligned)
 		io_rdlock(&chain->rmw_lock);
@@ -437,7 +332,7 @@ static void lock_edge(struct chain *chain, bool aligned)
 		io_wrlock(&chain->rmw_lock);
 }
 
-/* The most that is zeroed in one piece: size_t may be small. */
+/* The maximum that is zeroed in one piece: size_t may have 32 bits. */
 static const uint64_t ZERO_STEP = GIB(1);
 
 int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
@@ -447,7 +342,7 @@ int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
 	int r = 0;
 
 	assert(range_within(off, len, chain_size(chain)));
-	lock_edge(chain, is_aligned(off | len, sector_size));
+	lock_rmw(chain, is_aligned(off | len, sector_size));
 	while (r == 0 && len) {
 		size_t n = next_piece(sector_size, off, min_u64(len, ZERO_STEP),
 				      &part);
@@ -466,14 +361,14 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 	uint64_t start = off;
 	uint32_t sector_size = chain->images[0]->sector_size;
 	const uint8_t *at = buf;
-	bool part, completes;
+	bool part, copyup;
 	int r = 0;
 
 	assert(range_within(off, len, chain_size(chain)));
 	if (chain->replaced)
-		return fail_leaf_replaced(chain);
-	completes = len && copyup_is_due(chain, off, len);
-	lock_edge(chain, is_aligned(off | len, sector_size));
+		return chain_fail_replaced(chain);
+	copyup = len && copyup_is_due(chain, off, len);
+	lock_rmw(chain, is_aligned(off | len, sector_size));
 	while (r == 0 && len) {
 		size_t n = next_piece(sector_size, off, len, &part);
 
@@ -484,7 +379,7 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 		len -= n;
 	}
 	pthread_rwlock_unlock(&chain->rmw_lock);
-	if (r == 0 && completes)
+	if (r == 0 && copyup)
 		copyup_finish(chain, start);
 	return r;
 }

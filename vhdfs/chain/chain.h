@@ -2,16 +2,33 @@
 /*
  * A chain: a leaf image and its parents, read and written as one disk.
  *
- * The leaf is the chain's own.  The parents are shared: every chain of one
- * struct parent_cache that goes through the same file uses the same open image,
- * and so holds no second copy of its tables.  Parents are opened for reading,
- * locked against writers, and never modified.
+ * Only the chain uses the leaf.  The parents are shared: all chains of one
+ * struct parent_cache that go through the same file use the same open image, so
+ * its tables are in memory once.  Parents are opened for reading, locked
+ * against writers, and never modified.
  *
- * The disk is the leaf's.  A parent's disk may be smaller or larger: beyond its
- * end it has zeros.
+ * The disk has the leaf's size.  A parent's disk may be smaller or larger:
+ * beyond its end it reads as zeros.
  *
- * THREADS: a chain may be used by any number of threads at once; opening and
- * closing too, on one family.
+ * THREADS.  Any number of threads may read, write, zero, map and flush one
+ * chain at once, and may open and close chains of one cache at once.  Functions
+ * that say so need the chain to themselves.
+ *
+ * LOCKS, in the order in which a thread takes them.  The locks of the store and
+ * of a view (store/) come before.
+ *
+ *  1. chain.rmw_lock (read-modify-write): shared by writes of whole sectors,
+ *     exclusive for a write of part of a sector and for copy-up.  A read takes
+ *     none.
+ *  2. image.flush_lock of the leaf: one flush at a time.  A write that fills
+ *     the table cache flushes with rmw_lock held.
+ *  3. image.lock: the block map, shared for reads and writes in place,
+ *     exclusive to allocate.  Of one image at a time: the leaf's lock is
+ *     released before a parent's is taken.
+ *  4. table_cache.load_lock of that image (format/table-cache.h).
+ *
+ * parent_cache.lock is taken by open, close and the checks of files only, never
+ * together with one of these; no I/O is done and no lock is taken under it.
  */
 #ifndef VHDFS_CHAIN_CHAIN_H
 #define VHDFS_CHAIN_CHAIN_H
@@ -22,154 +39,116 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "chain/chain-map.h"
+#include "chain/parent-cache.h"
+#include "chain/parent-search.h"
+#include "chain/parent-warning.h"
 #include "format/image.h"
 #include "io/io-file.h"
 
-struct root_dir; /* io/rootdir.h */
-
-enum { CHAIN_DEPTH_MAX = 256 };
-
-/* The images that are open as parents, and where parents are looked for. */
-struct parent_cache;
-
-/*
- * places[0] is the store (or AT_FDCWD, unconfined); the others are searched by
- * base name alone (-o parents=DIR).  The places stay the caller's and must
- * outlive the family.
- */
-int parent_cache_new(const struct root_dir *roots, size_t n_roots,
-		     struct parent_cache **ret);
-/* All chains are closed. */
-void parent_cache_free(struct parent_cache *cache);
-
-/* The file was changed, or may have been: chains that are opened after this
- * read it anew, and chains that read through another image than the one that
- * they opened get -ESTALE. */
-void parent_cache_file_changed(struct parent_cache *cache, dev_t dev,
-			       ino_t ino);
-
-/* How to open a chain. */
+/* Flags of chain_open and chain_reopen. */
 enum {
 	CHAIN_WRITABLE = 1,
-	/* Take no locks: for looking at images that somebody else may hold. */
+	/* Take no locks: to inspect images that another process may have
+	 * open. */
 	CHAIN_NO_LOCK = 2,
-	/* A leaf that no format claims is raw. */
+	/* A leaf of no known format is opened as raw. */
 	CHAIN_RAW = 4,
-	/* The leaf is raw whatever is in it. */
+	/* The leaf is opened as raw whatever its format. */
 	CHAIN_ALWAYS_RAW = 8,
 };
 
 struct chain;
 
 /*
- * Opens the image at path (in places[0]) and its parents.  Errors: what
- * image_open has; -ENOENT a parent that is nowhere; -ESTALE one with another
- * identity or sector size; -ELOOP; -EBUSY the leaf or a parent is in use;
- * -EROFS.
+ * Opens the image at path in the store, and its parents.  Errors, with a
+ * message: those of image_open; -ENOENT: a parent was not found; -ESTALE: a
+ * parent has another identifier or sector size; -ELOOP: a cycle, or more than
+ * CHAIN_DEPTH_MAX parents; -EBUSY: the leaf or a parent is in use; -EROFS.
  */
 int chain_open(struct parent_cache *cache, const char *path, int flags,
 	       struct chain **ret);
 /*
- * The same of a leaf that a process before had open and locked, with locks:
- * through its descriptor, and its parents through theirs, whatever has become
- * of their names and permissions.  -ENOENT, without words: there is none.
+ * Opens a leaf that the previous process had open and locked (io/recovery.h):
+ * through its inherited descriptor, and its parents through theirs, whatever
+ * their names and permissions are now.  Takes locks.  Errors: as chain_open;
+ * -ENOENT without a message: there is no such descriptor.
  */
 int chain_reopen(struct parent_cache *cache, dev_t dev, ino_t ino, int flags,
 		 struct chain **ret);
-/* As image_close, for the leaf; parents nobody else uses are closed too. */
+/* As image_close, for the leaf; closes parents that no other chain uses.
+ * Frees the chain even if it returns an error. */
 int chain_close(struct chain *chain);
+/* Closes a chain without a change of its files. */
+void chain_abandon(struct chain *chain);
 
 /*
- * A parent found for ref, which child says, that lies in directory dir (real
- * path as root_dir_open gave it, "" for the place's root): where it is.  Opens
- * nothing for longer than it takes.  *ret_path is as user.vhdfs.parent shows
- * it: relative to places[0] when it is there and confined, else absolute;
- * *ret_dev and *ret_ino say which file it is.
- */
-int parent_cache_find(struct parent_cache *cache, const char *child_path,
-		      const struct parent_ref *ref, const struct image *child,
-		      char **ret_path, dev_t *ret_dev, ino_t *ret_ino);
-
-/*
- * From reading to writing and back, for a chain that was opened with locks.
- * Nobody else can take the leaf's lock in between.  path is where the leaf is
- * now (as chain_open's).  When chain_upgrade_lock fails the chain is open for
- * reading as before; -EAGAIN: there is another file at path.
- * chain_downgrade_lock flushes; when it fails the chain is to be closed. Nobody
- * else uses the chain meanwhile.
+ * Upgrades a chain that was opened with locks from reading to writing, and back
+ * again; no other process can lock the leaf in between.  path: where the leaf
+ * is now, as for chain_open.  When chain_upgrade_lock fails the chain is open
+ * for reading as before; -EAGAIN: path leads to another file.
+ * chain_downgrade_lock flushes; when it fails the caller closes the chain.
+ * Both need the chain to themselves.
  */
 int chain_upgrade_lock(struct chain *chain, const char *path);
 int chain_downgrade_lock(struct chain *chain);
 
 /*
- * For a chain that is open for reading: are its files what was opened?  False
- * where another program changed one: then it is to be opened anew.
+ * Whether the files of a chain that is open for reading still hold what was
+ * opened.  If not, another program has changed a file: close the chain and open
+ * it again.
  */
 bool chain_is_current(struct chain *chain);
-/* Of the leaf's file, when it was opened for reading. */
+/* Stamp of the leaf's file, from when it was opened for reading. */
 const struct file_stamp *chain_stamp(const struct chain *chain);
-
-/* Closes one that is not, without a change of its files. */
-void chain_abandon(struct chain *chain);
 /*
- * For a chain that is open for writing: where another program has put another
- * image into the leaf's file, all later reads and writes fail, and nothing more
- * is written to the file, at its close neither: -ESTALE with words.  No
- * other thread uses the chain meanwhile.
+ * For a chain that is open for writing: -ESTALE with a message if another
+ * program has put another image into the leaf's file.  All later reads and
+ * writes then fail, and nothing is written to the file any more, not at the
+ * close either.  Needs the chain to itself.
  */
 int chain_check_leaf(struct chain *chain);
 
 struct image *chain_leaf(const struct chain *chain);
-/* Number of parents: 0 for a chain of one image. */
+/* Number of parents; 0 for a chain of one image. */
 unsigned chain_depth(const struct chain *chain);
 /* 0 is the leaf, chain_depth() the last parent. */
 struct image *chain_image(const struct chain *chain, unsigned depth);
-/* Where the image at that depth is: see root_dir_open's ret_real; a parent from
- * a further place is absolute. */
+/* Path of the image at that depth: relative as root_dir_open returns it, or
+ * absolute for a parent from another root directory than the store. */
 const char *chain_path(const struct chain *chain, unsigned depth);
+/* Of the merged disk, in bytes. */
 uint64_t chain_size(const struct chain *chain);
 /*
- * *ret: one line of words where the parent of the image at that depth was
- * modified after its child was made, as far as the child says (VHD), or is a
- * copy; the caller's to free. Null where there is nothing to say. 0, or -errno.
+ * *ret: a line of text if the file of the parent of the image at that depth was
+ * modified after the child was made, as far as the child records it (VHD), or
+ * null; the caller frees it.  0, or -errno.
  */
 int chain_warning(const struct chain *chain, unsigned depth, char **ret);
-/* The same of a child and its parent's file, by the reference that the child
- * has. */
-int parent_time_warning(const struct image *child, const struct io *parent,
-			const struct parent_ref *ref, char **ret);
-
-/* What the merged disk has at an offset. */
-struct chain_extent {
-	bool zero;
-	/* Who holds it: 0 the leaf, ...; -1 for a zero that nobody holds. */
-	int depth;
-	uint64_t len;
-	struct io *io; /* where the data is; null for zeros */
-	uint64_t file_off;
-};
 
 /*
- * The first extent of [off, off + len): at least a byte and at most len.
- * Neighbours that go on in the same file at the same place are one extent.
- * For a writable chain the answer may be old when it arrives.
+ * The first extent of [off, off + len), which lies on the disk: at least one
+ * byte, at most len.  Adjacent ranges of one file are one extent.  Of a
+ * writable chain the result may be out of date when it is returned.
  */
 int chain_map(struct chain *chain, uint64_t off, uint64_t len,
 	      struct chain_extent *ret);
 
 /*
- * Any offset and length that lie on the disk.  A read that runs beside a write
- * of the same bytes sees, of each sector, the old or the new.
+ * Offsets and lengths are in bytes, need no alignment, and lie on the disk.  A
+ * read concurrent with a write of the same bytes returns the old or the new
+ * bytes of each sector.
  */
 int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len);
 int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len);
-/* punch: give the space back where nothing shows through. */
+/* Makes the range read as zeros.  punch: also free its space where no parent
+ * has data. */
 int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
+/* As image_flush, for the leaf. */
 int chain_flush(struct chain *chain);
-/* As image_end_writes, for the leaf: nobody else uses the chain meanwhile. */
+/* As image_end_writes, for the leaf.  Needs the chain to itself. */
 int chain_end_writes(struct chain *chain);
 
 DEFINE_CLEANUP(struct chain *, chain_close);
-DEFINE_CLEANUP(struct parent_cache *, parent_cache_free);
 
 #endif

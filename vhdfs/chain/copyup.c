@@ -1,39 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * First writes of who syncs each of them.
+ * Copy-up: on a synced first write, copy the surrounding 64 KiB from the
+ * parents into the leaf.
  *
- * A first write that is synced costs two syncs of the file: the data must be
- * there before a table tells of it.  A write in place costs one.  So where a
- * client syncs one write after the other, a first write brings the rest of its
- * unit of 64 KiB along, as the parents have it, and the next ones there are in
- * place.  Nobody who reads can tell, neither before a crash nor after: the leaf
- * has then what it showed anyway.  It costs space in the leaf, at worst a unit
- * for each write; that is why nobody else's writes do it.
+ * A first write that is synced costs two syncs of the file, because the data
+ * must be durable before the table that refers to it.  A write in place costs
+ * one.  After a copy-up the client's next writes to the same 64 KiB are in
+ * place.  Readers see no difference, before or after a crash: the leaf then
+ * stores what it read as before.
+ *
+ * A copy-up costs space in the leaf, at worst 64 KiB a write.  So it is done
+ * only for a client that syncs after every write: there was one write only
+ * between the last two flushes, and this is the first write since.
  */
 #include "config.h"
 
-#include "chain/chain-internal.h"
+#include "chain/copyup.h"
 
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "format/image.h"
+#include "chain/chain-internal.h"
+#include "chain/parent-image.h"
 #include "io/blocking.h"
 
 enum {
 	COPYUP_MAX = 64 << 10,
-	/* Writes between two flushes that are not one after the other. */
+	/* So many writes between two flushes are not synced one by one. */
 	MANY_WRITES = 2,
 };
 
-/* Not over a block's end: that would give the next one a place. */
+/* At most a block, so that a copy-up allocates no other block. */
 static uint64_t copyup_size(const struct image *leaf)
 {
 	return leaf->block_size ? min_u64(leaf->block_size, COPYUP_MAX)
 				: COPYUP_MAX;
 }
 
-/* The first piece of [off, end), as image_map has it. */
+/* image_map of [off, end), under the leaf's lock. */
 static int map_piece(struct image *leaf, uint64_t off, uint64_t end,
 		     struct extent *ret)
 {
@@ -45,8 +49,8 @@ static int map_piece(struct image *leaf, uint64_t off, uint64_t end,
 	return r;
 }
 
-/* Is something of [off, end) left to the parents? */
-static bool lacks(struct image *leaf, uint64_t off, uint64_t end)
+/* Whether a part of [off, end) is not stored in the leaf. */
+static bool has_unstored(struct image *leaf, uint64_t off, uint64_t end)
 {
 	while (off < end) {
 		struct extent e;
@@ -60,10 +64,10 @@ static bool lacks(struct image *leaf, uint64_t off, uint64_t end)
 	return false;
 }
 
-/* Stores what of [off, end) is left to the parents; edge is held exclusively,
- * and buf has room for all of it. */
-static int store_rest(struct chain *chain, uint8_t *buf, uint64_t off,
-		      uint64_t end)
+/* Copies what the leaf does not store of [off, end) from the parents.  buf has
+ * room for the whole range; rmw_lock is held exclusively. */
+static int copy_unstored(struct chain *chain, uint8_t *buf, uint64_t off,
+			 uint64_t end)
 {
 	struct image *leaf = chain->images[0];
 
@@ -72,7 +76,8 @@ static int store_rest(struct chain *chain, uint8_t *buf, uint64_t off,
 		int r = map_piece(leaf, off, end, &e);
 
 		if (r == 0 && e.kind == EXTENT_PARENT) {
-			r = chain_read_parents(chain, buf, off, e.len);
+			r = parent_image_read(chain->parent, leaf->io->name,
+					      buf, off, e.len);
 			if (r == 0)
 				r = image_write(leaf, buf, off, e.len);
 		}
@@ -83,7 +88,8 @@ static int store_rest(struct chain *chain, uint8_t *buf, uint64_t off,
 	return 0;
 }
 
-/* Counts a write: is it the first after a flush, by who syncs each? */
+/* Counts a write: whether it is the first since a flush, and the client syncs
+ * after every write. */
 static bool syncs_each(struct chain *chain)
 {
 	return atomic_load(&chain->writes) < MANY_WRITES &&
@@ -98,21 +104,22 @@ bool copyup_is_due(struct chain *chain, uint64_t off, size_t len)
 
 	return chain->parent && syncs_each(chain) &&
 	       off / size == (off + len - 1) / size &&
-	       lacks(leaf, round_down(off, leaf->sector_size),
-		     round_up(off + len, leaf->sector_size));
+	       has_unstored(leaf, round_down(off, leaf->sector_size),
+			    round_up(off + len, leaf->sector_size));
 }
 
 void copyup_finish(struct chain *chain, uint64_t off)
 {
-	uint64_t size = copyup_size(chain->images[0]);
+	struct image *leaf = chain->images[0];
+	uint64_t size = copyup_size(leaf);
 	uint64_t start = round_down(off, size);
-	uint64_t end = min_u64(start + size, chain_size(chain));
+	uint64_t end = min_u64(start + size, leaf->size);
 	uint8_t *buf = malloc(end - start);
 
 	if (!buf)
 		return;
 	io_wrlock(&chain->rmw_lock);
-	if (store_rest(chain, buf, start, end) < 0)
+	if (copy_unstored(chain, buf, start, end) < 0)
 		atomic_store(&chain->syncs_each, false);
 	pthread_rwlock_unlock(&chain->rmw_lock);
 	free(buf);

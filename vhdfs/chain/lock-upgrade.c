@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A lock belongs to one opening of a file, and the one for writing needs an
- * opening of its own.  ORDER:
+ * Lock upgrade: an image that is open for reading is opened for writing, and
+ * at every moment at least one of both descriptors has the file locked.
  *
- *   1. the new opening takes the lock that the old one has, for reading: both
- *      may have that
- *   2. the old one lets go
- *   3. the new one changes its lock to the one for writing, which the kernel
- *      does at once or refuses, and then leaves it as it is
- *   4. where it was refused: the old one locks again, and then the new one
- *      lets go
+ * A lock belongs to one open file description, and writing needs another one
+ * than reading.  ORDER:
  *
- * So there is no moment in which nobody of us holds the file, and nobody else
- * can begin to write what is being read here.
+ *   1. the new descriptor takes a shared lock, beside the old one's
+ *   2. the old descriptor is unlocked
+ *   3. the new descriptor's lock becomes exclusive; the kernel does that in one
+ *      step, or refuses and leaves the shared lock
+ *   4. if it was refused: the old descriptor takes a shared lock again, then
+ *      the new one is closed
+ *
+ * So no other process can begin to write while this one reads.
  */
 #include "config.h"
 
@@ -24,7 +25,7 @@
 #include "format/registry.h"
 #include "io/rootdir.h"
 
-static int take_lock_over(struct io *io, struct io *old)
+static int move_lock(struct io *io, struct io *old)
 {
 	struct error why;
 	int r = io_lock(io, IO_LOCK_SHARED); /* 1 */
@@ -42,7 +43,7 @@ static int take_lock_over(struct io *io, struct io *old)
 	return r;
 }
 
-/* The writer got the lock, but could not open the image. */
+/* The new descriptor is locked exclusively, but does not replace the old. */
 static void give_lock_back(struct io *io, struct io *old)
 {
 	struct error why = *error_last();
@@ -52,8 +53,8 @@ static void give_lock_back(struct io *io, struct io *old)
 		error_set(&why);
 }
 
-/* What the writer opened is another image than the one being read. */
-static int refuse_other(struct image *other, struct io *old)
+/* The file holds another image than the one that is open for reading. */
+static int fail_replaced(struct image *other, struct io *old)
 {
 	int r = fail(-EAGAIN, "%s: was replaced by another image", old->name);
 	struct error why = *error_last();
@@ -75,7 +76,7 @@ int lock_upgrade(const struct root_dir *rootdir, const char *path,
 		return r;
 	if (io->dev != old->io->dev || io->ino != old->io->ino)
 		return fail(-EAGAIN, "%s: was replaced", path);
-	r = take_lock_over(io, old->io);
+	r = move_lock(io, old->io);
 	if (r < 0)
 		return r;
 	r = image_open(io, old->ops, &new);
@@ -85,7 +86,7 @@ int lock_upgrade(const struct root_dir *rootdir, const char *path,
 	}
 	steal(io);
 	if (!image_is_same(old, new))
-		return refuse_other(new, old->io);
+		return fail_replaced(new, old->io);
 	*image = new;
 	image_close(old);
 	return 0;

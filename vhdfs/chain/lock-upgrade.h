@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From a reader of an image to its writer; for chain.c. */
+/* Change of an open image's lock from shared to exclusive. */
 #ifndef VHDFS_CHAIN_LOCK_UPGRADE_H
 #define VHDFS_CHAIN_LOCK_UPGRADE_H
 
-#include "chain/chain.h"
+#include "format/image.h"
+
+struct root_dir; /* io/rootdir.h */
 
 /*
- * Puts in place of *image, which is open for reading and locked, the same open
- * for writing and locked so.  path is where its file is in place now; -EAGAIN
- * where that is another file.  Whatever fails, *image is as before.
+ * *image is open for reading and has a shared lock.  Replaces it by the same
+ * image, open for writing and locked exclusively; the old one is closed.  path:
+ * where its file is in rootdir now.  On error *image is unchanged.  -EAGAIN:
+ * path leads to another file.  -EBUSY: another process has the file open.
  */
 int lock_upgrade(const struct root_dir *rootdir, const char *path,
 		 struct image **image);

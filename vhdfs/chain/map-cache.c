@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A TREE of three levels, each node of which is a page of entries: the root has
- * one for each GiB of the disk, the next level one for each 2 MiB, the last one
- * for each 4 KiB.  A 2 MiB that is one extent has no page below it.
+ * Cached block map of the merged parents: a tree of three levels.
  *
- *   entry of the last two levels, by its lowest bits
- *     UNKNOWN  (0)  the images are to be asked
- *     DATA          bits 2 to 9: which image; from bit 10 on: where in its
- *                   file, in units of 512 bytes
+ * Each node is a page of entries.  The root has one entry for each GiB of the
+ * disk, the middle level one for each 2 MiB, the last level one for each 4 KiB.
+ * A range of 2 MiB that is one extent has no page in the last level.
+ *
+ *   entry of the last two levels, by its lowest two bits
+ *     UNKNOWN  (0)  not cached: map the images
+ *     DATA          bits 2 to 9: index of the image; from bit 10 on: offset in
+ *                   its file, in units of 512 bytes
  *     ZERO          reads as zeros
- *     PAGE          of the middle level alone: a pointer to a page below
+ *     PAGE          middle level only: pointer to a page of the last level
  *
- * An entry is written once, from UNKNOWN, and never changes after; two threads
- * that find the same out write the same.  What is not uniform over 4 KiB stays
- * UNKNOWN, and so does what is asked for when PAGES_MAX pages are in use: then
- * the images answer, as they did for the others the first time.
+ * An entry is written once, from UNKNOWN, and does not change afterwards; two
+ * threads that map the same range write the same value.  A range that is not
+ * uniform over 4 KiB stays UNKNOWN, and so does every new one once PAGES_MAX
+ * pages are in use: such a lookup maps the images each time.
  */
 #include "config.h"
 
@@ -29,7 +31,6 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "chain/chain.h"
 #include "chain/chain-map.h"
 
 enum {
@@ -137,8 +138,9 @@ static entry_t *fine_of(struct page_of_entries *page, uint64_t off)
 	return &page->entries[(off >> FINE_SHIFT) % ENTRIES];
 }
 
-/* The entry that answers for off; *ret_unit bytes have the same one. */
-static uint64_t find(struct map_cache *map, uint64_t off, uint64_t *ret_unit)
+/* The entry of off, which covers *ret_unit bytes. */
+static uint64_t find_entry(struct map_cache *map, uint64_t off,
+			   uint64_t *ret_unit)
 {
 	struct page_of_entries *page = atomic_load_explicit(
 		&map->root[off >> ROOT_SHIFT], memory_order_acquire);
@@ -154,7 +156,7 @@ static uint64_t find(struct map_cache *map, uint64_t off, uint64_t *ret_unit)
 	return load(fine_of(page_below(entry), off));
 }
 
-/* What a known entry says of off and what comes after it in its unit. */
+/* The extent from off to the end of the entry's unit; not UNKNOWN. */
 static struct map_cache_extent extent_of(const struct map_cache *map,
 					 uint64_t entry, uint64_t off,
 					 uint64_t unit)
@@ -170,7 +172,8 @@ static struct map_cache_extent extent_of(const struct map_cache *map,
 	return e;
 }
 
-/* UNKNOWN where an entry cannot say it. */
+/* The entry of an extent from skip bytes on; UNKNOWN if its file offset does
+ * not fit an entry. */
 static uint64_t entry_for(const struct chain_extent *e, uint64_t skip)
 {
 	uint64_t file_off = e->file_off + skip;
@@ -183,7 +186,7 @@ static uint64_t entry_for(const struct chain_extent *e, uint64_t skip)
 	       file_off / SECTOR << (KIND_BITS + IMAGE_BITS);
 }
 
-/* A page more, zeros; null where there are enough of them. */
+/* A new page of UNKNOWN entries; null if PAGES_MAX are in use. */
 static struct page_of_entries *new_page(struct map_cache *map)
 {
 	struct page_of_entries *page = NULL;
@@ -195,30 +198,30 @@ static struct page_of_entries *new_page(struct map_cache *map)
 	return page;
 }
 
-/* Somebody else was first with his page. */
+/* Frees a page that another thread has made first. */
 static void drop_page(struct map_cache *map, struct page_of_entries *page)
 {
 	free(page);
 	atomic_fetch_sub(&map->n_pages, 1);
 }
 
-/* The page of the middle level for off; null where there can be none. */
+/* The page of the middle level for off, made if needed; null: no room. */
 static struct page_of_entries *middle_page(struct map_cache *map, uint64_t off)
 {
 	_Atomic(struct page_of_entries *) *at = &map->root[off >> ROOT_SHIFT];
-	struct page_of_entries *there = atomic_load(at), *page;
+	struct page_of_entries *old = atomic_load(at), *page;
 
-	if (there)
-		return there;
+	if (old)
+		return old;
 	page = new_page(map);
-	if (!page || atomic_compare_exchange_strong(at, &there, page))
+	if (!page || atomic_compare_exchange_strong(at, &old, page))
 		return page;
 	drop_page(map, page);
-	return there;
+	return old;
 }
 
-/* The page below a middle entry that is not uniform; null where there can be
- * none, or somebody else found it to be uniform. */
+/* The page below a middle entry, made if needed; null: no room, or the entry
+ * is uniform now. */
 static struct page_of_entries *last_page(struct map_cache *map, entry_t *at)
 {
 	uint64_t entry = load(at);
@@ -236,19 +239,19 @@ static struct page_of_entries *last_page(struct map_cache *map, entry_t *at)
 	return kind_of(entry) == PAGE ? page_below(entry) : NULL;
 }
 
-/* Notes of all whole 4 KiB in [start, start + e->len) what e says. */
-static void note_fine(struct page_of_entries *page, uint64_t start,
-		      const struct chain_extent *e)
+/* Caches extent e, from start on, in the entries of 4 KiB that it fills. */
+static void store_fine(struct page_of_entries *page, uint64_t start,
+		       const struct chain_extent *e)
 {
 	for (uint64_t done = 0; done + FINE <= e->len; done += FINE)
 		atomic_store_explicit(fine_of(page, start + done),
 				      entry_for(e, done), memory_order_release);
 }
 
-/* Asks the images about the 4 KiB that off is in, and what goes on from there
- * in the same way. */
-static int learn_fine(struct map_cache *map, struct page_of_entries *page,
-		      uint64_t off)
+/* Maps the images from off's 4 KiB to the end of the extent there, and caches
+ * the result. */
+static int fill_fine(struct map_cache *map, struct page_of_entries *page,
+		     uint64_t off)
 {
 	uint64_t start = round_down(off, FINE);
 	uint64_t end = min_u64(round_down(off, COARSE) + COARSE, map->size);
@@ -256,12 +259,12 @@ static int learn_fine(struct map_cache *map, struct page_of_entries *page,
 	int r = chain_map_layers(map->images, map->n, start, end - start, &e);
 
 	if (r == 0)
-		note_fine(page, start, &e);
+		store_fine(page, start, &e);
 	return r;
 }
 
-/* Asks the images about the 2 MiB that off is in. */
-static int learn(struct map_cache *map, uint64_t off)
+/* Maps the images in off's 2 MiB, and caches the result. */
+static int fill(struct map_cache *map, uint64_t off)
 {
 	uint64_t start = round_down(off, COARSE);
 	uint64_t len = min_u64(COARSE, map->size - start);
@@ -286,12 +289,12 @@ static int learn(struct map_cache *map, uint64_t off)
 		}
 	}
 	last = last_page(map, at);
-	return last ? learn_fine(map, last, off) : 0;
+	return last ? fill_fine(map, last, off) : 0;
 }
 
-/* For off alone, as the images say. */
-static int ask(struct map_cache *map, uint64_t off, uint64_t len,
-	       struct map_cache_extent *ret)
+/* Maps the images without caching. */
+static int map_uncached(struct map_cache *map, uint64_t off, uint64_t len,
+			struct map_cache_extent *ret)
 {
 	struct chain_extent e;
 	int r = chain_map_layers(map->images, map->n, off, len, &e);
@@ -303,7 +306,7 @@ static int ask(struct map_cache *map, uint64_t off, uint64_t len,
 	return r;
 }
 
-/* The extent at off, of one entry or one answer. */
+/* The extent at off, at most one entry long. */
 static int map_one(struct map_cache *map, uint64_t off, uint64_t len,
 		   struct map_cache_extent *ret)
 {
@@ -313,14 +316,14 @@ static int map_one(struct map_cache *map, uint64_t off, uint64_t len,
 		*ret = (struct map_cache_extent){ .len = len };
 		return 0;
 	}
-	/* An entry may cover more than is left of the disk. */
+	/* The last entry may reach beyond the end of the disk. */
 	len = min_u64(len, map->size - off);
-	entry = find(map, off, &unit);
-	/* What is broken beside it is not its error. */
-	if (kind_of(entry) == UNKNOWN && learn(map, off) == 0)
-		entry = find(map, off, &unit);
+	entry = find_entry(map, off, &unit);
+	/* An error of fill may belong to another offset than off. */
+	if (kind_of(entry) == UNKNOWN && fill(map, off) == 0)
+		entry = find_entry(map, off, &unit);
 	if (kind_of(entry) == UNKNOWN)
-		return ask(map, off, len, ret);
+		return map_uncached(map, off, len, ret);
 	*ret = extent_of(map, entry, off, unit);
 	ret->len = min_u64(ret->len, len);
 	return 0;
@@ -332,7 +335,7 @@ int map_cache_lookup(struct map_cache *map, uint64_t off, uint64_t len,
 	struct map_cache_extent next;
 	int r = map_one(map, off, len, ret);
 
-	/* What is broken further on is not asked for yet. */
+	/* An error further on belongs to a later lookup. */
 	while (r == 0 && ret->len < len &&
 	       map_one(map, off + ret->len, len - ret->len, &next) == 0 &&
 	       next.io == ret->io &&

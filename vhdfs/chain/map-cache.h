@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a chain of parents says of each place, found once, kept, and shared by
- * all their children: parents never change while they are open, so how many of
- * them there are does not cost, and who only looks takes no lock.
+ * Cached block map of the merged parents, shared by all their children.  The
+ * parents do not change while they are open, so a lookup costs the same for
+ * any number of parents, and a lookup that hits the cache takes no lock.
  *
- * THREADS: map_cache_lookup may be called by any number of threads at once.
+ * THREADS: any number of threads may call map_cache_lookup at once.
  */
 #ifndef VHDFS_CHAIN_MAP_CACHE_H
 #define VHDFS_CHAIN_MAP_CACHE_H
@@ -23,18 +23,19 @@ struct map_cache_extent {
 };
 
 /*
- * For n images (at most CHAIN_DEPTH_MAX), each the parent of the one before;
- * the images stay the caller's, the array is copied.  0 or -ENOMEM with words.
+ * A cache for n images (at most CHAIN_DEPTH_MAX), each the parent of the image
+ * before it.  The caller keeps the images and closes them after
+ * map_cache_free; the array is copied.  0, or -ENOMEM with a message.
  */
 int map_cache_new(struct image *const *images, unsigned n,
 		  struct map_cache **ret);
-/* null is allowed. */
+/* Null is allowed. */
 void map_cache_free(struct map_cache *map);
 
 /*
- * The first extent of [off, off + len): at least a byte and at most len. Beyond
- * the end of images[0]'s disk are zeros, for a child's disk may be larger.
- * Errors as image_map's; they are not kept.
+ * The first extent of [off, off + len): at least one byte, at most len.  Beyond
+ * the end of images[0]'s disk the result is zeros, because a child's disk may
+ * be larger.  Returns the errors of image_map; an error is not cached.
  */
 int map_cache_lookup(struct map_cache *map, uint64_t off, uint64_t len,
 		     struct map_cache_extent *ret);

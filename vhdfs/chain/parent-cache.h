@@ -1,81 +1,73 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Parents, open and shared; for chain.c.  See chain.h for what a family is. */
+/*
+ * Cache of open parents: all chains of one cache that go through the same file
+ * share one open image, and with it one copy of its tables.
+ *
+ * The cache also knows the root directories in which parents are searched.
+ *
+ * THREADS: any number may use one cache.  The cache has a lock of its own; no
+ * I/O is done under it, and no other lock is taken under it.  So two threads
+ * may open one parent at the same time; the second one then drops its own and
+ * takes the first one's.
+ */
 #ifndef VHDFS_CHAIN_PARENT_CACHE_H
 #define VHDFS_CHAIN_PARENT_CACHE_H
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
-#include "chain/chain.h"
-#include "io/io-file.h"
+#include "base/cleanup.h"
 
-/*
- * A parent that is open.  parent, img, flat and path do not change while
- * somebody holds a reference.
- */
-struct parent_image {
-	struct parent_image *next; /* in the family's list; under its lock */
-	unsigned refs;             /* under the family's lock */
-	bool shared;               /* locked against writers, and in the list */
-	bool outdated;        /* not for new chains; under the family's lock */
-	atomic_bool replaced; /* its file or a parent's holds another image */
-	struct file_stamp stamp; /* of the file; under the family's lock */
-	struct parent_image
-		*parent; /* a reference; null at the end of the chain */
-	struct image *img;
-	struct map_cache *map; /* of it and its parents */
-	char *path;            /* as chain_path shows it */
-};
-
-struct parent_cache {
-	const struct root_dir *roots;
-	size_t n_roots;
-	/* The list and its references.  No I/O under it: two threads may open
-	 * one parent at the same time; the second then takes the first's. */
-	pthread_mutex_t lock;
-	struct parent_image *entries;
-};
-
-/* A file that was found and opened: in which place, and where it is there. */
-struct found_parent {
-	size_t rootdir;
-	char *real;    /* owned */
-	struct io *io; /* owned */
-};
-
-void found_parent_fini(struct found_parent *found);
+struct io;
+struct parent_cache;
+struct parent_image;
+struct root_dir; /* io/rootdir.h */
 
 /*
- * Opens the parents of child, which is at real in its place, all the way up.
- * lock: keep writers away from them.  *ret is null where child has no parent;
- * else the caller holds a reference.
+ * roots[0] is the store, or AT_FDCWD without confinement.  In the others (-o
+ * parents=DIR) a parent is searched by its base name only.  The caller keeps
+ * the root directories, and frees them after parent_cache_free.  0, or -ENOMEM
+ * with a message.
  */
-int parent_cache_open(struct parent_cache *cache, struct image *child,
-		      size_t rootdir, const char *real, bool lock,
-		      struct parent_image **ret);
-/* Puts a new layer, which nothing else uses, into the list, unless another
- * thread was first: returns the one that is to be used, with the caller's
- * reference. */
-struct parent_image *parent_cache_insert(struct parent_cache *cache,
-					 struct parent_image *entry);
-/* An open layer of that file that is as the file is now, with a reference; null
- * for none. */
+int parent_cache_new(const struct root_dir *roots, size_t n_roots,
+		     struct parent_cache **ret);
+/* All chains of the cache are closed. */
+void parent_cache_free(struct parent_cache *cache);
+
+/*
+ * To be called when a parent's file was, or may have been, changed.  Chains
+ * that are opened later read the file again.  Chains that are open get -ESTALE
+ * if the file holds another image now.
+ */
+void parent_cache_file_changed(struct parent_cache *cache, dev_t dev,
+			       ino_t ino);
+
+/* For the files of this folder. */
+
+/* The root directories; the first is the store. */
+const struct root_dir *parent_cache_roots(const struct parent_cache *cache,
+					  size_t *ret_n);
+const struct root_dir *parent_cache_store(const struct parent_cache *cache);
+/* The open parent of io's file, with a reference for the caller; null if none
+ * is open, or if the file has changed since. */
 struct parent_image *parent_cache_get(struct parent_cache *cache,
 				      const struct io *io);
-/* For one that is not in the list. */
-void parent_image_free(struct parent_image *entry);
-DEFINE_CLEANUP(struct parent_image *, parent_image_free);
-/* Gives a reference back; null is allowed. */
+/*
+ * Adds entry, to which the caller has the only reference.  If another thread
+ * has added the same file first, closes entry.  Returns the one to be used,
+ * with the caller's reference.
+ */
+struct parent_image *parent_cache_insert(struct parent_cache *cache,
+					 struct parent_image *entry);
+/* Gives a reference back; closes what has no reference left.  Null is
+ * allowed. */
 void parent_cache_put(struct parent_cache *cache, struct parent_image *entry);
-
-/* Looks into the file of an open image again, by a descriptor of its own: 1
- * where it still holds that image, 0 where it holds another or none. */
-int parent_image_matches_file(const struct image *open);
-/* Are the files of layer (null is allowed) and its parents as they were when
- * they were opened?  Does I/O. */
+/* Whether the files of entry (null is allowed) and its parents are unchanged
+ * since they were opened.  Does I/O. */
 bool parent_cache_is_current(struct parent_cache *cache,
 			     struct parent_image *entry);
 
-const struct root_dir *parent_cache_store(const struct parent_cache *cache);
+DEFINE_CLEANUP(struct parent_cache *, parent_cache_free);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Warnings: a parent's file was modified after its child was made.
+ * Warning: a parent's file was modified after its child was made.
  *
- * Nothing in a VHD changes its identifier when it is written, so a child cannot
- * tell a parent that was written by its identifier, as a VHDX can.  But the
- * child has the modification time that the parent's file had.  A copy or a
- * restored backup may have another one and be right, so a difference is a
- * warning, and never a reason to refuse.  Windows writes no time (0).
+ * Other programs do not change the identifier of a VHD that they write, so a
+ * child cannot detect a changed parent by its identifier, as a VHDX can.  But
+ * the child stores the modification time that the parent's file had.  A copy or
+ * a restored backup may have another time and the same contents, so a
+ * difference is a warning and no error.  Windows stores no time (0).
  */
 #include "config.h"
+
+#include "chain/parent-warning.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +19,6 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "chain/chain.h"
 
 /* As 2026-11-28T10:00:00Z; in buf. */
 static const char *time_text(int64_t seconds, char *buf, size_t size)
@@ -31,8 +32,9 @@ static const char *time_text(int64_t seconds, char *buf, size_t size)
 	return buf;
 }
 
-static int tell(const struct image *child, const struct io *parent,
-		const struct parent_ref *ref, int64_t mtime, char **ret)
+static int format_warning(const struct image *child, const struct io *parent,
+			  const struct parent_ref *ref, int64_t mtime,
+			  char **ret)
 {
 	char was[32], is[32];
 
@@ -63,23 +65,5 @@ int parent_time_warning(const struct image *child, const struct io *parent,
 		return fail_errno(-errno, "%s", parent->name);
 	return st.st_mtime == ref->mtime
 		       ? 0
-		       : tell(child, parent, ref, st.st_mtime, ret);
-}
-
-int chain_warning(const struct chain *chain, unsigned depth, char **ret)
-{
-	struct image *child = chain_image(chain, depth);
-	struct parent_ref ref;
-	int r;
-
-	*ret = NULL;
-	if (depth == chain_depth(chain))
-		return 0;
-	r = image_parent(child, &ref);
-	if (r < 0)
-		return r;
-	r = parent_time_warning(child, chain_image(chain, depth + 1)->io, &ref,
-				ret);
-	parent_ref_fini(&ref);
-	return r;
+		       : format_warning(child, parent, ref, st.st_mtime, ret);
 }
