@@ -63,8 +63,10 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/registry.h \
 	vhdfs/format/table-cache.c \
 	vhdfs/format/table-cache.h \
+	vhdfs/format/vhd-bat.c \
 	vhdfs/format/vhd-check.c \
 	vhdfs/format/vhd-create.c \
+	vhdfs/format/vhd-file.c \
 	vhdfs/format/vhd-footer.c \
 	vhdfs/format/vhd-header.c \
 	vhdfs/format/vhd-internal.h \

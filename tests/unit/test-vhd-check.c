@@ -209,7 +209,7 @@ static void overlapping_blocks_are_reported_and_left(void **state)
 
 	make_used(file);
 	vhd_set_entry(file, 3, vhd_get_entry(file, 2));
-	assert_left(file, "found sector 4119, inside that of entry 2");
+	assert_left(file, "found sector 4119, inside the block of entry 2");
 	make_used(file);
 	vhd_set_entry(file, 3, vhd_get_entry(file, 0) + 8);
 	assert_left(file, "block allocation table at 15");

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Check and repair.
+ * Check and repair of a VHD.
  *
- * Mended: a footer or its copy from the other one; a footer checksum where all
- * else of the footer fits the file; in a file that has its footer at the end, a
- * table entry that names no place in the file, or one where a structure is, so
- * that no data is lost with it; leaked space, unless an entry was found bad in
- * the same run: what leaked may be its block.
+ * Repaired:
+ *  - a footer, from its copy, and the copy, from the footer
+ *  - a footer checksum, if all other fields fit the file
+ *  - a table entry that refers to an offset beyond the file or inside a
+ *    structure, if the file has its trailing footer: no data is lost with it
+ *  - leaked space, unless the same run found an invalid entry: the space may be
+ *    the block of that entry
  *
- * No damage, and said: a footer that a crash left out at the file's end, and a
- * copy at 0 with another id than the footer has, which a crash leaves between
- * N2 and N3 of vhd-writable.c (both are written where told to mend).  A file
- * that was truncated (vhd-truncation.c) stays as it is where blocks are
- * missing, for a table without them would hide the loss.
+ * Reported, but no damage: a trailing footer that a crash has removed, and a
+ * copy at offset 0 with another id, left by a crash between N2 and N3 of
+ * vhd-writable.c.  Both are written by a repair.
  *
- * What is changed was synced before as it was: a table that a process wrote
- * just before it died may not be on the disk, where another one names the space
- * that is given back here.
+ * Not repaired:
+ *  - a truncated file (vhd-truncation.c) with missing blocks: a table without
+ *    them would hide the loss
+ *  - the dynamic header, of which there is no copy; blocks that overlap; a
+ *    block of which a part is missing: the data could only be guessed
  *
- * Not mended, since that would be guessing at data: the dynamic header, which
- * has no second copy; blocks that overlap; a block of which a part is missing.
+ * The file is synced before it is changed: a table that a crashed process wrote
+ * may be in the page cache only, and the table on disk may refer to the space
+ * that is freed here.
  */
 #include "config.h"
 
@@ -46,14 +49,14 @@ struct checker {
 	struct vhd_footers f;
 	struct entry *entries; /* the blocks that are in the file */
 	size_t n, room;
-	struct extent_set space; /* what structures and blocks use */
-	/* What nothing names may be the block of an entry that was lost: no
-	 * space is given back. */
-	bool unsure;
-	bool repair;    /* mend: was told to, and no block is missing */
-	bool lost;      /* blocks are missing */
-	bool truncated; /* and then: */
-	struct error why;
+	struct extent_set space; /* used by structures and blocks */
+	/* An entry is invalid: space that seems leaked may be its block, so no
+	 * space is freed. */
+	bool bad_entries;
+	bool repair; /* requested, and no block is missing */
+	bool lost;   /* blocks are missing */
+	bool truncated;
+	struct error why; /* if truncated: the message */
 };
 
 static void checker_fini(struct checker *c)
@@ -77,7 +80,7 @@ static void report(struct checker *c, const char *structure, uint64_t offset,
 	c->check->report(c->check, &finding);
 }
 
-/* Reports what the last failing function said. */
+/* Reports the last error as a finding. */
 static void report_last(struct checker *c, bool repaired)
 {
 	struct error err = *error_last();
@@ -91,7 +94,7 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
 	struct finding finding = {
 		.structure = "unused space",
 		.offset = off,
-		.expected = "a block that the table names, or nothing",
+		.expected = "a block that the table refers to, or nothing",
 		.found = words("%" PRIu64 " bytes that nothing refers to",
 			       bytes),
 		.leak = true,
@@ -103,8 +106,8 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
 }
 
 /*
- * All that says where a fixed image's data is fits the file; a wrong checksum
- * then is a mistake in what says something else.
+ * Whether all fields of a fixed image's footer that locate its data fit the
+ * file; then only other fields can be the cause of an invalid checksum.
  */
 static bool is_plausible_fixed(const struct checker *c)
 {
@@ -115,7 +118,7 @@ static bool is_plausible_fixed(const struct checker *c)
 	       vhd_footer_check(c->io, footer, 0) == 0;
 }
 
-/* Writes a footer, its checksum computed anew. */
+/* Computes the checksum of a footer and writes it. */
 static int write_footer(struct checker *c, uint8_t *footer, uint64_t off)
 {
 	int r;
@@ -125,15 +128,15 @@ static int write_footer(struct checker *c, uint8_t *footer, uint64_t off)
 	return r < 0 ? r : io_sync(c->io);
 }
 
-/* Neither footer is any good. */
-static int no_footer(struct checker *c)
+/* Neither footer is valid. */
+static int check_bad_footers(struct checker *c)
 {
-	bool mend = c->repair && is_plausible_fixed(c);
+	bool repair = c->repair && is_plausible_fixed(c);
 	int r = 0;
 
 	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
-	report_last(c, mend);
-	if (mend)
+	report_last(c, repair);
+	if (repair)
 		r = write_footer(c, c->f.trailing, c->f.trailing_off);
 	else if (!memcmp(c->f.leading, FOOTER_COOKIE_TEXT, 8) &&
 		 vhd_footer_intact(c->io, c->f.leading, 0) < 0)
@@ -141,7 +144,7 @@ static int no_footer(struct checker *c)
 	return r;
 }
 
-/* XenServer's hidden flag, changed and not summed up again. */
+/* XenServer's hidden flag was changed without updating the checksum. */
 static int check_hidden_flag(struct checker *c)
 {
 	uint8_t *footer = c->f.trailing;
@@ -158,8 +161,8 @@ static int check_hidden_flag(struct checker *c)
 	return c->repair ? write_footer(c, footer, c->f.trailing_off) : 0;
 }
 
-/* Does only the id, and with it the checksum, tell the copy at 0 from the
- * footer at the end? */
+/* Whether the copy at offset 0 differs from the trailing footer in its id and
+ * checksum only. */
 static bool has_older_id(const struct checker *c)
 {
 	uint8_t copy[FOOTER_SIZE];
@@ -178,7 +181,7 @@ static void report_older_id(struct checker *c, bool repaired)
 	c->check->dirty = !repaired;
 }
 
-/* The copy at 0 of an image whose trailing footer is good. */
+/* Checks the copy at offset 0 of an image whose trailing footer is valid. */
 static int check_copy(struct checker *c)
 {
 	bool repair = c->repair;
@@ -205,7 +208,8 @@ static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
 
 		if (room > ENTRIES_MAX)
 			return fail(-EFBIG,
-				    "%s: more than %d blocks are not checked",
+				    "%s: has more than %d blocks, which is "
+				    "the maximum that check supports",
 				    c->io->name, ENTRIES_MAX);
 		entries = realloc(entries, room * sizeof *entries);
 		if (!entries)
@@ -227,8 +231,8 @@ static int write_unused(struct checker *c, uint32_t block)
 			c->v->bat_off + (uint64_t)block * BAT_ENTRY);
 }
 
-/* Can there be no block at off: behind the end, or inside a structure? */
-static bool is_no_place(const struct vhd *v, uint64_t off)
+/* Whether off lies beyond the end, or inside a structure. */
+static bool is_impossible(const struct vhd *v, uint64_t off)
 {
 	if (off >= v->footer_off)
 		return true;
@@ -238,11 +242,11 @@ static bool is_no_place(const struct vhd *v, uint64_t off)
 	return false;
 }
 
-/* An entry that vhd_entry_check just refused. */
+/* An entry that vhd_entry_check has just refused. */
 static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 {
-	c->unsure = true;
-	if (is_no_place(c->v, (uint64_t)sector * VHD_SECTOR)) {
+	c->bad_entries = true;
+	if (is_impossible(c->v, (uint64_t)sector * VHD_SECTOR)) {
 		report_last(c, c->repair);
 		return c->repair ? write_unused(c, block) : 0;
 	}
@@ -279,18 +283,18 @@ static void check_overlaps(struct checker *c)
 
 		if (a->sector + sectors <= b->sector)
 			continue;
-		c->unsure = true;
+		c->bad_entries = true;
 		report(c, "block allocation table",
 		       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
-		       "a block of its own",
+		       "a block that overlaps no other",
 		       words("sector %" PRIu32
-			     ", inside that of entry %" PRIu32,
+			     ", inside the block of entry %" PRIu32,
 			     b->sector, a->block),
 		       false);
 	}
 }
 
-/* What fills the table's last sector: unused entries, or zeros (XenServer). */
+/* The rest of the table's last sector: unused entries, or zeros (XenServer). */
 static int check_padding(struct checker *c)
 {
 	uint64_t end = c->v->bat_off + (uint64_t)c->v->n_entries * BAT_ENTRY;
@@ -307,8 +311,8 @@ static int check_padding(struct checker *c)
 	return c->repair ? io_write(c->io, unused, len, end) : 0;
 }
 
-/* Bytes that the file system holds of [from, to), whole pages only: less
- * cannot be given back, and alignment leaves such gaps everywhere. */
+/* The number of bytes of [from, to) that are allocated on disk.  Whole pages
+ * only: smaller gaps, which alignment causes, cannot be freed. */
 static int stored_bytes(struct checker *c, uint64_t from, uint64_t to,
 			uint64_t *ret)
 {
@@ -331,11 +335,11 @@ static int stored_bytes(struct checker *c, uint64_t from, uint64_t to,
 
 static int check_gap(struct checker *c, uint64_t from, uint64_t to)
 {
-	bool repair = c->repair && !c->unsure;
+	bool repair = c->repair && !c->bad_entries;
 	uint64_t bytes;
 	int r;
 
-	/* A block does not fit: not a leaked one. */
+	/* Too small for a leaked block. */
 	if (to - from < c->v->block_len)
 		return 0;
 	r = stored_bytes(c, from, to, &bytes);
@@ -359,8 +363,8 @@ static int check_gaps(struct checker *c)
 	return r;
 }
 
-/* Is there a footer at the end, though a damaged one?  What a crash leaves
- * there is a block's, or zeros. */
+/* Whether a damaged footer is at the end of the file.  A crash leaves the data
+ * of a block there, or zeros. */
 static bool looks_like_footer(const struct checker *c)
 {
 	const uint8_t *footer = c->f.trailing;
@@ -369,7 +373,7 @@ static bool looks_like_footer(const struct checker *c)
 	       !memcmp(footer + FOOTER_ID, c->v->footer + FOOTER_ID, 16);
 }
 
-/* There is no good footer at the end of the file. */
+/* The trailing footer is missing or damaged. */
 static void report_trailing(struct checker *c, bool repaired)
 {
 	if (!c->truncated && !looks_like_footer(c)) {
@@ -388,26 +392,27 @@ static void report_trailing(struct checker *c, bool repaired)
 	report_last(c, repaired);
 }
 
-/* Nothing behind the last block is given back; a footer goes behind all. */
-static int recovery_destroy(struct checker *c, uint64_t end, uint64_t bytes)
+/* Checks the end of a file with invalid entries: frees no space, and writes a
+ * missing footer to the end of the file. */
+static int check_end_keep(struct checker *c, uint64_t end, uint64_t bytes)
 {
-	bool mend = c->repair && !c->f.trailing_ok;
+	bool repair = c->repair && !c->f.trailing_ok;
 	int r = 0;
 
-	if (mend)
+	if (repair)
 		r = write_footer(
 			c, c->v->footer,
 			vhd_footer_offset(max_u64(end, c->f.file_size)));
 	if (r < 0)
 		return r;
 	if (!c->f.trailing_ok)
-		report_trailing(c, mend);
+		report_trailing(c, repair);
 	if (bytes)
 		report_leak(c, end, bytes, false);
 	return 0;
 }
 
-/* The footer behind the last block, and nothing between. */
+/* Checks that the footer is right behind the last block. */
 static int check_end(struct checker *c)
 {
 	uint64_t end = extent_set_end(&c->space), bytes = 0;
@@ -417,8 +422,8 @@ static int check_end(struct checker *c)
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
-	if (c->unsure)
-		return recovery_destroy(c, end, bytes);
+	if (c->bad_entries)
+		return check_end_keep(c, end, bytes);
 	if (repair)
 		r = write_footer(c, c->v->footer, place);
 	if (repair && r == 0)
@@ -455,8 +460,8 @@ static int check_blocks(struct checker *c)
 	return r == 0 && c->repair ? io_sync(c->io) : r;
 }
 
-/* What is known of the end before anything is mended. */
-static int look_at_end(struct checker *c)
+/* Detects a truncated file, before anything is repaired. */
+static int check_truncation(struct checker *c)
 {
 	int r = vhd_check_truncation(c->v, &c->lost);
 
@@ -478,7 +483,7 @@ int vhd_check(struct io *io, struct check *check)
 	if (r < 0)
 		return r;
 	if (vhd_footers_choose(io, &c.f, &footer, &off) < 0)
-		return no_footer(&c);
+		return check_bad_footers(&c);
 	c.v = calloc(1, sizeof *c.v);
 	if (!c.v)
 		return fail(-ENOMEM, "%s: out of memory", io->name);
@@ -493,6 +498,6 @@ int vhd_check(struct io *io, struct check *check)
 	}
 	if (r < 0 || c.v->img.type == IMAGE_FIXED)
 		return r;
-	r = look_at_end(&c);
+	r = check_truncation(&c);
 	return r < 0 ? r : check_blocks(&c);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * New images, laid out as Windows 10 does it:
+ * Creation of VHD images, with the layout of Windows 10:
  *
  *   fixed         data, sparse | footer
  *   dynamic       footer copy | header at 512 | table at 1536, its space a
  *                 multiple of 4 KiB | footer
  *   differencing  footer copy | header at 512 | W2ku at 4 KiB | table at 8 KiB
- * | W2ru, 64 KiB reserved | footer
+ *                 | W2ru, 64 KiB reserved | footer
  *
- * A W2ku path or a table that needs more than 4 KiB moves what follows.
+ * If the W2ku path or the table needs more than 4 KiB, all that follows it is
+ * further back.
  */
 #include "config.h"
 
@@ -21,7 +22,6 @@
 #include "base/error.h"
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
-#include "format/vhd.h"
 
 enum {
 	DYNAMIC_HEADER_OFF = 512,
@@ -31,7 +31,7 @@ enum {
 	PARENT_NAME_UNITS = HEADER_PARENT_NAME_SIZE / 2,
 };
 
-/* A path as UTF-16LE and where it goes. */
+/* A path in UTF-16LE, and its offset in the file. */
 struct locator {
 	uint8_t *text;
 	size_t len; /* bytes */
@@ -51,7 +51,7 @@ static void plan_fini(struct plan *plan)
 	free(plan->relative.text);
 }
 
-/* Seconds since 2000; 0 for what is before, or too late for 32 bits. */
+/* Seconds since 2000; 0 if that is negative or exceeds 32 bits. */
 static uint32_t vhd_time(int64_t unix_time)
 {
 	int64_t t = unix_time - VHD_EPOCH;
@@ -71,7 +71,7 @@ static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
 	put_be64(footer + FOOTER_DATA_OFFSET,
 		 fixed ? VHD_NO_OFFSET : DYNAMIC_HEADER_OFF);
 	put_be32(footer + FOOTER_TIME, vhd_time(time(NULL)));
-	/* As Windows 10: then every reader takes the current size. */
+	/* As Windows 10, so that all readers use the current size. */
 	memcpy(footer + FOOTER_CREATOR, "win ", 4);
 	put_be32(footer + FOOTER_CREATOR_VERSION, 0x000a0000);
 	memcpy(footer + FOOTER_CREATOR_OS, "Wi2k", 4);
@@ -89,7 +89,7 @@ static int check_size(uint64_t size)
 		return fail(
 			-EINVAL,
 			"size %" PRIu64
-			": the size of a VHD is a multiple of 512 bytes, and not 0",
+			": the size of a VHD is a multiple of 512 bytes, more than 0",
 			size);
 	if (size > VHD_SIZE_MAX)
 		return fail(-EFBIG,
@@ -103,8 +103,8 @@ static int complete_blocks(struct image_params *params)
 {
 	if (params->type == IMAGE_FIXED) {
 		if (params->block_size)
-			return fail(-EINVAL, "a fixed VHD has no blocks: "
-					     "leave the block size out");
+			return fail(-EINVAL, "a fixed VHD has no blocks; "
+					     "do not give a block size");
 		return 0;
 	}
 	if (!params->block_size)
@@ -131,7 +131,8 @@ static int complete_parent(const struct image_params *params)
 		return 0;
 	if (guid_is_null(&params->parent->id))
 		return fail(-EINVAL,
-			    "%s: has no unique id that a child could name",
+			    "%s: has no unique id, so no child of it can be "
+			    "created",
 			    params->parent->io->name);
 	if (!params->parent_relative || !params->parent_absolute)
 		return fail(-EINVAL, "%s: a child needs paths to it",
@@ -157,14 +158,15 @@ int vhd_params_complete(struct image_params *params)
 	return r < 0 ? r : complete_parent(params);
 }
 
-/* A path with '\' between its parts, and prefix before it. */
+/* prefix and path, with '\' in place of '/'. */
 static int backslash_path(const char *prefix, const char *path, char **ret)
 {
 	char *text;
 
 	if (strchr(path, '\\'))
 		return fail(-EINVAL,
-			    "%s: a VHD cannot name a path that has a \\ in it",
+			    "%s: the path of a VHD's parent must not contain "
+			    "a \\",
 			    path);
 	if (asprintf(&text, "%s%s", prefix, path) < 0)
 		return fail(-ENOMEM, "%s: out of memory", path);
@@ -185,8 +187,8 @@ static int encode(const char *text, struct locator *loc)
 }
 
 /*
- * The parent's path, as Windows has it there, or its base name where the path
- * is too long: half a path helps nobody.
+ * Stores the parent's absolute path in the header, as Windows does; if it is
+ * too long, the base name, because a truncated path is of no use.
  */
 static int put_parent_name(uint8_t *header, const char *absolute)
 {
@@ -223,7 +225,7 @@ static int encode_parent(struct plan *plan, const struct image_params *params)
 	_cleanup_free_ char *absolute = NULL, *relative = NULL;
 	int r = backslash_path("C:", params->parent_absolute, &absolute);
 
-	/* Windows wants a path that begins with a dot. */
+	/* Windows requires a relative path to begin with a dot. */
 	if (r == 0)
 		r = backslash_path(rel[0] == '.' && strchr("./", rel[1]) ? ""
 									 : "./",
@@ -355,7 +357,7 @@ int vhd_append_footer(struct io *io)
 
 	if (r < 0)
 		return r;
-	if (vhd_ops.probe(io) > 0)
+	if (vhd_probe(io) > 0)
 		return fail(-EINVAL, "%s: is a VHD image already", io->name);
 	size = round_up(size, VHD_SECTOR);
 	r = check_size(size);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The footer: its two copies, checksum, geometry and size rule. */
+/* VHD footers: read both, check them, choose the valid one; checksum, geometry
+ * and disk size. */
 #include "config.h"
 
 #include <errno.h>
@@ -30,8 +31,8 @@ static uint32_t pack_geometry(uint32_t cylinders, uint32_t heads, uint32_t spt)
 	return cylinders << 16 | heads << 8 | spt;
 }
 
-/* The specification's appendix, in its own order: all divisions round down,
- * so the product is never more than size. */
+/* As in the specification's appendix: all divisions round down, so the product
+ * is never more than size. */
 uint32_t vhd_geometry(uint64_t size)
 {
 	uint32_t sectors = min_u64(size / VHD_SECTOR, 65535 * 16 * 255);
@@ -55,9 +56,9 @@ uint32_t vhd_geometry(uint64_t size)
 }
 
 /*
- * Virtual PC shows the product of the geometry, which is less than the current
- * size; everybody else the current size.  A geometry at its maximum or of zero
- * says nothing.
+ * In images of Virtual PC and QEMU the disk's size is the product of the
+ * geometry, which is less than the current size; in all others it is the
+ * current size.  A geometry of zero, or at its maximum, is not used.
  */
 uint64_t vhd_footer_size(const uint8_t *footer)
 {
@@ -123,7 +124,7 @@ int vhd_footer_check(const struct io *io, const uint8_t *footer, uint64_t off)
 	return 0;
 }
 
-/* Reads the last len bytes, or nothing where the file is too short. */
+/* Reads the last len bytes; zeros if the file is shorter. */
 static int read_last(struct io *io, struct vhd_footers *f, size_t len)
 {
 	memset(f->trailing, 0, FOOTER_SIZE);
@@ -133,7 +134,7 @@ static int read_last(struct io *io, struct vhd_footers *f, size_t len)
 	return io_read(io, f->trailing, len, f->trailing_off);
 }
 
-/* As vhd_footer_intact, without words. */
+/* As vhd_footer_intact, without a message. */
 static bool looks_intact(const uint8_t *footer)
 {
 	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) && checksum_fits(footer);
@@ -145,7 +146,7 @@ int vhd_footers_read(struct io *io, struct vhd_footers *ret)
 
 	memset(ret, 0, sizeof *ret);
 	r = io_size(io, &ret->file_size);
-	/* The usual size last: what is said of a broken one is of that. */
+	/* The usual size last, so that messages are about that one. */
 	if (r == 0)
 		r = read_last(io, ret, FOOTER_SIZE_OLD);
 	if (r < 0)
@@ -161,6 +162,28 @@ int vhd_footers_read(struct io *io, struct vhd_footers *ret)
 	return r;
 }
 
+int vhd_probe(struct io *io)
+{
+	static const uint64_t before_end[] = { FOOTER_SIZE, FOOTER_SIZE_OLD };
+	char cookie[8];
+	uint64_t size;
+	int r = io_size(io, &size);
+
+	if (r < 0)
+		return r;
+	if (size < FOOTER_SIZE)
+		return 0;
+	r = io_read(io, cookie, sizeof cookie, 0);
+	for (int i = 0; i < 2 && r == 0; i++) {
+		if (!memcmp(cookie, FOOTER_COOKIE_TEXT, sizeof cookie))
+			return 1;
+		r = io_read(io, cookie, sizeof cookie, size - before_end[i]);
+	}
+	if (r < 0)
+		return r;
+	return !memcmp(cookie, FOOTER_COOKIE_TEXT, sizeof cookie);
+}
+
 static bool has_header(const uint8_t *footer)
 {
 	uint32_t type = get_be32(footer + FOOTER_TYPE);
@@ -169,8 +192,8 @@ static bool has_header(const uint8_t *footer)
 }
 
 /*
- * Do the fields that say where a fixed image's data is fit the file?  Two of
- * cookie, checksum and this tell a damaged footer from data.
+ * Whether the type, version and size of a fixed image's footer fit the file.
+ * Two of three (cookie, checksum, this) distinguish a damaged footer from data.
  */
 bool vhd_footer_fits_fixed(const struct vhd_footers *f)
 {
@@ -183,9 +206,9 @@ bool vhd_footer_fits_fixed(const struct vhd_footers *f)
 }
 
 /*
- * The trailing one wins.  What is at 0 counts only where it says itself that
- * the image has a copy there, and not where the broken one at the end is of a
- * fixed image: then it is a guest's data, a disk image within the disk.
+ * The trailing footer, if it is valid.  Else the copy at offset 0, if its type
+ * has a copy and the damaged footer at the end is not that of a fixed image: in
+ * a fixed image offset 0 is the guest's data, which may be a disk image.
  */
 int vhd_footers_choose(const struct io *io, const struct vhd_footers *f,
 		       const uint8_t **ret, uint64_t *ret_off)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The dynamic header, where the table is, the parent locators' places, and
- * XenServer's batmap: all that an open must know of a file with blocks.
+ * The dynamic header, and what it refers to: the table, the parent locators,
+ * and XenServer's batmap.
  */
 #include "config.h"
 
@@ -111,7 +111,7 @@ struct vhd_locator vhd_locator_get(const uint8_t *header, unsigned slot)
 				   .len = get_be32(p + LOCATOR_LENGTH),
 				   .off = get_be64(p + LOCATOR_OFFSET) };
 
-	/* Sectors by the specification, bytes by all that Microsoft wrote. */
+	/* Sectors in the specification, bytes in the images of Windows. */
 	if (space < VHD_SECTOR)
 		loc.space = (uint64_t)space * VHD_SECTOR;
 	else if (space % VHD_SECTOR == 0)
@@ -124,14 +124,14 @@ static bool is_utf16(uint32_t code)
 	return code == LOCATOR_W2RU || code == LOCATOR_W2KU;
 }
 
-/* Those that vhd-parent.c reads; what is in another is not asked. */
+/* Whether vhd-parent.c reads locators of that code; others are not checked. */
 static bool is_read(uint32_t code)
 {
 	return is_utf16(code) || code == LOCATOR_WI2R || code == LOCATOR_WI2K ||
 	       code == LOCATOR_MACX;
 }
 
-/* Is the space of a locator a bound?  Not where nobody can tell its unit. */
+/* Whether the space of a locator is a bound: only if its unit is certain. */
 static bool space_is_known(const struct vhd *v, unsigned slot)
 {
 	uint32_t space = get_be32(v->header + HEADER_LOCATORS +
@@ -194,8 +194,8 @@ static int check_parent(struct vhd *v)
 }
 
 /*
- * XenServer alone writes a batmap, so only its files are asked: elsewhere what
- * follows the table may be a block, and what is in it a guest's choice.
+ * Only XenServer writes a batmap, so it is read in its images only: in others a
+ * block may follow the table, and a guest chooses the block's contents.
  */
 static int find_batmap(struct vhd *v)
 {

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the VHD driver share: vhd.c opens and maps, vhd-footer.c
- * and vhd-header.c read the structures, vhd-parent.c the parent's names,
- * vhd-writable.c, vhd-write.c and vhd-space.c change an image, vhd-check.c and
- * vhd-create.c are what they say.  Nobody else includes this.
+ * struct vhd, and the functions that the files of the VHD driver call of each
+ * other; for these files and for tests.  A file calls functions of the files
+ * before it in this list, and none of those after it:
+ *
+ *   vhd-footer      footers: read, check, choose
+ *   vhd-header      dynamic header, locators, batmap
+ *   vhd-bat         block allocation table
+ *   vhd-file        all structures of a file: load and free
+ *   vhd-parent      reference to the parent
+ *   vhd-space       allocation of blocks
+ *   vhd-truncation  truncated files
+ *   vhd-write       write, zero, flush
+ *   vhd-writable    the first change after an open
+ *   vhd-check, vhd-create
+ *   vhd             image_ops: open, close, map
+ *
+ * Errors are -errno with a message; offsets and lengths are in bytes.
  */
 #ifndef VHDFS_FORMAT_VHD_INTERNAL_H
 #define VHDFS_FORMAT_VHD_INTERNAL_H
@@ -16,56 +29,58 @@
 #include "format/extent-set.h"
 #include "format/vhd-layout.h"
 
-/* The two footers of a file as they are, and which is to be trusted. */
+/* Both footers of a file, and whether each is valid. */
 struct vhd_footers {
 	uint64_t file_size;
 	uint64_t trailing_off; /* EOF - 512, or - 511 in an old file */
-	bool trailing_ok;      /* cookie and checksum are right */
+	bool trailing_ok;      /* cookie and checksum are valid */
 	bool leading_ok;
 	uint8_t trailing[FOOTER_SIZE];
 	uint8_t leading[FOOTER_SIZE];
 };
 
-/* What a flush writes, as it was when the flush began. */
+/* Copies that a flush writes, made when the flush began. */
 struct vhd_flush {
 	struct dirty_snapshot bitmaps;
-	struct dirty_snapshot bat; /* file_off counts from the table's start */
+	struct dirty_snapshot bat; /* file_off is relative to the table */
 	struct extent_set fresh;
 	struct extent_set freed;
 };
 
 struct vhd {
 	struct image img;
-	uint8_t footer[FOOTER_SIZE]; /* the one that is trusted */
-	bool leading_same;           /* the copy at 0 is the same */
+	uint8_t footer[FOOTER_SIZE]; /* the valid one */
+	bool leading_same;           /* the copy at offset 0 equals it */
 	uint64_t file_size;
-	/* Where the trailing footer is; file_size where there is none. Every
-	 * block ends before. Under img.lock, as all that follows. */
+	/* Offset of the trailing footer, or file_size if it is missing.  Every
+	 * block ends before it.  Under img.lock, as all members below. */
 	uint64_t footer_off;
 
 	/* Dynamic and differencing images only. */
 	uint8_t header[HEADER_SIZE];
 	uint64_t header_off, bat_off;
 	uint32_t n_entries; /* of the table */
-	uint32_t n_blocks;  /* that the disk has; at most n_entries */
+	uint32_t n_blocks;  /* of the disk; at most n_entries */
 	uint32_t bitmap_size;
 	uint64_t block_len;                         /* bitmap and data */
 	uint64_t batmap_off, batmap_len;            /* 0: none */
-	struct range structures[6 + LOCATOR_SLOTS]; /* no block may be there */
+	struct range structures[6 + LOCATOR_SLOTS]; /* blocks are elsewhere */
 	unsigned n_structures;
-	struct table_cache bat;     /* by offset from the table's start */
+	struct table_cache bat;     /* by offset in the table */
 	struct table_cache bitmaps; /* by offset in the file */
 
 	/* Writing. */
-	bool space_loaded;       /* space was built: before the first change */
-	struct extent_set space; /* structures and blocks */
-	uint64_t search_from;    /* no block fits in free space below */
-	struct extent_set fresh; /* bitmaps of blocks that no flush has seen */
+	bool space_loaded;       /* space is valid */
+	struct extent_set space; /* used by structures and blocks */
+	uint64_t search_from;    /* no free space below fits a block */
+	struct extent_set fresh; /* bitmaps of blocks allocated since the last
+				    flush began */
 	struct extent_set
-		freed; /* blocks that the table on disk may still name */
-	/* Under img.flush_lock, but for .freed: see freed_durable. */
+		freed; /* blocks that the table on disk may refer to */
+	/* Under img.flush_lock, except .freed: see freed_durable. */
 	struct vhd_flush flushing;
-	/* flushing.freed may be used again; img.lock then guards it. */
+	/* The blocks of flushing.freed are available again; from then on it is
+	 * under img.lock. */
 	atomic_bool freed_durable;
 };
 
@@ -74,7 +89,7 @@ static inline struct vhd *vhd_of(struct image *img)
 	return (struct vhd *)img;
 }
 
-/* Not fixed: it has tables, and a copy of its footer at 0. */
+/* Not fixed: the image has a table, and a copy of its footer at offset 0. */
 static inline bool vhd_has_blocks(const struct vhd *v)
 {
 	return v->img.block_size != 0;
@@ -82,26 +97,30 @@ static inline bool vhd_has_blocks(const struct vhd *v)
 
 /* vhd-footer.c */
 
-/* ~sum of size bytes, four at hole taken as zero. */
+/* ~sum of size bytes, with the four bytes at hole taken as zero. */
 uint32_t vhd_checksum(const uint8_t *p, size_t size, size_t hole);
-/* Cylinders, heads and sectors as the footer has them, for a disk of size. */
+/* Cylinders, heads and sectors of a disk of size bytes, packed as in the
+ * footer. */
 uint32_t vhd_geometry(uint64_t size);
-/* The size of the disk, by the rule for its creator. */
+/* Size of the disk in bytes; depends on the program that made the image. */
 uint64_t vhd_footer_size(const uint8_t *footer);
-/* Puts the checksum in its place. */
+/* Computes the checksum and stores it. */
 void vhd_footer_seal(uint8_t *footer);
-/* Cookie and checksum: 0, or -EBADMSG with words. */
+/* Cookie and checksum: 0, or -EBADMSG with a message. */
 int vhd_footer_intact(const struct io *io, const uint8_t *footer, uint64_t off);
-/* All else that can be said of a footer alone: 0, -EBADMSG, -EOPNOTSUPP. */
+/* All other fields of one footer: 0, -EBADMSG or -EOPNOTSUPP with a message. */
 int vhd_footer_check(const struct io *io, const uint8_t *footer, uint64_t off);
 int vhd_footers_read(struct io *io, struct vhd_footers *ret);
 bool vhd_footer_fits_fixed(const struct vhd_footers *f);
 /*
- * Which footer is to be trusted: *ret is one of f's, *ret_off where it is.
- * -EBADMSG with words where none is.
+ * Chooses the valid footer: *ret is one of f's, *ret_off its offset in the
+ * file.  -EBADMSG with a message if neither is valid.
  */
 int vhd_footers_choose(const struct io *io, const struct vhd_footers *f,
 		       const uint8_t **ret, uint64_t *ret_off);
+/* 1 if the cookie is at a place where a footer may be, 0 if not, or an error of
+ * reading. */
+int vhd_probe(struct io *io);
 
 /* vhd-header.c */
 
@@ -109,96 +128,106 @@ struct vhd_locator {
 	uint32_t code; /* 0: the slot is empty */
 	uint32_t len;
 	uint64_t off;
-	uint64_t space; /* bytes; 0 where it is not known */
+	uint64_t space; /* bytes; 0: not known */
 };
 
 struct vhd_locator vhd_locator_get(const uint8_t *header, unsigned slot);
-/* Reads and checks header, locators and batmap, and where the table is. */
+/* Reads and checks header, locators and batmap, and the table's offset. */
 int vhd_header_load(struct vhd *v);
 
-/* vhd.c */
+/* vhd-bat.c: the block allocation table */
 
-/*
- * Reads the structures into v, which is zeroed and has img.io: what open does,
- * without owning io.  vhd_unload frees, whether it succeeded or not.
- */
-int vhd_load(struct vhd *v);
-void vhd_unload(struct vhd *v);
-/* 0, or -EBADMSG with words: the table's entry for that block is no place for
- * a block. entry is not BAT_UNUSED. */
-int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry);
-/* Where the block's bitmap is; 0 where the block is not stored. */
-int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off);
-
-/* vhd-truncation.c */
-/* Is the footer at the end of the file there? */
+int vhd_bat_init(struct vhd *v);
+/* Whether there is a valid footer at the end of the file. */
 bool vhd_has_trailing(const struct vhd *v);
-/* The words of a block, at off, that the file lacks; -EBADMSG. */
+/* -EBADMSG with a message: the block at off lies beyond the end of the file. */
 int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off);
-/* While the image is opened: 0, or -EBADMSG with words, where the file was
- * truncated; *ret_lost: blocks are missing, and not only the footer. */
-int vhd_check_truncation(struct vhd *v, bool *ret_lost);
-
-/* vhd-parent.c */
-int vhd_parent(struct image *img, struct parent_ref *ret);
-
-/* vhd-space.c */
-
-/* Where the footer belongs when the last block or structure ends at end. */
-uint64_t vhd_footer_offset(uint64_t end);
-/* Calls each for every entry of the table that is used, reading the file. */
+/* 0, or -EBADMSG with a message if the entry of that block is no valid offset.
+ * entry is not BAT_UNUSED. */
+int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry);
+/* Offset of the block's bitmap; 0: the block is not allocated. */
+int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off);
+/* Sets the entry in memory. */
+int vhd_bat_set(struct vhd *v, uint32_t block, uint32_t entry);
+/* Reads the table from the file and calls each for every entry that is not
+ * BAT_UNUSED, until it returns an error. */
 int vhd_bat_scan(struct vhd *v,
 		 int (*each)(void *ctx, uint32_t block, uint32_t entry),
 		 void *ctx);
-/* Marks all structures as used, blocks not. */
-int vhd_space_structures(const struct vhd *v, struct extent_set *space);
-/* Makes v->space, where that was not done. */
-int vhd_space_load(struct vhd *v);
-/* Frees it again, for it takes memory. */
-void vhd_space_unload(struct vhd *v);
-/* Gives blocks back whose release is durable. */
-int vhd_space_reclaim(struct vhd *v);
+
+/* vhd-file.c */
+
 /*
- * Room for a block, all zeros, the footer behind it: *ret_off.  Nothing refers
- * to it yet; vhd_space_alloc_undo undoes.
+ * Reads the structures into v, which is zeroed except for img.io.  The caller
+ * keeps io, and calls vhd_unload whether vhd_load succeeded or not.
  */
+int vhd_load(struct vhd *v);
+void vhd_unload(struct vhd *v);
+/* After a failed write of a bitmap or footer: image_fail, except for a lack of
+ * space.  Returns r. */
+int vhd_fail_metadata(struct vhd *v, int r);
+
+/* vhd-parent.c */
+
+int vhd_parent(struct image *img, struct parent_ref *ret);
+
+/* vhd-space.c: allocation of blocks */
+
+/* Offset of the footer when the last block or structure ends at end. */
+uint64_t vhd_footer_offset(uint64_t end);
+/* Adds all structures, without the blocks, to space. */
+int vhd_space_structures(const struct vhd *v, struct extent_set *space);
+/* Builds v->space from the table, unless it exists. */
+int vhd_space_load(struct vhd *v);
+void vhd_space_unload(struct vhd *v);
+/* Makes freed blocks available whose release is durable. */
+int vhd_space_reclaim(struct vhd *v);
+
+/* A block that was allocated, and the state of the file before. */
 struct vhd_allocation {
 	uint64_t off;
 	uint64_t old_file_size, old_footer_off;
 };
+/* Allocates a block of zeros, and moves the footer behind it if needed.
+ * Nothing refers to the block yet; vhd_space_alloc_undo undoes it. */
 int vhd_space_alloc(struct vhd *v, struct vhd_allocation *ret);
 void vhd_space_alloc_undo(struct vhd *v, const struct vhd_allocation *room);
-/* The block at off is not used any more, once that is durable. */
+/* Frees the block at off; it is available again once that is durable. */
 int vhd_space_free(struct vhd *v, uint64_t off);
-/* Before a flush: makes the freed ranges what is to be cleared. */
+/* To be called before a flush: extends the freed ranges to whole pages. */
 void vhd_space_widen_freed(struct vhd *v);
 
-/* vhd-writable.c */
-/* A bitmap or footer could not be written: image_fail, unless there was no room
- * for it.  Returns r. */
-int vhd_fail_metadata(struct vhd *v, int r);
-int vhd_may_write(struct image *img);
-int vhd_begin_writes(struct image *img);
-int vhd_end_writes(struct image *img);
+/* vhd-truncation.c */
 
-/* vhd-write.c */
+/* 0, or -EBADMSG with a message if the file was truncated.  *ret_lost: blocks
+ * are missing, and not only the footer. */
+int vhd_check_truncation(struct vhd *v, bool *ret_lost);
+
+/* vhd-write.c; see image_ops */
+
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
 bool vhd_can_set_allocated(struct image *img, uint64_t off, uint64_t len);
 void vhd_set_allocated(struct image *img, uint64_t off, uint64_t len);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 int vhd_flush_begin(struct image *img);
 int vhd_flush_finish(struct image *img);
-/* Frees what writing needed. */
-void vhd_write_fini(struct vhd *v);
 
-/* vhd-check.c */
+/* vhd-writable.c; see image_ops */
+
+int vhd_may_write(struct image *img);
+int vhd_begin_writes(struct image *img);
+int vhd_end_writes(struct image *img);
+
+/* vhd-check.c; see image_ops */
+
 int vhd_check(struct io *io, struct check *check);
 
-/* vhd-create.c */
+/* vhd-create.c; see image_ops */
+
 int vhd_params_complete(struct image_params *params);
 int vhd_create(struct io *io, const struct image_params *params);
-/* Adds a footer to a raw disk; a last part that is no whole sector is padded
- * with zeros first. */
+/* Pads a raw disk with zeros to whole sectors, appends a footer, and syncs.
+ * -EINVAL for an empty file or one that is a VHD, -EFBIG above 2040 GiB. */
 int vhd_append_footer(struct io *io);
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a VHD file holds, byte by byte ("Virtual Hard Disk Image Format
+ * Structures of a VHD file on disk ("Virtual Hard Disk Image Format
  * Specification" 1.0).  All integers are big-endian; a sector is 512 bytes.
  *
  *   fixed         data | footer
  *   dynamic,      copy of the footer at 0 | dynamic header | block allocation
  *   differencing  table | [parent locators] | blocks | footer
  *
- * Only the footers have a fixed place; the footer says where the header is,
- * the header where the rest is.  A block is its bitmap, padded to sectors, and
- * then its data; the table has the bitmap's sector.
+ * Only the footers have a fixed offset; the footer has the header's offset, the
+ * header has the others.  A block is a bitmap, padded to whole sectors, and
+ * then the data; a table entry is the sector number of the bitmap.
  */
 #ifndef VHDFS_FORMAT_VHD_LAYOUT_H
 #define VHDFS_FORMAT_VHD_LAYOUT_H
@@ -29,7 +29,7 @@ enum {
 	FOOTER_VERSION = 12,     /* 4: major and minor, 16 bits each */
 	FOOTER_DATA_OFFSET = 16, /* 8: of the dynamic header; all ones: none */
 	FOOTER_TIME = 24,        /* 4: seconds since 2000 */
-	FOOTER_CREATOR = 28,     /* 4: who wrote the file */
+	FOOTER_CREATOR = 28,     /* 4: program that wrote the file */
 	FOOTER_CREATOR_VERSION = 32,
 	FOOTER_CREATOR_OS = 36,
 	FOOTER_ORIGINAL_SIZE = 40, /* 8: bytes, informational */
@@ -37,10 +37,10 @@ enum {
 	FOOTER_GEOMETRY = 56,      /* 2 cylinders, 1 heads, 1 sectors */
 	FOOTER_TYPE = 60,          /* 4: VHD_TYPE_ */
 	FOOTER_CHECKSUM = 64,      /* 4: ~sum of all bytes but these */
-	FOOTER_ID = 68,            /* 16: what children name */
+	FOOTER_ID = 68,            /* 16: unique id, stored in children */
 	FOOTER_SAVED_STATE = 84,   /* 1: not 0: must not be resized */
-	/* XenServer's "hidden" flag; early versions changed it without
-	 * computing the checksum anew. */
+	/* XenServer's "hidden" flag; early versions changed it and left the old
+	 * checksum. */
 	FOOTER_HIDDEN = 85,
 };
 
@@ -78,11 +78,11 @@ enum {
 enum {
 	LOCATOR_SLOTS = 8,
 	LOCATOR_SIZE = 24,
-	LOCATOR_CODE = 0,   /* 4: LOCATOR_W2RU and the like */
-	LOCATOR_SPACE = 4,  /* 4: reserved for it: bytes, or sectors if < 512 */
-	LOCATOR_LENGTH = 8, /* 4: bytes */
+	LOCATOR_CODE = 0,    /* 4: LOCATOR_W2RU and the like */
+	LOCATOR_SPACE = 4,   /* 4: reserved: bytes, or sectors if < 512 */
+	LOCATOR_LENGTH = 8,  /* 4: bytes */
 	LOCATOR_OFFSET = 16, /* 8: in the file */
-	/* No path is longer; what says so is damaged. */
+	/* Our bound: a longer path is damage. */
 	LOCATOR_LENGTH_MAX = 64 * 1024,
 };
 
@@ -97,8 +97,8 @@ enum {
 enum { BAT_ENTRY = 4, BAT_PAGE_ENTRIES = VHD_SECTOR / BAT_ENTRY };
 
 /*
- * XenServer's map of the blocks that are stored whole: a sector with this
- * header right after the table, and the map where it says.
+ * XenServer's batmap: a bit for each block that is stored as a whole.  This
+ * header is in the first sector after the table, and has the map's offset.
  */
 enum {
 	BATMAP_COOKIE = 0,    /* 8: "tdbatmap" */
@@ -113,20 +113,20 @@ enum {
 
 /* The largest disk: 0xff000000 sectors. */
 #define VHD_SIZE_MAX GIB(2040)
-/* Sector numbers have 32 bits, so nothing of a file may lie behind this. */
+/* The largest file: sector numbers have 32 bits. */
 #define VHD_FILE_MAX TIB(2)
 
 /*
- * The specification has no bounds but "a power of two"; below a sector there
- * is nothing to map, and above this nobody writes any.
+ * The specification requires only a power of two.  Our bounds: a sector is the
+ * smallest unit that is mapped, and no program makes blocks above 256 MiB.
  */
 #define VHD_BLOCK_MIN ((uint64_t)VHD_SECTOR)
 #define VHD_BLOCK_MAX MIB(256)
 #define VHD_BLOCK_DEFAULT MIB(2)
-/* As QEMU: a table of 2 GiB is damage, not a disk. */
+/* As QEMU: a table of 2 GiB is damage. */
 #define VHD_ENTRIES_MAX UINT32_C(0x1fffffff)
 
-/* Windows starts a block's data, and ends a file, at multiples of this. */
+/* Windows aligns a block's data, and the end of a file, to this. */
 #define VHD_ALIGN KIB(4)
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a differencing VHD calls its parent.  Windows writes W2ru and W2ku;
- * others wrote 8-bit paths or file URLs; any of them may be in any slot.  One
- * that cannot be decoded is passed over while another can.
+ * Reference of a differencing VHD to its parent: identifier, time stamp, paths.
+ *
+ * Windows writes the locators W2ru and W2ku; other programs wrote 8-bit paths
+ * or file URLs.  Each may be in any slot.  A locator that cannot be decoded is
+ * skipped.
  */
 #include "config.h"
 
@@ -16,7 +18,7 @@
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
 
-/* Deprecated locators are in some code page; Latin-1 agrees with most. */
+/* Deprecated locators do not name their code page; Latin-1 fits most paths. */
 static int latin1_decode(const uint8_t *p, size_t len, char **ret)
 {
 	char *text = malloc(2 * len + 1), *at = text;
@@ -44,7 +46,7 @@ static int hex_digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "file://host/dir/a%20b.vhd": the path, its escapes undone. */
+/* Decodes the escapes of a URL such as "file://host/dir/a%20b.vhd". */
 static int url_decode(const uint8_t *p, size_t len, char **ret)
 {
 	char *text = malloc(len + 1), *at = text;
@@ -81,7 +83,7 @@ static int decode(uint32_t code, const uint8_t *p, size_t len, char **ret)
 	}
 }
 
-/* '\' to '/', in place. */
+/* Replaces '\' by '/'. */
 static void to_slashes(char *path)
 {
 	for (; *path; path++)
@@ -90,8 +92,8 @@ static void to_slashes(char *path)
 }
 
 /*
- * The first locator with that code: *ret_path is its path with '/', null where
- * there is none that can be read as text.
+ * *ret_path: the path, with '/', of the first locator of that code that can be
+ * decoded; null if there is none.
  */
 static int read_path(struct vhd *v, uint32_t code, char **ret_path)
 {
@@ -124,7 +126,7 @@ static bool is_absolute(const char *path)
 	return path[0] == '/' || (path[0] && path[1] == ':');
 }
 
-/* The last part of path as a string of its own; null where it is no name. */
+/* A copy of the last component of path; null if that is no file name. */
 static char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -135,7 +137,8 @@ static char *last_part(const char *path)
 	return strdup(name);
 }
 
-/* A path counts as relative only where it is: "C:/x" names a base name. */
+/* Adds path, which it owns, to ref.  Of an absolute path, and of every path
+ * but the first relative one, only the base name is used. */
 static void take_path(struct parent_ref *ref, char *path, bool relative)
 {
 	if (!path || !*path) {
@@ -149,7 +152,7 @@ static void take_path(struct parent_ref *ref, char *path, bool relative)
 	}
 }
 
-/* The header's own name of the parent: a path or a base name. */
+/* The header's parent name field: a path or a base name. */
 static int read_name(struct vhd *v, char **ret)
 {
 	int r = utf16be_decode(v->header + HEADER_PARENT_NAME,
@@ -158,7 +161,7 @@ static int read_name(struct vhd *v, char **ret)
 	if (r == -ENOMEM)
 		return fail(r, "%s: out of memory", v->img.io->name);
 	if (r < 0)
-		*ret = NULL; /* it may be cut in the middle of a character */
+		*ret = NULL; /* a long name may end inside a character */
 	else
 		to_slashes(*ret);
 	return 0;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a VHD file has room for a block.
+ * Space in a VHD file: allocate and free blocks.
  *
- * The map of used space is built by one pass over the table before the first
- * block is allocated or freed.  A block goes to the lowest place that is free
- * and aligned as Windows does it: the data, not the bitmap before it, at a
- * multiple of 4 KiB.  So a new last block has its bitmap just where the footer
- * was; the footer moves behind it.
+ * The set of used extents is built by one scan of the table, before the first
+ * block is allocated or freed.  A block is allocated at the lowest free offset
+ * that is aligned as in Windows: its data, not the bitmap before the data, at a
+ * multiple of 4 KiB.  So the bitmap of a new last block is where the footer
+ * was; the footer moves behind the block.
  *
- * Space that was in the file already holds what somebody else once wrote: it
- * is cleared before use, and what freed it is durable before.
+ * Freed space holds old data of the guest: it is cleared before it is allocated
+ * again, and it is allocated only once its release is durable.
  */
 #include "config.h"
 
@@ -24,31 +24,6 @@
 uint64_t vhd_footer_offset(uint64_t end)
 {
 	return round_up(end + FOOTER_SIZE, VHD_ALIGN) - FOOTER_SIZE;
-}
-
-int vhd_bat_scan(struct vhd *v,
-		 int (*each)(void *ctx, uint32_t block, uint32_t entry),
-		 void *ctx)
-{
-	enum { CHUNK = 16 * 1024 };
-	_cleanup_free_ uint8_t *table = malloc(CHUNK * BAT_ENTRY);
-	uint32_t n;
-	int r = 0;
-
-	if (!table)
-		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
-	for (uint32_t i = 0; i < v->n_entries && r == 0; i += n) {
-		n = min_u64(CHUNK, v->n_entries - i);
-		r = io_read(v->img.io, table, (size_t)n * BAT_ENTRY,
-			    v->bat_off + (uint64_t)i * BAT_ENTRY);
-		for (uint32_t k = 0; k < n && r == 0; k++) {
-			uint32_t entry = get_be32(table + k * BAT_ENTRY);
-
-			if (entry != BAT_UNUSED)
-				r = each(ctx, i + k, entry);
-		}
-	}
-	return r;
 }
 
 int vhd_space_structures(const struct vhd *v, struct extent_set *space)
@@ -66,7 +41,7 @@ int vhd_space_structures(const struct vhd *v, struct extent_set *space)
 		r = extent_set_add(space, v->bat_off,
 				   round_up((uint64_t)v->n_entries * BAT_ENTRY,
 					    VHD_ALIGN));
-	/* What is reserved for a locator, where that is believable. */
+	/* The space reserved for a locator, if its size is plausible. */
 	for (unsigned i = 0; i < LOCATOR_SLOTS && r == 0; i++) {
 		struct vhd_locator loc = vhd_locator_get(v->header, i);
 
@@ -97,8 +72,8 @@ static int add_block(void *ctx, uint32_t block, uint32_t entry)
 	struct vhd *v = ctx;
 	int r = vhd_entry_check(v, block, entry);
 
-	/* Entries that the disk does not need are nobody's business, but a
-	 * block they name is left alone. */
+	/* An entry beyond the disk's end may be invalid; if it is valid its
+	 * block stays in use. */
 	if (r < 0)
 		return block < v->n_blocks ? r : 0;
 	return extent_set_add(&v->space, (uint64_t)entry * VHD_SECTOR,
@@ -165,7 +140,7 @@ int vhd_space_reclaim(struct vhd *v)
 	return r;
 }
 
-/* Makes the file long enough for end, with the footer behind (O1). */
+/* Extends the file to end, and writes the footer behind it (O1). */
 static int grow(struct vhd *v, uint64_t end)
 {
 	uint64_t footer_off = vhd_footer_offset(end);
@@ -186,12 +161,12 @@ static int grow(struct vhd *v, uint64_t end)
 	return r;
 }
 
-/* Clears what of a new block's place was in the file before. */
-static int clear_old(struct vhd *v, const struct vhd_allocation *room)
+/* Clears the part of a new block that was in the file before. */
+static int clear_reused(struct vhd *v, const struct vhd_allocation *room)
 {
 	uint64_t end = min_u64(room->off + v->block_len, room->old_file_size);
 
-	/* The bitmap is written anyway: mostly it is the old footer's place. */
+	/* The bitmap is written later.  It usually is where the footer was. */
 	if (end <= room->off + v->bitmap_size)
 		return 0;
 	return io_zero(v->img.io, room->off, end - room->off, false);
@@ -209,14 +184,14 @@ int vhd_space_alloc(struct vhd *v, struct vhd_allocation *ret)
 	if (r == -ENOSPC)
 		return fail(
 			-EFBIG,
-			"%s: no room for another block below 2 TiB, the most that a VHD file can have",
+			"%s: no space for another block: a VHD file has at most 2 TiB; use VHDX",
 			v->img.io->name);
 	if (r < 0)
 		return r;
 	if (room.off + v->block_len > v->footer_off)
 		r = grow(v, room.off + v->block_len);
 	if (r == 0)
-		r = clear_old(v, &room);
+		r = clear_reused(v, &room);
 	if (r < 0) {
 		vhd_space_alloc_undo(v, &room);
 		return r;
@@ -227,14 +202,14 @@ int vhd_space_alloc(struct vhd *v, struct vhd_allocation *ret)
 }
 
 /*
- * The file becomes as short as it was, if it can; else it stays sound and too
- * long, and the space is there for the next block.
+ * Restores the file's old size.  If that fails the file is valid and too long,
+ * and the next block uses the space.
  */
 void vhd_space_alloc_undo(struct vhd *v, const struct vhd_allocation *room)
 {
 	struct error why = *error_last();
 
-	/* Cannot fail: joining what was split needs no memory. */
+	/* Cannot fail: merging extents needs no memory. */
 	(void)extent_set_remove(&v->space, room->off, v->block_len);
 	v->search_from = min_u64(v->search_from, room->off);
 	if (room->off + v->block_len <= room->old_footer_off) {
@@ -249,9 +224,9 @@ void vhd_space_alloc_undo(struct vhd *v, const struct vhd_allocation *room)
 	error_set(&why);
 }
 
-/* Is the whole block, its part behind the disk's end too, in the file and
- * apart from everything?  Others write last blocks that are cut short. */
-static bool stands_alone(const struct vhd *v, uint64_t off)
+/* Whether the whole block, with its part beyond the disk's end, lies in the
+ * file and overlaps no structure.  Some programs write a shorter last block. */
+static bool is_complete(const struct vhd *v, uint64_t off)
 {
 	if (off + v->block_len > v->footer_off)
 		return false;
@@ -266,13 +241,13 @@ static bool stands_alone(const struct vhd *v, uint64_t off)
 
 int vhd_space_free(struct vhd *v, uint64_t off)
 {
-	return stands_alone(v, off)
+	return is_complete(v, off)
 		       ? extent_set_add(&v->freed, off, v->block_len)
 		       : 0;
 }
 
-/* Marks [off, end) if nobody uses it.  It touches what is in use, and joining
- * that needs no memory and so cannot fail. */
+/* Marks [off, end) as used if it is free.  It is adjacent to a used extent, so
+ * marking merges the two, which needs no memory and cannot fail. */
 static bool claim(struct vhd *v, uint64_t off, uint64_t end)
 {
 	if (off >= end || end > v->footer_off ||
@@ -283,8 +258,8 @@ static bool claim(struct vhd *v, uint64_t off, uint64_t end)
 }
 
 /*
- * The file system gives back whole pages only: takes what is free between freed
- * blocks, and around them up to the next page, into them.
+ * A hole punch frees whole pages of the file system only: extends each freed
+ * range by the free space up to the next freed range or page boundary.
  */
 void vhd_space_widen_freed(struct vhd *v)
 {

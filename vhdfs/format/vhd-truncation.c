@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Truncation: a dynamic or differencing VHD whose trailing footer is missing
- * was truncated, or a crash left it so.
+ * Detection of truncated files: a dynamic or differencing VHD without a
+ * trailing footer was truncated, or a crash has left it so.
  *
- * The footer is the last thing in the file, so a file that has it is whole, and
- * nothing is looked at.  Without it the copy at 0 opens the image.  A crash
- * lets the file grow and never shortens it:
- *   - vhdfs takes space for a block by extending the file (O1 in vhd-write.c);
- *     O6 syncs the size before O7 writes the table that names the block.  The
- *     footer is lost only where a new block is written over it, behind all that
- *     the table names.
+ * The footer is at the end of the file, so a file that has it is complete.
+ * Without it the image is opened by the footer copy at offset 0.  A crash may
+ * leave the file longer, but never shorter:
+ *   - vhdfs allocates a block by extending the file (O1 in vhd-write.c), and
+ *     O6 syncs the size before O7 writes the table entry.  A crash loses the
+ *     footer only if a new block is written over it, behind all blocks of the
+ *     table on disk.
  *   - Windows and QEMU append in the same way.
- * So after a crash the file holds every block that the table names, whole, and
- * has room for the footer behind the last one.  A file without either was
- * truncated, and is not opened.
+ * So after a crash the file has every block of the table completely, and room
+ * for the footer behind the last one.  A file without these was truncated, and
+ * is not opened.
  *
- * The footer's place is at the end of a page of 4 KiB for vhdfs and for Windows
- * (creator "win ").  Others put it right behind the last block.
+ * vhdfs and Windows (creator "win ") put the footer at the end of a page of
+ * 4 KiB; other programs put it right behind the last block.
  *
- * A fixed image has no second footer: truncated, it is no VHD any more.
+ * A fixed image has no second footer: if truncated it is not a VHD any more.
  */
 #include "config.h"
 
@@ -29,38 +29,19 @@
 #include "base/error.h"
 #include "format/vhd-internal.h"
 
-bool vhd_has_trailing(const struct vhd *v)
-{
-	return v->footer_off < v->file_size;
-}
-
 static bool is_by_windows(const struct vhd *v)
 {
 	return !memcmp(v->footer + FOOTER_CREATOR, "win ", 4);
 }
 
-int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off)
-{
-	int r = fail_found(-EBADMSG, v->img.io->name, "block allocation table",
-			   v->bat_off + (uint64_t)block * BAT_ENTRY,
-			   words("a block inside the file of %" PRIu64 " bytes",
-				 v->file_size),
-			   "%" PRIu64 " bytes at offset %" PRIu64
-			   ": the file was truncated",
-			   v->block_len, off);
-
-	error_advise("copy it again from where it is whole");
-	return r;
-}
-
-struct search {
+struct blocks_end {
 	const struct vhd *v;
 	uint64_t end; /* of all blocks so far */
 };
 
-static int take_block(void *ctx, uint32_t block, uint32_t entry)
+static int add_block(void *ctx, uint32_t block, uint32_t entry)
 {
-	struct search *s = ctx;
+	struct blocks_end *s = ctx;
 	uint64_t off = (uint64_t)entry * VHD_SECTOR;
 
 	if (block >= s->v->n_blocks)
@@ -71,7 +52,8 @@ static int take_block(void *ctx, uint32_t block, uint32_t entry)
 		       : vhd_fail_truncated(s->v, block, off);
 }
 
-/* Where the last structure ends, as the program that wrote the file left it. */
+/* *ret: at least the end of the last structure, with the space that the program
+ * which made the file reserves for it. */
 static int find_structures_end(const struct vhd *v, uint64_t *ret)
 {
 	struct extent_set space = { 0 };
@@ -98,20 +80,20 @@ static int check_footer_room(const struct vhd *v, uint64_t end)
 		   "a footer behind the last block",
 		   "the end of the file at %" PRIu64 ": the file was truncated",
 		   v->file_size);
-	error_advise("copy it again, or vhdfs-img check --repair writes the "
-		     "footer, for no block is missing");
+	error_advise("copy it again; or write the footer with vhdfs-img check "
+		     "--repair, because no block is missing");
 	return -EBADMSG;
 }
 
 int vhd_check_truncation(struct vhd *v, bool *ret_lost)
 {
-	struct search s = { .v = v };
+	struct blocks_end s = { .v = v };
 	int r;
 
 	*ret_lost = false;
 	if (v->img.type == IMAGE_FIXED || vhd_has_trailing(v))
 		return 0;
-	r = vhd_bat_scan(v, take_block, &s);
+	r = vhd_bat_scan(v, add_block, &s);
 	*ret_lost = r == -EBADMSG;
 	if (r == 0)
 		r = find_structures_end(v, &s.end);

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The first change after an open: what a crash left is mended, and the image
- * gets a new identifier.  It goes on with vhd-write.c.
+ * The first change after an open: repair what a crash left, and give the image
+ * a new identifier.  The order of writes continues in vhd-write.c.
  *
- * NEW IDENTIFIER.  A child names its parent by the unique id in the parent's
- * footer.  The first change after an open gives the image a new one, as a VHDX
- * gets a new DataWriteGuid: a child that was made before, wherever it is, is
- * refused then, and shows no mixture of old and new.  An image that is opened
- * and not changed keeps its id.
+ * NEW IDENTIFIER.  A child refers to its parent by the unique id in the
+ * parent's footer.  The first change after an open gives the image a new id, as
+ * a VHDX gets a new DataWriteGuid: a child that was made before is then
+ * refused, instead of showing a mixture of old and new data.  An image that is
+ * opened and not changed keeps its id.
  *
  * ORDER
- *  O0  What a process that died had changed in the tables goes to the disk by
- *      O4 to O8.
- *  N1  The copy of the footer at 0 is made the same as the footer at the end,
- *      where it is not: sync.
- *  N2  The footer at the end is written with the new id: sync.  From here on
- *      readers see the new id, with the old data.  A table that a process wrote
- *      just before it died, and that was only in the page cache, is durable
- *      too: the room that it does not name no table on disk names (3).
- *  N3  The copy at 0 is made the same: sync.  The file does not grow before
- *      that, so one of both can be read at any moment: before N2 is durable
- *      both have the old id, and after it the one at the end is taken.  Data
- *      comes after N3, for O1 may lose the footer at the end (4).
- *      A fixed image has no copy, and N2 alone: one sector, which a crash
- *      leaves old or new.  Where it is not one sector of the file, it is left
- *      as it is, with the old id.
+ *  O0  Changes of the tables that the previous process made, and did not write
+ *      before it crashed, are written by O4 to O8.
+ *  N1  Write the trailing footer to offset 0, if the copy there differs: sync.
+ *  N2  Write the trailing footer with the new id: sync.  From here on readers
+ *      see the new id, with the old data.  A table that a crashed process wrote
+ *      into the page cache only is durable as well: so no table on disk refers
+ *      to space that this table does not refer to (3).
+ *  N3  Write the new footer to offset 0: sync.  The file does not grow before,
+ *      so at every moment a footer is valid: until N2 is durable both have the
+ *      old id, afterwards the trailing one is used.  Data is written after N3,
+ *      because O1 may lose the trailing footer (4).
+ *      A fixed image has no copy, so it needs N2 only: one sector, which is old
+ *      or new after a crash.  If the footer is not aligned to a sector it is
+ *      not changed, and the image keeps its id.
  */
 #include "config.h"
 
@@ -36,9 +35,9 @@
 #include "format/vhd-internal.h"
 
 /*
- * An entry that lies across two sectors could be half written.  A disk in saved
- * state belongs to a machine whose memory holds what the disk had then: a
- * write would destroy the file system once that machine goes on.
+ * Refuses two kinds of images.  A table entry across two sectors may be written
+ * in half.  A disk in saved state belongs to a suspended machine: a write would
+ * destroy its file system when the machine resumes.
  */
 static int footer_may_write(const struct vhd *v)
 {
@@ -56,14 +55,7 @@ static int footer_may_write(const struct vhd *v)
 			  v->bat_off);
 }
 
-int vhd_fail_metadata(struct vhd *v, int r)
-{
-	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG
-		       ? r
-		       : image_fail(&v->img, r);
-}
-
-/* Puts the footer behind the last block, and ends the file there. */
+/* Writes the missing footer behind the last block, and ends the file there. */
 static int restore_footer(struct vhd *v)
 {
 	uint64_t place;
@@ -84,8 +76,8 @@ static int restore_footer(struct vhd *v)
 	return r;
 }
 
-/* With the trailing footer in place, makes the one at 0 the same, so that it
- * can stand in for the other while the file grows. */
+/* Writes the footer to offset 0; it is used when the file grows and a crash
+ * loses the trailing one. */
 static int restore_copy(struct vhd *v)
 {
 	int r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);
@@ -97,7 +89,7 @@ static int restore_copy(struct vhd *v)
 	return r;
 }
 
-/* Over the one that is there; some have a byte less. */
+/* Writes the footer over the trailing one, which may have 511 bytes. */
 static int rewrite_footer(struct vhd *v)
 {
 	uint64_t len = min_u64(FOOTER_SIZE, v->file_size - v->footer_off);
@@ -130,9 +122,9 @@ static int renew_id(struct vhd *v)
 }
 
 /*
- * A set bit of a batmap says "all of this block is stored here: its bitmap
- * need not be read".  We do not keep it; a clear bit is always right, so all
- * are cleared, once, before the first change of the table.
+ * A set bit of a batmap means that the whole block is stored, and its bitmap
+ * need not be read.  vhdfs does not maintain the batmap.  A clear bit is always
+ * valid, so all bits are cleared before the first change of the table.
  */
 static int clear_batmap(struct vhd *v)
 {
@@ -150,17 +142,18 @@ static int clear_batmap(struct vhd *v)
 }
 
 /*
- * The tables have changes of a process that died, which are nowhere else.  What
- * they name is in the file, and of a new block also its first bitmap (O1), so
- * O7 names none that is not whole.
+ * O0: writes the changes of the tables that a crashed process left in memory
+ * that survives it.  The data is in the file, and of a new block the first
+ * bitmap too (O1), so O7 writes entries of complete blocks only.
  */
-static int flush_adopted(struct vhd *v)
+static int flush_recovered(struct vhd *v)
 {
 	int r = vhd_flush_begin(&v->img);
 
 	if (r <= 0)
 		return r;
-	/* vhd_may_write made it of the table on disk, without these changes. */
+	/* vhd_may_write built it from the table on disk, without the changes.
+	 */
 	vhd_space_unload(v);
 	r = vhd_flush_finish(&v->img);
 	return r < 0 ? image_fail(&v->img, r) : 0;
@@ -174,17 +167,17 @@ int vhd_may_write(struct image *img)
 	if (r < 0 || !vhd_has_blocks(v))
 		return r;
 	r = vhd_space_load(v);
-	/* Only an image that is written needs to know. */
+	/* Used by writes only. */
 	if (r == 0 && !img->writable)
 		vhd_space_unload(v);
 	return r;
 }
 
-static int make_ready(struct vhd *v)
+static int prepare_tables(struct vhd *v)
 {
-	int r = flush_adopted(v); /* O0 */
+	int r = flush_recovered(v); /* O0 */
 
-	/* Blocks that overlap are found before one of them is changed. */
+	/* Detect overlapping blocks before one of them is changed. */
 	if (r == 0)
 		r = vhd_space_load(v);
 	return r;
@@ -196,7 +189,7 @@ int vhd_begin_writes(struct image *img)
 	int r = footer_may_write(v);
 
 	if (r == 0 && vhd_has_blocks(v))
-		r = make_ready(v);
+		r = prepare_tables(v);
 	if (r < 0)
 		return r;
 	r = renew_id(v);
@@ -207,8 +200,8 @@ int vhd_begin_writes(struct image *img)
 
 int vhd_end_writes(struct image *img)
 {
-	/* The next change gives it a new id again: others may lock it and make
-	 * a child of it meanwhile. */
+	/* Nothing to do: the next begin_writes gives the image a new id,
+	 * because a child may be made of it in between. */
 	(void)img;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHD images: see vhd-layout.h for what is on disk, vhd.c for the driver. */
+/* The VHD format.  vhd-layout.h has the structures on disk. */
 #ifndef VHDFS_FORMAT_VHD_H
 #define VHDFS_FORMAT_VHD_H
 
