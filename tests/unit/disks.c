@@ -141,7 +141,7 @@ void model_fini(struct model *model)
 	free(model->bytes);
 }
 
-/* Names the first byte that differs. */
+/* Fails the test at the first byte that differs. */
 static void compare_bytes(const uint8_t *want, const uint8_t *have, size_t len,
 			  uint64_t off)
 {
@@ -198,7 +198,7 @@ void model_compare_map(const struct model *model, struct chain *chain)
 static void write_random(struct model *model, struct chain *chain,
 			 uint64_t *seed, uint64_t off, size_t len)
 {
-	/* Long runs of zeros are as usual on a disk as data. */
+	/* Ranges of zeros are common on disks. */
 	if (random_next(seed) % 8 == 0)
 		memset(model->bytes + off, 0, len);
 	else
@@ -218,7 +218,7 @@ static void at_edge(const struct model *model, uint64_t *seed,
 	*ret_len = min_u64(random_upto(seed, KIB(48)), model->size - *ret_off);
 }
 
-/* Writes of a client that syncs each: the surroundings are copied up. */
+/* Writes with a flush after each, which cause copy-up. */
 static void write_synced(struct model *model, struct chain *chain,
 			 uint64_t *seed)
 {
@@ -242,7 +242,7 @@ static void step(struct model *model, struct chain *chain, uint64_t *seed)
 
 	if (model->edge && random_next(seed) % 5 == 0)
 		at_edge(model, seed, &off, &len);
-	/* Most requests are of whole sectors, as an initiator's are. */
+	/* Most requests are aligned, as those of an initiator. */
 	if (random_next(seed) % 4) {
 		off = round_down(off, 4096);
 		len = round_up(len, 4096);
@@ -254,7 +254,7 @@ static void step(struct model *model, struct chain *chain, uint64_t *seed)
 		memset(model->bytes + off, 0, len);
 		assert_ok(chain_zero(chain, off, len, what < 60));
 	} else if (what < 68) {
-		/* Whole blocks go, not only parts of them. */
+		/* Punch whole blocks. */
 		off = round_down(off, 1 << 20);
 		len = min_u64(model->size - off, 2 << 20);
 		memset(model->bytes + off, 0, len);

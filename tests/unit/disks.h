@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Disks for tests: images and children made in a directory, and the model
- * that they are compared with, a flat array. */
+/* Disks for tests: images and children in a directory, and a model, a flat
+ * array with the contents that a disk must have. */
 #ifndef VHDFS_TESTS_DISKS_H
 #define VHDFS_TESTS_DISKS_H
 
@@ -13,7 +13,7 @@
 #include "format/vhdx.h"
 #include "io/rootdir.h"
 
-/* A store in the test's scratch directory, confined, with its family. */
+/* A confined store in the test's scratch directory, with its parent cache. */
 struct store {
 	struct root_dir rootdir;
 	struct parent_cache *cache;
@@ -22,44 +22,44 @@ struct store {
 void store_open(struct store *store, const char *dir);
 void store_close(struct store *store);
 
-/* Makes an image at name in the directory; fails the test if it cannot. */
+/* Makes an image at name in the directory, or fails the test. */
 void disk_create(const char *dir, const char *name,
 		 const struct image_params *params);
 /* The same as a child of parent, found by parent_relative ("./base.vhdx"). */
 void disk_create_child(const char *dir, const char *name, const char *parent,
 		       const char *parent_relative, uint64_t block_size);
-/* The same, with a disk of size bytes; 0: as large as the parent's. */
+/* The same, with a disk of size bytes; 0: the size of the parent's. */
 void disk_create_resized(const char *dir, const char *name, const char *parent,
 			 const char *parent_relative, uint64_t block_size,
 			 uint64_t size);
-/* By the ending of the name. */
+/* The format, by the ending of the name. */
 const struct image_ops *disk_format(const char *name);
 
-/* Opens in the store, or fails the test. */
+/* Opens a chain in the store, or fails the test. */
 struct chain *disk_open(struct store *store, const char *name, int flags);
-/* The image's own file has no damage, leaks aside; or the test fails. */
+/* Fails the test if check finds damage, except leaks, in the image's file. */
 void disk_check(const char *dir, const char *name);
 
-/* What the disk has to be. */
+/* The contents that the disk must have. */
 struct model {
 	uint64_t size;
 	uint8_t *bytes;
-	/* A fifth of the steps of model_exercise are near this offset; 0: no
-	 * more there than elsewhere. */
+	/* A fifth of the steps of model_exercise are near this offset; 0: all
+	 * are random. */
 	uint64_t edge;
 };
 
 void model_init(struct model *model, uint64_t size);
 struct model model_copy(const struct model *model);
-/* The rest is zeros. The edge is then where the smaller disk ends. */
+/* Pads with zeros, or truncates.  Sets edge to the smaller size. */
 void model_resize(struct model *model, uint64_t size);
 void model_fini(struct model *model);
-/* All of the disk is the model's, read in pieces of several sizes. */
+/* Reads the whole disk in pieces of several sizes, and compares. */
 void model_compare(const struct model *model, struct chain *chain);
-/* What chain_map calls zeros are zeros in the model, and where it says that
- * data is, the files have the model's. */
+/* Compares by chain_map: its zero extents are zeros in the model, and its data
+ * extents, read from their files, are the model's data. */
 void model_compare_map(const struct model *model, struct chain *chain);
-/* count random writes, zeros, punches, reads and flushes on both. */
+/* Does count random writes, zeros, punches, reads and flushes on both. */
 void model_exercise(struct model *model, struct chain *chain, uint64_t *seed,
 		    unsigned count);
 

@@ -67,7 +67,7 @@ static void open_leaf(struct scene *s)
 	pause_skip_syncs(s->pause);
 }
 
-/* What is on disk when is made up here, so it need not be a slow one. */
+/* Uses /dev/shm: the tests simulate syncs, so a real disk adds only time. */
 static void prefer_memory(void)
 {
 	static const char dir[] = "/dev/shm";
@@ -102,7 +102,7 @@ int scene_setup(void **state)
 	make_base(s, shape->child ? s->base : s->leaf);
 	if (shape->child) {
 		disk_create_child(s->dir, s->leaf, s->base, relative, BLOCK);
-		/* It is the same file in both, for nobody writes it. */
+		/* A hard link is enough, because the parent is not written. */
 		if (link(path_of(s, "", s->base),
 			 path_of(s, "crash/", s->base)) < 0)
 			return -1;
@@ -111,7 +111,6 @@ int scene_setup(void **state)
 	return 0;
 }
 
-/* Closed, it is sound as it is, and what the model says. */
 static void close_leaf(struct scene *s)
 {
 	struct chain *chain = s->chain;
@@ -125,6 +124,7 @@ static void close_leaf(struct scene *s)
 		assert_ok(r);
 }
 
+/* Checks the closed disk, and compares it with the model. */
 static void check_closed(struct scene *s)
 {
 	disk_check(s->dir, s->leaf);
@@ -140,15 +140,15 @@ static void check_closed(struct scene *s)
 void scene_reopen(struct scene *s)
 {
 	close_leaf(s);
-	/* What failed may have a log that waits. */
+	/* A failed image may have a log that was not replayed. */
 	if (!s->failed)
 		check_closed(s);
 	s->failed = false;
 	open_leaf(s);
 }
 
-/* Where the test failed threads may still stand somewhere. */
-static bool everybody_ends(struct scene *s)
+/* Joins all actors; after a failed test some may still be blocked: false. */
+static bool join_actors(struct scene *s)
 {
 	bool all = true;
 
@@ -175,7 +175,7 @@ int scene_teardown(void **state)
 {
 	struct scene *s = *state;
 
-	if (!everybody_ends(s))
+	if (!join_actors(s))
 		return -1;
 	if (s->chain) {
 		close_leaf(s);
@@ -201,7 +201,7 @@ uint64_t scene_next_empty(struct scene *s)
 	return (uint64_t)s->next_empty++ * BLOCK;
 }
 
-static void empty_again(struct scene *s)
+static void punch_empty_blocks(struct scene *s)
 {
 	while (s->next_empty > N_BELOW)
 		act(s, ACT_PUNCH, (uint64_t)--s->next_empty * BLOCK, BLOCK, 0);
@@ -282,7 +282,7 @@ bool act_stops(struct act *act, struct pause_point *point)
 	return reached;
 }
 
-/* 'S' where the thread sleeps, as who waits for a lock does. */
+/* State of a thread as in /proc: 'S' if it sleeps, for example on a lock. */
 static char thread_state(int tid)
 {
 	char path[64], line[256] = "", *end;
@@ -303,7 +303,7 @@ bool act_settles(struct act *act)
 {
 	int asleep = 0;
 
-	/* A moment's sleep may be for anything. */
+	/* One sample may catch a short sleep that is no lock. */
 	while (!act->done && asleep < 4) {
 		asleep = thread_state(act->tid) == 'S' ? asleep + 1 : 0;
 		wait_a_little();
@@ -318,7 +318,7 @@ int act_end(struct act *act)
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += 60;
 	if (pthread_timedjoin_np(act->thread, NULL, &end) != 0) {
-		print_error("expected actor %d to end, it waits for ever\n",
+		print_error("expected actor %d to end, found it blocked\n",
 			    act->actor);
 		_fail(__FILE__, __LINE__);
 	}
@@ -328,7 +328,7 @@ int act_end(struct act *act)
 
 void act_succeeds(struct act *act)
 {
-	/* The words are the other thread's. */
+	/* The message of the error is in the other thread. */
 	if (act_end(act) < 0) {
 		print_error("actor %d: expected success, got %d (%s)\n",
 			    act->actor, act->r, strerror(-act->r));
@@ -347,7 +347,7 @@ static bool one_of(uint8_t byte, const char *bytes)
 	return byte ? strchr(bytes, byte) != NULL : strchr(bytes, '.') != NULL;
 }
 
-/* Every 512 bytes are one of these bytes, all the same. */
+/* Fails the test unless each sector is filled with one of these bytes. */
 static void check_sectors(const char *where, const uint8_t *have, uint64_t off,
 			  uint64_t len, const char *bytes)
 {
@@ -413,8 +413,8 @@ void settles_on(struct scene *s, uint64_t off, uint64_t len, const char *bytes)
 	assert_ok(chain_read(s->chain, s->model.bytes + off, off, len));
 }
 
-/* Of the copy in the directory "crash": it opens, holds what it has to, takes
- * more, and is sound then. */
+/* Opens the copy in the directory "crash", checks its contents, writes to it,
+ * and checks it again. */
 static void crashed_holds(struct scene *s, const char *where,
 			  const struct claim *claims, size_t n)
 {
@@ -443,12 +443,12 @@ void would_hold_(struct scene *s, const struct claim *claims, size_t n)
 	copy_file(path_of(s, "stable.", s->leaf),
 		  path_of(s, "crash/", s->leaf));
 	stable_release(s->stable);
-	crashed_holds(s, "after a crash, all lost", claims, n);
+	crashed_holds(s, "after a crash, unsynced writes lost", claims, n);
 	copy_file(path_of(s, "", s->leaf), path_of(s, "crash/", s->leaf));
 	crashed_holds(s, "after a crash, nothing lost", claims, n);
 }
 
-/* How many there were. */
+/* Returns the number of stops that were reached. */
 static unsigned
 at_stops_when(struct scene *s, unsigned ops, enum pause_when when,
 	      bool (*once)(struct scene *s, struct pause_point *stop))
@@ -456,7 +456,7 @@ at_stops_when(struct scene *s, unsigned ops, enum pause_when when,
 	unsigned n = 0;
 
 	do {
-		empty_again(s);
+		punch_empty_blocks(s);
 		s->stop = (struct pause_point){ .name = "every stop",
 						.ops = ops,
 						.actor = FIRST,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The scene of a scripted race: a writable disk, pause points in its file, a
- * copy of what a power cut would leave of it, and actors, threads that do one
- * thing each.
+ * Fixture of a scripted race: a writable disk, pause points in its file, a copy
+ * of the file as a power cut would leave it, and actors: threads that do one
+ * operation each.
  *
- * Actors write one byte over and over, so that what a sector holds says who was
- * there last.  What a range may hold is said as a string of such bytes, with
- * '.' for zeros: "bA" are sectors that are each all 'b' or all 'A'.
+ * An actor fills its range with one byte, so a sector shows which actor wrote
+ * it last.  The allowed contents of a range are given as a string of such
+ * bytes, '.' for zeros: "bA" means that each sector is all 'b' or all 'A'.
  */
 #ifndef VHDFS_TESTS_SCENE_H
 #define VHDFS_TESTS_SCENE_H
@@ -17,11 +17,11 @@
 
 enum {
 	KIB = 1024,
-	RUN = 8 * KIB, /* what is written in one go */
+	RUN = 8 * KIB, /* length of a usual write */
 	BLOCK = 1024 * KIB,
 	N_BLOCKS = 96, /* the last one is for would_hold */
-	/* The parent, where there is one, has 'b' in so much at the start of
-	 * each of the first blocks; nobody has anything in the last ones. */
+	/* The parent, if there is one, has 'b' in the first BELOW bytes of each
+	 * of the first N_BELOW blocks, and no other data. */
 	BELOW = 32 * KIB,
 	N_BELOW = 64,
 };
@@ -46,29 +46,28 @@ struct scene {
 	struct chain *chain; /* null: closed */
 	struct pause *pause;
 	struct stable *stable;
-	struct model model; /* what was written, or is being written */
+	struct model model; /* with all writes that have begun */
 	struct pause_point stop;
-	struct act *acts; /* all that began, the last one first */
+	struct act *acts; /* all that have begun, the last one first */
 	unsigned next_block, next_empty;
-	const char *below; /* what BELOW shows: "b" or "." */
-	bool failed;       /* the image, on purpose: no checks at its close */
+	const char *below; /* contents of BELOW: "b" or "." */
+	bool failed;       /* the image has failed on purpose: do not check */
 };
 
-/* cmocka's setup and teardown; *state is a shape, then the scene.  In the end
- * the disk is closed, checked, opened and compared with the model. */
+/* cmocka's setup and teardown; *state is a shape, then the scene.  The teardown
+ * closes the disk, checks it, opens it and compares it with the model. */
 int scene_setup(void **state);
 int scene_teardown(void **state);
-/* The same, and opens again for writing. */
+/* As the teardown, then opens the disk again for writing. */
 void scene_reopen(struct scene *s);
-/* The start, in bytes, of the next block that nobody wrote, of those above the
- * parent's data, and of the others. */
+/* Offset of the next unwritten block: with parent data, and without. */
 uint64_t scene_next_block(struct scene *s);
 uint64_t scene_next_empty(struct scene *s);
-/* "X" for "bX" where the parent has data, else ".X". */
+/* "bX" if the parent has data, else ".X"; X: bytes. */
 const char *or_below(const struct scene *s, const char *bytes);
 
 enum act_kind { ACT_WRITE, ACT_ZERO, ACT_PUNCH, ACT_FLUSH, ACT_READ };
-/* Whom a pause point waits for. */
+/* The actor that a pause point stops. */
 enum actor { FIRST = 1, SECOND, THIRD };
 
 struct act {
@@ -76,7 +75,7 @@ struct act {
 	enum actor actor;
 	enum act_kind kind;
 	uint64_t off, len;
-	uint8_t *bytes; /* what a write writes and a read read */
+	uint8_t *bytes; /* data to write, or data that was read */
 	struct chain *chain;
 	pthread_t thread;
 	bool joined;
@@ -84,28 +83,31 @@ struct act {
 	_Atomic int tid, done;
 };
 
-/* Begins it in a thread of its own; it is in the model at once. */
+/* Begins an operation in a new thread; applies it to the model at once. */
 struct act *act_begin(struct scene *s, enum actor actor, enum act_kind kind,
 		      uint64_t off, uint64_t len, char byte);
-/* Waits until the point is reached, or the act has ended without: false. */
+/* Waits until the act reaches the point: true; or ends before: false. */
 bool act_stops(struct act *act, struct pause_point *point);
-/* Waits until it has ended, or sleeps in somebody's way: false. */
+/* Waits until the act ends: true; or sleeps on a lock: false. */
 bool act_settles(struct act *act);
-/* Waits for its end, and fails the test when that does not come. */
+/* Waits for the act's end and returns its result; fails the test after a
+ * minute. */
 int act_end(struct act *act);
-/* And fails the test when it did not succeed. */
+/* The same, and fails the test if the act has failed. */
 void act_succeeds(struct act *act);
-/* Each sector that it read holds one of these bytes. */
+/* Fails the test unless each sector read holds one of these bytes. */
 void act_has_read(const struct act *act, const char *bytes);
-/* All of it here and now, with success. */
+/* Begins an act and waits for its success. */
 void act(struct scene *s, enum act_kind kind, uint64_t off, uint64_t len,
 	 char byte);
 
-/* Now, on the open disk. */
+/* Fails the test unless each sector of the open disk holds one of these
+ * bytes. */
 void holds(struct scene *s, uint64_t off, uint64_t len, const char *bytes);
-/* Exactly what the model has. */
+/* Fails the test unless the range equals the model. */
 void holds_model(struct scene *s, uint64_t off, uint64_t len);
-/* And that is what it is to be: where the order of two acts is open. */
+/* As holds, then copies the range to the model: for two acts in undefined
+ * order. */
 void settles_on(struct scene *s, uint64_t off, uint64_t len, const char *bytes);
 /* The bytes that a range may hold. */
 struct claim {
@@ -114,9 +116,9 @@ struct claim {
 };
 
 /*
- * What the disk would hold after a power cut now, if all were lost that was not
- * synced, and if nothing was: would_hold(s, { off, len, "A" }, ...).  Either
- * image opens and is sound.
+ * Checks the disk as after a power cut now, once with all unsynced writes lost
+ * and once with none: both images open, pass check, and hold these bytes:
+ * would_hold(s, { off, len, "A" }, ...).
  */
 #define would_hold(s, ...)                                          \
 	would_hold_(s, (const struct claim[]){ __VA_ARGS__ },       \
@@ -125,11 +127,11 @@ struct claim {
 void would_hold_(struct scene *s, const struct claim *claims, size_t n);
 
 /*
- * Calls once for each stop that its FIRST actor comes to: before, in the midst
- * of and after its first operation on the file, its second, and so on.  once
- * arms the stop, and returns whether it was reached.  Returns how many were.
- * The empty blocks are emptied again for each, so that space is used that was
- * given back.
+ * Calls once for each stop of the FIRST actor: before, in the middle of, and
+ * after its first operation on the file, its second, and so on.  once arms the
+ * stop and returns whether it was reached.  Returns the number of stops that
+ * were reached.  Punches the empty blocks before each call, so that freed space
+ * is reused.
  */
 unsigned at_every_stop(struct scene *s, unsigned ops,
 		       bool (*once)(struct scene *s, struct pause_point *stop));

@@ -12,7 +12,7 @@ void flush(struct scene *s)
 void play(void **state, unsigned ops,
 	  bool (*once)(struct scene *s, struct pause_point *stop))
 {
-	/* Where nobody comes by at all, the script is wrong. */
+	/* A script that reaches no stop is wrong. */
 	assert_int_not_equal(at_every_stop(*state, ops, once), 0);
 }
 

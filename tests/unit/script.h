@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Scripts of races, each played on every shape of disk. */
+/* Scripted races, each run on every shape of disk. */
 #ifndef VHDFS_TESTS_SCRIPT_H
 #define VHDFS_TESTS_SCRIPT_H
 
@@ -18,8 +18,8 @@ struct script {
 /* main's exit status.  VHDFS_ONLY is a pattern of names: "SHAPE: SCRIPT". */
 int scripts_run(const struct script *scripts, size_t n);
 
-/* once, for each operation of the kinds that the first actor can be stopped at.
- */
+/* Calls once for each operation of these kinds at which the first actor can be
+ * stopped. */
 void play(void **state, unsigned ops,
 	  bool (*once)(struct scene *s, struct pause_point *stop));
 void flush(struct scene *s);

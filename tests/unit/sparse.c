@@ -34,7 +34,7 @@ void sparse_copy(struct sparse *to, const struct sparse *from)
 	to->n_writes = 0;
 }
 
-/* Is the page, which nobody wrote, one of the table's? */
+/* Whether the page lies in the table's range. */
 static bool in_table(const struct sparse *file, uint64_t number)
 {
 	const struct sparse_table *table = file->table;
@@ -43,7 +43,7 @@ static bool in_table(const struct sparse *file, uint64_t number)
 	return table && off >= table->off && off < table->end;
 }
 
-/* The slot that page number is in, or would be in. */
+/* The hash slot of that page, used or free. */
 static unsigned slot_of(const struct sparse *file, uint64_t number)
 {
 	unsigned i = (number * 0x9e3779b97f4a7c15 >> 40) % SPARSE_SLOTS;
@@ -54,22 +54,22 @@ static unsigned slot_of(const struct sparse *file, uint64_t number)
 	return i;
 }
 
-/* A page that was written, or made here; null for a hole. */
+/* A page that was written or is generated; null for a hole. */
 static const uint8_t *find(const struct sparse *file, uint64_t number)
 {
 	static uint8_t made[SPARSE_PAGE];
 	unsigned i = file->slots[slot_of(file, number)];
 
 	if (i)
-		return file->pages[i - 1].there ? file->pages[i - 1].data
-						: NULL;
+		return file->pages[i - 1].stored ? file->pages[i - 1].data
+						 : NULL;
 	if (!in_table(file, number))
 		return NULL;
 	file->table->page(made, number * SPARSE_PAGE);
 	return made;
 }
 
-/* The page, made where it is not there; null: no room. */
+/* The page, for writing; null: no free page. */
 static uint8_t *need(struct sparse *file, uint64_t number)
 {
 	unsigned slot = slot_of(file, number), i = file->slots[slot];
@@ -85,10 +85,10 @@ static uint8_t *need(struct sparse *file, uint64_t number)
 					  number * SPARSE_PAGE);
 		else
 			memset(file->pages[i - 1].data, 0, SPARSE_PAGE);
-	} else if (!file->pages[i - 1].there) {
+	} else if (!file->pages[i - 1].stored) {
 		memset(file->pages[i - 1].data, 0, SPARSE_PAGE);
 	}
-	file->pages[i - 1].there = true;
+	file->pages[i - 1].stored = true;
 	return file->pages[i - 1].data;
 }
 
@@ -124,7 +124,7 @@ void sparse_poke(struct sparse *file, const void *buf, size_t len, uint64_t off)
 	(void)put(file, buf, len, off);
 }
 
-/* Clears what page number i of those in memory has of [off, end). */
+/* Clears the part of [off, end) that lies in the i-th page in memory. */
 static void clear_page(struct sparse *file, unsigned i, uint64_t off,
 		       uint64_t end)
 {
@@ -135,13 +135,13 @@ static void clear_page(struct sparse *file, unsigned i, uint64_t off,
 	if (from >= to)
 		return;
 	if (to - from == SPARSE_PAGE)
-		file->pages[i].there = false;
+		file->pages[i].stored = false;
 	else
 		memset(file->pages[i].data + (from - at), 0, to - from);
 }
 
-/* Makes [off, end) read as zeros, whole pages as holes; not what a table makes
- * there and nobody wrote. */
+/* Makes [off, end) read as zeros, whole pages as holes; unwritten pages that
+ * the table generates stay. */
 static void clear(struct sparse *file, uint64_t off, uint64_t end)
 {
 	uint64_t first = off / SPARSE_PAGE, last = div_up(end, SPARSE_PAGE);
@@ -171,7 +171,7 @@ static struct sparse *file_of(struct io *io)
 	return ((struct sparse_io *)io)->file;
 }
 
-/* Is there such a place in any file? Who writes may write. */
+/* Counts a change.  -EINVAL for an offset that no file has. */
 static int change(struct io *io, uint64_t off, uint64_t len)
 {
 	if (!io->writable)
@@ -244,7 +244,7 @@ static int sparse_extent(struct io *io, uint64_t off, bool *ret_data,
 	for (unsigned i = 0; !*ret_data && i < file->n_pages; i++) {
 		uint64_t at = file->pages[i].number * SPARSE_PAGE;
 
-		if (file->pages[i].there && at > off)
+		if (file->pages[i].stored && at > off)
 			end = min_u64(end, at);
 	}
 	*ret_len = end - off;

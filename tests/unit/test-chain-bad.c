@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Images that are sound, each, and no chain: what is wrong and where is said.
- */
+/* Chains that are refused although each image of them is valid: errors, and the
+ * structure and offset in their messages. */
 #include "config.h"
 
 #include "unit/mem-chain.h"
@@ -18,7 +18,7 @@
 #define META_ITEMS (2 * M + VHDX_META_TABLE_SIZE)
 enum { ITEM_SIZE = 8, ITEM_LSS = 16, ITEM_LOCATOR = 48 };
 
-/* Changes len bytes of both footers of a VHD. */
+/* Sets len bytes of both footers of a VHD, and updates their checksums. */
 static void set_footers(struct mem_file *file, unsigned at, const void *bytes,
 			size_t len)
 {
@@ -31,7 +31,7 @@ static void set_footers(struct mem_file *file, unsigned at, const void *bytes,
 	mem_file_poke(file, footer, sizeof footer, file->size - FOOTER_SIZE);
 }
 
-/* The same of both headers of a VHDX. */
+/* The same for both headers of a VHDX. */
 static void set_headers(struct mem_file *file, unsigned at, const void *bytes,
 			size_t len)
 {
@@ -47,7 +47,7 @@ static void set_headers(struct mem_file *file, unsigned at, const void *bytes,
 	}
 }
 
-/* to passes for from: its children take either. */
+/* Gives to the identifier of from, so that from's children accept it. */
 static void take_identity(const struct image_ops *format, struct mem_file *to,
 			  const struct mem_file *from)
 {
@@ -63,7 +63,7 @@ static void take_identity(const struct image_ops *format, struct mem_file *to,
 	}
 }
 
-/* The child does not open, and says that its locator is what does not fit. */
+/* The child does not open; the message is about its parent locator. */
 static void parent_is_refused(struct mem_chain *f,
 			      const struct image_ops *format, const char *text)
 {
@@ -76,7 +76,7 @@ static void parent_is_refused(struct mem_chain *f,
 	mem_chain_fails(f, "clients/deep/grandchild", -ESTALE, text);
 }
 
-static void a_parent_of_another_identity_is_refused(void **state)
+static void parent_with_another_identifier_is_refused(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -96,7 +96,7 @@ static void a_parent_of_another_identity_is_refused(void **state)
 	}
 }
 
-static void a_parent_of_another_sector_size_is_refused(void **state)
+static void parent_with_another_sector_size_is_refused(void **state)
 {
 	struct mem_chain f;
 	uint8_t size[4];
@@ -118,7 +118,7 @@ static void a_cycle_is_refused(void **state)
 	{
 		struct mem_chain f;
 
-		/* The child's child passes for the child's parent. */
+		/* The grandchild gets the identifier of the child's parent. */
 		mem_chain_init(&f);
 		mem_chain_make(&f.files[BASE], *format,
 			       &(struct image_params){ .type = IMAGE_DYNAMIC,
@@ -133,9 +133,9 @@ static void a_cycle_is_refused(void **state)
 	}
 }
 
-/* A VHD says so itself, and is refused before anybody looks for a parent; of a
- * VHDX the chain sees it. */
-static void an_image_that_is_its_own_parent_is_refused(void **state)
+/* The VHD driver detects it before the search for the parent; for a VHDX the
+ * chain detects it. */
+static void image_that_is_its_own_parent_is_refused(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -156,8 +156,8 @@ static void an_image_that_is_its_own_parent_is_refused(void **state)
 	}
 }
 
-/* What is wrong with a parent is said of the parent, not of the child. */
-static void a_malformed_parent_is_named(void **state)
+/* The message is about the parent's file, not about the child's. */
+static void error_of_a_malformed_parent_names_the_parent(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -177,11 +177,11 @@ static void a_malformed_parent_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_parent_of_another_identity_is_refused),
-		cmocka_unit_test(a_parent_of_another_sector_size_is_refused),
+		cmocka_unit_test(parent_with_another_identifier_is_refused),
+		cmocka_unit_test(parent_with_another_sector_size_is_refused),
 		cmocka_unit_test(a_cycle_is_refused),
-		cmocka_unit_test(an_image_that_is_its_own_parent_is_refused),
-		cmocka_unit_test(a_malformed_parent_is_named),
+		cmocka_unit_test(image_that_is_its_own_parent_is_refused),
+		cmocka_unit_test(error_of_a_malformed_parent_names_the_parent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

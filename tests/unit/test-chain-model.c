@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random operations on chains of every shape, against a flat array.  After each
- * round the chain is closed, opened again, checked and compared once more; and
- * no parent's file may have changed by a bit.  A child's disk may be of another
- * size than its parent's.
+ * Random operations on chains of many shapes, compared with a flat array.
+ * After each round the chain is closed, checked, opened and compared again, and
+ * the parents' files must be unchanged.  Disks of children may have another
+ * size than their parents'.
  */
 #include "unit/disks.h"
 
@@ -22,15 +22,15 @@ struct shape {
 	enum image_type base;
 	uint32_t sector_size;
 	uint64_t size;
-	/* Block sizes from the base to the leaf, 0 for the default; the number
+	/* Block sizes from the base to the leaf, 0: the default; and the number
 	 * of images. */
 	uint64_t blocks[4];
 	unsigned n;
-	/* Sizes of the children's disks; 0: of the parent's. */
+	/* Sizes of the children's disks; 0: the parent's size. */
 	uint64_t sizes[4];
 };
 
-static void remember_file(const char *dir, const char *name, struct stat *st)
+static void stat_file(const char *dir, const char *name, struct stat *st)
 {
 	char path[512];
 
@@ -38,12 +38,12 @@ static void remember_file(const char *dir, const char *name, struct stat *st)
 	assert_int_equal(stat(path, st), 0);
 }
 
-static void file_is_untouched(const char *dir, const char *name,
+static void file_is_unchanged(const char *dir, const char *name,
 			      const struct stat *before)
 {
 	struct stat now;
 
-	remember_file(dir, name, &now);
+	stat_file(dir, name, &now);
 	assert_int_equal(now.st_mtim.tv_sec, before->st_mtim.tv_sec);
 	assert_int_equal(now.st_mtim.tv_nsec, before->st_mtim.tv_nsec);
 	assert_int_equal(now.st_size, before->st_size);
@@ -94,10 +94,10 @@ static void exercise_shape(void **state, const struct shape *shape,
 		if (shape->sizes[level])
 			model_resize(&model, shape->sizes[level]);
 		if (level)
-			remember_file(dir, parent, &before);
+			stat_file(dir, parent, &before);
 		exercise_leaf(&store, dir, name, &model, &seed);
 		if (level)
-			file_is_untouched(dir, parent, &before);
+			file_is_unchanged(dir, parent, &before);
 		strcpy(parent, name);
 	}
 	model_fini(&model);
@@ -139,7 +139,7 @@ SHAPE(vhdx_children_of_4k_sectors_larger_and_smaller, "vhdx", IMAGE_DYNAMIC,
       4096, 3 * M + 4096, { 1 * M, 2 * M, 1 * M }, 3,
       { 0, 5 * M + 3 * 4096, 2 * M + 4096 })
 
-/* Children of sizes and blocks that the seed chooses. */
+/* Children with random disk and block sizes. */
 static void exercise_random_sizes(void **state, const char *ending,
 				  uint32_t sector_size)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Parents: how a chain finds them, and which it refuses. */
+/* Search for parents: which are found, accepted and refused. */
 #include "unit/pairs.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "io/io-file.h"
 #include "io/rootdir.h"
 
-static void a_child_shows_its_parents_data(void **state)
+static void child_reads_its_parents_data(void **state)
 {
 	struct store store;
 
@@ -29,7 +29,7 @@ static void a_child_shows_its_parents_data(void **state)
 	store_close(&store);
 }
 
-static void a_parent_opened_writable_and_not_written_still_fits(void **state)
+static void parent_opened_for_writing_and_not_written_is_accepted(void **state)
 {
 	struct store store;
 
@@ -44,7 +44,7 @@ static void a_parent_opened_writable_and_not_written_still_fits(void **state)
 	store_close(&store);
 }
 
-static void a_parent_that_was_changed_is_refused(void **state)
+static void changed_parent_is_refused(void **state)
 {
 	struct store store;
 
@@ -55,7 +55,7 @@ static void a_parent_that_was_changed_is_refused(void **state)
 	store_close(&store);
 }
 
-static void another_image_under_the_parents_name_is_refused(void **state)
+static void other_image_under_the_parents_name_is_refused(void **state)
 {
 	struct store store;
 
@@ -71,7 +71,7 @@ static void another_image_under_the_parents_name_is_refused(void **state)
 	store_close(&store);
 }
 
-static void a_missing_parent_is_named(void **state)
+static void error_of_a_missing_parent_has_its_name(void **state)
 {
 	struct store store;
 
@@ -86,7 +86,7 @@ static void a_missing_parent_is_named(void **state)
 	store_close(&store);
 }
 
-static void a_parent_is_found_by_its_relative_path(void **state)
+static void parent_is_found_by_its_relative_path(void **state)
 {
 	struct store store;
 
@@ -108,7 +108,7 @@ static void a_parent_is_found_by_its_relative_path(void **state)
 	store_close(&store);
 }
 
-static void a_parent_is_found_beside_the_child(void **state)
+static void parent_is_found_in_the_childs_directory(void **state)
 {
 	struct store store;
 
@@ -127,7 +127,7 @@ static void a_parent_is_found_beside_the_child(void **state)
 	store_close(&store);
 }
 
-static void a_parents_name_may_differ_in_case(void **state)
+static void parent_is_found_if_its_name_differs_in_case(void **state)
 {
 	struct store store;
 
@@ -143,7 +143,7 @@ static void a_parents_name_may_differ_in_case(void **state)
 	store_close(&store);
 }
 
-static void a_parent_outside_the_store_is_refused(void **state)
+static void parent_outside_the_store_is_refused(void **state)
 {
 	struct store store;
 
@@ -162,7 +162,7 @@ static void a_parent_outside_the_store_is_refused(void **state)
 	store_close(&store);
 }
 
-static void a_symbolic_link_does_not_lead_out_of_the_store(void **state)
+static void symbolic_link_out_of_the_store_is_refused(void **state)
 {
 	struct store store;
 
@@ -185,7 +185,7 @@ static void a_symbolic_link_does_not_lead_out_of_the_store(void **state)
 	store_close(&store);
 }
 
-static void a_further_place_is_searched_by_base_name(void **state)
+static void other_root_directories_are_searched_by_base_name(void **state)
 {
 	struct root_dir roots[2];
 	struct parent_cache *cache;
@@ -208,7 +208,8 @@ static void a_further_place_is_searched_by_base_name(void **state)
 	root_dir_fini(&roots[1]);
 }
 
-/* Puts len bytes at a place in both footers of a VHD, and the sum right. */
+/* Sets len bytes at an offset of both footers of a VHD, and updates their
+ * checksums. */
 static void change_footers(const char *path, size_t at, const void *bytes,
 			   size_t len)
 {
@@ -255,7 +256,7 @@ static void a_cycle_is_refused(void **state)
 	store_close(&store);
 }
 
-/* What chain_map has at off; of zeros, how many follow. */
+/* Compares chain_map at off; zeros: the length of a zero extent. */
 static void maps(struct chain *chain, uint64_t off, bool zero, int depth,
 		 uint64_t zeros)
 {
@@ -268,7 +269,7 @@ static void maps(struct chain *chain, uint64_t off, bool zero, int depth,
 		assert_int_equal(e.len, zeros);
 }
 
-/* A child of base, which is of 4 MiB with 512 bytes of 'b' at 1 MiB. */
+/* Makes and opens a child with a disk of size bytes. */
 static struct chain *open_resized(const char *dir, struct store *store,
 				  const char *name, const char *parent,
 				  uint64_t size)
@@ -281,7 +282,7 @@ static struct chain *open_resized(const char *dir, struct store *store,
 	return disk_open(store, name, 0);
 }
 
-static void a_parent_of_another_size_is_taken(void **state)
+static void parent_of_another_disk_size_is_accepted(void **state)
 {
 	struct store store;
 
@@ -305,8 +306,9 @@ static void a_parent_of_another_size_is_taken(void **state)
 	store_close(&store);
 }
 
-/* The grandparent's disk is large, the parent's small, the child's large. */
-static void beyond_a_parents_end_no_grandparent_shows(void **state)
+/* The grandparent's disk is large, the parent's small, the child's large: the
+ * grandparent's data must not be read beyond the parent's end. */
+static void range_beyond_a_parents_end_reads_as_zeros(void **state)
 {
 	struct store store;
 
@@ -358,20 +360,20 @@ static void children_share_one_open_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_child_shows_its_parents_data),
-		TEST(a_parent_opened_writable_and_not_written_still_fits),
-		TEST(a_parent_that_was_changed_is_refused),
-		TEST(another_image_under_the_parents_name_is_refused),
-		TEST(a_missing_parent_is_named),
-		TEST(a_parent_is_found_by_its_relative_path),
-		TEST(a_parent_is_found_beside_the_child),
-		TEST(a_parents_name_may_differ_in_case),
-		TEST(a_parent_outside_the_store_is_refused),
-		TEST(a_symbolic_link_does_not_lead_out_of_the_store),
-		TEST(a_further_place_is_searched_by_base_name),
+		TEST(child_reads_its_parents_data),
+		TEST(parent_opened_for_writing_and_not_written_is_accepted),
+		TEST(changed_parent_is_refused),
+		TEST(other_image_under_the_parents_name_is_refused),
+		TEST(error_of_a_missing_parent_has_its_name),
+		TEST(parent_is_found_by_its_relative_path),
+		TEST(parent_is_found_in_the_childs_directory),
+		TEST(parent_is_found_if_its_name_differs_in_case),
+		TEST(parent_outside_the_store_is_refused),
+		TEST(symbolic_link_out_of_the_store_is_refused),
+		TEST(other_root_directories_are_searched_by_base_name),
 		TEST(a_cycle_is_refused),
-		TEST(a_parent_of_another_size_is_taken),
-		TEST(beyond_a_parents_end_no_grandparent_shows),
+		TEST(parent_of_another_disk_size_is_accepted),
+		TEST(range_beyond_a_parents_end_reads_as_zeros),
 		TEST(children_share_one_open_parent),
 	};
 

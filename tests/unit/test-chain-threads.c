@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Many threads on one chain.  Each owns every eighth run of sectors, so that
- * all of them allocate, mark and punch in the same blocks, and knows alone what
- * its sectors hold; others flush and read across.
+ * Several threads on one chain.  Each thread owns every fourth run of sectors,
+ * so that all of them allocate, mark and punch in the same blocks, and each
+ * compares its own runs with the model.
  */
 #include "unit/pairs.h"
 
@@ -20,10 +20,10 @@ struct worker {
 	unsigned number;
 	uint64_t seed;
 	struct chain *chain;
-	struct model *model; /* shared; each touches its own runs only */
-	bool syncs;          /* each write, for unit.c */
-	int r;               /* the first failure */
-	uint64_t wrong;      /* sectors that read as somebody else's */
+	struct model *model; /* shared; each thread uses its own runs only */
+	bool syncs;          /* after every write, for copy-up */
+	int r;               /* the first error */
+	uint64_t wrong;      /* runs that differed from the model */
 };
 
 static void check_run(struct worker *w, uint64_t off)
@@ -45,7 +45,7 @@ static void work_once(struct worker *w)
 	unsigned what = random_next(&w->seed) % 8;
 
 	if (what < 4) {
-		/* Sometimes half a sector at the front stays as it was. */
+		/* One write in four does not begin at a sector. */
 		size_t skip = what == 3 ? 100 : 0;
 
 		memset(mine + skip, (int)random_next(&w->seed), RUN - skip);
@@ -113,13 +113,13 @@ static void work_side_by_side(void **state, unsigned writers, bool syncs)
 	store_close(&store);
 }
 
-static void writers_do_not_disturb_each_other(void **state)
+static void concurrent_writers_keep_each_others_data(void **state)
 {
 	work_side_by_side(state, WRITERS, false);
 }
 
-/* Units are completed while the other writes to them. */
-static void writers_that_sync_do_not_disturb_each_other(void **state)
+/* A copy-up runs while the other thread writes to the same 64 KiB. */
+static void concurrent_copyups_keep_each_others_data(void **state)
 {
 	work_side_by_side(state, 2, true);
 }
@@ -150,7 +150,7 @@ static void *open_and_close(void *arg)
 	return NULL;
 }
 
-static void chains_open_and_close_side_by_side(void **state)
+static void chains_open_and_close_concurrently(void **state)
 {
 	struct store store;
 
@@ -180,9 +180,9 @@ static void chains_open_and_close_side_by_side(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(writers_do_not_disturb_each_other),
-		TEST(writers_that_sync_do_not_disturb_each_other),
-		TEST(chains_open_and_close_side_by_side),
+		TEST(concurrent_writers_keep_each_others_data),
+		TEST(concurrent_copyups_keep_each_others_data),
+		TEST(chains_open_and_close_concurrently),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

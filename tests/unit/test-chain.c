@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "io/io-file.h"
 
-static void a_second_writer_is_told_who_holds_the_image(void **state)
+static void second_writer_gets_an_error_with_the_holders_name(void **state)
 {
 	struct store store;
 
@@ -34,7 +34,7 @@ static void a_second_writer_is_told_who_holds_the_image(void **state)
 	store_close(&store);
 }
 
-static void a_parent_in_use_cannot_be_opened_for_writing(void **state)
+static void parent_in_use_is_not_opened_for_writing(void **state)
 {
 	struct store store;
 
@@ -53,7 +53,7 @@ static void a_parent_in_use_cannot_be_opened_for_writing(void **state)
 	store_close(&store);
 }
 
-static void looking_without_a_lock_works_beside_a_writer(void **state)
+static void open_without_a_lock_works_while_a_writer_has_it_open(void **state)
 {
 	struct store store;
 
@@ -61,22 +61,22 @@ static void looking_without_a_lock_works_beside_a_writer(void **state)
 	FOR_EACH_FORMAT(e)
 	{
 		struct chain *chain;
-		char who[64];
+		char holder[64];
 
 		make_pair(*state, &store, e);
 		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
 		struct chain *look =
 			disk_open(&store, named("child", e), CHAIN_NO_LOCK);
-		assert_int_equal(
-			io_file_in_use(chain_leaf(look)->io, who, sizeof who),
-			1);
+		assert_int_equal(io_file_in_use(chain_leaf(look)->io, holder,
+						sizeof holder),
+				 1);
 		assert_ok(chain_close(look));
 		assert_ok(chain_close(chain));
 	}
 	store_close(&store);
 }
 
-static void zeros_written_over_a_parents_data_are_zeros(void **state)
+static void zeros_over_parent_data_read_as_zeros(void **state)
 {
 	struct store store;
 
@@ -96,7 +96,7 @@ static void zeros_written_over_a_parents_data_are_zeros(void **state)
 	store_close(&store);
 }
 
-static void a_hole_in_a_child_hides_its_parent(void **state)
+static void punched_range_in_a_child_hides_parent_data(void **state)
 {
 	struct store store;
 
@@ -131,7 +131,7 @@ static uint64_t allocated(void **state, const char *name)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-static void a_punched_block_gives_its_space_back(void **state)
+static void punched_block_is_freed(void **state)
 {
 	struct store store;
 
@@ -145,7 +145,7 @@ static void a_punched_block_gives_its_space_back(void **state)
 		memset(data, 'd', 2 * M);
 		make_pair(*state, &store, e);
 		chain = disk_open(&store, named("child", e), CHAIN_WRITABLE);
-		/* What the first write costs, a log, is no block's. */
+		/* The first write may allocate a log as well. */
 		assert_ok(chain_write(chain, data, 0, 512));
 		assert_ok(chain_flush(chain));
 		before = allocated(state, named("child", e));
@@ -163,7 +163,7 @@ static void a_punched_block_gives_its_space_back(void **state)
 	store_close(&store);
 }
 
-static void map_says_who_holds_what(void **state)
+static void map_returns_the_image_that_stores_a_range(void **state)
 {
 	struct store store;
 
@@ -195,7 +195,7 @@ static void map_says_who_holds_what(void **state)
 	store_close(&store);
 }
 
-static void map_sees_holes_in_stored_blocks(void **state)
+static void map_finds_holes_in_allocated_blocks(void **state)
 {
 	struct store store;
 
@@ -221,7 +221,7 @@ static void map_sees_holes_in_stored_blocks(void **state)
 	store_close(&store);
 }
 
-static void a_chain_of_64_shows_every_level(void **state)
+static void chain_of_64_parents_reads_data_of_every_level(void **state)
 {
 	struct store store;
 
@@ -252,7 +252,7 @@ static void a_chain_of_64_shows_every_level(void **state)
 	store_close(&store);
 }
 
-static void a_raw_file_is_opened_only_when_asked(void **state)
+static void raw_file_is_opened_only_with_the_raw_flag(void **state)
 {
 	struct store store;
 	struct chain *chain;
@@ -274,16 +274,16 @@ static void a_raw_file_is_opened_only_when_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_second_writer_is_told_who_holds_the_image),
-		TEST(a_parent_in_use_cannot_be_opened_for_writing),
-		TEST(looking_without_a_lock_works_beside_a_writer),
-		TEST(zeros_written_over_a_parents_data_are_zeros),
-		TEST(a_hole_in_a_child_hides_its_parent),
-		TEST(a_punched_block_gives_its_space_back),
-		TEST(map_says_who_holds_what),
-		TEST(map_sees_holes_in_stored_blocks),
-		TEST(a_chain_of_64_shows_every_level),
-		TEST(a_raw_file_is_opened_only_when_asked),
+		TEST(second_writer_gets_an_error_with_the_holders_name),
+		TEST(parent_in_use_is_not_opened_for_writing),
+		TEST(open_without_a_lock_works_while_a_writer_has_it_open),
+		TEST(zeros_over_parent_data_read_as_zeros),
+		TEST(punched_range_in_a_child_hides_parent_data),
+		TEST(punched_block_is_freed),
+		TEST(map_returns_the_image_that_stores_a_range),
+		TEST(map_finds_holes_in_allocated_blocks),
+		TEST(chain_of_64_parents_reads_data_of_every_level),
+		TEST(raw_file_is_opened_only_with_the_raw_flag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

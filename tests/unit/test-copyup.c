@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a first write brings along, of a client that syncs each. */
+/* Copy-up for clients that sync after every write. */
 #include "unit/pairs.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ static void disk_setup(struct disk *d, const char *dir, const char *e,
 	assert_ok(chain_read(d->chain, d->model.bytes, 0, d->model.size));
 }
 
-/* Whatever was brought along, the disk is what was written. */
+/* The disk equals the model, whatever was copied up. */
 static void disk_teardown(struct disk *d)
 {
 	model_compare(&d->model, d->chain);
@@ -52,14 +52,14 @@ static void disk_write(struct disk *d, uint64_t off, size_t len)
 	assert_ok(chain_write(d->chain, d->model.bytes + off, off, len));
 }
 
-/* A write, and a flush: the next one is of who syncs each. */
+/* A write and a flush: the next write is a synced one. */
 static void disk_sync_one(struct disk *d)
 {
 	disk_write(d, 0, SECTOR);
 	assert_ok(chain_flush(d->chain));
 }
 
-/* The leaf has [off, off + len). */
+/* The leaf stores all of [off, off + len). */
 static void assert_stored(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct chain_extent e;
@@ -70,7 +70,7 @@ static void assert_stored(struct disk *d, uint64_t off, uint64_t len)
 	}
 }
 
-/* The leaf has nothing of it. */
+/* The leaf stores nothing of [off, off + len). */
 static void assert_not_stored(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct chain_extent e;
@@ -81,7 +81,7 @@ static void assert_not_stored(struct disk *d, uint64_t off, uint64_t len)
 	}
 }
 
-static void a_synced_first_write_brings_its_unit_along(void **state)
+static void synced_first_write_copies_its_64_kib_up(void **state)
 {
 	FOR_EACH_FORMAT(e)
 	{
@@ -89,7 +89,7 @@ static void a_synced_first_write_brings_its_unit_along(void **state)
 
 		disk_setup(&d, *state, e, 0);
 		disk_sync_one(&d);
-		/* In part of a sector, and 'b' is the parent's. */
+		/* A part of a sector; the parent has 'b' at M. */
 		disk_write(&d, M + 4096 + 100, 100);
 		assert_stored(&d, M, UNIT);
 		assert_not_stored(&d, M + UNIT, M - UNIT);
@@ -98,17 +98,18 @@ static void a_synced_first_write_brings_its_unit_along(void **state)
 	}
 }
 
-static void who_writes_more_between_syncs_gets_no_more(void **state)
+static void copyup_stops_after_two_unsynced_writes(void **state)
 {
 	FOR_EACH_FORMAT(e)
 	{
 		struct disk d;
 
 		disk_setup(&d, *state, e, 0);
-		/* The first of all: nobody knows yet who syncs. */
+		/* The first write after the open is not known to be synced. */
 		disk_write(&d, M, SECTOR);
 		assert_not_stored(&d, M + SECTOR, M - SECTOR);
-		/* The second after a sync, and the first after two. */
+		/* The second write after a flush, and the first write after a
+		 * flush that followed two writes. */
 		disk_write(&d, 0, SECTOR);
 		assert_ok(chain_flush(d.chain));
 		disk_write(&d, M + UNIT, SECTOR);
@@ -117,7 +118,7 @@ static void who_writes_more_between_syncs_gets_no_more(void **state)
 		disk_write(&d, 0, SECTOR);
 		disk_write(&d, 2 * M, SECTOR);
 		assert_not_stored(&d, 2 * M + SECTOR, UNIT);
-		/* A flush with nothing to do says nothing. */
+		/* A flush without a write before it does not count. */
 		assert_ok(chain_flush(d.chain));
 		assert_ok(chain_flush(d.chain));
 		disk_write(&d, 3 * M, SECTOR);
@@ -126,7 +127,7 @@ static void who_writes_more_between_syncs_gets_no_more(void **state)
 	}
 }
 
-static void a_write_over_several_units_brings_nothing(void **state)
+static void write_across_a_unit_boundary_copies_nothing(void **state)
 {
 	FOR_EACH_FORMAT(e)
 	{
@@ -141,7 +142,7 @@ static void a_write_over_several_units_brings_nothing(void **state)
 	}
 }
 
-static void a_write_in_place_brings_nothing(void **state)
+static void write_in_place_copies_nothing(void **state)
 {
 	FOR_EACH_FORMAT(e)
 	{
@@ -155,7 +156,7 @@ static void a_write_in_place_brings_nothing(void **state)
 	}
 }
 
-static void zeros_that_hide_the_parent_stay(void **state)
+static void copyup_keeps_zeros_that_hide_parent_data(void **state)
 {
 	FOR_EACH_FORMAT(e)
 	{
@@ -172,8 +173,8 @@ static void zeros_that_hide_the_parent_stay(void **state)
 	}
 }
 
-/* A VHD may have blocks of 4 KiB; those of a VHDX are larger than a unit. */
-static void a_unit_gives_no_other_block_a_place(void **state)
+/* A VHD may have blocks of 4 KiB; those of a VHDX exceed 64 KiB. */
+static void copyup_allocates_no_other_block(void **state)
 {
 	struct disk d;
 
@@ -192,12 +193,12 @@ static void a_unit_gives_no_other_block_a_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_synced_first_write_brings_its_unit_along),
-		TEST(who_writes_more_between_syncs_gets_no_more),
-		TEST(a_write_over_several_units_brings_nothing),
-		TEST(a_write_in_place_brings_nothing),
-		TEST(zeros_that_hide_the_parent_stay),
-		TEST(a_unit_gives_no_other_block_a_place),
+		TEST(synced_first_write_copies_its_64_kib_up),
+		TEST(copyup_stops_after_two_unsynced_writes),
+		TEST(write_across_a_unit_boundary_copies_nothing),
+		TEST(write_in_place_copies_nothing),
+		TEST(copyup_keeps_zeros_that_hide_parent_data),
+		TEST(copyup_allocates_no_other_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The flattened map of a chain of parents, over images that say what a test has
- * them say, and count how often they are asked.
+ * The cached block map of merged parents, over fake images with random maps,
+ * which count the calls of map.
  */
 #include "unit/unit.h"
 
@@ -23,13 +23,13 @@ enum {
 	COARSE = 2 << 20,
 };
 
-/* What an image says: runs of sectors that change with a number of its own. */
+/* An image whose map is a sequence of runs of random kind. */
 struct fake {
 	struct image img;
 	uint64_t seed;
-	uint64_t run; /* bytes: what it says changes at multiples of it */
-	atomic_uint asked;
-	int error;          /* what map answers instead ... */
+	uint64_t run;       /* length of a run, bytes */
+	atomic_uint n_map;  /* calls of map */
+	int error;          /* map fails with it ... */
 	uint64_t error_end; /* ... before this offset; 0: everywhere */
 };
 
@@ -55,12 +55,12 @@ static int fake_map(struct image *img, uint64_t off, uint64_t len,
 {
 	struct fake *fake = (struct fake *)img;
 
-	atomic_fetch_add(&fake->asked, 1);
+	atomic_fetch_add(&fake->n_map, 1);
 	if (fake->error && (!fake->error_end || off < fake->error_end))
 		return fail(fake->error, "as the test says");
 	ret->kind = kind_at(fake, off);
 	ret->len = min_u64(len, fake->run - off % fake->run);
-	/* Each run has a place of its own, far from its neighbours'. */
+	/* Adjacent runs are not adjacent in the file. */
 	ret->file_off = off + off / fake->run * SECTOR;
 	return 0;
 }
@@ -97,16 +97,16 @@ static void teardown_of(struct fixture *f)
 	mem_file_fini(&f->file);
 }
 
-static unsigned asked(const struct fixture *f)
+static unsigned n_map(const struct fixture *f)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < IMAGES; i++)
-		n += atomic_load(&f->fakes[i].asked);
+		n += atomic_load(&f->fakes[i].n_map);
 	return n;
 }
 
-/* What the flat map says of a range is what the images say of it. */
+/* The cache and the images return the same map of a range. */
 static void agrees(struct fixture *f, uint64_t off, uint64_t len)
 {
 	struct map_cache_extent map;
@@ -129,7 +129,7 @@ static const uint64_t coarse_runs[] = { COARSE, 2 * COARSE, 4 * COARSE };
 static const uint64_t fine_runs[] = { 4096, 12288, COARSE };
 static const uint64_t odd_runs[] = { SECTOR, 3 * SECTOR, 40960 };
 
-static void what_was_asked_once_is_not_asked_again(void **state)
+static void second_lookup_maps_no_image(void **state)
 {
 	static const uint64_t *const runs[] = { coarse_runs, fine_runs };
 
@@ -143,16 +143,16 @@ static void what_was_asked_once_is_not_asked_again(void **state)
 		for (uint64_t off = 0; off < 8 * COARSE; off += e.len)
 			assert_ok(map_cache_lookup(f.map, off, 8 * COARSE - off,
 						   &e));
-		before = asked(&f);
+		before = n_map(&f);
 		assert_true(before > 0);
 		for (uint64_t off = 0; off < 8 * COARSE; off += 65536)
 			assert_ok(map_cache_lookup(f.map, off, 65536, &e));
-		assert_int_equal(asked(&f), before);
+		assert_int_equal(n_map(&f), before);
 		teardown_of(&f);
 	}
 }
 
-static void says_what_the_images_say(void **state)
+static void lookup_equals_the_map_of_the_images(void **state)
 {
 	static const uint64_t *const runs[] = { coarse_runs, fine_runs,
 						odd_runs };
@@ -161,7 +161,7 @@ static void says_what_the_images_say(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		struct fixture f;
-		/* The disk's end lies in the middle of everything. */
+		/* The disk ends inside an entry of each level. */
 		uint64_t size = 5 * COARSE + 9 * 4096 + 3 * SECTOR;
 
 		setup_of(&f, size, random_next(&seed), runs[i]);
@@ -174,8 +174,8 @@ static void says_what_the_images_say(void **state)
 	}
 }
 
-/* The disks of parents end one before the other, the second one first. */
-static void parents_of_other_sizes_are_zeros_beyond_their_ends(void **state)
+/* The second disk ends first, then the third, then the first. */
+static void range_beyond_a_parents_end_reads_as_zeros(void **state)
 {
 	static const uint64_t *const runs[] = { coarse_runs, fine_runs,
 						odd_runs };
@@ -200,8 +200,8 @@ static void parents_of_other_sizes_are_zeros_beyond_their_ends(void **state)
 	}
 }
 
-/* There is no room for what a disk of 3 TiB has, asked for everywhere. */
-static void a_disk_with_more_than_is_kept_is_read_right(void **state)
+/* A disk of 3 TiB has more extents than the cache has pages for. */
+static void disk_with_more_extents_than_cached_maps_correctly(void **state)
 {
 	uint64_t size = TIB(3), step = size / 3000;
 	struct fixture f;
@@ -214,7 +214,7 @@ static void a_disk_with_more_than_is_kept_is_read_right(void **state)
 	teardown_of(&f);
 }
 
-static void an_error_is_not_kept(void **state)
+static void error_is_not_cached(void **state)
 {
 	struct map_cache_extent e;
 	struct fixture f;
@@ -228,8 +228,8 @@ static void an_error_is_not_kept(void **state)
 	teardown_of(&f);
 }
 
-/* What is broken further on is the next call's. */
-static void an_extent_ends_before_what_is_broken(void **state)
+/* An error further on belongs to the next call. */
+static void extent_ends_before_an_invalid_table_entry(void **state)
 {
 	struct map_cache_extent e;
 	struct fixture f;
@@ -244,7 +244,7 @@ static void an_extent_ends_before_what_is_broken(void **state)
 	teardown_of(&f);
 }
 
-static void what_is_broken_does_not_spread(void **state)
+static void error_at_one_offset_does_not_affect_others(void **state)
 {
 	struct map_cache_extent e;
 	struct fixture f;
@@ -259,7 +259,7 @@ static void what_is_broken_does_not_spread(void **state)
 	teardown_of(&f);
 }
 
-static void *look_around(void *arg)
+static void *look_up(void *arg)
 {
 	struct fixture *f = arg;
 	uint64_t numbers = (uintptr_t)pthread_self();
@@ -272,7 +272,7 @@ static void *look_around(void *arg)
 	return NULL;
 }
 
-static void many_threads_may_look_at_once(void **state)
+static void concurrent_lookups_are_correct(void **state)
 {
 	pthread_t threads[4];
 	struct fixture f;
@@ -280,8 +280,8 @@ static void many_threads_may_look_at_once(void **state)
 	(void)state;
 	setup_of(&f, 8 * COARSE, seed_from_environment(), fine_runs);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(
-			pthread_create(&threads[i], NULL, look_around, &f), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, look_up, &f),
+				 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	teardown_of(&f);
@@ -290,15 +290,15 @@ static void many_threads_may_look_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_was_asked_once_is_not_asked_again),
-		cmocka_unit_test(says_what_the_images_say),
+		cmocka_unit_test(second_lookup_maps_no_image),
+		cmocka_unit_test(lookup_equals_the_map_of_the_images),
+		cmocka_unit_test(range_beyond_a_parents_end_reads_as_zeros),
 		cmocka_unit_test(
-			parents_of_other_sizes_are_zeros_beyond_their_ends),
-		cmocka_unit_test(a_disk_with_more_than_is_kept_is_read_right),
-		cmocka_unit_test(an_error_is_not_kept),
-		cmocka_unit_test(an_extent_ends_before_what_is_broken),
-		cmocka_unit_test(what_is_broken_does_not_spread),
-		cmocka_unit_test(many_threads_may_look_at_once),
+			disk_with_more_extents_than_cached_maps_correctly),
+		cmocka_unit_test(error_is_not_cached),
+		cmocka_unit_test(extent_ends_before_an_invalid_table_entry),
+		cmocka_unit_test(error_at_one_offset_does_not_affect_others),
+		cmocka_unit_test(concurrent_lookups_are_correct),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Malformed VHD files: each is refused with its errno and words that tell. */
+/* Malformed VHD files: each is refused with an errno and a message that has the
+ * structure and its offset. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -12,26 +13,26 @@
 #include "base/error.h"
 #include "format/registry.h"
 
-static void assert_says(const char *words_expected)
+static void assert_message(const char *words_expected)
 {
 	if (!strstr(error_text(), words_expected))
-		vhd_complain("expected words \"%s\", found \"%s\"",
-			     words_expected, error_text());
+		vhd_fail_test("expected a message with \"%s\", found \"%s\"",
+			      words_expected, error_text());
 	assert_non_null(strstr(error_text(), "test.vhd"));
 }
 
 #define NO_IMAGE "file at offset 0: expected a VHD or VHDX image"
 
-/* The file does not open, and nothing was written to find that out. */
-static void assert_refused(struct mem_file *file, int code, const char *says)
+/* The file does not open, and the open does not write. */
+static void assert_refused(struct mem_file *file, int code, const char *message)
 {
 	mem_file_reset_counters(file);
 	assert_errno(vhd_try_open(file, true), code);
-	assert_says(says);
+	assert_message(message);
 	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
 }
 
-static void empty_and_short_files_are_no_images(void **state)
+static void empty_and_short_files_are_refused(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -44,7 +45,7 @@ static void empty_and_short_files_are_no_images(void **state)
 	assert_refused(file, -EBADMSG, "footer checksum at offset 64");
 }
 
-static void two_bad_cookies_make_it_no_image(void **state)
+static void file_with_two_bad_cookies_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -54,7 +55,7 @@ static void two_bad_cookies_make_it_no_image(void **state)
 	assert_refused(file, -EBADMSG, NO_IMAGE);
 }
 
-static void two_bad_checksums_are_refused(void **state)
+static void file_with_two_bad_checksums_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -64,8 +65,8 @@ static void two_bad_checksums_are_refused(void **state)
 	assert_refused(file, -EBADMSG, "footer checksum at offset 7744");
 }
 
-/* Either copy is enough; that it is mended is tested with check. */
-static void one_bad_footer_of_two_is_seen_past(void **state)
+/* One footer is enough to open; test-vhd-check.c tests the repair. */
+static void one_valid_footer_of_two_is_enough(void **state)
 {
 	struct mem_file *file = *state;
 	static const struct {
@@ -86,11 +87,11 @@ static void one_bad_footer_of_two_is_seen_past(void **state)
 	}
 }
 
-static void an_old_footer_may_be_as_bad_as_any(void **state)
+static void damaged_footer_of_511_bytes_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
-	/* Of 511 bytes, and with no copy of a fixed image. */
+	/* A fixed image has no second footer. */
 	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
 	mem_file_resize(file, MIB(4) + 511);
 	assert_ok(vhd_try_open(file, false));
@@ -98,7 +99,7 @@ static void an_old_footer_may_be_as_bad_as_any(void **state)
 	assert_refused(file, -EBADMSG, "footer");
 }
 
-static void a_header_in_a_blocks_data_is_none(void **state)
+static void header_inside_a_block_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t data[512] = "x";
@@ -112,7 +113,7 @@ static void a_header_in_a_blocks_data_is_none(void **state)
 	assert_refused(file, -EBADMSG, "dynamic header at offset 8192");
 }
 
-static void a_fixed_image_has_one_footer_only(void **state)
+static void damaged_footer_of_a_fixed_image_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -127,7 +128,7 @@ struct field {
 	unsigned off, size;
 	uint64_t value;
 	int code;
-	const char *says;
+	const char *message;
 };
 
 static void each_bad_field_of_the_footer_is_refused(void **state)
@@ -174,21 +175,21 @@ static void each_bad_field_of_the_footer_is_refused(void **state)
 		mem_file_resize(file, 0);
 		vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
 		vhd_set_footer(file, f->off, f->size, f->value);
-		assert_refused(file, f->code, f->says);
+		assert_refused(file, f->code, f->message);
 	}
 }
 
-static void a_fixed_image_larger_than_its_file_is_refused(void **state)
+static void fixed_image_larger_than_its_file_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
-	/* As the first piece of a split image is. */
+	/* For example the first part of a split image. */
 	vhd_make(file, IMAGE_FIXED, MIB(4), 0);
 	vhd_set_footer(file, FOOTER_CURRENT_SIZE, 8, MIB(4) + 512);
 	assert_refused(file, -EBADMSG, "footer current size at offset 4194352");
 }
 
-static void a_bad_header_is_refused(void **state)
+static void bad_header_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -238,18 +239,18 @@ static void each_bad_field_of_the_header_is_refused(void **state)
 		mem_file_resize(file, 0);
 		vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
 		vhd_set_header(file, f->off, f->size, f->value);
-		assert_refused(file, f->code, f->says);
+		assert_refused(file, f->code, f->message);
 	}
 }
 
-/* An entry that is no place for a block: reads of that block fail, those of
- * others do not; writes fail before anything is changed. */
+/* An entry with an invalid offset: reads of that block fail, reads of others do
+ * not; all writes fail before anything is changed. */
 static void each_bad_table_entry_fails_when_it_is_used(void **state)
 {
 	struct mem_file *file = *state;
 	static const struct {
 		uint32_t entry;
-		const char *says;
+		const char *message;
 	} entries[] = {
 		{ 0, "structure at offset 0" },
 		{ 1, "structure at offset 512" },
@@ -275,17 +276,17 @@ static void each_bad_table_entry_fails_when_it_is_used(void **state)
 		assert_int_equal(e.kind, EXTENT_HERE);
 		assert_ok(image_map(img, MIB(2), 512, &e));
 		assert_errno(image_map(img, MIB(4), 512, &e), -EBADMSG);
-		assert_says("block allocation table at offset 1544");
-		assert_says(entries[i].says);
+		assert_message("block allocation table at offset 1544");
+		assert_message(entries[i].message);
 		assert_errno(image_write(img, data, MIB(4), 512), -EBADMSG);
-		/* Nothing is changed beside what nobody understands. */
+		/* Writes to other blocks are refused as well. */
 		assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
 		assert_errno(image_write(img, data, 512, 512), -EBADMSG);
 		assert_ok(image_close(img));
 	}
 }
 
-static void overlapping_blocks_are_not_added_to(void **state)
+static void image_with_overlapping_blocks_is_not_written(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t data[512] = "x";
@@ -298,15 +299,14 @@ static void overlapping_blocks_are_not_added_to(void **state)
 	vhd_set_entry(file, 2, vhd_get_entry(file, 0));
 	img = vhd_open_file(file, true);
 	assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
-	assert_says(
+	assert_message(
 		"block allocation table at offset 1536: expected blocks apart");
 	assert_ok(image_close(img));
 }
 
-/* The table's sector of a block that was not used yet is read late: what it
- * says by then may be another thing than what the map of used space was made
- * of. */
-static void an_entry_that_changed_meanwhile_frees_nothing(void **state)
+/* A page of the table is read when it is first used; by then another program
+ * may have changed it, and it differs from the set of used extents. */
+static void entry_changed_behind_our_back_frees_no_space(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t data[512] = "x";
@@ -321,13 +321,13 @@ static void an_entry_that_changed_meanwhile_frees_nothing(void **state)
 	entry = vhd_get_entry(file, 2);
 	assert_ok(image_zero(img, MIB(2), MIB(4), ZERO_PUNCH));
 	assert_ok(image_flush(img));
-	/* Blocks 1 and 2 are free; their first place is taken. */
+	/* Blocks 1 and 2 are free; block 3 has the space of block 1. */
 	assert_ok(image_write(img, data, MIB(6), 512));
 	vhd_set_entry(file, 250, entry);
 	assert_ok(image_zero(img, MIB(500), MIB(2), ZERO_PUNCH));
 	assert_ok(image_flush(img));
 	assert_errno(image_write(img, data, MIB(8), 512), -EBADMSG);
-	assert_says("expected space in use");
+	assert_message("expected space in use");
 	(void)image_close(img);
 }
 
@@ -360,16 +360,16 @@ static void each_bad_locator_is_refused(void **state)
 		mem_file_resize(file, 0);
 		vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
 		vhd_set_header(file, f->off, f->size, f->value);
-		assert_refused(file, f->code, f->says);
-		assert_says("parent locator");
+		assert_refused(file, f->code, f->message);
+		assert_message("parent locator");
 	}
 }
 
-static void a_length_beyond_its_space_is_refused(void **state)
+static void locator_longer_than_its_space_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 
-	/* 512 is bytes, and 511 sectors. */
+	/* A space of 512 is in bytes, one of 511 in sectors. */
 	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 512);
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_LENGTH, 4, 514);
@@ -378,12 +378,12 @@ static void a_length_beyond_its_space_is_refused(void **state)
 		"parent locator length at offset 1120: expected at most the 512 bytes reserved");
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 2);
 	assert_ok(vhd_try_open(file, true));
-	/* No unit explains 700: it is no bound. */
+	/* A space of 700 has no valid unit, so it is no bound. */
 	vhd_set_header(file, W2RU_SLOT + LOCATOR_SPACE, 4, 700);
 	assert_ok(vhd_try_open(file, true));
 }
 
-static void a_locator_of_an_unknown_kind_is_nobodys_business(void **state)
+static void locator_of_an_unknown_code_is_ignored(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -393,7 +393,7 @@ static void a_locator_of_an_unknown_kind_is_nobodys_business(void **state)
 	assert_ok(vhd_try_open(file, true));
 }
 
-static void an_impossible_parent_is_refused(void **state)
+static void raw_parent_and_own_id_as_parent_are_refused(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t header[HEADER_SIZE], id[16];
@@ -402,8 +402,8 @@ static void an_impossible_parent_is_refused(void **state)
 	vhd_set_header(file, HEADER_PARENT_ID, 8, 0);
 	vhd_set_header(file, HEADER_PARENT_ID + 8, 8, 0);
 	assert_refused(file, -EOPNOTSUPP, "parent unique id at offset 552");
-	assert_says("raw parent");
-	/* Its own. */
+	assert_message("raw parent");
+	/* The image's own id. */
 	mem_file_peek(file, id, 16, FOOTER_ID);
 	mem_file_peek(file, header, sizeof header, 512);
 	memcpy(header + HEADER_PARENT_ID, id, 16);
@@ -411,11 +411,11 @@ static void an_impossible_parent_is_refused(void **state)
 		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
 	mem_file_poke(file, header, sizeof header, 512);
 	assert_refused(file, -ELOOP, "parent unique id at offset 552");
-	assert_says("image's own");
+	assert_message("image's own");
 }
 
-/* The bits of XenServer's batmap, and where it says it is. */
-static void a_batmap_that_is_nowhere_is_refused(void **state)
+/* XenServer's batmap with an offset beyond the file. */
+static void batmap_beyond_the_file_is_refused(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t b[512] = "tdbatmap";
@@ -426,14 +426,14 @@ static void a_batmap_that_is_nowhere_is_refused(void **state)
 	put_be32(b + BATMAP_SECTORS, 1);
 	mem_file_poke(file, b, sizeof b, 0x800);
 	assert_refused(file, -EBADMSG, "batmap header at offset 2056");
-	/* What looks like one in a file of somebody else is no batmap. */
+	/* In an image of another creator it is no batmap. */
 	vhd_set_footer(file, FOOTER_CREATOR, 4, 0x77696e20);
 	assert_ok(vhd_try_open(file, true));
 }
 
-/* Whatever byte of the structures is changed, nothing worse than a refusal
- * comes of it: not a crash, and no endless loop. */
-static void no_changed_byte_does_harm(void **state)
+/* A changed byte in any structure causes at most an error: no crash, and no
+ * endless loop. */
+static void random_changes_do_not_crash(void **state)
 {
 	struct mem_file *file = *state, copy;
 	uint64_t seed = seed_from_environment();
@@ -482,26 +482,26 @@ static void no_changed_byte_does_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_MEMORY(empty_and_short_files_are_no_images),
-		IN_MEMORY(two_bad_cookies_make_it_no_image),
-		IN_MEMORY(two_bad_checksums_are_refused),
-		IN_MEMORY(one_bad_footer_of_two_is_seen_past),
-		IN_MEMORY(an_old_footer_may_be_as_bad_as_any),
-		IN_MEMORY(a_header_in_a_blocks_data_is_none),
-		IN_MEMORY(a_fixed_image_has_one_footer_only),
+		IN_MEMORY(empty_and_short_files_are_refused),
+		IN_MEMORY(file_with_two_bad_cookies_is_refused),
+		IN_MEMORY(file_with_two_bad_checksums_is_refused),
+		IN_MEMORY(one_valid_footer_of_two_is_enough),
+		IN_MEMORY(damaged_footer_of_511_bytes_is_refused),
+		IN_MEMORY(header_inside_a_block_is_refused),
+		IN_MEMORY(damaged_footer_of_a_fixed_image_is_refused),
 		IN_MEMORY(each_bad_field_of_the_footer_is_refused),
-		IN_MEMORY(a_fixed_image_larger_than_its_file_is_refused),
-		IN_MEMORY(a_bad_header_is_refused),
+		IN_MEMORY(fixed_image_larger_than_its_file_is_refused),
+		IN_MEMORY(bad_header_is_refused),
 		IN_MEMORY(each_bad_field_of_the_header_is_refused),
 		IN_MEMORY(each_bad_table_entry_fails_when_it_is_used),
-		IN_MEMORY(overlapping_blocks_are_not_added_to),
-		IN_MEMORY(an_entry_that_changed_meanwhile_frees_nothing),
+		IN_MEMORY(image_with_overlapping_blocks_is_not_written),
+		IN_MEMORY(entry_changed_behind_our_back_frees_no_space),
 		IN_MEMORY(each_bad_locator_is_refused),
-		IN_MEMORY(a_length_beyond_its_space_is_refused),
-		IN_MEMORY(a_locator_of_an_unknown_kind_is_nobodys_business),
-		IN_MEMORY(an_impossible_parent_is_refused),
-		IN_MEMORY(a_batmap_that_is_nowhere_is_refused),
-		IN_MEMORY(no_changed_byte_does_harm),
+		IN_MEMORY(locator_longer_than_its_space_is_refused),
+		IN_MEMORY(locator_of_an_unknown_code_is_ignored),
+		IN_MEMORY(raw_parent_and_own_id_as_parent_are_refused),
+		IN_MEMORY(batmap_beyond_the_file_is_refused),
+		IN_MEMORY(random_changes_do_not_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Check and repair: each kind of damage is found, mended where that is no
- * guess, and not found again.
+ * Check and repair of a VHD: each kind of damage is found, and repaired if that
+ * needs no guess; a second check then finds nothing.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@ static void make_used(struct mem_file *file)
 	vhd_assert_clean(file);
 }
 
-/* Block 2 still has its data; block 0 has, or reads zeros. */
+/* Block 2 has its data; block 0 has its data, or reads as zeros. */
 static void assert_data(struct mem_file *file, bool zero_is_there)
 {
 	_cleanup_free_ uint8_t *data = malloc(MIB(2)), *got = malloc(MIB(2));
@@ -51,41 +51,41 @@ static void assert_data(struct mem_file *file, bool zero_is_there)
 static void assert_text(const struct vhd_found *found, const char *text)
 {
 	if (!strstr(found->text, text))
-		vhd_complain("expected \"%s\" among:\n%s", text, found->text);
+		vhd_fail_test("expected \"%s\" among:\n%s", text, found->text);
 }
 
-/* One finding, that says so; it is mended, and then there is none. */
-static void assert_mended(struct mem_file *file, const char *says)
+/* Check has one finding, with this text; a repair removes it. */
+static void assert_repaired(struct mem_file *file, const char *message)
 {
 	struct vhd_found found;
 
 	mem_file_reset_counters(file);
 	assert_ok(vhd_run_check(file, false, &found));
-	assert_text(&found, says);
+	assert_text(&found, message);
 	if (found.n != 1)
-		vhd_complain("expected one finding, got:\n%s", found.text);
+		vhd_fail_test("expected one finding, got:\n%s", found.text);
 	assert_int_equal(found.repaired, 0);
 	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
 	assert_ok(vhd_run_check(file, true, &found));
-	assert_text(&found, says);
+	assert_text(&found, message);
 	assert_int_equal(found.n, 1);
 	assert_int_equal(found.repaired, 1);
 	vhd_assert_clean(file);
 }
 
-/* Found, but not mended: the file stays as it is. */
-static void assert_left(struct mem_file *file, const char *says)
+/* Check has a finding with this text; a repair does not change the file. */
+static void assert_reported_only(struct mem_file *file, const char *message)
 {
 	struct vhd_found found;
 
 	mem_file_reset_counters(file);
 	assert_ok(vhd_run_check(file, true, &found));
-	assert_text(&found, says);
+	assert_text(&found, message);
 	assert_int_equal(found.repaired, 0);
 	assert_int_equal(file->n_pwrite + file->n_resize + file->n_punch, 0);
 }
 
-static void a_broken_trailing_footer_comes_back(void **state)
+static void damaged_trailing_footer_is_repaired(void **state)
 {
 	struct mem_file *file = *state;
 	uint64_t size;
@@ -93,36 +93,36 @@ static void a_broken_trailing_footer_comes_back(void **state)
 	make_used(file);
 	size = file->size;
 	mem_file_poke(file, "xx", 2, size - 512 + 100);
-	assert_mended(file, "footer checksum");
+	assert_repaired(file, "footer checksum");
 	assert_int_equal(file->size, size);
 	assert_data(file, true);
 	mem_file_poke(file, "x", 1, size - 512);
-	assert_mended(file, "footer at");
+	assert_repaired(file, "footer at");
 	assert_data(file, true);
 	mem_file_resize(file, size - 100);
-	assert_mended(file, "footer at");
+	assert_repaired(file, "footer at");
 	assert_int_equal(file->size, size);
 	assert_data(file, true);
 }
 
-static void a_broken_or_different_copy_comes_back(void **state)
+static void damaged_or_different_footer_copy_is_repaired(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t footer[FOOTER_SIZE];
 
 	make_used(file);
 	mem_file_poke(file, "x", 1, 0);
-	assert_mended(file, "footer at 0");
+	assert_repaired(file, "footer at 0");
 	mem_file_peek(file, footer, sizeof footer, 0);
 	footer[FOOTER_TIME] ^= 1;
 	vhd_footer_seal(footer);
 	mem_file_poke(file, footer, sizeof footer, 0);
-	assert_mended(file, "footer copy at 0: expected the same");
+	assert_repaired(file, "footer copy at 0: expected the same");
 	assert_data(file, true);
 }
 
-/* A crash between the two writes of a new id. */
-static void a_copy_with_an_older_id_is_no_damage(void **state)
+/* The state after a crash between N2 and N3 of vhd-writable.c. */
+static void copy_with_an_older_id_is_not_damage(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t footer[FOOTER_SIZE], copy[FOOTER_SIZE];
@@ -146,7 +146,7 @@ static void a_copy_with_an_older_id_is_no_damage(void **state)
 	assert_data(file, true);
 }
 
-static void xenservers_hidden_flag_is_summed_up_again(void **state)
+static void checksum_after_xenservers_hidden_flag_is_repaired(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -165,31 +165,31 @@ static void xenservers_hidden_flag_is_summed_up_again(void **state)
 	assert_data(file, true);
 }
 
-static void a_fixed_images_checksum_is_mended_where_the_rest_fits(void **state)
+static void checksum_of_a_fixed_image_is_repaired_if_the_rest_fits(void **state)
 {
 	struct mem_file *file = *state;
 
 	vhd_make(file, IMAGE_FIXED, MIB(1), 0);
 	mem_file_poke(file, "x", 1, MIB(1) + FOOTER_ID);
-	assert_mended(file, "footer checksum");
-	/* Which of size and checksum is wrong is a guess. */
+	assert_repaired(file, "footer checksum");
+	/* Either the size or the checksum is wrong. */
 	mem_file_poke(file, "\1", 1, MIB(1) + FOOTER_CURRENT_SIZE + 3);
-	assert_left(file, "footer checksum");
+	assert_reported_only(file, "footer checksum");
 }
 
-static void a_header_is_not_guessed(void **state)
+static void damaged_header_is_not_repaired(void **state)
 {
 	struct mem_file *file = *state;
 
 	make_used(file);
 	mem_file_poke(file, "x", 1, 512 + 900);
-	assert_left(file, "dynamic header checksum");
+	assert_reported_only(file, "dynamic header checksum");
 	make_used(file);
 	mem_file_poke(file, "x", 1, 512);
-	assert_left(file, "dynamic header at 512");
+	assert_reported_only(file, "dynamic header at 512");
 }
 
-static void an_entry_that_names_no_place_is_taken_out(void **state)
+static void impossible_entry_is_removed(void **state)
 {
 	static const uint32_t nowhere[] = { 0xfffffff0, 0, 1, 3, 1 << 20 };
 	struct mem_file *file = *state;
@@ -197,25 +197,26 @@ static void an_entry_that_names_no_place_is_taken_out(void **state)
 	for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
 		make_used(file);
 		vhd_set_entry(file, 1, nowhere[i]);
-		assert_mended(file, "block allocation table at 1540");
+		assert_repaired(file, "block allocation table at 1540");
 		assert_int_equal(vhd_get_entry(file, 1), BAT_UNUSED);
 		assert_data(file, true);
 	}
 }
 
-static void overlapping_blocks_are_reported_and_left(void **state)
+static void overlapping_blocks_are_reported_only(void **state)
 {
 	struct mem_file *file = *state;
 
 	make_used(file);
 	vhd_set_entry(file, 3, vhd_get_entry(file, 2));
-	assert_left(file, "found sector 4119, inside the block of entry 2");
+	assert_reported_only(file,
+			     "found sector 4119, inside the block of entry 2");
 	make_used(file);
 	vhd_set_entry(file, 3, vhd_get_entry(file, 0) + 8);
-	assert_left(file, "block allocation table at 15");
+	assert_reported_only(file, "block allocation table at 15");
 }
 
-static void a_block_over_the_footer_is_reported_and_left(void **state)
+static void block_over_the_footer_is_reported_only(void **state)
 {
 	struct mem_file *file = *state;
 	struct vhd_found found;
@@ -227,7 +228,7 @@ static void a_block_over_the_footer_is_reported_and_left(void **state)
 	assert_int_equal(found.repaired, 0);
 }
 
-static void a_leaked_last_block_is_cut_off(void **state)
+static void leaked_last_block_is_cut_off(void **state)
 {
 	struct mem_file *file = *state;
 	struct vhd_found found;
@@ -240,11 +241,11 @@ static void a_leaked_last_block_is_cut_off(void **state)
 	assert_int_equal(found.n, 1);
 	assert_int_equal(found.leaks, 1);
 	assert_in_range(found.check.leaked, MIB(2), MIB(2) + 8192);
-	assert_mended(file, "unused space");
+	assert_repaired(file, "unused space");
 	assert_int_equal(file->size, size - 4104 * 512);
 }
 
-static void a_leaked_block_in_the_middle_is_given_back(void **state)
+static void leaked_block_in_the_middle_is_freed(void **state)
 {
 	struct mem_file *file = *state;
 	size_t used;
@@ -252,20 +253,20 @@ static void a_leaked_block_in_the_middle_is_given_back(void **state)
 	make_used(file);
 	used = mem_file_used(file);
 	vhd_set_entry(file, 0, BAT_UNUSED);
-	assert_mended(file, "unused space");
+	assert_repaired(file, "unused space");
 	assert_true(mem_file_used(file) <= used - 512);
 	assert_data(file, false);
 }
 
-static void an_unfinished_append_is_undone(void **state)
+static void unfinished_append_is_undone(void **state)
 {
 	struct mem_file *file = *state;
 	struct vhd_found found;
 	_cleanup_free_ uint8_t *data = malloc(MIB(1));
 	uint64_t size;
 
-	/* The bitmap is over the old footer, the data half there, and the new
-	 * footer is not. */
+	/* The bitmap is over the old footer, half of the data is written, and
+	 * the new footer is not. */
 	make_used(file);
 	size = file->size;
 	memset(data, 0xee, MIB(1));
@@ -286,17 +287,18 @@ static void an_unfinished_append_is_undone(void **state)
 	assert_data(file, true);
 }
 
-/* The file ends at size: it is not opened, and a repair changes no byte. */
+/* Truncates the file to size: it is not opened, and a repair does not change
+ * it. */
 static void assert_truncated(struct mem_file *file, uint64_t size)
 {
 	mem_file_resize(file, size);
 	assert_errno(vhd_try_open(file, false), -EBADMSG);
 	assert_non_null(strstr(error_text(), "the file was truncated"));
-	assert_left(file, "the file was truncated");
+	assert_reported_only(file, "the file was truncated");
 	assert_int_equal(file->size, size);
 }
 
-static void a_file_that_lacks_a_block_is_truncated(void **state)
+static void file_that_lacks_a_block_is_truncated(void **state)
 {
 	struct mem_file *file = *state;
 	uint64_t block, size;
@@ -311,7 +313,7 @@ static void a_file_that_lacks_a_block_is_truncated(void **state)
 	assert_int_equal(file->size, size);
 }
 
-static void the_last_blocks_part_behind_the_disk_counts(void **state)
+static void last_block_truncated_beyond_the_disks_end_is_detected(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t data[512] = "x";
@@ -324,59 +326,59 @@ static void the_last_blocks_part_behind_the_disk_counts(void **state)
 	assert_truncated(file, (uint64_t)vhd_get_entry(file, 1) * 512 + MIB(1));
 }
 
-static void a_file_that_lacks_only_its_footer_is_truncated(void **state)
+static void file_that_lacks_only_its_footer_is_truncated(void **state)
 {
 	struct mem_file *file = *state;
 	uint64_t size;
 
 	make_used(file);
 	size = file->size;
-	/* Without its last byte it is a footer of 511, as old files have it. */
+	/* With one byte cut off it is a valid footer of 511 bytes. */
 	for (uint64_t cut = 2; cut <= 4096; cut += 89) {
 		mem_file_resize(file, size - cut);
 		assert_errno(vhd_try_open(file, false), -EBADMSG);
-		assert_mended(file, "the file was truncated");
+		assert_repaired(file, "the file was truncated");
 		assert_int_equal(file->size, size);
 		assert_data(file, true);
 	}
 }
 
-static void a_child_without_blocks_is_truncated_in_its_tables(void **state)
+static void child_without_blocks_and_footer_is_truncated(void **state)
 {
 	struct mem_file *file = *state;
 
 	vhd_make(file, IMAGE_DIFFERENCING, MIB(8), 0);
 	mem_file_resize(file, file->size - 512);
 	assert_errno(vhd_try_open(file, false), -EBADMSG);
-	assert_mended(file, "the file was truncated");
+	assert_repaired(file, "the file was truncated");
 }
 
-static void garbage_behind_the_tables_end_is_replaced(void **state)
+static void garbage_in_the_tables_padding_is_repaired(void **state)
 {
 	struct mem_file *file = *state;
 
 	make_used(file);
 	mem_file_poke(file, "garbage", 7, 1536 + 4 * 4);
-	assert_mended(file, "table padding at 1552");
+	assert_repaired(file, "table padding at 1552");
 	assert_data(file, true);
 }
 
-static void what_is_no_image_is_reported(void **state)
+static void file_that_is_not_an_image_is_reported(void **state)
 {
 	struct mem_file *file = *state;
 
 	mem_file_poke(file, "conectix", 8, 0);
 	mem_file_resize(file, MIB(1));
-	assert_left(file, "footer");
+	assert_reported_only(file, "footer");
 }
 
-static void a_bad_locator_is_reported(void **state)
+static void bad_locator_is_reported(void **state)
 {
 	struct mem_file *file = *state;
 
 	vhd_make(file, IMAGE_DIFFERENCING, MIB(4), 0);
 	vhd_set_header(file, HEADER_LOCATORS + LOCATOR_LENGTH, 4, 7);
-	assert_left(file, "parent locator length");
+	assert_reported_only(file, "parent locator length");
 }
 
 #define IN_MEMORY(f) \
@@ -385,26 +387,27 @@ static void a_bad_locator_is_reported(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_MEMORY(a_broken_trailing_footer_comes_back),
-		IN_MEMORY(a_broken_or_different_copy_comes_back),
-		IN_MEMORY(a_copy_with_an_older_id_is_no_damage),
-		IN_MEMORY(xenservers_hidden_flag_is_summed_up_again),
+		IN_MEMORY(damaged_trailing_footer_is_repaired),
+		IN_MEMORY(damaged_or_different_footer_copy_is_repaired),
+		IN_MEMORY(copy_with_an_older_id_is_not_damage),
+		IN_MEMORY(checksum_after_xenservers_hidden_flag_is_repaired),
 		IN_MEMORY(
-			a_fixed_images_checksum_is_mended_where_the_rest_fits),
-		IN_MEMORY(a_header_is_not_guessed),
-		IN_MEMORY(an_entry_that_names_no_place_is_taken_out),
-		IN_MEMORY(overlapping_blocks_are_reported_and_left),
-		IN_MEMORY(a_block_over_the_footer_is_reported_and_left),
-		IN_MEMORY(a_leaked_last_block_is_cut_off),
-		IN_MEMORY(a_leaked_block_in_the_middle_is_given_back),
-		IN_MEMORY(an_unfinished_append_is_undone),
-		IN_MEMORY(a_file_that_lacks_a_block_is_truncated),
-		IN_MEMORY(the_last_blocks_part_behind_the_disk_counts),
-		IN_MEMORY(a_file_that_lacks_only_its_footer_is_truncated),
-		IN_MEMORY(a_child_without_blocks_is_truncated_in_its_tables),
-		IN_MEMORY(garbage_behind_the_tables_end_is_replaced),
-		IN_MEMORY(what_is_no_image_is_reported),
-		IN_MEMORY(a_bad_locator_is_reported),
+			checksum_of_a_fixed_image_is_repaired_if_the_rest_fits),
+		IN_MEMORY(damaged_header_is_not_repaired),
+		IN_MEMORY(impossible_entry_is_removed),
+		IN_MEMORY(overlapping_blocks_are_reported_only),
+		IN_MEMORY(block_over_the_footer_is_reported_only),
+		IN_MEMORY(leaked_last_block_is_cut_off),
+		IN_MEMORY(leaked_block_in_the_middle_is_freed),
+		IN_MEMORY(unfinished_append_is_undone),
+		IN_MEMORY(file_that_lacks_a_block_is_truncated),
+		IN_MEMORY(
+			last_block_truncated_beyond_the_disks_end_is_detected),
+		IN_MEMORY(file_that_lacks_only_its_footer_is_truncated),
+		IN_MEMORY(child_without_blocks_and_footer_is_truncated),
+		IN_MEMORY(garbage_in_the_tables_padding_is_repaired),
+		IN_MEMORY(file_that_is_not_an_image_is_reported),
+		IN_MEMORY(bad_locator_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

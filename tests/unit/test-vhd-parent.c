@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a differencing VHD calls its parent, in every form there is. */
+/* Reference of a differencing VHD to its parent, in each form. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -10,14 +10,14 @@
 
 #include "base/error.h"
 
-/* Takes all names out of a child: locators and the header's. */
+/* Clears the parent name and all locators of the header. */
 static void clear_names(struct mem_file *file)
 {
 	for (unsigned at = HEADER_PARENT_NAME; at < HEADER_SIZE; at += 8)
 		vhd_set_header(file, at, 8, 0);
 }
 
-/* Puts a locator into a slot, its text at 0x4000 + 0x400 * slot. */
+/* Sets the locator of a slot, with its text at 0x4000 + 0x400 * slot. */
 static void put_locator(struct mem_file *file, unsigned slot, uint32_t code,
 			const void *text, size_t len)
 {
@@ -50,13 +50,13 @@ static void assert_names(struct mem_file *file, const char *relative,
 	assert_ok(image_close(img));
 }
 
-static void a_new_child_names_its_parent(void **state)
+static void new_child_refers_to_its_parent(void **state)
 {
 	vhd_make(*state, IMAGE_DIFFERENCING, MIB(4), 0);
 	assert_names(*state, "./parent.vhd", "parent.vhd");
 }
 
-static void each_form_is_read_in_each_slot(void **state)
+static void each_locator_code_is_read_in_each_slot(void **state)
 {
 	static const struct {
 		uint32_t code;
@@ -90,7 +90,7 @@ static void each_form_is_read_in_each_slot(void **state)
 	}
 }
 
-static void unicode_locators_go_before_older_ones(void **state)
+static void unicode_locators_are_preferred(void **state)
 {
 	vhd_make(*state, IMAGE_DIFFERENCING, MIB(4), 0);
 	clear_names(*state);
@@ -102,7 +102,7 @@ static void unicode_locators_go_before_older_ones(void **state)
 	assert_names(*state, "./n", "n");
 }
 
-static void a_locator_that_is_no_text_is_passed_over(void **state)
+static void undecodable_locator_is_skipped(void **state)
 {
 	vhd_make(*state, IMAGE_DIFFERENCING, MIB(4), 0);
 	clear_names(*state);
@@ -114,7 +114,7 @@ static void a_locator_that_is_no_text_is_passed_over(void **state)
 	assert_names(*state, "b", NULL);
 }
 
-static void the_headers_name_is_the_last_resort(void **state)
+static void name_in_the_header_is_used_last(void **state)
 {
 	vhd_make(*state, IMAGE_DIFFERENCING, MIB(4), 0);
 	clear_names(*state);
@@ -122,7 +122,7 @@ static void the_headers_name_is_the_last_resort(void **state)
 	assert_names(*state, NULL, "p");
 }
 
-static void a_child_that_names_no_parent_says_so(void **state)
+static void child_without_a_parent_name_is_refused(void **state)
 {
 	struct parent_ref ref;
 	struct image *img;
@@ -133,14 +133,14 @@ static void a_child_that_names_no_parent_says_so(void **state)
 	assert_errno(image_parent(img, &ref), -EBADMSG);
 	assert_non_null(strstr(error_text(), "parent locators"));
 	assert_ok(image_close(img));
-	/* No part of a path is a name. */
+	/* ".." is no file name. */
 	put_locator(*state, 0, LOCATOR_W2KU, "a\0\\\0.\0.\0", 8);
 	img = vhd_open_file(*state, false);
 	assert_errno(image_parent(img, &ref), -EBADMSG);
 	assert_ok(image_close(img));
 }
 
-/* What a child is made with and what it says then. */
+/* Creates a child with these paths of its parent; returns the result. */
 static int create_child(struct mem_file *file, const char *relative,
 			const char *absolute)
 {
@@ -163,7 +163,7 @@ static int create_child(struct mem_file *file, const char *relative,
 	return r;
 }
 
-static void a_path_is_written_so_that_it_is_read_back(void **state)
+static void written_path_is_read_back(void **state)
 {
 	static char deep[4000], expected[4100];
 
@@ -172,7 +172,7 @@ static void a_path_is_written_so_that_it_is_read_back(void **state)
 	assert_names(*state, "../masters/w\xc3\xb6rld.vhd", "w\xc3\xb6rld.vhd");
 	assert_ok(create_child(*state, "plain.vhd", "/s/plain.vhd"));
 	assert_names(*state, "./plain.vhd", "plain.vhd");
-	/* Longer than what Windows reserves for it. */
+	/* Longer than the space that Windows reserves for a locator. */
 	for (size_t i = 0; i + 5 < sizeof deep; i += 5)
 		strcat(deep, "/deep");
 	strcat(deep, "/p");
@@ -182,7 +182,7 @@ static void a_path_is_written_so_that_it_is_read_back(void **state)
 	vhd_assert_clean(*state);
 }
 
-static void a_path_too_long_for_the_header_leaves_the_base_name(void **state)
+static void path_too_long_for_the_header_is_stored_as_base_name(void **state)
 {
 	char path[400] = "/";
 	uint8_t name[HEADER_PARENT_NAME_SIZE];
@@ -194,7 +194,7 @@ static void a_path_too_long_for_the_header_leaves_the_base_name(void **state)
 	assert_memory_equal(name, "\0p\0\0", 4);
 }
 
-static void a_path_that_vhd_cannot_say_is_refused(void **state)
+static void path_with_a_backslash_is_refused(void **state)
 {
 	assert_errno(create_child(*state, "a\\b", "/s/a\\b"), -EINVAL);
 	assert_non_null(strstr(error_text(), "\\"));
@@ -206,15 +206,15 @@ static void a_path_that_vhd_cannot_say_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_MEMORY(a_new_child_names_its_parent),
-		IN_MEMORY(each_form_is_read_in_each_slot),
-		IN_MEMORY(unicode_locators_go_before_older_ones),
-		IN_MEMORY(a_locator_that_is_no_text_is_passed_over),
-		IN_MEMORY(the_headers_name_is_the_last_resort),
-		IN_MEMORY(a_child_that_names_no_parent_says_so),
-		IN_MEMORY(a_path_is_written_so_that_it_is_read_back),
-		IN_MEMORY(a_path_too_long_for_the_header_leaves_the_base_name),
-		IN_MEMORY(a_path_that_vhd_cannot_say_is_refused),
+		IN_MEMORY(new_child_refers_to_its_parent),
+		IN_MEMORY(each_locator_code_is_read_in_each_slot),
+		IN_MEMORY(unicode_locators_are_preferred),
+		IN_MEMORY(undecodable_locator_is_skipped),
+		IN_MEMORY(name_in_the_header_is_used_last),
+		IN_MEMORY(child_without_a_parent_name_is_refused),
+		IN_MEMORY(written_path_is_read_back),
+		IN_MEMORY(path_too_long_for_the_header_is_stored_as_base_name),
+		IN_MEMORY(path_with_a_backslash_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHD images that other software made. */
+/* VHD images made by other programs. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -40,7 +40,8 @@ static void sha256_of(const char *path, char sum[65])
 	pclose(in);
 }
 
-/* What the chain at path reads, and its size; false where it is all zeros. */
+/* Copies the merged disk of the chain at path to the file flat; false if it is
+ * all zeros. */
 static bool flatten(const char *path, const char *flat, uint64_t *ret_size)
 {
 	struct root_dir rootdir = { .fd = AT_FDCWD, .path = (char *)"" };
@@ -84,7 +85,7 @@ static void unpack_samples(void **state, const char *dir)
 	assert_int_equal(system(command), 0);
 }
 
-static void samples_read_as_their_manifest_says(void **state)
+static void samples_have_the_contents_of_the_manifest(void **state)
 {
 	const char *dir = samples_dir();
 	char manifest[4200], line[1024];
@@ -120,7 +121,7 @@ static void samples_read_as_their_manifest_says(void **state)
 	assert_true(n > 0);
 }
 
-static void samples_are_sound_and_stay_as_they_are(void **state)
+static void check_and_open_change_no_sample(void **state)
 {
 	const char *dir = samples_dir();
 	static const char *const names[] = {
@@ -143,7 +144,7 @@ static void samples_are_sound_and_stay_as_they_are(void **state)
 		uint8_t buf[4096];
 		uint64_t size;
 
-		/* Into memory: there it is seen when anything is written. */
+		/* A copy in memory counts the writes. */
 		mem_file_init(&file);
 		assert_ok(io_file_open(path, false, &io));
 		assert_ok(io_size(io, &size));
@@ -170,8 +171,8 @@ static void samples_are_sound_and_stay_as_they_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_SCRATCH(samples_read_as_their_manifest_says),
-		IN_SCRATCH(samples_are_sound_and_stay_as_they_are),
+		IN_SCRATCH(samples_have_the_contents_of_the_manifest),
+		IN_SCRATCH(check_and_open_change_no_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

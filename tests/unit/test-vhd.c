@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* VHD images: made and opened, the footers, sizes. */
+/* VHD images: create, open, footers, sizes, probe. */
 #include "config.h"
 
 #include "unit/unit.h"
@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 
-static void geometry_is_as_windows_computes_it(void **state)
+static void geometry_equals_that_of_windows(void **state)
 {
 	(void)state;
 	static const struct {
@@ -31,7 +31,7 @@ static void geometry_is_as_windows_computes_it(void **state)
 					 values[i].sectors);
 }
 
-static void the_creator_decides_which_size_counts(void **state)
+static void disk_size_depends_on_the_creator(void **state)
 {
 	(void)state;
 	static const struct {
@@ -60,7 +60,7 @@ static void the_creator_decides_which_size_counts(void **state)
 	}
 }
 
-static void a_new_image_of_every_type_and_block_size_opens(void **state)
+static void new_image_of_every_type_and_block_size_opens(void **state)
 {
 	static const uint64_t blocks[] = { 512, 4096,   KIB(16), KIB(512),
 					   0,   MIB(4), MIB(64), MIB(256) };
@@ -91,7 +91,7 @@ static void a_new_image_of_every_type_and_block_size_opens(void **state)
 	}
 }
 
-static void a_new_fixed_image_is_sparse_and_all_there(void **state)
+static void new_fixed_image_is_sparse_and_maps_as_stored(void **state)
 {
 	struct mem_file *file = *state;
 	struct extent e = { 0 };
@@ -107,7 +107,7 @@ static void a_new_fixed_image_is_sparse_and_all_there(void **state)
 	assert_ok(image_close(img));
 }
 
-static void footer_fields_are_those_of_windows_10(void **state)
+static void footer_fields_equal_those_of_windows_10(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t f[FOOTER_SIZE], copy[FOOTER_SIZE];
@@ -133,7 +133,7 @@ static void footer_fields_are_those_of_windows_10(void **state)
 	assert_int_equal(get_be64(f + FOOTER_DATA_OFFSET), UINT64_MAX);
 }
 
-static void a_child_is_laid_out_as_windows_10_does_it(void **state)
+static void layout_of_a_child_equals_that_of_windows_10(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t h[HEADER_SIZE], text[64];
@@ -156,11 +156,11 @@ static void a_child_is_laid_out_as_windows_10_does_it(void **state)
 	assert_memory_equal(h + HEADER_PARENT_NAME,
 			    "\0C\0:\0\\\0s\0t\0o\0r\0e\0\\", 18);
 	assert_int_equal(get_be32(h + HEADER_PARENT_TIME), 1000);
-	/* The footer of an empty child is where the first block will be. */
+	/* The first block will begin where the footer of an empty child is. */
 	assert_int_equal(file->size, 0x14000);
 }
 
-static void a_large_table_moves_what_follows_it(void **state)
+static void large_table_moves_the_relative_locator(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t h[HEADER_SIZE];
@@ -174,13 +174,13 @@ static void a_large_table_moves_what_follows_it(void **state)
 	vhd_assert_clean(file);
 }
 
-static void parameters_that_vhd_has_not_are_refused(void **state)
+static void invalid_parameters_are_refused(void **state)
 {
 	(void)state;
 	static const struct {
 		struct image_params params;
 		int code;
-		const char *says;
+		const char *message;
 	} bad[] = {
 		{ { .type = IMAGE_FIXED, .size = 0 }, -EINVAL, "512 bytes" },
 		{ { .type = IMAGE_FIXED, .size = 513 }, -EINVAL, "512 bytes" },
@@ -214,11 +214,11 @@ static void parameters_that_vhd_has_not_are_refused(void **state)
 
 		assert_errno(image_params_complete(&vhd_ops, &params),
 			     bad[i].code);
-		assert_non_null(strstr(error_text(), bad[i].says));
+		assert_non_null(strstr(error_text(), bad[i].message));
 	}
 }
 
-static void the_trailing_footer_wins_over_a_different_copy(void **state)
+static void valid_trailing_footer_is_used_if_the_copy_differs(void **state)
 {
 	struct mem_file *file = *state;
 	struct image *img;
@@ -235,7 +235,7 @@ static void the_trailing_footer_wins_over_a_different_copy(void **state)
 	assert_ok(image_close(img));
 }
 
-static void without_a_trailing_footer_the_copy_opens_the_image(void **state)
+static void footer_copy_is_used_without_a_trailing_footer(void **state)
 {
 	struct mem_file *file = *state;
 	struct image *img;
@@ -246,14 +246,14 @@ static void without_a_trailing_footer_the_copy_opens_the_image(void **state)
 	assert_true(img->dirty);
 	assert_int_equal(img->size, MIB(4));
 	assert_ok(image_close(img));
-	/* In the middle of an append, at any length. */
+	/* An unfinished append, of any length. */
 	mem_file_resize(file, 8192 + 77);
 	img = vhd_open_file(file, false);
 	assert_true(img->dirty);
 	assert_ok(image_close(img));
 }
 
-static void without_a_copy_the_trailing_footer_opens_the_image(void **state)
+static void trailing_footer_is_used_without_a_copy(void **state)
 {
 	struct mem_file *file = *state;
 
@@ -262,7 +262,7 @@ static void without_a_copy_the_trailing_footer_opens_the_image(void **state)
 	assert_ok(vhd_try_open(file, false));
 }
 
-static void an_old_footer_of_511_bytes_opens(void **state)
+static void footer_of_511_bytes_is_accepted(void **state)
 {
 	struct mem_file *file = *state;
 	struct image *img;
@@ -276,7 +276,7 @@ static void an_old_footer_of_511_bytes_opens(void **state)
 	vhd_assert_clean(file);
 }
 
-static void a_disk_image_within_a_fixed_disk_is_only_data(void **state)
+static void dynamic_vhd_inside_a_fixed_disk_is_data(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t inner[8192];
@@ -291,13 +291,13 @@ static void a_disk_image_within_a_fixed_disk_is_only_data(void **state)
 	assert_int_equal(img->type, IMAGE_FIXED);
 	assert_int_equal(img->size, MIB(1));
 	assert_ok(image_close(img));
-	/* And not taken for the outer one's copy when that one is broken. */
+	/* Nor is its footer used if the outer one is damaged. */
 	mem_file_poke(file, "x", 1, MIB(1) + FOOTER_ID);
 	assert_errno(vhd_try_open(file, false), -EBADMSG);
 	assert_non_null(strstr(error_text(), "footer checksum"));
 }
 
-static void probe_knows_its_own_and_nothing_else(void **state)
+static void probe_accepts_vhd_only(void **state)
 {
 	struct mem_file *file = *state;
 	struct io *io;
@@ -318,7 +318,7 @@ static void probe_knows_its_own_and_nothing_else(void **state)
 	io_close(io);
 }
 
-static void a_raw_disk_becomes_a_fixed_image_in_place(void **state)
+static void raw_disk_is_converted_in_place(void **state)
 {
 	struct mem_file *file = *state;
 	struct image *img;
@@ -340,9 +340,9 @@ static void a_raw_disk_becomes_a_fixed_image_in_place(void **state)
 	vhd_assert_clean(file);
 }
 
-/* An open reads footer, header and locators: as much for 2040 GiB as for 4 MiB.
- */
-static void an_open_does_not_read_the_table(void **state)
+/* An open reads footer, header and locators: the same number of reads for
+ * 2040 GiB as for 4 MiB. */
+static void open_does_not_read_the_table(void **state)
 {
 	struct mem_file *file = *state;
 	unsigned small;
@@ -360,13 +360,13 @@ static void an_open_does_not_read_the_table(void **state)
 	assert_int_equal(file->n_sync, 0);
 }
 
-static void a_short_last_block_reads_and_is_left_alone(void **state)
+static void short_last_block_is_read_and_not_overwritten(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t footer[FOOTER_SIZE], data[1024], back[1024];
 	struct image *img;
 
-	/* The disk's last block has 1024 bytes, and the file no more of it. */
+	/* The disk has 1024 bytes of its last block, and so has the file. */
 	vhd_make(file, IMAGE_DYNAMIC, MIB(2) + 1024, 0);
 	mem_file_peek(file, footer, sizeof footer, 0);
 	img = vhd_open_file(file, true);
@@ -378,7 +378,7 @@ static void a_short_last_block_reads_and_is_left_alone(void **state)
 	img = vhd_open_file(file, true);
 	vhd_read_disk(img, NULL, back, MIB(2), 1024);
 	assert_memory_equal(back, data, sizeof data);
-	/* A new block goes behind where the whole block would end. */
+	/* A new block begins behind the end of the complete block. */
 	assert_ok(image_write(img, data, 0, 1024));
 	assert_ok(image_close(img));
 	assert_true(vhd_get_entry(file, 0) >= vhd_get_entry(file, 1) + 4097);
@@ -389,13 +389,14 @@ static void a_short_last_block_reads_and_is_left_alone(void **state)
 	vhd_assert_clean(file);
 }
 
-static void a_table_anywhere_in_the_file_is_read_and_written(void **state)
+static void unaligned_table_is_read_and_written(void **state)
 {
 	struct mem_file *file = *state;
 	uint8_t data[4096], back[4096];
 	struct image *img;
 
-	/* Two tables that are not at sectors: one only for reading. */
+	/* Two tables that are not aligned to sectors; the second one is not
+	 * aligned to entries, and so is read-only. */
 	vhd_make(file, IMAGE_DYNAMIC, MIB(4), 0);
 	vhd_set_header(file, HEADER_TABLE_OFFSET, 8, 0x700 + 4);
 	img = vhd_open_file(file, true);
@@ -419,24 +420,24 @@ static void a_table_anywhere_in_the_file_is_read_and_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(geometry_is_as_windows_computes_it),
-		cmocka_unit_test(the_creator_decides_which_size_counts),
-		IN_MEMORY(a_new_image_of_every_type_and_block_size_opens),
-		IN_MEMORY(a_new_fixed_image_is_sparse_and_all_there),
-		IN_MEMORY(footer_fields_are_those_of_windows_10),
-		IN_MEMORY(a_child_is_laid_out_as_windows_10_does_it),
-		IN_MEMORY(a_large_table_moves_what_follows_it),
-		cmocka_unit_test(parameters_that_vhd_has_not_are_refused),
-		IN_MEMORY(the_trailing_footer_wins_over_a_different_copy),
-		IN_MEMORY(without_a_trailing_footer_the_copy_opens_the_image),
-		IN_MEMORY(without_a_copy_the_trailing_footer_opens_the_image),
-		IN_MEMORY(an_old_footer_of_511_bytes_opens),
-		IN_MEMORY(a_disk_image_within_a_fixed_disk_is_only_data),
-		IN_MEMORY(probe_knows_its_own_and_nothing_else),
-		IN_MEMORY(a_raw_disk_becomes_a_fixed_image_in_place),
-		IN_MEMORY(an_open_does_not_read_the_table),
-		IN_MEMORY(a_short_last_block_reads_and_is_left_alone),
-		IN_MEMORY(a_table_anywhere_in_the_file_is_read_and_written),
+		cmocka_unit_test(geometry_equals_that_of_windows),
+		cmocka_unit_test(disk_size_depends_on_the_creator),
+		IN_MEMORY(new_image_of_every_type_and_block_size_opens),
+		IN_MEMORY(new_fixed_image_is_sparse_and_maps_as_stored),
+		IN_MEMORY(footer_fields_equal_those_of_windows_10),
+		IN_MEMORY(layout_of_a_child_equals_that_of_windows_10),
+		IN_MEMORY(large_table_moves_the_relative_locator),
+		cmocka_unit_test(invalid_parameters_are_refused),
+		IN_MEMORY(valid_trailing_footer_is_used_if_the_copy_differs),
+		IN_MEMORY(footer_copy_is_used_without_a_trailing_footer),
+		IN_MEMORY(trailing_footer_is_used_without_a_copy),
+		IN_MEMORY(footer_of_511_bytes_is_accepted),
+		IN_MEMORY(dynamic_vhd_inside_a_fixed_disk_is_data),
+		IN_MEMORY(probe_accepts_vhd_only),
+		IN_MEMORY(raw_disk_is_converted_in_place),
+		IN_MEMORY(open_does_not_read_the_table),
+		IN_MEMORY(short_last_block_is_read_and_not_overwritten),
+		IN_MEMORY(unaligned_table_is_read_and_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 
-void beside_open(struct beside *m)
+void vhd_model_open(struct vhd_model *m)
 {
 	struct io *io;
 
@@ -24,8 +24,8 @@ void beside_open(struct beside *m)
 	assert_ok(image_open(io, NULL, &m->img));
 }
 
-void beside_init(struct beside *m, enum image_type type, uint64_t size,
-		 uint64_t block_size)
+void vhd_model_init(struct vhd_model *m, enum image_type type, uint64_t size,
+		    uint64_t block_size)
 {
 	struct mem_file made;
 	struct io *io;
@@ -51,35 +51,35 @@ void beside_init(struct beside *m, enum image_type type, uint64_t size,
 		io_close(io);
 	}
 	mem_file_fini(&made);
-	beside_open(m);
+	vhd_model_open(m);
 }
 
-void beside_fini(struct beside *m)
+void vhd_model_fini(struct vhd_model *m)
 {
 	assert_ok(image_close(m->img));
 	free(m->disk);
 	free(m->parent);
 }
 
-void beside_compare(struct beside *m)
+void vhd_model_compare(struct vhd_model *m)
 {
 	_cleanup_free_ uint8_t *got = malloc(m->size);
 
 	vhd_read_disk(m->img, m->parent, got, 0, m->size);
 	for (uint64_t off = 0; off < m->size; off += 512)
 		if (memcmp(got + off, m->disk + off, 512))
-			vhd_complain(
+			vhd_fail_test(
 				"sector %u differs: expected %02x, found %02x",
 				(unsigned)(off / 512), m->disk[off], got[off]);
 }
 
-void beside_write(struct beside *m, uint64_t off, size_t len, uint8_t tag)
+void vhd_model_write(struct vhd_model *m, uint64_t off, size_t len, uint8_t tag)
 {
 	vhd_fill(m->disk + off, len, off, tag);
 	assert_ok(image_write(m->img, m->disk + off, off, len));
 }
 
-void beside_zero(struct beside *m, uint64_t off, uint64_t len, int flags)
+void vhd_model_zero(struct vhd_model *m, uint64_t off, uint64_t len, int flags)
 {
 	memset(m->disk + off, 0, len);
 	if (m->parent && !bytes_are_zero(m->parent + off, len))
@@ -87,19 +87,19 @@ void beside_zero(struct beside *m, uint64_t off, uint64_t len, int flags)
 	assert_ok(image_zero(m->img, off, len, flags));
 }
 
-static void nothing_found(struct check *check, const struct finding *f)
+static void fail_on_finding(struct check *check, const struct finding *f)
 {
 	(void)check;
-	vhd_complain("check found %s: expected %s, found %s", f->structure,
-		     f->expected, f->found);
+	vhd_fail_test("check found %s: expected %s, found %s", f->structure,
+		      f->expected, f->found);
 }
 
-void beside_reopen(struct beside *m)
+void vhd_model_reopen(struct vhd_model *m)
 {
-	struct check check = { .report = nothing_found };
+	struct check check = { .report = fail_on_finding };
 	struct io *io;
 
-	beside_compare(m);
+	vhd_model_compare(m);
 	assert_ok(image_close(m->img));
 	if (m->file) {
 		vhd_assert_clean(m->file);
@@ -108,6 +108,6 @@ void beside_reopen(struct beside *m)
 		assert_ok(image_check(io, &check));
 		io_close(io);
 	}
-	beside_open(m);
-	beside_compare(m);
+	vhd_model_open(m);
+	vhd_model_compare(m);
 }

@@ -96,7 +96,7 @@ void vhd_read_disk(struct image *img, const uint8_t *parent, uint8_t *buf,
 	}
 }
 
-/* Puts value in size bytes, big-endian. */
+/* Stores value in size bytes, big-endian. */
 static void put(uint8_t *p, unsigned size, uint64_t value)
 {
 	while (size) {

@@ -172,8 +172,8 @@ static bool entry_is_current(struct parent_cache *cache,
 	return false;
 }
 
-/* The same for entry and all its parents. */
-static bool is_current(struct parent_cache *cache, struct parent_image *entry)
+bool parent_cache_is_current(struct parent_cache *cache,
+			     struct parent_image *entry)
 {
 	bool current = true;
 
@@ -184,19 +184,13 @@ static bool is_current(struct parent_cache *cache, struct parent_image *entry)
 	return current;
 }
 
-bool parent_cache_is_current(struct parent_cache *cache,
-			     struct parent_image *entry)
-{
-	return !entry || is_current(cache, entry);
-}
-
 void parent_cache_file_changed(struct parent_cache *cache, dev_t dev, ino_t ino)
 {
 	struct parent_image *entry = get_open(cache, dev, ino);
 
 	if (!entry)
 		return;
-	is_current(cache, entry);
+	parent_cache_is_current(cache, entry);
 	parent_cache_put(cache, entry);
 }
 
@@ -206,7 +200,7 @@ struct parent_image *parent_cache_insert(struct parent_cache *cache,
 	struct parent_image *first =
 		get_open(cache, entry->img->io->dev, entry->img->io->ino);
 
-	if (first && is_current(cache, first)) {
+	if (first && parent_cache_is_current(cache, first)) {
 		parent_cache_put(cache, entry);
 		return first;
 	}
@@ -224,7 +218,7 @@ struct parent_image *parent_cache_get(struct parent_cache *cache,
 {
 	struct parent_image *entry = get_open(cache, io->dev, io->ino);
 
-	if (entry && !is_current(cache, entry)) {
+	if (entry && !parent_cache_is_current(cache, entry)) {
 		parent_cache_put(cache, entry);
 		return NULL;
 	}

@@ -416,18 +416,19 @@ static int check_end_keep(struct checker *c, uint64_t end, uint64_t bytes)
 static int check_end(struct checker *c)
 {
 	uint64_t end = extent_set_end(&c->space), bytes = 0;
-	uint64_t place = vhd_footer_offset(end);
+	uint64_t footer_off = vhd_footer_offset(end);
 	bool repair = c->repair;
-	int r = stored_bytes(c, place + FOOTER_SIZE, c->v->footer_off, &bytes);
+	int r = stored_bytes(c, footer_off + FOOTER_SIZE, c->v->footer_off,
+			     &bytes);
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
 	if (c->bad_entries)
 		return check_end_keep(c, end, bytes);
 	if (repair)
-		r = write_footer(c, c->v->footer, place);
+		r = write_footer(c, c->v->footer, footer_off);
 	if (repair && r == 0)
-		r = io_resize(c->io, place + FOOTER_SIZE);
+		r = io_resize(c->io, footer_off + FOOTER_SIZE);
 	if (repair && r == 0)
 		r = io_sync(c->io);
 	if (r < 0)

@@ -118,8 +118,8 @@ bool vhd_footer_fits_fixed(const struct vhd_footers *f);
  */
 int vhd_footers_choose(const struct io *io, const struct vhd_footers *f,
 		       const uint8_t **ret, uint64_t *ret_off);
-/* 1 if the cookie is at a place where a footer may be, 0 if not, or an error of
- * reading. */
+/* 1 if the cookie is at an offset where a footer may be, 0 if not, or an error
+ * of reading. */
 int vhd_probe(struct io *io);
 
 /* vhd-header.c */

@@ -72,11 +72,11 @@ static int find_structures_end(const struct vhd *v, uint64_t *ret)
 
 static int check_footer_room(const struct vhd *v, uint64_t end)
 {
-	uint64_t place = is_by_windows(v) ? vhd_footer_offset(end) : end;
+	uint64_t footer_off = is_by_windows(v) ? vhd_footer_offset(end) : end;
 
-	if (range_within(place, FOOTER_SIZE, v->file_size))
+	if (range_within(footer_off, FOOTER_SIZE, v->file_size))
 		return 0;
-	fail_found(-EBADMSG, v->img.io->name, "footer", place,
+	fail_found(-EBADMSG, v->img.io->name, "footer", footer_off,
 		   "a footer behind the last block",
 		   "the end of the file at %" PRIu64 ": the file was truncated",
 		   v->file_size);

@@ -58,20 +58,20 @@ static int footer_may_write(const struct vhd *v)
 /* Writes the missing footer behind the last block, and ends the file there. */
 static int restore_footer(struct vhd *v)
 {
-	uint64_t place;
+	uint64_t footer_off;
 	int r = vhd_space_load(v);
 
 	if (r < 0)
 		return r;
-	place = vhd_footer_offset(extent_set_end(&v->space));
-	r = io_write(v->img.io, v->footer, FOOTER_SIZE, place);
+	footer_off = vhd_footer_offset(extent_set_end(&v->space));
+	r = io_write(v->img.io, v->footer, FOOTER_SIZE, footer_off);
 	if (r == 0)
-		r = io_resize(v->img.io, place + FOOTER_SIZE);
+		r = io_resize(v->img.io, footer_off + FOOTER_SIZE);
 	if (r == 0)
 		r = io_sync(v->img.io);
 	if (r == 0) {
-		v->footer_off = place;
-		v->file_size = place + FOOTER_SIZE;
+		v->footer_off = footer_off;
+		v->file_size = footer_off + FOOTER_SIZE;
 	}
 	return r;
 }
