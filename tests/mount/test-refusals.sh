@@ -106,7 +106,7 @@ test_image_that_can_only_be_read_says_why() {
 	is_for_reading "$mnt/nolog.vhdx.raw" 'log length at offset .* a log'
 	is_for_reading "$mnt/version.vhdx.raw" 'log version at offset'
 	is_for_reading "$mnt/overlap.vhdx.raw" 'two entries that share it'
-	is_for_reading "$mnt/overlap.vhd.raw" 'blocks apart from each other'
+	is_for_reading "$mnt/overlap.vhd.raw" 'blocks that do not overlap'
 	equal "info" false "$(vhdfs-img info --json "$store/nolog.vhdx" |
 		jq '.["readonly-reason"] == null')"
 }

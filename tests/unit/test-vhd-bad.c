@@ -300,7 +300,7 @@ static void image_with_overlapping_blocks_is_not_written(void **state)
 	img = vhd_open_file(file, true);
 	assert_errno(image_write(img, data, MIB(6), 512), -EBADMSG);
 	assert_message(
-		"block allocation table at offset 1536: expected blocks apart");
+		"block allocation table at offset 1536: expected blocks that do not");
 	assert_ok(image_close(img));
 }
 

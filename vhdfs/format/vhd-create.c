@@ -86,15 +86,14 @@ static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
 static int check_size(uint64_t size)
 {
 	if (!size || size % VHD_SECTOR)
-		return fail(
-			-EINVAL,
-			"size %" PRIu64
-			": the size of a VHD is a multiple of 512 bytes, more than 0",
-			size);
+		return fail(-EINVAL,
+			    "size %" PRIu64
+			    ": expected a multiple of 512 bytes, more than 0",
+			    size);
 	if (size > VHD_SIZE_MAX)
 		return fail(-EFBIG,
 			    "size %" PRIu64
-			    ": a VHD has at most 2040 GiB; use VHDX",
+			    ": expected at most 2040 GiB for a VHD; use VHDX",
 			    size);
 	return 0;
 }
@@ -115,12 +114,13 @@ static int complete_blocks(struct image_params *params)
 		return fail(
 			-EINVAL,
 			"block size %" PRIu64
-			": a VHD takes a power of two from 512 bytes to 256 MiB",
+			": expected a power of two from 512 bytes to 256 MiB",
 			params->block_size);
 	if (div_up(params->size, params->block_size) > VHD_ENTRIES_MAX)
 		return fail(-EINVAL,
 			    "block size %" PRIu64
-			    " is too small for a disk of %" PRIu64 " bytes",
+			    ": too small for a disk of %" PRIu64
+			    " bytes; use a larger block size",
 			    params->block_size, params->size);
 	return 0;
 }
@@ -135,7 +135,7 @@ static int complete_parent(const struct image_params *params)
 			    "created",
 			    params->parent->io->name);
 	if (!params->parent_relative || !params->parent_absolute)
-		return fail(-EINVAL, "%s: a child needs paths to it",
+		return fail(-EINVAL, "%s: the paths for a child are missing",
 			    params->parent->io->name);
 	return 0;
 }
@@ -152,8 +152,9 @@ int vhd_params_complete(struct image_params *params)
 		params->physical_sector_size = VHD_SECTOR;
 	if (params->sector_size != VHD_SECTOR ||
 	    params->physical_sector_size != VHD_SECTOR)
-		return fail(-EINVAL,
-			    "the sectors of a VHD have 512 bytes; use VHDX");
+		return fail(
+			-EINVAL,
+			"sector size: expected 512 bytes for a VHD; use VHDX");
 	r = complete_blocks(params);
 	return r < 0 ? r : complete_parent(params);
 }
@@ -183,7 +184,7 @@ static int encode(const char *text, struct locator *loc)
 
 	if (r == 0 && loc->len > LOCATOR_LENGTH_MAX)
 		r = -ENAMETOOLONG;
-	return r < 0 ? fail_errno(r, "%s: as the name of a parent", text) : 0;
+	return r < 0 ? fail_errno(r, "%s: as the path of a parent", text) : 0;
 }
 
 /*
@@ -202,7 +203,7 @@ static int put_parent_name(uint8_t *header, const char *absolute)
 		r = utf16be_encode(slash + 1, &text, &len);
 	}
 	if (r < 0)
-		return fail_errno(r, "%s: as the name of a parent", absolute);
+		return fail_errno(r, "%s: as the path of a parent", absolute);
 	memcpy(header + HEADER_PARENT_NAME, text,
 	       min_u64(len, HEADER_PARENT_NAME_SIZE));
 	return 0;

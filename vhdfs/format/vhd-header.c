@@ -180,10 +180,10 @@ static int check_parent(struct vhd *v)
 	int r = 0;
 
 	if (bytes_are_zero(id, 16))
-		return fail_found(
-			-EOPNOTSUPP, v->img.io->name, "parent unique id", at,
-			"the identifier of a VHD",
-			"zeros (a raw parent, by XenServer's custom)");
+		return fail_found(-EOPNOTSUPP, v->img.io->name,
+				  "parent unique id", at,
+				  "the identifier of a VHD",
+				  "zeros (XenServer's mark of a raw parent)");
 	if (!memcmp(id, v->footer + FOOTER_ID, 16))
 		return fail_found(-ELOOP, v->img.io->name, "parent unique id",
 				  at, "the identifier of another image",

@@ -98,7 +98,7 @@ int vhd_space_load(struct vhd *v)
 	if (r == 0 && overlap.found)
 		r = fail_found(-EBADMSG, v->img.io->name,
 			       "block allocation table", v->bat_off,
-			       "blocks apart from each other",
+			       "blocks that do not overlap",
 			       "two blocks that overlap at offset %" PRIu64,
 			       overlap.off);
 	if (r == 0)
