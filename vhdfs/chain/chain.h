@@ -25,7 +25,8 @@
  *  3. image.lock: the block map, shared for reads and writes in place,
  *     exclusive to allocate.  Of one image at a time: the leaf's lock is
  *     released before a parent's is taken.
- *  4. table_cache.load_lock of that image (format/table-cache.h).
+ *  4. table_cache.load_lock of that image (format/table-cache.h), and the locks
+ *     of io/recovery.c.
  *
  * parent_cache.lock is taken by open, close and the checks of files only, never
  * together with one of these; no I/O is done and no lock is taken under it.

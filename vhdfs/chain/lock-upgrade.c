@@ -56,7 +56,9 @@ static void give_lock_back(struct io *io, struct io *old)
 /* The file holds another image than the one that is open for reading. */
 static int fail_replaced(struct image *other, struct io *old)
 {
-	int r = fail(-EAGAIN, "%s: was replaced by another image", old->name);
+	int r = fail(-EAGAIN,
+		     "%s: was replaced by another image; open it again",
+		     old->name);
 	struct error why = *error_last();
 
 	give_lock_back(other->io, old);
@@ -75,7 +77,9 @@ int lock_upgrade(const struct root_dir *rootdir, const char *path,
 	if (r < 0)
 		return r;
 	if (io->dev != old->io->dev || io->ino != old->io->ino)
-		return fail(-EAGAIN, "%s: was replaced", path);
+		return fail(-EAGAIN,
+			    "%s: was replaced by another file; open it again",
+			    path);
 	r = move_lock(io, old->io);
 	if (r < 0)
 		return r;
