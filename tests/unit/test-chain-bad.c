@@ -47,7 +47,7 @@ static void set_headers(struct mem_file *file, unsigned at, const void *bytes,
 	}
 }
 
-/* Gives to the identifier of from, so that from's children accept it. */
+/* Gives to the identity of from, so that from's children accept it. */
 static void take_identity(const struct image_ops *format, struct mem_file *to,
 			  const struct mem_file *from)
 {
@@ -76,7 +76,7 @@ static void parent_is_refused(struct mem_chain *f,
 	mem_chain_fails(f, "clients/deep/grandchild", -ESTALE, text);
 }
 
-static void parent_with_another_identifier_is_refused(void **state)
+static void parent_with_another_identity_is_refused(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -118,7 +118,7 @@ static void a_cycle_is_refused(void **state)
 	{
 		struct mem_chain f;
 
-		/* The grandchild gets the identifier of the child's parent. */
+		/* The grandchild gets the identity of the child's parent. */
 		mem_chain_init(&f);
 		mem_chain_make(&f.files[BASE], *format,
 			       &(struct image_params){ .type = IMAGE_DYNAMIC,
@@ -177,7 +177,7 @@ static void error_of_a_malformed_parent_names_the_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(parent_with_another_identifier_is_refused),
+		cmocka_unit_test(parent_with_another_identity_is_refused),
 		cmocka_unit_test(parent_with_another_sector_size_is_refused),
 		cmocka_unit_test(a_cycle_is_refused),
 		cmocka_unit_test(image_that_is_its_own_parent_is_refused),

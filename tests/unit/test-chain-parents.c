@@ -237,7 +237,7 @@ static void a_cycle_is_refused(void **state)
 	uint8_t wanted[16];
 	FILE *f;
 
-	/* A grandchild gets the identifier and the name of its grandparent. */
+	/* A grandchild gets the identity and the name of its grandparent. */
 	store_open(&store, *state);
 	make_pair(*state, &store, "vhd");
 	disk_create_child(*state, "grandchild.vhd", "child.vhd", "./child.vhd",

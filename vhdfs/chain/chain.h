@@ -14,22 +14,21 @@
  * chain at once, and may open and close chains of one cache at once.  Functions
  * that say so need the chain to themselves.
  *
- * LOCKS, in the order in which a thread takes them.  The locks of the store and
- * of a view (store/) come before.
+ * LOCKS, in the order in which a thread takes them; HACKING has the order of
+ * the whole program.  store_image.open_lock and io_lock come before.
  *
- *  1. chain.rmw_lock (read-modify-write): shared by writes of whole sectors,
- *     exclusive for a write of part of a sector and for copy-up.  A read takes
- *     none.
- *  2. image.flush_lock of the leaf: one flush at a time.  A write that fills
- *     the table cache flushes with rmw_lock held.
+ *  1. chain.rmw_lock (read-modify-write): shared for writes of whole sectors,
+ *     exclusive for a write of part of a sector and for copy-up.  A read does
+ *     not take it.
+ *  2. image.flush_lock of the leaf: one flush at a time.  A write that exceeds
+ *     the limit of dirty pages flushes with rmw_lock held.
  *  3. image.lock: the block map, shared for reads and writes in place,
  *     exclusive to allocate.  Of one image at a time: the leaf's lock is
  *     released before a parent's is taken.
- *  4. table_cache.load_lock of that image (format/table-cache.h), and the locks
- *     of io/recovery.c.
- *
- * parent_cache.lock is taken by open, close and the checks of files only, never
- * together with one of these; no I/O is done and no lock is taken under it.
+ *  4. table_cache.load_lock of that image, then the locks of io/recovery.c.
+ *  5. parent_cache.lock: taken by open, close and the checks of files only,
+ *     with none of 1 to 4 held.  No I/O is done, and no lock is taken, under
+ *     it.
  */
 #ifndef VHDFS_CHAIN_CHAIN_H
 #define VHDFS_CHAIN_CHAIN_H
@@ -64,7 +63,7 @@ struct chain;
 /*
  * Opens the image at path in the store, and its parents.  Errors, with a
  * message: those of image_open; -ENOENT: a parent was not found; -ESTALE: a
- * parent has another identifier or sector size; -ELOOP: a cycle, or more than
+ * parent has another identity or sector size; -ELOOP: a cycle, or more than
  * CHAIN_DEPTH_MAX parents; -EBUSY: the leaf or a parent is in use; -EROFS.
  */
 int chain_open(struct parent_cache *cache, const char *path, int flags,

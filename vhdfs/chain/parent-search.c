@@ -7,7 +7,7 @@
  * the other root directories.  Each name is tried as spelled, then without
  * regard to case and Unicode normal form, as NTFS compares names.
  *
- * A candidate is taken only if it has the identifier that the child names.  If
+ * A candidate is taken only if it has the identity that the child names.  If
  * no candidate has, the error is the most specific one: another image under the
  * right name is reported rather than a name that does not exist.
  */

@@ -2,8 +2,8 @@
 /*
  * Warning: a parent's file was modified after its child was made.
  *
- * Other programs do not change the identifier of a VHD that they write, so a
- * child cannot detect a changed parent by its identifier, as a VHDX can.  But
+ * Other programs do not change the identity of a VHD that they write, so a
+ * child cannot detect a changed parent by its identity, as a VHDX can.  But
  * the child stores the modification time that the parent's file had.  A copy or
  * a restored backup may have another time and the same contents, so a
  * difference is a warning and no error.  Windows stores no time (0).

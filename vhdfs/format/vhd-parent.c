@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reference of a differencing VHD to its parent: identifier, time stamp, paths.
+ * Reference of a differencing VHD to its parent: identity, time stamp, paths.
  *
  * Windows writes the locators W2ru and W2ku; other programs wrote 8-bit paths
  * or file URLs.  Each may be in any slot.  A locator that cannot be decoded is

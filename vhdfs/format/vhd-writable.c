@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The first change after an open: repair what a crash left, and give the image
- * a new identifier.  The order of writes continues in vhd-write.c.
+ * a new unique id.  The order of writes continues in vhd-write.c.
  *
- * NEW IDENTIFIER.  A child refers to its parent by the unique id in the
+ * NEW UNIQUE ID.  A child refers to its parent by the unique id in the
  * parent's footer.  The first change after an open gives the image a new id, as
  * a VHDX gets a new DataWriteGuid: a child that was made before is then
  * refused, instead of showing a mixture of old and new data.  An image that is
