@@ -327,7 +327,7 @@ static void entry_changed_behind_our_back_frees_no_space(void **state)
 	assert_ok(image_zero(img, MIB(500), MIB(2), ZERO_PUNCH));
 	assert_ok(image_flush(img));
 	assert_errno(image_write(img, data, MIB(8), 512), -EBADMSG);
-	assert_message("expected space in use");
+	assert_message("bytes of space in use");
 	(void)image_close(img);
 }
 
