@@ -13,15 +13,18 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \
+	tgt-glue/command/check.c \
 	tgt-glue/command/command.h \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
 	tgt-glue/command/free-space.c \
 	tgt-glue/command/free-space.h \
+	tgt-glue/command/generate.c \
 	tgt-glue/command/inotify.c \
 	tgt-glue/command/inotify.h \
 	tgt-glue/command/ipxe.c \
+	tgt-glue/command/load.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/status-command.c \

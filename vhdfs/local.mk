@@ -8,6 +8,11 @@ vhdfs_libvhdfs_a_CFLAGS = $(AM_CFLAGS) $(PIC_CFLAGS)
 vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/bytes.h \
 	vhdfs/base/cleanup.h \
+	vhdfs/base/command-completion.c \
+	vhdfs/base/command-help.c \
+	vhdfs/base/command-line-internal.h \
+	vhdfs/base/command-line.c \
+	vhdfs/base/command-line.h \
 	vhdfs/base/crc32c.c \
 	vhdfs/base/crc32c.h \
 	vhdfs/base/error.c \

@@ -38,8 +38,19 @@ page_of() {
 	done
 }
 
+# The completion script of vhdfs has a list; the other programs complete
+# themselves.
 completion_of() {
-	cat "$top_srcdir/contrib/completion/$1"
+	local command
+
+	if [ "$1" = vhdfs ]; then
+		cat "$top_srcdir/contrib/completion/$1"
+		return
+	fi
+	complete_line "$1" --
+	for command in $(subcommands_of "$1"); do
+		complete_line "$1" "$command" --
+	done
 }
 
 same_options() {
@@ -72,12 +83,12 @@ complete_line() {
 		shift
 		COMP_WORDS=("$@")
 		COMP_CWORD=$(($# - 1))
-		handler=$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/")
+		handler=$(complete -p "${1##*/}" | sed "s/.*-F \([^ ]*\) .*/\1/")
 		COMP_LINE="$*"
 		COMP_POINT=${#COMP_LINE}
 		"$handler" "$1" "${@: -1}" "${@: -2:1}"
 		printf "%s\n" "${COMPREPLY[@]}"
-	' bash "$top_srcdir/contrib/completion/$1" "$@"
+	' bash "$top_srcdir/contrib/completion/${1##*/}" "$@"
 }
 
 test_vhdfs_options() {
@@ -133,15 +144,19 @@ test_vhdfs_short_options() {
 }
 
 # Of each subcommand: the same options in --help and when completed.
-test_vhdfs_img_options_of_each_subcommand() {
-	local command
+test_options_of_each_subcommand() {
+	local program command
 
-	for command in $(subcommands_of vhdfs-img); do
-		vhdfs-img "$command" --help | long_options >"$scratch/help"
-		complete_line vhdfs-img "$command" -- | long_options \
-			>"$scratch/completion"
-		diff -u "$scratch/help" "$scratch/completion" ||
-			fail "$command: completion (+) differs from --help (-)"
+	for program in vhdfs-img tgt-glue; do
+		for command in $(subcommands_of $program); do
+			"$program" "$command" --help | long_options \
+				>"$scratch/help"
+			complete_line $program "$command" -- | long_options \
+				>"$scratch/completion"
+			diff -u "$scratch/help" "$scratch/completion" ||
+				fail "$program $command: completion (+)" \
+					"differs from --help (-)"
+		done
 	done
 }
 
@@ -193,6 +208,42 @@ test_values_are_completed() {
 		"$(complete_line vhdfs-img convert --format '' | paste -sd ' ')"
 	equal "sector sizes" "512 4096" "$(complete_line vhdfs-img create \
 		--sector-size '' | paste -sd ' ')"
+	equal "after =" "raw" \
+		"$(complete_line vhdfs-img convert --format = r)"
+	equal "before the command" "info" \
+		"$(complete_line vhdfs-img --store /tmp inf)"
+}
+
+test_files_and_directories_are_completed() {
+	cd "$scratch"
+	mkdir 'a dir'
+	: >'a file'
+	equal "operands" "a dir,a file" \
+		"$(complete_line vhdfs-img info a | sort | paste -sd ,)"
+	equal "directories" "a dir" "$(complete_line vhdfs-img info --store a)"
+	equal "too many operands" "" "$(complete_line vhdfs-img info x a)"
+}
+
+test_clients_are_completed() {
+	cd "$scratch"
+	mkdir m
+	vhdfs-img create --size 4M master.vhdx
+	printf '%s\n' '[fleet]' "store = $scratch" "mount = $scratch/m" \
+		'iqn-prefix = iqn.2026-01.lan' 'master = master' \
+		'[machines]' 'pc1 = 52:54:00:00:00:01 10.0.0.1' \
+		'[client admin]' 'address = 10.0.0.2' >fleet.conf
+	equal "clients" "admin pc1" "$(complete_line tgt-glue --config \
+		fleet.conf reset '' | sort | paste -sd ' ')"
+	equal "another client" "pc1" "$(complete_line tgt-glue --config \
+		fleet.conf reset admin p)"
+	equal "client to force" "pc1" "$(complete_line tgt-glue --config = \
+		fleet.conf apply --force p)"
+}
+
+# A program is completed by itself, wherever it is installed.
+test_program_outside_of_path_is_completed() {
+	equal "commands" "map" "$(PATH=/usr/bin:/bin complete_line \
+		"$(command -v vhdfs-img)" m)"
 }
 
 test_nbd_uris_are_completed_for_convert() {

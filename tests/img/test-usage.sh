@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img's command line: what is wrong with it is said in one line, with
-# exit status 2, and nothing is made.
+# Command line of vhdfs-img: an error is one line on standard error and exit
+# status 2, and no file is made.
 . "${0%/*}/../lib.sh"
 
 test_no_command() {
@@ -9,7 +9,7 @@ test_no_command() {
 }
 
 test_unknown_command() {
-	expect_error 2 '^vhdfs-img: unknown command frobnicate;' \
+	expect_error 2 "^vhdfs-img: unknown command 'frobnicate'; see .vhdfs-img --help'" \
 		vhdfs-img frobnicate
 }
 
@@ -30,13 +30,18 @@ test_wrong_number_of_operands() {
 
 	for command in "create --size 1M" info check map; do
 		# shellcheck disable=SC2086
-		expect_error 2 'expected 1 operand, found 0' vhdfs-img $command
+		expect_error 2 'expected IMAGE, found 0 operands' \
+			vhdfs-img $command
 		# shellcheck disable=SC2086
-		expect_error 2 'expected 1 operand, found 2' \
+		expect_error 2 "unexpected operand '$scratch/b'" \
 			vhdfs-img $command "$scratch/a" "$scratch/b"
 	done
-	expect_error 2 'expected 2 operands, found 1' \
+	expect_error 2 'expected SOURCE TARGET, found 1 operand' \
 		vhdfs-img convert "$scratch/a"
+	expect_error 2 'expected RAW, found 0 operands' \
+		vhdfs-img convert --in-place
+	expect_error 2 "unexpected operand 'b'" \
+		vhdfs-img convert --in-place a b
 }
 
 test_missing_and_superfluous_values() {
@@ -95,10 +100,30 @@ test_store_before_the_command() {
 	expect 0 vhdfs-img "--store=$scratch" info --json "$scratch/a.vhdx"
 	expect_error 1 'lies outside the store' \
 		vhdfs-img --store "$scratch/s" info "$scratch/a.vhdx"
-	expect_error 2 'expected 1 operand, found 0' \
+	expect_error 2 'expected IMAGE, found 0 operands' \
 		vhdfs-img --store "$scratch" info
-	expect_error 2 'unknown' vhdfs-img --store "$scratch"
-	expect_error 2 'unknown' vhdfs-img --store
+	expect_error 2 'expected a command' vhdfs-img --store "$scratch"
+	expect_error 2 '--store needs a value' vhdfs-img --store
+}
+
+test_option_of_another_command() {
+	expect_error 2 "--size is not an option of 'info'" \
+		vhdfs-img info --size 1G "$scratch/a"
+	expect_error 2 "--size is not an option of 'info'" \
+		vhdfs-img --size 1G info "$scratch/a"
+}
+
+# A shortened name that begins one option's name only; the last value is used;
+# after "--" there are operands only.
+test_forms_of_options() {
+	cd "$scratch"
+	expect 0 vhdfs-img create --si 4K --size=10M a.vhdx
+	equal "size" 10485760 "$(vhdfs-img info --js a.vhdx |
+		jq '."virtual-size"')"
+	expect_error 2 'unknown option --s;' vhdfs-img create --s 10M b.vhdx
+	mv a.vhdx ./--json
+	expect 0 vhdfs-img info -- --json
+	expect 0 vhdfs-img -- info --json
 }
 
 test_help_goes_to_standard_output() {
@@ -156,7 +181,7 @@ test_help_is_asked_for_in_every_way() {
 				"$scratch/stdout" ||
 				fail "$command: $(cat "$scratch/stdout")"
 		done
-		expect_error 2 "unknown command '?frob'?" $program help frob
+		expect_error 2 "unknown command 'frob'" $program help frob
 	done
 	for program in demo bench check packages; do
 		for command in -h --help help; do

@@ -104,7 +104,7 @@ test_names_that_there_are_not() {
 	advises 1 'tgt-glue status' -- glue ipxe pc7
 	advises 1 'tgt-glue status' -- glue secret pc7
 	advises 2 'tgt-glue --help' -- glue nonsense
-	advises 2 'tgt-glue --help' -- glue status --nonsense
+	advises 2 'tgt-glue status --help' -- glue status --nonsense
 }
 
 test_files_that_others_may_read() {
@@ -145,9 +145,9 @@ test_vhdfs_img() {
 	expect_error 1 'exists; .*: remove it with rm first' \
 		vhdfs-img create --size 8M c.vhdx
 	advises 1 'mkdir -p' -- vhdfs-img create --size 8M none/c.vhdx
-	expect_error 2 'unknown option --no; see vhdfs-img info --help' \
+	expect_error 2 "unknown option --no; see .vhdfs-img info --help'" \
 		vhdfs-img info --no c.vhdx
-	expect_error 2 'unknown command repair; see vhdfs-img --help' \
+	expect_error 2 "unknown command 'repair'; see .vhdfs-img --help'" \
 		vhdfs-img repair c.vhdx
 	mkdir other
 	mv p.vhdx other

@@ -99,7 +99,7 @@ test_wrong_usage_is_reported() {
 	write_fleet pc1 </dev/null
 	expect_error 1 "client: expected one of fleet.conf, found 'pc9'" \
 		glue ipxe pc9
-	expect_error 2 "expected a CLIENT" glue ipxe
+	expect_error 2 "expected CLIENT, found 0 operands" glue ipxe
 	expect_error 2 "unexpected operand 'pc1'" glue ipxe --all "$scratch" pc1
 	expect_error 2 "not an option of 'dnsmasq'" glue dnsmasq --all "$scratch"
 	expect_error 1 "^tgt-glue: --all: $scratch/none: No such file" \

@@ -431,8 +431,8 @@ test_wrong_usage_is_reported() {
 	expect_error 2 "unknown option" tgt-glue --frob check
 	expect_error 2 "unexpected operand 'x'" tgt-glue check x
 	expect_error 2 "not an option of 'check'" tgt-glue check --json
-	expect_error 2 "expected a CLIENT" tgt-glue secret
-	expect_error 2 "missing argument" tgt-glue --config
+	expect_error 2 "expected CLIENT, found 0 operands" tgt-glue secret
+	expect_error 2 "--config needs a value" tgt-glue --config
 	expect 0 tgt-glue --version
 	grep -Eqx 'tgt-glue [0-9.]+' "$scratch/stdout" ||
 		fail "expected 'tgt-glue VERSION': $(cat "$scratch/stdout")"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The commands of tgt-glue, a file each. */
+/* The commands of tgt-glue, one file each, and what they share. */
 #ifndef TGT_GLUE_COMMAND_COMMAND_H
 #define TGT_GLUE_COMMAND_COMMAND_H
 
@@ -12,24 +12,25 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_LEFT = 4, /* something was left as it is, and named */
+	EXIT_LEFT = 4, /* a client or a target was skipped, and named */
 };
 
-/* What was said on the command line. */
+/* The values of the options, null where not given, and the operands. */
 struct command_line {
 	const char *config;
 	bool wait;
-	const char *force; /* a client's name, or null */
+	const char *force; /* a client's name */
 	bool remove;       /* many targets, too */
 	bool json;
 	bool prometheus;
-	const char *all;       /* a directory for all scripts, or null */
-	const char *tftp_root; /* or null */
-	const char *shard;     /* its number, or null */
-	const char *client;    /* the operand, where the command takes one */
-	char **clients;        /* ... or several: null-ended */
+	const char *all; /* a directory for all boot scripts */
+	const char *tftp_root;
+	const char *shard;  /* a number */
+	const char *client; /* the first operand, or null */
+	char **clients;     /* all operands, null-ended */
 };
 
+/* Each command returns an exit code; its messages are printed. */
 int command_check(const struct command_line *line);
 int command_generate(const struct command_line *line);
 int command_plan(const struct command_line *line);
@@ -41,16 +42,21 @@ int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);
 
-/* Loads fleet.conf, and says on standard error all that is wrong with it.
- * fleet_fini in any case. */
+/*
+ * Loads fleet.conf and prints each mistake in it to standard error.  Returns 0
+ * or the error of fleet_load.  fleet_fini in any case.
+ */
 int command_load(const struct command_line *line, struct fleet *fleet);
-/* As it is under the lock of all who change things, which *ret_lock, where it
- * succeeds, holds until it is closed. */
+/*
+ * The same under the lock that every command that changes something takes.
+ * On success *ret_lock is a descriptor that holds the lock until it is closed.
+ */
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
 			int *ret_lock);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
-/* "tgt-glue: " and the last error, to standard error. Returns EXIT_FAILED. */
+/* Prints "tgt-glue: " and the last error to standard error.  Returns
+ * EXIT_FAILED. */
 int command_failed(void);
 
 #endif

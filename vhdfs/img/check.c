@@ -28,14 +28,9 @@
 /* A table can have millions of bad entries: so many are told one by one. */
 enum { FINDINGS_TOLD = 1000 };
 
-struct options {
-	bool repair, json;
-	const char *store, *image;
-};
-
 struct report {
 	struct check check; /* first: it is what the driver hands back */
-	const struct options *options;
+	const struct command_line *line;
 	json_t *errors, *warnings;
 	uint64_t found;  /* damage */
 	uint64_t left;   /* damage that is still there */
@@ -120,11 +115,11 @@ static int check_parents(struct report *report)
 {
 	struct lookup lookup = { 0 };
 	struct chain *chain = NULL;
-	int r = lookup_init(&lookup, report->options->store);
+	int r = lookup_init(&lookup, report->line);
 
 	if (r == 0)
-		r = lookup_open(&lookup, report->options->image, CHAIN_NO_LOCK,
-				&chain);
+		r = lookup_open(&lookup, report->line->operands[0],
+				CHAIN_NO_LOCK, &chain);
 	if (is_damage(r)) {
 		take_parent_error(report);
 		r = 0;
@@ -141,7 +136,7 @@ static int check_parents(struct report *report)
  * anything else is just no image. */
 static int check_nothing(struct report *report, struct io *io)
 {
-	const char *image = report->options->image;
+	const char *image = report->line->operands[0];
 	const struct finding f = {
 		.structure = "file",
 		.expected = "a VHD or VHDX image",
@@ -239,7 +234,7 @@ static int look_while_idle(struct report *report, struct io *io)
 	struct stat st = { 0 };
 	int r = was_changed(io, &st);
 
-	if (report->written && pending_writes_exist(report->options->image))
+	if (report->written && pending_writes_exist(report->line->operands[0]))
 		return refuse_in_use(report, io,
 				     "has changes that are not flushed");
 	for (int i = 0; r >= 0 && i < TRIES; i++) {
@@ -322,7 +317,7 @@ static int print_json(struct report *report)
 
 	add_remark(report, remarks, report->check.pending);
 	json = json_pack("{so sb sO sI sb sb so}", "file",
-			 json_text(report->options->image), "sound",
+			 json_text(report->line->operands[0]), "sound",
 			 !report->left, "errors", report->errors, "leaked",
 			 (json_int_t)(report->leaks_left ? leaked(report) : 0),
 			 "dirty", (int)report->check.dirty, "in-use",
@@ -360,7 +355,7 @@ static void print_finding(const char *name, const json_t *finding)
 
 static int print_words(struct report *report)
 {
-	const char *name = report->options->image;
+	const char *name = report->line->operands[0];
 	const char *pending = report->check.pending;
 	json_t *remarks = json_remarks(report), *value;
 	size_t i;
@@ -386,38 +381,38 @@ static int print_words(struct report *report)
 }
 
 /* The path to open; inside the store, where there is one. */
-static int open_image(const struct options *o, struct io **ret)
+static int open_image(const struct command_line *line, struct io **ret)
 {
 	struct lookup lookup = { 0 };
 	_cleanup_free_ char *within = NULL;
-	int r = lookup_init(&lookup, o->store);
+	int r = lookup_init(&lookup, line);
 
 	if (r == 0)
-		r = lookup_path(&lookup, o->image, &within);
+		r = lookup_path(&lookup, line->operands[0], &within);
 	if (r == 0)
-		r = root_dir_open(&lookup.roots[0], within, o->repair, ret,
+		r = root_dir_open(&lookup.roots[0], within, line->repair, ret,
 				  NULL);
 	lookup_fini(&lookup);
 	return r;
 }
 
-static int check(const struct options *o)
+static int run_check(const struct command_line *line)
 {
 	struct report report = {
-		.check = { .repair = o->repair, .report = take_finding },
-		.options = o,
+		.check = { .repair = line->repair, .report = take_finding },
+		.line = line,
 		.errors = json_array(),
 		.warnings = json_array(),
 	};
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = open_image(o, &io);
+	int r = open_image(line, &io);
 
 	if (r == 0)
 		r = check_image(&report, io);
 	if (r == 0)
 		tell_of_the_rest(&report);
 	if (r == 0)
-		r = o->json ? print_json(&report) : print_words(&report);
+		r = line->json ? print_json(&report) : print_words(&report);
 	if (r < 0)
 		failed();
 	json_decref(report.errors);
@@ -427,45 +422,20 @@ static int check(const struct options *o)
 	return report.left ? STATUS_DAMAGED : STATUS_DONE;
 }
 
-static int run(const struct command *self, int argc, char **argv)
-{
-	enum { JSON = OPTION_OWN, REPAIR };
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, JSON },
-		{ "repair", no_argument, NULL, REPAIR },
-		OPTIONS_COMMON,
-		OPTIONS_END,
-	};
-	struct options o = { 0 };
-	int c;
+static const struct cli_option options[] = {
+	{ .name = "repair",
+	  .help = "repair the damage that can be repaired without guessing",
+	  .offset = CLI_MEMBER(repair) },
+	JSON_OPTION("print a JSON object"),
+	{ 0 },
+};
 
-	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == JSON)
-			o.json = true;
-		else if (c == REPAIR)
-			o.repair = true;
-		else if (c == OPTION_STORE)
-			o.store = optarg;
-		else
-			return other_option(self, c);
-	}
-	if (check_operands(self, argc, 1) != 0)
-		return STATUS_USAGE;
-	o.image = argv[optind];
-	return check(&o);
-}
-
-const struct command check_command = {
+const struct cli_command check_command = {
 	.name = "check",
-	.operands = "[--repair] [--json] [--store DIR] [--parents DIR] IMAGE",
-	.summary = "Looks for damage, and repairs it",
-	.help = "  --repair     mend what can be mended without guessing\n"
-		"  --json       as a JSON object\n"
-		"  --store DIR  look for parents in DIR only\n"
-		"  --parents DIR\n"
-		"               look for parents by name in DIR, too; repeatable\n"
-		"  --help       show this help\n\n"
-		"Exit status: 0 sound, 3 damage found (or left, with "
-		"--repair).\n",
-	.run = run,
+	.summary = "look for damage, and repair it",
+	.notes = "Exit status: 0 sound, 3 damage found (with --repair: damage "
+		 "remains).",
+	.options = options,
+	.operands = { "IMAGE", 1, 1, "<file>" },
+	.run = run_check,
 };

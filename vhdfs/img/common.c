@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options, messages, and where images are looked for. */
+/* Messages, and where images are looked for. */
 #include "config.h"
 
 #include <errno.h>
@@ -31,78 +31,6 @@ int failed(void)
 	return STATUS_FAILED;
 }
 
-int usage_error(const struct command *self, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-	size_t n;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	n = strlen(text);
-	snprintf(text + n, sizeof text - n, "; see vhdfs-img %s --help",
-		 self->name);
-	print_line(stderr, "vhdfs-img: %s", text);
-	return STATUS_USAGE;
-}
-
-int show_help(const struct command *self)
-{
-	printf("Usage: vhdfs-img %s %s\n%s.\n\n%s", self->name, self->operands,
-	       self->summary, self->help);
-	return STATUS_DONE;
-}
-
-/* What --parents was given, wherever that stood. */
-static const char **parents;
-static size_t n_parents;
-
-static void add_parents(const char *dir)
-{
-	const char **all = reallocarray(parents, n_parents + 1, sizeof *all);
-
-	if (!all) {
-		fail(-ENOMEM, "out of memory");
-		exit(failed());
-	}
-	parents = all;
-	all[n_parents++] = dir;
-}
-
-int next_option(const struct command *self, int argc, char **argv,
-		const struct option *options)
-{
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) ==
-	       OPTION_PARENTS)
-		add_parents(optarg);
-	if (c == ':')
-		usage_error(self, "%s needs a value", argv[optind - 1]);
-	else if (c == '?' && optopt && !strncmp(argv[optind - 1], "--", 2))
-		usage_error(self, "%s takes no value", argv[optind - 1]);
-	else if (c == '?' && optopt)
-		usage_error(self, "unknown option -%c", optopt);
-	else if (c == '?')
-		usage_error(self, "unknown option %s", argv[optind - 1]);
-	return c == ':' ? '?' : c;
-}
-
-int other_option(const struct command *self, int c)
-{
-	return c == OPTION_HELP ? show_help(self) : STATUS_USAGE;
-}
-
-int check_operands(const struct command *self, int argc, int wanted)
-{
-	if (argc - optind == wanted)
-		return 0;
-	return usage_error(self, "expected %d operand%s, found %d", wanted,
-			   wanted == 1 ? "" : "s", argc - optind);
-}
-
 static int open_store(struct lookup *lookup, const char *store)
 {
 	struct root_dir *rootdir = &lookup->roots[lookup->n_roots];
@@ -121,16 +49,17 @@ static int open_store(struct lookup *lookup, const char *store)
 	return r;
 }
 
-int lookup_init(struct lookup *lookup, const char *store)
+int lookup_init(struct lookup *lookup, const struct command_line *line)
 {
+	const struct cli_list *parents = &line->parents;
 	int r;
 
-	lookup->roots = calloc(1 + n_parents, sizeof *lookup->roots);
+	lookup->roots = calloc(1 + parents->n, sizeof *lookup->roots);
 	if (!lookup->roots)
 		return fail(-ENOMEM, "out of memory");
-	r = open_store(lookup, store);
-	for (size_t i = 0; r == 0 && i < n_parents; i++) {
-		r = root_dir_init(&lookup->roots[1 + i], parents[i], true);
+	r = open_store(lookup, line->store);
+	for (size_t i = 0; r == 0 && i < parents->n; i++) {
+		r = root_dir_init(&lookup->roots[1 + i], parents->at[i], true);
 		if (r == 0)
 			lookup->n_roots++;
 	}

@@ -33,7 +33,7 @@
 #define MAP_STEP GIB(16)
 
 struct options {
-	const char *store, *source, *target;
+	const char *source, *target;
 	const struct image_ops *format;
 	bool fixed, in_place, force;
 };
@@ -337,10 +337,10 @@ static int convert_remote(const struct options *o, const struct lookup *lookup)
 	return r;
 }
 
-static int convert(const struct options *o)
+static int convert(const struct command_line *line, const struct options *o)
 {
 	struct lookup lookup = { 0 };
-	int r = lookup_init(&lookup, o->store);
+	int r = lookup_init(&lookup, line);
 
 	if (r == 0 && o->in_place)
 		r = convert_in_place(o, &lookup);
@@ -354,83 +354,72 @@ static int convert(const struct options *o)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-enum { FORMAT = OPTION_OWN, FIXED, IN_PLACE, FORCE };
+#define usage_error(...) \
+	cli_usage_error(&vhdfs_img, &convert_command, __VA_ARGS__)
 
-/* 0, or a usage error. */
-static int take_option(const struct command *self, int c, struct options *o)
+/* 0 or STATUS_USAGE. */
+static int check_options(const struct command_line *line,
+			 const struct options *o)
 {
-	if (c == FORMAT)
-		o->format = image_format_by_name(optarg);
-	else if (c == FIXED)
-		o->fixed = true;
-	else if (c == IN_PLACE)
-		o->in_place = true;
-	else if (c == FORCE)
-		o->force = true;
-	else
-		o->store = optarg;
-	if (c != FORMAT || o->format)
-		return 0;
-	return usage_error(self,
-			   "--format: expected raw, vhd or vhdx, found '%s'",
-			   optarg);
-}
-
-static int run(const struct command *self, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, FORMAT },
-		{ "fixed", no_argument, NULL, FIXED },
-		{ "in-place", no_argument, NULL, IN_PLACE },
-		{ "force", no_argument, NULL, FORCE },
-		OPTIONS_COMMON,
-		OPTIONS_END,
-	};
-	struct options o = { 0 };
-	int c;
-
-	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == OPTION_HELP || c == '?')
-			return other_option(self, c);
-		if (take_option(self, c, &o) != 0)
-			return STATUS_USAGE;
-	}
-	if (o.in_place && o.format && !o.format->convert_in_place)
-		return usage_error(self, "--in-place makes a fixed vhd, not %s",
-				   o.format->name);
-	if (check_operands(self, argc, o.in_place ? 1 : 2) != 0)
-		return STATUS_USAGE;
-	o.source = argv[optind];
-	o.target = argv[optind + 1];
-	if (o.in_place && remote_is_uri(o.source))
-		return usage_error(self,
-				   "--in-place changes a file; an NBD URI can "
+	if (line->format && !o->format)
+		return usage_error("--format: expected raw, vhd or vhdx, "
+				   "found '%s'",
+				   line->format);
+	if (o->in_place && o->format && !o->format->convert_in_place)
+		return usage_error("--in-place makes a fixed vhd, not %s",
+				   o->format->name);
+	if (o->in_place && remote_is_uri(o->source))
+		return usage_error("--in-place changes a file; an NBD URI can "
 				   "only be SOURCE, with a TARGET");
-	if (!o.in_place && remote_is_uri(o.target))
-		return usage_error(self, "TARGET: expected a file, found an "
-					 "NBD URI; only SOURCE can be one");
-	return convert(&o);
+	if (!o->in_place && remote_is_uri(o->target))
+		return usage_error("TARGET: expected a file, found an NBD "
+				   "URI; only SOURCE can be one");
+	return 0;
 }
 
-const struct command convert_command = {
+static int run_convert(const struct command_line *line)
+{
+	struct options o = { .source = line->operands[0],
+			     .target = line->operands[1],
+			     .fixed = line->fixed,
+			     .in_place = line->in_place,
+			     .force = line->force };
+
+	if (line->format)
+		o.format = image_format_by_name(line->format);
+	if (check_options(line, &o) != 0)
+		return STATUS_USAGE;
+	return convert(line, &o);
+}
+
+static const struct cli_option options[] = {
+	{ .name = "format",
+	  .argument = "FORMAT",
+	  .complete = "raw vhd vhdx",
+	  .help = "raw, vhd or vhdx; default: by the ending of TARGET's name, "
+		  "else vhdx",
+	  .offset = CLI_MEMBER(format) },
+	{ .name = "fixed",
+	  .help = "allocate the space of the whole disk now",
+	  .offset = CLI_MEMBER(fixed) },
+	{ .name = "force",
+	  .help = "copy a raw disk although it is being written",
+	  .offset = CLI_MEMBER(force) },
+	{ .name = "in-place",
+	  .help = "make a fixed VHD of the file RAW: append a footer to it",
+	  .offset = CLI_MEMBER(in_place) },
+	{ 0 },
+};
+
+const struct cli_command convert_command = {
 	.name = "convert",
-	.operands =
-		"[--format raw|vhd|vhdx] [--fixed] [--force] [--store DIR]\n"
-		"           [--parents DIR] SOURCE "
-		"TARGET\n"
-		"       vhdfs-img convert --in-place [--store DIR] RAW",
-	.summary =
-		"Copies an image with its parents, a raw file or an NBD disk",
-	.help = "  SOURCE           an image, a raw file, or an NBD URI: nbd://HOST[:PORT]/EXPORT,\n"
-		"                   nbd+unix:///EXPORT?socket=PATH; nbds for TLS\n"
-		"  --format FORMAT  raw, vhd or vhdx; without it as TARGET's "
-		"name ends, else vhdx\n"
-		"  --fixed          take the space for the whole disk\n"
-		"  --force          copy a raw disk though it is being written\n"
-		"  --in-place       make a fixed VHD of the file RAW by adding "
-		"a footer to it\n"
-		"  --store DIR      all images must lie in DIR\n"
-		"  --parents DIR    look for parents by name in DIR, too; repeatable\n"
-		"  --help           show this help\n",
-	.run = run,
+	.summary = "copy an image with its parents, a raw file or an NBD disk",
+	.notes = "SOURCE is an image, a raw file, or an NBD URI:\n"
+		 "nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH; "
+		 "nbds for TLS.",
+	.options = options,
+	.operands = { "SOURCE TARGET", 2, 2, "<file> nbd:// nbd+unix:///" },
+	.variant_option = "in-place",
+	.variant = { "RAW", 1, 1, "<file>" },
+	.run = run_convert,
 };

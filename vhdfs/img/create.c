@@ -15,11 +15,11 @@
 #include "store/child.h"
 
 struct options {
-	const char *store, *image, *parent;
-	const struct image_ops *format; /* null where not said */
+	const char *image, *parent;
+	const struct image_ops *format; /* null: not given */
 	bool fixed;
-	uint64_t size, block_size; /* 0 where not said */
-	uint64_t sector_size;      /* 0 where not said */
+	uint64_t size, block_size; /* 0: not given */
+	uint64_t sector_size;      /* 0: not given */
 };
 
 static int reserve(const struct atomic_file *file, const struct image_ops *ops)
@@ -100,10 +100,10 @@ static int create_child(const struct options *o, const struct lookup *lookup)
 	return r;
 }
 
-static int create(const struct options *o)
+static int create(const struct command_line *line, const struct options *o)
 {
 	struct lookup lookup = { 0 };
-	int r = lookup_init(&lookup, o->store);
+	int r = lookup_init(&lookup, line);
 
 	if (r == 0 && o->parent)
 		r = create_child(o, &lookup);
@@ -115,124 +115,102 @@ static int create(const struct options *o)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-enum { FORMAT = OPTION_OWN, SIZE, PARENT, FIXED, BLOCK_SIZE, SECTOR_SIZE };
+/* The functions below return 0 or STATUS_USAGE; value may be null. */
+#define usage_error(...) \
+	cli_usage_error(&vhdfs_img, &create_command, __VA_ARGS__)
 
-static int take_size(const struct command *self, const char *name,
-		     const char *value, uint64_t *ret)
+static int take_size(const char *name, const char *value, uint64_t *ret)
 {
-	if (size_parse(value, ret) == 0 && *ret)
+	if (!value || (size_parse(value, ret) == 0 && *ret))
 		return 0;
-	usage_error(self,
-		    "%s: expected a size such as 40G, in bytes or with K, M, "
-		    "G or T, found '%s'",
-		    name, value);
-	return -EINVAL;
+	return usage_error("%s: expected a size such as 40G, in bytes or with "
+			   "K, M, G or T, found '%s'",
+			   name, value);
 }
 
-static int take_sector_size(const struct command *self, const char *value,
-			    uint64_t *ret)
+static int take_sector_size(const char *value, uint64_t *ret)
 {
-	if (size_parse(value, ret) == 0 && (*ret == 512 || *ret == 4096))
+	if (!value ||
+	    (size_parse(value, ret) == 0 && (*ret == 512 || *ret == 4096)))
 		return 0;
-	usage_error(self, "--sector-size: expected 512 or 4096, found '%s'",
-		    value);
-	return -EINVAL;
+	return usage_error("--sector-size: expected 512 or 4096, found '%s'",
+			   value);
 }
 
-static int take_format(const struct command *self, const char *value,
-		       const struct image_ops **ret)
+static int take_format(const char *value, const struct image_ops **ret)
 {
+	if (!value)
+		return 0;
 	*ret = image_format_by_name(value);
 	if (*ret && !image_format_is_raw(*ret))
 		return 0;
-	usage_error(self, "--format: expected vhd or vhdx, found '%s'", value);
-	return -EINVAL;
+	return usage_error("--format: expected vhd or vhdx, found '%s'", value);
 }
 
-/* 0; -EINVAL for a value that was complained of. */
-static int take_option(const struct command *self, int c, struct options *o)
-{
-	switch (c) {
-	case FORMAT:
-		return take_format(self, optarg, &o->format);
-	case SIZE:
-		return take_size(self, "--size", optarg, &o->size);
-	case BLOCK_SIZE:
-		return take_size(self, "--block-size", optarg, &o->block_size);
-	case SECTOR_SIZE:
-		return take_sector_size(self, optarg, &o->sector_size);
-	case PARENT:
-		o->parent = optarg;
-		return 0;
-	case FIXED:
-		o->fixed = true;
-		return 0;
-	default:
-		o->store = optarg;
-		return 0;
-	}
-}
-
-static int check_options(const struct command *self, const struct options *o)
+static int check_options(const struct options *o)
 {
 	if (!o->size == !o->parent)
-		return usage_error(self,
-				   "expected one of --size and --parent, "
+		return usage_error("expected one of --size and --parent, "
 				   "found %s",
 				   o->size ? "both" : "neither");
 	if (o->fixed && o->parent)
-		return usage_error(self, "--fixed and --parent exclude each "
-					 "other: a child is never fixed");
+		return usage_error("--fixed and --parent exclude each other: a "
+				   "child is never fixed");
 	return 0;
 }
 
-static int run(const struct command *self, int argc, char **argv)
+static int run_create(const struct command_line *line)
 {
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, FORMAT },
-		{ "size", required_argument, NULL, SIZE },
-		{ "parent", required_argument, NULL, PARENT },
-		{ "fixed", no_argument, NULL, FIXED },
-		{ "block-size", required_argument, NULL, BLOCK_SIZE },
-		{ "sector-size", required_argument, NULL, SECTOR_SIZE },
-		OPTIONS_COMMON,
-		OPTIONS_END,
-	};
-	struct options o = { 0 };
-	int c;
+	struct options o = { .image = line->operands[0],
+			     .parent = line->parent,
+			     .fixed = line->fixed };
 
-	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == OPTION_HELP || c == '?')
-			return other_option(self, c);
-		if (take_option(self, c, &o) < 0)
-			return STATUS_USAGE;
-	}
-	if (check_operands(self, argc, 1) != 0 || check_options(self, &o) != 0)
+	if (take_format(line->format, &o.format) != 0 ||
+	    take_size("--size", line->size, &o.size) != 0 ||
+	    take_size("--block-size", line->block_size, &o.block_size) != 0 ||
+	    take_sector_size(line->sector_size, &o.sector_size) != 0 ||
+	    check_options(&o) != 0)
 		return STATUS_USAGE;
-	o.image = argv[optind];
-	return create(&o);
+	return create(line, &o);
 }
 
-const struct command create_command = {
+static const struct cli_option options[] = {
+	{ .name = "size",
+	  .argument = "SIZE",
+	  .help = "size of the disk, in bytes or with K, M, G or T; without "
+		  "--parent it is required",
+	  .offset = CLI_MEMBER(size) },
+	{ .name = "parent",
+	  .argument = "PARENT",
+	  .complete = "<file>",
+	  .help = "make a child, which holds what differs from PARENT; PARENT "
+		  "loses its write bits",
+	  .offset = CLI_MEMBER(parent) },
+	{ .name = "format",
+	  .argument = "FORMAT",
+	  .complete = "vhd vhdx",
+	  .help = "vhd or vhdx; default: by the ending of IMAGE's name, else "
+		  "vhdx; a child has its parent's format",
+	  .offset = CLI_MEMBER(format) },
+	{ .name = "fixed",
+	  .help = "allocate the space of the whole disk now",
+	  .offset = CLI_MEMBER(fixed) },
+	{ .name = "block-size",
+	  .argument = "SIZE",
+	  .help = "unit in which the image allocates space",
+	  .offset = CLI_MEMBER(block_size) },
+	{ .name = "sector-size",
+	  .argument = "SIZE",
+	  .complete = "512 4096",
+	  .help = "sector size of the disk, 512 or 4096 (VHDX only)",
+	  .offset = CLI_MEMBER(sector_size) },
+	{ 0 },
+};
+
+const struct cli_command create_command = {
 	.name = "create",
-	.operands = "[--format vhd|vhdx] [--size SIZE | --parent PARENT]\n"
-		    "           [--fixed] [--block-size SIZE] "
-		    "[--sector-size 512|4096]\n"
-		    "           [--store DIR] [--parents DIR] IMAGE",
-	.summary = "Makes an empty image, or a child of another image",
-	.help = "  --format FORMAT     vhd or vhdx; without it as IMAGE's name "
-		"ends, else vhdx;\n"
-		"                      a child has its parent's\n"
-		"  --size SIZE         of the disk, in bytes or with K, M, G or "
-		"T\n"
-		"  --parent PARENT     make a child, which holds what differs "
-		"from PARENT;\n"
-		"                      takes PARENT's write bits off\n"
-		"  --fixed             take the space for the whole disk\n"
-		"  --block-size SIZE   of what is stored at a time\n"
-		"  --sector-size SIZE  of the disk, 512 or 4096 (VHDX only)\n"
-		"  --store DIR         all images must lie in DIR\n"
-		"  --parents DIR       look for parents by name in DIR, too; repeatable\n"
-		"  --help              show this help\n",
-	.run = run,
+	.summary = "make an empty image, or a child of another image",
+	.options = options,
+	.operands = { "IMAGE", 1, 1, "<file>" },
+	.run = run_create,
 };

@@ -3,11 +3,11 @@
 #ifndef VHDFS_IMG_IMG_H
 #define VHDFS_IMG_IMG_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/command-line.h"
 #include "base/json.h"
 #include "base/printable.h"
 #include "chain/chain.h"
@@ -15,54 +15,29 @@
 
 /* Exit statuses. */
 enum {
-	STATUS_DONE = 0,
-	STATUS_FAILED = 1,
-	STATUS_USAGE = 2,
+	STATUS_DONE = CLI_DONE,
+	STATUS_FAILED = CLI_FAILED,
+	STATUS_USAGE = CLI_USAGE,
 	STATUS_DAMAGED = 3, /* check found damage that is still there */
 };
 
-struct command {
-	const char *name;
-	const char *operands; /* for the synopsis, options and all */
-	const char *summary;
-	const char *help; /* the options, a line or more each */
-	/* argv[0] is the subcommand's name. Returns an exit status. */
-	int (*run)(const struct command *self, int argc, char **argv);
+/* The values of the options, null where not given, and the operands. */
+struct command_line {
+	const char *store;
+	struct cli_list parents;
+	bool json, chain, repair, fixed, force, in_place;
+	const char *format, *size, *parent, *block_size, *sector_size;
+	char **operands;
 };
 
-extern const struct command create_command, info_command, check_command,
+extern const struct cli_program vhdfs_img;
+extern const struct cli_command create_command, info_command, check_command,
 	map_command, convert_command;
 
-/* Every subcommand has these.  next_option takes OPTION_PARENTS itself, for
- * lookup_init. */
-enum { OPTION_HELP = 'h', OPTION_STORE = 256, OPTION_PARENTS, OPTION_OWN };
-#define OPTIONS_COMMON                                                  \
-	{ "store", required_argument, NULL, OPTION_STORE },             \
-		{ "parents", required_argument, NULL, OPTION_PARENTS }, \
-	{                                                               \
-		"help", no_argument, NULL, OPTION_HELP                  \
+#define JSON_OPTION(text)                                                \
+	{                                                                \
+		.name = "json", .help = text, .offset = CLI_MEMBER(json) \
 	}
-#define OPTIONS_END \
-	{           \
-		0   \
-	}
-
-/*
- * As getopt_long; '?' for what is no option of the subcommand, once that was
- * said on standard error.
- */
-int next_option(const struct command *self, int argc, char **argv,
-		const struct option *options);
-/* One line on standard error; returns STATUS_USAGE. */
-int usage_error(const struct command *self, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-/* Prints the help; returns STATUS_DONE. */
-int show_help(const struct command *self);
-/* What is to be returned when next_option said c, which run itself does not
- * take: help or a usage error. */
-int other_option(const struct command *self, int c);
-/* Are there as many operands as wanted? 0, or a usage error. */
-int check_operands(const struct command *self, int argc, int wanted);
 
 /* Shows the library's last error as one line; returns STATUS_FAILED. */
 int failed(void);
@@ -77,8 +52,8 @@ struct lookup {
 	struct parent_cache *cache;
 };
 
-/* store may be null.  lookup is zeroed; lookup_fini also where this fails. */
-int lookup_init(struct lookup *lookup, const char *store);
+/* lookup is zeroed; lookup_fini also where this fails. */
+int lookup_init(struct lookup *lookup, const struct command_line *line);
 void lookup_fini(struct lookup *lookup);
 /* The path that chain_open takes for what the user calls path; -EXDEV with
  * words where that lies outside the store. The caller's to free. */

@@ -135,21 +135,16 @@ static void print_words(json_t *object, const char *who)
 	}
 }
 
-struct options {
-	bool json, chain;
-	const char *store, *image;
-};
-
 /* The images are described first: an error leaves standard output empty. */
-static int info(const struct options *o, const struct lookup *lookup,
+static int info(const struct command_line *line, const struct lookup *lookup,
 		const struct chain *chain, json_t *all, char (*who)[80])
 {
-	unsigned last = o->chain ? chain_depth(chain) : 0;
+	unsigned last = line->chain ? chain_depth(chain) : 0;
 
 	for (unsigned i = 0; i <= last; i++) {
 		_cleanup_free_ char *name =
 			i ? lookup_absolute(lookup, chain_path(chain, i))
-			  : strdup(o->image);
+			  : strdup(line->operands[0]);
 		json_t *object = NULL;
 		int r;
 
@@ -165,10 +160,10 @@ static int info(const struct options *o, const struct lookup *lookup,
 	return 0;
 }
 
-static int print(const struct options *o, json_t *all, char (*who)[80])
+static int print(const struct command_line *line, json_t *all, char (*who)[80])
 {
-	if (o->json)
-		return json_print(o->chain ? all : json_array_get(all, 0));
+	if (line->json)
+		return json_print(line->chain ? all : json_array_get(all, 0));
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		if (i)
 			putchar('\n');
@@ -177,7 +172,7 @@ static int print(const struct options *o, json_t *all, char (*who)[80])
 	return 0;
 }
 
-static int run_info(const struct options *o)
+static int run_info(const struct command_line *line)
 {
 	struct lookup lookup = { 0 };
 	struct chain *chain = NULL;
@@ -186,13 +181,14 @@ static int run_info(const struct options *o)
 	int r = who && all ? 0 : fail(-ENOMEM, "out of memory");
 
 	if (r == 0)
-		r = lookup_init(&lookup, o->store);
+		r = lookup_init(&lookup, line);
 	if (r == 0)
-		r = lookup_open(&lookup, o->image, CHAIN_NO_LOCK, &chain);
+		r = lookup_open(&lookup, line->operands[0], CHAIN_NO_LOCK,
+				&chain);
 	if (r == 0)
-		r = info(o, &lookup, chain, all, who);
+		r = info(line, &lookup, chain, all, who);
 	if (r == 0)
-		r = print(o, all, who);
+		r = print(line, all, who);
 	if (r < 0)
 		failed();
 	if (chain)
@@ -203,43 +199,18 @@ static int run_info(const struct options *o)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-static int run(const struct command *self, int argc, char **argv)
-{
-	enum { JSON = OPTION_OWN, CHAIN };
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, JSON },
-		{ "chain", no_argument, NULL, CHAIN },
-		OPTIONS_COMMON,
-		OPTIONS_END,
-	};
-	struct options o = { 0 };
-	int c;
+static const struct cli_option options[] = {
+	JSON_OPTION("print a JSON object; with --chain an array of objects"),
+	{ .name = "chain",
+	  .help = "describe the image and all its parents, the image first",
+	  .offset = CLI_MEMBER(chain) },
+	{ 0 },
+};
 
-	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == JSON)
-			o.json = true;
-		else if (c == CHAIN)
-			o.chain = true;
-		else if (c == OPTION_STORE)
-			o.store = optarg;
-		else
-			return other_option(self, c);
-	}
-	if (check_operands(self, argc, 1) != 0)
-		return STATUS_USAGE;
-	o.image = argv[optind];
-	return run_info(&o);
-}
-
-const struct command info_command = {
+const struct cli_command info_command = {
 	.name = "info",
-	.operands = "[--json] [--chain] [--store DIR] [--parents DIR] IMAGE",
-	.summary = "Says what an image is",
-	.help = "  --json       as a JSON object; with --chain as an array\n"
-		"  --chain      the image and all its parents, the image first\n"
-		"  --store DIR  look for parents in DIR only\n"
-		"  --parents DIR\n"
-		"               look for parents by name in DIR, too; repeatable\n"
-		"  --help       show this help\n",
-	.run = run,
+	.summary = "describe an image, or an image and its parents",
+	.options = options,
+	.operands = { "IMAGE", 1, 1, "<file>" },
+	.run = run_info,
 };

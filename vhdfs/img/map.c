@@ -113,16 +113,17 @@ static int map(struct chain *chain, const char *name, bool json)
 	return r;
 }
 
-static int run_map(const char *store, const char *image, bool json)
+static int run_map(const struct command_line *line)
 {
+	const char *image = line->operands[0];
 	struct lookup lookup = { 0 };
 	struct chain *chain = NULL;
-	int r = lookup_init(&lookup, store);
+	int r = lookup_init(&lookup, line);
 
 	if (r == 0)
 		r = lookup_open(&lookup, image, CHAIN_NO_LOCK, &chain);
 	if (r == 0)
-		r = map(chain, image, json);
+		r = map(chain, image, line->json);
 	if (r < 0)
 		failed();
 	if (chain)
@@ -131,39 +132,15 @@ static int run_map(const char *store, const char *image, bool json)
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
-static int run(const struct command *self, int argc, char **argv)
-{
-	enum { JSON = OPTION_OWN };
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, JSON },
-		OPTIONS_COMMON,
-		OPTIONS_END,
-	};
-	const char *store = NULL;
-	bool json = false;
-	int c;
+static const struct cli_option options[] = {
+	JSON_OPTION("print a JSON array"),
+	{ 0 },
+};
 
-	while ((c = next_option(self, argc, argv, options)) >= 0) {
-		if (c == JSON)
-			json = true;
-		else if (c == OPTION_STORE)
-			store = optarg;
-		else
-			return other_option(self, c);
-	}
-	if (check_operands(self, argc, 1) != 0)
-		return STATUS_USAGE;
-	return run_map(store, argv[optind], json);
-}
-
-const struct command map_command = {
+const struct cli_command map_command = {
 	.name = "map",
-	.operands = "[--json] [--store DIR] [--parents DIR] IMAGE",
-	.summary = "Shows which file holds which part of the disk",
-	.help = "  --json       as a JSON array\n"
-		"  --store DIR  look for parents in DIR only\n"
-		"  --parents DIR\n"
-		"               look for parents by name in DIR, too; repeatable\n"
-		"  --help       show this help\n",
-	.run = run,
+	.summary = "show which file holds which part of the disk",
+	.options = options,
+	.operands = { "IMAGE", 1, 1, "<file>" },
+	.run = run_map,
 };
