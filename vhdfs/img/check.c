@@ -18,9 +18,12 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "format/foreign.h"
 #include "format/registry.h"
-#include "img/img.h"
+#include "img/command.h"
+#include "img/image-roots.h"
 #include "img/pending-writes.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"
@@ -113,13 +116,13 @@ static int take_warnings(struct report *report, const struct chain *chain)
 /* The image's own structures are sound: are its parents there, and right? */
 static int check_parents(struct report *report)
 {
-	struct lookup lookup = { 0 };
+	struct image_roots roots = { 0 };
 	struct chain *chain = NULL;
-	int r = lookup_init(&lookup, report->line);
+	int r = image_roots_init(&roots, report->line);
 
 	if (r == 0)
-		r = lookup_open(&lookup, report->line->operands[0],
-				CHAIN_NO_LOCK, &chain);
+		r = image_roots_open(&roots, report->line->operands[0],
+				     CHAIN_NO_LOCK, &chain);
 	if (is_damage(r)) {
 		take_parent_error(report);
 		r = 0;
@@ -128,7 +131,7 @@ static int check_parents(struct report *report)
 		r = take_warnings(report, chain);
 	if (chain)
 		chain_close(chain);
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	return r;
 }
 
@@ -383,16 +386,16 @@ static int print_words(struct report *report)
 /* The path to open; inside the store, where there is one. */
 static int open_image(const struct command_line *line, struct io **ret)
 {
-	struct lookup lookup = { 0 };
+	struct image_roots roots = { 0 };
 	_cleanup_free_ char *within = NULL;
-	int r = lookup_init(&lookup, line);
+	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
-		r = lookup_path(&lookup, line->operands[0], &within);
+		r = image_roots_path(&roots, line->operands[0], &within);
 	if (r == 0)
-		r = root_dir_open(&lookup.roots[0], within, line->repair, ret,
+		r = root_dir_open(&roots.dirs[0], within, line->repair, ret,
 				  NULL);
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	return r;
 }
 

@@ -18,7 +18,8 @@
 #include "base/error.h"
 #include "format/foreign.h"
 #include "format/registry.h"
-#include "img/img.h"
+#include "img/command.h"
+#include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
 #include "img/remote.h"
@@ -263,16 +264,16 @@ static int append_footer(struct io *io, uint64_t size)
 }
 
 static int convert_in_place(const struct options *o,
-			    const struct lookup *lookup)
+			    const struct image_roots *roots)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(io_close_p) struct io *io = NULL;
 	const struct image_ops *ops;
 	uint64_t size = 0;
-	int r = lookup_path(lookup, o->source, &path);
+	int r = image_roots_path(roots, o->source, &path);
 
 	if (r == 0)
-		r = root_dir_open(&lookup->roots[0], path, true, &io, NULL);
+		r = root_dir_open(&roots->dirs[0], path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
@@ -297,33 +298,34 @@ static int convert_in_place(const struct options *o,
 }
 
 static int convert_to_target(const struct options *o,
-			     const struct lookup *lookup)
+			     const struct image_roots *roots)
 {
 	struct chain *source;
-	int r = lookup_open(lookup, o->source, source_flags(o->source),
-			    &source);
+	int r = image_roots_open(roots, o->source, source_flags(o->source),
+				 &source);
 
 	if (r < 0)
 		return r;
 	if (image_format_is_raw(chain_leaf(source)->ops))
 		r = check_raw(chain_leaf(source)->io);
 	if (r == 0)
-		r = convert_chain(o, lookup_within(lookup), source);
+		r = convert_chain(o, image_roots_store(roots), source);
 	chain_close(source);
 	return r;
 }
 
 /* An NBD disk is no file, so no store has it. */
-static int convert_remote(const struct options *o, const struct lookup *lookup)
+static int convert_remote(const struct options *o,
+			  const struct image_roots *roots)
 {
 	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	_cleanup_(chain_close_p) struct chain *source = NULL;
 	_cleanup_free_ char *name = remote_name(o->source);
 	int r;
 
-	if (lookup_within(lookup))
+	if (image_roots_store(roots))
 		return fail(-EXDEV, "%s: lies outside the store %s",
-			    name ? name : "NBD disk", lookup_within(lookup));
+			    name ? name : "NBD disk", image_roots_store(roots));
 	r = parent_cache_new(&remote_rootdir, 1, &cache);
 	if (r == 0)
 		r = chain_open(cache, o->source, CHAIN_ALWAYS_RAW, &source);
@@ -339,18 +341,18 @@ static int convert_remote(const struct options *o, const struct lookup *lookup)
 
 static int convert(const struct command_line *line, const struct options *o)
 {
-	struct lookup lookup = { 0 };
-	int r = lookup_init(&lookup, line);
+	struct image_roots roots = { 0 };
+	int r = image_roots_init(&roots, line);
 
 	if (r == 0 && o->in_place)
-		r = convert_in_place(o, &lookup);
+		r = convert_in_place(o, &roots);
 	else if (r == 0 && remote_is_uri(o->source))
-		r = convert_remote(o, &lookup);
+		r = convert_remote(o, &roots);
 	else if (r == 0)
-		r = convert_to_target(o, &lookup);
+		r = convert_to_target(o, &roots);
 	if (r < 0)
 		failed();
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 

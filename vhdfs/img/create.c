@@ -8,7 +8,8 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "format/registry.h"
-#include "img/img.h"
+#include "img/command.h"
+#include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/output.h"
 #include "io/rootdir.h"
@@ -34,7 +35,8 @@ static int reserve(const struct atomic_file *file, const struct image_ops *ops)
 	return r < 0 ? r : rc;
 }
 
-static int create_alone(const struct options *o, const struct lookup *lookup)
+static int create_alone(const struct options *o,
+			const struct image_roots *roots)
 {
 	const struct image_ops *ops = o->format;
 	struct image_params params = {
@@ -50,7 +52,7 @@ static int create_alone(const struct options *o, const struct lookup *lookup)
 		ops = image_format_by_image_name(o->image, strlen(o->image));
 	if (!ops)
 		ops = image_format_default();
-	r = interrupt_atomic_file_create(o->image, lookup_within(lookup),
+	r = interrupt_atomic_file_create(o->image, image_roots_store(roots),
 					 &file);
 	if (r == 0)
 		r = image_create(file.io, ops, &params);
@@ -79,39 +81,40 @@ static int check_parent(const struct options *o, const struct image *parent)
 }
 
 /* The parent's chain is opened: a child of a broken chain is of no use. */
-static int create_child(const struct options *o, const struct lookup *lookup)
+static int create_child(const struct options *o,
+			const struct image_roots *roots)
 {
 	struct child_params params = { .block_size = o->block_size };
 	_cleanup_free_ char *parent = NULL;
 	struct chain *chain;
-	int r = lookup_open(lookup, o->parent, 0, &chain);
+	int r = image_roots_open(roots, o->parent, 0, &chain);
 
 	if (r == 0) {
 		r = check_parent(o, chain_leaf(chain));
 		chain_close(chain);
 	}
 	if (r == 0)
-		r = lookup_path(lookup, o->parent, &parent);
+		r = image_roots_path(roots, o->parent, &parent);
 	if (r < 0)
 		return r;
 	interrupt_hold();
-	r = child_create(&lookup->roots[0], parent, o->image, &params);
+	r = child_create(&roots->dirs[0], parent, o->image, &params);
 	interrupt_release();
 	return r;
 }
 
 static int create(const struct command_line *line, const struct options *o)
 {
-	struct lookup lookup = { 0 };
-	int r = lookup_init(&lookup, line);
+	struct image_roots roots = { 0 };
+	int r = image_roots_init(&roots, line);
 
 	if (r == 0 && o->parent)
-		r = create_child(o, &lookup);
+		r = create_child(o, &roots);
 	else if (r == 0)
-		r = create_alone(o, &lookup);
+		r = create_alone(o, &roots);
 	if (r < 0)
 		failed();
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 

@@ -7,8 +7,11 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "base/size.h"
-#include "img/img.h"
+#include "img/command.h"
+#include "img/image-roots.h"
 #include "io/io-file.h"
 
 /* Null for a size that the format does not have. */
@@ -54,7 +57,7 @@ static int add_warning(const struct chain *chain, unsigned depth,
  * The object for one image of the chain.  who is filled in with who holds it,
  * for those who read words.
  */
-static int describe(const struct lookup *lookup, const struct chain *chain,
+static int describe(const struct image_roots *roots, const struct chain *chain,
 		    unsigned depth, const char *name, char *who,
 		    size_t who_size, json_t **ret)
 {
@@ -69,7 +72,8 @@ static int describe(const struct lookup *lookup, const struct chain *chain,
 	if (fstat(img->io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", name);
 	if (parents) {
-		parent = lookup_absolute(lookup, chain_path(chain, depth + 1));
+		parent = image_roots_absolute(roots,
+					      chain_path(chain, depth + 1));
 		if (!parent)
 			return fail(-ENOMEM, "out of memory");
 	}
@@ -136,21 +140,22 @@ static void print_words(json_t *object, const char *who)
 }
 
 /* The images are described first: an error leaves standard output empty. */
-static int info(const struct command_line *line, const struct lookup *lookup,
-		const struct chain *chain, json_t *all, char (*who)[80])
+static int info(const struct command_line *line,
+		const struct image_roots *roots, const struct chain *chain,
+		json_t *all, char (*who)[80])
 {
 	unsigned last = line->chain ? chain_depth(chain) : 0;
 
 	for (unsigned i = 0; i <= last; i++) {
 		_cleanup_free_ char *name =
-			i ? lookup_absolute(lookup, chain_path(chain, i))
+			i ? image_roots_absolute(roots, chain_path(chain, i))
 			  : strdup(line->operands[0]);
 		json_t *object = NULL;
 		int r;
 
 		if (!name)
 			return fail(-ENOMEM, "out of memory");
-		r = describe(lookup, chain, i, name, who[i], sizeof who[i],
+		r = describe(roots, chain, i, name, who[i], sizeof who[i],
 			     &object);
 		if (r < 0)
 			return r;
@@ -174,26 +179,26 @@ static int print(const struct command_line *line, json_t *all, char (*who)[80])
 
 static int run_info(const struct command_line *line)
 {
-	struct lookup lookup = { 0 };
+	struct image_roots roots = { 0 };
 	struct chain *chain = NULL;
 	char(*who)[80] = calloc(CHAIN_DEPTH_MAX + 1, sizeof *who);
 	json_t *all = json_array();
 	int r = who && all ? 0 : fail(-ENOMEM, "out of memory");
 
 	if (r == 0)
-		r = lookup_init(&lookup, line);
+		r = image_roots_init(&roots, line);
 	if (r == 0)
-		r = lookup_open(&lookup, line->operands[0], CHAIN_NO_LOCK,
-				&chain);
+		r = image_roots_open(&roots, line->operands[0], CHAIN_NO_LOCK,
+				     &chain);
 	if (r == 0)
-		r = info(line, &lookup, chain, all, who);
+		r = info(line, &roots, chain, all, who);
 	if (r == 0)
 		r = print(line, all, who);
 	if (r < 0)
 		failed();
 	if (chain)
 		chain_close(chain);
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	json_decref(all);
 	free(who);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;

@@ -6,15 +6,17 @@ vhdfs_vhdfs_img_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 vhdfs_vhdfs_img_LDADD = $(LIBVHDFS_LIBS) $(JANSSON_LIBS)
 vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/check.c \
-	vhdfs/img/common.c \
+	vhdfs/img/command.h \
 	vhdfs/img/convert.c \
 	vhdfs/img/create.c \
-	vhdfs/img/img.h \
+	vhdfs/img/image-roots.c \
+	vhdfs/img/image-roots.h \
 	vhdfs/img/info.c \
 	vhdfs/img/interrupt.c \
 	vhdfs/img/interrupt.h \
 	vhdfs/img/main.c \
 	vhdfs/img/map.c \
+	vhdfs/img/messages.c \
 	vhdfs/img/output.c \
 	vhdfs/img/output.h \
 	vhdfs/img/pending-writes.c \

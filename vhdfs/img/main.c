@@ -3,12 +3,13 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "img/img.h"
+#include "img/command.h"
 
 static const struct cli_command *const commands[] = {
 	&create_command, &info_command,    &check_command,

@@ -9,7 +9,9 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "img/img.h"
+#include "base/printable.h"
+#include "img/command.h"
+#include "img/image-roots.h"
 #include "io/io-file.h"
 
 /* Asked for at once; neighbours are joined over these limits. */
@@ -116,19 +118,19 @@ static int map(struct chain *chain, const char *name, bool json)
 static int run_map(const struct command_line *line)
 {
 	const char *image = line->operands[0];
-	struct lookup lookup = { 0 };
+	struct image_roots roots = { 0 };
 	struct chain *chain = NULL;
-	int r = lookup_init(&lookup, line);
+	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
-		r = lookup_open(&lookup, image, CHAIN_NO_LOCK, &chain);
+		r = image_roots_open(&roots, image, CHAIN_NO_LOCK, &chain);
 	if (r == 0)
 		r = map(chain, image, line->json);
 	if (r < 0)
 		failed();
 	if (chain)
 		chain_close(chain);
-	lookup_fini(&lookup);
+	image_roots_fini(&roots);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 

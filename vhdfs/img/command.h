@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of vhdfs-img, one file each, and their messages. */
+#ifndef VHDFS_IMG_COMMAND_H
+#define VHDFS_IMG_COMMAND_H
+
+#include <stdbool.h>
+
+#include "base/command-line.h"
+
+/* Exit codes. */
+enum {
+	STATUS_DONE = CLI_DONE,
+	STATUS_FAILED = CLI_FAILED,
+	STATUS_USAGE = CLI_USAGE,
+	STATUS_DAMAGED = 3, /* check: damage remains in the image */
+};
+
+/* The values of the options, null where not given, and the operands. */
+struct command_line {
+	const char *store;
+	struct cli_list parents;
+	bool json, chain, repair, fixed, force, in_place;
+	const char *format, *size, *parent, *block_size, *sector_size;
+	char **operands; /* null-ended */
+};
+
+extern const struct cli_program vhdfs_img;
+extern const struct cli_command create_command, info_command, check_command,
+	map_command, convert_command;
+
+#define JSON_OPTION(text)                                                \
+	{                                                                \
+		.name = "json", .help = text, .offset = CLI_MEMBER(json) \
+	}
+
+/* Prints "vhdfs-img: " and the library's last error to standard error, in one
+ * line.  Returns STATUS_FAILED. */
+int failed(void);
+/* Prints "vhdfs-img: " and fmt to standard error, in one line. */
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
