@@ -272,7 +272,7 @@ test_image_of_an_idle_writer_is_checked() {
 		expect 0 vhdfs-img check "$scratch/c.$format"
 		grep -q "c\.$format: in use by disk-io (process $hold_pid)$" \
 			"$scratch/stdout" || fail "$(cat "$scratch/stdout")"
-		grep -q "c\.$format: not looked at: what its writer has not" \
+		grep -q "c\.$format: not checked: changes that its writer has not" \
 			"$scratch/stdout" || fail "$(cat "$scratch/stdout")"
 		expect 0 vhdfs-img check --json "$scratch/c.$format"
 		equal "sound, in-use" "true true" "$(jq -r \
@@ -301,7 +301,7 @@ refused() {
 
 	vhdfs-img check "$1" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 	[ "$status" = 1 ] && [ ! -s "$scratch/stdout" ] &&
-		grep -q 'in use by disk-io (process [0-9]*) and changes' \
+		grep -q 'in use by disk-io (process [0-9]*) and being written' \
 			"$scratch/stderr"
 }
 
@@ -328,8 +328,8 @@ test_image_of_readers_is_checked() {
 	expect 0 vhdfs-img check "$scratch/d.vhd"
 	grep -q "d\.vhd: in use by disk-io" "$scratch/stdout" ||
 		fail "$(cat "$scratch/stdout")"
-	! grep -q "not looked at" "$scratch/stdout" ||
-		fail "expected all to be looked at: $(cat "$scratch/stdout")"
+	! grep -q "not checked" "$scratch/stdout" ||
+		fail "expected all to be checked: $(cat "$scratch/stdout")"
 	expect_error 1 "d\.vhd: .*in use by disk-io" \
 		vhdfs-img check --repair "$scratch/d.vhd"
 	release

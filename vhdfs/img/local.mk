@@ -5,6 +5,8 @@ dist_bashcompletion_DATA += contrib/completion/vhdfs-img
 vhdfs_vhdfs_img_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 vhdfs_vhdfs_img_LDADD = $(LIBVHDFS_LIBS) $(JANSSON_LIBS)
 vhdfs_vhdfs_img_SOURCES = \
+	vhdfs/img/check-report.c \
+	vhdfs/img/check-report.h \
 	vhdfs/img/check.c \
 	vhdfs/img/command.h \
 	vhdfs/img/convert.c \
