@@ -228,7 +228,7 @@ test_child_has_its_parents_format() {
 	equal format vhd "$(key "$scratch/c" format)"
 	create --format vhd --parent "$scratch/p.vhd" "$scratch/d"
 	equal format vhd "$(key "$scratch/d" format)"
-	expect_error 1 'p\.vhd: expected a parent in the format vhdx' \
+	expect_error 1 'p\.vhd: format: expected vhdx, found vhd' \
 		vhdfs-img create --format vhdx --parent "$scratch/p.vhd" \
 		"$scratch/e"
 	only_files c d model p.vhd
@@ -238,7 +238,7 @@ test_child_has_its_parents_sectors() {
 	create --size 10M --sector-size 4096 "$scratch/p.vhdx"
 	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	equal "sector size" 4096 "$(key "$scratch/c.vhdx" sector-size)"
-	expect_error 1 'p\.vhdx: expected a parent with sectors of 512' \
+	expect_error 1 'p\.vhdx: sector size: expected 512, found 4096' \
 		vhdfs-img create --sector-size 512 --parent "$scratch/p.vhdx" \
 		"$scratch/d.vhdx"
 	only_files c.vhdx p.vhdx

@@ -192,7 +192,7 @@ test_odd_size_is_padded() {
 
 test_empty_export_is_refused() {
 	serve_nbdkit s memory 0
-	expect_error 1 "socket=.*: export: expected at least one sector, found 0" \
+	expect_error 1 "socket=.*: export size: expected at least one sector, found 0" \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	nothing_is_left
 }
@@ -305,7 +305,7 @@ test_server_that_sends_less_than_it_was_asked_for() {
 
 test_size_that_no_disk_has_is_refused() {
 	serve s nbd-short "$scratch/s" 0xfffffffffffff000 4096
-	expect_error 1 'export: expected a size below 2\^63 bytes, found more' \
+	expect_error 1 'export size: expected less than 2\^63 bytes, found more' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	nothing_is_left
 }

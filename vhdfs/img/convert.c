@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vhdfs-img convert: a chain, a raw file, or an NBD disk, as one new image.
+ * vhdfs-img convert: copy a chain, a raw file or an NBD disk into a new image.
  *
- * What the source says is zero is not read, and what it holds of zeros is not
- * written: a new image reads zeros where nothing was put.
+ * Ranges that the source maps as zero are not read.  Zeros in the data that was
+ * read are not written: a new image reads as zero where nothing was written.
  *
- * A fixed VHD is a raw disk and a footer after it, so a raw file can become one
- * where it is.
+ * A fixed VHD is a raw disk followed by a footer, so --in-place makes one of a
+ * raw file without a copy.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/xattr.h>
 
 #include "base/bytes.h"
@@ -21,17 +22,15 @@
 #include "img/command.h"
 #include "img/image-roots.h"
 #include "img/interrupt.h"
+#include "img/output.h"
 #include "img/progress.h"
 #include "img/remote.h"
-#include "img/output.h"
 #include "img/torn.h"
 #include "io/rootdir.h"
 
-/* Copied at a time; and the pieces of it that are looked at for zeros. */
-#define COPY_SIZE MIB(2)
-#define ZERO_SIZE KIB(64)
-/* chain_map is asked for no more at once, so that progress is seen. */
-#define MAP_STEP GIB(16)
+#define COPY_SIZE MIB(2)  /* of one read */
+#define ZERO_SIZE KIB(64) /* granularity in which zeros are skipped */
+#define MAP_STEP GIB(16)  /* of one query, so that progress is shown */
 
 struct options {
 	const char *source, *target;
@@ -47,7 +46,7 @@ struct copy {
 	struct torn torn;
 };
 
-/* Writes what is not zero of the buffer's len bytes, which belong at off. */
+/* Writes the nonzero pieces of the buffer, which holds [off, off + len). */
 static int write_nonzero(struct copy *copy, uint64_t off, size_t len)
 {
 	size_t from = 0, at = 0;
@@ -71,7 +70,7 @@ static int write_nonzero(struct copy *copy, uint64_t off, size_t len)
 	return r;
 }
 
-/* Copies [off, end), in which there is data. */
+/* Copies [off, end), which contains data. */
 static int copy_data(struct copy *copy, uint64_t off, uint64_t end)
 {
 	int r = 0;
@@ -108,7 +107,7 @@ static int copy_all(struct copy *copy)
 		if (r < 0)
 			return r;
 		end = off + e.len;
-		/* Of many small extents, some are read at once. */
+		/* Rounded up, so that small extents are read together. */
 		if (!e.zero) {
 			end = min_u64(size, round_up(end, COPY_SIZE));
 			r = copy_data(copy, off, end);
@@ -136,9 +135,9 @@ static int fill(const struct options *o, const struct atomic_file *file,
 	if (r < 0)
 		return r;
 	progress_init(&copy.progress, chain_size(source));
-	/* What a server's other clients do is not seen. */
+	/* Writes of other clients of an NBD server cannot be detected. */
 	if (!o->force && image_format_is_raw(leaf->ops) && leaf->io->fd >= 0)
-		r = torn_watch(&copy.torn, leaf->io);
+		r = torn_begin(&copy.torn, leaf->io);
 	if (r == 0 && o->fixed)
 		r = output_reserve(copy.target);
 	if (r == 0)
@@ -162,21 +161,19 @@ static int choose_format(const struct options *o, const struct image *source,
 		ops = image_format_by_file_name(o->target);
 	if (!ops)
 		ops = image_format_default();
-	/* The bytes would be the same, but partition tables count in sectors.
-	 */
+	/* Partition tables count in sectors of the disk. */
 	if (ops->only_sector_size &&
 	    source->sector_size != ops->only_sector_size)
 		return fail(-EOPNOTSUPP,
-			    "%s: expected a disk with sectors of %u bytes, the "
-			    "only size of %s, found %u; convert it to vhdx or "
-			    "raw",
+			    "%s: sector size: expected %u for %s, found %u; "
+			    "convert it to vhdx or raw",
 			    source->io->name, ops->only_sector_size, ops->name,
 			    source->sector_size);
 	*ret = ops;
 	return 0;
 }
 
-static int convert_chain(const struct options *o, const char *within,
+static int convert_chain(const struct options *o, const char *store,
 			 struct chain *source)
 {
 	struct image *leaf = chain_leaf(source);
@@ -198,7 +195,7 @@ static int convert_chain(const struct options *o, const char *within,
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
-	r = interrupt_atomic_file_create(o->target, within, &file);
+	r = interrupt_atomic_file_create(o->target, store, &file);
 	if (r == 0)
 		r = image_create(file.io, ops, &params);
 	if (r == 0)
@@ -209,15 +206,15 @@ static int convert_chain(const struct options *o, const char *within,
 	return r;
 }
 
-/* A damaged image must not be taken for a raw disk. */
+/* Such a file is never read as a raw disk: it may be a damaged image. */
 static bool named_as_image(const char *path)
 {
 	return image_format_by_image_name(path, strlen(path));
 }
 
 /*
- * What is called raw is a disk, a view of a mount for one: a guest wrote what
- * is in it, and so could make it look like an image with any parent.
+ * A file named .raw, such as a view of a mount, is never probed: a guest wrote
+ * it, and could forge an image in it whose parent is any file.
  */
 static int source_flags(const char *path)
 {
@@ -227,8 +224,8 @@ static int source_flags(const char *path)
 }
 
 /*
- * A view of a mount is a disk by construction, whatever its guest wrote at the
- * beginning; any other raw file may be another program's container.
+ * A view of a mount is a disk, whatever its guest wrote at the beginning.  Any
+ * other raw file may be the container of another program (foreign.h).
  */
 static int check_raw(struct io *io)
 {
@@ -237,7 +234,7 @@ static int check_raw(struct io *io)
 	return foreign_refuse(io);
 }
 
-/* The format that an image can be made of in place. */
+/* The format that a raw disk can become in place. */
 static const struct image_ops *in_place_format(void)
 {
 	int i = 0;
@@ -247,18 +244,18 @@ static const struct image_ops *in_place_format(void)
 	return image_formats[i];
 }
 
-/* A footer that is not whole goes again: the file is the raw disk it was. */
+/* Removes a footer that was written only in part. */
 static int append_footer(struct io *io, uint64_t size)
 {
 	int r = in_place_format()->convert_in_place(io);
 	struct error why = *error_last();
-	bool gone = r == 0 || io_resize(io, size) == 0;
+	bool sized = r == 0 || io_resize(io, size) == 0;
 
 	if (r < 0)
 		error_set(&why);
-	if (!gone)
-		error_advise("what follows after %llu bytes is a part of a "
-			     "footer",
+	if (!sized)
+		error_advise("cut the file to %llu bytes: the rest is part of "
+			     "a footer",
 			     (unsigned long long)size);
 	return r;
 }
@@ -286,14 +283,14 @@ static int convert_in_place(const struct options *o,
 		r = check_raw(io);
 	else
 		r = fail(-EINVAL,
-			 "%s: expected a raw disk, found what is called or "
-			 "is an image; convert it to another file",
+			 "%s: expected a raw disk, found an image by content "
+			 "or name; convert it to another file",
 			 o->source);
 	if (r < 0)
 		return r;
-	interrupt_hold();
+	interrupt_block();
 	r = append_footer(io, size);
-	interrupt_release();
+	interrupt_unblock();
 	return r;
 }
 
@@ -314,7 +311,7 @@ static int convert_to_target(const struct options *o,
 	return r;
 }
 
-/* An NBD disk is no file, so no store has it. */
+/* An NBD disk lies outside every store. */
 static int convert_remote(const struct options *o,
 			  const struct image_roots *roots)
 {
@@ -326,7 +323,7 @@ static int convert_remote(const struct options *o,
 	if (image_roots_store(roots))
 		return fail(-EXDEV, "%s: lies outside the store %s",
 			    name ? name : "NBD disk", image_roots_store(roots));
-	r = parent_cache_new(&remote_rootdir, 1, &cache);
+	r = parent_cache_new(&remote_root_dir, 1, &cache);
 	if (r == 0)
 		r = chain_open(cache, o->source, CHAIN_ALWAYS_RAW, &source);
 	if (r < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhdfs-img create: an empty image, or a child of another. */
+/* vhdfs-img create: make an empty image, or a child of another image. */
 #include "config.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static int reserve(const struct atomic_file *file, const struct image_ops *ops)
 	return r < 0 ? r : rc;
 }
 
-static int create_alone(const struct options *o,
+static int create_empty(const struct options *o,
 			const struct image_roots *roots)
 {
 	const struct image_ops *ops = o->format;
@@ -68,19 +68,20 @@ static int check_parent(const struct options *o, const struct image *parent)
 {
 	if (o->format && o->format != parent->ops)
 		return fail(-EINVAL,
-			    "%s: expected a parent in the format %s, found %s; "
-			    "a child has its parent's format",
+			    "%s: format: expected %s, found %s; "
+			    "a child has the format of its parent",
 			    o->parent, o->format->name, parent->ops->name);
 	if (o->sector_size && o->sector_size != parent->sector_size)
 		return fail(-EINVAL,
-			    "%s: expected a parent with sectors of %u bytes, "
-			    "found %u; a child has its parent's",
+			    "%s: sector size: expected %u, found %u; a child "
+			    "has the sector size of its parent",
 			    o->parent, (unsigned)o->sector_size,
 			    parent->sector_size);
 	return 0;
 }
 
-/* The parent's chain is opened: a child of a broken chain is of no use. */
+/* Opens the parent with its own parents first: a child of a broken chain cannot
+ * be used. */
 static int create_child(const struct options *o,
 			const struct image_roots *roots)
 {
@@ -97,9 +98,9 @@ static int create_child(const struct options *o,
 		r = image_roots_path(roots, o->parent, &parent);
 	if (r < 0)
 		return r;
-	interrupt_hold();
+	interrupt_block();
 	r = child_create(&roots->dirs[0], parent, o->image, &params);
-	interrupt_release();
+	interrupt_unblock();
 	return r;
 }
 
@@ -111,7 +112,7 @@ static int create(const struct command_line *line, const struct options *o)
 	if (r == 0 && o->parent)
 		r = create_child(o, &roots);
 	else if (r == 0)
-		r = create_alone(o, &roots);
+		r = create_empty(o, &roots);
 	if (r < 0)
 		failed();
 	image_roots_fini(&roots);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interrupts: a signal removes the unfinished output file. */
 #include "config.h"
 
 #include "img/interrupt.h"
@@ -11,11 +12,11 @@
 
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
-/* A signal handler has no other way to know. It is written while the signals
- * are held back; once the file has its own name, or is gone, there is nothing
- * of this name to remove. */
-static char unfinished[NAME_MAX + 1];
-static int unfinished_dir;
+/* The temporary name of the output file.  The signal handler can read only
+ * global variables.  Written while the signals are blocked.  After the file is
+ * published or removed, no file has this name. */
+static char temp_name[NAME_MAX + 1];
+static int temp_dir;
 
 static void signal_set(sigset_t *set)
 {
@@ -24,7 +25,7 @@ static void signal_set(sigset_t *set)
 		sigaddset(set, signals[i]);
 }
 
-void interrupt_hold(void)
+void interrupt_block(void)
 {
 	sigset_t set;
 
@@ -32,7 +33,7 @@ void interrupt_hold(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-void interrupt_release(void)
+void interrupt_unblock(void)
 {
 	sigset_t set;
 
@@ -40,13 +41,13 @@ void interrupt_release(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* SA_RESETHAND: the second time it does what it always does. */
+/* SA_RESETHAND restored the default action, which raise() now triggers. */
 static void remove_and_end(int number)
 {
 	sigset_t set;
 
-	if (unlinkat(unfinished_dir, unfinished, 0) < 0) {
-		/* It had its name already, or it cannot be helped. */
+	if (unlinkat(temp_dir, temp_name, 0) < 0) {
+		/* Published already, or the file stays: there is no remedy. */
 	}
 	raise(number);
 	sigemptyset(&set);
@@ -54,7 +55,7 @@ static void remove_and_end(int number)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void handle_signals(void)
+static void install_handlers(void)
 {
 	struct sigaction action = { .sa_handler = remove_and_end,
 				    .sa_flags = (int)SA_RESETHAND };
@@ -63,7 +64,7 @@ static void handle_signals(void)
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
 		struct sigaction old;
 
-		/* Who started us with nohup wants it ignored. */
+		/* nohup(1) ignores SIGHUP for its program. */
 		if (sigaction(signals[i], NULL, &old) == 0 &&
 		    old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
@@ -75,13 +76,13 @@ int interrupt_atomic_file_create(const char *path, const char *within,
 {
 	int r;
 
-	interrupt_hold();
+	interrupt_block();
 	r = atomic_file_create(path, within, ret);
 	if (r == 0) {
-		snprintf(unfinished, sizeof unfinished, "%s", ret->temp);
-		unfinished_dir = ret->dir_fd;
-		handle_signals();
+		snprintf(temp_name, sizeof temp_name, "%s", ret->temp);
+		temp_dir = ret->dir_fd;
+		install_handlers();
 	}
-	interrupt_release();
+	interrupt_unblock();
 	return r;
 }

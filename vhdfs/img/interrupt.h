@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What SIGINT, SIGTERM and SIGHUP do to unfinished files: they remove them, and
- * then end the program as they always do.
+ * Interrupts: SIGINT, SIGTERM and SIGHUP remove the unfinished output file and
+ * then end the program as usual.
  */
 #ifndef VHDFS_IMG_INTERRUPT_H
 #define VHDFS_IMG_INTERRUPT_H
 
 #include "io/atomic-file.h"
 
-/* Holds those signals back, and lets them come: around what is short and must
- * be whole. */
-void interrupt_hold(void);
-void interrupt_release(void);
+/* Block and unblock these signals, around a short operation that must not be
+ * interrupted. */
+void interrupt_block(void);
+void interrupt_unblock(void);
 
-/* atomic_file_create; a signal removes the file from now on, until it has its
- * name or atomic_file_fini was called. One draft at a time. */
+/*
+ * atomic_file_create; from now on a signal removes the file, until the file is
+ * published or atomic_file_fini is called.  For one file in the process.
+ */
 int interrupt_atomic_file_create(const char *path, const char *within,
 				 struct atomic_file *ret);
 

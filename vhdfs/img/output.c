@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Output image: a new image in an atomic file, open for its first writes. */
 #include "config.h"
 
 #include "img/output.h"
@@ -11,8 +12,8 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 
-/* The file itself is opened once more, whatever has its name by now: an image
- * closes what it is given. */
+/* Opens the file a second time, because an image closes its own descriptor; by
+ * descriptor, because the name may be another file's by now. */
 int output_open(const struct atomic_file *file, const struct image_ops *ops,
 		struct image **ret)
 {
@@ -37,7 +38,7 @@ int output_reserve(struct image *img)
 {
 	struct extent e;
 
-	/* Without blocks the file begins with the disk as it is. */
+	/* A format without blocks stores the disk at the start of the file. */
 	if (!img->block_size)
 		return io_zero(img->io, 0, img->size, true);
 	for (uint64_t off = 0; off < img->size; off += e.len) {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An image that is in the making, to be filled. */
+/* Output image: a new image in an atomic file, open for its first writes. */
 #ifndef VHDFS_IMG_OUTPUT_H
 #define VHDFS_IMG_OUTPUT_H
 
 #include "format/image.h"
 #include "io/atomic-file.h"
 
-/* Opens the image that was created in the draft's file, for writing. */
+/* Opens the image that image_create made in file, for writing; ops is its
+ * format. */
 int output_open(const struct atomic_file *file, const struct image_ops *ops,
 		struct image **ret);
 /*
- * A fixed image that was just created has its blocks in holes of the file:
- * takes the space for them, so that the disk under it cannot become full later.
+ * Allocates the space of a new fixed image, whose blocks are holes in the file,
+ * so that a full file system cannot stop later writes.
  */
 int output_reserve(struct image *img);
 

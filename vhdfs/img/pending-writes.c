@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Views: finds the view of an image in the mounts of its store. */
+/* Pending writes: find the views of an image in the mounts of its store. */
 #include "config.h"
 
 #include "img/pending-writes.h"
@@ -20,7 +20,7 @@ bool pending_writes_of_view(const char *writes)
 	       begun != flushed;
 }
 
-/* What follows the directory in path, which is in it, or null. */
+/* The part of path after directory; null: path is not inside it. */
 static const char *path_within(const char *path, const char *directory)
 {
 	_cleanup_free_ char *real = realpath(directory, NULL);
@@ -33,12 +33,13 @@ static const char *path_within(const char *path, const char *directory)
 
 static bool is_pending_in(const struct mntent *mount, const char *image)
 {
-	const char *rest = path_within(image, mount->mnt_fsname);
+	const char *relative = path_within(image, mount->mnt_fsname);
 	_cleanup_free_ char *view = NULL;
 	char writes[80];
 	ssize_t n;
 
-	if (!rest || asprintf(&view, "%s/%s.raw", mount->mnt_dir, rest) < 0)
+	if (!relative ||
+	    asprintf(&view, "%s/%s.raw", mount->mnt_dir, relative) < 0)
 		return false;
 	n = getxattr(view, "user.vhdfs.writes", writes, sizeof writes - 1);
 	writes[n > 0 ? n : 0] = '\0';

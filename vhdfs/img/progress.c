@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Progress of a long command, in percent, if standard error is a terminal. */
 #include "config.h"
 
 #include "img/progress.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How far long work is: on standard error, when that is a terminal. */
+/* Progress of a long command, in percent, if standard error is a terminal. */
 #ifndef VHDFS_IMG_PROGRESS_H
 #define VHDFS_IMG_PROGRESS_H
 
@@ -8,15 +8,15 @@
 #include <time.h>
 
 struct progress {
-	bool shown; /* is there somebody to see it? */
+	bool shown; /* standard error is a terminal, total is not 0 */
 	uint64_t total;
-	struct timespec last; /* when it was printed */
+	struct timespec last; /* time of the last output */
 };
 
 void progress_init(struct progress *progress, uint64_t total);
-/* done of total. Cheap enough to be called for every piece. */
+/* done of total is finished.  Prints at most five times a second. */
 void progress_at(struct progress *progress, uint64_t done);
-/* Takes the line off the terminal. */
+/* Removes the line from the terminal. */
 void progress_end(struct progress *progress);
 
 #endif

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Remote disks over libnbd.
+ * Remote disk: an export of an NBD server, read with libnbd.
  *
- * RUNS.  What the server says of a range in the metadata context
- * base:allocation (data or zeros) is kept as runs until another range is asked
- * for.  Zeros are not read.  A server that cannot say is read whole.
+ * EXTENTS.  The server's answer to a block status query (metadata context
+ * base:allocation: data or zeros) is cached until a range outside of it is
+ * needed.  Zeros are not read.  Without that context the whole disk is data.
  *
- * READS.  A read is split into requests, which are all sent before the first
- * answer is waited for: the server works on several at once.  Requests begin
- * and end at multiples of the server's minimum block size, or at the disk's
- * end, and are no longer than its maximum.  The bytes of all answers are
- * counted: libnbd takes an answer that says that it is complete, whatever it
- * has.
+ * READS.  A read is split into requests.  All are sent before the first answer
+ * is awaited, so that the server works on several at once.  A request begins
+ * and ends at multiples of the server's minimum block size, or at the end of
+ * the disk, and is not longer than its maximum.  The bytes of all answers are
+ * counted, because libnbd accepts an answer that is too short.
  *
- * A signal ends the program while it waits: see interrupt.h.
+ * A signal ends the program while it waits (interrupt.h).
  */
 #include "config.h"
 
@@ -36,21 +35,20 @@
 
 enum {
 	SECTOR = 512,
-	/* Of a request, where the server takes as much. */
-	REQUEST_SIZE = 256 << 10,
-	/* What a server may say of one range; the rest of it is asked again. */
-	RUNS_MAX = 64 << 10,
-	/* TCP: a host that has not answered for ALIVE_LIMIT seconds is gone; it
-	 * is asked after so many seconds of silence, and then every so many. */
-	ALIVE_LIMIT = 60,
-	ALIVE_IDLE = 30,
-	ALIVE_EVERY = 10,
+	REQUEST_SIZE = 256 << 10, /* bytes, if the server allows it */
+	EXTENTS_MAX = 64 << 10,   /* that are cached of one answer */
+	/* TCP keepalive, seconds: the first probe after KEEPALIVE_IDLE of
+	 * silence, then one each KEEPALIVE_INTERVAL.  A host that did not
+	 * answer for KEEPALIVE_TIMEOUT is dead. */
+	KEEPALIVE_TIMEOUT = 60,
+	KEEPALIVE_IDLE = 30,
+	KEEPALIVE_INTERVAL = 10,
 };
-/* The server is asked for no more at once: the protocol has 32 bits. */
-#define ASK_SIZE GIB(2)
+/* Length of one block status query: the protocol has 32 bits. */
+#define QUERY_SIZE GIB(2)
 
-/* Up to end; begins where the run before it ends. */
-struct run {
+/* Begins at the end of the extent before it; end is an offset on the disk. */
+struct remote_extent {
 	uint64_t end;
 	bool zero;
 };
@@ -58,16 +56,17 @@ struct run {
 struct remote {
 	struct io io; /* first */
 	struct nbd_handle *nbd;
-	bool masked; /* the URI has a password: libnbd's words may show it */
+	bool has_password; /* of the URI: libnbd's messages may show it */
 	bool read_failed, broke_protocol;
-	bool says_zeros; /* the server has base:allocation */
+	bool has_block_status; /* the server has base:allocation */
 	uint64_t size;
 	uint64_t block;   /* minimum block size, at least SECTOR */
-	uint64_t request; /* of a read; a multiple of block */
-	/* What is known: runs from this offset on. */
-	uint64_t runs_from;
-	size_t n_runs, last_run; /* where the last look-up ended */
-	struct run runs[RUNS_MAX];
+	uint64_t request; /* maximum length of a read; a multiple of block */
+	/* Cached extents, from the offset extents_start on. */
+	uint64_t extents_start;
+	size_t n_extents;
+	size_t last_extent; /* result of the last search */
+	struct remote_extent extents[EXTENTS_MAX];
 };
 
 static struct remote *remote_of(struct io *io)
@@ -80,10 +79,11 @@ static bool is_dead(const struct remote *r)
 	return nbd_aio_is_dead(r->nbd) != 0 || nbd_aio_is_closed(r->nbd) != 0;
 }
 
-/* Whole blocks: what a zero has of others is data. */
-static void add_run(struct remote *r, uint64_t end, bool zero)
+/* Zeros are rounded inward to whole blocks, data outward. */
+static void add_extent(struct remote *r, uint64_t end, bool zero)
 {
-	uint64_t last = r->n_runs ? r->runs[r->n_runs - 1].end : r->runs_from;
+	uint64_t last = r->n_extents ? r->extents[r->n_extents - 1].end
+				     : r->extents_start;
 
 	if (end < r->size)
 		end = zero ? round_down(end, r->block)
@@ -91,141 +91,141 @@ static void add_run(struct remote *r, uint64_t end, bool zero)
 	end = min_u64(end, r->size);
 	if (end <= last)
 		return;
-	if (r->n_runs && r->runs[r->n_runs - 1].zero == zero)
-		r->runs[r->n_runs - 1].end = end;
-	else if (r->n_runs < RUNS_MAX)
-		r->runs[r->n_runs++] = (struct run){ end, zero };
+	if (r->n_extents && r->extents[r->n_extents - 1].zero == zero)
+		r->extents[r->n_extents - 1].end = end;
+	else if (r->n_extents < EXTENTS_MAX)
+		r->extents[r->n_extents++] =
+			(struct remote_extent){ end, zero };
 }
 
-/* The answer is pairs of a length and what is there. */
-static int take_runs(void *data, const char *context, uint64_t off,
-		     uint32_t *entries, size_t n, int *error)
+/* entries has pairs: a length, and flags of that range. */
+static int take_extents(void *data, const char *context, uint64_t off,
+			uint32_t *entries, size_t n, int *error)
 {
 	struct remote *r = data;
 
 	(void)error;
 	if (strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) != 0)
 		return 0;
-	for (size_t i = 0; i + 1 < n && r->n_runs < RUNS_MAX; i += 2) {
+	for (size_t i = 0; i + 1 < n && r->n_extents < EXTENTS_MAX; i += 2) {
 		off += entries[i];
-		add_run(r, off, entries[i + 1] & LIBNBD_STATE_ZERO);
+		add_extent(r, off, entries[i + 1] & LIBNBD_STATE_ZERO);
 	}
 	return 0;
 }
 
-/* A server that fails to answer is read: that tells what is wrong. */
-static void ask_runs(struct remote *r, uint64_t off)
+/* If the query fails, the range is data: the read then reports the error. */
+static void query_extents(struct remote *r, uint64_t off)
 {
-	nbd_extent_callback take = { .callback = take_runs, .user_data = r };
+	nbd_extent_callback take = { .callback = take_extents, .user_data = r };
 	uint64_t len;
 
-	r->runs_from = round_down(off, r->block);
-	r->n_runs = 0;
-	r->last_run = 0;
-	len = min_u64(r->size - r->runs_from, ASK_SIZE);
-	if (r->says_zeros)
-		nbd_block_status(r->nbd, len, r->runs_from, take, 0);
-	if (!r->n_runs)
-		add_run(r, r->runs_from + len, false);
+	r->extents_start = round_down(off, r->block);
+	r->n_extents = 0;
+	r->last_extent = 0;
+	len = min_u64(r->size - r->extents_start, QUERY_SIZE);
+	if (r->has_block_status)
+		nbd_block_status(r->nbd, len, r->extents_start, take, 0);
+	if (!r->n_extents)
+		add_extent(r, r->extents_start + len, false);
 }
 
-/* The run that off, on the disk, is in. */
-static struct run run_at(struct remote *r, uint64_t off)
+/* The extent that contains off. */
+static struct remote_extent extent_at(struct remote *r, uint64_t off)
 {
 	assert(off < r->size);
-	if (off < r->runs_from || !r->n_runs ||
-	    off >= r->runs[r->n_runs - 1].end)
-		ask_runs(r, off);
-	if (r->last_run && off < r->runs[r->last_run - 1].end)
-		r->last_run = 0;
-	while (off >= r->runs[r->last_run].end)
-		r->last_run++;
-	return r->runs[r->last_run];
+	if (off < r->extents_start || !r->n_extents ||
+	    off >= r->extents[r->n_extents - 1].end)
+		query_extents(r, off);
+	if (r->last_extent && off < r->extents[r->last_extent - 1].end)
+		r->last_extent = 0;
+	while (off >= r->extents[r->last_extent].end)
+		r->last_extent++;
+	return r->extents[r->last_extent];
 }
 
-/* Requests that were sent and not answered, the bytes that answers lack, and
- * the first error among them. */
-struct flight {
-	unsigned pending;
-	uint64_t missing;
-	int error; /* positive errno */
+/* The requests of one read. */
+struct reads {
+	unsigned pending; /* requests without an answer */
+	uint64_t missing; /* bytes that answers did not contain */
+	int error;        /* of the first that failed, positive errno */
 };
 
-/* A piece of an answer: data, or a hole. */
+/* A chunk of an answer: data, or a hole. */
 static int read_chunk(void *data, const void *buf, size_t len, uint64_t off,
 		      unsigned status, int *error)
 {
-	struct flight *flight = data;
+	struct reads *reads = data;
 
 	(void)buf;
 	(void)off;
 	(void)error;
 	if (status != LIBNBD_READ_ERROR)
-		flight->missing -= min_u64(len, flight->missing);
+		reads->missing -= min_u64(len, reads->missing);
 	return 0;
 }
 
 static int read_done(void *data, int *error)
 {
-	struct flight *flight = data;
+	struct reads *reads = data;
 
-	flight->pending--;
-	if (*error && !flight->error)
-		flight->error = *error;
+	reads->pending--;
+	if (*error && !reads->error)
+		reads->error = *error;
 	return 1;
 }
 
-static void send_read(struct remote *r, struct flight *flight, uint8_t *buf,
+static void send_read(struct remote *r, struct reads *reads, uint8_t *buf,
 		      size_t len, uint64_t off)
 {
 	nbd_chunk_callback chunk = { .callback = read_chunk,
-				     .user_data = flight };
+				     .user_data = reads };
 	nbd_completion_callback done = { .callback = read_done,
-					 .user_data = flight };
+					 .user_data = reads };
 
-	flight->pending++;
-	flight->missing += len;
+	reads->pending++;
+	reads->missing += len;
 	if (nbd_aio_pread_structured(r->nbd, buf, len, off, chunk, done, 0) >=
 	    0)
 		return;
-	flight->pending--;
-	if (!flight->error)
-		flight->error = nbd_get_errno() ? nbd_get_errno() : EIO;
+	reads->pending--;
+	if (!reads->error)
+		reads->error = nbd_get_errno() ? nbd_get_errno() : EIO;
 }
 
-/* Until nothing writes into the buffer any more. */
-static int wait_for_reads(struct remote *r, struct flight *flight)
+/* After that libnbd does not write to the buffer. */
+static int wait_for_reads(struct remote *r, struct reads *reads)
 {
-	while (flight->pending && !is_dead(r))
+	while (reads->pending && !is_dead(r))
 		nbd_poll(r->nbd, -1);
-	if (!flight->error && !flight->pending)
-		return flight->missing ? -EPROTO : 0;
-	return is_dead(r) ? -ECONNRESET : -flight->error;
+	if (!reads->error && !reads->pending)
+		return reads->missing ? -EPROTO : 0;
+	return is_dead(r) ? -ECONNRESET : -reads->error;
 }
 
-/* [off, off + len) are whole blocks, but for the disk's end. */
+/* [off, off + len) has whole blocks, except at the end of the disk. */
 static int read_blocks(struct remote *r, uint8_t *buf, size_t len, uint64_t off)
 {
-	struct flight flight = { 0 };
+	struct reads reads = { 0 };
 
-	while (len && !flight.error) {
-		struct run run = run_at(r, off);
-		size_t n = min_u64(len, run.end - off);
+	while (len && !reads.error) {
+		struct remote_extent extent = extent_at(r, off);
+		size_t n = min_u64(len, extent.end - off);
 
-		if (run.zero) {
+		if (extent.zero) {
 			memset(buf, 0, n);
 		} else {
 			n = min_u64(n, r->request - off % r->request);
-			send_read(r, &flight, buf, n, off);
+			send_read(r, &reads, buf, n, off);
 		}
 		buf += n;
 		off += n;
 		len -= n;
 	}
-	return wait_for_reads(r, &flight);
+	return wait_for_reads(r, &reads);
 }
 
-/* Through a buffer of whole blocks. */
+/* An unaligned read: reads whole blocks into a buffer. */
 static int read_part(struct remote *r, void *buf, size_t len, uint64_t off)
 {
 	uint64_t from = round_down(off, r->block);
@@ -264,17 +264,17 @@ static int remote_size(struct io *io, uint64_t *ret_size)
 	return 0;
 }
 
-static int remote_extent(struct io *io, uint64_t off, bool *ret_data,
-			 uint64_t *ret_len)
+static int remote_io_extent(struct io *io, uint64_t off, bool *ret_data,
+			    uint64_t *ret_len)
 {
-	struct run run = run_at(remote_of(io), off);
+	struct remote_extent extent = extent_at(remote_of(io), off);
 
-	*ret_data = !run.zero;
-	*ret_len = run.end - off;
+	*ret_data = !extent.zero;
+	*ret_len = extent.end - off;
 	return 0;
 }
 
-/* Says goodbye, but does not wait for what a server that hangs says to it. */
+/* Sends a disconnect request, and does not wait: the server may hang. */
 static void remote_close(struct io *io)
 {
 	struct remote *r = remote_of(io);
@@ -289,7 +289,7 @@ static void remote_close(struct io *io)
 static const struct io_ops remote_ops = {
 	.pread = remote_pread,
 	.size = remote_size,
-	.extent = remote_extent,
+	.extent = remote_io_extent,
 	.close = remote_close,
 };
 
@@ -298,14 +298,14 @@ static bool wants_tls(const struct remote *r)
 	return !strncmp(r->io.name, "nbds", 4);
 }
 
-/* What helps where the connection failed with that errno. */
+/* What to do if the connection failed with this errno. */
 static const char *connect_advice(const struct remote *r, int error,
-				  const char *said)
+				  const char *text)
 {
-	/* Of keys and user names it is said, too. */
-	if (error == EINVAL && (!wants_tls(r) || strstr(said, "URI")))
+	/* Wrong keys and user names are EINVAL, too. */
+	if (error == EINVAL && (!wants_tls(r) || strstr(text, "URI")))
 		return "an NBD URI is nbd://HOST[:PORT]/EXPORT or nbd+unix:///EXPORT?socket=PATH, with nbds for TLS, and %20 for a space";
-	if (error == ENOENT && strstr(said, "export"))
+	if (error == ENOENT && strstr(text, "export"))
 		return "nbdinfo --list shows the names of its exports";
 	if (error == ENOTSUP && !wants_tls(r))
 		return "begin the URI with nbds, and name the keys in it with tls-psk-file=FILE or tls-certificates=DIR";
@@ -314,25 +314,25 @@ static const char *connect_advice(const struct remote *r, int error,
 	return "start the server, and check in the URI where it listens";
 }
 
-/* Words for a call on the connection that failed. */
+/* A libnbd call failed: sets the message. */
 static int fail_connect(const struct remote *r)
 {
 	int error = nbd_get_errno() ? nbd_get_errno() : EIO;
-	const char *said = nbd_get_error(), *colon;
+	const char *text = nbd_get_error(), *colon;
 
-	/* They begin with the function's name. */
-	colon = said ? strstr(said, ": ") : NULL;
-	said = colon && !r->masked ? colon + 2 : strerror(error);
-	fail(-error, "%s: NBD server: %s", r->io.name, said);
-	error_advise("%s", connect_advice(r, error, said));
+	/* Its messages begin with the name of the function. */
+	colon = text ? strstr(text, ": ") : NULL;
+	text = colon && !r->has_password ? colon + 2 : strerror(error);
+	fail(-error, "%s: NBD server: %s", r->io.name, text);
+	error_advise("%s", connect_advice(r, error, text));
 	return -error;
 }
 
-/* Of TCP: a socket of another kind has no such options. */
-static void notice_dead_host(int fd)
+/* Has no effect on a socket that is not TCP. */
+static void set_keepalive(int fd)
 {
-	const int on = 1, idle = ALIVE_IDLE, every = ALIVE_EVERY;
-	const int limit = ALIVE_LIMIT * 1000;
+	const int on = 1, idle = KEEPALIVE_IDLE, every = KEEPALIVE_INTERVAL;
+	const int limit = KEEPALIVE_TIMEOUT * 1000;
 
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
@@ -347,20 +347,20 @@ static int connect_to(struct remote *r, const char *uri)
 	r->nbd = nbd_create();
 	if (!r->nbd)
 		return fail_connect(r);
-	/* A disk may end inside a block: the server says whether that is read.
-	 */
+	/* A disk may end inside a block: the server decides whether that can
+	 * be read, not libnbd. */
 	strict = (int)nbd_get_strict_mode(r->nbd) & ~LIBNBD_STRICT_ALIGN;
 	if (nbd_set_strict_mode(r->nbd, strict) < 0 ||
 	    nbd_set_uri_allow_local_file(r->nbd, true) < 0 ||
 	    nbd_add_meta_context(r->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
 	    nbd_connect_uri(r->nbd, uri) < 0)
 		return fail_connect(r);
-	notice_dead_host(nbd_aio_get_fd(r->nbd));
+	set_keepalive(nbd_aio_get_fd(r->nbd));
 	return 0;
 }
 
-/* What the server said of the export as it was opened. */
-static int learn(struct remote *r)
+/* The properties that the server sent when the export was opened. */
+static int read_properties(struct remote *r)
 {
 	int64_t size = nbd_get_size(r->nbd);
 	int64_t least = nbd_get_block_size(r->nbd, LIBNBD_SIZE_MINIMUM);
@@ -368,13 +368,13 @@ static int learn(struct remote *r)
 
 	if (size < 0)
 		return fail(-EINVAL,
-			    "%s: export: expected a size below 2^63 bytes, "
-			    "found more; name the export that has the disk",
+			    "%s: export size: expected less than 2^63 bytes, "
+			    "found more; name the export of the disk",
 			    r->io.name);
 	if (size == 0)
 		return fail(-EINVAL,
-			    "%s: export: expected at least one sector, found 0 "
-			    "bytes; name the export that has the disk",
+			    "%s: export size: expected at least one sector, "
+			    "found 0 bytes; name the export of the disk",
 			    r->io.name);
 	r->size = size;
 	r->block = least > SECTOR ? least : SECTOR;
@@ -382,8 +382,9 @@ static int learn(struct remote *r)
 	if (most > 0)
 		r->request = min_u64(r->request, most);
 	r->request = max_u64(round_down(r->request, r->block), r->block);
-	r->says_zeros = nbd_can_meta_context(
-				r->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1;
+	r->has_block_status =
+		nbd_can_meta_context(r->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) ==
+		1;
 	return 0;
 }
 
@@ -397,10 +398,10 @@ static int remote_open(const char *uri, struct io **ret)
 		free(r);
 		return fail(-ENOMEM, "out of memory");
 	}
-	r->masked = strcmp(name, uri) != 0;
+	r->has_password = strcmp(name, uri) != 0;
 	code = connect_to(r, uri);
 	if (code == 0)
-		code = learn(r);
+		code = read_properties(r);
 	if (code < 0) {
 		remote_close(&r->io);
 		return code;
@@ -429,26 +430,26 @@ static int open_at(const struct root_dir *rootdir, const char *path,
 
 static const struct root_dir_ops open_ops = { .open = open_at };
 
-const struct root_dir remote_rootdir = { .ops = &open_ops, .fd = -1 };
+const struct root_dir remote_root_dir = { .ops = &open_ops, .fd = -1 };
 
 int remote_refuse_container(struct io *io)
 {
 	const struct image_ops *ops;
-	const char *what = NULL;
-	int r = foreign_find(io, &what);
+	const char *kind = NULL;
+	int r = foreign_find(io, &kind);
 
-	if (r == 0 && !what) {
+	if (r == 0 && !kind) {
 		r = image_format_probe(io, &ops);
 		if (r == 0 && !image_format_is_raw(ops))
-			what = ops->title;
+			kind = ops->title;
 	}
-	if (r < 0 || !what)
+	if (r < 0 || !kind)
 		return r;
 	return fail(-EMEDIUMTYPE,
 		    "%s: expected a disk, found %s; the server exports the "
 		    "file itself: start it so that it exports the disk in that "
 		    "file (qemu-nbd without -f raw)",
-		    io->name, what);
+		    io->name, kind);
 }
 
 void remote_advise(const struct io *io)

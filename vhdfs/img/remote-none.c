@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Remote disks in a build without libnbd: none is opened. */
+/* Remote disk in a build without libnbd: every open fails. */
 #include "config.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static int refuse(const struct root_dir *rootdir, const char *path,
 
 static const struct root_dir_ops none_ops = { .open = refuse };
 
-const struct root_dir remote_rootdir = { .ops = &none_ops, .fd = -1 };
+const struct root_dir remote_root_dir = { .ops = &none_ops, .fd = -1 };
 
 int remote_refuse_container(struct io *io)
 {

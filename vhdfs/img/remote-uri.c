@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Remote disks: which names are NBD URIs, and how messages show them. */
+/* Remote disk: recognize NBD URIs, and hide their passwords in messages. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "img/remote.h"
 
-/* "nbd" or "nbds", a transport after "+" or none, and "://". */
+/* "nbd" or "nbds", optionally "+" and a transport, and "://". */
 bool remote_is_uri(const char *name)
 {
 	if (strncmp(name, "nbd", 3) != 0)
@@ -20,7 +20,7 @@ bool remote_is_uri(const char *name)
 	return !strncmp(name, "://", 3);
 }
 
-/* "USER:PASSWORD@" begins what follows "://". */
+/* After "://" there may be "USER:PASSWORD@". */
 char *remote_name(const char *uri)
 {
 	const char *user = strstr(uri, "://") + 3;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Torn copies: is a raw disk written while it is copied? */
+/* Torn copies: detect that a raw disk is written during its copy. */
 #include "config.h"
 
 #include "img/torn.h"
@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "img/pending-writes.h"
 
-/* Of a view; empty for another file. */
+/* user.vhdfs.writes of a view; empty for another file. */
 static void get_writes(const struct io *io, char *buf, size_t size)
 {
 	ssize_t n = fgetxattr(io->fd, "user.vhdfs.writes", buf, size - 1);
@@ -20,18 +20,19 @@ static void get_writes(const struct io *io, char *buf, size_t size)
 	buf[n > 0 ? n : 0] = '\0';
 }
 
-static int refuse(const struct io *io, const char *what)
+static int refuse(const struct io *io, const char *state)
 {
-	char who[80];
+	char writer[80];
 
-	io_file_writer(io, who, sizeof who);
+	io_file_writer(io, writer, sizeof writer);
 	return fail(
 		-EBUSY,
-		"%s: %s%s%s; shut its client down and log it out, or take a copy as a power cut would leave it with --force",
-		io->name, what, *who ? " by " : "", who);
+		"%s: %s%s%s; shut its client down and log it out, or copy "
+		"it in this state with --force (like after a power failure)",
+		io->name, state, *writer ? " by " : "", writer);
 }
 
-int torn_watch(struct torn *torn, const struct io *io)
+int torn_begin(struct torn *torn, const struct io *io)
 {
 	int r = io_file_stamp(io, &torn->stamp);
 
@@ -56,7 +57,7 @@ int torn_check(const struct torn *torn)
 	if (*torn->writes)
 		return strcmp(writes, torn->writes)
 			       ? refuse(torn->io,
-					"the disk was written while it was copied")
+					"the disk was written during the copy")
 			       : 0;
 	r = io_file_stamp(torn->io, &stamp);
 	if (r < 0)
@@ -64,5 +65,5 @@ int torn_check(const struct torn *torn)
 	return file_stamp_same_data(&stamp, &torn->stamp)
 		       ? 0
 		       : refuse(torn->io,
-				"the file was written while it was copied");
+				"the file was written during the copy");
 }

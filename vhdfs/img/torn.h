@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Torn copies: a raw disk that is written while it is copied gives a copy that
- * the disk never was.
+ * Torn copies: detect that a raw disk is written during its copy.
  *
- * A view of a mount says how many changes its clients have begun and how many
- * of them are flushed (user.vhdfs.writes).  A copy is the disk of one moment
- * where all were flushed when it began and none has begun since.  Of another
- * file its size and times tell.
+ * Such a copy mixes old and new sectors: it equals the disk at no moment.  A
+ * copy of a view (pending-writes.h) is whole if all changes were flushed when
+ * the copy began, and none has begun since.  A copy of another file is whole if
+ * the file kept its size and times.
  */
 #ifndef VHDFS_IMG_TORN_H
 #define VHDFS_IMG_TORN_H
@@ -14,15 +13,15 @@
 #include "io/io-file.h"
 
 struct torn {
-	const struct io *io; /* null: nothing is watched */
-	char writes[64];     /* of a view, else empty */
+	const struct io *io; /* null: do not check */
+	char writes[64];     /* user.vhdfs.writes of a view, else empty */
 	struct file_stamp stamp;
 };
 
-/* Begins to watch io, which stays open.  -EBUSY with words where a client of
- * the view has changes that are not flushed. */
-int torn_watch(struct torn *torn, const struct io *io);
-/* -EBUSY with words that name the writer where io was changed since. */
+/* Called before the copy begins; io stays open during the copy.  -EBUSY with a
+ * message: a client of the view has unflushed changes. */
+int torn_begin(struct torn *torn, const struct io *io);
+/* -EBUSY with a message that names the writer: io changed since torn_begin. */
 int torn_check(const struct torn *torn);
 
 #endif
