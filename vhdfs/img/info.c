@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhdfs-img info: what an image, or every image of a chain, is. */
+/* vhdfs-img info: describe an image, or each image of a chain. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "img/image-roots.h"
 #include "io/io-file.h"
 
-/* Null for a size that the format does not have. */
+/* 0 stands for a size that the format does not have: null in JSON. */
 static json_t *json_size(uint64_t size)
 {
 	return size ? json_integer((json_int_t)size) : json_null();
@@ -27,7 +27,7 @@ static json_t *json_guid(const struct guid *id)
 	return json_string(guid_format(id, text));
 }
 
-/* Where the image can be read but not written, why. */
+/* The reason why the image can be read but not written. */
 static int add_readonly_reason(struct image *img, json_t *object)
 {
 	int r = image_may_write(img);
@@ -40,7 +40,7 @@ static int add_readonly_reason(struct image *img, json_t *object)
 		       : 0;
 }
 
-/* The key is there only when there is something to say. */
+/* The parent was written, or copied, after the child was made. */
 static int add_warning(const struct chain *chain, unsigned depth,
 		       json_t *object)
 {
@@ -53,18 +53,20 @@ static int add_warning(const struct chain *chain, unsigned depth,
 	return r;
 }
 
-/*
- * The object for one image of the chain.  who is filled in with who holds it,
- * for those who read words.
- */
+/* The name of the process that uses an image; may be empty.  JSON does not have
+ * it, the output in words does. */
+typedef char holder_name[80];
+
+/* *ret: the JSON object of one image of the chain. */
 static int describe(const struct image_roots *roots, const struct chain *chain,
-		    unsigned depth, const char *name, char *who,
-		    size_t who_size, json_t **ret)
+		    unsigned depth, const char *name, holder_name *ret_holder,
+		    json_t **ret)
 {
 	struct image *img = chain_image(chain, depth);
 	unsigned parents = chain_depth(chain) - depth;
 	_cleanup_free_ char *parent = NULL;
-	int in_use = io_file_in_use(img->io, who, who_size), r;
+	int in_use = io_file_in_use(img->io, *ret_holder, sizeof *ret_holder),
+	    r;
 	struct stat st;
 
 	if (in_use < 0)
@@ -123,8 +125,8 @@ static void print_value(const char *key, const json_t *value)
 		printf("%lld\n", (long long)json_integer_value(value));
 }
 
-/* The same keys as in JSON, a line each. */
-static void print_words(json_t *object, const char *who)
+/* A line for each key of the JSON object. */
+static void print_words(json_t *object, const char *holder)
 {
 	const char *key;
 	json_t *value;
@@ -132,17 +134,19 @@ static void print_words(json_t *object, const char *who)
 	json_object_foreach(object, key, value)
 	{
 		printf("%-21s ", words("%s:", key));
-		if (!strcmp(key, "in-use") && *who)
-			print_line(stdout, "yes, by %s", who);
+		if (!strcmp(key, "in-use") && *holder)
+			print_line(stdout, "yes, by %s", holder);
 		else
 			print_value(key, value);
 	}
 }
 
-/* The images are described first: an error leaves standard output empty. */
-static int info(const struct command_line *line,
-		const struct image_roots *roots, const struct chain *chain,
-		json_t *all, char (*who)[80])
+/* Describes all images before the first is printed, so that after an error
+ * standard output is empty. */
+static int describe_all(const struct command_line *line,
+			const struct image_roots *roots,
+			const struct chain *chain, json_t *all,
+			holder_name *holders)
 {
 	unsigned last = line->chain ? chain_depth(chain) : 0;
 
@@ -155,8 +159,7 @@ static int info(const struct command_line *line,
 
 		if (!name)
 			return fail(-ENOMEM, "out of memory");
-		r = describe(roots, chain, i, name, who[i], sizeof who[i],
-			     &object);
+		r = describe(roots, chain, i, name, &holders[i], &object);
 		if (r < 0)
 			return r;
 		if (json_array_append_new(all, object) < 0)
@@ -165,14 +168,15 @@ static int info(const struct command_line *line,
 	return 0;
 }
 
-static int print(const struct command_line *line, json_t *all, char (*who)[80])
+static int print(const struct command_line *line, json_t *all,
+		 holder_name *holders)
 {
 	if (line->json)
 		return json_print(line->chain ? all : json_array_get(all, 0));
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		if (i)
 			putchar('\n');
-		print_words(json_array_get(all, i), who[i]);
+		print_words(json_array_get(all, i), holders[i]);
 	}
 	return 0;
 }
@@ -181,9 +185,9 @@ static int run_info(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
 	struct chain *chain = NULL;
-	char(*who)[80] = calloc(CHAIN_DEPTH_MAX + 1, sizeof *who);
+	holder_name *holders = calloc(CHAIN_DEPTH_MAX + 1, sizeof *holders);
 	json_t *all = json_array();
-	int r = who && all ? 0 : fail(-ENOMEM, "out of memory");
+	int r = holders && all ? 0 : fail(-ENOMEM, "out of memory");
 
 	if (r == 0)
 		r = image_roots_init(&roots, line);
@@ -191,16 +195,16 @@ static int run_info(const struct command_line *line)
 		r = image_roots_open(&roots, line->operands[0], CHAIN_NO_LOCK,
 				     &chain);
 	if (r == 0)
-		r = info(line, &roots, chain, all, who);
+		r = describe_all(line, &roots, chain, all, holders);
 	if (r == 0)
-		r = print(line, all, who);
+		r = print(line, all, holders);
 	if (r < 0)
 		failed();
 	if (chain)
 		chain_close(chain);
 	image_roots_fini(&roots);
 	json_decref(all);
-	free(who);
+	free(holders);
 	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vhdfs-img map: where every byte of the merged disk is.  The disk may have
- * millions of extents, so they are printed as they are found.
+ * vhdfs-img map: the extents of the merged disk, and the file that stores each.
+ * A disk may have millions of extents: each is printed as soon as it is found.
  */
 #include "config.h"
 
@@ -14,13 +14,13 @@
 #include "img/image-roots.h"
 #include "io/io-file.h"
 
-/* Asked for at once; neighbours are joined over these limits. */
+/* Length of one query, in bytes.  Extents are joined across queries. */
 #define MAP_STEP GIB(64)
 
 struct printer {
 	bool json;
 	const struct chain *chain;
-	bool any; /* an extent was printed */
+	bool any; /* at least one extent was printed */
 };
 
 static void print_json(struct printer *p, uint64_t start,
@@ -65,7 +65,7 @@ static bool joins(const struct chain_extent *a, const struct chain_extent *b)
 
 static int print_extents(struct printer *p, struct chain *chain)
 {
-	struct chain_extent whole = { 0 }, next;
+	struct chain_extent joined = { 0 }, next;
 	uint64_t size = chain_size(chain), start = 0;
 
 	for (uint64_t off = 0; off < size; off += next.len) {
@@ -74,29 +74,29 @@ static int print_extents(struct printer *p, struct chain *chain)
 
 		if (r < 0)
 			return r;
-		if (whole.len && joins(&whole, &next)) {
-			whole.len += next.len;
+		if (joined.len && joins(&joined, &next)) {
+			joined.len += next.len;
 			continue;
 		}
-		if (whole.len)
-			print_extent(p, start, &whole);
-		whole = next;
+		if (joined.len)
+			print_extent(p, start, &joined);
+		joined = next;
 		start = off;
 	}
-	if (whole.len)
-		print_extent(p, start, &whole);
+	if (joined.len)
+		print_extent(p, start, &joined);
 	return 0;
 }
 
-/* What somebody else changes meanwhile is not in the table. */
+/* Another process may change the image after it was read. */
 static int note_holder(const struct chain *chain, const char *name)
 {
-	char who[80];
-	int r = io_file_in_use(chain_leaf(chain)->io, who, sizeof who);
+	char holder[80];
+	int r = io_file_in_use(chain_leaf(chain)->io, holder, sizeof holder);
 
 	if (r > 0)
-		note("%s: in use%s%s; the map may be old already", name,
-		     *who ? " by " : "", who);
+		note("%s: in use%s%s; the map may be outdated", name,
+		     *holder ? " by " : "", holder);
 	return r;
 }
 
