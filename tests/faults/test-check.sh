@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img check, check --repair, info and map when calls fail.
+# vhdfs-img check, info and map with failing system calls and allocations.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 
-# A master, m, and a child of it with data of its own, c.
+# make_pair ENDING BLOCK_SIZE: makes a master, m, and a child with data, c.
 make_pair() {
 	vhdfs-img create --size 8M --block-size "$2" "$dir/m.$1"
 	disk-io "$dir/m.$1" write 100 3000000 1
@@ -12,7 +12,7 @@ make_pair() {
 	disk-io "$dir/c.$1" write 2000000 1000000 2
 }
 
-# Commands that only read.
+# READS.
 
 prepare() {
 	:
@@ -22,7 +22,7 @@ outcome() {
 	untouched
 }
 
-# reads KINDS COMMAND [OPTION...]: of both formats.
+# reads KINDS COMMAND [OPTION...]: runs COMMAND on an image of each format.
 reads() {
 	local kinds=$1 ending
 
@@ -68,7 +68,7 @@ test_no_memory_for_a_map() {
 	reads "$memory_faults" map --json
 }
 
-# An image with damage: its JSON is made of what was found.
+# An image with damage, so that there are findings.
 test_no_memory_for_findings() {
 	requires_faults
 	make_pair vhdx 1M
@@ -80,11 +80,10 @@ test_no_memory_for_findings() {
 	inject "check, damaged" "$file_faults" vhdfs-img check "$dir/m.vhdx"
 }
 
-# Repairs.
+# REPAIRS.
 
-# Ended in the middle of writing: space that nothing uses, and in a VHDX a log
-# that is to be replayed.
-end_in_the_middle() {
+# Kills a writer: leaves unused space, and in a VHDX a log with entries.
+kill_writer() {
 	local fifo=$scratch/fifo pid
 
 	mkfifo "$fifo"
@@ -101,13 +100,13 @@ end_in_the_middle() {
 	rm "$fifo"
 }
 
-# The disk, or why there is none.
+# Reads the disk, or the message of the failure, to $scratch/content.
 content_of() {
 	disk-io "$1" read 0 - >"$scratch/content" 2>"$scratch/content.err" ||
 		cp "$scratch/content.err" "$scratch/content"
 }
 
-# repairs KINDS IMAGE: from what it is now.
+# repairs KINDS IMAGE: repairs copies of IMAGE as it is now.
 repairs() {
 	image=$2
 	cp "$dir/$image" "$scratch/$image"
@@ -137,27 +136,27 @@ repairs() {
 		"$dir/$image"
 }
 
-test_repair_of_what_a_crash_left_vhd() {
+test_repair_after_a_crash_vhd() {
 	requires_faults
 	make_pair vhd 512K
-	end_in_the_middle "$dir/c.vhd"
+	kill_writer "$dir/c.vhd"
 	repairs "$file_faults" c.vhd
 }
 
-test_repair_of_what_a_crash_left_vhdx() {
+test_repair_after_a_crash_vhdx() {
 	requires_faults
 	make_pair vhdx 1M
-	end_in_the_middle "$dir/c.vhdx"
+	kill_writer "$dir/c.vhdx"
 	repairs "$file_faults" c.vhdx
 }
 
-# damage FILE OFFSET BYTES: as printf takes them.
+# damage FILE OFFSET BYTES: overwrites; BYTES is a format of printf.
 damage() {
 	# shellcheck disable=SC2059
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# The footer's copy at the start of the file.
+# The copy of the footer at the start of the file.
 test_repair_of_damage_vhd() {
 	requires_faults
 	make_pair vhd 512K
@@ -168,7 +167,7 @@ test_repair_of_damage_vhd() {
 	repairs "$file_faults" d.vhd
 }
 
-# A header, a region table, and a place of a block that is not stored.
+# A header, a region table, and the offset of a block without data.
 test_repair_of_damage_vhdx() {
 	requires_faults
 	make_pair vhdx 1M
@@ -188,7 +187,7 @@ test_no_memory_to_repair() {
 	make_pair vhd 512K
 	make_pair vhdx 1M
 	for ending in vhd vhdx; do
-		end_in_the_middle "$dir/c.$ending"
+		kill_writer "$dir/c.$ending"
 		repairs "$memory_faults" "c.$ending"
 	done
 }

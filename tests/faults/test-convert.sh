@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img convert when calls fail.
+# vhdfs-img convert with failing system calls and allocations.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 
-# A chain of two, ending in $1, and what it reads as: model.raw.
+# Makes a chain of two images with the ending $1, and its disk, model.raw.
 make_sources() {
 	requires_faults
 	truncate -s 6M "$dir/model.raw"
@@ -29,7 +29,7 @@ no_remains() {
 		"$target" | '*' | '.[!.]*') continue ;;
 		esac
 		[[ " ${guarded[*]} " != *" $file "* ]] || continue
-		[ "$unlinks" != 0 ] || wrong "it left ${file##*/}"
+		[ "$unlinks" != 0 ] || wrong "unexpected file ${file##*/}"
 		rm -f "$file"
 	done
 }
@@ -52,7 +52,7 @@ outcome() {
 	untouched
 	rm -f "$dir/$target"
 	"${again[@]}" >"$scratch/again" 2>&1 && is_whole ||
-		wrong "the same once more: $(cat "$scratch/again")"
+		wrong "the second run: $(cat "$scratch/again")"
 }
 
 # converts KINDS SOURCE TARGET [OPTION...]
@@ -88,8 +88,8 @@ test_chain_to_raw() {
 	converts "$file_faults" c.vhdx t.raw
 }
 
-# What is called neither is told by its bytes, and nothing else than what it is
-# may come of it.
+# The format is read from the content.  After a failed read, the image is not
+# copied as a raw disk.
 test_source_without_an_ending() {
 	make_sources vhdx
 	rm "$dir/c.vhdx"
@@ -109,8 +109,7 @@ test_no_memory() {
 	converts "$memory_faults" model.raw t.raw
 }
 
-# A raw file that gets a footer is that file, or a fixed VHD, and never less
-# than it was.
+# The file stays the raw disk, or becomes a fixed VHD.
 test_in_place() {
 	requires_faults
 	truncate -s 2M "$scratch/disk"
@@ -120,13 +119,13 @@ test_in_place() {
 	}
 	outcome() {
 		cmp -s -n $((2 << 20)) "$scratch/disk" "$dir/disk" ||
-			wrong "the disk is not what it was"
+			wrong "the disk was changed"
 		if [ "$status" = 0 ]; then
 			vhdfs-img check "$dir/disk" >/dev/null ||
 				wrong "a bad image"
 		elif [ "$status" != 0 ]; then
 			undoing_fails || cmp -s "$scratch/disk" "$dir/disk" ||
-				wrong "it left a part of a footer"
+				wrong "part of a footer remains"
 		fi
 	}
 	inject "convert --in-place" "$file_faults $memory_faults" \

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img create when calls fail.
+# vhdfs-img create with failing system calls and allocations.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 
@@ -10,14 +10,14 @@ prepare() {
 	[ -z "$parent" ] || cp "$scratch/$parent" "$dir/"
 }
 
-# All that may be in the directory is the parent and a sound image.
+# The directory has no other files than the parent and the image.
 no_remains() {
 	local file
 
 	for file in "$dir"/* "$dir"/.[!.]*; do
 		case ${file##*/} in
 		"$parent" | "$image" | '*' | '.[!.]*') ;;
-		*) [ "$unlinks" != 0 ] || wrong "it left ${file##*/}" ;;
+		*) [ "$unlinks" != 0 ] || wrong "unexpected file ${file##*/}" ;;
 		esac
 	done
 }
@@ -25,11 +25,11 @@ no_remains() {
 parent_is_as_before() {
 	[ -n "$parent" ] || return 0
 	cmp -s "$scratch/$parent" "$dir/$parent" ||
-		wrong "the parent is not what it was"
-	# A child that is there must have it safe from writers.
+		wrong "the parent was changed"
+	# With a child, the parent must be read-only.
 	if [ -e "$dir/$image" ]; then
 		[ "$(stat -c %a "$dir/$parent")" = 444 ] ||
-			wrong "a child, but the parent may be written"
+			wrong "a child of a writable parent"
 	elif ! undoing_fails; then
 		[ "$(stat -c %a "$dir/$parent")" = 644 ] ||
 			wrong "no child, but the parent has lost its write bits"
@@ -45,10 +45,10 @@ outcome() {
 	parent_is_as_before
 	rm -f "$dir/$image"
 	"${again[@]}" >"$scratch/again" 2>&1 ||
-		wrong "the same once more: $(cat "$scratch/again")"
+		wrong "the second run: $(cat "$scratch/again")"
 }
 
-# creates WHAT KINDS IMAGE OPTION...
+# creates NAME KINDS IMAGE OPTION...
 creates() {
 	image=$3
 	again=(vhdfs-img create "${@:4}" "$dir/$image")
@@ -109,8 +109,8 @@ test_no_memory_for_a_child() {
 	done
 }
 
-# Reads of what was freed, and what a count of allocations does not show; it
-# takes seconds each time.
+# valgrind finds use after free, and leaks that the counter of allocations
+# misses.  Each run takes seconds.
 test_no_memory_under_valgrind() {
 	requires valgrind
 	requires_faults

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img check: its exit status and what it prints.  Which damage each
-# format's check finds is shown beside the drivers.
+# vhdfs-img check: its exit status and output.  The damage that each format's
+# check finds is tested by the unit tests of the format.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq
 
-# An image of each kind, with contents.
+# Makes a dynamic, a fixed and a child image of each format, with data.
 make_images() {
 	local format
 
@@ -22,7 +22,7 @@ make_images() {
 	done
 }
 
-# damage FILE OFFSET BYTES: as printf takes them.
+# damage FILE OFFSET BYTES: overwrites; BYTES is a format of printf.
 damage() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
@@ -64,8 +64,8 @@ test_check_changes_nothing() {
 	done
 }
 
-# The first copy of the footer, and the first header.
-test_damage_is_found_and_mended() {
+# Damaged: the first copy of the VHD footer; the first VHDX header.
+test_damage_is_found_and_repaired() {
 	local image
 
 	make_images
@@ -93,7 +93,7 @@ test_damage_is_found_and_mended() {
 	done
 }
 
-# finds IMAGE PATTERN: check finds what the pattern says, and nothing changes.
+# finds IMAGE PATTERN: a finding matches PATTERN; the image is not changed.
 finds() {
 	local before
 
@@ -104,13 +104,13 @@ finds() {
 	equal "the image" "$before" "$(sha256_of "$1")"
 }
 
-# mends IMAGE: after a repair it is sound.
-mends() {
+# is_repaired IMAGE: --repair makes it sound.
+is_repaired() {
 	expect 0 vhdfs-img check --repair "$1"
 	expect 0 vhdfs-img check "$1"
 }
 
-# bat_of IMAGE: where its block table is.
+# bat_of IMAGE: prints the offset of its block table.
 bat_of() {
 	case $1 in
 	*.vhd) echo $((0x$(dd if="$1" bs=1 skip=528 count=8 status=none |
@@ -119,16 +119,15 @@ bat_of() {
 	esac
 }
 
-# Entries of the table: one that points past the end, of a block that held
-# nothing before, is cleared.
+# The VHD entry is of a block that was never written, so it is cleared.
 test_table_entries_past_the_end() {
 	make_images
 	damage "$scratch/d.vhd" $(($(bat_of "$scratch/d.vhd") + 16)) \
 		'\x00\x01\x00\x00'
 	finds "$scratch/d.vhd" 'd\.vhd: .* at offset [0-9]+: expected'
-	mends "$scratch/d.vhd"
+	is_repaired "$scratch/d.vhd"
 	disk-io "$scratch/d.vhd" verify 1000 3000000 1
-	# The only block, which has the data, is not guessed at.
+	# The VHDX entry is of the block with data: its offset is not guessed.
 	damage "$scratch/d.vhdx" "$(bat_of "$scratch/d.vhdx")" \
 		'\x06\x00\x00\x40\x00\x00\x00\x00'
 	finds "$scratch/d.vhdx" 'd\.vhdx: .* at offset 3145728: expected'
@@ -148,29 +147,29 @@ test_overlapping_blocks() {
 	dd if="$scratch/o.vhdx" of="$scratch/o.vhdx" bs=1 skip="$bat" \
 		seek=$((bat + 8)) count=8 conv=notrunc status=none
 	finds "$scratch/o.vhdx" 'o\.vhdx: block at offset [0-9]+: expected'
-	# Whose data it is nobody knows.
+	# The block cannot be assigned to one of the two entries.
 	expect 3 vhdfs-img check --repair "$scratch/d.vhd"
 	expect 3 vhdfs-img check --repair "$scratch/o.vhdx"
 }
 
 test_wrong_checksums() {
 	make_images
-	# The footer, of which there is a copy.
+	# The VHD footer; its copy is sound.
 	damage "$scratch/d.vhd" $(($(size_of "$scratch/d.vhd") - 512 + 64)) 'xx'
 	finds "$scratch/d.vhd" 'footer'
-	mends "$scratch/d.vhd"
+	is_repaired "$scratch/d.vhd"
 	disk-io "$scratch/d.vhd" verify 1000 3000000 1
-	# The second header, and the first region table.
+	# The second VHDX header, and the first region table.
 	damage "$scratch/d.vhdx" 131076 'xx'
 	damage "$scratch/d.vhdx" 196612 'xx'
 	finds "$scratch/d.vhdx" 'header 2 at offset 131072: expected'
 	grep -q 'region table 1 at offset 196608: expected' "$scratch/stdout"
-	mends "$scratch/d.vhdx"
+	is_repaired "$scratch/d.vhdx"
 	disk-io "$scratch/d.vhdx" verify 1000 3000000 1
 }
 
-# A block was written where the footer had been, and then the power failed.
-test_vhd_footer_that_a_crash_left_out_is_no_damage() {
+# A block was written over the footer, and then the power failed.
+test_vhd_footer_lost_in_a_crash_is_no_damage() {
 	local end before
 
 	make_images
@@ -187,7 +186,7 @@ test_vhd_footer_that_a_crash_left_out_is_no_damage() {
 	equal "the image" "$before" "$(sha256_of "$scratch/d.vhd")"
 	disk-io "$scratch/d.vhd" verify 1000 3000000 1
 	cp "$scratch/d.vhd" "$scratch/e.vhd"
-	mends "$scratch/e.vhd"
+	is_repaired "$scratch/e.vhd"
 	disk-io "$scratch/d.vhd" write 5000000 1000 2
 	for image in d.vhd e.vhd; do
 		disk-io "$scratch/$image" verify 1000 3000000 1
@@ -196,9 +195,9 @@ test_vhd_footer_that_a_crash_left_out_is_no_damage() {
 	done
 }
 
-test_damage_that_cannot_be_mended() {
+test_damage_that_cannot_be_repaired() {
 	make_images
-	# Both headers; the dynamic header's checksum.
+	# Both VHDX headers; the checksum of the VHD dynamic header.
 	damage "$scratch/d.vhdx" 65536 'xxxx'
 	damage "$scratch/d.vhdx" 131072 'xxxx'
 	damage "$scratch/d.vhd" 600 'xxxx'
@@ -214,7 +213,7 @@ test_leaked_space_is_no_damage() {
 
 	make_images
 	for image in d.vhd d.vhdx; do
-		# A block that no table names, before the footer in a VHD.
+		# A block without an entry; in a VHD it is before the footer.
 		if [ "$image" = d.vhd ]; then
 			tail -c 512 "$scratch/d.vhd" >"$scratch/footer"
 			truncate -s -512 "$scratch/d.vhd"
@@ -235,7 +234,7 @@ test_leaked_space_is_no_damage() {
 	done
 }
 
-test_parent_that_is_missing() {
+test_missing_parent_is_damage() {
 	local format
 
 	make_images
@@ -252,7 +251,7 @@ test_parent_that_is_missing() {
 	done
 }
 
-test_parent_that_was_changed() {
+test_changed_parent_is_damage() {
 	make_images
 	chmod u+w "$scratch/d.vhdx"
 	disk-io "$scratch/d.vhdx" write 0 512 7
@@ -261,7 +260,7 @@ test_parent_that_was_changed() {
 		"$scratch/stdout"
 }
 
-# As it is in the file; what is only in the writer's memory is not seen.
+# The file is checked, without the writer's memory.
 test_image_of_an_idle_writer_is_checked() {
 	local format before
 
@@ -285,7 +284,6 @@ test_image_of_an_idle_writer_is_checked() {
 	done
 }
 
-# Damage is damage, in use or not.
 test_damage_is_found_while_the_image_is_in_use() {
 	make_images
 	hold "$scratch/c.vhdx" open
@@ -295,7 +293,7 @@ test_damage_is_found_while_the_image_is_in_use() {
 	release
 }
 
-# refused IMAGE: check ends with 1 and names the program that has it open.
+# refused IMAGE: check ends with status 1 and names the process that uses it.
 refused() {
 	local status=0
 
@@ -314,15 +312,15 @@ test_image_that_is_being_written_is_refused() {
 		printf v 1<>"$scratch/c.vhdx"
 	done &
 	writer=$!
-	# On a busy machine it may be idle for the time of a check.
+	# On a busy machine the writer may be idle during a check.
 	wait_until 60 refused "$scratch/c.vhdx"
 	: >"$scratch/stop"
 	wait "$writer"
 	release
 }
 
-# The parent of an open child is in use, too.
-test_image_of_readers_is_checked() {
+# An open child keeps its parent open for reading.
+test_image_in_use_by_readers_is_checked() {
 	make_images
 	hold "$scratch/c.vhd" open
 	expect 0 vhdfs-img check "$scratch/d.vhd"
@@ -350,7 +348,7 @@ test_log_to_replay_is_no_damage() {
 	equal "sound, errors, dirty" "true 0 true" "$(jq -r \
 		'"\(.sound) \(.errors | length) \(.dirty)"' "$scratch/stdout")"
 	equal "the image" "$before" "$(sha256_of "$scratch/$image")"
-	# For reading the log counts, too: the disk is the same after.
+	# Readers replay the log in memory: the repair does not change the disk.
 	vhdfs-img convert "$scratch/$image" "$scratch/before.raw"
 	expect 0 vhdfs-img check --repair "$scratch/$image"
 	expect 0 vhdfs-img check --json "$scratch/$image"
@@ -371,7 +369,7 @@ test_samples_are_sound() {
 	done
 }
 
-test_what_is_no_image() {
+test_other_files_are_refused() {
 	echo text >"$scratch/text"
 	expect_error 1 'text: .*expected a VHD or VHDX image' \
 		vhdfs-img check "$scratch/text"
@@ -380,7 +378,7 @@ test_what_is_no_image() {
 	expect_error 1 'not a regular file' vhdfs-img check "$scratch"
 }
 
-# What is called an image and has lost its signatures, or everything.
+# The name is an image's; the signature, or all content, is lost.
 test_image_without_its_signature_is_damaged() {
 	: >"$scratch/empty.vhdx"
 	head -c 1000000 /dev/urandom >"$scratch/random.vhd"
@@ -405,7 +403,7 @@ test_repair_needs_a_file_that_can_be_written() {
 		vhdfs-img check --repair "$scratch/ro/f.vhd"
 }
 
-test_store_confines() {
+test_parent_outside_the_store_is_damage() {
 	mkdir "$scratch/s"
 	make_images
 	expect_error 1 'lies outside the store' vhdfs-img check \
@@ -416,7 +414,7 @@ test_store_confines() {
 	expect 3 vhdfs-img check --store "$scratch/s" "$scratch/s/c.vhd"
 }
 
-test_damage_without_end_is_told_briefly() {
+test_findings_beyond_1000_are_counted() {
 	vhdfs-img create --size 4G --block-size 2M "$scratch/a.vhd"
 	dd if=/dev/zero of="$scratch/a.vhd" bs=512 seek=3 count=16 \
 		conv=notrunc status=none
@@ -431,9 +429,9 @@ test_damage_without_end_is_told_briefly() {
 	equal "lines" 1 "$(wc -l <"$scratch/stdout")"
 }
 
-# A VHD child has its parent's time; a copy has another, which is no damage.  An
-# other program writes the parent: it leaves the parent its identifier.
-test_a_parent_written_after_its_child_was_made_is_warned_of() {
+# A VHD child stores the modification time of its parent.  Another time is no
+# damage.  Here another program writes the parent and keeps its identifier.
+test_parent_written_after_its_child_was_made_is_a_warning() {
 	local text='parent time stamp at offset 568: expected a parent last'
 
 	requires qemu-io
@@ -463,8 +461,8 @@ test_a_parent_written_after_its_child_was_made_is_warned_of() {
 	grep -q "^warning: .*$text" "$scratch/stdout"
 }
 
-# Windows writes no time.
-test_a_child_without_its_parents_time_is_not_warned_of() {
+# Windows stores no time.
+test_child_without_a_parent_time_has_no_warning() {
 	vhdfs-img create --size 4M "$scratch/m.vhd"
 	touch -d @946684800 "$scratch/m.vhd"
 	vhdfs-img create --parent "$scratch/m.vhd" "$scratch/c.vhd"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img convert.
+# vhdfs-img convert: copies of images and raw disks, and refused sources.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq
 
-# A raw disk with random contents, holes, written zeros and both ends in use.
+# Makes a raw disk with data at both ends, holes, and zeros that were written.
 make_raw() {
 	choose_seed
 	make_model "$scratch/m.raw" 20M
@@ -21,8 +21,8 @@ only_files() {
 		-printf '%f\n' | sort | paste -sd ' ')"
 }
 
-# From every kind to every kind, and back to raw.
-test_there_and_back() {
+# Each format and type to each other one, and back to raw.
+test_conversions_keep_the_disk() {
 	local format type
 
 	make_raw
@@ -43,7 +43,7 @@ test_there_and_back() {
 	same_disk "$scratch/b.vhd" "$scratch/m.raw"
 }
 
-test_type_and_format() {
+test_type_and_format_of_the_target() {
 	make_raw
 	vhdfs-img convert "$scratch/m.raw" "$scratch/a"
 	equal "format and type" "vhdx dynamic" \
@@ -148,7 +148,7 @@ test_block_device_is_a_source() {
 	same_disk "$scratch/a.vhdx" "$scratch/m.raw"
 }
 
-test_what_exists_is_not_overwritten() {
+test_existing_target_is_not_overwritten() {
 	make_raw
 	echo precious >"$scratch/a.vhdx"
 	expect_error 1 'a\.vhdx: exists' vhdfs-img convert "$scratch/m.raw" \
@@ -159,7 +159,7 @@ test_what_exists_is_not_overwritten() {
 	only_files a.vhdx m.raw
 }
 
-test_source_that_is_missing_or_none() {
+test_missing_or_wrong_source() {
 	expect_error 1 'a\.raw: No such file' vhdfs-img convert \
 		"$scratch/a.raw" "$scratch/b.vhdx"
 	expect_error 1 'not a regular file' vhdfs-img convert "$scratch" \
@@ -170,8 +170,8 @@ test_source_that_is_missing_or_none() {
 	only_files
 }
 
-# refused FILE WHAT COMMAND: as a source and in place, whatever its name, and
-# nothing is made of it.
+# refused FILE KIND COMMAND: FILE is refused as a source and in place,
+# under each name; the message has KIND and COMMAND; no target is made.
 refused() {
 	local name before
 
@@ -190,14 +190,14 @@ refused() {
 	rm -f "$1"*
 }
 
-# refused_signature SIGNATURE WHAT COMMAND: of a file that begins so.
+# refused_signature SIGNATURE KIND COMMAND: a file that begins with SIGNATURE.
 refused_signature() {
 	printf "$1" >"$scratch/a"
 	truncate -s 1M "$scratch/a"
 	refused "$scratch/a" "$2" "$3"
 }
 
-test_disks_of_other_programs_are_not_raw() {
+test_disks_of_other_programs_are_refused() {
 	local format
 
 	requires qemu-img
@@ -216,7 +216,7 @@ test_disks_of_other_programs_are_not_raw() {
 	refused_signature '\xfe\xef\1' "a Ghost image" "ghost -clone.* and"
 }
 
-test_packed_files_are_not_raw() {
+test_compressed_files_are_refused() {
 	requires 7zz bzip2
 	vhdfs-img create --size 1G "$scratch/b.vhdx"
 	gzip -c "$scratch/b.vhdx" >"$scratch/a"
@@ -243,8 +243,8 @@ test_packed_files_are_not_raw() {
 	refused "$scratch/a" "an Apple disk image" "qemu-img convert"
 }
 
-# A guest that writes a signature on its disk does not take its disk away.
-test_view_is_a_disk_whatever_its_guest_wrote() {
+# A guest can write the signature of any format to its disk.
+test_view_with_a_foreign_signature_is_a_disk() {
 	requires_fuse
 	mkdir "$scratch/store"
 	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
@@ -258,11 +258,11 @@ test_view_is_a_disk_whatever_its_guest_wrote() {
 		od -An -v -t x1 | tr -d ' \n')"
 }
 
-# writes_disk VIEW: in the background, all the time; $writer is the process.
+# writes_disk VIEW: writes all the time, in the background process $writer.
 writes_disk() {
 	(
 		trap 'kill "$dd"; wait "$dd"; exit' TERM
-		# Thousands of writes until each close, which flushes.
+		# Thousands of writes for each close, because a close flushes.
 		while :; do
 			dd if=/dev/urandom of="$1" bs=512 count=8192 \
 				conv=notrunc status=none &
@@ -274,8 +274,8 @@ writes_disk() {
 	at_exit "kill $writer 2>/dev/null"
 }
 
-# What a client writes meanwhile would tear the copy.
-test_view_that_is_written_is_not_copied() {
+# The copy would be torn.
+test_view_being_written_is_refused() {
 	local view=$scratch/mnt/a.vhdx.raw writer
 
 	requires_fuse
@@ -290,21 +290,21 @@ test_view_that_is_written_is_not_copied() {
 	vhdfs-img convert --force "$view" "$scratch/b.vhdx"
 	kill "$writer"
 	wait "$writer" || true
-	# The writer has closed it, which flushes; a reader alone is in no way.
+	# The writer closed it, which flushes.  A reader does not prevent a copy.
 	sync -d "$view"
 	vhdfs-img convert "$view" "$scratch/c.vhdx"
 	same_disk "$scratch/c.vhdx" "$view"
 }
 
-# tgtd holds its files open all the time; a disk at rest can be copied.
-test_view_that_is_open_and_at_rest_is_copied() {
+# tgtd keeps its files open; an idle disk can be copied.
+test_open_view_without_pending_writes_is_copied() {
 	local view=$scratch/mnt/a.vhdx.raw
 
 	requires_fuse
 	mkdir "$scratch/store"
 	vhdfs-img create --size 4M "$scratch/store/a.vhdx"
 	mount_store "$scratch/store" "$scratch/mnt"
-	# Written, and neither flushed nor closed.
+	# A write that is neither flushed nor followed by a close.
 	(
 		exec 1<>"$view"
 		printf x
@@ -319,8 +319,8 @@ test_view_that_is_open_and_at_rest_is_copied() {
 	same_disk "$scratch/b.vhdx" "$view"
 }
 
-# The kernel writes it for a loop device, and no process has it open.
-test_loop_device_that_writes_a_view_is_named() {
+# The kernel writes for a loop device: no process has the view open.
+test_message_names_the_loop_device_that_writes() {
 	local view=$scratch/mnt/a.vhdx.raw loop
 
 	requires_fuse
@@ -335,8 +335,8 @@ test_loop_device_that_writes_a_view_is_named() {
 		vhdfs-img convert "$view" "$scratch/b.vhdx"
 }
 
-# What its name calls an image is not taken for a raw disk when it is broken.
-test_broken_image_is_not_raw() {
+# A broken file with the name of an image is not copied as a raw disk.
+test_broken_image_is_refused() {
 	local name
 
 	make_raw
@@ -349,7 +349,7 @@ test_broken_image_is_not_raw() {
 	only_files m.raw
 }
 
-test_source_that_somebody_writes_to() {
+test_image_in_use_by_a_writer_is_refused() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	hold "$scratch/a.vhdx" open
 	expect_error 1 'a\.vhdx: .*in use by .*disk-io' vhdfs-img convert \
@@ -365,7 +365,7 @@ test_vhd_is_at_most_2040_gib() {
 	only_files a.raw
 }
 
-test_full_file_system_leaves_nothing() {
+test_full_file_system_leaves_no_file() {
 	requires_root
 	mkdir "$scratch/small"
 	mount -t tmpfs -o size=8M none "$scratch/small" || skip "no tmpfs"
@@ -377,13 +377,13 @@ test_full_file_system_leaves_nothing() {
 	equal "files" "" "$(ls -A "$scratch/small")"
 }
 
-# So much that it is not done before the signal comes.
+# Large enough that the signal arrives during the copy.
 slow_source() {
 	make_model "$scratch/a.raw" 4G
 	disk-io "$scratch/a.raw" write 0 314572800 1
 }
 
-test_signal_removes_what_is_unfinished() {
+test_signal_removes_the_unfinished_file() {
 	local signal status pid
 
 	slow_source
@@ -400,7 +400,7 @@ test_signal_removes_what_is_unfinished() {
 	done
 }
 
-test_no_progress_when_not_on_a_terminal() {
+test_no_progress_without_a_terminal() {
 	make_raw
 	expect 0 vhdfs-img convert "$scratch/m.raw" "$scratch/a.vhdx"
 	[ ! -s "$scratch/stdout" ] || fail "standard output"
@@ -416,7 +416,7 @@ test_progress_on_a_terminal() {
 	vhdfs-img check "$scratch/b.vhdx"
 }
 
-test_store_confines() {
+test_source_and_target_outside_the_store_are_refused() {
 	mkdir "$scratch/s"
 	make_raw
 	cp "$scratch/m.raw" "$scratch/s/in.raw"
@@ -462,7 +462,7 @@ test_in_place_pads_an_odd_size() {
 	same_disk "$scratch/a.raw" "$scratch/model"
 }
 
-test_in_place_takes_raw_files_only() {
+test_in_place_refuses_images() {
 	local format
 
 	for format in vhd vhdx; do
@@ -484,7 +484,7 @@ test_in_place_takes_raw_files_only() {
 		--in-place "$scratch/empty" "$scratch/b"
 }
 
-test_in_place_of_a_file_in_use() {
+test_in_place_refuses_a_file_in_use() {
 	make_raw
 	hold "$scratch/m.raw" open
 	expect_error 1 'm\.raw: .*in use by disk-io' vhdfs-img convert \

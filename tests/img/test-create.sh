@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img create.
+# vhdfs-img create: formats, sizes, children and their parents.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -10,13 +10,13 @@ create() {
 	vhdfs-img create "$@"
 }
 
-# Nothing is left but these files.
+# only_files NAME...: the directory has these files alone.
 only_files() {
 	equal "files" "$*" "$(find "$scratch" -type f ! -name 'std*' \
 		-printf '%f\n' | sort | paste -sd ' ')"
 }
 
-test_format_is_of_the_name() {
+test_name_selects_the_format() {
 	local pair
 
 	cd "$scratch" || exit
@@ -28,7 +28,7 @@ test_format_is_of_the_name() {
 	done
 }
 
-test_format_as_said() {
+test_option_selects_the_format() {
 	create --format vhd --size 10M "$scratch/a.vhdx"
 	equal format vhd "$(key "$scratch/a.vhdx" format)"
 	create --format vhdx --size 10M "$scratch/a.vhd"
@@ -44,7 +44,7 @@ test_dynamic_and_fixed() {
 		equal type dynamic "$(key "$scratch/d.$format" type)"
 		equal type fixed "$(key "$scratch/f.$format" type)"
 		[ "$(key "$scratch/d.$format" allocated)" -lt 8000000 ] ||
-			fail "the dynamic $format takes its whole size"
+			fail "expected a dynamic $format to be small"
 		[ "$(key "$scratch/f.$format" allocated)" -ge 20971520 ] ||
 			fail "the fixed $format takes less than its size"
 		vhdfs-img check "$scratch/d.$format"
@@ -76,7 +76,7 @@ test_sizes_and_units() {
 	done
 }
 
-test_smallest_steps_of_sizes_are_kept() {
+test_sizes_are_not_rounded() {
 	create --size 10486272 "$scratch/a.vhd"
 	equal size 10486272 "$(key "$scratch/a.vhd" virtual-size)"
 	create --size 10486272 "$scratch/a.vhdx"
@@ -90,7 +90,7 @@ test_largest_sizes() {
 	equal size 70368744177664 "$(key "$scratch/a.vhdx" virtual-size)"
 }
 
-test_sizes_that_a_format_has_not() {
+test_invalid_sizes_of_a_format() {
 	expect_error 1 '2040 GiB' vhdfs-img create --size 2041G \
 		"$scratch/a.vhd"
 	expect_error 1 '64 TiB' vhdfs-img create --size 65T \
@@ -119,7 +119,7 @@ test_block_sizes() {
 	done
 }
 
-test_block_sizes_that_a_format_has_not() {
+test_invalid_block_sizes_of_a_format() {
 	local size
 
 	for size in 512K 3M 512M 1048577; do
@@ -159,7 +159,7 @@ test_ids_differ() {
 	equal "different ids" 6 "$(sort -u "$scratch/ids" | wc -l)"
 }
 
-test_what_exists_is_not_overwritten() {
+test_existing_file_is_not_overwritten() {
 	echo precious >"$scratch/a.vhdx"
 	ln -s nowhere "$scratch/link.vhdx"
 	mkdir "$scratch/dir.vhdx"
@@ -171,13 +171,13 @@ test_what_exists_is_not_overwritten() {
 	only_files a.vhdx
 }
 
-test_directory_that_is_not_there() {
+test_missing_directory() {
 	expect_error 1 'no/a.vhdx: No such file' vhdfs-img create --size 10M \
 		"$scratch/no/a.vhdx"
 	only_files
 }
 
-test_mode_is_as_the_umask_says() {
+test_umask_is_applied() {
 	(umask 027 && create --size 10M "$scratch/a.vhdx")
 	equal mode 640 "$(stat -c %a "$scratch/a.vhdx")"
 }
@@ -222,7 +222,7 @@ test_child_is_small() {
 	done
 }
 
-test_child_has_its_parents_format() {
+test_child_has_the_format_of_its_parent() {
 	make_parent vhd
 	create --parent "$scratch/p.vhd" "$scratch/c"
 	equal format vhd "$(key "$scratch/c" format)"
@@ -234,7 +234,7 @@ test_child_has_its_parents_format() {
 	only_files c d model p.vhd
 }
 
-test_child_has_its_parents_sectors() {
+test_child_has_the_sector_size_of_its_parent() {
 	create --size 10M --sector-size 4096 "$scratch/p.vhdx"
 	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	equal "sector size" 4096 "$(key "$scratch/c.vhdx" sector-size)"
@@ -244,19 +244,19 @@ test_child_has_its_parents_sectors() {
 	only_files c.vhdx p.vhdx
 }
 
-test_child_with_a_block_size_of_its_own() {
+test_child_with_another_block_size() {
 	make_parent vhdx
 	create --block-size 1M --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	equal "block size" 1048576 "$(key "$scratch/c.vhdx" block-size)"
 	same_disk "$scratch/c.vhdx" "$scratch/model"
 }
 
-# as_guest COMMAND...: as a user who owns nothing here.
+# as_guest COMMAND...: runs it as a user without files here.
 as_guest() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
-test_parent_that_cannot_be_written_keeps_its_write_bits() {
+test_immutable_parent_keeps_its_write_bits() {
 	local parent=$scratch/p.vhdx
 
 	requires_root
@@ -278,7 +278,7 @@ test_parent_of_another_user() {
 	vhdfs-img create --size 4M "$parent"
 	as_guest vhdfs-img create --parent "$parent" "$scratch/children/a.vhdx"
 	equal "mode" 644 "$(stat -c %a "$parent")"
-	# This one the user could write, without being able to end that.
+	# The user can write this parent, but cannot change its permissions.
 	chmod 666 "$parent"
 	expect_error 1 'p\.vhdx: cannot remove its write permission.*chmod a-w .*p\.vhdx' \
 		as_guest vhdfs-img create --parent "$parent" \
@@ -286,7 +286,7 @@ test_parent_of_another_user() {
 	equal "files" a.vhdx "$(ls -A "$scratch/children")"
 }
 
-test_parent_loses_its_write_bits_and_nothing_else() {
+test_parent_loses_only_its_write_bits() {
 	local before
 
 	make_parent vhdx
@@ -301,7 +301,7 @@ test_parent_loses_its_write_bits_and_nothing_else() {
 	equal contents "$before" "$(sha256_of "$scratch/p.vhdx")"
 }
 
-test_directories_are_moved_together() {
+test_moved_store_keeps_its_chains() {
 	local format
 
 	mkdir -p "$scratch/s/masters" "$scratch/s/clients/a"
@@ -333,7 +333,7 @@ test_deep_chain() {
 	done
 }
 
-test_parent_that_is_missing_or_no_image() {
+test_missing_or_wrong_parent() {
 	echo text >"$scratch/text.vhdx"
 	expect_error 1 'p\.vhdx: No such file' vhdfs-img create \
 		--parent "$scratch/p.vhdx" "$scratch/c.vhdx"
@@ -353,7 +353,7 @@ test_parent_whose_own_parent_is_missing() {
 	only_files c.vhdx model
 }
 
-test_parent_that_somebody_writes_to() {
+test_parent_in_use_by_a_writer_is_refused() {
 	make_parent vhdx
 	hold "$scratch/p.vhdx" open
 	expect_error 1 'p\.vhdx: .*in use by .*disk-io' vhdfs-img create \
@@ -365,7 +365,7 @@ test_parent_that_somebody_writes_to() {
 	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 }
 
-test_parent_that_others_read() {
+test_parent_in_use_by_readers_is_accepted() {
 	make_parent vhdx
 	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	hold "$scratch/c.vhdx" open
@@ -373,7 +373,7 @@ test_parent_that_others_read() {
 	release
 }
 
-test_store_confines() {
+test_paths_outside_the_store_are_refused() {
 	mkdir "$scratch/s"
 	make_parent vhdx
 	expect_error 1 'lies outside the store' vhdfs-img create \
@@ -392,7 +392,7 @@ test_store_confines() {
 	same_disk "$scratch/s/c.vhdx" "$scratch/model"
 }
 
-test_store_that_is_none() {
+test_wrong_store() {
 	touch "$scratch/file"
 	expect_error 1 'file: Not a directory' vhdfs-img create \
 		--store "$scratch/file" --size 10M "$scratch/a.vhdx"

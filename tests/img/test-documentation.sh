@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a program's --help says, what its manual page says and what bash
-# completes are the same options and the same subcommands.
+# Documentation: --help, the manual page and the completion of a program have
+# the same options and the same subcommands.
 . "${0%/*}/../lib.sh"
 
-# The long options that a text on standard input names, each once.
+# Prints the long options in standard input, each once.
 long_options() {
 	grep -Eo -e '(^|[^-[:alnum:]])--[a-z][a-z-]*' | grep -Eo -e '--.*' |
 		sort -u
 }
 
-# grep that reads all of its input: who writes it must not find it closed.
+# grep that reads all of its input, so that its writer gets no SIGPIPE.
 has() {
 	grep "$@" >/dev/null
 }
 
-# The subcommands that --help lists: the first words of indented lines.
+# Prints the subcommands in --help: the first words of indented lines.
 subcommands_of() {
 	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p' | sort -u
 }
@@ -38,8 +38,8 @@ page_of() {
 	done
 }
 
-# The completion script of vhdfs has a list; the other programs complete
-# themselves.
+# The completion script of vhdfs has a list of options; the other programs
+# print their candidates.
 completion_of() {
 	local command
 
@@ -76,7 +76,7 @@ same_subcommands() {
 	done
 }
 
-# complete_line PROGRAM WORD...: what bash offers for the last of the words.
+# complete_line PROGRAM WORD...: prints bash's candidates for the last word.
 complete_line() {
 	bash -c '
 		. "$1"
@@ -111,7 +111,7 @@ test_tgt_glue_subcommands() {
 	same_subcommands tgt-glue
 }
 
-# What follows -o.
+# Values of -o.
 test_vhdfs_mount_options() {
 	local option
 
@@ -143,8 +143,7 @@ test_vhdfs_short_options() {
 	done <"$scratch/help"
 }
 
-# Of each subcommand: the same options in --help and when completed.
-test_options_of_each_subcommand() {
+test_help_and_completion_of_each_subcommand_are_equal() {
 	local program command
 
 	for program in vhdfs-img tgt-glue; do
@@ -160,8 +159,7 @@ test_options_of_each_subcommand() {
 	done
 }
 
-# Each option that --help names is taken: it is not called unknown.
-test_vhdfs_img_takes_its_options() {
+test_vhdfs_img_accepts_the_options_in_its_help() {
 	local command option
 
 	for command in $(subcommands_of vhdfs-img); do
@@ -174,7 +172,7 @@ test_vhdfs_img_takes_its_options() {
 	done
 }
 
-# The parameters of nbdkit's plugin; nbdkit itself needs not be there.
+# Parameters of the nbdkit plugin; nbdkit itself is not needed.
 test_nbdkit_parameters() {
 	sed -n '/settings_help\[\] =/,/";$/s/^\t"\[*\([a-z]*=\).*/\1/p' \
 		"$top_srcdir/vhdfs/nbdkit/settings.c" >"$scratch/help"
@@ -185,8 +183,7 @@ test_nbdkit_parameters() {
 		fail "the manual page (+) differs from --help (-)"
 }
 
-# Each is taken, and nbdkit shows the text.
-test_nbdkit_plugin_takes_its_parameters() {
+test_nbdkit_plugin_accepts_and_shows_its_parameters() {
 	local plugin=$top_builddir/vhdfs/nbdkit/nbdkit-vhdfs-plugin.so key
 
 	requires nbdkit
@@ -240,7 +237,7 @@ test_clients_are_completed() {
 		fleet.conf apply --force p)"
 }
 
-# A program is completed by itself, wherever it is installed.
+# The script asks the program on the command line, wherever it is installed.
 test_program_outside_of_path_is_completed() {
 	equal "commands" "map" "$(PATH=/usr/bin:/bin complete_line \
 		"$(command -v vhdfs-img)" m)"
@@ -267,7 +264,6 @@ test_manual_pages_have_no_warnings() {
 	done
 }
 
-# Every manual page has these, in this order.
 test_manual_pages_have_the_usual_sections() {
 	local page
 
@@ -279,7 +275,7 @@ test_manual_pages_have_the_usual_sections() {
 	done
 }
 
-test_help_as_a_word_after_a_command() {
+test_word_help_after_a_command() {
 	local program command
 
 	cd "$scratch"
@@ -293,8 +289,8 @@ test_help_as_a_word_after_a_command() {
 	done
 }
 
-# There the word is an operand.
-test_help_that_is_a_file_or_a_client() {
+# In these cases the word is an operand.
+test_file_or_client_named_help() {
 	cd "$scratch"
 	vhdfs-img create --format vhd --size 4M help
 	[[ $(vhdfs-img info help) == *[Ff]ormat*vhd* ]] ||

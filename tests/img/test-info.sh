@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img info.
+# vhdfs-img info: its keys and values, of images, chains and broken files.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -9,14 +9,14 @@ requires jq
 KEYS="file format type virtual-size allocated block-size sector-size \
 physical-sector-size id parent parent-id depth in-use dirty"
 
-# Three images, each the next one's parent: 0, 1, 2.
+# Makes the images 0, 1 and 2: each is the parent of the next.
 make_chain() {
 	vhdfs-img create --size 10M "$scratch/0.$1"
 	vhdfs-img create --parent "$scratch/0.$1" "$scratch/1.$1"
 	vhdfs-img create --parent "$scratch/1.$1" "$scratch/2.$1"
 }
 
-test_keys_are_exactly_these() {
+test_keys() {
 	local format
 
 	for format in vhd vhdx; do
@@ -58,12 +58,12 @@ test_values() {
 	done
 }
 
-test_block_size_is_null_where_there_are_no_blocks() {
+test_block_size_of_an_image_without_blocks_is_null() {
 	vhdfs-img create --fixed --size 10M "$scratch/a.vhd"
 	equal block-size null "$(key "$scratch/a.vhd" block-size)"
 }
 
-test_chain_from_the_leaf_up() {
+test_chain_begins_with_the_leaf() {
 	local format
 
 	for format in vhd vhdx; do
@@ -90,7 +90,7 @@ test_chain_of_one() {
 		jq length)"
 }
 
-test_words_have_the_same_keys() {
+test_words_and_json_have_the_same_keys() {
 	make_chain vhdx
 	equal keys "$KEYS" "$(vhdfs-img info "$scratch/2.vhdx" |
 		sed 's/:.*//' | paste -sd ' ')"
@@ -111,7 +111,7 @@ test_in_use_by_a_writer_and_by_readers() {
 	equal in-use false "$(key "$scratch/2.vhdx" in-use)"
 }
 
-test_looking_changes_nothing() {
+test_info_does_not_change_the_image() {
 	local format before
 
 	for format in vhd vhdx; do
@@ -122,7 +122,7 @@ test_looking_changes_nothing() {
 	done
 }
 
-test_dirty_log_is_seen_and_left() {
+test_dirty_log_is_reported_and_not_replayed() {
 	local image=iotest-dirtylog-10G-4M.vhdx before
 
 	unpack_sample "$image"
@@ -151,7 +151,7 @@ test_samples_of_other_software() {
 	equal type fixed "$(key "$scratch/ntfs-fixed.vhd" type)"
 }
 
-test_what_is_no_image() {
+test_other_files_are_refused() {
 	echo text >"$scratch/text"
 	: >"$scratch/empty.vhdx"
 	expect_error 1 'text: .*expected a VHD or VHDX image' \
@@ -162,7 +162,7 @@ test_what_is_no_image() {
 	expect_error 1 'not a regular file' vhdfs-img info "$scratch"
 }
 
-test_missing_parent_is_one_line() {
+test_missing_parent_is_an_error() {
 	make_chain vhd
 	rm "$scratch/0.vhd"
 	expect_error 1 '1\.vhd: its parent .*0\.vhd is missing' \
@@ -171,7 +171,7 @@ test_missing_parent_is_one_line() {
 		vhdfs-img info --chain "$scratch/2.vhd"
 }
 
-test_parent_of_another_identity() {
+test_parent_with_another_identifier_is_an_error() {
 	local format
 
 	for format in vhd vhdx; do
@@ -183,7 +183,7 @@ test_parent_of_another_identity() {
 	done
 }
 
-test_parent_that_was_written_to() {
+test_parent_that_was_written_is_an_error() {
 	make_chain vhdx
 	chmod u+w "$scratch/0.vhdx"
 	disk-io "$scratch/0.vhdx" open
@@ -194,10 +194,10 @@ test_parent_that_was_written_to() {
 		vhdfs-img info "$scratch/2.vhdx"
 }
 
-test_cycle() {
+test_cycle_is_an_error() {
 	vhdfs-img create --size 10M "$scratch/a.vhd"
 	vhdfs-img create --parent "$scratch/a.vhd" "$scratch/b.vhd"
-	# A copy of the child in its parent's place, and with its identifier.
+	# A copy of the child, under the name and identifier of its parent.
 	disk-io "$scratch/b.vhd" open
 	cp "$scratch/b.vhd" "$scratch/a.vhd.new"
 	mv "$scratch/a.vhd.new" "$scratch/a.vhd"
@@ -205,12 +205,12 @@ test_cycle() {
 	equal "lines of error" 1 "$(wc -l <"$scratch/stderr")"
 }
 
-test_store_confines() {
+test_parents_outside_the_store_are_missing() {
 	mkdir -p "$scratch/s/sub"
 	make_chain vhdx
 	cp "$scratch"/[12].vhdx "$scratch/s/"
 	mv "$scratch/s/1.vhdx" "$scratch/s/2.vhdx" "$scratch/s/sub"
-	# The parent's parent lies outside, as the child names it.
+	# The parent names its own parent, which is outside.
 	ln -s ../../0.vhdx "$scratch/s/sub/0.vhdx"
 	vhdfs-img info "$scratch/s/sub/2.vhdx" >/dev/null
 	expect_error 1 'outside|missing' vhdfs-img info --store "$scratch/s" \
@@ -224,7 +224,7 @@ test_store_confines() {
 	equal parent "$(realpath sub/1.vhdx)" "$(jq -r .parent "$scratch/json")"
 }
 
-test_names_that_are_not_utf8() {
+test_names_that_are_not_utf_8() {
 	local name=$'a\xff\n.vhdx'
 
 	cd "$scratch" || exit
@@ -234,7 +234,7 @@ test_names_that_are_not_utf8() {
 	expect_error 1 'No such file' vhdfs-img info "$name"
 }
 
-# Two directories: the parent is not where the child says.
+# Makes a child whose parent was moved to another directory.
 parent_elsewhere() {
 	mkdir "$scratch/s" "$scratch/a,b" "$scratch/empty"
 	vhdfs-img create --size 4M "$scratch/s/base.$1"
@@ -244,7 +244,7 @@ parent_elsewhere() {
 	mv "$scratch/s/base.$1" "$scratch/a,b/"
 }
 
-test_parents_in_further_directories() {
+test_option_parents_finds_a_moved_parent() {
 	local format more
 
 	for format in vhd vhdx; do
@@ -271,8 +271,8 @@ test_parents_in_further_directories() {
 	done
 }
 
-# Accents in one code point and in two, capital letters beyond ASCII.
-test_parent_names_as_ntfs_compares_them() {
+# Accents as one code point and as two; capital letters beyond ASCII.
+test_parent_names_compare_as_in_ntfs() {
 	local format
 
 	for format in vhd vhdx; do

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img map.
+# vhdfs-img map: its extents are the disk.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -10,7 +10,7 @@ map() {
 	vhdfs-img map --json "$@" >"$scratch/map"
 }
 
-# The extents follow each other from 0 to the end, and neighbours differ.
+# The extents are adjacent, cover the whole disk, and cannot be joined.
 check_map() {
 	equal "sum of lengths" "$2" "$(jq 'map(.length) | add' "$scratch/map")"
 	equal "each starts where the last one ends" true "$(jq '
@@ -29,7 +29,7 @@ check_map() {
 		"$scratch/map")"
 }
 
-# What the map says is at an offset of a file, or zero, is the disk's.
+# The bytes at the offsets in the map, and its zeros, are the disk.
 check_contents() {
 	local files=("${@:2}") start length depth data offset
 
@@ -68,7 +68,7 @@ test_map_of_a_random_chain() {
 	done
 }
 
-test_empty_disk_is_one_zero_that_nobody_holds() {
+test_empty_disk_is_one_extent_without_an_image() {
 	local image
 
 	for image in a.vhd a.vhdx; do
@@ -78,7 +78,7 @@ test_empty_disk_is_one_zero_that_nobody_holds() {
 	done
 }
 
-test_depth_says_who_holds_it() {
+test_depth_is_the_image_in_the_chain() {
 	local format
 
 	for format in vhd vhdx; do
@@ -96,7 +96,7 @@ test_depth_says_who_holds_it() {
 	done
 }
 
-test_zeros_over_a_parents_data_are_the_childs() {
+test_zeros_over_the_data_of_a_parent_are_of_the_child() {
 	vhdfs-img create --size 40M --block-size 1M "$scratch/0.vhdx"
 	disk-io "$scratch/0.vhdx" write 0 4194304 1
 	vhdfs-img create --parent "$scratch/0.vhdx" --block-size 1M \
@@ -117,7 +117,7 @@ test_words() {
 	grep -Eq "^ +[0-9]+ +[0-9]+ +- zero +- +-$" "$scratch/stdout"
 }
 
-test_in_use_is_said_and_the_map_printed() {
+test_image_in_use_is_noted_and_mapped() {
 	vhdfs-img create --size 20M "$scratch/0.vhdx"
 	hold "$scratch/0.vhdx" open
 	expect 0 vhdfs-img map --json "$scratch/0.vhdx"
@@ -129,14 +129,14 @@ test_in_use_is_said_and_the_map_printed() {
 	[ ! -s "$scratch/stderr" ] || fail "still in use"
 }
 
-test_largest_disk_takes_little_time_and_memory() {
+test_largest_disk_needs_little_time_and_memory() {
 	vhdfs-img create --size 64T "$scratch/0.vhdx"
 	disk-io "$scratch/0.vhdx" write 30000000000000 10000000 1
 	timeout "$hang_seconds" vhdfs-img map --json "$scratch/0.vhdx" >"$scratch/map"
 	check_map "$scratch/0.vhdx" 70368744177664
 }
 
-test_what_is_no_image() {
+test_other_files_are_refused() {
 	echo text >"$scratch/text"
 	expect_error 1 'text: .*expected a VHD or VHDX image' \
 		vhdfs-img map "$scratch/text"
@@ -145,7 +145,7 @@ test_what_is_no_image() {
 	expect_error 1 'no: No such file' vhdfs-img map "$scratch/no"
 }
 
-test_store_confines() {
+test_image_outside_the_store_is_refused() {
 	mkdir "$scratch/s"
 	vhdfs-img create --size 10M "$scratch/0.vhdx"
 	expect_error 1 'lies outside the store' vhdfs-img map \

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img beside a mounted vhdfs, which holds the images that it has open.
+# vhdfs-img on images that a mount has open and locked.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/mount/common.sh"
 
 requires jq
 
-# A child whose view is open for writing, as tgtd has it, with something
-# written and not flushed.
+# Opens the view of a child for writing, as tgtd does, and writes without a
+# flush.
 open_view() {
 	requires_fuse
 	mkdir "$scratch/s"
@@ -26,7 +26,7 @@ close_view() {
 	rm -rf "$scratch/s"
 }
 
-test_info_works_and_says_in_use() {
+test_info_reports_in_use() {
 	local format
 
 	for format in vhd vhdx; do
@@ -41,7 +41,7 @@ test_info_works_and_says_in_use() {
 	done
 }
 
-test_map_works_and_says_in_use() {
+test_map_notes_in_use() {
 	local format
 
 	for format in vhd vhdx; do
@@ -54,8 +54,8 @@ test_map_works_and_says_in_use() {
 	done
 }
 
-# Each close flushes: no other process may have it open.
-test_check_refuses_what_is_not_flushed() {
+# Every close flushes, so no other process may open the view.
+test_check_refuses_unflushed_changes() {
 	local format
 
 	for format in vhd vhdx; do
@@ -71,7 +71,7 @@ test_check_refuses_what_is_not_flushed() {
 	done
 }
 
-test_check_looks_at_what_is_open_and_flushed() {
+test_check_accepts_an_open_image_that_is_flushed() {
 	local format
 
 	for format in vhd vhdx; do
@@ -100,7 +100,7 @@ test_child_of_a_mounted_parent() {
 	done
 }
 
-# An unfinished file does not show, and never a half-made image.
+# The mount shows neither the temporary file nor an incomplete image.
 test_convert_into_a_mounted_store() {
 	local names pid
 

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Images with random bytes changed in their tables: every subcommand ends with
-# one of its exit statuses, says why in one line where it fails, and never
-# crashes or hangs; looking changes nothing; what --repair calls sound is
-# sound, and can be read.
+# Images with random changes in their structures: every subcommand ends with one
+# of its exit codes, prints one line if it fails, and never crashes or hangs.
+# Commands that read do not change the image.  An image that --repair reports as
+# sound is sound and can be read.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 ROUNDS=${VHDFS_ROUNDS:-12}
 
-# Where an image's structures are: offsets and lengths.
+# Prints the offsets and lengths of the structures of an image.
 structures() {
 	case $1 in
 	*.vhd)
@@ -24,7 +24,7 @@ structures() {
 	esac
 }
 
-# Changes one to four bytes of its structures.
+# Changes one to four bytes in the structures of an image.
 mutate() {
 	local places n at off byte
 
@@ -35,7 +35,7 @@ mutate() {
 		at=$random
 		random_below "${places[2 * at + 1]}"
 		off=$((places[2 * at] + random))
-		# Zeros and ones are the most telling.
+		# All bits 0 or 1 reveal the most defects.
 		random_below 4
 		case $random in
 		0) byte=00 ;;
@@ -49,7 +49,7 @@ mutate() {
 	done
 }
 
-# try STATUSES COMMAND...: it ends with one of these.
+# try STATUSES COMMAND...: COMMAND ends with one of these exit codes.
 try() {
 	local allowed=$1 status=0
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img convert with an NBD URI as SOURCE.
+# vhdfs-img convert with an NBD URI as SOURCE: reads, errors and signals.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -8,13 +8,14 @@ requires jq nbdkit qemu-nbd qemu-img
 [[ $(vhdfs-img convert nbd://127.0.0.1:1/ /nowhere/a 2>&1) != *"no libnbd"* ]] ||
 	skip "this build has no libnbd"
 
-# The URI of the server on socket NAME; $2 is the export, percent-encoded.
+# uri NAME [EXPORT]: prints the URI of the server on socket NAME; EXPORT is
+# percent-encoded.
 uri() {
 	echo "nbd+unix:///${2:-}?socket=$scratch/$1"
 }
 
-# serve NAME COMMAND...: a server in the foreground, on socket $scratch/NAME.
-# Its process is $server, its messages are in NAME.log.
+# serve NAME COMMAND...: starts COMMAND, a server that listens on socket
+# $scratch/NAME.  Its process is $server, its messages are in NAME.log.
 serve() {
 	local name=$1
 
@@ -45,15 +46,15 @@ nothing_is_left() {
 	equal "files of the target" "" "$(find "$scratch" -name '*out.vhdx*')"
 }
 
-# The pieces of 64 KiB of the disk, numbered, for which IMAGE holds data.
+# Prints the numbers of the pieces of 64 KiB that IMAGE stores.
 data_of() {
 	vhdfs-img map --json "$1" | jq -c '[.[] | select(.data) |
 		range(.start / 65536 | floor;
 			(.start + .length - 1) / 65536 + 1 | floor)] | unique'
 }
 
-# same_as_of_raw OUT: it holds the model, and data where an image that is made
-# of the model does.
+# same_as_of_raw OUT: OUT reads as the model, and stores the same pieces as an
+# image that was converted from the model.
 same_as_of_raw() {
 	same_disk "$1" "$scratch/m.raw"
 	vhdfs-img convert --format vhdx "$scratch/m.raw" "$scratch/raw.vhdx"
@@ -61,7 +62,7 @@ same_as_of_raw() {
 	rm "$scratch/raw.vhdx"
 }
 
-test_disks_of_other_programs_come_in() {
+test_disks_of_other_programs_are_converted() {
 	local format
 
 	make_raw
@@ -120,7 +121,7 @@ test_sparse_tebibyte_is_quick_and_small() {
 	done | od -An -v -t x1 | tr -d ' \n')"
 }
 
-# reads_of LOG: offset and length of each read that the server saw, decimal.
+# reads_of LOG: prints offset and length of each read in the server's log.
 reads_of() {
 	sed -n 's/.* Read id=[0-9]* offset=\(0x[0-9a-f]*\) count=\(0x[0-9a-f]*\) .*/\1 \2/p' \
 		"$1" | while read -r off len; do
@@ -139,8 +140,8 @@ test_zeros_are_not_read() {
 33554432 131072" "$(reads_of "$scratch/requests")"
 }
 
-# Without block status, by itself and because there are no structured replies.
-test_server_that_does_not_tell_zeros() {
+# No block status: alone, and because structured replies are disabled.
+test_server_without_block_status_is_read_whole() {
 	local i=0 options
 
 	make_raw
@@ -152,8 +153,7 @@ test_server_that_does_not_tell_zeros() {
 	done
 }
 
-# It answers block status with an error: it is read.
-test_server_that_fails_to_tell_zeros() {
+test_server_that_fails_block_status_is_read_whole() {
 	make_raw
 	serve_nbdkit s --filter=error file "$scratch/m.raw" \
 		error-extents-rate=100%
@@ -161,7 +161,7 @@ test_server_that_fails_to_tell_zeros() {
 	same_as_of_raw "$scratch/out.vhdx"
 }
 
-test_block_sizes_of_the_server_are_kept() {
+test_requests_have_the_block_sizes_of_the_server() {
 	local off len
 
 	make_raw
@@ -217,7 +217,7 @@ test_names_of_exports() {
 	same_disk "$scratch/c.vhdx" "$scratch/m.raw"
 }
 
-test_server_that_is_not_there() {
+test_missing_server() {
 	expect_error 1 'nbd://127.0.0.1:1/lab: NBD server: .*refused; start the server' \
 		vhdfs-img convert nbd://127.0.0.1:1/lab "$scratch/out.vhdx"
 	expect_error 1 'socket=.*none: NBD server: .*No such file.*; start the server' \
@@ -231,7 +231,7 @@ test_server_that_is_not_there() {
 	nothing_is_left
 }
 
-test_uri_that_is_none() {
+test_invalid_uri() {
 	local uri
 
 	for uri in nbd+unix:/// nbd+foo://x/ 'nbd://[zz/x' 'nbd://h/a b'; do
@@ -282,7 +282,7 @@ test_tls() {
 	nothing_is_left
 }
 
-# Of 64 MiB the third quarter cannot be read.
+# Of 64 MiB, the third quarter cannot be read.
 test_read_error_of_the_server() {
 	truncate -s 64M "$scratch/m.raw"
 	disk-io "$scratch/m.raw" write 0 - 1
@@ -295,23 +295,23 @@ test_read_error_of_the_server() {
 	nothing_is_left
 }
 
-# libnbd says that such a read succeeded.
-test_server_that_sends_less_than_it_was_asked_for() {
+# libnbd reports success of such a read.
+test_short_answer_is_a_protocol_error() {
 	serve s nbd-short "$scratch/s" 16777216 4194304
 	expect_error 1 'socket=.*: read of [0-9]+ bytes at offset [0-9]+: Protocol error; the NBD server sent less data' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	nothing_is_left
 }
 
-test_size_that_no_disk_has_is_refused() {
+test_export_size_of_2_63_is_refused() {
 	serve s nbd-short "$scratch/s" 0xfffffffffffff000 4096
 	expect_error 1 'export size: expected less than 2\^63 bytes, found more' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	nothing_is_left
 }
 
-# convert_slowly: in the background, of a server that takes seconds; waits until
-# it has begun to write; it is $client.
+# convert_slowly: converts in the background process $client, from a slow
+# server; returns when the target has its first data.
 convert_slowly() {
 	truncate -s 64M "$scratch/m.raw"
 	disk-io "$scratch/m.raw" write 0 - 1
@@ -355,7 +355,7 @@ has_socket() {
 	find "/proc/$1/fd" -lname 'socket:*' | grep -q .
 }
 
-# It takes the connection, and says nothing.
+# The server accepts the connection and sends nothing.
 test_signal_before_the_server_answers() {
 	local status=0 client
 
@@ -382,7 +382,7 @@ test_progress_on_a_terminal() {
 	grep -q ' %' "$scratch/typescript" || fail "no progress is shown"
 }
 
-# The server was started for the file instead of the disk in it.
+# The server exports the file instead of the disk in the file.
 test_containers_and_images_are_refused() {
 	local format
 
@@ -399,7 +399,7 @@ test_containers_and_images_are_refused() {
 	nothing_is_left
 }
 
-test_where_a_uri_has_no_place() {
+test_uri_as_another_operand_is_refused() {
 	make_raw
 	expect_error 2 'TARGET: expected a file, found an NBD URI; only SOURCE' \
 		vhdfs-img convert "$scratch/m.raw" nbd://127.0.0.1:1/out
@@ -408,7 +408,7 @@ test_where_a_uri_has_no_place() {
 	expect_error 1 "nbd://.*: lies outside the store $scratch" \
 		vhdfs-img convert --store "$scratch" nbd://127.0.0.1:1/x \
 		"$scratch/out.vhdx"
-	# These are files.
+	# These names are files.
 	mkdir -p "$scratch/nbd:/a"
 	cp "$scratch/m.raw" "$scratch/nbd:/a/b"
 	cd "$scratch"
@@ -417,7 +417,7 @@ test_where_a_uri_has_no_place() {
 	same_disk d.vhdx m.raw
 }
 
-test_target_that_exists() {
+test_existing_target_is_refused() {
 	make_raw
 	serve_nbdkit s file "$scratch/m.raw"
 	echo precious >"$scratch/a.vhdx"

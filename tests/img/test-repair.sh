@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img check --repair: what must not be lost by it, and what a guest may
-# write that looks like an image.
+# vhdfs-img check --repair: it loses no data, and does not interpret the guest's
+# data as structures of an image.
 . "${0%/*}/../lib.sh"
 
 PATH=$top_builddir/tests/tools:$PATH
 
-# byte_of FILE OFFSET, and damage FILE OFFSET BYTES
+# byte_of FILE OFFSET prints a byte; damage FILE OFFSET BYTES overwrites.
 byte_of() {
 	dd if="$1" bs=1 skip="$2" count=1 status=none | od -An -tu1 | tr -d ' '
 }
@@ -16,8 +16,8 @@ damage() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# A VHDX child of 1 MiB blocks, its first two blocks written, over a parent
-# with other data.  Windows' layout: the BAT is at 3 MiB, blocks from 4 MiB.
+# Makes a VHDX child with blocks of 1 MiB, of which the first two are written,
+# of a parent with other data.  The BAT is at 3 MiB, blocks begin at 4 MiB.
 make_child() {
 	cd "$scratch"
 	vhdfs-img create --size 8M --block-size 1M m.vhdx
@@ -26,29 +26,29 @@ make_child() {
 	disk-io c.vhdx write 0 2097152 2
 }
 
-# As in a file that was truncated: the two cannot be told apart.
+# It cannot be distinguished from an entry of a truncated file.
 test_entry_past_the_end_of_a_vhdx_is_kept() {
 	make_child
-	# Bit 40: the block is said to be past the end.
+	# Bit 40 of the offset: past the end of the file.
 	damage c.vhdx $((3145728 + 5)) '\001'
 	cp c.vhdx before.vhdx
 	expect 3 vhdfs-img check --repair c.vhdx
 	cmp before.vhdx c.vhdx || fail "expected no byte to be changed"
 }
 
-test_space_of_a_lost_vhd_entry_is_kept() {
+test_block_without_its_vhd_entry_is_kept() {
 	cd "$scratch"
 	vhdfs-img create --size 8M m.vhd
 	disk-io m.vhd write 0 6291456 1
 	cp m.vhd before.vhd
-	# The last of three blocks is said to be past the end.
+	# The entry of the last of three blocks points past the end.
 	damage m.vhd $((1536 + 8)) '\x7f\xff\xff\xff'
 	expect 0 vhdfs-img check --repair m.vhd
 	cmp -n $((6 << 20)) -i $((8192)) before.vhd m.vhd ||
-		fail "expected all blocks to be what they were"
+		fail "expected all blocks to be unchanged"
 }
 
-test_overlap_keeps_all_space() {
+test_overlapping_blocks_are_all_kept() {
 	cd "$scratch"
 	vhdfs-img create --size 8M m.vhd
 	disk-io m.vhd write 0 6291456 1
@@ -59,9 +59,9 @@ test_overlap_keeps_all_space() {
 	cmp before.vhd m.vhd || fail "expected no byte to be changed"
 }
 
-test_trimmed_block_with_a_bad_place_goes_on_hiding_the_parent() {
+test_trimmed_block_with_a_bad_offset_hides_the_parent() {
 	make_child
-	# State 3, unmapped, with a place past the end.
+	# State 3 (unmapped), with an offset past the end.
 	damage c.vhdx 3145728 '\003\000\000\000\000\001\000\000'
 	expect 0 vhdfs-img check --repair c.vhdx
 	equal "state" 3 "$(byte_of c.vhdx 3145728)"
@@ -69,27 +69,27 @@ test_trimmed_block_with_a_bad_place_goes_on_hiding_the_parent() {
 		"$(vhdfs-img convert c.vhdx c.raw && byte_of c.raw 0)"
 }
 
-test_place_of_a_block_that_is_not_stored_is_found() {
+test_offset_of_a_block_without_data_is_cleared() {
 	cd "$scratch"
 	vhdfs-img create --size 8M --block-size 1M z.vhdx
-	# State 2, zero, at 4 MiB: Hyper-V refuses it.
+	# State 2 (zero) with the offset 4 MiB: Hyper-V refuses it.
 	damage z.vhdx 3145728 '\002\000\100\000\000\000\000\000'
 	expect 3 vhdfs-img check z.vhdx
 	expect 0 vhdfs-img check --repair z.vhdx
 	expect 0 vhdfs-img check z.vhdx
 }
 
-test_repair_leaves_both_headers_current() {
+test_repair_writes_both_headers() {
 	cd "$scratch"
 	vhdfs-img create --size 8M h.vhdx
 	damage h.vhdx 65540 'xxxx'
 	expect 0 vhdfs-img check --repair h.vhdx
-	# All but checksum and sequence number: the guids above all.
+	# Equal except checksum and sequence number.
 	cmp -n 4080 -i $((65536 + 16)):$((131072 + 16)) h.vhdx h.vhdx ||
 		fail "expected both headers to be the same"
 }
 
-test_guest_cannot_make_another_format_of_a_fixed_vhd() {
+test_vhdx_signature_in_a_fixed_vhd_is_ignored() {
 	cd "$scratch"
 	vhdfs-img create --size 8M secret.vhdx
 	vhdfs-img create --parent secret.vhdx inner.vhdx
@@ -101,15 +101,15 @@ test_guest_cannot_make_another_format_of_a_fixed_vhd() {
 	expect 0 vhdfs-img check guest.vhd
 	vhdfs-img convert guest.vhd out.raw
 	cmp -n "$(size_of inner.vhdx)" out.raw inner.vhdx ||
-		fail "expected what the guest wrote"
+		fail "expected the data of the guest"
 }
 
-test_guests_disk_in_a_disk_is_no_footer_copy() {
+test_footer_in_the_guests_data_is_ignored() {
 	cd "$scratch"
 	vhdfs-img create --size 8M --fixed f.vhd
 	vhdfs-img create --size 2M d.vhd
 	disk-io f.vhd load 0 d.vhd write 4000000 3000000 9
-	# One bad byte in the cookie of the footer.
+	# One wrong byte in the cookie of the footer.
 	damage f.vhd $((8 << 20)) 'X'
 	cp f.vhd before.vhd
 	vhdfs-img check --repair f.vhd >out 2>&1 || true
@@ -117,7 +117,7 @@ test_guests_disk_in_a_disk_is_no_footer_copy() {
 	cmp -n $((8 << 20)) before.vhd f.vhd || fail "expected the guest's data"
 }
 
-test_overlap_is_found_before_anything_is_written() {
+test_overlap_is_found_before_the_first_write() {
 	cd "$scratch"
 	vhdfs-img create --size 8M --block-size 1M o.vhdx
 	disk-io o.vhdx write 0 2097152 1
@@ -128,7 +128,7 @@ test_overlap_is_found_before_anything_is_written() {
 	cmp before.vhdx o.vhdx || fail "expected no byte to be changed"
 }
 
-test_parent_that_cannot_be_named_is_refused() {
+test_parent_path_that_cannot_be_encoded_is_refused() {
 	cd "$scratch"
 	for e in vhd vhdx; do
 		vhdfs-img create --size 8M "a\\b.$e"

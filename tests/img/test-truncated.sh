@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Truncated images: a copy that stopped early is told by every program, and
-# nothing is made of it that looks whole.  What a crash leaves is none, see
+# Truncated images: every program reports an incomplete copy, and makes no image
+# of it that looks complete.  The result of a crash is not truncated: see
 # tests/crash.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires jq
 
-# cut_to IMAGE SIZE: the image's first SIZE bytes, as $scratch/cut.ENDING.
+# cut_to IMAGE SIZE: copies the first SIZE bytes to $cut, $scratch/cut.ENDING.
 cut_to() {
 	cut=$scratch/cut.${1##*.}
 	rm -f "$cut"
@@ -16,11 +16,11 @@ cut_to() {
 	truncate -s "$2" "$cut"
 }
 
-# is_told: check, info and convert tell that $cut was truncated.
-is_told() {
+# is_reported: check, info and convert report that $cut is truncated.
+is_reported() {
 	expect 3 vhdfs-img check "$cut"
 	grep -q 'truncated' "$scratch/stdout" ||
-		fail "expected words: $(cat "$scratch/stdout")"
+		fail "expected 'truncated': $(cat "$scratch/stdout")"
 	expect_error 1 "cut\.${cut##*.}: .*truncated; copy it again" \
 		vhdfs-img info "$cut"
 	expect_error 1 'truncated; copy it again' \
@@ -28,7 +28,7 @@ is_told() {
 	[ ! -e "$scratch/out.raw" ] || fail "expected no target"
 }
 
-# stays_damaged: a repair neither mends nor changes it.
+# stays_damaged: --repair does not change $cut.
 stays_damaged() {
 	local before
 
@@ -37,7 +37,7 @@ stays_damaged() {
 	equal "the image" "$before" "$(sha256_of "$cut")"
 }
 
-# An image of each kind of blocks, whose last block is data.
+# Makes a dynamic image and a child in each format, with data in the last block.
 make_images() {
 	local format
 
@@ -50,7 +50,7 @@ make_images() {
 	done
 }
 
-test_copy_that_stopped_inside_the_last_block() {
+test_file_that_ends_inside_the_last_block() {
 	local image size
 
 	make_images
@@ -58,7 +58,7 @@ test_copy_that_stopped_inside_the_last_block() {
 		size=$(size_of "$scratch/$image")
 		for lost in 8192 1000000 2000000; do
 			cut_to "$scratch/$image" $((size - lost))
-			is_told
+			is_reported
 			stays_damaged
 		done
 	done
@@ -79,7 +79,7 @@ test_fixed_image() {
 	done
 }
 
-test_no_child_is_made_of_a_truncated_parent() {
+test_child_of_a_truncated_parent_is_not_made() {
 	local format
 
 	make_images
@@ -93,7 +93,7 @@ test_no_child_is_made_of_a_truncated_parent() {
 	done
 }
 
-test_truncated_parent_breaks_its_children() {
+test_child_of_a_truncated_parent_is_damaged() {
 	local format
 
 	make_images
@@ -108,8 +108,8 @@ test_truncated_parent_breaks_its_children() {
 	done
 }
 
-# Windows' images, cut at places all over them: behind the tables and before.
-test_samples_that_were_cut_anywhere() {
+# Images of Windows, cut at offsets before, in and after the tables.
+test_truncated_samples() {
 	local name size at step
 
 	for name in fat-parent.vhdx fat-differential.vhdx ntfs-dynamic.vhdx \
@@ -129,18 +129,18 @@ test_samples_that_were_cut_anywhere() {
 	done
 }
 
-# Where only the footer is missing nothing of the disk is lost.
-test_vhd_that_lacks_only_its_footer_is_mended() {
+# Without its footer only, a VHD has lost no data.
+test_vhd_without_its_footer_is_repaired() {
 	make_images
 	cut_to "$scratch/d.vhd" $(($(size_of "$scratch/d.vhd") - 512))
-	is_told
+	is_reported
 	expect 0 vhdfs-img check --repair "$cut"
 	expect 0 vhdfs-img check "$cut"
 	disk-io "$cut" verify 0 5000000 1
 }
 
-# QEMU before 4.2 ended a fixed image where the disk ends: inside a block.
-test_fixed_vhdx_of_an_old_qemu_is_whole() {
+# QEMU before 4.2 ended a fixed image at the end of the disk, inside a block.
+test_fixed_vhdx_of_an_old_qemu_is_sound() {
 	local image=$scratch/q.vhdx end
 
 	requires qemu-img
@@ -156,7 +156,7 @@ test_fixed_vhdx_of_an_old_qemu_is_whole() {
 	vhdfs-img convert "$image" "$scratch/back.raw"
 	cmp "$scratch/q.raw" "$scratch/back.raw"
 	cut_to "$image" $((end - 4096))
-	is_told
+	is_reported
 }
 
 run_tests

@@ -44,13 +44,13 @@ test_wrong_number_of_operands() {
 		vhdfs-img convert --in-place a b
 }
 
-test_missing_and_superfluous_values() {
+test_missing_and_unexpected_values() {
 	expect_error 2 '--size needs a value' vhdfs-img create --size
 	expect_error 2 '--json=yes takes no value' \
 		vhdfs-img info --json=yes "$scratch/a"
 }
 
-test_sizes_that_are_none() {
+test_invalid_sizes() {
 	local size
 
 	for size in '' 0 -1 +1 1X 1KK K 1.5G ' 1' '1 ' 0x10 99999999999999999999 \
@@ -64,7 +64,7 @@ test_sizes_that_are_none() {
 	equal "files" "" "$(find "$scratch" -type f ! -name 'std*')"
 }
 
-test_sector_sizes_that_are_none() {
+test_invalid_sector_sizes() {
 	local size
 
 	for size in 0 1 511 1024 4097 8192 x; do
@@ -74,7 +74,7 @@ test_sector_sizes_that_are_none() {
 	done
 }
 
-test_formats_that_are_none() {
+test_invalid_formats() {
 	expect_error 2 "--format: expected vhd or vhdx, found 'raw'" \
 		vhdfs-img create --format raw --size 1G "$scratch/a"
 	expect_error 2 "--format: expected vhd or vhdx, found 'qcow2'" \
@@ -83,7 +83,7 @@ test_formats_that_are_none() {
 		vhdfs-img convert --format VHD "$scratch/a" "$scratch/b"
 }
 
-test_create_wants_a_size_or_a_parent() {
+test_create_needs_a_size_or_a_parent() {
 	expect_error 2 'one of --size and --parent, found neither' \
 		vhdfs-img create "$scratch/a.vhdx"
 	expect_error 2 'one of --size and --parent, found both' \
@@ -92,7 +92,6 @@ test_create_wants_a_size_or_a_parent() {
 		vhdfs-img create --fixed --parent "$scratch/p" "$scratch/a"
 }
 
-# --store, which all commands have, may come before the command.
 test_store_before_the_command() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	mkdir "$scratch/s"
@@ -113,8 +112,8 @@ test_option_of_another_command() {
 		vhdfs-img --size 1G info "$scratch/a"
 }
 
-# A shortened name that begins one option's name only; the last value is used;
-# after "--" there are operands only.
+# A shortened name must be unambiguous; of equal options the last is used; after
+# "--" every word is an operand.
 test_forms_of_options() {
 	cd "$scratch"
 	expect 0 vhdfs-img create --si 4K --size=10M a.vhdx
@@ -143,7 +142,7 @@ test_version() {
 	grep -Eqx 'vhdfs-img [0-9.]+' "$scratch/stdout"
 }
 
-test_full_standard_output_is_a_failure() {
+test_full_standard_output_is_an_error() {
 	local status=0
 
 	vhdfs-img --help >/dev/full 2>"$scratch/stderr" || status=$?
@@ -151,7 +150,7 @@ test_full_standard_output_is_a_failure() {
 	grep -q '^vhdfs-img: standard output: No space' "$scratch/stderr"
 }
 
-# helps COMMAND...: its help, on standard output alone.
+# helps COMMAND...: it prints help to standard output only.
 helps() {
 	expect 0 "$@"
 	grep -qi '^usage: ' "$scratch/stdout" ||
@@ -159,12 +158,12 @@ helps() {
 	[ ! -s "$scratch/stderr" ] || fail "$*: $(cat "$scratch/stderr")"
 }
 
-# The subcommands that a program's help lists.
+# Prints the subcommands in the help of a program.
 commands_of() {
 	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'
 }
 
-test_help_is_asked_for_in_every_way() {
+test_forms_of_help() {
 	local program command
 
 	for program in vhdfs vhdfs-img tgt-glue; do
