@@ -15,76 +15,67 @@
 /* CONFDIR is an option of configure. */
 #define DEFAULT_CONFIG CONFDIR "/fleet.conf"
 
-#define ONE_CLIENT                         \
-	{                                  \
-		"CLIENT", 1, 1, "<client>" \
-	}
-
-#define FORCE_OPTION                                                           \
-	{                                                                      \
-		.name = "force", .argument = "CLIENT", .complete = "<client>", \
-		.help = "end this client's session if it is in the way",       \
-		.offset = CLI_MEMBER(force)                                    \
-	}
-
 static const struct cli_command check_command = {
 	.name = "check",
 	.summary = "name every mistake in fleet.conf",
 	.run = command_check,
 };
 
+static const struct cli_option generate_options[] = {
+	CLI_VALUE(shard, "shard", "NUMBER", NULL,
+		  "only the file of this shard"),
+	CLI_END,
+};
+
 static const struct cli_command generate_command = {
 	.name = "generate",
 	.summary = "print the targets.conf that tgt-admin reads",
-	.options =
-		(const struct cli_option[]){
-			{ .name = "shard",
-			  .argument = "NUMBER",
-			  .help = "print the file of this shard alone",
-			  .offset = CLI_MEMBER(shard) },
-			{ 0 } },
+	.options = generate_options,
 	.run = command_generate,
 };
+
+#define FORCE_OPTION                                    \
+	CLI_VALUE(force, "force", "CLIENT", "<client>", \
+		  "end this client's session if it is in the way")
+
+static const struct cli_option plan_options[] = { FORCE_OPTION, CLI_END };
 
 static const struct cli_command plan_command = {
 	.name = "plan",
 	.summary = "print what apply would do",
-	.options = (const struct cli_option[]){ FORCE_OPTION, { 0 } },
+	.options = plan_options,
 	.run = command_plan,
+};
+
+static const struct cli_option apply_options[] = {
+	CLI_FLAG(wait, "wait",
+		 "wait for clients to log out, for tgtd and for the mount"),
+	FORCE_OPTION,
+	CLI_FLAG(remove, "remove",
+		 "remove even more than a fifth of the targets, if these are "
+		 "at least five"),
+	CLI_END,
 };
 
 static const struct cli_command apply_command = {
 	.name = "apply",
 	.summary =
-		"make missing images, write targets-file, change tgtd to match",
-	.options =
-		(const struct cli_option[]){
-			{ .name = "wait",
-			  .help = "wait for clients to log out, for tgtd and "
-				  "for the mount",
-			  .offset = CLI_MEMBER(wait) },
-			FORCE_OPTION,
-			{ .name = "remove",
-			  .help = "remove even more than a fifth of the "
-				  "targets, if these are at least five",
-			  .offset = CLI_MEMBER(remove) },
-			{ 0 } },
+		"make missing images, write targets-file, bring tgtd up to date",
+	.options = apply_options,
 	.run = command_apply,
+};
+
+static const struct cli_option status_options[] = {
+	CLI_FLAG(json, "json", "print JSON, for programs"),
+	CLI_FLAG(prometheus, "prometheus",
+		 "print metrics for node_exporter's textfile directory"),
+	CLI_END,
 };
 
 static const struct cli_command status_command = {
 	.name = "status",
 	.summary = "show each client: its target, its sessions, its disk",
-	.options =
-		(const struct cli_option[]){
-			{ .name = "json",
-			  .help = "print JSON, for programs",
-			  .offset = CLI_MEMBER(json) },
-			{ .name = "prometheus",
-			  .help = "print metrics for node_exporter's textfile "
-				  "directory",
-			  .offset = CLI_MEMBER(prometheus) },
-			{ 0 } },
+	.options = status_options,
 	.run = command_status,
 };
 
@@ -104,39 +95,36 @@ static const struct cli_command reset_command = {
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
-	.operands = ONE_CLIENT,
+	.operands = { "CLIENT", 1, 1, "<client>" },
 	.run = command_secret,
+};
+
+static const struct cli_option ipxe_options[] = {
+	CLI_VALUE(all, "all", "DIR", "<directory>",
+		  "write the scripts of all clients that have a MAC, and "
+		  "boot.ipxe, to DIR"),
+	CLI_END,
 };
 
 static const struct cli_command ipxe_command = {
 	.name = "ipxe",
 	.summary = "print a client's boot script, or write all boot scripts",
-	.options =
-		(const struct cli_option[]){
-			{ .name = "all",
-			  .argument = "DIR",
-			  .complete = "<directory>",
-			  .help = "write a file for each client's MAC, and "
-				  "boot.ipxe, into DIR",
-			  .offset = CLI_MEMBER(all) },
-			{ 0 } },
-	.operands = ONE_CLIENT,
+	.options = ipxe_options,
+	.operands = { "CLIENT", 1, 1, "<client>" },
 	.variant_option = "all",
 	.run = command_ipxe,
+};
+
+static const struct cli_option dnsmasq_options[] = {
+	CLI_VALUE(tftp_root, "tftp-root", "DIR", "<directory>",
+		  "directory of the boot scripts, instead of " BOOT_DIRECTORY),
+	CLI_END,
 };
 
 static const struct cli_command dnsmasq_command = {
 	.name = "dnsmasq",
 	.summary = "print the configuration of dnsmasq: DHCP and TFTP",
-	.options =
-		(const struct cli_option[]){
-			{ .name = "tftp-root",
-			  .argument = "DIR",
-			  .complete = "<directory>",
-			  .help = "directory of the boot scripts, instead "
-				  "of " BOOT_DIRECTORY,
-			  .offset = CLI_MEMBER(tftp_root) },
-			{ 0 } },
+	.options = dnsmasq_options,
 	.run = command_dnsmasq,
 };
 
@@ -147,12 +135,9 @@ static const struct cli_command *const commands[] = {
 };
 
 static const struct cli_option common_options[] = {
-	{ .name = "config",
-	  .argument = "FILE",
-	  .complete = "<file>",
-	  .help = "instead of " DEFAULT_CONFIG,
-	  .offset = CLI_MEMBER(config) },
-	{ 0 },
+	CLI_VALUE(config, "config", "FILE", "<file>",
+		  "instead of " DEFAULT_CONFIG),
+	CLI_END,
 };
 
 static bool client_exists(const struct command_line *line, const char *name)

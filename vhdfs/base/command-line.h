@@ -29,7 +29,6 @@
 
 /* Defined by each program: a member for each option. */
 struct command_line;
-#define CLI_MEMBER(name) offsetof(struct command_line, name)
 
 /* Exit codes that every program shares. */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
@@ -43,19 +42,34 @@ enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 /*
  * An option.  Options of the same name in several commands have the same member
- * and the same kind of value; their help may differ.  A list of options ends
- * with an option without a name.
+ * and the same kind of value; their help may differ.
  */
 struct cli_option {
-	const char *name;     /* without "--" */
-	const char *argument; /* what its value is called; null: no value */
+	size_t offset;        /* of the member in struct command_line */
+	const char *name;     /* without "--"; null ends a list of options */
+	const char *argument; /* name of the value; null: no value */
 	const char *complete;
 	const char *help;
-	/* The member of struct command_line: bool without a value, const char *
-	 * (null: not given) with one, struct cli_list where repeatable. */
-	size_t offset;
 	bool repeatable;
 };
+
+#define CLI_OPTION(member, ...)                                    \
+	{                                                          \
+		offsetof(struct command_line, member), __VA_ARGS__ \
+	}
+/* Without a value; the member is a bool. */
+#define CLI_FLAG(member, name, help) \
+	CLI_OPTION(member, name, NULL, NULL, help, false)
+/* With a value; the member is a const char *, null: not given. */
+#define CLI_VALUE(member, name, argument, complete, help) \
+	CLI_OPTION(member, name, argument, complete, help, false)
+/* Repeatable, with a value; the member is a struct cli_list. */
+#define CLI_LIST(member, name, argument, complete, help) \
+	CLI_OPTION(member, name, argument, complete, help, true)
+#define CLI_END              \
+	{                    \
+		.name = NULL \
+	}
 
 /* Values of a repeatable option, in their order.  at: free() it. */
 struct cli_list {
@@ -88,7 +102,8 @@ struct cli_program {
 	const char *notes;
 	const struct cli_option *options;          /* of every command */
 	const struct cli_command *const *commands; /* null-ended */
-	/* Is there an operand called so? */
+	/* Does an operand of this name exist?  Required if a command has
+	 * operands. */
 	bool (*operand_exists)(const struct command_line *line,
 			       const char *name);
 	/* Calls cli_offer for each candidate of a kind of its own; null where

@@ -216,11 +216,10 @@ static int run_check(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	{ .name = "repair",
-	  .help = "repair damage where no data must be guessed",
-	  .offset = CLI_MEMBER(repair) },
-	JSON_OPTION("print a JSON object"),
-	{ 0 },
+	CLI_FLAG(repair, "repair",
+		 "repair damage where no data must be guessed"),
+	CLI_FLAG(json, "json", "print a JSON object"),
+	CLI_END,
 };
 
 const struct cli_command check_command = {

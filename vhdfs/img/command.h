@@ -28,11 +28,6 @@ extern const struct cli_program vhdfs_img;
 extern const struct cli_command create_command, info_command, check_command,
 	map_command, convert_command;
 
-#define JSON_OPTION(text)                                                \
-	{                                                                \
-		.name = "json", .help = text, .offset = CLI_MEMBER(json) \
-	}
-
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns STATUS_FAILED. */
 int failed(void);

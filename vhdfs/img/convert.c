@@ -392,22 +392,15 @@ static int run_convert(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	{ .name = "format",
-	  .argument = "FORMAT",
-	  .complete = "raw vhd vhdx",
-	  .help = "raw, vhd or vhdx; default: by the ending of TARGET's name, "
-		  "else vhdx",
-	  .offset = CLI_MEMBER(format) },
-	{ .name = "fixed",
-	  .help = "allocate the space of the whole disk now",
-	  .offset = CLI_MEMBER(fixed) },
-	{ .name = "force",
-	  .help = "copy a raw disk although it is being written",
-	  .offset = CLI_MEMBER(force) },
-	{ .name = "in-place",
-	  .help = "make a fixed VHD of the file RAW: append a footer to it",
-	  .offset = CLI_MEMBER(in_place) },
-	{ 0 },
+	CLI_VALUE(
+		format, "format", "FORMAT", "raw vhd vhdx",
+		"raw, vhd or vhdx; default: by the ending of TARGET's name, else vhdx"),
+	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
+	CLI_FLAG(force, "force",
+		 "copy a raw disk although it is being written"),
+	CLI_FLAG(in_place, "in-place",
+		 "make a fixed VHD of the file RAW: append a footer to it"),
+	CLI_END,
 };
 
 const struct cli_command convert_command = {

@@ -179,36 +179,21 @@ static int run_create(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	{ .name = "size",
-	  .argument = "SIZE",
-	  .help = "size of the disk, in bytes or with K, M, G or T; without "
-		  "--parent it is required",
-	  .offset = CLI_MEMBER(size) },
-	{ .name = "parent",
-	  .argument = "PARENT",
-	  .complete = "<file>",
-	  .help = "make a child, which holds what differs from PARENT; PARENT "
-		  "loses its write bits",
-	  .offset = CLI_MEMBER(parent) },
-	{ .name = "format",
-	  .argument = "FORMAT",
-	  .complete = "vhd vhdx",
-	  .help = "vhd or vhdx; default: by the ending of IMAGE's name, else "
-		  "vhdx; a child has its parent's format",
-	  .offset = CLI_MEMBER(format) },
-	{ .name = "fixed",
-	  .help = "allocate the space of the whole disk now",
-	  .offset = CLI_MEMBER(fixed) },
-	{ .name = "block-size",
-	  .argument = "SIZE",
-	  .help = "unit in which the image allocates space",
-	  .offset = CLI_MEMBER(block_size) },
-	{ .name = "sector-size",
-	  .argument = "SIZE",
-	  .complete = "512 4096",
-	  .help = "sector size of the disk, 512 or 4096 (VHDX only)",
-	  .offset = CLI_MEMBER(sector_size) },
-	{ 0 },
+	CLI_VALUE(
+		size, "size", "SIZE", NULL,
+		"size of the disk, in bytes or with K, M, G or T; without --parent it is required"),
+	CLI_VALUE(
+		parent, "parent", "PARENT", "<file>",
+		"make a child, which holds what differs from PARENT; PARENT loses its write bits"),
+	CLI_VALUE(
+		format, "format", "FORMAT", "vhd vhdx",
+		"vhd or vhdx; default: by the ending of IMAGE's name, else vhdx; a child has its parent's format"),
+	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
+	CLI_VALUE(block_size, "block-size", "SIZE", NULL,
+		  "unit in which the image allocates space"),
+	CLI_VALUE(sector_size, "sector-size", "SIZE", "512 4096",
+		  "sector size of the disk, 512 or 4096 (VHDX only)"),
+	CLI_END,
 };
 
 const struct cli_command create_command = {

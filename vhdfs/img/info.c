@@ -209,11 +209,11 @@ static int run_info(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	JSON_OPTION("print a JSON object; with --chain an array of objects"),
-	{ .name = "chain",
-	  .help = "describe the image and all its parents, the image first",
-	  .offset = CLI_MEMBER(chain) },
-	{ 0 },
+	CLI_FLAG(json, "json",
+		 "print a JSON object; with --chain an array of objects"),
+	CLI_FLAG(chain, "chain",
+		 "describe the image and all its parents, the image first"),
+	CLI_END,
 };
 
 const struct cli_command info_command = {

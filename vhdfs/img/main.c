@@ -17,18 +17,11 @@ static const struct cli_command *const commands[] = {
 };
 
 static const struct cli_option common_options[] = {
-	{ .name = "store",
-	  .argument = "DIR",
-	  .complete = "<directory>",
-	  .help = "use only images, parents too, that lie in DIR",
-	  .offset = CLI_MEMBER(store) },
-	{ .name = "parents",
-	  .argument = "DIR",
-	  .complete = "<directory>",
-	  .help = "look for parents by name in DIR, too; repeatable",
-	  .offset = CLI_MEMBER(parents),
-	  .repeatable = true },
-	{ 0 },
+	CLI_VALUE(store, "store", "DIR", "<directory>",
+		  "use only images, parents too, that lie in DIR"),
+	CLI_LIST(parents, "parents", "DIR", "<directory>",
+		 "look for parents by name in DIR, too; repeatable"),
+	CLI_END,
 };
 
 static bool file_exists(const struct command_line *line, const char *name)

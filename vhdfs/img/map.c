@@ -135,8 +135,8 @@ static int run_map(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	JSON_OPTION("print a JSON array"),
-	{ 0 },
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_END,
 };
 
 const struct cli_command map_command = {
