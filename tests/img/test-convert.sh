@@ -261,6 +261,8 @@ test_view_with_a_foreign_signature_is_a_disk() {
 # writes_disk VIEW: writes all the time, in the background process $writer.
 writes_disk() {
 	(
+		# Between two runs of dd a process has the view open, too.
+		exec 8<>"$1"
 		trap 'kill "$dd"; wait "$dd"; exit' TERM
 		# Thousands of writes for each close, because a close flushes.
 		while :; do
