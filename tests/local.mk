@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test-copyup \
 	tests/unit/test-recovery \
 	tests/unit/test-recovery-fdstore \
+	tests/unit/test-command-line \
 	tests/unit/test-concurrency \
 	tests/unit/test-stress \
 	tests/unit/test-io-mem \
