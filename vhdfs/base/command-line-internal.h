@@ -15,17 +15,16 @@ struct cli_option_list {
 struct cli_parser {
 	const struct cli_program *program;
 	struct command_line *line;
-	const struct cli_command *command; /* null until an operand names it */
-	/* Options of the command; before it is known, of all commands. */
+	const struct cli_command *command; /* null: none, or unknown */
+	int after_command;                 /* number of words after it */
+	/* Options of the command; without a command, of all commands. */
 	struct cli_option_list known;
-	struct cli_option_list early; /* given before the command */
 	/* The option whose value is missing at the end, or null. */
 	const struct cli_option *lacks_value;
 	char **operands; /* at the front of the words */
 	int n_operands;
 	bool help, version;
 	bool variant;       /* the command's variant_option is given */
-	bool late_options;  /* options are given after the command */
 	bool operands_only; /* after "--" */
 	bool quiet;         /* errors are ignored, for completion */
 };

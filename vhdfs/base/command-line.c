@@ -35,15 +35,6 @@ static void add_option(struct cli_option_list *list,
 	list->at[list->n++] = option;
 }
 
-static bool has_option(const struct cli_option_list *list,
-		       const struct cli_option *option)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (list->at[i] == option)
-			return true;
-	return false;
-}
-
 static void add_options(struct cli_option_list *list,
 			const struct cli_option *options)
 {
@@ -150,23 +141,13 @@ static int append(struct cli_list *list, const char *value)
 	return 0;
 }
 
-static bool selects_variant(const struct cli_command *command,
-			    const struct cli_option *option)
-{
-	return command->variant_option &&
-	       !strcmp(command->variant_option, option->name);
-}
-
 static int set_option(struct cli_parser *p, const struct cli_option *option,
 		      const char *value)
 {
+	const char *variant = p->command ? p->command->variant_option : NULL;
 	void *member = (char *)p->line + option->offset;
 
-	if (!p->command && !has_option(&p->early, option))
-		add_option(&p->early, option);
-	p->late_options |= p->command != NULL;
-	if (p->command)
-		p->variant |= selects_variant(p->command, option);
+	p->variant |= variant && !strcmp(variant, option->name);
 	if (option == &cli_help_option)
 		p->help = true;
 	else if (option == &cli_version_option)
@@ -178,6 +159,19 @@ static int set_option(struct cli_parser *p, const struct cli_option *option,
 	else
 		*(bool *)member = true;
 	return 0;
+}
+
+/* The option that word names, which begins with "-"; null: unknown. */
+static const struct cli_option *option_of(const struct cli_parser *p,
+					  const char *word)
+{
+	const size_t len = strcspn(word, "=");
+
+	if (!strcmp(word, "-h"))
+		return &cli_help_option;
+	if (len <= 2 || word[1] != '-')
+		return NULL;
+	return cli_find_option(&p->known, word + 2, len - 2);
 }
 
 static int unknown_option(const struct cli_parser *p, const char *word,
@@ -196,16 +190,12 @@ static int unknown_option(const struct cli_parser *p, const char *word,
 static int take_option(struct cli_parser *p, const char *word, const char *next,
 		       bool *used_next)
 {
-	const size_t len = strcspn(word, "=");
-	const char *value = word[len] ? word + len + 1 : NULL;
-	const struct cli_option *option = NULL;
+	const struct cli_option *option = option_of(p, word);
+	const char *equal_sign = strchr(word, '=');
+	const char *value = equal_sign ? equal_sign + 1 : NULL;
 
-	if (!strcmp(word, "-h"))
-		option = &cli_help_option;
-	else if (len > 2 && word[1] == '-')
-		option = cli_find_option(&p->known, word + 2, len - 2);
 	if (!option)
-		return unknown_option(p, word, len);
+		return unknown_option(p, word, strcspn(word, "="));
 	if (!option->argument && value)
 		return usage_error(p, "%s takes no value", word);
 	*used_next = option->argument && !value && next;
@@ -217,47 +207,56 @@ static int take_option(struct cli_parser *p, const char *word, const char *next,
 	return usage_error(p, "%s needs a value", word);
 }
 
-/* The options before the command must be options of the command. */
-static int take_command(struct cli_parser *p, const char *name)
-{
-	p->command = cli_find_command(p->program, name);
-	if (!p->command)
-		return usage_error(p, "unknown command '%s'", name);
-	p->known = cli_options_of(p->program, p->command);
-	for (size_t i = 0; i < p->early.n; i++) {
-		const struct cli_option *option = p->early.at[i];
-
-		if (!cli_find_option(&p->known, option->name,
-				     strlen(option->name)))
-			return usage_error(p, "--%s is not an option of '%s'",
-					   option->name, p->command->name);
-		p->variant |= selects_variant(p->command, option);
-	}
-	return 0;
-}
-
 static int take_word(struct cli_parser *p, char *word, const char *next,
 		     bool *used_next)
 {
-	*used_next = false;
 	if (!p->operands_only && !strcmp(word, "--"))
 		p->operands_only = true;
 	else if (!p->operands_only && word[0] == '-' && word[1])
 		return take_option(p, word, next, used_next);
-	else if (!p->command)
-		return take_command(p, word);
 	else
 		p->operands[p->n_operands++] = word;
 	return 0;
 }
 
+/* The index of the word that is no option and no option's value; n: there is
+ * none, or an unknown option before it. */
+static int find_command_word(const struct cli_parser *p, char **words, int n)
+{
+	for (int i = 0; i < n; i++) {
+		const struct cli_option *option;
+
+		if (!strcmp(words[i], "--"))
+			return i + 1;
+		if (words[i][0] != '-' || !words[i][1])
+			return i;
+		option = option_of(p, words[i]);
+		if (!option)
+			return n;
+		if (option->argument && !strchr(words[i], '='))
+			i++;
+	}
+	return n;
+}
+
 int cli_take_words(struct cli_parser *p, char **words, int n)
 {
+	const int command = find_command_word(p, words, n);
+
+	if (command < n) {
+		p->command = cli_find_command(p->program, words[command]);
+		if (!p->command)
+			return usage_error(p, "unknown command '%s'",
+					   words[command]);
+		p->known = cli_options_of(p->program, p->command);
+	}
+	p->after_command = n - command - 1;
 	p->operands = words;
 	for (int i = 0; i < n; i++) {
-		bool used_next;
-		int r = take_word(p, words[i], i + 1 < n ? words[i + 1] : NULL,
-				  &used_next);
+		const char *next = i + 1 < n ? words[i + 1] : NULL;
+		bool used_next = false;
+		int r = i == command ? 0
+				     : take_word(p, words[i], next, &used_next);
 
 		if (r != 0)
 			return r;
@@ -288,7 +287,7 @@ static int check_operands(const struct cli_parser *p)
 /* "COMMAND help" */
 static bool asks_for_help(const struct cli_parser *p)
 {
-	return p->n_operands == 1 && !p->late_options &&
+	return p->n_operands == 1 && p->after_command == 1 &&
 	       !strcmp(p->operands[0], "help") &&
 	       (!p->command->operands.max ||
 		!p->program->operand_exists(p->line, "help"));
