@@ -14,6 +14,12 @@ uri() {
 	echo "nbd+unix:///${2:-}?socket=$scratch/$1"
 }
 
+# listens SOCKET: a server listens on it (flag __SO_ACCEPTCON).  A socket that is
+# only bound refuses connections.
+listens() {
+	grep -q " 00010000 .* $1\$" /proc/net/unix
+}
+
 # serve NAME COMMAND...: starts COMMAND, a server that listens on socket
 # $scratch/NAME.  Its process is $server, its messages are in NAME.log.
 serve() {
@@ -23,7 +29,7 @@ serve() {
 	"$@" >"$scratch/$name.log" 2>&1 &
 	server=$!
 	at_exit "kill -CONT $server; kill -KILL $server; wait $server"
-	wait_until 10 [ -S "$scratch/$name" ]
+	wait_until 60 listens "$scratch/$name"
 }
 
 # serve_nbdkit NAME ARGUMENT...
