@@ -145,7 +145,7 @@ static void look_at_extent(struct image *img, const struct extent *e,
 	if ((e->len | off) % img->sector_size)
 		fuzz_broken("map at %" PRIu64 ": part of a sector, %" PRIu64,
 			    off, e->len);
-	if (e->kind == EXTENT_HERE)
+	if (e->kind == EXTENT_STORED)
 		look_at_place(img, e, off);
 	if (e->kind == EXTENT_PARENT && img->type != IMAGE_DIFFERENCING)
 		fuzz_broken("map at %" PRIu64 ": a parent that is not", off);
@@ -175,7 +175,7 @@ static bool map_one(struct image *img, uint64_t *off, uint64_t len,
 	look_at_extent(img, &e, *off, len);
 	mix(mapped, e.kind);
 	mix(mapped, e.len);
-	mix(mapped, e.kind == EXTENT_HERE ? e.file_off : 0);
+	mix(mapped, e.kind == EXTENT_STORED ? e.file_off : 0);
 	mapped->n++;
 	*off += e.len;
 	return true;

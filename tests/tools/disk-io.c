@@ -74,7 +74,7 @@ static int do_verify(struct chain *chain, uint8_t *buf, uint64_t off,
 		if (buf[i] != want[i])
 			return fail_found(-EBADMSG, chain_leaf(chain)->io->name,
 					  "disk", off + i,
-					  words("%02x", want[i]), "%02x",
+					  format_arg("%02x", want[i]), "%02x",
 					  buf[i]);
 	return r;
 }

@@ -239,7 +239,7 @@ static int forge_vhdx(struct io *io, const struct image *parent, char **args)
 	guid_to_le(f.item, &type);
 	put_le16(f.item + VHDX_LOCATOR_COUNT, (uint16_t)f.pairs);
 	guid_format(&parent->id, id);
-	r = vhdx_pair(&f, "parent_linkage", words("{%s}", id));
+	r = vhdx_pair(&f, "parent_linkage", format_arg("{%s}", id));
 	for (; r == 0 && *args; args++) {
 		_cleanup_free_ char *key = NULL;
 		const char *text;

@@ -161,7 +161,7 @@ static void error_text_is_one_line_with_all_parts(void **state)
 {
 	(void)state;
 	int r = fail_found(-EBADMSG, "a.vhd", "footer", 512,
-			   words("checksum 0x%x", 1), "0x%x", 2);
+			   format_arg("checksum 0x%x", 1), "0x%x", 2);
 
 	assert_int_equal(r, -EBADMSG);
 	error_advise("run vhdfs-img check");

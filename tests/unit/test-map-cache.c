@@ -47,7 +47,7 @@ static enum extent_kind kind_at(const struct fake *fake, uint64_t off)
 
 	if (number < 2 && fake->img.type == IMAGE_DIFFERENCING)
 		return EXTENT_PARENT;
-	return number == 2 ? EXTENT_ZERO : EXTENT_HERE;
+	return number == 2 ? EXTENT_ZERO : EXTENT_STORED;
 }
 
 static int fake_map(struct image *img, uint64_t off, uint64_t len,

@@ -273,7 +273,7 @@ static void each_bad_table_entry_fails_when_it_is_used(void **state)
 		vhd_set_entry(file, 2, entries[i].entry);
 		img = vhd_open_file(file, true);
 		assert_ok(image_map(img, 0, 512, &e));
-		assert_int_equal(e.kind, EXTENT_HERE);
+		assert_int_equal(e.kind, EXTENT_STORED);
 		assert_ok(image_map(img, MIB(2), 512, &e));
 		assert_errno(image_map(img, MIB(4), 512, &e), -EBADMSG);
 		assert_message("block allocation table at offset 1544");

@@ -156,7 +156,7 @@ static void zeros_hide_parent_data(void **state)
 	vhd_model_compare(&m);
 	/* The whole block is stored, and only its bitmap is allocated. */
 	assert_ok(image_map(m.img, 0, MIB(2), &e));
-	assert_int_equal(e.kind, EXTENT_HERE);
+	assert_int_equal(e.kind, EXTENT_STORED);
 	assert_int_equal(e.len, MIB(2));
 	assert_ok(image_flush(m.img));
 	assert_true(mem_file_used(m.file) < 24);

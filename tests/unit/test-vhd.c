@@ -102,7 +102,7 @@ static void new_fixed_image_is_sparse_and_maps_as_stored(void **state)
 	assert_int_equal(mem_file_used(file), 1);
 	img = vhd_open_file(file, false);
 	assert_ok(image_map(img, 0, MIB(100), &e));
-	assert_int_equal(e.kind, EXTENT_HERE);
+	assert_int_equal(e.kind, EXTENT_STORED);
 	assert_int_equal(e.len, MIB(100));
 	assert_ok(image_close(img));
 }

@@ -321,7 +321,7 @@ static uint8_t wide_byte(struct image *img, unsigned i)
 	uint8_t buf[512];
 
 	assert_ok(image_map(img, wide_off(i), 512, &e));
-	if (e.kind != EXTENT_HERE)
+	if (e.kind != EXTENT_STORED)
 		return 0;
 	assert_ok(io_read(img->io, buf, e.len, e.file_off));
 	assert_true(!memcmp(buf, buf + 1, e.len - 1));

@@ -197,7 +197,7 @@ static void largest_disk_opens_and_is_written(void **state)
 	assert_in_range(file.n_pread, 1, 100);
 	assert_ok(image_write(img, buf, params.size - 512, 512));
 	assert_ok(image_map(img, params.size - 512, 512, &e));
-	assert_int_equal(e.kind, EXTENT_HERE);
+	assert_int_equal(e.kind, EXTENT_STORED);
 	assert_ok(image_close(img));
 	mem_file_fini(&file);
 }

@@ -84,7 +84,7 @@ void vhd_read_disk(struct image *img, const uint8_t *parent, uint8_t *buf,
 
 		assert_ok(image_map(img, off, len, &e));
 		assert_true(e.len && e.len % 512 == 0);
-		if (e.kind == EXTENT_HERE)
+		if (e.kind == EXTENT_STORED)
 			assert_ok(io_read(img->io, buf, e.len, e.file_off));
 		else if (e.kind == EXTENT_PARENT && parent)
 			memcpy(buf, parent + off, e.len);

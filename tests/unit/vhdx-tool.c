@@ -129,7 +129,7 @@ static void read_extent(struct vdisk *d, uint8_t *buf, uint64_t off,
 			const struct extent *e)
 {
 	switch (e->kind) {
-	case EXTENT_HERE:
+	case EXTENT_STORED:
 		assert_ok(io_read_padded(d->img->io, buf, e->len, e->file_off));
 		break;
 	case EXTENT_ZERO:

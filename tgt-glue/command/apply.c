@@ -15,7 +15,7 @@ int command_exit_code(const struct reconcile *reconcile, int r)
 {
 	if (r < 0 || reconcile->failed)
 		return EXIT_FAILED;
-	return reconcile->skipped ? EXIT_LEFT : EXIT_DONE;
+	return reconcile->skipped ? EXIT_SKIPPED : EXIT_DONE;
 }
 
 int command_plan(const struct command_line *line)
@@ -35,7 +35,7 @@ int command_plan(const struct command_line *line)
 	reconcile_fini(&reconcile);
 	messages_fini(&messages);
 	fleet_fini(&fleet);
-	return code == EXIT_LEFT ? EXIT_DONE : code;
+	return code == EXIT_SKIPPED ? EXIT_DONE : code;
 }
 
 /* The lock needs the path of the targets-file alone: clients are resolved once,

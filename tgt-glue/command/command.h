@@ -12,7 +12,7 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_LEFT = 4, /* a client or a target was skipped, and named */
+	EXIT_SKIPPED = 4, /* a client or a target was skipped, and named */
 };
 
 /* The values of the options, null where not given, and the operands. */

@@ -114,8 +114,8 @@ static void change_state(struct free_space_watch *watch,
 		watch->low
 			? "tgt-glue: warning: %s: %s free, expected at least %s (min-free); `tgt-glue status' shows the size of each image"
 			: "tgt-glue: %s: %s free, which is enough again (min-free is %s)",
-		fleet->store, status_size(space->free),
-		status_size(space->min_free));
+		fleet->store, size_text(space->free),
+		size_text(space->min_free));
 	if (watch->pid && fleet->on_low_space)
 		print_line(
 			stderr,

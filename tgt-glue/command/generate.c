@@ -14,7 +14,7 @@
 /* --shard must be the number of a shard of the fleet. */
 static int check_shard(const struct fleet *fleet, const char *number)
 {
-	const unsigned n = shard_wanted(fleet);
+	const unsigned n = fleet_active_shards(fleet);
 
 	if (!number || (!value_shard(number) && (unsigned)atoi(number) < n))
 		return 0;
@@ -36,7 +36,7 @@ int command_generate(const struct command_line *line)
 		clients_init(&clients, &fleet);
 		client_images_inspect(&clients);
 	}
-	for (unsigned i = 0; r == 0 && i < shard_wanted(&fleet); i++) {
+	for (unsigned i = 0; r == 0 && i < fleet_active_shards(&fleet); i++) {
 		char *text;
 
 		if (line->shard && (unsigned)atoi(line->shard) != i)

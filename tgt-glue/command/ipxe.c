@@ -21,7 +21,7 @@ int command_ipxe(const struct command_line *line)
 		code = EXIT_FAILED;
 	} else if (line->all) {
 		r = boot_write_all(&fleet, line->all);
-		code = r < 0 ? command_failed() : r ? EXIT_LEFT : EXIT_DONE;
+		code = r < 0 ? command_failed() : r ? EXIT_SKIPPED : EXIT_DONE;
 	} else if ((client = fleet_client(&fleet, line->client))) {
 		fputs(boot_script(&fleet, client), stdout);
 	} else {

@@ -17,8 +17,8 @@ static void warn(const struct status *s)
 		print_line(
 			stderr,
 			"tgt-glue: warning: %s: %s free, expected at least %s; remove what is not needed, such as old images (`rm %s/clients/.NAME.vhdx.DATE')",
-			s->fleet.store, status_size(s->space.free),
-			status_size(s->space.min_free),
+			s->fleet.store, size_text(s->space.free),
+			size_text(s->space.min_free),
 			shell_word(s->fleet.store));
 	for (size_t i = 0; i < s->n; i++)
 		if (s->rows[i].n_writers > 1)

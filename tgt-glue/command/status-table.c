@@ -99,8 +99,7 @@ static const char *image_word(const struct status_row *row)
 {
 	if (!row->client)
 		return "-";
-	return row->child == CHILD_MISSING ? "none"
-					   : status_size(row->disk_use);
+	return row->child == CHILD_MISSING ? "none" : size_text(row->disk_use);
 }
 
 static const char *login_word(const struct status_row *row)
@@ -139,8 +138,8 @@ static void print_row(const struct status *s, const struct status_row *row)
 	print_name(s, row);
 	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
 	       image_word(row), share, ADDRESS_WIDTH, login_word(row), age,
-	       row->n_sessions ? status_size(traffic.read_bytes) : "-",
-	       row->n_sessions ? status_size(traffic.written_bytes) : "-");
+	       row->n_sessions ? size_text(traffic.read_bytes) : "-",
+	       row->n_sessions ? size_text(traffic.written_bytes) : "-");
 	print_more_sessions(s, row);
 	if (row->child == CHILD_OTHER)
 		print_note(row->child_why);
@@ -188,8 +187,8 @@ static void print_sum(const struct status *s)
 	}
 	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
 	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
-	       status_size(use), status_size(s->space.free),
-	       status_size(s->space.size));
+	       size_text(use), size_text(s->space.free),
+	       size_text(s->space.size));
 	if (s->tgtd_error)
 		printf("%s does not answer: its sessions are unknown\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");

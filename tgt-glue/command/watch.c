@@ -317,7 +317,7 @@ static unsigned tgtds_in_service(const struct watch *w)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < shard_wanted(&w->fleet); i++)
+	for (size_t i = 0; i < fleet_active_shards(&w->fleet); i++)
 		n += w->shards[i].instance != NULL;
 	return n;
 }
@@ -325,7 +325,8 @@ static unsigned tgtds_in_service(const struct watch *w)
 /* Reports the state to systemd. */
 static void notify_status(const struct watch *w)
 {
-	const unsigned n = shard_wanted(&w->fleet), up = tgtds_in_service(w);
+	const unsigned n = fleet_active_shards(&w->fleet),
+		       up = tgtds_in_service(w);
 	char missing[64] = "";
 
 	if (!up)

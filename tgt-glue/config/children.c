@@ -16,15 +16,15 @@ static int open_images(struct fleet *fleet)
 }
 
 int children_find(struct fleet *fleet, const struct stat *st,
-		  enum store_kin kin, const char **ret)
+		  enum store_child_kind kin, const char **ret)
 {
 	_cleanup_free_ char *child = NULL;
 	int r = open_images(fleet);
 
 	*ret = NULL;
 	if (r == 0)
-		r = store_child_of(fleet->images, st->st_dev, st->st_ino, kin,
-				   &child);
+		r = store_find_child(fleet->images, st->st_dev, st->st_ino, kin,
+				     &child);
 	if (r == 0 && child)
 		*ret = arena_strdup(&fleet->conf.arena, child);
 	return r;

@@ -10,7 +10,7 @@
 
 /*
  * Finds an image that is, or may be, a child of the file st (see
- * store_child_of).  *ret is its path in the store, of the fleet's arena, or
+ * store_find_child).  *ret is its path in the store, of the fleet's arena, or
  * NULL where there is none.  Returns 0, or -errno with a message where the
  * store cannot be read.
  *
@@ -18,6 +18,6 @@
  * that have changed.
  */
 int children_find(struct fleet *fleet, const struct stat *st,
-		  enum store_kin kin, const char **ret);
+		  enum store_child_kind kin, const char **ret);
 
 #endif

@@ -74,7 +74,7 @@ void fleet_mistake(struct fleet *fleet, const struct client *client, int line,
 	conf_mistake(&fleet->conf, line, "client %s: %s", client->name, text);
 }
 
-unsigned shard_wanted(const struct fleet *fleet)
+unsigned fleet_active_shards(const struct fleet *fleet)
 {
 	unsigned n = 0;
 

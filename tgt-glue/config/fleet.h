@@ -99,6 +99,6 @@ void fleet_mistake(struct fleet *fleet, const struct client *client, int line,
 		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* How many shards fleet.conf wants: those that are not retired. */
-unsigned shard_wanted(const struct fleet *fleet);
+unsigned fleet_active_shards(const struct fleet *fleet);
 
 #endif

@@ -297,7 +297,7 @@ static void resolve_shard(struct resolving *r)
 {
 	const struct settings *shards = &r->fleet->conf.fleet[FLEET_SHARDS];
 	const char *value = value_of(r, CLIENT_SHARD);
-	const unsigned n = shard_wanted(r->fleet);
+	const unsigned n = fleet_active_shards(r->fleet);
 	unsigned shard =
 		value ? (unsigned)atoi(value) : shard_of(r->client->iqn, n);
 

@@ -328,13 +328,13 @@ static void note_space(struct fleet *fleet, struct image_reset *reset)
 	if (reset->old && !reset->removed)
 		note(fleet, reset,
 		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s\' gives it back",
-		     status_size(space.free),
-		     status_size(disk_use(fleet, reset->old)),
+		     size_text(space.free),
+		     size_text(disk_use(fleet, reset->old)),
 		     shell_path(fleet->store, reset->old));
 	else
 		note(fleet, reset,
 		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as old images (%s/clients/.NAME.vhdx.DATE)",
-		     status_size(space.free), fleet->store);
+		     size_text(space.free), fleet->store);
 }
 
 /* 2, 3 and 4, of an existing image. */

@@ -27,7 +27,7 @@ bool free_space_is_low(const struct free_space *space)
 	return space->free < space->min_free;
 }
 
-const char *status_size(uint64_t bytes)
+const char *size_text(uint64_t bytes)
 {
 	static const char units[] = "BKMGTPE";
 	static char ring[8][16];

@@ -23,6 +23,6 @@ bool free_space_is_low(const struct free_space *space);
  * A size for display, as "12.3M": at most 6 characters, in one of eight buffers
  * used in turn.  Not thread-safe.
  */
-const char *status_size(uint64_t bytes);
+const char *size_text(uint64_t bytes);
 
 #endif

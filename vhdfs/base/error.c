@@ -79,7 +79,7 @@ void error_advise(const char *fmt, ...)
 	printable_in_place(last.text, sizeof last.text);
 }
 
-const char *words(const char *fmt, ...)
+const char *format_arg(const char *fmt, ...)
 {
 	static _Thread_local char ring[4][sizeof last.expected];
 	static _Thread_local unsigned next;

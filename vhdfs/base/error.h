@@ -57,9 +57,9 @@ int fail_errno(int code, const char *fmt, ...)
 /*
  * Reports an invalid structure in a file.  The message is
  * "FILE: STRUCTURE at offset N: expected EXPECTED, found FOUND"; without
- * " at offset N" if offset is ERROR_NO_OFFSET.  expected is plain text (words()
- * formats one), found_fmt is a format.  Returns code, by convention -EBADMSG or
- * -EOPNOTSUPP.
+ * " at offset N" if offset is ERROR_NO_OFFSET.  expected is plain text
+ * (format_arg() formats one), found_fmt is a format.  Returns code, by
+ * convention -EBADMSG or -EOPNOTSUPP.
  */
 int fail_found(int code, const char *file, const char *structure,
 	       uint64_t offset, const char *expected, const char *found_fmt,
@@ -72,7 +72,8 @@ void error_advise(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * Formats an argument for the functions above.  The result is in one of four
  * thread-local buffers and is valid until the thread's fourth next call.
  */
-const char *words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+const char *format_arg(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2)));
 
 /*
  * Quotes text as one word of a shell command, if it needs quotes, for a command

@@ -36,7 +36,7 @@ int chain_map_layers(struct image *const *images, unsigned n, uint64_t off,
 	if (r < 0)
 		return r;
 	ret->len = e.len;
-	ret->zero = e.kind != EXTENT_HERE;
+	ret->zero = e.kind != EXTENT_STORED;
 	ret->io = ret->zero ? NULL : img->io;
 	ret->file_off = ret->zero ? 0 : e.file_off;
 	ret->depth = (int)depth;

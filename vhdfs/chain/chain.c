@@ -176,7 +176,7 @@ static ssize_t read_piece(struct chain *chain, uint8_t *buf, uint64_t off,
 	/* Without a parent, EXTENT_PARENT reads as zeros. */
 	image_lock_map(leaf);
 	r = image_map(leaf, off, len, &e);
-	if (r == 0 && e.kind == EXTENT_HERE)
+	if (r == 0 && e.kind == EXTENT_STORED)
 		r = io_read_padded(leaf->io, buf, e.len, e.file_off);
 	image_unlock_map(leaf);
 	if (r == 0 && e.kind == EXTENT_ZERO)

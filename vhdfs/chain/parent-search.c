@@ -40,8 +40,8 @@ int parent_search_check(const struct parent_search *s, const struct image *img)
 	if (!guid_equal(&img->id, &ref->id) &&
 	    (guid_is_null(&ref->id2) || !guid_equal(&img->id, &ref->id2))) {
 		fail_found(-ESTALE, s->child, "parent locator", ref->file_off,
-			   words("a parent with the identifier %s",
-				 guid_format(&ref->id, want)),
+			   format_arg("a parent with the identifier %s",
+				      guid_format(&ref->id, want)),
 			   "%s with %s", img->io->name,
 			   guid_format(&img->id, have));
 		error_advise("the parent was changed or is another image; "
@@ -51,8 +51,8 @@ int parent_search_check(const struct parent_search *s, const struct image *img)
 	if (s->sector_size && img->sector_size != s->sector_size)
 		return fail_found(
 			-ESTALE, s->child, "parent locator", ref->file_off,
-			words("sectors of %u bytes, as the child's",
-			      s->sector_size),
+			format_arg("sectors of %u bytes, as the child's",
+				   s->sector_size),
 			"%s with %u bytes", img->io->name, img->sector_size);
 	return 0;
 }

@@ -151,7 +151,7 @@ int image_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)
 	if (r >= 0 && (!ret->len || ret->len > len))
 		return fail_found(
 			-EBADMSG, img->io->name, "block map", ERROR_NO_OFFSET,
-			words("1 to %" PRIu64 " bytes", len),
+			format_arg("1 to %" PRIu64 " bytes", len),
 			"%" PRIu64 " for offset %" PRIu64 " of the disk",
 			ret->len, off);
 	return r;
@@ -263,10 +263,10 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
 	if (r == 0 &&
-	    (e.kind == EXTENT_HERE || can_set_allocated(img, off, &e))) {
-		r = (e.kind == EXTENT_HERE ? io_write : io_write_chunked)(
+	    (e.kind == EXTENT_STORED || can_set_allocated(img, off, &e))) {
+		r = (e.kind == EXTENT_STORED ? io_write : io_write_chunked)(
 			img->io, buf, e.len, e.file_off);
-		if (r == 0 && e.kind != EXTENT_HERE)
+		if (r == 0 && e.kind != EXTENT_STORED)
 			img->ops->set_allocated(img, off, e.len);
 		atomic_store(&img->written, true);
 	} else {

@@ -57,7 +57,7 @@ enum image_type {
 };
 
 enum extent_kind {
-	EXTENT_HERE,   /* stored in this image's file, also as a hole of it */
+	EXTENT_STORED, /* stored in this image's file, also as a hole of it */
 	EXTENT_ZERO,   /* zeros; hides the parent */
 	EXTENT_PARENT, /* not in this image: the parent's, or zeros */
 };
@@ -65,8 +65,8 @@ enum extent_kind {
 struct extent {
 	enum extent_kind kind;
 	uint64_t len;
-	/* EXTENT_HERE: the extent's offset in the file.  Else: the offset that
-	 * its first sector has in an allocated block, or 0. */
+	/* EXTENT_STORED: the extent's offset in the file.  Else: the offset
+	 * that its first sector has in an allocated block, or 0. */
 	uint64_t file_off;
 };
 
@@ -131,7 +131,7 @@ struct check {
 };
 
 /* For drivers: formats pending or remark. */
-#define check_say(array, ...) \
+#define check_printf(array, ...) \
 	((void)snprintf(array, sizeof(array), __VA_ARGS__))
 
 /* Flags of image_zero. */

@@ -49,7 +49,7 @@ static int raw_map(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret)
 {
 	(void)img;
-	*ret = (struct extent){ EXTENT_HERE, len, off };
+	*ret = (struct extent){ EXTENT_STORED, len, off };
 	return 0;
 }
 

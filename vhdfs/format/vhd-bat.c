@@ -38,8 +38,9 @@ int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off)
 {
 	int r = fail_found(-EBADMSG, v->img.io->name, "block allocation table",
 			   v->bat_off + (uint64_t)block * BAT_ENTRY,
-			   words("a block inside the file of %" PRIu64 " bytes",
-				 v->file_size),
+			   format_arg("a block inside the file of %" PRIu64
+				      " bytes",
+				      v->file_size),
 			   "%" PRIu64 " bytes at offset %" PRIu64
 			   ": the file was truncated",
 			   v->block_len, off);
@@ -71,12 +72,12 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 	if (!vhd_has_trailing(v) && !range_within(off, len, v->file_size))
 		return vhd_fail_truncated(v, block, off);
 	if (!range_within(off, len, v->footer_off))
-		return fail_found(-EBADMSG, v->img.io->name,
-				  "block allocation table", at,
-				  words("a block that ends before the footer "
-					"at offset %" PRIu64,
-					v->footer_off),
-				  "one at offset %" PRIu64, off);
+		return fail_found(
+			-EBADMSG, v->img.io->name, "block allocation table", at,
+			format_arg("a block that ends before the footer "
+				   "at offset %" PRIu64,
+				   v->footer_off),
+			"one at offset %" PRIu64, off);
 	for (unsigned i = 0; i < v->n_structures; i++) {
 		const struct range *s = &v->structures[i];
 
@@ -84,9 +85,9 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 			return fail_found(
 				-EBADMSG, v->img.io->name,
 				"block allocation table", at,
-				words("a block outside the structure at "
-				      "offset %" PRIu64,
-				      s->off),
+				format_arg("a block outside the structure at "
+					   "offset %" PRIu64,
+					   s->off),
 				"one at offset %" PRIu64, off);
 	}
 	return 0;

@@ -95,8 +95,8 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
 		.structure = "unused space",
 		.offset = off,
 		.expected = "a block that the table refers to, or nothing",
-		.found = words("%" PRIu64 " bytes that nothing refers to",
-			       bytes),
+		.found = format_arg("%" PRIu64 " bytes that nothing refers to",
+				    bytes),
 		.leak = true,
 		.repaired = repaired,
 	};
@@ -175,9 +175,9 @@ static bool has_older_id(const struct checker *c)
 
 static void report_older_id(struct checker *c, bool repaired)
 {
-	check_say(c->check->pending, "the copy of its footer %s",
-		  repaired ? "was written"
-			   : "is written when it is opened for writing");
+	check_printf(c->check->pending, "the copy of its footer %s",
+		     repaired ? "was written"
+			      : "is written when it is opened for writing");
 	c->check->dirty = !repaired;
 }
 
@@ -194,8 +194,8 @@ static int check_copy(struct checker *c)
 		report_last(c, repair);
 	else
 		report(c, "footer copy", 0,
-		       words("the same as the footer at offset %" PRIu64,
-			     c->f.trailing_off),
+		       format_arg("the same as the footer at offset %" PRIu64,
+				  c->f.trailing_off),
 		       "another footer", repair);
 	return repair ? write_footer(c, c->v->footer, 0) : 0;
 }
@@ -287,9 +287,9 @@ static void check_overlaps(struct checker *c)
 		report(c, "block allocation table",
 		       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
 		       "a block that overlaps no other",
-		       words("sector %" PRIu32
-			     ", inside the block of entry %" PRIu32,
-			     b->sector, a->block),
+		       format_arg("sector %" PRIu32
+				  ", inside the block of entry %" PRIu32,
+				  b->sector, a->block),
 		       false);
 	}
 }
@@ -377,10 +377,10 @@ static bool looks_like_footer(const struct checker *c)
 static void report_trailing(struct checker *c, bool repaired)
 {
 	if (!c->truncated && !looks_like_footer(c)) {
-		check_say(c->check->pending, "its footer %s",
-			  repaired ? "was written"
-				   : "is written when it is opened for "
-				     "writing");
+		check_printf(c->check->pending, "its footer %s",
+			     repaired ? "was written"
+				      : "is written when it is opened for "
+					"writing");
 		c->check->dirty = !repaired;
 		return;
 	}

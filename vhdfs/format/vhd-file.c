@@ -31,11 +31,11 @@ static int check_fixed(const struct vhd *v)
 {
 	if (v->img.size <= v->footer_off)
 		return 0;
-	return fail_found(
-		-EBADMSG, v->img.io->name, "footer current size",
-		v->footer_off + FOOTER_CURRENT_SIZE,
-		words("at most the %" PRIu64 " bytes before it", v->footer_off),
-		"%" PRIu64, v->img.size);
+	return fail_found(-EBADMSG, v->img.io->name, "footer current size",
+			  v->footer_off + FOOTER_CURRENT_SIZE,
+			  format_arg("at most the %" PRIu64 " bytes before it",
+				     v->footer_off),
+			  "%" PRIu64, v->img.size);
 }
 
 static const enum image_type types[] = {

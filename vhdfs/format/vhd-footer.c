@@ -90,12 +90,13 @@ int vhd_footer_intact(const struct io *io, const uint8_t *footer, uint64_t off)
 				  "%02x %02x %02x %02x ...", footer[0],
 				  footer[1], footer[2], footer[3]);
 	if (!checksum_fits(footer))
-		return fail_found(
-			-EBADMSG, io->name, "footer checksum",
-			off + FOOTER_CHECKSUM,
-			words("0x%08" PRIx32, vhd_checksum(footer, FOOTER_SIZE,
-							   FOOTER_CHECKSUM)),
-			"0x%08" PRIx32, get_be32(footer + FOOTER_CHECKSUM));
+		return fail_found(-EBADMSG, io->name, "footer checksum",
+				  off + FOOTER_CHECKSUM,
+				  format_arg("0x%08" PRIx32,
+					     vhd_checksum(footer, FOOTER_SIZE,
+							  FOOTER_CHECKSUM)),
+				  "0x%08" PRIx32,
+				  get_be32(footer + FOOTER_CHECKSUM));
 	return 0;
 }
 

@@ -28,8 +28,8 @@ static int read_header(struct vhd *v)
 		return fail_found(
 			-EBADMSG, name, "footer data offset",
 			FOOTER_DATA_OFFSET,
-			words("a dynamic header between 512 and %" PRIu64,
-			      v->footer_off),
+			format_arg("a dynamic header between 512 and %" PRIu64,
+				   v->footer_off),
 			"%" PRIu64, off);
 	v->header_off = off;
 	r = io_read(v->img.io, v->header, HEADER_SIZE, off);
@@ -45,8 +45,8 @@ static int read_header(struct vhd *v)
 	if (sum != stored)
 		return fail_found(-EBADMSG, name, "dynamic header checksum",
 				  off + HEADER_CHECKSUM,
-				  words("0x%08" PRIx32, sum), "0x%08" PRIx32,
-				  stored);
+				  format_arg("0x%08" PRIx32, sum),
+				  "0x%08" PRIx32, stored);
 	return 0;
 }
 
@@ -73,8 +73,8 @@ static int check_blocks(struct vhd *v)
 	if (entries < blocks || entries > VHD_ENTRIES_MAX)
 		return fail_found(-EBADMSG, name, "number of table entries",
 				  v->header_off + HEADER_ENTRIES,
-				  words("%" PRIu64 " to %" PRIu32, blocks,
-					VHD_ENTRIES_MAX),
+				  format_arg("%" PRIu64 " to %" PRIu32, blocks,
+					     VHD_ENTRIES_MAX),
 				  "%" PRIu32, entries);
 	v->img.block_size = block_size;
 	v->n_entries = entries;
@@ -95,9 +95,10 @@ static int check_table_place(struct vhd *v)
 		return fail_found(
 			-EBADMSG, v->img.io->name, "table offset",
 			v->header_off + HEADER_TABLE_OFFSET,
-			words("%" PRIu64
-			      " bytes between the header and offset %" PRIu64,
-			      len, v->footer_off),
+			format_arg(
+				"%" PRIu64
+				" bytes between the header and offset %" PRIu64,
+				len, v->footer_off),
 			"%" PRIu64, off);
 	v->bat_off = off;
 	return 0;
@@ -150,12 +151,13 @@ static int check_locator(struct vhd *v, unsigned slot)
 		return 0;
 	if (loc.len > LOCATOR_LENGTH_MAX ||
 	    (loc.len > loc.space && space_is_known(v, slot)))
-		return fail_found(-EBADMSG, name, "parent locator length",
-				  at + LOCATOR_LENGTH,
-				  words("at most the %" PRIu64
-					" bytes reserved for it, and 64 KiB",
-					loc.space),
-				  "%" PRIu32, loc.len);
+		return fail_found(
+			-EBADMSG, name, "parent locator length",
+			at + LOCATOR_LENGTH,
+			format_arg("at most the %" PRIu64
+				   " bytes reserved for it, and 64 KiB",
+				   loc.space),
+			"%" PRIu32, loc.len);
 	if (is_utf16(loc.code) && loc.len % 2)
 		return fail_found(-EBADMSG, name, "parent locator length",
 				  at + LOCATOR_LENGTH,
@@ -165,9 +167,10 @@ static int check_locator(struct vhd *v, unsigned slot)
 	    !range_within(loc.off, loc.len, v->footer_off))
 		return fail_found(-EBADMSG, name, "parent locator offset",
 				  at + LOCATOR_OFFSET,
-				  words("%" PRIu32 " bytes between 512 and "
-					"%" PRIu64,
-					loc.len, v->footer_off),
+				  format_arg("%" PRIu32
+					     " bytes between 512 and "
+					     "%" PRIu64,
+					     loc.len, v->footer_off),
 				  "%" PRIu64, loc.off);
 	add_structure(v, loc.off, loc.len);
 	return 0;
@@ -215,11 +218,12 @@ static int find_batmap(struct vhd *v)
 	if (off < FOOTER_SIZE || !range_within(off, len, v->footer_off) ||
 	    ranges_overlap(off, len, v->header_off, HEADER_SIZE) ||
 	    ranges_overlap(off, len, v->bat_off, at + VHD_SECTOR - v->bat_off))
-		return fail_found(
-			-EBADMSG, v->img.io->name, "batmap header",
-			at + BATMAP_OFFSET,
-			words("a batmap before offset %" PRIu64, v->footer_off),
-			"%" PRIu64 " bytes at offset %" PRIu64, len, off);
+		return fail_found(-EBADMSG, v->img.io->name, "batmap header",
+				  at + BATMAP_OFFSET,
+				  format_arg("a batmap before offset %" PRIu64,
+					     v->footer_off),
+				  "%" PRIu64 " bytes at offset %" PRIu64, len,
+				  off);
 	v->batmap_off = off;
 	v->batmap_len = len;
 	add_structure(v, at, VHD_SECTOR);

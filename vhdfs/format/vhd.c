@@ -174,7 +174,7 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 	int r;
 
 	if (img->type == IMAGE_FIXED) {
-		*ret = (struct extent){ EXTENT_HERE, len, off };
+		*ret = (struct extent){ EXTENT_STORED, len, off };
 		return 0;
 	}
 	r = vhd_bat_get(v, off / img->block_size, &block_off);
@@ -190,7 +190,7 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 		       &set, &n);
 	if (r < 0)
 		return r;
-	ret->kind = set ? EXTENT_HERE : none;
+	ret->kind = set ? EXTENT_STORED : none;
 	ret->len = (uint64_t)n * VHD_SECTOR;
 	ret->file_off = block_off + v->bitmap_size + within;
 	return 0;

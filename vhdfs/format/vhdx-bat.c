@@ -29,7 +29,7 @@ static int fail_entry(struct vhdx *v, uint64_t index, const char *expected,
 		      const char *found)
 {
 	return fail_found(-EBADMSG, v->img.io->name,
-			  words("BAT entry %" PRIu64, index),
+			  format_arg("BAT entry %" PRIu64, index),
 			  entry_off(v, index), expected, "%s", found);
 }
 
@@ -68,22 +68,23 @@ static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 
 	if (off < VHDX_AREA)
 		return fail_entry(v, index, "a block at 1 MiB or above",
-				  words("a block at %" PRIu64, off));
+				  format_arg("a block at %" PRIu64, off));
 	/* Stored blocks were tested by vhdx_is_in_file: this is a soft anchor.
 	 */
 	if (off >= v->file_size)
-		return fail_entry(v, index,
-				  words("a block inside the file of %" PRIu64
-					" bytes",
-					v->file_size),
-				  words("a block at %" PRIu64, off));
+		return fail_entry(
+			v, index,
+			format_arg("a block inside the file of %" PRIu64
+				   " bytes",
+				   v->file_size),
+			format_arg("a block at %" PRIu64, off));
 	for (size_t i = 0; i < used->n; i++)
 		if (ranges_overlap(off, len, used->used[i].off,
 				   used->used[i].end - used->used[i].off))
 			return fail_entry(
 				v, index,
 				"a block that overlaps neither the log nor a table",
-				words("a block at %" PRIu64, off));
+				format_arg("a block at %" PRIu64, off));
 	return 0;
 }
 
@@ -95,10 +96,10 @@ int vhdx_bat_validate(struct vhdx *v, uint64_t index, uint64_t entry)
 	if (!is_valid_state(v, index, state))
 		return fail_entry(v, index,
 				  "a valid state (0-3, 5, 6; 7 in a child)",
-				  words("state %u", state));
+				  format_arg("state %u", state));
 	if (VHDX_BAT_RESERVED(entry))
 		return fail_entry(v, index, "reserved bits of 0",
-				  words("0x%" PRIx64, entry));
+				  format_arg("0x%" PRIx64, entry));
 	if (!vhdx_is_in_file(v, index, entry))
 		return vhdx_fail_truncated(v, index, entry);
 	return len ? validate_place(v, index, VHDX_BAT_OFFSET(entry), len) : 0;
@@ -220,11 +221,12 @@ int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
 	if (r < 0)
 		return r;
 	if (VHDX_BAT_STATE(entry) == VHDX_NOT_PRESENT)
-		return fail_entry(v, index,
-				  words("a sector bitmap, as block %" PRIu64
-					" is partially present",
-					block),
-				  "none");
+		return fail_entry(
+			v, index,
+			format_arg("a sector bitmap, as block %" PRIu64
+				   " is partially present",
+				   block),
+			"none");
 	*ret = (struct vhdx_bits){
 		.v = v,
 		.bitmap_off = VHDX_BAT_OFFSET(entry),
@@ -389,7 +391,7 @@ static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
 				  div_up(len, sector_size), &here, &run);
 	if (r < 0)
 		return r;
-	ret->kind = here ? EXTENT_HERE : EXTENT_PARENT;
+	ret->kind = here ? EXTENT_STORED : EXTENT_PARENT;
 	ret->file_off = block_off + in_block;
 	ret->len = min_u64(run * sector_size - in_block % sector_size, len);
 	return 0;
@@ -408,7 +410,7 @@ static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 	ret->file_off = 0;
 	switch (VHDX_BAT_STATE(entry)) {
 	case VHDX_PRESENT:
-		ret->kind = EXTENT_HERE;
+		ret->kind = EXTENT_STORED;
 		ret->file_off = VHDX_BAT_OFFSET(entry) + in_block;
 		return 0;
 	case VHDX_PARTIAL:
@@ -429,8 +431,8 @@ static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 
 static bool is_contiguous(const struct extent *a, const struct extent *b)
 {
-	return a->kind == b->kind &&
-	       (a->kind != EXTENT_HERE || a->file_off + a->len == b->file_off);
+	return a->kind == b->kind && (a->kind != EXTENT_STORED ||
+				      a->file_off + a->len == b->file_off);
 }
 
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)

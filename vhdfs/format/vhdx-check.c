@@ -147,9 +147,9 @@ static int check_log(struct checker *c)
 			return r;
 		c->touched = true;
 	}
-	check_say(c->check->pending, "%zu log entries %s", n,
-		  c->repair ? "were replayed"
-			    : "are replayed when it is opened");
+	check_printf(c->check->pending, "%zu log entries %s", n,
+		     c->repair ? "were replayed"
+			       : "are replayed when it is opened");
 	c->check->dirty = !c->repair;
 	return 0;
 }
@@ -248,10 +248,10 @@ static int check_no_offset(struct checker *c, uint64_t index, uint64_t *entry)
 	*entry = VHDX_BAT_STATE(*entry);
 	r = c->repair ? vhdx_bat_set(&c->v, index, *entry) : 0;
 	if (r == 0)
-		report(c, words("BAT entry %" PRIu64, index),
+		report(c, format_arg("BAT entry %" PRIu64, index),
 		       c->v.bat.off + index * VHDX_BAT_ENTRY,
 		       "no offset for a block that is not stored",
-		       words("%" PRIu64, off), c->repair);
+		       format_arg("%" PRIu64, off), c->repair);
 	return r;
 }
 
@@ -327,7 +327,8 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 
 	c->unrepaired = true;
 	report(c, "block", off, "one BAT entry for each block",
-	       words("two entries that share %" PRIu64 " bytes", len), false);
+	       format_arg("two entries that share %" PRIu64 " bytes", len),
+	       false);
 }
 
 static int check_bat(struct checker *c)
@@ -349,10 +350,10 @@ static int check_bat(struct checker *c)
 	extent_set_sort(&c->v.space);
 	c->v.space.overlap = NULL;
 	if (c->n_draft)
-		check_say(c->check->remark,
-			  "%" PRIu64 " blocks are in state 5 of the 0.95 "
-			  "draft, which is read as unmapped (3)",
-			  c->n_draft);
+		check_printf(c->check->remark,
+			     "%" PRIu64 " blocks are in state 5 of the 0.95 "
+			     "draft, which is read as unmapped (3)",
+			     c->n_draft);
 	return write_bat(c);
 }
 
@@ -363,7 +364,7 @@ static void report_leak(struct checker *c, uint64_t off, uint64_t len,
 		.structure = "file",
 		.offset = off,
 		.expected = "no leaked space",
-		.found = words("%" PRIu64 " bytes", len),
+		.found = format_arg("%" PRIu64 " bytes", len),
 		.leak = true,
 		.repaired = repaired,
 	};

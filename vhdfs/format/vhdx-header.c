@@ -70,7 +70,7 @@ static int choose_current(struct vhdx *v)
 static int fail_header(struct vhdx *v, unsigned field, int code,
 		       const char *what, const char *expected, uint64_t found)
 {
-	return fail_found(code, v->img.io->name, words("header: %s", what),
+	return fail_found(code, v->img.io->name, format_arg("header: %s", what),
 			  VHDX_HEADER_OFFSET(v->slot) + field, expected,
 			  "%" PRIu64, found);
 }
@@ -90,12 +90,12 @@ static int validate_log_range(struct vhdx *v)
 				   "a multiple of 1 MiB, at least 1 MiB", off);
 	r = io_size(v->img.io, &file_size);
 	if (r == 0 && !range_within(off, len, file_size))
-		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
-				   "log offset",
-				   words("a log of %" PRIu64
-					 " bytes inside the file of %" PRIu64,
-					 len, file_size),
-				   off);
+		return fail_header(
+			v, VHDX_HEADER_LOG_OFFSET, -EBADMSG, "log offset",
+			format_arg("a log of %" PRIu64
+				   " bytes inside the file of %" PRIu64,
+				   len, file_size),
+			off);
 	return r;
 }
 

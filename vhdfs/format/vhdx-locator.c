@@ -67,12 +67,13 @@ static int parse_text(const struct locator *l, uint64_t at, uint32_t off,
 
 	if (!len || len % 2)
 		return fail_locator(l, at, "a text of whole UTF-16 units",
-				    words("%" PRIu16 " bytes", len));
+				    format_arg("%" PRIu16 " bytes", len));
 	if (off < VHDX_LOCATOR_FIRST || !range_within(off, len, l->len))
 		return fail_locator(
 			l, at,
-			words("a text inside the item of %zu bytes", l->len),
-			words("%" PRIu16 " bytes at %" PRIu32, len, off));
+			format_arg("a text inside the item of %zu bytes",
+				   l->len),
+			format_arg("%" PRIu16 " bytes at %" PRIu32, len, off));
 	for (size_t i = 0; i < len; i += 2)
 		if (!get_le16(l->item + off + i))
 			return fail_locator(l, off + i, "a text without NUL",
@@ -99,7 +100,7 @@ static int parse_pair(const struct locator *l, size_t i, struct values *values)
 			continue;
 		if (values->text[k])
 			return fail_locator(l, at, "each key once",
-					    words("%s twice", key));
+					    format_arg("%s twice", key));
 		values->text[k] = steal(value);
 		break;
 	}
@@ -114,7 +115,7 @@ static int parse_pairs(const struct locator *l, struct values *values)
 
 	if (l->len < VHDX_LOCATOR_FIRST)
 		return fail_locator(l, 0, "at least 20 bytes",
-				    words("%zu", l->len));
+				    format_arg("%zu", l->len));
 	type = guid_from_le(l->item);
 	if (!guid_equal(&type, &known))
 		return fail_found(-EOPNOTSUPP, l->name, "parent locator: type",
@@ -125,7 +126,7 @@ static int parse_pairs(const struct locator *l, struct values *values)
 	    VHDX_LOCATOR_FIRST + count * VHDX_LOCATOR_ENTRY > (int64_t)l->len)
 		return fail_locator(l, VHDX_LOCATOR_COUNT,
 				    "1 to 256 pairs inside the item",
-				    words("%" PRIu16, count));
+				    format_arg("%" PRIu16, count));
 	for (size_t i = 0; i < count; i++) {
 		int r = parse_pair(l, i, values);
 
@@ -140,7 +141,7 @@ static int parse_guid(const struct locator *l, const char *key,
 {
 	if (guid_parse(text, strlen(text), ret) == 0)
 		return 0;
-	return fail_locator(l, 0, words("a guid as %s", key), text);
+	return fail_locator(l, 0, format_arg("a guid as %s", key), text);
 }
 
 /* Replaces the separators of a Windows path by slashes, in place. */

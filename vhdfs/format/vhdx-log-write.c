@@ -183,9 +183,9 @@ static int log_entry(struct vhdx *v, const struct vhdx_flush *f,
 			&v->img,
 			fail_found(-EBADMSG, v->img.io->name, "log",
 				   v->header.log_off + place,
-				   words("room for an entry of %" PRIu64
-					 " bytes",
-					 len),
+				   format_arg("room for an entry of %" PRIu64
+					      " bytes",
+					      len),
 				   "a log of %" PRIu64 " bytes", f->log_room));
 	memset(e, 0, len + LOG_ZEROS);
 	put_entry_header(v, e, len, batch->n, tail, f->file_size);

@@ -278,7 +278,7 @@ static int validate_target(struct search *s, uint64_t at, uint64_t off,
 		return fail_log(
 			s->v, s->off + at,
 			"changes of whole pages at 192 KiB or above",
-			words("%" PRIu64 " bytes at %" PRIu64, len, off));
+			format_arg("%" PRIu64 " bytes at %" PRIu64, len, off));
 	return 0;
 }
 
@@ -320,9 +320,10 @@ static int add_desc(struct search *s, uint64_t at, const uint8_t *d,
 	if (r < 0)
 		return r;
 	if (p.zero && o->n_zeros == ZEROS_MAX)
-		return fail_log(s->v, s->off + at,
-				words("at most %d zero descriptors", ZEROS_MAX),
-				"more");
+		return fail_log(
+			s->v, s->off + at,
+			format_arg("at most %d zero descriptors", ZEROS_MAX),
+			"more");
 	o->file_size = max_u64(o->file_size, p.file_off + p.len);
 	return p.zero ? add_patch(s, &o->zeros, &o->n_zeros, &p)
 		      : add_patch(s, &o->pages, &o->n_pages, &p);
@@ -380,14 +381,15 @@ static int add_sequence(struct search *s, uint64_t head)
 	int r = io_size(s->v->img.io, &file_size);
 
 	if (r == 0 && file_size < last->flushed)
-		return fail_found(
-			-EBADMSG, s->v->img.io->name, "file", file_size,
-			words("at least %" PRIu64 " bytes, as the log says",
-			      last->flushed),
-			"its end");
+		return fail_found(-EBADMSG, s->v->img.io->name, "file",
+				  file_size,
+				  format_arg("at least %" PRIu64
+					     " bytes, as the log says",
+					     last->flushed),
+				  "its end");
 	if (r == 0 && last->last > INT64_MAX)
 		return fail_log(s->v, s->off + head, "a file size below 2^63",
-				words("%" PRIu64 " bytes", last->last));
+				format_arg("%" PRIu64 " bytes", last->last));
 	o->file_size = max_u64(file_size, last->last);
 	for (uint64_t at = last->tail; r == 0; at = after(s, at)) {
 		r = add_entry(s, at);

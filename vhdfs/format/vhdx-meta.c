@@ -55,17 +55,17 @@ static int fail_entry(struct vhdx *v, size_t i, int code, const char *expected,
 {
 	char text[GUID_TEXT_SIZE];
 
-	return fail_found(
-		code, v->img.io->name,
-		words("metadata item %s", guid_format(&v->items[i].guid, text)),
-		entry_off(v, i), expected, "%s", found);
+	return fail_found(code, v->img.io->name,
+			  format_arg("metadata item %s",
+				     guid_format(&v->items[i].guid, text)),
+			  entry_off(v, i), expected, "%s", found);
 }
 
 static int validate_place(struct vhdx *v, size_t i)
 {
 	const struct vhdx_meta *item = &v->items[i];
-	const char *found =
-		words("%" PRIu32 " bytes at %" PRIu32, item->len, item->off);
+	const char *found = format_arg("%" PRIu32 " bytes at %" PRIu32,
+				       item->len, item->off);
 
 	if (item->len > VHDX_META_ITEM_MAX)
 		return fail_entry(v, i, -EBADMSG, "at most 1 MiB", found);
@@ -78,9 +78,10 @@ static int validate_place(struct vhdx *v, size_t i)
 	    !range_within(item->off, item->len, v->metadata.len))
 		return fail_entry(
 			v, i, -EBADMSG,
-			words("a range behind the table, inside the region of %" PRIu64
-			      " bytes",
-			      v->metadata.len),
+			format_arg(
+				"a range behind the table, inside the region of %" PRIu64
+				" bytes",
+				v->metadata.len),
 			found);
 	return 0;
 }
@@ -92,14 +93,14 @@ static int validate_known(struct vhdx *v, size_t i,
 
 	if (known->len && item->len != known->len)
 		return fail_entry(v, i, -EBADMSG,
-				  words("%" PRIu32 " bytes of %s", known->len,
-					known->name),
-				  words("%" PRIu32, item->len));
+				  format_arg("%" PRIu32 " bytes of %s",
+					     known->len, known->name),
+				  format_arg("%" PRIu32, item->len));
 	if (known->of_disk && !(item->flags & VHDX_META_IS_DISK))
-		return fail_entry(
-			v, i, -EBADMSG,
-			words("%s with the IsVirtualDisk flag", known->name),
-			words("flags %" PRIu32, item->flags));
+		return fail_entry(v, i, -EBADMSG,
+				  format_arg("%s with the IsVirtualDisk flag",
+					     known->name),
+				  format_arg("flags %" PRIu32, item->flags));
 	return 0;
 }
 
@@ -137,7 +138,7 @@ static int validate_entry(struct vhdx *v, const uint8_t *e, size_t i)
 		return fail_entry(v, i, -EBADMSG, "a guid", "the null guid");
 	if (item->flags & ~7u || get_le32(e + VHDX_META_ENTRY_RESERVED))
 		return fail_entry(v, i, -EBADMSG, "reserved bits of 0",
-				  words("flags %" PRIu32, item->flags));
+				  format_arg("flags %" PRIu32, item->flags));
 	for (size_t j = 0; j < i; j++)
 		if (guid_equal(&item->guid, &v->items[j].guid) &&
 		    !((item->flags ^ v->items[j].flags) & VHDX_META_IS_USER))
@@ -367,10 +368,11 @@ static int load_geometry(struct vhdx *v)
 			       ? chunks * (v->chunk_ratio + 1)
 			       : v->n_blocks + chunks - 1;
 	if (v->n_entries * VHDX_BAT_ENTRY > v->bat.len)
-		return fail_found(
-			-EBADMSG, v->img.io->name, "BAT region", v->bat.off,
-			words("room for %" PRIu64 " entries", v->n_entries),
-			"%" PRIu64 " bytes", v->bat.len);
+		return fail_found(-EBADMSG, v->img.io->name, "BAT region",
+				  v->bat.off,
+				  format_arg("room for %" PRIu64 " entries",
+					     v->n_entries),
+				  "%" PRIu64 " bytes", v->bat.len);
 	return 0;
 }
 
@@ -384,7 +386,7 @@ int vhdx_metadata_load(struct vhdx *v)
 			return fail_found(
 				-EBADMSG, v->img.io->name, "metadata table",
 				v->metadata.off,
-				words("the item %s", known_items[i].name),
+				format_arg("the item %s", known_items[i].name),
 				"none");
 	if (r == 0)
 		r = load_sector_sizes(v);

@@ -88,10 +88,11 @@ static int store_region(struct vhdx *v, const struct vhdx_region *region,
 	else
 		return 0;
 	if (!range_within(region->off, region->len, v->file_size))
-		return fail_region(v, at,
-				   words("a region inside the file of %" PRIu64,
-					 v->file_size),
-				   region);
+		return fail_region(
+			v, at,
+			format_arg("a region inside the file of %" PRIu64,
+				   v->file_size),
+			region);
 	return 0;
 }
 

@@ -90,10 +90,11 @@ bool vhdx_is_in_file(const struct vhdx *v, uint64_t index, uint64_t entry)
 int vhdx_fail_truncated(struct vhdx *v, uint64_t index, uint64_t entry)
 {
 	int r = fail_found(
-		-EBADMSG, v->img.io->name, words("BAT entry %" PRIu64, index),
+		-EBADMSG, v->img.io->name,
+		format_arg("BAT entry %" PRIu64, index),
 		v->bat.off + index * VHDX_BAT_ENTRY,
-		words("a block inside the file of %" PRIu64 " bytes",
-		      v->file_size),
+		format_arg("a block inside the file of %" PRIu64 " bytes",
+			   v->file_size),
 		"%" PRIu64 " bytes at %" PRIu64 ": the file was truncated",
 		required_len(v, index, VHDX_BAT_OFFSET(entry)),
 		VHDX_BAT_OFFSET(entry));

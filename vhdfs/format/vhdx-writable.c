@@ -34,7 +34,7 @@ static int fail_header(struct vhdx *v, const char *what, unsigned field,
 		       const char *expected, uint64_t found)
 {
 	return fail_found(-EOPNOTSUPP, v->img.io->name,
-			  words("header: %s", what),
+			  format_arg("header: %s", what),
 			  VHDX_HEADER_OFFSET(v->slot) + field, expected,
 			  "%" PRIu64, found);
 }

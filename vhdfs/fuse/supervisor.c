@@ -105,8 +105,9 @@ static const char *reason_to_replace_mount(const struct supervisor *s)
 static const char *cause_of_death(int status)
 {
 	if (WIFSIGNALED(status))
-		return words("was killed by signal %d (%s)", WTERMSIG(status),
-			     strsignal(WTERMSIG(status)));
+		return format_arg("was killed by signal %d (%s)",
+				  WTERMSIG(status),
+				  strsignal(WTERMSIG(status)));
 	return WEXITSTATUS(status) == WORKER_NOT_STARTED ? "could not start"
 							 : NULL;
 }

@@ -112,8 +112,8 @@ static void append_omitted(struct check_report *report)
 		.structure = "file",
 		.offset = ERROR_NO_OFFSET,
 		.expected = "no more damage",
-		.found = words("%" PRIu64 " more places",
-			       report->damage - FINDINGS_MAX),
+		.found = format_arg("%" PRIu64 " more places",
+				    report->damage - FINDINGS_MAX),
 		.repaired = !report->unrepaired,
 	};
 
@@ -137,8 +137,9 @@ static json_t *remarks_of(struct check_report *report)
 	append_remark(report, remarks, report->check.remark);
 	if (report->in_use)
 		append_remark(report, remarks,
-			      words("in use%s%s", *report->holder ? " by " : "",
-				    report->holder));
+			      format_arg("in use%s%s",
+					 *report->holder ? " by " : "",
+					 report->holder));
 	if (report->has_writer)
 		append_remark(report, remarks,
 			      "not checked: changes that its writer has not "
@@ -186,8 +187,8 @@ static void print_finding(const char *image, const json_t *finding)
 	print_line(stdout, "%s: %s%s: expected %s, found %s%s", image,
 		   text_of(finding, "structure"),
 		   json_is_integer(offset)
-			   ? words(" at offset %" JSON_INTEGER_FORMAT,
-				   json_integer_value(offset))
+			   ? format_arg(" at offset %" JSON_INTEGER_FORMAT,
+					json_integer_value(offset))
 			   : "",
 		   text_of(finding, "expected"), text_of(finding, "found"),
 		   json_is_true(json_object_get(finding, "repaired"))

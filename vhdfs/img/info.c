@@ -133,7 +133,7 @@ static void print_words(json_t *object, const char *holder)
 
 	json_object_foreach(object, key, value)
 	{
-		printf("%-21s ", words("%s:", key));
+		printf("%-21s ", format_arg("%s:", key));
 		if (!strcmp(key, "in-use") && *holder)
 			print_line(stdout, "yes, by %s", holder);
 		else

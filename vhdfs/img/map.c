@@ -29,9 +29,9 @@ static void print_json(struct printer *p, uint64_t start,
 	printf("%s{\"start\": %" PRIu64 ", \"length\": %" PRIu64
 	       ", \"depth\": %s, \"zero\": %s, \"data\": %s, \"offset\": %s}",
 	       p->any ? ",\n " : "", start, e->len,
-	       e->depth < 0 ? "null" : words("%d", e->depth),
+	       e->depth < 0 ? "null" : format_arg("%d", e->depth),
 	       e->zero ? "true" : "false", e->zero ? "false" : "true",
-	       e->zero ? "null" : words("%" PRIu64, e->file_off));
+	       e->zero ? "null" : format_arg("%" PRIu64, e->file_off));
 }
 
 static void print_row(struct printer *p, uint64_t start,
@@ -41,9 +41,10 @@ static void print_row(struct printer *p, uint64_t start,
 		printf("%16s %16s %5s %4s %16s  %s\n", "START", "LENGTH",
 		       "DEPTH", "KIND", "OFFSET", "FILE");
 	print_line(stdout, "%16" PRIu64 " %16" PRIu64 " %5s %4s %16s  %s",
-		   start, e->len, e->depth < 0 ? "-" : words("%d", e->depth),
+		   start, e->len,
+		   e->depth < 0 ? "-" : format_arg("%d", e->depth),
 		   e->zero ? "zero" : "data",
-		   e->zero ? "-" : words("%" PRIu64, e->file_off),
+		   e->zero ? "-" : format_arg("%" PRIu64, e->file_off),
 		   e->zero ? "-" : chain_path(p->chain, (unsigned)e->depth));
 }
 

@@ -47,7 +47,7 @@ int output_reserve(struct image *img)
 		image_lock_map(img);
 		r = image_map(img, off, img->size - off, &e);
 		image_unlock_map(img);
-		if (r == 0 && e.kind == EXTENT_HERE)
+		if (r == 0 && e.kind == EXTENT_STORED)
 			r = io_zero(img->io, e.file_off, e.len, true);
 		if (r < 0)
 			return r;

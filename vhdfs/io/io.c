@@ -58,7 +58,7 @@ int io_read(struct io *io, void *buf, size_t len, uint64_t off)
 		return fail_io(io, (int)n, "read", len, off);
 	if ((size_t)n < len)
 		return fail_found(-EBADMSG, io->name, "file", off,
-				  words("%zu bytes", len),
+				  format_arg("%zu bytes", len),
 				  "the end of the file after %zd", n);
 	return 0;
 }

@@ -74,10 +74,10 @@ static void derive_from(struct store_image *image,
 	else if (parent && parent->error)
 		set_error(image, parent->error);
 	else if (image->depth > CHAIN_DEPTH_MAX)
-		set_error(image,
-			  words("%s: expected at most %d parents, "
-				"found more",
-				catalog_path_locked(image), CHAIN_DEPTH_MAX));
+		set_error(image, format_arg("%s: expected at most %d parents, "
+					    "found more",
+					    catalog_path_locked(image),
+					    CHAIN_DEPTH_MAX));
 	else
 		set_error(image, NULL);
 }
@@ -101,9 +101,10 @@ static void derive_cycle(struct store *store, struct store_image *image)
 		at = ancestry_parent_locked(store, at);
 	} while (at != image);
 	do {
-		set_error(at, words("%s: is its own parent, %u images up; one "
-				    "of them names the wrong parent",
-				    catalog_path_locked(at), n));
+		set_error(at,
+			  format_arg("%s: is its own parent, %u images up; one "
+				     "of them names the wrong parent",
+				     catalog_path_locked(at), n));
 		at->depth = 0;
 		at->derived = DERIVED;
 		at = ancestry_parent_locked(store, at);

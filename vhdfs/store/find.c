@@ -90,7 +90,7 @@ char *store_find_dir(struct store *store,
 struct child_search {
 	const struct store *store;
 	const struct store_image *parent;
-	enum store_kin kin;
+	enum store_child_kind kin;
 	const struct store_image *found;
 };
 
@@ -146,8 +146,8 @@ static void match_child(const void *node, VISIT which, void *closure)
 		s->found = image;
 }
 
-int store_child_of(struct store *store, dev_t dev, ino_t ino,
-		   enum store_kin kin, char **ret)
+int store_find_child(struct store *store, dev_t dev, ino_t ino,
+		     enum store_child_kind kin, char **ret)
 {
 	const struct file_id id = { dev, ino };
 	struct child_search s = { .store = store, .kin = kin };

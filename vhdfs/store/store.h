@@ -103,7 +103,7 @@ void store_image_put(struct store *store, struct store_image *image);
 struct store_image *store_image_of_file(struct store *store, dev_t dev,
 					ino_t ino);
 
-enum store_kin {
+enum store_child_kind {
 	STORE_CHILDREN,
 	/* Also images with an unknown parent: their parent reference cannot be
 	 * read, or they are being written. */
@@ -115,8 +115,8 @@ enum store_kin {
  * examined files say, whatever their permissions; the caller's to free.  Null:
  * none.  0, or -ENOMEM with words.
  */
-int store_child_of(struct store *store, dev_t dev, ino_t ino,
-		   enum store_kin kin, char **ret);
+int store_find_child(struct store *store, dev_t dev, ino_t ino,
+		     enum store_child_kind kin, char **ret);
 
 /* The image's file. */
 void store_image_file(const struct store_image *image, dev_t *ret_dev,
