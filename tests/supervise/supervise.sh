@@ -2,12 +2,18 @@
 # shellcheck shell=bash
 # For tests that kill workers of vhdfs.  Needs kill/kill.sh.
 
-# worker MOUNTPOINT: prints the process ID of the worker.
+# worker MOUNTPOINT: prints the process ID of the worker.  After the death of a
+# worker there is none for a moment.
 worker() {
 	local pid
 
-	pid=$(pgrep -P "${mount_pid[$1]}") || fail "no worker: $(cat "$1.log")"
+	wait_until 10 has_worker_or_ended "$1"
+	[ -n "$pid" ] || fail "no worker: $(cat "$1.log")"
 	echo "$pid"
+}
+
+has_worker_or_ended() {
+	pid=$(pgrep -P "${mount_pid[$1]}") || ! kill -0 "${mount_pid[$1]}"
 }
 
 # kill_worker MOUNTPOINT [SIGNAL]: kills the worker, and waits until the next
