@@ -133,6 +133,20 @@ test_no_file_speaks_of_where_it_was_made() {
 		Makefile.am | nothing "path of a machine"
 }
 
+# The walks through the code: "  FILE.c  FUNCTION()".
+test_hacking_names_functions_that_exist() {
+	local line file="" name
+
+	while IFS= read -r line; do
+		[[ ! $line =~ ^\ \ ([a-z/-]+\.c)\  ]] || file=${BASH_REMATCH[1]}
+		while read -r name; do
+			grep -qs "\b$name(" "vhdfs/$file" "tgt-glue/$file" ||
+				echo "$file: $name()"
+		done < <(grep -oE '[a-z_0-9]+\(\)' <<<"$line" | tr -d '()' || true)
+	done < <(sed -n "/^A guest's write/,/^How to add/p" HACKING) |
+		nothing "function that does not exist"
+}
+
 test_shell_is_sound() {
 	requires shellcheck
 	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \
