@@ -87,37 +87,37 @@ test_vhdx_checklist() {
 	locator lengths: test-vhdx-bad: parent locator: key of odd length; parent locator: value of odd length; parent locator: empty key
 	locator text: test-vhdx-bad: parent locator: embedded NUL; parent locator: no UTF-16
 	locator keys: test-vhdx-bad: parent locator: key twice; parent locator: no linkage; parent locator: linkage no guid
-	linkage mismatch: test-chain-bad: a parent of another identity is refused
-	parent cycle: test-chain-bad: a cycle is refused; an image that is its own parent is refused
-	parent of another size: test-chain-parents: a parent of another size is taken
-	parent of another sector size: test-chain-bad: a parent of another sector size is refused
+	linkage mismatch: test-chain-bad: parent with another identity is refused
+	parent cycle: test-chain-bad: a cycle is refused; image that is its own parent is refused
+	parent of another size: test-chain-parents: parent of another disk size is accepted
+	parent of another sector size: test-chain-bad: parent with another sector size is refused
 	interrupted conversion: test-vhdx-bad: an interrupted conversion
 	EOF
 }
 
 test_vhd_checklist() {
 	nothing_is_missing <<-'EOF'
-	empty and short files: test-vhd-bad: empty and short files are no images
-	cookie, both footers: test-vhd-bad: two bad cookies make it no image
-	checksum, both footers: test-vhd-bad: two bad checksums are refused
-	cookie or checksum, one footer: test-vhd-bad: one bad footer of two is seen past; a fixed image has one footer only
-	cookie or checksum, mended: test-vhd-check: a broken trailing footer comes back; a broken or different copy comes back
-	footer of 511 bytes: test-vhd-bad: an old footer may be as bad as any
-	footer of 511 bytes, good: test-vhd: an old footer of 511 bytes opens
+	empty and short files: test-vhd-bad: empty and short files are refused
+	cookie, both footers: test-vhd-bad: file with two bad cookies is refused
+	checksum, both footers: test-vhd-bad: file with two bad checksums is refused
+	cookie or checksum, one footer: test-vhd-bad: one valid footer of two is enough; damaged footer of a fixed image is refused
+	cookie or checksum, mended: test-vhd-check: damaged trailing footer is repaired; damaged or different footer copy is repaired
+	footer of 511 bytes: test-vhd-bad: damaged footer of 511 bytes is refused
+	footer of 511 bytes, good: test-vhd: footer of 511 bytes is accepted
 	type, version, data offset, size: test-vhd-bad: each bad field of the footer is refused
-	data offset in data: test-vhd-bad: a header in a blocks data is none
-	fixed disk larger than the file: test-vhd-bad: a fixed image larger than its file is refused
-	header cookie and checksum: test-vhd-bad: a bad header is refused
+	data offset in data: test-vhd-bad: header inside a block is refused
+	fixed disk larger than the file: test-vhd-bad: fixed image larger than its file is refused
+	header cookie and checksum: test-vhd-bad: bad header is refused
 	block size, entries, table offset: test-vhd-bad: each bad field of the header is refused
 	entries as many as 32 bits can say: test-bounds-vhd: a vhd of more entries than there can be
 	entry at header, table, footer, past the end: test-vhd-bad: each bad table entry fails when it is used
-	entries at each other: test-vhd-bad: overlapping blocks are not added to
-	locator length, space and offset: test-vhd-bad: each bad locator is refused; a length beyond its space is refused
-	parent identity: test-chain-bad: a parent of another identity is refused
-	parent of another size: test-chain-parents: a parent of another size is taken
+	entries at each other: test-vhd-bad: image with overlapping blocks is not written
+	locator length, space and offset: test-vhd-bad: each bad locator is refused; locator longer than its space is refused
+	parent identity: test-chain-bad: parent with another identity is refused
+	parent of another size: test-chain-parents: parent of another disk size is accepted
 	parent cycle: test-chain-bad: a cycle is refused
-	parent itself: test-vhd-bad: an impossible parent is refused
-	batmap: test-vhd-bad: a batmap that is nowhere is refused
+	parent itself: test-vhd-bad: raw parent and own id as parent are refused
+	batmap: test-vhd-bad: batmap beyond the file is refused
 	EOF
 }
 
