@@ -165,10 +165,11 @@ static int backslash_path(const char *prefix, const char *path, char **ret)
 	char *text;
 
 	if (strchr(path, '\\'))
-		return fail(-EINVAL,
-			    "%s: the path of a VHD's parent must not contain "
-			    "a \\",
-			    path);
+		return fail(
+			-EINVAL,
+			"%s: expected a path without \\ for the parent of a "
+			"VHD; rename the file or its directory",
+			path);
 	if (asprintf(&text, "%s%s", prefix, path) < 0)
 		return fail(-ENOMEM, "%s: out of memory", path);
 	for (char *c = text; *c; c++)

@@ -323,7 +323,7 @@ int vhdx_locator_make(const struct image_params *params, uint8_t **ret,
 	    has_backslash(params->parent_absolute))
 		return fail(
 			-EINVAL,
-			"%s: a VHDX cannot store a parent path with a \\ in it",
+			"%s: expected a path without \\ for the parent of a VHDX; rename the file or its directory",
 			params->parent->io->name);
 	if (!make_values(params, &values))
 		return fail(-ENOMEM, "out of memory for a parent locator");
