@@ -59,8 +59,10 @@ void image_stat_shape_locked(const struct store *store,
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
 	st->st_size = image->error ? 0 : (off_t)image->info.size;
-	/* An image that is open for writing is not examined. */
-	if (image->write_opens && atomic_load(&image->size))
+	/* An image that is open for writing is not examined; one whose file
+	 * could not be read just now keeps its size for its handles. */
+	if ((image->write_opens || image->retry_at) &&
+	    atomic_load(&image->size))
 		st->st_size = (off_t)atomic_load(&image->size);
 	st->st_blksize = VIEW_BLKSIZE;
 }

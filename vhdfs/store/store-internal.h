@@ -197,7 +197,10 @@ struct store_image {
 	/* Under io_lock: */
 	struct chain *chain; /* null: closed, or could not be opened again */
 	bool chain_writable;
-	/* Of the open disk in bytes, 0: none.  Written under io_lock. */
+	/* Of the disk in bytes, 0: no handle.  Stays while the chain cannot be
+	 * opened again, so that the kernel sends the reads of open handles
+	 * instead of answering end-of-file.  Written under io_lock or
+	 * open_lock. */
 	_Atomic(uint64_t) size;
 	/* The file was closed after writing, perhaps by another program, while
 	 * it is open here for writing: its identity is to be checked. */

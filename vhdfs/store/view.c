@@ -131,7 +131,6 @@ static int close_recording_loss(struct store *store, struct store_image *image)
 		      atomic_load(&chain_leaf(chain)->failed) < 0;
 	int r;
 
-	atomic_store(&image->size, 0);
 	if (!image->chain_writable && !chain_is_current(chain)) {
 		chain_abandon(chain);
 		return 0;
@@ -197,7 +196,6 @@ static int reopen_changed(struct store *store, struct store_image *image,
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	chain_abandon(steal(image->chain));
-	atomic_store(&image->size, 0);
 	r = open_chain(store, image, path, false);
 	if (r == 0 && size == atomic_load(&image->size) &&
 	    file_stamp_same_data(&old, chain_stamp(image->chain)))
@@ -251,6 +249,7 @@ int view_close_chain(struct store *store, struct store_image *image)
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (image->chain)
 		r = close_recording_loss(store, image);
+	atomic_store(&image->size, 0);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
