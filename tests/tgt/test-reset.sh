@@ -133,7 +133,7 @@ test_name_that_is_no_client() {
 	expect 1 glue reset pc1 pc9
 	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'; .tgt-glue status. lists them$"
 	equal "put aside" "" "$(aside pc1)"
-	expect_error 2 "expected a CLIENT after 'reset'" glue reset
+	expect_error 2 'expected CLIENT..., found 0 operands' glue reset
 }
 
 test_unused_disk_is_fresh_already() {
