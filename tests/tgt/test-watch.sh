@@ -279,7 +279,7 @@ test_reset_after_each_session() {
 		end_session
 		rm "$scratch/hold-pc1"
 		wait_until 15 fresh pc1
-		wait_until 5 is_there pc1
+		wait_until 5 is_open pc1
 	done
 	hold_session pc2
 	works write 7

@@ -149,6 +149,11 @@ is_there() {
 	[ -n "$(shown "$1")" ]
 }
 
+# Its access rules are set last, and a login before that finds no target.
+is_open() {
+	shown "$1" | sed '1,/ACL information:/d' | grep -q .
+}
+
 is_gone() {
 	[ -z "$(shown "$1")" ]
 }
