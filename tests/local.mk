@@ -23,6 +23,7 @@ unit_tests = \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
 	tests/unit/test-copyup \
+	tests/unit/test-read-only-format \
 	tests/unit/test-recovery \
 	tests/unit/test-recovery-fdstore \
 	tests/unit/test-command-line \

@@ -190,12 +190,20 @@ void image_unlock_map(struct image *img)
 	unlock(img);
 }
 
+/* A format without a write operation is read-only. */
+static int check_format_writes(const struct image *img)
+{
+	return img->ops->write ? 0
+			       : fail(-EOPNOTSUPP, "%s: %s is read only",
+				      img->io->name, img->ops->title);
+}
+
 int image_may_write(struct image *img)
 {
-	int r = 0;
+	int r = check_format_writes(img);
 
-	if (!img->ops->may_write)
-		return 0;
+	if (r < 0 || !img->ops->may_write)
+		return r;
 	io_wrlock(&img->lock);
 	/* begin_writes has made the same checks. */
 	if (!atomic_load(&img->started))
@@ -207,8 +215,11 @@ int image_may_write(struct image *img)
 /* Checks that the image can be changed, and calls begin_writes if needed. */
 static int prepare_change(struct image *img)
 {
-	int r = atomic_load(&img->failed);
+	int r = check_format_writes(img);
 
+	if (r < 0)
+		return r;
+	r = atomic_load(&img->failed);
 	if (!img->writable)
 		return fail(-EROFS, "%s: is open for reading only",
 			    img->io->name);
@@ -397,6 +408,8 @@ int image_end_writes(struct image *img)
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params)
 {
+	if (!ops->create)
+		return fail(-EOPNOTSUPP, "%s cannot be created", ops->title);
 	if (params->type == IMAGE_DIFFERENCING) {
 		if (params->parent->ops != ops)
 			return fail(-EOPNOTSUPP,

@@ -143,7 +143,11 @@ enum {
 	ZERO_BELOW = 2,
 };
 
-/* A driver.  Operations that are not marked as required may be null. */
+/*
+ * A driver.  Operations that are not marked as required may be null: without
+ * write the format is read-only, and has no zero either; without create or
+ * check these answer -EOPNOTSUPP with a message.
+ */
 struct image_ops {
 	/* The format's name in --format and JSON; the ending of new files. */
 	const char *name;       /* "vhdx" */

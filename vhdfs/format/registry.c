@@ -160,5 +160,8 @@ int image_check(struct io *io, struct check *check)
 	const struct image_ops *ops;
 	int r = image_format_probe(io, &ops);
 
+	if (r == 0 && !ops->check)
+		r = fail(-EOPNOTSUPP, "%s: %s cannot be checked", io->name,
+			 ops->title);
 	return r < 0 ? r : ops->check(io, check);
 }
