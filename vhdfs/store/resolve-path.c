@@ -8,13 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "io/rootdir.h"
 
 bool file_id_equal(const struct file_id *a, const struct file_id *b)
 {
@@ -23,20 +22,8 @@ bool file_id_equal(const struct file_id *a, const struct file_id *b)
 
 int resolve_beneath(const struct store *store, const char *path, unsigned flags)
 {
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = -EAGAIN;
-
-	/* EAGAIN: a directory on the path was renamed meanwhile. */
-	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++) {
-		fd = syscall(SYS_openat2, store->roots[0].fd,
-			     *path ? path : ".", &how, sizeof how);
-		if (fd < 0)
-			fd = -errno;
-	}
-	return (int)fd;
+	return root_dir_openat(&store->roots[0], *path ? path : ".",
+			       (int)flags);
 }
 
 char *resolve_join(const char *dir, const char *name)
