@@ -2,15 +2,16 @@
 /*
  * A small initiator over libiscsi, for tests in shell.
  *
- *     initiator [OPTION...] login URL  logs in and out; exit 0, or 1 and why
- *     initiator [OPTION...] hold URL   logs in, prints "ready", stays until its
- *                                      standard input ends or it is cut off;
- *                                      each line there, "read LBA" or
- *                                      "write LBA", is done with one sector
- *                                      (a write: of the letter w) and answered
- *     initiator [OPTION...] scsi URL   issues commands, the rare ones too, and
- *                                      prints what each answers: to be compared
- *                                      with what another disk answers
+ *     initiator [OPTION...] login URL  logs in and out; exit status 0, or 1
+ *                                      and the reason
+ *     initiator [OPTION...] hold URL   logs in, prints "ready" and stays until
+ *                                      its standard input ends or its session
+ *                                      is ended; a line "read LBA" or "write
+ *                                      LBA" reads or writes one sector (of the
+ *                                      letter w), and is answered
+ *     initiator [OPTION...] scsi URL   sends common and rare commands, and
+ *                                      prints each answer, for a comparison
+ *                                      with the answers of another disk
  *
  * OPTION: -i NAME, -a ALIAS, of the initiator.
  *
@@ -70,7 +71,7 @@ static int log_out(struct iscsi_context *iscsi)
 	return r == 0 ? 0 : 1;
 }
 
-/* One line: the command, its status, its sense, and a sum of what it read. */
+/* One line: the command, its status, its sense, and a sum of the bytes read. */
 static void answer(const char *what, struct scsi_task *task)
 {
 	uint32_t sum = 0;
@@ -90,8 +91,8 @@ static void answer(const char *what, struct scsi_task *task)
 	scsi_free_scsi_task(task);
 }
 
-/* One line of standard input, a byte at a time: poll knows no buffer of ours.
- * false at its end. */
+/* Reads one line of standard input, a byte at a time, because poll does not see
+ * a buffer in this process.  false at the end of the input. */
 static bool obey(const struct disk *d)
 {
 	unsigned char sector[4096];
@@ -116,7 +117,7 @@ static bool obey(const struct disk *d)
 	return true;
 }
 
-/* Answers tgtd's pings until somebody ends it. */
+/* Answers tgtd's pings until standard input or the session ends. */
 static int hold(struct disk *d)
 {
 	struct iscsi_context *iscsi = d->iscsi;
@@ -247,8 +248,8 @@ static void unmap_things(const struct disk *d)
 	answer("unmap", iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, two, 2));
 	read_back(d, "read after unmap", 60, 80);
 	task = iscsi_unmap_sync(d->iscsi, d->lun, 0, 0, far, 1);
-	/* tgtd 1.0.85 sends whatever code it has left over there: on one raw
-	 * file now 21h, now 25h. */
+	/* tgtd 1.0.85 sends a stale code here: on one raw file now 21h, now
+	 * 25h. */
 	if (task)
 		task->sense.ascq = 0;
 	answer("unmap past the end", task);

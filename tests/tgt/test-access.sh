@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Who is admitted: with a real initiator that logs in, or does not.
+# Access to targets: a real initiator logs in, or is refused.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -13,7 +13,7 @@ start_fleet() {
 }
 
 # The initiator is always at 127.0.0.1.
-test_addresses() {
+test_client_admits_its_addresses_only() {
 	start_fleet <<-END
 		[client same]
 		address = 127.0.0.1
@@ -43,7 +43,7 @@ test_addresses() {
 	done
 }
 
-test_names() {
+test_client_admits_its_initiator_names_only() {
 	start_fleet <<-END
 		[client named]
 		address = 10.0.0.1
@@ -56,14 +56,15 @@ test_names() {
 	refuses -i iqn.2026-01.lan:One login "$(url named)"
 }
 
-# tgt-admin opens a target with names alone to all: so it must not be there
-# after a restart either.
-test_names_alone_close_the_target_also_after_a_restart() {
+# tgt-admin opens a target with names alone to every initiator, so the
+# targets-file must not contain such a target.
+test_target_with_names_alone_is_closed_after_a_restart_too() {
 	start_fleet <<-END
 		[client named]
 		initiator = iqn.2026-01.lan:one
 	END
-	# Names of its own do not replace the defaults' addresses.
+	# A client's initiator names do not replace the addresses of the
+	# defaults.
 	sed -i '/^address/d' "$scratch/fleet.conf"
 	expect 0 glue apply
 	admits -i iqn.2026-01.lan:one login "$(url named)"
@@ -75,17 +76,17 @@ test_names_alone_close_the_target_also_after_a_restart() {
 	refuses -i iqn.2026-01.lan:two login "$(url named)"
 }
 
-test_open_admits_everybody() {
+test_open_target_admits_every_initiator() {
 	start_fleet <<-END
 		[client any]
 		open = yes
 	END
 	sed -i '/^address/d' "$scratch/fleet.conf"
 	expect 0 glue apply
-	admits -i iqn.2026-01.lan:whoever login "$(url any)"
+	admits -i iqn.2026-01.lan:unknown login "$(url any)"
 }
 
-test_chap() {
+test_chap_admits_the_right_secret_only() {
 	start_fleet <<-END
 		[client locked]
 		user = me
@@ -101,8 +102,8 @@ test_chap() {
 	refuses login "$(url locked)"
 }
 
-# A wrong address is refused also with the right secret.
-test_chap_and_address() {
+# A wrong address is refused with the right secret too.
+test_chap_does_not_replace_the_address() {
 	start_fleet <<-END
 		[client elsewhere]
 		address = 127.0.0.2
@@ -111,7 +112,7 @@ test_chap_and_address() {
 	refuses login "$(url elsewhere elsewhere%rightsecret123@)"
 }
 
-test_mutual_chap() {
+test_mutual_chap_checks_the_server_too() {
 	local mutual
 
 	start_fleet <<-END
@@ -124,13 +125,13 @@ test_mutual_chap() {
 	mutual="?target_user=server&target_password"
 	admits login "$(url both me%rightsecret123@)$mutual=serversecret12"
 	! initiator login "$(url both me%rightsecret123@)$mutual=wrongsecret123" ||
-		fail "the initiator took a server with another secret"
+		fail "expected the initiator to refuse a server with another secret"
 	refuses login "$(url both me%wrongsecret123@)$mutual=serversecret12"
-	# The server's own secret opens nothing.
+	# The server's secret admits no initiator.
 	refuses login "$(url both server%serversecret12@)"
 }
 
-test_secret_from_a_file() {
+test_secret_is_read_from_a_file() {
 	(umask 077 && echo secretinfile1 >"$scratch/one.secret")
 	start_fleet <<-END
 		[client filed]
@@ -138,16 +139,17 @@ test_secret_from_a_file() {
 	END
 	admits login "$(url filed filed%secretinfile1@)"
 	refuses login "$(url filed filed%secretinfile2@)"
-	# A new one, made here.
+	# tgt-glue makes a new secret.
 	expect 0 glue secret filed
-	! grep -q secretinfile1 "$scratch/one.secret" || fail "the same secret"
+	! grep -q secretinfile1 "$scratch/one.secret" ||
+		fail "expected a new secret, found the same one"
 	equal "mode" 600 "$(stat -c %a "$scratch/one.secret")"
 	expect 0 glue apply
 	refuses login "$(url filed filed%secretinfile1@)"
 	admits login "$(url filed "filed%$(cat "$scratch/one.secret")@")"
 }
 
-test_other_fleets_and_discovery() {
+test_discovery_lists_admitted_targets_only() {
 	start_fleet <<-END
 		[client mine]
 		[client theirs]
@@ -155,7 +157,7 @@ test_other_fleets_and_discovery() {
 	END
 	iscsi-ls "iscsi://127.0.0.1:$port" >"$scratch/ls"
 	grep -q "Target:$iqn_prefix:mine " "$scratch/ls" ||
-		fail "iscsi-ls: $(cat "$scratch/ls")"
+		fail "iscsi-ls: expected other targets, found: $(cat "$scratch/ls")"
 	iscsi-inq "$(url mine)" | grep -q 'Peripheral Device Type:DIRECT_ACCESS'
 }
 

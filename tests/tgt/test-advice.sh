@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each message that something failed, or was left, names the command to type next.
+# Advice in messages: a message about a failure or a skipped client names the
+# command to type next.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -16,7 +17,7 @@ advises() {
 			"$(cat "$scratch/stderr")"
 }
 
-test_clients_that_are_logged_in() {
+test_skipped_logged_in_client_is_named_with_a_command() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	hold_session pc1
@@ -25,13 +26,13 @@ test_clients_that_are_logged_in() {
 	advises 4 'tgt-glue apply --force pc1' -- glue apply
 	expect 0 glue plan
 	grep -q 'skipped: .*`tgt-glue apply --force pc1' "$scratch/stdout" ||
-		fail "plan: $(cat "$scratch/stdout")"
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	write_fleet pc2 </dev/null
 	advises 4 'tgt-glue apply --force pc1' -- glue apply
 	end_session
 }
 
-test_disks_that_are_in_use() {
+test_disk_in_use_is_reported_with_a_command() {
 	apply_fleet pc1 pc2
 	tail -f "$scratch/mnt/clients/pc1.vhdx.raw" >/dev/null &
 	at_exit kill $!
@@ -40,7 +41,7 @@ test_disks_that_are_in_use() {
 	advises 4 "chmod u+w $scratch/store/clients/pc2.vhdx" -- glue reset pc2
 }
 
-test_targets_of_others() {
+test_foreign_target_is_reported_with_a_command() {
 	start_server
 	write_fleet pc1 <<<'tid = 77
 		user = me
@@ -62,7 +63,7 @@ test_targets_of_others() {
 	advises 4 'tgt-glue apply' -- glue apply
 }
 
-test_mount_that_is_not_there() {
+test_missing_mount_is_reported_with_a_command() {
 	apply_fleet pc1 pc2
 	adm --op delete --force --mode target --tid "$(adm --op show \
 		--mode target | sed -n 's/^Target \([0-9]*\):.*pc1/\1/p')"
@@ -73,7 +74,7 @@ test_mount_that_is_not_there() {
 	return_mount
 }
 
-test_tgtd_that_does_not_run() {
+test_missing_tgtd_is_reported_with_a_command() {
 	requires_tgtd
 	make_store
 	port=$(free_port)
@@ -84,7 +85,7 @@ test_tgtd_that_does_not_run() {
 	advises 1 'systemctl start vhdfs-tgtd@1' -- glue apply
 }
 
-test_image_that_is_broken() {
+test_damaged_image_is_reported_with_a_command() {
 	start_server
 	mkdir -p "$scratch/store/clients"
 	write_fleet pc1 </dev/null
@@ -96,7 +97,7 @@ test_image_that_is_broken() {
 		"$scratch/stderr"
 }
 
-test_names_that_there_are_not() {
+test_unknown_name_is_reported_with_a_command() {
 	make_store
 	mkdir "$scratch/mnt"
 	write_fleet pc1 </dev/null
@@ -107,15 +108,15 @@ test_names_that_there_are_not() {
 	advises 2 'tgt-glue status --help' -- glue status --nonsense
 }
 
-test_files_that_others_may_read() {
+test_file_readable_by_others_is_reported_with_a_command() {
 	make_store
 	write_fleet pc1 <<<'user = me
 		secret = secretsecret'
 	chmod 644 "$scratch/fleet.conf"
 	expect 1 glue check
 	grep -q "chmod 600 $scratch/fleet.conf" "$scratch/stderr" ||
-		fail "found: $(cat "$scratch/stderr")"
-	# A boot script's place that another program's file has.
+		fail "expected the command chmod 600, found: $(cat "$scratch/stderr")"
+	# A file of another program lies at the path of a boot script.
 	chmod 600 "$scratch/fleet.conf"
 	mkdir "$scratch/tftp"
 	echo '#!ipxe' >"$scratch/tftp/boot.ipxe"
@@ -123,7 +124,7 @@ test_files_that_others_may_read() {
 		glue ipxe --all "$scratch/tftp"
 }
 
-test_vhdfs() {
+test_vhdfs_names_a_command() {
 	requires_fuse
 	cd "$scratch"
 	mkdir store mnt
@@ -138,7 +139,7 @@ test_vhdfs() {
 	advises 1 "umount $scratch/mnt" -- vhdfs store mnt -o ro
 }
 
-test_vhdfs_img() {
+test_vhdfs_img_names_a_command() {
 	cd "$scratch"
 	vhdfs-img create --size 8M p.vhdx
 	vhdfs-img create --parent p.vhdx c.vhdx
@@ -156,7 +157,7 @@ test_vhdfs_img() {
 	expect 0 vhdfs-img info --parents other c.vhdx
 }
 
-# A command in a message can be typed as it stands.
+# A command in a message can be copied and run as it is printed.
 test_commands_have_paths_in_quotes() {
 	local file="$scratch/fleet's own.conf"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# apply and plan: from one fleet.conf to the next in a running tgtd.
+# apply and plan: they change a running tgtd from one fleet.conf to the next.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -18,14 +18,15 @@ test_second_apply_does_nothing() {
 	ls -l --full-time "$scratch/targets.conf"* "$scratch/store"/* \
 		>"$scratch/files"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	everything | cmp - "$scratch/before"
 	ls -l --full-time "$scratch/targets.conf"* "$scratch/store"/* |
 		cmp - "$scratch/files"
 }
 
-# The mount tells of parents escaped.
-test_master_whose_name_is_not_printable() {
+# The mount's attributes name parents in escaped form.
+test_master_with_an_unprintable_name_is_exported() {
 	local odd n=0
 
 	start_server
@@ -36,11 +37,12 @@ test_master_whose_name_is_not_printable() {
 		sed -i 's,^master = .*,master = masters/link,' "$scratch/fleet.conf"
 		expect 0 glue apply
 		expect 0 glue apply
-		[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+		[ ! -s "$scratch/stdout" ] ||
+			fail "expected no change, found: $(cat "$scratch/stdout")"
 	done
 }
 
-# What tgtd offers to the initiators of pc1.
+# Prints the parameters that tgtd offers to the initiators of pc1.
 offered() {
 	local tid
 
@@ -50,8 +52,8 @@ offered() {
 		grep -E '^(Max(Recv|Xmit)DataSegment|FirstBurst|MaxBurst)Length='
 }
 
-# By apply and by tgt-admin alike.
-test_segments_and_bursts_are_large() {
+# apply and tgt-admin set the same values.
+test_apply_and_tgt_admin_set_large_segments_and_bursts() {
 	local wanted
 
 	wanted=$(printf '%s\n' MaxRecvDataSegmentLength=262144 \
@@ -63,7 +65,7 @@ test_segments_and_bursts_are_large() {
 	start_tgtd
 	tgt-admin -C "$port" -e -c "$scratch/targets.conf"
 	equal "what is offered" "$wanted" "$(offered | sort)"
-	# An earlier version's, which tgt-admin read.
+	# A targets-file of an earlier version, which tgt-admin read.
 	sed -i '/FirstBurst/d' "$scratch/targets.conf"
 	end_tgtd
 	start_tgtd
@@ -72,7 +74,7 @@ test_segments_and_bursts_are_large() {
 	equal "what is offered" "$wanted" "$(offered | sort)"
 }
 
-test_plan_changes_nothing_and_tells_no_secret() {
+test_plan_changes_nothing_and_prints_no_secret() {
 	start_server
 	write_fleet <<-END
 		[client pc1]
@@ -82,13 +84,16 @@ test_plan_changes_nothing_and_tells_no_secret() {
 	expect 0 glue plan
 	did '^pc1: image: make clients/pc1.vhdx, a child of masters/win11.vhdx$'
 	did '^pc1: target: make it'
-	! grep secretsecret "$scratch/stdout" || fail "plan tells a secret"
+	! grep secretsecret "$scratch/stdout" ||
+		fail "expected no secret in the plan"
 	everything | cmp - "$scratch/before"
-	[ ! -e "$scratch/store/clients" ] || fail "plan made images"
-	[ ! -e "$scratch/targets.conf" ] || fail "plan wrote the targets-file"
+	[ ! -e "$scratch/store/clients" ] ||
+		fail "expected no images after plan"
+	[ ! -e "$scratch/targets.conf" ] ||
+		fail "expected no targets-file after plan"
 }
 
-test_targets_file_is_what_generate_prints() {
+test_targets_file_equals_the_output_of_generate() {
 	start_server
 	write_fleet pc1 pc2 </dev/null
 	umask 0
@@ -103,7 +108,7 @@ test_targets_file_is_what_generate_prints() {
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf")"
 }
 
-test_secrets_are_in_no_command_line() {
+test_no_command_line_contains_a_secret() {
 	requires strace
 	start_server
 	write_fleet <<-END
@@ -121,7 +126,7 @@ test_master_loses_its_write_bits() {
 	equal "mode" 444 "$(stat -c %a "$scratch/store/masters/win11.vhdx")"
 }
 
-test_block_size_is_the_childs() {
+test_block_size_option_sets_the_block_size_of_the_child() {
 	start_server
 	write_fleet <<-END
 		[client pc1]
@@ -133,17 +138,18 @@ test_block_size_is_the_childs() {
 		"$scratch/store/clients/pc1.vhdx" | jq '."block-size"')"
 }
 
-test_removed_client_loses_its_target_and_keeps_its_image() {
+test_removed_client_loses_its_target_but_not_its_image() {
 	apply_fleet pc1 pc2
 	write_fleet pc1 </dev/null
 	expect 0 glue apply
 	did '^pc2: target: removed'
 	is_gone pc2
 	is_there pc1
-	[ -f "$scratch/store/clients/pc2.vhdx" ] || fail "its image is gone"
+	[ -f "$scratch/store/clients/pc2.vhdx" ] ||
+		fail "expected the image of pc2"
 }
 
-test_removed_clients_user_is_removed() {
+test_removed_client_loses_its_account() {
 	start_server
 	write_fleet pc1 <<-END
 		[client pc2]
@@ -152,10 +158,11 @@ test_removed_clients_user_is_removed() {
 	expect 0 glue apply
 	write_fleet pc1 </dev/null
 	expect 0 glue apply
-	! adm --op show --mode account | grep pc2 || fail "its user stays"
+	! adm --op show --mode account | grep pc2 ||
+		fail "expected no account of pc2"
 }
 
-test_other_targets_and_users_are_not_touched() {
+test_foreign_targets_and_accounts_are_not_changed() {
 	start_server
 	truncate -s 1M "$scratch/other"
 	adm --op new --mode target --tid 5 -T iqn.2026-01.other:disk
@@ -171,7 +178,7 @@ test_other_targets_and_users_are_not_touched() {
 	everything | diff "$scratch/before" -
 }
 
-test_user_of_another_fleet_is_not_taken() {
+test_account_of_another_fleet_is_not_reused() {
 	start_server
 	adm --op new --mode target --tid 5 -T iqn.2026-01.other:disk
 	adm --op new --mode account --user me --password secretsecret9
@@ -188,7 +195,7 @@ test_user_of_another_fleet_is_not_taken() {
 	adm --op show --mode target | grep -A99 'other:disk' | grep -q '  me$'
 }
 
-test_number_of_another_fleets_target() {
+test_used_target_number_is_refused() {
 	start_server
 	adm --op new --mode target --tid 77 -T iqn.2026-01.other:disk
 	write_fleet pc2 <<-END
@@ -200,7 +207,7 @@ test_number_of_another_fleets_target() {
 	is_there pc2
 }
 
-test_two_targets_change_their_numbers() {
+test_two_targets_exchange_their_numbers() {
 	start_server
 	write_fleet <<-END
 		[client pc1]
@@ -216,7 +223,7 @@ test_two_targets_change_their_numbers() {
 	adm --op show --mode target | grep -q "^Target 11: $iqn_prefix:pc2$"
 }
 
-test_changed_access() {
+test_changed_access_rules_are_applied() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -234,7 +241,7 @@ test_changed_access() {
 	refuses login "$(url pc1)"
 }
 
-test_changed_secret() {
+test_changed_secret_is_applied() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -256,7 +263,7 @@ test_changed_secret() {
 	done
 }
 
-test_secret_taken_away_and_given() {
+test_removed_and_added_secrets_are_applied() {
 	requires_initiator
 	apply_fleet pc1
 	admits login "$(url pc1)"
@@ -269,8 +276,8 @@ test_secret_taken_away_and_given() {
 	admits login "$(url pc1)"
 }
 
-# Of all that can change, while somebody is logged in.
-test_client_that_is_logged_in_is_left() {
+# All changes that a session delays.
+test_logged_in_client_is_skipped() {
 	local change
 
 	requires_initiator
@@ -304,7 +311,7 @@ test_client_that_is_logged_in_is_left() {
 	refuses login "$(url pc1 pc1%secretsecret1@)"
 }
 
-test_user_shared_with_a_client_that_is_logged_in_is_left() {
+test_account_shared_with_a_logged_in_client_is_skipped() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -329,7 +336,7 @@ test_user_shared_with_a_client_that_is_logged_in_is_left() {
 	admits login "$(url pc2 me%secretsecret2@)"
 }
 
-test_force_ends_that_clients_session_alone() {
+test_force_ends_the_session_of_that_client_only() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -348,17 +355,18 @@ test_force_ends_that_clients_session_alone() {
 	end_session
 }
 
-# --force does not end a session that is not in the way.
-test_force_leaves_alone_what_is_right() {
+# --force does not end a session that does not block a change.
+test_force_does_not_end_a_session_without_a_change() {
 	requires_initiator
 	apply_fleet pc1
 	hold_session pc1
 	expect 0 glue apply --force pc1
-	! grep 'cut off' "$scratch/hold-pc1.out" || fail "it was cut off"
+	! grep 'cut off' "$scratch/hold-pc1.out" ||
+		fail "expected the session to continue, found it cut off"
 	end_session
 }
 
-test_force_of_a_client_that_is_none() {
+test_force_of_an_unknown_client_is_refused() {
 	start_server
 	write_fleet pc1 </dev/null
 	expect 1 glue apply --force pc9
@@ -366,7 +374,7 @@ test_force_of_a_client_that_is_none() {
 	is_gone pc1
 }
 
-test_master_of_a_broken_chain_makes_no_child() {
+test_master_with_a_broken_chain_gets_no_child() {
 	start_server
 	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
 		"$scratch/store/masters/office.vhdx"
@@ -379,12 +387,12 @@ test_master_of_a_broken_chain_makes_no_child() {
 	END
 	expect 1 glue apply
 	said '^tgt-glue: pc1: .*parent'
-	[ ! -e "$scratch/store/clients/pc1.vhdx" ] || fail "a child was made"
+	[ ! -e "$scratch/store/clients/pc1.vhdx" ] || fail "expected no child"
 	is_gone pc1
 	is_there pc2
 }
 
-test_wait_until_the_client_has_logged_out() {
+test_wait_continues_until_the_client_has_logged_out() {
 	local pid
 
 	requires_initiator
@@ -394,14 +402,15 @@ test_wait_until_the_client_has_logged_out() {
 	glue apply --wait >"$scratch/wait.out" 2>&1 {holder}>&- &
 	pid=$!
 	wait_until 10 grep -q 'pc1: skipped' "$scratch/wait.out"
-	kill -0 "$pid" || fail "it did not wait"
+	kill -0 "$pid" || fail "expected apply --wait to wait"
 	end_session
-	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	wait "$pid" ||
+		fail "expected exit status 0, found: $(cat "$scratch/wait.out")"
 	shown pc1 | grep -q 'Thin-provisioning: Yes'
 }
 
-# As when the server starts, in whatever order.
-test_wait_until_mount_and_tgtd_are_there() {
+# At boot, the mount and tgtd may start in either order.
+test_wait_continues_until_mount_and_tgtd_have_started() {
 	local pid
 
 	requires_tgtd
@@ -415,12 +424,13 @@ test_wait_until_mount_and_tgtd_are_there() {
 	start_tgtd
 	wait_until 10 grep -q 'nothing is mounted' "$scratch/wait.out"
 	mount_store "$scratch/store" "$scratch/mnt"
-	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	wait "$pid" ||
+		fail "expected exit status 0, found: $(cat "$scratch/wait.out")"
 	is_there pc1
 	end_tgtd
 }
 
-test_no_disk_no_target() {
+test_client_without_a_disk_gets_no_target() {
 	make_store
 	start_tgtd
 	write_fleet pc1 </dev/null
@@ -435,9 +445,9 @@ test_no_disk_no_target() {
 	is_there pc1
 }
 
-# The mount was not there when the server started: tgt-admin made the target
-# without a disk, and said nothing.
-test_target_without_a_disk_gets_one() {
+# tgtd started before the mount: tgt-admin made the target without a disk, and
+# printed no error.
+test_target_without_a_disk_gets_its_disk() {
 	make_store
 	start_tgtd
 	write_fleet pc1 </dev/null
@@ -445,7 +455,7 @@ test_target_without_a_disk_gets_one() {
 	glue apply || true
 	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
 	is_there pc1
-	! shown pc1 | grep -q 'LUN: 1' || fail "there is a disk"
+	! shown pc1 | grep -q 'LUN: 1' || fail "expected no disk"
 	mkdir -p "$scratch/elsewhere"
 	mount_store "$scratch/store" "$scratch/mnt"
 	expect 0 glue apply
@@ -453,7 +463,7 @@ test_target_without_a_disk_gets_one() {
 	end_tgtd
 }
 
-test_broken_image_makes_no_target() {
+test_damaged_image_gets_no_target() {
 	apply_fleet pc1 pc2
 	adm --op delete --force --mode target --tid "$(glue generate |
 		sed -n 's/.*controller_tid //p' | head -n 1)"
@@ -464,7 +474,7 @@ test_broken_image_makes_no_target() {
 	is_there pc2
 }
 
-# tgtd opens for reading what it may not write, without a word.
+# tgtd opens a file that it may not write for reading, and reports no error.
 test_disk_that_tgtd_cannot_write_is_refused() {
 	start_server
 	write_fleet pc1 </dev/null
@@ -477,7 +487,7 @@ test_disk_that_tgtd_cannot_write_is_refused() {
 	is_gone pc1
 }
 
-test_child_of_another_master_is_left() {
+test_child_of_another_master_is_skipped() {
 	local before
 
 	start_server
@@ -490,14 +500,14 @@ test_child_of_another_master_is_left() {
 	said 'pc1: skipped: its image clients/pc1.vhdx: parent: expected masters/win12.vhdx, found masters/win11.vhdx'
 	equal "the image" "$before" \
 		"$(sha256_of "$scratch/store/clients/pc1.vhdx")"
-	# Also when nothing is mounted.
+	# Without a mount and a tgtd the result is the same.
 	end_tgtd
 	unmount "$scratch/mnt"
 	expect 1 glue apply
 	said 'pc1: skipped: its image clients/pc1.vhdx: parent: expected masters/win12'
 }
 
-test_image_that_is_no_child_is_left() {
+test_image_without_a_parent_is_skipped() {
 	start_server
 	mkdir "$scratch/store/clients"
 	vhdfs-img create --size 64M "$scratch/store/clients/pc1.vhdx"
@@ -506,17 +516,17 @@ test_image_that_is_no_child_is_left() {
 	said 'pc1: skipped: .*clients/pc1.vhdx'
 }
 
-test_without_tgtd_images_and_file_are_made() {
+test_without_tgtd_images_and_targets_file_are_made() {
 	make_store
 	port=$(free_port)
 	write_fleet pc1 </dev/null
 	expect 1 glue apply
 	said 'tgtd: no tgtd answers at its management socket .*socket.[0-9]+'
-	[ -f "$scratch/store/clients/pc1.vhdx" ] || fail "no image"
-	[ -f "$scratch/targets.conf" ] || fail "no targets-file"
+	[ -f "$scratch/store/clients/pc1.vhdx" ] || fail "expected an image"
+	[ -f "$scratch/targets.conf" ] || fail "expected a targets-file"
 }
 
-test_something_else_at_the_socket() {
+test_another_program_at_the_management_socket_is_reported() {
 	requires perl
 	make_store
 	port=7
@@ -535,7 +545,7 @@ test_something_else_at_the_socket() {
 	said 'tgtd: .*answers, but not as the tgt that tgt-glue knows'
 }
 
-test_restart_of_tgtd_with_the_file() {
+test_tgtd_restarted_with_the_targets_file_needs_no_change() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -550,15 +560,16 @@ test_restart_of_tgtd_with_the_file() {
 	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
 	everything | cmp - "$scratch/before"
 	expect 0 glue plan
-	[ ! -s "$scratch/stdout" ] || fail "it would: $(cat "$scratch/stdout")"
-	# A secret that changes afterwards is set.
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	# A secret that changes after the restart is set.
 	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
 	expect 0 glue apply
 	admits login "$(url pc1 pc1%secretsecret2@)"
 	refuses login "$(url pc1 pc1%secretsecret1@)"
 }
 
-test_restart_of_tgtd_without_the_file() {
+test_tgtd_restarted_without_the_targets_file_gets_all_targets() {
 	start_server
 	write_fleet pc1 pc2 <<-END
 		[client pc3]
@@ -572,7 +583,7 @@ test_restart_of_tgtd_without_the_file() {
 	everything | cmp - "$scratch/before"
 }
 
-test_what_others_changed_is_set_right() {
+test_changes_by_hand_are_corrected() {
 	local tid
 
 	apply_fleet pc1 pc2
@@ -593,7 +604,7 @@ test_what_others_changed_is_set_right() {
 	everything | sort | cmp - <(sort "$scratch/before")
 }
 
-test_an_account_made_by_hand_after_apply_deleted_it_stays() {
+test_account_made_by_hand_after_its_removal_is_kept() {
 	start_server
 	write_fleet pc1 <<-END
 		user = me
@@ -603,14 +614,15 @@ test_an_account_made_by_hand_after_apply_deleted_it_stays() {
 	adm --op show --mode account | grep -q me
 	write_fleet pc1 </dev/null
 	expect 0 glue apply
-	! adm --op show --mode account | grep me || fail "apply left the account"
+	! adm --op show --mode account | grep me ||
+		fail "expected apply to delete the account"
 	adm --op new --mode account --user me --password secretsecret9
 	expect 0 glue apply
 	adm --op show --mode account | grep -q me ||
-		fail "apply deleted an account that it did not make"
+		fail "expected the account that was made by hand"
 }
 
-test_two_applies_at_once() {
+test_concurrent_applies_succeed() {
 	local pids=() pid
 
 	start_server
@@ -620,24 +632,26 @@ test_two_applies_at_once() {
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do
-		wait "$pid" || fail "one failed: $(cat "$scratch/all.out")"
+		wait "$pid" ||
+			fail "expected every apply to succeed, found: $(cat "$scratch/all.out")"
 	done
 	equal "targets" 20 "$(adm --op show --mode target | grep -c '^Target')"
 }
 
-test_portal_that_tgtd_does_not_listen_on() {
+test_portal_without_a_listening_tgtd_is_reported() {
 	start_server
 	write_fleet pc1 </dev/null
 	sed -i "s/^mount/portal = 127.0.0.1:$port\n&/" "$scratch/fleet.conf"
 	expect 0 glue apply
-	[ ! -s "$scratch/stderr" ] || fail "$(cat "$scratch/stderr")"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no message, found: $(cat "$scratch/stderr")"
 	sed -i "s/^portal.*/portal = 10.9.8.7/" "$scratch/fleet.conf"
 	expect 0 glue apply
 	said 'warning: tgtd does not listen on portal 10.9.8.7'
 }
 
-# What an apply costs is what it asks tgtd, which is one process for all.
-test_requests_to_tgtd() {
+# The cost of an apply is its requests to tgtd, which is one process for all.
+test_apply_sends_few_requests_to_tgtd() {
 	local few idle many
 
 	requires strace
@@ -650,17 +664,19 @@ test_requests_to_tgtd() {
 	remark "$idle requests with nothing to do," \
 		"$(((many - few) / 20)) for each new client"
 	[ $((many - few)) -le $((20 * 7)) ] ||
-		fail "$few requests for 4 clients, $many for 20 more"
+		fail "expected no more requests for each new client, found $few requests for 4 clients, $many for 20 more"
 	equal "requests of 24 clients with nothing to do" "$idle" \
 		"$(requests_of apply)"
-	[ "$idle" -le 3 ] || fail "$idle requests with nothing to do"
+	[ "$idle" -le 3 ] ||
+		fail "expected at most 3 requests without a change, found $idle"
 	write_fleet $(seq -f 'pc%g' 1 25) </dev/null
 	many=$(requests_of apply)
-	[ "$many" -le 13 ] || fail "$many requests for one new client"
+	[ "$many" -le 13 ] ||
+		fail "expected at most 13 requests for one new client, found $many"
 }
 
-# Accounts and portals are asked for only if fleet.conf has any.
-test_requests_to_tgtd_with_users_and_portals() {
+# apply asks for accounts and portals only if fleet.conf has any.
+test_accounts_and_portals_are_asked_for_only_if_configured() {
 	local idle
 
 	requires strace
@@ -671,13 +687,15 @@ test_requests_to_tgtd_with_users_and_portals() {
 	END
 	expect 0 glue apply
 	idle=$(requests_of apply)
-	[ "$idle" -le 3 ] || fail "$idle requests with nothing to do"
+	[ "$idle" -le 3 ] ||
+		fail "expected at most 3 requests without a change, found $idle"
 	sed -i "s/^mount/portal = 127.0.0.1:$port\n&/" "$scratch/fleet.conf"
 	idle=$(requests_of apply)
-	[ "$idle" -le 4 ] || fail "$idle requests with nothing to do"
+	[ "$idle" -le 4 ] ||
+		fail "expected at most 4 requests without a change, found $idle"
 }
 
-test_256_clients() {
+test_256_clients_log_in() {
 	clients 256
 }
 

@@ -35,7 +35,8 @@ test_script_boots_the_clients_disk() {
 	has "set initiator-iqn $iqn_prefix:initiator:pc1" "set keep-san 1" \
 		"set netX/gateway 0.0.0.0 ||" "clear netX/gateway ||" \
 		"sanboot iscsi:10.0.0.1::3260:1:$iqn_prefix:pc1 ||"
-	! grep -E 'username|password' "$scratch/stdout" || fail "CHAP"
+	! grep -E 'username|password' "$scratch/stdout" ||
+		fail "expected no CHAP"
 }
 
 test_script_sets_user_and_secret() {
@@ -51,7 +52,7 @@ test_script_sets_user_and_secret() {
 	END
 	expect 0 glue ipxe pc1
 	has "set username pc1" "set password secretsecret1"
-	! grep reverse "$scratch/stdout" || fail "mutual CHAP"
+	! grep reverse "$scratch/stdout" || fail "expected no mutual CHAP"
 	expect 0 glue ipxe pc2
 	has "set username me" "set password secretsecret2" \
 		"set reverse-username server" \
@@ -132,7 +133,7 @@ test_all_writes_a_script_for_each_mac() {
 		"$scratch/tftp/boot.ipxe"
 	ls -l --full-time "$scratch/tftp" >"$scratch/before"
 	expect 0 glue ipxe --all "$scratch/tftp"
-	[ ! -s "$scratch/stdout" ] || fail "it wrote again"
+	[ ! -s "$scratch/stdout" ] || fail "expected no second write"
 	ls -l --full-time "$scratch/tftp" | cmp - "$scratch/before"
 }
 
@@ -169,7 +170,8 @@ test_file_of_another_program_is_skipped() {
 	expect 4 glue ipxe --all "$scratch/tftp"
 	said '34-01.ipxe: skipped: expected a script of tgt-glue'
 	equal "script" shell "$(tail -n 1 "$scratch/tftp/52-54-00-ab-34-01.ipxe")"
-	[ -f "$scratch/tftp/52-54-00-ab-34-02.ipxe" ] || fail "the other is missing"
+	[ -f "$scratch/tftp/52-54-00-ab-34-02.ipxe" ] ||
+		fail "expected the script of the other client"
 }
 
 test_all_with_mistakes_changes_nothing() {
@@ -202,7 +204,7 @@ test_all_killed_at_any_call_leaves_whole_files() {
 				--all "$scratch/tftp" >/dev/null 2>&1 || true
 			for file in "$scratch"/tftp/*.ipxe; do
 				tail -n 1 "$file" | grep -q '^goto start$' ||
-					fail "$call $n: $file is not whole"
+					fail "$call $n: expected a complete script, found $file"
 			done
 		done
 	done
@@ -241,7 +243,8 @@ test_dnsmasq_has_hosts_ranges_and_boot_files() {
 		"dhcp-boot=tag:ipxe,boot.ipxe" "tftp-root=/srv/tftp" \
 		"dhcp-boot=tag:!ipxe,tag:uefi,ipxe.efi" \
 		"dhcp-boot=tag:!ipxe,tag:!uefi,undionly.kpxe"
-	! grep '^[^#].*admin' "$scratch/stdout" || fail "no MAC, but a line"
+	! grep '^[^#].*admin' "$scratch/stdout" ||
+		fail "expected no line for a client without a MAC"
 	portals 10.0.0.1 127.0.0.1
 	expect 0 glue dnsmasq --tftp-root "$scratch/tftp"
 	has "dhcp-range=10.0.0.1,static" "tftp-root=$scratch/tftp"
@@ -267,7 +270,8 @@ bootable_master() {
 	vhdfs-img convert "$scratch/disk" "$scratch/store/masters/win11.vhdx"
 }
 
-# start_machine MAC: boots it; its screen goes to $scratch/screen.
+# start_machine MAC: starts a virtual machine; its screen goes to
+# $scratch/screen.
 start_machine() {
 	qemu-system-x86_64 -accel tcg -m 128 -nographic -serial stdio \
 		-monitor none -no-reboot -boot n \
@@ -284,7 +288,7 @@ stop_machine() {
 	sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g' "$scratch/screen"
 }
 
-# sees PATTERN: waits until the screen shows it.
+# sees PATTERN: waits until the screen shows a line with the pattern.
 sees() {
 	wait_until 90 screen_has "$1"
 }
@@ -368,7 +372,7 @@ test_machine_retries_a_disk_that_does_not_boot() {
 	start_machine 52:54:00:00:00:01
 	sees 'pc1: the disk did not boot.*(Registered SAN device.*){2}pc1: the disk did not boot'
 	! grep -a 'Could not open SAN' "$scratch/screen" ||
-		fail "it was not opened again"
+		fail "expected the machine to open the disk again"
 }
 
 run_tests

@@ -4,7 +4,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# mistake LINE PATTERN: expects this among the reported mistakes.
+# mistake LINE PATTERN: expects this message among the reported mistakes.
 mistake() {
 	grep -Eq "^$scratch/fleet.conf:$1: $2" "$scratch/stderr" ||
 		fail "expected line $1: $2, found: $(cat "$scratch/stderr")"
@@ -75,7 +75,8 @@ test_every_mistake_is_reported_with_its_line() {
 	mistake 27 "\[machines\]: expected a name .*, found 'Pc\*6'"
 	# The mistakes are in the order of lines.
 	cut -d : -f 2 "$scratch/stderr" >"$scratch/lines"
-	sort -n -c "$scratch/lines" || fail "not in order: $(cat "$scratch/stderr")"
+	sort -n -c "$scratch/lines" ||
+		fail "expected mistakes in the order of lines, found: $(cat "$scratch/stderr")"
 }
 
 test_mistakes_do_not_show_secrets() {
@@ -87,7 +88,8 @@ test_mistakes_do_not_show_secrets() {
 		secret visiblevisible
 	END
 	expect 1 glue check
-	! grep visible "$scratch/stderr" || fail "a secret is shown"
+	! grep visible "$scratch/stderr" ||
+		fail "expected no secret in the output"
 }
 
 test_indented_lines_are_read() {
@@ -135,7 +137,8 @@ test_missing_required_keys_are_reported() {
 	expect 1 glue check
 	for key in store mount iqn-prefix; do
 		grep -q "^$scratch/fleet.conf: \[fleet\]: expected $key" \
-			"$scratch/stderr" || fail "$key is not reported"
+			"$scratch/stderr" ||
+			fail "expected a mistake for $key, found: $(cat "$scratch/stderr")"
 	done
 }
 
@@ -450,7 +453,8 @@ test_secret_is_random_and_valid() {
 	write_fleet pc1 </dev/null
 	glue secret pc1 >"$scratch/one"
 	glue secret pc1 >"$scratch/two"
-	! cmp -s "$scratch/one" "$scratch/two" || fail "the same secret twice"
+	! cmp -s "$scratch/one" "$scratch/two" ||
+		fail "expected a new secret, found the same one"
 	grep -v '^\[' "$scratch/one" >>"$scratch/fleet.conf"
 	expect 0 glue check
 }
@@ -467,7 +471,7 @@ test_apply_with_mistakes_changes_nothing() {
 	expect_error 1 "client pc2: master: expected" glue apply
 	find "$scratch/store" -printf '%p %m %T@\n' >"$scratch/after"
 	cmp "$scratch/before" "$scratch/after"
-	[ ! -e "$scratch/targets.conf" ] || fail "a targets-file was written"
+	[ ! -e "$scratch/targets.conf" ] || fail "expected no targets-file"
 }
 
 test_examples_have_no_mistakes() {

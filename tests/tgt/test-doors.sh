@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Everybody at every door: a client for each combination of what fleet.conf can
-# say, and initiators of each combination of address, name and secrets.  Who is
-# let in must be exactly who fleet.conf says.
+# All access rules: a client for each combination of the access keys of
+# fleet.conf, and initiators with each combination of address, name and secret.
+# tgtd must admit exactly the initiators that fleet.conf admits.
 #
-# A client's address may be 127.0.0.1, or one that nobody has; its name is "one"
-# or none is said.  Initiators are at 127.0.0.1 or at 127.0.0.3, in a network of
-# the test's own.
+# A client's address is 127.0.0.1, or one that no initiator has; its initiator
+# name is "one" or not set.  Initiators are at 127.0.0.1 or at 127.0.0.3, in a
+# network namespace of the test.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -24,12 +24,13 @@ network_is_own() {
 	[ ! /proc/self/ns/net -ef "/proc/$network/ns/net" ]
 }
 
-# In the background only, as start_tgtd does.
+# tgtd of the test's network namespace; only in the background, as start_tgtd
+# runs it.
 tgtd() {
 	exec nsenter -t "$network" -n tgtd "$@"
 }
 
-# Where initiators are from now on.
+# move_to ADDRESS: the source address of all following initiators.
 move_to() {
 	nsenter -t "$network" -n ip route replace table local local 127.0.0.1 \
 		dev lo src "$1"
@@ -48,7 +49,7 @@ doors() {
 	done
 }
 
-# The client of that name in fleet.conf.
+# door CLIENT: prints that client's section of fleet.conf.
 door() {
 	local address name chap
 
@@ -66,7 +67,7 @@ mutual-secret = serversecret12"
 	[ "$1" != none-none-none ] || echo "open = yes"
 }
 
-# let_in DOOR NAME KEY: is it to be?
+# let_in DOOR NAME KEY: succeeds if this login must be admitted.
 let_in() {
 	local address name chap
 
@@ -74,7 +75,8 @@ let_in() {
 	[ "$address-$name" = none-none ] ||
 		[ "$address-$at" = right-127.0.0.1 ] ||
 		[ "$name-$2" = "one-$one" ] || return 1
-	# Who wants the server to show a secret wants it to be the right one.
+	# An initiator that checks the server's secret accepts only the right
+	# one.
 	case $chap-$3 in
 	none-none | none-right | none-wrong | none-other) ;;
 	way-right | mutual-right | mutual-mutual) ;;
@@ -82,8 +84,9 @@ let_in() {
 	esac
 }
 
-# credentials DOOR KEY: how the initiator calls itself: none, the right secret, a
-# wrong one, another client's; and with the server's, and a wrong one for it.
+# credentials DOOR KEY: the credentials of the initiator: none, the right
+# secret, a wrong one, another client's; with the right and a wrong secret of
+# the server.
 credentials() {
 	case $2 in
 	right | mutual | impostor) echo "$1%secretof${1##*-}12@" ;;
@@ -103,7 +106,7 @@ knock() {
 	nsenter -t "$network" -n initiator -i "$2" login "$url" 2>&1
 }
 
-# All of them; counts what is let in.
+# Tries every combination and counts the logins that were admitted.
 knock_at_all_doors() {
 	local door name key why n=0 in=0
 
@@ -117,17 +120,19 @@ knock_at_all_doors() {
 					if why=$(knock $door $name $key); then
 						in=$((in + 1))
 						let_in $door $name $key ||
-							echo "$door lets in $name at $at with $key"
+							echo "$door expected refused, found admitted: $name at $at with $key"
 					elif let_in $door $name $key; then
-						echo "$door keeps out $name at $at with $key: $why"
+						echo "$door expected admitted, found refused: $name at $at with $key: $why"
 					fi
 				done
 			done
 		done
 	done >"$scratch/wrong"
-	[ ! -s "$scratch/wrong" ] || fail "$(cat "$scratch/wrong")"
-	remark "$in of $n were let in"
-	[ "$in" -gt 80 ] || fail "only $in were let in"
+	[ ! -s "$scratch/wrong" ] ||
+		fail "unexpected logins: $(cat "$scratch/wrong")"
+	remark "$in of $n logins were admitted"
+	[ "$in" -gt 80 ] ||
+		fail "expected more than 80 admitted logins, found $in"
 }
 
 start_doors() {
@@ -141,14 +146,14 @@ start_doors() {
 	sed -i '/^address = 127.0.0.1$/{x;s/^/x/;/^x$/{x;d};x}' "$scratch/fleet.conf"
 }
 
-test_every_initiator_at_every_client_after_apply() {
+test_apply_admits_exactly_the_configured_initiators() {
 	start_doors
 	expect 0 glue apply
 	knock_at_all_doors
 }
 
-# As after a restart of the server.
-test_every_initiator_at_every_client_after_tgt_admin() {
+# tgt-admin makes the targets when the server starts.
+test_tgt_admin_admits_exactly_the_configured_initiators() {
 	start_doors
 	glue apply >/dev/null
 	kill_tgtd

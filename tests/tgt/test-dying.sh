@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tgtd dies while apply talks to it: a clear line, and the next apply, after
-# tgtd's restart, ends where an undisturbed one does.
+# Death of tgtd during apply: apply reports it in one line, and the next apply,
+# after tgtd's restart, reaches the state of an undisturbed apply.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -25,7 +25,7 @@ fleet_after() {
 }
 
 start_over() {
-	# Perhaps it died at the last question, which apply can do without.
+	# tgtd may have survived: apply can do without its last request.
 	kill -9 "$tgtd_pid" 2>/dev/null || true
 	wait "$tgtd_pid" || true
 	rm -f "$scratch/store/clients/new.vhdx" "$scratch"/targets.conf*
@@ -35,7 +35,7 @@ start_over() {
 	fleet_after
 }
 
-# tgtd_dies_at CALL N: at its Nth call, counted from now.
+# tgtd_dies_at CALL N: tgtd dies at its Nth call from now.
 tgtd_dies_at() {
 	rm -f "$scratch/attached"
 	strace -f -p "$tgtd_pid" -o "$scratch/trace" -e trace="$1" \
@@ -48,7 +48,7 @@ is_dead() {
 	! kill -0 "$tgtd_pid" || [ "$(ps -o stat= -p "$tgtd_pid")" = Z ]
 }
 
-test_tgtd_dies_while_it_is_told_what_to_do() {
+test_apply_after_a_death_of_tgtd_at_any_request_completes() {
 	local call n=0 deaths=0 status
 
 	requires_initiator
@@ -74,23 +74,24 @@ test_tgtd_dies_while_it_is_told_what_to_do() {
 				1 "$(wc -l <"$scratch/err")"
 			grep -Eq '^tgt-glue: tgtd: .*(no tgtd answers|has tgtd ended)' \
 				"$scratch/err" ||
-				fail "at $call $n: $(cat "$scratch/err")"
+				fail "at $call $n: expected 'tgtd' in an error message, found: $(cat "$scratch/err")"
 			wait "$tgtd_pid" || true
 			start_tgtd
 			tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
 			for client in secret new; do
 				! initiator login "$(url $client)" 2>/dev/null ||
-					fail "$call $n: $client admits everybody"
+					fail "$call $n: expected access rules for $client, found: it admits every initiator"
 			done
 			expect 0 glue apply
 			everything | sort | diff "$scratch/wanted" - ||
-				fail "$call $n: another end"
+				fail "$call $n: expected the state of an undisturbed apply"
 		done
 		kill "$strace_pid" || true
 		wait "$strace_pid" || true
 	done
 	remark "tgtd died $deaths times"
-	[ "$deaths" -ge 10 ] || fail "tgtd died only $deaths times"
+	[ "$deaths" -ge 10 ] ||
+		fail "expected at least 10 deaths of tgtd, found $deaths"
 }
 
 run_tests

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A fleet from nothing to disks that initiators write to, and back after a
-# restart of everything.
+# A fleet from an empty store to disks that initiators write, and the same disks
+# after a restart of the mount and of tgtd.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# The secret of client I.
+# secret_of I: prints the secret of client I.
 secret_of() {
 	printf 'secret%08d' "$1"
 }
 
-# fleet_of N: clients pc1 to pcN, each with a secret of its own.
+# fleet_of N: prints clients pc1 to pcN, each with a secret of its own.
 fleet_of() {
 	local i
 
@@ -19,7 +19,7 @@ fleet_of() {
 	done | write_fleet
 }
 
-# client_io I COMMAND...: of qemu-io, on client I's disk over iSCSI.
+# client_io I COMMAND...: runs qemu-io's COMMAND on client I's disk over iSCSI.
 client_io() {
 	local commands=() i=$1 command
 
@@ -28,13 +28,14 @@ client_io() {
 		commands+=(-c "$command")
 	done
 	qemu-io -f raw "${commands[@]}" "$(url "pc$i" "pc$i%$(secret_of "$i")@")" \
-		>"$scratch/qemu-io" 2>&1 || fail "$(cat "$scratch/qemu-io")"
+		>"$scratch/qemu-io" 2>&1 ||
+		fail "expected exit status 0 of qemu-io, found: $(cat "$scratch/qemu-io")"
 	! grep -E 'failed|verification' "$scratch/qemu-io" ||
-		fail "client $i: $*"
+		fail "client $i: expected success of: $*"
 }
 
-# Client I writes its number at three places: one that the master has data at,
-# one that it has none at, and across both.
+# write_as_client I: writes the client's number at three places: where the
+# master has data, where it has none, and across both.
 write_as_client() {
 	client_io "$1" "write -P $1 4k 8k" "write -P $1 22M 1M" \
 		"write -P $1 1020k 9k" flush
@@ -45,13 +46,13 @@ read_as_client() {
 		"read -P $1 1020k 9k" "read -P 170 16k 512k"
 }
 
-# A megabyte that every client sees until it writes there.
+# Fills the first megabyte of the master; clients see it until they write there.
 fill_master() {
 	head -c 1M /dev/zero | tr '\0' '\252' >"$scratch/fill"
 	disk-io "$1" load 0 "$scratch/fill"
 }
 
-# What the view must hold after that.
+# model_of_client I: makes a file with the expected content of the view.
 model_of_client() {
 	local model=$scratch/model
 
@@ -81,7 +82,7 @@ export_and_use() {
 		"$(adm --op show --mode target | grep -c '^Target ')"
 	expect 0 glue apply
 	[ ! -s "$scratch/stdout" ] ||
-		fail "the second apply did: $(cat "$scratch/stdout")"
+		fail "expected no change by the second apply, found: $(cat "$scratch/stdout")"
 
 	for ((i = 1; i <= n; i++)); do
 		write_as_client "$i"
@@ -90,7 +91,7 @@ export_and_use() {
 		read_as_client "$i"
 		cmp "$(model_of_client "$i")" \
 			"$scratch/mnt/clients/pc$i.vhdx.raw" ||
-			fail "the view of client $i differs"
+			fail "client $i: expected the view to equal the model"
 	done
 	after=$(stat -c %Y "$scratch/store/masters/win11.vhdx")
 	equal "master's time and bytes" "$before" \
@@ -98,33 +99,34 @@ export_and_use() {
 
 	end_tgtd
 	unmount "$scratch/mnt"
-	# In the images themselves, with nothing mounted.
+	# The images must hold the same data when no mount runs.
 	for ((i = 1; i <= n; i += 7)); do
 		vhdfs-img check "$scratch/store/clients/pc$i.vhdx"
 		vhdfs-img convert --format raw \
 			"$scratch/store/clients/pc$i.vhdx" "$scratch/flat"
 		cmp "$(model_of_client "$i")" "$scratch/flat" ||
-			fail "the image of client $i differs"
+			fail "client $i: expected the image to equal the model"
 		rm "$scratch/flat"
 	done
 	mount_store "$scratch/store" "$scratch/mnt"
 	start_tgtd
-	# The file alone, as when the server starts.
+	# tgt-admin and the targets-file alone make the targets when the server
+	# starts.
 	tgt-admin -C "$port" -c "$scratch/targets.conf" --execute
 	for ((i = 1; i <= n; i++)); do
 		read_as_client "$i"
 	done
 	expect 0 glue plan
 	[ ! -s "$scratch/stdout" ] ||
-		fail "after a restart apply would: $(cat "$scratch/stdout")"
+		fail "expected no change by apply after a restart, found: $(cat "$scratch/stdout")"
 	end_tgtd
 }
 
-test_three_clients() {
+test_three_clients_keep_their_data() {
 	export_and_use 3
 }
 
-test_thirty_clients() {
+test_thirty_clients_keep_their_data() {
 	export_and_use 30
 }
 
@@ -143,7 +145,7 @@ test_qemu_img_converts_a_clients_disk_over_iscsi() {
 	cmp "$scratch/source" "$scratch/mnt/clients/pc1.vhdx.raw"
 }
 
-test_fleet_in_vhd() {
+test_vhd_master_gets_vhd_children() {
 	requires_initiator
 	mkdir -p "$scratch/store/masters"
 	vhdfs-img create --size 24M "$scratch/store/masters/win11.vhd"
@@ -152,7 +154,8 @@ test_fleet_in_vhd() {
 	start_tgtd
 	fleet_of 2
 	expect 0 glue apply
-	[ -f "$scratch/store/clients/pc1.vhd" ] || fail "no child in VHD"
+	[ -f "$scratch/store/clients/pc1.vhd" ] ||
+		fail "expected a child in VHD"
 	write_as_client 1
 	write_as_client 2
 	read_as_client 1

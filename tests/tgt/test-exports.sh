@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# One writable export of each disk: a changed iqn-prefix, targets that tgt-glue
-# did not make, and other tgtds.
+# A disk has one writable export: a changed iqn-prefix, foreign targets, and
+# other tgtds.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -11,19 +11,20 @@ change_prefix() {
 	sed -i "s/^iqn-prefix.*/iqn-prefix = $new_prefix/" "$scratch/fleet.conf"
 }
 
-# The names of tgtd's targets.
+# Prints the names of tgtd's targets.
 targets() {
 	adm --op show --mode target | sed -n 's/^Target [0-9]*: //p' | sort |
 		paste -sd ' '
 }
 
-# The names in the targets-file.
+# Prints the names of the targets in the targets-file.
 listed() {
 	sed -n 's/^<target \(.*\)>/\1/p' "$scratch/targets.conf" | sort |
 		paste -sd ' '
 }
 
-# add_foreign TID PATH [PARAMS]: a target of an administrator's own.
+# add_foreign TID PATH [PARAMS]: makes a target by hand, as an administrator
+# does.
 add_foreign() {
 	adm --op new --mode target --tid "$1" -T iqn.2026-01.other:disk
 	adm --op new --mode logicalunit --tid "$1" --lun 1 -b "$2"
@@ -31,7 +32,7 @@ add_foreign() {
 		--lun 1 --params "$3"
 }
 
-test_changed_prefix_moves_every_target() {
+test_changed_prefix_renames_every_target() {
 	apply_fleet pc1 pc2
 	change_prefix
 	expect 0 glue plan
@@ -39,13 +40,14 @@ test_changed_prefix_moves_every_target() {
 	expect 0 glue apply
 	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	expect 0 glue status
 	did 'all is as fleet.conf says'
 }
 
-# The serial number of a disk is enough to know a target by.
-test_changed_prefix_without_the_files_of_before() {
+# The serial number of its disk is enough to recognise a target.
+test_changed_prefix_renames_targets_without_saved_files() {
 	apply_fleet pc1
 	rm "$scratch/targets.conf"*
 	change_prefix
@@ -53,7 +55,7 @@ test_changed_prefix_without_the_files_of_before() {
 	equal "targets" "$new_prefix:pc1" "$(targets)"
 }
 
-test_changed_prefix_and_mount() {
+test_changed_prefix_and_mount_point_are_applied_together() {
 	apply_fleet pc1 pc2
 	mkdir "$scratch/mnt2"
 	mount --bind "$scratch/mnt" "$scratch/mnt2"
@@ -64,10 +66,11 @@ test_changed_prefix_and_mount() {
 	expect 0 glue apply
 	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
 	adm --op show --mode target >"$scratch/shown"
-	! grep "$scratch/mnt/" "$scratch/shown" || fail "an old path is exported"
+	! grep "$scratch/mnt/" "$scratch/shown" ||
+		fail "expected no target with a path of the old mount"
 }
 
-test_changed_prefix_under_a_session() {
+test_changed_prefix_skips_a_logged_in_client() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	hold_session pc1
@@ -75,9 +78,10 @@ test_changed_prefix_under_a_session() {
 	expect 4 glue apply
 	said "^tgt-glue: pc1: skipped: its disk .*/pc1.vhdx.raw is exported for writing by target $iqn_prefix:pc1 of tgtd, logged in: .* from 127.0.0.1; shut it down, then type .tgt-glue apply.$"
 	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
-	# A tgtd that is started now finds pc1 where it is, and once.
+	# A tgtd that starts now exports pc1 under its old name, and only once.
 	equal "targets-file" "$iqn_prefix:pc1 $new_prefix:pc2" "$(listed)"
-	held write 3 | grep -q 'status 0' || fail "its session is disturbed"
+	held write 3 | grep -q 'status 0' ||
+		fail "expected the session to continue"
 	expect 4 glue apply
 	equal "targets" "$iqn_prefix:pc1 $new_prefix:pc2" "$(targets)"
 	glue status >"$scratch/stdout"
@@ -90,7 +94,7 @@ test_changed_prefix_under_a_session() {
 	equal "targets-file" "$new_prefix:pc1 $new_prefix:pc2" "$(listed)"
 }
 
-test_force_moves_a_client_to_its_new_name() {
+test_force_renames_the_target_of_a_logged_in_client() {
 	requires_initiator
 	apply_fleet pc1
 	hold_session pc1
@@ -100,8 +104,8 @@ test_force_moves_a_client_to_its_new_name() {
 	end_session
 }
 
-# Whatever step is the last one, no disk is exported twice.
-test_changed_prefix_that_is_interrupted() {
+# Interrupted after any step, no disk has two exports.
+test_interrupted_rename_never_exports_a_disk_twice() {
 	local i code
 
 	requires strace
@@ -122,13 +126,13 @@ test_changed_prefix_that_is_interrupted() {
 				sort | uniq -d)"
 	done
 	remark "interrupted $((i - 1)) times"
-	[ "$i" -gt 5 ] || fail "it was not interrupted, only $i times"
+	[ "$i" -gt 5 ] || fail "expected more than 5 interruptions, found $i"
 	equal "targets" "$new_prefix:pc1 $new_prefix:pc2" "$(targets)"
 }
 
-test_foreign_writable_export_blocks_and_is_named() {
+test_foreign_writable_export_blocks_the_client_and_is_reported() {
 	apply_fleet pc1 pc2
-	# As it was before pc1 had a target.
+	# The state before pc1 had a target.
 	tgt-admin -C "$port" --delete "$iqn_prefix:pc1"
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	adm --op show --mode target --tid 5 >/dev/null
@@ -145,13 +149,13 @@ test_foreign_writable_export_blocks_and_is_named() {
 		'.foreign[] | "\(.target) \(.client) \(.writable)"' "$scratch/json")"
 	equal "agrees" false "$(jq .agrees "$scratch/json")"
 	glue status --prometheus | grep -x 'tgt_glue_foreign_targets 1' >/dev/null ||
-		fail "Prometheus is not told"
+		fail "expected a metric of the foreign export"
 	tgt-admin -C "$port" --delete iqn.2026-01.other:disk
 	expect 0 glue apply
 	equal "targets" "$iqn_prefix:pc1 $iqn_prefix:pc2" "$(targets)"
 }
 
-test_foreign_export_beside_ours_is_told() {
+test_foreign_export_of_an_exported_disk_is_reported() {
 	apply_fleet pc1
 	add_foreign 5 "$scratch/mnt/clients/pc1.vhdx.raw"
 	expect 4 glue apply
@@ -160,7 +164,7 @@ test_foreign_export_beside_ours_is_told() {
 	equal "targets-file" "$iqn_prefix:pc1" "$(listed)"
 }
 
-test_foreign_read_only_export_is_listed_alone() {
+test_foreign_read_only_export_is_only_listed() {
 	start_server
 	write_fleet pc1 </dev/null
 	add_image_of pc1
@@ -172,7 +176,7 @@ test_foreign_read_only_export_is_listed_alone() {
 	equal "foreign" false "$(glue status --json | jq '.foreign[].writable')"
 }
 
-# The client's image, and its view in the mount.
+# add_image_of CLIENT: exports the client's image, and its view in the mount.
 add_image_of() {
 	mkdir -p "$scratch/store/clients"
 	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
@@ -180,7 +184,7 @@ add_image_of() {
 	wait_until 20 test -e "$scratch/mnt/clients/$1.vhdx.raw"
 }
 
-test_export_by_another_path_is_the_same_disk() {
+test_export_by_another_path_is_recognised() {
 	local path
 
 	start_server
@@ -204,7 +208,7 @@ test_export_by_another_path_is_the_same_disk() {
 	expect 0 glue apply
 }
 
-test_second_lun_of_a_foreign_target() {
+test_second_lun_of_a_foreign_target_is_recognised() {
 	start_server
 	write_fleet pc1 </dev/null
 	add_image_of pc1
@@ -216,8 +220,8 @@ test_second_lun_of_a_foreign_target() {
 	said "pc1: skipped: its disk .* by target iqn.2026-01.other:disk"
 }
 
-# A changed control-port leaves a tgtd with all it has.
-test_other_tgtd_blocks() {
+# After a change of control-port the old tgtd keeps all of its targets.
+test_export_by_another_tgtd_blocks_the_client() {
 	local first first_pid
 
 	first=$(free_port)
@@ -242,7 +246,7 @@ test_other_tgtd_blocks() {
 	equal "targets" "$iqn_prefix:pc1" "$(targets)"
 }
 
-test_target_of_our_prefix_that_is_not_ours_stays() {
+test_foreign_target_with_the_fleets_prefix_is_kept() {
 	start_server
 	adm --op new --mode target --tid 5 -T "$iqn_prefix:by-hand"
 	write_fleet pc1 </dev/null
@@ -250,7 +254,7 @@ test_target_of_our_prefix_that_is_not_ours_stays() {
 	equal "targets" "$iqn_prefix:by-hand $iqn_prefix:pc1" "$(targets)"
 }
 
-test_two_clients_of_one_image_are_refused() {
+test_two_clients_with_one_image_are_refused() {
 	make_store
 	mkdir "$scratch/store/clients"
 	touch "$scratch/store/clients/pc1.vhdx"

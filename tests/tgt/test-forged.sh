@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# An initiator whose name or alias has line breaks writes lines of tgtd's answer:
-# no client is hidden by that, and none is invented.
+# Forged initiator names and aliases: one with line breaks adds lines to tgtd's
+# answer; such lines neither hide a session nor invent one.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# Two clients; pc2 is logged in.
+# start_two: makes the targets of two clients; pc2 logs in.
 start_two() {
 	requires_initiator
 	start_server
@@ -15,8 +15,8 @@ start_two() {
 	honest=$holder honest_pid=$holder_pid honest_out=$held_out
 }
 
-# forge OPTION...: pc2 is logged in; pc1 has an initiator with that option, which
-# ends the one that it had.
+# forge OPTION...: an initiator with that option logs in to pc1 and replaces the
+# one before; pc2 stays logged in.
 forge() {
 	[ -n "${honest:-}" ] || start_two
 	if [ -e "$scratch/hold-pc1" ]; then
@@ -28,8 +28,8 @@ forge() {
 	initiator_options=()
 }
 
-# Names with further lines as tgtd writes them about targets, and about
-# connections.
+# Initiator names that continue with lines as tgtd prints them for targets and
+# for connections.
 names=(
 	$'iqn.2026-01.x:a\nFORGED: b'
 	$'iqn.2026-01.x:a alias: none\n            Connection: 0
@@ -48,11 +48,11 @@ test_session_under_a_name_with_a_line_break_ends() {
 		write_fleet pc1 pc2 pc3 </dev/null
 		glue apply >"$scratch/out" 2>&1 || true
 		grep -q 'have a line break\|has a line break' "$scratch/out" ||
-			fail "expected words on the name: $(cat "$scratch/out")"
+			fail "expected a message about the name: $(cat "$scratch/out")"
 		adm --op show --mode target >"$scratch/targets"
 		is_there pc3
 		! grep -q "${name%%$'\n'*}" "$scratch/targets" ||
-			fail "it is still logged in: $(cat "$scratch/targets")"
+			fail "expected the session to be ended: $(cat "$scratch/targets")"
 		equal "the other client's sessions" 1 "$(glue status --json |
 			jq '.clients[] | select(.name == "pc2").sessions | length')"
 		expect 0 glue apply
@@ -61,16 +61,16 @@ test_session_under_a_name_with_a_line_break_ends() {
 	works read 0
 }
 
-test_status_tells_and_changes_nothing() {
+test_status_reports_a_forged_name_and_changes_nothing() {
 	forge -i "${names[1]}"
 	expect 1 glue status
 	grep -q 'has a line break.*tgt-glue apply' "$scratch/stdout" \
-		"$scratch/stderr" || fail "expected words on the name"
+		"$scratch/stderr" || fail "expected a message about the name"
 	! grep -q 77 "$scratch/stdout" || fail "expected no forged target"
 	works read 0
 }
 
-test_watch_ends_it() {
+test_watch_ends_a_session_with_a_forged_name() {
 	forge -i "${names[0]}"
 	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch" 2>&1 &
 	watch_pid=$!
@@ -107,7 +107,7 @@ test_session_under_an_alias_with_a_line_break_ends() {
 		forge -a "$alias"
 		glue apply >"$scratch/out" 2>&1 || true
 		grep -q 'alias may have a line break' "$scratch/out" ||
-			fail "expected words on it: $(cat "$scratch/out")"
+			fail "expected a message about the alias: $(cat "$scratch/out")"
 		wait_until 10 holder_is_cut_off
 		expect 0 glue apply
 	done
@@ -115,8 +115,8 @@ test_session_under_an_alias_with_a_line_break_ends() {
 	works read 0
 }
 
-# Which of both is tgtd's is not known: all goes on as it was, and the next
-# command is told.
+# tgt-glue cannot know which of both targets is tgtd's: it changes neither, and
+# the next command reports it.
 test_alias_that_names_another_clients_target_changes_nothing() {
 	local tid
 
@@ -128,7 +128,7 @@ test_alias_that_names_another_clients_target_changes_nothing() {
 	write_fleet pc1 </dev/null
 	expect 1 glue apply --remove
 	grep -q "expected each target once.*tgtadm" "$scratch/stderr" ||
-		fail "expected words on it: $(cat "$scratch/stderr")"
+		fail "expected a message about the alias: $(cat "$scratch/stderr")"
 	is_there pc2
 	works read 0
 	end_session

@@ -54,11 +54,11 @@ test_tgt_admin_reads_every_setting() {
 		"--name MaxXmitDataSegmentLength --value 262144" \
 		"--name FirstBurstLength --value 262144"; do
 		grep -q -e "$words" "$scratch/commands" ||
-			fail "tgt-admin does not say: $words
+			fail "expected '$words' in the output of tgt-admin
 $(cat "$scratch/commands")"
 	done
 	! grep -E 'Skipping|WARNING|ALL' "$scratch/commands" ||
-		fail "tgt-admin failed"
+		fail "expected exit status 0 of tgt-admin"
 	equal "disks" 2 "$(grep -c 'new --mode logicalunit' "$scratch/commands")"
 }
 
@@ -120,7 +120,7 @@ test_identity_depends_on_the_name_only() {
 	done
 }
 
-# The values of the first release.
+# Identities of the first release.
 test_identity_is_the_same_in_all_releases() {
 	name_store
 	write_fleet pc1 </dev/null
@@ -139,9 +139,9 @@ test_identities_of_512_clients_are_distinct() {
 			wc -l)"
 	done
 	awk '/controller_tid/ && ($2 < 1 || $2 >= 2^28)' "$scratch/text" |
-		grep . && fail "a number out of range"
+		grep . && fail "expected target numbers in the valid range"
 	awk '/scsi_id|scsi_sn/ && length($2) > 36' "$scratch/text" |
-		grep . && fail "an identifier longer than 36"
+		grep . && fail "expected identifiers of at most 36 characters"
 	return 0
 }
 
@@ -160,7 +160,7 @@ test_sector_size_4096_is_written() {
 	make_store 64M --sector-size 4096
 	write_fleet pc1 </dev/null
 	generated pc1 | grep -q 'block-size 4096$' ||
-		fail "no block-size: $(generated pc1)"
+		fail "expected a block-size, found: $(generated pc1)"
 }
 
 run_tests

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# An apply that is killed: at each of its requests to tgtd, and at each of its
-# changes to files.  What is left admits nobody too many, and the next apply
-# ends where an undisturbed one does.
+# Interrupted apply: it is killed at each of its requests to tgtd, and at each
+# of its changes to files.  The state after that admits no initiator that
+# neither fleet admits, and the next apply reaches the state of an undisturbed
+# one.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# From this fleet ...
+# The fleet before the interrupted apply.
 fleet_before() {
 	write_fleet <<-END
 		[client secret]
@@ -26,7 +27,7 @@ fleet_before() {
 	END
 }
 
-# ... to that one.
+# The fleet that the interrupted apply makes.
 fleet_after() {
 	write_fleet <<-END
 		[client secret]
@@ -59,7 +60,7 @@ ready() {
 	cp "$scratch/targets.conf" "$scratch/wanted.conf"
 }
 
-# Back to the first fleet.
+# Applies the first fleet again.
 go_back() {
 	rm -f "$scratch"/store/clients/new.vhdx
 	fleet_before
@@ -67,28 +68,28 @@ go_back() {
 	fleet_after
 }
 
-# Neither fleet admits anybody without a secret, nor anybody from here to the
-# target whose addresses change.
-admits_nobody_too_many() {
+# Neither fleet admits an initiator without a secret, nor one of this machine to
+# the target whose addresses change.
+admits_no_other_initiator() {
 	local client
 
 	for client in secret shared1 shared2 disk gone new access; do
 		! initiator login "$(url $client)" 2>/dev/null ||
-			fail "killed at $1: $client admits everybody:" \
+			fail "killed at $1: expected access rules for $client, found:" \
 				"$(shown $client)"
 	done
-	# A target without a disk lets nobody in either.
+	# A target without a disk admits no initiator either.
 	adm --op show --mode target | awk '
 		/^Target/ { name = $3; disk = rules = 0 }
 		/LUN: 1/ { disk = 1 }
 		/ACL information/ { rules = 1; next }
 		rules && /^        / && !disk { print name }' >"$scratch/bare"
 	[ ! -s "$scratch/bare" ] ||
-		fail "killed at $1: without a disk: $(cat "$scratch/bare")"
+		fail "killed at $1: expected no access to a target without a disk, found: $(cat "$scratch/bare")"
 }
 
-# kill_at SYSCALL COUNT: at the first and at later ones, until nothing is killed;
-# there are more than so many.
+# kill_at SYSCALL COUNT: kills apply at the first and at later calls, until it
+# ends undisturbed; it makes at least COUNT calls.
 kill_at() {
 	local n=0 status=137
 
@@ -101,33 +102,34 @@ kill_at() {
 			-e inject="$1:signal=SIGKILL:when=$n" \
 			tgt-glue --config "$scratch/fleet.conf" apply \
 			>"$scratch/killed.out" 2>&1 || status=$?
-		admits_nobody_too_many "$1 $n"
+		admits_no_other_initiator "$1 $n"
 		expect 0 glue apply
 		everything | sort | diff "$scratch/wanted" - ||
-			fail "killed at $1 $n: another end"
+			fail "killed at $1 $n: expected the state of an undisturbed apply"
 		cmp "$scratch/targets.conf" "$scratch/wanted.conf"
 		vhdfs-img info "$scratch/store/clients/new.vhdx" >/dev/null
 	done
 	equal "the last one's exit status" 0 "$status"
-	# Nothing ended the last one: it made all of its calls.
+	# No kill hit the last run: it made all of its calls.
 	n=$(grep -c "$1(" "$scratch/trace")
 	[ "$n" -ge "$2" ] || fail "expected at least $2 calls of $1, found $n"
 }
 
-test_killed_at_each_request_to_tgtd() {
+test_apply_killed_at_any_request_to_tgtd_is_completed_by_the_next() {
 	ready
 	kill_at connect 30
 }
 
-test_killed_at_each_change_of_a_file() {
+test_apply_killed_at_any_change_of_a_file_is_completed_by_the_next() {
 	ready
 	kill_at renameat 2
 	kill_at renameat2 1
 	kill_at fsync 2
 }
 
-# tgtd is killed instead: what fails is said, and the next apply mends it.
-test_tgtd_ends_in_between() {
+# tgtd ends instead of apply: apply reports the failure, and the next one
+# completes.
+test_apply_reports_the_end_of_tgtd_and_the_next_completes() {
 	local n status
 
 	ready
@@ -140,10 +142,10 @@ test_tgtd_ends_in_between() {
 			>"$scratch/killed.out" 2>&1 || status=$?
 		equal "exit status" 1 "$status"
 		grep -q 'no tgtd answers' "$scratch/killed.out"
-		admits_nobody_too_many "connect $n"
+		admits_no_other_initiator "connect $n"
 		expect 0 glue apply
 		everything | sort | diff "$scratch/wanted" - ||
-			fail "refused from $n on: another end"
+			fail "refused from request $n on: expected the state of an undisturbed apply"
 	done
 }
 

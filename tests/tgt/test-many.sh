@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tgt-glue apply for more clients than a Windows iSCSI target takes.
+# apply for 512 clients, more than a Windows iSCSI target takes.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-test_512_clients() {
+test_512_clients_log_in() {
 	clients 512
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A fleet.conf with mistakes, or one that would remove most of the targets.
+# fleet.conf with mistakes, or with lines missing that would remove most
+# targets.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -37,7 +38,8 @@ expect_refused() {
 	state >"$scratch/before"
 	expect 4 glue apply
 	said "^tgt-glue: skipped: this would remove $1 of $2 targets, .*fleet.conf does not name .*\`tgt-glue apply --remove' does it$"
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	state | cmp - "$scratch/before"
 	expect 0 glue plan
 	said '`tgt-glue apply --remove'
@@ -48,20 +50,21 @@ test_many_removals_need_the_option_remove() {
 	cut_fleet 2
 	echo '[client new]' >>"$scratch/fleet.conf"
 	expect_refused 5 7
-	[ ! -e "$scratch/store/clients/new.vhdx" ] || fail "new was made"
+	[ ! -e "$scratch/store/clients/new.vhdx" ] ||
+		fail "expected no image of the new client"
 	expect 0 glue apply --remove
 	equal "targets" 3 "$(targets)"
 }
 
 test_few_removals_need_no_option() {
 	start_fleet 26
-	# Four: fewer than five, though more than a fifth of those that remain.
+	# Four clients: fewer than five, although more than a fifth of the rest.
 	cut_fleet 22
 	expect 0 glue apply
 	equal "targets" 22 "$(targets)"
 	cut_fleet 18
 	expect 0 glue apply
-	# Five, and more than a fifth.
+	# Five clients, and more than a fifth.
 	cut_fleet 13
 	expect_refused 5 18
 }
@@ -79,7 +82,7 @@ test_removal_of_all_clients_is_refused() {
 	expect_refused 6 6
 }
 
-test_another_prefix_is_refused() {
+test_prefix_that_removes_all_targets_is_refused() {
 	start_fleet 6
 	sed -i 's/^iqn-prefix.*/&.other/' "$scratch/fleet.conf"
 	expect_refused 6 6
@@ -99,7 +102,8 @@ test_moves_to_another_shard_are_not_removals() {
 	start_fleet 6
 	sed -i "/^.fleet/a shards = 2" "$scratch/fleet.conf"
 	glue apply >"$scratch/out" 2>&1 || true
-	! grep 'would remove' "$scratch/out" || fail "$(cat "$scratch/out")"
+	! grep 'would remove' "$scratch/out" ||
+		fail "expected no removal, found: $(cat "$scratch/out")"
 }
 
 start_watch() {
@@ -114,14 +118,14 @@ test_watch_never_removes_many() {
 	start_watch
 	cut_fleet 0
 	wait_until 30 grep -q 'would remove 6 of 6' "$scratch/watch.err"
-	# watch keeps the last fleet in force: it gives it to a new tgtd.
+	# watch keeps the last valid fleet in force, and gives it to a new tgtd.
 	kill_tgtd
 	start_tgtd
 	wait_until 60 bash -c "tgtadm -C $port --op show --mode target | grep -q :pc6"
 	equal "said" 1 "$(grep -c 'would remove' "$scratch/watch.err")"
 	kill "$watcher"
 	wait "$watcher" || true
-	# A watch that starts uses the last fleet too.
+	# A watch that starts now uses the last valid fleet too.
 	kill_tgtd
 	start_watch
 	start_tgtd
@@ -141,13 +145,14 @@ test_status_shows_the_last_fleet_while_fleet_conf_has_mistakes() {
 	expect 0 glue status
 	said 'fleet.conf:[0-9]+: .*nonsense'
 	said 'fleet that was applied last$'
-	grep -q '^ *pc2 *ok' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	grep -q '^ *pc2 *ok' "$scratch/stdout" ||
+		fail "expected pc2 ok, found: $(cat "$scratch/stdout")"
 	expect 0 glue status --json
 	jq -e '.mistaken and (.agrees | not) and
 		([.clients[].target] == ["ok", "ok"])' "$scratch/stdout"
 	expect 0 glue status --prometheus
 	grep -q '^tgt_glue_fleet_conf_good 0$' "$scratch/stdout"
-	# Commands that change targets do not use the last fleet.
+	# Commands that change targets do not use the last valid fleet.
 	expect 1 glue apply
 	expect 1 glue plan
 }

@@ -1,41 +1,45 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Output is printable, whatever names, images, initiators and fleet.conf say: in
-# standard output, standard error, the log and extended attributes.
+# Printable output for every name of a file, image, initiator or client:
+# standard output, standard error, the log and extended attributes contain no
+# control characters.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# A line break with a line that no program printed, an escape sequence, DEL, C1's
-# CSI, a character that reverses text, and bytes that are not UTF-8.
+# A line break with a forged line, an escape sequence, DEL, C1's CSI, a
+# character that reverses text; and bytes that are not UTF-8.
 valid=$'a\nFAKE \e[2J\x7f\xc2\x9b\xe2\x80\xae'
 hostile=$valid$'\xff'
 
-# printable FILE WHAT
+# printable FILE WHAT: expects printable UTF-8, without a forged line.
 printable() {
 	! grep -anP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|^FAKE' \
-		"$1" || fail "$2: it has control characters, or a name made a line"
-	iconv -f utf-8 -t utf-8 "$1" >/dev/null || fail "$2: it is not UTF-8"
+		"$1" ||
+		fail "$2: expected no control characters and no forged line"
+	iconv -f utf-8 -t utf-8 "$1" >/dev/null || fail "$2: expected UTF-8"
 }
 
-# shows PATTERN COMMAND...: whatever its exit status, what it prints is printable,
-# and the pattern is in it; JSON where an argument says so.
+# shows PATTERN COMMAND...: expects the pattern in the command's output, and all
+# of it printable, for any exit status; valid JSON with an option of JSON.
 shows() {
 	local pattern=$1 status=0
 
 	shift
 	"$@" >"$scratch/out" 2>"$scratch/err" || status=$?
-	[ "$status" -le 4 ] || fail "$*: exit status $status: $(cat "$scratch/err")"
+	[ "$status" -le 4 ] ||
+		fail "$*: expected exit status 0 to 4, found $status: $(cat "$scratch/err")"
 	cat "$scratch/out" "$scratch/err" >"$scratch/both"
 	printable "$scratch/both" "output of $*"
 	[ -z "$pattern" ] || grep -Eq -e "$pattern" "$scratch/both" ||
 		fail "$*: expected '$pattern', found: $(cat "$scratch/both")"
 	if [[ " $* " == *" --json "* ]] && [ "$status" = 0 ]; then
-		jq -e . "$scratch/out" >/dev/null || fail "$*: no JSON"
+		jq -e . "$scratch/out" >/dev/null ||
+			fail "$*: expected valid JSON"
 	fi
 }
 
-# $store: hostile names, damaged images, children whose locators say hostile
-# paths; $images are all of them.
+# Makes $store: hostile names, damaged images, children with hostile paths in
+# their locators; $images lists all of them.
 make_hostile_store() {
 	local ending
 
@@ -51,7 +55,7 @@ make_hostile_store() {
 			"$store/clients/cut$hostile.$ending"
 		truncate -s 3000 "$store/clients/cut$hostile.$ending"
 	done
-	# Its parent is found by its name, which is UTF-8.
+	# A child finds this parent by its name, which is UTF-8.
 	vhdfs-img create --size 8M "$store/masters/$valid.vhdx"
 	vhdfs-img create --parent "$store/masters/$valid.vhdx" \
 		"$store/clients/child$hostile.vhdx"
@@ -65,11 +69,11 @@ locator_key() {
 	esac
 }
 
-# named: how a hostile name is shown.
+# named: the escaped form of the hostile name.
 named='\\x0aFAKE \\x1b\[2J\\x7f\\xc2\\x9b\\xe2\\x80\\xae'
 in_json='\\nFAKE \\u001[bB]\[2J\\u007f\\u009b\\u202e|x0aFAKE'
 
-test_vhdfs_img() {
+test_vhdfs_img_prints_escaped_names() {
 	local image
 
 	make_hostile_store
@@ -94,14 +98,14 @@ test_vhdfs_img() {
 	shows "$named" vhdfs-img help "$hostile"
 	shows "$named" vhdfs-img create --size "$hostile" x
 	shows "$named" vhdfs-img create --format "$hostile" x
-	# One name is escaped, and its neighbour is another one.
+	# One name is escaped, and the one beside it is another.
 	touch "$scratch/$valid"
 	equal "name in JSON" "$scratch/$valid" "$(vhdfs-img create --size 8M \
 		"$scratch/$valid.vhdx" && vhdfs-img info --json \
 		"$scratch/$valid.vhdx" | jq -r .file | sed 's/\.vhdx$//')"
 }
 
-test_mount() {
+test_attributes_and_log_of_a_mount_are_printable() {
 	local view name value
 
 	requires_fuse
@@ -119,19 +123,19 @@ test_mount() {
 	printable "$scratch/attributes" attributes
 	grep -q "^/.*$named" "$scratch/attributes" ||
 		grep -q "$named" "$scratch/attributes" ||
-		fail "no attribute names a hostile file: $(cat "$scratch/attributes")"
+		fail "expected a hostile name in an attribute, found: $(cat "$scratch/attributes")"
 	unmount "$scratch/mnt"
 	printable "$scratch/mnt.log" log
 	grep -q "$named" "$scratch/mnt.log" ||
-		fail "expected names in the log: $(cat "$scratch/mnt.log")"
+		fail "expected hostile names in the log, found: $(cat "$scratch/mnt.log")"
 	shows "$named" vhdfs "$store" "$scratch/none$hostile" -f
 	shows "$named" vhdfs "$scratch/none$hostile" "$scratch/mnt" -f
 	shows "$named" vhdfs "$store" "$scratch/mnt" -f -o "x$hostile"
 	shows "$named" vhdfs "$store" "$scratch/mnt" "--x$hostile"
 }
 
-# A client's image is another master's child, which has a hostile name; beside it
-# is an image that was put aside under no stamp.
+# A client's image is the child of another master, which has a hostile name;
+# next to it lies an old image with an invalid stamp.
 make_hostile_fleet() {
 	start_server
 	mkdir -p "$scratch/store/clients"
@@ -141,13 +145,13 @@ make_hostile_fleet() {
 	touch "$scratch/store/clients/.pc1.vhdx.$hostile"
 	write_fleet pc1 pc2 pc3 </dev/null
 	shows 'pc2: skipped: ' glue apply
-	# Another program's target exports pc3's disk under a hostile path.
+	# A foreign target exports pc3's disk under a hostile path.
 	ln -s "$scratch/mnt/clients/pc3.vhdx.raw" "$scratch/l$hostile"
 	adm --op new --mode target --tid 900 -T iqn.2026-01.x:other
 	adm --op new --mode logicalunit --tid 900 --lun 1 -b "$scratch/l$hostile"
 }
 
-test_tgt_glue() {
+test_tgt_glue_prints_escaped_names() {
 	requires_initiator
 	make_hostile_fleet
 	mkfifo "$scratch/fifo"
@@ -170,7 +174,7 @@ test_tgt_glue() {
 	shows "pc1.vhdx.a$named" glue reset pc1
 }
 
-test_fleet_conf() {
+test_mistakes_in_fleet_conf_are_printed_escaped() {
 	make_store
 	for line in "$hostile = 1" "store = /$hostile" "[client $hostile]" \
 		"[$hostile]" $'[client pc2]\nmaster = \xe2\x80\xae' \

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A mount that went away and came back: tgtd gets its files again.
+# Reopen: the mount ended and started again, and tgtd opens its files again.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../supervise/supervise.sh"
 . "${0%/*}/../supervise/held.sh"
 . "${0%/*}/tgt.sh"
 
 did_nothing() {
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
 tid_of() {
@@ -15,13 +16,13 @@ tid_of() {
 		sed -n "s/^Target \([0-9]*\): $iqn_prefix:$1\$/\1/p"
 }
 
-# lun CLIENT PARAMETER=VALUE: as an administrator with tgtadm.
+# lun CLIENT PARAMETER=VALUE: changes the LUN by hand, with tgtadm.
 lun() {
 	adm --op update --mode logicalunit --tid "$(tid_of "$1")" --lun 1 \
 		--params "$2"
 }
 
-# The descriptor that tgtd has of the client's file.
+# Prints tgtd's descriptors of the client's file.
 descriptor() {
 	local fd
 
@@ -30,16 +31,18 @@ descriptor() {
 	done
 }
 
-test_session_goes_on_after_vhdfs_was_stopped_and_started() {
+test_session_continues_after_vhdfs_was_stopped_and_started() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	everything >"$scratch/before"
 	hold_session pc1
 	works write 7
 	stop_mount "$scratch/mnt"
-	held read 7 | grep -q 'status 2 sense 3/' || fail "it was not lost"
+	held read 7 | grep -q 'status 2 sense 3/' ||
+		fail "expected a read error after the mount ended"
 	return_mount
-	held read 7 | grep -q 'status 2 sense 3/' || fail "it came by itself"
+	held read 7 | grep -q 'status 2 sense 3/' ||
+		fail "expected a read error until the file is opened again"
 	expect 0 glue plan
 	did '^pc1: disk: give it its file again \(the mount of tgtd.s file is gone\)$'
 	did '^pc2: disk: give it its file again'
@@ -49,7 +52,8 @@ test_session_goes_on_after_vhdfs_was_stopped_and_started() {
 	works read 7
 	works write 8
 	works read 8
-	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
 	expect 0 glue apply
 	did_nothing
 	end_session
@@ -57,7 +61,7 @@ test_session_goes_on_after_vhdfs_was_stopped_and_started() {
 	admits login "$(url pc2)"
 }
 
-test_healthy_file_is_not_swapped() {
+test_working_file_is_not_opened_again() {
 	apply_fleet pc1
 	stat -c %Z "$(descriptor pc1)" >"$scratch/before"
 	expect 0 glue apply
@@ -65,7 +69,7 @@ test_healthy_file_is_not_swapped() {
 	stat -c %Z "$(descriptor pc1)" | cmp - "$scratch/before"
 }
 
-test_without_the_mount_it_waits_and_says_so_once() {
+test_wait_for_the_mount_is_reported_once() {
 	local pid
 
 	apply_fleet pc1 pc2
@@ -77,17 +81,19 @@ test_without_the_mount_it_waits_and_says_so_once() {
 	pid=$!
 	wait_until 10 grep -q 'nothing is mounted' "$scratch/wait.out"
 	return_mount
-	wait "$pid" || fail "it failed: $(cat "$scratch/wait.out")"
+	wait "$pid" ||
+		fail "expected exit status 0, found: $(cat "$scratch/wait.out")"
 	grep -q '^pc2: disk: given its file again' "$scratch/wait.out"
-	# What was in the way is said when it is, not each second.
-	equal "said" 1 "$(grep -c 'nothing is mounted' "$scratch/wait.out")"
+	# The blocking reason is reported when it appears, not every second.
+	equal "messages" 1 "$(grep -c 'nothing is mounted' "$scratch/wait.out")"
 }
 
-# told CLIENT: that its session was ended, and it is named as to be restarted.
+# told CLIENT: expects that its session was ended, and that the log names it for
+# a restart.
 told() {
 	wait_until 30 grep -q 'cut off' "$held_out"
 	grep -q "^tgt-glue: $1: restart it: " "$scratch/stderr" ||
-		fail "not named in the log: $(cat "$scratch/stderr")"
+		fail "expected its name in the log, found: $(cat "$scratch/stderr")"
 	is_to_restart "$1" true
 }
 
@@ -100,12 +106,12 @@ is_to_restart() {
 	equal "notes" "$times" "$(glue status | grep -c 'restart it' || true)"
 	glue status --prometheus >"$scratch/metrics"
 	grep -q "client_restart{client=\"$1\"} $times\$" "$scratch/metrics" ||
-		fail "no metric of $1"
+		fail "expected a metric of $1"
 }
 
-# The client wrote and did not flush, and vhdfs was killed: what its file shows
-# now is older than what it was answered.
-test_session_whose_writes_are_lost_is_ended() {
+# The client wrote and did not flush, and vhdfs was killed: its file now is
+# older than the answers that it got.
+test_session_with_lost_writes_is_ended() {
 	requires_initiator
 	requires jq
 	apply_fleet pc1 pc2
@@ -115,7 +121,8 @@ test_session_whose_writes_are_lost_is_ended() {
 	lose_mount "$scratch/mnt"
 	expect 1 glue apply
 	said '^tgt-glue: 2 disks have lost the file: nothing is mounted'
-	! grep 'cut off' "$held_out" || fail "cut off before it must be"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue until apply"
 	return_mount
 	is_to_restart pc1 true
 	expect 0 glue plan
@@ -128,7 +135,7 @@ test_session_whose_writes_are_lost_is_ended() {
 	equal "restart" 1 "$(glue status --json |
 		jq '[.clients[] | select(.restart)] | length')"
 	everything | sort | cmp - <(sort "$scratch/before")
-	# It stays named until it has logged in anew.
+	# It stays named until its next login.
 	expect 0 glue apply
 	did_nothing
 	is_to_restart pc1 true
@@ -143,8 +150,8 @@ test_session_whose_writes_are_lost_is_ended() {
 	is_to_restart pc1 false
 }
 
-# A second death before tgtd got its files again.
-test_two_deaths_are_no_better_than_one() {
+# vhdfs dies a second time before tgtd has opened its files again.
+test_session_with_writes_lost_in_two_crashes_is_ended() {
 	requires_initiator
 	requires jq
 	apply_fleet pc1
@@ -159,8 +166,9 @@ test_two_deaths_are_no_better_than_one() {
 	end_session
 }
 
-# What cannot be proved is not so: the file that says what tgtd opened is gone.
-test_session_of_an_unknown_state_is_ended() {
+# A session without a recorded state identifier: the file that records what tgtd
+# opened is missing.
+test_session_with_an_unknown_state_identifier_is_ended() {
 	requires_initiator
 	requires jq
 	apply_fleet pc1
@@ -174,8 +182,8 @@ test_session_of_an_unknown_state_is_ended() {
 	end_session
 }
 
-# An interrupted reopen is no way around it.
-test_offline_disk_of_lost_writes_is_not_put_online() {
+# A reopen that was interrupted does not hide the loss.
+test_offline_disk_with_lost_writes_stays_offline() {
 	requires_initiator
 	requires jq
 	apply_fleet pc1
@@ -184,13 +192,14 @@ test_offline_disk_of_lost_writes_is_not_put_online() {
 	lose_mount "$scratch/mnt"
 	return_mount
 	lun pc1 online=0
-	! lun pc1 path=/nowhere 2>/dev/null || fail "tgtd took it"
+	! lun pc1 path=/nowhere 2>/dev/null ||
+		fail "expected tgtd to refuse the path"
 	expect 0 glue apply
 	told pc1
 	end_session
 }
 
-test_removed_client_of_lost_writes_is_cut_off() {
+test_session_of_a_removed_client_with_lost_writes_is_ended() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	hold_session pc1
@@ -204,8 +213,8 @@ test_removed_client_of_lost_writes_is_cut_off() {
 	end_session
 }
 
-# The worker's death loses nothing: there is nothing to be done.
-test_session_goes_on_over_the_death_of_the_worker() {
+# A worker's death loses no write: apply changes nothing.
+test_session_continues_after_the_death_of_the_worker() {
 	requires_initiator
 	apply_fleet pc1
 	hold_session pc1
@@ -214,13 +223,14 @@ test_session_goes_on_over_the_death_of_the_worker() {
 	expect 0 glue apply
 	did_nothing
 	works read 7
-	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
 	end_session
 }
 
-# Nor does the death of all processes, where a service manager holds what they
-# had.
-test_session_goes_on_over_the_death_of_all_processes() {
+# Nor does the death of all processes, when a descriptor store holds their
+# descriptors.
+test_session_continues_after_the_death_of_all_processes() {
 	requires_initiator
 	requires_resend
 	requires jq
@@ -236,15 +246,16 @@ test_session_goes_on_over_the_death_of_all_processes() {
 	did_nothing
 	works read 1599
 	is_to_restart pc1 false
-	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
 	head -c 819200 "$scratch/mnt/clients/pc1.vhdx.raw" |
 		cmp - <(head -c 819200 /dev/zero | tr '\0' w)
 	end_session
 }
 
-# Where requests are not sent again the mount is made anew, with all that was
-# answered: the session goes on, and reads what it wrote.
-test_mount_made_anew_by_its_supervisor_keeps_answered_writes() {
+# Where the kernel does not send requests again the supervisor mounts anew, with
+# all answered writes: the session continues and reads what it wrote.
+test_new_mount_of_the_supervisor_keeps_answered_writes() {
 	requires_initiator
 	make_store
 	mount_store "$scratch/store" "$scratch/mnt" -o no_resend
@@ -257,14 +268,15 @@ test_mount_made_anew_by_its_supervisor_keeps_answered_writes() {
 	expect 0 glue apply
 	did '^pc1: disk: given its file again'
 	works read 1599
-	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
 	head -c 819200 "$scratch/mnt/clients/pc1.vhdx.raw" |
 		cmp - <(head -c 819200 /dev/zero | tr '\0' w)
 	end_session
 }
 
-# What stays behind of a reopen that was interrupted after its first step, or
-# of one that failed after it.
+# The state of a reopen that was interrupted after its first step, or that
+# failed after it.
 test_interrupted_reopen_is_finished_under_a_session() {
 	requires_initiator
 	apply_fleet pc1
@@ -274,8 +286,9 @@ test_interrupted_reopen_is_finished_under_a_session() {
 	did '^pc1: disk: given its file again \(it is offline\)'
 	works write 7
 	lun pc1 online=0
-	! lun pc1 path=/nowhere 2>/dev/null || fail "tgtd took it"
-	shown pc1 | grep -q 'LUN: 1' || fail "no LUN"
+	! lun pc1 path=/nowhere 2>/dev/null ||
+		fail "expected tgtd to refuse the path"
+	shown pc1 | grep -q 'LUN: 1' || fail "expected LUN 1"
 	expect 0 glue apply
 	did '^pc1: disk: given its file again \(tgtd has no file for it\)'
 	works read 7
@@ -287,7 +300,7 @@ test_interrupted_reopen_is_finished_under_a_session() {
 	end_session
 }
 
-# Another image than the client works with is not given to it.
+# A session does not get another image than the one that it uses.
 test_another_image_at_the_path_waits_for_the_logout() {
 	requires_initiator
 	apply_fleet pc1
@@ -301,15 +314,16 @@ test_another_image_at_the_path_waits_for_the_logout() {
 	return_mount
 	expect 4 glue apply
 	said 'pc1: skipped: logged in'
-	held read 7 | grep -q 'status 2 sense 3/' || fail "it got another image"
+	held read 7 | grep -q 'status 2 sense 3/' ||
+		fail "expected a read error, found: the other image was opened"
 	end_session
 	expect 0 glue apply
 	did '^pc1: target: made again \(disk: expected the image that is at its path'
 	admits login "$(url pc1)"
 }
 
-# A client that is no longer in fleet.conf and still logged in.
-test_removed_client_gets_its_file_too() {
+# The client is no longer in fleet.conf, and still logged in.
+test_file_of_a_removed_client_is_opened_again() {
 	requires_initiator
 	apply_fleet pc1 pc2
 	hold_session pc1
@@ -322,8 +336,8 @@ test_removed_client_gets_its_file_too() {
 	end_session
 }
 
-# A disk that waits for its client's logout with another change.
-test_file_is_given_to_a_client_whose_change_waits() {
+# Another change of this disk waits for the client's logout.
+test_file_of_a_client_with_a_pending_change_is_opened_again() {
 	requires_initiator
 	apply_fleet pc1
 	hold_session pc1
@@ -338,7 +352,7 @@ test_file_is_given_to_a_client_whose_change_waits() {
 	shown pc1 | grep -q 'Thin-provisioning: Yes'
 }
 
-test_disk_of_a_file_that_cannot_be_opened_stays_as_it_is() {
+test_disk_with_an_unreadable_file_is_not_changed() {
 	apply_fleet pc1
 	lose_mount "$scratch/mnt"
 	truncate -s 100K "$scratch/store/clients/pc1.vhdx"
@@ -348,8 +362,9 @@ test_disk_of_a_file_that_cannot_be_opened_stays_as_it_is() {
 	shown pc1 | sed -n '/LUN: 1/,$p' | grep -q 'Online: Yes'
 }
 
-# As in a container of its own: what cannot be told is said.
-test_tgtd_whose_files_are_not_to_be_seen() {
+# tgtd in a container of its own: its descriptors are not visible, which apply
+# reports.
+test_tgtd_with_invisible_descriptors_is_reported() {
 	requires strace
 	apply_fleet pc1
 	export ASAN_OPTIONS=detect_leaks=0

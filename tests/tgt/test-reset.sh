@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# reset: a fresh disk, and the old one put aside.
+# reset: a client gets a fresh disk, and its old image is kept.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# What was put aside of a client, the oldest first.
+# aside CLIENT: prints the kept images of a client, the oldest first.
 aside() {
 	find "$scratch/store/clients" -name ".$1.vhd*.[0-9]*T*Z" -printf '%f\n' |
 		sort
 }
 
-# Something in the client's image, as its machine writes it.
+# use_disk CLIENT: writes to the client's disk, as its machine does.
 use_disk() {
 	printf %s "${2:-used}" | dd of="$scratch/mnt/clients/$1.vhdx.raw" \
 		bs=512 seek=9 conv=notrunc,fsync,sync status=none
@@ -22,7 +22,8 @@ has() {
 }
 
 is_fresh() {
-	has "$scratch/mnt/clients/$1.vhdx.raw" "" || fail "$1 is not fresh"
+	has "$scratch/mnt/clients/$1.vhdx.raw" "" ||
+		fail "$1: expected a fresh disk"
 	admits login "$(url "$1")"
 }
 
@@ -31,26 +32,29 @@ start_fleet() {
 	apply_fleet "$@"
 }
 
-test_fresh_disk_and_the_old_one_aside() {
+test_reset_makes_a_fresh_disk_and_keeps_the_old_image() {
 	start_fleet pc1 pc2
 	use_disk pc1
 	use_disk pc2
 	everything >"$scratch/before"
 	expect 0 glue reset pc1
 	grep -Eq '^pc1: image: clients/pc1.vhdx is fresh; the old one is clients/\.pc1\.vhdx\.[0-9]{8}T[0-9]{6}\.[0-9]{6}Z$' \
-		"$scratch/stdout" || fail "it said: $(cat "$scratch/stdout")"
+		"$scratch/stdout" ||
+		fail "unexpected output: $(cat "$scratch/stdout")"
 	is_fresh pc1
-	has "$scratch/mnt/clients/pc2.vhdx.raw" used || fail "pc2 was reset"
+	has "$scratch/mnt/clients/pc2.vhdx.raw" used ||
+		fail "expected the old disk of pc2, found it reset"
 	everything | sort | cmp - <(sort "$scratch/before")
 	glue generate | cmp - "$scratch/targets.conf"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
-	# The old one is whole.
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	# The old image is complete.
 	cp "$scratch/store/clients/$(aside pc1)" "$scratch/store/clients/old.vhdx"
 	wait_until 5 has "$scratch/mnt/clients/old.vhdx.raw" used
 }
 
-test_several_clients_at_once() {
+test_several_clients_are_reset_at_once() {
 	start_fleet pc1 pc2 pc3
 	use_disk pc1
 	use_disk pc3
@@ -61,7 +65,7 @@ test_several_clients_at_once() {
 		"$(aside pc1 | wc -l) $(aside pc2 | wc -l) $(aside pc3 | wc -l)"
 }
 
-test_client_that_is_logged_in_is_left() {
+test_logged_in_client_is_skipped() {
 	start_fleet pc1 pc2
 	use_disk pc1
 	use_disk pc2
@@ -70,7 +74,8 @@ test_client_that_is_logged_in_is_left() {
 	expect 4 glue reset pc1 pc2
 	said '^tgt-glue: pc1: skipped: logged in: iqn.* from 127.0.0.1; shut it down, then type .tgt-glue reset pc1.$'
 	is_fresh pc2
-	has "$scratch/mnt/clients/pc1.vhdx.raw" used || fail "it was reset"
+	has "$scratch/mnt/clients/pc1.vhdx.raw" used ||
+		fail "expected the old disk, found it reset"
 	equal "put aside" "" "$(aside pc1)"
 	end_session
 	everything | sort | cmp - <(sort "$scratch/before")
@@ -78,7 +83,7 @@ test_client_that_is_logged_in_is_left() {
 	is_fresh pc1
 }
 
-test_client_whose_view_is_open_is_left() {
+test_client_with_an_open_view_is_skipped() {
 	local pid
 
 	start_fleet pc1
@@ -97,8 +102,9 @@ test_client_whose_view_is_open_is_left() {
 	is_fresh pc1
 }
 
-# A holder that no process shows: the target gets its old disk back.
-test_view_that_the_kernel_holds_is_left() {
+# An open by the kernel, which no process shows: the target gets its old disk
+# again.
+test_view_opened_by_the_kernel_is_skipped() {
 	local loop
 
 	requires losetup
@@ -112,11 +118,12 @@ test_view_that_the_kernel_holds_is_left() {
 	said '^tgt-glue: pc1: image: skipped: .*in use.*vhdfs'
 	everything | sort | cmp - <(sort "$scratch/before")
 	admits login "$(url pc1)"
-	has "$scratch/mnt/clients/pc1.vhdx.raw" used || fail "it was reset"
+	has "$scratch/mnt/clients/pc1.vhdx.raw" used ||
+		fail "expected the old disk, found it reset"
 	equal "put aside" "" "$(aside pc1)"
 }
 
-test_image_that_others_build_on_is_left() {
+test_image_with_children_is_skipped() {
 	start_fleet pc1
 	use_disk pc1
 	end_tgtd
@@ -127,7 +134,7 @@ test_image_that_others_build_on_is_left() {
 	equal "put aside" "" "$(aside pc1)"
 }
 
-test_name_that_is_no_client() {
+test_unknown_client_is_refused() {
 	start_fleet pc1
 	use_disk pc1
 	expect 1 glue reset pc1 pc9
@@ -136,16 +143,16 @@ test_name_that_is_no_client() {
 	expect_error 2 'expected CLIENT..., found 0 operands' glue reset
 }
 
-test_unused_disk_is_fresh_already() {
+test_reset_of_an_unused_disk_changes_nothing() {
 	start_fleet pc1
 	expect 0 glue reset pc1
 	equal "put aside" "" "$(aside pc1)"
 	is_fresh pc1
 }
 
-# The master is of another format now: the client keeps its disk and boots from
-# it, also after a restart, until it is reset.
-test_master_of_another_format() {
+# The format of the master has changed: the client keeps its disk and boots from
+# it, after a restart too, until it is reset.
+test_client_of_a_master_in_another_format_keeps_its_disk_until_reset() {
 	start_fleet pc1
 	use_disk pc1
 	vhdfs-img create --size 64M "$scratch/store/masters/next.vhd"
@@ -155,9 +162,11 @@ test_master_of_another_format() {
 	said '^tgt-glue: pc1: skipped: its image clients/pc1.vhdx is in another format.*; `tgt-glue reset pc1. gives it a fresh disk$'
 	everything | cmp - "$scratch/before"
 	grep -q "backing-store $scratch/mnt/clients/pc1.vhdx.raw" \
-		"$scratch/targets.conf" || fail "$(cat "$scratch/targets.conf")"
+		"$scratch/targets.conf" ||
+		fail "expected the old backing store, found: $(cat "$scratch/targets.conf")"
 	expect 0 glue plan
-	! grep -q 'make it' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	! grep -q 'make it' "$scratch/stdout" ||
+		fail "expected no new image, found: $(cat "$scratch/stdout")"
 	expect 0 glue reset pc1
 	equal "disk" "$scratch/mnt/clients/pc1.vhd.raw" \
 		"$(shown pc1 | sed -n 's/.*Backing store path: \(\/.*\)/\1/p')"
@@ -166,28 +175,29 @@ test_master_of_another_format() {
 	[ -n "$(aside pc1)" ] || fail "expected the old image aside"
 }
 
-# An image of the other format that lies there is not this client's any more.
-test_image_of_the_other_format_beside() {
+# An image in the other format next to it is not this client's.
+test_image_in_the_other_format_is_not_used() {
 	start_fleet pc1
 	use_disk pc1
 	vhdfs-img create --size 64M "$scratch/store/clients/pc1.vhd"
 	expect 0 glue reset pc1
 	is_fresh pc1
-	[ -f "$scratch/store/clients/pc1.vhd" ] || fail "the other one is gone"
+	[ -f "$scratch/store/clients/pc1.vhd" ] ||
+		fail "expected the other image"
 }
 
-test_nothing_is_kept_where_keep_is_0() {
+test_keep_0_keeps_no_old_image() {
 	start_fleet pc1
 	echo 'keep = 0' >>"$scratch/fleet.conf"
 	use_disk pc1
 	expect 0 glue reset pc1
 	grep -q 'the old one is removed (keep = 0)$' "$scratch/stdout" ||
-		fail "$(cat "$scratch/stdout")"
+		fail "expected that the old image is removed, found: $(cat "$scratch/stdout")"
 	equal "images aside" "" "$(aside pc1)"
 	is_fresh pc1
 }
 
-test_keep_says_how_many_old_ones_stay() {
+test_keep_limits_the_number_of_old_images() {
 	local first
 
 	start_fleet pc1
@@ -202,7 +212,8 @@ test_keep_says_how_many_old_ones_stay() {
 	done
 	for i in pc1.vhdx.mine pc1.vhdx.20200101T000000.000000Zx \
 		pc11.vhdx.20200101T000000.000000Z; do
-		[ -e "$scratch/store/clients/.$i" ] || fail "$i was removed"
+		[ -e "$scratch/store/clients/.$i" ] ||
+			fail "expected $i to be kept"
 	done
 	aside pc1 >"$scratch/kept"
 	equal "kept" 2 "$(wc -l <"$scratch/kept")"
@@ -212,7 +223,7 @@ test_keep_says_how_many_old_ones_stay() {
 	equal "kept" "" "$(aside pc1)"
 }
 
-test_one_old_one_stays_unless_said_otherwise() {
+test_one_old_image_is_kept_by_default() {
 	start_fleet pc1
 	for i in 1 2; do
 		use_disk pc1 "$i"
@@ -222,9 +233,9 @@ test_one_old_one_stays_unless_said_otherwise() {
 	wait_until 5 has "$scratch/mnt/clients/old.vhdx.raw" 2
 }
 
-# The clock went back after the last reset, or an image is dated wrongly: what
-# was put aside last is the newest, and stays.
-test_image_just_put_aside_stays_whatever_the_clock_says() {
+# The clock was set back after the last reset, or an image has a wrong date: the
+# image kept last is the newest, and is not removed.
+test_newest_old_image_is_kept_with_any_clock() {
 	local stamp old
 
 	start_fleet pc1
@@ -238,7 +249,7 @@ test_image_just_put_aside_stays_whatever_the_clock_says() {
 		expect 0 glue reset pc1
 		equal "images aside" 1 "$(aside pc1 | wc -l)"
 		expr "$(aside pc1)" '>' ".pc1.vhdx.$stamp" >/dev/null ||
-			fail "$(aside pc1) is not greater than $stamp"
+			fail "expected a stamp greater than $stamp, found $(aside pc1)"
 		cp "$scratch/store/clients/$(aside pc1)" \
 			"$scratch/store/clients/$stamp.vhdx"
 		wait_until 30 has \
@@ -247,7 +258,7 @@ test_image_just_put_aside_stays_whatever_the_clock_says() {
 	done
 }
 
-test_clock_that_goes_back() {
+test_reset_with_a_clock_set_back_gives_increasing_stamps() {
 	requires faketime
 	start_fleet pc1
 	export ASAN_OPTIONS=detect_leaks=0
@@ -260,9 +271,9 @@ test_clock_that_goes_back() {
 	wait_until 30 has "$scratch/mnt/clients/old.vhdx.raw" 2
 }
 
-# Names of other clients begin with this one's, and stamps that are no dates
-# are no stamps.
-test_only_its_own_old_images_are_removed() {
+# Names of other clients begin with this client's name; a stamp that is not a
+# date is not a stamp.
+test_only_the_clients_own_old_images_are_removed() {
 	local name all
 
 	start_fleet pc1
@@ -279,17 +290,19 @@ test_only_its_own_old_images_are_removed() {
 	expect 0 glue reset pc1
 	for name in .pc10.vhdx.20200101T000000.000000Z \
 		.pc1.vhdx.x.vhdx.20200101T000000.000000Z .pc1.vhdx.12345678.new; do
-		[ -e "$all/$name" ] || fail "$name was removed"
-		! grep -F "$name" "$scratch/stderr" || fail "it tells of $name"
+		[ -e "$all/$name" ] || fail "expected $name to be kept"
+		! grep -F "$name" "$scratch/stderr" ||
+			fail "expected no message about $name"
 	done
 	for name in 20201301T000000.000000Z 20200230T000000.000000Z \
 		99999999T999999.999999Z; do
-		[ -e "$all/.pc1.vhdx.$name" ] || fail "$name was removed"
+		[ -e "$all/.pc1.vhdx.$name" ] ||
+			fail "expected $name to be kept"
 		said "^tgt-glue: pc1: image: clients/.pc1.vhdx.$name stays: expected a stamp"
 	done
 }
 
-test_old_image_that_others_build_on_stays() {
+test_old_image_with_children_is_kept() {
 	local old
 
 	start_fleet pc1
@@ -304,9 +317,9 @@ test_old_image_that_others_build_on_stays() {
 	equal "images aside" 2 "$(aside pc1 | wc -l)"
 }
 
-# What makes children findable by anything but their own contents is taken
-# away: permissions of the parent, their name, their place, their readability.
-test_old_image_with_children_stays_whatever_hides_them() {
+# Only the contents of a child lead to its parent: the permissions of the
+# parent, and the child's name, folder and permissions are changed.
+test_old_image_with_hidden_children_is_kept() {
 	local store=$scratch/store old
 
 	start_fleet pc1
@@ -322,13 +335,13 @@ test_old_image_with_children_stays_whatever_hides_them() {
 	said "clients/${old##*/} stays, .* the parent of clients/visible.vhdx;"
 	equal "images aside" "${old##*/}" "$(aside pc1)"
 
-	# Where it does not find its parent.
+	# In this folder the child does not find its parent.
 	mv "$store/clients/visible.vhdx" "$store/.attic/.child"
 	use_disk pc1
 	expect 0 glue reset pc1
 	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
 
-	# Whose child it is cannot be read any more: metadata without its table.
+	# The child's parent cannot be read: its metadata has no table.
 	dd if=/dev/zero of="$store/.attic/.child" bs=1 count=8 conv=notrunc \
 		status=none seek="$(grep -abo metadata "$store/.attic/.child" |
 			head -n 1 | cut -d: -f1)"
@@ -336,17 +349,17 @@ test_old_image_with_children_stays_whatever_hides_them() {
 	expect 0 glue reset pc1
 	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
 	grep -q 'the old one is clients/' "$scratch/stdout" ||
-		fail "it stays, but was told to be removed: $(cat "$scratch/stdout")"
-	[ -e "$old" ] || fail "the parent was removed"
+		fail "expected no message of a removal, found: $(cat "$scratch/stdout")"
+	[ -e "$old" ] || fail "expected the parent to be kept"
 
-	# And without any it goes, all of them do.
+	# Without a child all old images are removed.
 	rm "$store/.attic/.child"
 	use_disk pc1
 	expect 0 glue reset pc1
 	equal "images aside" "" "$(aside pc1)"
 }
 
-test_image_with_children_is_left_whatever_its_permissions() {
+test_image_with_children_is_skipped_with_any_permissions() {
 	start_fleet pc1
 	use_disk pc1
 	end_tgtd
@@ -358,8 +371,8 @@ test_image_with_children_is_left_whatever_its_permissions() {
 	equal "put aside" "" "$(aside pc1)"
 }
 
-# A new master, with other sectors: the disk and the targets-file follow.
-test_new_master() {
+# A new master with other sectors: the disk and the targets-file change with it.
+test_reset_follows_a_new_master() {
 	start_fleet pc1 pc2
 	use_disk pc1
 	vhdfs-img create --size 64M --sector-size 4096 \
@@ -371,11 +384,12 @@ test_new_master() {
 	shown pc1 | grep -q 'Block size: 4096'
 	glue generate | cmp - "$scratch/targets.conf"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
-# What else is new in fleet.conf waits for apply.
-test_other_clients_are_as_they_were() {
+# Other changes of fleet.conf wait for apply.
+test_reset_does_not_change_other_clients() {
 	start_fleet pc1 pc2
 	use_disk pc1
 	cp "$scratch/targets.conf" "$scratch/file.before"
@@ -385,10 +399,11 @@ test_other_clients_are_as_they_were() {
 	expect 0 glue reset pc1
 	shown pc2 | cmp - "$scratch/before"
 	cmp "$scratch/targets.conf" "$scratch/file.before"
-	[ ! -e "$scratch/store/clients/pc3.vhdx" ] || fail "pc3 was made"
+	[ ! -e "$scratch/store/clients/pc3.vhdx" ] ||
+		fail "expected no image of pc3"
 }
 
-test_without_tgtd_the_images_alone() {
+test_reset_without_tgtd_changes_the_images() {
 	start_fleet pc1
 	use_disk pc1
 	end_tgtd
@@ -400,8 +415,8 @@ test_without_tgtd_the_images_alone() {
 	is_fresh pc1
 }
 
-# Killed at steps of all kinds that leave something behind, and run again.
-test_interrupted_anywhere_it_ends_in_the_same_state() {
+# reset is killed at calls of all kinds that change something, and run again.
+test_interrupted_reset_is_completed_by_the_next() {
 	local call n status
 
 	choose_calls
@@ -412,7 +427,7 @@ test_interrupted_anywhere_it_ends_in_the_same_state() {
 	for call in connect renameat2 rename fsync unlinkat; do
 		n=0 status=137
 		while [ "$status" = 137 ]; do
-			# It asks for many files to be removed.
+			# It removes many files.
 			next_call "$([ $call != unlinkat ] || echo 20)"
 			find "$scratch/store/clients" -name '.pc1*' -delete
 			use_disk pc1 "$call$n"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a disk of vhdfs answers to SCSI commands is what a plain raw file of the
-# same contents answers in the same tgtd.
+# SCSI answers of a vhdfs disk: equal to those of a raw file of the same
+# contents in the same tgtd.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# compare_with_raw [CREATE OPTION...] <<CLIENT'S KEYS: the client of that image
-# beside a raw file exported by hand with the same settings.
+# compare_with_raw [CREATE OPTION...] <<CLIENT'S KEYS: exports an image as a
+# client, and a raw file by hand with the same settings.
 compare_with_raw() {
 	local tid=1 block
 
@@ -34,19 +34,19 @@ compare_with_raw() {
 		>"$scratch/raw.answers"
 	initiator scsi "$(url pc1)" >"$scratch/pc1.answers"
 	diff -u "$scratch/raw.answers" "$scratch/pc1.answers" ||
-		fail "a raw file (-) and vhdfs (+) answer differently"
+		fail "expected the answers of a raw file (-), found (+)"
 }
 
-# answers PATTERN: as said, and not only the same as the raw file.
+# answers PATTERN: expects this answer, not only one equal to the raw file's.
 answers() {
 	grep -Eq "$1" "$scratch/pc1.answers" ||
 		fail "expected '$1' in: $(cat "$scratch/pc1.answers")"
 }
 
-# And the bytes that it left are the same.
+# The bytes on both disks are the same.
 same_bytes() {
 	cmp "$scratch/raw" "$scratch/mnt/clients/pc1.vhdx.raw" ||
-		fail "the disk differs from the raw file"
+		fail "expected the bytes of the raw file"
 }
 
 test_answers_as_a_raw_file() {

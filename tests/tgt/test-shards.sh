@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shards: several tgtds, each with its part of the fleet.
+# shards: several tgtds, each with a part of the fleet.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# Of which names shard_of says so, among two.
+# Clients whose names shard_of puts on shard 0 and on shard 1, of two.
 on_0="pc1 pc2"
 on_1="pc3 pc5"
 
-# A port, and the next one, that nobody listens on.
+# Prints a free port whose next port is free too.
 free_ports() {
 	local first
 
@@ -19,7 +19,8 @@ free_ports() {
 	echo "$first"
 }
 
-# on_shard K COMMAND...: with the port and the process of that shard's tgtd.
+# on_shard K COMMAND...: runs it with the port and the process of that shard's
+# tgtd.
 on_shard() {
 	local port=$((first_port + $1)) tgtd_pid=${shard_pid[$1]:-} ended=
 
@@ -27,7 +28,7 @@ on_shard() {
 	"$@"
 }
 
-# The tgtd of shard K.
+# start_shard K: starts the tgtd of shard K.
 start_shard() {
 	local tgtd_ends=yes tgtd_pid port=$((first_port + $1))
 
@@ -41,7 +42,8 @@ end_shard() {
 	shard_pid[$1]=
 }
 
-# N shards in fleet.conf, of the clients that are named and of standard input.
+# write_shards N CLIENT...: a fleet.conf with N shards, the named clients and
+# the lines of standard input.
 write_shards() {
 	port=$first_port write_fleet "${@:2}"
 	set_shards "$1"
@@ -68,21 +70,21 @@ start_servers() {
 	at_exit end_shard 1
 }
 
-# is_on K CLIENT...: each is a target of that shard's tgtd, and of no other.
+# is_on K CLIENT...: expects that only that shard's tgtd has a target of each.
 is_on() {
 	local client
 
 	for client in "${@:2}"; do
 		[ -n "$(on_shard "$1" shown "$client")" ] ||
-			fail "$client is not on shard $1"
+			fail "expected $client on shard $1"
 		[ -z "$(on_shard $((1 - $1)) shown "$client")" ] ||
-			fail "$client is on shard $((1 - $1)) too"
+			fail "expected $client not on shard $((1 - $1))"
 	done
 }
 
 is_nowhere() {
 	[ -z "$(on_shard 0 shown "$1")$(on_shard 1 shown "$1")" ] ||
-		fail "$1 is a target"
+		fail "expected no target of $1"
 }
 
 url_on() {
@@ -94,7 +96,7 @@ everything_of_both() {
 	on_shard 1 everything
 }
 
-# The file of shard K names these clients and no others.
+# names_in K: prints the clients in the targets-file of shard K.
 names_in() {
 	local file=$scratch/targets.conf
 
@@ -109,7 +111,7 @@ wait_in_background() {
 	waiting=$!
 }
 
-test_clients_are_spread_and_reach_their_disks() {
+test_each_shard_admits_its_clients_only() {
 	local client
 
 	start_servers
@@ -123,12 +125,12 @@ test_clients_are_spread_and_reach_their_disks() {
 	for client in $on_0; do
 		admits login "$(url_on 0 "$client")"
 		! initiator login "$(url_on 1 "$client")" 2>/dev/null ||
-			fail "$client is let in at shard 1"
+			fail "expected shard 1 to refuse $client"
 	done
 	for client in $on_1; do
 		admits login "$(url_on 1 "$client")"
 		! initiator login "$(url_on 0 "$client")" 2>/dev/null ||
-			fail "$client is let in at shard 0"
+			fail "expected shard 0 to refuse $client"
 	done
 	equal "file of shard 0" "$on_0" "$(names_in 0)"
 	equal "file of shard 1" "$on_1" "$(names_in 1)"
@@ -146,14 +148,16 @@ test_second_apply_does_nothing() {
 	everything_of_both >"$scratch/before"
 	ls -l --full-time "$scratch/targets.conf"* >"$scratch/files"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	everything_of_both | cmp - "$scratch/before"
 	ls -l --full-time "$scratch/targets.conf"* | cmp - "$scratch/files"
 	expect 0 glue plan
-	[ ! -s "$scratch/stdout" ] || fail "plan: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
-test_generate_prints_the_files() {
+test_generate_prints_the_targets_files_of_the_shards() {
 	start_servers
 	write_shards 2 pc1 pc3 </dev/null
 	expect 0 glue apply
@@ -166,8 +170,9 @@ test_generate_prints_the_files() {
 	equal "mode" 600 "$(stat -c %a "$scratch/targets.conf.1")"
 }
 
-# tgt-admin and the environment of the unit are all there is after a reboot.
-test_files_alone_restore_a_shard() {
+# After a reboot only tgt-admin and the environment of the unit make the
+# targets.
+test_targets_file_alone_restores_a_shard() {
 	start_servers
 	write_shards 2 pc1 pc3 <<-END
 		[client pc5]
@@ -187,10 +192,11 @@ test_files_alone_restore_a_shard() {
 	tgt-admin -C $((first_port + 1)) -e -c "$scratch/targets.conf.1"
 	on_shard 1 everything | sort | cmp - "$scratch/before"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
-test_more_shards_move_clients_and_fewer_move_them_back() {
+test_changed_number_of_shards_migrates_clients() {
 	start_servers
 	write_shards 1 pc1 <<-END
 		[client pc3]
@@ -214,15 +220,17 @@ test_more_shards_move_clients_and_fewer_move_them_back() {
 	is_on 0 pc1 pc3
 	admits login "$(on_shard 0 url pc3 pc3%secretsecret1@)"
 	[ -z "$(find "$scratch" -maxdepth 1 -name 'targets.conf.1*')" ] ||
-		fail "there is still: $(ls "$scratch")"
-	# The user has gone with its target.
+		fail "expected no files of shard 1, found: $(ls "$scratch")"
+	# Its account was removed with its target.
 	on_shard 1 everything >"$scratch/rest"
-	! grep pc3 "$scratch/rest" || fail "shard 1 has $(cat "$scratch/rest")"
+	! grep pc3 "$scratch/rest" ||
+		fail "expected no pc3 on shard 1, found: $(cat "$scratch/rest")"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
-test_client_that_is_logged_in_moves_after_its_logout() {
+test_logged_in_client_migrates_after_its_logout() {
 	start_servers
 	write_shards 1 pc1 pc3 pc5 </dev/null
 	expect 0 glue apply
@@ -232,17 +240,19 @@ test_client_that_is_logged_in_moves_after_its_logout() {
 	said '^tgt-glue: pc3: skipped: logged in: .* from 127.0.0.1; .*tgt-glue apply --force pc3. \(it moves from shard 0 to 1\)$'
 	is_on 0 pc1 pc3
 	is_on 1 pc5
-	# A tgtd that is started now finds it where it is.
+	# A tgtd that starts now makes the target where the client is logged in.
 	equal "file of shard 0" "pc1 pc3" "$(names_in 0)"
 	equal "file of shard 1" "pc5" "$(names_in 1)"
-	held write 3 | grep -q 'status 0' || fail "its session is disturbed"
+	held write 3 | grep -q 'status 0' ||
+		fail "expected the session to continue"
 	without_holder wait_in_background
 	wait_until 10 grep -q 'pc3: skipped' "$scratch/waiting"
 	end_session
-	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
+	wait "$waiting" ||
+		fail "expected exit status 0, found $?: $(cat "$scratch/waiting")"
 	is_on 1 pc3 pc5
 	equal "file of shard 0" "pc1" "$(names_in 0)"
-	# And back, where its shard is none any more.
+	# And back, when fleet.conf no longer has the client's shard.
 	on_shard 1 hold_session pc5
 	set_shards 1
 	expect 4 glue apply
@@ -258,7 +268,7 @@ test_client_that_is_logged_in_moves_after_its_logout() {
 	is_on 0 pc1 pc3 pc5
 }
 
-test_force_moves_a_client_that_is_logged_in() {
+test_force_migrates_a_logged_in_client() {
 	start_servers
 	write_shards 1 pc3 pc5 </dev/null
 	expect 0 glue apply
@@ -269,8 +279,9 @@ test_force_moves_a_client_that_is_logged_in() {
 	end_session
 }
 
-# Whatever step is the last one, no two have it, and apply ends in the same.
-test_move_that_is_interrupted_is_never_in_two_places() {
+# After an interruption at any step at most one shard has the client, and the
+# next apply completes the migration.
+test_interrupted_migration_never_exports_a_disk_twice() {
 	local i files code
 
 	requires strace
@@ -279,7 +290,7 @@ test_move_that_is_interrupted_is_never_in_two_places() {
 	expect 0 glue apply
 	set_shards 2
 	for ((i = 1; i < 200; i++)); do
-		# The process ends at its Nth word to a tgtd.
+		# The process ends at its Nth request to a tgtd.
 		code=0
 		ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
 			-e trace=connect \
@@ -290,24 +301,26 @@ test_move_that_is_interrupted_is_never_in_two_places() {
 		equal "exit status at $i" 137 "$code"
 		if [ -n "$(on_shard 0 shown pc3)" ]; then
 			[ -z "$(on_shard 1 shown pc3)" ] ||
-				fail "at $i both have pc3"
+				fail "at $i: expected pc3 on at most one shard, found it on both"
 		fi
 		files=$(cat "$scratch/targets.conf" "$scratch/targets.conf.1" \
 			2>/dev/null | grep -c "^<target $iqn_prefix:pc3>" || true)
-		[ "$files" -le 1 ] || fail "at $i both files name pc3"
+		[ "$files" -le 1 ] ||
+			fail "at $i: expected pc3 in at most one targets-file, found it in both"
 		if grep -q ":pc3>" "$scratch/targets.conf.1" 2>/dev/null; then
 			[ -z "$(on_shard 0 shown pc3)" ] ||
-				fail "at $i shard 1's file names what shard 0 has"
+				fail "at $i: expected shard 1's targets-file without the target of shard 0"
 		fi
 	done
 	remark "interrupted $((i - 1)) times"
-	[ "$i" -gt 5 ] || fail "it was not interrupted, only $i times"
-	[ "$i" -lt 200 ] || fail "it never came to an end"
+	[ "$i" -gt 5 ] || fail "expected more than 5 interruptions, found $i"
+	[ "$i" -lt 200 ] ||
+		fail "expected apply to complete within 200 interruptions"
 	is_on 0 pc1
 	is_on 1 pc3 pc5
 }
 
-test_one_tgtd_down() {
+test_shard_without_a_tgtd_does_not_block_the_others() {
 	start_servers
 	write_shards 2 pc1 </dev/null
 	expect 0 glue apply
@@ -316,7 +329,7 @@ test_one_tgtd_down() {
 	expect 1 glue apply
 	said "^tgt-glue: tgtd: no tgtd answers at its management socket .*socket.$((first_port + 1)): .*; it is the tgtd of shard 1; .systemctl start vhdfs-tgtd@1. starts it, then type .tgt-glue apply.$"
 	on_shard 0 shown pc2 | grep -q 'Backing store type: rdwr' ||
-		fail "pc2 was not made"
+		fail "expected the target of pc2"
 	equal "file of shard 1" pc3 "$(names_in 1)"
 	expect 1 glue status
 	said 'it is the tgtd of shard 1'
@@ -324,15 +337,16 @@ test_one_tgtd_down() {
 	did '^ *pc3  *1 unknown '
 	did '^shard 0: 2 clients, 0 sessions, at 127.0.0.1:'
 	did '^shard 1: 1 client, its tgtd does not answer$'
-	# It comes.
+	# The tgtd of the other shard starts.
 	wait_in_background
 	wait_until 10 grep -q 'no tgtd answers' "$scratch/waiting"
 	start_shard 1
-	wait "$waiting" || fail "it ended with $?: $(cat "$scratch/waiting")"
+	wait "$waiting" ||
+		fail "expected exit status 0, found $?: $(cat "$scratch/waiting")"
 	is_on 1 pc3
 }
 
-test_nobody_moves_to_a_tgtd_that_does_not_run() {
+test_client_never_migrates_to_a_tgtd_that_is_down() {
 	start_servers
 	write_shards 1 pc1 pc3 pc5 </dev/null
 	expect 0 glue apply
@@ -345,7 +359,8 @@ test_nobody_moves_to_a_tgtd_that_does_not_run() {
 	on_shard 0 everything | cmp - "$scratch/before"
 	equal "file of shard 0" "pc1 pc3 pc5" "$(names_in 0)"
 	equal "file of shard 1" "" "$(names_in 1)"
-	[ -s "$scratch/targets.conf.1.env" ] || fail "it could not be started"
+	[ -s "$scratch/targets.conf.1.env" ] ||
+		fail "expected the environment file of shard 1"
 	admits login "$(url_on 0 pc3)"
 	start_shard 1
 	expect 0 glue apply
@@ -353,15 +368,16 @@ test_nobody_moves_to_a_tgtd_that_does_not_run() {
 	is_on 1 pc3 pc5
 }
 
-# A tgtd that hangs may have what it had: nobody else gets it.
-test_clients_of_a_tgtd_that_hangs_are_not_made_elsewhere() {
+# A tgtd that does not answer may export its clients still: no other tgtd gets
+# them.
+test_clients_of_an_unresponsive_tgtd_are_not_migrated() {
 	requires perl
 	start_servers
 	write_shards 2 pc3 pc5 </dev/null
 	expect 0 glue apply
 	cp "$scratch/targets.conf.1" "$scratch/before"
 	set_shards 1
-	# Something that closes every connection without a word.
+	# A program that closes every connection without an answer.
 	end_shard 1
 	rm -f "/var/run/tgtd/socket.$((first_port + 1))"
 	perl -MIO::Socket::UNIX -e '
@@ -378,13 +394,14 @@ test_clients_of_a_tgtd_that_hangs_are_not_made_elsewhere() {
 	equal "targets of shard 0" "" "$(on_shard 0 shown pc3)$(on_shard 0 shown pc5)"
 	equal "file of shard 0" "" "$(names_in 0)"
 	equal "file of shard 1" "pc3 pc5" "$(names_in 1)"
-	# New ones too: who knows what it has.
+	# New clients are not made either, because the unresponsive tgtd may
+	# have them.
 	write_shards 1 pc1 pc3 pc5 </dev/null
 	expect 1 glue apply
 	said 'pc1: target: the tgtd of shard 1 does not answer, and may have it; type .systemctl start vhdfs-tgtd@1. and then .tgt-glue apply.$'
 }
 
-test_tgtd_that_does_not_listen_where_clients_look() {
+test_tgtd_that_does_not_listen_on_its_portal_is_reported() {
 	start_servers
 	write_shards 2 pc1 pc3 </dev/null
 	sed -i "s/^portal = .*/portal = 127.0.0.2:$first_port/" \
@@ -393,7 +410,7 @@ test_tgtd_that_does_not_listen_where_clients_look() {
 	said "warning: tgtd of shard 1 does not listen on portal 127.0.0.2:$((first_port + 1));"
 }
 
-test_reset_on_every_shard() {
+test_reset_resets_clients_on_every_shard() {
 	start_servers
 	write_shards 2 pc1 pc3 pc5 </dev/null
 	expect 0 glue apply
@@ -401,7 +418,8 @@ test_reset_on_every_shard() {
 	held write 3 >/dev/null
 	expect 4 glue reset pc1 pc3 pc5
 	said '^tgt-glue: pc3: skipped: logged in: .*'
-	! grep -q '^pc3' "$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+	! grep -q '^pc3' "$scratch/stdout" ||
+		fail "expected no change of pc3, found: $(cat "$scratch/stdout")"
 	end_session
 	expect 0 glue reset pc3
 	did '^pc3: image: clients/pc3.vhdx is fresh; the old one is '
@@ -409,8 +427,8 @@ test_reset_on_every_shard() {
 	admits login "$(url_on 1 pc3)"
 }
 
-# It is logged in on the shard that it is to leave.
-test_reset_looks_where_the_client_is() {
+# The client is logged in on the shard from which it is to migrate.
+test_reset_finds_the_session_on_the_old_shard() {
 	start_servers
 	write_shards 1 pc1 pc3 pc5 </dev/null
 	expect 0 glue apply
@@ -422,7 +440,7 @@ test_reset_looks_where_the_client_is() {
 	expect 4 glue reset pc3 pc5
 	said '^tgt-glue: pc3: skipped: logged in: .*'
 	did '^pc5: image: clients/pc5.vhdx is fresh'
-	# Moving is apply's business.
+	# Only apply migrates clients.
 	is_on 0 pc3 pc5
 	end_session
 	expect 0 glue reset pc3
@@ -432,7 +450,7 @@ test_reset_looks_where_the_client_is() {
 	is_on 1 pc3 pc5
 }
 
-test_reset_without_the_shards_tgtd() {
+test_reset_without_the_tgtd_of_the_shard_is_refused() {
 	start_servers
 	write_shards 2 pc1 pc3 </dev/null
 	expect 0 glue apply
@@ -442,12 +460,13 @@ test_reset_without_the_shards_tgtd() {
 	expect 0 glue reset pc3
 	said 'no tgtd of shard 1 runs: the images alone are reset'
 	did '^pc3: image: clients/pc3.vhdx is fresh'
-	# The other one's is another matter.
+	# The reset of a client on the other shard works.
 	expect 0 glue reset pc1
-	! grep -q shard "$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+	! grep -q shard "$scratch/stderr" ||
+		fail "expected no message about a shard, found: $(cat "$scratch/stderr")"
 }
 
-test_boot_scripts_name_the_port() {
+test_boot_scripts_name_the_port_of_the_shard() {
 	mkdir -p "$scratch/store/masters" "$scratch/tftp"
 	touch "$scratch/store/masters/win11.vhdx"
 	first_port=3260
@@ -465,13 +484,13 @@ test_boot_scripts_name_the_port() {
 	expect 0 glue ipxe --all "$scratch/tftp"
 	grep -q '::3261:1:' "$scratch/tftp/52-54-00-00-00-03.ipxe"
 	grep -q '::3260:1:' "$scratch/tftp/52-54-00-00-00-01.ipxe"
-	# Without a portal, at the address that iPXE booted from.
+	# Without a portal: the address from which iPXE booted.
 	sed -i '/^portal/d' "$scratch/fleet.conf"
 	expect 0 glue ipxe pc3
 	did "^sanboot iscsi:\\$\{next-server\}::3261:1:$iqn_prefix:pc3 "
 }
 
-test_status_knows_of_all() {
+test_status_shows_all_shards() {
 	start_servers
 	write_shards 2 pc1 pc3 </dev/null
 	expect 0 glue apply
@@ -485,7 +504,8 @@ test_status_knows_of_all() {
 	did '^shard 1: 1 client, 1 session, at 127.0.0.1:'
 	did '^all is as fleet.conf says$'
 	[ "$(awk '{ if (length > n) n = length } END { print n }' \
-		"$scratch/stdout")" -le 79 ] || fail "it is too wide"
+		"$scratch/stdout")" -le 79 ] ||
+		fail "expected at most 79 columns"
 	glue status --json >"$scratch/json"
 	equal "shards" "0 true 1 0,1 true 1 1" \
 		"$(jq -r '[.shards[] | "\(.shard) \(.tgtd) \(.clients) \(.sessions)"] | join(",")' \
@@ -508,10 +528,10 @@ test_status_knows_of_all() {
 	did '^tgt_glue_shard_tgtd_up\{shard="1"\} 0$'
 	did '^tgt_glue_client_sessions\{client="pc1"\} 0$'
 	! grep -q '^tgt_glue_client_sessions{client="pc3"}' "$scratch/stdout" ||
-		fail "it knows what it cannot know"
+		fail "expected no values of a shard without a tgtd"
 }
 
-test_client_is_put_by_hand() {
+test_key_shard_chooses_the_shard() {
 	start_servers
 	write_shards 2 pc3 <<-END
 		[client pc1]
@@ -525,7 +545,7 @@ test_client_is_put_by_hand() {
 	is_on 1 pc3
 }
 
-test_lost_mount_is_given_back_to_both() {
+test_files_are_opened_again_on_both_shards() {
 	start_servers
 	write_shards 2 pc1 pc3 </dev/null
 	expect 0 glue apply
@@ -540,7 +560,7 @@ test_lost_mount_is_given_back_to_both() {
 	admits login "$(url_on 1 pc3)"
 }
 
-test_watch_follows_both() {
+test_watch_reconciles_both_shards() {
 	start_servers
 	write_shards 2 pc1 <<-END
 		[client pc3]
@@ -554,14 +574,15 @@ test_watch_follows_both() {
 	on_shard 1 hold_session pc3
 	held write 3 >/dev/null
 	wait_until 10 grep -q ':pc3 ' "$scratch/targets.conf.1.sessions"
-	# One shard: it is left until it has logged out, moved, and is reset.
+	# One shard: the logged-in client is skipped until its logout, then it
+	# migrates, and is reset.
 	set_shards 1
 	wait_until 10 grep -q 'pc3: skipped: logged in' "$scratch/watch.out"
 	end_session
 	wait_until 20 grep -q 'pc3: image: clients/pc3.vhdx is fresh' \
 		"$scratch/watch.out"
 	is_on 0 pc1 pc3
-	# The tgtd of a shard that comes back is given its clients.
+	# The tgtd of a restarted shard gets its clients.
 	set_shards 2
 	wait_until 10 grep -q 'it moves from shard 0 to 1' "$scratch/watch.out"
 	wait_until 10 on_shard_1_is pc3
@@ -574,7 +595,7 @@ on_shard_1_is() {
 	[ -n "$(on_shard 1 shown "$1")" ]
 }
 
-test_nothing_to_do_for_256_clients_asks_each_tgtd_a_few_times() {
+test_apply_without_a_change_sends_few_requests_to_each_tgtd() {
 	local i asked
 
 	requires strace
@@ -588,7 +609,8 @@ test_nothing_to_do_for_256_clients_asks_each_tgtd_a_few_times() {
 	END
 	expect 0 glue apply
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	asked=$(requests_of apply)
 	remark "$(names_in 0 | wc -w) and $(names_in 1 | wc -w) of them"
 	[ "$asked" -le 6 ] ||

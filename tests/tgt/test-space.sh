@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A store that is full: resets, the room that is kept for them, and what watch
-# says and runs.
+# A full store: resets, the spares that keep space for them, and the messages
+# and the command of watch.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# small_store SIZE MKFS...: a file system of its own under the store, made by
-# this command, which is given a file of that size.
+# small_store SIZE MKFS...: a file system of its own under the store, which this
+# command makes in a file of that size.
 small_store() {
 	requires_root
 	requires losetup "$2"
@@ -31,8 +31,8 @@ spares() {
 	find "$scratch/store/clients" -name '.vhdfs-spare.*'
 }
 
-# Fills the store to the last byte, with files and with the disk of pc2, and goes
-# on: what is given back is gone at once.
+# Fills the store to the last byte, with files and with the disk of pc2, and
+# continues: freed space is used at once.
 fill() {
 	local n=0
 
@@ -61,7 +61,8 @@ stop_filling() {
 	wait "$filler" || true
 }
 
-# The first sector of a client's disk, as its initiator reads it.
+# begins_with CLIENT TEXT: the first sector of a client's disk, as its initiator
+# reads it.
 begins_with() {
 	[ "$(head -c 512 "$scratch/mnt/clients/$1.vhdx.raw" | tr -d '\0')" = "$2" ]
 }
@@ -78,23 +79,23 @@ reset_on_full_store() {
 	expect 0 glue reset pc1
 	said "the store has [0-9.]*[BKM] free"
 	said "\`rm $scratch/store/clients/\.pc1\.vhdx\..*Z' gives it back"
-	begins_with pc1 "" || fail "it is not fresh"
+	begins_with pc1 "" || fail "expected a fresh disk of pc1"
 	equal "old images" 1 "$(old_of pc1 | wc -l)"
 	equal "spares" 3 "$(spares | wc -l)"
 	admits login "$(url pc1)"
-	# And again: there are more of them.
+	# A second reset: several spares exist.
 	stop_filling
 	rm "$scratch/store/filler" "$scratch/store/clients/$(old_of pc1)"
 	expect 0 glue apply
 	equal "spares" 4 "$(spares | wc -l)"
-	begins_with pc1 "" || fail "it is not fresh"
+	begins_with pc1 "" || fail "expected a fresh disk of pc1"
 	printf again | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
 		conv=notrunc,fsync,sync status=none
-	begins_with pc1 again || fail "it cannot be written"
+	begins_with pc1 again || fail "expected the disk to accept a write"
 }
 
-# kill_at_spare CALL [STEP]: reset ends at calls of that kind while a store is
-# full, and is run again.
+# kill_at_spare CALL [STEP]: kills reset at calls of that kind while a store is
+# full, and runs it again.
 kill_at_spare() {
 	local n=0 status=137
 
@@ -110,7 +111,7 @@ kill_at_spare() {
 			tgt-glue --config "$scratch/fleet.conf" reset pc1 \
 			>"$scratch/killed.out" 2>&1 || status=$?
 		expect 0 glue reset pc1
-		begins_with pc1 "" || fail "$1 $n: it is not fresh"
+		begins_with pc1 "" || fail "$1 $n: expected a fresh disk of pc1"
 		equal "old images after $1 $n" 1 "$(old_of pc1 | wc -l)"
 		stop_filling
 		vhdfs-img check "$scratch/store/clients/pc1.vhdx" >/dev/null
@@ -125,7 +126,7 @@ kill_at_spare() {
 	remark "killed up to call $n of $1"
 }
 
-test_killed_while_a_spare_becomes_a_disk() {
+test_reset_killed_while_a_spare_becomes_a_disk_is_completed() {
 	local call
 
 	requires strace
@@ -140,19 +141,19 @@ test_killed_while_a_spare_becomes_a_disk() {
 	done
 }
 
-test_reset_on_a_full_store_ext4() {
+test_reset_works_on_a_full_ext4_store() {
 	start_fleet 96M mkfs.ext4 -F -q -m 0 </dev/null
 	reset_on_full_store
 }
 
-test_reset_on_a_full_store_xfs() {
+test_reset_works_on_a_full_xfs_store() {
 	start_fleet 320M mkfs.xfs -q </dev/null
 	reset_on_full_store
 }
 
-# It copies on write: a spare file needs room to be written, and gives its own
-# back when it is removed.
-test_reset_on_a_full_store_btrfs() {
+# btrfs copies on write: a write to a spare needs space, and the removal of a
+# spare frees its own.
+test_reset_works_on_a_full_btrfs_store() {
 	start_fleet 200M mkfs.btrfs -q </dev/null
 	echo used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" \
 		conv=notrunc,fsync status=none
@@ -165,7 +166,8 @@ test_reset_on_a_full_store_btrfs() {
 	vhdfs-img check "$scratch/store/clients/pc1.vhdx"
 }
 
-# A fleet whose command writes down what it is told, and then does as $1 says.
+# start_watching END: watch, with a command that records its arguments and then
+# runs END.
 start_watching() {
 	cat >"$scratch/tell" <<-END
 		#!/bin/sh
@@ -193,10 +195,11 @@ times() {
 	grep -Ec -e "$1" "$scratch/watch.err" || true
 }
 
-test_watch_tells_when_min_free_is_crossed() {
+test_watch_runs_the_command_when_min_free_is_crossed() {
 	start_watching "exit 3"
 	sleep 2
-	[ ! -e "$scratch/told" ] || fail "it told: $(cat "$scratch/told")"
+	[ ! -e "$scratch/told" ] ||
+		fail "expected no run of the command, found: $(cat "$scratch/told")"
 	take_room 50M
 	wait_until 30 grep -Eq "^a b low $scratch/store [0-9]+ 31457280\$" \
 		"$scratch/told"
@@ -210,7 +213,7 @@ test_watch_tells_when_min_free_is_crossed() {
 	equal "enough" 1 "$(times "^tgt-glue: $scratch/store: .* free, which is enough again")"
 }
 
-test_command_that_hangs_stops_nothing() {
+test_command_that_hangs_does_not_block_watch() {
 	start_watching "exec sleep 1000"
 	take_room 50M
 	wait_until 30 test -e "$scratch/told"
@@ -224,31 +227,32 @@ test_command_that_hangs_stops_nothing() {
 	pkill -P "$watcher" sleep
 	wait_until 30 grep -q '^a b ok ' "$scratch/told"
 	grep -q 'on-low-space: .*: ended by signal 15$' "$scratch/watch.err" ||
-		fail "$(cat "$scratch/watch.err")"
+		fail "expected the signal in a message, found: $(cat "$scratch/watch.err")"
 }
 
-test_command_that_is_not_there() {
+test_missing_command_is_reported() {
 	start_watching "exit 0"
 	rm "$scratch/tell"
 	take_room 50M
 	wait_until 30 grep -q 'on-low-space: .*: No such file' \
 		"$scratch/watch.err"
-	kill -0 "$watcher" || fail "watch ended"
+	kill -0 "$watcher" || fail "expected watch to continue"
 }
 
-test_spares_are_as_many_as_fleet_conf_says() {
+test_number_of_spares_follows_fleet_conf() {
 	requires_tgtd
 	apply_fleet pc1
 	equal "spares" 4 "$(find "$scratch/store/clients" -name '.vhdfs-spare.*' -size +4095k | wc -l)"
 	sed -i '/^\[fleet\]/a spares = 2' "$scratch/fleet.conf"
 	expect 0 glue apply
 	equal "spares" 2 "$(spares | wc -l)"
-	# One that became something else is made again.
+	# A spare that was overwritten is made again.
 	echo more | dd of="$(spares | head -n 1)" conv=notrunc status=none
 	truncate -s 1M "$(spares | tail -n 1)"
 	expect 0 glue apply
 	spares | while read -r i; do
-		cmp -n 4194304 "$i" /dev/zero || fail "$i is no spare"
+		cmp -n 4194304 "$i" /dev/zero ||
+			fail "expected $i to be a spare: all zeros"
 	done
 	sed -i 's/^spares = 2/spares = 0/' "$scratch/fleet.conf"
 	expect 0 glue apply

@@ -43,7 +43,7 @@ test_sessions_are_listed() {
 		"$(field pc1 sessions | jq -r '.[0].address')"
 	equal "initiator" "$iqn_prefix:initiator" \
 		"$(field pc1 sessions | jq -r '.[0].initiator')"
-	equal "nobody" 0 "$(field pc2 sessions | jq length)"
+	equal "sessions of pc2" 0 "$(field pc2 sessions | jq length)"
 	expect 0 glue status
 	shows '^  pc1 .* 127.0.0.1 '
 	shows '^  pc2 .* - '
@@ -51,7 +51,7 @@ test_sessions_are_listed() {
 	end_session
 }
 
-# Only the line of the same session has its time.
+# Only a line of the same session gives it a login time.
 test_session_has_the_time_that_watch_saved() {
 	local sid now
 
@@ -71,7 +71,7 @@ test_session_has_the_time_that_watch_saved() {
 	equal "since" "$now" "$(field pc1 sessions | jq '.[0].since')"
 	expect 0 glue status
 	shows '^  pc1 .* 127.0.0.1 +[0-9]+s '
-	# A time before the start of tgtd is of an earlier session.
+	# A time before the start of tgtd belongs to an earlier session.
 	sed -i "s/ $now\$/ $((now - 100000))/" "$scratch/targets.conf.sessions"
 	equal "before tgtd" null "$(field pc1 sessions | jq '.[0].since')"
 	end_session
@@ -93,8 +93,10 @@ test_traffic_of_a_session_is_shown() {
 	wait_until 10 wrote_all
 	echo 'read 0 5M' >&"$commands"
 	wait_until 10 read_all
-	[ "$(traffic write-commands)" -ge 1 ] || fail "no command wrote"
-	[ "$(traffic read-commands)" -ge 1 ] || fail "no command read"
+	[ "$(traffic write-commands)" -ge 1 ] ||
+		fail "expected at least 1 write command"
+	[ "$(traffic read-commands)" -ge 1 ] ||
+		fail "expected at least 1 read command"
 	expect 0 glue status
 	shows '^  pc1 .* 5.0M +3.0M$'
 	shows '^  pc2 .* - +- +-$'
@@ -108,12 +110,12 @@ wrote_all() {
 	[ "$(traffic written-bytes)" = $((3 << 20)) ]
 }
 
-# At least: qemu-io has read from the disk before, too.
+# At least that many: qemu-io has read from the disk before.
 read_all() {
 	[ "$(traffic read-bytes)" -ge $((5 << 20)) ]
 }
 
-# Blocks have 2 MiB.  Half of the third and of the fourth one is written.
+# A block has 2 MiB.  Half of the third and half of the fourth block is written.
 test_blocks_with_own_data_are_counted() {
 	local format
 
@@ -145,7 +147,8 @@ test_disk_use_is_the_allocated_size() {
 	equal "disk use" \
 		"$((512 * $(stat -c %b "$scratch/store/clients/pc1.vhdx")))" \
 		"$(field pc1 disk-use)"
-	[ "$(field pc1 disk-use)" -ge $((8 << 20)) ] || fail "too little"
+	[ "$(field pc1 disk-use)" -ge $((8 << 20)) ] ||
+		fail "expected disk-use of at least 8 MiB"
 }
 
 test_differences_are_shown() {
@@ -157,7 +160,7 @@ test_differences_are_shown() {
 	shows '^    disk: expected UNMAP, found none'
 	shows '^1 not as fleet.conf says; '
 	equal "agrees" false "$(glue status --json | jq .agrees)"
-	# A secret that is not applied yet; tgtd does not show it.
+	# A secret that is not applied yet; tgtd does not print secrets.
 	sed -i 's/^thin.*/secret = secretsecret1/' "$scratch/fleet.conf"
 	expect 0 glue apply
 	equal "target" ok "$(field pc1 target)"
@@ -179,7 +182,8 @@ test_warns_below_min_free() {
 	start_server
 	write_fleet pc1 </dev/null
 	expect 0 glue status
-	[ ! -s "$scratch/stderr" ] || fail "$(cat "$scratch/stderr")"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no message, found: $(cat "$scratch/stderr")"
 	sed -i 's/^mount/min-free = 100%\n&/' "$scratch/fleet.conf"
 	expect 0 glue status
 	grep -Eq 'warning: .*/store: .* free, expected at least ' \
@@ -209,17 +213,17 @@ test_table_fits_79_columns() {
 		"$scratch/fleet.conf"
 	hold_session workstation-of-the-second-floor-12
 	expect 0 glue status
-	awk 'length > 79' "$scratch/stdout" | grep . && fail "lines too long"
+	awk 'length > 79' "$scratch/stdout" | grep . && fail "expected lines of at most 79 columns"
 	shows '^  workstation-of-the-second-floor-12$'
 	shows '^    its image clients/wrong.vhdx: parent: expected'
-	# The clients of one master are together.
+	# The clients of one master form a group.
 	equal "masters" "masters/win11.vhdx masters/other.vhdx" \
 		"$(grep ^masters "$scratch/stdout" | paste -sd ' ')"
 	end_session
 }
 
-# HELP and TYPE come once and before the samples, no sample comes twice, labels
-# are escaped, and values are numbers.
+# HELP and TYPE are printed once and before the samples, no sample is printed
+# twice, labels are escaped, and values are numbers.
 test_prometheus_format_is_valid() {
 	apply_fleet pc1 pc2
 	expect 0 glue status --prometheus
@@ -236,7 +240,8 @@ test_prometheus_format_is_valid() {
 			if (seen[substr($0, 1, length($0) - length($NF))]++)
 				print "twice: " $0
 		}' "$scratch/stdout" >"$scratch/wrong"
-	[ ! -s "$scratch/wrong" ] || fail "$(cat "$scratch/wrong")"
+	[ ! -s "$scratch/wrong" ] ||
+		fail "expected the format of Prometheus, found: $(cat "$scratch/wrong")"
 	shows '^tgt_glue_tgtd_up 1$'
 	shows '^tgt_glue_agrees 1$'
 	shows '^tgt_glue_client_agrees.client="pc2". 1$'
@@ -245,7 +250,7 @@ test_prometheus_format_is_valid() {
 		"$scratch/stdout")"
 }
 
-# A failure would leave the old file in place, and raise no alert.
+# An exit on failure would keep the old file, and raise no alert.
 test_prometheus_reports_a_missing_tgtd() {
 	make_store
 	port=$(free_port)
@@ -254,7 +259,7 @@ test_prometheus_reports_a_missing_tgtd() {
 	shows '^tgt_glue_tgtd_up 0$'
 	shows '^tgt_glue_client_agrees.client="pc1". 0$'
 	! grep '^tgt_glue_client_sessions' "$scratch/stdout" ||
-		fail "sessions are not known"
+		fail "expected no metric of sessions"
 }
 
 test_json_and_prometheus_exclude_each_other() {
@@ -287,7 +292,8 @@ test_secrets_are_not_shown() {
 	glue status --json >"$scratch/all"
 	glue status >>"$scratch/all"
 	glue status --prometheus >>"$scratch/all"
-	! grep secretsecret "$scratch/all" || fail "a secret is shown"
+	! grep secretsecret "$scratch/all" ||
+		fail "expected no secret in the output"
 }
 
 test_warns_of_several_writers() {
@@ -301,7 +307,7 @@ test_warns_of_several_writers() {
 	hold_session pc1
 	expect 0 glue status
 	! grep -i writer "$scratch/stdout" "$scratch/stderr" ||
-		fail "one writer is called several"
+		fail "expected no warning for one writer"
 	mkfifo "$scratch/second" "$scratch/third"
 	initiator -i iqn.2026-01.lan:second hold "$(url pc1)" \
 		<"$scratch/second" >"$scratch/second.out" {holder}>&- &
@@ -315,7 +321,7 @@ test_warns_of_several_writers() {
 		jq -r '.clients[].writers' | paste -sd ' ')"
 	glue status --prometheus 2>/dev/null |
 		grep -x 'tgt_glue_client_writers{client="pc1"} 2' >/dev/null ||
-		fail "no metric of several writers"
+		fail "expected a metric of several writers"
 	exec {second_fd}>&-
 	wait "$second" || true
 	end_session

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A tgtd that is starting or stopping, as its system state tells, is left alone.
+# tgtd starting or stopping, as its system state says: tgt-glue changes nothing.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -23,16 +23,16 @@ no_target() {
 	[ -z "$(adm --op show --mode target)" ]
 }
 
-test_apply_leaves_a_tgtd_that_is_not_ready() {
+test_apply_does_not_change_a_tgtd_that_is_not_ready() {
 	apply_fleet pc1 pc2
 	system_state offline
 	write_fleet pc1 pc2 pc3 </dev/null
 	everything >"$scratch/before"
 	expect 4 glue apply
 	grep -q 'expected system state ready' "$scratch/stderr" ||
-		fail "it says: $(cat "$scratch/stderr")"
+		fail "unexpected message: $(cat "$scratch/stderr")"
 	everything | cmp - "$scratch/before" || fail "expected no change"
-	# The next start has it.
+	# The targets-file has the new client for the next start.
 	grep -q ':pc3>' "$scratch/targets.conf"
 	expect 4 glue reset pc1
 	everything | cmp - "$scratch/before" || fail "expected no change"
@@ -41,9 +41,9 @@ test_apply_leaves_a_tgtd_that_is_not_ready() {
 	[ -n "$(shown pc3)" ] || fail "expected the target of pc3"
 }
 
-# What tgt.service does to stop it, with watch beside; each change that makes
-# watch look again comes in between.
-test_watch_lets_a_tgtd_stop() {
+# The steps with which tgt.service stops tgtd while watch runs; between them
+# each change that wakes watch.
+test_watch_does_not_change_a_stopping_tgtd() {
 	local tid
 
 	apply_fleet pc1 pc2
@@ -62,7 +62,7 @@ test_watch_lets_a_tgtd_stop() {
 	adm --op delete --mode system
 	wait "$tgtd_pid" || true
 	tgtd_pid=
-	# It comes back with what the file says, and goes on.
+	# A new tgtd makes the targets of the targets-file, and watch continues.
 	start_tgtd
 	wait_until 60 is_there pc3
 }

@@ -1,22 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A peer's suite of SCSI and iSCSI tests, libiscsi's iscsi-test-cu, gives a disk
-# of vhdfs the verdicts that it gives a plain raw file in the same tgtd, test by
-# test and word by word.  Many of its tests fail or are skipped on any disk of
-# tgt's; which ones is shown, and what counts is that they are the same.
+# libiscsi's test suite, iscsi-test-cu: a vhdfs disk gets the same verdicts as a
+# plain raw file in the same tgtd, test by test and word by word.  Many of its
+# tests fail or are skipped on any disk of tgt; the remarks show which ones;
+# only differences are failures.
 #
-# Every combination of format, kind and sector size runs where VHDFS_LONG is
-# set, which takes some minutes; else those of children, which a fleet has.
+# With VHDFS_LONG every combination of format, kind and sector size runs, which
+# takes some minutes; else only those of children, the images of a fleet.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
 test_timeout=${VHDFS_TEST_TIMEOUT:-1800}
-# Of a whole suite and of a single test; they take about 15 and 1 seconds.
+# Limits in seconds for a whole suite and for a single test, which take about 15
+# and 1.
 whole_limit=240
 single_limit=30
 
-# start_pair FORMAT KIND SECTOR: an image of that format, a child, plain
-# (dynamic) or fixed, and a raw file $raw of the same bytes.
+# start_pair FORMAT KIND SECTOR: an image of that format and kind (child, plain,
+# which is dynamic, or fixed), and a raw file $raw of the same bytes.
 start_pair() {
 	local format=$1 kind=$2 options=(--size 64M) first
 
@@ -34,8 +35,8 @@ start_pair() {
 	first=$image
 	[ "$kind" != child ] || first=$master
 	vhdfs-img create "${options[@]}" "$first"
-	# The tests write at the start and at the end; not all of a block is
-	# there, and in a child some of it is its own.
+	# The tests write at the start and at the end; blocks are partly
+	# allocated, and a child has some sectors of its own.
 	disk-io "$first" write 0 700000 1 write 3000000 9000000 2 \
 		write 60000000 - 3
 	if [ "$kind" = child ]; then
@@ -51,7 +52,7 @@ start_pair() {
 	export_file 2 view "$scratch/mnt/disk.$format.raw"
 }
 
-# export_file TID NAME FILE
+# export_file TID NAME FILE: makes a target of the file.
 export_file() {
 	adm --op new --mode target --tid "$1" -T "$iqn_prefix:$2"
 	adm --op new --mode logicalunit --tid "$1" --lun 1 -b "$3" \
@@ -60,7 +61,7 @@ export_file() {
 }
 
 thin() {
-	# What sense tgtd sends with the answer to an UNMAP is what was in memory.
+	# The sense in tgtd's answer to an UNMAP is stale memory.
 	stale='s/ sense key [A-Z_]*(0x..) / stale sense /; s/ASCQ [A-Z_]*(0x....)//'
 	adm --op update --mode logicalunit --tid 1 --lun 1 \
 		--params thin_provisioning=1
@@ -68,13 +69,13 @@ thin() {
 		--params thin_provisioning=1
 }
 
-# run_on_both LIMIT TESTS: at once; their verdicts go to the end of
-# $scratch/raw.verdicts and $scratch/view.verdicts.
+# run_on_both LIMIT TESTS: runs them on both disks at once; the verdicts are
+# appended to $scratch/raw.verdicts and $scratch/view.verdicts.
 run_on_both() {
 	local name
 
 	for name in raw view; do
-		# A line at a time, so that nothing is lost of one that is ended.
+		# Line buffering keeps all output of a run that is killed.
 		timeout --foreground -k 5 "$1" stdbuf -oL iscsi-test-cu --dataloss \
 			--test="$2" "$(url "$name")" \
 			>"$scratch/$name.said" 2>&1 &
@@ -85,7 +86,8 @@ run_on_both() {
 	done
 }
 
-# add_verdicts NAME TESTS: when the suite has ended on that disk.
+# add_verdicts NAME TESTS: appends the verdicts after the end of the suite on
+# that disk.
 add_verdicts() {
 	local status=0 unfinished='broke off'
 
@@ -97,19 +99,20 @@ add_verdicts() {
 		sed "${stale:-}" >>"$scratch/$1.verdicts"
 }
 
-# What runs still when a test fails or is interrupted.
+# The processes of running suites, for a test that fails or is interrupted.
 declare -A running=()
 end_running() {
 	local pid
 
-	# Each by its id: tgtd and vhdfs, which are children too, end later.
+	# Ends each by its id: tgtd and vhdfs, which are children too, end
+	# later.
 	for pid in "${running[@]}"; do
 		kill "$pid"
 		wait "$pid"
 	done
 }
 
-# The names of the tests that differ.
+# Prints the names of the tests whose verdicts differ.
 differing() {
 	awk -F '\t' '
 		NR == FNR { raw[$1] = $0; next }
@@ -119,8 +122,8 @@ differing() {
 	' "$scratch/raw.verdicts" "$scratch/view.verdicts" | sort
 }
 
-# differs_again LIMIT TESTS NAME: runs these tests twice more on both.  A
-# difference is one unless both times there is none.
+# differs_again LIMIT TESTS NAME: runs these tests twice more on both disks.
+# Succeeds if the test differs again in one of them.
 differs_again() {
 	for _ in 1 2; do
 		rm "$scratch"/{raw,view}.verdicts
@@ -131,7 +134,7 @@ differs_again() {
 	return 1
 }
 
-# both_verdicts NAME
+# both_verdicts NAME: prints the verdicts of that test on both disks.
 both_verdicts() {
 	local side
 
@@ -141,7 +144,8 @@ both_verdicts() {
 	done
 }
 
-# names VERDICT: of the tests with it on the raw file, SUITE.{TEST TEST}.
+# names VERDICT: prints the tests with that verdict on the raw file, as
+# SUITE.{TEST TEST}.
 names() {
 	awk -F '\t' -v verdict="$1" '
 		$2 != verdict { next }
@@ -158,13 +162,13 @@ names() {
 	' "$scratch/raw.first"
 }
 
-# how_many VERDICT
+# how_many VERDICT: counts the tests with that verdict on the raw file.
 how_many() {
 	awk -F '\t' -v verdict="$1" '$2 == verdict { n++ } END { print n + 0 }' \
 		"$scratch/raw.first"
 }
 
-# report WHAT: the verdicts of the raw file.
+# report WHAT: prints the verdicts of the raw file as remarks.
 report() {
 	local verdict
 
@@ -175,8 +179,8 @@ report() {
 }
 
 # judge WHAT PASSED LIMIT SUITE|TEST: fails when verdicts differ, or when fewer
-# tests than PASSED pass on the raw file, so that nothing is compared.  A test
-# that differs is tried again, with its suite or by itself.
+# than PASSED tests pass on the raw file, because then little is compared.  A
+# test that differs runs again, with its suite or alone.
 judge() {
 	local name found
 
@@ -191,14 +195,16 @@ judge() {
 	while read -r name; do
 		both_verdicts "$name"
 	done <"$scratch/differing"
-	# A disk that is wrong altogether is known at once.
+	# More than 20 differences are a failure without a second run.
 	[ "$(wc -l <"$scratch/differing")" -gt 20 ] ||
 		leave_out_unstable "$3" "$4"
 	found=$(xargs <"$scratch/differing")
-	[ -z "$found" ] || fail "$pair: other verdicts than on a raw file: $found"
+	[ -z "$found" ] ||
+		fail "$pair: expected the verdicts of a raw file, found: $found"
 }
 
-# leave_out_unstable LIMIT SUITE|TEST: of what differs; at most three.
+# leave_out_unstable LIMIT SUITE|TEST: ignores at most three tests that differ
+# once and not again.
 leave_out_unstable() {
 	local name tests unstable=0 names=()
 
@@ -208,25 +214,26 @@ leave_out_unstable() {
 		[ "$2" = TEST ] || tests=${tests%.*}
 		! differs_again "$1" "$tests" "$name" || continue
 		remark "unstable: $name differed once, and twice not"
-		[ $((unstable += 1)) -le 3 ] || fail "$pair: too many are unstable"
+		[ $((unstable += 1)) -le 3 ] ||
+			fail "$pair: expected at most 3 unstable tests, found $unstable"
 		sed -i "/^$name\$/d" "$scratch/differing"
 	done
 }
 
-# What the tests wrote is the same too, and on disk; the image is sound, its
-# master as it was.
+# The bytes that the tests wrote are the same, also on disk; the image has no
+# errors, and its master is unchanged.
 end_pair() {
 	end_tgtd
 	unmount "$scratch/mnt"
 	expect 0 vhdfs-img check "$image"
 	disk-io "$image" read 0 - | cmp - "$raw" ||
-		fail "$pair: other bytes than in the raw file"
+		fail "$pair: expected the bytes of the raw file"
 	[ ! -f "$scratch/master.sha256" ] ||
 		equal "the master" "$(cat "$scratch/master.sha256")" \
 			"$(sha256_of "$master")"
 }
 
-# Without thin provisioning.
+# The whole suite without thin provisioning.
 compare_suite() {
 	start_pair "$@"
 	run_on_both "$whole_limit" ALL
@@ -234,8 +241,8 @@ compare_suite() {
 	end_pair
 }
 
-# The tests that unmap, or ask about it.  One at a time: tgtd's answer to an
-# UNMAP has stale sense bytes, and a whole run goes astray on them.
+# The tests that unmap, or ask for it, one at a time: tgtd's answer to an UNMAP
+# has stale sense bytes, which mislead the rest of a whole run.
 compare_unmap() {
 	local name
 
@@ -250,7 +257,7 @@ compare_unmap() {
 	end_pair
 }
 
-# both NAME FORMAT KIND SECTOR: the two tests of a combination.
+# both NAME FORMAT KIND SECTOR: defines the two tests of a combination.
 both() {
 	eval "test_$1() { compare_suite $2 $3 $4; }"
 	eval "test_$1_unmaps() { compare_unmap $2 $3 $4; }"

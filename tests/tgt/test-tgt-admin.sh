@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What generate wrote is tgt-admin's: each of its commands works on it, and after
-# a restart of the server a disk is the one that it was.
+# tgt-admin: each of its commands works with the output of generate, and after a
+# restart of tgtd a disk has the same identity.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# tgt_admin OPTION...
+# tgt_admin OPTION...: runs tgt-admin with the test's tgtd and targets-file.
 tgt_admin() {
 	tgt-admin -C "$port" -c "$scratch/targets.conf" "$@"
 }
@@ -37,7 +37,7 @@ start_fleet() {
 	expect 0 glue apply
 }
 
-# How the initiator that fleet.conf admits is called there.
+# url_of CLIENT: prints the URL for the initiator that fleet.conf admits.
 url_of() {
 	case $1 in
 	locked) url locked locked%secretsecret1@ ;;
@@ -45,8 +45,8 @@ url_of() {
 	esac
 }
 
-# All that an initiator knows a disk by: its serial number, its designators,
-# its size and sectors, the cache page; and who is let in.
+# Prints the properties by which an initiator recognises a disk: serial number,
+# designators, size, sectors, cache page; and the initiators that are admitted.
 seen_by_initiators() {
 	local client page
 
@@ -76,17 +76,18 @@ serial() {
 		"$scratch/targets.conf"
 }
 
-test_after_a_restart_of_the_server_all_is_as_before() {
+test_restart_of_tgtd_changes_no_property_of_a_disk() {
 	start_fleet
 	seen_by_initiators >"$scratch/seen"
 	everything >"$scratch/before"
-	# It has what it is to compare.
+	# The comparison has all properties.
 	for words in "vhdfs-$(serial plain)" "vhdfs-$(serial large)" \
 		'named admits one' 'locked admits two with a secret'; do
-		grep -q "$words" "$scratch/seen" || fail "no '$words': $(cat "$scratch/seen")"
+		grep -q "$words" "$scratch/seen" ||
+			fail "expected '$words', found: $(cat "$scratch/seen")"
 	done
 	! grep 'named admits two\|locked admits one$' "$scratch/seen" ||
-		fail "too many are let in"
+		fail "expected fewer initiators to be admitted"
 	kill_tgtd
 	umount "$scratch/mnt"
 	wait "${mount_pid[$scratch/mnt]}" || true
@@ -97,8 +98,9 @@ test_after_a_restart_of_the_server_all_is_as_before() {
 	everything | diff "$scratch/before" -
 	seen_by_initiators | diff "$scratch/seen" -
 	expect 0 glue plan
-	[ ! -s "$scratch/stdout" ] || fail "it would: $(cat "$scratch/stdout")"
-	# The mount ends first.
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	# The mount ends before tgtd.
 	end_tgtd
 }
 
@@ -109,40 +111,42 @@ test_update_all_changes_nothing_and_ends_no_session() {
 	everything | sort | diff "$scratch/before" -
 	hold_session plain
 	expect 0 tgt_admin --update ALL
-	! grep 'cut off' "$scratch/hold-plain.out" || fail "it was cut off"
+	! grep 'cut off' "$scratch/hold-plain.out" ||
+		fail "expected the session to continue, found it cut off"
 	end_session
 	wait_until 5 everything_is_as_before
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
 everything_is_as_before() {
 	everything | sort | cmp -s "$scratch/before" -
 }
 
-test_update_of_one_takes_what_generate_says_now() {
+test_update_of_one_target_applies_the_new_targets_file() {
 	start_fleet
 	sed -i 's/^tid = 7/&\naddress = 10.0.0.9/' "$scratch/fleet.conf"
 	glue generate >"$scratch/targets.conf"
 	expect 0 tgt_admin --update "$iqn_prefix:large"
 	shown large | grep -q '10.0.0.9'
 	expect 0 glue plan
-	[ ! -s "$scratch/stdout" ] || fail "it would: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
-test_show_shows_all() {
+test_show_lists_every_client() {
 	local client
 
 	start_fleet
 	expect 0 tgt_admin --show
 	for client in $clients; do
 		grep -q "^Target [0-9]*: $iqn_prefix:$client$" "$scratch/stdout" ||
-			fail "$client is not shown"
+			fail "expected $client in the output"
 	done
 }
 
-# But for secrets, initiators' names, and what belongs to a disk, which --dump
-# does not have.
+# --dump omits secrets, initiators' names, and settings of a disk.
 test_dump_has_every_target_its_file_and_addresses() {
 	local keys='^<target|initiator-address|backing-store|incominguser|outgoinguser'
 
@@ -155,20 +159,24 @@ test_dump_has_every_target_its_file_and_addresses() {
 			s/^\(incominguser\|outgoinguser\) \([^ ]*\).*/\1 \2/' |
 		sort | diff - "$scratch/dumped"
 	equal "targets" 5 "$(grep -c '^<target' "$scratch/dumped")"
-	! grep secretsecret "$scratch/stdout" || fail "a secret is shown"
+	! grep secretsecret "$scratch/stdout" ||
+		fail "expected no secret in the output"
 }
 
-test_delete_removes_one_that_is_not_in_use() {
+test_delete_removes_a_target_without_a_session_only() {
 	start_fleet
 	everything | sort >"$scratch/before"
 	hold_session plain
 	tgt_admin --delete "$iqn_prefix:plain" || true
-	[ -n "$(shown plain)" ] || fail "removed under its client"
-	! grep 'cut off' "$scratch/hold-plain.out" || fail "it was cut off"
+	[ -n "$(shown plain)" ] ||
+		fail "expected the target of a logged-in client to be kept"
+	! grep 'cut off' "$scratch/hold-plain.out" ||
+		fail "expected the session to continue, found it cut off"
 	end_session
 	expect 0 tgt_admin --delete "$iqn_prefix:plain"
-	[ -z "$(shown plain)" ] || fail "it is there: $(shown plain)"
-	[ -n "$(shown large)" ] || fail "another one is gone"
+	[ -z "$(shown plain)" ] ||
+		fail "expected no target, found: $(shown plain)"
+	[ -n "$(shown large)" ] || fail "expected the other target"
 	expect 0 glue apply
 	everything | sort | diff "$scratch/before" -
 }

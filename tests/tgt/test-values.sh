@@ -79,11 +79,12 @@ test_byte_order_mark_and_crlf_are_accepted() {
 	printf '\xff\xfe[\0f\0' >"$scratch/fleet.conf"
 	expect 1 glue check
 	grep -q "fleet.conf:1: expected text in UTF-8, found UTF-16; save it as UTF-8" \
-		"$scratch/stderr" || fail "found: $(cat "$scratch/stderr")"
+		"$scratch/stderr" ||
+		fail "expected UTF-16 in the message, found: $(cat "$scratch/stderr")"
 	equal "lines" 1 "$(wc -l <"$scratch/stderr")"
 }
 
-# All steps, with such names of the mount, the store and the master.
+# All commands, with such names of the mount, the store and the master.
 test_paths_with_spaces_and_non_ascii_letters_work() {
 	local odd="Bilder für  Räume; (1) & 画像"
 
@@ -109,7 +110,8 @@ test_paths_with_spaces_and_non_ascii_letters_work() {
 	equal "files" 3 "$(adm --op show --mode target |
 		grep -cF "Backing store path: $scratch/m $odd/clients/pc")"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	everything >"$scratch/before"
 	kill_tgtd
 	start_tgtd
@@ -123,7 +125,7 @@ test_paths_with_spaces_and_non_ascii_letters_work() {
 	glue status --prometheus | grep 'master="masters/große Räume/' >/dev/null
 }
 
-# tgt-admin does not read these paths as they are.
+# tgt-admin would read other paths.
 test_paths_that_tgt_admin_cannot_read_are_refused() {
 	local path
 
@@ -161,7 +163,8 @@ test_environment_file_quotes_spaces() {
 test_name_is_folded_in_the_target_only() {
 	requires_initiator
 	apply_fleet PC_1 pc2.LAN
-	[ -e "$scratch/store/clients/PC_1.vhdx" ] || fail "no image of that name"
+	[ -e "$scratch/store/clients/PC_1.vhdx" ] ||
+		fail "expected an image with that name"
 	admits login "$(url pc-1)"
 	admits login "$(url pc2.lan)"
 	expect 0 glue status
@@ -170,7 +173,8 @@ test_name_is_folded_in_the_target_only() {
 		<(glue ipxe PC_1)
 	expect 0 glue reset PC_1
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
 test_target_number_follows_from_the_folded_name() {
@@ -246,11 +250,12 @@ test_tgtd_listens_on_a_name_and_on_ipv6() {
 	set_fleet portal "localhost:$port\nportal = [0::1]:$port"
 	sed -i 's/\\n/\n/' "$scratch/fleet.conf"
 	expect 0 glue apply
-	[ ! -s "$scratch/stderr" ] || fail "it warns: $(cat "$scratch/stderr")"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "unexpected warning: $(cat "$scratch/stderr")"
 	set_fleet portal "localhost:$((port + 1))"
 	expect 0 glue apply
 	grep -q "does not listen on portal localhost:$((port + 1))" \
-		"$scratch/stderr" || fail "it does not warn"
+		"$scratch/stderr" || fail "expected a warning"
 }
 
 test_secret_file_readable_by_others_is_refused() {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# watch: changes are applied, and ends of sessions are followed by resets.
+# watch: changes of fleet.conf are applied, and a reset follows the end of a
+# session.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
@@ -10,7 +11,7 @@ start_watch() {
 	wait_until 10 socket_was_told READY=1
 }
 
-# The messages to systemd go to $scratch/told.
+# watch in the background; its messages to systemd go to $scratch/told.
 watch_in_background() {
 	requires perl
 	rm -f "$scratch/notify" "$scratch/told"
@@ -35,7 +36,7 @@ socket_was_told() {
 
 stop_watch() {
 	kill "$watch_pid"
-	wait "$watch_pid" || fail "watch exited with $?"
+	wait "$watch_pid" || fail "expected exit status 0 of watch, found $?"
 }
 
 says() {
@@ -74,7 +75,7 @@ test_new_and_removed_lines_are_applied() {
 	local i
 
 	start_fleet pc1 </dev/null
-	is_there pc1 || fail "pc1 is not there when it is ready"
+	is_there pc1 || fail "expected the target of pc1 when watch is ready"
 	for i in 2 3 4; do
 		echo "[client pc$i]" >>"$scratch/fleet.conf"
 		wait_until 10 is_there "pc$i"
@@ -85,9 +86,11 @@ test_new_and_removed_lines_are_applied() {
 	wait_until 3 is_gone pc3
 	is_there pc4
 	stop_watch
-	socket_was_told STOPPING=1 || fail "it did not say that it stops"
+	socket_was_told STOPPING=1 ||
+		fail "expected the message STOPPING=1 to systemd"
 	socket_was_told 'STATUS=3 clients'
-	[ ! -s "$scratch/watch.err" ] || fail "it said: $(cat "$scratch/watch.err")"
+	[ ! -s "$scratch/watch.err" ] ||
+		fail "unexpected messages: $(cat "$scratch/watch.err")"
 }
 
 # The first new client may create the directory of the images, which adds a
@@ -104,7 +107,7 @@ test_new_line_adds_no_watch() {
 	echo "[client pc3]" >>"$scratch/fleet.conf"
 	wait_until 10 is_there pc3
 	wait_until 10 grep -q flock "$scratch/trace"
-	! grep inotify_ "$scratch/trace" || fail "it added watches"
+	! grep inotify_ "$scratch/trace" || fail "expected no new inotify watch"
 }
 
 test_burst_of_changes_is_one_pass() {
@@ -121,7 +124,7 @@ test_burst_of_changes_is_one_pass() {
 	wait_until 10 is_there pc30
 	# A pass takes the lock.  The new images in the store cause another pass.
 	[ "$(grep -c flock "$scratch/trace")" -le 3 ] ||
-		fail "$(grep -c flock "$scratch/trace") applies"
+		fail "expected at most 3 passes, found $(grep -c flock "$scratch/trace")"
 }
 
 test_mistakes_keep_the_last_fleet_and_are_reported_once() {
@@ -211,7 +214,7 @@ test_start_and_restart_of_tgtd_are_noticed() {
 }
 
 # While tgt-admin creates the targets of a tgtd, watch creates none.
-test_tgtd_that_is_starting_is_left_alone() {
+test_starting_tgtd_is_not_changed() {
 	requires_initiator
 	start_server
 	adm --op update --mode sys --name State -v offline
@@ -219,13 +222,13 @@ test_tgtd_that_is_starting_is_left_alone() {
 	start_watch
 	echo '[client pc2]' >>"$scratch/fleet.conf"
 	wait_until 5 grep -q pc2 "$scratch/fleet.conf"
-	is_gone pc1 || fail "it did not wait"
+	is_gone pc1 || fail "expected no target of pc1 while tgtd starts"
 	adm --op update --mode sys --name State -v ready
 	wait_until 5 is_there pc2
 	stop_watch
 }
 
-test_returning_mount_gets_its_files_opened_again() {
+test_files_are_opened_again_after_a_restart_of_the_mount() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	works write 7
@@ -234,12 +237,13 @@ test_returning_mount_gets_its_files_opened_again() {
 	return_mount
 	says '^pc1: disk: given its file again'
 	works read 7
-	! grep 'cut off' "$held_out" || fail "the session was cut off"
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
 	end_session
 	stop_watch
 }
 
-test_client_with_lost_writes_is_named_until_its_login() {
+test_client_with_lost_writes_is_reported_until_its_login() {
 	start_fleet pc1 </dev/null
 	hold_session pc1
 	works write 7
@@ -250,7 +254,7 @@ test_client_with_lost_writes_is_named_until_its_login() {
 	wait_until 30 grep -q 'cut off' "$held_out"
 	end_session
 	grep -q "^restart $iqn_prefix:pc1$" "$scratch/targets.conf.opened" ||
-		fail "not noted"
+		fail "expected a line about lost writes"
 	rm "$scratch/hold-pc1"
 	hold_session pc1
 	wait_until 30 is_forgotten pc1
@@ -272,7 +276,7 @@ test_reset_after_each_session() {
 	for _i in 1 2; do
 		hold_session pc1
 		works write 7
-		wrote pc1 || fail "nothing was written"
+		wrote pc1 || fail "expected data on the disk of pc1"
 		# watch asks tgtd every second.
 		wait_until 5 grep -q "^$iqn_prefix:pc1 " \
 			"$scratch/targets.conf.sessions"
@@ -285,7 +289,7 @@ test_reset_after_each_session() {
 	works write 7
 	end_session
 	said_times 2 '^pc1: image: .* is fresh; the old one is'
-	wrote pc2 || fail "pc2 was reset"
+	wrote pc2 || fail "expected the old disk of pc2, found it reset"
 	stop_watch
 }
 
@@ -297,9 +301,9 @@ test_reset_after_an_unseen_session() {
 		[client pc2]
 	END
 	hold_session pc2
-	# watch has checked the images of all of them.
+	# watch has checked the images of all clients.
 	wait_until 5 grep -q "^$iqn_prefix:pc2 " "$scratch/targets.conf.sessions"
-	# Written without tgtd, so that there is no session at all.
+	# The write does not use tgtd, so that no session exists.
 	for client in pc1 pc2; do
 		printf w | dd of="$scratch/mnt/clients/$client.vhdx.raw" bs=512 \
 			seek=7 conv=notrunc,sync,fsync status=none
@@ -307,8 +311,8 @@ test_reset_after_an_unseen_session() {
 	wait_until 15 has_old_image pc1
 	wait_until 5 is_there pc1
 	wait_until 5 fresh pc1
-	wrote pc2 || fail "pc2 was reset"
-	! has_old_image pc2 || fail "pc2 was reset"
+	wrote pc2 || fail "expected the old disk of pc2, found it reset"
+	! has_old_image pc2 || fail "expected no old image of pc2"
 	stop_watch
 }
 
@@ -330,15 +334,16 @@ test_no_reset_of_a_client_that_logs_in_again() {
 	hold_session pc1
 	echo '[client pc9]' >>"$scratch/fleet.conf"
 	wait_until 5 is_there pc9
-	sleep 5 # longer than a client has to come back
-	wrote pc1 || fail "it was reset while it was logged in"
+	sleep 5 # longer than the time in which a login prevents the reset
+	wrote pc1 ||
+		fail "expected the old disk, found it reset under a session"
 	wait_until 5 grep -q "^$iqn_prefix:pc1 " "$scratch/targets.conf.sessions"
 	end_session
 	wait_until 15 fresh pc1
 	stop_watch
 }
 
-# All clients log in again then; their systems are running.
+# All clients log in again after it, because their systems are running.
 test_no_reset_after_a_restart_of_tgtd() {
 	start_fleet <<-END
 		[client pc1]
@@ -354,8 +359,8 @@ test_no_reset_after_a_restart_of_tgtd() {
 	wait_until 5 is_there pc1
 	end_session
 	rm "$scratch/hold-pc1"
-	sleep 5 # longer than a client has when tgtd goes on
-	wrote pc1 || fail "it was reset"
+	sleep 5 # longer than the time for a login to a running tgtd
+	wrote pc1 || fail "expected the old disk, found it reset"
 	hold_session pc1
 	wait_until 5 bash -c "! grep ended '$scratch/targets.conf.sessions'"
 	end_session
@@ -373,7 +378,7 @@ test_reset_after_a_session_that_ended_without_watch() {
 	wait_until 5 grep -q ':pc1 ' "$scratch/targets.conf.sessions"
 	stop_watch
 	end_session
-	wrote pc1 || fail "it was reset"
+	wrote pc1 || fail "expected the old disk, found it reset"
 	start_watch
 	wait_until 15 fresh pc1
 	stop_watch
@@ -388,7 +393,7 @@ test_reset_does_not_depend_on_the_clock() {
 	stop_watch
 	printf '%s' used | dd of="$scratch/mnt/clients/pc1.vhdx.raw" bs=512 \
 		seek=7 conv=notrunc,fsync,sync status=none
-	! fresh pc1 || fail "it is fresh already"
+	! fresh pc1 || fail "expected the old disk before the reset"
 	echo "# ended $iqn_prefix:pc1 99999999999 3" \
 		>>"$scratch/targets.conf.sessions"
 	start_watch

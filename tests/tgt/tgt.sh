@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of tgt-glue, after lib.sh: a private tgtd, a store, a fleet.conf.
+# Functions for tests of tgt-glue, after lib.sh: a private tgtd, a store, a
+# fleet.conf.
 
 PATH=$top_builddir/tests/tgt:$PATH
 iqn_prefix=iqn.2026-01.lan.example
@@ -14,8 +15,8 @@ requires_initiator() {
 	requires initiator iscsi-ls iscsi-inq qemu-img
 }
 
-# A tgtd of the test's own, on $port of 127.0.0.1, which is its control port
-# too; its process is $tgtd_pid.
+# Starts a tgtd of the test's own on $port of 127.0.0.1, which is its control
+# port too; its process is $tgtd_pid.
 start_tgtd() {
 	requires_tgtd
 	: "${port:=$(free_port)}"
@@ -31,7 +32,8 @@ adm() {
 	tgtadm -C "$port" --lld iscsi "$@"
 }
 
-# requests_of COMMAND...: how often tgt-glue asks tgtd for it.
+# requests_of COMMAND...: counts the requests that tgt-glue sends to tgtd for
+# it.
 requests_of() {
 	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=connect \
 		-o "$scratch/trace" \
@@ -39,7 +41,7 @@ requests_of() {
 	grep -c sun_path "$scratch/trace"
 }
 
-# tgtd ends only when it has no target any more.
+# Ends tgtd after its last target is removed; it does not end before.
 end_tgtd() {
 	local tid
 
@@ -53,7 +55,7 @@ end_tgtd() {
 	tgtd_pid=
 }
 
-# At a test's end, however many targets there are.
+# Ends tgtd at a test's end, with any number of targets.
 drop_tgtd() {
 	[ -z "${tgtd_pid:-}" ] || kill_tgtd
 	rm -f "/run/tgtd/socket.$port" "/run/tgtd/socket.$port.lock"
@@ -72,8 +74,8 @@ make_store() {
 		"$scratch/store/masters/win11.vhdx"
 }
 
-# write_fleet [CLIENT...] <<REST: a fleet.conf with [fleet], [defaults] and
-# these clients, and what standard input says after that.
+# write_fleet [CLIENT...] <<REST: a fleet.conf with [fleet], [defaults], these
+# clients, and the lines of standard input after them.
 write_fleet() {
 	: "${port:=0}"
 	: >"$scratch/fleet.conf"
@@ -99,46 +101,47 @@ glue() {
 	tgt-glue --config "$scratch/fleet.conf" "$@"
 }
 
-# A store, its mount, a tgtd.
+# Starts a server: a store, its mount, a tgtd.
 start_server() {
 	make_store "$@"
 	mount_store "$scratch/store" "$scratch/mnt"
 	start_tgtd # after the mount: it ends first
 }
 
-# A server, and the targets of these clients.
+# apply_fleet CLIENT...: a server, and the targets of these clients.
 apply_fleet() {
 	start_server
 	write_fleet "$@" </dev/null
 	expect 0 glue apply
 }
 
-# name_store [STORE]: the names are all that check and generate ask of it.
+# name_store [STORE]: a store with an empty master; check and generate read only
+# its name.
 name_store() {
 	mkdir -p "${1:-$scratch/store}/masters"
 	touch "${1:-$scratch/store}/masters/win11.vhdx"
 }
 
-# said PATTERN: on standard error of the last expect.
+# said PATTERN: expects it on standard error of the last expect.
 said() {
 	grep -Eq -e "$1" "$scratch/stderr" ||
 		fail "expected '$1' on standard error, found:" \
 			"$(cat "$scratch/stderr")"
 }
 
-# did PATTERN: on its standard output.
+# did PATTERN: expects it on standard output of the last expect.
 did() {
 	grep -Eq -e "$1" "$scratch/stdout" ||
 		fail "expected '$1' on standard output, found:" \
 			"$(cat "$scratch/stdout")"
 }
 
-# url CLIENT [USER%SECRET@]
+# url CLIENT [USER%SECRET@]: prints the URL of its disk.
 url() {
 	echo "iscsi://${2:-}127.0.0.1:$port/$iqn_prefix:$1/1"
 }
 
-# The block of one target in tgtd's own words.
+# shown CLIENT: prints tgtd's description of its target.
 shown() {
 	adm --op show --mode target |
 		sed -n "/^Target [0-9]*: $iqn_prefix:$1\$/,/^Target/p" |
@@ -149,7 +152,8 @@ is_there() {
 	[ -n "$(shown "$1")" ]
 }
 
-# Its access rules are set last, and a login before that finds no target.
+# is_open CLIENT: its access rules are set, which is the last step; a login
+# before that finds no target.
 is_open() {
 	shown "$1" | sed '1,/ACL information:/d' | grep -q .
 }
@@ -158,7 +162,7 @@ is_gone() {
 	[ -z "$(shown "$1")" ]
 }
 
-# All that tgtd says, but for who is logged in.
+# Prints tgtd's description of all targets, without the sessions.
 everything() {
 	adm --op show --mode target
 	adm --op show --mode account
@@ -171,12 +175,13 @@ admits() {
 refuses() {
 	! initiator "$@" 2>"$scratch/refusal" ||
 		fail "expected to be refused: $*"
-	# To whom no rule admits tgtd says that the target is not there.
+	# tgtd answers "no such target" to an initiator that no rule admits.
 	grep -Eqi 'target not found|authentication' "$scratch/refusal" ||
-		fail "refused for another reason: $(cat "$scratch/refusal")"
+		fail "$*: expected a refusal by access rules, found: $(cat "$scratch/refusal")"
 	adm --op show --mode target >"$scratch/refusal"
 	grep -q ":$(echo "${!#}" | sed 's/.*:\([^:]*\)\/1.*/\1/')\$" \
-		"$scratch/refusal" || fail "$*: the target is not there"
+		"$scratch/refusal" ||
+		fail "$*: expected a target with that name"
 }
 
 # hold_session CLIENT [USER%SECRET@]: an initiator that stays logged in, with
@@ -200,7 +205,8 @@ end_session() {
 	wait "$holder_pid" || true
 }
 
-# held COMMAND...: one line to the initiator of hold_session; prints its answer.
+# held COMMAND...: sends a line to the initiator of hold_session and prints its
+# answer.
 held() {
 	local before
 
@@ -210,18 +216,19 @@ held() {
 	tail -n 1 "$held_out"
 }
 
-# works COMMAND...: the initiator of hold_session does it.
+# works COMMAND...: expects the initiator of hold_session to succeed.
 works() {
 	held "$@" >"$scratch/answer"
 	grep -q 'status 0' "$scratch/answer" ||
-		fail "$*: $(cat "$scratch/answer")"
+		fail "$*: expected success, found: $(cat "$scratch/answer")"
 }
 
 held_has_more_than() {
 	[ "$(wc -l <"$held_out")" -gt "$1" ]
 }
 
-# All processes that serve the mount of mount_store, parents first.
+# mount_processes MOUNT: prints all processes that serve the mount of
+# mount_store, parents first.
 mount_processes() {
 	processes_of "${mount_pid[$1]}"
 }
@@ -235,7 +242,8 @@ processes_of() {
 	done
 }
 
-# The mount of mount_store dies with SIGKILL, and is taken away.
+# lose_mount MOUNT: kills all processes of the mount of mount_store, and
+# unmounts.
 lose_mount() {
 	# shellcheck disable=SC2046
 	kill -9 $(mount_processes "$1")
@@ -244,18 +252,20 @@ lose_mount() {
 	umount -l "$1"
 }
 
-# vhdfs ends as it is told to, under open files: it flushes and unmounts.
+# stop_mount MOUNT: ends vhdfs with SIGTERM under open files: it flushes and
+# unmounts.
 stop_mount() {
 	local status=0
 
 	kill "${mount_pid[$1]}"
 	wait "${mount_pid[$1]}" || status=$?
 	unset "mount_pid[$1]"
-	[ "$status" = 0 ] || fail "vhdfs exited with $status: $(cat "$1.log")"
+	[ "$status" = 0 ] ||
+		fail "expected exit status 0 of vhdfs, found $status: $(cat "$1.log")"
 }
 
-# write_much: 200 blocks of 4 KiB by the initiator of hold_session, answered
-# and not flushed.
+# write_much: the initiator of hold_session writes 200 blocks of 4 KiB, which
+# are answered and not flushed.
 write_much() {
 	local i before
 
@@ -265,17 +275,17 @@ write_much() {
 	done >&"$holder"
 	wait_until 60 held_has_more_than "$((before + 1599))"
 	! tail -n +"$((before + 1))" "$held_out" | grep -v 'status 0' ||
-		fail "a write failed"
+		fail "expected every write to succeed"
 }
 
-# The mount is there again; tgtd ends before it.
+# return_mount: mounts again; at the test's end tgtd ends before the mount.
 return_mount() {
 	without_holder mount_store "$scratch/store" "$scratch/mnt"
 	at_exit drop_tgtd
 }
 
-# Runs a command that starts something which stays: it must not keep the
-# initiator's standard input open.
+# without_holder COMMAND...: runs a command that starts a process which stays:
+# that must not keep the initiator's standard input open.
 without_holder() {
 	if [ -n "${holder:-}" ]; then
 		eval '"$@"' "$holder>&-"
@@ -284,22 +294,24 @@ without_holder() {
 	fi
 }
 
-# clients COUNT: their targets are made, and all of them log in.
+# clients COUNT: makes the targets of that many clients, and all log in.
 clients() {
 	apply_fleet $(seq -f 'pc%g' 1 "$1")
 	equal "targets" "$1" "$(adm --op show --mode target | grep -c '^Target')"
 	expect 0 glue apply
-	[ ! -s "$scratch/stdout" ] || fail "it did: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
 	all_log_in "$1"
 }
 
-# all_log_in COUNT: at once, and each writes and reads a sector of its own disk.
+# all_log_in COUNT: all clients log in at once, and each writes and reads a
+# sector of its own disk.
 all_log_in() {
 	local i pids=()
 
 	requires_initiator
 	mkfifo "$scratch/end"
-	# Held open until all are to end.
+	# The pipe stays open until all sessions are to end.
 	exec 9<>"$scratch/end"
 	for ((i = 1; i <= $1; i++)); do
 		initiator hold "$(url "pc$i")" >"$scratch/client-$i" 2>&1 < <(
@@ -322,9 +334,9 @@ all_have_answers() {
 	[ "$(cat "$scratch"/client-* | grep -c '^read 5: status 0')" = "$1" ]
 }
 
-# For tests that make a program end at one of its calls after the other.
-# choose_calls: once, first.  next_call [STEP]: $n becomes the number of the next
-# one; with VHDFS_LONG each is one, else some, which the seed chooses.
+# Numbers of the calls at which a test ends a program.  choose_calls: once,
+# first.  next_call [STEP]: sets $n to the next number; with VHDFS_LONG every
+# number, else a selection that the seed determines.
 choose_calls() {
 	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
 	echo "VHDFS_SEED=$VHDFS_SEED"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Of what iscsi-test-cu says, a line for each test: its name, its verdict and
-# all that it said, separated by tabs.  A test may say things before its verdict
-# (why it is skipped, what failed) and after it (which assertions failed); the
-# verdict is at the start of a line, or behind the test's name.  A test that has
-# none is "unfinished", a variable; and so is "tests" when it said nothing.
+# Converts the output of iscsi-test-cu: a line for each test with its name, its
+# verdict and all of its output, separated by tabs.  A test may print lines
+# before its verdict (why it is skipped, what failed) and after it (which
+# assertions failed); the verdict is at the start of a line, or behind the
+# test's name.  A test without a verdict gets that of the variable "unfinished";
+# so does the variable "tests" when there is no output.
 
 function close_test()
 {
