@@ -159,6 +159,112 @@ test_help_and_completion_of_each_subcommand_are_equal() {
 	done
 }
 
+# Prints what SYNOPSIS says of each subcommand: a line for each option, with
+# VALUE if the option takes one, and for each list of operands.
+synopsis_of() {
+	awk -v commands=" $(subcommands_of "$1" | xargs) " '
+		function print_form(n, i, lines)
+		{
+			end_option(0)
+			n = split(common options, lines, "\n")
+			for (i = 1; i < n && command != ""; i++)
+				print command lines[i]
+			if (command != "")
+				print command " operands:" operands
+			command = options = operands = ""
+		}
+		function end_option(has_value)
+		{
+			if (option != "" && command == "")
+				common = common " " option (has_value ? " VALUE\n" : "\n")
+			else if (option != "")
+				options = options " " option (has_value ? " VALUE\n" : "\n")
+			option = ""
+		}
+		function read_word(word)
+		{
+			gsub(/[][|]/, "", word)
+			if (word ~ /^--/) {
+				end_option(0)
+				option = word
+			} else if (word != "" && option != "")
+				end_option(1)
+			else if (index(commands, " " word " "))
+				command = word
+			else if (word != "")
+				operands = operands " " word
+		}
+		/^\.SH/ { in_synopsis = /SYNOPSIS/; next }
+		!in_synopsis { next }
+		{ gsub(/\\-/, "-"); gsub(/\\f[A-Z]|\\c$/, "") }
+		/^\.SY|^\.YS|^\|$/ { print_form() }
+		/^\.SY/ { common = ""; gsub(/"/, ""); read_word($3); next }
+		/^\.OP/ { read_word($2); end_option(NF > 2); next }
+		/^\.[BIR][BIR]/ { # arguments without spaces between them
+			sub(/^\.[BIR]* /, "")
+			if (!gsub(/ *"/, ""))
+				gsub(/ /, "")
+		}
+		/^\.[BI] / { sub(/^\.[BI] /, "") }
+		/^[^.]/ {
+			for (i = 1; i <= NF; i++)
+				read_word($i)
+		}' "$top_builddir/man/$1".[0-9] | grep -v '^help ' | sort -u
+}
+
+# The same from the help of each subcommand.
+synopsis_of_help() {
+	local command
+
+	for command in $(subcommands_of "$1"); do
+		[ "$command" != help ] || continue
+		"$1" "$command" --help | sed -n -e '/--version /d' -e 's/\[OPTION...\]/|/' \
+			-e "s/^\(Usage:\|  *\) $1 $command/operands:/" \
+			-e '/^operands/{s/--[a-z-]*\( [A-Z]\{1,\}\)\{0,1\}//
+				s/|//; s/  */ /g; s/ $//; p}' \
+			-e 's/^  \(--[a-z-]*\)  .*/\1/p' \
+			-e 's/^  \(--[a-z-]*\) [A-Z]\{1,\}  .*/\1 VALUE/p' |
+			sed "s/^/$command /"
+	done | sort -u
+}
+
+same_synopsis() {
+	synopsis_of_help "$1" >"$scratch/help"
+	synopsis_of "$1" >"$scratch/page"
+	[ -s "$scratch/help" ] || fail "$1: expected subcommands in --help"
+	diff -u "$scratch/help" "$scratch/page" ||
+		fail "$1: expected SYNOPSIS (+) as --help (-) says"
+}
+
+test_synopsis_of_vhdfs_img_equals_its_help() {
+	same_synopsis vhdfs-img
+}
+
+test_synopsis_of_tgt_glue_equals_its_help() {
+	same_synopsis tgt-glue
+}
+
+# vhdfs has no subcommands: the first form of SYNOPSIS is the line "usage:".
+test_synopsis_of_vhdfs_equals_its_help() {
+	equal "SYNOPSIS of vhdfs" \
+		"$(vhdfs --help | sed -n 's/^usage: //p')" \
+		"$(sed -n '/^\.SY vhdfs/,/^\.YS/p' "$top_builddir/man/vhdfs.1" |
+			sed -e '/^\.YS/,$d' -e 's/^\.OP \(.*\)/[\1]/' \
+				-e 's/^\.[A-Z]* //; s/\\-/-/g; s/\\f[A-Z]//g' |
+			paste -sd ' ')"
+}
+
+test_synopsis_of_the_nbdkit_plugin_has_its_parameters() {
+	sed -n '/settings_help\[\] =/,/";$/s/^\t"\[*\([a-z]*=\).*/\1/p' \
+		"$top_srcdir/vhdfs/nbdkit/settings.c" | sort -u >"$scratch/help"
+	sed -n '/^\.SH SYNOPSIS/,/^\.SH [^S]/p' \
+		"$top_builddir/man/nbdkit-vhdfs-plugin.1" |
+		grep -o '[a-z]*=' | sort -u >"$scratch/page"
+	[ -s "$scratch/help" ] || fail "expected parameters in settings.c"
+	diff -u "$scratch/help" "$scratch/page" ||
+		fail "expected SYNOPSIS (+) with the parameters (-)"
+}
+
 test_vhdfs_img_accepts_the_options_in_its_help() {
 	local command option
 
