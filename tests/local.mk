@@ -354,13 +354,12 @@ systemd_tests = \
 	tests/systemd/test-units.sh \
 	$(NULL)
 tgt_tests = \
+	tests/tgt/test-access-matrix.sh \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
-	tests/tgt/test-doors.sh \
-	tests/tgt/test-dying.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
 	tests/tgt/test-forged.sh \
@@ -375,9 +374,10 @@ tgt_tests = \
 	tests/tgt/test-shards.sh \
 	tests/tgt/test-space.sh \
 	tests/tgt/test-status.sh \
-	tests/tgt/test-stop.sh \
 	tests/tgt/test-suite.sh \
 	tests/tgt/test-tgt-admin.sh \
+	tests/tgt/test-tgtd-death.sh \
+	tests/tgt/test-tgtd-state.sh \
 	tests/tgt/test-values.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)

@@ -88,9 +88,9 @@ test_wait_for_the_mount_is_reported_once() {
 	equal "messages" 1 "$(grep -c 'nothing is mounted' "$scratch/wait.out")"
 }
 
-# told CLIENT: expects that its session was ended, and that the log names it for
-# a restart.
-told() {
+# session_was_ended CLIENT: expects that apply ended its session, and that the
+# log names it for a restart.
+session_was_ended() {
 	wait_until 30 grep -q 'cut off' "$held_out"
 	grep -q "^tgt-glue: $1: restart it: " "$scratch/stderr" ||
 		fail "expected its name in the log, found: $(cat "$scratch/stderr")"
@@ -131,7 +131,7 @@ test_session_with_lost_writes_is_ended() {
 	expect 0 glue apply
 	did '^pc1: target: made again \(answered writes may be lost'
 	did '^pc2: disk: given its file again'
-	told pc1
+	session_was_ended pc1
 	equal "restart" 1 "$(glue status --json |
 		jq '[.clients[] | select(.restart)] | length')"
 	everything | sort | cmp - <(sort "$scratch/before")
@@ -162,7 +162,7 @@ test_session_with_writes_lost_in_two_crashes_is_ended() {
 	stop_mount "$scratch/mnt"
 	return_mount
 	expect 0 glue apply
-	told pc1
+	session_was_ended pc1
 	end_session
 }
 
@@ -178,7 +178,7 @@ test_session_with_an_unknown_state_identifier_is_ended() {
 	stop_mount "$scratch/mnt"
 	return_mount
 	expect 0 glue apply
-	told pc1
+	session_was_ended pc1
 	end_session
 }
 
@@ -195,7 +195,7 @@ test_offline_disk_with_lost_writes_stays_offline() {
 	! lun pc1 path=/nowhere 2>/dev/null ||
 		fail "expected tgtd to refuse the path"
 	expect 0 glue apply
-	told pc1
+	session_was_ended pc1
 	end_session
 }
 

@@ -4,8 +4,8 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# aside CLIENT: prints the kept images of a client, the oldest first.
-aside() {
+# old_images CLIENT: prints the kept images of a client, the oldest first.
+old_images() {
 	find "$scratch/store/clients" -name ".$1.vhd*.[0-9]*T*Z" -printf '%f\n' |
 		sort
 }
@@ -50,7 +50,7 @@ test_reset_makes_a_fresh_disk_and_keeps_the_old_image() {
 	[ ! -s "$scratch/stdout" ] ||
 		fail "expected no change, found: $(cat "$scratch/stdout")"
 	# The old image is complete.
-	cp "$scratch/store/clients/$(aside pc1)" "$scratch/store/clients/old.vhdx"
+	cp "$scratch/store/clients/$(old_images pc1)" "$scratch/store/clients/old.vhdx"
 	wait_until 5 has "$scratch/mnt/clients/old.vhdx.raw" used
 }
 
@@ -61,8 +61,8 @@ test_several_clients_are_reset_at_once() {
 	expect 0 glue reset pc1 pc3 pc1
 	is_fresh pc1
 	is_fresh pc3
-	equal "put aside" "1 0 1" \
-		"$(aside pc1 | wc -l) $(aside pc2 | wc -l) $(aside pc3 | wc -l)"
+	equal "old images" "1 0 1" \
+		"$(old_images pc1 | wc -l) $(old_images pc2 | wc -l) $(old_images pc3 | wc -l)"
 }
 
 test_logged_in_client_is_skipped() {
@@ -76,7 +76,7 @@ test_logged_in_client_is_skipped() {
 	is_fresh pc2
 	has "$scratch/mnt/clients/pc1.vhdx.raw" used ||
 		fail "expected the old disk, found it reset"
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 	end_session
 	everything | sort | cmp - <(sort "$scratch/before")
 	expect 0 glue reset pc1
@@ -120,7 +120,7 @@ test_view_opened_by_the_kernel_is_skipped() {
 	admits login "$(url pc1)"
 	has "$scratch/mnt/clients/pc1.vhdx.raw" used ||
 		fail "expected the old disk, found it reset"
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 }
 
 test_image_with_children_is_skipped() {
@@ -131,7 +131,7 @@ test_image_with_children_is_skipped() {
 		"$scratch/store/clients/pc1-more.vhdx"
 	expect 4 glue reset pc1
 	said 'pc1: .*may be the parent of another image'
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 }
 
 test_unknown_client_is_refused() {
@@ -139,14 +139,14 @@ test_unknown_client_is_refused() {
 	use_disk pc1
 	expect 1 glue reset pc1 pc9
 	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'; .tgt-glue status. lists them$"
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 	expect_error 2 'expected CLIENT..., found 0 operands' glue reset
 }
 
 test_reset_of_an_unused_disk_changes_nothing() {
 	start_fleet pc1
 	expect 0 glue reset pc1
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 	is_fresh pc1
 }
 
@@ -172,7 +172,7 @@ test_client_of_a_master_in_another_format_keeps_its_disk_until_reset() {
 		"$(shown pc1 | sed -n 's/.*Backing store path: \(\/.*\)/\1/p')"
 	admits login "$(url pc1)"
 	expect 0 glue apply
-	[ -n "$(aside pc1)" ] || fail "expected the old image aside"
+	[ -n "$(old_images pc1)" ] || fail "expected an old image of pc1"
 }
 
 # An image in the other format next to it is not this client's.
@@ -193,7 +193,7 @@ test_keep_0_keeps_no_old_image() {
 	expect 0 glue reset pc1
 	grep -q 'the old one is removed (keep = 0)$' "$scratch/stdout" ||
 		fail "expected that the old image is removed, found: $(cat "$scratch/stdout")"
-	equal "images aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 	is_fresh pc1
 }
 
@@ -208,19 +208,19 @@ test_keep_limits_the_number_of_old_images() {
 	for i in 1 2 3 4; do
 		use_disk pc1 "$i"
 		expect 0 glue reset pc1
-		[ "$i" != 3 ] || first=$(aside pc1 | tail -n 1)
+		[ "$i" != 3 ] || first=$(old_images pc1 | tail -n 1)
 	done
 	for i in pc1.vhdx.mine pc1.vhdx.20200101T000000.000000Zx \
 		pc11.vhdx.20200101T000000.000000Z; do
 		[ -e "$scratch/store/clients/.$i" ] ||
 			fail "expected $i to be kept"
 	done
-	aside pc1 >"$scratch/kept"
+	old_images pc1 >"$scratch/kept"
 	equal "kept" 2 "$(wc -l <"$scratch/kept")"
 	equal "the older one" "$first" "$(head -n 1 "$scratch/kept")"
 	sed -i 's/keep = 2/keep = 0/' "$scratch/fleet.conf"
 	expect 0 glue reset pc1
-	equal "kept" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 }
 
 test_one_old_image_is_kept_by_default() {
@@ -229,7 +229,7 @@ test_one_old_image_is_kept_by_default() {
 		use_disk pc1 "$i"
 		expect 0 glue reset pc1
 	done
-	cp "$scratch/store/clients/$(aside pc1)" "$scratch/store/clients/old.vhdx"
+	cp "$scratch/store/clients/$(old_images pc1)" "$scratch/store/clients/old.vhdx"
 	wait_until 5 has "$scratch/mnt/clients/old.vhdx.raw" 2
 }
 
@@ -242,19 +242,19 @@ test_newest_old_image_is_kept_with_any_clock() {
 	for stamp in 20990101T000000.000000Z 20991231T235959.999999Z; do
 		use_disk pc1 "$stamp"
 		expect 0 glue reset pc1
-		old=$(aside pc1)
+		old=$(old_images pc1)
 		mv "$scratch/store/clients/$old" \
 			"$scratch/store/clients/.pc1.vhdx.$stamp"
 		use_disk pc1 newest
 		expect 0 glue reset pc1
-		equal "images aside" 1 "$(aside pc1 | wc -l)"
-		expr "$(aside pc1)" '>' ".pc1.vhdx.$stamp" >/dev/null ||
-			fail "expected a stamp greater than $stamp, found $(aside pc1)"
-		cp "$scratch/store/clients/$(aside pc1)" \
+		equal "old images" 1 "$(old_images pc1 | wc -l)"
+		expr "$(old_images pc1)" '>' ".pc1.vhdx.$stamp" >/dev/null ||
+			fail "expected a stamp greater than $stamp, found $(old_images pc1)"
+		cp "$scratch/store/clients/$(old_images pc1)" \
 			"$scratch/store/clients/$stamp.vhdx"
 		wait_until 30 has \
 			"$scratch/mnt/clients/$stamp.vhdx.raw" newest
-		rm "$scratch/store/clients/$(aside pc1)"
+		rm "$scratch/store/clients/$(old_images pc1)"
 	done
 }
 
@@ -267,7 +267,7 @@ test_reset_with_a_clock_set_back_gives_increasing_stamps() {
 	use_disk pc1 2
 	expect 0 faketime '2020-01-01 00:00:00' tgt-glue \
 		--config "$scratch/fleet.conf" reset pc1
-	cp "$scratch/store/clients/$(aside pc1)" "$scratch/store/clients/old.vhdx"
+	cp "$scratch/store/clients/$(old_images pc1)" "$scratch/store/clients/old.vhdx"
 	wait_until 30 has "$scratch/mnt/clients/old.vhdx.raw" 2
 }
 
@@ -308,13 +308,13 @@ test_old_image_with_children_is_kept() {
 	start_fleet pc1
 	use_disk pc1
 	expect 0 glue reset pc1
-	old=$(aside pc1)
+	old=$(old_images pc1)
 	vhdfs-img create --parent "$scratch/store/clients/$old" \
 		"$scratch/store/clients/more.vhdx"
 	use_disk pc1
 	expect 0 glue reset pc1
 	said "^tgt-glue: pc1: image: clients/$old stays"
-	equal "images aside" 2 "$(aside pc1 | wc -l)"
+	equal "old images" 2 "$(old_images pc1 | wc -l)"
 }
 
 # Only the contents of a child lead to its parent: the permissions of the
@@ -325,7 +325,7 @@ test_old_image_with_hidden_children_is_kept() {
 	start_fleet pc1
 	use_disk pc1
 	expect 0 glue reset pc1
-	old=$store/clients/$(aside pc1)
+	old=$store/clients/$(old_images pc1)
 	mkdir "$store/.attic"
 	vhdfs-img create --parent "$old" "$store/clients/visible.vhdx"
 	chmod u+w "$old"
@@ -333,7 +333,7 @@ test_old_image_with_hidden_children_is_kept() {
 	use_disk pc1
 	expect 0 glue reset pc1
 	said "clients/${old##*/} stays, .* the parent of clients/visible.vhdx;"
-	equal "images aside" "${old##*/}" "$(aside pc1)"
+	equal "old images" "${old##*/}" "$(old_images pc1)"
 
 	# In this folder the child does not find its parent.
 	mv "$store/clients/visible.vhdx" "$store/.attic/.child"
@@ -356,7 +356,7 @@ test_old_image_with_hidden_children_is_kept() {
 	rm "$store/.attic/.child"
 	use_disk pc1
 	expect 0 glue reset pc1
-	equal "images aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 }
 
 test_image_with_children_is_skipped_with_any_permissions() {
@@ -368,7 +368,7 @@ test_image_with_children_is_skipped_with_any_permissions() {
 	chmod u+w "$scratch/store/clients/pc1.vhdx"
 	expect 4 glue reset pc1
 	said 'pc1: .*it is the parent of masters/.more; '
-	equal "put aside" "" "$(aside pc1)"
+	equal "old images" "" "$(old_images pc1)"
 }
 
 # A new master with other sectors: the disk and the targets-file change with it.
@@ -409,7 +409,7 @@ test_reset_without_tgtd_changes_the_images() {
 	end_tgtd
 	expect 0 glue reset pc1
 	said '^tgt-glue: no tgtd runs: the images alone are reset$'
-	equal "put aside" 1 "$(aside pc1 | wc -l)"
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
 	start_tgtd
 	expect 0 glue apply
 	is_fresh pc1
@@ -440,8 +440,8 @@ test_interrupted_reset_is_completed_by_the_next() {
 			expect 0 glue reset pc1
 			is_fresh pc1
 			everything | sort | diff "$scratch/wanted" -
-			equal "put aside after $call $n" 1 "$(aside pc1 | wc -l)"
-			cp "$scratch/store/clients/$(aside pc1)" \
+			equal "old images after $call $n" 1 "$(old_images pc1 | wc -l)"
+			cp "$scratch/store/clients/$(old_images pc1)" \
 				"$scratch/store/clients/old$call$n.vhdx"
 			wait_until 5 has \
 				"$scratch/mnt/clients/old$call$n.vhdx.raw" \

@@ -208,7 +208,7 @@ test_watch_runs_the_command_when_min_free_is_crossed() {
 	rm "$scratch/store/filler"
 	wait_until 30 grep -Eq "^a b ok $scratch/store [0-9]+ 31457280\$" \
 		"$scratch/told"
-	equal "told" 2 "$(wc -l <"$scratch/told")"
+	equal "runs of the command" 2 "$(wc -l <"$scratch/told")"
 	equal "low" 1 "$(times "^tgt-glue: warning: $scratch/store: .* free, expected at least 30.0M")"
 	equal "enough" 1 "$(times "^tgt-glue: $scratch/store: .* free, which is enough again")"
 }

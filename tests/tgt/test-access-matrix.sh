@@ -37,20 +37,20 @@ move_to() {
 	at=$1
 }
 
-doors() {
+all_clients() {
 	local address name chap
 
 	for address in none right wrong; do
 		for name in none one; do
 			for chap in none way mutual; do
-				door "$address-$name-$chap"
+				client_section "$address-$name-$chap"
 			done
 		done
 	done
 }
 
-# door CLIENT: prints that client's section of fleet.conf.
-door() {
+# client_section CLIENT: prints that client's section of fleet.conf.
+client_section() {
 	local address name chap
 
 	IFS=- read -r address name chap <<<"$1"
@@ -67,8 +67,8 @@ mutual-secret = serversecret12"
 	[ "$1" != none-none-none ] || echo "open = yes"
 }
 
-# let_in DOOR NAME KEY: succeeds if this login must be admitted.
-let_in() {
+# must_admit CLIENT NAME KEY: succeeds if this login must be admitted.
+must_admit() {
 	local address name chap
 
 	IFS=- read -r address name chap <<<"$1"
@@ -84,7 +84,7 @@ let_in() {
 	esac
 }
 
-# credentials DOOR KEY: the credentials of the initiator: none, the right
+# credentials CLIENT KEY: the credentials of the initiator: none, the right
 # secret, a wrong one, another client's; with the right and a wrong secret of
 # the server.
 credentials() {
@@ -95,7 +95,7 @@ credentials() {
 	esac
 }
 
-knock() {
+login_as() {
 	local url
 
 	url=$(url "$1" "$(credentials "$1" "$3")")
@@ -107,22 +107,22 @@ knock() {
 }
 
 # Tries every combination and counts the logins that were admitted.
-knock_at_all_doors() {
-	local door name key why n=0 in=0
+try_every_login() {
+	local client name key why n=0 in=0
 
 	for at in 127.0.0.1 127.0.0.3; do
 		move_to $at
-		for door in $(doors | sed -n 's/^.client \(.*\).$/\1/p'); do
+		for client in $(all_clients | sed -n 's/^.client \(.*\).$/\1/p'); do
 			for name in $one iqn.2026-01.lan:two; do
 				for key in none right wrong other mutual impostor; do
-					[ "$door-$key" != right-one-way-other ] || continue
+					[ "$client-$key" != right-one-way-other ] || continue
 					n=$((n + 1))
-					if why=$(knock $door $name $key); then
+					if why=$(login_as $client $name $key); then
 						in=$((in + 1))
-						let_in $door $name $key ||
-							echo "$door expected refused, found admitted: $name at $at with $key"
-					elif let_in $door $name $key; then
-						echo "$door expected admitted, found refused: $name at $at with $key: $why"
+						must_admit $client $name $key ||
+							echo "$client: expected refused, found admitted: $name at $at with $key"
+					elif must_admit $client $name $key; then
+						echo "$client: expected admitted, found refused: $name at $at with $key: $why"
 					fi
 				done
 			done
@@ -135,32 +135,32 @@ knock_at_all_doors() {
 		fail "expected more than 80 admitted logins, found $in"
 }
 
-start_doors() {
+start_all_clients() {
 	requires_initiator
 	requires unshare nsenter ip
 	make_store
 	mount_store "$scratch/store" "$scratch/mnt"
 	own_network
 	start_tgtd
-	doors | write_fleet
+	all_clients | write_fleet
 	sed -i '/^address = 127.0.0.1$/{x;s/^/x/;/^x$/{x;d};x}' "$scratch/fleet.conf"
 }
 
 test_apply_admits_exactly_the_configured_initiators() {
-	start_doors
+	start_all_clients
 	expect 0 glue apply
-	knock_at_all_doors
+	try_every_login
 }
 
 # tgt-admin makes the targets when the server starts.
 test_tgt_admin_admits_exactly_the_configured_initiators() {
-	start_doors
+	start_all_clients
 	glue apply >/dev/null
 	kill_tgtd
 	start_tgtd
 	glue generate >"$scratch/generated.conf"
 	tgt-admin -C "$port" -c "$scratch/generated.conf" --execute
-	knock_at_all_doors
+	try_every_login
 }
 
 run_tests
