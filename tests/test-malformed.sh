@@ -88,7 +88,7 @@ test_vhdx_checklist() {
 	locator text: test-vhdx-bad: parent locator: embedded NUL; parent locator: no UTF-16
 	locator keys: test-vhdx-bad: parent locator: key twice; parent locator: no linkage; parent locator: linkage no guid
 	linkage mismatch: test-chain-bad: parent with another identity is refused
-	parent cycle: test-chain-bad: a cycle is refused; image that is its own parent is refused
+	parent cycle: test-chain-bad: cycle of parents is refused; image that is its own parent is refused
 	parent of another size: test-chain-parents: parent of another disk size is accepted
 	parent of another sector size: test-chain-bad: parent with another sector size is refused
 	interrupted conversion: test-vhdx-bad: an interrupted conversion
@@ -109,13 +109,13 @@ test_vhd_checklist() {
 	fixed disk larger than the file: test-vhd-bad: fixed image larger than its file is refused
 	header cookie and checksum: test-vhd-bad: bad header is refused
 	block size, entries, table offset: test-vhd-bad: each bad field of the header is refused
-	entries as many as 32 bits can say: test-bounds-vhd: a vhd of more entries than there can be
+	entries as many as 32 bits can say: test-bounds-vhd: vhd with too many entries is refused within limits
 	entry at header, table, footer, past the end: test-vhd-bad: each bad table entry fails when it is used
 	entries at each other: test-vhd-bad: image with overlapping blocks is not written
 	locator length, space and offset: test-vhd-bad: each bad locator is refused; locator longer than its space is refused
 	parent identity: test-chain-bad: parent with another identity is refused
 	parent of another size: test-chain-parents: parent of another disk size is accepted
-	parent cycle: test-chain-bad: a cycle is refused
+	parent cycle: test-chain-bad: cycle of parents is refused
 	parent itself: test-vhd-bad: raw parent and own id as parent are refused
 	batmap: test-vhd-bad: batmap beyond the file is refused
 	EOF

@@ -24,8 +24,9 @@ static uint64_t cpu_ms(void)
 
 static uint64_t begun;
 
-/* How much slower than the machine that the limits were read off another one
- * may be, however busy: what is quadratic takes thousands of times as long. */
+/* The factor by which a slow or busy machine may exceed the times that were
+ * measured when the limits were set; a quadratic algorithm exceeds them a
+ * thousandfold. */
 enum { SLOWER = 20 };
 
 void bounds_begin(void)

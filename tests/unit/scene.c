@@ -303,7 +303,7 @@ bool act_settles(struct act *act)
 {
 	int asleep = 0;
 
-	/* One sample may catch a short sleep that is no lock. */
+	/* One sample may be a short sleep that is not on a lock. */
 	while (!act->done && asleep < 4) {
 		asleep = thread_state(act->tid) == 'S' ? asleep + 1 : 0;
 		wait_a_little();

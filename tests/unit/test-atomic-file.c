@@ -134,7 +134,7 @@ static void write_syncs_the_file_and_its_directory(void **state)
 	assert_int_equal(n_dir_syncs, 1);
 }
 
-static void write_removes_a_temporary_file_that_was_left(void **state)
+static void write_removes_an_old_temporary_file(void **state)
 {
 	const char *path = scratch_path(state, "text");
 
@@ -144,7 +144,7 @@ static void write_removes_a_temporary_file_that_was_left(void **state)
 	assert_int_equal(count_entries(*state), 1);
 }
 
-static void write_that_fails_leaves_the_old_file(void **state)
+static void failed_write_keeps_the_old_file(void **state)
 {
 	const char *path = scratch_path(state, "text");
 
@@ -186,8 +186,8 @@ int main(void)
 		TEST(name_may_have_maximum_length),
 		TEST(write_creates_and_replaces_a_file),
 		TEST(write_syncs_the_file_and_its_directory),
-		TEST(write_removes_a_temporary_file_that_was_left),
-		TEST(write_that_fails_leaves_the_old_file),
+		TEST(write_removes_an_old_temporary_file),
+		TEST(failed_write_keeps_the_old_file),
 	};
 
 	return cmocka_run_group_tests(file, NULL, NULL);

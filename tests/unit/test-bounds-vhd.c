@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the largest and the most hostile VHD files cost. */
+/* Memory and time that the largest and the most hostile VHD files cost. */
 #include "config.h"
 
 #include "unit/bounds.h"
@@ -13,7 +13,7 @@
 
 static struct {
 	uint64_t n;
-	uint32_t first, step; /* sectors; step 0: all in one place */
+	uint32_t first, step; /* sectors; step 0: all at the same offset */
 	unsigned swap;
 	bool unused;
 } vhd;
@@ -72,7 +72,7 @@ static void make_vhd(uint64_t n, uint32_t block_size, uint32_t step,
 	sparse_poke(&bounds_file, footer, sizeof footer, round_up(end, 4096));
 }
 
-static void a_vhd_of_more_entries_than_there_can_be(void **state)
+static void vhd_with_too_many_entries_is_refused_within_limits(void **state)
 {
 	struct image *img;
 	struct io *io;
@@ -87,7 +87,7 @@ static void a_vhd_of_more_entries_than_there_can_be(void **state)
 	io_close(io);
 }
 
-static void the_largest_empty_vhd(void **state)
+static void largest_empty_vhd_stays_within_limits(void **state)
 {
 	struct extent e;
 	struct image *img;
@@ -106,8 +106,9 @@ static void the_largest_empty_vhd(void **state)
 	bounds_check(3000);
 }
 
-/* Nobody waits long for one answer, for a lock is held meanwhile. */
-static void one_answer_of_a_vhd_of_the_smallest_blocks(void **state)
+/* One call is short, because a lock is held during it. */
+static void
+one_map_call_with_the_smallest_blocks_stays_within_limits(void **state)
 {
 	struct extent e;
 	struct image *img;
@@ -121,11 +122,11 @@ static void one_answer_of_a_vhd_of_the_smallest_blocks(void **state)
 	assert_ok(image_close(img));
 }
 
-static void a_vhd_of_full_table(uint32_t step, unsigned swap)
+static void full_table_stays_within_limits(uint32_t step, unsigned swap)
 {
 	struct image *img;
 
-	/* Blocks of 4 KiB, with their bitmaps 9 sectors. */
+	/* A block of 4 KiB with its bitmap takes 9 sectors. */
 	make_vhd(UINT64_C(1) << 24, KIB(4), step, swap, false);
 	bounds_begin();
 	img = bounds_open(false);
@@ -137,42 +138,45 @@ static void a_vhd_of_full_table(uint32_t step, unsigned swap)
 	bounds_write_last(6000);
 }
 
-static void a_full_vhd(void **state)
+static void full_vhd_stays_within_limits(void **state)
 {
 	(void)state;
-	a_vhd_of_full_table(9, 0);
+	full_table_stays_within_limits(9, 0);
 	bounds_check(10000);
 }
 
-static void a_full_vhd_in_disorder(void **state)
+static void full_vhd_in_random_order_stays_within_limits(void **state)
 {
 	(void)state;
-	a_vhd_of_full_table(9, 1);
+	full_table_stays_within_limits(9, 1);
 }
 
-static void a_full_vhd_with_gaps(void **state)
+static void full_vhd_with_gaps_stays_within_limits(void **state)
 {
 	(void)state;
-	a_vhd_of_full_table(18, 0);
+	full_table_stays_within_limits(18, 0);
 }
 
-static void every_block_of_a_vhd_in_one_place(void **state)
+static void vhd_with_all_blocks_at_one_offset_stays_within_limits(void **state)
 {
 	(void)state;
-	a_vhd_of_full_table(0, 0);
+	full_table_stays_within_limits(0, 0);
 	bounds_check(20000);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_vhd_of_more_entries_than_there_can_be),
-		cmocka_unit_test(the_largest_empty_vhd),
-		cmocka_unit_test(one_answer_of_a_vhd_of_the_smallest_blocks),
-		cmocka_unit_test(a_full_vhd),
-		cmocka_unit_test(a_full_vhd_in_disorder),
-		cmocka_unit_test(a_full_vhd_with_gaps),
-		cmocka_unit_test(every_block_of_a_vhd_in_one_place),
+		cmocka_unit_test(
+			vhd_with_too_many_entries_is_refused_within_limits),
+		cmocka_unit_test(largest_empty_vhd_stays_within_limits),
+		cmocka_unit_test(
+			one_map_call_with_the_smallest_blocks_stays_within_limits),
+		cmocka_unit_test(full_vhd_stays_within_limits),
+		cmocka_unit_test(full_vhd_in_random_order_stays_within_limits),
+		cmocka_unit_test(full_vhd_with_gaps_stays_within_limits),
+		cmocka_unit_test(
+			vhd_with_all_blocks_at_one_offset_stays_within_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

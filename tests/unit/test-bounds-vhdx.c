@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the largest and the most hostile VHDX files cost. */
+/* Memory and time that the largest and the most hostile VHDX files cost. */
 #include "config.h"
 
 #include "unit/bounds.h"
@@ -18,7 +18,7 @@ enum { LOG_OFF = 1 << 20, META_OFF = 2 << 20, BAT_OFF = 3 << 20 };
 static struct {
 	uint64_t ratio, n_blocks, first; /* where blocks begin in the file */
 	uint64_t step;                   /* from block to block */
-	unsigned swap; /* blocks in another order than the table's */
+	unsigned swap;                   /* a permutation of the blocks */
 	unsigned state;
 } bat;
 
@@ -70,7 +70,7 @@ static void make_vhdx(enum image_type type, uint64_t size)
 		assert_ok(image_close(parent));
 }
 
-/* A table in which all blocks but the last have their place. */
+/* A table in which all blocks but the last are allocated. */
 static void make_full_vhdx(enum image_type type, uint64_t size, uint64_t step,
 			   unsigned swap)
 {
@@ -91,7 +91,7 @@ static void make_full_vhdx(enum image_type type, uint64_t size, uint64_t step,
 	sparse_resize(&bounds_file, bat.first + n * VHDX_MIB + n * step);
 }
 
-static void the_largest_empty_vhdx(void **state)
+static void largest_empty_vhdx_stays_within_limits(void **state)
 {
 	struct image *img;
 
@@ -111,7 +111,7 @@ static void the_largest_empty_vhdx(void **state)
 	bounds_check(3000);
 }
 
-static void the_largest_full_vhdx(void **state)
+static void largest_full_vhdx_stays_within_limits(void **state)
 {
 	struct image *img;
 
@@ -120,7 +120,7 @@ static void the_largest_full_vhdx(void **state)
 	bounds_begin();
 	img = bounds_open(false);
 	bounds_map_some(img);
-	/* The table is read once: is the file truncated? */
+	/* The open reads the table once, to detect a truncated file. */
 	bounds_within("open", MEMORY_OPEN, 3000);
 	bounds_map_much(img, img->size);
 	bounds_within("map of all", MEMORY_PAGES, 9000);
@@ -129,9 +129,8 @@ static void the_largest_full_vhdx(void **state)
 	bounds_check(6000);
 }
 
-/* No two blocks that follow each other in the table do so in the bounds_file.
- */
-static void a_full_vhdx_in_disorder(void **state)
+/* Blocks that are neighbours in the table are never neighbours in the file. */
+static void full_vhdx_in_random_order_stays_within_limits(void **state)
 {
 	(void)state;
 	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, VHDX_MIB, 1);
@@ -139,8 +138,8 @@ static void a_full_vhdx_in_disorder(void **state)
 	bounds_check(6000);
 }
 
-/* As many holes as blocks. */
-static void a_full_vhdx_with_gaps(void **state)
+/* Between all blocks is a hole. */
+static void full_vhdx_with_gaps_stays_within_limits(void **state)
 {
 	(void)state;
 	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, 2 * VHDX_MIB, 0);
@@ -148,7 +147,7 @@ static void a_full_vhdx_with_gaps(void **state)
 	bounds_check(6000);
 }
 
-static void every_block_of_a_vhdx_in_one_place(void **state)
+static void vhdx_with_all_blocks_at_one_offset_stays_within_limits(void **state)
 {
 	(void)state;
 	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, 0, 0);
@@ -157,8 +156,8 @@ static void every_block_of_a_vhdx_in_one_place(void **state)
 	bounds_check(20000);
 }
 
-/* 64 MiB of sector bitmaps are looked at, of 16 GiB. */
-static void a_vhdx_child_with_all_its_bitmaps(void **state)
+/* Reads 64 MiB of sector bitmaps, of 16 GiB. */
+static void vhdx_child_with_all_bitmaps_stays_within_limits(void **state)
 {
 	struct image *img;
 
@@ -179,7 +178,7 @@ static void a_vhdx_child_with_all_its_bitmaps(void **state)
 static const uint8_t log_guid[16] = { 1, 2, 3 };
 #define FAR_LOG GIB(4)
 
-/* The headers say that a log of len is at 4 GiB. */
+/* Sets a log of len bytes at 4 GiB in the headers. */
 static void set_log(uint32_t len)
 {
 	make_vhdx(IMAGE_DYNAMIC, GIB(1));
@@ -225,7 +224,7 @@ static void log_opens(int code, uint64_t ms)
 		io_close(io);
 }
 
-static void an_entry_as_large_as_the_largest_log(void **state)
+static void entry_as_large_as_the_largest_log_stays_within_limits(void **state)
 {
 	uint8_t h[VHDX_ENTRY_HEADER_SIZE] = { 0 };
 
@@ -236,7 +235,7 @@ static void an_entry_as_large_as_the_largest_log(void **state)
 	log_opens(-EBADMSG, 10000);
 }
 
-static void an_entry_that_claims_as_many_descriptors_as_fit(void **state)
+static void entry_with_the_most_descriptors_stays_within_limits(void **state)
 {
 	uint8_t h[VHDX_ENTRY_HEADER_SIZE] = { 0 };
 
@@ -266,7 +265,7 @@ static void put_desc(uint8_t *d, uint64_t i, uint64_t sequence)
 		put_le64(d + VHDX_DESC_ZERO_LENGTH, VHDX_PAGE);
 }
 
-/* Descriptors are 32 bytes each, two of them the header's place. */
+/* A descriptor has 32 bytes; the header takes the space of two. */
 static void desc_page(uint8_t *page, uint64_t number, uint64_t sequence,
 		      uint64_t n_desc)
 {
@@ -323,16 +322,16 @@ static void make_log_of_zeros(uint32_t n)
 	sum_log(1, DATA_PAGES, zero_pages);
 }
 
-static void a_log_of_many_zeros_behind_data(void **state)
+static void log_of_many_zeros_after_data_stays_within_limits(void **state)
 {
 	(void)state;
 	make_log_of_zeros(1 << 14);
 	log_opens(0, 1500);
 }
 
-/* An entry that is too much to take must not be overlooked, for then the image
- * would open as it was before. */
-static void a_log_of_a_million_zeros_behind_data(void **state)
+/* An entry with too many descriptors is an error; if it was ignored the image
+ * would open with its content before the log. */
+static void log_of_a_million_zeros_after_data_is_refused(void **state)
 {
 	(void)state;
 	make_log_of_zeros(1 << 20);
@@ -342,17 +341,21 @@ static void a_log_of_a_million_zeros_behind_data(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_largest_empty_vhdx),
-		cmocka_unit_test(the_largest_full_vhdx),
-		cmocka_unit_test(a_full_vhdx_in_disorder),
-		cmocka_unit_test(a_full_vhdx_with_gaps),
-		cmocka_unit_test(every_block_of_a_vhdx_in_one_place),
-		cmocka_unit_test(a_vhdx_child_with_all_its_bitmaps),
-		cmocka_unit_test(an_entry_as_large_as_the_largest_log),
+		cmocka_unit_test(largest_empty_vhdx_stays_within_limits),
+		cmocka_unit_test(largest_full_vhdx_stays_within_limits),
+		cmocka_unit_test(full_vhdx_in_random_order_stays_within_limits),
+		cmocka_unit_test(full_vhdx_with_gaps_stays_within_limits),
 		cmocka_unit_test(
-			an_entry_that_claims_as_many_descriptors_as_fit),
-		cmocka_unit_test(a_log_of_many_zeros_behind_data),
-		cmocka_unit_test(a_log_of_a_million_zeros_behind_data),
+			vhdx_with_all_blocks_at_one_offset_stays_within_limits),
+		cmocka_unit_test(
+			vhdx_child_with_all_bitmaps_stays_within_limits),
+		cmocka_unit_test(
+			entry_as_large_as_the_largest_log_stays_within_limits),
+		cmocka_unit_test(
+			entry_with_the_most_descriptors_stays_within_limits),
+		cmocka_unit_test(
+			log_of_many_zeros_after_data_stays_within_limits),
+		cmocka_unit_test(log_of_a_million_zeros_after_data_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

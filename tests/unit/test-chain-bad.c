@@ -14,7 +14,7 @@
 #include "format/vhd-internal.h"
 #include "format/vhdx-layout.h"
 
-/* Where mem_chain_make's VHDX files have the metadata's items. */
+/* The offset of the metadata's items in VHDX files of mem_chain_make. */
 #define META_ITEMS (2 * M + VHDX_META_TABLE_SIZE)
 enum { ITEM_SIZE = 8, ITEM_LSS = 16, ITEM_LOCATOR = 48 };
 
@@ -111,7 +111,7 @@ static void parent_with_another_sector_size_is_refused(void **state)
 	mem_chain_fini(&f);
 }
 
-static void a_cycle_is_refused(void **state)
+static void cycle_of_parents_is_refused(void **state)
 {
 	(void)state;
 	FOR_EACH_FORMAT(format)
@@ -179,7 +179,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parent_with_another_identity_is_refused),
 		cmocka_unit_test(parent_with_another_sector_size_is_refused),
-		cmocka_unit_test(a_cycle_is_refused),
+		cmocka_unit_test(cycle_of_parents_is_refused),
 		cmocka_unit_test(image_that_is_its_own_parent_is_refused),
 		cmocka_unit_test(error_of_a_malformed_parent_names_the_parent),
 	};

@@ -231,7 +231,7 @@ static void change_footers(const char *path, size_t at, const void *bytes,
 	assert_int_equal(fclose(f), 0);
 }
 
-static void a_cycle_is_refused(void **state)
+static void cycle_of_parents_is_refused(void **state)
 {
 	struct store store;
 	uint8_t wanted[16];
@@ -371,7 +371,7 @@ int main(void)
 		TEST(parent_outside_the_store_is_refused),
 		TEST(symbolic_link_out_of_the_store_is_refused),
 		TEST(other_root_directories_are_searched_by_base_name),
-		TEST(a_cycle_is_refused),
+		TEST(cycle_of_parents_is_refused),
 		TEST(parent_of_another_disk_size_is_accepted),
 		TEST(range_beyond_a_parents_end_reads_as_zeros),
 		TEST(children_share_one_open_parent),

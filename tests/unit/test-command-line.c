@@ -89,7 +89,7 @@ static void assert_usage_error(const char *command_line)
 	assert_int_equal(call.status, CLI_USAGE);
 }
 
-static void options_and_operands_in_any_order(void **state)
+static void options_and_operands_are_accepted_in_any_order(void **state)
 {
 	static const char *const lines[] = {
 		"program copy --quick --size 4 --config=f a b",
@@ -142,7 +142,7 @@ static void variant_option_replaces_the_operands(void **state)
 	assert_usage_error("program copy a");
 }
 
-static void wrong_command_lines(void **state)
+static void wrong_command_line_is_a_usage_error(void **state)
 {
 	static const char *const lines[] = {
 		"program",
@@ -168,11 +168,12 @@ static void wrong_command_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(options_and_operands_in_any_order),
+		cmocka_unit_test(
+			options_and_operands_are_accepted_in_any_order),
 		cmocka_unit_test(words_after_two_dashes_are_operands),
 		cmocka_unit_test(repeatable_option_keeps_all_values),
 		cmocka_unit_test(variant_option_replaces_the_operands),
-		cmocka_unit_test(wrong_command_lines),
+		cmocka_unit_test(wrong_command_line_is_a_usage_error),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

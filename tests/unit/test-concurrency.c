@@ -37,7 +37,7 @@ static bool allocate_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void two_writers_allocate_one_block(void **state)
+static void one_block_is_allocated_once_by_two_writers(void **state)
 {
 	play(state, PAUSE_CHANGE, allocate_once);
 }
@@ -49,7 +49,7 @@ static bool first_write_once(struct scene *s, struct pause_point *stop)
 	return allocate_once(s, stop);
 }
 
-static void two_writers_do_the_first_write_after_an_open(void **state)
+static void first_writes_after_an_open_keep_both_data(void **state)
 {
 	play(state, PAUSE_CHANGE, first_write_once);
 }
@@ -82,7 +82,7 @@ static bool read_once(struct scene *s, struct pause_point *stop)
 				 or_below(s, "A"));
 }
 
-static void reads_during_an_allocation(void **state)
+static void read_during_an_allocation_returns_old_or_new_data(void **state)
 {
 	play(state, PAUSE_CHANGE, read_once);
 }
@@ -95,7 +95,7 @@ static bool read_stored_once(struct scene *s, struct pause_point *stop)
 	return read_during_write(s, stop, off, "O", "OA");
 }
 
-static void reads_during_a_write_in_place(void **state)
+static void read_during_a_write_in_place_returns_old_or_new_data(void **state)
 {
 	play(state, PAUSE_CHANGE, read_stored_once);
 }
@@ -131,7 +131,7 @@ static bool write_in_flush_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void writes_during_a_flush(void **state)
+static void writes_during_a_flush_are_durable_after_the_next(void **state)
 {
 	play(state, PAUSE_CHANGE, write_in_flush_once);
 }
@@ -167,7 +167,7 @@ static bool flush_in_write_once(struct scene *s, struct pause_point *stop)
 	return flush_in_write(s, stop, off, off + 2 * RUN);
 }
 
-static void flush_during_a_write(void **state)
+static void flush_during_a_write_keeps_ended_writes(void **state)
 {
 	play(state, PAUSE_CHANGE, flush_in_write_once);
 }
@@ -179,7 +179,7 @@ static bool flush_in_allocation_once(struct scene *s, struct pause_point *stop)
 	return flush_in_write(s, stop, off, scene_next_empty(s));
 }
 
-static void flush_during_an_allocation(void **state)
+static void flush_during_an_allocation_keeps_ended_writes(void **state)
 {
 	play(state, PAUSE_CHANGE, flush_in_allocation_once);
 }
@@ -247,7 +247,7 @@ static bool copyup_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void copyup_during_another_write(void **state)
+static void copyup_keeps_the_data_of_a_concurrent_write(void **state)
 {
 	play(state, PAUSE_CHANGE, copyup_once);
 }
@@ -312,7 +312,7 @@ static bool punch_in_flush_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void punch_during_a_flush(void **state)
+static void punch_during_a_flush_frees_the_block_once(void **state)
 {
 	play(state, PAUSE_CHANGE, punch_in_flush_once);
 }
@@ -338,7 +338,7 @@ static bool zero_during_write_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void zeroing_during_a_write(void **state)
+static void zeroing_during_a_write_gives_one_of_both_results(void **state)
 {
 	play(state, PAUSE_CHANGE, zero_during_write_once);
 }
@@ -365,7 +365,7 @@ static bool write_during_zero_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void write_during_zeroing(void **state)
+static void write_during_zeroing_gives_one_of_both_results(void **state)
 {
 	play(state, PAUSE_CHANGE, write_during_zero_once);
 }
@@ -396,7 +396,7 @@ static bool write_in_punch_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void write_during_a_punch_of_its_range(void **state)
+static void write_during_a_punch_gives_one_of_both_results(void **state)
 {
 	/* Not play(), which expects an operation on the file: freeing a VHD's
 	 * block changes memory only. */
@@ -422,7 +422,7 @@ static bool one_sector_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void two_writers_of_one_sector(void **state)
+static void two_writers_of_one_sector_keep_both_parts(void **state)
 {
 	play(state, PAUSE_CHANGE | PAUSE_READ, one_sector_once);
 }
@@ -455,7 +455,7 @@ static bool whole_and_part_once(struct scene *s, struct pause_point *stop)
 	return reached;
 }
 
-static void writes_of_a_sector_and_a_part_of_it(void **state)
+static void whole_and_partial_write_of_a_sector_keep_no_old_data(void **state)
 {
 	play(state, PAUSE_CHANGE | PAUSE_READ, whole_and_part_once);
 }
@@ -555,22 +555,22 @@ static void close_after_a_flush_loses_nothing_before_it(void **state)
 }
 
 static const struct script scripts[] = {
-	SCRIPT(two_writers_allocate_one_block),
-	SCRIPT(two_writers_do_the_first_write_after_an_open),
-	SCRIPT(reads_during_an_allocation),
-	SCRIPT(reads_during_a_write_in_place),
-	SCRIPT(copyup_during_another_write),
-	SCRIPT(writes_during_a_flush),
-	SCRIPT(flush_during_a_write),
-	SCRIPT(flush_during_an_allocation),
+	SCRIPT(one_block_is_allocated_once_by_two_writers),
+	SCRIPT(first_writes_after_an_open_keep_both_data),
+	SCRIPT(read_during_an_allocation_returns_old_or_new_data),
+	SCRIPT(read_during_a_write_in_place_returns_old_or_new_data),
+	SCRIPT(copyup_keeps_the_data_of_a_concurrent_write),
+	SCRIPT(writes_during_a_flush_are_durable_after_the_next),
+	SCRIPT(flush_during_a_write_keeps_ended_writes),
+	SCRIPT(flush_during_an_allocation_keeps_ended_writes),
 	SCRIPT(first_writes_to_one_block_run_in_parallel),
 	SCRIPT(freed_space_is_not_reused_before_its_flush),
-	SCRIPT(punch_during_a_flush),
-	SCRIPT(zeroing_during_a_write),
-	SCRIPT(write_during_zeroing),
-	SCRIPT(write_during_a_punch_of_its_range),
-	SCRIPT(two_writers_of_one_sector),
-	SCRIPT(writes_of_a_sector_and_a_part_of_it),
+	SCRIPT(punch_during_a_flush_frees_the_block_once),
+	SCRIPT(zeroing_during_a_write_gives_one_of_both_results),
+	SCRIPT(write_during_zeroing_gives_one_of_both_results),
+	SCRIPT(write_during_a_punch_gives_one_of_both_results),
+	SCRIPT(two_writers_of_one_sector_keep_both_parts),
+	SCRIPT(whole_and_partial_write_of_a_sector_keep_no_old_data),
 	SCRIPT(concurrent_flushes_share_a_sync),
 	SCRIPT(failed_flush_fails_all_waiting_flushes),
 	SCRIPT(close_after_a_flush_loses_nothing_before_it),

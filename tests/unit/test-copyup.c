@@ -33,7 +33,7 @@ static void disk_setup(struct disk *d, const char *dir, const char *e,
 	assert_ok(chain_read(d->chain, d->model.bytes, 0, d->model.size));
 }
 
-/* The disk equals the model, whatever was copied up. */
+/* The disk equals the model after any copy-up. */
 static void disk_teardown(struct disk *d)
 {
 	model_compare(&d->model, d->chain);
@@ -118,7 +118,8 @@ static void copyup_stops_after_two_unsynced_writes(void **state)
 		disk_write(&d, 0, SECTOR);
 		disk_write(&d, 2 * M, SECTOR);
 		assert_not_stored(&d, 2 * M + SECTOR, UNIT);
-		/* A flush without a write before it does not count. */
+		/* A flush without a write before it has no effect on
+		 * copy-up. */
 		assert_ok(chain_flush(d.chain));
 		assert_ok(chain_flush(d.chain));
 		disk_write(&d, 3 * M, SECTOR);

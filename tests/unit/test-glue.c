@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt-glue's parts that need no tgtd. */
+/* Parts of tgt-glue that need no tgtd. */
 #define _GNU_SOURCE
 #include "unit/unit.h"
 
@@ -39,7 +39,7 @@ static void tids_are_in_range_and_spread(void **state)
 	qsort(tids, N, sizeof *tids, by_number);
 	for (int i = 1; i < N; i++)
 		same += tids[i] == tids[i - 1];
-	/* Chance makes 0.03 of them; a hash that is none makes many. */
+	/* Chance makes 0.03 of them; a weak hash makes many. */
 	assert_in_range(same, 0, 1);
 }
 
@@ -101,7 +101,7 @@ static void next_stamp_is_greater_than_all(void **state)
 	}
 }
 
-static void shards_share_evenly(void **state)
+static void clients_are_spread_evenly_over_shards(void **state)
 {
 	enum { CLIENTS = 4096 };
 	char iqn[64];
@@ -123,7 +123,7 @@ static void shards_share_evenly(void **state)
 	}
 }
 
-static void one_more_shard_takes_and_moves_nothing_else(void **state)
+static void new_shard_migrates_only_the_clients_it_takes(void **state)
 {
 	char iqn[64];
 
@@ -139,8 +139,8 @@ static void one_more_shard_takes_and_moves_nothing_else(void **state)
 		}
 }
 
-/* Another version must not move the clients of a running fleet. */
-static void shards_never_change(void **state)
+/* A new version must not migrate the clients of a running fleet. */
+static void shard_of_a_client_is_the_same_in_all_releases(void **state)
 {
 	static const struct {
 		const char *iqn;
@@ -187,7 +187,7 @@ static void portals_have_a_port_and_brackets(void **state)
 	}
 }
 
-static void traffic_is_of_the_disk_and_its_session(void **state)
+static void traffic_is_read_for_the_disk_and_its_session(void **state)
 {
 	char text[] =
 		"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) wr_done(bytes,cmds) errs\n"
@@ -218,7 +218,7 @@ static void traffic_is_of_the_disk_and_its_session(void **state)
 	arena_fini(&arena);
 }
 
-static void addresses_are_as_tgtd_matches_them(void **state)
+static void addresses_have_the_form_that_tgtd_compares(void **state)
 {
 	static const struct {
 		const char *given, *wanted;
@@ -241,7 +241,7 @@ static void addresses_are_as_tgtd_matches_them(void **state)
 	}
 }
 
-static void what_is_no_address_is_refused(void **state)
+static void invalid_address_is_refused(void **state)
 {
 	static const char *const bad[] = {
 		"",
@@ -265,12 +265,12 @@ static void what_is_no_address_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		if (!value_address(bad[i])) {
-			print_error("'%s' was taken for an address\n", bad[i]);
+			print_error("expected '%s' to be refused\n", bad[i]);
 			assert_true(false);
 		}
 }
 
-/* Takes the check what is good, and nothing with one of these characters? */
+/* Does the check accept good, and refuse it with each of these characters? */
 static void check_without(value_check *check, const char *good, const char *bad)
 {
 	char text[64];
@@ -279,14 +279,14 @@ static void check_without(value_check *check, const char *good, const char *bad)
 	for (; *bad; bad++) {
 		snprintf(text, sizeof text, "%s%cx", good, *bad);
 		if (!check(text)) {
-			print_error("'%s' was taken\n", text);
+			print_error("expected '%s' to be refused\n", text);
 			assert_true(false);
 		}
 	}
 }
 
-/* What would mean something to a shell, to tgt-admin or to tgtd. */
-static void nothing_that_needs_quoting_is_taken(void **state)
+/* Characters with a meaning to a shell, to tgt-admin or to tgtd. */
+static void values_that_need_quoting_are_refused(void **state)
 {
 	static const char bad[] = " \t\"'$`\\#,;<>&|*?!()[]{}~^%=\n";
 
@@ -349,7 +349,7 @@ static const char answer[] = "Target 5: iqn.2026-01.lan:a\n"
 			     "Target 7: iqn.2026-01.lan:b\n"
 			     "    LUN information:\n";
 
-static void tgtds_answer_is_understood(void **state)
+static void state_is_read_from_tgtds_answer(void **state)
 {
 	struct tgtd_state live = { 0 };
 	char *text = strdup(answer);
@@ -374,8 +374,8 @@ static void tgtds_answer_is_understood(void **state)
 	free(text);
 }
 
-/* What an initiator may call itself, so that tgtd's answer about target 5 gets
- * lines of its making: behind its first line, and after a line break. */
+/* Forged initiator names: tgtd's answer about target 5 gets forged lines,
+ * behind its first line, and after a line break. */
 static const char *const forgeries[] = {
 	"x\ny",
 	"x\n y",
@@ -391,7 +391,7 @@ static const char *const forgeries[] = {
 	"x\nSession: 3\n    Connection: 1\n        Initiator: x",
 };
 
-/* The answer, with what the first initiator of target 5 calls itself. */
+/* Parses the answer with this name of target 5's first initiator. */
 static int parse_with_name(struct tgtd_state *live, const char *name)
 {
 	const char *at = strstr(answer, "me alias");
@@ -421,8 +421,8 @@ static void forged_lines_of_an_answer_are_refused(void **state)
 	}
 }
 
-/* For tgtd_state_read to ask about: tgtd knows no target 9. */
-static void forged_target_is_one_more(void **state)
+/* A target for tgtd_state_read to ask about: tgtd knows no target 9. */
+static void forged_target_is_an_unknown_target(void **state)
 {
 	struct tgtd_state live = { 0 };
 
@@ -442,7 +442,7 @@ static const char block[] = "<target iqn.x:a>\n"
 			    "\toutgoinguser you secretsecret2\n"
 			    "</target>\n";
 
-static void what_was_applied_is_known(void **state)
+static void last_applied_state_is_read_back(void **state)
 {
 	struct last_applied a = { 0 };
 
@@ -455,7 +455,7 @@ static void what_was_applied_is_known(void **state)
 	assert_false(last_applied_has_secret(&a, "e", "secretsecret1"));
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret"));
 	assert_true(last_applied_same_disk(&a, "iqn.x:a", block));
-	/* Who is admitted does not concern the disk; the cache does. */
+	/* Access rules do not change the disk; the cache does. */
 	assert_true(
 		last_applied_same_disk(&a, "iqn.x:a",
 				       "<target iqn.x:a>\n\twrite-cache on\n"
@@ -468,7 +468,7 @@ static void what_was_applied_is_known(void **state)
 	last_applied_fini(&a);
 }
 
-static void users_of_what_is_forgotten_stay_ours(void **state)
+static void account_of_a_forgotten_target_stays_the_fleets(void **state)
 {
 	const struct strings there = { (const char *[]){ "you" }, 1 };
 	struct last_applied a = { 0 };
@@ -492,20 +492,21 @@ int main(void)
 		cmocka_unit_test(tids_are_in_range_and_spread),
 		cmocka_unit_test(stamps_are_dates),
 		cmocka_unit_test(next_stamp_is_greater_than_all),
-		cmocka_unit_test(shards_share_evenly),
-		cmocka_unit_test(one_more_shard_takes_and_moves_nothing_else),
-		cmocka_unit_test(shards_never_change),
-		cmocka_unit_test(addresses_are_as_tgtd_matches_them),
+		cmocka_unit_test(clients_are_spread_evenly_over_shards),
+		cmocka_unit_test(new_shard_migrates_only_the_clients_it_takes),
+		cmocka_unit_test(shard_of_a_client_is_the_same_in_all_releases),
+		cmocka_unit_test(addresses_have_the_form_that_tgtd_compares),
 		cmocka_unit_test(portals_have_a_port_and_brackets),
-		cmocka_unit_test(traffic_is_of_the_disk_and_its_session),
-		cmocka_unit_test(what_is_no_address_is_refused),
-		cmocka_unit_test(nothing_that_needs_quoting_is_taken),
+		cmocka_unit_test(traffic_is_read_for_the_disk_and_its_session),
+		cmocka_unit_test(invalid_address_is_refused),
+		cmocka_unit_test(values_that_need_quoting_are_refused),
 		cmocka_unit_test(sizes_do_not_wrap),
-		cmocka_unit_test(tgtds_answer_is_understood),
+		cmocka_unit_test(state_is_read_from_tgtds_answer),
 		cmocka_unit_test(forged_lines_of_an_answer_are_refused),
-		cmocka_unit_test(forged_target_is_one_more),
-		cmocka_unit_test(what_was_applied_is_known),
-		cmocka_unit_test(users_of_what_is_forgotten_stay_ours),
+		cmocka_unit_test(forged_target_is_an_unknown_target),
+		cmocka_unit_test(last_applied_state_is_read_back),
+		cmocka_unit_test(
+			account_of_a_forgotten_target_stays_the_fleets),
 	};
 
 	return cmocka_run_group_tests(glue, NULL, NULL);

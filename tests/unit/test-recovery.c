@@ -265,32 +265,34 @@ static void with_child(void **state, const char *ending, uint64_t block_size,
 	kill_repeatedly(*state, named("child", ending));
 }
 
-static void vhd_dynamic(void **state)
+static void dynamic_vhd_keeps_writes_of_killed_workers(void **state)
 {
 	with_dynamic(state, "vhd", 512 << 10);
 }
 
-static void vhd_child(void **state)
+static void vhd_child_keeps_writes_of_killed_workers(void **state)
 {
 	with_child(state, "vhd", 512 << 10, 512);
 }
 
-static void vhd_child_of_small_blocks(void **state)
+static void
+vhd_child_of_small_blocks_keeps_writes_of_killed_workers(void **state)
 {
 	with_child(state, "vhd", 16 << 10, 512);
 }
 
-static void vhdx_dynamic(void **state)
+static void dynamic_vhdx_keeps_writes_of_killed_workers(void **state)
 {
 	with_dynamic(state, "vhdx", 1 << 20);
 }
 
-static void vhdx_child(void **state)
+static void vhdx_child_keeps_writes_of_killed_workers(void **state)
 {
 	with_child(state, "vhdx", 2 << 20, 512);
 }
 
-static void vhdx_child_of_4k_sectors(void **state)
+static void
+vhdx_child_of_4k_sectors_keeps_writes_of_killed_workers(void **state)
 {
 	with_child(state, "vhdx", 1 << 20, 4096);
 }
@@ -366,12 +368,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RECOVERY_TEST(witness_resolves_death_in_sync),
 		RECOVERY_TEST(death_in_sync_without_witness_is_failure),
-		RECOVERY_TEST(vhd_dynamic),
-		RECOVERY_TEST(vhd_child),
-		RECOVERY_TEST(vhd_child_of_small_blocks),
-		RECOVERY_TEST(vhdx_dynamic),
-		RECOVERY_TEST(vhdx_child),
-		RECOVERY_TEST(vhdx_child_of_4k_sectors),
+		RECOVERY_TEST(dynamic_vhd_keeps_writes_of_killed_workers),
+		RECOVERY_TEST(vhd_child_keeps_writes_of_killed_workers),
+		RECOVERY_TEST(
+			vhd_child_of_small_blocks_keeps_writes_of_killed_workers),
+		RECOVERY_TEST(dynamic_vhdx_keeps_writes_of_killed_workers),
+		RECOVERY_TEST(vhdx_child_keeps_writes_of_killed_workers),
+		RECOVERY_TEST(
+			vhdx_child_of_4k_sectors_keeps_writes_of_killed_workers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ static void read_own(struct worker *w)
 
 	w->r = chain_read(w->team->chain, have, off, len);
 	if (w->r == 0 && memcmp(have, w->team->model.bytes + off, len) != 0)
-		wrong(w, "a unit is not as its owner left it", off);
+		wrong(w, "a unit does not have its owner's data", off);
 }
 
 /* Writes or zeros an own range, or a part of it. */

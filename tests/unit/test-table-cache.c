@@ -81,7 +81,7 @@ static void dirty_page_is_not_evicted(void **state)
 }
 
 /* The disk has the page only after the snapshot is written. */
-static void page_in_a_snapshot_stays_until_it_is_written(void **state)
+static void page_in_a_snapshot_is_not_evicted_until_it_is_written(void **state)
 {
 	struct dirty_snapshot snapshot;
 	struct fixture f;
@@ -130,7 +130,7 @@ page_of_two_snapshots_stays_until_the_second_is_checkpointed(void **state)
 	tear_down(&f);
 }
 
-static void page_in_use_stays(void **state)
+static void page_in_use_is_not_evicted(void **state)
 {
 	struct fixture f;
 	struct table_page *page;
@@ -215,10 +215,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_bounded),
 		cmocka_unit_test(dirty_page_is_not_evicted),
-		cmocka_unit_test(page_in_a_snapshot_stays_until_it_is_written),
+		cmocka_unit_test(
+			page_in_a_snapshot_is_not_evicted_until_it_is_written),
 		cmocka_unit_test(
 			page_of_two_snapshots_stays_until_the_second_is_checkpointed),
-		cmocka_unit_test(page_in_use_stays),
+		cmocka_unit_test(page_in_use_is_not_evicted),
 		cmocka_unit_test(mark_dirty_needs_disk_space),
 		cmocka_unit_test(restored_pages_are_dirty_again),
 		cmocka_unit_test(offsets_are_relative_to_the_base),

@@ -189,7 +189,7 @@ static void damaged_header_is_not_repaired(void **state)
 	assert_reported_only(file, "dynamic header at 512");
 }
 
-static void impossible_entry_is_removed(void **state)
+static void invalid_entry_is_removed(void **state)
 {
 	static const uint32_t nowhere[] = { 0xfffffff0, 0, 1, 3, 1 << 20 };
 	struct mem_file *file = *state;
@@ -394,7 +394,7 @@ int main(void)
 		IN_MEMORY(
 			checksum_of_a_fixed_image_is_repaired_if_the_rest_fits),
 		IN_MEMORY(damaged_header_is_not_repaired),
-		IN_MEMORY(impossible_entry_is_removed),
+		IN_MEMORY(invalid_entry_is_removed),
 		IN_MEMORY(overlapping_blocks_are_reported_only),
 		IN_MEMORY(block_over_the_footer_is_reported_only),
 		IN_MEMORY(leaked_last_block_is_cut_off),

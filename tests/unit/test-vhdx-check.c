@@ -362,7 +362,7 @@ static void invalid_entries_are_reported(void **state)
 	}
 }
 
-static void a_partial_block_without_a_bitmap_is_reported(void **state)
+static void partial_block_without_a_bitmap_is_reported(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -508,7 +508,7 @@ int main(void)
 		cmocka_unit_test(leak_stays_if_other_damage_stays),
 		cmocka_unit_test(overlapping_blocks_are_reported),
 		cmocka_unit_test(invalid_entries_are_reported),
-		cmocka_unit_test(a_partial_block_without_a_bitmap_is_reported),
+		cmocka_unit_test(partial_block_without_a_bitmap_is_reported),
 		cmocka_unit_test(damage_that_prevents_an_open_is_reported),
 		cmocka_unit_test(two_invalid_copies_are_reported),
 		cmocka_unit_test(

@@ -26,7 +26,7 @@ static unsigned syncs(struct vdisk *d)
 	return n;
 }
 
-static void syncs_are_few(void **state)
+static void writes_and_flushes_cause_few_syncs(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -573,7 +573,7 @@ static void full_disk_does_no_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(syncs_are_few),
+		cmocka_unit_test(writes_and_flushes_cause_few_syncs),
 		cmocka_unit_test(open_without_a_write_changes_nothing),
 		cmocka_unit_test(first_write_changes_the_guids_once),
 		cmocka_unit_test(headers_differ_only_in_their_number),

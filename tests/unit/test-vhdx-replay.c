@@ -459,7 +459,7 @@ static void truncated_file_is_refused(void **state)
 	expect_refused(&d, "at least 9437184 bytes");
 }
 
-static void impossible_file_size_is_refused(void **state)
+static void invalid_file_size_is_refused(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -544,7 +544,7 @@ int main(void)
 		cmocka_unit_test(sequence_without_its_tail_is_ignored),
 		cmocka_unit_test(replay_extends_the_file),
 		cmocka_unit_test(log_without_a_valid_entry_is_refused),
-		cmocka_unit_test(impossible_file_size_is_refused),
+		cmocka_unit_test(invalid_file_size_is_refused),
 		cmocka_unit_test(block_inside_the_logs_file_size_is_present),
 		cmocka_unit_test(truncated_file_is_refused),
 		cmocka_unit_test(log_entries_for_headers_and_log_are_refused),

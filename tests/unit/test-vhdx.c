@@ -207,7 +207,7 @@ static unsigned state_of(const struct vdisk *d, unsigned block)
 	return VHDX_BAT_STATE(vdisk_get64(d, BAT_OFF + 8 * block));
 }
 
-static void states_of_a_dynamic_image(void **state)
+static void blocks_of_a_dynamic_image_have_the_right_states(void **state)
 {
 	(void)state;
 	struct vdisk d;
@@ -234,7 +234,7 @@ static void states_of_a_dynamic_image(void **state)
 	vdisk_fini(&d);
 }
 
-static void states_of_a_child(void **state)
+static void blocks_of_a_child_have_the_right_states(void **state)
 {
 	(void)state;
 	uint64_t seed = 1;
@@ -566,8 +566,9 @@ int main(void)
 		cmocka_unit_test(every_block_size_follows_the_model),
 		cmocka_unit_test(blocks_of_a_second_chunk_are_found),
 		cmocka_unit_test(largest_disk_opens_and_is_written),
-		cmocka_unit_test(states_of_a_dynamic_image),
-		cmocka_unit_test(states_of_a_child),
+		cmocka_unit_test(
+			blocks_of_a_dynamic_image_have_the_right_states),
+		cmocka_unit_test(blocks_of_a_child_have_the_right_states),
 		cmocka_unit_test(zeroing_zeros_allocates_nothing),
 		cmocka_unit_test(fixed_image_frees_no_space),
 		cmocka_unit_test(freed_space_is_reused_only_after_a_flush),

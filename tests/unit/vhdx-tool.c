@@ -277,8 +277,9 @@ void vdisk_expect_undamaged(struct vdisk *d)
 
 	if (!found.damages && !found.leaks)
 		return;
-	print_error("expected a sound image, found %u damages, %u leaks: %s\n",
-		    found.damages, found.leaks, found.first);
+	print_error(
+		"expected an image without errors, found %u damages, %u leaks: %s\n",
+		found.damages, found.leaks, found.first);
 	_fail(__FILE__, __LINE__);
 }
 
