@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests that let vhdfs, or the file system below it, die under load, after
-# lib.sh and tgt/tgt.sh.  Clients' disks are written by load, whose record of
-# each disk lies outside the store and says what has to be there.
+# Functions for tests that kill vhdfs, or the file system below it, under load;
+# after lib.sh and tgt/tgt.sh.  The program load writes the clients' disks; its
+# records lie outside the store and say which data each disk must have.
 #
-# With VHDFS_LONG=MINUTES in the environment a script goes on for about so long.
-# VHDFS_SEED repeats a run as far as it lies in our hand.
+# VHDFS_LONG=MINUTES is about the time that a script runs.  VHDFS_SEED repeats a
+# run, except for its timing.
 
 test_timeout=${VHDFS_TEST_TIMEOUT:-$((1200 + ${VHDFS_LONG:-0} * 60))}
 seed=${VHDFS_SEED:-$((RANDOM * 32768 + RANDOM))}
 
-# For each test: where its rounds come from.
+# begin: starts a test: its folders, its seed, its counters.
 begin() {
 	requires_fuse
 	requires jq
@@ -22,8 +22,8 @@ begin() {
 	mkdir -p "$scratch/records" "$scratch/runs"
 }
 
-# more DEFAULT SHARE: is there another round to do?  SHARE is how many tests
-# have to do with the time of VHDFS_LONG.
+# more DEFAULT SHARE: succeeds while another round is to be done.
+# SHARE is the number of tests that share the time of VHDFS_LONG.
 more() {
 	rounds=$((rounds + 1))
 	if [ -n "${VHDFS_LONG:-}" ]; then
@@ -33,9 +33,9 @@ more() {
 	fi
 }
 
-# make_clients FORMAT [OPTION...]: in $store a master of 16 MiB, a child of
-# it with changes of its own, and three clients: two of the master, one of the child.
-# The options are create's, for the master.
+# make_clients FORMAT [OPTION...]: makes in $store a master of 16 MiB, a child
+# of it with changes of its own, and three clients: two of the master, one of
+# the child.  The options are those of create, for the master.
 make_clients() {
 	local format=$1
 
@@ -83,7 +83,7 @@ masters_sum() {
 	cat "$store/masters/"* | sha256_of -
 }
 
-# A number of operations after which something is to happen: at once, soon, or
+# Prints a number of operations after which an event happens: at once, soon, or
 # late.
 some_operations() {
 	local most=(5 60 600 2500)
@@ -91,9 +91,9 @@ some_operations() {
 	echo $((1 + RANDOM % most[RANDOM % 4]))
 }
 
-# load_all STATUS COMMAND [OPTION...]: every client's load at once, on
-# ${disk[CLIENT]} or else its view; after some operations of one of them the command.  Each must
-# end with that status: 3, cut off, or 0.
+# load_all STATUS COMMAND [OPTION...]: runs load for every client at once, on
+# ${disk[CLIENT]} or else its view; after some operations of one of them it runs
+# the command.  Each load must exit with that status: 3 for a lost disk, or 0.
 load_all() {
 	local want=$1 command=$2 client status pids=() first at
 
@@ -118,12 +118,12 @@ load_all() {
 		[ "$status" = "$want" ] || fail "client $client, round $rounds:" \
 			"expected its load to exit with $want, got $status:" \
 			"$(cat "$scratch/runs/$client")" \
-			"vhdfs said: $(tail -n 10 "$mnt.log")"
+			"log of vhdfs: $(tail -n 10 "$mnt.log")"
 	done
 }
 declare -A disk=()
 
-# export_clients: by a tgtd of the test's own, on one target each.
+# export_clients: exports each client's disk by a tgtd of the test's own.
 export_clients() {
 	local client tid=0
 
@@ -140,8 +140,8 @@ export_clients() {
 	done
 }
 
-# What is left of a vhdfs that was killed.
-bury() {
+# Removes the mount of a vhdfs that was killed.
+remove_killed_mount() {
 	local status=0
 
 	wait "${mount_pid[$mnt]}" || status=$?
@@ -151,13 +151,15 @@ bury() {
 	umount "$mnt"
 }
 
-# umount_soon DIR: what was killed lets go of its files in a moment.
+# umount_soon DIR: unmounts, and waits for killed processes to close their
+# files.
 umount_soon() {
 	wait_until 10 umount "$1"
 }
 
-# Sound but for a log that is to be replayed, and the footer behind the last
-# block of a VHD, which has a copy: it is not there yet while the file grows.
+# The images have no errors, except for a log that needs a replay, and the
+# footer behind the last block of a VHD, which has a copy: it is not written yet
+# while the file grows.
 # shellcheck disable=SC2120
 check_images() {
 	local client status
@@ -176,14 +178,17 @@ check_images() {
 				fail "client $client, round $rounds: check" \
 					"found damage: $(cat "$scratch/check")"
 			[ "${1:-}" != replayed ] ||
-				fail "client $client: not sound after all"
+				fail "client $client: expected no errors after a replay"
 			;;
-		*) fail "check of client $client: $(cat "$scratch/check")" ;;
+		*)
+			fail "check of client $client: expected exit status 0 or 3," \
+				"found $status: $(cat "$scratch/check")"
+			;;
 		esac
 	done
 }
 
-# verify_all HOW: of load, on the views.
+# verify_all HOW: runs load HOW on every view.
 verify_all() {
 	local client
 
@@ -196,7 +201,8 @@ verify_all() {
 	equal "the masters' hash" "$masters" "$(masters_sum)"
 }
 
-# look_read_only: now and then, with what is on the disk as it is.
+# look_read_only: now and then, reads the disk as it is through a read-only
+# mount.
 look_read_only() {
 	[ $((RANDOM % 3)) = 0 ] || return 0
 	mount_store "$store" "$mnt" -o ro
@@ -204,8 +210,8 @@ look_read_only() {
 	unmount "$mnt"
 }
 
-# After vhdfs has gone: the images are sound, and what was flushed is there
-# when the store is mounted again.
+# Recovery after the end of vhdfs: the images have no errors, and a new mount
+# shows all flushed data.
 recover() {
 	check_images
 	look_read_only
@@ -213,7 +219,7 @@ recover() {
 	verify_all settle
 }
 
-# Says in the test's output what was done.
+# Prints a summary as a remark.
 report_kills() {
 	remark "$kills $1, $(awk '{ n += $4; w += $6; k += $9 } END {
 		print n " sectors verified, " w \

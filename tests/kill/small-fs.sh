@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # A file system of the test's own for the store, after kill/kill.sh: one that
-# can be filled, and one that can die.
+# can be filled, or shut down.
 
-# make_fs TYPE: on $fs, from $scratch/fs.img; the store is in it.
+# make_fs TYPE: makes it in $scratch/fs.img and mounts it on $fs, with the store
+# in it.
 make_fs() {
 	local size=96M options=(-q)
 
 	requires "mkfs.$1" losetup
 	fs_type=$1 fs=$scratch/fs
-	# The smallest that mkfs.xfs makes, and no blocks for root alone.
+	# The smallest size that mkfs.xfs accepts; no blocks reserved for root.
 	[ "$1" != xfs ] || size=300M
 	[ "$1" != btrfs ] || size=200M
 	[ "$1" != ext4 ] || options+=(-m 0 -F)
@@ -21,7 +22,7 @@ make_fs() {
 	store=$fs/store
 }
 
-# The loop device goes with the mount.
+# The loop device is removed with the mount.
 mount_fs() {
 	mount -t "$fs_type" -o "loop${fs_options:-}" "$scratch/fs.img" "$fs"
 }
@@ -30,11 +31,11 @@ free_bytes() {
 	echo $(($(stat -f -c '%a * %S' "$fs")))
 }
 
-# fill_fs BYTES: a ballast file leaves so many free, about.
+# fill_fs BYTES: makes a ballast file that leaves about that many bytes free.
 fill_fs() {
 	local size=$(($(free_bytes) - $1))
 
-	# What the file system needs to describe it is missing in the end.
+	# The file system needs some of this space for its metadata.
 	until [ $size -le 0 ] || fallocate -l $size "$fs/ballast" 2>/dev/null; do
 		rm -f "$fs/ballast"
 		size=$((size - 65536))

@@ -1,36 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The file system below the store dies under load, or turns read-only: a power
-# cut as far as the images can tell.  When it is mounted again, what was
-# flushed is there.
+# The file system below the store is shut down, or becomes read-only, under
+# load: for the images this is a power cut.  After the next mount all flushed
+# data is there.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/kill.sh"
 . "${0%/*}/small-fs.sh"
 
-# What other tests take along into mount namespaces of their own keeps a file
-# system alive that was unmounted here: they get none of ours.
+# Another mount namespace keeps an unmounted file system in use: this script has
+# a namespace of its own, so that other tests do not inherit its mounts.
 [ -n "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare -m "$0" "$@"
 tests_of_the_long_run=7
 
-# The file system goes without writing what it has in memory, its log included.
+# The file system stops without writing its memory, not even its log.
 shut_down() {
 	echo "xfs_io -x -c shutdown $fs"
 }
 
-# An error was found by ext4: it takes no more writes.
+# ext4 finds an error and accepts no more writes.
 turn_read_only() {
 	echo "echo 1 >/sys/fs/ext4/$(basename "$(findmnt -n -o SOURCE "$fs")")/trigger_fs_error"
 }
 
-# Both programs end, and the file system is mounted as after a cut.
+# Both programs end, and the file system is mounted as after a power cut.
 power_on() {
 	umount_soon "$fs"
 	mount_fs
 }
 
-# vhdfs lives on, answers with errors, and can be unmounted, when it says that
-# not all was well; or it is killed.
+# vhdfs continues, answers with errors, and can be unmounted, with an exit
+# status that reports the errors; or it is killed.
 end_vhdfs() {
 	local status=0
 
@@ -38,10 +38,11 @@ end_vhdfs() {
 		umount "$mnt"
 		wait "${mount_pid[$mnt]}" || status=$?
 		unset "mount_pid[$mnt]"
-		[ "$status" -le 1 ] || fail "vhdfs exited with $status"
+		[ "$status" -le 1 ] ||
+			fail "expected exit status 0 or 1 of vhdfs, found $status"
 	else
 		kill -9 "${mount_pid[$mnt]}"
-		bury
+		remove_killed_mount
 	fi
 }
 
@@ -52,7 +53,7 @@ cuts() {
 		rm -f "$scratch/cut"
 		load_all 3 "touch $scratch/cut; $($how)" -c "$scratch/cut"
 		grep -Eq 'ended by (EIO|EROFS)' "$scratch/runs/c1" ||
-			fail "expected EIO or EROFS: $(cat "$scratch/runs/c1")"
+			fail "expected EIO or EROFS, found: $(cat "$scratch/runs/c1")"
 		end_vhdfs
 		power_on
 		deaths=$((deaths + 1))
@@ -63,35 +64,35 @@ cuts() {
 	kills=$deaths report_kills "deaths of $fs_type"
 }
 
-test_vhd_on_ext4_that_dies() {
+test_vhd_keeps_flushed_data_when_ext4_is_shut_down() {
 	begin
 	make_fs ext4
 	make_clients vhd --block-size 512K
 	cuts shut_down 4
 }
 
-test_vhdx_on_ext4_that_dies() {
+test_vhdx_keeps_flushed_data_when_ext4_is_shut_down() {
 	begin
 	make_fs ext4
 	make_clients vhdx --block-size 1M
 	cuts shut_down 4
 }
 
-test_vhd_on_xfs_that_dies() {
+test_vhd_keeps_flushed_data_when_xfs_is_shut_down() {
 	begin
 	make_fs xfs
 	make_clients vhd
 	cuts shut_down 3
 }
 
-test_vhdx_on_xfs_that_dies() {
+test_vhdx_keeps_flushed_data_when_xfs_is_shut_down() {
 	begin
 	make_fs xfs
 	make_clients vhdx
 	cuts shut_down 3
 }
 
-test_ext4_that_turns_read_only() {
+test_images_keep_flushed_data_when_ext4_becomes_read_only() {
 	begin
 	fs_options=,errors=remount-ro
 	make_fs ext4
@@ -99,14 +100,14 @@ test_ext4_that_turns_read_only() {
 	cuts turn_read_only 3
 }
 
-# The next vhdfs finds in the page cache what one that was killed had not
-# flushed, shows it, and is told to flush: then it has to survive a cut.
+# A killed vhdfs leaves unflushed data in the page cache; the next one shows
+# that data and flushes it: then the data must survive a power cut.
 killed_then_cut() {
 	local deaths=0
 
 	while more "$1" $tests_of_the_long_run; do
 		load_all 3 "kill -9 ${mount_pid[$mnt]}"
-		bury
+		remove_killed_mount
 		recover
 		sh -c "$(shut_down)"
 		end_vhdfs
@@ -119,22 +120,22 @@ killed_then_cut() {
 	kills=$deaths report_kills "kills, each with a death of $fs_type after it"
 }
 
-test_vhd_that_was_killed_before() {
+test_vhd_flush_after_a_kill_survives_a_power_cut() {
 	begin
 	make_fs ext4
 	make_clients vhd --block-size 512K
 	killed_then_cut 3
 }
 
-test_vhdx_that_was_killed_before() {
+test_vhdx_flush_after_a_kill_survives_a_power_cut() {
 	begin
 	make_fs ext4
 	make_clients vhdx --block-size 1M
 	killed_then_cut 3
 }
 
-# A worker dies of a client that flushes nothing, the next is told to flush what
-# that one had written: then it has to survive a cut.
+# A worker dies with unflushed writes of a client, and the next worker flushes
+# them: then they must survive a power cut.
 worker_killed_then_cut() {
 	local deaths=0
 
@@ -154,14 +155,14 @@ worker_killed_then_cut() {
 	kills=$deaths report_kills "deaths of a worker, each with one of $fs_type after it"
 }
 
-test_vhd_whose_worker_was_killed_before() {
+test_vhd_flush_by_the_next_worker_survives_a_power_cut() {
 	begin
 	make_fs ext4
 	make_clients vhd --block-size 512K
 	worker_killed_then_cut 3
 }
 
-test_vhdx_whose_worker_was_killed_before() {
+test_vhdx_flush_by_the_next_worker_survives_a_power_cut() {
 	begin
 	make_fs xfs
 	make_clients vhdx

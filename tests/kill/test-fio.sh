@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs is killed under fio, which finds again what it wrote and flushed, on the
-# mount and through tgtd.
+# vhdfs is killed under fio, which then verifies the data that it wrote and
+# flushed, on the mount and through tgtd.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/kill.sh"
 
 requires fio
 
-# What the even pieces are together, of a disk of 16 MiB.
+# The total size of the even pieces of a disk of 16 MiB.
 even_bytes=$((16 * 1024 * 1024 / 12288 * 6144))
 
-# fio_on CLIENT WHICH SEED OPTION...: every other piece of the disk, of several
-# sizes; WHICH is 0 for the even and 1 for the odd ones.
+# fio_on CLIENT WHICH SEED OPTION...: runs fio on every other piece of the disk;
+# WHICH is 0 for the even and 1 for the odd pieces.
 fio_on() {
 	local client=$1 which=$2 random=$3
 
 	shift 3
-	# Of 6 KiB, so that pieces begin and end inside pages and blocks.
+	# Pieces of 6 KiB begin and end inside pages and blocks.
 	fio --name="$client" --thread --output-format=json --bs=6k \
 		--rw=write:6k --offset=$((which * 6144)) \
 		--size=$((16 * 1024 * 1024 / 12288 * 12288 - which * 6144)) \
@@ -26,7 +26,7 @@ fio_on() {
 		>"$scratch/fio.$client" 2>&1
 }
 
-# What it complains of, without its figures.
+# Prints fio's error messages without their numbers.
 complaint() {
 	sed '/^{/,/^}/d' "$scratch/fio.$1"
 }
@@ -35,8 +35,8 @@ on_the_mount() {
 	fio_disk=(--ioengine=psync --filename="$(view "$1")" --allow_file_create=0)
 }
 
-# The even pieces are written and flushed, then vhdfs is killed while the odd
-# ones between them are being written: in the same blocks.
+# The even pieces are written and flushed; then vhdfs is killed while fio writes
+# the odd pieces, which are in the same blocks.
 fio_round() {
 	local client pids=() random=$((load_seed += 1)) ended
 
@@ -55,10 +55,11 @@ fio_round() {
 	sleep "0.$((RANDOM % 6 + 1))"
 	kill -9 "${mount_pid[$mnt]}"
 	for ended in "${pids[@]}"; do
-		! wait "$ended" || fail "fio did not notice that vhdfs is gone"
+		! wait "$ended" ||
+			fail "expected an error of fio after vhdfs was killed"
 	done
 	after_kill
-	bury
+	remove_killed_mount
 	check_images
 	mount_store "$store" "$mnt"
 	for client in $clients; do
@@ -66,7 +67,7 @@ fio_round() {
 		fio_on "$client" 0 $random --verify_only ||
 			fail "round $rounds, client $client, verifying:" \
 				"$(complaint "$client")" "$(cat "$mnt.log")"
-		# It says that all is well, too, where it read nothing.
+		# fio reports success also when it reads nothing.
 		equal "bytes that fio verified" $((even_bytes)) \
 			"$(sed -n '/^{/,$p' "$scratch/fio.$client" |
 				jq '.jobs[0].read.io_bytes')"
@@ -90,19 +91,19 @@ fio_rounds() {
 	remark "$kills kills under fio, $((verified / 512)) sectors verified"
 }
 
-test_vhd_on_the_mount() {
+test_vhd_keeps_flushed_data_on_the_mount() {
 	begin
 	make_clients vhd --block-size 512K
 	fio_rounds 1 on_the_mount
 }
 
-test_vhdx_on_the_mount() {
+test_vhdx_keeps_flushed_data_on_the_mount() {
 	begin
 	make_clients vhdx --block-size 1M
 	fio_rounds 1 on_the_mount
 }
 
-# fio has no iSCSI: qemu-nbd makes an NBD socket of each disk.
+# fio has no iSCSI initiator: qemu-nbd makes an NBD socket of each disk.
 through_tgtd() {
 	fio_disk=(--ioengine=nbd --uri="nbd+unix:///$1?socket=$scratch/$1.nbd")
 }
@@ -134,7 +135,7 @@ stop_exports() {
 	kill_tgtd
 }
 
-test_vhdx_through_tgtd() {
+test_vhdx_keeps_flushed_data_through_tgtd() {
 	requires_tgtd
 	requires qemu-nbd
 	begin

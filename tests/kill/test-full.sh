@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The file system below the store runs full under load: that write is told so,
-# the images stay sound, and writing goes on once there is room.
+# The file system below the store runs full under load: the write gets the
+# error, the images have no errors, and writes succeed again when there is
+# space.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/kill.sh"
@@ -9,8 +10,8 @@
 
 tests_of_the_long_run=4
 
-# How much is left when the load begins: a page more each time, so that what
-# finds no room is now data, now a bitmap or a table, or much.
+# The free space when the load begins: a page more each time, so that the space
+# ends for data, for a bitmap or a table, or for several of them.
 room_left() {
 	local pages=$((rounds - 1))
 
@@ -18,23 +19,23 @@ room_left() {
 	echo $((pages * 4096))
 }
 
-# The load was told that the disk is full, and of nothing else.
-check_told() {
-	local client told=0
+# Each load got ENOSPC and no other error.
+check_enospc() {
+	local client was_full=0
 
 	for client in $clients; do
 		grep -q 'ended by its own end' "$scratch/runs/$client" ||
-			fail "expected no error but ENOSPC"
-		grep -q ' 0 times full' "$scratch/runs/$client" || told=1
+			fail "client $client: expected no error but ENOSPC, found: $(cat "$scratch/runs/$client")"
+		grep -q ' 0 times full' "$scratch/runs/$client" || was_full=1
 	done
-	[ $told = 1 ] || fail "nobody was told that the disk is full"
+	[ $was_full = 1 ] || fail "expected ENOSPC for at least one client"
 }
 
 times_full() {
 	cat "$scratch/runs/"* | grep -o '[0-9]* times full'
 }
 
-# There is room: nobody is told otherwise.
+# With free space no load gets ENOSPC.
 write_with_room() {
 	local before after
 
@@ -45,12 +46,12 @@ write_with_room() {
 	verify_all exact
 }
 
-# Room is made below a vhdfs that goes on, one that was unmounted, or one that
-# was killed while the disk was full.
+# Space is freed while vhdfs runs, after it was unmounted, or after it was
+# killed on a full disk.
 full_round() {
 	fill_fs $(($(room_left) + ${reserve:-0}))
 	load_all 0 true -s 2 -f 40
-	check_told
+	check_enospc
 	verify_all exact
 	case $((RANDOM % 3)) in
 	0)
@@ -61,7 +62,7 @@ full_round() {
 		;;
 	1)
 		load_all 3 "kill -9 ${mount_pid[$mnt]}" -s 20
-		bury
+		remove_killed_mount
 		check_images
 		make_room
 		mount_store "$store" "$mnt"
@@ -76,7 +77,7 @@ fills() {
 	local full=0
 
 	while more "$1" $tests_of_the_long_run; do
-		# Images that hold everything already need no room.
+		# Images that have all blocks need no more space.
 		[ $((rounds % 6)) != 1 ] || fresh_clients
 		full_round
 		full=$((full + 1))
@@ -94,37 +95,37 @@ fresh_clients() {
 	make_clients "${format[@]}"
 }
 
-test_vhd_on_ext4() {
+test_vhd_continues_on_ext4_after_enospc() {
 	begin
 	make_fs ext4
 	format=(vhd --block-size 512K)
 	fills 5
 }
 
-test_vhdx_on_ext4() {
+test_vhdx_continues_on_ext4_after_enospc() {
 	begin
 	make_fs ext4
 	format=(vhdx --block-size 1M)
 	fills 5
 }
 
-test_vhd_on_xfs() {
+test_vhd_continues_on_xfs_after_enospc() {
 	begin
 	make_fs xfs
 	format=(vhd)
 	fills 3
 }
 
-test_vhdx_on_xfs() {
+test_vhdx_continues_on_xfs_after_enospc() {
 	begin
 	make_fs xfs
 	format=(vhdx)
 	fills 3
 }
 
-# Where a flush copies on write, its room is the reserve: a twentieth of the file
-# system, which the ballast leaves free and the guests cannot take.
-test_vhd_on_btrfs() {
+# On btrfs a flush copies on write, into the reserve: a twentieth of the file
+# system, which the ballast leaves free and the guests cannot use.
+test_vhd_continues_on_btrfs_after_enospc() {
 	begin
 	make_fs btrfs
 	reserve=$((11 << 20))
@@ -132,7 +133,7 @@ test_vhd_on_btrfs() {
 	fills 2
 }
 
-test_vhdx_on_btrfs() {
+test_vhdx_continues_on_btrfs_after_enospc() {
 	begin
 	make_fs btrfs
 	reserve=$((11 << 20))
@@ -140,36 +141,39 @@ test_vhdx_on_btrfs() {
 	fills 2
 }
 
-# With no reserve the flush finds no room; the mount says so when it starts.
-test_reserve_is_said() {
+# Without a reserve a flush may get ENOSPC; the mount logs a warning when it
+# starts.
+test_mount_logs_its_reserve() {
 	begin
 	make_fs btrfs
 	mkdir "$store"
 	mount_store "$store" "$mnt"
 	grep -q "btrfs copies on write, so a flush needs room: .* less than 10 MiB " \
-		"$mnt.log" || fail "expected a line on the reserve: $(cat "$mnt.log")"
+		"$mnt.log" ||
+		fail "expected a line about the reserve, found: $(cat "$mnt.log")"
 	unmount "$mnt"
 	mount_store "$store" "$mnt" -o reserve=0
 	grep -q 'btrfs .* reserve=0 keeps none' "$mnt.log" ||
-		fail "expected a line on reserve=0: $(cat "$mnt.log")"
+		fail "expected a line about reserve=0, found: $(cat "$mnt.log")"
 	unmount "$mnt"
 	mount_store "$store" "$mnt" -o reserve=77M
 	grep -q 'less than 77 MiB ' "$mnt.log" ||
-		fail "expected the reserve that was asked for: $(cat "$mnt.log")"
+		fail "expected the configured reserve, found: $(cat "$mnt.log")"
 	unmount "$mnt"
 	expect_error 2 "reserve=: expected a size .* found 'much'" \
 		vhdfs "$store" "$mnt" -f -o reserve=much
 }
 
-# shared IMAGE FROM TO: the extents between these bytes that a copy shares.
+# shared IMAGE FROM TO: prints the extents between these bytes that a copy
+# shares.
 shared() {
 	filefrag -e -v "$1" | awk -F'[: .]+' -v from=$(($2 / 4096)) \
 		-v to=$(($3 / 4096)) '/shared/ && $3 < to && $4 >= from'
 }
 
-# What a copy of an image shares is no room to write to: the log, and a page of
-# the table before it is changed, get room of their own.
-test_room_beside_a_copy() {
+# An extent shared with a copy of the image has no space of its own: the log,
+# and a page of the table before its first change, get new extents.
+test_tables_of_a_copied_image_get_extents_of_their_own() {
 	local writes=() i
 
 	begin

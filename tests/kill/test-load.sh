@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# load itself, on plain files: it finds whatever is not as it must be.
+# The program load, on plain files: it detects every kind of wrong data.
 . "${0%/*}/../lib.sh"
 
-# A disk that was written and flushed, then written again and flushed; what it
-# was before each is in $scratch/first and $scratch/old.
+# Makes a disk that was written and flushed, then written again and flushed; the
+# content before each is in $scratch/first and $scratch/old.
 written_disk() {
 	disk=$scratch/disk record=$scratch/record
 	truncate -s 8M "$disk"
@@ -19,8 +19,8 @@ written_disk() {
 	load show "$record" >"$scratch/show"
 }
 
-# differing A B: the first of the sectors of standard input that the two files
-# hold different data in, and B not zeros.
+# differing A B: prints the first sector of those on standard input that differs
+# between the files and is not zero in B.
 differing() {
 	local sector
 
@@ -30,29 +30,31 @@ differing() {
 		echo "$sector"
 		return
 	done
-	fail "no sector differs"
+	fail "expected a sector that differs"
 }
 
-# written FILE: its sectors with data that is flushed, as load show says.
+# written FILE: prints the sectors with flushed data, from the output of load
+# show.
 written() {
 	awk '$2 > 1 && $5 == "W" { print $1 }' "$1" >"$1.written"
 	cat "$1.written"
 }
 
-# put SECTOR FILE OTHER [BYTES]: the beginning of its sector OTHER there.
+# put SECTOR FILE OTHER [BYTES]: copies the beginning of FILE's sector OTHER to
+# the disk's SECTOR.
 put() {
 	dd if="$2" of="$disk" bs=1 skip=$(($3 * 512)) seek=$(($1 * 512)) \
 		count="${4:-512}" conv=notrunc status=none
 }
 
-# finds PATTERN: in the one sector that is wrong.
+# finds PATTERN: expects this message for the one wrong sector.
 finds() {
 	local how
 
 	for how in verify exact settle; do
 		expect 1 load $how "$record" "$disk"
 		grep -q "sector $sector of client 1: .*$1" "$scratch/stderr" ||
-			fail "load $how: expected '$1', got:" \
+			fail "load $how: expected '$1', found:" \
 				"$(cat "$scratch/stderr")"
 		equal "lines on standard error" 1 "$(wc -l <"$scratch/stderr")"
 	done
@@ -67,7 +69,7 @@ prepare() {
 test_a_changed_byte_is_found() {
 	prepare
 	put "$sector" <(printf '\001\002') 0 2
-	finds "bytes that nobody wrote"
+	finds "bytes of no write"
 }
 
 test_a_changed_byte_in_the_middle_is_found() {
@@ -92,7 +94,7 @@ test_an_old_generation_is_found() {
 test_the_first_content_is_found() {
 	prepare
 	put "$sector" "$scratch/first" "$sector"
-	finds "found \(what was there at first\|zeros\)"
+	finds "found \(the first content\|zeros\)"
 }
 
 test_lost_data_is_found() {
@@ -113,7 +115,7 @@ test_another_clients_data_is_found() {
 	prepare
 	cp "$scratch/first" "$scratch/disk2"
 	load record "$scratch/record2" "$scratch/disk2" 2
-	# The same numbers draw the same places.
+	# The same seed chooses the same sectors.
 	load run -s 0.2 "$scratch/record2" "$scratch/disk2" 11
 	load settle "$scratch/record2" "$scratch/disk2"
 	load show "$scratch/record2" >"$scratch/show2"
@@ -139,15 +141,16 @@ test_a_generation_that_was_never_begun_is_found() {
 	finds "found generation"
 }
 
-test_a_run_that_reads_what_is_wrong_ends() {
+test_a_run_that_reads_wrong_data_ends() {
 	prepare
 	head -c 8M /dev/zero | tr '\0' '\377' >"$disk"
 	expect 1 load run -s 20 "$record" "$disk" 14
-	grep -q 'ended by wrong data' "$scratch/stdout" || fail "no verdict"
+	grep -q 'ended by wrong data' "$scratch/stdout" ||
+		fail "expected 'ended by wrong data', found: $(cat "$scratch/stdout")"
 }
 
-# unflushed_disk: $sector has writes that no flush followed, by a load that was
-# killed, and its data of before, which was flushed, is in $scratch/then.
+# unflushed_disk: $sector has writes of a killed load that no flush followed;
+# its flushed data is in $scratch/then.
 unflushed_disk() {
 	prepare
 	cp "$disk" "$scratch/then"
@@ -160,21 +163,21 @@ unflushed_disk() {
 	sector=$(differing "$disk" "$scratch/then" <"$scratch/waiting")
 }
 
-test_what_was_not_flushed_may_be_there_or_not() {
+test_unflushed_data_may_be_old_or_new() {
 	unflushed_disk
 	load verify "$record" "$disk"
 	put "$sector" "$scratch/then" "$sector"
 	load verify "$record" "$disk"
 }
 
-test_what_was_flushed_before_may_not_be_older() {
+test_unflushed_data_older_than_the_flushed_is_found() {
 	unflushed_disk
 	sector=$(differing "$scratch/then" "$scratch/old" <"$scratch/waiting")
 	put "$sector" "$scratch/old" "$sector"
 	expect 1 load verify "$record" "$disk"
 }
 
-test_what_was_settled_must_stay() {
+test_data_after_settle_must_stay() {
 	unflushed_disk
 	load settle "$record" "$disk"
 	load verify "$record" "$disk"

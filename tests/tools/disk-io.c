@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * disk-io: puts things into an image's merged disk without a mount, and looks
- * at them.  For tests:
+ * disk-io: writes and reads the merged disk of an image without a mount.  For
+ * tests:
  *
  *     disk-io IMAGE COMMAND...
  *
- *     write OFF LEN SEED   the seed's bytes: those at an offset depend on the
- *                          seed and the offset alone
- *     verify OFF LEN SEED  fails, and says where, unless they are there
- *     load OFF FILE        the file's bytes
- *     zero OFF LEN         zeros, the space stays as it is
- *     punch OFF LEN        zeros, the space is given back
+ *     write OFF LEN SEED   the seed's bytes: a byte depends on the seed and on
+ *                          its offset only
+ *     verify OFF LEN SEED  fails at the first byte that is not the seed's
+ *     load OFF FILE        writes the file's bytes
+ *     zero OFF LEN         writes zeros, and keeps the space
+ *     punch OFF LEN        writes zeros, and frees the space
  *     flush
  *     read OFF LEN         to standard output
- *     open                 nothing, but opens for writing
- *     hold                 says "holding", and waits until standard input ends
+ *     open                 opens for writing, and does nothing
+ *     hold                 prints "holding", and waits for the end of
+ *                          standard input
  *
- * OFF and LEN are bytes; - as LEN means to the end of the disk.  Commands are
- * done in their order with the image open once; it is opened for reading only
- * when they are no other than read, verify and hold.  An image without a format
- * is raw.
+ * OFF and LEN are bytes; - as LEN means to the end of the disk.  Commands run
+ * in their order on one open of the image, for reading only if all of them are
+ * read, verify or hold.  An image without a format is raw.
  */
 #include "config.h"
 
@@ -143,7 +143,7 @@ static int do_hold(void)
 	return 0;
 }
 
-/* Takes a command and its values off *args. */
+/* Takes a command and its values from *args. */
 static int do_command(struct chain *chain, char ***args)
 {
 	static const struct {

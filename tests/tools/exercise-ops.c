@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The operations of exercise.  Each takes a range of the thread's own bytes,
- * does the same to the view and to the model, or compares what the view
- * answers with the model.
+ * and changes it in the view and in the model alike, or compares the view with
+ * the model.
  */
 #include "config.h"
 
@@ -20,14 +20,14 @@ enum {
 	PUNCH = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	ZERO = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
 	PAGE = 4096,
-	/* How much of a hole is compared where others write meanwhile. */
+	/* The length of a hole that is compared while other threads write. */
 	HOLE_LOOK = 4 << 20,
-	/* And how many holes. */
+	/* The number of holes that are compared. */
 	HOLES_LOOK = 100,
 	LOOK_PIECE = 65536,
 };
 
-/* Bytes that are the operation's own, for the most part. */
+/* Fills the buffer with bytes that, mostly, no other operation writes. */
 static void fill(struct worker *w, uint8_t *buf, size_t len)
 {
 	uint64_t seed = below(w, UINT64_MAX);
@@ -45,7 +45,7 @@ static void fill(struct worker *w, uint8_t *buf, size_t len)
 	}
 }
 
-/* buf in one to three pieces. */
+/* Splits buf into one to three pieces. */
 static int split(struct worker *w, uint8_t *buf, size_t len, struct iovec *v)
 {
 	size_t a = below(w, len + 1), b = below(w, len + 1);
@@ -156,7 +156,8 @@ static void do_drop_reader(struct worker *w)
 	drop_reader(w, below(w, 2));
 }
 
-/* Where nobody may have it open for reading, the other descriptor will do. */
+/* Reads through the reading descriptor, or the writing one where the view
+ * cannot be opened for reading only. */
 static void read_cached(struct worker *w)
 {
 	if (!w->x->cached) {
@@ -173,7 +174,8 @@ static void do_read_cached(struct worker *w)
 	read_cached(w);
 }
 
-/* Of the descriptor that writes.  What is done to the copy is the copy's. */
+/* Maps the descriptor that writes.  A change of a private mapping must not
+ * reach the view. */
 static void map_private(struct worker *w)
 {
 	struct record *r = w->record;
@@ -212,7 +214,7 @@ static void do_map_private(struct worker *w)
 	map_private(w);
 }
 
-/* The thread's own bytes of the piece, which begins at off. */
+/* Expects zeros in the thread's own bytes of the piece, which begins at off. */
 static void own_must_be_zero(struct worker *w, uint64_t off, size_t len)
 {
 	const struct exercise *x = w->x;
@@ -224,8 +226,9 @@ static void own_must_be_zero(struct worker *w, uint64_t off, size_t len)
 		if (x->threads > 1 && (off + i) / x->unit % x->threads != w->me)
 			continue;
 		memset(w->got, 0, n);
-		must_be_equal(w, "what SEEK_HOLE and SEEK_DATA call a hole",
-			      off + i, w->want + i, w->got, n);
+		must_be_equal(
+			w, "a range that SEEK_HOLE and SEEK_DATA call a hole",
+			off + i, w->want + i, w->got, n);
 	}
 }
 
@@ -252,7 +255,7 @@ static uint64_t seek(struct worker *w, uint64_t off, int whence)
 	return (uint64_t)found;
 }
 
-/* The next hole from anywhere. */
+/* Finds the next hole from a random offset. */
 static void do_seek(struct worker *w)
 {
 	struct record *r = w->record;
@@ -265,7 +268,7 @@ static void do_seek(struct worker *w)
 		must_be_hole(w, hole, seek(w, hole, SEEK_DATA));
 }
 
-/* One after the other, for a while. */
+/* Finds consecutive holes, a limited number of them. */
 static void do_holes(struct worker *w)
 {
 	uint64_t size = w->x->size, end;
@@ -303,8 +306,8 @@ static void copy_out_of_mapping(struct worker *w)
 	     "write out of a mapping");
 }
 
-/* From another place of the same disk: by the kernel, straight out of the
- * shared mapping, or by reading and writing. */
+/* Copies from another offset of the same disk: in the kernel, out of the shared
+ * mapping, or by reading and writing. */
 static void do_copy(struct worker *w)
 {
 	struct record *r = w->record;
@@ -314,7 +317,7 @@ static void do_copy(struct worker *w)
 	own_range(w);
 	choose_range(w, &r->from, &len);
 	r->len = least(r->len, len);
-	/* Of ranges that overlap the kernel promises nothing. */
+	/* The result for overlapping ranges is undefined. */
 	if ((r->from < r->off + r->len && r->off < r->from + r->len) ||
 	    (how == 1 && !w->x->cached))
 		how = 2;
@@ -337,7 +340,7 @@ static void do_copy(struct worker *w)
 	write_model(w, w->want, r->off, r->len);
 }
 
-/* Across the disk's end: what is beyond is left out. */
+/* A change across the disk's end; the part after the end is ignored. */
 static void change_across_end(struct worker *w, size_t beyond)
 {
 	static const int modes[] = { PUNCH, ZERO };
@@ -372,7 +375,7 @@ static void do_across_end(struct worker *w)
 	uint64_t size = w->x->size;
 	size_t beyond = 1 + below(w, 70000);
 
-	/* Only for the thread whose is the last byte. */
+	/* Only the thread that owns the last byte does this. */
 	if (own_byte(w, size - 1) != size - 1)
 		return;
 	r->len = 1 + below(w, least(70000, 1 + (size - 1) % w->x->unit));
@@ -437,7 +440,7 @@ static const struct operation *choose_operation(struct worker *w)
 	}
 }
 
-/* At once after a change: nobody may see what was there before. */
+/* Reads at once after a change, which must be visible. */
 static void look_again(struct worker *w)
 {
 	switch (below(w, 8)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What exercise's operations are about: ranges of the thread's own bytes, most
- * of them where something begins or ends.
+ * The ranges of exercise's operations: bytes of the thread's own, mostly at the
+ * start or the end of a structure.
  */
 #include "config.h"
 
@@ -39,7 +39,7 @@ static uint64_t choose_length(struct worker *w)
 	return 1 + below(w, 20000);
 }
 
-/* All threads come to the same block at the same time. */
+/* The block that all threads change at the same time. */
 static uint64_t hot_block(const struct worker *w)
 {
 	const struct exercise *x = w->x;
@@ -49,7 +49,7 @@ static uint64_t hot_block(const struct worker *w)
 	return mix(mix(x->seed + x->round) + turn) % blocks;
 }
 
-/* May be out of the disk by a little, on both sides. */
+/* May lie a little outside the disk, at both ends. */
 static int64_t choose_offset(struct worker *w, uint64_t len)
 {
 	const struct exercise *x = w->x;
@@ -58,13 +58,13 @@ static int64_t choose_offset(struct worker *w, uint64_t len)
 	switch (below(w, 8)) {
 	case 0: /* Across the block's start. */
 		return block - (int64_t)below(w, len + 1);
-	case 1: /* Just before or behind it. */
+	case 1: /* Just before or after the block's start. */
 		return block + (int64_t)below(w, 2049) - 1024;
-	case 2: /* Its first sectors. */
+	case 2: /* The block's first sectors. */
 		return block + (int64_t)(below(w, 2) * below(w, 4) * 512);
 	case 3: /* The disk's end. */
 		return (int64_t)(x->size - below(w, 3) * 512) - (int64_t)len;
-	case 4: /* Its start: many ranges that overlap. */
+	case 4: /* The disk's start: many ranges that overlap. */
 		return (int64_t)below(w, 16384);
 	case 5:
 		return block + (int64_t)below(w, 64) * 512;
@@ -75,13 +75,13 @@ static int64_t choose_offset(struct worker *w, uint64_t len)
 	}
 }
 
-/* Where the unit ends that off is in. */
+/* The end of the unit that contains off. */
 uint64_t copyup_end(const struct exercise *x, uint64_t off)
 {
 	return least(x->size, off - off % x->unit + x->unit);
 }
 
-/* A byte of the thread's own that is near. */
+/* A nearby byte of the thread's own. */
 uint64_t own_byte(const struct worker *w, uint64_t off)
 {
 	const struct exercise *x = w->x;
@@ -90,7 +90,7 @@ uint64_t own_byte(const struct worker *w, uint64_t off)
 	if (x->threads == 1)
 		return off;
 	unit = unit - unit % x->threads + w->me;
-	/* There are at least as many units as threads. */
+	/* The disk has at least as many units as threads. */
 	if (unit * x->unit >= x->size)
 		unit -= x->threads;
 	return least(unit * x->unit + off % x->unit, x->size - 1);
@@ -107,13 +107,13 @@ void choose_range(struct worker *w, uint64_t *ret_off, uint64_t *ret_len)
 	*ret_len = least(len, copyup_end(x, *ret_off) - *ret_off);
 }
 
-/* The range of the operation that is under way. */
+/* Chooses the range of the current operation. */
 void own_range(struct worker *w)
 {
 	choose_range(w, &w->record->off, &w->record->len);
 }
 
-/* One time in three whole blocks, where the thread may have such. */
+/* One time in three whole blocks, if the thread owns whole blocks. */
 void own_range_to_clear(struct worker *w)
 {
 	struct exercise *x = w->x;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What exercise did, and what it says when something is wrong. */
+/* The operations that exercise did, and its message when data is wrong. */
 #include "config.h"
 
 #include "tools/exercise.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A power of two. */
+/* The length of the ring: a power of two. */
 enum { TRACE_LENGTH = 1 << 18 };
 
 int trace_init(struct trace *trace)
@@ -41,12 +41,12 @@ struct record *trace_begin(struct trace *trace, unsigned thread,
 
 static void print_record(const struct record *r)
 {
-	char who[16] = "main";
+	char owner[16] = "main";
 
 	if (r->thread < THREADS_MAX)
-		snprintf(who, sizeof who, "%u", r->thread);
+		snprintf(owner, sizeof owner, "%u", r->thread);
 	fprintf(stderr, "  %8" PRIu64 " thread %s: %-12s %" PRIu64 " +%" PRIu64,
-		r->number, who, r->name, r->off, r->len);
+		r->number, owner, r->name, r->off, r->len);
 	if (r->from != NO_OFFSET)
 		fprintf(stderr, " from %" PRIu64, r->from);
 	fprintf(stderr, "%s\n", atomic_load(&r->done) ? "" : "  (not done)");
@@ -89,7 +89,7 @@ void trace_print_change(const struct trace *trace, uint64_t off)
 		off, atomic_load(&trace->n) - first);
 }
 
-/* Only the first thread that finds something speaks. */
+/* Only the first thread that finds wrong data prints a message. */
 static void speak_alone(void)
 {
 	static pthread_mutex_t speaking = PTHREAD_MUTEX_INITIALIZER;
@@ -107,7 +107,7 @@ static _Noreturn void end(const struct exercise *x)
 {
 	trace_print(&x->trace, x->shown);
 	fflush(stderr);
-	/* Others may be in the middle of anything. */
+	/* Not exit: other threads still run. */
 	_exit(1);
 }
 
@@ -137,7 +137,7 @@ static void say_view_has(struct worker *w, uint64_t off)
 	uint8_t byte;
 
 	if (pread(w->fd, &byte, 1, (off_t)off) == 1)
-		fprintf(stderr, "read once more past the cache it is %02x\n",
+		fprintf(stderr, "a second read, past the cache, finds %02x\n",
 			byte);
 }
 

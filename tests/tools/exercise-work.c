@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What exercise's workers have open, and what they do to the view and to the
- * model alike.
+ * The descriptors and mappings of exercise's workers, and the changes that they
+ * make to the view and to the model alike.
  */
 #include "config.h"
 
@@ -26,12 +26,12 @@ void write_model(struct worker *w, const uint8_t *buf, uint64_t off, size_t len)
 	     "writing the model");
 }
 
-/* Is this the change that the view is not to get? */
+/* Is this the change that the view must not get? */
 bool work_loses(struct worker *w)
 {
 	w->record->changes = true;
 	atomic_store(&w->x->recent, w->record->off);
-	/* Those of worker_clear do not count. */
+	/* Changes by worker_clear are not counted. */
 	if (w->me == THREADS_MAX)
 		return false;
 	return atomic_fetch_add(&w->x->changes, 1) + 1 == w->x->lose;
@@ -41,7 +41,7 @@ void zero_both(struct worker *w, int mode)
 {
 	off_t off = (off_t)w->record->off, len = (off_t)w->record->len;
 
-	/* To a plain file both are the same. */
+	/* A plain file behaves the same for both modes. */
 	must(w,
 	     fallocate(w->x->model, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		       off, len) == 0,
@@ -143,7 +143,7 @@ void worker_disturb(struct worker *w)
 	volatile uint8_t seen;
 
 	while (!atomic_load(&x->ended)) {
-		/* What somebody is just writing, for the most part. */
+		/* Mostly the bytes that another thread is writing. */
 		uint64_t off = below(w, 8) ? atomic_load(&x->recent)
 					   : below(w, x->size);
 		uint64_t len = least(1 + below(w, 3 * PAGE), x->size - off);

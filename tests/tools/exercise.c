@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * exercise: random operations on a view, and the same on a plain file, which
- * says what the view must then have.
+ * exercise: random operations on a view and on a plain file, the model, with
+ * which the view must then be equal.
  *
  *     exercise [OPTION...] VIEW MODEL
  *
- * Both are equal when it begins.  It goes in rounds; at the end of each every
- * thread has closed what it had open, and the whole disk has been compared.
- * Between two rounds it says "round N done", and waits for a line of standard
- * input: the view may be unmounted and mounted again meanwhile.
+ * Both must be equal at the start.  It works in rounds; at the end of each,
+ * every thread has closed its descriptors, and the whole disk has been
+ * compared.  Between two rounds it prints "round N done", and waits for a line
+ * of standard input: the view may be unmounted and mounted again meanwhile.
  *
- *     --seed N         what one thread does depends on it and on the options
- *                      alone
+ *     --seed N         determines, with the options, the operations of a thread
  *     --ops N          operations of each thread in a round; else 1000; of
  *                      several threads it is rounded up to bursts of 25
- *     --threads LIST   an item for each round, and over again: N threads that
- *                      have a part of the disk each, or N/BYTES: thread I has
- *                      each N-th piece of so many bytes; else 1.  A + behind
+ *     --threads LIST   an item for each round, used in turn: N threads that
+ *                      own a part of the disk each, or N/BYTES: thread I owns
+ *                      each N-th piece of that many bytes; else 1.  A + after
  *                      it: several threads read through the page cache too,
  *                      which makes the kernel send them one write at a time
- *     --rounds N       so many, else as many as there are items
- *     --seconds N      rounds until so many seconds have passed, and --rounds
- *     --block BYTES    the image's block size, where much happens; else 2 MiB
- *     --log N          show the last N operations when something is wrong
+ *     --rounds N       the number of rounds, else the number of items
+ *     --seconds N      rounds until that many seconds have passed, and --rounds
+ *     --block BYTES    the image's block size, near whose multiples most
+ *                      operations are; else 2 MiB
+ *     --log N          prints the last N operations when data is wrong
  *     --only NAME,...  only these operations (exercise-ops.c has their names)
- *     --lose N         the N-th change is made in the model alone: it must be
- *                      found
+ *     --lose N         the N-th change is made in the model alone: exercise
+ *                      must detect this
  *
- * A difference is said on standard error, with the byte, what was expected and
- * found there, and the operation that changed it last; exit status 1.
+ * A difference is printed on standard error, with the byte, its expected and
+ * found value, and the operation that changed it last; exit status 1.
  */
 #include "config.h"
 
@@ -48,10 +48,10 @@
 
 enum { ROUNDS_MAX = 32, BURST = 25 };
 
-/* How the bytes are shared out in a round. */
+/* The division of the bytes among threads in a round. */
 struct sharing {
 	unsigned threads;
-	uint64_t unit; /* 0: a part of the disk each */
+	uint64_t unit; /* 0: one part of the disk for each */
 	bool cached;
 };
 
@@ -62,7 +62,7 @@ struct plan {
 	uint64_t seconds;
 };
 
-/* For the signals, which say what was going on. */
+/* For the signal handlers, which print the last operations. */
 static struct exercise *running;
 
 static _Noreturn void usage(const char *what)
@@ -101,7 +101,7 @@ static void add_sharing(struct plan *plan, char *item)
 	}
 	s.threads = number(item);
 	if (!s.threads || s.threads > THREADS_MAX || plan->n == ROUNDS_MAX)
-		usage("--threads: not so many");
+		usage("--threads: expected fewer threads");
 	plan->sharing[plan->n++] = s;
 }
 
@@ -119,7 +119,7 @@ static uint64_t set_only(char *list)
 	for (char *name; (name = strsep(&list, ",")); only |= bit) {
 		bit = operation_bit(name);
 		if (!bit)
-			usage("--only: there is no such operation");
+			usage("--only: unknown operation");
 	}
 	return only;
 }
@@ -156,7 +156,7 @@ static void parse(int argc, char **argv, struct exercise *x, struct plan *plan)
 	if (!plan->rounds)
 		plan->rounds = plan->n;
 	if (!x->block)
-		usage("--block: not 0");
+		usage("--block: expected a size above 0");
 }
 
 static void look_at_sizes(struct exercise *x)
@@ -204,7 +204,7 @@ static void start(pthread_t *thread, void *(*run)(void *), struct worker *w)
 		give_up(w->x, "a thread cannot be started");
 }
 
-/* Several at once, time and again with blocks that are to be allocated. */
+/* Several threads at once, repeatedly with blocks that are to be allocated. */
 static void work_in_bursts(struct exercise *x, struct worker *main)
 {
 	struct worker workers[THREADS_MAX];
@@ -225,7 +225,7 @@ static void work_in_bursts(struct exercise *x, struct worker *main)
 		worker_fini(&workers[i]);
 }
 
-/* Where there is a cache, one more, who only reads. */
+/* With a page cache one more thread runs, which only reads. */
 static void work_together(struct exercise *x, struct worker *main)
 {
 	struct worker disturber;
@@ -265,7 +265,7 @@ static void run_round(struct exercise *x, const struct sharing *sharing)
 	alarm(0);
 }
 
-/* False when there is no more to come. */
+/* False after the last round. */
 static bool next_round(struct exercise *x, const struct plan *plan)
 {
 	static time_t end;

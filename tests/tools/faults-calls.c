@@ -18,7 +18,7 @@
 
 enum { SECTOR = 512 };
 
-/* A call on a file: null, or what is to happen, with errno set. */
+/* A call on a file: null, or its failure, with errno set. */
 static const struct kind *judge_call(enum call call, void *caller)
 {
 	const struct kind *kind;
@@ -54,7 +54,7 @@ static size_t half_of(size_t len)
 	return len > 1 ? len / 2 : len;
 }
 
-/* The first short write of a disk that becomes full. */
+/* Is this the first, short write on a disk that becomes full? */
 static bool is_filling(const struct kind *kind)
 {
 	return kind->filled && faults_is_first();
@@ -69,7 +69,7 @@ static ssize_t do_pread(int fd, void *buf, size_t len, off_t off, void *caller)
 	return NEXT(pread)(fd, buf, kind ? half_of(len) : len, off);
 }
 
-/* A transfer to one place, as the library makes it. */
+/* A transfer with one buffer, as the library makes it. */
 static ssize_t do_preadv2(int fd, const struct iovec *iov, int n, off_t off,
 			  int flags, void *caller)
 {
@@ -94,7 +94,7 @@ static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 		return -1;
 	if (!kind->code)
 		return NEXT(pwrite)(fd, buf, half_of(len), off);
-	/* A sector is written or it is not. */
+	/* A sector is written completely or not at all. */
 	len = len / 2 / SECTOR * SECTOR;
 	n = len ? NEXT(pwrite)(fd, buf, len, off) : 0;
 	if (kind->filled && n > 0)
@@ -127,7 +127,7 @@ EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off_t off,
 
 /*
  * The names by which a program that is built with _FORTIFY_SOURCE calls the
- * same functions.  The C library declares them to itself alone.
+ * same functions.  The C library does not declare them for programs.
  */
 EXPORT ssize_t __pread_chk(int fd, void *buf, size_t len, off_t off,
 			   size_t size);
@@ -162,7 +162,8 @@ EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off_t off)
 	return do_pwrite(fd, buf, len, off, CALLER);
 }
 
-/* No power fails here, and hundreds of syncs would take their time. */
+/* Succeeds without a sync: no power fails here, and hundreds of syncs are
+ * slow. */
 EXPORT int fdatasync(int fd)
 {
 	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
@@ -173,7 +174,7 @@ EXPORT int fsync(int fd)
 	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
 }
 
-/* What becomes smaller takes no space. */
+/* Shrinking a file needs no space. */
 static int do_ftruncate(int fd, off_t size, void *caller)
 {
 	struct stat st;
@@ -235,7 +236,8 @@ static int do_open(int dir, const char *path, int flags, mode_t mode,
 	return NEXT(openat)(dir, path, flags, mode);
 }
 
-/* The mode is there only with O_CREAT, and O_TMPFILE, which nobody uses. */
+/* The mode is present only with O_CREAT, and with O_TMPFILE, which vhdfs does
+ * not use. */
 #define MODE(flags)                                       \
 	({                                                \
 		va_list ap_;                              \
@@ -287,7 +289,7 @@ int __openat64_2(int dir, const char *path, int flags)
 	return do_open(dir, path, flags, 0, CALLER);
 }
 
-/* For openat2, which has no function of its own. */
+/* For openat2, for which the C library has no function. */
 EXPORT long syscall(long number, ...)
 {
 	long a[6];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* faults.so: allocations, and which of them are left. */
+/* faults.so: allocations, failed ones and those that were not freed. */
 #include "config.h"
 
 #include "tools/faults.h"
@@ -22,7 +22,7 @@ static unsigned n_live;
 static pid_t owner; /* what another process allocated before it was cloned from
 		       it is that one's to free */
 
-/* The C library's own, by names that nobody else defines. */
+/* The C library's own functions, under its private names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
@@ -44,7 +44,7 @@ static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context,
 	return stack->owner == OWNER_LIBC ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-/* Does an allocation that is being made count? Where does it come from? */
+/* Is the current allocation counted?  *ret_where is its caller. */
 static bool counts(uintptr_t *ret_where)
 {
 	struct stack stack = { 0 };
@@ -86,8 +86,8 @@ static void live_remove(const void *p)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Is this allocation to fail? ret_where: its caller, where it is one to keep an
- * eye on, else 0. */
+/* Must this allocation fail?  ret_where: its caller if the allocation is to be
+ * recorded, else 0. */
 static bool fails(uintptr_t *ret_where)
 {
 	if (!counts(ret_where)) {

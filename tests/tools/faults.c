@@ -5,44 +5,44 @@
  *     FAULTS=CONTROL LD_PRELOAD=.../faults.so PROGRAM...
  *
  * CONTROL is a file of two lines, 127 characters each and a newline.  The first
- * says what is to fail, and may be changed while the program runs:
+ * says which calls fail, and may be changed while the program runs:
  *
  *     GENERATION KIND FORM AT ONLY
  *
- *     GENERATION  a number; a new one starts to count anew
+ *     GENERATION  a number; a new one resets the counters
  *     KIND        EIO      any call on a file
- *                 ENOSPC   one that may take space
+ *                 ENOSPC   a call that may take space
  *                 full     the same: a write does its first half, and then
- *                          nothing has room any more
+ *                          every such call fails
  *                 quota    as full, with EDQUOT
- *                 torn     a write does its first half and says EIO
+ *                 torn     a write does its first half and returns EIO
  *                 short    a read or write does its first half
  *                 EINTR    a read or write
  *                 ENOMEM   an allocation
  *                 none
  *     FORM        once: the AT-th of them; ever: that and all after it
- *     ONLY        the one call that counts (names[] below), or - for all
+ *     ONLY        the one call that is counted (names[] below), or - for all
  *
  * The second line is the answer:
  *
  *     SEEN FIRED CALL WHERE UNLINKS LIVE FILES
  *
- *     SEEN, FIRED  how many calls counted, and how many of these failed
- *     CALL, WHERE  the first one that failed, and the offset in the program
- *                  from where it was called, for addr2line; at exit, of an
- *                  allocation that is left, if one is
+ *     SEEN, FIRED  the number of counted calls, and of those that failed
+ *     CALL, WHERE  the first failed call, and the offset in the program of its
+ *                  caller, for addr2line; at exit, that of an allocation which
+ *                  was not freed, if there is one
  *     UNLINKS      failed calls that would have removed a file
- *     LIVE, FILES  at exit only: allocations and descriptors not given back;
- *                  of all processes of the program together, but descriptors,
- *                  which they share, when the first one ends
+ *     LIVE, FILES  at exit only: allocations and descriptors not released;
+ *                  allocations of all processes of the program together;
+ *                  descriptors, which they share, when the first one ends
  *
- * WHAT COUNTS.  Calls on regular files and directories whose caller is the
- * program itself, not a library: those of the C library's stdio and of the
- * loader are not in the way.  Of allocations those whose innermost caller
- * outside the C library is the program or one of the libraries named below, so
- * strdup and fopen count as well; libfuse ends a session that it has no memory
- * for, and that would be all that one sees.  What the loader allocates for a
- * thread does not count: the C library keeps it for the next one.
+ * COUNTED CALLS.  Calls on regular files and directories whose caller is the
+ * program itself, not a library: calls of the C library's stdio and of the
+ * loader are ignored.  Allocations whose innermost caller outside the C library
+ * is the program or one of the libraries named below, so strdup and fopen are
+ * counted as well; not those of libfuse, which ends a session when memory is
+ * missing, so that no test would get any further.  Allocations of the loader
+ * for a thread are ignored: the C library keeps them for the next thread.
  */
 #include "config.h"
 
@@ -89,7 +89,7 @@ static const struct kind kinds[] = {
 	{ "ENOMEM", BIT(CALL_MEMORY), ENOMEM, false, false },
 };
 
-/* Libraries whose allocations count as the program's own. */
+/* Libraries whose allocations are counted as the program's own. */
 static const char *const counted[] = { "libjansson.", "libunistring." };
 
 enum { LINE = 128, STATE = 4096, OBJECTS_MAX = 64, FILES_MAX = 256 };
@@ -106,8 +106,8 @@ static bool files_before[FILES_MAX];
 static char *control; /* the file, mapped; null: nothing fails */
 
 /*
- * What the first line says, and the state of it: behind the two lines, for a
- * program may be several processes.  Under lock.
+ * The parsed first line and its counters, behind the two lines of the file,
+ * because a program may be several processes.  Under lock.
  */
 struct state {
 	pthread_mutex_t lock;
@@ -123,7 +123,7 @@ struct state {
 	unsigned live, files; /* of processes that have ended */
 };
 static struct state *now;
-/* Who began; descriptors are shared with those that it has cloned. */
+/* The first process; its clones share its descriptors. */
 static pid_t first_process;
 
 _Thread_local bool faults_inside;
@@ -216,7 +216,7 @@ bool faults_are_on(void)
 	return control;
 }
 
-/* Before main, and after it. */
+/* Code that runs before and after main. */
 
 static enum owner owner_of_name(const char *path)
 {
@@ -225,7 +225,7 @@ static enum owner owner_of_name(const char *path)
 
 	if (!*path)
 		return OWNER_PROGRAM;
-	/* We ourselves are as transparent as the C library is. */
+	/* faults.so itself is as transparent as the C library. */
 	if (!strncmp(name, "ld-", 3))
 		return OWNER_LOADER;
 	if (!strncmp(name, "libc.", 5) || !strncmp(name, "libgcc_s.", 9) ||
@@ -265,7 +265,8 @@ static void note_files(void)
 		files_before[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
-/* Behind the lines of a file that no other program used yet it is made. */
+/* The state lies behind the lines; it is initialised if no other process has
+ * used the file. */
 static void take_state(void *map)
 {
 	pthread_mutexattr_t attr;
@@ -292,7 +293,7 @@ __attribute__((constructor)) static void begin(void)
 
 	if (fd < 0 || NEXT(ftruncate)(fd, size) < 0)
 		return;
-	/* Else it is allocated when it is first used, and never freed. */
+	/* stdio would allocate a buffer at the first use, and never free it. */
 	setvbuf(stdout, buffer, isatty(1) ? _IOLBF : _IOFBF, sizeof buffer);
 	dl_iterate_phdr(add_object, NULL);
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

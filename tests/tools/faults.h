@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of faults.so share; faults.c says what it is. */
+/* Declarations that the parts of faults.so share; faults.c describes it. */
 #ifndef TESTS_TOOLS_FAULTS_H
 #define TESTS_TOOLS_FAULTS_H
 
@@ -35,10 +35,10 @@ struct kind {
 	unsigned calls;
 	int code;    /* 0: no failure, only short */
 	bool half;   /* a write or read does its first half first */
-	bool filled; /* the first write is short, then it is code */
+	bool filled; /* the first write is short, all others fail */
 };
 
-/* What an address belongs to. */
+/* The owner of an address. */
 enum owner {
 	OWNER_OTHER,
 	OWNER_PROGRAM,
@@ -49,21 +49,22 @@ enum owner {
 
 enum owner faults_owner(uintptr_t address);
 
-/* Is this call to fail, and as what? Null: no. */
+/* Must this call fail, and how?  Null: no. */
 const struct kind *faults_judge(enum call call, uintptr_t where);
-/* Has no call failed since it was armed but the one that was just judged? */
+/* Has no call failed since the last change of CONTROL, except the one just
+ * judged? */
 bool faults_is_first(void);
-/* Does anything fail in this process at all? */
+/* Are failures enabled in this process? */
 bool faults_are_on(void);
 
-/* How many allocations there are, and where one of them was made. */
+/* The number of live allocations, and the caller of one of them. */
 unsigned faults_live(uintptr_t *ret_where);
 
-/* We are in our own code, whose allocations do not count. */
+/* True inside faults.so, whose allocations are not counted. */
 extern _Thread_local bool faults_inside
 	__attribute__((tls_model("initial-exec")));
 
-/* The next function of that name after ours. */
+/* The next function of that name after the one of faults.so. */
 #define NEXT(name)                                                  \
 	({                                                          \
 		static __typeof__(&name) next_;                     \

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * file-io: system calls on one file, and what they answer.  For tests of the
+ * file-io: system calls on one file, and their results.  For tests of the
  * mount:
  *
  *     file-io FILE COMMAND...
  *
- *     ro, rw, trunc        opens the file, and closes what was open before
+ *     ro, rw, trunc        opens the file, and closes the one open before
  *     read OFF LEN         to standard output
  *     map KIND OFF LEN     the same through a mapping: private or shared
  *     write OFF TEXT
@@ -15,19 +15,20 @@
  *     truncate LEN
  *     chmod MODE
  *     holes                a line "data OFF LEN" or "hole OFF LEN" for each
- *     parallel N LEN       N threads write LEN bytes each, one behind the other
- *                          in the file, of the letters a, b, ..., in pieces
+ *     parallel N LEN       N threads write LEN bytes each, at consecutive
+ *                          offsets, of the letters a, b, ..., in pieces
  *     stress N SLOT COUNT SEED   N threads write, punch and read slots of SLOT
- *                          bytes, each its own, which lie between the others',
- *                          COUNT times; fails where a slot is not what its
- *                          thread last made of it
+ *                          bytes, COUNT times; each has slots of its own,
+ *                          between those of the others; fails if a slot does
+ *                          not have the bytes that its thread wrote last
  *     watch OFF LEN        maps the bytes shared and reads them; for each line
  *                          of standard input prints the first of them, which
- *                          is read through the mapping once more
- *     hold                 says "holding", and waits until standard input ends
- *     answers              from here on every command, and the last close, ends
- *                          with a line, "ok" or the errno's name, and the next
- *                          one is done whatever that was
+ *                          is read through the mapping again
+ *     hold                 prints "holding", and waits for the end of
+ *                          standard input
+ *     answers              from here on every command, and the last close,
+ *                          prints a line, "ok" or the errno's name, and the
+ *                          next command runs also after an error
  *
  * A system call that fails ends it with the errno's name on standard output,
  * and exit status 1.
@@ -198,7 +199,7 @@ struct stresser {
 	uint64_t slots; /* of the whole file */
 	unsigned count;
 	uint64_t random;
-	uint8_t *model; /* the byte that a slot is full of; 255: not known */
+	uint8_t *model; /* the byte that fills a slot; 255: not known */
 };
 
 static uint64_t next_random(uint64_t *state)
@@ -250,7 +251,8 @@ static void *run_stresser(void *arg)
 	for (unsigned k = 0; k < s->count; k++) {
 		uint64_t i = next_random(&s->random) % (s->slots / s->n);
 
-		/* Half of all in a few places: the same blocks again. */
+		/* Half of all operations use a few slots: the same blocks
+		 * again. */
 		if (k % 2)
 			i %= 64;
 		stress_slot(s, i * s->n + s->me, buf);
@@ -350,7 +352,7 @@ static void do_command(const char *path, int *fd, const char *name, char **v)
 		close_file(fd);
 }
 
-/* The same, and says what came of it where that is wanted. */
+/* Runs the command, and prints its result after "answers". */
 static void answer_command(const char *path, int *fd, const char *name,
 			   char **v)
 {
@@ -361,7 +363,7 @@ static void answer_command(const char *path, int *fd, const char *name,
 		puts("ok");
 }
 
-/* How many values a command takes; -1: there is no such command. */
+/* The number of values of a command; -1: unknown command. */
 static int values_of(const char *name)
 {
 	static const struct {
@@ -391,7 +393,7 @@ int main(int argc, char **argv)
 		int values = values_of(name);
 
 		if (values < 0 || i + values > argc)
-			usage("a command that is unknown, or lacks values");
+			usage("unknown command, or too few values");
 		if (!strcmp(name, "answers"))
 			answers = true;
 		else

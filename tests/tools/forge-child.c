@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * forge-child: a child whose parent locator says whatever one wants, for tests
- * of where parents are looked for:
+ * forge-child: makes a child with any text in its parent locator, for tests of
+ * the search for parents:
  *
  *     forge-child [--size=BYTES] PARENT CHILD KEY=TEXT...
  *
- * The child is empty and names PARENT by its identifier; its disk has that
- * size, or PARENT's.  PARENT may be anywhere.  KEY is, for a VHD, W2ru, W2ku,
- * Wi2r, Wi2k, MacX or name (of the header); for a VHDX any key, relative_path,
- * absolute_win32_path and volume_path above all.  TEXT stands there as it is;
- * nothing else does.
+ * The child is empty and has PARENT's identity as that of its parent; its disk
+ * has the given size, or PARENT's.  PARENT may be in any folder.  KEY is, for a
+ * VHD, W2ru, W2ku, Wi2r, Wi2k, MacX or name (of the header); for a VHDX any
+ * key, mostly relative_path, absolute_win32_path and volume_path.  The locator
+ * contains exactly these keys and texts.
  */
 #include "config.h"
 
@@ -31,7 +31,7 @@
 #include "format/vhdx.h"
 #include "io/io-file.h"
 
-/* What "KEY=TEXT" has before and behind its first '='. */
+/* Splits "KEY=TEXT" at its first '='. */
 static int split(const char *arg, char **ret_key, const char **ret_text)
 {
 	const char *equals = strchr(arg, '=');
@@ -50,8 +50,8 @@ static int utf16(const char *text, uint8_t **ret, size_t *ret_len)
 	return r < 0 ? fail(r, "%s: not UTF-8", text) : 0;
 }
 
-/* A VHD: 8 slots in the header, their texts in the space that was made for the
- * relative path. */
+/* A VHD: 8 slots in the header, and their texts in the space of the relative
+ * path. */
 struct vhd_forge {
 	struct io *io;
 	uint8_t header[HEADER_SIZE];
@@ -66,7 +66,8 @@ static int vhd_name(struct vhd_forge *f, const char *text)
 	int r = utf16be_encode(text, &units, &len);
 
 	if (r < 0 || len > HEADER_PARENT_NAME_SIZE)
-		return fail(-EINVAL, "%s: no name for a header", text);
+		return fail(-EINVAL, "%s: too long for the header's name",
+			    text);
 	memcpy(f->header + HEADER_PARENT_NAME, units, len);
 	return 0;
 }
@@ -84,7 +85,8 @@ static int vhd_slot(struct vhd_forge *f, const char *code, const char *text)
 		return r;
 	if (strlen(code) != 4 || f->slot == LOCATOR_SLOTS ||
 	    f->at + len > f->extent_set_end)
-		return fail(-EINVAL, "%s: no such locator, or no room", code);
+		return fail(-EINVAL, "%s: unknown locator, or no space left",
+			    code);
 	memcpy(p + LOCATOR_CODE, code, 4);
 	put_be32(p + LOCATOR_SPACE, (uint32_t)(f->extent_set_end - f->at));
 	put_be32(p + LOCATOR_LENGTH, (uint32_t)len);
@@ -146,7 +148,7 @@ static int forge_vhd(struct io *io, char **args)
 	return r < 0 ? r : vhd_end(&f);
 }
 
-/* A VHDX: one item of pairs, which is last in its region and may grow. */
+/* A VHDX: one item of pairs, the last in its region, so that it may grow. */
 struct vhdx_forge {
 	uint8_t item[VHDX_META_TABLE_SIZE];
 	size_t len;
@@ -182,7 +184,8 @@ static int vhdx_pair(struct vhdx_forge *f, const char *key, const char *text)
 				 at + VHDX_LOCATOR_VALUE_LENGTH);
 }
 
-/* Where a table of entries that begin with a guid has that guid. */
+/* Finds the entry with that guid in a table of entries that begin with a
+ * guid. */
 static uint8_t *find_entry(uint8_t *first, unsigned n, const char *guid_text)
 {
 	struct guid want, have;

@@ -18,7 +18,7 @@ static int file_read(struct disk *disk, void *buf, uint64_t sec, uint32_t n)
 
 	if (r < 0)
 		return -errno;
-	/* A disk has no end before its end. */
+	/* A read before the end of the disk is never short. */
 	return (size_t)r == len ? 0 : -ENODATA;
 }
 

@@ -24,7 +24,7 @@ struct iscsi_disk {
 	int block; /* bytes */
 };
 
-/* Takes the task. tgtd has one answer for whatever the system call said. */
+/* Frees the task.  tgtd has one error code for all errors of system calls. */
 static int answer(struct scsi_task *task)
 {
 	int r = task && task->status == SCSI_STATUS_GOOD ? 0 : -EIO;

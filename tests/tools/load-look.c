@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* load: looks at a whole disk, before and after. */
+/* load: reads a whole disk, before and after a run. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -12,10 +12,10 @@
 
 enum {
 	PIECE = 2048,       /* sectors, of a read */
-	COMPLAINTS_MAX = 8, /* after that they are only counted */
+	COMPLAINTS_MAX = 8, /* further ones are only counted */
 };
 
-/* What a look at the whole disk found. */
+/* The result of reading the whole disk. */
 struct findings {
 	uint64_t waiting; /* sectors with writes that were not flushed */
 	uint64_t newer;   /* those of them that hold such a write */
@@ -120,7 +120,7 @@ int look_begin(const char *path, const char *where, uint32_t client)
 	return 0;
 }
 
-/* Client 0 is who wrote what others begin with. */
+/* Client 0 is the writer of the first content, which the others start from. */
 int look_fill(const char *where, uint64_t seed)
 {
 	enum { PLACE = 200 }; /* sectors: no part of a block */

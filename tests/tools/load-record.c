@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* load: what the sectors of a disk hold, and what they may hold. */
+/* load: the generations that the sectors of a disk have and may have. */
 #include "config.h"
 
 #include <assert.h>
@@ -102,15 +102,15 @@ uint32_t record_start(struct record *record, uint64_t sec, bool zero)
 	uint32_t g = s->started + 1;
 	uint64_t bit = UINT64_C(1) << g % 64;
 
-	/* In this order: a generation that counts has its bit. */
+	/* In this order: the bit of a valid generation is set. */
 	s->zeros = zero ? s->zeros | bit : s->zeros & ~bit;
 	s->started = g;
 	return g;
 }
 
 /*
- * Four words of header, and from there on words that depend on all of the
- * header and on their place: any other byte is seen.
+ * Four words of header, then words that depend on the whole header and on their
+ * index: every changed byte is found.
  */
 static void fill_words(uint64_t *word)
 {
@@ -152,7 +152,7 @@ static bool in_range(const struct sector *s, uint32_t base, uint32_t g)
 	return g == base || (g > skip && g <= s->started);
 }
 
-/* The newest zeroing that may show. */
+/* The newest zeroing that the sector may show. */
 static bool zero_allowed(const struct sector *s, uint32_t base, uint32_t *ret)
 {
 	for (uint32_t g = s->started; g > base || (g == base && g > 0); g--) {
@@ -169,7 +169,7 @@ static bool is_zeroing(const struct sector *s, uint32_t g)
 	return g && s->zeros >> g % 64 & 1;
 }
 
-/* What is there, where it is nothing that may be. */
+/* Describes the content of a sector that no allowed generation has. */
 static void say_what(const struct record *record, uint64_t sec,
 		     const uint8_t *buf, char *why)
 {
@@ -182,11 +182,11 @@ static void say_what(const struct record *record, uint64_t sec,
 		return;
 	}
 	if (sector_hash(buf) == record->sector[sec].original) {
-		snprintf(why, WHY_SIZE, "what was there at first");
+		snprintf(why, WHY_SIZE, "the first content");
 		return;
 	}
 	if (word[0] != sector_magic) {
-		snprintf(why, WHY_SIZE, "bytes that nobody wrote");
+		snprintf(why, WHY_SIZE, "bytes of no write");
 		return;
 	}
 	memcpy(full, word, sizeof full);

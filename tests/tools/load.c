@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * load: writes to a disk from several threads and keeps a record of what every
- * sector may hold, whatever is killed meanwhile.  For tests:
+ * load: writes to a disk from several threads and keeps a record of the data
+ * that every sector may have, also when a program is killed.  For tests:
  *
- *     load fill DISK SEED          puts something at half of the places of a
- *                                  disk that others will be made from
+ *     load fill DISK SEED          writes to half of the places of a disk from
+ *                                  which other disks are made
  *     load record RECORD DISK CLIENT
- *                                  begins the record of what is there now
+ *                                  starts the record with the disk's content
  *     load run [OPTION...] RECORD DISK SEED
- *                                  writes, zeroes, reads, flushes; checks what
- *                                  it reads
+ *                                  writes, zeroes, reads, flushes; checks the
+ *                                  data that it reads
  *         -t THREADS               4
- *         -s SECONDS               how long; 10
- *         -n OPERATIONS COMMAND    starts a shell command after so many
- *         -f N                     ends after so many answers of ENOSPC
+ *         -s SECONDS               the duration; 10
+ *         -n OPERATIONS COMMAND    starts a shell command after that many
+ *         -f N                     ends after N answers of ENOSPC
  *         -F                       flushes nothing
- *         -D, -S                   opens with O_DSYNC or O_SYNC: what is
- *                                  written is flushed
- *         -c FILE                  a flush that returns once FILE is there does
- *                                  not count: the power was cut before
- *         -w FILE N                begins when N loads with the same FILE,
+ *         -D, -S                   opens with O_DSYNC or O_SYNC: an answered
+ *                                  write is flushed
+ *         -c FILE                  a flush that returns when FILE exists is
+ *                                  ignored: the power was cut before
+ *         -w FILE N                starts when N loads with the same FILE,
  *                                  empty at first, are ready
- *     load verify RECORD DISK      after a crash: is everything there that was
- *                                  flushed, and nothing that nobody wrote?
- *     load settle RECORD DISK      the same, then flushes, and from then on
- *                                  what was found has to stay
- *     load exact RECORD DISK       nothing crashed: is every write there?
+ *     load verify RECORD DISK      after a crash: does the disk have all
+ *                                  flushed data, and only bytes that a load
+ *                                  wrote?
+ *     load settle RECORD DISK      the same, then flushes; from then on the
+ *                                  data found must stay
+ *     load exact RECORD DISK       without a crash: does it have every write?
  *     load show RECORD             a line for each sector that was written:
  *                                  its number, the generations that are
  *                                  flushed, answered and begun, Z for zeros
  *
- * DISK is a path, or iscsi://HOST:PORT/IQN/LUN.  Exit status: 0; 1 where the
- * disk holds what it must not; 2 where load itself cannot go on; 3 where the
- * run ended because the disk answered with an error, which is printed.
+ * DISK is a path, or iscsi://HOST:PORT/IQN/LUN.  Exit status: 0; 1 if the disk
+ * has wrong data; 2 if load itself cannot continue; 3 if the run ended because
+ * the disk answered with an error, which is printed.
  */
 #include "config.h"
 
@@ -54,8 +55,8 @@
 enum {
 	THREADS_MAX = 16,
 	RANGE_MAX = 4096, /* sectors, of an operation */
-	HOT = 16,         /* a part of the disk that much is written to */
-	EDGE = 1024,      /* sectors: half a MiB, which blocks are made of */
+	HOT = 16,         /* the first of 16 parts gets many writes */
+	EDGE = 1024,      /* sectors: block sizes are multiples of 512 KiB */
 };
 
 struct worker;
@@ -69,13 +70,13 @@ struct run {
 	const char *command;
 	uint64_t full_max;
 	bool no_flush;
-	int sync;          /* O_DSYNC, O_SYNC or 0 */
-	const char *cut;   /* a file that says that the power is off; or null */
-	const char *ready; /* a file; null: nobody is waited for */
+	int sync;        /* O_DSYNC, O_SYNC or 0 */
+	const char *cut; /* a file that exists when the power is off; or null */
+	const char *ready; /* a file; null: start at once */
 	off_t ready_size;
 	struct timespec end;
 
-	atomic_uchar *busy; /* a sector that a thread is at */
+	atomic_uchar *busy; /* 1: a thread is using the sector */
 	_Atomic uint64_t operations, full;
 	atomic_int error; /* the first error: all threads end */
 	atomic_bool wrong;
@@ -112,7 +113,7 @@ static void start_command(struct run *run)
 		abort();
 }
 
-/* True for what the load can live with. */
+/* True if the load continues after this answer. */
 static bool survive(struct worker *w, int r)
 {
 	struct run *run = w->run;
@@ -135,8 +136,8 @@ static void complain(struct worker *w, const char *why)
 	w->run->wrong = true;
 }
 
-/* Where and how much: small and large, at the edges of blocks and not, often
- * the same places again. */
+/* Chooses a range: small or large, at the edges of blocks or not, often the
+ * same one again. */
 static void draw_range(struct worker *w, uint64_t *ret_sec, uint32_t *ret_n)
 {
 	static const uint32_t most[] = { 1, 8, 8, 64, 128, 600 };
@@ -167,7 +168,7 @@ static void leave(struct run *run, uint64_t sec, uint32_t n)
 		run->busy[sec + n] = 0;
 }
 
-/* Makes the sectors the thread's own, or not. */
+/* Reserves the sectors for the thread; false if another thread has one. */
 static bool enter(struct run *run, uint64_t sec, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -258,10 +259,10 @@ static bool do_read(struct worker *w, uint64_t sec, uint32_t n)
 }
 
 /*
- * What was answered before the flush began is durable when it has returned.
- * But a file system that is being shut down may answer a sync with success and
- * lose the data all the same (ext4 and xfs of Linux 6.18 do): in a power cut
- * nobody would be there to hear that answer.
+ * Writes that were answered before the flush began are durable when it has
+ * returned.  But a file system that is being shut down may answer a sync with
+ * success and lose the data (ext4 and xfs of Linux 6.18 do); in a power cut no
+ * program would receive that answer, so it is ignored.
  */
 static bool do_flush(struct worker *w)
 {
@@ -302,8 +303,8 @@ static bool do_operation(struct worker *w)
 		return do_flush(w);
 	draw_range(w, &sec, &n);
 	if (!draw(w, 400) && run->record->sectors >= 2 * RANGE_MAX) {
-		/* A whole block, or a part of a large one.  Seldom: what is
-		 * zeros says less than what is data. */
+		/* A whole block, or a part of a large one.  Rarely, because
+		 * zeros prove less than data. */
 		what = 7;
 		n = RANGE_MAX;
 		sec = draw(w, run->record->sectors / n) * n;
@@ -386,7 +387,7 @@ static int end_run(struct run *run)
 	return run->wrong ? EXIT_WRONG : run->error ? EXIT_CUT : 0;
 }
 
-/* All loads that name the same file begin when the last of them is ready. */
+/* Waits until all loads with the same file are ready. */
 static void wait_for_others(const struct run *run)
 {
 	int fd = open(run->ready, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The parts of load, a load that knows what every sector of a disk may hold.
+ * The parts of load, which knows the data that every sector of a disk may have.
  *
- * A sector has generations: each write and each zeroing of it that was begun
- * counts one on.  The record of a disk says of every sector which generations
- * it may show.  It is a mapped file, which stays whole when the load is killed
- * or whoever serves the disk: what is stored in it is stored in the order of
- * the program, a new generation before its write is issued, a flushed one
- * after the flush has returned.
+ * A sector has generations: each write and each zeroing that starts increments
+ * its number.  The record of a disk says which generations each sector may
+ * show.  It is a mapped file, which stays complete when the load or the server
+ * of the disk is killed: stores to it are in program order, a new generation
+ * before its write is issued, a flushed one after the flush has returned.
  */
 #ifndef TESTS_TOOLS_LOAD_H
 #define TESTS_TOOLS_LOAD_H
@@ -19,8 +18,8 @@
 
 enum {
 	SECTOR = 512,
-	/* How many generations may be waiting to be flushed: as many as zeros
-	 * has bits, without the one that is flushed. */
+	/* The most generations that may wait for a flush: the bits of zeros,
+	 * without the one of the flushed generation. */
 	WAITING_MAX = 62,
 	WHY_SIZE = 300,
 };
@@ -36,33 +35,32 @@ enum {
 struct disk {
 	const struct disk_ops *ops;
 	uint64_t sectors;
-	unsigned unit; /* in sectors: what offsets and lengths are multiples of
-			*/
+	unsigned unit; /* sectors: divides all offsets and lengths */
 	int fd;
 };
 
-/* Numbers of sectors, never more than a disk has. */
+/* Counts are in sectors and never exceed the disk. */
 struct disk_ops {
 	int (*read)(struct disk *disk, void *buf, uint64_t sec, uint32_t n);
-	/* The number of sectors written, perhaps not all. */
+	/* Returns the number of sectors written, which may be fewer than n. */
 	int (*write)(struct disk *disk, void *buf, uint64_t sec, uint32_t n);
 	int (*zero)(struct disk *disk, uint64_t sec, uint32_t n, bool punch);
 	int (*flush)(struct disk *disk, bool data_only);
 	void (*close)(struct disk *disk);
 };
 
-/* A path and flags of open(2), or a URL of libiscsi where load was built with
- * it; ends the program when it cannot be opened. */
+/* Takes a path and flags of open(2), or a URL of libiscsi if load was built
+ * with it; ends the program when the disk cannot be opened. */
 struct disk *disk_open(const char *where, int flags);
 struct disk *disk_open_iscsi(const char *url);
 
-/* Generation 0 is what the disk held when the record was made. */
+/* Generation 0 is the content of the disk when the record was made. */
 struct sector {
 	_Atomic uint32_t durable; /* flushed: no older one may show */
 	_Atomic uint32_t started; /* the newest that was begun */
 	_Atomic uint32_t done; /* the newest that was answered with success */
-	/* Of those from durable to this one none may show any more: they were
-	 * looked for after a crash, and durable was found. */
+	/* Generations after durable and up to this one must not show any more:
+	 * after a crash durable was found instead. */
 	_Atomic uint32_t skip;
 	_Atomic uint64_t zeros; /* bit g % 64: generation g is a zeroing */
 	uint64_t original;      /* hash of generation 0 */
@@ -83,9 +81,9 @@ struct record *record_create(const char *path, uint64_t sectors, unsigned unit,
 			     uint32_t client);
 struct record *record_open(const char *path);
 
-/* Begins a generation of a sector that no other thread is at. */
+/* Starts a generation of a sector that no other thread is using. */
 uint32_t record_start(struct record *record, uint64_t sec, bool zero);
-/* Has the sector room for one more that waits? */
+/* May one more generation of the sector wait for a flush? */
 bool record_may_start(const struct record *record, uint64_t sec);
 
 /* The 512 bytes that a thread of a client writes as a generation. */
@@ -95,21 +93,21 @@ uint64_t sector_hash(const uint8_t *buf);
 bool sector_is_zero(const uint8_t *buf);
 
 /*
- * May the sector hold these bytes, where base is the oldest generation that
- * may show?  Then true, and which generation it is; else why not, in words.
+ * May the sector have these bytes, if base is the oldest generation that it may
+ * show?  True, with the generation; or false, with a reason in words.
  */
 bool record_allows(const struct record *record, uint64_t sec,
 		   const uint8_t *buf, uint32_t base, uint32_t *ret_generation,
 		   char *why);
 
-/* The commands of load that look at a disk; they return the exit status. */
+/* The commands of load that read a whole disk; they return the exit status. */
 int look_fill(const char *where, uint64_t seed);
 int look_begin(const char *path, const char *where, uint32_t client);
 int look_verify(const char *how, const char *path, const char *where);
 int look_show(const char *path);
 
 uint64_t mix(uint64_t z);
-/* Zeros; ends the program where there is no memory. */
+/* Allocates zeroed memory; ends the program when there is none. */
 void *allocate(size_t n, size_t size);
 
 #endif

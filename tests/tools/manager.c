@@ -54,7 +54,7 @@ static const char *dir;
 static FILE *events;
 static pid_t child;
 static pid_t killed; /* its messages are ignored */
-static int kill_in;  /* so many messages; 0: no kill is due */
+static int kill_in;  /* in this many messages; 0: no kill is due */
 static bool kill_after, stopping;
 
 #define EVENT(...)                            \

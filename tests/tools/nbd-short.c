@@ -76,7 +76,7 @@ static void answer_option(uint32_t option, uint32_t type, uint32_t len)
 	put_number(len, 4);
 }
 
-/* Until the client begins to read. */
+/* Answers options until the client starts the transmission. */
 static void shake_hands(uint64_t size)
 {
 	uint32_t option = 0;

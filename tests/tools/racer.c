@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * racer: does things again and again, as fast as it can, for tests of what
- * happens in between:
+ * racer: repeats an action as fast as it can, for tests of races:
  *
  *     racer swap A B            exchanges the two names until standard input
- *                               ends; says "swapping" first, how often last
+ *                               ends; prints "swapping" first, the count last
  *     racer read SECONDS FILE   opens FILE, reads its first 8 bytes, closes it;
- *                               for so many seconds
+ *                               for that many seconds
  *     racer write SECONDS FILE  the same, opened for writing
  *     racer look SECONDS FILE   stat: "SIZE bytes"
  *     racer fill FILE           writes and syncs all over FILE until standard
- *                               input ends; says "filling" first
+ *                               input ends; prints "filling" first
  *     racer once N FILE...      opens all the FILEs for writing at the same
  *                               moment, and closes them when all have their
- *                               answer; N times.  An outcome is all answers of
- *                               one time, sorted
+ *                               answer; N times.  An outcome is the sorted
+ *                               answers of one time
  *
- * read, write, look and once print a line "COUNT OUTCOME" for each outcome
- * there was; a call that failed is the errno's name.
+ * read, write, look and once print a line "COUNT OUTCOME" for each outcome;
+ * that of a failed call is the errno's name.
  */
 #include "config.h"
 
@@ -87,7 +86,7 @@ static int run_swap(char **v)
 			perror("racer: renameat2");
 			return 1;
 		}
-	/* An even number: everything is where it was. */
+	/* An even number: the names are as before. */
 	printf("%lu\n", count);
 	return 0;
 }
@@ -143,7 +142,8 @@ static int run_timed(const char *how, char **v)
 	return print_outcomes();
 }
 
-/* Pieces that no block size divides, so that everything there is happens. */
+/* Piece sizes that divide no block size, so that every kind of overlap
+ * occurs. */
 static int run_fill(char **v)
 {
 	enum { PIECE = 100 * 1000 };
@@ -172,7 +172,7 @@ struct runner {
 	pthread_t thread;
 	const char *path;
 	unsigned times;
-	const char *answer; /* of the time that is under way */
+	const char *answer; /* of the current time */
 };
 
 static pthread_barrier_t barrier;
@@ -253,7 +253,8 @@ int main(int argc, char **argv)
 	     !strcmp(what, "look")) &&
 	    argc == 4)
 		return run_timed(what, argv + 2);
-	fprintf(stderr, "racer: expected swap, read, write, look, fill or once "
-			"and what they take\n");
+	fprintf(stderr,
+		"racer: expected swap, read, write, look, fill or once, "
+		"and their operands\n");
 	return 2;
 }
