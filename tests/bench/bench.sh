@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For contrib/bench: what its parts share.  Needs $work, a directory for the
-# data, $out, one for the results, and what contrib/bench's options set.
+# Functions that the parts of contrib/bench share.  Needs $work, a directory for
+# the data, $out, one for the results, and the variables of contrib/bench's
+# options.
 
 gib=$((1 << 30)) mib=$((1 << 20))
 disk_size=$((3 * gib)) # of the recorded boot
 region_start=$gib      # where the works on files read and write
 failed=no
 
-# What is to be undone when the benchmark, or a part of it, ends: commands, the
-# last one first.
+# Commands to run when the benchmark, or a part of it, ends; the last one first.
 undo=()
 
 at_end() {
 	undo+=("$*")
 }
 
-# undo_to COUNT: all but the first COUNT.
+# undo_to COUNT: runs and removes all but the first COUNT.
 undo_to() {
 	local i
 
@@ -27,7 +27,7 @@ undo_to() {
 	undo=("${undo[@]}")
 }
 
-# in_turn COMMAND...: what it starts ends with it.
+# in_turn COMMAND...: runs it, then the commands that it added to undo.
 in_turn() {
 	local mark=${#undo[@]} status=0
 
@@ -36,7 +36,7 @@ in_turn() {
 	return "$status"
 }
 
-# Takes away all mounts below $work, in use or not, dead ones too.
+# Unmounts all mounts below $work, also busy and dead ones.
 unmount_all() {
 	local dir
 
@@ -53,20 +53,21 @@ warn() {
 	printf 'contrib/bench: %s\n' "$*" >&2
 }
 
-# missing WORK SIDE WHY: something could not be measured.
+# missing WORK SIDE WHY: reports a measurement that failed.
 missing() {
 	failed=yes
 	left_out "$@"
 }
 
-# left_out WORK SIDE WHY: it was not even tried, which is no failure.
+# left_out WORK SIDE WHY: reports a measurement that was skipped, which is no
+# failure.
 left_out() {
 	warn "$1, $2: not measured: $3"
 	jq -nc --arg work "$1" --arg side "$2" --arg why "$3" \
 		'{$work, $side, missing: $why}' >>"$out/measurements.jsonl"
 }
 
-# record WORK SIDE ROUND VALUE UNIT: a line of measurements.jsonl.
+# record WORK SIDE ROUND VALUE UNIT: adds a line to measurements.jsonl.
 record() {
 	if ! [[ $4 =~ ^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]]; then
 		missing "$1" "$2" "expected a number, got '$4'"
@@ -77,7 +78,7 @@ record() {
 		'{$work, $side, $round, $value, $unit}' >>"$out/measurements.jsonl"
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds.
+# wait_until SECONDS COMMAND...: waits until the command succeeds.
 wait_until() {
 	local end=$((SECONDS + $1))
 
@@ -93,8 +94,8 @@ calc() {
 	awk "BEGIN { printf \"%.6g\", $* }"
 }
 
-# timed WORK SIDE COMMAND...: records the seconds that the command takes, in this
-# shell.
+# timed WORK SIDE COMMAND...: runs the command in this shell and records its
+# seconds.
 timed() {
 	local start=$EPOCHREALTIME
 
@@ -105,12 +106,12 @@ timed() {
 	fi
 }
 
-# wanted SIDE: whether it was asked for.
+# wanted SIDE: succeeds if an option chose the side.
 wanted() {
 	[ -z "$only_sides" ] || [[ ,$only_sides, == *,$1,* ]]
 }
 
-# The sides of a list that were asked for.
+# chosen SIDE...: prints the sides that the options chose.
 chosen() {
 	local side
 

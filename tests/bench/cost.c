@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a command takes.
+ * Measures the time and memory of a command.
  *
  *     cost COMMAND [ARGUMENT...]
  *
- * Prints seconds and the most MiB that were resident; what the command prints
- * goes nowhere, but for standard error.  Exits 1 when the command fails.
+ * Prints its seconds, and the largest resident size in MiB.  The command's
+ * standard output is discarded.  Exits 1 when the command fails.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 		fputs("usage: cost COMMAND [ARGUMENT...]\n", stderr);
 		return 2;
 	}
-	/* Not fork: the child would have our pages before it has its own. */
+	/* Not fork: the child would share, and so be charged with, the pages of
+	 * this process. */
 	pid = vfork();
 	if (pid < 0)
 		err(1, "vfork");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Makes a VHDX that has every block: in its table, not on disk.
+ * Fills the table of a VHDX with allocated blocks that are holes on disk.
  *
  *     fill-table FILE VIRTUAL-SIZE BLOCK-SIZE SECTOR-SIZE
  *
  * FILE is an empty dynamic VHDX; its blocks become a hole at its end, as large
- * as the disk, so that the filesystem must take a file of that size (tmpfs
+ * as the disk, so that the filesystem must accept a file of that size (tmpfs
  * does).
  */
 #include <err.h>
@@ -26,7 +26,7 @@ enum {
 	REGION_ENTRY = 32,
 	REGIONS_MAX = 2047,
 	ENTRY_PRESENT = 6,     /* PAYLOAD_BLOCK_FULLY_PRESENT */
-	BITMAP_BITS = 1 << 23, /* sectors that one block of bitmap tells of */
+	BITMAP_BITS = 1 << 23, /* sectors of one bitmap block */
 };
 
 /* 2DC27766-F623-4200-9D64-115E9BFD4A08 */
@@ -35,7 +35,7 @@ static const uint8_t bat_guid[16] = {
 	0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08,
 };
 
-/* Where the table begins, in bytes. */
+/* The offset of the table in bytes. */
 static uint64_t find_table(int fd, const char *path)
 {
 	static uint8_t table[64 << 10];
@@ -52,7 +52,7 @@ static uint64_t find_table(int fd, const char *path)
 	errx(1, "%s: region table: expected a BAT, found none", path);
 }
 
-/* Entries of the table for so many blocks, with those of bitmaps between. */
+/* Writes entries for that many blocks, and the bitmap entries between them. */
 static void fill(int fd, uint64_t table, uint64_t blocks, uint64_t block_size,
 		 uint64_t ratio, uint64_t end)
 {

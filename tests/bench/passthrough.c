@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The plain copying passthrough: what a FUSE filesystem costs that does nothing
- * but pread and pwrite.  The benchmark's limit, beside libfuse's own example.
+ * The plain copying passthrough: the cost of a FUSE filesystem that does only
+ * pread and pwrite.  The benchmark's limit, together with libfuse's own
+ * example.
  *
  *     passthrough -o source=DIR [-o OPTION,...] [-f] MOUNTPOINT
  *
- * The files of one directory, flat, under their own names, for direct I/O, with
- * writes in parallel.  Not for use: what is opened is never forgotten, and
- * there is no listing.
+ * Shows the files of one directory under their own names, for direct I/O, with
+ * parallel writes.  Not for use: inodes are never freed, and there is no
+ * listing.
  */
 #define _GNU_SOURCE
 
@@ -30,7 +31,7 @@ enum {
 	BUFFER_SIZE = 1 << 20, /* the kernel asks for no more at once */
 };
 
-static const double ATTRIBUTES_HOLD = 3600; /* seconds: nobody else writes */
+static const double ATTRIBUTES_HOLD = 3600; /* seconds: the only writer */
 
 /* A node is an index into names, the first is FUSE_ROOT_ID + 1. */
 static struct {
@@ -52,7 +53,7 @@ static const char *name_of(fuse_ino_t ino)
 	return name;
 }
 
-/* 0: there is no room. */
+/* 0: the table of names is full. */
 static fuse_ino_t node_of(const char *name)
 {
 	size_t i = 0;
@@ -157,7 +158,7 @@ static void pass_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		fuse_reply_buf(req, buffer, (size_t)n);
 }
 
-/* From the buffer into which libfuse read the request. */
+/* Writes from the buffer into which libfuse read the request. */
 static void pass_write(fuse_req_t req, fuse_ino_t ino, const char *data,
 		       size_t size, off_t off, struct fuse_file_info *fi)
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Draws what report.sh prepared in dir: for each of works a bar per side (vhdfs's
-# are dark), with its lowest and highest round, into out/works.png; and as clients grow in number
-# the time of each, of the sides in times, and vhdfs's memory for each, of those
-# in sizes, into out/growth.png.
+# Draws the data of report.sh, which is in dir.  out/works.png: for each of
+# works a bar per side (vhdfs's are dark), with its lowest and highest round.
+# out/growth.png, over the number of clients: the time of each side in times,
+# and vhdfs's memory for each side in sizes.
 set datafile separator "\t"
 set style fill solid 0.6 border -1
 set boxwidth 0.7

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Of measurements, an array of {work, side, round, value, unit} and {work, side,
-# missing}: their medians, and what each requirement's ratio is.
+# Evaluates measurements, an array of {work, side, round, value, unit} and
+# {work, side, missing}: their medians, and the ratio of each requirement.
 #
 #     jq -s --argjson machine '{...}' --rawfile requirements FILE -f report.jq
 #
-# A ratio is that of two medians; its lowest and highest are of one round each.
+# A ratio is that of two medians; its lowest and highest are ratios of one
+# round.
 
 def median:
 	sort | length as $n |
@@ -19,7 +20,7 @@ def parsed:
 		map(trim) | {name: .[0], work: .[1], base_work: .[2],
 			base_side: .[3], bound: .[4], number: (.[5] | tonumber)});
 
-# In the order in which they were measured first.
+# The works in the order of their first measurement.
 def results:
 	to_entries | map(select(.value | has("value")) |
 		.value + {place: .key}) |
@@ -54,7 +55,7 @@ def quotients($a; $b):
 		select($b.rounds[.key] and $b.rounds[.key] != 0) |
 		.value / $b.rounds[.key]];
 
-# One requirement for one side.
+# The verdict on one requirement for one side.
 def judged($r; $own; $base):
 	(if $r.base_work == "-" then $own.median
 	elif $base == null or $base.median == 0 then null

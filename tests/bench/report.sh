@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# What came out: report.json, table.txt and pictures, of measurements.jsonl.
+# The report: report.json, table.txt and pictures, from measurements.jsonl.
 
-# machine_json: what it was measured on and with.
+# machine_json: prints the machine and the versions of its programs.
 machine_json() {
 	local cpu
 
@@ -32,7 +32,7 @@ make_report() {
 		-f "$bench/report.jq" "$out/measurements.jsonl" >"$out/report.json"
 }
 
-# What is in report.json, as text.
+# Prints report.json as text.
 print_table() {
 	jq -r '.machine | to_entries[] | "\(.key)\t\(.value)"' "$out/report.json" |
 		awk -F '\t' '{ printf "%-12s %s\n", $1, $2 }'
@@ -89,14 +89,15 @@ print_requirements() {
 		}'
 }
 
-# draw: bars of each work with each side, and lines of what grows.
+# draw: a bar for each work and side, and lines over the number of clients.
 draw() {
 	local name works growth
 
 	works=$(jq -r '[.results[] | select(.unit == "1/s" or .unit == "MB/s"
 		or .work == "storm") | .work] | unique | join(" ")' "$out/report.json")
 	for name in $works; do
-		# What the kernel does alone is far above: cut, with its figure.
+		# The kernel's own value is far above the others: its bar is cut
+		# and labelled.
 		jq -r --arg work "$name" '[.results[] | select(.work == $work)] |
 			([map(select(.side | IN("raw", "reflink") | not) | .max),
 				map(.max)] | map(max | values) | first) as $top |
@@ -120,7 +121,7 @@ draw() {
 		missing plot gnuplot "$(tail -n 1 "$work/gnuplot.log")"
 }
 
-# growth_sides ms|MiB: the sides of which it is known for several numbers of
+# growth_sides ms|MiB: prints the sides with values for several numbers of
 # clients.
 growth_sides() {
 	local file

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# The sides: whose files are measured.  A side has two functions: start_SIDE
-# brings it up and sets its read_file; make_SIDE NAME... makes disks of the
-# master's content that nobody has written, and sets made to their paths.  Both
-# take back what they did with at_end.
+# The sides: the programs whose files are measured.  A side has two functions:
+# start_SIDE starts it and sets its read_file; make_SIDE NAME... makes unwritten
+# disks with the master's content, and sets made to their paths.  Both undo
+# their steps with at_end.
 #
-# Servers run in sessions of their own (setsid), as daemons do: the kernel
-# schedules by session where it has autogroups, and one that shared the session of
-# the load would be another thing than the passthroughs, which daemonise.
+# Servers run in sessions of their own (setsid), as daemons do: with autogroups
+# the kernel schedules by session, so a server in the session of the load would
+# not compare with the passthroughs, which daemonise.
 
 kinds=(vhdx-dynamic vhdx-fixed vhd-dynamic vhd-fixed)
 limits=(passthrough-example passthrough-plain)
@@ -17,7 +17,7 @@ all_sides=(raw "${limits[@]}" "${peers[@]}" "${kinds[@]}")
 declare -A read_file=() # the master's content, never written
 made=()
 
-# The master, raw: data where something reads, holes elsewhere.
+# The master, raw: data in the blocks that a test reads, holes elsewhere.
 make_master() {
 	master=$work/raw/master.raw
 	mkdir -p "$work/raw"
@@ -28,8 +28,8 @@ make_master() {
 	[ -z "$trace" ] || fill_boot_blocks
 }
 
-# boot_ranges R|W: what the recorded boot reads or writes: the first 4 KiB block
-# and the number of blocks, neighbours joined.
+# boot_ranges R|W: prints the ranges that the recorded boot reads or writes: the
+# first 4 KiB block and the number of blocks, neighbours joined.
 boot_ranges() {
 	awk -F, -v op="$1" '$2 == op { print int($3 / 4096), int(($3 + $4 + 4095) / 4096) }' \
 		"$trace" | sort -n | awk '
@@ -50,20 +50,20 @@ fill_boot_blocks() {
 	done <"$work/boot-ranges"
 }
 
-# fill FILE BYTES: writes the beginning of the region, with what the master has
-# there, so that the file has blocks of its own.
+# fill FILE BYTES: writes the master's data to the beginning of the region, so
+# that the file has blocks of its own.
 fill() {
 	dd if="$master" of="$1" bs=1M count=$(($2 / mib)) conv=notrunc status=none \
 		skip=$((region_start / mib)) seek=$((region_start / mib))
 }
 
-# --- a raw file, and passthroughs over the directory that it is in
+# --- a raw file, and passthroughs over its directory
 
 start_raw() {
 	read_file[raw]=$master
 }
 
-# make_raw_in DIRECTORY NAME...: the directory shows the one of the raw files.
+# make_raw_in DIRECTORY NAME...: makes raw files; DIRECTORY shows them.
 make_raw_in() {
 	local dir=$1 name
 
@@ -100,8 +100,8 @@ make_passthrough-example() {
 	make_raw_in "${passthrough_dir[passthrough-example]}" "$@"
 }
 
-# start_passthrough-plain [THREADS]: where nothing blocks, more threads than
-# processors only get in each other's way; libfuse's own number is ten.
+# start_passthrough-plain [THREADS]: the default is the number of processors,
+# because requests do not block; libfuse's default is ten.
 start_passthrough-plain() {
 	local many=${1:-$(nproc)}
 
@@ -120,7 +120,7 @@ start_qemu() {
 	read_file[qemu]=${made[0]}
 }
 
-# One process for all of them.
+# One process serves all disks.
 make_qemu() {
 	local name args=() dir=$work/qemu
 
@@ -186,9 +186,8 @@ make_reflink() {
 	done
 }
 
-# --- vhdimount, read only: a chain as vhd-dynamic's, of which it wants both
-# files in one directory.  (Of children that are VHDX, Debian 12's reads other
-# bytes than the parent's.)
+# --- vhdimount, read only: a chain as vhd-dynamic's, with both files in one
+# directory.  (Debian 12's version reads wrong bytes of a VHDX parent.)
 
 start_vhdimount() {
 	local mnt=$work/vhdimount dir=$work/vhdimount-chain
@@ -253,8 +252,8 @@ for kind in "${kinds[@]}"; do
 	eval "start_$kind() { start_kind $kind; }"
 done
 
-# start_sides SIDE...: all that are wanted; those that do not come up are told
-# of, and left out.  Sets sides.
+# start_sides SIDE...: starts all chosen sides; a side that does not start is
+# reported and skipped.  Sets sides.
 start_sides() {
 	local side
 
@@ -270,7 +269,7 @@ start_sides() {
 	done
 }
 
-# Of the sides that are up, those in a list.
+# up SIDE...: prints those that have started.
 up() {
 	local side
 

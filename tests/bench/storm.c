@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clients of iSCSI, many in one process, as fast as the server answers.
+ * iSCSI initiators, many in one process, as fast as the server answers.
  *
  *     storm replay TRACE DEPTH URL...
- *         each replays a recorded boot, with so many commands in flight, begun
- *         in their order; a flush waits for all before it
+ *         each replays a recorded boot, with DEPTH commands in flight, started
+ *         in their order; a flush waits for all commands before it
  *     storm read|write random|sequential SIZE DEPTH SECONDS START LENGTH URL...
- *         each keeps so many commands of SIZE bytes in flight, within LENGTH
+ *         each keeps DEPTH commands of SIZE bytes in flight, within LENGTH
  *         bytes from START
  *
  * All log in first.  Prints a line of JSON: clients, the seconds from the first
- * command to the last answer, commands and bytes answered, and errors, of which
- * the first is told on standard error; exits 0, or 2 when it could not begin.
+ * command to the last answer, commands and bytes answered, and errors, the
+ * first of which is printed on standard error; exits 0, or 2 when it could not
+ * begin.
  */
 #include <err.h>
 #include <inttypes.h>
@@ -35,7 +36,7 @@ enum {
 	PATIENCE = 120 * 1000, /* ms without an answer */
 };
 
-/* What is to be done: a trace, or one kind of command until a time. */
+/* The job: a trace, or one kind of command until a time. */
 static struct {
 	struct trace trace;
 	bool write, random;
@@ -58,8 +59,8 @@ static struct {
 	struct client *clients;
 	size_t n, left;
 	uint64_t commands, bytes, errors;
-	unsigned char *data;      /* written by all, and read into by all */
-	struct scsi_iovec *sinks; /* for a read: of the trace's, or the one */
+	unsigned char *data;      /* one buffer for all writes and reads */
+	struct scsi_iovec *sinks; /* buffers of the reads in flight */
 	int epoll;
 } storm;
 
@@ -85,7 +86,7 @@ static bool exhausted(const struct client *client)
 	return job.size ? now() >= job.end : client->next == job.trace.n;
 }
 
-/* Where the next command of a job without a trace begins. */
+/* The offset of the next command of a job without a trace. */
 static uint64_t next_rootdir(struct client *client)
 {
 	uint64_t n = client->next++;
@@ -157,7 +158,7 @@ static void end_client(struct client *client)
 	storm.left--;
 }
 
-/* As many commands as may be in flight. */
+/* Starts commands until DEPTH are in flight. */
 static void advance(struct client *client)
 {
 	while (client->in_flight < job.depth && !exhausted(client)) {
@@ -203,7 +204,8 @@ static void arm(struct client *client)
 	client->armed = want;
 }
 
-/* Sends at once what there is to send; epoll says when the rest may go. */
+/* Sends at once as much as the socket accepts; epoll reports when it accepts
+ * more. */
 static void serve(struct client *client, int events)
 {
 	int r = events ? iscsi_service(client->iscsi, events) : 0;
@@ -296,7 +298,8 @@ static void usage(void)
 	exit(2);
 }
 
-/* How long it is to take, in seconds; sets how many arguments were taken. */
+/* Returns the seconds that the job is to take; sets the number of arguments
+ * used. */
 static double parse(int argc, char **argv, int *ret_taken)
 {
 	const char *op = argc > 1 ? argv[1] : "";
@@ -338,7 +341,7 @@ static void prepare(char **urls, size_t n)
 	storm.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!storm.clients || !storm.data || !storm.sinks || storm.epoll < 0)
 		err(2, "cannot begin");
-	/* No zeros: they might be taken for a hole. */
+	/* Not zeros, which the server could store as a hole. */
 	for (size_t i = 0; i < room; i++)
 		storm.data[i] = (unsigned char)(i * 7 + i / 251 + 1);
 	for (size_t i = 0; i < n_sinks; i++) {

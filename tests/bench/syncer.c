@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writes 4 KiB and syncs, again and again, on each file with a thread of its
- * own.
+ * Writes 4 KiB and syncs, in a loop, with a thread for each file.
  *
  *     syncer SYNCS SECONDS COUNT again|once|filled START LENGTH FILE...
  *
- * SYNCS fdatasyncs for each write, 1.5 being one and two by turns; until
- * SECONDS are over or COUNT writes of each file are done.  The writes go to the
- * LENGTH bytes from START in an order that looks random: again and again, or
- * each 4 KiB once; filled is once, and what was written first is written again
- * for each further sync, so that none of them is for nothing.  Prints the
- * writes that were done in a second, all files together.
+ * SYNCS is the number of fdatasyncs for each write; 1.5 is one and two in turn.
+ * Ends after SECONDS, or COUNT writes of each file.  The writes go to the
+ * LENGTH bytes from START in a scattered order: "again" repeats it, "once"
+ * writes each 4 KiB once; "filled" is as "once", and rewrites the first 4 KiB
+ * before each further sync, so that no sync is without data.  Prints the writes
+ * per second of all files together.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -26,7 +25,7 @@
 enum {
 	PIECE = 4096,
 	FILES_MAX = 1024,
-	STRIDE = 40503, /* odd: all pieces of a power of two have their turn */
+	STRIDE = 40503, /* odd: reaches all pieces of a power of two */
 };
 
 static struct {

@@ -1,23 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# contrib/bench: its options, what it makes of measurements, and the smallest run
-# through all of it.  How fast anything is, is no test.
+# contrib/bench: its options, its evaluation of measurements, and the smallest
+# run of all works.  Speed is not tested.
 . "${0%/*}/../lib.sh"
 
-# The make that runs the tests is none of these makes' business.
+# The variables of the make that runs this test must not reach make runs of the
+# benchmark.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 command=$top_srcdir/contrib/bench
 here=$top_srcdir/tests/bench
 
-test_help_tells_of_every_option() {
+test_help_lists_every_option() {
 	"$command" --help >"$scratch/help"
 	sed -n '/^while /,/^done/p' "$command" | grep -v misused |
 		grep -Eo -e '--[a-z]+' | sort -u >"$scratch/options"
 	grep -q -e --quick "$scratch/options"
 	while read -r option; do
 		grep -Eq "^  (-h, )?$option( |\$)" "$scratch/help" ||
-			fail "expected --help to tell of $option"
+			fail "expected $option in the output of --help"
 	done <"$scratch/options"
 }
 
@@ -28,7 +29,7 @@ test_bad_options_are_refused() {
 		# shellcheck disable=SC2086
 		expect 2 "$command" $words
 		grep -q "^contrib/bench: " "$scratch/stderr" ||
-			fail "$words: expected to be told why"
+			fail "$words: expected a reason, found: $(cat "$scratch/stderr")"
 	done <<-'END'
 		--fast
 		--rounds
@@ -40,7 +41,8 @@ test_bad_options_are_refused() {
 	END
 }
 
-# measured WORK SIDE UNIT VALUE...: one round each.
+# measured WORK SIDE UNIT VALUE...: prints measurements, one round for each
+# value.
 measured() {
 	local round=0 value
 
@@ -50,17 +52,17 @@ measured() {
 	done
 }
 
-# Sets bench, out and work as report.sh wants them, and sources it.
+# Sets bench, out and work for report.sh, and sources it.
 use_report() {
 	bench=$scratch out=$scratch work=$scratch
 	cp "$here/report.jq" "$here/plot.gp" "$scratch"
 	. "$here/report.sh"
 }
 
-# reported PATTERN: a line of the table matches.
+# reported PATTERN: expects a matching line in the table.
 reported() {
 	grep -Eq -e "$1" "$scratch/table" ||
-		fail "expected a line '$1', got: $(cat "$scratch/table")"
+		fail "expected a line '$1', found: $(cat "$scratch/table")"
 }
 
 test_medians_and_ratios_of_known_values() {
@@ -86,7 +88,7 @@ test_medians_and_ratios_of_known_values() {
 		storm's time | storm | storm | limit | max | 1.1
 		itself | then | read | - | min | 0.2
 		MiB | memory | - | - | max | 96
-		nobody's | nothing | nothing | limit | min | 1
+		unmeasured | nothing | nothing | limit | min | 1
 	END
 	make_report '{"cpu": "made up", "quick": true}'
 	print_table >"$scratch/table"
@@ -104,10 +106,10 @@ to qemu, vhdx-fixed: 2.9 by qemu, true
 storm's time, vhdx-fixed: 1.136 by passthrough-example, false
 itself, vhdx-fixed: 0.2 by vhdx-fixed, true
 MiB, vhdx-fixed: 96 by null, true
-nobody's, null: null by null, null" \
+unmeasured, null: null by null, null" \
 		"$(jq -r '.requirements | sort_by([.name, .side // ""] as [$n, $s] |
 			[(["to the limit", "to qemu", "storm'"'"'s time", "itself",
-			"MiB", "nobody'"'"'s"] | index($n)), $s]) | .[] |
+			"MiB", "unmeasured"] | index($n)), $s]) | .[] |
 			"\(.name), \(.side): \(if .ratio then
 			(.ratio * 1000 | floor / 1000) else null end) by \(.base), \(.reached)"' \
 			"$scratch/report.json")"
@@ -115,15 +117,15 @@ nobody's, null: null by null, null" \
 	reported '^ +vhdx-fixed +0.967 +\(0.725 to 3, by passthrough-plain\) +yes$'
 	reported '^ +vhdx-fixed +1.14 +\(1.1 to 1.14, by passthrough-example\) +NO$'
 	reported '^not measured: read, reflink: broken$'
-	reported "^ +nobody's$"
+	reported "^ +unmeasured$"
 	reported '^QUICK'
 }
 
-test_requirements_are_all_understood() {
+test_every_requirement_has_six_fields() {
 	requires jq
 	grep -v '^#' "$here/requirements" | while read -r line; do
 		echo "$line" | grep -Eq '^[^|]+( *\|[^|]+){3}\| *(min|max) *\| *[0-9.]+$' ||
-			fail "expected six fields: $line"
+			fail "expected six fields, found: $line"
 	done
 }
 
@@ -151,7 +153,7 @@ requires_bench() {
 	export TMPDIR=$scratch
 }
 
-# small_run OPTION...: into $scratch/out.
+# small_run OPTION...: runs the benchmark with results in $scratch/out.
 small_run() {
 	"$command" --build "$top_builddir" --out "$scratch/out" --quick \
 		--rounds 1 --seconds 0.05 --region 16 --clients 2 "$@" \
@@ -160,12 +162,13 @@ small_run() {
 }
 
 nothing_is_left() {
-	! grep "$scratch" /proc/self/mounts || fail "it left these mounts"
+	! grep "$scratch" /proc/self/mounts ||
+		fail "expected no mounts after the run"
 	[ -z "$(ls -d "$scratch"/vhdfs-bench.* 2>/dev/null)" ] ||
-		fail "it left its directory"
-	# Not in the words of this grep itself.
+		fail "expected no work directory after the run"
+	# The brackets exclude this grep's own command line.
 	! grep -lsa "$scratch/[v]hdfs-bench" /proc/[0-9]*/cmdline ||
-		fail "it left these processes"
+		fail "expected no processes after the run"
 }
 
 sides_of() {
@@ -198,13 +201,14 @@ test_every_work_is_measured() {
 	nothing_is_left
 }
 
-test_interrupted_it_leaves_nothing() {
+test_interrupted_run_removes_everything() {
 	requires_bench
 	"$command" --build "$top_builddir" --out "$scratch/out" --quick \
 		--only tgt --region 16 >"$scratch/log" 2>&1 &
 	wait_until 60 grep -q 'through tgtd' "$scratch/log"
 	kill "$!"
-	! wait "$!" || fail "expected it to exit with a failure"
+	! wait "$!" ||
+		fail "expected a nonzero exit status of the interrupted run"
 	nothing_is_left
 }
 

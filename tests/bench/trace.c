@@ -14,7 +14,7 @@ enum {
 
 static void trace_add(struct trace *trace, const struct trace_command *command)
 {
-	/* A power of two: full. */
+	/* The array is full when the count is a power of two. */
 	if (!(trace->n & (trace->n - 1))) {
 		size_t room = trace->n ? 2 * trace->n : 1;
 

@@ -18,7 +18,7 @@ struct trace {
 	uint32_t longest; /* bytes */
 };
 
-/* Ends the program, with one line, where the file is not such a trace. */
+/* Ends the program with one line when the file is not a valid trace. */
 struct trace trace_load(const char *path);
 
 #endif

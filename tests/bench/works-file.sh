@@ -3,13 +3,14 @@
 # Works on files: fio on the file of each side, all sides in turn.
 #
 # Every file is opened for reading and writing, as tgtd does; N in flight are N
-# threads that each have one request (psync).  Warm: what is read lies in the page
-# cache of whoever holds the blocks, and stays there (invalidate=0).  qemu's and
-# vhdimount's files have a page cache of their own besides, a copy of the master
-# for each client: past that goes direct=1, or it would be the kernel's speed.
+# threads with one request each (psync).  Warm: the data lies in the page cache
+# of the process that stores the blocks, and stays there (invalidate=0).  The
+# files of qemu and vhdimount have a second page cache, a copy of the master for
+# each client: direct=1 bypasses it, because else the kernel's speed would be
+# measured.
 
-# fio_on FILE PATTERN SIZE FLIGHT [OPTION...]: prints operations or, of 1 MiB,
-# MB a second.
+# fio_on FILE PATTERN SIZE FLIGHT [OPTION...]: prints operations per second, or
+# MB per second for pieces of 1 MiB.
 fio_on() {
 	local mix=() json
 
@@ -29,7 +30,8 @@ fio_on() {
 		else map(.iops) | add end' <<<"$json"
 }
 
-# measure_fio WORK SIDE ROUND FILE PATTERN SIZE FLIGHT [OPTION...]
+# measure_fio WORK SIDE ROUND FILE PATTERN SIZE FLIGHT [OPTION...]: records the
+# result of fio_on.
 measure_fio() {
 	local value unit=1/s
 
@@ -41,8 +43,8 @@ measure_fio() {
 	record "$1" "$2" "$3" "$value" "$unit"
 }
 
-# Every side reads what the master has, or is not measured further; that brings
-# it into the page cache, too.
+# Every side must read the master's data, or is not measured further; this also
+# brings the data into the page cache.
 check_bytes() {
 	local side good=()
 
@@ -56,12 +58,12 @@ check_bytes() {
 		fi
 	done
 	sides=("${good[@]}")
-	# A disk whose master is still being written back opens late.
+	# While its master is being written back a disk opens slowly.
 	sync
 }
 
-# fio_in_turn WORK FILES PATTERN SIZE FLIGHT [OPTION...]: of all sides in turn, on
-# FILES[side], in this round.
+# fio_in_turn WORK FILES PATTERN SIZE FLIGHT [OPTION...]: measures all sides in
+# turn, on FILES[side], in this round.
 fio_in_turn() {
 	local side direct
 	local -n files=$2
@@ -76,12 +78,12 @@ fio_in_turn() {
 		esac
 		measure_fio "$1" "$side" "$round" "${files[$side]}" "${@:3}" \
 			"${direct[@]}"
-		# Not to be written back while the next side is measured.
+		# No write-back while the next side is measured.
 		sync "${files[$side]}"
 	done
 }
 
-# Reads of a disk that nobody has written: the blocks lie in the master.
+# Reads of an unwritten disk: the blocks lie in the master.
 work_read() {
 	local flight rounds=$many_rounds seconds=$brief
 
@@ -94,7 +96,7 @@ work_read() {
 	done
 }
 
-# Writes into blocks that the disk has of its own.
+# Writes to blocks that the disk has of its own.
 work_write() {
 	local flight rounds=$many_rounds seconds=$brief
 
@@ -108,7 +110,8 @@ work_write() {
 	done
 }
 
-# 1 MiB, one after the other; each of the four has a quarter of the region.
+# 1 MiB reads and writes in sequence; each of the four threads has a quarter of
+# the region.
 work_seq() {
 	local quarter=(--time_based --size=$((region_size / 4))
 		--offset_increment=$((region_size / 4)))
@@ -121,14 +124,15 @@ work_seq() {
 	done
 }
 
-# What a virtual machine has freed its host may have taken back, and whoever
-# writes to new pages of the cache first pays for getting it again: here nobody.
+# Touches free memory before the measurement: the host of a virtual machine may
+# have taken free pages back, and the first write to new cache pages would
+# include the time to get them again.
 touch_memory() {
 	dd if=/dev/zero of=/dev/null bs="${region_size}" count=1 status=none
 }
 
-# First writes: a new disk for each run, and no 4 KiB of it twice; against writes
-# in place through the passthroughs, at the same time.
+# First writes: a new disk for each run, each 4 KiB once; compared with writes
+# in place through the passthroughs at the same time.
 work_first() {
 	local flight
 
@@ -159,7 +163,7 @@ first_writes() {
 		--size="$part" --offset_increment="$part"
 }
 
-# need_written: of each side that can be written a disk whose region is its own,
+# need_written: makes for each writable side a disk whose region is allocated,
 # in written_file.
 declare -A written_file=()
 need_written() {
@@ -181,9 +185,9 @@ need_written() {
 	done
 }
 
-# A chain of 32 against one of 1; what is read lies in the first of all.  Where a
-# block lies is looked for once in all of a chain, at the first read of it after
-# the open: runs are so long that this is not what is measured.
+# A chain of 32 images and one of 1; the data lies in the first parent.  After
+# an open the first read of a block searches the chain for it once: the runs are
+# long, so that this is not measured.
 work_chain() {
 	local kind longer
 	local -A long_file=()
@@ -206,7 +210,8 @@ work_chain() {
 	done
 }
 
-# chain_pair KIND: one right after the other, every second time the long one first.
+# chain_pair KIND: measures both in sequence, every second time the long one
+# first.
 chain_pair() {
 	local length lengths=(1 32)
 	local -A one_file
@@ -220,7 +225,8 @@ chain_pair() {
 	done
 }
 
-# make_chain KIND LENGTH: KIND-chain-N for each N, the last with so many parents.
+# make_chain KIND LENGTH: makes KIND-chain-N for each N; the last has LENGTH
+# parents.
 make_chain() {
 	local i parent=$store/masters/$1.${1%-*} child
 

@@ -16,8 +16,8 @@ work_images() {
 	done
 }
 
-# 256 children by as many vhdfs-img, and by one tgt-glue; then as many again, all
-# of them listed, and one of them read after a mount.
+# 256 children made by 256 runs of vhdfs-img, and by one tgt-glue; then 256
+# more, a listing of all, and a read of one after a mount.
 many_images() {
 	local side=$1 names=()
 
@@ -37,13 +37,13 @@ many_images() {
 		"$views/clients/$side-image300.${side%-*}.raw"
 }
 
-# Mounts, in the background, and reads.
+# Mounts in the background, and reads.
 first_read() {
 	vhdfs "$store" "$views" &&
 		dd if="$1" of="$work/first" bs=4k count=1 skip=$((region_start / 4096))
 }
 
-# As an administrator has them made: children, targets and all.
+# tgt-glue apply: children, targets and access rules.
 apply_fleet() {
 	start_tgtd || return
 	{
@@ -59,8 +59,8 @@ apply_fleet() {
 	timed images-apply "$1" tgt-glue --config "$work/fleet.conf" apply
 }
 
-# 64 TB, on a filesystem that takes a file of that size: opened by vhdfs-img, and
-# read through a mount.
+# A disk of 64 TB, on a filesystem that accepts a file of that size: opened by
+# vhdfs-img, and read through a mount.
 large_image() {
 	local large=$work/large
 
@@ -86,7 +86,7 @@ end_large() {
 	vhdfs_pid=
 }
 
-# opened WORK FILE
+# opened WORK FILE: records the time and memory of vhdfs-img info.
 opened() {
 	local figures
 
@@ -98,7 +98,7 @@ opened() {
 	record "$1-memory" vhdx-dynamic "$round" "${figures#* }" MiB
 }
 
-# viewed FILE: opened for reading and writing and read, in its middle.
+# viewed FILE: opens it for reading and writing, and reads in the middle.
 viewed() {
 	local before
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# The boot storm: clients that replay a recorded boot at once, as fast as they
-# are answered, each with four commands in flight and a target of its own, in one
-# tgtd or several.  Nothing is in the page cache when it begins.
+# The boot storm: clients that replay a recorded boot at the same time, as fast
+# as they are answered, each with four commands in flight and a target of its
+# own, in one tgtd or several.  The page cache is empty at the start.
 
 storm_depth=4
 storm_threads=10 # of the plain passthrough, of which many wait for a flush
 
-# Passthroughs have one file behind all clients: a copy of the master, of which
-# from the second time on every block that is written is there.
+# The passthroughs serve one file to all clients: a copy of the master, whose
+# written blocks are all allocated after the first storm.
 storm_files() {
 	local side=$1 count=$2 i names=()
 
@@ -33,7 +33,8 @@ storm_files() {
 	esac
 }
 
-# storm_of SIDE CLIENTS TGTDS WORK: one storm, and its time as WORK.
+# storm_of SIDE CLIENTS TGTDS WORK: runs one storm, and records its time as
+# WORK.
 storm_of() {
 	local side=$1 count=$2 tgtds=$3 work_name=$4 urls=() i part result
 
@@ -57,7 +58,7 @@ storm_of() {
 	record_storm
 }
 
-# Errors are told of, and the time of a storm that had some is not taken.
+# Errors are reported, and the time of a storm with errors is not recorded.
 record_storm() {
 	local errors
 
@@ -79,14 +80,15 @@ record_storm() {
 	[[ $side != vhd* ]] || [ "$work_name" != storm ] || record_cost
 }
 
-# --- what vhdfs takes meanwhile
+# --- resources that vhdfs uses during a storm
 
 vhdfs_pids() {
 	echo "$vhdfs_pid"
 	cat "/proc/$vhdfs_pid/task/$vhdfs_pid/children"
 }
 
-# of_vhdfs KEY: the sum over its processes, of /proc/PID/status.
+# of_vhdfs KEY: prints the sum of that line of /proc/PID/status over its
+# processes.
 of_vhdfs() {
 	local pid
 
@@ -95,7 +97,7 @@ of_vhdfs() {
 	done | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# KiB that the kernel caches of the store's files and of their views.
+# KiB of page cache of the store's files and of their views.
 page_cache() {
 	find "$store" "$views" -type f -print0 |
 		xargs -0 fincore -b -n -o RES | awk '{ sum += $1 } END { print int(sum / 1024) }'
@@ -107,7 +109,7 @@ children_on_disk() {
 	du -ck "$store"/clients/*-pc[0-9]* | tail -n 1 | cut -f 1
 }
 
-# The number of threads, now and then, as long as the storm goes on.
+# Samples the number of threads until the storm ends.
 watch_vhdfs() {
 	disk_before=$(children_on_disk)
 	resident_open=$(of_vhdfs VmRSS)
@@ -127,7 +129,7 @@ end_watch() {
 	disk_after=$(children_on_disk)
 }
 
-# KiB of what the recorded boot reads or writes, each 4 KiB once.
+# KiB that the recorded boot reads or writes, each 4 KiB counted once.
 boot_size() {
 	boot_ranges "$1" | awk '{ sum += $2 } END { print sum * 4 }'
 }
@@ -146,14 +148,14 @@ record_cost() {
 	record_mib cost-written "$written"
 }
 
-# record_mib WORK KIB
+# record_mib WORK KIB: records it in MiB.
 record_mib() {
 	record "$1" "$side" "$round" "$(calc "$2 / 1024")" MiB
 }
 
 # --- the works
 
-# The faster of the passthroughs, by a small storm, into storm_limit.
+# Sets storm_limit to the faster of the passthroughs, by a small storm.
 choose_limit() {
 	local side best=
 
@@ -188,7 +190,7 @@ work_storm() {
 	done
 }
 
-# The storm of children of other kinds.
+# The storm with children of other kinds.
 work_kinds() {
 	local side
 
@@ -200,9 +202,9 @@ work_kinds() {
 	done
 }
 
-# storm_once SIDE CLIENTS TGTDS WORK: unless there is no time left.
+# storm_once SIDE CLIENTS TGTDS WORK: runs it unless the time is over.
 storm_once() {
-	local expected=$(($2 * 16 / 100 + 5)) # as long as it took somewhere
+	local expected=$(($2 * 16 / 100 + 5)) # measured on a slow machine
 
 	if [ $((SECONDS + expected)) -gt "$time_limit" ]; then
 		left_out "$4" "$1" "no time is left for $2 clients"
@@ -211,8 +213,8 @@ storm_once() {
 	in_turn storm_of "$@"
 }
 
-# Both with two tgtds; vhdfs with fewer and with more clients, the limit with
-# fewer.  What the storm itself measured is between those.
+# Both sides with two tgtds; vhdfs with fewer and with more clients, the limit
+# with fewer.  The storm itself measures the number between those.
 work_growth() {
 	local count side
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Works that sync: syncer of this directory writes 4 KiB and waits for it, again
-# and again; one client, and sixteen that each have a file of their own.
+# Works that sync: the program syncer writes 4 KiB and syncs, in a loop; one
+# client, or sixteen with a file each.
 
 sync_clients=16
 sync_length=$((8 * mib))
 
-# First writes are counted, not timed: the more there are already, the less the
-# next one costs who stores more than was written.
+# First writes have a limit of writes, not of time: the next first write costs
+# less the more sectors copy-up has stored already.
 work_sync() {
 	[ "$quick" = no ] || sync_length=$((sync_length / 4))
 	local first_pieces=$((sync_length / 4096 / 2))
@@ -39,7 +39,8 @@ sync_rounds() {
 				in_turn sync_first "$side" "$count"
 			done
 			in_turn sync_filled "$count"
-			# Last: it is still busy with its clones when they are gone.
+			# Last: the filesystem is still busy when its clones are
+			# removed.
 			for side in $(up reflink); do
 				in_turn sync_first "$side" "$count"
 			done
@@ -47,7 +48,7 @@ sync_rounds() {
 	done
 }
 
-# Files whose blocks are there already: placed[SIDE], a directory of N.
+# Makes files whose blocks are allocated: placed[SIDE], a directory of N.
 place_files() {
 	local side i
 
@@ -61,7 +62,7 @@ place_files() {
 			fill "${made[i]}" "$sync_length"
 		done
 	done
-	# Here requests wait for the disk.
+	# These requests wait for the disk, so the side gets more threads.
 	! wanted passthrough-plain || start_passthrough-plain 10
 	for side in $(up "${limits[@]}"); do
 		for i in "${names[@]}"; do
@@ -70,12 +71,13 @@ place_files() {
 	done
 }
 
-# syncer_on WORK SIDE SYNCS again|once|filled FILE...
+# syncer_on WORK SIDE SYNCS again|once|filled FILE...: records the writes per
+# second.
 syncer_on() {
 	local value limits=("$seconds" 1000000000)
 
 	[ "$4" = again ] || limits=(60 "$first_pieces")
-	# What the side before left, its disks taken away too, on its filesystem.
+	# Data and removed disks of the side before are still to be written.
 	sync
 	value=$(syncer "$3" "${limits[@]}" "$4" "$region_start" \
 		"$sync_length" "${@:5}" 2>"$work/syncer.log") || {
@@ -95,9 +97,9 @@ sync_in_place() {
 	syncer_on "sync-place-$2" "$1" 1 again "${files[@]}"
 }
 
-# Fresh disks; and beside those of vhdfs fresh raw files, that sync as often for
-# each write as vhdfs does with its files.  Through a passthrough fresh raw files
-# sync once, which is less than vhdfs has to do.
+# Fresh disks; and for each of vhdfs's disks a fresh raw file, with as many
+# syncs for each write as vhdfs makes.  A passthrough syncs fresh raw files
+# once, which is less than vhdfs must do.
 sync_first() {
 	local side=$1 count=$2
 
@@ -112,16 +114,16 @@ sync_first() {
 		"${made[@]}"
 }
 
-# Raw files again, with two syncs that both have something to write, as those of
-# vhdfs have: what that alone costs.
+# Raw files with two syncs that both have data to write, as vhdfs's have: the
+# cost of the syncs alone.
 sync_filled() {
 	make_raw "${names[@]:0:$1}"
 	syncer_on "sync-first-filled-$1" raw 2 filled "${made[@]}"
 }
 
-# count_syncs SIDE CLIENTS: how often vhdfs syncs a file of its own for each
-# first write that is synced, into syncs: by a mount of its own, in a short run
-# that is not timed.
+# count_syncs SIDE CLIENTS: sets syncs to the number of syncs that vhdfs makes
+# for each synced first write, by a mount of its own, in a short run that is not
+# timed.
 count_syncs() {
 	local side=$1 count=$2 pid calls
 	local mnt=$work/counted

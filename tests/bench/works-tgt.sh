@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Works through tgtd: a private one, its disks by stock rdwr, the same for all
-# sides; storm(1) of this directory is the initiator, on the same machine.
+# Works through tgtd: a private one, with the same backing store type (rdwr) for
+# all sides; the program storm is the initiator, on the same machine.
 
-# As tgt-glue writes them.
+# The parameters that tgt-glue sets.
 tgt_parameters="MaxRecvDataSegmentLength MaxXmitDataSegmentLength FirstBurstLength"
 tgt_parameter_value=262144
 tgt_prefix=iqn.2026-01.lan.example:bench
 
-# A TCP port of 127.0.0.1 that nobody listens on.
+# Prints a free TCP port of 127.0.0.1.
 free_port() {
 	local port
 
@@ -33,7 +33,7 @@ adm() {
 	tgtadm -C "$1" --lld iscsi "${@:2}"
 }
 
-# It ends only when it has no target any more.
+# Ends tgtd after its last target is removed; it does not end before.
 end_tgtd() {
 	local tid
 
@@ -45,7 +45,8 @@ end_tgtd() {
 	wait "$2"
 }
 
-# export_files PORT FIRST FILE...: targets FIRST and so on; adds to urls.
+# export_files PORT FIRST FILE...: makes targets with numbers from FIRST; adds
+# to urls.
 export_files() {
 	local port=$1 tid=$2 file pid pids=()
 
@@ -58,7 +59,7 @@ export_files() {
 	wait_all
 }
 
-# For those of pids, which are none then.
+# Waits for the processes in pids, and empties it.
 wait_all() {
 	local status=0
 
@@ -69,7 +70,7 @@ wait_all() {
 	return "$status"
 }
 
-# export_file PORT TID FILE
+# export_file PORT TID FILE: makes one target.
 export_file() {
 	local name
 
@@ -82,9 +83,9 @@ export_file() {
 		adm "$1" --op bind --mode target --tid "$2" -I ALL
 }
 
-# An initiator is another computer: here it has the last processor alone, and all
-# servers, of every side, have the others.  Left to the scheduler, which puts five
-# threads on two processors as it likes, one run has twice the rate of the next.
+# A real initiator is another computer: here it has the last processor alone,
+# and all servers, of every side, have the others.  With free scheduling of five
+# threads on two processors one run has twice the rate of the next.
 initiator=(storm)
 initiator_alone() {
 	local last=$(($(nproc) - 1))
@@ -95,7 +96,8 @@ initiator_alone() {
 	initiator=(taskset -c "$last" storm)
 }
 
-# servers_on PROCESSORS: those whose command line names $work, and tgtd.
+# servers_on PROCESSORS: moves the processes whose command line contains $work,
+# and tgtd, to these processors.
 servers_on() {
 	local pid
 
@@ -104,7 +106,7 @@ servers_on() {
 	done
 }
 
-# One disk of each side, commands of one kind at a time.
+# One disk of each side, one kind of command at a time.
 work_tgt() {
 	local side urls tid=1 rounds=$many_rounds seconds=$brief
 	local -A read_url=() written_url=()
@@ -134,7 +136,7 @@ work_tgt() {
 	done
 }
 
-# commands_in_turn WORK URLS OP PATTERN SIZE DEPTH
+# commands_in_turn WORK URLS OP PATTERN SIZE DEPTH: measures all sides in turn.
 commands_in_turn() {
 	local side result
 	local -n of=$2
@@ -149,7 +151,8 @@ commands_in_turn() {
 	done
 }
 
-# record_commands WORK SIDE SIZE JSON: commands a second, and MB of large ones.
+# record_commands WORK SIDE SIZE JSON: records commands per second, or MB per
+# second for large ones.
 record_commands() {
 	local errors
 
