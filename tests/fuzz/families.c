@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The images that inputs begin with: of each format two chains of three, of
- * different kinds, block and sector sizes, with some data in every image.
+ * The images that inputs start from: of each format two chains of three images,
+ * of different kinds, block and sector sizes, with some data in every image.
  */
 #include "config.h"
 
@@ -58,7 +58,7 @@ static const struct plan {
 	  4096 },
 };
 
-/* What the library refuses here is a mistake of ours. */
+/* An error of the library here is a bug of this file. */
 static void must(int r)
 {
 	if (r >= 0)
@@ -109,7 +109,7 @@ static void make(struct image_family *family, const struct plan *plan,
 		image_close(parent);
 }
 
-/* Some data at the start, across a block's end, and at the end. */
+/* Writes data at the start, across a block's end, and at the end. */
 static void fill(struct rootdir_mem *rootdir, const struct plan *plan,
 		 unsigned level)
 {
@@ -120,7 +120,8 @@ static void fill(struct rootdir_mem *rootdir, const struct plan *plan,
 	memset(data, 'a' + (char)level, sizeof data);
 	must(parent_cache_new(&rootdir->rootdir, 1, &family));
 	must(chain_open(family, plan->paths[level], CHAIN_WRITABLE, &chain));
-	/* Of the base so much that a wrong bit above it shows something. */
+	/* Enough data in the base that a wrong bit above it shows some of
+	 * it. */
 	for (unsigned i = 0; i < (level == BASE ? 32 : 1); i++)
 		must(chain_write(chain, data, 4096 * level + i * sizeof data,
 				 sizeof data));
@@ -170,7 +171,7 @@ static void add_vhd_parts(struct family_image *image)
 				 0);
 }
 
-/* As XenServer makes them, with a map of whole blocks behind the table. */
+/* A table as XenServer makes it, with a map of whole blocks behind it. */
 static void add_batmap(struct sparse *file)
 {
 	uint8_t header[HEADER_SIZE], map[VHD_SECTOR] = BATMAP_COOKIE_TEXT;
@@ -188,7 +189,7 @@ static void add_batmap(struct sparse *file)
 	image_seal(false, file, 0);
 }
 
-/* Where plans' images have their structures (vhdx-create.c). */
+/* The offsets of structures in the plans' images (vhdx-create.c). */
 enum { LOG_OFF = 1 << 20, META_OFF = 2 << 20, BAT_OFF = 3 << 20 };
 
 static void add_vhdx_parts(struct family_image *image, const struct plan *plan,
@@ -209,7 +210,7 @@ static void add_vhdx_parts(struct family_image *image, const struct plan *plan,
 		 VHDX_REGION_TABLE_OFFSET(1));
 	add_part(image, PART_META, META_OFF, 32 + 8 * 32, 0);
 	add_part(image, PART_META, META_OFF + 64 * 1024, 64, 0);
-	/* Five items of together 40 bytes and more, then the locator. */
+	/* Five items of together at least 40 bytes, then the locator. */
 	add_part(image, PART_LOCATOR, META_OFF + 64 * 1024 + 40, 128, 0);
 	add_part(image, PART_LOCATOR, META_OFF + 64 * 1024 + 40, 1024, 0);
 	add_part(image, PART_VHDX_TABLE, BAT_OFF, 64, 0);
@@ -225,10 +226,10 @@ static void add_vhdx_parts(struct family_image *image, const struct plan *plan,
 	add_part(image, PART_LOG, LOG_OFF, 1 << 20, 0);
 }
 
-/* The second of three entries goes round the end of the log. */
+/* The second of three entries wraps round the end of the log. */
 enum { LOG_SECTORS = 256, FIRST_SECTOR = LOG_SECTORS - 3 };
 
-/* One entry at sector at of the log: a page of data, and zeros. */
+/* Writes one entry at sector at of the log: a page of data, and zeros. */
 static void put_log_entry(struct sparse *file, unsigned at, uint64_t sequence,
 			  const uint8_t *page, uint64_t zero_off)
 {
@@ -265,7 +266,7 @@ static void put_log_entry(struct sparse *file, unsigned at, uint64_t sequence,
 		    LOG_OFF + (at + 1) % LOG_SECTORS * VHDX_LOG_SECTOR);
 }
 
-/* As a crash leaves it: the BAT is in the log only. */
+/* Makes the state after a crash: the BAT is in the log only. */
 static void make_dirty(struct sparse *file)
 {
 	static const uint8_t guid[16] = { 1, 2, 3 }, zeros[VHDX_PAGE];
@@ -297,7 +298,8 @@ static void make_parent_cache(struct image_family *family,
 		make(family, plan, level);
 		rootdir_mem_add_other(&rootdir, image->path, sparse_open,
 				      &image->file);
-		/* Before there is a child: it names what it then is. */
+		/* Before the child is made, which stores the identity of its
+		 * parent then. */
 		fill(&rootdir, plan, level);
 	}
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All of it: three images, each spoiled, opened as a chain, read, written,
- * zeroed, flushed, closed and opened again as the input says.
+ * A whole chain: three images, each spoiled; the input says in which order it
+ * is opened, read, written, zeroed, flushed, closed and opened again.
  *
- * Whatever they hold, the parents are not written.  Where check finds all three
- * sound, the disk must also behave as one: every byte reads as it was last
- * written, and what was there before stays (a model of the sectors that were
- * touched), until the file has no room.
+ * With any content the parents are not written.  If check finds no errors in
+ * all three, the disk must also behave as one: every byte reads as it was last
+ * written, and other bytes do not change (a model of the sectors that were
+ * used), until the file is full.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ enum { SECTOR = 512, LEN_MAX = 64 * 1024 };
 #define MODEL_MAX MIB(8)
 
 static struct model {
-	bool strict; /* it says what is true */
+	bool strict; /* the model is valid */
 	uint8_t known[MODEL_MAX / SECTOR];
 	uint8_t bytes[MODEL_MAX];
 } model;
@@ -39,17 +39,18 @@ struct run {
 	uint8_t byte;
 };
 
-/* What is sound may lack room, or what a writer needs: a log, a next number. */
+/* An image without errors may lack space, or the means to be written: a log, a
+ * next number. */
 static void lose_trust(int r)
 {
 	if (r < 0 && model.strict && r != -ENOSPC && r != -EFBIG &&
 	    r != -EOPNOTSUPP)
-		fuzz_broken("a sound disk fails with %d", r);
+		fuzz_broken("a disk without errors fails with %d", r);
 	if (r < 0)
 		model.strict = false;
 }
 
-/* Reads what the model does not know yet of the range. */
+/* Reads the sectors of the range that the model does not have yet. */
 static void learn(struct run *run, uint64_t off, size_t len)
 {
 	uint64_t first = off / SECTOR, n;
@@ -67,7 +68,7 @@ static void learn(struct run *run, uint64_t off, size_t len)
 	}
 }
 
-/* And some of what is beside it, which is not to change. */
+/* Also some sectors next to the range, which must not change. */
 static void learn_around(struct run *run, uint64_t len)
 {
 	uint64_t from = run->off - min_u64(run->off, 8 * SECTOR);
@@ -81,7 +82,8 @@ static void compare(const uint8_t *found, uint64_t off, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (found[i] != model.bytes[off + i])
-			fuzz_broken("byte %" PRIu64 " of a sound disk: "
+			fuzz_broken("byte %" PRIu64
+				    " of a disk without errors: "
 				    "expected 0x%02x, found 0x%02x",
 				    off + i, model.bytes[off + i], found[i]);
 }
@@ -113,7 +115,7 @@ static void do_write(struct run *run)
 
 static void do_zero(struct run *run, bool punch)
 {
-	/* Whole blocks, too. */
+	/* Also whole blocks. */
 	uint64_t len = min_u64((uint64_t)run->len << run->byte % 8,
 			       chain_size(run->chain) - run->off);
 
@@ -158,7 +160,7 @@ static void do_open(struct run *run, bool writable)
 		       &run->chain) < 0)
 		run->chain = NULL;
 	if (!run->chain && model.strict)
-		fuzz_broken("a sound chain does not open");
+		fuzz_broken("a chain without errors does not open");
 	if (run->chain && chain_size(run->chain) > MODEL_MAX)
 		model.strict = false;
 }
@@ -205,7 +207,7 @@ static void step(struct run *run, const struct record *record)
 	do_it(run, record->where & 15);
 }
 
-/* All that is known of the disk reads so, once it is opened again. */
+/* Opens the disk again and compares all that the model has. */
 static void read_it_all(struct run *run)
 {
 	uint8_t sector[SECTOR];
@@ -223,7 +225,8 @@ static void read_it_all(struct run *run)
 	do_close(run);
 }
 
-/* Does check find all images sound?  Mends them first where told to. */
+/* Does check find no errors in all images?  Repairs them first if the input
+ * says so. */
 static bool all_sound(struct spoiled *s)
 {
 	bool sound = true;
@@ -248,7 +251,7 @@ void fuzz_chain(const uint8_t *data, size_t size)
 		model.strict = all_sound(&run.s);
 	if (parent_cache_new(&run.s.rootdir.rootdir, 1, &run.family) < 0)
 		return;
-	/* Sound images may still be no family. */
+	/* Images without errors may still form no chain. */
 	if (chain_open(run.family, run.s.rootdir.files[run.s.level].path, 0,
 		       &run.chain) < 0)
 		model.strict = false;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * check and check --repair of one image with anything in it.
+ * check and check --repair of one image with any content.
  *
- * Checking writes nothing.  What a repair says it mended is not found again;
- * what was sound stays so and shows the same disk; an image that opened opens
- * after a repair.
+ * check writes nothing.  A damage that was repaired is not found again; an
+ * image without errors stays so and shows the same disk; an image that opened
+ * opens after a repair.
  */
 #include "config.h"
 
@@ -25,7 +25,7 @@ static void count(struct check *check, const struct finding *finding)
 	struct counting *c = (struct counting *)check;
 
 	if (!finding->structure || !finding->expected || !finding->found)
-		fuzz_broken("a finding without words");
+		fuzz_broken("a finding without a text");
 	c->damages += !finding->leak;
 	c->repaired += finding->repaired && !finding->leak;
 }
@@ -68,8 +68,8 @@ static struct mapped look(struct spoiled *s, bool *ret_opens)
 	return mapped;
 }
 
-/* Space may be given back only now: what was found bad the first time stood in
- * the way. */
+/* A second repair may still free space, if a damage of the first check
+ * prevented that. */
 static void look_after_repair(struct spoiled *s, const struct counting *first)
 {
 	struct counting again;
@@ -94,13 +94,14 @@ void fuzz_check(const uint8_t *data, size_t size)
 	if (spoiled_file(&s, s.level)->n_writes)
 		fuzz_broken("a check without repair wrote");
 	if (r == 0 && !sound.damages && opened && before.error)
-		fuzz_broken("a sound image cannot be mapped");
+		fuzz_broken("an image without errors cannot be mapped");
 	r = check(&s, s.level, true, &mended);
 	after = look(&s, &opens);
 	if (opened && !opens)
 		fuzz_broken("an image does not open after a repair");
 	if (r == 0 && opened && !sound.damages && before.hash != after.hash)
-		fuzz_broken("a repair of a sound image changed the disk");
+		fuzz_broken(
+			"a repair of an image without errors changed the disk");
 	if (r == 0)
 		look_after_repair(&s, &mended);
 }

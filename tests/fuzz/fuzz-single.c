@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Targets that are not "spoil a part, open, map". */
+/* Targets other than "spoil a part, open, map". */
 #include "config.h"
 
 #include "fuzz/fuzz.h"
@@ -17,7 +17,7 @@
 #include "format/vhdx-internal.h"
 #include "tgt-glue/config/parse.h"
 
-/* Of region tables, metadata and the BAT, as the log makes them. */
+/* Hashes region tables, metadata and the BAT, with the log applied. */
 static uint64_t hash_tables(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
@@ -34,9 +34,9 @@ static uint64_t hash_tables(struct image *img)
 }
 
 /*
- * A log that is seen through (an open for reading) and one that is replayed (an
- * open for writing) show the same disk; a replay that fails leaves an image
- * that still opens and shows it.
+ * An open for reading, which applies the log in memory, and an open for
+ * writing, which replays it, show the same disk; after a failed replay the
+ * image still opens and shows it.
  */
 void fuzz_log(const uint8_t *data, size_t size)
 {
@@ -68,12 +68,12 @@ void fuzz_log(const uint8_t *data, size_t size)
 	image_close(img);
 }
 
-/* The item alone, without the rest of the image; and the text in it. */
+/* The locator item alone, without the rest of the image; and its text. */
 void fuzz_locator(const uint8_t *data, size_t size)
 {
 	struct io io = { .name = (char *)"locator" };
 	struct parent_ref ref = { 0 };
-	/* On the heap, where a byte too many is seen. */
+	/* On the heap, where a sanitizer finds an overrun. */
 	uint8_t *item = malloc(size ? size : 1);
 
 	if (!item)
@@ -84,7 +84,8 @@ void fuzz_locator(const uint8_t *data, size_t size)
 	free(item);
 }
 
-/* Half of the input is the start of a file, half its end; between is a hole. */
+/* The first half of the input is the start of a file, the second its end;
+ * between them is a hole. */
 void fuzz_probe(const uint8_t *data, size_t size)
 {
 	static struct sparse file;
@@ -116,7 +117,7 @@ void fuzz_probe(const uint8_t *data, size_t size)
 	}
 }
 
-/* fleet.conf: what is wrong with it is said, and nothing else happens. */
+/* fleet.conf: its mistakes are reported, and nothing else happens. */
 void fuzz_conf(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fleet.conf", MFD_CLOEXEC);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The list of targets, those that open and map one image, and what all share.
- */
+/* The list of targets, the targets that open and map one image, and functions
+ * that all share. */
 #include "config.h"
 
 #include "fuzz/fuzz.h"
@@ -28,13 +28,14 @@ void fuzz_broken(const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "; last words of the library: %s\n", error_text());
+	fprintf(stderr, "; last error of the library: %s\n", error_text());
 	abort();
 }
 
 struct guid __wrap_guid_random(void);
 
-/* Inputs are to mean the same in every run. */
+/* Identifiers are constant, so that an input gives the same result in every
+ * run. */
 struct guid __wrap_guid_random(void)
 {
 	static uint64_t n;
@@ -52,7 +53,7 @@ struct record record_get(const uint8_t *records, size_t i)
 	return (struct record){ p[0], p[1], get_le16(p + 2), get_le64(p + 4) };
 }
 
-/* The which-th of the families that the bits say. */
+/* The which-th of the families in the set of bits. */
 static unsigned pick_family(unsigned which, unsigned families)
 {
 	which %= (unsigned)__builtin_popcount(families);
@@ -114,7 +115,7 @@ struct image *spoiled_open(struct spoiled *s, unsigned level, bool writable)
 	return NULL;
 }
 
-/* Data lies where no header and no table is. */
+/* Data must not overlap a header or a table. */
 static void look_at_place(struct image *img, const struct extent *e,
 			  uint64_t off)
 {
@@ -134,7 +135,7 @@ static void look_at_place(struct image *img, const struct extent *e,
 				    off, e->file_off);
 }
 
-/* An answer lies where it was asked for. */
+/* An extent must contain the offset that was asked for. */
 static void look_at_extent(struct image *img, const struct extent *e,
 			   uint64_t off, uint64_t len)
 {
@@ -148,7 +149,8 @@ static void look_at_extent(struct image *img, const struct extent *e,
 	if (e->kind == EXTENT_STORED)
 		look_at_place(img, e, off);
 	if (e->kind == EXTENT_PARENT && img->type != IMAGE_DIFFERENCING)
-		fuzz_broken("map at %" PRIu64 ": a parent that is not", off);
+		fuzz_broken("map at %" PRIu64 ": a parent that does not exist",
+			    off);
 }
 
 static void mix(struct mapped *mapped, uint64_t value)
@@ -188,7 +190,7 @@ struct mapped map_all(struct image *img)
 
 	for (int i = 0; i < 64 && off < img->size; i++)
 		map_one(img, &off, img->size - off, &mapped);
-	/* The last sector, which a map of all may not have come to. */
+	/* The last sector, because a map may stop before it. */
 	off = round_down(img->size - 1, img->sector_size);
 	map_one(img, &off, img->size - off, &mapped);
 	return mapped;
@@ -209,7 +211,7 @@ static void open_and_map(struct spoiled *s)
 		fuzz_broken("an image opened for reading was written");
 }
 
-/* A target that changes parts of some kinds of one image, and looks at it. */
+/* A target that changes parts of some kinds of one image, and reads it. */
 #define LOOKS_AT(name, families, kinds)                    \
 	static void name(const uint8_t *data, size_t size) \
 	{                                                  \

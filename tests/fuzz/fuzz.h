@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The targets: each is one parser, or all of it, fed with an input of any
- * bytes.  A target returns when the library behaved, whatever it answered, and
- * ends the program (fuzz_broken) when it did not.  The same code is linked with
- * libFuzzer, to look for inputs, and with a plain main, to try those that were
- * kept.
+ * The targets of fuzzing: each runs one parser, or the whole library, on an
+ * input of any bytes.  A target returns when the library behaved, with any
+ * answer, and ends the program (fuzz_broken) when it did not.  The same code is
+ * linked with libFuzzer, which looks for new inputs, and with a plain main,
+ * which runs the kept ones.
  */
 #ifndef VHDFS_TESTS_FUZZ_FUZZ_H
 #define VHDFS_TESTS_FUZZ_FUZZ_H
@@ -16,7 +16,7 @@
 struct fuzz_target {
 	const char *name;
 	void (*run)(const uint8_t *data, size_t size);
-	/* The input is records: see image.h. */
+	/* The input is an array of records: see image.h. */
 	bool records;
 };
 
@@ -24,27 +24,27 @@ extern const struct fuzz_target fuzz_targets[]; /* null-ended */
 const struct fuzz_target *fuzz_target(const char *name);
 
 /*
- * The most memory that the library may hold at once, whatever the files claim:
- * 12 MiB for the index of a log of 1 GiB, and what three images keep of their
- * tables.  (What full tables may cost is in tests/unit/test-bounds-*.)
+ * The most memory that the library may hold at once, with any content of the
+ * files: 12 MiB for the index of a log of 1 GiB, and the table caches of three
+ * images.  (tests/unit/test-bounds-* limit the cost of full tables.)
  */
 #define FUZZ_MEMORY_MAX ((size_t)32 << 20)
 
-/* Runs it, and looks whether it kept to that. */
+/* Runs the target, and checks the limit of memory. */
 void fuzz_run(const struct fuzz_target *target, const uint8_t *data,
 	      size_t size);
 
-/* Says what is wrong, and aborts. */
+/* Prints the message, and aborts. */
 void fuzz_broken(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 
 /* The images of an input, spoiled. */
 struct spoiled {
 	bool vhdx;
-	unsigned level; /* of the one image, for what looks at one */
+	unsigned level; /* of the image, for targets that use one */
 	struct rootdir_mem rootdir;
 	struct record first;
-	const uint8_t *records; /* the others */
+	const uint8_t *records; /* the records after the first */
 	size_t n_records;
 };
 
@@ -53,17 +53,17 @@ struct record record_get(const uint8_t *records, size_t i);
 void spoil(struct spoiled *s, const uint8_t *data, size_t size,
 	   unsigned families, unsigned kinds);
 struct sparse *spoiled_file(const struct spoiled *s, unsigned level);
-/* Opens one alone; null where the library refuses it. */
+/* Opens one image alone; null if the library refuses it. */
 struct image *spoiled_open(struct spoiled *s, unsigned level, bool writable);
 
-/* What map said of a disk, boiled down. */
+/* A hash of the map of a disk. */
 struct mapped {
 	unsigned n;
 	int error;
 	uint64_t hash;
 };
 
-/* Maps from the start on and at the end, and looks at each answer. */
+/* Maps from the start and at the end, and checks each answer. */
 struct mapped map_all(struct image *img);
 
 /* fuzz-check.c: the number of damages, or an error. */

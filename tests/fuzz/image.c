@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changing images, and putting checksums right. */
+/* Changes to images, and valid checksums after them. */
 #include "config.h"
 
 #include "fuzz/image.h"
@@ -11,7 +11,7 @@
 #include "format/vhd-internal.h"
 #include "format/vhdx-layout.h"
 
-/* Part number which, counted among those of the kinds; null where none is. */
+/* The which-th part of those kinds; null if the image has none. */
 static const struct part *part_of(const struct family_image *image,
 				  unsigned which, unsigned kinds)
 {
@@ -26,7 +26,7 @@ static const struct part *part_of(const struct family_image *image,
 	return NULL;
 }
 
-/* A part without a length is the size of the file. */
+/* A part without a length stands for the size of the file. */
 static void change_size(const struct family_image *image, struct sparse *file,
 			const struct record *record)
 {
@@ -37,8 +37,8 @@ static void change_size(const struct family_image *image, struct sparse *file,
 	sparse_resize(file, min_u64(size, INT64_MAX));
 }
 
-/* Bytes of one part to another, or to another place in it: an entry twice, an
- * identifier that is somebody else's. */
+/* Copies bytes of one part to another, or to another place in it: a duplicate
+ * entry, the identifier of another image. */
 static void copy(const struct family_image *image, struct sparse *file,
 		 const struct part *to, uint64_t to_off,
 		 const struct record *record, unsigned kinds)
@@ -76,9 +76,9 @@ static void put(struct sparse *file, const struct part *part, uint64_t off,
 }
 
 /*
- * Bits of how: 0 and 1 how many bytes of the value (1, 2, 4, 8), 2 to 4 how
- * often (1, 2, 4 ... 128), 5: not in the second copy, 6: not in the first; 7:
- * the value says what is copied to here.
+ * Bits of how: 0 and 1 the number of bytes of the value (1, 2, 4, 8), 2 to 4
+ * the number of repetitions (1, 2, 4 ... 128), 5: not in the second copy, 6:
+ * not in the first; 7: the value says which bytes are copied to here.
  */
 void image_patch(const struct family_image *image, struct sparse *file,
 		 const struct record *record, unsigned kinds)
@@ -92,7 +92,7 @@ void image_patch(const struct family_image *image, struct sparse *file,
 		change_size(image, file, record);
 		return;
 	}
-	/* Any byte of the file is out of reach of 16 bits. */
+	/* 16 bits do not reach every byte of a file. */
 	off = record->off * (part->kind == PART_FILE ? UINT64_C(512) : 1);
 	off %= part->len;
 	if (record->how & 128)
@@ -117,7 +117,7 @@ static void seal_vhd(struct sparse *file, unsigned not_these)
 
 	if (file->size < FOOTER_SIZE)
 		return;
-	/* One of the two places where it may be has the cookie. */
+	/* One of the two possible places has the cookie. */
 	sparse_peek(file, raw, 8, off + 1);
 	if (!memcmp(raw, FOOTER_COOKIE_TEXT, 8))
 		off++;
@@ -150,7 +150,7 @@ static void seal_crc(struct sparse *file, uint64_t off, size_t len)
 	sparse_poke(file, crc, sizeof crc, off + 4);
 }
 
-/* Entries of 64 KiB and less, round the end of the log, too. */
+/* Entries of at most 64 KiB, also across the end of the log. */
 static void seal_log(struct sparse *file)
 {
 	enum { LOG_OFF = 1 << 20, LOG_LEN = 1 << 20 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Images to be spoiled: good ones, made once by the library, and what of each
- * is worth changing.
+ * Images to be spoiled: valid ones, which the library makes once, and their
+ * parts that a fuzzer should change.
  *
- * AN INPUT is records of 12 bytes.  The first says which family of images is
- * taken; the others change one of its files each, or are things that are done
- * with the disk afterwards, in their order (see fuzz.h).  So an input is small
- * and what it leaves alone is sound; checksums are put right after the changes,
- * unless the first record says which are not.
+ * AN INPUT is records of 12 bytes.  The first selects the family of images;
+ * each other one changes one of its files, or is an operation on the disk
+ * afterwards, in their order (see fuzz.h).  So an input is small, and the rest
+ * of the image stays valid; checksums are corrected after the changes, unless
+ * the first record says which are not.
  */
 #ifndef VHDFS_TESTS_FUZZ_IMAGE_H
 #define VHDFS_TESTS_FUZZ_IMAGE_H
@@ -19,13 +19,13 @@
 enum { RECORD_SIZE = 12 };
 
 struct record {
-	uint8_t where; /* bits 6 and 7: which file, or 3: a thing to do */
+	uint8_t where; /* bits 6 and 7: which file, or 3: an operation */
 	uint8_t how;
 	uint16_t off;
 	uint64_t value;
 };
 
-/* What a part of an image is, as a set of bits. */
+/* The kind of a part of an image, as a set of bits. */
 enum part_kind {
 	PART_FOOTER = 1,
 	PART_VHD_HEADER = 2, /* and its locators */
@@ -66,11 +66,11 @@ struct image_family {
 /* Number which: 0 and 1 are VHD, 2 and 3 VHDX; made when first asked for. */
 const struct image_family *image_family(unsigned which);
 
-/* Makes the change that a record says, to one of the parts of those kinds. */
+/* Makes the change of a record, in one of the parts of those kinds. */
 void image_patch(const struct family_image *image, struct sparse *file,
 		 const struct record *record, unsigned kinds);
 
-/* Which checksums image_seal leaves as they are. */
+/* The checksums that image_seal does not correct. */
 enum { SEAL_NOT_FIRST = 1, SEAL_NOT_SECOND = 2, SEAL_NOT_REST = 4 };
 void image_seal(bool vhdx, struct sparse *file, unsigned not_these);
 

@@ -4,8 +4,8 @@
  *
  *     live TARGET [LIBFUZZER-OPTION ...] [CORPUS ...]
  *
- * Inputs of records are changed record by record, so that what is found stays
- * in its place.
+ * Inputs of records are mutated record by record, so that the other records
+ * keep their positions.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 /* The processes that -merge=1 and -fork=1 start do not get the first argument:
- * for them it stands in the environment. */
+ * they read it from the environment. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const char *unsynced_pages = getenv("VHDFS_FUZZ_TARGET");
@@ -61,7 +61,7 @@ static uint64_t next(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* What no other number leads to. */
+/* Texts that no random number leads to. */
 static const char *const texts[] = {
 	"W2ru",
 	"W2ku",
@@ -77,7 +77,8 @@ static const char *const texts[] = {
 	"tdbatmap",
 	"conectix",
 	"vhdxfile",
-	/* Guids begin so: an unfinished conversion, the regions, items. */
+	/* The first bytes of GUIDs: an unfinished conversion, the regions,
+	 * items. */
 	"\xf0\x85\xcc\x71\x69\x1b\x28\x4e",
 	"\x06\xa2\x7c\x8b\x90\x47\x9a\x4b",
 	"\x2d\x5f\xd3\xa8\x0b\xb3\x4d\x45",
@@ -92,7 +93,7 @@ static uint64_t text(uint64_t *state)
 	return get_le64(bytes);
 }
 
-/* Numbers at the edges of what fields may hold, in both byte orders. */
+/* Numbers at the limits of fields, in both byte orders. */
 static uint64_t edge(uint64_t *state)
 {
 	uint64_t value = UINT64_C(1) << next(state) % 64;
@@ -171,7 +172,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
 	at = next(&state) % n;
 	switch (next(&state) % 8) {
 	case 0:
-	case 1: /* One more, behind at. */
+	case 1: /* Adds a record after at. */
 		if ((n + 1) * RECORD_SIZE > max)
 			break;
 		at++;
@@ -179,7 +180,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
 			(n++ - at) * RECORD_SIZE);
 		new_record(data + at * RECORD_SIZE, &state);
 		break;
-	case 2: /* One less. */
+	case 2: /* Removes a record. */
 		if (n < 2)
 			break;
 		memmove(data + at * RECORD_SIZE, data + (at + 1) * RECORD_SIZE,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The targets without libFuzzer: runs each file that it is given.
+ * The targets without libFuzzer: runs each file that is given.
  *
  *     replay TARGET FILE...      replay --list
  *
- * Ends with how many ran, and 0 where the library behaved.
+ * Prints the number of runs; exits 0 if the library behaved.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Nothing takes longer, with any tool around it. */
+/* The longest run, under any tool. */
 enum { SECONDS_MAX = 60, SIZE_MAX_INPUT = 1 << 20 };
 
 static int run_file(const struct fuzz_target *target, const char *path)
@@ -31,7 +31,7 @@ static int run_file(const struct fuzz_target *target, const char *path)
 	}
 	n = fread(buf, 1, sizeof buf, f);
 	fclose(f);
-	/* A copy of its size, so that a byte too many is seen. */
+	/* A copy of exactly its size, so that a sanitizer finds an overrun. */
 	data = malloc(n ? n : 1);
 	if (!data)
 		return -1;

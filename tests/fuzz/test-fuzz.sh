@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Hostile bytes: every input that was kept (tests/fuzz/corpus) does no harm, and
-# new ones are looked for, for two seconds a target.  VHDFS_LONG=MINUTES looks
-# for about so long in all, VHDFS_SEED=NUMBER for the same ones again.
+# Hostile bytes: the library withstands every kept input (tests/fuzz/corpus),
+# and new ones, which are searched for two seconds a target.  VHDFS_LONG=MINUTES
+# is about the total time of the search, VHDFS_SEED=NUMBER repeats a search.
 #
-# An input that breaks something is shown in base64; to see it again:
+# A failing input is printed in base64; to run it again:
 #
 #     base64 -d >FILE; tests/fuzz/replay TARGET FILE
 . "${0%/*}/../lib.sh"
@@ -16,7 +16,7 @@ seconds=2
 [ -z "${VHDFS_LONG:-}" ] || seconds=$((VHDFS_LONG * 60 / targets))
 test_timeout=$((seconds + 300))
 
-# replays TARGET: every input of its corpus, and none at all.
+# replays TARGET: runs every input of its corpus, and an empty one.
 replays() {
 	local inputs=("$corpus/$1"/*)
 
@@ -25,7 +25,7 @@ replays() {
 	"$replay" "$1" "$scratch/empty" "${inputs[@]}"
 }
 
-# Once for all tests.
+# Builds the fuzzers once for all tests.
 build_fuzzers() {
 	[ ! -x "$lib_dir/fuzzers/live" ] || return 0
 	requires clang
@@ -35,7 +35,7 @@ build_fuzzers() {
 	"$top_srcdir/tests/fuzz/build-live" "$lib_dir/fuzzers"
 }
 
-# fuzzes TARGET: begins with its corpus.
+# fuzzes TARGET: searches, starting with its corpus.
 fuzzes() {
 	local seed=${VHDFS_SEED:-$RANDOM$RANDOM}
 
@@ -48,12 +48,12 @@ fuzzes() {
 		-artifact_prefix="$scratch/" "$scratch/new" "$corpus/$1" \
 		>"$scratch/log" 2>&1 || {
 		tail -n 60 "$scratch/log"
-		fail "$1: expected no harm from any input, found some"
+		fail "$1: expected no failing input, found one"
 	}
 	grep -a executed_units "$scratch/log"
 }
 
-test_all_targets_are_tried() {
+test_every_target_has_both_tests() {
 	"$replay" --list >"$scratch/targets"
 	equal "number of targets" "$targets" "$(wc -l <"$scratch/targets")"
 	while read -r name; do
