@@ -104,7 +104,7 @@ nothing_is_served() {
 			--store "$store" "$store/${names[$i]}" "$scratch/store/x"
 	done
 	! grep -r . "$mnt" 2>/dev/null | has_secret ||
-		fail "level $n: the secret is in the mount"
+		fail "level $n: expected no secret in the mount"
 }
 
 # The same images with the parent inside the store are served: only the place of
@@ -132,7 +132,8 @@ at_level() {
 		outside_and_inside
 		make_links
 		plant_all "$n"
-		[ ${#names[@]} -gt 20 ] || fail "only ${#names[@]} ways"
+		[ ${#names[@]} -gt 20 ] ||
+			fail "expected more than 20 ways, found ${#names[@]}"
 		mount_store "$store" "$mnt"
 		nothing_is_served "$n"
 		all_is_served "$n"
@@ -180,12 +181,13 @@ other_keys() {
 	esac
 }
 
-test_every_key_of_a_locator() {
+test_no_key_of_a_locator_leads_out() {
 	local ending keys n sizes names
 	for ending in vhd vhdx; do
 		outside_and_inside
 		mapfile -t keys < <(other_keys "o0.$ending")
-		[ ${#keys[@]} -gt 20 ] || fail "only ${#keys[@]} keys"
+		[ ${#keys[@]} -gt 20 ] ||
+			fail "expected more than 20 keys, found ${#keys[@]}"
 		names=()
 		for n in "${!keys[@]}"; do
 			forge-child "$out/o0.$ending" "$store/k$n.$ending" \
@@ -198,14 +200,14 @@ test_every_key_of_a_locator() {
 			equal "size with ${keys[n]}" 0 "${sizes[n]}"
 		done
 		! grep -r . "$mnt" 2>/dev/null | has_secret ||
-			fail "the secret is in the mount"
+			fail "expected no secret in the mount"
 		unmount "$mnt"
 	done
 }
 
 # A parent that is no regular file, inside or outside, must neither be opened nor
 # block.
-test_parent_that_is_no_regular_file() {
+test_parent_that_is_not_a_regular_file_is_refused() {
 	local ending name target i=0
 	for ending in vhd vhdx; do
 		outside_and_inside
@@ -281,7 +283,7 @@ test_hard_link_is_a_file_of_the_store() {
 }
 
 # A guest may write anything to its disk, even an image with a parent.
-test_contents_of_a_guests_disk_are_no_image() {
+test_contents_of_a_guests_disk_are_not_an_image() {
 	local ending=vhdx size image
 	outside_and_inside
 	forge "$scratch/evil.vhdx" "$out/o0.vhdx" "$out/o0.vhdx"
@@ -298,7 +300,7 @@ test_contents_of_a_guests_disk_are_no_image() {
 		equal "format" vhd "$(attribute "$mnt/guest.vhd.raw" format)"
 		expect 0 vhdfs-img convert "$mnt/guest.vhd.raw" "$scratch/copy.vhd"
 		disk-io "$scratch/copy.vhd" read 0 "$size" | cmp - "$image" ||
-			fail "a copy of the view is another disk"
+			fail "expected a copy of the view to be the same disk"
 		rm "$scratch/copy.vhd"
 	done
 }

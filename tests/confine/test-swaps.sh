@@ -81,32 +81,33 @@ read_while_swapping() {
 	reads_until both_sides_met "$view"
 	end_racer
 	! has_secret <"$scratch/outcomes" ||
-		fail "served from outside: $(cat "$scratch/outcomes")"
+		fail "expected no bytes from outside, found: $(cat "$scratch/outcomes")"
 	# The mount still works.
 	[ "$(tail -n 1 "$scratch/racer.out")" -gt 100 ] ||
-		fail "only $(tail -n 1 "$scratch/racer.out") exchanges"
-	both_sides_met || fail "expected both sides, met: $(cat "$scratch/outcomes")"
+		fail "expected more than 100 exchanges, found $(tail -n 1 "$scratch/racer.out")"
+	both_sides_met ||
+		fail "expected results of both sides, found: $(cat "$scratch/outcomes")"
 	wait_until 5 file-io "$view" ro
 	equal "contents after all" "$public" "$(file-io "$view" ro read 0 8)"
 	unmount "$mnt"
 	nothing_outside_changed
 }
 
-test_parent_and_a_link_to_its_like_outside() {
+test_parent_swapped_with_a_link_to_its_twin_outside() {
 	swap_store vhdx
 	ln -s ../../out/p.vhdx "$store/d/link"
 	read_while_swapping "$mnt/d/c.vhdx.raw" "$store/d/p.vhdx" \
 		"$store/d/link"
 }
 
-test_parent_and_an_absolute_link_to_its_like_outside() {
+test_parent_swapped_with_an_absolute_link_to_its_twin_outside() {
 	swap_store vhd
 	ln -s "$out/p.vhd" "$store/d/link"
 	read_while_swapping "$mnt/d/c.vhd.raw" "$store/d/p.vhd" "$store/d/link"
 }
 
 # Both links are inside; one leads through a link that leads out.
-test_link_on_the_way_to_the_parent() {
+test_swapped_link_in_the_path_of_the_parent() {
 	swap_store vhdx
 	mkdir "$store/e"
 	forge "$store/e/f.vhdx" "$out/p.vhdx" ../way/p.vhdx
@@ -115,21 +116,21 @@ test_link_on_the_way_to_the_parent() {
 	read_while_swapping "$mnt/e/f.vhdx.raw" "$store/way" "$store/other-way"
 }
 
-test_directory_on_the_way_to_the_parent() {
+test_swapped_directory_in_the_path_of_the_parent() {
 	swap_store vhdx
 	forge "$store/f.vhdx" "$out/p.vhdx" ./d/p.vhdx
 	ln -s ../out "$store/link"
 	read_while_swapping "$mnt/f.vhdx.raw" "$store/d" "$store/link"
 }
 
-# The directory of the image itself and its parent.
-test_directory_of_the_image() {
+# The folder that contains both the image and its parent.
+test_swapped_directory_of_the_image() {
 	swap_store vhdx
 	ln -s ../out "$store/link"
 	read_while_swapping "$mnt/d/c.vhdx.raw" "$store/d" "$store/link"
 }
 
-test_image_and_a_link_to_its_like_outside() {
+test_image_swapped_with_a_link_to_its_twin_outside() {
 	swap_store vhd
 	mkdir "$store/e"
 	mv "$store/d/p.vhd" "$store/e/image.vhd"
@@ -139,7 +140,7 @@ test_image_and_a_link_to_its_like_outside() {
 }
 
 # A link that the mount shows, to a file inside and to one outside.
-test_link_to_an_image() {
+test_swapped_link_to_an_image() {
 	swap_store vhdx
 	ln -s d/c.vhdx "$store/shown.vhdx"
 	ln -s ../out/c.vhdx "$store/hidden"
@@ -147,7 +148,7 @@ test_link_to_an_image() {
 		"$store/hidden"
 }
 
-test_further_directory() {
+test_swapped_parent_in_a_directory_of_the_option_parents() {
 	swap_store vhdx
 	mkdir "$scratch/more" "$store/e"
 	mv "$store/d/p.vhdx" "$scratch/more/"
@@ -159,7 +160,7 @@ test_further_directory() {
 
 # The parent and another image of the store with other contents: a child never
 # reads contents of another parent.
-test_parent_and_another_parent() {
+test_parent_swapped_with_another_parent() {
 	swap_store vhdx
 	vhdfs-img create --size 4M "$store/d/other.vhdx"
 	disk-io "$store/d/other.vhdx" load 0 "$scratch/secret"
@@ -171,8 +172,8 @@ test_parent_and_another_parent() {
 	reads_until was_public "$mnt/d/c.vhdx.raw"
 	end_racer
 	! has_secret <"$scratch/outcomes" ||
-		fail "a child of one parent shows another: $(cat "$scratch/outcomes")"
-	was_public || fail "expected $public, met: $(cat "$scratch/outcomes")"
+		fail "expected bytes of one parent only, found: $(cat "$scratch/outcomes")"
+	was_public || fail "expected $public, found: $(cat "$scratch/outcomes")"
 	exec {a}<&- {b}<&-
 	unmount "$mnt"
 }
@@ -194,10 +195,10 @@ again_and_again() {
 		fi
 	done
 	[ "$done_" -gt 0 ] && [ "$refused" -gt 0 ] ||
-		fail "no race: $done_ done, $refused refused:" \
+		fail "expected both outcomes, found $done_ successes and $refused refusals:" \
 			"$(tail -n 3 "$scratch/again.out")"
 	! grep -Ei 'signal|core|sanitizer' "$scratch/again.out" ||
-		fail "it ended badly"
+		fail "expected exit status 0 or 1"
 }
 
 convert_and_look() {
@@ -250,7 +251,7 @@ make_child_and_remove() {
 		echo "core: the bits of a file outside were taken"
 }
 
-test_vhdfs_img_makes_no_child_of_what_is_outside() {
+test_vhdfs_img_makes_no_child_of_an_image_outside() {
 	swap_store vhdx
 	mkdir "$store/e"
 	ln -s ../out "$store/link"

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a read and a write cost, in what can be counted: system calls of the
-# process that serves, and instructions in the library.  Times are for
-# contrib/bench.
+# The cost of a read and a write in numbers that do not depend on time: system
+# calls of the worker, and instructions in the library.  contrib/bench measures
+# times.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/../supervise/supervise.sh"
 
 calls=2000
 
-# store_in_memory ENDING: $child is a view with its first 8 MiB in the image itself
-# and the next in its master, all in the page cache.
+# store_in_memory ENDING: $child is a view with its first 8 MiB in the image
+# itself and the next 8 MiB in its master, all in the page cache.
 store_in_memory() {
 	empty_store
 	vhdfs-img create --size 64M "$store/master.$1"
@@ -22,7 +22,7 @@ store_in_memory() {
 	mount_store "$store" "$mnt"
 }
 
-# counted COMMAND...: runs it, with the system calls of the worker counted in
+# counted COMMAND...: runs it, and counts the system calls of the worker in
 # $scratch/calls.
 counted() {
 	local tracer
@@ -36,21 +36,21 @@ counted() {
 	wait "$tracer" || true
 }
 
-# calls_of NAME...: how often these were called together.
+# calls_of NAME...: prints the total number of these calls.
 calls_of() {
 	awk -v names=" $* " 'index(names, " " $1 " ") { n += $2 }
 		END { print n + 0 }' "$scratch/calls"
 }
 
-# All but what comes with time (the monitor sleeps) and with each thread that
-# begins, however many requests there are.
+# Prints the calls without those that depend on time (the monitor sleeps) and on
+# the number of threads that start, which do not depend on requests.
 calls_for_requests() {
 	echo $(($(calls_of total) - $(calls_of clock_nanosleep mmap munmap \
 		mprotect madvise mlock rt_sigprocmask clone3 set_robust_list rseq)))
 }
 
-# counted_at_best MOST COMMAND...: as counted.  Threads wait for each other more
-# often where the machine is busy: again, unless it took at most so many.
+# counted_at_best MOST COMMAND...: as counted, again if it took more than MOST
+# calls: on a busy machine threads wait for each other more often.
 counted_at_best() {
 	local try
 
@@ -60,13 +60,13 @@ counted_at_best() {
 	done
 }
 
-# at_most WHAT MOST NUMBER
+# at_most WHAT MOST NUMBER: expects NUMBER to be at most MOST.
 at_most() {
 	[ "$3" -le "$2" ] ||
 		fail "$1: expected at most $2, found $3: $(cat "$scratch/calls")"
 }
 
-# What is not counted by requests: threads that begin, the monitor.
+# Calls that do not belong to requests: starting threads, the monitor.
 slack=$((calls / 20))
 
 read_views() {
@@ -107,14 +107,14 @@ test_vhd_read_of_the_master_costs_three_calls() {
 
 write_views() {
 	exec {view}<>"$child"
-	# The first change of an image is dear.
+	# The first change of an image costs more.
 	dd if=/dev/zero bs=4k count=1 status=none >&"$view"
 	counted_at_best $((4 * calls + slack)) dd if=/dev/zero bs=4k \
 		count="$calls" status=none conv=notrunc of="$child"
 	exec {view}>&-
 	at_most "writes of images" $((calls + slack)) "$(calls_of pwrite64)"
 	at_most "answers" $((calls + slack)) "$(calls_of write writev)"
-	# Did another program change the file?
+	# Calls that ask whether another program changed the file.
 	at_most "questions" $((calls + slack)) "$(calls_of ioctl)"
 	at_most "all calls" $((4 * calls + slack)) "$(calls_for_requests)"
 }
@@ -131,8 +131,7 @@ test_vhd_write_in_place_costs_four_calls() {
 	write_views
 }
 
-# Where neither the child nor its master has anything, and one block after the
-# other gets its place.
+# Neither the child nor its master has data; block after block is allocated.
 first_writes() {
 	exec {view}<>"$child"
 	dd if=/dev/zero bs=4k count=2 seek=4096 status=none >&"$view"
@@ -156,7 +155,7 @@ test_vhd_first_write_costs_one_write() {
 	first_writes
 }
 
-# Each with a sync of its own: of the data, and of what says that it is there.
+# Synced first writes: a sync for the data, and one for the tables.
 synced_first_writes() {
 	local calls=500
 
@@ -183,7 +182,7 @@ test_vhd_synced_first_write_costs_two_writes_and_syncs() {
 	synced_first_writes
 }
 
-# instructions N COMMAND...: of disk-io doing the command N times.
+# instructions N COMMAND...: counts those of disk-io with the command N times.
 instructions() {
 	local n=$1 i list=()
 
@@ -197,13 +196,13 @@ instructions() {
 	sed -n 's/.*Collected : //p' "$scratch/valgrind"
 }
 
-# each IMAGE COMMAND...: instructions of one command more.
-each() {
+# instructions_of_one IMAGE COMMAND...: prints the instructions of one command.
+instructions_of_one() {
 	echo $((($(instructions 1100 "$@") - $(instructions 100 "$@")) / 1000))
 }
 
-# chain_of DEPTH ENDING: $leaf, the youngest of as many children; the data is the
-# oldest parent's, and each has some of its own elsewhere.
+# chain_of DEPTH ENDING: makes $leaf with that many parents; the data is in the
+# oldest parent, and each image has some of its own elsewhere.
 chain_of() {
 	local i
 
@@ -217,8 +216,8 @@ chain_of() {
 	done
 }
 
-# For a read of 4 KiB, with what disk-io does around it: a sixth more than when
-# this was written.
+# For a read of 4 KiB with the loop of disk-io: a sixth more than measured when
+# this test was written.
 most_instructions=2900
 
 test_read_of_the_master_takes_few_instructions() {
@@ -227,7 +226,7 @@ test_read_of_the_master_takes_few_instructions() {
 	requires valgrind
 	for ending in vhdx vhd; do
 		chain_of 1 "$ending"
-		n=$(each "$leaf" read 65536 4096)
+		n=$(instructions_of_one "$leaf" read 65536 4096)
 		remark "$ending: $n instructions"
 		[ "$n" -le "$most_instructions" ] ||
 			fail "expected at most $most_instructions, found $n"
@@ -241,10 +240,10 @@ test_long_chain_is_read_like_a_short_one() {
 	requires valgrind
 	for ending in vhdx vhd; do
 		chain_of 1 "$ending"
-		short=$(each "$leaf" read 65536 4096)
+		short=$(instructions_of_one "$leaf" read 65536 4096)
 		rm "$scratch"/*."$ending"
 		chain_of 32 "$ending"
-		long=$(each "$leaf" read 65536 4096)
+		long=$(instructions_of_one "$leaf" read 65536 4096)
 		remark "$ending: $short for 1 parent, $long for 32"
 		[ $((100 * long)) -le $((105 * short)) ] ||
 			fail "expected at most 1.05 times $short, found $long"

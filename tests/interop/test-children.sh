@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Children, read by others: 7zz reads those of both formats, libvhdi those of
+# Children that other programs read: 7zz those of both formats, libvhdi those of
 # VHDX.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires 7zz
 
-# make_chain FORMAT DEPTH [OPTION...]: 0 to DEPTH, with random contents, and the
-# model of the last one.
+# make_chain FORMAT DEPTH [OPTION...]: makes the images 0 to DEPTH, with random
+# contents, and the model of the last one.
 make_chain() {
 	local format=$1 depth=$2 i
 
@@ -20,7 +20,7 @@ make_chain() {
 		vhdfs-img create --parent "$scratch/$((i - 1)).$format" \
 			"$scratch/$i.$format"
 		put_random "$scratch/$i.$format" "$scratch/model" 40
-		# A second time in an image that has its blocks.
+		# A second round writes to an image that has its blocks.
 		put_random "$scratch/$i.$format" "$scratch/model" 40
 	done
 	same_disk "$scratch/$depth.$format" "$scratch/model"
@@ -33,17 +33,17 @@ sevenzip_reads() {
 	7zz x -so "-t$type" "$1" 2>"$scratch/7zz.log" |
 		cmp - "$2" || {
 		cat "$scratch/7zz.log"
-		fail "$1: 7zz reads other bytes"
+		fail "$1: expected 7zz to read the model's bytes"
 	}
 }
 
-# libvhdi_reads IMAGE MODEL IMAGES-OF-ITS-CHAIN
+# libvhdi_reads IMAGE MODEL IMAGES-OF-ITS-CHAIN: expects the model's bytes.
 libvhdi_reads() {
 	requires_fuse
 	requires vhdimount
 	mkdir -p "$scratch/mnt"
 	vhdimount "$1" "$scratch/mnt" >"$scratch/vhdi.log" 2>&1 ||
-		fail "$(cat "$scratch/vhdi.log")"
+		fail "expected vhdimount to open the image, found: $(cat "$scratch/vhdi.log")"
 	at_exit "! mountpoint -q '$scratch/mnt' || umount '$scratch/mnt'"
 	# A view for each image of the chain; the last one is that of the leaf.
 	cmp "$scratch/mnt/vhdi$3" "$2"
@@ -128,7 +128,7 @@ test_libvhdi_reads_grandchildren_vhdx() {
 	libvhdi_reads "$scratch/3.vhdx" "$scratch/model" 4
 }
 
-# What libvhdi says of the parent: its identifier and its path.
+# libvhdi prints the parent's identifier and its path.
 test_libvhdi_names_the_parent() {
 	local format id
 
@@ -141,12 +141,13 @@ test_libvhdi_names_the_parent() {
 		id=$(key "$scratch/0.$format" id)
 		grep -i 'parent identifier' "$scratch/info" |
 			grep "$id" >/dev/null ||
-			fail "no parent $id in: $(cat "$scratch/info")"
+			fail "expected parent $id, found: $(cat "$scratch/info")"
 		grep -i 'parent filename' "$scratch/info" |
-			grep "0\.$format" >/dev/null || fail "no parent's name"
+			grep "0\.$format" >/dev/null ||
+			fail "expected the parent's name"
 		grep -i 'identifier' "$scratch/info" |
 			grep "$(key "$scratch/1.$format" id)" >/dev/null ||
-			fail "no identifier of its own"
+			fail "expected an identifier of its own"
 	done
 }
 

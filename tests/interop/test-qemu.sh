@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Fixed and dynamic images, which qemu-img reads and writes.  (It takes a
-# differencing VHD for a dynamic one, and no differencing VHDX: children are
-# in the other tests.)
+# Fixed and dynamic images, which qemu-img reads and writes.  (qemu-img reads a
+# differencing VHD as a dynamic one, and refuses a differencing VHDX: the other
+# tests have children.)
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
 requires qemu-img qemu-io jq
 
-# qemu-img's name of a format. Fixed VHDs it does not recognise by itself.
+# Prints qemu-img's name of a format.  It does not detect fixed VHDs.
 qemu_format() {
 	case $1 in
 	*.vhd) echo vpc ;;
@@ -17,7 +17,8 @@ qemu_format() {
 	esac
 }
 
-# qemu_reads IMAGE MODEL: qemu-img finds the model's bytes, and no fault.
+# qemu_reads IMAGE MODEL: expects qemu-img to read the model's bytes, and to
+# find no error.
 qemu_reads() {
 	local format
 
@@ -30,8 +31,8 @@ qemu_reads() {
 	qemu-img compare -f "$format" -F raw "$1" "$2"
 }
 
-# Ours and qemu-img's own of the same kind are the same to it, down to what is
-# allocated: compare -s.
+# An image of vhdfs-img and one of qemu-img of the same kind are equal for
+# compare -s, in their allocation too.
 qemu_sees_no_difference() {
 	local image=$1 model=$2 format options=subformat=$3
 
@@ -48,7 +49,7 @@ make_raw() {
 	put_random "$scratch/model" "$scratch/model" 60
 }
 
-test_converted_dynamic_and_fixed() {
+test_qemu_reads_converted_images() {
 	local format
 
 	make_raw
@@ -62,10 +63,10 @@ test_converted_dynamic_and_fixed() {
 	done
 }
 
-test_fixed_is_the_same_down_to_allocation() {
+test_fixed_image_equals_that_of_qemu_with_its_allocation() {
 	local format
 
-	# All of it data: how a file system tells zeros from holes is its own.
+	# All of it data, because file systems differ in zeros and holes.
 	choose_seed
 	make_model "$scratch/model" 20M
 	disk-io "$scratch/model" write 0 - "$RANDOM"
@@ -76,8 +77,8 @@ test_fixed_is_the_same_down_to_allocation() {
 	done
 }
 
-# Written piece by piece: allocation, the log, tables.
-test_written_in_random_pieces() {
+# Random pieces exercise allocation, the log and the tables.
+test_qemu_reads_images_written_in_random_pieces() {
 	local format type
 
 	choose_seed
@@ -97,7 +98,7 @@ test_written_in_random_pieces() {
 	done
 }
 
-test_block_sizes() {
+test_qemu_reads_all_block_sizes() {
 	local size
 
 	choose_seed
@@ -119,7 +120,7 @@ test_block_sizes() {
 	done
 }
 
-test_odd_sizes() {
+test_qemu_reads_images_of_odd_sizes() {
 	local size format
 
 	choose_seed
@@ -134,7 +135,7 @@ test_odd_sizes() {
 	done
 }
 
-test_large_sizes() {
+test_qemu_reads_large_images() {
 	local size
 
 	for size in 127G 2040G; do
@@ -148,7 +149,7 @@ test_large_sizes() {
 	qemu-img check -f vhdx "$scratch/a.vhdx"
 }
 
-# make_qemu FILE SUBFORMAT: with random contents, written by qemu-io.
+# make_qemu FILE SUBFORMAT: makes an image with random contents, by qemu-io.
 make_qemu() {
 	local format commands=() i
 
@@ -164,7 +165,7 @@ make_qemu() {
 	qemu-img convert -f "$format" -O raw "$1" "$1.raw"
 }
 
-test_images_that_qemu_wrote() {
+test_images_of_qemu_are_read() {
 	local image
 
 	choose_seed
@@ -178,8 +179,8 @@ test_images_that_qemu_wrote() {
 	done
 }
 
-# We go on in an image that qemu began, and qemu reads it.
-test_images_that_qemu_made_and_we_write() {
+# vhdfs continues to write an image that qemu began, and qemu reads it.
+test_qemu_reads_its_images_after_writes_of_vhdfs() {
 	local image
 
 	choose_seed
@@ -191,10 +192,10 @@ test_images_that_qemu_made_and_we_write() {
 	done
 }
 
-# And the other way round.  Into blocks that are there only: when qemu adds one
-# to a VHD whose footer lies at a multiple of 4096, as Windows puts it, the old
-# footer's bytes stay in the new block.
-test_images_that_we_made_and_qemu_writes() {
+# The reverse, in allocated blocks only: when qemu adds a block to a VHD whose
+# footer lies at a multiple of 4096, as Windows puts it, the bytes of the old
+# footer stay in the new block.
+test_writes_of_qemu_to_images_of_vhdfs_are_read() {
 	local format image
 
 	choose_seed
@@ -214,10 +215,10 @@ test_images_that_we_made_and_qemu_writes() {
 	done
 }
 
-# A copy of an image that is being written has a log that waits to be replayed:
-# whatever is in it besides the entries that count, qemu finds those.  After 30
-# flushes it has begun anew at its start more than once.
-test_qemu_replays_our_log() {
+# A copy of an image that is being written has a log that needs a replay: qemu
+# finds its active sequence among older entries.  After 30 flushes the log has
+# restarted more than once.
+test_qemu_replays_the_log_of_vhdfs() {
 	local n held commands=() size=64M
 
 	truncate -s "$size" "$scratch/model"
@@ -244,12 +245,12 @@ test_qemu_replays_our_log() {
 	done
 }
 
-# Both sides see each other's locks.
-test_locks() {
+# vhdfs and qemu respect each other's locks.
+test_qemu_and_vhdfs_respect_each_others_locks() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	hold "$scratch/a.vhdx" open
 	! qemu-io -f vhdx -c 'write 0 512' "$scratch/a.vhdx" \
-		>"$scratch/out" 2>&1 || fail "qemu-io writes beside us"
+		>"$scratch/out" 2>&1 || fail "expected qemu-io to be refused"
 	grep -q 'lock' "$scratch/out"
 	release
 	qemu-io -f vhdx -c 'write 0 512' -c 'sleep 3000' "$scratch/a.vhdx" \
@@ -257,7 +258,8 @@ test_locks() {
 	at_exit kill $!
 	wait_until 5 sh -c "vhdfs-img info '$scratch/a.vhdx' |
 		grep -q 'in-use: .*qemu-io'"
-	# Checked where qemu-io is idle meanwhile, refused where it writes.
+	# check works while qemu-io is idle, and is refused while qemu-io
+	# writes.
 	vhdfs-img check "$scratch/a.vhdx" >"$scratch/out" 2>&1 || [ $? = 1 ] ||
 		fail "$(cat "$scratch/out")"
 	grep -q 'in use by qemu-io' "$scratch/out" ||

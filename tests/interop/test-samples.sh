@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Images that Windows and others made, flattened: size and hash as a reader
-# that shares no code with us computed them.
+# Sample images of Windows and other makers, flattened: their size and hash are
+# those of an independent reader.
 . "${0%/*}/../lib.sh"
 
-# sample NAME [PARENT]: what MANIFEST says of it holds, and it is not changed.
+# sample NAME [PARENT]: expects the values of MANIFEST, and the image unchanged.
 sample() {
 	local name=$1 size hash before
 
@@ -16,7 +16,7 @@ sample() {
 	vhdfs-img convert "$scratch/$name" "$scratch/out.raw"
 	equal "$name: size" "$size" "$(size_of "$scratch/out.raw")"
 	if [ "$hash" = - ]; then
-		# All zeros, some too large to be hashed: not a block is used.
+		# Zeros only, some too large for a hash: no block is used.
 		equal "$name: blocks" 0 "$(stat -c %b "$scratch/out.raw")"
 	else
 		equal "$name: hash" "$hash" "$(sha256_of "$scratch/out.raw")"
@@ -25,15 +25,15 @@ sample() {
 		"$(sha256_of "$scratch/$name")"
 }
 
-test_differencing_vhd() {
+test_differencing_vhd_samples_are_read() {
 	sample ntfs-differential.vhd ntfs-parent.vhd
 }
 
-test_differencing_vhdx() {
+test_differencing_vhdx_samples_are_read() {
 	sample fat-differential.vhdx fat-parent.vhdx
 }
 
-test_fixed() {
+test_fixed_samples_are_read() {
 	sample ntfs-parent.vhd
 	rm "$scratch/out.raw"
 	sample ntfs-fixed.vhd
@@ -41,19 +41,19 @@ test_fixed() {
 	sample fat-parent.vhdx
 }
 
-test_dynamic_vhd() {
+test_dynamic_vhd_samples_are_read() {
 	sample ntfs-dynamic.vhd
 	rm "$scratch/out.raw"
 	sample ext2.vhd
 }
 
-test_dynamic_vhdx() {
+test_dynamic_vhdx_samples_are_read() {
 	sample ntfs-dynamic.vhdx
 	rm "$scratch/out.raw"
 	sample ext2.vhdx
 }
 
-test_two_equal_headers() {
+test_sample_with_two_equal_headers_is_read() {
 	sample test-disk2vhd.vhdx
 }
 
@@ -61,11 +61,11 @@ test_log_is_replayed() {
 	sample iotest-dirtylog-10G-4M.vhdx
 }
 
-test_ten_gigabytes() {
+test_sample_of_ten_gigabytes_is_read() {
 	sample xfs5.vhdx
 }
 
-test_empty_images_of_many_makers() {
+test_empty_samples_of_many_makers_are_read() {
 	local name
 
 	for name in vbox.vhd xapi.vhd win8.1-1GB.vhd virtualpc-dynamic.vhd; do
@@ -79,12 +79,12 @@ test_all_samples_are_used() {
 	local name rest
 
 	sample_manifest | while IFS=$'\t' read -r name rest; do
-		grep -q "^	.*$name" "$0" || fail "$name is in no test"
+		grep -q "^	.*$name" "$0" || fail "expected a test of $name"
 	done
 }
 
-# Into each format and back: the disk is the same.
-test_converted_samples() {
+# Conversion to each format and back gives the same disk.
+test_samples_converted_to_each_format_are_the_same_disk() {
 	local name hash format
 
 	unpack_sample ntfs-parent.vhd

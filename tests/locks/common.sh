@@ -40,8 +40,8 @@ end_racer() {
 	wait "$pid"
 }
 
-# outcomes WHAT EXPECTED COMMAND...: expects these outcomes of racer, each at least
-# once, without their numbers.
+# outcomes WHAT EXPECTED COMMAND...: expects exactly these outcomes of racer,
+# each at least once, without their numbers.
 outcomes() {
 	local what=$1 expected=$2
 

@@ -24,7 +24,7 @@ race_of_three() {
 	equal "how often" "$times EBUSY EBUSY open" "$(cat "$scratch/outcomes")"
 }
 
-test_one_of_several_mounts_wins_a_race_for_writing() {
+test_one_mount_of_three_wins_a_race_for_writing() {
 	with_each_format race_of_three
 }
 
@@ -40,7 +40,7 @@ look_at_a_busy_image() {
 	cmp "$child" "$second"
 }
 
-test_image_that_another_mount_fills_is_in_use_and_not_broken() {
+test_image_written_by_another_mount_is_in_use_and_not_damaged() {
 	with_each_format look_at_a_busy_image
 }
 
@@ -82,7 +82,7 @@ test_reader_survives_a_race_for_its_image() {
 		grep -q " EBUSY open" "$scratch/outcomes"
 		dd iflag=skip_bytes,count_bytes skip=$((i << 20)) count=512 \
 			status=none <&"$fd" >"$scratch/piece" ||
-			fail "the reader got an error in round $i"
+			fail "round $i: expected the reader to continue, found an error"
 	done
 	exec {fd}<&-
 }

@@ -33,12 +33,12 @@ second_is_refused() {
 	opens "$second" rw EBUSY
 	opens "$second" ro EBUSY
 	grep -q "pc.vhdx: the image is in use by vhdfs (process $pid)" "$log" ||
-		fail "the log does not say by process $pid: $(cat "$log")"
+		fail "expected the log to name process $pid, found: $(cat "$log")"
 	expect_error 1 "in use by vhdfs \(process $pid\)" \
 		vhdfs-img check --repair "$store/clients/pc.vhdx"
 }
 
-test_another_network_namespace() {
+test_lock_works_across_network_namespaces() {
 	store_of_pair
 	ip netns add "vhdfs-$$"
 	at_exit "ip netns del vhdfs-$$"
@@ -67,7 +67,8 @@ start_elsewhere() {
 	at_exit end_elsewhere
 	elsewhere=/proc/$there_pid/root$scratch/there
 	wait_until 10 test -e "$elsewhere/master.vhdx.raw"
-	! mountpoint -q "$scratch/there" || fail "the mount is here, too"
+	! mountpoint -q "$scratch/there" ||
+		fail "expected no mount in this namespace"
 }
 
 end_elsewhere() {
@@ -75,7 +76,7 @@ end_elsewhere() {
 	wait "$there_pid"
 }
 
-test_another_mount_namespace_and_a_bind_mount() {
+test_lock_works_across_mount_namespaces_and_bind_mounts() {
 	store_of_pair
 	start_elsewhere
 	mount_store "$store" "$mnt"
@@ -95,8 +96,9 @@ test_another_mount_namespace_and_a_bind_mount() {
 	wait "$view_pid" || true
 }
 
-# Inside the holder has no process id; outside the other one has.
-test_another_pid_namespace() {
+# A holder outside has no process id in the inner namespace; a holder inside has
+# one outside.
+test_lock_works_across_pid_namespaces() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw
@@ -105,7 +107,7 @@ test_another_pid_namespace() {
 	expect 0 unshare -p -f --mount-proc vhdfs-img info \
 		"$store/clients/pc.vhdx"
 	grep -q '^in-use: *yes$' "$scratch/stdout" ||
-		fail "info says: $(grep in-use "$scratch/stdout")"
+		fail "expected 'in use' without a process, found: $(grep in-use "$scratch/stdout")"
 	release_view
 	wait_until 5 not_in_use "$store/clients/pc.vhdx"
 	hold_as unshare -p -f --kill-child --mount-proc disk-io \
@@ -113,7 +115,7 @@ test_another_pid_namespace() {
 	wait_until 10 grep -q holding "$scratch/as.out"
 	opens "$child" rw EBUSY
 	grep -q "in use by disk-io (process $(pgrep -P "$as_pid"))" "$mnt.log" ||
-		fail "the log says: $(cat "$mnt.log")"
+		fail "expected the log without a process, found: $(cat "$mnt.log")"
 	let_go
 	opens "$child" rw ""
 }
@@ -138,7 +140,7 @@ over_file_system() {
 	unmount "$scratch/other"
 }
 
-test_store_on_a_loop_mounted_file_system() {
+test_lock_works_on_a_loop_mounted_file_system() {
 	requires_fuse
 	truncate -s 300M "$scratch/fs.img"
 	mkfs.ext4 -q "$scratch/fs.img"
@@ -148,7 +150,7 @@ test_store_on_a_loop_mounted_file_system() {
 	over_file_system
 }
 
-test_store_on_a_tmpfs() {
+test_lock_works_on_a_tmpfs() {
 	requires_fuse
 	mkdir "$scratch/fs"
 	mount -t tmpfs none "$scratch/fs"

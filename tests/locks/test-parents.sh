@@ -35,7 +35,7 @@ parent_of_an_open_child() {
 	done
 	grep -q "m.$ending: .*in use by vhdfs (process ${mount_pid[$mnt]})" \
 		"$scratch/alone.log" ||
-		fail "the log does not name the holder: $(cat "$scratch/alone.log")"
+		fail "expected the holder in the log, found: $(cat "$scratch/alone.log")"
 }
 
 test_parent_that_is_open_through_a_child_is_not_written_in_another_mount() {
@@ -50,7 +50,7 @@ child_of_a_written_parent() {
 	opens "$child" rw EBUSY
 	grep -q "masters/m.$ending: .*in use by vhdfs (process ${mount_pid[$scratch/alone]})" \
 		"$mnt.log" ||
-		fail "the log does not name the holder of the parent: $(cat "$mnt.log")"
+		fail "expected the holder of the parent in the log, found: $(cat "$mnt.log")"
 	expect_error 1 "in use by vhdfs" vhdfs-img create --parent \
 		"$store/clients/pc.$ending" "$store/clients/b.$ending"
 	release_view
@@ -82,7 +82,10 @@ writer_or_child() {
 		case $created,$opened in
 		yes,EBUSY | yes,EACCES) ;;
 		no,holding) grep -q 'in use by vhdfs' "$scratch/stderr" ;;
-		*) fail "round $i: child: $created, writer: $opened" ;;
+		*)
+			fail "round $i: expected one of both, found" \
+				"child: $created, writer: $opened"
+			;;
 		esac
 	done
 }
@@ -92,7 +95,7 @@ test_image_becomes_a_parent_or_is_written_and_never_both() {
 }
 
 # An image that is open for reading can become a parent.
-test_image_that_is_read_becomes_a_parent_and_is_not_written_after() {
+test_image_open_for_reading_becomes_a_parent_and_is_not_written_after() {
 	local ending=vhdx
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -132,15 +135,16 @@ nothing_writes_a_parent() {
 	# The same when it is not open: a repair keeps its identity.
 	unmount "$mnt"
 	expect 0 vhdfs-img check --repair "$store/master.$ending"
-	sha256sum --quiet -c "$scratch/before" || fail "the parent has changed"
+	sha256sum --quiet -c "$scratch/before" ||
+		fail "expected the parent unchanged"
 }
 
 test_nothing_of_vhdfs_writes_replaces_or_removes_a_parent() {
 	with_each_format nothing_writes_a_parent
 }
 
-# reads_on HOW COMMAND...: the command changes the master's file while the child is
-# open: the reader continues with the old file, and the next open reports the
+# reads_on HOW COMMAND...: the command changes the master's file while the child
+# is open: the reader continues with the old file, and the next open reports the
 # error.
 reads_on() {
 	local how=$1 says=$2
@@ -153,7 +157,8 @@ reads_on() {
 	exec {fd}<>"$child"
 	"$@"
 	# Not from the page cache: reads of a view open for writing are direct.
-	cat <&"$fd" | cmp - "$scratch/whole" || fail "$how: the reader got else"
+	cat <&"$fd" | cmp - "$scratch/whole" ||
+		fail "$how: expected the reader to see the old bytes"
 	# A child that was not open, then the open child again.
 	opens "$mnt/b.$ending.raw" ro EIO
 	answers "" "$child" rw write 9000000 hello fsync
@@ -162,10 +167,10 @@ reads_on() {
 	opens "$child" ro EIO
 	attribute "$child" error >"$scratch/error"
 	grep -q "$says" "$scratch/error" ||
-		fail "$how: it says: $(cat "$scratch/error")"
+		fail "$how: unexpected message: $(cat "$scratch/error")"
 	grep -q "$says" "$mnt.log" ||
-		fail "$how: the log says: $(cat "$mnt.log")"
-	# All is readable again when the master is back.
+		fail "$how: unexpected log: $(cat "$mnt.log")"
+	# Everything can be read again when the master is back.
 	"$undo"
 	wait_until 5 file-io "$child" rw
 	equal "contents" hello "$(file-io "$child" ro read 9000000 5)"
@@ -211,7 +216,7 @@ replace_master_by_garbage() {
 	mv "$scratch/new" "$store/master.$ending"
 }
 
-test_child_that_is_open_reads_on_when_its_parent_is_deleted() {
+test_open_child_can_be_read_after_its_parent_is_deleted() {
 	local undo=move_back ending
 	for ending in vhd vhdx; do
 		reads_on deleted "clients/pc.$ending: its parent .*master.$ending is missing" \
@@ -219,7 +224,7 @@ test_child_that_is_open_reads_on_when_its_parent_is_deleted() {
 	done
 }
 
-test_child_that_is_open_reads_on_when_its_parent_is_renamed() {
+test_open_child_can_be_read_after_its_parent_is_renamed() {
 	local undo=move_back ending
 	for ending in vhd vhdx; do
 		reads_on renamed "clients/pc.$ending: its parent .*master.$ending is missing" \
@@ -227,7 +232,7 @@ test_child_that_is_open_reads_on_when_its_parent_is_renamed() {
 	done
 }
 
-test_child_that_is_open_reads_on_when_its_parent_is_replaced() {
+test_open_child_can_be_read_after_its_parent_is_replaced() {
 	local undo=move_back ending
 	for ending in vhd vhdx; do
 		reads_on replaced "clients/pc.$ending: .*expected a parent with the identifier" \
@@ -235,7 +240,7 @@ test_child_that_is_open_reads_on_when_its_parent_is_replaced() {
 	done
 }
 
-test_child_that_is_open_reads_on_when_a_directory_is_in_its_parents_place() {
+test_open_child_can_be_read_after_a_directory_replaces_its_parent() {
 	local undo=move_back_over_a_directory ending
 	for ending in vhd vhdx; do
 		reads_on directory "master.$ending: not a regular file" \
@@ -243,7 +248,7 @@ test_child_that_is_open_reads_on_when_a_directory_is_in_its_parents_place() {
 	done
 }
 
-test_child_that_is_open_reads_on_when_garbage_is_in_its_parents_place() {
+test_open_child_can_be_read_after_garbage_replaces_its_parent() {
 	local undo=move_back ending
 	for ending in vhd vhdx; do
 		reads_on garbage "master.$ending: .*expected a VHD or VHDX image" \

@@ -18,11 +18,13 @@ qemu_opens() {
 	qemu-io -f raw "${mode[@]}" -c 'read 0 512' "$1" \
 		>"$scratch/qemu.out" 2>&1 || status=$?
 	if [ -z "$3" ]; then
-		[ "$status" = 0 ] || fail "qemu-io $2: $(cat "$scratch/qemu.out")"
+		[ "$status" = 0 ] ||
+			fail "qemu-io $2: expected success, found: $(cat "$scratch/qemu.out")"
 	else
-		[ "$status" != 0 ] || fail "qemu-io $2 opened ${1##*/}"
+		[ "$status" != 0 ] ||
+			fail "qemu-io $2: expected ${1##*/} to be refused"
 		grep -q "$3" "$scratch/qemu.out" ||
-			fail "qemu-io $2: $(cat "$scratch/qemu.out")"
+			fail "qemu-io $2: expected '$3', found: $(cat "$scratch/qemu.out")"
 	fi
 }
 
@@ -58,7 +60,7 @@ qemu_meets_a_mount() {
 	qemu_opens "$file" rw ""
 }
 
-test_qemu_keeps_off_what_a_mount_has_open() {
+test_qemu_is_refused_an_image_that_a_mount_has_open() {
 	with_each_format qemu_meets_a_mount
 }
 
@@ -72,7 +74,7 @@ mount_meets_qemu() {
 	opens "$child" rw EBUSY
 	opens "$child" ro EBUSY
 	grep -q "pc.$ending: .*in use by qemu-io (process $as_pid)" "$mnt.log" ||
-		fail "the log does not name the holder: $(cat "$mnt.log")"
+		fail "expected the holder in the log, found: $(cat "$mnt.log")"
 	let_go
 	qemu_holds "$master_file"
 	opens "$child" rw EBUSY
@@ -89,11 +91,11 @@ mount_meets_qemu() {
 	opens "$child" rw ""
 }
 
-test_mount_keeps_off_what_qemu_has_open() {
+test_mount_is_refused_an_image_that_qemu_has_open() {
 	with_each_format mount_meets_qemu
 }
 
-test_mount_keeps_off_what_qemu_nbd_has_open() {
+test_mount_is_refused_an_image_that_qemu_nbd_has_open() {
 	local pid
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -103,21 +105,23 @@ test_mount_keeps_off_what_qemu_nbd_has_open() {
 	wait_until 10 in_use "$store/clients/pc.vhdx"
 	opens "$child" rw EBUSY
 	grep -q "in use by qemu-nbd (process $pid)" "$mnt.log" ||
-		fail "the log does not name the holder: $(cat "$mnt.log")"
+		fail "expected the holder in the log, found: $(cat "$mnt.log")"
 	kill -KILL "$pid"
 	wait "$pid" || true
 	opens "$child" rw ""
 }
 
 # QEMU's own driver would damage an image that is open.
-test_qemu_img_changes_nothing_that_a_mount_has_open() {
+test_qemu_img_does_not_change_an_image_that_a_mount_has_open() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 0 hello
 	expect 1 qemu-img check -r all -f vhdx "$store/clients/pc.vhdx"
-	grep -q lock "$scratch/stderr" || fail "check: $(cat "$scratch/stderr")"
+	grep -q lock "$scratch/stderr" ||
+		fail "check: expected 'lock', found: $(cat "$scratch/stderr")"
 	expect 1 qemu-img resize -f vhdx "$store/clients/pc.vhdx" 128M
-	grep -q lock "$scratch/stderr" || fail "resize: $(cat "$scratch/stderr")"
+	grep -q lock "$scratch/stderr" ||
+		fail "resize: expected 'lock', found: $(cat "$scratch/stderr")"
 	release_view
 	wait_until 5 not_in_use "$store/clients/pc.vhdx"
 	vhdfs-img check "$store/clients/pc.vhdx"
@@ -141,7 +145,7 @@ vhdfs_img_meets_a_reader() {
 	rm "$scratch/copy.$ending"
 }
 
-test_vhdfs_img_reads_what_a_mount_reads() {
+test_vhdfs_img_reads_an_image_that_a_mount_reads() {
 	with_each_format vhdfs_img_meets_a_reader
 }
 
@@ -161,7 +165,7 @@ vhdfs_img_meets_a_writer() {
 	rm "$scratch/copy.$ending"
 }
 
-test_vhdfs_img_keeps_off_what_a_mount_writes() {
+test_vhdfs_img_does_not_change_an_image_that_a_mount_writes() {
 	with_each_format vhdfs_img_meets_a_writer
 }
 
@@ -189,7 +193,7 @@ goes_on() {
 	wait "$tracer_pid"
 }
 
-test_mount_keeps_off_what_vhdfs_img_works_on() {
+test_mount_is_refused_an_image_that_vhdfs_img_changes() {
 	store_of_pair
 	file=$store/clients/pc.vhdx
 	mount_store "$store" "$mnt"
@@ -198,7 +202,7 @@ test_mount_keeps_off_what_vhdfs_img_works_on() {
 	opens "$child" rw EBUSY
 	opens "$child" ro ""
 	grep -q "in use by vhdfs-img (process $slow_pid)" "$mnt.log" ||
-		fail "the log does not name the holder: $(cat "$mnt.log")"
+		fail "expected the holder in the log, found: $(cat "$mnt.log")"
 	goes_on
 	# A repair locks the image exclusively.
 	stopped_at "$file" pread64 vhdfs-img check --repair "$file"
