@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests with machines that boot, after lib.sh and tgt.sh.
+# Functions for tests with machines that boot, after lib.sh and tgt.sh.
 
-# How long a machine may take from its start to its end, in seconds.
+# The longest run of a machine from its start to its end, in seconds.
 boot_limit=${VHDFS_BOOT_LIMIT:-400}
 partition=1048576
 
@@ -15,9 +15,9 @@ requires_boot() {
 	[ -f /boot/ipxe.lkrn ] || skip "no iPXE"
 }
 
-# The disk that the master is made of, raw: once for all tests of a script; in
-# the directory $VHDFS_BOOT_CACHE, where that is set, for all runs until
-# something about it changes.
+# Makes the raw disk of which the master is made: once for all tests of a
+# script; if $VHDFS_BOOT_CACHE is set, in that directory for all runs until one
+# of its inputs changes.
 boot_disk() {
 	local dir=${VHDFS_BOOT_CACHE:-$lib_dir} key
 
@@ -33,12 +33,12 @@ boot_disk() {
 }
 
 # start_machine NAME NUMBER: boots with the script that tgt-glue printed for it;
-# its console is $scratch/NAME.console, what the service of guest/ says is in
+# its console is $scratch/NAME.console, the output of the service of guest/ is
 # $scratch/NAME.says, its process is ${machine_pid[NAME]}.
 declare -A machine_pid=()
 start_machine() {
 	glue ipxe "$1" >"$scratch/$1.ipxe"
-	# Without graphics iPXE and GRUB are on the serial console, too.
+	# Without graphics iPXE and GRUB use the serial console, too.
 	qemu-system-x86_64 -machine pc,graphics=off -accel tcg -m 768 \
 		-nodefaults -no-reboot -display none -serial "file:$scratch/$1.console" \
 		-serial "file:$scratch/$1.says" \
@@ -57,25 +57,25 @@ end_machine() {
 	unset "machine_pid[$1]"
 }
 
-# What a machine says on its console, without what moves the cursor.
+# Prints a machine's console, without cursor movements.
 console() {
 	sed -e 's/\x1b\[[0-9;?]*[A-Za-z]//g' -e 's/\r//g' \
 		"$scratch/$1.console" | tr -d '\000-\010\013-\037'
 }
 
-# says NAME LINE
+# says NAME LINE: succeeds if the machine printed this line.
 says() {
 	tr -d '\r' <"$scratch/$1.says" | grep -Fxq -e "$2"
 }
 
-# machine_failed NAME WHAT
+# machine_failed NAME WHAT: fails with the end of the machine's console.
 machine_failed() {
 	fail "$1: $2; the end of its console:
 $(console "$1" | tail -n 40)
 what it said: $(cat "$scratch/$1.says" "$scratch/$1.qemu")"
 }
 
-# finish_machine NAME: it does its work and turns itself off, in time.
+# finish_machine NAME: waits until it turns itself off, within the limit.
 finish_machine() {
 	local end=$((started + boot_limit))
 
@@ -89,7 +89,7 @@ finish_machine() {
 	says "$1" "$1 done" || machine_failed "$1" "ended and was not done"
 }
 
-# boot NAME...: all at once.
+# boot NAME...: boots all of them at once.
 boot() {
 	local name started
 
@@ -110,25 +110,26 @@ logged_out() {
 	! shown "$1" | grep -q 'I_T nexus: '
 }
 
-# found NAME FILES: what the machine found of its earlier boots.
+# found NAME FILES: expects the machine to find these files of its earlier
+# boots.
 found() {
 	says "$1" "$1 on /dev/sda1 found: $2" ||
 		machine_failed "$1" "expected that it found '$2'"
 }
 
-# view_of NAME: of e2fsprogs, the file system in a client's view.
+# view_of NAME: the file system in a client's view, as e2fsprogs name it.
 view_of() {
 	echo "$scratch/mnt/clients/$1.$ending.raw?offset=$partition"
 }
 
-# shows NAME FILES: the client's view, looked into with ordinary tools; all of
-# its file system is sound.
+# shows NAME FILES: expects these files in the client's view, and no errors in
+# its file system.
 shows() {
 	local name
 	local listed
 
 	e2fsck -f -n "$(view_of "$1")" >"$scratch/e2fsck" 2>&1 ||
-		fail "$(cat "$scratch/e2fsck")"
+		fail "expected no errors in the file system, found: $(cat "$scratch/e2fsck")"
 	listed=$(debugfs -R 'ls -p /var/vhdfs-boot' "$(view_of "$1")" 2>&1 |
 		sed -n 's/^\/[0-9]*\/10[0-9]*\/[0-9]*\/[0-9]*\/\([^/]*\)\/.*/\1/p' |
 		sort | paste -sd ' ')

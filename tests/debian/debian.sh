@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests in releases of Debian, after lib.sh.
+# Functions for tests in releases of Debian, after lib.sh.
 
 . "$top_srcdir/tests/debian/inside.sh"
 
-# debian SUITE PARTS: $debian is a directory with that release and the packages of
-# those parts of contrib/packages.  It is made once: for all tests of a script, or,
-# where VHDFS_DEBIAN_CACHE names a directory, until something about it changes.
-# A test must not change what is in it.
+# debian SUITE PARTS: sets $debian to a directory with that release and the
+# packages of those parts of contrib/packages.  It is made once for all tests of
+# a script, or, if VHDFS_DEBIAN_CACHE names a directory, until one of its inputs
+# changes.  A test must not change this directory.
 debian() {
 	requires_root
 	requires debootstrap unshare
@@ -19,7 +19,7 @@ debian() {
 		remark "$1 with $2: made in $SECONDS s"
 }
 
-# copy_source DIRECTORY: the source without what a build left in it.
+# copy_source DIRECTORY: copies the source without the files of a build.
 copy_source() {
 	mkdir -p "$1"
 	(cd "$top_srcdir" && tar -c --exclude=./.git --exclude='*.o' .) |

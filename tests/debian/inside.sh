@@ -3,9 +3,9 @@
 # Commands in a Debian in a directory: sourced by make-root and by tests.
 
 # inside_root DIRECTORY COMMAND...: runs it there, in mount and process
-# namespaces of its own: nothing stays mounted, and nothing goes on running.
-# Variables of the caller, TMPDIR and make's among them, are not passed on.
-# ${inside_binds[@]} names more directories of this machine, SOURCE:TARGET.
+# namespaces of its own: no mount and no process remains.  Variables of the
+# caller, TMPDIR and make's among them, are not passed on.  ${inside_binds[@]}
+# names more directories of this machine, SOURCE:TARGET.
 inside_root() {
 	local root=$1
 
@@ -34,8 +34,8 @@ inside_binds=()
 
 # cached_root SUITE PARTS DIRECTORY: prints the path of a directory in DIRECTORY
 # with that release and the packages of those parts of contrib/packages.  It is
-# made where it is not there, or was made of other lists; make-root's messages go
-# to standard error.
+# made if it is missing or was made of other lists; make-root's messages go to
+# standard error.
 cached_root() {
 	local here key part root
 

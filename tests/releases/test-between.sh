@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A mount that a program with one release's libraries serves is handed over to
-# this build, while clients write.  releases.test runs it in the newer
-# release, with the older one's program and libraries in /opt/old.
+# Hand-over between releases: a program with one release's libraries hands its
+# mount over to this build while clients write.  releases.test runs it in the
+# newer release, with the older one's program and libraries in /opt/old.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/../supervise/supervise.sh"
 
-# libfuse_of PID: the library that a process has loaded.
+# libfuse_of PID: prints the path of the libfuse that a process has loaded.
 libfuse_of() {
 	awk '/libfuse3/ { print $6; exit }' "/proc/$1/maps"
 }
 
-# A program of the test's own: the old one, with its libraries.
+# Starts a program of the test's own: the old one, with its libraries.
 begin_with_old() {
 	begin
 	[ -x /opt/old/vhdfs ] || fail "expected an old program in /opt/old"
@@ -23,8 +23,8 @@ begin_with_old() {
 	PATH=$scratch/bin:$PATH
 }
 
-# hand_over: the new program is installed, as a package does it, and told to go
-# on; the next worker serves then.
+# hand_over: installs the new program as a package does, and reloads; then the
+# next worker serves the mount.
 hand_over() {
 	local pid
 
@@ -62,7 +62,8 @@ test_hand_over_between_releases() {
 	after=$(libfuse_of "$pid")
 	[[ $after != /opt/old/* ]] ||
 		fail "expected the new libfuse, found $after"
-	! grep -q 'not upgraded' "$mnt.log" || fail "$(cat "$mnt.log")"
+	! grep -q 'not upgraded' "$mnt.log" ||
+		fail "expected an upgrade, found: $(cat "$mnt.log")"
 	remark "$(basename "$(realpath "$before")"), then" \
 		"$(basename "$(realpath "$after")")"
 	unmount "$mnt"
