@@ -130,7 +130,7 @@ test_sector_size_is_kept() {
 	same_disk "$scratch/b.vhdx" "$scratch/model"
 	vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.raw"
 	cmp "$scratch/b.raw" "$scratch/model"
-	expect_error 1 'a\.vhdx: sector size: expected 512.* found 4096; convert it to vhdx' \
+	expect_error 1 'a\.vhdx: sector size: expected 512.* found 4096; convert it to raw or vhdx' \
 		vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.vhd"
 	only_files a.vhdx b.raw b.vhdx model
 }
@@ -178,7 +178,7 @@ refused() {
 	for name in "$1" "$1.raw" "$1.img"; do
 		[ "$name" = "$1" ] || cp "$1" "$name"
 		before=$(sha256_of "$name")
-		expect_error 1 "expected a VHD, a VHDX or a raw disk, found $2; run .$3 " \
+		expect_error 1 "expected a VHD or VHDX image or a raw disk, found $2; run .$3 " \
 			vhdfs-img convert "$name" "$scratch/out.vhdx"
 		expect_error 1 "found $2; run " \
 			vhdfs-img convert --in-place "$name"

@@ -317,6 +317,23 @@ test_values_are_completed() {
 		"$(complete_line vhdfs-img --store /tmp inf)"
 }
 
+# The program takes the formats from its registry; the page is written by hand.
+test_formats_in_the_page_help_and_completion_are_equal() {
+	local command formats
+
+	for command in create convert; do
+		formats=$(complete_line vhdfs-img $command --format '' |
+			paste -sd ' ')
+		equal "formats in the page" "$formats" "$(sed -n \
+			"/^\.SY \"vhdfs.*$command\"/,/^\.YS/s/^\.OP .*format //p" \
+			"$top_builddir/man/vhdfs-img.1" | head -n 1 |
+			sed 's/\\fR|\\fP/ /g')"
+		vhdfs-img $command --help | tr -d ',' |
+			has -e "FORMAT *${formats% *} or ${formats##* };" ||
+			fail "$command --help does not name $formats"
+	done
+}
+
 test_files_and_directories_are_completed() {
 	cd "$scratch"
 	mkdir 'a dir'

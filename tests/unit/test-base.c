@@ -171,6 +171,20 @@ static void error_text_is_one_line_with_all_parts(void **state)
 	assert_string_equal(error_last()->structure, "footer");
 }
 
+static void format_or_lists_words(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	assert_string_equal(format_or("a b c"), "a, b or c");
+	assert_string_equal(format_or("a b"), "a or b");
+	assert_string_equal(format_or("a"), "a");
+	assert_string_equal(format_or(""), "");
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	assert_int_equal(strlen(format_or(text)), 155);
+}
+
 static void shell_word_quotes_special_characters(void **state)
 {
 	char text[5000];
@@ -366,6 +380,7 @@ int main(void)
 		cmocka_unit_test(
 			utf16_decode_refuses_odd_lengths_and_lone_surrogates),
 		cmocka_unit_test(error_text_is_one_line_with_all_parts),
+		cmocka_unit_test(format_or_lists_words),
 		cmocka_unit_test(printable_undo_reverses_every_escape),
 		cmocka_unit_test(shell_word_quotes_special_characters),
 		cmocka_unit_test(bytes_are_zero_checks_every_byte),

@@ -30,10 +30,9 @@ static int toy_map(struct image *img, uint64_t off, uint64_t len,
 	return 0;
 }
 
-static const struct image_ops toy_ops = { .name = "toy",
-					  .title = "a toy image",
-					  .close = toy_close,
-					  .map = toy_map };
+static const struct image_ops toy_ops = {
+	.name = "toy", .title = "toy", .close = toy_close, .map = toy_map
+};
 
 static struct image *open_toy(void **state)
 {

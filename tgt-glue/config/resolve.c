@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
@@ -126,7 +127,9 @@ static void resolve_images(struct resolving *r)
 		fleet_mistake(r->fleet, client, line_of(r, CLIENT_MASTER),
 			      "master: expected an image %s%s in %s, found %s",
 			      wanted,
-			      value_image_format(wanted) ? "" : ".vhd or .vhdx",
+			      value_image_format(wanted)
+				      ? ""
+				      : format_or(image_format_endings()),
 			      r->fleet->store, found);
 		return;
 	}

@@ -13,6 +13,7 @@
 #include <unistr.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/size.h"
 #include "format/registry.h"
 
@@ -94,7 +95,9 @@ const char *value_format(const char *value)
 {
 	const struct image_ops *format = image_format_by_name(value);
 
-	return format && !image_format_is_raw(format) ? NULL : "vhd or vhdx";
+	return format && image_format_can_create(format)
+		       ? NULL
+		       : format_or(image_format_names(image_format_can_create));
 }
 
 const struct image_ops *value_image_format(const char *path)

@@ -92,7 +92,10 @@ void cli_complete(struct cli_parser *p, char **words, int n)
 	p->quiet = true;
 	cli_take_words(p, words, n);
 	if (p->lacks_value)
-		offer_values(p, p->lacks_value->complete, word);
+		offer_values(p,
+			     p->lacks_value->values ? p->lacks_value->values()
+						    : p->lacks_value->complete,
+			     word);
 	else if (*word == '-' && !p->operands_only && p->command)
 		offer_options(&p->known, word);
 	else if (p->command)

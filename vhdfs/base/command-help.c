@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
+
 enum { LINE_WIDTH = 79 };
 
 /* Words are separated by one space, or by newlines; column is the left edge and
@@ -42,9 +44,19 @@ static int option_words(const struct cli_option *option, char *buf, size_t size)
 			option->argument ? option->argument : "");
 }
 
+static const char *option_help(const struct cli_option *option, char *buf,
+			       size_t size)
+{
+	if (!option->values)
+		return option->help;
+	snprintf(buf, size, "%s; %s", format_or(option->values()),
+		 option->help);
+	return buf;
+}
+
 static void print_options(const struct cli_option_list *list)
 {
-	char text[80];
+	char text[1024];
 	int width = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
@@ -55,7 +67,8 @@ static void print_options(const struct cli_option_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		option_words(list->at[i], text, sizeof text);
 		printf("%-*s  ", width, text);
-		print_wrapped(list->at[i]->help, width + 2);
+		print_wrapped(option_help(list->at[i], text, sizeof text),
+			      width + 2);
 	}
 }
 

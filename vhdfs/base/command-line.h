@@ -51,6 +51,9 @@ struct cli_option {
 	const char *complete;
 	const char *help;
 	bool repeatable;
+	/* The values, separated by spaces, where only the program knows them:
+	 * help begins with them, and they are completed.  Else null. */
+	const char *(*values)(void);
 };
 
 #define CLI_OPTION(member, ...)                                    \
@@ -59,13 +62,16 @@ struct cli_option {
 	}
 /* Without a value; the member is a bool. */
 #define CLI_FLAG(member, name, help) \
-	CLI_OPTION(member, name, NULL, NULL, help, false)
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL)
 /* With a value; the member is a const char *, null: not given. */
 #define CLI_VALUE(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, false)
+	CLI_OPTION(member, name, argument, complete, help, false, NULL)
+/* The same with one of the values that the function values returns. */
+#define CLI_CHOICE(member, name, argument, values, help) \
+	CLI_OPTION(member, name, argument, NULL, help, false, values)
 /* Repeatable, with a value; the member is a struct cli_list. */
 #define CLI_LIST(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, true)
+	CLI_OPTION(member, name, argument, complete, help, true, NULL)
 #define CLI_END              \
 	{                    \
 		.name = NULL \

@@ -79,16 +79,39 @@ void error_advise(const char *fmt, ...)
 	printable_in_place(last.text, sizeof last.text);
 }
 
+enum { ARG_SIZE = sizeof last.expected };
+
+/* One of the thread's four buffers of ARG_SIZE. */
+static char *next_arg(void)
+{
+	static _Thread_local char ring[4][ARG_SIZE];
+	static _Thread_local unsigned next;
+
+	return ring[next++ % 4];
+}
+
 const char *format_arg(const char *fmt, ...)
 {
-	static _Thread_local char ring[4][sizeof last.expected];
-	static _Thread_local unsigned next;
-	char *buf = ring[next++ % 4];
+	char *buf = next_arg();
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(buf, sizeof ring[0], fmt, ap);
+	vsnprintf(buf, ARG_SIZE, fmt, ap);
 	va_end(ap);
+	return buf;
+}
+
+const char *format_or(const char *words)
+{
+	char *buf = next_arg(), *at = buf;
+	const char *last_gap = strrchr(words, ' ');
+
+	for (; *words && at < buf + ARG_SIZE - sizeof " or "; words++)
+		if (*words == ' ')
+			at = stpcpy(at, words == last_gap ? " or " : ", ");
+		else
+			*at++ = *words;
+	*at = '\0';
 	return buf;
 }
 

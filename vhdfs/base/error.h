@@ -75,6 +75,10 @@ void error_advise(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *format_arg(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2)));
 
+/* Formats a list of words that are separated by spaces, "a b c" as
+ * "a, b or c", into a buffer of format_arg. */
+const char *format_or(const char *words);
+
 /*
  * Quotes text as one word of a shell command, if it needs quotes, for a command
  * in a message.  Returns text itself, or one of four thread-local buffers that

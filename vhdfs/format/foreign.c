@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/registry.h"
 
 enum {
 	HEAD_SIZE = 512,    /* holds all signatures at the file's start */
@@ -102,9 +103,10 @@ static int refuse(const struct io *io, const struct foreign *f)
 
 	snprintf(command, sizeof command, f->command, io->name);
 	return fail(-EMEDIUMTYPE,
-		    "%s: expected a VHD, a VHDX or a raw disk, found %s; run "
+		    "%s: expected a %s image or a raw disk, found %s; run "
 		    "`%s' and use its result",
-		    io->name, f->name, command);
+		    io->name, format_or(image_format_titles()), f->name,
+		    command);
 }
 
 static int find_in(struct io *io, const struct foreign **ret)

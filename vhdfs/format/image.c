@@ -193,9 +193,10 @@ void image_unlock_map(struct image *img)
 /* A format without a write operation is read-only. */
 static int check_format_writes(const struct image *img)
 {
-	return img->ops->write ? 0
-			       : fail(-EOPNOTSUPP, "%s: %s is read only",
-				      img->io->name, img->ops->title);
+	return img->ops->write
+		       ? 0
+		       : fail(-EOPNOTSUPP, "%s: a %s image is read only",
+			      img->io->name, img->ops->title);
 }
 
 int image_may_write(struct image *img)
@@ -409,7 +410,8 @@ int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params)
 {
 	if (!ops->create)
-		return fail(-EOPNOTSUPP, "%s cannot be created", ops->title);
+		return fail(-EOPNOTSUPP, "a %s image cannot be created",
+			    ops->title);
 	if (params->type == IMAGE_DIFFERENCING) {
 		if (params->parent->ops != ops)
 			return fail(-EOPNOTSUPP,

@@ -146,12 +146,13 @@ enum {
 /*
  * A driver.  Operations that are not marked as required may be null: without
  * write the format is read-only, and has no zero either; without create or
- * check these answer -EOPNOTSUPP with a message.
+ * check these answer -EOPNOTSUPP with a message, and without create no
+ * --format takes the format.
  */
 struct image_ops {
 	/* The format's name in --format and JSON; the ending of new files. */
 	const char *name;       /* "vhdx" */
-	const char *title;      /* in messages: "a VHDX image" */
+	const char *title;      /* in messages: "VHDX" */
 	const char *endings[3]; /* of file names, without the dot; null-ended */
 	uint32_t only_sector_size; /* the only logical sector size; 0: any */
 	bool stores_sector_size;   /* in the file */

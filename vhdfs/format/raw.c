@@ -90,7 +90,7 @@ static int raw_check(struct io *io, struct check *check)
 
 const struct image_ops raw_ops = {
 	.name = "raw",
-	.title = "a raw disk",
+	.title = "raw",
 	.endings = { "raw" },
 	.open = raw_open,
 	.close = raw_close,

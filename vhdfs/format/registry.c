@@ -20,8 +20,10 @@
 #include "format/vhd.h"
 #include "format/vhdx.h"
 
-const struct image_ops *const image_formats[] = {
-	&vhdx_ops,
+enum { LIST_SIZE = 160 };
+
+const struct image_ops *const image_formats[IMAGE_FORMATS_MAX + 1] = {
+	&vhdx_ops, /* the first: the default */
 	&vhd_ops,
 	&raw_ops, /* the last: recognizes every file */
 	NULL,
@@ -38,6 +40,70 @@ const struct image_ops *image_format_by_name(const char *name)
 		if (!strcmp(image_formats[i]->name, name))
 			return image_formats[i];
 	return NULL;
+}
+
+bool image_format_can_create(const struct image_ops *ops)
+{
+	return ops->create && !image_format_is_raw(ops);
+}
+
+bool image_format_can_convert(const struct image_ops *ops)
+{
+	return ops->create;
+}
+
+/* Appends a word to a list of words. */
+static void append(char list[static LIST_SIZE], const char *dot,
+		   const char *word)
+{
+	const size_t n = strlen(list);
+
+	snprintf(list + n, LIST_SIZE - n, "%s%s%s", n ? " " : "", dot, word);
+}
+
+/* An empty list, which is the thread's. */
+static char *new_list(void)
+{
+	static _Thread_local char list[LIST_SIZE];
+
+	*list = '\0';
+	return list;
+}
+
+const char *image_format_names(bool (*has)(const struct image_ops *ops))
+{
+	char *list = new_list();
+
+	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--)
+		if (image_formats[i] && has(image_formats[i]))
+			append(list, "", image_formats[i]->name);
+	return list;
+}
+
+const char *image_format_titles(void)
+{
+	char *list = new_list();
+
+	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--)
+		if (image_formats[i] && !image_format_is_raw(image_formats[i]))
+			append(list, "", image_formats[i]->title);
+	return list;
+}
+
+const char *image_format_endings(void)
+{
+	char *list = new_list();
+
+	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--) {
+		const struct image_ops *ops = image_formats[i];
+
+		if (!ops || image_format_is_raw(ops))
+			continue;
+		for (const char *const *ending = ops->endings; *ending;
+		     ending++)
+			append(list, ".", *ending);
+	}
+	return list;
 }
 
 static bool has_ending(const char *name, size_t len, const char *ending)
@@ -127,9 +193,10 @@ static int fail_unknown(struct io *io)
 	for (size_t i = 0; i < n; i++)
 		snprintf(text + 2 * i, 3, "%02x", first[i]);
 	text[2 * n] = '\0';
-	return fail_found(-EBADMSG, io->name, "file", 0, "a VHD or VHDX image",
-			  "neither's signature%s%s",
-			  n ? ", but the bytes " : "", text);
+	return fail_found(
+		-EBADMSG, io->name, "file", 0,
+		format_arg("a %s image", format_or(image_format_titles())),
+		"neither's signature%s%s", n ? ", but the bytes " : "", text);
 }
 
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
@@ -143,9 +210,10 @@ int image_open(struct io *io, const struct image_ops *ops, struct image **ret)
 	} else if (!image_format_is_raw(ops)) {
 		r = ops->probe(io);
 		if (r == 0)
-			r = fail(-EBADMSG,
-				 "%s: expected %s, found another format",
-				 io->name, ops->title);
+			r = fail(
+				-EBADMSG,
+				"%s: expected a %s image, found another format",
+				io->name, ops->title);
 	}
 	return r < 0 ? r : ops->open(io, ret);
 }
@@ -161,7 +229,7 @@ int image_check(struct io *io, struct check *check)
 	int r = image_format_probe(io, &ops);
 
 	if (r == 0 && !ops->check)
-		r = fail(-EOPNOTSUPP, "%s: %s cannot be checked", io->name,
-			 ops->title);
+		r = fail(-EOPNOTSUPP, "%s: a %s image cannot be checked",
+			 io->name, ops->title);
 	return r < 0 ? r : ops->check(io, check);
 }

@@ -4,8 +4,8 @@
  *
  * The list in registry.c is the only place that names the formats.  A new
  * format adds its driver's files (a struct image_ops, see image.h) and one line
- * to that list: file-name endings, probing, --format, the views of a mount and
- * tgt-glue follow.
+ * to that list: file-name endings, probing, --format with its help and
+ * completion, messages, the views of a mount and tgt-glue follow.
  *
  * All functions may be called from any thread.
  */
@@ -17,9 +17,11 @@
 
 #include "format/image.h"
 
+enum { IMAGE_FORMATS_MAX = 8 };
+
 /* The formats in the order in which they are probed; raw is the last, then
  * null. */
-extern const struct image_ops *const image_formats[];
+extern const struct image_ops *const image_formats[IMAGE_FORMATS_MAX + 1];
 
 /* The format of a new image where neither an option nor a name chooses one. */
 const struct image_ops *image_format_default(void);
@@ -29,6 +31,21 @@ static inline bool image_format_is_raw(const struct image_ops *ops)
 {
 	return !ops->probe;
 }
+
+/* Can an image of the format be made?  Not a raw disk: it is a plain file. */
+bool image_format_can_create(const struct image_ops *ops);
+/* Can convert make a file of the format?  A raw disk, too. */
+bool image_format_can_convert(const struct image_ops *ops);
+
+/*
+ * Lists for messages and help, separated by spaces (format_or makes words of
+ * one): the names of the formats that has accepts ("raw vhd vhdx"), the titles
+ * of all but raw ("VHD VHDX"), and their endings (".vhd .avhd .vhdx .avhdx").
+ * Valid until the thread's next call of one of these.
+ */
+const char *image_format_names(bool (*has)(const struct image_ops *ops));
+const char *image_format_titles(void);
+const char *image_format_endings(void);
 
 /* The format that --format calls name, or null. */
 const struct image_ops *image_format_by_name(const char *name);

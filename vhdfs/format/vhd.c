@@ -198,7 +198,7 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 
 const struct image_ops vhd_ops = {
 	.name = "vhd",
-	.title = "a VHD image",
+	.title = "VHD",
 	.endings = { "vhd", "avhd" },
 	.only_sector_size = VHD_SECTOR,
 	.probe = vhd_probe,

@@ -161,7 +161,7 @@ static int vhdx_parent(struct image *img, struct parent_ref *ret)
 
 const struct image_ops vhdx_ops = {
 	.name = "vhdx",
-	.title = "a VHDX image",
+	.title = "VHDX",
 	.endings = { "vhdx", "avhdx" },
 	.stores_sector_size = true,
 	.probe = vhdx_probe,

@@ -63,7 +63,8 @@ static int check_unknown(struct check_report *report, struct io *io)
 	const char *image = report->image;
 	const struct finding f = {
 		.structure = "file",
-		.expected = "a VHD or VHDX image",
+		.expected = format_arg("a %s image",
+				       format_or(image_format_titles())),
 		.found = "neither's signature",
 	};
 

@@ -152,6 +152,11 @@ static int fill(const struct options *o, const struct atomic_file *file,
 	return r < 0 ? r : rc;
 }
 
+static bool has_sector_sizes(const struct image_ops *ops)
+{
+	return image_format_can_convert(ops) && !ops->only_sector_size;
+}
+
 static int choose_format(const struct options *o, const struct image *source,
 			 const struct image_ops **ret)
 {
@@ -166,9 +171,10 @@ static int choose_format(const struct options *o, const struct image *source,
 	    source->sector_size != ops->only_sector_size)
 		return fail(-EOPNOTSUPP,
 			    "%s: sector size: expected %u for %s, found %u; "
-			    "convert it to vhdx or raw",
+			    "convert it to %s",
 			    source->io->name, ops->only_sector_size, ops->name,
-			    source->sector_size);
+			    source->sector_size,
+			    format_or(image_format_names(has_sector_sizes)));
 	*ret = ops;
 	return 0;
 }
@@ -356,17 +362,17 @@ static int convert(const struct command_line *line, const struct options *o)
 #define usage_error(...) \
 	cli_usage_error(&vhdfs_img, &convert_command, __VA_ARGS__)
 
-/* 0 or STATUS_USAGE. */
-static int check_options(const struct command_line *line,
-			 const struct options *o)
+static const char *formats(void)
 {
-	if (line->format && !o->format)
-		return usage_error("--format: expected raw, vhd or vhdx, "
-				   "found '%s'",
-				   line->format);
+	return image_format_names(image_format_can_convert);
+}
+
+/* 0 or STATUS_USAGE. */
+static int check_options(const struct options *o)
+{
 	if (o->in_place && o->format && !o->format->convert_in_place)
-		return usage_error("--in-place makes a fixed vhd, not %s",
-				   o->format->name);
+		return usage_error("--in-place makes a fixed %s, not %s",
+				   in_place_format()->name, o->format->name);
 	if (o->in_place && remote_is_uri(o->source))
 		return usage_error("--in-place changes a file; an NBD URI can "
 				   "only be SOURCE, with a TARGET");
@@ -384,17 +390,16 @@ static int run_convert(const struct command_line *line)
 			     .in_place = line->in_place,
 			     .force = line->force };
 
-	if (line->format)
-		o.format = image_format_by_name(line->format);
-	if (check_options(line, &o) != 0)
+	if (output_format(&convert_command, line->format,
+			  image_format_can_convert, &o.format) != 0 ||
+	    check_options(&o) != 0)
 		return STATUS_USAGE;
 	return convert(line, &o);
 }
 
 static const struct cli_option options[] = {
-	CLI_VALUE(
-		format, "format", "FORMAT", "raw vhd vhdx",
-		"raw, vhd or vhdx; default: by the ending of TARGET's name, else vhdx"),
+	CLI_CHOICE(format, "format", "FORMAT", formats,
+		   "default: by the ending of TARGET's name, else vhdx"),
 	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
 	CLI_FLAG(force, "force",
 		 "copy a raw disk although it is being written"),

@@ -141,14 +141,9 @@ static int take_sector_size(const char *value, uint64_t *ret)
 			   value);
 }
 
-static int take_format(const char *value, const struct image_ops **ret)
+static const char *formats(void)
 {
-	if (!value)
-		return 0;
-	*ret = image_format_by_name(value);
-	if (*ret && !image_format_is_raw(*ret))
-		return 0;
-	return usage_error("--format: expected vhd or vhdx, found '%s'", value);
+	return image_format_names(image_format_can_create);
 }
 
 static int check_options(const struct options *o)
@@ -169,7 +164,8 @@ static int run_create(const struct command_line *line)
 			     .parent = line->parent,
 			     .fixed = line->fixed };
 
-	if (take_format(line->format, &o.format) != 0 ||
+	if (output_format(&create_command, line->format,
+			  image_format_can_create, &o.format) != 0 ||
 	    take_size("--size", line->size, &o.size) != 0 ||
 	    take_size("--block-size", line->block_size, &o.block_size) != 0 ||
 	    take_sector_size(line->sector_size, &o.sector_size) != 0 ||
@@ -185,14 +181,15 @@ static const struct cli_option options[] = {
 	CLI_VALUE(
 		parent, "parent", "PARENT", "<file>",
 		"make a child, which holds what differs from PARENT; PARENT loses its write bits"),
-	CLI_VALUE(
-		format, "format", "FORMAT", "vhd vhdx",
-		"vhd or vhdx; default: by the ending of IMAGE's name, else vhdx; a child has its parent's format"),
+	CLI_CHOICE(
+		format, "format", "FORMAT", formats,
+		"default: by the ending of IMAGE's name, else vhdx; a child has its parent's format"),
 	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
 	CLI_VALUE(block_size, "block-size", "SIZE", NULL,
 		  "unit in which the image allocates space"),
-	CLI_VALUE(sector_size, "sector-size", "SIZE", "512 4096",
-		  "sector size of the disk, 512 or 4096 (VHDX only)"),
+	CLI_VALUE(
+		sector_size, "sector-size", "SIZE", "512 4096",
+		"sector size of the disk, 512 or 4096; not every format has both"),
 	CLI_END,
 };
 

@@ -12,6 +12,24 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 
+int output_format(const struct cli_command *command, const char *value,
+		  bool (*takes)(const struct image_ops *ops),
+		  const struct image_ops **ret)
+{
+	const struct image_ops *ops;
+
+	if (!value)
+		return 0;
+	ops = image_format_by_name(value);
+	if (!ops || !takes(ops))
+		return cli_usage_error(&vhdfs_img, command,
+				       "--format: expected %s, found '%s'",
+				       format_or(image_format_names(takes)),
+				       value);
+	*ret = ops;
+	return 0;
+}
+
 /* Opens the file a second time, because an image closes its own descriptor; by
  * descriptor, because the name may be another file's by now. */
 int output_open(const struct atomic_file *file, const struct image_ops *ops,

@@ -441,7 +441,7 @@ int remote_refuse_container(struct io *io)
 	if (r == 0 && !kind) {
 		r = image_format_probe(io, &ops);
 		if (r == 0 && !image_format_is_raw(ops))
-			kind = ops->title;
+			kind = format_arg("a %s image", ops->title);
 	}
 	if (r < 0 || !kind)
 		return r;

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
 
@@ -28,8 +29,8 @@ static int fail_no_image(const char *path)
 	if (name_is_image(name_last(path)))
 		return fail(-ENOENT, "%s: no such image in the store", path);
 	fail(-ENOENT,
-	     "%s: expected a name that ends in .vhd, .vhdx, .avhd or .avhdx and does not begin with a dot",
-	     path);
+	     "%s: expected a name that ends in %s and does not begin with a dot",
+	     path, format_or(image_format_endings()));
 	error_advise("`nbdkit file' serves a raw disk");
 	return -ENOENT;
 }

@@ -36,6 +36,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "format/registry.h"
 #include "store/view.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -233,7 +234,10 @@ static void plugin_load(void)
 
 static void plugin_dump(void)
 {
-	puts("vhdfs_formats=vhd,vhdx");
+	printf("vhdfs_formats=");
+	for (int i = 0; !image_format_is_raw(image_formats[i]); i++)
+		printf("%s%s", i ? "," : "", image_formats[i]->name);
+	putchar('\n');
 }
 
 static int plugin_list_exports(int readonly, int is_tls,

@@ -20,17 +20,26 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "chain/chain.h"
+#include "format/registry.h"
 #include "store/catalog.h"
 #include "store/examine.h"
+
+/* The format of an image that was not examined is unknown. */
+static bool may_have_format(const struct store_image *image,
+			    const struct image_ops *format)
+{
+	return !image->info.format || !strcmp(image->info.format, format->name);
+}
 
 const struct store_image *
 ancestry_unknown_child_locked(const struct store *store,
 			      const struct store_image *image)
 {
-	bool vhd = image->info.format && !strcmp(image->info.format, "vhd");
-	const struct store_image *child =
-		store->unknown_parent[vhd ? UNKNOWN_VHD : UNKNOWN_OTHER];
+	const struct store_image *child = NULL;
 
+	for (int i = 0; !child && image_formats[i]; i++)
+		if (may_have_format(image, image_formats[i]))
+			child = store->unknown_parent[i];
 	return image->info.differencing || child == image ? NULL : child;
 }
 
@@ -205,7 +214,6 @@ static void count_orphans(struct store *store)
 static void count_child(struct store *store, struct store_image *image)
 {
 	struct store_image *parent = ancestry_parent_locked(store, image);
-	const char *format = image->info.format;
 
 	if (!image->names)
 		return;
@@ -217,19 +225,26 @@ static void count_child(struct store *store, struct store_image *image)
 	    (image->known && !image->info.parent_unknown && !image->stale &&
 	     !image->examining))
 		return;
-	if (!format || strcmp(format, "vhd") != 0)
-		store->unknown_parent[UNKNOWN_OTHER] = image;
-	if (!format || strcmp(format, "vhdx") != 0)
-		store->unknown_parent[UNKNOWN_VHD] = image;
+	for (int i = 0; image_formats[i]; i++)
+		if (may_have_format(image, image_formats[i]))
+			store->unknown_parent[i] = image;
+}
+
+static bool was_logged(const struct store *store,
+		       const struct store_image *image)
+{
+	for (unsigned i = 0; i < IMAGE_FORMATS_MAX; i++)
+		if (store->logged_unknown[i] == image)
+			return true;
+	return false;
 }
 
 /* Logs an unknown parent once for each image, when it is not stale. */
 static void log_unknown(struct store *store)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < IMAGE_FORMATS_MAX; i++) {
 		const struct store_image *image = store->unknown_parent[i];
-		bool logged = image == store->logged_unknown[0] ||
-			      image == store->logged_unknown[1];
+		bool logged = was_logged(store, image);
 
 		if (image &&
 		    (!image->known || image->stale || image->examining))

@@ -69,6 +69,7 @@
 #include <time.h>
 
 #include "base/guid.h"
+#include "format/registry.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"
 #include "store/reserve.h"
@@ -209,8 +210,6 @@ struct store_image {
 	atomic_uint silent_changes;
 };
 
-enum { UNKNOWN_VHD, UNKNOWN_OTHER };
-
 struct store {
 	pthread_mutex_t lock;
 	bool read_only;
@@ -230,9 +229,10 @@ struct store {
 	pthread_cond_t examined; /* an examination or a thread has ended */
 	bool closing;
 	/* An image with an unknown parent, by the format that this parent
-	 * would have; null: there is none. */
-	const struct store_image *unknown_parent[2];
-	const struct store_image *logged_unknown[2]; /* compared only */
+	 * would have (index in image_formats); null: there is none. */
+	const struct store_image *unknown_parent[IMAGE_FORMATS_MAX];
+	/* Compared only. */
+	const struct store_image *logged_unknown[IMAGE_FORMATS_MAX];
 	/* While deriving: orphans by each of their parent_ids (trees). */
 	void *orphans[2];
 	bool links_stale;    /* symbolic links are to be resolved again */
