@@ -91,42 +91,26 @@ const struct cli_command *cli_find_command(const struct cli_program *program,
 	return strcmp(cli_help_command.name, name) ? NULL : &cli_help_command;
 }
 
-static void print_usage_error(const struct cli_program *program,
-			      const struct cli_command *command,
-			      const char *fmt, va_list ap)
-{
-	char text[1024];
-
-	vsnprintf(text, sizeof text, fmt, ap);
-	print_line(stderr, "%s: %s; see `%s%s%s --help'", program->name, text,
-		   program->name, command ? " " : "",
-		   command ? command->name : "");
-}
-
 int cli_usage_error(const struct cli_program *program,
 		    const struct cli_command *command, const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	print_usage_error(program, command, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	print_line(stderr, "%s: %s; see `%s%s%s --help'", program->name, text,
+		   program->name, command ? " " : "",
+		   command ? command->name : "");
 	return CLI_USAGE;
 }
 
 /* After --help errors are ignored, so that help is always shown. */
-__attribute__((format(printf, 2, 3))) static int
-usage_error(const struct cli_parser *p, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (p->quiet || p->help)
-		return 0;
-	va_start(ap, fmt);
-	print_usage_error(p->program, p->command, fmt, ap);
-	va_end(ap);
-	return CLI_USAGE;
-}
+#define usage_error(p, ...)      \
+	((p)->quiet || (p)->help \
+		 ? 0             \
+		 : cli_usage_error((p)->program, (p)->command, __VA_ARGS__))
 
 static int append(struct cli_list *list, const char *value)
 {

@@ -28,18 +28,13 @@ int fail(int code, const char *fmt, ...)
 
 int fail_errno(int code, const char *fmt, ...)
 {
-	struct error e = { .code = code, .offset = ERROR_NO_OFFSET };
+	char text[sizeof last.text];
 	va_list ap;
-	size_t n;
 
 	va_start(ap, fmt);
-	vsnprintf(e.text, sizeof e.text, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	n = strlen(e.text);
-	snprintf(e.text + n, sizeof e.text - n, ": %s", strerror(-code));
-	printable_in_place(e.text, sizeof e.text);
-	last = e;
-	return code;
+	return fail(code, "%s: %s", text, strerror(-code));
 }
 
 int fail_found(int code, const char *file, const char *structure,

@@ -53,16 +53,17 @@ static void attach_fd(struct msghdr *msg, int fd)
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof fd);
 }
 
-static int send_text(const char *text, int fd, int flags)
+/* fd: to attach, or -1. */
+static int send_message(int fd, int flags, const char *fmt, va_list ap)
 {
+	char text[512];
 	_cleanup_close_ int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
 	struct timeval wait = { .tv_sec = WAIT_S };
-	struct iovec iov = { .iov_base = (char *)text,
-			     .iov_len = strlen(text) };
+	struct iovec iov = { .iov_base = text };
 	struct sockaddr_un address;
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
@@ -70,6 +71,8 @@ static int send_text(const char *text, int fd, int flags)
 			      .msg_namelen = manager_address(&address) };
 	ssize_t n;
 
+	vsnprintf(text, sizeof text, fmt, ap);
+	iov.iov_len = strlen(text);
 	if (!msg.msg_namelen)
 		return -ENOTCONN;
 	if (s < 0 ||
@@ -88,26 +91,33 @@ static int send_text(const char *text, int fd, int flags)
 
 void notify(const char *fmt, ...)
 {
-	char text[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	(void)send_message(-1, MSG_DONTWAIT, fmt, ap);
 	va_end(ap);
-	(void)send_text(text, -1, MSG_DONTWAIT);
 }
 
 int notify_wait(const char *fmt, ...)
 {
-	char text[512];
 	va_list ap;
 	int r;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	r = send_message(-1, 0, fmt, ap);
 	va_end(ap);
-	r = send_text(text, -1, 0);
 	return r == -ENOTCONN ? 0 : r;
+}
+
+int notify_fd(int fd, const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = send_message(fd, 0, fmt, ap);
+	va_end(ap);
+	return r;
 }
 
 static uint64_t monotonic_us(void)
@@ -170,17 +180,6 @@ int notify_wait_signal(const sigset_t *set)
 	return sig < 0 && errno == EAGAIN ? 0 : sig;
 }
 
-int notify_fd(int fd, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	return send_text(text, fd, 0);
-}
-
 /* Sends one end of a pipe: the manager closes it when it has processed all
  * messages before, and poll on the other end returns. */
 int notify_barrier(void)
@@ -190,7 +189,7 @@ int notify_barrier(void)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	r = send_text("BARRIER=1", ends[1], 0);
+	r = notify_fd(ends[1], "BARRIER=1");
 	close(ends[1]);
 	end = (struct pollfd){ .fd = ends[0] };
 	while (r == 0) {

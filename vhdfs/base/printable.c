@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistr.h>
 
 #include "base/cleanup.h"
 
@@ -19,31 +20,15 @@ enum {
 
 /* Decodes the UTF-8 character at s; returns its length in bytes, 0 if invalid.
  */
-static size_t decode(const unsigned char *s, uint32_t *ret)
+static size_t decode(const unsigned char *s, ucs4_t *ret)
 {
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80   ? 1
-		   : s[0] < 0xc2 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4
-				 : 0;
-	uint32_t c = n == 1 ? s[0] : s[0] & (0x7f >> n);
+	const int n = u8_strmbtouc(ret, s);
 
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (!n || c < smallest[n] || c > 0x10ffff ||
-	    (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret = c;
-	return n;
+	return n > 0 ? (size_t)n : 0;
 }
 
 /* True for a visible character that does not change the order of the text. */
-static bool is_plain(uint32_t c)
+static bool is_plain(ucs4_t c)
 {
 	static const uint32_t others[][2] = {
 		{ 0, 0x1f },        { 0x7f, 0x9f },     /* C0, DEL, C1 */
@@ -65,7 +50,7 @@ static bool is_plain(uint32_t c)
 static size_t escape_one(const unsigned char *s, char ret[ESCAPED_MAX],
 			 size_t *ret_len)
 {
-	uint32_t c = 0;
+	ucs4_t c = 0;
 	size_t n = decode(s, &c), len = n ? n : 1;
 
 	if (n && is_plain(c)) {
@@ -187,7 +172,7 @@ void print_json_text(FILE *f, const char *json)
 	const unsigned char *s = (const unsigned char *)json;
 
 	while (*s) {
-		uint32_t c = 0;
+		ucs4_t c = 0;
 		size_t n = decode(s, &c);
 
 		/* Below 0x7f, jansson has escaped control characters. */
