@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +272,8 @@ static int run(const char *parent_path, const char *child_path, char **args,
 	if (r < 0)
 		return r;
 	params.parent = parent;
-	r = io_file_create(child_path, &io);
+	r = io_file_from_fd(open(child_path, O_RDWR | O_CREAT | O_EXCL, 0666),
+			    child_path, true, &io);
 	if (r == 0)
 		r = image_create(io, parent->ops, &params);
 	if (r == 0)

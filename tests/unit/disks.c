@@ -45,9 +45,8 @@ void disk_create(const char *dir, const char *name,
 		 const struct image_params *params)
 {
 	char path[512];
-	struct io *io;
+	struct io *io = create_file(path_in(dir, name, path, sizeof path));
 
-	assert_ok(io_file_create(path_in(dir, name, path, sizeof path), &io));
 	assert_ok(image_create(io, disk_format(name), params));
 	io_close(io);
 }

@@ -37,9 +37,8 @@ static const struct image_ops toy_ops = {
 static struct image *open_toy(void **state)
 {
 	struct image *img = calloc(1, sizeof *img);
-	struct io *io;
+	struct io *io = create_file(scratch_path(state, "x.toy"));
 
-	assert_ok(io_file_create(scratch_path(state, "x.toy"), &io));
 	assert_ok(io_resize(io, SIZE));
 	assert_non_null(img);
 	assert_ok(image_init(img, &toy_ops, io));

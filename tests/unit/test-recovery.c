@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/recovery.h"
+#include "io/recovery-internal.h"
 
 enum { DISK = 8 << 20, SECTOR = 4096, STACK = 4 << 20, WRITE_MAX = 64 << 10 };
 
@@ -306,9 +306,9 @@ static int die_in_a_sync(void *arg)
 	if (chain_open(w->store->cache, w->name, CHAIN_WRITABLE, &chain) < 0 ||
 	    chain_write(chain, w->record->next, 0, SECTOR) < 0)
 		_exit(1);
-	recovery_sync_begin(chain_leaf(chain)->io->recovery);
+	atomic_fetch_add(&chain_leaf(chain)->io->recovery->syncs, 1);
 	if (w->seed)
-		recovery_file_set_witness(chain_leaf(chain)->io->recovery, -1);
+		chain_leaf(chain)->io->recovery->witness = -1;
 	kill(getpid(), SIGKILL);
 	_exit(1);
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "unit/unit.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "io/io-file.h"
 
 void assert_ok_(int r, const char *expression, const char *file, int line)
 {
@@ -69,6 +71,16 @@ const char *scratch_path(void **state, const char *name)
 
 	snprintf(path, sizeof ring[0], "%s/%s", (const char *)*state, name);
 	return path;
+}
+
+struct io *create_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	struct io *io = NULL;
+
+	assert_true(fd >= 0);
+	assert_ok(io_file_from_fd(fd, path, true, &io));
+	return io;
 }
 
 uint64_t seed_from_environment(void)

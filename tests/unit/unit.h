@@ -14,6 +14,8 @@
 #include <cmocka.h>
 #undef fail /* the library's, of base/error.h */
 
+struct io;
+
 /* Fails the test, with the library's last message, if r is negative. */
 #define assert_ok(r) assert_ok_(r, #r, __FILE__, __LINE__)
 void assert_ok_(int r, const char *expression, const char *file, int line);
@@ -30,6 +32,9 @@ void assert_errno_(int r, int code, const char *expression, const char *file,
 int scratch_setup(void **state);
 int scratch_teardown(void **state);
 const char *scratch_path(void **state, const char *name);
+
+/* Creates an empty file, and opens it for writing. */
+struct io *create_file(const char *path);
 
 /* Prints and returns the seed: VHDFS_SEED if that is set, else the time. */
 uint64_t seed_from_environment(void);

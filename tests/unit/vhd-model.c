@@ -46,7 +46,7 @@ void vhd_model_init(struct vhd_model *m, enum image_type type, uint64_t size,
 
 		mem_file_peek(&made, all, made.size, 0);
 		unlink(m->path);
-		assert_ok(io_file_create(m->path, &io));
+		io = create_file(m->path);
 		assert_ok(io_write(io, all, made.size, 0));
 		io_close(io);
 	}

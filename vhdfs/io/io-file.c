@@ -101,39 +101,12 @@ static int file_pwrite(struct io *io, const void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/* The file is in doubt (recovery.h, SYNCS): the predecessor died in a sync,
- * whose result is unknown.  The witness has its own report of a failure. */
-static int resolve_doubt(struct io *io)
-{
-	int witness = recovery_file_witness(io->recovery);
-
-	if (witness < 0)
-		return -EIO;
-	if (fdatasync(witness) < 0)
-		return -errno;
-	recovery_file_clear_doubt(io->recovery);
-	return 0;
-}
-
-/*
- * ORDER, because the process may die between any two steps: count the sync as
- * running, sync, record a failure, count the sync as finished.
- */
 static int file_sync(struct io *io)
 {
-	int r;
-
 	io_will_block();
-	if (!io->recovery)
-		return fdatasync(io->fd) < 0 ? -errno : 0;
-	recovery_sync_begin(io->recovery);
-	r = fdatasync(io->fd) < 0 ? -errno : 0;
-	if (r == 0 && recovery_file_in_doubt(io->recovery))
-		r = resolve_doubt(io);
-	if (r < 0)
-		recovery_file_set_failed(io->recovery, r);
-	recovery_sync_end(io->recovery);
-	return r;
+	if (io->recovery)
+		return recovery_sync(io->recovery, io->fd);
+	return fdatasync(io->fd) < 0 ? -errno : 0;
 }
 
 static int file_size(struct io *io, uint64_t *ret_size)
@@ -217,12 +190,17 @@ static int file_extent(struct io *io, uint64_t off, bool *ret_data,
 	return 0;
 }
 
+static struct flock lock_of(short type, off_t first, off_t count)
+{
+	return (struct flock){ .l_type = type,
+			       .l_whence = SEEK_SET,
+			       .l_start = first,
+			       .l_len = count };
+}
+
 static int set_lock(int fd, short type, off_t first, off_t count)
 {
-	struct flock fl = { .l_type = type,
-			    .l_whence = SEEK_SET,
-			    .l_start = first,
-			    .l_len = count };
+	struct flock fl = lock_of(type, first, count);
 
 	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
 		return 0;
@@ -233,10 +211,7 @@ static int set_lock(int fd, short type, off_t first, off_t count)
  */
 static int lock_conflicts(int fd, short type, off_t first, off_t count)
 {
-	struct flock fl = { .l_type = type,
-			    .l_whence = SEEK_SET,
-			    .l_start = first,
-			    .l_len = count };
+	struct flock fl = lock_of(type, first, count);
 
 	if (fcntl(fd, F_OFD_GETLK, &fl) < 0)
 		return -errno;
@@ -266,34 +241,25 @@ static int lock_shared(int fd)
 
 static int try_lock(int fd, enum io_lock lock)
 {
-	int r = 0;
+	int r;
 
 	if (lock == IO_LOCK_EXCLUSIVE)
 		return set_lock(fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
-	if (lock == IO_LOCK_NONE)
+	r = lock == IO_LOCK_SHARED ? lock_shared(fd) : 0;
+	if (r < 0 || lock == IO_LOCK_NONE)
 		set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
-	if (lock == IO_LOCK_SHARED) {
-		r = lock_shared(fd);
-		if (r < 0)
-			set_lock(fd, F_UNLCK, LOCK_FIRST, LOCK_COUNT);
-	}
 	return r;
 }
 
-/* Opens the witness, before the first write.  Without one a doubt is treated as
- * a failure. */
-static void open_witness(const struct io *io)
+/* recovery: the record of this file, or null. */
+static void set_recovery(struct io *io, struct recovery_file *recovery)
 {
-	int fd;
-
-	/* In doubt: a new descriptor would not get the report of an earlier
-	 * failure. */
-	if (!io->recovery || !io->writable ||
-	    recovery_file_in_doubt(io->recovery) ||
-	    recovery_file_witness(io->recovery) >= 0)
+	io->recovery = recovery;
+	if (!recovery)
 		return;
-	fd = fd_reopen(io->fd, O_RDONLY);
-	recovery_file_set_witness(io->recovery, fd < 0 ? -1 : fd);
+	if (io->writable)
+		recovery_open_witness(recovery, io->fd);
+	recovery_fdstore_file(recovery);
 }
 
 /*
@@ -302,18 +268,17 @@ static void open_witness(const struct io *io)
  */
 static void register_file(struct io *io)
 {
+	struct recovery_file *recovery;
 	int fd;
 
 	if (io->recovery)
 		return;
-	io->recovery =
+	recovery =
 		recovery_register(io->dev, io->ino, io->writable, io->fd, &fd);
 	if (fd != io->fd)
 		close(io->fd);
 	io->fd = fd;
-	open_witness(io);
-	if (io->recovery)
-		recovery_fdstore_file(io->recovery);
+	set_recovery(io, recovery);
 }
 
 /*
@@ -427,15 +392,6 @@ int io_file_open(const char *path, bool writable, struct io **ret)
 	return io_file_from_fd(fd, path, writable, ret);
 }
 
-int io_file_create(const char *path, struct io **ret)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-
-	if (fd < 0)
-		return fail_errno(-errno, "%s", path);
-	return io_file_from_fd(fd, path, true, ret);
-}
-
 int io_file_in_use(struct io *io, char *holder, size_t size)
 {
 	int r = lock_conflicts(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
@@ -450,9 +406,9 @@ int io_file_in_use(struct io *io, char *holder, size_t size)
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 {
 	_cleanup_free_ char *path = NULL;
-	int fd = -ENOENT, r;
+	int fd, r;
 	struct recovery_file *recovery =
-		recovery_file_claim(dev, ino, writable, &fd);
+		recovery_register(dev, ino, writable, -ENOENT, &fd);
 
 	if (!recovery && !writable)
 		fd = recovery_file_fd(dev, ino);
@@ -462,16 +418,11 @@ int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret)
 		return fd;
 	path = fd_path(fd);
 	r = io_file_from_fd(fd, path ? path : "an open file", writable, ret);
-	if (r < 0) {
-		if (recovery)
-			recovery_unregister(recovery);
-		return r;
-	}
-	(*ret)->recovery = recovery;
-	open_witness(*ret);
-	if (recovery)
-		recovery_fdstore_file(recovery);
-	return 0;
+	if (r == 0)
+		set_recovery(*ret, recovery);
+	else if (recovery)
+		recovery_unregister(recovery);
+	return r;
 }
 
 int io_file_reopen(const struct io *io, struct io **ret)

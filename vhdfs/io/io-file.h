@@ -31,9 +31,6 @@ int io_file_from_fd(int fd, const char *name, bool writable, struct io **ret);
 /* Opens a path that the user named: no restriction to a directory. */
 int io_file_open(const char *path, bool writable, struct io **ret);
 
-/* Creates an empty file with mode 0666 less the umask; -EEXIST if it exists. */
-int io_file_create(const char *path, struct io **ret);
-
 /*
  * Opens a file through the descriptor that the predecessor registered
  * (recovery.h): the file's present name and permissions do not matter.
@@ -53,12 +50,12 @@ bool file_stamp_same_data(const struct file_stamp *a,
 
 /*
  * Returns 1 if another open file description has an image lock on the file,
- * else 0.  holder describes its process, or is ""; size 0: not wanted.
+ * else 0.  holder: " by COMMAND (process N)", or ""; size 0: not wanted.
  */
 int io_file_in_use(struct io *io, char *holder, size_t size);
 
-/* Describes the process on this host that has the file open for writing, or
- * returns "" in writer. */
+/* writer: " by " and the process on this host that has the file open for
+ * writing, or "". */
 void io_file_writer(const struct io *io, char *writer, size_t size);
 
 #endif

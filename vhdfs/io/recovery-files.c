@@ -5,10 +5,12 @@
 #include "io/recovery-internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "io/io-file.h"
 
 /* Called with recovery.lock held, or before other threads start; so are
  * find_for_reader, claim, copy_parent, register_new, find_open, free_open. */
@@ -117,23 +119,8 @@ struct recovery_file *recovery_register(dev_t dev, ino_t ino, bool writable,
 	file = claim(dev, ino, writable);
 	if (file)
 		*ret_fd = file->fd;
-	else
+	else if (fd >= 0)
 		file = register_new(dev, ino, writable, fd);
-	pthread_mutex_unlock(&recovery.lock);
-	return file;
-}
-
-struct recovery_file *recovery_file_claim(dev_t dev, ino_t ino, bool writable,
-					  int *ret_fd)
-{
-	struct recovery_file *file = NULL;
-
-	if (!recovery.base)
-		return NULL;
-	pthread_mutex_lock(&recovery.lock);
-	file = claim(dev, ino, writable);
-	if (file)
-		*ret_fd = file->fd;
 	pthread_mutex_unlock(&recovery.lock);
 	return file;
 }
@@ -240,34 +227,48 @@ int recovery_file_failed(const struct recovery_file *file)
 	return atomic_load(&file->failed);
 }
 
-void recovery_sync_begin(struct recovery_file *file)
+/* The file is in doubt: the predecessor died in a sync, whose result is
+ * unknown.  The witness has its own report of a failure. */
+static int resolve_doubt(struct recovery_file *file)
 {
+	if (file->witness < 0)
+		return -EIO;
+	if (fdatasync(file->witness) < 0)
+		return -errno;
+	atomic_store(&file->doubt, false);
+	return 0;
+}
+
+/*
+ * ORDER, because the process may die between any two steps: count the sync as
+ * running, sync, record a failure, count the sync as finished.
+ */
+int recovery_sync(struct recovery_file *file, int fd)
+{
+	int r;
+
 	atomic_fetch_add(&file->syncs, 1);
-}
-
-void recovery_sync_end(struct recovery_file *file)
-{
+	r = fdatasync(fd) < 0 ? -errno : 0;
+	if (r == 0 && atomic_load(&file->doubt))
+		r = resolve_doubt(file);
+	if (r < 0)
+		recovery_file_set_failed(file, r);
 	atomic_fetch_sub(&file->syncs, 1);
+	return r;
 }
 
-void recovery_file_set_witness(struct recovery_file *file, int fd)
+/* Without a witness a doubt is treated as a failure. */
+void recovery_open_witness(struct recovery_file *file, int fd)
 {
-	file->witness = fd;
-}
-
-int recovery_file_witness(const struct recovery_file *file)
-{
-	return file->witness;
+	/* In doubt: a new descriptor would not get the report of an earlier
+	 * failure. */
+	if (file->witness < 0 && !atomic_load(&file->doubt))
+		file->witness = fd_reopen(fd, O_RDONLY);
 }
 
 bool recovery_file_in_doubt(const struct recovery_file *file)
 {
 	return atomic_load(&file->doubt);
-}
-
-void recovery_file_clear_doubt(struct recovery_file *file)
-{
-	atomic_store(&file->doubt, false);
 }
 
 void recovery_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino),

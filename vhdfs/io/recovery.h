@@ -147,21 +147,18 @@ void recovery_each_file(void (*each)(void *ctx,
 /* Registers a file that another version of the program had. */
 int recovery_add_file(const struct recovery_file_info *file);
 
-/*
- * Claims an unclaimed file (dev, ino) and sets *ret_fd to its descriptor, which
- * has the lock.  A reader also claims a file that was open for writing, unless
- * that is an orphan.  Null: no such file is unclaimed.
- */
-struct recovery_file *recovery_file_claim(dev_t dev, ino_t ino, bool writable,
-					  int *ret_fd);
 /* The descriptor of a registered file, claimed or not; its state does not
  * change.  -ENOENT without a message. */
 int recovery_file_fd(dev_t dev, ino_t ino);
 /*
- * Claims the file as recovery_file_claim does; then the caller closes fd.  If
- * it cannot be claimed, registers it with fd, which is about to be locked, and
- * sets *ret_fd to fd.  Null: no recovery memory, or no free record; then the
- * file does not survive a crash.
+ * Claims the unclaimed file (dev, ino) and sets *ret_fd to its descriptor,
+ * which has the lock; then the caller closes fd.  A reader also claims a file
+ * that was open for writing, unless that is an orphan.
+ *
+ * If no such file is unclaimed, sets *ret_fd to fd, and registers the file with
+ * it, unless fd is negative; the caller is about to lock it.  Null: not
+ * claimed, and not registered (no recovery memory, no free record): the file
+ * does not survive a crash.
  */
 struct recovery_file *recovery_register(dev_t dev, ino_t ino, bool writable,
 					int fd, int *ret_fd);
@@ -180,17 +177,13 @@ bool recovery_file_parent(const struct recovery_file *file, dev_t *ret_dev,
 void recovery_file_set_failed(struct recovery_file *file, int r);
 int recovery_file_failed(const struct recovery_file *file);
 
-/* Enclose every sync (see SYNCS); recovery_file_set_failed is called before
- * recovery_sync_end. */
-void recovery_sync_begin(struct recovery_file *file);
-void recovery_sync_end(struct recovery_file *file);
-/* The witness's descriptor, -1: none.  recovery_unregister closes it.  Only the
- * thread that opens the file may set it. */
-void recovery_file_set_witness(struct recovery_file *file, int fd);
-int recovery_file_witness(const struct recovery_file *file);
+/* Syncs the file's descriptor fd (see SYNCS), and records a failure.  0, or
+ * -errno without a message. */
+int recovery_sync(struct recovery_file *file, int fd);
+/* Opens the witness of the file of fd, which recovery_unregister closes.  Only
+ * the thread that opens the file may call it, before the first write. */
+void recovery_open_witness(struct recovery_file *file, int fd);
 bool recovery_file_in_doubt(const struct recovery_file *file);
-/* After a successful sync through the witness. */
-void recovery_file_clear_doubt(struct recovery_file *file);
 
 /* Whether data was lost in any image since the memory was created. */
 void recovery_set_lost(void);
