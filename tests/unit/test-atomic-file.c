@@ -30,7 +30,7 @@ static void file_is_visible_only_after_publish(void **state)
 	struct atomic_file file;
 	struct stat st;
 
-	assert_ok(atomic_file_create(path, NULL, &file));
+	assert_ok(atomic_file_create(path, NULL, NULL, &file));
 	assert_ok(io_write(file.io, "whole", 5, 0));
 	assert_int_equal(stat(path, &st), -1);
 	assert_ok(atomic_file_publish(&file));
@@ -44,8 +44,8 @@ static void fini_removes_unpublished_file(void **state)
 {
 	struct atomic_file file;
 
-	assert_ok(
-		atomic_file_create(scratch_path(state, "image"), NULL, &file));
+	assert_ok(atomic_file_create(scratch_path(state, "image"), NULL, NULL,
+				     &file));
 	assert_int_equal(count_entries(*state), 1);
 	atomic_file_fini(&file);
 	assert_int_equal(count_entries(*state), 0);
@@ -67,9 +67,9 @@ static void existing_file_is_not_replaced(void **state)
 	struct stat st;
 
 	make_file(path);
-	assert_errno(atomic_file_create(path, NULL, &file), -EEXIST);
+	assert_errno(atomic_file_create(path, NULL, NULL, &file), -EEXIST);
 	unlink(path);
-	assert_ok(atomic_file_create(path, NULL, &file));
+	assert_ok(atomic_file_create(path, NULL, NULL, &file));
 	/* Another process creates the file meanwhile. */
 	make_file(path);
 	assert_errno(atomic_file_publish(&file), -EEXIST);
@@ -170,7 +170,7 @@ static void name_may_have_maximum_length(void **state)
 	struct atomic_file file;
 
 	snprintf(path, sizeof path, "%s/%0255d", (const char *)*state, 0);
-	assert_ok(atomic_file_create(path, NULL, &file));
+	assert_ok(atomic_file_create(path, NULL, NULL, &file));
 	assert_ok(atomic_file_publish(&file));
 	atomic_file_fini(&file);
 }

@@ -25,20 +25,22 @@ static void signal_set(sigset_t *set)
 		sigaddset(set, signals[i]);
 }
 
-void interrupt_block(void)
+static void change_mask(int how)
 {
 	sigset_t set;
 
 	signal_set(&set);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(how, &set, NULL);
+}
+
+void interrupt_block(void)
+{
+	change_mask(SIG_BLOCK);
 }
 
 void interrupt_unblock(void)
 {
-	sigset_t set;
-
-	signal_set(&set);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	change_mask(SIG_UNBLOCK);
 }
 
 /* SA_RESETHAND restored the default action, which raise() now triggers. */
@@ -77,7 +79,7 @@ int interrupt_atomic_file_create(const char *path, const char *within,
 	int r;
 
 	interrupt_block();
-	r = atomic_file_create(path, within, ret);
+	r = atomic_file_create(path, within, NULL, ret);
 	if (r == 0) {
 		snprintf(temp_name, sizeof temp_name, "%s", ret->temp);
 		temp_dir = ret->dir_fd;

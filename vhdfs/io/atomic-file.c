@@ -31,17 +31,20 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* ".NAME.RANDOM.new"; null: out of memory. */
-static char *temp_name(const char *path)
+/* The temporary name for path; null: out of memory. */
+static char *temp_name(const char *path, const char *spare, bool replaces)
 {
 	struct guid random = guid_random();
 	char *temp;
+	int n;
 
+	if (spare)
+		return strdup(spare);
 	/* Truncated, so that the result is not longer than NAME_MAX. */
-	if (asprintf(&temp, ".%.200s.%08" PRIx32 ".new", base_name(path),
-		     get_le32(random.b)) < 0)
-		return NULL;
-	return temp;
+	n = replaces ? asprintf(&temp, "%s.new", base_name(path))
+		     : asprintf(&temp, ".%.200s.%08" PRIx32 ".new",
+				base_name(path), get_le32(random.b));
+	return n < 0 ? NULL : temp;
 }
 
 static int open_directory(struct atomic_file *file, const char *path)
@@ -76,23 +79,15 @@ static int fill_with_zeros(int fd)
 	return n < 0 ? -errno : 0;
 }
 
-static int open_spare(struct atomic_file *file, const char *path,
-		      const char *spare)
+static int open_spare(struct atomic_file *file)
 {
-	int fd, r;
+	_cleanup_close_ int fd = openat(file->dir_fd, file->temp,
+					O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : fill_with_zeros(fd);
 
-	file->temp = strdup(spare);
-	if (!file->temp)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	file->existed = true;
-	fd = openat(file->dir_fd, spare, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return fail_errno(-errno, "%s/%s", file->dir, spare);
-	r = fill_with_zeros(fd);
-	if (r == 0)
-		return io_file_from_fd(fd, path, true, &file->io);
-	close(fd);
-	return fail_errno(r, "%s/%s", file->dir, spare);
+	if (r < 0)
+		return fail_errno(r, "%s/%s", file->dir, file->temp);
+	return io_file_from_fd(steal_fd(&fd), file->path, true, &file->io);
 }
 
 static int fail_exists(const char *path)
@@ -125,86 +120,60 @@ static int fail_to_create(int code, const char *path)
 	return code;
 }
 
-/* Takes ownership of name, which may be null: out of memory. */
-static int create_temp(struct atomic_file *file, const char *path, char *name,
-		       mode_t mode)
+static int create_temp(struct atomic_file *file, mode_t mode)
 {
-	_cleanup_free_ char *temp = name;
-	int fd, r;
+	int fd = openat(file->dir_fd, file->temp,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
-	if (!temp)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	fd = openat(file->dir_fd, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-		    mode);
 	if (fd < 0)
-		return fail_to_create(-errno, path);
-	r = io_file_from_fd(fd, path, true, &file->io);
-	if (r < 0)
-		unlinkat(file->dir_fd, temp, 0);
-	else
-		file->temp = steal(temp);
-	return r;
+		return fail_to_create(-errno, file->path);
+	file->existed = false;
+	return io_file_from_fd(fd, file->path, true, &file->io);
 }
 
-static int create_replacement(struct atomic_file *file, const char *path)
-{
-	char *temp;
-
-	if (asprintf(&temp, "%s.new", base_name(path)) < 0)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	unlinkat(file->dir_fd, temp, 0);
-	return create_temp(file, path, temp, 0600);
-}
-
-/* spare null: creates a temporary file. */
-static int open_temp(struct atomic_file *file, const char *path,
-		     const char *spare)
+static int open_temp(struct atomic_file *file, bool spare)
 {
 	int r;
 
-	file->path = strdup(path);
-	if (!file->path)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	if (file->replaces)
-		return create_replacement(file, path);
-	r = check_not_there(file, path);
+	if (file->replaces) {
+		unlinkat(file->dir_fd, file->temp, 0);
+		return create_temp(file, 0600);
+	}
+	r = check_not_there(file, file->path);
 	if (r < 0)
 		return r;
-	return spare ? open_spare(file, path, spare)
-		     : create_temp(file, path, temp_name(path), 0666);
+	return spare ? open_spare(file) : create_temp(file, 0666);
 }
 
 static int begin(const char *path, const char *within, const char *spare,
 		 bool replaces, struct atomic_file *ret)
 {
-	struct atomic_file file = { .dir_fd = -1, .replaces = replaces };
-	struct error why;
+	struct atomic_file file = {
+		.path = strdup(path),
+		.dir_fd = -1,
+		.temp = temp_name(path, spare, replaces),
+		.existed = true,
+		.replaces = replaces,
+	};
 	int r = open_directory(&file, path);
 
 	if (r < 0)
 		fail_to_create(r, path);
+	else if (!file.path || !file.temp)
+		r = fail(-ENOMEM, "%s: out of memory", path);
 	else if (within && !root_dir_below(within, file.dir))
 		r = fail(-EXDEV, "%s: lies outside the store %s", path, within);
 	else
-		r = open_temp(&file, path, spare);
-	if (r < 0) {
-		why = *error_last();
+		r = open_temp(&file, spare);
+	if (r < 0)
 		atomic_file_fini(&file);
-		error_set(&why);
-		return r;
-	}
-	*ret = file;
-	return 0;
+	else
+		*ret = file;
+	return r;
 }
 
-int atomic_file_create(const char *path, const char *within,
+int atomic_file_create(const char *path, const char *within, const char *spare,
 		       struct atomic_file *ret)
-{
-	return begin(path, within, NULL, false, ret);
-}
-
-int atomic_file_create_over(const char *path, const char *within,
-			    const char *spare, struct atomic_file *ret)
 {
 	return begin(path, within, spare, false, ret);
 }

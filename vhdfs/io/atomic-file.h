@@ -25,7 +25,7 @@ struct atomic_file {
 	int dir_fd;    /* the directory, even if dir is renamed meanwhile; not
 			  valid in a struct of zeros */
 	char *temp;    /* the temporary name in dir; null after publishing */
-	bool existed;  /* atomic_file_create_over: fini does not remove it */
+	bool existed;  /* temp is not ours: fini does not remove it */
 	bool replaces; /* see atomic_file_write */
 	struct io *io; /* the new file, open for writing; its name in messages
 			  is path; owned */
@@ -35,17 +35,14 @@ struct atomic_file {
  * Creates the temporary file, empty, mode 0666 less the umask.  within: null,
  * or the real path of a directory; -EXDEV if path is outside it.  -EEXIST if
  * path exists (even as a dangling link); -ENOENT if its directory does not.
+ *
+ * spare: null, or, for a full filesystem, the name of an existing file in the
+ * same directory, which becomes the temporary file.  It is overwritten with
+ * zeros in place, which allocates no space, and keeps its size until the caller
+ * resizes it.  -ENOENT if spare does not exist.
  */
-int atomic_file_create(const char *path, const char *within,
+int atomic_file_create(const char *path, const char *within, const char *spare,
 		       struct atomic_file *ret);
-/*
- * The same on a full filesystem: uses the existing file named spare, in the
- * same directory, as the temporary file.  It is overwritten with zeros in
- * place, which allocates no space, and keeps its size until the caller resizes
- * it.  -ENOENT if spare does not exist.
- */
-int atomic_file_create_over(const char *path, const char *within,
-			    const char *spare, struct atomic_file *ret);
 /*
  * Syncs the file, renames it to path, and syncs the directory.  -EEXIST if
  * another process created path meanwhile.  io stays open.

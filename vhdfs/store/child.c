@@ -72,15 +72,12 @@ static char *relative_path(const char *dir, const char *file)
  * write bits, too. */
 static bool can_be_written(const struct io *parent)
 {
-	char path[40];
-	int fd;
+	int fd = fd_reopen(parent->fd, O_WRONLY);
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", parent->fd);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 || (errno != EPERM && errno != EACCES &&
-			   errno != EROFS && errno != ETXTBSY);
+	return fd >= 0 || (fd != -EPERM && fd != -EACCES && fd != -EROFS &&
+			   fd != -ETXTBSY);
 }
 
 /*
@@ -187,17 +184,6 @@ static int write_child(struct io *io, const char *dir, const char *parent_path,
 	return image_create(io, parent->ops, &image);
 }
 
-static int begin_child(const struct root_dir *rootdir, const char *path,
-		       const struct child_params *params,
-		       struct atomic_file *ret)
-{
-	const char *within = rootdir->confined ? rootdir->path : NULL;
-
-	return params->room ? atomic_file_create_over(path, within,
-						      params->room, ret)
-			    : atomic_file_create(path, within, ret);
-}
-
 int child_create(const struct root_dir *rootdir, const char *parent_path,
 		 const char *child_path, const struct child_params *params)
 {
@@ -209,7 +195,9 @@ int child_create(const struct root_dir *rootdir, const char *parent_path,
 
 	if (r < 0)
 		return r;
-	r = begin_child(rootdir, child_path, params, &file);
+	r = atomic_file_create(child_path,
+			       rootdir->confined ? rootdir->path : NULL,
+			       params->room, &file);
 	if (r == 0)
 		r = write_child(file.io, file.dir, path, parent, params);
 	if (r == 0)
