@@ -58,6 +58,7 @@ void check_report_init(struct check_report *report, const char *image,
 		.image = image,
 		.errors = json_array(),
 		.warnings = json_array(),
+		.remarks = json_array(),
 	};
 }
 
@@ -65,6 +66,7 @@ void check_report_fini(struct check_report *report)
 {
 	json_decref(report->errors);
 	json_decref(report->warnings);
+	json_decref(report->remarks);
 }
 
 void check_report_restart(struct check_report *report)
@@ -121,30 +123,22 @@ static void append_omitted(struct check_report *report)
 		append_finding(report, &f);
 }
 
-static void append_remark(struct check_report *report, json_t *remarks,
-			  const char *text)
+static void append_remark(struct check_report *report, const char *text)
 {
 	if (*text)
-		append(report, remarks, json_text(text));
+		append(report, report->remarks, json_text(text));
 }
 
 /* Remarks are no damage. */
-static json_t *remarks_of(struct check_report *report)
+static void append_remarks(struct check_report *report)
 {
-	json_t *remarks = json_array();
-
-	report->out_of_memory |= !remarks;
-	append_remark(report, remarks, report->check.remark);
+	append_remark(report, report->check.remark);
 	if (report->in_use)
-		append_remark(report, remarks,
-			      format_arg("in use%s%s",
-					 *report->holder ? " by " : "",
-					 report->holder));
+		append_remark(report, format_arg("in use%s", report->holder));
 	if (report->has_writer)
-		append_remark(report, remarks,
+		append_remark(report,
 			      "not checked: changes that its writer has not "
 			      "flushed, and unused space");
-	return remarks;
 }
 
 /* A writer may have allocated space that no structure refers to yet: with a
@@ -154,18 +148,18 @@ static uint64_t leaked_bytes(const struct check_report *report)
 	return report->has_writer ? 0 : report->check.leaked;
 }
 
-static int print_json(struct check_report *report, json_t *remarks)
+static int print_json(struct check_report *report)
 {
 	const uint64_t leaked = report->leaks_remain ? leaked_bytes(report) : 0;
 	json_t *json;
 	int r;
 
-	append_remark(report, remarks, report->check.pending);
+	append_remark(report, report->check.pending);
 	json = json_pack("{so sb sO sI sb sb sO}", "file",
 			 json_text(report->image), "sound", !report->unrepaired,
 			 "errors", report->errors, "leaked", (json_int_t)leaked,
 			 "dirty", (int)report->check.dirty, "in-use",
-			 (int)report->in_use, "remarks", remarks);
+			 (int)report->in_use, "remarks", report->remarks);
 	if (json_array_size(report->warnings))
 		report->out_of_memory |=
 			json_object_set(json, "warnings", report->warnings) < 0;
@@ -196,7 +190,7 @@ static void print_finding(const char *image, const json_t *finding)
 			   : "");
 }
 
-static int print_words(struct check_report *report, json_t *remarks)
+static int print_words(struct check_report *report)
 {
 	const char *image = report->image, *pending = report->check.pending;
 	json_t *value;
@@ -212,7 +206,7 @@ static int print_words(struct check_report *report, json_t *remarks)
 		print_line(stdout, "%s: %" PRIu64 " bytes are unused%s", image,
 			   leaked_bytes(report),
 			   report->leaks_remain ? "" : "; freed");
-	json_array_foreach(remarks, i, value)
+	json_array_foreach(report->remarks, i, value)
 		print_line(stdout, "%s: %s", image, json_string_value(value));
 	print_line(stdout, "%s: %s%s%s", image,
 		   report->unrepaired ? "damaged" : "sound",
@@ -222,12 +216,7 @@ static int print_words(struct check_report *report, json_t *remarks)
 
 int check_report_print(struct check_report *report, bool json)
 {
-	json_t *remarks;
-	int r;
-
 	append_omitted(report);
-	remarks = remarks_of(report);
-	r = json ? print_json(report, remarks) : print_words(report, remarks);
-	json_decref(remarks);
-	return r;
+	append_remarks(report);
+	return json ? print_json(report) : print_words(report);
 }

@@ -14,14 +14,14 @@
 struct check_report {
 	struct check check; /* first: its callback gets a pointer to it */
 	const char *image;  /* as in messages; not owned */
-	json_t *errors, *warnings;
+	json_t *errors, *warnings, *remarks;
 	uint64_t damage;     /* number of damage findings */
 	uint64_t unrepaired; /* number of those that were not repaired */
 	bool leaks_remain;   /* a leak was not repaired */
 	bool out_of_memory;  /* errors, warnings or remarks are incomplete */
 	bool in_use;         /* by another process */
 	bool has_writer;     /* that has the image open for writing */
-	char holder[80];     /* name of that process; may be empty */
+	char holder[80];     /* by which one, as io_file_in_use says */
 };
 
 void check_report_init(struct check_report *report, const char *image,

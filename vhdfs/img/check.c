@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -25,7 +24,6 @@
 #include "img/image-roots.h"
 #include "img/pending-writes.h"
 #include "io/io-file.h"
-#include "io/rootdir.h"
 
 /* Is this error of chain_open damage of the image or of a parent? */
 static bool is_damage(int r)
@@ -35,25 +33,15 @@ static bool is_damage(int r)
 
 /* The structures of the image itself are sound. */
 static int check_parents(struct check_report *report,
-			 const struct command_line *line)
+			 const struct image_roots *roots)
 {
-	struct image_roots roots = { 0 };
-	struct chain *chain = NULL;
-	int r = image_roots_init(&roots, line);
+	_cleanup_(chain_close_p) struct chain *chain = NULL;
+	int r = image_roots_open(roots, report->image, CHAIN_NO_LOCK, &chain);
 
-	if (r == 0)
-		r = image_roots_open(&roots, report->image, CHAIN_NO_LOCK,
-				     &chain);
-	if (is_damage(r)) {
-		check_report_add_parent_error(report);
-		r = 0;
-	}
-	if (r == 0 && chain)
-		r = check_report_add_warnings(report, chain);
-	if (chain)
-		chain_close(chain);
-	image_roots_fini(&roots);
-	return r;
+	if (!is_damage(r))
+		return r < 0 ? r : check_report_add_warnings(report, chain);
+	check_report_add_parent_error(report);
+	return 0;
 }
 
 /* A file without a signature is damaged only if its name is an image's name;
@@ -76,7 +64,7 @@ static int check_unknown(struct check_report *report, struct io *io)
 }
 
 static int check_all(struct check_report *report,
-		     const struct command_line *line, struct io *io)
+		     const struct image_roots *roots, struct io *io)
 {
 	const struct image_ops *ops;
 	int r = image_format_probe(io, &ops);
@@ -89,7 +77,7 @@ static int check_all(struct check_report *report,
 	}
 	r = image_check(io, &report->check);
 	if (r == 0 && !report->unrepaired)
-		r = check_parents(report, line);
+		r = check_parents(report, roots);
 	return r;
 }
 
@@ -114,31 +102,23 @@ static int lock_image(struct check_report *report, struct io *io)
 	return 0;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
+/* 1: the file differs from *stamp, which becomes the present state.  Else 0. */
+static int was_changed(struct io *io, struct file_stamp *stamp)
 {
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
+	struct file_stamp before = *stamp;
+	int r = io_file_stamp(io, stamp);
 
-/* 1: the file differs from *st, which becomes the present state.  Else 0. */
-static int was_changed(struct io *io, struct stat *st)
-{
-	struct stat before = *st;
-
-	if (fstat(io->fd, st) < 0)
-		return fail_errno(-errno, "%s", io->name);
-	return st->st_size != before.st_size ||
-	       !same_time(&st->st_mtim, &before.st_mtim) ||
-	       !same_time(&st->st_ctim, &before.st_ctim);
+	return r < 0 ? fail_errno(r, "%s", io->name)
+		     : !file_stamp_same(stamp, &before);
 }
 
 static int refuse_in_use(const struct check_report *report, const struct io *io,
 			 const char *state)
 {
 	return fail(-EBUSY,
-		    "%s: the image is in use%s%s and %s; shut its client down "
+		    "%s: the image is in use%s and %s; shut its client down "
 		    "and log it out, then check it again",
-		    io->name, *report->holder ? " by " : "", report->holder,
-		    state);
+		    io->name, report->holder, state);
 }
 
 /*
@@ -147,24 +127,24 @@ static int refuse_in_use(const struct check_report *report, const struct io *io,
  * later change gives it another time stamp.
  */
 static int check_while_idle(struct check_report *report,
-			    const struct command_line *line, struct io *io)
+			    const struct image_roots *roots, struct io *io)
 {
 	enum { ATTEMPTS = 3 };
 	const struct timespec resolution = { .tv_nsec = 20000000 };
-	struct stat st = { 0 };
-	int r = was_changed(io, &st);
+	struct file_stamp stamp = { 0 };
+	int r = was_changed(io, &stamp);
 
 	if (report->has_writer && pending_writes_exist(report->image))
 		return refuse_in_use(report, io, "has unflushed changes");
 	for (int i = 0; r >= 0 && i < ATTEMPTS; i++) {
 		nanosleep(&resolution, NULL);
-		r = was_changed(io, &st);
+		r = was_changed(io, &stamp);
 		if (r != 0)
 			continue;
 		check_report_restart(report);
-		r = check_all(report, line, io);
+		r = check_all(report, roots, io);
 		if (r == 0)
-			r = was_changed(io, &st);
+			r = was_changed(io, &stamp);
 		if (r <= 0)
 			return r;
 	}
@@ -172,47 +152,33 @@ static int check_while_idle(struct check_report *report,
 }
 
 static int check_image(struct check_report *report,
-		       const struct command_line *line, struct io *io)
+		       const struct image_roots *roots, struct io *io)
 {
 	int r = lock_image(report, io);
 
 	if (r < 0)
 		return r;
-	return report->in_use ? check_while_idle(report, line, io)
-			      : check_all(report, line, io);
-}
-
-static int open_image(const struct command_line *line, struct io **ret)
-{
-	struct image_roots roots = { 0 };
-	_cleanup_free_ char *path = NULL;
-	int r = image_roots_init(&roots, line);
-
-	if (r == 0)
-		r = image_roots_path(&roots, line->operands[0], &path);
-	if (r == 0)
-		r = root_dir_open(&roots.dirs[0], path, line->repair, ret,
-				  NULL);
-	image_roots_fini(&roots);
-	return r;
+	return report->in_use ? check_while_idle(report, roots, io)
+			      : check_all(report, roots, io);
 }
 
 static int run_check(const struct command_line *line)
 {
-	struct check_report report;
+	const char *image = line->operands[0];
+	_cleanup_(image_roots_fini) struct image_roots roots = { 0 };
+	_cleanup_(check_report_fini) struct check_report report = { 0 };
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = open_image(line, &io);
+	int r = image_roots_init(&roots, line);
 
-	check_report_init(&report, line->operands[0], line->repair);
+	check_report_init(&report, image, line->repair);
 	if (r == 0)
-		r = check_image(&report, line, io);
+		r = image_roots_open_file(&roots, image, line->repair, &io);
+	if (r == 0)
+		r = check_image(&report, &roots, io);
 	if (r == 0)
 		r = check_report_print(&report, line->json);
 	if (r < 0)
-		failed();
-	check_report_fini(&report);
-	if (r < 0)
-		return STATUS_FAILED;
+		return failed();
 	return report.unrepaired ? STATUS_DAMAGED : STATUS_DONE;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The commands of vhdfs-img, one file each, and their messages. */
+/* The commands of vhdfs-img, one file each. */
 #ifndef VHDFS_IMG_COMMAND_H
 #define VHDFS_IMG_COMMAND_H
 
@@ -31,7 +31,5 @@ extern const struct cli_command create_command, info_command, check_command,
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns STATUS_FAILED. */
 int failed(void);
-/* Prints "vhdfs-img: " and fmt to standard error, in one line. */
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

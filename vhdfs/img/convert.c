@@ -26,17 +26,10 @@
 #include "img/progress.h"
 #include "img/remote.h"
 #include "img/torn.h"
-#include "io/rootdir.h"
 
 #define COPY_SIZE MIB(2)  /* of one read */
 #define ZERO_SIZE KIB(64) /* granularity in which zeros are skipped */
 #define MAP_STEP GIB(16)  /* of one query, so that progress is shown */
-
-struct options {
-	const char *source, *target;
-	const struct image_ops *format;
-	bool fixed, in_place, force;
-};
 
 struct copy {
 	struct chain *source;
@@ -49,24 +42,14 @@ struct copy {
 /* Writes the nonzero pieces of the buffer, which holds [off, off + len). */
 static int write_nonzero(struct copy *copy, uint64_t off, size_t len)
 {
-	size_t from = 0, at = 0;
 	int r = 0;
 
-	while (r == 0 && at < len) {
-		size_t n =
-			min_u64(len - at, ZERO_SIZE - (off + at) % ZERO_SIZE);
-		bool zero = bytes_are_zero(copy->buf + at, n);
-
-		if (zero && from < at)
-			r = image_write(copy->target, copy->buf + from,
-					off + from, at - from);
-		at += n;
-		if (zero)
-			from = at;
+	for (size_t at = 0, n; r == 0 && at < len; at += n) {
+		n = min_u64(len - at, ZERO_SIZE - (off + at) % ZERO_SIZE);
+		if (!bytes_are_zero(copy->buf + at, n))
+			r = image_write(copy->target, copy->buf + at, off + at,
+					n);
 	}
-	if (r == 0 && from < at)
-		r = image_write(copy->target, copy->buf + from, off + from,
-				at - from);
 	return r;
 }
 
@@ -120,36 +103,18 @@ static int copy_all(struct copy *copy)
 	return 0;
 }
 
-static int fill(const struct options *o, const struct atomic_file *file,
-		const struct image_ops *ops, struct chain *source)
+static int fill(void *ctx, struct image *target)
 {
-	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
-	struct copy copy = { .source = source, .buf = buf };
-	const struct image *leaf = chain_leaf(source);
-	struct error why;
-	int r, rc;
+	struct copy *copy = ctx;
+	int r;
 
-	if (!buf)
-		return fail(-ENOMEM, "out of memory");
-	r = output_open(file, ops, &copy.target);
-	if (r < 0)
-		return r;
-	progress_init(&copy.progress, chain_size(source));
-	/* Writes of other clients of an NBD server cannot be detected. */
-	if (!o->force && image_format_is_raw(leaf->ops) && leaf->io->fd >= 0)
-		r = torn_begin(&copy.torn, leaf->io);
-	if (r == 0 && o->fixed)
-		r = output_reserve(copy.target);
+	copy->target = target;
+	progress_init(&copy->progress, target->size);
+	r = copy_all(copy);
 	if (r == 0)
-		r = copy_all(&copy);
-	if (r == 0)
-		r = torn_check(&copy.torn);
-	progress_end(&copy.progress);
-	why = *error_last();
-	rc = image_close(copy.target);
-	if (r < 0)
-		error_set(&why);
-	return r < 0 ? r : rc;
+		r = torn_check(&copy->torn);
+	progress_end(&copy->progress);
+	return r;
 }
 
 static bool has_sector_sizes(const struct image_ops *ops)
@@ -157,13 +122,14 @@ static bool has_sector_sizes(const struct image_ops *ops)
 	return image_format_can_convert(ops) && !ops->only_sector_size;
 }
 
-static int choose_format(const struct options *o, const struct image *source,
+static int choose_format(const struct command_line *line,
+			 const struct image *source,
 			 const struct image_ops **ret)
 {
-	const struct image_ops *ops = o->format;
+	const struct image_ops *ops =
+		line->format ? image_format_by_name(line->format)
+			     : image_format_by_file_name(line->operands[1]);
 
-	if (!ops)
-		ops = image_format_by_file_name(o->target);
 	if (!ops)
 		ops = image_format_default();
 	/* Partition tables count in sectors of the disk. */
@@ -179,37 +145,39 @@ static int choose_format(const struct options *o, const struct image *source,
 	return 0;
 }
 
-static int convert_chain(const struct options *o, const char *store,
+static int convert_chain(const struct command_line *line, const char *store,
 			 struct chain *source)
 {
-	struct image *leaf = chain_leaf(source);
+	const struct image *leaf = chain_leaf(source);
 	struct image_params params = {
-		.type = o->fixed ? IMAGE_FIXED : IMAGE_DYNAMIC,
+		.type = line->fixed ? IMAGE_FIXED : IMAGE_DYNAMIC,
 		.size = chain_size(source),
 	};
+	_cleanup_free_ uint8_t *buf = malloc(COPY_SIZE);
+	struct copy copy = { .source = source, .buf = buf };
 	const struct image_ops *ops = NULL;
-	struct atomic_file file = { 0 };
-	int r = params.size
-			? choose_format(o, leaf, &ops)
-			: fail(-EINVAL,
-			       "%s: disk: expected at least one sector, found 0 bytes; name the file that has the disk",
-			       leaf->io->name);
+	int r;
 
+	if (!buf)
+		return fail(-ENOMEM, "out of memory");
+	if (!params.size)
+		return fail(
+			-EINVAL,
+			"%s: disk: expected at least one sector, found 0 bytes; name the file that has the disk",
+			leaf->io->name);
+	r = choose_format(line, leaf, &ops);
 	if (r < 0)
 		return r;
 	if (leaf->ops->stores_sector_size && ops->stores_sector_size) {
 		params.sector_size = leaf->sector_size;
 		params.physical_sector_size = leaf->physical_sector_size;
 	}
-	r = interrupt_atomic_file_create(o->target, store, &file);
-	if (r == 0)
-		r = image_create(file.io, ops, &params);
-	if (r == 0)
-		r = fill(o, &file, ops, source);
-	if (r == 0)
-		r = atomic_file_publish(&file);
-	atomic_file_fini(&file);
-	return r;
+	/* Writes of other clients of an NBD server cannot be detected. */
+	if (!line->force && image_format_is_raw(leaf->ops) && leaf->io->fd >= 0)
+		r = torn_begin(&copy.torn, leaf->io);
+	return r < 0 ? r
+		     : output_create(line->operands[1], store, ops, &params,
+				     fill, &copy);
 }
 
 /* Such a file is never read as a raw disk: it may be a damaged image. */
@@ -266,17 +234,13 @@ static int append_footer(struct io *io, uint64_t size)
 	return r;
 }
 
-static int convert_in_place(const struct options *o,
-			    const struct image_roots *roots)
+static int convert_in_place(const char *raw, const struct image_roots *roots)
 {
-	_cleanup_free_ char *path = NULL;
 	_cleanup_(io_close_p) struct io *io = NULL;
 	const struct image_ops *ops;
 	uint64_t size = 0;
-	int r = image_roots_path(roots, o->source, &path);
+	int r = image_roots_open_file(roots, raw, true, &io);
 
-	if (r == 0)
-		r = root_dir_open(&roots->dirs[0], path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
@@ -285,13 +249,12 @@ static int convert_in_place(const struct options *o,
 		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (!named_as_image(o->source) && image_format_is_raw(ops))
-		r = check_raw(io);
-	else
-		r = fail(-EINVAL,
-			 "%s: expected a raw disk, found an image by content "
-			 "or name; convert it to another file",
-			 o->source);
+	if (named_as_image(raw) || !image_format_is_raw(ops))
+		return fail(-EINVAL,
+			    "%s: expected a raw disk, found an image by "
+			    "content or name; convert it to another file",
+			    raw);
+	r = check_raw(io);
 	if (r < 0)
 		return r;
 	interrupt_block();
@@ -300,30 +263,27 @@ static int convert_in_place(const struct options *o,
 	return r;
 }
 
-static int convert_to_target(const struct options *o,
-			     const struct image_roots *roots)
+static int convert_file(const struct command_line *line,
+			const struct image_roots *roots)
 {
-	struct chain *source;
-	int r = image_roots_open(roots, o->source, source_flags(o->source),
-				 &source);
+	_cleanup_(chain_close_p) struct chain *source = NULL;
+	const char *path = line->operands[0];
+	int r = image_roots_open(roots, path, source_flags(path), &source);
 
-	if (r < 0)
-		return r;
-	if (image_format_is_raw(chain_leaf(source)->ops))
+	if (r == 0 && image_format_is_raw(chain_leaf(source)->ops))
 		r = check_raw(chain_leaf(source)->io);
-	if (r == 0)
-		r = convert_chain(o, image_roots_store(roots), source);
-	chain_close(source);
-	return r;
+	return r == 0 ? convert_chain(line, image_roots_store(roots), source)
+		      : r;
 }
 
 /* An NBD disk lies outside every store. */
-static int convert_remote(const struct options *o,
+static int convert_remote(const struct command_line *line,
 			  const struct image_roots *roots)
 {
 	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	_cleanup_(chain_close_p) struct chain *source = NULL;
-	_cleanup_free_ char *name = remote_name(o->source);
+	const char *uri = line->operands[0];
+	_cleanup_free_ char *name = remote_name(uri);
 	int r;
 
 	if (image_roots_store(roots))
@@ -331,32 +291,15 @@ static int convert_remote(const struct options *o,
 			    name ? name : "NBD disk", image_roots_store(roots));
 	r = parent_cache_new(&remote_root_dir, 1, &cache);
 	if (r == 0)
-		r = chain_open(cache, o->source, CHAIN_ALWAYS_RAW, &source);
+		r = chain_open(cache, uri, CHAIN_ALWAYS_RAW, &source);
 	if (r < 0)
 		return r;
 	r = remote_refuse_container(chain_leaf(source)->io);
 	if (r == 0)
-		r = convert_chain(o, NULL, source);
+		r = convert_chain(line, NULL, source);
 	if (r < 0)
 		remote_advise(chain_leaf(source)->io);
 	return r;
-}
-
-static int convert(const struct command_line *line, const struct options *o)
-{
-	struct image_roots roots = { 0 };
-	int r = image_roots_init(&roots, line);
-
-	if (r == 0 && o->in_place)
-		r = convert_in_place(o, &roots);
-	else if (r == 0 && remote_is_uri(o->source))
-		r = convert_remote(o, &roots);
-	else if (r == 0)
-		r = convert_to_target(o, &roots);
-	if (r < 0)
-		failed();
-	image_roots_fini(&roots);
-	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
 #define usage_error(...) \
@@ -368,15 +311,20 @@ static const char *formats(void)
 }
 
 /* 0 or STATUS_USAGE. */
-static int check_options(const struct options *o)
+static int check_options(const struct command_line *line)
 {
-	if (o->in_place && o->format && !o->format->convert_in_place)
+	const struct image_ops *format = NULL;
+
+	if (output_format(&convert_command, line->format,
+			  image_format_can_convert, &format) != 0)
+		return STATUS_USAGE;
+	if (line->in_place && format && !format->convert_in_place)
 		return usage_error("--in-place makes a fixed %s, not %s",
-				   in_place_format()->name, o->format->name);
-	if (o->in_place && remote_is_uri(o->source))
+				   in_place_format()->name, format->name);
+	if (line->in_place && remote_is_uri(line->operands[0]))
 		return usage_error("--in-place changes a file; an NBD URI can "
 				   "only be SOURCE, with a TARGET");
-	if (!o->in_place && remote_is_uri(o->target))
+	if (!line->in_place && remote_is_uri(line->operands[1]))
 		return usage_error("TARGET: expected a file, found an NBD "
 				   "URI; only SOURCE can be one");
 	return 0;
@@ -384,17 +332,20 @@ static int check_options(const struct options *o)
 
 static int run_convert(const struct command_line *line)
 {
-	struct options o = { .source = line->operands[0],
-			     .target = line->operands[1],
-			     .fixed = line->fixed,
-			     .in_place = line->in_place,
-			     .force = line->force };
+	_cleanup_(image_roots_fini) struct image_roots roots = { 0 };
+	const char *source = line->operands[0];
+	int r;
 
-	if (output_format(&convert_command, line->format,
-			  image_format_can_convert, &o.format) != 0 ||
-	    check_options(&o) != 0)
+	if (check_options(line) != 0)
 		return STATUS_USAGE;
-	return convert(line, &o);
+	r = image_roots_init(&roots, line);
+	if (r == 0 && line->in_place)
+		r = convert_in_place(source, &roots);
+	else if (r == 0 && remote_is_uri(source))
+		r = convert_remote(line, &roots);
+	else if (r == 0)
+		r = convert_file(line, &roots);
+	return r < 0 ? failed() : STATUS_DONE;
 }
 
 static const struct cli_option options[] = {

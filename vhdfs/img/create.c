@@ -23,18 +23,6 @@ struct options {
 	uint64_t sector_size;      /* 0: not given */
 };
 
-static int reserve(const struct atomic_file *file, const struct image_ops *ops)
-{
-	struct image *img;
-	int r = output_open(file, ops, &img), rc;
-
-	if (r < 0)
-		return r;
-	r = output_reserve(img);
-	rc = image_close(img);
-	return r < 0 ? r : rc;
-}
-
 static int create_empty(const struct options *o,
 			const struct image_roots *roots)
 {
@@ -45,23 +33,13 @@ static int create_empty(const struct options *o,
 		.block_size = o->block_size,
 		.sector_size = (uint32_t)o->sector_size,
 	};
-	struct atomic_file file = { 0 };
-	int r;
 
 	if (!ops)
 		ops = image_format_by_image_name(o->image, strlen(o->image));
 	if (!ops)
 		ops = image_format_default();
-	r = interrupt_atomic_file_create(o->image, image_roots_store(roots),
-					 &file);
-	if (r == 0)
-		r = image_create(file.io, ops, &params);
-	if (r == 0 && o->fixed)
-		r = reserve(&file, ops);
-	if (r == 0)
-		r = atomic_file_publish(&file);
-	atomic_file_fini(&file);
-	return r;
+	return output_create(o->image, image_roots_store(roots), ops, &params,
+			     NULL, NULL);
 }
 
 static int check_parent(const struct options *o, const struct image *parent)
@@ -102,21 +80,6 @@ static int create_child(const struct options *o,
 	r = child_create(&roots->dirs[0], parent, o->image, &params);
 	interrupt_unblock();
 	return r;
-}
-
-static int create(const struct command_line *line, const struct options *o)
-{
-	struct image_roots roots = { 0 };
-	int r = image_roots_init(&roots, line);
-
-	if (r == 0 && o->parent)
-		r = create_child(o, &roots);
-	else if (r == 0)
-		r = create_empty(o, &roots);
-	if (r < 0)
-		failed();
-	image_roots_fini(&roots);
-	return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
 /* The functions below return 0 or STATUS_USAGE; value may be null. */
@@ -163,6 +126,8 @@ static int run_create(const struct command_line *line)
 	struct options o = { .image = line->operands[0],
 			     .parent = line->parent,
 			     .fixed = line->fixed };
+	_cleanup_(image_roots_fini) struct image_roots roots = { 0 };
+	int r;
 
 	if (output_format(&create_command, line->format,
 			  image_format_can_create, &o.format) != 0 ||
@@ -171,7 +136,11 @@ static int run_create(const struct command_line *line)
 	    take_sector_size(line->sector_size, &o.sector_size) != 0 ||
 	    check_options(&o) != 0)
 		return STATUS_USAGE;
-	return create(line, &o);
+	r = image_roots_init(&roots, line);
+	if (r == 0)
+		r = o.parent ? create_child(&o, &roots)
+			     : create_empty(&o, &roots);
+	return r < 0 ? failed() : STATUS_DONE;
 }
 
 static const struct cli_option options[] = {

@@ -67,6 +67,17 @@ int image_roots_path(const struct image_roots *roots, const char *path,
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
+int image_roots_open_file(const struct image_roots *roots, const char *path,
+			  bool writable, struct io **ret)
+{
+	_cleanup_free_ char *inside = NULL;
+	int r = image_roots_path(roots, path, &inside);
+
+	return r < 0 ? r
+		     : root_dir_open(&roots->dirs[0], inside, writable, ret,
+				     NULL);
+}
+
 int image_roots_open(const struct image_roots *roots, const char *path,
 		     int flags, struct chain **ret)
 {

@@ -32,6 +32,9 @@ int image_roots_path(const struct image_roots *roots, const char *path,
 /* The directory in which a new file must lie, as atomic_file_create takes it;
  * null: anywhere. */
 const char *image_roots_store(const struct image_roots *roots);
+/* Opens the file of the operand path itself. */
+int image_roots_open_file(const struct image_roots *roots, const char *path,
+			  bool writable, struct io **ret);
 /* chain_open of the operand path. */
 int image_roots_open(const struct image_roots *roots, const char *path,
 		     int flags, struct chain **ret);

@@ -53,54 +53,61 @@ static int add_warning(const struct chain *chain, unsigned depth,
 	return r;
 }
 
-/* The name of the process that uses an image; may be empty.  JSON does not have
- * it, the output in words does. */
-typedef char holder_name[80];
+/* Output in words names the process that uses the image; JSON does not. */
+static json_t *json_in_use(const struct command_line *line, bool in_use,
+			   const char *holder)
+{
+	return line->json || !*holder ? json_boolean(in_use)
+				      : json_text(format_arg("yes,%s", holder));
+}
+
+/* The name of an image of the chain; null: out of memory. */
+static char *name_of(const struct command_line *line,
+		     const struct image_roots *roots, const struct chain *chain,
+		     unsigned depth)
+{
+	return depth ? image_roots_absolute(roots, chain_path(chain, depth))
+		     : strdup(line->operands[0]);
+}
 
 /* *ret: the JSON object of one image of the chain. */
-static int describe(const struct image_roots *roots, const struct chain *chain,
-		    unsigned depth, const char *name, holder_name *ret_holder,
-		    json_t **ret)
+static int describe(const struct command_line *line,
+		    const struct image_roots *roots, const struct chain *chain,
+		    unsigned depth, json_t **ret)
 {
 	struct image *img = chain_image(chain, depth);
 	unsigned parents = chain_depth(chain) - depth;
-	_cleanup_free_ char *parent = NULL;
-	int in_use = io_file_in_use(img->io, *ret_holder, sizeof *ret_holder),
-	    r;
+	_cleanup_free_ char *name = name_of(line, roots, chain, depth);
+	_cleanup_free_ char *parent =
+		parents ? name_of(line, roots, chain, depth + 1) : NULL;
+	char holder[80];
+	int in_use = io_file_in_use(img->io, holder, sizeof holder), r;
 	struct stat st;
 
 	if (in_use < 0)
 		return in_use;
+	if (!name || (parents && !parent))
+		return fail(-ENOMEM, "out of memory");
 	if (fstat(img->io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", name);
-	if (parents) {
-		parent = image_roots_absolute(roots,
-					      chain_path(chain, depth + 1));
-		if (!parent)
-			return fail(-ENOMEM, "out of memory");
-	}
-	*ret = json_pack("{so ss ss sI sI so si si so so so si sb sb}", "file",
-			 json_text(name), "format", img->ops->name, "type",
-			 image_type_name(img->type), "virtual-size",
-			 (json_int_t)img->size, "allocated",
-			 (json_int_t)st.st_blocks * 512, "block-size",
-			 json_size(img->block_size), "sector-size",
-			 (int)img->sector_size, "physical-sector-size",
-			 (int)img->physical_sector_size, "id",
-			 json_guid(&img->id), "parent",
-			 parent ? json_text(parent) : json_null(), "parent-id",
-			 parents ? json_guid(&chain_image(chain, depth + 1)->id)
-				 : json_null(),
-			 "depth", (int)parents, "in-use", in_use > 0, "dirty",
-			 (int)img->dirty);
+	*ret = json_pack(
+		"{so ss ss sI sI so si si so so so si so sb}", "file",
+		json_text(name), "format", img->ops->name, "type",
+		image_type_name(img->type), "virtual-size",
+		(json_int_t)img->size, "allocated",
+		(json_int_t)st.st_blocks * 512, "block-size",
+		json_size(img->block_size), "sector-size",
+		(int)img->sector_size, "physical-sector-size",
+		(int)img->physical_sector_size, "id", json_guid(&img->id),
+		"parent", parent ? json_text(parent) : json_null(), "parent-id",
+		parents ? json_guid(&chain_image(chain, depth + 1)->id)
+			: json_null(),
+		"depth", (int)parents, "in-use",
+		json_in_use(line, in_use, holder), "dirty", (int)img->dirty);
 	if (!*ret)
 		return fail(-ENOMEM, "out of memory");
 	r = add_readonly_reason(img, *ret);
-	if (r == 0)
-		r = add_warning(chain, depth, *ret);
-	if (r < 0)
-		json_decref(*ret);
-	return r;
+	return r < 0 ? r : add_warning(chain, depth, *ret);
 }
 
 static bool is_size(const char *key)
@@ -126,7 +133,7 @@ static void print_value(const char *key, const json_t *value)
 }
 
 /* A line for each key of the JSON object. */
-static void print_words(json_t *object, const char *holder)
+static void print_words(json_t *object)
 {
 	const char *key;
 	json_t *value;
@@ -134,10 +141,7 @@ static void print_words(json_t *object, const char *holder)
 	json_object_foreach(object, key, value)
 	{
 		printf("%-21s ", format_arg("%s:", key));
-		if (!strcmp(key, "in-use") && *holder)
-			print_line(stdout, "yes, by %s", holder);
-		else
-			print_value(key, value);
+		print_value(key, value);
 	}
 }
 
@@ -145,67 +149,49 @@ static void print_words(json_t *object, const char *holder)
  * standard output is empty. */
 static int describe_all(const struct command_line *line,
 			const struct image_roots *roots,
-			const struct chain *chain, json_t *all,
-			holder_name *holders)
+			const struct chain *chain, json_t *all)
 {
 	unsigned last = line->chain ? chain_depth(chain) : 0;
+	int r = 0;
 
-	for (unsigned i = 0; i <= last; i++) {
-		_cleanup_free_ char *name =
-			i ? image_roots_absolute(roots, chain_path(chain, i))
-			  : strdup(line->operands[0]);
+	for (unsigned i = 0; r == 0 && i <= last; i++) {
 		json_t *object = NULL;
-		int r;
 
-		if (!name)
-			return fail(-ENOMEM, "out of memory");
-		r = describe(roots, chain, i, name, &holders[i], &object);
-		if (r < 0)
-			return r;
-		if (json_array_append_new(all, object) < 0)
-			return fail(-ENOMEM, "out of memory");
+		r = describe(line, roots, chain, i, &object);
+		if (json_array_append_new(all, object) < 0 && r == 0)
+			r = fail(-ENOMEM, "out of memory");
 	}
-	return 0;
+	return r;
 }
 
-static int print(const struct command_line *line, json_t *all,
-		 holder_name *holders)
+static int print(const struct command_line *line, json_t *all)
 {
 	if (line->json)
 		return json_print(line->chain ? all : json_array_get(all, 0));
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		if (i)
 			putchar('\n');
-		print_words(json_array_get(all, i), holders[i]);
+		print_words(json_array_get(all, i));
 	}
 	return 0;
 }
 
 static int run_info(const struct command_line *line)
 {
-	struct image_roots roots = { 0 };
-	struct chain *chain = NULL;
-	holder_name *holders = calloc(CHAIN_DEPTH_MAX + 1, sizeof *holders);
+	_cleanup_(image_roots_fini) struct image_roots roots = { 0 };
+	_cleanup_(chain_close_p) struct chain *chain = NULL;
 	json_t *all = json_array();
-	int r = holders && all ? 0 : fail(-ENOMEM, "out of memory");
+	int r = image_roots_init(&roots, line);
 
-	if (r == 0)
-		r = image_roots_init(&roots, line);
 	if (r == 0)
 		r = image_roots_open(&roots, line->operands[0], CHAIN_NO_LOCK,
 				     &chain);
 	if (r == 0)
-		r = describe_all(line, &roots, chain, all, holders);
+		r = describe_all(line, &roots, chain, all);
 	if (r == 0)
-		r = print(line, all, holders);
-	if (r < 0)
-		failed();
-	if (chain)
-		chain_close(chain);
-	image_roots_fini(&roots);
+		r = print(line, all);
 	json_decref(all);
-	free(holders);
-	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+	return r < 0 ? failed() : STATUS_DONE;
 }
 
 static const struct cli_option options[] = {

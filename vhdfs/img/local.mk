@@ -18,7 +18,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/interrupt.h \
 	vhdfs/img/main.c \
 	vhdfs/img/map.c \
-	vhdfs/img/messages.c \
 	vhdfs/img/output.c \
 	vhdfs/img/output.h \
 	vhdfs/img/pending-writes.c \

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "img/command.h"
 
 static const struct cli_command *const commands[] = {
@@ -41,6 +43,12 @@ const struct cli_program vhdfs_img = {
 	.operand_exists = file_exists,
 };
 
+int failed(void)
+{
+	print_line(stderr, "vhdfs-img: %s", error_text());
+	return STATUS_FAILED;
+}
+
 static int run(struct command_line *line, int argc, char **argv)
 {
 	struct cli_call call = cli_parse(&vhdfs_img, argc, argv, line);
@@ -59,7 +67,8 @@ int main(int argc, char **argv)
 	free(line.parents.at);
 	/* A full disk under standard output must not look like success. */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
-		note("standard output: %s", strerror(errno));
+		print_line(stderr, "vhdfs-img: standard output: %s",
+			   strerror(errno));
 		status = STATUS_FAILED;
 	}
 	return status;

@@ -96,8 +96,9 @@ static int note_holder(const struct chain *chain, const char *name)
 	int r = io_file_in_use(chain_leaf(chain)->io, holder, sizeof holder);
 
 	if (r > 0)
-		note("%s: in use%s%s; the map may be outdated", name,
-		     *holder ? " by " : "", holder);
+		print_line(stderr,
+			   "vhdfs-img: %s: in use%s; the map may be outdated",
+			   name, holder);
 	return r;
 }
 
@@ -119,20 +120,15 @@ static int map(struct chain *chain, const char *name, bool json)
 static int run_map(const struct command_line *line)
 {
 	const char *image = line->operands[0];
-	struct image_roots roots = { 0 };
-	struct chain *chain = NULL;
+	_cleanup_(image_roots_fini) struct image_roots roots = { 0 };
+	_cleanup_(chain_close_p) struct chain *chain = NULL;
 	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
 		r = image_roots_open(&roots, image, CHAIN_NO_LOCK, &chain);
 	if (r == 0)
 		r = map(chain, image, line->json);
-	if (r < 0)
-		failed();
-	if (chain)
-		chain_close(chain);
-	image_roots_fini(&roots);
-	return r < 0 ? STATUS_FAILED : STATUS_DONE;
+	return r < 0 ? failed() : STATUS_DONE;
 }
 
 static const struct cli_option options[] = {

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Output image: a new image in an atomic file, open for its first writes. */
+/* Output image: the new image that a command makes. */
 #include "config.h"
 
 #include "img/output.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 
 #include "base/error.h"
 #include "format/registry.h"
+#include "img/interrupt.h"
 #include "io/io-file.h"
 
 int output_format(const struct cli_command *command, const char *value,
@@ -32,17 +31,14 @@ int output_format(const struct cli_command *command, const char *value,
 
 /* Opens the file a second time, because an image closes its own descriptor; by
  * descriptor, because the name may be another file's by now. */
-int output_open(const struct atomic_file *file, const struct image_ops *ops,
-		struct image **ret)
+static int open_image(const struct atomic_file *file,
+		      const struct image_ops *ops, struct image **ret)
 {
-	char link[64];
 	struct io *io;
-	int fd, r;
+	int fd = fd_reopen(file->io->fd, O_RDWR), r;
 
-	snprintf(link, sizeof link, "/proc/self/fd/%d", file->io->fd);
-	fd = open(link, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return fail_errno(-errno, "%s", file->path);
+		return fail_errno(fd, "%s", file->path);
 	r = io_file_from_fd(fd, file->path, true, &io);
 	if (r < 0)
 		return r;
@@ -52,7 +48,9 @@ int output_open(const struct atomic_file *file, const struct image_ops *ops,
 	return r;
 }
 
-int output_reserve(struct image *img)
+/* Allocates the space of a new fixed image, whose blocks are holes in the file,
+ * so that a full file system cannot stop later writes. */
+static int reserve(struct image *img)
 {
 	struct extent e;
 
@@ -71,4 +69,41 @@ int output_reserve(struct image *img)
 			return r;
 	}
 	return 0;
+}
+
+static int fill_image(const struct atomic_file *file,
+		      const struct image_ops *ops, bool fixed,
+		      int (*fill)(void *ctx, struct image *img), void *ctx)
+{
+	struct image *img;
+	struct error why;
+	int r = open_image(file, ops, &img), rc;
+
+	if (r < 0)
+		return r;
+	if (fixed)
+		r = reserve(img);
+	if (r == 0 && fill)
+		r = fill(ctx, img);
+	why = *error_last();
+	rc = image_close(img);
+	if (r < 0)
+		error_set(&why);
+	return r < 0 ? r : rc;
+}
+
+int output_create(const char *path, const char *store,
+		  const struct image_ops *ops,
+		  const struct image_params *params,
+		  int (*fill)(void *ctx, struct image *img), void *ctx)
+{
+	const bool fixed = params->type == IMAGE_FIXED;
+	_cleanup_(atomic_file_fini) struct atomic_file file = { 0 };
+	int r = interrupt_atomic_file_create(path, store, &file);
+
+	if (r == 0)
+		r = image_create(file.io, ops, params);
+	if (r == 0 && (fixed || fill))
+		r = fill_image(&file, ops, fixed, fill, ctx);
+	return r == 0 ? atomic_file_publish(&file) : r;
 }

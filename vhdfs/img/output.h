@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Output image: a new image in an atomic file, open for its first writes. */
+/* Output image: the new image that a command makes. */
 #ifndef VHDFS_IMG_OUTPUT_H
 #define VHDFS_IMG_OUTPUT_H
 
 #include "format/image.h"
 #include "img/command.h"
-#include "io/atomic-file.h"
 
 /*
  * *ret: the format that the value of --format names; unchanged if value is
@@ -15,14 +14,14 @@
 int output_format(const struct cli_command *command, const char *value,
 		  bool (*takes)(const struct image_ops *ops),
 		  const struct image_ops **ret);
-/* Opens the image that image_create made in file, for writing; ops is its
- * format. */
-int output_open(const struct atomic_file *file, const struct image_ops *ops,
-		struct image **ret);
 /*
- * Allocates the space of a new fixed image, whose blocks are holes in the file,
- * so that a full file system cannot stop later writes.
+ * Creates an image at path, which appears when it is complete.  store: null, or
+ * the directory in which path must lie.  The space of a fixed image is
+ * allocated.  fill, unless null, writes the disk.
  */
-int output_reserve(struct image *img);
+int output_create(const char *path, const char *store,
+		  const struct image_ops *ops,
+		  const struct image_params *params,
+		  int (*fill)(void *ctx, struct image *img), void *ctx);
 
 #endif

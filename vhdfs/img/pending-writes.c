@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
+#include "io/rootdir.h"
 
 bool pending_writes_of_view(const char *writes)
 {
@@ -20,20 +21,10 @@ bool pending_writes_of_view(const char *writes)
 	       begun != flushed;
 }
 
-/* The part of path after directory; null: path is not inside it. */
-static const char *path_within(const char *path, const char *directory)
-{
-	_cleanup_free_ char *real = realpath(directory, NULL);
-	size_t n = real ? strlen(real) : 0;
-
-	if (n == 0 || strncmp(path, real, n) != 0 || path[n] != '/')
-		return NULL;
-	return path + n + 1;
-}
-
 static bool is_pending_in(const struct mntent *mount, const char *image)
 {
-	const char *relative = path_within(image, mount->mnt_fsname);
+	_cleanup_free_ char *store = realpath(mount->mnt_fsname, NULL);
+	const char *relative = store ? root_dir_below(store, image) : NULL;
 	_cleanup_free_ char *view = NULL;
 	char writes[80];
 	ssize_t n;

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "img/pending-writes.h"
+#include "io/holder.h"
 
 /* user.vhdfs.writes of a view; empty for another file. */
 static void get_writes(const struct io *io, char *buf, size_t size)
@@ -24,12 +25,12 @@ static int refuse(const struct io *io, const char *state)
 {
 	char writer[80];
 
-	io_file_writer(io, writer, sizeof writer);
+	holder_of_writes(io->fd, writer, sizeof writer);
 	return fail(
 		-EBUSY,
-		"%s: %s%s%s; shut its client down and log it out, or copy "
+		"%s: %s%s; shut its client down and log it out, or copy "
 		"it in this state with --force (like after a power failure)",
-		io->name, state, *writer ? " by " : "", writer);
+		io->name, state, writer);
 }
 
 int torn_begin(struct torn *torn, const struct io *io)

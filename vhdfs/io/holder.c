@@ -17,15 +17,17 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 
 /*
- * True if an fdinfo file lists an OFD lock on this inode that covers one of the
- * lock bytes.  The format of a line is
+ * True if descriptor fd of process pid has an OFD lock on this inode that
+ * covers one of the lock bytes.  The format of a line of fdinfo is
  * "lock:\t1: OFDLCK ADVISORY  WRITE -1 fd:01:1234 100 299".
  */
-static bool fdinfo_has_lock(const char *path, const struct stat *st)
+static bool has_lock(const char *pid, const char *fd, const struct stat *st)
 {
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_fclose_ FILE *f =
+		fopen(format_arg("/proc/%s/fdinfo/%s", pid, fd), "re");
 	char line[256];
 
 	while (f && fgets(line, sizeof line, f)) {
@@ -46,96 +48,47 @@ static bool fdinfo_has_lock(const char *path, const struct stat *st)
 	return false;
 }
 
-/* True if process pid has this inode locked through another descriptor than
- * own_fd of this process. */
-static bool process_locks(const char *pid, const struct stat *st, int own_fd)
+static bool is_file(const char *path, const struct stat *st)
 {
-	char path[600];
-	_cleanup_closedir_ DIR *dir = NULL;
-	bool self = strtol(pid, NULL, 10) == (long)getpid();
-
-	snprintf(path, sizeof path, "/proc/%s/fdinfo", pid);
-	dir = opendir(path);
-	for (struct dirent *de; dir && (de = readdir(dir));) {
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    (self && atoi(de->d_name) == own_fd))
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid,
-			 de->d_name);
-		if (fdinfo_has_lock(path, st))
-			return true;
-	}
-	return false;
-}
-
-/* True if process pid has the file open for writing. */
-static bool process_writes(const char *pid, const struct stat *st, int own_fd)
-{
-	char path[600], line[64];
-	_cleanup_closedir_ DIR *dir = NULL;
 	struct stat other;
 
-	(void)own_fd;
-	snprintf(path, sizeof path, "/proc/%s/fd", pid);
-	dir = opendir(path);
-	for (struct dirent *de; dir && (de = readdir(dir));) {
-		_cleanup_fclose_ FILE *f = NULL;
-		unsigned flags;
+	return stat(path, &other) == 0 && other.st_dev == st->st_dev &&
+	       other.st_ino == st->st_ino;
+}
 
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    fstatat(dirfd(dir), de->d_name, &other, 0) < 0 ||
-		    other.st_dev != st->st_dev || other.st_ino != st->st_ino)
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", pid,
-			 de->d_name);
-		f = fopen(path, "re");
-		while (f && fgets(line, sizeof line, f))
-			if (sscanf(line, "flags: %o", &flags) == 1 &&
-			    (flags & O_ACCMODE) != O_RDONLY)
-				return true;
-	}
+/* True if descriptor fd of process pid is the file, open for writing. */
+static bool is_writer(const char *pid, const char *fd, const struct stat *st)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	char line[64];
+	unsigned flags;
+
+	if (!is_file(format_arg("/proc/%s/fd/%s", pid, fd), st))
+		return false;
+	f = fopen(format_arg("/proc/%s/fdinfo/%s", pid, fd), "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			return (flags & O_ACCMODE) != O_RDONLY;
 	return false;
 }
 
-/* A service manager has copies of its services' descriptors (FDSTORE). */
-static bool is_service_manager(const char *pid)
+typedef bool matches_function(const char *pid, const char *fd,
+			      const struct stat *st);
+
+/* True if a descriptor of process pid matches, other than own_fd of this
+ * process. */
+static bool process_matches(const char *pid, int own_fd, const struct stat *st,
+			    matches_function *matches)
 {
-	return !strcmp(pid, "1");
-}
+	_cleanup_closedir_ DIR *dir = opendir(format_arg("/proc/%s/fd", pid));
+	bool self = strtol(pid, NULL, 10) == (long)getpid();
 
-/* Names the first process that matches.  The service manager is named only if
- * no other process matches. */
-static void find_process(int fd,
-			 bool (*matches)(const char *pid, const struct stat *st,
-					 int own_fd),
-			 char *name, size_t size)
-{
-	_cleanup_closedir_ DIR *dir = opendir("/proc");
-	struct stat st;
-
-	*name = '\0';
-	if (!dir || fstat(fd, &st) < 0)
-		return;
-	for (struct dirent *de; (de = readdir(dir));) {
-		char path[600], comm[64] = "?";
-		_cleanup_fclose_ FILE *f = NULL;
-
-		if (!isdigit((unsigned char)de->d_name[0]) ||
-		    !matches(de->d_name, &st, fd))
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/comm", de->d_name);
-		f = fopen(path, "re");
-		if (f && fgets(comm, sizeof comm, f))
-			comm[strcspn(comm, "\n")] = '\0';
-		snprintf(name, size, "%s (process %s)", comm, de->d_name);
-		if (!is_service_manager(de->d_name))
-			return;
-	}
-}
-
-void holder_of_locks(int fd, char *name, size_t size)
-{
-	find_process(fd, process_locks, name, size);
+	for (struct dirent *de; dir && (de = readdir(dir));)
+		if (isdigit((unsigned char)de->d_name[0]) &&
+		    !(self && atoi(de->d_name) == own_fd) &&
+		    matches(pid, de->d_name, st))
+			return true;
+	return false;
 }
 
 /* Reads the first line of a file, "" if it does not exist. */
@@ -148,35 +101,70 @@ static void read_line(const char *path, char *line, int size)
 	line[strcspn(line, "\n")] = '\0';
 }
 
+/* A service manager has copies of its services' descriptors (FDSTORE). */
+static bool is_service_manager(const char *pid)
+{
+	return !strcmp(pid, "1");
+}
+
+/* Names the first process that matches.  The service manager is named only if
+ * no other process matches. */
+static void find_process(int fd, matches_function *matches, char *name,
+			 size_t size)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc");
+	struct stat st;
+
+	*name = '\0';
+	if (!dir || fstat(fd, &st) < 0)
+		return;
+	for (struct dirent *de; (de = readdir(dir));) {
+		char comm[64];
+
+		if (!isdigit((unsigned char)de->d_name[0]) ||
+		    !process_matches(de->d_name, fd, &st, matches))
+			continue;
+		read_line(format_arg("/proc/%s/comm", de->d_name), comm,
+			  sizeof comm);
+		snprintf(name, size, " by %s (process %s)", *comm ? comm : "?",
+			 de->d_name);
+		if (!is_service_manager(de->d_name))
+			return;
+	}
+}
+
+void holder_of_locks(int fd, char *name, size_t size)
+{
+	find_process(fd, has_lock, name, size);
+}
+
 /* Names a writable loop device whose backing file this is: the kernel has that
  * open, without a process. */
 static void find_loop_device(int fd, char *name, size_t size)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
-	struct stat st, backing;
+	struct stat st;
 
 	if (!dir || fstat(fd, &st) < 0)
 		return;
 	for (struct dirent *de; (de = readdir(dir));) {
-		char path[300], file[4096], read_only[4];
+		char file[4096], read_only[4];
 
-		snprintf(path, sizeof path, "/sys/block/%s/loop/backing_file",
-			 de->d_name);
-		read_line(path, file, sizeof file);
-		snprintf(path, sizeof path, "/sys/block/%s/ro", de->d_name);
-		read_line(path, read_only, sizeof read_only);
-		if (!*file || !strcmp(read_only, "1") ||
-		    stat(file, &backing) < 0 || backing.st_dev != st.st_dev ||
-		    backing.st_ino != st.st_ino)
+		read_line(format_arg("/sys/block/%s/loop/backing_file",
+				     de->d_name),
+			  file, sizeof file);
+		read_line(format_arg("/sys/block/%s/ro", de->d_name), read_only,
+			  sizeof read_only);
+		if (!*file || !strcmp(read_only, "1") || !is_file(file, &st))
 			continue;
-		snprintf(name, size, "loop device /dev/%s", de->d_name);
+		snprintf(name, size, " by loop device /dev/%s", de->d_name);
 		return;
 	}
 }
 
 void holder_of_writes(int fd, char *name, size_t size)
 {
-	find_process(fd, process_writes, name, size);
+	find_process(fd, is_writer, name, size);
 	if (!*name)
 		find_loop_device(fd, name, size);
 }

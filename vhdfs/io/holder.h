@@ -16,8 +16,8 @@
 enum { LOCK_FIRST = 100, LOCK_COUNT = 200 };
 
 /*
- * Describe a holder of fd's file in name: "COMMAND (process N)", or
- * "loop device /dev/loopN" for a loop device, or "" if none is found.
+ * Describe a holder of fd's file in name: " by COMMAND (process N)", or
+ * " by loop device /dev/loopN" for a loop device, or "" if none is found.
  * holder_of_locks finds a lock on the bytes above through another descriptor
  * than fd; holder_of_writes finds a descriptor open for writing.
  * Any thread may call them.

@@ -459,8 +459,3 @@ bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
 {
 	return file_stamp_same_data(a, b) && same_time(&a->ctime, &b->ctime);
 }
-
-void io_file_writer(const struct io *io, char *writer, size_t size)
-{
-	holder_of_writes(io->fd, writer, size);
-}

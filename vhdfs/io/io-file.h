@@ -54,8 +54,4 @@ bool file_stamp_same_data(const struct file_stamp *a,
  */
 int io_file_in_use(struct io *io, char *holder, size_t size);
 
-/* writer: " by " and the process on this host that has the file open for
- * writing, or "". */
-void io_file_writer(const struct io *io, char *writer, size_t size);
-
 #endif

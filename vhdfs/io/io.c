@@ -26,14 +26,9 @@ enum { CHUNK_SIZE = 64 << 10 };
 int io_init(struct io *io, const struct io_ops *ops, const char *name,
 	    bool writable)
 {
-	io->ops = ops;
-	io->writable = writable;
-	io->fd = -1;
-	io->dev = 0;
-	io->ino = 0;
-	io->recovery = NULL;
-	atomic_init(&io->sync_failed, false);
-	io->name = strdup(name);
+	*io = (struct io){
+		.ops = ops, .name = strdup(name), .writable = writable, .fd = -1
+	};
 	return io->name ? 0 : fail(-ENOMEM, "%s: out of memory", name);
 }
 
@@ -209,9 +204,9 @@ int io_lock(struct io *io, enum io_lock lock)
 
 	if (r == -EBUSY)
 		return fail(r,
-			    "%s: the image is in use%s%s; shut its client down "
+			    "%s: the image is in use%s; shut its client down "
 			    "or end that program, then try again",
-			    io->name, *holder ? " by " : "", holder);
+			    io->name, holder);
 	return r < 0 ? fail_errno(r, "%s: lock", io->name) : 0;
 }
 

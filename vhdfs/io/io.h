@@ -72,7 +72,7 @@ struct io_ops {
 		      uint64_t *ret_len);
 	/*
 	 * Replaces the lock of this struct io.  -EBUSY if another one
-	 * conflicts: holder describes its process, or is "".
+	 * conflicts: holder is " by " and its process, or "".
 	 */
 	int (*lock)(struct io *io, enum io_lock lock, char *holder,
 		    size_t size);

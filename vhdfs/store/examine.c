@@ -251,8 +251,7 @@ static bool is_in_use(const char *path, const struct io *io,
 	if (io_file_reopen(io, &own) < 0 ||
 	    io_file_in_use(own, holder, sizeof holder) <= 0)
 		return false;
-	fail(-EBUSY, "%s: the image is in use%s%s", path, *holder ? " by " : "",
-	     holder);
+	fail(-EBUSY, "%s: the image is in use%s", path, holder);
 	image_info_free_text(info->error);
 	info->error = image_info_copy_text(error_text());
 	return true;
