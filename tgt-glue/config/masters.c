@@ -32,17 +32,6 @@ static const char *describe_no_file(struct fleet *fleet, const char *path)
 	return NULL;
 }
 
-static DIR *open_directory(struct fleet *fleet, const char *path)
-{
-	int fd = root_dir_openat(&fleet->rootdir, *path ? path : ".",
-				 O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (!dir && fd >= 0)
-		close(fd);
-	return dir;
-}
-
 /* All images in the store that are called name and an image's ending. */
 static struct strings add_endings(struct fleet *fleet, const char *name)
 {
@@ -51,7 +40,7 @@ static struct strings add_endings(struct fleet *fleet, const char *name)
 	const char *base = slash ? slash + 1 : name;
 	const char *path =
 		arena_printf(arena, "%.*s", (int)(base - name), name);
-	_cleanup_closedir_ DIR *dir = open_directory(fleet, path);
+	_cleanup_closedir_ DIR *dir = root_dir_opendir(&fleet->rootdir, path);
 	struct strings found = { 0 };
 	size_t n = strlen(base);
 
@@ -173,7 +162,8 @@ static bool is_misspelt(const struct client *client, const char *name)
  */
 static void check_spelling(struct fleet *fleet, const struct stat *children)
 {
-	_cleanup_closedir_ DIR *dir = open_directory(fleet, "clients");
+	_cleanup_closedir_ DIR *dir =
+		root_dir_opendir(&fleet->rootdir, "clients");
 
 	for (struct dirent *de; dir && (de = readdir(dir));)
 		for (size_t i = 0; i < fleet->n; i++) {

@@ -83,10 +83,9 @@ int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 			    "%s: reading its real path from /proc "
 			    "failed",
 			    path);
-	rootdir->ops = NULL;
-	rootdir->fd = steal_fd(&fd);
-	rootdir->path = root;
-	rootdir->confined = confined;
+	*rootdir = (struct root_dir){ .fd = steal_fd(&fd),
+				      .path = root,
+				      .confined = confined };
 	return 0;
 }
 
@@ -135,6 +134,19 @@ int root_dir_openat(const struct root_dir *rootdir, const char *path, int flags)
 	for (int tries = 0; fd == -EAGAIN && tries < 32; tries++)
 		fd = open_beneath(rootdir->fd, path, flags);
 	return fd;
+}
+
+DIR *root_dir_opendir(const struct root_dir *rootdir, const char *path)
+{
+	_cleanup_close_ int fd = root_dir_openat(rootdir, *path ? path : ".",
+						 O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd < 0)
+		errno = -fd;
+	if (dir)
+		steal_fd(&fd); /* It is the DIR's. */
+	return dir;
 }
 
 char *root_dir_real_path(const struct root_dir *rootdir, int fd,
@@ -239,56 +251,55 @@ static int find_entry(DIR *d, const char *wanted, char **ret)
 static int find_any_case(const struct root_dir *rootdir, const char *dir,
 			 const char *name, char **ret)
 {
-	int fd = root_dir_openat(rootdir, *dir ? dir : ".",
-				 O_RDONLY | O_DIRECTORY);
-	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	int r = fd < 0 ? fd : -errno;
-	_cleanup_free_ char *folded = d ? name_fold(name) : NULL;
+	_cleanup_closedir_ DIR *d = root_dir_opendir(rootdir, dir);
+	_cleanup_free_ char *folded = NULL;
 
-	if (d)
-		return folded ? find_entry(d, folded, ret) : -ENOMEM;
-	if (fd >= 0)
-		close(fd);
-	return no_entry(r);
+	if (!d)
+		return no_entry(-errno);
+	folded = name_fold(name);
+	return folded ? find_entry(d, folded, ret) : -ENOMEM;
 }
 
-static int copy_name(const char *name, char **ret)
+/* Appends the directory entry that name means to *path, which it replaces. */
+static int append_entry(const struct root_dir *rootdir, char **path,
+			const char *name)
 {
-	*ret = strdup(name);
-	return *ret ? 0 : -ENOMEM;
+	_cleanup_free_ char *found = NULL, *before = *path;
+	const size_t n = strlen(before);
+	int r = 0;
+
+	if (strcmp(name, ".") && strcmp(name, ".."))
+		r = find_any_case(rootdir, before, name, &found);
+	if (r == 0 && asprintf(path, "%s%s%s", before,
+			       n && before[n - 1] != '/' ? "/" : "",
+			       found ? found : name) < 0)
+		r = -ENOMEM;
+	if (r < 0)
+		*path = NULL;
+	return r;
 }
 
 int root_dir_any_case(const struct root_dir *rootdir, const char *path,
 		      char **ret)
 {
-	char out[PATH_MAX] = "", copy[PATH_MAX];
-	char *rest, *part = copy;
-	size_t n = 0;
-	int r;
+	_cleanup_free_ char *parts = NULL, *out = NULL;
+	char *rest;
+	int r = 0;
 
 	if (rootdir->ops) {
 		*ret = rootdir->ops->any_case(rootdir, path);
 		return *ret ? 0 : -ENOENT;
 	}
-	if (strlen(path) >= sizeof copy)
+	if (strlen(path) >= PATH_MAX)
 		return -ENOENT;
-	strcpy(copy, path);
-	if (*path == '/')
-		n = (size_t)snprintf(out, sizeof out, "/");
-	for (part = strtok_r(copy, "/", &rest); part;
-	     part = strtok_r(NULL, "/", &rest)) {
-		_cleanup_free_ char *name = NULL;
-
-		if (strcmp(part, ".") && strcmp(part, ".."))
-			r = find_any_case(rootdir, out, part, &name);
-		else
-			r = copy_name(part, &name);
-		if (r < 0)
-			return r;
-		n += (size_t)snprintf(out + n, sizeof out - n, "%s%s",
-				      n && out[n - 1] != '/' ? "/" : "", name);
-		if (n >= sizeof out)
-			return -ENOENT;
-	}
-	return copy_name(out, ret);
+	parts = strdup(path);
+	out = strdup(*path == '/' ? "/" : "");
+	if (!parts || !out)
+		return -ENOMEM;
+	for (char *part = strtok_r(parts, "/", &rest); r == 0 && part;
+	     part = strtok_r(NULL, "/", &rest))
+		r = append_entry(rootdir, &out, part);
+	if (r == 0)
+		*ret = steal(out);
+	return r;
 }

@@ -57,6 +57,9 @@ int root_dir_open(const struct root_dir *rootdir, const char *path,
  * without a message. */
 int root_dir_openat(const struct root_dir *rootdir, const char *path,
 		    int flags);
+/* The same with opendir, of a directory; "" is the root itself.  Null: errno.
+ */
+DIR *root_dir_opendir(const struct root_dir *rootdir, const char *path);
 
 /*
  * Converts a path that the user named to one relative to root, which is an
