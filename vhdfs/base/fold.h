@@ -8,8 +8,6 @@
 #ifndef VHDFS_BASE_FOLD_H
 #define VHDFS_BASE_FOLD_H
 
-#include <stdbool.h>
-
 /*
  * Returns the folded form of name: two names are equal if strcmp of their
  * folded forms is 0.  UTF-8 is folded by Unicode's rules (full case folding,

@@ -91,24 +91,14 @@ char *printable_copy(const char *text)
 	return copy ? printable(text, copy, size) : NULL;
 }
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* The byte of the escape at text; 0 if text does not begin with an escape. */
 static unsigned char unescape_one(const char *text)
 {
-	int high, low;
-
-	if (text[0] != '\\' || text[1] != 'x')
+	if (strncmp(text, "\\x", 2) != 0 ||
+	    strspn(text + 2, "0123456789abcdef") < 2)
 		return 0;
-	high = hex_digit(text[2]);
-	low = high < 0 ? -1 : hex_digit(text[3]);
-	return low < 0 ? 0 : (unsigned char)(high << 4 | low);
+	return (unsigned char)strtoul((char[]){ text[2], text[3], '\0' }, NULL,
+				      16);
 }
 
 void printable_undo(char *text)
@@ -132,25 +122,12 @@ void printable_in_place(char *text, size_t size)
 	printable(copy, text, size);
 }
 
-static void print_printable(FILE *f, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	while (*s) {
-		char escaped[ESCAPED_MAX];
-		size_t n, len = escape_one(s, escaped, &n);
-
-		fwrite(escaped, n, 1, f);
-		s += len;
-	}
-}
-
 void print_line(FILE *f, const char *fmt, ...)
 {
 	/* Enough for a message with two paths.  Only longer lines allocate, so
 	 * that "out of memory" can always be printed. */
-	char line[3 * 4096];
-	_cleanup_free_ char *all = NULL;
+	char line[3 * 4096], escaped[4 * sizeof line];
+	_cleanup_free_ char *all = NULL, *all_escaped = NULL;
 	va_list ap;
 	int n;
 
@@ -162,9 +139,11 @@ void print_line(FILE *f, const char *fmt, ...)
 		if (vasprintf(&all, fmt, ap) < 0)
 			all = NULL;
 		va_end(ap);
+		all_escaped = all ? printable_copy(all) : NULL;
 	}
-	print_printable(f, all ? all : line);
-	putc('\n', f);
+	fprintf(f, "%s\n",
+		all_escaped ? all_escaped
+			    : printable(line, escaped, sizeof escaped));
 }
 
 void print_json_text(FILE *f, const char *json)

@@ -52,6 +52,11 @@ bool image_format_can_convert(const struct image_ops *ops)
 	return ops->create;
 }
 
+static bool is_image(const struct image_ops *ops)
+{
+	return !image_format_is_raw(ops);
+}
+
 /* Appends a word to a list of words. */
 static void append(char list[static LIST_SIZE], const char *dot,
 		   const char *word)
@@ -61,49 +66,42 @@ static void append(char list[static LIST_SIZE], const char *dot,
 	snprintf(list + n, LIST_SIZE - n, "%s%s%s", n ? " " : "", dot, word);
 }
 
-/* An empty list, which is the thread's. */
-static char *new_list(void)
+enum words { NAMES, TITLES, ENDINGS };
+
+/* The words of the formats that has accepts, the default last. */
+static const char *list_words(bool (*has)(const struct image_ops *ops),
+			      enum words words)
 {
 	static _Thread_local char list[LIST_SIZE];
 
 	*list = '\0';
+	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--) {
+		const struct image_ops *ops = image_formats[i];
+
+		if (!ops || !has(ops))
+			continue;
+		if (words != ENDINGS)
+			append(list, "",
+			       words == NAMES ? ops->name : ops->title);
+		for (int k = 0; words == ENDINGS && ops->endings[k]; k++)
+			append(list, ".", ops->endings[k]);
+	}
 	return list;
 }
 
 const char *image_format_names(bool (*has)(const struct image_ops *ops))
 {
-	char *list = new_list();
-
-	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--)
-		if (image_formats[i] && has(image_formats[i]))
-			append(list, "", image_formats[i]->name);
-	return list;
+	return list_words(has, NAMES);
 }
 
 const char *image_format_titles(void)
 {
-	char *list = new_list();
-
-	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--)
-		if (image_formats[i] && !image_format_is_raw(image_formats[i]))
-			append(list, "", image_formats[i]->title);
-	return list;
+	return list_words(is_image, TITLES);
 }
 
 const char *image_format_endings(void)
 {
-	char *list = new_list();
-
-	for (int i = IMAGE_FORMATS_MAX; i >= 0; i--) {
-		const struct image_ops *ops = image_formats[i];
-
-		if (!ops || image_format_is_raw(ops))
-			continue;
-		for (const char *const *ending = ops->endings; *ending;
-		     ending++)
-			append(list, ".", *ending);
-	}
-	return list;
+	return list_words(is_image, ENDINGS);
 }
 
 static bool has_ending(const char *name, size_t len, const char *ending)
