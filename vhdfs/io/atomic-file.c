@@ -24,13 +24,6 @@
 #include "io/io-file.h"
 #include "io/rootdir.h"
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* The temporary name for path; null: out of memory. */
 static char *temp_name(const char *path, const char *spare, bool replaces)
 {
@@ -41,15 +34,15 @@ static char *temp_name(const char *path, const char *spare, bool replaces)
 	if (spare)
 		return strdup(spare);
 	/* Truncated, so that the result is not longer than NAME_MAX. */
-	n = replaces ? asprintf(&temp, "%s.new", base_name(path))
+	n = replaces ? asprintf(&temp, "%s.new", basename(path))
 		     : asprintf(&temp, ".%.200s.%08" PRIx32 ".new",
-				base_name(path), get_le32(random.b));
+				basename(path), get_le32(random.b));
 	return n < 0 ? NULL : temp;
 }
 
 static int open_directory(struct atomic_file *file, const char *path)
 {
-	_cleanup_free_ char *dir = strndup(path, base_name(path) - path);
+	_cleanup_free_ char *dir = strndup(path, basename(path) - path);
 
 	if (!dir)
 		return -ENOMEM;
@@ -102,8 +95,8 @@ static int check_not_there(const struct atomic_file *file, const char *path)
 {
 	struct stat st;
 
-	if (!*base_name(path) || fstatat(file->dir_fd, base_name(path), &st,
-					 AT_SYMLINK_NOFOLLOW) == 0)
+	if (!*basename(path) || fstatat(file->dir_fd, basename(path), &st,
+					AT_SYMLINK_NOFOLLOW) == 0)
 		return fail_exists(path);
 	return 0;
 }
@@ -192,7 +185,7 @@ static int sync_temp(const struct atomic_file *file)
  */
 static int rename_temp(const struct atomic_file *file)
 {
-	const char *name = base_name(file->path);
+	const char *name = basename(file->path);
 	int dir = file->dir_fd;
 
 	if (file->replaces)

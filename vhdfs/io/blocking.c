@@ -5,7 +5,6 @@
 #include "io/blocking.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <time.h>
 
 /* Longer than any lock is held without disk I/O. */

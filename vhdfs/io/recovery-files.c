@@ -87,17 +87,11 @@ static struct recovery_file *register_new(uint64_t dev, uint64_t ino,
 
 		if (atomic_load(&file->used) || recovery_fdstore_has(file))
 			continue;
-		file->fd = fd;
-		file->witness = -1;
-		file->dev = dev;
-		file->ino = ino;
-		atomic_store(&file->writable, writable);
-		atomic_store(&file->failed, 0);
-		atomic_store(&file->syncs, 0);
-		atomic_store(&file->doubt, false);
-		for (int t = 0; t < RECOVERY_TABLES; t++)
-			atomic_store(&file->durable[t], 0);
-		atomic_store(&file->parent_ino, 0);
+		*file = (struct recovery_file){ .writable = writable,
+						.fd = fd,
+						.witness = -1,
+						.dev = dev,
+						.ino = ino };
 		copy_parent(file);
 		recovery.claimed[i] = false;
 		recovery.files_end = max_u64(recovery.files_end, i + 1);
