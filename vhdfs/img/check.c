@@ -179,7 +179,7 @@ static int run_check(const struct command_line *line)
 		r = check_report_print(&report, line->json);
 	if (r < 0)
 		return failed();
-	return report.unrepaired ? STATUS_DAMAGED : STATUS_DONE;
+	return report.unrepaired ? STATUS_DAMAGED : CLI_DONE;
 }
 
 static const struct cli_option options[] = {

@@ -7,13 +7,9 @@
 
 #include "base/command-line.h"
 
-/* Exit codes. */
-enum {
-	STATUS_DONE = CLI_DONE,
-	STATUS_FAILED = CLI_FAILED,
-	STATUS_USAGE = CLI_USAGE,
-	STATUS_DAMAGED = 3, /* check: damage remains in the image */
-};
+/* The exit code of check if damage remains in the image; see also
+ * command-line.h. */
+enum { STATUS_DAMAGED = 3 };
 
 /* The values of the options, null where not given, and the operands. */
 struct command_line {
@@ -29,7 +25,7 @@ extern const struct cli_command create_command, info_command, check_command,
 	map_command, convert_command;
 
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
- * line.  Returns STATUS_FAILED. */
+ * line.  Returns CLI_FAILED. */
 int failed(void);
 
 #endif

@@ -310,14 +310,14 @@ static const char *formats(void)
 	return image_format_names(image_format_can_convert);
 }
 
-/* 0 or STATUS_USAGE. */
+/* 0 or CLI_USAGE. */
 static int check_options(const struct command_line *line)
 {
 	const struct image_ops *format = NULL;
 
 	if (output_format(&convert_command, line->format,
 			  image_format_can_convert, &format) != 0)
-		return STATUS_USAGE;
+		return CLI_USAGE;
 	if (line->in_place && format && !format->convert_in_place)
 		return usage_error("--in-place makes a fixed %s, not %s",
 				   in_place_format()->name, format->name);
@@ -337,7 +337,7 @@ static int run_convert(const struct command_line *line)
 	int r;
 
 	if (check_options(line) != 0)
-		return STATUS_USAGE;
+		return CLI_USAGE;
 	r = image_roots_init(&roots, line);
 	if (r == 0 && line->in_place)
 		r = convert_in_place(source, &roots);
@@ -345,7 +345,7 @@ static int run_convert(const struct command_line *line)
 		r = convert_remote(line, &roots);
 	else if (r == 0)
 		r = convert_file(line, &roots);
-	return r < 0 ? failed() : STATUS_DONE;
+	return r < 0 ? failed() : CLI_DONE;
 }
 
 static const struct cli_option options[] = {

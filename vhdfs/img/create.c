@@ -12,7 +12,6 @@
 #include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/output.h"
-#include "io/rootdir.h"
 #include "store/child.h"
 
 struct options {
@@ -82,7 +81,7 @@ static int create_child(const struct options *o,
 	return r;
 }
 
-/* The functions below return 0 or STATUS_USAGE; value may be null. */
+/* The functions below return 0 or CLI_USAGE; value may be null. */
 #define usage_error(...) \
 	cli_usage_error(&vhdfs_img, &create_command, __VA_ARGS__)
 
@@ -135,12 +134,12 @@ static int run_create(const struct command_line *line)
 	    take_size("--block-size", line->block_size, &o.block_size) != 0 ||
 	    take_sector_size(line->sector_size, &o.sector_size) != 0 ||
 	    check_options(&o) != 0)
-		return STATUS_USAGE;
+		return CLI_USAGE;
 	r = image_roots_init(&roots, line);
 	if (r == 0)
 		r = o.parent ? create_child(&o, &roots)
 			     : create_empty(&o, &roots);
-	return r < 0 ? failed() : STATUS_DONE;
+	return r < 0 ? failed() : CLI_DONE;
 }
 
 static const struct cli_option options[] = {

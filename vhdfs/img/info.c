@@ -191,7 +191,7 @@ static int run_info(const struct command_line *line)
 	if (r == 0)
 		r = print(line, all);
 	json_decref(all);
-	return r < 0 ? failed() : STATUS_DONE;
+	return r < 0 ? failed() : CLI_DONE;
 }
 
 static const struct cli_option options[] = {

@@ -46,7 +46,7 @@ const struct cli_program vhdfs_img = {
 int failed(void)
 {
 	print_line(stderr, "vhdfs-img: %s", error_text());
-	return STATUS_FAILED;
+	return CLI_FAILED;
 }
 
 static int run(struct command_line *line, int argc, char **argv)
@@ -66,10 +66,10 @@ int main(int argc, char **argv)
 	status = run(&line, argc, argv);
 	free(line.parents.at);
 	/* A full disk under standard output must not look like success. */
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
 		print_line(stderr, "vhdfs-img: standard output: %s",
 			   strerror(errno));
-		status = STATUS_FAILED;
+		status = CLI_FAILED;
 	}
 	return status;
 }

@@ -128,7 +128,7 @@ static int run_map(const struct command_line *line)
 		r = image_roots_open(&roots, image, CHAIN_NO_LOCK, &chain);
 	if (r == 0)
 		r = map(chain, image, line->json);
-	return r < 0 ? failed() : STATUS_DONE;
+	return r < 0 ? failed() : CLI_DONE;
 }
 
 static const struct cli_option options[] = {

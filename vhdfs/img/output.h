@@ -8,7 +8,7 @@
 
 /*
  * *ret: the format that the value of --format names; unchanged if value is
- * null.  takes: does the command take a format?  0, or STATUS_USAGE with a
+ * null.  takes: does the command take a format?  0, or CLI_USAGE with a
  * message.
  */
 int output_format(const struct cli_command *command, const char *value,

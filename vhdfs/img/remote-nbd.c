@@ -388,7 +388,7 @@ static int read_properties(struct remote *r)
 	return 0;
 }
 
-static int remote_open(const char *uri, struct io **ret)
+static int remote_open(const char *uri, struct remote **ret)
 {
 	_cleanup_free_ char *name = remote_name(uri);
 	struct remote *r = calloc(1, sizeof *r);
@@ -398,34 +398,32 @@ static int remote_open(const char *uri, struct io **ret)
 		free(r);
 		return fail(-ENOMEM, "out of memory");
 	}
+	*ret = r;
 	r->has_password = strcmp(name, uri) != 0;
 	code = connect_to(r, uri);
-	if (code == 0)
-		code = read_properties(r);
-	if (code < 0) {
-		remote_close(&r->io);
-		return code;
-	}
-	*ret = &r->io;
-	return 0;
+	return code < 0 ? code : read_properties(r);
 }
 
 static int open_at(const struct root_dir *rootdir, const char *path,
 		   bool writable, struct io **ret, char **ret_real)
 {
-	int r;
+	struct remote *r = NULL;
+	int code;
 
 	(void)rootdir;
 	if (writable)
 		return fail_errno(-EROFS, "NBD disk");
-	r = remote_open(path, ret);
-	if (r < 0 || !ret_real)
-		return r;
-	*ret_real = strdup((*ret)->name);
-	if (*ret_real)
-		return 0;
-	io_close(steal(*ret));
-	return fail(-ENOMEM, "out of memory");
+	code = remote_open(path, &r);
+	if (code == 0 && ret_real) {
+		*ret_real = strdup(r->io.name);
+		if (!*ret_real)
+			code = fail(-ENOMEM, "out of memory");
+	}
+	if (code == 0)
+		*ret = &r->io;
+	else if (r)
+		remote_close(&r->io);
+	return code;
 }
 
 static const struct root_dir_ops open_ops = { .open = open_at };

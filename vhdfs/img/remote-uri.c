@@ -2,7 +2,6 @@
 /* Remote disk: recognize NBD URIs, and hide their passwords in messages. */
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "img/remote.h"
