@@ -400,4 +400,14 @@ test_wrong_store() {
 		--store "$scratch/no" --size 10M "$scratch/a.vhdx"
 }
 
+# The temporary file is created first; its format refuses afterwards.
+test_create_that_fails_leaves_no_file() {
+	mkdir "$scratch/d"
+	expect_error 1 'too\.vhd: ' \
+		vhdfs-img create --size 3T "$scratch/d/too.vhd"
+	expect_error 1 'odd\.vhdx: ' \
+		vhdfs-img create --size 1001 "$scratch/d/odd.vhdx"
+	equal "files" "" "$(find "$scratch/d" -type f)"
+}
+
 run_tests
