@@ -18,7 +18,7 @@ copy_source() {
 	cd "$scratch/build"
 }
 
-test_clang_has_nothing_to_say() {
+test_clang_compiles_without_warnings() {
 	requires clang
 	copy_source
 	../source/configure -q --enable-gcc-warnings CC=clang \
@@ -27,7 +27,7 @@ test_clang_has_nothing_to_say() {
 	sysconfdir_is_followed /opt/x/etc
 }
 
-test_without_libnbd_a_uri_is_refused() {
+test_build_without_libnbd_refuses_a_uri() {
 	copy_source
 	../source/configure -q --without-libnbd
 	make -s vhdfs/vhdfs-img
@@ -46,7 +46,7 @@ sysconfdir_is_followed() {
 		fail "a unit names /etc/vhdfs"
 }
 
-test_install_puts_everything_in_its_place() {
+test_install_places_programs_pages_completions_and_units() {
 	make -s -C "$top_builddir" install DESTDIR="$scratch/root" >/dev/null
 	for program in vhdfs vhdfs-img tgt-glue; do
 		find "$scratch/root" -type f -perm -u+x -name "$program" |
@@ -73,7 +73,7 @@ test_install_puts_everything_in_its_place() {
 	done
 }
 
-test_release_builds_and_checks_itself() {
+test_release_archive_passes_distcheck() {
 	copy_source
 	../source/configure -q
 	make -s distcheck TESTS=tests/unit/test-base \

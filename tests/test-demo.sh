@@ -18,7 +18,7 @@ figure() {
 	grep "$2" "$1" | sed 's/.*: *\([0-9.]*\).*/\1/'
 }
 
-test_256_clients_take_next_to_nothing() {
+test_256_fresh_children_take_less_than_64_mib() {
 	requires_fuse
 	requires tgtd qemu-io iscsi-ls debugfs
 	cd /

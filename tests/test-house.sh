@@ -42,7 +42,7 @@ glue_includes_point_downward() {
 			'index(ok, " " $2 " ") == 0'
 }
 
-test_includes_point_downward() {
+test_includes_name_the_own_or_lower_layers() {
 	{
 		includes_point_downward vhdfs/base "base"
 		includes_point_downward vhdfs/io "io base"
@@ -101,7 +101,7 @@ test_every_file_names_its_licence() {
 		<"$scratch/files" | nothing "file without its SPDX line"
 }
 
-test_c_is_formatted() {
+test_clang_format_changes_no_c_file() {
 	requires clang-format
 	c_files | xargs clang-format --dry-run 2>&1 |
 		sed -n 's/:.*warning: code should be clang-formatted.*//p' |
@@ -126,7 +126,7 @@ test_functions_have_at_most_80_lines() {
 		}' | nothing "function of more than 80 lines"
 }
 
-test_no_file_speaks_of_where_it_was_made() {
+test_no_file_names_a_path_of_its_development_machine() {
 	search -rsnIE '/work/|/tmp/h/|deb\.debian\.org|registry\.npmjs' \
 		--exclude=test-house.sh vhdfs tgt-glue tests contrib man \
 		debian README NEWS BENCHMARK HACKING UPGRADING SECURITY AUTHORS configure.ac \
@@ -147,7 +147,7 @@ test_hacking_names_functions_that_exist() {
 		nothing "function that does not exist"
 }
 
-test_shell_is_sound() {
+test_shellcheck_finds_nothing_in_scripts() {
 	requires shellcheck
 	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \
 		contrib/check contrib/demo contrib/package contrib/packages \

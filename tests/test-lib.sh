@@ -19,35 +19,35 @@ tap_has() {
 		fail "expected a line '$1', got: $(cat "$scratch/tap")"
 }
 
-test_success_is_ok() {
+test_success_prints_ok() {
 	script 'test_a() { true; }'
 	equal "TAP" "1..1
 ok 1 - a" "$(cat "$scratch/tap")"
 }
 
-test_failing_command_is_not_ok() {
+test_failing_command_prints_not_ok() {
 	script 'test_a() { false' 'true; }'
 	tap_has '^not ok 1 - a$'
 	tap_has '^# .*failed: false$'
 }
 
-test_failing_command_in_a_pipe_is_not_ok() {
+test_failing_command_in_a_pipe_prints_not_ok() {
 	script 'test_a() { false | true' 'true; }'
 	tap_has '^not ok 1 - a$'
 }
 
-test_fail_says_why() {
+test_fail_prints_its_reason() {
 	script 'test_a() { fail "the reason"; }'
 	tap_has '^not ok 1 - a$'
 	tap_has '^# the reason$'
 }
 
-test_skip_says_why() {
+test_skip_prints_its_reason() {
 	script 'test_a() { requires no-such-program; false; }'
 	tap_has '^ok 1 - a # SKIP no no-such-program$'
 }
 
-test_remark_is_shown_though_the_test_passes() {
+test_remark_is_printed_when_the_test_passes() {
 	script "test_a() { remark 3 of 4; }" "test_b() { true; }"
 	equal TAP "1..2
 ok 1 - a
@@ -55,25 +55,25 @@ ok 1 - a
 ok 2 - b" "$(cat "$scratch/tap")"
 }
 
-test_skip_outside_a_test_is_for_all() {
+test_skip_outside_a_test_skips_the_whole_file() {
 	script 'requires no-such-program' 'test_a() { true; }'
 	equal TAP "1..0 # SKIP no no-such-program" "$(cat "$scratch/tap")"
 }
 
-test_too_slow_is_not_ok() {
+test_timeout_prints_not_ok() {
 	script 'test_timeout=1' 'test_a() { sleep 60; }'
 	tap_has '^not ok 1 - a$'
 	tap_has '^# stopped after 1 seconds$'
 }
 
-test_tests_run_in_their_order_and_apart() {
+test_tests_run_in_source_order_in_separate_processes() {
 	script 'test_b() { cd "$scratch"; touch f; x=1; }' \
 		'test_a() { [ -z "${x:-}" ]; [ ! -e "$scratch/f" ]; }'
 	tap_has '^ok 1 - b$'
 	tap_has '^ok 2 - a$'
 }
 
-test_at_exit_runs_last_first_after_a_failure() {
+test_at_exit_runs_in_reverse_order_after_a_failure() {
 	script "test_a() { at_exit 'echo 1 >>$scratch/trace'" \
 		"at_exit 'echo 2 >>$scratch/trace'" 'false; }'
 	equal "trace" "2 1" "$(paste -sd ' ' "$scratch/trace")"
@@ -84,7 +84,7 @@ test_scratch_is_removed() {
 	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
 }
 
-test_mounts_are_taken_away_however_a_test_ends() {
+test_mounts_are_removed_when_a_test_is_killed() {
 	requires_root
 	script 'test_timeout=5' \
 		'test_a() { mkdir "$scratch/m m"; mount -t tmpfs none "$scratch/m m"' \
@@ -104,7 +104,7 @@ test_expect_compares_the_status() {
 	tap_has '^# .*expected exit status 0, got 3$'
 }
 
-test_expect_error_wants_one_line() {
+test_expect_error_requires_one_matching_line() {
 	script 'test_a() { expect_error 1 "^x$" sh -c "echo x >&2; exit 1"; }' \
 		'test_b() { expect_error 1 x sh -c "echo x; echo x >&2; exit 1"; }' \
 		'test_c() { expect_error 1 x sh -c "echo x >&2; echo >&2; exit 1"; }' \
@@ -115,7 +115,7 @@ test_expect_error_wants_one_line() {
 	tap_has '^not ok 4 - d$'
 }
 
-test_interrupt_cleans_up() {
+test_interrupt_runs_at_exit_and_removes_scratch() {
 	script_pid=
 	{
 		echo ". '$top_srcdir/tests/lib.sh'"

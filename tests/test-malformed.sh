@@ -31,7 +31,7 @@ nothing_is_missing() {
 $missing"
 }
 
-test_vhdx_checklist() {
+test_each_item_of_the_vhdx_checklist_has_a_test() {
 	nothing_is_missing <<-'EOF'
 	empty file: test-vhdx-bad: an empty file
 	short file: test-vhdx-bad: a short file
@@ -95,7 +95,7 @@ test_vhdx_checklist() {
 	EOF
 }
 
-test_vhd_checklist() {
+test_each_item_of_the_vhd_checklist_has_a_test() {
 	nothing_is_missing <<-'EOF'
 	empty and short files: test-vhd-bad: empty and short files are refused
 	cookie, both footers: test-vhd-bad: file with two bad cookies is refused

@@ -12,7 +12,7 @@ requires_debian() {
 	[ -d "$debian" ] || skip "no debian/"
 }
 
-test_version_of_the_packages_is_that_of_NEWS() {
+test_programs_and_packages_have_the_version_of_NEWS() {
 	local version
 
 	requires_debian
@@ -26,7 +26,7 @@ test_version_of_the_packages_is_that_of_NEWS() {
 	equal "tgt-glue" "tgt-glue $version" "$(tgt-glue --version)"
 }
 
-test_address_for_bugs_is_the_same_everywhere() {
+test_address_for_bugs_is_the_same_in_all_files() {
 	local file
 
 	requires_debian
@@ -41,7 +41,7 @@ test_address_for_bugs_is_the_same_everywhere() {
 
 # All the keys of fleet.conf that have a secret, however they are written, and all
 # that a mistake can make of them.
-test_report_of_a_bug_has_no_secret() {
+test_bug_report_contains_no_secret() {
 	requires_debian
 	cat >"$scratch/fleet.conf" <<-END
 		[fleet]
@@ -84,7 +84,7 @@ test_report_of_a_bug_has_no_secret() {
 }
 
 # As tgt-admin shows a command that failed.
-test_report_of_a_bug_has_no_secret_of_the_journal() {
+test_bug_report_contains_no_secret_from_the_journal() {
 	requires_debian
 	mkdir "$scratch/bin"
 	printf '%s\n' '#!/bin/sh' 'cat <<END' \
@@ -101,7 +101,7 @@ test_report_of_a_bug_has_no_secret_of_the_journal() {
 }
 
 # Each key that is shown is one of fleet.conf, and no key has a secret.
-test_report_of_a_bug_shows_known_keys_alone() {
+test_bug_report_shows_only_keys_without_secrets() {
 	local key
 
 	requires_debian
@@ -118,7 +118,7 @@ test_report_of_a_bug_shows_known_keys_alone() {
 	done <"$scratch/keys"
 }
 
-test_needrestart_restarts_nothing_with_clients() {
+test_needrestart_restarts_no_service_with_sessions() {
 	requires perl
 	requires_debian
 	cat >"$scratch/ask.pl" <<'END'

@@ -5,7 +5,7 @@
 . "${0%/*}/lib.sh"
 . "${0%/*}/readme.sh"
 
-test_the_commands_for_a_clone() {
+test_commands_in_a_clone_succeed() {
 	requires_fuse
 	cd "$top_srcdir"
 	equal "commands" ./contrib/demo "$(commands_of "Why vhdfs")"
@@ -19,7 +19,7 @@ test_the_commands_for_a_clone() {
 }
 
 # What it builds contrib/check --release installs; its tests are the suite's.
-test_the_packages() {
+test_package_command_builds_packages() {
 	requires_root
 	[ -d "$top_srcdir/debian" ] || skip "no debian/"
 	"$top_srcdir/contrib/package" --no-tests --out "$scratch/packages"
@@ -28,7 +28,7 @@ test_the_packages() {
 }
 
 # Those without packages, in a root of their own.
-test_build_and_installation() {
+test_build_and_installation_commands_succeed() {
 	requires_fuse
 	requires unshare
 	mkdir "$scratch/clone" "$scratch/private"

@@ -146,7 +146,7 @@ in_a_machine() {
 		bash "$scratch/script"
 }
 
-test_quick_start() {
+test_quick_start_exports_a_client() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	{
@@ -174,7 +174,7 @@ installed_server() {
 	server_script "Quick start"
 }
 
-test_booting_a_lab() {
+test_booting_a_lab_boots_a_machine_from_the_master() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4 dnsmasq \
 		qemu-system-x86_64
@@ -197,7 +197,7 @@ test_booting_a_lab() {
 }
 
 # What pc001 writes is not what it has after its reset.
-test_updating_the_master() {
+test_updating_the_master_gives_clients_the_new_master() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	{
@@ -228,7 +228,7 @@ EOF
 		fail "$(cat "$scratch/out")"
 }
 
-test_when_one_tgtd_is_not_enough() {
+test_second_shard_exports_its_clients() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
 	{
@@ -257,7 +257,7 @@ EOF
 		fail "$(cat "$scratch/out")"
 }
 
-test_the_benchmarks_command() {
+test_benchmark_command_prints_figures() {
 	requires_fuse
 	cd "$top_srcdir"
 	equal "commands" "./contrib/bench" \

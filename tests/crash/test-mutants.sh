@@ -33,109 +33,109 @@ finds() {
 		"$1 changed by: $3"
 }
 
-test_vhd_table_before_the_data_is_durable() {
+test_detects_vhd_table_written_before_the_data_is_durable() {
 	finds vhd-write.c vhd_d 's/r = io_sync\(.*O6.*/r = 0;/'
 }
 
-test_vhd_flush_that_does_not_wait_for_the_table() {
+test_detects_vhd_flush_without_a_sync_of_the_table() {
 	finds vhd-write.c vhd_d 's/r = io_sync\(.*O8.*/r = 0;/'
 }
 
-test_vhd_bits_before_the_data_is_durable() {
+test_detects_vhd_bits_written_before_the_data_is_durable() {
 	finds vhd-write.c vhd_ch 's/(int r = write_bitmaps\(v, true\));.*O5.*/\1;\
 	r = r < 0 ? r : write_bitmaps(v, false);/'
 }
 
-test_vhd_new_bitmap_with_the_table() {
+test_detects_vhd_new_bitmap_written_with_the_table() {
 	finds vhd-write.c vhd_ch 's/int r = write_bitmaps\(v, true\);.*O5.*/int r = 0;/
 		s/r = write_bitmaps\(v, false\);.*O7.*/r = write_bitmaps(v, false) < 0 ? -1 : write_bitmaps(v, true);/
 		s/r = write_new_bitmap\(v, room.off, bits\);/memset(bits, 0, v->bitmap_size); &/'
 }
 
-test_vhd_space_used_again_before_its_release_is_durable() {
+test_detects_vhd_space_reused_before_its_release_is_durable() {
 	finds vhd-write.c vhd_dynamic \
 		's/return vhd_space_free\(v, block_off\);/v->search_from = 0; return extent_set_remove(\&v->space, block_off, v->block_len);/'
 }
 
-test_vhd_space_used_again_with_what_it_held() {
+test_detects_vhd_space_reused_with_its_old_content() {
 	finds vhd-space.c vhd_dynamic \
 		's/return io_zero\(v->img.io, room->off, end.*/return 0;/'
 }
 
-test_vhd_footer_moved_over_the_copy_at_0() {
+test_detects_vhd_footer_moved_over_the_copy_at_0() {
 	finds vhd-space.c vhd_d \
 		's/r = io_write\(v->img.io, v->footer, FOOTER_SIZE, footer_off\);/r = io_zero(v->img.io, 0, FOOTER_SIZE, true); & if (r == 0) r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);/'
 }
 
-test_vhd_data_before_the_new_identifier_is_durable() {
+test_detects_vhd_data_written_before_the_new_identifier_is_durable() {
 	finds vhd-writable.c vhd_fixed \
 		's/return r < 0 \? r : io_sync\(v->img.io\);.*N2.*/return r;/'
 }
 
-test_vhd_file_that_grows_before_the_copy_has_the_new_identifier() {
+test_detects_vhd_file_grown_before_the_copy_has_the_new_identifier() {
 	finds vhd-writable.c vhd_dynamic \
 		's/return vhd_has_blocks\(v\) \? restore_copy\(v\) : 0;.*N3.*/return 0;/'
 }
 
-test_vhd_identifier_that_stays() {
+test_detects_vhd_identifier_that_is_not_replaced() {
 	finds vhd-writable.c vhd_ch 's/struct guid id = guid_random\(\);/struct guid id = v->img.id;/'
 }
 
-test_vhdx_entry_before_the_data_is_durable() {
+test_detects_vhdx_entry_written_before_the_data_is_durable() {
 	finds vhdx-log-write.c vhdx_ch 's/r = io_sync\(.*F3.*/r = 0;/'
 }
 
-test_vhdx_flush_that_does_not_wait_for_the_entry() {
+test_detects_vhdx_flush_without_a_sync_of_the_entry() {
 	finds vhdx-log-write.c vhdx_ch 's/r = io_sync\(.*F5.*/r = 0;/'
 }
 
-test_vhdx_tables_in_their_places_before_the_data_is_durable() {
+test_detects_vhdx_tables_checkpointed_before_the_data_is_durable() {
 	finds vhdx-log-write.c vhdx_ch \
 		's/r = (io_sync\(.*\)); \/\* F3 \*\//r = dirty_snapshot_write(\&f->snapshot, v->img.io) < 0 ? -1 : \1;/'
 }
 
-test_vhdx_header_names_a_log_that_is_not_there() {
+test_detects_vhdx_header_that_names_an_unwritten_log() {
 	finds vhdx-log-write.c vhdx_d \
 		's/r = begin_log\(v, &log_guid\);.*S2.*/r = vhdx_header_update(v, \&all) < 0 ? -1 : begin_log(v, \&log_guid);/'
 }
 
-test_vhdx_log_forgotten_before_the_tables_are_durable() {
+test_detects_vhdx_log_ended_before_the_tables_are_durable() {
 	finds vhdx-log-write.c vhdx_d 's/r = io_sync\(.*C2.*/r = 0;/'
 }
 
-test_vhdx_log_forgotten_with_tables_that_are_only_there() {
+test_detects_vhdx_log_ended_without_a_checkpoint() {
 	finds vhdx-log-write.c vhdx_d 's/int r = checkpoint_sequence.*C1.*/int r = 0;/'
 }
 
-test_vhdx_sequence_forgotten_with_tables_that_are_only_there() {
+test_detects_vhdx_sequence_ended_without_a_checkpoint() {
 	finds vhdx-log-write.c vhdx_ch 's/^\t\tr = checkpoint_sequence\(v\);.*F2.*/log_sequence_fini(\&v->active);/'
 }
 
-test_vhdx_sequence_forgotten_before_its_tables_are_durable() {
+test_detects_vhdx_sequence_ended_before_its_tables_are_durable() {
 	finds vhdx-log-write.c vhdx_ch \
 		's/uint64_t tail = batch->begins \? place : v->log_tail;/uint64_t tail = place;/'
 }
 
-test_vhdx_space_used_again_before_its_release_is_logged() {
+test_detects_vhdx_space_reused_before_its_release_is_logged() {
 	finds vhdx-space.c vhdx_d 's/\.flush = v->flushes \+ 1,/.flush = 0,/'
 }
 
-test_vhdx_space_used_again_with_what_it_held() {
+test_detects_vhdx_space_reused_with_its_old_content() {
 	finds vhdx-space.c vhdx_d \
 		's/r = io_zero\(v->img.io, off, len, false\);/r = 0;/'
 }
 
-test_vhdx_replay_that_forgets_the_log_first() {
+test_detects_vhdx_replay_that_ends_the_log_first() {
 	finds vhdx-log.c vhdx_d \
 		's/r = replay_pages\(v\);/r = vhdx_header_update(v, \&end) < 0 ? -1 : replay_pages(v);/'
 }
 
-test_vhdx_entry_that_claims_a_size_that_is_not_durable() {
+test_detects_vhdx_entry_with_a_size_that_is_not_durable() {
 	finds vhdx-log-write.c vhdx_d \
 		's/(ENTRY_FLUSHED, )round_down\(file_size, VHDX_MIB\)/\1round_up(file_size + 1, VHDX_MIB)/'
 }
 
-test_vhdx_entry_over_the_last_one() {
+test_detects_vhdx_entry_written_over_the_active_sequence() {
 	finds vhdx-log-write.c vhdx_ch \
 		's/return v->log_tail >= len \+ LOG_ZEROS \? 0 : v->log_end;/return 0;/'
 }

@@ -36,40 +36,40 @@ reads() {
 	done
 }
 
-test_check() {
+test_check_reports_each_file_fault() {
 	reads "$file_faults" check
 }
 
-test_info() {
+test_info_reports_each_file_fault() {
 	reads "$file_faults" info --chain --json
 }
 
-test_map() {
+test_map_reports_each_file_fault() {
 	reads "$file_faults" map
 }
 
-test_no_memory_to_check() {
+test_check_reports_each_failed_allocation() {
 	reads "$memory_faults" check
 }
 
-test_no_memory_to_check_json() {
+test_check_json_reports_each_failed_allocation() {
 	reads "$memory_faults" check --json
 }
 
-test_no_memory_for_info() {
+test_info_json_reports_each_failed_allocation() {
 	reads "$memory_faults" info --chain --json
 }
 
-test_no_memory_for_words() {
+test_info_reports_each_failed_allocation() {
 	reads "$memory_faults" info
 }
 
-test_no_memory_for_a_map() {
+test_map_reports_each_failed_allocation() {
 	reads "$memory_faults" map --json
 }
 
 # An image with damage, so that there are findings.
-test_no_memory_for_findings() {
+test_check_of_a_damaged_image_reports_each_fault() {
 	requires_faults
 	make_pair vhdx 1M
 	printf x | dd of="$dir/m.vhdx" bs=1 seek=65600 conv=notrunc status=none
@@ -136,14 +136,14 @@ repairs() {
 		"$dir/$image"
 }
 
-test_repair_after_a_crash_vhd() {
+test_repair_of_a_crashed_vhd_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhd 512K
 	kill_writer "$dir/c.vhd"
 	repairs "$file_faults" c.vhd
 }
 
-test_repair_after_a_crash_vhdx() {
+test_repair_of_a_crashed_vhdx_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhdx 1M
 	kill_writer "$dir/c.vhdx"
@@ -157,7 +157,7 @@ damage() {
 }
 
 # The copy of the footer at the start of the file.
-test_repair_of_damage_vhd() {
+test_repair_of_a_damaged_vhd_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhd 512K
 	chmod u+w "$dir/m.vhd"
@@ -168,7 +168,7 @@ test_repair_of_damage_vhd() {
 }
 
 # A header, a region table, and the offset of a block without data.
-test_repair_of_damage_vhdx() {
+test_repair_of_a_damaged_vhdx_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhdx 1M
 	chmod u+w "$dir/m.vhdx"
@@ -180,7 +180,7 @@ test_repair_of_damage_vhdx() {
 	repairs "$file_faults" d.vhdx
 }
 
-test_no_memory_to_repair() {
+test_repair_keeps_the_disk_after_each_failed_allocation() {
 	local ending
 
 	requires_faults

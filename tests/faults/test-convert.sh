@@ -63,34 +63,34 @@ converts() {
 	rm -f "$dir/$target"
 }
 
-test_raw_to_vhdx() {
+test_raw_to_vhdx_reports_each_file_fault() {
 	make_sources vhdx
 	converts "$file_faults" model.raw t.vhdx
 }
 
-test_raw_to_fixed_vhd() {
+test_raw_to_fixed_vhd_reports_each_file_fault() {
 	make_sources vhd
 	converts "$file_faults" model.raw t.vhd --fixed
 }
 
-test_vhdx_chain_to_vhd() {
+test_vhdx_chain_to_vhd_reports_each_file_fault() {
 	make_sources vhdx
 	converts "$file_faults" c.vhdx t.vhd
 }
 
-test_vhd_chain_to_vhdx() {
+test_vhd_chain_to_vhdx_reports_each_file_fault() {
 	make_sources vhd
 	converts "$file_faults" c.vhd t.vhdx
 }
 
-test_chain_to_raw() {
+test_chain_to_raw_reports_each_file_fault() {
 	make_sources vhdx
 	converts "$file_faults" c.vhdx t.raw
 }
 
 # The format is read from the content.  After a failed read, the image is not
 # copied as a raw disk.
-test_source_without_an_ending() {
+test_source_without_an_ending_is_not_taken_for_raw() {
 	make_sources vhdx
 	rm "$dir/c.vhdx"
 	mv "$dir/m.vhdx" "$dir/disk"
@@ -102,7 +102,7 @@ test_source_without_an_ending() {
 	converts "EIO:once EIO:ever" disk t.vhd
 }
 
-test_no_memory() {
+test_convert_reports_each_failed_allocation() {
 	make_sources vhdx
 	converts "$memory_faults" c.vhdx t.vhd
 	converts "$memory_faults" model.raw t.vhdx
@@ -110,7 +110,7 @@ test_no_memory() {
 }
 
 # The file stays the raw disk, or becomes a fixed VHD.
-test_in_place() {
+test_in_place_keeps_the_disk_after_each_fault() {
 	requires_faults
 	truncate -s 2M "$scratch/disk"
 	disk-io "$scratch/disk" write 100 1500000 1

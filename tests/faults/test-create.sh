@@ -63,44 +63,44 @@ creates_child() {
 	creates "create --parent, $2" "$1" "c.$2" --parent "$dir/$parent"
 }
 
-test_dynamic_vhd() {
+test_create_of_a_dynamic_vhd_reports_each_file_fault() {
 	requires_faults
 	creates "create, vhd" "$file_faults" d.vhd --size 8M
 }
 
-test_dynamic_vhdx() {
+test_create_of_a_dynamic_vhdx_reports_each_file_fault() {
 	requires_faults
 	creates "create, vhdx" "$file_faults" d.vhdx --size 8M
 }
 
-test_fixed_vhd() {
+test_create_of_a_fixed_vhd_reports_each_file_fault() {
 	requires_faults
 	creates "create --fixed, vhd" "$file_faults" f.vhd --size 4M --fixed
 }
 
-test_fixed_vhdx() {
+test_create_of_a_fixed_vhdx_reports_each_file_fault() {
 	requires_faults
 	creates "create --fixed, vhdx" "$file_faults" f.vhdx --size 4M --fixed
 }
 
-test_child_vhd() {
+test_create_of_a_vhd_child_reports_each_file_fault() {
 	requires_faults
 	creates_child "$file_faults" vhd
 }
 
-test_child_vhdx() {
+test_create_of_a_vhdx_child_reports_each_file_fault() {
 	requires_faults
 	creates_child "$file_faults" vhdx
 }
 
-test_no_memory() {
+test_create_reports_each_failed_allocation() {
 	requires_faults
 	creates "create, vhd, memory" "$memory_faults" d.vhd --size 8M
 	creates "create --fixed, vhdx, memory" "$memory_faults" f.vhdx \
 		--size 4M --fixed
 }
 
-test_no_memory_for_a_child() {
+test_create_of_a_child_reports_each_failed_allocation() {
 	local ending
 
 	requires_faults
@@ -111,7 +111,7 @@ test_no_memory_for_a_child() {
 
 # valgrind finds use after free, and leaks that the counter of allocations
 # misses.  Each run takes seconds.
-test_no_memory_under_valgrind() {
+test_failed_allocation_causes_no_error_of_valgrind() {
 	requires valgrind
 	requires_faults
 	each_point="" points=2

@@ -34,7 +34,7 @@ fails() {
 	equal "$2: calls that failed" 1 "$fired"
 }
 
-test_open_fails() {
+test_fortified_open_can_fail() {
 	requires_faults
 	for bits in 32 64; do
 		fortified_program 'return open(argv[1], argc - 2) < 0;' \
@@ -47,7 +47,7 @@ test_open_fails() {
 	done
 }
 
-test_read_fails() {
+test_fortified_read_can_fail() {
 	requires_faults
 	for bits in 32 64; do
 		fortified_program 'return pread(open(argv[1], O_RDONLY), buf,
@@ -56,14 +56,14 @@ test_read_fails() {
 	done
 }
 
-test_asprintf_fails() {
+test_fortified_asprintf_can_fail() {
 	requires_faults
 	fortified_program 'char *text; return asprintf(&text, "%s", argv[1]) < 0;'
 	fails ENOMEM __asprintf_chk 1
 }
 
 # The next one that the programs call by another name is not missed.
-test_each_fortified_call_of_the_programs_is_judged() {
+test_each_fortified_call_of_the_programs_is_replaced() {
 	local name plain
 
 	requires nm

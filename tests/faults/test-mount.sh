@@ -222,19 +222,19 @@ inject_mounted() {
 	cmp -s "$scratch/old" <(disk-io "$store/m.$1" read 0 -) || true
 }
 
-test_files_vhd() {
+test_client_of_a_vhd_gets_the_error_of_each_file_fault() {
 	inject_mounted vhd "$file_faults"
 }
 
-test_files_vhdx() {
+test_client_of_a_vhdx_gets_the_error_of_each_file_fault() {
 	inject_mounted vhdx "$file_faults"
 }
 
-test_memory_vhd() {
+test_client_of_a_vhd_gets_the_error_of_each_failed_allocation() {
 	inject_mounted vhd "$memory_faults"
 }
 
-test_memory_vhdx() {
+test_client_of_a_vhdx_gets_the_error_of_each_failed_allocation() {
 	inject_mounted vhdx "$memory_faults"
 }
 
@@ -267,15 +267,15 @@ room_again() {
 	done
 }
 
-test_full_disk_that_has_room_again() {
+test_writes_succeed_when_a_full_disk_has_space_again() {
 	room_again full ENOSPC
 }
 
-test_quota_that_has_room_again() {
+test_writes_succeed_when_a_quota_has_space_again() {
 	room_again quota EDQUOT
 }
 
-test_sync_that_fails_ends_writing_until_it_is_opened_anew() {
+test_failed_sync_stops_writes_until_the_image_is_reopened() {
 	local ending
 
 	for ending in vhd vhdx; do
@@ -300,7 +300,7 @@ test_sync_that_fails_ends_writing_until_it_is_opened_anew() {
 }
 
 # The worker that was told dies; the next one knows of it, until the last close.
-test_sync_that_failed_is_known_to_the_next_worker() {
+test_failed_sync_is_known_to_the_next_worker() {
 	local worker
 
 	make_store vhdx
@@ -332,7 +332,7 @@ another_worker() {
 
 # The reader goes on when the disk is back, though nothing could be read when
 # the writer had gone.
-test_reader_outlives_a_writer_who_fails() {
+test_reader_survives_a_failed_reopen() {
 	make_store vhdx
 	mount_with_faults
 	exec {reader}<"$view"
@@ -383,7 +383,7 @@ one_listing() {
 
 # What is listed is all that there is, or the listing fails; and all of it is
 # there afterwards.
-test_listing() {
+test_listing_is_complete_or_fails() {
 	local kind total at injected=0
 
 	make_store vhd
@@ -455,7 +455,7 @@ starts_well() {
 	done
 }
 
-test_start() {
+test_start_succeeds_or_reports_the_error() {
 	local kind total at injected=0
 
 	make_store vhdx

@@ -27,7 +27,7 @@ damage() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-test_sound_images() {
+test_sound_images_are_reported_sound() {
 	local image
 
 	make_images
@@ -120,7 +120,7 @@ bat_of() {
 }
 
 # The VHD entry is of a block that was never written, so it is cleared.
-test_table_entries_past_the_end() {
+test_table_entry_past_the_end_is_damage() {
 	make_images
 	damage "$scratch/d.vhd" $(($(bat_of "$scratch/d.vhd") + 16)) \
 		'\x00\x01\x00\x00'
@@ -133,7 +133,7 @@ test_table_entries_past_the_end() {
 	finds "$scratch/d.vhdx" 'd\.vhdx: .* at offset 3145728: expected'
 }
 
-test_overlapping_blocks() {
+test_overlapping_blocks_are_damage() {
 	local bat
 
 	make_images
@@ -152,7 +152,7 @@ test_overlapping_blocks() {
 	expect 3 vhdfs-img check --repair "$scratch/o.vhdx"
 }
 
-test_wrong_checksums() {
+test_wrong_checksum_is_damage() {
 	make_images
 	# The VHD footer; its copy is sound.
 	damage "$scratch/d.vhd" $(($(size_of "$scratch/d.vhd") - 512 + 64)) 'xx'
@@ -195,7 +195,7 @@ test_vhd_footer_lost_in_a_crash_is_no_damage() {
 	done
 }
 
-test_damage_that_cannot_be_repaired() {
+test_unrepairable_image_stays_damaged() {
 	make_images
 	# Both VHDX headers; the checksum of the VHD dynamic header.
 	damage "$scratch/d.vhdx" 65536 'xxxx'

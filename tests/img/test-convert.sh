@@ -43,7 +43,7 @@ test_conversions_keep_the_disk() {
 	same_disk "$scratch/b.vhd" "$scratch/m.raw"
 }
 
-test_type_and_format_of_the_target() {
+test_names_and_options_select_the_target_format() {
 	make_raw
 	vhdfs-img convert "$scratch/m.raw" "$scratch/a"
 	equal "format and type" "vhdx dynamic" \
@@ -92,7 +92,7 @@ test_zeros_are_not_stored() {
 	done
 }
 
-test_large_empty_disk_is_quick() {
+test_sparse_disk_of_64_tib_is_converted() {
 	vhdfs-img create --size 64T "$scratch/a.vhdx"
 	disk-io "$scratch/a.vhdx" write 50000000000000 100000 1
 	timeout "$hang_seconds" vhdfs-img convert "$scratch/a.vhdx" "$scratch/b.vhdx"
@@ -135,7 +135,7 @@ test_sector_size_is_kept() {
 	only_files a.vhdx b.raw b.vhdx model
 }
 
-test_block_device_is_a_source() {
+test_block_device_is_accepted_as_source() {
 	local device
 
 	requires_root
@@ -159,7 +159,7 @@ test_existing_target_is_not_overwritten() {
 	only_files a.vhdx m.raw
 }
 
-test_missing_or_wrong_source() {
+test_source_that_is_missing_or_no_file_is_refused() {
 	expect_error 1 'a\.raw: No such file' vhdfs-img convert \
 		"$scratch/a.raw" "$scratch/b.vhdx"
 	expect_error 1 'not a regular file' vhdfs-img convert "$scratch" \
@@ -402,14 +402,14 @@ test_signal_removes_the_unfinished_file() {
 	done
 }
 
-test_no_progress_without_a_terminal() {
+test_progress_is_not_shown_without_a_terminal() {
 	make_raw
 	expect 0 vhdfs-img convert "$scratch/m.raw" "$scratch/a.vhdx"
 	[ ! -s "$scratch/stdout" ] || fail "standard output"
 	[ ! -s "$scratch/stderr" ] || fail "standard error"
 }
 
-test_progress_on_a_terminal() {
+test_progress_is_shown_on_a_terminal() {
 	requires script
 	slow_source
 	script -qec "vhdfs-img convert '$scratch/a.raw' '$scratch/b.vhdx'" \
@@ -445,7 +445,7 @@ test_source_is_not_changed() {
 	done
 }
 
-test_in_place() {
+test_in_place_makes_a_fixed_vhd() {
 	make_raw
 	cp "$scratch/m.raw" "$scratch/a.raw"
 	vhdfs-img convert --in-place "$scratch/a.raw"

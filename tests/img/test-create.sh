@@ -35,7 +35,7 @@ test_option_selects_the_format() {
 	equal format vhdx "$(key "$scratch/a.vhd" format)"
 }
 
-test_dynamic_and_fixed() {
+test_dynamic_image_is_small_and_fixed_image_is_full() {
 	local format
 
 	for format in vhd vhdx; do
@@ -64,7 +64,7 @@ test_new_disks_read_zeros() {
 	done
 }
 
-test_sizes_and_units() {
+test_sizes_may_have_a_unit() {
 	local pair
 
 	cd "$scratch" || exit
@@ -83,14 +83,14 @@ test_sizes_are_not_rounded() {
 	equal size 10486272 "$(key "$scratch/a.vhdx" virtual-size)"
 }
 
-test_largest_sizes() {
+test_largest_size_of_each_format_is_accepted() {
 	create --size 2040G "$scratch/a.vhd"
 	equal size 2190433320960 "$(key "$scratch/a.vhd" virtual-size)"
 	create --size 64T "$scratch/a.vhdx"
 	equal size 70368744177664 "$(key "$scratch/a.vhdx" virtual-size)"
 }
 
-test_invalid_sizes_of_a_format() {
+test_invalid_size_of_a_format_is_refused() {
 	expect_error 1 '2040 GiB' vhdfs-img create --size 2041G \
 		"$scratch/a.vhd"
 	expect_error 1 '64 TiB' vhdfs-img create --size 65T \
@@ -104,7 +104,7 @@ test_invalid_sizes_of_a_format() {
 	only_files
 }
 
-test_block_sizes() {
+test_block_size_is_used() {
 	local size
 
 	for size in 1M 2M 4M 32M 256M; do
@@ -119,7 +119,7 @@ test_block_sizes() {
 	done
 }
 
-test_invalid_block_sizes_of_a_format() {
+test_invalid_block_size_of_a_format_is_refused() {
 	local size
 
 	for size in 512K 3M 512M 1048577; do
@@ -133,7 +133,7 @@ test_invalid_block_sizes_of_a_format() {
 	only_files
 }
 
-test_sector_sizes() {
+test_sector_size_is_used() {
 	create --size 10M --sector-size 512 "$scratch/a.vhdx"
 	equal "sector size" 512 "$(key "$scratch/a.vhdx" sector-size)"
 	create --size 10M --sector-size 4096 "$scratch/b.vhdx"
@@ -171,7 +171,7 @@ test_existing_file_is_not_overwritten() {
 	only_files a.vhdx
 }
 
-test_missing_directory() {
+test_missing_directory_is_an_error() {
 	expect_error 1 'no/a.vhdx: No such file' vhdfs-img create --size 10M \
 		"$scratch/no/a.vhdx"
 	only_files
@@ -182,7 +182,7 @@ test_umask_is_applied() {
 	equal mode 640 "$(stat -c %a "$scratch/a.vhdx")"
 }
 
-test_relative_name_in_the_working_directory() {
+test_relative_names_are_accepted() {
 	cd "$scratch" || exit
 	create --size 10M a.vhdx
 	create --parent a.vhdx b.vhdx
@@ -244,7 +244,7 @@ test_child_has_the_sector_size_of_its_parent() {
 	only_files c.vhdx p.vhdx
 }
 
-test_child_with_another_block_size() {
+test_child_may_have_another_block_size() {
 	make_parent vhdx
 	create --block-size 1M --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	equal "block size" 1048576 "$(key "$scratch/c.vhdx" block-size)"
@@ -268,7 +268,7 @@ test_immutable_parent_keeps_its_write_bits() {
 	equal "mode" 644 "$(stat -c %a "$parent")"
 }
 
-test_parent_of_another_user() {
+test_writable_parent_of_another_user_is_refused() {
 	local parent=$scratch/p.vhdx
 
 	requires_root
@@ -316,7 +316,7 @@ test_moved_store_keeps_its_chains() {
 	same_disk "$scratch/t/clients/a/c.vhd" "$scratch/model"
 }
 
-test_deep_chain() {
+test_chain_of_65_images_equals_its_model() {
 	local format i
 
 	for format in vhd vhdx; do
@@ -333,7 +333,7 @@ test_deep_chain() {
 	done
 }
 
-test_missing_or_wrong_parent() {
+test_parent_that_is_missing_or_no_image_is_refused() {
 	echo text >"$scratch/text.vhdx"
 	expect_error 1 'p\.vhdx: No such file' vhdfs-img create \
 		--parent "$scratch/p.vhdx" "$scratch/c.vhdx"
@@ -344,7 +344,7 @@ test_missing_or_wrong_parent() {
 	only_files text.vhdx
 }
 
-test_parent_whose_own_parent_is_missing() {
+test_parent_with_a_missing_parent_is_refused() {
 	make_parent vhdx
 	create --parent "$scratch/p.vhdx" "$scratch/c.vhdx"
 	rm "$scratch/p.vhdx"
@@ -392,7 +392,7 @@ test_paths_outside_the_store_are_refused() {
 	same_disk "$scratch/s/c.vhdx" "$scratch/model"
 }
 
-test_wrong_store() {
+test_store_that_is_no_directory_is_refused() {
 	touch "$scratch/file"
 	expect_error 1 'file: Not a directory' vhdfs-img create \
 		--store "$scratch/file" --size 10M "$scratch/a.vhdx"

@@ -91,28 +91,28 @@ complete_line() {
 	' bash "$top_srcdir/contrib/completion/${1##*/}" "$@"
 }
 
-test_vhdfs_options() {
+test_help_page_and_completion_of_vhdfs_have_the_same_options() {
 	same_options vhdfs
 }
 
-test_vhdfs_img_options() {
+test_help_page_and_completion_of_vhdfs_img_have_the_same_options() {
 	same_options vhdfs-img
 }
 
-test_tgt_glue_options() {
+test_help_page_and_completion_of_tgt_glue_have_the_same_options() {
 	same_options tgt-glue
 }
 
-test_vhdfs_img_subcommands() {
+test_subcommands_of_vhdfs_img_are_documented_and_completed() {
 	same_subcommands vhdfs-img
 }
 
-test_tgt_glue_subcommands() {
+test_subcommands_of_tgt_glue_are_documented_and_completed() {
 	same_subcommands tgt-glue
 }
 
 # Values of -o.
-test_vhdfs_mount_options() {
+test_mount_options_are_documented_and_completed() {
 	local option
 
 	complete_line vhdfs -o '' >"$scratch/completion"
@@ -130,7 +130,7 @@ test_vhdfs_mount_options() {
 		done
 }
 
-test_vhdfs_short_options() {
+test_short_options_are_documented_and_completed() {
 	local option
 
 	vhdfs --help | sed -n 's/^  -\([a-zA-Z]\), --.*/\1/p' >"$scratch/help"
@@ -279,7 +279,7 @@ test_vhdfs_img_accepts_the_options_in_its_help() {
 }
 
 # Parameters of the nbdkit plugin; nbdkit itself is not needed.
-test_nbdkit_parameters() {
+test_nbdkit_parameters_are_documented() {
 	sed -n '/settings_help\[\] =/,/";$/s/^\t"\[*\([a-z]*=\).*/\1/p' \
 		"$top_srcdir/vhdfs/nbdkit/settings.c" >"$scratch/help"
 	sed -n '/^\.SH PARAMETERS/,/^\.SH REQUESTS/s/^\.BI \([a-z]*=\).*/\1/p' \
@@ -398,7 +398,7 @@ test_manual_pages_have_the_usual_sections() {
 	done
 }
 
-test_word_help_after_a_command() {
+test_word_help_after_a_command_prints_its_help() {
 	local program command
 
 	cd "$scratch"
@@ -413,7 +413,7 @@ test_word_help_after_a_command() {
 }
 
 # In these cases the word is an operand.
-test_file_or_client_named_help() {
+test_file_or_client_named_help_is_an_operand() {
 	cd "$scratch"
 	vhdfs-img create --format vhd --size 4M help
 	[[ $(vhdfs-img info help) == *[Ff]ormat*vhd* ]] ||

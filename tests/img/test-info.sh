@@ -16,7 +16,7 @@ make_chain() {
 	vhdfs-img create --parent "$scratch/1.$1" "$scratch/2.$1"
 }
 
-test_keys() {
+test_json_has_its_keys_in_order() {
 	local format
 
 	for format in vhd vhdx; do
@@ -27,7 +27,7 @@ test_keys() {
 	done
 }
 
-test_types_of_the_values() {
+test_json_values_have_their_types() {
 	make_chain vhdx
 	vhdfs-img info --json "$scratch/1.vhdx" >"$scratch/json"
 	equal types "$(printf '%s\n' string string string number number \
@@ -39,7 +39,7 @@ test_types_of_the_values() {
 	equal parent-id null "$(jq '.["parent-id"]' "$scratch/json")"
 }
 
-test_values() {
+test_values_describe_the_image() {
 	local image
 
 	for image in a.vhd a.vhdx; do
@@ -84,7 +84,7 @@ test_chain_begins_with_the_leaf() {
 	done
 }
 
-test_chain_of_one() {
+test_chain_of_one_image_is_an_array() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	equal length 1 "$(vhdfs-img info --chain --json "$scratch/a.vhdx" |
 		jq length)"
@@ -98,7 +98,7 @@ test_words_and_json_have_the_same_keys() {
 		"$(vhdfs-img info --chain "$scratch/2.vhdx" | grep -c ^format:)"
 }
 
-test_in_use_by_a_writer_and_by_readers() {
+test_in_use_is_reported_for_writers_and_readers() {
 	make_chain vhdx
 	hold "$scratch/2.vhdx" open
 	equal in-use true "$(key "$scratch/2.vhdx" in-use)"
@@ -131,7 +131,7 @@ test_dirty_log_is_reported_and_not_replayed() {
 	equal contents "$before" "$(sha256_of "$scratch/$image")"
 }
 
-test_samples_of_other_software() {
+test_samples_have_their_size_and_format() {
 	local name size hash origin
 
 	sample_manifest | while IFS=$'\t' read -r name size hash origin; do
@@ -224,7 +224,7 @@ test_parents_outside_the_store_are_missing() {
 	equal parent "$(realpath sub/1.vhdx)" "$(jq -r .parent "$scratch/json")"
 }
 
-test_names_that_are_not_utf_8() {
+test_names_that_are_not_utf_8_are_escaped() {
 	local name=$'a\xff\n.vhdx'
 
 	cd "$scratch" || exit

@@ -45,7 +45,7 @@ check_contents() {
 		done 2>/dev/null | cmp - "$1"
 }
 
-test_map_of_a_random_chain() {
+test_map_of_a_random_chain_gives_the_disk() {
 	local format
 
 	choose_seed
@@ -96,7 +96,7 @@ test_depth_is_the_image_in_the_chain() {
 	done
 }
 
-test_zeros_over_the_data_of_a_parent_are_of_the_child() {
+test_zeros_over_parent_data_belong_to_the_child() {
 	vhdfs-img create --size 40M --block-size 1M "$scratch/0.vhdx"
 	disk-io "$scratch/0.vhdx" write 0 4194304 1
 	vhdfs-img create --parent "$scratch/0.vhdx" --block-size 1M \
@@ -107,7 +107,7 @@ test_zeros_over_the_data_of_a_parent_are_of_the_child() {
 			'[.[] | select(.depth == 0)]')"
 }
 
-test_words() {
+test_table_has_a_column_for_each_value() {
 	vhdfs-img create --size 20M "$scratch/0.vhd"
 	disk-io "$scratch/0.vhd" write 0 4096 1
 	expect 0 vhdfs-img map "$scratch/0.vhd"

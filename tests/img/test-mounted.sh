@@ -85,7 +85,7 @@ test_check_accepts_an_open_image_that_is_flushed() {
 	done
 }
 
-test_child_of_a_mounted_parent() {
+test_create_accepts_a_parent_that_a_mount_reads() {
 	local format
 
 	for format in vhd vhdx; do
@@ -101,7 +101,7 @@ test_child_of_a_mounted_parent() {
 }
 
 # The mount shows neither the temporary file nor an incomplete image.
-test_convert_into_a_mounted_store() {
+test_mount_shows_a_converted_image_when_it_is_complete() {
 	local names pid
 
 	requires_fuse

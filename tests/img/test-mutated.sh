@@ -106,19 +106,19 @@ rounds_of() {
 	done
 }
 
-test_dynamic_vhd() {
+test_subcommands_survive_a_mutated_dynamic_vhd() {
 	rounds_of vhd 512K p
 }
 
-test_differencing_vhd() {
+test_subcommands_survive_a_mutated_differencing_vhd() {
 	rounds_of vhd 512K c
 }
 
-test_dynamic_vhdx() {
+test_subcommands_survive_a_mutated_dynamic_vhdx() {
 	rounds_of vhdx 1M p
 }
 
-test_differencing_vhdx() {
+test_subcommands_survive_a_mutated_differencing_vhdx() {
 	rounds_of vhdx 1M c
 }
 

@@ -87,7 +87,7 @@ test_disks_of_other_programs_are_converted() {
 	done
 }
 
-test_every_target_format() {
+test_each_target_format_is_written() {
 	local target
 
 	make_raw
@@ -104,7 +104,7 @@ test_every_target_format() {
 		"$(vhdfs-img info --json "$scratch/b" | jq -r '"\(.format) \(.type)"')"
 }
 
-test_sparse_tebibyte_is_quick_and_small() {
+test_sparse_disk_of_1_tib_takes_less_than_16_mib() {
 	local begun=$SECONDS at
 
 	qemu-img create -q -f qcow2 "$scratch/a.qcow2" 1T
@@ -203,7 +203,7 @@ test_empty_export_is_refused() {
 	nothing_is_left
 }
 
-test_names_of_exports() {
+test_uri_selects_the_export() {
 	local port
 
 	make_raw
@@ -223,7 +223,7 @@ test_names_of_exports() {
 	same_disk "$scratch/c.vhdx" "$scratch/m.raw"
 }
 
-test_missing_server() {
+test_missing_server_is_an_error() {
 	expect_error 1 'nbd://127.0.0.1:1/lab: NBD server: .*refused; start the server' \
 		vhdfs-img convert nbd://127.0.0.1:1/lab "$scratch/out.vhdx"
 	expect_error 1 'socket=.*none: NBD server: .*No such file.*; start the server' \
@@ -237,7 +237,7 @@ test_missing_server() {
 	nothing_is_left
 }
 
-test_invalid_uri() {
+test_invalid_uri_is_an_error() {
 	local uri
 
 	for uri in nbd+unix:/// nbd+foo://x/ 'nbd://[zz/x' 'nbd://h/a b'; do
@@ -263,7 +263,7 @@ test_password_is_not_shown() {
 	nothing_is_left
 }
 
-test_tls() {
+test_tls_uri_authenticates_with_its_keys() {
 	make_raw
 	echo alice:0123456789abcdef >"$scratch/psk"
 	serve_nbdkit s --tls=require --tls-psk="$scratch/psk" file \
@@ -289,7 +289,7 @@ test_tls() {
 }
 
 # Of 64 MiB, the third quarter cannot be read.
-test_read_error_of_the_server() {
+test_read_error_of_the_server_is_reported() {
 	truncate -s 64M "$scratch/m.raw"
 	disk-io "$scratch/m.raw" write 0 - 1
 	printf '%s\n' '0x0 +' '0x0 0x2000000 +' \
@@ -328,7 +328,7 @@ convert_slowly() {
 	wait_until 10 compgen -G "$scratch/.out.vhdx.*"
 }
 
-test_server_that_dies() {
+test_death_of_the_server_is_reported() {
 	local status=0
 
 	convert_slowly
@@ -341,7 +341,7 @@ test_server_that_dies() {
 	nothing_is_left
 }
 
-test_signal_while_the_server_hangs() {
+test_signal_ends_a_read_from_a_hung_server() {
 	local signal status
 
 	for signal in INT TERM HUP; do
@@ -362,7 +362,7 @@ has_socket() {
 }
 
 # The server accepts the connection and sends nothing.
-test_signal_before_the_server_answers() {
+test_signal_ends_the_wait_for_a_silent_server() {
 	local status=0 client
 
 	make_raw
@@ -378,7 +378,7 @@ test_signal_before_the_server_answers() {
 	nothing_is_left
 }
 
-test_progress_on_a_terminal() {
+test_progress_is_shown_on_a_terminal() {
 	requires script
 	truncate -s 64M "$scratch/m.raw"
 	disk-io "$scratch/m.raw" write 0 - 1

@@ -50,7 +50,7 @@ make_images() {
 	done
 }
 
-test_file_that_ends_inside_the_last_block() {
+test_file_ending_inside_the_last_block_is_truncated() {
 	local image size
 
 	make_images
@@ -64,7 +64,7 @@ test_file_that_ends_inside_the_last_block() {
 	done
 }
 
-test_fixed_image() {
+test_truncated_fixed_image_is_damaged() {
 	local image
 
 	for image in f.vhd f.vhdx; do
@@ -109,7 +109,7 @@ test_child_of_a_truncated_parent_is_damaged() {
 }
 
 # Images of Windows, cut at offsets before, in and after the tables.
-test_truncated_samples() {
+test_truncated_samples_are_damaged() {
 	local name size at step
 
 	for name in fat-parent.vhdx fat-differential.vhdx ntfs-dynamic.vhdx \

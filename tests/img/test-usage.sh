@@ -4,16 +4,16 @@
 # status 2, and no file is made.
 . "${0%/*}/../lib.sh"
 
-test_no_command() {
+test_missing_command_is_a_usage_error() {
 	expect_error 2 '^vhdfs-img: expected a command' vhdfs-img
 }
 
-test_unknown_command() {
+test_unknown_command_is_a_usage_error() {
 	expect_error 2 "^vhdfs-img: unknown command 'frobnicate'; see .vhdfs-img --help'" \
 		vhdfs-img frobnicate
 }
 
-test_unknown_option_of_each_command() {
+test_unknown_option_is_a_usage_error() {
 	local command
 
 	for command in create info check map convert; do
@@ -25,7 +25,7 @@ test_unknown_option_of_each_command() {
 	expect_error 2 'unknown option --frob;' vhdfs-img --frob
 }
 
-test_wrong_number_of_operands() {
+test_wrong_number_of_operands_is_a_usage_error() {
 	local command
 
 	for command in "create --size 1M" info check map; do
@@ -44,13 +44,13 @@ test_wrong_number_of_operands() {
 		vhdfs-img convert --in-place a b
 }
 
-test_missing_and_unexpected_values() {
+test_missing_or_unexpected_value_is_a_usage_error() {
 	expect_error 2 '--size needs a value' vhdfs-img create --size
 	expect_error 2 '--json=yes takes no value' \
 		vhdfs-img info --json=yes "$scratch/a"
 }
 
-test_invalid_sizes() {
+test_invalid_size_is_a_usage_error() {
 	local size
 
 	for size in '' 0 -1 +1 1X 1KK K 1.5G ' 1' '1 ' 0x10 99999999999999999999 \
@@ -64,7 +64,7 @@ test_invalid_sizes() {
 	equal "files" "" "$(find "$scratch" -type f ! -name 'std*')"
 }
 
-test_invalid_sector_sizes() {
+test_invalid_sector_size_is_a_usage_error() {
 	local size
 
 	for size in 0 1 511 1024 4097 8192 x; do
@@ -74,7 +74,7 @@ test_invalid_sector_sizes() {
 	done
 }
 
-test_invalid_formats() {
+test_invalid_format_is_a_usage_error() {
 	expect_error 2 "--format: expected vhd or vhdx, found 'raw'" \
 		vhdfs-img create --format raw --size 1G "$scratch/a"
 	expect_error 2 "--format: expected vhd or vhdx, found 'qcow2'" \
@@ -92,7 +92,7 @@ test_create_needs_a_size_or_a_parent() {
 		vhdfs-img create --fixed --parent "$scratch/p" "$scratch/a"
 }
 
-test_store_before_the_command() {
+test_option_store_is_accepted_before_the_command() {
 	vhdfs-img create --size 10M "$scratch/a.vhdx"
 	mkdir "$scratch/s"
 	expect 0 vhdfs-img --store "$scratch" info "$scratch/a.vhdx"
@@ -105,7 +105,7 @@ test_store_before_the_command() {
 	expect_error 2 '--store needs a value' vhdfs-img --store
 }
 
-test_option_of_another_command() {
+test_option_of_another_command_is_a_usage_error() {
 	expect_error 2 "--size is not an option of 'info'" \
 		vhdfs-img info --size 1G "$scratch/a"
 	expect_error 2 "--size is not an option of 'info'" \
@@ -114,7 +114,7 @@ test_option_of_another_command() {
 
 # A shortened name must be unambiguous; of equal options the last is used; after
 # "--" every word is an operand.
-test_forms_of_options() {
+test_options_may_be_shortened_and_repeated() {
 	cd "$scratch"
 	expect 0 vhdfs-img create --si 4K --size=10M a.vhdx
 	equal "size" 10485760 "$(vhdfs-img info --js a.vhdx |
@@ -137,7 +137,7 @@ test_help_goes_to_standard_output() {
 	done
 }
 
-test_version() {
+test_version_is_printed() {
 	expect 0 vhdfs-img --version
 	grep -Eqx 'vhdfs-img [0-9.]+' "$scratch/stdout"
 }
@@ -163,7 +163,7 @@ commands_of() {
 	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'
 }
 
-test_forms_of_help() {
+test_each_form_of_help_is_accepted() {
 	local program command
 
 	for program in vhdfs vhdfs-img tgt-glue; do

@@ -5,7 +5,7 @@
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-test_error_of_junk_shows_its_first_bytes() {
+test_error_of_an_unknown_file_shows_its_first_bytes() {
 	empty_store
 	printf 'QFI\373 and more' >"$store/a.vhdx"
 	printf 'abc' >"$store/b.vhd"
@@ -67,7 +67,7 @@ test_directory_has_the_stores_attributes() {
 		"$(stat -c '%u %g %a %Y %i' "$mnt/clients")"
 }
 
-test_no_write_bits_on_a_parent() {
+test_parent_has_no_write_bits() {
 	store_of_pair
 	chmod 666 "$store/master.vhdx" "$store/clients/pc.vhdx"
 	mount_store "$store" "$mnt"
@@ -75,7 +75,7 @@ test_no_write_bits_on_a_parent() {
 	equal "child" 666 "$(stat -c %a "$child")"
 }
 
-test_no_write_bits_on_a_grandparent() {
+test_grandparent_has_no_write_bits() {
 	store_of_pair
 	vhdfs-img create --parent "$store/clients/pc.vhdx" "$store/grand.vhdx"
 	chmod 666 "$store"/*.vhdx "$store"/*/*.vhdx
@@ -100,14 +100,14 @@ test_parent_of_a_broken_child_has_no_write_bits() {
 	equal "child's error" EIO "$(cat "$scratch/stdout")"
 }
 
-test_no_write_bits_without_the_files() {
+test_view_of_a_read_only_file_has_no_write_bits() {
 	store_of_pair
 	chmod 444 "$store/clients/pc.vhdx"
 	mount_store "$store" "$mnt"
 	equal "child" 444 "$(stat -c %a "$child")"
 }
 
-test_no_write_bits_on_a_ro_mount() {
+test_view_on_a_read_only_mount_has_no_write_bits() {
 	store_of_pair
 	mount_store "$store" "$mnt" -o ro
 	equal "child" 444 "$(stat -c %a "$child")"
@@ -129,19 +129,19 @@ expected_attributes() {
 	equal "master's" "depth format id type" "$(attributes "$master")"
 }
 
-test_extended_attributes_of_vhdx() {
+test_vhdx_views_have_their_extended_attributes() {
 	store_of_pair vhdx
 	mount_store "$store" "$mnt"
 	expected_attributes
 }
 
-test_extended_attributes_of_vhd() {
+test_vhd_views_have_their_extended_attributes() {
 	store_of_pair vhd
 	mount_store "$store" "$mnt"
 	expected_attributes
 }
 
-test_type_of_a_fixed_image() {
+test_fixed_image_has_type_fixed() {
 	store_of_pair
 	vhdfs-img create --size 4M --fixed "$store/fixed.vhd"
 	mount_store "$store" "$mnt"
@@ -160,7 +160,7 @@ test_attributes_cannot_be_changed() {
 }
 
 # The first write gives a VHDX image a new identifier.
-test_id_shows_the_first_write() {
+test_first_write_changes_the_id() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	local before during after

@@ -42,23 +42,23 @@ moved_about() {
 	is_no_parent "without children"
 }
 
-test_vhdx_children_with_other_names() {
+test_vhdx_parent_is_protected_whatever_its_childs_name() {
 	moved_about vhdx
 }
 
-test_vhd_children_with_other_names() {
+test_vhd_parent_is_protected_whatever_its_childs_name() {
 	moved_about vhd
 }
 
 # The mount finds the child when it first reads the store.
-test_hidden_child_of_a_store_that_is_mounted_anew() {
+test_mount_finds_a_hidden_child() {
 	store_of_pair
 	mv "$store/clients/pc.vhdx" "$store/clients/.pc.vhdx.1"
 	mount_store "$store" "$mnt"
 	is_parent hidden
 }
 
-test_hidden_child_that_is_copied_in() {
+test_hidden_child_copied_into_the_store_protects_its_parent() {
 	store_of_pair
 	mv "$store/clients/pc.vhdx" "$scratch/pc"
 	mount_store "$store" "$mnt"
@@ -68,7 +68,7 @@ test_hidden_child_that_is_copied_in() {
 }
 
 # An error of a child does not make its parent writable.
-test_child_that_does_not_open() {
+test_damaged_child_protects_its_parent() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	cp "$store/clients/pc.vhdx" "$scratch/good"
@@ -96,7 +96,7 @@ wipe() {
 
 # A broken image without a parent protects no image; one with an unknown parent
 # does not prevent clients from writing their own children.
-test_broken_image_does_not_keep_others_from_writing() {
+test_broken_image_does_not_prevent_writes_to_other_images() {
 	store_of_pair
 	vhdfs-img create --size 4M "$store/alone.vhdx"
 	cp "$store/alone.vhdx" "$store/clients/broken.vhdx"
@@ -111,7 +111,7 @@ test_broken_image_does_not_keep_others_from_writing() {
 
 # A part of an image, which an interrupted copy leaves under a hidden name, may be
 # a child of any image: the log and the image that is not written name it.
-test_image_with_an_unknown_parent_is_named() {
+test_partial_child_is_named_in_the_readonly_reason() {
 	local reason
 
 	store_of_pair
@@ -188,15 +188,15 @@ elsewhere_of() {
 	expect 0 vhdfs-img check "$store/m.$1"
 }
 
-test_vhdx_written_while_its_child_lies_elsewhere() {
+test_write_to_a_vhdx_invalidates_a_child_outside_the_store() {
 	elsewhere_of vhdx
 }
 
-test_dynamic_vhd_written_while_its_child_lies_elsewhere() {
+test_write_to_a_dynamic_vhd_invalidates_a_child_outside_the_store() {
 	elsewhere_of vhd
 }
 
-test_fixed_vhd_written_while_its_child_lies_elsewhere() {
+test_write_to_a_fixed_vhd_invalidates_a_child_outside_the_store() {
 	elsewhere_of vhd --fixed
 }
 

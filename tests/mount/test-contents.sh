@@ -56,13 +56,13 @@ random_writes() {
 	done
 }
 
-test_random_writes_to_a_vhdx_child() {
+test_vhdx_child_equals_its_model_after_random_writes() {
 	store_with_model vhdx
 	random_writes
 	same_as_model
 }
 
-test_random_writes_to_a_vhd_child() {
+test_vhd_child_equals_its_model_after_random_writes() {
 	store_with_model vhd
 	random_writes
 	same_as_model
@@ -99,7 +99,7 @@ writes_around() {
 	both write $(($1 - 100)) "${text::200}"
 }
 
-test_a_child_larger_than_its_master() {
+test_child_larger_than_its_master_equals_its_model() {
 	local ending
 
 	for ending in vhd vhdx; do
@@ -118,7 +118,7 @@ test_a_child_larger_than_its_master() {
 	done
 }
 
-test_a_child_smaller_than_its_master() {
+test_child_smaller_than_its_master_equals_its_model() {
 	local ending
 
 	for ending in vhd vhdx; do
@@ -130,7 +130,7 @@ test_a_child_smaller_than_its_master() {
 	done
 }
 
-test_odd_sizes_are_read_whole() {
+test_reads_of_any_length_return_the_disk() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	disk-io "$store/master.vhdx" read 0 - >"$scratch/model"
@@ -140,7 +140,7 @@ test_odd_sizes_are_read_whole() {
 	done
 }
 
-test_reads_end_at_the_end() {
+test_reads_past_the_end_are_short() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	local end=$((64 << 20)) how
@@ -154,7 +154,7 @@ test_reads_end_at_the_end() {
 	done
 }
 
-test_holes_are_told_from_data() {
+test_seek_distinguishes_holes_from_data() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	file-io "$child" rw write 33554432 hello
@@ -173,14 +173,14 @@ test_holes_are_told_from_data() {
 		END { exit !ok }' "$scratch/holes" || fail "32M is no data"
 }
 
-test_holes_of_a_disk_without_data() {
+test_empty_disk_is_one_hole() {
 	empty_store
 	vhdfs-img create --size 1T "$store/a.vhdx"
 	mount_store "$store" "$mnt"
 	answers "hole 0 1099511627776" "$mnt/a.vhdx.raw" ro holes
 }
 
-test_punched_hole_reads_zeros_whatever_the_parent_holds() {
+test_punched_hole_hides_the_data_of_the_parent() {
 	store_with_model
 	both fallocate $punch 1000 50000
 	both fallocate $punch 60000000 5000
@@ -189,7 +189,7 @@ test_punched_hole_reads_zeros_whatever_the_parent_holds() {
 	same_as_model
 }
 
-test_space_of_a_hole_is_given_back() {
+test_punched_hole_frees_its_space() {
 	empty_store
 	vhdfs-img create --size 256M "$store/a.vhdx"
 	mount_store "$store" "$mnt"
@@ -206,7 +206,7 @@ test_space_of_a_hole_is_given_back() {
 		fail "before $before, written $full, punched $after blocks"
 }
 
-test_fallocate_beyond_the_end() {
+test_fallocate_does_not_grow_the_disk() {
 	store_with_model
 	local end=$((64 << 20))
 	both fallocate $punch $((end - 1000)) 5000
@@ -218,7 +218,7 @@ test_fallocate_beyond_the_end() {
 	same_as_model
 }
 
-test_other_kinds_of_fallocate_are_refused() {
+test_unsupported_fallocate_modes_are_refused() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	answers EOPNOTSUPP "$child" rw fallocate 0 0 4096
@@ -227,7 +227,7 @@ test_other_kinds_of_fallocate_are_refused() {
 	cmp "$child" "$master"
 }
 
-test_mapping_private() {
+test_private_mapping_shows_the_disk() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	head -c 200000 "$master" | tail -c 150000 >"$scratch/model"
@@ -240,7 +240,7 @@ test_mapping_private() {
 	done
 }
 
-test_mapping_shared_for_reading() {
+test_shared_read_only_mapping_shows_the_disk() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	file-io "$child" ro map shared 0 1000000 |
@@ -248,7 +248,7 @@ test_mapping_shared_for_reading() {
 }
 
 # It depends on kernel and libfuse whether that can be had.
-test_mapping_shared_for_writing_works_or_is_refused() {
+test_shared_writable_mapping_shows_the_disk_or_is_refused() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	if file-io "$child" rw write 5000 hello map shared 0 1000000 \
@@ -261,7 +261,7 @@ test_mapping_shared_for_writing_works_or_is_refused() {
 
 # What a writer has written is what a reader finds in the pages it has mapped
 # already.
-test_mapping_shows_what_is_written() {
+test_mapped_pages_show_later_writes() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	mkfifo "$scratch/in" "$scratch/out"
@@ -284,7 +284,7 @@ test_mapping_shows_what_is_written() {
 	wait "$pid"
 }
 
-test_two_opens_share() {
+test_two_handles_see_the_same_disk() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 1000 first
@@ -295,7 +295,7 @@ test_two_opens_share() {
 	equal "after" firstsecond "$(file-io "$child" ro read 1000 11)"
 }
 
-test_reader_first_and_then_a_writer() {
+test_open_reader_sees_the_data_of_a_later_writer() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	exec {fd}<"$child"
@@ -305,7 +305,7 @@ test_reader_first_and_then_a_writer() {
 	exec {fd}<&-
 }
 
-test_many_threads_write_side_by_side() {
+test_threads_write_separate_areas_in_parallel() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	file-io "$child" rw parallel 16 2000001
@@ -316,7 +316,7 @@ test_many_threads_write_side_by_side() {
 }
 
 # Several at once on several views, beside readers of their common parent.
-test_threads_between_one_another_in_the_same_blocks() {
+test_threads_write_interleaved_slots_of_the_same_blocks() {
 	local ending slot
 
 	choose_seed
@@ -332,7 +332,7 @@ test_threads_between_one_another_in_the_same_blocks() {
 	done
 }
 
-test_many_views_at_once() {
+test_several_views_are_written_in_parallel() {
 	store_of_pair
 	local i pids=()
 	for i in 1 2 3 4 5 6; do
@@ -355,7 +355,7 @@ test_many_views_at_once() {
 }
 
 # What was flushed is in the file: a copy of it, made while it is open, holds it.
-test_fsync_makes_it_durable() {
+test_fsync_writes_the_data_to_the_image_file() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 12345 precious fsync
@@ -365,7 +365,7 @@ test_fsync_makes_it_durable() {
 		"$(disk-io "$scratch/copy/clients/pc.vhdx" read 12345 8)"
 }
 
-test_full_disk_answers_enospc_and_nothing_is_lost() {
+test_full_file_system_answers_enospc_and_keeps_flushed_data() {
 	empty_store
 	truncate -s 24M "$scratch/small"
 	mkfs.ext4 -q -m 0 "$scratch/small"

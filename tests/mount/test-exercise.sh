@@ -129,94 +129,94 @@ exercise_disk() {
 	others_agree
 }
 
-test_vhd_dynamic() {
+test_dynamic_vhd_equals_its_model() {
 	make_chain $((21 * 1048576 + 1536)) vhd 0
 	exercise_disk
 }
 
-test_vhd_dynamic_small_blocks() {
+test_dynamic_vhd_with_small_blocks_equals_its_model() {
 	make_chain $((9 * 1048576 + 512)) vhd 0 --block-size 512K
 	exercise_disk
 }
 
-test_vhd_fixed() {
+test_fixed_vhd_equals_its_model() {
 	make_chain $((9 * 1048576 + 512)) vhd 0 --fixed
 	exercise_disk
 }
 
-test_vhd_child() {
+test_vhd_child_equals_its_model() {
 	make_chain $((21 * 1048576 + 1536)) vhd 1
 	exercise_disk
 }
 
-test_vhd_child_small_blocks() {
+test_vhd_child_with_small_blocks_equals_its_model() {
 	make_chain $((9 * 1048576 + 512)) vhd 1 --block-size 512K
 	exercise_disk
 }
 
-test_vhd_chain_of_three() {
+test_vhd_chain_of_three_equals_its_model() {
 	make_chain $((21 * 1048576 + 1536)) vhd 2
 	exercise_disk
 }
 
-test_vhd_chain_of_three_small_blocks() {
+test_vhd_chain_of_three_with_small_blocks_equals_its_model() {
 	make_chain $((9 * 1048576 + 512)) vhd 2 --block-size 512K
 	exercise_disk
 }
 
-test_vhdx_dynamic() {
+test_dynamic_vhdx_equals_its_model() {
 	make_chain $((80 * 1048576 + 512)) vhdx 0
 	exercise_disk
 }
 
-test_vhdx_dynamic_small_blocks() {
+test_dynamic_vhdx_with_small_blocks_equals_its_model() {
 	make_chain $((17 * 1048576 + 512)) vhdx 0 --block-size 1M
 	exercise_disk
 }
 
-test_vhdx_dynamic_4096() {
+test_dynamic_vhdx_with_4k_sectors_equals_its_model() {
 	make_chain $((80 * 1048576 + 4096)) vhdx 0 --sector-size 4096
 	exercise_disk
 }
 
-test_vhdx_dynamic_small_blocks_4096() {
+test_dynamic_vhdx_with_small_blocks_and_4k_sectors_equals_its_model() {
 	make_chain $((17 * 1048576 + 4096)) vhdx 0 --block-size 1M \
 		--sector-size 4096
 	exercise_disk
 }
 
-test_vhdx_fixed() {
+test_fixed_vhdx_equals_its_model() {
 	make_chain $((17 * 1048576 + 512)) vhdx 0 --fixed
 	exercise_disk
 }
 
-test_vhdx_fixed_4096() {
+test_fixed_vhdx_with_4k_sectors_equals_its_model() {
 	make_chain $((17 * 1048576 + 4096)) vhdx 0 --fixed --sector-size 4096
 	exercise_disk
 }
 
-test_vhdx_child() {
+test_vhdx_child_equals_its_model() {
 	make_chain $((80 * 1048576 + 512)) vhdx 1
 	exercise_disk
 }
 
-test_vhdx_child_small_blocks() {
+test_vhdx_child_with_small_blocks_equals_its_model() {
 	make_chain $((17 * 1048576 + 512)) vhdx 1 --block-size 1M
 	exercise_disk
 }
 
-test_vhdx_child_small_blocks_4096() {
+test_vhdx_child_with_small_blocks_and_4k_sectors_equals_its_model() {
 	make_chain $((17 * 1048576 + 4096)) vhdx 1 --block-size 1M \
 		--sector-size 4096
 	exercise_disk
 }
 
-test_vhdx_chain_of_three() {
+test_vhdx_chain_of_three_equals_its_model() {
 	make_chain $((80 * 1048576 + 512)) vhdx 2
 	exercise_disk
 }
 
-test_vhdx_chain_of_three_small_blocks_4096() {
+test_vhdx_chain_of_three_with_small_blocks_and_4k_sectors_equals_its_model() {
 	make_chain $((17 * 1048576 + 4096)) vhdx 2 --block-size 1M \
 		--sector-size 4096
 	exercise_disk
@@ -249,7 +249,7 @@ finds() {
 		fail "exercise $*: the last operations are missing"
 }
 
-test_every_way_of_reading_finds_a_byte_that_differs() {
+test_each_read_operation_detects_a_wrong_byte() {
 	local name
 
 	make_disk_with_data 2000000
@@ -264,7 +264,7 @@ test_every_way_of_reading_finds_a_byte_that_differs() {
 		--threads 4
 }
 
-test_hole_that_is_none_is_found() {
+test_false_hole_is_detected() {
 	local name
 
 	make_disk_with_data 2000000
@@ -275,7 +275,7 @@ test_hole_that_is_none_is_found() {
 	done
 }
 
-test_changes_that_are_lost_are_found() {
+test_lost_change_is_detected() {
 	local name
 
 	for name in write punch zero copy across-end; do
@@ -287,7 +287,7 @@ test_changes_that_are_lost_are_found() {
 	done
 }
 
-test_changes_that_several_threads_lose_are_found() {
+test_change_lost_by_one_of_several_threads_is_detected() {
 	local threads
 
 	for threads in 4 4/512 4/100+; do

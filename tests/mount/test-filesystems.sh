@@ -96,17 +96,17 @@ mount_ntfs() {
 	ntfs-3g "$@"
 }
 
-test_ext4_on_vhdx() {
+test_ext4_on_a_vhdx_child_keeps_its_files() {
 	requires mkfs.ext4
 	with_file_system vhdx "mkfs.ext4 -q" mount "e2fsck -fn" fstrim
 }
 
-test_ext4_on_vhd() {
+test_ext4_on_a_vhd_child_keeps_its_files() {
 	requires mkfs.ext4
 	with_file_system vhd "mkfs.ext4 -q" mount "e2fsck -fn" fstrim
 }
 
-test_xfs_on_vhdx() {
+test_xfs_on_a_vhdx_child_keeps_its_files() {
 	requires mkfs.xfs
 	with_file_system vhdx "mkfs.xfs -q -f" mount "xfs_repair -n -f" \
 		fstrim
@@ -114,12 +114,12 @@ test_xfs_on_vhdx() {
 
 # NTFS is not trimmed: ntfs-3g then discards up to seven clusters at the end of
 # the volume that are in use, on a plain file too.
-test_ntfs_on_vhdx() {
+test_ntfs_on_a_vhdx_child_keeps_its_files() {
 	requires mkntfs ntfs-3g ntfsfix
 	with_file_system vhdx "mkntfs -q -Q -F" mount_ntfs "ntfsfix -n" true
 }
 
-test_ntfs_on_vhd() {
+test_ntfs_on_a_vhd_child_keeps_its_files() {
 	requires mkntfs ntfs-3g ntfsfix
 	with_file_system vhd "mkntfs -q -Q -F" mount_ntfs "ntfsfix -n" true
 }

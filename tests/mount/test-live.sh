@@ -5,7 +5,7 @@
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-test_image_that_is_added() {
+test_added_image_is_shown() {
 	empty_store
 	mount_store "$store" "$mnt"
 	equal "names" "" "$(ls "$mnt")"
@@ -14,7 +14,7 @@ test_image_that_is_added() {
 	equal "size" 4194304 "$(size_of "$mnt/a.vhdx.raw")"
 }
 
-test_image_that_is_removed() {
+test_removed_image_is_not_shown() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	make_disk "$store/b.vhdx"
@@ -25,7 +25,7 @@ test_image_that_is_removed() {
 	equal "names" "b.vhdx.raw" "$(ls "$mnt")"
 }
 
-test_image_that_is_renamed() {
+test_renamed_image_is_shown_by_its_new_name() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	disk-io "$store/a.vhdx" write 0 4096 7
@@ -37,7 +37,7 @@ test_image_that_is_renamed() {
 	equal "hash" "$hash" "$(sha256_of "$mnt/b.vhdx.raw")"
 }
 
-test_image_that_is_replaced() {
+test_image_replaced_by_rename_shows_the_new_disk() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	disk-io "$store/a.vhdx" write 0 4096 7
@@ -51,7 +51,7 @@ test_image_that_is_replaced() {
 }
 
 # A client that has the old image open keeps it; a later open gets the new one.
-test_image_that_is_replaced_while_it_is_open() {
+test_open_handle_keeps_the_image_that_was_replaced_by_rename() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	printf old | dd of="$scratch/old" status=none
@@ -67,7 +67,7 @@ test_image_that_is_replaced_while_it_is_open() {
 	exec {fd}<&-
 }
 
-test_image_that_another_program_has_written() {
+test_write_by_another_program_is_shown() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	mount_store "$store" "$mnt"
@@ -80,7 +80,7 @@ test_image_that_another_program_has_written() {
 	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
 }
 
-test_image_that_is_being_copied_shows_when_it_is_complete() {
+test_image_opens_when_its_copy_is_complete() {
 	empty_store
 	mount_store "$store" "$mnt"
 	make_disk "$scratch/a.vhdx"
@@ -91,7 +91,7 @@ test_image_that_is_being_copied_shows_when_it_is_complete() {
 	expect 1 getfattr -n user.vhdfs.error "$mnt/a.vhdx.raw"
 }
 
-test_directories_that_come_and_go() {
+test_created_renamed_and_removed_directories_are_shown() {
 	empty_store
 	mount_store "$store" "$mnt"
 	make_disk "$store/new/deep/a.vhdx"
@@ -111,7 +111,7 @@ test_directories_that_come_and_go() {
 	equal "names" "" "$(ls "$mnt/other")"
 }
 
-test_directory_moved_in_with_all_that_is_in_it() {
+test_directory_moved_into_the_store_shows_its_images() {
 	empty_store
 	make_disk "$scratch/outside/deep/a.vhdx"
 	mount_store "$store" "$mnt"
@@ -132,7 +132,7 @@ names_are() {
 	equal "names in $(basename "$dir")" "$*" "$(ls -U "$dir" | sort | paste -sd ' ')"
 }
 
-test_link_whose_target_comes_and_goes() {
+test_link_is_shown_while_its_target_exists() {
 	empty_store
 	mkdir "$store/e" "$store/t"
 	mount_store "$store" "$mnt"
@@ -153,7 +153,7 @@ test_link_whose_target_comes_and_goes() {
 	names_are "$mnt/e"
 }
 
-test_link_to_a_directory_that_comes_and_goes() {
+test_link_to_a_directory_is_shown_while_its_target_exists() {
 	empty_store
 	ln -s nod "$store/link"
 	mount_store "$store" "$mnt"
@@ -173,7 +173,7 @@ test_link_to_a_directory_that_comes_and_goes() {
 }
 
 # The link leads through a directory that the mount does not show.
-test_link_through_a_hidden_directory() {
+test_link_into_a_hidden_directory_is_shown_while_its_target_exists() {
 	empty_store
 	mkdir "$store/.hidden"
 	ln -s .hidden/a.vhdx "$store/a.vhdx"
@@ -186,7 +186,7 @@ test_link_through_a_hidden_directory() {
 }
 
 # A link to a link to a directory that contains a link.
-test_links_on_links_that_change() {
+test_links_to_links_follow_each_change() {
 	empty_store
 	make_disk "$store/one/a.vhdx"
 	make_disk "$store/two/b.vhdx"
@@ -205,7 +205,7 @@ test_links_on_links_that_change() {
 	names_are "$mnt/two" b.vhdx.raw x.vhdx.raw
 }
 
-test_child_takes_its_parents_write_bits_at_once() {
+test_first_child_removes_the_write_bits_of_its_parent_at_once() {
 	store_of_pair
 	chmod 666 "$store/clients/pc.vhdx"
 	mount_store "$store" "$mnt"
@@ -219,7 +219,7 @@ test_child_takes_its_parents_write_bits_at_once() {
 	opens "$child" rw ""
 }
 
-test_child_is_broken_while_its_parent_is_away() {
+test_child_is_broken_while_its_parent_is_missing() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	local hash
@@ -235,7 +235,7 @@ test_child_is_broken_while_its_parent_is_away() {
 
 # Where the locator's path does not exist the parent is searched in the child's
 # directory.
-test_parent_that_moves_beside_the_child() {
+test_parent_moved_to_the_directory_of_its_child_is_found() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	equal "parent" master.vhdx "$(attribute "$child" parent)"
@@ -243,7 +243,7 @@ test_parent_that_moves_beside_the_child() {
 	equal "parent" clients/master.vhdx "$(attribute "$child" parent)"
 }
 
-test_parent_that_another_image_replaces() {
+test_child_is_broken_when_another_image_replaces_its_parent() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	vhdfs-img create --size 64M "$scratch/other.vhdx"
@@ -253,7 +253,7 @@ test_parent_that_another_image_replaces() {
 }
 
 # The child names "maitre" with the accent in one code point.
-test_parent_that_is_renamed_to_what_ntfs_calls_the_same() {
+test_parent_is_found_by_a_name_that_is_equal_in_ntfs() {
 	local composed=$'Ma\xc3\xaetre.vhdx' decomposed=$'MAI\xcc\x82TRE.VHDX'
 
 	empty_store
@@ -268,7 +268,7 @@ test_parent_that_is_renamed_to_what_ntfs_calls_the_same() {
 	equal "parent" "$decomposed" "$(attribute "$mnt/pc.vhdx.raw" parent)"
 }
 
-test_parent_elsewhere_that_comes_and_goes() {
+test_child_opens_while_its_parent_is_in_a_parents_directory() {
 	store_of_pair
 	mkdir "$scratch/elsewhere"
 	mv "$store/master.vhdx" "$scratch/elsewhere/"
@@ -280,7 +280,7 @@ test_parent_elsewhere_that_comes_and_goes() {
 	equal "size" 67108864 "$(size_of "$child")"
 }
 
-test_mode_that_changes() {
+test_changed_mode_is_shown() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	chmod 444 "$store/clients/pc.vhdx"
@@ -290,7 +290,7 @@ test_mode_that_changes() {
 	opens "$child" rw ""
 }
 
-test_image_that_is_removed_while_it_is_open() {
+test_name_of_a_removed_open_image_is_free() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	exec {fd}<>"$child"
@@ -304,7 +304,7 @@ test_image_that_is_removed_while_it_is_open() {
 }
 
 # More changes between two requests than the kernel's event queue holds.
-test_overflow_of_the_event_queue() {
+test_overflow_of_the_event_queue_loses_no_name() {
 	empty_store
 	mount_store "$store" "$mnt"
 	local max i

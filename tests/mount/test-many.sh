@@ -38,7 +38,7 @@ store_of_512() {
 	done
 }
 
-test_listing_512_images_opens_what_is_new() {
+test_listing_512_images_opens_only_new_ones() {
 	local new
 
 	requires inotifywait
@@ -57,7 +57,7 @@ test_listing_512_images_opens_what_is_new() {
 		"$scratch/out")"
 }
 
-test_all_of_them_open_at_once() {
+test_511_views_are_open_at_once() {
 	store_of_512
 	mount_store "$store" "$mnt"
 	local view fds=() fd
@@ -74,7 +74,7 @@ test_all_of_them_open_at_once() {
 	done
 }
 
-test_chain_of_64() {
+test_chain_of_64_images_is_shown() {
 	requires_fuse
 	empty_store
 	local i parent=$store/0.vhdx

@@ -10,7 +10,7 @@ shown() {
 		paste -sd ' ')
 }
 
-test_every_ending_in_any_case() {
+test_image_endings_are_recognized_in_any_case() {
 	empty_store
 	for name in a.vhd b.VHDX c.avhd d.AvHdX e.Vhd; do
 		make_disk "$scratch/x.vhdx"
@@ -33,7 +33,7 @@ test_directories_are_mirrored() {
 		"$(shown)"
 }
 
-test_nothing_else_appears() {
+test_other_names_are_not_shown() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	echo hello >"$store/readme.txt"
@@ -100,7 +100,7 @@ test_link_out_of_the_store_is_not_followed() {
 	equal "lines of log" 2 "$(grep -c 'leads out of the store' "$mnt.log")"
 }
 
-test_links_to_one_another_make_no_endless_tree() {
+test_links_between_directories_make_no_endless_tree() {
 	empty_store
 	make_disk "$store/a/x.vhdx"
 	mkdir "$store/b"
@@ -145,7 +145,7 @@ test_name_too_long_for_a_view_is_not_shown() {
 }
 
 # The name of a view does not depend on other files.
-test_formats_of_one_stem_do_not_collide() {
+test_two_formats_of_one_stem_have_two_views() {
 	empty_store
 	make_disk "$store/a.vhdx"
 	make_disk "$store/a.vhd" vhd

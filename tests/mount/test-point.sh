@@ -34,7 +34,7 @@ test_same_store_on_the_same_point_is_mounted_once() {
 	unmount "$mnt"
 }
 
-test_store_with_strange_characters_is_mounted_once() {
+test_store_with_special_characters_is_mounted_once() {
 	empty_store
 	mv "$store" "$scratch/a, b\\c#d"
 	store="$scratch/a, b\\c#d"
@@ -65,7 +65,7 @@ test_another_store_on_the_point_is_refused() {
 }
 
 # Exit status 0 would say that the mount is as it was asked for.
-test_same_store_read_only_and_not_is_refused() {
+test_same_store_with_other_access_is_refused() {
 	empty_store
 	mount_store "$store" "$mnt" -o ro
 	already_mounted vhdfs "$store" "$mnt" -o ro
@@ -74,7 +74,7 @@ test_same_store_read_only_and_not_is_refused() {
 	unmount "$mnt"
 }
 
-test_another_file_system_is_mounted_over() {
+test_mount_covers_another_file_system() {
 	empty_store
 	mkdir "$mnt"
 	mount -t tmpfs others "$mnt"
@@ -93,7 +93,7 @@ is_mounted_twice() {
 }
 
 # A directory below a mount is not that mount.
-test_directory_of_another_file_system_is_free() {
+test_directory_below_another_mount_is_free() {
 	empty_store
 	mkdir "$scratch/fs"
 	mount -t tmpfs others "$scratch/fs"
@@ -115,7 +115,7 @@ is_dead() {
 	! ls "$mnt"
 }
 
-test_dead_mount_says_what_to_type() {
+test_error_of_a_dead_mount_names_the_command() {
 	store_of_pair
 	mkdir "$scratch/other"
 	mount_store "$store" "$mnt"
@@ -135,7 +135,7 @@ served() {
 	timeout 10 stat -f "$mnt"
 }
 
-test_many_at_once_make_one_mount() {
+test_concurrent_mounts_of_one_store_make_one_mount() {
 	local pids=() i
 
 	store_of_pair
@@ -156,7 +156,7 @@ test_many_at_once_make_one_mount() {
 }
 
 # Both find the point free, and wait for the lock of a third program.
-test_second_of_two_finds_the_mount_of_the_first() {
+test_concurrent_mounts_of_two_stores_make_one_mount() {
 	local pids=() i status zeros=0
 
 	store_of_pair

@@ -26,7 +26,7 @@ start=2048, type=linux' | sfdisk -q "$scratch/disk"
 	mount_store "$store" "$mnt" "$@"
 }
 
-test_cp_and_cmp() {
+test_cp_copies_a_view() {
 	store_of_system
 	cp "$child" "$scratch/copy"
 	cmp "$scratch/copy" "$scratch/disk"
@@ -41,7 +41,7 @@ test_cp_and_cmp() {
 		fail "the copy is full: $(du "$scratch/sparse")"
 }
 
-test_dd_conv_notrunc() {
+test_dd_writes_to_a_view() {
 	store_of_system
 	dd if=/dev/urandom of="$scratch/new" bs=1M count=5 status=none
 	dd if="$scratch/new" of="$child" bs=65519 conv=notrunc status=none
@@ -54,7 +54,7 @@ test_dd_conv_notrunc() {
 	cmp "$master" "$scratch/disk"
 }
 
-test_file_fdisk_blkid() {
+test_file_fdisk_and_blkid_read_a_view() {
 	requires file fdisk blkid
 	store_of_system
 	file -b "$child" | grep -q 'DOS/MBR boot sector' ||
@@ -65,7 +65,7 @@ test_file_fdisk_blkid() {
 		fail "blkid: $(blkid -p -O 1048576 "$child")"
 }
 
-test_7z_lists() {
+test_7z_lists_the_partitions_of_a_view() {
 	local p7z
 	p7z=$(command -v 7z || command -v 7zz) || skip "no 7z"
 	store_of_system
@@ -73,7 +73,7 @@ test_7z_lists() {
 	grep -q 'Type = GPT' "$scratch/list" || fail "$(cat "$scratch/list")"
 }
 
-test_qemu_img() {
+test_qemu_img_reads_and_writes_a_view() {
 	requires qemu-img
 	store_of_system
 	qemu-img info -f raw --output json "$child" |
@@ -88,7 +88,7 @@ test_qemu_img() {
 	qemu-img map -f raw --output json "$child" | jq -e 'length >= 1' >/dev/null
 }
 
-test_qemu_io_with_writes_of_zeros_and_discard() {
+test_qemu_io_zeroes_and_discards_ranges_of_a_view() {
 	requires qemu-io
 	store_of_system
 	qemu-io -f raw -d unmap -c 'write -P 0x5a 3M 1M' -c 'write -z 3M 64k' \
@@ -99,7 +99,7 @@ test_qemu_io_with_writes_of_zeros_and_discard() {
 	cmp -n 65536 "$scratch/zeros" /dev/zero
 }
 
-test_losetup_and_mount() {
+test_loop_device_mounts_a_partition_of_a_view() {
 	requires losetup
 	store_of_system
 	local dev
@@ -122,7 +122,7 @@ test_losetup_and_mount() {
 	umount "$scratch/in"
 }
 
-test_loop_device_on_a_ro_mount() {
+test_loop_device_reads_a_view_of_a_read_only_mount() {
 	requires losetup
 	store_of_system -o ro
 	mkdir "$scratch/in"
@@ -132,7 +132,7 @@ test_loop_device_on_a_ro_mount() {
 	umount "$scratch/in"
 }
 
-test_du_tells_what_a_client_costs() {
+test_du_prints_the_size_of_the_image_file() {
 	store_of_system
 	equal "du" "$(du -k "$store/pc.vhdx" | cut -f 1)" \
 		"$(du -k "$child" | cut -f 1)"

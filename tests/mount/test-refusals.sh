@@ -5,7 +5,7 @@
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-test_parent_cannot_be_opened_for_writing_by_root_either() {
+test_root_cannot_open_a_parent_for_writing() {
 	store_of_pair
 	chmod 666 "$store/master.vhdx"
 	mount_store "$store" "$mnt"
@@ -26,7 +26,7 @@ truncated() {
 	truncate -s "-$2" "$1"
 }
 
-test_truncated_image_shows_as_broken() {
+test_truncated_image_is_shown_as_broken() {
 	local format
 
 	empty_store
@@ -86,7 +86,7 @@ header_bytes() {
 	EOF
 }
 
-test_image_that_can_only_be_read_says_why() {
+test_read_only_image_has_a_readonly_reason() {
 	requires python3
 	empty_store
 	for name in nolog version overlap; do
@@ -163,7 +163,7 @@ test_image_that_another_program_holds_answers_ebusy() {
 }
 
 # The store is behind a bind mount that changes from read-only to writable.
-test_store_on_a_read_only_file_system() {
+test_image_on_a_read_only_file_system_is_read_only() {
 	store_of_pair
 	chmod 644 "$store/clients/pc.vhdx"
 	mkdir "$scratch/bind"
@@ -179,7 +179,7 @@ test_store_on_a_read_only_file_system() {
 	file-io "$child" rw write 0 hello
 }
 
-test_immutable_image() {
+test_immutable_image_is_read_only() {
 	store_of_pair
 	requires chattr
 	chmod 644 "$store/clients/pc.vhdx"
@@ -214,7 +214,7 @@ test_broken_image_answers_eio() {
 	opens "$child" rw EIO
 }
 
-test_image_that_is_open_for_writing_gets_no_child() {
+test_image_open_for_writing_gets_no_child() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw
@@ -258,7 +258,7 @@ test_size_cannot_be_changed_by_opening() {
 	cmp "$child" "$master"
 }
 
-test_size_as_it_is_can_be_set() {
+test_truncate_to_the_same_size_succeeds() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	file-io "$child" rw truncate $((64 << 20))
@@ -276,7 +276,7 @@ test_write_past_the_end_does_not_change_the_size() {
 }
 
 # Another user has the permissions of the file's owner and mode.
-test_allow_other_and_permissions() {
+test_allow_other_applies_the_permissions_of_the_file() {
 	requires setpriv
 	store_of_pair
 	chmod 755 "$scratch"/.. "$scratch"
@@ -295,7 +295,7 @@ test_allow_other_and_permissions() {
 	as_user cat "$master" >/dev/null
 }
 
-test_other_users_are_kept_out_without_allow_other() {
+test_other_users_cannot_enter_without_allow_other() {
 	requires setpriv
 	store_of_pair
 	chmod 755 "$scratch"/.. "$scratch"

@@ -45,7 +45,7 @@ no_worker_died() {
 	! grep -q 'worker' "$mnt.log" || fail "$(cat "$mnt.log")"
 }
 
-test_image_that_is_replaced_while_it_is_closed() {
+test_closed_image_replaced_in_place_shows_the_new_disk() {
 	store_of_kinds
 	local kind
 	for kind in larger smaller other broken larger same smaller; do
@@ -56,7 +56,7 @@ test_image_that_is_replaced_while_it_is_closed() {
 }
 
 # A reader continues with the new image; it gets an error if there is none.
-test_image_that_is_replaced_while_it_is_read() {
+test_reader_of_an_image_replaced_in_place_reads_the_new_disk() {
 	store_of_kinds
 	local kind
 	exec {fd}<"$view"
@@ -73,7 +73,7 @@ test_image_that_is_replaced_while_it_is_read() {
 
 # A change that keeps the file's size and time invalidates the kernel's page cache,
 # too.
-test_image_that_is_replaced_by_one_of_the_same_size_and_time() {
+test_replacement_with_equal_size_and_time_is_detected() {
 	store_of_kinds
 	truncate -s "$(stat -c %s "$scratch/same")" "$store/a.vhdx"
 	exec {fd}<"$view"
@@ -91,7 +91,7 @@ same_bytes() {
 }
 
 # Nothing of the old image is written to the new one.
-test_image_that_is_replaced_while_it_is_written() {
+test_replacement_receives_no_data_of_the_old_image() {
 	store_of_kinds
 	local kind
 	for kind in larger smaller other broken same; do
@@ -175,7 +175,7 @@ test_flush_after_the_replacement_fails() {
 }
 
 # Open children of the parent get an error, not the bytes of another image.
-test_parent_that_is_replaced_in_place() {
+test_child_fails_while_its_parent_is_replaced_in_place() {
 	local kind ending
 	for ending in vhdx vhd; do
 		store_of_pair "$ending"
@@ -202,7 +202,7 @@ test_parent_that_is_replaced_in_place() {
 	done
 }
 
-test_parent_that_is_replaced_under_a_writer() {
+test_writer_keeps_its_own_data_when_its_parent_is_replaced() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	rm -f "$scratch/go"
@@ -227,7 +227,7 @@ test_parent_that_is_replaced_under_a_writer() {
 }
 
 # A change of attributes alone does not affect open children.
-test_parent_whose_attributes_change_stays() {
+test_parent_with_changed_attributes_stays_open() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	exec {fd}<"$child"

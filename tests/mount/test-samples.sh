@@ -40,7 +40,7 @@ check_all() {
 	done <"$scratch/manifest"
 }
 
-test_every_sample_reads_as_its_manifest_says() {
+test_samples_equal_their_manifest_on_a_read_only_mount() {
 	empty_store
 	unpack_all
 	sha256sum "$store"/* >"$scratch/before"
@@ -52,7 +52,7 @@ test_every_sample_reads_as_its_manifest_says() {
 		fail "reading has changed an image"
 }
 
-test_every_sample_reads_the_same_when_it_may_be_written() {
+test_samples_equal_their_manifest_on_a_writable_mount() {
 	empty_store
 	unpack_all
 	mount_store "$store" "$mnt"
@@ -60,7 +60,7 @@ test_every_sample_reads_the_same_when_it_may_be_written() {
 	check_all $((1 << 30))
 }
 
-test_children_show_their_parents() {
+test_children_name_their_parents() {
 	empty_store
 	unpack_all
 	mount_store "$store" "$mnt"
@@ -73,7 +73,7 @@ test_children_show_their_parents() {
 }
 
 # Opening and closing changes no byte of the parent, and none of the disk.
-test_children_are_written_and_their_parents_are_not() {
+test_writes_to_children_do_not_change_their_parents() {
 	empty_store
 	local name parent
 	for name in ntfs-differential.vhd fat-differential.vhdx; do

@@ -43,7 +43,7 @@ in_namespace() {
 	[ -z "$server" ] || wait_until 10 gone
 }
 
-test_it_goes_into_the_background_when_it_is_mounted() {
+test_vhdfs_goes_to_the_background_after_the_mount() {
 	store_of_pair
 	background vhdfs "$store" "$mnt"
 	[ -f "$child" ] || fail "the view is not there"
@@ -52,7 +52,7 @@ test_it_goes_into_the_background_when_it_is_mounted() {
 	wait_until 10 gone
 }
 
-test_it_goes_into_the_background_with_standard_files_closed() {
+test_vhdfs_goes_to_the_background_with_closed_standard_files() {
 	store_of_pair
 	background vhdfs "$store" "$mnt" <&- >&- 2>&-
 	cmp "$child" "$master"
@@ -60,7 +60,7 @@ test_it_goes_into_the_background_with_standard_files_closed() {
 	wait_until 10 gone
 }
 
-test_options_before_and_after_the_operands() {
+test_options_are_accepted_before_and_after_the_operands() {
 	store_of_pair
 	background vhdfs -o ro "$store" "$mnt"
 	opens "$child" rw EROFS
@@ -71,7 +71,7 @@ test_options_before_and_after_the_operands() {
 		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
 }
 
-test_source_and_type_name_store_and_program() {
+test_mount_table_names_the_store_and_the_type() {
 	store_of_pair
 	mkdir "$mnt"
 	at_exit "umount $mnt 2>/dev/null"
@@ -82,7 +82,7 @@ test_source_and_type_name_store_and_program() {
 		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
 }
 
-test_store_with_strange_characters_in_its_name() {
+test_mount_table_escapes_special_characters_of_the_store() {
 	store_of_pair
 	mv "$store" "$scratch/a,b\\c d"
 	store="$scratch/a,b\\c d"
@@ -106,7 +106,7 @@ test_sigterm_flushes_and_unmounts() {
 	kill "$view_pid"
 }
 
-test_sigint_ends_it_with_0() {
+test_sigint_flushes_and_exits_with_0() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 4000 precious
@@ -133,7 +133,7 @@ signalled_in() {
 		vhdfs "$store" "$mnt" "${@:2}" || return
 }
 
-test_sigterm_while_it_mounts_leaves_no_mount() {
+test_sigterm_during_the_mount_leaves_no_mount() {
 	store_of_pair
 	mkdir "$mnt"
 	at_exit "umount -l $mnt 2>/dev/null"
@@ -144,7 +144,7 @@ test_sigterm_while_it_mounts_leaves_no_mount() {
 	not_mounted || fail "in the background: it is still mounted"
 }
 
-test_sigterm_while_it_goes_into_the_background_leaves_no_mount() {
+test_sigterm_during_the_fork_leaves_no_mount() {
 	store_of_pair
 	mkdir "$mnt"
 	at_exit "umount -l $mnt 2>/dev/null"
@@ -170,7 +170,7 @@ test_sigterm_at_any_time_leaves_no_mount() {
 	done
 }
 
-test_sighup_does_no_harm() {
+test_sighup_keeps_the_mount() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	kill -HUP "${mount_pid[$mnt]}"
@@ -211,7 +211,7 @@ ends_with() {
 	equal "exit status" "$1" "$status"
 }
 
-test_exit_status_tells_of_what_could_not_be_flushed() {
+test_failed_flush_makes_the_exit_status_1() {
 	empty_store
 	# A write to it needs no flush before.
 	vhdfs-img create --size 4M --fixed --format vhd "$store/a.vhd"
@@ -224,7 +224,7 @@ test_exit_status_tells_of_what_could_not_be_flushed() {
 	grep -q 'a.vhd: .*Input/output error' "$mnt.log" || fail "it says: $(cat "$mnt.log")"
 }
 
-test_exit_status_tells_of_nothing_when_nothing_was_written() {
+test_exit_status_is_0_when_no_data_was_written() {
 	store_of_pair
 	with_failing fdatasync,fsync
 	cmp "$child" "$master"
@@ -233,7 +233,7 @@ test_exit_status_tells_of_nothing_when_nothing_was_written() {
 }
 
 # After a kill the image opens by itself, with what was flushed.
-test_sigkill_loses_nothing_that_was_flushed() {
+test_sigkill_loses_no_flushed_data() {
 	store_of_pair
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 5000000 precious fsync
@@ -258,7 +258,7 @@ mount_by_type() {
 	umount "$mnt"
 }
 
-test_mount_t_fuse_vhdfs() {
+test_mount_8_mounts_by_type() {
 	store_of_pair
 	mkdir "$mnt"
 	in_namespace mount_by_type
@@ -331,7 +331,7 @@ test_nosuid_and_noexec_reach_the_kernel() {
 }
 
 # DIR is searched by name for parents that are nowhere in the store.
-test_parents_from_elsewhere() {
+test_option_parents_names_directories_to_search() {
 	store_of_pair
 	mkdir "$scratch/elsewhere" "$scratch/empty"
 	mv "$store/master.vhdx" "$scratch/elsewhere/"
@@ -349,7 +349,7 @@ test_parents_from_elsewhere() {
 }
 
 # A backslash stands for what follows it.
-test_parents_from_a_directory_with_a_comma() {
+test_option_parents_accepts_an_escaped_comma() {
 	store_of_pair
 	mkdir "$scratch/a, b\\c"
 	mv "$store/master.vhdx" "$scratch/a, b\\c/"
@@ -377,7 +377,7 @@ test_unprivileged_user_mounts() {
 	as_user fusermount3 -u "$mnt"
 }
 
-test_help_and_version() {
+test_help_and_version_go_to_standard_output() {
 	expect 0 vhdfs --help
 	grep -q '^usage: vhdfs STORE MOUNTPOINT' "$scratch/stdout" ||
 		fail "help: $(cat "$scratch/stdout")"
@@ -388,7 +388,7 @@ test_help_and_version() {
 	grep -Eq '^vhdfs [0-9]' "$scratch/stdout" || fail "no version"
 }
 
-test_wrong_command_lines() {
+test_invalid_command_line_is_a_usage_error() {
 	mkdir "$scratch/a" "$scratch/b"
 	expect_error 2 "expected STORE and MOUNTPOINT" vhdfs
 	expect_error 2 "expected STORE and MOUNTPOINT" vhdfs "$scratch/a"
@@ -404,7 +404,7 @@ test_wrong_command_lines() {
 	expect_error 2 "'-o' needs a value" vhdfs "$scratch/a" "$scratch/b" -o
 }
 
-test_store_or_mountpoint_that_is_no_directory() {
+test_store_and_mountpoint_must_be_directories() {
 	mkdir "$scratch/a"
 	: >"$scratch/file"
 	expect_error 1 "$scratch/none: No such file" vhdfs "$scratch/none" \
@@ -431,7 +431,7 @@ test_mountpoint_in_the_store_is_refused() {
 }
 
 # It covers the way to its store, which it has open already.
-test_store_in_the_mountpoint() {
+test_store_below_its_mountpoint_is_served() {
 	store_of_pair
 	mv "$store" "$scratch/top"
 	mkdir "$mnt"

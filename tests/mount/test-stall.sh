@@ -58,7 +58,7 @@ store_with_others() {
 	size_of "$mnt/slow.vhdx.raw" >/dev/null
 }
 
-test_image_that_is_slow_to_examine() {
+test_slow_examination_does_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/slow.vhdx" pread64,preadv2
 	touch "$store/slow.vhdx"
@@ -68,14 +68,14 @@ test_image_that_is_slow_to_examine() {
 }
 
 # A request waits for slow files once, and for all of them at the same time.
-test_file_without_an_images_name_that_is_slow() {
+test_slow_hidden_file_does_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/.slow" pread64,preadv2
 	cp "$store/slow.vhdx" "$store/.slow"
 	others_go_on
 }
 
-test_image_whose_close_is_slow() {
+test_slow_close_does_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/slow.vhdx" fdatasync
 	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
@@ -87,7 +87,7 @@ test_image_whose_close_is_slow() {
 }
 
 # A request for attributes waits for its own image only.
-test_attributes_of_an_image_whose_close_is_slow() {
+test_attributes_of_a_closing_image_do_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/slow.vhdx" fdatasync
 	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
@@ -100,7 +100,7 @@ test_attributes_of_an_image_whose_close_is_slow() {
 
 # The attributes of an image without a name in the store are read from its open
 # file, and so they wait for its close; lookups of other images do not.
-test_attributes_of_a_removed_image_whose_close_is_slow() {
+test_attributes_of_a_removed_closing_image_do_not_delay_other_images() {
 	store_with_others
 	hold_view "$mnt/slow.vhdx.raw" rw write 0 abc fsync
 	exec {removed}<"$mnt/slow.vhdx.raw"

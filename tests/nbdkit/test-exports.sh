@@ -105,7 +105,7 @@ test_image_is_served_under_any_export_name() {
 }
 
 # The filter stores the writes; the image, a parent, is not changed.
-test_cow_filter_over_a_parent() {
+test_cow_filter_does_not_change_a_parent() {
 	local before
 
 	a_store
@@ -126,7 +126,7 @@ test_exportname_filter_sets_the_default_export() {
 	disk-io "$scratch/out.raw" verify 4096 4096 2
 }
 
-test_partition_filter() {
+test_partition_filter_serves_a_partition() {
 	requires sfdisk
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	truncate -s 8M "$scratch/table"

@@ -10,7 +10,7 @@ has_ended() {
 }
 
 # The paths are relative to the current directory.
-test_background() {
+test_background_server_leaves_a_clean_image() {
 	local pid
 
 	cd "$scratch"
@@ -34,7 +34,7 @@ test_background() {
 }
 
 # Without store=, and through a symbolic link to the image.
-test_background_serves_a_link() {
+test_background_server_serves_a_link() {
 	local pid
 
 	cd "$scratch"

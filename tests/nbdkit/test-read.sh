@@ -12,7 +12,7 @@ copy_is_the_model() {
 	cmp "$scratch/out.raw" "$scratch/model"
 }
 
-test_nbdcopy_of_a_chain() {
+test_nbdcopy_copies_a_chain() {
 	for_each_format copy_is_the_model
 }
 
@@ -49,7 +49,7 @@ test_extents_are_those_of_vhdfs_img_map() {
 	for_each_format map_is_the_same
 }
 
-test_reads_that_are_not_whole_sectors() {
+test_unaligned_reads_return_the_disk() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	with_disk "qemu-io -f raw -c 'write -P 7 1000 3001' \
 		-c 'read -P 0 999 1' -c 'read -P 7 1000 3001' \
@@ -58,7 +58,7 @@ test_reads_that_are_not_whole_sectors() {
 	! grep -i -e verif -e fail "$scratch/out"
 }
 
-test_parents_in_another_directory() {
+test_parameter_parents_names_a_directory_to_search() {
 	mkdir "$scratch/masters" "$scratch/store"
 	vhdfs-img create --size 8M "$scratch/masters/m.vhdx"
 	disk-io "$scratch/masters/m.vhdx" write 0 100000 1
@@ -77,7 +77,7 @@ test_cache_is_emulated() {
 }
 
 # The store is on a read-only file system.
-test_image_on_a_read_only_file_system() {
+test_image_on_a_read_only_file_system_is_read_only() {
 	requires_root
 	mkdir "$scratch/store"
 	vhdfs-img create --size 8M "$scratch/store/d.vhdx"

@@ -23,7 +23,7 @@ store_of_pair() {
 
 # nbdkit reports each of these errors before it goes to the background.
 
-test_no_such_image() {
+test_missing_image_is_refused() {
 	mkdir "$scratch/store"
 	refused "$scratch/store/c\.vhdx: No such file" \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" "$scratch/store/c.vhdx"
@@ -31,12 +31,12 @@ test_no_such_image() {
 		"$plugin" store="$scratch/store" image=c.vhdx
 }
 
-test_no_such_store() {
+test_missing_store_is_refused() {
 	refused "$scratch/none: No such file.*mkdir -p" \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" store="$scratch/none"
 }
 
-test_image_outside_the_store() {
+test_image_outside_the_store_is_refused() {
 	mkdir "$scratch/store"
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	ln -s ../d.vhdx "$scratch/store/link.vhdx"
@@ -47,21 +47,21 @@ test_image_outside_the_store() {
 	done
 }
 
-test_parent_outside_the_store() {
+test_parent_outside_the_store_is_refused() {
 	store_of_pair
 	refused 'c\.vhdx: its parent .*m\.vhdx lies outside' \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" store="$store/clients" \
 		image=c.vhdx
 }
 
-test_broken_image() {
+test_broken_image_is_refused() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	truncate -s 100000 "$scratch/d.vhdx"
 	refused 'd\.vhdx: .*expected .*, found' \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" "$scratch/d.vhdx"
 }
 
-test_raw_disk() {
+test_raw_disk_is_refused() {
 	truncate -s 8M "$scratch/d.raw"
 	refused "d\.raw: expected a name that ends in .*nbdkit file'" \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" "$scratch/d.raw"
@@ -70,13 +70,13 @@ test_raw_disk() {
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin" "$scratch/d.vhdx"
 }
 
-test_directory() {
+test_directory_is_refused() {
 	mkdir "$scratch/store"
 	refused '.*: is a directory' "${nbdkit[@]}" -U "$scratch/s" "$plugin" \
 		store="$scratch/store" image=.
 }
 
-test_image_that_a_program_writes() {
+test_image_that_a_program_writes_is_refused() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	hold "$scratch/d.vhdx" open
 	refused "d\.vhdx: .*in use by .*$hold_pid" \
@@ -85,7 +85,7 @@ test_image_that_a_program_writes() {
 	with_disk 'nbdinfo "$uri"' "$scratch/d.vhdx"
 }
 
-test_image_that_a_mount_writes() {
+test_image_that_a_mount_writes_is_refused() {
 	requires_fuse
 	store_of_pair
 	mount_store "$store" "$scratch/mnt"
@@ -98,7 +98,7 @@ test_image_that_a_mount_writes() {
 	unmount "$scratch/mnt"
 }
 
-test_parameters() {
+test_invalid_parameters_are_refused() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	refused 'expected an image or store=DIR, found neither' \
 		"${nbdkit[@]}" -U "$scratch/s" "$plugin"
@@ -112,7 +112,7 @@ test_parameters() {
 
 # These errors are reported to the client, and the server continues.
 
-test_writer_of_an_image_with_children() {
+test_writer_of_an_image_with_children_is_refused() {
 	local before
 
 	store_of_pair
@@ -129,7 +129,7 @@ test_writer_of_an_image_with_children() {
 	equal "master" "$before" "$(sha256sum "$store/masters/m.vhdx")"
 }
 
-test_writer_without_permission() {
+test_writer_without_permission_is_refused() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	chmod a-w "$scratch/d.vhdx"
 	refused "d\.vhdx: has no write permission; .nbdkit -r'" \
@@ -137,7 +137,7 @@ test_writer_without_permission() {
 	with_disk 'nbdinfo "$uri"' -r "$scratch/d.vhdx"
 }
 
-test_second_writer() {
+test_second_writer_is_refused() {
 	vhdfs-img create --size 8M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
 	# The second server starts before the first one has a client.
@@ -168,7 +168,7 @@ test_other_programs_cannot_write() {
 }
 
 # Another program puts another image into the file while a client reads it.
-test_disk_that_becomes_smaller() {
+test_read_past_the_end_of_a_shrunken_disk_fails() {
 	vhdfs-img create --size 16M "$scratch/d.vhdx"
 	vhdfs-img create --size 4M "$scratch/small.vhdx"
 	serve -r "$scratch/d.vhdx"

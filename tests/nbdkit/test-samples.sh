@@ -34,7 +34,7 @@ check_sample() {
 	rm "$scratch"/*
 }
 
-test_samples() {
+test_samples_equal_their_manifest() {
 	local name size hash rest count=0
 
 	sample_manifest >"$lib_dir/manifest"

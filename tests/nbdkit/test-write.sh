@@ -19,7 +19,7 @@ copy_into_a_child() {
 	equal "parents" "$before" "$(parents_sum)"
 }
 
-test_nbdcopy_into_a_child() {
+test_nbdcopy_overwrites_a_child() {
 	for_each_format copy_into_a_child
 }
 
@@ -94,7 +94,7 @@ blocks_of() {
 	stat -c %b "$1"
 }
 
-test_trim_gives_space_back() {
+test_trim_frees_space() {
 	local full
 
 	vhdfs-img create --size 32M --block-size 1M "$scratch/d.vhdx"
@@ -143,7 +143,7 @@ test_zero_without_holes_keeps_the_space() {
 	vhdfs-img check "$scratch/d.vhdx"
 }
 
-test_extents_after_writes() {
+test_extents_show_writes_at_once() {
 	vhdfs-img create --size 16M --block-size 1M "$scratch/d.vhdx"
 	serve "$scratch/d.vhdx"
 	qemu_io "$uri" "write -P 1 2M 3M" "write -z -u 3M 1M"

@@ -102,16 +102,16 @@ failed_sync_is_reported() {
 			"$scratch/answers" | paste -sd ' ')"
 }
 
-test_worker_killed_after_the_device_failed_the_sync() {
+test_failed_sync_of_a_vhd_is_reported_after_the_death_of_the_worker() {
 	failed_sync_is_reported vhd fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
 }
 
-test_worker_killed_after_the_device_failed_the_sync_of_a_vhdx() {
+test_failed_sync_of_a_vhdx_is_reported_after_the_death_of_the_worker() {
 	failed_sync_is_reported vhdx fdatasync delay_exit 'fdatasync.* = -1 E.*DELAYED'
 }
 
 # The pattern: the error in the answer's header, -EIO or -ENOSPC.
-test_worker_killed_before_it_answers_the_failed_sync() {
+test_failed_sync_is_reported_when_the_worker_dies_before_its_answer() {
 	failed_sync_is_reported vhd writev delay_enter '(373|344).377.377.377'
 }
 

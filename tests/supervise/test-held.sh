@@ -62,7 +62,7 @@ ends_clean() {
 	is_free "$store/child.vhdx" || fail "$(cat "$scratch/check")"
 }
 
-test_answered_writes_survive_the_death_of_all() {
+test_answered_writes_survive_the_death_of_all_processes() {
 	held_disk
 	state=$(state_of "$mnt")
 	hold_writes 200
@@ -169,7 +169,7 @@ open_write_close() {
 		fail "expected one death, found: $(cat "$mnt.log")"
 }
 
-test_death_at_each_message_of_an_open_and_a_close() {
+test_open_and_close_survive_a_death_at_each_message() {
 	local n when deaths=0
 
 	held_disk
@@ -183,7 +183,7 @@ test_death_at_each_message_of_an_open_and_a_close() {
 }
 
 # The next start leaves one mount.
-test_death_at_each_message_of_a_start() {
+test_start_survives_a_death_at_each_message() {
 	local n when deaths=0
 
 	held_disk
@@ -259,7 +259,7 @@ test_replaced_mount_keeps_answered_writes() {
 	ends_clean
 }
 
-test_death_at_each_message_of_a_replaced_mount() {
+test_replacement_of_the_mount_survives_a_death_at_each_message() {
 	local n when
 
 	held_disk -o no_resend
@@ -382,7 +382,7 @@ test_mount_is_resumed_after_a_failed_upgrade() {
 }
 
 # Answered writes were flushed before.
-test_death_at_each_message_of_an_upgrade() {
+test_upgrade_survives_a_death_at_each_message() {
 	local n when
 
 	held_disk
@@ -401,7 +401,7 @@ test_death_at_each_message_of_an_upgrade() {
 
 # SIGTERM while files are open: the mount ends, or the next supervisor resumes
 # it; no write is lost.
-test_death_at_each_message_of_an_end() {
+test_stop_survives_a_death_at_each_message() {
 	local n when
 
 	held_disk
@@ -450,7 +450,7 @@ stopped_or_done() {
 
 # Deaths between messages: at the system calls that register, lock, record and
 # answer.
-test_death_at_each_call_of_an_open() {
+test_open_survives_a_death_at_each_system_call() {
 	local n client deaths=0
 
 	held_disk

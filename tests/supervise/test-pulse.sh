@@ -34,7 +34,7 @@ test_reload_sends_its_messages_in_order() {
 }
 
 # All services of a machine share the socket, which has room for few messages.
-test_full_manager_gets_the_messages_later() {
+test_messages_wait_for_a_busy_manager() {
 	held_store_of_one
 	touch "$held/deaf"
 	wait_until 10 has_said deaf 1
@@ -47,7 +47,7 @@ test_full_manager_gets_the_messages_later() {
 	unmount "$mnt"
 }
 
-test_failed_upgrade_is_in_the_status() {
+test_failed_upgrade_is_reported_in_the_status() {
 	mkdir "$scratch/bin"
 	cp "$(command -v vhdfs)" "$scratch/bin/vhdfs"
 	HELD_COMMAND="$scratch/bin/vhdfs -f"
@@ -71,7 +71,7 @@ is_silent() {
 	[ "$(said WATCHDOG)" = "$before" ]
 }
 
-test_worker_that_hangs_is_not_alive() {
+test_hung_worker_stops_the_watchdog_messages() {
 	local pid
 
 	export WATCHDOG_USEC=1000000

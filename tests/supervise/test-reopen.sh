@@ -98,7 +98,7 @@ test_leaf_and_parent_without_permissions_stay_open() {
 	unmount "$mnt"
 }
 
-test_directory_of_both_renamed() {
+test_leaf_and_parent_in_a_renamed_directory_stay_open() {
 	reopen_store
 	unmount "$mnt"
 	mkdir "$store/sub"
@@ -110,7 +110,7 @@ test_directory_of_both_renamed() {
 	vhdfs-img check "$store/bus/child.vhdx"
 }
 
-test_parent_in_another_directory_unlinked() {
+test_unlinked_parent_outside_the_store_stays_open() {
 	reopen_store
 	unmount "$mnt"
 	mkdir "$scratch/parents"
@@ -120,7 +120,7 @@ test_parent_in_another_directory_unlinked() {
 	unmount "$mnt"
 }
 
-test_three_levels_unlinked() {
+test_unlinked_parents_of_two_levels_stay_open() {
 	reopen_store
 	unmount "$mnt"
 	vhdfs-img create --parent "$store/child.vhdx" "$store/leaf.vhdx"
@@ -131,7 +131,7 @@ test_three_levels_unlinked() {
 }
 
 # The lock belongs to the descriptor of the writer that closes.
-test_reader_beside_a_closing_writer() {
+test_reader_stays_open_when_a_writer_closes() {
 	local n
 
 	simple_store

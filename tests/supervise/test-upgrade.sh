@@ -42,14 +42,14 @@ upgraded_under_load() {
 	report_kills "upgrades"
 }
 
-test_upgrades_under_load() {
+test_clients_see_no_error_during_upgrades() {
 	begin
 	make_clients vhdx
 	upgraded_under_load
 }
 
 # An upgrade does not need requests to be sent again.
-test_upgrades_without_resend() {
+test_clients_see_no_error_during_upgrades_without_resend() {
 	begin
 	make_clients vhd --block-size 512K
 	unmount "$mnt"
@@ -113,7 +113,7 @@ test_program_that_does_not_run_is_not_started() {
 }
 
 # In the background the supervisor works in / and has no terminal.
-test_upgrade_in_the_background() {
+test_background_mount_is_upgraded() {
 	local pid
 
 	installed_store

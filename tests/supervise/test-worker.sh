@@ -24,7 +24,7 @@ killed_under_load() {
 	done
 }
 
-test_vhd_on_the_mount() {
+test_clients_of_a_vhd_see_no_error_when_workers_die() {
 	requires_resend
 	begin
 	make_clients vhd --block-size 512K
@@ -34,7 +34,7 @@ test_vhd_on_the_mount() {
 	report_kills "workers killed"
 }
 
-test_vhdx_on_the_mount() {
+test_clients_of_a_vhdx_see_no_error_when_workers_die() {
 	requires_resend
 	begin
 	make_clients vhdx --block-size 1M
@@ -68,11 +68,11 @@ eight_clients() {
 	report_kills "workers killed below tgtd"
 }
 
-test_eight_clients_of_a_vhdx_through_tgtd() {
+test_initiators_of_a_vhdx_see_no_error_when_workers_die() {
 	eight_clients vhdx
 }
 
-test_eight_clients_of_a_vhd_through_tgtd() {
+test_initiators_of_a_vhd_see_no_error_when_workers_die() {
 	eight_clients vhd
 }
 
@@ -102,7 +102,7 @@ test_open_files_stay_open() {
 }
 
 # A writer and a reader of one image, opened in either order.
-test_readers_beside_a_writer() {
+test_reader_and_writer_of_one_image_stay_open() {
 	local order
 
 	simple_store
@@ -121,7 +121,7 @@ test_readers_beside_a_writer() {
 }
 
 # The worker is killed before it can flush at the end: another one flushes.
-test_worker_killed_at_the_end_loses_no_write() {
+test_worker_killed_during_the_stop_loses_no_write() {
 	local status=0 pid
 
 	simple_store
@@ -142,7 +142,7 @@ test_worker_killed_at_the_end_loses_no_write() {
 }
 
 # An unmount while no worker runs.
-test_unmount_between_two_workers() {
+test_unmount_without_a_worker_exits_with_0() {
 	local i status
 
 	simple_store
@@ -174,7 +174,7 @@ test_open_image_stays_writable_without_write_permission() {
 }
 
 # The next worker cannot open the store at first, and later it can.
-test_store_missing_for_a_moment() {
+test_worker_starts_when_the_missing_store_returns() {
 	simple_store
 	mkfifo "$scratch/go"
 	file-io "$child" rw write 0 before hold write 6 after fsync \
@@ -192,7 +192,7 @@ test_store_missing_for_a_moment() {
 }
 
 # The worker is killed before it has answered the first request.
-test_worker_killed_as_soon_as_it_is_mounted() {
+test_worker_killed_before_its_first_answer_is_replaced() {
 	local i pid
 
 	simple_store

@@ -41,7 +41,7 @@ exported() {
 		grep "Backing store path: $child"
 }
 
-test_mount_is_seen_from_outside() {
+test_mount_is_in_the_mount_namespace_of_the_machine() {
 	make_server
 	start vhdfs@srv-disks
 	[ "$(inside readlink "/proc/$(main_pid vhdfs@srv-disks)/ns/mnt")" = \
@@ -56,7 +56,7 @@ test_mount_is_seen_from_outside() {
 		"$(inside systemctl show -P Result vhdfs@srv-disks)"
 }
 
-test_hardening_is_in_force() {
+test_service_runs_with_its_hardening() {
 	local ours
 
 	make_server
@@ -71,7 +71,7 @@ test_hardening_is_in_force() {
 		"$(sed -n 's/^CapBnd:	//p' "$scratch/status")"
 }
 
-test_store_is_mounted_before_targets() {
+test_store_is_mounted_before_tgt_starts() {
 	make_server
 	inside systemctl enable vhdfs@srv-disks
 	# tgt alone is asked for.
@@ -84,7 +84,7 @@ test_store_is_mounted_before_targets() {
 		fail "expected tgt to have ended before the mount"
 }
 
-test_second_tgtd_is_started_from_its_files() {
+test_unit_of_a_shard_starts_a_second_tgtd() {
 	local file=/etc/tgt/conf.d/vhdfs.conf
 
 	requires qemu-io
@@ -129,7 +129,7 @@ mounted_anew() {
 		[ "$(inside systemctl is-active vhdfs@srv-disks)" = active ]
 }
 
-test_killed_it_is_started_again_and_tgt_stays() {
+test_killed_mount_is_restarted_and_tgtd_continues() {
 	local pid tgtd
 
 	make_server
@@ -217,7 +217,7 @@ test_answered_writes_survive_the_death_of_all_processes() {
 
 # A stop while nothing serves: what was held is let go of, and the next start
 # takes the dead mount away.
-test_stop_after_the_death_of_all_processes() {
+test_stop_after_the_death_of_all_processes_drops_the_descriptors() {
 	local state
 
 	make_server
@@ -246,7 +246,7 @@ waits_to_be_started() {
 }
 
 # The manager itself is started anew, and has what it held.
-test_what_is_held_survives_a_reexec_of_systemd() {
+test_stored_descriptors_survive_a_reexec_of_systemd() {
 	make_server
 	start vhdfs@srv-disks
 	hold_child
@@ -256,7 +256,7 @@ test_what_is_held_survives_a_reexec_of_systemd() {
 	holder_writes "after the death"
 }
 
-test_reload_and_the_death_of_all_processes() {
+test_open_files_survive_a_reload_and_the_death_of_all_processes() {
 	make_server
 	start vhdfs@srv-disks
 	hold_child
@@ -275,7 +275,7 @@ test_reload_and_the_death_of_all_processes() {
 	wait "$holder_pid"
 }
 
-test_a_mistake_is_not_tried_again_and_again() {
+test_usage_error_causes_no_restart() {
 	make_server
 	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
 	! inside systemctl start vhdfs@srv-disks || fail "expected it to fail"
@@ -284,7 +284,7 @@ test_a_mistake_is_not_tried_again_and_again() {
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
-test_without_its_settings_it_is_not_tried() {
+test_unit_without_its_settings_does_not_start() {
 	make_server
 	inside rm /etc/vhdfs/srv-disks.mount
 	inside systemctl enable vhdfs@srv-disks
@@ -299,7 +299,7 @@ test_without_its_settings_it_is_not_tried() {
 }
 
 # What somebody else mounted there is not the unit's to unmount.
-test_mount_of_others_stays() {
+test_failed_unit_does_not_unmount_another_file_system() {
 	make_server
 	inside mount -t tmpfs others /srv/disks
 	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
@@ -328,7 +328,7 @@ holder_writes() {
 		"$(inside file-io "$child" ro read 0 "${#1}")"
 }
 
-test_reload_leaves_open_files_as_they_are() {
+test_open_files_survive_a_reload() {
 	local pid
 
 	make_server
@@ -370,7 +370,7 @@ with_watchdog() {
 }
 
 # One that serves is left alone, busy or idle.
-test_mount_that_hangs_is_served_by_the_next_process() {
+test_watchdog_restarts_a_hung_mount() {
 	local pid
 
 	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
@@ -394,7 +394,7 @@ has_been_restarted() {
 }
 
 # Another vhdfs serves the store there: the unit has nothing to do, and leaves it.
-test_store_that_is_mounted_already_is_left() {
+test_unit_accepts_a_store_that_is_mounted_already() {
 	make_server
 	inside "$top_builddir/vhdfs/vhdfs" /srv/images /srv/disks
 	start vhdfs@srv-disks
@@ -409,7 +409,7 @@ test_store_that_is_mounted_already_is_left() {
 }
 
 # The unit of another store does not take away what is mounted there.
-test_another_store_there_is_left() {
+test_unit_does_not_unmount_another_store() {
 	make_server
 	mkdir "$scratch/srv/other"
 	inside "$top_builddir/vhdfs/vhdfs" /srv/other /srv/disks
@@ -425,7 +425,7 @@ has_ended() {
 	[ "$(inside systemctl show -P ActiveState "$1")" = inactive ]
 }
 
-test_dead_mount_is_taken_away() {
+test_unit_replaces_a_dead_mount() {
 	make_server
 	inside "$top_builddir/vhdfs/vhdfs" /srv/images /srv/disks
 	inside pkill -KILL -o -f "^$top_builddir/vhdfs/vhdfs /srv/images"
@@ -441,7 +441,7 @@ is_dead() {
 }
 
 # The process that serves ends, and the main one does not.
-test_worker_killed_is_no_end_of_the_mount() {
+test_unit_continues_when_its_worker_is_killed() {
 	local pid workers
 
 	printf '6.9\n%s\n' "$(uname -r)" | sort -C -V ||
@@ -461,7 +461,7 @@ test_worker_killed_is_no_end_of_the_mount() {
 }
 
 # The unit of watch with another command: its sandbox is what is tried.
-test_watch_may_do_what_apply_does() {
+test_sandbox_of_watch_permits_an_apply() {
 	make_server
 	inside tee /etc/vhdfs/fleet.conf >/dev/null <<-END
 		[fleet]

@@ -43,12 +43,12 @@ check_tgtd() {
 	grep -qx 'nop_count=6' "$scratch/shown"
 }
 
-test_drop_in_of_tgt() {
+test_tgtd_runs_with_the_options_of_the_drop_in() {
 	start_as "$(grep '^ExecStart=/' "$drop_in")"
 	check_tgtd
 }
 
-test_unit_of_a_shard() {
+test_tgtd_runs_with_the_options_of_the_unit_of_a_shard() {
 	start_as "$(grep '^ExecStart=/' \
 		"$top_builddir/contrib/systemd/vhdfs-tgtd@.service")"
 	check_tgtd
@@ -88,7 +88,7 @@ tgtd_has_ended() {
 	! kill -0 "$tgtd_pid"
 }
 
-test_stop_while_clients_log_out() {
+test_unit_stops_tgtd_while_clients_log_out() {
 	local unit=$top_builddir/contrib/systemd/vhdfs-tgtd@.service name
 
 	requires_initiator
@@ -110,7 +110,7 @@ test_stop_while_clients_log_out() {
 	wait_until 30 tgtd_has_ended
 }
 
-test_systemd_takes_the_drop_in() {
+test_systemd_accepts_the_drop_in() {
 	requires systemd-analyze
 	mkdir "$scratch/units"
 	cp /lib/systemd/system/tgt.service "$scratch/units/"

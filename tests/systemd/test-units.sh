@@ -22,7 +22,7 @@ verify() {
 		[ ! -s "$scratch/verify" ]
 }
 
-test_systemd_has_nothing_to_say_of_them() {
+test_systemd_analyze_verifies_the_units() {
 	make_units
 	cp "$units/vhdfs@.service" "$units/vhdfs@srv-disks.service"
 	cp "$units/vhdfs-tgtd@.service" "$units/vhdfs-tgtd@1.service"
@@ -40,7 +40,7 @@ exposed() {
 		"$units/$1" >"$scratch/exposure" 2>&1
 }
 
-test_exposure_is_small() {
+test_exposure_is_below_its_limit() {
 	make_units
 	# 0.2 of it for NotifyAccess=all, by which descriptors are held; 0.1 for
 	# setuid, which it has no capability to use.
@@ -64,7 +64,7 @@ namespaces_of() {
 	done
 }
 
-test_mount_is_made_where_tgtd_looks() {
+test_units_of_vhdfs_and_tgtd_make_no_mount_namespace() {
 	make_units
 	equal "directives that make a mount namespace" "" \
 		"$(namespaces_of vhdfs@.service)"
@@ -73,7 +73,7 @@ test_mount_is_made_where_tgtd_looks() {
 	namespaces_of tgt-glue-watch.service | grep -q ProtectSystem
 }
 
-test_filter_permits_what_vhdfs_calls() {
+test_system_call_filter_permits_the_calls_of_vhdfs() {
 	requires strace file-io getfattr findmnt
 	make_units
 	store_of_pair
