@@ -280,7 +280,7 @@ EXTRA_DIST += \
 	tests/faults/faults.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
-	tests/supervise/held.sh \
+	tests/supervise/descriptor-store.sh \
 	tests/supervise/supervise.sh \
 	tests/lib.sh \
 	tests/locks/common.sh \
@@ -326,18 +326,18 @@ interop_tests = \
 mount_tests = \
 	tests/mount/test-attributes.sh \
 	tests/mount/test-children.sh \
-	tests/mount/test-contents.sh \
+	tests/mount/test-read-write.sh \
 	tests/mount/test-exercise.sh \
 	tests/mount/test-filesystems.sh \
-	tests/mount/test-live.sh \
+	tests/mount/test-store-changes.sh \
 	tests/mount/test-replaced.sh \
 	tests/mount/test-many.sh \
 	tests/mount/test-names.sh \
-	tests/mount/test-point.sh \
+	tests/mount/test-mountpoint.sh \
 	tests/mount/test-programs.sh \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
-	tests/mount/test-session.sh \
+	tests/mount/test-mounting.sh \
 	tests/mount/test-stall.sh \
 	$(NULL)
 nbdkit_tests = \
@@ -409,9 +409,9 @@ kill_tests = \
 	tests/kill/test-load.sh \
 	$(NULL)
 supervise_tests = \
-	tests/supervise/test-held.sh \
+	tests/supervise/test-descriptor-store.sh \
 	tests/supervise/test-open.sh \
-	tests/supervise/test-pulse.sh \
+	tests/supervise/test-notify.sh \
 	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-reopen.sh \
 	tests/supervise/test-upgrade.sh \
@@ -483,11 +483,11 @@ installed_tests = \
 	$(img_tests) \
 	tests/mount/test-attributes.sh \
 	tests/mount/test-children.sh \
-	tests/mount/test-contents.sh \
-	tests/mount/test-live.sh \
+	tests/mount/test-read-write.sh \
+	tests/mount/test-store-changes.sh \
 	tests/mount/test-names.sh \
 	tests/mount/test-refusals.sh \
-	tests/mount/test-session.sh \
+	tests/mount/test-mounting.sh \
 	tests/nbdkit/test-exports.sh \
 	tests/nbdkit/test-read.sh \
 	tests/nbdkit/test-refusals.sh \

@@ -3,7 +3,7 @@
 # Reopen: the mount ended and started again, and tgtd opens its files again.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../supervise/supervise.sh"
-. "${0%/*}/../supervise/held.sh"
+. "${0%/*}/../supervise/descriptor-store.sh"
 . "${0%/*}/tgt.sh"
 
 did_nothing() {

@@ -7,7 +7,7 @@
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/../kill/small-fs.sh"
 . "${0%/*}/supervise.sh"
-. "${0%/*}/held.sh"
+. "${0%/*}/descriptor-store.sh"
 
 # hold_writes [N]: starts a process that has $child open, and has written at N
 # offsets without a flush.

@@ -4,7 +4,7 @@
 # WATCHDOG=1 while the worker is alive.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/supervise.sh"
-. "${0%/*}/held.sh"
+. "${0%/*}/descriptor-store.sh"
 
 held_store_of_one() {
 	store=$scratch/store mnt=$scratch/mnt
