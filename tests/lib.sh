@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests in shell.  A test script sources this file, defines functions whose
-# names begin with test_, and ends with the line "run_tests":
+# The library of the shell tests: it runs the functions of a test script and prints
+# TAP.  A test script sources this file, defines functions whose names begin with
+# test_, and ends with the line "run_tests":
 #
 #     #!/bin/bash
 #     # SPDX-License-Identifier: GPL-2.0-or-later
@@ -15,23 +16,23 @@
 #
 #     run_tests
 #
-# and is added to a list in tests/local.mk.  It prints TAP, a line for each
-# function, in the order in which they stand.  By hand:
+# and is added to a list in tests/local.mk.  It prints a line of TAP for each
+# function, in the order of the source.  By hand:
 #
 #     tests/img/test-create.sh [FUNCTION...]
 #
-# with the environment variable top_builddir naming the build directory when
-# that is neither the source's nor "build" in it.
+# The environment variable top_builddir names the build directory if that is
+# neither the source directory nor "build" in it.
 #
 # Each function runs in a process of its own, with set -e, an empty directory
-# $scratch, standard input empty, and at most $test_timeout seconds, which only
-# detect a hang.  It fails when it returns non-zero; what it printed is shown
-# then.  As root it has a mount namespace of its own: a namespace that another
-# test makes meanwhile would keep a copy of its mounts, and each of them is
-# served until the last copy has gone.
+# $scratch and an empty standard input.  A limit of $test_timeout seconds detects a
+# hang.  A function fails if it returns non-zero; run_tests then prints its output.
+# For root each function has a mount namespace of its own: otherwise a namespace
+# that another test creates meanwhile would keep a copy of its mounts, and a mount
+# is served until its last copy is unmounted.
 #
-# Processes take most of the suite's time, so what is done for each test is done
-# by the shell itself where it can be.
+# Starting processes takes most of the suite's time, so the functions below use
+# builtins of the shell where possible.
 
 top_srcdir=${top_srcdir:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 if [ -z "${top_builddir:-}" ]; then
@@ -40,28 +41,29 @@ if [ -z "${top_builddir:-}" ]; then
 		top_builddir=$top_srcdir/build
 fi
 export top_srcdir top_builddir
-# With VHDFS_INSTALLED the programs are those that PATH has, as a package installs
-# them; only the tests' own are the build's.
+# With VHDFS_INSTALLED the tests use the programs in PATH, as a package installs
+# them; only the programs of the tests come from the build.
 if [ -n "${VHDFS_INSTALLED:-}" ]; then
 	PATH=$top_builddir/tests/tools:$PATH
 else
 	PATH=$top_builddir/tests/tools:$top_builddir/vhdfs:$top_builddir/tgt-glue:$top_builddir:$PATH
 fi
 export PATH
-# Where the sample images are, in samples/.
+# The directory with the sample images, in samples/.
 export VHDFS_SHARED=${VHDFS_SHARED:-$top_srcdir/../shared}
 export LC_ALL=C
 
 test_timeout=${VHDFS_TEST_TIMEOUT:-1200}
 
-# What a test may call.  Those that check end the test when it fails.
+# Functions for tests.  A function that checks a condition ends the test as failed
+# if the condition is false.
 
 fail() {
 	echo "$*" >&2
 	exit 1
 }
 
-# Ends the test as one that cannot run here; outside a test, the whole script.
+# skip REASON: ends the test as skipped; outside a test, the whole script.
 skip() {
 	if [ -z "${lib_dir:-}" ]; then
 		echo "1..0 # SKIP $*"
@@ -71,7 +73,7 @@ skip() {
 	exit 77
 }
 
-# Skips unless all these programs are there.
+# requires PROGRAM...: skips unless PATH has all these programs.
 requires() {
 	local program
 
@@ -90,13 +92,14 @@ requires_fuse() {
 	[ -c /dev/fuse ] || skip "no /dev/fuse"
 }
 
-# Runs a command when the test ends, however it ends; the last one first.
+# at_exit COMMAND: runs the command when the test ends, passed, failed or
+# interrupted.  Several commands run in reverse order.
 at_exit() {
 	lib_at_exit=("$*" "${lib_at_exit[@]}")
 }
 
-# expect STATUS COMMAND...: runs it, with its output in $scratch/stdout and
-# $scratch/stderr; fails unless it exits with that status.
+# expect STATUS COMMAND...: runs the command, with its output in $scratch/stdout
+# and $scratch/stderr; fails unless it exits with that status.
 expect() {
 	local want=$1 status=0
 
@@ -107,8 +110,8 @@ expect() {
 	fail "$*: expected exit status $want, got $status"
 }
 
-# expect_error STATUS PATTERN COMMAND...: as expect, and what it says is one
-# line on standard error that matches the pattern, and nothing else.
+# expect_error STATUS PATTERN COMMAND...: as expect; fails unless the output of the
+# command is exactly one line on standard error that matches the pattern.
 expect_error() {
 	local want=$1 pattern=$2 lines
 
@@ -124,13 +127,27 @@ expect_error() {
 			"${lines[0]}"
 }
 
-# equal WHAT EXPECTED FOUND
+# equal SUBJECT EXPECTED FOUND: fails unless both values are equal; the message
+# names the subject.
 equal() {
 	[ "$2" = "$3" ] || fail "$1: expected '$2', found '$3'"
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds.  The limit only detects a
-# hang: it is at least $hang_seconds, however busy the machine is.
+# has_line [OPTION...] PATTERN FILE: expects that a line of the file matches; the
+# options are grep's.
+has_line() {
+	grep -q "$@" || fail "${*: -1}: expected a line that matches" \
+		"'${*: -2:1}', found: $(tail -n 100 "${*: -1}")"
+}
+
+# has_no_line [OPTION...] PATTERN FILE: expects that no line of the file matches.
+has_no_line() {
+	! grep -q "$@" || fail "${*: -1}: expected no line that matches" \
+		"'${*: -2:1}', found: $(tail -n 100 "${*: -1}")"
+}
+
+# wait_until SECONDS COMMAND...: repeats the command until it succeeds.  The limit
+# detects a hang; it is at least $hang_seconds, as a busy machine is slow.
 hang_seconds=${VHDFS_HANG_SECONDS:-300}
 wait_until() {
 	local limit=$(($1 > hang_seconds ? $1 : hang_seconds))
@@ -138,17 +155,18 @@ wait_until() {
 
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -le "$end" ] || fail "waited $limit s in vain for: $*"
+		[ "$SECONDS" -le "$end" ] ||
+			fail "expected success within $limit s of: $*"
 		pause 0.05
 	done
 }
 
-# pause SECONDS: without a process.
+# pause SECONDS: sleeps without starting a process.
 pause() {
 	read -rt "$1" <>"$lib_dir/idle" || true
 }
 
-# A TCP port of 127.0.0.1 on which no process listens.
+# Prints a TCP port of 127.0.0.1 on which no process listens.
 free_port() {
 	local port
 
@@ -159,12 +177,12 @@ free_port() {
 	echo "$port"
 }
 
-# Of a file, or of standard input for "-": the hash alone.
+# sha256_of FILE: prints the hash of a file, or of standard input for "-".
 sha256_of() {
 	local file=$1
 
 	[ "$file" != - ] || file=/dev/stdin
-	# Several times as fast, and some disks have ten gigabytes.
+	# openssl is several times as fast; some disks have ten gigabytes.
 	if command -v openssl >/dev/null; then
 		openssl dgst -sha256 -r "$file" | cut -d ' ' -f 1
 	else
@@ -172,7 +190,7 @@ sha256_of() {
 	fi
 }
 
-# A line that is shown though the test passes: a figure.
+# remark TEXT: prints a line, such as a figure, even if the test passes.
 remark() {
 	echo "$*" >>"$lib_dir/remarks"
 }
@@ -181,23 +199,23 @@ size_of() {
 	stat -L -c %s "$1"
 }
 
-# unpack_sample NAME [DIRECTORY]: a sample image, into the directory (else
-# $scratch); skips where there are no samples.
+# unpack_sample NAME [DIRECTORY]: unpacks a sample image into the directory, or
+# into $scratch; skips without the samples.
 unpack_sample() {
 	[ -f "$VHDFS_SHARED/samples/$1.xz" ] || skip "no sample images"
 	xz -dc "$VHDFS_SHARED/samples/$1.xz" >"${2:-$scratch}/$1"
 }
 
-# The lines of the samples' MANIFEST: name, size, hash of the disk or "-" where
-# it is all zeros, origin; tab-separated.
+# Prints the lines of the samples' MANIFEST: name, size, hash of the disk or "-" if
+# it is all zeros, origin; separated by tabs.
 sample_manifest() {
 	[ -f "$VHDFS_SHARED/samples/MANIFEST" ] || skip "no sample images"
 	cat "$VHDFS_SHARED/samples/MANIFEST"
 }
 
-# mount_store STORE MOUNTPOINT [OPTION...]: vhdfs in the foreground, as a child
-# of the test; its messages go to MOUNTPOINT.log, its process id to
-# ${mount_pid[MOUNTPOINT]}.  It is unmounted when the test ends.
+# mount_store STORE MOUNTPOINT [OPTION...]: starts vhdfs in the foreground, as a
+# child of the test, and waits for the mount.  Its messages go to MOUNTPOINT.log,
+# its process ID to ${mount_pid[MOUNTPOINT]}.  The end of the test unmounts it.
 declare -A mount_pid=()
 mount_store() {
 	local store=$1 mnt=$2
@@ -209,25 +227,27 @@ mount_store() {
 	mount_pid[$mnt]=$!
 	at_exit lib_end_mount "$mnt"
 	wait_until 10 lib_mounted_or_ended "$mnt"
-	lib_is_mounted "$mnt" || fail "vhdfs did not mount: $(cat "$mnt.log")"
+	lib_is_mounted "$mnt" ||
+		fail "expected a mount on $mnt, vhdfs said: $(cat "$mnt.log")"
 }
 
-# unmount MOUNTPOINT: of mount_store; waits for vhdfs, which must exit with 0.
+# unmount MOUNTPOINT: unmounts a mount of mount_store, and expects that vhdfs exits
+# with 0.
 unmount() {
 	local status=0
 
 	umount "$1"
 	wait "${mount_pid[$1]}" || status=$?
 	unset "mount_pid[$1]"
-	[ "$status" = 0 ] || fail "vhdfs on $1 exited with $status:" \
-		"$(cat "$1.log")"
+	[ "$status" = 0 ] || fail "vhdfs on $1: expected exit status 0, found" \
+		"$status: $(cat "$1.log")"
 }
 
 lib_mounted_or_ended() {
 	lib_is_mounted "$1" || ! kill -0 "${mount_pid[$1]}"
 }
 
-# The mount points of this namespace, as they are, in $lib_mounts.
+# Sets $lib_mounts to the mount points of this namespace, without escapes.
 lib_list_mounts() {
 	local lines line
 
@@ -248,20 +268,21 @@ lib_is_mounted() {
 	for dir in "${lib_mounts[@]}"; do
 		[ "$dir" != "$1" ] || return 0
 	done
-	# By another path.
+	# The mount table may name the directory by another path.
 	mountpoint -q "$1"
 }
 
 lib_end_mount() {
 	[ -n "${mount_pid[$1]:-}" ] || return 0
-	# A busy mount, or a dead one, must not stay.
+	# umount fails on a busy mount and on one whose server has died.
 	umount "$1" 2>/dev/null || lib_unmount_below "$1"
 	kill "${mount_pid[$1]}" 2>/dev/null
 	wait "${mount_pid[$1]}"
 }
 
-# Takes away the mounts on and below a directory of ours, the last ones first,
-# in use or not; dead ones too, which no stat finds.
+# lib_unmount_below DIRECTORY: unmounts all mounts on and below a directory of the
+# test, the last ones first: also busy mounts, and mounts whose server has died,
+# on which stat fails.
 lib_unmount_below() {
 	local i dir
 
@@ -272,7 +293,7 @@ lib_unmount_below() {
 	done
 }
 
-# The rest is run_tests and its parts.
+# From here on: run_tests and its parts.
 
 lib_at_exit=()
 
@@ -290,14 +311,15 @@ lib_clean_up() {
 	rm -rf --one-file-system "$scratch"
 }
 
-# A mount namespace for each test, where one can be made.
+# Sets $lib_unshare to the command that gives a test a mount namespace, if that
+# command works here.
 lib_choose_namespace() {
 	lib_unshare=()
 	[ "$EUID" != 0 ] || ! unshare --mount true 2>/dev/null ||
 		lib_unshare=(unshare --mount)
 }
 
-# What a test that was killed left in its mount namespace.
+# Kills the processes that a killed test has left in its mount namespace.
 lib_end_namespace() {
 	local process
 
@@ -309,7 +331,7 @@ lib_end_namespace() {
 		done
 }
 
-# In the process of one test.
+# Runs one test, in the process of this test.
 lib_run_one() {
 	scratch=$lib_dir/$LIB_NUMBER
 	mkdir "$scratch"
@@ -322,7 +344,7 @@ lib_run_one() {
 	"$1"
 }
 
-# Starts that process, waits for it, and prints its line of TAP.
+# Starts the process of one test, waits for it, and prints its line of TAP.
 lib_run_in_process() {
 	local number=$1 name=$2 status=0 left
 
@@ -346,14 +368,14 @@ lib_run_in_process() {
 		tail -n 200 "$lib_dir/output" | tr -d '\000' | sed 's/^/# /'
 		;;
 	esac
-	# 124 and more: it was stopped, and may have had no time to clean up.
+	# 124 and more: the test was killed, perhaps before it could clean up.
 	[ "$status" -lt 124 ] || lib_end_namespace
 	[ ! -s "$lib_dir/remarks" ] || sed 's/^/# /' "$lib_dir/remarks"
-	# What a mount of the test left for the next one on its point.
+	# A mount leaves a file for the next mount on the same mount point.
 	for left in /run/vhdfs/*"%2F${lib_dir##*/}%2F"*; do
 		[ ! -e "$left" ] || rm -f "$left"
 	done
-	# Where the process had no time to clean up.
+	# The directory remains if the process was killed before it cleaned up.
 	[ -e "$lib_dir/$number" ] || return 0
 	lib_unmount_below "$lib_dir"
 	rm -rf --one-file-system "${lib_dir:?}/$number"
@@ -368,7 +390,7 @@ lib_interrupted() {
 	exit 130
 }
 
-# The names of the test functions, in the order in which they stand.
+# Prints the names of the test functions, in the order of the source.
 lib_tests() {
 	local name
 
@@ -404,8 +426,8 @@ run_tests() {
 	exit 0
 }
 
-# The script itself, wherever it changes to.
+# The absolute path of the script: a test may change its directory.
 lib_script=$0
 [ -n "${LIB_RUN_ONE:-}" ] || lib_script=$(realpath "$0")
-# What the script was called with: the names of the tests to run, if any.
+# The arguments of the script: the names of the tests to run, if any.
 lib_arguments=("$@")

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tests/lib.sh: a test that fails is seen to fail.
+# tests/lib.sh itself: a failing test is reported as failed, and leaves nothing.
 . "${0%/*}/lib.sh"
 
-# script LINE...: makes a test script of these lines, and runs it.
+# script LINE...: runs a test script that consists of these lines.
 script() {
 	{
 		echo ". '$top_srcdir/tests/lib.sh'"
@@ -13,7 +13,7 @@ script() {
 	bash "$scratch/script.sh" >"$scratch/tap" 2>&1
 }
 
-# tap_has PATTERN: a line of the TAP matches.
+# tap_has PATTERN: expects that a line of the TAP matches.
 tap_has() {
 	grep -Eq -e "$1" "$scratch/tap" ||
 		fail "expected a line '$1', got: $(cat "$scratch/tap")"
@@ -81,7 +81,8 @@ test_at_exit_runs_in_reverse_order_after_a_failure() {
 
 test_scratch_is_removed() {
 	script "test_a() { echo \"\$scratch\" >'$scratch/name'; false; }"
-	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
+	[ ! -e "$(cat "$scratch/name")" ] ||
+		fail "expected no $(cat "$scratch/name")"
 }
 
 test_mounts_are_removed_when_a_test_is_killed() {
@@ -92,8 +93,9 @@ test_mounts_are_removed_when_a_test_is_killed() {
 		'exec 7>"$scratch/m m/f"; sleep 600; }'
 	tap_has '^not ok 1 - a$'
 	! grep "$(cat "$scratch/name")" /proc/self/mounts ||
-		fail "it is still mounted"
-	[ ! -e "$(cat "$scratch/name")" ] || fail "it is still there"
+		fail "expected no mount of the killed test"
+	[ ! -e "$(cat "$scratch/name")" ] ||
+		fail "expected no $(cat "$scratch/name")"
 }
 
 test_expect_compares_the_status() {
@@ -102,6 +104,21 @@ test_expect_compares_the_status() {
 	tap_has '^ok 1 - a$'
 	tap_has '^not ok 2 - b$'
 	tap_has '^# .*expected exit status 0, got 3$'
+}
+
+test_has_line_prints_the_pattern_and_the_file() {
+	printf 'one\ntwo\n' >"$scratch/file"
+	script "test_a() { has_line ^two$ '$scratch/file'; }" \
+		"test_b() { has_line -i ^THREE '$scratch/file'; }" \
+		"test_c() { has_no_line three '$scratch/file'; }" \
+		"test_d() { has_no_line ^one '$scratch/file'; }"
+	tap_has '^ok 1 - a$'
+	tap_has '^not ok 2 - b$'
+	tap_has "^# .*/file: expected a line that matches '\^THREE', found: one$"
+	tap_has '^# two$'
+	tap_has '^ok 3 - c$'
+	tap_has '^not ok 4 - d$'
+	tap_has "^# .*/file: expected no line that matches '\^one', found: one$"
 }
 
 test_expect_error_requires_one_matching_line() {
@@ -127,9 +144,11 @@ test_interrupt_runs_at_exit_and_removes_scratch() {
 	script_pid=$!
 	wait_until 10 test -s "$scratch/name"
 	kill "$script_pid"
-	! wait "$script_pid" || fail "expected it to exit with a failure"
-	[ -e "$scratch/cleaned" ] || fail "at_exit did not run"
-	[ ! -e "$(cat "$scratch/name")" ] || fail "its directory is still there"
+	! wait "$script_pid" ||
+		fail "expected a failure of the interrupted script, found success"
+	[ -e "$scratch/cleaned" ] || fail "expected at_exit's command to run"
+	[ ! -e "$(cat "$scratch/name")" ] ||
+		fail "expected no $(cat "$scratch/name")"
 }
 
 run_tests
