@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The rules of the house that a program can check, on the source itself.
+# The rules of the source that a program can check: layers, style, sizes.
 . "${0%/*}/lib.sh"
 
 cd "$top_srcdir" || exit 1
 shopt -s nullglob
 
-# All C files of the project.
+# Prints the names of all C files of the project.
 c_files() {
 	find vhdfs tgt-glue tests -name '*.[ch]' | sort
 }
 
-# grep, for which finding nothing is no failure.
+# search ARGUMENT...: runs grep; a search without a match succeeds, too.
 search() {
 	grep "$@" || [ $? -le 2 ]
 }
 
-# nothing WHAT: fails with standard input, unless there is none.
+# nothing SUBJECT: expects that standard input is empty; the message shows it.
 nothing() {
 	local found
 	found=$(cat)
@@ -24,7 +24,8 @@ nothing() {
 $found"
 }
 
-# A layer includes itself and what is below it.
+# includes_point_downward LAYER ALLOWED: prints the includes of the layer that name
+# none of the allowed layers.
 includes_point_downward() {
 	local layer=$1 allowed=$2
 	search -n '^#include "' "$layer"/*.[ch] /dev/null |
@@ -32,7 +33,8 @@ includes_point_downward() {
 		awk -v ok=" $allowed " 'index(ok, " " $2 " ") == 0'
 }
 
-# The same inside tgt-glue, whose folders include what vhdfs offers a program.
+# The same for a folder of tgt-glue, which may also include the layers of vhdfs
+# below a program.
 glue_includes_point_downward() {
 	local folder=$1 allowed=$2
 	search -n '^#include "' tgt-glue/"$folder"/*.[ch] /dev/null |
@@ -64,7 +66,7 @@ test_includes_name_the_own_or_lower_layers() {
 	} | nothing "include that points upward"
 }
 
-# But for the log and for help.
+# Except base/log.c and base/command-line.c, which print the log and the help.
 test_library_never_prints() {
 	search -nE '\b(printf|puts|fputs|perror|exit) ?\(' \
 		vhdfs/base/[!cl]*.c vhdfs/base/crc32c.c vhdfs/io/*.c vhdfs/format/*.c \
@@ -114,8 +116,8 @@ test_files_have_at_most_600_lines() {
 }
 
 test_functions_have_at_most_80_lines() {
-	# In this house a function begins with "{" in the first column and ends
-	# with "}" there.
+	# clang-format puts the "{" and the "}" of a function into the first
+	# column.
 	c_files | xargs awk '
 		FNR == 1 { open = 0 }
 		/^\{/ { open = FNR }
@@ -133,7 +135,7 @@ test_no_file_names_a_path_of_its_development_machine() {
 		Makefile.am | nothing "path of a machine"
 }
 
-# The walks through the code: "  FILE.c  FUNCTION()".
+# The walks through the code in HACKING have lines "  FILE.c  FUNCTION()".
 test_hacking_names_functions_that_exist() {
 	local line file="" name
 
@@ -145,6 +147,33 @@ test_hacking_names_functions_that_exist() {
 		done < <(grep -oE '[a-z_0-9]+\(\)' <<<"$line" | tr -d '()' || true)
 	done < <(sed -n "/^A guest's write/,/^How to add/p" HACKING) |
 		nothing "function that does not exist"
+}
+
+# Prints the variables VHDFS_* that scripts and programs read.
+variables_read() {
+	search -rhoIE 'getenv\("VHDFS_[A-Z_]+|\$\{?VHDFS_[A-Z_]+' vhdfs tgt-glue \
+		tests contrib .ci | grep -o 'VHDFS_.*' | sort -u
+}
+
+test_readme_of_tests_lists_the_variables_that_are_read() {
+	variables_read >"$scratch/read"
+	grep -o 'VHDFS_[A-Z_]*' tests/README | sort -u >"$scratch/listed"
+	[ "$(wc -l <"$scratch/read")" -gt 10 ] ||
+		fail "expected more than 10 variables, found: $(cat "$scratch/read")"
+	comm -23 "$scratch/read" "$scratch/listed" |
+		nothing "variable that tests/README does not list"
+	comm -13 "$scratch/read" "$scratch/listed" |
+		nothing "variable in tests/README that nothing reads"
+}
+
+# tests/local.mk lists the tests themselves.
+test_readme_of_tests_lists_the_folders_and_shared_files() {
+	find tests -mindepth 1 -maxdepth 1 \( -type d -o -type f \) \
+		! -name 'test-*' ! -name README ! -name '.*' -printf '%f\n' |
+		while read -r name; do
+			grep -qE "^ .*\b${name//./\\.}\b|^$name\b" tests/README ||
+				echo "tests/$name"
+		done | nothing "file or folder that tests/README does not list"
 }
 
 test_shellcheck_finds_nothing_in_scripts() {
