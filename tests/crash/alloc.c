@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Allocations with faults: the linker replaces the C library's functions by
- * these in all code that is linked statically, which is the project's own.
- * Allocations while faults are armed are remembered, to find leaks.
+ * Allocations with faults: the linker replaces the C library's allocation
+ * functions by these, in the statically linked code, which is that of the
+ * project.  Allocations made while faults are armed are recorded, to find
+ * leaks.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Crash file: recording of operations, and states after a power cut. */
+/* Crash file: see io-crash.h. */
 #include "crash/io-crash.h"
 
 #include "unit/unit.h"

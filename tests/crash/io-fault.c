@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Faults of file accesses. */
+/* Faults of accesses to files: see io-fault.h. */
 #include "crash/io-fault.h"
 
 #include <errno.h>

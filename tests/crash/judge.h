@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Judge: is the state after a crash as good as vhdfs promises? */
+/* Judge: tests promises 1 to 4 (HACKING) on the state of a file after a crash.
+ */
 #ifndef VHDFS_TESTS_JUDGE_H
 #define VHDFS_TESTS_JUDGE_H
 

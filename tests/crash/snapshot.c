@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reading the leaf's disk, and snapshots of it: the content that children made
- * at earlier opens expect. */
+/* Snapshots of the leaf's disk: the content that a child of the leaf expects
+ * that was made at an earlier open. */
 #include "config.h"
 
 #include "crash/world.h"

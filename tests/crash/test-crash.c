@@ -241,8 +241,8 @@ static const struct scenario scenarios[] = {
 	},
 	{
 		/* Each area has a page of the bitmap of its own: entries of
-		 * the log are large, and it comes round. */
-		.name = "vhdx_child_log_comes_round",
+		 * the log are large, and the log wraps. */
+		.name = "vhdx_child_log_wraps",
 		.format = &vhdx_ops,
 		.type = IMAGE_DIFFERENCING,
 		.parents = 1,
@@ -257,8 +257,9 @@ static const struct scenario scenarios[] = {
 		.flush = 4,
 	},
 	{
-		/* More pages wait than a write may leave waiting. */
-		.name = "vhdx_child_flush_for_lack_of_log",
+		/* More pages become dirty than the log has room for, so a
+		 * write flushes first. */
+		.name = "vhdx_child_write_flushes_when_the_log_is_full",
 		.format = &vhdx_ops,
 		.type = IMAGE_DIFFERENCING,
 		.parents = 1,
@@ -294,7 +295,8 @@ static unsigned long n_states, n_recoveries, n_repairs;
 /* The seed of the current round, or 0. */
 static uint64_t round_seed;
 
-/* All fates before a sync returns; elsewhere some, at random. */
+/* Judges the states of all fates before a sync; elsewhere of some, at random.
+ */
 static void crash_at(struct judge *judge, struct crash_states *states, size_t n,
 		     struct mem_file *file)
 {

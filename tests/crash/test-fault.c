@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults: a guest opens, reads, writes, punches, flushes and closes, and the
- * first, second, third ... access or allocation fails, once or from then on,
- * until no more fail.  The results that the guest got must be true, and the
- * file as good as after a crash (judge.h).  The same for create, check, check
- * --repair and the replay of a log.
+ * Faults: a guest opens, reads, writes, punches, flushes and closes.  In run
+ * number N the Nth access or allocation fails, once or from then on; the last
+ * run is the one without a fault.  The results that the guest got must be true,
+ * and the file must pass as after a crash (judge.h).  The same for create,
+ * check, check --repair and the replay of a log.
  */
 #include "config.h"
 
@@ -96,7 +96,7 @@ enum {
 static const char *const kinds[] = { "EIO", "ENOSPC", "short", "memory",
 				     "room, page" };
 
-/* The current faults and seed, for a failure's message. */
+/* The current faults and seed, for the message of a failed test. */
 static struct faults now;
 static uint64_t now_seed;
 
@@ -131,7 +131,7 @@ static bool run_guest(const struct scenario *scenario, uint64_t seed)
 	return now.fired;
 }
 
-/* The same, with power cuts at each sync and at the end. */
+/* As run_guest, with power cuts at each sync and at the end. */
 static bool run_guest_and_cut(const struct scenario *scenario, uint64_t seed)
 {
 	struct judge judge = { .seed = seed };
@@ -281,7 +281,7 @@ static int check_with_faults(struct mem_file *file, bool repair)
 	return r;
 }
 
-/* The file must still be as good as after the crash. */
+/* Expects that the file passes as before the faults. */
 static void judge_crashed(struct crashed *crashed, uint64_t seed)
 {
 	struct judge judge = { .world = &crashed->world, .seed = seed };
@@ -335,7 +335,8 @@ static bool run_check_with_faults(const struct scenario *scenario,
 	return now.fired;
 }
 
-/* Opened for writing, which replays a log, and for reading, which does not. */
+/* Opens for reading, which replays a log in memory, and for writing, which also
+ * writes it to the file. */
 static bool open_with_faults(const struct scenario *scenario, uint64_t seed)
 {
 	struct crashed crashed;

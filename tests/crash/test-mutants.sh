@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Mutation test of the crash matrix: it must fail if the order of writes is wrong
-# in one place of a copy of the source.
+# Mutants of the source, in each of which one step of an order of writes is missing:
+# the crash matrix (test-crash.c) must fail with each of them.
 . "${0%/*}/../lib.sh"
 
-# What the build compiles and links with, from tests/local.mk.
+# tests/local.mk sets the commands that compile and link.
 [ -n "${MUTANT_CC:-}" ] || skip "not run by make"
 
-# finds FILE SCENARIO SED-SCRIPT: changes vhdfs/format/FILE with the script, links
-# the matrix with it, and expects that one of the scenarios whose names begin with
-# SCENARIO fails.
+# finds FILE SCENARIO SED-SCRIPT: makes a mutant of vhdfs/format/FILE with the script,
+# links the matrix with it, and expects that one of the scenarios whose names begin
+# with SCENARIO fails.
 finds() {
 	local source=$top_srcdir/vhdfs/format/$1 status=0
 
@@ -17,7 +17,7 @@ finds() {
 	! cmp -s "$source" "$scratch/mutant.c" ||
 		fail "expected a script that changes $1: $3"
 	cd "$top_builddir" || exit 1
-	# The linker finds it before the library, so it replaces the object there.
+	# The linker takes this object instead of the one in the library.
 	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
 	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
 		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \

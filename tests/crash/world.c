@@ -394,7 +394,7 @@ static void after_failed_flush(struct world *world)
 		return;
 	expect_allowed_content(world);
 	if (!has_failed(world)) {
-		/* -ENOMEM: nothing was changed. */
+		/* After -ENOMEM the flush has changed no state. */
 		assert_int_equal(world->faults->kind, FAULT_MEMORY);
 		assert_ok(chain_flush(world->chain));
 		set_durable(world);
@@ -416,7 +416,7 @@ static void do_flush(struct world *world)
 	faults_arm(world->faults);
 	r = chain_flush(world->chain);
 	faults_arm(NULL);
-	/* Its space was reserved by the writes. */
+	/* The writes have reserved the space of the flush. */
 	if (may_run_full(world))
 		assert_ok(r);
 	if (end_step(world, r))
@@ -479,8 +479,8 @@ static void write_or_flush(struct world *world, unsigned what)
 		do_write(world, first, n);
 }
 
-/* Kills the process during a step, or before; a new one opens the file as the
- * kernel has it. */
+/* Kills the process before or during a step; a new process opens the file with
+ * the content of the page cache. */
 static void do_kill(struct world *world)
 {
 	bool flush = random_next(&world->seed) % 2;

@@ -55,7 +55,7 @@ struct step {
 	size_t durable_from;  /* number of operations; SIZE_MAX: never */
 };
 
-/* The leaf as a child expects it that was made of it at one moment: its
+/* The content of the leaf that a child made at one moment expects: the leaf's
  * identifier, and the tag of each sector. */
 struct snapshot {
 	struct guid id;
