@@ -226,7 +226,8 @@ test_leaked_space_is_no_damage() {
 		equal "sound, errors" "true 0" "$(jq -r \
 			'"\(.sound) \(.errors | length)"' "$scratch/stdout")"
 		[ "$(jq .leaked "$scratch/stdout")" -ge 4000000 ] ||
-			fail "leaked: $(jq .leaked "$scratch/stdout")"
+			fail "expected 4000000 leaked bytes or more, found" \
+				"$(jq .leaked "$scratch/stdout")"
 		expect 0 vhdfs-img check --repair "$scratch/$image"
 		expect 0 vhdfs-img check --json "$scratch/$image"
 		equal leaked 0 "$(jq .leaked "$scratch/stdout")"
@@ -269,10 +270,10 @@ test_image_of_an_idle_writer_is_checked() {
 		hold "$scratch/c.$format" "write 0 4096 9 flush"
 		before=$(sha256_of "$scratch/c.$format")
 		expect 0 vhdfs-img check "$scratch/c.$format"
-		grep -q "c\.$format: in use by disk-io (process $hold_pid)$" \
-			"$scratch/stdout" || fail "$(cat "$scratch/stdout")"
-		grep -q "c\.$format: not checked: changes that its writer has not" \
-			"$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+		has_line "c\.$format: in use by disk-io (process $hold_pid)$" \
+			"$scratch/stdout"
+		has_line "c\.$format: not checked: changes that its writer has not" \
+			"$scratch/stdout"
 		expect 0 vhdfs-img check --json "$scratch/c.$format"
 		equal "sound, in-use" "true true" "$(jq -r \
 			'"\(.sound) \(.["in-use"])"' "$scratch/stdout")"
@@ -324,10 +325,9 @@ test_image_in_use_by_readers_is_checked() {
 	make_images
 	hold "$scratch/c.vhd" open
 	expect 0 vhdfs-img check "$scratch/d.vhd"
-	grep -q "d\.vhd: in use by disk-io" "$scratch/stdout" ||
-		fail "$(cat "$scratch/stdout")"
+	has_line "d\.vhd: in use by disk-io" "$scratch/stdout"
 	! grep -q "not checked" "$scratch/stdout" ||
-		fail "expected all to be checked: $(cat "$scratch/stdout")"
+		fail "expected a complete check: $(cat "$scratch/stdout")"
 	expect_error 1 "d\.vhd: .*in use by disk-io" \
 		vhdfs-img check --repair "$scratch/d.vhd"
 	release
@@ -420,8 +420,7 @@ test_findings_beyond_1000_are_counted() {
 		conv=notrunc status=none
 	expect 3 vhdfs-img check "$scratch/a.vhd"
 	equal "lines" 1002 "$(wc -l <"$scratch/stdout")"
-	grep -q 'expected no more damage, found 1048 more places$' \
-		"$scratch/stdout" || fail "$(tail -n 3 "$scratch/stdout")"
+	has_line 'expected no more damage, found 1048 more places$' "$scratch/stdout"
 	expect 3 vhdfs-img check --json "$scratch/a.vhd"
 	equal "errors" 1001 "$(jq '.errors | length' "$scratch/stdout")"
 	expect 0 vhdfs-img check --repair "$scratch/a.vhd"
@@ -448,7 +447,8 @@ test_parent_written_after_its_child_was_made_is_a_warning() {
 	for image in c g; do
 		expect 0 vhdfs-img check "$scratch/$image.vhd"
 		grep -q "^warning: .*c.vhd: $text.* at 2026-01-02T03:04:05Z, found .*m.vhd" \
-			"$scratch/stdout" || fail "found $(cat "$scratch/stdout")"
+			"$scratch/stdout" || fail "expected the warning '$text'," \
+			"found: $(cat "$scratch/stdout")"
 		tail -n 1 "$scratch/stdout" | grep -q ': sound$'
 	done
 	expect 0 vhdfs-img check --json "$scratch/c.vhd"

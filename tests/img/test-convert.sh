@@ -86,8 +86,8 @@ test_zeros_are_not_stored() {
 	for target in a.vhd a.vhdx a.raw; do
 		vhdfs-img convert "$scratch/z.raw" "$scratch/$target"
 		[ "$(stat -c %b "$scratch/$target")" -lt $((10 << 11)) ] ||
-			fail "$target takes $(stat -c %b "$scratch/$target")" \
-				"blocks of 512 bytes"
+			fail "$target: expected less than $((10 << 11)) blocks," \
+				"found $(stat -c %b "$scratch/$target")"
 		disk-io "$scratch/$target" read 0 - | cmp - "$scratch/z.raw"
 	done
 }
@@ -186,7 +186,7 @@ refused() {
 	done
 	expect_error 1 "found $2; run .$3 " vhdfs-img info "$1"
 	expect_error 1 "found $2; run .$3 " vhdfs-img check "$1"
-	[ ! -e "$scratch/out.vhdx" ] || fail "it was converted"
+	[ ! -e "$scratch/out.vhdx" ] || fail "expected no target"
 	rm -f "$1"*
 }
 
@@ -254,11 +254,12 @@ test_view_with_a_foreign_signature_is_a_disk() {
 		status=none
 	vhdfs-img convert "$scratch/mnt/a.vhdx.raw" "$scratch/b.vhdx"
 	unmount "$scratch/mnt"
-	equal "its beginning" "514649fb" "$(disk-io "$scratch/b.vhdx" read 0 4 |
+	equal "first bytes" "514649fb" "$(disk-io "$scratch/b.vhdx" read 0 4 |
 		od -An -v -t x1 | tr -d ' \n')"
 }
 
-# writes_disk VIEW: writes all the time, in the background process $writer.
+# writes_disk VIEW: starts the process $writer, which writes to the view without a
+# pause.
 writes_disk() {
 	(
 		# Between two runs of dd a process has the view open, too.
@@ -276,7 +277,7 @@ writes_disk() {
 	at_exit "kill $writer 2>/dev/null"
 }
 
-# The copy would be torn.
+# A copy of a disk that is being written would mix old and new data.
 test_view_being_written_is_refused() {
 	local view=$scratch/mnt/a.vhdx.raw writer
 
@@ -379,7 +380,7 @@ test_full_file_system_leaves_no_file() {
 	equal "files" "" "$(ls -A "$scratch/small")"
 }
 
-# Large enough that the signal arrives during the copy.
+# Makes a source that is so large that a signal arrives during the copy.
 slow_source() {
 	make_model "$scratch/a.raw" 4G
 	disk-io "$scratch/a.raw" write 0 314572800 1
@@ -405,8 +406,8 @@ test_signal_removes_the_unfinished_file() {
 test_progress_is_not_shown_without_a_terminal() {
 	make_raw
 	expect 0 vhdfs-img convert "$scratch/m.raw" "$scratch/a.vhdx"
-	[ ! -s "$scratch/stdout" ] || fail "standard output"
-	[ ! -s "$scratch/stderr" ] || fail "standard error"
+	[ ! -s "$scratch/stdout" ] || fail "expected no standard output"
+	[ ! -s "$scratch/stderr" ] || fail "expected no standard error"
 }
 
 test_progress_is_shown_on_a_terminal() {
@@ -414,7 +415,7 @@ test_progress_is_shown_on_a_terminal() {
 	slow_source
 	script -qec "vhdfs-img convert '$scratch/a.raw' '$scratch/b.vhdx'" \
 		"$scratch/typescript" >/dev/null
-	grep -q ' %' "$scratch/typescript" || fail "no progress is shown"
+	grep -q ' %' "$scratch/typescript" || fail "expected a progress in percent"
 	vhdfs-img check "$scratch/b.vhdx"
 }
 

@@ -46,7 +46,7 @@ test_dynamic_image_is_small_and_fixed_image_is_full() {
 		[ "$(key "$scratch/d.$format" allocated)" -lt 8000000 ] ||
 			fail "expected a dynamic $format to be small"
 		[ "$(key "$scratch/f.$format" allocated)" -ge 20971520 ] ||
-			fail "the fixed $format takes less than its size"
+			fail "expected a fixed $format to take its size"
 		vhdfs-img check "$scratch/d.$format"
 		vhdfs-img check "$scratch/f.$format"
 	done
@@ -155,7 +155,7 @@ test_ids_differ() {
 		key "$scratch/$i.vhdx" id >>"$scratch/ids"
 	done
 	grep -Evx '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' "$scratch/ids" &&
-		fail "no identifier"
+		fail "expected GUIDs, found other identifiers"
 	equal "different ids" 6 "$(sort -u "$scratch/ids" | wc -l)"
 }
 
@@ -218,7 +218,8 @@ test_child_is_small() {
 		create --size 40G "$scratch/p.$format"
 		create --parent "$scratch/p.$format" "$scratch/c.$format"
 		[ "$(key "$scratch/c.$format" allocated)" -le 262144 ] ||
-			fail "it takes $(key "$scratch/c.$format" allocated)"
+			fail "expected at most 262144 bytes, found" \
+				"$(key "$scratch/c.$format" allocated)"
 	done
 }
 

@@ -188,7 +188,7 @@ test_parent_that_was_written_is_an_error() {
 	chmod u+w "$scratch/0.vhdx"
 	disk-io "$scratch/0.vhdx" open
 	vhdfs-img info "$scratch/2.vhdx" >/dev/null ||
-		fail "opened writable, but not written: it must still do"
+		fail "expected success after an open of the parent without a write"
 	disk-io "$scratch/0.vhdx" write 0 512 1
 	expect_error 1 'expected a parent with the identifier .*found' \
 		vhdfs-img info "$scratch/2.vhdx"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img map: its extents are the disk.
+# vhdfs-img map: the extents of the disk, and the formats of the output.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -126,7 +126,8 @@ test_image_in_use_is_noted_and_mapped() {
 	equal length 1 "$(jq length "$scratch/stdout")"
 	release
 	expect 0 vhdfs-img map --json "$scratch/0.vhdx"
-	[ ! -s "$scratch/stderr" ] || fail "still in use"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no note, found: $(cat "$scratch/stderr")"
 }
 
 test_largest_disk_needs_little_time_and_memory() {

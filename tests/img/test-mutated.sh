@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Images with random changes in their structures: every subcommand ends with one
-# of its exit codes, prints one line if it fails, and never crashes or hangs.
-# Commands that read do not change the image.  An image that --repair reports as
-# sound is sound and can be read.
+# Images with random changes in their structures: every subcommand ends with one of
+# its exit codes, prints one line if it fails, and never crashes or hangs.  Commands
+# that read do not change the image.  An image that --repair reports as sound is sound
+# and can be read.
+#
+# VHDFS_ROUNDS is the number of images for each type; VHDFS_SEED repeats a run.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -56,14 +58,16 @@ try() {
 	shift
 	timeout "$hang_seconds" "$@" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 	[[ " $allowed " == *" $status "* ]] ||
-		fail "$*: exit status $status: $(head -n 20 "$scratch/stderr")"
+		fail "$*: expected exit status $allowed, found $status:" \
+			"$(head -n 20 "$scratch/stderr")"
 	[ "$status" != 1 ] || [ "$(wc -l <"$scratch/stderr")" = 1 ] ||
 		fail "$*: expected one line of error, got" \
 			"$(cat "$scratch/stderr")"
 	result=$status
 }
 
-look_at() {
+# read_image IMAGE: runs the subcommands that read.
+read_image() {
 	local before
 
 	before=$(sha256_of "$1")
@@ -75,6 +79,7 @@ look_at() {
 	equal "the image" "$before" "$(sha256_of "$1")"
 }
 
+# repair IMAGE: repairs the image; if that succeeds, the image must be sound.
 repair() {
 	try "0 1 3" vhdfs-img check --repair "$1"
 	[ "$result" = 0 ] || return 0
@@ -83,10 +88,13 @@ repair() {
 	try "0" vhdfs-img convert "$1" "$scratch/out.raw"
 }
 
+# write_to IMAGE: writes through the library.
 write_to() {
 	try "0 1" disk-io "$1" write 1000 5000 1 punch 2097152 2097152 flush
 }
 
+# rounds_of ENDING BLOCK_SIZE WHICH: mutates a parent (WHICH p) or its child (c), and
+# runs the subcommands, again and again.
 rounds_of() {
 	local image=$1 i
 
@@ -99,7 +107,7 @@ rounds_of() {
 	for ((i = 0; i < ROUNDS; i++)); do
 		cp "$scratch/${3}.$image" "$scratch/m.$image"
 		mutate "$scratch/m.$image"
-		look_at "$scratch/m.$image"
+		read_image "$scratch/m.$image"
 		cp "$scratch/m.$image" "$scratch/w.$image"
 		repair "$scratch/m.$image"
 		write_to "$scratch/w.$image"

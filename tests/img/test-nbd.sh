@@ -48,7 +48,7 @@ make_raw() {
 	put_random "$scratch/m.raw" "$scratch/m.raw" 30 >/dev/null
 }
 
-nothing_is_left() {
+no_target_remains() {
 	equal "files of the target" "" "$(find "$scratch" -name '*out.vhdx*')"
 }
 
@@ -178,10 +178,12 @@ test_requests_have_the_block_sizes_of_the_server() {
 	vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
 	same_as_of_raw "$scratch/out.vhdx"
 	reads_of "$scratch/requests" >"$scratch/reads"
-	[ -s "$scratch/reads" ] || fail "no reads in the log"
+	[ -s "$scratch/reads" ] || fail "expected reads in the log"
 	while read -r off len; do
 		[ $((off % 4096)) = 0 ] && [ $((len % 4096)) = 0 ] &&
-			[ "$len" -le 65536 ] || fail "read of $len at $off"
+			[ "$len" -le 65536 ] ||
+			fail "expected reads of 4096 to 65536 bytes, aligned to" \
+				"4096, found $len at $off"
 	done <"$scratch/reads"
 }
 
@@ -200,7 +202,7 @@ test_empty_export_is_refused() {
 	serve_nbdkit s memory 0
 	expect_error 1 "socket=.*: export size: expected at least one sector, found 0" \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 test_uri_selects_the_export() {
@@ -212,7 +214,7 @@ test_uri_selects_the_export() {
 	same_disk "$scratch/b.vhdx" "$scratch/m.raw"
 	expect_error 1 "///other.*: NBD server: .*'other'.*; nbdinfo --list" \
 		vhdfs-img convert "$(uri s other)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 	port=$(free_port)
 	nbdkit -f -i 127.0.0.1 -p "$port" --filter=exportname file \
 		"$scratch/m.raw" exportname-strict=true exportname=lab \
@@ -234,7 +236,7 @@ test_missing_server_is_an_error() {
 	: >"$scratch/file"
 	expect_error 1 'socket=.*file: NBD server: .*; start the server' \
 		vhdfs-img convert "$(uri file)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 test_invalid_uri_is_an_error() {
@@ -244,7 +246,7 @@ test_invalid_uri_is_an_error() {
 		expect_error 1 'NBD server: .*; an NBD URI is nbd://HOST' \
 			vhdfs-img convert "$uri" "$scratch/out.vhdx"
 	done
-	nothing_is_left
+	no_target_remains
 }
 
 test_password_is_not_shown() {
@@ -253,14 +255,14 @@ test_password_is_not_shown() {
 	for uri in nbd://alice:hush@127.0.0.1:1/lab 'nbd://alice:hush@[zz/a b'; do
 		expect_error 1 'nbd://alice:\*\*\*@.*: NBD server: ' \
 			vhdfs-img convert "$uri" "$scratch/out.vhdx"
-		! grep hush "$scratch/stderr" || fail "the password is shown"
+		! grep hush "$scratch/stderr" || fail "expected no password"
 	done
 	expect_error 1 'nbd://alice:\*\*\*@.*: Connection refused; start' \
 		vhdfs-img convert nbd://alice:hush@127.0.0.1:1/lab \
 		"$scratch/out.vhdx"
 	expect_error 1 'nbd://h/a:b@c: ' vhdfs-img convert --store "$scratch" \
 		nbd://h/a:b@c "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 test_tls_uri_authenticates_with_its_keys() {
@@ -285,7 +287,7 @@ test_tls_uri_authenticates_with_its_keys() {
 	expect_error 1 'nbds.*: NBD server: .*; check that the server takes TLS' \
 		vhdfs-img convert "nbds+unix:///?socket=$scratch/plain" \
 		"$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 # Of 64 MiB, the third quarter cannot be read.
@@ -298,7 +300,7 @@ test_read_error_of_the_server_is_reported() {
 		ddrescue-mapfile="$scratch/map"
 	expect_error 1 'socket=.*: read of [0-9]+ bytes at offset 33554432: Input/output error; the NBD server failed to read' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 # libnbd reports success of such a read.
@@ -306,14 +308,14 @@ test_short_answer_is_a_protocol_error() {
 	serve s nbd-short "$scratch/s" 16777216 4194304
 	expect_error 1 'socket=.*: read of [0-9]+ bytes at offset [0-9]+: Protocol error; the NBD server sent less data' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 test_export_size_of_2_63_is_refused() {
 	serve s nbd-short "$scratch/s" 0xfffffffffffff000 4096
 	expect_error 1 'export size: expected less than 2\^63 bytes, found more' \
 		vhdfs-img convert "$(uri s)" "$scratch/out.vhdx"
-	nothing_is_left
+	no_target_remains
 }
 
 # convert_slowly: converts in the background process $client, from a slow
@@ -336,9 +338,9 @@ test_death_of_the_server_is_reported() {
 	wait "$client" || status=$?
 	equal "exit status" 1 "$status"
 	equal "lines of error" 1 "$(wc -l <"$scratch/stderr")"
-	grep 'socket=.*: read of .* at offset [0-9]*: Connection reset .*; the connection to the NBD server was lost' \
-		"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
-	nothing_is_left
+	has_line 'socket=.*: read of .* at offset [0-9]*: Connection reset .*; the connection to the NBD server was lost' \
+		"$scratch/stderr"
+	no_target_remains
 }
 
 test_signal_ends_a_read_from_a_hung_server() {
@@ -351,7 +353,7 @@ test_signal_ends_a_read_from_a_hung_server() {
 		kill -"$signal" "$client"
 		wait "$client" || status=$?
 		equal "exit status" $((128 + $(kill -l "$signal"))) "$status"
-		nothing_is_left
+		no_target_remains
 		kill -KILL "$server"
 		rm "$scratch/s"
 	done
@@ -375,7 +377,7 @@ test_signal_ends_the_wait_for_a_silent_server() {
 	kill -INT "$client"
 	wait "$client" || status=$?
 	equal "exit status" 130 "$status"
-	nothing_is_left
+	no_target_remains
 }
 
 test_progress_is_shown_on_a_terminal() {
@@ -385,7 +387,7 @@ test_progress_is_shown_on_a_terminal() {
 	serve_nbdkit s --filter=delay file "$scratch/m.raw" rdelay=50ms
 	script -qec "vhdfs-img convert '$(uri s)' '$scratch/b.vhdx'" \
 		"$scratch/typescript" >/dev/null
-	grep -q ' %' "$scratch/typescript" || fail "no progress is shown"
+	grep -q ' %' "$scratch/typescript" || fail "expected a progress in percent"
 }
 
 # The server exports the file instead of the disk in the file.
@@ -402,7 +404,7 @@ test_containers_and_images_are_refused() {
 		expect_error 1 "socket=.*: expected a disk, found a [A-Za-z0-9]* image; the server exports the file itself" \
 			vhdfs-img convert "$(uri $format)" "$scratch/out.vhdx"
 	done
-	nothing_is_left
+	no_target_remains
 }
 
 test_uri_as_another_operand_is_refused() {

@@ -6,11 +6,12 @@
 
 PATH=$top_builddir/tests/tools:$PATH
 
-# byte_of FILE OFFSET prints a byte; damage FILE OFFSET BYTES overwrites.
+# byte_of FILE OFFSET: prints a byte as a decimal number.
 byte_of() {
 	dd if="$1" bs=1 skip="$2" count=1 status=none | od -An -tu1 | tr -d ' '
 }
 
+# damage FILE OFFSET BYTES: overwrites; BYTES is a format of printf.
 damage() {
 	# shellcheck disable=SC2059
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
@@ -26,7 +27,7 @@ make_child() {
 	disk-io c.vhdx write 0 2097152 2
 }
 
-# It cannot be distinguished from an entry of a truncated file.
+# Such an entry cannot be distinguished from an entry of a truncated file.
 test_entry_past_the_end_of_a_vhdx_is_kept() {
 	make_child
 	# Bit 40 of the offset: past the end of the file.

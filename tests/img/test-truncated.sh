@@ -101,8 +101,7 @@ test_child_of_a_truncated_parent_is_damaged() {
 		chmod u+w "$scratch/d.$format"
 		truncate -s -1000000 "$scratch/d.$format"
 		expect 3 vhdfs-img check "$scratch/c.$format"
-		grep -q "c\.$format: parent: .*d\.$format: .*truncated" \
-			"$scratch/stdout" || fail "$(cat "$scratch/stdout")"
+		has_line "c\.$format: parent: .*d\.$format: .*truncated" "$scratch/stdout"
 		expect_error 1 "d\.$format: .*truncated; copy it again" \
 			vhdfs-img info "$scratch/c.$format"
 	done

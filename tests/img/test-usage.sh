@@ -131,9 +131,10 @@ test_help_goes_to_standard_output() {
 	for command in "" create info check map convert; do
 		# shellcheck disable=SC2086
 		expect 0 vhdfs-img $command --help
-		[ ! -s "$scratch/stderr" ] || fail "$command: standard error"
+		[ ! -s "$scratch/stderr" ] ||
+			fail "$command: expected no standard error"
 		grep -q "^Usage: vhdfs-img ${command:-COMMAND}" \
-			"$scratch/stdout" || fail "$command: no usage"
+			"$scratch/stdout" || fail "$command: expected a usage"
 	done
 }
 
@@ -155,7 +156,8 @@ helps() {
 	expect 0 "$@"
 	grep -qi '^usage: ' "$scratch/stdout" ||
 		fail "$*: expected its help, found: $(cat "$scratch/stdout")"
-	[ ! -s "$scratch/stderr" ] || fail "$*: $(cat "$scratch/stderr")"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "$*: expected no error, found: $(cat "$scratch/stderr")"
 }
 
 # Prints the subcommands in the help of a program.
@@ -178,7 +180,8 @@ test_each_form_of_help_is_accepted() {
 			helps $program help "$command"
 			grep -q "$program.*$command\|$command.*help" \
 				"$scratch/stdout" ||
-				fail "$command: $(cat "$scratch/stdout")"
+				fail "$command: expected its help, found:" \
+					"$(cat "$scratch/stdout")"
 		done
 		expect_error 2 "unknown command 'frob'" $program help frob
 	done
@@ -186,7 +189,8 @@ test_each_form_of_help_is_accepted() {
 		for command in -h --help help; do
 			expect 0 "$top_srcdir/contrib/$program" $command
 			grep -q "contrib/$program\|--help" "$scratch/stdout" ||
-				fail "$program $command: $(cat "$scratch/stdout")"
+				fail "$program $command: expected its help," \
+					"found: $(cat "$scratch/stdout")"
 		done
 	done
 }
