@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests that make calls fail, after lib.sh: runs a command again and again,
-# and each time another of its system calls or allocations fails, over
-# tests/tools/faults.c, which says which calls count.
+# Fault injection for shell tests; to be sourced after lib.sh.  A command runs again
+# and again; in each run another system call or allocation of it fails.
+# tests/tools/faults.c, the library that is loaded into the command, says which calls
+# can fail.
 #
-# By default a sample of the calls, which the seed that is printed chooses;
-# with VHDFS_LONG each of them, 1, 2, 3, ... until it is never called any more.
+# By default VHDFS_FAULT_POINTS calls of each kind fail, which the printed seed
+# chooses; with VHDFS_LONG each call fails once.
 
 faults_so=$top_builddir/tests/tools/faults.so
-# Of each kind of failure of each command, so many calls.
+# The number of calls that fail, for each command and kind of fault.
 points=${VHDFS_FAULT_POINTS:-4}
 each_point=${VHDFS_LONG:-}
-# Kinds of failure; see faults.c.  Of short and EINTR nothing may be seen.
+# Kinds of faults; see faults.c.  A command must not fail after short and EINTR.
 file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever
 	EINTR:once"
-# Exit status without a failure: sound_status, else 0.  What runs the command:
+# sound_status may be set to the exit status without a fault, if that is not 0.
+# wrapper may be set to a command that runs the command, such as valgrind.
 wrapper=()
 memory_faults="ENOMEM:once ENOMEM:ever"
 
-# Called by each test first: only in a test there is a $scratch.  The directory
-# to work in is $dir, empty.
+# requires_faults: prepares fault injection; each test calls it first, as only a test
+# has $scratch.  Sets $dir to an empty directory, and RANDOM from the seed.
 requires_faults() {
 	control=${scratch:?}/control
 	dir=$scratch/work
 	mkdir "$dir"
-	[ -f "$faults_so" ] || fail "no $faults_so; make check builds it"
+	[ -f "$faults_so" ] ||
+		fail "expected $faults_so; make check builds it"
 	! grep -q __asan_init "$(command -v vhdfs-img)" ||
 		skip "built with a sanitizer, whose allocator is its own"
 	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
@@ -32,7 +35,8 @@ requires_faults() {
 	RANDOM=$VHDFS_SEED
 }
 
-# arm KIND FORM AT [ONLY]: what is to fail from now on, counted from now on.
+# arm KIND FORM AT [ONLY]: arms a fault: the call number AT from now on fails, once or
+# from then on (FORM once or ever); with ONLY, of the calls of this type.
 arm() {
 	printf '%-127s\n%-127s\n' "$((generation += 1)) $1 $2 $3 ${4:--}" "" \
 		1<>"$control"
@@ -42,7 +46,9 @@ disarm() {
 	arm none once 0
 }
 
-# What has failed: $seen, $fired, $call, $where, $unlinks, $live, $files.
+# ask: reads the counts of faults.so since arm: $seen calls that could fail, $fired
+# faults, the first failed $call and its caller, $where, the failed removals, $unlinks,
+# and the leaked allocations and descriptors, $live and $files.
 ask() {
 	{
 		read -r _
@@ -50,12 +56,12 @@ ask() {
 	} <"$control"
 }
 
-# under KIND FORM AT COMMAND...: runs it so; its exit status is $status.  As few
-# processes as can be: a test does this hundreds of times.
+# under KIND FORM AT COMMAND...: arms a fault, runs the command, and sets $status to
+# its exit status.  It starts no other process, as a test calls it hundreds of times.
 under() {
 	arm "$1" "$2" "$3"
 	status=0
-	# A program that a signal ends would make the shell speak.
+	# The shell prints a message when a signal kills a program.
 	{
 		faulty "${@:4}" >"$scratch/stdout" 2>"$scratch/stderr" ||
 			status=$?
@@ -72,74 +78,78 @@ faulty() {
 	fi
 }
 
-# guard FILE...: from now on "untouched" tells whether they were written, by
-# their times.
+# guard FILE...: remembers the files and the time for "untouched".
 guard() {
 	guarded=("$@")
 	touch "$scratch/stamp"
-	# The kernel's clock goes on in steps of some milliseconds.
+	# The kernel's clock advances in steps of some milliseconds.
 	sleep 0.05
 }
 
+# untouched: expects that the guarded files exist and were not modified since guard.
 untouched() {
 	local file
 
 	for file in "${guarded[@]}"; do
-		[ -e "$file" ] || wrong "${file##*/} is gone"
+		[ -e "$file" ] || wrong "expected the file ${file##*/}"
 		[ ! "$file" -nt "$scratch/stamp" ] ||
-			wrong "${file##*/} was written"
+			wrong "expected no change of ${file##*/}"
 	done
 }
 
-# output FILE: its lines, in $output.
+# output FILE: sets $output to the lines of the file.
 output() {
 	mapfile output <"$1"
 }
 
-# Notes what is wrong, and goes on: a list tells more than its first line.
+# wrong MESSAGE: prints an error and continues, so that the output of a failed test has
+# the errors of several faults; the test fails at its end.
 wrong() {
 	echo "$what: $fault ($call, called at $where): $*"
 	wrongs=$((wrongs + 1))
-	[ "$wrongs" -lt 20 ] || fail "and so on"
+	[ "$wrongs" -lt 20 ] || fail "expected fewer than 20 errors"
 }
 
-# What holds for every command of vhdfs-img, whatever failed.
+# Expects what holds for each command of vhdfs-img after each fault: success with the
+# same output, or exit status 1 with one line of error; and no leak.
 check_common() {
 	local lines
 
-	# It was valgrind's own start that had no memory.
+	# The fault has hit valgrind's own start.
 	! grep -q '^valgrind: ' "$scratch/stderr" || return 0
 	mapfile -t lines <"$scratch/stderr"
 	case $status in
 	"${sound_status:-0}")
-		[ ${#lines[@]} = 0 ] || wrong "success, but: ${lines[*]}"
+		[ ${#lines[@]} = 0 ] ||
+			wrong "success: expected no error, found: ${lines[*]}"
 		output "$scratch/stdout"
 		[ "${output[*]}" = "$sound_output" ] ||
-			wrong "success, but another output: ${output[*]:0:3}"
+			wrong "success: expected the output without a fault," \
+				"found: ${output[*]:0:3}"
 		;;
 	1)
 		[ ${#lines[@]} = 1 ] && [[ ${lines[0]} == "vhdfs-img: "?* ]] ||
 			wrong "expected one line of error, found:" \
 				"${#lines[@]}: ${lines[*]}"
 		;;
-	*) wrong "exit status $status: ${lines[*]}" ;;
+	*) wrong "expected exit status 0 or 1, found $status: ${lines[*]}" ;;
 	esac
 	case $fault in
 	short* | EINTR*)
 		[ "$status" = "${sound_status:-0}" ] ||
-			wrong "it was not borne: ${lines[*]}"
+			wrong "expected success, found: ${lines[*]}"
 		;;
 	esac
-	[ "$live" = 0 ] || wrong "$live allocations were not freed"
-	[ "$files" = 0 ] || wrong "$files descriptors were not closed"
+	[ "$live" = 0 ] || wrong "expected no leak, found $live allocations"
+	[ "$files" = 0 ] || wrong "expected no leak, found $files descriptors"
 }
 
-# Whether all may fail that undoes something: what was begun stays then.
+# Do the calls that undo an unfinished command fail, too?  Then parts of it may remain.
 undoing_fails() {
 	[[ $fault == EIO:ever* ]]
 }
 
-# The calls to fail out of $1, in $ats.
+# choose_points TOTAL: sets $ats to the numbers of the calls that are to fail.
 choose_points() {
 	local total=$1 i
 
@@ -156,21 +166,21 @@ choose_points() {
 	done
 }
 
-# inject WHAT KINDS COMMAND...: with each kind of failure, and each call.  The
-# test's function "prepare" makes what the command needs, before each run;
-# "outcome" looks at what became of it.
+# inject SUBJECT KINDS COMMAND...: runs the command with each kind of fault at each
+# chosen call.  The test defines "prepare", which runs before the command, and
+# "outcome", which checks the result.
 inject() {
 	local kinds=$2 kind total injected=0 at
 
 	what=$1
 	shift 2
 	for kind in $kinds; do
-		fault="$kind without a failure"
+		fault="$kind without a fault"
 		prepare
 		under "${kind%:*}" once 1000000 "$@"
 		[ "$status" = "${sound_status:-0}" ] ||
-			fail "$what: exit status $status, with no failure:" \
-				"$(cat "$scratch/stderr")"
+			fail "$what: expected success without a fault, found" \
+				"status $status: $(cat "$scratch/stderr")"
 		output "$scratch/stdout"
 		sound_output=${output[*]}
 		check_common
@@ -186,8 +196,9 @@ inject() {
 			check_common
 			outcome
 		done
-		[ "$injected" != 0 ] || fail "$what: $kind: no call counted"
+		[ "$injected" != 0 ] ||
+			fail "$what: $kind: expected calls that can fail"
 	done
 	remark "$what: $injected faults"
-	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 }

@@ -12,7 +12,7 @@ make_pair() {
 	disk-io "$dir/c.$1" write 2000000 1000000 2
 }
 
-# READS.
+# Subcommands that read.
 
 prepare() {
 	:
@@ -68,7 +68,7 @@ test_map_reports_each_failed_allocation() {
 	reads "$memory_faults" map --json
 }
 
-# An image with damage, so that there are findings.
+# The image is damaged, so that check prints findings.
 test_check_of_a_damaged_image_reports_each_fault() {
 	requires_faults
 	make_pair vhdx 1M
@@ -80,7 +80,7 @@ test_check_of_a_damaged_image_reports_each_fault() {
 	inject "check, damaged" "$file_faults" vhdfs-img check "$dir/m.vhdx"
 }
 
-# REPAIRS.
+# Repairs.
 
 # Kills a writer: leaves unused space, and in a VHDX a log with entries.
 kill_writer() {
@@ -118,16 +118,18 @@ repairs() {
 	outcome() {
 		content_of "$dir/$image"
 		cmp -s "$scratch/content" "$scratch/content.before" ||
-			wrong "another disk after it:" \
+			wrong "expected the same disk after the repair:" \
 				"$(cat "$scratch/content.err")"
 		vhdfs-img check --repair "$dir/$image" \
 			>"$scratch/again" 2>&1 ||
-			wrong "a second repair: $(cat "$scratch/again")"
+			wrong "second repair: expected success, found:" \
+				"$(cat "$scratch/again")"
 		vhdfs-img check "$dir/$image" >"$scratch/again" 2>&1 ||
-			wrong "after a second repair: $(cat "$scratch/again")"
+			wrong "expected a sound image after the second" \
+				"repair, found: $(cat "$scratch/again")"
 		content_of "$dir/$image"
 		cmp -s "$scratch/content" "$scratch/content.before" ||
-			wrong "another disk after the second repair"
+			wrong "expected the same disk after the second repair"
 		untouched
 	}
 	guard
@@ -156,7 +158,7 @@ damage() {
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# The copy of the footer at the start of the file.
+# Damages the copy of the footer at the start of the file.
 test_repair_of_a_damaged_vhd_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhd 512K
@@ -167,7 +169,7 @@ test_repair_of_a_damaged_vhd_keeps_the_disk_after_each_fault() {
 	repairs "$file_faults" d.vhd
 }
 
-# A header, a region table, and the offset of a block without data.
+# Damages a header, a region table, and the offset of a block without data.
 test_repair_of_a_damaged_vhdx_keeps_the_disk_after_each_fault() {
 	requires_faults
 	make_pair vhdx 1M

@@ -21,6 +21,7 @@ prepare() {
 	rm -f "$dir/$target"
 }
 
+# Expects no other files than the sources and the target.
 no_remains() {
 	local file
 
@@ -29,11 +30,12 @@ no_remains() {
 		"$target" | '*' | '.[!.]*') continue ;;
 		esac
 		[[ " ${guarded[*]} " != *" $file "* ]] || continue
-		[ "$unlinks" != 0 ] || wrong "unexpected file ${file##*/}"
+		[ "$unlinks" != 0 ] || wrong "expected no file ${file##*/}"
 		rm -f "$file"
 	done
 }
 
+# Does the target hold the disk of the source?
 is_whole() {
 	case $target in
 	*.raw) cmp -s "$dir/$target" "$dir/model.raw" ;;
@@ -46,16 +48,19 @@ is_whole() {
 }
 
 outcome() {
-	[ "$status" != 0 ] || [ -e "$dir/$target" ] || wrong "no $target"
-	[ ! -e "$dir/$target" ] || is_whole || wrong "a wrong $target"
+	[ "$status" != 0 ] || [ -e "$dir/$target" ] ||
+		wrong "success: expected a file $target"
+	[ ! -e "$dir/$target" ] || is_whole ||
+		wrong "expected the disk of the source in $target"
 	no_remains
 	untouched
 	rm -f "$dir/$target"
 	"${again[@]}" >"$scratch/again" 2>&1 && is_whole ||
-		wrong "the second run: $(cat "$scratch/again")"
+		wrong "second run: expected success and the disk of the" \
+			"source, found: $(cat "$scratch/again")"
 }
 
-# converts KINDS SOURCE TARGET [OPTION...]
+# converts KINDS SOURCE TARGET [OPTION...]: injects faults into a conversion.
 converts() {
 	target=$3
 	again=(vhdfs-img convert "${@:4}" "$dir/$2" "$dir/$3")
@@ -119,13 +124,13 @@ test_in_place_keeps_the_disk_after_each_fault() {
 	}
 	outcome() {
 		cmp -s -n $((2 << 20)) "$scratch/disk" "$dir/disk" ||
-			wrong "the disk was changed"
+			wrong "expected an unchanged disk"
 		if [ "$status" = 0 ]; then
 			vhdfs-img check "$dir/disk" >/dev/null ||
-				wrong "a bad image"
+				wrong "success: expected a sound image"
 		elif [ "$status" != 0 ]; then
 			undoing_fails || cmp -s "$scratch/disk" "$dir/disk" ||
-				wrong "part of a footer remains"
+				wrong "failure: expected the raw disk alone"
 		fi
 	}
 	inject "convert --in-place" "$file_faults $memory_faults" \

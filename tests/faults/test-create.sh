@@ -10,52 +10,55 @@ prepare() {
 	[ -z "$parent" ] || cp "$scratch/$parent" "$dir/"
 }
 
-# The directory has no other files than the parent and the image.
+# Expects no other files than the parent and the image.
 no_remains() {
 	local file
 
 	for file in "$dir"/* "$dir"/.[!.]*; do
 		case ${file##*/} in
 		"$parent" | "$image" | '*' | '.[!.]*') ;;
-		*) [ "$unlinks" != 0 ] || wrong "unexpected file ${file##*/}" ;;
+		*) [ "$unlinks" != 0 ] || wrong "expected no file ${file##*/}" ;;
 		esac
 	done
 }
 
-parent_is_as_before() {
+# Expects unchanged contents of the parent, and write bits unless it has a child.
+parent_is_unchanged() {
 	[ -n "$parent" ] || return 0
 	cmp -s "$scratch/$parent" "$dir/$parent" ||
-		wrong "the parent was changed"
-	# With a child, the parent must be read-only.
+		wrong "expected an unchanged parent"
 	if [ -e "$dir/$image" ]; then
 		[ "$(stat -c %a "$dir/$parent")" = 444 ] ||
-			wrong "a child of a writable parent"
+			wrong "with a child: expected mode 444 of the parent"
 	elif ! undoing_fails; then
 		[ "$(stat -c %a "$dir/$parent")" = 644 ] ||
-			wrong "no child, but the parent has lost its write bits"
+			wrong "without a child: expected mode 644 of the parent"
 	fi
 }
 
 outcome() {
-	[ "$status" != 0 ] || [ -e "$dir/$image" ] || wrong "no image"
+	[ "$status" != 0 ] || [ -e "$dir/$image" ] ||
+		wrong "success: expected an image"
 	if [ -e "$dir/$image" ]; then
-		vhdfs-img check "$dir/$image" >/dev/null || wrong "a bad image"
+		vhdfs-img check "$dir/$image" >/dev/null ||
+			wrong "expected a sound image"
 	fi
 	no_remains
-	parent_is_as_before
+	parent_is_unchanged
 	rm -f "$dir/$image"
 	"${again[@]}" >"$scratch/again" 2>&1 ||
-		wrong "the second run: $(cat "$scratch/again")"
+		wrong "second run: expected success, found:" \
+			"$(cat "$scratch/again")"
 }
 
-# creates NAME KINDS IMAGE OPTION...
+# creates SUBJECT KINDS IMAGE OPTION...: injects faults into create.
 creates() {
 	image=$3
 	again=(vhdfs-img create "${@:4}" "$dir/$image")
 	inject "$1" "$2" "${again[@]}"
 }
 
-# creates_child KINDS ENDING
+# creates_child KINDS ENDING: injects faults into create --parent.
 creates_child() {
 	parent=m.$2
 	vhdfs-img create --size 8M "$scratch/$parent"

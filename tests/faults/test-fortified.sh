@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# faults.so and programs that are built with _FORTIFY_SOURCE, as packages are:
-# they call some functions by other names.
+# faults.so with programs built with _FORTIFY_SOURCE, as in packages: these programs
+# call some functions by other names.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 
-# fortified_program CODE [FLAG...]: $scratch/program, whose main is that code.
+# fortified_program CODE [FLAG...]: compiles $scratch/program, whose main is the code.
 fortified_program() {
 	requires gcc
 	cat >"$scratch/program.c" <<-END
@@ -22,8 +22,8 @@ fortified_program() {
 		-o "$scratch/program" "$scratch/program.c"
 }
 
-# fails KIND NAME [AT]: the program calls NAME, and exits with 1 when the call AT
-# of those that count fails, else the last one; and with 0 when none fails.
+# fails KIND NAME [AT]: expects that the program calls NAME, and exits with 1 if the
+# call number AT, by default the last one, fails, and with 0 if none fails.
 fails() {
 	nm -D "$scratch/program" | grep -q " U $2@" ||
 		fail "expected a call of $2, found: $(nm -D "$scratch/program")"
@@ -62,22 +62,24 @@ test_fortified_asprintf_can_fail() {
 	fails ENOMEM __asprintf_chk 1
 }
 
-# The next one that the programs call by another name is not missed.
+# faults.so must also replace functions that the programs may call in future by another
+# name.
 test_each_fortified_call_of_the_programs_is_replaced() {
 	local name plain
 
 	requires nm
 	nm -D --defined-only "$faults_so" | sed 's/.* \([^@]*\).*/\1/' |
-		sort -u >"$scratch/judged"
-	grep -qx openat "$scratch/judged" || fail "expected openat among them"
+		sort -u >"$scratch/replaced"
+	grep -qx openat "$scratch/replaced" ||
+		fail "expected openat among the functions of faults.so"
 	nm -D --undefined-only "$(command -v vhdfs)" "$(command -v vhdfs-img)" |
 		sed -n 's/^ *U \(__[a-z0-9]*\(_2\|_chk\)\)@.*/\1/p' | sort -u |
 		while read -r name; do
 			plain=${name#__}
 			plain=${plain%_*}
-			! grep -qx "$plain" "$scratch/judged" ||
-				grep -qx "$name" "$scratch/judged" ||
-				fail "faults.so judges $plain, but not $name"
+			! grep -qx "$plain" "$scratch/replaced" ||
+				grep -qx "$name" "$scratch/replaced" ||
+				fail "expected $name, as $plain, in faults.so"
 		done
 }
 

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs when calls fail while a client works: each client's error is its own,
-# what was flushed is there, and the mount goes on.
+# vhdfs with failing system calls and allocations, while a client uses a view: the
+# client gets the error of its request, flushed data is kept, and the mount continues
+# to serve.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 . "${0%/*}/../mount/common.sh"
 
-# letters LETTER COUNT
+# letters LETTER COUNT: prints COUNT times the letter.
 letters() {
 	local text
 
@@ -14,8 +15,9 @@ letters() {
 	echo "${text// /$1}"
 }
 
-# A store with a master and a child that has data; the client's commands, and
-# the flat disk before and after them.
+# make_store ENDING: makes a store with a master and a child that has data.  Sets
+# $steps and $commands, the client's work; the files old and new are the disk before
+# and after it.
 make_store() {
 	local i
 
@@ -41,7 +43,7 @@ make_store() {
 			seek="${offs[i]}" oflag=seek_bytes conv=notrunc \
 			status=none
 	done
-	# What each of the client's commands is: a number for a write.
+	# A number stands for the write with that number.
 	steps=(open 0 1 sync 2 3 sync read 4 sync 5 sync read close)
 	commands=(answers rw)
 	for i in "${steps[@]}"; do
@@ -53,7 +55,7 @@ make_store() {
 	done
 }
 
-# vhdfs itself, with faults.so and nothing else with it.
+# Mounts the store with vhdfs, into which faults.so is loaded.
 mount_with_faults() {
 	mkdir -p "$scratch/bin"
 	cat >"$scratch/bin/vhdfs" <<-END
@@ -67,7 +69,7 @@ mount_with_faults() {
 	at_exit disarm
 }
 
-# Its end: what it did not give back shows then.
+# Unmounts the store, and expects that vhdfs leaks no memory and no descriptor.
 unmount_with_faults() {
 	local status=0
 
@@ -75,28 +77,28 @@ unmount_with_faults() {
 	umount "$mnt"
 	wait "${mount_pid[$mnt]}" || status=$?
 	unset "mount_pid[$mnt]"
-	# 1: something that was written is lost, and a client was told so.
-	[ "$status" -le 1 ] || fail "vhdfs ended with $status:" \
-		"$(tail -n 3 "$mnt.log")"
+	# 1: written data is lost, and its client got the error.
+	[ "$status" -le 1 ] || fail "vhdfs: expected exit status 0 or 1, found" \
+		"$status: $(tail -n 3 "$mnt.log")"
 	ask
 	equal "allocations not freed" 0 "$live"
 	equal "descriptors not closed" 0 "$files"
 }
 
-# A new file of that name, though the old one may not be closed yet.
+# Replaces the image by a new file of the same name; the old one may still be open.
 fresh_image() {
 	cp "$scratch/pc.$ending" "$scratch/fresh"
 	mv "$scratch/fresh" "$store/pc.$ending"
 }
 
-# The client's work: its answers, in $answers.
+# Runs the client's work, and sets $answers to its answers.
 work() {
 	file-io "$view" "${commands[@]}" >"$scratch/answers" \
 		2>"$scratch/stderr" || answers=("exit status $?")
 	mapfile -t answers <"$scratch/answers"
 }
 
-# Which errors may be seen of this kind of failure.
+# may_answer ANSWER: may a request answer this after the current fault?
 may_answer() {
 	case $fault:$1 in
 	*:ok | *:????ok) return 0 ;;
@@ -107,34 +109,36 @@ may_answer() {
 	esac
 }
 
-# Looks at the answers; which writes are durable is in $flushed.
+# Checks the answers, and sets $flushed to the writes that must be durable.
 check_answers() {
 	local i step answer written=() failed=no
 
 	flushed=()
-	[ "${#answers[@]}" != 0 ] || wrong "no answer: $(cat "$scratch/stderr")"
+	[ "${#answers[@]}" != 0 ] ||
+		wrong "expected answers, found: $(cat "$scratch/stderr")"
 	for i in "${!answers[@]}"; do
 		step=${steps[i]} answer=${answers[i]}
-		may_answer "$answer" || wrong "$step: answer $answer"
+		may_answer "$answer" ||
+			wrong "$step: expected ok or the fault's error, found $answer"
 		[ "$i$answer" = 0ok ] || [ "$i" != 0 ] || return 0
 		case $step:$answer in
 		[0-9]:ok)
 			[ "$failed" = no ] ||
-				wrong "a write after a sync that failed"
+				wrong "write after a failed sync: expected an error"
 			written+=("$step")
 			;;
 		sync:ok)
 			[ "$failed" = no ] ||
-				wrong "a sync after a sync that failed"
+				wrong "sync after a failed sync: expected an error"
 			flushed=("${written[@]}")
 			;;
-		# For lack of memory nothing was begun, and the next one may.
+		# After ENOMEM no write was begun, so the next sync may succeed.
 		sync:ENOMEM) ;;
 		sync:*) failed=yes ;;
 		read:*)
 			[[ $fault != *:once* || $answer == *ok ]] ||
 				[ "$call" = read ] || [ "$call" = memory ] ||
-				wrong "a read: $answer"
+				wrong "read: expected ok, found $answer"
 			;;
 		esac
 	done
@@ -144,45 +148,51 @@ read_again() {
 	cat "$view" >"$scratch/now" 2>"$scratch/stderr"
 }
 
-# Every sector is old or new, and what was flushed is new.
+# Expects that each sector has its old or its new content, and each flushed sector the
+# new one.
 check_contents() {
 	local i both
 
-	# After an error of the disk it is tried again after a while only.
+	# After an I/O error vhdfs examines an image again only after a delay.
 	[[ $fault != EIO* ]] || wait_until 10 read_again
 	read_again || {
-		wrong "it cannot be read again: $(cat "$scratch/stderr")"
+		wrong "expected a view that can be read, found:" \
+			"$(cat "$scratch/stderr")"
 		return
 	}
-	both=$(comm -12 <(sectors_other old) <(sectors_other new))
-	[ -z "$both" ] || wrong "sectors neither old nor new: " $both
+	both=$(comm -12 <(sectors_unlike old) <(sectors_unlike new))
+	[ -z "$both" ] || wrong "expected old or new content of sectors: " $both
 	for i in "${flushed[@]}"; do
 		cmp -s -n "${lens[i]}" -i "${offs[i]}" "$scratch/now" \
-			"$scratch/new" || wrong "write $i was flushed, and is lost"
+			"$scratch/new" || wrong "expected the flushed write $i"
 	done
 }
 
-sectors_other() {
+# sectors_unlike FILE: prints the sectors of the view that differ from the file.
+sectors_unlike() {
 	{
 		cmp -l "$scratch/now" "$scratch/$1" || true
 	} | awk '{ print int(($1 - 1) / 512) }' | sort -u
 }
 
-# It takes writes again, and is sound after.
-check_anew() {
+# Expects that a new open can write, and that the image is sound.
+check_new_open() {
 	local again
 
 	again=$(file-io "$view" answers rw write 4000000 again fsync |
 		paste -sd ' ')
-	[ "$again" = "ok ok ok ok" ] || wrong "opened anew: $again"
+	[ "$again" = "ok ok ok ok" ] ||
+		wrong "new open: expected ok ok ok ok, found $again"
 	vhdfs-img check "$store/pc.$ending" >"$scratch/check" 2>&1 ||
-		wrong "check: $(cat "$scratch/check")"
+		wrong "expected a sound image, found: $(cat "$scratch/check")"
 	[ "$(ls "$mnt" | paste -sd ' ')" = "m.$ending.raw pc.$ending.raw" ] ||
-		wrong "names: $(ls "$mnt" | paste -sd ' ')"
-	kill -0 "${mount_pid[$mnt]}" 2>/dev/null || fail "vhdfs has ended"
+		wrong "expected the names of both views, found:" \
+			"$(ls "$mnt" | paste -sd ' ')"
+	kill -0 "${mount_pid[$mnt]}" 2>/dev/null ||
+		fail "expected vhdfs to run"
 }
 
-# one_fault KIND FORM AT
+# one_fault KIND FORM AT: lets one call fail during the client's work.
 one_fault() {
 	fresh_image
 	arm "$@"
@@ -191,10 +201,10 @@ one_fault() {
 	disarm
 	check_answers
 	check_contents
-	check_anew
+	check_new_open
 }
 
-# inject_mounted ENDING KINDS
+# inject_mounted ENDING KINDS: lets each chosen call fail, one in each run of the work.
 inject_mounted() {
 	local kind total at injected=0
 
@@ -202,12 +212,13 @@ inject_mounted() {
 	mount_with_faults
 	what="a client of a $1"
 	for kind in $2; do
-		fault="$kind without a failure"
+		fault="$kind without a fault"
 		one_fault "${kind%:*}" once 1000000
 		[ "${#flushed[@]}" = 6 ] && [ "${answers[7]}" = AAAAok ] ||
-			fail "$what: $fault: ${answers[*]}"
+			fail "$what: $fault: expected success, found: ${answers[*]}"
 		total=$seen
-		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
+		[ "$total" != 0 ] ||
+			fail "$what: $kind: expected calls that can fail"
 		choose_points "$total"
 		for at in "${ats[@]}"; do
 			fault="$kind $at of $total"
@@ -217,8 +228,8 @@ inject_mounted() {
 	done
 	unmount_with_faults
 	remark "$what: $injected faults"
-	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong;" \
-		"vhdfs said: $(tail -n 10 "$mnt.log")"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs;" \
+		"the log: $(tail -n 10 "$mnt.log")"
 	cmp -s "$scratch/old" <(disk-io "$store/m.$1" read 0 -) || true
 }
 
@@ -238,14 +249,15 @@ test_client_of_a_vhdx_gets_the_error_of_each_failed_allocation() {
 	inject_mounted vhdx "$memory_faults"
 }
 
-# one_answer COMMAND...: of file-io on the view, opened for writing: what it
-# says after "ok" for the opening.
+# one_answer COMMAND...: opens the view for writing, runs commands of file-io, and
+# prints their answers and that of the close.
 one_answer() {
 	file-io "$view" answers rw "$@" | tail -n +2 | paste -sd ' '
 }
 
-# room_again KIND ANSWER: of a write while there is no room.
-room_again() {
+# full_for_a_while KIND ANSWER: expects ANSWER from a write while the file system has
+# no space, and success when it has space again.
+full_for_a_while() {
 	local ending
 
 	for ending in vhd vhdx; do
@@ -257,22 +269,22 @@ room_again() {
 		equal "a write, $ending" "$2 ok" \
 			"$(one_answer write 5000000 "${texts[3]}")"
 		disarm
-		equal "with room again" "ok ok ok" \
+		equal "a write with space again" "ok ok ok" \
 			"$(one_answer write 5000000 "${texts[3]}" fsync)"
 		release_view
 		unmount_with_faults
 		vhdfs-img check "$store/pc.$ending"
-		equal "what it wrote" "${texts[3]}" "$(disk-io \
+		equal "written data" "${texts[3]}" "$(disk-io \
 			"$store/pc.$ending" read 5000000 "${lens[3]}")"
 	done
 }
 
 test_writes_succeed_when_a_full_disk_has_space_again() {
-	room_again full ENOSPC
+	full_for_a_while full ENOSPC
 }
 
 test_writes_succeed_when_a_quota_has_space_again() {
-	room_again quota EDQUOT
+	full_for_a_while quota EDQUOT
 }
 
 test_failed_sync_stops_writes_until_the_image_is_reopened() {
@@ -282,7 +294,7 @@ test_failed_sync_stops_writes_until_the_image_is_reopened() {
 		[ "$ending" = vhd ] || rm -r "${scratch:?}"/{work,store}
 		make_store "$ending"
 		mount_with_faults
-		# The first write syncs by itself, in a VHDX.
+		# The first write to a VHDX causes a sync.
 		hold_view "$view" rw write 7500000 first fsync
 		arm EIO once 1 sync
 		equal "the sync, $ending" "ok EIO EIO" \
@@ -291,15 +303,16 @@ test_failed_sync_stops_writes_until_the_image_is_reopened() {
 			"$(one_answer write 5000000 text)"
 		equal "a sync after it" "EIO EIO" "$(one_answer fsync)"
 		head -c 4096 "$view" | cmp - <(head -c 4096 "$scratch/old")
-		# It is told with its last close, too.
+		# The last close reports the failure, too.
 		exec {view_fd}>&-
-		! wait "$view_pid" || fail "expected its close to fail"
+		! wait "$view_pid" || fail "expected a failure of the close"
 		wait_until 10 answers "" "$view" rw write 5000000 text fsync
 		unmount_with_faults
 	done
 }
 
-# The worker that was told dies; the next one knows of it, until the last close.
+# The worker that got the error dies; the next worker knows the failure until the last
+# close.
 test_failed_sync_is_known_to_the_next_worker() {
 	local worker
 
@@ -313,13 +326,13 @@ test_failed_sync_is_known_to_the_next_worker() {
 	wait_until 10 another_worker "$worker"
 	equal "a write after it" "EIO EIO" "$(one_answer write 5000000 text)"
 	equal "a sync after it" "EIO EIO" "$(one_answer fsync)"
-	equal "what was written before" first \
+	equal "flushed data" first \
 		"$(dd if="$view" bs=1 skip=7500000 count=5 status=none)"
 	exec {view_fd}>&-
-	! wait "$view_pid" || fail "expected its close to fail"
+	! wait "$view_pid" || fail "expected a failure of the close"
 	wait_until 10 answers "" "$view" rw write 5000000 text fsync
 	umount "$mnt"
-	# 1: what was written last is lost, and the client was told so.
+	# 1: written data is lost, and its client got the error.
 	wait "${mount_pid[$mnt]}" || [ $? = 1 ]
 	unset "mount_pid[$mnt]"
 }
@@ -330,8 +343,8 @@ another_worker() {
 	pid=$(pgrep -P "${mount_pid[$mnt]}") && [ "$pid" != "$1" ] && stat -f "$mnt"
 }
 
-# The reader goes on when the disk is back, though nothing could be read when
-# the writer had gone.
+# When the writer closes, vhdfs reopens the image for the reader.  That fails as long as
+# reads fail; afterwards the reader's handle works again.
 test_reader_survives_a_failed_reopen() {
 	make_store vhdx
 	mount_with_faults
@@ -340,14 +353,14 @@ test_reader_survives_a_failed_reopen() {
 	hold_view "$view" rw
 	arm EIO ever 1 read
 	release_view
-	! cat "$view" >/dev/null 2>&1 || fail "expected reading to fail meanwhile"
+	! cat "$view" >/dev/null 2>&1 || fail "expected a failure of the read"
 	disarm
 	cat <&"$reader" | cmp - <(tail -c +4097 "$scratch/old")
 	exec {reader}<&-
 	unmount_with_faults
 }
 
-# A child that cannot be read just now stays its parent's child.
+# An I/O error of a child must not make its parent writable.
 test_parent_stays_read_only_when_its_child_cannot_be_read() {
 	make_store vhdx
 	chmod u+w "$store/m.vhdx"
@@ -363,7 +376,8 @@ test_parent_stays_read_only_when_its_child_cannot_be_read() {
 	unmount_with_faults
 }
 
-# one_listing KIND FORM AT: after names have come and gone.
+# one_listing KIND FORM AT: lets one call fail while ls lists the mount, after changes of
+# names.
 one_listing() {
 	touch "$store/a/x"
 	mv "$store/b/b.vhd" "$store/b/c.vhd"
@@ -371,18 +385,19 @@ one_listing() {
 	arm "$@"
 	if ls -R "$mnt" >"$scratch/stdout" 2>"$scratch/stderr"; then
 		cmp -s "$scratch/stdout" "$scratch/names" ||
-			wrong "names: $(cat "$scratch/stdout")"
+			wrong "success: expected all names, found:" \
+				"$(cat "$scratch/stdout")"
 	fi
 	ask
 	disarm
 	! grep -q 'No such file' "$scratch/stderr" ||
-		wrong "$(cat "$scratch/stderr")"
+		wrong "expected no ENOENT, found: $(cat "$scratch/stderr")"
 	ls -R "$mnt" 2>&1 | cmp -s - "$scratch/names" ||
-		wrong "afterwards: $(ls -R "$mnt" 2>&1)"
+		wrong "next listing: expected all names, found:" \
+			"$(ls -R "$mnt" 2>&1)"
 }
 
-# What is listed is all that there is, or the listing fails; and all of it is
-# there afterwards.
+# A listing is complete, or it fails; the next listing is complete.
 test_listing_is_complete_or_fails() {
 	local kind total at injected=0
 
@@ -392,13 +407,14 @@ test_listing_is_complete_or_fails() {
 	cp "$scratch/pc.vhd" "$store/b/b.vhd"
 	ln -s ../a/a.vhd "$store/b/link.vhd"
 	mount_with_faults
-	what=listing
+	what="a listing"
 	ls -R "$mnt" >"$scratch/names"
 	for kind in EIO:once EIO:ever $memory_faults; do
 		fault="$kind without a failure"
 		one_listing "${kind%:*}" once 1000000
 		total=$seen
-		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
+		[ "$total" != 0 ] ||
+			fail "$what: $kind: expected calls that can fail"
 		choose_points "$total"
 		for at in "${ats[@]}"; do
 			fault="$kind $at of $total"
@@ -406,12 +422,13 @@ test_listing_is_complete_or_fails() {
 			[ "$fired" = 0 ] || injected=$((injected + 1))
 		done
 	done
-	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 	unmount_with_faults
 	remark "$what: $injected faults"
 }
 
-# one_start KIND FORM AT: it mounts, or says why not.
+# one_start KIND FORM AT: lets one call fail while vhdfs starts: it mounts and serves, or
+# it prints an error and exits with 1.
 one_start() {
 	local pid status=0
 
@@ -428,27 +445,28 @@ one_start() {
 		starts_well
 		umount "$mnt"
 		wait "$pid" || status=$?
-		[ "$status" = 0 ] || wrong "exit status $status"
+		[ "$status" = 0 ] || wrong "expected exit status 0, found $status"
 		ask
 	else
 		wait "$pid" || status=$?
 		[ "$status" = 1 ] && [ -s "$mnt.log" ] ||
-			wrong "exit status $status: $(cat "$mnt.log")"
+			wrong "expected exit status 1 and a message, found" \
+				"$status: $(cat "$mnt.log")"
 		ask
 		injected=$((injected + (fired > 0)))
 	fi
 	unset "mount_pid[$mnt]"
-	[ "$live" = 0 ] || wrong "$live allocations were not freed"
-	[ "$files" = 0 ] || wrong "$files descriptors were not closed"
+	[ "$live" = 0 ] || wrong "expected no leak, found $live allocations"
+	[ "$files" = 0 ] || wrong "expected no leak, found $files descriptors"
 }
 
-# Soon all is there, whatever could not be read when it began.
+# Expects that the view has its contents soon, whatever could not be read at the start.
 starts_well() {
 	local end=$((SECONDS + hang_seconds))
 
 	until cmp -s "$view" "$scratch/old"; do
 		[ "$SECONDS" -le "$end" ] || {
-			wrong "another disk: $(cat "$mnt.log")"
+			wrong "expected the disk in the view: $(cat "$mnt.log")"
 			return
 		}
 		sleep 0.02
@@ -461,12 +479,13 @@ test_start_succeeds_or_reports_the_error() {
 	make_store vhdx
 	mkdir "$mnt"
 	at_exit lib_end_mount "$mnt"
-	what=start
+	what="a start"
 	for kind in EIO:once EIO:ever $memory_faults; do
 		fault="$kind without a failure"
 		one_start "${kind%:*}" once 1000000
 		total=$counted
-		[ "$total" != 0 ] || fail "$what: $kind: no call counted"
+		[ "$total" != 0 ] ||
+			fail "$what: $kind: expected calls that can fail"
 		choose_points "$total"
 		for at in "${ats[@]}"; do
 			fault="$kind $at of $total"
@@ -474,7 +493,7 @@ test_start_succeeds_or_reports_the_error() {
 		done
 	done
 	remark "$what: $injected faults"
-	[ "${wrongs:-0}" = 0 ] || fail "$wrongs were wrong"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 }
 
 run_tests
