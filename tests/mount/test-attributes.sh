@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Attributes of views: stat and extended attributes.
+# The attributes of views: stat, extended attributes, statfs.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -82,7 +82,7 @@ test_grandparent_has_no_write_bits() {
 	mount_store "$store" "$mnt"
 	equal "modes" "444 444 666" "$(stat -c %a "$master" "$child" \
 		"$mnt/grand.vhdx.raw" | paste -sd ' ')"
-	# It stays a parent when the image between is missing.
+	# The master stays a parent if the image between is missing.
 	mv "$store/clients/pc.vhdx" "$store/pc.off"
 	equal "grandchild" 0 "$(stat -c %a "$mnt/grand.vhdx.raw")"
 	mv "$store/pc.off" "$store/clients/pc.vhdx"
@@ -122,7 +122,8 @@ expected_attributes() {
 	equal "child's depth" 1 "$(attribute "$child" depth)"
 	equal "child's id" "$id" "$(attribute "$child" id)"
 	attribute "$child" id | grep -Eq \
-		'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' || fail "no guid"
+		'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' ||
+		fail "expected a GUID, found $(attribute "$child" id)"
 	equal "child's" "depth format id parent type" "$(attributes "$child")"
 	equal "master's type" dynamic "$(attribute "$master" type)"
 	equal "master's depth" 0 "$(attribute "$master" depth)"
@@ -169,7 +170,7 @@ test_first_write_changes_the_id() {
 	equal "id, open and not written" "$before" "$(attribute "$child" id)"
 	file-io "$child" rw write 0 x
 	during=$(attribute "$child" id)
-	[ "$during" != "$before" ] || fail "the id is still $before"
+	[ "$during" != "$before" ] || fail "expected another id than $before"
 	release_view
 	unmount "$mnt"
 	after=$(key "$store/clients/pc.vhdx" id)
@@ -186,14 +187,15 @@ test_broken_image_is_shown_with_its_error() {
 	equal "short" "0 0" "$(stat -c '%s %a' "$mnt/short.vhd.raw")"
 	local name
 	for name in "$master" "$child" "$mnt/short.vhd.raw"; do
-		[ -n "$(attribute "$name" error)" ] || fail "$name: no error"
+		[ -n "$(attribute "$name" error)" ] ||
+			fail "$name: expected an error"
 		# The error is logged once, whatever the number of lookups.
 		stat "$name" "$name" >/dev/null
 		equal "lines of log" 1 \
 			"$(grep -cxF "vhdfs: $(attribute "$name" error)" \
 				"$mnt.log")"
 	done
-	# One line for the master and its child.
+	# The log has one line for the master and its child.
 	equal "lines of log" 2 "$(wc -l <"$mnt.log")"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Children are found by the contents of their files, whatever their names and
-# directories in the store, and protect their parent.
+# Children in a store: the mount finds them by the contents of their files, whatever
+# their names and directories, and protects their parents against writes.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -20,7 +20,7 @@ is_no_parent() {
 	opens "$master" rw ""
 }
 
-# moved_about: gives the child various names.
+# moved_about FORMAT: moves the child to names that the mount does not show.
 moved_about() {
 	local name at=$store/clients/pc.$ending
 	store_of_pair "$1"
@@ -32,12 +32,13 @@ moved_about() {
 		mv "$at" "$store/$name"
 		at=$store/$name
 		is_parent "$name"
-		[ ! -e "$mnt/$name" ] || fail "$name shows in the mount"
-		[ ! -e "$mnt/$name.raw" ] || fail "$name shows in the mount"
+		[ ! -e "$mnt/$name" ] || fail "expected no $name in the mount"
+		[ ! -e "$mnt/$name.raw" ] ||
+			fail "expected no $name.raw in the mount"
 	done
 	equal "names" "clients master.$ending.raw" "$(ls -A "$mnt" | paste -sd ' ')"
 	equal "names" "" "$(ls -A "$mnt/clients")"
-	[ ! -e "$mnt/.trash" ] || fail "a hidden directory shows"
+	[ ! -e "$mnt/.trash" ] || fail "expected no hidden directory in the mount"
 	rm "$at"
 	is_no_parent "without children"
 }
@@ -119,14 +120,14 @@ test_partial_child_is_named_in_the_readonly_reason() {
 	mount_store "$store" "$mnt"
 	opens "$mnt/alone.vhdx.raw" rw ""
 	! attribute "$mnt/alone.vhdx.raw" readonly-reason 2>/dev/null ||
-		fail "expected no reason"
+		fail "expected no readonly-reason"
 	head -c 1M "$store/clients/pc.vhdx" >"$store/clients/.partial"
 	wait_until 10 is_not_written "$mnt/alone.vhdx.raw"
 	reason=$(attribute "$mnt/alone.vhdx.raw" readonly-reason)
 	[[ $reason == "may be the parent of clients/.partial, whose parent "* ]] ||
-		fail "the reason is: $reason"
+		fail "expected a reason that names the partial child, found: $reason"
 	grep -q 'clients/\.partial: .*or move it out of the store' "$mnt.log" ||
-		fail "the log does not name it: $(cat "$mnt.log")"
+		fail "expected the partial child in the log: $(cat "$mnt.log")"
 	opens "$child" rw ""
 	rm "$store/clients/.partial"
 	wait_until 10 opens "$mnt/alone.vhdx.raw" rw ""
@@ -183,7 +184,8 @@ elsewhere_of() {
 		fail "expected another id than $id"
 	expect 3 vhdfs-img check "$elsewhere/c.$1"
 	grep -q "expected a parent with the identifier $id" "$scratch/stdout" ||
-		fail "check said: $(cat "$scratch/stdout")"
+		fail "expected an error about the parent's identifier, found:" \
+			"$(cat "$scratch/stdout")"
 	expect 1 vhdfs-img convert --format raw "$elsewhere/c.$1" "$scratch/raw"
 	expect 0 vhdfs-img check "$store/m.$1"
 }

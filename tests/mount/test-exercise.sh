@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Random operations on views, compared with a plain file: every kind of image,
-# one thread and several, with unmounting in the middle.  After each round the
-# image is sound, has lost no space, and holds the plain file's bytes; parents
-# are what they were.
+# Random operations on views, compared with a flat file, the model: each type of
+# image, with one thread and with several.  After each round the store is unmounted;
+# the image must be sound, leak no space and equal the model, and its parents must
+# be unchanged.
 #
-# VHDFS_SEED repeats what one thread does.  VHDFS_LONG=MINUTES goes on for about
-# so long, all tests together.
+# VHDFS_SEED repeats the operations of the rounds with one thread; VHDFS_OPS is the
+# number of operations of each round.  With VHDFS_LONG=MINUTES all tests together
+# take about that time.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/mount/common.sh"
@@ -15,9 +16,9 @@ requires jq qemu-img
 tests_of_images=18
 [ -z "${VHDFS_LONG:-}" ] || test_timeout=$((VHDFS_LONG * 60 / tests_of_images * 2 + 600))
 
-# make_chain SIZE FORMAT DEPTH [OPTION...]: $image, a view of it in $view, and
-# $model with its bytes; with parents that hold data, of which there are DEPTH.
-# OPTIONs are those of create, for all of them.
+# make_chain SIZE FORMAT DEPTH [OPTION...]: creates an image with DEPTH parents that
+# hold data, all with these options of create.  Sets $image, $view, its view, and
+# $model.
 make_chain() {
 	local size=$1 format=$2 depth=$3 i name parent='' options
 
@@ -38,13 +39,13 @@ make_chain() {
 		parent=$name
 	done
 	image=$store/disk0.$format view=$mnt/disk0.$format.raw
-	# From now on none of them may change.
+	# No parent may change from now on.
 	for i in "${parents[@]}"; do
 		sha256_of "$i"
 	done >"$scratch/parents"
 }
 
-# What is unmounted is sound, and the parents are what they were.
+# Expects, after an unmount, that the image is sound and its parents are unchanged.
 image_is_sound() {
 	local leaked parent
 
@@ -53,39 +54,42 @@ image_is_sound() {
 	equal "leaked bytes" 0 "$leaked"
 	for parent in "${parents[@]}"; do
 		sha256_of "$parent"
-	done | cmp - "$scratch/parents" || fail "a parent has changed"
+	done | cmp - "$scratch/parents" || fail "expected unchanged parents"
 }
 
-# What other programs take it for.
-others_agree() {
+# Expects that vhdfs-img convert and qemu-img read the model from the image.
+other_programs_read_the_model() {
 	local raw format=vhdx
 
 	raw=$scratch/raw
 	rm -f "$raw"
 	vhdfs-img convert --format raw "$image" "$raw"
-	cmp "$raw" "$model" || fail "what convert makes differs"
+	cmp "$raw" "$model" ||
+		fail "expected the bytes of the model from vhdfs-img convert"
 	rm "$raw"
-	# What qemu knows nothing of: children, and sectors of 4096 bytes.
+	# qemu supports no children and no sectors of 4096 bytes.
 	[ "${#parents[@]}" = 0 ] && [ "$(key "$image" sector-size)" = 512 ] ||
 		return 0
 	[[ $image != *.vhd ]] || format=vpc
 	qemu-img compare -q -f "$format" -F raw "$image" "$model" ||
-		fail "to qemu-img they differ"
+		fail "expected the bytes of the model from qemu-img"
 }
 
 remount() {
 	unmount "$mnt"
 	image_is_sound
-	[ -z "${VHDFS_LONG:-}" ] || others_agree
+	[ -z "${VHDFS_LONG:-}" ] || other_programs_read_the_model
 	mount_store "$store" "$mnt"
-	cmp "$view" "$model" || fail "mounted again it differs"
+	cmp "$view" "$model" ||
+		fail "expected the bytes of the model after a remount"
 }
 
 end_exercise() {
 	[ -z "$exercise_pid" ] || kill "$exercise_pid"
 }
 
-# The program, and between its rounds a look at the image.
+# run_exercise OPTION...: runs the program exercise; after each of its rounds the
+# store is remounted and the image checked.
 run_exercise() {
 	local line status=0 to from
 
@@ -107,9 +111,9 @@ run_exercise() {
 	equal "exit status of exercise" 0 "$status"
 }
 
-# exercise_disk: what make_chain made, in rounds of all kinds: one thread, and
-# several that have a part of the disk each, sectors in turn, or parts of
-# sectors; with the page cache and without.
+# Exercises the image of make_chain in rounds of each kind: with one thread; with
+# several threads, each with a part of the disk, with sectors in turn, or with parts
+# of sectors; with the page cache and without.
 exercise_disk() {
 	local sector block threads long=()
 
@@ -126,7 +130,7 @@ exercise_disk() {
 		--ops "${VHDFS_OPS:-200}" --threads "$threads" "${long[@]}"
 	remount
 	unmount "$mnt"
-	others_agree
+	other_programs_read_the_model
 }
 
 test_dynamic_vhd_equals_its_model() {
@@ -222,10 +226,10 @@ test_vhdx_chain_of_three_with_small_blocks_and_4k_sectors_equals_its_model() {
 	exercise_disk
 }
 
-# The rest shows that the program finds what is wrong.
+# The tests from here on show that exercise detects errors.
 
-# make_disk_with_data LEN: a disk of 4 MiB that is mounted, with data in so many
-# of its bytes, and its model.
+# make_disk_with_data LEN: mounts a store with a disk of 4 MiB, with data in its
+# first LEN bytes, and makes its model.
 make_disk_with_data() {
 	rm -rf "$scratch/store" "$scratch/model"
 	empty_store
@@ -236,7 +240,8 @@ make_disk_with_data() {
 	mount_store "$store" "$mnt"
 }
 
-# finds PATTERN OPTION...: it fails, and says so, and what it did last.
+# finds PATTERN OPTION...: expects that exercise with these options fails, with an
+# error that matches and a list of the last operations.
 finds() {
 	local pattern=$1
 
@@ -246,7 +251,7 @@ finds() {
 		fail "exercise $*: expected '$pattern', found:" \
 			"$(head -n 5 "$scratch/stderr")"
 	grep -q '^the last operations:' "$scratch/stderr" ||
-		fail "exercise $*: the last operations are missing"
+		fail "exercise $*: expected a list of the last operations"
 }
 
 test_each_read_operation_detects_a_wrong_byte() {

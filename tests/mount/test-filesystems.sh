@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# File systems on a view, through a loop device: made, filled, unmounted,
-# checked; and the same again after a remount.
+# File systems on a view, through a loop device: a file system is created, filled,
+# unmounted and checked, before and after a remount of the store.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# A child of a master that is full of something else.
+# store_of_used_master ENDING: creates a master that holds other data, and a child.
 store_of_used_master() {
 	empty_store
 	ending=$1
@@ -20,7 +20,7 @@ store_of_used_master() {
 	mkdir "$scratch/in"
 }
 
-# A tree with some large and many small files.
+# make_tree DIRECTORY: creates a tree of files with a large and many small files.
 make_tree() {
 	local i
 
@@ -36,7 +36,7 @@ attach() {
 	at_exit umount_and_detach
 }
 
-# Only what is still ours: another test may have the device by now.
+# Detaches the loop devices of the view; another test may have $dev by now.
 umount_and_detach() {
 	local name
 
@@ -49,7 +49,7 @@ umount_and_detach() {
 detach() {
 	umount "$scratch/in"
 	losetup -d "$dev"
-	# ntfs-3g goes on for a while after umount has returned.
+	# ntfs-3g still runs for a moment after umount has returned.
 	wait_until 60 not_attached
 }
 
@@ -57,8 +57,8 @@ not_attached() {
 	! losetup -n -O NAME -j "$view" | grep -q .
 }
 
-# with_file_system ENDING MAKE MOUNT CHECK TRIM: the commands, without the device
-# or the directory.
+# with_file_system ENDING MAKE MOUNT CHECK TRIM: tests a file system on a child.  The
+# commands get the device, the mount point, or the view as further operands.
 with_file_system() {
 	store_of_used_master "$1"
 	make_tree "$scratch/tree"
@@ -89,7 +89,8 @@ with_file_system() {
 	detach
 	unmount "$mnt"
 	vhdfs-img check "$store/pc.$ending"
-	sha256sum --quiet -c "$scratch/parent" || fail "the parent has changed"
+	sha256sum --quiet -c "$scratch/parent" ||
+		fail "expected an unchanged parent"
 }
 
 mount_ntfs() {
@@ -112,8 +113,8 @@ test_xfs_on_a_vhdx_child_keeps_its_files() {
 		fstrim
 }
 
-# NTFS is not trimmed: ntfs-3g then discards up to seven clusters at the end of
-# the volume that are in use, on a plain file too.
+# NTFS is not trimmed: ntfs-3g discards up to seven used clusters at the end of the
+# volume, on a flat file, too.
 test_ntfs_on_a_vhdx_child_keeps_its_files() {
 	requires mkntfs ntfs-3g ntfsfix
 	with_file_system vhdx "mkntfs -q -Q -F" mount_ntfs "ntfsfix -n" true

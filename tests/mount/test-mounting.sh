@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Mounting, unmounting, options, and what is wrong with a command line.
+# Mounting and unmounting: the background, signals, exit statuses, options, mount(8),
+# fstab, and invalid command lines.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# The process that looks after a mount in the background; its child serves it.
+# server_of STORE MOUNTPOINT: prints the process ID of the supervisor of a mount in
+# the background: the process that has a child, the worker.
 server_of() {
 	local store=$1 mnt=$2 pid
 
@@ -16,22 +18,23 @@ server_of() {
 	done
 }
 
-# A mount that goes into the background: made by the command given.
+# background COMMAND...: runs the command, which mounts the store in the background,
+# and sets $server to the supervisor.
 background() {
 	mkdir -p "$mnt"
 	at_exit "umount $mnt 2>/dev/null"
 	"$@"
-	mountpoint -q "$mnt" || fail "it is not mounted"
+	mountpoint -q "$mnt" || fail "expected a mount on $mnt"
 	server=$(server_of "$store" "$mnt")
-	[ -n "$server" ] || fail "no process serves $mnt"
+	[ -n "$server" ] || fail "expected a supervisor of $mnt"
 }
 
 gone() {
 	! kill -0 "$server" 2>/dev/null
 }
 
-# in_namespace FUNCTION: in a mount namespace of its own, where vhdfs is installed
-# as far as mount(8) can tell, which looks for it in a PATH of its own.
+# in_namespace FUNCTION: runs the function in a mount namespace in which vhdfs is in
+# /usr/local/bin: mount(8) searches a PATH of its own.
 in_namespace() {
 	requires unshare mount.fuse3
 	# shellcheck disable=SC2163
@@ -46,8 +49,8 @@ in_namespace() {
 test_vhdfs_goes_to_the_background_after_the_mount() {
 	store_of_pair
 	background vhdfs "$store" "$mnt"
-	[ -f "$child" ] || fail "the view is not there"
-	equal "its directory" / "$(readlink "/proc/$server/cwd")"
+	[ -f "$child" ] || fail "expected the view $child"
+	equal "directory of the supervisor" / "$(readlink "/proc/$server/cwd")"
 	umount "$mnt"
 	wait_until 10 gone
 }
@@ -68,7 +71,8 @@ test_options_are_accepted_before_and_after_the_operands() {
 	background vhdfs "$store" "$mnt" -oro,allow_other -o noatime
 	opens "$child" rw EROFS
 	findmnt -n -o OPTIONS "$mnt" | grep -q 'allow_other' ||
-		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
+		fail "expected allow_other, found:" \
+			"$(findmnt -n -o OPTIONS "$mnt")"
 }
 
 test_mount_table_names_the_store_and_the_type() {
@@ -79,7 +83,8 @@ test_mount_table_names_the_store_and_the_type() {
 	equal "findmnt" "$store fuse.vhdfs" \
 		"$(findmnt -n -o SOURCE,FSTYPE "$mnt")"
 	findmnt -n -o OPTIONS "$mnt" | grep -q default_permissions ||
-		fail "options: $(findmnt -n -o OPTIONS "$mnt")"
+		fail "expected default_permissions, found:" \
+			"$(findmnt -n -o OPTIONS "$mnt")"
 }
 
 test_mount_table_escapes_special_characters_of_the_store() {
@@ -89,7 +94,7 @@ test_mount_table_escapes_special_characters_of_the_store() {
 	mount_store "$store" "$mnt"
 	equal "source" "$store" "$(findmnt -n -r -o SOURCE "$mnt" |
 		sed 's/\\x20/ /g; s/\\x5c/\\/g')"
-	[ -f "$child" ] || fail "the view is not there"
+	[ -f "$child" ] || fail "expected the view $child"
 }
 
 test_sigterm_flushes_and_unmounts() {
@@ -98,7 +103,7 @@ test_sigterm_flushes_and_unmounts() {
 	hold_view "$child" rw write 4000 precious
 	kill -TERM "$server"
 	wait_until 10 gone
-	! mountpoint -q "$mnt" || fail "it is still mounted"
+	! mountpoint -q "$mnt" || fail "expected no mount on $mnt"
 	equal "contents" precious \
 		"$(disk-io "$store/clients/pc.vhdx" read 4000 8)"
 	equal "dirty" false "$(key "$store/clients/pc.vhdx" dirty)"
@@ -111,9 +116,9 @@ test_sigint_flushes_and_exits_with_0() {
 	mount_store "$store" "$mnt"
 	hold_view "$child" rw write 4000 precious
 	kill -INT "${mount_pid[$mnt]}"
-	wait "${mount_pid[$mnt]}" || fail "it exited with $?"
+	wait "${mount_pid[$mnt]}" || fail "expected exit status 0, found $?"
 	unset "mount_pid[$mnt]"
-	! mountpoint -q "$mnt" || fail "it is still mounted"
+	! mountpoint -q "$mnt" || fail "expected no mount on $mnt"
 	equal "contents" precious \
 		"$(disk-io "$store/clients/pc.vhdx" read 4000 8)"
 	kill "$view_pid"
@@ -123,11 +128,11 @@ not_mounted() {
 	! grep -qF " $mnt " /proc/self/mounts
 }
 
-# signalled_in SYSCALL OPTION...: vhdfs, which gets a SIGTERM when it calls that
-# for the first time.
+# signalled_in SYSCALL OPTION...: runs vhdfs, which gets a SIGTERM at its first call
+# of SYSCALL.
 signalled_in() {
 	requires strace
-	# Under strace the search for leaks does not work.
+	# LeakSanitizer does not work under strace.
 	ASAN_OPTIONS=detect_leaks=0 timeout "$hang_seconds" strace -f -qq -o /dev/null \
 		-e trace="$1" -e inject="$1:signal=TERM:when=1" \
 		vhdfs "$store" "$mnt" "${@:2}" || return
@@ -138,10 +143,10 @@ test_sigterm_during_the_mount_leaves_no_mount() {
 	mkdir "$mnt"
 	at_exit "umount -l $mnt 2>/dev/null"
 	expect 0 signalled_in mount -f
-	not_mounted || fail "it is still mounted"
-	# Whoever started it is told.
+	not_mounted || fail "-f: expected no mount on $mnt"
+	# In the background the first process reports the failure.
 	expect 1 signalled_in mount
-	not_mounted || fail "in the background: it is still mounted"
+	not_mounted || fail "background: expected no mount on $mnt"
 }
 
 test_sigterm_during_the_fork_leaves_no_mount() {
@@ -149,12 +154,12 @@ test_sigterm_during_the_fork_leaves_no_mount() {
 	mkdir "$mnt"
 	at_exit "umount -l $mnt 2>/dev/null"
 	expect 143 signalled_in clone
-	not_mounted || fail "to the parent: it is still mounted"
+	not_mounted || fail "signal to the parent: expected no mount on $mnt"
 	signalled_in setsid || true
 	wait_until 10 not_mounted
 }
 
-# Whenever it comes: before the mount it just ends.
+# Before the mount the signal ends the process.
 test_sigterm_at_any_time_leaves_no_mount() {
 	store_of_pair
 	mkdir "$mnt"
@@ -166,7 +171,7 @@ test_sigterm_at_any_time_leaves_no_mount() {
 		sleep "0.0$((i / 10))$((i % 10))"
 		kill -TERM "$pid"
 		wait "$pid" || equal "exit status" 143 $?
-		not_mounted || fail "after $i ms it is still mounted"
+		not_mounted || fail "signal after $i ms: expected no mount on $mnt"
 	done
 }
 
@@ -189,7 +194,7 @@ test_umount_leaves_a_clean_image() {
 		cmp - "$scratch/new"
 }
 
-# with_failing SYSCALLS: as mount_store, and those fail for lack of a disk.
+# with_failing SYSCALLS: as mount_store; these system calls fail with EIO.
 with_failing() {
 	requires strace
 	mkdir "$mnt"
@@ -201,7 +206,7 @@ with_failing() {
 	wait_until 10 lib_mounted_or_ended "$mnt"
 }
 
-# ends_with STATUS
+# ends_with STATUS: unmounts, and expects this exit status of vhdfs.
 ends_with() {
 	local status=0
 
@@ -213,15 +218,16 @@ ends_with() {
 
 test_failed_flush_makes_the_exit_status_1() {
 	empty_store
-	# A write to it needs no flush before.
+	# The first write to a fixed VHD needs no sync before it.
 	vhdfs-img create --size 4M --fixed --format vhd "$store/a.vhd"
 	with_failing fdatasync,fsync
 	answers "" "$mnt/a.vhd.raw" ro
 	answers EIO "$mnt/a.vhd.raw" rw write 0 hello fsync
-	# Long closed when it ends.
+	# The image is closed before vhdfs ends.
 	answers "" "$mnt/a.vhd.raw" ro
 	ends_with 1
-	grep -q 'a.vhd: .*Input/output error' "$mnt.log" || fail "it says: $(cat "$mnt.log")"
+	grep -q 'a.vhd: .*Input/output error' "$mnt.log" ||
+		fail "expected an I/O error in the log: $(cat "$mnt.log")"
 }
 
 test_exit_status_is_0_when_no_data_was_written() {
@@ -232,7 +238,7 @@ test_exit_status_is_0_when_no_data_was_written() {
 	ends_with 0
 }
 
-# After a kill the image opens by itself, with what was flushed.
+# After a kill the image opens without a repair, and has the flushed data.
 test_sigkill_loses_no_flushed_data() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -288,9 +294,10 @@ remount_by_type() {
 	mount -t fuse.vhdfs "$store" "$mnt"
 	status=0
 	mount -o remount,ro "$mnt" >"$scratch/says" 2>&1 || status=$?
-	[ "$status" != 0 ] || fail "mount -o remount succeeded"
+	[ "$status" != 0 ] ||
+		fail "expected a failure of mount -o remount, found success"
 	cat "$scratch/says"
-	equal "lines that say so" 1 \
+	equal "lines 'cannot be remounted'" 1 \
 		"$(grep -c "$mnt: vhdfs cannot be remounted" "$scratch/says")"
 	opens "$child" rw ""
 	equal "mounts" 1 "$(grep -c " $mnt " /proc/self/mounts)"
@@ -326,11 +333,12 @@ test_nosuid_and_noexec_reach_the_kernel() {
 	local option
 	for option in nosuid nodev noexec ro; do
 		findmnt -n -o OPTIONS "$mnt" | grep -qw "$option" ||
-			fail "no $option: $(findmnt -n -o OPTIONS "$mnt")"
+			fail "expected $option, found:" \
+				"$(findmnt -n -o OPTIONS "$mnt")"
 	done
 }
 
-# DIR is searched by name for parents that are nowhere in the store.
+# A directory of parents= is searched by name for parents that are not in the store.
 test_option_parents_names_directories_to_search() {
 	store_of_pair
 	mkdir "$scratch/elsewhere" "$scratch/empty"
@@ -348,7 +356,7 @@ test_option_parents_names_directories_to_search() {
 	disk-io "$scratch/elsewhere/master.vhdx" verify 0 100000 1
 }
 
-# A backslash stands for what follows it.
+# A backslash escapes the next character.
 test_option_parents_accepts_an_escaped_comma() {
 	store_of_pair
 	mkdir "$scratch/a, b\\c"
@@ -380,12 +388,14 @@ test_unprivileged_user_mounts() {
 test_help_and_version_go_to_standard_output() {
 	expect 0 vhdfs --help
 	grep -q '^usage: vhdfs STORE MOUNTPOINT' "$scratch/stdout" ||
-		fail "help: $(cat "$scratch/stdout")"
-	[ ! -s "$scratch/stderr" ] || fail "it says: $(cat "$scratch/stderr")"
+		fail "expected the usage, found: $(cat "$scratch/stdout")"
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no error, found: $(cat "$scratch/stderr")"
 	expect 0 vhdfs -h
 	expect 0 vhdfs -V
 	expect 0 vhdfs --version
-	grep -Eq '^vhdfs [0-9]' "$scratch/stdout" || fail "no version"
+	grep -Eq '^vhdfs [0-9]' "$scratch/stdout" ||
+		fail "expected a version, found: $(cat "$scratch/stdout")"
 }
 
 test_invalid_command_line_is_a_usage_error() {
@@ -430,7 +440,7 @@ test_mountpoint_in_the_store_is_refused() {
 	mount_store "$store" "$mnt"
 }
 
-# It covers the way to its store, which it has open already.
+# The mount covers the path of its store; vhdfs has opened the store before.
 test_store_below_its_mountpoint_is_served() {
 	store_of_pair
 	mv "$store" "$scratch/top"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is mounted on the mount point already: the same store, another one, a
-# mount whose server has died, another file system.
+# Mount points on which something is mounted already: the same store, another store,
+# a mount whose processes have died, another file system.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 
@@ -9,12 +9,14 @@ mounts_on() {
 	grep -c " $1 " /proc/self/mounts
 }
 
-# already_mounted COMMAND...: exit status 0, one line that says so, one mount.
+# already_mounted COMMAND...: expects exit status 0, one message "is mounted there
+# already", and still one mount.
 already_mounted() {
 	expect 0 "$@"
 	equal "lines of '$*'" 1 "$(wc -l <"$scratch/stderr")"
 	grep -q "$mnt: $store is mounted there already; nothing to do" \
-		"$scratch/stderr" || fail "$*: $(cat "$scratch/stderr")"
+		"$scratch/stderr" || fail "$*: expected 'is mounted there" \
+		"already', found: $(cat "$scratch/stderr")"
 	equal "mounts after '$*'" 1 "$(mounts_on "$mnt")"
 }
 
@@ -64,7 +66,7 @@ test_another_store_on_the_point_is_refused() {
 	unmount "$mnt"
 }
 
-# Exit status 0 would say that the mount is as it was asked for.
+# Exit status 0 would mean that the mount has the access that was asked for.
 test_same_store_with_other_access_is_refused() {
 	empty_store
 	mount_store "$store" "$mnt" -o ro
@@ -80,19 +82,21 @@ test_mount_covers_another_file_system() {
 	mount -t tmpfs others "$mnt"
 	at_exit "umount -l -q $mnt"
 	mount_store "$store" "$mnt"
-	# That it is a mount point was so before.
+	# mount_store has found the mount of tmpfs, which was on the mount point
+	# before.
 	wait_until 10 is_mounted_twice
 	already_mounted_over=$(vhdfs "$store" "$mnt" 2>&1)
 	equal "mounts" 2 "$(mounts_on "$mnt")"
 	[[ $already_mounted_over = *"is mounted there already"* ]] ||
-		fail "it says: $already_mounted_over"
+		fail "expected 'is mounted there already', found:" \
+			"$already_mounted_over"
 }
 
 is_mounted_twice() {
 	[ "$(mounts_on "$mnt")" = 2 ]
 }
 
-# A directory below a mount is not that mount.
+# The mount of tmpfs is on a parent of the mount point.
 test_directory_below_another_mount_is_free() {
 	empty_store
 	mkdir "$scratch/fs"
@@ -124,15 +128,11 @@ test_error_of_a_dead_mount_names_the_command() {
 		expect_error 1 "$mnt: the vhdfs process of $store, which is mounted there, has died; type .umount -l $mnt' first" \
 			vhdfs "$from" "$mnt" -f
 	done
-	# What it says to type.
+	# The command that the message names.
 	eval "$(sed "s/.*type .\(.*\)' first/\1/" "$scratch/stderr")"
 	mount_store "$store" "$mnt"
 	cmp "$child" "$master"
 	unmount "$mnt"
-}
-
-served() {
-	timeout 10 stat -f "$mnt"
 }
 
 test_concurrent_mounts_of_one_store_make_one_mount() {
@@ -146,16 +146,17 @@ test_concurrent_mounts_of_one_store_make_one_mount() {
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do
-		wait "$i" || fail "exit status $?: $(cat "$scratch"/says.*)"
+		wait "$i" || fail "expected exit status 0, found $?:" \
+			"$(cat "$scratch"/says.*)"
 	done
 	equal "mounts" 1 "$(mounts_on "$mnt")"
-	equal "that say so" 5 "$(cat "$scratch"/says.* |
+	equal "messages 'is mounted there already'" 5 "$(cat "$scratch"/says.* |
 		grep -c 'is mounted there already')"
 	cmp "$child" "$master"
 	umount "$mnt"
 }
 
-# Both find the point free, and wait for the lock of a third program.
+# Both programs find the mount point free, and wait for the lock of a third one.
 test_concurrent_mounts_of_two_stores_make_one_mount() {
 	local pids=() i status zeros=0
 
@@ -178,8 +179,8 @@ test_concurrent_mounts_of_two_stores_make_one_mount() {
 		[ "$status" != 0 ] || zeros=$((zeros + 1))
 	done
 	equal "mounts" 1 "$(mounts_on "$mnt")"
-	equal "that mounted" 1 "$zeros"
-	equal "that say so" 1 "$(cat "$scratch"/says.* |
+	equal "programs that mounted" 1 "$zeros"
+	equal "messages 'another store is mounted'" 1 "$(cat "$scratch"/says.* |
 		grep -c 'another store is mounted there')"
 	umount "$mnt"
 }
@@ -196,7 +197,7 @@ test_sigterm_ends_the_wait_for_the_lock() {
 	sleep 0.5
 	kill "$pid"
 	wait "$pid" || status=$?
-	[ "$status" != 0 ] || fail "expected it to have failed"
+	[ "$status" != 0 ] || fail "expected a failure of vhdfs, found status 0"
 	equal "mounts" 0 "$(mounts_on "$mnt" || true)"
 }
 

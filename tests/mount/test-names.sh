@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Which names a mount shows.
+# The names of a mount: shown and hidden names, directories, symbolic and hard links.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 
@@ -50,7 +50,7 @@ test_other_names_are_not_shown() {
 	local name
 	for name in readme.txt b.raw a.vhdx .vhdx.raw .hidden.vhdx.raw .git \
 		e.vhd.raw A.vhdx.raw a.vhdx.RAW nothing.vhdx.raw; do
-		[ ! -e "$mnt/$name" ] || fail "$name is there"
+		[ ! -e "$mnt/$name" ] || fail "expected no $name"
 	done
 }
 
@@ -61,12 +61,13 @@ test_directory_that_would_hide_a_view_is_not_shown() {
 	make_disk "$store/c.vhdx.raw/d.vhdx"
 	mount_store "$store" "$mnt"
 	equal "names" "a.vhdx.raw c.vhdx.raw c.vhdx.raw/d.vhdx.raw" "$(shown)"
-	[ -f "$mnt/a.vhdx.raw" ] || fail "a.vhdx.raw is not the view"
+	[ -f "$mnt/a.vhdx.raw" ] || fail "expected a.vhdx.raw to be the view"
 	grep -q '^vhdfs: a.vhdx.raw: directory not shown' "$mnt.log" ||
 		fail "expected a line about a.vhdx.raw, found: $(cat "$mnt.log")"
-	# Without the image there is nothing to hide.
+	# Without the image no view has the name of the directory.
 	rm "$store/a.vhdx"
-	[ -f "$mnt/a.vhdx.raw/b.vhdx.raw" ] || fail "it is not back"
+	[ -f "$mnt/a.vhdx.raw/b.vhdx.raw" ] ||
+		fail "expected the directory a.vhdx.raw without the image"
 }
 
 test_link_inside_the_store_is_followed() {
@@ -80,7 +81,7 @@ test_link_inside_the_store_is_followed() {
 masters/a.vhdx.raw relative.vhdx.raw" "$(shown)"
 	local name
 	for name in relative.vhdx.raw absolute.vhdx.raw linked/a.vhdx.raw; do
-		[ -f "$mnt/$name" ] || fail "$name is no file"
+		[ -f "$mnt/$name" ] || fail "expected a file $name"
 		equal "size of $name" 4194304 "$(size_of "$mnt/$name")"
 	done
 }
@@ -95,8 +96,8 @@ test_link_out_of_the_store_is_not_followed() {
 	ln -s loop.vhdx "$store/loop.vhdx"
 	mount_store "$store" "$mnt"
 	equal "names" "" "$(shown)"
-	[ ! -e "$mnt/relative.vhdx.raw" ] || fail "relative.vhdx.raw is there"
-	[ ! -e "$mnt/directory" ] || fail "directory is there"
+	[ ! -e "$mnt/relative.vhdx.raw" ] || fail "expected no relative.vhdx.raw"
+	[ ! -e "$mnt/directory" ] || fail "expected no directory"
 	equal "lines of log" 2 "$(grep -c 'leads out of the store' "$mnt.log")"
 }
 
@@ -109,11 +110,11 @@ test_links_between_directories_make_no_endless_tree() {
 	ln -s .. "$store/a/up"
 	ln -s . "$store/self"
 	mount_store "$store" "$mnt"
-	[ -f "$mnt/b/to-a/x.vhdx.raw" ] || fail "b/to-a is not followed"
-	[ ! -e "$mnt/self" ] || fail "self is there"
-	[ ! -e "$mnt/a/up" ] || fail "a/up is there"
+	[ -f "$mnt/b/to-a/x.vhdx.raw" ] || fail "expected b/to-a/x.vhdx.raw"
+	[ ! -e "$mnt/self" ] || fail "expected no self"
+	[ ! -e "$mnt/a/up" ] || fail "expected no a/up"
 	timeout "$hang_seconds" find "$mnt" -type f >"$scratch/found" ||
-		fail "looking through it does not end"
+		fail "expected find to end"
 	equal "names of the image" 2 "$(wc -l <"$scratch/found")"
 }
 
@@ -141,7 +142,8 @@ test_name_too_long_for_a_view_is_not_shown() {
 	mv "$store/a.vhdx" "$store/$name"
 	mount_store "$store" "$mnt"
 	equal "names" "" "$(shown)"
-	grep -q 'not shown' "$mnt.log" || fail "the log does not say so"
+	grep -q 'not shown' "$mnt.log" ||
+		fail "expected 'not shown' in the log: $(cat "$mnt.log")"
 }
 
 # The name of a view does not depend on other files.

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Ordinary programs work on a view as on any file.
+# Common programs on a view: cp, dd, qemu-img, losetup and others use it as a file.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
 
-# A master with a partition table and an ext4 file system with one file in it,
-# and a child.
+# store_of_system [OPTION...]: mounts a store with a child of a master that has a
+# partition table and an ext4 file system with one file.
 store_of_system() {
 	requires mkfs.ext4 sfdisk
 	empty_store
@@ -38,7 +38,7 @@ test_cp_copies_a_view() {
 	# The holes of the view are holes of the copy.
 	cp --sparse=auto "$child" "$scratch/sparse"
 	[ "$(stat -c %b "$scratch/sparse")" -lt $((60 << 11)) ] ||
-		fail "the copy is full: $(du "$scratch/sparse")"
+		fail "expected a sparse copy, found: $(du "$scratch/sparse")"
 }
 
 test_dd_writes_to_a_view() {
@@ -58,11 +58,12 @@ test_file_fdisk_and_blkid_read_a_view() {
 	requires file fdisk blkid
 	store_of_system
 	file -b "$child" | grep -q 'DOS/MBR boot sector' ||
-		fail "file: $(file -b "$child")"
+		fail "file: expected a boot sector, found: $(file -b "$child")"
 	fdisk -l "$child" | grep -q "${child}1 .*Linux" ||
-		fail "fdisk: $(fdisk -l "$child")"
+		fail "fdisk: expected a partition, found: $(fdisk -l "$child")"
 	blkid -p -O 1048576 "$child" | grep -q 'LABEL="system"' ||
-		fail "blkid: $(blkid -p -O 1048576 "$child")"
+		fail "blkid: expected the label 'system', found:" \
+			"$(blkid -p -O 1048576 "$child")"
 }
 
 test_7z_lists_the_partitions_of_a_view() {
@@ -70,7 +71,8 @@ test_7z_lists_the_partitions_of_a_view() {
 	p7z=$(command -v 7z || command -v 7zz) || skip "no 7z"
 	store_of_system
 	"$p7z" l "$child" >"$scratch/list"
-	grep -q 'Type = GPT' "$scratch/list" || fail "$(cat "$scratch/list")"
+	grep -q 'Type = GPT' "$scratch/list" ||
+		fail "expected 'Type = GPT': $(cat "$scratch/list")"
 }
 
 test_qemu_img_reads_and_writes_a_view() {
@@ -94,7 +96,8 @@ test_qemu_io_zeroes_and_discards_ranges_of_a_view() {
 	qemu-io -f raw -d unmap -c 'write -P 0x5a 3M 1M' -c 'write -z 3M 64k' \
 		-c 'discard 3200k 64k' -c flush -c 'read -P 0 3M 64k' \
 		-c 'read -P 0x5a 3300k 64k' "$child" >"$scratch/said"
-	! grep -q 'failed' "$scratch/said" || fail "$(cat "$scratch/said")"
+	! grep -q 'failed' "$scratch/said" ||
+		fail "expected no failure of qemu-io: $(cat "$scratch/said")"
 	disk-io "$store/pc.vhdx" read $((3 << 20)) 65536 >"$scratch/zeros"
 	cmp -n 65536 "$scratch/zeros" /dev/zero
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Reading and writing through a view, beside a flat file that is the model.
+# Reads, writes, holes, mappings and flushes of a view, compared with a flat file,
+# the model.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -9,17 +10,20 @@ punch=3		# FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 zero=0x10	# FALLOC_FL_ZERO_RANGE
 zero_keep=0x11	# and FALLOC_FL_KEEP_SIZE
 
-# The child's disk is the model: through the mount, and, after it is unmounted,
-# by a program that knows nothing of it; the parent's file is as it was.
+# Expects that the child's disk equals the model, through the mount and, after an
+# unmount, through the library; and that the parent's file is unchanged.
 same_as_model() {
 	cmp "$child" "$scratch/model"
 	unmount "$mnt"
 	same_disk "$store/clients/pc.$ending" "$scratch/model"
-	sha256sum --quiet -c "$scratch/parent" || fail "the parent has changed"
+	sha256sum --quiet -c "$scratch/parent" ||
+		fail "expected an unchanged parent"
 	mount_store "$store" "$mnt"
 	cmp "$child" "$scratch/model"
 }
 
+# store_with_model [ENDING]: mounts a store of a pair, and copies the child's disk to
+# the model.
 store_with_model() {
 	store_of_pair "$@"
 	sha256sum "$store/master.$ending" >"$scratch/parent"
@@ -27,7 +31,7 @@ store_with_model() {
 	cp --sparse=always "$child" "$scratch/model"
 }
 
-# both COMMAND...: of file-io, on the child and on the model.
+# both COMMAND...: runs commands of file-io on the child and on the model.
 both() {
 	answers "" "$child" rw "$@"
 	answers "" "$scratch/model" rw "$@"
@@ -68,8 +72,8 @@ test_vhd_child_equals_its_model_after_random_writes() {
 	same_as_model
 }
 
-# store_with_resized SIZE ENDING: the child's disk has another size than its
-# master's.
+# store_with_resized SIZE ENDING: mounts a store with a child whose disk has another
+# size than the disk of its master.
 store_with_resized() {
 	local key=relative_path
 
@@ -86,8 +90,8 @@ store_with_resized() {
 	fallocate -d "$scratch/model"
 }
 
-# Around the end of the master's disk: writes that are synced one by one, parts
-# of sectors, punches.
+# writes_around OFFSET: writes and punches around the end of the master's disk, also
+# parts of sectors; a sync follows each of the first writes.
 writes_around() {
 	local n text
 
@@ -162,15 +166,17 @@ test_seek_distinguishes_holes_from_data() {
 	cat "$scratch/holes"
 	equal "bytes" $((64 << 20)) \
 		"$(awk '{ n += $3 } END { print n }' "$scratch/holes")"
-	grep -q '^hole' "$scratch/holes" || fail "no hole"
-	# Whatever is no data reads zeros, and all that was written is data.
+	grep -q '^hole' "$scratch/holes" ||
+		fail "expected a hole, found: $(cat "$scratch/holes")"
+	# Holes read zeros, and the written range is data.
 	local kind off len
 	while read -r kind off len; do
 		[ "$kind" = hole ] || continue
 		cmp -n "$len" -i "$off:0" "$child" /dev/zero
 	done <"$scratch/holes"
 	awk -v at=33554432 '$1 == "data" && $2 <= at && at < $2 + $3 { ok = 1 }
-		END { exit !ok }' "$scratch/holes" || fail "32M is no data"
+		END { exit !ok }' "$scratch/holes" ||
+		fail "expected data at 33554432: $(cat "$scratch/holes")"
 }
 
 test_empty_disk_is_one_hole() {
@@ -198,12 +204,14 @@ test_punched_hole_frees_its_space() {
 	dd if=/dev/urandom of="$view" bs=1M count=128 conv=notrunc,fsync \
 		status=none
 	full=$(stat -c %b "$view")
-	[ $((full - before)) -ge $((128 << 11)) ] || fail "it takes too little"
+	[ $((full - before)) -ge $((128 << 11)) ] ||
+		fail "expected 262144 blocks more than $before, found $full"
 	fallocate -p -o 0 -l 128M "$view"
 	sync "$view"
 	after=$(stat -c %b "$view")
 	[ $((after - before)) -le $((8 << 11)) ] ||
-		fail "before $before, written $full, punched $after blocks"
+		fail "expected at most $((before + (8 << 11))) blocks after" \
+			"the punch, found $after; before it $full"
 }
 
 test_fallocate_does_not_grow_the_disk() {
@@ -247,7 +255,7 @@ test_shared_read_only_mapping_shows_the_disk() {
 		cmp - <(head -c 1000000 "$master")
 }
 
-# It depends on kernel and libfuse whether that can be had.
+# The kernel and libfuse decide whether such a mapping is possible.
 test_shared_writable_mapping_shows_the_disk_or_is_refused() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -259,8 +267,7 @@ test_shared_writable_mapping_shows_the_disk_or_is_refused() {
 	fi
 }
 
-# What a writer has written is what a reader finds in the pages it has mapped
-# already.
+# A reader has mapped the pages before the writer changes them.
 test_mapped_pages_show_later_writes() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -315,7 +322,8 @@ test_threads_write_separate_areas_in_parallel() {
 	done | cmp -n $((16 * 2000001)) - "$child"
 }
 
-# Several at once on several views, beside readers of their common parent.
+# Each thread writes and verifies slots of its own, which lie between the slots of the
+# other threads.
 test_threads_write_interleaved_slots_of_the_same_blocks() {
 	local ending slot
 
@@ -354,7 +362,7 @@ test_several_views_are_written_in_parallel() {
 	cmp -i 4000012 "$mnt/clients/c1.vhdx.raw" "$master"
 }
 
-# What was flushed is in the file: a copy of it, made while it is open, holds it.
+# A copy of the image file, made while the image is open, has the flushed data.
 test_fsync_writes_the_data_to_the_image_file() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -377,8 +385,9 @@ test_full_file_system_answers_enospc_and_keeps_flushed_data() {
 	dd if="$scratch/new" of="$mnt/a.vhdx.raw" conv=notrunc,fsync status=none
 	dd if=/dev/urandom of="$mnt/a.vhdx.raw" bs=1M seek=8 count=56 \
 		conv=notrunc,fsync 2>"$scratch/says" &&
-		fail "64 MiB went into 24"
-	grep -q 'No space left' "$scratch/says" || fail "$(cat "$scratch/says")"
+		fail "expected ENOSPC, found 64 MiB in a file system of 24 MiB"
+	grep -q 'No space left' "$scratch/says" ||
+		fail "expected ENOSPC, found: $(cat "$scratch/says")"
 	cmp -n $((8 << 20)) "$scratch/new" "$mnt/a.vhdx.raw"
 	unmount "$mnt"
 	vhdfs-img check "$store/a.vhdx"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Refused opens of views, and other requests that a mount refuses.
+# Requests that a mount refuses: opens of views for writing, changes of names and of
+# sizes.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -42,22 +43,26 @@ test_truncated_image_is_shown_as_broken() {
 		equal "$view" "0 0" "$(stat -c '%s %a' "$mnt/$view")"
 		attribute "$mnt/$view" error |
 			grep -q 'the file was truncated; copy it again' ||
-			fail "$view: $(attribute "$mnt/$view" error)"
+			fail "$view: expected 'the file was truncated', found:" \
+				"$(attribute "$mnt/$view" error)"
 		opens "$mnt/$view" ro EIO
 	done
 	grep -q 'vhdx\.vhdx: .*the file was truncated' "$mnt.log" ||
-		fail "expected it in the log: $(cat "$mnt.log")"
+		fail "expected 'the file was truncated' in the log:" \
+			"$(cat "$mnt.log")"
 }
 
-# is_for_reading VIEW PATTERN: expects no write bits, and this reason.
+# is_for_reading VIEW PATTERN: expects a view without write bits, and a
+# readonly-reason that matches.
 is_for_reading() {
 	equal "mode" 444 "$(stat -c %a "$1")"
 	opens "$1" rw EACCES
 	opens "$1" ro ""
 	attribute "$1" readonly-reason | grep -Eq "$2" ||
-		fail "expected $2: $(attribute "$1" readonly-reason)"
+		fail "expected a reason '$2', found:" \
+			"$(attribute "$1" readonly-reason)"
 	grep -Eq "$2" "$mnt.log" ||
-		fail "expected $2 in the log: $(cat "$mnt.log")"
+		fail "expected '$2' in the log: $(cat "$mnt.log")"
 	! attribute "$1" error 2>/dev/null || fail "expected no error"
 }
 
@@ -137,7 +142,8 @@ test_image_that_another_mount_writes_answers_ebusy() {
 	opens "$scratch/other/clients/pc.vhdx.raw" ro EBUSY
 	grep -q "in use by vhdfs (process ${mount_pid[$mnt]})" \
 		"$scratch/other.log" ||
-		fail "the log does not name the holder: $(cat "$scratch/other.log")"
+		fail "expected the holder's process in the log:" \
+			"$(cat "$scratch/other.log")"
 	release_view
 	wait_until 5 file-io "$scratch/other/clients/pc.vhdx.raw" rw
 }
@@ -221,8 +227,8 @@ test_image_open_for_writing_gets_no_child() {
 	expect 1 vhdfs-img create --parent "$store/clients/pc.vhdx" \
 		"$store/x.vhdx"
 	grep -q 'in use by vhdfs' "$scratch/stderr" ||
-		fail "it says: $(cat "$scratch/stderr")"
-	[ ! -e "$store/x.vhdx" ] || fail "the child is there"
+		fail "expected 'in use by vhdfs', found: $(cat "$scratch/stderr")"
+	[ ! -e "$store/x.vhdx" ] || fail "expected no child"
 }
 
 test_names_cannot_be_changed() {
@@ -238,7 +244,8 @@ test_names_cannot_be_changed() {
 		# shellcheck disable=SC2086
 		expect 1 $command
 		grep -q 'Operation not permitted' "$scratch/stderr" ||
-			fail "$command: $(cat "$scratch/stderr")"
+			fail "$command: expected EPERM, found:" \
+				"$(cat "$scratch/stderr")"
 	done
 	equal "names" "clients clients/pc.vhdx.raw master.vhdx.raw" \
 		"$(cd "$mnt" && find . -mindepth 1 -printf '%P\n' | sort |
@@ -250,9 +257,11 @@ test_size_cannot_be_changed_by_opening() {
 	mount_store "$store" "$mnt"
 	opens "$child" trunc EPERM
 	sha256sum "$store/clients/pc.vhdx" >"$scratch/before"
-	(: >"$child") 2>"$scratch/stderr" && fail "it was opened for writing alone"
+	(: >"$child") 2>"$scratch/stderr" &&
+		fail "expected EPERM for an open with O_TRUNC, found success"
 	grep -q 'Operation not permitted' "$scratch/stderr" ||
-		fail "for writing alone: $(cat "$scratch/stderr")"
+		fail "open with O_TRUNC: expected EPERM, found:" \
+			"$(cat "$scratch/stderr")"
 	sha256sum --quiet -c "$scratch/before"
 	equal "size" $((64 << 20)) "$(size_of "$child")"
 	cmp "$child" "$master"
@@ -301,10 +310,10 @@ test_other_users_cannot_enter_without_allow_other() {
 	chmod 755 "$scratch"/.. "$scratch"
 	mount_store "$store" "$mnt"
 	! setpriv --reuid=1000 --regid=1000 --clear-groups ls "$mnt" ||
-		fail "another user sees the mount"
+		fail "expected no access of another user to the mount"
 }
 
-# An image that another mount writes cannot be copied here.
+# vhdfs-img convert reads a view of an image that another mount writes.
 test_copy_of_an_image_that_another_mount_writes_fails() {
 	store_of_pair
 	mount_store "$store" "$mnt"

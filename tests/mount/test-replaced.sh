@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Another program replaces an image in place: the file keeps its name and inode,
-# and holds another image, or none.  Cached data of an image is valid for one open
-# of it.
+# Images that another program replaces in place: the file keeps its name and inode,
+# and holds another image, or none.  Cached data of an image is valid for one open of
+# the image.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -42,7 +42,8 @@ shows() {
 }
 
 no_worker_died() {
-	! grep -q 'worker' "$mnt.log" || fail "$(cat "$mnt.log")"
+	! grep -q 'worker' "$mnt.log" ||
+		fail "expected no death of a worker: $(cat "$mnt.log")"
 }
 
 test_closed_image_replaced_in_place_shows_the_new_disk() {
@@ -104,11 +105,11 @@ test_replacement_receives_no_data_of_the_old_image() {
 		# The close reports the loss.
 		release_view || true
 		cmp "$scratch/$kind" "$store/a.vhdx" ||
-			fail "$kind: something was written to it"
+			fail "$kind: expected an unchanged replacement"
 		shows "$scratch/$kind"
 	done
 	grep -q 'a.vhdx: was replaced by another program' "$mnt.log" ||
-		fail "the log does not say it: $(cat "$mnt.log")"
+		fail "expected 'was replaced' in the log: $(cat "$mnt.log")"
 }
 
 # replaced_under_a_client BY BEFORE... -- AFTER...: runs commands of file-io before
@@ -146,7 +147,7 @@ test_writes_after_the_replacement_fail() {
 			write 8388608 new fsync read 0 3
 		equal "answers" "ok ok holding ok EIO EIO EIO EIO" "$answers"
 		cmp "$scratch/$kind" "$store/a.vhdx" ||
-			fail "$kind: something was written to it"
+			fail "$kind: expected an unchanged replacement"
 		shows "$scratch/$kind"
 	done
 }
@@ -161,7 +162,8 @@ test_writes_after_the_replacement_of_a_vhd_fail() {
 	replaced_under_a_client "$scratch/same" write 0 old fsync -- \
 		write 8388608 new write 34603008 new fsync
 	equal "answers" "ok ok holding ok EIO EIO EIO EIO" "$answers"
-	cmp "$scratch/same" "$store/a.vhd" || fail "something was written to it"
+	cmp "$scratch/same" "$store/a.vhd" ||
+		fail "expected an unchanged replacement"
 	shows "$scratch/same"
 }
 
@@ -171,7 +173,8 @@ test_flush_after_the_replacement_fails() {
 	replaced_under_a_client "$scratch/same" write 0 old fsync \
 		write 8388608 new -- fsync
 	equal "answers" "ok ok ok holding ok EIO EIO" "$answers"
-	cmp "$scratch/same" "$store/a.vhdx" || fail "something was written to it"
+	cmp "$scratch/same" "$store/a.vhdx" ||
+		fail "expected an unchanged replacement"
 }
 
 # Open children of the parent get an error, not the bytes of another image.

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Images that other programs made, through the mount.
+# The sample images, which other programs made, through a mount.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 
-# Two of the disks have 10 GiB, all of which is read.
+# Unpacks all samples into the store, and sets $scratch/manifest.
 unpack_all() {
 	local name
 
@@ -14,8 +14,8 @@ unpack_all() {
 	done <"$scratch/manifest"
 }
 
-# The hash of a view, or "-" where it is all zeros (asked of its holes, not
-# read: such a disk may be large).
+# hash_of VIEW HASH: prints the hash of the view.  If HASH is "-", the disk is all
+# zeros and may be large: it is not read, but must be one hole.
 hash_of() {
 	if [ "$2" = - ]; then
 		equal "data in $1" "hole 0 $(size_of "$1")" \
@@ -26,8 +26,8 @@ hash_of() {
 	fi
 }
 
-# check_all [SIZE]: of disks up to that size the contents too.
-# check_all LARGEST: the disks of at most so many bytes.
+# check_all LARGEST: expects that the disks of at most LARGEST bytes, and those that
+# are all zeros, have the size of the manifest, and the former its hash.
 check_all() {
 	local name size hash
 
@@ -47,16 +47,16 @@ test_samples_equal_their_manifest_on_a_read_only_mount() {
 	mount_store "$store" "$mnt" -o ro
 	check_all $((1 << 40))
 	unmount "$mnt"
-	# Also the one whose log had to be replayed: in memory only.
+	# A read-only mount replays a log in memory only.
 	sha256sum --quiet -c "$scratch/before" ||
-		fail "reading has changed an image"
+		fail "expected unchanged images after reading"
 }
 
 test_samples_equal_their_manifest_on_a_writable_mount() {
 	empty_store
 	unpack_all
 	mount_store "$store" "$mnt"
-	# 20 GiB of zeros are read once, by the test before this one.
+	# The test before this one has read the two disks of 10 GiB.
 	check_all $((1 << 30))
 }
 
@@ -72,7 +72,7 @@ test_children_name_their_parents() {
 	opens "$mnt/fat-parent.vhdx.raw" rw EACCES
 }
 
-# Opening and closing changes no byte of the parent, and none of the disk.
+# The children are compared with a model, before and after a remount.
 test_writes_to_children_do_not_change_their_parents() {
 	empty_store
 	local name parent
@@ -94,7 +94,8 @@ test_writes_to_children_do_not_change_their_parents() {
 		mv "$scratch/model" "$scratch/$name.model"
 	done
 	unmount "$mnt"
-	sha256sum --quiet -c "$scratch/before" || fail "a parent has changed"
+	sha256sum --quiet -c "$scratch/before" ||
+		fail "expected unchanged parents"
 	mount_store "$store" "$mnt"
 	for name in ntfs-differential.vhd fat-differential.vhdx; do
 		cmp "$mnt/$name.raw" "$scratch/$name.model"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# An image whose file is slow, large to examine or broken does not delay clients of
-# other images.
+# Images whose files are slow, large to examine or broken: they do not delay clients
+# of other images.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -34,11 +34,11 @@ end_strace() {
 
 # in_time COMMAND...: expects that the command ends during the slow calls.
 in_time() {
-	timeout 60 "$@" || fail "$* did not end in time, or failed"
+	timeout 60 "$@" || fail "expected success within 60 s of: $*"
 }
 
-# Requests of clients of other images.
-others_go_on() {
+# Expects that requests of clients of other images are answered in time.
+other_images_are_served() {
 	in_time ls "$mnt" >/dev/null
 	equal size 4194304 "$(in_time stat -c %s "$mnt/a.vhdx.raw")"
 	equal size 4194304 "$(in_time stat -c %s "$mnt/child.vhdx.raw")"
@@ -62,9 +62,9 @@ test_slow_examination_does_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/slow.vhdx" pread64,preadv2
 	touch "$store/slow.vhdx"
-	others_go_on
+	other_images_are_served
 	touch "$store/slow.vhdx"
-	others_go_on
+	other_images_are_served
 }
 
 # A request waits for slow files once, and for all of them at the same time.
@@ -72,7 +72,7 @@ test_slow_hidden_file_does_not_delay_other_images() {
 	store_with_others
 	slow_down "$store/.slow" pread64,preadv2
 	cp "$store/slow.vhdx" "$store/.slow"
-	others_go_on
+	other_images_are_served
 }
 
 test_slow_close_does_not_delay_other_images() {
@@ -80,7 +80,7 @@ test_slow_close_does_not_delay_other_images() {
 	slow_down "$store/slow.vhdx" fdatasync
 	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
 	local pid=$!
-	others_go_on
+	other_images_are_served
 	in_time getfattr -d "$mnt/a.vhdx.raw" >/dev/null
 	end_strace
 	wait "$pid"
@@ -93,7 +93,7 @@ test_attributes_of_a_closing_image_do_not_delay_other_images() {
 	file-io "$mnt/slow.vhdx.raw" rw write 0 abc fsync &
 	local pid=$!
 	getfattr -d "$mnt/slow.vhdx.raw" >/dev/null 2>&1 &
-	others_go_on
+	other_images_are_served
 	end_strace
 	wait "$pid"
 }
@@ -109,7 +109,7 @@ test_attributes_of_a_removed_closing_image_do_not_delay_other_images() {
 	exec {view_fd}>&-
 	while stat -L "/proc/self/fd/$removed"; do :; done >/dev/null 2>&1 &
 	local stat_pid=$!
-	others_go_on
+	other_images_are_served
 	in_time getfattr -d "$mnt/a.vhdx.raw" >/dev/null
 	kill "$stat_pid"
 	end_strace
@@ -144,7 +144,8 @@ test_broken_image_is_examined_once() {
 	equal "reads of the broken image" 0 "$(wc -l <"$scratch/calls")"
 	touch "$store/broken.vhdx"
 	ls -l "$mnt" >/dev/null
-	[ -s "$scratch/calls" ] || fail "it changed, and was not read again"
+	[ -s "$scratch/calls" ] ||
+		fail "expected reads of the changed image, found none"
 }
 
 # deep_store N: creates a chain of N images.
@@ -177,9 +178,9 @@ test_rename_of_a_deep_chains_root_examines_its_child_alone() {
 	equal "size" 0 "$(size_of "$mnt/d/20.vhdx.raw")"
 	mv "$store/other.vhdx" "$store/root.vhdx"
 	equal "size" 4194304 "$(size_of "$mnt/d/20.vhdx.raw")"
-	[ -s "$scratch/calls" ] || fail "nothing was read"
+	[ -s "$scratch/calls" ] || fail "expected reads of images, found none"
 	! grep -E '/d/([3-9]|[0-9]{2}).vhdx>' "$scratch/calls" ||
-		fail "images further down were read"
+		fail "expected no reads of grandchildren of the root"
 }
 
 run_tests

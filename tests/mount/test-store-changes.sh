@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Changes of the store by other programs show at once, without a remount.
+# Changes of the store by other programs: the mount shows them at once, without a
+# remount.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../contents.sh"
 . "${0%/*}/common.sh"
@@ -21,7 +22,7 @@ test_removed_image_is_not_shown() {
 	mount_store "$store" "$mnt"
 	stat "$mnt/a.vhdx.raw" >/dev/null
 	rm "$store/a.vhdx"
-	[ ! -e "$mnt/a.vhdx.raw" ] || fail "it is still there"
+	[ ! -e "$mnt/a.vhdx.raw" ] || fail "expected no a.vhdx.raw"
 	equal "names" "b.vhdx.raw" "$(ls "$mnt")"
 }
 
@@ -33,7 +34,7 @@ test_renamed_image_is_shown_by_its_new_name() {
 	local hash
 	hash=$(sha256_of "$mnt/a.vhdx.raw")
 	mv "$store/a.vhdx" "$store/b.vhdx"
-	[ ! -e "$mnt/a.vhdx.raw" ] || fail "the old name is still there"
+	[ ! -e "$mnt/a.vhdx.raw" ] || fail "expected no view by the old name"
 	equal "hash" "$hash" "$(sha256_of "$mnt/b.vhdx.raw")"
 }
 
@@ -76,7 +77,7 @@ test_write_by_another_program_is_shown() {
 	head -c 4096 "$mnt/a.vhdx.raw" >/dev/null
 	disk-io "$store/a.vhdx" write 0 4096 3
 	after=$(attribute "$mnt/a.vhdx.raw" id)
-	[ "$before" != "$after" ] || fail "the id is still $before"
+	[ "$before" != "$after" ] || fail "expected another id than $before"
 	disk-io "$store/a.vhdx" read 0 - | cmp - "$mnt/a.vhdx.raw"
 }
 
@@ -95,12 +96,12 @@ test_created_renamed_and_removed_directories_are_shown() {
 	empty_store
 	mount_store "$store" "$mnt"
 	make_disk "$store/new/deep/a.vhdx"
-	[ -f "$mnt/new/deep/a.vhdx.raw" ] || fail "it is not there"
+	[ -f "$mnt/new/deep/a.vhdx.raw" ] || fail "expected new/deep/a.vhdx.raw"
 	make_disk "$store/new/deep/b.vhdx"
 	equal "names" "a.vhdx.raw b.vhdx.raw" \
 		"$(ls "$mnt/new/deep" | paste -sd ' ')"
 	mv "$store/new" "$store/other"
-	[ ! -e "$mnt/new" ] || fail "the old name is still there"
+	[ ! -e "$mnt/new" ] || fail "expected no directory by the old name"
 	make_disk "$store/other/deep/c.vhdx"
 	equal "names" "a.vhdx.raw b.vhdx.raw c.vhdx.raw" \
 		"$(ls "$mnt/other/deep" | paste -sd ' ')"
@@ -116,15 +117,18 @@ test_directory_moved_into_the_store_shows_its_images() {
 	make_disk "$scratch/outside/deep/a.vhdx"
 	mount_store "$store" "$mnt"
 	mv "$scratch/outside" "$store/inside"
-	[ -f "$mnt/inside/deep/a.vhdx.raw" ] || fail "it is not there"
+	[ -f "$mnt/inside/deep/a.vhdx.raw" ] ||
+		fail "expected inside/deep/a.vhdx.raw"
 	mv "$store/inside" "$scratch/outside"
 	equal "names" "" "$(ls "$mnt")"
 	make_disk "$scratch/outside/deep/b.vhdx"
 	mv "$scratch/outside" "$store/inside"
-	[ -f "$mnt/inside/deep/b.vhdx.raw" ] || fail "b is not there"
+	[ -f "$mnt/inside/deep/b.vhdx.raw" ] ||
+		fail "expected inside/deep/b.vhdx.raw"
 }
 
-# names_are NAME...: expects these names from ls; nothing else reads the mount.
+# names_are DIRECTORY NAME...: expects these names from ls, which is the only program
+# that reads the mount.
 names_are() {
 	local dir=$1
 
@@ -164,7 +168,7 @@ test_link_to_a_directory_is_shown_while_its_target_exists() {
 	names_are "$mnt/link" a.vhdx.raw
 	mv "$store/nod" "$store/other"
 	names_are "$mnt" other
-	[ ! -e "$mnt/link/a.vhdx.raw" ] || fail "the link still leads there"
+	[ ! -e "$mnt/link/a.vhdx.raw" ] || fail "expected no link/a.vhdx.raw"
 	mkdir "$store/nod"
 	make_disk "$store/nod/b.vhdx"
 	names_are "$mnt/link" b.vhdx.raw
@@ -227,14 +231,15 @@ test_child_is_broken_while_its_parent_is_missing() {
 	mv "$store/master.vhdx" "$scratch/"
 	equal "size" 0 "$(size_of "$child")"
 	attribute "$child" error | grep -q 'parent' ||
-		fail "error: $(attribute "$child" error)"
+		fail "expected an error about the parent, found:" \
+			"$(attribute "$child" error)"
 	opens "$child" ro EIO
 	mv "$scratch/master.vhdx" "$store/"
 	equal "hash" "$hash" "$(sha256_of "$child")"
 }
 
-# Where the locator's path does not exist the parent is searched in the child's
-# directory.
+# If no path of the locator exists, the parent is searched in the directory of the
+# child.
 test_parent_moved_to_the_directory_of_its_child_is_found() {
 	store_of_pair
 	mount_store "$store" "$mnt"
@@ -295,7 +300,7 @@ test_name_of_a_removed_open_image_is_free() {
 	mount_store "$store" "$mnt"
 	exec {fd}<>"$child"
 	rm "$store/clients/pc.vhdx"
-	[ ! -e "$child" ] || fail "it is still there"
+	[ ! -e "$child" ] || fail "expected no view of the removed image"
 	printf hello | dd of=/dev/fd/"$fd" conv=notrunc status=none 2>/dev/null ||
 		printf hello >&"$fd"
 	exec {fd}>&-
