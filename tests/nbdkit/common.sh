@@ -34,7 +34,7 @@ serve() {
 	at_exit '[ -z "$nbd_pid" ] || kill "$nbd_pid" 2>/dev/null'
 	wait_until 10 is_serving_or_ended
 	[ -s "$scratch/nbd.ready" ] ||
-		fail "nbdkit does not serve: $(cat "$scratch/nbd.log")"
+		fail "expected nbdkit to serve: $(cat "$scratch/nbd.log")"
 	uri=$(uri_of "")
 }
 
@@ -55,7 +55,8 @@ stop_serving() {
 	kill "$pid"
 	wait "$pid" || status=$?
 	[ "$status" = 0 ] ||
-		fail "nbdkit ended with $status: $(cat "$scratch/nbd.log")"
+		fail "nbdkit: expected exit status 0, found $status:" \
+			"$(cat "$scratch/nbd.log")"
 }
 
 # Kills the server: a power cut for its images.
@@ -77,7 +78,7 @@ qemu_io() {
 	done
 	qemu-io -f raw -d unmap "${arguments[@]}" "$1" >"$scratch/qemu-io" 2>&1 &&
 		! grep -q -e failed -e 'invalid' "$scratch/qemu-io" ||
-		fail "$1: $(cat "$scratch/qemu-io")"
+		fail "$1: expected success of qemu-io: $(cat "$scratch/qemu-io")"
 }
 
 # client_begins COMMAND [OPTION...]: starts qemu-io as a client of the server; it

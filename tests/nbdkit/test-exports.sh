@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit plugin: the images of a store as exports; filters.
+# The nbdkit plugin: the images of a store as exports, and filters of nbdkit.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -64,7 +64,7 @@ refuses_export() {
 	: >"$scratch/nbd.log"
 	! nbdinfo "$(uri_of "$1")" 2>/dev/null ||
 		fail "expected no export $1"
-	grep -Eq "error: .*$2" "$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
+	has_line -E "error: .*$2" "$scratch/nbd.log"
 }
 
 test_invalid_export_names_are_refused() {
@@ -115,7 +115,7 @@ test_cow_filter_does_not_change_a_parent() {
 		tee "$scratch/out"
 	grep -q '^wrote 1048576' "$scratch/out" || fail "expected a write"
 	! grep -q -i -e fail -e verif "$scratch/out" ||
-		fail "expected what was written"
+		fail "expected the written data: $(cat "$scratch/out")"
 	equal "master" "$before" "$(sha256sum "$store/masters/m.vhdx")"
 }
 

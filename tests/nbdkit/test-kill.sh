@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit plugin: nbdkit in the background, and killed.
+# The nbdkit plugin: nbdkit in the background, and kills of nbdkit under clients.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -74,16 +74,17 @@ killed_under_fio() {
 	for round in 1 2 3; do
 		serve "$scratch/c.$1"
 		fio_pieces 0 $((seed + round)) --do_verify=0 --end_fsync=1 ||
-			fail "$(cat "$scratch/fio.0")"
+			fail "expected success of fio: $(cat "$scratch/fio.0")"
 		fio_pieces 1 $((seed + round)) --do_verify=0 --fsync=16 \
 			--time_based --runtime=30 --loops=1000 &
 		pause "0.$((RANDOM % 5 + 2))"
 		kill_server
-		! wait $! || fail "fio did not notice that nbdkit is gone"
+		! wait $! || fail "expected an error of fio after the kill"
 		vhdfs-img check "$scratch/c.$1" || [ $? = 3 ]
 		serve "$scratch/c.$1"
 		fio_pieces 0 $((seed + round)) --verify_only ||
-			fail "round $round: $(cat "$scratch/fio.0")"
+			fail "round $round: expected all flushed data:" \
+				"$(cat "$scratch/fio.0")"
 		stop_serving
 		vhdfs-img check "$scratch/c.$1"
 	done

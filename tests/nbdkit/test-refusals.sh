@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit plugin: errors and their messages.
+# The nbdkit plugin: refused images and parameters, and their messages.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
@@ -17,7 +17,7 @@ store_of_pair() {
 	disk-io "$store/masters/m.vhdx" write 0 100000 1
 	vhdfs-img create --parent "$store/masters/m.vhdx" \
 		"$store/clients/c.vhdx"
-	# So only the child keeps writers away.
+	# So only the child protects the master against writes.
 	chmod u+w "$store/masters/m.vhdx"
 }
 
@@ -119,8 +119,8 @@ test_writer_of_an_image_with_children_is_refused() {
 	before=$(sha256sum "$store/masters/m.vhdx")
 	serve store="$store" image=masters/m.vhdx
 	! nbdinfo "$uri" || fail "expected no connection"
-	grep -q "error: masters/m\.vhdx: is the parent of clients/c\.vhdx; .nbdkit -r'" \
-		"$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
+	has_line "error: masters/m\.vhdx: is the parent of clients/c\.vhdx; .nbdkit -r'" \
+		"$scratch/nbd.log"
 	rm "$store/clients/c.vhdx"
 	nbdinfo "$uri" || fail "expected a connection: it has no child now"
 	stop_serving
@@ -149,8 +149,7 @@ test_second_writer_is_refused() {
 	client_begins "write 0 512"
 	! nbdinfo "nbd+unix:///?socket=$scratch/other.sock" ||
 		fail "expected no connection"
-	grep -q "error: d\.vhdx: .*in use by nbdkit.* $nbd_pid" \
-		"$scratch/other.log" || fail "$(cat "$scratch/other.log")"
+	has_line "error: d\.vhdx: .*in use by nbdkit.* $nbd_pid" "$scratch/other.log"
 	client_ends
 	nbdinfo "nbd+unix:///?socket=$scratch/other.sock"
 	stop_serving
@@ -180,8 +179,7 @@ test_read_past_the_end_of_a_shrunken_disk_fails() {
 	client_goes_on "read 8M 512"
 	wait_until 10 grep -q 'read failed' "$scratch/client.out"
 	client_ends
-	grep -q 'error: d\.vhdx: the disk has become smaller' \
-		"$scratch/nbd.log" || fail "$(cat "$scratch/nbd.log")"
+	has_line 'error: d\.vhdx: the disk has become smaller' "$scratch/nbd.log"
 	stop_serving
 }
 

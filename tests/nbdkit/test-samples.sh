@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbdkit plugin: images made by Windows and others.  The disk equals that of a
-# reader that shares no code with this project.
+# The nbdkit plugin: the sample images, made by Windows and others.  Their manifest was
+# made with a reader that shares no code with this project.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "$top_srcdir/tests/nbdkit/common.sh"
