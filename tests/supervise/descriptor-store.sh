@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of the descriptor store, with tests/tools/manager as the service
-# manager.  Needs supervise.sh.
+# Functions for tests of the descriptor store, with tests/tools/manager as the
+# service manager; to be sourced after lib.sh and supervise.sh.
 
-# hold_store STORE MOUNTPOINT [OPTION...]: mounts the store under a manager,
-# whose directory is $held.  ${mount_pid[MOUNTPOINT]} is the manager.  HELD_MAX:
-# how many descriptors it stores; HELD_COMMAND: what it runs instead of vhdfs.
+# hold_store STORE MOUNTPOINT [OPTION...]: mounts the store under a manager, whose
+# directory is $held.  ${mount_pid[MOUNTPOINT]} is the manager.  HELD_MAX is the
+# number of descriptors that it stores, HELD_COMMAND the command that it runs instead
+# of vhdfs.
 hold_store() {
 	local store=$1 mnt=$2
 
@@ -26,7 +27,7 @@ end_held() {
 	lib_end_mount "$1"
 }
 
-# said_ready N: has READY=1 been sent N times?
+# said_ready N: has the supervisor sent READY=1 N times?
 said_ready() {
 	[ "$(grep -c '^READY=1' "$held/log")" -ge "$1" ]
 }
@@ -35,7 +36,7 @@ held_supervisor() {
 	sed -n 's/^start //p' "$held/log" | tail -n 1
 }
 
-# All processes of the mount.
+# Prints the process IDs of the supervisor and the worker.
 held_processes() {
 	local pid
 
@@ -56,7 +57,7 @@ kill_held() {
 	timeout "$hang_seconds" stat -f "$1" >/dev/null
 }
 
-# The names of the stored descriptors, in one line.
+# Prints the names of the stored descriptors, in one line.
 held_names() {
 	awk '/^stored / { n[$2] = 1 } /^removed / { delete n[$2] }
 		END { for (i in n) print i }' "$held/log" | sort | xargs

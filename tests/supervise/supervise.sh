@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests that kill workers of vhdfs.  Needs kill/kill.sh.
+# Functions for tests that kill workers of vhdfs; to be sourced after lib.sh and
+# kill/kill.sh.
 
-# worker MOUNTPOINT: prints the process ID of the worker.  After the death of a
-# worker there is none for a moment.
+# worker MOUNTPOINT: waits until the mount has a worker, and prints its process ID.
 worker() {
 	local pid
 
 	wait_until 10 has_worker_or_ended "$1"
-	[ -n "$pid" ] || fail "no worker: $(cat "$1.log")"
+	[ -n "$pid" ] || fail "expected a worker: $(cat "$1.log")"
 	echo "$pid"
 }
 
@@ -34,8 +34,8 @@ another_serves() {
 		timeout "$hang_seconds" stat -f "$1"
 }
 
-# kill_workers N SECONDS: in the background, kills N workers one after the
-# other, in about that time; $killer is the process that does it.
+# kill_workers N SECONDS: starts the process $killer, which kills N workers one after
+# the other, in about that time.
 kill_workers() {
 	local n=$1 pause
 
@@ -51,11 +51,11 @@ kill_workers() {
 	killer=$!
 }
 
-# After kill_workers: all were killed, and no client saw an error.
+# After kill_workers: expects N kills, and no error of a client.
 no_client_saw_an_error() {
 	local client
 
-	wait "$killer" || fail "could not kill them all: $(cat "$mnt.log")"
+	wait "$killer" || fail "expected all kills to succeed: $(cat "$mnt.log")"
 	kills=$((kills + $(wc -l <"$scratch/killed")))
 	for client in $clients; do
 		grep -q 'ended by its own end' "$scratch/runs/$client" ||
@@ -78,7 +78,7 @@ make_pair() {
 	vhdfs-img create --parent "$store/master.vhdx" "$store/child.vhdx"
 }
 
-# As make_pair, mounted; $child is the view of the child.
+# As make_pair, and mounts the store; $child is the view of the child.
 simple_store() {
 	make_pair
 	mount_store "$store" "$mnt" "$@"

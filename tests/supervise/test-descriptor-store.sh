@@ -31,7 +31,7 @@ has_writes() {
 	file-io "$1" ro "${commands[@]}" >"$scratch/found"
 	seq -f 'written at %.0f' -s '' 0 $((writes - 1)) | tr -d '\n' |
 		cmp - "$scratch/found" ||
-		fail "expected what was written, found: $(cat "$scratch/found")"
+		fail "expected the written data, found: $(cat "$scratch/found")"
 }
 
 # is_free IMAGE: no process has it locked, also not through the manager.
@@ -59,7 +59,8 @@ ends_clean() {
 	equal "mounts" 1 "$(grep -c " $mnt fuse" /proc/self/mounts)"
 	unmount "$mnt"
 	equal "held at the end" "" "$(held_names)"
-	is_free "$store/child.vhdx" || fail "$(cat "$scratch/check")"
+	is_free "$store/child.vhdx" ||
+		fail "expected an image without a lock: $(cat "$scratch/check")"
 }
 
 test_answered_writes_survive_the_death_of_all_processes() {
@@ -116,7 +117,8 @@ test_requests_wait_for_the_next_supervisor() {
 	is_locked "$store/child.vhdx" || fail "expected it to be locked"
 	kill -0 $client || fail "expected the client to wait"
 	start_again
-	wait $client || fail "$(cat "$scratch/said")"
+	wait $client ||
+		fail "expected success of the client: $(cat "$scratch/said")"
 	equal "answer" beforewaited "$(cat "$scratch/said")"
 	release_view
 	ends_clean
@@ -214,7 +216,8 @@ test_missing_descriptor_means_a_new_state() {
 		kill_held "$mnt"
 		new_state
 		grep "cannot resume the mount .*\($name\|memory\) is missing" \
-			"$mnt.log" || fail "$name: $(cat "$mnt.log")"
+			"$mnt.log" || fail "$name: expected 'cannot resume the" \
+			"mount', found: $(cat "$mnt.log")"
 		release_view || true
 		equal "mounts" 1 "$(grep -c " $mnt fuse" /proc/self/mounts)"
 		file-io "$child" rw write 0 again fsync
@@ -238,7 +241,7 @@ test_missing_mount_keeps_answered_writes() {
 	ends_clean
 }
 
-# As on a kernel that cannot send requests again.
+# The option makes vhdfs behave as on a kernel that cannot send requests again.
 test_replaced_mount_keeps_answered_writes() {
 	held_disk -o no_resend
 	state=$(state_of "$mnt")
@@ -381,7 +384,7 @@ test_mount_is_resumed_after_a_failed_upgrade() {
 	ends_clean
 }
 
-# Answered writes were flushed before.
+# The worker flushes answered writes before it hands over.
 test_upgrade_survives_a_death_at_each_message() {
 	local n when
 
@@ -418,8 +421,9 @@ test_stop_survives_a_death_at_each_message() {
 		fi
 		wait "${mount_pid[$mnt]}" || true
 		release_view || true
-		! mountpoint -q "$mnt" || fail "it is mounted"
-		is_free "$store/child.vhdx" || fail "$(cat "$scratch/check")"
+		! mountpoint -q "$mnt" || fail "expected no mount on $mnt"
+		is_free "$store/child.vhdx" || fail "expected an image without" \
+			"a lock: $(cat "$scratch/check")"
 		rm -f "$held/log" "$held/notify" "$held/kill"
 		hold_store "$store" "$mnt"
 		has_writes "$child"
@@ -505,7 +509,8 @@ test_next_supervisor_waits_for_a_process_that_cannot_die() {
 	sleep 1
 	next_waits_for_the_lock || fail "expected no worker yet"
 	fsfreeze -u "$fs"
-	wait $client || fail "$(cat "$scratch/said")"
+	wait $client ||
+		fail "expected success of the client: $(cat "$scratch/said")"
 	equal "written" frozen "$(file-io "$child" ro read 0 6)"
 	release_view
 	ends_clean

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Another libfuse than at build time: one without custom I/O, like 3.18, and one
-# that cannot serve a mount.
+# Other versions of libfuse than at build time: one without custom I/O, as 3.18, and
+# one that cannot serve a mount.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/supervise.sh"
 
-# with_libfuse REFUSE COMMAND...: with tests/tools/libfuse.so, which refuses
-# that.
+# with_libfuse REFUSE COMMAND...: runs the command with tests/tools/libfuse.so, which
+# refuses the operation REFUSE.
 with_libfuse() {
 	env REFUSE="$1" LD_PRELOAD="$top_builddir/tests/tools/libfuse.so" \
 		"${@:2}"
 }
 
-# A store with one disk; $disk is its view.  The program is a copy that the test
-# can replace.
+# Makes a store with one disk; $disk is its view.  PATH has a copy of the program that
+# a test can replace.
 begin_with() {
 	requires_fuse
 	[ -f "$top_builddir/tests/tools/libfuse.so" ] ||
-		fail "no tests/tools/libfuse.so; make check builds it"
+		fail "expected tests/tools/libfuse.so; make check builds it"
 	store=$scratch/store mnt=$scratch/mnt disk=$mnt/disk.vhdx.raw
 	mkdir "$store" "$mnt" "$scratch/bin"
 	real=$(command -v vhdfs)
@@ -26,14 +26,15 @@ begin_with() {
 	PATH=$scratch/bin:$PATH
 }
 
-# mount_with REFUSE
+# mount_with REFUSE: mounts the store with that libfuse.so.
 mount_with() {
 	REFUSE=$1 LD_PRELOAD=$top_builddir/tests/tools/libfuse.so \
 		vhdfs "$store" "$mnt" -f >"$mnt.log" 2>&1 &
 	mount_pid[$mnt]=$!
 	at_exit lib_end_mount "$mnt"
 	wait_until 30 lib_mounted_or_ended "$mnt"
-	mountpoint -q "$mnt" || fail "vhdfs did not mount: $(cat "$mnt.log")"
+	mountpoint -q "$mnt" ||
+		fail "expected a mount on $mnt, vhdfs said: $(cat "$mnt.log")"
 }
 
 test_libfuse_without_custom_io_serves() {
@@ -61,7 +62,7 @@ test_libfuse_that_cannot_serve_is_refused_before_mounting() {
 		fail "expected the reason, found: $(cat "$scratch/stderr")"
 }
 
-# The old program continues.
+# The old program continues to serve the mount.
 test_upgrade_to_libfuse_that_cannot_serve_is_refused() {
 	local pid
 

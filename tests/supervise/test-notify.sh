@@ -81,7 +81,7 @@ test_hung_worker_stops_the_watchdog_messages() {
 	kill -STOP "$pid"
 	at_exit "kill -CONT $pid"
 	wait_until 30 is_silent
-	# The same after a request to hand over.
+	# A request to hand over must not make the supervisor send WATCHDOG=1.
 	kill -HUP "$(held_supervisor)"
 	wait_until 10 has_said RELOADING 1
 	wait_until 30 is_silent

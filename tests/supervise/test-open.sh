@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The worker dies during an open: the next worker decides the open again.  A
+# Deaths of the worker during an open: the next worker decides the open again.  A
 # refused open stays refused, and a granted open takes effect once.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -14,8 +14,8 @@ tests_of_the_long_run=1
 refused_at_each_call() {
 	local n deaths=0
 
-	# strace counts the calls of each thread: some numbers come twice, and
-	# not each is reached.
+	# strace counts the calls of each thread, so a number may be reached by
+	# several threads, or by none.
 	for n in 1 2 3 4 1 2 3; do
 		die_at %file $n
 		file-io "$1" answers rw write 1048576 XXXX fsync >"$scratch/said" ||
@@ -71,8 +71,8 @@ test_truncating_open_is_refused_at_each_call() {
 	unmount "$mnt"
 }
 
-# Before the open is recorded, after it, and before the answer: there is one
-# handle, and one release closes the image.
+# The worker dies before the open is recorded, after that, and before the answer: one
+# handle exists, and one release closes the image.
 test_granted_open_takes_effect_once_at_each_call() {
 	local n deaths=0
 
@@ -98,7 +98,7 @@ open_in_a_loop() {
 		echo OPENED
 }
 
-# At random moments, by several processes.
+# Several processes open while workers die at random moments.
 test_refused_opens_stay_refused_while_workers_die() {
 	local before seconds=$((${VHDFS_LONG:-0} * 60 + 4)) loops=() i
 

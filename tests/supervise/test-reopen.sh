@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Files stay open across a worker's death and an upgrade, even if the names and
-# permissions of the images change. A handle that cannot be reopened answers
-# EIO.
+# Open files across the death of a worker and an upgrade: they stay open even if the
+# names and permissions of the images change.  A handle that cannot be reopened
+# answers EIO.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/supervise.sh"
 
-# Two new workers: one after a death, one after an upgrade.
+# Causes two new workers: one after a death, one after an upgrade.
 next_worker() {
 	local pid
 
@@ -15,7 +15,7 @@ next_worker() {
 	pid=$(worker "$mnt")
 	kill -HUP "${mount_pid[$mnt]}"
 	wait_until 30 another_serves "$mnt" "$pid"
-	! grep -q 'not upgraded' "$mnt.log" || fail "$(cat "$mnt.log")"
+	has_no_line 'not upgraded' "$mnt.log"
 }
 
 # with_open_child COMMAND...: a writer and a reader have the child open.
@@ -151,8 +151,8 @@ test_reader_stays_open_when_a_writer_closes() {
 	unmount "$mnt"
 }
 
-# The file is not an image any more: reads must not return an end of file, and
-# writes must not succeed.
+# Zeros overwrite the image: reads must not return an end of file, and writes must
+# not succeed.
 test_lost_handles_answer_eio() {
 	local said
 
@@ -173,7 +173,8 @@ test_lost_handles_answer_eio() {
 	said=$(sed '1,/ok holding\|holding/d' "$scratch/said" | xargs)
 	equal "answers" "ok EIO EIO EIO EIO EIO EIO" "$said"
 	said=$(dd bs=4096 count=1 <&8 2>&1 >/dev/null || true)
-	[[ $said == *"Input/output error"* ]] || fail "reader: $said"
+	[[ $said == *"Input/output error"* ]] ||
+		fail "reader: expected an I/O error, found: $said"
 	exec 8<&-
 	unmount "$mnt" || true
 }

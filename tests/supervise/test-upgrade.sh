@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# On SIGHUP the installed program takes over the mount, while clients use it.
+# Upgrades of the program: on SIGHUP the installed program takes over the mount,
+# while clients use it.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -17,7 +18,7 @@ upgrade() {
 	wait_until 10 another_serves "$1" "$pid"
 }
 
-# upgrade_repeatedly N: in the background; see kill_workers.
+# upgrade_repeatedly N: starts the process $killer, which upgrades N times.
 upgrade_repeatedly() {
 	rm -f "$scratch/killed"
 	(
@@ -151,13 +152,13 @@ test_installation_reloads_mounts_of_the_old_program() {
 	install_new "$top_builddir/vhdfs/vhdfs"
 	"$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs" >"$scratch/out"
 	equal "program" "$scratch/bin/vhdfs" "$(readlink "/proc/$pid/exe")"
-	grep -q "process $pid (.*vhdfs $store $mnt -f ) runs $scratch/bin/vhdfs now" \
-		"$scratch/out" || fail "$(cat "$scratch/out")"
+	has_line "process $pid (.*vhdfs $store $mnt -f ) runs $scratch/bin/vhdfs now" \
+		"$scratch/out"
 	echo after >&7
 	exec 7>&-
 }
 
-# Also if the program was started by another name.
+# The program was started by another name.
 test_installation_reloads_mounts_with_an_old_library() {
 	local library pid
 
@@ -175,8 +176,7 @@ test_installation_reloads_mounts_with_an_old_library() {
 	mv "$scratch/lib/new" "$scratch/lib/${library##*/}"
 	ln -s "$scratch/bin/vhdfs" "$scratch/name"
 	"$top_srcdir/contrib/reload-mounts" "$scratch/name" >"$scratch/out"
-	grep -q "process $pid (.*) runs $scratch/bin/vhdfs now" "$scratch/out" ||
-		fail "$(cat "$scratch/out")"
+	has_line "process $pid (.*) runs $scratch/bin/vhdfs now" "$scratch/out"
 	! grep -q "$scratch/lib/.*(deleted)" "/proc/$pid/maps" ||
 		fail "expected the new library, found: $(cat "/proc/$pid/maps")"
 }
@@ -197,7 +197,7 @@ test_installation_prints_safely_which_mount_is_not_reloaded() {
 	equal "exit status" 1 "$status"
 	equal "mounts that are not reloaded" 2 \
 		"$(grep -c 'still runs the old program; its log says why$' "$scratch/out")"
-	grep -qF "$scratch/m?c\\c -f" "$scratch/out" || fail "$(cat "$scratch/out")"
+	has_line -F "$scratch/m?c\\c -f" "$scratch/out"
 }
 
 test_program_that_does_not_run_is_not_reloaded_to() {
@@ -205,8 +205,7 @@ test_program_that_does_not_run_is_not_reloaded_to() {
 	echo 'no program' >"$scratch/bad"
 	install_new "$scratch/bad"
 	expect 1 "$top_srcdir/contrib/reload-mounts" "$scratch/bin/vhdfs"
-	grep -q 'does not run; the mounts go on with the old program' \
-		"$scratch/stderr" || fail "$(cat "$scratch/stderr")"
+	has_line 'does not run; the mounts go on with the old program' "$scratch/stderr"
 	stat "$mnt/disk.vhdx.raw"
 	! grep upgraded "$mnt.log" || fail "expected no try: $(cat "$mnt.log")"
 }

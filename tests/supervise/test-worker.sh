@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The worker is killed again and again while clients use the mount: they see no
-# error, and no write is lost, flushed or not.
+# Deaths of the worker while clients use the mount: clients see no error, and no
+# answered write is lost, flushed or not.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
@@ -9,8 +9,8 @@
 
 tests_of_the_long_run=4
 
-# killed_under_load ROUNDS SECONDS KILLS: kills so many workers in each round.
-# Clients flush in every second round only.
+# killed_under_load ROUNDS SECONDS KILLS: kills KILLS workers in each round, while
+# clients write.  They flush in every second round only.
 killed_under_load() {
 	local rounds_wanted=$1 seconds=$2 kills_each=$3 options=()
 
@@ -44,7 +44,7 @@ test_clients_of_a_vhdx_see_no_error_when_workers_die() {
 	report_kills "workers killed"
 }
 
-# Twenty kills, and no initiator sees an error.
+# Kills twenty workers under eight initiators.
 eight_clients() {
 	requires_resend
 	requires_initiator
@@ -88,7 +88,7 @@ test_open_files_stay_open() {
 	done
 	equal "contents" "first" "$(head -n 1 "$child")"
 	equal "contents" "again 5" "$(sed -n 6p "$child")"
-	# Descriptors do not accumulate.
+	# Further workers must not have more descriptors.
 	before=$(ls "/proc/$(worker "$mnt")/fd" | wc -l)
 	for _i in 1 2 3 4 5; do
 		kill_worker "$mnt"
@@ -117,10 +117,10 @@ test_reader_and_writer_of_one_image_stay_open() {
 		exec 7>&- 8<&-
 	done
 	unmount "$mnt"
-	! grep -q 'cannot reopen' "$mnt.log" || fail "$(cat "$mnt.log")"
+	has_no_line 'cannot reopen' "$mnt.log"
 }
 
-# The worker is killed before it can flush at the end: another one flushes.
+# The worker is killed before it can flush at the stop: another worker flushes.
 test_worker_killed_during_the_stop_loses_no_write() {
 	local status=0 pid
 
@@ -173,7 +173,7 @@ test_open_image_stays_writable_without_write_permission() {
 	equal "written" before "$(disk-io "$store/child.vhdx" read 0 6)"
 }
 
-# The next worker cannot open the store at first, and later it can.
+# The next worker cannot open the store until the store has its name again.
 test_worker_starts_when_the_missing_store_returns() {
 	simple_store
 	mkfifo "$scratch/go"
@@ -186,7 +186,8 @@ test_worker_starts_when_the_missing_store_returns() {
 	wait_until 10 grep -q 'could not start' "$mnt.log"
 	mv "$store.away" "$store"
 	exec 8>&-
-	wait $! || fail "$(cat "$scratch/said" "$mnt.log")"
+	wait $! || fail "expected success of the client:" \
+		"$(cat "$scratch/said" "$mnt.log")"
 	equal "contents" beforeafter "$(head -c 11 "$child")"
 	unmount "$mnt"
 }
@@ -204,7 +205,8 @@ test_worker_killed_before_its_first_answer_is_replaced() {
 		until mountpoint -q "$mnt"; do :; done
 		pkill -KILL -P "$pid"
 		timeout "$hang_seconds" head -c 1 "$child" >/dev/null ||
-			fail "round $i: $(cat "$mnt.log")"
+			fail "round $i: expected an answer to a read:" \
+				"$(cat "$mnt.log")"
 		unmount "$mnt"
 	done
 }
@@ -233,13 +235,12 @@ test_locks_are_held_between_two_workers() {
 	while kill -0 "$killer" 2>/dev/null; do
 		for i in child master; do
 			! disk-io "$store/$i.vhdx" open 2>"$scratch/said" ||
-				fail "another program wrote $i.vhdx"
-			grep -q 'in use' "$scratch/said" ||
-				fail "$(cat "$scratch/said")"
+				fail "expected $i.vhdx to be locked"
+			has_line 'in use' "$scratch/said"
 			tries=$((tries + 1))
 		done
 	done
-	wait "$killer" || fail "could not kill them all: $(cat "$mnt.log")"
+	wait "$killer" || fail "expected all kills to succeed: $(cat "$mnt.log")"
 	echo on >&7
 	equal "contents" on "$(head -n 1 "$child")"
 	exec 7>&-
@@ -284,7 +285,7 @@ test_repeated_crashes_replace_the_mount() {
 		<"$scratch/go" >"$scratch/said" &
 	exec 8>"$scratch/go"
 	wait_until 5 grep -q holding "$scratch/said"
-	# At once: a worker that lives for a second ends the row.
+	# A worker that lives for a second ends the row of crashes.
 	until grep -q 'replacing the mount' "$mnt.log"; do
 		pkill -SEGV -P "${mount_pid[$mnt]}" || true
 		sleep 0.02
@@ -298,7 +299,7 @@ test_repeated_crashes_replace_the_mount() {
 	unmount "$mnt"
 }
 
-# As on a kernel that cannot send requests again.
+# The option makes vhdfs behave as on a kernel that cannot send requests again.
 test_death_without_resend_replaces_the_mount() {
 	simple_store -o no_resend
 	exec 7<>"$child"
