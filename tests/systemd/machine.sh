@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# A boot server in a container, after lib.sh and debian/debian.sh: a Debian that
-# systemd-nspawn boots.  It has its own systemd, journal, network and cgroups.
+# Functions for tests of a boot server in a container; to be sourced after lib.sh and
+# debian/debian.sh.  The machine is a Debian that systemd-nspawn boots, with a systemd,
+# a journal, a network and cgroups of its own.
 
-# make_machine: in $root, a Debian of this machine's own release, for which the
-# programs were built, with this build installed.
+# make_machine: makes $root, a Debian of this computer's release, for which the
+# programs were built, and installs this build in it.
 make_machine() {
 	make_bare "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" service
 	make -s -C "$top_builddir" install DESTDIR="$root" \
 		>"$scratch/install.log" 2>&1 ||
-		fail "$(tail -n 40 "$scratch/install.log")"
+		fail "expected success of make install:" \
+			"$(tail -n 40 "$scratch/install.log")"
 }
 
-# make_bare SUITE PARTS: in $root, an overlay of a Debian of that release with
-# the packages of those parts of contrib/packages.
+# make_bare SUITE PARTS: makes $root, an overlay of a Debian of that release, with the
+# packages of these parts of contrib/packages.
 make_bare() {
 	requires_fuse
 	requires systemd-nspawn nsenter journalctl
@@ -31,7 +33,7 @@ make_bare() {
 	at_exit end_machine
 }
 
-# boot: returns when the machine has started all of its units.
+# boot: boots the machine; returns when it has started all its units.
 boot() {
 	bash -c 'echo $$ >"$1/cgroup.procs"
 		exec unshare --mount bash -euc "$2" - "${@:3}"' - "$cgroup" '
@@ -45,8 +47,9 @@ boot() {
 		"$root" >>"$console" 2>&1 </dev/null &
 	nspawn_pid=$!
 	wait_until 60 has_booted_or_ended
-	equal "state of the system" running "$(inside systemctl \
-		is-system-running)" || fail "$(inside systemctl --failed)"
+	[ "$(inside systemctl is-system-running)" = running ] ||
+		fail "expected a running system, found failed units:" \
+			"$(inside systemctl --failed)"
 }
 
 has_booted_or_ended() {
@@ -56,7 +59,7 @@ has_booted_or_ended() {
 	[[ $(inside systemctl is-system-running) =~ ^(running|degraded)$ ]]
 }
 
-# inside COMMAND...: as root, on the machine.
+# inside COMMAND...: runs the command as root on the machine.
 inside() {
 	nsenter -t "$init_pid" --mount --uts --ipc --net --pid --cgroup -- \
 		env -i HOME=/root LC_ALL=C \
@@ -64,8 +67,8 @@ inside() {
 		"$@"
 }
 
-# has_shut_down STATUS: waits for the end of systemd-nspawn, which exits with 0
-# when the machine is powered off and with 133 when it is to boot again.
+# has_shut_down STATUS: waits for the end of systemd-nspawn, and expects this exit
+# status: 0 after a power-off, 133 after a reboot.
 has_shut_down() {
 	local status=0
 
@@ -75,12 +78,13 @@ has_shut_down() {
 }
 
 # shellcheck disable=SC2120
-# journal [OPTION...]: of all boots; the machine need not run.
+# journal [OPTION...]: prints the journal of all boots, also if the machine does not
+# run.
 journal() {
 	journalctl --directory="$root/var/log/journal" --no-pager -o short-monotonic "$@"
 }
 
-# No unit was killed because its stop, or its start, took too long.
+# Expects that no start and no stop of a unit has timed out.
 nothing_timed_out() {
 	journal >"$scratch/journal"
 	grep -q 'Started tgt.service\|Reached target' "$scratch/journal" ||
@@ -90,7 +94,7 @@ nothing_timed_out() {
 		"expected no unit to time out: $(tail -n 60 "$scratch/journal")"
 }
 
-# result UNIT: of its last stop.
+# result UNIT: expects that the last stop of the unit was a success.
 result() {
 	equal "result of $1" success "$(inside systemctl show -P Result "$1")"
 }

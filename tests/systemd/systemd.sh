@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of the units of systemd, after lib.sh.
+# Functions for tests of the units of systemd; to be sourced after lib.sh.
 
-# The units of this build, as they are installed but for the programs, which are
-# this build's: in $units.
+# make_units: puts the units into $units, as they are installed, except that they
+# start the programs of this build.
 make_units() {
 	local unit
 
@@ -20,12 +20,12 @@ make_units() {
 	done
 }
 
-# directive UNIT NAME: what it is set to, all settings after each other.
+# directive UNIT NAME: prints all values of the directive, in one line.
 directive() {
 	sed -n "s/^$2=//p" "$units/$1" | paste -sd ' '
 }
 
-# calls_of GROUP-OR-CALL...: system calls, one a line.
+# calls_of GROUP-OR-CALL...: prints the system calls, one on each line.
 calls_of() {
 	local name
 
@@ -41,7 +41,8 @@ calls_of() {
 	done
 }
 
-# What the lines SystemCallFilter= of a unit permit, in their order.
+# permitted_calls UNIT: prints the system calls that the lines SystemCallFilter= of
+# the unit permit.
 permitted_calls() {
 	local line names
 
@@ -59,10 +60,10 @@ permitted_calls() {
 	cat "$scratch/permitted"
 }
 
-# start_systemd: a systemd of the test's own, in namespaces in which /etc, /run,
-# /srv, the network and all units are private, and in a cgroup of its own; it
-# has the units of make_units and tgt's, and nothing else of this machine's, not
-# even what cleans /tmp.  Commands run beside it with "inside".
+# start_systemd: starts a systemd of the test in a cgroup of its own and in namespaces
+# in which /etc, /run, /srv, the network and all units are private.  It has the units
+# of make_units and tgt's, and no other unit of this computer.  "inside" runs commands
+# in these namespaces.
 start_systemd() {
 	requires_fuse
 	requires unshare nsenter systemctl tgtd
@@ -90,12 +91,12 @@ write_machine() {
 		mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc/upper,workdir=$scratch/etc/work" none /etc
 		rm -rf /etc/systemd/system /etc/tgt/conf.d/* /etc/rc*.d
 		mkdir -p /etc/systemd/system/service.d /etc/vhdfs
-		# No journal here.
+		# This machine has no journal.
 		printf '[Service]\nStandardOutput=append:$scratch/services.log\n' \
 			>/etc/systemd/system/service.d/log.conf
 		: >/etc/fstab
 		cp "$units"/* /usr/lib/systemd/system/tgt.service /etc/systemd/system
-		# Of this machine's units and generators none is left.
+		# Hide the units and generators of this computer.
 		for dir in /usr/lib/systemd/system /usr/lib/systemd/system-generators \
 			/usr/local/lib/systemd; do
 			[ ! -d \$dir ] || mount -t tmpfs none \$dir
@@ -122,12 +123,12 @@ systemd_answers() {
 	[ -n "$systemd_pid" ] && inside systemctl is-active test.target
 }
 
-# inside COMMAND...: on that machine, beside its services.
+# inside COMMAND...: runs the command in the namespaces of the services.
 inside() {
 	nsenter -t "$systemd_pid" --mount --pid --net --cgroup -- "$@"
 }
 
-# What a unit, or systemd, had to say.
+# say_systemd UNIT...: prints the status of the units, and the logs.
 say_systemd() {
 	inside systemctl status --no-pager -l "$@" || true
 	tail -n 40 "$scratch/systemd.log" "$scratch/services.log"

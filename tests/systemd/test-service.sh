@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The units at work: a systemd of the test's own starts them beside tgt's.
+# The units in a running systemd: a systemd of the test starts them together with tgt.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/systemd.sh"
 
 iqn=iqn.2026-01.lan.example:pc
 
-# A machine with a store of a pair in /srv/images, its settings, and a target of
-# tgt's on the child.  Nothing is started yet.
+# make_server: starts a systemd, with a store of a pair in /srv/images, the settings
+# of the unit, and a target of tgt on the child.  No unit is started yet.
 make_server() {
 	make_units
 	store_of_pair
@@ -28,14 +28,15 @@ make_server() {
 }
 
 start() {
-	inside systemctl start "$@" || fail "$(say_systemd "$@")"
+	inside systemctl start "$@" ||
+		fail "expected a start of $*: $(say_systemd "$@")"
 }
 
 main_pid() {
 	inside systemctl show -P MainPID "$1"
 }
 
-# Whether tgt exports the file, and not nothing.
+# Does tgt export the view of the child?
 exported() {
 	inside tgtadm --lld iscsi --op show --mode target |
 		grep "Backing store path: $child"
@@ -47,11 +48,12 @@ test_mount_is_in_the_mount_namespace_of_the_machine() {
 	[ "$(inside readlink "/proc/$(main_pid vhdfs@srv-disks)/ns/mnt")" = \
 		"$(inside readlink /proc/1/ns/mnt)" ] ||
 		fail "expected the service in the machine's mount namespace"
-	inside mountpoint -q /srv/disks || fail "$(say_systemd vhdfs@srv-disks)"
+	inside mountpoint -q /srv/disks || fail "expected a mount on /srv/disks:" \
+		"$(say_systemd vhdfs@srv-disks)"
 	inside file-io "$child" rw write 4096 hello fsync
-	equal "what was written" hello "$(inside file-io "$child" ro read 4096 5)"
+	equal "written data" hello "$(inside file-io "$child" ro read 4096 5)"
 	inside systemctl stop vhdfs@srv-disks
-	! inside mountpoint -q /srv/disks || fail "it is still mounted"
+	! inside mountpoint -q /srv/disks || fail "expected no mount on /srv/disks"
 	equal "result" success \
 		"$(inside systemctl show -P Result vhdfs@srv-disks)"
 }
@@ -64,8 +66,8 @@ test_service_runs_with_its_hardening() {
 	inside cat "/proc/$(main_pid vhdfs@srv-disks)/status" >"$scratch/status"
 	grep -q '^NoNewPrivs:	1$' "$scratch/status"
 	grep -q '^Seccomp:	2$' "$scratch/status"
-	# DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN and SYS_RESOURCE,
-	# of those that this machine lets anybody have.
+	# DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE, SYS_ADMIN and SYS_RESOURCE, if
+	# this computer's own bounding set has them.
 	ours=$(sed -n 's/^CapBnd:	//p' /proc/self/status)
 	equal "capabilities" "$(printf '%016x' $((0x$ours & 0x1280006)))" \
 		"$(sed -n 's/^CapBnd:	//p' "$scratch/status")"
@@ -74,10 +76,11 @@ test_service_runs_with_its_hardening() {
 test_store_is_mounted_before_tgt_starts() {
 	make_server
 	inside systemctl enable vhdfs@srv-disks
-	# tgt alone is asked for.
+	# The start of tgt must start the mount.
 	start tgt
-	exported || fail "$(say_systemd tgt vhdfs@srv-disks)"
-	# And the other way round when the machine goes down.
+	exported || fail "expected an export of the child:" \
+		"$(say_systemd tgt vhdfs@srv-disks)"
+	# A shutdown stops tgt before the mount.
 	inside systemctl stop tgt vhdfs@srv-disks
 	equal "tgt's result" success "$(inside systemctl show -P Result tgt)"
 	[ "$(stopped_at tgt)" -le "$(stopped_at vhdfs@srv-disks)" ] ||
@@ -96,23 +99,24 @@ test_unit_of_a_shard_starts_a_second_tgtd() {
 		ISCSI=portal=127.0.0.1:3261
 		TARGETS_FILE=$file.1
 	END
-	# tgt, and so the mount, come with it.
+	# The unit of the shard must start tgt, and so the mount.
 	start vhdfs-tgtd@1
 	inside tgtadm -C 1 --lld iscsi --op show --mode target |
 		grep "Backing store path: $child" ||
-		fail "$(say_systemd vhdfs-tgtd@1 tgt vhdfs@srv-disks)"
+		fail "expected an export of the child by the second tgtd:" \
+			"$(say_systemd vhdfs-tgtd@1 tgt vhdfs@srv-disks)"
 	inside tgtadm -C 1 --op show --mode sys | grep 'State: ready'
 	inside tgtadm -C 1 --lld iscsi --op show --mode portal |
 		grep '127.0.0.1:3261'
-	! exported || fail "the first tgtd has it too"
-	# Its sandbox lets it serve.
+	! exported || fail "expected no such target of the first tgtd"
+	# The sandbox of the unit permits tgtd to serve.
 	inside qemu-io -f raw -c 'write -P 7 0 64k' -c flush -c 'read -P 7 0 64k' \
 		"iscsi://127.0.0.1:3261/$iqn/1" >"$scratch/qemu-io" 2>&1 ||
-		fail "$(cat "$scratch/qemu-io")"
+		fail "expected success of qemu-io: $(cat "$scratch/qemu-io")"
 	inside systemctl stop vhdfs-tgtd@1
-	equal "its result" success \
+	equal "result of vhdfs-tgtd@1" success \
 		"$(inside systemctl show -P Result vhdfs-tgtd@1)"
-	# A shard that is no more.
+	# Without its settings the unit of a shard does not start.
 	inside rm $file.1.env
 	start vhdfs-tgtd@1
 	equal "state" inactive \
@@ -142,9 +146,9 @@ test_killed_mount_is_restarted_and_tgtd_continues() {
 		wait_until 20 mounted_anew "$pid"
 	done
 	equal "tgtd's process" "$tgtd" "$(main_pid tgt)"
-	equal "mounts on each other" 1 \
+	equal "mounts" 1 \
 		"$(inside grep -c ' /srv/disks fuse.vhdfs ' /proc/mounts)"
-	# A file that comes back is given to the target again.
+	# tgtd can open the view again.
 	inside tgtadm --lld iscsi --op update --mode logicalunit --tid 1 \
 		--lun 1 --params online=0
 	inside tgtadm --lld iscsi --op update --mode logicalunit --tid 1 \
@@ -152,8 +156,8 @@ test_killed_mount_is_restarted_and_tgtd_continues() {
 	exported
 }
 
-# hold_writes: a program that has the client's view open, and has written to it
-# at 200 places without a flush.
+# hold_writes: starts a process that has the child's view open, and has written at 200
+# offsets without a flush.
 hold_writes() {
 	local i commands=()
 
@@ -168,7 +172,7 @@ hold_writes() {
 	wait_until 10 grep -q holding "$scratch/held"
 }
 
-# kill_all: SIGKILL to all processes of the unit; another serves then.
+# kill_all: kills all processes of the unit, and waits until the next ones serve.
 kill_all() {
 	local pid
 
@@ -199,24 +203,25 @@ test_answered_writes_survive_the_death_of_all_processes() {
 	done
 	inside file-io "$child" ro "${commands[@]}" >"$scratch/found"
 	printf 'written at %d' {0..199} | cmp - "$scratch/found" ||
-		fail "writes are lost: $(say_systemd vhdfs@srv-disks)"
-	# The handle goes on.
+		fail "expected all answered writes: $(say_systemd vhdfs@srv-disks)"
+	# The handle stays open.
 	exec {holder}>&-
-	wait "$holder_pid" || fail "$(cat "$scratch/held")"
+	wait "$holder_pid" ||
+		fail "expected success of the client: $(cat "$scratch/held")"
 	equal "later" "later at 1" "$(inside file-io "$child" ro read 65536 10)"
 	equal "restarts" 2 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
 	grep 'resumed .*, with all open files' "$scratch/services.log"
 	inside systemctl stop vhdfs@srv-disks
-	! inside mountpoint -q /srv/disks || fail "it is still mounted"
+	! inside mountpoint -q /srv/disks || fail "expected no mount on /srv/disks"
 	equal "descriptors that systemd holds" 0 \
 		"$(inside systemctl show -P NFileDescriptorStore vhdfs@srv-disks)"
 	inside vhdfs-img check /srv/images/clients/pc.vhdx >"$scratch/check" 2>&1
-	! grep 'in use' "$scratch/check" || fail "$(cat "$scratch/check")"
+	has_no_line 'in use' "$scratch/check"
 }
 
-# A stop while nothing serves: what was held is let go of, and the next start
-# takes the dead mount away.
+# The stop comes while no process serves: systemd drops the stored descriptors, and the
+# next start replaces the dead mount.
 test_stop_after_the_death_of_all_processes_drops_the_descriptors() {
 	local state
 
@@ -230,7 +235,7 @@ test_stop_after_the_death_of_all_processes_drops_the_descriptors() {
 	hold_writes
 	inside systemctl kill --signal=KILL vhdfs@srv-disks
 	wait_until 30 waits_to_be_started
-	# systemd does not look into the mount.
+	# systemd must not wait for the mount.
 	inside timeout 60 systemctl daemon-reload
 	inside timeout 60 systemctl stop vhdfs@srv-disks
 	exec {holder}>&-
@@ -245,7 +250,7 @@ waits_to_be_started() {
 	[ "$(inside systemctl show -P SubState vhdfs@srv-disks)" = auto-restart ]
 }
 
-# The manager itself is started anew, and has what it held.
+# systemd executes itself again, and keeps the stored descriptors.
 test_stored_descriptors_survive_a_reexec_of_systemd() {
 	make_server
 	start vhdfs@srv-disks
@@ -264,13 +269,14 @@ test_open_files_survive_a_reload_and_the_death_of_all_processes() {
 	wait_until 60 grep -q 'upgraded to version' "$scratch/services.log"
 	kill_all
 	holder_writes "after the death"
-	# Of the image it is not systemd that is named.
+	# The message names vhdfs as the holder of the image, not systemd, which has
+	# its descriptor, too.
 	inside file-io "$child" rw hold <"$scratch/hold" >"$scratch/held" 2>&1 &
 	holder_pid=$!
 	exec {holder}>"$scratch/hold"
 	wait_until 10 grep -q holding "$scratch/held"
 	inside vhdfs-img check /srv/images/clients/pc.vhdx >"$scratch/check" 2>&1
-	grep 'in use by vhdfs' "$scratch/check" || fail "$(cat "$scratch/check")"
+	has_line 'in use by vhdfs' "$scratch/check"
 	exec {holder}>&-
 	wait "$holder_pid"
 }
@@ -291,24 +297,25 @@ test_unit_without_its_settings_does_not_start() {
 	inside systemctl start multi-user.target
 	! inside systemctl start vhdfs@srv-disks >"$scratch/out" 2>&1 ||
 		fail "expected it to fail"
-	grep -q 'Assertion failed' "$scratch/out" || fail "$(cat "$scratch/out")"
+	has_line 'Assertion failed' "$scratch/out"
 	inside systemctl status vhdfs@srv-disks >"$scratch/out" 2>&1 || true
 	grep -q '/etc/vhdfs/srv-disks.mount' "$scratch/out" ||
 		fail "expected the file to be named: $(cat "$scratch/out")"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
-# What somebody else mounted there is not the unit's to unmount.
+# The unit unmounts only a mount of vhdfs.
 test_failed_unit_does_not_unmount_another_file_system() {
 	make_server
 	inside mount -t tmpfs others /srv/disks
 	inside bash -c 'echo OPTIONS=nonsense >>/etc/vhdfs/srv-disks.mount'
 	! inside systemctl start vhdfs@srv-disks || fail "expected it to fail"
-	equal "what is mounted" others \
+	equal "mounted file system" others \
 		"$(inside findmnt -n -o SOURCE /srv/disks)"
 }
 
-# A program that has the client's view open, and writes to it when told.
+# hold_child: starts a process that has the child's view open, and writes when
+# holder_writes sends it a text.
 hold_child() {
 	mkfifo "$scratch/hold"
 	inside bash -euc 'exec 5<>"$1"; echo open; read -r text
@@ -319,12 +326,14 @@ hold_child() {
 	wait_until 10 grep -q open "$scratch/held"
 }
 
-# It wrote, with the descriptor that it had, and the view shows it.
+# holder_writes TEXT: lets that process write the text with its open descriptor, and
+# expects the text in the view.
 holder_writes() {
 	echo "$1" >&"$holder"
 	exec {holder}>&-
-	wait "$holder_pid" || fail "$(cat "$scratch/held")"
-	equal "what was written" "$1" \
+	wait "$holder_pid" ||
+		fail "expected success of the client: $(cat "$scratch/held")"
+	equal "written data" "$1" \
 		"$(inside file-io "$child" ro read 0 "${#1}")"
 }
 
@@ -336,13 +345,13 @@ test_open_files_survive_a_reload() {
 	pid=$(main_pid vhdfs@srv-disks)
 	hold_child
 	inside systemctl reload vhdfs@srv-disks ||
-		fail "$(say_systemd vhdfs@srv-disks)"
+		fail "expected success of reload: $(say_systemd vhdfs@srv-disks)"
 	holder_writes "after the reload"
 	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
-# As where procps is not installed.
+# Without procps a system has no program kill.
 test_reload_needs_no_kill_program() {
 	local pid dir
 
@@ -353,15 +362,15 @@ test_reload_needs_no_kill_program() {
 	start vhdfs@srv-disks
 	pid=$(main_pid vhdfs@srv-disks)
 	inside systemctl reload vhdfs@srv-disks ||
-		fail "$(say_systemd vhdfs@srv-disks)"
-	# The command returns when that is so.
+		fail "expected success of reload: $(say_systemd vhdfs@srv-disks)"
+	# systemctl reload returns after the hand-over.
 	grep -q 'upgraded to version' "$scratch/services.log" ||
 		fail "expected the hand-over to be done: $(say_systemd vhdfs@srv-disks)"
 	equal "main process" "$pid" "$(main_pid vhdfs@srv-disks)"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
-# with_watchdog SECONDS UNIT
+# with_watchdog SECONDS UNIT: sets WatchdogSec= of the unit.
 with_watchdog() {
 	inside mkdir -p "/etc/systemd/system/$2.d"
 	inside bash -c "printf '[Service]\nWatchdogSec=$1\n' \
@@ -369,7 +378,7 @@ with_watchdog() {
 	inside systemctl daemon-reload
 }
 
-# One that serves is left alone, busy or idle.
+# The watchdog must not restart a mount that serves, busy or idle.
 test_watchdog_restarts_a_hung_mount() {
 	local pid
 
@@ -393,7 +402,7 @@ has_been_restarted() {
 		[ "$(inside systemctl show -P ActiveState vhdfs@srv-disks)" = active ]
 }
 
-# Another vhdfs serves the store there: the unit has nothing to do, and leaves it.
+# A vhdfs outside the unit has mounted the store: the unit ends with success.
 test_unit_accepts_a_store_that_is_mounted_already() {
 	make_server
 	inside "$top_builddir/vhdfs/vhdfs" /srv/images /srv/disks
@@ -402,13 +411,13 @@ test_unit_accepts_a_store_that_is_mounted_already() {
 	equal "result" success \
 		"$(inside systemctl show -P Result vhdfs@srv-disks)"
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
-	grep -q '/srv/disks: /srv/images is mounted there already' \
-		"$scratch/services.log" || fail "$(say_systemd vhdfs@srv-disks)"
+	has_line '/srv/disks: /srv/images is mounted there already' \
+		"$scratch/services.log"
 	equal "mounts" 1 "$(inside grep -c ' /srv/disks ' /proc/self/mounts)"
 	inside file-io "$child" rw write 4096 hello fsync
 }
 
-# The unit of another store does not take away what is mounted there.
+# The unit of one store must not unmount another store.
 test_unit_does_not_unmount_another_store() {
 	make_server
 	mkdir "$scratch/srv/other"
@@ -440,7 +449,7 @@ is_dead() {
 	! inside ls /srv/disks
 }
 
-# The process that serves ends, and the main one does not.
+# The main process of the unit is the supervisor.
 test_unit_continues_when_its_worker_is_killed() {
 	local pid workers
 
@@ -460,7 +469,7 @@ test_unit_continues_when_its_worker_is_killed() {
 	equal "restarts" 0 "$(inside systemctl show -P NRestarts vhdfs@srv-disks)"
 }
 
-# The unit of watch with another command: its sandbox is what is tried.
+# The unit of watch runs "tgt-glue apply", in the sandbox of watch.
 test_sandbox_of_watch_permits_an_apply() {
 	make_server
 	inside tee /etc/vhdfs/fleet.conf >/dev/null <<-END
@@ -473,7 +482,7 @@ test_sandbox_of_watch_permits_an_apply() {
 		address = 127.0.0.1
 		[client new]
 	END
-	# The build may be in what PrivateTmp hides.
+	# PrivateTmp may hide the build directory.
 	cp "$top_builddir/tgt-glue/tgt-glue" "$scratch/srv/"
 	inside mkdir /etc/systemd/system/tgt-glue-watch.service.d
 	inside tee /etc/systemd/system/tgt-glue-watch.service.d/apply.conf \
@@ -488,9 +497,10 @@ test_sandbox_of_watch_permits_an_apply() {
 	start tgt-glue-watch
 	inside tgtadm --lld iscsi --op show --mode target >"$scratch/targets"
 	grep -q 'iqn.2026-01.lan.example:new' "$scratch/targets" ||
-		fail "$(cat "$scratch/targets"; say_systemd tgt-glue-watch)"
+		fail "expected the target of the client new:" \
+			"$(cat "$scratch/targets"; say_systemd tgt-glue-watch)"
 	[ -e "$scratch/srv/images/clients/new.vhdx" ] ||
-		fail "expected a child to have been made"
+		fail "expected the child new.vhdx"
 	inside grep -q :new /etc/tgt/conf.d/vhdfs.conf
 }
 

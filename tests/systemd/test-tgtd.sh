@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How the units start and stop tgtd: their options are tgtd's, it has few threads,
-# and it ends.
+# The start and the stop of tgtd by the units: tgtd accepts their options, has few
+# threads, and ends at a stop.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/systemd.sh"
 
 drop_in=$top_srcdir/contrib/systemd/tgt.service.d/vhdfs.conf
 
-# start_as LINE: a private tgtd with the options of that line of a unit.
+# start_as LINE: starts a private tgtd with the options of a line ExecStart.
 start_as() {
 	local line=$1
 
@@ -25,7 +25,7 @@ start_as() {
 	wait_until 30 adm --op show --mode sys
 }
 
-# It has few threads for each LUN, and asks clients whether they are there.
+# Expects that tgtd has two threads for each LUN, and sends NOP-Ins to its clients.
 check_tgtd() {
 	local i before
 
@@ -54,8 +54,8 @@ test_tgtd_runs_with_the_options_of_the_unit_of_a_shard() {
 	check_tgtd
 }
 
-# stop_as UNIT: its lines ExecStop, as systemd runs them: one that fails is the
-# last one, unless a - stands before it.
+# stop_as UNIT: runs the lines ExecStop of a unit as systemd does: a line that fails is
+# the last one, unless it begins with "-".
 stop_as() {
 	local line
 
@@ -67,7 +67,8 @@ stop_as() {
 	done <"$scratch/stop"
 }
 
-# A client ends a session just before tgt-admin ends it: once.
+# Replaces tgtadm by a script: at the first end of a session the session ends before
+# tgtadm can end it, as if the client had logged out.
 end_a_session_first() {
 	mkdir "$scratch/bin"
 	cat >"$scratch/bin/tgtadm" <<-END
@@ -106,7 +107,7 @@ test_unit_stops_tgtd_while_clients_log_out() {
 	done
 	end_a_session_first
 	stop_as "$unit" >"$scratch/stopped" 2>&1
-	[ -e "$scratch/ended" ] || fail "expected a session to be ended"
+	[ -e "$scratch/ended" ] || fail "expected the stop to end a session"
 	wait_until 30 tgtd_has_ended
 }
 
@@ -117,23 +118,26 @@ test_systemd_accepts_the_drop_in() {
 	cp -r "$(dirname "$drop_in")" "$scratch/units/"
 	SYSTEMD_UNIT_PATH=$scratch/units: systemd-analyze verify --man=no \
 		"$scratch/units/tgt.service" >"$scratch/verify" 2>&1 ||
-		fail "$(cat "$scratch/verify")"
-	[ ! -s "$scratch/verify" ] || fail "$(cat "$scratch/verify")"
-	# It replaces tgt's own line, as Debian 12 has it.
+		fail "expected a valid unit: $(cat "$scratch/verify")"
+	[ ! -s "$scratch/verify" ] ||
+		fail "expected no warnings: $(cat "$scratch/verify")"
+	# The drop-in replaces this line of tgt's unit in Debian 12.
 	grep -qx 'ExecStart=/usr/sbin/tgtd -f' "$scratch/units/tgt.service"
 	sed -i 's/-t 2/-t 2 --wrong/; s/^ExecStart=$/ExecStar=/' \
 		"$scratch/units/tgt.service.d/vhdfs.conf"
 	SYSTEMD_UNIT_PATH=$scratch/units: systemd-analyze verify --man=no \
 		"$scratch/units/tgt.service" >"$scratch/verify" 2>&1 || true
-	[ -s "$scratch/verify" ] || fail "the drop-in is not read"
+	[ -s "$scratch/verify" ] ||
+		fail "expected an error about the damaged drop-in, found none"
 }
 
 test_drop_in_is_installed() {
 	make -s -C "$top_builddir" install-systemdtgtDATA \
 		DESTDIR="$scratch/root" >"$scratch/out" 2>&1 ||
-		fail "$(cat "$scratch/out")"
+		fail "expected success of make: $(cat "$scratch/out")"
 	find "$scratch/root" -path '*/systemd/system/tgt.service.d/vhdfs.conf' |
-		grep . || fail "it is not there: $(find "$scratch/root")"
+		grep . || fail "expected tgt.service.d/vhdfs.conf, found:" \
+			"$(find "$scratch/root")"
 }
 
 run_tests

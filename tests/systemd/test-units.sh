@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The units of systemd, as files: sound, hardened, and fit for what they start.
+# The unit files of systemd: valid, hardened, and with the permissions that their
+# programs need.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/systemd.sh"
 
-# Everything in systemd.exec(5) that gives a unit a mount namespace of its own,
-# or that newer versions implement with one.
+# All directives of systemd.exec(5) that give a unit a mount namespace, or that newer
+# versions implement with one.
 mount_namespace="BindPaths BindReadOnlyPaths DynamicUser ExecPaths
 ExtensionDirectories ExtensionImages ImportCredential InaccessiblePaths
 IPCNamespacePath LoadCredential LoadCredentialEncrypted LogNamespace MountAPIVFS
@@ -27,14 +28,15 @@ test_systemd_analyze_verifies_the_units() {
 	cp "$units/vhdfs@.service" "$units/vhdfs@srv-disks.service"
 	cp "$units/vhdfs-tgtd@.service" "$units/vhdfs-tgtd@1.service"
 	verify "$units/vhdfs@srv-disks.service" "$units/vhdfs-tgtd@1.service" \
-		"$units/tgt-glue-watch.service" || fail "$(cat "$scratch/verify")"
+		"$units/tgt-glue-watch.service" ||
+		fail "expected valid units: $(cat "$scratch/verify")"
 	sed 's/^KillMode=/KilMode=/' "$units/vhdfs@.service" \
 		>"$units/vhdfs@wrong.service"
 	! verify "$units/vhdfs@wrong.service" ||
 		fail "expected a mistake in a unit to be found"
 }
 
-# exposed UNIT TENTHS: it is at most so much.
+# exposed UNIT TENTHS: is the exposure of the unit at most TENTHS / 10?
 exposed() {
 	systemd-analyze security --offline=true --no-pager --threshold="$2" \
 		"$units/$1" >"$scratch/exposure" 2>&1
@@ -42,20 +44,23 @@ exposed() {
 
 test_exposure_is_below_its_limit() {
 	make_units
-	# 0.2 of it for NotifyAccess=all, by which descriptors are held; 0.1 for
-	# setuid, which it has no capability to use.
-	exposed vhdfs@.service 44 || fail "$(cat "$scratch/exposure")"
+	# NotifyAccess=all, which the descriptor store needs, adds 0.2; permitting
+	# setuid, which the unit has no capability for, adds 0.1.
+	exposed vhdfs@.service 44 ||
+		fail "expected at most 4.4: $(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"
-	exposed tgt-glue-watch.service 20 || fail "$(cat "$scratch/exposure")"
+	exposed tgt-glue-watch.service 20 ||
+		fail "expected at most 2.0: $(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"
-	exposed vhdfs-tgtd@.service 48 || fail "$(cat "$scratch/exposure")"
+	exposed vhdfs-tgtd@.service 48 ||
+		fail "expected at most 4.8: $(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"
 	sed -i '/^CapabilityBoundingSet=/d' "$units/tgt-glue-watch.service"
 	! exposed tgt-glue-watch.service 20 ||
-		fail "expected a unit with all capabilities to be above"
+		fail "expected a unit with all capabilities above the limit"
 }
 
-# Names of directives in the unit that make a mount namespace.
+# namespaces_of UNIT: prints the directives in the unit that make a mount namespace.
 namespaces_of() {
 	local name
 
@@ -68,8 +73,9 @@ test_units_of_vhdfs_and_tgtd_make_no_mount_namespace() {
 	make_units
 	equal "directives that make a mount namespace" "" \
 		"$(namespaces_of vhdfs@.service)"
-	equal "the same, for tgtd" "" "$(namespaces_of vhdfs-tgtd@.service)"
-	# The list finds what there is.
+	equal "directives of vhdfs-tgtd@ that make a mount namespace" "" \
+		"$(namespaces_of vhdfs-tgtd@.service)"
+	# The list must find directives where a unit has them.
 	namespaces_of tgt-glue-watch.service | grep -q ProtectSystem
 }
 
@@ -96,11 +102,11 @@ test_system_call_filter_permits_the_calls_of_vhdfs() {
 	permitted_calls vhdfs@.service >"$scratch/may"
 	remark "$(wc -l <"$scratch/called") calls used," \
 		"$(wc -l <"$scratch/may") permitted"
-	# The one says more than its name: it forbids openat2.
+	# RestrictSUIDSGID also forbids openat2.
 	equal "RestrictSUIDSGID" "" "$(directive vhdfs@.service RestrictSUIDSGID)"
 	equal "calls that the unit does not permit" "" \
 		"$(comm -23 "$scratch/called" "$scratch/may")"
-	# What a supervisor that hands the mount over needs, and newer libfuse.
+	# Calls of a hand-over, and of newer versions of libfuse.
 	for call in clone clone3 execve memfd_create openat2 fallocate fsopen \
 		kill pidfd_open pidfd_send_signal recvmsg sendmsg signalfd4 \
 		setuid timerfd_create wait4 waitid; do
@@ -108,10 +114,10 @@ test_system_call_filter_permits_the_calls_of_vhdfs() {
 			fail "expected the unit to permit $call"
 	done
 	! grep -qx -e reboot -e init_module -e chroot "$scratch/may" ||
-		fail "expected the unit to forbid what it does not need"
+		fail "expected the unit to forbid reboot, init_module and chroot"
 }
 
-# What clients, tgtd and an administrator ask of a mount.
+# Sends the requests of clients, tgtd and an administrator to the mount.
 work_on_view() {
 	file-io "$child" rw write 4096 hello fsync fallocate 3 0 4096 \
 		holes
@@ -123,7 +129,7 @@ work_on_view() {
 	wait_until 10 test -e "$mnt/new.vhdx.raw"
 }
 
-# The names of the system calls in traces.
+# called TRACE...: prints the names of the system calls in traces of strace.
 called() {
 	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$@" | sort -u
 }

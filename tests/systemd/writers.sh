@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Clients of a boot server in a container, after machine.sh: what they write
-# through its tgt is recorded, and verified.
+# Clients of a boot server in a container, for tests; to be sourced after machine.sh.
+# The program load writes through its tgt, records the writes, and verifies them.
 
 iqn_prefix=iqn.2026-01.lan.example
 clients="pc1 pc2 pc3"
 
-# make_store: on the machine, a master, fleet.conf and the settings of the unit.
+# make_store: makes a master, fleet.conf and the settings of the unit on the machine.
 make_store() {
 	mkdir -p "$root/etc/vhdfs" "$root/srv/images/masters" \
 		"$root/srv/images/clients" "$root/srv/disks"
@@ -27,7 +27,7 @@ make_store() {
 	echo STORE=/srv/images >"$root/etc/vhdfs/srv-disks.mount"
 }
 
-# Each client's target has its disk.
+# Expects that tgt exports the view of each client.
 all_exported() {
 	local client
 
@@ -48,7 +48,8 @@ url() {
 	echo "iscsi://127.0.0.1/$iqn_prefix:$1/1"
 }
 
-# This machine's program, in the network of the other, whatever release that has.
+# load ARGUMENT...: runs this computer's program load in the network of the machine,
+# which may have another release.
 load() {
 	nsenter -t "$init_pid" --net -- load "$@"
 }
@@ -63,7 +64,8 @@ begin_records() {
 	done
 }
 
-# start_writers SECONDS: a session for each client; returns when all have written.
+# start_writers SECONDS: starts a writer with a session for each client; returns when
+# each of them has written.
 start_writers() {
 	local client
 
@@ -78,11 +80,13 @@ start_writers() {
 	for client in $clients; do
 		wait_until 60 test -e "$scratch/records/writes.$client"
 	done
-	# What ends early does its command, too.
-	kill -0 "${writers[@]}" || fail "$(cat "$scratch"/pc*.out; journal -b)"
+	# A writer that ends early makes its file, too.
+	kill -0 "${writers[@]}" || fail "expected all writers to run:" \
+		"$(cat "$scratch"/pc*.out; journal -b)"
 }
 
-# writers_end STATUS: 0, at their own end, or 3, when their session was ended.
+# writers_end STATUS: waits for the writers, and expects this exit status: 0 after
+# their time, 3 after the end of their session.
 writers_end() {
 	local pid status
 
@@ -95,18 +99,19 @@ writers_end() {
 	done
 }
 
-# verify HOW: each client logs in, and finds what it wrote.
+# verify MODE: verifies the records of each client, in a new session; MODE is exact
+# or settle (see tests/tools/load.c).
 verify() {
 	local client
 
 	for client in $clients; do
 		load "$1" "$scratch/records/$client" "$(url "$client")" \
-			>"$scratch/verified" 2>&1 || fail "$client:" \
-			"$(cat "$scratch/verified"; journal -b -n 40)"
+			>"$scratch/verified" 2>&1 || fail "$client: expected its" \
+			"writes: $(cat "$scratch/verified"; journal -b -n 40)"
 	done
 }
 
-# timed COMMAND...: $took is how many seconds it took.
+# timed COMMAND...: runs the command, and sets $took to its seconds.
 timed() {
 	local began=$EPOCHREALTIME
 
