@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# boot_sector: 512 bytes that say "BOOTED FROM THE MASTER" on the screen of the
-# machine that boots them, and end it.  To standard output.
+# Boot sector for tests that boot a machine.
+#
+# boot_sector: prints 512 bytes.  A machine that boots them shows "BOOTED FROM THE
+# MASTER" on its screen and powers off.
 boot_sector() {
 	local code=$scratch/boot-sector
 
@@ -11,7 +13,7 @@ boot_sector() {
 	printf '\x31\xc0\x8e\xd8\xfc\xbe\x20\x7c\xac\x08\xc0\x74\x06' >"$code"
 	printf '\xb4\x0e\xcd\x10\xeb\xf5\xb0\xfe\xe6\x64\xf4' >>"$code"
 	truncate -s 32 "$code"
-	# The last letters may be lost when the machine ends.
+	# The screen may lose the last letters when the machine powers off.
 	printf '\r\nBOOTED FROM THE MASTER, and no more.\r\n\0' >>"$code"
 	truncate -s 510 "$code"
 	printf '\x55\xaa' >>"$code"

@@ -1,33 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests in shell, after lib.sh: things to put into disks, and a flat file,
-# the model, that says what must be there.
+# Contents of disks, for shell tests; to be sourced after lib.sh.  The model is a
+# flat file that holds the bytes that the disk must have.
 
-# make_model FILE SIZE
+# make_model FILE SIZE: creates a model that holds zeros.
 make_model() {
 	truncate -s "$2" "$1"
 }
 
-# put IMAGE MODEL COMMAND...: the same commands of disk-io to both.
+# put IMAGE MODEL COMMAND...: runs the same commands of disk-io on both.
 put() {
 	disk-io "$1" "${@:3}"
 	disk-io "$2" "${@:3}"
 }
 
-# The seed that VHDFS_SEED names, or a new one.
+# Sets RANDOM from VHDFS_SEED, or from a new seed, and prints the seed.
 choose_seed() {
 	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
 	echo "VHDFS_SEED=$VHDFS_SEED"
 	RANDOM=$VHDFS_SEED
 }
 
-# random_below LIMIT: into $random; a subshell would not go on in the sequence.
+# random_below LIMIT: sets $random to a number from 0 to LIMIT - 1.  It prints
+# nothing, because a subshell would not advance RANDOM of its caller.
 random_below() {
 	random=$(((RANDOM << 30 | RANDOM << 15 | RANDOM) % $1))
 }
 
-# put_random IMAGE MODEL COUNT: writes of any offset and length, and zeros, all
-# over the disk; its first and last bytes are always written.
+# put_random IMAGE MODEL COUNT: puts COUNT writes, zeroings and punches of random
+# offset and length; the first and the last bytes of the disk are always written.
 put_random() {
 	local image=$1 model=$2 count=$3 size off len command seed
 	local commands=()
@@ -57,21 +58,22 @@ put_random() {
 	put "$image" "$model" "${commands[@]}"
 }
 
-# same_disk IMAGE MODEL: the merged disk is the model, byte for byte; the image
-# is sound.
+# same_disk IMAGE MODEL: expects that the merged disk equals the model, and that
+# the image is sound.
 same_disk() {
 	disk-io "$1" read 0 - | cmp - "$2" ||
-		fail "$1: the disk differs from the model"
+		fail "$1: expected the bytes of the model $2, found others"
 	vhdfs-img check "$1"
 }
 
-# key IMAGE KEY: of info's JSON.
+# key IMAGE KEY: prints the value of the key in the JSON of info.
 key() {
 	vhdfs-img info --json "$1" | jq -r ".[\"$2\"]"
 }
 
-# hold IMAGE COMMAND: a process that has the image open, writable when COMMAND
-# is "open", for reading when it is "verify 0 0 0"; until the test ends.
+# hold IMAGE COMMAND: starts a process that keeps the image open until release or
+# the test's end: for writing if COMMAND is "open", for reading if it is
+# "verify 0 0 0".  Sets $hold_pid.
 hold() {
 	mkfifo "$scratch/hold.fifo"
 	# shellcheck disable=SC2086
@@ -81,7 +83,7 @@ hold() {
 	wait_until 10 grep -q holding "$scratch/hold.out"
 }
 
-# Ends what hold started.
+# Ends the process that hold started.
 release() {
 	exec {hold_fd}>&-
 	wait "$hold_pid"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Every test speaks TAP: each of its cases is counted.
+# The tests, their programs and their files.  Each test prints TAP, so make counts its
+# cases.
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 LOG_COMPILER = $(top_srcdir)/tests/run-unit
 EXTRA_DIST += tests/run-unit
@@ -12,7 +13,7 @@ AM_TESTS_ENVIRONMENT = \
 	MUTANT_LIBS='$(LDADD) $(LIBS)'; export MUTANT_LIBS; \
 	$(NULL)
 
-# Unit tests: C, over cmocka and the library; TEST.c is all of a TEST.
+# Unit tests in C, over cmocka and the library; the source of TEST is TEST.c.
 unit_tests = \
 	tests/unit/test-base \
 	tests/unit/test-bounds-vhd \
@@ -56,7 +57,7 @@ unit_tests = \
 	tests/unit/test-vhdx-samples \
 	$(NULL)
 
-# Crashes: what a power cut at any operation may have left.
+# The crash matrix, and faults of accesses and allocations.
 crash_tests = \
 	tests/crash/test-crash \
 	tests/crash/test-fault \
@@ -117,12 +118,12 @@ tests_unit_libunit_a_SOURCES = \
 	tests/unit/vhdx-tool.h \
 	$(NULL)
 endif
-# What a program links with that says nothing else: a unit test.
+# The libraries of a program without a list of its own: of a unit test.
 LDADD = tests/unit/libunit.a $(LIBVHDFS_LIBS) $(CMOCKA_LIBS)
 UNIT_CPPFLAGS = $(AM_CPPFLAGS)
 UNIT_LIBS = $(LDADD)
 
-# Tests of how much memory the library takes count what it allocates.
+# Tests of the library's memory count its allocations.
 mem_count = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
 	-Wl,--wrap=free -Wl,--wrap=strdup
 mem_count_sources = tests/unit/mem-count.c tests/unit/mem-count.h \
@@ -137,7 +138,7 @@ tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
 tests_unit_test_atomic_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
-# Programs that tests in shell use: in their PATH.
+# Programs that shell tests have in their PATH.
 check_PROGRAMS += tests/tools/disk-io
 tests_tools_disk_io_SOURCES = tests/tools/disk-io.c
 tests_tools_disk_io_LDADD = $(LIBVHDFS_LIBS)
@@ -172,9 +173,9 @@ tests_tools_exercise_SOURCES = \
 	$(NULL)
 tests_tools_exercise_LDADD = $(PTHREAD_LIBS)
 
-# Loaded into a program, whose calls it makes fail.  No flags of the program's
-# build: a sanitizer does not go with it, and _FORTIFY_SOURCE makes inline
-# functions of those that it defines.
+# A library that is loaded into a program and makes its calls fail.  It is built
+# without the flags of the programs: it cannot have a sanitizer, and _FORTIFY_SOURCE
+# would replace functions that it defines by inline functions.
 check_DATA += tests/tools/faults.so
 faults_sources = \
 	tests/tools/faults.c \
@@ -267,7 +268,7 @@ tests_fuzz_replay_LDFLAGS = $(mem_count) -Wl,--wrap=guid_random
 tests_fuzz_replay_LDADD = $(LIBGLUE_LIBS)
 EXTRA_DIST += tests/fuzz/build-live tests/fuzz/corpus tests/fuzz/live.c
 
-# Tests in shell, over tests/lib.sh, which says how they are written.
+# Shell tests, over tests/lib.sh, whose first lines say how to write one.
 EXTRA_DIST += \
 	tests/boot-sector.sh \
 	tests/readme.sh \
@@ -446,9 +447,8 @@ shell_tests = \
 dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
 
-# Each takes minutes: many clients, many seeds, or many builds.  What they look
-# for, the tests beside them look for with less.  contrib/check runs them when
-# it is asked for all tests.
+# Long tests: minutes each, for many clients, seeds or builds.  Shorter tests have the
+# same cases with fewer of these.  contrib/check runs them with --all and --only.
 long_tests = \
 	tests/bench/test-bench.sh \
 	tests/crash/test-fault \
@@ -465,7 +465,7 @@ long_tests = \
 	tests/tgt/test-suite.sh \
 	$(NULL)
 
-# What the build of a package runs: as any user, and without /dev/fuse.
+# The tests in the build of a package, which any user runs, without /dev/fuse.
 package_tests = \
 	$(unit_tests) \
 	tests/crash/test-crash \
@@ -478,7 +478,7 @@ package_tests = \
 	tests/nbdkit/test-read.sh \
 	tests/nbdkit/test-write.sh \
 	$(NULL)
-# What is run with programs that a package installed.
+# The tests that run with installed programs.
 installed_tests = \
 	$(img_tests) \
 	tests/mount/test-attributes.sh \
@@ -515,8 +515,8 @@ list-short-tests:
 	done
 .PHONY: list-short-tests
 
-# Machines that boot take minutes, and are started when asked for: this is no
-# test of TESTS, and has the ending that make has a rule for all the same.
+# Tests that boot machines are not in TESTS: contrib/check runs each for its option.
+# make has a rule for their ending.
 TEST_LOG_DRIVER = $(LOG_DRIVER)
 dist_check_SCRIPTS += tests/boot/boot.test
 dist_check_SCRIPTS += tests/releases/releases.test tests/releases/test-between.sh

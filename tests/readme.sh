@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# For tests of README's commands, after lib.sh.  $readme names the file.
+# Commands of README as scripts, for tests; to be sourced after lib.sh.  $readme
+# names the file.
 
-# The make that runs the tests is none of these makes' business.
+# The commands run make; it must not inherit the settings of the make that runs
+# the tests.
 unset MAKEFLAGS MFLAGS MAKELEVEL TESTS
 
 readme=$top_srcdir/README
 
-# The lines of the chapter, up to the next one's underline.
+# chapter TITLE: prints the lines of the chapter, without empty lines.
 chapter() {
 	awk -v title="$1" '
 		seen && /^---/ { if (++lines > 1) exit }
@@ -15,13 +17,15 @@ chapter() {
 		$0 == title { seen = 1 }' "$readme" | sed '/^$/d'
 }
 
-# The commands of a chapter that begin with "sudo", or with "# ".
+# commands_of TITLE: prints the commands of the chapter that begin with "./", after
+# a "sudo" or a "#".
 commands_of() {
 	chapter "$1" | sed -n 's/^    \(sudo\|#\) \.\//.\//p'
 }
 
-# The commands of a chapter as a script: what stands after "    # ", with the
-# files that it shows written where it shows them.
+# server_script TITLE: prints the commands of the chapter, the lines that begin with
+# "    # ", as a script.  A file whose text the chapter shows is written at that
+# point of the script.
 server_script() {
 	chapter "$1" | awk '
 		/^[^ ]/ { client = ($0 == "client:"); file = "" }
@@ -37,8 +41,9 @@ server_script() {
 		/^    # / && !client { print "run " substr($0, 7) }'
 }
 
-# The commands for a client.  They need a kernel with iSCSI; where there is none,
-# libiscsi asks and logs in from the client's address instead.
+# client_script TITLE: prints the commands for a client as a script.  They need a
+# kernel with iSCSI; without it the script uses the tools of libiscsi instead, from
+# the client's address.
 client_script() {
 	echo 'if [ -d /sys/class/iscsi_transport ]; then'
 	chapter "$1" | awk '
@@ -52,14 +57,14 @@ fi
 EOF
 }
 
-# What is on the administrator's disk: an exported machine with a checkpoint,
-# and a disk of another kind.
+# Prints the commands that create the images on the administrator's disk: a master
+# with a child, as a checkpoint makes them, and a qcow2 image.
 usb_disk() {
 	cat <<'EOF'
 export PATH=$top_builddir/vhdfs:$PATH
 truncate -s 64M "$scratch/fs.raw"
 mkfs.ext4 -q -F "$scratch/fs.raw"
-# A file system leaves its first bytes to whoever boots it.
+# A file system does not use its first bytes, which belong to the boot loader.
 dd if="$scratch/boot-sector" of="$scratch/fs.raw" conv=notrunc status=none
 qemu-img convert -O qcow2 "$scratch/fs.raw" /mnt/usb/lab.qcow2
 vhdfs-img convert "$scratch/fs.raw" /mnt/usb/win11.vhdx

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Building: with another compiler, as a release, and installing.
+# Builds: with clang, without libnbd, as a release archive; and make install.
 . "${0%/*}/lib.sh"
 
-# The make that runs the tests is none of these makes' business.
+# The builds must not inherit the settings of the make that runs the tests.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-# copy_source: a clean copy of the source in $scratch/source.
+# Creates a clean copy of the source in $scratch/source, and changes to an empty
+# build directory.
 copy_source() {
 	mkdir "$scratch/source"
 	(cd "$top_srcdir" && tar -c --exclude=./.git --exclude=./build \
@@ -36,14 +37,15 @@ test_build_without_libnbd_refuses_a_uri() {
 	[ ! -e out.vhdx ] || fail "expected no out.vhdx"
 }
 
-# What this build's programs and units look for is in that directory.
+# sysconfdir_is_followed DIRECTORY: expects that the programs and units of this
+# build look for their settings in that directory.
 sysconfdir_is_followed() {
 	tgt-glue/tgt-glue --help | grep -q "instead of $1/vhdfs/fleet.conf" ||
 		fail "expected $1 in: $(tgt-glue/tgt-glue --help)"
 	grep -q "^EnvironmentFile=$1/vhdfs/%i.mount" \
 		contrib/systemd/vhdfs@.service
 	! grep '/etc/vhdfs' contrib/systemd/*.service | grep -v "$1/vhdfs" ||
-		fail "a unit names /etc/vhdfs"
+		fail "expected $1/vhdfs in each unit, found /etc/vhdfs"
 }
 
 test_install_places_programs_pages_completions_and_units() {
@@ -64,7 +66,7 @@ test_install_places_programs_pages_completions_and_units() {
 	done
 	find "$scratch/root" -type d -path '*/etc/vhdfs' -perm 755 | grep -q . ||
 		fail "expected the directory etc/vhdfs, mode 755"
-	# They start what was installed, or tgt's.
+	# The units start the installed programs, or tgtd of tgt.
 	find "$scratch/root" -name '*.service' -exec sed -n \
 		's/^ExecStart=\([^ ]*\).*/\1/p' {} + | while read -r program; do
 		[ "$program" != /usr/sbin/tgtd ] || continue
@@ -78,9 +80,8 @@ test_release_archive_passes_distcheck() {
 	../source/configure -q
 	make -s distcheck TESTS=tests/unit/test-base \
 		DISTCHECK_CONFIGURE_FLAGS=-q >"$scratch/log" 2>&1 ||
-		fail "$(tail -n 60 "$scratch/log")"
-	grep -q 'ready for distribution' "$scratch/log" ||
-		fail "$(tail -n 20 "$scratch/log")"
+		fail "expected success of distcheck: $(tail -n 60 "$scratch/log")"
+	has_line 'ready for distribution' "$scratch/log"
 }
 
 run_tests

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# contrib/demo, as an administrator runs it.
+# The demo, contrib/demo, as an administrator runs it.
 . "${0%/*}/lib.sh"
 
-# Nothing of the demo that printed this is left on the machine.
-nothing_is_left() {
+# demo_is_removed OUTPUT: expects that the demo with this output has left no
+# directory, mount or process.
+demo_is_removed() {
 	local dir
 	dir=$(sed -n 's/^== Build (in \(.*\))$/\1/p' "$1")
 	[ -n "$dir" ] || fail "expected the demo to name its directory: $(cat "$1")"
@@ -13,7 +14,7 @@ nothing_is_left() {
 	! pgrep -f "$dir" || fail "expected no process of $dir"
 }
 
-# The number in the line that begins with $2.
+# figure OUTPUT PATTERN: prints the number in the line that matches the pattern.
 figure() {
 	grep "$2" "$1" | sed 's/.*: *\([0-9.]*\).*/\1/'
 }
@@ -34,24 +35,24 @@ test_256_fresh_children_take_less_than_64_mib() {
 		'BEGIN { exit !(saved > 90) }' ||
 		fail "expected more than 90 % saved:" \
 			"$(grep '^saved' "$scratch/stdout")"
-	nothing_is_left "$scratch/stdout"
+	demo_is_removed "$scratch/stdout"
 }
 
 test_demo_interrupted_twice_cleans_up() {
 	requires_fuse
 	requires tgtd qemu-io iscsi-ls debugfs
 	local status=0
-	# A shell's background commands ignore SIGINT otherwise.
+	# By default the background commands of a shell ignore SIGINT.
 	setsid env --default-signal=INT "$top_srcdir/contrib/demo" \
 		>"$scratch/out" 2>&1 &
 	wait_until 1000 grep -q '^== What a client sees' "$scratch/out"
-	# As Ctrl-C on a terminal: the whole process group gets it.
+	# As after Ctrl-C on a terminal, the whole process group gets the signal.
 	kill -INT -- "-$!"
 	sleep 0.15
 	kill -INT -- "-$!" || true
 	wait $! || status=$?
 	equal "exit status" 130 "$status"
-	nothing_is_left "$scratch/out"
+	demo_is_removed "$scratch/out"
 }
 
 test_unknown_option_is_a_usage_error() {

@@ -66,7 +66,7 @@ test_includes_name_the_own_or_lower_layers() {
 	} | nothing "include that points upward"
 }
 
-# Except base/log.c and base/command-line.c, which print the log and the help.
+# Except base/log.c and base/command-*.c, which print the log and the help.
 test_library_never_prints() {
 	search -nE '\b(printf|puts|fputs|perror|exit) ?\(' \
 		vhdfs/base/[!cl]*.c vhdfs/base/crc32c.c vhdfs/io/*.c vhdfs/format/*.c \

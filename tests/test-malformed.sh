@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The checklist of malformed input: what an image can have wrong, and which test
-# has it, by program and name.  Each of these asserts the error and the words
-# that say which structure is wrong and where.  This test only sees that none
-# of them is lost.
+# The checklist of malformed images: each kind of damage, and the program and the
+# name of the test for it.  Each listed test asserts the error, and the part of the
+# message that names the damaged structure and its offset.  The tests in this file
+# only check that each listed test exists.
 . "${0%/*}/lib.sh"
 
-# missing_tests: of lines "ITEM: PROGRAM: NAME[; NAME...]".
+# missing_tests: reads lines "ITEM: PROGRAM: NAME[; NAME...]", and prints the items
+# whose program or test does not exist.
 missing_tests() {
 	local item program names name
 
@@ -15,7 +16,7 @@ missing_tests() {
 		grep -q "tests/unit/$program " "$top_srcdir/tests/local.mk" ||
 			echo "$item: no program $program"
 		while read -r name; do
-			# A name of a table's row, or of a function.
+			# A test is a row of a table, or a function.
 			tr -d '\n\t' <"$top_srcdir/tests/unit/$program.c" |
 				grep -qF -e "\"$name\"" \
 					-e "static void ${name// /_}(" ||

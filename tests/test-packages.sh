@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the packages of Debian bring beside the programs: scripts, lists and
-# versions.  The packages themselves are built, installed, upgraded and purged by
-# contrib/check --release.
+# The files of the Debian packages that are no programs: scripts, lists, versions.
+# contrib/check --release builds, installs, upgrades and purges the packages.
 . "${0%/*}/lib.sh"
 
 debian=$top_srcdir/debian
 
-# A release's archive has no debian/.
+# The archive of a release has no debian/.
 requires_debian() {
 	[ -d "$debian" ] || skip "no debian/"
 }
@@ -39,8 +38,8 @@ test_address_for_bugs_is_the_same_in_all_files() {
 	done
 }
 
-# All the keys of fleet.conf that have a secret, however they are written, and all
-# that a mistake can make of them.
+# The file has all keys of fleet.conf that hold a secret, in each spelling that the
+# parser accepts, and with the mistakes that an administrator may make.
 test_bug_report_contains_no_secret() {
 	requires_debian
 	cat >"$scratch/fleet.conf" <<-END
@@ -83,7 +82,7 @@ test_bug_report_contains_no_secret() {
 	grep -q '^vhdfs [0-9]' "$scratch/report"
 }
 
-# As tgt-admin shows a command that failed.
+# tgt-admin prints each command that failed, with its password.
 test_bug_report_contains_no_secret_from_the_journal() {
 	requires_debian
 	mkdir "$scratch/bin"
@@ -100,20 +99,22 @@ test_bug_report_contains_no_secret_from_the_journal() {
 	! grep hush "$scratch/report" || fail "expected no secret in the report"
 }
 
-# Each key that is shown is one of fleet.conf, and no key has a secret.
+# Each key that the report shows is a key of fleet.conf that holds no secret.
 test_bug_report_shows_only_keys_without_secrets() {
 	local key
 
 	requires_debian
 	sed -n '/split(/,/, keys/s/.*"\([a-z -]*\)".*/\1/p' \
 		"$debian/tgt-glue.bug-script" | xargs -n 1 >"$scratch/keys"
-	[ "$(wc -l <"$scratch/keys")" -ge 20 ] || fail "$(cat "$scratch/keys")"
+	[ "$(wc -l <"$scratch/keys")" -ge 20 ] ||
+		fail "expected 20 keys or more, found: $(cat "$scratch/keys")"
 	while read -r key; do
 		grep -q "^\.BR\? .*\b${key//-/\\\\-}\b" \
 			"$top_srcdir/man/fleet.conf.5.in" ||
 			fail "$key: expected it in fleet.conf(5)"
 		case $key in
-		secret | mutual-secret | on-low-space) fail "$key is shown" ;;
+		secret | mutual-secret | on-low-space)
+			fail "expected no value of $key in the report" ;;
 		esac
 	done <"$scratch/keys"
 }
@@ -134,7 +135,7 @@ for my $unit ("vhdfs\@srv-disks.service", "tgt.service",
 		"\n";
 }
 END
-	equal "what needrestart restarts (1)" "vhdfs@srv-disks.service 0
+	equal "services that needrestart restarts (1)" "vhdfs@srv-disks.service 0
 tgt.service 0
 vhdfs-tgtd@1.service 0
 tgt-glue-watch.service 1" \

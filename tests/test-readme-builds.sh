@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# README's commands that build all anew and test it: they work on copies of the
-# source.
+# The commands of README that build and test the project.  They work on copies of
+# the source.
 . "${0%/*}/lib.sh"
 . "${0%/*}/readme.sh"
 
@@ -12,22 +12,24 @@ test_commands_in_a_clone_succeed() {
 	equal "commands" "./contrib/check
 ./contrib/package" "$(commands_of "From source" | head -n 2)"
 	./contrib/demo
-	# All tests would be these tests again.
+	# Without TESTS= the command would run this test again.
 	./contrib/check TESTS=tests/unit/test-base | tee "$scratch/out"
 	grep -Eq '^[0-9]+ passed, 0 failed$' "$scratch/out" ||
-		fail "expected the last line to count"
+		fail "expected a line 'N passed, 0 failed': $(cat "$scratch/out")"
 }
 
-# What it builds contrib/check --release installs; its tests are the suite's.
+# contrib/check --release installs such packages; the tests of their build are
+# those of this suite.
 test_package_command_builds_packages() {
 	requires_root
 	[ -d "$top_srcdir/debian" ] || skip "no debian/"
 	"$top_srcdir/contrib/package" --no-tests --out "$scratch/packages"
 	find "$scratch/packages" -name 'vhdfs_*.deb' | grep . ||
-		fail "expected a package"
+		fail "expected a package of vhdfs in $scratch/packages"
 }
 
-# Those without packages, in a root of their own.
+# The commands that install without packages, in a mount namespace in which /etc and
+# /usr are private.
 test_build_and_installation_commands_succeed() {
 	requires_fuse
 	requires unshare
@@ -54,7 +56,8 @@ test_build_and_installation_commands_succeed() {
 	} >"$scratch/script"
 	export scratch
 	unshare --mount bash -x "$scratch/script" >"$scratch/out" 2>&1 ||
-		fail "$(tail -n 40 "$scratch/out")"
+		fail "expected success of README's commands:" \
+			"$(tail -n 40 "$scratch/out")"
 }
 
 run_tests

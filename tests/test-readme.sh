@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# README's commands, typed as they stand there, on a machine of their own: in
-# namespaces in which /etc, /usr, /srv, /mnt, /run and the network are private.
-# Those that build all anew are in test-readme-builds.sh.
+# The commands of README, unchanged, on a test machine: in namespaces in which /etc,
+# /usr, /srv, /mnt, /run and the network are private.  test-readme-builds.sh has the
+# commands that build the project.
 . "${0%/*}/lib.sh"
 . "${0%/*}/boot-sector.sh"
 . "${0%/*}/readme.sh"
 
-# What stands around the commands: a machine with nothing but its packages.
+# Prints the script that prepares the machine: a system on which only packages are
+# installed.
 machine() {
 	cat <<'EOF'
 set -eEuo pipefail
@@ -23,7 +24,7 @@ for dir in /etc /usr; do
 	mkdir -p "$private$dir/upper" "$private$dir/work"
 	mount -t overlay -o "lowerdir=$dir,upperdir=$private$dir/upper,workdir=$private$dir/work" none $dir
 done
-# Sparse files and holes as on a disk.
+# A directory on the disk, for sparse files and holes.
 mkdir "$scratch/srv"
 mount --bind "$scratch/srv" /srv
 mount -t tmpfs none /mnt
@@ -32,7 +33,7 @@ mkdir /run/tgtd /run/lock
 rm -f /etc/tgt/conf.d/*.conf
 : >/etc/fstab
 ip link set lo up
-# The client pc001: a network of its own, with a cable to ours.
+# The client pc001: a network namespace, connected to the server's bridge.
 unshare --net sleep 600 &
 client=$!
 while [ /proc/self/ns/net -ef /proc/$client/ns/net ]; do
@@ -50,7 +51,8 @@ run_client() {
 	echo "client# $*"
 	nsenter -t $client -n "$@"
 }
-# No package is installed here: this build is, and what else README names is there.
+# apt installs this build instead of vhdfs's packages.  The other packages of README
+# must be installed already.
 apt() {
 	[ "$1" = install ]
 	shift
@@ -63,7 +65,7 @@ apt() {
 		[ "$(grep -c '^install ok installed' /run/packages)" = $# ]
 	fi
 }
-# No systemd runs here: what its units do.
+# No systemd runs here: systemctl starts the programs of the units itself.
 systemctl() {
 	case $* in
 	"restart tgt") start_tgt ;;
@@ -90,7 +92,7 @@ start_store() {
 	. "/etc/vhdfs/$1.mount"
 	vhdfs -o "$OPTIONS" "$STORE" "/${1//-//}"
 }
-# What the unit of that name says, of its first command on.
+# start_unit TEMPLATE INSTANCE: runs the commands of a unit.
 start_unit() {
 	local unit=$top_builddir/contrib/systemd/$1.service command
 
@@ -109,7 +111,7 @@ start_unit() {
 restart_dnsmasq() {
 	local pid
 
-	# It removes the file before it lets go of its ports.
+	# dnsmasq removes the file before it closes its ports.
 	if [ -f /run/dnsmasq.pid ]; then
 		pid=$(cat /run/dnsmasq.pid)
 		kill "$pid"
@@ -120,7 +122,8 @@ restart_dnsmasq() {
 	dnsmasq -u dnsmasq -x /run/dnsmasq.pid --dhcp-leasefile=/run/leases \
 		-7 /etc/dnsmasq.d,.dpkg-dist,.dpkg-old,.dpkg-new
 }
-# switch_on MAC: a machine without a disk, in the same network.
+# switch_on MAC: boots a machine without a disk in the same network, and expects that
+# it boots from the master.
 switch_on() {
 	ip tuntap add machine mode tap
 	ip link set machine master server
@@ -134,16 +137,19 @@ switch_on() {
 	cat "$scratch/screen"
 	grep -q 'BOOTED FROM THE MASTER' "$scratch/screen"
 }
-# Later parts of README use what earlier ones made.
+# README assumes that the disk is mounted here.
 mkdir /mnt/usb
 EOF
 }
 
+# Runs $scratch/script on the machine, with its output in $scratch/out.
 in_a_machine() {
 	export scratch
 	boot_sector >/dev/null
 	unshare --mount --net --pid --fork --kill-child --mount-proc \
-		bash "$scratch/script"
+		bash "$scratch/script" >"$scratch/out" 2>&1 ||
+		fail "expected success of README's commands:" \
+			"$(cat "$scratch/out")"
 }
 
 test_quick_start_exports_a_client() {
@@ -159,16 +165,16 @@ test_quick_start_exports_a_client() {
 	} >"$scratch/script"
 	[ "$(grep -c '^run ' "$scratch/script")" -ge 25 ] ||
 		fail "expected README's commands, found: $(cat "$scratch/script")"
-	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
-	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
-	# The export that README promises is there.
+	in_a_machine
+	has_line '^all done' "$scratch/out"
+	# README promises this export.
 	grep -q 'iqn.2026-01.com.example.lab:pc001' "$scratch/out" ||
 		fail "expected pc001 among the targets: $(cat "$scratch/out")"
 	grep -q 'lost+found' "$scratch/out" ||
 		fail "expected the client's file system: $(cat "$scratch/out")"
 }
 
-# The first chapters, for those after them.
+# Prints the commands of the first chapters, which the later chapters need.
 installed_server() {
 	server_script Install
 	server_script "Quick start"
@@ -190,13 +196,13 @@ test_booting_a_lab_boots_a_machine_from_the_master() {
 	} >"$scratch/script"
 	[ "$(grep -c '^run ' "$scratch/script")" -ge 30 ] ||
 		fail "expected README's commands, found: $(cat "$scratch/script")"
-	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
-	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
+	in_a_machine
+	has_line '^all done' "$scratch/out"
 	grep -q '192.168.50.102' "$scratch/out" ||
 		fail "expected pc002's address: $(cat "$scratch/out")"
 }
 
-# What pc001 writes is not what it has after its reset.
+# The reset replaces the data that pc001 wrote by that of the updated master.
 test_updating_the_master_gives_clients_the_new_master() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
@@ -222,10 +228,9 @@ EOF
 echo all done
 EOF
 	} >"$scratch/script"
-	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
-	grep -q '^all done' "$scratch/out" || fail "$(cat "$scratch/out")"
-	grep -q '^all is as fleet.conf says' "$scratch/out" ||
-		fail "$(cat "$scratch/out")"
+	in_a_machine
+	has_line '^all done' "$scratch/out"
+	has_line '^all is as fleet.conf says' "$scratch/out"
 }
 
 test_second_shard_exports_its_clients() {
@@ -249,12 +254,10 @@ grep -h ^sanboot /srv/tftp/*.ipxe
 echo "all done: $clients"
 EOF
 	} >"$scratch/script"
-	in_a_machine >"$scratch/out" 2>&1 || fail "$(cat "$scratch/out")"
-	grep -q '^all done: .' "$scratch/out" || fail "$(cat "$scratch/out")"
-	grep -q '^shard 1: [1-9].* at 0.0.0.0:3261$' "$scratch/out" ||
-		fail "$(cat "$scratch/out")"
-	grep -q '^all is as fleet.conf says' "$scratch/out" ||
-		fail "$(cat "$scratch/out")"
+	in_a_machine
+	has_line '^all done: .' "$scratch/out"
+	has_line '^shard 1: [1-9].* at 0.0.0.0:3261$' "$scratch/out"
+	has_line '^all is as fleet.conf says' "$scratch/out"
 }
 
 test_benchmark_command_prints_figures() {
@@ -262,12 +265,12 @@ test_benchmark_command_prints_figures() {
 	cd "$top_srcdir"
 	equal "commands" "./contrib/bench" \
 		"$(readme=$top_srcdir/BENCHMARK commands_of "How it was measured")"
-	# All of it takes half an hour.
+	# The whole benchmark takes half an hour.
 	./contrib/bench --only read --sides passthrough-plain,vhdx-dynamic \
 		--rounds 1 --seconds 0.1 --region 16 --build "$top_builddir" \
 		--out "$scratch/results" | tee "$scratch/out"
 	grep -q '^read-4k-16 ' "$scratch/out" ||
-		fail "expected what a read of 4 KiB costs"
+		fail "expected the figures of a read of 4 KiB: $(cat "$scratch/out")"
 }
 
 run_tests
