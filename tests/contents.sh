@@ -75,6 +75,7 @@ key() {
 # the test's end: for writing if COMMAND is "open", for reading if it is
 # "verify 0 0 0".  Sets $hold_pid.
 hold() {
+	rm -f "$scratch/hold.out"
 	mkfifo "$scratch/hold.fifo"
 	# shellcheck disable=SC2086
 	disk-io "$1" $2 hold <"$scratch/hold.fifo" >"$scratch/hold.out" &

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tests/lib.sh itself: a failing test is reported as failed, and leaves nothing.
+# tests/lib.sh and contents.sh themselves: a failing test is reported as failed, and
+# leaves nothing; the functions for tests do what they say.
 . "${0%/*}/lib.sh"
+. "${0%/*}/contents.sh"
 
 # script LINE...: runs a test script that consists of these lines.
 script() {
@@ -119,6 +121,21 @@ test_has_line_prints_the_pattern_and_the_file() {
 	tap_has '^ok 3 - c$'
 	tap_has '^not ok 4 - d$'
 	tap_has "^# .*/file: expected no line that matches '\^one', found: one$"
+}
+
+# The background process truncates the file of the one before only when it runs.
+test_hold_does_not_read_the_output_of_the_process_before() {
+	echo holding >"$scratch/hold.out"
+	mkfifo() {
+		[ ! -e "$scratch/hold.out" ] || fail "expected no hold.out"
+		command mkfifo "$@"
+	}
+	disk-io() {
+		echo holding
+		cat
+	}
+	hold image open
+	release
 }
 
 test_expect_error_requires_one_matching_line() {

@@ -86,6 +86,7 @@ test_check_of_a_damaged_image_reports_each_fault() {
 kill_writer() {
 	local fifo=$scratch/fifo pid
 
+	rm -f "$scratch/holding"
 	mkfifo "$fifo"
 	disk-io "$1" write 4000000 2000000 3 flush write 6500000 1500000 4 \
 		hold <"$fifo" >"$scratch/holding" &

@@ -124,7 +124,7 @@ replaced_under_a_client() {
 		shift
 	done
 	shift
-	rm -f "$scratch/go"
+	rm -f "$scratch/go" "$scratch/out"
 	mkfifo "$scratch/go"
 	file-io "$view" rw answers "${before[@]}" hold "$@" \
 		<"$scratch/go" >"$scratch/out" &

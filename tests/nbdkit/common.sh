@@ -85,7 +85,7 @@ qemu_io() {
 # runs the command, a read or a write, and stays connected until client_ends or
 # the test's end.  client_goes_on COMMAND: runs another command in it.
 client_begins() {
-	rm -f "$scratch/client.fifo"
+	rm -f "$scratch/client.fifo" "$scratch/client.out"
 	mkfifo "$scratch/client.fifo"
 	stdbuf -oL qemu-io "${@:2}" -f raw "$uri" <"$scratch/client.fifo" \
 		>"$scratch/client.out" 2>&1 &
