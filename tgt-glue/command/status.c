@@ -104,13 +104,10 @@ static size_t count_writers(const struct status_row *row)
 static void read_sessions(struct status *s, struct status_row *row)
 {
 	const struct tgtd_target *t = row->target;
-	struct timespec started = { 0 };
+	const struct timespec started = row->shard->tgtd.started;
 
 	if (!t)
 		return;
-	/* A session that began before tgtd started is of an earlier tgtd. */
-	if (tgtd_started(&row->shard->tgtd, &started) < 0)
-		started.tv_sec = s->now;
 	row->n_sessions = t->n_connections;
 	row->sessions =
 		arena_alloc(&s->fleet.conf.arena,
@@ -122,6 +119,7 @@ static void read_sessions(struct status *s, struct status_row *row)
 		session->connection = &t->connections[i];
 		known = sessions_find(&row->shard->sessions, t->name,
 				      session->connection);
+		/* One that began before tgtd started is of an earlier tgtd. */
 		if (known && known->since >= started.tv_sec &&
 		    known->since <= s->now)
 			session->since = known->since;

@@ -54,20 +54,6 @@ static void fail_work(struct execution *c, struct work *work, const char *what)
 		  arena_printf(&c->plan->arena, "%s: %s", what, error_text()));
 }
 
-static int send(struct execution *c, enum tgtd_mode mode, enum tgtd_op op,
-		int32_t tid, const char *params)
-{
-	const struct tgtd_request request = {
-		.mode = mode,
-		.op = op,
-		.tid = tid,
-		.lun = mode == TGTD_LUN ? 1 : TGTD_NO_LUN,
-		.params = params,
-	};
-
-	return tgtd_ask(c->tgtd, &request, NULL);
-}
-
 static int32_t tid_of_work(const struct work *work)
 {
 	return work->client ? (int32_t)work->client->tid : work->live->tid;
@@ -78,13 +64,11 @@ static int32_t tid_of_work(const struct work *work)
 static int access_rule(struct execution *c, enum tgtd_op op, int32_t tid,
 		       const char *entry)
 {
-	char params[512];
-	int r;
+	int r = tgtd_send(c->tgtd, TGTD_TARGET, op, tid, "%s=%s",
+			  acl_is_name(entry) ? "initiator-name"
+					     : "initiator-address",
+			  entry);
 
-	snprintf(params, sizeof params, "%s=%s",
-		 acl_is_name(entry) ? "initiator-name" : "initiator-address",
-		 entry);
-	r = send(c, TGTD_TARGET, op, tid, params);
 	/* tgtd has, or lacks, the rule already. */
 	if (r == (op == TGTD_BIND ? -EEXIST : -ENOENT))
 		return 0;
@@ -174,7 +158,8 @@ static void skip_if_exported(struct execution *c, struct work *work)
 /* 3 */
 static void delete_target(struct execution *c, struct work *work)
 {
-	int r = send(c, TGTD_TARGET, TGTD_DELETE, work->live->tid, NULL);
+	int r = tgtd_ask(c->tgtd, TGTD_TARGET, TGTD_DELETE, work->live->tid,
+			 NULL);
 
 	if (r == 0 || r == -ENOENT) {
 		work->absent = true;
@@ -241,22 +226,18 @@ static void skip_users_of(struct execution *c, const char *user)
 /* 4 */
 static void change_user(struct execution *c, const struct account_work *a)
 {
-	char params[256];
 	int r = 0;
 
 	if (user_in_use(c, a->user)) {
 		skip_users_of(c, a->user);
 		return;
 	}
-	snprintf(params, sizeof params, "user=%s", a->user);
 	if (a->known)
-		r = send(c, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID, params);
-	if (a->secret && (r == 0 || r == -ENOENT)) {
-		snprintf(params, sizeof params, "user=%s,password=%s", a->user,
-			 a->secret);
-		r = send(c, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID, params);
-		explicit_bzero(params, sizeof params);
-	}
+		r = tgtd_send(c->tgtd, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID,
+			      "user=%s", a->user);
+	if (a->secret && (r == 0 || r == -ENOENT))
+		r = tgtd_send(c->tgtd, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID,
+			      "user=%s,password=%s", a->user, a->secret);
 	for (size_t i = 0; r < 0 && i < c->plan->n; i++) {
 		struct work *w = &c->plan->works[i];
 
@@ -280,47 +261,42 @@ static int make_disk(struct execution *c, const struct client *client)
 {
 	const struct client_state *state = clients_state(c->clients, client);
 	int32_t tid = (int32_t)client->tid;
-	char params[512];
-	int r;
+	int r = tgtd_send(c->tgtd, TGTD_LUN, TGTD_NEW, tid,
+			  "path=%s,bstype=rdwr,blocksize=%u", state->view,
+			  state->sector_size);
 
-	snprintf(params, sizeof params, "path=%s,bstype=rdwr,blocksize=%u",
-		 state->view, state->sector_size);
-	r = send(c, TGTD_LUN, TGTD_NEW, tid, params);
 	if (r < 0) {
 		explain_open(client, state->view);
 		return r;
 	}
-	if (!client->write_cache) {
-		/* Like tgt-admin: a request of its own, before the other
-		 * settings. */
-		snprintf(params, sizeof params, "targetOps %s,",
-			 TARGETS_CACHE_OFF);
-		r = send(c, TGTD_LUN, TGTD_UPDATE, tid, params);
-	}
-	snprintf(params, sizeof params, "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
-		 client->scsi_id, client->scsi_sn,
-		 client->readonly ? ",readonly=1" : "",
-		 client->thin ? ",thin_provisioning=1" : "");
-	return r < 0 ? r : send(c, TGTD_LUN, TGTD_UPDATE, tid, params);
+	/* Like tgt-admin: a request of its own, before the other settings. */
+	if (!client->write_cache)
+		r = tgtd_send(c->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+			      "targetOps %s,", TARGETS_CACHE_OFF);
+	if (r < 0)
+		return r;
+	return tgtd_send(c->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+			 "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
+			 client->scsi_id, client->scsi_sn,
+			 client->readonly ? ",readonly=1" : "",
+			 client->thin ? ",thin_provisioning=1" : "");
 }
 
 static int make_parameters(struct execution *c, const struct client *client)
 {
-	char params[128];
 	int r = 0;
 
 	for (const struct targets_conf_parameter *p = targets_parameters;
-	     r == 0 && p->name; p++) {
-		snprintf(params, sizeof params, "%s=%s", p->name, p->value);
-		r = send(c, TGTD_TARGET, TGTD_UPDATE, (int32_t)client->tid,
-			 params);
-	}
+	     r == 0 && p->name; p++)
+		r = tgtd_send(c->tgtd, TGTD_TARGET, TGTD_UPDATE,
+			      (int32_t)client->tid, "%s=%s", p->name, p->value);
 	return r;
 }
 
 static void undo_target(struct execution *c, struct work *work)
 {
-	send(c, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid, NULL);
+	tgtd_ask(c->tgtd, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid,
+		 NULL);
 	work->absent = true;
 }
 
@@ -328,7 +304,6 @@ static void undo_target(struct execution *c, struct work *work)
 static void make_target(struct execution *c, struct work *work)
 {
 	const struct client *client = work->client;
-	char params[512];
 	int r = tgtd_ready(c->tgtd);
 
 	/* A tgtd that is being stopped ends only when its last target is
@@ -347,8 +322,8 @@ static void make_target(struct execution *c, struct work *work)
 		fail_work(c, work, "making the target");
 		return;
 	}
-	snprintf(params, sizeof params, "targetname=%s", client->iqn);
-	if (send(c, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid, params) < 0) {
+	if (tgtd_send(c->tgtd, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid,
+		      "targetname=%s", client->iqn) < 0) {
 		fail_work(c, work, "making the target");
 		return;
 	}
@@ -392,22 +367,12 @@ static void verify_disks(struct execution *c, unsigned kinds)
 	tgtd_state_fini(&now);
 }
 
+/* mode: TGTD_ACCOUNT or TGTD_OUTGOING_ACCOUNT. */
 static int bind_user(struct execution *c, enum tgtd_op op, int32_t tid,
-		     const char *user, bool outgoing)
+		     enum tgtd_mode mode, const char *user)
 {
-	char params[128];
-	struct tgtd_request request = {
-		.mode = TGTD_ACCOUNT,
-		.op = op,
-		.tid = tid,
-		.lun = TGTD_NO_LUN,
-		.outgoing = outgoing,
-		.params = params,
-	};
-	int r;
+	int r = tgtd_send(c->tgtd, mode, op, tid, "user=%s", user);
 
-	snprintf(params, sizeof params, "user=%s", user);
-	r = tgtd_ask(c->tgtd, &request, NULL);
 	/* Bound already, or unbound with its account already. */
 	return r == (op == TGTD_BIND ? -EEXIST : -ENOENT) ? 0 : r;
 }
@@ -433,12 +398,13 @@ static int unbind_users(struct execution *c, const struct work *work)
 	for (size_t i = 0; r == 0 && i < live->accounts.n; i++)
 		if (!plan_wants_user(client, live->accounts.v[i]) &&
 		    !was_deleted(c, live->accounts.v[i]))
-			r = bind_user(c, TGTD_UNBIND, live->tid,
-				      live->accounts.v[i], false);
+			r = bind_user(c, TGTD_UNBIND, live->tid, TGTD_ACCOUNT,
+				      live->accounts.v[i]);
 	if (r == 0 && live->outgoing && !was_deleted(c, live->outgoing) &&
 	    (!client->mutual_user ||
 	     strcmp(client->mutual_user, live->outgoing) != 0))
-		r = bind_user(c, TGTD_UNBIND, live->tid, live->outgoing, true);
+		r = bind_user(c, TGTD_UNBIND, live->tid, TGTD_OUTGOING_ACCOUNT,
+			      live->outgoing);
 	return r;
 }
 
@@ -452,9 +418,10 @@ static void bind_users(struct execution *c, struct work *work)
 	if (work->kind == WORK_ACCOUNTS)
 		r = unbind_users(c, work);
 	if (r == 0 && client->user)
-		r = bind_user(c, TGTD_BIND, tid, client->user, false);
+		r = bind_user(c, TGTD_BIND, tid, TGTD_ACCOUNT, client->user);
 	if (r == 0 && client->mutual_user)
-		r = bind_user(c, TGTD_BIND, tid, client->mutual_user, true);
+		r = bind_user(c, TGTD_BIND, tid, TGTD_OUTGOING_ACCOUNT,
+			      client->mutual_user);
 	if (r < 0)
 		fail_work(c, work, "users");
 }
@@ -489,24 +456,19 @@ int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 {
 	const struct tgtd_lun *lun = &reopen->live->lun;
 	bool needs_file = !lun->path || lun->file == FILE_LOST;
-	char params[512] = "targetOps online=0,";
-	struct tgtd_request request = { .mode = TGTD_LUN,
-					.op = TGTD_UPDATE,
-					.tid = reopen->live->tid,
-					.lun = 1,
-					.params = params };
+	int32_t tid = reopen->live->tid;
 	int r = try_open(reopen);
 
 	if (r == 0 && needs_file && lun->online)
-		r = tgtd_ask(tgtd, &request, NULL);
+		r = tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+			      "targetOps online=0,");
 	if (r < 0)
 		return r;
-	if (needs_file)
-		snprintf(params, sizeof params, "targetOps path=%s,",
+	if (!needs_file)
+		return tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+				 "targetOps online=1,");
+	return tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid, "targetOps path=%s,",
 			 reopen->path);
-	else
-		snprintf(params, sizeof params, "targetOps online=1,");
-	return tgtd_ask(tgtd, &request, NULL);
 }
 
 static void each(struct execution *c, unsigned kinds,

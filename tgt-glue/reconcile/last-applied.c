@@ -188,15 +188,14 @@ void last_applied_parse(struct last_applied *last, const char *text)
 static bool started_from_file(const struct shard *shard,
 			      const struct tgtd *tgtd)
 {
-	struct timespec started;
+	const struct timespec *started = &tgtd->started;
 	struct stat st;
 
-	if (stat(shard->targets_file, &st) < 0 ||
-	    tgtd_started(tgtd, &started) < 0)
+	if (stat(shard->targets_file, &st) < 0)
 		return false;
-	return st.st_mtim.tv_sec < started.tv_sec ||
-	       (st.st_mtim.tv_sec == started.tv_sec &&
-		st.st_mtim.tv_nsec < started.tv_nsec);
+	return st.st_mtim.tv_sec < started->tv_sec ||
+	       (st.st_mtim.tv_sec == started->tv_sec &&
+		st.st_mtim.tv_nsec < started->tv_nsec);
 }
 
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,

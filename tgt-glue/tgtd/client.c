@@ -2,14 +2,8 @@
 /*
  * Client of tgtd's management socket.
  *
- * A request is 120 bytes, integers in the machine's byte order, followed by
- * the parameters with a final NUL:
- *
- *     0 mode   4 op   8 driver (64, NUL-padded)   72 length of all   76 tid
- *     80 sid (8)   88 lun (8)   96 cid   100 host   104 device type
- *     108 account's direction   112 pack   116 force
- *
- * The answer: error, length of all, then text.
+ * A request has a header of 120 bytes and parameters, an answer a header of 8
+ * bytes and text.  Integers are in the machine's byte order.
  */
 #include "config.h"
 
@@ -17,6 +11,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +26,32 @@
 #include "base/notify.h"
 
 enum {
-	REQUEST_SIZE = 120,
-	REQUEST_LENGTH = 72, /* offset of the length */
-	ANSWER_SIZE = 8,
 	PARAMS_MAX = 3900, /* tgtd's buffer holds 4096 */
 	ANSWER_MAX = 64 << 20,
+};
+
+struct request {
+	uint32_t mode;
+	uint32_t op;
+	char driver[64]; /* padded with NULs */
+	uint32_t length; /* of all */
+	int32_t tid;
+	uint64_t sid;
+	uint64_t lun; /* UINT64_MAX for none */
+	uint32_t cid;
+	uint32_t host;
+	uint32_t device_type;
+	uint32_t outgoing; /* an account's direction */
+	uint32_t pack;
+	uint32_t force;
+	char params[PARAMS_MAX]; /* "key=value,..." with its NUL, or nothing */
+};
+
+_Static_assert(offsetof(struct request, params) == 120, "tgtd's layout");
+
+struct answer {
+	uint32_t code;
+	uint32_t length; /* of all */
 };
 
 static const struct {
@@ -65,31 +82,6 @@ static const struct {
 	[22] = { -EIO, "unsupported operation" },
 	[23] = { -EIO, "unknown parameter" },
 };
-
-static void put_u32(unsigned char *p, uint32_t v)
-{
-	memcpy(p, &v, sizeof v);
-}
-
-static void put_u64(unsigned char *p, uint64_t v)
-{
-	memcpy(p, &v, sizeof v);
-}
-
-static void encode(unsigned char header[REQUEST_SIZE],
-		   const struct tgtd_request *request, size_t params)
-{
-	memset(header, 0, REQUEST_SIZE);
-	put_u32(header, request->mode);
-	put_u32(header + 4, request->op);
-	memcpy(header + 8, "iscsi", 5);
-	put_u32(header + REQUEST_LENGTH, (uint32_t)(REQUEST_SIZE + params));
-	put_u32(header + 76, (uint32_t)request->tid);
-	put_u64(header + 80, request->sid);
-	put_u64(header + 88, request->lun);
-	put_u32(header + 96, request->cid);
-	put_u32(header + 108, request->outgoing);
-}
 
 /* *ret_pid is the process that listens, 0 if it is in another pid namespace. */
 static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
@@ -169,51 +161,41 @@ static int fail_connection(int r, const char *what)
 /* Reads the answer. *ret_text may be ""; the caller frees it. */
 static int receive(int fd, char **ret_text)
 {
-	unsigned char header[ANSWER_SIZE];
+	struct answer answer;
 	_cleanup_free_ char *text = NULL;
-	uint32_t code, length;
-	int r = receive_all(fd, header, sizeof header);
+	int r = receive_all(fd, &answer, sizeof answer);
 
 	if (r < 0)
 		return fail_connection(r, "its answer");
-	memcpy(&code, header, sizeof code);
-	memcpy(&length, header + 4, sizeof length);
-	if (code)
-		return fail_refused(code);
-	if (length < ANSWER_SIZE || length > ANSWER_MAX)
+	if (answer.code)
+		return fail_refused(answer.code);
+	if (answer.length < sizeof answer || answer.length > ANSWER_MAX)
 		return fail_found(-EPROTO, "tgtd", "answer", 4,
 				  "a length of 8 bytes to 64 MiB", "%" PRIu32,
-				  length);
-	length -= ANSWER_SIZE;
-	text = calloc(1, (size_t)length + 1);
+				  answer.length);
+	answer.length -= (uint32_t)sizeof answer;
+	text = calloc(1, (size_t)answer.length + 1);
 	if (!text)
 		return fail(-ENOMEM, "out of memory");
-	r = receive_all(fd, text, length);
+	r = receive_all(fd, text, answer.length);
 	if (r < 0)
 		return fail_connection(r, "its answer");
 	*ret_text = steal(text);
 	return 0;
 }
 
-int tgtd_ask_process(const struct tgtd *tgtd,
-		     const struct tgtd_request *request, char **ret_text,
-		     pid_t *ret_pid)
+/* As tgtd_ask; *ret_pid is the process that listens, 0 if it is in another pid
+ * namespace. */
+static int ask(const struct tgtd *tgtd, const struct request *request,
+	       char **ret_text, pid_t *ret_pid)
 {
-	unsigned char header[REQUEST_SIZE];
-	size_t params = request->params ? strlen(request->params) + 1 : 0;
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
-	int r;
+	int r = connect_to(tgtd, &fd, ret_pid);
 
-	if (params > PARAMS_MAX)
-		return fail(-E2BIG, "tgtd: parameters of %zu bytes", params);
-	r = connect_to(tgtd, &fd, ret_pid);
 	if (r < 0)
 		return r;
-	encode(header, request, params);
-	r = send_all(fd, header, sizeof header);
-	if (r == 0 && params)
-		r = send_all(fd, request->params, params);
+	r = send_all(fd, request, request->length);
 	if (r < 0)
 		return fail_connection(r, "sending a request");
 	r = receive(fd, &text);
@@ -225,18 +207,60 @@ int tgtd_ask_process(const struct tgtd *tgtd,
 	return r;
 }
 
-int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
-	     char **ret_text)
+/* A request without parameters. */
+static struct request request_of(enum tgtd_mode mode, enum tgtd_op op,
+				 int32_t tid)
 {
-	pid_t pid;
+	const bool outgoing = mode == TGTD_OUTGOING_ACCOUNT;
 
-	return tgtd_ask_process(tgtd, request, ret_text, &pid);
+	return (struct request){
+		.mode = outgoing ? TGTD_ACCOUNT : mode,
+		.op = op,
+		.driver = "iscsi",
+		.length = offsetof(struct request, params),
+		.tid = tid,
+		.lun = mode == TGTD_LUN ? 1 : UINT64_MAX,
+		.outgoing = outgoing,
+	};
 }
 
-static const struct tgtd_request question = { .mode = TGTD_SYSTEM,
-					      .op = TGTD_SHOW,
-					      .tid = TGTD_NO_TID,
-					      .lun = TGTD_NO_LUN };
+int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
+	     int32_t tid, char **ret_text)
+{
+	const struct request request = request_of(mode, op, tid);
+	pid_t pid;
+
+	return ask(tgtd, &request, ret_text, &pid);
+}
+
+int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
+	      int32_t tid, const char *fmt, ...)
+{
+	struct request request = request_of(mode, op, tid);
+	pid_t pid;
+	va_list ap;
+	int n, r;
+
+	va_start(ap, fmt);
+	n = vsnprintf(request.params, sizeof request.params, fmt, ap);
+	va_end(ap);
+	request.length += (uint32_t)n + 1;
+	r = n < PARAMS_MAX ? ask(tgtd, &request, NULL, &pid)
+			   : fail(-E2BIG, "tgtd: parameters of %d bytes", n);
+	explicit_bzero(request.params, sizeof request.params);
+	return r;
+}
+
+int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
+			uint32_t cid)
+{
+	struct request request = request_of(TGTD_CONNECTION, TGTD_DELETE, tid);
+	pid_t pid;
+
+	request.sid = sid;
+	request.cid = cid;
+	return ask(tgtd, &request, NULL, &pid);
+}
 
 static bool says_ready(const char *text)
 {
@@ -246,35 +270,18 @@ static bool says_ready(const char *text)
 int tgtd_ready(const struct tgtd *tgtd)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = tgtd_ask(tgtd, &question, &text);
+	int r = tgtd_ask(tgtd, TGTD_SYSTEM, TGTD_SHOW, TGTD_NO_TID, &text);
 
 	return r < 0 ? r : says_ready(text);
 }
 
-/* tgtd binds its socket once, when it is started. */
-static int stat_socket(const struct tgtd *tgtd, struct stat *ret)
-{
-	return stat(tgtd->address.sun_path, ret) < 0 ? -errno : 0;
-}
-
-static int set_instance(struct tgtd *tgtd, pid_t pid)
-{
-	struct stat st;
-	int r = stat_socket(tgtd, &st);
-
-	if (r < 0)
-		return fail_errno(r, "tgtd: %s", tgtd->address.sun_path);
-	snprintf(tgtd->instance, sizeof tgtd->instance, "%ld.%09ld.%ld.%ju",
-		 (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long)pid,
-		 (uintmax_t)st.st_ino);
-	return 0;
-}
-
 int tgtd_open(int control_port, struct tgtd *ret)
 {
+	const struct request request =
+		request_of(TGTD_SYSTEM, TGTD_SHOW, TGTD_NO_TID);
 	const char *base = getenv("TGT_IPC_SOCKET");
 	_cleanup_free_ char *text = NULL;
-	pid_t pid;
+	struct stat st;
 	int n, r;
 
 	memset(ret, 0, sizeof *ret);
@@ -284,7 +291,7 @@ int tgtd_open(int control_port, struct tgtd *ret)
 		     control_port);
 	if (n >= (int)sizeof ret->address.sun_path)
 		return fail(-ENAMETOOLONG, "TGT_IPC_SOCKET: too long");
-	r = tgtd_ask_process(ret, &question, &text, &pid);
+	r = ask(ret, &request, &text, &ret->pid);
 	if (r < 0)
 		return r;
 	ret->ready = says_ready(text);
@@ -293,15 +300,12 @@ int tgtd_open(int control_port, struct tgtd *ret)
 			-EPROTO,
 			"tgtd: %s answers, but not as the tgt that tgt-glue knows (1.0.85); is it another version?",
 			ret->address.sun_path);
-	return set_instance(ret, pid);
-}
-
-int tgtd_started(const struct tgtd *tgtd, struct timespec *ret)
-{
-	struct stat st;
-	int r = stat_socket(tgtd, &st);
-
-	if (r == 0)
-		*ret = st.st_mtim;
-	return r;
+	/* tgtd binds its socket once, when it is started. */
+	if (stat(ret->address.sun_path, &st) < 0)
+		return fail_errno(-errno, "tgtd: %s", ret->address.sun_path);
+	ret->started = st.st_mtim;
+	snprintf(ret->instance, sizeof ret->instance, "%ld.%09ld.%ld.%ju",
+		 (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long)ret->pid,
+		 (uintmax_t)st.st_ino);
+	return 0;
 }

@@ -38,53 +38,41 @@ enum tgtd_mode {
 	TGTD_SESSION,
 	TGTD_CONNECTION,
 	TGTD_ACCOUNT,
+	TGTD_OUTGOING_ACCOUNT,
 };
 
 #define TGTD_NO_TID (-1)
-#define TGTD_NO_LUN UINT64_MAX
 
 struct tgtd {
 	struct sockaddr_un address;
 	/* When tgtd_open asked: */
-	bool ready;         /* in service, see tgtd_ready */
+	bool ready; /* in service, see tgtd_ready */
+	pid_t pid;  /* of the process that answered; 0: in another pid namespace
+		     */
+	struct timespec started;
 	char instance[112]; /* when and as which process tgtd was started:
 			     * another word after each start */
-};
-
-struct tgtd_request {
-	enum tgtd_mode mode;
-	enum tgtd_op op;
-	int32_t tid;  /* TGTD_NO_TID for none */
-	uint64_t lun; /* TGTD_NO_LUN for none */
-	uint64_t sid;
-	uint32_t cid;
-	bool outgoing;      /* an account's direction */
-	const char *params; /* "key=value,...", or null */
 };
 
 /* -ECONNREFUSED or -ENOENT with a message if no tgtd listens. */
 int tgtd_open(int control_port, struct tgtd *ret);
 /*
- * Sends a request and waits for the answer, at most 60 seconds.  *ret_text
- * (may be null; the caller frees it) is the answer's text.  If tgtd refuses:
- * -EBUSY for a target or logical unit in use, -EEXIST, -ENOENT, else -EIO,
- * with tgtd's message.
+ * Sends a request about the target tid, in the mode TGTD_LUN about its LUN 1,
+ * and waits for the answer, at most 60 seconds.  *ret_text (may be null; the
+ * caller frees it) is the answer's text.  If tgtd refuses: -EBUSY for a target
+ * or logical unit in use, -EEXIST, -ENOENT, else -EIO, with tgtd's message.
  */
-int tgtd_ask(const struct tgtd *tgtd, const struct tgtd_request *request,
-	     char **ret_text);
+int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
+	     int32_t tid, char **ret_text);
+/* The same with parameters, "key=value,...", which may be secret. */
+int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
+	      int32_t tid, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
+			uint32_t cid);
 
 /* 1 if tgtd's system state is ready; 0 while tgt-admin gives it its targets
  * and while it is being stopped; an error of tgtd_ask if it has ended. */
 int tgtd_ready(const struct tgtd *tgtd);
-
-/*
- * As tgtd_ask; *ret_pid is the process that answered, 0 if it is in another pid
- * namespace.
- */
-int tgtd_ask_process(const struct tgtd *tgtd,
-		     const struct tgtd_request *request, char **ret_text,
-		     pid_t *ret_pid);
-/* The time at which tgtd was started, or -errno without a message. */
-int tgtd_started(const struct tgtd *tgtd, struct timespec *ret);
 
 #endif

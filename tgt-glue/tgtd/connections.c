@@ -87,7 +87,7 @@ int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
 {
 	_cleanup_free_ char *text = NULL;
 	struct reader reader = { .arena = &live->arena };
-	int r = tgtd_state_ask(tgtd, TGTD_CONNECTION, tid, &text);
+	int r = tgtd_ask(tgtd, TGTD_CONNECTION, TGTD_SHOW, tid, &text);
 
 	if (r < 0)
 		return r;
@@ -110,19 +110,9 @@ const char *tgtd_state_initiators(struct arena *arena,
 void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
 				const struct tgtd_connection *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct tgtd_request request = {
-			.mode = TGTD_CONNECTION,
-			.op = TGTD_DELETE,
-			.tid = tid,
-			.lun = TGTD_NO_LUN,
-			.sid = list[i].sid,
-			.cid = list[i].cid,
-		};
-
-		/* It may have ended meanwhile, or be forged. */
-		tgtd_ask(tgtd, &request, NULL);
-	}
+	/* One may have ended meanwhile, or be forged. */
+	for (size_t i = 0; i < n; i++)
+		tgtd_end_connection(tgtd, tid, list[i].sid, list[i].cid);
 }
 
 /* Ends the sessions of the target with forged lines. */
@@ -131,7 +121,8 @@ static void end_forged(const struct tgtd *tgtd, struct tgtd_state *live)
 	_cleanup_free_ char *text = NULL;
 	struct reader reader = { .arena = &live->arena };
 
-	if (tgtd_state_ask(tgtd, TGTD_CONNECTION, live->forged_tid, &text) < 0)
+	if (tgtd_ask(tgtd, TGTD_CONNECTION, TGTD_SHOW, live->forged_tid,
+		     &text) < 0)
 		return;
 	read_all(&reader, text);
 	tgtd_state_end_connections(tgtd, live->forged_tid, reader.list,

@@ -184,51 +184,47 @@ static void start_lun(struct parser *p, unsigned lun)
 				       t->n_stores++, sizeof *t->stores);
 }
 
-/* A line about the file of the current LUN. */
-static void parse_store(struct parser *p, const char *line)
+/* Sets *ret if the line has that key and a value. */
+static void take_text(struct parser *p, const char *line, const char *key,
+		      const char **ret)
 {
-	struct tgtd_backing *store =
-		&p->target->stores[p->target->n_stores - 1];
-	const char *value;
+	const char *value = tgtd_state_value(line, key);
 
-	if ((value = tgtd_state_value(line, "Readonly: ")))
-		store->readonly = !strcmp(value, "Yes");
-	else if ((value = tgtd_state_value(line, "Backing store path: ")) &&
-		 strcmp(value, "None") != 0)
-		store->path = arena_strdup(&p->live->arena, value);
+	if (value && strcmp(value, "None") != 0)
+		*ret = arena_strdup(&p->live->arena, value);
+}
+
+static void take_flag(const char *line, const char *key, bool *ret)
+{
+	const char *value = tgtd_state_value(line, key);
+
+	if (value)
+		*ret = !strcmp(value, "Yes");
 }
 
 static void parse_lun(struct parser *p, const char *line)
 {
-	struct tgtd_lun *lun = &p->target->lun;
-	struct arena *arena = &p->live->arena;
-	const char *value;
+	struct tgtd_target *t = p->target;
+	struct tgtd_lun *lun = &t->lun;
+	const char *value = tgtd_state_value(line, "LUN: ");
 
-	if ((value = tgtd_state_value(line, "LUN: "))) {
+	if (value)
 		start_lun(p, (unsigned)strtoul(value, NULL, 10));
+	if (value || !p->lun)
 		return;
-	}
-	if (p->lun)
-		parse_store(p, line);
+	take_text(p, line,
+		  "Backing store path: ", &t->stores[t->n_stores - 1].path);
+	take_flag(line, "Readonly: ", &t->stores[t->n_stores - 1].readonly);
 	if (p->lun != 1)
 		return;
-	if ((value = tgtd_state_value(line, "SCSI ID: ")))
-		lun->scsi_id = arena_strdup(arena, value);
-	else if ((value = tgtd_state_value(line, "SCSI SN: ")))
-		lun->scsi_sn = arena_strdup(arena, value);
-	else if ((value = tgtd_state_value(line, "Size: ")))
-		sscanf(value, "%*[^,], Block size: %" SCNu32, &lun->block_size);
-	else if ((value = tgtd_state_value(line, "Online: ")))
-		lun->online = !strcmp(value, "Yes");
-	else if ((value = tgtd_state_value(line, "Readonly: ")))
-		lun->readonly = !strcmp(value, "Yes");
-	else if ((value = tgtd_state_value(line, "Thin-provisioning: ")))
-		lun->thin = !strcmp(value, "Yes");
-	else if ((value = tgtd_state_value(line, "Backing store type: ")))
-		lun->bs_type = arena_strdup(arena, value);
-	else if ((value = tgtd_state_value(line, "Backing store path: ")) &&
-		 strcmp(value, "None") != 0)
-		lun->path = arena_strdup(arena, value);
+	take_text(p, line, "SCSI ID: ", &lun->scsi_id);
+	take_text(p, line, "SCSI SN: ", &lun->scsi_sn);
+	sscanf(line, "Size: %*[^,], Block size: %" SCNu32, &lun->block_size);
+	take_flag(line, "Online: ", &lun->online);
+	take_flag(line, "Readonly: ", &lun->readonly);
+	take_flag(line, "Thin-provisioning: ", &lun->thin);
+	take_text(p, line, "Backing store type: ", &lun->bs_type);
+	take_text(p, line, "Backing store path: ", &lun->path);
 }
 
 static void parse_account(struct parser *p, const char *line)
@@ -301,16 +297,6 @@ int tgtd_state_parse(struct tgtd_state *live, char *text)
 	return r;
 }
 
-int tgtd_state_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
-		   char **ret_text)
-{
-	const struct tgtd_request request = {
-		.mode = mode, .op = TGTD_SHOW, .tid = tid, .lun = TGTD_NO_LUN
-	};
-
-	return tgtd_ask(tgtd, &request, ret_text);
-}
-
 /* A target that tgtd does not know is forged by an initiator of the one before
  * it. */
 static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
@@ -336,14 +322,11 @@ static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 
 static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 {
-	const struct tgtd_request request = { .mode = TGTD_TARGET,
-					      .op = TGTD_SHOW,
-					      .tid = TGTD_NO_TID,
-					      .lun = TGTD_NO_LUN };
 	_cleanup_free_ char *text = NULL;
 	struct error why;
-	int r = tgtd_ask_process(tgtd, &request, &text, &live->pid);
+	int r = tgtd_ask(tgtd, TGTD_TARGET, TGTD_SHOW, TGTD_NO_TID, &text);
 
+	live->pid = tgtd->pid;
 	if (r == 0)
 		r = tgtd_state_parse(live, text);
 	if (r != -EBADMSG)
@@ -357,7 +340,7 @@ static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = tgtd_state_ask(tgtd, TGTD_ACCOUNT, TGTD_NO_TID, &text);
+	int r = tgtd_ask(tgtd, TGTD_ACCOUNT, TGTD_SHOW, TGTD_NO_TID, &text);
 	char *rest = text;
 
 	if (r < 0)
@@ -432,7 +415,7 @@ int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
 		       struct strings *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	int r = tgtd_state_ask(tgtd, TGTD_PORTAL, TGTD_NO_TID, &text);
+	int r = tgtd_ask(tgtd, TGTD_PORTAL, TGTD_SHOW, TGTD_NO_TID, &text);
 	const char *value;
 	char *rest = text;
 

@@ -124,12 +124,10 @@ int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
 		       struct strings *ret);
 
 /*
- * For parsers of answers: sends a "show" request; returns the value of "KEY:
- * VALUE" if the line has that key, else null; cuts the next line off *text,
- * without the space at its end.
+ * For parsers of answers: returns the value of "KEY: VALUE" if the line has
+ * that key, else null; cuts the next line off *text, without the space at its
+ * end.
  */
-int tgtd_state_ask(const struct tgtd *tgtd, enum tgtd_mode mode, int32_t tid,
-		   char **ret_text);
 const char *tgtd_state_value(const char *line, const char *key);
 char *tgtd_state_next_line(char **text);
 

@@ -43,12 +43,8 @@ void traffic_parse(struct arena *arena, char *text, struct traffics *ret)
 int traffic_read(const struct tgtd *tgtd, struct arena *arena,
 		 struct traffics *ret)
 {
-	const struct tgtd_request request = { .mode = TGTD_SYSTEM,
-					      .op = TGTD_STAT,
-					      .tid = TGTD_NO_TID,
-					      .lun = TGTD_NO_LUN };
 	_cleanup_free_ char *text = NULL;
-	int r = tgtd_ask(tgtd, &request, &text);
+	int r = tgtd_ask(tgtd, TGTD_SYSTEM, TGTD_STAT, TGTD_NO_TID, &text);
 
 	if (r == 0)
 		traffic_parse(arena, text, ret);
