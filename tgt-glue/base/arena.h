@@ -9,6 +9,7 @@
 #ifndef TGT_GLUE_BASE_ARENA_H
 #define TGT_GLUE_BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -20,6 +21,8 @@ void *arena_alloc(struct arena *arena, size_t size); /* zeroed */
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+char *arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* Frees what was allocated after the mark; NULL frees everything. */
 const struct arena_block *arena_mark(const struct arena *arena);
 void arena_release(struct arena *arena, const struct arena_block *mark);

@@ -11,10 +11,14 @@
 
 #include "tgt-glue/base/arena.h"
 
+struct pass_messages {
+	struct arena arena;
+	struct strings lines;
+};
+
+/* Of the previous pass and of this one.  All zeros: no pass yet. */
 struct messages {
-	struct arena arenas[2]; /* of before and of now */
-	struct strings before;  /* messages of the previous pass */
-	struct strings now;     /* and of this pass */
+	struct pass_messages before, now;
 };
 
 /* Prints "tgt-glue: MESSAGE". */
