@@ -448,7 +448,7 @@ static void last_applied_state_is_read_back(void **state)
 
 	(void)state;
 	last_applied_parse(&a, block);
-	assert_int_equal(a.n, 1);
+	assert_int_equal(a.blocks.n, 1);
 	assert_true(last_applied_has_secret(&a, "me", "secretsecret1"));
 	assert_true(last_applied_has_secret(&a, "you", "secretsecret2"));
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret2"));
@@ -476,7 +476,7 @@ static void account_of_a_forgotten_target_stays_the_fleets(void **state)
 	(void)state;
 	last_applied_parse(&a, block);
 	last_applied_forget(&a, "iqn.x:a");
-	assert_int_equal(a.n, 0);
+	assert_int_equal(a.blocks.n, 0);
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret1"));
 	assert_true(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));

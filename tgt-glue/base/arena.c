@@ -105,3 +105,49 @@ bool strings_have(const struct strings *list, const char *text)
 			return true;
 	return false;
 }
+
+void strings_add_once(struct arena *arena, struct strings *list,
+		      const char *text)
+{
+	if (!strings_have(list, text))
+		strings_add(arena, list, arena_strdup(arena, text));
+}
+
+static struct pair *find_pair(const struct pairs *pairs, const char *key)
+{
+	for (size_t i = 0; i < pairs->n; i++)
+		if (!strcmp(pairs->v[i].key, key))
+			return &pairs->v[i];
+	return NULL;
+}
+
+const char *pairs_get(const struct pairs *pairs, const char *key)
+{
+	const struct pair *pair = find_pair(pairs, key);
+
+	return pair ? pair->value : NULL;
+}
+
+void pairs_set(struct arena *arena, struct pairs *pairs, const char *key,
+	       const char *value)
+{
+	struct pair *pair = find_pair(pairs, key);
+
+	if (!pair) {
+		pairs->v =
+			arena_grow(arena, pairs->v, pairs->n, sizeof *pairs->v);
+		pair = &pairs->v[pairs->n++];
+		pair->key = arena_strdup(arena, key);
+	}
+	pair->value = arena_strdup(arena, value);
+}
+
+void pairs_drop(struct pairs *pairs, const char *key)
+{
+	struct pair *pair = find_pair(pairs, key);
+
+	if (pair)
+		memmove(pair, pair + 1,
+			(size_t)(pairs->v + pairs->n-- - pair - 1) *
+				sizeof *pair);
+}

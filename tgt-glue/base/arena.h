@@ -42,5 +42,25 @@ struct strings {
 
 void strings_add(struct arena *arena, struct strings *list, const char *text);
 bool strings_have(const struct strings *list, const char *text);
+/* Adds a copy of text, unless the list has it. */
+void strings_add_once(struct arena *arena, struct strings *list,
+		      const char *text);
+
+/* A list of strings by key, in an arena: each key once. */
+struct pairs {
+	struct pair {
+		const char *key;
+		const char *value;
+	} * v;
+	size_t n;
+};
+
+/* The value, or null. */
+const char *pairs_get(const struct pairs *pairs, const char *key);
+/* Sets the key's value; both are copied. */
+void pairs_set(struct arena *arena, struct pairs *pairs, const char *key,
+	       const char *value);
+/* Removes the key, if it is there; the order of the others stays. */
+void pairs_drop(struct pairs *pairs, const char *key);
 
 #endif

@@ -52,3 +52,18 @@ int textfile_write(const char *path, const char *text, mode_t mode, gid_t group)
 	r = atomic_file_write(path, text, mode, group);
 	return r < 0 ? r : 1;
 }
+
+FILE *text_open(char **ret_text, size_t *ret_size)
+{
+	FILE *f = open_memstream(ret_text, ret_size);
+
+	if (!f)
+		abort();
+	return f;
+}
+
+void text_close(FILE *f)
+{
+	if (fclose(f) != 0)
+		abort();
+}

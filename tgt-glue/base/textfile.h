@@ -3,6 +3,7 @@
 #ifndef TGT_GLUE_BASE_TEXTFILE_H
 #define TGT_GLUE_BASE_TEXTFILE_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "io/atomic-file.h"
@@ -18,5 +19,10 @@ int textfile_write(const char *path, const char *text, mode_t mode,
 /* Reads the file up to its first NUL byte; "" if it does not exist.  The caller
  * frees *ret_text. */
 int textfile_read(const char *path, char **ret_text);
+
+/* A stream into *ret_text, which the caller frees after text_close.  Without
+ * memory the program aborts. */
+FILE *text_open(char **ret_text, size_t *ret_size);
+void text_close(FILE *f);
 
 #endif

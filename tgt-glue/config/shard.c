@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/tid.h"
 
 enum { PORT_MAX = 65535 };
@@ -166,6 +168,32 @@ size_t shard_resolve(struct conf *conf, struct shard **ret)
 		};
 	}
 	return found;
+}
+
+/* The caller frees it. */
+static char *file_beside(const struct shard *shard, const char *ending)
+{
+	char *path;
+
+	if (asprintf(&path, "%s%s", shard->targets_file, ending) < 0)
+		abort();
+	return path;
+}
+
+int shard_file_read(const struct shard *shard, const char *ending,
+		    char **ret_text)
+{
+	_cleanup_free_ char *path = file_beside(shard, ending);
+
+	return textfile_read(path, ret_text);
+}
+
+int shard_file_write(const struct shard *shard, const char *ending,
+		     const char *text, mode_t mode)
+{
+	_cleanup_free_ char *path = file_beside(shard, ending);
+
+	return textfile_write(path, text, mode, TEXTFILE_ANY_GROUP);
 }
 
 const char *shard_iscsi_options(struct arena *arena, const struct shard *shard)

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "tgt-glue/config/parse.h"
 #include "tgt-glue/config/values.h"
@@ -49,6 +50,15 @@ unsigned shard_of(const char *iqn, unsigned n);
  * their number.  Reports as mistakes port ranges that are too high or overlap.
  */
 size_t shard_resolve(struct conf *conf, struct shard **ret);
+
+/* The text of the file beside the targets-file whose name has that ending, ""
+ * if there is none; the caller frees it. */
+int shard_file_read(const struct shard *shard, const char *ending,
+		    char **ret_text);
+/* Replaces that file, atomically.  1 if the text changed, 0 if the file had it
+ * already, else -errno with a message. */
+int shard_file_write(const struct shard *shard, const char *ending,
+		     const char *text, mode_t mode);
 
 /* The argument of tgtd's --iscsi. */
 const char *shard_iscsi_options(struct arena *arena, const struct shard *shard);

@@ -14,23 +14,17 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/base/textfile.h"
-#include "tgt-glue/config/values.h"
+
+/* tgt-admin reads only *.conf. */
+#define FILE_ENDING ".applied"
+#define PARKED_ENDING ".applied.full"
 
 #define INSTANCE "# of tgtd "
 #define USER "# user "
-#define TARGET "# target "
-
-/* TARGETS-FILE.applied: tgt-admin reads only *.conf. */
-static const char *state_file(struct last_applied *last,
-			      const struct shard *shard)
-{
-	return arena_printf(&last->arena, "%s.applied", shard->targets_file);
-}
-
-static const char *parked_file(struct last_applied *last, const char *state)
-{
-	return arena_printf(&last->arena, "%s.full", state);
-}
+#define NAME "# target "
+#define TARGET "<target "
+#define INCOMING "\tincominguser "
+#define OUTGOING "\toutgoinguser "
 
 static const char *after_line(const char *line)
 {
@@ -38,58 +32,44 @@ static const char *after_line(const char *line)
 	return *line ? line + 1 : line;
 }
 
-static bool is_user(const char *line)
+/* The word after start in the line, or null.  No sscanf: it measures the rest
+ * of the text in each line. */
+static const char *word_after(struct arena *arena, const char *line,
+			      const char *start)
 {
-	return !strncmp(line, "\tincominguser ", 14) ||
-	       !strncmp(line, "\toutgoinguser ", 14);
+	const size_t n = strlen(start);
+
+	return strncmp(line, start, n) != 0
+		       ? NULL
+		       : arena_printf(arena, "%.*s",
+				      (int)strcspn(line + n, " >\n"), line + n);
 }
 
 /* True if the line is an access rule or a user. */
 static bool is_access(const char *line)
 {
-	return !strncmp(line, "\tinitiator-", 11) || is_user(line);
-}
-
-static void drop(struct last_applied *last, const char *iqn)
-{
-	for (size_t i = 0; i < last->n; i++)
-		if (!strcmp(last->targets[i].iqn, iqn)) {
-			memmove(&last->targets[i], &last->targets[i + 1],
-				(--last->n - i) * sizeof *last->targets);
-			return;
-		}
+	return !strncmp(line, "\tinitiator-", 11) ||
+	       !strncmp(line, INCOMING, strlen(INCOMING)) ||
+	       !strncmp(line, OUTGOING, strlen(OUTGOING));
 }
 
 void last_applied_set(struct last_applied *last, const char *iqn,
 		      const char *block)
 {
-	struct last_applied_target *target;
-
-	drop(last, iqn);
-	last->targets = arena_grow(&last->arena, last->targets, last->n,
-				   sizeof *last->targets);
-	target = &last->targets[last->n++];
-	target->iqn = arena_strdup(&last->arena, iqn);
-	target->block = arena_strdup(&last->arena, block);
-}
-
-static void keep_users(struct last_applied *last, const char *block)
-{
-	char user[128];
-
-	for (const char *line = block; *line; line = after_line(line))
-		if (is_user(line) && sscanf(line, "\t%*s %127s", user) == 1 &&
-		    !strings_have(&last->users, user))
-			strings_add(&last->arena, &last->users,
-				    arena_strdup(&last->arena, user));
+	pairs_set(&last->arena, &last->blocks, iqn, block);
 }
 
 void last_applied_forget(struct last_applied *last, const char *iqn)
 {
-	for (size_t i = 0; i < last->n; i++)
-		if (!strcmp(last->targets[i].iqn, iqn))
-			keep_users(last, last->targets[i].block);
-	drop(last, iqn);
+	static const char *const starts[] = { INCOMING, OUTGOING };
+	const char *line = pairs_get(&last->blocks, iqn), *user;
+
+	for (; line && *line; line = after_line(line))
+		for (size_t i = 0; i < 2; i++)
+			if ((user = word_after(&last->arena, line, starts[i])))
+				strings_add_once(&last->arena, &last->users,
+						 user);
+	pairs_drop(&last->blocks, iqn);
 }
 
 void last_applied_keep_users(struct last_applied *last,
@@ -103,30 +83,17 @@ void last_applied_keep_users(struct last_applied *last,
 	last->users = kept;
 }
 
-static void add_name(struct last_applied *last, const char *iqn)
-{
-	if (!strings_have(&last->names, iqn))
-		strings_add(&last->arena, &last->names,
-			    arena_strdup(&last->arena, iqn));
-}
-
-/* Parses the lines "# target IQN" and "<target IQN>".  No sscanf: it measures
- * the rest of the text in each line. */
+/* Parses the lines "# target IQN" and "<target IQN>". */
 static void parse_names(struct last_applied *last, const char *text)
 {
-	static const char *const starts[] = { TARGET, "<target " };
+	static const char *const starts[] = { NAME, TARGET };
+	const char *iqn;
 
 	for (; *text; text = after_line(text))
-		for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-			const size_t n = strlen(starts[i]);
-
-			if (!strncmp(text, starts[i], n))
-				add_name(last,
-					 arena_printf(
-						 &last->arena, "%.*s",
-						 (int)strcspn(text + n, " >\n"),
-						 text + n));
-		}
+		for (size_t i = 0; i < 2; i++)
+			if ((iqn = word_after(&last->arena, text, starts[i])))
+				strings_add_once(&last->arena, &last->names,
+						 iqn);
 }
 
 void last_applied_keep_names(struct last_applied *last,
@@ -152,35 +119,26 @@ void last_applied_disown(struct last_applied *last, const char *iqn)
 
 static void parse_users(struct last_applied *last, const char *text)
 {
-	const size_t n = sizeof USER - 1;
+	const char *user;
 
 	for (; *text; text = after_line(text))
-		if (!strncmp(text, USER, n))
-			strings_add(&last->arena, &last->users,
-				    arena_printf(&last->arena, "%.*s",
-						 (int)strcspn(text + n, "\n"),
-						 text + n));
+		if ((user = word_after(&last->arena, text, USER)))
+			strings_add(&last->arena, &last->users, user);
 }
 
 void last_applied_parse(struct last_applied *last, const char *text)
 {
-	static const char start[] = "<target ", end[] = "</target>\n";
+	static const char end[] = "</target>\n";
 	struct arena *arena = &last->arena;
+	const char *after;
 
 	parse_users(last, text);
-	while ((text = strstr(text, start))) {
-		const char *close = strstr(text, end);
-		const char *iqn = text + sizeof start - 1;
-
-		if (!close)
-			return;
-		close += sizeof end - 1;
+	for (; (text = strstr(text, TARGET)) && (after = strstr(text, end));
+	     text = after) {
+		after += sizeof end - 1;
 		last_applied_set(
-			last,
-			arena_printf(arena, "%.*s", (int)strcspn(iqn, ">"),
-				     iqn),
-			arena_printf(arena, "%.*s", (int)(close - text), text));
-		text = close;
+			last, word_after(arena, text, TARGET),
+			arena_printf(arena, "%.*s", (int)(after - text), text));
 	}
 }
 
@@ -201,45 +159,31 @@ static bool started_from_file(const struct shard *shard,
 int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 		      struct last_applied *ret)
 {
-	const char *instance = tgtd->instance;
 	_cleanup_free_ char *file = NULL;
-	const size_t n = sizeof INSTANCE - 1;
-	const char *state;
+	const char *of;
 	int r;
 
 	memset(ret, 0, sizeof *ret);
-	state = state_file(ret, shard);
-	ret->instance = arena_strdup(&ret->arena, instance);
-	r = textfile_read(state, &ret->saved);
+	ret->instance = arena_strdup(&ret->arena, tgtd->instance);
+	r = shard_file_read(shard, FILE_ENDING, &ret->saved);
 	if (r == 0)
-		r = textfile_read(shard->targets_file, &file);
+		r = shard_file_read(shard, "", &file);
 	if (r < 0)
 		return r;
 	parse_names(ret, ret->saved);
 	parse_names(ret, file);
-	if (!strncmp(ret->saved, INSTANCE, n) &&
-	    !strncmp(ret->saved + n, instance, strlen(instance)) &&
-	    ret->saved[n + strlen(instance)] == '\n') {
+	of = word_after(&ret->arena, ret->saved, INSTANCE);
+	if (of && !strcmp(of, tgtd->instance))
 		last_applied_parse(ret, ret->saved);
-		return 0;
-	}
-	if (started_from_file(shard, tgtd))
+	else if (started_from_file(shard, tgtd))
 		last_applied_parse(ret, file);
 	return 0;
 }
 
-const char *last_applied_block(const struct last_applied *last, const char *iqn)
-{
-	for (size_t i = 0; i < last->n; i++)
-		if (!strcmp(last->targets[i].iqn, iqn))
-			return last->targets[i].block;
-	return NULL;
-}
-
 static bool some_block_says(const struct last_applied *last, const char *words)
 {
-	for (size_t i = 0; i < last->n; i++)
-		if (strstr(last->targets[i].block, words))
+	for (size_t i = 0; i < last->blocks.n; i++)
+		if (strstr(last->blocks.v[i].value, words))
 			return true;
 	return false;
 }
@@ -252,71 +196,80 @@ static bool block_has_user(const struct last_applied *last, const char *user)
 	return some_block_says(last, words);
 }
 
+static const char *path_of(struct last_applied *last, const struct shard *shard,
+			   const char *ending)
+{
+	return arena_printf(&last->arena, "%s%s", shard->targets_file, ending);
+}
+
 /* On a full filesystem the file is renamed, which needs no space: a block in
  * no file is not recorded as applied. */
-static int park(struct last_applied *last, const char *state)
+static int park(struct last_applied *last, const struct shard *shard)
 {
-	if (rename(state, parked_file(last, state)) < 0 && errno != ENOENT)
-		return fail_errno(-errno, "%s", state);
+	const char *file = path_of(last, shard, FILE_ENDING);
+
+	if (rename(file, path_of(last, shard, PARKED_ENDING)) < 0 &&
+	    errno != ENOENT)
+		return fail_errno(-errno, "%s", file);
 	last->parked = true;
 	return 0;
 }
 
 /* Undoes park: the file's text is right again. */
-static int unpark(struct last_applied *last, const char *state)
+static int unpark(struct last_applied *last, const struct shard *shard)
 {
-	if (last->parked && rename(parked_file(last, state), state) < 0)
-		return fail_errno(-errno, "%s.full", state);
+	const char *parked = path_of(last, shard, PARKED_ENDING);
+
+	if (last->parked &&
+	    rename(parked, path_of(last, shard, FILE_ENDING)) < 0)
+		return fail_errno(-errno, "%s", parked);
 	last->parked = false;
 	return 0;
 }
 
-static int by_iqn(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-	const struct last_applied_target *x = a, *y = b;
+	const struct pair *x = a, *y = b;
 
-	return strcmp(x->iqn, y->iqn);
+	return strcmp(x->key, y->key);
 }
 
-/* The record's text: the same for the same state. */
+/* The record's text: the same for the same state.  The caller frees it. */
 static char *format(struct last_applied *last)
 {
+	struct pairs *blocks = &last->blocks;
 	char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = text_open(&text, &size);
 
-	if (!f)
-		abort();
-	if (last->n)
-		qsort(last->targets, last->n, sizeof *last->targets, by_iqn);
+	if (blocks->n)
+		qsort(blocks->v, blocks->n, sizeof *blocks->v, by_key);
 	fprintf(f, INSTANCE "%s\n", last->instance);
 	for (size_t i = 0; i < last->users.n; i++)
 		if (!block_has_user(last, last->users.v[i]))
 			fprintf(f, USER "%s\n", last->users.v[i]);
 	for (size_t i = 0; i < last->names.n; i++)
-		if (!last_applied_block(last, last->names.v[i]))
-			fprintf(f, TARGET "%s\n", last->names.v[i]);
-	for (size_t i = 0; i < last->n; i++)
-		fputs(last->targets[i].block, f);
-	if (fclose(f) != 0)
-		abort();
+		if (!pairs_get(blocks, last->names.v[i]))
+			fprintf(f, NAME "%s\n", last->names.v[i]);
+	for (size_t i = 0; i < blocks->n; i++)
+		fputs(blocks->v[i].value, f);
+	text_close(f);
 	return text;
 }
 
 int last_applied_save(const struct shard *shard, struct last_applied *last)
 {
-	const char *state = state_file(last, shard);
 	_cleanup_free_ char *text = format(last);
 	int r;
 
 	if (last->saved && !strcmp(last->saved, text))
-		return unpark(last, state);
-	r = textfile_write(state, text, 0600, TEXTFILE_ANY_GROUP);
+		return unpark(last, shard);
+	r = shard_file_write(shard, FILE_ENDING, text, 0600);
 	if (error_is_no_space(r))
-		return park(last, state);
+		return park(last, shard);
 	if (r < 0)
 		return r;
-	unlink(parked_file(last, state));
+	unlink(path_of(last, shard, PARKED_ENDING));
 	last->parked = false;
 	free(last->saved);
 	last->saved = steal(text);
@@ -346,7 +299,7 @@ static const char *next_disk_line(const char **text)
 bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
 			    const char *block)
 {
-	const char *had = last_applied_block(last, iqn);
+	const char *had = pairs_get(&last->blocks, iqn);
 
 	if (!had)
 		return false;

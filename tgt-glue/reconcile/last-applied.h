@@ -20,15 +20,9 @@
 #include "tgt-glue/config/shard.h"
 #include "tgt-glue/tgtd/client.h"
 
-struct last_applied_target {
-	const char *iqn;
-	const char *block; /* as targets_conf_block makes it */
-};
-
 struct last_applied {
 	struct arena arena;
-	struct last_applied_target *targets;
-	size_t n;
+	struct pairs blocks; /* by IQN, as targets_conf_block makes them */
 	/* Users of blocks that were removed: their accounts are ours, and are
 	 * deleted if no client has such a user. */
 	struct strings users;
@@ -47,13 +41,13 @@ int last_applied_load(const struct shard *shard, const struct tgtd *tgtd,
 int last_applied_save(const struct shard *shard, struct last_applied *last);
 void last_applied_fini(struct last_applied *last);
 
-/* The block of that target, or null. */
-const char *last_applied_block(const struct last_applied *last,
-			       const char *iqn);
-/* Parses a targets-file of tgt-glue, or the record. */
+/* Adds the blocks and users in text, a targets-file of tgt-glue or the record;
+ * the last block of a target is kept. */
 void last_applied_parse(struct last_applied *last, const char *text);
 
+/* Removes the target's block; its users stay ours. */
 void last_applied_forget(struct last_applied *last, const char *iqn);
+/* Records that the target is as the block says. */
 void last_applied_set(struct last_applied *last, const char *iqn,
 		      const char *block);
 

@@ -88,9 +88,9 @@ static int keep_as_written(struct shard_pass *pass)
 
 	if (r == 0)
 		last_applied_parse(&written, text);
-	for (size_t i = 0; i < written.n; i++) {
+	for (size_t i = 0; i < written.blocks.n; i++) {
 		const struct client *client = fleet_client_by_iqn(
-			pass->fleet, written.targets[i].iqn);
+			pass->fleet, written.blocks.v[i].key);
 
 		if (client &&
 		    clients_state(pass->clients, client)->shard != pass->shard)

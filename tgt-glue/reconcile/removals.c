@@ -17,15 +17,6 @@
 
 enum { AT_LEAST = 5, PART = 5 };
 
-static void add_name(struct shard_pass *pass, struct strings *names,
-		     const char *name)
-{
-	struct arena *arena = &pass->fleet->conf.arena;
-
-	if (!strings_have(names, name))
-		strings_add(arena, names, arena_strdup(arena, name));
-}
-
 /* Also for a tgtd that does not run: its targets-file is read when it starts.
  */
 static int add_written(struct shard_pass *pass, struct strings *names)
@@ -36,8 +27,9 @@ static int add_written(struct shard_pass *pass, struct strings *names)
 
 	if (r == 0)
 		last_applied_parse(&written, text);
-	for (size_t i = 0; i < written.n; i++)
-		add_name(pass, names, written.targets[i].iqn);
+	for (size_t i = 0; i < written.blocks.n; i++)
+		strings_add_once(&pass->fleet->conf.arena, names,
+				 written.blocks.v[i].key);
 	last_applied_fini(&written);
 	return r;
 }
@@ -52,8 +44,8 @@ int removals_count(struct shard_pass *passes, size_t n, struct removals *ret)
 
 		for (size_t k = 0; k < live->n; k++)
 			if (live->targets[k].ours)
-				add_name(&passes[i], &names,
-					 live->targets[k].name);
+				strings_add_once(&passes->fleet->conf.arena,
+						 &names, live->targets[k].name);
 		r = add_written(&passes[i], &names);
 	}
 	*ret = (struct removals){ .targets = names.n };

@@ -68,10 +68,8 @@ const char *targets_conf_block(const struct clients *clients,
 	struct arena *arena = &clients->fleet->conf.arena;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = text_open(&text, &size);
 
-	if (!f)
-		abort();
 	fprintf(f,
 		"<target %s>\n\tdriver iscsi\n\tcontroller_tid %" PRIu32
 		"\n\tallow-in-use yes\n",
@@ -82,8 +80,7 @@ const char *targets_conf_block(const struct clients *clients,
 	print_store(f, client, clients_state(clients, client));
 	print_access(f, arena, client);
 	fprintf(f, "</target>\n");
-	if (fclose(f) != 0)
-		abort();
+	text_close(f);
 	return arena_strdup(arena, text);
 }
 
@@ -93,10 +90,8 @@ char *targets_conf_text(const struct clients *clients,
 	struct fleet *fleet = clients->fleet;
 	char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = text_open(&text, &size);
 
-	if (!f)
-		abort();
 	fputs("# Written by tgt-glue from fleet.conf: change that, and run `tgt-glue apply'.\n",
 	      f);
 	if (shard->number)
@@ -110,8 +105,7 @@ char *targets_conf_text(const struct clients *clients,
 						   &fleet->clients[i]));
 	for (size_t i = 0; kept && i < kept->n; i++)
 		fprintf(f, "\n%s", kept->v[i]);
-	if (fclose(f) != 0)
-		abort();
+	text_close(f);
 	return text;
 }
 
@@ -133,7 +127,7 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 	for (size_t i = 0; i < live->n; i++) {
 		const struct tgtd_target *t = &live->targets[i];
 		const struct client *successor = exports_writable(t);
-		const char *block = last_applied_block(&written, t->name);
+		const char *block = pairs_get(&written.blocks, t->name);
 
 		if (t->ours && block && successor &&
 		    clients_state(clients, successor)->unlisted &&
@@ -237,9 +231,7 @@ int targets_conf_text_own(const struct clients *clients,
 
 	if (r < 0)
 		return r;
-	f = open_memstream(&kept, &size);
-	if (!f)
-		abort();
+	f = text_open(&kept, &size);
 	for (from = text; (block = strstr(from, start)); from = after) {
 		after = strstr(block, end);
 		if (!after)
@@ -250,8 +242,7 @@ int targets_conf_text_own(const struct clients *clients,
 			fprintf(f, "%.*s", (int)(after - block), block);
 	}
 	fputs(from, f);
-	if (fclose(f) != 0)
-		abort();
+	text_close(f);
 	*ret_text = kept;
 	return 0;
 }

@@ -7,7 +7,6 @@
 #include "tgt-glue/tgtd/opened.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -15,109 +14,61 @@
 #include "base/guid.h"
 #include "tgt-glue/base/textfile.h"
 
-/* The caller frees it. */
-static char *state_file(const struct shard *shard)
-{
-	char *path;
-
-	if (asprintf(&path, "%s.opened", shard->targets_file) < 0)
-		abort();
-	return path;
-}
-
-static struct opened_file *find(const struct opened *opened, const char *iqn)
-{
-	for (size_t i = 0; i < opened->n; i++)
-		if (!strcmp(opened->files[i].iqn, iqn))
-			return &opened->files[i];
-	return NULL;
-}
-
-static void set(struct opened *opened, const char *iqn, const char *state)
-{
-	struct opened_file *file = find(opened, iqn);
-
-	if (!file) {
-		opened->files = arena_grow(&opened->arena, opened->files,
-					   opened->n, sizeof *opened->files);
-		file = &opened->files[opened->n++];
-		file->iqn = arena_strdup(&opened->arena, iqn);
-	}
-	file->state = arena_strdup(&opened->arena, state);
-}
+#define FILE_ENDING ".opened"
 
 void opened_forget(struct opened *opened, const char *iqn)
 {
-	struct opened_file *file = find(opened, iqn);
-
-	if (file)
-		*file = opened->files[--opened->n];
+	pairs_drop(&opened->states, iqn);
 }
 
 void opened_note_restart(struct opened *opened, const char *iqn)
 {
-	if (!strings_have(&opened->restart, iqn))
-		strings_add(&opened->arena, &opened->restart,
-			    arena_strdup(&opened->arena, iqn));
+	strings_add_once(&opened->arena, &opened->restart, iqn);
 }
 
-static void parse_line(struct opened *opened, const char *line, bool same)
+/* *same: the states are of the present instance of tgtd. */
+static void parse_line(struct opened *opened, const char *line, bool *same)
 {
-	char iqn[256], state[64];
+	char word[256], state[64];
 
-	if (same && sscanf(line, "opened %255s %63s", iqn, state) == 2)
-		set(opened, iqn, state);
-	else if (sscanf(line, "restart %255s", iqn) == 1)
-		opened_note_restart(opened, iqn);
-}
-
-void opened_parse(struct opened *opened, const char *text, const char *instance)
-{
-	_cleanup_free_ char *copy = strdup(text);
-	char *rest = copy, *line, was[128];
-	bool same = false;
-
-	if (!copy)
-		abort();
-	opened->instance = arena_strdup(&opened->arena, instance);
-	while ((line = strsep(&rest, "\n"))) {
-		if (sscanf(line, "# of tgtd %127s", was) == 1)
-			same = !strcmp(was, instance);
-		else
-			parse_line(opened, line, same);
-	}
+	if (sscanf(line, "# of tgtd %255s", word) == 1)
+		*same = !strcmp(word, opened->instance);
+	else if (*same && sscanf(line, "opened %255s %63s", word, state) == 2)
+		pairs_set(&opened->arena, &opened->states, word, state);
+	else if (sscanf(line, "restart %255s", word) == 1)
+		opened_note_restart(opened, word);
 }
 
 int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret)
 {
-	_cleanup_free_ char *path = state_file(shard), *text = NULL;
-	int r = textfile_read(path, &text);
+	_cleanup_free_ char *text = NULL;
+	int r = shard_file_read(shard, FILE_ENDING, &text);
+	char *rest = text;
+	bool same = false;
 
 	memset(ret, 0, sizeof *ret);
-	if (r == 0)
-		opened_parse(ret, text, instance);
+	ret->instance = arena_strdup(&ret->arena, instance);
+	for (char *line; (line = strsep(&rest, "\n"));)
+		parse_line(ret, line, &same);
 	return r;
 }
 
 int opened_save(const struct shard *shard, const struct opened *opened)
 {
-	_cleanup_free_ char *path = state_file(shard), *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = text_open(&text, &size);
 	int r;
 
-	if (!f)
-		abort();
 	fprintf(f, "# of tgtd %s\n", opened->instance);
-	for (size_t i = 0; i < opened->n; i++)
-		fprintf(f, "opened %s %s\n", opened->files[i].iqn,
-			opened->files[i].state);
+	for (size_t i = 0; i < opened->states.n; i++)
+		fprintf(f, "opened %s %s\n", opened->states.v[i].key,
+			opened->states.v[i].value);
 	for (size_t i = 0; i < opened->restart.n; i++)
 		fprintf(f, "restart %s\n", opened->restart.v[i]);
-	if (fclose(f) != 0)
-		abort();
-	r = textfile_write(path, text, 0600, TEXTFILE_ANY_GROUP);
+	text_close(f);
+	r = shard_file_write(shard, FILE_ENDING, text, 0600);
 	return r < 0 && !error_is_no_space(r) ? r : 0;
 }
 
@@ -154,9 +105,9 @@ void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
 {
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
-		const struct opened_file *file = find(opened, t->name);
 
-		t->lun.lost = may_be_lost(&t->lun, file ? file->state : NULL);
+		t->lun.lost = may_be_lost(&t->lun,
+					  pairs_get(&opened->states, t->name));
 	}
 }
 
@@ -168,7 +119,8 @@ static void update_target(struct opened *opened, const struct tgtd_target *t)
 
 	if (lun->exists && lun->file == FILE_RIGHT && lun->mount_state &&
 	    !(lun->lost && t->n_connections))
-		set(opened, t->name, lun->mount_state);
+		pairs_set(&opened->arena, &opened->states, t->name,
+			  lun->mount_state);
 }
 
 static bool has_logged_in(const struct tgtd_target *t)
@@ -210,9 +162,9 @@ static void update_restarts(struct opened *opened, const struct strings *iqns,
 void opened_update(struct opened *opened, const struct strings *iqns,
 		   struct tgtd_state *live)
 {
-	for (size_t i = opened->n; i-- > 0;)
-		if (!tgtd_state_target(live, opened->files[i].iqn))
-			opened_forget(opened, opened->files[i].iqn);
+	for (size_t i = opened->states.n; i-- > 0;)
+		if (!tgtd_state_target(live, opened->states.v[i].key))
+			opened_forget(opened, opened->states.v[i].key);
 	opened_set_lost(opened, live);
 	for (size_t i = 0; i < live->n; i++)
 		if (live->targets[i].ours)

@@ -26,15 +26,9 @@
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/config/shard.h"
 
-struct opened_file {
-	const char *iqn;
-	const char *state;
-};
-
 struct opened {
 	struct arena arena;
-	struct opened_file *files;
-	size_t n;
+	struct pairs states;    /* of the mount, by IQN */
 	struct strings restart; /* IQNs */
 	const char *instance;   /* of tgtd */
 };
@@ -50,10 +44,6 @@ int opened_load(const struct shard *shard, const char *instance,
  */
 int opened_save(const struct shard *shard, const struct opened *opened);
 void opened_fini(struct opened *opened);
-
-/* Parses the file's text; instance is tgtd's present one. */
-void opened_parse(struct opened *opened, const char *text,
-		  const char *instance);
 
 /* Sets lun.lost of all targets, after backing_files_inspect. */
 void opened_set_lost(const struct opened *opened, struct tgtd_state *live);

@@ -6,12 +6,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "tgt-glue/base/textfile.h"
+
+#define FILE_ENDING ".sessions"
 
 /*
  * Seconds to wait for a client's next session: tgtd does not tell a logout
@@ -26,16 +27,6 @@ int64_t sessions_clock(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	return now.tv_sec;
-}
-
-/* The caller frees it. */
-static char *state_file(const struct shard *shard)
-{
-	char *path;
-
-	if (asprintf(&path, "%s.sessions", shard->targets_file) < 0)
-		abort();
-	return path;
 }
 
 static struct session *add(struct sessions *s, const char *iqn,
@@ -84,29 +75,23 @@ static void parse_line(struct sessions *s, const char *line)
 
 int sessions_load(const struct shard *shard, struct sessions *ret)
 {
-	_cleanup_free_ char *path = state_file(shard), *text = NULL;
-	char *rest;
-	int r;
+	_cleanup_free_ char *text = NULL;
+	int r = shard_file_read(shard, FILE_ENDING, &text);
+	char *rest = text;
 
 	memset(ret, 0, sizeof *ret);
-	r = textfile_read(path, &text);
-	if (r < 0)
-		return r;
-	rest = text;
 	for (char *line; (line = strsep(&rest, "\n"));)
 		parse_line(ret, line);
-	return 0;
+	return r;
 }
 
 int sessions_save(const struct shard *shard, const struct sessions *sessions)
 {
-	_cleanup_free_ char *path = state_file(shard), *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	FILE *f = text_open(&text, &size);
 	int r;
 
-	if (!f)
-		abort();
 	if (sessions->instance)
 		fprintf(f, "# of tgtd %s\n", sessions->instance);
 	for (size_t i = 0; i < sessions->n_ends; i++)
@@ -119,9 +104,8 @@ int sessions_save(const struct shard *shard, const struct sessions *sessions)
 		fprintf(f, "%s %s %s %" PRIu64 " %" PRId64 "\n", s->iqn,
 			s->initiator, s->address, s->sid, s->since);
 	}
-	if (fclose(f) != 0)
-		abort();
-	r = textfile_write(path, text, 0600, TEXTFILE_ANY_GROUP);
+	text_close(f);
+	r = shard_file_write(shard, FILE_ENDING, text, 0600);
 	return r < 0 ? r : 0;
 }
 
