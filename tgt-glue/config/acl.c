@@ -5,20 +5,26 @@
 
 #include <string.h>
 
-struct strings acl_addresses(struct arena *arena, const struct client *client)
+struct strings acl_entries(struct arena *arena, const struct client *client)
 {
-	struct strings list = client->addresses;
+	struct strings list = { 0 };
 
+	for (size_t i = 0; i < client->addresses.n; i++)
+		strings_add(arena, &list, client->addresses.v[i]);
 	if (!list.n)
 		strings_add(arena, &list,
 			    client->initiators.n ? ACCESS_NOBODY : ACCESS_ALL);
+	for (size_t i = 0; i < client->initiators.n; i++)
+		strings_add(arena, &list, client->initiators.v[i]);
 	return list;
 }
 
-bool acl_is_name(const char *entry)
+const char *acl_key(const char *entry)
 {
 	return !strncmp(entry, "iqn.", 4) || !strncmp(entry, "eui.", 4) ||
-	       !strncmp(entry, "naa.", 4);
+			       !strncmp(entry, "naa.", 4)
+		       ? "initiator-name"
+		       : "initiator-address";
 }
 
 struct account {

@@ -19,11 +19,11 @@
 #define ACCESS_NOBODY "192.0.2.1"
 #define ACCESS_ALL "ALL"
 
-/* The addresses in the target's list: at least one. */
-struct strings acl_addresses(struct arena *arena, const struct client *client);
+/* The target's list: addresses, at least one, then names. */
+struct strings acl_entries(struct arena *arena, const struct client *client);
 
-/* Whether an entry of tgtd's list is an initiator's name, not an address. */
-bool acl_is_name(const char *entry);
+/* "initiator-name" or "initiator-address": the key of an entry of the list. */
+const char *acl_key(const char *entry);
 
 /*
  * Reports users with two secrets as mistakes: a secret belongs to a user, and

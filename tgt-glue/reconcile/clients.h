@@ -26,6 +26,7 @@ struct client_state {
 	const char *view;
 	enum client_image_state image;
 	const char *image_why;       /* of CHILD_OTHER */
+	const char *image_error;     /* why it cannot be created, or null */
 	uint32_t sector_size;        /* of the disk, bytes */
 	uint32_t master_sector_size; /* 0: not read */
 	/* Why no target may export its disk: another one exports it for writing

@@ -40,34 +40,19 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-struct execution {
-	struct clients *clients;
-	const struct tgtd *tgtd;
-	struct tgtd_state *live;
-	struct plan *plan;
-};
-
 /* Fails the work with the last error. */
-static void fail_work(struct execution *c, struct work *work, const char *what)
+static void fail_work(struct plan *plan, struct work *work, const char *what)
 {
-	work_fail(work,
-		  arena_printf(&c->plan->arena, "%s: %s", what, error_text()));
-}
-
-static int32_t tid_of_work(const struct work *work)
-{
-	return work->client ? (int32_t)work->client->tid : work->live->tid;
+	work_stop(plan, work, OUTCOME_FAILED, "%s: %s", what, error_text());
 }
 
 /* Access rules. */
 
-static int access_rule(struct execution *c, enum tgtd_op op, int32_t tid,
+static int access_rule(struct plan *plan, enum tgtd_op op, int32_t tid,
 		       const char *entry)
 {
-	int r = tgtd_send(c->tgtd, TGTD_TARGET, op, tid, "%s=%s",
-			  acl_is_name(entry) ? "initiator-name"
-					     : "initiator-address",
-			  entry);
+	int r = tgtd_send(plan->tgtd, TGTD_TARGET, op, tid, "%s=%s",
+			  acl_key(entry), entry);
 
 	/* tgtd has, or lacks, the rule already. */
 	if (r == (op == TGTD_BIND ? -EEXIST : -ENOENT))
@@ -75,174 +60,167 @@ static int access_rule(struct execution *c, enum tgtd_op op, int32_t tid,
 	return r;
 }
 
-static bool wants_rule(struct execution *c, const struct work *work,
-		       const char *entry)
-{
-	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
-
-	return strings_have(&addresses, entry) ||
-	       strings_have(&work->client->initiators, entry);
-}
-
-static void restore_rules(struct execution *c, struct work *work)
+static void restore_rules(struct plan *plan, struct work *work)
 {
 	for (size_t i = 0; i < work->live->acl.n; i++)
-		if (access_rule(c, TGTD_BIND, work->live->tid,
+		if (access_rule(plan, TGTD_BIND, work->live->tid,
 				work->live->acl.v[i]) < 0)
-			fail_work(c, work, "access");
+			fail_work(plan, work, "access");
 }
 
 /* 1 */
-static void close_target(struct execution *c, struct work *work)
+static void close_target(struct plan *plan, struct work *work)
 {
+	struct strings kept = { 0 };
+
+	if (work->kind == WORK_ACCESS)
+		kept = acl_entries(&plan->arena, work->client);
 	for (size_t i = 0; i < work->live->acl.n; i++) {
 		const char *entry = work->live->acl.v[i];
 
-		if (work->kind == WORK_ACCESS && wants_rule(c, work, entry))
+		if (strings_have(&kept, entry))
 			continue;
-		if (access_rule(c, TGTD_UNBIND, work->live->tid, entry) < 0) {
-			fail_work(c, work, "access");
+		if (access_rule(plan, TGTD_UNBIND, work->live->tid, entry) <
+		    0) {
+			fail_work(plan, work, "access");
 			return;
 		}
 	}
 }
 
 /* 2 */
-static void check_sessions(struct execution *c, struct work *work)
+static void check_sessions(struct plan *plan, struct work *work)
 {
 	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
 	struct tgtd_connection *list;
-	int n = tgtd_state_connections(c->tgtd, c->live, work->live->tid,
+	int n = tgtd_state_connections(plan->tgtd, plan->live, work->live->tid,
 				       &list);
 
 	if (work->force)
 		for (int i = 0; n > 0 && i < 200; i++) {
-			tgtd_state_end_connections(c->tgtd, work->live->tid,
+			tgtd_state_end_connections(plan->tgtd, work->live->tid,
 						   list, (size_t)n);
 			nanosleep(&moment, NULL);
-			n = tgtd_state_connections(c->tgtd, c->live,
+			n = tgtd_state_connections(plan->tgtd, plan->live,
 						   work->live->tid, &list);
 		}
 	if (n == 0)
 		return;
 	if (n < 0)
-		fail_work(c, work, "sessions");
+		fail_work(plan, work, "sessions");
 	else
-		work_skip(work, plan_logged_in(&c->plan->arena, work, list,
-					       (size_t)n));
-	restore_rules(c, work);
+		work_skip_logged_in(plan, work, list, (size_t)n);
+	restore_rules(plan, work);
 }
 
 /* After 2 and after 3: skips a work whose disk is still exported by a target
  * that was to be removed. */
-static void skip_if_exported(struct execution *c, struct work *work)
+static void skip_if_exported(struct plan *plan, struct work *work)
 {
-	for (size_t i = 0; i < c->plan->n; i++) {
-		const struct work *w = &c->plan->works[i];
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct work *w = &plan->works[i];
 
 		if (w->successor != work->client || !work_is_stopped(w) ||
 		    w->absent)
 			continue;
-		const char *blocked = arena_printf(
-			&c->clients->fleet->conf.arena,
-			"its disk is exported for writing by target %s: %s",
-			w->live->name, w->reason);
-		work_skip(work, blocked);
-		clients_state(c->clients, work->client)->blocked = blocked;
+		work_stop(plan, work, OUTCOME_SKIPPED,
+			  "its disk is exported for writing by target %s: %s",
+			  w->live->name, w->reason);
+		clients_state(plan->clients, work->client)->blocked =
+			arena_strdup(&plan->clients->fleet->conf.arena,
+				     work->reason);
 		if (work->live && !work->absent)
-			restore_rules(c, work);
+			restore_rules(plan, work);
 		return;
 	}
 }
 
 /* 3 */
-static void delete_target(struct execution *c, struct work *work)
+static void delete_target(struct plan *plan, struct work *work)
 {
-	int r = tgtd_ask(c->tgtd, TGTD_TARGET, TGTD_DELETE, work->live->tid,
+	int r = tgtd_ask(plan->tgtd, TGTD_TARGET, TGTD_DELETE, work->live->tid,
 			 NULL);
 
 	if (r == 0 || r == -ENOENT) {
 		work->absent = true;
 		return;
 	}
-	fail_work(c, work, "deleting the target");
-	restore_rules(c, work);
+	fail_work(plan, work, "deleting the target");
+	restore_rules(plan, work);
 }
 
 /* Between 3 and 4.  A client whose image cannot be reset gets its target with
  * the old image. */
-static void reset_image(struct execution *c, struct work *work)
+static void reset_image(struct plan *plan, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(c->clients, work->client, &work->image_reset) < 0) {
+	if (image_reset_run(plan->clients, work->client, &work->image_reset) <
+	    0) {
 		work->outcome = OUTCOME_NOT_RESET;
-		work->reason = arena_strdup(&c->plan->arena, error_text());
-	} else if (image_reset_shown(c->clients, work->client) < 0) {
-		fail_work(c, work, "its fresh image");
+		work->reason = arena_strdup(&plan->arena, error_text());
+	} else if (image_reset_shown(plan->clients, work->client) < 0) {
+		fail_work(plan, work, "its fresh image");
 	}
 }
 
-/* True if a target that is not closed has the user. */
-static bool user_in_use(const struct execution *c, const char *user)
+static bool is_user(const char *user, const char *name)
 {
-	for (size_t i = 0; i < c->plan->n; i++) {
-		const struct work *w = &c->plan->works[i];
+	return user && !strcmp(user, name);
+}
+
+/* True if a target that is not closed has the user. */
+static bool user_in_use(const struct plan *plan, const char *user)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct work *w = &plan->works[i];
 
 		if (w->live && work_is_stopped(w) && !w->absent &&
 		    (strings_have(&w->live->accounts, user) ||
-		     (w->live->outgoing && !strcmp(w->live->outgoing, user))))
+		     is_user(w->live->outgoing, user)))
 			return true;
 	}
 	return false;
 }
 
-static bool has_user(const struct client *client, const char *user)
-{
-	return plan_wants_user(client, user) ||
-	       (client->mutual_user && !strcmp(client->mutual_user, user));
-}
-
 /* Skips works whose user cannot be changed, and restores their access rules. */
-static void skip_users_of(struct execution *c, const char *user)
+static void skip_users_of(struct plan *plan, const char *user)
 {
-	for (size_t i = 0; i < c->plan->n; i++) {
-		struct work *w = &c->plan->works[i];
+	for (size_t i = 0; i < plan->n; i++) {
+		struct work *w = &plan->works[i];
 
 		if (!w->client || work_is_stopped(w) ||
-		    !has_user(w->client, user))
+		    !client_has_user(w->client, user))
 			continue;
-		work_skip(
-			w,
-			arena_printf(
-				&c->plan->arena,
-				"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply\'",
-				user));
+		work_stop(
+			plan, w, OUTCOME_SKIPPED,
+			"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply'",
+			user);
 		if (w->live && !w->absent)
-			restore_rules(c, w);
+			restore_rules(plan, w);
 	}
 }
 
 /* 4 */
-static void change_user(struct execution *c, const struct account_work *a)
+static void change_user(struct plan *plan, const struct account_work *a)
 {
 	int r = 0;
 
-	if (user_in_use(c, a->user)) {
-		skip_users_of(c, a->user);
+	if (user_in_use(plan, a->user)) {
+		skip_users_of(plan, a->user);
 		return;
 	}
 	if (a->known)
-		r = tgtd_send(c->tgtd, TGTD_ACCOUNT, TGTD_DELETE, TGTD_NO_TID,
-			      "user=%s", a->user);
+		r = tgtd_send(plan->tgtd, TGTD_ACCOUNT, TGTD_DELETE,
+			      TGTD_NO_TID, "user=%s", a->user);
 	if (a->secret && (r == 0 || r == -ENOENT))
-		r = tgtd_send(c->tgtd, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID,
+		r = tgtd_send(plan->tgtd, TGTD_ACCOUNT, TGTD_NEW, TGTD_NO_TID,
 			      "user=%s,password=%s", a->user, a->secret);
-	for (size_t i = 0; r < 0 && i < c->plan->n; i++) {
-		struct work *w = &c->plan->works[i];
+	for (size_t i = 0; r < 0 && i < plan->n; i++) {
+		struct work *w = &plan->works[i];
 
-		if (w->client && has_user(w->client, a->user))
-			fail_work(c, w, "users");
+		if (w->client && client_has_user(w->client, a->user))
+			fail_work(plan, w, "users");
 	}
 }
 
@@ -257,11 +235,11 @@ static void explain_open(const struct client *client, const char *view)
 		fail_errno(-errno, "%s; %s", of_tgtd.text, view);
 }
 
-static int make_disk(struct execution *c, const struct client *client)
+static int make_disk(struct plan *plan, const struct client *client)
 {
-	const struct client_state *state = clients_state(c->clients, client);
+	const struct client_state *state = clients_state(plan->clients, client);
 	int32_t tid = (int32_t)client->tid;
-	int r = tgtd_send(c->tgtd, TGTD_LUN, TGTD_NEW, tid,
+	int r = tgtd_send(plan->tgtd, TGTD_LUN, TGTD_NEW, tid,
 			  "path=%s,bstype=rdwr,blocksize=%u", state->view,
 			  state->sector_size);
 
@@ -271,175 +249,166 @@ static int make_disk(struct execution *c, const struct client *client)
 	}
 	/* Like tgt-admin: a request of its own, before the other settings. */
 	if (!client->write_cache)
-		r = tgtd_send(c->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+		r = tgtd_send(plan->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
 			      "targetOps %s,", TARGETS_CACHE_OFF);
 	if (r < 0)
 		return r;
-	return tgtd_send(c->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
+	return tgtd_send(plan->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
 			 "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
 			 client->scsi_id, client->scsi_sn,
 			 client->readonly ? ",readonly=1" : "",
 			 client->thin ? ",thin_provisioning=1" : "");
 }
 
-static int make_parameters(struct execution *c, const struct client *client)
+static int make_parameters(struct plan *plan, const struct client *client)
 {
 	int r = 0;
 
 	for (const struct targets_conf_parameter *p = targets_parameters;
 	     r == 0 && p->name; p++)
-		r = tgtd_send(c->tgtd, TGTD_TARGET, TGTD_UPDATE,
+		r = tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_UPDATE,
 			      (int32_t)client->tid, "%s=%s", p->name, p->value);
 	return r;
 }
 
-static void undo_target(struct execution *c, struct work *work)
+static void undo_target(struct plan *plan, struct work *work)
 {
-	tgtd_ask(c->tgtd, TGTD_TARGET, TGTD_DELETE, (int32_t)work->client->tid,
-		 NULL);
+	tgtd_ask(plan->tgtd, TGTD_TARGET, TGTD_DELETE,
+		 (int32_t)work->client->tid, NULL);
 	work->absent = true;
 }
 
 /* 5 */
-static void make_target(struct execution *c, struct work *work)
+static void make_target(struct plan *plan, struct work *work)
 {
 	const struct client *client = work->client;
-	int r = tgtd_ready(c->tgtd);
+	int r = tgtd_ready(plan->tgtd);
 
 	/* A tgtd that is being stopped ends only when its last target is
 	 * deleted. */
 	if (r == 0) {
-		work_skip(
-			work,
-			arena_printf(
-				&c->plan->arena,
-				"tgtd is being stopped; type `%s\' and then `tgt-glue apply\'",
-				shard_start(clients_state(c->clients, client)
-						    ->shard)));
+		work_stop(
+			plan, work, OUTCOME_SKIPPED,
+			"tgtd is being stopped; type `%s' and then `tgt-glue apply'",
+			shard_start(plan->shard));
 		return;
 	}
 	if (r < 0) {
-		fail_work(c, work, "making the target");
+		fail_work(plan, work, "making the target");
 		return;
 	}
-	if (tgtd_send(c->tgtd, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid,
+	if (tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid,
 		      "targetname=%s", client->iqn) < 0) {
-		fail_work(c, work, "making the target");
+		fail_work(plan, work, "making the target");
 		return;
 	}
 	work->absent = false;
-	r = make_parameters(c, client);
+	r = make_parameters(plan, client);
 	if (r == 0)
-		r = make_disk(c, client);
+		r = make_disk(plan, client);
 	if (r == 0)
 		return;
-	fail_work(c, work, "making its disk");
-	undo_target(c, work);
+	fail_work(plan, work, "making its disk");
+	undo_target(plan, work);
 }
 
 /* 5: deletes targets whose disk is not as wanted. */
-static void verify_disks(struct execution *c, unsigned kinds)
+static void verify_disks(struct plan *plan, unsigned kinds)
 {
 	struct tgtd_state now;
-	int r = tgtd_state_read(c->tgtd, &now);
+	int r = tgtd_state_read(plan->tgtd, &now);
 
-	for (size_t i = 0; i < c->plan->n; i++) {
-		struct work *w = &c->plan->works[i];
+	for (size_t i = 0; i < plan->n; i++) {
+		struct work *w = &plan->works[i];
 		const struct tgtd_target *t;
 		const char *why;
 
 		if (work_is_stopped(w) || !(kinds & 1u << w->kind))
 			continue;
 		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
-		why = t ? plan_disk_difference(&c->plan->arena, c->clients,
+		why = t ? plan_disk_difference(&plan->arena, plan->clients,
 					       w->client, t)
 			: "tgtd does not have it";
 		if (!why)
 			continue;
-		work_fail(
-			w,
-			arena_printf(
-				&c->plan->arena,
-				"%s; `tgt-glue apply\' tries again, and tgtd's log says more (journalctl -u tgt)",
-				why));
-		undo_target(c, w);
+		work_stop(
+			plan, w, OUTCOME_FAILED,
+			"%s; `tgt-glue apply' tries again, and tgtd's log says more (journalctl -u tgt)",
+			why);
+		undo_target(plan, w);
 	}
 	tgtd_state_fini(&now);
 }
 
 /* mode: TGTD_ACCOUNT or TGTD_OUTGOING_ACCOUNT. */
-static int bind_user(struct execution *c, enum tgtd_op op, int32_t tid,
+static int bind_user(struct plan *plan, enum tgtd_op op, int32_t tid,
 		     enum tgtd_mode mode, const char *user)
 {
-	int r = tgtd_send(c->tgtd, mode, op, tid, "user=%s", user);
+	int r = tgtd_send(plan->tgtd, mode, op, tid, "user=%s", user);
 
 	/* Bound already, or unbound with its account already. */
 	return r == (op == TGTD_BIND ? -EEXIST : -ENOENT) ? 0 : r;
 }
 
 /* True if step 4 deleted the account, which unbound it from all targets. */
-static bool was_deleted(const struct execution *c, const char *user)
+static bool was_deleted(const struct plan *plan, const char *user)
 {
-	for (size_t i = 0; i < c->plan->n_accounts; i++)
-		if (c->plan->accounts[i].known &&
-		    !strcmp(c->plan->accounts[i].user, user))
+	for (size_t i = 0; i < plan->n_accounts; i++)
+		if (plan->accounts[i].known &&
+		    !strcmp(plan->accounts[i].user, user))
 			return true;
 	return false;
 }
 
 /* 6, of a target that was not recreated: unbinds users that it should not
  * have. */
-static int unbind_users(struct execution *c, const struct work *work)
+static int unbind_users(struct plan *plan, const struct work *work)
 {
 	const struct tgtd_target *live = work->live;
 	const struct client *client = work->client;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < live->accounts.n; i++)
-		if (!plan_wants_user(client, live->accounts.v[i]) &&
-		    !was_deleted(c, live->accounts.v[i]))
-			r = bind_user(c, TGTD_UNBIND, live->tid, TGTD_ACCOUNT,
-				      live->accounts.v[i]);
-	if (r == 0 && live->outgoing && !was_deleted(c, live->outgoing) &&
-	    (!client->mutual_user ||
-	     strcmp(client->mutual_user, live->outgoing) != 0))
-		r = bind_user(c, TGTD_UNBIND, live->tid, TGTD_OUTGOING_ACCOUNT,
-			      live->outgoing);
+		if (!is_user(client->user, live->accounts.v[i]) &&
+		    !was_deleted(plan, live->accounts.v[i]))
+			r = bind_user(plan, TGTD_UNBIND, live->tid,
+				      TGTD_ACCOUNT, live->accounts.v[i]);
+	if (r == 0 && live->outgoing && !was_deleted(plan, live->outgoing) &&
+	    !is_user(client->mutual_user, live->outgoing))
+		r = bind_user(plan, TGTD_UNBIND, live->tid,
+			      TGTD_OUTGOING_ACCOUNT, live->outgoing);
 	return r;
 }
 
 /* 6 */
-static void bind_users(struct execution *c, struct work *work)
+static void bind_users(struct plan *plan, struct work *work)
 {
 	const struct client *client = work->client;
 	int32_t tid = (int32_t)client->tid;
 	int r = 0;
 
 	if (work->kind == WORK_ACCOUNTS)
-		r = unbind_users(c, work);
+		r = unbind_users(plan, work);
 	if (r == 0 && client->user)
-		r = bind_user(c, TGTD_BIND, tid, TGTD_ACCOUNT, client->user);
+		r = bind_user(plan, TGTD_BIND, tid, TGTD_ACCOUNT, client->user);
 	if (r == 0 && client->mutual_user)
-		r = bind_user(c, TGTD_BIND, tid, TGTD_OUTGOING_ACCOUNT,
+		r = bind_user(plan, TGTD_BIND, tid, TGTD_OUTGOING_ACCOUNT,
 			      client->mutual_user);
 	if (r < 0)
-		fail_work(c, work, "users");
+		fail_work(plan, work, "users");
 }
 
 /* 7 */
-static void open_target(struct execution *c, struct work *work)
+static void open_target(struct plan *plan, struct work *work)
 {
-	struct strings addresses = acl_addresses(&c->plan->arena, work->client);
-	int32_t tid = tid_of_work(work);
+	struct strings acl = acl_entries(&plan->arena, work->client);
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < addresses.n; i++)
-		r = access_rule(c, TGTD_BIND, tid, addresses.v[i]);
-	for (size_t i = 0; r == 0 && i < work->client->initiators.n; i++)
-		r = access_rule(c, TGTD_BIND, tid,
-				work->client->initiators.v[i]);
+	for (size_t i = 0; r == 0 && i < acl.n; i++)
+		r = access_rule(plan, TGTD_BIND, (int32_t)work->client->tid,
+				acl.v[i]);
 	if (r < 0)
-		fail_work(c, work, "access");
+		fail_work(plan, work, "access");
 }
 
 /* Tried here first: tgtd's error has no reason, and it opens a file read-only
@@ -471,45 +440,43 @@ int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 			 reopen->path);
 }
 
-static void each(struct execution *c, unsigned kinds,
-		 void (*step)(struct execution *, struct work *))
+static void each(struct plan *plan, unsigned kinds,
+		 void (*step)(struct plan *, struct work *))
 {
-	for (size_t i = 0; i < c->plan->n; i++)
-		if (kinds & 1u << c->plan->works[i].kind &&
-		    !work_is_stopped(&c->plan->works[i]))
-			step(c, &c->plan->works[i]);
+	for (size_t i = 0; i < plan->n; i++)
+		if (kinds & 1u << plan->works[i].kind &&
+		    !work_is_stopped(&plan->works[i]))
+			step(plan, &plan->works[i]);
 }
 
-static bool any(const struct execution *c, unsigned kinds)
+static bool any(const struct plan *plan, unsigned kinds)
 {
-	for (size_t i = 0; i < c->plan->n; i++)
-		if (kinds & 1u << c->plan->works[i].kind &&
-		    !work_is_stopped(&c->plan->works[i]))
+	for (size_t i = 0; i < plan->n; i++)
+		if (kinds & 1u << plan->works[i].kind &&
+		    !work_is_stopped(&plan->works[i]))
 			return true;
 	return false;
 }
 
 #define KIND(kind) (1u << (kind))
 
-void execute_plan(struct clients *clients, const struct tgtd *tgtd,
-		  struct tgtd_state *live, struct plan *plan)
+void execute_plan(struct plan *plan)
 {
-	struct execution c = { clients, tgtd, live, plan };
 	const unsigned changed = KIND(WORK_ACCOUNTS) | KIND(WORK_REMAKE);
 	const unsigned made = KIND(WORK_REMAKE) | KIND(WORK_NEW);
 	const unsigned gone = KIND(WORK_REMAKE) | KIND(WORK_REMOVE);
 
-	each(&c, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
-	each(&c, changed | gone, check_sessions);                   /* 2 */
-	each(&c, made, skip_if_exported);
-	each(&c, gone, delete_target); /* 3 */
-	each(&c, made, skip_if_exported);
-	each(&c, made, reset_image);
+	each(plan, changed | gone | KIND(WORK_ACCESS), close_target); /* 1 */
+	each(plan, changed | gone, check_sessions);                   /* 2 */
+	each(plan, made, skip_if_exported);
+	each(plan, gone, delete_target); /* 3 */
+	each(plan, made, skip_if_exported);
+	each(plan, made, reset_image);
 	for (size_t i = 0; i < plan->n_accounts; i++)
-		change_user(&c, &plan->accounts[i]); /* 4 */
-	each(&c, made, make_target);                 /* 5 */
-	if (any(&c, made))
-		verify_disks(&c, made);
-	each(&c, made | changed, bind_users);                      /* 6 */
-	each(&c, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
+		change_user(plan, &plan->accounts[i]); /* 4 */
+	each(plan, made, make_target);                 /* 5 */
+	if (any(plan, made))
+		verify_disks(plan, made);
+	each(plan, made | changed, bind_users);                      /* 6 */
+	each(plan, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 }

@@ -4,11 +4,9 @@
 #define TGT_GLUE_RECONCILE_EXECUTE_H
 
 #include "tgt-glue/reconcile/plan.h"
-#include "tgt-glue/tgtd/client.h"
 
 /* Does the works of the plan, and sets the outcome of each. */
-void execute_plan(struct clients *clients, const struct tgtd *tgtd,
-		  struct tgtd_state *live, struct plan *plan);
+void execute_plan(struct plan *plan);
 
 /*
  * Makes tgtd reopen the disk's file: takes the disk offline and sets its path,

@@ -15,8 +15,8 @@
 static const struct shard_pass *home_of(const struct shard_pass *pass,
 					const struct client *client)
 {
-	return &pass->siblings[clients_state(pass->clients, client)->shard -
-			       pass->fleet->shards];
+	return &pass->all->v[clients_state(pass->clients, client)->shard -
+			     pass->fleet->shards];
 }
 
 /* Leaves the client on this shard, unless it has a target on the other one,
@@ -41,7 +41,8 @@ static void keep_skipped(struct shard_pass *pass)
 		const struct work *w = &pass->plan.works[i];
 
 		/* A successor does not migrate: it is blocked. */
-		if (!w->successor && (work_is_stopped(w) || pass->options.only))
+		if (!w->successor &&
+		    (work_is_stopped(w) || pass->all->options.only))
 			keep_here(pass, fleet_client_by_iqn(pass->fleet,
 							    w->live->name));
 	}
@@ -65,17 +66,14 @@ static void skip_unless_it_runs(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		struct work *w = &pass->plan.works[i];
+		const struct shard_pass *home =
+			w->successor ? home_of(pass, w->successor) : NULL;
 
-		if (w->successor && !home_of(pass, w->successor)->answers)
-			work_skip(
-				w,
-				arena_printf(
-					&pass->plan.arena,
-					"the %s, which is to have its disk, does not answer; type `%s\' and then `tgt-glue apply\'",
-					home_of(pass, w->successor)
-						->shard->tgtd,
-					shard_start(home_of(pass, w->successor)
-							    ->shard)));
+		if (home && !home->answers)
+			work_stop(
+				&pass->plan, w, OUTCOME_SKIPPED,
+				"the %s, which is to have its disk, does not answer; type `%s' and then `tgt-glue apply'",
+				home->shard->tgtd, shard_start(home->shard));
 	}
 }
 
@@ -118,7 +116,7 @@ static int move_out(struct shard_pass *pass)
 		r = write_without_others(pass);
 	if (r < 0)
 		return r;
-	execute_plan(pass->clients, &pass->tgtd, &pass->live, &pass->plan);
+	execute_plan(&pass->plan);
 	r = shard_pass_verify(pass, &now);
 	if (r == 0) {
 		keep_skipped(pass);
@@ -134,20 +132,19 @@ int migrate_clients(struct shard_pass *pass)
 {
 	int r = 0;
 
-	if (!pass->answers && (pass->options.only || !pass->off))
+	if (!pass->answers && (pass->all->options.only || !pass->off))
 		return keep_as_written(pass);
 	if (!pass->answers)
-		return pass->dry ? 0 : write_without_others(pass);
+		return pass->all->dry ? 0 : write_without_others(pass);
 	keep_unless_it_runs(pass);
-	plan_migrations(pass->clients, pass->shard, &pass->live, &pass->options,
-			&pass->plan);
+	plan_migrations(&pass->plan);
 	skip_unless_it_runs(pass);
 	keep_skipped(pass);
-	if (pass->dry)
+	if (pass->all->dry)
 		plan_print(&pass->plan, stdout);
-	else if (!pass->options.only && pass->plan.n)
+	else if (!pass->all->options.only && pass->plan.n)
 		r = move_out(pass);
-	else if (!pass->options.only)
+	else if (!pass->all->options.only)
 		r = write_without_others(pass);
 	plan_fini(&pass->plan);
 	return r;

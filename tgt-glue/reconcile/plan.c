@@ -4,6 +4,7 @@
 
 #include "tgt-glue/reconcile/plan.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/printable.h"
@@ -13,14 +14,14 @@
 #include "tgt-glue/tgtd/opened.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-bool plan_wants_user(const struct client *client, const char *user)
-{
-	return client->user && !strcmp(client->user, user);
-}
-
 static bool same(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool client_has_user(const struct client *client, const char *user)
+{
+	return same(client->user, user) || same(client->mutual_user, user);
 }
 
 const char *plan_disk_difference(struct arena *arena,
@@ -89,15 +90,12 @@ static bool secret_known(const struct last_applied *last, const char *user,
 static bool has_access(struct arena *arena, const struct client *client,
 		       const struct tgtd_target *live)
 {
-	struct strings wanted = acl_addresses(arena, client);
+	struct strings wanted = acl_entries(arena, client);
 
 	for (size_t i = 0; i < wanted.n; i++)
 		if (!strings_have(&live->acl, wanted.v[i]))
 			return false;
-	for (size_t i = 0; i < client->initiators.n; i++)
-		if (!strings_have(&live->acl, client->initiators.v[i]))
-			return false;
-	return live->acl.n == wanted.n + client->initiators.n;
+	return live->acl.n == wanted.n;
 }
 
 const char *plan_difference(struct arena *arena, const struct clients *clients,
@@ -128,20 +126,17 @@ const char *plan_difference(struct arena *arena, const struct clients *clients,
 	return NULL;
 }
 
-void work_skip(struct work *work, const char *reason)
+void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
+	       const char *fmt, ...)
 {
-	if (work->outcome == OUTCOME_FAILED)
-		return;
-	work->outcome = OUTCOME_SKIPPED;
-	work->reason = reason;
-}
+	va_list ap;
 
-void work_fail(struct work *work, const char *reason)
-{
 	if (work->outcome == OUTCOME_FAILED)
 		return;
-	work->outcome = OUTCOME_FAILED;
-	work->reason = reason;
+	work->outcome = outcome;
+	va_start(ap, fmt);
+	work->reason = arena_vprintf(&plan->arena, fmt, ap);
+	va_end(ap);
 }
 
 bool work_is_stopped(const struct work *work)
@@ -150,42 +145,41 @@ bool work_is_stopped(const struct work *work)
 	       work->outcome == OUTCOME_FAILED;
 }
 
-static struct work *add_work(struct plan *plan)
+void work_skip_logged_in(struct plan *plan, struct work *work,
+			 const struct tgtd_connection *list, size_t n)
 {
+	const char *initiators = tgtd_state_initiators(&plan->arena, list, n);
+
+	if (work->reset)
+		work_stop(
+			plan, work, OUTCOME_SKIPPED,
+			"logged in: %s; shut it down, then type `tgt-glue reset %s'",
+			initiators, work->name);
+	else
+		work_stop(
+			plan, work, OUTCOME_SKIPPED,
+			"logged in: %s; shut it down, then type `tgt-glue apply', or end its session with `tgt-glue apply --force %s'",
+			initiators, work->name);
+}
+
+/* Adds the work.  A target that has sessions is skipped, unless force names its
+ * client or its sessions must be ended. */
+static struct work *add_work(struct plan *plan, struct work new)
+{
+	const char *force = plan->options->force;
+	const struct tgtd_target *live = new.live;
+	struct work *work;
+
 	plan->works = arena_grow(&plan->arena, plan->works, plan->n,
 				 sizeof *plan->works);
-	return &plan->works[plan->n++];
-}
-
-const char *plan_logged_in(struct arena *arena, const struct work *work,
-			   const struct tgtd_connection *list, size_t n)
-{
-	const char *initiators = tgtd_state_initiators(arena, list, n);
-
-	return work->reset
-		       ? arena_printf(
-				 arena,
-				 "logged in: %s; shut it down, then type `tgt-glue reset %s\'",
-				 initiators, work->name)
-		       : arena_printf(
-				 arena,
-				 "logged in: %s; shut it down, then type `tgt-glue apply\', or end its session with `tgt-glue apply --force %s\'",
-				 initiators, work->name);
-}
-
-/* Skips a target that has sessions, unless force names its client or its
- * sessions must be ended. */
-static void skip_if_in_use(struct plan *plan, struct work *work,
-			   const char *force)
-{
-	const struct tgtd_target *live = work->live;
-
+	work = &plan->works[plan->n++];
+	*work = new;
 	work->force = (force && !strcmp(force, work->name)) ||
 		      (live && !work->reset && opened_ends_sessions(live));
 	if (live && live->n_connections && !work->force)
-		work_skip(work,
-			  plan_logged_in(&plan->arena, work, live->connections,
-					 live->n_connections));
+		work_skip_logged_in(plan, work, live->connections,
+				    live->n_connections);
+	return work;
 }
 
 /* Reason for which the disk's file must be reopened, or null. */
@@ -214,85 +208,73 @@ static struct tgtd_target reopened(const struct fleet *fleet,
 	return as;
 }
 
-/* Reason why the client's target cannot be created: a foreign target has its
- * number.  Null: it can. */
-static const char *number_is_taken(struct plan *plan,
-				   const struct client *client,
-				   const struct tgtd_target *other)
+/* A foreign target that has the client's number, or null. */
+static const struct tgtd_target *number_holder(const struct plan *plan,
+					       const struct client *client)
 {
-	if (!other || !strcmp(other->name, client->iqn) || other->ours)
-		return NULL;
-	return arena_printf(
-		&plan->arena,
-		"number %u belongs to target %s, which is not of this fleet; write `tid = NUMBER' under [client %s] in fleet.conf, then type `tgt-glue apply'",
-		client->tid, other->name, client->name);
+	const struct tgtd_target *t =
+		tgtd_state_target_by_tid(plan->live, (int32_t)client->tid);
+
+	return t && strcmp(t->name, client->iqn) != 0 && !t->ours ? t : NULL;
 }
 
-static void plan_client(struct plan *plan, const struct clients *clients,
-			struct tgtd_state *live,
-			const struct last_applied *last,
-			const struct client *client,
-			const struct plan_options *options,
-			const char *skip_reason)
+/* The difference, and the work that removes it; null: none. */
+static const char *client_difference(struct plan *plan,
+				     const struct client *client,
+				     const struct tgtd_target *target,
+				     bool reset, enum work_kind *ret_kind)
 {
-	const char *blocked = clients_state(clients, client)->blocked;
-	bool reset = strings_have(&options->reset, client->name);
-	struct tgtd_target *target = tgtd_state_target(live, client->iqn);
-	enum work_kind kind = WORK_NEW;
-	const char *why = "new";
 	struct tgtd_target as;
+	const char *why;
+
+	*ret_kind = WORK_NEW;
+	if (!target)
+		return "new";
+	as = reopened(plan->clients->fleet, target);
+	why = plan_difference(&plan->arena, plan->clients, client, &as,
+			      plan->last, ret_kind);
+	if (!reset && opened_ends_sessions(target))
+		why = "answered writes may be lost: the mount was made anew";
+	else if (reset && *ret_kind != WORK_REMAKE)
+		why = "reset";
+	else
+		return why;
+	*ret_kind = WORK_REMAKE;
+	return why;
+}
+
+static void plan_client(struct plan *plan, const struct client *client)
+{
+	const struct client_state *state = clients_state(plan->clients, client);
+	const bool reset = strings_have(&plan->options->reset, client->name);
+	struct tgtd_target *target = tgtd_state_target(plan->live, client->iqn);
+	const struct tgtd_target *holder = number_holder(plan, client);
+	enum work_kind kind;
+	const char *why = client_difference(plan, client, target, reset, &kind);
 	struct work *work;
 
-	if (target) {
-		as = reopened(clients->fleet, target);
-		why = plan_difference(&plan->arena, clients, client, &as, last,
-				      &kind);
-	}
-	if (target && !reset && opened_ends_sessions(target)) {
-		kind = WORK_REMAKE;
-		why = "answered writes may be lost: the mount was made anew";
-	}
-	if (target && reset && kind != WORK_REMAKE) {
-		kind = WORK_REMAKE;
-		why = "reset";
-	}
-	if (!why && blocked) {
+	if (!why && state->blocked) {
 		kind = WORK_NONE;
 		why = "it is as it should be";
 	}
-	if (!why || (options->only && !reset))
+	if (!why || (plan->options->only && !reset))
 		return;
-	work = add_work(plan);
-	*work = (struct work){ .kind = kind,
-			       .name = client->name,
-			       .client = client,
-			       .live = target,
-			       .why = why,
-			       .reset = reset };
-	if (!skip_reason)
-		skip_reason = number_is_taken(
-			plan, client,
-			tgtd_state_target_by_tid(live, (int32_t)client->tid));
-	if (skip_reason)
-		work_fail(work, skip_reason);
-	else
-		skip_if_in_use(plan, work, options->force);
-	if (!work_is_stopped(work) && blocked &&
-	    (kind == WORK_NEW || kind == WORK_REMAKE || kind == WORK_NONE))
-		work_skip(work, blocked);
-}
-
-static struct work *add_removal(struct plan *plan, struct tgtd_target *target,
-				const char *name, const char *why,
-				const char *force)
-{
-	struct work *work = add_work(plan);
-
-	*work = (struct work){
-		.kind = WORK_REMOVE, .name = name, .live = target, .why = why
-	};
-	skip_if_in_use(plan, work, force);
-	return work;
+	work = add_work(plan, (struct work){ .kind = kind,
+					     .name = client->name,
+					     .client = client,
+					     .live = target,
+					     .why = why,
+					     .reset = reset });
+	if (state->image_error)
+		work_stop(plan, work, OUTCOME_FAILED, "%s", state->image_error);
+	else if (holder)
+		work_stop(
+			plan, work, OUTCOME_FAILED,
+			"number %u belongs to target %s, which is not of this fleet; write `tid = NUMBER' under [client %s] in fleet.conf, then type `tgt-glue apply'",
+			client->tid, holder->name, client->name);
+	if (!work_is_stopped(work) && state->blocked && kind != WORK_ACCESS &&
+	    kind != WORK_ACCOUNTS)
+		work_stop(plan, work, OUTCOME_SKIPPED, "%s", state->blocked);
 }
 
 /* The client whose disk a target of ours exports for writing under another
@@ -306,60 +288,59 @@ static const struct client *successor_of(const struct fleet *fleet,
 }
 
 /* Removes a target of ours that fleet.conf no longer names. */
-static void plan_removal(struct plan *plan, const struct clients *clients,
-			 const struct shard *shard, struct tgtd_target *target,
-			 const char *force)
+static void plan_removal(struct plan *plan, struct tgtd_target *target)
 {
-	const struct client *successor = successor_of(clients->fleet, target);
+	const struct fleet *fleet = plan->clients->fleet;
+	const struct client *successor = successor_of(fleet, target);
 	const char *why = "not in fleet.conf";
 
-	if (!target->ours ||
-	    fleet_client_by_iqn(clients->fleet, target->name) ||
-	    (successor && clients_state(clients, successor)->shard != shard))
+	if (!target->ours || fleet_client_by_iqn(fleet, target->name) ||
+	    (successor &&
+	     clients_state(plan->clients, successor)->shard != plan->shard))
 		return;
 	if (successor)
 		why = arena_printf(&plan->arena,
 				   "%s: its disk is target %s now",
 				   target->name, successor->iqn);
-	add_removal(plan, target,
-		    successor ? successor->name : exports_name(target), why,
-		    force)
-		->successor = successor;
+	add_work(plan, (struct work){ .kind = WORK_REMOVE,
+				      .name = successor ? successor->name
+							: exports_name(target),
+				      .successor = successor,
+				      .live = target,
+				      .why = why });
 }
 
-static void plan_migration(struct plan *plan, const struct shard *shard,
-			   const struct shard *to, const struct client *client,
-			   struct tgtd_target *target, const char *force)
+void plan_migrations(struct plan *plan)
 {
-	const char *why =
-		arena_printf(&plan->arena, "it moves from shard %u to %u",
-			     shard->number, to->number);
-	struct work *work = add_removal(plan, target, client->name, why, force);
-
-	if (strcmp(client->iqn, target->name) != 0)
-		work->successor = client;
-	if (work_is_stopped(work))
-		work->reason = arena_printf(&plan->arena, "%s (%s)",
-					    work->reason, why);
-}
-
-void plan_migrations(const struct clients *clients, const struct shard *shard,
-		     struct tgtd_state *live,
-		     const struct plan_options *options, struct plan *ret)
-{
-	const struct fleet *fleet = clients->fleet;
-
-	memset(ret, 0, sizeof *ret);
-	for (size_t i = 0; i < live->n; i++) {
-		struct tgtd_target *t = &live->targets[i];
-		const struct client *c = fleet_client_by_iqn(fleet, t->name);
+	for (size_t i = 0; i < plan->live->n; i++) {
+		struct tgtd_target *t = &plan->live->targets[i];
+		const struct client *own =
+			fleet_client_by_iqn(plan->clients->fleet, t->name);
+		const struct client *successor =
+			successor_of(plan->clients->fleet, t);
+		const struct client *c = own ? own : successor;
+		const struct shard *to;
+		struct work *work;
 
 		if (!c)
-			c = successor_of(fleet, t);
-		if (c && clients_state(clients, c)->shard != shard)
-			plan_migration(ret, shard,
-				       clients_state(clients, c)->shard, c, t,
-				       options->force);
+			continue;
+		to = clients_state(plan->clients, c)->shard;
+		if (to == plan->shard)
+			continue;
+		work = add_work(
+			plan,
+			(struct work){ .kind = WORK_REMOVE,
+				       .name = c->name,
+				       .successor = successor,
+				       .live = t,
+				       .why = arena_printf(
+					       &plan->arena,
+					       "it moves from shard %u to %u",
+					       plan->shard->number,
+					       to->number) });
+		if (work_is_stopped(work))
+			work->reason = arena_printf(&plan->arena, "%s (%s)",
+						    work->reason, work->why);
 	}
 }
 
@@ -377,12 +358,11 @@ static struct work *work_of(const struct plan *plan,
  * without a secret unless each of these targets is closed meanwhile.  Returns
  * why the account cannot be deleted, or null.
  */
-static const char *user_in_use(struct plan *plan, struct tgtd_state *live,
-			       const char *user)
+static const char *user_in_use(struct plan *plan, const char *user)
 {
-	for (size_t i = 0; i < live->n; i++) {
-		struct tgtd_target *t = &live->targets[i];
-		struct work *work;
+	for (size_t i = 0; i < plan->live->n; i++) {
+		const struct tgtd_target *t = &plan->live->targets[i];
+		const struct work *work;
 
 		if (!strings_have(&t->accounts, user) &&
 		    !same(t->outgoing, user))
@@ -392,14 +372,13 @@ static const char *user_in_use(struct plan *plan, struct tgtd_state *live,
 		    work->kind == WORK_ACCESS || work->kind == WORK_NONE)
 			return arena_printf(
 				&plan->arena,
-				"user %s is in use by target %s; shut its client down or give this one another user, then type `tgt-glue apply\'",
+				"user %s is in use by target %s; shut its client down or give this one another user, then type `tgt-glue apply'",
 				user, t->name);
 	}
 	return NULL;
 }
 
-static void add_account(struct plan *plan, struct tgtd_state *live,
-			const char *user, const char *secret)
+static void add_account(struct plan *plan, const char *user, const char *secret)
 {
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		if (!strcmp(plan->accounts[i].user, user))
@@ -409,47 +388,39 @@ static void add_account(struct plan *plan, struct tgtd_state *live,
 	plan->accounts[plan->n_accounts++] = (struct account_work){
 		.user = user,
 		.secret = secret,
-		.known = strings_have(&live->accounts, user),
+		.known = strings_have(&plan->live->accounts, user),
 	};
 }
 
 /* Plans the account that a user of the work's client needs. */
-static void plan_user(struct plan *plan, struct tgtd_state *live,
-		      const struct last_applied *last, struct work *work,
-		      const char *user, const char *secret)
+static void plan_user(struct plan *plan, struct work *work, const char *user,
+		      const char *secret)
 {
 	const char *held;
 
-	if (!user || work_is_stopped(work))
+	if (!user || work_is_stopped(work) ||
+	    (strings_have(&plan->live->accounts, user) &&
+	     last_applied_has_secret(plan->last, user, secret)))
 		return;
-	if (strings_have(&live->accounts, user) &&
-	    last_applied_has_secret(last, user, secret))
-		return;
-	held = user_in_use(plan, live, user);
+	held = user_in_use(plan, user);
 	if (held)
-		work_skip(work, held);
+		work_stop(plan, work, OUTCOME_SKIPPED, "%s", held);
 	else
-		add_account(plan, live, user, secret);
+		add_account(plan, user, secret);
 }
 
-static bool user_is_wanted(const struct clients *clients,
-			   const struct shard *shard, const char *user)
+static bool user_is_wanted(const struct plan *plan, const char *user)
 {
-	for (size_t i = 0; i < clients->fleet->n; i++) {
-		const struct client *c = &clients->fleet->clients[i];
-
-		if (clients->v[i].shard == shard &&
-		    (same(c->user, user) || same(c->mutual_user, user)))
+	for (size_t i = 0; i < plan->clients->fleet->n; i++)
+		if (plan->clients->v[i].shard == plan->shard &&
+		    client_has_user(&plan->clients->fleet->clients[i], user))
 			return true;
-	}
 	return false;
 }
 
 /* Repeated until no further work is skipped: a skipped work may block the
  * accounts that others share with it. */
-static void plan_accounts(struct plan *plan, const struct clients *clients,
-			  const struct shard *shard, struct tgtd_state *live,
-			  const struct last_applied *last, bool keep_all)
+static void plan_accounts(struct plan *plan)
 {
 	size_t skipped_before, skipped = 0;
 
@@ -462,32 +433,34 @@ static void plan_accounts(struct plan *plan, const struct clients *clients,
 			const struct client *c = w->client;
 
 			if (c && w->kind != WORK_ACCESS) {
-				plan_user(plan, live, last, w, c->user,
-					  c->secret);
-				plan_user(plan, live, last, w, c->mutual_user,
+				plan_user(plan, w, c->user, c->secret);
+				plan_user(plan, w, c->mutual_user,
 					  c->mutual_secret);
 			}
 			skipped += w->outcome == OUTCOME_SKIPPED;
 		}
 	} while (skipped != skipped_before);
-	for (size_t i = 0; !keep_all && i < live->accounts.n; i++) {
-		const char *user = live->accounts.v[i];
+}
 
-		if (last_applied_has_user(last, user) &&
-		    !user_is_wanted(clients, shard, user) &&
-		    !user_in_use(plan, live, user))
-			add_account(plan, live, user, NULL);
+/* Deletes accounts of ours that no client has any more. */
+static void plan_old_accounts(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->live->accounts.n; i++) {
+		const char *user = plan->live->accounts.v[i];
+
+		if (last_applied_has_user(plan->last, user) &&
+		    !user_is_wanted(plan, user) && !user_in_use(plan, user))
+			add_account(plan, user, NULL);
 	}
 }
 
 /* Not for targets that are deleted; for targets whose work is skipped, too. */
-static void plan_reopens(struct plan *plan, const struct fleet *fleet,
-			 const struct tgtd_state *live)
+static void plan_reopens(struct plan *plan)
 {
-	for (size_t i = 0; i < live->n; i++) {
-		const struct tgtd_target *t = &live->targets[i];
+	for (size_t i = 0; i < plan->live->n; i++) {
+		const struct tgtd_target *t = &plan->live->targets[i];
 		const char *why = t->ours ? reopen_reason(&t->lun) : NULL;
-		const char *path = backing_files_path(fleet, t);
+		const char *path = backing_files_path(plan->clients->fleet, t);
 		const struct work *work = work_of(plan, t);
 
 		if (!why || !path || opened_ends_sessions(t) ||
@@ -498,40 +471,32 @@ static void plan_reopens(struct plan *plan, const struct fleet *fleet,
 			arena_grow(&plan->arena, plan->reopens, plan->n_reopens,
 				   sizeof *plan->reopens);
 		plan->reopens[plan->n_reopens++] =
-			(struct reopen){ .name = exports_name(t),
-					 .live = t,
-					 .path = path,
-					 .why = why };
+			(struct reopen){ .live = t, .path = path, .why = why };
 	}
 }
 
 /* A changed secret concerns every target with that user, also one without any
  * other difference. */
-void plan_make(const struct clients *clients, const struct shard *shard,
-	       struct tgtd_state *live, const struct last_applied *last,
-	       const struct plan_options *options,
-	       const char *const *skip_reason, struct plan *ret)
+void plan_make(struct plan *plan)
 {
-	struct fleet *fleet = clients->fleet;
+	const bool only = plan->options->only;
 
-	memset(ret, 0, sizeof *ret);
-	for (size_t i = 0; !options->only && i < live->n; i++)
-		plan_removal(ret, clients, shard, &live->targets[i],
-			     options->force);
-	for (size_t i = 0; i < fleet->n; i++)
-		if (clients->v[i].shard == shard)
-			plan_client(ret, clients, live, last,
-				    &fleet->clients[i], options,
-				    skip_reason ? skip_reason[i] : NULL);
-	plan_accounts(ret, clients, shard, live, last, options->only);
-	if (!options->only)
-		plan_reopens(ret, fleet, live);
+	for (size_t i = 0; !only && i < plan->live->n; i++)
+		plan_removal(plan, &plan->live->targets[i]);
+	for (size_t i = 0; i < plan->clients->fleet->n; i++)
+		if (plan->clients->v[i].shard == plan->shard)
+			plan_client(plan, &plan->clients->fleet->clients[i]);
+	plan_accounts(plan);
+	if (only)
+		return;
+	plan_old_accounts(plan);
+	plan_reopens(plan);
 }
 
 void plan_fini(struct plan *plan)
 {
 	arena_fini(&plan->arena);
-	memset(plan, 0, sizeof *plan);
+	plan->n = plan->n_reopens = plan->n_accounts = 0;
 }
 
 void plan_print(const struct plan *plan, FILE *f)
@@ -559,7 +524,8 @@ void plan_print(const struct plan *plan, FILE *f)
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
 		print_line(f, "%s: disk: give it its file again (%s)",
-			   plan->reopens[i].name, plan->reopens[i].why);
+			   exports_name(plan->reopens[i].live),
+			   plan->reopens[i].why);
 	for (size_t i = 0; i < plan->n_accounts; i++) {
 		const struct account_work *a = &plan->accounts[i];
 

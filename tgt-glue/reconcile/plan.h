@@ -62,21 +62,10 @@ struct account_work {
  * can be lost.
  */
 struct reopen {
-	const char *name; /* the client's */
 	const struct tgtd_target *live;
 	const char *path;
 	const char *why;
 	const char *failed;
-};
-
-struct plan {
-	struct arena arena;
-	struct work *works;
-	size_t n;
-	struct reopen *reopens;
-	size_t n_reopens;
-	struct account_work *accounts;
-	size_t n_accounts;
 };
 
 /* What the command asks for beside the fleet. */
@@ -86,22 +75,35 @@ struct plan_options {
 	bool only;            /* do nothing for other clients */
 };
 
-/* The plan of one shard.  skip_reason, unless null, has for each client of the
- * fleet why it gets no target, or null.  Call plan_fini in any case. */
-void plan_make(const struct clients *clients, const struct shard *shard,
-	       struct tgtd_state *live, const struct last_applied *last,
-	       const struct plan_options *options,
-	       const char *const *skip_reason, struct plan *ret);
+struct plan {
+	/* Set by the caller. */
+	struct clients *clients;
+	const struct shard *shard;
+	const struct tgtd *tgtd;
+	struct tgtd_state *live;
+	const struct last_applied *last;
+	const struct plan_options *options;
+
+	struct arena arena;
+	struct work *works;
+	size_t n;
+	struct reopen *reopens;
+	size_t n_reopens;
+	struct account_work *accounts;
+	size_t n_accounts;
+};
+
+/* The plan of one shard.  Call plan_fini in any case. */
+void plan_make(struct plan *plan);
 /* The plan of the migrations away from the shard: only removals, before the
  * targets are created on other shards. */
-void plan_migrations(const struct clients *clients, const struct shard *shard,
-		     struct tgtd_state *live,
-		     const struct plan_options *options, struct plan *ret);
+void plan_migrations(struct plan *plan);
+/* Frees the plan; what the caller set stays. */
 void plan_fini(struct plan *plan);
 
-/* Sets the outcome; a failure stays.  reason lives as long as the plan. */
-void work_skip(struct work *work, const char *reason);
-void work_fail(struct work *work, const char *reason);
+/* Sets the outcome, skipped or failed, and its reason; a failure stays. */
+void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
+	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Skipped or failed: no further step is done for it. */
 bool work_is_stopped(const struct work *work);
 /* One line for each target, without secrets. */
@@ -121,12 +123,11 @@ const char *plan_disk_difference(struct arena *arena,
 				 const struct client *client,
 				 const struct tgtd_target *live);
 
-/* True if the client logs in as this user. */
-bool plan_wants_user(const struct client *client, const char *user);
+/* True if this is the client's user, or its mutual user. */
+bool client_has_user(const struct client *client, const char *user);
 
-/* The reason for skipping a target with these sessions, and the command to
- * type, in arena. */
-const char *plan_logged_in(struct arena *arena, const struct work *work,
-			   const struct tgtd_connection *list, size_t n);
+/* Skips a target with these sessions; the reason has the command to type. */
+void work_skip_logged_in(struct plan *plan, struct work *work,
+			 const struct tgtd_connection *list, size_t n);
 
 #endif

@@ -40,6 +40,7 @@
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
+#include "tgt-glue/reconcile/shard-pass.h"
 #include "tgt-glue/reconcile/spare.h"
 
 /* True if the client is reset, which creates its image. */
@@ -52,7 +53,7 @@ static bool is_reset(const struct reconcile *reconcile,
 static void prepare_child(struct reconcile *reconcile, size_t i)
 {
 	struct client *client = &reconcile->fleet->clients[i];
-	const struct client_state *state = &reconcile->clients.v[i];
+	struct client_state *state = &reconcile->clients.v[i];
 
 	if (state->image == CHILD_READY || is_reset(reconcile, client))
 		return;
@@ -66,11 +67,11 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 	}
 	if (!reconcile->dry &&
 	    client_image_create(reconcile->fleet, client) < 0) {
-		reconcile->skip_reason[i] = arena_strdup(
-			&reconcile->fleet->conf.arena, error_text());
+		state->image_error = arena_strdup(&reconcile->fleet->conf.arena,
+						  error_text());
 		reconcile->failed = true;
 		messages_print(reconcile->messages, "%s: %s", client->name,
-			       reconcile->skip_reason[i]);
+			       state->image_error);
 		return;
 	}
 	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
@@ -80,12 +81,9 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 static void prepare(struct reconcile *reconcile)
 {
 	struct fleet *fleet = reconcile->fleet;
-	struct arena *arena = &fleet->conf.arena;
 
-	reconcile->skip_reason = arena_alloc(
-		arena, (fleet->n + 1) * sizeof *reconcile->skip_reason);
-	reconcile->v =
-		arena_alloc(arena, fleet->n_shards * sizeof *reconcile->v);
+	reconcile->v = arena_alloc(&fleet->conf.arena,
+				   fleet->n_shards * sizeof *reconcile->v);
 	reconcile->n = fleet->n_shards;
 	clients_init(&reconcile->clients, fleet);
 }
@@ -110,14 +108,10 @@ static void read_all(struct reconcile *reconcile)
 {
 	for (size_t i = 0; i < reconcile->n; i++) {
 		reconcile->v[i] = (struct shard_pass){
+			.all = reconcile,
 			.fleet = reconcile->fleet,
 			.clients = &reconcile->clients,
 			.shard = &reconcile->fleet->shards[i],
-			.messages = reconcile->messages,
-			.dry = reconcile->dry,
-			.options = reconcile->options,
-			.skip_reason = reconcile->skip_reason,
-			.siblings = reconcile->v,
 		};
 		shard_pass_read(&reconcile->v[i]);
 	}
@@ -245,14 +239,10 @@ static int run_all(struct reconcile *reconcile)
 	int result = 0;
 
 	for (size_t i = 0; i < reconcile->n; i++) {
-		struct shard_pass *pass = &reconcile->v[i];
-		int r = shard_pass_run(pass);
+		int r = shard_pass_run(&reconcile->v[i]);
 
 		if (result == 0)
 			result = r;
-		reconcile->failed = reconcile->failed || pass->failed;
-		reconcile->skipped = reconcile->skipped || pass->skipped;
-		reconcile->waiting = reconcile->waiting || pass->waiting;
 	}
 	return result;
 }

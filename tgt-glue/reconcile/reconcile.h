@@ -6,7 +6,8 @@
 #ifndef TGT_GLUE_RECONCILE_RECONCILE_H
 #define TGT_GLUE_RECONCILE_RECONCILE_H
 
-#include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/base/messages.h"
+#include "tgt-glue/reconcile/plan.h"
 
 struct reconcile {
 	/* Set and owned by the caller. */
@@ -26,7 +27,6 @@ struct reconcile {
 	/* The pass of each shard of the fleet. */
 	struct shard_pass *v;
 	size_t n;
-	const char **skip_reason; /* why a client has no image, or null */
 };
 
 /* Takes the lock that all commands with changes take; waits for it.  Returns a

@@ -10,18 +10,19 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/reconcile/exports.h"
 
 /* A failure, or a skipped work, of a client. */
 void report(const struct shard_pass *pass, const char *client, const char *what,
 	    const char *why)
 {
-	messages_print(pass->messages, "%s: %s%s", client, what, why);
+	messages_print(pass->all->messages, "%s: %s%s", client, what, why);
 }
 
 /* The last error. */
 void report_error(const struct shard_pass *pass)
 {
-	messages_print(pass->messages, "%s", error_text());
+	messages_print(pass->all->messages, "%s", error_text());
 }
 
 void report_restarts(const struct shard_pass *pass)
@@ -49,12 +50,13 @@ static void report_reopens(struct shard_pass *pass)
 		const struct reopen *o = &pass->plan.reopens[i];
 
 		if (o->failed) {
-			pass->failed = pass->waiting = true;
-			report(pass, o->name, "disk: ", o->failed);
+			pass->all->failed = pass->all->waiting = true;
+			report(pass, exports_name(o->live),
+			       "disk: ", o->failed);
 		} else {
 			print_line(stdout,
 				   "%s: disk: given its file again (%s)",
-				   o->name, o->why);
+				   exports_name(o->live), o->why);
 		}
 	}
 }
@@ -76,15 +78,15 @@ void report_works(struct shard_pass *pass)
 		report_reset(pass, w->client, &w->image_reset);
 		switch (w->outcome) {
 		case OUTCOME_FAILED:
-			pass->failed = true;
+			pass->all->failed = true;
 			report(pass, w->name, "target: ", w->reason);
 			break;
 		case OUTCOME_NOT_RESET:
-			pass->skipped = true;
+			pass->all->skipped = true;
 			report(pass, w->name, "image: skipped: ", w->reason);
 			break;
 		case OUTCOME_SKIPPED:
-			pass->skipped = pass->waiting = true;
+			pass->all->skipped = pass->all->waiting = true;
 			report(pass, w->name, "skipped: ", w->reason);
 			break;
 		case OUTCOME_DONE:

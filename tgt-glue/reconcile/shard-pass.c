@@ -43,13 +43,13 @@ static bool has_users(const struct shard_pass *pass)
 /* Reads tgtd's state. */
 static int read_state(struct shard_pass *pass, struct tgtd_state *ret)
 {
-	int r = tgtd_state_read_ending(&pass->tgtd, pass->messages, ret);
+	int r = tgtd_state_read_ending(&pass->tgtd, pass->all->messages, ret);
 
 	if (r == 0 && has_users(pass))
 		r = tgtd_state_read_accounts(&pass->tgtd, ret);
 	if (r == 0 && exports_inspect(pass->fleet, &pass->last, ret) < 0)
 		messages_print(
-			pass->messages,
+			pass->all->messages,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
 			pass->shard->tgtd, error_text());
 	opened_set_lost(&pass->opened, ret);
@@ -83,13 +83,19 @@ static int read_tgtd(struct shard_pass *pass)
 
 void shard_pass_read(struct shard_pass *pass)
 {
+	pass->plan = (struct plan){ .clients = pass->clients,
+				    .shard = pass->shard,
+				    .tgtd = &pass->tgtd,
+				    .live = &pass->live,
+				    .last = &pass->last,
+				    .options = &pass->all->options };
 	pass->answers = read_tgtd(pass) == 0;
 	if (pass->answers)
 		return;
 	if (pass->shard->number && !pass->unready)
 		error_advise("it is the %s", pass->shard->tgtd);
 	if (pass->off)
-		error_advise("`%s\' starts it, then type `tgt-glue apply\'",
+		error_advise("`%s' starts it, then type `tgt-glue apply'",
 			     shard_start(pass->shard));
 	pass->error = *error_last();
 }
@@ -119,8 +125,8 @@ static void check_resets(struct shard_pass *pass)
 		if (r == 0)
 			r = image_reset_check(pass->fleet, w->client, pid);
 		if (r < 0)
-			work_skip(w, arena_strdup(&pass->plan.arena,
-						  error_text()));
+			work_stop(&pass->plan, w, OUTCOME_SKIPPED, "%s",
+				  error_text());
 	}
 }
 
@@ -133,8 +139,8 @@ static void check_views(struct shard_pass *pass)
 		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
 		    work_is_stopped(w) || view_ready(pass, w) == 0)
 			continue;
-		work_fail(w, arena_strdup(&pass->plan.arena, error_text()));
-		pass->waiting = true;
+		work_stop(&pass->plan, w, OUTCOME_FAILED, "%s", error_text());
+		pass->all->waiting = true;
 	}
 }
 
@@ -154,9 +160,10 @@ static int write_file(struct shard_pass *pass)
 	struct strings kept = { 0 };
 	int r = 0;
 
-	if (pass->options.only)
+	if (pass->all->options.only)
 		r = targets_conf_text_replaced(pass->clients, pass->shard,
-					       &pass->options.reset, &text);
+					       &pass->all->options.reset,
+					       &text);
 	else if ((r = targets_conf_kept(pass->clients, pass->shard, &pass->live,
 					&kept)) == 0)
 		text = targets_conf_text(pass->clients, pass->shard, &kept);
@@ -234,12 +241,10 @@ static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 					      w->client, &as, NULL, &kind);
 		}
 		if (why)
-			work_fail(
-				w,
-				arena_printf(
-					&plan->arena,
-					"after it was applied: %s; `tgt-glue apply\' tries again",
-					why));
+			work_stop(
+				plan, w, OUTCOME_FAILED,
+				"after it was applied: %s; `tgt-glue apply' tries again",
+				why);
 	}
 	last_applied_keep_users(&pass->last, &now->accounts);
 }
@@ -296,11 +301,12 @@ static void reopen_files(struct shard_pass *pass)
 {
 	if (pass->plan.n_reopens && !client_images_mounted(pass->fleet)) {
 		client_images_fail_unmounted(pass->fleet);
-		messages_print(pass->messages, "%zu disk%s lost the file: %s",
+		messages_print(pass->all->messages,
+			       "%zu disk%s lost the file: %s",
 			       pass->plan.n_reopens,
 			       pass->plan.n_reopens == 1 ? " has" : "s have",
 			       error_text());
-		pass->failed = pass->waiting = true;
+		pass->all->failed = pass->all->waiting = true;
 		pass->plan.n_reopens = 0;
 	}
 	for (size_t i = 0; i < pass->plan.n_reopens; i++) {
@@ -324,7 +330,7 @@ static void verify_reopens(struct shard_pass *pass,
 		if (!o->failed && t && t->lun.exists &&
 		    (!t->lun.online || t->lun.file == FILE_LOST))
 			o->failed =
-				"tgtd did not take it; `tgt-glue apply\' tries again";
+				"tgtd did not take it; `tgt-glue apply' tries again";
 	}
 }
 
@@ -356,7 +362,7 @@ static int finish(struct shard_pass *pass, struct tgtd_state *now)
 	verify_reopens(pass, now);
 	/* A fresh image may have another sector size, and a removal may have
 	 * been skipped. */
-	if (unlist_blocked(pass) || pass->options.reset.n)
+	if (unlist_blocked(pass) || pass->all->options.reset.n)
 		r = write_file(pass);
 	/* write_file returns 1 if the text changed. */
 	if (r >= 0)
@@ -377,7 +383,7 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	reopen_files(pass);
 	if (!plan->n && !plan->n_accounts && !plan->n_reopens)
 		return remember_opened(pass, &pass->live);
-	execute_plan(pass->clients, &pass->tgtd, &pass->live, plan);
+	execute_plan(plan);
 	r = finish(pass, &now);
 	tgtd_state_fini(&now);
 	return r;
@@ -386,13 +392,13 @@ static int apply_to_tgtd(struct shard_pass *pass)
 /* Without tgtd: only writes the targets-file, for its next start. */
 static int run_without_tgtd(struct shard_pass *pass)
 {
-	pass->waiting = true;
+	pass->all->waiting = true;
 	error_set(&pass->error);
-	if (pass->dry || write_file(pass) >= 0)
+	if (pass->all->dry || write_file(pass) >= 0)
 		error_set(&pass->error);
 	report_error(pass);
 	if (pass->unready)
-		pass->skipped = true;
+		pass->all->skipped = true;
 	return pass->unready ? 0 : pass->error.code;
 }
 
@@ -400,17 +406,18 @@ static int run_without_tgtd(struct shard_pass *pass)
  * client is logged in. */
 static int reset_without_tgtd(struct shard_pass *pass)
 {
-	const struct strings *names = &pass->options.reset;
+	const struct strings *names = &pass->all->options.reset;
 
 	error_set(&pass->error);
 	report_error(pass);
 	if (pass->unready) {
-		pass->skipped = pass->waiting = true;
+		pass->all->skipped = pass->all->waiting = true;
 		return 0;
 	}
 	if (!pass->off)
 		return pass->error.code;
-	messages_print(pass->messages, "no %s runs: the images alone are reset",
+	messages_print(pass->all->messages,
+		       "no %s runs: the images alone are reset",
 		       pass->shard->tgtd);
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
@@ -425,7 +432,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 			r = image_reset_run(pass->clients, client, &reset);
 		report_reset(pass, client, &reset);
 		if (r < 0) {
-			pass->skipped = true;
+			pass->all->skipped = true;
 			report(pass, client->name,
 			       "image: skipped: ", error_text());
 		}
@@ -436,9 +443,9 @@ static int reset_without_tgtd(struct shard_pass *pass)
 /* True if the pass concerns this shard. */
 static bool is_concerned(const struct shard_pass *pass)
 {
-	const struct strings *names = &pass->options.reset;
+	const struct strings *names = &pass->all->options.reset;
 
-	if (!pass->options.only)
+	if (!pass->all->options.only)
 		return true;
 	for (size_t i = 0; i < names->n; i++)
 		if (clients_state(pass->clients,
@@ -465,8 +472,8 @@ static int retire(struct shard_pass *pass)
 {
 	int r;
 
-	if (!pass->shard->retired || pass->dry || pass->options.only ||
-	    pass->unready || !is_empty(pass))
+	if (!pass->shard->retired || pass->all->dry ||
+	    pass->all->options.only || pass->unready || !is_empty(pass))
 		return 0;
 	r = targets_conf_remove(pass->shard);
 	if (r < 0)
@@ -485,19 +492,19 @@ static void fail_new_targets(struct shard_pass *pass)
 		struct work *w = &pass->plan.works[i];
 
 		if (w->kind == WORK_NEW && !work_is_stopped(w))
-			work_fail(w, pass->blocked_reason);
+			work_stop(&pass->plan, w, OUTCOME_FAILED, "%s",
+				  pass->blocked_reason);
 	}
-	pass->waiting = true;
+	pass->all->waiting = true;
 }
 
 static int run_with_tgtd(struct shard_pass *pass)
 {
 	int r;
 
-	plan_make(pass->clients, pass->shard, &pass->live, &pass->last,
-		  &pass->options, pass->skip_reason, &pass->plan);
+	plan_make(&pass->plan);
 	fail_new_targets(pass);
-	if (pass->dry) {
+	if (pass->all->dry) {
 		plan_print(&pass->plan, stdout);
 		return 0;
 	}
@@ -510,7 +517,8 @@ static int run_with_tgtd(struct shard_pass *pass)
 	}
 	report_works(pass);
 	report_restarts(pass);
-	portals_check(&pass->tgtd, &pass->live, pass->shard, pass->messages);
+	portals_check(&pass->tgtd, &pass->live, pass->shard,
+		      pass->all->messages);
 	return 0;
 }
 
@@ -525,8 +533,8 @@ int shard_pass_run(struct shard_pass *pass)
 	else if (pass->shard->retired && pass->off)
 		r = 0;
 	else
-		r = pass->options.only ? reset_without_tgtd(pass)
-				       : run_without_tgtd(pass);
+		r = pass->all->options.only ? reset_without_tgtd(pass)
+					    : run_without_tgtd(pass);
 	return r < 0 ? r : retire(pass);
 }
 

@@ -7,29 +7,17 @@
 #define TGT_GLUE_RECONCILE_SHARD_PASS_H
 
 #include "base/error.h"
-#include "tgt-glue/reconcile/last-applied.h"
-#include "tgt-glue/base/messages.h"
+#include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/tgtd/opened.h"
-#include "tgt-glue/reconcile/plan.h"
 
 struct shard_pass {
 	/* Set and owned by the caller. */
+	struct reconcile *all; /* the pass of all shards */
 	struct fleet *fleet;
 	struct clients *clients; /* of that fleet */
 	const struct shard *shard;
-	struct messages *messages;
-	bool dry; /* only print the plan */
-	struct plan_options options;
-	const char *const *skip_reason; /* why a client has no image, or null */
 	/* Why no new target may be created; null: it may. */
 	const char *blocked_reason;
-	const struct shard_pass
-		*siblings; /* of all shards, in the order of fleet->shards */
-
-	/* The result. */
-	bool failed;
-	bool skipped; /* something was skipped, and reported */
-	bool waiting; /* for something that may change without a command */
 
 	/* Private. */
 	bool answers; /* its tgtd answers ... */

@@ -48,12 +48,10 @@ static void print_store(FILE *f, const struct client *client,
 static void print_access(FILE *f, struct arena *arena,
 			 const struct client *client)
 {
-	struct strings addresses = acl_addresses(arena, client);
+	struct strings acl = acl_entries(arena, client);
 
-	for (size_t i = 0; i < addresses.n; i++)
-		fprintf(f, "\tinitiator-address %s\n", addresses.v[i]);
-	for (size_t i = 0; i < client->initiators.n; i++)
-		fprintf(f, "\tinitiator-name %s\n", client->initiators.v[i]);
+	for (size_t i = 0; i < acl.n; i++)
+		fprintf(f, "\t%s %s\n", acl_key(acl.v[i]), acl.v[i]);
 	if (client->user)
 		fprintf(f, "\tincominguser %s %s\n", client->user,
 			client->secret);
