@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/command/status-print.h"
 #include "tgt-glue/config/resolve.h"

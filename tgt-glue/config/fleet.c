@@ -28,22 +28,13 @@ const char *client_image_path(struct fleet *fleet, const struct client *client,
 			    format->name);
 }
 
-const char *client_image_of_other_format(struct fleet *fleet,
-					 const struct client *client)
+int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret)
 {
-	for (int i = 0; image_formats[i]; i++) {
-		const char *path =
-			client_image_path(fleet, client, image_formats[i]);
-		_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 
-		if (image_format_is_raw(image_formats[i]) ||
-		    !strcmp(path, client->child))
-			continue;
-		fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
-		if (fd >= 0)
-			return path;
-	}
-	return NULL;
+	if (fd < 0)
+		return fd;
+	return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
 struct client *fleet_client(const struct fleet *fleet, const char *name)

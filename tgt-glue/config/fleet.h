@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
-#include "chain/chain.h"
 #include "io/rootdir.h"
 #include "tgt-glue/config/parse.h"
 #include "tgt-glue/config/shard.h"
@@ -37,7 +37,8 @@ struct client {
 	const char *master;
 	int master_line; /* in fleet.conf, of the key that names it */
 	const char *child;
-	const char *view;    /* its disk: the flat file in the mount */
+	const char *image; /* child, or the one in another format that it has */
+	const char *view;  /* its disk: the flat file of image in the mount */
 	uint64_t block_size; /* of the child image, bytes; 0: its parent's */
 
 	bool readonly;
@@ -83,10 +84,8 @@ void fleet_fini(struct fleet *fleet);
 /* The path in the store of the client's image in this format. */
 const char *client_image_path(struct fleet *fleet, const struct client *client,
 			      const struct image_ops *format);
-/* The client's image that exists in another format than its master's: its path
- * in the store, or NULL. */
-const char *client_image_of_other_format(struct fleet *fleet,
-					 const struct client *client);
+/* The state of a file in the store.  0, or -errno without a message. */
+int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 
 /* The client, or NULL. */
 struct client *fleet_client(const struct fleet *fleet, const char *name);

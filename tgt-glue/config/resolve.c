@@ -4,7 +4,6 @@
 #include "tgt-glue/config/resolve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 
 #include "base/error.h"
 #include "format/registry.h"
-#include "io/rootdir.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/config/masters.h"
@@ -85,23 +83,24 @@ static struct strings list_of(const struct resolving *r, enum client_key key)
 	return list;
 }
 
-static bool image_exists(const struct fleet *fleet, const char *path)
-{
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
-
-	return fd >= 0;
-}
-
-/* The image that the client has now.  Its format is that of an earlier master
- * until the client is reset. */
+/* The image that the client has now, else the one that it gets.  Its format is
+ * that of an earlier master until the client is reset. */
 static const char *current_image(struct fleet *fleet,
 				 const struct client *client)
 {
-	const char *other = NULL;
+	struct stat st;
 
-	if (!image_exists(fleet, client->child))
-		other = client_image_of_other_format(fleet, client);
-	return other ? other : client->child;
+	if (fleet_stat(fleet, client->child, &st) == 0)
+		return client->child;
+	for (int i = 0; image_formats[i]; i++) {
+		const char *path =
+			client_image_path(fleet, client, image_formats[i]);
+
+		if (!image_format_is_raw(image_formats[i]) &&
+		    fleet_stat(fleet, path, &st) == 0)
+			return path;
+	}
+	return client->child;
 }
 
 static void resolve_images(struct resolving *r)
@@ -136,8 +135,9 @@ static void resolve_images(struct resolving *r)
 	client->master_line = line_of(r, CLIENT_MASTER);
 	client->child = client_image_path(r->fleet, client,
 					  value_image_format(client->master));
+	client->image = current_image(r->fleet, client);
 	client->view = arena_printf(arena, "%s/%s.raw", r->fleet->mount,
-				    current_image(r->fleet, client));
+				    client->image);
 }
 
 /* The secret on the first line of the client's secret-file, or NULL. */

@@ -37,16 +37,6 @@ static int open_image(const struct fleet *fleet, const char *path,
 	return r;
 }
 
-static int stat_in_store(const struct fleet *fleet, const char *path,
-			 struct stat *ret)
-{
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
-
-	if (fd < 0)
-		return fd;
-	return fstat(fd, ret) < 0 ? -errno : 0;
-}
-
 /*
  * The parent's path, from the mount: quick, and right while the child is being
  * written.  The mount escapes it; a path that exists unescaped is taken as it
@@ -63,7 +53,7 @@ static int parent_by_mount(const struct fleet *fleet,
 		return -errno;
 	path[n] = '\0';
 	if (strcmp(path, client->master) != 0 &&
-	    stat_in_store(fleet, path, &st) < 0)
+	    fleet_stat(fleet, path, &st) < 0)
 		printable_undo(path);
 	return 0;
 }
@@ -109,19 +99,17 @@ static enum client_image_state inspect(struct fleet *fleet,
 {
 	struct arena *arena = &fleet->conf.arena;
 	struct stat child, parent, master;
-	const char *other;
 	char path[4096];
-	int r = stat_in_store(fleet, client->child, &child);
+	int r = fleet_stat(fleet, client->child, &child);
 
 	*ret_why = NULL;
+	if (r == -ENOENT && client->image == client->child)
+		return CHILD_MISSING;
 	if (r == -ENOENT) {
-		other = client_image_of_other_format(fleet, client);
-		if (!other)
-			return CHILD_MISSING;
 		*ret_why = arena_printf(
 			arena,
 			"its image %s is in another format than its master %s",
-			other, client->master);
+			client->image, client->master);
 		return CHILD_OTHER;
 	}
 	if (r == 0 &&
@@ -134,8 +122,8 @@ static enum client_image_state inspect(struct fleet *fleet,
 		return CHILD_OTHER;
 	}
 	if (!strcmp(path, client->master) ||
-	    (stat_in_store(fleet, path, &parent) == 0 &&
-	     stat_in_store(fleet, client->master, &master) == 0 &&
+	    (fleet_stat(fleet, path, &parent) == 0 &&
+	     fleet_stat(fleet, client->master, &master) == 0 &&
 	     parent.st_dev == master.st_dev && parent.st_ino == master.st_ino))
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,

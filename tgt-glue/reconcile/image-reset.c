@@ -42,7 +42,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/parent-cache.h"
 #include "io/io.h"
 #include "io/rootdir.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -58,25 +57,6 @@
 static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
 enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 enum { NAMES_MAX = 256 };
-
-/* The path of the client's image in the store, in either format, or null. */
-static const char *image_of(struct fleet *fleet, const struct client *client,
-			    struct stat *ret)
-{
-	const char *paths[] = {
-		client->child,
-		client_image_of_other_format(fleet, client),
-	};
-
-	for (size_t i = 0; i < 2 && paths[i]; i++) {
-		_cleanup_close_ int fd =
-			root_dir_openat(&fleet->rootdir, paths[i], O_PATH);
-
-		if (fd >= 0 && fstat(fd, ret) == 0)
-			return paths[i];
-	}
-	return NULL;
-}
 
 /* An image with children must keep its name: they refer to it. */
 static int check_childless(struct fleet *fleet, const char *image,
@@ -103,23 +83,24 @@ int image_reset_check(struct fleet *fleet, const struct client *client,
 		      pid_t tgtd)
 {
 	struct arena *arena = &fleet->conf.arena;
+	const char *user;
 	struct stat st;
-	const char *image = image_of(fleet, client, &st), *view, *user;
 
-	if (!image)
+	if (fleet_stat(fleet, client->image, &st) < 0)
 		return 0;
-	view = arena_printf(arena, "%s/%s.raw", fleet->mount, image);
-	user = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
-	for (int i = 0; user && i < MOMENTS_FOR_USER; i++) {
+	for (int i = 0;; i++) {
+		user = backing_files_user(arena, client->view, &tgtd,
+					  tgtd ? 1 : 0);
+		if (!user || i == MOMENTS_FOR_USER)
+			break;
 		nanosleep(&moment, NULL);
-		user = backing_files_user(arena, view, &tgtd, tgtd ? 1 : 0);
 	}
 	if (user)
 		return fail(
 			-EBUSY,
 			"its disk is open: %s; end that program, then type `tgt-glue reset %s\'",
 			user, client->name);
-	return check_childless(fleet, image, &st);
+	return check_childless(fleet, client->image, &st);
 }
 
 /* 2.  The mount closes the image a moment after tgtd closed the view. */
@@ -166,9 +147,9 @@ static int read_kept(struct fleet *fleet, const struct client *client, int dir,
 
 /* 3. *ret_old is the new name, in the fleet's arena. */
 static int rename_to_old(struct fleet *fleet, const struct client *client,
-			 int dir, const char *image, const char **ret_old)
+			 int dir, const char **ret_old)
 {
-	const char *name = image + sizeof DIRECTORY;
+	const char *name = client->image + sizeof DIRECTORY;
 	char text[STAMP_SIZE];
 	struct old_images kept;
 	int64_t stamp;
@@ -192,7 +173,8 @@ static int rename_to_old(struct fleet *fleet, const struct client *client,
 		*ret_old = NULL;
 	else if (fsync(dir) < 0)
 		r = -errno;
-	return r < 0 ? fail_errno(r, "%s/%s: renaming it", fleet->store, image)
+	return r < 0 ? fail_errno(r, "%s/%s: renaming it", fleet->store,
+				  client->image)
 		     : 0;
 }
 
@@ -215,15 +197,12 @@ static void note(struct fleet *fleet, struct image_reset *reset,
 static void note(struct fleet *fleet, struct image_reset *reset,
 		 const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
-	va_end(ap);
 	strings_add(&fleet->conf.arena, &reset->notes,
-		    arena_strdup(&fleet->conf.arena, text));
+		    arena_vprintf(&fleet->conf.arena, fmt, ap));
+	va_end(ap);
 }
 
 /* Under the image's lock: 0, or -errno with a message why it must stay. */
@@ -309,12 +288,10 @@ static void remove_oldest(struct fleet *fleet, const struct client *client,
 /* The image's disk use in bytes. */
 static uint64_t disk_use(const struct fleet *fleet, const char *image)
 {
-	_cleanup_close_ int fd =
-		root_dir_openat(&fleet->rootdir, image, O_PATH);
 	struct stat st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512
-					      : 0;
+	return fleet_stat(fleet, image, &st) == 0 ? (uint64_t)st.st_blocks * 512
+						  : 0;
 }
 
 /* Notes that the store is full: writes to the fresh disk would fail. */
@@ -339,20 +316,20 @@ static void note_space(struct fleet *fleet, struct image_reset *reset)
 
 /* 2, 3 and 4, of an existing image. */
 static int replace(struct clients *clients, const struct client *client,
-		   int dir, const char *image, struct image_reset *reset)
+		   int dir, struct image_reset *reset)
 {
 	struct fleet *fleet = clients->fleet;
-	int r = wait_for_image(fleet, image);
+	int r = wait_for_image(fleet, client->image);
 
 	if (r < 0)
 		return r;
 	if (client_image_is_fresh(clients, client))
 		return 0;
-	r = rename_to_old(fleet, client, dir, image, &reset->old);
+	r = rename_to_old(fleet, client, dir, &reset->old);
 	if (r == 0)
 		r = client_image_ensure(fleet, client, &reset->spare);
 	if (r < 0 && reset->old) {
-		restore(dir, image, reset->old);
+		restore(dir, client->image, reset->old);
 		reset->old = NULL;
 	}
 	return r;
@@ -363,19 +340,18 @@ int image_reset_run(struct clients *clients, const struct client *client,
 {
 	struct fleet *fleet = clients->fleet;
 	struct stat st;
-	const char *image = image_of(fleet, client, &st);
 	_cleanup_close_ int dir = -1;
 	int r;
 
 	*ret = (struct image_reset){ 0 };
-	if (!image) {
+	if (fleet_stat(fleet, client->image, &st) < 0) {
 		r = client_image_ensure(fleet, client, &ret->spare);
 	} else {
 		r = dir = open_directory(fleet);
 		if (r >= 0)
-			r = check_childless(fleet, image, &st);
+			r = check_childless(fleet, client->image, &st);
 		if (r == 0)
-			r = replace(clients, client, dir, image, ret);
+			r = replace(clients, client, dir, ret);
 	}
 	if (r < 0)
 		return r;
@@ -395,10 +371,8 @@ int image_reset_shown(const struct clients *clients,
 {
 	const struct fleet *fleet = clients->fleet;
 	const char *file = clients_state(clients, client)->view;
-	_cleanup_close_ int fd =
-		root_dir_openat(&fleet->rootdir, client->child, O_PATH);
 	struct stat image, view;
-	int r = fd < 0 ? fd : fstat(fd, &image) < 0 ? -errno : 0;
+	int r = fleet_stat(fleet, client->child, &image);
 
 	for (int i = 0; r == 0 && i < MOMENTS; i++) {
 		if (i)

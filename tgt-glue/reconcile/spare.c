@@ -25,7 +25,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "chain/parent-cache.h"
 #include "io/rootdir.h"
 #include "store/child.h"
 
