@@ -14,13 +14,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
-#include "chain/parent-cache.h"
+#include "base/error.h"
 #include "io/rootdir.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/config/tid.h"
@@ -31,30 +28,24 @@ struct mounted {
 	uint64_t of;
 };
 
-/* Device and inode of each client's image, and the mounts. */
+/* Each client's image, and the mounts. */
 struct disks {
 	const struct fleet *fleet;
 	struct arena arena;
-	struct mounted *images; /* dev: its inode; of: its device */
+	struct file_id *images;
 	struct mounted *mounts;
 	size_t n_mounts;
 };
 
-static uint64_t device_of(dev_t dev)
-{
-	return (uint64_t)major(dev) << 32 | minor(dev);
-}
-
 static void add_mount(struct disks *disks, uint64_t dev, const char *directory)
 {
-	struct stat st;
+	struct file_id id;
 
-	if (stat(directory, &st) < 0)
+	if (file_identify(AT_FDCWD, directory, 0, &id) < 0)
 		return;
 	disks->mounts = arena_grow(&disks->arena, disks->mounts,
 				   disks->n_mounts, sizeof *disks->mounts);
-	disks->mounts[disks->n_mounts++] =
-		(struct mounted){ dev, device_of(st.st_dev) };
+	disks->mounts[disks->n_mounts++] = (struct mounted){ dev, id.dev };
 }
 
 /* "\040" is a space in mountinfo. */
@@ -80,7 +71,7 @@ static void read_mounts(struct disks *disks)
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
-	struct stat st;
+	struct file_id id;
 
 	while (f && getline(&line, &size, f) > 0) {
 		char *type = strstr(line, " - fuse.vhdfs "), *source;
@@ -94,17 +85,8 @@ static void read_mounts(struct disks *disks)
 		unescape(source);
 		add_mount(disks, (uint64_t)dev_major << 32 | dev_minor, source);
 	}
-	if (stat(disks->fleet->mount, &st) == 0)
-		add_mount(disks, device_of(st.st_dev), disks->fleet->store);
-}
-
-/* The path in the store of the image behind the client's view. */
-static const char *image_of(struct disks *disks, const struct client *client)
-{
-	const char *path = client->view + strlen(disks->fleet->mount) + 1;
-
-	return arena_printf(&disks->arena, "%.*s",
-			    (int)(strlen(path) - strlen(".raw")), path);
+	if (file_identify(AT_FDCWD, disks->fleet->mount, 0, &id) == 0)
+		add_mount(disks, id.dev, disks->fleet->store);
 }
 
 static void read_disks(struct disks *disks)
@@ -115,14 +97,11 @@ static void read_disks(struct disks *disks)
 				    (fleet->n + 1) * sizeof *disks->images);
 	for (size_t i = 0; i < fleet->n; i++) {
 		_cleanup_close_ int fd = root_dir_openat(
-			&fleet->rootdir, image_of(disks, &fleet->clients[i]),
-			O_PATH);
-		struct stat st;
+			&fleet->rootdir, fleet->clients[i].image, O_PATH);
 
-		if (fd >= 0 && fstat(fd, &st) == 0)
-			disks->images[i] =
-				(struct mounted){ st.st_ino,
-						  device_of(st.st_dev) };
+		if (fd >= 0)
+			(void)file_identify(fd, "", AT_EMPTY_PATH,
+					    &disks->images[i]);
 	}
 	read_mounts(disks);
 }
@@ -142,15 +121,16 @@ static bool same_files(const struct disks *disks, uint64_t dev, uint64_t device)
 
 /* The client whose disk the file is, or null. */
 static const struct client *find_client(const struct disks *disks,
-					const char *path, uint64_t dev,
-					uint64_t ino)
+					const char *path,
+					const struct file_id *file)
 {
 	const struct fleet *fleet = disks->fleet;
 
 	for (size_t i = 0; i < fleet->n; i++)
 		if (!strcmp(fleet->clients[i].view, path) ||
-		    (ino && dev && disks->images[i].dev == ino &&
-		     same_files(disks, dev, disks->images[i].of)))
+		    (file->ino && file->dev &&
+		     disks->images[i].ino == file->ino &&
+		     same_files(disks, file->dev, disks->images[i].dev)))
 			return &fleet->clients[i];
 	return NULL;
 }
@@ -197,8 +177,8 @@ int exports_inspect(struct fleet *fleet, const struct last_applied *last,
 			struct tgtd_backing *s = &live->targets[i].stores[k];
 
 			if (s->path)
-				s->client = find_client(&disks, s->path, s->dev,
-							s->ino);
+				s->client =
+					find_client(&disks, s->path, &s->file);
 		}
 	arena_fini(&disks.arena);
 	return r;
@@ -279,23 +259,22 @@ static void block_by_others(struct clients *clients, const pid_t *ours,
 			    size_t n)
 {
 	struct disks disks = { .fleet = clients->fleet };
-	struct backing_files_open *files;
-	size_t n_files =
-		backing_files_of_other_tgtds(&disks.arena, ours, n, &files);
+	struct open_files files = { 0 };
 
-	if (n_files)
+	backing_files_of_other_tgtds(ours, n, &files);
+	if (files.n)
 		read_disks(&disks);
-	for (size_t i = 0; i < n_files; i++) {
-		const struct backing_files_open *f = &files[i];
-		const struct client *c =
-			find_client(&disks, f->path, f->dev, f->ino);
+	for (size_t i = 0; i < files.n; i++) {
+		const struct open_file *f = &files.v[i];
+		const struct client *c = find_client(&disks, f->path, &f->id);
 
-		if (c && !c->readonly)
+		if (c && f->writable && !c->readonly)
 			clients_state(clients, c)->blocked = arena_printf(
 				&clients->fleet->conf.arena,
 				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
 				f->path, (long)f->pid);
 	}
+	arena_fini(&files.arena);
 	arena_fini(&disks.arena);
 }
 

@@ -20,7 +20,6 @@
 
 #include "tgt-glue/tgtd/backing-files.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,18 +33,9 @@
 #include "base/error.h"
 #include "base/guid.h"
 
-/* A descriptor of a process. */
-struct open_file {
-	const char *path;
-	uint64_t dev, ino; /* 0: unknown */
-	bool writable;
-	char link[300]; /* the descriptor in /proc */
-};
-
-struct process_files {
-	struct arena arena;
-	struct open_file *files;
-	size_t n;
+/* The files of tgtd, and what the fleet's paths name. */
+struct inspection {
+	struct open_files files;
 	const char *dir; /* of the last path, or null */
 	int dir_fd;
 	/* The fleet's mount: its device; its state identifier, or "-". */
@@ -53,22 +43,22 @@ struct process_files {
 	const char *mount_state;
 };
 
-struct identity {
-	uint64_t dev;
-	uint64_t ino;
-};
-
-/* sync: AT_STATX_FORCE_SYNC sends a request to the filesystem,
- * AT_STATX_DONT_SYNC uses the kernel's cache. */
-static int identify(int dir, const char *path, int sync, struct identity *ret)
+/* AT_STATX_FORCE_SYNC sends a request to the filesystem, AT_STATX_DONT_SYNC
+ * uses the kernel's cache. */
+int file_identify(int dir, const char *path, int flags, struct file_id *ret)
 {
 	struct statx st;
 
-	if (statx(dir, path, sync, STATX_INO, &st) < 0)
+	if (statx(dir, path, flags, STATX_INO, &st) < 0)
 		return -errno;
 	ret->dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
 	ret->ino = st.stx_ino;
 	return 0;
+}
+
+bool file_id_is(const struct file_id *a, const struct file_id *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
 }
 
 /* The path of a descriptor, without the kernel's " (deleted)"; false if it is
@@ -88,17 +78,17 @@ static bool read_link(int dir, const char *name, char *path, size_t size)
 }
 
 /* Reads "flags: 0100002" and "ino: 4711" in fdinfo; 0 if a line is missing. */
-static void read_fdinfo(pid_t pid, const char *fd, struct open_file *file)
+static void read_fdinfo(const char *fd, struct open_file *file)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	char name[300], line[256];
 	unsigned flags = 0;
 
-	snprintf(name, sizeof name, "/proc/%ld/fdinfo/%s", (long)pid, fd);
+	snprintf(name, sizeof name, "/proc/%ld/fdinfo/%s", (long)file->pid, fd);
 	f = fopen(name, "re");
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "flags: %o", &flags) != 1 &&
-		    sscanf(line, "ino: %" SCNu64, &file->ino) == 1)
+		    sscanf(line, "ino: %" SCNu64, &file->id.ino) == 1)
 			break;
 	file->writable = (flags & O_ACCMODE) != O_RDONLY;
 }
@@ -111,93 +101,82 @@ static bool ends_with(const char *path, const char *end)
 	return m <= n && !strcmp(path + n - m, end);
 }
 
-static DIR *open_fds(pid_t pid)
+/* Adds the files that the process has open: all, or only those with a path that
+ * is the end of path. */
+static int read_open_files(pid_t pid, const char *path,
+			   struct open_files *files)
 {
-	char name[64];
-
-	snprintf(name, sizeof name, "/proc/%ld/fd", (long)pid);
-	return opendir(name);
-}
-
-/* Reads the files that the process has open. */
-static int read_open_files(pid_t pid, struct process_files *process_files)
-{
-	_cleanup_closedir_ DIR *dir = open_fds(pid);
-	char path[4096];
+	const char *name =
+		arena_printf(&files->arena, "/proc/%ld/fd", (long)pid);
+	_cleanup_closedir_ DIR *dir = opendir(name);
+	char found[4096];
 
 	if (!dir)
 		return fail_errno(-errno, "tgtd: its open files (process %ld)",
 				  (long)pid);
 	for (struct dirent *e; (e = readdir(dir));) {
-		struct identity id = { 0 };
 		struct open_file *file;
 
-		if (!read_link(dirfd(dir), e->d_name, path, sizeof path))
+		if (!read_link(dirfd(dir), e->d_name, found, sizeof found) ||
+		    (path && !ends_with(path, found)))
 			continue;
-		process_files->files = arena_grow(
-			&process_files->arena, process_files->files,
-			process_files->n, sizeof *process_files->files);
-		file = &process_files->files[process_files->n++];
-		file->path = arena_strdup(&process_files->arena, path);
-		read_fdinfo(pid, e->d_name, file);
-		if (identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
-		    0) {
-			file->dev = id.dev;
-			file->ino = id.ino;
-		}
-		snprintf(file->link, sizeof file->link, "/proc/%ld/fd/%s",
-			 (long)pid, e->d_name);
+		files->v = arena_grow(&files->arena, files->v, files->n,
+				      sizeof *files->v);
+		file = &files->v[files->n++];
+		file->pid = pid;
+		file->path = arena_strdup(&files->arena, found);
+		file->link =
+			arena_printf(&files->arena, "%s/%s", name, e->d_name);
+		read_fdinfo(e->d_name, file);
+		(void)file_identify(AT_FDCWD, file->link, AT_STATX_DONT_SYNC,
+				    &file->id);
 	}
 	return 0;
 }
 
 /*
- * The identity of the file at the path.  Its directory is opened once for all
- * paths in it, so that each path costs one request, not one for each of its
- * parts.
+ * Identifies the file at the path.  Its directory is opened once for all paths
+ * in it, so that each path costs one request, not one for each of its parts.
  */
-static int identify_path(struct process_files *process_files, const char *path,
-			 struct identity *ret)
+static int identify_path(struct inspection *in, const char *path,
+			 struct file_id *ret)
 {
 	const char *base = strrchr(path, '/') + 1;
 	size_t n = (size_t)(base - path);
 
-	if (!process_files->dir || strlen(process_files->dir) != n ||
-	    strncmp(process_files->dir, path, n) != 0) {
-		if (process_files->dir)
-			close(process_files->dir_fd);
-		process_files->dir = arena_printf(&process_files->arena, "%.*s",
-						  (int)n, path);
-		process_files->dir_fd =
-			open(process_files->dir, O_PATH | O_CLOEXEC);
+	if (!in->dir || strlen(in->dir) != n ||
+	    strncmp(in->dir, path, n) != 0) {
+		if (in->dir)
+			close(in->dir_fd);
+		in->dir = arena_printf(&in->files.arena, "%.*s", (int)n, path);
+		in->dir_fd = open(in->dir, O_PATH | O_CLOEXEC);
 	}
-	if (process_files->dir_fd < 0)
+	if (in->dir_fd < 0)
 		return -ENOENT;
-	return identify(process_files->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
+	return file_identify(in->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
 }
 
-/* Which file tgtd has open for the disk at path.  *now is the identity of the
- * file at path now; r < 0: there is none. */
-static enum tgtd_file compare(const struct process_files *process_files,
-			      const char *path, int r,
-			      const struct identity *now)
+/* Which file tgtd has open for the disk at path.  *now is the file at path now;
+ * r < 0: there is none. */
+static enum tgtd_file compare(const struct open_files *files, const char *path,
+			      int r, const struct file_id *now)
 {
 	enum tgtd_file found = FILE_LOST;
-	struct identity id;
+	struct file_id id;
 
-	for (size_t i = 0; i < process_files->n; i++) {
-		const struct open_file *file = &process_files->files[i];
+	for (size_t i = 0; i < files->n; i++) {
+		const struct open_file *file = &files->v[i];
 
-		if (r == 0 && file->dev == now->dev && file->ino == now->ino)
+		if (r == 0 && file_id_is(&file->id, now))
 			return FILE_RIGHT;
 		if (!ends_with(path, file->path))
 			continue;
 		/* If the path names no file, an open file that answers is the
 		 * right one. */
-		if (identify(AT_FDCWD, file->link, AT_STATX_FORCE_SYNC, &id) ==
-		    0)
+		if (file_identify(AT_FDCWD, file->link, AT_STATX_FORCE_SYNC,
+				  &id) == 0)
 			found = r < 0 ? FILE_RIGHT : FILE_OTHER;
-		else if (r == 0 && file->ino && file->ino != now->ino)
+		else if (r == 0 && file->id.ino && file->id.ino != now->ino)
 			found = FILE_OTHER;
 	}
 	return found;
@@ -216,188 +195,146 @@ const char *backing_files_path(const struct fleet *fleet,
 
 /* Device and state identifier are read through one descriptor, so that both
  * are of one mount. */
-static void read_mount(struct process_files *process_files, struct arena *arena,
+static void read_mount(struct inspection *in, struct arena *arena,
 		       const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct identity id = { 0 };
+	struct file_id id = { 0 };
 	char text[64] = "";
 	struct guid state;
 	ssize_t n;
 
-	process_files->mount_state = "-";
-	if (fd < 0 || identify(fd, ".", AT_STATX_DONT_SYNC, &id) < 0)
+	in->mount_state = "-";
+	if (fd < 0 || file_identify(fd, ".", AT_STATX_DONT_SYNC, &id) < 0)
 		return;
-	process_files->mount_dev = id.dev;
+	in->mount_dev = id.dev;
 	n = fgetxattr(fd, "user.vhdfs.state", text, sizeof text);
 	if (n > 0 && guid_parse(text, (size_t)n, &state) == 0)
-		process_files->mount_state =
+		in->mount_state =
 			guid_format(&state, arena_alloc(arena, GUID_TEXT_SIZE));
 }
 
-static void inspect_lun(struct process_files *process_files,
-			struct tgtd_lun *lun, const char *path,
-			bool files_known)
+static void inspect_lun(struct inspection *in, struct tgtd_lun *lun,
+			const char *path, bool files_known)
 {
-	struct identity now = { 0 };
-	int r = identify_path(process_files, path, &now);
+	struct file_id now = { 0 };
+	int r = identify_path(in, path, &now);
 
 	if (files_known)
-		lun->file = compare(process_files, path, r, &now);
+		lun->file = compare(&in->files, path, r, &now);
 	if (r == 0)
-		lun->mount_state = now.dev == process_files->mount_dev
-					   ? process_files->mount_state
-					   : "-";
+		lun->mount_state =
+			now.dev == in->mount_dev ? in->mount_state : "-";
 }
 
-/* The identity of a store's file: the one that tgtd has open, else the one at
- * its path. */
-static void identify_store(const struct process_files *process_files,
+/* The store's file: the one that tgtd has open, else the one at its path. */
+static void identify_store(const struct open_files *files,
 			   struct tgtd_backing *store)
 {
-	struct identity id = { 0 };
-
-	for (size_t i = 0; i < process_files->n; i++)
-		if (!strcmp(process_files->files[i].path, store->path)) {
-			store->dev = process_files->files[i].dev;
-			store->ino = process_files->files[i].ino;
+	for (size_t i = 0; store->path && i < files->n; i++)
+		if (!strcmp(files->v[i].path, store->path)) {
+			store->file = files->v[i].id;
 			return;
 		}
-	if (identify(AT_FDCWD, store->path, AT_STATX_DONT_SYNC, &id) == 0) {
-		store->dev = id.dev;
-		store->ino = id.ino;
-	}
+	if (store->path)
+		(void)file_identify(AT_FDCWD, store->path, AT_STATX_DONT_SYNC,
+				    &store->file);
 }
 
 int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 {
-	struct process_files process_files = { 0 };
+	struct inspection in = { 0 };
 	pid_t pid;
 	int r = tgtd_state_pid(live, &pid);
 
 	if (r == 0)
-		r = read_open_files(pid, &process_files);
-	read_mount(&process_files, &live->arena, fleet->mount);
-	for (size_t i = 0; i < live->n; i++)
-		for (size_t k = 0; k < live->targets[i].n_stores; k++)
-			if (live->targets[i].stores[k].path)
-				identify_store(&process_files,
-					       &live->targets[i].stores[k]);
+		r = read_open_files(pid, NULL, &in.files);
+	read_mount(&in, &live->arena, fleet->mount);
 	for (size_t i = 0; i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
 		const char *path = backing_files_path(fleet, t);
 
+		for (size_t k = 0; k < t->n_stores; k++)
+			identify_store(&in.files, &t->stores[k]);
 		if (t->lun.exists && path && *path == '/' && t->ours)
-			inspect_lun(&process_files, &t->lun, path, r == 0);
+			inspect_lun(&in, &t->lun, path, r == 0);
 	}
-	if (process_files.dir && process_files.dir_fd >= 0)
-		close(process_files.dir_fd);
-	arena_fini(&process_files.arena);
+	if (in.dir && in.dir_fd >= 0)
+		close(in.dir_fd);
+	arena_fini(&in.files.arena);
 	return r;
 }
 
 /* True if the process has that file open. */
-static bool has_open(pid_t pid, const char *path, const struct identity *file)
+static bool has_open(pid_t pid, const char *path, const struct file_id *id)
 {
-	_cleanup_closedir_ DIR *dir = open_fds(pid);
-	struct identity id = { 0 };
-	char link[4096];
+	struct open_files files = { 0 };
+	bool found = false;
 
-	if (!dir)
-		return false;
-	for (struct dirent *e; (e = readdir(dir));)
-		if (read_link(dirfd(dir), e->d_name, link, sizeof link) &&
-		    ends_with(path, link) &&
-		    identify(dirfd(dir), e->d_name, AT_STATX_DONT_SYNC, &id) ==
-			    0 &&
-		    id.dev == file->dev && id.ino == file->ino)
-			return true;
-	return false;
+	/* If they cannot be read, the process has ended. */
+	(void)read_open_files(pid, path, &files);
+	for (size_t i = 0; i < files.n; i++)
+		found = found || file_id_is(&files.v[i].id, id);
+	arena_fini(&files.arena);
+	return found;
 }
 
-static const char *name_process(struct arena *arena, pid_t pid)
+/* The name of the process's program; "" if it has ended. */
+static void read_name(pid_t pid, char name[64])
 {
 	_cleanup_fclose_ FILE *f = NULL;
-	char file[64], name[64] = "";
+	char file[64];
 
 	snprintf(file, sizeof file, "/proc/%ld/comm", (long)pid);
 	f = fopen(file, "re");
-	if (f && fgets(name, sizeof name, f))
-		name[strcspn(name, "\n")] = '\0';
-	return arena_printf(arena, "%s (process %ld)", name, (long)pid);
+	if (!f || !fgets(name, 64, f))
+		*name = '\0';
+	name[strcspn(name, "\n")] = '\0';
 }
 
-static bool is_among(pid_t pid, const pid_t *list, size_t n)
+/* The next process that is none of the n given ones; 0: there is none. */
+static pid_t next_process(DIR *proc, const pid_t *except, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (list[i] == pid)
-			return true;
-	return false;
+	for (struct dirent *e; proc && (e = readdir(proc));) {
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+		size_t i = 0;
+
+		while (i < n && except[i] != pid)
+			i++;
+		if (pid > 0 && i == n)
+			return pid;
+	}
+	return 0;
 }
 
 const char *backing_files_user(struct arena *arena, const char *path,
 			       const pid_t *except, size_t n)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	struct identity file;
+	struct file_id id = { 0 };
+	char name[64];
 
-	if (!proc || identify(AT_FDCWD, path, AT_STATX_FORCE_SYNC, &file) < 0)
+	if (file_identify(AT_FDCWD, path, AT_STATX_FORCE_SYNC, &id) < 0)
 		return NULL;
-	for (struct dirent *e; (e = readdir(proc));) {
-		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-
-		if (isdigit((unsigned char)*e->d_name) &&
-		    !is_among(pid, except, n) && has_open(pid, path, &file))
-			return name_process(arena, pid);
-	}
+	for (pid_t pid; (pid = next_process(proc, except, n));)
+		if (has_open(pid, path, &id)) {
+			read_name(pid, name);
+			return arena_printf(arena, "%s (process %ld)", name,
+					    (long)pid);
+		}
 	return NULL;
 }
 
-static bool is_tgtd(pid_t pid)
-{
-	_cleanup_fclose_ FILE *f = NULL;
-	char file[64], name[64] = "";
-
-	snprintf(file, sizeof file, "/proc/%ld/comm", (long)pid);
-	f = fopen(file, "re");
-	return f && fgets(name, sizeof name, f) && !strcmp(name, "tgtd\n");
-}
-
-static size_t add_open(struct arena *arena, pid_t pid, size_t n,
-		       struct backing_files_open **ret)
-{
-	struct process_files process_files = { 0 };
-
-	/* If it cannot be read, the process has ended. */
-	(void)read_open_files(pid, &process_files);
-	for (size_t i = 0; i < process_files.n; i++) {
-		const struct open_file *file = &process_files.files[i];
-
-		if (!file->writable)
-			continue;
-		*ret = arena_grow(arena, *ret, n, sizeof **ret);
-		(*ret)[n++] = (struct backing_files_open){
-			pid, arena_strdup(arena, file->path), file->dev,
-			file->ino
-		};
-	}
-	arena_fini(&process_files.arena);
-	return n;
-}
-
-size_t backing_files_of_other_tgtds(struct arena *arena, const pid_t *except,
-				    size_t n, struct backing_files_open **ret)
+void backing_files_of_other_tgtds(const pid_t *except, size_t n,
+				  struct open_files *ret)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	size_t found = 0;
+	char name[64];
 
-	*ret = NULL;
-	for (struct dirent *e; proc && (e = readdir(proc));) {
-		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-
-		if (isdigit((unsigned char)*e->d_name) &&
-		    !is_among(pid, except, n) && is_tgtd(pid))
-			found = add_open(arena, pid, found, ret);
+	for (pid_t pid; (pid = next_process(proc, except, n));) {
+		read_name(pid, name);
+		/* If they cannot be read, the process has ended. */
+		if (!strcmp(name, "tgtd"))
+			(void)read_open_files(pid, NULL, ret);
 	}
-	return found;
 }

@@ -11,8 +11,28 @@
 #include "tgt-glue/config/fleet.h"
 #include "tgt-glue/tgtd/state.h"
 
+/* A file that a process has open. */
+struct open_file {
+	pid_t pid;
+	const char *path;
+	const char *link; /* the descriptor in /proc */
+	struct file_id id;
+	bool writable;
+};
+
+struct open_files {
+	struct arena arena;
+	struct open_file *v;
+	size_t n;
+};
+
+/* Identifies a file, as statx with these flags.  0, or -errno without a
+ * message. */
+int file_identify(int dir, const char *path, int flags, struct file_id *ret);
+bool file_id_is(const struct file_id *a, const struct file_id *b);
+
 /*
- * Sets dev and ino of all stores, and lun.file and lun.mount_state of all
+ * Sets the file of all stores, and lun.file and lun.mount_state of all
  * targets of ours.  If tgtd's open files cannot be read, lun.file stays
  * FILE_UNKNOWN, and -errno is returned, with a message.
  */
@@ -28,16 +48,9 @@ const char *backing_files_path(const struct fleet *fleet,
 const char *backing_files_user(struct arena *arena, const char *path,
 			       const pid_t *except, size_t n);
 
-/* A file that a process has open for writing. */
-struct backing_files_open {
-	pid_t pid;
-	const char *path;
-	uint64_t dev, ino;
-};
-
-/* The files that any tgtd of this host, other than the n given processes, has
- * open for writing, in arena.  Returns their number. */
-size_t backing_files_of_other_tgtds(struct arena *arena, const pid_t *except,
-				    size_t n, struct backing_files_open **ret);
+/* Adds the files that any tgtd of this host, other than the n given processes,
+ * has open. */
+void backing_files_of_other_tgtds(const pid_t *except, size_t n,
+				  struct open_files *ret);
 
 #endif

@@ -18,6 +18,11 @@ struct tgtd_connection {
 	const char *address;
 };
 
+/* Device and inode number of a file; 0: unknown. */
+struct file_id {
+	uint64_t dev, ino;
+};
+
 /* The file that tgtd has open for a disk, compared with the one that the
  * disk's path names now. */
 enum tgtd_file {
@@ -55,8 +60,7 @@ struct messages;
 struct tgtd_backing {
 	const char *path; /* null if it has no file */
 	bool readonly;
-	uint64_t dev,
-		ino; /* of that file (backing_files_inspect); 0: unknown */
+	struct file_id file; /* at that path (backing_files_inspect) */
 	const struct client
 		*client; /* whose disk it is (exports_inspect), or null */
 };
