@@ -470,7 +470,9 @@ static void last_applied_state_is_read_back(void **state)
 
 static void account_of_a_forgotten_target_stays_the_fleets(void **state)
 {
-	const struct strings there = { (const char *[]){ "you" }, 1 };
+	const struct tgtd_state live = {
+		.accounts = { (const char *[]){ "you" }, 1 }
+	};
 	struct last_applied a = { 0 };
 
 	(void)state;
@@ -480,7 +482,7 @@ static void account_of_a_forgotten_target_stays_the_fleets(void **state)
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret1"));
 	assert_true(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));
-	last_applied_keep_users(&a, &there);
+	last_applied_keep(&a, &live);
 	assert_false(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));
 	last_applied_fini(&a);

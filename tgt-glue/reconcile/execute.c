@@ -60,8 +60,11 @@ static int access_rule(struct plan *plan, enum tgtd_op op, int32_t tid,
 	return r;
 }
 
+/* Of a target that was not deleted. */
 static void restore_rules(struct plan *plan, struct work *work)
 {
+	if (!work->live || work->absent)
+		return;
 	for (size_t i = 0; i < work->live->acl.n; i++)
 		if (access_rule(plan, TGTD_BIND, work->live->tid,
 				work->live->acl.v[i]) < 0)
@@ -92,24 +95,22 @@ static void close_target(struct plan *plan, struct work *work)
 static void check_sessions(struct plan *plan, struct work *work)
 {
 	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
-	struct tgtd_connection *list;
-	int n = tgtd_state_connections(plan->tgtd, plan->live, work->live->tid,
-				       &list);
+	struct tgtd_target *live = work->live;
+	struct arena *arena = &plan->live->arena;
+	int r = tgtd_state_connections(plan->tgtd, arena, live);
 
-	if (work->force)
-		for (int i = 0; n > 0 && i < 200; i++) {
-			tgtd_state_end_connections(plan->tgtd, work->live->tid,
-						   list, (size_t)n);
-			nanosleep(&moment, NULL);
-			n = tgtd_state_connections(plan->tgtd, plan->live,
-						   work->live->tid, &list);
-		}
-	if (n == 0)
-		return;
-	if (n < 0)
+	for (int i = 0; work->force && r == 0 && live->n_connections && i < 200;
+	     i++) {
+		tgtd_state_end_connections(plan->tgtd, live);
+		nanosleep(&moment, NULL);
+		r = tgtd_state_connections(plan->tgtd, arena, live);
+	}
+	if (r < 0)
 		fail_work(plan, work, "sessions");
+	else if (live->n_connections)
+		work_skip_logged_in(plan, work);
 	else
-		work_skip_logged_in(plan, work, list, (size_t)n);
+		return;
 	restore_rules(plan, work);
 }
 
@@ -129,8 +130,7 @@ static void skip_if_exported(struct plan *plan, struct work *work)
 		clients_state(plan->clients, work->client)->blocked =
 			arena_strdup(&plan->clients->fleet->conf.arena,
 				     work->reason);
-		if (work->live && !work->absent)
-			restore_rules(plan, work);
+		restore_rules(plan, work);
 		return;
 	}
 }
@@ -186,18 +186,14 @@ static bool user_in_use(const struct plan *plan, const char *user)
 /* Skips works whose user cannot be changed, and restores their access rules. */
 static void skip_users_of(struct plan *plan, const char *user)
 {
-	for (size_t i = 0; i < plan->n; i++) {
-		struct work *w = &plan->works[i];
-
-		if (!w->client || work_is_stopped(w) ||
-		    !client_has_user(w->client, user))
+	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));) {
+		if (!w->client || !client_has_user(w->client, user))
 			continue;
 		work_stop(
 			plan, w, OUTCOME_SKIPPED,
 			"user %s is in use by another target; shut its client down or give this one another user, then type `tgt-glue apply'",
 			user);
-		if (w->live && !w->absent)
-			restore_rules(plan, w);
+		restore_rules(plan, w);
 	}
 }
 
@@ -318,17 +314,14 @@ static void verify_disks(struct plan *plan, unsigned kinds)
 	struct tgtd_state now;
 	int r = tgtd_state_read(plan->tgtd, &now);
 
-	for (size_t i = 0; i < plan->n; i++) {
-		struct work *w = &plan->works[i];
-		const struct tgtd_target *t;
-		const char *why;
+	for (struct work *w = NULL; (w = work_next(plan, w, kinds));) {
+		const struct tgtd_target *t =
+			r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
+		const char *why =
+			t ? plan_disk_difference(&plan->arena, plan->clients,
+						 w->client, t)
+			  : "tgtd does not have it";
 
-		if (work_is_stopped(w) || !(kinds & 1u << w->kind))
-			continue;
-		t = r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
-		why = t ? plan_disk_difference(&plan->arena, plan->clients,
-					       w->client, t)
-			: "tgtd does not have it";
 		if (!why)
 			continue;
 		work_stop(
@@ -443,22 +436,9 @@ int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 static void each(struct plan *plan, unsigned kinds,
 		 void (*step)(struct plan *, struct work *))
 {
-	for (size_t i = 0; i < plan->n; i++)
-		if (kinds & 1u << plan->works[i].kind &&
-		    !work_is_stopped(&plan->works[i]))
-			step(plan, &plan->works[i]);
+	for (struct work *w = NULL; (w = work_next(plan, w, kinds));)
+		step(plan, w);
 }
-
-static bool any(const struct plan *plan, unsigned kinds)
-{
-	for (size_t i = 0; i < plan->n; i++)
-		if (kinds & 1u << plan->works[i].kind &&
-		    !work_is_stopped(&plan->works[i]))
-			return true;
-	return false;
-}
-
-#define KIND(kind) (1u << (kind))
 
 void execute_plan(struct plan *plan)
 {
@@ -475,7 +455,7 @@ void execute_plan(struct plan *plan)
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(plan, &plan->accounts[i]); /* 4 */
 	each(plan, made, make_target);                 /* 5 */
-	if (any(plan, made))
+	if (work_next(plan, NULL, made))
 		verify_disks(plan, made);
 	each(plan, made | changed, bind_users);                      /* 6 */
 	each(plan, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */

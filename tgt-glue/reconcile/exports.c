@@ -229,8 +229,7 @@ static void block(struct clients *clients, const struct exporter *exporter,
 		end = arena_printf(
 			arena,
 			", logged in: %s; shut it down, then type `tgt-glue apply\'",
-			tgtd_state_initiators(arena, target->connections,
-					      target->n_connections));
+			tgtd_state_initiators(arena, target));
 	else
 		end = "; type `tgt-glue apply\'";
 	clients_state(clients, store->client)->blocked = arena_printf(

@@ -72,15 +72,18 @@ void last_applied_forget(struct last_applied *last, const char *iqn)
 	pairs_drop(&last->blocks, iqn);
 }
 
-void last_applied_keep_users(struct last_applied *last,
-			     const struct strings *accounts)
+void last_applied_keep(struct last_applied *last, const struct tgtd_state *live)
 {
-	struct strings kept = { 0 };
+	struct strings users = { 0 }, names = { 0 };
 
 	for (size_t i = 0; i < last->users.n; i++)
-		if (strings_have(accounts, last->users.v[i]))
-			strings_add(&last->arena, &kept, last->users.v[i]);
-	last->users = kept;
+		if (strings_have(&live->accounts, last->users.v[i]))
+			strings_add(&last->arena, &users, last->users.v[i]);
+	for (size_t i = 0; i < last->names.n; i++)
+		if (tgtd_state_target(live, last->names.v[i]))
+			strings_add(&last->arena, &names, last->names.v[i]);
+	last->users = users;
+	last->names = names;
 }
 
 /* Parses the lines "# target IQN" and "<target IQN>". */
@@ -94,27 +97,6 @@ static void parse_names(struct last_applied *last, const char *text)
 			if ((iqn = word_after(&last->arena, text, starts[i])))
 				strings_add_once(&last->arena, &last->names,
 						 iqn);
-}
-
-void last_applied_keep_names(struct last_applied *last,
-			     const struct tgtd_state *live)
-{
-	struct strings kept = { 0 };
-
-	for (size_t i = 0; i < last->names.n; i++)
-		if (tgtd_state_target(live, last->names.v[i]))
-			strings_add(&last->arena, &kept, last->names.v[i]);
-	last->names = kept;
-}
-
-void last_applied_disown(struct last_applied *last, const char *iqn)
-{
-	struct strings kept = { 0 };
-
-	for (size_t i = 0; i < last->names.n; i++)
-		if (strcmp(last->names.v[i], iqn) != 0)
-			strings_add(&last->arena, &kept, last->names.v[i]);
-	last->names = kept;
 }
 
 static void parse_users(struct last_applied *last, const char *text)

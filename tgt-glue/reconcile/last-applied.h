@@ -52,17 +52,13 @@ void last_applied_set(struct last_applied *last, const char *iqn,
 		      const char *block);
 
 /*
- * Forgets users of removed blocks that are not among tgtd's accounts: an
- * account of that name that appears later is the administrator's, and stays.
+ * Forgets names of targets that tgtd does not have: a later target of that name
+ * is not ours.  Forgets users of removed blocks that are not among tgtd's
+ * accounts: an account of that name that appears later is the administrator's,
+ * and stays.
  */
-void last_applied_keep_users(struct last_applied *last,
-			     const struct strings *accounts);
-
-/* Removes names of targets that tgtd does not have. */
-void last_applied_keep_names(struct last_applied *last,
-			     const struct tgtd_state *live);
-/* Removes a deleted target's name: a later target of that name is not ours. */
-void last_applied_disown(struct last_applied *last, const char *iqn);
+void last_applied_keep(struct last_applied *last,
+		       const struct tgtd_state *live);
 
 /* True if the target is recorded with this block; access rules and users are
  * not compared. */

@@ -80,12 +80,10 @@ static void skip_unless_it_runs(struct shard_pass *pass)
 /* Clients in the targets-file of a tgtd that does not answer. */
 static int keep_as_written(struct shard_pass *pass)
 {
-	struct last_applied written = { 0 };
+	struct last_applied written;
 	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_read(pass->shard, &text);
+	int r = targets_conf_load(pass->shard, &text, &written);
 
-	if (r == 0)
-		last_applied_parse(&written, text);
 	for (size_t i = 0; i < written.blocks.n; i++) {
 		const struct client *client = fleet_client_by_iqn(
 			pass->fleet, written.blocks.v[i].key);

@@ -15,20 +15,10 @@
 #include "base/cleanup.h"
 #include "format/registry.h"
 
-static const char like[] = "00000000T000000.000000Z";
 static const int64_t second = 1000000;
 
 /* Without the year 9999, so that each stamp has a next one. */
 enum { YEAR_MAX = 9998 };
-
-static bool has_form(const char *text)
-{
-	for (size_t i = 0; i < sizeof like; i++)
-		if (like[i] == '0' ? !isdigit((unsigned char)text[i])
-				   : text[i] != like[i])
-			return false;
-	return true;
-}
 
 void stamp_write(int64_t stamp, char text[STAMP_SIZE])
 {
@@ -51,16 +41,15 @@ bool stamp_read(const char *text, int64_t *ret)
 	struct tm tm = { 0 };
 	int usec;
 
-	if (!has_form(text) ||
-	    sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6dZ", &tm.tm_year, &tm.tm_mon,
+	if (sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6dZ", &tm.tm_year, &tm.tm_mon,
 		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
 		   &usec) != 7 ||
-	    tm.tm_year > YEAR_MAX)
+	    tm.tm_year < 0 || tm.tm_year > YEAR_MAX)
 		return false;
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
 	*ret = (int64_t)timegm(&tm) * second + usec;
-	/* timegm also accepts the 31st of February. */
+	/* sscanf accepts spaces, timegm the 31st of February. */
 	stamp_write(*ret, again);
 	return !strcmp(text, again);
 }

@@ -145,10 +145,20 @@ bool work_is_stopped(const struct work *work)
 	       work->outcome == OUTCOME_FAILED;
 }
 
-void work_skip_logged_in(struct plan *plan, struct work *work,
-			 const struct tgtd_connection *list, size_t n)
+struct work *work_next(const struct plan *plan, const struct work *w,
+		       unsigned kinds)
 {
-	const char *initiators = tgtd_state_initiators(&plan->arena, list, n);
+	for (size_t i = w ? (size_t)(w - plan->works) + 1 : 0; i < plan->n; i++)
+		if (KIND(plan->works[i].kind) & kinds &&
+		    !work_is_stopped(&plan->works[i]))
+			return &plan->works[i];
+	return NULL;
+}
+
+void work_skip_logged_in(struct plan *plan, struct work *work)
+{
+	const char *initiators =
+		tgtd_state_initiators(&plan->arena, work->live);
 
 	if (work->reset)
 		work_stop(
@@ -177,8 +187,7 @@ static struct work *add_work(struct plan *plan, struct work new)
 	work->force = (force && !strcmp(force, work->name)) ||
 		      (live && !work->reset && opened_ends_sessions(live));
 	if (live && live->n_connections && !work->force)
-		work_skip_logged_in(plan, work, live->connections,
-				    live->n_connections);
+		work_skip_logged_in(plan, work);
 	return work;
 }
 

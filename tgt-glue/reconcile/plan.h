@@ -7,6 +7,7 @@
 #ifndef TGT_GLUE_RECONCILE_PLAN_H
 #define TGT_GLUE_RECONCILE_PLAN_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -106,6 +107,13 @@ void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Skipped or failed: no further step is done for it. */
 bool work_is_stopped(const struct work *work);
+/* A set of kinds. */
+#define KIND(kind) (1u << (kind))
+#define KINDS_ALL UINT_MAX
+/* The next work after w (null: the first) that is of one of the kinds and not
+ * stopped; null: there is none. */
+struct work *work_next(const struct plan *plan, const struct work *w,
+		       unsigned kinds);
 /* One line for each target, without secrets. */
 void plan_print(const struct plan *plan, FILE *f);
 
@@ -126,8 +134,7 @@ const char *plan_disk_difference(struct arena *arena,
 /* True if this is the client's user, or its mutual user. */
 bool client_has_user(const struct client *client, const char *user);
 
-/* Skips a target with these sessions; the reason has the command to type. */
-void work_skip_logged_in(struct plan *plan, struct work *work,
-			 const struct tgtd_connection *list, size_t n);
+/* Skips a target that has sessions; the reason has the command to type. */
+void work_skip_logged_in(struct plan *plan, struct work *work);
 
 #endif

@@ -167,22 +167,22 @@ static int check_force(struct reconcile *reconcile)
 		name);
 }
 
-/* A change that removes many targets may be a mistake: no part of it is done.
- */
+/* Refuses a change that removes at least five targets and more than a fifth: it
+ * may be a mistake, and no part of it is done.  0, or -errno with a message. */
 static int check_removals(struct reconcile *reconcile)
 {
-	struct removals removals;
-	int r = removals_count(reconcile->v, reconcile->n, &removals);
+	size_t all;
+	int gone = removals_count(reconcile->v, reconcile->n, &all);
 
-	if (r < 0 || !removals_are_many(&removals) || reconcile->remove ||
+	if (gone < 5 || (size_t)gone * 5 <= all || reconcile->remove ||
 	    reconcile->options.only)
-		return r;
+		return gone < 0 ? gone : 0;
 	reconcile->refused = !reconcile->dry;
 	reconcile->skipped = true;
 	messages_print(
 		reconcile->messages,
-		"skipped: this would remove %zu of %zu targets, because %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove\' does it",
-		removals.gone, removals.targets, reconcile->fleet->conf.file);
+		"skipped: this would remove %d of %zu targets, because %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove' does it",
+		gone, all, reconcile->fleet->conf.file);
 	return 0;
 }
 

@@ -10,23 +10,17 @@
 
 #include "tgt-glue/reconcile/removals.h"
 
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/targets-conf.h"
-
-enum { AT_LEAST = 5, PART = 5 };
 
 /* Also for a tgtd that does not run: its targets-file is read when it starts.
  */
 static int add_written(struct shard_pass *pass, struct strings *names)
 {
-	struct last_applied written = { 0 };
+	struct last_applied written;
 	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_read(pass->shard, &text);
+	int r = targets_conf_load(pass->shard, &text, &written);
 
-	if (r == 0)
-		last_applied_parse(&written, text);
 	for (size_t i = 0; i < written.blocks.n; i++)
 		strings_add_once(&pass->fleet->conf.arena, names,
 				 written.blocks.v[i].key);
@@ -34,10 +28,10 @@ static int add_written(struct shard_pass *pass, struct strings *names)
 	return r;
 }
 
-int removals_count(struct shard_pass *passes, size_t n, struct removals *ret)
+int removals_count(struct shard_pass *passes, size_t n, size_t *ret_all)
 {
 	struct strings names = { 0 };
-	int r = 0;
+	int r = 0, gone = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct tgtd_state *live = &passes[i].live;
@@ -48,14 +42,8 @@ int removals_count(struct shard_pass *passes, size_t n, struct removals *ret)
 						 &names, live->targets[k].name);
 		r = add_written(&passes[i], &names);
 	}
-	*ret = (struct removals){ .targets = names.n };
 	for (size_t i = 0; i < names.n; i++)
-		ret->gone += !fleet_client_by_iqn(passes->fleet, names.v[i]);
-	return r;
-}
-
-bool removals_are_many(const struct removals *removals)
-{
-	return removals->gone >= AT_LEAST &&
-	       removals->gone * PART > removals->targets;
+		gone += !fleet_client_by_iqn(passes->fleet, names.v[i]);
+	*ret_all = names.n;
+	return r < 0 ? r : gone;
 }

@@ -8,15 +8,9 @@
 
 #include "tgt-glue/reconcile/shard-pass.h"
 
-struct removals {
-	size_t targets; /* of ours, in the tgtds and in the targets-files */
-	size_t gone;    /* of these, without a client in fleet.conf */
-};
-
-/* passes: after shard_pass_read. */
-int removals_count(struct shard_pass *passes, size_t n, struct removals *ret);
-/* True if more than a fifth of the targets, and at least five, would be
- * removed. */
-bool removals_are_many(const struct removals *removals);
+/* The number of targets of ours, in tgtds and targets-files, that have no
+ * client in fleet.conf; or -errno with a message.  *ret_all: of all targets of
+ * ours. passes: after shard_pass_read. */
+int removals_count(struct shard_pass *passes, size_t n, size_t *ret_all);
 
 #endif

@@ -52,6 +52,8 @@ static int read_state(struct shard_pass *pass, struct tgtd_state *ret)
 			pass->all->messages,
 			"warning: cannot tell whether %s has lost files of a mount that went away: %s",
 			pass->shard->tgtd, error_text());
+	if (r == 0)
+		last_applied_keep(&pass->last, ret);
 	opened_set_lost(&pass->opened, ret);
 	return r;
 }
@@ -72,13 +74,7 @@ static int read_tgtd(struct shard_pass *pass)
 	if (r == 0)
 		r = opened_load(pass->shard, pass->last.instance,
 				&pass->opened);
-	if (r == 0)
-		r = read_state(pass, &pass->live);
-	if (r == 0) {
-		last_applied_keep_names(&pass->last, &pass->live);
-		last_applied_keep_users(&pass->last, &pass->live.accounts);
-	}
-	return r;
+	return r < 0 ? r : read_state(pass, &pass->live);
 }
 
 void shard_pass_read(struct shard_pass *pass)
@@ -115,11 +111,11 @@ static void check_resets(struct shard_pass *pass)
 {
 	pid_t pid;
 
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		struct work *w = &pass->plan.works[i];
+	for (struct work *w = NULL;
+	     (w = work_next(&pass->plan, w, KINDS_ALL));) {
 		int r;
 
-		if (!w->reset || work_is_stopped(w))
+		if (!w->reset)
 			continue;
 		r = tgtd_state_pid(&pass->live, &pid);
 		if (r == 0)
@@ -133,11 +129,10 @@ static void check_resets(struct shard_pass *pass)
 /* Fails a target whose file is missing: tgtd would create it without a disk. */
 static void check_views(struct shard_pass *pass)
 {
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		struct work *w = &pass->plan.works[i];
-
-		if ((w->kind != WORK_NEW && w->kind != WORK_REMAKE) ||
-		    work_is_stopped(w) || view_ready(pass, w) == 0)
+	for (struct work *w = NULL;
+	     (w = work_next(&pass->plan, w,
+			    KIND(WORK_NEW) | KIND(WORK_REMAKE)));) {
+		if (view_ready(pass, w) == 0)
 			continue;
 		work_stop(&pass->plan, w, OUTCOME_FAILED, "%s", error_text());
 		pass->all->waiting = true;
@@ -178,10 +173,8 @@ static int forget_opened(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
 
-	for (size_t i = 0; i < plan->n; i++) {
-		const struct work *w = &plan->works[i];
-
-		if (work_is_stopped(w) || !w->live)
+	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));) {
+		if (!w->live)
 			continue;
 		if (opened_ends_sessions(w->live))
 			opened_note_restart(&pass->opened, w->live->name);
@@ -202,14 +195,11 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		const struct work *w = &pass->plan.works[i];
-
-		/* tgtd reports access rules itself, so no record of them is
-		 * needed. */
-		if (!work_is_stopped(w) && w->live && w->kind != WORK_ACCESS)
+	/* tgtd reports access rules itself, so no record of them is needed. */
+	for (struct work *w = NULL;
+	     (w = work_next(&pass->plan, w, ~KIND(WORK_ACCESS)));)
+		if (w->live)
 			last_applied_forget(&pass->last, w->live->name);
-	}
 	return last_applied_save(pass->shard, &pass->last);
 }
 
@@ -218,16 +208,12 @@ static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 {
 	struct plan *plan = &pass->plan;
 
-	for (size_t i = 0; i < plan->n; i++) {
-		struct work *w = &plan->works[i];
+	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));) {
 		enum work_kind kind;
-		struct tgtd_target *target;
+		const struct tgtd_target *target = tgtd_state_target(
+			now, w->client ? w->client->iqn : w->live->name);
 		const char *why = NULL;
 
-		if (work_is_stopped(w))
-			continue;
-		target = tgtd_state_target(now, w->client ? w->client->iqn
-							  : w->live->name);
 		if (!w->client) {
 			why = target ? "it is still there" : NULL;
 		} else if (!target) {
@@ -246,7 +232,6 @@ static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 				"after it was applied: %s; `tgt-glue apply' tries again",
 				why);
 	}
-	last_applied_keep_users(&pass->last, &now->accounts);
 }
 
 int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
@@ -261,18 +246,10 @@ int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
 /* 4 */
 static int remember_done(struct shard_pass *pass)
 {
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		const struct work *w = &pass->plan.works[i];
-
-		if (work_is_stopped(w))
-			continue;
-		if (w->client)
-			last_applied_set(
-				&pass->last, w->client->iqn,
-				targets_conf_block(pass->clients, w->client));
-		else
-			last_applied_disown(&pass->last, w->live->name);
-	}
+	for (struct work *w = NULL;
+	     (w = work_next(&pass->plan, w, ~KIND(WORK_REMOVE)));)
+		last_applied_set(&pass->last, w->client->iqn,
+				 targets_conf_block(pass->clients, w->client));
 	return last_applied_save(pass->shard, &pass->last);
 }
 
@@ -283,11 +260,9 @@ static int remember_opened(struct shard_pass *pass, struct tgtd_state *now)
 	struct strings iqns = { 0 };
 
 	/* Sessions of a recreated target are new ones. */
-	for (size_t i = 0; i < plan->n; i++)
-		if (plan->works[i].kind == WORK_REMAKE &&
-		    !work_is_stopped(&plan->works[i]))
-			opened_forget(&pass->opened,
-				      plan->works[i].client->iqn);
+	for (struct work *w = NULL;
+	     (w = work_next(plan, w, KIND(WORK_REMAKE)));)
+		opened_forget(&pass->opened, w->client->iqn);
 	for (size_t i = 0; i < pass->fleet->n; i++)
 		if (pass->clients->v[i].shard == pass->shard)
 			strings_add(&plan->arena, &iqns,
@@ -488,13 +463,10 @@ static void fail_new_targets(struct shard_pass *pass)
 {
 	if (!pass->blocked_reason)
 		return;
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		struct work *w = &pass->plan.works[i];
-
-		if (w->kind == WORK_NEW && !work_is_stopped(w))
-			work_stop(&pass->plan, w, OUTCOME_FAILED, "%s",
-				  pass->blocked_reason);
-	}
+	for (struct work *w = NULL;
+	     (w = work_next(&pass->plan, w, KIND(WORK_NEW)));)
+		work_stop(&pass->plan, w, OUTCOME_FAILED, "%s",
+			  pass->blocked_reason);
 	pass->all->waiting = true;
 }
 

@@ -14,10 +14,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/config/acl.h"
-#include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/base/textfile.h"
-#include "tgt-glue/config/values.h"
 
 const struct targets_conf_parameter targets_parameters[] = {
 	{ "MaxRecvDataSegmentLength", "262144" },
@@ -107,21 +105,25 @@ char *targets_conf_text(const struct clients *clients,
 	return text;
 }
 
-int targets_conf_read(const struct shard *shard, char **ret_text)
+int targets_conf_load(const struct shard *shard, char **ret_text,
+		      struct last_applied *ret)
 {
-	return textfile_read(shard->targets_file, ret_text);
+	int r = shard_file_read(shard, "", ret_text);
+
+	memset(ret, 0, sizeof *ret);
+	if (r == 0)
+		last_applied_parse(ret, *ret_text);
+	return r;
 }
 
 int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		      const struct tgtd_state *live, struct strings *ret)
 {
 	struct fleet *fleet = clients->fleet;
-	struct last_applied written = { 0 };
+	struct last_applied written;
 	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_read(shard, &text);
+	int r = targets_conf_load(shard, &text, &written);
 
-	if (r == 0)
-		last_applied_parse(&written, text);
 	for (size_t i = 0; i < live->n; i++) {
 		const struct tgtd_target *t = &live->targets[i];
 		const struct client *successor = exports_writable(t);
@@ -137,136 +139,93 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 	return r;
 }
 
-/* text with the target's block replaced; the caller frees it. */
-static char *with_block(const char *text, const char *iqn, const char *block)
+/* Replaces the target's block in *text, which is allocated; with null removes
+ * it and the empty line before it. */
+static void replace_block(char **text, const char *iqn, const char *block)
 {
 	static const char end[] = "</target>\n";
-	_cleanup_free_ char *first = NULL;
+	_cleanup_free_ char *first = NULL, *old = NULL;
 	const char *start, *after;
-	char *whole = NULL;
 
-	if (asprintf(&first, "<target %s>\n", iqn) < 0)
+	if (asprintf(&first, "\n<target %s>\n", iqn) < 0)
 		abort();
-	start = strstr(text, first);
+	start = strstr(*text, first);
 	after = start ? strstr(start, end) : NULL;
 	if (!after)
-		whole = strdup(text);
-	else if (asprintf(&whole, "%.*s%s%s", (int)(start - text), text, block,
-			  after + sizeof end - 1) < 0)
-		whole = NULL;
-	if (!whole)
+		return;
+	old = *text;
+	if (asprintf(text, "%.*s%s%s%s", (int)(start - old), old,
+		     block ? "\n" : "", block ? block : "",
+		     after + sizeof end - 1) < 0)
 		abort();
-	return whole;
 }
 
 int targets_conf_text_replaced(const struct clients *clients,
 			       const struct shard *shard,
 			       const struct strings *names, char **ret_text)
 {
-	struct fleet *fleet = clients->fleet;
-	char *text = NULL;
-	int r = targets_conf_read(shard, &text);
+	int r = shard_file_read(shard, "", ret_text);
 
 	for (size_t i = 0; r == 0 && i < names->n; i++) {
-		const struct client *client = fleet_client(fleet, names->v[i]);
-		char *next = with_block(text, client->iqn,
-					targets_conf_block(clients, client));
+		const struct client *client =
+			fleet_client(clients->fleet, names->v[i]);
 
-		free(text);
-		text = next;
+		replace_block(ret_text, client->iqn,
+			      targets_conf_block(clients, client));
 	}
-	if (r == 0)
-		*ret_text = text;
 	return r;
 }
 
-/* The client whose view is the store in the text up to end, or null. */
+/* The client whose view is the store of the block, or null. */
 static const struct client *client_of_store(const struct fleet *fleet,
-					    const char *text, const char *end)
+					    const char *block)
 {
 	static const char start[] = "<backing-store ";
-	const char *path = strstr(text, start);
+	const char *path = strstr(block, start);
 
-	if (!path || path > end)
-		return NULL;
-	path += sizeof start - 1;
-	for (size_t i = 0; i < fleet->n; i++) {
-		size_t n = strlen(fleet->clients[i].view);
+	for (size_t i = 0; path && i < fleet->n; i++) {
+		const char *view = fleet->clients[i].view;
+		size_t n = strlen(view);
 
-		if (!strncmp(path, fleet->clients[i].view, n) && path[n] == '>')
+		if (!strncmp(path + sizeof start - 1, view, n) &&
+		    path[sizeof start - 1 + n] == '>')
 			return &fleet->clients[i];
 	}
 	return NULL;
 }
 
-/* True if the block is of a client of another shard, by its present name or by
- * the view of an earlier one. */
-static bool is_others(const struct clients *clients, const struct shard *shard,
-		      const char *block, const char *end)
-{
-	static const char start[] = "<target ";
-	const char *name = block + sizeof start - 1;
-	const struct client *client;
-	char iqn[IQN_MAX + 1];
-
-	snprintf(iqn, sizeof iqn, "%.*s", (int)strcspn(name, ">"), name);
-	client = fleet_client_by_iqn(clients->fleet, iqn);
-	if (!client)
-		client = client_of_store(clients->fleet, block, end);
-	return client && clients_state(clients, client)->shard != shard;
-}
-
 int targets_conf_text_own(const struct clients *clients,
 			  const struct shard *shard, char **ret_text)
 {
-	static const char start[] = "\n<target ", end[] = "</target>\n";
-	_cleanup_free_ char *text = NULL;
-	const char *from, *block, *after;
-	char *kept = NULL;
-	size_t size;
-	FILE *f;
-	int r = targets_conf_read(shard, &text);
+	struct last_applied written;
+	int r = targets_conf_load(shard, ret_text, &written);
 
-	if (r < 0)
-		return r;
-	f = text_open(&kept, &size);
-	for (from = text; (block = strstr(from, start)); from = after) {
-		after = strstr(block, end);
-		if (!after)
-			break;
-		after += sizeof end - 1;
-		fprintf(f, "%.*s", (int)(block - from), from);
-		if (!is_others(clients, shard, block + 1, after))
-			fprintf(f, "%.*s", (int)(after - block), block);
+	for (size_t i = 0; i < written.blocks.n; i++) {
+		const struct pair *block = &written.blocks.v[i];
+		const struct client *client =
+			fleet_client_by_iqn(clients->fleet, block->key);
+
+		/* By its present name, or by the view of an earlier one. */
+		if (!client)
+			client = client_of_store(clients->fleet, block->value);
+		if (client && clients_state(clients, client)->shard != shard)
+			replace_block(ret_text, block->key, NULL);
 	}
-	fputs(from, f);
-	text_close(f);
-	*ret_text = kept;
-	return 0;
-}
-
-/* Shard 0's tgtd is started by tgt's own unit. */
-static int write_environment(const struct shard *shard)
-{
-	struct arena arena = { 0 };
-	int r = 0;
-
-	if (shard->number)
-		r = textfile_write(
-			arena_printf(&arena, "%s.env", shard->targets_file),
-			shard_environment(&arena, shard), 0644,
-			TEXTFILE_ANY_GROUP);
-	arena_fini(&arena);
+	last_applied_fini(&written);
 	return r;
 }
 
 int targets_conf_write(const struct shard *shard, const char *text)
 {
-	int r = write_environment(shard);
+	struct arena arena = { 0 };
+	int r = 0;
 
-	return r < 0 ? r
-		     : textfile_write(shard->targets_file, text, 0600,
-				      TEXTFILE_ANY_GROUP);
+	/* Shard 0's tgtd is started by tgt's own unit. */
+	if (shard->number)
+		r = shard_file_write(shard, ".env",
+				     shard_environment(&arena, shard), 0644);
+	arena_fini(&arena);
+	return r < 0 ? r : shard_file_write(shard, "", text, 0600);
 }
 
 int targets_conf_remove(const struct shard *shard)

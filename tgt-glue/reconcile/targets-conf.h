@@ -4,7 +4,7 @@
 #define TGT_GLUE_RECONCILE_TARGETS_CONF_H
 
 #include "tgt-glue/reconcile/clients.h"
-#include "tgt-glue/tgtd/state.h"
+#include "tgt-glue/reconcile/last-applied.h"
 
 /* The parameter by which tgt-admin's `write-cache off' sets the disk's caching
  * mode page. */
@@ -53,8 +53,10 @@ int targets_conf_text_own(const struct clients *clients,
  * file had it already, else -errno with a message.
  */
 int targets_conf_write(const struct shard *shard, const char *text);
-/* The targets-file's text, "" if there is none; the caller frees it. */
-int targets_conf_read(const struct shard *shard, char **ret_text);
+/* Reads the present targets-file: its text, "" if there is none, which the
+ * caller frees, and its blocks.  Call last_applied_fini in any case. */
+int targets_conf_load(const struct shard *shard, char **ret_text,
+		      struct last_applied *ret);
 /* Removes all files of a retired shard. */
 int targets_conf_remove(const struct shard *shard);
 

@@ -29,17 +29,14 @@ int64_t sessions_clock(void)
 	return now.tv_sec;
 }
 
-static struct session *add(struct sessions *s, const char *iqn,
-			   const char *initiator, const char *address)
+/* Adds a copy. */
+static void add(struct sessions *s, struct session new)
 {
-	struct session *new;
-
+	new.iqn = arena_strdup(&s->arena, new.iqn);
+	new.initiator = arena_strdup(&s->arena, new.initiator);
+	new.address = arena_strdup(&s->arena, new.address);
 	s->v = arena_grow(&s->arena, s->v, s->n, sizeof *s->v);
-	new = &s->v[s->n++];
-	new->iqn = arena_strdup(&s->arena, iqn);
-	new->initiator = arena_strdup(&s->arena, initiator);
-	new->address = arena_strdup(&s->arena, address);
-	return new;
+	s->v[s->n++] = new;
 }
 
 static void add_end(struct sessions *s, const char *iqn, int64_t shown,
@@ -56,7 +53,6 @@ static void parse_line(struct sessions *s, const char *line)
 	char iqn[256], initiator[256], address[128];
 	int64_t when, patience;
 	uint64_t sid;
-	struct session *new;
 
 	if (sscanf(line, "# of tgtd %255s", iqn) == 1) {
 		s->instance = arena_strdup(&s->arena, iqn);
@@ -67,9 +63,7 @@ static void parse_line(struct sessions *s, const char *line)
 	} else if (*line != '#' &&
 		   sscanf(line, "%255s %255s %127s %" SCNu64 " %" SCNd64, iqn,
 			  initiator, address, &sid, &when) == 5) {
-		new = add(s, iqn, initiator, address);
-		new->sid = sid;
-		new->since = when;
+		add(s, (struct session){ iqn, initiator, address, sid, when });
 	}
 }
 
@@ -142,15 +136,17 @@ static void add_sessions(struct sessions *next, const struct sessions *old,
 		const struct tgtd_connection *c = &target->connections[i];
 		const struct session *before =
 			old ? sessions_find(old, target->name, c) : NULL;
-		struct session *s;
 
 		/* Another connection of a session that is in the list. */
 		if (sessions_find(next, target->name, c))
 			continue;
-		s = add(next, target->name, word(c->initiator),
-			word(c->address));
-		s->sid = c->sid;
-		s->since = before ? before->since : now;
+		add(next, (struct session){
+				  .iqn = target->name,
+				  .initiator = word(c->initiator),
+				  .address = word(c->address),
+				  .sid = c->sid,
+				  .since = before ? before->since : now,
+			  });
 	}
 }
 

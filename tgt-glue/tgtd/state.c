@@ -304,20 +304,17 @@ static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < live->n; i++) {
+	for (size_t i = 0; r == 0 && i < live->n; i++) {
 		struct tgtd_target *t = &live->targets[i];
 
-		if (!t->logged_in && !all)
-			continue;
-		r = tgtd_state_connections(tgtd, live, t->tid, &t->connections);
-		if (r >= 0)
-			t->n_connections = (size_t)r;
-		else if (r == -EBADMSG)
+		if (t->logged_in || all)
+			r = tgtd_state_connections(tgtd, &live->arena, t);
+		if (r == -EBADMSG)
 			live->forged_tid = t->tid;
 		else if (r == -ENOENT)
 			live->forged_tid = i ? t[-1].tid : 0;
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)

@@ -114,15 +114,16 @@ struct tgtd_target *tgtd_state_target(const struct tgtd_state *live,
 				      const char *name);
 struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
 					     int32_t tid);
-/* Reads the target's connections into live's arena.  Returns their number, or
- * -errno with a message. */
-int tgtd_state_connections(const struct tgtd *tgtd, struct tgtd_state *live,
-			   int32_t tid, struct tgtd_connection **ret);
-/* "INITIATOR from ADDRESS", and whether there are others; n is at least 1. */
+/* Reads the target's connections.  0, or -errno with a message; after -EBADMSG
+ * it has those that could be read. */
+int tgtd_state_connections(const struct tgtd *tgtd, struct arena *arena,
+			   struct tgtd_target *target);
+/* "INITIATOR from ADDRESS", and whether there are others; for a target that has
+ * connections. */
 const char *tgtd_state_initiators(struct arena *arena,
-				  const struct tgtd_connection *list, size_t n);
-void tgtd_state_end_connections(const struct tgtd *tgtd, int32_t tid,
-				const struct tgtd_connection *list, size_t n);
+				  const struct tgtd_target *target);
+void tgtd_state_end_connections(const struct tgtd *tgtd,
+				const struct tgtd_target *target);
 /* Reads the portals that tgtd listens on, "ADDRESS:PORT", into live's arena. */
 int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
 		       struct strings *ret);
