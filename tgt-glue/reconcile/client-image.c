@@ -59,12 +59,12 @@ static int parent_by_mount(const struct fleet *fleet,
 }
 
 /* The same, from the child image. */
-static int parent_by_image(struct fleet *fleet, const struct client *client,
-			   char *path, size_t size)
+static int parent_by_image(const struct fleet *fleet,
+			   const struct client *client, char *path, size_t size)
 {
-	struct parent_ref ref = { 0 };
+	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct parent_cache *cache = NULL;
+	struct parent_ref ref = { 0 };
 	struct image *image;
 	dev_t dev;
 	ino_t ino;
@@ -86,8 +86,6 @@ static int parent_by_image(struct fleet *fleet, const struct client *client,
 				      &ino);
 	if (r == 0)
 		snprintf(path, size, "%s", parent);
-	if (cache)
-		parent_cache_free(cache);
 	parent_ref_fini(&ref);
 	image_close(image);
 	return r;
@@ -230,11 +228,11 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
-static int make(struct fleet *fleet, const struct client *client,
-		const char *room)
+int client_image_create(struct fleet *fleet, const struct client *client,
+			const char *spare)
 {
 	const struct child_params params = { .block_size = client->block_size,
-					     .room = room };
+					     .room = spare };
 	struct arena *arena = &fleet->conf.arena;
 	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
 	int r = check_chain(fleet, client->master);
@@ -249,33 +247,27 @@ static int make(struct fleet *fleet, const struct client *client,
 		&params);
 }
 
-int client_image_create(struct fleet *fleet, const struct client *client)
-{
-	return make(fleet, client, NULL);
-}
-
 int client_image_ensure(struct fleet *fleet, const struct client *client,
 			bool *ret_spare)
 {
-	int r = make(fleet, client, NULL);
+	int r = client_image_create(fleet, client, NULL);
 	struct error why = *error_last();
+	bool made = false;
 
-	*ret_spare = false;
-	if (!error_is_no_space(r))
-		return r;
-	for (unsigned i = 0; i < fleet->spares; i++)
-		if (make(fleet, client, spare_name(&fleet->conf.arena, i)) ==
-		    0) {
-			*ret_spare = true;
-			return 0;
-		}
+	if (error_is_no_space(r))
+		for (unsigned i = 0; !made && i < fleet->spares; i++)
+			made = client_image_create(
+				       fleet, client,
+				       spare_name(&fleet->conf.arena, i)) == 0;
 	/* On a copy-on-write filesystem, writing to a spare takes new room;
 	 * removing it frees its own. */
-	for (unsigned i = 0; i < fleet->spares; i++)
-		if (spare_remove(fleet, i) && make(fleet, client, NULL) == 0) {
-			*ret_spare = true;
-			return 0;
-		}
+	if (error_is_no_space(r))
+		for (unsigned i = 0; !made && i < fleet->spares; i++)
+			made = spare_remove(fleet, i) &&
+			       client_image_create(fleet, client, NULL) == 0;
+	*ret_spare = made;
+	if (made || !error_is_no_space(r))
+		return made ? 0 : r;
 	error_set(&why);
 	error_advise(
 		"there is no spare file; remove what is not needed, such as old images (clients/.NAME.vhdx.DATE in %s)",
@@ -294,11 +286,13 @@ bool client_images_mounted(const struct fleet *fleet)
 	       here.st_dev != above.st_dev;
 }
 
-int client_images_fail_unmounted(const struct fleet *fleet)
+int client_images_check_mounted(const struct fleet *fleet)
 {
+	if (client_images_mounted(fleet))
+		return 0;
 	return fail(
 		-ENOENT,
-		"nothing is mounted at %s; type `mount %s\' where fstab names it, else `vhdfs %s %s\', and then `tgt-glue apply\'",
+		"nothing is mounted at %s; type `mount %s' where fstab names it, else `vhdfs %s %s', and then `tgt-glue apply'",
 		fleet->mount, shell_word(fleet->mount),
 		shell_word(fleet->store), shell_word(fleet->mount));
 }
@@ -311,10 +305,11 @@ static int check_view(const struct fleet *fleet, const struct client *client,
 	ssize_t n;
 
 	if (stat(view, &st) < 0) {
-		fail_errno(-errno, "%s", view);
+		int r = fail_errno(-errno, "%s", view);
+
 		return client_images_mounted(fleet)
-			       ? error_last()->code
-			       : client_images_fail_unmounted(fleet);
+			       ? r
+			       : client_images_check_mounted(fleet);
 	}
 	if (!S_ISREG(st.st_mode))
 		return fail(-EINVAL,
@@ -325,7 +320,7 @@ static int check_view(const struct fleet *fleet, const struct client *client,
 	why[n < 0 ? 0 : n] = '\0';
 	return fail(
 		-EIO,
-		"%s: its image cannot be opened: %s; `vhdfs-img check %s\' says more",
+		"%s: its image cannot be opened: %s; `vhdfs-img check %s' says more",
 		view, n > 0 ? why : "the file is empty",
 		shell_path(fleet->store, client->child));
 }

@@ -18,17 +18,20 @@ void client_images_inspect(struct clients *clients);
  */
 bool client_image_is_fresh(struct clients *clients,
 			   const struct client *client);
-/* Creates the missing image, and its directory.  0, or -errno with a message.
- */
-int client_image_create(struct fleet *fleet, const struct client *client);
-/* The same; if the store is full, of a spare file, and *ret_spare is true. */
+/* Creates the missing image, and its directory; of that spare file, unless
+ * null.  0, or -errno with a message. */
+int client_image_create(struct fleet *fleet, const struct client *client,
+			const char *spare);
+/* The same without a spare; if the store is full, of any, and *ret_spare is
+ * true. */
 int client_image_ensure(struct fleet *fleet, const struct client *client,
 			bool *ret_spare);
 
 /* True if a filesystem is mounted at fleet.conf's mount, and answers. */
 bool client_images_mounted(const struct fleet *fleet);
-/* -ENOENT with a message that names the command to mount the store. */
-int client_images_fail_unmounted(const struct fleet *fleet);
+/* The same as 0, else -ENOENT with a message that names the command to mount
+ * the store. */
+int client_images_check_mounted(const struct fleet *fleet);
 
 /*
  * 0 if tgtd can open the client's flat file in the mount, else -errno with a

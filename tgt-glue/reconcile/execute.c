@@ -155,8 +155,7 @@ static void reset_image(struct plan *plan, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(plan->clients, work->client, &work->image_reset) <
-	    0) {
+	if (image_reset_run(plan->clients, work->client, plan->messages) < 0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&plan->arena, error_text());
 	} else if (image_reset_shown(plan->clients, work->client) < 0) {
@@ -289,12 +288,11 @@ static void make_target(struct plan *plan, struct work *work)
 			shard_start(plan->shard));
 		return;
 	}
+	if (r > 0)
+		r = tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_NEW,
+			      (int32_t)client->tid, "targetname=%s",
+			      client->iqn);
 	if (r < 0) {
-		fail_work(plan, work, "making the target");
-		return;
-	}
-	if (tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_NEW, (int32_t)client->tid,
-		      "targetname=%s", client->iqn) < 0) {
 		fail_work(plan, work, "making the target");
 		return;
 	}

@@ -42,6 +42,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "io/io.h"
 #include "io/rootdir.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -50,13 +51,27 @@
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/reconcile/space.h"
-
-#define DIRECTORY "clients"
+#include "tgt-glue/reconcile/spare.h"
 
 /* How long to wait for a process that has the view open, and for the mount. */
 static const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
 enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 enum { NAMES_MAX = 256 };
+
+struct reset {
+	struct fleet *fleet;
+	const struct client *client;
+	struct messages *messages;
+	int dir;         /* of the clients' images, or -errno */
+	const char *old; /* the old image's new path in the store, or null */
+	bool removed;    /* the old image was removed (keep = 0) */
+	bool spare;      /* the fresh image took a spare file's place */
+};
+
+/* Prints a message for the administrator. */
+#define note(reset, fmt, ...)                                \
+	messages_print((reset)->messages, "%s: image: " fmt, \
+		       (reset)->client->name, ##__VA_ARGS__)
 
 /* An image with children must keep its name: they refer to it. */
 static int check_childless(struct fleet *fleet, const char *image,
@@ -68,13 +83,13 @@ static int check_childless(struct fleet *fleet, const char *image,
 	if (!(st->st_mode & 0222))
 		return fail(
 			-EPERM,
-			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s\' and reset again",
+			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s' and reset again",
 			image, shell_path(fleet->store, image));
 	r = children_find(fleet, st, STORE_CHILDREN, &child);
 	if (r < 0)
 		return r;
 	return child ? fail(-EPERM,
-			    "%s: expected an image without children, found that it is the parent of %s; remove or reset that one first, then type `tgt-glue reset\' again",
+			    "%s: expected an image without children, found that it is the parent of %s; remove or reset that one first, then type `tgt-glue reset' again",
 			    image, child)
 		     : 0;
 }
@@ -98,7 +113,7 @@ int image_reset_check(struct fleet *fleet, const struct client *client,
 	if (user)
 		return fail(
 			-EBUSY,
-			"its disk is open: %s; end that program, then type `tgt-glue reset %s\'",
+			"its disk is open: %s; end that program, then type `tgt-glue reset %s'",
 			user, client->name);
 	return check_childless(fleet, client->image, &st);
 }
@@ -129,32 +144,28 @@ static int64_t clock_now(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int open_directory(const struct fleet *fleet)
+static int read_kept(const struct reset *reset, struct old_images *ret)
 {
-	int fd = root_dir_openat(&fleet->rootdir, DIRECTORY,
-				 O_RDONLY | O_DIRECTORY);
+	struct fleet *fleet = reset->fleet;
+	int r = reset->dir < 0 ? reset->dir
+			       : old_images_read(&fleet->conf.arena, reset->dir,
+						 reset->client->name, ret);
 
-	return fd < 0 ? fail_errno(fd, "%s/" DIRECTORY, fleet->store) : fd;
+	return r < 0 ? fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store) : 0;
 }
 
-static int read_kept(struct fleet *fleet, const struct client *client, int dir,
-		     struct old_images *ret)
+/* 3 */
+static int rename_to_old(struct reset *reset)
 {
-	int r = old_images_read(&fleet->conf.arena, dir, client->name, ret);
-
-	return r < 0 ? fail_errno(r, "%s/" DIRECTORY, fleet->store) : 0;
-}
-
-/* 3. *ret_old is the new name, in the fleet's arena. */
-static int rename_to_old(struct fleet *fleet, const struct client *client,
-			 int dir, const char **ret_old)
-{
-	const char *name = client->image + sizeof DIRECTORY;
+	const char *image = reset->client->image;
+	const char *name = image + sizeof CLIENTS_DIRECTORY;
+	const int dir = reset->dir;
 	char text[STAMP_SIZE];
 	struct old_images kept;
 	int64_t stamp;
 	unsigned tries = NAMES_MAX;
-	int r = read_kept(fleet, client, dir, &kept);
+	const char *old;
+	int r = read_kept(reset, &kept);
 
 	if (r < 0)
 		return r;
@@ -162,47 +173,34 @@ static int rename_to_old(struct fleet *fleet, const struct client *client,
 	/* On a full filesystem, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
-		*ret_old = arena_printf(&fleet->conf.arena, DIRECTORY "/.%s.%s",
-					name, text);
-		r = renameat2(dir, name, dir, *ret_old + sizeof DIRECTORY,
+		old = arena_printf(&reset->fleet->conf.arena,
+				   CLIENTS_DIRECTORY "/.%s.%s", name, text);
+		r = renameat2(dir, name, dir, old + sizeof CLIENTS_DIRECTORY,
 			      RENAME_NOREPLACE) < 0
 			    ? -errno
 			    : 0;
 	} while (r == -EEXIST || (error_is_no_space(r) && tries--));
-	if (r < 0)
-		*ret_old = NULL;
-	else if (fsync(dir) < 0)
+	if (r == 0)
+		reset->old = old;
+	if (r == 0 && fsync(dir) < 0)
 		r = -errno;
-	return r < 0 ? fail_errno(r, "%s/%s: renaming it", fleet->store,
-				  client->image)
+	return r < 0 ? fail_errno(r, "%s/%s: renaming it", reset->fleet->store,
+				  image)
 		     : 0;
 }
 
 /* Undoes 3 after a failure of 4: the client keeps the old image. */
-static void restore(int dir, const char *image, const char *old)
+static void restore(const struct reset *reset)
 {
+	const int dir = reset->dir;
 	struct error why = *error_last();
 
-	if (renameat2(dir, old + sizeof DIRECTORY, dir,
-		      image + sizeof DIRECTORY, RENAME_NOREPLACE) == 0)
+	if (renameat2(dir, reset->old + sizeof CLIENTS_DIRECTORY, dir,
+		      reset->client->image + sizeof CLIENTS_DIRECTORY,
+		      RENAME_NOREPLACE) == 0)
 		error_set(&why);
 	else
-		error_advise("its image is %s now", old);
-}
-
-static void note(struct fleet *fleet, struct image_reset *reset,
-		 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-/* Adds a message for the administrator to the result. */
-static void note(struct fleet *fleet, struct image_reset *reset,
-		 const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	strings_add(&fleet->conf.arena, &reset->notes,
-		    arena_vprintf(&fleet->conf.arena, fmt, ap));
-	va_end(ap);
+		error_advise("its image is %s now", reset->old);
 }
 
 /* Under the image's lock: 0, or -errno with a message why it must stay. */
@@ -230,7 +228,7 @@ static int check_removable(struct fleet *fleet, const struct io *io)
 static int remove_image(struct fleet *fleet, int dir, const char *name)
 {
 	const char *path =
-		arena_printf(&fleet->conf.arena, DIRECTORY "/%s", name);
+		arena_printf(&fleet->conf.arena, CLIENTS_DIRECTORY "/%s", name);
 	_cleanup_(io_close_p) struct io *io = NULL;
 	int r = root_dir_open(&fleet->rootdir, path, true, &io, NULL);
 
@@ -244,43 +242,43 @@ static int remove_image(struct fleet *fleet, int dir, const char *name)
 }
 
 /* True if this run renamed the image. */
-static bool is_own(const struct image_reset *reset, const char *name)
+static bool is_own(const struct reset *reset, const char *name)
 {
-	return reset->old && !strcmp(reset->old + sizeof DIRECTORY, name);
+	return reset->old &&
+	       !strcmp(reset->old + sizeof CLIENTS_DIRECTORY, name);
 }
 
-static void remove_old(struct fleet *fleet, struct image_reset *reset, int dir,
-		       const char *name)
+static void remove_old(struct reset *reset, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (fstatat(reset->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode))
 		return;
-	if (remove_image(fleet, dir, name) < 0)
-		note(fleet, reset,
-		     DIRECTORY "/%s stays, though `keep\' is over: %s", name,
-		     error_text());
+	if (remove_image(reset->fleet, reset->dir, name) < 0)
+		note(reset,
+		     CLIENTS_DIRECTORY "/%s stays, though `keep' is over: %s",
+		     name, error_text());
 	else if (is_own(reset, name))
 		reset->removed = true;
 }
 
 /* 5.  The image that this run renamed is removed only if keep is 0. */
-static void remove_oldest(struct fleet *fleet, const struct client *client,
-			  int dir, struct image_reset *reset)
+static void remove_oldest(struct reset *reset)
 {
+	const unsigned keep = reset->client->keep;
 	struct old_images kept;
 
-	if (read_kept(fleet, client, dir, &kept) < 0) {
-		note(fleet, reset, "old images stay: %s", error_text());
+	if (read_kept(reset, &kept) < 0) {
+		note(reset, "old images stay: %s", error_text());
 		return;
 	}
-	for (size_t i = client->keep; i < kept.n; i++)
-		if (!client->keep || !is_own(reset, kept.v[i].name))
-			remove_old(fleet, reset, dir, kept.v[i].name);
+	for (size_t i = keep; i < kept.n; i++)
+		if (!keep || !is_own(reset, kept.v[i].name))
+			remove_old(reset, kept.v[i].name);
 	for (size_t i = 0; i < kept.odd.n; i++)
-		note(fleet, reset,
-		     DIRECTORY
+		note(reset,
+		     CLIENTS_DIRECTORY
 		     "/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
 		     kept.odd.v[i]);
 }
@@ -295,73 +293,70 @@ static uint64_t disk_use(const struct fleet *fleet, const char *image)
 }
 
 /* Notes that the store is full: writes to the fresh disk would fail. */
-static void note_space(struct fleet *fleet, struct image_reset *reset)
+static void note_space(struct reset *reset)
 {
+	const char *store = reset->fleet->store;
 	struct free_space space;
 
-	free_space_read(fleet, &space);
+	free_space_read(reset->fleet, &space);
 	if (!reset->spare && !free_space_is_low(&space))
 		return;
 	if (reset->old && !reset->removed)
-		note(fleet, reset,
-		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s\' gives it back",
+		note(reset,
+		     "the store has %s free, and writes to the fresh disk need room; the old image takes %s: `rm %s' gives it back",
 		     size_text(space.free),
-		     size_text(disk_use(fleet, reset->old)),
-		     shell_path(fleet->store, reset->old));
+		     size_text(disk_use(reset->fleet, reset->old)),
+		     shell_path(store, reset->old));
 	else
-		note(fleet, reset,
+		note(reset,
 		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as old images (%s/clients/.NAME.vhdx.DATE)",
-		     size_text(space.free), fleet->store);
+		     size_text(space.free), store);
 }
 
 /* 2, 3 and 4, of an existing image. */
-static int replace(struct clients *clients, const struct client *client,
-		   int dir, struct image_reset *reset)
+static int replace(struct clients *clients, struct reset *reset)
 {
-	struct fleet *fleet = clients->fleet;
-	int r = wait_for_image(fleet, client->image);
+	int r = wait_for_image(reset->fleet, reset->client->image);
 
 	if (r < 0)
 		return r;
-	if (client_image_is_fresh(clients, client))
+	if (client_image_is_fresh(clients, reset->client))
 		return 0;
-	r = rename_to_old(fleet, client, dir, &reset->old);
+	r = rename_to_old(reset);
 	if (r == 0)
-		r = client_image_ensure(fleet, client, &reset->spare);
-	if (r < 0 && reset->old) {
-		restore(dir, client->image, reset->old);
-		reset->old = NULL;
-	}
+		r = client_image_ensure(reset->fleet, reset->client,
+					&reset->spare);
+	if (r < 0 && reset->old)
+		restore(reset);
 	return r;
 }
 
 int image_reset_run(struct clients *clients, const struct client *client,
-		    struct image_reset *ret)
+		    struct messages *messages)
 {
 	struct fleet *fleet = clients->fleet;
+	_cleanup_close_ int dir = spare_directory(fleet);
+	struct reset reset = { fleet, client, messages, .dir = dir };
 	struct stat st;
-	_cleanup_close_ int dir = -1;
-	int r;
+	int r = fleet_stat(fleet, client->image, &st);
 
-	*ret = (struct image_reset){ 0 };
-	if (fleet_stat(fleet, client->image, &st) < 0) {
-		r = client_image_ensure(fleet, client, &ret->spare);
-	} else {
-		r = dir = open_directory(fleet);
-		if (r >= 0)
-			r = check_childless(fleet, client->image, &st);
-		if (r == 0)
-			r = replace(clients, client, dir, ret);
-	}
+	if (r < 0)
+		r = client_image_ensure(fleet, client, &reset.spare);
+	else if ((r = check_childless(fleet, client->image, &st)) == 0)
+		r = replace(clients, &reset);
 	if (r < 0)
 		return r;
 	clients_state(clients, client)->view = arena_printf(
 		&fleet->conf.arena, "%s/%s.raw", fleet->mount, client->child);
+	/* The first image makes the directory. */
 	if (dir < 0)
-		dir = open_directory(fleet);
-	if (dir >= 0)
-		remove_oldest(fleet, client, dir, ret);
-	note_space(fleet, ret);
+		reset.dir = dir = spare_directory(fleet);
+	remove_oldest(&reset);
+	if (reset.old)
+		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
+			   client->name, client->child,
+			   reset.removed ? "removed (keep = 0)" : reset.old);
+	note_space(&reset);
 	client_image_inspect(clients, client);
 	return 0;
 }
@@ -384,6 +379,6 @@ int image_reset_shown(const struct clients *clients,
 		return fail_errno(r, "%s/%s", fleet->store, client->child);
 	return fail(
 		-EIO,
-		"%s: expected the fresh image, found another; `tgt-glue apply\' tries again",
+		"%s: expected the fresh image, found another; `tgt-glue apply' tries again",
 		file);
 }

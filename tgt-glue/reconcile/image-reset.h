@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "tgt-glue/base/messages.h"
 #include "tgt-glue/reconcile/clients.h"
 
 /*
@@ -19,22 +20,14 @@
 int image_reset_check(struct fleet *fleet, const struct client *client,
 		      pid_t tgtd);
 
-struct image_reset {
-	/* The old image's new path in the store; null if no image was renamed.
-	 */
-	const char *old;
-	bool removed;         /* the old image was removed (keep = 0) */
-	bool spare;           /* the fresh image took a spare file's place */
-	struct strings notes; /* messages for the administrator */
-};
-
 /*
- * Resets the image.  Waits up to 5 seconds until no process has it open, else
- * -EBUSY with a message.  *ret is in the fleet's arena.  If it fails, the
- * client keeps the old image.  Sets the client's state from the fresh image.
+ * Resets the image, and prints what became of the old one.  Waits up to 5
+ * seconds until no process has it open, else -EBUSY with a message.  If it
+ * fails, the client keeps the old image.  Sets the client's state from the
+ * fresh image.
  */
 int image_reset_run(struct clients *clients, const struct client *client,
-		    struct image_reset *ret);
+		    struct messages *messages);
 
 /* Waits up to 5 seconds until the mount shows the client's fresh image. 0, or
  * -errno with a message. */

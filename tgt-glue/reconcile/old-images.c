@@ -39,17 +39,14 @@ bool stamp_read(const char *text, int64_t *ret)
 {
 	char again[STAMP_SIZE];
 	struct tm tm = { 0 };
+	const char *rest = strptime(text, "%Y%m%dT%H%M%S", &tm);
 	int usec;
 
-	if (sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6dZ", &tm.tm_year, &tm.tm_mon,
-		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
-		   &usec) != 7 ||
-	    tm.tm_year < 0 || tm.tm_year > YEAR_MAX)
+	if (!rest || sscanf(rest, ".%6dZ", &usec) != 1 ||
+	    tm.tm_year + 1900 > YEAR_MAX)
 		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
 	*ret = (int64_t)timegm(&tm) * second + usec;
-	/* sscanf accepts spaces, timegm the 31st of February. */
+	/* strptime accepts spaces, timegm the 31st of February. */
 	stamp_write(*ret, again);
 	return !strcmp(text, again);
 }

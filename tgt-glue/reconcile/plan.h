@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "tgt-glue/base/messages.h"
 #include "tgt-glue/reconcile/last-applied.h"
-#include "tgt-glue/reconcile/image-reset.h"
 #include "tgt-glue/reconcile/clients.h"
 #include "tgt-glue/tgtd/state.h"
 
@@ -40,12 +40,11 @@ struct work {
 	/* Of WORK_REMOVE: the client whose disk the target exports for
 	 * writing, and whose own target is created afterwards, or null. */
 	const struct client *successor;
-	struct tgtd_target *live;       /* null for WORK_NEW */
-	const char *why;                /* the difference */
-	bool force;                     /* end its sessions */
-	bool reset;                     /* with a fresh image */
-	bool absent;                    /* tgtd has no such target now */
-	struct image_reset image_reset; /* what became of the old image */
+	struct tgtd_target *live; /* null for WORK_NEW */
+	const char *why;          /* the difference */
+	bool force;               /* end its sessions */
+	bool reset;               /* with a fresh image */
+	bool absent;              /* tgtd has no such target now */
 	enum work_outcome outcome;
 	const char *reason; /* of any outcome but OUTCOME_DONE */
 };
@@ -84,6 +83,7 @@ struct plan {
 	struct tgtd_state *live;
 	const struct last_applied *last;
 	const struct plan_options *options;
+	struct messages *messages;
 
 	struct arena arena;
 	struct work *works;

@@ -61,12 +61,12 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 		reconcile->skipped = true;
 		messages_print(
 			reconcile->messages,
-			"%s: skipped: %s; `tgt-glue reset %s\' gives it a fresh disk",
+			"%s: skipped: %s; `tgt-glue reset %s' gives it a fresh disk",
 			client->name, state->image_why, client->name);
 		return;
 	}
 	if (!reconcile->dry &&
-	    client_image_create(reconcile->fleet, client) < 0) {
+	    client_image_create(reconcile->fleet, client, NULL) < 0) {
 		state->image_error = arena_strdup(&reconcile->fleet->conf.arena,
 						  error_text());
 		reconcile->failed = true;
@@ -76,16 +76,6 @@ static void prepare_child(struct reconcile *reconcile, size_t i)
 	}
 	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
 		   client->child, client->master);
-}
-
-static void prepare(struct reconcile *reconcile)
-{
-	struct fleet *fleet = reconcile->fleet;
-
-	reconcile->v = arena_alloc(&fleet->conf.arena,
-				   fleet->n_shards * sizeof *reconcile->v);
-	reconcile->n = fleet->n_shards;
-	clients_init(&reconcile->clients, fleet);
 }
 
 /* 2 */
@@ -103,20 +93,6 @@ static void prepare_children(struct reconcile *reconcile)
 	}
 }
 
-/* 1 */
-static void read_all(struct reconcile *reconcile)
-{
-	for (size_t i = 0; i < reconcile->n; i++) {
-		reconcile->v[i] = (struct shard_pass){
-			.all = reconcile,
-			.fleet = reconcile->fleet,
-			.clients = &reconcile->clients,
-			.shard = &reconcile->fleet->shards[i],
-		};
-		shard_pass_read(&reconcile->v[i]);
-	}
-}
-
 /* A tgtd that may run and does not answer may export any client without a
  * target elsewhere: no shard may create new targets. */
 static void block_new_targets(struct reconcile *reconcile)
@@ -130,7 +106,7 @@ static void block_new_targets(struct reconcile *reconcile)
 			if (k != i)
 				reconcile->v[k].blocked_reason = arena_printf(
 					&reconcile->fleet->conf.arena,
-					"the %s does not answer, and may have it; type `%s\' and then `tgt-glue apply\'",
+					"the %s does not answer, and may have it; type `%s' and then `tgt-glue apply'",
 					silent->shard->tgtd,
 					shard_start(silent->shard));
 	}
@@ -163,7 +139,7 @@ static int check_force(struct reconcile *reconcile)
 		return 0;
 	return fail(
 		-ENOENT,
-		"--force: expected a client of fleet.conf or a target of ours, found '%s'; `tgt-glue status\' shows them",
+		"--force: expected a client of fleet.conf or a target of ours, found '%s'; `tgt-glue status' shows them",
 		name);
 }
 
@@ -184,6 +160,27 @@ static int check_removals(struct reconcile *reconcile)
 		"skipped: this would remove %d of %zu targets, because %s does not name these IQNs (it lacks clients, or has another iqn-prefix); is it the right file?  `tgt-glue apply --remove' does it",
 		gone, all, reconcile->fleet->conf.file);
 	return 0;
+}
+
+/* 1 */
+static int read_all(struct reconcile *reconcile)
+{
+	struct fleet *fleet = reconcile->fleet;
+
+	clients_init(&reconcile->clients, fleet);
+	reconcile->n = fleet->n_shards;
+	reconcile->v = arena_alloc(&fleet->conf.arena,
+				   reconcile->n * sizeof *reconcile->v);
+	for (size_t i = 0; i < reconcile->n; i++) {
+		reconcile->v[i] = (struct shard_pass){
+			.all = reconcile,
+			.fleet = fleet,
+			.clients = &reconcile->clients,
+			.shard = &fleet->shards[i],
+		};
+		shard_pass_read(&reconcile->v[i]);
+	}
+	return check_removals(reconcile);
 }
 
 /* 3 */
@@ -258,18 +255,13 @@ static void keep(struct reconcile *reconcile)
 
 bool reconcile_refuses(struct reconcile *reconcile)
 {
-	prepare(reconcile);
-	read_all(reconcile);
-	return check_removals(reconcile) == 0 && reconcile->refused;
+	return read_all(reconcile) == 0 && reconcile->refused;
 }
 
 int reconcile_run(struct reconcile *reconcile)
 {
-	int r;
+	int r = read_all(reconcile);
 
-	prepare(reconcile);
-	read_all(reconcile);
-	r = check_removals(reconcile);
 	if (r == 0 && reconcile->refused)
 		return 0;
 	if (r == 0)

@@ -6,7 +6,6 @@
 #ifndef TGT_GLUE_RECONCILE_RECONCILE_H
 #define TGT_GLUE_RECONCILE_RECONCILE_H
 
-#include "tgt-glue/base/messages.h"
 #include "tgt-glue/reconcile/plan.h"
 
 struct reconcile {

@@ -8,16 +8,11 @@
 
 #include "tgt-glue/reconcile/shard-pass.h"
 
-/* "tgt-glue: CLIENT: WHAT WHY" */
-void report(const struct shard_pass *pass, const char *client, const char *what,
-	    const char *why);
 /* The last error. */
 void report_error(const struct shard_pass *pass);
 /* The outcome of each work and reopen of the plan; sets failed, skipped and
  * waiting of the pass. */
-void report_works(struct shard_pass *pass);
-void report_reset(const struct shard_pass *pass, const struct client *client,
-		  const struct image_reset *reset);
+void report_works(const struct shard_pass *pass);
 /* The clients that must be restarted. */
 void report_restarts(const struct shard_pass *pass);
 

@@ -84,7 +84,8 @@ void shard_pass_read(struct shard_pass *pass)
 				    .tgtd = &pass->tgtd,
 				    .live = &pass->live,
 				    .last = &pass->last,
-				    .options = &pass->all->options };
+				    .options = &pass->all->options,
+				    .messages = pass->all->messages };
 	pass->answers = read_tgtd(pass) == 0;
 	if (pass->answers)
 		return;
@@ -100,9 +101,7 @@ static int view_ready(const struct shard_pass *pass, const struct work *work)
 {
 	if (!work->reset)
 		return client_image_view_ready(pass->clients, work->client);
-	if (client_images_mounted(pass->fleet))
-		return 0;
-	return client_images_fail_unmounted(pass->fleet);
+	return client_images_check_mounted(pass->fleet);
 }
 
 /* Skips the reset of a disk that another process has open, or that is a
@@ -274,8 +273,8 @@ static int remember_opened(struct shard_pass *pass, struct tgtd_state *now)
 /* Without the mount, one message for all disks. */
 static void reopen_files(struct shard_pass *pass)
 {
-	if (pass->plan.n_reopens && !client_images_mounted(pass->fleet)) {
-		client_images_fail_unmounted(pass->fleet);
+	if (pass->plan.n_reopens &&
+	    client_images_check_mounted(pass->fleet) < 0) {
 		messages_print(pass->all->messages,
 			       "%zu disk%s lost the file: %s",
 			       pass->plan.n_reopens,
@@ -397,19 +396,19 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
-		struct image_reset reset = { 0 };
 		int r;
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
 		r = image_reset_check(pass->fleet, client, 0);
 		if (r == 0)
-			r = image_reset_run(pass->clients, client, &reset);
-		report_reset(pass, client, &reset);
+			r = image_reset_run(pass->clients, client,
+					    pass->all->messages);
 		if (r < 0) {
 			pass->all->skipped = true;
-			report(pass, client->name,
-			       "image: skipped: ", error_text());
+			messages_print(pass->all->messages,
+				       "%s: image: skipped: %s", client->name,
+				       error_text());
 		}
 	}
 	return write_file(pass) < 0 ? error_last()->code : 0;

@@ -28,7 +28,11 @@
 #include "io/rootdir.h"
 #include "store/child.h"
 
-#define DIRECTORY "clients"
+int spare_directory(const struct fleet *fleet)
+{
+	return root_dir_openat(&fleet->rootdir, CLIENTS_DIRECTORY,
+			       O_RDONLY | O_DIRECTORY);
+}
 
 const char *spare_name(struct arena *arena, unsigned i)
 {
@@ -105,16 +109,9 @@ static int make(struct arena *arena, int dir, const char *name, uint64_t size)
 	return r;
 }
 
-static void remove_surplus(struct fleet *fleet, int dir)
-{
-	for (unsigned i = fleet->spares; i < SPARES_MAX; i++)
-		unlinkat(dir, spare_name(&fleet->conf.arena, i), 0);
-}
-
 bool spare_remove(struct fleet *fleet, unsigned i)
 {
-	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
-						  O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dir = spare_directory(fleet);
 
 	return dir >= 0 &&
 	       unlinkat(dir, spare_name(&fleet->conf.arena, i), 0) == 0 &&
@@ -124,8 +121,7 @@ bool spare_remove(struct fleet *fleet, unsigned i)
 void spare_keep(struct fleet *fleet, struct messages *messages)
 {
 	struct arena *arena = &fleet->conf.arena;
-	_cleanup_close_ int dir = root_dir_openat(&fleet->rootdir, DIRECTORY,
-						  O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dir = spare_directory(fleet);
 	uint64_t size;
 	int r = 0;
 
@@ -136,16 +132,18 @@ void spare_keep(struct fleet *fleet, struct messages *messages)
 	for (unsigned i = 0; size && r == 0 && i < fleet->spares; i++) {
 		const char *name = spare_name(arena, i);
 
-		if (!is_good(fleet, arena_printf(arena, DIRECTORY "/%s", name),
+		if (!is_good(fleet,
+			     arena_printf(arena, CLIENTS_DIRECTORY "/%s", name),
 			     size))
 			r = make(arena, dir, name, size);
 	}
 	if (r < 0)
 		messages_print(
 			messages,
-			"warning: %s/" DIRECTORY
-			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as old images (`rm %s/" DIRECTORY
-			"/.NAME.vhdx.DATE\')",
+			"warning: %s/" CLIENTS_DIRECTORY
+			": no room for all spare files, which `tgt-glue reset' needs when the store is full: %s; remove what is not needed, such as old images (`rm %s/" CLIENTS_DIRECTORY
+			"/.NAME.vhdx.DATE')",
 			fleet->store, strerror(-r), fleet->store);
-	remove_surplus(fleet, dir);
+	for (unsigned i = fleet->spares; i < SPARES_MAX; i++)
+		unlinkat(dir, spare_name(arena, i), 0);
 }

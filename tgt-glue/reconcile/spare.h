@@ -15,6 +15,10 @@
 
 enum { SPARES_MAX = 64 };
 
+/* Opens the directory of the clients' images, where spares are, too; -errno
+ * without a message: there is none. */
+#define CLIENTS_DIRECTORY "clients"
+int spare_directory(const struct fleet *fleet);
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct arena *arena, unsigned i);
 /* Removes spare i, to free its space; false if there is none. */
