@@ -4,13 +4,10 @@
 
 #include "tgt-glue/reconcile/client-image.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -20,7 +17,6 @@
 #include "io/rootdir.h"
 #include "store/child.h"
 #include "tgt-glue/reconcile/spare.h"
-#include "tgt-glue/config/values.h"
 
 /* Opens an image of the store read-only, without locks. */
 static int open_image(const struct fleet *fleet, const char *path,

@@ -26,18 +26,14 @@
 
 #include "tgt-glue/reconcile/execute.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/image-reset.h"
-#include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* Fails the work with the last error. */
@@ -219,15 +215,23 @@ static void change_user(struct plan *plan, const struct account_work *a)
 	}
 }
 
-/* tgtd does not say why it cannot open a file: tries it here. */
+/* tgtd's error has no reason, and it opens a file read-only if it cannot write
+ * it: tries it here. */
+static int try_open(const char *path, bool readonly)
+{
+	_cleanup_close_ int fd =
+		open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(-errno, "%s", path) : 0;
+}
+
 static void explain_open(const struct client *client, const char *view)
 {
 	struct error of_tgtd = *error_last();
-	_cleanup_close_ int fd =
-		open(view, (client->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	int r = try_open(view, client->readonly);
 
-	if (fd < 0)
-		fail_errno(-errno, "%s; %s", of_tgtd.text, view);
+	if (r < 0)
+		fail_errno(r, "%s; %s", of_tgtd.text, view);
 }
 
 static int make_disk(struct plan *plan, const struct client *client)
@@ -402,22 +406,12 @@ static void open_target(struct plan *plan, struct work *work)
 		fail_work(plan, work, "access");
 }
 
-/* Tried here first: tgtd's error has no reason, and it opens a file read-only
- * if it cannot write it. */
-static int try_open(const struct reopen *reopen)
-{
-	int flags = reopen->live->lun.readonly ? O_RDONLY : O_RDWR;
-	_cleanup_close_ int fd = open(reopen->path, flags | O_CLOEXEC);
-
-	return fd < 0 ? fail_errno(-errno, "%s", reopen->path) : 0;
-}
-
 int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 {
 	const struct tgtd_lun *lun = &reopen->live->lun;
 	bool needs_file = !lun->path || lun->file == FILE_LOST;
 	int32_t tid = reopen->live->tid;
-	int r = try_open(reopen);
+	int r = try_open(reopen->path, lun->readonly);
 
 	if (r == 0 && needs_file && lun->online)
 		r = tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid,

@@ -12,7 +12,6 @@
 
 #include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/clients.h"
-#include "tgt-glue/tgtd/state.h"
 
 /*
  * Sets ours of each target, file of its LUN, and client of each of its stores.

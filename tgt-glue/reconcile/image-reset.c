@@ -30,25 +30,18 @@
 
 #include "tgt-glue/reconcile/image-reset.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
-#include "io/io.h"
 #include "io/rootdir.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
-#include "tgt-glue/config/values.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/reconcile/space.h"
 #include "tgt-glue/reconcile/spare.h"

@@ -18,7 +18,6 @@
 
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/config/shard.h"
-#include "tgt-glue/tgtd/client.h"
 
 struct last_applied {
 	struct arena arena;

@@ -4,8 +4,6 @@
 
 #include "tgt-glue/reconcile/migrate.h"
 
-#include <stdio.h>
-
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/report.h"

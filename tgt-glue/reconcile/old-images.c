@@ -4,11 +4,8 @@
 
 #include "tgt-glue/reconcile/old-images.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

@@ -8,14 +8,11 @@
 #define TGT_GLUE_RECONCILE_PLAN_H
 
 #include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 
 #include "tgt-glue/base/messages.h"
 #include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/clients.h"
-#include "tgt-glue/tgtd/state.h"
 
 enum work_kind {
 	WORK_ACCESS,   /* change addresses and names */

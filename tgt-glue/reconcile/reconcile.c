@@ -27,11 +27,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/printable.h"
@@ -112,15 +109,6 @@ static void block_new_targets(struct reconcile *reconcile)
 	}
 }
 
-static bool has_target_named(const struct tgtd_state *live, const char *name)
-{
-	for (size_t i = 0; i < live->n; i++)
-		if (live->targets[i].ours &&
-		    !strcmp(exports_name(&live->targets[i]), name))
-			return true;
-	return false;
-}
-
 /* --force must name a client of fleet.conf, or of a target of ours. */
 static int check_force(struct reconcile *reconcile)
 {
@@ -130,9 +118,13 @@ static int check_force(struct reconcile *reconcile)
 	if (!name || fleet_client(reconcile->fleet, name))
 		return 0;
 	for (size_t i = 0; i < reconcile->n; i++) {
+		const struct tgtd_state *live = &reconcile->v[i].live;
+
 		answered = answered || reconcile->v[i].answers;
-		if (has_target_named(&reconcile->v[i].live, name))
-			return 0;
+		for (size_t k = 0; k < live->n; k++)
+			if (live->targets[k].ours &&
+			    !strcmp(exports_name(&live->targets[k]), name))
+				return 0;
 	}
 	/* If no tgtd answers, there is no session to end. */
 	if (!answered)

@@ -14,19 +14,12 @@
 
 #include "tgt-glue/reconcile/shard-pass.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/cleanup.h"
-#include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/reconcile/image-reset.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/portals.h"
 #include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/targets-conf.h"
@@ -167,10 +160,11 @@ static int write_file(struct shard_pass *pass)
 	return r;
 }
 
-/* 1, of the files that tgtd has open. */
-static int forget_opened(struct shard_pass *pass)
+/* 1 */
+int shard_pass_forget_touched(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
+	int r;
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));) {
 		if (!w->live)
@@ -179,38 +173,29 @@ static int forget_opened(struct shard_pass *pass)
 			opened_note_restart(&pass->opened, w->live->name);
 		else if (!w->live->n_connections)
 			opened_forget(&pass->opened, w->live->name);
+		/* tgtd reports access rules itself, so no record of them is
+		 * needed. */
+		if (w->kind != WORK_ACCESS)
+			last_applied_forget(&pass->last, w->live->name);
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
 		if (!plan->reopens[i].live->n_connections)
 			opened_forget(&pass->opened,
 				      plan->reopens[i].live->name);
-	return opened_save(pass->shard, &pass->opened);
+	r = opened_save(pass->shard, &pass->opened);
+	return r < 0 ? r : last_applied_save(pass->shard, &pass->last);
 }
 
-/* 1 */
-int shard_pass_forget_touched(struct shard_pass *pass)
-{
-	int r = forget_opened(pass);
-
-	if (r < 0)
-		return r;
-	/* tgtd reports access rules itself, so no record of them is needed. */
-	for (struct work *w = NULL;
-	     (w = work_next(&pass->plan, w, ~KIND(WORK_ACCESS)));)
-		if (w->live)
-			last_applied_forget(&pass->last, w->live->name);
-	return last_applied_save(pass->shard, &pass->last);
-}
-
-/* Fails the works that tgtd's state does not confirm. */
-static void verify(struct shard_pass *pass, const struct tgtd_state *now)
+int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
 {
 	struct plan *plan = &pass->plan;
+	int r = read_state(pass, ret);
 
-	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));) {
+	for (struct work *w = NULL;
+	     r == 0 && (w = work_next(plan, w, KINDS_ALL));) {
 		enum work_kind kind;
 		const struct tgtd_target *target = tgtd_state_target(
-			now, w->client ? w->client->iqn : w->live->name);
+			ret, w->client ? w->client->iqn : w->live->name);
 		const char *why = NULL;
 
 		if (!w->client) {
@@ -231,14 +216,6 @@ static void verify(struct shard_pass *pass, const struct tgtd_state *now)
 				"after it was applied: %s; `tgt-glue apply' tries again",
 				why);
 	}
-}
-
-int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
-{
-	int r = read_state(pass, ret);
-
-	if (r == 0)
-		verify(pass, ret);
 	return r;
 }
 
@@ -326,28 +303,10 @@ static bool unlist_blocked(struct shard_pass *pass)
 	return any;
 }
 
-/* 4: what tgtd has after 3 is compared with the plan, and remembered. */
-static int finish(struct shard_pass *pass, struct tgtd_state *now)
-{
-	int r = shard_pass_verify(pass, now);
-
-	if (r < 0)
-		return r;
-	verify_reopens(pass, now);
-	/* A fresh image may have another sector size, and a removal may have
-	 * been skipped. */
-	if (unlist_blocked(pass) || pass->all->options.reset.n)
-		r = write_file(pass);
-	/* write_file returns 1 if the text changed. */
-	if (r >= 0)
-		r = remember_done(pass);
-	return r < 0 ? r : remember_opened(pass, now);
-}
-
 static int apply_to_tgtd(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
-	struct tgtd_state now = { 0 };
+	_cleanup_(tgtd_state_fini) struct tgtd_state now = { 0 };
 	int r = shard_pass_forget_touched(pass);
 
 	if (r == 0)
@@ -358,9 +317,19 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	if (!plan->n && !plan->n_accounts && !plan->n_reopens)
 		return remember_opened(pass, &pass->live);
 	execute_plan(plan);
-	r = finish(pass, &now);
-	tgtd_state_fini(&now);
-	return r;
+	/* 4: what tgtd has now is compared with the plan, and remembered. */
+	r = shard_pass_verify(pass, &now);
+	if (r < 0)
+		return r;
+	verify_reopens(pass, &now);
+	/* A fresh image may have another sector size, and a removal may have
+	 * been skipped. */
+	if (unlist_blocked(pass) || pass->all->options.reset.n)
+		r = write_file(pass);
+	/* write_file returns 1 if the text changed. */
+	if (r >= 0)
+		r = remember_done(pass);
+	return r < 0 ? r : remember_opened(pass, &now);
 }
 
 /* Without tgtd: only writes the targets-file, for its next start. */

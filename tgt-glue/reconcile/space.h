@@ -3,9 +3,6 @@
 #ifndef TGT_GLUE_RECONCILE_SPACE_H
 #define TGT_GLUE_RECONCILE_SPACE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "tgt-glue/config/fleet.h"
 
 /* In bytes. */

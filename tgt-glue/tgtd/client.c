@@ -9,17 +9,13 @@
 
 #include "tgt-glue/tgtd/client.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -109,29 +105,12 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 	return 0;
 }
 
-static int send_all(int fd, const void *buf, size_t len)
+/* Sends all of buf, or fills it. */
+static int transfer(int fd, bool out, void *buf, size_t len)
 {
-	const char *p = buf;
-
-	while (len) {
-		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int receive_all(int fd, void *buf, size_t len)
-{
-	char *p = buf;
-
-	while (len) {
-		ssize_t n = recv(fd, p, len, 0);
+	for (char *p = buf; len;) {
+		ssize_t n = out ? send(fd, p, len, MSG_NOSIGNAL)
+				: recv(fd, p, len, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -163,7 +142,7 @@ static int receive(int fd, char **ret_text)
 {
 	struct answer answer;
 	_cleanup_free_ char *text = NULL;
-	int r = receive_all(fd, &answer, sizeof answer);
+	int r = transfer(fd, false, &answer, sizeof answer);
 
 	if (r < 0)
 		return fail_connection(r, "its answer");
@@ -177,7 +156,7 @@ static int receive(int fd, char **ret_text)
 	text = calloc(1, (size_t)answer.length + 1);
 	if (!text)
 		return fail(-ENOMEM, "out of memory");
-	r = receive_all(fd, text, answer.length);
+	r = transfer(fd, false, text, answer.length);
 	if (r < 0)
 		return fail_connection(r, "its answer");
 	*ret_text = steal(text);
@@ -186,7 +165,7 @@ static int receive(int fd, char **ret_text)
 
 /* As tgtd_ask; *ret_pid is the process that listens, 0 if it is in another pid
  * namespace. */
-static int ask(const struct tgtd *tgtd, const struct request *request,
+static int ask(const struct tgtd *tgtd, struct request *request,
 	       char **ret_text, pid_t *ret_pid)
 {
 	_cleanup_free_ char *text = NULL;
@@ -195,7 +174,7 @@ static int ask(const struct tgtd *tgtd, const struct request *request,
 
 	if (r < 0)
 		return r;
-	r = send_all(fd, request, request->length);
+	r = transfer(fd, true, request, request->length);
 	if (r < 0)
 		return fail_connection(r, "sending a request");
 	r = receive(fd, &text);
@@ -227,7 +206,7 @@ static struct request request_of(enum tgtd_mode mode, enum tgtd_op op,
 int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	     int32_t tid, char **ret_text)
 {
-	const struct request request = request_of(mode, op, tid);
+	struct request request = request_of(mode, op, tid);
 	pid_t pid;
 
 	return ask(tgtd, &request, ret_text, &pid);
@@ -277,7 +256,7 @@ int tgtd_ready(const struct tgtd *tgtd)
 
 int tgtd_open(int control_port, struct tgtd *ret)
 {
-	const struct request request =
+	struct request request =
 		request_of(TGTD_SYSTEM, TGTD_SHOW, TGTD_NO_TID);
 	const char *base = getenv("TGT_IPC_SOCKET");
 	_cleanup_free_ char *text = NULL;

@@ -13,10 +13,6 @@
 
 #include "tgt-glue/tgtd/state.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/base/messages.h"

@@ -6,7 +6,6 @@
 
 #include "tgt-glue/tgtd/opened.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"

@@ -11,44 +11,36 @@
 
 #include "tgt-glue/config/values.h"
 
-/* True if tgtd's portal open, "ADDRESS:PORT", includes the portal. */
-static bool covers(const char *open, const char *portal)
+/* True if one of tgtd's portals, "ADDRESS:PORT", includes that one. */
+static bool cover(const struct strings *open, const char *address, int port)
 {
-	const char *colon = strrchr(portal, ':'), *has = strrchr(open, ':');
-	const char *port = colon && !strchr(colon, ']') ? colon + 1 : "3260";
-	size_t n = has ? (size_t)(has - open) : 0;
+	char text[300], all[32], all_v6[32];
 
-	if (!has || strcmp(has + 1, port) != 0)
-		return false;
-	if (!strncmp(open, "0.0.0.0", n) || !strncmp(open, "[::]", n))
-		return true;
-	return !strncmp(open, portal, n) && (!portal[n] || portal[n] == ':');
+	snprintf(text, sizeof text, "%s:%d", address, port);
+	snprintf(all, sizeof all, "0.0.0.0:%d", port);
+	snprintf(all_v6, sizeof all_v6, "[::]:%d", port);
+	return strings_have(open, text) || strings_have(open, all) ||
+	       strings_have(open, all_v6);
 }
 
-/* The same for a portal with a host name.  True if the name cannot be
- * resolved. */
-static bool covers_name(const char *open, const char *portal)
+/* The same for a host.  True if its name cannot be resolved. */
+static bool cover_host(const struct strings *open, const char *host, int port)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
-	char host[PORTAL_SIZE], address[INET6_ADDRSTRLEN], text[300];
+	char address[INET6_ADDRSTRLEN], text[64];
 	bool found = false;
-	int port;
 
-	value_read_portal(portal, host, &port);
-	if (*host == '[' || !host[strcspn(host, "abcdefghijklmnopqrstuvwxyz"
-						"ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+	if (*host == '[')
 		return false;
 	if (getaddrinfo(host, NULL, &hints, &list) != 0)
 		return true;
 	for (const struct addrinfo *a = list; a && !found; a = a->ai_next) {
-		const bool v6 = a->ai_family == AF_INET6;
-
 		getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof address,
 			    NULL, 0, NI_NUMERICHOST);
-		snprintf(text, sizeof text, v6 ? "[%s]:%d" : "%s:%d", address,
-			 port);
-		found = covers(open, text);
+		snprintf(text, sizeof text,
+			 a->ai_family == AF_INET6 ? "[%s]" : "%s", address);
+		found = cover(open, text, port);
 	}
 	freeaddrinfo(list);
 	return found;
@@ -63,12 +55,11 @@ void portals_check(const struct tgtd *tgtd, struct tgtd_state *live,
 		return;
 	for (size_t i = 0; i < shard->portals.n; i++) {
 		const char *portal = shard->portals.v[i];
-		bool found = false;
+		char host[PORTAL_SIZE];
+		int port;
 
-		for (size_t k = 0; k < open.n; k++)
-			found = found || covers(open.v[k], portal) ||
-				covers_name(open.v[k], portal);
-		if (!found)
+		value_read_portal(portal, host, &port);
+		if (!cover(&open, host, port) && !cover_host(&open, host, port))
 			messages_print(
 				messages,
 				"warning: %s does not listen on portal %s; start it with --iscsi portal=ADDRESS:PORT",

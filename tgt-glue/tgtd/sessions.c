@@ -5,7 +5,6 @@
 #include "tgt-glue/tgtd/sessions.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 

@@ -50,10 +50,7 @@
 
 #include "tgt-glue/tgtd/state.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"

@@ -3,10 +3,6 @@
 #ifndef TGT_GLUE_TGTD_STATE_H
 #define TGT_GLUE_TGTD_STATE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 

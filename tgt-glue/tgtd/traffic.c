@@ -12,7 +12,6 @@
 #include "tgt-glue/tgtd/traffic.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"

@@ -7,9 +7,6 @@
 #ifndef TGT_GLUE_TGTD_TRAFFIC_H
 #define TGT_GLUE_TGTD_TRAFFIC_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 
