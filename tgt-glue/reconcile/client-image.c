@@ -327,13 +327,13 @@ int client_image_view_ready(const struct clients *clients,
 	const struct fleet *fleet = clients->fleet;
 	const char *view = clients_state(clients, client)->view;
 	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
-	int r = check_view(fleet, client, view);
 
 	/* The mount shows a new image a moment after its creation. */
-	for (int i = 0; r == -ENOENT && i < 100 && client_images_mounted(fleet);
-	     i++) {
+	for (int i = 0;; i++) {
+		int r = check_view(fleet, client, view);
+
+		if (r != -ENOENT || i == 100 || !client_images_mounted(fleet))
+			return r;
 		nanosleep(&moment, NULL);
-		r = check_view(fleet, client, view);
 	}
-	return r;
 }

@@ -4,8 +4,6 @@
 
 #include "tgt-glue/reconcile/clients.h"
 
-enum { SECTOR_SIZE = 512 };
-
 void clients_init(struct clients *clients, struct fleet *fleet)
 {
 	clients->fleet = fleet;
@@ -15,7 +13,7 @@ void clients_init(struct clients *clients, struct fleet *fleet)
 		clients->v[i] =
 			(struct client_state){ .shard = fleet->clients[i].home,
 					       .view = fleet->clients[i].view,
-					       .sector_size = SECTOR_SIZE };
+					       .sector_size = 512 };
 }
 
 struct client_state *clients_state(const struct clients *clients,

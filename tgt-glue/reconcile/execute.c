@@ -259,17 +259,6 @@ static int make_disk(struct plan *plan, const struct client *client)
 			 client->thin ? ",thin_provisioning=1" : "");
 }
 
-static int make_parameters(struct plan *plan, const struct client *client)
-{
-	int r = 0;
-
-	for (const struct targets_conf_parameter *p = targets_parameters;
-	     r == 0 && p->name; p++)
-		r = tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_UPDATE,
-			      (int32_t)client->tid, "%s=%s", p->name, p->value);
-	return r;
-}
-
 static void undo_target(struct plan *plan, struct work *work)
 {
 	tgtd_ask(plan->tgtd, TGTD_TARGET, TGTD_DELETE,
@@ -301,7 +290,9 @@ static void make_target(struct plan *plan, struct work *work)
 		return;
 	}
 	work->absent = false;
-	r = make_parameters(plan, client);
+	for (const struct pair *p = targets_parameters; r == 0 && p->key; p++)
+		r = tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_UPDATE,
+			      (int32_t)client->tid, "%s=%s", p->key, p->value);
 	if (r == 0)
 		r = make_disk(plan, client);
 	if (r == 0)

@@ -299,6 +299,8 @@ bool last_applied_has_secret(const struct last_applied *last, const char *user,
 {
 	char words[256];
 
+	if (!user)
+		return true;
 	snprintf(words, sizeof words, "user %s %s\n", user, secret);
 	return some_block_says(last, words);
 }

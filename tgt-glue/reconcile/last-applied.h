@@ -63,7 +63,7 @@ void last_applied_keep(struct last_applied *last,
  * not compared. */
 bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
 			    const char *block);
-/* True if the user is recorded with this secret. */
+/* True if the user is recorded with this secret, or null. */
 bool last_applied_has_secret(const struct last_applied *last, const char *user,
 			     const char *secret);
 /* True if a user is recorded. */

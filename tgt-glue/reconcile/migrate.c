@@ -99,7 +99,7 @@ static int write_without_others(struct shard_pass *pass)
 	_cleanup_free_ char *text = NULL;
 	int r = targets_conf_text_own(pass->clients, pass->shard, &text);
 
-	return r == 0 && *text ? shard_pass_write(pass, text) : r;
+	return r == 0 && *text ? targets_conf_write(pass->shard, text) : r;
 }
 
 /* Removes what migrates from the targets-file, then from tgtd. */

@@ -81,12 +81,6 @@ static bool has_users(const struct client *client,
 	return same(live->outgoing, client->mutual_user);
 }
 
-static bool secret_known(const struct last_applied *last, const char *user,
-			 const char *secret)
-{
-	return !user || last_applied_has_secret(last, user, secret);
-}
-
 static bool has_access(struct arena *arena, const struct client *client,
 		       const struct tgtd_target *live)
 {
@@ -117,8 +111,9 @@ const char *plan_difference(struct arena *arena, const struct clients *clients,
 	if (!has_users(client, live))
 		return "users: expected others than there are";
 	if (last &&
-	    (!secret_known(last, client->user, client->secret) ||
-	     !secret_known(last, client->mutual_user, client->mutual_secret)))
+	    (!last_applied_has_secret(last, client->user, client->secret) ||
+	     !last_applied_has_secret(last, client->mutual_user,
+				      client->mutual_secret)))
 		return "secret: not known to be the one in fleet.conf";
 	*ret_kind = WORK_ACCESS;
 	if (!has_access(arena, client, live))

@@ -40,19 +40,14 @@
 #include "tgt-glue/reconcile/shard-pass.h"
 #include "tgt-glue/reconcile/spare.h"
 
-/* True if the client is reset, which creates its image. */
-static bool is_reset(const struct reconcile *reconcile,
-		     const struct client *client)
+static void prepare_child(struct reconcile *reconcile,
+			  const struct client *client)
 {
-	return strings_have(&reconcile->options.reset, client->name);
-}
+	struct client_state *state = clients_state(&reconcile->clients, client);
 
-static void prepare_child(struct reconcile *reconcile, size_t i)
-{
-	struct client *client = &reconcile->fleet->clients[i];
-	struct client_state *state = &reconcile->clients.v[i];
-
-	if (state->image == CHILD_READY || is_reset(reconcile, client))
+	/* A reset creates the image. */
+	if (state->image == CHILD_READY ||
+	    strings_have(&reconcile->options.reset, client->name))
 		return;
 	if (state->image == CHILD_OTHER) {
 		reconcile->skipped = true;
@@ -82,11 +77,12 @@ static void prepare_children(struct reconcile *reconcile)
 		const struct client *client = &reconcile->fleet->clients[i];
 
 		/* A pass of resets alone needs no other client's image. */
-		if (reconcile->options.only && !is_reset(reconcile, client))
+		if (reconcile->options.only &&
+		    !strings_have(&reconcile->options.reset, client->name))
 			continue;
 		client_image_inspect(&reconcile->clients, client);
 		if (!reconcile->options.only)
-			prepare_child(reconcile, i);
+			prepare_child(reconcile, client);
 	}
 }
 
@@ -236,15 +232,6 @@ static int run_all(struct reconcile *reconcile)
 	return result;
 }
 
-/* 6 */
-static void keep(struct reconcile *reconcile)
-{
-	spare_keep(reconcile->fleet, reconcile->messages);
-	if (!reconcile->options.only && fleet_keep(reconcile->fleet) < 0)
-		messages_print(reconcile->messages, "warning: %s",
-			       error_text());
-}
-
 bool reconcile_refuses(struct reconcile *reconcile)
 {
 	return read_all(reconcile) == 0 && reconcile->refused;
@@ -269,8 +256,13 @@ int reconcile_run(struct reconcile *reconcile)
 	}
 	block_clients(reconcile);
 	r = run_all(reconcile);
-	if (!reconcile->dry)
-		keep(reconcile);
+	if (reconcile->dry)
+		return r;
+	/* 6 */
+	spare_keep(reconcile->fleet, reconcile->messages);
+	if (!reconcile->options.only && fleet_keep(reconcile->fleet) < 0)
+		messages_print(reconcile->messages, "warning: %s",
+			       error_text());
 	return r;
 }
 

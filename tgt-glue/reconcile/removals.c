@@ -13,34 +13,28 @@
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-/* Also for a tgtd that does not run: its targets-file is read when it starts.
- */
-static int add_written(struct shard_pass *pass, struct strings *names)
-{
-	struct last_applied written;
-	_cleanup_free_ char *text = NULL;
-	int r = targets_conf_load(pass->shard, &text, &written);
-
-	for (size_t i = 0; i < written.blocks.n; i++)
-		strings_add_once(&pass->fleet->conf.arena, names,
-				 written.blocks.v[i].key);
-	last_applied_fini(&written);
-	return r;
-}
-
 int removals_count(struct shard_pass *passes, size_t n, size_t *ret_all)
 {
+	struct arena *arena = &passes->fleet->conf.arena;
 	struct strings names = { 0 };
 	int r = 0, gone = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct tgtd_state *live = &passes[i].live;
+		struct last_applied written;
+		_cleanup_free_ char *text = NULL;
 
 		for (size_t k = 0; k < live->n; k++)
 			if (live->targets[k].ours)
-				strings_add_once(&passes->fleet->conf.arena,
-						 &names, live->targets[k].name);
-		r = add_written(&passes[i], &names);
+				strings_add_once(arena, &names,
+						 live->targets[k].name);
+		/* Also for a tgtd that does not run: it reads its targets-file
+		 * when it starts. */
+		r = targets_conf_load(passes[i].shard, &text, &written);
+		for (size_t k = 0; k < written.blocks.n; k++)
+			strings_add_once(arena, &names,
+					 written.blocks.v[k].key);
+		last_applied_fini(&written);
 	}
 	for (size_t i = 0; i < names.n; i++)
 		gone += !fleet_client_by_iqn(passes->fleet, names.v[i]);

@@ -90,54 +90,36 @@ void shard_pass_read(struct shard_pass *pass)
 	pass->error = *error_last();
 }
 
-static int view_ready(const struct shard_pass *pass, const struct work *work)
-{
-	if (!work->reset)
-		return client_image_view_ready(pass->clients, work->client);
-	return client_images_check_mounted(pass->fleet);
-}
-
 /* Skips the reset of a disk that another process has open, or that is a
  * parent. */
 static void check_resets(struct shard_pass *pass)
 {
+	struct plan *plan = &pass->plan;
 	pid_t pid;
 
-	for (struct work *w = NULL;
-	     (w = work_next(&pass->plan, w, KINDS_ALL));) {
-		int r;
-
-		if (!w->reset)
-			continue;
-		r = tgtd_state_pid(&pass->live, &pid);
-		if (r == 0)
-			r = image_reset_check(pass->fleet, w->client, pid);
-		if (r < 0)
-			work_stop(&pass->plan, w, OUTCOME_SKIPPED, "%s",
-				  error_text());
-	}
+	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
+		if (w->reset &&
+		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
+		     image_reset_check(pass->fleet, w->client, pid) < 0))
+			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
 }
 
 /* Fails a target whose file is missing: tgtd would create it without a disk. */
 static void check_views(struct shard_pass *pass)
 {
-	for (struct work *w = NULL;
-	     (w = work_next(&pass->plan, w,
-			    KIND(WORK_NEW) | KIND(WORK_REMAKE)));) {
-		if (view_ready(pass, w) == 0)
-			continue;
-		work_stop(&pass->plan, w, OUTCOME_FAILED, "%s", error_text());
-		pass->all->waiting = true;
+	const unsigned made = KIND(WORK_NEW) | KIND(WORK_REMAKE);
+	struct plan *plan = &pass->plan;
+
+	for (struct work *w = NULL; (w = work_next(plan, w, made));) {
+		int r = w->reset ? client_images_check_mounted(pass->fleet)
+				 : client_image_view_ready(pass->clients,
+							   w->client);
+
+		if (r < 0) {
+			work_stop(plan, w, OUTCOME_FAILED, "%s", error_text());
+			pass->all->waiting = true;
+		}
 	}
-}
-
-int shard_pass_write(const struct shard_pass *pass, const char *text)
-{
-	int r = targets_conf_write(pass->shard, text);
-
-	if (r > 0)
-		print_line(stdout, "%s: written", pass->shard->targets_file);
-	return r;
 }
 
 /* 2.  With only, just the blocks of the clients that are reset change. */
@@ -156,7 +138,7 @@ static int write_file(struct shard_pass *pass)
 		text = targets_conf_text(pass->clients, pass->shard, &kept);
 	/* With only, and without a file: apply writes it. */
 	if (r == 0 && *text)
-		r = shard_pass_write(pass, text);
+		r = targets_conf_write(pass->shard, text);
 	return r;
 }
 
@@ -336,7 +318,6 @@ static int apply_to_tgtd(struct shard_pass *pass)
 static int run_without_tgtd(struct shard_pass *pass)
 {
 	pass->all->waiting = true;
-	error_set(&pass->error);
 	if (pass->all->dry || write_file(pass) >= 0)
 		error_set(&pass->error);
 	report_error(pass);

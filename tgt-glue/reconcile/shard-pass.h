@@ -42,7 +42,6 @@ void shard_pass_fini(struct shard_pass *pass);
 
 /* Steps for migrate.c; shard-pass.c has their order. */
 int shard_pass_forget_touched(struct shard_pass *pass);
-int shard_pass_write(const struct shard_pass *pass, const char *text);
 /* Reads tgtd's state into *ret, and fails works that it does not confirm.  Call
  * tgtd_state_fini in any case. */
 int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret);

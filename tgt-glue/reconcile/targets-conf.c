@@ -9,11 +9,12 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/base/textfile.h"
 
-const struct targets_conf_parameter targets_parameters[] = {
+const struct pair targets_parameters[] = {
 	{ "MaxRecvDataSegmentLength", "262144" },
 	{ "MaxXmitDataSegmentLength", "262144" },
 	{ "FirstBurstLength", "262144" },
@@ -66,9 +67,8 @@ const char *targets_conf_block(const struct clients *clients,
 		"<target %s>\n\tdriver iscsi\n\tcontroller_tid %" PRIu32
 		"\n\tallow-in-use yes\n",
 		client->iqn, client->tid);
-	for (const struct targets_conf_parameter *p = targets_parameters;
-	     p->name; p++)
-		fprintf(f, "\t%s %s\n", p->name, p->value);
+	for (const struct pair *p = targets_parameters; p->key; p++)
+		fprintf(f, "\t%s %s\n", p->key, p->value);
 	print_store(f, client, clients_state(clients, client));
 	print_access(f, arena, client);
 	fprintf(f, "</target>\n");
@@ -221,7 +221,11 @@ int targets_conf_write(const struct shard *shard, const char *text)
 		r = shard_file_write(shard, ".env",
 				     shard_environment(&arena, shard), 0644);
 	arena_fini(&arena);
-	return r < 0 ? r : shard_file_write(shard, "", text, 0600);
+	if (r >= 0)
+		r = shard_file_write(shard, "", text, 0600);
+	if (r > 0)
+		print_line(stdout, "%s: written", shard->targets_file);
+	return r;
 }
 
 int targets_conf_remove(const struct shard *shard)

@@ -14,15 +14,11 @@
 /*
  * iSCSI parameters of every target.  With tgtd's default segments of 8 KiB a
  * write of 256 KiB has 32 of them, and with its first burst of 64 KiB the
- * initiator waits for the target to request the rest.  Ends with a null name.
+ * initiator waits for the target to request the rest.  Ends with a null key.
  * tgtd reports them only in a request for each target, so they are compared
  * with the record of what was applied.
  */
-struct targets_conf_parameter {
-	const char *name;
-	const char *value;
-};
-extern const struct targets_conf_parameter targets_parameters[];
+extern const struct pair targets_parameters[];
 
 /* One client's block, in the fleet's arena. */
 const char *targets_conf_block(const struct clients *clients,
@@ -49,8 +45,8 @@ int targets_conf_text_own(const struct clients *clients,
 			  const struct shard *shard, char **ret_text);
 /*
  * Replaces the shard's targets-file, mode 0600, atomically, and writes the
- * environment of its tgtd's unit beside it.  1 if the text changed, 0 if the
- * file had it already, else -errno with a message.
+ * environment of its tgtd's unit beside it.  1, after printing it, if the text
+ * changed, 0 if the file had it already, else -errno with a message.
  */
 int targets_conf_write(const struct shard *shard, const char *text);
 /* Reads the present targets-file: its text, "" if there is none, which the

@@ -6,9 +6,9 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "tgt-glue/config/values.h"
 
 /* True if one of tgtd's portals, "ADDRESS:PORT", includes that one. */
@@ -46,12 +46,30 @@ static bool cover_host(const struct strings *open, const char *host, int port)
 	return found;
 }
 
+/* Reads the portals that tgtd listens on, "ADDRESS:PORT", into arena. */
+static int read_portals(const struct tgtd *tgtd, struct arena *arena,
+			struct strings *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = tgtd_ask(tgtd, TGTD_PORTAL, TGTD_SHOW, TGTD_NO_TID, &text);
+	const char *value;
+	char *rest = text;
+
+	for (char *line; (line = tgtd_state_next_line(&rest));)
+		if ((value = tgtd_state_value(line, "Portal: ")))
+			strings_add(arena, ret,
+				    arena_printf(arena, "%.*s",
+						 (int)strcspn(value, ","),
+						 value));
+	return r;
+}
+
 void portals_check(const struct tgtd *tgtd, struct tgtd_state *live,
 		   const struct shard *shard, struct messages *messages)
 {
 	struct strings open = { 0 };
 
-	if (!shard->portals.n || tgtd_state_portals(tgtd, live, &open) < 0)
+	if (!shard->portals.n || read_portals(tgtd, &live->arena, &open) < 0)
 		return;
 	for (size_t i = 0; i < shard->portals.n; i++) {
 		const char *portal = shard->portals.v[i];

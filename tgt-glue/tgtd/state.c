@@ -337,13 +337,11 @@ int tgtd_state_read_accounts(const struct tgtd *tgtd, struct tgtd_state *live)
 	int r = tgtd_ask(tgtd, TGTD_ACCOUNT, TGTD_SHOW, TGTD_NO_TID, &text);
 	char *rest = text;
 
-	if (r < 0)
-		return r;
 	for (char *line; (line = tgtd_state_next_line(&rest));)
 		if (!strncmp(line, "    ", 4))
 			strings_add(&live->arena, &live->accounts,
 				    arena_strdup(&live->arena, line + 4));
-	return 0;
+	return r;
 }
 
 int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
@@ -403,23 +401,4 @@ struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
 		if (live->targets[i].tid == tid)
 			return &live->targets[i];
 	return NULL;
-}
-
-int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
-		       struct strings *ret)
-{
-	_cleanup_free_ char *text = NULL;
-	int r = tgtd_ask(tgtd, TGTD_PORTAL, TGTD_SHOW, TGTD_NO_TID, &text);
-	const char *value;
-	char *rest = text;
-
-	if (r < 0)
-		return r;
-	for (char *line; (line = tgtd_state_next_line(&rest));)
-		if ((value = tgtd_state_value(line, "Portal: ")))
-			strings_add(&live->arena, ret,
-				    arena_printf(&live->arena, "%.*s",
-						 (int)strcspn(value, ","),
-						 value));
-	return 0;
 }

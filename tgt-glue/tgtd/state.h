@@ -120,10 +120,6 @@ const char *tgtd_state_initiators(struct arena *arena,
 				  const struct tgtd_target *target);
 void tgtd_state_end_connections(const struct tgtd *tgtd,
 				const struct tgtd_target *target);
-/* Reads the portals that tgtd listens on, "ADDRESS:PORT", into live's arena. */
-int tgtd_state_portals(const struct tgtd *tgtd, struct tgtd_state *live,
-		       struct strings *ret);
-
 /*
  * For parsers of answers: returns the value of "KEY: VALUE" if the line has
  * that key, else null; cuts the next line off *text, without the space at its
