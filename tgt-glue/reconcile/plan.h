@@ -104,6 +104,7 @@ void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
 	       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Skipped or failed: no further step is done for it. */
 bool work_is_stopped(const struct work *work);
+
 /* A set of kinds. */
 #define KIND(kind) (1u << (kind))
 #define KINDS_ALL UINT_MAX
@@ -111,6 +112,7 @@ bool work_is_stopped(const struct work *work);
  * stopped; null: there is none. */
 struct work *work_next(const struct plan *plan, const struct work *w,
 		       unsigned kinds);
+
 /* One line for each target, without secrets. */
 void plan_print(const struct plan *plan, FILE *f);
 

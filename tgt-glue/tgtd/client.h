@@ -68,6 +68,7 @@ int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	      int32_t tid, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* Ends the connection, and its session with the last one. */
 int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
 			uint32_t cid);
 

@@ -52,7 +52,9 @@ void opened_set_lost(const struct opened *opened, struct tgtd_state *live);
  * lost writes. */
 bool opened_ends_sessions(const struct tgtd_target *target);
 
+/* Removes the state of the target's file. */
 void opened_forget(struct opened *opened, const char *iqn);
+/* Notes the client as one to be restarted. */
 void opened_note_restart(struct opened *opened, const char *iqn);
 
 /* True if the client must be restarted; target is its target, or null. */

@@ -118,6 +118,7 @@ int tgtd_state_connections(const struct tgtd *tgtd, struct arena *arena,
  * connections. */
 const char *tgtd_state_initiators(struct arena *arena,
 				  const struct tgtd_target *target);
+/* Ends the connections that were read; some may have ended meanwhile. */
 void tgtd_state_end_connections(const struct tgtd *tgtd,
 				const struct tgtd_target *target);
 /*
