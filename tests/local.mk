@@ -63,9 +63,19 @@ crash_tests = \
 	tests/crash/test-fault \
 	$(NULL)
 
+# Test programs: make builds each of them for the log of its test, and all of them
+# where TESTS is empty.  Tools that tests in shell use are check_PROGRAMS.
+test_programs =
+EXTRA_PROGRAMS = $(test_programs)
+EXTRA_LIBRARIES =
+CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LIBRARIES)
+check-local:
+	@[ -n "$(TESTS)" ] || $(MAKE) $(AM_MAKEFLAGS) $(EXTRA_PROGRAMS)
+
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests) $(crash_tests)
+test_programs += $(unit_tests) $(crash_tests)
 TESTS += $(unit_tests) $(crash_tests)
+tests/crash/test-mutants.log: tests/crash/test-crash$(EXEEXT)
 crash_world = \
 	tests/crash/io-crash.c \
 	tests/crash/io-crash.h \
@@ -86,7 +96,7 @@ tests_crash_test_fault_SOURCES = \
 tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
-check_LIBRARIES += tests/unit/libunit.a
+EXTRA_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.c \
 	tests/unit/disks.h \
@@ -201,6 +211,7 @@ tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
 	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
 tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
+bench_programs =
 if HAVE_LIBISCSI
 tests_tools_load_SOURCES += tests/tools/load-iscsi.c
 tests_tools_load_CPPFLAGS = $(AM_CPPFLAGS) -DWITH_ISCSI
@@ -210,7 +221,7 @@ check_PROGRAMS += tests/tgt/initiator
 tests_tgt_initiator_SOURCES = tests/tgt/initiator.c
 tests_tgt_initiator_CFLAGS = $(AM_CFLAGS) $(LIBISCSI_CFLAGS)
 tests_tgt_initiator_LDADD = $(LIBISCSI_LIBS)
-check_PROGRAMS += tests/bench/storm
+bench_programs += tests/bench/storm
 tests_bench_storm_SOURCES = \
 	tests/bench/storm.c \
 	tests/bench/trace.c \
@@ -221,11 +232,11 @@ tests_bench_storm_LDADD = $(LIBISCSI_LIBS)
 endif
 
 # What contrib/bench measures with, and against.
-check_PROGRAMS += tests/bench/passthrough
+bench_programs += tests/bench/passthrough
 tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
 tests_bench_passthrough_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
 tests_bench_passthrough_LDADD = $(FUSE_LIBS) $(PTHREAD_LIBS)
-check_PROGRAMS += tests/bench/cost tests/bench/fill-table tests/bench/syncer
+bench_programs += tests/bench/cost tests/bench/fill-table tests/bench/syncer
 tests_bench_cost_SOURCES = tests/bench/cost.c
 tests_bench_cost_LDADD =
 tests_bench_fill_table_SOURCES = tests/bench/fill-table.c
@@ -247,7 +258,9 @@ EXTRA_DIST += \
 	$(NULL)
 
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
-check_PROGRAMS += tests/fuzz/replay
+test_programs += $(bench_programs) tests/fuzz/replay
+tests/bench/test-bench.log: $(bench_programs)
+tests/fuzz/test-fuzz.log: tests/fuzz/replay$(EXEEXT)
 tests_fuzz_replay_SOURCES = \
 	$(mem_count_sources) \
 	tests/fuzz/families.c \
