@@ -65,6 +65,22 @@ test_sample_of_ten_gigabytes_is_read() {
 	sample xfs5.vhdx
 }
 
+# As above, but read by a program through the mount: 20 GiB of zeros too.
+test_ten_gigabytes_are_read_through_the_mount() {
+	local name hash
+
+	mkdir "$scratch/store"
+	for name in iotest-dirtylog-10G-4M.vhdx xfs5.vhdx; do
+		unpack_sample "$name" "$scratch/store"
+	done
+	mount_store "$scratch/store" "$scratch/mnt" -o ro
+	for name in iotest-dirtylog-10G-4M.vhdx xfs5.vhdx; do
+		hash=$(sample_manifest | grep "^$name	" | cut -f 3)
+		equal "$name: hash" "$hash" \
+			"$(sha256_of "$scratch/mnt/$name.raw")"
+	done
+}
+
 test_empty_samples_of_many_makers_are_read() {
 	local name
 

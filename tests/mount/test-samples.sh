@@ -4,14 +4,19 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 
-# Unpacks all samples into the store, and sets $scratch/manifest.
-unpack_all() {
+# unpack_samples NAME...: into the store.
+unpack_samples() {
 	local name
 
-	sample_manifest >"$scratch/manifest"
-	while IFS=$'\t' read -r name _; do
+	for name; do
 		unpack_sample "$name" "$store"
-	done <"$scratch/manifest"
+	done
+}
+
+unpack_all() {
+	sample_manifest >"$scratch/manifest"
+	# shellcheck disable=SC2046
+	unpack_samples $(cut -f 1 "$scratch/manifest")
 }
 
 # hash_of VIEW HASH: prints the hash of the view.  If HASH is "-", the disk is all
@@ -26,17 +31,40 @@ hash_of() {
 	fi
 }
 
-# check_all LARGEST: expects that the disks of at most LARGEST bytes, and those that
-# are all zeros, have the size of the manifest, and the former its hash.
+# equals_qemu NAME SIZE: qemu reads the same from a copy of the image.  Both tell
+# their holes: the data is compared, and of the holes a few places.
+equals_qemu() {
+	local off copy=$scratch/copy reference=$scratch/reference
+
+	requires qemu-img
+	cp --sparse=always "$store/$1" "$copy"
+	# qemu opens a VHDX after a replay of its log.
+	qemu-img check -q -f vhdx -r all "$copy"
+	qemu-img convert -f vhdx -O raw "$copy" "$reference"
+	qemu-img compare -q -f raw -F raw "$mnt/$1.raw" "$reference" ||
+		fail "$1: qemu-img reads a different disk"
+	for ((off = 0; off < $2; off += 1 << 29)); do
+		cmp -i "$off" -n 65536 "$mnt/$1.raw" "$reference" ||
+			fail "$1 differs at $off"
+	done
+	rm "$copy" "$reference"
+}
+
+# check_all LARGEST: the disks of at most so many bytes, and those that are all
+# zeros.  All bytes of two disks of 10 GiB are read by tests/unit/test-vhdx-samples,
+# and through a mount by tests/interop/test-samples.sh.
 check_all() {
 	local name size hash
 
 	while IFS=$'\t' read -r name size hash _; do
 		[ "$size" -le "$1" ] || [ "$hash" = - ] || continue
 		equal "size of $name" "$size" "$(size_of "$mnt/$name.raw")"
-		[ "$size" -le "${1:-$size}" ] || continue
-		equal "hash of $name" "$hash" \
-			"$(hash_of "$mnt/$name.raw" "$hash")"
+		if [ "$size" -gt $((1 << 30)) ] && [ "$hash" != - ]; then
+			equals_qemu "$name" "$size"
+		else
+			equal "hash of $name" "$hash" \
+				"$(hash_of "$mnt/$name.raw" "$hash")"
+		fi
 	done <"$scratch/manifest"
 }
 
@@ -56,13 +84,14 @@ test_samples_equal_their_manifest_on_a_writable_mount() {
 	empty_store
 	unpack_all
 	mount_store "$store" "$mnt"
-	# The test before this one has read the two disks of 10 GiB.
+	# Larger disks are read by the test before this one.
 	check_all $((1 << 30))
 }
 
 test_children_name_their_parents() {
 	empty_store
-	unpack_all
+	unpack_samples {ntfs-parent,ntfs-differential}.vhd \
+		{fat-parent,fat-differential}.vhdx
 	mount_store "$store" "$mnt"
 	equal "VHD" ntfs-parent.vhd \
 		"$(attribute "$mnt/ntfs-differential.vhd.raw" parent)"
