@@ -307,7 +307,6 @@ EXTRA_DIST += \
 lib_tests = \
 	tests/test-build.sh \
 	tests/test-demo.sh \
-	tests/test-readme-builds.sh \
 	tests/test-house.sh \
 	tests/test-malformed.sh \
 	tests/test-packages.sh \
@@ -519,14 +518,28 @@ check-installed:
 	VHDFS_INSTALLED=yes $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(installed_tests)'
 .PHONY: check-package check-installed
 
+# Those of the others that take longest, the longest first.  contrib/check starts
+# these first, after long_tests: none of them runs alone at the end.
+slow_tests = \
+	tests/unit/test-concurrency \
+	tests/mount/test-exercise.sh \
+	tests/supervise/test-worker.sh \
+	tests/systemd/test-service.sh \
+	tests/tgt/test-watch.sh \
+	tests/tgt/test-boot.sh \
+	tests/tgt/test-reset.sh \
+	tests/mount/test-samples.sh \
+	$(NULL)
+
+# In the order in which contrib/check starts them.
+list-tests:
+	@printf '%s\n' $(TESTS) - $(long_tests) $(slow_tests) $(TESTS) | awk ' \
+		$$0 == "-" { known = 1; next } \
+		!known { tests[$$0]; next } \
+		$$0 in tests && !printed[$$0]++'
 list-short-tests:
-	@for test in $(TESTS); do \
-		case " $(long_tests) " in \
-		*" $$test "*) ;; \
-		*) echo $$test ;; \
-		esac; \
-	done
-.PHONY: list-short-tests
+	@$(MAKE) -s list-tests | grep -vxF "`printf '%s\n' $(long_tests)`"
+.PHONY: list-tests list-short-tests
 
 # Tests that boot machines are not in TESTS: contrib/check runs each for its option.
 # make has a rule for their ending.

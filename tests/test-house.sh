@@ -149,6 +149,19 @@ test_hacking_names_functions_that_exist() {
 		nothing "function that does not exist"
 }
 
+test_lists_of_long_and_slow_tests_name_files() {
+	local name
+
+	sed -n '/^\(long\|slow\)_tests = /,/(NULL)/s/^\t\(tests[^ ]*\).*/\1/p' \
+		tests/local.mk >"$scratch/listed"
+	[ "$(wc -l <"$scratch/listed")" -gt 15 ] ||
+		fail "expected two lists in tests/local.mk," \
+			"found: $(cat "$scratch/listed")"
+	while read -r name; do
+		[ -f "${name%.sh}.sh" ] || [ -f "$name.c" ] || echo "$name"
+	done <"$scratch/listed" | nothing "test that does not exist"
+}
+
 # Prints the variables VHDFS_* that scripts and programs read.
 variables_read() {
 	search -rhoIE 'getenv\("VHDFS_[A-Z_]+|\$\{?VHDFS_[A-Z_]+' vhdfs tgt-glue \
