@@ -168,8 +168,9 @@ test_vhd_chain_of_three_with_small_blocks_equals_its_model() {
 	exercise_disk
 }
 
+# Disks of two blocks and a half.  The child below has VHDX's blocks of 32 MiB.
 test_dynamic_vhdx_equals_its_model() {
-	make_chain $((80 * 1048576 + 512)) vhdx 0
+	make_chain $((21 * 1048576 + 512)) vhdx 0 --block-size 8M
 	exercise_disk
 }
 
@@ -179,7 +180,8 @@ test_dynamic_vhdx_with_small_blocks_equals_its_model() {
 }
 
 test_dynamic_vhdx_with_4k_sectors_equals_its_model() {
-	make_chain $((80 * 1048576 + 4096)) vhdx 0 --sector-size 4096
+	make_chain $((21 * 1048576 + 4096)) vhdx 0 --block-size 8M \
+		--sector-size 4096
 	exercise_disk
 }
 
@@ -216,7 +218,7 @@ test_vhdx_child_with_small_blocks_and_4k_sectors_equals_its_model() {
 }
 
 test_vhdx_chain_of_three_equals_its_model() {
-	make_chain $((80 * 1048576 + 512)) vhdx 2
+	make_chain $((21 * 1048576 + 512)) vhdx 2 --block-size 8M
 	exercise_disk
 }
 
