@@ -61,7 +61,7 @@ eight_clients() {
 	done
 	clients="c1 c2 c3 c4 c5 c6 c7 c8"
 	export_clients
-	killed_under_load 2 6 10
+	killed_under_load 2 3 10
 	end_tgtd
 	unmount "$mnt"
 	check_images
