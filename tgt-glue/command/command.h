@@ -53,10 +53,16 @@ int command_load(const struct command_line *line, struct fleet *fleet);
  */
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
 			int *ret_lock);
+/* The client that the first operand names; NULL, after reporting it, if
+ * fleet.conf has none of that name. */
+const struct client *command_client(const struct command_line *line,
+				    const struct fleet *fleet);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns
  * EXIT_FAILED. */
 int command_failed(void);
+/* The same for a failure of fleet_load: prints each mistake in fleet.conf. */
+int command_failed_load(const struct fleet *fleet);
 
 #endif

@@ -3,48 +3,39 @@
 #include "config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/error.h"
+#include "base/cleanup.h"
+#include "base/printable.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
-/* --shard must be the number of a shard of the fleet. */
-static int check_shard(const struct fleet *fleet, const char *number)
-{
-	const unsigned n = fleet_active_shards(fleet);
-
-	if (!number || (!value_shard(number) && (unsigned)atoi(number) < n))
-		return 0;
-	fail(-ENOENT, "--shard: expected a number from 0 to %u, found '%s'",
-	     n - 1, number);
-	command_failed();
-	return -ENOENT;
-}
-
 int command_generate(const struct command_line *line)
 {
-	struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet;
 	struct clients clients;
-	int r = command_load(line, &fleet);
+	unsigned n;
 
-	if (r == 0)
-		r = check_shard(&fleet, line->shard);
-	if (r == 0) {
-		clients_init(&clients, &fleet);
-		client_images_inspect(&clients);
+	if (command_load(line, &fleet) < 0)
+		return EXIT_FAILED;
+	n = fleet_active_shards(&fleet);
+	if (line->shard && !value_is_number(line->shard, 0, n - 1)) {
+		print_line(
+			stderr,
+			"tgt-glue: --shard: expected a number from 0 to %u, found '%s'",
+			n - 1, line->shard);
+		return EXIT_FAILED;
 	}
-	for (unsigned i = 0; r == 0 && i < fleet_active_shards(&fleet); i++) {
-		char *text;
+	clients_init(&clients, &fleet);
+	client_images_inspect(&clients);
+	for (unsigned i = 0; i < n; i++) {
+		_cleanup_free_ char *text = NULL;
 
-		if (line->shard && (unsigned)atoi(line->shard) != i)
+		if (value_read_number(line->shard, i) != i)
 			continue;
 		text = targets_conf_text(&clients, &fleet.shards[i], NULL);
 		fputs(text, stdout);
-		free(text);
 	}
-	fleet_fini(&fleet);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_DONE;
 }

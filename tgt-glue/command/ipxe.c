@@ -4,32 +4,26 @@
 
 #include "tgt-glue/command/command.h"
 
-#include <errno.h>
 #include <stdio.h>
 
-#include "base/error.h"
+#include "base/cleanup.h"
 #include "tgt-glue/command/boot-script.h"
 
 int command_ipxe(const struct command_line *line)
 {
+	_cleanup_(fleet_fini) struct fleet fleet;
 	const struct client *client;
-	struct fleet fleet;
-	int r = command_load(line, &fleet);
-	int code = EXIT_DONE;
+	int r;
 
-	if (r < 0) {
-		code = EXIT_FAILED;
-	} else if (line->all) {
+	if (command_load(line, &fleet) < 0)
+		return EXIT_FAILED;
+	if (line->all) {
 		r = boot_write_all(&fleet, line->all);
-		code = r < 0 ? command_failed() : r ? EXIT_SKIPPED : EXIT_DONE;
-	} else if ((client = fleet_client(&fleet, line->client))) {
-		fputs(boot_script(&fleet, client), stdout);
-	} else {
-		fail(-ENOENT,
-		     "%s: client: expected one of fleet.conf, found '%s'; `tgt-glue status\' lists them",
-		     line->config, line->client);
-		code = command_failed();
+		return r < 0 ? command_failed() : r ? EXIT_SKIPPED : EXIT_DONE;
 	}
-	fleet_fini(&fleet);
-	return code;
+	client = command_client(line, &fleet);
+	if (!client)
+		return EXIT_FAILED;
+	fputs(boot_script(&fleet, client), stdout);
+	return EXIT_DONE;
 }

@@ -15,13 +15,35 @@ int command_failed(void)
 	return EXIT_FAILED;
 }
 
+int command_failed_load(const struct fleet *fleet)
+{
+	const struct conf *conf = &fleet->conf;
+
+	if (!conf->n_mistakes)
+		return command_failed();
+	for (size_t i = 0; i < conf->n_mistakes; i++)
+		print_line(stderr, "%s", conf->mistakes[i].text);
+	return EXIT_FAILED;
+}
+
+const struct client *command_client(const struct command_line *line,
+				    const struct fleet *fleet)
+{
+	const struct client *client = fleet_client(fleet, line->client);
+
+	if (!client)
+		print_line(
+			stderr,
+			"tgt-glue: %s: client: expected one of fleet.conf, found '%s'; `tgt-glue status' lists them",
+			line->config, line->client);
+	return client;
+}
+
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
 	int r = fleet_load(line->config, NULL, fleet);
 
-	if (r < 0 && fleet->conf.n_mistakes)
-		conf_print_mistakes(&fleet->conf, stderr);
-	else if (r < 0)
-		command_failed();
+	if (r < 0)
+		command_failed_load(fleet);
 	return r;
 }

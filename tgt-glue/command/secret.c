@@ -12,9 +12,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/base/textfile.h"
@@ -40,41 +40,29 @@ static int make_secret(char secret[SECRET_MAX + 1])
 	return 0;
 }
 
-static int write_secret(const struct client *client, const char *secret)
-{
-	char text[SECRET_MAX + 2];
-
-	snprintf(text, sizeof text, "%s\n", secret);
-	return textfile_write(client->secret_file, text, 0600,
-			      TEXTFILE_ANY_GROUP);
-}
-
 int command_secret(const struct command_line *line)
 {
-	struct fleet fleet;
-	int r = fleet_load(line->config, line->client, &fleet);
-	char secret[SECRET_MAX + 1];
-	const struct client *client = fleet_client(&fleet, line->client);
+	_cleanup_(fleet_fini) struct fleet fleet;
+	char secret[SECRET_MAX + 1], text[SECRET_MAX + 2];
+	const struct client *client;
 
-	if (r < 0 && fleet.conf.n_mistakes) {
-		conf_print_mistakes(&fleet.conf, stderr);
-	} else if (r == 0 && !client) {
-		r = fail(
-			-ENOENT,
-			"%s: client: expected one of fleet.conf, found '%s'; `tgt-glue status\' lists them",
-			line->config, line->client);
-		command_failed();
-	} else if (r < 0 || (r = make_secret(secret)) < 0) {
-		command_failed();
-	} else if (!client->secret_file) {
+	if (fleet_load(line->config, line->client, &fleet) < 0)
+		return command_failed_load(&fleet);
+	client = command_client(line, &fleet);
+	if (!client)
+		return EXIT_FAILED;
+	if (make_secret(secret) < 0)
+		return command_failed();
+	if (!client->secret_file) {
 		printf("[client %s]\nuser = %s\nsecret = %s\n", client->name,
 		       client->user ? client->user : client->name, secret);
-	} else if ((r = write_secret(client, secret)) < 0) {
-		command_failed();
-	} else {
-		print_line(stdout, "%s: written; `tgt-glue apply' activates it",
-			   client->secret_file);
+		return EXIT_DONE;
 	}
-	fleet_fini(&fleet);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	snprintf(text, sizeof text, "%s\n", secret);
+	if (textfile_write(client->secret_file, text, 0600,
+			   TEXTFILE_ANY_GROUP) < 0)
+		return command_failed();
+	print_line(stdout, "%s: written; `tgt-glue apply' activates it",
+		   client->secret_file);
+	return EXIT_DONE;
 }

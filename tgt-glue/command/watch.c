@@ -87,23 +87,14 @@ static int64_t now(void)
 	return sessions_clock();
 }
 
-static void print_mistakes(struct watch *w, struct conf *conf)
+/* Prints why fleet_load failed. */
+static void print_failure(struct watch *w, const struct conf *conf)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	char *rest;
-
-	if (!f)
-		abort();
-	conf_print_mistakes(conf, f);
-	if (fclose(f) != 0)
-		abort();
-	rest = text;
-	for (char *line; (line = strsep(&rest, "\n"));)
-		if (*line)
-			messages_print_line(&w->messages, line);
-	if (w->loaded)
+	for (size_t i = 0; i < conf->n_mistakes; i++)
+		messages_print_line(&w->messages, conf->mistakes[i].text);
+	if (!conf->n_mistakes)
+		messages_print(&w->messages, "%s", error_text());
+	else if (w->loaded)
 		messages_print(&w->messages, "%s: the fleet stays as it was",
 			       conf->file);
 }
@@ -208,10 +199,7 @@ static void load(struct watch *w)
 	inotify_follow(&w->inotify, w->config, w->loaded ? &w->fleet : NULL);
 	r = fleet_load(w->config, NULL, &fleet);
 	if (r < 0) {
-		if (fleet.conf.n_mistakes)
-			print_mistakes(w, &fleet.conf);
-		else
-			messages_print(&w->messages, "%s", error_text());
+		print_failure(w, &fleet.conf);
 		/* A secret-file, or the store, may be what is missing. */
 		inotify_follow(&w->inotify, w->config, &fleet);
 		keep_last_fleet(w, &fleet);

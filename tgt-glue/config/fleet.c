@@ -4,8 +4,6 @@
 #include "tgt-glue/config/fleet.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -51,18 +49,6 @@ struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn)
 		if (!strcmp(fleet->clients[i].iqn, iqn))
 			return &fleet->clients[i];
 	return NULL;
-}
-
-void fleet_mistake(struct fleet *fleet, const struct client *client, int line,
-		   const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	conf_mistake(&fleet->conf, line, "client %s: %s", client->name, text);
 }
 
 unsigned fleet_active_shards(const struct fleet *fleet)

@@ -94,8 +94,9 @@ struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
 const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 
 /* Reports a mistake of a client, as conf_mistake: "client NAME: ...". */
-void fleet_mistake(struct fleet *fleet, const struct client *client, int line,
-		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+#define fleet_mistake(fleet, client, line, fmt, ...)                          \
+	conf_mistake(&(fleet)->conf, line, "client %s: " fmt, (client)->name, \
+		     ##__VA_ARGS__)
 
 /* How many shards fleet.conf wants: those that are not retired. */
 unsigned fleet_active_shards(const struct fleet *fleet);

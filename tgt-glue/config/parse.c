@@ -37,9 +37,15 @@ enum key_flags {
 
 struct key {
 	const char *name;
-	value_check *check;
+	value_check *check; /* NULL: a number from min to max */
 	unsigned flags;
+	unsigned min, max;
 };
+
+#define NUMBER(name, flags, min, max)       \
+	{                                   \
+		name, NULL, flags, min, max \
+	}
 
 static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_STORE] = { "store", value_store, PATH },
@@ -47,10 +53,10 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, 0 },
 	[FLEET_PORTAL] = { "portal", value_portal, LIST },
 	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, PATH },
-	[FLEET_CONTROL_PORT] = { "control-port", value_control_port, 0 },
+	[FLEET_CONTROL_PORT] = NUMBER("control-port", 0, 0, CONTROL_PORT_MAX),
 	[FLEET_MIN_FREE] = { "min-free", value_min_free, 0 },
-	[FLEET_SHARDS] = { "shards", value_shards, 0 },
-	[FLEET_SPARES] = { "spares", value_spares, 0 },
+	[FLEET_SHARDS] = NUMBER("shards", 0, 1, SHARDS_MAX),
+	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
 	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, 0 },
 };
 
@@ -70,14 +76,15 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, 0 },
 	[CLIENT_THIN] = { "thin", value_flag, 0 },
 	[CLIENT_RESET] = { "reset", value_reset, 0 },
-	[CLIENT_KEEP] = { "keep", value_keep, 0 },
+	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
 	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, 0 },
-	[CLIENT_TID] = { "tid", value_tid, PER_CLIENT },
-	[CLIENT_SHARD] = { "shard", value_shard, PER_CLIENT },
+	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
+	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
 };
 
 enum section {
-	SECTION_NONE, /* before the first section, or in an invalid one */
+	SECTION_NONE, /* before the first section */
+	SECTION_INVALID,
 	SECTION_FLEET,
 	SECTION_DEFAULTS,
 	SECTION_MACHINES,
@@ -89,11 +96,15 @@ struct reader {
 	FILE *stream;
 	int line; /* the current one, from 1 */
 	enum section section;
-	bool any_section;           /* a section, valid or not, was read */
 	struct conf_client *client; /* of SECTION_DEFAULTS and SECTION_CLIENT */
 	/* The comment after the value, with its # or ;; "" without one. */
 	const char *comment;
+	bool any_secret; /* the file holds a secret */
 };
+
+/* Reports a mistake on the current line. */
+#define mistake(reader, ...) \
+	conf_mistake((reader)->conf, (reader)->line, __VA_ARGS__)
 
 const char *fleet_key_name(enum fleet_key key)
 {
@@ -102,20 +113,21 @@ const char *fleet_key_name(enum fleet_key key)
 
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 {
-	struct mistake *mistake;
-	char text[512];
+	struct arena *arena = &conf->arena;
+	size_t i = conf->n_mistakes;
+	const char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	text = arena_vprintf(arena, fmt, ap);
 	va_end(ap);
-	printable_in_place(text, sizeof text);
-	conf->mistakes = arena_grow(&conf->arena, conf->mistakes,
-				    conf->n_mistakes, sizeof *conf->mistakes);
-	mistake = &conf->mistakes[conf->n_mistakes];
-	mistake->line = line;
-	mistake->order = (unsigned)conf->n_mistakes++;
-	mistake->text = arena_strdup(&conf->arena, text);
+	text = line ? arena_printf(arena, "%s:%d: %s", conf->file, line, text)
+		    : arena_printf(arena, "%s: %s", conf->file, text);
+	conf->mistakes = arena_grow(arena, conf->mistakes, conf->n_mistakes++,
+				    sizeof *conf->mistakes);
+	for (; i && conf->mistakes[i - 1].line > line; i--)
+		conf->mistakes[i] = conf->mistakes[i - 1];
+	conf->mistakes[i] = (struct mistake){ line, text };
 }
 
 size_t conf_byte_order_mark(const char *text)
@@ -136,31 +148,6 @@ unsigned conf_open_mode(int fd)
 	    !(st.st_mode & (S_IRWXG | S_IRWXO)))
 		return 0;
 	return st.st_mode & 07777;
-}
-
-static int by_line(const void *a, const void *b)
-{
-	const struct mistake *x = a, *y = b;
-
-	if (x->line != y->line)
-		return x->line < y->line ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-void conf_print_mistakes(struct conf *conf, FILE *f)
-{
-	if (conf->n_mistakes)
-		qsort(conf->mistakes, conf->n_mistakes, sizeof *conf->mistakes,
-		      by_line);
-	for (size_t i = 0; i < conf->n_mistakes; i++) {
-		const struct mistake *m = &conf->mistakes[i];
-
-		if (m->line)
-			print_line(f, "%s:%d: %s", conf->file, m->line,
-				   m->text);
-		else
-			print_line(f, "%s: %s", conf->file, m->text);
-	}
 }
 
 /* The client of that name; adds one where there is none. */
@@ -188,15 +175,13 @@ static void open_client_section(struct reader *reader, const char *name)
 	struct conf_client *client;
 
 	if (expected) {
-		conf_mistake(reader->conf, reader->line,
-			     "[client NAME]: expected %s, found '%s'", expected,
-			     name);
+		mistake(reader, "[client NAME]: expected %s, found '%s'",
+			expected, name);
 		return;
 	}
 	client = client_of_name(reader, name);
 	if (client->section_line) {
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"[client %s]: expected once, found again; first on line %d",
 			name, client->section_line);
 		return;
@@ -208,11 +193,8 @@ static void open_client_section(struct reader *reader, const char *name)
 
 static void open_section(struct reader *reader, const char *name)
 {
-	reader->section = SECTION_NONE;
-	reader->any_section = true;
 	if (strlen(name) > SECTION_MAX) {
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"section: expected a name of at most %d characters, found %zu",
 			SECTION_MAX, strlen(name));
 	} else if (!strcmp(name, "fleet")) {
@@ -225,48 +207,69 @@ static void open_section(struct reader *reader, const char *name)
 	} else if (!strncmp(name, "client ", 7)) {
 		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
 	} else {
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"section: expected [fleet], [defaults], [machines] or [client NAME], found [%s]",
 			name);
 	}
 }
 
-static void set(struct reader *reader, struct settings *settings,
+/* NULL for a valid value, otherwise a description of a valid one. */
+static const char *check_value(struct conf *conf, const struct key *key,
+			       const char *value)
+{
+	if (key->check)
+		return key->check(value);
+	return value_is_number(value, key->min, key->max)
+		       ? NULL
+		       : arena_printf(&conf->arena, "a number from %u to %u",
+				      key->min, key->max);
+}
+
+/* Notes that the key is set on this line.  Returns where its value belongs. */
+static struct setting *add_setting(struct reader *reader,
+				   struct setting *setting)
+{
+	if (setting->line) {
+		while (setting->next)
+			setting = setting->next;
+		setting->next =
+			arena_alloc(&reader->conf->arena, sizeof *setting);
+		setting = setting->next;
+	}
+	setting->line = reader->line;
+	return setting;
+}
+
+/* Sets a key; value NULL is one that could not be read and was reported. */
+static void set(struct reader *reader, struct setting *setting,
 		const struct key *key, const char *value)
 {
 	struct conf *conf = reader->conf;
-	struct setting *setting;
-	const char *expected = value ? key->check(value) : NULL;
+	const char *expected = value ? check_value(conf, key, value) : NULL;
 	const char *advice = *reader->comment ? COMMENT_ADVICE : "";
+	const bool secret = key->check == value_secret;
 
-	if (settings->n && !(key->flags & LIST)) {
-		conf_mistake(conf, reader->line,
-			     "%s: expected once, found again; first on line %d",
-			     key->name, settings->v[0].line);
+	if (setting->line && !(key->flags & LIST)) {
+		mistake(reader,
+			"%s: expected once, found again; first on line %d",
+			key->name, setting->line);
 		return;
 	}
-	settings->v = arena_grow(&conf->arena, settings->v, settings->n,
-				 sizeof *settings->v);
-	setting = &settings->v[settings->n++];
-	setting->line = reader->line;
-	/* The caller has reported a value that could not be read. */
+	setting = add_setting(reader, setting);
+	reader->any_secret = reader->any_secret || secret;
 	if (!value)
 		return;
 	/* A message never shows a secret, not even an invalid one. */
-	if (expected && key->check == value_secret && *value)
-		conf_mistake(conf, reader->line,
-			     "%s: expected %s, found something else%s",
-			     key->name, expected, advice);
+	if (expected && secret && *value)
+		mistake(reader, "%s: expected %s, found something else%s",
+			key->name, expected, advice);
 	else if (expected)
-		conf_mistake(conf, reader->line,
-			     "%s: expected %s, found '%s'%s", key->name,
-			     expected, value, advice);
+		mistake(reader, "%s: expected %s, found '%s'%s", key->name,
+			expected, value, advice);
 	/* "/srv/lab #2" may be a path with a space. */
 	else if ((key->flags & PATH) && *reader->comment == '#' &&
 		 !strchr(" \t#", reader->comment[1]))
-		conf_mistake(
-			conf, reader->line,
+		mistake(reader,
 			"%s: expected a space after # (for a comment) or the value in double quotes (for a path with #), found '%s %s'",
 			key->name, value, reader->comment);
 	else
@@ -291,8 +294,7 @@ static void set_fleet(struct reader *reader, const char *name,
 	if (key)
 		set(reader, &reader->conf->fleet[i], key, value);
 	else
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port, shards, min-free, on-low-space or spares, found '%s'",
 			name);
 }
@@ -304,14 +306,12 @@ static void set_client(struct reader *reader, const char *name,
 	const struct key *key = find_key(client_keys, CLIENT_KEYS, name, &i);
 
 	if (!key)
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"expected a client's key (see fleet.conf(5)), found '%s'",
 			name);
 	else if ((key->flags & PER_CLIENT) &&
 		 reader->section == SECTION_DEFAULTS)
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"%s: expected in [client NAME], found in [defaults]; each client needs a value of its own",
 			name);
 	else
@@ -328,15 +328,13 @@ static void set_machine(struct reader *reader, const char *name,
 	int n = value ? sscanf(value, "%63s %63s %1s", mac, address, more) : 0;
 
 	if (expected) {
-		conf_mistake(reader->conf, reader->line,
-			     "[machines]: expected %s, found '%s'", expected,
-			     name);
+		mistake(reader, "[machines]: expected %s, found '%s'", expected,
+			name);
 		return;
 	}
 	if (n == 3) {
-		conf_mistake(reader->conf, reader->line,
-			     "%s: expected MAC [ADDRESS], found '%s'", name,
-			     value);
+		mistake(reader, "%s: expected MAC [ADDRESS], found '%s'", name,
+			value);
 		return;
 	}
 	client = client_of_name(reader, name);
@@ -364,11 +362,11 @@ static void apply_setting(struct reader *reader, const char *name,
 		set_client(reader, name, value);
 		break;
 	case SECTION_NONE:
-		if (!reader->any_section)
-			conf_mistake(
-				reader->conf, reader->line,
-				"expected a [section] before the first key, found '%s'",
-				name);
+		mistake(reader,
+			"expected a [section] before the first key, found '%s'",
+			name);
+		break;
+	case SECTION_INVALID:
 		break;
 	}
 }
@@ -378,15 +376,14 @@ static void read_section(struct reader *reader, char *text)
 {
 	char *end = strchr(text, ']');
 
-	if (end) {
-		*end = '\0';
-		open_section(reader, text + 1);
+	reader->section = SECTION_INVALID;
+	if (!end) {
+		mistake(reader, "section: expected ']' at its end, found '%s'",
+			text);
 		return;
 	}
-	conf_mistake(reader->conf, reader->line,
-		     "section: expected ']' at its end, found '%s'", text);
-	reader->section = SECTION_NONE;
-	reader->any_section = true;
+	*end = '\0';
+	open_section(reader, text + 1);
 }
 
 static char *trim_end(char *text)
@@ -433,14 +430,13 @@ static bool read_value(struct reader *reader, char *value)
 	char *end = quoted ? unquote(value) : find_comment(value), *rest;
 
 	if (!end) {
-		conf_mistake(reader->conf, reader->line,
-			     "expected a quote at the value's end, found none");
+		mistake(reader,
+			"expected a quote at the value's end, found none");
 		return false;
 	}
 	rest = end + strspn(end, " \t");
 	if (*rest && *rest != '#' && *rest != ';') {
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"expected the end of the line after the closing quote, found more text");
 		return false;
 	}
@@ -459,8 +455,7 @@ static void read_setting(struct reader *reader, char *text)
 
 	if (!*separator || separator - text > KEY_MAX) {
 		/* Show the first word only: the rest may be a secret. */
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			*separator
 				? "expected a key of at most 49 characters, found '%.*s'"
 				: "expected KEY = VALUE, found '%.*s'",
@@ -477,8 +472,7 @@ static void read_setting(struct reader *reader, char *text)
 static void read_line(struct reader *reader, char *text, size_t n)
 {
 	if (strlen(text) != n) {
-		conf_mistake(reader->conf, reader->line,
-			     "expected text, found a NUL character");
+		mistake(reader, "expected text, found a NUL character");
 		return;
 	}
 	trim_end(text);
@@ -486,8 +480,7 @@ static void read_line(struct reader *reader, char *text, size_t n)
 		text += conf_byte_order_mark(text);
 	text += strspn(text, " \t");
 	if (strlen(text) >= LINE_MAX_BYTES)
-		conf_mistake(
-			reader->conf, reader->line,
+		mistake(reader,
 			"expected a line of less than %d characters, found %zu",
 			LINE_MAX_BYTES, strlen(text));
 	else if (*text == '[')
@@ -515,21 +508,12 @@ static bool read_lines(struct reader *reader)
 	return true;
 }
 
-static bool holds_secret(const struct conf_client *client)
-{
-	return client->keys[CLIENT_SECRET].n ||
-	       client->keys[CLIENT_MUTUAL_SECRET].n;
-}
-
 /* A file that holds secrets must be inaccessible to group and others. */
 static void check_mode(struct conf *conf, int fd)
 {
-	bool secret = holds_secret(&conf->defaults);
 	unsigned mode = conf_open_mode(fd);
 
-	for (size_t i = 0; i < conf->n_clients; i++)
-		secret = secret || holds_secret(conf->clients[i]);
-	if (secret && mode)
+	if (mode)
 		conf_mistake(
 			conf, 0,
 			"mode: expected no access for group and others (the file holds secrets), found %03o; run: chmod 600 %s",
@@ -559,23 +543,24 @@ static int fail_open(const char *file)
 
 int conf_read(const char *file, struct conf *conf)
 {
+	_cleanup_fclose_ FILE *stream = NULL;
 	struct reader reader = { .conf = conf, .comment = "" };
 	int r;
 
 	memset(conf, 0, sizeof *conf);
 	conf->file = arena_strdup(&conf->arena, file);
 	conf->defaults.name = "defaults";
-	reader.stream = fopen(file, "re");
-	if (!reader.stream)
+	reader.stream = stream = fopen(file, "re");
+	if (!stream)
 		return fail_open(file);
 	errno = 0;
 	r = read_lines(&reader) ? 0 : -EINVAL;
-	if (ferror(reader.stream))
+	if (ferror(stream))
 		r = fail_errno(errno ? -errno : -EIO, "%s", file);
-	check_mode(conf, fileno(reader.stream));
+	if (reader.any_secret)
+		check_mode(conf, fileno(stream));
 	if (r == 0)
-		keep_text(conf, reader.stream);
-	fclose(reader.stream);
+		keep_text(conf, stream);
 	return r;
 }
 

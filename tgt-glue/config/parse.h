@@ -13,7 +13,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "tgt-glue/base/arena.h"
 
@@ -58,37 +57,32 @@ enum client_key {
 
 /* One line KEY = VALUE. */
 struct setting {
-	const char *value; /* NULL: invalid, the mistake is already reported */
+	const char *value; /* NULL: not set, or invalid and already reported */
 	int line;          /* 0: the key is not set */
-};
-
-/* All lines with one key: at most one, unless the key may be repeated. */
-struct settings {
-	struct setting *v;
-	size_t n;
+	/* The next line with this key, where it may be repeated, or NULL. */
+	struct setting *next;
 };
 
 struct conf_client {
 	const char *name;
 	int line;         /* the first line that names the client */
 	int section_line; /* of [client NAME]; 0: no such section */
-	struct settings keys[CLIENT_KEYS];
+	struct setting keys[CLIENT_KEYS];
 };
 
 struct mistake {
-	int line;       /* 0: concerns the whole file */
-	unsigned order; /* in which the mistakes were found */
-	const char *text;
+	int line;         /* 0: concerns the whole file */
+	const char *text; /* "FILE:LINE: ...", not yet made printable */
 };
 
 struct conf {
 	const char *file;
 	struct arena arena;
-	struct settings fleet[FLEET_KEYS];
+	struct setting fleet[FLEET_KEYS];
 	struct conf_client defaults;
 	struct conf_client **clients; /* in the order of the file */
 	size_t n_clients;
-	struct mistake *mistakes;
+	struct mistake *mistakes; /* in the order of lines */
 	size_t n_mistakes;
 	/* The whole file; NULL where it cannot be read twice (a pipe). */
 	const char *text;
@@ -117,7 +111,5 @@ const char *fleet_key_name(enum fleet_key key);
  * "SUBJECT: expected X, found Y; do Z". */
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Prints "FILE:LINE: ..." for each mistake, in the order of lines. */
-void conf_print_mistakes(struct conf *conf, FILE *f);
 
 #endif

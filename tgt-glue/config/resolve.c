@@ -27,51 +27,54 @@ struct resolving {
 	const char *without_secret;
 };
 
-/* The client's own setting of the key, otherwise that of [defaults].  Where
- * neither sets the key, a setting without line and value; never NULL. */
+/* The client's own setting of the key, otherwise that of [defaults]. */
 static const struct setting *setting_of(const struct resolving *r,
 					enum client_key key)
 {
-	static const struct setting none = { 0 };
-	const struct settings *own = &r->own->keys[key];
-	const struct settings *all = &r->fleet->conf.defaults.keys[key];
+	const struct setting *own = &r->own->keys[key];
 
-	return own->n ? &own->v[0] : all->n ? &all->v[0] : &none;
+	return own->line ? own : &r->fleet->conf.defaults.keys[key];
 }
 
+/* Where neither sets the key, or its value is invalid: NULL. */
 static const char *value_of(const struct resolving *r, enum client_key key)
 {
 	return setting_of(r, key)->value;
 }
 
+/* Whether the key is set, though perhaps to an invalid value. */
+static bool has(const struct resolving *r, enum client_key key)
+{
+	return setting_of(r, key)->line;
+}
+
 static bool flag_of(const struct resolving *r, enum client_key key,
-		    bool default_value)
+		    bool otherwise)
 {
 	const char *value = value_of(r, key);
 
-	return value ? value_is_yes(value) : default_value;
+	return value ? value_is_yes(value) : otherwise;
 }
 
 /* The line for a mistake about this key: the key's, otherwise the client's. */
 static int line_of(const struct resolving *r, enum client_key key)
 {
-	const struct setting *setting = setting_of(r, key);
-
-	return setting->line ? setting->line : r->client->line;
+	return has(r, key) ? setting_of(r, key)->line : r->client->line;
 }
+
+/* Reports a mistake of the client about this key. */
+#define mistake(r, key, ...) \
+	fleet_mistake((r)->fleet, (r)->client, line_of(r, key), __VA_ARGS__)
 
 /* The values of a key that may be repeated, without duplicates. */
 static struct strings list_of(const struct resolving *r, enum client_key key)
 {
 	struct arena *arena = &r->fleet->conf.arena;
-	const struct settings *from = &r->own->keys[key];
 	struct strings list = { 0 };
 	char text[64];
 
-	if (!from->n)
-		from = &r->fleet->conf.defaults.keys[key];
-	for (size_t i = 0; i < from->n; i++) {
-		const char *value = from->v[i].value;
+	for (const struct setting *s = setting_of(r, key); s; s = s->next) {
+		const char *value = s->value;
 
 		if (value && key == CLIENT_ADDRESS) {
 			value_read_address(value, text);
@@ -112,9 +115,8 @@ static void resolve_images(struct resolving *r)
 
 	if (size)
 		client->block_size = value_read_size(size);
-	if (!setting_of(r, CLIENT_MASTER)->line) {
-		fleet_mistake(
-			r->fleet, client, client->line,
+	if (!has(r, CLIENT_MASTER)) {
+		mistake(r, CLIENT_MASTER,
 			"expected a master, found none; add `master = PATH' here or in [defaults]");
 		return;
 	}
@@ -123,13 +125,13 @@ static void resolve_images(struct resolving *r)
 	client->master = masters_find(r->fleet, wanted,
 				      value_of(r, CLIENT_FORMAT), &found);
 	if (!client->master) {
-		fleet_mistake(r->fleet, client, line_of(r, CLIENT_MASTER),
-			      "master: expected an image %s%s in %s, found %s",
-			      wanted,
-			      value_image_format(wanted)
-				      ? ""
-				      : format_or(image_format_endings()),
-			      r->fleet->store, found);
+		mistake(r, CLIENT_MASTER,
+			"master: expected an image %s%s in %s, found %s",
+			wanted,
+			value_image_format(wanted)
+				? ""
+				: format_or(image_format_endings()),
+			r->fleet->store, found);
 		return;
 	}
 	client->master_line = line_of(r, CLIENT_MASTER);
@@ -195,81 +197,65 @@ static const char *relative_to_conf(struct fleet *fleet, const char *name)
  * [defaults]. */
 static void resolve_secret(struct resolving *r)
 {
-	const struct settings *own = r->own->keys;
-	struct client *client = r->client;
+	const bool own_secret = r->own->keys[CLIENT_SECRET].line;
+	const bool own_file = r->own->keys[CLIENT_SECRET_FILE].line;
+	const char *secret = value_of(r, CLIENT_SECRET);
 	const char *file = value_of(r, CLIENT_SECRET_FILE);
-	bool own_secret = own[CLIENT_SECRET].n,
-	     own_file = own[CLIENT_SECRET_FILE].n;
-	bool both =
-		own_secret == own_file && value_of(r, CLIENT_SECRET) && file;
+	struct client *client = r->client;
 
-	if (both) {
-		fleet_mistake(r->fleet, client, line_of(r, CLIENT_SECRET_FILE),
-			      "expected secret or secret-file, found both");
-		return;
-	}
-	if (file && !own_secret) {
+	if (own_secret == own_file && secret && file) {
+		mistake(r, CLIENT_SECRET_FILE,
+			"expected secret or secret-file, found both");
+	} else if (file && !own_secret) {
 		client->secret_file = relative_to_conf(r->fleet, file);
 		client->secret = secret_from_file(r);
 	} else {
-		client->secret = value_of(r, CLIENT_SECRET);
+		client->secret = secret;
 	}
 }
 
 static void resolve_chap(struct resolving *r)
 {
+	const bool has_secret =
+		has(r, CLIENT_SECRET) || has(r, CLIENT_SECRET_FILE);
+	const bool mutual_user = has(r, CLIENT_MUTUAL_USER);
 	struct client *client = r->client;
-	bool has_secret, mutual_user, mutual_secret;
 
 	resolve_secret(r);
-	has_secret = setting_of(r, CLIENT_SECRET)->line ||
-		     setting_of(r, CLIENT_SECRET_FILE)->line;
-	mutual_user = setting_of(r, CLIENT_MUTUAL_USER)->line;
-	mutual_secret = setting_of(r, CLIENT_MUTUAL_SECRET)->line;
 	client->user = value_of(r, CLIENT_USER);
-	if (has_secret && !setting_of(r, CLIENT_USER)->line)
+	if (has_secret && !has(r, CLIENT_USER))
 		client->user = client->name;
-	if (!has_secret && setting_of(r, CLIENT_USER)->line)
-		fleet_mistake(
-			r->fleet, client, line_of(r, CLIENT_USER),
+	if (!has_secret && has(r, CLIENT_USER))
+		mistake(r, CLIENT_USER,
 			"expected a secret or secret-file for its user, found none");
 	client->mutual_user = value_of(r, CLIENT_MUTUAL_USER);
 	client->mutual_secret = value_of(r, CLIENT_MUTUAL_SECRET);
-	if (mutual_user != mutual_secret)
-		fleet_mistake(
-			r->fleet, client,
-			line_of(r, mutual_user ? CLIENT_MUTUAL_USER
-					       : CLIENT_MUTUAL_SECRET),
+	if (mutual_user != has(r, CLIENT_MUTUAL_SECRET))
+		mistake(r,
+			mutual_user ? CLIENT_MUTUAL_USER : CLIENT_MUTUAL_SECRET,
 			"expected both mutual-user and mutual-secret, found one of them");
 	else if (mutual_user && !has_secret)
-		fleet_mistake(
-			r->fleet, client, line_of(r, CLIENT_MUTUAL_USER),
+		mistake(r, CLIENT_MUTUAL_USER,
 			"expected a secret too (mutual CHAP needs both directions), found none");
 	if (client->secret && client->mutual_secret &&
 	    !strcmp(client->secret, client->mutual_secret))
-		fleet_mistake(
-			r->fleet, client, line_of(r, CLIENT_MUTUAL_SECRET),
+		mistake(r, CLIENT_MUTUAL_SECRET,
 			"expected a mutual-secret that differs from secret (RFC 3720, 8.2.1), found the same");
 }
 
 static void resolve_access(struct resolving *r)
 {
 	struct client *client = r->client;
-	bool any = false;
 
 	client->addresses = list_of(r, CLIENT_ADDRESS);
 	client->initiators = list_of(r, CLIENT_INITIATOR);
 	client->open = flag_of(r, CLIENT_OPEN, false);
 	resolve_chap(r);
 	/* An invalid setting is one too: the parser has reported it. */
-	any = setting_of(r, CLIENT_ADDRESS)->line ||
-	      setting_of(r, CLIENT_INITIATOR)->line ||
-	      setting_of(r, CLIENT_SECRET)->line ||
-	      setting_of(r, CLIENT_SECRET_FILE)->line ||
-	      setting_of(r, CLIENT_USER)->line;
-	if (!any && !client->open)
-		fleet_mistake(
-			r->fleet, client, client->line,
+	if (!has(r, CLIENT_ADDRESS) && !has(r, CLIENT_INITIATOR) &&
+	    !has(r, CLIENT_SECRET) && !has(r, CLIENT_SECRET_FILE) &&
+	    !has(r, CLIENT_USER) && !client->open)
+		mistake(r, CLIENT_ADDRESS,
 			"expected an address, an initiator or a secret, found none; to admit every initiator: `open = yes'");
 }
 
@@ -278,7 +264,6 @@ static void resolve_identity(struct resolving *r)
 	struct client *client = r->client;
 	struct arena *arena = &r->fleet->conf.arena;
 	const char *mac = value_of(r, CLIENT_MAC);
-	const char *tid = value_of(r, CLIENT_TID);
 	char text[18], *label;
 
 	label = arena_strdup(arena, client->name);
@@ -286,7 +271,7 @@ static void resolve_identity(struct resolving *r)
 	client->label = label;
 	client->iqn = arena_printf(arena, "%s:%s", r->fleet->iqn_prefix, label);
 	client->tid =
-		tid ? (uint32_t)strtoul(tid, NULL, 10) : tid_of(client->iqn);
+		value_read_number(value_of(r, CLIENT_TID), tid_of(client->iqn));
 	client->scsi_sn =
 		arena_printf(arena, "%016" PRIx64, tid_serial(client->iqn));
 	client->scsi_id = arena_printf(arena, "vhdfs-%s", client->scsi_sn);
@@ -298,16 +283,14 @@ static void resolve_identity(struct resolving *r)
 
 static void resolve_shard(struct resolving *r)
 {
-	const struct settings *shards = &r->fleet->conf.fleet[FLEET_SHARDS];
-	const char *value = value_of(r, CLIENT_SHARD);
+	const struct setting *shards = &r->fleet->conf.fleet[FLEET_SHARDS];
 	const unsigned n = fleet_active_shards(r->fleet);
-	unsigned shard =
-		value ? (unsigned)atoi(value) : shard_of(r->client->iqn, n);
+	unsigned shard = value_read_number(value_of(r, CLIENT_SHARD),
+					   shard_of(r->client->iqn, n));
 
 	/* The parser has reported an invalid `shards'. */
-	if (shard >= n && (!shards->n || shards->v[0].value))
-		fleet_mistake(
-			r->fleet, r->client, line_of(r, CLIENT_SHARD),
+	if (shard >= n && (!shards->line || shards->value))
+		mistake(r, CLIENT_SHARD,
 			"shard: expected a number below shards of [fleet], which is %u, found %u",
 			n, shard);
 	if (shard >= n)
@@ -328,9 +311,8 @@ static void resolve_client(struct resolving *r)
 	client->readonly = flag_of(r, CLIENT_READONLY, false);
 	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
 	client->thin = flag_of(r, CLIENT_THIN, false);
-	client->keep = value_of(r, CLIENT_KEEP)
-			       ? (unsigned)atoi(value_of(r, CLIENT_KEEP))
-			       : DEFAULT_KEEP;
+	client->keep =
+		value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
 	client->reset_boot = value_of(r, CLIENT_RESET) &&
 			     !strcmp(value_of(r, CLIENT_RESET), "boot");
 }
@@ -361,63 +343,58 @@ static void check_unique(struct fleet *fleet)
 		}
 }
 
-static const char *fleet_value(struct fleet *fleet, enum fleet_key key)
+static const char *required(struct conf *conf, enum fleet_key key)
 {
-	return fleet->conf.fleet[key].n ? fleet->conf.fleet[key].v[0].value
-					: NULL;
-}
-
-static const char *required(struct fleet *fleet, enum fleet_key key)
-{
-	if (!fleet->conf.fleet[key].n)
-		conf_mistake(&fleet->conf, 0,
-			     "[fleet]: expected %s, found none",
+	if (!conf->fleet[key].line)
+		conf_mistake(conf, 0, "[fleet]: expected %s, found none",
 			     fleet_key_name(key));
-	return fleet_value(fleet, key);
+	return conf->fleet[key].value;
 }
 
-/* The path without trailing slashes. */
-static const char *trimmed(struct fleet *fleet, const char *path)
+/* The required path, without trailing slashes. */
+static const char *required_path(struct conf *conf, enum fleet_key key)
 {
+	const char *path = required(conf, key);
 	size_t n = path ? strlen(path) : 0;
 
 	while (n > 1 && path[n - 1] == '/')
 		n--;
-	return path ? arena_printf(&fleet->conf.arena, "%.*s", (int)n, path)
-		    : NULL;
+	return path ? arena_printf(&conf->arena, "%.*s", (int)n, path) : NULL;
 }
 
 static void resolve_space(struct fleet *fleet)
 {
-	const struct settings *command = &fleet->conf.fleet[FLEET_ON_LOW_SPACE];
-	const char *spares = fleet_value(fleet, FLEET_SPARES);
+	const struct setting *keys = fleet->conf.fleet;
 
-	fleet->min_free = fleet_value(fleet, FLEET_MIN_FREE);
-	fleet->on_low_space = fleet_value(fleet, FLEET_ON_LOW_SPACE);
-	fleet->spares = spares ? (unsigned)atoi(spares) : SPARES_DEFAULT;
-	if (command->n && !fleet->conf.fleet[FLEET_MIN_FREE].n)
+	fleet->min_free = keys[FLEET_MIN_FREE].value;
+	fleet->on_low_space = keys[FLEET_ON_LOW_SPACE].value;
+	fleet->spares =
+		value_read_number(keys[FLEET_SPARES].value, SPARES_DEFAULT);
+	if (keys[FLEET_ON_LOW_SPACE].line && !keys[FLEET_MIN_FREE].line)
 		conf_mistake(
-			&fleet->conf, command->v[0].line,
+			&fleet->conf, keys[FLEET_ON_LOW_SPACE].line,
 			"on-low-space: expected min-free too, found none; add for example `min-free = 5%%'");
 }
 
 static void resolve_fleet(struct fleet *fleet)
 {
-	fleet->store = trimmed(fleet, required(fleet, FLEET_STORE));
-	fleet->mount = trimmed(fleet, required(fleet, FLEET_MOUNT));
-	fleet->iqn_prefix = required(fleet, FLEET_IQN_PREFIX);
+	struct conf *conf = &fleet->conf;
+
+	fleet->store = required_path(conf, FLEET_STORE);
+	fleet->mount = required_path(conf, FLEET_MOUNT);
+	fleet->iqn_prefix = required(conf, FLEET_IQN_PREFIX);
 	if (!fleet->iqn_prefix)
 		fleet->iqn_prefix = "iqn.2000-01.none";
-	fleet->n_shards = shard_resolve(&fleet->conf, &fleet->shards);
+	fleet->n_shards = shard_resolve(conf, &fleet->shards);
 	resolve_space(fleet);
 	if (fleet->store &&
 	    root_dir_init(&fleet->rootdir, fleet->store, true) < 0)
-		conf_mistake(
-			&fleet->conf, fleet->conf.fleet[FLEET_STORE].v[0].line,
-			"store: expected a directory, found %s", error_text());
+		conf_mistake(conf, conf->fleet[FLEET_STORE].line,
+			     "store: expected a directory, found %s",
+			     error_text());
 	if (fleet->store && fleet->mount && !strcmp(fleet->store, fleet->mount))
 		conf_mistake(
-			&fleet->conf, fleet->conf.fleet[FLEET_MOUNT].v[0].line,
+			conf, conf->fleet[FLEET_MOUNT].line,
 			"mount: expected another directory than store, found the same");
 }
 

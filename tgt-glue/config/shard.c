@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/tid.h"
 
@@ -41,14 +42,6 @@ unsigned shard_of(const char *iqn, unsigned n)
 	return winner;
 }
 
-static const struct setting *setting_of(const struct conf *conf,
-					enum fleet_key key)
-{
-	static const struct setting none = { 0 };
-
-	return conf->fleet[key].n ? &conf->fleet[key].v[0] : &none;
-}
-
 /* Whether two tgtds cannot listen on the same port of these addresses. */
 static bool addresses_overlap(const char *a, const char *b)
 {
@@ -59,10 +52,9 @@ static bool addresses_overlap(const char *a, const char *b)
 
 /* Shard K listens on the portal's port + K: these n ports must be valid and
  * must not overlap those of another portal. */
-static void check_portal(struct conf *conf, size_t nth, unsigned n)
+static void check_portal(struct conf *conf, const struct setting *own,
+			 unsigned n)
 {
-	const struct settings *all = &conf->fleet[FLEET_PORTAL];
-	const struct setting *own = &all->v[nth];
 	char address[PORTAL_SIZE], other[PORTAL_SIZE];
 	int port, others;
 
@@ -72,59 +64,52 @@ static void check_portal(struct conf *conf, size_t nth, unsigned n)
 			conf, own->line,
 			"portal: expected a port of at most %d (shards = %u, and each listens on the next port), found %d",
 			PORT_MAX - (int)n + 1, n, port);
-	for (size_t i = 0; i < nth; i++) {
-		if (!all->v[i].value)
+	for (const struct setting *s = &conf->fleet[FLEET_PORTAL]; s != own;
+	     s = s->next) {
+		if (!s->value)
 			continue;
-		value_read_portal(all->v[i].value, other, &others);
+		value_read_portal(s->value, other, &others);
 		if (port != others && abs(port - others) < (int)n &&
 		    addresses_overlap(address, other))
 			conf_mistake(
 				conf, own->line,
 				"portal: expected a port at least %u from that of %s (shards = %u, and each listens on the next port), found %d",
-				n, all->v[i].value, n, port);
+				n, s->value, n, port);
 	}
 }
 
 static void check_ports(struct conf *conf, int control_port, unsigned n)
 {
-	const struct settings *portals = &conf->fleet[FLEET_PORTAL];
-
-	for (size_t i = 0; i < portals->n; i++)
-		if (portals->v[i].value)
-			check_portal(conf, i, n);
+	for (const struct setting *s = &conf->fleet[FLEET_PORTAL]; s;
+	     s = s->next)
+		if (s->value)
+			check_portal(conf, s, n);
 	if (control_port + (int)n - 1 > CONTROL_PORT_MAX)
 		conf_mistake(
-			conf, setting_of(conf, FLEET_CONTROL_PORT)->line,
+			conf, conf->fleet[FLEET_CONTROL_PORT].line,
 			"control-port: expected at most %d (shards = %u, and each has the next number), found %d",
 			CONTROL_PORT_MAX - (int)n + 1, n, control_port);
 }
 
 static struct strings portals_of(struct conf *conf, unsigned number)
 {
-	const struct settings *from = &conf->fleet[FLEET_PORTAL];
-	struct arena *arena = &conf->arena;
+	static const struct setting every_address = { .value = ALL_ADDRESSES };
+	const struct setting *s = &conf->fleet[FLEET_PORTAL];
 	struct strings list = { 0 };
 	char address[PORTAL_SIZE];
-	int port;
 	bool has_port;
+	int port;
 
-	for (size_t i = 0; i < from->n; i++) {
-		const char *value = from->v[i].value;
-
-		if (!value)
+	if (number && !s->line)
+		s = &every_address;
+	for (; s; s = s->next) {
+		if (!s->value)
 			continue;
-		has_port = value_read_portal(value, address, &port);
-		strings_add(arena, &list,
-			    number || has_port
-				    ? arena_printf(arena, "%s:%d", address,
-						   port + (int)number)
-				    : arena_strdup(arena, address));
-	}
-	if (number && !list.n) {
-		value_read_portal(ALL_ADDRESSES, address, &port);
-		strings_add(arena, &list,
-			    arena_printf(arena, "%s:%d", address,
-					 port + (int)number));
+		has_port = value_read_portal(s->value, address, &port);
+		strings_add(&conf->arena, &list,
+			    arena_printf(&conf->arena,
+					 number || has_port ? "%s:%d" : "%s",
+					 address, port + (int)number));
 	}
 	return list;
 }
@@ -132,7 +117,7 @@ static struct strings portals_of(struct conf *conf, unsigned number)
 /* The name of shard K does not end in .conf: tgt's own tgtd reads *.conf. */
 static const char *targets_file_of(struct conf *conf, unsigned number)
 {
-	const char *file = setting_of(conf, FLEET_TARGETS_FILE)->value;
+	const char *file = conf->fleet[FLEET_TARGETS_FILE].value;
 
 	if (!file)
 		file = DEFAULT_TARGETS_FILE;
@@ -142,10 +127,10 @@ static const char *targets_file_of(struct conf *conf, unsigned number)
 
 size_t shard_resolve(struct conf *conf, struct shard **ret)
 {
-	const char *shards = setting_of(conf, FLEET_SHARDS)->value;
-	const char *port = setting_of(conf, FLEET_CONTROL_PORT)->value;
-	const unsigned n = shards ? (unsigned)atoi(shards) : 1;
-	const int control_port = port ? atoi(port) : 0;
+	const unsigned n =
+		value_read_number(conf->fleet[FLEET_SHARDS].value, 1);
+	const int control_port = (int)value_read_number(
+		conf->fleet[FLEET_CONTROL_PORT].value, 0);
 	struct arena *arena = &conf->arena;
 	size_t found = 0;
 
@@ -218,13 +203,7 @@ const char *shard_environment(struct arena *arena, const struct shard *shard)
 
 const char *shard_start(const struct shard *shard)
 {
-	static _Thread_local char ring[2][40];
-	static _Thread_local unsigned next;
-	char *buf = ring[next++ % 2];
-
-	snprintf(buf, sizeof ring[0],
-		 shard->number ? "systemctl start vhdfs-tgtd@%u"
-			       : "systemctl start tgt",
-		 shard->number);
-	return buf;
+	return shard->number ? format_arg("systemctl start vhdfs-tgtd@%u",
+					  shard->number)
+			     : "systemctl start tgt";
 }

@@ -65,8 +65,7 @@ const char *shard_iscsi_options(struct arena *arena, const struct shard *shard);
 /* The environment file of the unit contrib/systemd/vhdfs-tgtd@. */
 const char *shard_environment(struct arena *arena, const struct shard *shard);
 
-/* The command that starts the shard's tgtd, for messages; in one of two buffers
- * of the thread, used in turn. */
+/* The command that starts the shard's tgtd, for messages; as format_arg. */
 const char *shard_start(const struct shard *shard);
 
 #endif

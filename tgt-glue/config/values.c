@@ -209,8 +209,7 @@ const char *value_reset(const char *value)
 							      : "boot or no";
 }
 
-/* Whether the value is a decimal number from min to max. */
-static bool number_within(const char *value, uint64_t min, uint64_t max)
+bool value_is_number(const char *value, uint64_t min, uint64_t max)
 {
 	char *end;
 	unsigned long long n;
@@ -219,38 +218,6 @@ static bool number_within(const char *value, uint64_t min, uint64_t max)
 	n = strtoull(value, &end, 10);
 	return isdigit((unsigned char)*value) && !*end && !errno && n >= min &&
 	       n <= max;
-}
-
-const char *value_keep(const char *value)
-{
-	return number_within(value, 0, 1000) ? NULL : "a number from 0 to 1000";
-}
-
-const char *value_tid(const char *value)
-{
-	return number_within(value, 1, TID_MAX)
-		       ? NULL
-		       : "a number from 1 to 268435455";
-}
-
-const char *value_control_port(const char *value)
-{
-	return number_within(value, 0, CONTROL_PORT_MAX)
-		       ? NULL
-		       : "a number from 0 to 32767";
-}
-
-const char *value_shards(const char *value)
-{
-	return number_within(value, 1, SHARDS_MAX) ? NULL
-						   : "a number from 1 to 16";
-}
-
-const char *value_shard(const char *value)
-{
-	return number_within(value, 0, SHARDS_MAX - 1)
-		       ? NULL
-		       : "a number from 0 to 15";
 }
 
 /* NUMBER[K|M|G|T], the unit in upper case; UINT64_MAX for anything else. */
@@ -282,15 +249,10 @@ const char *value_min_free(const char *value)
 	if (n >= 2 && n <= 4 && value[n - 1] == '%') {
 		memcpy(percent, value, n - 1);
 		percent[n - 1] = '\0';
-		if (number_within(percent, 0, 100))
+		if (value_is_number(percent, 0, 100))
 			return NULL;
 	}
 	return "a size such as 20G, or a percentage such as 5%";
-}
-
-const char *value_spares(const char *value)
-{
-	return number_within(value, 0, 64) ? NULL : "a number from 0 to 64";
 }
 
 const char *value_command(const char *value)
@@ -400,7 +362,7 @@ static bool split_portal(const char *value, char address[PORTAL_SIZE],
 		 (int)(colon ? (size_t)(colon - value) : strlen(value)), value);
 	if (colon)
 		*ret_port = colon + 1;
-	if (colon && !number_within(*ret_port, 1, 65535))
+	if (colon && !value_is_number(*ret_port, 1, 65535))
 		return false;
 	if (close) {
 		copy[close - value] = '\0';
@@ -418,6 +380,11 @@ const char *value_portal(const char *value)
 	return split_portal(value, address, &port)
 		       ? NULL
 		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, where ADDRESS is an address or a host name";
+}
+
+unsigned value_read_number(const char *value, unsigned otherwise)
+{
+	return value ? (unsigned)strtoul(value, NULL, 10) : otherwise;
 }
 
 bool value_read_portal(const char *value, char address[PORTAL_SIZE],

@@ -34,13 +34,17 @@ typedef const char *value_check(const char *value);
 
 value_check value_name, value_flag, value_master, value_format, value_mac,
 	value_address, value_initiator, value_user, value_secret, value_file,
-	value_reset, value_keep, value_block_size, value_tid, value_store,
-	value_mount, value_targets_file, value_iqn_prefix, value_portal,
-	value_control_port, value_min_free, value_shards, value_shard,
-	value_spares, value_command;
+	value_reset, value_block_size, value_store, value_mount,
+	value_targets_file, value_iqn_prefix, value_portal, value_min_free,
+	value_command;
+
+/* Whether the value is a decimal number from min to max. */
+bool value_is_number(const char *value, uint64_t min, uint64_t max);
 
 /* Readers.  The value has passed its check. */
 bool value_is_yes(const char *value);
+/* The number, or the other one where value is NULL. */
+unsigned value_read_number(const char *value, unsigned otherwise);
 /* Lower case with colons, "52:54:00:12:34:56": 17 characters and the NUL. */
 void value_read_mac(const char *value, char text[18]);
 /* Bytes. */
