@@ -20,21 +20,19 @@ int command_exit_code(const struct reconcile *reconcile, int r)
 
 int command_plan(const struct command_line *line)
 {
-	struct fleet fleet;
-	struct messages messages = { 0 };
-	struct reconcile reconcile = { .fleet = &fleet,
-				       .messages = &messages,
-				       .dry = true,
-				       .options.force = line->force };
-	int r = command_load(line, &fleet), code = EXIT_FAILED;
+	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(messages_fini) struct messages messages = { 0 };
+	_cleanup_(reconcile_fini) struct reconcile reconcile = {
+		.fleet = &fleet,
+		.messages = &messages,
+		.dry = true,
+		.options.force = line->force
+	};
+	int code;
 
-	if (r == 0) {
-		r = reconcile_run(&reconcile);
-		code = command_exit_code(&reconcile, r);
-	}
-	reconcile_fini(&reconcile);
-	messages_fini(&messages);
-	fleet_fini(&fleet);
+	if (command_load(line, &fleet) < 0)
+		return EXIT_FAILED;
+	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
 	return code == EXIT_SKIPPED ? EXIT_DONE : code;
 }
 
@@ -42,15 +40,13 @@ int command_plan(const struct command_line *line)
  * under the lock. */
 static int take_lock(const char *config)
 {
-	struct fleet fleet = { .rootdir.fd = -1 };
+	_cleanup_(fleet_fini) struct fleet fleet = { .rootdir.fd = -1 };
 	int r = conf_read(config, &fleet.conf);
 
-	if (r == 0) {
-		fleet.n_shards = shard_resolve(&fleet.conf, &fleet.shards);
-		r = reconcile_lock(&fleet);
-	}
-	fleet_fini(&fleet);
-	return r;
+	if (r < 0)
+		return r;
+	fleet.n_shards = shard_resolve(&fleet.conf, &fleet.shards);
+	return reconcile_lock(&fleet);
 }
 
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
@@ -76,39 +72,36 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet,
 static int apply_once(const struct command_line *line,
 		      struct messages *messages, bool *ret_again)
 {
-	struct fleet fleet;
-	struct reconcile reconcile = { .fleet = &fleet,
-				       .messages = messages,
-				       .remove = line->remove,
-				       .options.force = line->force };
 	_cleanup_close_ int lock = -1;
-	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
+	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(reconcile_fini) struct reconcile reconcile = {
+		.fleet = &fleet,
+		.messages = messages,
+		.remove = line->remove,
+		.options.force = line->force
+	};
+	int code;
 
-	if (r == 0) {
-		r = reconcile_run(&reconcile);
-		code = command_exit_code(&reconcile, r);
-	}
+	*ret_again = false;
+	if (command_load_locked(line, &fleet, &lock) < 0)
+		return EXIT_FAILED;
+	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
 	*ret_again = code != EXIT_DONE && reconcile.waiting;
-	reconcile_fini(&reconcile);
-	fleet_fini(&fleet);
 	fflush(stdout);
 	return code;
 }
 
 int command_apply(const struct command_line *line)
 {
-	struct messages messages = { 0 };
+	_cleanup_(messages_fini) struct messages messages = { 0 };
 	bool again;
-	int code;
+	int code = apply_once(line, &messages, &again);
 
-	for (;;) {
-		code = apply_once(line, &messages, &again);
-		if (!again || !line->wait)
-			break;
+	while (again && line->wait) {
 		messages_next_pass(&messages);
 		/* The lock is free meanwhile: another process may apply. */
 		sleep(1);
+		code = apply_once(line, &messages, &again);
 	}
-	messages_fini(&messages);
 	return code;
 }

@@ -4,17 +4,17 @@
 
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "base/printable.h"
 #include "tgt-glue/command/command.h"
 
 int command_check(const struct command_line *line)
 {
-	struct fleet fleet;
-	int r = command_load(line, &fleet);
+	_cleanup_(fleet_fini) struct fleet fleet;
 
-	if (r == 0)
-		print_line(stdout, "%s: %zu client%s, no mistakes",
-			   line->config, fleet.n, fleet.n == 1 ? "" : "s");
-	fleet_fini(&fleet);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	if (command_load(line, &fleet) < 0)
+		return EXIT_FAILED;
+	print_line(stdout, "%s: %zu client%s, no mistakes", line->config,
+		   fleet.n, fleet.n == 1 ? "" : "s");
+	return EXIT_DONE;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/config/values.h"
 
@@ -128,20 +129,16 @@ static void print_boot(const char *tftp_root)
 
 int command_dnsmasq(const struct command_line *line)
 {
-	const char *tftp_root =
-		line->tftp_root ? line->tftp_root : BOOT_DIRECTORY;
-	struct fleet fleet;
-	int r = command_load(line, &fleet);
+	_cleanup_(fleet_fini) struct fleet fleet;
 
-	if (r == 0) {
-		puts(BOOT_MARK
-		     "\n# For /etc/dnsmasq.d/vhdfs.conf.\n\n"
-		     "# Machines that are listed here, and no others, get an address.");
-		print_ranges(&fleet);
-		for (size_t i = 0; i < fleet.n; i++)
-			print_host(&fleet, &fleet.clients[i]);
-		print_boot(tftp_root);
-	}
-	fleet_fini(&fleet);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	if (command_load(line, &fleet) < 0)
+		return EXIT_FAILED;
+	puts(BOOT_MARK
+	     "\n# For /etc/dnsmasq.d/vhdfs.conf.\n\n"
+	     "# Machines that are listed here, and no others, get an address.");
+	print_ranges(&fleet);
+	for (size_t i = 0; i < fleet.n; i++)
+		print_host(&fleet, &fleet.clients[i]);
+	print_boot(line->tftp_root ? line->tftp_root : BOOT_DIRECTORY);
+	return EXIT_DONE;
 }

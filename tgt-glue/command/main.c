@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/command-line.h"
 #include "base/log.h"
 #include "tgt-glue/command/boot-script.h"
@@ -142,26 +143,23 @@ static const struct cli_option common_options[] = {
 
 static bool client_exists(const struct command_line *line, const char *name)
 {
-	struct fleet fleet;
-	bool exists = fleet_load(line->config, NULL, &fleet) == 0 &&
-		      fleet_client(&fleet, name);
+	_cleanup_(fleet_fini) struct fleet fleet;
 
-	fleet_fini(&fleet);
-	return exists;
+	return fleet_load(line->config, NULL, &fleet) == 0 &&
+	       fleet_client(&fleet, name);
 }
 
 /* The only kind of candidates is "<client>". */
 static void offer_clients(const struct command_line *line, const char *kind,
 			  const char *word)
 {
-	struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet;
 
 	(void)kind;
 	/* A mistake elsewhere in fleet.conf does not matter. */
 	(void)fleet_load(line->config, NULL, &fleet);
 	for (size_t i = 0; i < fleet.n; i++)
 		cli_offer(word, fleet.clients[i].name);
-	fleet_fini(&fleet);
 }
 
 static const struct cli_program tgt_glue = {

@@ -7,47 +7,41 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "base/error.h"
+#include "base/printable.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
-/* Reads the names of the clients.  One unknown name makes the command fail. */
-static int read_names(const struct command_line *line, struct fleet *fleet,
-		      struct strings *ret)
+/* Reads the names of the clients.  Returns false, after naming each unknown
+ * one, if there are any. */
+static bool read_names(const struct command_line *line, struct fleet *fleet,
+		       struct strings *ret)
 {
-	int r = 0;
+	bool known = true;
 
 	for (char **name = line->clients; *name; name++) {
 		if (!fleet_client(fleet, *name)) {
-			fail(-ENOENT,
-			     "reset: expected a client of %s, found '%s'; `tgt-glue status' lists them",
-			     line->config, *name);
-			r = -ENOENT;
-			command_failed();
+			print_line(
+				stderr,
+				"tgt-glue: reset: expected a client of %s, found '%s'; `tgt-glue status' lists them",
+				line->config, *name);
+			known = false;
 		} else if (!strings_have(ret, *name)) {
 			strings_add(&fleet->conf.arena, ret, *name);
 		}
 	}
-	return r;
+	return known;
 }
 
 int command_reset(const struct command_line *line)
 {
-	struct fleet fleet;
-	struct messages messages = { 0 };
-	struct reconcile reconcile = { .fleet = &fleet,
-				       .messages = &messages,
-				       .options.only = true };
 	_cleanup_close_ int lock = -1;
-	int r = command_load_locked(line, &fleet, &lock), code = EXIT_FAILED;
+	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(messages_fini) struct messages messages = { 0 };
+	_cleanup_(reconcile_fini) struct reconcile reconcile = {
+		.fleet = &fleet, .messages = &messages, .options.only = true
+	};
 
-	if (r == 0)
-		r = read_names(line, &fleet, &reconcile.options.reset);
-	if (r == 0) {
-		r = reconcile_run(&reconcile);
-		code = command_exit_code(&reconcile, r);
-	}
-	reconcile_fini(&reconcile);
-	messages_fini(&messages);
-	fleet_fini(&fleet);
-	return code;
+	if (command_load_locked(line, &fleet, &lock) < 0 ||
+	    !read_names(line, &fleet, &reconcile.options.reset))
+		return EXIT_FAILED;
+	return command_exit_code(&reconcile, reconcile_run(&reconcile));
 }

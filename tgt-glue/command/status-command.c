@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/command/status-print.h"
@@ -59,30 +60,29 @@ static int load(const struct command_line *line, struct status *s)
 		return 0;
 	bad = s->fleet;
 	r = fleet_load_good(&bad, true, &s->fleet);
-	s->mistaken = r == 0;
-	if (r == 0)
-		print_line(
-			stderr,
-			"tgt-glue: %s: correct it and run `tgt-glue check'; this is the fleet that was applied last",
-			line->config);
 	fleet_fini(&bad);
-	return r;
+	if (r < 0)
+		return r;
+	s->mistaken = true;
+	print_line(
+		stderr,
+		"tgt-glue: %s: correct it and run `tgt-glue check'; this is the fleet that was applied last",
+		line->config);
+	return 0;
 }
 
 int command_status(const struct command_line *line)
 {
-	struct status s = { .now = time(NULL) };
-	int code = EXIT_FAILED;
+	_cleanup_(status_fini) struct status s = { .now = time(NULL),
+						   .fleet.rootdir.fd = -1 };
 
 	if (line->json && line->prometheus) {
 		fputs("tgt-glue: expected --json or --prometheus, found both; see `tgt-glue --help'\n",
 		      stderr);
 		return EXIT_USAGE;
 	}
-	if (load(line, &s) == 0) {
-		status_read(&s);
-		code = show(line, &s);
-	}
-	status_fini(&s);
-	return code;
+	if (load(line, &s) < 0)
+		return EXIT_FAILED;
+	status_read(&s);
+	return show(line, &s);
 }
