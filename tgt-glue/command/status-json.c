@@ -93,21 +93,21 @@ static json_t *shards_json(const struct status *s)
 	for (size_t i = 0; i < s->fleet.n_shards; i++) {
 		const struct shard_status *status = &s->shards[i];
 		const struct shard *shard = status->shard;
-		size_t sessions, n = status_shard_clients(s, status, &sessions);
 
 		if (!status_shard_is_used(status))
 			continue;
 		json_array_append_new(
 			list,
-			json_pack(
-				"{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
-				"shard", (int)shard->number, "control-port",
-				shard->control_port, "portals",
-				strings_json(&shard->portals), "targets-file",
-				shard->targets_file, "retired", shard->retired,
-				"tgtd", !status->tgtd_error, "clients",
-				(json_int_t)n, "sessions",
-				number_or_null(!status->tgtd_error, sessions)));
+			json_pack("{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
+				  "shard", (int)shard->number, "control-port",
+				  shard->control_port, "portals",
+				  strings_json(&shard->portals), "targets-file",
+				  shard->targets_file, "retired",
+				  shard->retired, "tgtd", !status->tgtd_error,
+				  "clients", (json_int_t)status->n_clients,
+				  "sessions",
+				  number_or_null(!status->tgtd_error,
+						 status->n_sessions)));
 	}
 	return list;
 }

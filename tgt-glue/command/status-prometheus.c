@@ -8,105 +8,85 @@
 #include "tgt-glue/command/status-print.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/printable.h"
 
-/* One row's sample of a metric; false: the row has none. */
-typedef bool row_value(const struct status_row *row, double *ret);
-
-static bool agrees(const struct status_row *row, double *ret)
-{
-	*ret = status_row_agrees(row);
-	return true;
-}
-
-static bool restart(const struct status_row *row, double *ret)
-{
-	*ret = row->restart;
-	return true;
-}
-
-static bool shard(const struct status_row *row, double *ret)
-{
-	*ret = row->shard->shard->number;
-	return true;
-}
-
-static bool disk_use(const struct status_row *row, double *ret)
-{
-	*ret = (double)row->disk_use;
-	return true;
-}
-
-static bool blocks(const struct status_row *row, double *ret)
-{
-	*ret = row->share.of ? (double)row->share.blocks / (double)row->share.of
-			     : 0;
-	return row->share.of > 0;
-}
-
-static bool sessions(const struct status_row *row, double *ret)
-{
-	*ret = (double)row->n_sessions;
-	return !row->shard->tgtd_error;
-}
-
-static bool writers(const struct status_row *row, double *ret)
-{
-	*ret = (double)row->n_writers;
-	return !row->shard->tgtd_error;
-}
-
-/* A new session begins at 0: Prometheus' rate() expects that counters are
- * reset. */
-#define TRAFFIC_VALUE(field)                                         \
-	static bool field(const struct status_row *row, double *ret) \
-	{                                                            \
-		*ret = (double)status_traffic(row).field;            \
-		return !row->shard->tgtd_error;                      \
-	}
-
-TRAFFIC_VALUE(read_bytes)
-TRAFFIC_VALUE(read_commands)
-TRAFFIC_VALUE(written_bytes)
-TRAFFIC_VALUE(write_commands)
-TRAFFIC_VALUE(errors)
-
-static const struct {
+struct metric {
 	const char *name, *type, *help;
-	row_value *value;
-} metrics[] = {
-	{ "client_agrees", "gauge",
-	  "1 where image and target are as fleet.conf says.", agrees },
-	{ "client_restart", "gauge",
-	  "1 where the client must be restarted: writes may be lost.",
-	  restart },
-	{ "client_shard", "gauge",
-	  "The shard of the client's target, or the one it will be on.",
-	  shard },
-	{ "client_disk_use_bytes", "gauge",
-	  "Space that the client's image takes on disk.", disk_use },
-	{ "client_blocks_ratio", "gauge",
-	  "Part of the disk's blocks that are in the client's own image.",
-	  blocks },
-	{ "client_sessions", "gauge", "Sessions logged in to the target.",
-	  sessions },
-	{ "client_writers", "gauge",
-	  "Sessions that can write to the disk; more than 1 damages it.",
-	  writers },
-	{ "client_read_bytes_total", "counter",
-	  "Bytes read in the present sessions.", read_bytes },
-	{ "client_read_commands_total", "counter",
-	  "Commands that read, in the present sessions.", read_commands },
-	{ "client_written_bytes_total", "counter",
-	  "Bytes written in the present sessions.", written_bytes },
-	{ "client_write_commands_total", "counter",
-	  "Commands that wrote, in the present sessions.", write_commands },
-	{ "client_errors_total", "counter",
-	  "Commands that failed, in the present sessions.", errors },
 };
+
+/* Of each client; client_sample has their values. */
+enum {
+	AGREES,
+	RESTART,
+	SHARD,
+	DISK_USE,
+	BLOCKS,
+	SESSIONS,
+	WRITERS,
+	READ_BYTES,
+	READ_COMMANDS,
+	WRITTEN_BYTES,
+	WRITE_COMMANDS,
+	ERRORS,
+	CLIENT_METRICS
+};
+
+static const struct metric client_metrics[CLIENT_METRICS] = {
+	[AGREES] = { "client_agrees", "gauge",
+		     "1 where image and target are as fleet.conf says." },
+	[RESTART] = { "client_restart", "gauge",
+		      "1 where the client must be restarted: writes may be lost." },
+	[SHARD] = { "client_shard", "gauge",
+		    "The shard of the client's target, or the one it will be on." },
+	[DISK_USE] = { "client_disk_use_bytes", "gauge",
+		       "Space that the client's image takes on disk." },
+	[BLOCKS] = { "client_blocks_ratio", "gauge",
+		     "Part of the disk's blocks that are in the client's own image." },
+	[SESSIONS] = { "client_sessions", "gauge",
+		       "Sessions logged in to the target." },
+	[WRITERS] = { "client_writers", "gauge",
+		      "Sessions that can write to the disk; more than 1 damages it." },
+	[READ_BYTES] = { "client_read_bytes_total", "counter",
+			 "Bytes read in the present sessions." },
+	[READ_COMMANDS] = { "client_read_commands_total", "counter",
+			    "Commands that read, in the present sessions." },
+	[WRITTEN_BYTES] = { "client_written_bytes_total", "counter",
+			    "Bytes written in the present sessions." },
+	[WRITE_COMMANDS] = { "client_write_commands_total", "counter",
+			     "Commands that wrote, in the present sessions." },
+	[ERRORS] = { "client_errors_total", "counter",
+		     "Commands that failed, in the present sessions." },
+};
+
+/* NAN: unknown.  A new session begins at 0: Prometheus' rate() expects that
+ * counters are reset. */
+static double client_sample(const struct status_row *row, size_t metric)
+{
+	const struct divergence *share = &row->share;
+	const struct traffic *t = &row->traffic;
+	const double samples[CLIENT_METRICS] = {
+		[AGREES] = status_row_agrees(row),
+		[RESTART] = row->restart,
+		[SHARD] = row->shard->shard->number,
+		[DISK_USE] = (double)row->disk_use,
+		[BLOCKS] = share->of ? (double)share->blocks / (double)share->of
+				     : NAN,
+		[SESSIONS] = (double)row->n_sessions,
+		[WRITERS] = (double)row->n_writers,
+		[READ_BYTES] = (double)t->read_bytes,
+		[READ_COMMANDS] = (double)t->read_commands,
+		[WRITTEN_BYTES] = (double)t->written_bytes,
+		[WRITE_COMMANDS] = (double)t->write_commands,
+		[ERRORS] = (double)t->errors,
+	};
+
+	return metric >= SESSIONS && row->shard->tgtd_error ? NAN
+							    : samples[metric];
+}
 
 static void print_head(const char *name, const char *type, const char *help)
 {
@@ -174,29 +154,20 @@ static void print_since(const struct status *s)
 
 static void print_clients(const struct status *s)
 {
-	for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
-		print_head(metrics[m].name, metrics[m].type, metrics[m].help);
-		for (size_t i = 0; i < s->fleet.n; i++) {
-			double value;
+	for (size_t m = 0; m < CLIENT_METRICS; m++) {
+		const struct metric *metric = &client_metrics[m];
 
-			if (!metrics[m].value(&s->rows[i], &value))
+		print_head(metric->name, metric->type, metric->help);
+		for (size_t i = 0; i < s->fleet.n; i++) {
+			const double sample = client_sample(&s->rows[i], m);
+
+			if (isnan(sample))
 				continue;
-			printf("tgt_glue_%s{", metrics[m].name);
+			printf("tgt_glue_%s{", metric->name);
 			print_label("", "client", s->rows[i].name);
-			printf("} %.15g\n", value);
+			printf("} %.15g\n", sample);
 		}
 	}
-}
-
-/* One shard's sample of a metric; false: the shard has none. */
-static bool shard_sample(const struct status *s, size_t metric,
-			 const struct shard_status *shard, size_t *ret)
-{
-	size_t sessions, n = status_shard_clients(s, shard, &sessions);
-	const bool up = !shard->tgtd_error;
-
-	*ret = metric == 0 ? up : metric == 1 ? n : sessions;
-	return up || metric != 2;
 }
 
 static void print_shards(const struct status *s)
@@ -211,13 +182,14 @@ static void print_shards(const struct status *s)
 		print_head(names[m][0], "gauge", names[m][1]);
 		for (size_t i = 0; i < s->fleet.n_shards; i++) {
 			const struct shard_status *shard = &s->shards[i];
-			size_t value;
+			const bool up = !shard->tgtd_error;
+			const size_t samples[] = { up, shard->n_clients,
+						   shard->n_sessions };
 
-			if (status_shard_is_used(shard) &&
-			    shard_sample(s, m, shard, &value))
+			if (status_shard_is_used(shard) && (up || m < 2))
 				printf("tgt_glue_%s{shard=\"%u\"} %zu\n",
 				       names[m][0], shard->shard->number,
-				       value);
+				       samples[m]);
 		}
 	}
 }

@@ -128,7 +128,6 @@ static void print_name(const struct status *s, const struct status_row *row)
 
 static void print_row(const struct status *s, const struct status_row *row)
 {
-	struct traffic traffic = status_traffic(row);
 	char share[16] = "-", age[24] = "-";
 
 	if (row->child != CHILD_MISSING && row->client)
@@ -138,8 +137,8 @@ static void print_row(const struct status *s, const struct status_row *row)
 	print_name(s, row);
 	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
 	       image_word(row), share, ADDRESS_WIDTH, login_word(row), age,
-	       row->n_sessions ? size_text(traffic.read_bytes) : "-",
-	       row->n_sessions ? size_text(traffic.written_bytes) : "-");
+	       row->n_sessions ? size_text(row->traffic.read_bytes) : "-",
+	       row->n_sessions ? size_text(row->traffic.written_bytes) : "-");
 	print_more_sessions(s, row);
 	if (row->child == CHILD_OTHER)
 		print_note(row->child_why);
@@ -202,19 +201,17 @@ static void print_sum(const struct status *s)
 		puts("all is as fleet.conf says");
 }
 
-static void print_shard(const struct status *s,
-			const struct shard_status *shard)
+static void print_shard(const struct shard_status *shard)
 {
 	const struct strings *portals = &shard->shard->portals;
-	size_t sessions, n = status_shard_clients(s, shard, &sessions);
 
-	printf("shard %u: %zu client%s, ", shard->shard->number, n,
-	       n == 1 ? "" : "s");
+	printf("shard %u: %zu client%s, ", shard->shard->number,
+	       shard->n_clients, shard->n_clients == 1 ? "" : "s");
 	if (shard->tgtd_error)
 		puts("its tgtd does not answer");
 	else
-		printf("%zu session%s, at %s%s\n", sessions,
-		       sessions == 1 ? "" : "s",
+		printf("%zu session%s, at %s%s\n", shard->n_sessions,
+		       shard->n_sessions == 1 ? "" : "s",
 		       portals->n ? portals->v[0] : "every address",
 		       portals->n > 1 ? " and others" : "");
 }
@@ -223,7 +220,7 @@ static void print_shards(const struct status *s)
 {
 	for (size_t i = 0; s->fleet.n_shards > 1 && i < s->fleet.n_shards; i++)
 		if (status_shard_is_used(&s->shards[i]))
-			print_shard(s, &s->shards[i]);
+			print_shard(&s->shards[i]);
 }
 
 void status_print_table(const struct status *s)

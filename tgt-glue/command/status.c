@@ -101,6 +101,15 @@ static size_t count_writers(const struct status_row *row)
 	return n;
 }
 
+static void add_traffic(struct traffic *sum, const struct traffic *t)
+{
+	sum->read_bytes += t->read_bytes;
+	sum->read_commands += t->read_commands;
+	sum->written_bytes += t->written_bytes;
+	sum->write_commands += t->write_commands;
+	sum->errors += t->errors;
+}
+
 static void read_sessions(struct status *s, struct status_row *row)
 {
 	const struct tgtd_target *t = row->target;
@@ -125,6 +134,8 @@ static void read_sessions(struct status *s, struct status_row *row)
 			session->since = known->since;
 		session->traffic = traffic_of(&row->shard->traffics, t->tid,
 					      session->connection->sid);
+		if (session->traffic)
+			add_traffic(&row->traffic, session->traffic);
 	}
 	row->n_writers = count_writers(row);
 }
@@ -206,7 +217,7 @@ static const char *explain_export(struct status *s,
 }
 
 /* Adds the extra and the foreign targets of the shard. */
-static void read_extra(struct status *s, const struct shard_status *shard)
+static void read_extra(struct status *s, struct shard_status *shard)
 {
 	for (size_t i = 0; i < shard->live.n; i++) {
 		const struct tgtd_target *t = &shard->live.targets[i];
@@ -239,21 +250,12 @@ static void read_rows(struct status *s)
 	}
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		read_extra(s, &s->shards[i]);
-}
+	for (size_t i = 0; i < s->n; i++) {
+		const struct status_row *row = &s->rows[i];
 
-size_t status_shard_clients(const struct status *s,
-			    const struct shard_status *shard,
-			    size_t *ret_sessions)
-{
-	size_t n = 0;
-
-	*ret_sessions = 0;
-	for (size_t i = 0; i < s->n; i++)
-		if (s->rows[i].shard == shard && !s->rows[i].foreign) {
-			n++;
-			*ret_sessions += s->rows[i].n_sessions;
-		}
-	return n;
+		row->shard->n_clients += !row->foreign;
+		row->shard->n_sessions += row->foreign ? 0 : row->n_sessions;
+	}
 }
 
 const char *status_target_word(const struct status_row *row)
@@ -284,24 +286,6 @@ bool status_agrees(const struct status *s)
 		if (!status_row_agrees(&s->rows[i]))
 			return false;
 	return !s->tgtd_error;
-}
-
-struct traffic status_traffic(const struct status_row *row)
-{
-	struct traffic sum = { 0 };
-
-	for (size_t i = 0; i < row->n_sessions; i++) {
-		const struct traffic *t = row->sessions[i].traffic;
-
-		if (!t)
-			continue;
-		sum.read_bytes += t->read_bytes;
-		sum.read_commands += t->read_commands;
-		sum.written_bytes += t->written_bytes;
-		sum.write_commands += t->write_commands;
-		sum.errors += t->errors;
-	}
-	return sum;
 }
 
 void status_read(struct status *s)

@@ -29,6 +29,8 @@ struct shard_status {
 	struct opened opened;
 	const char *tgtd_error; /* why it does not answer; NULL: it does */
 	bool off;               /* it does not answer: it does not run */
+	size_t n_clients;       /* and extra targets */
+	size_t n_sessions;      /* logged in to them */
 };
 
 /* A session that is logged in. */
@@ -45,7 +47,7 @@ struct status_session {
  */
 struct status_row {
 	const char *name;
-	const struct shard_status *shard; /* of the target, or of its client */
+	struct shard_status *shard;       /* of the target, or of its client */
 	const struct client *client;      /* NULL: extra or foreign */
 	const struct tgtd_target *target; /* NULL: missing */
 	const char *difference;           /* from fleet.conf; NULL: none */
@@ -58,6 +60,7 @@ struct status_row {
 	struct divergence share;
 	struct status_session *sessions;
 	size_t n_sessions;
+	struct traffic traffic; /* the sum over the sessions */
 	size_t n_writers; /* sessions that can write; more than 1 is damage */
 };
 
@@ -91,12 +94,5 @@ bool status_agrees(const struct status *s);
 /* Whether the shard has clients: not where it is retired and its tgtd does not
  * run. */
 bool status_shard_is_used(const struct shard_status *shard);
-/* The number of the shard's clients and extra targets, and of the sessions
- * logged in to them. */
-size_t status_shard_clients(const struct status *s,
-			    const struct shard_status *shard,
-			    size_t *ret_sessions);
-/* The sum over the row's sessions. */
-struct traffic status_traffic(const struct status_row *row);
 
 #endif
