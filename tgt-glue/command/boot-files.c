@@ -140,8 +140,8 @@ int boot_write_all(struct fleet *fleet, const char *directory)
 	for (size_t i = 0; r == 0 && i < fleet->n; i++)
 		r = write_client(&dir, &fleet->clients[i]);
 	if (r == 0)
-		r = write_one(&dir, BOOT_DISPATCHER, boot_dispatcher(fleet),
-			      false, "");
+		r = write_one(&dir, BOOT_DISPATCHER, boot_dispatcher(), false,
+			      "");
 	if (r == 0)
 		r = remove_stale(&dir);
 	if (dir.n_secret)

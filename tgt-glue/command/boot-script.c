@@ -3,16 +3,9 @@
 
 #include "tgt-glue/command/boot-script.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "tgt-glue/config/values.h"
-
-enum {
-	RETRY_SECONDS = 10,         /* after a disk did not boot */
-	RETRY_SECONDS_UNKNOWN = 30, /* on a machine without a script */
-};
 
 const char *boot_initiator(struct fleet *fleet, const struct client *client)
 {
@@ -34,40 +27,47 @@ static bool is_reachable(const char *address)
 	       strcmp(address, "[::]") != 0 && strcmp(address, "[::1]") != 0;
 }
 
-/* The URIs for sanboot: one for each portal. */
-static struct strings disk_uris(struct fleet *fleet,
-				const struct client *client)
+/* The arguments of sanboot: a URI for each portal, and a space before each. */
+static const char *disk_uris(struct fleet *fleet, const struct client *client)
 {
-	static const char *const none[] = { "0.0.0.0" };
+	static const char *every_address = "0.0.0.0";
 	struct arena *arena = &fleet->conf.arena;
-	struct strings portals = { (const char **)none, 1 }, uris = { 0 };
-	char address[PORTAL_SIZE];
-	int port;
+	struct strings portals = client->home->portals, uris = { 0 };
+	const char *text = "";
 
-	if (client->home->portals.n)
-		portals = client->home->portals;
+	if (!portals.n)
+		portals = (struct strings){ &every_address, 1 };
 	for (size_t i = 0; i < portals.n; i++) {
+		char address[PORTAL_SIZE];
 		const char *uri;
+		int port;
 
 		value_read_portal(portals.v[i], address, &port);
-		uri = arena_printf(arena, "iscsi:%s::%d:1:%s",
+		uri = arena_printf(arena, " iscsi:%s::%d:1:%s",
 				   is_reachable(address) ? address
 							 : "${next-server}",
 				   port, client->iqn);
-		if (!strings_have(&uris, uri))
-			strings_add(arena, &uris, uri);
+		if (strings_have(&uris, uri))
+			continue;
+		strings_add(arena, &uris, uri);
+		text = arena_printf(arena, "%s%s", text, uri);
 	}
-	return uris;
+	return text;
 }
 
-static void print_chap(FILE *f, const struct client *client)
+static const char *chap_text(struct arena *arena, const struct client *client)
 {
+	const char *text = "";
+
 	if (client->user)
-		fprintf(f, "set username %s\nset password %s\n", client->user,
-			client->secret);
+		text = arena_printf(arena, "set username %s\nset password %s\n",
+				    client->user, client->secret);
 	if (client->mutual_user)
-		fprintf(f, "set reverse-username %s\nset reverse-password %s\n",
-			client->mutual_user, client->mutual_secret);
+		text = arena_printf(
+			arena,
+			"%sset reverse-username %s\nset reverse-password %s\n",
+			text, client->mutual_user, client->mutual_secret);
+	return text;
 }
 
 /*
@@ -75,68 +75,31 @@ static void print_chap(FILE *f, const struct client *client)
  * to the gateway that iPXE hands over, even when the server is on its own
  * network (ipxe issue 1599).  Without a gateway iPXE only reaches servers on
  * its own network, so the second attempt has one.
+ *
+ * After a failure keep-san still holds the disk, so each attempt releases it.
  */
-static void print_sanboot(FILE *f, const struct strings *uris)
-{
-	for (int gateway = 0; gateway < 2; gateway++) {
-		fputs(gateway ? "clear netX/gateway ||\n"
-			      : "set netX/gateway 0.0.0.0 ||\n",
-		      f);
-		fputs("set keep-san 1\nsanboot", f);
-		for (size_t i = 0; i < uris->n; i++)
-			fprintf(f, " %s", uris->v[i]);
-		/* Release the disk that keep-san holds after a failure. */
-		fputs(" ||\nclear keep-san ||\nsanunhook ||\n", f);
-	}
-}
-
-/* The end of a script: waits, with a key for a shell, and starts again. */
-static void print_wait(FILE *f, int seconds)
-{
-	fprintf(f,
-		"prompt --key s --timeout %d000 Trying again in %d seconds. Press s for a shell... && shell ||\n"
-		"echo\ngoto start\n",
-		seconds, seconds);
-}
-
-static FILE *open_text(char **text, size_t *size)
-{
-	FILE *f = open_memstream(text, size);
-
-	if (!f)
-		abort();
-	fputs("#!ipxe\n" BOOT_MARK "\n", f);
-	return f;
-}
-
-static const char *close_text(struct fleet *fleet, FILE *f, char **text)
-{
-	if (fclose(f) != 0)
-		abort();
-	return arena_strdup(&fleet->conf.arena, *text);
-}
-
 const char *boot_script(struct fleet *fleet, const struct client *client)
 {
-	struct strings uris = disk_uris(fleet, client);
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *f = open_text(&text, &size);
+	const char *uris = disk_uris(fleet, client);
 
-	fprintf(f,
-		"# %s\n:start\nisset ${netX/ip} || dhcp || goto failed\n"
+	return arena_printf(
+		&fleet->conf.arena,
+		"#!ipxe\n" BOOT_MARK "\n# %s\n"
+		":start\nisset ${netX/ip} || dhcp || goto failed\n"
 		"isset ${next-server} || set next-server ${netX/dhcp-server} ||\n"
-		"set initiator-iqn %s\n",
-		client->name, boot_initiator(fleet, client));
-	print_chap(f, client);
-	print_sanboot(f, &uris);
-	fprintf(f,
+		"set initiator-iqn %s\n%s"
+		"set netX/gateway 0.0.0.0 ||\n"
+		"set keep-san 1\nsanboot%s ||\nclear keep-san ||\nsanunhook ||\n"
+		"clear netX/gateway ||\n"
+		"set keep-san 1\nsanboot%s ||\nclear keep-san ||\nsanunhook ||\n"
 		":failed\necho\n"
 		"echo %s: the disk did not boot; above is why.\n"
-		"echo This machine is ${netX/mac}, at ${netX/ip}.\n",
+		"echo This machine is ${netX/mac}, at ${netX/ip}.\n"
+		"prompt --key s --timeout 10000 Trying again in 10 seconds. Press s for a shell... && shell ||\n"
+		"echo\ngoto start\n",
+		client->name, boot_initiator(fleet, client),
+		chap_text(&fleet->conf.arena, client), uris, uris,
 		client->name);
-	print_wait(f, RETRY_SECONDS);
-	return close_text(fleet, f, &text);
 }
 
 const char *boot_file_name(struct fleet *fleet, const struct client *client)
@@ -149,21 +112,17 @@ const char *boot_file_name(struct fleet *fleet, const struct client *client)
 	return name;
 }
 
-const char *boot_dispatcher(struct fleet *fleet)
+const char *boot_dispatcher(void)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	FILE *f = open_text(&text, &size);
-
-	fputs("# Starts the script of the machine's MAC address.\n"
-	      ":start\nisset ${netX/ip} || dhcp || goto failed\n"
-	      "chain --replace ${netX/mac:hexhyp}" BOOT_ENDING " ||\n"
-	      ":failed\necho\n"
-	      "echo The boot server has no disk for this machine, ${netX/mac}.\n"
-	      "echo In the server's fleet.conf, a line\n"
-	      "echo . . . . NAME = ${netX/mac}\n"
-	      "echo gives it one, after: tgt-glue apply, tgt-glue ipxe --all DIR\n",
-	      f);
-	print_wait(f, RETRY_SECONDS_UNKNOWN);
-	return close_text(fleet, f, &text);
+	return "#!ipxe\n" BOOT_MARK "\n"
+	       "# Starts the script of the machine's MAC address.\n"
+	       ":start\nisset ${netX/ip} || dhcp || goto failed\n"
+	       "chain --replace ${netX/mac:hexhyp}" BOOT_ENDING " ||\n"
+	       ":failed\necho\n"
+	       "echo The boot server has no disk for this machine, ${netX/mac}.\n"
+	       "echo In the server's fleet.conf, a line\n"
+	       "echo . . . . NAME = ${netX/mac}\n"
+	       "echo gives it one, after: tgt-glue apply, tgt-glue ipxe --all DIR\n"
+	       "prompt --key s --timeout 30000 Trying again in 30 seconds. Press s for a shell... && shell ||\n"
+	       "echo\ngoto start\n";
 }

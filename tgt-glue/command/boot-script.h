@@ -33,7 +33,7 @@ const char *boot_file_name(struct fleet *fleet, const struct client *client);
  * The dispatcher: chains to the script of the machine's MAC address.  Where it
  * does not exist, the machine's screen says so.
  */
-const char *boot_dispatcher(struct fleet *fleet);
+const char *boot_dispatcher(void);
 
 /*
  * Writes all scripts to the directory, each atomically, and removes the scripts
