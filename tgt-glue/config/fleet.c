@@ -3,6 +3,7 @@
 
 #include "tgt-glue/config/fleet.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 

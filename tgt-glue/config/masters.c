@@ -19,17 +19,15 @@
  * what is there. */
 static const char *describe_no_file(struct fleet *fleet, const char *path)
 {
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	struct stat st;
+	int r = fleet_stat(fleet, path, &st);
 
-	if (fd == -EXDEV)
+	if (r == -EXDEV)
 		return "a link that leads out of the store";
-	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR ? "nothing"
-						       : strerror(-fd);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return "something other than a regular file";
-	return NULL;
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? "nothing" : strerror(-r);
+	return S_ISREG(st.st_mode) ? NULL
+				   : "something other than a regular file";
 }
 
 /* All images in the store that are called name and an image's ending. */
@@ -92,32 +90,19 @@ const char *masters_find(struct fleet *fleet, const char *name,
 /* The file at a path in the store; all zeros where there is none. */
 static struct stat stat_file(const struct fleet *fleet, const char *path)
 {
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
-	struct stat st = { 0 };
+	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		memset(&st, 0, sizeof st);
-	return st;
+	return fleet_stat(fleet, path, &st) == 0 ? st : (struct stat){ 0 };
 }
 
-static bool is_child(const struct client *owner, const struct stat *child,
-		     const char *master, const struct stat *st)
-{
-	return !strcmp(owner->child, master) ||
-	       (st->st_ino && child->st_ino == st->st_ino &&
-		child->st_dev == st->st_dev);
-}
-
-/* The client whose image this master is, or null. */
+/* The first of n clients whose image is this file, or NULL. */
 static const struct client *owner_of(const struct fleet *fleet,
-				     const struct stat *children,
-				     const char *master)
+				     const struct stat *children, size_t n,
+				     const struct stat *st)
 {
-	const struct stat st = stat_file(fleet, master);
-
-	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].child &&
-		    is_child(&fleet->clients[i], &children[i], master, &st))
+	for (size_t i = 0; st->st_ino && i < n; i++)
+		if (children[i].st_ino == st->st_ino &&
+		    children[i].st_dev == st->st_dev)
 			return &fleet->clients[i];
 	return NULL;
 }
@@ -125,18 +110,18 @@ static const struct client *owner_of(const struct fleet *fleet,
 /* Two names of one file are one disk, which would have two writers. */
 static void check_children(struct fleet *fleet, const struct stat *children)
 {
-	for (size_t i = 0; i < fleet->n; i++)
-		for (size_t k = 0; children[i].st_ino && k < i; k++) {
-			const struct client *a = &fleet->clients[k];
-			const struct client *b = &fleet->clients[i];
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct client *client = &fleet->clients[i];
+		const struct client *owner =
+			owner_of(fleet, children, i, &children[i]);
 
-			if (children[i].st_ino == children[k].st_ino &&
-			    children[i].st_dev == children[k].st_dev)
-				fleet_mistake(
-					fleet, b, b->line,
-					"expected an image of its own, found %s, which is client %s's %s (line %d)",
-					b->child, a->name, a->child, a->line);
-		}
+		if (owner)
+			fleet_mistake(
+				fleet, client, client->line,
+				"expected an image of its own, found %s, which is client %s's %s (line %d)",
+				client->child, owner->name, owner->child,
+				owner->line);
+	}
 }
 
 /* Whether the file name is the client's image in another spelling. */
@@ -196,8 +181,11 @@ void masters_check_images(struct fleet *fleet)
 		if (!client->master)
 			continue;
 		/* Most clients have the same master as the one before. */
-		if (!asked || strcmp(asked, client->master) != 0)
-			owner = owner_of(fleet, children, client->master);
+		if (!asked || strcmp(asked, client->master) != 0) {
+			const struct stat st = stat_file(fleet, client->master);
+
+			owner = owner_of(fleet, children, fleet->n, &st);
+		}
 		asked = client->master;
 		if (owner)
 			fleet_mistake(
