@@ -180,7 +180,7 @@ static void portals_have_a_port_and_brackets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_null(value_portal(cases[i].given));
+		assert_null(value_check(&value_portal, cases[i].given));
 		value_read_portal(cases[i].given, address, &port);
 		assert_string_equal(address, cases[i].address);
 		assert_int_equal(port, cases[i].port);
@@ -235,7 +235,7 @@ static void addresses_have_the_form_that_tgtd_compares(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_null(value_address(cases[i].given));
+		assert_null(value_check(&value_address, cases[i].given));
 		value_read_address(cases[i].given, text);
 		assert_string_equal(text, cases[i].wanted);
 	}
@@ -264,21 +264,22 @@ static void invalid_address_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		if (!value_address(bad[i])) {
+		if (!value_check(&value_address, bad[i])) {
 			print_error("expected '%s' to be refused\n", bad[i]);
 			assert_true(false);
 		}
 }
 
-/* Does the check accept good, and refuse it with each of these characters? */
-static void check_without(value_check *check, const char *good, const char *bad)
+/* Does the syntax accept good, and refuse it with each of these characters? */
+static void check_without(const struct value_syntax *syntax, const char *good,
+			  const char *bad)
 {
 	char text[64];
 
-	assert_null(check(good));
+	assert_null(value_check(syntax, good));
 	for (; *bad; bad++) {
 		snprintf(text, sizeof text, "%s%cx", good, *bad);
-		if (!check(text)) {
+		if (!value_check(syntax, text)) {
 			print_error("expected '%s' to be refused\n", text);
 			assert_true(false);
 		}
@@ -291,18 +292,18 @@ static void values_that_need_quoting_are_refused(void **state)
 	static const char bad[] = " \t\"'$`\\#,;<>&|*?!()[]{}~^%=\n";
 
 	(void)state;
-	check_without(value_name, "name", bad);
-	check_without(value_initiator, "iqn.2026-01.lan:a", bad);
-	check_without(value_user, "user", bad);
-	check_without(value_secret, "secretsecret", bad);
-	check_without(value_portal, "10.0.0.1", bad);
-	check_without(value_iqn_prefix, "iqn.2026-01.lan.a", bad);
-	check_without(value_address, "10.0.0.1", bad);
-	check_without(value_master, "masters/ä b", "\t\"$`\\\n\x7f\xff");
-	check_without(value_store, "/srv/ä b", "\t\"$`\\\n\x7f\xff");
-	check_without(value_mount, "/srv/ä b", "\t\"'$`\\#,<>\n\x7f\xff");
-	check_without(value_targets_file, "/etc/ä b", "\"'$`\\#*?[]{}~\n");
-	assert_non_null(value_mount("/srv/HASH"));
+	check_without(&value_name, "name", bad);
+	check_without(&value_initiator, "iqn.2026-01.lan:a", bad);
+	check_without(&value_user, "user", bad);
+	check_without(&value_secret, "secretsecret", bad);
+	check_without(&value_portal, "10.0.0.1", bad);
+	check_without(&value_iqn_prefix, "iqn.2026-01.lan.a", bad);
+	check_without(&value_address, "10.0.0.1", bad);
+	check_without(&value_master, "masters/ä b", "\t\"$`\\\n\x7f\xff");
+	check_without(&value_store, "/srv/ä b", "\t\"$`\\\n\x7f\xff");
+	check_without(&value_mount, "/srv/ä b", "\t\"'$`\\#,<>\n\x7f\xff");
+	check_without(&value_targets_file, "/etc/ä b", "\"'$`\\#*?[]{}~\n");
+	assert_non_null(value_check(&value_mount, "/srv/HASH"));
 }
 
 static void sizes_do_not_wrap(void **state)
@@ -310,10 +311,10 @@ static void sizes_do_not_wrap(void **state)
 	(void)state;
 	assert_int_equal(value_read_size("3K"), 3 << 10);
 	assert_true(value_read_size("1T") == UINT64_C(1) << 40);
-	assert_non_null(value_min_free("16777216T"));
-	assert_non_null(value_min_free("18446744073709551616"));
-	assert_non_null(value_min_free("-1"));
-	assert_non_null(value_min_free("101%"));
+	assert_non_null(value_check(&value_min_free, "16777216T"));
+	assert_non_null(value_check(&value_min_free, "18446744073709551616"));
+	assert_non_null(value_check(&value_min_free, "-1"));
+	assert_non_null(value_check(&value_min_free, "101%"));
 	assert_int_equal(value_read_min_free("5%", 1000), 50);
 }
 

@@ -86,9 +86,6 @@ void fleet_fini(struct fleet *fleet);
 /* The path in the store of the client's image in this format. */
 const char *client_image_path(struct fleet *fleet, const struct client *client,
 			      const struct image_ops *format);
-/* The state of a file in the store.  0, or -errno without a message. */
-int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
-
 /* The file at a path in the store, which is not opened: 0, or -errno without a
  * message. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);

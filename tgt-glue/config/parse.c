@@ -37,7 +37,7 @@ enum key_flags {
 
 struct key {
 	const char *name;
-	value_check *check; /* NULL: a number from min to max */
+	const struct value_syntax *syntax; /* NULL: a number from min to max */
 	unsigned flags;
 	unsigned min, max;
 };
@@ -48,55 +48,48 @@ struct key {
 	}
 
 static const struct key fleet_keys[FLEET_KEYS] = {
-	[FLEET_STORE] = { "store", value_store, PATH },
-	[FLEET_MOUNT] = { "mount", value_mount, PATH },
-	[FLEET_IQN_PREFIX] = { "iqn-prefix", value_iqn_prefix, 0 },
-	[FLEET_PORTAL] = { "portal", value_portal, LIST },
-	[FLEET_TARGETS_FILE] = { "targets-file", value_targets_file, PATH },
+	[FLEET_STORE] = { "store", &value_store, PATH },
+	[FLEET_MOUNT] = { "mount", &value_mount, PATH },
+	[FLEET_IQN_PREFIX] = { "iqn-prefix", &value_iqn_prefix, 0 },
+	[FLEET_PORTAL] = { "portal", &value_portal, LIST },
+	[FLEET_TARGETS_FILE] = { "targets-file", &value_targets_file, PATH },
 	[FLEET_CONTROL_PORT] = NUMBER("control-port", 0, 0, CONTROL_PORT_MAX),
-	[FLEET_MIN_FREE] = { "min-free", value_min_free, 0 },
+	[FLEET_MIN_FREE] = { "min-free", &value_min_free, 0 },
 	[FLEET_SHARDS] = NUMBER("shards", 0, 1, SHARDS_MAX),
 	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
-	[FLEET_ON_LOW_SPACE] = { "on-low-space", value_command, 0 },
+	[FLEET_ON_LOW_SPACE] = { "on-low-space", &value_command, 0 },
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
-	[CLIENT_MASTER] = { "master", value_master, PATH },
-	[CLIENT_FORMAT] = { "format", value_format, 0 },
-	[CLIENT_MAC] = { "mac", value_mac, PER_CLIENT },
-	[CLIENT_ADDRESS] = { "address", value_address, LIST },
-	[CLIENT_INITIATOR] = { "initiator", value_initiator, LIST },
-	[CLIENT_OPEN] = { "open", value_flag, 0 },
-	[CLIENT_USER] = { "user", value_user, 0 },
-	[CLIENT_SECRET] = { "secret", value_secret, 0 },
-	[CLIENT_SECRET_FILE] = { "secret-file", value_file, PATH },
-	[CLIENT_MUTUAL_USER] = { "mutual-user", value_user, 0 },
-	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", value_secret, 0 },
-	[CLIENT_READONLY] = { "readonly", value_flag, 0 },
-	[CLIENT_WRITE_CACHE] = { "write-cache", value_flag, 0 },
-	[CLIENT_THIN] = { "thin", value_flag, 0 },
-	[CLIENT_RESET] = { "reset", value_reset, 0 },
+	[CLIENT_MASTER] = { "master", &value_master, PATH },
+	[CLIENT_FORMAT] = { "format", &value_format, 0 },
+	[CLIENT_MAC] = { "mac", &value_mac, PER_CLIENT },
+	[CLIENT_ADDRESS] = { "address", &value_address, LIST },
+	[CLIENT_INITIATOR] = { "initiator", &value_initiator, LIST },
+	[CLIENT_OPEN] = { "open", &value_flag, 0 },
+	[CLIENT_USER] = { "user", &value_user, 0 },
+	[CLIENT_SECRET] = { "secret", &value_secret, 0 },
+	[CLIENT_SECRET_FILE] = { "secret-file", &value_file, PATH },
+	[CLIENT_MUTUAL_USER] = { "mutual-user", &value_user, 0 },
+	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", &value_secret, 0 },
+	[CLIENT_READONLY] = { "readonly", &value_flag, 0 },
+	[CLIENT_WRITE_CACHE] = { "write-cache", &value_flag, 0 },
+	[CLIENT_THIN] = { "thin", &value_flag, 0 },
+	[CLIENT_RESET] = { "reset", &value_reset, 0 },
 	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
-	[CLIENT_BLOCK_SIZE] = { "block-size", value_block_size, 0 },
+	[CLIENT_BLOCK_SIZE] = { "block-size", &value_block_size, 0 },
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
-};
-
-enum section {
-	SECTION_NONE, /* before the first section */
-	SECTION_INVALID,
-	SECTION_FLEET,
-	SECTION_DEFAULTS,
-	SECTION_MACHINES,
-	SECTION_CLIENT,
 };
 
 struct reader {
 	struct conf *conf;
 	FILE *stream;
 	int line; /* the current one, from 1 */
-	enum section section;
-	struct conf_client *client; /* of SECTION_DEFAULTS and SECTION_CLIENT */
+	/* Takes a line KEY = VALUE of the section; NULL: in an invalid one.  A
+	 * value of NULL could not be read, which was reported. */
+	void (*set)(struct reader *reader, const char *key, const char *value);
+	struct conf_client *client; /* of set_client */
 	/* The comment after the value, with its # or ;; "" without one. */
 	const char *comment;
 	bool any_secret; /* the file holds a secret */
@@ -169,56 +162,12 @@ static struct conf_client *client_of_name(struct reader *reader,
 	return client;
 }
 
-static void open_client_section(struct reader *reader, const char *name)
-{
-	const char *expected = value_name(name);
-	struct conf_client *client;
-
-	if (expected) {
-		mistake(reader, "[client NAME]: expected %s, found '%s'",
-			expected, name);
-		return;
-	}
-	client = client_of_name(reader, name);
-	if (client->section_line) {
-		mistake(reader,
-			"[client %s]: expected once, found again; first on line %d",
-			name, client->section_line);
-		return;
-	}
-	client->section_line = reader->line;
-	reader->section = SECTION_CLIENT;
-	reader->client = client;
-}
-
-static void open_section(struct reader *reader, const char *name)
-{
-	if (strlen(name) > SECTION_MAX) {
-		mistake(reader,
-			"section: expected a name of at most %d characters, found %zu",
-			SECTION_MAX, strlen(name));
-	} else if (!strcmp(name, "fleet")) {
-		reader->section = SECTION_FLEET;
-	} else if (!strcmp(name, "machines")) {
-		reader->section = SECTION_MACHINES;
-	} else if (!strcmp(name, "defaults")) {
-		reader->section = SECTION_DEFAULTS;
-		reader->client = &reader->conf->defaults;
-	} else if (!strncmp(name, "client ", 7)) {
-		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
-	} else {
-		mistake(reader,
-			"section: expected [fleet], [defaults], [machines] or [client NAME], found [%s]",
-			name);
-	}
-}
-
 /* NULL for a valid value, otherwise a description of a valid one. */
-static const char *check_value(struct conf *conf, const struct key *key,
-			       const char *value)
+static const char *check_key(struct conf *conf, const struct key *key,
+			     const char *value)
 {
-	if (key->check)
-		return key->check(value);
+	if (key->syntax)
+		return value_check(key->syntax, value);
 	return value_is_number(value, key->min, key->max)
 		       ? NULL
 		       : arena_printf(&conf->arena, "a number from %u to %u",
@@ -240,14 +189,14 @@ static struct setting *add_setting(struct reader *reader,
 	return setting;
 }
 
-/* Sets a key; value NULL is one that could not be read and was reported. */
+/* Sets a key; value as for reader->set. */
 static void set(struct reader *reader, struct setting *setting,
 		const struct key *key, const char *value)
 {
 	struct conf *conf = reader->conf;
-	const char *expected = value ? check_value(conf, key, value) : NULL;
+	const char *expected = value ? check_key(conf, key, value) : NULL;
 	const char *advice = *reader->comment ? COMMENT_ADVICE : "";
-	const bool secret = key->check == value_secret;
+	const bool secret = key->syntax == &value_secret;
 
 	if (setting->line && !(key->flags & LIST)) {
 		mistake(reader,
@@ -276,23 +225,23 @@ static void set(struct reader *reader, struct setting *setting,
 		setting->value = arena_strdup(&conf->arena, value);
 }
 
-static const struct key *find_key(const struct key *keys, size_t n,
-				  const char *name, size_t *ret_index)
+/* The index of the key of that name; n where there is none. */
+static size_t find_key(const struct key *keys, size_t n, const char *name)
 {
-	for (*ret_index = 0; *ret_index < n; ++*ret_index)
-		if (!strcmp(keys[*ret_index].name, name))
-			return &keys[*ret_index];
-	return NULL;
+	size_t i = 0;
+
+	while (i < n && strcmp(keys[i].name, name) != 0)
+		i++;
+	return i;
 }
 
 static void set_fleet(struct reader *reader, const char *name,
 		      const char *value)
 {
-	size_t i;
-	const struct key *key = find_key(fleet_keys, FLEET_KEYS, name, &i);
+	const size_t i = find_key(fleet_keys, FLEET_KEYS, name);
 
-	if (key)
-		set(reader, &reader->conf->fleet[i], key, value);
+	if (i < FLEET_KEYS)
+		set(reader, &reader->conf->fleet[i], &fleet_keys[i], value);
 	else
 		mistake(reader,
 			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port, shards, min-free, on-low-space or spares, found '%s'",
@@ -302,20 +251,19 @@ static void set_fleet(struct reader *reader, const char *name,
 static void set_client(struct reader *reader, const char *name,
 		       const char *value)
 {
-	size_t i;
-	const struct key *key = find_key(client_keys, CLIENT_KEYS, name, &i);
+	const size_t i = find_key(client_keys, CLIENT_KEYS, name);
 
-	if (!key)
+	if (i == CLIENT_KEYS)
 		mistake(reader,
 			"expected a client's key (see fleet.conf(5)), found '%s'",
 			name);
-	else if ((key->flags & PER_CLIENT) &&
-		 reader->section == SECTION_DEFAULTS)
+	else if ((client_keys[i].flags & PER_CLIENT) &&
+		 reader->client == &reader->conf->defaults)
 		mistake(reader,
 			"%s: expected in [client NAME], found in [defaults]; each client needs a value of its own",
 			name);
 	else
-		set(reader, &reader->client->keys[i], key, value);
+		set(reader, &reader->client->keys[i], &client_keys[i], value);
 }
 
 /* Applies a line of [machines]: NAME = MAC [ADDRESS]. */
@@ -323,7 +271,7 @@ static void set_machine(struct reader *reader, const char *name,
 			const char *value)
 {
 	char mac[64] = "", address[64] = "", more[2] = "";
-	const char *expected = value_name(name);
+	const char *expected = value_check(&value_name, name);
 	struct conf_client *client;
 	int n = value ? sscanf(value, "%63s %63s %1s", mac, address, more) : 0;
 
@@ -346,28 +294,55 @@ static void set_machine(struct reader *reader, const char *name,
 		    &client_keys[CLIENT_ADDRESS], address);
 }
 
-/* Applies KEY = VALUE in the current section; value NULL is an invalid one. */
-static void apply_setting(struct reader *reader, const char *name,
-			  const char *value)
+static void set_before_sections(struct reader *reader, const char *name,
+				const char *value)
 {
-	switch (reader->section) {
-	case SECTION_FLEET:
-		set_fleet(reader, name, value);
-		break;
-	case SECTION_MACHINES:
-		set_machine(reader, name, value);
-		break;
-	case SECTION_DEFAULTS:
-	case SECTION_CLIENT:
-		set_client(reader, name, value);
-		break;
-	case SECTION_NONE:
+	(void)value;
+	mistake(reader, "expected a [section] before the first key, found '%s'",
+		name);
+}
+
+static void open_client_section(struct reader *reader, const char *name)
+{
+	const char *expected = value_check(&value_name, name);
+	struct conf_client *client;
+
+	if (expected) {
+		mistake(reader, "[client NAME]: expected %s, found '%s'",
+			expected, name);
+		return;
+	}
+	client = client_of_name(reader, name);
+	if (client->section_line) {
 		mistake(reader,
-			"expected a [section] before the first key, found '%s'",
+			"[client %s]: expected once, found again; first on line %d",
+			name, client->section_line);
+		return;
+	}
+	client->section_line = reader->line;
+	reader->set = set_client;
+	reader->client = client;
+}
+
+static void open_section(struct reader *reader, const char *name)
+{
+	if (strlen(name) > SECTION_MAX) {
+		mistake(reader,
+			"section: expected a name of at most %d characters, found %zu",
+			SECTION_MAX, strlen(name));
+	} else if (!strcmp(name, "fleet")) {
+		reader->set = set_fleet;
+	} else if (!strcmp(name, "machines")) {
+		reader->set = set_machine;
+	} else if (!strcmp(name, "defaults")) {
+		reader->set = set_client;
+		reader->client = &reader->conf->defaults;
+	} else if (!strncmp(name, "client ", 7)) {
+		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
+	} else {
+		mistake(reader,
+			"section: expected [fleet], [defaults], [machines] or [client NAME], found [%s]",
 			name);
-		break;
-	case SECTION_INVALID:
-		break;
 	}
 }
 
@@ -376,7 +351,7 @@ static void read_section(struct reader *reader, char *text)
 {
 	char *end = strchr(text, ']');
 
-	reader->section = SECTION_INVALID;
+	reader->set = NULL;
 	if (!end) {
 		mistake(reader, "section: expected ']' at its end, found '%s'",
 			text);
@@ -386,13 +361,12 @@ static void read_section(struct reader *reader, char *text)
 	open_section(reader, text + 1);
 }
 
-static char *trim_end(char *text)
+static void trim_end(char *text)
 {
 	size_t n = strlen(text);
 
 	while (n && isspace((unsigned char)text[n - 1]))
 		text[--n] = '\0';
-	return text;
 }
 
 /* The beginning of the comment in a text without quotes, or the text's end. */
@@ -464,8 +438,10 @@ static void read_setting(struct reader *reader, char *text)
 	}
 	*separator = '\0';
 	value = separator + 1 + strspn(separator + 1, " \t");
-	apply_setting(reader, trim_end(text),
-		      read_value(reader, value) ? value : NULL);
+	trim_end(text);
+	value = read_value(reader, value) ? value : NULL;
+	if (reader->set)
+		reader->set(reader, text, value);
 }
 
 /* Reads a line of n bytes. */
@@ -544,12 +520,13 @@ static int fail_open(const char *file)
 int conf_read(const char *file, struct conf *conf)
 {
 	_cleanup_fclose_ FILE *stream = NULL;
-	struct reader reader = { .conf = conf, .comment = "" };
+	struct reader reader = { .conf = conf,
+				 .set = set_before_sections,
+				 .comment = "" };
 	int r;
 
 	memset(conf, 0, sizeof *conf);
 	conf->file = arena_strdup(&conf->arena, file);
-	conf->defaults.name = "defaults";
 	reader.stream = stream = fopen(file, "re");
 	if (!stream)
 		return fail_open(file);

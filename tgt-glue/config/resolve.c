@@ -172,7 +172,8 @@ static const char *secret_from_file(struct resolving *r)
 	text = buf + conf_byte_order_mark(buf);
 	for (n = strlen(text); n && strchr(" \t\r\n", text[n - 1]);)
 		text[--n] = '\0';
-	expected = conf_is_utf16(text) ? "a file in UTF-8" : value_secret(text);
+	expected = conf_is_utf16(text) ? "a file in UTF-8"
+				       : value_check(&value_secret, text);
 	if (!expected)
 		return arena_strdup(&conf->arena, text);
 	conf_mistake(
@@ -426,8 +427,7 @@ static int load(const char *from, const char *file, const char *without_secret,
 			       .without_secret = without_secret };
 	int ret;
 
-	memset(fleet, 0, sizeof *fleet);
-	fleet->rootdir.fd = -1;
+	*fleet = NO_FLEET;
 	ret = conf_read(from, &fleet->conf);
 	if (ret < 0)
 		return ret;

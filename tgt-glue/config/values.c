@@ -6,10 +6,10 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistr.h>
 
 #include "base/bytes.h"
@@ -17,110 +17,130 @@
 #include "base/size.h"
 #include "format/registry.h"
 
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
+enum { DIRECTORY_MAX = 179 };
 
-static bool made_of(const char *value, const char *characters)
+bool value_matches(const char *value, const char *pattern)
 {
-	return *value && value[strspn(value, characters)] == '\0';
+	regmatch_t match;
+	regex_t regex;
+	bool all;
+
+	if (regcomp(&regex, pattern, REG_EXTENDED) != 0)
+		abort();
+	all = regexec(&regex, value, 1, &match, 0) == 0 && !match.rm_so &&
+	      !value[match.rm_eo];
+	regfree(&regex);
+	return all;
 }
 
-const char *value_name(const char *value)
+const char *value_check(const struct value_syntax *syntax, const char *value)
 {
-	if (made_of(value, LOWER UPPER DIGITS "._-") &&
-	    strlen(value) <= CLIENT_NAME_MAX && isalnum((unsigned char)*value))
-		return NULL;
-	return "a name of letters, digits, '.', '_' and '-', at most 40 long, that begins with a letter or digit";
+	if ((syntax->max && strlen(value) > syntax->max) ||
+	    (syntax->pattern && !value_matches(value, syntax->pattern)) ||
+	    (syntax->is_valid && !syntax->is_valid(value)))
+		return syntax->expected_now ? syntax->expected_now()
+					    : syntax->expected;
+	return NULL;
 }
 
-void value_fold_name(char *name)
+const struct value_syntax value_name = {
+	"a name of letters, digits, '.', '_' and '-', at most 40 long, that begins with a letter or digit",
+	"[A-Za-z0-9][A-Za-z0-9._-]*", CLIENT_NAME_MAX, NULL
+};
+
+const struct value_syntax value_flag = { "yes or no", "yes|no|on|off", 0,
+					 NULL };
+const struct value_syntax value_reset = { "boot or no", "boot|no", 0, NULL };
+
+const struct value_syntax value_mac = {
+	"a MAC address such as 52:54:00:12:34:56",
+	"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}",
+	0, NULL
+};
+
+const struct value_syntax value_initiator = {
+	"an initiator's name such as iqn.2026-01.lan.example:pc1, of a-z, 0-9 and .:-",
+	"(iqn|eui|naa)\\.[a-z0-9.:-]*", IQN_MAX, NULL
+};
+
+const struct value_syntax value_user = {
+	"a user name of letters, digits and ._:-, at most 64 long",
+	"[A-Za-z0-9._:-]+", 64, NULL
+};
+
+const struct value_syntax value_secret = {
+	"a secret of 12 to 16 letters and digits", "[A-Za-z0-9]{12,16}", 0, NULL
+};
+
+const struct value_syntax value_file = { "the name of a file", ".+", 0, NULL };
+
+const struct value_syntax value_command = {
+	"the absolute path of a program, and its arguments", "/.*", 0, NULL
+};
+
+/* A colon and a client's name follow it in an IQN. */
+const struct value_syntax value_iqn_prefix = {
+	"a name such as iqn.2026-01.lan.example, of a-z, 0-9 and .:-",
+	"iqn\\.[0-9]{4}-[0-9]{2}\\.[a-z0-9]([a-z0-9.:-]*[a-z0-9.-])?",
+	IQN_MAX - CLIENT_NAME_MAX - 1, NULL
+};
+
+static bool is_utf8(const char *value)
 {
-	for (; *name; name++)
-		*name = *name == '_' ? '-'
-				     : (char)tolower((unsigned char)*name);
+	return !u8_check((const uint8_t *)value, strlen(value));
 }
 
-const char *value_flag(const char *value)
-{
-	static const char *const words[] = { "yes", "no", "on", "off" };
+/* For a bracket expression: control characters, and characters that are special
+ * to a shell even between double quotes. */
+#define UNSAFE "[:cntrl:]\"$`\\"
+/* A part of a path that does not begin with '.'. */
+#define PART "[^./" UNSAFE "][^/" UNSAFE "]*"
 
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(value, words[i]))
-			return NULL;
-	return "yes or no";
+const struct value_syntax value_master = {
+	"an image's path in the store, without \", $, ` and \\, no part of it beginning with '.'",
+	PART "(/" PART ")*", 0, is_utf8
+};
+
+const struct value_syntax value_store = {
+	"an absolute path of less than 180 bytes, without \", $, ` and \\",
+	"/[^" UNSAFE "]*", DIRECTORY_MAX, is_utf8
+};
+
+static bool is_mount(const char *value)
+{
+	return is_utf8(value) && !strstr(value, "HASH");
 }
 
-bool value_is_yes(const char *value)
-{
-	return !strcmp(value, "yes") || !strcmp(value, "on");
-}
+/*
+ * tgt-admin passes the path to a shell in quotes (single ones in newer
+ * versions), treats # as a comment and gives HASH a meaning of its own.  tgtd
+ * ends the path at a comma.
+ */
+const struct value_syntax value_mount = {
+	"an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH",
+	"/[^'#,<>" UNSAFE "]*", DIRECTORY_MAX, is_mount
+};
 
-/* Whether a component of the path is empty or begins with a dot. */
-static bool has_invalid_component(const char *path)
-{
-	for (const char *p = path;; p++) {
-		if (*p == '.' || *p == '/' || *p == '\0')
-			return true;
-		p = strchr(p, '/');
-		if (!p)
-			return false;
-	}
-}
+/* tgt-admin expands the file's name as a glob pattern. */
+const struct value_syntax value_targets_file = {
+	"an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', # and *?[]{}~",
+	"/[^]'#*?[{}~" UNSAFE "]*", DIRECTORY_MAX, is_utf8
+};
 
-/* Whether the value is non-empty UTF-8 without control characters and without
- * the characters in forbidden. */
-static bool is_text(const char *value, const char *forbidden)
-{
-	if (!*value || value[strcspn(value, forbidden)] ||
-	    u8_check((const uint8_t *)value, strlen(value)))
-		return false;
-	for (; *value; value++)
-		if ((unsigned char)*value < ' ' || *value == 0x7f)
-			return false;
-	return true;
-}
-
-/* Special to a shell even between double quotes. */
-#define SHELL_SPECIAL "\"$`\\"
-
-const char *value_master(const char *value)
-{
-	if (is_text(value, SHELL_SPECIAL) && !has_invalid_component(value))
-		return NULL;
-	return "an image's path in the store, without \", $, ` and \\, no part of it beginning with '.'";
-}
-
-const char *value_format(const char *value)
+static bool is_format(const char *value)
 {
 	const struct image_ops *format = image_format_by_name(value);
 
-	return format && image_format_can_create(format)
-		       ? NULL
-		       : format_or(image_format_names(image_format_can_create));
+	return format && image_format_can_create(format);
 }
 
-const struct image_ops *value_image_format(const char *path)
+static const char *format_names(void)
 {
-	return image_format_by_image_name(path, strlen(path));
+	return format_or(image_format_names(image_format_can_create));
 }
 
-const char *value_mac(const char *value)
-{
-	for (int i = 0; i < 17; i++)
-		if (i % 3 == 2 ? value[i] != value[2] || !strchr(":-", value[i])
-			       : !isxdigit((unsigned char)value[i]))
-			return "a MAC address such as 52:54:00:12:34:56";
-	return value[17] ? "a MAC address such as 52:54:00:12:34:56" : NULL;
-}
-
-void value_read_mac(const char *value, char text[18])
-{
-	for (int i = 0; i < 18; i++)
-		text[i] = value[i] == '-'
-				  ? ':'
-				  : (char)tolower((unsigned char)value[i]);
-}
+const struct value_syntax value_format = { .expected_now = format_names,
+					   .is_valid = is_format };
 
 /* Parses ADDRESS[/PREFIX].  Returns the address's length in bits (32 or 128),
  * or 0 for an invalid value. */
@@ -150,15 +170,18 @@ static int read_address(const char *value, uint8_t bytes[16], int *ret_prefix)
 	return bits;
 }
 
-const char *value_address(const char *value)
+static bool is_address(const char *value)
 {
 	uint8_t bytes[16];
 	int prefix;
 
-	if (read_address(value, bytes, &prefix))
-		return NULL;
-	return "an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (to admit every client: `open = yes')";
+	return read_address(value, bytes, &prefix) > 0;
 }
+
+const struct value_syntax value_address = {
+	"an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (to admit every client: `open = yes')",
+	NULL, 0, is_address
+};
 
 void value_read_address(const char *value, char *text)
 {
@@ -172,43 +195,6 @@ void value_read_address(const char *value, char *text)
 		sprintf(text + strlen(text), "/%d", prefix);
 }
 
-const char *value_initiator(const char *value)
-{
-	if (made_of(value, LOWER DIGITS ".:-") && strlen(value) <= IQN_MAX &&
-	    (!strncmp(value, "iqn.", 4) || !strncmp(value, "eui.", 4) ||
-	     !strncmp(value, "naa.", 4)))
-		return NULL;
-	return "an initiator's name such as iqn.2026-01.lan.example:pc1, of a-z, 0-9 and .:-";
-}
-
-const char *value_user(const char *value)
-{
-	if (made_of(value, LOWER UPPER DIGITS "._:-") && strlen(value) <= 64)
-		return NULL;
-	return "a user name of letters, digits and ._:-, at most 64 long";
-}
-
-const char *value_secret(const char *value)
-{
-	size_t n = strlen(value);
-
-	if (made_of(value, LOWER UPPER DIGITS) && n >= SECRET_MIN &&
-	    n <= SECRET_MAX)
-		return NULL;
-	return "a secret of 12 to 16 letters and digits";
-}
-
-const char *value_file(const char *value)
-{
-	return *value ? NULL : "the name of a file";
-}
-
-const char *value_reset(const char *value)
-{
-	return !strcmp(value, "boot") || !strcmp(value, "no") ? NULL
-							      : "boot or no";
-}
-
 bool value_is_number(const char *value, uint64_t min, uint64_t max)
 {
 	char *end;
@@ -220,111 +206,43 @@ bool value_is_number(const char *value, uint64_t min, uint64_t max)
 	       n <= max;
 }
 
-/* NUMBER[K|M|G|T], the unit in upper case; UINT64_MAX for anything else. */
+/* UINT64_MAX for anything but NUMBER[K|M|G|T]. */
 uint64_t value_read_size(const char *value)
 {
 	uint64_t n;
 
-	return made_of(value, DIGITS "KMGT") && size_parse(value, &n) == 0
+	return value_matches(value, "[0-9]+[KMGT]?") &&
+			       size_parse(value, &n) == 0
 		       ? n
 		       : UINT64_MAX;
 }
 
-const char *value_block_size(const char *value)
+static bool is_block_size(const char *value)
 {
 	uint64_t n = value_read_size(value);
 
-	if (is_pow2(n) && n >= 512 && n <= MIB(256))
-		return NULL;
-	return "a power of two from 512 to 256M";
+	return is_pow2(n) && n >= 512 && n <= MIB(256);
 }
 
-const char *value_min_free(const char *value)
+const struct value_syntax value_block_size = {
+	"a power of two from 512 to 256M", NULL, 0, is_block_size
+};
+
+static bool is_min_free(const char *value)
 {
-	size_t n = strlen(value);
-	char percent[8];
-
-	if (value_read_size(value) != UINT64_MAX)
-		return NULL;
-	if (n >= 2 && n <= 4 && value[n - 1] == '%') {
-		memcpy(percent, value, n - 1);
-		percent[n - 1] = '\0';
-		if (value_is_number(percent, 0, 100))
-			return NULL;
-	}
-	return "a size such as 20G, or a percentage such as 5%";
+	return value_read_size(value) != UINT64_MAX ||
+	       value_matches(value, "(0?[0-9]{1,2}|100)%");
 }
 
-const char *value_command(const char *value)
-{
-	return *value == '/'
-		       ? NULL
-		       : "the absolute path of a program, and its arguments";
-}
+const struct value_syntax value_min_free = {
+	"a size such as 20G, or a percentage such as 5%", NULL, 0, is_min_free
+};
 
 uint64_t value_read_min_free(const char *value, uint64_t total)
 {
 	if (value[strlen(value) - 1] == '%')
 		return total / 100 * strtoull(value, NULL, 10);
 	return value_read_size(value);
-}
-
-enum { DIRECTORY_MAX = 180 };
-
-static bool is_absolute(const char *value, const char *forbidden)
-{
-	return *value == '/' && strlen(value) < DIRECTORY_MAX &&
-	       is_text(value, forbidden);
-}
-
-const char *value_store(const char *value)
-{
-	return is_absolute(value, SHELL_SPECIAL)
-		       ? NULL
-		       : "an absolute path of less than 180 bytes, without \", $, ` and \\";
-}
-
-/*
- * tgt-admin passes the path to a shell in quotes (single ones in newer
- * versions), treats # as a comment and gives HASH a meaning of its own.  tgtd
- * ends the path at a comma.
- */
-const char *value_mount(const char *value)
-{
-	if (is_absolute(value, SHELL_SPECIAL "'#,<>") && !strstr(value, "HASH"))
-		return NULL;
-	return "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH";
-}
-
-/* tgt-admin expands the file's name as a glob pattern. */
-const char *value_targets_file(const char *value)
-{
-	return is_absolute(value, SHELL_SPECIAL "'#*?[]{}~")
-		       ? NULL
-		       : "an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', # and *?[]{}~";
-}
-
-const char *value_iqn_prefix(const char *value)
-{
-	const char *form = "iqn.dddd-dd.";
-	bool good = made_of(value, LOWER DIGITS ".:-") &&
-		    strlen(value) < IQN_MAX - CLIENT_NAME_MAX;
-
-	for (int i = 0; good && form[i]; i++)
-		good = form[i] == 'd' && i >= 4
-			       ? isdigit((unsigned char)value[i])
-			       : value[i] == form[i];
-	if (good && isalnum((unsigned char)value[12]) &&
-	    value[strlen(value) - 1] != ':')
-		return NULL;
-	return "a name such as iqn.2026-01.lan.example, of a-z, 0-9 and .:-";
-}
-
-static bool is_host_name(const char *value)
-{
-	return made_of(value, LOWER UPPER DIGITS ".-") &&
-	       value[strcspn(value, LOWER UPPER)] &&
-	       isalnum((unsigned char)*value);
 }
 
 /* Writes "[fd00::1]" for an IPv6 address without brackets.  Returns false for
@@ -346,46 +264,40 @@ static bool bracket_ipv6(const char *value, char address[PORTAL_SIZE])
 static bool split_portal(const char *value, char address[PORTAL_SIZE],
 			 const char **ret_port)
 {
-	const char *close = *value == '[' ? strchr(value, ']') : NULL;
-	const char *colon = strchr(close ? close : value, ':');
-	char copy[PORTAL_SIZE];
+	const char *end = strchrnul(value, *value == '[' ? ']' : ':');
+	const bool bracketed = *value == '[' && *end;
+	const char *rest = end + bracketed;
 	struct in_addr in;
 
-	*ret_port = "";
-	/* Two colons without brackets: an IPv6 address without a port. */
-	if (!close && colon && strchr(colon + 1, ':'))
-		return bracket_ipv6(value, address);
-	if (strlen(value) >= PORTAL_SIZE || (close && close[1] && !colon) ||
-	    (close && colon && colon != close + 1))
-		return false;
-	snprintf(copy, sizeof copy, "%.*s",
-		 (int)(colon ? (size_t)(colon - value) : strlen(value)), value);
-	if (colon)
-		*ret_port = colon + 1;
-	if (colon && !value_is_number(*ret_port, 1, 65535))
-		return false;
-	if (close) {
-		copy[close - value] = '\0';
-		return bracket_ipv6(copy + 1, address);
+	*ret_port = *rest ? rest + 1 : "";
+	/* An IPv6 address without brackets has no port. */
+	if (bracket_ipv6(value, address)) {
+		*ret_port = "";
+		return true;
 	}
-	snprintf(address, PORTAL_SIZE, "%s", copy);
-	return inet_pton(AF_INET, copy, &in) == 1 || is_host_name(copy);
+	if (strlen(value) >= PORTAL_SIZE ||
+	    (*rest && (*rest != ':' || !value_is_number(rest + 1, 1, 65535))))
+		return false;
+	snprintf(address, PORTAL_SIZE, "%.*s", (int)(end - value) - bracketed,
+		 value + bracketed);
+	if (bracketed)
+		return bracket_ipv6(address, address);
+	return inet_pton(AF_INET, address, &in) == 1 ||
+	       value_matches(address, "([0-9][0-9.-]*)?[A-Za-z][A-Za-z0-9.-]*");
 }
 
-const char *value_portal(const char *value)
+static bool is_portal(const char *value)
 {
 	char address[PORTAL_SIZE];
 	const char *port;
 
-	return split_portal(value, address, &port)
-		       ? NULL
-		       : "ADDRESS, ADDRESS:PORT or [IPV6]:PORT, where ADDRESS is an address or a host name";
+	return split_portal(value, address, &port);
 }
 
-unsigned value_read_number(const char *value, unsigned otherwise)
-{
-	return value ? (unsigned)strtoul(value, NULL, 10) : otherwise;
-}
+const struct value_syntax value_portal = {
+	"ADDRESS, ADDRESS:PORT or [IPV6]:PORT, where ADDRESS is an address or a host name",
+	NULL, 0, is_portal
+};
 
 bool value_read_portal(const char *value, char address[PORTAL_SIZE],
 		       int *ret_port)
@@ -395,4 +307,34 @@ bool value_read_portal(const char *value, char address[PORTAL_SIZE],
 	split_portal(value, address, &port);
 	*ret_port = *port ? atoi(port) : 3260;
 	return *port;
+}
+
+unsigned value_read_number(const char *value, unsigned otherwise)
+{
+	return value ? (unsigned)strtoul(value, NULL, 10) : otherwise;
+}
+
+bool value_is_yes(const char *value)
+{
+	return !strcmp(value, "yes") || !strcmp(value, "on");
+}
+
+void value_read_mac(const char *value, char text[18])
+{
+	for (int i = 0; i < 18; i++)
+		text[i] = value[i] == '-'
+				  ? ':'
+				  : (char)tolower((unsigned char)value[i]);
+}
+
+void value_fold_name(char *name)
+{
+	for (; *name; name++)
+		*name = *name == '_' ? '-'
+				     : (char)tolower((unsigned char)*name);
+}
+
+const struct image_ops *value_image_format(const char *path)
+{
+	return image_format_by_image_name(path, strlen(path));
 }

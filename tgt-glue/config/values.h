@@ -11,6 +11,7 @@
 #define TGT_GLUE_CONFIG_VALUES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct image_ops;
@@ -19,25 +20,33 @@ enum {
 	CLIENT_NAME_MAX = 40,
 	PORTAL_SIZE = 200, /* buffer for a portal's address, with the NUL */
 	IQN_MAX = 223,     /* RFC 3720, 3.2.6.1 */
-	SECRET_MIN = 12,   /* Windows requires 12 to 16 characters */
-	SECRET_MAX = 16,
+	SECRET_MAX = 16,   /* Windows requires 12 to 16 characters */
 	TID_MAX = (1 << 28) - 1, /* a larger tid does not fit VPD page 83 */
 	CONTROL_PORT_MAX = 32767,
 	SHARDS_MAX = 16,
 };
 
-/*
- * NULL for a valid value.  For an invalid one, a description of a valid one
- * ("a number from 0 to 15"): it completes "expected ...".
- */
-typedef const char *value_check(const char *value);
+/* What a value may be. */
+struct value_syntax {
+	const char *expected; /* in words: completes "expected ..." */
+	/* An extended regular expression that all of it matches, or NULL. */
+	const char *pattern;
+	size_t max; /* its greatest length in bytes; 0: any */
+	bool (*is_valid)(const char *value); /* a further check, or NULL */
+	/* In place of expected, if the words are known at run time only. */
+	const char *(*expected_now)(void);
+};
 
-value_check value_name, value_flag, value_master, value_format, value_mac,
-	value_address, value_initiator, value_user, value_secret, value_file,
-	value_reset, value_block_size, value_store, value_mount,
-	value_targets_file, value_iqn_prefix, value_portal, value_min_free,
-	value_command;
+extern const struct value_syntax value_name, value_flag, value_master,
+	value_format, value_mac, value_address, value_initiator, value_user,
+	value_secret, value_file, value_reset, value_block_size, value_store,
+	value_mount, value_targets_file, value_iqn_prefix, value_portal,
+	value_min_free, value_command;
 
+/* NULL for a valid value, otherwise the syntax' expected. */
+const char *value_check(const struct value_syntax *syntax, const char *value);
+/* Whether the whole value matches the extended regular expression. */
+bool value_matches(const char *value, const char *pattern);
 /* Whether the value is a decimal number from min to max. */
 bool value_is_number(const char *value, uint64_t min, uint64_t max);
 
