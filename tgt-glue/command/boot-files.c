@@ -10,7 +10,6 @@
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +22,10 @@
 #include "base/printable.h"
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/base/textfile.h"
+#include "tgt-glue/config/values.h"
+
+/* Names of machines' scripts, such as 52-54-00-12-34-56.ipxe. */
+#define MACHINE_FILE "([0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}\\" BOOT_ENDING
 
 /* One run of `ipxe --all'. */
 struct boot_directory {
@@ -31,7 +34,7 @@ struct boot_directory {
 	gid_t group;           /* the directory's */
 	struct strings wanted; /* names of the files that belong here */
 	size_t n_secret;       /* how many of them hold secrets */
-	bool skipped;          /* a file of another program was in the way */
+	bool skipped; /* a file of another program was in the way, and stays */
 };
 
 /* 1: written by tgt-glue, empty or missing; 0: another program's; or -errno
@@ -76,16 +79,6 @@ static int write_one(struct boot_directory *dir, const char *name,
 	return r < 0 ? r : 0;
 }
 
-/* "52-54-00-12-34-56.ipxe"? */
-static bool is_machine_file(const char *name)
-{
-	for (int i = 0; i < 17; i++)
-		if (i % 3 == 2 ? name[i] != '-'
-			       : !isxdigit((unsigned char)name[i]))
-			return false;
-	return !strcmp(name + 17, BOOT_ENDING);
-}
-
 /* Removes the scripts of machines that fleet.conf no longer names. */
 static int remove_stale(struct boot_directory *dir)
 {
@@ -98,7 +91,7 @@ static int remove_stale(struct boot_directory *dir)
 		const char *path =
 			arena_printf(arena, "%s/%s", dir->path, entry->d_name);
 
-		if (!is_machine_file(entry->d_name) ||
+		if (!value_matches(entry->d_name, MACHINE_FILE) ||
 		    strings_have(&dir->wanted, entry->d_name) ||
 		    is_own_file(path) != 1)
 			continue;

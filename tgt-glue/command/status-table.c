@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/printable.h"
 
 enum {
@@ -47,33 +48,34 @@ static void print_note(const char *note)
 	putchar('\n');
 }
 
-/* "2h13m", at most 6 characters; "?" where the beginning is unknown. */
-static void print_age(char *text, size_t size, const struct status *s,
-		      int64_t since)
+/* "2h13m", at most 6 characters; "?" where the beginning is unknown.  As
+ * format_arg, and so is share_text. */
+static const char *age_text(const struct status *s, int64_t since)
 {
-	int64_t n = s->now - since;
+	const int64_t n = s->now - since;
 
 	if (!since)
-		snprintf(text, size, "?");
-	else if (n < 60)
-		snprintf(text, size, "%" PRId64 "s", n);
-	else if (n < 3600)
-		snprintf(text, size, "%" PRId64 "m", n / 60);
-	else if (n < 86400)
-		snprintf(text, size, "%" PRId64 "h%02" PRId64 "m", n / 3600,
-			 n / 60 % 60);
-	else
-		snprintf(text, size, "%" PRId64 "d%02" PRId64 "h", n / 86400,
-			 n / 3600 % 24);
+		return "?";
+	if (n < 60)
+		return format_arg("%" PRId64 "s", n);
+	if (n < 3600)
+		return format_arg("%" PRId64 "m", n / 60);
+	if (n < 86400)
+		return format_arg("%" PRId64 "h%02" PRId64 "m", n / 3600,
+				  n / 60 % 60);
+	return format_arg("%" PRId64 "d%02" PRId64 "h", n / 86400,
+			  n / 3600 % 24);
 }
 
-static void print_share(char *text, size_t size, const struct divergence *share)
+static const char *share_text(const struct status_row *row)
 {
-	if (share->of)
-		snprintf(text, size, "%.1f%%",
-			 100.0 * (double)share->blocks / (double)share->of);
-	else
-		snprintf(text, size, "?");
+	const struct divergence *share = &row->share;
+
+	if (row->child == CHILD_MISSING || !row->client)
+		return "-";
+	return share->of ? format_arg("%.1f%%", 100.0 * (double)share->blocks /
+							(double)share->of)
+			 : "?";
 }
 
 /* Prints the sessions that the row does not show: all but the first, and the
@@ -83,14 +85,14 @@ static void print_more_sessions(const struct status *s,
 {
 	for (size_t i = 0; i < row->n_sessions; i++) {
 		const struct tgtd_connection *c = row->sessions[i].connection;
-		char text[400], age[24];
+		char text[400];
 
 		if (!i && strlen(c->address) <= ADDRESS_WIDTH)
 			continue;
-		print_age(age, sizeof age, s, row->sessions[i].since);
 		snprintf(text, sizeof text,
 			 i ? "also from %s as %s, for %s" : "from %s as %s",
-			 c->address, c->initiator, age);
+			 c->address, c->initiator,
+			 age_text(s, row->sessions[i].since));
 		print_note(text);
 	}
 }
@@ -128,17 +130,15 @@ static void print_name(const struct status *s, const struct status_row *row)
 
 static void print_row(const struct status *s, const struct status_row *row)
 {
-	char share[16] = "-", age[24] = "-";
+	const struct status_session *first =
+		row->n_sessions ? row->sessions : NULL;
 
-	if (row->child != CHILD_MISSING && row->client)
-		print_share(share, sizeof share, &row->share);
-	if (row->n_sessions)
-		print_age(age, sizeof age, s, row->sessions[0].since);
 	print_name(s, row);
 	printf(" %-7s %6s %6s  %-*s %6s %7s %7s\n", status_target_word(row),
-	       image_word(row), share, ADDRESS_WIDTH, login_word(row), age,
-	       row->n_sessions ? size_text(row->traffic.read_bytes) : "-",
-	       row->n_sessions ? size_text(row->traffic.written_bytes) : "-");
+	       image_word(row), share_text(row), ADDRESS_WIDTH, login_word(row),
+	       first ? age_text(s, first->since) : "-",
+	       first ? size_text(row->traffic.read_bytes) : "-",
+	       first ? size_text(row->traffic.written_bytes) : "-");
 	print_more_sessions(s, row);
 	if (row->child == CHILD_OTHER)
 		print_note(row->child_why);
