@@ -53,22 +53,21 @@ static void follow_directory(struct inotify *inotify, const char *path)
 
 static void follow_file(struct inotify *inotify, const char *name)
 {
-	_cleanup_free_ char *copy = strdup(name), *copy2 = strdup(name);
-	_cleanup_free_ char *dir = NULL;
+	struct arena *arena = &inotify->arena;
+	_cleanup_free_ char *dir =
+		realpath(dirname(arena_strdup(arena, name)), NULL);
 	const char *path;
 
-	if (!copy || !copy2)
-		abort();
-	dir = realpath(dirname(copy), NULL);
 	if (!dir) {
 		failed(inotify, errno);
 		return;
 	}
-	path = arena_printf(&inotify->arena, "%s/%s", dir, basename(copy2));
+	path = arena_printf(arena, "%s/%s", dir,
+			    basename(arena_strdup(arena, name)));
 	if (strings_have(&inotify->files, path))
 		return;
-	strings_add(&inotify->arena, &inotify->files, path);
-	follow_directory(inotify, arena_printf(&inotify->arena, "%s/", dir));
+	strings_add(arena, &inotify->files, path);
+	follow_directory(inotify, arena_printf(arena, "%s/", dir));
 }
 
 /* Follows the file and, where it is a symbolic link, the file it leads to. */
@@ -83,13 +82,9 @@ static void follow_file_and_link(struct inotify *inotify, const char *name)
 
 static void follow_store(struct inotify *inotify, const char *store)
 {
-	struct stat st;
-
 	inotify->store = arena_printf(&inotify->arena, "%s/", store);
-	if (stat(store, &st) == 0) {
-		inotify->store_dev = st.st_dev;
-		inotify->store_ino = st.st_ino;
-	}
+	if (stat(store, &inotify->store_stat) < 0)
+		failed(inotify, errno);
 	if (!inotifytools_watch_recursively(inotify->store, events))
 		failed(inotify, inotifytools_error());
 }
@@ -97,13 +92,11 @@ static void follow_store(struct inotify *inotify, const char *store)
 /* Whether this store is watched.  A mount on it makes it another directory. */
 static bool follows_store(const struct inotify *inotify, const char *store)
 {
-	const size_t n = strlen(store);
+	const struct stat *followed = &inotify->store_stat;
 	struct stat st;
 
-	return inotify->store && !strncmp(inotify->store, store, n) &&
-	       !strcmp(inotify->store + n, "/") && stat(store, &st) == 0 &&
-	       st.st_dev == inotify->store_dev &&
-	       st.st_ino == inotify->store_ino;
+	return inotify->store && stat(store, &st) == 0 &&
+	       st.st_dev == followed->st_dev && st.st_ino == followed->st_ino;
 }
 
 /*

@@ -8,16 +8,15 @@
 #ifndef TGT_GLUE_COMMAND_INOTIFY_H
 #define TGT_GLUE_COMMAND_INOTIFY_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "tgt-glue/config/fleet.h"
 
 struct inotify {
 	struct arena arena;
-	struct strings files; /* real paths of fleet.conf and secret-files */
-	const char *store;    /* real path with a slash at the end, or NULL */
-	dev_t store_dev;
-	ino_t store_ino;
+	struct strings files;   /* real paths of fleet.conf and secret-files */
+	const char *store;      /* real path with a slash at the end, or NULL */
+	struct stat store_stat; /* of that directory */
 	int fd;
 	bool on;
 	bool stale;      /* a directory was added, moved or removed since */
