@@ -4,12 +4,10 @@
 #include "tgt-glue/command/status.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "io/rootdir.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"
 
@@ -172,13 +170,11 @@ static void read_client(struct status *s, struct status_row *row)
 {
 	const struct client *client = row->client;
 	const struct client_state *state = clients_state(&s->clients, client);
-	_cleanup_close_ int fd =
-		root_dir_openat(&s->fleet.rootdir, client->child, O_PATH);
 	struct stat st;
 
 	row->child = state->image;
 	row->child_why = state->image_why;
-	if (fd >= 0 && fstat(fd, &st) == 0)
+	if (fleet_stat(&s->fleet, client->child, &st) == 0)
 		row->disk_use = (uint64_t)st.st_blocks * 512;
 	row->share = divergence_of(&s->fleet, client);
 	find_target(s, row);

@@ -11,13 +11,14 @@
 
 #include "tgt-glue/config/fleet.h"
 
+/* A client's image as it was at the last check. */
 struct unseen_disk {
 	const char *iqn;
 	uint64_t ino;
 	struct timespec written;
 };
 
-/* The images at the last check.  All zeros: no check yet. */
+/* All zeros: no check yet. */
 struct unseen_sessions {
 	struct arena arena;
 	struct unseen_disk *v;
@@ -32,6 +33,7 @@ struct unseen_sessions {
 bool unseen_sessions_check(struct unseen_sessions *unseen,
 			   const struct fleet *fleet,
 			   const struct client *client);
+/* Forgets all images. */
 void unseen_sessions_fini(struct unseen_sessions *unseen);
 
 #endif
