@@ -14,8 +14,8 @@
 int command_exit_code(const struct reconcile *reconcile, int r)
 {
 	if (r < 0 || reconcile->failed)
-		return EXIT_FAILED;
-	return reconcile->skipped ? EXIT_SKIPPED : EXIT_DONE;
+		return CLI_FAILED;
+	return reconcile->skipped ? EXIT_SKIPPED : CLI_DONE;
 }
 
 int command_plan(const struct command_line *line)
@@ -31,16 +31,16 @@ int command_plan(const struct command_line *line)
 	int code;
 
 	if (command_load(line, &fleet) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
-	return code == EXIT_SKIPPED ? EXIT_DONE : code;
+	return code == EXIT_SKIPPED ? CLI_DONE : code;
 }
 
 /* The lock needs the path of the targets-file alone: clients are resolved once,
  * under the lock. */
 static int take_lock(const char *config)
 {
-	_cleanup_(fleet_fini) struct fleet fleet = { .rootdir.fd = -1 };
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	int r = conf_read(config, &fleet.conf);
 
 	if (r < 0)
@@ -84,9 +84,9 @@ static int apply_once(const struct command_line *line,
 
 	*ret_again = false;
 	if (command_load_locked(line, &fleet, &lock) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
-	*ret_again = code != EXIT_DONE && reconcile.waiting;
+	*ret_again = code != CLI_DONE && reconcile.waiting;
 	fflush(stdout);
 	return code;
 }

@@ -13,8 +13,8 @@ int command_check(const struct command_line *line)
 	_cleanup_(fleet_fini) struct fleet fleet;
 
 	if (command_load(line, &fleet) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	print_line(stdout, "%s: %zu client%s, no mistakes", line->config,
 		   fleet.n, fleet.n == 1 ? "" : "s");
-	return EXIT_DONE;
+	return CLI_DONE;
 }

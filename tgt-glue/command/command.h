@@ -3,17 +3,14 @@
 #ifndef TGT_GLUE_COMMAND_COMMAND_H
 #define TGT_GLUE_COMMAND_COMMAND_H
 
+#include "base/command-line.h"
 #include "tgt-glue/config/fleet.h"
 
 struct reconcile;
 
-/* Exit codes. */
-enum {
-	EXIT_DONE = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_SKIPPED = 4, /* a client or a target was skipped, and named */
-};
+/* The exit code where a client or a target was skipped, and named; the others
+ * are CLI_DONE, CLI_FAILED and CLI_USAGE. */
+enum { EXIT_SKIPPED = 4 };
 
 /* The values of the options, null where not given, and the operands. */
 struct command_line {
@@ -25,9 +22,8 @@ struct command_line {
 	bool prometheus;
 	const char *all; /* a directory for all boot scripts */
 	const char *tftp_root;
-	const char *shard;  /* a number */
-	const char *client; /* the first operand, or null */
-	char **clients;     /* all operands, null-ended */
+	const char *shard; /* a number */
+	char **clients;    /* the operands, null-ended */
 };
 
 /* Each command returns an exit code; its messages are printed. */
@@ -53,14 +49,14 @@ int command_load(const struct command_line *line, struct fleet *fleet);
  */
 int command_load_locked(const struct command_line *line, struct fleet *fleet,
 			int *ret_lock);
-/* The client that the first operand names; NULL, after reporting it, if
+/* The client that the operand names; NULL, after reporting it, if
  * fleet.conf has none of that name. */
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns
- * EXIT_FAILED. */
+ * CLI_FAILED. */
 int command_failed(void);
 /* The same for a failure of fleet_load: prints each mistake in fleet.conf. */
 int command_failed_load(const struct fleet *fleet);

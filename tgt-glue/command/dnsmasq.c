@@ -9,7 +9,6 @@
 #include "tgt-glue/command/command.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,13 +49,12 @@ static const char *address_of(const struct fleet *fleet,
 	return NULL;
 }
 
-/* Whether dnsmasq takes the word for a name in dhcp-host.  It takes 12h for a
+/* Whether dnsmasq takes the label for a name in dhcp-host.  It takes 12h for a
  * time, and 10.0.0.1 for an address. */
-static bool is_host_name(const char *name)
+static bool is_host_name(const char *label)
 {
-	return isalpha((unsigned char)*name) && !strchr(name, '.') &&
-	       strcmp(name, "ignore") != 0 && strcmp(name, "infinite") != 0 &&
-	       name[strlen(name) - 1] != '-';
+	return value_matches(label, "[a-z]([a-z0-9-]*[a-z0-9])?") &&
+	       strcmp(label, "ignore") != 0 && strcmp(label, "infinite") != 0;
 }
 
 static void print_host(const struct fleet *fleet, const struct client *client)
@@ -70,46 +68,52 @@ static void print_host(const struct fleet *fleet, const struct client *client)
 	if (!address)
 		printf("# %s has no address of its own in fleet.conf: it needs a dhcp-range with\n# dynamic addresses, dhcp-range=FIRST,LAST\n",
 		       client->name);
-	printf("dhcp-host=%s%s%s%s%s\n", client->mac, address ? "," : "",
-	       address ? address : "", is_host_name(client->label) ? "," : "",
-	       is_host_name(client->label) ? client->label : "");
+	printf("dhcp-host=%s", client->mac);
+	if (address)
+		printf(",%s", address);
+	if (is_host_name(client->label))
+		printf(",%s", client->label);
+	putchar('\n');
 }
 
-/* Prints static ranges, which answer listed machines only: the network may have
- * another DHCP server for other machines. */
+/* Prints a static range once, which answers listed machines only: the network
+ * may have another DHCP server for other machines. */
+static void print_range(struct arena *arena, struct strings *printed,
+			const char *network)
+{
+	if (strings_have(printed, network))
+		return;
+	strings_add(arena, printed, arena_strdup(arena, network));
+	printf("dhcp-range=%s,static\n", network);
+}
+
 static void print_ranges(struct fleet *fleet)
 {
 	const struct strings *portals = &fleet->shards[0].portals;
-	struct strings nets = { 0 };
-	char address[PORTAL_SIZE], *dot;
+	struct arena *arena = &fleet->conf.arena;
+	struct strings printed = { 0 };
 	bool guess = !portals->n;
+	char address[PORTAL_SIZE];
 	int port;
 
 	for (size_t i = 0; i < portals->n; i++) {
 		value_read_portal(portals->v[i], address, &port);
 		guess = guess || !is_host(address);
 		if (is_host(address) && strcmp(address, "0.0.0.0") != 0 &&
-		    strncmp(address, "127.", 4) != 0 &&
-		    !strings_have(&nets, address))
-			strings_add(&fleet->conf.arena, &nets,
-				    arena_strdup(&fleet->conf.arena, address));
+		    strncmp(address, "127.", 4) != 0)
+			print_range(arena, &printed, address);
 	}
 	/* Without a portal's address: guess /24 networks of the machines. */
 	for (size_t i = 0; guess && i < fleet->n; i++) {
 		const char *own = address_of(fleet, &fleet->clients[i]);
 
-		if (!own || !fleet->clients[i].mac)
-			continue;
-		snprintf(address, sizeof address, "%s", own);
-		dot = strrchr(address, '.');
-		memcpy(dot, ".0", 3);
-		if (!strings_have(&nets, address))
-			strings_add(&fleet->conf.arena, &nets,
-				    arena_strdup(&fleet->conf.arena, address));
+		if (own && fleet->clients[i].mac)
+			print_range(arena, &printed,
+				    arena_printf(arena, "%.*s.0",
+						 (int)(strrchr(own, '.') - own),
+						 own));
 	}
-	for (size_t i = 0; i < nets.n; i++)
-		printf("dhcp-range=%s,static\n", nets.v[i]);
-	if (!nets.n)
+	if (!printed.n)
 		puts("# No network is known from fleet.conf: add dhcp-range=ADDRESS,static");
 }
 
@@ -132,7 +136,7 @@ int command_dnsmasq(const struct command_line *line)
 	_cleanup_(fleet_fini) struct fleet fleet;
 
 	if (command_load(line, &fleet) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	puts(BOOT_MARK
 	     "\n# For /etc/dnsmasq.d/vhdfs.conf.\n\n"
 	     "# Machines that are listed here, and no others, get an address.");
@@ -140,5 +144,5 @@ int command_dnsmasq(const struct command_line *line)
 	for (size_t i = 0; i < fleet.n; i++)
 		print_host(&fleet, &fleet.clients[i]);
 	print_boot(line->tftp_root ? line->tftp_root : BOOT_DIRECTORY);
-	return EXIT_DONE;
+	return CLI_DONE;
 }

@@ -18,14 +18,14 @@ int command_generate(const struct command_line *line)
 	unsigned n;
 
 	if (command_load(line, &fleet) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	n = fleet_active_shards(&fleet);
 	if (line->shard && !value_is_number(line->shard, 0, n - 1)) {
 		print_line(
 			stderr,
 			"tgt-glue: --shard: expected a number from 0 to %u, found '%s'",
 			n - 1, line->shard);
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	}
 	clients_init(&clients, &fleet);
 	client_images_inspect(&clients);
@@ -37,5 +37,5 @@ int command_generate(const struct command_line *line)
 		text = targets_conf_text(&clients, &fleet.shards[i], NULL);
 		fputs(text, stdout);
 	}
-	return EXIT_DONE;
+	return CLI_DONE;
 }

@@ -16,14 +16,14 @@ int command_ipxe(const struct command_line *line)
 	int r;
 
 	if (command_load(line, &fleet) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	if (line->all) {
 		r = boot_write_all(&fleet, line->all);
-		return r < 0 ? command_failed() : r ? EXIT_SKIPPED : EXIT_DONE;
+		return r < 0 ? command_failed() : r ? EXIT_SKIPPED : CLI_DONE;
 	}
 	client = command_client(line, &fleet);
 	if (!client)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	fputs(boot_script(&fleet, client), stdout);
-	return EXIT_DONE;
+	return CLI_DONE;
 }

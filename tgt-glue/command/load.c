@@ -12,7 +12,7 @@
 int command_failed(void)
 {
 	print_line(stderr, "tgt-glue: %s", error_text());
-	return EXIT_FAILED;
+	return CLI_FAILED;
 }
 
 int command_failed_load(const struct fleet *fleet)
@@ -23,19 +23,19 @@ int command_failed_load(const struct fleet *fleet)
 		return command_failed();
 	for (size_t i = 0; i < conf->n_mistakes; i++)
 		print_line(stderr, "%s", conf->mistakes[i].text);
-	return EXIT_FAILED;
+	return CLI_FAILED;
 }
 
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet)
 {
-	const struct client *client = fleet_client(fleet, line->client);
+	const struct client *client = fleet_client(fleet, *line->clients);
 
 	if (!client)
 		print_line(
 			stderr,
 			"tgt-glue: %s: client: expected one of fleet.conf, found '%s'; `tgt-glue status' lists them",
-			line->config, line->client);
+			line->config, *line->clients);
 	return client;
 }
 

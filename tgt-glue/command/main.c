@@ -185,11 +185,10 @@ int main(int argc, char **argv)
 	log_init("tgt-glue", LOG_LEVEL_NONE, false);
 	call = cli_parse(&tgt_glue, argc, argv, &line);
 	line.clients = call.operands;
-	line.client = call.n_operands ? call.operands[0] : NULL;
 	status = call.command ? call.command->run(&line) : call.status;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("tgt-glue: standard output");
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	}
 	return status;
 }

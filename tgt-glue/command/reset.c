@@ -42,6 +42,6 @@ int command_reset(const struct command_line *line)
 
 	if (command_load_locked(line, &fleet, &lock) < 0 ||
 	    !read_names(line, &fleet, &reconcile.options.reset))
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	return command_exit_code(&reconcile, reconcile_run(&reconcile));
 }

@@ -46,17 +46,17 @@ int command_secret(const struct command_line *line)
 	char secret[SECRET_MAX + 1], text[SECRET_MAX + 2];
 	const struct client *client;
 
-	if (fleet_load(line->config, line->client, &fleet) < 0)
+	if (fleet_load(line->config, *line->clients, &fleet) < 0)
 		return command_failed_load(&fleet);
 	client = command_client(line, &fleet);
 	if (!client)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	if (make_secret(secret) < 0)
 		return command_failed();
 	if (!client->secret_file) {
 		printf("[client %s]\nuser = %s\nsecret = %s\n", client->name,
 		       client->user ? client->user : client->name, secret);
-		return EXIT_DONE;
+		return CLI_DONE;
 	}
 	snprintf(text, sizeof text, "%s\n", secret);
 	if (textfile_write(client->secret_file, text, 0600,
@@ -64,5 +64,5 @@ int command_secret(const struct command_line *line)
 		return command_failed();
 	print_line(stdout, "%s: written; `tgt-glue apply' activates it",
 		   client->secret_file);
-	return EXIT_DONE;
+	return CLI_DONE;
 }

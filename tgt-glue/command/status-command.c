@@ -46,7 +46,7 @@ static int show(const struct command_line *line, const struct status *s)
 		status_print_table(s);
 	fflush(stdout);
 	warn(s);
-	return s->tgtd_error && !line->prometheus ? EXIT_FAILED : EXIT_DONE;
+	return s->tgtd_error && !line->prometheus ? CLI_FAILED : CLI_DONE;
 }
 
 /* Loads fleet.conf.  Where it has mistakes, prints them and loads the one that
@@ -73,16 +73,16 @@ static int load(const struct command_line *line, struct status *s)
 
 int command_status(const struct command_line *line)
 {
-	_cleanup_(status_fini) struct status s = { .now = time(NULL),
-						   .fleet.rootdir.fd = -1 };
+	_cleanup_(status_fini) struct status s = { .fleet = NO_FLEET,
+						   .now = time(NULL) };
 
 	if (line->json && line->prometheus) {
 		fputs("tgt-glue: expected --json or --prometheus, found both; see `tgt-glue --help'\n",
 		      stderr);
-		return EXIT_USAGE;
+		return CLI_USAGE;
 	}
 	if (load(line, &s) < 0)
-		return EXIT_FAILED;
+		return CLI_FAILED;
 	status_read(&s);
 	return show(line, &s);
 }

@@ -41,6 +41,8 @@
 #include "tgt-glue/command/free-space.h"
 #include "tgt-glue/command/unseen-sessions.h"
 
+/* No decision depends on the time of day: sessions_clock() counts seconds. */
+
 /* Seconds from a pass to the next one, without a change: after a failure, and
  * after a skipped target.  Seconds that a tgtd may take to start. */
 enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
@@ -79,12 +81,6 @@ static void on_stop(int signal)
 {
 	(void)signal;
 	stop = 1;
-}
-
-/* Seconds of a monotonic clock.  No decision depends on the time of day. */
-static int64_t now(void)
-{
-	return sessions_clock();
 }
 
 /* Prints why fleet_load failed. */
@@ -143,25 +139,32 @@ static void load_sessions(struct watch *w, const struct fleet *fleet)
 	}
 }
 
+/* Puts the fleet in force.  The one before is in *fleet then. */
+static void use_fleet(struct watch *w, struct fleet *fleet)
+{
+	const struct fleet before = w->fleet;
+
+	if (!w->loaded)
+		load_sessions(w, fleet);
+	w->fleet = *fleet;
+	*fleet = before;
+	w->loaded = true;
+	forget_removed_shards(w);
+}
+
 /* fleet.conf is not usable: keeps the fleet in force.  At the start, loads the
  * one that was applied last. */
 static void keep_last_fleet(struct watch *w, struct fleet *bad)
 {
-	struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 
-	w->retry_at = now() + RETRY_SKIPPED;
-	if (w->loaded)
+	w->retry_at = sessions_clock() + RETRY_SKIPPED;
+	if (w->loaded || fleet_load_good(bad, false, &fleet) < 0)
 		return;
-	if (fleet_load_good(bad, false, &fleet) < 0) {
-		fleet_fini(&fleet);
-		return;
-	}
 	messages_print(&w->messages,
 		       "%s: using the fleet that was applied last",
 		       bad->conf.file);
-	load_sessions(w, &fleet);
-	w->fleet = fleet;
-	w->loaded = true;
+	use_fleet(w, &fleet);
 }
 
 static bool has_all_clients(const struct fleet *fleet, const struct fleet *of)
@@ -179,13 +182,13 @@ static bool has_all_clients(const struct fleet *fleet, const struct fleet *of)
  */
 static bool is_refused(struct watch *w, struct fleet *fleet)
 {
-	struct reconcile reconcile = { .fleet = fleet,
-				       .messages = &w->messages };
+	_cleanup_(reconcile_fini) struct reconcile reconcile = {
+		.fleet = fleet, .messages = &w->messages
+	};
 
 	if (w->loaded && !w->refused && has_all_clients(fleet, &w->fleet))
 		return false;
 	w->refused = reconcile_refuses(&reconcile);
-	reconcile_fini(&reconcile);
 	return w->refused;
 }
 
@@ -193,40 +196,28 @@ static bool is_refused(struct watch *w, struct fleet *fleet)
  * is missed. */
 static void load(struct watch *w)
 {
-	struct fleet fleet;
-	int r;
+	_cleanup_(fleet_fini) struct fleet fleet;
 
 	inotify_follow(&w->inotify, w->config, w->loaded ? &w->fleet : NULL);
-	r = fleet_load(w->config, NULL, &fleet);
-	if (r < 0) {
+	if (fleet_load(w->config, NULL, &fleet) < 0) {
 		print_failure(w, &fleet.conf);
 		/* A secret-file, or the store, may be what is missing. */
 		inotify_follow(&w->inotify, w->config, &fleet);
 		keep_last_fleet(w, &fleet);
-		fleet_fini(&fleet);
 		return;
 	}
 	/* It names other files than before: watch them, and read it again. */
 	if (inotify_follow(&w->inotify, w->config, &fleet)) {
 		fleet_fini(&fleet);
 		if (fleet_load(w->config, NULL, &fleet) < 0) {
-			fleet_fini(&fleet);
 			w->pass_wanted = true;
 			return;
 		}
 	}
-	if (is_refused(w, &fleet)) {
+	if (is_refused(w, &fleet))
 		keep_last_fleet(w, &fleet);
-		fleet_fini(&fleet);
-		return;
-	}
-	if (w->loaded)
-		fleet_fini(&w->fleet);
 	else
-		load_sessions(w, &fleet);
-	w->fleet = fleet;
-	w->loaded = true;
-	forget_removed_shards(w);
+		use_fleet(w, &fleet);
 }
 
 static struct client *reset_client(const struct watch *w,
@@ -240,7 +231,7 @@ static struct client *reset_client(const struct watch *w,
 /* Whether the client's time to log in again is over. */
 static bool is_due(const struct session_end *end)
 {
-	return now() >= end->when + end->patience;
+	return sessions_clock() >= end->when + end->patience;
 }
 
 /* Lists the clients to be reset now. */
@@ -300,23 +291,15 @@ static size_t logged_in(const struct watch *w)
 	return n;
 }
 
-/* The number of tgtds in service, of those that fleet.conf wants. */
-static unsigned tgtds_in_service(const struct watch *w)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < fleet_active_shards(&w->fleet); i++)
-		n += w->shards[i].instance != NULL;
-	return n;
-}
-
 /* Reports the state to systemd. */
 static void notify_status(const struct watch *w)
 {
-	const unsigned n = fleet_active_shards(&w->fleet),
-		       up = tgtds_in_service(w);
+	const unsigned n = fleet_active_shards(&w->fleet);
 	char missing[64] = "";
+	unsigned up = 0;
 
+	for (unsigned i = 0; i < n; i++)
+		up += w->shards[i].instance != NULL;
 	if (!up)
 		snprintf(missing, sizeof missing, "; no tgtd answers");
 	else if (up < n)
@@ -339,7 +322,7 @@ static void save_restarts(struct watch *w, const struct reconcile *reconcile)
 				&w->restart_arena, &w->restart,
 				arena_strdup(&w->restart_arena, list->v[k]));
 	}
-	w->last_pass = now();
+	w->last_pass = sessions_clock();
 }
 
 /* Runs the reconciler, with the resets that are due. */
@@ -363,10 +346,10 @@ static void run(struct watch *w)
 		forget_resets(w, &reconcile.v[i]);
 	save_sessions(w);
 	save_restarts(w, &reconcile);
-	w->skipped = code != EXIT_DONE || w->refused;
-	w->retry_at = code == EXIT_FAILED ? now() + RETRY_FAILED
-		      : w->skipped        ? now() + RETRY_SKIPPED
-					  : 0;
+	w->skipped = code != CLI_DONE || w->refused;
+	w->retry_at = code == CLI_FAILED ? sessions_clock() + RETRY_FAILED
+		      : w->skipped       ? sessions_clock() + RETRY_SKIPPED
+					 : 0;
 	reconcile_fini(&reconcile);
 	arena_release(arena, mark);
 	fflush(stdout);
@@ -383,8 +366,9 @@ static void check_instance(struct watch *w, struct watched_tgtd *shard,
 	if (tgtd && shard->instance && !strcmp(tgtd->instance, shard->instance))
 		return;
 	if (tgtd && !shard->appeared)
-		shard->appeared = now();
-	if (tgtd && !tgtd->ready && now() < shard->appeared + STARTING)
+		shard->appeared = sessions_clock();
+	if (tgtd && !tgtd->ready &&
+	    sessions_clock() < shard->appeared + STARTING)
 		return;
 	w->pass_wanted = true;
 	free(shard->instance);
@@ -425,7 +409,7 @@ static void make_pass(struct watch *w)
 	if (w->loaded && all_in_service(w))
 		run(w);
 	else if (w->loaded)
-		w->retry_at = now() + 1;
+		w->retry_at = sessions_clock() + 1;
 	if (w->inotify.incomplete)
 		messages_print(
 			&w->messages,
@@ -540,7 +524,7 @@ static void check(struct watch *w)
 	free_space_check(&w->space, &w->fleet);
 	if (mount_device(w) != w->mount_dev)
 		w->pass_wanted = true;
-	if (w->retry_at && now() >= w->retry_at)
+	if (w->retry_at && sessions_clock() >= w->retry_at)
 		w->pass_wanted = true;
 }
 
@@ -555,7 +539,7 @@ static void catch_signals(void)
 
 int command_watch(const struct command_line *line)
 {
-	struct watch w = { .config = line->config };
+	struct watch w = { .config = line->config, .fleet = NO_FLEET };
 
 	catch_signals();
 	make_pass(&w);
@@ -567,7 +551,7 @@ int command_watch(const struct command_line *line)
 			break;
 		if (w.loaded)
 			check(&w);
-		else if (now() >= w.retry_at)
+		else if (sessions_clock() >= w.retry_at)
 			w.pass_wanted = true;
 		if (w.pass_wanted)
 			make_pass(&w);
@@ -578,11 +562,10 @@ int command_watch(const struct command_line *line)
 	messages_fini(&w.messages);
 	arena_fini(&w.restart_arena);
 	unseen_sessions_fini(&w.unseen);
-	if (w.loaded)
-		fleet_fini(&w.fleet);
+	fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++) {
 		sessions_fini(&w.shards[i].sessions);
 		free(w.shards[i].instance);
 	}
-	return EXIT_DONE;
+	return CLI_DONE;
 }
