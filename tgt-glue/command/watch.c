@@ -63,11 +63,10 @@ struct watch {
 	struct watched_tgtd shards[SHARDS_MAX]; /* by number */
 
 	bool pass_wanted;
-	bool refused;      /* fleet.conf would remove many targets */
-	bool skipped;      /* the last pass skipped a target, or failed */
-	int64_t retry_at;  /* when to make a pass in any case; 0: never */
-	dev_t mount_dev;   /* of the mount at the last pass; 0: none */
-	int64_t last_pass; /* when it was */
+	bool refused;     /* fleet.conf would remove many targets */
+	bool skipped;     /* the last pass skipped a target, or failed */
+	int64_t retry_at; /* when to make a pass in any case; 0: never */
+	dev_t mount_dev;  /* of the mount at the last pass; 0: none */
 	/* IQNs whose clients must be restarted, as of the last pass. */
 	struct strings restart;
 	struct arena restart_arena;
@@ -322,7 +321,6 @@ static void save_restarts(struct watch *w, const struct reconcile *reconcile)
 				&w->restart_arena, &w->restart,
 				arena_strdup(&w->restart_arena, list->v[k]));
 	}
-	w->last_pass = sessions_clock();
 }
 
 /* Runs the reconciler, with the resets that are due. */
@@ -463,29 +461,33 @@ static void check_unseen_sessions(struct watch *w)
 	}
 }
 
+/* Wants a pass where a client that must be restarted has logged in again since
+ * the last check: the pass clears that mark. */
+static void check_restarted(struct watch *w, const struct sessions *before,
+			    const struct tgtd_target *target)
+{
+	for (size_t i = 0; i < target->n_connections; i++)
+		if (strings_have(&w->restart, target->name) &&
+		    !sessions_find(before, target->name,
+				   &target->connections[i]))
+			w->pass_wanted = true;
+}
+
 static void check_sessions(struct watch *w, struct watched_tgtd *shard,
 			   const struct tgtd *tgtd)
 {
-	struct tgtd_state live;
+	_cleanup_(tgtd_state_fini) struct tgtd_state live;
 	int r = tgtd_state_read(tgtd, &live);
 
 	/* A pass ends the session whose name makes the answer unreadable. */
 	if (r == -EBADMSG && live.forged_tid)
 		w->pass_wanted = true;
-	if (r == 0)
-		sessions_update(&shard->sessions, &w->fleet, &live,
-				shard->instance, (int64_t)time(NULL));
-	tgtd_state_fini(&live);
-}
-
-/* Wants a pass where a client that must be restarted has logged in again: the
- * pass clears that mark. */
-static void check_restarted(struct watch *w, const struct sessions *sessions)
-{
-	for (size_t i = 0; i < sessions->n; i++)
-		if (sessions->v[i].since >= w->last_pass &&
-		    strings_have(&w->restart, sessions->v[i].iqn))
-			w->pass_wanted = true;
+	if (r < 0)
+		return;
+	for (size_t i = 0; i < live.n; i++)
+		check_restarted(w, &shard->sessions, &live.targets[i]);
+	sessions_update(&shard->sessions, &w->fleet, &live, shard->instance,
+			(int64_t)time(NULL));
 }
 
 static void check_shard(struct watch *w, const struct shard *shard)
@@ -498,7 +500,6 @@ static void check_shard(struct watch *w, const struct shard *shard)
 		check_instance(w, watched, answers ? &tgtd : NULL);
 	if (answers && watched->instance)
 		check_sessions(w, watched, &tgtd);
-	check_restarted(w, &watched->sessions);
 }
 
 static void check_shards(struct watch *w)
