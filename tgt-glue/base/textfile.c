@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -20,11 +19,8 @@ int textfile_read(const char *path, char **ret_text)
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 
-	if (!f && errno == ENOENT) {
-		*ret_text = strdup("");
-		return *ret_text ? 0 : -ENOMEM;
-	}
-	if (!f || (getdelim(&text, &size, '\0', f) < 0 && ferror(f)))
+	if (f ? getdelim(&text, &size, '\0', f) < 0 && ferror(f)
+	      : errno != ENOENT)
 		return fail_errno(-errno, "%s", path);
 	/* getdelim allocates nothing for an empty file. */
 	*ret_text = text ? steal(text) : strdup("");

@@ -3,8 +3,6 @@
 
 #include "tgt-glue/command/status-print.h"
 
-#include <stdio.h>
-
 #include "base/json.h"
 
 static json_t *number_or_null(bool known, uint64_t number)

@@ -4,7 +4,6 @@
 #include "tgt-glue/command/status.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/error.h"

@@ -27,18 +27,30 @@ const char *acl_key(const char *entry)
 		       : "initiator-address";
 }
 
+/* A user of a client, and the user's secret. */
 struct account {
 	const char *user;
 	const char *secret;
 	const struct client *client;
 };
 
-static size_t add_account(struct account *list, size_t n,
+/* Adds a client's account to the n in list, after comparing it with these. */
+static size_t add_account(struct fleet *fleet, struct account *list, size_t n,
 			  const struct client *client, const char *user,
 			  const char *secret)
 {
 	if (!user || !secret)
 		return n;
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].user, user) != 0 ||
+		    !strcmp(list[i].secret, secret))
+			continue;
+		fleet_mistake(
+			fleet, client, client->line,
+			"expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
+			user, list[i].client->name, list[i].client->line);
+		break;
+	}
 	list[n] = (struct account){ user, secret, client };
 	return n + 1;
 }
@@ -52,19 +64,8 @@ void acl_check_accounts(struct fleet *fleet)
 	for (size_t i = 0; i < fleet->n; i++) {
 		const struct client *c = &fleet->clients[i];
 
-		n = add_account(list, n, c, c->user, c->secret);
-		n = add_account(list, n, c, c->mutual_user, c->mutual_secret);
+		n = add_account(fleet, list, n, c, c->user, c->secret);
+		n = add_account(fleet, list, n, c, c->mutual_user,
+				c->mutual_secret);
 	}
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < i; k++) {
-			if (strcmp(list[i].user, list[k].user) != 0 ||
-			    !strcmp(list[i].secret, list[k].secret))
-				continue;
-			fleet_mistake(
-				fleet, list[i].client, list[i].client->line,
-				"expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
-				list[i].user, list[k].client->name,
-				list[k].client->line);
-			break;
-		}
 }

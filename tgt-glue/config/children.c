@@ -7,19 +7,13 @@
 
 #include "base/cleanup.h"
 
-static int open_images(struct fleet *fleet)
-{
-	const struct store_options options = { .path = fleet->store,
-					       .read_only = true };
-
-	return fleet->images ? 0 : store_open(&options, &fleet->images);
-}
-
 int children_find(struct fleet *fleet, const struct stat *st,
 		  enum store_child_kind kin, const char **ret)
 {
+	const struct store_options options = { .path = fleet->store,
+					       .read_only = true };
 	_cleanup_free_ char *child = NULL;
-	int r = open_images(fleet);
+	int r = fleet->images ? 0 : store_open(&options, &fleet->images);
 
 	*ret = NULL;
 	if (r == 0)

@@ -55,15 +55,12 @@ static struct strings add_endings(struct fleet *fleet, const char *name)
 const char *masters_find(struct fleet *fleet, const char *name,
 			 const char *format, const char **ret_found)
 {
+	unsigned fitting = value_image_format(name) != NULL;
 	const char *chosen = name;
-	struct strings found;
-	unsigned fitting = 0;
+	struct strings found = { 0 };
 
-	if (value_image_format(name)) {
-		*ret_found = describe_no_file(fleet, name);
-		return *ret_found ? NULL : name;
-	}
-	found = add_endings(fleet, name);
+	if (!fitting)
+		found = add_endings(fleet, name);
 	for (size_t i = 0; i < found.n; i++) {
 		const char *has = value_image_format(found.v[i])->name;
 
@@ -72,19 +69,17 @@ const char *masters_find(struct fleet *fleet, const char *name,
 		chosen = found.v[i];
 		fitting++;
 	}
-	if (fitting == 1) {
+	if (fitting == 1)
 		*ret_found = describe_no_file(fleet, chosen);
-		return *ret_found ? NULL : chosen;
-	}
-	*ret_found =
-		!found.n
-			? "none"
-			: arena_printf(
-				  &fleet->conf.arena,
-				  fitting ? "%s, %s; choose one with `format' or an ending"
-					  : "%s and others, none of this format",
-				  found.v[0], found.n > 1 ? found.v[1] : "");
-	return NULL;
+	else if (!found.n)
+		*ret_found = "none";
+	else
+		*ret_found = arena_printf(
+			&fleet->conf.arena,
+			fitting ? "%s, %s; choose one with `format' or an ending"
+				: "%s and others, none of this format",
+			found.v[0], found.n > 1 ? found.v[1] : "");
+	return *ret_found ? NULL : chosen;
 }
 
 /* The file at a path in the store; all zeros where there is none. */

@@ -14,13 +14,11 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/printable.h"
 #include "tgt-glue/config/values.h"
 
 enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
@@ -98,11 +96,6 @@ struct reader {
 /* Reports a mistake on the current line. */
 #define mistake(reader, ...) \
 	conf_mistake((reader)->conf, (reader)->line, __VA_ARGS__)
-
-const char *fleet_key_name(enum fleet_key key)
-{
-	return fleet_keys[key].name;
-}
 
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 {
@@ -506,17 +499,6 @@ static void keep_text(struct conf *conf, FILE *f)
 		conf->text = arena_strdup(&conf->arena, text);
 }
 
-static int fail_open(const char *file)
-{
-	int code = -errno;
-
-	fail_errno(code, "%s", file);
-	if (code == -ENOENT)
-		error_advise(
-			"create it, or name another file with --config; fleet.conf(5) describes it and has an example");
-	return code;
-}
-
 int conf_read(const char *file, struct conf *conf)
 {
 	_cleanup_fclose_ FILE *stream = NULL;
@@ -528,8 +510,13 @@ int conf_read(const char *file, struct conf *conf)
 	memset(conf, 0, sizeof *conf);
 	conf->file = arena_strdup(&conf->arena, file);
 	reader.stream = stream = fopen(file, "re");
-	if (!stream)
-		return fail_open(file);
+	if (!stream) {
+		r = fail_errno(-errno, "%s", file);
+		if (r == -ENOENT)
+			error_advise(
+				"create it, or name another file with --config; fleet.conf(5) describes it and has an example");
+		return r;
+	}
 	errno = 0;
 	r = read_lines(&reader) ? 0 : -EINVAL;
 	if (ferror(stream))

@@ -105,8 +105,6 @@ bool conf_is_utf16(const char *text);
  * other file. */
 unsigned conf_open_mode(int fd);
 
-const char *fleet_key_name(enum fleet_key key);
-
 /* Reports a mistake; line 0 stands for the whole file.  By custom the text is
  * "SUBJECT: expected X, found Y; do Z". */
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -344,18 +343,19 @@ static void check_unique(struct fleet *fleet)
 		}
 }
 
-static const char *required(struct conf *conf, enum fleet_key key)
+static const char *required(struct conf *conf, enum fleet_key key,
+			    const char *name)
 {
 	if (!conf->fleet[key].line)
-		conf_mistake(conf, 0, "[fleet]: expected %s, found none",
-			     fleet_key_name(key));
+		conf_mistake(conf, 0, "[fleet]: expected %s, found none", name);
 	return conf->fleet[key].value;
 }
 
 /* The required path, without trailing slashes. */
-static const char *required_path(struct conf *conf, enum fleet_key key)
+static const char *required_path(struct conf *conf, enum fleet_key key,
+				 const char *name)
 {
-	const char *path = required(conf, key);
+	const char *path = required(conf, key, name);
 	size_t n = path ? strlen(path) : 0;
 
 	while (n > 1 && path[n - 1] == '/')
@@ -381,9 +381,9 @@ static void resolve_fleet(struct fleet *fleet)
 {
 	struct conf *conf = &fleet->conf;
 
-	fleet->store = required_path(conf, FLEET_STORE);
-	fleet->mount = required_path(conf, FLEET_MOUNT);
-	fleet->iqn_prefix = required(conf, FLEET_IQN_PREFIX);
+	fleet->store = required_path(conf, FLEET_STORE, "store");
+	fleet->mount = required_path(conf, FLEET_MOUNT, "mount");
+	fleet->iqn_prefix = required(conf, FLEET_IQN_PREFIX, "iqn-prefix");
 	if (!fleet->iqn_prefix)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	fleet->n_shards = shard_resolve(conf, &fleet->shards);

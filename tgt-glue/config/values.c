@@ -142,58 +142,45 @@ static const char *format_names(void)
 const struct value_syntax value_format = { .expected_now = format_names,
 					   .is_valid = is_format };
 
-/* Parses ADDRESS[/PREFIX].  Returns the address's length in bits (32 or 128),
- * or 0 for an invalid value. */
-static int read_address(const char *value, uint8_t bytes[16], int *ret_prefix)
+bool value_read_address(const char *value, char text[64])
 {
-	char copy[64];
-	char *slash, *end;
-	int bits = 0;
+	char copy[64], *prefix = copy, *end;
+	uint8_t bytes[16] = { 0 };
+	int family, bits, n;
 
 	if (strlen(value) >= sizeof copy)
-		return 0;
+		return false;
 	strcpy(copy, value);
-	slash = strchr(copy, '/');
-	if (slash)
-		*slash++ = '\0';
-	if (inet_pton(AF_INET, copy, bytes) == 1)
-		bits = 32;
-	else if (inet_pton(AF_INET6, copy, bytes) == 1)
-		bits = 128;
-	*ret_prefix = bits;
-	if (bits && slash) {
-		*ret_prefix = (int)strtol(slash, &end, 10);
-		if (!isdigit((unsigned char)*slash) || *end ||
-		    *ret_prefix < 1 || *ret_prefix > bits)
-			return 0;
+	strsep(&prefix, "/");
+	family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+	n = bits = family == AF_INET6 ? 128 : 32;
+	if (inet_pton(family, copy, bytes) != 1)
+		return false;
+	if (prefix) {
+		n = (int)strtol(prefix, &end, 10);
+		if (!isdigit((unsigned char)*prefix) || *end || n < 1 ||
+		    n > bits)
+			return false;
 	}
-	return bits;
+	for (int i = n; i < bits; i++)
+		bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	inet_ntop(family, bytes, text, 48);
+	if (n < bits)
+		sprintf(text + strlen(text), "/%d", n);
+	return true;
 }
 
 static bool is_address(const char *value)
 {
-	uint8_t bytes[16];
-	int prefix;
+	char text[64];
 
-	return read_address(value, bytes, &prefix) > 0;
+	return value_read_address(value, text);
 }
 
 const struct value_syntax value_address = {
 	"an address or a network such as 10.0.0.7, 10.0.0.0/24 or fd00::/64 (to admit every client: `open = yes')",
 	NULL, 0, is_address
 };
-
-void value_read_address(const char *value, char *text)
-{
-	uint8_t bytes[16] = { 0 };
-	int prefix = 0, bits = read_address(value, bytes, &prefix);
-
-	for (int i = prefix; i < bits; i++)
-		bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-	inet_ntop(bits == 32 ? AF_INET : AF_INET6, bytes, text, 48);
-	if (prefix < bits)
-		sprintf(text + strlen(text), "/%d", prefix);
-}
 
 bool value_is_number(const char *value, uint64_t min, uint64_t max)
 {
@@ -245,6 +232,9 @@ uint64_t value_read_min_free(const char *value, uint64_t total)
 	return value_read_size(value);
 }
 
+/* A host name: it contains a letter. */
+#define HOST_NAME "([0-9][0-9.-]*)?[A-Za-z][A-Za-z0-9.-]*"
+
 /* Writes "[fd00::1]" for an IPv6 address without brackets.  Returns false for
  * any other value. */
 static bool bracket_ipv6(const char *value, char address[PORTAL_SIZE])
@@ -259,55 +249,44 @@ static bool bracket_ipv6(const char *value, char address[PORTAL_SIZE])
 	return true;
 }
 
-/* Splits a portal.  *ret_port points into value, or is "" where the value names
- * no port.  Returns false for an invalid value. */
-static bool split_portal(const char *value, char address[PORTAL_SIZE],
-			 const char **ret_port)
+int value_read_portal(const char *value, char address[PORTAL_SIZE],
+		      int *ret_port)
 {
 	const char *end = strchrnul(value, *value == '[' ? ']' : ':');
 	const bool bracketed = *value == '[' && *end;
 	const char *rest = end + bracketed;
 	struct in_addr in;
 
-	*ret_port = *rest ? rest + 1 : "";
+	*ret_port = 3260;
 	/* An IPv6 address without brackets has no port. */
-	if (bracket_ipv6(value, address)) {
-		*ret_port = "";
-		return true;
-	}
+	if (bracket_ipv6(value, address))
+		return 0;
 	if (strlen(value) >= PORTAL_SIZE ||
 	    (*rest && (*rest != ':' || !value_is_number(rest + 1, 1, 65535))))
-		return false;
+		return -EINVAL;
+	if (*rest)
+		*ret_port = atoi(rest + 1);
 	snprintf(address, PORTAL_SIZE, "%.*s", (int)(end - value) - bracketed,
 		 value + bracketed);
-	if (bracketed)
-		return bracket_ipv6(address, address);
-	return inet_pton(AF_INET, address, &in) == 1 ||
-	       value_matches(address, "([0-9][0-9.-]*)?[A-Za-z][A-Za-z0-9.-]*");
+	if (bracketed ? !bracket_ipv6(address, address)
+		      : inet_pton(AF_INET, address, &in) != 1 &&
+				!value_matches(address, HOST_NAME))
+		return -EINVAL;
+	return *rest == ':';
 }
 
 static bool is_portal(const char *value)
 {
 	char address[PORTAL_SIZE];
-	const char *port;
+	int port;
 
-	return split_portal(value, address, &port);
+	return value_read_portal(value, address, &port) >= 0;
 }
 
 const struct value_syntax value_portal = {
 	"ADDRESS, ADDRESS:PORT or [IPV6]:PORT, where ADDRESS is an address or a host name",
 	NULL, 0, is_portal
 };
-
-bool value_read_portal(const char *value, char address[PORTAL_SIZE],
-		       int *ret_port)
-{
-	const char *port;
-
-	split_portal(value, address, &port);
-	*ret_port = *port ? atoi(port) : 3260;
-	return *port;
-}
 
 unsigned value_read_number(const char *value, unsigned otherwise)
 {

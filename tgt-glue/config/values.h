@@ -58,17 +58,19 @@ unsigned value_read_number(const char *value, unsigned otherwise);
 void value_read_mac(const char *value, char text[18]);
 /* Bytes. */
 uint64_t value_read_size(const char *value);
-/* Splits a portal into its address (IPv6 in brackets) and port.  Returns
- * whether the value names a port; without one *ret_port is 3260. */
-bool value_read_portal(const char *value, char address[PORTAL_SIZE],
-		       int *ret_port);
+/* Splits a portal into its address (IPv6 in brackets) and port.  Returns 1, or
+ * 0 where the value names no port: *ret_port is 3260 then.  Also for a value
+ * that was not checked: -EINVAL without a message. */
+int value_read_portal(const char *value, char address[PORTAL_SIZE],
+		      int *ret_port);
 /* Bytes; a percentage is taken of total. */
 uint64_t value_read_min_free(const char *value, uint64_t total);
 /*
  * Writes the address as tgtd compares it: host bits cleared, and without /32
- * or /128, with which tgtd matches no client.  text holds 64 characters.
+ * or /128, with which tgtd matches no client.  Also for a value that was not
+ * checked: returns whether it is valid.
  */
-void value_read_address(const char *value, char *text);
+bool value_read_address(const char *value, char text[64]);
 
 /* Turns a client's name into its part of the IQN, in place: lower case, and
  * '-' instead of '_'. */
