@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -50,7 +49,8 @@ enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
 /* The tgtd of a shard. */
 struct watched_tgtd {
 	struct sessions sessions;
-	char *instance;   /* identifies its process; NULL: none in service */
+	bool in_service;
+	struct tgtd tgtd; /* that is in service, or was */
 	int64_t appeared; /* when it first answered; 0: in service, or none */
 };
 
@@ -104,27 +104,19 @@ static dev_t mount_device(const struct watch *w)
 		       : 0;
 }
 
-static bool has_shard(const struct fleet *fleet, unsigned number)
-{
-	for (size_t i = 0; i < fleet->n_shards; i++)
-		if (fleet->shards[i].number == number)
-			return true;
-	return false;
-}
-
 /* Forgets the sessions of shards that no longer exist.  Ends of sessions stay
  * known: the clients may need a reset. */
 static void forget_removed_shards(struct watch *w)
 {
-	for (unsigned i = 0; i < SHARDS_MAX; i++) {
-		struct watched_tgtd *watched = &w->shards[i];
+	bool exists[SHARDS_MAX] = { 0 };
 
-		if (has_shard(&w->fleet, i))
-			continue;
-		watched->sessions.n = 0;
-		free(watched->instance);
-		watched->instance = NULL;
-	}
+	for (size_t i = 0; i < w->fleet.n_shards; i++)
+		exists[w->fleet.shards[i].number] = true;
+	for (unsigned i = 0; i < SHARDS_MAX; i++)
+		if (!exists[i]) {
+			w->shards[i].sessions.n = 0;
+			w->shards[i].in_service = false;
+		}
 }
 
 static void load_sessions(struct watch *w, const struct fleet *fleet)
@@ -298,7 +290,7 @@ static void notify_status(const struct watch *w)
 	unsigned up = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		up += w->shards[i].instance != NULL;
+		up += w->shards[i].in_service;
 	if (!up)
 		snprintf(missing, sizeof missing, "; no tgtd answers");
 	else if (up < n)
@@ -355,13 +347,14 @@ static void run(struct watch *w)
 
 /*
  * Notices that a tgtd was started, ended or started again; tgtd NULL: none
- * answers.  A tgtd that is not in service yet is left alone, because tgt-admin
+ * answers.  A tgtd that is not in service yet is not changed, because tgt-admin
  * is creating its targets.
  */
 static void check_instance(struct watch *w, struct watched_tgtd *shard,
 			   const struct tgtd *tgtd)
 {
-	if (tgtd && shard->instance && !strcmp(tgtd->instance, shard->instance))
+	if (tgtd && shard->in_service &&
+	    !strcmp(tgtd->instance, shard->tgtd.instance))
 		return;
 	if (tgtd && !shard->appeared)
 		shard->appeared = sessions_clock();
@@ -369,10 +362,9 @@ static void check_instance(struct watch *w, struct watched_tgtd *shard,
 	    sessions_clock() < shard->appeared + STARTING)
 		return;
 	w->pass_wanted = true;
-	free(shard->instance);
-	shard->instance = tgtd ? strdup(tgtd->instance) : NULL;
-	if (tgtd && !shard->instance)
-		abort();
+	shard->in_service = tgtd != NULL;
+	if (tgtd)
+		shard->tgtd = *tgtd;
 	shard->appeared = 0;
 }
 
@@ -390,7 +382,7 @@ static bool all_in_service(struct watch *w)
 		if (tgtd_open(shard->control_port, &tgtd) < 0)
 			continue;
 		check_instance(w, watched, &tgtd);
-		all = all && watched->instance;
+		all = all && watched->in_service;
 	}
 	/* This is the pass that check_instance wanted for a new tgtd. */
 	w->pass_wanted = false;
@@ -416,11 +408,13 @@ static void make_pass(struct watch *w)
 	notify_status(w);
 }
 
-/* Whether the target has a session, on any shard. */
-static bool is_logged_in(const struct watch *w, const char *iqn)
+/* Whether the target has a session (sessions_have), or is noted as ended
+ * (sessions_have_end), on any shard. */
+static bool any_shard(const struct watch *w, const char *iqn,
+		      bool (*has)(const struct sessions *, const char *))
 {
 	for (size_t i = 0; i < SHARDS_MAX; i++)
-		if (sessions_have(&w->shards[i].sessions, iqn))
+		if (has(&w->shards[i].sessions, iqn))
 			return true;
 	return false;
 }
@@ -431,19 +425,12 @@ static void check_ends(struct watch *w, struct sessions *sessions)
 	for (size_t i = sessions->n_ends; i-- > 0;) {
 		const struct session_end *end = &sessions->ends[i];
 
-		if (!reset_client(w, end) || is_logged_in(w, end->iqn))
+		if (!reset_client(w, end) ||
+		    any_shard(w, end->iqn, sessions_have))
 			sessions_forget_end(sessions, end->iqn);
 		else if (is_due(end) && !w->retry_at)
 			w->pass_wanted = true;
 	}
-}
-
-static bool has_ended(const struct watch *w, const char *iqn)
-{
-	for (size_t i = 0; i < SHARDS_MAX; i++)
-		if (sessions_have_end(&w->shards[i].sessions, iqn))
-			return true;
-	return false;
 }
 
 /* Adds the ends of sessions that were shorter than the time between two
@@ -455,7 +442,8 @@ static void check_unseen_sessions(struct watch *w)
 
 		if (c->reset_boot &&
 		    unseen_sessions_check(&w->unseen, &w->fleet, c) &&
-		    !is_logged_in(w, c->iqn) && !has_ended(w, c->iqn))
+		    !any_shard(w, c->iqn, sessions_have) &&
+		    !any_shard(w, c->iqn, sessions_have_end))
 			sessions_note_end(&w->shards[c->home->number].sessions,
 					  c->iqn, (int64_t)time(NULL));
 	}
@@ -486,8 +474,8 @@ static void check_sessions(struct watch *w, struct watched_tgtd *shard,
 		return;
 	for (size_t i = 0; i < live.n; i++)
 		check_restarted(w, &shard->sessions, &live.targets[i]);
-	sessions_update(&shard->sessions, &w->fleet, &live, shard->instance,
-			(int64_t)time(NULL));
+	sessions_update(&shard->sessions, &w->fleet, &live,
+			shard->tgtd.instance, (int64_t)time(NULL));
 }
 
 static void check_shard(struct watch *w, const struct shard *shard)
@@ -496,9 +484,9 @@ static void check_shard(struct watch *w, const struct shard *shard)
 	struct tgtd tgtd;
 	bool answers = tgtd_open(shard->control_port, &tgtd) == 0;
 
-	if (answers || watched->instance)
+	if (answers || watched->in_service)
 		check_instance(w, watched, answers ? &tgtd : NULL);
-	if (answers && watched->instance)
+	if (answers && watched->in_service)
 		check_sessions(w, watched, &tgtd);
 }
 
@@ -564,9 +552,7 @@ int command_watch(const struct command_line *line)
 	arena_fini(&w.restart_arena);
 	unseen_sessions_fini(&w.unseen);
 	fleet_fini(&w.fleet);
-	for (size_t i = 0; i < SHARDS_MAX; i++) {
+	for (size_t i = 0; i < SHARDS_MAX; i++)
 		sessions_fini(&w.shards[i].sessions);
-		free(w.shards[i].instance);
-	}
 	return CLI_DONE;
 }
