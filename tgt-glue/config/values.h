@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Values of fleet.conf: a check for each kind of value, and readers for values
- * that passed their check.
+ * Values of fleet.conf: the syntax of each kind of value, and readers for valid
+ * values.
  *
- * The checks are strict so that a valid value needs no quoting anywhere:
- * tgt-admin puts values into shell commands between double quotes, and tgtd
- * splits its parameters at commas.
+ * A syntax is strict so that a valid value needs no quoting anywhere: tgt-admin
+ * puts values into shell commands between double quotes, and tgtd splits its
+ * parameters at commas.
  */
 #ifndef TGT_GLUE_CONFIG_VALUES_H
 #define TGT_GLUE_CONFIG_VALUES_H
@@ -50,7 +50,7 @@ bool value_matches(const char *value, const char *pattern);
 /* Whether the value is a decimal number from min to max. */
 bool value_is_number(const char *value, uint64_t min, uint64_t max);
 
-/* Readers.  The value has passed its check. */
+/* Readers.  The value is valid. */
 bool value_is_yes(const char *value);
 /* The number, or the other one where value is NULL. */
 unsigned value_read_number(const char *value, unsigned otherwise);
