@@ -306,6 +306,36 @@ static void values_that_need_quoting_are_refused(void **state)
 	assert_non_null(value_check(&value_mount, "/srv/HASH"));
 }
 
+static void values_have_a_greatest_length(void **state)
+{
+	static const struct {
+		const struct value_syntax *syntax;
+		const char *begin;
+		int max;
+	} cases[] = {
+		{ &value_name, "pc", 40 },
+		{ &value_initiator, "iqn.", 223 },
+		{ &value_user, "u", 64 },
+		{ &value_secret, "s", 16 },
+		{ &value_iqn_prefix, "iqn.2026-01.", 182 },
+		{ &value_store, "/", 179 },
+		{ &value_mount, "/", 179 },
+		{ &value_targets_file, "/", 179 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[256];
+
+		memset(text, 'a', sizeof text);
+		memcpy(text, cases[i].begin, strlen(cases[i].begin));
+		text[cases[i].max + 1] = '\0';
+		assert_non_null(value_check(cases[i].syntax, text));
+		text[cases[i].max] = '\0';
+		assert_null(value_check(cases[i].syntax, text));
+	}
+}
+
 static void sizes_do_not_wrap(void **state)
 {
 	(void)state;
@@ -503,6 +533,7 @@ int main(void)
 		cmocka_unit_test(traffic_is_read_for_the_disk_and_its_session),
 		cmocka_unit_test(invalid_address_is_refused),
 		cmocka_unit_test(values_that_need_quoting_are_refused),
+		cmocka_unit_test(values_have_a_greatest_length),
 		cmocka_unit_test(sizes_do_not_wrap),
 		cmocka_unit_test(state_is_read_from_tgtds_answer),
 		cmocka_unit_test(forged_lines_of_an_answer_are_refused),
