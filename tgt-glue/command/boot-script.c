@@ -7,7 +7,12 @@
 
 #include "tgt-glue/config/values.h"
 
-const char *boot_initiator(struct fleet *fleet, const struct client *client)
+/*
+ * The name for the client's initiator: the first `initiator' of the client, or
+ * IQN-PREFIX:initiator:NAME where it has none.
+ */
+static const char *initiator_name(struct fleet *fleet,
+				  const struct client *client)
 {
 	if (client->initiators.n)
 		return client->initiators.v[0];
@@ -97,7 +102,7 @@ const char *boot_script(struct fleet *fleet, const struct client *client)
 		"echo This machine is ${netX/mac}, at ${netX/ip}.\n"
 		"prompt --key s --timeout 10000 Trying again in 10 seconds. Press s for a shell... && shell ||\n"
 		"echo\ngoto start\n",
-		client->name, boot_initiator(fleet, client),
+		client->name, initiator_name(fleet, client),
 		chap_text(&fleet->conf.arena, client), uris, uris,
 		client->name);
 }

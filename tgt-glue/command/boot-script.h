@@ -19,12 +19,6 @@
 /* The directory of Debian's TFTP servers. */
 #define BOOT_DIRECTORY "/srv/tftp"
 
-/*
- * The name for the client's initiator: the first `initiator' of the client, or
- * IQN-PREFIX:initiator:NAME where it has none.
- */
-const char *boot_initiator(struct fleet *fleet, const struct client *client);
-
 /* The client's script. */
 const char *boot_script(struct fleet *fleet, const struct client *client);
 /* The script's file name: the MAC address as iPXE's ${mac:hexhyp} writes it. */
