@@ -137,18 +137,15 @@ static void print_since(const struct status *s)
 		for (size_t k = 0; k < s->rows[i].n_sessions; k++) {
 			const struct status_session *n =
 				&s->rows[i].sessions[k];
-			char sid[24];
 
 			if (!n->since)
 				continue;
-			snprintf(sid, sizeof sid, "%" PRIu64,
-				 n->connection->sid);
 			fputs("tgt_glue_session_start_time_seconds{", stdout);
 			print_label("", "client", s->rows[i].name);
 			print_label(",", "initiator", n->connection->initiator);
 			print_label(",", "address", n->connection->address);
-			print_label(",", "session", sid);
-			printf("} %" PRId64 "\n", n->since);
+			printf(",session=\"%" PRIu64 "\"} %" PRId64 "\n",
+			       n->connection->sid, n->since);
 		}
 }
 
