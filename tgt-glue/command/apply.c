@@ -49,8 +49,7 @@ static int take_lock(const char *config)
 	return reconcile_lock(&fleet);
 }
 
-int command_load_locked(const struct command_line *line, struct fleet *fleet,
-			int *ret_lock)
+int command_load_locked(const struct command_line *line, struct fleet *fleet)
 {
 	_cleanup_close_ int lock = take_lock(line->config);
 	struct error why = *error_last();
@@ -61,10 +60,8 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet,
 	if (lock < 0) {
 		error_set(&why);
 		command_failed();
-		return lock;
 	}
-	*ret_lock = steal_fd(&lock);
-	return 0;
+	return steal_fd(&lock);
 }
 
 /* Makes one pass.  *ret_again: an obstacle remains that may go away by
@@ -83,7 +80,8 @@ static int apply_once(const struct command_line *line,
 	int code;
 
 	*ret_again = false;
-	if (command_load_locked(line, &fleet, &lock) < 0)
+	lock = command_load_locked(line, &fleet);
+	if (lock < 0)
 		return CLI_FAILED;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
 	*ret_again = code != CLI_DONE && reconcile.waiting;

@@ -45,10 +45,9 @@ int command_dnsmasq(const struct command_line *line);
 int command_load(const struct command_line *line, struct fleet *fleet);
 /*
  * The same under the lock that every command that changes something takes.
- * On success *ret_lock is a descriptor that holds the lock until it is closed.
+ * Returns a descriptor that holds the lock until the caller closes it.
  */
-int command_load_locked(const struct command_line *line, struct fleet *fleet,
-			int *ret_lock);
+int command_load_locked(const struct command_line *line, struct fleet *fleet);
 /* The client that the operand names; NULL, after reporting it, if
  * fleet.conf has none of that name. */
 const struct client *command_client(const struct command_line *line,

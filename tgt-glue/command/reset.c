@@ -40,8 +40,8 @@ int command_reset(const struct command_line *line)
 		.fleet = &fleet, .messages = &messages, .options.only = true
 	};
 
-	if (command_load_locked(line, &fleet, &lock) < 0 ||
-	    !read_names(line, &fleet, &reconcile.options.reset))
+	lock = command_load_locked(line, &fleet);
+	if (lock < 0 || !read_names(line, &fleet, &reconcile.options.reset))
 		return CLI_FAILED;
 	return command_exit_code(&reconcile, reconcile_run(&reconcile));
 }
