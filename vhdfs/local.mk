@@ -55,7 +55,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/parent-search.h \
 	vhdfs/chain/parent-warning.c \
 	vhdfs/chain/parent-warning.h \
-	vhdfs/format/bits.h \
+	vhdfs/format/bitmap.c \
+	vhdfs/format/bitmap.h \
 	vhdfs/format/extent-set.c \
 	vhdfs/format/extent-set.h \
 	vhdfs/format/foreign.c \

@@ -4,7 +4,7 @@
  * writes at block boundaries, joined flushes.
  *
  * WRITES.  Sectors of an allocated block are written under the shared lock, and
- * marked as stored there if only bits of dirty pages change (bits.h), so that
+ * marked as stored there if only bits of dirty pages change (bitmap.h), so that
  * reads and writes of one image run in parallel.  Writes that allocate, or
  * change a clean page, take the exclusive lock; the driver looks the block up
  * again there, as another thread may have allocated it meanwhile.
@@ -22,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/bitmap.h"
 #include "format/table-cache.h"
 #include "io/recovery.h"
 #include "io/blocking.h"
@@ -254,14 +255,35 @@ static uint64_t len_in_block(const struct image *img, uint64_t off,
 	return min_u64(len, img->block_size - off % img->block_size);
 }
 
+/* The number in its block of the sector at off. */
+static uint64_t sector_in_block(const struct image *img, uint64_t off)
+{
+	return off % img->block_size / img->sector_size;
+}
+
 /* Can the extent at off, cut at the end of its block, be written in place and
  * marked as stored under the shared lock? */
-static bool can_set_allocated(struct image *img, uint64_t off, struct extent *e)
+static bool can_set_bits(struct image *img, uint64_t off, struct extent *e,
+			 struct bitmap *ret)
 {
-	if (!e->file_off || !img->ops->can_set_allocated)
+	if (!e->file_off || !img->ops->bitmap)
 		return false;
 	e->len = len_in_block(img, off, e->len);
-	return img->ops->can_set_allocated(img, off, e->len);
+	return img->ops->bitmap(img, off, e->len, ret) > 0 &&
+	       bitmap_is_dirty(ret, sector_in_block(img, off),
+			       e->len / img->sector_size);
+}
+
+/* Writes the extent, and then marks it as stored. */
+static int write_and_set_bits(struct image *img, const void *buf, uint64_t off,
+			      const struct extent *e,
+			      const struct bitmap *bitmap)
+{
+	int r = io_write_chunked(img->io, buf, e->len, e->file_off);
+
+	return r < 0 ? r
+		     : bitmap_fill(bitmap, sector_in_block(img, off),
+				   e->len / img->sector_size, true);
 }
 
 /* Writes the first extent under the shared lock: returns its length, or 0 if it
@@ -269,21 +291,20 @@ static bool can_set_allocated(struct image *img, uint64_t off, struct extent *e)
 static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 			      size_t len)
 {
+	struct bitmap bitmap;
 	struct extent e;
 	int r;
 
 	io_rdlock(&img->lock);
 	r = image_map(img, off, len, &e);
-	if (r == 0 &&
-	    (e.kind == EXTENT_STORED || can_set_allocated(img, off, &e))) {
-		r = (e.kind == EXTENT_STORED ? io_write : io_write_chunked)(
-			img->io, buf, e.len, e.file_off);
-		if (r == 0 && e.kind != EXTENT_STORED)
-			img->ops->set_allocated(img, off, e.len);
-		atomic_store(&img->written, true);
-	} else {
+	if (r == 0 && e.kind == EXTENT_STORED)
+		r = io_write(img->io, buf, e.len, e.file_off);
+	else if (r == 0 && can_set_bits(img, off, &e, &bitmap))
+		r = write_and_set_bits(img, buf, off, &e, &bitmap);
+	else
 		e.len = 0;
-	}
+	if (e.len)
+		atomic_store(&img->written, true);
 	unlock(img);
 	return r < 0 ? r : (ssize_t)e.len;
 }

@@ -20,8 +20,7 @@
  * operations are called as follows:
  *
  *   map           lock held, shared or exclusive; takes a bounded time
- *   can_set_allocated, set_allocated
- *                 lock held, shared or exclusive
+ *   bitmap        lock held, shared or exclusive
  *   write, zero, may_write
  *                 lock held exclusively
  *   begin_writes  lock held exclusively, before the first change
@@ -47,6 +46,7 @@
 #include "base/guid.h"
 #include "io/io.h"
 
+struct bitmap;
 struct image;
 struct table_cache;
 
@@ -212,18 +212,12 @@ struct image_ops {
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
 	/*
-	 * Can set_allocated mark these whole sectors of one block as stored?
-	 * True while the image's lock is held; false where that takes write,
-	 * because more than bits of dirty pages would change.
+	 * The sector bitmap of off's block.  1, or 0 if bits alone do not mark
+	 * the sectors [off, off + len) of it as stored: write changes other
+	 * tables, too.
 	 */
-	bool (*can_set_allocated)(struct image *img, uint64_t off,
-				  uint64_t len);
-	/*
-	 * Marks as stored sectors for which can_set_allocated was true, after
-	 * their data was written to the file_off that map returned.  Several
-	 * threads may do so at once (bits.h).  Cannot fail.
-	 */
-	void (*set_allocated)(struct image *img, uint64_t off, uint64_t len);
+	int (*bitmap)(struct image *img, uint64_t off, uint64_t len,
+		      struct bitmap *ret);
 	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
 	 * as write. */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);

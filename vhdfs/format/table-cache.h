@@ -17,7 +17,7 @@
  * THREADS.  table_cache_get and table_cache_over_limit need image.lock, shared
  * or exclusive; a page stays valid until table_cache_evict or table_cache_drop.
  * All other functions, and changes of a page, need the lock exclusively, except
- * setting bits of a dirty page (bits.h) and where said.
+ * setting bits of a dirty page (bitmap.h) and where said.
  */
 #ifndef VHDFS_FORMAT_TABLE_CACHE_H
 #define VHDFS_FORMAT_TABLE_CACHE_H

@@ -23,7 +23,7 @@
 
 #include <stdatomic.h>
 
-#include "format/bits.h"
+#include "format/bitmap.h"
 #include "format/image.h"
 #include "format/table-cache.h"
 #include "format/extent-set.h"
@@ -87,6 +87,12 @@ struct vhd {
 static inline struct vhd *vhd_of(struct image *img)
 {
 	return (struct vhd *)img;
+}
+
+/* The sector bitmap of the block at block_off. */
+static inline struct bitmap vhd_bitmap_at(struct vhd *v, uint64_t block_off)
+{
+	return (struct bitmap){ &v->bitmaps, block_off, 0, true };
 }
 
 /* Not fixed: the image has a table, and a copy of its footer at offset 0. */
@@ -206,8 +212,6 @@ int vhd_check_truncation(struct vhd *v, bool *ret_lost);
 /* vhd-write.c; see image_ops */
 
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len);
-bool vhd_can_set_allocated(struct image *img, uint64_t off, uint64_t len);
-void vhd_set_allocated(struct image *img, uint64_t off, uint64_t len);
 int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags);
 int vhd_flush_begin(struct image *img);
 int vhd_flush_finish(struct image *img);

@@ -79,98 +79,14 @@ static bool is_whole(const struct vhd *v, uint64_t off, uint64_t len)
 	return off == block_start(v, off) && len == block_on_disk(v, off);
 }
 
-/* Of n bits from first on, those that lie in the first byte: their mask, and
- * their number in *ret_part. */
-static uint8_t bits_in_byte(uint32_t first, uint32_t n, uint32_t *ret_part)
-{
-	unsigned at = first % 8;
-
-	*ret_part = min_u64(n, 8 - at);
-	return (uint8_t)(0xff << (8 - *ret_part)) >> at;
-}
-
-static bool all_set(const uint8_t *bits, uint32_t first, uint32_t n)
-{
-	for (uint32_t part; n; first += part, n -= part) {
-		uint8_t mask = bits_in_byte(first, n, &part);
-
-		if ((bits_load(&bits[first / 8]) & mask) != mask)
-			return false;
-	}
-	return true;
-}
-
-/* May run in several threads at once, see vhd_set_allocated. */
-static void set_bits(uint8_t *bits, uint32_t first, uint32_t n)
-{
-	for (uint32_t part; n; first += part, n -= part)
-		bits_set(&bits[first / 8], bits_in_byte(first, n, &part));
-}
-
 /* Sets the bits of len bytes from within on, an offset in the block. */
 static int mark_stored(struct vhd *v, uint64_t block_off, uint64_t within,
 		       uint64_t len)
 {
-	enum { PAGE_BYTES = VHD_SECTOR * 8 * VHD_SECTOR };
-	uint64_t end = within + len;
+	struct bitmap bitmap = vhd_bitmap_at(v, block_off);
 
-	while (within < end) {
-		uint64_t base = within - within % PAGE_BYTES;
-		uint64_t stop = min_u64(end, base + PAGE_BYTES);
-		uint32_t first = (within - base) / VHD_SECTOR;
-		uint32_t n = (stop - within) / VHD_SECTOR;
-		struct table_page *page;
-		int r = table_cache_get(
-			&v->bitmaps, block_off + base / PAGE_BYTES * VHD_SECTOR,
-			&page);
-
-		if (r == 0 && !all_set(page->data, first, n))
-			r = table_cache_mark_dirty(&v->bitmaps, page);
-		if (r < 0)
-			return r;
-		set_bits(page->data, first, n);
-		within = stop;
-	}
-	return 0;
-}
-
-bool vhd_can_set_allocated(struct image *img, uint64_t off, uint64_t len)
-{
-	enum { PAGE_BITS = VHD_SECTOR * 8 };
-	struct vhd *v = vhd_of(img);
-	uint32_t first = off % img->block_size / VHD_SECTOR;
-	uint32_t n = len / VHD_SECTOR;
-	uint64_t block_off;
-
-	if (vhd_bat_get(v, off / img->block_size, &block_off) < 0 || !block_off)
-		return false;
-	while (n) {
-		uint32_t at = first % PAGE_BITS;
-		uint32_t part = min_u64(n, PAGE_BITS - at);
-		struct table_page *page;
-
-		/* Of a dirty page only bits change, so that the shared lock is
-		 * enough. */
-		if (table_cache_get(&v->bitmaps, block_off + (first - at) / 8,
-				    &page) < 0 ||
-		    !page->dirty)
-			return false;
-		first += part;
-		n -= part;
-	}
-	return true;
-}
-
-void vhd_set_allocated(struct image *img, uint64_t off, uint64_t len)
-{
-	struct vhd *v = vhd_of(img);
-	uint64_t block_off;
-	int r = vhd_bat_get(v, off / img->block_size, &block_off);
-
-	if (r == 0)
-		r = mark_stored(v, block_off, off % img->block_size, len);
-	assert(r == 0);
-	(void)r;
+	return bitmap_fill(&bitmap, within / VHD_SECTOR, len / VHD_SECTOR,
+			   true);
 }
 
 /* Writes a new block's bitmap, which allocates its space, and caches it. */
@@ -200,8 +116,8 @@ static void new_bits(const struct vhd *v, uint64_t off, uint64_t len,
 	if (v->img.type == IMAGE_DYNAMIC || is_whole(v, off, len))
 		memset(bits, 0xff, div_up(v->img.block_size / VHD_SECTOR, 8));
 	else
-		set_bits(bits, (off - block_start(v, off)) / VHD_SECTOR,
-			 len / VHD_SECTOR);
+		bits_fill(bits, (off - block_start(v, off)) / VHD_SECTOR,
+			  len / VHD_SECTOR, true, true);
 }
 
 /*
@@ -281,7 +197,7 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 	if (!block_off) {
 		r = allocate(v, buf, off, len);
 	} else {
-		/* O2, if the bitmap's page is clean (vhd_can_set_allocated).
+		/* O2, if the bitmap's page is clean (image_ops.bitmap).
 		 * The data is written under the exclusive lock: without it the
 		 * block could be freed and allocated again before its bits are
 		 * set.

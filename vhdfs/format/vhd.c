@@ -90,57 +90,6 @@ static int vhd_is_fixed(struct io *io)
 	return r < 0 ? r : f.trailing_ok && vhd_footer_fits_fixed(&f);
 }
 
-static bool get_bit(const uint8_t *bits, unsigned i)
-{
-	/* Most significant first. */
-	return bits_load(&bits[i / 8]) >> (7 - i % 8) & 1;
-}
-
-/* The first bit of [from, end) that differs from set; end if none does. */
-static unsigned run_end(const uint8_t *bits, unsigned from, unsigned end,
-			bool set)
-{
-	uint8_t same = set ? 0xff : 0;
-
-	while (from < end) {
-		if (from % 8 == 0 && end - from >= 8 &&
-		    bits_load(&bits[from / 8]) == same)
-			from += 8;
-		else if (get_bit(bits, from) == set)
-			from++;
-		else
-			break;
-	}
-	return from;
-}
-
-/* *ret_set: the bit of sector first; *ret_n: the number of sectors from there
- * on, of n, that have the same bit. */
-static int bitmap_run(struct vhd *v, uint64_t bitmap_off, uint32_t first,
-		      uint32_t n, bool *ret_set, uint32_t *ret_n)
-{
-	enum { PAGE_BITS = VHD_SECTOR * 8 };
-	uint32_t at = first, end = first + n;
-
-	while (at < end) {
-		uint32_t base = at - at % PAGE_BITS, stop;
-		struct table_page *page;
-		int r = table_cache_get(&v->bitmaps, bitmap_off + base / 8,
-					&page);
-
-		if (r < 0)
-			return r;
-		if (at == first)
-			*ret_set = get_bit(page->data, at - base);
-		stop = min_u64(end - base, PAGE_BITS);
-		at = base + run_end(page->data, at - base, stop, *ret_set);
-		if (at < base + stop)
-			break;
-	}
-	*ret_n = at - first;
-	return 0;
-}
-
 /* The length of the range of unallocated blocks at off, at most len bytes.
  * Reads a few pages of the table only, because img.lock is held. */
 static int map_unused(struct vhd *v, uint64_t off, uint64_t len,
@@ -161,6 +110,20 @@ static int map_unused(struct vhd *v, uint64_t off, uint64_t len,
 	return 0;
 }
 
+static int vhd_bitmap(struct image *img, uint64_t off, uint64_t len,
+		      struct bitmap *ret)
+{
+	struct vhd *v = vhd_of(img);
+	uint64_t block_off;
+	int r = vhd_bat_get(v, off / img->block_size, &block_off);
+
+	(void)len;
+	if (r < 0 || !block_off)
+		return r;
+	*ret = vhd_bitmap_at(v, block_off);
+	return 1;
+}
+
 static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 		   struct extent *ret)
 {
@@ -168,8 +131,8 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 	uint64_t within = img->block_size ? off % img->block_size : 0;
 	enum extent_kind none =
 		img->type == IMAGE_DIFFERENCING ? EXTENT_PARENT : EXTENT_ZERO;
-	uint64_t block_off;
-	uint32_t n;
+	uint64_t block_off, n;
+	struct bitmap bitmap;
 	bool set = false;
 	int r;
 
@@ -186,12 +149,13 @@ static int vhd_map(struct image *img, uint64_t off, uint64_t len,
 		return map_unused(v, off, len, &ret->len);
 	}
 	len = min_u64(len, img->block_size - within);
-	r = bitmap_run(v, block_off, within / VHD_SECTOR, len / VHD_SECTOR,
-		       &set, &n);
+	bitmap = vhd_bitmap_at(v, block_off);
+	r = bitmap_run(&bitmap, within / VHD_SECTOR, len / VHD_SECTOR, &set,
+		       &n);
 	if (r < 0)
 		return r;
 	ret->kind = set ? EXTENT_STORED : none;
-	ret->len = (uint64_t)n * VHD_SECTOR;
+	ret->len = n * VHD_SECTOR;
 	ret->file_off = block_off + v->bitmap_size + within;
 	return 0;
 }
@@ -212,8 +176,7 @@ const struct image_ops vhd_ops = {
 	.begin_writes = vhd_begin_writes,
 	.end_writes = vhd_end_writes,
 	.write = vhd_write,
-	.can_set_allocated = vhd_can_set_allocated,
-	.set_allocated = vhd_set_allocated,
+	.bitmap = vhd_bitmap,
 	.zero = vhd_zero,
 	.flush_begin = vhd_flush_begin,
 	.flush_finish = vhd_flush_finish,

@@ -213,7 +213,7 @@ int vhdx_bat_scan(struct vhdx *v,
 	return 0;
 }
 
-int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
+int vhdx_bitmap_of(struct vhdx *v, uint64_t block, struct bitmap *ret)
 {
 	uint64_t index = vhdx_bitmap_index(v, block), entry;
 	int r = vhdx_bat_get(v, index, &entry);
@@ -227,153 +227,25 @@ int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret)
 				   " is partially present",
 				   block),
 			"none");
-	*ret = (struct vhdx_bits){
-		.v = v,
-		.bitmap_off = VHDX_BAT_OFFSET(entry),
+	*ret = (struct bitmap){
+		.cache = &v->tables,
+		.file_off = VHDX_BAT_OFFSET(entry),
 		.first = block % v->chunk_ratio *
 			 (v->img.block_size / v->img.sector_size),
 	};
 	return 0;
 }
 
-/* The page with the bit of a sector, and the bit's index in the page. */
-static int bit_page(const struct vhdx_bits *bits, uint64_t sector,
-		    struct table_page **ret, uint64_t *ret_bit)
+int vhdx_bitmap(struct image *img, uint64_t off, uint64_t len,
+		struct bitmap *ret)
 {
-	uint64_t bit = bits->first + sector;
-
-	*ret_bit = bit % (8 * VHDX_PAGE);
-	return table_cache_get(
-		&bits->v->tables,
-		bits->bitmap_off + round_down(bit / 8, VHDX_PAGE), ret);
-}
-
-/* The number of equal bits, n at most, from bit on; all n are in the page. */
-static uint64_t run_in_page(const uint8_t *data, uint64_t bit, uint64_t n,
-			    bool value)
-{
-	uint64_t done = 0;
-
-	while (done < n) {
-		uint64_t at = bit + done;
-		uint64_t word = bits_load_le64(data + at / 64 * 8);
-		uint64_t differ = (value ? ~word : word) >> at % 64;
-		unsigned same = differ ? (unsigned)__builtin_ctzll(differ)
-				       : 64 - at % 64;
-
-		done += same;
-		if (differ)
-			break;
-	}
-	return min_u64(done, n);
-}
-
-int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
-		  bool *ret_value, uint64_t *ret_run)
-{
-	struct table_page *page;
-	uint64_t bit, run = 0;
-	bool value = false;
-
-	while (run < n) {
-		uint64_t part, same;
-		int r = bit_page(bits, sector + run, &page, &bit);
-
-		if (r < 0)
-			return r;
-		if (!run)
-			value = bits_load(&page->data[bit / 8]) >> bit % 8 & 1;
-		part = min_u64(n - run, 8 * VHDX_PAGE - bit);
-		same = run_in_page(page->data, bit, part, value);
-		run += same;
-		if (same < part)
-			break;
-	}
-	*ret_value = value;
-	*ret_run = run;
-	return 0;
-}
-
-/* Other threads may set bits meanwhile (vhdx_set_allocated); clearing needs the
- * exclusive lock. */
-static void fill_in_page(uint8_t *data, uint64_t bit, uint64_t n, bool value)
-{
-	while (n) {
-		unsigned first = bit % 8;
-		unsigned part = min_u64(n, 8 - first);
-		uint8_t mask = (0xff >> (8 - part)) << first;
-
-		if (value)
-			bits_set(&data[bit / 8], mask);
-		else
-			data[bit / 8] &= ~mask;
-		bit += part;
-		n -= part;
-	}
-}
-
-int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
-		   bool value)
-{
-	while (n) {
-		struct table_page *page;
-		uint64_t bit, part;
-		int r = bit_page(bits, sector, &page, &bit);
-
-		if (r == 0)
-			r = table_cache_mark_dirty(&bits->v->tables, page);
-		if (r < 0)
-			return r;
-		part = min_u64(n, 8 * VHDX_PAGE - bit);
-		fill_in_page(page->data, bit, part, value);
-		sector += part;
-		n -= part;
-	}
-	return 0;
-}
-
-/* Are the n bits from sector on in dirty pages? */
-static bool bits_are_dirty(const struct vhdx_bits *bits, uint64_t sector,
-			   uint64_t n)
-{
-	while (n) {
-		struct table_page *page;
-		uint64_t bit, part;
-
-		if (bit_page(bits, sector, &page, &bit) < 0 || !page->dirty)
-			return false;
-		part = min_u64(n, 8 * VHDX_PAGE - bit);
-		sector += part;
-		n -= part;
-	}
-	return true;
-}
-
-bool vhdx_can_set_allocated(struct image *img, uint64_t off, uint64_t len)
-{
-	uint64_t block = off / img->block_size;
-	uint32_t sector_size = img->sector_size;
-	struct vhdx_bits bits;
+	int r;
 
 	/* A whole block changes its BAT entry instead. */
-	return len < img->block_size &&
-	       vhdx_bits_of(vhdx_of(img), block, &bits) == 0 &&
-	       bits_are_dirty(&bits, off % img->block_size / sector_size,
-			      len / sector_size);
-}
-
-void vhdx_set_allocated(struct image *img, uint64_t off, uint64_t len)
-{
-	uint64_t block = off / img->block_size;
-	uint32_t sector_size = img->sector_size;
-	struct vhdx_bits bits;
-	int r = vhdx_bits_of(vhdx_of(img), block, &bits);
-
-	if (r == 0)
-		r = vhdx_bits_fill(&bits, off % img->block_size / sector_size,
-				   len / sector_size, true);
-	assert(r == 0);
-	(void)r;
+	if (len == img->block_size)
+		return 0;
+	r = vhdx_bitmap_of(vhdx_of(img), off / img->block_size, ret);
+	return r < 0 ? r : 1;
 }
 
 /* The first extent of a partially present block. */
@@ -381,14 +253,14 @@ static int map_partial(struct vhdx *v, uint64_t block, uint64_t in_block,
 		       uint64_t len, uint64_t block_off, struct extent *ret)
 {
 	uint32_t sector_size = v->img.sector_size;
-	struct vhdx_bits bits;
+	struct bitmap bitmap;
 	uint64_t run;
 	bool here;
-	int r = vhdx_bits_of(v, block, &bits);
+	int r = vhdx_bitmap_of(v, block, &bitmap);
 
 	if (r == 0)
-		r = vhdx_bits_run(&bits, in_block / sector_size,
-				  div_up(len, sector_size), &here, &run);
+		r = bitmap_run(&bitmap, in_block / sector_size,
+			       div_up(len, sector_size), &here, &run);
 	if (r < 0)
 		return r;
 	ret->kind = here ? EXTENT_STORED : EXTENT_PARENT;

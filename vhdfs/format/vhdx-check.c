@@ -289,7 +289,7 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		       void *ctx)
 {
 	struct checker *c = ctx;
-	struct vhdx_bits bits;
+	struct bitmap bitmap;
 	uint64_t off, len;
 	int r = vhdx_bat_validate(v, index, entry);
 
@@ -300,8 +300,8 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		r = check_no_offset(c, index, &entry);
 	if (r == 0 && VHDX_BAT_STATE(entry) == VHDX_PARTIAL &&
 	    !vhdx_is_bitmap_index(v, index)) {
-		r = vhdx_bits_of(v, index - index / (v->chunk_ratio + 1),
-				 &bits);
+		r = vhdx_bitmap_of(v, index - index / (v->chunk_ratio + 1),
+				   &bitmap);
 		c->unrepaired |= r < 0;
 		r = r < 0 ? report_failure(c, r, false) : 0;
 	}

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "base/guid.h"
-#include "format/bits.h"
+#include "format/bitmap.h"
 #include "format/extent-set.h"
 #include "format/image.h"
 #include "format/table-cache.h"
@@ -230,25 +230,13 @@ int vhdx_bat_scan(struct vhdx *v,
 			       void *ctx),
 		  void *ctx);
 
-/* The part of a sector bitmap that belongs to one block. */
-struct vhdx_bits {
-	struct vhdx *v;
-	uint64_t bitmap_off; /* in the file */
-	uint64_t first;      /* bit of the block's first sector */
-};
-/* -EBADMSG if the block's chunk has no sector bitmap. */
-int vhdx_bits_of(struct vhdx *v, uint64_t block, struct vhdx_bits *ret);
-/* The bit of sector, and the number of sectors, n at most, from there on that
- * have the same bit. */
-int vhdx_bits_run(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
-		  bool *ret_value, uint64_t *ret_run);
-int vhdx_bits_fill(const struct vhdx_bits *bits, uint64_t sector, uint64_t n,
-		   bool value);
+/* The bits of a block; -EBADMSG if its chunk has no sector bitmap. */
+int vhdx_bitmap_of(struct vhdx *v, uint64_t block, struct bitmap *ret);
 
 /* Operations: see image.h. */
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret);
-bool vhdx_can_set_allocated(struct image *img, uint64_t off, uint64_t len);
-void vhdx_set_allocated(struct image *img, uint64_t off, uint64_t len);
+int vhdx_bitmap(struct image *img, uint64_t off, uint64_t len,
+		struct bitmap *ret);
 
 /* --- vhdx-space.c: free space of the file; all under image.lock, exclusive */
 

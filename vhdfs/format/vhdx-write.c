@@ -68,12 +68,15 @@ static int set_entry(const struct piece *p, uint64_t off, unsigned state)
 }
 
 /* Marks the piece's sectors as stored in this image. */
-static int set_bits(const struct piece *p, const struct vhdx_bits *bits)
+static int set_bits(const struct piece *p)
 {
 	uint32_t sector_size = p->v->img.sector_size;
+	struct bitmap bitmap;
+	int r = vhdx_bitmap_of(p->v, p->block, &bitmap);
 
-	return vhdx_bits_fill(bits, p->in_block / sector_size,
-			      p->len / sector_size, true);
+	return r < 0 ? r
+		     : bitmap_fill(&bitmap, p->in_block / sector_size,
+				   p->len / sector_size, true);
 }
 
 /* Allocates the sector bitmap of the block's chunk if there is none. */
@@ -90,19 +93,15 @@ static int ensure_bitmap(const struct piece *p)
 }
 
 /* Clears the block's bits, which are undefined while it is not present. */
-static int clear_bits(const struct piece *p, struct vhdx_bits *ret)
+static int clear_bits(const struct piece *p)
 {
-	uint64_t n = p->v->img.block_size / p->v->img.sector_size, run;
-	bool value;
+	uint64_t n = p->v->img.block_size / p->v->img.sector_size;
+	struct bitmap bitmap;
 	int r = ensure_bitmap(p);
 
 	if (r == 0)
-		r = vhdx_bits_of(p->v, p->block, ret);
-	if (r == 0)
-		r = vhdx_bits_run(ret, 0, n, &value, &run);
-	if (r < 0 || (!value && run == n))
-		return r;
-	return vhdx_bits_fill(ret, 0, n, false);
+		r = vhdx_bitmap_of(p->v, p->block, &bitmap);
+	return r < 0 ? r : bitmap_fill(&bitmap, 0, n, false);
 }
 
 /* Stores the block at off, where the file has zeros; the piece's data is buf,
@@ -111,16 +110,15 @@ static int store_block(const struct piece *p, const void *buf, uint64_t off)
 {
 	bool partial = is_child(p->v) && !p->whole &&
 		       VHDX_BAT_STATE(p->entry) == VHDX_NOT_PRESENT;
-	struct vhdx_bits bits;
 	int r = 0;
 
 	if (buf)
 		r = io_write_chunked(p->v->img.io, buf, p->len,
 				     off + p->in_block);
 	if (r == 0 && partial)
-		r = clear_bits(p, &bits);
+		r = clear_bits(p);
 	if (r == 0 && partial)
-		r = set_bits(p, &bits);
+		r = set_bits(p);
 	if (r < 0)
 		return r;
 	return set_entry(p, off, partial ? VHDX_PARTIAL : VHDX_PRESENT);
@@ -143,15 +141,13 @@ static int allocate(const struct piece *p, const void *buf)
 static int write_stored(const struct piece *p, const void *buf)
 {
 	uint64_t off = VHDX_BAT_OFFSET(p->entry);
-	struct vhdx_bits bits;
 	int r = io_write_chunked(p->v->img.io, buf, p->len, off + p->in_block);
 
 	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
 		return r;
 	if (p->whole)
 		return set_entry(p, off, VHDX_PRESENT);
-	r = vhdx_bits_of(p->v, p->block, &bits);
-	return r < 0 ? r : set_bits(p, &bits);
+	return set_bits(p);
 }
 
 static bool is_stored(uint64_t entry)
@@ -206,7 +202,6 @@ static int zero_stored(const struct piece *p, int flags)
 	struct vhdx *v = p->v;
 	uint64_t off = VHDX_BAT_OFFSET(p->entry);
 	bool punch = flags & ZERO_PUNCH && !v->leave_allocated;
-	struct vhdx_bits bits;
 	int r;
 
 	if (p->whole && punch)
@@ -219,8 +214,7 @@ static int zero_stored(const struct piece *p, int flags)
 	/* The parent's sectors are zeros: they need no bits. */
 	if (flags & ZERO_BELOW)
 		return 0;
-	r = vhdx_bits_of(v, p->block, &bits);
-	return r < 0 ? r : set_bits(p, &bits);
+	return set_bits(p);
 }
 
 static int zero_unstored(const struct piece *p, int flags)
