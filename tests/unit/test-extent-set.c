@@ -14,14 +14,13 @@ enum { UNITS = 200 };
 
 static void expect_equal(const struct extent_set *set, const bool *used)
 {
-	uint64_t free_units = 0, end = 0;
+	uint64_t end = 0;
 
 	for (unsigned i = 0; i < UNITS; i++) {
-		free_units += !used[i];
+		assert_int_equal(extent_set_is_free(set, i, 1), !used[i]);
 		if (used[i])
 			end = i + 1;
 	}
-	assert_int_equal(extent_set_free_below(set, UNITS), free_units);
 	assert_int_equal(extent_set_end(set), end);
 	for (size_t i = 0; i < set->n; i++) {
 		assert_true(set->used[i].off < set->used[i].end);
@@ -91,7 +90,8 @@ static void insert_in_use_and_remove_free_fail(void **state)
 	assert_errno(extent_set_remove(&set, 15, 6), -EBADMSG);
 	assert_errno(extent_set_remove(&set, 20, 1), -EBADMSG);
 	assert_non_null(strstr(error_text(), "block at offset 20: expected"));
-	assert_int_equal(extent_set_free_below(&set, 30), 20);
+	assert_true(extent_set_is_free(&set, 0, 10));
+	assert_int_equal(extent_set_end(&set), 20);
 	extent_set_fini(&set);
 }
 
@@ -114,11 +114,14 @@ static void sort_joins_and_reports_overlaps(void **state)
 	assert_ok(extent_set_add(&set, 10, 5));
 	extent_set_sort(&set);
 	assert_int_equal(found[1], 0);
+	assert_false(set.overlaps);
 	assert_int_equal(set.n, 2);
 	assert_ok(extent_set_add(&set, 38, 10));
 	extent_set_sort(&set);
 	assert_int_equal(found[0], 38);
 	assert_int_equal(found[1], 2);
+	assert_true(set.overlaps);
+	assert_int_equal(set.overlap_off, 38);
 	assert_int_equal(extent_set_end(&set), 48);
 	extent_set_fini(&set);
 }

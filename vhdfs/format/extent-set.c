@@ -48,10 +48,16 @@ static int grow(struct extent_set *set)
 
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
 {
+	struct range *last = set->n ? &set->used[set->n - 1] : NULL;
 	int r;
 
 	if (!len)
 		return 0;
+	/* The blocks of a fixed image follow each other, in one range. */
+	if (last && last->end == off) {
+		last->end += len;
+		return 0;
+	}
 	/* Joining may free room.  If it frees less than half, the array grows
 	 * as well, so that the next call does not sort again. */
 	if (set->n == set->room && set->n >= JOIN_FROM) {
@@ -63,6 +69,24 @@ int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
 	if (r == 0)
 		set->used[set->n++] = (struct range){ off, off + len };
 	return r;
+}
+
+int extent_set_add_all(struct extent_set *set, const struct extent_set *other)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < other->n; i++)
+		r = extent_set_add(set, other->used[i].off,
+				   other->used[i].end - other->used[i].off);
+	return r;
+}
+
+static void note_overlap(struct extent_set *set, uint64_t off, uint64_t len)
+{
+	set->overlaps = true;
+	set->overlap_off = off;
+	if (set->overlap)
+		set->overlap(set->ctx, off, len);
 }
 
 static int by_offset(const void *a, const void *b)
@@ -82,8 +106,8 @@ void extent_set_sort(struct extent_set *set)
 		struct range r = set->used[i];
 		struct range *last = n ? &set->used[n - 1] : NULL;
 
-		if (last && set->overlap && r.off < last->end)
-			set->overlap(set->ctx, r.off,
+		if (last && r.off < last->end)
+			note_overlap(set, r.off,
 				     min_u64(last->end, r.end) - r.off);
 		if (last && r.off <= last->end)
 			last->end = max_u64(last->end, r.end);
@@ -210,15 +234,4 @@ bool extent_set_is_free(const struct extent_set *set, uint64_t off,
 uint64_t extent_set_end(const struct extent_set *set)
 {
 	return set->n ? set->used[set->n - 1].end : 0;
-}
-
-uint64_t extent_set_free_below(const struct extent_set *set, uint64_t end)
-{
-	uint64_t free_bytes = 0, at = 0;
-
-	for (size_t i = 0; i < set->n && set->used[i].off < end; i++) {
-		free_bytes += set->used[i].off - min_u64(at, set->used[i].off);
-		at = set->used[i].end;
-	}
-	return free_bytes + (at < end ? end - at : 0);
 }

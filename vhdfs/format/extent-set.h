@@ -25,6 +25,9 @@ struct range {
 struct extent_set {
 	struct range *used; /* sorted and not adjacent after extent_set_sort */
 	size_t n, room;
+	/* Two added ranges overlap, the last ones at overlap_off. */
+	bool overlaps;
+	uint64_t overlap_off;
 	/* Optional: called by extent_set_add and extent_set_sort for each added
 	 * range that overlaps another. */
 	void (*overlap)(void *ctx, uint64_t off, uint64_t len);
@@ -36,6 +39,8 @@ void extent_set_fini(struct extent_set *set);
 /* Adds a range; unsorted.  0, or a negative errno with a message: -ENOMEM, or
  * -EFBIG above EXTENT_SET_MAX ranges. */
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len);
+/* Adds the ranges of another set. */
+int extent_set_add_all(struct extent_set *set, const struct extent_set *other);
 /* Sorts the ranges and joins adjacent ones. */
 void extent_set_sort(struct extent_set *set);
 /*
@@ -57,7 +62,5 @@ bool extent_set_is_free(const struct extent_set *set, uint64_t off,
 			uint64_t len);
 /* The end of the last range in use; 0 in an empty set. */
 uint64_t extent_set_end(const struct extent_set *set);
-/* The number of free bytes below end. */
-uint64_t extent_set_free_below(const struct extent_set *set, uint64_t end);
 
 #endif

@@ -53,20 +53,6 @@ int vhd_space_structures(const struct vhd *v, struct extent_set *space)
 	return r;
 }
 
-struct overlap {
-	bool found;
-	uint64_t off;
-};
-
-static void note_overlap(void *ctx, uint64_t off, uint64_t len)
-{
-	struct overlap *overlap = ctx;
-
-	(void)len;
-	overlap->found = true;
-	overlap->off = off;
-}
-
 static int add_block(void *ctx, uint32_t block, uint32_t entry)
 {
 	struct vhd *v = ctx;
@@ -82,25 +68,21 @@ static int add_block(void *ctx, uint32_t block, uint32_t entry)
 
 int vhd_space_load(struct vhd *v)
 {
-	struct overlap overlap = { 0 };
-	int r = 0;
+	int r;
 
 	if (v->space_loaded)
 		return 0;
 	extent_set_fini(&v->space);
-	v->space.overlap = note_overlap;
-	v->space.ctx = &overlap;
 	r = vhd_bat_scan(v, add_block, v);
 	if (r == -EFBIG)
 		r = fail(r, "%s: %s", v->img.io->name, error_text());
 	extent_set_sort(&v->space);
-	v->space.overlap = NULL;
-	if (r == 0 && overlap.found)
+	if (r == 0 && v->space.overlaps)
 		r = fail_found(-EBADMSG, v->img.io->name,
 			       "block allocation table", v->bat_off,
 			       "blocks that do not overlap",
 			       "two blocks that overlap at offset %" PRIu64,
-			       overlap.off);
+			       v->space.overlap_off);
 	if (r == 0)
 		r = vhd_space_structures(v, &v->space);
 	extent_set_sort(&v->space);

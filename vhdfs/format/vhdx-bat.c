@@ -64,8 +64,6 @@ static bool is_valid_state(const struct vhdx *v, uint64_t index, unsigned state)
 static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 			  uint64_t len)
 {
-	const struct extent_set *used = &v->structures;
-
 	if (off < VHDX_AREA)
 		return fail_entry(v, index, "a block at 1 MiB or above",
 				  format_arg("a block at %" PRIu64, off));
@@ -78,13 +76,11 @@ static int validate_place(struct vhdx *v, uint64_t index, uint64_t off,
 				   " bytes",
 				   v->file_size),
 			format_arg("a block at %" PRIu64, off));
-	for (size_t i = 0; i < used->n; i++)
-		if (ranges_overlap(off, len, used->used[i].off,
-				   used->used[i].end - used->used[i].off))
-			return fail_entry(
-				v, index,
-				"a block that overlaps neither the log nor a table",
-				format_arg("a block at %" PRIu64, off));
+	if (!extent_set_is_free(&v->structures, off, len))
+		return fail_entry(
+			v, index,
+			"a block that overlaps neither the log nor a table",
+			format_arg("a block at %" PRIu64, off));
 	return 0;
 }
 

@@ -46,8 +46,6 @@ struct checker {
 	bool touched;     /* the FileWriteGuid is new */
 	bool unrepaired;  /* the BAT still has damage, or lost an offset */
 	uint64_t n_draft; /* blocks in state 5 */
-	/* Adjacent blocks, joined before they are added to v.space. */
-	uint64_t run_off, run_len;
 };
 
 static void checker_fini(struct checker *c)
@@ -230,12 +228,6 @@ static int repair_entry(struct checker *c, uint64_t index, uint64_t *entry)
 	return report_failure(c, -EBADMSG, repaired);
 }
 
-static int add_run(struct checker *c)
-{
-	return c->run_len ? extent_set_add(&c->v.space, c->run_off, c->run_len)
-			  : 0;
-}
-
 /* An offset in the entry of a block that is not stored and keeps no space:
  * Hyper-V refuses such an image. */
 static int check_no_offset(struct checker *c, uint64_t index, uint64_t *entry)
@@ -290,7 +282,6 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 {
 	struct checker *c = ctx;
 	struct bitmap bitmap;
-	uint64_t off, len;
 	int r = vhdx_bat_validate(v, index, entry);
 
 	if (r < 0)
@@ -307,18 +298,9 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 	}
 	if (r == 0)
 		r = bound_pages(c);
-	off = VHDX_BAT_OFFSET(entry);
-	len = vhdx_bat_space(v, index, entry);
-	if (r < 0 || !len)
-		return r;
-	if (c->run_len && c->run_off + c->run_len == off) {
-		c->run_len += len;
-		return 0;
-	}
-	r = add_run(c);
-	c->run_off = off;
-	c->run_len = len;
-	return r;
+	return r < 0 ? r
+		     : extent_set_add(&v->space, VHDX_BAT_OFFSET(entry),
+				      vhdx_bat_space(v, index, entry));
 }
 
 static void report_overlap(void *ctx, uint64_t off, uint64_t len)
@@ -333,18 +315,13 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 
 static int check_bat(struct checker *c)
 {
-	struct extent_set *structures = &c->v.structures;
 	int r;
 
 	c->v.space.overlap = report_overlap;
 	c->v.space.ctx = c;
 	r = vhdx_bat_scan(&c->v, check_entry, c);
 	if (r == 0)
-		r = add_run(c);
-	for (size_t i = 0; r == 0 && i < structures->n; i++)
-		r = extent_set_add(&c->v.space, structures->used[i].off,
-				   structures->used[i].end -
-					   structures->used[i].off);
+		r = extent_set_add_all(&c->v.space, &c->v.structures);
 	if (r < 0)
 		return r;
 	extent_set_sort(&c->v.space);

@@ -242,8 +242,7 @@ int vhdx_bitmap(struct image *img, uint64_t off, uint64_t len,
 
 /* Fills v->space from the BAT, once; -EBADMSG if blocks overlap. */
 int vhdx_space_load(struct vhdx *v);
-/* -EBADMSG with the message for two blocks that overlap at off. */
-int vhdx_fail_overlap(struct vhdx *v, uint64_t off);
+void vhdx_space_unload(struct vhdx *v);
 /* Allocates len bytes, aligned to 1 MiB, that read as zeros. */
 int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off);
 /* Frees at once what vhdx_space_alloc returned and no entry names. */

@@ -171,35 +171,19 @@ static int validate_header(struct vhdx *v, const uint8_t *table)
 	return 0;
 }
 
-struct overlap {
-	bool found;
-	uint64_t off;
-};
-
-static void record_overlap(void *ctx, uint64_t off, uint64_t len)
-{
-	struct overlap *overlap = ctx;
-
-	(void)len;
-	overlap->found = true;
-	overlap->off = off;
-}
-
 static int validate_overlaps(struct vhdx *v)
 {
-	struct overlap overlap = { 0 };
-	struct extent_set space = { .overlap = record_overlap,
-				    .ctx = &overlap };
+	struct extent_set space = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->n_items; i++)
 		r = extent_set_add(&space, v->items[i].off, v->items[i].len);
 	extent_set_sort(&space);
+	if (r == 0 && space.overlaps)
+		r = fail_found(-EBADMSG, v->img.io->name, "metadata items",
+			       v->metadata.off + space.overlap_off,
+			       "no overlap", "two that overlap");
 	extent_set_fini(&space);
-	if (r == 0 && overlap.found)
-		return fail_found(-EBADMSG, v->img.io->name, "metadata items",
-				  v->metadata.off + overlap.off, "no overlap",
-				  "two that overlap");
 	return r;
 }
 

@@ -47,8 +47,6 @@ static int fail_region(struct vhdx *v, uint64_t at, const char *expected,
 static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 			  uint64_t at)
 {
-	const struct extent_set *used = &v->structures;
-
 	if (!region->len || !is_aligned(region->off | region->len, VHDX_MIB) ||
 	    region->off < VHDX_AREA)
 		return fail_region(v, at,
@@ -58,13 +56,11 @@ static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 		return fail_region(v, at,
 				   "a region below the largest file offset",
 				   region);
-	for (size_t i = 0; i < used->n; i++)
-		if (ranges_overlap(region->off, region->len, used->used[i].off,
-				   used->used[i].end - used->used[i].off))
-			return fail_region(
-				v, at,
-				"a region that overlaps neither the log nor a region",
-				region);
+	if (!extent_set_is_free(&v->structures, region->off, region->len))
+		return fail_region(
+			v, at,
+			"a region that overlaps neither the log nor a region",
+			region);
 	return extent_set_insert(&v->structures, region->off, region->len);
 }
 

@@ -18,94 +18,53 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* Joins adjacent blocks before they are added: those of a fixed image make one
- * range. */
-struct block_run {
-	uint64_t off, len;
-	bool overlap;
-	uint64_t overlap_off;
-};
-
-static int add_run(struct vhdx *v, struct block_run *g)
-{
-	return g->len ? extent_set_add(&v->space, g->off, g->len) : 0;
-}
-
 static int add_entry(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
 {
-	struct block_run *g = ctx;
 	uint64_t len = vhdx_bat_space(v, index, entry);
-	uint64_t off = VHDX_BAT_OFFSET(entry);
 	int r = vhdx_bat_validate(v, index, entry);
 
-	if (r < 0 || !len)
-		return r;
-	if (g->len && g->off + g->len == off) {
-		g->len += len;
-		return 0;
-	}
-	r = add_run(v, g);
-	g->off = off;
-	g->len = len;
-	return r;
+	(void)ctx;
+	return r < 0 ? r
+		     : extent_set_add(&v->space, VHDX_BAT_OFFSET(entry), len);
 }
 
-static void record_overlap(void *ctx, uint64_t off, uint64_t len)
+static int add_all(struct vhdx *v)
 {
-	struct block_run *g = ctx;
+	int r = extent_set_add_all(&v->space, &v->structures);
 
-	(void)len;
-	if (!g->overlap)
-		g->overlap_off = off;
-	g->overlap = true;
-}
-
-static int add_all(struct vhdx *v, struct block_run *g)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < v->structures.n; i++)
-		r = extent_set_add(&v->space, v->structures.used[i].off,
-				   v->structures.used[i].end -
-					   v->structures.used[i].off);
 	for (size_t i = 0; r == 0 && i < v->n_freed; i++)
 		r = extent_set_add(&v->space, v->freed[i].off, v->freed[i].len);
 	if (r == 0)
-		r = vhdx_bat_scan(v, add_entry, g);
-	if (r == 0)
-		r = add_run(v, g);
+		r = vhdx_bat_scan(v, add_entry, NULL);
 	extent_set_sort(&v->space);
 	return r;
 }
 
-int vhdx_fail_overlap(struct vhdx *v, uint64_t off)
+void vhdx_space_unload(struct vhdx *v)
 {
-	return fail_found(-EBADMSG, v->img.io->name, "block", off,
-			  "one BAT entry for each block",
-			  "two entries that share it");
+	extent_set_fini(&v->space);
+	v->space_loaded = false;
 }
 
 int vhdx_space_load(struct vhdx *v)
 {
-	struct block_run g = { 0 };
 	int r;
 
 	if (v->space_loaded)
 		return 0;
-	v->space.overlap = record_overlap;
-	v->space.ctx = &g;
-	r = add_all(v, &g);
-	v->space.overlap = NULL;
+	r = add_all(v);
 	if (r == -EFBIG)
 		r = fail(r, "%s: %s", v->img.io->name, error_text());
-	if (r == 0 && g.overlap)
-		r = vhdx_fail_overlap(v, g.overlap_off);
-	if (r < 0) {
-		extent_set_fini(&v->space);
-		return r;
-	}
-	v->space_loaded = true;
-	return 0;
+	if (r == 0 && v->space.overlaps)
+		r = fail_found(-EBADMSG, v->img.io->name, "block",
+			       v->space.overlap_off,
+			       "one BAT entry for each block",
+			       "two entries that share it");
+	if (r < 0)
+		vhdx_space_unload(v);
+	else
+		v->space_loaded = true;
+	return r;
 }
 
 /*
