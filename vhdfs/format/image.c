@@ -418,9 +418,9 @@ int image_end_writes(struct image *img)
 {
 	int r = flush_written(img);
 
-	if (r < 0 || !img->ops->end_writes || !atomic_load(&img->started))
+	if (r < 0 || !atomic_load(&img->started))
 		return r;
-	r = img->ops->end_writes(img);
+	r = img->ops->end_writes ? img->ops->end_writes(img) : 0;
 	if (r < 0)
 		return image_fail(img, r);
 	atomic_store(&img->started, false);
@@ -456,4 +456,32 @@ int image_create(struct io *io, const struct image_ops *ops,
 	if (r < 0)
 		return fail(r, "%s: %s", io->name, error_text());
 	return ops->create(io, &complete);
+}
+
+void check_report(struct check *check, const char *structure, uint64_t offset,
+		  const char *expected, const char *found, bool repaired)
+{
+	const struct finding finding = { structure, offset, expected,
+					 found,     false,  repaired };
+
+	check->report(check, &finding);
+}
+
+void check_report_last(struct check *check, bool repaired)
+{
+	const struct error e = *error_last();
+
+	check_report(check, e.structure, e.offset, e.expected, e.found,
+		     repaired);
+}
+
+void check_report_leak(struct check *check, const char *structure,
+		       uint64_t offset, uint64_t bytes, const char *expected,
+		       const char *found, bool repaired)
+{
+	const struct finding finding = { structure, offset, expected,
+					 found,     true,   repaired };
+
+	check->leaked += bytes;
+	check->report(check, &finding);
 }

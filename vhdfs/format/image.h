@@ -134,6 +134,15 @@ struct check {
 #define check_printf(array, ...) \
 	((void)snprintf(array, sizeof(array), __VA_ARGS__))
 
+/* For drivers: reports damage; the thread's last error as damage; bytes of
+ * wasted space. */
+void check_report(struct check *check, const char *structure, uint64_t offset,
+		  const char *expected, const char *found, bool repaired);
+void check_report_last(struct check *check, bool repaired);
+void check_report_leak(struct check *check, const char *structure,
+		       uint64_t offset, uint64_t bytes, const char *expected,
+		       const char *found, bool repaired);
+
 /* Flags of image_zero. */
 enum {
 	/* Free the space; else allocation stays as it is. */
@@ -200,8 +209,8 @@ struct image_ops {
 	 */
 	int (*begin_writes)(struct image *img);
 	/*
-	 * Marks a flushed file as closed, as close does; begin_writes is called
-	 * again before the next change.
+	 * Marks a flushed file as closed, as close does.  begin_writes is
+	 * called again before the next change, also if this is null.
 	 */
 	int (*end_writes)(struct image *img);
 	/*

@@ -68,41 +68,14 @@ static void checker_fini(struct checker *c)
 	extent_set_fini(&c->space);
 }
 
-static void report(struct checker *c, const char *structure, uint64_t offset,
-		   const char *expected, const char *found, bool repaired)
-{
-	struct finding finding = { .structure = structure,
-				   .offset = offset,
-				   .expected = expected,
-				   .found = found,
-				   .repaired = repaired };
-
-	c->check->report(c->check, &finding);
-}
-
-/* Reports the last error as a finding. */
-static void report_last(struct checker *c, bool repaired)
-{
-	struct error err = *error_last();
-
-	report(c, err.structure, err.offset, err.expected, err.found, repaired);
-}
-
 static void report_leak(struct checker *c, uint64_t off, uint64_t bytes,
 			bool repaired)
 {
-	struct finding finding = {
-		.structure = "unused space",
-		.offset = off,
-		.expected = "a block that the table refers to, or nothing",
-		.found = format_arg("%" PRIu64 " bytes that nothing refers to",
-				    bytes),
-		.leak = true,
-		.repaired = repaired,
-	};
-
-	c->check->leaked += bytes;
-	c->check->report(c->check, &finding);
+	check_report_leak(
+		c->check, "unused space", off, bytes,
+		"a block that the table refers to, or nothing",
+		format_arg("%" PRIu64 " bytes that nothing refers to", bytes),
+		repaired);
 }
 
 /*
@@ -135,12 +108,12 @@ static int check_bad_footers(struct checker *c)
 	int r = 0;
 
 	(void)vhd_footer_intact(c->io, c->f.trailing, c->f.trailing_off);
-	report_last(c, repair);
+	check_report_last(c->check, repair);
 	if (repair)
 		r = write_footer(c, c->f.trailing, c->f.trailing_off);
 	else if (!memcmp(c->f.leading, FOOTER_COOKIE_TEXT, 8) &&
 		 vhd_footer_intact(c->io, c->f.leading, 0) < 0)
-		report_last(c, false);
+		check_report_last(c->check, false);
 	return r;
 }
 
@@ -156,8 +129,9 @@ static int check_hidden_flag(struct checker *c)
 		return 0;
 	snprintf(expected, sizeof expected, "0x%08" PRIx32, sum);
 	snprintf(found, sizeof found, "0x%08" PRIx32, stored);
-	report(c, "footer checksum", c->f.trailing_off + FOOTER_CHECKSUM,
-	       expected, found, c->repair);
+	check_report(c->check, "footer checksum",
+		     c->f.trailing_off + FOOTER_CHECKSUM, expected, found,
+		     c->repair);
 	return c->repair ? write_footer(c, footer, c->f.trailing_off) : 0;
 }
 
@@ -191,12 +165,13 @@ static int check_copy(struct checker *c)
 	if (has_older_id(c))
 		report_older_id(c, repair);
 	else if (vhd_footer_intact(c->io, c->f.leading, 0) < 0)
-		report_last(c, repair);
+		check_report_last(c->check, repair);
 	else
-		report(c, "footer copy", 0,
-		       format_arg("the same as the footer at offset %" PRIu64,
-				  c->f.trailing_off),
-		       "another footer", repair);
+		check_report(
+			c->check, "footer copy", 0,
+			format_arg("the same as the footer at offset %" PRIu64,
+				   c->f.trailing_off),
+			"another footer", repair);
 	return repair ? write_footer(c, c->v->footer, 0) : 0;
 }
 
@@ -247,10 +222,10 @@ static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 {
 	c->bad_entries = true;
 	if (is_impossible(c->v, (uint64_t)sector * VHD_SECTOR)) {
-		report_last(c, c->repair);
+		check_report_last(c->check, c->repair);
 		return c->repair ? write_unused(c, block) : 0;
 	}
-	report_last(c, false);
+	check_report_last(c->check, false);
 	return add_entry(c, block, sector);
 }
 
@@ -284,13 +259,13 @@ static void check_overlaps(struct checker *c)
 		if (a->sector + sectors <= b->sector)
 			continue;
 		c->bad_entries = true;
-		report(c, "block allocation table",
-		       c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
-		       "a block that overlaps no other",
-		       format_arg("sector %" PRIu32
-				  ", inside the block of entry %" PRIu32,
-				  b->sector, a->block),
-		       false);
+		check_report(c->check, "block allocation table",
+			     c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
+			     "a block that overlaps no other",
+			     format_arg("sector %" PRIu32
+					", inside the block of entry %" PRIu32,
+					b->sector, a->block),
+			     false);
 	}
 }
 
@@ -306,8 +281,8 @@ static int check_padding(struct checker *c)
 	if (r < 0 || c->v->bat_off % VHD_SECTOR || !memcmp(pad, unused, len) ||
 	    bytes_are_zero(pad, len))
 		return r;
-	report(c, "block allocation table padding", end, "unused entries",
-	       "something else", c->repair);
+	check_report(c->check, "block allocation table padding", end,
+		     "unused entries", "something else", c->repair);
 	return c->repair ? io_write(c->io, unused, len, end) : 0;
 }
 
@@ -389,7 +364,7 @@ static void report_trailing(struct checker *c, bool repaired)
 	else
 		(void)vhd_footer_intact(c->io, c->f.trailing,
 					c->f.trailing_off);
-	report_last(c, repaired);
+	check_report_last(c->check, repaired);
 }
 
 /* Checks the end of a file with invalid entries: frees no space, and writes a
@@ -494,7 +469,7 @@ int vhd_check(struct io *io, struct check *check)
 		return r;
 	r = vhd_load(c.v);
 	if (r == -EBADMSG || r == -ELOOP) {
-		report_last(&c, false);
+		check_report_last(check, false);
 		return 0;
 	}
 	if (r < 0 || c.v->img.type == IMAGE_FIXED)

@@ -220,7 +220,6 @@ int vhd_flush_finish(struct image *img);
 
 int vhd_may_write(struct image *img);
 int vhd_begin_writes(struct image *img);
-int vhd_end_writes(struct image *img);
 
 /* vhd-check.c; see image_ops */
 

@@ -7,7 +7,8 @@
  * parent's footer.  The first change after an open gives the image a new id, as
  * a VHDX gets a new DataWriteGuid: a child that was made before is then
  * refused, instead of showing a mixture of old and new data.  An image that is
- * opened and not changed keeps its id.
+ * opened and not changed keeps its id.  A change after image_end_writes gives a
+ * new id again, because a child may have been made in between.
  *
  * ORDER
  *  O0  Changes of the tables that the previous process made, and did not write
@@ -196,12 +197,4 @@ int vhd_begin_writes(struct image *img)
 	if (r == 0 && v->batmap_len)
 		r = clear_batmap(v);
 	return r < 0 ? vhd_fail_metadata(v, r) : 0;
-}
-
-int vhd_end_writes(struct image *img)
-{
-	/* Nothing to do: the next begin_writes gives the image a new id,
-	 * because a child may be made of it in between. */
-	(void)img;
-	return 0;
 }

@@ -174,7 +174,6 @@ const struct image_ops vhd_ops = {
 	.map = vhd_map,
 	.may_write = vhd_may_write,
 	.begin_writes = vhd_begin_writes,
-	.end_writes = vhd_end_writes,
 	.write = vhd_write,
 	.bitmap = vhd_bitmap,
 	.zero = vhd_zero,

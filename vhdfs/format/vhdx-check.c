@@ -53,28 +53,12 @@ static void checker_fini(struct checker *c)
 	vhdx_unload(&c->v);
 }
 
-static void report(struct checker *c, const char *structure, uint64_t offset,
-		   const char *expected, const char *found, bool repaired)
-{
-	struct finding finding = {
-		.structure = structure,
-		.offset = offset,
-		.expected = expected,
-		.found = found,
-		.repaired = repaired,
-	};
-
-	c->check->report(c->check, &finding);
-}
-
 /* Reports the last error if r means damage; returns any other r. */
 static int report_failure(struct checker *c, int r, bool repaired)
 {
-	const struct error *e = error_last();
-
 	if (r != -EBADMSG)
 		return r;
-	report(c, e->structure, e->offset, e->expected, e->found, repaired);
+	check_report_last(c->check, repaired);
 	return 0;
 }
 
@@ -104,8 +88,9 @@ static int check_identifier(struct checker *c)
 
 	if (r == 0 &&
 	    memcmp(signature, VHDX_FILE_SIGNATURE, sizeof signature) != 0)
-		report(c, "file identifier", 0, "the signature \"vhdxfile\"",
-		       "other bytes", false);
+		check_report(c->check, "file identifier", 0,
+			     "the signature \"vhdxfile\"", "other bytes",
+			     false);
 	return r;
 }
 
@@ -124,10 +109,10 @@ static int check_headers(struct checker *c)
 			r = touch(c);
 		if (r < 0)
 			return r;
-		report(c, slot ? "header 2" : "header 1",
-		       VHDX_HEADER_OFFSET(slot),
-		       "a signature and a valid checksum", "not both",
-		       c->repair);
+		check_report(c->check, slot ? "header 2" : "header 1",
+			     VHDX_HEADER_OFFSET(slot),
+			     "a signature and a valid checksum", "not both",
+			     c->repair);
 	}
 	return 0;
 }
@@ -185,11 +170,12 @@ static int check_region_tables(struct checker *c)
 		r = repair_region_table(c, bad,
 					tables + !bad * VHDX_REGION_SIZE);
 	if (r == 0)
-		report(c, bad ? "region table 2" : "region table 1",
-		       VHDX_REGION_TABLE_OFFSET(bad),
-		       "the same table as in the other copy",
-		       good[bad] ? "another table" : "a wrong checksum",
-		       c->repair);
+		check_report(c->check,
+			     bad ? "region table 2" : "region table 1",
+			     VHDX_REGION_TABLE_OFFSET(bad),
+			     "the same table as in the other copy",
+			     good[bad] ? "another table" : "a wrong checksum",
+			     c->repair);
 	return r;
 }
 
@@ -225,7 +211,8 @@ static int repair_entry(struct checker *c, uint64_t index, uint64_t *entry)
 		!repaired || VHDX_BAT_OFFSET(value) != VHDX_BAT_OFFSET(*entry);
 	/* An entry without a repair uses no space in the map. */
 	*entry = value != *entry ? value : VHDX_NOT_PRESENT;
-	return report_failure(c, -EBADMSG, repaired);
+	check_report_last(c->check, repaired);
+	return 0;
 }
 
 /* An offset in the entry of a block that is not stored and keeps no space:
@@ -240,10 +227,10 @@ static int check_no_offset(struct checker *c, uint64_t index, uint64_t *entry)
 	*entry = VHDX_BAT_STATE(*entry);
 	r = c->repair ? vhdx_bat_set(&c->v, index, *entry) : 0;
 	if (r == 0)
-		report(c, format_arg("BAT entry %" PRIu64, index),
-		       c->v.bat.off + index * VHDX_BAT_ENTRY,
-		       "no offset for a block that is not stored",
-		       format_arg("%" PRIu64, off), c->repair);
+		check_report(c->check, format_arg("BAT entry %" PRIu64, index),
+			     c->v.bat.off + index * VHDX_BAT_ENTRY,
+			     "no offset for a block that is not stored",
+			     format_arg("%" PRIu64, off), c->repair);
 	return r;
 }
 
@@ -294,7 +281,7 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		r = vhdx_bitmap_of(v, index - index / (v->chunk_ratio + 1),
 				   &bitmap);
 		c->unrepaired |= r < 0;
-		r = r < 0 ? report_failure(c, r, false) : 0;
+		r = report_failure(c, r, false);
 	}
 	if (r == 0)
 		r = bound_pages(c);
@@ -308,9 +295,10 @@ static void report_overlap(void *ctx, uint64_t off, uint64_t len)
 	struct checker *c = ctx;
 
 	c->unrepaired = true;
-	report(c, "block", off, "one BAT entry for each block",
-	       format_arg("two entries that share %" PRIu64 " bytes", len),
-	       false);
+	check_report(
+		c->check, "block", off, "one BAT entry for each block",
+		format_arg("two entries that share %" PRIu64 " bytes", len),
+		false);
 }
 
 static int check_bat(struct checker *c)
@@ -337,17 +325,8 @@ static int check_bat(struct checker *c)
 static void report_leak(struct checker *c, uint64_t off, uint64_t len,
 			bool repaired)
 {
-	struct finding finding = {
-		.structure = "file",
-		.offset = off,
-		.expected = "no leaked space",
-		.found = format_arg("%" PRIu64 " bytes", len),
-		.leak = true,
-		.repaired = repaired,
-	};
-
-	c->check->leaked += len;
-	c->check->report(c->check, &finding);
+	check_report_leak(c->check, "file", off, len, "no leaked space",
+			  format_arg("%" PRIu64 " bytes", len), repaired);
 }
 
 /* Does the range, at most READ_PIECE long, hold other bytes than zeros?  1 or

@@ -67,8 +67,8 @@ static int choose_current(struct vhdx *v)
 	return 0;
 }
 
-static int fail_header(struct vhdx *v, unsigned field, int code,
-		       const char *what, const char *expected, uint64_t found)
+int vhdx_fail_header(struct vhdx *v, unsigned field, int code, const char *what,
+		     const char *expected, uint64_t found)
 {
 	return fail_found(code, v->img.io->name, format_arg("header: %s", what),
 			  VHDX_HEADER_OFFSET(v->slot) + field, expected,
@@ -81,16 +81,16 @@ static int validate_log_range(struct vhdx *v)
 	int r;
 
 	if (!is_aligned(len, VHDX_MIB) || len > VHDX_LOG_MAX)
-		return fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
-				   "log length",
-				   "a multiple of 1 MiB, at most 1 GiB", len);
+		return vhdx_fail_header(
+			v, VHDX_HEADER_LOG_LENGTH, -EBADMSG, "log length",
+			"a multiple of 1 MiB, at most 1 GiB", len);
 	if (!is_aligned(off, VHDX_MIB) || off < VHDX_AREA)
-		return fail_header(v, VHDX_HEADER_LOG_OFFSET, -EBADMSG,
-				   "log offset",
-				   "a multiple of 1 MiB, at least 1 MiB", off);
+		return vhdx_fail_header(
+			v, VHDX_HEADER_LOG_OFFSET, -EBADMSG, "log offset",
+			"a multiple of 1 MiB, at least 1 MiB", off);
 	r = io_size(v->img.io, &file_size);
 	if (r == 0 && !range_within(off, len, file_size))
-		return fail_header(
+		return vhdx_fail_header(
 			v, VHDX_HEADER_LOG_OFFSET, -EBADMSG, "log offset",
 			format_arg("a log of %" PRIu64
 				   " bytes inside the file of %" PRIu64,
@@ -107,17 +107,17 @@ static int validate_current(struct vhdx *v)
 	bool logged = !guid_is_null(&v->header.log_guid);
 
 	if (version != 1)
-		return fail_header(v, VHDX_HEADER_VERSION, -EOPNOTSUPP,
-				   "version", "1", version);
+		return vhdx_fail_header(v, VHDX_HEADER_VERSION, -EOPNOTSUPP,
+					"version", "1", version);
 	if (log_version != 0 && logged)
-		return fail_header(v, VHDX_HEADER_LOG_VERSION, -EOPNOTSUPP,
-				   "log version", "0", log_version);
+		return vhdx_fail_header(v, VHDX_HEADER_LOG_VERSION, -EOPNOTSUPP,
+					"log version", "0", log_version);
 	if (v->header.log_len)
 		return validate_log_range(v);
 	if (logged)
-		return fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
-				   "log length",
-				   "a log, as the log guid is set", 0);
+		return vhdx_fail_header(v, VHDX_HEADER_LOG_LENGTH, -EBADMSG,
+					"log length",
+					"a log, as the log guid is set", 0);
 	return 0;
 }
 
@@ -153,7 +153,7 @@ int vhdx_header_has_numbers(struct vhdx *v)
 
 	if (v->header.sequence <= UINT64_MAX - NUMBERS)
 		return 0;
-	return fail_header(
+	return vhdx_fail_header(
 		v, VHDX_HEADER_SEQUENCE, -EOPNOTSUPP, "sequence number",
 		"one with unused numbers above it", v->header.sequence);
 }

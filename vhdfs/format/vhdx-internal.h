@@ -158,6 +158,9 @@ static inline bool vhdx_is_bitmap_index(const struct vhdx *v, uint64_t index)
 
 /* Reads the copy in slot: 1 if its signature and checksum are right, else 0. */
 int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret);
+/* Fails with code: a field of the current header is not as expected. */
+int vhdx_fail_header(struct vhdx *v, unsigned field, int code, const char *what,
+		     const char *expected, uint64_t found);
 /* Chooses and checks the current header. */
 int vhdx_headers_load(struct vhdx *v);
 /* Guids that are null pointers stay; a null log_guid means: no log to replay.

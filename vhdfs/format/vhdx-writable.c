@@ -18,25 +18,18 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-static int fail_header(struct vhdx *v, const char *what, unsigned field,
-		       const char *expected, uint64_t found)
-{
-	return fail_found(-EOPNOTSUPP, v->img.io->name,
-			  format_arg("header: %s", what),
-			  VHDX_HEADER_OFFSET(v->slot) + field, expected,
-			  "%" PRIu64, found);
-}
-
 int vhdx_header_may_write(struct vhdx *v)
 {
 	uint16_t version = get_le16(v->header.raw + VHDX_HEADER_LOG_VERSION);
 
 	if (!v->header.log_len)
-		return fail_header(v, "log length", VHDX_HEADER_LOG_LENGTH,
-				   "a log, which writing needs", 0);
+		return vhdx_fail_header(v, VHDX_HEADER_LOG_LENGTH, -EOPNOTSUPP,
+					"log length",
+					"a log, which writing needs", 0);
 	if (version)
-		return fail_header(v, "log version", VHDX_HEADER_LOG_VERSION,
-				   "0, which writing needs", version);
+		return vhdx_fail_header(v, VHDX_HEADER_LOG_VERSION, -EOPNOTSUPP,
+					"log version", "0, which writing needs",
+					version);
 	return vhdx_header_has_numbers(v);
 }
 
