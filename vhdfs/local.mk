@@ -104,6 +104,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-write.c \
 	vhdfs/format/vhdx.c \
 	vhdfs/format/vhdx.h \
+	vhdfs/format/windows-path.h \
 	vhdfs/io/atomic-file.c \
 	vhdfs/io/atomic-file.h \
 	vhdfs/io/blocking.c \

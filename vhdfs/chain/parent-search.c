@@ -146,13 +146,6 @@ static int try_name(struct parent_search *s, size_t rootdir, const char *dir,
 	return r < 0 ? r : -ENOENT;
 }
 
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Tries the base name in the child's directory, then in the other roots. */
 static int try_basename(struct parent_search *s, const char *name,
 			struct found_parent *ret)
@@ -197,7 +190,7 @@ void parent_search_init(struct parent_search *s, struct parent_cache *cache,
 			const char *real)
 {
 	s->roots = parent_cache_roots(cache, &s->n_roots);
-	snprintf(s->dir, sizeof s->dir, "%.*s", (int)(last_part(real) - real),
+	snprintf(s->dir, sizeof s->dir, "%.*s", (int)(basename(real) - real),
 		 real);
 }
 
@@ -209,7 +202,7 @@ int parent_search_run(struct parent_search *s, struct found_parent *ret)
 	if (ref->relative)
 		r = try_name(s, s->rootdir, s->dir, ref->relative, ret);
 	if (r < 0 && ref->relative)
-		r = try_basename(s, last_part(ref->relative), ret);
+		r = try_basename(s, basename(ref->relative), ret);
 	if (r < 0 && ref->basename)
 		r = try_basename(s, ref->basename, ret);
 	return r < 0 ? fail_not_found(s) : 0;

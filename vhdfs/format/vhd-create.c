@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
+#include "format/windows-path.h"
 
 enum {
 	DYNAMIC_HEADER_OFF = 512,
@@ -172,10 +173,7 @@ static int backslash_path(const char *prefix, const char *path, char **ret)
 			path);
 	if (asprintf(&text, "%s%s", prefix, path) < 0)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	for (char *c = text; *c; c++)
-		if (*c == '/')
-			*c = '\\';
-	*ret = text;
+	*ret = path_replace(text, '/', '\\');
 	return 0;
 }
 

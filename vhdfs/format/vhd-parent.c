@@ -9,7 +9,7 @@
 #include "config.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,54 +17,40 @@
 #include "base/error.h"
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
+#include "format/windows-path.h"
+
+#define HEX_DIGITS "0123456789abcdefABCDEF"
 
 /* Deprecated locators do not name their code page; Latin-1 fits most paths. */
 static int latin1_decode(const uint8_t *p, size_t len, char **ret)
 {
-	char *text = malloc(2 * len + 1), *at = text;
+	_cleanup_free_ uint8_t *units = calloc(len, 2);
 
-	if (!text)
+	if (!units)
 		return -ENOMEM;
-	for (size_t i = 0; i < len && p[i]; i++) {
-		if (p[i] < 0x80) {
-			*at++ = (char)p[i];
-		} else {
-			*at++ = (char)(0xc0 | p[i] >> 6);
-			*at++ = (char)(0x80 | (p[i] & 0x3f));
-		}
-	}
-	*at = '\0';
-	*ret = text;
-	return 0;
-}
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	for (size_t i = 0; i < len; i++)
+		units[2 * i] = p[i];
+	return utf16le_decode(units, 2 * len, ret);
 }
 
 /* Decodes the escapes of a URL such as "file://host/dir/a%20b.vhd". */
 static int url_decode(const uint8_t *p, size_t len, char **ret)
 {
-	char *text = malloc(len + 1), *at = text;
+	char *text = strndup((const char *)p, len), *to = text;
+	unsigned char c;
 
 	if (!text)
 		return -ENOMEM;
-	for (size_t i = 0; i < len && p[i]; i++) {
-		int high = i + 2 < len ? hex_digit(p[i + 1]) : -1;
-		int low = i + 2 < len ? hex_digit(p[i + 2]) : -1;
-
-		if (p[i] == '%' && high >= 0 && low >= 0 && (high || low)) {
-			*at++ = (char)(high << 4 | low);
-			i += 2;
+	for (const char *from = text; *from; from++) {
+		if (*from == '%' && strspn(from + 1, HEX_DIGITS) >= 2 &&
+		    sscanf(from + 1, "%2hhx", &c) == 1 && c) {
+			*to++ = (char)c;
+			from += 2;
 		} else {
-			*at++ = (char)p[i];
+			*to++ = *from;
 		}
 	}
-	*at = '\0';
+	*to = '\0';
 	*ret = text;
 	return 0;
 }
@@ -81,14 +67,6 @@ static int decode(uint32_t code, const uint8_t *p, size_t len, char **ret)
 	default:
 		return url_decode(p, len, ret);
 	}
-}
-
-/* Replaces '\' by '/'. */
-static void to_slashes(char *path)
-{
-	for (; *path; path++)
-		if (*path == '\\')
-			*path = '/';
 }
 
 /*
@@ -117,7 +95,7 @@ static int read_path(struct vhd *v, uint32_t code, char **ret_path)
 			return fail(r, "%s: out of memory", v->img.io->name);
 	}
 	if (*ret_path)
-		to_slashes(*ret_path);
+		path_replace(*ret_path, '\\', '/');
 	return 0;
 }
 
@@ -129,8 +107,7 @@ static bool is_absolute(const char *path)
 /* A copy of the last component of path; null if that is no file name. */
 static char *last_part(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
+	const char *name = basename(path);
 
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
 		return NULL;
@@ -163,7 +140,7 @@ static int read_name(struct vhd *v, char **ret)
 	if (r < 0)
 		*ret = NULL; /* a long name may end inside a character */
 	else
-		to_slashes(*ret);
+		path_replace(*ret, '\\', '/');
 	return 0;
 }
 

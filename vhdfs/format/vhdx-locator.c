@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/utf16.h"
+#include "format/windows-path.h"
 
 enum pair {
 	PAIR_LINKAGE,
@@ -144,15 +145,6 @@ static int parse_guid(const struct locator *l, const char *key,
 	return fail_locator(l, 0, format_arg("a guid as %s", key), text);
 }
 
-/* Replaces the separators of a Windows path by slashes, in place. */
-static char *to_slashes(char *path)
-{
-	for (char *p = path; *p; p++)
-		if (*p == '\\')
-			*p = '/';
-	return path;
-}
-
 static int set_paths(const struct locator *l, struct values *values,
 		     struct parent_ref *ref)
 {
@@ -160,17 +152,17 @@ static int set_paths(const struct locator *l, struct values *values,
 	char *absolute = values->text[PAIR_VOLUME]
 				 ? values->text[PAIR_VOLUME]
 				 : values->text[PAIR_ABSOLUTE];
-	const char *slash;
+	const char *name;
 
 	if (values->text[PAIR_RELATIVE])
-		ref->relative = to_slashes(steal(values->text[PAIR_RELATIVE]));
+		ref->relative = path_replace(steal(values->text[PAIR_RELATIVE]),
+					     '\\', '/');
 	if (!absolute)
 		return 0;
-	slash = strrchr(to_slashes(absolute), '/');
-	slash = slash ? slash + 1 : absolute;
-	if (!*slash)
+	name = basename(path_replace(absolute, '\\', '/'));
+	if (!*name)
 		return 0;
-	ref->basename = strdup(slash);
+	ref->basename = strdup(name);
 	return ref->basename ? 0 : fail(-ENOMEM, "%s: out of memory", l->name);
 }
 
@@ -200,30 +192,16 @@ int vhdx_locator_parse(const struct io *io, const uint8_t *item, size_t len,
 	return 0;
 }
 
-static bool has_backslash(const char *path)
-{
-	return path && strchr(path, '\\');
-}
-
-/* prefix and path, with backslashes as separators. */
-static char *windows_path(const char *prefix, const char *path)
-{
-	char *out = malloc(strlen(prefix) + strlen(path) + 1);
-
-	if (!out)
-		return NULL;
-	strcpy(stpcpy(out, prefix), path);
-	for (char *p = out; *p; p++)
-		if (*p == '/')
-			*p = '\\';
-	return out;
-}
-
+/* Sets a value: prefix and path, with backslashes as separators. */
 static bool set_text(struct values *values, enum pair pair, const char *prefix,
 		     const char *path)
 {
-	values->text[pair] = windows_path(prefix, path);
-	return values->text[pair];
+	char *text;
+
+	if (asprintf(&text, "%s%s", prefix, path) < 0)
+		return false;
+	values->text[pair] = path_replace(text, '/', '\\');
+	return true;
 }
 
 /*
@@ -316,11 +294,13 @@ int vhdx_locator_make(const struct image_params *params, uint8_t **ret,
 	_cleanup_(values_fini) struct values values = { 0 };
 	struct guid type = vhdx_guid(VHDX_GUID_LOCATOR_VHDX);
 	struct builder b = { .len = VHDX_LOCATOR_FIRST };
+	const char *relative = params->parent_relative;
+	const char *absolute = params->parent_absolute;
 	uint16_t count = 0;
 	int r;
 
-	if (has_backslash(params->parent_relative) ||
-	    has_backslash(params->parent_absolute))
+	if ((relative && strchr(relative, '\\')) ||
+	    (absolute && strchr(absolute, '\\')))
 		return fail(
 			-EINVAL,
 			"%s: expected a path without \\ for the parent of a VHDX; rename the file or its directory",
