@@ -63,7 +63,6 @@ void vhdx_unload(struct vhdx *v)
 	vhdx_overlay_fini(&v->overlay);
 	extent_set_fini(&v->structures);
 	extent_set_fini(&v->space);
-	parent_ref_fini(&v->parent);
 	vhdx_flush_fini(&v->flushing);
 	log_sequence_fini(&v->active);
 	free(v->items);

@@ -100,7 +100,6 @@ struct vhdx {
 	uint64_t size_at_open; /* of the file */
 	uint64_t chunk_ratio;  /* payload blocks of a chunk */
 	uint64_t n_blocks, n_entries;
-	struct parent_ref parent; /* IMAGE_DIFFERENCING only */
 
 	struct table_cache tables; /* pages of the BAT and of sector bitmaps */
 
@@ -202,8 +201,10 @@ int vhdx_locator_make(const struct image_params *params, uint8_t **ret,
 
 /* --- vhdx-meta.c: the metadata region (2.6) */
 
-/* Sets v->items, the sizes and the type of v->img, v->parent. */
+/* Sets v->items, the sizes and the type of v->img; checks the locator. */
 int vhdx_metadata_load(struct vhdx *v);
+/* See image_ops. */
+int vhdx_parent(struct image *img, struct parent_ref *ret);
 /* The system item with that guid, or null. */
 const struct vhdx_meta *vhdx_meta_find(const struct vhdx *v, const char *guid);
 /* Reads item->len bytes. */

@@ -317,8 +317,9 @@ static int load_parameters(struct vhdx *v)
 	return 0;
 }
 
-static int load_locator(struct vhdx *v)
+int vhdx_parent(struct image *img, struct parent_ref *ret)
 {
+	struct vhdx *v = vhdx_of(img);
 	const struct vhdx_meta *item =
 		vhdx_meta_find(v, VHDX_GUID_PARENT_LOCATOR);
 	_cleanup_free_ uint8_t *buf = NULL;
@@ -336,7 +337,17 @@ static int load_locator(struct vhdx *v)
 	if (r < 0)
 		return r;
 	return vhdx_locator_parse(v->img.io, buf, item->len,
-				  v->metadata.off + item->off, &v->parent);
+				  v->metadata.off + item->off, ret);
+}
+
+static int check_parent(struct vhdx *v)
+{
+	struct parent_ref ref;
+	int r = vhdx_parent(&v->img, &ref);
+
+	if (r == 0)
+		parent_ref_fini(&ref);
+	return r;
 }
 
 /* The layout of the BAT follows from the sizes (2.5). */
@@ -381,6 +392,6 @@ int vhdx_metadata_load(struct vhdx *v)
 	if (r == 0)
 		r = load_geometry(v);
 	if (r == 0 && v->img.type == IMAGE_DIFFERENCING)
-		r = load_locator(v);
+		r = check_parent(v);
 	return r;
 }

@@ -76,11 +76,6 @@ static int vhdx_close(struct image *img)
 	return r;
 }
 
-static bool contains(const uint8_t *buf, size_t len, const void *what, size_t n)
-{
-	return memmem(buf, len, what, n) != NULL;
-}
-
 /*
  * For a file whose tables do not lead to the metadata: searches for the
  * metadata at each MiB.  1 if it was found and has no parent locator, else 0.
@@ -88,19 +83,16 @@ static bool contains(const uint8_t *buf, size_t len, const void *what, size_t n)
 static int has_no_locator(struct io *io)
 {
 	static const char key[] = "p\0a\0r\0e\0n\0t\0_\0l\0i\0n\0k\0";
-	uint8_t *buf = malloc(VHDX_MIB);
+	_cleanup_free_ uint8_t *buf = malloc(VHDX_MIB);
 	bool found = false, none = false;
 	int r = buf ? 0 : -ENOMEM;
 
 	for (unsigned i = 1; r == 0 && !found && i < METADATA_MIB_MAX; i++) {
 		r = io_read_padded(io, buf, VHDX_MIB, i * VHDX_MIB);
-		if (r < 0 ||
-		    memcmp(buf, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE) != 0)
-			continue;
-		found = true;
-		none = !contains(buf, VHDX_MIB, key, sizeof key - 1);
+		found = r == 0 &&
+			!memcmp(buf, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE);
+		none = found && !memmem(buf, VHDX_MIB, key, sizeof key - 1);
 	}
-	free(buf);
 	return r < 0 ? r : none;
 }
 
@@ -118,13 +110,13 @@ static int vhdx_peek(struct image *img, struct parent_ref *ret)
 		r = vhdx_regions_load(&v);
 	if (r == 0)
 		r = vhdx_metadata_load(&v);
+	if (r == 0 && v.img.type == IMAGE_DIFFERENCING)
+		r = vhdx_parent(&v.img, ret);
 	if (r == 0) {
 		img->type = v.img.type;
 		img->size = v.img.size;
 		img->sector_size = v.img.sector_size;
 		img->id = v.img.id;
-		*ret = v.parent;
-		memset(&v.parent, 0, sizeof v.parent);
 	}
 	vhdx_unload(&v);
 	if (r == -EBADMSG && has_no_locator(img->io) > 0) {
@@ -132,31 +124,6 @@ static int vhdx_peek(struct image *img, struct parent_ref *ret)
 		r = 0;
 	}
 	return r;
-}
-
-static int copy_text(const char *from, char **ret)
-{
-	if (!from)
-		return 0;
-	*ret = strdup(from);
-	return *ret ? 0 : -ENOMEM;
-}
-
-static int vhdx_parent(struct image *img, struct parent_ref *ret)
-{
-	const struct parent_ref *from = &vhdx_of(img)->parent;
-	int r;
-
-	ret->id = from->id;
-	ret->id2 = from->id2;
-	ret->file_off = from->file_off;
-	r = copy_text(from->relative, &ret->relative);
-	if (r == 0)
-		r = copy_text(from->basename, &ret->basename);
-	if (r == 0)
-		return 0;
-	parent_ref_fini(ret);
-	return fail(r, "%s: out of memory", img->io->name);
 }
 
 const struct image_ops vhdx_ops = {
