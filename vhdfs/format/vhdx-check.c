@@ -66,17 +66,15 @@ static int report_failure(struct checker *c, int r, bool repaired)
 static int touch(struct checker *c)
 {
 	struct guid file_guid = guid_random();
-	struct vhdx_header_change change = { .file_guid = &file_guid };
 	int r;
 
 	if (c->touched)
 		return 0;
 	r = vhdx_header_has_numbers(&c->v);
-	/* Twice, so that both copies are current (2.2.2.1). */
+	vhdx_header_set_guid(&c->v, VHDX_HEADER_FILE_GUID, &file_guid);
+	/* Both copies are current afterwards (2.2.2.1). */
 	if (r == 0)
-		r = vhdx_header_update(&c->v, &change);
-	if (r == 0)
-		r = vhdx_header_update(&c->v, &change);
+		r = vhdx_headers_update(&c->v);
 	c->touched = r == 0;
 	return r;
 }

@@ -31,7 +31,6 @@ int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret)
 		    get_le32(h.raw + VHDX_HEADER_CRC))
 		return 0;
 	h.sequence = get_le64(h.raw + VHDX_HEADER_SEQUENCE);
-	h.log_guid = guid_from_le(h.raw + VHDX_HEADER_LOG_GUID);
 	h.log_off = get_le64(h.raw + VHDX_HEADER_LOG_OFFSET);
 	h.log_len = get_le32(h.raw + VHDX_HEADER_LOG_LENGTH);
 	*ret = h;
@@ -99,12 +98,18 @@ static int validate_log_range(struct vhdx *v)
 	return r;
 }
 
+bool vhdx_header_has_log(const struct vhdx *v)
+{
+	return !bytes_are_zero(v->header.raw + VHDX_HEADER_LOG_GUID,
+			       sizeof(struct guid));
+}
+
 static int validate_current(struct vhdx *v)
 {
 	const uint8_t *raw = v->header.raw;
 	uint16_t version = get_le16(raw + VHDX_HEADER_VERSION);
 	uint16_t log_version = get_le16(raw + VHDX_HEADER_LOG_VERSION);
-	bool logged = !guid_is_null(&v->header.log_guid);
+	bool logged = vhdx_header_has_log(v);
 
 	if (version != 1)
 		return vhdx_fail_header(v, VHDX_HEADER_VERSION, -EOPNOTSUPP,
@@ -130,21 +135,16 @@ int vhdx_headers_load(struct vhdx *v)
 	if (r < 0)
 		return r;
 	v->img.id = guid_from_le(v->header.raw + VHDX_HEADER_DATA_GUID);
-	v->img.dirty = !guid_is_null(&v->header.log_guid);
+	v->img.dirty = vhdx_header_has_log(v);
 	return 0;
 }
 
-static void change_guids(struct vhdx_header *h,
-			 const struct vhdx_header_change *change)
+void vhdx_header_set_guid(struct vhdx *v, unsigned field,
+			  const struct guid *guid)
 {
-	if (change->file_guid)
-		guid_to_le(h->raw + VHDX_HEADER_FILE_GUID, change->file_guid);
-	if (change->data_guid)
-		guid_to_le(h->raw + VHDX_HEADER_DATA_GUID, change->data_guid);
-	if (change->log_guid) {
-		guid_to_le(h->raw + VHDX_HEADER_LOG_GUID, change->log_guid);
-		h->log_guid = *change->log_guid;
-	}
+	static const struct guid none;
+
+	guid_to_le(v->header.raw + field, guid ? guid : &none);
 }
 
 int vhdx_header_has_numbers(struct vhdx *v)
@@ -158,14 +158,13 @@ int vhdx_header_has_numbers(struct vhdx *v)
 		"one with unused numbers above it", v->header.sequence);
 }
 
-int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change)
+int vhdx_header_update(struct vhdx *v)
 {
 	struct vhdx_header h = v->header;
 	int r;
 
 	h.sequence++;
 	put_le64(h.raw + VHDX_HEADER_SEQUENCE, h.sequence);
-	change_guids(&h, change);
 	put_le32(h.raw + VHDX_HEADER_CRC,
 		 crc32c_but(h.raw, sizeof h.raw, VHDX_HEADER_CRC));
 	r = io_write(v->img.io, h.raw, sizeof h.raw,
@@ -177,4 +176,11 @@ int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change)
 	v->slot = !v->slot;
 	v->header = h;
 	return 0;
+}
+
+int vhdx_headers_update(struct vhdx *v)
+{
+	int r = vhdx_header_update(v);
+
+	return r < 0 ? r : vhdx_header_update(v);
 }

@@ -27,11 +27,10 @@
 #include "format/vhdx-layout.h"
 #include "format/vhdx-log-sequence.h"
 
-/* One of the two copies of the header. */
+/* The header, which is stored twice. */
 struct vhdx_header {
 	uint8_t raw[VHDX_HEADER_SIZE];
 	uint64_t sequence;
-	struct guid log_guid;
 	uint64_t log_off, log_len;
 };
 
@@ -88,8 +87,9 @@ struct vhdx {
 	struct image img; /* first */
 
 	/* Set by open and constant after it. */
-	struct vhdx_header header; /* the current copy */
-	int slot;                  /* of the current copy: 0 or 1 */
+	/* The current copy; a change is on disk after vhdx_header_update. */
+	struct vhdx_header header;
+	int slot; /* of the current copy: 0 or 1 */
 	struct vhdx_overlay overlay;
 	struct vhdx_region bat, metadata;
 	struct vhdx_meta *items;
@@ -162,16 +162,18 @@ int vhdx_fail_header(struct vhdx *v, unsigned field, int code, const char *what,
 		     const char *expected, uint64_t found);
 /* Chooses and checks the current header. */
 int vhdx_headers_load(struct vhdx *v);
-/* Guids that are null pointers stay; a null log_guid means: no log to replay.
- */
-struct vhdx_header_change {
-	const struct guid *file_guid, *data_guid, *log_guid;
-};
+/* Has the header a log guid, that is, a log to replay? */
+bool vhdx_header_has_log(const struct vhdx *v);
+/* Sets the guid at that offset of the header, in memory; null: zeros. */
+void vhdx_header_set_guid(struct vhdx *v, unsigned field,
+			  const struct guid *guid);
 /* Before the first of up to 16 updates: -EOPNOTSUPP if the sequence numbers do
  * not suffice. */
 int vhdx_header_has_numbers(struct vhdx *v);
 /* Writes and syncs the copy that is not current, which makes it current. */
-int vhdx_header_update(struct vhdx *v, const struct vhdx_header_change *change);
+int vhdx_header_update(struct vhdx *v);
+/* The same for both copies. */
+int vhdx_headers_update(struct vhdx *v);
 
 /* --- vhdx-log.c: reading the log (2.3) */
 

@@ -144,7 +144,7 @@ static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
 	put_le32(e + VHDX_ENTRY_TAIL, tail);
 	put_le64(e + VHDX_ENTRY_SEQUENCE, v->log_sequence);
 	put_le32(e + VHDX_ENTRY_COUNT, n);
-	guid_to_le(e + VHDX_ENTRY_GUID, &v->header.log_guid);
+	memcpy(e + VHDX_ENTRY_GUID, v->header.raw + VHDX_HEADER_LOG_GUID, 16);
 	/* Durable (I3); rounded down, as it must not be more than that. */
 	put_le64(e + VHDX_ENTRY_FLUSHED, round_down(file_size, VHDX_MIB));
 	put_le64(e + VHDX_ENTRY_LAST, round_up(file_size, VHDX_MIB));
@@ -217,39 +217,34 @@ static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 	return log_entry(v, f, &(struct batch){ .begins = true });
 }
 
-/* S2: an entry with a log guid that no header names. */
-static int begin_log(struct vhdx *v, const struct guid *log_guid)
+/* S2: an entry with a log guid that no header on disk names. */
+static int begin_log(struct vhdx *v)
 {
 	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
 	struct vhdx_flush f = { .entry = entry,
 				.file_size = v->file_size,
 				.log_room = v->log_reserved };
-	struct guid before = v->header.log_guid;
-	int r;
 
 	v->log_sequence = 1;
 	v->log_tail = 0;
 	v->log_end = 0;
-	v->header.log_guid = *log_guid;
-	r = log_empty_entry(v, &f);
-	v->header.log_guid = before;
-	return r;
+	return log_empty_entry(v, &f);
 }
 
 static int open_log(struct vhdx *v)
 {
 	struct guid file_guid = guid_random(), data_guid = guid_random(),
 		    log_guid = guid_random();
-	struct vhdx_header_change first = { .file_guid = &file_guid };
-	struct vhdx_header_change all = { &file_guid, &data_guid, &log_guid };
-	int r = vhdx_header_update(v, &first); /* S1 */
+	int r;
 
+	vhdx_header_set_guid(v, VHDX_HEADER_FILE_GUID, &file_guid);
+	r = vhdx_header_update(v); /* S1 */
+	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, &log_guid);
+	vhdx_header_set_guid(v, VHDX_HEADER_DATA_GUID, &data_guid);
 	if (r == 0)
-		r = begin_log(v, &log_guid); /* S2 */
+		r = begin_log(v); /* S2 */
 	if (r == 0)
-		r = vhdx_header_update(v, &all); /* S3 */
-	if (r == 0)
-		r = vhdx_header_update(v, &all); /* S4 */
+		r = vhdx_headers_update(v); /* S3, S4 */
 	if (r < 0)
 		return image_fail(&v->img, r);
 	v->img.id = data_guid;
@@ -488,17 +483,14 @@ void vhdx_flush_fini(struct vhdx_flush *flush)
 int vhdx_end_writes(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
-	struct guid none = { 0 };
-	struct vhdx_header_change change = { .log_guid = &none };
 	int r = checkpoint_sequence(v); /* C1 */
 
 	if (r == 0)
 		r = io_sync(img->io); /* C2 */
-	if (r == 0)
-		r = vhdx_header_update(v, &change); /* C3 */
-	if (r == 0)
-		r = vhdx_header_update(v, &change); /* C4 */
-	return r;
+	if (r < 0)
+		return r;
+	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, NULL);
+	return vhdx_headers_update(v); /* C3, C4 */
 }
 
 int vhdx_trim(struct vhdx *v)

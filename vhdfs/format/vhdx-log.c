@@ -83,7 +83,6 @@ static uint64_t desc_area(uint32_t n_desc)
 static bool parse_entry_header(const struct search *s, const uint8_t *h,
 			       struct entry *ret)
 {
-	struct guid guid = guid_from_le(h + VHDX_ENTRY_GUID);
 	struct entry e = {
 		.sequence = get_le64(h + VHDX_ENTRY_SEQUENCE),
 		.len = get_le32(h + VHDX_ENTRY_LENGTH),
@@ -94,7 +93,8 @@ static bool parse_entry_header(const struct search *s, const uint8_t *h,
 	};
 
 	if (memcmp(h, VHDX_LOG_SIGNATURE, 4) != 0 ||
-	    !guid_equal(&guid, &s->v->header.log_guid))
+	    memcmp(h + VHDX_ENTRY_GUID, s->v->header.raw + VHDX_HEADER_LOG_GUID,
+		   16) != 0)
 		return false;
 	if (!e.sequence || !e.len || !is_aligned(e.len, VHDX_LOG_SECTOR) ||
 	    e.len > s->len || desc_area(e.n_desc) > e.len)
@@ -539,15 +539,14 @@ static int replay_pages(struct vhdx *v)
  */
 int vhdx_log_replay(struct vhdx *v)
 {
-	struct guid file_guid = guid_random(), none = { 0 };
-	struct vhdx_header_change begin = { .file_guid = &file_guid };
-	struct vhdx_header_change end = { .log_guid = &none };
+	struct guid file_guid = guid_random();
 	const struct vhdx_overlay *o = &v->overlay;
 	uint64_t file_size;
 	int r = vhdx_header_has_numbers(v);
 
+	vhdx_header_set_guid(v, VHDX_HEADER_FILE_GUID, &file_guid);
 	if (r == 0)
-		r = vhdx_header_update(v, &begin); /* R1 */
+		r = vhdx_header_update(v); /* R1 */
 	if (r == 0)
 		r = io_size(v->img.io, &file_size);
 	if (r == 0 && file_size < o->file_size)
@@ -560,10 +559,10 @@ int vhdx_log_replay(struct vhdx *v)
 		r = replay_pages(v);
 	if (r == 0)
 		r = io_sync(v->img.io);
-	if (r == 0)
-		r = vhdx_header_update(v, &end); /* R3 */
-	if (r == 0)
-		r = vhdx_header_update(v, &end);
+	if (r < 0)
+		return r;
+	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, NULL);
+	r = vhdx_headers_update(v); /* R3 */
 	if (r < 0)
 		return r;
 	v->file_size = max_u64(file_size, o->file_size);
