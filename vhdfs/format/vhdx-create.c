@@ -25,28 +25,19 @@ enum {
 	BAT_PIECE = 64 * 1024,
 };
 
-/* A metadata item. */
-struct item {
-	struct vhdx_meta entry;
-	uint8_t *data; /* owned */
-};
-
 /* The file under construction. */
 struct creation {
 	struct io *io;
 	const struct image_params *params;
-	struct item *items;
-	size_t n_items, room;
-	uint64_t meta_end; /* offset in the region of the next item */
+	uint8_t *meta; /* the metadata region: the table, then the items */
+	size_t meta_len, n_items;
 	uint64_t bat_off, bat_len;
 	uint64_t n_blocks, chunk_ratio, n_entries;
 };
 
 static void creation_fini(struct creation *m)
 {
-	for (size_t i = 0; i < m->n_items; i++)
-		free(m->items[i].data);
-	free(m->items);
+	free(m->meta);
 }
 
 static int refuse(const char *what, const char *expected, uint64_t found)
@@ -87,29 +78,30 @@ int vhdx_params_complete(struct image_params *params)
 	return 0;
 }
 
-/* Adds an item of len bytes; the caller fills in *ret. */
+/* Adds an item of len bytes; the caller fills in *ret at once. */
 static int add_item(struct creation *m, const struct guid *guid, uint32_t flags,
 		    uint32_t len, uint8_t **ret)
 {
-	struct item *item = &m->items[m->n_items];
+	size_t room = round_up(len, 8);
+	uint8_t *meta, *e;
 
-	if (m->n_items == m->room)
+	if (m->n_items == VHDX_META_MAX)
 		return fail(
 			-EINVAL,
 			"%s: metadata table: expected at most 2047 items, found more",
 			m->io->name);
-	item->data = calloc(1, len + 1);
-	if (!item->data)
+	meta = realloc(m->meta, m->meta_len + room);
+	if (!meta)
 		return fail(-ENOMEM, "%s: out of memory", m->io->name);
-	item->entry = (struct vhdx_meta){
-		.guid = *guid,
-		.off = len ? m->meta_end : 0,
-		.len = len,
-		.flags = flags,
-	};
-	m->n_items++;
-	m->meta_end += round_up(len, 8);
-	*ret = item->data;
+	m->meta = meta;
+	e = meta + VHDX_META_FIRST + m->n_items * VHDX_META_ENTRY;
+	guid_to_le(e, guid);
+	put_le32(e + VHDX_META_ENTRY_OFFSET, len ? m->meta_len : 0);
+	put_le32(e + VHDX_META_ENTRY_LENGTH, len);
+	put_le32(e + VHDX_META_ENTRY_FLAGS, flags);
+	put_le16(meta + VHDX_META_COUNT, ++m->n_items);
+	*ret = memset(meta + m->meta_len, 0, room);
+	m->meta_len += room;
 	return 0;
 }
 
@@ -209,11 +201,11 @@ static int add_items(struct creation *m)
 	bool child = m->params->type == IMAGE_DIFFERENCING;
 	int r;
 
-	m->room = VHDX_META_MAX;
-	m->items = calloc(m->room, sizeof *m->items);
-	if (!m->items)
+	m->meta_len = VHDX_META_TABLE_SIZE;
+	m->meta = calloc(1, m->meta_len);
+	if (!m->meta)
 		return fail(-ENOMEM, "%s: out of memory", m->io->name);
-	m->meta_end = VHDX_META_TABLE_SIZE;
+	memcpy(m->meta, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE);
 	r = add_parameters(m);
 	if (r == 0)
 		r = child ? add_parent_items(m, vhdx_of(parent))
@@ -234,7 +226,7 @@ static void compute_layout(struct creation *m)
 	m->n_entries = p->type == IMAGE_DIFFERENCING
 			       ? chunks * (m->chunk_ratio + 1)
 			       : m->n_blocks + chunks - 1;
-	m->bat_off = META_OFFSET + round_up(m->meta_end, VHDX_MIB);
+	m->bat_off = META_OFFSET + round_up(m->meta_len, VHDX_MIB);
 	m->bat_len = round_up(m->n_entries * VHDX_BAT_ENTRY, VHDX_MIB);
 }
 
@@ -306,32 +298,14 @@ static int write_region_tables(struct creation *m)
 
 static int write_metadata(struct creation *m)
 {
-	_cleanup_free_ uint8_t *table = calloc(1, VHDX_META_TABLE_SIZE);
-	int r = 0;
+	size_t table = VHDX_META_FIRST + m->n_items * VHDX_META_ENTRY;
+	int r = io_write(m->io, m->meta + VHDX_META_TABLE_SIZE,
+			 m->meta_len - VHDX_META_TABLE_SIZE,
+			 META_OFFSET + VHDX_META_TABLE_SIZE);
 
-	if (!table)
-		return fail(-ENOMEM, "%s: out of memory", m->io->name);
-	memcpy(table, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE);
-	put_le16(table + VHDX_META_COUNT, m->n_items);
-	for (size_t i = 0; r == 0 && i < m->n_items; i++) {
-		const struct vhdx_meta *item = &m->items[i].entry;
-		uint8_t *e = table + VHDX_META_FIRST + i * VHDX_META_ENTRY;
-
-		guid_to_le(e, &item->guid);
-		put_le32(e + VHDX_META_ENTRY_OFFSET, item->off);
-		put_le32(e + VHDX_META_ENTRY_LENGTH, item->len);
-		put_le32(e + VHDX_META_ENTRY_FLAGS, item->flags);
-		if (item->len)
-			r = io_write(m->io, m->items[i].data, item->len,
-				     META_OFFSET + item->off);
-	}
-	if (r == 0)
-		r = io_write(
-			m->io, table,
-			round_up(VHDX_META_FIRST + m->n_items * VHDX_META_ENTRY,
-				 VHDX_PAGE),
-			META_OFFSET);
-	return r;
+	return r < 0 ? r
+		     : io_write(m->io, m->meta, round_up(table, VHDX_PAGE),
+				META_OFFSET);
 }
 
 /* The blocks of a fixed image follow each other; they are holes of the file. */
