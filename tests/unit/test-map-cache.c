@@ -109,7 +109,7 @@ static unsigned n_map(const struct fixture *f)
 /* The cache and the images return the same map of a range. */
 static void agrees(struct fixture *f, uint64_t off, uint64_t len)
 {
-	struct map_cache_extent map;
+	struct chain_extent map;
 	struct chain_extent e;
 	uint64_t done;
 
@@ -136,7 +136,7 @@ static void second_lookup_maps_no_image(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct fixture f;
-		struct map_cache_extent e;
+		struct chain_extent e;
 		unsigned before;
 
 		setup_of(&f, 8 * COARSE, 7, runs[i]);
@@ -216,7 +216,7 @@ static void disk_with_more_extents_than_cached_maps_correctly(void **state)
 
 static void error_is_not_cached(void **state)
 {
-	struct map_cache_extent e;
+	struct chain_extent e;
 	struct fixture f;
 
 	(void)state;
@@ -231,7 +231,7 @@ static void error_is_not_cached(void **state)
 /* An error further on belongs to the next call. */
 static void extent_ends_before_an_invalid_table_entry(void **state)
 {
-	struct map_cache_extent e;
+	struct chain_extent e;
 	struct fixture f;
 
 	(void)state;
@@ -246,7 +246,7 @@ static void extent_ends_before_an_invalid_table_entry(void **state)
 
 static void error_at_one_offset_does_not_affect_others(void **state)
 {
-	struct map_cache_extent e;
+	struct chain_extent e;
 	struct fixture f;
 
 	(void)state;

@@ -6,12 +6,12 @@
  * disk, the middle level one for each 2 MiB, the last level one for each 4 KiB.
  * A range of 2 MiB that is one extent has no page in the last level.
  *
- *   entry of the last two levels, by its lowest two bits
+ *   entry, by its lowest two bits
  *     UNKNOWN  (0)  not cached: map the images
  *     DATA          bits 2 to 9: index of the image; from bit 10 on: offset in
  *                   its file, in units of 512 bytes
  *     ZERO          reads as zeros
- *     PAGE          middle level only: pointer to a page of the last level
+ *     PAGE          not in the last level: pointer to a page of the next
  *
  * An entry is written once, from UNKNOWN, and does not change afterwards; two
  * threads that map the same range write the same value.  A range that is not
@@ -69,7 +69,7 @@ struct map_cache {
 	unsigned n;
 	struct image **images;
 	atomic_uint n_pages;
-	_Atomic(struct page_of_entries *) root[];
+	entry_t root[];
 };
 
 static uint64_t n_roots(uint64_t size)
@@ -102,9 +102,12 @@ static enum kind kind_of(uint64_t entry)
 	return entry & ((1 << KIND_BITS) - 1);
 }
 
+/* The page that the entry points to, or null. */
 static struct page_of_entries *page_below(uint64_t entry)
 {
-	return (struct page_of_entries *)(uintptr_t)(entry - PAGE);
+	return kind_of(entry) == PAGE
+		       ? (struct page_of_entries *)(uintptr_t)(entry - PAGE)
+		       : NULL;
 }
 
 void map_cache_free(struct map_cache *map)
@@ -112,11 +115,10 @@ void map_cache_free(struct map_cache *map)
 	if (!map)
 		return;
 	for (uint64_t i = 0; i < n_roots(map->size); i++) {
-		struct page_of_entries *page = atomic_load(&map->root[i]);
+		struct page_of_entries *page = page_below(map->root[i]);
 
 		for (int j = 0; page && j < ENTRIES; j++)
-			if (kind_of(page->entries[j]) == PAGE)
-				free(page_below(page->entries[j]));
+			free(page_below(page->entries[j]));
 		free(page);
 	}
 	free(map->images);
@@ -142,30 +144,32 @@ static entry_t *fine_of(struct page_of_entries *page, uint64_t off)
 static uint64_t find_entry(struct map_cache *map, uint64_t off,
 			   uint64_t *ret_unit)
 {
-	struct page_of_entries *page = atomic_load_explicit(
-		&map->root[off >> ROOT_SHIFT], memory_order_acquire);
+	struct page_of_entries *page =
+		page_below(load(&map->root[off >> ROOT_SHIFT]));
 	uint64_t entry;
 
 	*ret_unit = COARSE;
 	if (!page)
 		return UNKNOWN;
 	entry = load(coarse_of(page, off));
-	if (kind_of(entry) != PAGE)
+	page = page_below(entry);
+	if (!page)
 		return entry;
 	*ret_unit = FINE;
-	return load(fine_of(page_below(entry), off));
+	return load(fine_of(page, off));
 }
 
 /* The extent from off to the end of the entry's unit; not UNKNOWN. */
-static struct map_cache_extent extent_of(const struct map_cache *map,
-					 uint64_t entry, uint64_t off,
-					 uint64_t unit)
+static struct chain_extent extent_of(const struct map_cache *map,
+				     uint64_t entry, uint64_t off,
+				     uint64_t unit)
 {
-	struct map_cache_extent e = { .len = unit - off % unit };
-	unsigned number = entry >> KIND_BITS & ((1 << IMAGE_BITS) - 1);
+	struct chain_extent e = { .zero = true, .len = unit - off % unit };
 
 	if (kind_of(entry) == DATA) {
-		e.io = map->images[number]->io;
+		e.zero = false;
+		e.depth = entry >> KIND_BITS & ((1 << IMAGE_BITS) - 1);
+		e.io = map->images[e.depth]->io;
 		e.file_off = (entry >> (KIND_BITS + IMAGE_BITS)) * SECTOR +
 			     off % unit;
 	}
@@ -186,57 +190,24 @@ static uint64_t entry_for(const struct chain_extent *e, uint64_t skip)
 	       file_off / SECTOR << (KIND_BITS + IMAGE_BITS);
 }
 
-/* A new page of UNKNOWN entries; null if PAGES_MAX are in use. */
-static struct page_of_entries *new_page(struct map_cache *map)
-{
-	struct page_of_entries *page = NULL;
-
-	if (atomic_fetch_add(&map->n_pages, 1) < PAGES_MAX)
-		page = calloc(1, sizeof *page);
-	if (!page)
-		atomic_fetch_sub(&map->n_pages, 1);
-	return page;
-}
-
-/* Frees a page that another thread has made first. */
-static void drop_page(struct map_cache *map, struct page_of_entries *page)
-{
-	free(page);
-	atomic_fetch_sub(&map->n_pages, 1);
-}
-
-/* The page of the middle level for off, made if needed; null: no room. */
-static struct page_of_entries *middle_page(struct map_cache *map, uint64_t off)
-{
-	_Atomic(struct page_of_entries *) *at = &map->root[off >> ROOT_SHIFT];
-	struct page_of_entries *old = atomic_load(at), *page;
-
-	if (old)
-		return old;
-	page = new_page(map);
-	if (!page || atomic_compare_exchange_strong(at, &old, page))
-		return page;
-	drop_page(map, page);
-	return old;
-}
-
-/* The page below a middle entry, made if needed; null: no room, or the entry
- * is uniform now. */
-static struct page_of_entries *last_page(struct map_cache *map, entry_t *at)
+/* The page below an entry, made if needed; null: no room, or the entry is
+ * uniform. */
+static struct page_of_entries *make_page(struct map_cache *map, entry_t *at)
 {
 	uint64_t entry = load(at);
-	struct page_of_entries *page;
+	struct page_of_entries *page = NULL;
 
-	if (kind_of(entry) == PAGE)
+	if (kind_of(entry) != UNKNOWN)
 		return page_below(entry);
-	page = kind_of(entry) == UNKNOWN ? new_page(map) : NULL;
-	if (!page)
-		return NULL;
-	if (atomic_compare_exchange_strong(at, &entry,
-					   (uint64_t)(uintptr_t)page + PAGE))
+	if (atomic_fetch_add(&map->n_pages, 1) < PAGES_MAX)
+		page = calloc(1, sizeof *page);
+	if (page && atomic_compare_exchange_strong(
+			    at, &entry, (uint64_t)(uintptr_t)page + PAGE))
 		return page;
-	drop_page(map, page);
-	return kind_of(entry) == PAGE ? page_below(entry) : NULL;
+	/* Without room, or another thread was first. */
+	free(page);
+	atomic_fetch_sub(&map->n_pages, 1);
+	return page_below(entry);
 }
 
 /* Caches extent e, from start on, in the entries of 4 KiB that it fills. */
@@ -268,11 +239,12 @@ static int fill(struct map_cache *map, uint64_t off)
 {
 	uint64_t start = round_down(off, COARSE);
 	uint64_t len = min_u64(COARSE, map->size - start);
-	struct page_of_entries *middle = middle_page(map, off), *last;
+	struct page_of_entries *middle, *last;
 	struct chain_extent e;
 	entry_t *at;
 	int r = 0;
 
+	middle = make_page(map, &map->root[off >> ROOT_SHIFT]);
 	if (!middle)
 		return 0;
 	at = coarse_of(middle, off);
@@ -288,32 +260,18 @@ static int fill(struct map_cache *map, uint64_t off)
 			return 0;
 		}
 	}
-	last = last_page(map, at);
+	last = make_page(map, at);
 	return last ? fill_fine(map, last, off) : 0;
 }
 
-/* Maps the images without caching. */
-static int map_uncached(struct map_cache *map, uint64_t off, uint64_t len,
-			struct map_cache_extent *ret)
-{
-	struct chain_extent e;
-	int r = chain_map_layers(map->images, map->n, off, len, &e);
-
-	if (r == 0)
-		*ret = (struct map_cache_extent){ .io = e.io,
-						  .file_off = e.file_off,
-						  .len = e.len };
-	return r;
-}
-
-/* The extent at off, at most one entry long. */
+/* The extent at off, at most one entry long if it is cached. */
 static int map_one(struct map_cache *map, uint64_t off, uint64_t len,
-		   struct map_cache_extent *ret)
+		   struct chain_extent *ret)
 {
 	uint64_t unit, entry;
 
 	if (off >= map->size) {
-		*ret = (struct map_cache_extent){ .len = len };
+		*ret = (struct chain_extent){ .zero = true, .len = len };
 		return 0;
 	}
 	/* The last entry may reach beyond the end of the disk. */
@@ -323,16 +281,16 @@ static int map_one(struct map_cache *map, uint64_t off, uint64_t len,
 	if (kind_of(entry) == UNKNOWN && fill(map, off) == 0)
 		entry = find_entry(map, off, &unit);
 	if (kind_of(entry) == UNKNOWN)
-		return map_uncached(map, off, len, ret);
+		return chain_map_layers(map->images, map->n, off, len, ret);
 	*ret = extent_of(map, entry, off, unit);
 	ret->len = min_u64(ret->len, len);
 	return 0;
 }
 
 int map_cache_lookup(struct map_cache *map, uint64_t off, uint64_t len,
-		     struct map_cache_extent *ret)
+		     struct chain_extent *ret)
 {
-	struct map_cache_extent next;
+	struct chain_extent next;
 	int r = map_one(map, off, len, ret);
 
 	/* An error further on belongs to a later lookup. */

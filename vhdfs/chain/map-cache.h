@@ -12,15 +12,9 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "format/image.h"
+#include "chain/chain-map.h"
 
 struct map_cache;
-
-struct map_cache_extent {
-	struct io *io; /* null: zeros */
-	uint64_t file_off;
-	uint64_t len;
-};
 
 /*
  * A cache for n images (at most CHAIN_DEPTH_MAX), each the parent of the image
@@ -33,12 +27,13 @@ int map_cache_new(struct image *const *images, unsigned n,
 void map_cache_free(struct map_cache *map);
 
 /*
- * The first extent of [off, off + len): at least one byte, at most len.  Beyond
- * the end of images[0]'s disk the result is zeros, because a child's disk may
- * be larger.  Returns the errors of image_map; an error is not cached.
+ * The first extent of [off, off + len), without depth of zeros: at least one
+ * byte, at most len.  Beyond the end of images[0]'s disk the result is zeros,
+ * because a child's disk may be larger.  Returns the errors of image_map; an
+ * error is not cached.
  */
 int map_cache_lookup(struct map_cache *map, uint64_t off, uint64_t len,
-		     struct map_cache_extent *ret);
+		     struct chain_extent *ret);
 
 DEFINE_CLEANUP(struct map_cache *, map_cache_free);
 

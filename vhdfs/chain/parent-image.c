@@ -54,7 +54,7 @@ int parent_image_read(struct parent_image *entry, const char *child,
 	    atomic_load_explicit(&entry->replaced, memory_order_relaxed))
 		return fail_replaced(child);
 	while (len) {
-		struct map_cache_extent e = { .len = len };
+		struct chain_extent e = { .len = len };
 		int r = 0;
 
 		if (entry)
