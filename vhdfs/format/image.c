@@ -309,6 +309,26 @@ static ssize_t write_in_place(struct image *img, const void *buf, uint64_t off,
 	return r < 0 ? r : (ssize_t)e.len;
 }
 
+static bool has_many_dirty_pages(const struct image *img)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		n += img->tables[i] ? img->tables[i]->n_dirty : 0;
+	return n > img->dirty_max;
+}
+
+/* After an operation that returned r: releases the exclusive lock, and flushes
+ * if many pages are dirty. */
+static int end_write(struct image *img, int r)
+{
+	bool flush = r == 0 && has_many_dirty_pages(img);
+
+	atomic_store(&img->written, true);
+	unlock(img);
+	return flush ? image_flush(img) : r;
+}
+
 int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 {
 	int r = prepare_change(img);
@@ -321,11 +341,7 @@ int image_write(struct image *img, const void *buf, uint64_t off, size_t len)
 		if (n == 0) {
 			n = (ssize_t)len_in_block(img, off, len);
 			io_wrlock(&img->lock);
-			r = img->ops->write(img, buf, off, n);
-			atomic_store(&img->written, true);
-			unlock(img);
-			if (r > 0)
-				r = image_flush(img);
+			r = end_write(img, img->ops->write(img, buf, off, n));
 		}
 		if (n < 0)
 			return (int)n;
@@ -346,15 +362,26 @@ int image_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 		uint64_t n = len_in_block(img, off, len);
 
 		io_wrlock(&img->lock);
-		r = img->ops->zero(img, off, n, flags);
-		atomic_store(&img->written, true);
-		unlock(img);
-		if (r > 0)
-			r = image_flush(img);
+		r = end_write(img, img->ops->zero(img, off, n, flags));
 		off += n;
 		len -= n;
 	}
 	return r;
+}
+
+/* The second step of a flush that flush_begin has begun. */
+static int finish_flush(struct image *img)
+{
+	int r = img->ops->flush_finish(img);
+
+	return r < 0 ? image_fail(img, r) : 0;
+}
+
+int image_flush_recovered(struct image *img)
+{
+	int r = img->ops->flush_begin(img);
+
+	return r > 0 ? finish_flush(img) : r;
 }
 
 /* One flush; flush_lock is held. */
@@ -380,7 +407,9 @@ static int flush_once(struct image *img)
 		atomic_store(&img->written, true);
 		return r;
 	}
-	r = r > 0 ? img->ops->flush_finish(img) : io_sync(img->io);
+	if (r > 0)
+		return finish_flush(img);
+	r = io_sync(img->io);
 	return r < 0 ? image_fail(img, r) : 0;
 }
 

@@ -213,11 +213,8 @@ struct image_ops {
 	 * called again before the next change, also if this is null.
 	 */
 	int (*end_writes)(struct image *img);
-	/*
-	 * Writes whole sectors of one block: allocates space, writes the data,
-	 * marks it as stored.  Returns 0, or 1 if the caller should flush, as
-	 * many pages are dirty.
-	 */
+	/* Writes whole sectors of one block: allocates space, writes the data,
+	 * marks it as stored. */
 	int (*write)(struct image *img, const void *buf, uint64_t off,
 		     size_t len);
 	/*
@@ -227,8 +224,7 @@ struct image_ops {
 	 */
 	int (*bitmap)(struct image *img, uint64_t off, uint64_t len,
 		      struct bitmap *ret);
-	/* Makes whole sectors of one block read as zeros (ZERO_ flags). Returns
-	 * as write. */
+	/* Makes whole sectors of one block read as zeros (ZERO_ flags). */
 	int (*zero)(struct image *img, uint64_t off, uint64_t len, int flags);
 	/*
 	 * A flush in two steps.  flush_begin takes a snapshot of the dirty
@@ -275,6 +271,9 @@ struct image {
 
 	/* The driver's table caches, or null; valid as long as the image. */
 	struct table_cache *tables[2];
+	/* A write that leaves more dirty pages than these flushes.  Set by open
+	 * or begin_writes. */
+	size_t dirty_max;
 
 	pthread_mutex_t flush_lock; /* one flush at a time */
 	pthread_rwlock_t lock;      /* tables and allocation */
@@ -303,6 +302,8 @@ void image_fini(struct image *img);
 /* For drivers: fails the image, as metadata could not be written: all later
  * writes and flushes return -EIO.  Returns r. */
 int image_fail(struct image *img, int r);
+/* For drivers' begin_writes: flushes dirty pages of a crashed process. */
+int image_flush_recovered(struct image *img);
 
 const char *image_type_name(enum image_type type); /* "fixed", ... */
 

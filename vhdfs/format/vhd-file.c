@@ -24,6 +24,7 @@ static int load_tables(struct vhd *v)
 		return r;
 	v->img.tables[0] = &v->bat;
 	v->img.tables[1] = &v->bitmaps;
+	v->img.dirty_max = VHD_DIRTY_MAX;
 	return 0;
 }
 

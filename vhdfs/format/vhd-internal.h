@@ -29,6 +29,9 @@
 #include "format/extent-set.h"
 #include "format/vhd-layout.h"
 
+/* Pages of 512 bytes. */
+enum { VHD_DIRTY_MAX = 4096 };
+
 /* Both footers of a file, and whether each is valid. */
 struct vhd_footers {
 	uint64_t file_size;

@@ -142,24 +142,6 @@ static int clear_batmap(struct vhd *v)
 	return r < 0 ? r : io_sync(v->img.io);
 }
 
-/*
- * O0: writes the changes of the tables that a crashed process left in memory
- * that survives it.  The data is in the file, and of a new block the first
- * bitmap too (O1), so O7 writes entries of complete blocks only.
- */
-static int flush_recovered(struct vhd *v)
-{
-	int r = vhd_flush_begin(&v->img);
-
-	if (r <= 0)
-		return r;
-	/* vhd_may_write built it from the table on disk, without the changes.
-	 */
-	vhd_space_unload(v);
-	r = vhd_flush_finish(&v->img);
-	return r < 0 ? image_fail(&v->img, r) : 0;
-}
-
 int vhd_may_write(struct image *img)
 {
 	struct vhd *v = vhd_of(img);
@@ -174,14 +156,22 @@ int vhd_may_write(struct image *img)
 	return r;
 }
 
+/*
+ * O0: writes the changes of the tables that a crashed process left in memory
+ * that survives it.  The data is in the file, and of a new block the first
+ * bitmap too (O1), so O7 writes entries of complete blocks only.
+ */
 static int prepare_tables(struct vhd *v)
 {
-	int r = flush_recovered(v); /* O0 */
+	int r;
 
+	/* vhd_may_write built it from the table on disk, without the changes.
+	 */
+	if (v->bat.n_dirty)
+		vhd_space_unload(v);
+	r = image_flush_recovered(&v->img);
 	/* Detect overlapping blocks before one of them is changed. */
-	if (r == 0)
-		r = vhd_space_load(v);
-	return r;
+	return r < 0 ? r : vhd_space_load(v);
 }
 
 int vhd_begin_writes(struct image *img)

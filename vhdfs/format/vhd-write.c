@@ -46,8 +46,8 @@
  * and the footer is allocated by writing them.  So a lack of space is found
  * before anything refers to the block, and O5 and O7 need no space.
  *
- * At most DIRTY_MAX pages of 512 bytes are dirty in memory; a write that
- * exceeds this requests a flush.
+ * At most VHD_DIRTY_MAX pages of 512 bytes are dirty in memory
+ * (image.dirty_max).
  */
 #include "config.h"
 
@@ -60,8 +60,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "format/vhd-internal.h"
-
-enum { DIRTY_MAX = 4096 };
 
 static uint64_t block_start(const struct vhd *v, uint64_t off)
 {
@@ -176,12 +174,6 @@ static int free_block(struct vhd *v, uint64_t off, uint64_t block_off)
 	return vhd_space_free(v, block_off);
 }
 
-/* 1 requests a flush, see image_ops. */
-static int result(const struct vhd *v, int r)
-{
-	return r < 0 ? r : v->bat.n_dirty + v->bitmaps.n_dirty > DIRTY_MAX;
-}
-
 int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 {
 	struct vhd *v = vhd_of(img);
@@ -193,21 +185,15 @@ int vhd_write(struct image *img, const void *buf, uint64_t off, size_t len)
 	r = vhd_bat_get(v, off / img->block_size, &block_off);
 	if (r < 0)
 		return r;
+	if (!block_off)
+		return allocate(v, buf, off, len);
+	/* O2, if the bitmap's page is clean (image_ops.bitmap).  The data is
+	 * written under the exclusive lock: without it the block could be freed
+	 * and allocated again before its bits are set. */
 	within = off % img->block_size;
-	if (!block_off) {
-		r = allocate(v, buf, off, len);
-	} else {
-		/* O2, if the bitmap's page is clean (image_ops.bitmap).
-		 * The data is written under the exclusive lock: without it the
-		 * block could be freed and allocated again before its bits are
-		 * set.
-		 */
-		r = io_write_chunked(img->io, buf, len,
-				     block_off + v->bitmap_size + within);
-		if (r == 0)
-			r = mark_stored(v, block_off, within, len);
-	}
-	return result(v, r);
+	r = io_write_chunked(img->io, buf, len,
+			     block_off + v->bitmap_size + within);
+	return r < 0 ? r : mark_stored(v, block_off, within, len);
 }
 
 /*
@@ -245,13 +231,11 @@ int vhd_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 	if (r < 0)
 		return r;
 	if (!block_off)
-		r = flags & ZERO_BELOW ? 0 : allocate(v, NULL, off, len);
-	else if (is_whole(v, off, len) && (flags & ZERO_PUNCH) &&
-		 (flags & ZERO_BELOW))
-		r = free_block(v, off, block_off);
-	else
-		r = zero_in_block(v, block_off, off, len, flags);
-	return result(v, r);
+		return flags & ZERO_BELOW ? 0 : allocate(v, NULL, off, len);
+	if (is_whole(v, off, len) && (flags & ZERO_PUNCH) &&
+	    (flags & ZERO_BELOW))
+		return free_block(v, off, block_off);
+	return zero_in_block(v, block_off, off, len, flags);
 }
 
 /* O4 */

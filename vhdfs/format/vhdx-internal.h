@@ -276,8 +276,6 @@ void vhdx_flush_fini(struct vhdx_flush *flush);
 int vhdx_end_writes(struct image *img);
 /* Truncates the file behind the last range in use. */
 int vhdx_trim(struct vhdx *v);
-/* Are so many pages dirty that the caller should flush? */
-bool vhdx_wants_flush(const struct vhdx *v);
 /* table_cache.room: reserves log space for n_dirty pages; ctx is the vhdx. */
 int vhdx_log_room(void *ctx, size_t n_dirty);
 

@@ -53,8 +53,7 @@
  * written to their places after F5.  More pages than the log has room for are
  * logged in several entries, with F2 to F5 for each: bitmaps first, then the
  * BAT from its end to its start, as the entry of a chunk's bitmap follows those
- * of its blocks (I4).  vhdx_wants_flush asks for a flush before that is
- * necessary.
+ * of its blocks (I4).  image.dirty_max causes a flush before that is necessary.
  *
  * STOP, after the last flush, when a descriptor of the view is closed and no
  * other one writes; the next change begins with START.  Each step is synced:
@@ -108,12 +107,13 @@ static size_t pages_that_fit(uint64_t size)
 	return n;
 }
 
-bool vhdx_wants_flush(const struct vhdx *v)
+/* image.dirty_max: the log has room for two such entries, the newest and the
+ * next. */
+static size_t dirty_max(const struct vhdx *v)
 {
-	/* The log has room for two such entries, the newest and the next. */
 	uint64_t half = v->header.log_len / 2 - 16 * VHDX_LOG_SECTOR;
 
-	return v->tables.n_dirty > min_u64(pages_that_fit(half), DIRTY_MAX);
+	return min_u64(pages_that_fit(half), DIRTY_MAX);
 }
 
 static int checkpoint_sequence(struct vhdx *v)
@@ -288,16 +288,6 @@ static int reserve_start(struct vhdx *v)
 	return r;
 }
 
-static int flush_recovered(struct vhdx *v)
-{
-	int r = vhdx_flush_begin(&v->img);
-
-	if (r <= 0)
-		return r;
-	r = vhdx_flush_finish(&v->img);
-	return r < 0 ? image_fail(&v->img, r) : 0;
-}
-
 int vhdx_begin_writes(struct image *img)
 {
 	struct vhdx *v = vhdx_of(img);
@@ -310,7 +300,10 @@ int vhdx_begin_writes(struct image *img)
 		r = reserve_start(v);
 	if (r == 0)
 		r = open_log(v);
-	return r < 0 ? r : flush_recovered(v); /* S5 */
+	if (r < 0)
+		return r;
+	img->dirty_max = dirty_max(v);
+	return image_flush_recovered(img); /* S5 */
 }
 
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)

@@ -156,22 +156,14 @@ static bool is_stored(uint64_t entry)
 	       VHDX_BAT_STATE(entry) == VHDX_PARTIAL;
 }
 
-/* The result of write and zero: 1 asks for a flush (image.h). */
-static int result(const struct vhdx *v, int r)
-{
-	return r < 0 ? r : vhdx_wants_flush(v);
-}
-
 int vhdx_write(struct image *img, const void *buf, uint64_t off, size_t len)
 {
-	struct vhdx *v = vhdx_of(img);
 	struct piece p;
-	int r = piece_init(&p, v, off, len);
+	int r = piece_init(&p, vhdx_of(img), off, len);
 
 	if (r < 0)
 		return r;
-	r = is_stored(p.entry) ? write_stored(&p, buf) : allocate(&p, buf);
-	return result(v, r);
+	return is_stored(p.entry) ? write_stored(&p, buf) : allocate(&p, buf);
 }
 
 /* Zeros the range up to the file's end. */
@@ -227,13 +219,11 @@ static int zero_unstored(const struct piece *p, int flags)
 
 int vhdx_zero(struct image *img, uint64_t off, uint64_t len, int flags)
 {
-	struct vhdx *v = vhdx_of(img);
 	struct piece p;
-	int r = piece_init(&p, v, off, len);
+	int r = piece_init(&p, vhdx_of(img), off, len);
 
 	if (r < 0)
 		return r;
-	r = is_stored(p.entry) ? zero_stored(&p, flags)
-			       : zero_unstored(&p, flags);
-	return result(v, r);
+	return is_stored(p.entry) ? zero_stored(&p, flags)
+				  : zero_unstored(&p, flags);
 }
