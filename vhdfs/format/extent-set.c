@@ -223,6 +223,20 @@ int extent_set_remove(struct extent_set *set, uint64_t off, uint64_t len)
 	return 0;
 }
 
+int extent_set_remove_all(struct extent_set *set, struct extent_set *freed)
+{
+	for (; freed->n; freed->n--) {
+		const struct range *range = &freed->used[freed->n - 1];
+		int r = extent_set_remove(set, range->off,
+					  range->end - range->off);
+
+		if (r < 0)
+			return r;
+	}
+	extent_set_fini(freed);
+	return 0;
+}
+
 bool extent_set_is_free(const struct extent_set *set, uint64_t off,
 			uint64_t len)
 {

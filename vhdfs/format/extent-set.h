@@ -57,6 +57,9 @@ int extent_set_insert(struct extent_set *set, uint64_t off, uint64_t len);
 /* Removes a range.  -EBADMSG with a message, and no change, if a part of it is
  * free; -ENOMEM, -EFBIG. */
 int extent_set_remove(struct extent_set *set, uint64_t off, uint64_t len);
+/* Removes the ranges of freed, and empties it.  As extent_set_remove; what was
+ * not removed stays in freed then. */
+int extent_set_remove_all(struct extent_set *set, struct extent_set *freed);
 /* Is no part of the range in use? */
 bool extent_set_is_free(const struct extent_set *set, uint64_t off,
 			uint64_t len);

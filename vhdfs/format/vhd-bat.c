@@ -34,10 +34,22 @@ bool vhd_has_trailing(const struct vhd *v)
 	return v->footer_off < v->file_size;
 }
 
+const struct range *vhd_structure_in(const struct vhd *v, uint64_t off,
+				     uint64_t len)
+{
+	for (unsigned i = 0; i < v->n_structures; i++) {
+		const struct range *s = &v->structures[i];
+
+		if (ranges_overlap(off, len, s->off, s->end - s->off))
+			return s;
+	}
+	return NULL;
+}
+
 int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off)
 {
 	int r = fail_found(-EBADMSG, v->img.io->name, "block allocation table",
-			   v->bat_off + (uint64_t)block * BAT_ENTRY,
+			   vhd_entry_off(v, block),
 			   format_arg("a block inside the file of %" PRIu64
 				      " bytes",
 				      v->file_size),
@@ -67,7 +79,8 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 {
 	uint64_t off = (uint64_t)entry * VHD_SECTOR;
 	uint64_t len = needed_len(v, block);
-	uint64_t at = v->bat_off + (uint64_t)block * BAT_ENTRY;
+	uint64_t at = vhd_entry_off(v, block);
+	const struct range *s;
 
 	if (!vhd_has_trailing(v) && !range_within(off, len, v->file_size))
 		return vhd_fail_truncated(v, block, off);
@@ -78,54 +91,55 @@ int vhd_entry_check(const struct vhd *v, uint32_t block, uint32_t entry)
 				   "at offset %" PRIu64,
 				   v->footer_off),
 			"one at offset %" PRIu64, off);
-	for (unsigned i = 0; i < v->n_structures; i++) {
-		const struct range *s = &v->structures[i];
-
-		if (ranges_overlap(off, len, s->off, s->end - s->off))
-			return fail_found(
-				-EBADMSG, v->img.io->name,
-				"block allocation table", at,
-				format_arg("a block outside the structure at "
-					   "offset %" PRIu64,
-					   s->off),
-				"one at offset %" PRIu64, off);
-	}
+	s = vhd_structure_in(v, off, len);
+	if (s)
+		return fail_found(
+			-EBADMSG, v->img.io->name, "block allocation table", at,
+			format_arg(
+				"a block outside the structure at offset %" PRIu64,
+				s->off),
+			"one at offset %" PRIu64, off);
 	return 0;
+}
+
+/* The page with the block's entry. */
+static int entry_page(struct vhd *v, uint32_t block, struct table_page **ret)
+{
+	return table_cache_get(
+		&v->bat, (uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR, ret);
+}
+
+static uint8_t *entry_in(const struct table_page *page, uint32_t block)
+{
+	return page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY;
 }
 
 int vhd_bat_get(struct vhd *v, uint32_t block, uint64_t *ret_off)
 {
 	struct table_page *page;
 	uint32_t entry;
-	int r = table_cache_get(&v->bat,
-				(uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
-				&page);
+	int r = entry_page(v, block, &page);
 
 	if (r < 0)
 		return r;
-	entry = get_be32(page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY);
-	if (entry == BAT_UNUSED) {
-		*ret_off = 0;
+	*ret_off = 0;
+	entry = get_be32(entry_in(page, block));
+	if (entry == BAT_UNUSED)
 		return 0;
-	}
-	r = vhd_entry_check(v, block, entry);
-	if (r == 0)
-		*ret_off = (uint64_t)entry * VHD_SECTOR;
-	return r;
+	*ret_off = (uint64_t)entry * VHD_SECTOR;
+	return vhd_entry_check(v, block, entry);
 }
 
 int vhd_bat_set(struct vhd *v, uint32_t block, uint32_t entry)
 {
 	struct table_page *page;
-	int r = table_cache_get(&v->bat,
-				(uint64_t)block / BAT_PAGE_ENTRIES * VHD_SECTOR,
-				&page);
+	int r = entry_page(v, block, &page);
 
 	if (r == 0)
 		r = table_cache_mark_dirty(&v->bat, page);
 	if (r < 0)
 		return r;
-	put_be32(page->data + block % BAT_PAGE_ENTRIES * BAT_ENTRY, entry);
+	put_be32(entry_in(page, block), entry);
 	return 0;
 }
 
@@ -143,7 +157,7 @@ int vhd_bat_scan(struct vhd *v,
 	for (uint32_t i = 0; i < v->n_entries && r == 0; i += n) {
 		n = min_u64(CHUNK, v->n_entries - i);
 		r = io_read(v->img.io, table, (size_t)n * BAT_ENTRY,
-			    v->bat_off + (uint64_t)i * BAT_ENTRY);
+			    vhd_entry_off(v, i));
 		for (uint32_t k = 0; k < n && r == 0; k++) {
 			uint32_t entry = get_be32(table + k * BAT_ENTRY);
 

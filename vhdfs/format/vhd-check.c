@@ -45,7 +45,7 @@ struct entry {
 struct checker {
 	struct check *check;
 	struct io *io;
-	struct vhd *v;
+	struct vhd v; /* loaded, without image_init */
 	struct vhd_footers f;
 	struct entry *entries; /* the blocks that are in the file */
 	size_t n, room;
@@ -61,9 +61,7 @@ struct checker {
 
 static void checker_fini(struct checker *c)
 {
-	if (c->v)
-		vhd_unload(c->v);
-	free(c->v);
+	vhd_unload(&c->v);
 	free(c->entries);
 	extent_set_fini(&c->space);
 }
@@ -142,9 +140,9 @@ static bool has_older_id(const struct checker *c)
 	uint8_t copy[FOOTER_SIZE];
 
 	memcpy(copy, c->f.leading, sizeof copy);
-	memcpy(copy + FOOTER_ID, c->v->footer + FOOTER_ID, 16);
+	memcpy(copy + FOOTER_ID, c->v.footer + FOOTER_ID, 16);
 	vhd_footer_seal(copy);
-	return c->f.leading_ok && !memcmp(copy, c->v->footer, FOOTER_SIZE_OLD);
+	return c->f.leading_ok && !memcmp(copy, c->v.footer, FOOTER_SIZE_OLD);
 }
 
 static void report_older_id(struct checker *c, bool repaired)
@@ -160,7 +158,7 @@ static int check_copy(struct checker *c)
 {
 	bool repair = c->repair;
 
-	if (!c->f.trailing_ok || c->v->leading_same)
+	if (!c->f.trailing_ok || c->v.leading_same)
 		return 0;
 	if (has_older_id(c))
 		report_older_id(c, repair);
@@ -172,7 +170,7 @@ static int check_copy(struct checker *c)
 			format_arg("the same as the footer at offset %" PRIu64,
 				   c->f.trailing_off),
 			"another footer", repair);
-	return repair ? write_footer(c, c->v->footer, 0) : 0;
+	return repair ? write_footer(c, c->v.footer, 0) : 0;
 }
 
 static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
@@ -194,7 +192,7 @@ static int add_entry(struct checker *c, uint32_t block, uint32_t sector)
 	}
 	c->entries[c->n++] = (struct entry){ block, sector };
 	return extent_set_add(&c->space, (uint64_t)sector * VHD_SECTOR,
-			      c->v->block_len);
+			      c->v.block_len);
 }
 
 static int write_unused(struct checker *c, uint32_t block)
@@ -203,25 +201,17 @@ static int write_unused(struct checker *c, uint32_t block)
 
 	put_be32(unused, BAT_UNUSED);
 	return io_write(c->io, unused, sizeof unused,
-			c->v->bat_off + (uint64_t)block * BAT_ENTRY);
-}
-
-/* Whether off lies beyond the end, or inside a structure. */
-static bool is_impossible(const struct vhd *v, uint64_t off)
-{
-	if (off >= v->footer_off)
-		return true;
-	for (unsigned i = 0; i < v->n_structures; i++)
-		if (off >= v->structures[i].off && off < v->structures[i].end)
-			return true;
-	return false;
+			vhd_entry_off(&c->v, block));
 }
 
 /* An entry that vhd_entry_check has just refused. */
 static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 {
+	uint64_t off = (uint64_t)sector * VHD_SECTOR;
+
 	c->bad_entries = true;
-	if (is_impossible(c->v, (uint64_t)sector * VHD_SECTOR)) {
+	/* Beyond the end, or inside a structure. */
+	if (off >= c->v.footer_off || vhd_structure_in(&c->v, off, 1)) {
 		check_report_last(c->check, c->repair);
 		return c->repair ? write_unused(c, block) : 0;
 	}
@@ -232,11 +222,11 @@ static int bad_entry(struct checker *c, uint32_t block, uint32_t sector)
 static int check_entry(void *ctx, uint32_t block, uint32_t sector)
 {
 	struct checker *c = ctx;
-	int r = vhd_entry_check(c->v, block, sector);
+	int r = vhd_entry_check(&c->v, block, sector);
 
 	if (r == 0)
 		return add_entry(c, block, sector);
-	return block < c->v->n_blocks ? bad_entry(c, block, sector) : 0;
+	return block < c->v.n_blocks ? bad_entry(c, block, sector) : 0;
 }
 
 static int by_sector(const void *a, const void *b)
@@ -248,7 +238,7 @@ static int by_sector(const void *a, const void *b)
 
 static void check_overlaps(struct checker *c)
 {
-	uint64_t sectors = c->v->block_len / VHD_SECTOR;
+	uint64_t sectors = c->v.block_len / VHD_SECTOR;
 
 	if (c->n)
 		qsort(c->entries, c->n, sizeof *c->entries, by_sector);
@@ -260,7 +250,7 @@ static void check_overlaps(struct checker *c)
 			continue;
 		c->bad_entries = true;
 		check_report(c->check, "block allocation table",
-			     c->v->bat_off + (uint64_t)b->block * BAT_ENTRY,
+			     vhd_entry_off(&c->v, b->block),
 			     "a block that overlaps no other",
 			     format_arg("sector %" PRIu32
 					", inside the block of entry %" PRIu32,
@@ -272,13 +262,13 @@ static void check_overlaps(struct checker *c)
 /* The rest of the table's last sector: unused entries, or zeros (XenServer). */
 static int check_padding(struct checker *c)
 {
-	uint64_t end = c->v->bat_off + (uint64_t)c->v->n_entries * BAT_ENTRY;
+	uint64_t end = vhd_entry_off(&c->v, c->v.n_entries);
 	size_t len = round_up(end, VHD_SECTOR) - end;
 	uint8_t pad[VHD_SECTOR], unused[VHD_SECTOR];
 	int r = io_read_padded(c->io, pad, len, end);
 
 	memset(unused, 0xff, len);
-	if (r < 0 || c->v->bat_off % VHD_SECTOR || !memcmp(pad, unused, len) ||
+	if (r < 0 || c->v.bat_off % VHD_SECTOR || !memcmp(pad, unused, len) ||
 	    bytes_are_zero(pad, len))
 		return r;
 	check_report(c->check, "block allocation table padding", end,
@@ -315,7 +305,7 @@ static int check_gap(struct checker *c, uint64_t from, uint64_t to)
 	int r;
 
 	/* Too small for a leaked block. */
-	if (to - from < c->v->block_len)
+	if (to - from < c->v.block_len)
 		return 0;
 	r = stored_bytes(c, from, to, &bytes);
 	if (r == 0 && bytes && repair)
@@ -328,7 +318,7 @@ static int check_gap(struct checker *c, uint64_t from, uint64_t to)
 static int check_gaps(struct checker *c)
 {
 	uint64_t at = 0;
-	int r = vhd_space_structures(c->v, &c->space);
+	int r = vhd_space_structures(&c->v, &c->space);
 
 	extent_set_sort(&c->space);
 	for (size_t i = 0; i < c->space.n && r == 0; i++) {
@@ -345,7 +335,7 @@ static bool looks_like_footer(const struct checker *c)
 	const uint8_t *footer = c->f.trailing;
 
 	return !memcmp(footer, FOOTER_COOKIE_TEXT, 8) ||
-	       !memcmp(footer + FOOTER_ID, c->v->footer + FOOTER_ID, 16);
+	       !memcmp(footer + FOOTER_ID, c->v.footer + FOOTER_ID, 16);
 }
 
 /* The trailing footer is missing or damaged. */
@@ -367,41 +357,25 @@ static void report_trailing(struct checker *c, bool repaired)
 	check_report_last(c->check, repaired);
 }
 
-/* Checks the end of a file with invalid entries: frees no space, and writes a
- * missing footer to the end of the file. */
-static int check_end_keep(struct checker *c, uint64_t end, uint64_t bytes)
-{
-	bool repair = c->repair && !c->f.trailing_ok;
-	int r = 0;
-
-	if (repair)
-		r = write_footer(
-			c, c->v->footer,
-			vhd_footer_offset(max_u64(end, c->f.file_size)));
-	if (r < 0)
-		return r;
-	if (!c->f.trailing_ok)
-		report_trailing(c, repair);
-	if (bytes)
-		report_leak(c, end, bytes, false);
-	return 0;
-}
-
-/* Checks that the footer is right behind the last block. */
+/*
+ * Checks that the footer is right behind the last block.  In a file with
+ * invalid entries this frees no space, and writes a missing footer to the end
+ * of the file.
+ */
 static int check_end(struct checker *c)
 {
 	uint64_t end = extent_set_end(&c->space), bytes = 0;
 	uint64_t footer_off = vhd_footer_offset(end);
-	bool repair = c->repair;
-	int r = stored_bytes(c, footer_off + FOOTER_SIZE, c->v->footer_off,
+	bool repair = c->repair && !(c->bad_entries && c->f.trailing_ok);
+	int r = stored_bytes(c, footer_off + FOOTER_SIZE, c->v.footer_off,
 			     &bytes);
 
 	if (r < 0 || (c->f.trailing_ok && !bytes))
 		return r;
 	if (c->bad_entries)
-		return check_end_keep(c, end, bytes);
+		footer_off = vhd_footer_offset(max_u64(end, c->f.file_size));
 	if (repair)
-		r = write_footer(c, c->v->footer, footer_off);
+		r = write_footer(c, c->v.footer, footer_off);
 	if (repair && r == 0)
 		r = io_resize(c->io, footer_off + FOOTER_SIZE);
 	if (repair && r == 0)
@@ -411,7 +385,7 @@ static int check_end(struct checker *c)
 	if (!c->f.trailing_ok)
 		report_trailing(c, repair);
 	if (bytes)
-		report_leak(c, end, bytes, repair);
+		report_leak(c, end, bytes, repair && !c->bad_entries);
 	return 0;
 }
 
@@ -422,7 +396,7 @@ static int check_blocks(struct checker *c)
 	if (r == 0 && c->repair)
 		r = io_sync(c->io);
 	if (r == 0)
-		r = vhd_bat_scan(c->v, check_entry, c);
+		r = vhd_bat_scan(&c->v, check_entry, c);
 	if (r < 0)
 		return r;
 	check_overlaps(c);
@@ -439,7 +413,7 @@ static int check_blocks(struct checker *c)
 /* Detects a truncated file, before anything is repaired. */
 static int check_truncation(struct checker *c)
 {
-	int r = vhd_check_truncation(c->v, &c->lost);
+	int r = vhd_check_truncation(&c->v, &c->lost);
 
 	c->truncated = r == -EBADMSG;
 	c->why = *error_last();
@@ -460,19 +434,16 @@ int vhd_check(struct io *io, struct check *check)
 		return r;
 	if (vhd_footers_choose(io, &c.f, &footer, &off) < 0)
 		return check_bad_footers(&c);
-	c.v = calloc(1, sizeof *c.v);
-	if (!c.v)
-		return fail(-ENOMEM, "%s: out of memory", io->name);
-	c.v->img.io = io;
+	c.v.img.io = io;
 	r = check_hidden_flag(&c);
 	if (r < 0)
 		return r;
-	r = vhd_load(c.v);
+	r = vhd_load(&c.v);
 	if (r == -EBADMSG || r == -ELOOP) {
 		check_report_last(check, false);
 		return 0;
 	}
-	if (r < 0 || c.v->img.type == IMAGE_FIXED)
+	if (r < 0 || c.v.img.type == IMAGE_FIXED)
 		return r;
 	r = check_truncation(&c);
 	return r < 0 ? r : check_blocks(&c);

@@ -112,11 +112,12 @@ struct vhd_locator vhd_locator_get(const uint8_t *header, unsigned slot)
 				   .len = get_be32(p + LOCATOR_LENGTH),
 				   .off = get_be64(p + LOCATOR_OFFSET) };
 
-	/* Sectors in the specification, bytes in the images of Windows. */
-	if (space < VHD_SECTOR)
-		loc.space = (uint64_t)space * VHD_SECTOR;
-	else if (space % VHD_SECTOR == 0)
-		loc.space = space;
+	/* Sectors in the specification, bytes in the images of Windows: a bound
+	 * only if its unit is certain. */
+	loc.space_known = space < VHD_SECTOR || space % VHD_SECTOR == 0;
+	if (loc.space_known)
+		loc.space = space < VHD_SECTOR ? (uint64_t)space * VHD_SECTOR
+					       : space;
 	return loc;
 }
 
@@ -132,15 +133,6 @@ static bool is_read(uint32_t code)
 	       code == LOCATOR_MACX;
 }
 
-/* Whether the space of a locator is a bound: only if its unit is certain. */
-static bool space_is_known(const struct vhd *v, unsigned slot)
-{
-	uint32_t space = get_be32(v->header + HEADER_LOCATORS +
-				  slot * LOCATOR_SIZE + LOCATOR_SPACE);
-
-	return space < VHD_SECTOR || space % VHD_SECTOR == 0;
-}
-
 static int check_locator(struct vhd *v, unsigned slot)
 {
 	struct vhd_locator loc = vhd_locator_get(v->header, slot);
@@ -150,7 +142,7 @@ static int check_locator(struct vhd *v, unsigned slot)
 	if (!is_read(loc.code) || !loc.len)
 		return 0;
 	if (loc.len > LOCATOR_LENGTH_MAX ||
-	    (loc.len > loc.space && space_is_known(v, slot)))
+	    (loc.len > loc.space && loc.space_known))
 		return fail_found(
 			-EBADMSG, name, "parent locator length",
 			at + LOCATOR_LENGTH,
@@ -202,8 +194,7 @@ static int check_parent(struct vhd *v)
  */
 static int find_batmap(struct vhd *v)
 {
-	uint64_t at = round_up(v->bat_off + (uint64_t)v->n_entries * BAT_ENTRY,
-			       VHD_SECTOR);
+	uint64_t at = round_up(vhd_entry_off(v, v->n_entries), VHD_SECTOR);
 	uint8_t b[VHD_SECTOR];
 	uint64_t off, len;
 	int r;

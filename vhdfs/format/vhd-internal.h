@@ -98,6 +98,12 @@ static inline struct bitmap vhd_bitmap_at(struct vhd *v, uint64_t block_off)
 	return (struct bitmap){ &v->bitmaps, block_off, 0, true };
 }
 
+/* Offset in the file of the block's entry in the table. */
+static inline uint64_t vhd_entry_off(const struct vhd *v, uint64_t block)
+{
+	return v->bat_off + block * BAT_ENTRY;
+}
+
 /* Not fixed: the image has a table, and a copy of its footer at offset 0. */
 static inline bool vhd_has_blocks(const struct vhd *v)
 {
@@ -137,7 +143,8 @@ struct vhd_locator {
 	uint32_t code; /* 0: the slot is empty */
 	uint32_t len;
 	uint64_t off;
-	uint64_t space; /* bytes; 0: not known */
+	uint64_t space; /* bytes */
+	bool space_known;
 };
 
 struct vhd_locator vhd_locator_get(const uint8_t *header, unsigned slot);
@@ -149,6 +156,9 @@ int vhd_header_load(struct vhd *v);
 int vhd_bat_init(struct vhd *v);
 /* Whether there is a valid footer at the end of the file. */
 bool vhd_has_trailing(const struct vhd *v);
+/* The first structure that overlaps the range, or null. */
+const struct range *vhd_structure_in(const struct vhd *v, uint64_t off,
+				     uint64_t len);
 /* -EBADMSG with a message: the block at off lies beyond the end of the file. */
 int vhd_fail_truncated(const struct vhd *v, uint32_t block, uint64_t off);
 /* 0, or -EBADMSG with a message if the entry of that block is no valid offset.

@@ -100,25 +100,17 @@ void vhd_space_unload(struct vhd *v)
 int vhd_space_reclaim(struct vhd *v)
 {
 	struct extent_set *freed = &v->flushing.freed;
-	int r = 0;
+	int r;
 
 	if (!atomic_load(&v->freed_durable))
 		return 0;
-	while (freed->n && r == 0) {
-		struct range range = freed->used[freed->n - 1];
-
-		r = extent_set_remove(&v->space, range.off,
-				      range.end - range.off);
-		if (r == -EBADMSG)
-			r = fail(r, "%s: %s", v->img.io->name, error_text());
-		if (r == 0)
-			freed->n--;
-		v->search_from = min_u64(v->search_from, range.off);
-	}
-	if (r == 0) {
-		extent_set_fini(freed);
+	if (freed->n)
+		v->search_from = min_u64(v->search_from, freed->used[0].off);
+	r = extent_set_remove_all(&v->space, freed);
+	if (r == -EBADMSG)
+		r = fail(r, "%s: %s", v->img.io->name, error_text());
+	if (r == 0)
 		atomic_store(&v->freed_durable, false);
-	}
 	return r;
 }
 
@@ -210,15 +202,8 @@ void vhd_space_alloc_undo(struct vhd *v, const struct vhd_allocation *room)
  * file and overlaps no structure.  Some programs write a shorter last block. */
 static bool is_complete(const struct vhd *v, uint64_t off)
 {
-	if (off + v->block_len > v->footer_off)
-		return false;
-	for (unsigned i = 0; i < v->n_structures; i++) {
-		const struct range *s = &v->structures[i];
-
-		if (ranges_overlap(off, v->block_len, s->off, s->end - s->off))
-			return false;
-	}
-	return true;
+	return off + v->block_len <= v->footer_off &&
+	       !vhd_structure_in(v, off, v->block_len);
 }
 
 int vhd_space_free(struct vhd *v, uint64_t off)
@@ -248,19 +233,13 @@ void vhd_space_widen_freed(struct vhd *v)
 	struct extent_set *freed = &v->freed;
 
 	extent_set_sort(freed);
-	for (size_t i = 0; i + 1 < freed->n; i++) {
-		struct range *range = &freed->used[i];
-
-		if (range[1].off - range->end < VHD_ALIGN &&
-		    claim(v, range->end, range[1].off))
-			range->end = range[1].off;
-	}
-	extent_set_sort(freed);
 	for (size_t i = 0; i < freed->n; i++) {
 		struct range *range = &freed->used[i];
 		uint64_t off = round_down(range->off, VHD_ALIGN);
 		uint64_t end = round_up(range->end, VHD_ALIGN);
 
+		if (i + 1 < freed->n)
+			end = min_u64(end, range[1].off);
 		if (claim(v, off, range->off))
 			range->off = off;
 		if (claim(v, range->end, end))

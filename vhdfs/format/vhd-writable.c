@@ -129,8 +129,7 @@ static int renew_id(struct vhd *v)
  */
 static int clear_batmap(struct vhd *v)
 {
-	uint64_t header = round_up(
-		v->bat_off + (uint64_t)v->n_entries * BAT_ENTRY, VHD_SECTOR);
+	uint64_t header = round_up(vhd_entry_off(v, v->n_entries), VHD_SECTOR);
 	uint8_t sum[4];
 	int r;
 
