@@ -112,73 +112,55 @@ static int read_sector(const struct search *s, uint64_t at, uint64_t i,
 			 (at + i * VHDX_LOG_SECTOR) % s->len);
 }
 
-/* Checksums the sectors of descriptors and counts data descriptors: 1, or 0 if
- * a descriptor is not of this entry. */
-static int sum_descs(const struct search *s, uint64_t at, const struct entry *e,
-		     uint32_t *sum, uint64_t *n_data)
+/* Are the descriptors of one sector, from d on, of this entry?  Counts those
+ * with data. */
+static bool descs_are_valid(const struct entry *e, const uint8_t *sector,
+			    size_t d, uint32_t *left, uint64_t *n_data)
 {
-	uint64_t n = desc_area(e->n_desc) / VHDX_LOG_SECTOR;
-	uint32_t left = e->n_desc;
-	uint8_t sector[VHDX_LOG_SECTOR];
+	for (; *left && d < VHDX_LOG_SECTOR; d += VHDX_DESC_SIZE, --*left) {
+		bool zero = !memcmp(sector + d, VHDX_LOG_ZERO, 4);
 
-	for (uint64_t i = 0; i < n; i++) {
-		size_t d = i ? 0 : VHDX_ENTRY_HEADER_SIZE;
-		int r = read_sector(s, at, i, sector);
-
-		if (r < 0)
-			return r;
-		if (!i)
-			put_le32(sector + VHDX_ENTRY_CRC, 0);
-		*sum = crc32c_add(*sum, sector, sizeof sector);
-		for (; left && d < sizeof sector; d += VHDX_DESC_SIZE, left--) {
-			bool zero = !memcmp(sector + d, VHDX_LOG_ZERO, 4);
-
-			if (get_le64(sector + d + VHDX_DESC_SEQUENCE) !=
-				    e->sequence ||
-			    (!zero && memcmp(sector + d, VHDX_LOG_DESC, 4)))
-				return 0;
-			*n_data += !zero;
-		}
+		if (get_le64(sector + d + VHDX_DESC_SEQUENCE) != e->sequence ||
+		    (!zero && memcmp(sector + d, VHDX_LOG_DESC, 4)))
+			return false;
+		*n_data += !zero;
 	}
-	return 1;
+	return true;
 }
 
-/* Checksums the data sectors: 1, or 0 if one is not of this entry. */
-static int sum_data(const struct search *s, uint64_t at, const struct entry *e,
-		    uint32_t *sum)
+/* Is the data sector of this entry? */
+static bool data_is_valid(const struct entry *e, const uint8_t *sector)
 {
-	uint8_t sector[VHDX_LOG_SECTOR];
-
-	for (uint64_t i = desc_area(e->n_desc) / VHDX_LOG_SECTOR;
-	     i < e->len / VHDX_LOG_SECTOR; i++) {
-		int r = read_sector(s, at, i, sector);
-
-		if (r < 0)
-			return r;
-		*sum = crc32c_add(*sum, sector, sizeof sector);
-		if (memcmp(sector, VHDX_LOG_DATA, 4) ||
-		    get_le32(sector + VHDX_DATA_SEQUENCE_HIGH) !=
-			    e->sequence >> 32 ||
-		    get_le32(sector + VHDX_DATA_SEQUENCE_LOW) !=
-			    (uint32_t)e->sequence)
-			return 0;
-	}
-	return 1;
+	return !memcmp(sector, VHDX_LOG_DATA, 4) &&
+	       get_le32(sector + VHDX_DATA_SEQUENCE_HIGH) ==
+		       e->sequence >> 32 &&
+	       get_le32(sector + VHDX_DATA_SEQUENCE_LOW) ==
+		       (uint32_t)e->sequence;
 }
 
 /* 1 or 0.  Reads a sector at a time, as the header may claim a large entry. */
 static int entry_is_valid(const struct search *s, uint64_t at,
 			  const struct entry *e, uint32_t crc)
 {
-	uint32_t sum = CRC32C_START;
-	uint64_t n_data = 0;
-	int r = sum_descs(s, at, e, &sum, &n_data);
+	uint64_t n_descs = desc_area(e->n_desc) / VHDX_LOG_SECTOR, n_data = 0;
+	uint32_t sum = CRC32C_START, left = e->n_desc;
+	uint8_t sector[VHDX_LOG_SECTOR];
 
-	if (r > 0 && desc_area(e->n_desc) + n_data * VHDX_LOG_SECTOR != e->len)
-		return 0;
-	if (r > 0)
-		r = sum_data(s, at, e, &sum);
-	return r > 0 ? crc32c_end(sum) == crc : r;
+	for (uint64_t i = 0; i < e->len / VHDX_LOG_SECTOR; i++) {
+		int r = read_sector(s, at, i, sector);
+		size_t d = i ? 0 : VHDX_ENTRY_HEADER_SIZE;
+
+		if (r < 0)
+			return r;
+		if (!i)
+			put_le32(sector + VHDX_ENTRY_CRC, 0);
+		sum = crc32c_add(sum, sector, sizeof sector);
+		if (i < n_descs ? !descs_are_valid(e, sector, d, &left, &n_data)
+				: !data_is_valid(e, sector))
+			return 0;
+	}
+	return (n_descs + n_data) * VHDX_LOG_SECTOR == e->len &&
+	       crc32c_end(sum) == crc;
 }
 
 /* Stores the entry that begins at the sector at, if it is valid. */
