@@ -66,7 +66,8 @@ void vhdx_unload(struct vhdx *v)
 	vhdx_flush_fini(&v->flushing);
 	log_sequence_fini(&v->active);
 	free(v->items);
-	free(v->freed);
+	extent_set_fini(&v->freed);
+	extent_set_fini(&v->flushed_freed);
 }
 
 static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,

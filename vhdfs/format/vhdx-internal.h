@@ -67,13 +67,6 @@ struct vhdx_meta {
 	uint32_t off, len, flags; /* off is relative to the region */
 };
 
-/* A freed block: free for reuse once flush number flush has logged the BAT
- * entry that no longer names it. */
-struct vhdx_freed {
-	uint64_t off, len;
-	uint64_t flush;
-};
-
 /* What vhdx_flush_finish writes, allocated by vhdx_flush_begin. */
 struct vhdx_flush {
 	struct dirty_snapshot snapshot;
@@ -107,9 +100,11 @@ struct vhdx {
 	uint64_t file_size;      /* a lower bound of it; never shrinks */
 	struct extent_set space; /* in use; valid if space_loaded */
 	bool space_loaded;
-	struct vhdx_freed *freed;
-	size_t n_freed, freed_room;
-	uint64_t flushes;      /* flushes that had dirty pages, begun */
+	struct extent_set freed; /* blocks that the logged BAT may name */
+	/* The same at the last flush_begin; they may be allocated again once
+	 * freed_durable is set: that flush has logged the BAT. */
+	struct extent_set flushed_freed;
+	atomic_bool freed_durable;
 	uint64_t log_reserved; /* bytes of the log with reserved disk space */
 
 	/* Under image.flush_lock. */
@@ -119,7 +114,6 @@ struct vhdx {
 	 * its newest entry; 0, 0 before the first entry. */
 	uint64_t log_tail, log_end;
 	struct log_sequence active;
-	atomic_uint_fast64_t flushes_logged;
 };
 
 static inline struct vhdx *vhdx_of(struct image *img)
@@ -253,10 +247,10 @@ void vhdx_space_unload(struct vhdx *v);
 int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off);
 /* Frees at once what vhdx_space_alloc returned and no entry names. */
 void vhdx_space_alloc_undo(struct vhdx *v, uint64_t off, uint64_t len);
+/* Makes freed blocks available whose release is durable. */
+int vhdx_space_reclaim(struct vhdx *v);
 /* Frees a block that a BAT entry named, after the next flush. */
 void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len);
-/* Extends the file to at least size. */
-int vhdx_space_grow(struct vhdx *v, uint64_t size);
 /* The end of the last range in use; 0 if unknown. */
 uint64_t vhdx_space_used_end(struct vhdx *v);
 

@@ -339,8 +339,9 @@ int vhdx_flush_begin(struct image *img)
 	size_t n = v->tables.n_dirty;
 	int r;
 
-	if (!n)
-		return 0;
+	r = vhdx_space_reclaim(v);
+	if (r < 0 || !n)
+		return r;
 	f->log_room = v->log_reserved;
 	f->order = calloc(n, sizeof *f->order);
 	f->entry = malloc(min_u64(entry_size(n), max_entry(f)) + LOG_ZEROS);
@@ -355,7 +356,9 @@ int vhdx_flush_begin(struct image *img)
 	}
 	order_pages(v, &f->snapshot, f->order);
 	f->file_size = v->file_size;
-	v->flushes++;
+	extent_set_sort(&v->freed);
+	v->flushed_freed = v->freed;
+	memset(&v->freed, 0, sizeof v->freed);
 	return 1;
 }
 
@@ -461,7 +464,7 @@ int vhdx_flush_finish(struct image *img)
 	if (r < 0)
 		return r;
 	table_cache_logged(&v->tables, gen);
-	atomic_fetch_add(&v->flushes_logged, 1);
+	atomic_store(&v->freed_durable, true);
 	return 0;
 }
 

@@ -32,8 +32,6 @@ static int add_all(struct vhdx *v)
 {
 	int r = extent_set_add_all(&v->space, &v->structures);
 
-	for (size_t i = 0; r == 0 && i < v->n_freed; i++)
-		r = extent_set_add(&v->space, v->freed[i].off, v->freed[i].len);
 	if (r == 0)
 		r = vhdx_bat_scan(v, add_entry, NULL);
 	extent_set_sort(&v->space);
@@ -67,34 +65,25 @@ int vhdx_space_load(struct vhdx *v)
 	return r;
 }
 
-/*
- * Frees the blocks whose new BAT entries are logged.  A block that is free
- * already was named by an entry that changed on disk after vhdx_space_load: the
- * image fails.
- */
-static int free_logged(struct vhdx *v)
+/* A block that is free already was named by an entry that changed on disk after
+ * vhdx_space_load: the image fails. */
+int vhdx_space_reclaim(struct vhdx *v)
 {
-	uint64_t logged = atomic_load(&v->flushes_logged);
-	size_t kept = 0;
-	int r = 0;
+	int r;
 
-	for (size_t i = 0; i < v->n_freed; i++) {
-		struct vhdx_freed f = v->freed[i];
-
-		/* -ENOMEM leaves it in use: a leak. */
-		if (f.flush > logged)
-			v->freed[kept++] = f;
-		else if (v->space_loaded &&
-			 extent_set_remove(&v->space, f.off, f.len) == -EBADMSG)
-			r = image_fail(&v->img,
-				       fail(-EBADMSG, "%s: %s", v->img.io->name,
-					    error_text()));
-	}
-	v->n_freed = kept;
+	if (!atomic_load(&v->freed_durable))
+		return 0;
+	r = extent_set_remove_all(&v->space, &v->flushed_freed);
+	if (r == -EBADMSG)
+		return image_fail(&v->img, fail(r, "%s: %s", v->img.io->name,
+						error_text()));
+	if (r == 0)
+		atomic_store(&v->freed_durable, false);
 	return r;
 }
 
-int vhdx_space_grow(struct vhdx *v, uint64_t size)
+/* Extends the file to at least size. */
+static int grow(struct vhdx *v, uint64_t size)
 {
 	uint64_t now;
 	int r = io_size(v->img.io, &now);
@@ -112,7 +101,7 @@ static int append(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 {
 	uint64_t end = max_u64(v->file_size, extent_set_end(&v->space));
 	uint64_t off = round_up(end, VHDX_MIB);
-	int r = vhdx_space_grow(v, off + len);
+	int r = grow(v, off + len);
 
 	if (r == 0)
 		r = extent_set_insert(&v->space, off, len);
@@ -127,7 +116,7 @@ int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 	int r = vhdx_space_load(v);
 
 	if (r == 0)
-		r = free_logged(v);
+		r = vhdx_space_reclaim(v);
 	if (r < 0)
 		return r;
 	r = extent_set_alloc(&v->space, len, VHDX_MIB, 0, VHDX_AREA,
@@ -152,32 +141,14 @@ void vhdx_space_alloc_undo(struct vhdx *v, uint64_t off, uint64_t len)
 
 void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
 {
-	if (v->n_freed == v->freed_room) {
-		size_t room = v->freed_room ? 2 * v->freed_room : 16;
-		struct vhdx_freed *freed =
-			realloc(v->freed, room * sizeof *freed);
-
-		/* Stays in use: a leak, which check finds. */
-		if (!freed)
-			return;
-		v->freed = freed;
-		v->freed_room = room;
-	}
-	v->freed[v->n_freed++] = (struct vhdx_freed){
-		.off = off,
-		.len = len,
-		.flush = v->flushes + 1,
-	};
+	/* Without memory it stays in use: a leak, which check finds. */
+	(void)extent_set_add(&v->freed, off, len);
 }
 
 uint64_t vhdx_space_used_end(struct vhdx *v)
 {
-	bool freed = v->n_freed;
-
-	if (free_logged(v) < 0)
-		return 0;
-	/* Without an allocation or a freed block the end is unchanged. */
-	if (!v->space_loaded && (!freed || vhdx_space_load(v) < 0))
+	/* Without a change since the open, the end is unchanged. */
+	if (!v->space_loaded || vhdx_space_reclaim(v) < 0)
 		return 0;
 	return extent_set_end(&v->space);
 }
