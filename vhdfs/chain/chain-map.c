@@ -7,18 +7,6 @@
 
 #include "base/bytes.h"
 
-/* Maps one image, up to the end of its disk. */
-static int map_one(struct image *img, uint64_t off, uint64_t len,
-		   struct extent *ret)
-{
-	int r;
-
-	image_lock_map(img);
-	r = image_map(img, off, min_u64(len, img->size - off), ret);
-	image_unlock_map(img);
-	return r;
-}
-
 int chain_map_layers(struct image *const *images, unsigned n, uint64_t off,
 		     uint64_t len, struct chain_extent *ret)
 {
@@ -29,7 +17,8 @@ int chain_map_layers(struct image *const *images, unsigned n, uint64_t off,
 
 	for (depth = 0; depth < n && off < images[depth]->size; depth++) {
 		img = images[depth];
-		r = map_one(img, off, e.len, &e);
+		r = image_map_locked(img, off, min_u64(e.len, img->size - off),
+				     &e);
 		if (r < 0 || e.kind != EXTENT_PARENT)
 			break;
 	}

@@ -205,12 +205,6 @@ static int read_aligned(struct chain *chain, uint8_t *buf, uint64_t off,
 
 enum { SECTOR_MAX = 4096 };
 
-/* The number of bytes of [off, off + len) that lie in off's sector. */
-static size_t within_sector(uint32_t sector_size, uint64_t off, size_t len)
-{
-	return min_u64(len, sector_size - off % sector_size);
-}
-
 /*
  * Splits [off, off + len) into at most three pieces: part of a sector, whole
  * sectors, part of a sector.  Returns the length of the first piece, and
@@ -220,7 +214,7 @@ static size_t next_piece(uint32_t sector_size, uint64_t off, size_t len,
 			 bool *ret_part)
 {
 	*ret_part = !is_aligned(off, sector_size) || len < sector_size;
-	return *ret_part ? within_sector(sector_size, off, len)
+	return *ret_part ? min_u64(len, sector_size - off % sector_size)
 			 : round_down(len, sector_size);
 }
 
@@ -262,8 +256,9 @@ int chain_read(struct chain *chain, void *buf, uint64_t off, size_t len)
 /* Read-modify-write of part of a sector; buf null: zeros.  rmw_lock is held
  * exclusively. */
 static int write_part(struct chain *chain, const uint8_t *buf, uint64_t off,
-		      size_t len, uint32_t sector_size)
+		      size_t len)
 {
+	uint32_t sector_size = chain->images[0]->sector_size;
 	uint8_t sector[SECTOR_MAX];
 	uint64_t start = round_down(off, sector_size);
 	int r = read_aligned(chain, sector, start, sector_size);
@@ -332,23 +327,29 @@ static void lock_rmw(struct chain *chain, bool aligned)
 		io_wrlock(&chain->rmw_lock);
 }
 
-/* The maximum that is zeroed in one piece: size_t may have 32 bits. */
-static const uint64_t ZERO_STEP = GIB(1);
+/* The maximum that is changed in one piece: size_t may have 32 bits. */
+static const uint64_t STEP_MAX = GIB(1);
 
-int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
+/* Writes buf, or zeros if it is null, to a range of the disk. */
+static int change(struct chain *chain, const uint8_t *buf, uint64_t off,
+		  uint64_t len, bool punch)
 {
-	uint32_t sector_size = chain->images[0]->sector_size;
+	struct image *leaf = chain->images[0];
 	bool part;
 	int r = 0;
 
-	assert(range_within(off, len, chain_size(chain)));
-	lock_rmw(chain, is_aligned(off | len, sector_size));
+	lock_rmw(chain, is_aligned(off | len, leaf->sector_size));
 	while (r == 0 && len) {
-		size_t n = next_piece(sector_size, off, min_u64(len, ZERO_STEP),
-				      &part);
+		size_t n = next_piece(leaf->sector_size, off,
+				      min_u64(len, STEP_MAX), &part);
 
-		r = part ? write_part(chain, NULL, off, n, sector_size)
-			 : zero_aligned(chain, off, n, punch);
+		if (part)
+			r = write_part(chain, buf, off, n);
+		else if (buf)
+			r = image_write(leaf, buf, off, n);
+		else
+			r = zero_aligned(chain, off, n, punch);
+		buf = buf ? buf + n : NULL;
 		off += n;
 		len -= n;
 	}
@@ -356,31 +357,24 @@ int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
 	return r;
 }
 
+int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch)
+{
+	assert(range_within(off, len, chain_size(chain)));
+	return change(chain, NULL, off, len, punch);
+}
+
 int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len)
 {
-	uint64_t start = off;
-	uint32_t sector_size = chain->images[0]->sector_size;
-	const uint8_t *at = buf;
-	bool part, copyup;
-	int r = 0;
+	bool copyup;
+	int r;
 
 	assert(range_within(off, len, chain_size(chain)));
 	if (chain->replaced)
 		return chain_fail_replaced(chain);
 	copyup = len && copyup_is_due(chain, off, len);
-	lock_rmw(chain, is_aligned(off | len, sector_size));
-	while (r == 0 && len) {
-		size_t n = next_piece(sector_size, off, len, &part);
-
-		r = part ? write_part(chain, at, off, n, sector_size)
-			 : image_write(chain->images[0], at, off, n);
-		at += n;
-		off += n;
-		len -= n;
-	}
-	pthread_rwlock_unlock(&chain->rmw_lock);
+	r = change(chain, buf, off, len, false);
 	if (r == 0 && copyup)
-		copyup_finish(chain, start);
+		copyup_finish(chain, off);
 	return r;
 }
 

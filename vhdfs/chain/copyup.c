@@ -37,25 +37,13 @@ static uint64_t copyup_size(const struct image *leaf)
 				: COPYUP_MAX;
 }
 
-/* image_map of [off, end), under the leaf's lock. */
-static int map_piece(struct image *leaf, uint64_t off, uint64_t end,
-		     struct extent *ret)
-{
-	int r;
-
-	image_lock_map(leaf);
-	r = image_map(leaf, off, end - off, ret);
-	image_unlock_map(leaf);
-	return r;
-}
-
 /* Whether a part of [off, end) is not stored in the leaf. */
 static bool has_unstored(struct image *leaf, uint64_t off, uint64_t end)
 {
 	while (off < end) {
 		struct extent e;
 
-		if (map_piece(leaf, off, end, &e) < 0)
+		if (image_map_locked(leaf, off, end - off, &e) < 0)
 			return false;
 		if (e.kind == EXTENT_PARENT)
 			return true;
@@ -73,7 +61,7 @@ static int copy_unstored(struct chain *chain, uint8_t *buf, uint64_t off,
 
 	while (off < end) {
 		struct extent e;
-		int r = map_piece(leaf, off, end, &e);
+		int r = image_map_locked(leaf, off, end - off, &e);
 
 		if (r == 0 && e.kind == EXTENT_PARENT) {
 			r = parent_image_read(chain->parent, leaf->io->name,

@@ -191,6 +191,17 @@ void image_unlock_map(struct image *img)
 	unlock(img);
 }
 
+int image_map_locked(struct image *img, uint64_t off, uint64_t len,
+		     struct extent *ret)
+{
+	int r;
+
+	image_lock_map(img);
+	r = image_map(img, off, len, ret);
+	image_unlock_map(img);
+	return r;
+}
+
 /* A format without a write operation is read-only. */
 static int check_format_writes(const struct image *img)
 {

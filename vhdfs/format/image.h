@@ -330,6 +330,10 @@ int image_may_write(struct image *img);
 int image_map(struct image *img, uint64_t off, uint64_t len,
 	      struct extent *ret);
 
+/* image_map with the lock held for the call only. */
+int image_map_locked(struct image *img, uint64_t off, uint64_t len,
+		     struct extent *ret);
+
 /* Hold image.lock, shared, for a short time.  Not recursive: the same thread
  * calls no other image_ function but image_map meanwhile. */
 void image_lock_map(struct image *img);
