@@ -2,13 +2,6 @@
 /* Block allocation table: read, check, scan and change its entries. */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static int load_bat_page(void *ctx, void *data, uint64_t off)

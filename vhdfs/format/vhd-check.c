@@ -26,13 +26,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 /* 2040 GiB in blocks of 512 KiB; 64 MiB of entries. */

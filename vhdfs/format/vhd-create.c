@@ -13,13 +13,8 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "base/error.h"
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
 #include "format/windows-path.h"

@@ -2,11 +2,6 @@
 /* The structures of an open VHD file: load and free them. */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static int load_tables(struct vhd *v)

@@ -3,11 +3,6 @@
  * and disk size. */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 uint32_t vhd_checksum(const uint8_t *p, size_t size, size_t hole)

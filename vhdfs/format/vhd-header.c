@@ -5,11 +5,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static void add_structure(struct vhd *v, uint64_t off, uint64_t len)

@@ -16,13 +16,22 @@
  *   vhd-check, vhd-create
  *   vhd             image_ops: open, close, map
  *
+ * It includes the headers that all of them need.
+ *
  * Errors are -errno with a message; offsets and lengths are in bytes.
  */
 #ifndef VHDFS_FORMAT_VHD_INTERNAL_H
 #define VHDFS_FORMAT_VHD_INTERNAL_H
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/guid.h"
 #include "format/bitmap.h"
 #include "format/image.h"
 #include "format/table-cache.h"

@@ -8,13 +8,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "base/utf16.h"
 #include "format/vhd-internal.h"
 #include "format/windows-path.h"

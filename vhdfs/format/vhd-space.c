@@ -13,12 +13,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 uint64_t vhd_footer_offset(uint64_t end)

@@ -22,11 +22,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static bool is_by_windows(const struct vhd *v)

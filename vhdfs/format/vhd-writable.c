@@ -28,11 +28,6 @@
  */
 #include "config.h"
 
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/error.h"
-#include "base/guid.h"
 #include "format/vhd-internal.h"
 
 /*

@@ -51,14 +51,6 @@
  */
 #include "config.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static uint64_t block_start(const struct vhd *v, uint64_t off)

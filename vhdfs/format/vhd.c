@@ -17,13 +17,6 @@
 
 #include "format/vhd.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "format/vhd-internal.h"
 
 static int vhd_peek(struct image *img, struct parent_ref *ret)

@@ -9,14 +9,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 /* Bytes of the BAT that a scan reads at once. */
 enum { SCAN_PIECE = 256 * 1024 };
 

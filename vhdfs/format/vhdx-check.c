@@ -23,14 +23,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 enum {
 	/* Bytes that are read at once of leaked space. */
 	READ_PIECE = 1024 * 1024,

@@ -11,13 +11,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 static int load_page(void *ctx, void *data, uint64_t file_off)
 {
 	return vhdx_read_tables(ctx, data, VHDX_PAGE, file_off);

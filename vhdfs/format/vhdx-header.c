@@ -10,13 +10,7 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#include "base/bytes.h"
 #include "base/crc32c.h"
-#include "base/error.h"
 
 int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret)
 {

@@ -4,7 +4,8 @@
  * each file.
  *
  * The files are listed in layers: a file calls only the files above it in this
- * header.  image.h says which locks are held when an operation is called.
+ * header, which includes what all of them need.  image.h says which locks are
+ * held when an operation is called.
  *
  * All functions that can fail return 0 or more on success and a negative errno
  * with a message (base/error.h) on failure; -EBADMSG means a damaged file,
@@ -13,12 +14,14 @@
 #ifndef VHDFS_FORMAT_VHDX_INTERNAL_H
 #define VHDFS_FORMAT_VHDX_INTERNAL_H
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/guid.h"
 #include "format/bitmap.h"
 #include "format/extent-set.h"

@@ -10,13 +10,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
 #include "base/utf16.h"
 #include "format/windows-path.h"
 

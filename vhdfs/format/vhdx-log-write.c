@@ -65,14 +65,7 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
 #include "base/crc32c.h"
-#include "base/error.h"
 
 enum {
 	/* Behind each entry. */

@@ -20,15 +20,7 @@
 
 #include "format/vhdx-internal.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
 #include "base/crc32c.h"
-#include "base/error.h"
 
 /* The most zero descriptors that are accepted.  Each other descriptor has a
  * data sector in the log, so this bounds the memory and the time for any log.

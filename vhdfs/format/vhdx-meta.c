@@ -8,14 +8,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 /* The items that this driver knows, and their required properties. */
 static const struct known_item {
 	const char *guid, *name;

@@ -11,13 +11,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 static int add_entry(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
 {
 	uint64_t len = vhdx_bat_space(v, index, entry);

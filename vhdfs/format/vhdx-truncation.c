@@ -42,12 +42,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 /* The length of the last block's part that is on the disk. */
 static uint64_t last_block_len(const struct vhdx *v)
 {

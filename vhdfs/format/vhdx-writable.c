@@ -11,13 +11,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 int vhdx_header_may_write(struct vhdx *v)
 {
 	uint16_t version = get_le16(v->header.raw + VHDX_HEADER_LOG_VERSION);

@@ -23,11 +23,6 @@
 
 #include "format/vhdx-internal.h"
 
-#include <errno.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
-
 /* Sectors of one block, and the block's BAT entry. */
 struct piece {
 	struct vhdx *v;

@@ -9,12 +9,6 @@
 
 #include "format/vhdx.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bytes.h"
-#include "base/error.h"
 #include "format/vhdx-internal.h"
 
 /* Programs place the metadata region in the first 16 MiB of the file. */
