@@ -210,17 +210,8 @@ static struct page_of_entries *make_page(struct map_cache *map, entry_t *at)
 	return page_below(entry);
 }
 
-/* Caches extent e, from start on, in the entries of 4 KiB that it fills. */
-static void store_fine(struct page_of_entries *page, uint64_t start,
-		       const struct chain_extent *e)
-{
-	for (uint64_t done = 0; done + FINE <= e->len; done += FINE)
-		atomic_store_explicit(fine_of(page, start + done),
-				      entry_for(e, done), memory_order_release);
-}
-
 /* Maps the images from off's 4 KiB to the end of the extent there, and caches
- * the result. */
+ * the result in the entries of 4 KiB that it fills. */
 static int fill_fine(struct map_cache *map, struct page_of_entries *page,
 		     uint64_t off)
 {
@@ -229,8 +220,10 @@ static int fill_fine(struct map_cache *map, struct page_of_entries *page,
 	struct chain_extent e;
 	int r = chain_map_layers(map->images, map->n, start, end - start, &e);
 
-	if (r == 0)
-		store_fine(page, start, &e);
+	for (uint64_t done = 0; r == 0 && done + FINE <= e.len; done += FINE)
+		atomic_store_explicit(fine_of(page, start + done),
+				      entry_for(&e, done),
+				      memory_order_release);
 	return r;
 }
 

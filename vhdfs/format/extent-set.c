@@ -21,29 +21,32 @@ void extent_set_fini(struct extent_set *set)
 	memset(set, 0, sizeof *set);
 }
 
-static int grow_to_double(struct extent_set *set)
+/* Makes room for one more range. */
+static int grow(struct extent_set *set)
 {
 	size_t room = set->room ? 2 * set->room : 64;
-	struct range *used = set->used;
+	struct range *used;
 
+	if (set->n < set->room)
+		return 0;
+	/* Joining may free room.  If it frees less than half, the array grows
+	 * as well, so that the next call does not sort again. */
+	if (set->n >= JOIN_FROM)
+		extent_set_sort(set);
+	if (set->n < set->room / 2)
+		return 0;
 	if (room > EXTENT_SET_MAX)
 		return fail(-EFBIG,
 			    "block map: expected at most %d pieces of the "
 			    "file, found more; copy the image with "
 			    "`vhdfs-img convert'",
 			    EXTENT_SET_MAX);
-	used = realloc(used, room * sizeof *used);
+	used = realloc(set->used, room * sizeof *used);
 	if (!used)
 		return fail(-ENOMEM, "out of memory for the map of used space");
 	set->used = used;
 	set->room = room;
 	return 0;
-}
-
-/* Makes room for one more range. */
-static int grow(struct extent_set *set)
-{
-	return set->n < set->room ? 0 : grow_to_double(set);
 }
 
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
@@ -58,14 +61,7 @@ int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
 		last->end += len;
 		return 0;
 	}
-	/* Joining may free room.  If it frees less than half, the array grows
-	 * as well, so that the next call does not sort again. */
-	if (set->n == set->room && set->n >= JOIN_FROM) {
-		extent_set_sort(set);
-		r = set->n > set->room / 2 ? grow_to_double(set) : 0;
-	} else {
-		r = grow(set);
-	}
+	r = grow(set);
 	if (r == 0)
 		set->used[set->n++] = (struct range){ off, off + len };
 	return r;

@@ -48,24 +48,39 @@ static int url_decode(const uint8_t *p, size_t len, char **ret)
 	return 0;
 }
 
-static int decode(uint32_t code, const uint8_t *p, size_t len, char **ret)
+/*
+ * *ret: the path, with '/', of a locator with that code, or of the header's
+ * parent name field (code 0); null if it cannot be decoded.
+ */
+static int decode(struct vhd *v, uint32_t code, const uint8_t *p, size_t len,
+		  char **ret)
 {
+	int r;
+
+	*ret = NULL;
 	switch (code) {
+	case 0:
+		r = utf16be_decode(p, len, ret);
+		break;
 	case LOCATOR_W2RU:
 	case LOCATOR_W2KU:
-		return utf16le_decode(p, len, ret);
+		r = utf16le_decode(p, len, ret);
+		break;
 	case LOCATOR_WI2R:
 	case LOCATOR_WI2K:
-		return latin1_decode(p, len, ret);
+		r = latin1_decode(p, len, ret);
+		break;
 	default:
-		return url_decode(p, len, ret);
+		r = url_decode(p, len, ret);
 	}
+	if (r == -ENOMEM)
+		return fail(r, "%s: out of memory", v->img.io->name);
+	if (*ret)
+		path_replace(*ret, '\\', '/');
+	return 0;
 }
 
-/*
- * *ret_path: the path, with '/', of the first locator of that code that can be
- * decoded; null if there is none.
- */
+/* The path of the first locator of that code that can be decoded, or null. */
 static int read_path(struct vhd *v, uint32_t code, char **ret_path)
 {
 	*ret_path = NULL;
@@ -81,14 +96,11 @@ static int read_path(struct vhd *v, uint32_t code, char **ret_path)
 			return fail(-ENOMEM, "%s: out of memory",
 				    v->img.io->name);
 		r = io_read(v->img.io, bytes, loc.len, loc.off);
+		if (r == 0)
+			r = decode(v, code, bytes, loc.len, ret_path);
 		if (r < 0)
 			return r;
-		r = decode(code, bytes, loc.len, ret_path);
-		if (r == -ENOMEM)
-			return fail(r, "%s: out of memory", v->img.io->name);
 	}
-	if (*ret_path)
-		path_replace(*ret_path, '\\', '/');
 	return 0;
 }
 
@@ -122,21 +134,6 @@ static void take_path(struct parent_ref *ref, char *path, bool relative)
 	}
 }
 
-/* The header's parent name field: a path or a base name. */
-static int read_name(struct vhd *v, char **ret)
-{
-	int r = utf16be_decode(v->header + HEADER_PARENT_NAME,
-			       HEADER_PARENT_NAME_SIZE, ret);
-
-	if (r == -ENOMEM)
-		return fail(r, "%s: out of memory", v->img.io->name);
-	if (r < 0)
-		*ret = NULL; /* a long name may end inside a character */
-	else
-		path_replace(*ret, '\\', '/');
-	return 0;
-}
-
 static int read_names(struct vhd *v, struct parent_ref *ref)
 {
 	static const uint32_t codes[] = { LOCATOR_W2RU, LOCATOR_W2KU,
@@ -152,7 +149,9 @@ static int read_names(struct vhd *v, struct parent_ref *ref)
 		take_path(ref, path,
 			  codes[i] == LOCATOR_W2RU || codes[i] == LOCATOR_WI2R);
 	}
-	r = read_name(v, &path);
+	/* A long name may end inside a character. */
+	r = decode(v, 0, v->header + HEADER_PARENT_NAME,
+		   HEADER_PARENT_NAME_SIZE, &path);
 	if (r == 0)
 		take_path(ref, path, false);
 	return r;

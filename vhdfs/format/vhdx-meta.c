@@ -246,26 +246,16 @@ static int fail_value(struct vhdx *v, const char *guid, const char *name,
 			  expected, "%" PRIu64, found);
 }
 
-static int load_sector_sizes(struct vhdx *v)
+static int load_sector_size(struct vhdx *v, const char *guid, const char *name,
+			    uint32_t *ret)
 {
-	uint64_t logical = 0, physical = 0;
-	int r = read_number(v, VHDX_GUID_LOGICAL_SECTOR, &logical);
+	uint64_t size = 0;
+	int r = read_number(v, guid, &size);
 
-	if (r == 0)
-		r = read_number(v, VHDX_GUID_PHYSICAL_SECTOR, &physical);
-	if (r < 0)
-		return r;
-	if (logical != 512 && logical != 4096)
-		return fail_value(v, VHDX_GUID_LOGICAL_SECTOR,
-				  "logical sector size", "512 or 4096",
-				  logical);
-	if (physical != 512 && physical != 4096)
-		return fail_value(v, VHDX_GUID_PHYSICAL_SECTOR,
-				  "physical sector size", "512 or 4096",
-				  physical);
-	v->img.sector_size = logical;
-	v->img.physical_sector_size = physical;
-	return 0;
+	if (r == 0 && size != 512 && size != 4096)
+		return fail_value(v, guid, name, "512 or 4096", size);
+	*ret = size;
+	return r;
 }
 
 static int load_size(struct vhdx *v)
@@ -273,14 +263,12 @@ static int load_size(struct vhdx *v)
 	uint64_t size = 0;
 	int r = read_number(v, VHDX_GUID_DISK_SIZE, &size);
 
-	if (r < 0)
-		return r;
-	if (!size || size > VHDX_DISK_MAX ||
-	    !is_aligned(size, v->img.sector_size))
+	v->img.size = size;
+	if (r == 0 && (!size || size > VHDX_DISK_MAX ||
+		       !is_aligned(size, v->img.sector_size)))
 		return fail_value(v, VHDX_GUID_DISK_SIZE, "virtual disk size",
 				  "whole sectors, at most 64 TiB", size);
-	v->img.size = size;
-	return 0;
+	return r;
 }
 
 static int load_parameters(struct vhdx *v)
@@ -376,7 +364,13 @@ int vhdx_metadata_load(struct vhdx *v)
 				format_arg("the item %s", known_items[i].name),
 				"none");
 	if (r == 0)
-		r = load_sector_sizes(v);
+		r = load_sector_size(v, VHDX_GUID_LOGICAL_SECTOR,
+				     "logical sector size",
+				     &v->img.sector_size);
+	if (r == 0)
+		r = load_sector_size(v, VHDX_GUID_PHYSICAL_SECTOR,
+				     "physical sector size",
+				     &v->img.physical_sector_size);
 	if (r == 0)
 		r = load_size(v);
 	if (r == 0)
