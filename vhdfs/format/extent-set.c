@@ -51,20 +51,24 @@ static int grow(struct extent_set *set)
 
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len)
 {
-	struct range *last = set->n ? &set->used[set->n - 1] : NULL;
 	int r;
 
 	if (!len)
 		return 0;
-	/* The blocks of a fixed image follow each other, in one range. */
-	if (last && last->end == off) {
-		last->end += len;
-		return 0;
-	}
 	r = grow(set);
 	if (r == 0)
 		set->used[set->n++] = (struct range){ off, off + len };
 	return r;
+}
+
+int extent_set_append(struct extent_set *set, uint64_t off, uint64_t len)
+{
+	struct range *last = set->n ? &set->used[set->n - 1] : NULL;
+
+	if (!last || last->end != off)
+		return extent_set_add(set, off, len);
+	last->end += len;
+	return 0;
 }
 
 int extent_set_add_all(struct extent_set *set, const struct extent_set *other)

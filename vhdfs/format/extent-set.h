@@ -39,6 +39,9 @@ void extent_set_fini(struct extent_set *set);
 /* Adds a range; unsorted.  0, or a negative errno with a message: -ENOMEM, or
  * -EFBIG above EXTENT_SET_MAX ranges. */
 int extent_set_add(struct extent_set *set, uint64_t off, uint64_t len);
+/* The same; joins the range to the last one that was added, if they are
+ * adjacent: the blocks of a fixed image are one range. */
+int extent_set_append(struct extent_set *set, uint64_t off, uint64_t len);
 /* Adds the ranges of another set. */
 int extent_set_add_all(struct extent_set *set, const struct extent_set *other);
 /* Sorts the ranges and joins adjacent ones. */

@@ -276,8 +276,8 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 	if (r == 0)
 		r = bound_pages(c);
 	return r < 0 ? r
-		     : extent_set_add(&v->space, VHDX_BAT_OFFSET(entry),
-				      vhdx_bat_space(v, index, entry));
+		     : extent_set_append(&v->space, VHDX_BAT_OFFSET(entry),
+					 vhdx_bat_space(v, index, entry));
 }
 
 static void report_overlap(void *ctx, uint64_t off, uint64_t len)

@@ -18,7 +18,8 @@ static int add_entry(struct vhdx *v, uint64_t index, uint64_t entry, void *ctx)
 
 	(void)ctx;
 	return r < 0 ? r
-		     : extent_set_add(&v->space, VHDX_BAT_OFFSET(entry), len);
+		     : extent_set_append(&v->space, VHDX_BAT_OFFSET(entry),
+					 len);
 }
 
 static int add_all(struct vhdx *v)
