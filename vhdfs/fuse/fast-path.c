@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fast path: reads, writes and zeroing, parsed and answered without libfuse.
+ * Fast path: reads, writes and zeroing, parsed and answered without libfuse;
+ * and the requests that have the same answer each time.
  *
  * Each handle function parses a request as linux/fuse.h defines it, and sends
  * exactly one answer.
@@ -200,6 +201,24 @@ void fast_path_handle(void *ctx, void *request, size_t n, char *reply)
 		break;
 	case FUSE_FALLOCATE:
 		handle_fallocate(&r);
+		break;
+	case FUSE_FSYNCDIR:
+		reply_error(&r, 0); /* nothing to sync */
+		break;
+	/* Names and attributes cannot be made, changed or removed through the
+	 * mount. */
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_SYMLINK:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+	case FUSE_SETXATTR:
+	case FUSE_REMOVEXATTR:
+		reply_error(&r, -EPERM);
 		break;
 	case FUSE_INTERRUPT:
 		/* No request can be interrupted; the kernel sends no other. */

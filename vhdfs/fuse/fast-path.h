@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Dispatch of the kernel's requests: reads, writes and zeroing are parsed and
- * answered here; libfuse parses all other requests.
+ * answered here, and so are requests that have the same answer each time;
+ * libfuse parses all other requests.
  *
  * Reads and writes are nearly all requests of a mount.  libfuse allocates a
  * structure for each and puts it into a list under one lock for all threads;

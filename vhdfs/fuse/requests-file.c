@@ -317,13 +317,6 @@ static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	flush_with(req, ino, fi, view_flush);
 }
 
-static void request_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
-			     struct fuse_file_info *fi)
-{
-	(void)ino, (void)datasync, (void)fi;
-	reply_result(req, 0);
-}
-
 static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			  struct fuse_file_info *fi)
 {
@@ -353,6 +346,5 @@ void requests_of_files(struct fuse_lowlevel_ops *ops)
 	ops->release = request_release;
 	ops->flush = request_flush;
 	ops->fsync = request_fsync;
-	ops->fsyncdir = request_fsyncdir;
 	ops->lseek = request_lseek;
 }

@@ -349,72 +349,6 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	reply_xattr(req, names, n, size);
 }
 
-/* Names cannot be made, changed or removed through the mount. */
-
-static void request_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
-			  mode_t mode, dev_t rdev)
-{
-	(void)parent, (void)name, (void)mode, (void)rdev;
-	reply_result(req, -EPERM);
-}
-
-static void request_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
-			  mode_t mode)
-{
-	(void)parent, (void)name, (void)mode;
-	reply_result(req, -EPERM);
-}
-
-static void request_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	(void)parent, (void)name;
-	reply_result(req, -EPERM);
-}
-
-static void request_symlink(fuse_req_t req, const char *link, fuse_ino_t parent,
-			    const char *name)
-{
-	(void)link, (void)parent, (void)name;
-	reply_result(req, -EPERM);
-}
-
-static void request_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
-			   fuse_ino_t new_parent, const char *new_name,
-			   unsigned flags)
-{
-	(void)parent, (void)name, (void)new_parent, (void)new_name;
-	(void)flags;
-	reply_result(req, -EPERM);
-}
-
-static void request_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
-			 const char *name)
-{
-	(void)ino, (void)parent, (void)name;
-	reply_result(req, -EPERM);
-}
-
-static void request_create(fuse_req_t req, fuse_ino_t parent, const char *name,
-			   mode_t mode, struct fuse_file_info *fi)
-{
-	(void)parent, (void)name, (void)mode, (void)fi;
-	reply_result(req, -EPERM);
-}
-
-static void request_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
-			     const char *value, size_t size, int flags)
-{
-	(void)ino, (void)name, (void)value, (void)size, (void)flags;
-	reply_result(req, -EPERM);
-}
-
-static void request_removexattr(fuse_req_t req, fuse_ino_t ino,
-				const char *name)
-{
-	(void)ino, (void)name;
-	reply_result(req, -EPERM);
-}
-
 void requests_of_names(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = request_lookup;
@@ -426,14 +360,4 @@ void requests_of_names(struct fuse_lowlevel_ops *ops)
 	ops->statfs = request_statfs;
 	ops->getxattr = request_getxattr;
 	ops->listxattr = request_listxattr;
-	ops->mknod = request_mknod;
-	ops->mkdir = request_mkdir;
-	ops->unlink = request_remove;
-	ops->rmdir = request_remove;
-	ops->symlink = request_symlink;
-	ops->rename = request_rename;
-	ops->link = request_link;
-	ops->create = request_create;
-	ops->setxattr = request_setxattr;
-	ops->removexattr = request_removexattr;
 }
