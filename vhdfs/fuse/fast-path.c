@@ -44,7 +44,7 @@ static void reply_error(const struct request *r, int error)
 static void reply_image_error(const struct request *r, struct node *node,
 			      int error)
 {
-	reply_error(r, error_for_client(r->server, node, error));
+	reply_error(r, error_for_client(node, error));
 }
 
 /* Copies the argument of size bytes.  If it is shorter, answers EINVAL. */

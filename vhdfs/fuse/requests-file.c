@@ -44,43 +44,18 @@
 #include "io/recovery.h"
 #include "store/view.h"
 
-/* At most one line a second for an image: a client on a full disk retries at
- * once. */
-static void log_failure(struct server *server, struct node *node)
+int error_for_client(struct node *node, int r)
 {
-	_cleanup_free_ char *name = NULL;
 	struct timespec now;
 
+	/* At most one line a second for an image: a client on a full disk
+	 * retries at once. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (atomic_exchange(&node->logged_at, now.tv_sec) == now.tv_sec)
-		return;
-	name = store_image_name(server->store, node->image);
-	/* Most errors begin with the file's name. */
-	if (name && !strncmp(error_text(), name, strlen(name)))
+	if (atomic_exchange(&node->logged_at, now.tv_sec) != now.tv_sec) {
+		view_name_error(node->image);
 		log_error("%s", error_text());
-	else
-		log_error("%s: %s", name ? name : "unknown image",
-			  error_text());
-}
-
-int error_for_client(struct server *server, struct node *node, int r)
-{
-	log_failure(server, node);
-	switch (r) {
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EFBIG:
-	case -EROFS:
-	case -ENOMEM:
-		return r;
-	default:
-		return -EIO;
 	}
-}
-
-void reply_failure(fuse_req_t req, struct node *node, int r)
-{
-	reply_result(req, error_for_client(server_of(req), node, r));
+	return view_client_error(r);
 }
 
 int server_find_image(struct server *server, uint64_t number, struct node **ret)
@@ -102,29 +77,6 @@ int server_find_file(struct server *server, uint64_t number, uint64_t handle,
 	int r = server_find_image(server, number, ret);
 
 	return r == 0 && handle_is_lost(*ret, handle) ? -EIO : r;
-}
-
-struct node *request_image(fuse_req_t req, fuse_ino_t ino)
-{
-	struct node *node;
-	int r = server_find_image(server_of(req), ino, &node);
-
-	if (r == 0)
-		return node;
-	reply_result(req, r);
-	return NULL;
-}
-
-struct node *request_file(fuse_req_t req, fuse_ino_t ino,
-			  const struct fuse_file_info *fi)
-{
-	struct node *node;
-	int r = server_find_file(server_of(req), ino, fi->fh, &node);
-
-	if (r == 0)
-		return node;
-	reply_result(req, r);
-	return NULL;
 }
 
 static bool opened_for_writing(const struct fuse_file_info *fi)
@@ -255,14 +207,13 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_file_info *fi)
 {
 	struct server *server = server_of(req);
-	struct node *node = request_image(req, ino);
 	bool writable = opened_for_writing(fi);
-	int r;
+	struct node *node;
+	int r = server_find_image(server, ino, &node);
 
-	if (!node)
-		return;
 	fi->fh = thread_pool_request_id();
-	r = open_once(server, node, fi);
+	if (r == 0)
+		r = open_once(server, node, fi);
 	if (r < 0) {
 		reply_result(req, r);
 		return;
@@ -277,28 +228,24 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 static void request_release(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
-	struct node *node = request_image(req, ino);
+	struct node *node;
+	int r = server_find_image(server_of(req), ino, &node);
 
-	if (!node)
-		return;
-	release(server_of(req), node, fi);
-	reply_result(req, 0);
+	if (r == 0)
+		release(server_of(req), node, fi);
+	reply_result(req, r);
 }
 
 static void flush_with(fuse_req_t req, fuse_ino_t ino,
 		       const struct fuse_file_info *fi,
 		       int (*flush)(struct store_image *image))
 {
-	struct node *node = request_file(req, ino, fi);
-	int r;
+	struct node *node;
+	int r = server_find_file(server_of(req), ino, fi->fh, &node);
 
-	if (!node)
-		return;
-	r = flush(node->image);
-	if (r < 0)
-		reply_failure(req, node, r);
-	else
-		reply_result(req, 0);
+	if (r == 0 && (r = flush(node->image)) < 0)
+		r = error_for_client(node, r);
+	reply_result(req, r);
 }
 
 /* A client closes a file that was open for writing.  The long work is done now,
@@ -317,27 +264,30 @@ static void request_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	flush_with(req, ino, fi, view_flush);
 }
 
+static int seek(struct node *node, off_t off, int whence, uint64_t *ret)
+{
+	int r;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	r = off < 0 ? -ENXIO
+		    : view_seek(node->image, (uint64_t)off, whence, ret);
+	return r == 0 || r == -ENXIO ? r : error_for_client(node, r);
+}
+
 static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			  struct fuse_file_info *fi)
 {
-	struct node *node = request_file(req, ino, fi);
+	struct node *node;
 	uint64_t found;
-	int r;
+	int r = server_find_file(server_of(req), ino, fi->fh, &node);
 
-	if (!node)
-		return;
-	if (whence != SEEK_DATA && whence != SEEK_HOLE)
-		r = -EINVAL;
-	else if (off < 0)
-		r = -ENXIO;
-	else
-		r = view_seek(node->image, (uint64_t)off, whence, &found);
+	if (r == 0)
+		r = seek(node, off, whence, &found);
 	if (r == 0)
 		fuse_reply_lseek(req, (off_t)found);
-	else if (r == -ENXIO || r == -EINVAL)
-		reply_result(req, r);
 	else
-		reply_failure(req, node, r);
+		reply_result(req, r);
 }
 
 void requests_of_files(struct fuse_lowlevel_ops *ops)

@@ -44,15 +44,11 @@ int server_find_node(struct server *server, uint64_t number, struct node **ret)
 	return 0;
 }
 
-struct node *request_node(fuse_req_t req, fuse_ino_t ino)
+static int find_dir(struct server *server, uint64_t number, struct node **ret)
 {
-	struct node *node = NULL;
-	int r = server_find_node(server_of(req), ino, &node);
+	int r = server_find_node(server, number, ret);
 
-	if (r == 0)
-		return node;
-	reply_result(req, r);
-	return NULL;
+	return r == 0 && !(*ret)->path ? -ENOTDIR : r;
 }
 
 /*
@@ -93,25 +89,20 @@ static int node_stat(struct server *server, struct node *node,
 	return r;
 }
 
-/* fstat of a lost handle fails: with a size a reader would see an end of file
- * where there is an error. */
-static bool is_of_lost_handle(struct node *node,
-			      const struct fuse_file_info *fi)
-{
-	return fi && handle_is_lost(node, fi->fh);
-}
-
 static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
-	struct node *node = request_node(req, ino);
+	struct server *server = server_of(req);
+	struct node *node;
 	struct stat st;
-	int r;
+	int r = server_find_node(server, ino, &node);
 
-	if (!node)
-		return;
-	r = is_of_lost_handle(node, fi) ? -EIO
-					: node_stat(server_of(req), node, &st);
+	/* With a size a reader would see an end of file where there is an
+	 * error. */
+	if (r == 0 && fi && handle_is_lost(node, fi->fh))
+		r = -EIO;
+	if (r == 0)
+		r = node_stat(server, node, &st);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -122,14 +113,14 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 			    int to_set, struct fuse_file_info *fi)
 {
-	struct node *node = request_node(req, ino);
+	struct server *server = server_of(req);
+	struct node *node;
 	struct stat st;
-	int r;
+	int r = server_find_node(server, ino, &node);
 
 	(void)fi;
-	if (!node)
-		return;
-	r = node_stat(server_of(req), node, &st);
+	if (r == 0)
+		r = node_stat(server, node, &st);
 	if (r == 0 && (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
 				 FUSE_SET_ATTR_GID | FUSE_SET_ATTR_ATIME |
 				 FUSE_SET_ATTR_MTIME)))
@@ -163,18 +154,14 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 			   const char *name)
 {
 	struct server *server = server_of(req);
-	struct node *parent = request_node(req, parent_ino), *node;
+	struct node *parent, *node;
 	struct fuse_entry_param e = { 0 };
 	struct store_image *image = NULL;
-	int r;
+	int r = find_dir(server, parent_ino, &parent);
 
-	if (!parent)
-		return;
-	if (!parent->path) {
-		reply_result(req, -ENOTDIR);
-		return;
-	}
-	r = store_lookup(server->store, parent->path, name, &e.attr, &image);
+	if (r == 0)
+		r = store_lookup(server->store, parent->path, name, &e.attr,
+				 &image);
 	if (r == 0)
 		r = add_node(server, parent, name, image, &e.attr, &node);
 	if (r < 0) {
@@ -251,20 +238,13 @@ static int list(struct server *server, struct node *node, struct listing *l,
 static void request_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
 			    off_t off, struct fuse_file_info *fi)
 {
-	struct node *node = request_node(req, ino);
-	_cleanup_free_ char *buf = NULL;
-	struct listing l = { .req = req, .size = size };
-	int r;
+	_cleanup_free_ char *buf = malloc(size);
+	struct listing l = { .req = req, .buf = buf, .size = size };
+	struct node *node;
+	int r = buf ? find_dir(server_of(req), ino, &node) : -ENOMEM;
 
 	(void)fi;
-	if (!node)
-		return;
-	buf = l.buf = malloc(size);
-	if (!node->path)
-		r = -ENOTDIR;
-	else if (!buf)
-		r = -ENOMEM;
-	else
+	if (r == 0)
 		r = list(server_of(req), node, &l, (uint64_t)off);
 	if (r < 0)
 		reply_result(req, r);
@@ -313,13 +293,13 @@ static void reply_xattr(fuse_req_t req, const char *buf, size_t len,
 static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			     size_t size)
 {
-	struct node *node = request_node(req, ino);
+	struct server *server = server_of(req);
 	_cleanup_free_ char *text = NULL;
-	int r;
+	struct node *node;
+	int r = server_find_node(server, ino, &node);
 
-	if (!node)
-		return;
-	r = get_xattr(server_of(req), node, name, &text);
+	if (r == 0)
+		r = get_xattr(server, node, name, &text);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -328,18 +308,22 @@ static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct node *node = request_node(req, ino);
+	struct server *server = server_of(req);
+	struct node *node;
 	char names[256];
 	size_t n = 0;
+	int r = server_find_node(server, ino, &node);
 
-	if (!node)
+	if (r < 0) {
+		reply_result(req, r);
 		return;
+	}
 	if (node->number == FUSE_ROOT_ID)
 		n = (size_t)snprintf(names, sizeof names, XATTR_STATE) + 1;
 	for (int i = 0; node->image && store_attributes[i]; i++) {
 		_cleanup_free_ char *text = NULL;
 
-		if (store_attribute(server_of(req)->store, node->image,
+		if (store_attribute(server->store, node->image,
 				    store_attributes[i], &text) == 0)
 			n += (size_t)snprintf(names + n, sizeof names - n,
 					      XATTR_PREFIX "%s",

@@ -59,19 +59,10 @@ int server_find_file(struct server *server, uint64_t number, uint64_t handle,
  * died (restore.h).  Each request through it is answered with EIO. */
 bool handle_is_lost(struct node *node, uint64_t handle);
 
-/* As server_find_node, _image and _file; NULL after the error was answered. */
-struct node *request_node(fuse_req_t req, fuse_ino_t ino);
-struct node *request_image(fuse_req_t req, fuse_ino_t ino);
-struct node *request_file(fuse_req_t req, fuse_ino_t ino,
-			  const struct fuse_file_info *fi);
-
 /* Logs error_text() with the image's name, at most once a second for an image.
  * Returns the error to answer with: r, or -EIO if a client must not see r. */
-int error_for_client(struct server *server, struct node *node, int r);
+int error_for_client(struct node *node, int r);
 
 /* Answers with an error: r is -errno, or 0 for success. */
 void reply_result(fuse_req_t req, int r);
-/* Logs error_text(), and answers with error_for_client. */
-void reply_failure(fuse_req_t req, struct node *node, int r);
-
 #endif

@@ -81,39 +81,16 @@ int report_error(void)
 	return -1;
 }
 
-/* The errno for the client: EIO where NBD has no code for it. */
-static int client_errno(int r)
-{
-	switch (r) {
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EFBIG:
-	case -EROFS:
-	case -ENOMEM:
-		return -r;
-	default:
-		return EIO;
-	}
-}
-
-/* Logs the failure of a request with the image's name, and sets the client's
- * errno; returns -1. */
-static int request_failed(const struct handle *h, int r)
-{
-	_cleanup_free_ char *name = store_image_name(store, h->image);
-
-	/* Most error texts begin with the file's name. */
-	if (name && strncmp(error_text(), name, strlen(name)) != 0)
-		nbdkit_error("%s: %s", name, error_text());
-	else
-		report_error();
-	nbdkit_set_error(client_errno(r));
-	return -1;
-}
-
+/* After a failed request: logs the error, and sets the client's errno; returns
+ * -1. */
 static int request_ended(const struct handle *h, int r)
 {
-	return r < 0 ? request_failed(h, r) : 0;
+	if (r >= 0)
+		return 0;
+	view_name_error(h->image);
+	report_error();
+	nbdkit_set_error(-view_client_error(r));
+	return -1;
 }
 
 /* The end of a read or write: it is short only at the end of the disk. */
@@ -420,7 +397,7 @@ static int plugin_extents(void *handle, uint32_t count, uint64_t offset,
 		int r = view_map(h->image, offset, end - offset, &zero, &len);
 
 		if (r < 0)
-			return request_failed(h, r);
+			return request_ended(h, r);
 		r = nbdkit_add_extent(
 			extents, offset, len,
 			zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0);

@@ -5,11 +5,14 @@
 #include "store/view.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "chain/chain.h"
+#include "store/store.h"
 #include "store/view-internal.h"
 
 /* The chain, with io_lock held shared until view_put; null with words. */
@@ -196,4 +199,28 @@ int view_seek(struct store_image *image, uint64_t off, int whence,
 		return -ENXIO;
 	*ret = off;
 	return 0;
+}
+
+int view_client_error(int r)
+{
+	switch (r) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+	case -EROFS:
+	case -ENOMEM:
+		return r;
+	default:
+		return -EIO;
+	}
+}
+
+void view_name_error(struct store_image *image)
+{
+	_cleanup_free_ char *name = store_image_name(image->store, image);
+	struct error why = *error_last();
+
+	/* Most errors begin with the file's name. */
+	if (name && strncmp(why.text, name, strlen(name)) != 0)
+		fail(why.code, "%s: %s", name, why.text);
 }

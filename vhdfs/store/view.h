@@ -80,4 +80,10 @@ int view_map(struct store_image *image, uint64_t off, uint64_t len,
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
 
+/* After a failure of one of these functions: the errno that a client may see,
+ * r or -EIO. */
+int view_client_error(int r);
+/* Makes error_text() begin with the image's name. */
+void view_name_error(struct store_image *image);
+
 #endif
