@@ -128,7 +128,7 @@ test_background_mount_is_upgraded() {
 	upgrade "$mnt"
 	echo after >&7
 	equal "contents" after "$(head -n 1 "$mnt/disk.vhdx.raw")"
-	equal "arguments" "$scratch/bin/vhdfs $store $mnt -oparents=$scratch/bin -oparents=$scratch/a\\,b\\\\" \
+	equal "arguments" "$scratch/bin/vhdfs $store $mnt -o parents=$scratch/bin,parents=$scratch/a\\,b\\\\" \
 		"$(tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's/ $//')"
 	exec 7>&-
 	unset "mount_pid[$mnt]"

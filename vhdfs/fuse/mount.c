@@ -37,14 +37,14 @@ extern char **environ;
 
 static char *mount_options(const char *root, const char *options)
 {
-	_cleanup_free_ char *name = options_escape(root);
-	char *all;
+	_cleanup_free_ char *all = NULL;
 
-	if (!name ||
-	    asprintf(&all, "fsname=%s,subtype=vhdfs,default_permissions%s%s",
-		     name, options ? "," : "", options ? options : "") < 0)
+	if (options_add(&all, "fsname=%s", root) < 0 ||
+	    options_add(&all, "subtype=vhdfs") < 0 ||
+	    options_add(&all, "default_permissions") < 0 ||
+	    (options && fuse_opt_add_opt(&all, options) < 0))
 		return NULL;
-	return all;
+	return steal(all);
 }
 
 /* libfuse's messages: errors and warnings become error_text(), others go to the

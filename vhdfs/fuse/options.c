@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/size.h"
-#include "chain/chain.h"
+#include "fuse/fuse3.h"
 #include "io/rootdir.h"
 #include "store/reserve.h"
 
@@ -81,16 +82,18 @@ static bool is_one_of(const char *const *all, const char *option)
 	return false;
 }
 
-static int append_mount_option(struct options *o, const char *option)
+int options_add(char **list, const char *fmt, ...)
 {
-	char *all;
+	_cleanup_free_ char *option = NULL;
+	va_list ap;
 
-	if (asprintf(&all, "%s%s%s", o->mount ? o->mount : "",
-		     o->mount ? "," : "", option) < 0)
-		return fail(-ENOMEM, "out of memory");
-	free(o->mount);
-	o->mount = all;
-	return 0;
+	va_start(ap, fmt);
+	if (vasprintf(&option, fmt, ap) < 0)
+		option = NULL;
+	va_end(ap);
+	return option && fuse_opt_add_opt_escaped(list, option) == 0
+		       ? 0
+		       : fail(-ENOMEM, "out of memory");
 }
 
 static int add_parents(struct options *o, const char *path)
@@ -138,7 +141,7 @@ static int parse_mount_option(struct options *o, const char *option)
 		return !strcmp(option, "atime") ||
 				       !strcmp(option, "default_permissions")
 			       ? 0
-			       : append_mount_option(o, option);
+			       : options_add(&o->mount, "%s", option);
 	if (is_one_of(ignored_options, option))
 		return 0;
 	return fail(-EINVAL, "unknown option '-o %s'%s" TRY_HELP, option,
@@ -166,35 +169,20 @@ static char *next_option(char **at)
 	return option;
 }
 
-typedef int option_parser(struct options *o, const char *option);
-
-static int each_option(struct options *o, const char *list,
-		       option_parser *parse)
+static int parse_mount_options(struct options *o, const char *list)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *option;
 	int r = copy ? 0 : fail(-ENOMEM, "out of memory");
 
-	while (r == 0 && (option = next_option(&rest)))
-		if (*option)
-			r = parse(o, option);
-	return r;
-}
-
-static int find_remount(struct options *o, const char *option)
-{
-	o->remount |= !strcmp(option, "remount");
-	return 0;
-}
-
-static int parse_mount_options(struct options *o, const char *list)
-{
-	/* First: with remount, mount(8) also passes the options that the kernel
+	while ((option = next_option(&rest)))
+		if (!strcmp(option, "remount"))
+			o->remount = true;
+		else if (*option && r == 0)
+			r = parse_mount_option(o, option);
+	/* With remount, mount(8) also passes the options that the kernel
 	 * reports, which are not all options of vhdfs. */
-	int r = each_option(o, list, find_remount);
-
-	return r < 0 || o->remount ? r
-				   : each_option(o, list, parse_mount_option);
+	return o->remount ? 0 : r;
 }
 
 static int parse_operands(struct options *o, int n, char **operands)
@@ -286,61 +274,21 @@ int options_make_absolute(struct options *options)
 	return r;
 }
 
-char *options_escape(const char *text)
+int options_list(const struct options *o, char **ret)
 {
-	char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
+	_cleanup_free_ char *list = o->mount ? strdup(o->mount) : NULL;
+	int r = !o->mount || list ? 0 : fail(-ENOMEM, "out of memory");
 
-	for (; escaped && *text; text++) {
-		if (*text == ',' || *text == '\\')
-			*to++ = '\\';
-		*to++ = *text;
-	}
-	if (escaped)
-		*to = '\0';
-	return escaped;
-}
-
-char **options_make_line(const struct options *o, const char *path)
-{
-	/* At most: the program, two operands, -f, three -o, the parents, NULL.
-	 */
-	char **line = calloc(2 * o->n_parents + 10, sizeof *line);
-	size_t n = 0, wanted = 0;
-
-	if (!line)
-		return NULL;
-#define ADD(...) (wanted++, n += asprintf(&line[n], __VA_ARGS__) >= 0)
-	ADD("%s", path);
-	ADD("%s", o->store);
-	ADD("%s", o->mountpoint);
-	if (o->foreground)
-		ADD("-f");
-	if (o->mount)
-		ADD("-o%s", o->mount);
-	if (o->no_resend)
-		ADD("-ono_resend");
-	if (o->reserve != RESERVE_DEFAULT)
-		ADD("-oreserve=%llu", (unsigned long long)o->reserve);
-	for (size_t i = 0; i < o->n_parents; i++) {
-		_cleanup_free_ char *escaped = options_escape(o->parents[i]);
-
-		if (escaped)
-			ADD("-oparents=%s", escaped);
-		else
-			wanted++;
-	}
-#undef ADD
-	if (n == wanted)
-		return line;
-	options_free_line(line);
-	return NULL;
-}
-
-void options_free_line(char **line)
-{
-	for (size_t i = 0; line[i]; i++)
-		free(line[i]);
-	free(line);
+	if (r == 0 && o->no_resend)
+		r = options_add(&list, "no_resend");
+	if (r == 0 && o->reserve != RESERVE_DEFAULT)
+		r = options_add(&list, "reserve=%llu",
+				(unsigned long long)o->reserve);
+	for (size_t i = 0; i < o->n_parents && r == 0; i++)
+		r = options_add(&list, "parents=%s", o->parents[i]);
+	if (r == 0)
+		*ret = steal(list);
+	return r;
 }
 
 void options_fini(struct options *options)

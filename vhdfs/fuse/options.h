@@ -27,15 +27,13 @@ struct options {
 int options_parse(int argc, char **argv, struct options *ret);
 /* Makes the paths absolute; they must exist.  -errno with error_text(). */
 int options_make_absolute(struct options *options);
-/* Escapes commas and backslashes for an option list, as libfuse parses it.  The
- * caller frees it.  NULL: out of memory. */
-char *options_escape(const char *text);
-
-/* The command line with the same meaning, for the program at path.  It ends
- * with NULL; the caller frees it with options_free_line.  NULL: out of memory.
- */
-char **options_make_line(const struct options *options, const char *path);
-void options_free_line(char **line);
+/* Appends an option to *list, a list for -o, with its commas and backslashes
+ * escaped.  -ENOMEM with error_text(). */
+int options_add(char **list, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* *ret: the value of -o with the same meaning, or NULL without any; the
+ * caller's to free.  -ENOMEM with error_text(). */
+int options_list(const struct options *options, char **ret);
 void options_fini(struct options *options);
 void options_print_help(void);
 

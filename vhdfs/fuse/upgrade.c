@@ -183,25 +183,31 @@ static void undo_handover(const struct mount *mount)
 
 int upgrade_exec(struct mount *mount, const struct options *options)
 {
-	char path[PATH_MAX], **line = NULL;
+	char path[PATH_MAX];
+	char *line[7] = { path, options->store, options->mountpoint }, **end;
+	_cleanup_free_ char *list = NULL;
 	_cleanup_close_ int fd = -1;
 	struct error saved;
 	int r = own_path(path);
 
 	if (r == 0)
 		r = check_program(path); /* 1 */
-	if (r == 0 && !(line = options_make_line(options, path)))
-		r = fail(-ENOMEM, "out of memory");
+	if (r == 0)
+		r = options_list(options, &list);
 	if (r == 0)
 		r = write_handover(mount, &fd); /* 2 */
 	if (r == 0) {
+		end = &line[3];
+		if (options->foreground)
+			*end++ = "-f";
+		if (list)
+			*end++ = "-o";
+		*end = list;
 		execv(path, line); /* 3 */
 		r = fail_errno(-errno, "%s", path);
 	}
 	saved = *error_last();
 	undo_handover(mount);
-	if (line)
-		options_free_line(line);
 	error_set(&saved);
 	return r;
 }
