@@ -150,7 +150,7 @@ static bool is_alive(const struct options *o, int fd)
 	struct pollfd poll_fd = { .fd = fd };
 
 	return poll(&poll_fd, 1, 0) >= 0 && !(poll_fd.revents & POLLERR) &&
-	       mountpoint_is_mounted(o->store, o->mountpoint);
+	       mountpoint_is_mounted(o);
 }
 
 /* Closes all descriptors of that name, in this process and in the store. */
@@ -170,7 +170,7 @@ static void drop_mount(const struct options *o, struct given *given)
 {
 	drop(given, "fuse");
 	notify_barrier();
-	mountpoint_clear_dead(o->store, o->mountpoint);
+	mountpoint_clear_dead(o);
 }
 
 static int take_files(struct given *given)
@@ -270,7 +270,7 @@ void fdstore_enable(const struct options *options)
 void fdstore_clear_dead_mount(const struct options *options)
 {
 	if (enabled)
-		mountpoint_clear_dead(options->store, options->mountpoint);
+		mountpoint_clear_dead(options);
 }
 
 void fdstore_put_mount(const struct mount *mount)
@@ -285,17 +285,17 @@ void fdstore_put_mount(const struct mount *mount)
 	if (r < 0)
 		log_error(
 			"%s: the service manager does not store the mount: %s",
-			mount->point, strerror(-r));
+			mount->options->mountpoint, strerror(-r));
 }
 
-void fdstore_put_all(const struct mount *mount, const struct options *options)
+void fdstore_put_all(const struct mount *mount)
 {
 	if (!enabled)
 		return;
-	describe(options, mount->link->described);
+	describe(mount->options, mount->link->described);
 	fdstore_put_mount(mount);
 	if (recovery_fdstore_all() < 0)
-		log_error("%s: %s", mount->point, error_text());
+		log_error("%s: %s", mount->options->mountpoint, error_text());
 }
 
 void fdstore_remove_mount(void)

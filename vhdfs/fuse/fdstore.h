@@ -71,7 +71,7 @@ void fdstore_enable(const struct options *options);
  * before it was stored. */
 void fdstore_clear_dead_mount(const struct options *options);
 /* Stores the mount, the files and the recovery memory.  Errors are logged. */
-void fdstore_put_all(const struct mount *mount, const struct options *options);
+void fdstore_put_all(const struct mount *mount);
 /* Removes everything from the store. */
 void fdstore_remove_all(void);
 /* Removes the mount's descriptor, before that mount is unmounted. */

@@ -35,16 +35,21 @@
 
 extern char **environ;
 
-static char *mount_options(const char *root, const char *options)
+/* *ret: the list of options for libfuse. */
+static int list_options(const struct options *o, char **ret)
 {
-	_cleanup_free_ char *all = NULL;
+	_cleanup_free_ char *list = NULL;
+	int r = options_add(&list, "fsname=%s", o->store);
 
-	if (options_add(&all, "fsname=%s", root) < 0 ||
-	    options_add(&all, "subtype=vhdfs") < 0 ||
-	    options_add(&all, "default_permissions") < 0 ||
-	    (options && fuse_opt_add_opt(&all, options) < 0))
-		return NULL;
-	return steal(all);
+	if (r == 0)
+		r = options_add(&list, "subtype=vhdfs");
+	if (r == 0)
+		r = options_add(&list, "default_permissions");
+	if (r == 0 && o->mount && fuse_opt_add_opt(&list, o->mount) < 0)
+		r = fail(-ENOMEM, "out of memory");
+	if (r == 0)
+		*ret = steal(list);
+	return r;
 }
 
 /* libfuse's messages: errors and warnings become error_text(), others go to the
@@ -63,17 +68,22 @@ static void on_libfuse_message(enum fuse_log_level level, const char *fmt,
 		fail(-EIO, "%s", line);
 }
 
-struct fuse_session *mount_session(const struct mount *mount,
-				   const struct fuse_lowlevel_ops *ops,
-				   void *userdata)
+/* A session with the mount's options, not mounted; NULL with error_text(). */
+static struct fuse_session *new_session(const struct mount *mount,
+					const struct fuse_lowlevel_ops *ops,
+					void *userdata)
 {
-	char *argv[] = { "vhdfs", "-o", mount->options, NULL };
+	_cleanup_free_ char *list = NULL;
+	int r = list_options(mount->options, &list);
+	char *argv[] = { "vhdfs", "-o", list, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *session;
 
+	if (r < 0)
+		return NULL;
 	/* The default message, if libfuse gives none. */
-	fail(-EIO, "%s: libfuse refuses the options %s", mount->point,
-	     mount->options);
+	fail(-EIO, "%s: libfuse refuses the options %s",
+	     mount->options->mountpoint, list);
 	fuse_set_log_func(on_libfuse_message);
 	session = fuse_session_new(&args, ops, sizeof *ops, userdata);
 	fuse_opt_free_args(&args);
@@ -106,8 +116,8 @@ int mount_session_on(const struct mount *mount, int fd,
 
 	if (copy < 0)
 		return fail_errno(-errno, "%s: copying descriptor %d",
-				  mount->point, fd);
-	session = mount_session(mount, ops, userdata);
+				  mount->options->mountpoint, fd);
+	session = new_session(mount, ops, userdata);
 	if (!session) {
 		close(copy);
 		return -EIO;
@@ -122,13 +132,14 @@ int mount_session_on(const struct mount *mount, int fd,
 	close(copy);
 	return fail_errno(
 		r, "%s: libfuse %s does not take the descriptor of a mount",
-		mount->point, fuse_pkgversion());
+		mount->options->mountpoint, fuse_pkgversion());
 }
 
 int mount_check_libfuse(void)
 {
 	static const struct fuse_lowlevel_ops none;
-	struct mount mount = { .point = "vhdfs", .options = "subtype=vhdfs" };
+	struct options options = { .store = "vhdfs", .mountpoint = "vhdfs" };
+	struct mount mount = { .options = &options };
 	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct fuse_session *session;
 	int r;
@@ -155,44 +166,18 @@ static int check_not_inside(const char *root, const char *mountpoint)
 		mountpoint, root);
 }
 
-int mount_check_point(const char *root, const char *path, bool read_only)
+int mount_check_point(const struct options *options)
 {
-	_cleanup_free_ char *real = realpath(path, NULL);
 	struct stat st;
-	int r;
+	int r = mountpoint_check(options);
 
-	if (!real)
-		return root_dir_fail(-errno, path);
-	r = mountpoint_check(root, real, read_only);
 	if (r < 0)
 		return r;
-	if (stat(real, &st) < 0)
-		return fail_errno(-errno, "%s", path);
+	if (stat(options->mountpoint, &st) < 0)
+		return fail_errno(-errno, "%s", options->mountpoint);
 	if (!S_ISDIR(st.st_mode))
-		return root_dir_fail(-ENOTDIR, path);
-	return check_not_inside(root, real);
-}
-
-int mount_describe(const char *root, const char *point, const char *options,
-		   bool read_only, struct mount_link *link, struct mount *ret)
-{
-	struct mount mount = { .read_only = read_only, .link = link };
-
-	link->fd = -1;
-
-	mount.point = realpath(point, NULL);
-	if (!mount.point)
-		return root_dir_fail(-errno, point);
-	mount.root = strdup(root);
-	mount.options = mount_options(root, options);
-	if (!mount.root || !mount.options) {
-		free(mount.root);
-		free(mount.options);
-		free(mount.point);
-		return fail(-ENOMEM, "out of memory");
-	}
-	*ret = mount;
-	return 0;
+		return root_dir_fail(-ENOTDIR, options->mountpoint);
+	return check_not_inside(options->store, options->mountpoint);
 }
 
 /* Step 3. */
@@ -206,24 +191,23 @@ static int read_init(struct mount *mount)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return fail_errno(-errno, "%s: reading the first request",
-				  mount->point);
+				  mount->options->mountpoint);
 	if ((size_t)n > sizeof mount->link->init ||
 	    (size_t)n < sizeof(struct fuse_in_header) ||
 	    ((struct fuse_in_header *)buf)->opcode != FUSE_INIT)
 		return fail(
 			-EPROTO,
 			"%s: first request of the kernel: expected INIT, found another",
-			mount->point);
+			mount->options->mountpoint);
 	memcpy(mount->link->init, buf, n);
 	mount->link->init_len = n;
 	return 0;
 }
 
 /* For users other than root. */
-static void unmount_by_helper(const char *point)
+static void unmount_by_helper(char *point)
 {
-	char *argv[] = { "fusermount3", "-u",          "-z", "-q",
-			 "--",          (char *)point, NULL };
+	char *argv[] = { "fusermount3", "-u", "-z", "-q", "--", point, NULL };
 	pid_t pid;
 
 	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) == 0)
@@ -233,6 +217,7 @@ static void unmount_by_helper(const char *point)
 /* Unmounts what an earlier version or supervisor mounted, as libfuse would. */
 static void unmount_inherited(struct mount *mount)
 {
+	char *point = mount->options->mountpoint;
 	struct pollfd poll_fd = { .fd = mount->link->fd };
 	/* POLLERR: it is unmounted already, and a mount that is there now is
 	 * not ours. */
@@ -241,13 +226,14 @@ static void unmount_inherited(struct mount *mount)
 	close(mount->link->fd);
 	if (gone)
 		return;
-	if (umount2(mount->point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
-	    errno == EPERM)
-		unmount_by_helper(mount->point);
+	if (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno == EPERM)
+		unmount_by_helper(point);
 }
 
-static void unmount(struct mount *mount)
+void mount_end(struct mount *mount)
 {
+	if (mount->link->fd < 0)
+		return;
 	if (mount->session) {
 		fuse_session_unmount(mount->session);
 		fuse_session_destroy(mount->session);
@@ -262,14 +248,14 @@ static void unmount(struct mount *mount)
 static int make(struct mount *mount)
 {
 	static const struct fuse_lowlevel_ops none;
-	struct fuse_session *session = mount_session(mount, &none, NULL);
+	struct fuse_session *session = new_session(mount, &none, NULL);
 	int r;
 
 	if (!session)
 		return -EIO;
 	/* The default message, if libfuse gives none. */
-	fail(-EIO, "%s: mounting failed", mount->point);
-	if (fuse_session_mount(session, mount->point) != 0) {
+	fail(-EIO, "%s: mounting failed", mount->options->mountpoint);
+	if (fuse_session_mount(session, mount->options->mountpoint) != 0) {
 		fuse_session_destroy(session);
 		return -EIO;
 	}
@@ -277,34 +263,20 @@ static int make(struct mount *mount)
 	mount->link->fd = fuse_session_fd(session);
 	r = read_init(mount);
 	if (r < 0)
-		unmount(mount);
+		mount_end(mount);
 	return r;
 }
 
 int mount_make(struct mount *mount)
 {
 	_cleanup_close_ int lock = -1;
-	int r = mountpoint_lock(mount->point, &lock);
+	int r;
 
+	mount_end(mount);
+	r = mountpoint_lock(mount->options->mountpoint, &lock);
 	if (r == 0)
-		r = mountpoint_check(mount->root, mount->point,
-				     mount->read_only);
+		r = mountpoint_check(mount->options);
 	return r < 0 ? r : make(mount);
-}
-
-int mount_again(struct mount *mount)
-{
-	unmount(mount);
-	return mount_make(mount);
-}
-
-void mount_end(struct mount *mount)
-{
-	if (mount->link->fd >= 0)
-		unmount(mount);
-	free(mount->root);
-	free(mount->point);
-	free(mount->options);
 }
 
 bool mount_can_resend(const struct mount *mount)

@@ -22,6 +22,7 @@
 
 #include "fuse/fuse3.h"
 #include "fuse/mount-state.h"
+#include "fuse/options.h"
 
 enum { INIT_MAX = 256, DESCRIBED_MAX = 3 * 4096 };
 
@@ -44,45 +45,28 @@ struct mount_link {
 };
 
 struct mount {
-	char *root;    /* the store's absolute path; owned */
-	char *point;   /* the mount point's absolute path; owned */
-	char *options; /* for libfuse; owned */
-	bool read_only;
+	struct options *options; /* with absolute paths; owned by the caller */
+	struct mount_link *link; /* owned by the caller */
 	/* Of libfuse, which mounted; NULL if another process or an earlier
 	 * version mounted. */
 	struct fuse_session *session;
-	/* Owned by the caller. */
-	struct mount_link *link;
 };
 
-/*
- * Fills *ret for the store whose absolute path is root, and the mount point;
- * options are for libfuse, separated by commas, or NULL.  Sets link->fd to -1.
- * The caller ends with mount_end.
- */
-int mount_describe(const char *root, const char *point, const char *options,
-		   bool read_only, struct mount_link *link, struct mount *ret);
-/* Mounts.  Also fails as mountpoint_check does (mountpoint.h). */
+/* Mounts, after it has unmounted an old mount, which no worker serves.  Also
+ * fails as mountpoint_check does (mountpoint.h). */
 int mount_make(struct mount *mount);
-/* Unmounts the old mount, which no worker serves, and mounts again. */
-int mount_again(struct mount *mount);
-/* Unmounts, if it is still mounted, and frees. */
+/* Unmounts, if it is still mounted. */
 void mount_end(struct mount *mount);
 
-/* Checks a mount point before anything is started: -ENOTDIR; -EINVAL inside the
- * store; or as mountpoint_check. */
-int mount_check_point(const char *root, const char *point, bool read_only);
+/* Checks the mount point before anything is started: -ENOTDIR; -EINVAL inside
+ * the store; or as mountpoint_check. */
+int mount_check_point(const struct options *options);
 
 /* Can this kernel send the unanswered requests again (Linux 6.9)? */
 bool mount_can_resend(const struct mount *mount);
 
-/* A session of libfuse with the mount's options, not mounted; NULL with
- * error_text(). */
-struct fuse_session *mount_session(const struct mount *mount,
-				   const struct fuse_lowlevel_ops *ops,
-				   void *userdata);
-/* A session that serves an existing mount, through a copy of its descriptor fd.
- * fuse_session_destroy closes the copy. */
+/* A session of libfuse that serves an existing mount, through a copy of its
+ * descriptor fd.  fuse_session_destroy closes the copy. */
 int mount_session_on(const struct mount *mount, int fd,
 		     const struct fuse_lowlevel_ops *ops, void *userdata,
 		     struct fuse_session **ret);

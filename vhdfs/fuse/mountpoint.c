@@ -129,9 +129,9 @@ static bool is_same_directory(const char *a, const char *b)
 }
 
 /* A vhdfs is mounted there: returns which error that is. */
-static int mounted_error(const char *root, const char *point, bool read_only,
-			 const struct mounted *mounted)
+static int mounted_error(const struct options *o, const struct mounted *mounted)
 {
+	const char *root = o->store, *point = o->mountpoint;
 	struct stat st;
 
 	if (stat(point, &st) < 0 && errno == ENOTCONN)
@@ -144,47 +144,48 @@ static int mounted_error(const char *root, const char *point, bool read_only,
 			-EBUSY,
 			"%s: another store is mounted there: expected %s, found %s; use another directory, or type `umount %s' first",
 			point, root, mounted->source, shell_word(point));
-	if (mounted->read_only != read_only)
+	if (mounted->read_only != o->read_only)
 		return fail(
 			-EBUSY,
 			"%s: the store is mounted there already: expected %s, found %s; type `umount %s' first",
-			point, read_only ? "ro" : "rw",
+			point, o->read_only ? "ro" : "rw",
 			mounted->read_only ? "ro" : "rw", shell_word(point));
 	return fail(-EALREADY, "%s: %s is mounted there already; nothing to do",
 		    point, mounted->source);
 }
 
-int mountpoint_check(const char *root, const char *point, bool read_only)
+int mountpoint_check(const struct options *options)
 {
 	struct mounted mounted = { 0 };
-	int r = find_topmost(point, &mounted);
+	int r = find_topmost(options->mountpoint, &mounted);
 
 	if (r > 0)
 		r = strcmp(mounted.type, "fuse.vhdfs") != 0
 			    ? 0
-			    : mounted_error(root, point, read_only, &mounted);
+			    : mounted_error(options, &mounted);
 	mounted_fini(&mounted);
 	return r;
 }
 
-bool mountpoint_is_mounted(const char *root, const char *point)
+bool mountpoint_is_mounted(const struct options *options)
 {
 	struct mounted mounted = { 0 };
-	bool is = find_topmost(point, &mounted) > 0 &&
+	bool is = find_topmost(options->mountpoint, &mounted) > 0 &&
 		  !strcmp(mounted.type, "fuse.vhdfs") &&
-		  !strcmp(mounted.source, root);
+		  !strcmp(mounted.source, options->store);
 
 	mounted_fini(&mounted);
 	return is;
 }
 
-void mountpoint_clear_dead(const char *root, const char *point)
+void mountpoint_clear_dead(const struct options *options)
 {
 	struct stat st;
 
-	if (mountpoint_is_mounted(root, point) && stat(point, &st) < 0 &&
+	if (mountpoint_is_mounted(options) &&
+	    stat(options->mountpoint, &st) < 0 &&
 	    (errno == ENOTCONN || errno == ECONNABORTED))
-		umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW);
+		umount2(options->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 static bool has_end_signal(void)

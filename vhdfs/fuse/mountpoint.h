@@ -5,24 +5,28 @@
 
 #include <stdbool.h>
 
+#include "fuse/options.h"
+
+/* The paths in options are absolute. */
+
 /*
- * Can the store be mounted?  root and point are absolute paths.  0 if no vhdfs
- * is mounted there; another file system is mounted over, as mount(8) does.
- * Else, with error_text():
+ * Can the store be mounted?  0 if no vhdfs is mounted at the mount point;
+ * another file system is mounted over, as mount(8) does. Else, with
+ * error_text():
  *
  *   -EALREADY   this store is mounted there
  *   -EBUSY      it is, but as ro instead of rw or the reverse; or another store
  *               is
  *   -ENOTCONN   a vhdfs is mounted there whose processes have died
  */
-int mountpoint_check(const char *root, const char *point, bool read_only);
+int mountpoint_check(const struct options *options);
 
-/* Is this store mounted topmost at point?  Does not wait for the worker. */
-bool mountpoint_is_mounted(const char *root, const char *point);
+/* Is this store mounted topmost there?  Does not wait for the worker. */
+bool mountpoint_is_mounted(const struct options *options);
 
 /* Unmounts a mount of this store whose processes have died.  Does nothing if
  * there is none, or if it is served. */
-void mountpoint_clear_dead(const char *root, const char *point);
+void mountpoint_clear_dead(const struct options *options);
 
 /*
  * Excludes other vhdfs programs that mount at the same point, from the check

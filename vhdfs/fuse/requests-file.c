@@ -152,7 +152,7 @@ static int open_image(struct server *server, struct node *node, int flags)
 	struct error saved;
 	int r;
 
-	if (writable && server->read_only)
+	if (writable && server->mount->options->read_only)
 		return -EROFS;
 	r = view_open(server->store, node->image, writable);
 	if (r < 0) {

@@ -272,7 +272,8 @@ static int get_xattr(struct server *server, struct node *node, const char *name,
 	size_t n = strlen(XATTR_PREFIX);
 
 	if (node->number == FUSE_ROOT_ID && !strcmp(name, XATTR_STATE))
-		return (*ret = strdup(server->state)) ? 0 : -ENOMEM;
+		return (*ret = strdup(server->mount->link->state)) ? 0
+								   : -ENOMEM;
 	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
 		return -ENODATA;
 	return store_attribute(server->store, node->image, name + n, ret);

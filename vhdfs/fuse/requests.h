@@ -14,25 +14,20 @@
 
 #include "fuse/fuse3.h"
 #include "fuse/invalidate.h"
+#include "fuse/mount.h"
 #include "fuse/nodes.h"
 #include "store/store.h"
 
 /* The userdata of libfuse's session.  Constant while requests are handled. */
 struct server {
+	const struct mount *mount;
 	struct store *store;
 	struct nodes *nodes;
 	struct fuse_session *session;
 	int fd; /* the kernel's descriptor of the mount */
 	struct invalidator *invalidator;
-	bool read_only;
 	/* Another worker served this mount before. */
 	bool restored;
-	/* The mount's state identifier (mount-state.h); the next worker uses
-	 * the same memory. */
-	char *state;
-	/* The mount has replaced another, and recovered writes are not in the
-	 * images yet. */
-	bool replaced;
 };
 
 /* The request functions, for libfuse. */

@@ -96,8 +96,8 @@ static void lose_orphan(struct server *server)
 		  error_text());
 	recovery_set_lost();
 	/* Handles of the old mount are dead and cannot report the loss. */
-	if (server->replaced)
-		mount_state_new(server->state);
+	if (server->mount->link->replaced)
+		mount_state_new(server->mount->link->state);
 }
 
 static void close_orphan(struct server *server, struct store_image *image)
@@ -137,10 +137,16 @@ static void open_orphan(void *ctx, dev_t dev, ino_t ino)
 		store_image_put(server->store, image);
 }
 
-int restore_state(struct server *server, const struct store_options *options)
+int restore_state(struct server *server)
 {
+	const struct options *o = server->mount->options;
+	const struct store_options store = { .path = o->store,
+					     .parents = o->parents,
+					     .n_parents = o->n_parents,
+					     .reserve = o->reserve,
+					     .read_only = o->read_only };
 	struct orphans orphans = { .server = server };
-	int r = store_open(options, &server->store);
+	int r = store_open(&store, &server->store);
 
 	if (r == 0)
 		r = nodes_new(server->store, &server->nodes);

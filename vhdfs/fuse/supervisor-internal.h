@@ -17,12 +17,8 @@
 #include "fuse/worker.h"
 
 struct supervisor {
-	struct options *options;
-	struct store_options store;
-	struct mount mount;
-	struct mount_link *link; /* in memory that the workers share */
-	enum worker_kind kind;   /* of the next worker */
-	pid_t worker;            /* 0: none runs */
+	struct mount mount; /* its link is in memory that the workers share */
+	pid_t worker;       /* 0: none runs */
 	struct timespec started; /* when the worker was started */
 	unsigned n_crashes;      /* in a row */
 	int ending;              /* the signal that ends the mount, or 0 */
@@ -43,7 +39,7 @@ int supervisor_start(struct supervisor *s);
 /* The signals that the supervisor waits for; they are always blocked. */
 void supervisor_signals(sigset_t *set);
 
-/* Starts a worker of kind s->kind. */
+/* Starts a worker. */
 int supervisor_start_worker(struct supervisor *s);
 /* Passes on SIGHUP, for a hand-over, or another signal, which ends the mount.
  */

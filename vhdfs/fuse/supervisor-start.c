@@ -33,25 +33,16 @@
 #include "fuse/upgrade.h"
 #include "io/recovery.h"
 
-static void copy_options(struct supervisor *s)
-{
-	const struct options *o = s->options;
-
-	s->store = (struct store_options){ .path = o->store,
-					   .parents = o->parents,
-					   .n_parents = o->n_parents,
-					   .reserve = o->reserve,
-					   .read_only = o->read_only };
-}
-
-/* Creates the recovery memory; s->link is in it. */
+/* Creates the recovery memory; the mount's link is in it. */
 static int create_memory(struct supervisor *s)
 {
 	int r = recovery_create();
 
-	if (r == 0)
-		s->link = recovery_extra(sizeof *s->link);
-	return r;
+	if (r < 0)
+		return r;
+	s->mount.link = recovery_extra(sizeof *s->mount.link);
+	s->mount.link->fd = -1;
+	return 0;
 }
 
 /* Waits until the worker has read the store: 0, or -ECHILD if it failed, which
@@ -94,7 +85,7 @@ static int mount_for_worker(struct supervisor *s)
 		log_reason(r);
 		return r;
 	}
-	fdstore_put_all(&s->mount, s->options);
+	fdstore_put_all(&s->mount);
 	kill(s->worker, SIGUSR1);
 	return 0;
 }
@@ -102,7 +93,7 @@ static int mount_for_worker(struct supervisor *s)
 /* Steps 2 and 3. */
 static int start_first_worker(struct supervisor *s)
 {
-	int r = s->options->foreground ? 0 : daemonize_begin();
+	int r = s->mount.options->foreground ? 0 : daemonize_begin();
 
 	return r < 0 ? r : supervisor_start_worker(s);
 }
@@ -117,25 +108,20 @@ static bool has_end_signal(void)
 
 static int start_fresh(struct supervisor *s)
 {
-	struct options *o = s->options;
+	struct options *o = s->mount.options;
 	int r = create_memory(s);
 
 	fdstore_enable(o);
 	if (r == 0)
 		r = options_make_absolute(o);
-	copy_options(s);
 	if (r == 0)
 		fdstore_clear_dead_mount(o);
 	if (r == 0)
 		r = mount_check_libfuse();
 	if (r == 0)
-		r = mount_check_point(o->store, o->mountpoint, o->read_only);
-	/* Before the worker starts: it gets a copy. */
+		r = mount_check_point(o);
 	if (r == 0)
-		r = mount_describe(o->store, o->mountpoint, o->mount,
-				   o->read_only, s->link, &s->mount);
-	if (r == 0)
-		mount_state_take(o->store, s->mount.point, s->link->state);
+		mount_state_take(o->store, o->mountpoint, s->mount.link->state);
 	if (r == 0)
 		r = start_first_worker(s);
 	if (r < 0) {
@@ -161,7 +147,7 @@ static int start_fresh(struct supervisor *s)
 /* In the program that was executed: step 3 of a hand-over. */
 static int resume_upgrade(struct supervisor *s)
 {
-	struct options *o = s->options;
+	struct options *o = s->mount.options;
 	int r = create_memory(s);
 
 	/* An older version may not have told the manager. */
@@ -169,25 +155,20 @@ static int resume_upgrade(struct supervisor *s)
 	if (!o->foreground)
 		log_init("vhdfs", LOG_LEVEL_INFO, true);
 	fdstore_enable(o);
-	copy_options(s);
 	if (r == 0)
-		r = mount_describe(o->store, o->mountpoint, o->mount,
-				   o->read_only, s->link, &s->mount);
-	if (r == 0)
-		mount_state_new(s->link->state);
+		mount_state_new(s->mount.link->state);
 	if (r == 0)
 		r = upgrade_resume(&s->mount);
 	if (r == 0)
 		r = supervisor_clean_descriptors(s);
 	if (r == 0)
-		fdstore_put_all(&s->mount, o);
-	s->kind = WORKER_NEXT;
+		fdstore_put_all(&s->mount);
 	if (r == 0)
 		r = supervisor_start_worker(s);
 	if (r < 0)
 		log_error("%s", error_text());
 	else
-		log_info("%s: upgraded to version %s", s->mount.point,
+		log_info("%s: upgraded to version %s", o->mountpoint,
 			 PACKAGE_VERSION);
 	return r;
 }
@@ -196,18 +177,13 @@ static int resume_upgrade(struct supervisor *s)
  * kernel's descriptor of the mount, or -1: then the mount is replaced. */
 static int resume_mount(struct supervisor *s, int fd)
 {
-	struct options *o = s->options;
+	struct options *o = s->mount.options;
 	int r;
 
-	s->link = recovery_extra(sizeof *s->link);
+	s->mount.link = recovery_extra(sizeof *s->mount.link);
+	s->mount.link->fd = fd;
 	fdstore_enable(o);
-	copy_options(s);
-	r = mount_describe(o->store, o->mountpoint, o->mount, o->read_only,
-			   s->link, &s->mount);
-	s->link->fd = fd;
-	if (r == 0)
-		r = supervisor_clean_descriptors(s);
-	s->kind = WORKER_NEXT;
+	r = supervisor_clean_descriptors(s);
 	if (r == 0 && (fd < 0 || o->no_resend || !mount_can_resend(&s->mount)))
 		r = supervisor_replace_mount(s);
 	/* Another vhdfs has mounted the store there: no success here. */
@@ -220,13 +196,14 @@ static int resume_mount(struct supervisor *s, int fd)
  * the service manager holds; else a fresh start. */
 static int start_from_fdstore(struct supervisor *s)
 {
-	int r = options_make_absolute(s->options), fd;
+	struct options *o = s->mount.options;
+	int r = options_make_absolute(o), fd;
 
 	s->resuming = true;
 	if (r == 0)
 		r = mount_check_libfuse();
 	if (r == 0)
-		r = fdstore_take(s->options, &fd);
+		r = fdstore_take(o, &fd);
 	if (r == FDSTORE_EMPTY) {
 		s->resuming = false;
 		return start_fresh(s);
@@ -239,7 +216,7 @@ static int start_from_fdstore(struct supervisor *s)
 	}
 	s->resuming = false;
 	log_info("%s: resumed after the death of all its processes, with %s",
-		 s->mount.point, fd < 0 ? "a new mount" : "all open files");
+		 o->mountpoint, fd < 0 ? "a new mount" : "all open files");
 	return 0;
 }
 

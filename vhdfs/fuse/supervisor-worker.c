@@ -41,8 +41,7 @@ static _Noreturn void worker_main(struct supervisor *s, pid_t parent)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	status = worker_run(s->kind, &s->mount, &s->store,
-			    !s->options->foreground);
+	status = worker_run(&s->mount);
 	recovery_detach();
 	/* No exit handlers: open files stay open for the next worker. */
 	if (status == WORKER_HANDED_OVER ||
@@ -66,7 +65,6 @@ int supervisor_start_worker(struct supervisor *s)
 	if (pid < 0)
 		return fail_errno(-errno, "starting a process");
 	s->worker = pid;
-	s->kind = WORKER_NEXT;
 	s->pulse.worker_ends = false;
 	clock_gettime(CLOCK_MONOTONIC, &s->started);
 	return 0;
@@ -96,7 +94,7 @@ int supervisor_clean_descriptors(struct supervisor *s)
 {
 	/* recovery_begin_takeover closes the log's descriptor. */
 	log_reopen();
-	return recovery_begin_takeover(&s->link->fd, 1);
+	return recovery_begin_takeover(&s->mount.link->fd, 1);
 }
 
 int supervisor_replace_mount(struct supervisor *s)
@@ -104,12 +102,11 @@ int supervisor_replace_mount(struct supervisor *s)
 	int r;
 
 	fdstore_remove_mount();
-	r = s->link->fd < 0 ? mount_make(&s->mount) : mount_again(&s->mount);
+	r = mount_make(&s->mount);
 	if (r < 0)
 		return r;
 	recovery_opens_clear();
-	s->link->replaced = true;
-	s->kind = WORKER_NEW_MOUNT;
+	s->mount.link->replaced = true;
 	fdstore_put_mount(&s->mount);
 	return 0;
 }

@@ -96,7 +96,7 @@ static const char *reason_to_replace_mount(const struct supervisor *s)
 {
 	if (s->n_crashes == CRASHES_MAX)
 		return "a request may crash it: replacing the mount";
-	if (s->options->no_resend || !mount_can_resend(&s->mount))
+	if (s->mount.options->no_resend || !mount_can_resend(&s->mount))
 		return "requests cannot be sent again: replacing the mount";
 	return NULL;
 }
@@ -117,6 +117,7 @@ static bool was_killed_from_outside(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
+/* status: the worker's, as of waitpid; cause: cause_of_death of it. */
 static int restart_worker(struct supervisor *s, int status, const char *cause)
 {
 	const char *replace;
@@ -128,13 +129,13 @@ static int restart_worker(struct supervisor *s, int status, const char *cause)
 	else
 		s->n_crashes++;
 	replace = reason_to_replace_mount(s);
-	log_error("%s: the worker process %s; %s", s->mount.point, cause,
-		  replace ? replace : "starting another");
+	log_error("%s: the worker process %s; %s", s->mount.options->mountpoint,
+		  cause, replace ? replace : "starting another");
 	if (s->n_crashes == 2 * CRASHES_MAX)
 		return fail(
 			-EIO,
 			"%s: %u worker processes crashed in a row; giving up",
-			s->mount.point, s->n_crashes);
+			s->mount.options->mountpoint, s->n_crashes);
 	delay_restart(s->n_crashes % CRASHES_MAX);
 	r = supervisor_clean_descriptors(s); /* 1 */
 	if (r == 0 && replace)
@@ -150,9 +151,9 @@ static void exec_upgrade(struct supervisor *s)
 	struct error saved;
 
 	fdstore_remove_all();
-	upgrade_exec(&s->mount, s->options);
+	upgrade_exec(&s->mount);
 	saved = *error_last();
-	fdstore_put_all(&s->mount, s->options);
+	fdstore_put_all(&s->mount);
 	error_set(&saved);
 }
 
@@ -170,7 +171,7 @@ static int hand_over(struct supervisor *s, int status)
 			 "%s",
 			 flushed ? error_text()
 				 : "an image could not be flushed");
-		log_error("%s: not upgraded: %s", s->mount.point,
+		log_error("%s: not upgraded: %s", s->mount.options->mountpoint,
 			  s->pulse.not_upgraded);
 	}
 	return r < 0 ? r : supervisor_start_worker(s);
@@ -239,13 +240,13 @@ int supervise(struct options *options)
 	static struct supervisor s;
 	int r, status;
 
-	s.options = options;
+	s.mount.options = options;
 	block_signals();
 	r = supervisor_start(&s);
 	if (s.resuming) {
 		/* This supervisor does not die of the attempt. */
-		if (s.link)
-			s.link->attempts--;
+		if (s.mount.link)
+			s.mount.link->attempts--;
 		return EXIT_FAILURE;
 	}
 	if (r == -EALREADY) {
@@ -257,7 +258,7 @@ int supervise(struct options *options)
 	}
 	supervisor_end_worker(&s);
 	fdstore_remove_all();
-	if (s.mount.point)
+	if (s.mount.link)
 		mount_end(&s.mount);
 	recovery_destroy();
 	if (r < 0 && s.ending)

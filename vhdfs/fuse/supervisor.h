@@ -3,8 +3,8 @@
  * Supervisor: the process that mounts, and that starts the worker (worker.h),
  * its child, which answers the kernel's requests.
  *
- * Three things can end a worker while the mount stays in use; clients see a
- * pause and no error each time:
+ * Three things can end a worker while the mount stays in use; the programs that
+ * use the mount see a pause and no error each time:
  *
  *   RESTART    The worker crashed.  The supervisor starts the next one, which
  *              opens again what was open (restore.h).

@@ -181,8 +181,9 @@ static void undo_handover(const struct mount *mount)
 	recovery_each_file(write_file, &h);
 }
 
-int upgrade_exec(struct mount *mount, const struct options *options)
+int upgrade_exec(const struct mount *mount)
 {
+	const struct options *options = mount->options;
 	char path[PATH_MAX];
 	char *line[7] = { path, options->store, options->mountpoint }, **end;
 	_cleanup_free_ char *list = NULL;
@@ -293,5 +294,5 @@ int upgrade_resume(struct mount *mount)
 		return 0;
 	return fail(r < 0 ? r : -EPROTO,
 		    "%s: incomplete state from the previous version",
-		    mount->point);
+		    mount->options->mountpoint);
 }

@@ -29,11 +29,10 @@
 #include <stdbool.h>
 
 #include "fuse/mount.h"
-#include "fuse/options.h"
 
 /* Executes the installed program.  Returns only on failure: -errno, with
  * error_text(); then nothing has changed. */
-int upgrade_exec(struct mount *mount, const struct options *options);
+int upgrade_exec(const struct mount *mount);
 
 /* Was this program started by upgrade_exec? */
 bool upgrade_is_under_way(void);

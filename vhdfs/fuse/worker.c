@@ -5,7 +5,7 @@
  * ORDER of a start:
  *
  *   1. open the store, and again what earlier workers had open (restore_state)
- *   2. WORKER_FIRST: wait until the supervisor has mounted
+ *   2. the first worker: wait until the supervisor has mounted
  *   3. start libfuse's session, and the invalidator
  *   4. after an earlier worker: drop the kernel's cached pages, and ask it to
  *      send the unanswered requests again
@@ -109,7 +109,7 @@ static int request_resend(const struct mount *mount)
 		return 0;
 	return fail_errno(-errno,
 			  "%s: asking the kernel to send requests again",
-			  mount->point);
+			  mount->options->mountpoint);
 }
 
 static void answer_pulse(struct thread_pool *pool)
@@ -139,12 +139,11 @@ static int wait_for_end(struct thread_pool *pool)
 	return sig;
 }
 
-static int start(const struct mount *mount, struct server *server,
-		 bool restored, struct thread_pool **ret)
+static int start(struct server *server, struct thread_pool **ret)
 {
+	const struct mount *mount = server->mount;
 	int r;
 
-	server->restored = restored;
 	server->fd = mount->link->fd;
 	/* When the kernel needs memory to process our answers, it must not
 	 * wait for write-back to this mount. */
@@ -152,9 +151,9 @@ static int start(const struct mount *mount, struct server *server,
 	r = new_session(mount, server, &server->session); /* 3 */
 	if (r == 0)
 		r = invalidator_new(server->session, &server->invalidator);
-	if (r == 0 && restored)
+	if (r == 0 && server->restored)
 		restore_caches(server);
-	if (r == 0 && restored && mount_can_resend(mount))
+	if (r == 0 && server->restored && mount_can_resend(mount))
 		r = request_resend(mount); /* 4 */
 	if (r == 0)
 		/* 5 */
@@ -172,19 +171,20 @@ static void note_open(void *ctx, const struct recovery_open *open)
 /* Flushes and closes the images before the mount ends.  If files are still
  * open, their clients will ask the next mount whether writes were lost: its
  * state identifier says that none was. */
-static int end(const struct mount *mount, struct server *server,
-	       const char *store)
+static int end(struct server *server)
 {
+	const struct mount *mount = server->mount;
+	const struct options *o = mount->options;
 	bool opened = false;
 	int r;
 
 	recovery_set_ending();
-	invalidator_free(server->invalidator, mount->point);
+	invalidator_free(server->invalidator, o->mountpoint);
 	nodes_free(server->nodes);
 	r = store_close(server->store);
 	recovery_each_open(note_open, &opened);
 	if (r == 0 && opened)
-		mount_state_save(store, mount->point, server->state);
+		mount_state_save(o->store, o->mountpoint, mount->link->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
@@ -228,43 +228,42 @@ static void close_store(struct server *server)
 		store_close(server->store);
 }
 
-/* The exit status of a worker that could not start. */
-static int start_failure_status(enum worker_kind kind)
+/* The exit status of a worker that could not start.  A libfuse that cannot
+ * serve will not do so for the next worker. */
+static int start_failure_status(bool first)
 {
-	int r = kind == WORKER_FIRST ? -ECANCELED : mount_check_libfuse();
+	int r = first ? -ECANCELED : mount_check_libfuse();
 
-	/* A libfuse that cannot serve will not do so for the next worker. */
 	return r < 0 && !error_is_passing(r) ? WORKER_FAILED
 					     : WORKER_NOT_STARTED;
 }
 
-int worker_run(enum worker_kind kind, const struct mount *mount,
-	       const struct store_options *store_options, bool background)
+int worker_run(const struct mount *mount)
 {
-	struct server server = { .read_only = store_options->read_only,
-				 .state = mount->link->state,
-				 .replaced = mount->link->replaced };
-	bool restored = kind == WORKER_NEXT;
+	bool first = mount->link->fd < 0;
+	struct server server = { .mount = mount,
+				 .restored = !first && !mount->link->replaced };
 	struct thread_pool *pool;
-	int r = restore_state(&server, store_options), rc, sig;
+	int r = restore_state(&server), rc, sig;
 
 	if (r == 0)
 		mount->link->replaced = false;
-	if (r == 0 && kind == WORKER_FIRST)
+	if (r == 0 && first)
 		r = wait_for_mount();
-	if (r == 0 && kind == WORKER_FIRST && background)
+	if (r == 0 && first && !mount->options->foreground)
 		follow_into_background();
 	if (r == 0)
-		r = start(mount, &server, restored, &pool);
+		r = start(&server, &pool);
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
-		if (server.invalidator && kind == WORKER_FIRST)
-			invalidator_free(server.invalidator, mount->point);
+		if (server.invalidator && first)
+			invalidator_free(server.invalidator,
+					 mount->options->mountpoint);
 		if (server.session)
 			fuse_session_destroy(server.session);
 		close_store(&server);
-		return start_failure_status(kind);
+		return start_failure_status(first);
 	}
 	mount->link->attempts = 0;
 	kill(getppid(), PULSE_SIGNAL);
@@ -272,8 +271,7 @@ int worker_run(enum worker_kind kind, const struct mount *mount,
 	r = thread_pool_stop(pool);
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = sig == SIGHUP ? hand_over(&server)
-			   : end(mount, &server, store_options->path);
+	rc = sig == SIGHUP ? hand_over(&server) : end(&server);
 	fuse_session_destroy(server.session);
 	return r < 0 ? WORKER_FAILED : rc;
 }

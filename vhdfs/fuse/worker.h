@@ -36,28 +36,18 @@ enum {
  */
 #define PULSE_SIGNAL SIGALRM
 
-enum worker_kind {
-	/* Nothing is mounted yet.  The worker opens the store, sends SIGUSR1 to
-	 * the supervisor, and waits for SIGUSR1, which says that mount->link is
-	 * complete. */
-	WORKER_FIRST,
-	/* The mount exists, and no worker has served it. */
-	WORKER_NEW_MOUNT,
-	/* Another worker has served the mount, and died or handed over. */
-	WORKER_NEXT,
-};
-
 /*
  * Serves until the mount is unmounted or SIGTERM arrives, or SIGHUP from the
  * supervisor, which asks for a hand-over.  Returns an exit status.  First it
  * opens again what earlier workers had open (restore.h).
  *
- * background: once it is mounted the worker has no terminal, and logs to
- * syslog.
+ * Where nothing is mounted yet the worker opens the store, sends SIGUSR1 to the
+ * supervisor, and waits for SIGUSR1, which says that mount->link is complete.
+ * Unless options->foreground is set it has no terminal from then on, and logs
+ * to syslog.
  *
  * The caller has blocked SIGUSR1, SIGUSR2, SIGTERM, SIGHUP and PULSE_SIGNAL.
  */
-int worker_run(enum worker_kind kind, const struct mount *mount,
-	       const struct store_options *store_options, bool background);
+int worker_run(const struct mount *mount);
 
 #endif
