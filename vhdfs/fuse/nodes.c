@@ -67,28 +67,11 @@ static uint64_t number_of_path(const char *path)
 	return h;
 }
 
-static bool is_same(const struct node *node, const struct store_image *image,
-		    const char *path)
+static bool is_same(const struct node *a, const struct node *b)
 {
-	if (node->image || image)
-		return node->image == image;
-	return !strcmp(node->path, path);
-}
-
-static struct node *make_node(uint64_t number, struct store_image *image,
-			      const char *path)
-{
-	struct node *node = calloc(1, sizeof *node);
-
-	if (!node)
-		return NULL;
-	node->number = number;
-	node->image = image;
-	if (path && !(node->path = strdup(path))) {
-		free(node);
-		return NULL;
-	}
-	return node;
+	if (a->image || b->image)
+		return a->image == b->image;
+	return !strcmp(a->path, b->path);
 }
 
 static void free_node(struct nodes *nodes, struct node *node)
@@ -99,55 +82,52 @@ static void free_node(struct nodes *nodes, struct node *node)
 	free(node);
 }
 
-/* 1: found or made; 0: another image or directory has the number. */
-static int try_number(struct nodes *nodes, uint64_t number,
-		      struct store_image *image, const char *path,
-		      struct node **ret)
+/*
+ * Puts made into the table, or finds the node of the same image or directory;
+ * adds a lookup.  *ret: that node, or null when out of memory.  False: another
+ * image or directory has the number.
+ */
+static bool insert(struct nodes *nodes, struct node *made, struct node **ret)
 {
-	struct part *part = part_of(nodes, number);
-	struct node *node;
-	bool has_image = false; /* the caller's reference is not needed */
-	int r = 1;
+	struct part *part = part_of(nodes, made->number);
+	struct node **at;
+	bool same;
 
 	pthread_rwlock_wrlock(&part->lock);
-	node = find_in(part, number);
-	if (node && !is_same(node, image, path)) {
-		r = 0;
-	} else if (node) {
-		node->lookups++;
-		has_image = image;
-	} else {
-		node = make_node(number, image, path);
-		if (!node || !tsearch(node, &part->nodes, by_number)) {
-			r = fail(-ENOMEM, "out of memory");
-			/* On failure the caller still owns the image, so not
-			 * free_node. */
-			if (node)
-				free(node->path);
-			free(node);
-		} else {
-			node->lookups = 1;
-		}
+	at = tsearch(made, &part->nodes, by_number);
+	same = at && is_same(*at, made);
+	if (same) {
+		(*at)->lookups++;
+		(*at)->forever |= made->forever;
 	}
+	*ret = at ? *at : NULL;
 	pthread_rwlock_unlock(&part->lock);
-	if (has_image)
-		store_image_put(nodes->store, image);
-	if (r > 0)
-		*ret = node;
-	return r;
+	return same || !at;
 }
 
-/* Tries other numbers while the number is another node's. */
+/* Takes over the caller's reference of the image; copies path. */
 static int add_node(struct nodes *nodes, uint64_t number,
-		    struct store_image *image, const char *path,
+		    struct store_image *image, const char *path, bool forever,
 		    struct node **ret)
 {
-	int r;
+	struct node *made = calloc(1, sizeof *made), *node = NULL;
 
-	while (number <= ROOT ||
-	       (r = try_number(nodes, number, image, path, ret)) == 0)
-		number = mix(number + 2);
-	return r < 0 ? r : 0;
+	if (!made) {
+		if (image)
+			store_image_put(nodes->store, image);
+		return fail(-ENOMEM, "out of memory");
+	}
+	made->number = number;
+	made->image = image;
+	made->path = path ? strdup(path) : NULL;
+	made->forever = forever;
+	if (image || made->path)
+		while (!made->number || !insert(nodes, made, &node))
+			made->number = mix(made->number + 2);
+	if (node != made)
+		free_node(nodes, made);
+	*ret = node;
+	return node ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 static uint64_t number_of_file(dev_t dev, ino_t ino)
@@ -156,43 +136,19 @@ static uint64_t number_of_file(dev_t dev, ino_t ino)
 }
 
 int nodes_add_image(struct nodes *nodes, struct store_image *image,
-		    const struct stat *st, struct node **ret)
+		    bool forever, struct node **ret)
 {
-	uint64_t number = number_of_file(st->st_dev, st->st_ino);
-	int r = add_node(nodes, number, image, NULL, ret);
+	dev_t dev;
+	ino_t ino;
 
-	if (r < 0)
-		store_image_put(nodes->store, image);
-	return r;
+	store_image_file(image, &dev, &ino);
+	return add_node(nodes, number_of_file(dev, ino), image, NULL, forever,
+			ret);
 }
 
 int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret)
 {
-	return add_node(nodes, number_of_path(path), NULL, path, ret);
-}
-
-/* Adds more lookups than the kernel will ever forget. */
-static void keep_forever(struct nodes *nodes, struct node *node)
-{
-	const uint64_t many = UINT64_C(1) << 62;
-	struct part *part = part_of(nodes, node->number);
-
-	pthread_rwlock_wrlock(&part->lock);
-	/* Not twice: the sum must not overflow. */
-	if (node->lookups < many)
-		node->lookups += many;
-	pthread_rwlock_unlock(&part->lock);
-}
-
-int nodes_revive_image(struct nodes *nodes, struct store_image *image,
-		       dev_t dev, ino_t ino, struct node **ret)
-{
-	struct stat st = { .st_dev = dev, .st_ino = ino };
-	int r = nodes_add_image(nodes, image, &st, ret);
-
-	if (r == 0)
-		keep_forever(nodes, *ret);
-	return r;
+	return add_node(nodes, number_of_path(path), NULL, path, false, ret);
 }
 
 static bool file_has_number(const void *number, dev_t dev, ino_t ino)
@@ -209,21 +165,13 @@ struct node *nodes_revive(struct nodes *nodes, uint64_t number)
 {
 	struct store_image *image =
 		store_find_image(nodes->store, file_has_number, &number);
-	_cleanup_free_ char *path = NULL;
-	struct node *node;
-	int r;
+	_cleanup_free_ char *path =
+		image ? NULL
+		      : store_find_dir(nodes->store, path_has_number, &number);
+	struct node *node = NULL;
 
-	if (image) {
-		r = add_node(nodes, number, image, NULL, &node);
-		if (r < 0)
-			store_image_put(nodes->store, image);
-	} else {
-		path = store_find_dir(nodes->store, path_has_number, &number);
-		r = path ? add_node(nodes, number, NULL, path, &node) : -ESTALE;
-	}
-	if (r < 0)
-		return NULL;
-	keep_forever(nodes, node);
+	if (image || path)
+		add_node(nodes, number, image, path, true, &node);
 	return node;
 }
 
@@ -241,23 +189,21 @@ struct node *nodes_find(struct nodes *nodes, uint64_t number)
 void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 {
 	struct part *part = part_of(nodes, number);
-	struct node *node, *unused = NULL;
+	struct node *node;
+	bool unused = false;
 
-	if (number == ROOT)
-		return;
 	pthread_rwlock_wrlock(&part->lock);
 	node = find_in(part, number);
-	if (node) {
+	if (node && !node->forever) {
 		node->lookups -=
 			lookups < node->lookups ? lookups : node->lookups;
-		if (!node->lookups) {
+		unused = !node->lookups;
+		if (unused)
 			tdelete(node, &part->nodes, by_number);
-			unused = node;
-		}
 	}
 	pthread_rwlock_unlock(&part->lock);
 	if (unused)
-		free_node(nodes, unused);
+		free_node(nodes, node);
 }
 
 /* The argument of nodes_each, for twalk_r. */
@@ -298,7 +244,7 @@ int nodes_new(struct store *store, struct nodes **ret)
 	nodes->store = store;
 	for (int i = 0; i < PARTS; i++)
 		pthread_rwlock_init(&nodes->parts[i].lock, NULL);
-	if (try_number(nodes, ROOT, NULL, "", &root) < 0) {
+	if (add_node(nodes, ROOT, NULL, "", true, &root) < 0) {
 		nodes_free(nodes);
 		return -ENOMEM;
 	}

@@ -16,14 +16,17 @@
 #define VHDFS_FUSE_NODES_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/store.h"
 
 struct node {
 	uint64_t number;
-	/* References that the kernel holds; under the table's lock. */
+	/* References that the kernel holds; under the table's lock, as the next
+	 * one. */
 	uint64_t lookups;
+	bool forever;              /* stays until nodes_free */
 	struct store_image *image; /* NULL for a directory; a reference */
 	char *path;                /* in the store; NULL for an image; owned */
 	/* Open handles that use the kernel's page cache. */
@@ -49,20 +52,16 @@ struct node *nodes_find(struct nodes *nodes, uint64_t number);
 /*
  * Finds or makes the node of an image or a directory, and adds one lookup.
  * nodes_add_image takes over the caller's reference of the image, on failure
- * too.  -ENOMEM with error_text().
+ * too.  forever: an earlier worker named the node to the kernel, so how many
+ * lookups the kernel holds is not known, and the node stays until nodes_free.
+ * -ENOMEM with error_text().
  */
 int nodes_add_image(struct nodes *nodes, struct store_image *image,
-		    const struct stat *st, struct node **ret);
+		    bool forever, struct node **ret);
 int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret);
 
-/*
- * Adds a node that an earlier worker named to the kernel.  How many lookups the
- * kernel holds is not known, so the node stays until nodes_free.
- * nodes_revive_image takes over the reference of the image.
- */
-int nodes_revive_image(struct nodes *nodes, struct store_image *image,
-		       dev_t dev, ino_t ino, struct node **ret);
-/* The same, by the number alone: searches the store.  NULL if it finds none. */
+/* Adds, forever, a node that an earlier worker named to the kernel, by the
+ * number alone: searches the store.  NULL if it finds none. */
 struct node *nodes_revive(struct nodes *nodes, uint64_t number);
 
 /* Calls each for every node. */

@@ -136,13 +136,13 @@ static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 
 static int add_node(struct server *server, struct node *parent,
 		    const char *name, struct store_image *image,
-		    const struct stat *st, struct node **ret)
+		    struct node **ret)
 {
 	char path[PATH_MAX];
 	int n;
 
 	if (image)
-		return nodes_add_image(server->nodes, image, st, ret);
+		return nodes_add_image(server->nodes, image, false, ret);
 	n = snprintf(path, sizeof path, "%s%s%s", parent->path,
 		     *parent->path ? "/" : "", name);
 	if ((size_t)n >= sizeof path)
@@ -163,7 +163,7 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 		r = store_lookup(server->store, parent->path, name, &e.attr,
 				 &image);
 	if (r == 0)
-		r = add_node(server, parent, name, image, &e.attr, &node);
+		r = add_node(server, parent, name, image, &node);
 	if (r < 0) {
 		reply_result(req, r);
 		return;

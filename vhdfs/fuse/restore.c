@@ -41,8 +41,7 @@ static int find_node(struct server *server, const struct recovery_open *open,
 
 	if (!image)
 		return fail(-ENOMEM, "out of memory");
-	return nodes_revive_image(server->nodes, image, open->dev, open->ino,
-				  ret);
+	return nodes_add_image(server->nodes, image, true, ret);
 }
 
 /* A handle that is lost stays lost: its writes may be lost. */
