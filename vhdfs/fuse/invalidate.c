@@ -31,9 +31,8 @@ struct invalidator {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	/* Under lock: */
-	struct job *first;
+	struct job *first; /* also while it is in the kernel's call */
 	struct job **end;
-	struct job *current; /* in the kernel's call */
 	bool ending;
 };
 
@@ -43,7 +42,7 @@ static void reply(struct invalidator *inv, uint64_t unique, ssize_t written)
 }
 
 /* Waits for a job.  NULL when the queue is empty and the thread is to end. */
-static struct job *take_job(struct invalidator *inv)
+static struct job *wait_for_job(struct invalidator *inv)
 {
 	struct job *job;
 
@@ -51,37 +50,21 @@ static struct job *take_job(struct invalidator *inv)
 	while (!inv->first && !inv->ending)
 		pthread_cond_wait(&inv->more, &inv->lock);
 	job = inv->first;
-	inv->current = job;
-	if (job) {
-		inv->first = job->next;
-		if (!inv->first)
-			inv->end = &inv->first;
-	}
 	pthread_mutex_unlock(&inv->lock);
 	return job;
 }
 
-/* Returns the request to answer, once: the thread and invalidator_abandon may
- * both want to answer it.  With the lock. */
-static uint64_t take_request(struct job *job)
-{
-	uint64_t unique = job->unique;
-
-	job->unique = 0;
-	return unique;
-}
-
-/* After the pages of the job are dropped. */
+/* After the pages of the first job are dropped. */
 static void finish(struct invalidator *inv, struct job *job)
 {
-	uint64_t unique;
-
 	pthread_mutex_lock(&inv->lock);
-	inv->current = NULL;
-	unique = take_request(job);
+	inv->first = job->next;
+	if (!inv->first)
+		inv->end = &inv->first;
 	pthread_mutex_unlock(&inv->lock);
-	if (unique)
-		reply(inv, unique, job->written);
+	/* invalidator_abandon may have answered it. */
+	if (job->unique)
+		reply(inv, job->unique, job->written);
 	free(job);
 }
 
@@ -89,7 +72,7 @@ static void *run(void *arg)
 {
 	struct invalidator *inv = arg;
 
-	for (struct job *job; (job = take_job(inv));) {
+	for (struct job *job; (job = wait_for_job(inv));) {
 		/* It fails only for a node that the kernel has not cached. */
 		fuse_lowlevel_notify_inval_inode(inv->session, job->number,
 						 (off_t)job->off,
@@ -137,17 +120,17 @@ void invalidate(struct invalidator *inv, uint64_t number)
 	add(inv, job);
 }
 
-/* 0 when all are answered. */
-static uint64_t take_any_request(struct invalidator *inv, ssize_t *ret_written)
+/* The request of one job, which is then answered; 0: none is left. */
+static uint64_t take_request(struct invalidator *inv, ssize_t *ret_written)
 {
 	uint64_t unique = 0;
 
 	pthread_mutex_lock(&inv->lock);
-	if (inv->current && (unique = take_request(inv->current)))
-		*ret_written = inv->current->written;
-	for (struct job *job = inv->first; job && !unique; job = job->next)
-		if ((unique = take_request(job)))
-			*ret_written = job->written;
+	for (struct job *job = inv->first; job && !unique; job = job->next) {
+		unique = job->unique;
+		job->unique = 0;
+		*ret_written = job->written;
+	}
 	pthread_mutex_unlock(&inv->lock);
 	return unique;
 }
@@ -156,7 +139,7 @@ void invalidator_abandon(struct invalidator *inv)
 {
 	ssize_t written;
 
-	for (uint64_t unique; (unique = take_any_request(inv, &written));)
+	for (uint64_t unique; (unique = take_request(inv, &written));)
 		reply(inv, unique, written);
 }
 
