@@ -8,6 +8,7 @@ vhdfs_libvhdfs_a_CFLAGS = $(AM_CFLAGS) $(PIC_CFLAGS)
 vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/bytes.h \
 	vhdfs/base/cleanup.h \
+	vhdfs/base/clock.h \
 	vhdfs/base/command-completion.c \
 	vhdfs/base/command-help.c \
 	vhdfs/base/command-line-internal.h \

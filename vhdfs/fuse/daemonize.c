@@ -11,62 +11,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/log.h"
-
-static bool is_pending(int sig)
-{
-	sigset_t pending;
-
-	return sigpending(&pending) == 0 && sigismember(&pending, sig) == 1;
-}
-
-/* Passes on pending signals to the child, and dies of them. */
-static void pass_signals(pid_t child)
-{
-	static const int signals[] = { SIGINT, SIGTERM };
-	sigset_t set;
-	bool any = false;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-		if (!is_pending(signals[i]))
-			continue;
-		any = true;
-		kill(child, signals[i]);
-		sigaddset(&set, signals[i]);
-	}
-	if (!any)
-		return;
-	waitpid(child, NULL, 0);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	/* Only if the signal is ignored. */
-	_exit(EXIT_FAILURE);
-}
+#include "fuse/end-signal.h"
 
 /* The old process. */
 static _Noreturn void wait_for_child(pid_t child, int from)
 {
+	sigset_t set;
 	char result;
 	ssize_t n;
+	int sig;
 
 	do
 		n = read(from, &result, sizeof result);
 	while (n < 0 && errno == EINTR);
-	/* The child has logged an error, or a signal ended it. */
-	if (n != sizeof result) {
-		pass_signals(child);
+	sig = pending_end_signal();
+	if (sig) {
+		kill(child, sig);
+		waitpid(child, NULL, 0);
+		sigemptyset(&set);
+		sigaddset(&set, sig);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		/* Not reached, unless the signal is ignored. */
 		_exit(EXIT_FAILURE);
 	}
-	pass_signals(child);
-	_exit(EXIT_SUCCESS);
+	/* Else the child has logged an error, or a signal ended it. */
+	_exit(n == sizeof result ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 static int detach(void)

@@ -7,6 +7,7 @@ vhdfs_vhdfs_LDADD = $(LIBVHDFS_LIBS) $(FUSE_LIBS)
 vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/daemonize.c \
 	vhdfs/fuse/daemonize.h \
+	vhdfs/fuse/end-signal.h \
 	vhdfs/fuse/fast-path.c \
 	vhdfs/fuse/fast-path.h \
 	vhdfs/fuse/fdstore.c \

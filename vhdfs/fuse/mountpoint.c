@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "fuse/end-signal.h"
 
 enum {
 	LOCK_TRY_MS = 20,
@@ -188,14 +188,6 @@ void mountpoint_clear_dead(const struct options *options)
 		umount2(options->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
-static bool has_end_signal(void)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, SIGINT) || sigismember(&set, SIGTERM);
-}
-
 int mountpoint_lock(const char *point, int *ret_fd)
 {
 	static const struct timespec pause = { .tv_nsec =
@@ -210,7 +202,7 @@ int mountpoint_lock(const char *point, int *ret_fd)
 			close(steal_fd(&fd));
 			break;
 		}
-		if (has_end_signal())
+		if (pending_end_signal())
 			return fail(-ECANCELED, "%s: interrupted by a signal",
 				    point);
 		if (waited >= LOCK_WAIT_MS)

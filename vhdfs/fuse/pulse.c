@@ -5,8 +5,8 @@
 #include "fuse/pulse.h"
 
 #include <signal.h>
-#include <stdint.h>
 
+#include "base/clock.h"
 #include "base/notify.h"
 #include "fuse/worker.h"
 
@@ -16,7 +16,7 @@ void pulse_worker_ends(struct pulse *pulse, bool reloading)
 		notify_reloading();
 	pulse->ready = false;
 	pulse->worker_ends = true;
-	clock_gettime(CLOCK_MONOTONIC, &pulse->asked_at);
+	pulse->asked_at = clock_us();
 }
 
 void pulse_received(struct pulse *pulse)
@@ -30,21 +30,11 @@ void pulse_received(struct pulse *pulse)
 		pulse->ready = true;
 }
 
-static bool ends_in_time(const struct pulse *pulse)
-{
-	struct timespec now;
-	int64_t ms;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (now.tv_sec - pulse->asked_at.tv_sec) * 1000 +
-	     (now.tv_nsec - pulse->asked_at.tv_nsec) / 1000000;
-	return ms < 2 * (int64_t)notify_watchdog_ms();
-}
-
 void pulse_check(struct pulse *pulse, pid_t worker)
 {
 	if (!pulse->worker_ends)
 		kill(worker, PULSE_SIGNAL);
-	else if (ends_in_time(pulse))
+	else if ((clock_us() - pulse->asked_at) / 1000 <
+		 2 * (int64_t)notify_watchdog_ms())
 		notify_alive();
 }

@@ -8,14 +8,14 @@
 #define VHDFS_FUSE_PULSE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 /* All zeros at first. */
 struct pulse {
-	bool ready;               /* READY=1 was sent for this worker */
-	bool worker_ends;         /* it was asked to end or to hand over ... */
-	struct timespec asked_at; /* ... at this time */
+	bool ready;       /* READY=1 was sent for this worker */
+	bool worker_ends; /* it was asked to end or to hand over ... */
+	int64_t asked_at; /* ... at this time; clock_us */
 	/* Why the last hand-over did not start the installed program, or "". */
 	char not_upgraded[256];
 };

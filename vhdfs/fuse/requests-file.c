@@ -34,10 +34,10 @@
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "fuse/thread-pool.h"
@@ -46,12 +46,11 @@
 
 int error_for_client(struct node *node, int r)
 {
-	struct timespec now;
+	int64_t now = clock_us() / 1000000;
 
 	/* At most one line a second for an image: a client on a full disk
 	 * retries at once. */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (atomic_exchange(&node->logged_at, now.tv_sec) != now.tv_sec) {
+	if (atomic_exchange(&node->logged_at, now) != now) {
 		view_name_error(node->image);
 		log_error("%s", error_text());
 	}

@@ -8,8 +8,8 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "fuse/mount.h"
 #include "fuse/options.h"
@@ -19,9 +19,9 @@
 struct supervisor {
 	struct mount mount; /* its link is in memory that the workers share */
 	pid_t worker;       /* 0: none runs */
-	struct timespec started; /* when the worker was started */
-	unsigned n_crashes;      /* in a row */
-	int ending;              /* the signal that ends the mount, or 0 */
+	int64_t started;    /* when the worker was started; clock_us */
+	unsigned n_crashes; /* in a row */
+	int ending;         /* the signal that ends the mount, or 0 */
 	struct pulse pulse;
 	/* Resuming from the descriptor store has not succeeded yet: on failure
 	 * the store keeps its descriptors, and the next supervisor tries. */

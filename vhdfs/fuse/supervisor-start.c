@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "fuse/daemonize.h"
+#include "fuse/end-signal.h"
 #include "fuse/fdstore.h"
 #include "fuse/supervisor-internal.h"
 #include "fuse/upgrade.h"
@@ -98,14 +99,6 @@ static int start_first_worker(struct supervisor *s)
 	return r < 0 ? r : supervisor_start_worker(s);
 }
 
-static bool has_end_signal(void)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, SIGINT) || sigismember(&set, SIGTERM);
-}
-
 static int start_fresh(struct supervisor *s)
 {
 	struct options *o = s->mount.options;
@@ -134,7 +127,7 @@ static int start_fresh(struct supervisor *s)
 	if (r < 0 || o->foreground)
 		return r;
 	/* 6, unless a signal came meanwhile: that is reported too. */
-	r = has_end_signal()
+	r = pending_end_signal()
 		    ? fail(-ECANCELED, "%s: interrupted by a signal", o->store)
 		    : daemonize_finish();
 	if (r < 0)

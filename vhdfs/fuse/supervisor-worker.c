@@ -8,9 +8,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "fuse/fdstore.h"
@@ -66,7 +66,7 @@ int supervisor_start_worker(struct supervisor *s)
 		return fail_errno(-errno, "starting a process");
 	s->worker = pid;
 	s->pulse.worker_ends = false;
-	clock_gettime(CLOCK_MONOTONIC, &s->started);
+	s->started = clock_us();
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -48,15 +49,6 @@ enum {
 	CRASHES_WITHOUT_DELAY = 3,
 	RESTART_DELAY_MS = 100,
 };
-
-static int64_t ms_since(const struct timespec *then)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - then->tv_sec) * 1000 +
-	       (now.tv_nsec - then->tv_nsec) / 1000000;
-}
 
 /* Waits until the worker has exited.  Returns its status as waitpid does. */
 static int wait_for_worker(struct supervisor *s)
@@ -124,7 +116,7 @@ static int restart_worker(struct supervisor *s, int status, const char *cause)
 	int r;
 
 	if (was_killed_from_outside(status) ||
-	    ms_since(&s->started) >= CRASH_MS)
+	    (clock_us() - s->started) / 1000 >= CRASH_MS)
 		s->n_crashes = 0;
 	else
 		s->n_crashes++;

@@ -17,13 +17,11 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fold.h"
 #include "store/examine.h"
-
-enum { NSEC = 1000000000 };
 
 static int by_id(const void *a, const void *b)
 {
@@ -153,17 +151,9 @@ void catalog_name_changed_locked(struct store *store, const char *name)
 		store->dirs_changed = true;
 }
 
-int64_t catalog_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * NSEC + ts.tv_nsec;
-}
-
 bool catalog_retry_is_due(const struct store_image *image)
 {
-	return image->retry_at && catalog_now() >= image->retry_at;
+	return image->retry_at && clock_us() >= image->retry_at;
 }
 
 void catalog_check_stamp_locked(struct store *store, struct store_image *image,

@@ -36,8 +36,6 @@ struct store_image *catalog_find_locked(const struct store *store,
 void catalog_set_pending_locked(struct store *store, struct store_image *image,
 				bool yes);
 void catalog_unqueue_locked(struct store *store, struct store_image *image);
-/* CLOCK_MONOTONIC, nanoseconds.  Needs no lock. */
-int64_t catalog_now(void);
 /* Did an examination fail for a reason that may have passed by now? */
 bool catalog_retry_is_due(const struct store_image *image);
 /* Marks stale the images whose parent is searched by a name that changed. */

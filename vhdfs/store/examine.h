@@ -17,7 +17,7 @@ struct examination {
 	size_t n_paths;
 	bool ours;     /* it is open in this process */
 	bool hidden;   /* a file of no format is no image, not a raw one */
-	int64_t began; /* catalog_now() */
+	int64_t began; /* clock_us() */
 	struct image_info info;  /* with error where result is not 0 */
 	struct file_stamp stamp; /* of the file, before it was read */
 	/* 0 or -errno.  -EBUSY: another program may be writing the file, so

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "chain/chain.h"
@@ -120,13 +121,13 @@ static void mark_children(struct store *store, const struct store_image *image)
 		catalog_name_changed_locked(store, e->name);
 }
 
-/* Nanoseconds until the next try.  0 where memory or descriptors lacked: the
+/* Microseconds until the next try.  0 where memory or descriptors lacked: the
  * next request may find them. */
 static int64_t retry_delay(const struct examination *e)
 {
 	bool waits = e->gone || e->result == -EIO || e->result == -EBUSY;
 
-	return waits ? RETRY_FACTOR * (catalog_now() - e->began) : 0;
+	return waits ? RETRY_FACTOR * (clock_us() - e->began) : 0;
 }
 
 /* Sets the image's info from a finished examination. */
@@ -138,7 +139,7 @@ static void apply_result(struct store *store, struct store_image *image,
 
 	image->retry_at = 0;
 	if (e->gone || passing || e->result == -EBUSY)
-		image->retry_at = catalog_now() + retry_delay(e);
+		image->retry_at = clock_us() + retry_delay(e);
 	image->busy = e->result == -EBUSY;
 	/* Keep the info; retry_at or the close leads to another examination. */
 	if (image->write_opens || (e->gone && image->known) ||
@@ -176,7 +177,7 @@ static void set_paths(const struct store_image *image, struct examination *e)
 static void examine_locked(struct store *store, struct store_image *image)
 {
 	struct examination e = { .id = image->id,
-				 .began = catalog_now(),
+				 .began = clock_us(),
 				 .ours = image->opens > 0,
 				 .hidden =
 					 image->names && image->names->hidden };

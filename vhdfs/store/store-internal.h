@@ -66,7 +66,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "base/guid.h"
 #include "format/registry.h"
@@ -172,7 +171,7 @@ struct store_image {
 	bool queued;
 	struct store_image *queue_next, **queue_at;
 	/* When the file is to be read again after a failure that may pass; 0:
-	 * none.  CLOCK_MONOTONIC, nanoseconds. */
+	 * none.  As clock_us. */
 	int64_t retry_at;
 
 	/* Derived (ancestry.c): */
@@ -235,11 +234,11 @@ struct store {
 	const struct store_image *logged_unknown[IMAGE_FORMATS_MAX];
 	/* While deriving: orphans by each of their parent_ids (trees). */
 	void *orphans[2];
-	bool links_stale;    /* symbolic links are to be resolved again */
-	bool dirs_changed;   /* examine all children again */
-	void *changed_names; /* folded; examine the children that name them */
-	void *logged_errors; /* since a request had nothing to wait for */
-	struct timespec last_poll;
+	bool links_stale;      /* symbolic links are to be resolved again */
+	bool dirs_changed;     /* examine all children again */
+	void *changed_names;   /* folded; examine the children that name them */
+	void *logged_errors;   /* since a request had nothing to wait for */
+	int64_t last_poll;     /* clock_us, in seconds */
 	atomic_bool data_lost; /* a write that was accepted is not on disk */
 };
 

@@ -13,9 +13,9 @@
 
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/dir.h"
 #include "store/watch.h"
 
@@ -70,10 +70,9 @@ static void apply_event(struct store *store, const struct inotify_event *ev)
 
 static void mark_polled_stale(struct store *store)
 {
-	struct timespec now;
+	int64_t now = clock_us() / 1000000;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec - store->last_poll.tv_sec < WATCH_POLL_SECONDS)
+	if (now - store->last_poll < WATCH_POLL_SECONDS)
 		return;
 	store->last_poll = now;
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
