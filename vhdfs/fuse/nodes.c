@@ -74,10 +74,10 @@ static bool is_same(const struct node *a, const struct node *b)
 	return !strcmp(a->path, b->path);
 }
 
-static void free_node(struct nodes *nodes, struct node *node)
+static void free_node(struct node *node)
 {
 	if (node->image)
-		store_image_put(nodes->store, node->image);
+		store_image_put(node->image);
 	free(node->path);
 	free(node);
 }
@@ -114,7 +114,7 @@ static int add_node(struct nodes *nodes, uint64_t number,
 
 	if (!made) {
 		if (image)
-			store_image_put(nodes->store, image);
+			store_image_put(image);
 		return fail(-ENOMEM, "out of memory");
 	}
 	made->number = number;
@@ -125,7 +125,7 @@ static int add_node(struct nodes *nodes, uint64_t number,
 		while (!made->number || !insert(nodes, made, &node))
 			made->number = mix(made->number + 2);
 	if (node != made)
-		free_node(nodes, made);
+		free_node(made);
 	*ret = node;
 	return node ? 0 : fail(-ENOMEM, "out of memory");
 }
@@ -203,7 +203,7 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 	}
 	pthread_rwlock_unlock(&part->lock);
 	if (unused)
-		free_node(nodes, node);
+		free_node(node);
 }
 
 /* The argument of nodes_each, for twalk_r. */
@@ -261,7 +261,7 @@ void nodes_free(struct nodes *nodes)
 			struct node *node = *(struct node **)part->nodes;
 
 			tdelete(node, &part->nodes, by_number);
-			free_node(nodes, node);
+			free_node(node);
 		}
 		pthread_rwlock_destroy(&part->lock);
 	}

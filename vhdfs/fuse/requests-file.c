@@ -107,8 +107,7 @@ static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
 #endif
 
 /* Does nothing if the handle was released before. */
-static void release(struct server *server, struct node *node,
-		    const struct fuse_file_info *fi)
+static void release(struct node *node, const struct fuse_file_info *fi)
 {
 	bool writable = opened_for_writing(fi);
 	bool lost = handle_is_lost(node, fi->fh);
@@ -119,19 +118,19 @@ static void release(struct server *server, struct node *node,
 		atomic_fetch_sub(&node->cached_opens, 1);
 	if (lost)
 		atomic_fetch_sub(&node->lost_opens, 1);
-	else if (view_close(server->store, node->image, writable) < 0)
+	else if (view_close(node->image, writable) < 0)
 		log_error("%s", error_text());
 }
 
 /* Logs why an open failed, unless the errno says it all, or the image is broken
  * and the log has the reason already. */
-static void log_refusal(struct server *server, struct node *node, int r)
+static void log_refusal(struct node *node, int r)
 {
 	_cleanup_free_ char *known = NULL;
 
 	if (r == -EACCES || r == -ESTALE || r == -EPERM)
 		return;
-	if (store_attribute(server->store, node->image, "error", &known) == 0)
+	if (store_attribute(node->image, "error", &known) == 0)
 		return;
 	log_error("%s", error_text());
 }
@@ -153,16 +152,16 @@ static int open_image(struct server *server, struct node *node, int flags)
 
 	if (writable && server->mount->options->read_only)
 		return -EROFS;
-	r = view_open(server->store, node->image, writable);
+	r = view_open(node->image, writable);
 	if (r < 0) {
 		saved = *error_last();
-		log_refusal(server, node, r);
+		log_refusal(node, r);
 		error_set(&saved);
 		return r;
 	}
 	/* Last: the errors for an image that cannot be written come first. */
 	if ((flags & O_TRUNC) && view_size(node->image)) {
-		view_close(server->store, node->image, writable);
+		view_close(node->image, writable);
 		return -EPERM;
 	}
 	return 0;
@@ -177,7 +176,7 @@ static int open_first_time(struct server *server, struct node *node,
 		return r;
 	r = record_open(node, fi); /* 2 */
 	if (r < 0) {
-		view_close(server->store, node->image, opened_for_writing(fi));
+		view_close(node->image, opened_for_writing(fi));
 	} else if (!opened_for_writing(fi)) {
 		/* The kernel drops the file's cached pages at each open. */
 		atomic_store(&node->silent_changes,
@@ -195,7 +194,7 @@ static int open_once(struct server *server, struct node *node,
 		return 0;
 	case RECOVERY_OPEN_LOST:
 		/* The open was not answered: the client has no handle. */
-		release(server, node, fi);
+		release(node, fi);
 		return -EIO;
 	default:
 		return open_first_time(server, node, fi);
@@ -221,7 +220,7 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 	fi->noflush = !writable;
 	/* On failure the client is gone, and the kernel sends no release. */
 	if (reply_open(req, fi) < 0)
-		release(server, node, fi);
+		release(node, fi);
 }
 
 static void request_release(fuse_req_t req, fuse_ino_t ino,
@@ -231,7 +230,7 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 	int r = server_find_image(server_of(req), ino, &node);
 
 	if (r == 0)
-		release(server_of(req), node, fi);
+		release(node, fi);
 	reply_result(req, r);
 }
 

@@ -84,7 +84,7 @@ static int node_stat(struct server *server, struct node *node,
 
 	if (!node->image)
 		return store_stat_dir(server->store, node->path, ret_st);
-	r = store_stat_image(server->store, node->image, ret_st);
+	r = store_stat_image(node->image, ret_st);
 	drop_stale_pages(server, node);
 	return r;
 }
@@ -276,7 +276,7 @@ static int get_xattr(struct server *server, struct node *node, const char *name,
 								   : -ENOMEM;
 	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
 		return -ENODATA;
-	return store_attribute(server->store, node->image, name + n, ret);
+	return store_attribute(node->image, name + n, ret);
 }
 
 /* As getxattr(2) and listxattr(2): size 0 asks for the length only. */
@@ -324,8 +324,8 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	for (int i = 0; node->image && store_attributes[i]; i++) {
 		_cleanup_free_ char *text = NULL;
 
-		if (store_attribute(server->store, node->image,
-				    store_attributes[i], &text) == 0)
+		if (store_attribute(node->image, store_attributes[i], &text) ==
+		    0)
 			n += (size_t)snprintf(names + n, sizeof names - n,
 					      XATTR_PREFIX "%s",
 					      store_attributes[i]) +

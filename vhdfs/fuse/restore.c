@@ -45,13 +45,12 @@ static int find_node(struct server *server, const struct recovery_open *open,
 }
 
 /* A handle that is lost stays lost: its writes may be lost. */
-static int reopen(struct server *server, struct node *node,
-		  const struct recovery_open *open)
+static int reopen(struct node *node, const struct recovery_open *open)
 {
 	if (atomic_load(&open->lost))
 		return fail(-EIO, "inode %llu: the handle was lost before",
 			    (unsigned long long)open->ino);
-	return view_reopen(server->store, node->image, open->writable);
+	return view_reopen(node->image, open->writable);
 }
 
 /* Opens the image of a handle; if that fails, the handle is lost. */
@@ -62,7 +61,7 @@ static void restore_handle(struct server *server,
 	int r = find_node(server, open, &node);
 
 	if (r == 0)
-		r = reopen(server, node, open);
+		r = reopen(node, open);
 	if (r < 0) {
 		log_error("cannot reopen an open file: %s", error_text());
 		recovery_open_set_lost(atomic_load(&open->number));
@@ -101,9 +100,9 @@ static void lose_orphan(struct server *server)
 
 static void close_orphan(struct server *server, struct store_image *image)
 {
-	if (view_close(server->store, image, true) < 0)
+	if (view_close(image, true) < 0)
 		lose_orphan(server);
-	store_image_put(server->store, image);
+	store_image_put(image);
 }
 
 static void add_orphan(struct orphans *o, struct store_image *image)
@@ -124,7 +123,7 @@ static void open_orphan(void *ctx, dev_t dev, ino_t ino)
 	struct server *server = o->server;
 	struct store_image *image =
 		store_image_of_file(server->store, dev, ino);
-	int r = image ? view_reopen(server->store, image, true)
+	int r = image ? view_reopen(image, true)
 		      : fail(-ENOMEM, "out of memory");
 
 	if (r == 0) {
@@ -133,7 +132,7 @@ static void open_orphan(void *ctx, dev_t dev, ino_t ino)
 	}
 	lose_orphan(server);
 	if (image)
-		store_image_put(server->store, image);
+		store_image_put(image);
 }
 
 int restore_state(struct server *server)

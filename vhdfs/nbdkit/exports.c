@@ -102,8 +102,8 @@ char *export_describe(struct store_image *image)
 	_cleanup_free_ char *format = NULL, *type = NULL;
 	char *text;
 
-	if (store_attribute(store, image, "format", &format) < 0 ||
-	    store_attribute(store, image, "type", &type) < 0 ||
+	if (store_attribute(image, "format", &format) < 0 ||
+	    store_attribute(image, "type", &type) < 0 ||
 	    asprintf(&text, "%s, %s", format, type) < 0)
 		return NULL;
 	return text;
@@ -176,10 +176,10 @@ static int add_export(struct nbdkit_exports *exports, const char *name)
 
 	if (strlen(name) > NAME_LEN_MAX || export_find(store, name, &image) < 0)
 		return 0;
-	store_attribute(store, image, "error", &broken);
+	store_attribute(image, "error", &broken);
 	if (!broken)
 		description = export_describe(image);
-	store_image_put(store, image);
+	store_image_put(image);
 	return broken ? 0 : nbdkit_add_export(exports, name, description);
 }
 

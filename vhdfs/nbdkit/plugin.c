@@ -124,10 +124,10 @@ static int open_image(struct store *in, const char *name, bool writable,
 
 	if (r < 0)
 		return r;
-	r = view_open(in, image, writable);
+	r = view_open(image, writable);
 	if (r < 0) {
 		why = *error_last();
-		store_image_put(in, image);
+		store_image_put(image);
 		error_set(&why);
 		return r;
 	}
@@ -143,9 +143,9 @@ static void advise_on_parent(struct store *in)
 	struct store_image *image;
 
 	if (settings.no_store && export_find(in, "", &image) == 0) {
-		store_attribute(in, image, "type", &type);
-		store_attribute(in, image, "parent", &parent);
-		store_image_put(in, image);
+		store_attribute(image, "type", &type);
+		store_attribute(image, "parent", &parent);
+		store_image_put(image);
 	}
 	error_set(&why);
 	if (type && !strcmp(type, "differencing") && !parent)
@@ -163,8 +163,8 @@ static int try_image(struct store *in)
 		advise_on_parent(in);
 		return r;
 	}
-	r = view_close(in, image, false);
-	store_image_put(in, image);
+	r = view_close(image, false);
+	store_image_put(image);
 	return r;
 }
 
@@ -272,9 +272,9 @@ static void plugin_close(void *handle)
 {
 	struct handle *h = handle;
 
-	if (view_close(store, h->image, h->writable) < 0)
+	if (view_close(h->image, h->writable) < 0)
 		report_error();
-	store_image_put(store, h->image);
+	store_image_put(h->image);
 	free(h->readonly);
 	free(h);
 }

@@ -32,34 +32,31 @@ static bool may_have_format(const struct store_image *image,
 }
 
 const struct store_image *
-ancestry_unknown_child_locked(const struct store *store,
-			      const struct store_image *image)
+ancestry_unknown_child_locked(const struct store_image *image)
 {
 	const struct store_image *child = NULL;
 
 	for (int i = 0; !child && image_formats[i]; i++)
 		if (may_have_format(image, image_formats[i]))
-			child = store->unknown_parent[i];
+			child = image->store->unknown_parent[i];
 	return image->info.differencing || child == image ? NULL : child;
 }
 
-const char *ancestry_child_path_locked(const struct store *store,
-				       const struct store_image *image)
+const char *ancestry_child_path_locked(const struct store_image *image)
 {
 	const struct store_image *child = image->child;
 
 	if (!image->children)
-		child = ancestry_unknown_child_locked(store, image);
+		child = ancestry_unknown_child_locked(image);
 	return child && child->names ? child->names->real : NULL;
 }
 
-const char *ancestry_warning_locked(const struct store *store,
-				    const struct store_image *image)
+const char *ancestry_warning_locked(const struct store_image *image)
 {
 	for (unsigned i = 0; image && i <= CHAIN_DEPTH_MAX; i++) {
 		if (image->info.warning)
 			return image->info.warning;
-		image = ancestry_parent_locked(store, image);
+		image = ancestry_parent_locked(image);
 	}
 	return NULL;
 }
@@ -91,23 +88,23 @@ static void derive_from(struct store_image *image,
 		set_error(image, NULL);
 }
 
-struct store_image *ancestry_parent_locked(const struct store *store,
-					   const struct store_image *image)
+struct store_image *ancestry_parent_locked(const struct store_image *image)
 {
 	return image->info.has_parent
-		       ? catalog_find_locked(store, &image->info.parent_file)
+		       ? catalog_find_locked(image->store,
+					     &image->info.parent_file)
 		       : NULL;
 }
 
 /* image is its own ancestor: sets the error of each image of the cycle. */
-static void derive_cycle(struct store *store, struct store_image *image)
+static void derive_cycle(struct store_image *image)
 {
 	struct store_image *at = image;
 	unsigned n = 0;
 
 	do {
 		n++;
-		at = ancestry_parent_locked(store, at);
+		at = ancestry_parent_locked(at);
 	} while (at != image);
 	do {
 		set_error(at,
@@ -116,24 +113,25 @@ static void derive_cycle(struct store *store, struct store_image *image)
 				     catalog_path_locked(at), n));
 		at->depth = 0;
 		at->derived = DERIVED;
-		at = ancestry_parent_locked(store, at);
+		at = ancestry_parent_locked(at);
 	} while (at != image);
 }
 
 /* Derives the image and its parents, without recursion: chains are long. */
-static void derive(struct store *store, struct store_image *image)
+static void derive(struct store_image *image, void *ctx)
 {
 	struct store_image *child = NULL, *at = image;
 
+	(void)ctx;
 	/* Up, to an image that is derived already or has no parent... */
 	while (at && at->derived == NOT_DERIVED) {
 		at->derived = DERIVING;
 		at->derive_next = child;
 		child = at;
-		at = ancestry_parent_locked(store, at);
+		at = ancestry_parent_locked(at);
 	}
 	if (at && at->derived == DERIVING)
-		derive_cycle(store, at);
+		derive_cycle(at);
 	/* ...and down again. */
 	for (; child; child = child->derive_next) {
 		if (child->derived == DERIVING)
@@ -142,9 +140,9 @@ static void derive(struct store *store, struct store_image *image)
 	}
 }
 
-static void reset_derived(struct store *store, struct store_image *image)
+static void reset_derived(struct store_image *image, void *ctx)
 {
-	(void)store;
+	(void)ctx;
 	image->children = 0;
 	image->child = NULL;
 	image->derived = NOT_DERIVED;
@@ -166,11 +164,12 @@ static int by_second_parent_id(const void *a, const void *b)
 		      sizeof x->info.parent_ids[1]);
 }
 
-static void add_orphan(struct store *store, struct store_image *image)
+static void add_orphan(struct store_image *image, void *ctx)
 {
+	struct store *store = ctx;
 	const struct guid *ids = image->info.parent_ids;
 
-	if (!image->names || ancestry_parent_locked(store, image))
+	if (!image->names || ancestry_parent_locked(image))
 		return;
 	if (!guid_is_null(&ids[0]))
 		tsearch(image, &store->orphans[0], by_parent_id);
@@ -178,8 +177,9 @@ static void add_orphan(struct store *store, struct store_image *image)
 		tsearch(image, &store->orphans[1], by_second_parent_id);
 }
 
-static void count_orphan_of(struct store *store, struct store_image *image)
+static void count_orphan_of(struct store_image *image, void *ctx)
 {
+	struct store *store = ctx;
 	const struct guid *id = &image->info.id;
 	struct store_image key = { .info.parent_ids = { *id, *id } };
 	struct store_image **child = NULL;
@@ -202,18 +202,19 @@ static void keep_node(void *node)
 
 static void count_orphans(struct store *store)
 {
-	catalog_each_locked(store, add_orphan);
+	catalog_each_locked(store, add_orphan, store);
 	if (store->orphans[0] || store->orphans[1])
-		catalog_each_locked(store, count_orphan_of);
+		catalog_each_locked(store, count_orphan_of, store);
 	for (int i = 0; i < 2; i++) {
 		tdestroy(store->orphans[i], keep_node);
 		store->orphans[i] = NULL;
 	}
 }
 
-static void count_child(struct store *store, struct store_image *image)
+static void count_child(struct store_image *image, void *ctx)
 {
-	struct store_image *parent = ancestry_parent_locked(store, image);
+	struct store *store = ctx;
+	struct store_image *parent = ancestry_parent_locked(image);
 
 	if (!image->names)
 		return;
@@ -262,9 +263,9 @@ void ancestry_derive_locked(struct store *store)
 	if (!store->derive_due)
 		return;
 	memset(store->unknown_parent, 0, sizeof store->unknown_parent);
-	catalog_each_locked(store, reset_derived);
-	catalog_each_locked(store, derive);
-	catalog_each_locked(store, count_child);
+	catalog_each_locked(store, reset_derived, NULL);
+	catalog_each_locked(store, derive, NULL);
+	catalog_each_locked(store, count_child, store);
 	count_orphans(store);
 	log_unknown(store);
 	store->derive_due = false;

@@ -28,12 +28,10 @@ enum { ATTRIBUTE_SIZE = 4096 + 128 };
 
 /* Why the image cannot be opened for writing; null: it has children, or no
  * reason beyond its permissions. */
-static const char *readonly_reason(const struct store *store,
-				   const struct store_image *image,
+static const char *readonly_reason(const struct store_image *image,
 				   char buf[ATTRIBUTE_SIZE])
 {
-	const struct store_image *child =
-		ancestry_unknown_child_locked(store, image);
+	const struct store_image *child = ancestry_unknown_child_locked(image);
 
 	if (image->info.readonly || !child)
 		return image->info.readonly;
@@ -43,8 +41,7 @@ static const char *readonly_reason(const struct store *store,
 }
 
 /* The attribute's text, in buf or in the image; null: none. */
-static const char *attribute_text(const struct store *store,
-				  const struct store_image *image,
+static const char *attribute_text(const struct store_image *image,
 				  const char *name, const struct guid *id,
 				  char buf[ATTRIBUTE_SIZE])
 {
@@ -57,11 +54,11 @@ static const char *attribute_text(const struct store *store,
 	if (!strcmp(name, "parent"))
 		return info->parent_path;
 	if (!strcmp(name, "warning"))
-		return ancestry_warning_locked(store, image);
+		return ancestry_warning_locked(image);
 	if (!strcmp(name, "error"))
 		return image->error;
 	if (!strcmp(name, "readonly-reason"))
-		return readonly_reason(store, image, buf);
+		return readonly_reason(image, buf);
 	if (!strcmp(name, "writes") && image->opens) {
 		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
 			 atomic_load(&image->begun) % WRITES_SHOWN,
@@ -77,15 +74,15 @@ static const char *attribute_text(const struct store *store,
 	return NULL;
 }
 
-int store_attribute(struct store *store, struct store_image *image,
-		    const char *name, char **ret)
+int store_attribute(struct store_image *image, const char *name, char **ret)
 {
+	struct store *store = image->store;
 	char buf[ATTRIBUTE_SIZE];
 	struct guid id;
 	bool open;
 	struct stat st;
 	const char *text;
-	int r = store_stat_image(store, image, &st);
+	int r = store_stat_image(image, &st);
 
 	/* Without store.lock, because it waits for the image. */
 	open = !strcmp(name, "id") && view_id(image, &id);
@@ -93,8 +90,7 @@ int store_attribute(struct store *store, struct store_image *image,
 	/* An image that buf or a text names may have been removed meanwhile. */
 	ancestry_derive_locked(store);
 	if (r == 0) {
-		text = attribute_text(store, image, name, open ? &id : NULL,
-				      buf);
+		text = attribute_text(image, name, open ? &id : NULL, buf);
 		*ret = text ? printable_copy(text) : NULL;
 		r = *ret ? 0 : text ? -ENOMEM : -ENODATA;
 	}

@@ -72,7 +72,7 @@ struct store_image *catalog_get_locked(struct store *store,
 		free(image);
 		return NULL;
 	}
-	catalog_mark_stale_locked(store, image);
+	catalog_mark_stale_locked(image);
 	return image;
 }
 
@@ -83,14 +83,13 @@ const char *catalog_path_locked(const struct store_image *image)
 
 /* QUEUE of the images to examine. */
 
-void catalog_set_pending_locked(struct store *store, struct store_image *image,
-				bool yes)
+void catalog_set_pending_locked(struct store_image *image, bool yes)
 {
-	store->n_pending += yes - image->pending;
+	image->store->n_pending += yes - image->pending;
 	image->pending = yes;
 }
 
-void catalog_unqueue_locked(struct store *store, struct store_image *image)
+void catalog_unqueue_locked(struct store_image *image)
 {
 	if (!image->queued)
 		return;
@@ -99,11 +98,13 @@ void catalog_unqueue_locked(struct store *store, struct store_image *image)
 	if (image->queue_next)
 		image->queue_next->queue_at = image->queue_at;
 	else
-		store->queue_end = image->queue_at;
+		image->store->queue_end = image->queue_at;
 }
 
-void catalog_mark_stale_locked(struct store *store, struct store_image *image)
+void catalog_mark_stale_locked(struct store_image *image)
 {
+	struct store *store = image->store;
+
 	image->stale = true;
 	if (image->queued || image->write_opens)
 		return;
@@ -113,18 +114,17 @@ void catalog_mark_stale_locked(struct store *store, struct store_image *image)
 	*store->queue_end = image;
 	store->queue_end = &image->queue_next;
 	/* Requests do not wait again for an examination that is slow. */
-	catalog_set_pending_locked(store, image,
-				   !image->examining || image->pending);
+	catalog_set_pending_locked(image, !image->examining || image->pending);
 }
 
-void catalog_release_locked(struct store *store, struct store_image *image)
+void catalog_release_locked(struct store_image *image)
 {
 	if (image->names || image->refs || image->opens || image->examining)
 		return;
-	tdelete(image, &store->images, by_id);
-	catalog_unqueue_locked(store, image);
-	catalog_set_pending_locked(store, image, false);
-	store->derive_due = true;
+	tdelete(image, &image->store->images, by_id);
+	catalog_unqueue_locked(image);
+	catalog_set_pending_locked(image, false);
+	image->store->derive_due = true;
 	image_info_fini(&image->info);
 	image_info_free_text(image->error);
 	pthread_rwlock_destroy(&image->io_lock);
@@ -156,7 +156,7 @@ bool catalog_retry_is_due(const struct store_image *image)
 	return image->retry_at && clock_us() >= image->retry_at;
 }
 
-void catalog_check_stamp_locked(struct store *store, struct store_image *image,
+void catalog_check_stamp_locked(struct store_image *image,
 				const struct stat *st)
 {
 	const struct file_stamp stamp = { st->st_size, st->st_mtim,
@@ -166,12 +166,12 @@ void catalog_check_stamp_locked(struct store *store, struct store_image *image,
 		return;
 	if (!image->known || catalog_retry_is_due(image) ||
 	    !file_stamp_same(&stamp, &image->stamp))
-		catalog_mark_stale_locked(store, image);
+		catalog_mark_stale_locked(image);
 }
 
 struct walk {
-	struct store *store;
 	image_visitor *visit;
+	void *ctx;
 };
 
 static void walk_node(const void *node, VISIT which, void *closure)
@@ -179,12 +179,13 @@ static void walk_node(const void *node, VISIT which, void *closure)
 	struct walk *walk = closure;
 
 	if (which == postorder || which == leaf)
-		walk->visit(walk->store, *(struct store_image *const *)node);
+		walk->visit(*(struct store_image *const *)node, walk->ctx);
 }
 
-void catalog_each_locked(struct store *store, image_visitor *visit)
+void catalog_each_locked(const struct store *store, image_visitor *visit,
+			 void *ctx)
 {
-	struct walk walk = { store, visit };
+	struct walk walk = { visit, ctx };
 
 	twalk_r(store->images, walk_node, &walk);
 }
@@ -194,8 +195,9 @@ static bool is_changed_name(const struct store *store, const char *name)
 	return name && tfind(name, &store->changed_names, by_text);
 }
 
-static void mark_if_dependent(struct store *store, struct store_image *image)
+static void mark_if_dependent(struct store_image *image, void *ctx)
 {
+	const struct store *store = ctx;
 	const struct image_info *info = &image->info;
 
 	if (is_changed_name(store, info->parent_names[0]) ||
@@ -203,14 +205,14 @@ static void mark_if_dependent(struct store *store, struct store_image *image)
 	    (store->dirs_changed &&
 	     (info->differencing || info->parent_names[0] ||
 	      info->parent_names[1])))
-		catalog_mark_stale_locked(store, image);
+		catalog_mark_stale_locked(image);
 }
 
 void catalog_mark_dependents_locked(struct store *store)
 {
 	if (!store->changed_names && !store->dirs_changed)
 		return;
-	catalog_each_locked(store, mark_if_dependent);
+	catalog_each_locked(store, mark_if_dependent, store);
 	store->dirs_changed = false;
 	tdestroy(store->changed_names, free);
 	store->changed_names = NULL;

@@ -196,7 +196,7 @@ static void remove_entry(struct store *store, struct dir *dir,
 	catalog_name_changed_locked(store, entry->name);
 	if (entry->image) {
 		unlink_name(entry->image, entry);
-		catalog_release_locked(store, entry->image);
+		catalog_release_locked(entry->image);
 	} else if (entry->kind == ENTRY_DIR) {
 		remove_tree(store, dir->path, entry->name);
 	}
@@ -292,7 +292,7 @@ static int add_entry(struct store *store, struct dir *dir,
 	if (entry->image) {
 		add_name(entry->image, entry);
 		/* The parent of an image may depend on its path. */
-		catalog_mark_stale_locked(store, entry->image);
+		catalog_mark_stale_locked(entry->image);
 	}
 	if (!tsearch(entry, &dir->by_name, by_name)) {
 		remove_entry(store, dir, find_slot(dir, entry));
@@ -398,7 +398,7 @@ static int refresh_name(struct store *store, struct dir *dir, const char *name)
 	if (r == 0 && old && is_unchanged(old, &found)) {
 		old->reading = dir->reading;
 		if (old->image)
-			catalog_check_stamp_locked(store, old->image, &st);
+			catalog_check_stamp_locked(old->image, &st);
 		free(found.real);
 		return 0;
 	}

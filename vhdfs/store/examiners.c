@@ -41,8 +41,9 @@ static int by_text(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-void examiners_read_open_chain(struct store *store, struct store_image *image)
+void examiners_read_open_chain(struct store_image *image)
 {
+	struct store *store = image->store;
 	struct image_info info = { 0 };
 	int r = examine_chain(image->chain, &info);
 
@@ -79,13 +80,13 @@ static void log_text(struct store *store, const char *old, const char *new)
 		free(copy);
 }
 
-static void log_change(struct store *store, const struct store_image *image,
+static void log_change(const struct store_image *image,
 		       const struct image_info *new)
 {
 	if (!image->names || image->names->hidden)
 		return;
-	log_text(store, image->info.error, new->error);
-	log_text(store, image->info.readonly, new->readonly);
+	log_text(image->store, image->info.error, new->error);
+	log_text(image->store, image->info.readonly, new->readonly);
 }
 
 /* The examination failed before it found the parent: the known one stays, so
@@ -115,10 +116,10 @@ static bool identity_changed(const struct image_info *a,
 	       !guid_equal(&a->id, &b->id);
 }
 
-static void mark_children(struct store *store, const struct store_image *image)
+static void mark_children(const struct store_image *image)
 {
 	for (struct dir_entry *e = image->names; e; e = e->next_name)
-		catalog_name_changed_locked(store, e->name);
+		catalog_name_changed_locked(image->store, e->name);
 }
 
 /* Microseconds until the next try.  0 where memory or descriptors lacked: the
@@ -131,8 +132,7 @@ static int64_t retry_delay(const struct examination *e)
 }
 
 /* Sets the image's info from a finished examination. */
-static void apply_result(struct store *store, struct store_image *image,
-			 struct examination *e)
+static void apply_result(struct store_image *image, struct examination *e)
 {
 	bool passing = e->result < 0 && error_is_passing(e->result);
 	bool other;
@@ -153,7 +153,7 @@ static void apply_result(struct store *store, struct store_image *image,
 		(identity_changed(&image->info, &e->info) ||
 		 image->stamp.mtime.tv_sec != e->stamp.mtime.tv_sec);
 	if (!image->busy) {
-		log_change(store, image, &e->info);
+		log_change(image, &e->info);
 		log_warning(&image->info, &e->info);
 	}
 	image_info_fini(&image->info);
@@ -161,7 +161,7 @@ static void apply_result(struct store *store, struct store_image *image,
 	image->stamp = e->stamp;
 	image->known = true;
 	if (other)
-		mark_children(store, image);
+		mark_children(image);
 }
 
 static void set_paths(const struct store_image *image, struct examination *e)
@@ -174,15 +174,16 @@ static void set_paths(const struct store_image *image, struct examination *e)
 }
 
 /* Releases store.lock meanwhile. */
-static void examine_locked(struct store *store, struct store_image *image)
+static void examine_locked(struct store_image *image)
 {
+	struct store *store = image->store;
 	struct examination e = { .id = image->id,
 				 .began = clock_us(),
 				 .ours = image->opens > 0,
 				 .hidden =
 					 image->names && image->names->hidden };
 
-	catalog_unqueue_locked(store, image);
+	catalog_unqueue_locked(image);
 	image->stale = false;
 	image->examining = true;
 	set_paths(image, &e);
@@ -193,15 +194,15 @@ static void examine_locked(struct store *store, struct store_image *image)
 		free(e.paths[i]);
 	pthread_mutex_lock(&store->lock);
 	image->examining = false;
-	apply_result(store, image, &e);
-	catalog_set_pending_locked(store, image, false);
+	apply_result(image, &e);
+	catalog_set_pending_locked(image, false);
 	/* It changed during the examination. */
 	if (image->stale)
-		catalog_mark_stale_locked(store, image);
+		catalog_mark_stale_locked(image);
 	store->derive_due = true;
 	store->n_examined++;
 	pthread_cond_broadcast(&store->examined);
-	catalog_release_locked(store, image);
+	catalog_release_locked(image);
 }
 
 /* The next image that can be examined; null: none.  Takes the others off the
@@ -214,8 +215,8 @@ static struct store_image *next_queued(struct store *store)
 		if (image->names && !image->write_opens && !image->examining)
 			return image;
 		/* If it is being examined, that thread queues it again. */
-		catalog_unqueue_locked(store, image);
-		catalog_set_pending_locked(store, image,
+		catalog_unqueue_locked(image);
+		catalog_set_pending_locked(image,
 					   image->examining && image->pending);
 	}
 	return NULL;
@@ -228,7 +229,7 @@ static void *run_examiner(void *arg)
 
 	pthread_mutex_lock(&store->lock);
 	while (!store->closing && (image = next_queued(store)))
-		examine_locked(store, image);
+		examine_locked(image);
 	store->examiners--;
 	pthread_cond_broadcast(&store->examined);
 	pthread_mutex_unlock(&store->lock);
@@ -256,7 +257,7 @@ static void add_examiner(struct store *store)
 	store->examiners--;
 	image = store->examiners ? NULL : next_queued(store);
 	if (image)
-		examine_locked(store, image);
+		examine_locked(image);
 }
 
 void examiners_stop_locked(struct store *store)
@@ -266,10 +267,11 @@ void examiners_stop_locked(struct store *store)
 		pthread_cond_wait(&store->examined, &store->lock);
 }
 
-static void stop_waiting_for(struct store *store, struct store_image *image)
+static void stop_waiting_for(struct store_image *image, void *ctx)
 {
+	(void)ctx;
 	if (image->examining)
-		catalog_set_pending_locked(store, image, false);
+		catalog_set_pending_locked(image, false);
 }
 
 static struct timespec patience_deadline(void)
@@ -299,7 +301,7 @@ static void wait_for_all(struct store *store)
 			if (store->n_examined == seen)
 				continue;
 		} else if (store->n_examined == seen) {
-			catalog_each_locked(store, stop_waiting_for);
+			catalog_each_locked(store, stop_waiting_for, NULL);
 			if (next_queued(store))
 				add_examiner(store);
 			if (store->examiners >= EXAMINERS_MAX)
@@ -326,20 +328,20 @@ void examiners_run_locked(struct store *store)
 }
 
 /* Examines the image, or waits for the thread that does. */
-static void examine_or_wait(struct store *store, struct store_image *image)
+static void examine_or_wait(struct store_image *image)
 {
 	if (image->stale && !image->examining && !image->write_opens &&
 	    image->names) {
-		examine_locked(store, image);
+		examine_locked(image);
 		return;
 	}
 	if (image->examining)
 		io_will_block();
 	while (image->examining)
-		pthread_cond_wait(&store->examined, &store->lock);
+		pthread_cond_wait(&image->store->examined, &image->store->lock);
 }
 
-void examiners_wait_locked(struct store *store, struct store_image *image)
+void examiners_wait_locked(struct store_image *image)
 {
 	struct store_image *at = image;
 
@@ -350,14 +352,14 @@ void examiners_wait_locked(struct store *store, struct store_image *image)
 		/* The error of a parent is that of its children. */
 		if (at != image && !at->write_opens && !at->stale &&
 		    catalog_retry_is_due(at))
-			catalog_mark_stale_locked(store, at);
-		examine_or_wait(store, at);
-		catalog_mark_dependents_locked(store);
-		parent = ancestry_parent_locked(store, at);
+			catalog_mark_stale_locked(at);
+		examine_or_wait(at);
+		catalog_mark_dependents_locked(image->store);
+		parent = ancestry_parent_locked(at);
 		at->refs--;
 		if (at != image)
-			catalog_release_locked(store, at);
+			catalog_release_locked(at);
 		at = parent;
 	}
-	ancestry_derive_locked(store);
+	ancestry_derive_locked(image->store);
 }

@@ -15,11 +15,11 @@
 void examiners_run_locked(struct store *store);
 /* Examines this image and its parents where they are stale; waits for slow
  * ones, too.  The caller holds a reference of the image. */
-void examiners_wait_locked(struct store *store, struct store_image *image);
+void examiners_wait_locked(struct store_image *image);
 /* Waits until all threads have ended; no new ones start. */
 void examiners_stop_locked(struct store *store);
 /* Sets the info of an open image from its chain, where it was not examined: it
  * has no name any more, or failed.  With open_lock held, without store.lock. */
-void examiners_read_open_chain(struct store *store, struct store_image *image);
+void examiners_read_open_chain(struct store_image *image);
 
 #endif

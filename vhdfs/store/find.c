@@ -6,7 +6,6 @@
 #include "store/store.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,13 +31,11 @@ struct search {
 	struct store_image *found;
 };
 
-static void match_image(const void *node, VISIT which, void *closure)
+static void match_image(struct store_image *image, void *ctx)
 {
-	struct store_image *image = *(struct store_image *const *)node;
-	struct search *s = closure;
+	struct search *s = ctx;
 
-	if ((which == postorder || which == leaf) && !s->found &&
-	    s->matches(s->what, image->id.dev, image->id.ino))
+	if (!s->found && s->matches(s->what, image->id.dev, image->id.ino))
 		s->found = image;
 }
 
@@ -51,7 +48,7 @@ struct store_image *store_find_image(struct store *store,
 
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	twalk_r(store->images, match_image, &s);
+	catalog_each_locked(store, match_image, &s);
 	if (s.found)
 		s.found->refs++;
 	pthread_mutex_unlock(&store->lock);
@@ -88,7 +85,6 @@ char *store_find_dir(struct store *store,
 
 /* A search for a child of the image parent. */
 struct child_search {
-	const struct store *store;
 	const struct store_image *parent;
 	enum store_child_kind kin;
 	const struct store_image *found;
@@ -128,7 +124,7 @@ static bool is_child(const struct child_search *s,
 
 	if (!image->names || image == s->parent)
 		return false;
-	parent = ancestry_parent_locked(s->store, image);
+	parent = ancestry_parent_locked(image);
 	if (parent == s->parent ||
 	    (!parent && names_parent_id(image, s->parent)))
 		return true;
@@ -136,13 +132,11 @@ static bool is_child(const struct child_search *s,
 	       may_share_format(image, s->parent);
 }
 
-static void match_child(const void *node, VISIT which, void *closure)
+static void match_child(struct store_image *image, void *ctx)
 {
-	const struct store_image *image = *(struct store_image *const *)node;
-	struct child_search *s = closure;
+	struct child_search *s = ctx;
 
-	if ((which == postorder || which == leaf) && !s->found &&
-	    is_child(s, image))
+	if (!s->found && is_child(s, image))
 		s->found = image;
 }
 
@@ -150,7 +144,7 @@ int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret)
 {
 	const struct file_id id = { dev, ino };
-	struct child_search s = { .store = store, .kin = kin };
+	struct child_search s = { .kin = kin };
 	int r = 0;
 
 	*ret = NULL;
@@ -158,60 +152,43 @@ int store_find_child(struct store *store, dev_t dev, ino_t ino,
 	store_refresh_locked(store);
 	s.parent = catalog_find_locked(store, &id);
 	if (s.parent)
-		twalk_r(store->images, match_child, &s);
+		catalog_each_locked(store, match_child, &s);
 	if (s.found && !(*ret = strdup(s.found->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	pthread_mutex_unlock(&store->lock);
 	return r;
 }
 
-/* Open images, with references. */
-struct open_images {
-	struct store_image **v;
-	size_t n, room;
-	bool no_memory;
-};
-
-static void add_if_open(const void *node, VISIT which, void *closure)
+/* Adds an open image to the list *ctx, with a reference. */
+static void add_if_open(struct store_image *image, void *ctx)
 {
-	struct store_image *image = *(struct store_image *const *)node;
-	struct open_images *all = closure;
+	struct store_image **list = ctx;
 
-	if ((which != postorder && which != leaf) || !image->opens)
+	if (!image->opens)
 		return;
-	if (all->n == all->room) {
-		size_t room = all->room ? 2 * all->room : 64;
-		struct store_image **v = reallocarray(all->v, room, sizeof(*v));
-
-		if (!v) {
-			all->no_memory = true;
-			return;
-		}
-		all->v = v;
-		all->room = room;
-	}
 	image->refs++;
-	all->v[all->n++] = image;
+	image->flush_next = *list;
+	*list = image;
 }
 
 int store_flush(struct store *store)
 {
-	struct open_images all = { 0 };
-	int r;
+	struct store_image *list = NULL;
+	int r = 0;
 
 	pthread_mutex_lock(&store->lock);
-	twalk_r(store->images, add_if_open, &all);
+	catalog_each_locked(store, add_if_open, &list);
 	pthread_mutex_unlock(&store->lock);
-	r = all.no_memory ? fail(-ENOMEM, "out of memory") : 0;
-	for (size_t i = 0; i < all.n; i++) {
-		int rc = view_flush(all.v[i]);
+	while (list) {
+		struct store_image *image = list;
+		int rc = view_flush(image);
 
 		if (rc < 0) {
 			log_error("%s", error_text());
 			r = rc;
 		}
-		store_image_put(store, all.v[i]);
+		list = image->flush_next;
+		store_image_put(image);
 	}
-	free(all.v);
 	return r;
 }

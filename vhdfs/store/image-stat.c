@@ -17,43 +17,38 @@
  * the disk. */
 enum { VIEW_BLKSIZE = 4096 };
 
-bool image_stat_fs_writable_locked(const struct store *store,
-				   const struct store_image *image)
+bool image_stat_fs_writable_locked(const struct store_image *image)
 {
 	/* An immutable file answers EPERM. */
 	return !image->names ||
-	       faccessat(store->roots[0].fd, image->names->real, W_OK,
+	       faccessat(image->store->roots[0].fd, image->names->real, W_OK,
 			 AT_EACCESS) == 0 ||
 	       (errno != EROFS && errno != EPERM);
 }
 
-bool image_stat_writable_locked(const struct store *store,
-				const struct store_image *image,
+bool image_stat_writable_locked(const struct store_image *image,
 				const struct stat *st)
 {
-	return !store->read_only && !image->children && !image->info.readonly &&
-	       !ancestry_unknown_child_locked(store, image) &&
-	       (st->st_mode & 0222) &&
-	       image_stat_fs_writable_locked(store, image);
+	return !image->store->read_only && !image->children &&
+	       !image->info.readonly && !ancestry_unknown_child_locked(image) &&
+	       (st->st_mode & 0222) && image_stat_fs_writable_locked(image);
 }
 
 /* stat of the file, by the first name that still refers to it. */
-static int stat_file_locked(struct store *store, struct store_image *image,
-			    struct stat *ret_st)
+static int stat_file_locked(struct store_image *image, struct stat *ret_st)
 {
 	int r = -ESTALE;
 
 	for (struct dir_entry *e = image->names; e && r < 0; e = e->next_name)
-		r = resolve_stat(store, e, ret_st);
+		r = resolve_stat(image->store, e, ret_st);
 	return r;
 }
 
-void image_stat_shape_locked(const struct store *store,
-			     const struct store_image *image, struct stat *st)
+void image_stat_shape_locked(const struct store_image *image, struct stat *st)
 {
 	mode_t mode = st->st_mode & 0777;
 
-	if (!image_stat_writable_locked(store, image, st))
+	if (!image_stat_writable_locked(image, st))
 		mode &= ~0222;
 	if (image->error && !image->write_opens)
 		mode = 0;
@@ -67,17 +62,16 @@ void image_stat_shape_locked(const struct store *store,
 	st->st_blksize = VIEW_BLKSIZE;
 }
 
-int image_stat_locked(struct store *store, struct store_image *image,
-		      struct stat *ret_st)
+int image_stat_locked(struct store_image *image, struct stat *ret_st)
 {
 	struct stat st;
-	int r = stat_file_locked(store, image, &st);
+	int r = stat_file_locked(image, &st);
 
 	if (r < 0)
 		return r;
-	catalog_check_stamp_locked(store, image, &st);
-	examiners_wait_locked(store, image);
-	image_stat_shape_locked(store, image, &st);
+	catalog_check_stamp_locked(image, &st);
+	examiners_wait_locked(image);
+	image_stat_shape_locked(image, &st);
 	*ret_st = st;
 	return 0;
 }

@@ -15,17 +15,13 @@ struct store_image;
 /* stat of the image's view.  Examines the image and its parents where they are
  * stale, and releases store.lock meanwhile; the caller holds a reference.
  * -ESTALE, without words: the file has no name in the store any more. */
-int image_stat_locked(struct store *store, struct store_image *image,
-		      struct stat *ret_st);
+int image_stat_locked(struct store_image *image, struct stat *ret_st);
 /* Turns st, the stat of the image's file, into that of its view. */
-void image_stat_shape_locked(const struct store *store,
-			     const struct store_image *image, struct stat *st);
+void image_stat_shape_locked(const struct store_image *image, struct stat *st);
 /* False where the file is on a read-only file system, or immutable. */
-bool image_stat_fs_writable_locked(const struct store *store,
-				   const struct store_image *image);
+bool image_stat_fs_writable_locked(const struct store_image *image);
 /* May the image be opened for writing?  st: the stat of its file. */
-bool image_stat_writable_locked(const struct store *store,
-				const struct store_image *image,
+bool image_stat_writable_locked(const struct store_image *image,
 				const struct stat *st);
 
 #endif

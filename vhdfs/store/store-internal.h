@@ -182,6 +182,8 @@ struct store_image {
 	unsigned children;
 	const struct store_image *child; /* one of them */
 
+	struct store_image *flush_next; /* of store_flush */
+
 	unsigned opens;       /* views of it, and opens under way */
 	unsigned write_opens; /* of these, for writing */
 

@@ -97,13 +97,13 @@ static void close_images(struct store *store)
 		struct store_image *image =
 			*(struct store_image **)store->images;
 
-		if (view_close_chain(store, image) < 0)
+		if (view_close_chain(image) < 0)
 			log_error("%s", error_text());
 		pthread_mutex_lock(&store->lock);
 		image->refs = 0;
 		image->opens = 0;
 		image->names = NULL;
-		catalog_release_locked(store, image);
+		catalog_release_locked(image);
 		pthread_mutex_unlock(&store->lock);
 	}
 }
@@ -151,32 +151,31 @@ const char *store_root(const struct store *store)
 }
 
 /* An image that has no name in the store any more, but is open. */
-static int stat_removed(struct store *store, struct store_image *image,
-			struct stat *ret_st)
+static int stat_removed(struct store_image *image, struct stat *ret_st)
 {
 	struct stat st;
 	int r = view_fstat(image, &st);
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&store->lock);
-	image_stat_shape_locked(store, image, &st);
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&image->store->lock);
+	image_stat_shape_locked(image, &st);
+	pthread_mutex_unlock(&image->store->lock);
 	*ret_st = st;
 	return 0;
 }
 
-int store_stat_image(struct store *store, struct store_image *image,
-		     struct stat *ret_st)
+int store_stat_image(struct store_image *image, struct stat *ret_st)
 {
+	struct store *store = image->store;
 	int r;
 
-	view_reopen_if_changed(store, image);
+	view_reopen_if_changed(image);
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
-	r = image_stat_locked(store, image, ret_st);
+	r = image_stat_locked(image, ret_st);
 	pthread_mutex_unlock(&store->lock);
-	return r == -ESTALE ? stat_removed(store, image, ret_st) : r;
+	return r == -ESTALE ? stat_removed(image, ret_st) : r;
 }
 
 /* The directory at path, read; null: none. */
@@ -266,10 +265,10 @@ static int lookup_locked(struct store *store, const char *path,
 	if (!image)
 		return resolve_stat(store, entry, ret_st);
 	image->refs++;
-	r = image_stat_locked(store, image, ret_st);
+	r = image_stat_locked(image, ret_st);
 	if (r < 0) {
 		image->refs--;
-		catalog_release_locked(store, image);
+		catalog_release_locked(image);
 		return r;
 	}
 	*ret_image = image;
@@ -287,7 +286,7 @@ int store_lookup(struct store *store, const char *path, const char *name,
 	r = lookup_locked(store, path, name, ret_st, ret_image);
 	pthread_mutex_unlock(&store->lock);
 	if (r == 0 && *ret_image)
-		view_reopen_if_changed(store, *ret_image);
+		view_reopen_if_changed(*ret_image);
 	return r;
 }
 
@@ -327,21 +326,23 @@ int store_list(struct store *store, const char *path, uint64_t after,
 	return dir ? 0 : -ENOENT;
 }
 
-void store_image_put(struct store *store, struct store_image *image)
+void store_image_put(struct store_image *image)
 {
+	struct store *store = image->store;
+
 	pthread_mutex_lock(&store->lock);
 	image->refs--;
-	catalog_release_locked(store, image);
+	catalog_release_locked(image);
 	pthread_mutex_unlock(&store->lock);
 }
 
-char *store_image_name(struct store *store, struct store_image *image)
+char *store_image_name(struct store_image *image)
 {
 	char *name;
 
-	pthread_mutex_lock(&store->lock);
+	pthread_mutex_lock(&image->store->lock);
 	name = strdup(catalog_path_locked(image));
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_unlock(&image->store->lock);
 	return name;
 }
 

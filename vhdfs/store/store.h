@@ -65,8 +65,7 @@ int store_lookup(struct store *store, const char *path, const char *name,
 /* stat of a directory or a view.  -ENOENT or -ESTALE, without words: it was
  * removed. */
 int store_stat_dir(struct store *store, const char *path, struct stat *ret_st);
-int store_stat_image(struct store *store, struct store_image *image,
-		     struct stat *ret_st);
+int store_stat_image(struct store_image *image, struct stat *ret_st);
 
 /*
  * Calls each(arg, name, st, cookie) for what the mount shows in the directory
@@ -92,11 +91,12 @@ char *store_find_dir(struct store *store,
 		     bool (*matches)(const void *what, const char *path),
 		     const void *what);
 
-/* Flushes all open images.  Logs each error and returns the last. */
+/* Flushes all open images.  Logs each error and returns the last.  Only one
+ * thread may call it. */
 int store_flush(struct store *store);
 
 /* Gives a reference back. */
-void store_image_put(struct store *store, struct store_image *image);
+void store_image_put(struct store_image *image);
 
 /* The image of this file, with a reference; created where the store has no name
  * for it.  Null: out of memory. */
@@ -123,15 +123,14 @@ void store_image_file(const struct store_image *image, dev_t *ret_dev,
 		      ino_t *ret_ino);
 
 /* The image's path for messages, the caller's to free; null: out of memory. */
-char *store_image_name(struct store *store, struct store_image *image);
+char *store_image_name(struct store_image *image);
 
 /* Names of the attributes ("format", "type", "id", "parent", "depth", "error",
  * "readonly-reason", "warning", "writes"), null-ended. */
 extern const char *const store_attributes[];
 /* The value of an attribute, the caller's to free.  -ENODATA, without words:
  * the image has no such attribute. */
-int store_attribute(struct store *store, struct store_image *image,
-		    const char *name, char **ret);
+int store_attribute(struct store_image *image, const char *name, char **ret);
 
 /* statvfs of the store's file system.  0 or -errno, without words. */
 int store_statvfs(struct store *store, struct statvfs *ret);

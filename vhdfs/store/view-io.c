@@ -134,7 +134,7 @@ int view_flush_on_close(struct store_image *image)
 	int r = 0;
 
 	pthread_mutex_lock(&image->open_lock);
-	view_check_before_close(image->store, image);
+	view_check_before_close(image);
 	/* Reads run during this flush, which takes long.  The lock is exclusive
 	 * only for the little that is left then. */
 	pthread_rwlock_rdlock(&image->io_lock);
@@ -217,7 +217,7 @@ int view_client_error(int r)
 
 void view_name_error(struct store_image *image)
 {
-	_cleanup_free_ char *name = store_image_name(image->store, image);
+	_cleanup_free_ char *name = store_image_name(image);
 	struct error why = *error_last();
 
 	/* Most errors begin with the file's name. */

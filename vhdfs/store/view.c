@@ -31,28 +31,28 @@
 #include "store/watch.h"
 
 /* Undoes announce_open. */
-static void end_open(struct store *store, struct store_image *image,
-		     bool writable)
+static void end_open(struct store_image *image, bool writable)
 {
+	struct store *store = image->store;
+
 	pthread_mutex_lock(&store->lock);
 	image->opens--;
 	image->write_opens -= writable;
 	if (writable && !image->write_opens) {
 		/* The first write has changed its identifier. */
-		catalog_mark_stale_locked(store, image);
+		catalog_mark_stale_locked(image);
 		store->derive_due = true;
 	}
 	pthread_mutex_unlock(&store->lock);
 }
 
 /* Brings the store up to date; *ret_st: stat of the image's view. */
-static int stat_image_locked(struct store *store, struct store_image *image,
-			     struct stat *ret_st)
+static int stat_image_locked(struct store_image *image, struct stat *ret_st)
 {
 	int r;
 
-	store_refresh_locked(store);
-	r = image_stat_locked(store, image, ret_st);
+	store_refresh_locked(image->store);
+	r = image_stat_locked(image, ret_st);
 	if (error_is_passing(r))
 		return fail_errno(r, "%s", catalog_path_locked(image));
 	return r < 0 ? fail(-ESTALE, "the image was removed from the store")
@@ -60,12 +60,11 @@ static int stat_image_locked(struct store *store, struct store_image *image,
 }
 
 /* Fails if the image must not be opened for writing.  st: of its view. */
-static int check_writable_locked(const struct store *store,
-				 const struct store_image *image,
+static int check_writable_locked(const struct store_image *image,
 				 const struct stat *st)
 {
 	const char *name = catalog_path_locked(image);
-	const char *child = ancestry_child_path_locked(store, image);
+	const char *child = ancestry_child_path_locked(image);
 
 	if (child && image->children)
 		return fail(-EACCES, "%s: is the parent of %s", name, child);
@@ -74,57 +73,57 @@ static int check_writable_locked(const struct store *store,
 			    child);
 	if (image->info.readonly)
 		return fail(-EACCES, "%s", image->info.readonly);
-	if (!image_stat_fs_writable_locked(store, image))
+	if (!image_stat_fs_writable_locked(image))
 		return fail(-EACCES,
 			    "%s: is on a read-only file system or immutable",
 			    name);
-	if (!image_stat_writable_locked(store, image, st))
+	if (!image_stat_writable_locked(image, st))
 		return fail(-EACCES, "%s: has no write permission", name);
 	return 0;
 }
 
 /* Counts an open, so that no examiner reads the file meanwhile, unless it must
  * not be opened.  *ret_path: the image's path in the store. */
-static int announce_open(struct store *store, struct store_image *image,
-			 bool writable, char **ret_path)
+static int announce_open(struct store_image *image, bool writable,
+			 char **ret_path)
 {
 	struct stat st;
 	int r;
 
-	pthread_mutex_lock(&store->lock);
-	r = stat_image_locked(store, image, &st);
+	pthread_mutex_lock(&image->store->lock);
+	r = stat_image_locked(image, &st);
 	if (r == 0 && image->error)
 		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
 	if (r == 0 && writable)
-		r = check_writable_locked(store, image, &st);
+		r = check_writable_locked(image, &st);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	if (r == 0) {
 		image->opens++;
 		image->write_opens += writable;
 	}
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_unlock(&image->store->lock);
 	return r;
 }
 
 /* Fails if the image became a parent or lost its write bits before its file was
  * locked.  From the lock on no child can be made. */
-static int recheck_writable(struct store *store, struct store_image *image)
+static int recheck_writable(struct store_image *image)
 {
 	struct stat st;
 	int r;
 
-	pthread_mutex_lock(&store->lock);
-	r = stat_image_locked(store, image, &st);
+	pthread_mutex_lock(&image->store->lock);
+	r = stat_image_locked(image, &st);
 	if (r == 0)
-		r = check_writable_locked(store, image, &st);
-	pthread_mutex_unlock(&store->lock);
+		r = check_writable_locked(image, &st);
+	pthread_mutex_unlock(&image->store->lock);
 	return r;
 }
 
 /* Closes the chain.  Records a lost write in the store, too: the client that
  * wrote may not wait for the result.  With io_lock held exclusively. */
-static int close_recording_loss(struct store *store, struct store_image *image)
+static int close_recording_loss(struct store_image *image)
 {
 	struct chain *chain = steal(image->chain);
 	bool failed = image->chain_writable &&
@@ -137,7 +136,7 @@ static int close_recording_loss(struct store *store, struct store_image *image)
 	}
 	r = chain_close(chain);
 	if (failed || r < 0) {
-		atomic_store(&store->data_lost, true);
+		atomic_store(&image->store->data_lost, true);
 		recovery_set_lost();
 	}
 	return r;
@@ -145,11 +144,11 @@ static int close_recording_loss(struct store *store, struct store_image *image)
 
 /* With io_lock held exclusively, as the next one.  -EAGAIN: there is another
  * file at path. */
-static int open_chain(struct store *store, struct store_image *image,
-		      const char *path, bool writable)
+static int open_chain(struct store_image *image, const char *path,
+		      bool writable)
 {
 	struct chain *chain;
-	int r = path ? chain_open(store->cache, path,
+	int r = path ? chain_open(image->store->cache, path,
 				  writable ? CHAIN_WRITABLE : 0, &chain)
 		     : fail(-ESTALE, "the image was removed from the store");
 
@@ -167,14 +166,13 @@ static int open_chain(struct store *store, struct store_image *image,
 }
 
 /* Writing ended with a failure: opens for reading what the file holds. */
-static int reopen_after_loss(struct store *store, struct store_image *image,
-			     const char *path)
+static int reopen_after_loss(struct store_image *image, const char *path)
 {
-	int r = close_recording_loss(store, image), rc;
+	int r = close_recording_loss(image), rc;
 
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = path ? open_chain(store, image, path, false) : 0;
+	rc = path ? open_chain(image, path, false) : 0;
 	return rc < 0 ? rc : r;
 }
 
@@ -187,8 +185,7 @@ static bool is_current(struct store_image *image)
 
 /* Another program changed a file that is open for reading only: drops what is
  * in memory, and opens what the file holds now.  With open_lock held. */
-static int reopen_changed(struct store *store, struct store_image *image,
-			  const char *path)
+static int reopen_changed(struct store_image *image, const char *path)
 {
 	struct file_stamp old = *chain_stamp(image->chain);
 	uint64_t size = atomic_load(&image->size);
@@ -196,7 +193,7 @@ static int reopen_changed(struct store *store, struct store_image *image,
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	chain_abandon(steal(image->chain));
-	r = open_chain(store, image, path, false);
+	r = open_chain(image, path, false);
 	if (r == 0 && size == atomic_load(&image->size) &&
 	    file_stamp_same_data(&old, chain_stamp(image->chain)))
 		atomic_fetch_add(&image->silent_changes, 1);
@@ -222,14 +219,14 @@ static void check_replaced(struct store_image *image)
 }
 
 /* Opens the chain for reading or for writing, or changes it to that. */
-static int change_chain(struct store *store, struct store_image *image,
-			const char *path, bool writable)
+static int change_chain(struct store_image *image, const char *path,
+			bool writable)
 {
 	int r;
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (!image->chain)
-		r = open_chain(store, image, path, writable);
+		r = open_chain(image, path, writable);
 	else if (writable)
 		r = chain_upgrade_lock(image->chain, path);
 	else
@@ -237,18 +234,18 @@ static int change_chain(struct store *store, struct store_image *image,
 	if (r == 0)
 		image->chain_writable = writable;
 	else if (image->chain && !writable)
-		r = reopen_after_loss(store, image, path);
+		r = reopen_after_loss(image, path);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
 }
 
-int view_close_chain(struct store *store, struct store_image *image)
+int view_close_chain(struct store_image *image)
 {
 	int r = 0;
 
 	pthread_rwlock_wrlock(&image->io_lock);
 	if (image->chain)
-		r = close_recording_loss(store, image);
+		r = close_recording_loss(image);
 	atomic_store(&image->size, 0);
 	pthread_rwlock_unlock(&image->io_lock);
 	return r;
@@ -279,26 +276,26 @@ static int open_error(int r)
 }
 
 /* Opens or changes the chain if needed.  With open_lock held. */
-static int ensure_chain(struct store *store, struct store_image *image,
-			const char *path, bool writable)
+static int ensure_chain(struct store_image *image, const char *path,
+			bool writable)
 {
 	bool have = image->chain && (!writable || image->chain_writable);
 	int r = 0;
 
 	if (!is_current(image))
-		r = reopen_changed(store, image, path);
+		r = reopen_changed(image, path);
 	if (r < 0)
 		return open_error(r);
 	if (have)
 		return 0;
-	r = change_chain(store, image, path, writable);
+	r = change_chain(image, path, writable);
 	if (r < 0)
 		return open_error(r);
 	if (!writable)
 		return 0;
-	r = recheck_writable(store, image);
+	r = recheck_writable(image);
 	if (r < 0 && image->readers)
-		change_chain(store, image, path, false);
+		change_chain(image, path, false);
 	return r;
 }
 
@@ -310,27 +307,27 @@ static void count_open(struct store_image *image, bool writable)
 		image->readers++;
 }
 
-int view_open(struct store *store, struct store_image *image, bool writable)
+int view_open(struct store_image *image, bool writable)
 {
 	_cleanup_free_ char *path = NULL;
 	struct error why;
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
-	r = announce_open(store, image, writable, &path);
+	r = announce_open(image, writable, &path);
 	if (r < 0) {
 		pthread_mutex_unlock(&image->open_lock);
 		return r;
 	}
 	check_replaced(image);
-	r = ensure_chain(store, image, path, writable);
+	r = ensure_chain(image, path, writable);
 	if (r == 0) {
 		count_open(image, writable);
 	} else {
 		why = *error_last();
 		if (!image->readers && !image->writers)
-			view_close_chain(store, image);
-		end_open(store, image, writable);
+			view_close_chain(image);
+		end_open(image, writable);
 		error_set(&why);
 	}
 	pthread_mutex_unlock(&image->open_lock);
@@ -339,14 +336,14 @@ int view_open(struct store *store, struct store_image *image, bool writable)
 
 /* The image's path in the store, the caller's to free; null: it has no name, or
  * out of memory. */
-static char *copy_path(struct store *store, struct store_image *image)
+static char *copy_path(struct store_image *image)
 {
 	char *path = NULL;
 
-	pthread_mutex_lock(&store->lock);
+	pthread_mutex_lock(&image->store->lock);
 	if (image->names)
 		path = strdup(image->names->real);
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_unlock(&image->store->lock);
 	return path;
 }
 
@@ -356,8 +353,7 @@ static char *copy_path(struct store *store, struct store_image *image)
  * others: the descriptors are closed then, and the record of a failed sync with
  * them, so that an open by name would hide the loss.
  */
-static int reopen_chain(struct store *store, struct store_image *image,
-			bool writable)
+static int reopen_chain(struct store_image *image, bool writable)
 {
 	struct chain *chain;
 	int r;
@@ -367,7 +363,7 @@ static int reopen_chain(struct store *store, struct store_image *image,
 			-EIO,
 			"the image is closed: an earlier handle could not be opened again");
 	pthread_rwlock_wrlock(&image->io_lock);
-	r = chain_reopen(store->cache, image->id.dev, image->id.ino,
+	r = chain_reopen(image->store->cache, image->id.dev, image->id.ino,
 			 writable ? CHAIN_WRITABLE : 0, &chain);
 	if (r == 0) {
 		image->chain = chain;
@@ -376,25 +372,25 @@ static int reopen_chain(struct store *store, struct store_image *image,
 	}
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == -ENOENT) {
-		_cleanup_free_ char *path = copy_path(store, image);
+		_cleanup_free_ char *path = copy_path(image);
 
-		r = change_chain(store, image, path, writable);
+		r = change_chain(image, path, writable);
 	}
 	image->reopen_failed = r < 0;
 	return r;
 }
 
-int view_reopen(struct store *store, struct store_image *image, bool writable)
+int view_reopen(struct store_image *image, bool writable)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&image->open_lock);
-	pthread_mutex_lock(&store->lock);
+	pthread_mutex_lock(&image->store->lock);
 	image->opens++;
 	image->write_opens += writable;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_unlock(&image->store->lock);
 	if (!image->chain || (writable && !image->chain_writable))
-		r = reopen_chain(store, image, writable);
+		r = reopen_chain(image, writable);
 	if (r == 0) {
 		count_open(image, writable);
 		/* The worker before may have had unflushed changes. */
@@ -402,23 +398,23 @@ int view_reopen(struct store *store, struct store_image *image, bool writable)
 			atomic_store(&image->begun, 1);
 			atomic_store(&image->ended, 1);
 		}
-		examiners_read_open_chain(store, image);
+		examiners_read_open_chain(image);
 	} else {
-		end_open(store, image, writable);
+		end_open(image, writable);
 	}
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
 
 /* Opens the chain for reading, or changes it to that.  With open_lock held. */
-static int reopen_readonly(struct store *store, struct store_image *image)
+static int reopen_readonly(struct store_image *image)
 {
-	_cleanup_free_ char *path = copy_path(store, image);
+	_cleanup_free_ char *path = copy_path(image);
 
-	return change_chain(store, image, path, false);
+	return change_chain(image, path, false);
 }
 
-void view_reopen_if_changed(struct store *store, struct store_image *image)
+void view_reopen_if_changed(struct store_image *image)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -427,8 +423,8 @@ void view_reopen_if_changed(struct store *store, struct store_image *image)
 		return;
 	check_replaced(image);
 	if (!is_current(image)) {
-		path = copy_path(store, image);
-		if (path && reopen_changed(store, image, path) < 0)
+		path = copy_path(image);
+		if (path && reopen_changed(image, path) < 0)
 			log_error("%s", error_text());
 	}
 	pthread_mutex_unlock(&image->open_lock);
@@ -450,31 +446,33 @@ void view_check_replaced(struct store_image *image)
 	pthread_mutex_unlock(&image->open_lock);
 }
 
-void view_check_before_close(struct store *store, struct store_image *image)
+void view_check_before_close(struct store_image *image)
 {
+	struct store *store = image->store;
+
 	pthread_mutex_lock(&store->lock);
 	watch_apply_events_locked(store);
 	pthread_mutex_unlock(&store->lock);
 	check_replaced(image);
 }
 
-int view_close(struct store *store, struct store_image *image, bool writable)
+int view_close(struct store_image *image, bool writable)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&image->open_lock);
 	if (writable)
-		view_check_before_close(store, image);
+		view_check_before_close(image);
 	if (writable)
 		image->writers--;
 	else
 		image->readers--;
 	if (!image->writers && !image->readers)
-		r = view_close_chain(store, image);
+		r = view_close_chain(image);
 	else if (writable && !image->writers)
 		/* It may become a parent again. */
-		r = reopen_readonly(store, image);
-	end_open(store, image, writable);
+		r = reopen_readonly(image);
+	end_open(image, writable);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
 }
@@ -522,6 +520,6 @@ void view_reopen_lost(struct store_image *image)
 {
 	pthread_mutex_lock(&image->open_lock);
 	if (!image->chain && image->readers && !image->writers)
-		reopen_readonly(image->store, image);
+		reopen_readonly(image);
 	pthread_mutex_unlock(&image->open_lock);
 }

@@ -26,14 +26,14 @@ struct store_image;
  * read-only); -EBUSY: another program has it locked; -EIO: it is broken;
  * -ESTALE: it has no name any more.
  */
-int view_open(struct store *store, struct store_image *image, bool writable);
+int view_open(struct store_image *image, bool writable);
 /* Opens what the worker before had open, through the descriptors that it left
  * (io/recovery.h), whatever has become of its name, permissions and children
  * since. */
-int view_reopen(struct store *store, struct store_image *image, bool writable);
+int view_reopen(struct store_image *image, bool writable);
 /* Ends one open; the last one flushes and closes the image, and it is closed
  * even when that fails.  writable: as it was opened. */
-int view_close(struct store *store, struct store_image *image, bool writable);
+int view_close(struct store_image *image, bool writable);
 
 /* The functions below are for an image that is open. */
 
@@ -46,7 +46,7 @@ uint64_t view_size(const struct store_image *image);
 unsigned view_silent_changes(const struct store_image *image);
 /* Opens the image again if it is open for reading only and another program
  * changed its file.  For any image, open or not; a failure is logged. */
-void view_reopen_if_changed(struct store *store, struct store_image *image);
+void view_reopen_if_changed(struct store_image *image);
 /* Reads; returns the number of bytes: less than len only at the end of the
  * disk. */
 ssize_t view_read(struct store_image *image, void *buf, uint64_t off,
