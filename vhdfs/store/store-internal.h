@@ -184,14 +184,12 @@ struct store_image {
 
 	struct store_image *flush_next; /* of store_flush */
 
-	unsigned opens;       /* views of it, and opens under way */
+	/* Changed under open_lock and store.lock, read under either: */
+	unsigned opens;       /* views of it, and the open under way */
 	unsigned write_opens; /* of these, for writing */
 
 	pthread_mutex_t open_lock;
-	/* Under open_lock: */
-	unsigned readers;
-	unsigned writers;
-	bool reopen_failed; /* after a worker's death */
+	bool reopen_failed; /* after a worker's death; under open_lock */
 	/* Number of changes: begun, ended, and of these flushed. */
 	atomic_ullong begun, ended, flushed;
 

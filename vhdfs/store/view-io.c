@@ -27,6 +27,7 @@ static struct chain *view_get(struct store_image *image)
 			view_reopen_lost(image);
 	}
 	fail(-EIO, "the image is closed: it could not be opened again");
+	view_name_error(image);
 	return NULL;
 }
 
@@ -71,27 +72,40 @@ static int flush_counted(struct store_image *image, struct chain *chain)
 	return r;
 }
 
+/* The chain for a change, which end_change ends; null with words. */
+static struct chain *begin_change(struct store_image *image)
+{
+	struct chain *chain;
+
+	view_check_replaced(image);
+	chain = view_get(image);
+	if (chain)
+		atomic_fetch_add(&image->begun, 1);
+	return chain;
+}
+
+static void end_change(struct store_image *image)
+{
+	atomic_fetch_add(&image->ended, 1);
+	view_put(image);
+}
+
 ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 		   size_t len)
 {
 	struct chain *chain;
-	int r = 0;
+	int r = len ? reserve_take(&image->store->reserve, len) : 0;
 
-	if (!len)
-		return 0;
-	r = reserve_take(&image->store->reserve, len);
-	if (r < 0)
+	if (!len || r < 0)
 		return r;
-	view_check_replaced(image);
-	chain = view_get(image);
+	chain = begin_change(image);
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
-	atomic_fetch_add(&image->begun, 1);
 	r = len ? chain_write(chain, buf, off, len)
-		: fail(-EFBIG, "a write past the end of the disk");
-	atomic_fetch_add(&image->ended, 1);
-	view_put(image);
+		: fail(-EFBIG, "%s: a write past the end of the disk",
+		       chain_path(chain, 0));
+	end_change(image);
 	return r < 0 ? r : (ssize_t)len;
 }
 
@@ -103,15 +117,12 @@ int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 
 	if (r < 0)
 		return r;
-	view_check_replaced(image);
-	chain = view_get(image);
+	chain = begin_change(image);
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
-	atomic_fetch_add(&image->begun, 1);
 	r = len ? chain_zero(chain, off, len, punch) : 0;
-	atomic_fetch_add(&image->ended, 1);
-	view_put(image);
+	end_change(image);
 	return r;
 }
 
@@ -141,7 +152,7 @@ int view_flush_on_close(struct store_image *image)
 	if (image->chain)
 		r = flush_counted(image, image->chain);
 	pthread_rwlock_unlock(&image->io_lock);
-	if (r == 0 && image->writers <= 1) {
+	if (r == 0 && image->write_opens <= 1) {
 		pthread_rwlock_wrlock(&image->io_lock);
 		if (image->chain)
 			r = chain_end_writes(image->chain);
@@ -162,7 +173,8 @@ int view_map(struct store_image *image, uint64_t off, uint64_t len,
 		return -EIO;
 	len = on_disk(chain, off, len);
 	r = len ? chain_map(chain, off, len, &e)
-		: fail(-EINVAL, "an extent past the end of the disk");
+		: fail(-EINVAL, "%s: an extent past the end of the disk",
+		       chain_path(chain, 0));
 	view_put(image);
 	if (r < 0)
 		return r;

@@ -142,7 +142,16 @@ static int close_recording_loss(struct store_image *image)
 	return r;
 }
 
-/* With io_lock held exclusively, as the next one.  -EAGAIN: there is another
+/* With io_lock held exclusively, as the next two. */
+static void set_chain(struct store_image *image, struct chain *chain,
+		      bool writable)
+{
+	image->chain = chain;
+	image->chain_writable = writable;
+	atomic_store(&image->size, chain_size(chain));
+}
+
+/*  -EAGAIN: there is another
  * file at path. */
 static int open_chain(struct store_image *image, const char *path,
 		      bool writable)
@@ -159,9 +168,7 @@ static int open_chain(struct store_image *image, const char *path,
 		chain_close(chain);
 		return fail(-EAGAIN, "%s: replaced by another file", path);
 	}
-	image->chain = chain;
-	image->chain_writable = writable;
-	atomic_store(&image->size, chain_size(chain));
+	set_chain(image, chain, writable);
 	return 0;
 }
 
@@ -294,17 +301,9 @@ static int ensure_chain(struct store_image *image, const char *path,
 	if (!writable)
 		return 0;
 	r = recheck_writable(image);
-	if (r < 0 && image->readers)
+	if (r < 0 && image->opens > 1)
 		change_chain(image, path, false);
 	return r;
-}
-
-static void count_open(struct store_image *image, bool writable)
-{
-	if (writable)
-		image->writers++;
-	else
-		image->readers++;
 }
 
 int view_open(struct store_image *image, bool writable)
@@ -321,11 +320,9 @@ int view_open(struct store_image *image, bool writable)
 	}
 	check_replaced(image);
 	r = ensure_chain(image, path, writable);
-	if (r == 0) {
-		count_open(image, writable);
-	} else {
+	if (r < 0) {
 		why = *error_last();
-		if (!image->readers && !image->writers)
+		if (image->opens == 1)
 			view_close_chain(image);
 		end_open(image, writable);
 		error_set(&why);
@@ -365,11 +362,8 @@ static int reopen_chain(struct store_image *image, bool writable)
 	pthread_rwlock_wrlock(&image->io_lock);
 	r = chain_reopen(image->store->cache, image->id.dev, image->id.ino,
 			 writable ? CHAIN_WRITABLE : 0, &chain);
-	if (r == 0) {
-		image->chain = chain;
-		image->chain_writable = writable;
-		atomic_store(&image->size, chain_size(chain));
-	}
+	if (r == 0)
+		set_chain(image, chain, writable);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == -ENOENT) {
 		_cleanup_free_ char *path = copy_path(image);
@@ -392,7 +386,6 @@ int view_reopen(struct store_image *image, bool writable)
 	if (!image->chain || (writable && !image->chain_writable))
 		r = reopen_chain(image, writable);
 	if (r == 0) {
-		count_open(image, writable);
 		/* The worker before may have had unflushed changes. */
 		if (writable && !atomic_load(&image->begun)) {
 			atomic_store(&image->begun, 1);
@@ -463,13 +456,9 @@ int view_close(struct store_image *image, bool writable)
 	pthread_mutex_lock(&image->open_lock);
 	if (writable)
 		view_check_before_close(image);
-	if (writable)
-		image->writers--;
-	else
-		image->readers--;
-	if (!image->writers && !image->readers)
+	if (image->opens == 1)
 		r = view_close_chain(image);
-	else if (writable && !image->writers)
+	else if (writable && image->write_opens == 1)
 		/* It may become a parent again. */
 		r = reopen_readonly(image);
 	end_open(image, writable);
@@ -519,7 +508,7 @@ unsigned view_silent_changes(const struct store_image *image)
 void view_reopen_lost(struct store_image *image)
 {
 	pthread_mutex_lock(&image->open_lock);
-	if (!image->chain && image->readers && !image->writers)
+	if (!image->chain && image->opens && !image->write_opens)
 		reopen_readonly(image);
 	pthread_mutex_unlock(&image->open_lock);
 }
