@@ -94,11 +94,7 @@ void catalog_unqueue_locked(struct store_image *image)
 	if (!image->queued)
 		return;
 	image->queued = false;
-	*image->queue_at = image->queue_next;
-	if (image->queue_next)
-		image->queue_next->queue_at = image->queue_at;
-	else
-		image->store->queue_end = image->queue_at;
+	TAILQ_REMOVE(&image->store->queue, image, queue_link);
 }
 
 void catalog_mark_stale_locked(struct store_image *image)
@@ -109,10 +105,7 @@ void catalog_mark_stale_locked(struct store_image *image)
 	if (image->queued || image->write_opens)
 		return;
 	image->queued = true;
-	image->queue_next = NULL;
-	image->queue_at = store->queue_end;
-	*store->queue_end = image;
-	store->queue_end = &image->queue_next;
+	TAILQ_INSERT_TAIL(&store->queue, image, queue_link);
 	/* Requests do not wait again for an examination that is slow. */
 	catalog_set_pending_locked(image, !image->examining || image->pending);
 }

@@ -130,8 +130,7 @@ static void remove_dir(struct store *store, struct dir **at)
 	store->dirs_changed = true;
 }
 
-static void remove_entry(struct store *store, struct dir *dir,
-			 struct dir_entry **at);
+static void remove_entry(struct store *store, struct dir_entry *entry);
 
 /* Is path that of the entry name in directory up, or below it? */
 static bool is_below(const char *path, const char *up, const char *name)
@@ -151,18 +150,17 @@ static void remove_tree(struct store *store, const char *up, const char *name)
 {
 	for (struct dir **at = &store->dirs; *at;) {
 		struct dir *dir = *at;
+		struct dir_entry *entry;
 
 		if (name && !is_below(dir->path, up, name)) {
 			at = &dir->next;
 			continue;
 		}
-		while (dir->first) {
+		while ((entry = TAILQ_FIRST(&dir->entries))) {
 			/* This loop removes the directories in it, too. */
-			struct dir_entry *entry = dir->first;
-
 			if (entry->kind == ENTRY_DIR)
 				entry->kind = ENTRY_EXCLUDED;
-			remove_entry(store, dir, &dir->first);
+			remove_entry(store, entry);
 		}
 		remove_dir(store, at);
 	}
@@ -174,6 +172,7 @@ static void free_entry(struct dir_entry *entry)
 	free(entry->real);
 	free(entry);
 }
+DEFINE_CLEANUP(struct dir_entry *, free_entry);
 
 static void unlink_name(struct store_image *image, struct dir_entry *entry)
 {
@@ -184,14 +183,11 @@ static void unlink_name(struct store_image *image, struct dir_entry *entry)
 	*at = entry->next_name;
 }
 
-static void remove_entry(struct store *store, struct dir *dir,
-			 struct dir_entry **at)
+static void remove_entry(struct store *store, struct dir_entry *entry)
 {
-	struct dir_entry *entry = *at;
+	struct dir *dir = entry->dir;
 
-	*at = entry->next;
-	if (!*at)
-		dir->end = at;
+	TAILQ_REMOVE(&dir->entries, entry, link);
 	tdelete(entry, &dir->by_name, by_name);
 	catalog_name_changed_locked(store, entry->name);
 	if (entry->image) {
@@ -227,21 +223,21 @@ static bool is_ancestor(struct store *store, struct dir *dir,
 	return false;
 }
 
-static int add_subdir(struct store *store, struct dir *dir,
-		      struct dir_entry *entry)
+static int add_subdir(struct store *store, struct dir_entry *entry)
 {
+	struct dir *dir = entry->dir;
 	_cleanup_free_ char *path = resolve_join(dir->path, entry->name);
 
 	if (!path)
 		return -ENOMEM;
-	if (entry->link && is_ancestor(store, dir, &entry->id)) {
+	if (entry->is_link && is_ancestor(store, dir, &entry->id)) {
 		log_warn(
 			"%s: not shown: this link leads to a directory above it",
 			path);
 		return -ELOOP;
 	}
 	return dir_add_locked(store, path, entry->real,
-			      dir->links + entry->link, entry->hidden);
+			      dir->links + entry->is_link, entry->hidden);
 }
 
 /* Makes the entry unresolved, until a refresh of its name. */
@@ -260,16 +256,6 @@ static bool was_renamed(int r)
 	return r == -EXDEV || r == -ENOENT || r == -ENOTDIR;
 }
 
-static struct dir_entry **find_slot(struct dir *dir,
-				    const struct dir_entry *entry)
-{
-	struct dir_entry **at = &dir->first;
-
-	while (*at != entry)
-		at = &(*at)->next;
-	return at;
-}
-
 /* Names that are not hidden come first: messages show the first one. */
 static void add_name(struct store_image *image, struct dir_entry *entry)
 {
@@ -281,32 +267,10 @@ static void add_name(struct store_image *image, struct dir_entry *entry)
 	*at = entry;
 }
 
-/* Puts the entry into its directory.  Owns the entry, even when it fails. */
-static int add_entry(struct store *store, struct dir *dir,
-		     struct dir_entry *entry)
-{
-	entry->dir = dir;
-	entry->cookie = ++dir->last_cookie;
-	*dir->end = entry;
-	dir->end = &entry->next;
-	if (entry->image) {
-		add_name(entry->image, entry);
-		/* The parent of an image may depend on its path. */
-		catalog_mark_stale_locked(entry->image);
-	}
-	if (!tsearch(entry, &dir->by_name, by_name)) {
-		remove_entry(store, dir, find_slot(dir, entry));
-		return -ENOMEM;
-	}
-	catalog_name_changed_locked(store, entry->name);
-	log_not_shown(entry);
-	return 0;
-}
-
 /* Adds the image or directory that the entry refers to to the store. */
-static int fill_entry(struct store *store, struct dir *dir,
-		      struct dir_entry *entry)
+static int fill_entry(struct store *store, struct dir_entry *entry)
 {
+	const struct dir *dir = entry->dir;
 	int r = 0;
 
 	if (entry->kind == ENTRY_IMAGE) {
@@ -314,7 +278,7 @@ static int fill_entry(struct store *store, struct dir *dir,
 		return entry->image ? 0 : -ENOMEM;
 	}
 	if (entry->kind == ENTRY_DIR)
-		r = add_subdir(store, dir, entry);
+		r = add_subdir(store, entry);
 	/* The rename causes an event, and that a refresh of the name. */
 	if (was_renamed(r))
 		r = make_unresolved(entry);
@@ -328,55 +292,60 @@ static int fill_entry(struct store *store, struct dir *dir,
 	return 0;
 }
 
-/* Owns found->real, even when it fails. */
-static int insert_found(struct store *store, struct dir *dir, const char *name,
-			const struct dir_entry *found)
+/* Puts the entry into its directory.  Owns the entry, even when it fails. */
+static int add_entry(struct store *store, struct dir_entry *entry)
 {
-	struct dir_entry *entry = malloc(sizeof *entry);
-	int r;
+	struct dir *dir = entry->dir;
+	int r = fill_entry(store, entry);
 
-	if (!entry) {
-		free(found->real);
+	if (r < 0) {
+		free_entry(entry);
+		return r;
+	}
+	entry->reading = dir->reading;
+	entry->cookie = ++dir->last_cookie;
+	TAILQ_INSERT_TAIL(&dir->entries, entry, link);
+	if (entry->image) {
+		add_name(entry->image, entry);
+		/* The parent of an image may depend on its path. */
+		catalog_mark_stale_locked(entry->image);
+	}
+	if (!tsearch(entry, &dir->by_name, by_name)) {
+		remove_entry(store, entry);
 		return -ENOMEM;
 	}
-	*entry = *found;
-	entry->dir = dir;
-	entry->reading = dir->reading;
-	entry->name = strdup(name);
-	r = entry->name ? fill_entry(store, dir, entry) : -ENOMEM;
-	if (r == 0)
-		return add_entry(store, dir, entry);
-	free_entry(entry);
-	return r;
+	catalog_name_changed_locked(store, entry->name);
+	log_not_shown(entry);
+	return 0;
 }
 
-/* Sets what an entry of this name would be.  -ENOENT: the name gets no entry.
- * ret->real is the caller's to free, even when it fails. */
-static int classify_name(struct store *store, struct dir *dir, const char *name,
-			 struct dir_entry *ret, struct stat *ret_st)
+/* Sets what the new entry is.  -ENOENT: the name gets no entry. */
+static int classify(struct store *store, struct dir_entry *entry,
+		    struct stat *ret_st)
 {
-	int r = resolve_name(store, dir, name, ret, ret_st);
+	bool is_image_name = name_is_image(entry->name);
+	int r = resolve_name(store, entry, ret_st);
 
-	if (r == -EXDEV && name_is_image(name)) {
-		ret->kind = ENTRY_EXCLUDED;
-		ret->real = strdup("");
-		return ret->real ? 0 : -ENOMEM;
+	if (r == -EXDEV && is_image_name) {
+		entry->kind = ENTRY_EXCLUDED;
+		entry->real = strdup("");
+		return entry->real ? 0 : -ENOMEM;
 	}
 	if (error_is_passing(r))
 		return r;
-	ret->hidden = dir->hidden || name[0] == '.';
+	entry->hidden = entry->dir->hidden || entry->name[0] == '.';
 	/* The target of a hidden link has a name of its own in the store, or
 	 * is not in the store. */
-	if (ret->link && ret->hidden)
+	if (entry->is_link && entry->hidden)
 		return -ENOENT;
 	if (r == 0 && S_ISDIR(ret_st->st_mode))
-		ret->kind = ENTRY_DIR;
+		entry->kind = ENTRY_DIR;
 	else if (r == 0 && S_ISREG(ret_st->st_mode) &&
-		 (name_is_image(name) || !ret->link))
-		ret->kind = ENTRY_IMAGE;
+		 (is_image_name || !entry->is_link))
+		entry->kind = ENTRY_IMAGE;
 	else
-		return ret->link ? make_unresolved(ret) : -ENOENT;
-	ret->hidden |= ret->kind == ENTRY_IMAGE && !name_is_image(name);
+		return entry->is_link ? make_unresolved(entry) : -ENOENT;
+	entry->hidden |= entry->kind == ENTRY_IMAGE && !is_image_name;
 	return 0;
 }
 
@@ -388,32 +357,35 @@ static bool is_unchanged(const struct dir_entry *old,
 	       (old->kind == found->kind || old->kind == ENTRY_EXCLUDED);
 }
 
+static struct dir_entry *new_entry(struct dir *dir, const char *name)
+{
+	struct dir_entry *entry = calloc(1, sizeof *entry);
+
+	if (!entry || !(entry->name = strdup(name))) {
+		free(entry);
+		return NULL;
+	}
+	entry->dir = dir;
+	return entry;
+}
+
 static int refresh_name(struct store *store, struct dir *dir, const char *name)
 {
-	struct dir_entry found = { 0 };
 	struct dir_entry *old = dir_find_entry_locked(dir, name, strlen(name));
+	_cleanup_(free_entry_p) struct dir_entry *found = new_entry(dir, name);
 	struct stat st;
-	int r = classify_name(store, dir, name, &found, &st);
+	int r = found ? classify(store, found, &st) : -ENOMEM;
+	bool same = r == 0 && old && is_unchanged(old, found);
 
-	if (r == 0 && old && is_unchanged(old, &found)) {
+	if (old && (same || error_is_passing(r)))
 		old->reading = dir->reading;
-		if (old->image)
-			catalog_check_stamp_locked(old->image, &st);
-		free(found.real);
-		return 0;
-	}
-	if (error_is_passing(r)) {
-		if (old)
-			old->reading = dir->reading;
-		free(found.real);
+	if (same && old->image)
+		catalog_check_stamp_locked(old->image, &st);
+	if (same || error_is_passing(r))
 		return r;
-	}
 	if (old)
-		remove_entry(store, dir, find_slot(dir, old));
-	if (r == 0)
-		return insert_found(store, dir, name, &found);
-	free(found.real);
-	return 0;
+		remove_entry(store, old);
+	return r == 0 ? add_entry(store, steal(found)) : 0;
 }
 
 int dir_refresh_name_locked(struct store *store, struct dir *dir,
@@ -455,7 +427,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 	dir->links = links;
 	dir->hidden = hidden;
 	dir->stale = true;
-	dir->end = &dir->first;
+	TAILQ_INIT(&dir->entries);
 	while (*at)
 		at = &(*at)->next;
 	*at = dir;
@@ -505,11 +477,11 @@ void dir_read_locked(struct store *store, struct dir *dir)
 		return;
 	}
 	store->links_stale = true;
-	for (struct dir_entry **at = &dir->first; *at;) {
-		if ((*at)->reading == dir->reading)
-			at = &(*at)->next;
-		else
-			remove_entry(store, dir, at);
+	for (struct dir_entry *e = TAILQ_FIRST(&dir->entries), *next; e;
+	     e = next) {
+		next = TAILQ_NEXT(e, link);
+		if (e->reading != dir->reading)
+			remove_entry(store, e);
 	}
 }
 
@@ -526,12 +498,12 @@ void dir_refresh_links_locked(struct store *store, struct dir *dir)
 	/* A link with another target gets a new entry behind these. */
 	uint64_t last = dir->last_cookie;
 
-	for (struct dir_entry *e = dir->first, *next; e && e->cookie <= last;
-	     e = next) {
+	for (struct dir_entry *e = TAILQ_FIRST(&dir->entries), *next;
+	     e && e->cookie <= last; e = next) {
 		char name[NAME_MAX + 1];
 
-		next = e->next;
-		if (!e->link)
+		next = TAILQ_NEXT(e, link);
+		if (!e->is_link)
 			continue;
 		/* The refresh may free the entry. */
 		snprintf(name, sizeof name, "%s", e->name);

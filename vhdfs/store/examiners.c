@@ -211,7 +211,7 @@ static struct store_image *next_queued(struct store *store)
 {
 	struct store_image *image;
 
-	while ((image = store->queue)) {
+	while ((image = TAILQ_FIRST(&store->queue))) {
 		if (image->names && !image->write_opens && !image->examining)
 			return image;
 		/* If it is being examined, that thread queues it again. */

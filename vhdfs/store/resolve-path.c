@@ -39,19 +39,17 @@ char *resolve_join(const char *dir, const char *name)
  * openat2 with RESOLVE_BENEATH refuses absolute paths and links. */
 static const char *after_root(const struct store *store, const char *target)
 {
-	const char *root = store->roots[0].path;
-	size_t n = strlen(root);
+	const char *rest = root_dir_below(store->roots[0].path, target);
 
-	if (strncmp(target, root, n) != 0 || target[n] != '/')
-		return NULL;
-	while (target[n] == '/')
-		n++;
-	return target + n;
+	while (rest && *rest == '/')
+		rest++;
+	return rest;
 }
 
-static int open_link(struct store *store, struct dir *dir, const char *name)
+static int open_link(struct store *store, const struct dir_entry *entry)
 {
-	_cleanup_free_ char *path = resolve_join(dir->real, name);
+	const struct dir *dir = entry->dir;
+	_cleanup_free_ char *path = resolve_join(dir->real, entry->name);
 	char target[PATH_MAX];
 	const char *rest;
 	ssize_t n;
@@ -62,64 +60,59 @@ static int open_link(struct store *store, struct dir *dir, const char *name)
 	fd = resolve_beneath(store, path, O_PATH);
 	if (fd != -EXDEV)
 		return fd;
-	n = readlinkat(dir->fd, name, target, sizeof target - 1);
+	n = readlinkat(dir->fd, entry->name, target, sizeof target - 1);
 	if (n < 0)
 		return -errno;
 	target[n] = '\0';
 	rest = after_root(store, target);
-	return rest ? resolve_beneath(store, rest, O_PATH) : -EXDEV;
+	return rest && strcmp(rest, ".") ? resolve_beneath(store, rest, O_PATH)
+					 : -EXDEV;
 }
 
 /* The path in the store of the file that fd has open; the caller's to free.
  * -ENOENT: it is outside. */
 static int real_of(const struct store *store, int fd, char **ret)
 {
-	char link[64], target[PATH_MAX];
-	const char *rest;
-	ssize_t n;
+	_cleanup_free_ char *target = fd_path(fd);
+	const char *rest =
+		target ? root_dir_below(store->roots[0].path, target) : NULL;
 
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof target - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	rest = strcmp(store->roots[0].path, target) ? after_root(store, target)
-						    : "";
 	if (!rest)
-		return -ENOENT;
-	*ret = strdup(rest);
+		return target ? -ENOENT : -ENOMEM;
+	*ret = strdup(strcmp(rest, ".") ? rest : "");
 	return *ret ? 0 : -ENOMEM;
 }
 
-int resolve_name(struct store *store, struct dir *dir, const char *name,
-		 struct dir_entry *ret, struct stat *ret_st)
+int resolve_name(struct store *store, struct dir_entry *entry,
+		 struct stat *ret_st)
 {
-	int r = 0;
+	const struct dir *dir = entry->dir;
+	int r;
 
-	if (fstatat(dir->fd, name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir->fd, entry->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	ret->link = S_ISLNK(ret_st->st_mode);
-	if (ret->link) {
-		_cleanup_close_ int fd = open_link(store, dir, name);
+	entry->is_link = S_ISLNK(ret_st->st_mode);
+	if (entry->is_link) {
+		_cleanup_close_ int fd = open_link(store, entry);
 
 		if (fd < 0)
 			return fd;
 		if (fstat(fd, ret_st) < 0)
 			return -errno;
-		r = real_of(store, fd, &ret->real);
+		r = real_of(store, fd, &entry->real);
 	} else {
-		ret->real = resolve_join(dir->real, name);
-		r = ret->real ? 0 : -ENOMEM;
+		entry->real = resolve_join(dir->real, entry->name);
+		r = entry->real ? 0 : -ENOMEM;
 	}
-	ret->id = (struct file_id){ ret_st->st_dev, ret_st->st_ino };
+	entry->id = (struct file_id){ ret_st->st_dev, ret_st->st_ino };
 	return r;
 }
 
 int resolve_stat(struct store *store, struct dir_entry *entry,
 		 struct stat *ret_st)
 {
-	struct dir_entry now = { 0 };
-	int r = resolve_name(store, entry->dir, entry->name, &now, ret_st);
+	struct dir_entry now = { .dir = entry->dir, .name = entry->name };
+	int r = resolve_name(store, &now, ret_st);
 
 	free(now.real);
 	/* A link that leads out of the store now. */

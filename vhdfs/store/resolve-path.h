@@ -19,10 +19,10 @@ int resolve_beneath(const struct store *store, const char *path,
 /* "dir/name", or name where dir is ""; the caller's to free.  Null: out of
  * memory. */
 char *resolve_join(const char *dir, const char *name);
-/* Sets link, real (the caller's to free) and id of ret, and *ret_st, to what
- * the name in dir refers to.  -EXDEV: a link that leads out of the store. */
-int resolve_name(struct store *store, struct dir *dir, const char *name,
-		 struct dir_entry *ret, struct stat *ret_st);
+/* Sets is_link, real and id of entry, and *ret_st, to what its name refers to.
+ * -EXDEV: a link that leads out of the store. */
+int resolve_name(struct store *store, struct dir_entry *entry,
+		 struct stat *ret_st);
 /* stat of the file or directory that the entry refers to.  -ESTALE: it refers
  * to another file now, or leads out of the store. */
 int resolve_stat(struct store *store, struct dir_entry *entry,

@@ -65,6 +65,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "base/guid.h"
@@ -92,7 +93,7 @@ enum entry_kind {
  * name.  Symbolic links that begin with a dot have no entry.
  */
 struct dir_entry {
-	struct dir_entry *next;      /* in its directory, by cookie */
+	TAILQ_ENTRY(dir_entry) link; /* in its directory, by cookie */
 	struct dir_entry *next_name; /* another name of the same image */
 	struct dir *dir;
 	char *name;
@@ -101,7 +102,7 @@ struct dir_entry {
 	uint64_t cookie;
 	uint64_t reading; /* dir.reading when the name was found last */
 	enum entry_kind kind;
-	bool link; /* a symbolic link */
+	bool is_link; /* symbolic */
 	bool hidden;
 	struct store_image *image; /* of ENTRY_IMAGE, else null */
 };
@@ -120,8 +121,7 @@ struct dir {
 	bool polled;            /* inotify does not report every change */
 	bool read_error_logged; /* of the last reading */
 	bool retry;             /* a name could not be read just now */
-	struct dir_entry *first;
-	struct dir_entry **end;
+	TAILQ_HEAD(, dir_entry) entries;
 	void *by_name; /* the same entries: a tree (tsearch) */
 	uint64_t last_cookie;
 	uint64_t reading; /* number of readings */
@@ -169,7 +169,7 @@ struct store_image {
 	bool pending;
 	bool busy; /* not examined: another program may be writing the file */
 	bool queued;
-	struct store_image *queue_next, **queue_at;
+	TAILQ_ENTRY(store_image) queue_link;
 	/* When the file is to be read again after a failure that may pass; 0:
 	 * none.  As clock_us. */
 	int64_t retry_at;
@@ -221,7 +221,7 @@ struct store {
 	void *images;     /* by id: a tree (tsearch) */
 	bool derive_due;  /* names or infos changed since the last derivation */
 	/* Images to examine, and the threads that do it. */
-	struct store_image *queue, **queue_end;
+	TAILQ_HEAD(, store_image) queue;
 	unsigned n_pending;
 	unsigned examiners;
 	uint64_t n_examined;

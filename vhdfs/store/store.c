@@ -67,7 +67,7 @@ int store_open(const struct store_options *options, struct store **ret)
 		return fail(-ENOMEM, "out of memory");
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_cond_init(&store->examined, NULL);
-	store->queue_end = &store->queue;
+	TAILQ_INIT(&store->queue);
 	store->inotify = -1;
 	store->read_only = options->read_only;
 	r = open_rootdirs(store, options);
@@ -112,9 +112,11 @@ static void close_images(struct store *store)
  * keeps it for close_images. */
 static void close_dirs(struct store *store)
 {
+	struct dir_entry *e;
+
 	pthread_mutex_lock(&store->lock);
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
-		for (struct dir_entry *e = dir->first; e; e = e->next)
+		TAILQ_FOREACH(e, &dir->entries, link)
 			if (e->image)
 				e->image->refs++;
 	examiners_stop_locked(store);
@@ -293,7 +295,9 @@ int store_lookup(struct store *store, const char *path, const char *name,
 static void list_locked(struct dir *dir, uint64_t after, store_each *each,
 			void *arg)
 {
-	for (struct dir_entry *e = dir->first; e; e = e->next) {
+	struct dir_entry *e;
+
+	TAILQ_FOREACH(e, &dir->entries, link) {
 		struct stat st = { .st_ino = e->id.ino };
 		char name[NAME_MAX + 8];
 
