@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -109,36 +110,31 @@ char *export_describe(struct store_image *image)
 	return text;
 }
 
-/* Directories and views of the store: a list that grows behind the directory
- * being read. */
+/* A directory or an export of the store. */
+struct path {
+	STAILQ_ENTRY(path) link;
+	char *path;
+	bool is_dir;
+};
+
+/* Grows while the directory that is its first path is being read. */
 struct list {
-	struct path {
-		char *path;
-		bool is_dir;
-	} * v;
-	size_t n, room;
-	size_t dir; /* index of the directory being read */
+	STAILQ_HEAD(, path) paths;
 	bool no_memory;
 };
 
 /* Owns path.  False: out of memory. */
 static bool add_path(struct list *list, char *path, bool is_dir)
 {
-	if (path && list->n == list->room) {
-		size_t room = list->room ? 2 * list->room : 64;
-		struct path *v = reallocarray(list->v, room, sizeof *v);
+	struct path *p = path ? malloc(sizeof *p) : NULL;
 
-		if (v) {
-			list->v = v;
-			list->room = room;
-		}
-	}
-	if (!path || list->n == list->room) {
+	if (!p) {
 		free(path);
 		list->no_memory = true;
 		return false;
 	}
-	list->v[list->n++] = (struct path){ path, is_dir };
+	*p = (struct path){ .path = path, .is_dir = is_dir };
+	STAILQ_INSERT_TAIL(&list->paths, p, link);
 	return true;
 }
 
@@ -146,7 +142,7 @@ static bool add_entry(void *arg, const char *name, const struct stat *st,
 		      uint64_t cookie)
 {
 	struct list *list = arg;
-	const char *dir = list->v[list->dir].path;
+	const char *dir = STAILQ_FIRST(&list->paths)->path;
 	bool is_dir = S_ISDIR(st->st_mode);
 	size_t len = strlen(name);
 	char *path;
@@ -158,13 +154,6 @@ static bool add_entry(void *arg, const char *name, const struct stat *st,
 	    0)
 		path = NULL;
 	return add_path(list, path, is_dir);
-}
-
-static void list_free(struct list *list)
-{
-	while (list->n)
-		free(list->v[--list->n].path);
-	free(list->v);
 }
 
 /* Skips an image that was removed meanwhile, or is broken: clients reject the
@@ -185,24 +174,25 @@ static int add_export(struct nbdkit_exports *exports, const char *name)
 
 int export_list(struct nbdkit_exports *exports)
 {
-	struct list list = { 0 };
+	struct list list = { .paths = STAILQ_HEAD_INITIALIZER(list.paths) };
+	struct path *at;
 	int r = 0;
 
 	if (settings.image)
 		return nbdkit_add_export(exports, "", NULL);
 	add_path(&list, strdup(""), true);
-	for (; list.dir < list.n && r == 0 && !list.no_memory; list.dir++) {
-		const struct path *at = &list.v[list.dir];
-
-		if (at->is_dir)
+	while ((at = STAILQ_FIRST(&list.paths))) {
+		if (at->is_dir && r == 0 && !list.no_memory)
 			store_list(store, at->path, 0, add_entry, &list);
-		else
+		else if (r == 0 && !list.no_memory)
 			r = add_export(exports, at->path);
+		STAILQ_REMOVE_HEAD(&list.paths, link);
+		free(at->path);
+		free(at);
 	}
 	if (list.no_memory) {
 		nbdkit_error("out of memory");
 		r = -1;
 	}
-	list_free(&list);
 	return r;
 }
