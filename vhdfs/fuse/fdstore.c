@@ -31,8 +31,11 @@ static bool enabled;
 /* The descriptors that the manager passed; -1 after they are taken or closed.
  */
 struct given {
-	char **names; /* one allocation together with their text; owned */
-	int *fds;     /* owned */
+	char *text; /* of the names; owned */
+	struct given_fd {
+		const char *name;
+		int fd;
+	} * v; /* owned */
 	size_t n;
 };
 
@@ -52,30 +55,27 @@ bool fdstore_is_given(void)
 static void given_fini(struct given *given)
 {
 	for (size_t i = 0; i < given->n; i++)
-		if (given->fds[i] >= 0)
-			close(given->fds[i]);
-	free(given->names);
-	free(given->fds);
+		if (given->v[i].fd >= 0)
+			close(given->v[i].fd);
+	free(given->text);
+	free(given->v);
 }
 
 static int read_given(struct given *ret)
 {
 	const char *text = getenv("LISTEN_FDNAMES");
-	size_t n = number_in("LISTEN_FDS"), len = text ? strlen(text) : 0;
-	char *names;
+	size_t n = number_in("LISTEN_FDS");
+	char *rest = ret->text = strdup(text ? text : "");
 
-	ret->fds = calloc(n, sizeof *ret->fds);
-	ret->names = malloc(n * sizeof *ret->names + len + 1);
-	if (!ret->fds || !ret->names)
+	ret->v = calloc(n, sizeof *ret->v);
+	if (!ret->text || !ret->v)
 		return fail(-ENOMEM, "out of memory");
-	names = (char *)(ret->names + n);
-	memcpy(names, text ? text : "", len + 1);
 	for (size_t i = 0; i < n; i++) {
-		char *name = strsep(&names, ":");
+		const char *name = strsep(&rest, ":");
 
-		ret->fds[i] = FIRST_FD + (int)i;
-		ret->names[i] = name ? name : "";
-		fcntl(ret->fds[i], F_SETFD, FD_CLOEXEC);
+		ret->v[i].fd = FIRST_FD + (int)i;
+		ret->v[i].name = name ? name : "";
+		fcntl(ret->v[i].fd, F_SETFD, FD_CLOEXEC);
 	}
 	ret->n = n;
 	/* They are not for programs that this process executes. */
@@ -91,7 +91,7 @@ static int find_unique(const struct given *given, const char *name)
 	int found = -1;
 
 	for (size_t i = 0; i < given->n; i++) {
-		if (strcmp(given->names[i], name) != 0)
+		if (strcmp(given->v[i].name, name) != 0)
 			continue;
 		if (found >= 0)
 			return -1;
@@ -157,10 +157,10 @@ static bool is_alive(const struct options *o, int fd)
 static void drop(struct given *given, const char *name)
 {
 	for (size_t i = 0; i < given->n; i++) {
-		if (given->fds[i] < 0 || strcmp(given->names[i], name) != 0)
+		if (given->v[i].fd < 0 || strcmp(given->v[i].name, name) != 0)
 			continue;
-		close(given->fds[i]);
-		given->fds[i] = -1;
+		close(given->v[i].fd);
+		given->v[i].fd = -1;
 	}
 	notify_fd(-1, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
@@ -176,9 +176,9 @@ static void drop_mount(const struct options *o, struct given *given)
 static int take_files(struct given *given)
 {
 	for (size_t i = 0; i < given->n; i++)
-		if (given->fds[i] >= 0 &&
-		    recovery_adopt_file(given->names[i], given->fds[i]))
-			given->fds[i] = -1;
+		if (given->v[i].fd >= 0 &&
+		    recovery_adopt_file(given->v[i].name, given->v[i].fd))
+			given->v[i].fd = -1;
 	return recovery_end_adoption();
 }
 
@@ -206,11 +206,11 @@ static int take_memory(const struct options *o, struct given *given)
 
 	if (keep < 0)
 		return fail(-ENODATA, "the recovery memory is missing");
-	r = recovery_adopt(given->fds[keep]);
+	r = recovery_adopt(given->v[keep].fd);
 	/* The manager keeps it, and the next supervisor tries. */
 	if (r == -EBUSY)
 		return r;
-	given->fds[keep] = -1;
+	given->v[keep].fd = -1;
 	return r < 0 ? r : take_state(o, given);
 }
 
@@ -220,8 +220,8 @@ static int take_mount(const struct options *o, struct given *given, int *ret_fd)
 	int fuse = find_unique(given, "fuse");
 
 	if (fuse >= 0 && is_same_mount(o, link) &&
-	    is_alive(o, given->fds[fuse])) {
-		*ret_fd = steal_fd(&given->fds[fuse]);
+	    is_alive(o, given->v[fuse].fd)) {
+		*ret_fd = steal_fd(&given->v[fuse].fd);
 		return FDSTORE_MOUNT;
 	}
 	drop_mount(o, given);
@@ -235,7 +235,7 @@ static void drop_all(const struct options *o, struct given *given)
 		"%s: cannot resume the mount after the death of all its processes: %s; writes that were answered and not flushed are lost",
 		o->mountpoint, error_text());
 	for (size_t i = 0; i < given->n; i++)
-		drop(given, given->names[i]);
+		drop(given, given->v[i].name);
 	drop_mount(o, given);
 }
 

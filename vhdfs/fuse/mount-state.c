@@ -41,15 +41,17 @@ static bool file_name(const char *point, char ret[NAME_MAX + 1])
 	return !*point;
 }
 
-/* -1 if it does not exist, or if another user can write to it. */
-static int open_directory(void)
+/* Opens the directory, and sets name to that of the mount point's file.  -1 if
+ * it does not exist, if another user can write to it, or if the name is too
+ * long. */
+static int open_directory(const char *point, char name[NAME_MAX + 1])
 {
 	_cleanup_close_ int fd = open(
 		DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
-	    st.st_mode & 022)
+	    st.st_mode & 022 || !file_name(point, name))
 		return -1;
 	return steal_fd(&fd);
 }
@@ -79,12 +81,12 @@ static bool read_file(int dir, const char *name, const char *store,
 void mount_state_take(const char *store, const char *point,
 		      char ret[STATE_SIZE])
 {
-	_cleanup_close_ int dir = open_directory();
 	char name[NAME_MAX + 1];
+	_cleanup_close_ int dir = open_directory(point, name);
 	bool found;
 
 	mount_state_new(ret);
-	if (dir < 0 || !file_name(point, name))
+	if (dir < 0)
 		return;
 	found = read_file(dir, name, store, ret);
 	/* Another mount could take the same file again. */
@@ -95,12 +97,10 @@ void mount_state_take(const char *store, const char *point,
 
 bool mount_state_forget(const char *point)
 {
-	_cleanup_close_ int dir = open_directory();
 	char name[NAME_MAX + 1];
+	_cleanup_close_ int dir = open_directory(point, name);
 
-	if (dir < 0 || !file_name(point, name))
-		return true;
-	return unlinkat(dir, name, 0) == 0 || errno == ENOENT;
+	return dir < 0 || unlinkat(dir, name, 0) == 0 || errno == ENOENT;
 }
 
 static bool write_file(int dir, const char *name, const char *store,
@@ -114,13 +114,11 @@ static bool write_file(int dir, const char *name, const char *store,
 
 void mount_state_save(const char *store, const char *point, const char *state)
 {
-	_cleanup_close_ int dir = -1;
 	char name[NAME_MAX + 1], file[] = ".draft";
+	_cleanup_close_ int dir = -1;
 
-	if (!file_name(point, name) ||
-	    (mkdir(DIRECTORY, 0700) < 0 && errno != EEXIST))
-		return;
-	dir = open_directory();
+	if (mkdir(DIRECTORY, 0700) == 0 || errno == EEXIST)
+		dir = open_directory(point, name);
 	if (dir < 0)
 		return;
 	unlinkat(dir, file, 0);

@@ -102,23 +102,20 @@ static int check_program(char *path)
 	return -ENOEXEC;
 }
 
-struct handover {
-	FILE *f;
-	bool inherit; /* descriptors stay open across exec; else undo that */
-};
-
-static void set_inherit(const struct handover *h, int fd)
+/* Descriptors stay open across exec while a hand-over is written to f; null:
+ * undo that. */
+static void set_inherit(FILE *f, int fd)
 {
-	fcntl(fd, F_SETFD, h->inherit ? 0 : FD_CLOEXEC);
+	fcntl(fd, F_SETFD, f ? 0 : FD_CLOEXEC);
 }
 
 static void write_file(void *ctx, const struct recovery_file_info *file)
 {
-	struct handover *h = ctx;
+	FILE *f = ctx;
 
-	set_inherit(h, file->fd);
-	if (h->inherit)
-		fprintf(h->f,
+	set_inherit(f, file->fd);
+	if (f)
+		fprintf(f,
 			"file %d %" PRIu64 " %" PRIu64 " %d %d %" PRIu64
 			" %" PRIu64 "\n",
 			file->fd, file->dev, file->ino, file->writable,
@@ -127,44 +124,38 @@ static void write_file(void *ctx, const struct recovery_file_info *file)
 
 static void write_open(void *ctx, const struct recovery_open *open)
 {
-	struct handover *h = ctx;
-
-	fprintf(h->f, "open %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n",
+	fprintf(ctx, "open %" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d\n",
 		atomic_load(&open->number), open->dev, open->ino,
 		open->writable, atomic_load(&open->lost));
 }
 
-static void write_all(struct handover *h, const struct mount *mount)
+static void write_all(FILE *f, const struct mount *mount)
 {
-	set_inherit(h, mount->link->fd);
-	fprintf(h->f, "mount %d\ninit ", mount->link->fd);
+	set_inherit(f, mount->link->fd);
+	fprintf(f, "mount %d\ninit ", mount->link->fd);
 	for (size_t i = 0; i < mount->link->init_len; i++)
-		fprintf(h->f, "%02x", (unsigned char)mount->link->init[i]);
-	fprintf(h->f, "\nstate %s\n", mount->link->state);
-	recovery_each_file(write_file, h);
-	recovery_each_open(write_open, h);
+		fprintf(f, "%02x", (unsigned char)mount->link->init[i]);
+	fprintf(f, "\nstate %s\n", mount->link->state);
+	recovery_each_file(write_file, f);
+	recovery_each_open(write_open, f);
 	if (recovery_is_lost())
-		fputs("lost\n", h->f);
-	fputs("end\n", h->f);
+		fputs("lost\n", f);
+	fputs("end\n", f);
 }
 
 static int write_handover(const struct mount *mount, int *ret_fd)
 {
-	struct handover h = { .inherit = true };
 	_cleanup_close_ int fd = memfd_create("vhdfs-upgrade", 0);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	FILE *f = copy < 0 ? NULL : fdopen(copy, "w");
 	char number[16];
 	bool bad;
-	int copy;
 
-	if (fd < 0)
+	if (!f)
 		return fail_errno(-errno, "creating a memfd for the hand-over");
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	h.f = copy < 0 ? NULL : fdopen(copy, "w");
-	if (!h.f)
-		return fail_errno(-errno, "creating a memfd for the hand-over");
-	write_all(&h, mount);
-	bad = ferror(h.f);
-	bad |= fclose(h.f) != 0;
+	write_all(f, mount);
+	bad = ferror(f);
+	bad |= fclose(f) != 0;
 	snprintf(number, sizeof number, "%d", fd);
 	if (bad || setenv(UPGRADE_VARIABLE, number, 1) < 0)
 		return fail(-ENOMEM, "creating a memfd for the hand-over");
@@ -174,11 +165,9 @@ static int write_handover(const struct mount *mount, int *ret_fd)
 
 static void undo_handover(const struct mount *mount)
 {
-	struct handover h = { .inherit = false };
-
 	unsetenv(UPGRADE_VARIABLE);
-	set_inherit(&h, mount->link->fd);
-	recovery_each_file(write_file, &h);
+	set_inherit(NULL, mount->link->fd);
+	recovery_each_file(write_file, NULL);
 }
 
 int upgrade_exec(const struct mount *mount)
