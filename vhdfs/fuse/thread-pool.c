@@ -106,9 +106,11 @@ struct thread_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t wakeup; /* of idle threads */
 	pthread_cond_t monitor_wakeup;
-	/* Under lock: */
 	struct thread threads[THREADS_MAX];
-	int n_threads, n_idle, n_ended;
+	atomic_int n_threads; /* grows under lock */
+	atomic_int n_ended;
+	/* Under lock: */
+	int n_idle;
 	int n_wakeups; /* idle threads that were woken and still are in n_idle
 			*/
 };
@@ -330,20 +332,8 @@ static void *thread_main(void *arg)
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
 	read_requests(thread);
-	pthread_mutex_lock(&pool->lock);
-	pool->n_ended++;
-	pthread_mutex_unlock(&pool->lock);
+	atomic_fetch_add(&pool->n_ended, 1);
 	return NULL;
-}
-
-static int count_threads(struct thread_pool *pool)
-{
-	int n;
-
-	pthread_mutex_lock(&pool->lock);
-	n = pool->n_threads;
-	pthread_mutex_unlock(&pool->lock);
-	return n;
 }
 
 /*
@@ -352,10 +342,9 @@ static int count_threads(struct thread_pool *pool)
  */
 static bool mark_stuck_threads(struct thread_pool *pool)
 {
-	int n = count_threads(pool);
 	bool found = false;
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < THREADS_MAX; i++) {
 		struct thread *thread = &pool->threads[i];
 		unsigned n_requests = atomic_load(&thread->n_requests);
 
@@ -499,7 +488,7 @@ int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
 	add_ready_thread(pool);
 	/* Not n_ready: the threads may be BLOCKED already, by syncs that
 	 * clients sent to the worker before this one. */
-	if (!count_threads(pool)) {
+	if (!atomic_load(&pool->n_threads)) {
 		thread_pool_stop(pool);
 		return fail(-ENOMEM, "no thread could be started");
 	}
