@@ -76,8 +76,7 @@ static bool can_be_written(const struct io *parent)
 
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0 || (fd != -EPERM && fd != -EACCES && fd != -EROFS &&
-			   fd != -ETXTBSY);
+	return fd != -EPERM && fd != -EACCES && fd != -EROFS && fd != -ETXTBSY;
 }
 
 /*

@@ -57,16 +57,11 @@ void image_info_fini(struct image_info *info)
 	memset(info, 0, sizeof *info);
 }
 
-static int copy_text(const char *text, char **ret)
+/* Sets *ret to text, which was just allocated. */
+static int set_text(char **ret, char *text)
 {
-	*ret = strdup(text);
-	return *ret ? 0 : fail(-ENOMEM, "out of memory");
-}
-
-static int fold_text(const char *text, char **ret)
-{
-	*ret = name_fold(text);
-	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+	*ret = text;
+	return text ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 /* Sets info.readonly where the image can be read but not written. */
@@ -76,7 +71,7 @@ static int read_readonly_reason(struct image *leaf, struct image_info *info)
 
 	if (r == 0 || error_is_passing(r))
 		return r;
-	return copy_text(error_text(), &info->readonly);
+	return set_text(&info->readonly, strdup(error_text()));
 }
 
 static void read_identity(const struct image *leaf, struct image_info *info)
@@ -96,9 +91,10 @@ static int read_parent_names(const struct parent_ref *ref,
 	info->parent_ids[0] = ref->id;
 	info->parent_ids[1] = ref->id2;
 	if (ref->relative)
-		r = fold_text(name_last(ref->relative), &info->parent_names[0]);
+		r = set_text(&info->parent_names[0],
+			     name_fold(name_last(ref->relative)));
 	if (r == 0 && ref->basename)
-		r = fold_text(ref->basename, &info->parent_names[1]);
+		r = set_text(&info->parent_names[1], name_fold(ref->basename));
 	return r;
 }
 
@@ -171,7 +167,9 @@ int examine_chain(struct chain *chain, struct image_info *info)
 					      chain_image(chain, 1)->io->ino };
 	info->outside_parents = chain_depth(chain);
 	r = chain_warning(chain, 0, &info->warning);
-	return r < 0 ? r : copy_text(chain_path(chain, 1), &info->parent_path);
+	return r < 0 ? r
+		     : set_text(&info->parent_path,
+				strdup(chain_path(chain, 1)));
 }
 
 /* Reads the parent reference of an open image, and finds the parent. */
