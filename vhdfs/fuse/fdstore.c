@@ -214,18 +214,17 @@ static int take_memory(const struct options *o, struct given *given)
 	return r < 0 ? r : take_state(o, given);
 }
 
-static int take_mount(const struct options *o, struct given *given, int *ret_fd)
+/* The kernel's descriptor of the mount; -1: it was dropped. */
+static int take_mount(const struct options *o, struct given *given)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);
 	int fuse = find_unique(given, "fuse");
 
 	if (fuse >= 0 && is_same_mount(o, link) &&
-	    is_alive(o, given->v[fuse].fd)) {
-		*ret_fd = steal_fd(&given->v[fuse].fd);
-		return FDSTORE_MOUNT;
-	}
+	    is_alive(o, given->v[fuse].fd))
+		return steal_fd(&given->v[fuse].fd);
 	drop_mount(o, given);
-	return FDSTORE_STATE;
+	return -1;
 }
 
 /* Logs the error, and drops everything. */
@@ -244,14 +243,14 @@ int fdstore_take(const struct options *options, int *ret_fd)
 	struct given given = { 0 };
 	int r = read_given(&given);
 
-	*ret_fd = -1;
 	if (r == 0)
 		r = take_memory(options, &given);
 	if (r == 0) {
-		r = take_mount(options, &given, ret_fd);
+		*ret_fd = take_mount(options, &given);
+		r = 1;
 	} else if (r != -EBUSY && r != -ENOMEM) {
 		drop_all(options, &given);
-		r = FDSTORE_EMPTY;
+		r = 0;
 	}
 	given_fini(&given);
 	return r;

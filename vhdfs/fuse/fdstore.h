@@ -47,19 +47,13 @@
 #include "fuse/mount.h"
 #include "fuse/options.h"
 
-enum fdstore_state {
-	FDSTORE_EMPTY, /* nothing usable: a fresh start */
-	FDSTORE_STATE, /* the recovery memory; the mount must be replaced */
-	FDSTORE_MOUNT, /* the recovery memory and the mount */
-};
-
 /* Did the manager pass descriptors to this process? */
 bool fdstore_is_given(void);
 
 /*
- * Takes over the descriptors that the manager passed.  Returns an enum
- * fdstore_state: with FDSTORE_STATE and FDSTORE_MOUNT the recovery memory is in
- * use; *ret_fd is the kernel's descriptor of the mount, or -1.  -errno with
+ * Takes over the descriptors that the manager passed.  1: the recovery memory
+ * is in use; *ret_fd is the kernel's descriptor of the mount, or -1: the mount
+ * must be replaced.  0: nothing usable, a fresh start.  -errno with
  * error_text() if that is not possible yet; then the manager keeps them.  The
  * paths in options are absolute.
  */

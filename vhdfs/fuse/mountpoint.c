@@ -50,20 +50,18 @@ static void mounted_fini(struct mounted *mounted)
 	free(mounted->source);
 }
 
-static bool is_octal(const char *p)
-{
-	return p[0] >= '0' && p[0] <= '3' && p[1] >= '0' && p[1] <= '7' &&
-	       p[2] >= '0' && p[2] <= '7';
-}
-
+/* Three octal digits after a backslash become the byte. */
 static void decode(char *text)
 {
 	char *to = text;
 
 	for (const char *p = text; *p; p++) {
-		if (*p == '\\' && is_octal(p + 1)) {
-			*to++ = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 +
-				       (p[3] - '0'));
+		unsigned byte;
+		int n = 0;
+
+		if (*p == '\\' && sscanf(p + 1, "%3o%n", &byte, &n) == 1 &&
+		    n == 3) {
+			*to++ = (char)byte;
 			p += 3;
 		} else {
 			*to++ = *p;

@@ -32,8 +32,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -83,28 +81,19 @@ static bool opened_for_writing(const struct fuse_file_info *fi)
 	return (fi->flags & O_ACCMODE) != O_RDONLY;
 }
 
-#ifdef HAVE_STRUCT_FUSE_FILE_INFO_PARALLEL_DIRECT_WRITES
-static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
+/* Not fuse_reply_open: before version 3.15 it cannot set
+ * FOPEN_PARALLEL_DIRECT_WRITES, without which the kernel sends one write of a
+ * file at a time. */
+static int reply_open(fuse_req_t req, const struct fuse_file_info *fi)
 {
-	fi->parallel_direct_writes = fi->direct_io;
-	return fuse_reply_open(req, fi);
-}
-#else
-/*
- * This libfuse cannot set FOPEN_PARALLEL_DIRECT_WRITES, without which the
- * kernel sends one write of a file at a time; so this function makes the
- * answer.
- */
-static int reply_open(fuse_req_t req, struct fuse_file_info *fi)
-{
-	struct fuse_open_out out = { .fh = fi->fh,
-				     .open_flags = FOPEN_NOFLUSH };
+	struct fuse_open_out out = { .fh = fi->fh };
 
-	if (fi->direct_io)
-		out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+	out.open_flags =
+		opened_for_writing(fi)
+			? FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES
+			: FOPEN_NOFLUSH;
 	return fuse_reply_buf(req, (const char *)&out, sizeof out);
 }
-#endif
 
 /* Does nothing if the handle was released before. */
 static void release(struct node *node, const struct fuse_file_info *fi)
@@ -205,7 +194,6 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_file_info *fi)
 {
 	struct server *server = server_of(req);
-	bool writable = opened_for_writing(fi);
 	struct node *node;
 	int r = server_find_image(server, ino, &node);
 
@@ -216,8 +204,6 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 		reply_result(req, r);
 		return;
 	}
-	fi->direct_io = writable;
-	fi->noflush = !writable;
 	/* On failure the client is gone, and the kernel sends no release. */
 	if (reply_open(req, fi) < 0)
 		release(node, fi);

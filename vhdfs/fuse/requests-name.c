@@ -18,7 +18,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."

@@ -12,7 +12,6 @@
 #include <sys/types.h>
 
 #include "fuse/mount.h"
-#include "fuse/options.h"
 #include "fuse/pulse.h"
 #include "fuse/worker.h"
 

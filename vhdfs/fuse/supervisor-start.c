@@ -197,7 +197,7 @@ static int start_from_fdstore(struct supervisor *s)
 		r = mount_check_libfuse();
 	if (r == 0)
 		r = fdstore_take(o, &fd);
-	if (r == FDSTORE_EMPTY) {
+	if (r == 0) {
 		s->resuming = false;
 		return start_fresh(s);
 	}

@@ -21,7 +21,6 @@
 #include "fuse/supervisor.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -10,7 +10,6 @@
 #include <stdbool.h>
 
 #include "fuse/mount.h"
-#include "fuse/requests.h"
 
 /* The exit status of a worker that no signal kills. */
 enum {

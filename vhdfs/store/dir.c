@@ -463,7 +463,6 @@ void dir_read_locked(struct store *store, struct dir *dir)
 	int r;
 
 	dir->stale = false;
-	dir->read = true;
 	dir->reading++;
 	r = read_names(store, dir);
 	if (r < 0 && !dir->read_error_logged)
@@ -524,7 +523,7 @@ static void read_stale(struct store *store)
 	/* New directories come after their parents, so one pass reads all; it
 	 * removes only directories further down the list. */
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
-		if (dir->stale && (dir->links <= 1 || dir->read))
+		if (dir->stale && (dir->links <= 1 || dir->reading))
 			dir_read_locked(store, dir);
 }
 

@@ -117,7 +117,6 @@ struct dir {
 	unsigned links;         /* symbolic links in path */
 	bool hidden;            /* a name in path begins with a dot */
 	bool stale;             /* to be read again */
-	bool read;              /* was read at least once */
 	bool polled;            /* inotify does not report every change */
 	bool read_error_logged; /* of the last reading */
 	bool retry;             /* a name could not be read just now */

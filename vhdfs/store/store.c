@@ -185,7 +185,7 @@ static struct dir *open_dir_locked(struct store *store, const char *path)
 {
 	struct dir *dir = dir_find_locked(store, path);
 
-	if (!dir || dir->read)
+	if (!dir || dir->reading)
 		return dir;
 	/* Behind several links a directory is read on its first request. */
 	dir_read_locked(store, dir);
