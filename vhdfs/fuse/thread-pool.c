@@ -79,8 +79,7 @@ enum state {
 
 /* A thread changes these with each request: no cache line is shared. */
 struct thread {
-	alignas(CACHE_LINE) struct thread_pool *pool;
-	pthread_t id;
+	alignas(CACHE_LINE) pthread_t id;
 	char *buf; /* BUFFER_SIZE */
 	_Atomic(enum state) state;
 	atomic_uint n_requests;   /* read so far, modulo UINT_MAX + 1 */
@@ -88,7 +87,8 @@ struct thread {
 	uint64_t request_id;      /* the kernel's number, of the current one */
 };
 
-struct thread_pool {
+/* A process has one pool. */
+static struct {
 	thread_pool_handler *handler;
 	void *ctx; /* for handler */
 	int fd;
@@ -113,6 +113,10 @@ struct thread_pool {
 	int n_idle;
 	int n_wakeups; /* idle threads that were woken and still are in n_idle
 			*/
+} pool = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.wakeup = PTHREAD_COND_INITIALIZER,
+	.monitor_wakeup = PTHREAD_COND_INITIALIZER,
 };
 
 static _Thread_local struct thread *current; /* NULL: not of a pool */
@@ -146,12 +150,11 @@ static void free_buffer(void *buf)
 static void *thread_main(void *arg);
 
 /* With the lock. */
-static int start_thread(struct thread_pool *pool)
+static int start_thread(void)
 {
-	struct thread *thread = &pool->threads[pool->n_threads];
+	struct thread *thread = &pool.threads[pool.n_threads];
 	int r;
 
-	thread->pool = pool;
 	thread->buf = new_buffer();
 	if (!thread->buf)
 		return fail(-ENOMEM, "out of memory");
@@ -160,38 +163,38 @@ static int start_thread(struct thread_pool *pool)
 		free_buffer(thread->buf);
 		return fail_errno(-r, "starting a thread");
 	}
-	pool->n_threads++;
+	pool.n_threads++;
 	return 0;
 }
 
 /* Wakes or starts a thread if too few are ready.  If no thread can be started,
  * the pool goes on with those that it has. */
-static void add_ready_thread(struct thread_pool *pool)
+static void add_ready_thread(void)
 {
 	struct error saved = *error_last();
 
-	pthread_mutex_lock(&pool->lock);
-	if (!atomic_load(&pool->stop) &&
-	    atomic_load(&pool->n_ready) < atomic_load(&pool->ready_target)) {
-		if (pool->n_idle > pool->n_wakeups) {
-			pool->n_wakeups++;
-			atomic_fetch_add(&pool->n_ready, 1);
-			pthread_cond_signal(&pool->wakeup);
-		} else if (pool->n_threads < THREADS_MAX &&
-			   start_thread(pool) == 0) {
-			atomic_fetch_add(&pool->n_ready, 1);
+	pthread_mutex_lock(&pool.lock);
+	if (!atomic_load(&pool.stop) &&
+	    atomic_load(&pool.n_ready) < atomic_load(&pool.ready_target)) {
+		if (pool.n_idle > pool.n_wakeups) {
+			pool.n_wakeups++;
+			atomic_fetch_add(&pool.n_ready, 1);
+			pthread_cond_signal(&pool.wakeup);
+		} else if (pool.n_threads < THREADS_MAX &&
+			   start_thread() == 0) {
+			atomic_fetch_add(&pool.n_ready, 1);
 		}
 	}
 	/* The caller may be about to report an error of its own. */
 	error_set(&saved);
-	pthread_mutex_unlock(&pool->lock);
+	pthread_mutex_unlock(&pool.lock);
 }
 
-static void ensure_ready(struct thread_pool *pool)
+static void ensure_ready(void)
 {
-	if (atomic_load(&pool->n_waiting) == 0 &&
-	    atomic_load(&pool->n_ready) < atomic_load(&pool->ready_target))
-		add_ready_thread(pool);
+	if (atomic_load(&pool.n_waiting) == 0 &&
+	    atomic_load(&pool.n_ready) < atomic_load(&pool.ready_target))
+		add_ready_thread();
 }
 
 /* RUNNING to BLOCKED; does nothing in another state. */
@@ -201,9 +204,9 @@ static void mark_blocked(struct thread *thread)
 
 	if (!atomic_compare_exchange_strong(&thread->state, &state, BLOCKED))
 		return;
-	atomic_fetch_add(&thread->pool->n_blocked, 1);
-	atomic_fetch_sub(&thread->pool->n_ready, 1);
-	ensure_ready(thread->pool);
+	atomic_fetch_add(&pool.n_blocked, 1);
+	atomic_fetch_sub(&pool.n_ready, 1);
+	ensure_ready();
 }
 
 void thread_pool_will_block(void)
@@ -228,57 +231,56 @@ static bool usually_blocks(uint32_t opcode)
 	}
 }
 
-static void wake_monitor(struct thread_pool *pool)
+static void wake_monitor(void)
 {
-	pthread_mutex_lock(&pool->lock);
-	atomic_store(&pool->monitor_awake, true);
-	pthread_cond_signal(&pool->monitor_wakeup);
-	pthread_mutex_unlock(&pool->lock);
+	pthread_mutex_lock(&pool.lock);
+	atomic_store(&pool.monitor_awake, true);
+	pthread_cond_signal(&pool.monitor_wakeup);
+	pthread_mutex_unlock(&pool.lock);
 }
 
 static void dispatch(struct thread *thread, size_t n)
 {
-	struct thread_pool *pool = thread->pool;
 	struct fuse_in_header *in = (void *)(thread->buf + REQUEST_AT);
 
 	thread->request_id = in->unique & ~FUSE_UNIQUE_RESEND;
 	atomic_fetch_add(&thread->n_requests, 1);
 	atomic_store(&thread->state, RUNNING);
-	if (!atomic_load(&pool->monitor_awake))
-		wake_monitor(pool);
+	if (!atomic_load(&pool.monitor_awake))
+		wake_monitor();
 	if (usually_blocks(in->opcode))
 		mark_blocked(thread);
 	else
-		ensure_ready(pool);
-	pool->handler(pool->ctx, in, n, thread->buf + HEADER_ROOM);
+		ensure_ready();
+	pool.handler(pool.ctx, in, n, thread->buf + HEADER_ROOM);
 	if (atomic_exchange(&thread->state, WAITING) == BLOCKED) {
-		atomic_fetch_add(&pool->n_ready, 1);
-		atomic_fetch_sub(&pool->n_blocked, 1);
+		atomic_fetch_add(&pool.n_ready, 1);
+		atomic_fetch_sub(&pool.n_blocked, 1);
 	}
 }
 
 /* n_blocked: while other threads block again and again, a thread that returns
  * is needed at once. */
-static bool has_surplus(struct thread_pool *pool)
+static bool has_surplus(void)
 {
-	return atomic_load(&pool->n_ready) >
-	       atomic_load(&pool->ready_target) + atomic_load(&pool->n_blocked);
+	return atomic_load(&pool.n_ready) >
+	       atomic_load(&pool.ready_target) + atomic_load(&pool.n_blocked);
 }
 
 /* Returns when add_ready_thread wakes this thread, or the pool stops. */
-static void become_idle(struct thread_pool *pool)
+static void become_idle(void)
 {
-	pthread_mutex_lock(&pool->lock);
-	if (has_surplus(pool)) {
-		atomic_fetch_sub(&pool->n_ready, 1);
-		pool->n_idle++;
-		while (!pool->n_wakeups && !atomic_load(&pool->stop))
-			pthread_cond_wait(&pool->wakeup, &pool->lock);
-		pool->n_idle--;
-		if (pool->n_wakeups)
-			pool->n_wakeups--;
+	pthread_mutex_lock(&pool.lock);
+	if (has_surplus()) {
+		atomic_fetch_sub(&pool.n_ready, 1);
+		pool.n_idle++;
+		while (!pool.n_wakeups && !atomic_load(&pool.stop))
+			pthread_cond_wait(&pool.wakeup, &pool.lock);
+		pool.n_idle--;
+		if (pool.n_wakeups)
+			pool.n_wakeups--;
 	}
-	pthread_mutex_unlock(&pool->lock);
+	pthread_mutex_unlock(&pool.lock);
 }
 
 static bool is_transient(int code)
@@ -288,43 +290,40 @@ static bool is_transient(int code)
 }
 
 /* code is read()'s errno; 0 after a read that was too short. */
-static void handle_read_error(struct thread_pool *pool, int code)
+static void handle_read_error(int code)
 {
 	if (is_transient(code))
 		return;
 	/* ENODEV: the mount is unmounted. */
 	if (code && code != ENODEV)
-		atomic_store(&pool->read_error, -code);
-	if (!atomic_exchange(&pool->stop, true))
+		atomic_store(&pool.read_error, -code);
+	if (!atomic_exchange(&pool.stop, true))
 		kill(getpid(), ENDED_SIGNAL);
 }
 
 static void read_requests(struct thread *thread)
 {
-	struct thread_pool *pool = thread->pool;
-
-	while (!atomic_load(&pool->stop)) {
+	while (!atomic_load(&pool.stop)) {
 		ssize_t n;
 		int code;
 
-		if (has_surplus(pool))
-			become_idle(pool);
-		atomic_fetch_add(&pool->n_waiting, 1);
-		n = read(pool->fd, thread->buf + REQUEST_AT,
+		if (has_surplus())
+			become_idle();
+		atomic_fetch_add(&pool.n_waiting, 1);
+		n = read(pool.fd, thread->buf + REQUEST_AT,
 			 BUFFER_SIZE - REQUEST_AT);
 		code = n < 0 ? errno : 0;
-		atomic_fetch_sub(&pool->n_waiting, 1);
+		atomic_fetch_sub(&pool.n_waiting, 1);
 		if (n >= (ssize_t)sizeof(struct fuse_in_header))
 			dispatch(thread, n);
 		else
-			handle_read_error(pool, code);
+			handle_read_error(code);
 	}
 }
 
 static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
-	struct thread_pool *pool = thread->pool;
 	sigset_t wake;
 
 	current = thread;
@@ -332,7 +331,7 @@ static void *thread_main(void *arg)
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
 	read_requests(thread);
-	atomic_fetch_add(&pool->n_ended, 1);
+	atomic_fetch_add(&pool.n_ended, 1);
 	return NULL;
 }
 
@@ -340,12 +339,12 @@ static void *thread_main(void *arg)
  * A thread that is at the same request as a period ago is blocked without
  * having announced it: by a lock, or by a disk with too many writes queued.
  */
-static bool mark_stuck_threads(struct thread_pool *pool)
+static bool mark_stuck_threads(void)
 {
 	bool found = false;
 
 	for (int i = 0; i < THREADS_MAX; i++) {
-		struct thread *thread = &pool->threads[i];
+		struct thread *thread = &pool.threads[i];
 		unsigned n_requests = atomic_load(&thread->n_requests);
 
 		if (n_requests == thread->n_requests_seen &&
@@ -360,46 +359,46 @@ static bool mark_stuck_threads(struct thread_pool *pool)
 
 /* While threads get stuck, more of them are likely to: ready_target doubles
  * with each period, up to READY_MAX. */
-static void check_threads(struct thread_pool *pool)
+static void check_threads(void)
 {
-	int target = pool->n_processors;
+	int target = pool.n_processors;
 
-	if (mark_stuck_threads(pool))
-		target = 2 * atomic_load(&pool->ready_target);
+	if (mark_stuck_threads())
+		target = 2 * atomic_load(&pool.ready_target);
 	if (target > READY_MAX)
 		target = READY_MAX;
-	atomic_store(&pool->ready_target, target);
+	atomic_store(&pool.ready_target, target);
 	for (int i = 0; i < target; i++)
-		ensure_ready(pool);
+		ensure_ready();
 }
 
 /* The requests that all threads have read, modulo UINT_MAX + 1. */
-static unsigned count_requests(struct thread_pool *pool)
+static unsigned count_requests(void)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < THREADS_MAX; i++)
-		n += atomic_load(&pool->threads[i].n_requests);
+		n += atomic_load(&pool.threads[i].n_requests);
 	return n;
 }
 
-bool thread_pool_is_alive(struct thread_pool *pool)
+bool thread_pool_is_alive(void)
 {
-	unsigned before = pool->n_requests_alive;
+	unsigned before = pool.n_requests_alive;
 
-	pool->n_requests_alive = count_requests(pool);
-	return pool->n_requests_alive != before ||
-	       atomic_load(&pool->n_waiting) > 0;
+	pool.n_requests_alive = count_requests();
+	return pool.n_requests_alive != before ||
+	       atomic_load(&pool.n_waiting) > 0;
 }
 
 /* No request came since count_requests was n_requests, and none is RUNNING. */
-static bool is_quiet(struct thread_pool *pool, unsigned n_requests)
+static bool is_quiet(unsigned n_requests)
 {
-	bool quiet = count_requests(pool) == n_requests &&
-		     atomic_load(&pool->n_waiting) > 0;
+	bool quiet = count_requests() == n_requests &&
+		     atomic_load(&pool.n_waiting) > 0;
 
 	for (int i = 0; i < THREADS_MAX && quiet; i++)
-		quiet = atomic_load(&pool->threads[i].state) != RUNNING;
+		quiet = atomic_load(&pool.threads[i].state) != RUNNING;
 	return quiet;
 }
 
@@ -407,27 +406,27 @@ static bool is_quiet(struct thread_pool *pool, unsigned n_requests)
  * it is not. */
 static void *monitor_main(void *arg)
 {
-	struct thread_pool *pool = arg;
 	struct timespec period = { .tv_nsec = MONITOR_NS };
 	unsigned n_requests = 0;
 
-	while (!atomic_load(&pool->stop)) {
-		pthread_mutex_lock(&pool->lock);
-		if (is_quiet(pool, n_requests)) {
-			atomic_store(&pool->monitor_awake, false);
+	(void)arg;
+	while (!atomic_load(&pool.stop)) {
+		pthread_mutex_lock(&pool.lock);
+		if (is_quiet(n_requests)) {
+			atomic_store(&pool.monitor_awake, false);
 			/* Asked again: a thread that read its request before
 			 * this store does not wake the monitor. */
-			while (is_quiet(pool, n_requests) &&
-			       !atomic_load(&pool->monitor_awake) &&
-			       !atomic_load(&pool->stop))
-				pthread_cond_wait(&pool->monitor_wakeup,
-						  &pool->lock);
-			atomic_store(&pool->monitor_awake, true);
+			while (is_quiet(n_requests) &&
+			       !atomic_load(&pool.monitor_awake) &&
+			       !atomic_load(&pool.stop))
+				pthread_cond_wait(&pool.monitor_wakeup,
+						  &pool.lock);
+			atomic_store(&pool.monitor_awake, true);
 		}
-		pthread_mutex_unlock(&pool->lock);
-		n_requests = count_requests(pool);
+		pthread_mutex_unlock(&pool.lock);
+		n_requests = count_requests();
 		nanosleep(&period, NULL);
-		check_threads(pool);
+		check_threads();
 	}
 	return NULL;
 }
@@ -438,97 +437,66 @@ static void ignore_signal(int sig)
 	(void)sig;
 }
 
-static struct thread_pool *thread_pool_new(int fd, thread_pool_handler *handler,
-					   void *ctx)
+int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx)
 {
-	struct thread_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
-	int n = get_nprocs();
-
-	if (!pool)
-		return NULL;
-	memset(pool, 0, sizeof *pool);
-	pool->handler = handler;
-	pool->ctx = ctx;
-	pool->fd = fd;
-	pool->n_processors = n < READY_MIN   ? READY_MIN
-			     : n > READY_MAX ? READY_MAX
-					     : n;
-	pool->ready_target = pool->n_processors;
-	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->wakeup, NULL);
-	pthread_cond_init(&pool->monitor_wakeup, NULL);
-	return pool;
-}
-
-static void thread_pool_free(struct thread_pool *pool)
-{
-	pthread_cond_destroy(&pool->monitor_wakeup);
-	pthread_cond_destroy(&pool->wakeup);
-	pthread_mutex_destroy(&pool->lock);
-	free(pool);
-}
-
-int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
-		      struct thread_pool **ret)
-{
-	struct thread_pool *pool = thread_pool_new(fd, handler, ctx);
 	struct sigaction action = { .sa_handler = ignore_signal };
-	int r;
+	int n = get_nprocs(), r;
 
-	if (!pool)
-		return fail(-ENOMEM, "out of memory");
+	pool.handler = handler;
+	pool.ctx = ctx;
+	pool.fd = fd;
+	pool.n_processors = n < READY_MIN   ? READY_MIN
+			    : n > READY_MAX ? READY_MAX
+					    : n;
+	pool.ready_target = pool.n_processors;
 	sigaction(WAKE_SIGNAL, &action, NULL);
-	io_set_blocking_hook(thread_pool_will_block);
-	r = pthread_create(&pool->monitor, NULL, monitor_main, pool);
-	if (r != 0) {
-		thread_pool_free(pool);
+	r = pthread_create(&pool.monitor, NULL, monitor_main, NULL);
+	if (r != 0)
 		return fail_errno(-r, "starting a thread");
-	}
-	add_ready_thread(pool);
-	add_ready_thread(pool);
+	io_set_blocking_hook(thread_pool_will_block);
+	add_ready_thread();
+	add_ready_thread();
 	/* Not n_ready: the threads may be BLOCKED already, by syncs that
 	 * clients sent to the worker before this one. */
-	if (!atomic_load(&pool->n_threads)) {
-		thread_pool_stop(pool);
+	if (!atomic_load(&pool.n_threads)) {
+		thread_pool_stop();
 		return fail(-ENOMEM, "no thread could be started");
 	}
-	*ret = pool;
 	return 0;
 }
 
 /* Wakes every thread that has not ended.  The caller repeats this: a signal
  * that arrives just before read() does not interrupt it. */
-static bool have_all_ended(struct thread_pool *pool)
+static bool have_all_ended(void)
 {
 	bool ended;
 
-	pthread_mutex_lock(&pool->lock);
-	pthread_cond_broadcast(&pool->wakeup);
-	pthread_cond_signal(&pool->monitor_wakeup);
-	ended = pool->n_ended == pool->n_threads;
-	for (int i = 0; i < pool->n_threads && !ended; i++)
-		pthread_kill(pool->threads[i].id, WAKE_SIGNAL);
-	pthread_mutex_unlock(&pool->lock);
+	pthread_mutex_lock(&pool.lock);
+	pthread_cond_broadcast(&pool.wakeup);
+	pthread_cond_signal(&pool.monitor_wakeup);
+	ended = pool.n_ended == pool.n_threads;
+	for (int i = 0; i < pool.n_threads && !ended; i++)
+		pthread_kill(pool.threads[i].id, WAKE_SIGNAL);
+	pthread_mutex_unlock(&pool.lock);
 	return ended;
 }
 
-int thread_pool_stop(struct thread_pool *pool)
+int thread_pool_stop(void)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
 	int r = 0;
 
-	atomic_store(&pool->stop, true);
-	while (!have_all_ended(pool))
+	atomic_store(&pool.stop, true);
+	while (!have_all_ended())
 		nanosleep(&pause, NULL);
-	for (int i = 0; i < pool->n_threads; i++) {
-		pthread_join(pool->threads[i].id, NULL);
-		free_buffer(pool->threads[i].buf);
+	for (int i = 0; i < pool.n_threads; i++) {
+		pthread_join(pool.threads[i].id, NULL);
+		free_buffer(pool.threads[i].buf);
 	}
-	pthread_join(pool->monitor, NULL);
+	pthread_join(pool.monitor, NULL);
 	io_set_blocking_hook(NULL);
-	if (atomic_load(&pool->read_error) < 0)
-		r = fail_errno(atomic_load(&pool->read_error),
+	if (atomic_load(&pool.read_error) < 0)
+		r = fail_errno(atomic_load(&pool.read_error),
 			       "reading requests");
-	thread_pool_free(pool);
 	return r;
 }

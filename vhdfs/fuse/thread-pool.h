@@ -17,8 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct thread_pool;
-
 enum {
 	/* The longest read or write, in bytes.  The answer to the kernel's INIT
 	 * request sets this limit (worker.c). */
@@ -35,25 +33,25 @@ typedef void thread_pool_handler(void *ctx, void *request, size_t n,
 				 char *reply);
 
 /*
- * Starts the pool: each request that is read from fd goes to handler.  SIGUSR2
- * is sent to this process when the kernel has no more requests (the mount is
- * unmounted) or reading from fd fails.  0, or -errno with error_text().
+ * Starts the pool, once in a process: each request that is read from fd goes to
+ * handler.  SIGUSR2 is sent to this process when the kernel has no more
+ * requests (the mount is unmounted) or reading from fd fails.  0, or -errno
+ * with error_text().
  */
-int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx,
-		      struct thread_pool **ret);
+int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx);
 
 /*
- * Stops reading requests, waits until the requests that were read are answered,
- * and frees the pool.  0, or -errno with error_text() if reading from fd
+ * Stops reading requests, and waits until the requests that were read are
+ * answered.  0, or -errno with error_text() if reading from fd
  * failed.
  */
-int thread_pool_stop(struct thread_pool *pool);
+int thread_pool_stop(void);
 
 /*
  * Does a thread wait for a request, or was a request read since the last call?
  * Only one thread may call it.
  */
-bool thread_pool_is_alive(struct thread_pool *pool);
+bool thread_pool_is_alive(void);
 
 /*
  * Says that the calling thread may block.  In a thread of the pool this makes

@@ -112,14 +112,14 @@ static int request_resend(const struct mount *mount)
 			  mount->options->mountpoint);
 }
 
-static void answer_pulse(struct thread_pool *pool)
+static void answer_pulse(void)
 {
-	if (thread_pool_is_alive(pool))
+	if (thread_pool_is_alive())
 		kill(getppid(), PULSE_SIGNAL);
 }
 
 /* Returns the signal that ends the worker. */
-static int wait_for_end(struct thread_pool *pool)
+static int wait_for_end(void)
 {
 	siginfo_t info;
 	sigset_t set;
@@ -133,13 +133,13 @@ static int wait_for_end(struct thread_pool *pool)
 	do {
 		sig = sigwaitinfo(&set, &info);
 		if (sig == PULSE_SIGNAL)
-			answer_pulse(pool);
+			answer_pulse();
 	} while (sig < 0 || sig == PULSE_SIGNAL ||
 		 (sig == SIGHUP && info.si_pid != getppid()));
 	return sig;
 }
 
-static int start(struct server *server, struct thread_pool **ret)
+static int start(struct server *server)
 {
 	const struct mount *mount = server->mount;
 	int r;
@@ -157,8 +157,7 @@ static int start(struct server *server, struct thread_pool **ret)
 		r = request_resend(mount); /* 4 */
 	if (r == 0)
 		/* 5 */
-		r = thread_pool_start(server->fd, fast_path_handle, server,
-				      ret);
+		r = thread_pool_start(server->fd, fast_path_handle, server);
 	return r;
 }
 
@@ -243,7 +242,6 @@ int worker_run(const struct mount *mount)
 	bool first = mount->link->fd < 0;
 	struct server server = { .mount = mount,
 				 .restored = !first && !mount->link->replaced };
-	struct thread_pool *pool;
 	int r = restore_state(&server), rc, sig;
 
 	if (r == 0)
@@ -253,7 +251,7 @@ int worker_run(const struct mount *mount)
 	if (r == 0 && first && !mount->options->foreground)
 		follow_into_background();
 	if (r == 0)
-		r = start(&server, &pool);
+		r = start(&server);
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
@@ -267,8 +265,8 @@ int worker_run(const struct mount *mount)
 	}
 	mount->link->attempts = 0;
 	kill(getppid(), PULSE_SIGNAL);
-	sig = wait_for_end(pool);
-	r = thread_pool_stop(pool);
+	sig = wait_for_end();
+	r = thread_pool_stop();
 	if (r < 0)
 		log_error("%s", error_text());
 	rc = sig == SIGHUP ? hand_over(&server) : end(&server);
