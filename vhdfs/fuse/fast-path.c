@@ -98,8 +98,8 @@ static void reply_changed(const struct request *r, const struct node *node,
 			  uint64_t off, uint64_t len, ssize_t written)
 {
 	if (atomic_load(&node->cached_opens))
-		invalidate_and_reply(r->server->invalidator, r->in->unique,
-				     node->number, off, len, written);
+		invalidate_and_reply(r->in->unique, node->number, off, len,
+				     written);
 	else
 		raw_reply_changed(r->server->fd, r->in->unique, written);
 }

@@ -25,7 +25,8 @@ struct job {
 	ssize_t written; /* for raw_reply_changed */
 };
 
-struct invalidator {
+/* A worker has one. */
+static struct {
 	struct fuse_session *session;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -34,71 +35,72 @@ struct invalidator {
 	struct job *first; /* also while it is in the kernel's call */
 	struct job **end;
 	bool ending;
+} inv = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.more = PTHREAD_COND_INITIALIZER,
 };
 
-static void reply(struct invalidator *inv, uint64_t unique, ssize_t written)
+static void reply(uint64_t unique, ssize_t written)
 {
-	raw_reply_changed(fuse_session_fd(inv->session), unique, written);
+	raw_reply_changed(fuse_session_fd(inv.session), unique, written);
 }
 
 /* Waits for a job.  NULL when the queue is empty and the thread is to end. */
-static struct job *wait_for_job(struct invalidator *inv)
+static struct job *wait_for_job(void)
 {
 	struct job *job;
 
-	pthread_mutex_lock(&inv->lock);
-	while (!inv->first && !inv->ending)
-		pthread_cond_wait(&inv->more, &inv->lock);
-	job = inv->first;
-	pthread_mutex_unlock(&inv->lock);
+	pthread_mutex_lock(&inv.lock);
+	while (!inv.first && !inv.ending)
+		pthread_cond_wait(&inv.more, &inv.lock);
+	job = inv.first;
+	pthread_mutex_unlock(&inv.lock);
 	return job;
 }
 
 /* After the pages of the first job are dropped. */
-static void finish(struct invalidator *inv, struct job *job)
+static void finish(struct job *job)
 {
-	pthread_mutex_lock(&inv->lock);
-	inv->first = job->next;
-	if (!inv->first)
-		inv->end = &inv->first;
-	pthread_mutex_unlock(&inv->lock);
+	pthread_mutex_lock(&inv.lock);
+	inv.first = job->next;
+	if (!inv.first)
+		inv.end = &inv.first;
+	pthread_mutex_unlock(&inv.lock);
 	/* invalidator_abandon may have answered it. */
 	if (job->unique)
-		reply(inv, job->unique, job->written);
+		reply(job->unique, job->written);
 	free(job);
 }
 
 static void *run(void *arg)
 {
-	struct invalidator *inv = arg;
-
-	for (struct job *job; (job = wait_for_job(inv));) {
+	(void)arg;
+	for (struct job *job; (job = wait_for_job());) {
 		/* It fails only for a node that the kernel has not cached. */
-		fuse_lowlevel_notify_inval_inode(inv->session, job->number,
+		fuse_lowlevel_notify_inval_inode(inv.session, job->number,
 						 (off_t)job->off,
 						 (off_t)job->len);
-		finish(inv, job);
+		finish(job);
 	}
 	return NULL;
 }
 
-static void add(struct invalidator *inv, struct job *job)
+static void add(struct job *job)
 {
-	pthread_mutex_lock(&inv->lock);
-	*inv->end = job;
-	inv->end = &job->next;
-	pthread_cond_signal(&inv->more);
-	pthread_mutex_unlock(&inv->lock);
+	pthread_mutex_lock(&inv.lock);
+	*inv.end = job;
+	inv.end = &job->next;
+	pthread_cond_signal(&inv.more);
+	pthread_mutex_unlock(&inv.lock);
 }
 
-void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
-			  uint64_t number, uint64_t off, uint64_t len,
-			  ssize_t written)
+void invalidate_and_reply(uint64_t unique, uint64_t number, uint64_t off,
+			  uint64_t len, ssize_t written)
 {
 	struct job *job = malloc(sizeof *job);
 
 	if (!job) {
-		raw_reply(fuse_session_fd(inv->session), unique, -ENOMEM, NULL,
+		raw_reply(fuse_session_fd(inv.session), unique, -ENOMEM, NULL,
 			  0);
 		return;
 	}
@@ -107,79 +109,66 @@ void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
 			     .off = off,
 			     .len = len,
 			     .written = written };
-	add(inv, job);
+	add(job);
 }
 
-void invalidate(struct invalidator *inv, uint64_t number)
+void invalidate(uint64_t number)
 {
 	struct job *job = calloc(1, sizeof *job);
 
 	if (!job)
 		return;
 	job->number = number; /* length 0: the whole file */
-	add(inv, job);
+	add(job);
 }
 
 /* The request of one job, which is then answered; 0: none is left. */
-static uint64_t take_request(struct invalidator *inv, ssize_t *ret_written)
+static uint64_t take_request(ssize_t *ret_written)
 {
 	uint64_t unique = 0;
 
-	pthread_mutex_lock(&inv->lock);
-	for (struct job *job = inv->first; job && !unique; job = job->next) {
+	pthread_mutex_lock(&inv.lock);
+	for (struct job *job = inv.first; job && !unique; job = job->next) {
 		unique = job->unique;
 		job->unique = 0;
 		*ret_written = job->written;
 	}
-	pthread_mutex_unlock(&inv->lock);
+	pthread_mutex_unlock(&inv.lock);
 	return unique;
 }
 
-void invalidator_abandon(struct invalidator *inv)
+void invalidator_abandon(void)
 {
 	ssize_t written;
 
-	for (uint64_t unique; (unique = take_request(inv, &written));)
-		reply(inv, unique, written);
+	for (uint64_t unique; (unique = take_request(&written));)
+		reply(unique, written);
 }
 
-int invalidator_new(struct fuse_session *session, struct invalidator **ret)
+int invalidator_start(struct fuse_session *session)
 {
-	struct invalidator *inv = calloc(1, sizeof *inv);
 	int r;
 
-	if (!inv)
-		return fail(-ENOMEM, "out of memory");
-	inv->session = session;
-	inv->end = &inv->first;
-	pthread_mutex_init(&inv->lock, NULL);
-	pthread_cond_init(&inv->more, NULL);
-	r = pthread_create(&inv->thread, NULL, run, inv);
-	if (r != 0) {
-		free(inv);
-		return fail_errno(-r, "starting a thread");
-	}
-	*ret = inv;
-	return 0;
+	inv.session = session;
+	inv.end = &inv.first;
+	r = pthread_create(&inv.thread, NULL, run, NULL);
+	return r == 0 ? 0 : fail_errno(-r, "starting a thread");
 }
 
-void invalidator_free(struct invalidator *inv, const char *mountpoint)
+void invalidator_stop(const char *mountpoint)
 {
 	struct timespec end;
 
-	pthread_mutex_lock(&inv->lock);
-	inv->ending = true;
-	pthread_cond_signal(&inv->more);
-	pthread_mutex_unlock(&inv->lock);
+	pthread_mutex_lock(&inv.lock);
+	inv.ending = true;
+	pthread_cond_signal(&inv.more);
+	pthread_mutex_unlock(&inv.lock);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += END_WAIT_SECONDS;
-	if (pthread_clockjoin_np(inv->thread, NULL, CLOCK_MONOTONIC, &end) !=
+	if (pthread_clockjoin_np(inv.thread, NULL, CLOCK_MONOTONIC, &end) !=
 	    0) {
 		/* It waits for a read that no thread will answer. */
 		umount2(mountpoint, MNT_FORCE | MNT_DETACH);
-		pthread_join(inv->thread, NULL);
+		pthread_join(inv.thread, NULL);
 	}
-	pthread_cond_destroy(&inv->more);
-	pthread_mutex_destroy(&inv->lock);
-	free(inv);
 }

@@ -17,27 +17,24 @@
 
 #include "fuse/fuse3.h"
 
-struct invalidator;
-
-/* Starts the thread.  It answers through the session's descriptor.  -errno with
- * error_text(). */
-int invalidator_new(struct fuse_session *session, struct invalidator **ret);
+/* Starts the thread, once in a process.  It answers through the session's
+ * descriptor.  -errno with error_text(). */
+int invalidator_start(struct fuse_session *session);
 /*
  * After the thread pool has stopped: completes all jobs, and ends the thread.
  * If the kernel keeps the thread waiting for 2 s, the mount is forced off.
  */
-void invalidator_free(struct invalidator *inv, const char *mountpoint);
+void invalidator_stop(const char *mountpoint);
 
 /*
  * Drops the cached pages of [off, off + len) of a node, then answers the
  * request unique with raw_reply_changed (raw-reply.h).
  */
-void invalidate_and_reply(struct invalidator *inv, uint64_t unique,
-			  uint64_t number, uint64_t off, uint64_t len,
-			  ssize_t written);
+void invalidate_and_reply(uint64_t unique, uint64_t number, uint64_t off,
+			  uint64_t len, ssize_t written);
 
 /* Drops all cached pages of a node, asynchronously. */
-void invalidate(struct invalidator *inv, uint64_t number);
+void invalidate(uint64_t number);
 
 /*
  * After the thread pool has stopped, when another worker goes on: answers all
@@ -45,6 +42,6 @@ void invalidate(struct invalidator *inv, uint64_t number);
  * invalidation is in the kernel.  The next worker must drop them
  * (restore_caches).  The thread is not ended: this process exits.
  */
-void invalidator_abandon(struct invalidator *inv);
+void invalidator_abandon(void);
 
 #endif

@@ -24,9 +24,9 @@ struct part {
 	void *nodes; /* by number: a tree (tsearch) */
 };
 
-struct nodes {
-	struct store *store;
-	struct part parts[PARTS];
+/* A worker has one table. */
+static struct part parts[PARTS] = {
+	[0 ... PARTS - 1] = { .lock = PTHREAD_RWLOCK_INITIALIZER },
 };
 
 static int by_number(const void *a, const void *b)
@@ -37,9 +37,9 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct part *part_of(struct nodes *nodes, uint64_t number)
+static struct part *part_of(uint64_t number)
 {
-	return &nodes->parts[number % PARTS];
+	return &parts[number % PARTS];
 }
 
 static struct node *find_in(struct part *part, uint64_t number)
@@ -87,9 +87,9 @@ static void free_node(struct node *node)
  * adds a lookup.  *ret: that node, or null when out of memory.  False: another
  * image or directory has the number.
  */
-static bool insert(struct nodes *nodes, struct node *made, struct node **ret)
+static bool insert(struct node *made, struct node **ret)
 {
-	struct part *part = part_of(nodes, made->number);
+	struct part *part = part_of(made->number);
 	struct node **at;
 	bool same;
 
@@ -106,9 +106,8 @@ static bool insert(struct nodes *nodes, struct node *made, struct node **ret)
 }
 
 /* Takes over the caller's reference of the image; copies path. */
-static int add_node(struct nodes *nodes, uint64_t number,
-		    struct store_image *image, const char *path, bool forever,
-		    struct node **ret)
+static int add_node(uint64_t number, struct store_image *image,
+		    const char *path, bool forever, struct node **ret)
 {
 	struct node *made = calloc(1, sizeof *made), *node = NULL;
 
@@ -122,7 +121,7 @@ static int add_node(struct nodes *nodes, uint64_t number,
 	made->path = path ? strdup(path) : NULL;
 	made->forever = forever;
 	if (image || made->path)
-		while (!made->number || !insert(nodes, made, &node))
+		while (!made->number || !insert(made, &node))
 			made->number = mix(made->number + 2);
 	if (node != made)
 		free_node(made);
@@ -135,20 +134,18 @@ static uint64_t number_of_file(dev_t dev, ino_t ino)
 	return mix(mix(dev) ^ ino);
 }
 
-int nodes_add_image(struct nodes *nodes, struct store_image *image,
-		    bool forever, struct node **ret)
+int nodes_add_image(struct store_image *image, bool forever, struct node **ret)
 {
 	dev_t dev;
 	ino_t ino;
 
 	store_image_file(image, &dev, &ino);
-	return add_node(nodes, number_of_file(dev, ino), image, NULL, forever,
-			ret);
+	return add_node(number_of_file(dev, ino), image, NULL, forever, ret);
 }
 
-int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret)
+int nodes_add_dir(const char *path, struct node **ret)
 {
-	return add_node(nodes, number_of_path(path), NULL, path, false, ret);
+	return add_node(number_of_path(path), NULL, path, false, ret);
 }
 
 static bool file_has_number(const void *number, dev_t dev, ino_t ino)
@@ -161,23 +158,22 @@ static bool path_has_number(const void *number, const char *path)
 	return number_of_path(path) == *(const uint64_t *)number;
 }
 
-struct node *nodes_revive(struct nodes *nodes, uint64_t number)
+struct node *nodes_revive(struct store *store, uint64_t number)
 {
 	struct store_image *image =
-		store_find_image(nodes->store, file_has_number, &number);
+		store_find_image(store, file_has_number, &number);
 	_cleanup_free_ char *path =
-		image ? NULL
-		      : store_find_dir(nodes->store, path_has_number, &number);
+		image ? NULL : store_find_dir(store, path_has_number, &number);
 	struct node *node = NULL;
 
 	if (image || path)
-		add_node(nodes, number, image, path, true, &node);
+		add_node(number, image, path, true, &node);
 	return node;
 }
 
-struct node *nodes_find(struct nodes *nodes, uint64_t number)
+struct node *nodes_find(uint64_t number)
 {
-	struct part *part = part_of(nodes, number);
+	struct part *part = part_of(number);
 	struct node *node;
 
 	pthread_rwlock_rdlock(&part->lock);
@@ -186,9 +182,9 @@ struct node *nodes_find(struct nodes *nodes, uint64_t number)
 	return node;
 }
 
-void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
+void nodes_forget(uint64_t number, uint64_t lookups)
 {
-	struct part *part = part_of(nodes, number);
+	struct part *part = part_of(number);
 	struct node *node;
 	bool unused = false;
 
@@ -206,56 +202,35 @@ void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups)
 		free_node(node);
 }
 
-/* The argument of nodes_each, for twalk_r. */
-struct each {
-	void (*each)(void *ctx, const struct node *node);
-	void *ctx;
-};
-
-static void visit(const void *node, VISIT which, void *closure)
+/* each: of nodes_each. */
+static void visit(const void *node, VISIT which, void *each)
 {
-	struct each *each = closure;
-
 	if (which == postorder || which == leaf)
-		each->each(each->ctx, *(struct node *const *)node);
+		(*(node_visitor **)each)(*(struct node *const *)node);
 }
 
-void nodes_each(struct nodes *nodes,
-		void (*each)(void *ctx, const struct node *node), void *ctx)
+void nodes_each(node_visitor *each)
 {
-	struct each all = { each, ctx };
-
 	for (int i = 0; i < PARTS; i++) {
-		struct part *part = &nodes->parts[i];
+		struct part *part = &parts[i];
 
 		pthread_rwlock_rdlock(&part->lock);
-		twalk_r(part->nodes, visit, &all);
+		twalk_r(part->nodes, visit, &each);
 		pthread_rwlock_unlock(&part->lock);
 	}
 }
 
-int nodes_new(struct store *store, struct nodes **ret)
+int nodes_init(void)
 {
-	struct nodes *nodes = calloc(1, sizeof *nodes);
 	struct node *root;
 
-	if (!nodes)
-		return fail(-ENOMEM, "out of memory");
-	nodes->store = store;
-	for (int i = 0; i < PARTS; i++)
-		pthread_rwlock_init(&nodes->parts[i].lock, NULL);
-	if (add_node(nodes, ROOT, NULL, "", true, &root) < 0) {
-		nodes_free(nodes);
-		return -ENOMEM;
-	}
-	*ret = nodes;
-	return 0;
+	return add_node(ROOT, NULL, "", true, &root);
 }
 
-void nodes_free(struct nodes *nodes)
+void nodes_free(void)
 {
 	for (int i = 0; i < PARTS; i++) {
-		struct part *part = &nodes->parts[i];
+		struct part *part = &parts[i];
 
 		while (part->nodes) {
 			struct node *node = *(struct node **)part->nodes;
@@ -263,7 +238,5 @@ void nodes_free(struct nodes *nodes)
 			tdelete(node, &part->nodes, by_number);
 			free_node(node);
 		}
-		pthread_rwlock_destroy(&part->lock);
 	}
-	free(nodes);
 }

@@ -39,15 +39,14 @@ struct node {
 	atomic_llong logged_at;
 };
 
-struct nodes;
-
-/* A table with the store's root directory as node 1.  The store must outlive
- * it.  -ENOMEM with error_text(). */
-int nodes_new(struct store *store, struct nodes **ret);
-void nodes_free(struct nodes *nodes);
+/* Adds the store's root directory to the table, as node 1.  -ENOMEM with
+ * error_text(). */
+int nodes_init(void);
+/* Removes all nodes. */
+void nodes_free(void);
 
 /* NULL if the table has no such node. */
-struct node *nodes_find(struct nodes *nodes, uint64_t number);
+struct node *nodes_find(uint64_t number);
 
 /*
  * Finds or makes the node of an image or a directory, and adds one lookup.
@@ -56,19 +55,18 @@ struct node *nodes_find(struct nodes *nodes, uint64_t number);
  * lookups the kernel holds is not known, and the node stays until nodes_free.
  * -ENOMEM with error_text().
  */
-int nodes_add_image(struct nodes *nodes, struct store_image *image,
-		    bool forever, struct node **ret);
-int nodes_add_dir(struct nodes *nodes, const char *path, struct node **ret);
+int nodes_add_image(struct store_image *image, bool forever, struct node **ret);
+int nodes_add_dir(const char *path, struct node **ret);
 
 /* Adds, forever, a node that an earlier worker named to the kernel, by the
  * number alone: searches the store.  NULL if it finds none. */
-struct node *nodes_revive(struct nodes *nodes, uint64_t number);
+struct node *nodes_revive(struct store *store, uint64_t number);
 
 /* Calls each for every node. */
-void nodes_each(struct nodes *nodes,
-		void (*each)(void *ctx, const struct node *node), void *ctx);
+typedef void node_visitor(const struct node *node);
+void nodes_each(node_visitor *each);
 
 /* Subtracts lookups; removes the node when it has none left. */
-void nodes_forget(struct nodes *nodes, uint64_t number, uint64_t lookups);
+void nodes_forget(uint64_t number, uint64_t lookups);
 
 #endif

@@ -33,10 +33,10 @@ void reply_result(fuse_req_t req, int r)
 
 int server_find_node(struct server *server, uint64_t number, struct node **ret)
 {
-	struct node *node = nodes_find(server->nodes, number);
+	struct node *node = nodes_find(number);
 
 	if (!node && server->restored)
-		node = nodes_revive(server->nodes, number);
+		node = nodes_revive(server->store, number);
 	if (!node)
 		return -ESTALE;
 	*ret = node;
@@ -67,13 +67,13 @@ static double attributes_valid(const struct node *node)
 /* If size or time of the file show a change, the kernel drops its pages itself.
  * Changes that they do not show are handled here.  After an invalidation the
  * kernel also ignores attributes that it had asked for before. */
-static void drop_stale_pages(struct server *server, struct node *node)
+static void drop_stale_pages(struct node *node)
 {
 	unsigned now = view_silent_changes(node->image);
 
 	if (atomic_load(&node->cached_opens) &&
 	    atomic_exchange(&node->silent_changes, now) != now)
-		invalidate(server->invalidator, node->number);
+		invalidate(node->number);
 }
 
 static int node_stat(struct server *server, struct node *node,
@@ -84,7 +84,7 @@ static int node_stat(struct server *server, struct node *node,
 	if (!node->image)
 		return store_stat_dir(server->store, node->path, ret_st);
 	r = store_stat_image(node->image, ret_st);
-	drop_stale_pages(server, node);
+	drop_stale_pages(node);
 	return r;
 }
 
@@ -133,20 +133,19 @@ static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		fuse_reply_attr(req, &st, 0);
 }
 
-static int add_node(struct server *server, struct node *parent,
-		    const char *name, struct store_image *image,
-		    struct node **ret)
+static int add_node(const struct node *parent, const char *name,
+		    struct store_image *image, struct node **ret)
 {
 	char path[PATH_MAX];
 	int n;
 
 	if (image)
-		return nodes_add_image(server->nodes, image, false, ret);
+		return nodes_add_image(image, false, ret);
 	n = snprintf(path, sizeof path, "%s%s%s", parent->path,
 		     *parent->path ? "/" : "", name);
 	if ((size_t)n >= sizeof path)
 		return -ENAMETOOLONG;
-	return nodes_add_dir(server->nodes, path, ret);
+	return nodes_add_dir(path, ret);
 }
 
 static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
@@ -162,7 +161,7 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 		r = store_lookup(server->store, parent->path, name, &e.attr,
 				 &image);
 	if (r == 0)
-		r = add_node(server, parent, name, image, &node);
+		r = add_node(parent, name, image, &node);
 	if (r < 0) {
 		reply_result(req, r);
 		return;
@@ -171,12 +170,12 @@ static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 	e.attr_timeout = LOOKUP_VALID;
 	/* On failure the kernel does not know the node and never forgets it. */
 	if (fuse_reply_entry(req, &e) < 0)
-		nodes_forget(server->nodes, e.ino, 1);
+		nodes_forget(e.ino, 1);
 }
 
 static void request_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-	nodes_forget(server_of(req)->nodes, ino, lookups);
+	nodes_forget(ino, lookups);
 	fuse_reply_none(req);
 }
 
@@ -184,8 +183,7 @@ static void request_forget_multi(fuse_req_t req, size_t count,
 				 struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		nodes_forget(server_of(req)->nodes, forgets[i].ino,
-			     forgets[i].nlookup);
+		nodes_forget(forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -22,10 +22,8 @@
 struct server {
 	const struct mount *mount;
 	struct store *store;
-	struct nodes *nodes;
 	struct fuse_session *session;
 	int fd; /* the kernel's descriptor of the mount */
-	struct invalidator *invalidator;
 	/* Another worker served this mount before. */
 	bool restored;
 };

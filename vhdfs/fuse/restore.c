@@ -41,7 +41,7 @@ static int find_node(struct server *server, const struct recovery_open *open,
 
 	if (!image)
 		return fail(-ENOMEM, "out of memory");
-	return nodes_add_image(server->nodes, image, true, ret);
+	return nodes_add_image(image, true, ret);
 }
 
 /* A handle that is lost stays lost: its writes may be lost. */
@@ -147,7 +147,7 @@ int restore_state(struct server *server)
 	int r = store_open(&store, &server->store);
 
 	if (r == 0)
-		r = nodes_new(server->store, &server->nodes);
+		r = nodes_init();
 	if (r < 0)
 		return r;
 	recovery_each_open(open_writer, server);     /* 1 */
@@ -160,15 +160,13 @@ int restore_state(struct server *server)
 	return 0;
 }
 
-static void drop_cached(void *ctx, const struct node *node)
+static void drop_cached(const struct node *node)
 {
-	struct server *server = ctx;
-
 	if (atomic_load(&node->cached_opens))
-		invalidate(server->invalidator, node->number);
+		invalidate(node->number);
 }
 
-void restore_caches(struct server *server)
+void restore_caches(void)
 {
-	nodes_each(server->nodes, drop_cached, server);
+	nodes_each(drop_cached);
 }

@@ -21,6 +21,6 @@ int restore_state(struct server *server);
 
 /* Drops the cached pages of all restored files: the last worker may have died
  * between a write and its invalidation.  Needs the invalidator. */
-void restore_caches(struct server *server);
+void restore_caches(void);
 
 #endif

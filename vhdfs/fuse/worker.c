@@ -150,9 +150,9 @@ static int start(struct server *server)
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	r = new_session(mount, server, &server->session); /* 3 */
 	if (r == 0)
-		r = invalidator_new(server->session, &server->invalidator);
+		r = invalidator_start(server->session);
 	if (r == 0 && server->restored)
-		restore_caches(server);
+		restore_caches();
 	if (r == 0 && server->restored && mount_can_resend(mount))
 		r = request_resend(mount); /* 4 */
 	if (r == 0)
@@ -178,8 +178,8 @@ static int end(struct server *server)
 	int r;
 
 	recovery_set_ending();
-	invalidator_free(server->invalidator, o->mountpoint);
-	nodes_free(server->nodes);
+	invalidator_stop(o->mountpoint);
+	nodes_free();
 	r = store_close(server->store);
 	recovery_each_open(note_open, &opened);
 	if (r == 0 && opened)
@@ -189,7 +189,7 @@ static int end(struct server *server)
 
 static int hand_over(struct server *server)
 {
-	invalidator_abandon(server->invalidator);
+	invalidator_abandon();
 	return store_flush(server->store) < 0 ? WORKER_HANDED_OVER_UNFLUSHED
 					      : WORKER_HANDED_OVER;
 }
@@ -217,14 +217,6 @@ static void follow_into_background(void)
 	log_init("vhdfs", LOG_LEVEL_INFO, true);
 	if (setsid() < 0 || chdir("/") < 0)
 		log_warn("going into the background: %s", strerror(errno));
-}
-
-static void close_store(struct server *server)
-{
-	if (server->nodes)
-		nodes_free(server->nodes);
-	if (server->store)
-		store_close(server->store);
 }
 
 /* The exit status of a worker that could not start.  A libfuse that cannot
@@ -255,12 +247,11 @@ int worker_run(const struct mount *mount)
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
-		if (server.invalidator && first)
-			invalidator_free(server.invalidator,
-					 mount->options->mountpoint);
 		if (server.session)
 			fuse_session_destroy(server.session);
-		close_store(&server);
+		nodes_free();
+		if (server.store)
+			store_close(server.store);
 		return start_failure_status(first);
 	}
 	mount->link->attempts = 0;
