@@ -172,12 +172,13 @@ static int add_export(struct nbdkit_exports *exports, const char *name)
 	return broken ? 0 : nbdkit_add_export(exports, name, description);
 }
 
-int export_list(struct nbdkit_exports *exports)
+int export_list(int readonly, int is_tls, struct nbdkit_exports *exports)
 {
 	struct list list = { .paths = STAILQ_HEAD_INITIALIZER(list.paths) };
 	struct path *at;
 	int r = 0;
 
+	(void)readonly, (void)is_tls;
 	if (settings.image)
 		return nbdkit_add_export(exports, "", NULL);
 	add_path(&list, strdup(""), true);

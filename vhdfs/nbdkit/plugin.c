@@ -217,14 +217,6 @@ static void plugin_dump(void)
 	putchar('\n');
 }
 
-static int plugin_list_exports(int readonly, int is_tls,
-			       struct nbdkit_exports *exports)
-{
-	(void)readonly;
-	(void)is_tls;
-	return export_list(exports);
-}
-
 static int open_for_reading(struct handle *h, const char *name)
 {
 	h->writable = false;
@@ -315,7 +307,9 @@ static int plugin_can_write(void *handle)
 	return h->writable;
 }
 
-static int plugin_can_multi_conn(void *handle)
+/* Clients may use several connections.  Fast zeros are offered, because nbdkit
+ * aborts when a client sends one that was not. */
+static int plugin_can(void *handle)
 {
 	(void)handle;
 	return 1;
@@ -363,13 +357,6 @@ static int plugin_trim(void *handle, uint32_t count, uint64_t offset,
 
 	(void)flags;
 	return request_ended(h, view_zero(h->image, offset, count, true));
-}
-
-/* nbdkit aborts when a client sends a fast zero that was not offered. */
-static int plugin_can_fast_zero(void *handle)
-{
-	(void)handle;
-	return 1;
 }
 
 static int plugin_zero(void *handle, uint32_t count, uint64_t offset,
@@ -420,16 +407,16 @@ static struct nbdkit_plugin plugin = {
 	.magic_config_key = "image",
 	.get_ready = plugin_get_ready,
 	.after_fork = plugin_after_fork,
-	.list_exports = plugin_list_exports,
+	.list_exports = export_list,
 	.open = plugin_open,
 	.close = plugin_close,
 	.export_description = plugin_export_description,
 	.get_size = plugin_get_size,
 	.block_size = plugin_block_size,
 	.can_write = plugin_can_write,
-	.can_multi_conn = plugin_can_multi_conn,
+	.can_multi_conn = plugin_can,
 	.can_cache = plugin_can_cache,
-	.can_fast_zero = plugin_can_fast_zero,
+	.can_fast_zero = plugin_can,
 	.pread = plugin_read,
 	.pwrite = plugin_write,
 	.flush = plugin_flush,

@@ -45,7 +45,7 @@ int report_error(void);
 int export_find(struct store *in, const char *name, struct store_image **ret);
 /* The plugin's list_exports: one export for each view of the store; with image=
  * the default export alone. */
-int export_list(struct nbdkit_exports *exports);
+int export_list(int readonly, int is_tls, struct nbdkit_exports *exports);
 /* "vhdx, differencing"; the caller's to free.  Null: unknown. */
 char *export_describe(struct store_image *image);
 
