@@ -108,7 +108,6 @@ static struct {
 	pthread_cond_t monitor_wakeup;
 	struct thread threads[THREADS_MAX];
 	atomic_int n_threads; /* grows under lock */
-	atomic_int n_ended;
 	/* Under lock: */
 	int n_idle;
 	int n_wakeups; /* idle threads that were woken and still are in n_idle
@@ -331,7 +330,6 @@ static void *thread_main(void *arg)
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
 	read_requests(thread);
-	atomic_fetch_add(&pool.n_ended, 1);
 	return NULL;
 }
 
@@ -465,38 +463,31 @@ int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx)
 	return 0;
 }
 
-/* Wakes every thread that has not ended.  The caller repeats this: a signal
- * that arrives just before read() does not interrupt it. */
-static bool have_all_ended(void)
+int thread_pool_stop(void)
 {
-	bool ended;
+	struct timespec pause = { .tv_nsec = 100000 };
 
+	atomic_store(&pool.stop, true);
+	/* After this no thread is idle, and no other one starts. */
 	pthread_mutex_lock(&pool.lock);
 	pthread_cond_broadcast(&pool.wakeup);
 	pthread_cond_signal(&pool.monitor_wakeup);
-	ended = pool.n_ended == pool.n_threads;
-	for (int i = 0; i < pool.n_threads && !ended; i++)
-		pthread_kill(pool.threads[i].id, WAKE_SIGNAL);
 	pthread_mutex_unlock(&pool.lock);
-	return ended;
-}
-
-int thread_pool_stop(void)
-{
-	struct timespec pause = { .tv_nsec = 1000000 };
-	int r = 0;
-
-	atomic_store(&pool.stop, true);
-	while (!have_all_ended())
-		nanosleep(&pause, NULL);
-	for (int i = 0; i < pool.n_threads; i++) {
-		pthread_join(pool.threads[i].id, NULL);
-		free_buffer(pool.threads[i].buf);
-	}
 	pthread_join(pool.monitor, NULL);
+	for (int i = 0; i < atomic_load(&pool.n_threads); i++) {
+		struct thread *thread = &pool.threads[i];
+
+		/* Repeated: a signal that arrives just before read() does not
+		 * interrupt it. */
+		while (pthread_tryjoin_np(thread->id, NULL) == EBUSY) {
+			pthread_kill(thread->id, WAKE_SIGNAL);
+			nanosleep(&pause, NULL);
+		}
+		free_buffer(thread->buf);
+	}
 	io_set_blocking_hook(NULL);
-	if (atomic_load(&pool.read_error) < 0)
-		r = fail_errno(atomic_load(&pool.read_error),
-			       "reading requests");
-	return r;
+	return atomic_load(&pool.read_error) < 0
+		       ? fail_errno(atomic_load(&pool.read_error),
+				    "reading requests")
+		       : 0;
 }

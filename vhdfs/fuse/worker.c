@@ -112,12 +112,6 @@ static int request_resend(const struct mount *mount)
 			  mount->options->mountpoint);
 }
 
-static void answer_pulse(void)
-{
-	if (thread_pool_is_alive())
-		kill(getppid(), PULSE_SIGNAL);
-}
-
 /* Returns the signal that ends the worker. */
 static int wait_for_end(void)
 {
@@ -132,8 +126,8 @@ static int wait_for_end(void)
 	sigaddset(&set, PULSE_SIGNAL);
 	do {
 		sig = sigwaitinfo(&set, &info);
-		if (sig == PULSE_SIGNAL)
-			answer_pulse();
+		if (sig == PULSE_SIGNAL && thread_pool_is_alive())
+			kill(getppid(), PULSE_SIGNAL);
 	} while (sig < 0 || sig == PULSE_SIGNAL ||
 		 (sig == SIGHUP && info.si_pid != getppid()));
 	return sig;
