@@ -133,15 +133,15 @@ static int by_text(const void *a, const void *b)
 void catalog_name_changed_locked(struct store *store, const char *name)
 {
 	_cleanup_free_ char *folded = name_fold(name);
+	char **found;
 
 	store->derive_due = true;
-	if (folded && tfind(folded, &store->changed_names, by_text))
-		return;
-	/* Out of memory: examine all children again. */
-	if (folded && tsearch(folded, &store->changed_names, by_text))
-		steal(folded);
-	else
+	found = folded ? tsearch(folded, &store->changed_names, by_text) : NULL;
+	if (!found)
+		/* Out of memory: examine all children again. */
 		store->dirs_changed = true;
+	else if (*found == folded)
+		steal(folded);
 }
 
 bool catalog_retry_is_due(const struct store_image *image)

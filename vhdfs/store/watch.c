@@ -41,18 +41,21 @@ static int add_watch(struct store *store, int fd)
 	return inotify_add_watch(store->inotify, path, EVENTS);
 }
 
+static void log_polled(const char *path)
+{
+	log_warn("%s: inotify: %s; the directory is read again every %d s",
+		 path, strerror(errno), WATCH_POLL_SECONDS);
+}
+
 void watch_init(struct store *store)
 {
 	store->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (store->inotify < 0)
+		log_polled(store->roots[0].path);
 	/* The directories of -o parents=.  Their watches belong to no struct
 	 * dir, which distinguishes their events from others. */
 	for (size_t i = 1; store->inotify >= 0 && i < store->n_roots; i++)
 		add_watch(store, store->roots[i].fd);
-	if (store->inotify < 0)
-		log_warn(
-			"%s: inotify: %s; the directory is read again every %d s",
-			store->roots[0].path, strerror(errno),
-			WATCH_POLL_SECONDS);
 }
 
 /* Can another machine or program change this file system unseen by the kernel?
@@ -85,18 +88,10 @@ static bool is_remote(int fd)
 
 void watch_add_locked(struct store *store, struct dir *dir)
 {
-	dir->watch = -1;
-	dir->polled = is_remote(dir->fd);
-	if (store->inotify >= 0) {
-		dir->watch = add_watch(store, dir->fd);
-		if (dir->watch < 0)
-			log_warn("%s: inotify: %s; the directory is read again "
-				 "every %d s",
-				 dir->path, strerror(errno),
-				 WATCH_POLL_SECONDS);
-	}
-	if (dir->watch < 0)
-		dir->polled = true;
+	dir->watch = store->inotify < 0 ? -1 : add_watch(store, dir->fd);
+	if (store->inotify >= 0 && dir->watch < 0)
+		log_polled(dir->path);
+	dir->polled = dir->watch < 0 || is_remote(dir->fd);
 }
 
 void watch_remove_locked(struct store *store, struct dir *dir)
