@@ -28,7 +28,6 @@
 
 /* One request in its thread's buffer. */
 struct request {
-	struct server *server;
 	const struct fuse_in_header *in;
 	const char *arg; /* what follows the header */
 	size_t arg_size;
@@ -37,7 +36,7 @@ struct request {
 
 static void reply_error(const struct request *r, int error)
 {
-	raw_reply(r->server->fd, r->in->unique, error, NULL, 0);
+	raw_reply(server.fd, r->in->unique, error, NULL, 0);
 }
 
 /* Logs the last error, and answers with the errno that the client may see. */
@@ -62,7 +61,7 @@ static bool parse(const struct request *r, void *ret, size_t size)
 static struct node *find_file(const struct request *r, uint64_t handle)
 {
 	struct node *node;
-	int e = server_find_file(r->server, r->in->nodeid, handle, &node);
+	int e = server_find_file(r->in->nodeid, handle, &node);
 
 	if (e == 0)
 		return node;
@@ -87,7 +86,7 @@ static void handle_read(const struct request *r)
 	if (n < 0)
 		reply_image_error(r, node, (int)n);
 	else
-		raw_reply(r->server->fd, r->in->unique, 0, r->reply, n);
+		raw_reply(server.fd, r->in->unique, 0, r->reply, n);
 }
 
 /*
@@ -101,7 +100,7 @@ static void reply_changed(const struct request *r, const struct node *node,
 		invalidate_and_reply(r->in->unique, node->number, off, len,
 				     written);
 	else
-		raw_reply_changed(r->server->fd, r->in->unique, written);
+		raw_reply_changed(server.fd, r->in->unique, written);
 }
 
 /*
@@ -140,7 +139,7 @@ static void handle_write(const struct request *r)
 	else if (arg.write_flags & FUSE_WRITE_CACHE)
 		/* Write-back of a shared mapping: the page cache has these
 		 * bytes, and an invalidation may wait for this answer. */
-		raw_reply_changed(r->server->fd, r->in->unique, n);
+		raw_reply_changed(server.fd, r->in->unique, n);
 	else
 		reply_changed(r, node, arg.offset, arg.size, n);
 }
@@ -181,10 +180,9 @@ static void handle_fallocate(const struct request *r)
 		reply_changed(r, node, arg.offset, arg.length, -1);
 }
 
-void fast_path_handle(void *ctx, void *request, size_t n, char *reply)
+void fast_path_handle(void *request, size_t n, char *reply)
 {
 	struct request r = {
-		.server = ctx,
 		.in = request,
 		.arg = (const char *)request + sizeof *r.in,
 		.arg_size = n - sizeof *r.in,
@@ -225,6 +223,6 @@ void fast_path_handle(void *ctx, void *request, size_t n, char *reply)
 		reply_error(&r, -ENOSYS);
 		break;
 	default:
-		fuse_session_process_buf(r.server->session, &buf);
+		fuse_session_process_buf(server.session, &buf);
 	}
 }

@@ -14,10 +14,10 @@
 #include <stddef.h>
 
 /*
- * Processes and answers one request.  ctx is the struct server; request holds
- * n bytes as read from the kernel; reply has room for REQUEST_MAX bytes.  The
- * type is thread_pool_handler (thread-pool.h); any thread may call it.
+ * Processes and answers one request.  request holds n bytes as read from the
+ * kernel; reply has room for REQUEST_MAX bytes.  The type is
+ * thread_pool_handler (thread-pool.h); any thread may call it.
  */
-void fast_path_handle(void *ctx, void *request, size_t n, char *reply);
+void fast_path_handle(void *request, size_t n, char *reply);
 
 #endif

@@ -68,8 +68,7 @@ static void on_libfuse_message(enum fuse_log_level level, const char *fmt,
 
 /* A session with the mount's options, not mounted; NULL with error_text(). */
 static struct fuse_session *new_session(const struct mount *mount,
-					const struct fuse_lowlevel_ops *ops,
-					void *userdata)
+					const struct fuse_lowlevel_ops *ops)
 {
 	_cleanup_free_ char *list = NULL;
 	int r = list_options(mount->options, &list);
@@ -83,7 +82,7 @@ static struct fuse_session *new_session(const struct mount *mount,
 	fail(-EIO, "%s: libfuse refuses the options %s",
 	     mount->options->mountpoint, list);
 	fuse_set_log_func(on_libfuse_message);
-	session = fuse_session_new(&args, ops, sizeof *ops, userdata);
+	session = fuse_session_new(&args, ops, sizeof *ops, NULL);
 	fuse_opt_free_args(&args);
 	return session;
 }
@@ -105,7 +104,7 @@ static int use_descriptor(struct fuse_session *session, int fd)
 }
 
 int mount_session_on(const struct mount *mount, int fd,
-		     const struct fuse_lowlevel_ops *ops, void *userdata,
+		     const struct fuse_lowlevel_ops *ops,
 		     struct fuse_session **ret)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -115,7 +114,7 @@ int mount_session_on(const struct mount *mount, int fd,
 	if (copy < 0)
 		return fail_errno(-errno, "%s: copying descriptor %d",
 				  mount->options->mountpoint, fd);
-	session = new_session(mount, ops, userdata);
+	session = new_session(mount, ops);
 	if (!session) {
 		close(copy);
 		return -EIO;
@@ -144,7 +143,7 @@ int mount_check_libfuse(void)
 
 	if (fd < 0)
 		return fail_errno(-errno, "/dev/null");
-	r = mount_session_on(&mount, fd, &none, NULL, &session);
+	r = mount_session_on(&mount, fd, &none, &session);
 	if (r == 0)
 		fuse_session_destroy(session);
 	return r;
@@ -246,7 +245,7 @@ void mount_end(struct mount *mount)
 static int make(struct mount *mount)
 {
 	static const struct fuse_lowlevel_ops none;
-	struct fuse_session *session = new_session(mount, &none, NULL);
+	struct fuse_session *session = new_session(mount, &none);
 	int r;
 
 	if (!session)

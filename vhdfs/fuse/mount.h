@@ -68,7 +68,7 @@ bool mount_can_resend(const struct mount *mount);
 /* A session of libfuse that serves an existing mount, through a copy of its
  * descriptor fd.  fuse_session_destroy closes the copy. */
 int mount_session_on(const struct mount *mount, int fd,
-		     const struct fuse_lowlevel_ops *ops, void *userdata,
+		     const struct fuse_lowlevel_ops *ops,
 		     struct fuse_session **ret);
 /* Fails if this libfuse cannot make such sessions: then it cannot serve. */
 int mount_check_libfuse(void);

@@ -55,9 +55,9 @@ int error_for_client(struct node *node, int r)
 	return view_client_error(r);
 }
 
-int server_find_image(struct server *server, uint64_t number, struct node **ret)
+int server_find_image(uint64_t number, struct node **ret)
 {
-	int r = server_find_node(server, number, ret);
+	int r = server_find_node(number, ret);
 
 	return r == 0 && !(*ret)->image ? -EISDIR : r;
 }
@@ -68,10 +68,9 @@ bool handle_is_lost(struct node *node, uint64_t handle)
 	       recovery_open_state(handle) == RECOVERY_OPEN_LOST;
 }
 
-int server_find_file(struct server *server, uint64_t number, uint64_t handle,
-		     struct node **ret)
+int server_find_file(uint64_t number, uint64_t handle, struct node **ret)
 {
-	int r = server_find_image(server, number, ret);
+	int r = server_find_image(number, ret);
 
 	return r == 0 && handle_is_lost(*ret, handle) ? -EIO : r;
 }
@@ -133,13 +132,13 @@ static int record_open(struct node *node, const struct fuse_file_info *fi)
 	return recovery_open_add(fi->fh, dev, ino, opened_for_writing(fi));
 }
 
-static int open_image(struct server *server, struct node *node, int flags)
+static int open_image(struct node *node, int flags)
 {
 	bool writable = (flags & O_ACCMODE) != O_RDONLY;
 	struct error saved;
 	int r;
 
-	if (writable && server->mount->options->read_only)
+	if (writable && server.mount->options->read_only)
 		return -EROFS;
 	r = view_open(node->image, writable);
 	if (r < 0) {
@@ -156,10 +155,9 @@ static int open_image(struct server *server, struct node *node, int flags)
 	return 0;
 }
 
-static int open_first_time(struct server *server, struct node *node,
-			   const struct fuse_file_info *fi)
+static int open_first_time(struct node *node, const struct fuse_file_info *fi)
 {
-	int r = open_image(server, node, fi->flags); /* 1 */
+	int r = open_image(node, fi->flags); /* 1 */
 
 	if (r < 0)
 		return r;
@@ -175,8 +173,7 @@ static int open_first_time(struct server *server, struct node *node,
 	return r;
 }
 
-static int open_once(struct server *server, struct node *node,
-		     const struct fuse_file_info *fi)
+static int open_once(struct node *node, const struct fuse_file_info *fi)
 {
 	switch (recovery_open_state(fi->fh)) {
 	case RECOVERY_OPEN_GRANTED:
@@ -186,20 +183,19 @@ static int open_once(struct server *server, struct node *node,
 		release(node, fi);
 		return -EIO;
 	default:
-		return open_first_time(server, node, fi);
+		return open_first_time(node, fi);
 	}
 }
 
 static void request_open(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_file_info *fi)
 {
-	struct server *server = server_of(req);
 	struct node *node;
-	int r = server_find_image(server, ino, &node);
+	int r = server_find_image(ino, &node);
 
 	fi->fh = thread_pool_request_id();
 	if (r == 0)
-		r = open_once(server, node, fi);
+		r = open_once(node, fi);
 	if (r < 0) {
 		reply_result(req, r);
 		return;
@@ -213,7 +209,7 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
 	struct node *node;
-	int r = server_find_image(server_of(req), ino, &node);
+	int r = server_find_image(ino, &node);
 
 	if (r == 0)
 		release(node, fi);
@@ -225,7 +221,7 @@ static void flush_with(fuse_req_t req, fuse_ino_t ino,
 		       int (*flush)(struct store_image *image))
 {
 	struct node *node;
-	int r = server_find_file(server_of(req), ino, fi->fh, &node);
+	int r = server_find_file(ino, fi->fh, &node);
 
 	if (r == 0 && (r = flush(node->image)) < 0)
 		r = error_for_client(node, r);
@@ -264,7 +260,7 @@ static void request_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 {
 	struct node *node;
 	uint64_t found;
-	int r = server_find_file(server_of(req), ino, fi->fh, &node);
+	int r = server_find_file(ino, fi->fh, &node);
 
 	if (r == 0)
 		r = seek(node, off, whence, &found);

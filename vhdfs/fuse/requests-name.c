@@ -31,21 +31,21 @@ void reply_result(fuse_req_t req, int r)
 	fuse_reply_err(req, -r);
 }
 
-int server_find_node(struct server *server, uint64_t number, struct node **ret)
+int server_find_node(uint64_t number, struct node **ret)
 {
 	struct node *node = nodes_find(number);
 
-	if (!node && server->restored)
-		node = nodes_revive(server->store, number);
+	if (!node && server.restored)
+		node = nodes_revive(server.store, number);
 	if (!node)
 		return -ESTALE;
 	*ret = node;
 	return 0;
 }
 
-static int find_dir(struct server *server, uint64_t number, struct node **ret)
+static int find_dir(uint64_t number, struct node **ret)
 {
-	int r = server_find_node(server, number, ret);
+	int r = server_find_node(number, ret);
 
 	return r == 0 && !(*ret)->path ? -ENOTDIR : r;
 }
@@ -76,13 +76,12 @@ static void drop_stale_pages(struct node *node)
 		invalidate(node->number);
 }
 
-static int node_stat(struct server *server, struct node *node,
-		     struct stat *ret_st)
+static int node_stat(struct node *node, struct stat *ret_st)
 {
 	int r;
 
 	if (!node->image)
-		return store_stat_dir(server->store, node->path, ret_st);
+		return store_stat_dir(server.store, node->path, ret_st);
 	r = store_stat_image(node->image, ret_st);
 	drop_stale_pages(node);
 	return r;
@@ -91,17 +90,16 @@ static int node_stat(struct server *server, struct node *node,
 static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
-	struct server *server = server_of(req);
 	struct node *node;
 	struct stat st;
-	int r = server_find_node(server, ino, &node);
+	int r = server_find_node(ino, &node);
 
 	/* With a size a reader would see an end of file where there is an
 	 * error. */
 	if (r == 0 && fi && handle_is_lost(node, fi->fh))
 		r = -EIO;
 	if (r == 0)
-		r = node_stat(server, node, &st);
+		r = node_stat(node, &st);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -112,14 +110,13 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 static void request_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 			    int to_set, struct fuse_file_info *fi)
 {
-	struct server *server = server_of(req);
 	struct node *node;
 	struct stat st;
-	int r = server_find_node(server, ino, &node);
+	int r = server_find_node(ino, &node);
 
 	(void)fi;
 	if (r == 0)
-		r = node_stat(server, node, &st);
+		r = node_stat(node, &st);
 	if (r == 0 && (to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID |
 				 FUSE_SET_ATTR_GID | FUSE_SET_ATTR_ATIME |
 				 FUSE_SET_ATTR_MTIME)))
@@ -151,14 +148,13 @@ static int add_node(const struct node *parent, const char *name,
 static void request_lookup(fuse_req_t req, fuse_ino_t parent_ino,
 			   const char *name)
 {
-	struct server *server = server_of(req);
 	struct node *parent, *node;
 	struct fuse_entry_param e = { 0 };
 	struct store_image *image = NULL;
-	int r = find_dir(server, parent_ino, &parent);
+	int r = find_dir(parent_ino, &parent);
 
 	if (r == 0)
-		r = store_lookup(server->store, parent->path, name, &e.attr,
+		r = store_lookup(server.store, parent->path, name, &e.attr,
 				 &image);
 	if (r == 0)
 		r = add_node(parent, name, image, &node);
@@ -215,11 +211,10 @@ static bool add_store_entry(void *arg, const char *name, const struct stat *st,
 	return add_entry(arg, name, st, cookie + COOKIE_UP);
 }
 
-static int list(struct server *server, struct node *node, struct listing *l,
-		uint64_t after)
+static int list(struct node *node, struct listing *l, uint64_t after)
 {
 	struct stat st;
-	int r = store_stat_dir(server->store, node->path, &st);
+	int r = store_stat_dir(server.store, node->path, &st);
 
 	if (r < 0)
 		return r;
@@ -227,7 +222,7 @@ static int list(struct server *server, struct node *node, struct listing *l,
 		return 0;
 	if (after < COOKIE_UP && !add_entry(l, "..", &st, COOKIE_UP))
 		return 0;
-	return store_list(server->store, node->path,
+	return store_list(server.store, node->path,
 			  after < COOKIE_UP ? 0 : after - COOKIE_UP,
 			  add_store_entry, l);
 }
@@ -238,11 +233,11 @@ static void request_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
 	_cleanup_free_ char *buf = malloc(size);
 	struct listing l = { .req = req, .buf = buf, .size = size };
 	struct node *node;
-	int r = buf ? find_dir(server_of(req), ino, &node) : -ENOMEM;
+	int r = buf ? find_dir(ino, &node) : -ENOMEM;
 
 	(void)fi;
 	if (r == 0)
-		r = list(server_of(req), node, &l, (uint64_t)off);
+		r = list(node, &l, (uint64_t)off);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -252,7 +247,7 @@ static void request_readdir(fuse_req_t req, fuse_ino_t ino, size_t size,
 static void request_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
-	int r = store_statvfs(server_of(req)->store, &st);
+	int r = store_statvfs(server.store, &st);
 
 	(void)ino;
 	if (r < 0)
@@ -263,14 +258,12 @@ static void request_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* *ret is the attribute's text, which the caller frees; or -ENODATA, -ENOMEM.
  */
-static int get_xattr(struct server *server, struct node *node, const char *name,
-		     char **ret)
+static int get_xattr(struct node *node, const char *name, char **ret)
 {
 	size_t n = strlen(XATTR_PREFIX);
 
 	if (node->number == FUSE_ROOT_ID && !strcmp(name, XATTR_STATE))
-		return (*ret = strdup(server->mount->link->state)) ? 0
-								   : -ENOMEM;
+		return (*ret = strdup(server.mount->link->state)) ? 0 : -ENOMEM;
 	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
 		return -ENODATA;
 	return store_attribute(node->image, name + n, ret);
@@ -291,13 +284,12 @@ static void reply_xattr(fuse_req_t req, const char *buf, size_t len,
 static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			     size_t size)
 {
-	struct server *server = server_of(req);
 	_cleanup_free_ char *text = NULL;
 	struct node *node;
-	int r = server_find_node(server, ino, &node);
+	int r = server_find_node(ino, &node);
 
 	if (r == 0)
-		r = get_xattr(server, node, name, &text);
+		r = get_xattr(node, name, &text);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -306,11 +298,10 @@ static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct server *server = server_of(req);
 	struct node *node;
 	char names[256];
 	size_t n = 0;
-	int r = server_find_node(server, ino, &node);
+	int r = server_find_node(ino, &node);
 
 	if (r < 0) {
 		reply_result(req, r);

@@ -18,35 +18,28 @@
 #include "fuse/nodes.h"
 #include "store/store.h"
 
-/* The userdata of libfuse's session.  Constant while requests are handled. */
-struct server {
+/* The worker's one mount.  Constant while requests are handled. */
+extern struct server {
 	const struct mount *mount;
 	struct store *store;
 	struct fuse_session *session;
 	int fd; /* the kernel's descriptor of the mount */
 	/* Another worker served this mount before. */
 	bool restored;
-};
+} server;
 
 /* The request functions, for libfuse. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);
 void requests_of_files(struct fuse_lowlevel_ops *ops);
-
-static inline struct server *server_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 /*
  * server_find_node finds a node by its number: 0, or -ESTALE if the store has
  * no such node.  server_find_image also fails with -EISDIR for a directory, and
  * server_find_file with -EIO if the handle is lost.  None sets error_text().
  */
-int server_find_node(struct server *server, uint64_t number, struct node **ret);
-int server_find_image(struct server *server, uint64_t number,
-		      struct node **ret);
-int server_find_file(struct server *server, uint64_t number, uint64_t handle,
-		     struct node **ret);
+int server_find_node(uint64_t number, struct node **ret);
+int server_find_image(uint64_t number, struct node **ret);
+int server_find_file(uint64_t number, uint64_t handle, struct node **ret);
 
 /* A handle is lost if no worker could open its image again after a worker had
  * died (restore.h).  Each request through it is answered with EIO. */

@@ -28,16 +28,14 @@
 
 /* The images of step 2: referenced, and open for writing. */
 struct orphans {
-	struct server *server;
 	struct store_image **v;
 	size_t n;
 };
 
-static int find_node(struct server *server, const struct recovery_open *open,
-		     struct node **ret)
+static int find_node(const struct recovery_open *open, struct node **ret)
 {
 	struct store_image *image =
-		store_image_of_file(server->store, open->dev, open->ino);
+		store_image_of_file(server.store, open->dev, open->ino);
 
 	if (!image)
 		return fail(-ENOMEM, "out of memory");
@@ -54,11 +52,10 @@ static int reopen(struct node *node, const struct recovery_open *open)
 }
 
 /* Opens the image of a handle; if that fails, the handle is lost. */
-static void restore_handle(struct server *server,
-			   const struct recovery_open *open)
+static void restore_handle(const struct recovery_open *open)
 {
 	struct node *node = NULL;
-	int r = find_node(server, open, &node);
+	int r = find_node(open, &node);
 
 	if (r == 0)
 		r = reopen(node, open);
@@ -78,30 +75,32 @@ static void restore_handle(struct server *server,
 
 static void open_writer(void *ctx, const struct recovery_open *open)
 {
+	(void)ctx;
 	if (open->writable)
-		restore_handle(ctx, open);
+		restore_handle(open);
 }
 
 static void open_reader(void *ctx, const struct recovery_open *open)
 {
+	(void)ctx;
 	if (!open->writable)
-		restore_handle(ctx, open);
+		restore_handle(open);
 }
 
-static void lose_orphan(struct server *server)
+static void lose_orphan(void)
 {
 	log_error("the last writes to a closed file are lost: %s",
 		  error_text());
 	recovery_set_lost();
 	/* Handles of the old mount are dead and cannot report the loss. */
-	if (server->mount->link->replaced)
-		mount_state_new(server->mount->link->state);
+	if (server.mount->link->replaced)
+		mount_state_new(server.mount->link->state);
 }
 
-static void close_orphan(struct server *server, struct store_image *image)
+static void close_orphan(struct store_image *image)
 {
 	if (view_close(image, true) < 0)
-		lose_orphan(server);
+		lose_orphan();
 	store_image_put(image);
 }
 
@@ -110,7 +109,7 @@ static void add_orphan(struct orphans *o, struct store_image *image)
 	struct store_image **v = reallocarray(o->v, o->n + 1, sizeof(*v));
 
 	if (!v) {
-		close_orphan(o->server, image);
+		close_orphan(image);
 		return;
 	}
 	o->v = v;
@@ -120,9 +119,7 @@ static void add_orphan(struct orphans *o, struct store_image *image)
 static void open_orphan(void *ctx, dev_t dev, ino_t ino)
 {
 	struct orphans *o = ctx;
-	struct server *server = o->server;
-	struct store_image *image =
-		store_image_of_file(server->store, dev, ino);
+	struct store_image *image = store_image_of_file(server.store, dev, ino);
 	int r = image ? view_reopen(image, true)
 		      : fail(-ENOMEM, "out of memory");
 
@@ -130,31 +127,31 @@ static void open_orphan(void *ctx, dev_t dev, ino_t ino)
 		add_orphan(o, image);
 		return;
 	}
-	lose_orphan(server);
+	lose_orphan();
 	if (image)
 		store_image_put(image);
 }
 
-int restore_state(struct server *server)
+int restore_state(void)
 {
-	const struct options *o = server->mount->options;
+	const struct options *o = server.mount->options;
 	const struct store_options store = { .path = o->store,
 					     .parents = o->parents,
 					     .n_parents = o->n_parents,
 					     .reserve = o->reserve,
 					     .read_only = o->read_only };
-	struct orphans orphans = { .server = server };
-	int r = store_open(&store, &server->store);
+	struct orphans orphans = { 0 };
+	int r = store_open(&store, &server.store);
 
 	if (r == 0)
 		r = nodes_init();
 	if (r < 0)
 		return r;
-	recovery_each_open(open_writer, server);     /* 1 */
+	recovery_each_open(open_writer, NULL);       /* 1 */
 	recovery_each_orphan(open_orphan, &orphans); /* 2 */
-	recovery_each_open(open_reader, server);     /* 3 */
+	recovery_each_open(open_reader, NULL);       /* 3 */
 	while (orphans.n)                            /* 4 */
-		close_orphan(server, orphans.v[--orphans.n]);
+		close_orphan(orphans.v[--orphans.n]);
 	free(orphans.v);
 	recovery_end_takeover(); /* 5 */
 	return 0;

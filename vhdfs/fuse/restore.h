@@ -17,7 +17,7 @@
  * cannot be opened is lost (requests.h); the error is logged.  -errno with
  * error_text() if the store cannot be opened.
  */
-int restore_state(struct server *server);
+int restore_state(void);
 
 /* Drops the cached pages of all restored files: the last worker may have died
  * between a write and its invalidation.  Needs the invalidator. */

@@ -90,7 +90,6 @@ struct thread {
 /* A process has one pool. */
 static struct {
 	thread_pool_handler *handler;
-	void *ctx; /* for handler */
 	int fd;
 	int n_processors; /* within READY_MIN and READY_MAX */
 	atomic_int ready_target;
@@ -251,7 +250,7 @@ static void dispatch(struct thread *thread, size_t n)
 		mark_blocked(thread);
 	else
 		ensure_ready();
-	pool.handler(pool.ctx, in, n, thread->buf + HEADER_ROOM);
+	pool.handler(in, n, thread->buf + HEADER_ROOM);
 	if (atomic_exchange(&thread->state, WAITING) == BLOCKED) {
 		atomic_fetch_add(&pool.n_ready, 1);
 		atomic_fetch_sub(&pool.n_blocked, 1);
@@ -435,13 +434,12 @@ static void ignore_signal(int sig)
 	(void)sig;
 }
 
-int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx)
+int thread_pool_start(int fd, thread_pool_handler *handler)
 {
 	struct sigaction action = { .sa_handler = ignore_signal };
 	int n = get_nprocs(), r;
 
 	pool.handler = handler;
-	pool.ctx = ctx;
 	pool.fd = fd;
 	pool.n_processors = n < READY_MIN   ? READY_MIN
 			    : n > READY_MAX ? READY_MAX

@@ -29,8 +29,7 @@ enum {
  * a write begins on a page boundary.  reply has room for REQUEST_MAX bytes,
  * begins on a page boundary, and overlaps the data of a write.
  */
-typedef void thread_pool_handler(void *ctx, void *request, size_t n,
-				 char *reply);
+typedef void thread_pool_handler(void *request, size_t n, char *reply);
 
 /*
  * Starts the pool, once in a process: each request that is read from fd goes to
@@ -38,7 +37,7 @@ typedef void thread_pool_handler(void *ctx, void *request, size_t n,
  * requests (the mount is unmounted) or reading from fd fails.  0, or -errno
  * with error_text().
  */
-int thread_pool_start(int fd, thread_pool_handler *handler, void *ctx);
+int thread_pool_start(int fd, thread_pool_handler *handler);
 
 /*
  * Stops reading requests, and waits until the requests that were read are

@@ -46,6 +46,8 @@ enum {
 	NOTIFY_RESEND = 7,
 };
 
+struct server server;
+
 static void request_init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
@@ -82,17 +84,16 @@ static void process_init(const struct mount *mount,
 	fuse_session_process_buf(session, &buf);
 }
 
-static int new_session(const struct mount *mount, struct server *server,
-		       struct fuse_session **ret)
+static int new_session(const struct mount *mount)
 {
 	struct fuse_lowlevel_ops ops = { .init = request_init };
 	int r;
 
 	requests_of_names(&ops);
 	requests_of_files(&ops);
-	r = mount_session_on(mount, mount->link->fd, &ops, server, ret);
+	r = mount_session_on(mount, mount->link->fd, &ops, &server.session);
 	if (r == 0)
-		process_init(mount, *ret);
+		process_init(mount, server.session);
 	return r;
 }
 
@@ -133,25 +134,25 @@ static int wait_for_end(void)
 	return sig;
 }
 
-static int start(struct server *server)
+static int start(void)
 {
-	const struct mount *mount = server->mount;
+	const struct mount *mount = server.mount;
 	int r;
 
-	server->fd = mount->link->fd;
+	server.fd = mount->link->fd;
 	/* When the kernel needs memory to process our answers, it must not
 	 * wait for write-back to this mount. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
-	r = new_session(mount, server, &server->session); /* 3 */
+	r = new_session(mount); /* 3 */
 	if (r == 0)
-		r = invalidator_start(server->session);
-	if (r == 0 && server->restored)
+		r = invalidator_start(server.session);
+	if (r == 0 && server.restored)
 		restore_caches();
-	if (r == 0 && server->restored && mount_can_resend(mount))
+	if (r == 0 && server.restored && mount_can_resend(mount))
 		r = request_resend(mount); /* 4 */
 	if (r == 0)
 		/* 5 */
-		r = thread_pool_start(server->fd, fast_path_handle, server);
+		r = thread_pool_start(server.fd, fast_path_handle);
 	return r;
 }
 
@@ -164,9 +165,9 @@ static void note_open(void *ctx, const struct recovery_open *open)
 /* Flushes and closes the images before the mount ends.  If files are still
  * open, their clients will ask the next mount whether writes were lost: its
  * state identifier says that none was. */
-static int end(struct server *server)
+static int end(void)
 {
-	const struct mount *mount = server->mount;
+	const struct mount *mount = server.mount;
 	const struct options *o = mount->options;
 	bool opened = false;
 	int r;
@@ -174,18 +175,18 @@ static int end(struct server *server)
 	recovery_set_ending();
 	invalidator_stop(o->mountpoint);
 	nodes_free();
-	r = store_close(server->store);
+	r = store_close(server.store);
 	recovery_each_open(note_open, &opened);
 	if (r == 0 && opened)
 		mount_state_save(o->store, o->mountpoint, mount->link->state);
 	return r < 0 ? WORKER_FAILED : WORKER_DONE;
 }
 
-static int hand_over(struct server *server)
+static int hand_over(void)
 {
 	invalidator_abandon();
-	return store_flush(server->store) < 0 ? WORKER_HANDED_OVER_UNFLUSHED
-					      : WORKER_HANDED_OVER;
+	return store_flush(server.store) < 0 ? WORKER_HANDED_OVER_UNFLUSHED
+					     : WORKER_HANDED_OVER;
 }
 
 /* Waits until the supervisor has mounted. */
@@ -226,10 +227,11 @@ static int start_failure_status(bool first)
 int worker_run(const struct mount *mount)
 {
 	bool first = mount->link->fd < 0;
-	struct server server = { .mount = mount,
-				 .restored = !first && !mount->link->replaced };
-	int r = restore_state(&server), rc, sig;
+	int r, rc, sig;
 
+	server.mount = mount;
+	server.restored = !first && !mount->link->replaced;
+	r = restore_state();
 	if (r == 0)
 		mount->link->replaced = false;
 	if (r == 0 && first)
@@ -237,7 +239,7 @@ int worker_run(const struct mount *mount)
 	if (r == 0 && first && !mount->options->foreground)
 		follow_into_background();
 	if (r == 0)
-		r = start(&server);
+		r = start();
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("%s", error_text());
@@ -254,7 +256,7 @@ int worker_run(const struct mount *mount)
 	r = thread_pool_stop();
 	if (r < 0)
 		log_error("%s", error_text());
-	rc = sig == SIGHUP ? hand_over(&server) : end(&server);
+	rc = sig == SIGHUP ? hand_over() : end();
 	fuse_session_destroy(server.session);
 	return r < 0 ? WORKER_FAILED : rc;
 }
