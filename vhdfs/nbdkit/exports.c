@@ -67,14 +67,12 @@ static bool is_directory(const char *path)
 /* The image of image=, whose path may be absolute. */
 static int find_configured(struct store *in, struct store_image **ret)
 {
+	bool absolute = *settings.image == '/';
 	_cleanup_free_ char *path = NULL, *inside = NULL;
 	int r;
 
-	if (*settings.image == '/')
-		path = strdup(settings.image);
-	else if (asprintf(&path, "%s/%s", store_root(in), settings.image) < 0)
-		path = NULL;
-	if (!path)
+	if (asprintf(&path, "%s%s%s", absolute ? "" : store_root(in),
+		     absolute ? "" : "/", settings.image) < 0)
 		return fail(-ENOMEM, "out of memory");
 	r = root_dir_relative(store_root(in), path, &inside);
 	if (r < 0)
