@@ -59,13 +59,6 @@ void examiners_read_open_chain(struct store_image *image)
 	pthread_mutex_unlock(&store->lock);
 }
 
-static void log_warning(const struct image_info *old,
-			const struct image_info *new)
-{
-	if (new->warning && !image_info_same_text(old->warning, new->warning))
-		log_warn("%s", new->warning);
-}
-
 /* Logs each text once: the error of a parent is that of all its children. */
 static void log_text(struct store *store, const char *old, const char *new)
 {
@@ -154,7 +147,9 @@ static void apply_result(struct store_image *image, struct examination *e)
 		 image->stamp.mtime.tv_sec != e->stamp.mtime.tv_sec);
 	if (!image->busy) {
 		log_change(image, &e->info);
-		log_warning(&image->info, &e->info);
+		if (e->info.warning &&
+		    !image_info_same_text(image->info.warning, e->info.warning))
+			log_warn("%s", e->info.warning);
 	}
 	image_info_fini(&image->info);
 	image->info = e->info;

@@ -30,9 +30,8 @@ char *resolve_join(const char *dir, const char *name)
 {
 	char *path;
 
-	if (!*dir)
-		return strdup(name);
-	return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+	return asprintf(&path, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? NULL
+									 : path;
 }
 
 /* The part of an absolute path behind that of the store; null: not in there.
