@@ -36,7 +36,7 @@ struct request {
 
 static void reply_error(const struct request *r, int error)
 {
-	raw_reply(server.fd, r->in->unique, error, NULL, 0);
+	raw_reply(r->in->unique, error, NULL, 0);
 }
 
 /* Logs the last error, and answers with the errno that the client may see. */
@@ -86,7 +86,7 @@ static void handle_read(const struct request *r)
 	if (n < 0)
 		reply_image_error(r, node, (int)n);
 	else
-		raw_reply(server.fd, r->in->unique, 0, r->reply, n);
+		raw_reply(r->in->unique, 0, r->reply, n);
 }
 
 /*
@@ -100,7 +100,7 @@ static void reply_changed(const struct request *r, const struct node *node,
 		invalidate_and_reply(r->in->unique, node->number, off, len,
 				     written);
 	else
-		raw_reply_changed(server.fd, r->in->unique, written);
+		raw_reply_changed(r->in->unique, written);
 }
 
 /*
@@ -139,7 +139,7 @@ static void handle_write(const struct request *r)
 	else if (arg.write_flags & FUSE_WRITE_CACHE)
 		/* Write-back of a shared mapping: the page cache has these
 		 * bytes, and an invalidation may wait for this answer. */
-		raw_reply_changed(server.fd, r->in->unique, n);
+		raw_reply_changed(r->in->unique, n);
 	else
 		reply_changed(r, node, arg.offset, arg.size, n);
 }

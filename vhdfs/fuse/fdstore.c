@@ -117,15 +117,6 @@ static size_t describe(const struct options *o, char text[DESCRIBED_MAX])
 	return strlen(o->store) + 1 + strlen(o->mountpoint) + 1;
 }
 
-static bool is_same_mount(const struct options *o,
-			  const struct mount_link *link)
-{
-	char text[DESCRIBED_MAX];
-
-	return describe(o, text) &&
-	       !memcmp(text, link->described, DESCRIBED_MAX);
-}
-
 static int check_link(const struct options *o, const struct mount_link *link)
 {
 	char text[DESCRIBED_MAX];
@@ -173,21 +164,17 @@ static void drop_mount(const struct options *o, struct given *given)
 	mountpoint_clear_dead(o);
 }
 
-static int take_files(struct given *given)
-{
-	for (size_t i = 0; i < given->n; i++)
-		if (given->v[i].fd >= 0 &&
-		    recovery_adopt_file(given->v[i].name, given->v[i].fd))
-			given->v[i].fd = -1;
-	return recovery_end_adoption();
-}
-
 /* Steps 2 to 4, with the recovery memory in use. */
 static int take_state(const struct options *o, struct given *given)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);
-	int r = take_files(given);
+	int r;
 
+	for (size_t i = 0; i < given->n; i++)
+		if (given->v[i].fd >= 0 &&
+		    recovery_adopt_file(given->v[i].name, given->v[i].fd))
+			given->v[i].fd = -1;
+	r = recovery_end_adoption();
 	if (r == 0)
 		r = check_link(o, link);
 	if (r < 0) {
@@ -219,8 +206,10 @@ static int take_mount(const struct options *o, struct given *given)
 {
 	struct mount_link *link = recovery_extra(sizeof *link);
 	int fuse = find_unique(given, "fuse");
+	char text[DESCRIBED_MAX];
 
-	if (fuse >= 0 && is_same_mount(o, link) &&
+	if (fuse >= 0 && describe(o, text) &&
+	    !memcmp(text, link->described, DESCRIBED_MAX) &&
 	    is_alive(o, given->v[fuse].fd))
 		return steal_fd(&given->v[fuse].fd);
 	drop_mount(o, given);

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "fuse/raw-reply.h"
+#include "fuse/requests.h"
 
 enum { END_WAIT_SECONDS = 2 };
 
@@ -27,7 +28,6 @@ struct job {
 
 /* A worker has one. */
 static struct {
-	struct fuse_session *session;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
@@ -39,11 +39,6 @@ static struct {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.more = PTHREAD_COND_INITIALIZER,
 };
-
-static void reply(uint64_t unique, ssize_t written)
-{
-	raw_reply_changed(fuse_session_fd(inv.session), unique, written);
-}
 
 /* Waits for a job.  NULL when the queue is empty and the thread is to end. */
 static struct job *wait_for_job(void)
@@ -68,7 +63,7 @@ static void finish(struct job *job)
 	pthread_mutex_unlock(&inv.lock);
 	/* invalidator_abandon may have answered it. */
 	if (job->unique)
-		reply(job->unique, job->written);
+		raw_reply_changed(job->unique, job->written);
 	free(job);
 }
 
@@ -77,7 +72,7 @@ static void *run(void *arg)
 	(void)arg;
 	for (struct job *job; (job = wait_for_job());) {
 		/* It fails only for a node that the kernel has not cached. */
-		fuse_lowlevel_notify_inval_inode(inv.session, job->number,
+		fuse_lowlevel_notify_inval_inode(server.session, job->number,
 						 (off_t)job->off,
 						 (off_t)job->len);
 		finish(job);
@@ -100,8 +95,7 @@ void invalidate_and_reply(uint64_t unique, uint64_t number, uint64_t off,
 	struct job *job = malloc(sizeof *job);
 
 	if (!job) {
-		raw_reply(fuse_session_fd(inv.session), unique, -ENOMEM, NULL,
-			  0);
+		raw_reply(unique, -ENOMEM, NULL, 0);
 		return;
 	}
 	*job = (struct job){ .unique = unique,
@@ -142,14 +136,13 @@ void invalidator_abandon(void)
 	ssize_t written;
 
 	for (uint64_t unique; (unique = take_request(&written));)
-		reply(unique, written);
+		raw_reply_changed(unique, written);
 }
 
-int invalidator_start(struct fuse_session *session)
+int invalidator_start(void)
 {
 	int r;
 
-	inv.session = session;
 	inv.end = &inv.first;
 	r = pthread_create(&inv.thread, NULL, run, NULL);
 	return r == 0 ? 0 : fail_errno(-r, "starting a thread");

@@ -15,11 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "fuse/fuse3.h"
-
 /* Starts the thread, once in a process.  It answers through the session's
  * descriptor.  -errno with error_text(). */
-int invalidator_start(struct fuse_session *session);
+int invalidator_start(void);
 /*
  * After the thread pool has stopped: completes all jobs, and ends the thread.
  * If the kernel keeps the thread waiting for 2 s, the mount is forced off.

@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fuse/requests.h"
+
 static struct fuse_out_header header(uint64_t unique, int error, size_t n)
 {
 	return (struct fuse_out_header){
@@ -17,17 +19,17 @@ static struct fuse_out_header header(uint64_t unique, int error, size_t n)
 	};
 }
 
-void raw_reply(int fd, uint64_t unique, int error, const void *data, size_t n)
+void raw_reply(uint64_t unique, int error, const void *data, size_t n)
 {
 	struct fuse_out_header out = header(unique, error, n);
 	struct iovec iov[] = { { .iov_base = &out, .iov_len = sizeof out },
 			       { .iov_base = (void *)data, .iov_len = n } };
 
-	if (writev(fd, iov, 2) < 0)
+	if (writev(server.fd, iov, 2) < 0)
 		return;
 }
 
-void raw_reply_changed(int fd, uint64_t unique, ssize_t written)
+void raw_reply_changed(uint64_t unique, ssize_t written)
 {
 	struct {
 		struct fuse_out_header header;
@@ -35,6 +37,6 @@ void raw_reply_changed(int fd, uint64_t unique, ssize_t written)
 	} out = { .write.size = (uint32_t)written };
 
 	out.header = header(unique, 0, written < 0 ? 0 : sizeof out.write);
-	if (write(fd, &out, out.header.len) < 0)
+	if (write(server.fd, &out, out.header.len) < 0)
 		return;
 }

@@ -15,10 +15,10 @@
  * thread may call it.  A failure is ignored: then no client waits for the
  * answer.
  */
-void raw_reply(int fd, uint64_t unique, int error, const void *data, size_t n);
+void raw_reply(uint64_t unique, int error, const void *data, size_t n);
 
 /* Answers a write with success and the number of bytes; with written < 0, a
  * fallocate with success. */
-void raw_reply_changed(int fd, uint64_t unique, ssize_t written);
+void raw_reply_changed(uint64_t unique, ssize_t written);
 
 #endif

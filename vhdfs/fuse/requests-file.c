@@ -123,15 +123,6 @@ static void log_refusal(struct node *node, int r)
 	log_error("%s", error_text());
 }
 
-static int record_open(struct node *node, const struct fuse_file_info *fi)
-{
-	dev_t dev;
-	ino_t ino;
-
-	store_image_file(node->image, &dev, &ino);
-	return recovery_open_add(fi->fh, dev, ino, opened_for_writing(fi));
-}
-
 static int open_image(struct node *node, int flags)
 {
 	bool writable = (flags & O_ACCMODE) != O_RDONLY;
@@ -157,11 +148,14 @@ static int open_image(struct node *node, int flags)
 
 static int open_first_time(struct node *node, const struct fuse_file_info *fi)
 {
+	dev_t dev;
+	ino_t ino;
 	int r = open_image(node, fi->flags); /* 1 */
 
 	if (r < 0)
 		return r;
-	r = record_open(node, fi); /* 2 */
+	store_image_file(node->image, &dev, &ino);
+	r = recovery_open_add(fi->fh, dev, ino, opened_for_writing(fi)); /* 2 */
 	if (r < 0) {
 		view_close(node->image, opened_for_writing(fi));
 	} else if (!opened_for_writing(fi)) {

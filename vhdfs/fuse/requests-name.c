@@ -57,13 +57,6 @@ static int find_dir(uint64_t number, struct node **ret)
  */
 static const double LOOKUP_VALID = 0.001;
 
-/* A system call with a path needs the permissions of each directory in it, and
- * the root is never looked up.  The attributes of an image are never cached. */
-static double attributes_valid(const struct node *node)
-{
-	return node->path ? LOOKUP_VALID : 0;
-}
-
 /* If size or time of the file show a change, the kernel drops its pages itself.
  * Changes that they do not show are handled here.  After an invalidation the
  * kernel also ignores attributes that it had asked for before. */
@@ -103,7 +96,10 @@ static void request_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, attributes_valid(node));
+		/* A system call with a path needs the permissions of each
+		 * directory in it, and the root is never looked up.  The
+		 * attributes of an image are never cached. */
+		fuse_reply_attr(req, &st, node->path ? LOOKUP_VALID : 0);
 }
 
 /* Permitted only: setting the size that the image has already. */

@@ -51,12 +51,17 @@ static int reopen(struct node *node, const struct recovery_open *open)
 	return view_reopen(node->image, open->writable);
 }
 
-/* Opens the image of a handle; if that fails, the handle is lost. */
-static void restore_handle(const struct recovery_open *open)
+/* Opens the image of a handle, if that is for writing as *ctx says; if it
+ * cannot be opened, the handle is lost. */
+static void restore_handle(void *ctx, const struct recovery_open *open)
 {
+	const bool *writable = ctx;
 	struct node *node = NULL;
-	int r = find_node(open, &node);
+	int r;
 
+	if (open->writable != *writable)
+		return;
+	r = find_node(open, &node);
 	if (r == 0)
 		r = reopen(node, open);
 	if (r < 0) {
@@ -71,20 +76,6 @@ static void restore_handle(const struct recovery_open *open)
 		return;
 	atomic_store(&node->silent_changes, view_silent_changes(node->image));
 	atomic_fetch_add(&node->cached_opens, 1);
-}
-
-static void open_writer(void *ctx, const struct recovery_open *open)
-{
-	(void)ctx;
-	if (open->writable)
-		restore_handle(open);
-}
-
-static void open_reader(void *ctx, const struct recovery_open *open)
-{
-	(void)ctx;
-	if (!open->writable)
-		restore_handle(open);
 }
 
 static void lose_orphan(void)
@@ -140,6 +131,7 @@ int restore_state(void)
 					     .n_parents = o->n_parents,
 					     .reserve = o->reserve,
 					     .read_only = o->read_only };
+	bool writers = true, readers = false;
 	struct orphans orphans = { 0 };
 	int r = store_open(&store, &server.store);
 
@@ -147,10 +139,10 @@ int restore_state(void)
 		r = nodes_init();
 	if (r < 0)
 		return r;
-	recovery_each_open(open_writer, NULL);       /* 1 */
-	recovery_each_orphan(open_orphan, &orphans); /* 2 */
-	recovery_each_open(open_reader, NULL);       /* 3 */
-	while (orphans.n)                            /* 4 */
+	recovery_each_open(restore_handle, &writers); /* 1 */
+	recovery_each_orphan(open_orphan, &orphans);  /* 2 */
+	recovery_each_open(restore_handle, &readers); /* 3 */
+	while (orphans.n)                             /* 4 */
 		close_orphan(orphans.v[--orphans.n]);
 	free(orphans.v);
 	recovery_end_takeover(); /* 5 */

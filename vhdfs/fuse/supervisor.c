@@ -103,18 +103,14 @@ static const char *cause_of_death(int status)
 							 : NULL;
 }
 
-static bool was_killed_from_outside(int status)
-{
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
 /* status: the worker's, as of waitpid; cause: cause_of_death of it. */
 static int restart_worker(struct supervisor *s, int status, const char *cause)
 {
 	const char *replace;
 	int r;
 
-	if (was_killed_from_outside(status) ||
+	/* SIGKILL comes from outside. */
+	if ((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
 	    (clock_us() - s->started) / 1000 >= CRASH_MS)
 		s->n_crashes = 0;
 	else

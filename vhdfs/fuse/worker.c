@@ -145,7 +145,7 @@ static int start(void)
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	r = new_session(mount); /* 3 */
 	if (r == 0)
-		r = invalidator_start(server.session);
+		r = invalidator_start();
 	if (r == 0 && server.restored)
 		restore_caches();
 	if (r == 0 && server.restored && mount_can_resend(mount))
