@@ -18,15 +18,18 @@
 #include "fuse/nodes.h"
 #include "store/store.h"
 
-/* The worker's one mount.  Constant while requests are handled. */
-extern struct server {
+/* Constant while requests are handled. */
+struct server {
 	const struct mount *mount;
 	struct store *store;
 	struct fuse_session *session;
 	int fd; /* the kernel's descriptor of the mount */
 	/* Another worker served this mount before. */
 	bool restored;
-} server;
+};
+
+/* Of the worker's one mount. */
+extern struct server server;
 
 /* The request functions, for libfuse. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);
@@ -51,4 +54,5 @@ int error_for_client(struct node *node, int r);
 
 /* Answers with an error: r is -errno, or 0 for success. */
 void reply_result(fuse_req_t req, int r);
+
 #endif
