@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/error.h"
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."

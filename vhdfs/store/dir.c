@@ -442,20 +442,17 @@ static int read_names(struct store *store, struct dir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	int r = d ? 0 : -errno;
+	int r = -errno;
+	struct dirent *de;
 
-	if (!d && fd >= 0)
-		close(fd);
-	while (d) {
-		struct dirent *de;
-
-		errno = 0;
-		de = readdir(d);
-		if (!de)
-			return -errno;
-		dir_refresh_name_locked(store, dir, de->d_name);
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return r;
 	}
-	return r;
+	while (errno = 0, (de = readdir(d)))
+		dir_refresh_name_locked(store, dir, de->d_name);
+	return -errno;
 }
 
 void dir_read_locked(struct store *store, struct dir *dir)

@@ -235,20 +235,18 @@ static void *run_examiner(void *arg)
  * this thread. */
 static void add_examiner(struct store *store)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
 	struct store_image *image;
 	int r;
 
 	if (store->examiners >= EXAMINERS_MAX)
 		return;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	store->examiners++;
-	r = pthread_create(&thread, &attr, run_examiner, store);
-	pthread_attr_destroy(&attr);
-	if (r == 0)
+	r = pthread_create(&thread, NULL, run_examiner, store);
+	if (r == 0) {
+		pthread_detach(thread);
 		return;
+	}
 	store->examiners--;
 	image = store->examiners ? NULL : next_queued(store);
 	if (image)
