@@ -217,25 +217,19 @@ static void plugin_dump(void)
 	putchar('\n');
 }
 
-static int open_for_reading(struct handle *h, const char *name)
+static int open_handle(struct handle *h, const char *name, bool writable)
 {
-	h->writable = false;
-	return open_image(store, name, false, &h->image);
-}
+	int r = open_image(store, name, writable, &h->image);
 
-static int open_for_writing(struct handle *h, const char *name)
-{
-	int r = open_image(store, name, true, &h->image);
-
-	h->writable = true;
-	if (r != -EACCES)
+	h->writable = writable;
+	if (r != -EACCES || !writable)
 		return r;
 	if (settings.image) {
 		error_advise("`nbdkit -r' serves it for reading");
 		return r;
 	}
 	h->readonly = strdup(error_text());
-	return open_for_reading(h, name);
+	return open_handle(h, name, false);
 }
 
 static void *plugin_open(int readonly)
@@ -248,7 +242,7 @@ static void *plugin_open(int readonly)
 		nbdkit_error("out of memory");
 		return NULL;
 	}
-	r = readonly ? open_for_reading(h, name) : open_for_writing(h, name);
+	r = open_handle(h, name, !readonly);
 	if (r < 0) {
 		report_error();
 		nbdkit_set_error(-r);
