@@ -126,16 +126,15 @@ static void log_refusal(struct node *node, int r)
 static int open_image(struct node *node, int flags)
 {
 	bool writable = (flags & O_ACCMODE) != O_RDONLY;
-	struct error saved;
 	int r;
 
 	if (writable && server.mount->options->read_only)
 		return -EROFS;
 	r = view_open(node->image, writable);
 	if (r < 0) {
-		saved = *error_last();
+		_cleanup_(error_set) struct error saved = *error_last();
+
 		log_refusal(node, r);
-		error_set(&saved);
 		return r;
 	}
 	/* Last: the errors for an image that cannot be written come first. */

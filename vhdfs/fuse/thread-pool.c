@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "io/blocking.h"
 
@@ -169,7 +170,8 @@ static int start_thread(void)
  * the pool goes on with those that it has. */
 static void add_ready_thread(void)
 {
-	struct error saved = *error_last();
+	/* The caller may be about to report an error of its own. */
+	_cleanup_(error_set) struct error saved = *error_last();
 
 	pthread_mutex_lock(&pool.lock);
 	if (!atomic_load(&pool.stop) &&
@@ -183,8 +185,6 @@ static void add_ready_thread(void)
 			atomic_fetch_add(&pool.n_ready, 1);
 		}
 	}
-	/* The caller may be about to report an error of its own. */
-	error_set(&saved);
 	pthread_mutex_unlock(&pool.lock);
 }
 

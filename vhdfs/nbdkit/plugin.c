@@ -119,16 +119,15 @@ static int open_image(struct store *in, const char *name, bool writable,
 		      struct store_image **ret)
 {
 	struct store_image *image;
-	struct error why;
 	int r = export_find(in, name, &image);
 
 	if (r < 0)
 		return r;
 	r = view_open(image, writable);
 	if (r < 0) {
-		why = *error_last();
+		_cleanup_(error_set) struct error why = *error_last();
+
 		store_image_put(image);
-		error_set(&why);
 		return r;
 	}
 	*ret = image;

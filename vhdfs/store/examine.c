@@ -194,7 +194,7 @@ static int read_parent(struct store *store, const char *path,
 static void read_broken(struct store *store, const char *path, struct io *io,
 			const struct image_ops *ops, struct image_info *info)
 {
-	struct error why = *error_last();
+	_cleanup_(error_set) struct error why = *error_last();
 	struct parent_ref ref = { 0 };
 	struct image self = { .ops = ops, .io = io };
 	int r = ops->peek ? ops->peek(&self, &ref) : -EOPNOTSUPP;
@@ -204,7 +204,6 @@ static void read_broken(struct store *store, const char *path, struct io *io,
 	    read_parent_names(&ref, info) == 0)
 		find_parent(store, path, &self, &ref, info);
 	parent_ref_fini(&ref);
-	error_set(&why);
 }
 
 /* Examines the image in io, which it closes. */

@@ -79,10 +79,9 @@ int store_open(const struct store_options *options, struct store **ret)
 	if (r == 0)
 		r = read_all(store);
 	if (r < 0) {
-		struct error why = *error_last();
+		_cleanup_(error_set) struct error why = *error_last();
 
 		store_close(store);
-		error_set(&why);
 		return r;
 	}
 	*ret = store;

@@ -308,7 +308,6 @@ static int ensure_chain(struct store_image *image, const char *path,
 int view_open(struct store_image *image, bool writable)
 {
 	_cleanup_free_ char *path = NULL;
-	struct error why;
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
@@ -320,11 +319,11 @@ int view_open(struct store_image *image, bool writable)
 	check_replaced(image);
 	r = ensure_chain(image, path, writable);
 	if (r < 0) {
-		why = *error_last();
+		_cleanup_(error_set) struct error why = *error_last();
+
 		if (image->opens == 1)
 			view_close_chain(image);
 		end_open(image, writable);
-		error_set(&why);
 	}
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
