@@ -32,23 +32,21 @@ struct orphans {
 	size_t n;
 };
 
-static int find_node(const struct recovery_open *open, struct node **ret)
+/* Adds the node of a handle's image, and opens the image.  A handle that is
+ * lost stays lost: its writes may be lost. */
+static int reopen(const struct recovery_open *open, struct node **ret)
 {
 	struct store_image *image =
 		store_image_of_file(server.store, open->dev, open->ino);
+	int r = image ? nodes_add_image(image, true, ret)
+		      : fail(-ENOMEM, "out of memory");
 
-	if (!image)
-		return fail(-ENOMEM, "out of memory");
-	return nodes_add_image(image, true, ret);
-}
-
-/* A handle that is lost stays lost: its writes may be lost. */
-static int reopen(struct node *node, const struct recovery_open *open)
-{
+	if (r < 0)
+		return r;
 	if (atomic_load(&open->lost))
 		return fail(-EIO, "inode %llu: the handle was lost before",
 			    (unsigned long long)open->ino);
-	return view_reopen(node->image, open->writable);
+	return view_reopen(image, open->writable);
 }
 
 /* Opens the image of a handle, if that is for writing as *ctx says; if it
@@ -61,9 +59,7 @@ static void restore_handle(void *ctx, const struct recovery_open *open)
 
 	if (open->writable != *writable)
 		return;
-	r = find_node(open, &node);
-	if (r == 0)
-		r = reopen(node, open);
+	r = reopen(open, &node);
 	if (r < 0) {
 		log_error("cannot reopen an open file: %s", error_text());
 		recovery_open_set_lost(atomic_load(&open->number));

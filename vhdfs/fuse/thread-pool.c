@@ -281,16 +281,11 @@ static void become_idle(void)
 	pthread_mutex_unlock(&pool.lock);
 }
 
-static bool is_transient(int code)
-{
-	/* ENOENT: the request was cancelled while it was read. */
-	return code == EINTR || code == EAGAIN || code == ENOENT;
-}
-
 /* code is read()'s errno; 0 after a read that was too short. */
 static void handle_read_error(int code)
 {
-	if (is_transient(code))
+	/* ENOENT: the request was cancelled while it was read. */
+	if (code == EINTR || code == EAGAIN || code == ENOENT)
 		return;
 	/* ENODEV: the mount is unmounted. */
 	if (code && code != ENODEV)
