@@ -129,18 +129,18 @@ static int add_node(uint64_t number, struct store_image *image,
 	return node ? 0 : fail(-ENOMEM, "out of memory");
 }
 
-static uint64_t number_of_file(dev_t dev, ino_t ino)
-{
-	return mix(mix(dev) ^ ino);
-}
-
-int nodes_add_image(struct store_image *image, bool forever, struct node **ret)
+static uint64_t number_of_image(const struct store_image *image)
 {
 	dev_t dev;
 	ino_t ino;
 
 	store_image_file(image, &dev, &ino);
-	return add_node(number_of_file(dev, ino), image, NULL, forever, ret);
+	return mix(mix(dev) ^ ino);
+}
+
+int nodes_add_image(struct store_image *image, bool forever, struct node **ret)
+{
+	return add_node(number_of_image(image), image, NULL, forever, ret);
 }
 
 int nodes_add_dir(const char *path, struct node **ret)
@@ -148,24 +148,20 @@ int nodes_add_dir(const char *path, struct node **ret)
 	return add_node(number_of_path(path), NULL, path, false, ret);
 }
 
-static bool file_has_number(const void *number, dev_t dev, ino_t ino)
+static bool has_number(const void *number, const struct store_image *image,
+		       const char *path)
 {
-	return number_of_file(dev, ino) == *(const uint64_t *)number;
-}
-
-static bool path_has_number(const void *number, const char *path)
-{
-	return number_of_path(path) == *(const uint64_t *)number;
+	return *(const uint64_t *)number ==
+	       (image ? number_of_image(image) : number_of_path(path));
 }
 
 struct node *nodes_revive(struct store *store, uint64_t number)
 {
-	struct store_image *image =
-		store_find_image(store, file_has_number, &number);
-	_cleanup_free_ char *path =
-		image ? NULL : store_find_dir(store, path_has_number, &number);
+	_cleanup_free_ char *path = NULL;
+	struct store_image *image;
 	struct node *node = NULL;
 
+	store_find(store, has_number, &number, &image, &path);
 	if (image || path)
 		add_node(number, image, path, true, &node);
 	return node;

@@ -25,7 +25,7 @@ void store_image_file(const struct store_image *image, dev_t *ret_dev,
 }
 
 struct search {
-	bool (*matches)(const void *what, dev_t dev, ino_t ino);
+	store_matches *matches;
 	const void *what;
 	struct store_image *found;
 };
@@ -34,24 +34,27 @@ static void match_image(struct store_image *image, void *ctx)
 {
 	struct search *s = ctx;
 
-	if (!s->found && s->matches(s->what, image->id.dev, image->id.ino))
+	if (!s->found && s->matches(s->what, image, NULL))
 		s->found = image;
 }
 
-struct store_image *store_find_image(struct store *store,
-				     bool (*matches)(const void *what,
-						     dev_t dev, ino_t ino),
-				     const void *what)
+void store_find(struct store *store, store_matches *matches, const void *what,
+		struct store_image **ret_image, char **ret_path)
 {
 	struct search s = { .matches = matches, .what = what };
 
+	*ret_path = NULL;
 	pthread_mutex_lock(&store->lock);
 	store_refresh_locked(store);
 	catalog_each_locked(store, match_image, &s);
 	if (s.found)
 		s.found->refs++;
+	for (struct dir *dir = store->dirs; dir && !s.found && !*ret_path;
+	     dir = dir->next)
+		if (matches(what, NULL, dir->path))
+			*ret_path = strdup(dir->path);
 	pthread_mutex_unlock(&store->lock);
-	return s.found;
+	*ret_image = s.found;
 }
 
 struct store_image *store_image_of_file(struct store *store, dev_t dev,
@@ -65,21 +68,6 @@ struct store_image *store_image_of_file(struct store *store, dev_t dev,
 		image->refs++;
 	pthread_mutex_unlock(&store->lock);
 	return image;
-}
-
-char *store_find_dir(struct store *store,
-		     bool (*matches)(const void *what, const char *path),
-		     const void *what)
-{
-	char *path = NULL;
-
-	pthread_mutex_lock(&store->lock);
-	store_refresh_locked(store);
-	for (struct dir *dir = store->dirs; dir && !path; dir = dir->next)
-		if (matches(what, dir->path))
-			path = strdup(dir->path);
-	pthread_mutex_unlock(&store->lock);
-	return path;
 }
 
 /* A search for a child of the image parent. */

@@ -79,17 +79,16 @@ typedef bool store_each(void *arg, const char *name, const struct stat *st,
 int store_list(struct store *store, const char *path, uint64_t after,
 	       store_each *each, void *arg);
 
-/* The image for which matches() is true, with a reference; null: none.  matches
- * must not call the store. */
-struct store_image *store_find_image(struct store *store,
-				     bool (*matches)(const void *what,
-						     dev_t dev, ino_t ino),
-				     const void *what);
-/* The path of the directory for which matches() is true, the caller's to free;
- * null: none. */
-char *store_find_dir(struct store *store,
-		     bool (*matches)(const void *what, const char *path),
-		     const void *what);
+/*
+ * The image or the directory for which matches() is true: *ret_image with a
+ * reference, or *ret_path, the caller's to free; null: none.  matches gets
+ * either an image or a path, and must not call the store, but for
+ * store_image_file.
+ */
+typedef bool store_matches(const void *what, const struct store_image *image,
+			   const char *path);
+void store_find(struct store *store, store_matches *matches, const void *what,
+		struct store_image **ret_image, char **ret_path);
 
 /* Flushes all open images.  Logs each error and returns the last.  Only one
  * thread may call it. */
