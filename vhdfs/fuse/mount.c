@@ -87,28 +87,13 @@ static struct fuse_session *new_session(const struct mount *mount,
 	return session;
 }
 
-/*
- * With a mount point of the form /dev/fd/N libfuse (since 3.3) does not mount
- * but uses descriptor N.  fuse_session_custom_io does the same, but not in
- * libfuse 3.18, where it fails with ENOTSUP.
- */
-static int use_descriptor(struct fuse_session *session, int fd)
-{
-	char path[32];
-
-	snprintf(path, sizeof path, "/dev/fd/%d", fd);
-	errno = 0;
-	if (fuse_session_mount(session, path) == 0)
-		return 0;
-	return errno ? -errno : -EIO;
-}
-
 int mount_session_on(const struct mount *mount, int fd,
 		     const struct fuse_lowlevel_ops *ops,
 		     struct fuse_session **ret)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	struct fuse_session *session;
+	char path[32];
 	int r;
 
 	if (copy < 0)
@@ -119,11 +104,18 @@ int mount_session_on(const struct mount *mount, int fd,
 		close(copy);
 		return -EIO;
 	}
-	r = use_descriptor(session, copy);
-	if (r == 0) {
+	/*
+	 * With a mount point of the form /dev/fd/N libfuse (since 3.3) does not
+	 * mount but uses descriptor N.  fuse_session_custom_io does the same,
+	 * but not in libfuse 3.18, where it fails with ENOTSUP.
+	 */
+	snprintf(path, sizeof path, "/dev/fd/%d", copy);
+	errno = 0;
+	if (fuse_session_mount(session, path) == 0) {
 		*ret = session;
 		return 0;
 	}
+	r = errno ? -errno : -EIO;
 	/* Not in use by libfuse, which therefore does not close it. */
 	fuse_session_destroy(session);
 	close(copy);

@@ -91,14 +91,6 @@ static int mount_for_worker(struct supervisor *s)
 	return 0;
 }
 
-/* Steps 2 and 3. */
-static int start_first_worker(struct supervisor *s)
-{
-	int r = s->mount.options->foreground ? 0 : daemonize_begin();
-
-	return r < 0 ? r : supervisor_start_worker(s);
-}
-
 static int start_fresh(struct supervisor *s)
 {
 	struct options *o = s->mount.options;
@@ -116,7 +108,9 @@ static int start_fresh(struct supervisor *s)
 	if (r == 0)
 		mount_state_take(o->store, o->mountpoint, s->mount.link->state);
 	if (r == 0)
-		r = start_first_worker(s);
+		r = o->foreground ? 0 : daemonize_begin(); /* 2 */
+	if (r == 0)
+		r = supervisor_start_worker(s); /* 3 */
 	if (r < 0) {
 		log_reason(r);
 		return r;

@@ -70,31 +70,25 @@ static void request_init(void *userdata, struct fuse_conn_info *conn)
 }
 
 /*
- * Gives libfuse the kernel's INIT request, which the supervisor has read.
- * libfuse sends an answer each time; the kernel uses only the first one, of the
- * first worker, and ignores the others.
+ * Makes the session, and gives libfuse the kernel's INIT request, which the
+ * supervisor has read.  libfuse sends an answer each time; the kernel uses only
+ * the first one, of the first worker, and ignores the others.
  */
-static void process_init(const struct mount *mount,
-			 struct fuse_session *session)
-{
-	char copy[INIT_MAX];
-	struct fuse_buf buf = { .mem = copy, .size = mount->link->init_len };
-
-	memcpy(copy, mount->link->init, mount->link->init_len);
-	fuse_session_process_buf(session, &buf);
-}
-
 static int new_session(const struct mount *mount)
 {
 	struct fuse_lowlevel_ops ops = { .init = request_init };
+	char init[INIT_MAX];
+	struct fuse_buf buf = { .mem = init, .size = mount->link->init_len };
 	int r;
 
 	requests_of_names(&ops);
 	requests_of_files(&ops);
 	r = mount_session_on(mount, mount->link->fd, &ops, &server.session);
-	if (r == 0)
-		process_init(mount, server.session);
-	return r;
+	if (r < 0)
+		return r;
+	memcpy(init, mount->link->init, buf.size);
+	fuse_session_process_buf(server.session, &buf);
+	return 0;
 }
 
 /* Asks the kernel to send again the requests that an earlier worker has read
