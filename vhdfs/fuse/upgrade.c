@@ -224,20 +224,12 @@ static int read_init(const char *hex, struct mount *mount)
 	return 0;
 }
 
-static int read_state(const char *text, struct mount *mount)
-{
-	struct guid id;
-
-	if (guid_parse(text, strcspn(text, "\n"), &id) == 0)
-		guid_format(&id, mount->link->state);
-	return 0;
-}
-
 /* 1 for the last line, 0 for another, -errno. */
 static int read_line(const char *line, struct mount *mount)
 {
 	struct recovery_file_info file = { 0 };
 	uint64_t number, dev, ino;
+	struct guid id;
 	int writable, lost = 0, r;
 
 	if (!strcmp(line, "end\n"))
@@ -247,8 +239,9 @@ static int read_line(const char *line, struct mount *mount)
 								       : 0;
 	if (!strncmp(line, "init ", 5))
 		return read_init(line + 5, mount);
-	if (!strncmp(line, "state ", 6))
-		return read_state(line + 6, mount);
+	if (!strncmp(line, "state ", 6) &&
+	    guid_parse(line + 6, strcspn(line + 6, "\n"), &id) == 0)
+		guid_format(&id, mount->link->state);
 	if (!strcmp(line, "lost\n"))
 		recovery_set_lost();
 	if (sscanf(line,

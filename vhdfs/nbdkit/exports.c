@@ -57,18 +57,12 @@ static int find_at(struct store *in, const char *path, struct store_image **ret)
 	return fail_errno(r, "%s", path);
 }
 
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 /* The image of image=, whose path may be absolute. */
 static int find_configured(struct store *in, struct store_image **ret)
 {
 	bool absolute = *settings.image == '/';
 	_cleanup_free_ char *path = NULL, *inside = NULL;
+	struct stat st;
 	int r;
 
 	if (asprintf(&path, "%s%s%s", absolute ? "" : store_root(in),
@@ -78,7 +72,7 @@ static int find_configured(struct store *in, struct store_image **ret)
 	if (r < 0)
 		return r;
 	r = find_at(in, inside, ret);
-	if (r < 0 && is_directory(path))
+	if (r < 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		r = fail(-EISDIR,
 			 "%s: is a directory; name an image file in it", path);
 	return r;

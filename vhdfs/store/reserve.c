@@ -111,15 +111,6 @@ void reserve_fini(struct reserve *reserve)
 	close(reserve->fd);
 }
 
-static int refuse(const struct reserve *reserve, uint64_t is_free)
-{
-	return fail(
-		-ENOSPC,
-		"%s: expected %llu bytes free (option reserve=SIZE), found %llu; remove files, or mount with a smaller reserve=SIZE",
-		reserve->name, (unsigned long long)reserve->size,
-		(unsigned long long)is_free);
-}
-
 /* Bytes that may be granted when is_free bytes are free. */
 static uint64_t above_reserve(const struct reserve *reserve, uint64_t is_free)
 {
@@ -144,7 +135,11 @@ static int grant(struct reserve *reserve, uint64_t cost)
 		room = above_reserve(reserve, is_free);
 	}
 	if (room < wanted)
-		return refuse(reserve, is_free);
+		return fail(
+			-ENOSPC,
+			"%s: expected %llu bytes free (option reserve=SIZE), found %llu; remove files, or mount with a smaller reserve=SIZE",
+			reserve->name, (unsigned long long)reserve->size,
+			(unsigned long long)is_free);
 	/* Half: other programs write to the file system, too. */
 	room = min_u64(max_u64(room / 2, wanted), GRANT_MAX);
 	reserve->unsynced += room;
