@@ -38,8 +38,9 @@ const char *value_check(const struct value_syntax *syntax, const char *value)
 	if ((syntax->max && strlen(value) > syntax->max) ||
 	    (syntax->pattern && !value_matches(value, syntax->pattern)) ||
 	    (syntax->is_valid && !syntax->is_valid(value)))
-		return syntax->expected_now ? syntax->expected_now()
-					    : syntax->expected;
+		return syntax->expected ? syntax->expected
+					: format_or(image_format_names(
+						  image_format_can_create));
 	return NULL;
 }
 
@@ -134,13 +135,7 @@ static bool is_format(const char *value)
 	return format && image_format_can_create(format);
 }
 
-static const char *format_names(void)
-{
-	return format_or(image_format_names(image_format_can_create));
-}
-
-const struct value_syntax value_format = { .expected_now = format_names,
-					   .is_valid = is_format };
+const struct value_syntax value_format = { NULL, NULL, 0, is_format };
 
 bool value_read_address(const char *value, char text[64])
 {

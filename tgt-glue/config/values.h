@@ -28,13 +28,13 @@ enum {
 
 /* What a value may be. */
 struct value_syntax {
-	const char *expected; /* in words: completes "expected ..." */
+	/* In words: completes "expected ..."; NULL: the formats (registry.h).
+	 */
+	const char *expected;
 	/* An extended regular expression that all of it matches, or NULL. */
 	const char *pattern;
 	size_t max; /* its greatest length in bytes; 0: any */
 	bool (*is_valid)(const char *value); /* a further check, or NULL */
-	/* In place of expected, if the words are known at run time only. */
-	const char *(*expected_now)(void);
 };
 
 extern const struct value_syntax value_name, value_flag, value_master,
