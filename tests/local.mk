@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test-chain-parents \
 	tests/unit/test-chain-threads \
 	tests/unit/test-copyup \
+	tests/unit/test-difference \
 	tests/unit/test-read-only-format \
 	tests/unit/test-recovery \
 	tests/unit/test-recovery-fdstore \
@@ -321,6 +322,7 @@ img_tests = \
 	tests/img/test-repair.sh \
 	tests/img/test-truncated.sh \
 	tests/img/test-check.sh \
+	tests/img/test-compare.sh \
 	tests/img/test-convert.sh \
 	tests/img/test-create.sh \
 	tests/img/test-documentation.sh \

@@ -42,6 +42,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/chain.h \
 	vhdfs/chain/copyup.c \
 	vhdfs/chain/copyup.h \
+	vhdfs/chain/difference.c \
+	vhdfs/chain/difference.h \
 	vhdfs/chain/lock-upgrade.c \
 	vhdfs/chain/lock-upgrade.h \
 	vhdfs/chain/map-cache.c \

@@ -7,22 +7,25 @@
 
 #include "base/command-line.h"
 
-/* The exit code of check if damage remains in the image; see also
- * command-line.h. */
-enum { STATUS_DAMAGED = 3 };
+/* Exit codes of single commands; see also command-line.h. */
+enum {
+	STATUS_DAMAGED = 3,   /* check: damage remains in the image */
+	STATUS_DIFFERENT = 1, /* compare: the disks differ */
+	STATUS_TROUBLE = 2,   /* compare: the disks were not compared */
+};
 
 /* The values of the options, null where not given, and the operands. */
 struct command_line {
 	const char *store;
 	struct cli_list parents;
-	bool json, chain, repair, fixed, force, in_place;
+	bool json, chain, repair, fixed, force, in_place, strict;
 	const char *format, *size, *parent, *block_size, *sector_size;
 	char **operands; /* null-ended */
 };
 
 extern const struct cli_program vhdfs_img;
 extern const struct cli_command create_command, info_command, check_command,
-	map_command, convert_command;
+	map_command, convert_command, compare_command;
 
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns CLI_FAILED. */

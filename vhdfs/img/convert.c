@@ -13,11 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "format/foreign.h"
 #include "format/registry.h"
 #include "img/command.h"
 #include "img/image-roots.h"
@@ -25,6 +23,7 @@
 #include "img/output.h"
 #include "img/progress.h"
 #include "img/remote.h"
+#include "img/source.h"
 #include "img/torn.h"
 
 #define COPY_SIZE MIB(2)  /* of one read */
@@ -180,34 +179,6 @@ static int convert_chain(const struct command_line *line, const char *store,
 				     fill, &copy);
 }
 
-/* Such a file is never read as a raw disk: it may be a damaged image. */
-static bool named_as_image(const char *path)
-{
-	return image_format_by_image_name(path, strlen(path));
-}
-
-/*
- * A file named .raw, such as a view of a mount, is never probed: a guest wrote
- * it, and could forge an image in it whose parent is any file.
- */
-static int source_flags(const char *path)
-{
-	if (named_as_image(path))
-		return 0;
-	return image_format_by_file_name(path) ? CHAIN_ALWAYS_RAW : CHAIN_RAW;
-}
-
-/*
- * A view of a mount is a disk, whatever its guest wrote at the beginning.  Any
- * other raw file may be the container of another program (foreign.h).
- */
-static int check_raw(struct io *io)
-{
-	if (fgetxattr(io->fd, "user.vhdfs.format", NULL, 0) >= 0)
-		return 0;
-	return foreign_refuse(io);
-}
-
 /* The format that a raw disk can become in place. */
 static const struct image_ops *in_place_format(void)
 {
@@ -249,12 +220,12 @@ static int convert_in_place(const char *raw, const struct image_roots *roots)
 		r = image_format_probe(io, &ops);
 	if (r < 0)
 		return r;
-	if (named_as_image(raw) || !image_format_is_raw(ops))
+	if (source_named_as_image(raw) || !image_format_is_raw(ops))
 		return fail(-EINVAL,
 			    "%s: expected a raw disk, found an image by "
 			    "content or name; convert it to another file",
 			    raw);
-	r = check_raw(io);
+	r = source_check_raw(io);
 	if (r < 0)
 		return r;
 	interrupt_block();
@@ -267,13 +238,10 @@ static int convert_file(const struct command_line *line,
 			const struct image_roots *roots)
 {
 	_cleanup_(chain_close_p) struct chain *source = NULL;
-	const char *path = line->operands[0];
-	int r = image_roots_open(roots, path, source_flags(path), &source);
+	int r = source_open(roots, line->operands[0], &source);
 
-	if (r == 0 && image_format_is_raw(chain_leaf(source)->ops))
-		r = check_raw(chain_leaf(source)->io);
-	return r == 0 ? convert_chain(line, image_roots_store(roots), source)
-		      : r;
+	return r < 0 ? r
+		     : convert_chain(line, image_roots_store(roots), source);
 }
 
 /* An NBD disk lies outside every store. */

@@ -9,6 +9,7 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/check-report.h \
 	vhdfs/img/check.c \
 	vhdfs/img/command.h \
+	vhdfs/img/compare.c \
 	vhdfs/img/convert.c \
 	vhdfs/img/create.c \
 	vhdfs/img/image-roots.c \
@@ -26,6 +27,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/progress.h \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
+	vhdfs/img/source.c \
+	vhdfs/img/source.h \
 	vhdfs/img/torn.c \
 	vhdfs/img/torn.h \
 	$(NULL)
