@@ -62,6 +62,7 @@ unit_tests = \
 crash_tests = \
 	tests/crash/test-crash \
 	tests/crash/test-fault \
+	tests/crash/test-set-parent \
 	$(NULL)
 
 # Test programs: make builds each of them for the log of its test, and all of them
@@ -76,7 +77,8 @@ check-local:
 if HAVE_CMOCKA
 test_programs += $(unit_tests) $(crash_tests)
 TESTS += $(unit_tests) $(crash_tests)
-tests/crash/test-mutants.log: tests/crash/test-crash$(EXEEXT)
+tests/crash/test-mutants.log: tests/crash/test-crash$(EXEEXT) \
+	tests/crash/test-set-parent$(EXEEXT)
 crash_world = \
 	tests/crash/io-crash.c \
 	tests/crash/io-crash.h \
@@ -97,6 +99,13 @@ tests_crash_test_fault_SOURCES = \
 tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
+tests_crash_test_set_parent_SOURCES = \
+	tests/crash/alloc.c \
+	tests/crash/io-crash.c \
+	tests/crash/io-fault.c \
+	tests/crash/test-set-parent.c \
+	$(NULL)
+tests_crash_test_set_parent_LDFLAGS = $(tests_crash_test_fault_LDFLAGS)
 EXTRA_LIBRARIES += tests/unit/libunit.a
 tests_unit_libunit_a_SOURCES = \
 	tests/unit/disks.c \

@@ -80,7 +80,9 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhd-header.c \
 	vhdfs/format/vhd-internal.h \
 	vhdfs/format/vhd-layout.h \
+	vhdfs/format/vhd-locator.c \
 	vhdfs/format/vhd-parent.c \
+	vhdfs/format/vhd-set-parent.c \
 	vhdfs/format/vhd-space.c \
 	vhdfs/format/vhd-truncation.c \
 	vhdfs/format/vhd-writable.c \
@@ -101,6 +103,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-log.c \
 	vhdfs/format/vhdx-meta.c \
 	vhdfs/format/vhdx-region.c \
+	vhdfs/format/vhdx-set-parent.c \
 	vhdfs/format/vhdx-space.c \
 	vhdfs/format/vhdx-truncation.c \
 	vhdfs/format/vhdx-writable.c \

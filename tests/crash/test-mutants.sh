@@ -7,21 +7,29 @@
 # tests/local.mk sets the commands that compile and link.
 [ -n "${MUTANT_CC:-}" ] || skip "not run by make"
 
-# finds FILE SCENARIO SED-SCRIPT: makes a mutant of vhdfs/format/FILE with the script,
-# links the matrix with it, and expects that one of the scenarios whose names begin
-# with SCENARIO fails.
-finds() {
-	local source=$top_srcdir/vhdfs/format/$1 status=0
+# mutant FILE SED-SCRIPT OBJECT...: makes a mutant of vhdfs/format/FILE with the
+# script, and links it with the objects of a test into $scratch/mutant.
+mutant() {
+	local source=$top_srcdir/vhdfs/format/$1
 
-	sed -E "$3" "$source" >"$scratch/mutant.c"
+	sed -E "$2" "$source" >"$scratch/mutant.c"
 	! cmp -s "$source" "$scratch/mutant.c" ||
-		fail "expected a script that changes $1: $3"
+		fail "expected a script that changes $1: $2"
 	cd "$top_builddir" || exit 1
 	# The linker takes this object instead of the one in the library.
 	$MUTANT_CC -c -o "$scratch/mutant.o" "$scratch/mutant.c"
-	$MUTANT_LD -o "$scratch/mutant" tests/crash/io-crash.o \
-		tests/crash/io-fault.o tests/crash/judge.o tests/crash/test-crash.o \
-		tests/crash/world.o tests/crash/snapshot.o "$scratch/mutant.o" $MUTANT_LIBS
+	# shellcheck disable=SC2086
+	$MUTANT_LD -o "$scratch/mutant" "${@:3}" "$scratch/mutant.o" $MUTANT_LIBS
+}
+
+# finds FILE SCENARIO SED-SCRIPT: expects that one of the scenarios of the matrix
+# whose names begin with SCENARIO fails.
+finds() {
+	local status=0
+
+	mutant "$1" "$3" tests/crash/io-crash.o tests/crash/io-fault.o \
+		tests/crash/judge.o tests/crash/test-crash.o \
+		tests/crash/world.o tests/crash/snapshot.o
 	for seed in 1 2 3; do
 		VHDFS_SEED=$seed VHDFS_CRASH_SECONDS=4 \
 			"$scratch/mutant" "$2" >"$scratch/out" 2>&1 ||
@@ -31,6 +39,17 @@ finds() {
 	grep '^#.* states in' "$scratch/out" || true
 	[ "$status" != 0 ] || fail "expected a failure of the matrix with" \
 		"$1 changed by: $3"
+}
+
+# finds_parent FILE SED-SCRIPT: expects that test-set-parent fails.
+finds_parent() {
+	mutant "$1" "$2" tests/crash/io-crash.o tests/crash/io-fault.o \
+		tests/crash/alloc.o tests/crash/test-set-parent.o \
+		-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+		-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
+	! VHDFS_SEED=1 "$scratch/mutant" >"$scratch/out" 2>&1 ||
+		fail "expected a failure of test-set-parent with $1 changed" \
+			"by: $2"
 }
 
 test_detects_vhd_table_written_before_the_data_is_durable() {
@@ -74,7 +93,7 @@ test_detects_vhd_data_written_before_the_new_identifier_is_durable() {
 
 test_detects_vhd_file_grown_before_the_copy_has_the_new_identifier() {
 	finds vhd-writable.c vhd_dynamic \
-		's/return vhd_has_blocks\(v\) \? restore_copy\(v\) : 0;.*N3.*/return 0;/'
+		's/return vhd_has_blocks\(v\) \? vhd_footer_copy\(v\) : 0;.*N3.*/return 0;/'
 }
 
 test_detects_vhd_identifier_that_is_not_replaced() {
@@ -96,7 +115,7 @@ test_detects_vhdx_tables_checkpointed_before_the_data_is_durable() {
 
 test_detects_vhdx_header_that_names_an_unwritten_log() {
 	finds vhdx-log-write.c vhdx_d \
-		's/r = begin_log\(v\);.*S2.*/r = vhdx_header_update(v) < 0 ? -1 : begin_log(v);/'
+		's/r = begin_log\(v, &f, 0\);.*S2.*/r = vhdx_header_update(v) < 0 ? -1 : begin_log(v, \&f, 0);/'
 }
 
 test_detects_vhdx_log_ended_before_the_tables_are_durable() {
@@ -139,6 +158,37 @@ test_detects_vhdx_entry_with_a_size_that_is_not_durable() {
 test_detects_vhdx_entry_written_over_the_active_sequence() {
 	finds vhdx-log-write.c vhdx_ch \
 		's/return v->log_tail >= len \+ LOG_ZEROS \? 0 : v->log_end;/return 0;/'
+}
+
+test_detects_vhd_footer_that_names_a_header_not_durable() {
+	finds_parent vhd-set-parent.c \
+		's/return r < 0 \? r : io_sync\(v->img.io\);/return r;/'
+}
+
+test_detects_vhd_parent_changed_while_the_footers_differ() {
+	finds_parent vhd-set-parent.c \
+		's/r = vhd_footers_restore\(v\);.*P0.*/r = 0;/'
+}
+
+test_detects_vhd_old_header_cleared_before_the_footer_names_the_new() {
+	finds_parent vhd-set-parent.c \
+		's/r = switch_header\(v, piece\);/clear_old(v, old, n); &/
+		s/if \(extent_set_is_free\(.*\)\)/if (true)/'
+}
+
+test_detects_vhdx_header_that_names_an_unwritten_change() {
+	finds_parent vhdx-log-write.c \
+		's/r = begin_log\(v, f, f->snapshot.n\);.*M2.*/r = vhdx_header_update(v) < 0 ? -1 : begin_log(v, f, f->snapshot.n);/'
+}
+
+test_detects_vhdx_metadata_changed_before_a_header_names_the_log() {
+	finds_parent vhdx-log-write.c \
+		's/r = vhdx_header_update\(v\);.*M3.*/r = 0;/'
+}
+
+test_detects_vhdx_log_ended_before_the_metadata_is_durable() {
+	finds_parent vhdx-log-write.c \
+		'/M4/,/M5/s/r = io_sync\(v->img.io\);/r = 0;/'
 }
 
 run_tests

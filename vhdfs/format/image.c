@@ -466,6 +466,23 @@ int image_end_writes(struct image *img)
 	return 0;
 }
 
+int image_set_parent(struct image *img, const struct image_params *params)
+{
+	int r;
+
+	if (!img->ops->set_parent)
+		return fail(-EOPNOTSUPP,
+			    "%s: the parent of %s image cannot be changed",
+			    img->io->name, img->ops->title);
+	if (!img->writable || img->type != IMAGE_DIFFERENCING)
+		return fail(-EINVAL,
+			    "%s: expected a differencing image that is open "
+			    "for writing",
+			    img->io->name);
+	r = image_end_writes(img);
+	return r < 0 ? r : img->ops->set_parent(img, params);
+}
+
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params)
 {

@@ -249,6 +249,15 @@ struct image_ops {
 	 */
 	int (*params_complete)(struct image_params *params);
 	/*
+	 * Makes a child name another parent: params->parent, its two paths and
+	 * its modification time, as for create.  After a crash the child names
+	 * the old parent or the new one; after success the new one, durably.
+	 * Contents and identity do not change.  Called before begin_writes or
+	 * after end_writes only; no other thread uses the image.  If null, the
+	 * parent of an image of this format cannot be changed.
+	 */
+	int (*set_parent)(struct image *img, const struct image_params *params);
+	/*
 	 * Checks each structure of the file, repairs damage if check->repair,
 	 * and reports it.  0 also with damage; an error only if the check could
 	 * not be done (I/O, memory).  io stays the caller's.
@@ -358,6 +367,15 @@ int image_flush(struct image *img);
 /* Sets defaults and checks the parameters; see image_ops. */
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params);
+/*
+ * Makes a differencing image name another parent (image_ops.set_parent); both
+ * have the same format and sector size, and the caller has made sure that the
+ * contents fit.  Ends writes first (image_end_writes).  No other thread uses
+ * the image meanwhile.  -EOPNOTSUPP: the format cannot change it.  After an
+ * error of I/O the image is failed, and names the old parent or the new one.
+ */
+int image_set_parent(struct image *img, const struct image_params *params);
+
 /* Creates an image in the empty, writable io, which stays the caller's. */
 int image_create(struct io *io, const struct image_ops *ops,
 		 const struct image_params *params);

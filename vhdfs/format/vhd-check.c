@@ -126,19 +126,20 @@ static int check_hidden_flag(struct checker *c)
 	return c->repair ? write_footer(c, footer, c->f.trailing_off) : 0;
 }
 
-/* Whether the copy at offset 0 differs from the trailing footer in its id and
- * checksum only. */
-static bool has_older_id(const struct checker *c)
+/* Whether the copy at offset 0 differs from the trailing footer only in what
+ * vhd-writable.c (id) and vhd-set-parent.c (data offset) change. */
+static bool is_older(const struct checker *c)
 {
 	uint8_t copy[FOOTER_SIZE];
 
 	memcpy(copy, c->f.leading, sizeof copy);
 	memcpy(copy + FOOTER_ID, c->v.footer + FOOTER_ID, 16);
+	memcpy(copy + FOOTER_DATA_OFFSET, c->v.footer + FOOTER_DATA_OFFSET, 8);
 	vhd_footer_seal(copy);
 	return c->f.leading_ok && !memcmp(copy, c->v.footer, FOOTER_SIZE_OLD);
 }
 
-static void report_older_id(struct checker *c, bool repaired)
+static void report_older_copy(struct checker *c, bool repaired)
 {
 	check_printf(c->check->pending, "the copy of its footer %s",
 		     repaired ? "was written"
@@ -153,8 +154,8 @@ static int check_copy(struct checker *c)
 
 	if (!c->f.trailing_ok || c->v.leading_same)
 		return 0;
-	if (has_older_id(c))
-		report_older_id(c, repair);
+	if (is_older(c))
+		report_older_copy(c, repair);
 	else if (vhd_footer_intact(c->io, c->f.leading, 0) < 0)
 		check_report_last(c->check, repair);
 	else

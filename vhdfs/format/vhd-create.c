@@ -15,44 +15,25 @@
 
 #include <time.h>
 
-#include "base/utf16.h"
 #include "format/vhd-internal.h"
-#include "format/windows-path.h"
 
 enum {
 	DYNAMIC_HEADER_OFF = 512,
 	DYNAMIC_TABLE_OFF = 1536,
 	W2KU_OFF = 4096,
 	W2RU_SPACE = 64 * 1024,
-	PARENT_NAME_UNITS = HEADER_PARENT_NAME_SIZE / 2,
-};
-
-/* A path in UTF-16LE, and its offset in the file. */
-struct locator {
-	uint8_t *text;
-	size_t len; /* bytes */
-	uint64_t off, space;
 };
 
 struct plan {
 	uint8_t footer[FOOTER_SIZE];
 	uint8_t header[HEADER_SIZE];
 	uint64_t table_off, table_space, end;
-	struct locator absolute, relative;
+	struct vhd_parent_paths paths;
 };
 
 static void plan_fini(struct plan *plan)
 {
-	free(plan->absolute.text);
-	free(plan->relative.text);
-}
-
-/* Seconds since 2000; 0 if that is negative or exceeds 32 bits. */
-static uint32_t vhd_time(int64_t unix_time)
-{
-	int64_t t = unix_time - VHD_EPOCH;
-
-	return t < 0 || t > UINT32_MAX ? 0 : (uint32_t)t;
+	vhd_parent_paths_fini(&plan->paths);
 }
 
 static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
@@ -66,7 +47,7 @@ static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
 	put_be32(footer + FOOTER_VERSION, VHD_VERSION);
 	put_be64(footer + FOOTER_DATA_OFFSET,
 		 fixed ? VHD_NO_OFFSET : DYNAMIC_HEADER_OFF);
-	put_be32(footer + FOOTER_TIME, vhd_time(time(NULL)));
+	put_be32(footer + FOOTER_TIME, vhd_time_of(time(NULL)));
 	/* As Windows 10, so that all readers use the current size. */
 	memcpy(footer + FOOTER_CREATOR, "win ", 4);
 	put_be32(footer + FOOTER_CREATOR_VERSION, 0x000a0000);
@@ -155,94 +136,10 @@ int vhd_params_complete(struct image_params *params)
 	return r < 0 ? r : complete_parent(params);
 }
 
-/* prefix and path, with '\' in place of '/'. */
-static int backslash_path(const char *prefix, const char *path, char **ret)
-{
-	char *text;
-
-	if (strchr(path, '\\'))
-		return fail(
-			-EINVAL,
-			"%s: expected a path without \\ for the parent of a "
-			"VHD; rename the file or its directory",
-			path);
-	if (asprintf(&text, "%s%s", prefix, path) < 0)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	*ret = path_replace(text, '/', '\\');
-	return 0;
-}
-
-static int encode(const char *text, struct locator *loc)
-{
-	int r = utf16le_encode(text, &loc->text, &loc->len);
-
-	if (r == 0 && loc->len > LOCATOR_LENGTH_MAX)
-		r = -ENAMETOOLONG;
-	return r < 0 ? fail_errno(r, "%s: as the path of a parent", text) : 0;
-}
-
-/*
- * Stores the parent's absolute path in the header, as Windows does; if it is
- * too long, the base name, because a truncated path is of no use.
- */
-static int put_parent_name(uint8_t *header, const char *absolute)
-{
-	const char *slash = strrchr(absolute, '\\');
-	_cleanup_free_ uint8_t *text = NULL;
-	size_t len;
-	int r = utf16be_encode(absolute, &text, &len);
-
-	if (r == 0 && len > HEADER_PARENT_NAME_SIZE && slash) {
-		free(steal(text));
-		r = utf16be_encode(slash + 1, &text, &len);
-	}
-	if (r < 0)
-		return fail_errno(r, "%s: as the path of a parent", absolute);
-	memcpy(header + HEADER_PARENT_NAME, text,
-	       min_u64(len, HEADER_PARENT_NAME_SIZE));
-	return 0;
-}
-
-static void put_locator(uint8_t *header, unsigned slot, uint32_t code,
-			const struct locator *loc)
-{
-	uint8_t *p = header + HEADER_LOCATORS + slot * LOCATOR_SIZE;
-
-	put_be32(p + LOCATOR_CODE, code);
-	put_be32(p + LOCATOR_SPACE, (uint32_t)loc->space);
-	put_be32(p + LOCATOR_LENGTH, (uint32_t)loc->len);
-	put_be64(p + LOCATOR_OFFSET, loc->off);
-}
-
-static int encode_parent(struct plan *plan, const struct image_params *params)
-{
-	const char *rel = params->parent_relative;
-	_cleanup_free_ char *absolute = NULL, *relative = NULL;
-	int r = backslash_path("C:", params->parent_absolute, &absolute);
-
-	/* Windows requires a relative path to begin with a dot. */
-	if (r == 0)
-		r = backslash_path(rel[0] == '.' && strchr("./", rel[1]) ? ""
-									 : "./",
-				   rel, &relative);
-	if (r == 0)
-		r = encode(absolute, &plan->absolute);
-	if (r == 0)
-		r = encode(relative, &plan->relative);
-	if (r == 0)
-		r = put_parent_name(plan->header, absolute);
-	if (r < 0)
-		return r;
-	guid_to_be(plan->header + HEADER_PARENT_ID, &params->parent->id);
-	put_be32(plan->header + HEADER_PARENT_TIME,
-		 vhd_time(params->parent_mtime));
-	return 0;
-}
-
 static void place_parent(struct plan *plan)
 {
-	struct locator *absolute = &plan->absolute;
-	struct locator *relative = &plan->relative;
+	struct vhd_path *absolute = &plan->paths.absolute;
+	struct vhd_path *relative = &plan->paths.relative;
 
 	absolute->off = W2KU_OFF;
 	absolute->space =
@@ -251,8 +148,7 @@ static void place_parent(struct plan *plan)
 	relative->off = plan->table_off + plan->table_space;
 	relative->space = W2RU_SPACE;
 	plan->end = relative->off + relative->space;
-	put_locator(plan->header, 0, LOCATOR_W2KU, absolute);
-	put_locator(plan->header, 1, LOCATOR_W2RU, relative);
+	vhd_locators_put(plan->header, &plan->paths);
 }
 
 static int make_plan(struct plan *plan, const struct image_params *params)
@@ -260,7 +156,7 @@ static int make_plan(struct plan *plan, const struct image_params *params)
 	bool child = params->type == IMAGE_DIFFERENCING;
 	uint64_t entries = div_up(params->size, params->block_size);
 	uint8_t *header = plan->header;
-	int r = child ? encode_parent(plan, params) : 0;
+	int r = child ? vhd_parent_encode(header, params, &plan->paths) : 0;
 
 	if (r < 0)
 		return r;
@@ -278,8 +174,7 @@ static int make_plan(struct plan *plan, const struct image_params *params)
 	put_be32(header + HEADER_VERSION, VHD_VERSION);
 	put_be32(header + HEADER_ENTRIES, (uint32_t)entries);
 	put_be32(header + HEADER_BLOCK_SIZE, (uint32_t)params->block_size);
-	put_be32(header + HEADER_CHECKSUM,
-		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
+	vhd_header_seal(header);
 	return 0;
 }
 
@@ -298,11 +193,6 @@ static int write_table(struct io *io, const struct plan *plan)
 	return r;
 }
 
-static int write_locator(struct io *io, const struct locator *loc)
-{
-	return loc->len ? io_write(io, loc->text, loc->len, loc->off) : 0;
-}
-
 static int write_plan(struct io *io, const struct plan *plan)
 {
 	uint64_t footer_off = vhd_footer_offset(plan->end);
@@ -315,9 +205,7 @@ static int write_plan(struct io *io, const struct plan *plan)
 	if (r == 0)
 		r = write_table(io, plan);
 	if (r == 0)
-		r = write_locator(io, &plan->absolute);
-	if (r == 0)
-		r = write_locator(io, &plan->relative);
+		r = vhd_parent_paths_write(io, &plan->paths);
 	if (r == 0)
 		r = io_write(io, plan->footer, FOOTER_SIZE, footer_off);
 	return r < 0 ? r : io_sync(io);

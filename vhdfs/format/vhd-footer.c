@@ -21,6 +21,13 @@ void vhd_footer_seal(uint8_t *footer)
 		 vhd_checksum(footer, FOOTER_SIZE, FOOTER_CHECKSUM));
 }
 
+uint32_t vhd_time_of(int64_t unix_time)
+{
+	int64_t t = unix_time - VHD_EPOCH;
+
+	return t < 0 || t > UINT32_MAX ? 0 : (uint32_t)t;
+}
+
 static uint32_t pack_geometry(uint32_t cylinders, uint32_t heads, uint32_t spt)
 {
 	return cylinders << 16 | heads << 8 | spt;

@@ -45,6 +45,12 @@ static int read_header(struct vhd *v)
 	return 0;
 }
 
+void vhd_header_seal(uint8_t *header)
+{
+	put_be32(header + HEADER_CHECKSUM,
+		 vhd_checksum(header, HEADER_SIZE, HEADER_CHECKSUM));
+}
+
 static int check_blocks(struct vhd *v)
 {
 	const char *name = v->img.io->name;
@@ -219,8 +225,10 @@ static int find_batmap(struct vhd *v)
 
 int vhd_header_load(struct vhd *v)
 {
-	int r = read_header(v);
+	int r;
 
+	v->n_structures = 0;
+	r = read_header(v);
 	if (r == 0)
 		r = check_blocks(v);
 	if (r == 0)

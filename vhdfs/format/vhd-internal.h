@@ -9,10 +9,12 @@
  *   vhd-bat         block allocation table
  *   vhd-file        all structures of a file: load and free
  *   vhd-parent      reference to the parent
+ *   vhd-locator     making such a reference
  *   vhd-space       allocation of blocks
  *   vhd-truncation  truncated files
  *   vhd-write       write, zero, flush
  *   vhd-writable    the first change after an open
+ *   vhd-set-parent  change of the parent reference
  *   vhd-check, vhd-create
  *   vhd             image_ops: open, close, map
  *
@@ -130,6 +132,9 @@ uint32_t vhd_geometry(uint64_t size);
 uint64_t vhd_footer_size(const uint8_t *footer);
 /* Computes the checksum and stores it. */
 void vhd_footer_seal(uint8_t *footer);
+/* Unix seconds as seconds since 2000; 0 if that is negative or exceeds 32 bits.
+ */
+uint32_t vhd_time_of(int64_t unix_time);
 /* Cookie and checksum: 0, or -EBADMSG with a message. */
 int vhd_footer_intact(const struct io *io, const uint8_t *footer, uint64_t off);
 /* All other fields of one footer: 0, -EBADMSG or -EOPNOTSUPP with a message. */
@@ -159,6 +164,9 @@ struct vhd_locator {
 struct vhd_locator vhd_locator_get(const uint8_t *header, unsigned slot);
 /* Reads and checks header, locators and batmap, and the table's offset. */
 int vhd_header_load(struct vhd *v);
+
+/* Computes the checksum and stores it. */
+void vhd_header_seal(uint8_t *header);
 
 /* vhd-bat.c: the block allocation table */
 
@@ -198,6 +206,32 @@ int vhd_fail_metadata(struct vhd *v, int r);
 /* vhd-parent.c */
 
 int vhd_parent(struct image *img, struct parent_ref *ret);
+
+/* vhd-locator.c: making a parent reference */
+
+/* A path in UTF-16LE, and its place in the file. */
+struct vhd_path {
+	uint8_t *text;
+	size_t len; /* bytes */
+	uint64_t off, space;
+};
+
+struct vhd_parent_paths {
+	struct vhd_path absolute, relative; /* W2ku, W2ru */
+};
+
+/*
+ * Puts the identity, time stamp and name of params' parent into the header, and
+ * makes the texts of the locators, which have no place yet.  Call
+ * vhd_parent_paths_fini after a failure, too.
+ */
+int vhd_parent_encode(uint8_t *header, const struct image_params *params,
+		      struct vhd_parent_paths *ret);
+/* Puts both locators, and no others, into the header. */
+void vhd_locators_put(uint8_t *header, const struct vhd_parent_paths *paths);
+/* Writes the texts to their places. */
+int vhd_parent_paths_write(struct io *io, const struct vhd_parent_paths *paths);
+void vhd_parent_paths_fini(struct vhd_parent_paths *paths);
 
 /* vhd-space.c: allocation of blocks */
 
@@ -242,6 +276,18 @@ int vhd_flush_finish(struct image *img);
 
 int vhd_may_write(struct image *img);
 int vhd_begin_writes(struct image *img);
+/* Writes the trailing footer and its copy at offset 0 where they are missing or
+ * differ; synced. */
+int vhd_footers_restore(struct vhd *v);
+/* Writes v->footer over the trailing one; synced. */
+int vhd_footer_rewrite(struct vhd *v);
+/* Writes v->footer to offset 0, where it is used when the file grows and a
+ * crash loses the trailing one; synced. */
+int vhd_footer_copy(struct vhd *v);
+
+/* vhd-set-parent.c; see image_ops */
+
+int vhd_set_parent(struct image *img, const struct image_params *params);
 
 /* vhd-check.c; see image_ops */
 

@@ -72,9 +72,7 @@ static int restore_footer(struct vhd *v)
 	return r;
 }
 
-/* Writes the footer to offset 0; it is used when the file grows and a crash
- * loses the trailing one. */
-static int restore_copy(struct vhd *v)
+int vhd_footer_copy(struct vhd *v)
 {
 	int r = io_write(v->img.io, v->footer, FOOTER_SIZE, 0);
 
@@ -85,9 +83,16 @@ static int restore_copy(struct vhd *v)
 	return r;
 }
 
-/* Writes the footer over the trailing one, which may have 511 bytes. */
-static int rewrite_footer(struct vhd *v)
+int vhd_footers_restore(struct vhd *v)
 {
+	int r = vhd_has_trailing(v) ? 0 : restore_footer(v);
+
+	return r < 0 || v->leading_same ? r : vhd_footer_copy(v);
+}
+
+int vhd_footer_rewrite(struct vhd *v)
+{
+	/* It may have 511 bytes. */
 	uint64_t len = min_u64(FOOTER_SIZE, v->file_size - v->footer_off);
 	int r = io_write(v->img.io, v->footer, len, v->footer_off);
 
@@ -103,18 +108,18 @@ static int renew_id(struct vhd *v)
 	if (!vhd_has_blocks(v) && v->footer_off % VHD_SECTOR)
 		return 0;
 	if (vhd_has_blocks(v) && !v->leading_same)
-		r = restore_copy(v); /* N1 */
+		r = vhd_footer_copy(v); /* N1 */
 	if (r < 0)
 		return r;
 	guid_to_be(v->footer + FOOTER_ID, &id);
 	vhd_footer_seal(v->footer);
 	v->leading_same = false;
-	r = vhd_has_trailing(v) ? rewrite_footer(v)
+	r = vhd_has_trailing(v) ? vhd_footer_rewrite(v)
 				: restore_footer(v); /* N2 */
 	if (r < 0)
 		return r;
 	v->img.id = id;
-	return vhd_has_blocks(v) ? restore_copy(v) : 0; /* N3 */
+	return vhd_has_blocks(v) ? vhd_footer_copy(v) : 0; /* N3 */
 }
 
 /*

@@ -271,10 +271,17 @@ int vhdx_flush_finish(struct image *img);
 void vhdx_flush_fini(struct vhdx_flush *flush);
 /* Marks a flushed image as closed. */
 int vhdx_end_writes(struct image *img);
+/* Changes pages of 4 KiB outside of the tables, all or none of them (CHANGE).
+ * No writes have begun, or they were ended. */
+int vhdx_log_change(struct vhdx *v, const struct dirty_snapshot *pages);
 /* Truncates the file behind the last range in use. */
 int vhdx_trim(struct vhdx *v);
 /* table_cache.room: reserves log space for n_dirty pages; ctx is the vhdx. */
 int vhdx_log_room(void *ctx, size_t n_dirty);
+
+/* --- vhdx-set-parent.c; see image_ops */
+
+int vhdx_set_parent(struct image *img, const struct image_params *params);
 
 /* --- vhdx-write.c */
 

@@ -55,6 +55,14 @@
  * BAT from its end to its start, as the entry of a chunk's bitmap follows those
  * of its blocks (I4).  image.dirty_max causes a flush before that is necessary.
  *
+ * CHANGE of metadata pages, while no changes of tables are under way (neither
+ * START nor STOP without the other).  Each step is synced.
+ *  M1  a header with a new FileWriteGuid
+ *  M2  an entry with the pages and a new log guid, which no header names yet
+ *  M3  a header with the log guid: from here on the change is durable
+ *  M4  the pages in their places
+ *  M5  a header without log guid;  M6 the same in the other copy
+ *
  * STOP, after the last flush, when a descriptor of the view is closed and no
  * other one writes; the next change begins with START.  Each step is synced:
  *  C1  checkpoint the active sequence;  C2 sync
@@ -210,24 +218,25 @@ static int log_empty_entry(struct vhdx *v, const struct vhdx_flush *f)
 	return log_entry(v, f, &(struct batch){ .begins = true });
 }
 
-/* S2: an entry with a log guid that no header on disk names. */
-static int begin_log(struct vhdx *v)
+/* S2, M2: the first entry of a log whose guid no header on disk names. */
+static int begin_log(struct vhdx *v, const struct vhdx_flush *f, size_t n)
 {
-	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
-	struct vhdx_flush f = { .entry = entry,
-				.file_size = v->file_size,
-				.log_room = v->log_reserved };
+	struct batch batch = { .pages = f->order, .n = n, .begins = true };
 
 	v->log_sequence = 1;
 	v->log_tail = 0;
 	v->log_end = 0;
-	return log_empty_entry(v, &f);
+	return log_entry(v, f, &batch);
 }
 
 static int open_log(struct vhdx *v)
 {
 	struct guid file_guid = guid_random(), data_guid = guid_random(),
 		    log_guid = guid_random();
+	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
+	struct vhdx_flush f = { .entry = entry,
+				.file_size = v->file_size,
+				.log_room = v->log_reserved };
 	int r;
 
 	vhdx_header_set_guid(v, VHDX_HEADER_FILE_GUID, &file_guid);
@@ -235,7 +244,7 @@ static int open_log(struct vhdx *v)
 	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, &log_guid);
 	vhdx_header_set_guid(v, VHDX_HEADER_DATA_GUID, &data_guid);
 	if (r == 0)
-		r = begin_log(v); /* S2 */
+		r = begin_log(v, &f, 0); /* S2 */
 	if (r == 0)
 		r = vhdx_headers_update(v); /* S3, S4 */
 	if (r < 0)
@@ -480,6 +489,64 @@ int vhdx_end_writes(struct image *img)
 		return r;
 	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, NULL);
 	return vhdx_headers_update(v); /* C3, C4 */
+}
+
+/* Space for all that CHANGE writes: behind M3 it cannot fail for lack of it. */
+static int reserve_change(struct vhdx *v, const struct dirty_snapshot *pages)
+{
+	int r;
+
+	v->log_reserved = 0;
+	r = vhdx_log_room(v, pages->n);
+	for (size_t i = 0; r == 0 && i < pages->n; i++)
+		r = io_reserve(v->img.io, pages->file_off[i], VHDX_PAGE);
+	for (int slot = 0; slot < 2 && r == 0; slot++)
+		r = io_reserve(v->img.io, VHDX_HEADER_OFFSET(slot),
+			       VHDX_HEADER_SIZE);
+	return r;
+}
+
+static int log_change(struct vhdx *v, const struct vhdx_flush *f)
+{
+	struct guid file_guid = guid_random(), log_guid = guid_random();
+	int r;
+
+	vhdx_header_set_guid(v, VHDX_HEADER_FILE_GUID, &file_guid);
+	r = vhdx_header_update(v); /* M1 */
+	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, &log_guid);
+	if (r == 0)
+		r = begin_log(v, f, f->snapshot.n); /* M2 */
+	if (r == 0)
+		r = vhdx_header_update(v); /* M3 */
+	if (r == 0)
+		r = dirty_snapshot_write(&f->snapshot, v->img.io); /* M4 */
+	if (r == 0)
+		r = io_sync(v->img.io);
+	vhdx_header_set_guid(v, VHDX_HEADER_LOG_GUID, NULL);
+	if (r == 0)
+		r = vhdx_headers_update(v); /* M5, M6 */
+	return r < 0 ? image_fail(&v->img, r) : 0;
+}
+
+int vhdx_log_change(struct vhdx *v, const struct dirty_snapshot *pages)
+{
+	_cleanup_free_ uint8_t *entry =
+		malloc(entry_size(pages->n) + LOG_ZEROS);
+	_cleanup_free_ size_t *order = calloc(pages->n, sizeof *order);
+	int r = reserve_change(v, pages);
+
+	if (r < 0)
+		return r;
+	if (!entry || !order)
+		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
+	for (size_t i = 0; i < pages->n; i++)
+		order[i] = i;
+	return log_change(v,
+			  &(struct vhdx_flush){ .snapshot = *pages,
+						.order = order,
+						.entry = entry,
+						.file_size = v->file_size,
+						.log_room = v->log_reserved });
 }
 
 int vhdx_trim(struct vhdx *v)

@@ -141,5 +141,6 @@ const struct image_ops vhdx_ops = {
 	.flush_finish = vhdx_flush_finish,
 	.create = vhdx_create,
 	.params_complete = vhdx_params_complete,
+	.set_parent = vhdx_set_parent,
 	.check = vhdx_check,
 };

@@ -158,7 +158,7 @@ static int run_compare(const struct command_line *line)
 	image_roots_fini(&roots);
 	if (r < 0)
 		return STATUS_TROUBLE;
-	return r == 0 ? STATUS_DONE : STATUS_DIFFERENT;
+	return r == 0 ? CLI_DONE : STATUS_DIFFERENT;
 }
 
 static const struct cli_option options[] = {
