@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test-copyup \
 	tests/unit/test-difference \
 	tests/unit/test-read-only-format \
+	tests/unit/test-rebase \
 	tests/unit/test-recovery \
 	tests/unit/test-recovery-fdstore \
 	tests/unit/test-command-line \

@@ -58,6 +58,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/parent-search.h \
 	vhdfs/chain/parent-warning.c \
 	vhdfs/chain/parent-warning.h \
+	vhdfs/chain/rebase.c \
+	vhdfs/chain/rebase.h \
 	vhdfs/format/bitmap.c \
 	vhdfs/format/bitmap.h \
 	vhdfs/format/extent-set.c \

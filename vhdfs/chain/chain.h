@@ -144,6 +144,9 @@ int chain_write(struct chain *chain, const void *buf, uint64_t off, size_t len);
 /* Makes the range read as zeros.  punch: also free its space where no parent
  * has data. */
 int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
+/* Copies to the leaf what it shows of the sectors of the range and does not
+ * store.  The chain has a parent. */
+int chain_copy_up(struct chain *chain, uint64_t off, uint64_t len);
 /* As image_flush, for the leaf. */
 int chain_flush(struct chain *chain);
 /* As image_end_writes, for the leaf.  Needs the chain to itself. */

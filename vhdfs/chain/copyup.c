@@ -17,12 +17,18 @@
 
 #include "chain/copyup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
 #include "chain/chain-internal.h"
 #include "chain/parent-image.h"
 #include "io/blocking.h"
+
+/* Of one step of chain_copy_up, under the lock. */
+#define STEP MIB(1)
 
 enum {
 	COPYUP_MAX = 64 << 10,
@@ -52,10 +58,19 @@ static bool has_unstored(struct image *leaf, uint64_t off, uint64_t end)
 	return false;
 }
 
-/* Copies what the leaf does not store of [off, end) from the parents.  buf has
- * room for the whole range; rmw_lock is held exclusively. */
+/* Stores the bytes in the leaf; zeros without allocating a block. */
+static int store(struct image *leaf, const void *buf, uint64_t off, size_t len)
+{
+	return bytes_are_zero(buf, len) ? image_zero(leaf, off, len, 0)
+					: image_write(leaf, buf, off, len);
+}
+
+/* Copies what the leaf does not store of [off, end) from the parents, by put.
+ * buf has room for the whole range; rmw_lock is held exclusively. */
 static int copy_unstored(struct chain *chain, uint8_t *buf, uint64_t off,
-			 uint64_t end)
+			 uint64_t end,
+			 int (*put)(struct image *leaf, const void *buf,
+				    uint64_t off, size_t len))
 {
 	struct image *leaf = chain->images[0];
 
@@ -67,7 +82,7 @@ static int copy_unstored(struct chain *chain, uint8_t *buf, uint64_t off,
 			r = parent_image_read(chain->parent, leaf->io->name,
 					      buf, off, e.len);
 			if (r == 0)
-				r = image_write(leaf, buf, off, e.len);
+				r = put(leaf, buf, off, e.len);
 		}
 		if (r < 0)
 			return r;
@@ -107,7 +122,7 @@ void copyup_finish(struct chain *chain, uint64_t off)
 	if (!buf)
 		return;
 	io_wrlock(&chain->rmw_lock);
-	if (copy_unstored(chain, buf, start, end) < 0)
+	if (copy_unstored(chain, buf, start, end, image_write) < 0)
 		atomic_store(&chain->syncs_each, false);
 	pthread_rwlock_unlock(&chain->rmw_lock);
 	free(buf);
@@ -119,4 +134,25 @@ void copyup_note_flush(struct chain *chain)
 
 	if (writes)
 		atomic_store(&chain->syncs_each, writes < MANY_WRITES);
+}
+
+int chain_copy_up(struct chain *chain, uint64_t off, uint64_t len)
+{
+	_cleanup_free_ uint8_t *buf = malloc(STEP);
+	uint32_t sector_size = chain->images[0]->sector_size;
+	uint64_t end = round_up(off + len, sector_size);
+	int r = 0;
+
+	if (!buf)
+		return fail(-ENOMEM, "out of memory");
+	off = round_down(off, sector_size);
+	while (r == 0 && off < end) {
+		uint64_t next = min_u64(end, off - off % STEP + STEP);
+
+		io_wrlock(&chain->rmw_lock);
+		r = copy_unstored(chain, buf, off, next, store);
+		pthread_rwlock_unlock(&chain->rmw_lock);
+		off = next;
+	}
+	return r;
 }

@@ -12,13 +12,13 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-#define SECTOR 512
 #define PIECE_SIZE MIB(1) /* of each disk, read at once */
 #define MAP_STEP GIB(16)  /* of one query */
 
 struct comparison {
 	struct chain *a, *b;
 	uint8_t *buf_a, *buf_b; /* PIECE_SIZE each */
+	uint32_t sector_size;   /* the larger one */
 	difference_each *each;
 	void *arg;
 };
@@ -82,7 +82,7 @@ static size_t run_length(const struct comparison *c, size_t at, size_t len,
 	size_t end = at;
 
 	while (end < len) {
-		size_t n = min_u64(len - end, SECTOR);
+		size_t n = min_u64(len - end, c->sector_size);
 
 		if (!memcmp(c->buf_a + end, c->buf_b + end, n) != equal)
 			break;
@@ -154,6 +154,9 @@ int chain_differences(struct chain *a, struct chain *b, uint64_t off,
 				.b = b,
 				.buf_a = buf,
 				.buf_b = buf + PIECE_SIZE,
+				.sector_size =
+					max_u64(chain_leaf(a)->sector_size,
+						chain_leaf(b)->sector_size),
 				.each = each,
 				.arg = arg };
 

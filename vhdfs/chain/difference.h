@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Differences between the disks of two chains, in sectors of 512 bytes. */
+/* Differences between the disks of two chains, in whole sectors. */
 #ifndef VHDFS_CHAIN_DIFFERENCE_H
 #define VHDFS_CHAIN_DIFFERENCE_H
 
@@ -10,9 +10,8 @@
 
 /* A range whose sectors differ, each of them. */
 struct difference {
-	uint64_t off;         /* on the disk, bytes; a multiple of 512 */
-	size_t len;           /* bytes; not a multiple of 512 only at the end
-				 of the range that is compared */
+	uint64_t off;         /* on the disk, bytes */
+	size_t len;           /* bytes */
 	const uint8_t *a, *b; /* contents; valid during the call */
 };
 
@@ -20,11 +19,12 @@ struct difference {
 typedef int difference_each(void *arg, const struct difference *difference);
 
 /*
- * Calls each for every difference in [off, end), in their order; off is a
- * multiple of 512.  A disk reads as zeros beyond its end.  Ranges that both
- * disks store at the same place of the same file, and those that both map as
- * zeros, are not read.  Returns what each returned if not 0, or 0, or the error
- * of chain_map and chain_read, or -ENOMEM with a message.
+ * Calls each for every difference in [off, end), in their order; off and end
+ * are multiples of the larger sector size of the two disks, but for a disk's
+ * end.  A disk reads as zeros beyond its end.  Ranges that both disks store at
+ * the same place of the same file, and those that both map as zeros, are not
+ * read.  Returns what each returned if not 0, or 0, or the error of chain_map
+ * and chain_read, or -ENOMEM with a message.
  *
  * THREADS: as chain_read.  Both chains keep their contents meanwhile.
  */

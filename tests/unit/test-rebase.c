@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rebase: a leaf gets another parent, and shows what it showed. */
+#include "unit/mem-chain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "chain/rebase.h"
+#include "unit/disks.h"
+
+enum { DISK = 4 << 20 };
+
+/* masters/base is the old parent of clients/deep/grandchild, clients/child the
+ * new one. */
+struct family {
+	struct mem_chain f;
+	const struct image_ops *format;
+	struct model old, new, leaf;
+};
+
+static void write_random(struct family *family, const char *path,
+			 struct model *model, uint64_t *seed, unsigned steps)
+{
+	struct chain *chain = mem_chain_open(&family->f, path, CHAIN_WRITABLE);
+
+	model_exercise(model, chain, seed, steps);
+	assert_ok(chain_close(chain));
+}
+
+static void write_whole(struct family *family, const char *path,
+			struct model *model, uint8_t byte)
+{
+	struct chain *chain = mem_chain_open(&family->f, path, CHAIN_WRITABLE);
+
+	memset(model->bytes, byte, DISK);
+	assert_ok(chain_write(chain, model->bytes, 0, DISK));
+	assert_ok(chain_close(chain));
+}
+
+static void family_setup(struct family *family, const struct image_ops *format,
+			 uint64_t *seed, uint32_t sector_size)
+{
+	struct image_params params = { .type = IMAGE_DYNAMIC,
+				       .size = DISK,
+				       .sector_size = sector_size };
+	struct mem_chain *f = &family->f;
+
+	family->format = format;
+	mem_chain_init(f);
+	mem_chain_make_three(f, format);
+	mem_chain_make(&f->files[BASE], format, &params);
+	model_init(&family->old, DISK);
+	write_whole(family, "masters/base", &family->old, 'o');
+	write_random(family, "masters/base", &family->old, seed, 40);
+	mem_file_copy(&f->files[CHILD], &f->files[BASE]);
+	family->new = model_copy(&family->old);
+	family->leaf = model_copy(&family->old);
+	mem_chain_make_child(f, format, GRANDCHILD, BASE, "../../masters/base");
+	write_random(family, "clients/deep/grandchild", &family->leaf, seed,
+		     15);
+}
+
+static void family_teardown(struct family *family)
+{
+	model_fini(&family->old);
+	model_fini(&family->new);
+	model_fini(&family->leaf);
+	mem_chain_fini(&family->f);
+}
+
+static void last_progress(void *arg, uint64_t done)
+{
+	*(uint64_t *)arg = done;
+}
+
+/* Rebases the leaf to clients/child. */
+static void rebase(struct family *family)
+{
+	struct mem_chain *f = &family->f;
+	struct chain *leaf =
+		mem_chain_open(f, "clients/deep/grandchild", CHAIN_WRITABLE);
+	struct chain *parent = mem_chain_open(f, "clients/child", 0);
+	struct image_params params = {
+		.parent = chain_leaf(parent),
+		.parent_relative = "../child",
+		.parent_absolute = "/clients/child",
+	};
+	uint64_t done = 0;
+
+	assert_ok(chain_rebase_copy(leaf, parent, last_progress, &done));
+	assert_int_equal(done, DISK);
+	model_compare(&family->leaf, leaf);
+	assert_ok(image_set_parent(chain_leaf(leaf), &params));
+	assert_ok(chain_close(leaf));
+	assert_ok(chain_close(parent));
+}
+
+static void expect_rebased(struct family *family)
+{
+	struct mem_chain *f = &family->f;
+	struct chain *leaf = mem_chain_open(f, "clients/deep/grandchild", 0);
+
+	assert_string_equal(chain_path(leaf, 1), "clients/child");
+	model_compare(&family->leaf, leaf);
+	assert_ok(chain_close(leaf));
+}
+
+static void leaf_shows_the_same_on_another_parent(void **state)
+{
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		for (uint32_t sector_size = 512; sector_size <= 4096;
+		     sector_size *= 8) {
+			struct family family;
+
+			if ((*format)->only_sector_size &&
+			    (*format)->only_sector_size != sector_size)
+				continue;
+			family_setup(&family, *format, &seed, sector_size);
+			write_random(&family, "clients/child", &family.new,
+				     &seed, 15);
+			rebase(&family);
+			expect_rebased(&family);
+			family_teardown(&family);
+		}
+	}
+}
+
+static void equal_parent_copies_nothing(void **state)
+{
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		struct family family;
+		struct mem_file *file = &family.f.files[GRANDCHILD];
+		struct chain *leaf, *parent;
+
+		family_setup(&family, *format, &seed, 512);
+		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
+				      CHAIN_WRITABLE);
+		parent = mem_chain_open(&family.f, "clients/child", 0);
+		mem_file_reset_counters(file);
+		assert_ok(chain_rebase_copy(leaf, parent, NULL, NULL));
+		assert_int_equal(file->n_pwrite, 0);
+		assert_int_equal(file->n_resize, 0);
+		assert_ok(chain_close(leaf));
+		assert_ok(chain_close(parent));
+		family_teardown(&family);
+	}
+}
+
+/* A full disk leaves a leaf on its old parent that shows what it showed. */
+static void failed_copy_changes_nothing_that_is_shown(void **state)
+{
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		struct family family;
+		struct mem_file *file = &family.f.files[GRANDCHILD];
+		struct chain *leaf, *parent;
+
+		family_setup(&family, *format, &seed, 512);
+		write_whole(&family, "clients/child", &family.new, 'n');
+		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
+				      CHAIN_WRITABLE);
+		parent = mem_chain_open(&family.f, "clients/child", 0);
+		file->room = mem_file_used(file) + 1;
+		assert_errno(chain_rebase_copy(leaf, parent, NULL, NULL),
+			     -ENOSPC);
+		file->room = 0;
+		model_compare(&family.leaf, leaf);
+		assert_ok(chain_close(leaf));
+		assert_ok(chain_close(parent));
+		leaf = mem_chain_open(&family.f, "clients/deep/grandchild", 0);
+		assert_string_equal(chain_path(leaf, 1), "masters/base");
+		model_compare(&family.leaf, leaf);
+		assert_ok(chain_close(leaf));
+		rebase(&family);
+		expect_rebased(&family);
+		family_teardown(&family);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(leaf_shows_the_same_on_another_parent),
+		cmocka_unit_test(equal_parent_copies_nothing),
+		cmocka_unit_test(failed_copy_changes_nothing_that_is_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rebase: a leaf gets other parents, and shows what it showed. */
+#ifndef VHDFS_CHAIN_REBASE_H
+#define VHDFS_CHAIN_REBASE_H
+
+#include <stdint.h>
+
+#include "chain/chain.h"
+
+/* Called after each step: all up to `done', of chain_size(), is finished. */
+typedef void rebase_progress(void *arg, uint64_t done);
+
+/*
+ * Copies to the chain's leaf what it shows and does not store, where the disk
+ * of parent has other contents: afterwards the leaf shows the same on both.
+ * Sectors that are equal are not copied, and those that both disks have from
+ * the same place are not read.  An error leaves a leaf that shows the same as
+ * before, with a part of the copies.  progress may be null.
+ *
+ * The chain is open for writing and has a parent; writes by other threads may
+ * go on.  parent keeps its contents.  Errors: those of chain_differences,
+ * chain_copy_up.
+ */
+int chain_rebase_copy(struct chain *chain, struct chain *parent,
+		      rebase_progress *progress, void *arg);
+
+#endif
