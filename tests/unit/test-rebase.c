@@ -40,7 +40,7 @@ static void write_whole(struct family *family, const char *path,
 }
 
 static void family_setup(struct family *family, const struct image_ops *format,
-			 uint64_t *seed, uint32_t sector_size)
+			 uint64_t *seed, uint32_t sector_size, unsigned steps)
 {
 	struct image_params params = { .type = IMAGE_DYNAMIC,
 				       .size = DISK,
@@ -59,7 +59,7 @@ static void family_setup(struct family *family, const struct image_ops *format,
 	family->leaf = model_copy(&family->old);
 	mem_chain_make_child(f, format, GRANDCHILD, BASE, "../../masters/base");
 	write_random(family, "clients/deep/grandchild", &family->leaf, seed,
-		     15);
+		     steps);
 }
 
 static void family_teardown(struct family *family)
@@ -121,7 +121,7 @@ static void leaf_shows_the_same_on_another_parent(void **state)
 			if ((*format)->only_sector_size &&
 			    (*format)->only_sector_size != sector_size)
 				continue;
-			family_setup(&family, *format, &seed, sector_size);
+			family_setup(&family, *format, &seed, sector_size, 15);
 			write_random(&family, "clients/child", &family.new,
 				     &seed, 15);
 			rebase(&family);
@@ -142,7 +142,7 @@ static void equal_parent_copies_nothing(void **state)
 		struct mem_file *file = &family.f.files[GRANDCHILD];
 		struct chain *leaf, *parent;
 
-		family_setup(&family, *format, &seed, 512);
+		family_setup(&family, *format, &seed, 512, 15);
 		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
 				      CHAIN_WRITABLE);
 		parent = mem_chain_open(&family.f, "clients/child", 0);
@@ -168,7 +168,7 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 		struct mem_file *file = &family.f.files[GRANDCHILD];
 		struct chain *leaf, *parent;
 
-		family_setup(&family, *format, &seed, 512);
+		family_setup(&family, *format, &seed, 512, 0);
 		write_whole(&family, "clients/child", &family.new, 'n');
 		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
 				      CHAIN_WRITABLE);
