@@ -149,6 +149,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/image-names.h \
 	vhdfs/store/image-stat.c \
 	vhdfs/store/image-stat.h \
+	vhdfs/store/protected-parent.c \
+	vhdfs/store/protected-parent.h \
 	vhdfs/store/refresh.c \
 	vhdfs/store/refresh.h \
 	vhdfs/store/reserve.c \
