@@ -87,9 +87,10 @@ static void rebase(struct family *family)
 		.parent_relative = "../child",
 		.parent_absolute = "/clients/child",
 	};
-	uint64_t done = 0;
+	uint64_t done = 0, copied;
 
-	assert_ok(chain_rebase_copy(leaf, parent, last_progress, &done));
+	assert_ok(
+		chain_rebase_copy(leaf, parent, &copied, last_progress, &done));
 	assert_int_equal(done, DISK);
 	model_compare(&family->leaf, leaf);
 	assert_ok(image_set_parent(chain_leaf(leaf), &params));
@@ -141,13 +142,15 @@ static void equal_parent_copies_nothing(void **state)
 		struct family family;
 		struct mem_file *file = &family.f.files[GRANDCHILD];
 		struct chain *leaf, *parent;
+		uint64_t copied;
 
 		family_setup(&family, *format, &seed, 512, 15);
 		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
 				      CHAIN_WRITABLE);
 		parent = mem_chain_open(&family.f, "clients/child", 0);
 		mem_file_reset_counters(file);
-		assert_ok(chain_rebase_copy(leaf, parent, NULL, NULL));
+		assert_ok(chain_rebase_copy(leaf, parent, &copied, NULL, NULL));
+		assert_int_equal(copied, 0);
 		assert_int_equal(file->n_pwrite, 0);
 		assert_int_equal(file->n_resize, 0);
 		assert_ok(chain_close(leaf));
@@ -167,6 +170,7 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 		struct family family;
 		struct mem_file *file = &family.f.files[GRANDCHILD];
 		struct chain *leaf, *parent;
+		uint64_t copied;
 
 		family_setup(&family, *format, &seed, 512, 0);
 		write_whole(&family, "clients/child", &family.new, 'n');
@@ -174,8 +178,9 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 				      CHAIN_WRITABLE);
 		parent = mem_chain_open(&family.f, "clients/child", 0);
 		file->room = mem_file_used(file) + 1;
-		assert_errno(chain_rebase_copy(leaf, parent, NULL, NULL),
-			     -ENOSPC);
+		assert_errno(
+			chain_rebase_copy(leaf, parent, &copied, NULL, NULL),
+			-ENOSPC);
 		file->room = 0;
 		model_compare(&family.leaf, leaf);
 		assert_ok(chain_close(leaf));

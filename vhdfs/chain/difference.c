@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -49,12 +48,7 @@ static int read_disk(struct chain *chain, uint8_t *buf, uint64_t off,
  */
 static bool same_file(const struct io *a, const struct io *b)
 {
-	struct stat st_a, st_b;
-
-	return a == b ||
-	       (a->fd >= 0 && b->fd >= 0 && fstat(a->fd, &st_a) == 0 &&
-		fstat(b->fd, &st_b) == 0 && st_a.st_dev == st_b.st_dev &&
-		st_a.st_ino == st_b.st_ino);
+	return a->dev == b->dev && a->ino == b->ino;
 }
 
 int chain_map_both(struct chain *a, struct chain *b, uint64_t off, uint64_t len,

@@ -177,13 +177,15 @@ static int fail_not_found(const struct parent_search *s)
 	return fail(-ENOENT,
 		    "%s: its parent %s is missing%s%s; put it where the child "
 		    "names it or beside the child, or name its directory with "
-		    "--parents DIR (vhdfs: -o parents=DIR)",
+		    "--parents DIR (vhdfs: -o parents=DIR); if it was renamed, "
+		    "run `vhdfs-img rebase --unsafe --search DIR %s'",
 		    s->child,
 		    ref->relative   ? ref->relative
 		    : ref->basename ? ref->basename
 				    : "(the child gives no path)",
 		    rootdir->confined ? " in " : "",
-		    rootdir->confined ? rootdir->path : "");
+		    rootdir->confined ? rootdir->path : "",
+		    shell_word(s->child));
 }
 
 void parent_search_init(struct parent_search *s, struct parent_cache *cache,

@@ -13,9 +13,19 @@
 
 #define STEP MIB(256) /* of one comparison, so that progress is reported */
 
+struct rebase {
+	struct chain *chain;
+	uint64_t *copied;
+};
+
 static int copy(void *arg, const struct difference *difference)
 {
-	return chain_copy_up(arg, difference->off, difference->len);
+	struct rebase *rebase = arg;
+	int r = chain_copy_up(rebase->chain, difference->off, difference->len);
+
+	if (r == 0)
+		*rebase->copied += difference->len;
+	return r;
 }
 
 /* The end of the range from off on, at most end, in which the leaf stores all
@@ -40,11 +50,14 @@ static int find_end(struct chain *chain, uint64_t off, uint64_t end,
 }
 
 int chain_rebase_copy(struct chain *chain, struct chain *parent,
-		      rebase_progress *progress, void *arg)
+		      uint64_t *ret_copied, rebase_progress *progress,
+		      void *arg)
 {
+	struct rebase rebase = { .chain = chain, .copied = ret_copied };
 	uint64_t size = chain_size(chain), next;
 	int r = 0;
 
+	*ret_copied = 0;
 	for (uint64_t off = 0; r == 0 && off < size; off = next) {
 		bool stored;
 
@@ -52,7 +65,7 @@ int chain_rebase_copy(struct chain *chain, struct chain *parent,
 			     &stored);
 		if (r == 0 && !stored)
 			r = chain_differences(chain, parent, off, next, copy,
-					      chain);
+					      &rebase);
 		if (r == 0 && progress)
 			progress(arg, next);
 	}

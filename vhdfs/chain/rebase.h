@@ -15,13 +15,15 @@ typedef void rebase_progress(void *arg, uint64_t done);
  * of parent has other contents: afterwards the leaf shows the same on both.
  * Sectors that are equal are not copied, and those that both disks have from
  * the same place are not read.  An error leaves a leaf that shows the same as
- * before, with a part of the copies.  progress may be null.
+ * before, with a part of the copies.  *ret_copied: bytes that were copied,
+ * after an error too.  progress may be null.
  *
  * The chain is open for writing and has a parent; writes by other threads may
  * go on.  parent keeps its contents.  Errors: those of chain_differences,
  * chain_copy_up.
  */
 int chain_rebase_copy(struct chain *chain, struct chain *parent,
-		      rebase_progress *progress, void *arg);
+		      uint64_t *ret_copied, rebase_progress *progress,
+		      void *arg);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/printable.h"
 #include "chain/difference.h"
 #include "img/command.h"
@@ -94,15 +95,18 @@ static const char *const found_words[] = {
 	[ALLOCATION] = "allocation",
 };
 
-static void print_json(const struct result *result)
+static int print_json(const struct result *result)
 {
 	bool equal = result->found == EQUAL;
+	json_t *json = json_pack(
+		"{sb so so}", "equal", equal, "difference",
+		equal ? json_null() : json_string(found_words[result->found]),
+		"offset",
+		equal ? json_null() : json_integer((json_int_t)result->off));
+	int r = json_print(json);
 
-	printf("{\"equal\": %s, \"difference\": %s, \"offset\": %s}\n",
-	       equal ? "true" : "false",
-	       equal ? "null"
-		     : format_arg("\"%s\"", found_words[result->found]),
-	       equal ? "null" : format_arg("%" PRIu64, result->off));
+	json_decref(json);
+	return r;
 }
 
 static void print_text(char *const *names, const struct result *result)
@@ -139,26 +143,26 @@ static int run_compare(const struct command_line *line)
 	struct image_roots roots = { 0 };
 	struct chain *a = NULL, *b = NULL;
 	struct result result;
-	int r = image_roots_init(&roots, line);
+	int r = image_roots_init(&roots, line), status = CLI_DONE;
 
 	if (r == 0)
 		r = open_both(&roots, line->operands, &a, &b);
 	if (r == 0)
 		r = compare(a, b, line->strict, &result);
+	if (r >= 0)
+		status = r == 0 ? CLI_DONE : STATUS_DIFFERENT;
+	if (r >= 0 && !line->json)
+		print_text(line->operands, &result);
+	else if (r >= 0)
+		r = print_json(&result);
 	if (r < 0)
 		failed();
-	else if (line->json)
-		print_json(&result);
-	else
-		print_text(line->operands, &result);
 	if (a)
 		chain_close(a);
 	if (b)
 		chain_close(b);
 	image_roots_fini(&roots);
-	if (r < 0)
-		return STATUS_TROUBLE;
-	return r == 0 ? CLI_DONE : STATUS_DIFFERENT;
+	return r < 0 ? STATUS_TROUBLE : status;
 }
 
 static const struct cli_option options[] = {

@@ -12,6 +12,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/compare.c \
 	vhdfs/img/convert.c \
 	vhdfs/img/create.c \
+	vhdfs/img/find-parent.c \
+	vhdfs/img/find-parent.h \
 	vhdfs/img/image-roots.c \
 	vhdfs/img/image-roots.h \
 	vhdfs/img/info.c \
@@ -25,6 +27,7 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/pending-writes.h \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
+	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
 	vhdfs/img/source.c \

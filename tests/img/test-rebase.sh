@@ -1,0 +1,216 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img rebase: a child shows what it showed, on another parent.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+# A master of 20 MiB with random contents in $scratch, and its child; the child's
+# disk is in "model".  Sets $e, the ending of the names.
+make_child() {
+	e=$1
+	cd "$scratch" || exit
+	rm -f ./*
+	make_model model 20M
+	vhdfs-img create --size 20M "old.$e"
+	put_random "old.$e" model 30
+	cp model old.model
+	vhdfs-img create --parent "old.$e" "child.$e"
+	put_random "child.$e" model 10
+}
+
+parent_of() {
+	key "$1" parent
+}
+
+# The child names the parent, is sound, and shows the model.
+expect_child() {
+	equal "parent" "$(realpath "$1")" "$(realpath "$(parent_of "child.$e")")"
+	same_disk "child.$e" model
+}
+
+# copied PARENT [OPTION...]: rebases the child; prints the bytes copied.
+copied() {
+	vhdfs-img rebase --json --parent "$@" "child.$e" | jq .copied
+}
+
+test_child_shows_the_same_on_another_parent() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_child $format
+		cp "old.$e" "new.$e"
+		chmod u+w "new.$e"
+		cp old.model new.model
+		put_random "new.$e" new.model 20
+		[ "$(copied "new.$e")" -gt 0 ] || fail "nothing was copied"
+		expect_child "new.$e"
+		[ ! -w "new.$e" ] || [ "$EUID" = 0 ] || fail "writable parent"
+		equal "mode of the parent" 444 "$(stat -c %a "new.$e")"
+		rm "old.$e"
+		same_disk "child.$e" model
+	done
+}
+
+test_equal_parent_copies_nothing() {
+	local format
+
+	for format in vhd vhdx; do
+		make_child $format
+		cp "old.$e" "new.$e"
+		equal copied 0 "$(copied "new.$e")"
+		expect_child "new.$e"
+		# Another image with the same contents.
+		vhdfs-img convert "old.$e" "other.$e"
+		equal copied 0 "$(copied "other.$e")"
+		expect_child "other.$e"
+	done
+}
+
+test_parents_parent_leaves_out_one_of_the_chain() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_child $format
+		vhdfs-img create --parent "child.$e" "grandchild.$e"
+		mv "child.$e" "middle.$e"
+		mv "grandchild.$e" "child.$e"
+		vhdfs-img rebase --unsafe --parent "middle.$e" "child.$e"
+		put_random "child.$e" model 10
+		copied "old.$e" >/dev/null
+		rm "middle.$e"
+		expect_child "old.$e"
+		equal depth 1 "$(key "child.$e" depth)"
+	done
+}
+
+test_identity_and_attributes_of_the_child_stay() {
+	local format before
+
+	for format in vhd vhdx; do
+		make_child $format
+		chmod 640 "child.$e"
+		before=$(key "child.$e" id)
+		cp "old.$e" "new.$e"
+		copied "new.$e"
+		equal id "$before" "$(key "child.$e" id)"
+		equal mode 640 "$(stat -c %a "child.$e")"
+	done
+}
+
+test_unsafe_follows_a_parent_that_was_renamed() {
+	local format
+
+	for format in vhd vhdx; do
+		make_child $format
+		mkdir -p sub
+		mv "old.$e" "sub/renamed.$e"
+		expect_error 1 'rebase --unsafe --search' vhdfs-img info "child.$e"
+		expect 0 vhdfs-img rebase --unsafe --parent "sub/renamed.$e" \
+			"child.$e"
+		expect_child "sub/renamed.$e"
+		rm -r sub
+	done
+}
+
+test_search_finds_the_parent_by_its_identity() {
+	local format
+
+	for format in vhd vhdx; do
+		make_child $format
+		mkdir -p a/b
+		vhdfs-img create --size 20M "a/other.$e"
+		echo text >"a/text.$e"
+		mv "old.$e" "a/b/renamed.$e"
+		expect 0 vhdfs-img rebase --unsafe --search a "child.$e"
+		expect_child "a/b/renamed.$e"
+		rm "a/b/renamed.$e"
+		expect_error 1 'no image in a has the identity' \
+			vhdfs-img rebase --unsafe --search a "child.$e"
+		rm -r a
+	done
+}
+
+test_link_is_followed_and_stays() {
+	make_child vhdx
+	cp old.vhdx new.vhdx
+	ln -s child.vhdx link.vhdx
+	expect 0 vhdfs-img rebase --parent new.vhdx link.vhdx
+	[ -L link.vhdx ] || fail "the link was replaced"
+	expect_child new.vhdx
+}
+
+test_unsuitable_parents_are_refused() {
+	make_child vhdx
+	cp child.vhdx before
+	vhdfs-img create --size 20M other.vhd
+	vhdfs-img create --size 20M --sector-size 4096 other.vhdx
+	vhdfs-img create --size 20M other2.vhdx
+	vhdfs-img create --parent child.vhdx grandchild.vhdx
+	expect_error 1 'format: expected vhdx' \
+		vhdfs-img rebase --parent other.vhd child.vhdx
+	expect_error 1 'sector size: expected 512' \
+		vhdfs-img rebase --parent other.vhdx child.vhdx
+	for option in "" --unsafe; do
+		# shellcheck disable=SC2086
+		expect_error 1 'is a child of child.vhdx' vhdfs-img rebase \
+			$option --parent grandchild.vhdx child.vhdx
+		# shellcheck disable=SC2086
+		expect_error 1 'is a child of child.vhdx, or the same file' \
+			vhdfs-img rebase $option --parent child.vhdx child.vhdx
+	done
+	expect_error 1 'no.vhdx: No such file' \
+		vhdfs-img rebase --parent no.vhdx child.vhdx
+	expect_error 1 'type: expected differencing' \
+		vhdfs-img rebase --parent other2.vhdx old.vhdx
+	cmp before child.vhdx
+}
+
+test_usage() {
+	make_child vhdx
+	expect_error 2 'one of --parent and --search' vhdfs-img rebase child.vhdx
+	expect_error 2 'one of --parent and --search' vhdfs-img rebase \
+		--parent old.vhdx --search . child.vhdx
+	expect_error 2 'search needs --unsafe' \
+		vhdfs-img rebase --search . child.vhdx
+}
+
+test_image_in_use_is_refused_and_its_holder_named() {
+	make_child vhdx
+	cp old.vhdx new.vhdx
+	chmod u+w new.vhdx
+	hold child.vhdx open
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img rebase --parent new.vhdx child.vhdx
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img rebase --unsafe --parent new.vhdx child.vhdx
+	equal "mode of the parent" 644 "$(stat -c %a new.vhdx)"
+	release
+	hold new.vhdx open
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img rebase --parent new.vhdx child.vhdx
+	release
+}
+
+test_many_changes_of_the_parent_do_not_grow_the_file() {
+	local format size
+
+	for format in vhd vhdx; do
+		make_child $format
+		cp "old.$e" "new.$e"
+		copied "new.$e"
+		copied "old.$e"
+		size=$(size_of "child.$e")
+		for _ in 1 2 3 4 5 6 7 8; do
+			copied "new.$e"
+			copied "old.$e"
+		done
+		equal size "$size" "$(size_of "child.$e")"
+		expect_child "old.$e"
+	done
+}
+
+run_tests
