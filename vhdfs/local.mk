@@ -138,6 +138,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/catalog.h \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
+	vhdfs/store/copy-attributes.c \
+	vhdfs/store/copy-attributes.h \
 	vhdfs/store/dir.c \
 	vhdfs/store/dir.h \
 	vhdfs/store/examine.c \
@@ -149,6 +151,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/image-names.h \
 	vhdfs/store/image-stat.c \
 	vhdfs/store/image-stat.h \
+	vhdfs/store/leaf-replace.c \
+	vhdfs/store/leaf-replace.h \
 	vhdfs/store/protected-parent.c \
 	vhdfs/store/protected-parent.h \
 	vhdfs/store/refresh.c \

@@ -466,6 +466,13 @@ int image_end_writes(struct image *img)
 	return 0;
 }
 
+int image_settle(struct image *img)
+{
+	int r = image_end_writes(img);
+
+	return r < 0 || !img->ops->settle ? r : img->ops->settle(img);
+}
+
 int image_set_parent(struct image *img, const struct image_params *params)
 {
 	int r;

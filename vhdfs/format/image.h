@@ -249,6 +249,12 @@ struct image_ops {
 	 */
 	int (*params_complete)(struct image_params *params);
 	/*
+	 * Finishes what a crash left that open did not, and keeps the identity:
+	 * afterwards other programs accept the file as a parent.  Called as
+	 * set_parent.  If null, open finishes all.
+	 */
+	int (*settle)(struct image *img);
+	/*
 	 * Makes a child name another parent: params->parent, its two paths and
 	 * its modification time, as for create.  After a crash the child names
 	 * the old parent or the new one; after success the new one, durably.
@@ -367,6 +373,11 @@ int image_flush(struct image *img);
 /* Sets defaults and checks the parameters; see image_ops. */
 int image_params_complete(const struct image_ops *ops,
 			  struct image_params *params);
+/* Makes the file of an image that is open for writing complete in itself, as it
+ * is after a clean close; the identity stays.  Ends writes first.  No other
+ * thread uses the image meanwhile. */
+int image_settle(struct image *img);
+
 /*
  * Makes a differencing image name another parent (image_ops.set_parent); both
  * have the same format and sector size, and the caller has made sure that the

@@ -276,6 +276,7 @@ int vhd_flush_finish(struct image *img);
 
 int vhd_may_write(struct image *img);
 int vhd_begin_writes(struct image *img);
+int vhd_settle(struct image *img);
 /* Writes the trailing footer and its copy at offset 0 where they are missing or
  * differ; synced. */
 int vhd_footers_restore(struct vhd *v);

@@ -187,3 +187,16 @@ int vhd_begin_writes(struct image *img)
 		r = clear_batmap(v);
 	return r < 0 ? vhd_fail_metadata(v, r) : 0;
 }
+
+int vhd_settle(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	int r;
+
+	if (!vhd_has_blocks(v))
+		return 0;
+	r = footer_may_write(v);
+	if (r == 0)
+		r = prepare_tables(v);
+	return r < 0 ? r : vhd_footers_restore(v);
+}

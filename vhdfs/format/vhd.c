@@ -175,6 +175,7 @@ const struct image_ops vhd_ops = {
 	.create = vhd_create,
 	.convert_in_place = vhd_append_footer,
 	.params_complete = vhd_params_complete,
+	.settle = vhd_settle,
 	.set_parent = vhd_set_parent,
 	.check = vhd_check,
 };
