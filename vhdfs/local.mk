@@ -155,6 +155,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/leaf-replace.h \
 	vhdfs/store/protected-parent.c \
 	vhdfs/store/protected-parent.h \
+	vhdfs/store/put-aside.c \
+	vhdfs/store/put-aside.h \
 	vhdfs/store/refresh.c \
 	vhdfs/store/refresh.h \
 	vhdfs/store/reserve.c \
@@ -162,6 +164,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/resolve-path.c \
 	vhdfs/store/resolve-path.h \
 	vhdfs/store/store-internal.h \
+	vhdfs/store/snapshot.c \
+	vhdfs/store/snapshot.h \
 	vhdfs/store/store.c \
 	vhdfs/store/store.h \
 	vhdfs/store/view-internal.h \

@@ -18,14 +18,17 @@ enum {
 struct command_line {
 	const char *store;
 	struct cli_list parents;
-	bool json, chain, repair, fixed, force, in_place, strict, unsafe;
-	const char *format, *size, *parent, *block_size, *sector_size, *search;
+	bool json, chain, repair, fixed, force, in_place, strict, unsafe,
+		discard;
+	const char *format, *size, *parent, *block_size, *sector_size, *search,
+		*note;
 	char **operands; /* null-ended */
 };
 
 extern const struct cli_program vhdfs_img;
 extern const struct cli_command create_command, info_command, check_command,
-	map_command, convert_command, compare_command, rebase_command;
+	map_command, convert_command, compare_command, rebase_command,
+	snapshot_command, snapshots_command, revert_command;
 
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns CLI_FAILED. */

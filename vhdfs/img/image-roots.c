@@ -78,6 +78,17 @@ int image_roots_open_file(const struct image_roots *roots, const char *path,
 				     NULL);
 }
 
+int image_roots_real(const struct image_roots *roots, const char *path,
+		     char **ret)
+{
+	struct io *io;
+	int r = root_dir_open(&roots->dirs[0], path, false, &io, ret);
+
+	if (r == 0)
+		io_close(io);
+	return r;
+}
+
 int image_roots_open(const struct image_roots *roots, const char *path,
 		     int flags, struct chain **ret)
 {

@@ -29,6 +29,10 @@ void image_roots_fini(struct image_roots *roots);
  * with a message: path lies outside the store. */
 int image_roots_path(const struct image_roots *roots, const char *path,
 		     char **ret);
+/* *ret: the real path of the file, as chain_path returns it, of a path that
+ * image_roots_path returned; the caller frees it. */
+int image_roots_real(const struct image_roots *roots, const char *path,
+		     char **ret);
 /* The directory in which a new file must lie, as atomic_file_create takes it;
  * null: anywhere. */
 const char *image_roots_store(const struct image_roots *roots);

@@ -30,6 +30,9 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
+	vhdfs/img/revert.c \
+	vhdfs/img/snapshot.c \
+	vhdfs/img/snapshots.c \
 	vhdfs/img/source.c \
 	vhdfs/img/source.h \
 	vhdfs/img/torn.c \

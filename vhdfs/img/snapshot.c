@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vhdfs-img snapshot: keep the present state of an image's disk, read only. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "img/command.h"
+#include "img/image-roots.h"
+#include "img/interrupt.h"
+#include "store/leaf-replace.h"
+#include "store/snapshot.h"
+
+static int take(const struct image_roots *roots, const char *image,
+		const char *name, const char *note)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL, *keep = NULL,
+			    *mark = NULL;
+	struct leaf_replacement replacement = { .rootdir = &roots->dirs[0] };
+	int r = image_roots_path(roots, image, &path);
+
+	if (r == 0)
+		r = image_roots_real(roots, path, &real);
+	if (r < 0)
+		return r;
+	keep = snapshot_file_name(real, name);
+	mark = snapshot_mark(real, note);
+	if (!keep || !mark)
+		return fail(-ENOMEM, "out of memory");
+	replacement.image = path;
+	replacement.keep = keep;
+	replacement.mark = mark;
+	interrupt_block();
+	r = leaf_replace(&replacement);
+	interrupt_unblock();
+	return r;
+}
+
+static int run_snapshot(const struct command_line *line)
+{
+	const char *image = line->operands[0], *name = line->operands[1];
+	struct image_roots roots = { 0 };
+	int r;
+
+	if (snapshot_check_name(name) < 0 ||
+	    (line->note && snapshot_check_note(line->note) < 0))
+		return cli_usage_error(&vhdfs_img, &snapshot_command, "%s",
+				       error_text());
+	r = image_roots_init(&roots, line);
+	if (r == 0)
+		r = take(&roots, image, name, line->note);
+	if (r < 0)
+		failed();
+	image_roots_fini(&roots);
+	return r < 0 ? CLI_FAILED : CLI_DONE;
+}
+
+static const struct cli_option options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `snapshots' shows"),
+	CLI_END,
+};
+
+const struct cli_command snapshot_command = {
+	.name = "snapshot",
+	.summary = "keep the present state of an image as IMAGE@NAME",
+	.options = options,
+	.operands = { "IMAGE NAME", 2, 2, "<file>" },
+	.run = run_snapshot,
+};

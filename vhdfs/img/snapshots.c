@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vhdfs-img snapshots: the tree of an image's snapshots. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/printable.h"
+#include "img/command.h"
+#include "img/image-roots.h"
+#include "store/snapshot.h"
+
+static json_t *describe(const struct snapshot *snapshot)
+{
+	char id[GUID_TEXT_SIZE];
+
+	return json_pack(
+		"{so so ss so sI ss so sI sb}", "name",
+		json_text(snapshot->name), "file", json_text(snapshot->file),
+		"date", snapshot->date, "note",
+		snapshot->note ? json_text(snapshot->note) : json_null(),
+		"size", (json_int_t)snapshot->allocated, "id",
+		guid_format(&snapshot->id, id), "parent",
+		snapshot->parent ? json_text(snapshot->parent->name)
+				 : json_null(),
+		"children", (json_int_t)snapshot->children, "current",
+		snapshot->current);
+}
+
+static int print_json(const struct snapshots *all)
+{
+	json_t *array = json_array();
+	int r;
+
+	for (size_t i = 0; array && i < all->n; i++)
+		if (json_array_append_new(array, describe(&all->at[i])) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	r = json_print(array);
+	json_decref(array);
+	return r;
+}
+
+static void print_row(const struct snapshot *snapshot, unsigned indent)
+{
+	print_line(stdout, "%*s%-*s %20s %9" PRIu64 " %8u  %s%s%s",
+		   (int)(2 * indent), "", (int)(24 - min_u64(24, 2 * indent)),
+		   snapshot->name, snapshot->date,
+		   div_up(snapshot->allocated, 1024), snapshot->children,
+		   snapshot->current ? "*" : " ", snapshot->note ? " " : "",
+		   snapshot->note ? snapshot->note : "");
+}
+
+/* The snapshots whose parent it is, and theirs below each. */
+static void print_below(const struct snapshots *all,
+			const struct snapshot *parent, unsigned indent)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].parent == parent && indent <= all->n) {
+			print_row(&all->at[i], indent);
+			print_below(all, &all->at[i], indent + 1);
+		}
+}
+
+static void print_table(const struct snapshots *all)
+{
+	if (!all->n)
+		return;
+	printf("%-24s %20s %9s %8s  %s\n", "NAME", "DATE", "KIB", "CHILDREN",
+	       "  NOTE");
+	print_below(all, NULL, 0);
+}
+
+static int run_snapshots(const struct command_line *line)
+{
+	struct image_roots roots = { 0 };
+	struct snapshots all = { 0 };
+	_cleanup_free_ char *path = NULL;
+	int r = image_roots_init(&roots, line);
+
+	if (r == 0)
+		r = image_roots_path(&roots, line->operands[0], &path);
+	if (r == 0)
+		r = snapshots_list(&roots.dirs[0], path, &all);
+	if (r == 0 && line->json)
+		r = print_json(&all);
+	else if (r == 0)
+		print_table(&all);
+	if (r < 0)
+		failed();
+	snapshots_fini(&all);
+	image_roots_fini(&roots);
+	return r < 0 ? CLI_FAILED : CLI_DONE;
+}
+
+static const struct cli_option options[] = {
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_END,
+};
+
+const struct cli_command snapshots_command = {
+	.name = "snapshots",
+	.summary = "show the tree of an image's snapshots",
+	.notes = "A star marks the snapshots from which IMAGE descends.",
+	.options = options,
+	.operands = { "IMAGE", 1, 1, "<file>" },
+	.run = run_snapshots,
+};

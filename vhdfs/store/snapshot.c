@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Snapshots of an image: names, marks, and their list. */
+#include "config.h"
+
+#include "store/snapshot.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/printable.h"
+#include "format/registry.h"
+#include "io/io-file.h"
+#include "store/image-names.h"
+#include "store/leaf-replace.h"
+
+#define MARK_HEAD "vhdfs snapshot 1\n"
+enum { MARK_MAX = 4096 };
+
+static bool is_printable(const char *text)
+{
+	_cleanup_free_ char *escaped = printable_copy(text);
+
+	return escaped && !strcmp(escaped, text);
+}
+
+int snapshot_check_name(const char *name)
+{
+	const char *wrong = NULL;
+
+	if (!*name || *name == '.')
+		wrong = "a name that does not begin with a dot";
+	else if (strpbrk(name, "/@") || !is_printable(name))
+		wrong = "printable characters without / and @";
+	else if (!name[strspn(name, "0123456789")] || !strcmp(name, "test"))
+		wrong = "a name that is no number and not \"test\", which are "
+			"versions and channels of masters";
+	else if (strlen(name) > NAME_MAX / 2)
+		wrong = "a shorter name";
+	return wrong ? fail(-EINVAL, "snapshot name: expected %s, found '%s'",
+			    wrong, name)
+		     : 0;
+}
+
+int snapshot_check_note(const char *note)
+{
+	if (is_printable(note) && strlen(note) <= SNAPSHOT_NOTE_MAX)
+		return 0;
+	return fail(-EINVAL,
+		    "note: expected one line of at most %d bytes of printable "
+		    "text, found '%s'",
+		    SNAPSHOT_NOTE_MAX, note);
+}
+
+/* The length of the file name without its ending. */
+static size_t stem_length(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+
+	return dot ? (size_t)(dot - file) : strlen(file);
+}
+
+char *snapshot_file_name(const char *image, const char *name)
+{
+	const char *file = name_last(image);
+	size_t stem = stem_length(file);
+	char *made;
+
+	if (asprintf(&made, "%.*s@%s%s", (int)stem, file, name, file + stem) <
+	    0)
+		return NULL;
+	return made;
+}
+
+char *snapshot_mark(const char *image, const char *note)
+{
+	char date[sizeof "2026-01-31T23:59:59Z"] = "";
+	time_t now = time(NULL);
+	struct tm tm;
+	char *mark;
+
+	if (gmtime_r(&now, &tm))
+		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n",
+		     name_last(image), date, note ? note : "") < 0)
+		return NULL;
+	return mark;
+}
+
+/* A copy of the text behind key in a mark's lines; null: none, or out of
+ * memory. */
+static char *mark_value(const char *mark, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = mark; line;) {
+		if (!strncmp(line, key, len) && line[len] == ' ')
+			return strndup(line + len + 1,
+				       strcspn(line + len + 1, "\n"));
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return NULL;
+}
+
+/* What a scan of the directory collects. */
+struct scan {
+	const struct root_dir *rootdir;
+	char *dir;        /* path in the root, with '/' at the end, or "" */
+	const char *file; /* of the image */
+	struct snapshots *snapshots;
+	/* Of the image and of each file in the directory. */
+	struct member {
+		struct guid id;
+		struct guid parents[2];
+	} image, *members;
+	size_t n_members;
+};
+
+/* Opens the image without its parents and without a lock; false: it is none.
+ */
+static bool read_member(const struct scan *scan, const char *file,
+			struct member *ret, struct io **ret_io)
+{
+	_cleanup_free_ char *path = NULL;
+	struct parent_ref ref = { 0 };
+	struct image *img;
+	struct io *io;
+
+	if (asprintf(&path, "%s%s", scan->dir, file) < 0 ||
+	    root_dir_open(scan->rootdir, path, false, &io, NULL) < 0)
+		return false;
+	if (image_open(io, NULL, &img) < 0) {
+		io_close(io);
+		return false;
+	}
+	*ret = (struct member){ .id = img->id };
+	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
+		ret->parents[0] = ref.id;
+		ret->parents[1] = ref.id2;
+	}
+	parent_ref_fini(&ref);
+	if (ret_io)
+		(void)io_file_reopen(img->io, ret_io);
+	image_close(img);
+	return true;
+}
+
+/* The name in the middle of STEM@NAME.ENDING; null: the file has another form.
+ * The caller frees it. */
+static char *name_within(const char *image, const char *file)
+{
+	size_t stem = stem_length(image), ending = strlen(image + stem);
+	size_t len = strlen(file);
+
+	if (len <= stem + 1 + ending || strncmp(file, image, stem) != 0 ||
+	    file[stem] != '@' || strcmp(file + len - ending, image + stem) != 0)
+		return NULL;
+	return strndup(file + stem + 1, len - stem - 1 - ending);
+}
+
+static void snapshot_fini(struct snapshot *snapshot)
+{
+	free(snapshot->name);
+	free(snapshot->file);
+	free(snapshot->date);
+	free(snapshot->note);
+}
+
+/* Reads the mark of the snapshot's file; false: it is no snapshot of the
+ * image. */
+static bool read_mark(const struct scan *scan, struct io *io,
+		      struct snapshot *snapshot)
+{
+	char mark[MARK_MAX + 1];
+	ssize_t n = fgetxattr(io->fd, SNAPSHOT_MARK, mark, MARK_MAX);
+	_cleanup_free_ char *image = NULL;
+	struct stat st;
+
+	if (n < 0)
+		return false;
+	mark[n] = '\0';
+	image = mark_value(mark, "image");
+	if (strncmp(mark, MARK_HEAD, strlen(MARK_HEAD)) != 0 || !image ||
+	    strcmp(image, scan->file) != 0)
+		return false;
+	snapshot->date = mark_value(mark, "date");
+	snapshot->note = mark_value(mark, "note");
+	if (snapshot->note && !*snapshot->note)
+		free(steal(snapshot->note));
+	if (fstat(io->fd, &st) == 0)
+		snapshot->allocated = (uint64_t)st.st_blocks * 512;
+	return true;
+}
+
+/* 0, or -ENOMEM. */
+static int add_snapshot(struct scan *scan, const char *file, char *name,
+			const struct member *member, struct io *io)
+{
+	struct snapshots *all = scan->snapshots;
+	struct snapshot snapshot = { .name = name,
+				     .id = member->id,
+				     .parents = { member->parents[0],
+						  member->parents[1] } };
+	struct snapshot *grown;
+
+	if (!read_mark(scan, io, &snapshot)) {
+		snapshot_fini(&snapshot);
+		return 0;
+	}
+	snapshot.file = strdup(file);
+	grown = realloc(all->at, (all->n + 1) * sizeof *grown);
+	if (grown)
+		all->at = grown;
+	if (!grown || !snapshot.file || !snapshot.date) {
+		snapshot_fini(&snapshot);
+		return fail(-ENOMEM, "%s: out of memory", file);
+	}
+	all->at[all->n++] = snapshot;
+	return 0;
+}
+
+static int add_member(struct scan *scan, const struct member *member)
+{
+	struct member *grown =
+		realloc(scan->members, (scan->n_members + 1) * sizeof *grown);
+
+	if (!grown)
+		return fail(-ENOMEM, "out of memory");
+	scan->members = grown;
+	scan->members[scan->n_members++] = *member;
+	return 0;
+}
+
+static int scan_file(struct scan *scan, const char *file)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	struct member member;
+	char *name;
+	int r;
+
+	if (!read_member(scan, file, &member, &io))
+		return 0;
+	r = add_member(scan, &member);
+	name = r == 0 && io ? name_within(scan->file, file) : NULL;
+	return name ? add_snapshot(scan, file, name, &member, io) : r;
+}
+
+static int scan_dir(struct scan *scan)
+{
+	int fd = root_dir_openat(scan->rootdir, *scan->dir ? scan->dir : ".",
+				 O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir) {
+		r = fail_errno(fd < 0 ? fd : -errno, "%s", scan->dir);
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
+			r = scan_file(scan, entry->d_name);
+	closedir(dir);
+	return r;
+}
+
+static bool names(const struct guid parents[2], const struct guid *id)
+{
+	return !guid_is_null(id) &&
+	       (guid_equal(&parents[0], id) || guid_equal(&parents[1], id));
+}
+
+static struct snapshot *find_parent(const struct snapshots *all,
+				    const struct guid parents[2])
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (names(parents, &all->at[i].id))
+			return &all->at[i];
+	return NULL;
+}
+
+/* Marks the ancestors of the image.  A cycle of forged identities ends. */
+static void mark_current(const struct scan *scan)
+{
+	struct snapshot *at = find_parent(scan->snapshots, scan->image.parents);
+
+	while (at && !at->current) {
+		at->current = true;
+		at = find_parent(scan->snapshots, at->parents);
+	}
+}
+
+/* Is there a common ancestor of the image and the snapshot: a snapshot, or what
+ * is below the lowest ones? */
+static bool is_related(const struct scan *scan, const struct snapshot *snapshot)
+{
+	const struct snapshots *all = scan->snapshots;
+	const struct snapshot *low = NULL;
+	size_t steps = 0;
+
+	for (const struct snapshot *at = snapshot; at && steps <= all->n;
+	     at = find_parent(all, at->parents), steps++) {
+		if (at->current)
+			return true;
+		low = at;
+	}
+	if (names(low->parents, &scan->image.parents[0]))
+		return true;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].current &&
+		    names(low->parents, &all->at[i].parents[0]))
+			return true;
+	return false;
+}
+
+static void remove_unrelated(struct scan *scan)
+{
+	struct snapshots *all = scan->snapshots;
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (!is_related(scan, &all->at[i])) {
+			snapshot_fini(&all->at[i]);
+			all->at[i] = (struct snapshot){ 0 };
+		}
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].name)
+			all->at[n++] = all->at[i];
+	all->n = n;
+}
+
+static int by_date(const void *pa, const void *pb)
+{
+	const struct snapshot *a = pa, *b = pb;
+	int order = strcmp(a->date, b->date);
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static void derive(struct scan *scan)
+{
+	struct snapshots *all = scan->snapshots;
+
+	if (!all->n)
+		return;
+	mark_current(scan);
+	remove_unrelated(scan);
+	qsort(all->at, all->n, sizeof *all->at, by_date);
+	for (size_t i = 0; i < all->n; i++) {
+		all->at[i].parent = find_parent(all, all->at[i].parents);
+		for (size_t k = 0; k < scan->n_members; k++)
+			all->at[i].children +=
+				names(scan->members[k].parents, &all->at[i].id);
+	}
+}
+
+int snapshots_list(const struct root_dir *rootdir, const char *image,
+		   struct snapshots *ret)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *real = NULL;
+	struct scan scan = { .rootdir = rootdir, .snapshots = ret };
+	int r = root_dir_open(rootdir, image, false, &io, &real);
+
+	*ret = (struct snapshots){ 0 };
+	if (r < 0)
+		return r;
+	scan.file = name_last(real);
+	scan.dir = strndup(real, (size_t)(scan.file - real));
+	if (!scan.dir)
+		return fail(-ENOMEM, "%s: out of memory", image);
+	if (read_member(&scan, scan.file, &scan.image, NULL))
+		r = scan_dir(&scan);
+	else
+		r = fail(error_last()->code, "%s", error_text());
+	if (r == 0)
+		derive(&scan);
+	free(scan.members);
+	free(scan.dir);
+	return r;
+}
+
+void snapshots_fini(struct snapshots *snapshots)
+{
+	for (size_t i = 0; i < snapshots->n; i++)
+		snapshot_fini(&snapshots->at[i]);
+	free(snapshots->at);
+}
