@@ -115,6 +115,13 @@ wrong() {
 check_common() {
 	local lines
 
+	case $fault in
+	kill*without*) ;;
+	kill*)
+		[ "$status" = 137 ] || wrong "exit status $status, not killed"
+		return
+		;;
+	esac
 	# The fault has hit valgrind's own start.
 	! grep -q '^valgrind: ' "$scratch/stderr" || return 0
 	mapfile -t lines <"$scratch/stderr"

@@ -29,6 +29,9 @@ enum call {
 	CALLS,
 };
 
+/* As the code of a kind: the process is killed instead. */
+enum { FAULT_KILLS = -1 };
+
 /* A kind of failure. */
 struct kind {
 	const char *name;

@@ -7,7 +7,8 @@
  *   NAME          the image: the old leaf, then the new one
  *   KEEP          what the old leaf is called afterwards, if it stays
  *   .NAME.leaf    the new leaf before it gets the name
- *   .NAME.intent  the intent record: KEEP and the old leaf's mode
+ *   .NAME.intent  the intent record: KEEP and the old leaf's mode;
+ *                 .NAME.intent.new while it is written
  *
  * ORDER; each step is durable before the next.
  *   L1  Open the old leaf for writing, which finishes what a crash left in it
@@ -45,7 +46,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "format/registry.h"
 #include "io/atomic-file.h"
 #include "io/io-file.h"
@@ -256,6 +256,7 @@ static int recover(const struct place *place, bool *ret_done)
 
 	if (r < 0)
 		return r;
+	(void)unlinkat(place->fd, format_arg("%s.new", place->intent), 0);
 	if (exists(place, place->leaf) ||
 	    (intent.keep[0] && is_same_file(place, intent.keep)))
 		r = undo(place, &intent);
@@ -280,6 +281,8 @@ static int open_old(struct place *place)
 {
 	int r;
 
+	if (fstat(place->io->fd, &place->st) < 0)
+		return fail_errno(-errno, "%s", place->path);
 	if (!(place->st.st_mode & WRITE_BITS))
 		return fail(-EPERM,
 			    "%s: write permission: expected some, found none; "
@@ -320,34 +323,52 @@ static void close_parent(const struct place *place,
 	protected_parent_close(parent);
 }
 
+/* A new file .NAME.leaf, locked. */
+static int create_leaf(const struct place *place, struct io **ret)
+{
+	int fd = openat(place->fd, place->leaf,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			S_IRUSR | S_IWUSR);
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r;
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	r = io_file_from_fd(fd, place->path, true, &io);
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0)
+		*ret = steal(io);
+	return r;
+}
+
 /* L2 */
 static int write_leaf(const struct place *place,
-		      const struct protected_parent *parent,
-		      struct atomic_file *file)
+		      const struct protected_parent *parent, struct io **ret)
 {
-	_cleanup_free_ char *path = NULL, *relative = NULL;
+	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *relative = NULL;
 	struct image_params params = {
 		.type = IMAGE_DIFFERENCING,
 		.block_size = place->img->block_size,
 	};
-	int r;
+	int r = create_leaf(place, &io);
 
-	if (asprintf(&path, "%s/%s", place->dir, place->leaf) < 0) {
-		path = NULL;
-		return fail(-ENOMEM, "%s: out of memory", place->path);
-	}
-	r = atomic_file_create(path, NULL, file);
-	if (r == 0)
-		r = io_lock(file->io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
 		r = protected_parent_describe(parent, place->dir, &params,
 					      &relative);
 	if (r == 0)
-		r = image_create(file->io, place->img->ops, &params);
+		r = image_create(io, place->img->ops, &params);
 	if (r == 0)
-		r = copy_attributes(place->io->fd, file->io->fd, SNAPSHOT_MARK,
+		r = copy_attributes(place->io->fd, io->fd, SNAPSHOT_MARK,
 				    place->path);
-	return r < 0 ? r : atomic_file_publish(file);
+	if (r == 0)
+		r = io_sync(io);
+	if (r == 0)
+		r = sync_dir(place);
+	if (r == 0)
+		*ret = steal(io);
+	return r;
 }
 
 /* L4 */
@@ -418,23 +439,25 @@ static void undo_failed(const struct place *place,
 			struct protected_parent *parent)
 {
 	struct error why = *error_last();
+	int r;
 
 	if (parent->img != place->img)
 		protected_parent_restore(parent);
-	if (recover(place, NULL) < 0)
-		log_warn("%s: the replacement of the leaf failed and could not "
-			 "be undone: %s; the next command tries again",
-			 place->path, error_text());
+	r = recover(place, NULL);
 	error_set(&why);
+	if (r < 0)
+		error_advise("what was begun could not be undone: the next "
+			     "command on %s does",
+			     place->name);
 }
 
 static int replace_with(const struct place *place,
 			const struct leaf_replacement *replacement,
 			struct protected_parent *parent)
 {
-	struct atomic_file file = { 0 };
+	_cleanup_(io_close_p) struct io *leaf = NULL;
 	bool renamed = false;
-	int r = write_leaf(place, parent, &file);
+	int r = write_leaf(place, parent, &leaf);
 
 	if (r == 0)
 		r = replace(place, replacement, parent, &renamed);
@@ -442,7 +465,6 @@ static int replace_with(const struct place *place,
 		r = intent_remove(place);
 	else if (!renamed)
 		undo_failed(place, parent);
-	atomic_file_fini(&file);
 	return r;
 }
 
