@@ -341,6 +341,8 @@ img_tests = \
 	tests/img/test-mounted.sh \
 	tests/img/test-mutated.sh \
 	tests/img/test-nbd.sh \
+	tests/img/test-rebase.sh \
+	tests/img/test-snapshot.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
 interop_tests = \
@@ -449,6 +451,7 @@ faults_tests = \
 	tests/faults/test-create.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
+	tests/faults/test-snapshot.sh \
 	$(NULL)
 shell_tests = \
 	$(bench_tests) \

@@ -1,0 +1,292 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img snapshot, snapshots and revert.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq getfattr setfattr
+
+# make_client ENDING: clients/pc1.ENDING, a child of masters/m.ENDING, in the
+# working directory; its disk is in "model".  Sets $e and $image.
+make_client() {
+	e=$1
+	cd "$scratch" || exit
+	rm -rf ./*
+	mkdir masters clients
+	make_model model 20M
+	vhdfs-img create --size 20M "masters/m.$e"
+	put_random "masters/m.$e" model 20
+	image=clients/pc1.$e
+	vhdfs-img create --parent "masters/m.$e" "$image"
+	put_random "$image" model 5
+}
+
+# snapshots FILTER: of the list's JSON.
+snapshots() {
+	vhdfs-img snapshots --json "$image" | jq -c "$1"
+}
+
+hidden() {
+	find . -name '.?*' -type f
+}
+
+test_snapshot_keeps_the_present_disk() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format
+		expect 0 vhdfs-img snapshot "$image" before
+		[ ! -s stdout ] || fail "expected no output"
+		cp model before.model
+		same_disk "$image" model
+		put_random "$image" model 10
+		same_disk "$image" model
+		same_disk "clients/pc1@before.$e" before.model
+		equal hidden "" "$(hidden)"
+	done
+}
+
+test_snapshot_of_an_image_without_a_parent() {
+	local image
+
+	cd "$scratch" || exit
+	for image in a.vhd b.vhdx c.vhdx; do
+		make_model "$image.model" 20M
+		if [ $image = c.vhdx ]; then
+			vhdfs-img create --fixed --size 20M $image
+		else
+			vhdfs-img create --size 20M $image
+		fi
+		put $image $image.model write 1000 500000 1
+		vhdfs-img snapshot $image s
+		put $image $image.model write 1000 500000 2
+		same_disk $image $image.model
+		equal type differencing "$(key $image type)"
+		vhdfs-img revert --discard $image s
+		disk-io $image verify 1000 500000 1
+	done
+}
+
+test_snapshot_is_read_only_and_keeps_the_identity() {
+	local format before
+
+	for format in vhd vhdx; do
+		make_client $format
+		chmod 664 "$image"
+		before=$(key "$image" id)
+		vhdfs-img snapshot "$image" s
+		equal id "$before" "$(key "clients/pc1@s.$e" id)"
+		[ "$before" != "$(key "$image" id)" ] ||
+			fail "the image has the snapshot's identity"
+		equal mode 444 "$(stat -c %a "clients/pc1@s.$e")"
+		equal mode 664 "$(stat -c %a "$image")"
+	done
+}
+
+test_new_leaf_has_owner_mode_attributes_and_block_size() {
+	requires_root
+	make_client vhdx
+	rm -f "$image"
+	vhdfs-img create --block-size 4M --parent masters/m.vhdx "$image"
+	chown 1234:2345 "$image"
+	chmod 620 "$image"
+	setfattr -n user.vhdfs.quota -v 10G "$image"
+	! command -v setfacl >/dev/null || setfacl -m u:77:r "$image"
+	getfattr -d -m '^user|^system.posix' "$image" | tail -n +2 >before
+	expect 0 vhdfs-img snapshot "$image" s
+	equal owner 1234:2345:620 "$(stat -c %u:%g:%a "$image" |
+		sed 's/:6.0$/:620/')"
+	getfattr -d -m '^user|^system.posix' "$image" | tail -n +2 | diff before -
+	equal "block size" 4194304 "$(key "$image" block-size)"
+}
+
+test_list_shows_the_tree() {
+	make_client vhdx
+	equal empty '[]' "$(snapshots .)"
+	vhdfs-img snapshot --note "first, by hand" "$image" a
+	vhdfs-img snapshot "$image" b
+	vhdfs-img revert --discard "$image" a
+	vhdfs-img snapshot "$image" c
+	equal names '[["a",null],["b","a"],["c","a"]]' \
+		"$(snapshots 'sort_by(.name) | map([.name, .parent])')"
+	equal children '[2,0,1]' "$(snapshots 'sort_by(.name) | map(.children)')"
+	equal current '[true,false,true]' \
+		"$(snapshots 'sort_by(.name) | map(.current)')"
+	equal notes '["first, by hand",null,null]' \
+		"$(snapshots 'sort_by(.name) | map(.note)')"
+	equal files '["pc1@a.vhdx","pc1@b.vhdx","pc1@c.vhdx"]' \
+		"$(snapshots 'sort_by(.name) | map(.file)')"
+	equal dates true "$(snapshots 'all(.date |
+		test("^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$"))')"
+	equal size "$(($(stat -c %b clients/pc1@a.vhdx) * 512))" \
+		"$(snapshots '.[] | select(.name == "a") | .size')"
+	equal id "$(key clients/pc1@a.vhdx id)" \
+		"$(snapshots '.[] | select(.name == "a") | .id' | tr -d '"')"
+	expect 0 vhdfs-img snapshots "$image"
+	grep -Eq '^NAME +DATE +KIB +CHILDREN +NOTE$' stdout
+	grep -Eq '^a +2.*Z +[0-9]+ +2  \* first, by hand$' stdout
+	grep -Eq '^  c +2.*Z +[0-9]+ +1  \*$' stdout
+}
+
+# A hidden image, and one that is put aside, are children, too.
+test_children_are_found_by_content() {
+	make_client vhd
+	vhdfs-img snapshot "$image" a
+	equal children 1 "$(snapshots '.[0].children')"
+	vhdfs-img create --parent clients/pc1@a.vhd clients/x.vhd
+	mv clients/x.vhd clients/.hidden
+	equal children 2 "$(snapshots '.[0].children')"
+	vhdfs-img revert "$image" a
+	equal children 3 "$(snapshots '.[0].children')"
+}
+
+test_name_alone_makes_no_snapshot() {
+	make_client vhdx
+	vhdfs-img create --parent masters/m.vhdx clients/pc1@fake.vhdx
+	vhdfs-img create --parent masters/m.vhdx clients/pc2.vhdx
+	vhdfs-img snapshot clients/pc2.vhdx s
+	cp -a clients/pc2@s.vhdx clients/pc1@other.vhdx
+	equal none '[]' "$(snapshots .)"
+	expect_error 1 "has no snapshot 'fake'; .vhdfs-img snapshots " \
+		vhdfs-img revert "$image" fake
+	expect_error 1 "has no snapshot 'other'" \
+		vhdfs-img revert "$image" other
+}
+
+test_revert_takes_the_disk_back() {
+	local format aside
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format
+		vhdfs-img snapshot "$image" a
+		cp model a.model
+		put_random "$image" model 10
+		vhdfs-img snapshot "$image" b
+		cp model b.model
+		put_random "$image" model 10
+		chmod 640 "$image"
+		expect 0 vhdfs-img revert "$image" a
+		aside=$(hidden)
+		equal output "$image: the state before is in ${aside##*/}" \
+			"$(cat stdout)"
+		[[ ${aside##*/} =~ ^\.pc1\.$e\.2[0-9]{7}T[0-9]{6}\.[0-9]{6}Z$ ]] ||
+			fail "unexpected name $aside"
+		same_disk "$image" a.model
+		same_disk "$aside" model
+		equal mode 640 "$(stat -c %a "$image")"
+		# To a snapshot from which the image does not descend.
+		vhdfs-img revert --discard "$image" b
+		same_disk "$image" b.model
+		same_disk "clients/pc1@a.$e" a.model
+		equal hidden "$aside" "$(hidden)"
+		put "$image" b.model write 5000 70000 3
+		same_disk "$image" b.model
+	done
+}
+
+test_each_state_put_aside_has_a_later_stamp() {
+	make_client vhdx
+	vhdfs-img snapshot "$image" a
+	touch clients/.pc1.vhdx.29980131T235959.000001Z
+	vhdfs-img revert "$image" a
+	[ -e clients/.pc1.vhdx.29980131T235959.000002Z ] || fail "$(hidden)"
+}
+
+test_link_is_followed_and_stays() {
+	make_client vhdx
+	ln -s pc1.vhdx clients/link.vhdx
+	expect 0 vhdfs-img snapshot clients/link.vhdx s
+	[ -L clients/link.vhdx ] || fail "the link was replaced"
+	[ -e clients/pc1@s.vhdx ] || fail "no pc1@s.vhdx"
+	vhdfs-img revert --discard clients/link.vhdx s
+	[ -L clients/link.vhdx ] || fail "the link was replaced"
+	same_disk "$image" model
+}
+
+test_invalid_names_are_refused() {
+	local name
+
+	make_client vhdx
+	for name in 7 0123 test '' .x a/b a@b $'a\nb' $'\x1b[1m' \
+		"$(printf '%0200d' 0)x"; do
+		expect_error 2 'snapshot name: expected' \
+			vhdfs-img snapshot "$image" "$name"
+	done
+	expect_error 2 'note: expected' \
+		vhdfs-img snapshot --note $'a\nb' "$image" s
+	equal none '[]' "$(snapshots .)"
+	for name in 7a Test 'with space' tést -- ; do
+		expect 0 vhdfs-img snapshot "$image" -- "$name"
+	done
+	equal number 5 "$(snapshots length)"
+}
+
+test_existing_name_is_refused() {
+	make_client vhdx
+	echo text >clients/pc1@s.vhdx
+	cp "$image" before
+	expect_error 1 'pc1@s.vhdx: file exists' \
+		vhdfs-img snapshot "$image" s
+	cmp before "$image"
+	equal text text "$(cat clients/pc1@s.vhdx)"
+	equal hidden "" "$(hidden)"
+}
+
+test_parent_is_refused() {
+	make_client vhdx
+	expect_error 1 'm.vhdx: write permission: expected some, found none' \
+		vhdfs-img snapshot masters/m.vhdx s
+	vhdfs-img create --parent "$image" clients/grandchild.vhdx
+	expect_error 1 'pc1.vhdx: write permission' \
+		vhdfs-img snapshot "$image" s
+}
+
+test_image_in_use_is_refused_and_its_holder_named() {
+	make_client vhdx
+	vhdfs-img snapshot "$image" s
+	hold "$image" open
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img snapshot "$image" t
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img revert "$image" s
+	expect 0 vhdfs-img snapshots "$image"
+	release
+	equal hidden "" "$(hidden)"
+}
+
+test_file_system_without_attributes_is_refused() {
+	requires_root
+	make_client vhdx
+	mkdir mnt
+	mount -t ramfs none mnt
+	at_exit umount "$PWD/mnt"
+	vhdfs-img create --size 20M mnt/a.vhdx
+	cp mnt/a.vhdx before
+	expect_error 1 'keeps no extended attributes' \
+		vhdfs-img snapshot mnt/a.vhdx s
+	cmp before mnt/a.vhdx
+	equal files a.vhdx "$(ls -A mnt)"
+	equal mode 644 "$(stat -c %a mnt/a.vhdx)"
+}
+
+test_store_confines_the_image() {
+	make_client vhdx
+	expect 0 vhdfs-img --store . snapshot "$image" s
+	same_disk "$image" model
+	expect_error 1 'outside the store' \
+		vhdfs-img --store masters snapshot "$image" t
+}
+
+# An administrator's hard links are none of an interrupted snapshot.
+test_hard_links_without_an_intent_stay() {
+	make_client vhdx
+	ln "$image" clients/pc1@mine.vhdx
+	expect 0 vhdfs-img snapshot "$image" s
+	[ -e clients/pc1@mine.vhdx ] || fail "the link is gone"
+	equal inode "$(stat -c %i clients/pc1@s.vhdx)" \
+		"$(stat -c %i clients/pc1@mine.vhdx)"
+}
+
+run_tests
