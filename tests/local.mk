@@ -335,6 +335,7 @@ img_tests = \
 	tests/img/test-compare.sh \
 	tests/img/test-convert.sh \
 	tests/img/test-create.sh \
+	tests/img/test-delete-snapshot.sh \
 	tests/img/test-documentation.sh \
 	tests/img/test-info.sh \
 	tests/img/test-map.sh \

@@ -97,7 +97,7 @@ test_detects_vhd_file_grown_before_the_copy_has_the_new_identifier() {
 }
 
 test_detects_vhd_identifier_that_is_not_replaced() {
-	finds vhd-writable.c vhd_ch 's/struct guid id = guid_random\(\);/struct guid id = v->img.id;/'
+	finds vhd-writable.c vhd_ch 's/v->img.keeps_id \? v->img.id : guid_random\(\);/v->img.id;/'
 }
 
 test_detects_vhdx_entry_written_before_the_data_is_durable() {

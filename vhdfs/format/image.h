@@ -283,6 +283,10 @@ struct image {
 	struct guid id;      /* stored in children; null for raw */
 	bool writable;
 	bool dirty; /* not closed cleanly: has a log to replay */
+	/* Set before the first change, and for good: the changes do not change
+	 * what the image shows with its parents, so it keeps its identity, and
+	 * its children stay valid. */
+	bool keeps_id;
 
 	/* The driver's table caches, or null; valid as long as the image. */
 	struct table_cache *tables[2];

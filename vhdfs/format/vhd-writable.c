@@ -102,7 +102,7 @@ int vhd_footer_rewrite(struct vhd *v)
 /* N1 to N3 */
 static int renew_id(struct vhd *v)
 {
-	const struct guid id = guid_random();
+	const struct guid id = v->img.keeps_id ? v->img.id : guid_random();
 	int r = 0;
 
 	if (!vhd_has_blocks(v) && v->footer_off % VHD_SECTOR)

@@ -231,8 +231,8 @@ static int begin_log(struct vhdx *v, const struct vhdx_flush *f, size_t n)
 
 static int open_log(struct vhdx *v)
 {
-	struct guid file_guid = guid_random(), data_guid = guid_random(),
-		    log_guid = guid_random();
+	struct guid file_guid = guid_random(), log_guid = guid_random();
+	struct guid data_guid = v->img.keeps_id ? v->img.id : guid_random();
 	uint8_t entry[VHDX_LOG_SECTOR + LOG_ZEROS];
 	struct vhdx_flush f = { .entry = entry,
 				.file_size = v->file_size,

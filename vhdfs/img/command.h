@@ -19,7 +19,7 @@ struct command_line {
 	const char *store;
 	struct cli_list parents;
 	bool json, chain, repair, fixed, force, in_place, strict, unsafe,
-		discard;
+		discard, copy;
 	const char *format, *size, *parent, *block_size, *sector_size, *search,
 		*note;
 	char **operands; /* null-ended */
@@ -28,7 +28,8 @@ struct command_line {
 extern const struct cli_program vhdfs_img;
 extern const struct cli_command create_command, info_command, check_command,
 	map_command, convert_command, compare_command, rebase_command,
-	snapshot_command, snapshots_command, revert_command;
+	snapshot_command, snapshots_command, revert_command,
+	delete_snapshot_command;
 
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns CLI_FAILED. */

@@ -12,6 +12,7 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/compare.c \
 	vhdfs/img/convert.c \
 	vhdfs/img/create.c \
+	vhdfs/img/delete-snapshot.c \
 	vhdfs/img/find-parent.c \
 	vhdfs/img/find-parent.h \
 	vhdfs/img/image-roots.c \
@@ -27,10 +28,14 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/pending-writes.h \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
+	vhdfs/img/rebase-image.c \
+	vhdfs/img/rebase-image.h \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
 	vhdfs/img/revert.c \
+	vhdfs/img/snapshot-path.c \
+	vhdfs/img/snapshot-path.h \
 	vhdfs/img/snapshot.c \
 	vhdfs/img/snapshots.c \
 	vhdfs/img/source.c \

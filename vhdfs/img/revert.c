@@ -7,41 +7,14 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "base/printable.h"
 #include "img/command.h"
 #include "img/image-roots.h"
 #include "img/interrupt.h"
+#include "img/snapshot-path.h"
 #include "store/leaf-replace.h"
 #include "store/put-aside.h"
-#include "store/snapshot.h"
-
-/* *ret: path in the root of the snapshot's file; the caller frees it. */
-static int find(const struct image_roots *roots, const char *real,
-		const char *name, char **ret)
-{
-	const char *slash = strrchr(real, '/');
-	size_t dir = slash ? (size_t)(slash - real) + 1 : 0;
-	struct snapshots all;
-	int r = snapshots_list(&roots->dirs[0], real, &all);
-
-	*ret = NULL;
-	for (size_t i = 0; r == 0 && !*ret && i < all.n; i++)
-		if (!strcmp(all.at[i].name, name) &&
-		    asprintf(ret, "%.*s%s", (int)dir, real, all.at[i].file) < 0)
-			r = fail(-ENOMEM, "out of memory");
-	if (r == 0 && !*ret)
-		r = fail(-ENOENT,
-			 "%s: has no snapshot '%s'; `vhdfs-img snapshots %s' "
-			 "shows them",
-			 real, name, shell_word(real));
-	snapshots_fini(&all);
-	return r;
-}
 
 static int revert(const struct image_roots *roots, const char *image,
 		  const char *name, bool discard, char **ret_aside)
@@ -53,7 +26,7 @@ static int revert(const struct image_roots *roots, const char *image,
 	if (r == 0)
 		r = image_roots_real(roots, path, &real);
 	if (r == 0)
-		r = find(roots, real, name, &parent);
+		r = snapshot_path(roots, real, name, &parent);
 	if (r == 0 && !discard)
 		r = put_aside_name(&roots->dirs[0], real, ret_aside);
 	if (r < 0)

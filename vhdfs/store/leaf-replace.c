@@ -465,6 +465,10 @@ static int replace_with(const struct place *place,
 		r = intent_remove(place);
 	else if (!renamed)
 		undo_failed(place, parent);
+	if (r < 0 && renamed)
+		error_advise("%s has its new leaf, which a power cut may still "
+			     "undo",
+			     place->path);
 	return r;
 }
 

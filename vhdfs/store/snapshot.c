@@ -118,18 +118,13 @@ struct scan {
 	char *dir;        /* path in the root, with '/' at the end, or "" */
 	const char *file; /* of the image */
 	struct snapshots *snapshots;
-	/* Of the image and of each file in the directory. */
-	struct member {
-		struct guid id;
-		struct guid parents[2];
-	} image, *members;
-	size_t n_members;
+	struct snapshot_file image; /* without file */
 };
 
 /* Opens the image without its parents and without a lock; false: it is none.
  */
 static bool read_member(const struct scan *scan, const char *file,
-			struct member *ret, struct io **ret_io)
+			struct snapshot_file *ret, struct io **ret_io)
 {
 	_cleanup_free_ char *path = NULL;
 	struct parent_ref ref = { 0 };
@@ -143,7 +138,7 @@ static bool read_member(const struct scan *scan, const char *file,
 		io_close(io);
 		return false;
 	}
-	*ret = (struct member){ .id = img->id };
+	*ret = (struct snapshot_file){ .id = img->id };
 	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
 		ret->parents[0] = ref.id;
 		ret->parents[1] = ref.id2;
@@ -204,7 +199,7 @@ static bool read_mark(const struct scan *scan, struct io *io,
 
 /* 0, or -ENOMEM. */
 static int add_snapshot(struct scan *scan, const char *file, char *name,
-			const struct member *member, struct io *io)
+			const struct snapshot_file *member, struct io *io)
 {
 	struct snapshots *all = scan->snapshots;
 	struct snapshot snapshot = { .name = name,
@@ -229,28 +224,34 @@ static int add_snapshot(struct scan *scan, const char *file, char *name,
 	return 0;
 }
 
-static int add_member(struct scan *scan, const struct member *member)
+static int add_file(struct scan *scan, const char *file,
+		    struct snapshot_file *member)
 {
-	struct member *grown =
-		realloc(scan->members, (scan->n_members + 1) * sizeof *grown);
+	struct snapshots *all = scan->snapshots;
+	struct snapshot_file *grown =
+		realloc(all->files, (all->n_files + 1) * sizeof *grown);
 
-	if (!grown)
-		return fail(-ENOMEM, "out of memory");
-	scan->members = grown;
-	scan->members[scan->n_members++] = *member;
+	if (grown)
+		all->files = grown;
+	member->file = strdup(file);
+	if (!grown || !member->file) {
+		free(member->file);
+		return fail(-ENOMEM, "%s: out of memory", file);
+	}
+	all->files[all->n_files++] = *member;
 	return 0;
 }
 
 static int scan_file(struct scan *scan, const char *file)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	struct member member;
+	struct snapshot_file member;
 	char *name;
 	int r;
 
 	if (!read_member(scan, file, &member, &io))
 		return 0;
-	r = add_member(scan, &member);
+	r = add_file(scan, file, &member);
 	name = r == 0 && io ? name_within(scan->file, file) : NULL;
 	return name ? add_snapshot(scan, file, name, &member, io) : r;
 }
@@ -360,9 +361,9 @@ static void derive(struct scan *scan)
 	qsort(all->at, all->n, sizeof *all->at, by_date);
 	for (size_t i = 0; i < all->n; i++) {
 		all->at[i].parent = find_parent(all, all->at[i].parents);
-		for (size_t k = 0; k < scan->n_members; k++)
+		for (size_t k = 0; k < all->n_files; k++)
 			all->at[i].children +=
-				names(scan->members[k].parents, &all->at[i].id);
+				names(all->files[k].parents, &all->at[i].id);
 	}
 }
 
@@ -387,13 +388,30 @@ int snapshots_list(const struct root_dir *rootdir, const char *image,
 		r = fail(error_last()->code, "%s", error_text());
 	if (r == 0)
 		derive(&scan);
-	free(scan.members);
 	free(scan.dir);
 	return r;
 }
 
+const struct snapshot *snapshots_find(const struct snapshots *snapshots,
+				      const char *name)
+{
+	for (size_t i = 0; i < snapshots->n; i++)
+		if (!strcmp(snapshots->at[i].name, name))
+			return &snapshots->at[i];
+	return NULL;
+}
+
+bool snapshot_is_parent(const struct snapshot *snapshot,
+			const struct snapshot_file *file)
+{
+	return names(file->parents, &snapshot->id);
+}
+
 void snapshots_fini(struct snapshots *snapshots)
 {
+	for (size_t i = 0; i < snapshots->n_files; i++)
+		free(snapshots->files[i].file);
+	free(snapshots->files);
 	for (size_t i = 0; i < snapshots->n; i++)
 		snapshot_fini(&snapshots->at[i]);
 	free(snapshots->at);

@@ -55,9 +55,18 @@ struct snapshot {
 	bool current;                  /* the image is a descendant of it */
 };
 
+/* An image in the directory, hidden or not. */
+struct snapshot_file {
+	char *file; /* file name */
+	struct guid id;
+	struct guid parents[2]; /* identities that it accepts as its parent */
+};
+
 struct snapshots {
 	struct snapshot *at; /* by date, then by name */
 	size_t n;
+	struct snapshot_file *files; /* all images of the directory */
+	size_t n_files;
 };
 
 /*
@@ -67,6 +76,12 @@ struct snapshots {
  */
 int snapshots_list(const struct root_dir *rootdir, const char *image,
 		   struct snapshots *ret);
+/* The snapshot of that name, or null. */
+const struct snapshot *snapshots_find(const struct snapshots *snapshots,
+				      const char *name);
+/* Does the file name the snapshot as its parent? */
+bool snapshot_is_parent(const struct snapshot *snapshot,
+			const struct snapshot_file *file);
 void snapshots_fini(struct snapshots *snapshots);
 
 #endif

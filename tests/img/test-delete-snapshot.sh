@@ -1,0 +1,192 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vhdfs-img delete-snapshot: a snapshot goes, its children keep their disks.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
+
+requires jq
+
+# make_client ENDING: pc1.ENDING with the snapshots a, b and c, one after the
+# other, and random writes between; NAME.model has the disk of each, "model" that
+# of the image.
+make_client() {
+	e=$1
+	cd "$scratch" || exit
+	rm -rf ./* .[!.]*
+	make_model model 20M
+	vhdfs-img create --size 20M "m.$e"
+	put_random "m.$e" model 20
+	vhdfs-img create --parent "m.$e" "pc1.$e"
+	for name in a b c; do
+		put_random "pc1.$e" model 10
+		cp model $name.model
+		vhdfs-img snapshot "pc1.$e" $name
+	done
+	put_random "pc1.$e" model 10
+}
+
+# shows NAME...: these snapshots, and the image, have their disks.
+shows() {
+	local name
+
+	same_disk "pc1.$e" model
+	for name; do
+		same_disk "pc1@$name.$e" "$name.model"
+	done
+	equal snapshots "$*" "$(vhdfs-img snapshots --json "pc1.$e" |
+		jq -r '[.[].name] | sort | join(" ")')"
+	# No parent has another time stamp than its child records.
+	vhdfs-img info --chain "pc1.$e" >/dev/null 2>warnings
+	[ ! -s warnings ] || fail "$(cat warnings)"
+	equal hidden "" "$(find . -name '.?*')"
+}
+
+test_children_keep_their_disks() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" b
+		shows a c
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" c
+		shows a
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" a
+		shows
+		equal depth 1 "$(key "pc1.$e" depth)"
+		put_random "pc1.$e" model 10
+		shows
+	done
+}
+
+test_identity_and_mode_of_a_child_that_is_a_parent_stay() {
+	local format before
+
+	for format in vhd vhdx; do
+		make_client $format
+		before=$(key "pc1@b.$e" id)
+		vhdfs-img delete-snapshot "pc1.$e" a
+		equal id "$before" "$(key "pc1@b.$e" id)"
+		equal mode 444 "$(stat -c %a "pc1@b.$e")"
+		shows b c
+	done
+}
+
+test_snapshot_without_children_goes_at_once() {
+	make_client vhdx
+	vhdfs-img revert --discard pc1.vhdx a
+	cp a.model model
+	expect 0 vhdfs-img delete-snapshot pc1.vhdx c
+	shows a b
+	expect 0 vhdfs-img delete-snapshot pc1.vhdx b
+	shows a
+}
+
+test_several_children_need_copy() {
+	local format
+
+	for format in vhd vhdx; do
+		make_client $format
+		vhdfs-img revert --discard "pc1.$e" b
+		cp b.model model
+		put_random "pc1.$e" model 10
+		expect_error 1 'has 2 children; removing it copies up to .* add --copy' \
+			vhdfs-img delete-snapshot "pc1.$e" b
+		shows a b c
+		expect 0 vhdfs-img delete-snapshot --copy "pc1.$e" b
+		shows a c
+	done
+}
+
+test_child_that_was_put_aside_is_kept() {
+	make_client vhdx
+	cp model aside.model
+	vhdfs-img revert pc1.vhdx a
+	cp a.model model
+	vhdfs-img delete-snapshot pc1.vhdx c
+	same_disk .pc1.vhdx.2* aside.model
+	rm .pc1.vhdx.2*
+	shows a b
+}
+
+test_child_in_another_directory_of_the_store_is_found() {
+	make_client vhdx
+	mkdir sub
+	vhdfs-img create --parent pc1@c.vhdx sub/other.vhdx
+	expect_error 1 'pc1@c.vhdx: is the parent of sub/other.vhdx' \
+		vhdfs-img --store . delete-snapshot pc1.vhdx c
+	[ -e pc1@c.vhdx ] || fail "the snapshot is gone"
+	same_disk sub/other.vhdx c.model
+	vhdfs-img rebase --parent pc1@b.vhdx sub/other.vhdx
+	expect 0 vhdfs-img --store . delete-snapshot pc1.vhdx c
+	shows a b
+	same_disk sub/other.vhdx c.model
+}
+
+test_snapshot_without_a_parent_is_refused() {
+	cd "$scratch" || exit
+	vhdfs-img create --size 10M a.vhdx
+	vhdfs-img snapshot a.vhdx s
+	expect_error 1 'a@s.vhdx: expected a snapshot with a parent' \
+		vhdfs-img delete-snapshot a.vhdx s
+	[ -e a@s.vhdx ] || fail "the snapshot is gone"
+}
+
+test_missing_snapshot() {
+	make_client vhdx
+	cp a.model pc1@x.vhdx
+	expect_error 1 "has no snapshot 'x'" \
+		vhdfs-img delete-snapshot pc1.vhdx x
+	[ -e pc1@x.vhdx ] || fail "a file that is no snapshot is gone"
+}
+
+test_image_in_use_is_refused() {
+	make_client vhdx
+	hold pc1.vhdx open
+	expect_error 1 "in use by disk-io .process $hold_pid" \
+		vhdfs-img delete-snapshot pc1.vhdx c
+	release
+	shows a b c
+}
+
+test_random_walk() {
+	local names=() step name
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format
+		names=(a b c)
+		for step in {1..25}; do
+			random_below 4
+			case $random in
+			0)
+				name=s$step
+				vhdfs-img snapshot "pc1.$e" $name
+				cp model $name.model
+				names+=($name)
+				;;
+			1)
+				[ ${#names[@]} -gt 0 ] || continue
+				random_below ${#names[@]}
+				name=${names[random]}
+				vhdfs-img revert --discard "pc1.$e" "$name"
+				cp "$name.model" model
+				;;
+			2)
+				[ ${#names[@]} -gt 0 ] || continue
+				random_below ${#names[@]}
+				name=${names[random]}
+				vhdfs-img delete-snapshot --copy "pc1.$e" "$name"
+				unset "names[$random]"
+				names=("${names[@]}")
+				;;
+			3) put_random "pc1.$e" model 5 ;;
+			esac
+			mapfile -t names < <(printf '%s\n' "${names[@]}" |
+				sed '/^$/d' | sort)
+			shows "${names[@]}"
+		done
+	done
+}
+
+run_tests

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vhdfs-img delete-snapshot: remove a snapshot; what only it held goes to its
+ * children.
+ *
+ * ORDER
+ *   1. rebase each child to the snapshot's parent (rebase-image.h), which
+ * copies what the child shows of the snapshot
+ *   2. lock the snapshot against all others; check that it has no child
+ *   3. remove its file; sync the directory
+ *
+ * Every image shows what it showed at every moment.  After a crash the snapshot
+ * is there, with fewer children, and the command can be run again.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "img/command.h"
+#include "img/image-roots.h"
+#include "img/rebase-image.h"
+#include "img/snapshot-path.h"
+#include "store/store.h"
+
+struct deletion {
+	const struct image_roots *roots;
+	const char *real; /* path of the image */
+	struct snapshots all;
+	const struct snapshot *snapshot;
+	char *path; /* of the snapshot; owned */
+	bool copy;  /* --copy */
+};
+
+static int check_children(const struct deletion *d)
+{
+	char size[64];
+
+	if (d->snapshot->children <= 1 || d->copy)
+		return 0;
+	return fail(-EEXIST,
+		    "%s: has %u children; removing it copies up to %s to each "
+		    "of them; add --copy to do so",
+		    d->path, d->snapshot->children,
+		    size_format(d->snapshot->allocated, size, sizeof size));
+}
+
+/* *ret: the path of the snapshot's parent; the caller frees it. */
+static int find_parent_path(const struct deletion *d, char **ret)
+{
+	struct chain *chain;
+	int r = chain_open(d->roots->cache, d->path, CHAIN_NO_LOCK, &chain);
+
+	if (r < 0)
+		return r;
+	if (chain_depth(chain)) {
+		*ret = strdup(chain_path(chain, 1));
+		r = *ret ? 0 : fail(-ENOMEM, "out of memory");
+	} else {
+		r = fail(-EOPNOTSUPP,
+			 "%s: expected a snapshot with a parent, to which its "
+			 "children can go, found one without; make a disk of "
+			 "one file of the image with `vhdfs-img convert'",
+			 d->path);
+	}
+	chain_close(chain);
+	return r;
+}
+
+static int refresh_times(const struct deletion *d, const struct guid *id);
+
+/* Makes the child record the time stamp of its parent's file, if it records
+ * another one. */
+static int refresh_time(const struct deletion *d,
+			const struct snapshot_file *child)
+{
+	_cleanup_free_ char *path = NULL, *parent = NULL, *warning = NULL;
+	struct chain *chain;
+	uint64_t copied;
+	int r = snapshot_sibling(d->real, child->file, &path);
+
+	if (r == 0)
+		r = chain_open(d->roots->cache, path, CHAIN_NO_LOCK, &chain);
+	if (r < 0)
+		return r;
+	r = chain_warning(chain, 0, &warning);
+	if (r == 0 && warning) {
+		parent = strdup(chain_path(chain, 1));
+		r = parent ? 0 : fail(-ENOMEM, "out of memory");
+	}
+	chain_close(chain);
+	if (r < 0 || !parent)
+		return r;
+	r = rebase_image(d->roots, path, parent, true, &copied);
+	return r < 0 ? r : refresh_times(d, &child->id);
+}
+
+/*
+ * A child VHD records the modification time of its parent's file, and the file
+ * with this identity was changed by a rebase.  The change of the child is in
+ * turn one for its own children.
+ */
+static int refresh_times(const struct deletion *d, const struct guid *id)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->all.n_files; i++)
+		if (guid_equal(&d->all.files[i].parents[0], id))
+			r = refresh_time(d, &d->all.files[i]);
+	return r;
+}
+
+/* 1 */
+static int rebase_children(const struct deletion *d, const char *parent)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->all.n_files; i++) {
+		_cleanup_free_ char *child = NULL;
+		uint64_t copied;
+
+		if (!snapshot_is_parent(d->snapshot, &d->all.files[i]))
+			continue;
+		r = snapshot_sibling(d->real, d->all.files[i].file, &child);
+		if (r == 0)
+			r = rebase_image(d->roots, child, parent, false,
+					 &copied);
+		if (r == 0)
+			r = refresh_times(d, &d->all.files[i].id);
+	}
+	return r;
+}
+
+/* The directory to search for children: the store, or that of the image. */
+static int open_store(const struct deletion *d, struct store **ret)
+{
+	struct store_options options = { .read_only = true };
+	_cleanup_free_ char *dir = NULL;
+	const char *store = image_roots_store(d->roots);
+	int r;
+
+	if (store) {
+		options.path = store;
+		return store_open(&options, ret);
+	}
+	r = snapshot_sibling(d->real, ".", &dir);
+	options.path = dir;
+	return r < 0 ? r : store_open(&options, ret);
+}
+
+/* 2 */
+static int check_childless(const struct deletion *d, const struct io *io)
+{
+	_cleanup_free_ char *child = NULL;
+	struct store *store;
+	int r = open_store(d, &store);
+
+	if (r < 0)
+		return r;
+	r = store_find_child(store, io->dev, io->ino, STORE_CHILDREN, &child);
+	if (r == 0 && child)
+		r = fail(-EBUSY,
+			 "%s: is the parent of %s, which is not in the "
+			 "directory of the image; rebase that first",
+			 d->path, child);
+	store_close(store);
+	return r;
+}
+
+/* 3 */
+static int remove_file(const struct deletion *d, const struct io *io)
+{
+	_cleanup_free_ char *path = fd_path(io->fd);
+	char *slash = path ? strrchr(path, '/') : NULL;
+	int fd, r = 0;
+
+	if (!slash)
+		return fail(-ENOMEM, "out of memory");
+	*slash = '\0';
+	fd = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || unlinkat(fd, slash + 1, 0) < 0 ||
+	    (fsync(fd) < 0 && errno != EINVAL))
+		r = fail_errno(-errno, "%s", d->path);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int remove_snapshot(const struct deletion *d)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = root_dir_open(&d->roots->dirs[0], d->path, true, &io, NULL);
+
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0)
+		r = check_childless(d, io);
+	return r < 0 ? r : remove_file(d, io);
+}
+
+static int delete (struct deletion *d, const char *name)
+{
+	_cleanup_free_ char *parent = NULL;
+	int r = snapshots_list(&d->roots->dirs[0], d->real, &d->all);
+
+	if (r < 0)
+		return r;
+	d->snapshot = snapshots_find(&d->all, name);
+	if (!d->snapshot)
+		return snapshot_fail_missing(d->real, name);
+	r = snapshot_sibling(d->real, d->snapshot->file, &d->path);
+	if (r == 0)
+		r = check_children(d);
+	if (r == 0 && d->snapshot->children)
+		r = find_parent_path(d, &parent);
+	if (r == 0 && parent)
+		r = rebase_children(d, parent);
+	return r < 0 ? r : remove_snapshot(d);
+}
+
+static int run_delete_snapshot(const struct command_line *line)
+{
+	struct image_roots roots = { 0 };
+	struct deletion d = { .roots = &roots, .copy = line->copy };
+	_cleanup_free_ char *path = NULL, *real = NULL;
+	int r = image_roots_init(&roots, line);
+
+	if (r == 0)
+		r = image_roots_path(&roots, line->operands[0], &path);
+	if (r == 0)
+		r = image_roots_real(&roots, path, &real);
+	d.real = real;
+	if (r == 0)
+		r = delete (&d, line->operands[1]);
+	if (r < 0)
+		failed();
+	snapshots_fini(&d.all);
+	free(d.path);
+	image_roots_fini(&roots);
+	return r < 0 ? CLI_FAILED : CLI_DONE;
+}
+
+static const struct cli_option options[] = {
+	CLI_FLAG(copy, "copy",
+		 "copy what only the snapshot holds to each of several "
+		 "children"),
+	CLI_END,
+};
+
+const struct cli_command delete_snapshot_command = {
+	.name = "delete-snapshot",
+	.summary = "remove a snapshot; its children keep their disks",
+	.options = options,
+	.operands = { "IMAGE NAME", 2, 2, "<file>" },
+	.run = run_delete_snapshot,
+};

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rebase of an image file: a child shows what it showed, on another parent.
+ *
+ * ORDER
+ *   1. open the new parent with its own parents, locked against writers; then
+ *      the image, locked against all others
+ *   2. copy to the image what it shows and does not store, where the new parent
+ *      has other contents (chain/rebase.h); flush
+ *   3. remove the new parent's write bits, sync it (store/protected-parent.h)
+ *   4. the image names the new parent (image_set_parent)
+ *
+ * The image shows the same at every moment: until 4 is durable it names the old
+ * parent, afterwards the new one.  A crash or a full disk between leaves copies
+ * in it, which the next attempt does not copy again.
+ *
+ * With --unsafe the contents are not compared: 1, 3 and 4 without the parents
+ * of the image, which may be missing.
+ *
+ * The identity of the image stays, as what it shows does not change: its own
+ * children stay valid.
+ */
+#include "config.h"
+
+#include "img/rebase-image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "chain/rebase.h"
+#include "format/registry.h"
+#include "img/interrupt.h"
+#include "img/progress.h"
+#include "io/rootdir.h"
+#include "store/protected-parent.h"
+
+struct rebase {
+	const char *image, *parent; /* as they were given */
+	const struct image_roots *roots;
+	uint64_t copied; /* bytes */
+};
+
+static int check_parent(const struct image *img, const struct image *parent)
+{
+	if (img->type != IMAGE_DIFFERENCING)
+		return fail(-EINVAL,
+			    "%s: type: expected differencing, found %s",
+			    img->io->name, image_type_name(img->type));
+	if (parent->ops != img->ops)
+		return fail(
+			-EINVAL,
+			"%s: format: expected %s, as of the child, found %s",
+			parent->io->name, img->ops->name, parent->ops->name);
+	if (parent->sector_size != img->sector_size)
+		return fail(-EINVAL,
+			    "%s: sector size: expected %u, as of the child, "
+			    "found %u",
+			    parent->io->name, img->sector_size,
+			    parent->sector_size);
+	return 0;
+}
+
+/* The image's file must not be one of the new chain. */
+static int check_cycle(const struct rebase *rebase, struct chain *parent)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *path = NULL;
+	int r = image_roots_path(rebase->roots, rebase->image, &path);
+
+	if (r == 0)
+		r = root_dir_open(&rebase->roots->dirs[0], path, false, &io,
+				  NULL);
+	for (unsigned i = 0; r == 0 && i <= chain_depth(parent); i++) {
+		const struct io *other = chain_image(parent, i)->io;
+
+		if (other->dev == io->dev && other->ino == io->ino)
+			r = fail(-ELOOP,
+				 "%s: is a child of %s, or the same file; "
+				 "expected another parent",
+				 rebase->parent, rebase->image);
+	}
+	return r;
+}
+
+/* 3 and 4.  real: the image's path, links followed. */
+static int set_parent(const struct rebase *rebase, struct image *img,
+		      const char *real, struct protected_parent *parent)
+{
+	_cleanup_free_ char *absolute =
+		image_roots_absolute(rebase->roots, real);
+	_cleanup_free_ char *relative = NULL;
+	struct image_params params = { .type = IMAGE_DIFFERENCING };
+	int r;
+
+	if (!absolute)
+		return fail(-ENOMEM, "out of memory");
+	*strrchr(absolute, '/') = '\0';
+	interrupt_block();
+	r = protected_parent_protect(parent);
+	if (r == 0)
+		r = protected_parent_describe(parent, absolute, &params,
+					      &relative);
+	if (r == 0)
+		r = image_set_parent(img, &params);
+	if (r < 0 && !atomic_load(&img->failed))
+		protected_parent_restore(parent);
+	interrupt_unblock();
+	return r;
+}
+
+static void show_progress(void *arg, uint64_t done)
+{
+	progress_at(arg, done);
+}
+
+/* 2 */
+static int copy(struct rebase *rebase, struct chain *chain,
+		struct chain *parent)
+{
+	struct progress progress;
+	int r;
+
+	progress_init(&progress, chain_size(chain));
+	r = chain_rebase_copy(chain, parent, &rebase->copied, show_progress,
+			      &progress);
+	progress_end(&progress);
+	if (r == -ENOSPC)
+		error_advise("%s is unchanged but for copies; free space, then "
+			     "run the command again",
+			     rebase->image);
+	return r < 0 ? r : chain_flush(chain);
+}
+
+static int rebase_safe(struct rebase *rebase, struct chain *parent,
+		       struct protected_parent *protected)
+{
+	struct chain *chain;
+	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
+				 &chain);
+	int rc;
+
+	if (r < 0)
+		return r;
+	chain_leaf(chain)->keeps_id = true;
+	r = check_parent(chain_leaf(chain), chain_leaf(parent));
+	if (r == 0)
+		r = copy(rebase, chain, parent);
+	if (r == 0)
+		r = set_parent(rebase, chain_leaf(chain), chain_path(chain, 0),
+			       protected);
+	rc = chain_close(chain);
+	return r < 0 ? r : rc;
+}
+
+static int open_alone(const struct rebase *rebase, struct image **ret,
+		      char **ret_real)
+{
+	_cleanup_free_ char *path = NULL;
+	struct io *io;
+	int r = image_roots_path(rebase->roots, rebase->image, &path);
+
+	if (r == 0)
+		r = root_dir_open(&rebase->roots->dirs[0], path, true, &io,
+				  ret_real);
+	if (r < 0)
+		return r;
+	r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0)
+		r = image_open(io, NULL, ret);
+	if (r < 0)
+		io_close(io);
+	return r;
+}
+
+static int rebase_unsafe(struct rebase *rebase,
+			 struct protected_parent *protected)
+{
+	_cleanup_free_ char *real = NULL;
+	struct image *img;
+	int r = open_alone(rebase, &img, &real), rc;
+
+	if (r < 0)
+		return r;
+	r = check_parent(img, protected->img);
+	if (r == 0)
+		r = set_parent(rebase, img, real, protected);
+	rc = image_close(img);
+	return r < 0 ? r : rc;
+}
+
+static int rebase_to_parent(struct rebase *rebase, bool unsafe)
+{
+	_cleanup_(protected_parent_close) struct protected_parent protected = {
+		0
+	};
+	_cleanup_(chain_close_p) struct chain *parent = NULL;
+	_cleanup_free_ char *path = NULL;
+	int r = image_roots_path(rebase->roots, rebase->parent, &path);
+
+	if (r == 0)
+		r = image_roots_open(rebase->roots, rebase->parent, 0, &parent);
+	if (r == 0)
+		r = check_cycle(rebase, parent);
+	if (r == 0)
+		r = protected_parent_open(&rebase->roots->dirs[0], path,
+					  &protected);
+	if (r < 0)
+		return r;
+	return unsafe ? rebase_unsafe(rebase, &protected)
+		      : rebase_safe(rebase, parent, &protected);
+}
+
+int rebase_image(const struct image_roots *roots, const char *image,
+		 const char *parent, bool unsafe, uint64_t *ret_copied)
+{
+	struct rebase rebase = { .image = image,
+				 .parent = parent,
+				 .roots = roots };
+	int r = rebase_to_parent(&rebase, unsafe);
+
+	*ret_copied = rebase.copied;
+	return r;
+}

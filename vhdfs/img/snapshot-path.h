@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The file of an image's snapshot. */
+#ifndef VHDFS_IMG_SNAPSHOT_PATH_H
+#define VHDFS_IMG_SNAPSHOT_PATH_H
+
+#include "img/image-roots.h"
+#include "store/snapshot.h"
+
+/*
+ * *ret: path of a file in the directory of the image at path real, which
+ * image_roots_real returned; the caller frees it.  -ENOMEM with a message.
+ */
+int snapshot_sibling(const char *real, const char *file, char **ret);
+/* *ret: path of the snapshot's file; the caller frees it.  -ENOENT with a
+ * message: the image has no such snapshot. */
+int snapshot_path(const struct image_roots *roots, const char *real,
+		  const char *name, char **ret);
+/* -ENOENT with that message. */
+int snapshot_fail_missing(const char *real, const char *name);
+
+#endif
