@@ -7,58 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "format/registry.h"
 
-static const int64_t second = 1000000;
-
-/* Without the year 9999, so that each stamp has a next one. */
-enum { YEAR_MAX = 9998 };
-
-void stamp_write(int64_t stamp, char text[STAMP_SIZE])
-{
-	const int64_t usec = (stamp % second + second) % second;
-	const time_t seconds = (time_t)(stamp / second - (stamp % second < 0));
-	char all[96];
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	snprintf(all, sizeof all, "%04d%02d%02dT%02d%02d%02d.%06dZ",
-		 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec, (int)usec);
-	memcpy(text, all, STAMP_SIZE - 1);
-	text[STAMP_SIZE - 1] = '\0';
-}
-
-bool stamp_read(const char *text, int64_t *ret)
-{
-	char again[STAMP_SIZE];
-	struct tm tm = { 0 };
-	const char *rest = strptime(text, "%Y%m%dT%H%M%S", &tm);
-	int usec;
-
-	if (!rest || sscanf(rest, ".%6dZ", &usec) != 1 ||
-	    tm.tm_year + 1900 > YEAR_MAX)
-		return false;
-	*ret = (int64_t)timegm(&tm) * second + usec;
-	/* strptime accepts spaces, timegm the 31st of February. */
-	stamp_write(*ret, again);
-	return !strcmp(text, again);
-}
-
 int64_t old_images_next_stamp(const struct old_images *kept, int64_t now)
 {
-	char text[STAMP_SIZE];
-	int64_t stamp;
-
-	stamp_write(now, text);
-	if (!stamp_read(text, &stamp) || stamp != now)
-		now = 0;
-	if (kept->n && now <= kept->v[0].stamp)
-		return kept->v[0].stamp + 1;
-	return now;
+	return stamp_next(kept->n ? kept->v[0].stamp : INT64_MIN, now);
 }
 
 /* The text after a leading dot, the name of an image format and a dot, or null.
@@ -77,13 +32,15 @@ static const char *after_ending(const char *text)
 }
 
 /* True if the name is another client's, whose name begins with this one's and
- * an ending, or an image's that is being created. */
+ * an ending; or that of a file of an unfinished operation (atomic-file.h,
+ * leaf-replace.c). */
 static bool is_others(const char *rest)
 {
 	static const char file[] = ".new";
 	const size_t n = strlen(rest), m = sizeof file - 1;
 
-	if (n > m && !strcmp(rest + n - m, file))
+	if ((n > m && !strcmp(rest + n - m, file)) || !strcmp(rest, "leaf") ||
+	    !strcmp(rest, "intent"))
 		return true;
 	for (const char *dot = rest; (dot = strchr(dot, '.')); dot++)
 		if (after_ending(dot))

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of old images, .NAME.vhdx.STAMP or .NAME.vhd.STAMP, and their order.
- *
- * A stamp looks like a date of UTC, 20260131T235959.000001Z, and is a number
- * of microseconds.  The order of the stamps is the order of the resets,
- * whatever the clock was: each new stamp is greater than all that the client
- * has.
+ * Names of old images, .NAME.vhdx.STAMP or .NAME.vhd.STAMP (store/put-aside.h),
+ * and their order, which is that of the resets.
  */
 #ifndef TGT_GLUE_RECONCILE_OLD_IMAGES_H
 #define TGT_GLUE_RECONCILE_OLD_IMAGES_H
 
 #include <stdint.h>
 
+#include "store/put-aside.h"
 #include "tgt-glue/base/arena.h"
-
-enum { STAMP_SIZE = sizeof "00000000T000000.000000Z" };
 
 struct old_image {
 	const char *name; /* in the directory */
@@ -35,9 +30,5 @@ int old_images_read(struct arena *arena, int dir_fd, const char *client,
 /* The stamp of an image that is reset at the time now, microseconds since
  * 1970. */
 int64_t old_images_next_stamp(const struct old_images *kept, int64_t now);
-
-/* Parses a stamp that has a next one; false for any other text. */
-bool stamp_read(const char *text, int64_t *ret);
-void stamp_write(int64_t stamp, char text[STAMP_SIZE]);
 
 #endif

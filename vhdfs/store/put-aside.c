@@ -4,7 +4,6 @@
 
 #include "store/put-aside.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,20 +17,10 @@
 #include "base/error.h"
 #include "store/image-names.h"
 
-static const char like[] = "00000000T000000.000000Z";
 static const int64_t second = 1000000;
 
 /* Without the year 9999, so that each stamp has a next one. */
 enum { YEAR_MAX = 9998 };
-
-static bool has_form(const char *text)
-{
-	for (size_t i = 0; i < sizeof like; i++)
-		if (like[i] == '0' ? !isdigit((unsigned char)text[i])
-				   : text[i] != like[i])
-			return false;
-	return true;
-}
 
 void stamp_write(int64_t stamp, char text[STAMP_SIZE])
 {
@@ -52,18 +41,14 @@ bool stamp_read(const char *text, int64_t *ret)
 {
 	char again[STAMP_SIZE];
 	struct tm tm = { 0 };
+	const char *rest = strptime(text, "%Y%m%dT%H%M%S", &tm);
 	int usec;
 
-	if (!has_form(text) ||
-	    sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6dZ", &tm.tm_year, &tm.tm_mon,
-		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
-		   &usec) != 7 ||
-	    tm.tm_year > YEAR_MAX)
+	if (!rest || sscanf(rest, ".%6dZ", &usec) != 1 ||
+	    tm.tm_year + 1900 > YEAR_MAX)
 		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
 	*ret = (int64_t)timegm(&tm) * second + usec;
-	/* timegm also accepts the 31st of February. */
+	/* strptime accepts spaces, timegm the 31st of February. */
 	stamp_write(*ret, again);
 	return !strcmp(text, again);
 }
