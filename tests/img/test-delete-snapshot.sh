@@ -163,7 +163,7 @@ test_random_walk() {
 				name=s$step
 				vhdfs-img snapshot "pc1.$e" $name
 				cp model $name.model
-				names+=($name)
+				names+=("$name")
 				;;
 			1)
 				[ ${#names[@]} -gt 0 ] || continue

@@ -17,7 +17,7 @@ has() {
 
 # Prints the subcommands in --help: the first words of indented lines.
 subcommands_of() {
-	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p' | sort -u
+	"$1" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | sort -u
 }
 
 help_of() {
@@ -218,7 +218,8 @@ synopsis_of_help() {
 
 	for command in $(subcommands_of "$1"); do
 		[ "$command" != help ] || continue
-		"$1" "$command" --help | sed -n -e '/--version /d' -e 's/\[OPTION...\]/|/' \
+		"$1" "$command" --help | sed -n -e '/--version /d' \
+			-e 's/^  -[a-z], --/  --/; /--help /d' -e 's/\[OPTION...\]/|/' \
 			-e "s/^\(Usage:\|  *\) $1 $command/operands:/" \
 			-e '/^operands/{s/--[a-z-]*\( [A-Z]\{1,\}\)\{0,1\}//
 				s/|//; s/  */ /g; s/ $//; p}' \

@@ -16,7 +16,8 @@ test_unknown_command_is_a_usage_error() {
 test_unknown_option_is_a_usage_error() {
 	local command
 
-	for command in create info check map convert; do
+	for command in create info check map convert compare rebase snapshot \
+		snapshots revert delete-snapshot; do
 		expect_error 2 "unknown option --frob;.* $command --help" \
 			vhdfs-img "$command" --frob "$scratch/a"
 		expect_error 2 "unknown option -x;.* $command --help" \
@@ -28,7 +29,7 @@ test_unknown_option_is_a_usage_error() {
 test_wrong_number_of_operands_is_a_usage_error() {
 	local command
 
-	for command in "create --size 1M" info check map; do
+	for command in "create --size 1M" info check map snapshots; do
 		# shellcheck disable=SC2086
 		expect_error 2 'expected IMAGE, found 0 operands' \
 			vhdfs-img $command
@@ -128,7 +129,8 @@ test_options_may_be_shortened_and_repeated() {
 test_help_goes_to_standard_output() {
 	local command
 
-	for command in "" create info check map convert; do
+	for command in "" create info check map convert compare rebase snapshot \
+		snapshots revert delete-snapshot; do
 		# shellcheck disable=SC2086
 		expect 0 vhdfs-img $command --help
 		[ ! -s "$scratch/stderr" ] ||
@@ -162,7 +164,7 @@ helps() {
 
 # Prints the subcommands in the help of a program.
 commands_of() {
-	"$1" --help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'
+	"$1" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'
 }
 
 test_each_form_of_help_is_accepted() {

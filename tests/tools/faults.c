@@ -19,10 +19,9 @@
  *                 short    a read or write does its first half
  *                 EINTR    a read or write
  *                 ENOMEM   an allocation
- *                 kill     any call on a file: SIGKILL ends the process before it
- *                 none
- *     FORM        once: the AT-th of them; ever: that and all after it
- *     ONLY        the one call that is counted (names[] below), or - for all
+ *                 kill     any call on a file: SIGKILL ends the process before
+ * it none FORM        once: the AT-th of them; ever: that and all after it ONLY
+ * the one call that is counted (names[] below), or - for all
  *
  * The second line is the answer:
  *

@@ -38,9 +38,10 @@ static void print_wrapped(const char *text, int column)
 
 static int option_words(const struct cli_option *option, char *buf, size_t size)
 {
-	return snprintf(buf, size, "  %s--%s%s%s",
-			option == &cli_help_option ? "-h, " : "", option->name,
-			option->argument ? " " : "",
+	const char letter[] = { '-', option->letter, ',', ' ', '\0' };
+
+	return snprintf(buf, size, "  %s--%s%s%s", option->letter ? letter : "",
+			option->name, option->argument ? " " : "",
 			option->argument ? option->argument : "");
 }
 

@@ -15,6 +15,7 @@
 const struct cli_option cli_help_option = {
 	.name = "help",
 	.help = "show this help",
+	.letter = 'h',
 };
 
 const struct cli_option cli_version_option = {
@@ -151,8 +152,9 @@ static const struct cli_option *option_of(const struct cli_parser *p,
 {
 	const size_t len = strcspn(word, "=");
 
-	if (!strcmp(word, "-h"))
-		return &cli_help_option;
+	for (size_t i = 0; len == 2 && i < p->known.n; i++)
+		if (p->known.at[i]->letter == word[1])
+			return p->known.at[i];
 	if (len <= 2 || word[1] != '-')
 		return NULL;
 	return cli_find_option(&p->known, word + 2, len - 2);

@@ -8,7 +8,8 @@
  * "PROGRAM help [COMMAND]", "PROGRAM --version" and completion in a shell.
  *
  * PARSING.  An option is "--NAME", with a value "--NAME VALUE" or
- * "--NAME=VALUE"; NAME may be shortened as long as it is unambiguous.  Options
+ * "--NAME=VALUE"; NAME may be shortened as long as it is unambiguous.  An
+ * option without a value may have a letter, "-s".  Options
  * may be before the command and after operands; after "--" every word is an
  * operand.  The last of equal options is used.  "COMMAND help" is
  * "COMMAND --help", unless "help" is the name of an operand that exists.
@@ -54,6 +55,7 @@ struct cli_option {
 	/* The values, separated by spaces, where only the program knows them:
 	 * help begins with them, and they are completed.  Else null. */
 	const char *(*values)(void);
+	char letter; /* "-LETTER" is the same as "--NAME"; 0: none */
 };
 
 #define CLI_OPTION(member, ...)                                    \
@@ -62,16 +64,19 @@ struct cli_option {
 	}
 /* Without a value; the member is a bool. */
 #define CLI_FLAG(member, name, help) \
-	CLI_OPTION(member, name, NULL, NULL, help, false, NULL)
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, 0)
+/* The same, also as "-LETTER". */
+#define CLI_LETTER(member, letter, name, help) \
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, letter)
 /* With a value; the member is a const char *, null: not given. */
 #define CLI_VALUE(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, false, NULL)
+	CLI_OPTION(member, name, argument, complete, help, false, NULL, 0)
 /* The same with one of the values that the function values returns. */
 #define CLI_CHOICE(member, name, argument, values, help) \
-	CLI_OPTION(member, name, argument, NULL, help, false, values)
+	CLI_OPTION(member, name, argument, NULL, help, false, values, 0)
 /* Repeatable, with a value; the member is a struct cli_list. */
 #define CLI_LIST(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, true, NULL)
+	CLI_OPTION(member, name, argument, complete, help, true, NULL, 0)
 #define CLI_END              \
 	{                    \
 		.name = NULL \

@@ -166,8 +166,8 @@ static int run_compare(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
-	CLI_FLAG(strict, "strict",
-		 "the sizes and the stored ranges must be equal, too"),
+	CLI_LETTER(strict, 's', "strict",
+		   "the sizes and the stored ranges must be equal, too"),
 	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };
