@@ -366,6 +366,7 @@ mount_tests = \
 	tests/mount/test-refusals.sh \
 	tests/mount/test-samples.sh \
 	tests/mount/test-mounting.sh \
+	tests/mount/test-snapshot.sh \
 	tests/mount/test-stall.sh \
 	$(NULL)
 nbdkit_tests = \

@@ -50,6 +50,7 @@
 #include "io/atomic-file.h"
 #include "io/io-file.h"
 #include "store/copy-attributes.h"
+#include "store/image-names.h"
 #include "store/protected-parent.h"
 
 #define WRITE_BITS (S_IWUSR | S_IWGRP | S_IWOTH)
@@ -265,6 +266,31 @@ static int recover(const struct place *place, bool *ret_done)
 	if (ret_done)
 		*ret_done = found;
 	return r < 0 ? r : 0;
+}
+
+/* Does .NAME.ENDING exist beside the image? */
+static bool has_hidden(const struct root_dir *rootdir, const char *image,
+		       const char *ending)
+{
+	_cleanup_free_ char *path = NULL;
+	const char *name = name_last(image);
+	int fd;
+
+	if (asprintf(&path, "%.*s.%s.%s", (int)(name - image), image, name,
+		     ending) < 0) {
+		path = NULL;
+		return false;
+	}
+	fd = root_dir_openat(rootdir, path, O_PATH | O_NOFOLLOW);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
+{
+	return has_hidden(rootdir, image, "leaf") ||
+	       has_hidden(rootdir, image, "intent");
 }
 
 int leaf_replace_recover(const struct root_dir *rootdir, const char *image,

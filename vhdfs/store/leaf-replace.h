@@ -48,6 +48,10 @@ struct leaf_replacement {
  */
 int leaf_replace(const struct leaf_replacement *replacement);
 
+/* Is there a replacement of the image at path that another process began, and
+ * has perhaps not ended?  Cheap: looks for two names. */
+bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
+
 /*
  * Finishes or undoes a replacement of the image at path that was interrupted;
  * does nothing if there is none.  -EBUSY: another process has the image open,

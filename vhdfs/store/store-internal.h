@@ -22,7 +22,14 @@
  *   find.c          search for images and directories by what they are
  *   store.c         opening, lookup, listing
  *
- * child.c creates a differencing image and uses none of these.
+ * Files that use none of these but image-names.c:
+ *
+ *   protected-parent.c  a parent that is given a child
+ *   child.c             creating a differencing image
+ *   copy-attributes.c   owner, mode and attributes of a file
+ *   leaf-replace.c      a fresh child in the place of an image
+ *   put-aside.c         names of images that were put aside
+ *   snapshot.c          the snapshots of an image
  *
  * LOCKS of this folder, with their numbers in the order of the whole program
  * (HACKING):

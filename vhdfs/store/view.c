@@ -24,6 +24,7 @@
 #include "store/catalog.h"
 #include "store/examiners.h"
 #include "store/image-stat.h"
+#include "store/leaf-replace.h"
 #include "store/refresh.h"
 #include "store/view-internal.h"
 #include "store/watch-events.h"
@@ -305,12 +306,55 @@ static int ensure_chain(struct store_image *image, const char *path,
 	return r;
 }
 
+/* The image's n-th name in the store, the caller's to free; null: it has less.
+ */
+static char *copy_name(struct store_image *image, size_t n)
+{
+	const struct dir_entry *entry;
+	char *path = NULL;
+
+	pthread_mutex_lock(&image->store->lock);
+	entry = image->names;
+	while (entry && n--)
+		entry = entry->next_name;
+	if (entry)
+		path = strdup(entry->real);
+	pthread_mutex_unlock(&image->store->lock);
+	return path;
+}
+
+/* Finishes or undoes the replacement of a leaf that vhdfs-img began, and did
+ * not end.  If vhdfs-img still is at it, the image is in use. */
+static void recover_leaf(struct store_image *image)
+{
+	struct store *store = image->store;
+	const struct root_dir *root = &store->roots[0];
+	char *path;
+
+	for (size_t n = 0; !store->read_only && (path = copy_name(image, n));
+	     n++) {
+		_cleanup_free_ char *name = path;
+		bool done = false;
+
+		if (!leaf_replace_is_pending(root, name))
+			continue;
+		if (leaf_replace_recover(root, name, &done) < 0)
+			log_warn("%s", error_text());
+		else if (done)
+			log_info("%s: an interrupted snapshot or revert was "
+				 "finished or undone",
+				 name);
+	}
+}
+
 int view_open(struct store_image *image, bool writable)
 {
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	pthread_mutex_lock(&image->open_lock);
+	if (writable)
+		recover_leaf(image);
 	r = announce_open(image, writable, &path);
 	if (r < 0) {
 		pthread_mutex_unlock(&image->open_lock);
