@@ -289,4 +289,26 @@ test_hard_links_without_an_intent_stay() {
 		"$(stat -c %i clients/pc1@mine.vhdx)"
 }
 
+# What is in a directory may be forged.
+test_forged_intent_gives_no_other_mode_and_removes_no_other_file() {
+	make_client vhdx
+	chmod 640 "$image"
+	cp "$image" clients/other.vhdx
+	printf 'vhdfs leaf replacement 1\nmode 6777\nkeep other.vhdx\n' \
+		>clients/.pc1.vhdx.intent
+	expect 0 vhdfs-img snapshot "$image" s
+	equal mode 640 "$(stat -c %a "$image")"
+	[ -e clients/other.vhdx ] || fail "another file was removed"
+	ln "$image" clients/pc1@t.vhdx
+	printf 'vhdfs leaf replacement 1\nmode 6600\nkeep pc1@t.vhdx\n' \
+		>clients/.pc1.vhdx.intent
+	expect 0 vhdfs-img snapshot "$image" t
+	equal mode 640 "$(stat -c %a "$image")"
+	equal hidden "" "$(hidden)"
+	printf 'text\n' >clients/.pc1.vhdx.intent
+	expect_error 1 'intent: expected the record of an interrupted snapshot' \
+		vhdfs-img snapshot "$image" u
+	same_disk "$image" model
+}
+
 run_tests

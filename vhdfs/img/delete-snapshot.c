@@ -27,6 +27,7 @@
 #include "img/image-roots.h"
 #include "img/rebase-image.h"
 #include "img/snapshot-path.h"
+#include "store/leaf-replace.h"
 #include "store/store.h"
 
 struct deletion {
@@ -206,9 +207,14 @@ static int remove_snapshot(const struct deletion *d)
 
 static int delete (struct deletion *d, const char *name)
 {
+	const struct root_dir *root = &d->roots->dirs[0];
 	_cleanup_free_ char *parent = NULL;
-	int r = snapshots_list(&d->roots->dirs[0], d->real, &d->all);
+	int r = 0;
 
+	if (leaf_replace_is_pending(root, d->real))
+		r = leaf_replace_recover(root, d->real, NULL);
+	if (r == 0)
+		r = snapshots_list(root, d->real, &d->all);
 	if (r < 0)
 		return r;
 	d->snapshot = snapshots_find(&d->all, name);

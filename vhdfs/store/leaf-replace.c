@@ -125,6 +125,20 @@ static int place_check(struct place *place)
 		    place->path);
 }
 
+/* A descriptor or -errno, without a message. */
+static int open_directory(struct place *place, const struct root_dir *rootdir,
+			  const char *real)
+{
+	_cleanup_free_ char *dir =
+		strndup(real, (size_t)(name_last(real) - real));
+
+	if (!dir)
+		return -ENOMEM;
+	place->fd = root_dir_openat(rootdir, *dir ? dir : ".",
+				    O_RDONLY | O_DIRECTORY);
+	return place->fd;
+}
+
 /* Opens the directory and the file of the image, and locks the file. */
 static int place_open(struct place *place, const struct root_dir *rootdir,
 		      const char *image)
@@ -138,10 +152,9 @@ static int place_open(struct place *place, const struct root_dir *rootdir,
 		r = place_name(place, rootdir, real);
 	if (r < 0)
 		return r;
-	place->fd = open(*place->dir ? place->dir : "/",
-			 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (place->fd < 0)
-		return fail_errno(-errno, "%s", place->dir);
+	r = open_directory(place, rootdir, real);
+	if (r < 0)
+		return fail_errno(r, "%s", place->dir);
 	r = io_lock(place->io, IO_LOCK_EXCLUSIVE);
 	return r < 0 ? r : place_check(place);
 }
@@ -233,6 +246,13 @@ static bool exists(const struct place *place, const char *name)
 	return fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The write bits are all that L5 removed, and all that an intent can give. */
+static mode_t restored_mode(const struct place *place,
+			    const struct intent *intent)
+{
+	return (place->st.st_mode & 07777) | (intent->mode & WRITE_BITS);
+}
+
 /* Undoes L2 to L5; place is the old leaf's. */
 static int undo(const struct place *place, const struct intent *intent)
 {
@@ -240,8 +260,8 @@ static int undo(const struct place *place, const struct intent *intent)
 
 	if (intent->keep[0] && is_same_file(place, intent->keep)) {
 		(void)fremovexattr(fd, SNAPSHOT_MARK);
-		if (fchmod(fd, intent->mode) < 0 || fsync(fd) < 0 ||
-		    unlinkat(place->fd, intent->keep, 0) < 0)
+		if (fchmod(fd, restored_mode(place, intent)) < 0 ||
+		    fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
 			return fail_errno(-errno, "%s", place->path);
 	}
 	if (unlinkat(place->fd, place->leaf, 0) < 0 && errno != ENOENT)
