@@ -146,8 +146,8 @@ test_vhdfs_img_names_a_command() {
 	expect_error 1 'exists; .*: remove it with rm first' \
 		vhdfs-img create --size 8M c.vhdx
 	advises 1 'mkdir -p' -- vhdfs-img create --size 8M none/c.vhdx
-	expect_error 2 "unknown option --no; see .vhdfs-img info --help'" \
-		vhdfs-img info --no c.vhdx
+	expect_error 2 "unknown option --nonsense; see .vhdfs-img info --help'" \
+		vhdfs-img info --nonsense c.vhdx
 	expect_error 2 "unknown command 'repair'; see .vhdfs-img --help'" \
 		vhdfs-img repair c.vhdx
 	mkdir other
