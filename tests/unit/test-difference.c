@@ -87,7 +87,7 @@ static void differing_sectors_are_reported_and_no_others(void **state)
 	}
 }
 
-static int stop(void *arg, const struct difference *d)
+static int first_offset(void *arg, const struct difference *d)
 {
 	*(uint64_t *)arg = d->off;
 	return 7;
@@ -110,16 +110,20 @@ static void disk_is_zero_beyond_its_end(void **state)
 		mem_chain_make(&f.files[CHILD], *format, &large);
 		a = mem_chain_open(&f, "masters/base", 0);
 		b = mem_chain_open(&f, "clients/child", CHAIN_WRITABLE);
-		assert_ok(chain_differences(a, b, 0, DISK + M, stop, &off));
+		assert_ok(chain_differences(a, b, 0, DISK + M, first_offset,
+					    &off));
 		assert_ok(chain_write(b, "x", DISK + 5 * SECTOR + 1, 1));
-		assert_int_equal(
-			chain_differences(a, b, 0, DISK + M, stop, &off), 7);
+		assert_int_equal(chain_differences(a, b, 0, DISK + M,
+						   first_offset, &off),
+				 7);
+		assert_int_equal(off, DISK + 5 * SECTOR);
+		assert_int_equal(chain_differences(b, a, 0, DISK + M,
+						   first_offset, &off),
+				 7);
 		assert_int_equal(off, DISK + 5 * SECTOR);
 		assert_int_equal(
-			chain_differences(b, a, 0, DISK + M, stop, &off), 7);
-		assert_int_equal(off, DISK + 5 * SECTOR);
-		assert_int_equal(chain_differences(b, a, 0, DISK, stop, &off),
-				 0);
+			chain_differences(b, a, 0, DISK, first_offset, &off),
+			0);
 		assert_ok(chain_close(a));
 		assert_ok(chain_close(b));
 		mem_chain_fini(&f);
@@ -142,9 +146,9 @@ static void data_of_a_common_parent_is_not_read(void **state)
 		a = mem_chain_open(&f, "clients/child", 0);
 		b = mem_chain_open(&f, "clients/deep/grandchild", 0);
 		/* The first comparison reads the tables. */
-		assert_ok(chain_differences(a, b, 0, DISK, stop, &off));
+		assert_ok(chain_differences(a, b, 0, DISK, first_offset, &off));
 		mem_file_reset_counters(&f.files[BASE]);
-		assert_ok(chain_differences(a, b, 0, DISK, stop, &off));
+		assert_ok(chain_differences(a, b, 0, DISK, first_offset, &off));
 		assert_int_equal(f.files[BASE].n_pread, 0);
 		assert_ok(chain_close(a));
 		assert_ok(chain_close(b));

@@ -26,26 +26,27 @@
 #define MARK_HEAD "vhdfs snapshot 1\n"
 enum { MARK_MAX = 4096 };
 
+/* Of text that is shorter than the buffer. */
 static bool is_printable(const char *text)
 {
-	_cleanup_free_ char *escaped = printable_copy(text);
+	char escaped[2 * SNAPSHOT_NOTE_MAX];
 
-	return escaped && !strcmp(escaped, text);
+	return !strcmp(printable(text, escaped, sizeof escaped), text);
 }
 
 int snapshot_check_name(const char *name)
 {
 	const char *wrong = NULL;
 
-	if (!*name || *name == '.')
+	if (strlen(name) > NAME_MAX / 2)
+		wrong = "a shorter name";
+	else if (!*name || *name == '.')
 		wrong = "a name that does not begin with a dot";
 	else if (strpbrk(name, "/@") || !is_printable(name))
 		wrong = "printable characters without / and @";
 	else if (!name[strspn(name, "0123456789")] || !strcmp(name, "test"))
 		wrong = "a name that is no number and not \"test\", which are "
 			"versions and channels of masters";
-	else if (strlen(name) > NAME_MAX / 2)
-		wrong = "a shorter name";
 	return wrong ? fail(-EINVAL, "snapshot name: expected %s, found '%s'",
 			    wrong, name)
 		     : 0;
@@ -53,7 +54,7 @@ int snapshot_check_name(const char *name)
 
 int snapshot_check_note(const char *note)
 {
-	if (is_printable(note) && strlen(note) <= SNAPSHOT_NOTE_MAX)
+	if (strlen(note) <= SNAPSHOT_NOTE_MAX && is_printable(note))
 		return 0;
 	return fail(-EINVAL,
 		    "note: expected one line of at most %d bytes of printable "
