@@ -40,7 +40,7 @@ int report_error(void);
 /*
  * The image of an export, with a reference: that of image=, whatever the name;
  * without image= the image that the mount shows at this path, without ".raw".
- * 0, or -errno with words.
+ * 0, or -errno with a message.
  */
 int export_find(struct store *in, const char *name, struct store_image **ret);
 /* The plugin's list_exports: one export for each view of the store; with image=

@@ -21,8 +21,8 @@ struct root_dir;
  * that is confined (-EXDEV).  The child gets its name when it is complete.  The
  * parent is locked against writers meanwhile, and loses its write bits.
  *
- * 0 or -errno with words: -EEXIST where child_path exists; -EBUSY where another
- * program has the parent open for writing; the errors of image_open.
+ * 0 or -errno with a message: -EEXIST where child_path exists; -EBUSY where
+ * another program has the parent open for writing; the errors of image_open.
  */
 int child_create(const struct root_dir *rootdir, const char *parent_path,
 		 const char *child_path, const struct child_params *params);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Directories: the directories of the store and their entries.  All functions
- * are called with store.lock held.  They return 0 or -errno, without words.
+ * are called with store.lock held.  They return 0 or -errno, without a message.
  */
 #ifndef VHDFS_STORE_DIR_H
 #define VHDFS_STORE_DIR_H

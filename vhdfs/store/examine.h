@@ -28,8 +28,8 @@ struct examination {
 
 /* Sets info, stamp, result and gone. */
 void examine(struct store *store, struct examination *e);
-/* Sets info from the leaf of an open chain.  -errno with words; info is then
- * incomplete, and still the caller's to free. */
+/* Sets info from the leaf of an open chain.  -errno with a message; info is
+ * then incomplete, and still the caller's to free. */
 int examine_chain(struct chain *chain, struct image_info *info);
 void image_info_fini(struct image_info *info);
 /* A copy of text, or a constant text when out of memory; to be freed by

@@ -14,7 +14,7 @@ struct store_image;
 
 /* stat of the image's view.  Examines the image and its parents where they are
  * stale, and releases store.lock meanwhile; the caller holds a reference.
- * -ESTALE, without words: the file has no name in the store any more. */
+ * -ESTALE, without a message: the file has no name in the store any more. */
 int image_stat_locked(struct store_image *image, struct stat *ret_st);
 /* Turns st, the stat of the image's file, into that of its view. */
 void image_stat_shape_locked(const struct store_image *image, struct stat *st);

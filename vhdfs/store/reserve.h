@@ -35,13 +35,15 @@ struct reserve {
 };
 
 /* fd: a descriptor of the store's directory, O_PATH or not; stays the caller's.
- * size: bytes, or RESERVE_DEFAULT.  Logs the reserve.  0 or -errno with words.
+ * size: bytes, or RESERVE_DEFAULT.  Logs the reserve.  0 or -errno with a
+ * message.
  */
 int reserve_init(struct reserve *reserve, int fd, const char *name,
 		 uint64_t size);
 void reserve_fini(struct reserve *reserve);
 
-/* Takes space for a guest's write of len bytes.  0, or -ENOSPC with words. */
+/* Takes space for a guest's write of len bytes.  0, or -ENOSPC with a message.
+ */
 int reserve_take(struct reserve *reserve, uint64_t len);
 
 #endif

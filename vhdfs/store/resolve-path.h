@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Resolving paths: the file that a name refers to, symbolic links followed
- * inside the store.  Errors are -errno, without words.
+ * inside the store.  Errors are -errno, without a message.
  */
 #ifndef VHDFS_STORE_RESOLVE_PATH_H
 #define VHDFS_STORE_RESOLVE_PATH_H

@@ -42,12 +42,12 @@ struct store_options {
 };
 
 /* Opens the directory and reads all of it.  -ENOTDIR, -ENOENT and others, with
- * words. */
+ * a message. */
 int store_open(const struct store_options *options, struct store **ret);
 /*
  * Flushes and closes all images and frees the store, even when it fails.  No
- * other thread may use the store.  -EIO, without words: a write was lost, now
- * or when an image was closed before.
+ * other thread may use the store.  -EIO, without a message: a write was lost,
+ * now or when an image was closed before.
  */
 int store_close(struct store *store);
 
@@ -57,12 +57,12 @@ const char *store_root(const struct store *store);
 /*
  * The view or directory that the mount shows as name in the directory at path.
  * *ret_image: a reference of the view's image; null for a directory.  -ENOENT,
- * without words: the mount shows nothing by that name.
+ * without a message: the mount shows nothing by that name.
  */
 int store_lookup(struct store *store, const char *path, const char *name,
 		 struct stat *ret_st, struct store_image **ret_image);
 
-/* stat of a directory or a view.  -ENOENT or -ESTALE, without words: it was
+/* stat of a directory or a view.  -ENOENT or -ESTALE, without a message: it was
  * removed. */
 int store_stat_dir(struct store *store, const char *path, struct stat *ret_st);
 int store_stat_image(struct store_image *image, struct stat *ret_st);
@@ -72,7 +72,7 @@ int store_stat_image(struct store_image *image, struct stat *ret_st);
  * at path, from the first entry behind cookie `after' (0: from the first),
  * until each returns false.  Only the type and the inode number of st are set.
  * An entry keeps its cookie as long as it exists.  each must not call the
- * store. -ENOENT, without words: there is no such directory.
+ * store. -ENOENT, without a message: there is no such directory.
  */
 typedef bool store_each(void *arg, const char *name, const struct stat *st,
 			uint64_t cookie);
@@ -112,7 +112,7 @@ enum store_child_kind {
 /*
  * *ret: the path of an image, hidden or not, whose parent is this file, as the
  * examined files say, whatever their permissions; the caller's to free.  Null:
- * none.  0, or -ENOMEM with words.
+ * none.  0, or -ENOMEM with a message.
  */
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret);
@@ -127,11 +127,11 @@ char *store_image_name(struct store_image *image);
 /* Names of the attributes ("format", "type", "id", "parent", "depth", "error",
  * "readonly-reason", "warning", "writes"), null-ended. */
 extern const char *const store_attributes[];
-/* The value of an attribute, the caller's to free.  -ENODATA, without words:
- * the image has no such attribute. */
+/* The value of an attribute, the caller's to free.  -ENODATA, without a
+ * message: the image has no such attribute. */
 int store_attribute(struct store_image *image, const char *name, char **ret);
 
-/* statvfs of the store's file system.  0 or -errno, without words. */
+/* statvfs of the store's file system.  0 or -errno, without a message. */
 int store_statvfs(struct store *store, struct statvfs *ret);
 
 #endif

@@ -19,13 +19,13 @@ void view_reopen_lost(struct store_image *image);
 void view_check_replaced(struct store_image *image);
 /* The same before a close, with open_lock held. */
 void view_check_before_close(struct store_image *image);
-/* fstat of the open image's file.  -ESTALE, without words: it is not open.
+/* fstat of the open image's file.  -ESTALE, without a message: it is not open.
  * Waits while the image is being opened or closed. */
 int view_fstat(struct store_image *image, struct stat *ret_st);
 /* The identifier of the open image, which the first write changes.  False: it
  * is not open.  Waits as view_fstat does. */
 bool view_id(struct store_image *image, struct guid *ret);
-/* Closes the image, however many views are open.  -errno with words. */
+/* Closes the image, however many views are open.  -errno with a message. */
 int view_close_chain(struct store_image *image);
 
 #endif

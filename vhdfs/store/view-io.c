@@ -15,7 +15,7 @@
 #include "store/store.h"
 #include "store/view-internal.h"
 
-/* The chain, with io_lock held shared until view_put; null with words. */
+/* The chain, with io_lock held shared until view_put; null with a message. */
 static struct chain *view_get(struct store_image *image)
 {
 	for (int tries = 0; tries < 2; tries++) {
@@ -72,7 +72,7 @@ static int flush_counted(struct store_image *image, struct chain *chain)
 	return r;
 }
 
-/* The chain for a change, which end_change ends; null with words. */
+/* The chain for a change, which end_change ends; null with a message. */
 static struct chain *begin_change(struct store_image *image)
 {
 	struct chain *chain;

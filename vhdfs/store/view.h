@@ -6,8 +6,8 @@
  *
  * THREADS: every function may be called from any thread, none with a lock of
  * the store held.  Unless noted otherwise a function returns 0 or -errno with
- * words, and the caller holds a reference of the image.  Offsets and lengths
- * are bytes of the disk.
+ * a message, and the caller holds a reference of the image.  Offsets and
+ * lengths are bytes of the disk.
  */
 #ifndef VHDFS_STORE_VIEW_H
 #define VHDFS_STORE_VIEW_H
@@ -76,7 +76,7 @@ int view_flush_on_close(struct store_image *image);
  */
 int view_map(struct store_image *image, uint64_t off, uint64_t len,
 	     bool *ret_zero, uint64_t *ret_len);
-/* lseek with SEEK_DATA or SEEK_HOLE.  -ENXIO, without words, as lseek. */
+/* lseek with SEEK_DATA or SEEK_HOLE.  -ENXIO, without a message, as lseek. */
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
 
