@@ -113,13 +113,13 @@ static void make(struct image_family *family, const struct plan *plan,
 static void fill(struct rootdir_mem *rootdir, const struct plan *plan,
 		 unsigned level)
 {
-	struct parent_cache *family;
+	struct parent_cache *cache;
 	struct chain *chain;
 	char data[8192];
 
 	memset(data, 'a' + (char)level, sizeof data);
-	must(parent_cache_new(&rootdir->rootdir, 1, &family));
-	must(chain_open(family, plan->paths[level], CHAIN_WRITABLE, &chain));
+	must(parent_cache_new(&rootdir->rootdir, 1, &cache));
+	must(chain_open(cache, plan->paths[level], CHAIN_WRITABLE, &chain));
 	/* Enough data in the base that a wrong bit above it shows some of
 	 * it. */
 	for (unsigned i = 0; i < (level == BASE ? 32 : 1); i++)
@@ -130,7 +130,7 @@ static void fill(struct rootdir_mem *rootdir, const struct plan *plan,
 	if (level == LEAF)
 		must(chain_zero(chain, KIB(64), KIB(64), false));
 	must(chain_close(chain));
-	parent_cache_free(family);
+	parent_cache_free(cache);
 }
 
 static void add_vhd_parts(struct family_image *image)
@@ -284,8 +284,7 @@ static void make_dirty(struct sparse *file)
 	image_seal(true, file, 0);
 }
 
-static void make_parent_cache(struct image_family *family,
-			      const struct plan *plan)
+static void make_family(struct image_family *family, const struct plan *plan)
 {
 	struct rootdir_mem rootdir;
 
@@ -311,7 +310,7 @@ const struct image_family *image_family(unsigned which)
 
 	if (family->images[LEAF].path)
 		return family;
-	make_parent_cache(family, &plans[which]);
+	make_family(family, &plans[which]);
 	if (which == 1)
 		add_batmap(&family->images[MIDDLE].file);
 	if (which == 3)

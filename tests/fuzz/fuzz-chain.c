@@ -31,7 +31,7 @@ static struct model {
 
 struct run {
 	struct spoiled s;
-	struct parent_cache *family;
+	struct parent_cache *cache;
 	struct chain *chain; /* null: closed, or it does not open */
 	bool writable;
 	uint64_t off;
@@ -156,7 +156,7 @@ static void do_open(struct run *run, bool writable)
 
 	do_close(run);
 	run->writable = writable;
-	if (chain_open(run->family, run->s.rootdir.files[level].path, flags,
+	if (chain_open(run->cache, run->s.rootdir.files[level].path, flags,
 		       &run->chain) < 0)
 		run->chain = NULL;
 	if (!run->chain && model.strict)
@@ -249,10 +249,10 @@ void fuzz_chain(const uint8_t *data, size_t size)
 	model.strict = false;
 	if (run.s.first.value & 1)
 		model.strict = all_sound(&run.s);
-	if (parent_cache_new(&run.s.rootdir.rootdir, 1, &run.family) < 0)
+	if (parent_cache_new(&run.s.rootdir.rootdir, 1, &run.cache) < 0)
 		return;
 	/* Images without errors may still form no chain. */
-	if (chain_open(run.family, run.s.rootdir.files[run.s.level].path, 0,
+	if (chain_open(run.cache, run.s.rootdir.files[run.s.level].path, 0,
 		       &run.chain) < 0)
 		model.strict = false;
 	for (size_t i = 0; i < run.s.n_records; i++) {
@@ -264,7 +264,7 @@ void fuzz_chain(const uint8_t *data, size_t size)
 	do_close(&run);
 	if (model.strict)
 		read_it_all(&run);
-	parent_cache_free(run.family);
+	parent_cache_free(run.cache);
 	for (unsigned i = run.s.level + 1; i < FAMILY_FILES; i++)
 		if (spoiled_file(&run.s, i)->n_writes)
 			fuzz_broken("a parent was written");

@@ -29,10 +29,10 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
  * they read it from the environment. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *unsynced_pages = getenv("VHDFS_FUZZ_TARGET");
+	const char *name = getenv("VHDFS_FUZZ_TARGET");
 
-	if (unsynced_pages) {
-		target = fuzz_target(unsynced_pages);
+	if (name) {
+		target = fuzz_target(name);
 	} else if (*argc > 1) {
 		target = fuzz_target((*argv)[1]);
 		setenv("VHDFS_FUZZ_TARGET", (*argv)[1], 1);
