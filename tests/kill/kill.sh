@@ -216,7 +216,7 @@ recover() {
 	check_images
 	look_read_only
 	mount_store "$store" "$mnt"
-	verify_all settle
+	verify_all flush
 }
 
 # Prints a summary as a remark.

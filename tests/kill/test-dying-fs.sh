@@ -143,7 +143,7 @@ worker_killed_then_cut() {
 		load_all 0 "kill -9 \$(pgrep -P ${mount_pid[$mnt]})" -s 1 -F
 		verify_all exact
 		load_all 0 "kill -9 \$(pgrep -P ${mount_pid[$mnt]})" -s 1 -F
-		verify_all settle
+		verify_all flush
 		sh -c "$(shut_down)"
 		end_vhdfs
 		power_on

@@ -66,7 +66,7 @@ full_round() {
 		check_images
 		make_room
 		mount_store "$store" "$mnt"
-		verify_all settle
+		verify_all flush
 		;;
 	esac
 	[ ! -f "$fs/ballast" ] || make_room

@@ -12,10 +12,10 @@ written_disk() {
 	cp "$disk" "$scratch/first"
 	load record "$record" "$disk" 1
 	load run -s 0.2 "$record" "$disk" 11
-	load settle "$record" "$disk"
+	load flush "$record" "$disk"
 	cp "$disk" "$scratch/old"
 	load run -s 0.2 "$record" "$disk" 12
-	load settle "$record" "$disk"
+	load flush "$record" "$disk"
 	load show "$record" >"$scratch/show"
 }
 
@@ -51,7 +51,7 @@ put() {
 finds() {
 	local how
 
-	for how in verify exact settle; do
+	for how in verify exact flush; do
 		expect 1 load $how "$record" "$disk"
 		grep -q "sector $sector of client 1: .*$1" "$scratch/stderr" ||
 			fail "load $how: expected '$1', found:" \
@@ -117,7 +117,7 @@ test_another_clients_data_is_found() {
 	load record "$scratch/record2" "$scratch/disk2" 2
 	# The same seed chooses the same sectors.
 	load run -s 0.2 "$scratch/record2" "$scratch/disk2" 11
-	load settle "$scratch/record2" "$scratch/disk2"
+	load flush "$scratch/record2" "$scratch/disk2"
 	load show "$scratch/record2" >"$scratch/show2"
 	sector=$(awk 'NR == FNR { if ($5 == "W") mine[$1]; next }
 		$5 == "W" && $1 in mine { print $1; exit }' \
@@ -177,9 +177,9 @@ test_unflushed_data_older_than_the_flushed_is_found() {
 	expect 1 load verify "$record" "$disk"
 }
 
-test_data_after_settle_must_stay() {
+test_data_after_flush_must_stay() {
 	unflushed_disk
-	load settle "$record" "$disk"
+	load flush "$record" "$disk"
 	load verify "$record" "$disk"
 	put "$sector" "$scratch/then" "$sector"
 	finds "expected generation"

@@ -100,7 +100,7 @@ writers_end() {
 }
 
 # verify MODE: verifies the records of each client, in a new session; MODE is exact
-# or settle (see tests/tools/load.c).
+# or flush (see tests/tools/load.c).
 verify() {
 	local client
 

@@ -70,12 +70,12 @@ static int look(struct record *record, struct disk *disk, bool exact,
 int look_verify(const char *how, const char *path, const char *where)
 {
 	struct record *record = record_open(path);
-	bool settle = !strcmp(how, "settle");
-	struct disk *disk = disk_open(where, settle ? O_RDWR : O_RDONLY);
+	bool flush = !strcmp(how, "flush");
+	struct disk *disk = disk_open(where, flush ? O_RDWR : O_RDONLY);
 	uint32_t *found = allocate(record->sectors, sizeof *found);
 	int r = look(record, disk, !strcmp(how, "exact"), found);
 
-	if (r == 0 && settle) {
+	if (r == 0 && flush) {
 		r = disk->ops->flush(disk, true);
 		if (r < 0) {
 			fprintf(stderr, "load: flush: %s\n",

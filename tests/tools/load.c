@@ -24,7 +24,7 @@
  *     load verify RECORD DISK      after a crash: does the disk have all
  *                                  flushed data, and only bytes that a load
  *                                  wrote?
- *     load settle RECORD DISK      the same, then flushes; from then on the
+ *     load flush RECORD DISK       the same, then flushes; from then on the
  *                                  data found must stay
  *     load exact RECORD DISK       without a crash: does it have every write?
  *     load show RECORD             a line for each sector that was written:
@@ -489,7 +489,7 @@ int main(int argc, char **argv)
 		return look_fill(argv[2], strtoull(argv[3], NULL, 0));
 	else if (!strcmp(command, "record") && argc == 5)
 		return look_begin(argv[2], argv[3], (uint32_t)atoi(argv[4]));
-	else if ((!strcmp(command, "verify") || !strcmp(command, "settle") ||
+	else if ((!strcmp(command, "verify") || !strcmp(command, "flush") ||
 		  !strcmp(command, "exact")) &&
 		 argc == 4)
 		return look_verify(command, argv[2], argv[3]);

@@ -299,7 +299,7 @@ static char thread_state(int tid)
 	return end && end[1] ? end[2] : '?';
 }
 
-bool act_settles(struct act *act)
+bool act_ends_or_sleeps(struct act *act)
 {
 	int asleep = 0;
 
@@ -407,7 +407,8 @@ void holds_model(struct scene *s, uint64_t off, uint64_t len)
 	free(have);
 }
 
-void settles_on(struct scene *s, uint64_t off, uint64_t len, const char *bytes)
+void holds_and_update_model(struct scene *s, uint64_t off, uint64_t len,
+			    const char *bytes)
 {
 	holds(s, off, len, bytes);
 	assert_ok(chain_read(s->chain, s->model.bytes + off, off, len));

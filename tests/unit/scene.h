@@ -89,7 +89,7 @@ struct act *act_begin(struct scene *s, enum actor actor, enum act_kind kind,
 /* Waits until the act reaches the point: true; or ends before: false. */
 bool act_stops(struct act *act, struct pause_point *point);
 /* Waits until the act ends: true; or sleeps on a lock: false. */
-bool act_settles(struct act *act);
+bool act_ends_or_sleeps(struct act *act);
 /* Waits for the act's end and returns its result; fails the test after a
  * minute. */
 int act_end(struct act *act);
@@ -108,7 +108,8 @@ void holds(struct scene *s, uint64_t off, uint64_t len, const char *bytes);
 void holds_model(struct scene *s, uint64_t off, uint64_t len);
 /* As holds, then copies the range to the model: for two acts in undefined
  * order. */
-void settles_on(struct scene *s, uint64_t off, uint64_t len, const char *bytes);
+void holds_and_update_model(struct scene *s, uint64_t off, uint64_t len,
+			    const char *bytes);
 /* The bytes that a range may hold. */
 struct claim {
 	uint64_t off, len;

@@ -23,7 +23,7 @@ static bool allocate_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
 	reached = act_stops(a, stop);
 	b = act_begin(s, SECOND, ACT_WRITE, off + 2 * RUN, RUN, 'B');
-	act_settles(b);
+	act_ends_or_sleeps(b);
 	would_hold(s, { off, RUN, or_below(s, "A") });
 	pause_resume(stop);
 	act_succeeds(a);
@@ -65,7 +65,7 @@ static bool read_during_write(struct scene *s, struct pause_point *stop,
 	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
 	reached = act_stops(a, stop);
 	r = act_begin(s, SECOND, ACT_READ, off, RUN, 0);
-	act_settles(r);
+	act_ends_or_sleeps(r);
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(r);
@@ -115,8 +115,8 @@ static bool write_in_flush_once(struct scene *s, struct pause_point *stop)
 	 * block. */
 	w = act_begin(s, SECOND, ACT_WRITE, off + RUN / 2, RUN, 'N');
 	x = act_begin(s, THIRD, ACT_WRITE, other, RUN, 'X');
-	act_settles(w);
-	act_settles(x);
+	act_ends_or_sleeps(w);
+	act_ends_or_sleeps(x);
 	would_hold(s, { off, RUN / 2, or_below(s, "O") },
 		   { off + RUN / 2, RUN, or_below(s, "ON") },
 		   { other, RUN, ".X" });
@@ -148,7 +148,7 @@ static bool flush_in_write(struct scene *s, struct pause_point *stop,
 	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
 	reached = act_stops(a, stop);
 	f = act_begin(s, SECOND, ACT_FLUSH, 0, 0, 0);
-	if (act_settles(f))
+	if (act_ends_or_sleeps(f))
 		would_hold(s, { past, RUN, "O" },
 			   { off, RUN, or_below(s, "A") });
 	pause_resume(stop);
@@ -198,10 +198,10 @@ static bool first_writes_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off + 2 * RUN, RUN, 'A');
 	reached = act_stops(a, stop);
 	b = act_begin(s, SECOND, ACT_WRITE, off + 3 * RUN, RUN, 'B');
-	assert_true(act_settles(b));
+	assert_true(act_ends_or_sleeps(b));
 	holds(s, off + 3 * RUN, RUN, "B");
 	f = act_begin(s, THIRD, ACT_FLUSH, 0, 0, 0);
-	if (act_settles(f))
+	if (act_ends_or_sleeps(f))
 		would_hold(s, { off + 3 * RUN, RUN, "B" });
 	would_hold(s, { off + 2 * RUN, RUN, or_below(s, "A") });
 	pause_resume(stop);
@@ -233,7 +233,7 @@ static bool copyup_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
 	reached = act_stops(a, stop);
 	b = act_begin(s, SECOND, ACT_WRITE, off + RUN, RUN, 'B');
-	if (act_settles(b))
+	if (act_ends_or_sleeps(b))
 		holds(s, off + RUN, RUN, "B");
 	would_hold(s, { off, RUN, or_below(s, "A") },
 		   { off + RUN, RUN, or_below(s, "B") },
@@ -269,7 +269,7 @@ static bool reuse_once(struct scene *s, struct pause_point *stop)
 	f = act_begin(s, FIRST, ACT_FLUSH, 0, 0, 0);
 	reached = act_stops(f, stop);
 	w = act_begin(s, SECOND, ACT_WRITE, during, RUN, 'N');
-	act_settles(w);
+	act_ends_or_sleeps(w);
 	would_hold(s, { off, RUN, ".O" }, { before, RUN, ".M" },
 		   { during, RUN, ".N" });
 	pause_resume(stop);
@@ -299,7 +299,7 @@ static bool punch_in_flush_once(struct scene *s, struct pause_point *stop)
 	f = act_begin(s, FIRST, ACT_FLUSH, 0, 0, 0);
 	reached = act_stops(f, stop);
 	p = act_begin(s, SECOND, ACT_PUNCH, off, BLOCK, 0);
-	act_settles(p);
+	act_ends_or_sleeps(p);
 	would_hold(s, { off, RUN, ".O" });
 	pause_resume(stop);
 	act_succeeds(f);
@@ -327,7 +327,7 @@ static bool zero_during_write_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off, RUN, 'A');
 	reached = act_stops(a, stop);
 	z = act_begin(s, SECOND, ACT_PUNCH, off + RUN, BLOCK - RUN, 0);
-	act_settles(z);
+	act_ends_or_sleeps(z);
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(z);
@@ -354,7 +354,7 @@ static bool write_during_zero_once(struct scene *s, struct pause_point *stop)
 	z = act_begin(s, FIRST, ACT_ZERO, off + RUN, BLOCK - RUN, 0);
 	reached = act_stops(z, stop);
 	a = act_begin(s, SECOND, ACT_WRITE, off, RUN, 'A');
-	act_settles(a);
+	act_ends_or_sleeps(a);
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(z);
@@ -384,12 +384,12 @@ static bool write_in_punch_once(struct scene *s, struct pause_point *stop)
 	p = act_begin(s, FIRST, ACT_PUNCH, off, BLOCK, 0);
 	reached = act_stops(p, stop);
 	a = act_begin(s, SECOND, ACT_WRITE, off, RUN, 'A');
-	act_settles(a);
+	act_ends_or_sleeps(a);
 	would_hold(s, { off, RUN, ".OA" }, { off + RUN, 4 * RUN, ".O" });
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(p);
-	settles_on(s, off, RUN, ".A");
+	holds_and_update_model(s, off, RUN, ".A");
 	holds(s, off + RUN, 4 * RUN, ".");
 	flush(s);
 	would_hold(s, { off, RUN, ".A" }, { off + RUN, 4 * RUN, "." });
@@ -414,7 +414,7 @@ static bool one_sector_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off + 100, 200, 'A');
 	reached = act_stops(a, stop);
 	b = act_begin(s, SECOND, ACT_WRITE, off + 300, 100, 'B');
-	act_settles(b);
+	act_ends_or_sleeps(b);
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(b);
@@ -440,7 +440,7 @@ static bool whole_and_part_once(struct scene *s, struct pause_point *stop)
 	a = act_begin(s, FIRST, ACT_WRITE, off + 100, 200, 'A');
 	reached = act_stops(a, stop);
 	b = act_begin(s, SECOND, ACT_WRITE, off, sector, 'B');
-	act_settles(b);
+	act_ends_or_sleeps(b);
 	pause_resume(stop);
 	act_succeeds(a);
 	act_succeeds(b);
@@ -483,8 +483,8 @@ static void concurrent_flushes_share_a_sync(void **state)
 	act(s, ACT_WRITE, off + RUN, RUN, 'B');
 	flushes[1] = act_begin(s, SECOND, ACT_FLUSH, 0, 0, 0);
 	flushes[2] = act_begin(s, THIRD, ACT_FLUSH, 0, 0, 0);
-	assert_false(act_settles(flushes[1]));
-	assert_false(act_settles(flushes[2]));
+	assert_false(act_ends_or_sleeps(flushes[1]));
+	assert_false(act_ends_or_sleeps(flushes[2]));
 	pause_resume(&s->stop);
 	for (unsigned i = 0; i < 3; i++)
 		act_succeeds(flushes[i]);
@@ -513,8 +513,8 @@ static void flush_fails_at(struct scene *s, unsigned op, unsigned skip)
 	pause_wait(&s->stop);
 	flushes[1] = act_begin(s, SECOND, ACT_FLUSH, 0, 0, 0);
 	flushes[2] = act_begin(s, THIRD, ACT_FLUSH, 0, 0, 0);
-	act_settles(flushes[1]);
-	act_settles(flushes[2]);
+	act_ends_or_sleeps(flushes[1]);
+	act_ends_or_sleeps(flushes[2]);
 	pause_resume(&s->stop);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(act_end(flushes[i]), -EIO);
@@ -524,7 +524,7 @@ static void flush_fails_at(struct scene *s, unsigned op, unsigned skip)
 	would_hold(s, { safe, RUN, "O" }, { off, RUN, or_below(s, "A") });
 	scene_reopen(s);
 	holds(s, safe, RUN, "O");
-	settles_on(s, off, RUN, or_below(s, "A"));
+	holds_and_update_model(s, off, RUN, or_below(s, "A"));
 	act(s, ACT_WRITE, off, RUN, 'B');
 	flush(s);
 	would_hold(s, { off, RUN, "B" });
