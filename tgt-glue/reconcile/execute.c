@@ -11,7 +11,7 @@
  *
  *   1. close     remove access rules: all of them, or, where only rules
  *                change, those that are no longer wanted
- *   2. look      skip a target that still has a session, and add its rules
+ *   2. check     skip a target that still has a session, and add its rules
  *                again; also skip what would export the same disk
  *   3. delete    targets that are removed or recreated; then reset images
  *   4. users     delete and create the accounts whose secret changes

@@ -137,7 +137,7 @@ static int64_t clock_now(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int read_kept(const struct reset *reset, struct old_images *ret)
+static int read_old_images(const struct reset *reset, struct old_images *ret)
 {
 	struct fleet *fleet = reset->fleet;
 	int r = reset->dir < 0 ? reset->dir
@@ -154,15 +154,15 @@ static int rename_to_old(struct reset *reset)
 	const char *name = image + sizeof CLIENTS_DIRECTORY;
 	const int dir = reset->dir;
 	char text[STAMP_SIZE];
-	struct old_images kept;
+	struct old_images old_images;
 	int64_t stamp;
 	unsigned tries = NAMES_MAX;
 	const char *old;
-	int r = read_kept(reset, &kept);
+	int r = read_old_images(reset, &old_images);
 
 	if (r < 0)
 		return r;
-	stamp = old_images_next_stamp(&kept, clock_now());
+	stamp = old_images_next_stamp(&old_images, clock_now());
 	/* On a full filesystem, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
@@ -260,20 +260,20 @@ static void remove_old(struct reset *reset, const char *name)
 static void remove_oldest(struct reset *reset)
 {
 	const unsigned keep = reset->client->keep;
-	struct old_images kept;
+	struct old_images old_images;
 
-	if (read_kept(reset, &kept) < 0) {
+	if (read_old_images(reset, &old_images) < 0) {
 		note(reset, "old images stay: %s", error_text());
 		return;
 	}
-	for (size_t i = keep; i < kept.n; i++)
-		if (!keep || !is_own(reset, kept.v[i].name))
-			remove_old(reset, kept.v[i].name);
-	for (size_t i = 0; i < kept.odd.n; i++)
+	for (size_t i = keep; i < old_images.n; i++)
+		if (!keep || !is_own(reset, old_images.v[i].name))
+			remove_old(reset, old_images.v[i].name);
+	for (size_t i = 0; i < old_images.odd.n; i++)
 		note(reset,
 		     CLIENTS_DIRECTORY
 		     "/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
-		     kept.odd.v[i]);
+		     old_images.odd.v[i]);
 }
 
 /* The image's disk use in bytes. */

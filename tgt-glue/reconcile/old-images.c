@@ -11,9 +11,9 @@
 #include "base/cleanup.h"
 #include "format/registry.h"
 
-int64_t old_images_next_stamp(const struct old_images *kept, int64_t now)
+int64_t old_images_next_stamp(const struct old_images *images, int64_t now)
 {
-	return stamp_next(kept->n ? kept->v[0].stamp : INT64_MIN, now);
+	return stamp_next(images->n ? images->v[0].stamp : INT64_MIN, now);
 }
 
 /* The text after a leading dot, the name of an image format and a dot, or null.
@@ -49,7 +49,7 @@ static bool is_others(const char *rest)
 }
 
 static void add_name(struct arena *arena, const char *client, const char *name,
-		     struct old_images *kept)
+		     struct old_images *images)
 {
 	const size_t n = strlen(client);
 	struct old_image image;
@@ -62,10 +62,11 @@ static void add_name(struct arena *arena, const char *client, const char *name,
 		return;
 	image.name = arena_strdup(arena, name);
 	if (stamp_read(rest, &image.stamp)) {
-		kept->v = arena_grow(arena, kept->v, kept->n, sizeof *kept->v);
-		kept->v[kept->n++] = image;
+		images->v = arena_grow(arena, images->v, images->n,
+				       sizeof *images->v);
+		images->v[images->n++] = image;
 	} else if (!is_others(rest)) {
-		strings_add(arena, &kept->odd, image.name);
+		strings_add(arena, &images->odd, image.name);
 	}
 }
 

@@ -29,6 +29,6 @@ int old_images_read(struct arena *arena, int dir_fd, const char *client,
 
 /* The stamp of an image that is reset at the time now, microseconds since
  * 1970. */
-int64_t old_images_next_stamp(const struct old_images *kept, int64_t now);
+int64_t old_images_next_stamp(const struct old_images *images, int64_t now);
 
 #endif
