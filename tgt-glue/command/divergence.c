@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Divergence of a client's disk from its master, read from the block tables. */
 #include "config.h"
 
 #include "tgt-glue/command/divergence.h"
@@ -38,18 +39,18 @@ static int count(struct image *image, struct divergence *ret)
 struct divergence divergence_of(const struct fleet *fleet,
 				const struct client *client)
 {
-	struct divergence share = { 0 };
+	struct divergence divergence = { 0 };
 	struct image *image;
 	struct io *io;
 
 	if (root_dir_open(&fleet->rootdir, client->child, false, &io, NULL) < 0)
-		return share;
+		return divergence;
 	if (image_open(io, NULL, &image) < 0) {
 		io_close(io);
-		return share;
+		return divergence;
 	}
-	if (count(image, &share) < 0)
-		share = (struct divergence){ 0 };
+	if (count(image, &divergence) < 0)
+		divergence = (struct divergence){ 0 };
 	image_close(image);
-	return share;
+	return divergence;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Status as JSON. */
 #include "config.h"
 
 #include "tgt-glue/command/status-print.h"
@@ -59,8 +60,9 @@ static json_t *row_json(const struct status_row *row)
 		"child-state", children[row->child], "child-why",
 		json_text(row->child_why), "view", c->view, "disk-use",
 		(json_int_t)row->disk_use, "blocks",
-		number_or_null(row->share.of, row->share.blocks),
-		"blocks-total", number_or_null(row->share.of, row->share.of),
+		number_or_null(row->divergence.of, row->divergence.blocks),
+		"blocks-total",
+		number_or_null(row->divergence.of, row->divergence.of),
 		"writers", (json_int_t)row->n_writers, "sessions",
 		sessions_json(row));
 }

@@ -66,15 +66,16 @@ static const struct metric client_metrics[CLIENT_METRICS] = {
  * counters are reset. */
 static double client_sample(const struct status_row *row, size_t metric)
 {
-	const struct divergence *share = &row->share;
+	const struct divergence *divergence = &row->divergence;
 	const struct traffic *t = &row->traffic;
 	const double samples[CLIENT_METRICS] = {
 		[AGREES] = status_row_agrees(row),
 		[RESTART] = row->restart,
 		[SHARD] = row->shard->shard->number,
 		[DISK_USE] = (double)row->disk_use,
-		[BLOCKS] = share->of ? (double)share->blocks / (double)share->of
-				     : NAN,
+		[BLOCKS] = divergence->of ? (double)divergence->blocks /
+						    (double)divergence->of
+					  : NAN,
 		[SESSIONS] = (double)row->n_sessions,
 		[WRITERS] = (double)row->n_writers,
 		[READ_BYTES] = (double)t->read_bytes,

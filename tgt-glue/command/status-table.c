@@ -69,13 +69,14 @@ static const char *age_text(const struct status *s, int64_t since)
 
 static const char *share_text(const struct status_row *row)
 {
-	const struct divergence *share = &row->share;
+	const struct divergence *divergence = &row->divergence;
 
 	if (row->child == CHILD_MISSING || !row->client)
 		return "-";
-	return share->of ? format_arg("%.1f%%", 100.0 * (double)share->blocks /
-							(double)share->of)
-			 : "?";
+	return divergence->of ? format_arg("%.1f%%",
+					   100.0 * (double)divergence->blocks /
+						   (double)divergence->of)
+			      : "?";
 }
 
 /* Prints the sessions that the row does not show: all but the first, and the

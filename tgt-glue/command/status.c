@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The model of status: reads the tgtds and the store into rows. */
 #include "config.h"
 
 #include "tgt-glue/command/status.h"
@@ -175,7 +176,7 @@ static void read_client(struct status *s, struct status_row *row)
 	row->child_why = state->image_why;
 	if (fleet_stat(&s->fleet, client->child, &st) == 0)
 		row->disk_use = (uint64_t)st.st_blocks * 512;
-	row->share = divergence_of(&s->fleet, client);
+	row->divergence = divergence_of(&s->fleet, client);
 	find_target(s, row);
 	if (row->target)
 		row->difference = difference(s, row);

@@ -57,7 +57,7 @@ struct status_row {
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the image, bytes */
-	struct divergence share;
+	struct divergence divergence;
 	struct status_session *sessions;
 	size_t n_sessions;
 	struct traffic traffic; /* the sum over the sessions */
