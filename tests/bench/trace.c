@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A recorded boot: reads the file into memory. */
 #include "bench/trace.h"
 
 #include <err.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Limits of memory and time: opens and reads an image with a computed table. */
 #include "config.h"
 
 #include "format/registry.h"

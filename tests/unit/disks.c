@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Disks for tests: images in a directory, and their models. */
 #include "unit/disks.h"
 
 #include <errno.h>

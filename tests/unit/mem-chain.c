@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A chain of three images in memory, for tests. */
 #include "config.h"
 
 #include "unit/mem-chain.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Counters of memory: wrappers of malloc and free. */
 #include "config.h"
 
 #include "unit/mem-count.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A parent and a child of each format, for tests of chains. */
 #include "unit/pairs.h"
 
 #include <stdio.h>

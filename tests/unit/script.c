@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Scripted races: runs each script on every shape of disk. */
 #include "unit/script.h"
 
 #include <stdio.h>

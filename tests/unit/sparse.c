@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sparse file in memory: an io with few pages and no heap. */
 #include "config.h"
 
 #include "unit/sparse.h"

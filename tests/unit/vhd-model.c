@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VHD image and its model: random writes, and a comparison. */
 #include "config.h"
 
 #include "unit/unit.h"

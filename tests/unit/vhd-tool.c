@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Helpers for tests of the VHD driver. */
 #include "config.h"
 
 #include "unit/unit.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Arena: allocation from blocks that are freed all at once. */
 #include "config.h"
 
 #include "tgt-glue/base/arena.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Messages to the administrator: prints each one once. */
 #include "config.h"
 
 #include "tgt-glue/base/messages.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Boot scripts for iPXE: the script of a client, and the common first one. */
 #include "config.h"
 
 #include "tgt-glue/command/boot-script.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Detection of sessions that watch has not seen, by the image's file. */
 #include "config.h"
 
 #include "tgt-glue/command/unseen-sessions.h"

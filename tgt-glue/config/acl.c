@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Access control lists of targets, made from a client's settings. */
 #include "config.h"
 
 #include "tgt-glue/config/acl.h"

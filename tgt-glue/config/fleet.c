@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fleet: its clients, and stat of files of its store. */
 #include "config.h"
 
 #include "tgt-glue/config/fleet.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Names of masters, resolved to images; an image has one writer. */
 #include "config.h"
 
 #include "tgt-glue/config/masters.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Loading fleet.conf: sections to clients and shards, and checks. */
 #include "config.h"
 
 #include "tgt-glue/config/resolve.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shards: their settings, and their files. */
 #include "config.h"
 
 #include "tgt-glue/config/shard.h"

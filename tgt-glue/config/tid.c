@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Target numbers and serial numbers: hashes of the IQN. */
 #include "config.h"
 
 #include "tgt-glue/config/tid.h"

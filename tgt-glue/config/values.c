@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Values of fleet.conf: a syntax for each kind, and readers. */
 #include "config.h"
 
 #include "tgt-glue/config/values.h"
