@@ -164,7 +164,7 @@ static int by_second_parent_id(const void *a, const void *b)
 		      sizeof x->info.parent_ids[1]);
 }
 
-static void add_orphan(struct store_image *image, void *ctx)
+static void add_detached(struct store_image *image, void *ctx)
 {
 	struct store *store = ctx;
 	const struct guid *ids = image->info.parent_ids;
@@ -172,12 +172,12 @@ static void add_orphan(struct store_image *image, void *ctx)
 	if (!image->names || ancestry_parent_locked(image))
 		return;
 	if (!guid_is_null(&ids[0]))
-		tsearch(image, &store->orphans[0], by_parent_id);
+		tsearch(image, &store->detached[0], by_parent_id);
 	if (!guid_is_null(&ids[1]))
-		tsearch(image, &store->orphans[1], by_second_parent_id);
+		tsearch(image, &store->detached[1], by_second_parent_id);
 }
 
-static void count_orphan_of(struct store_image *image, void *ctx)
+static void count_detached_child(struct store_image *image, void *ctx)
 {
 	struct store *store = ctx;
 	const struct guid *id = &image->info.id;
@@ -186,9 +186,9 @@ static void count_orphan_of(struct store_image *image, void *ctx)
 
 	if (guid_is_null(id))
 		return;
-	child = tfind(&key, &store->orphans[0], by_parent_id);
+	child = tfind(&key, &store->detached[0], by_parent_id);
 	if (!child)
-		child = tfind(&key, &store->orphans[1], by_second_parent_id);
+		child = tfind(&key, &store->detached[1], by_second_parent_id);
 	if (!child)
 		return;
 	image->children++;
@@ -200,14 +200,14 @@ static void keep_node(void *node)
 	(void)node;
 }
 
-static void count_orphans(struct store *store)
+static void count_detached_children(struct store *store)
 {
-	catalog_each_locked(store, add_orphan, store);
-	if (store->orphans[0] || store->orphans[1])
-		catalog_each_locked(store, count_orphan_of, store);
+	catalog_each_locked(store, add_detached, store);
+	if (store->detached[0] || store->detached[1])
+		catalog_each_locked(store, count_detached_child, store);
 	for (int i = 0; i < 2; i++) {
-		tdestroy(store->orphans[i], keep_node);
-		store->orphans[i] = NULL;
+		tdestroy(store->detached[i], keep_node);
+		store->detached[i] = NULL;
 	}
 }
 
@@ -266,7 +266,7 @@ void ancestry_derive_locked(struct store *store)
 	catalog_each_locked(store, reset_derived, NULL);
 	catalog_each_locked(store, derive, NULL);
 	catalog_each_locked(store, count_child, store);
-	count_orphans(store);
+	count_detached_children(store);
 	log_unknown(store);
 	store->derive_due = false;
 }

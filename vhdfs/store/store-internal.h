@@ -63,7 +63,7 @@
  *   pending    stale or being examined, so that requests wait for the result
  *   derived    computed from the infos of all images: depth, error, children
  *   unknown    a parent whose child's reference to it cannot be read
- *   orphan     a child whose parent is not where the child names it
+ *   detached   a child whose parent is not where the child names it
  */
 #ifndef VHDFS_STORE_STORE_INTERNAL_H
 #define VHDFS_STORE_STORE_INTERNAL_H
@@ -238,8 +238,9 @@ struct store {
 	const struct store_image *unknown_parent[IMAGE_FORMATS_MAX];
 	/* Compared only. */
 	const struct store_image *logged_unknown[IMAGE_FORMATS_MAX];
-	/* While deriving: orphans by each of their parent_ids (trees). */
-	void *orphans[2];
+	/* While deriving: detached children by each of their parent_ids
+	 * (trees). */
+	void *detached[2];
 	bool links_stale;      /* symbolic links are to be resolved again */
 	bool dirs_changed;     /* examine all children again */
 	void *changed_names;   /* folded; examine the children that name them */
