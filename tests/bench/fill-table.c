@@ -5,7 +5,7 @@
  *     fill-table FILE VIRTUAL-SIZE BLOCK-SIZE SECTOR-SIZE
  *
  * FILE is an empty dynamic VHDX; its blocks become a hole at its end, as large
- * as the disk, so that the filesystem must accept a file of that size (tmpfs
+ * as the disk, so that the file system must accept a file of that size (tmpfs
  * does).
  */
 #include <err.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The plain copying passthrough: the cost of a FUSE filesystem that does only
+ * The plain copying passthrough: the cost of a FUSE file system that does only
  * pread and pwrite.  The benchmark's limit, together with libfuse's own
  * example.
  *

@@ -59,7 +59,7 @@ apply_fleet() {
 	timed images-apply "$1" tgt-glue --config "$work/fleet.conf" apply
 }
 
-# A disk of 64 TB, on a filesystem that accepts a file of that size: opened by
+# A disk of 64 TB, on a file system that accepts a file of that size: opened by
 # vhdfs-img, and read through a mount.
 large_image() {
 	local large=$work/large

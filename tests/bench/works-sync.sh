@@ -39,7 +39,7 @@ sync_rounds() {
 				in_turn sync_first "$side" "$count"
 			done
 			in_turn sync_filled "$count"
-			# Last: the filesystem is still busy when its clones are
+			# Last: the file system is still busy when its clones are
 			# removed.
 			for side in $(up reflink); do
 				in_turn sync_first "$side" "$count"

@@ -48,7 +48,7 @@ int command_load(const struct command_line *line, struct fleet *fleet);
  * Returns a descriptor that holds the lock until the caller closes it.
  */
 int command_load_locked(const struct command_line *line, struct fleet *fleet);
-/* The client that the operand names; NULL, after reporting it, if
+/* The client that the operand names; null, after reporting it, if
  * fleet.conf has none of that name. */
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet);

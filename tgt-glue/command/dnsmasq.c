@@ -36,7 +36,7 @@ static bool is_shared(const struct fleet *fleet, const struct client *client,
 	return false;
 }
 
-/* The address for the client's machine, or NULL. */
+/* The address for the client's machine, or null. */
 static const char *address_of(const struct fleet *fleet,
 			      const struct client *client)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Watch over the free space of the store's filesystem, and on-low-space. */
+/* Watch over the free space of the store's file system, and on-low-space. */
 #ifndef TGT_GLUE_COMMAND_FREE_SPACE_H
 #define TGT_GLUE_COMMAND_FREE_SPACE_H
 

@@ -15,7 +15,7 @@
 struct inotify {
 	struct arena arena;
 	struct strings files;   /* real paths of fleet.conf and secret-files */
-	const char *store;      /* real path with a slash at the end, or NULL */
+	const char *store;      /* real path with a slash at the end, or null */
 	struct stat store_stat; /* of that directory */
 	int fd;
 	bool on;
@@ -25,7 +25,7 @@ struct inotify {
 };
 
 /*
- * Watches fleet.conf and the files of fleet, which may be NULL, and keeps what
+ * Watches fleet.conf and the files of fleet, which may be null, and keeps what
  * is watched already.  Returns whether something is watched that was not
  * watched before: a change of it may have been missed, so read it again.
  */

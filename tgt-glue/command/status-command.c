@@ -26,7 +26,7 @@ static void warn(const struct status *s)
 		if (s->rows[i].n_writers > 1)
 			print_line(
 				stderr,
-				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its filesystem; expected one: log the others out, and give each machine its own address or secret",
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its file system; expected one: log the others out, and give each machine its own address or secret",
 				s->rows[i].name, s->rows[i].n_writers);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->shards[i].tgtd_error &&

@@ -188,7 +188,7 @@ static void read_client(struct status *s, struct status_row *row)
 }
 
 /* A client's disk that the target exports, preferably one for writing; or
- * NULL. */
+ * null. */
 static const struct tgtd_backing *exported(const struct tgtd_target *t)
 {
 	const struct tgtd_backing *found = NULL;

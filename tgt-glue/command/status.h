@@ -27,7 +27,7 @@ struct shard_status {
 	struct traffics traffics;
 	struct sessions sessions; /* that `watch' has seen begin */
 	struct opened opened;
-	const char *tgtd_error; /* why it does not answer; NULL: it does */
+	const char *tgtd_error; /* why it does not answer; null: it does */
 	bool off;               /* it does not answer: it does not run */
 	size_t n_clients;       /* and extra targets */
 	size_t n_sessions;      /* logged in to them */
@@ -37,7 +37,7 @@ struct shard_status {
 struct status_session {
 	const struct tgtd_connection *connection;
 	int64_t since;                 /* Unix seconds; 0: unknown */
-	const struct traffic *traffic; /* NULL: unknown */
+	const struct traffic *traffic; /* null: unknown */
 };
 
 /*
@@ -48,11 +48,11 @@ struct status_session {
 struct status_row {
 	const char *name;
 	struct shard_status *shard;       /* of the target, or of its client */
-	const struct client *client;      /* NULL: extra or foreign */
-	const struct tgtd_target *target; /* NULL: missing */
-	const char *difference;           /* from fleet.conf; NULL: none */
+	const struct client *client;      /* null: extra or foreign */
+	const struct tgtd_target *target; /* null: missing */
+	const char *difference;           /* from fleet.conf; null: none */
 	bool restart; /* answered writes may be lost: see opened.h */
-	/* Foreign: what the target exports.  NULL for other rows. */
+	/* Foreign: what the target exports.  Null for other rows. */
 	const struct tgtd_backing *foreign;
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
@@ -70,9 +70,9 @@ struct status {
 	/* fleet.conf has mistakes: fleet is the one that was applied last. */
 	bool mistaken;
 	struct shard_status *shards; /* in the order of fleet.shards */
-	/* Of the first tgtd that does not answer; NULL: all answer. */
+	/* Of the first tgtd that does not answer; null: all answer. */
 	const char *tgtd_error;
-	struct free_space space; /* of the store's filesystem */
+	struct free_space space; /* of the store's file system */
 	int64_t now;             /* Unix seconds */
 	/* The clients in the order of fleet.conf, then the other targets. */
 	struct status_row *rows;

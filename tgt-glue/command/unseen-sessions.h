@@ -28,7 +28,7 @@ struct unseen_sessions {
 /*
  * Checks the client's image.  Returns whether it is the same file as at the
  * last check and was written since.  Times are only compared for equality, so
- * the filesystem's clock may be wrong.
+ * the file system's clock may be wrong.
  */
 bool unseen_sessions_check(struct unseen_sessions *unseen,
 			   const struct fleet *fleet,

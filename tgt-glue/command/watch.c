@@ -346,7 +346,7 @@ static void run(struct watch *w)
 }
 
 /*
- * Notices that a tgtd was started, ended or started again; tgtd NULL: none
+ * Notices that a tgtd was started, ended or started again; tgtd null: none
  * answers.  A tgtd that is not in service yet is not changed, because tgt-admin
  * is creating its targets.
  */

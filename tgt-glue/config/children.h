@@ -11,7 +11,7 @@
 /*
  * Finds an image that is, or may be, a child of the file st (see
  * store_find_child).  *ret is its path in the store, of the fleet's arena, or
- * NULL where there is none.  Returns 0, or -errno with a message where the
+ * null where there is none.  Returns 0, or -errno with a message where the
  * store cannot be read.
  *
  * The first call reads all images of the store; later calls read the images

@@ -47,7 +47,7 @@ struct client {
 	bool reset_boot;
 	unsigned keep; /* how many old images a reset keeps */
 
-	/* Access; see acl.h.  The CHAP strings are NULL without CHAP. */
+	/* Access; see acl.h.  The CHAP strings are null without CHAP. */
 	struct strings addresses;
 	struct strings initiators;
 	bool open;
@@ -67,15 +67,15 @@ struct fleet {
 	const char *iqn_prefix;
 	struct shard *shards; /* by number, the retired ones last */
 	size_t n_shards;
-	const char *min_free;     /* NULL: no warning */
-	const char *on_low_space; /* a command, or NULL */
+	const char *min_free;     /* null: no warning */
+	const char *on_low_space; /* a command, or null */
 	unsigned spares;          /* number of spare files: see spare.h */
 	struct client *clients;
 	size_t n;
 
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
-	/* The catalog of its images; NULL until children.c opens it. */
+	/* The catalog of its images; null until children.c opens it. */
 	struct store *images;
 };
 
@@ -90,7 +90,7 @@ const char *client_image_path(struct fleet *fleet, const struct client *client,
  * message. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 
-/* The client, or NULL. */
+/* The client, or null. */
 struct client *fleet_client(const struct fleet *fleet, const char *name);
 struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
 /* The client's name in an IQN with the fleet's prefix, else null. */

@@ -16,7 +16,7 @@
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
 
-/* NULL where path in the store is a regular file, otherwise a description of
+/* Null where path in the store is a regular file, otherwise a description of
  * what is there. */
 static const char *describe_no_file(struct fleet *fleet, const char *path)
 {
@@ -91,7 +91,7 @@ static struct stat stat_file(const struct fleet *fleet, const char *path)
 	return fleet_stat(fleet, path, &st) == 0 ? st : (struct stat){ 0 };
 }
 
-/* The first of n clients whose image is this file, or NULL. */
+/* The first of n clients whose image is this file, or null. */
 static const struct client *owner_of(const struct fleet *fleet,
 				     const struct stat *children, size_t n,
 				     const struct stat *st)

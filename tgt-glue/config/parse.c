@@ -35,7 +35,7 @@ enum key_flags {
 
 struct key {
 	const char *name;
-	const struct value_syntax *syntax; /* NULL: a number from min to max */
+	const struct value_syntax *syntax; /* null: a number from min to max */
 	unsigned flags;
 	unsigned min, max;
 };
@@ -84,8 +84,8 @@ struct reader {
 	struct conf *conf;
 	FILE *stream;
 	int line; /* the current one, from 1 */
-	/* Takes a line KEY = VALUE of the section; NULL: in an invalid one.  A
-	 * value of NULL could not be read, which was reported. */
+	/* Takes a line KEY = VALUE of the section; null: in an invalid one.  A
+	 * value of null could not be read, which was reported. */
 	void (*set)(struct reader *reader, const char *key, const char *value);
 	struct conf_client *client; /* of set_client */
 	/* The comment after the value, with its # or ;; "" without one. */
@@ -155,7 +155,7 @@ static struct conf_client *client_of_name(struct reader *reader,
 	return client;
 }
 
-/* NULL for a valid value, otherwise a description of a valid one. */
+/* Null for a valid value, otherwise a description of a valid one. */
 static const char *check_key(struct conf *conf, const struct key *key,
 			     const char *value)
 {
@@ -373,7 +373,7 @@ static char *find_comment(char *text)
 }
 
 /* Replaces the quotes and escapes of a quoted value in place.  Returns the text
- * after the closing quote, or NULL without a closing quote. */
+ * after the closing quote, or null without a closing quote. */
 static char *unquote(char *value)
 {
 	char *to = value, *from = value + 1;

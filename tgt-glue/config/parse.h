@@ -57,9 +57,9 @@ enum client_key {
 
 /* One line KEY = VALUE. */
 struct setting {
-	const char *value; /* NULL: not set, or invalid and already reported */
+	const char *value; /* null: not set, or invalid and already reported */
 	int line;          /* 0: the key is not set */
-	/* The next line with this key, where it may be repeated, or NULL. */
+	/* The next line with this key, where it may be repeated, or null. */
 	struct setting *next;
 };
 
@@ -84,7 +84,7 @@ struct conf {
 	size_t n_clients;
 	struct mistake *mistakes; /* in the order of lines */
 	size_t n_mistakes;
-	/* The whole file; NULL where it cannot be read twice (a pipe). */
+	/* The whole file; null where it cannot be read twice (a pipe). */
 	const char *text;
 };
 

@@ -36,7 +36,7 @@ static const struct setting *setting_of(const struct resolving *r,
 	return own->line ? own : &r->fleet->conf.defaults.keys[key];
 }
 
-/* Where neither sets the key, or its value is invalid: NULL. */
+/* Where neither sets the key, or its value is invalid: null. */
 static const char *value_of(const struct resolving *r, enum client_key key)
 {
 	return setting_of(r, key)->value;
@@ -142,7 +142,7 @@ static void resolve_images(struct resolving *r)
 				    client->image);
 }
 
-/* The secret on the first line of the client's secret-file, or NULL. */
+/* The secret on the first line of the client's secret-file, or null. */
 static const char *secret_from_file(struct resolving *r)
 {
 	struct conf *conf = &r->fleet->conf;

@@ -15,7 +15,7 @@
  * file cannot be read.  Call fleet_fini in every case.
  *
  * without_secret: the client whose secret-file may be missing, because the
- * caller is about to write it; or NULL.
+ * caller is about to write it; or null.
  */
 int fleet_load(const char *file, const char *without_secret,
 	       struct fleet *fleet);

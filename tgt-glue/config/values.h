@@ -28,13 +28,13 @@ enum {
 
 /* What a value may be. */
 struct value_syntax {
-	/* In words: completes "expected ..."; NULL: the formats (registry.h).
+	/* In words: completes "expected ..."; null: the formats (registry.h).
 	 */
 	const char *expected;
-	/* An extended regular expression that all of it matches, or NULL. */
+	/* An extended regular expression that all of it matches, or null. */
 	const char *pattern;
 	size_t max; /* its greatest length in bytes; 0: any */
-	bool (*is_valid)(const char *value); /* a further check, or NULL */
+	bool (*is_valid)(const char *value); /* a further check, or null */
 };
 
 extern const struct value_syntax value_name, value_flag, value_master,
@@ -43,7 +43,7 @@ extern const struct value_syntax value_name, value_flag, value_master,
 	value_mount, value_targets_file, value_iqn_prefix, value_portal,
 	value_min_free, value_command;
 
-/* NULL for a valid value, otherwise the syntax' expected. */
+/* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);
 /* Whether the whole value matches the extended regular expression. */
 bool value_matches(const char *value, const char *pattern);
@@ -52,7 +52,7 @@ bool value_is_number(const char *value, uint64_t min, uint64_t max);
 
 /* Readers.  The value is valid. */
 bool value_is_yes(const char *value);
-/* The number, or the other one where value is NULL. */
+/* The number, or the other one where value is null. */
 unsigned value_read_number(const char *value, unsigned otherwise);
 /* Lower case with colons, "52:54:00:12:34:56": 17 characters and the NUL. */
 void value_read_mac(const char *value, char text[18]);
@@ -75,7 +75,7 @@ bool value_read_address(const char *value, char text[64]);
 /* Turns a client's name into its part of the IQN, in place: lower case, and
  * '-' instead of '_'. */
 void value_fold_name(char *name);
-/* The image format of a file name's ending, or NULL. */
+/* The image format of a file name's ending, or null. */
 const struct image_ops *value_image_format(const char *path);
 
 #endif

@@ -255,7 +255,7 @@ int client_image_ensure(struct fleet *fleet, const struct client *client,
 			made = client_image_create(
 				       fleet, client,
 				       spare_name(&fleet->conf.arena, i)) == 0;
-	/* On a copy-on-write filesystem, writing to a spare takes new room;
+	/* On a copy-on-write file system, writing to a spare takes new room;
 	 * removing it frees its own. */
 	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)

@@ -27,7 +27,7 @@ int client_image_create(struct fleet *fleet, const struct client *client,
 int client_image_ensure(struct fleet *fleet, const struct client *client,
 			bool *ret_spare);
 
-/* True if a filesystem is mounted at fleet.conf's mount, and answers. */
+/* True if a file system is mounted at fleet.conf's mount, and answers. */
 bool client_images_mounted(const struct fleet *fleet);
 /* The same as 0, else -ENOENT with a message that names the command to mount
  * the store. */

@@ -163,7 +163,7 @@ static int rename_to_old(struct reset *reset)
 	if (r < 0)
 		return r;
 	stamp = old_images_next_stamp(&old_images, clock_now());
-	/* On a full filesystem, another name may fit into the directory. */
+	/* On a full file system, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
 		old = arena_printf(&reset->fleet->conf.arena,

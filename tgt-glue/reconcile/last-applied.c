@@ -180,7 +180,7 @@ static const char *path_of(struct last_applied *last, const struct shard *shard,
 	return arena_printf(&last->arena, "%s%s", shard->targets_file, ending);
 }
 
-/* On a full filesystem the file is renamed, which needs no space: a block in
+/* On a full file system the file is renamed, which needs no space: a block in
  * no file is not recorded as applied. */
 static int park(struct last_applied *last, const struct shard *shard)
 {

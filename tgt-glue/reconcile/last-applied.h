@@ -30,7 +30,7 @@ struct last_applied {
 	struct strings names;
 	const char *instance; /* of tgtd, at last_applied_load */
 	char *saved;          /* the file's text, or null; owned */
-	bool parked; /* the filesystem was full, and the file is renamed */
+	bool parked; /* the file system was full, and the file is renamed */
 };
 
 /* Reads the record.  Call last_applied_fini in any case. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Free space of the filesystem that holds the store. */
+/* Free space of the file system that holds the store. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/space.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Free space of the filesystem that holds the store. */
+/* Free space of the file system that holds the store. */
 #ifndef TGT_GLUE_RECONCILE_SPACE_H
 #define TGT_GLUE_RECONCILE_SPACE_H
 

@@ -9,7 +9,7 @@
  *
  * The image of a descriptor whose mount is gone is known by its inode number,
  * which is the image's in every mount of the store; fdinfo has it without a
- * request to the filesystem.
+ * request to the file system.
  *
  * Each request to the mount costs two context switches.  So an open file is
  * asked for its identity only if its device and inode differ from those of the
@@ -40,7 +40,7 @@ struct inspection {
 	const char *mount_state;
 };
 
-/* AT_STATX_FORCE_SYNC sends a request to the filesystem, AT_STATX_DONT_SYNC
+/* AT_STATX_FORCE_SYNC sends a request to the file system, AT_STATX_DONT_SYNC
  * uses the kernel's cache. */
 int file_identify(int dir, const char *path, int flags, struct file_id *ret)
 {

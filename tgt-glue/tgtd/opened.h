@@ -38,7 +38,7 @@ struct opened {
 int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret);
 /*
- * On a full filesystem the old file stays, and 0 is returned: with older
+ * On a full file system the old file stays, and 0 is returned: with older
  * states, sessions may be ended needlessly, and none is kept that must be
  * ended.
  */

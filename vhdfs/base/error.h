@@ -22,7 +22,7 @@
  *   -ESTALE      the parent is not the one that the child names
  *   -ENOENT      the file, or a parent, is missing
  *   -ELOOP       the chain of parents is a cycle, or too deep
- *   -ENOSPC      the filesystem is full
+ *   -ENOSPC      the file system is full
  *   -EFBIG       the result would be larger than the format allows
  *   -EBUSY       another process has the image locked
  *   -EINVAL      invalid arguments
@@ -107,7 +107,7 @@ static inline bool error_is_passing(int code)
 	       code == -ENFILE;
 }
 
-/* The filesystem or a quota is full. */
+/* The file system or a quota is full. */
 static inline bool error_is_no_space(int code)
 {
 	return code == -ENOSPC || code == -EDQUOT;

@@ -272,7 +272,7 @@ int vhdx_log_room(void *ctx, size_t n_dirty)
 	return r;
 }
 
-/* Reserves the space that START writes to: on a filesystem with shared extents
+/* Reserves the space that START writes to: on a file system with shared extents
  * overwriting takes new space. */
 static int reserve_start(struct vhdx *v)
 {

@@ -57,7 +57,7 @@ static bool parse(const struct request *r, void *ret, size_t size)
 	return true;
 }
 
-/* The image of an open file; NULL after an error was answered. */
+/* The image of an open file; null after an error was answered. */
 static struct node *find_file(const struct request *r, uint64_t handle)
 {
 	struct node *node;

@@ -40,7 +40,7 @@ static struct {
 	.more = PTHREAD_COND_INITIALIZER,
 };
 
-/* Waits for a job.  NULL when the queue is empty and the thread is to end. */
+/* Waits for a job.  Null when the queue is empty and the thread is to end. */
 static struct job *wait_for_job(void)
 {
 	struct job *job;

@@ -66,7 +66,7 @@ static void on_libfuse_message(enum fuse_log_level level, const char *fmt,
 		fail(-EIO, "%s", line);
 }
 
-/* A session with the mount's options, not mounted; NULL with error_text(). */
+/* A session with the mount's options, not mounted; null with error_text(). */
 static struct fuse_session *new_session(const struct mount *mount,
 					const struct fuse_lowlevel_ops *ops)
 {

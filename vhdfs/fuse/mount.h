@@ -47,7 +47,7 @@ struct mount_link {
 struct mount {
 	struct options *options; /* with absolute paths; owned by the caller */
 	struct mount_link *link; /* owned by the caller */
-	/* Of libfuse, which mounted; NULL if another process or an earlier
+	/* Of libfuse, which mounted; null if another process or an earlier
 	 * version mounted. */
 	struct fuse_session *session;
 };

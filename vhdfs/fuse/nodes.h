@@ -27,8 +27,8 @@ struct node {
 	 * one. */
 	uint64_t lookups;
 	bool forever;              /* stays until nodes_free */
-	struct store_image *image; /* NULL for a directory; a reference */
-	char *path;                /* in the store; NULL for an image; owned */
+	struct store_image *image; /* null for a directory; a reference */
+	char *path;                /* in the store; null for an image; owned */
 	/* Open handles that use the kernel's page cache. */
 	atomic_uint cached_opens;
 	/* view_silent_changes when the page cache was dropped last. */
@@ -45,7 +45,7 @@ int nodes_init(void);
 /* Removes all nodes. */
 void nodes_free(void);
 
-/* NULL if the table has no such node. */
+/* Null if the table has no such node. */
 struct node *nodes_find(uint64_t number);
 
 /*
@@ -59,7 +59,7 @@ int nodes_add_image(struct store_image *image, bool forever, struct node **ret);
 int nodes_add_dir(const char *path, struct node **ret);
 
 /* Adds, forever, a node that an earlier worker named to the kernel, by the
- * number alone: searches the store.  NULL if it finds none. */
+ * number alone: searches the store.  Null if it finds none. */
 struct node *nodes_revive(struct store *store, uint64_t number);
 
 /* Calls each for every node. */

@@ -149,7 +149,7 @@ static int parse_mount_option(struct options *o, const char *option)
 }
 
 /*
- * Returns the first option of the list *at, and moves *at behind it; NULL at
+ * Returns the first option of the list *at, and moves *at behind it; null at
  * the end.  As in libfuse, a backslash escapes the character after it: an
  * escaped comma does not end the option.  Changes the list.
  */

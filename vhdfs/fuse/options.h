@@ -19,7 +19,7 @@ struct options {
 	bool remount;     /* -o remount */
 	char **parents;   /* -o parents=; owned, with the strings */
 	size_t n_parents;
-	char *mount; /* options for libfuse, separated by commas, or NULL; owned
+	char *mount; /* options for libfuse, separated by commas, or null; owned
 		      */
 };
 
@@ -31,7 +31,7 @@ int options_make_absolute(struct options *options);
  * escaped.  -ENOMEM with error_text(). */
 int options_add(char **list, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* *ret: the value of -o with the same meaning, or NULL without any; the
+/* *ret: the value of -o with the same meaning, or null without any; the
  * caller's to free.  -ENOMEM with error_text(). */
 int options_list(const struct options *options, char **ret);
 void options_fini(struct options *options);

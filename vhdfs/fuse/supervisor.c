@@ -82,7 +82,7 @@ static void delay_restart(unsigned n_crashes)
 	nanosleep(&delay, NULL);
 }
 
-/* Why the kernel must not send the unanswered requests again; NULL: it may. */
+/* Why the kernel must not send the unanswered requests again; null: it may. */
 static const char *reason_to_replace_mount(const struct supervisor *s)
 {
 	if (s->n_crashes == CRASHES_MAX)
@@ -92,7 +92,7 @@ static const char *reason_to_replace_mount(const struct supervisor *s)
 	return NULL;
 }
 
-/* How the worker died; NULL: it exited, and no other is to be started. */
+/* How the worker died; null: it exited, and no other is to be started. */
 static const char *cause_of_death(int status)
 {
 	if (WIFSIGNALED(status))

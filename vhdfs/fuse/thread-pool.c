@@ -116,7 +116,7 @@ static struct {
 	.monitor_wakeup = PTHREAD_COND_INITIALIZER,
 };
 
-static _Thread_local struct thread *current; /* NULL: not of a pool */
+static _Thread_local struct thread *current; /* null: not of a pool */
 
 uint64_t thread_pool_request_id(void)
 {

@@ -108,7 +108,7 @@ static int fail_to_create(int code, const char *path)
 	if (code == -ENOENT)
 		error_advise("create the directory with `mkdir -p'");
 	else if (code == -EROFS)
-		error_advise("make its filesystem writable with "
+		error_advise("make its file system writable with "
 			     "`mount -o remount,rw'");
 	return code;
 }

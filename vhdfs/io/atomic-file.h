@@ -36,7 +36,7 @@ struct atomic_file {
  * or the real path of a directory; -EXDEV if path is outside it.  -EEXIST if
  * path exists (even as a dangling link); -ENOENT if its directory does not.
  *
- * spare: null, or, for a full filesystem, the name of an existing file in the
+ * spare: null, or, for a full file system, the name of an existing file in the
  * same directory, which becomes the temporary file.  It is overwritten with
  * zeros in place, which allocates no space, and keeps its size until the caller
  * resizes it.  -ENOENT if spare does not exist.

@@ -148,7 +148,7 @@ static int unshare_range(struct io *io, uint64_t off, uint64_t len)
 	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE,
 		      (off_t)off, (off_t)len) == 0)
 		return 0;
-	/* The filesystem shares no space, or cannot unshare it in advance. */
+	/* The file system shares no space, or cannot unshare it in advance. */
 	return errno == EOPNOTSUPP || errno == EINVAL ? 0 : -errno;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Image file I/O: the part that all back-ends share.  Messages, and fallbacks
- * for operations that a back-end or filesystem does not support.
+ * for operations that a back-end or file system does not support.
  */
 #include "config.h"
 

@@ -118,11 +118,11 @@ int io_write_chunked(struct io *io, const void *buf, size_t len, uint64_t off);
 int io_sync(struct io *io);
 int io_size(struct io *io, uint64_t *ret_size);
 int io_resize(struct io *io, uint64_t size);
-/* See io_ops.punch.  Without support by the filesystem it writes zeros. */
+/* See io_ops.punch.  Without support by the file system it writes zeros. */
 int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep);
 /*
- * See io_ops.reserve.  Without support by the filesystem it reads the range and
- * writes it back; the caller excludes other writes to the range.
+ * See io_ops.reserve.  Without support by the file system it reads the range
+ * and writes it back; the caller excludes other writes to the range.
  */
 int io_reserve(struct io *io, uint64_t off, uint64_t len);
 /* See io_ops.extent. */

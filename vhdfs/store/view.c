@@ -151,8 +151,8 @@ static void set_chain(struct store_image *image, struct chain *chain,
 	atomic_store(&image->size, chain_size(chain));
 }
 
-/*  -EAGAIN: there is another
- * file at path. */
+/* path: of the image's file; null: it was removed.  -EAGAIN: another file is
+ * at path. */
 static int open_chain(struct store_image *image, const char *path,
 		      bool writable)
 {
