@@ -18,7 +18,7 @@ static void read_shard(struct status *s, struct shard_status *shard)
 
 	shard->off = r == -ECONNREFUSED || r == -ENOENT;
 	if (r == 0)
-		r = tgtd_state_read(&shard->tgtd, &shard->live);
+		r = tgtd_state_read(&shard->tgtd, &shard->state);
 	if (r == 0)
 		r = last_applied_load(shard->shard, &shard->tgtd, &shard->last);
 	if (r == 0)
@@ -26,9 +26,9 @@ static void read_shard(struct status *s, struct shard_status *shard)
 				&shard->opened);
 	/* A failure means that it is unknown, not that the command fails. */
 	if (r == 0)
-		(void)exports_inspect(&s->fleet, &shard->last, &shard->live);
+		(void)exports_inspect(&s->fleet, &shard->last, &shard->state);
 	if (r == 0)
-		opened_set_lost(&shard->opened, &shard->live);
+		opened_set_lost(&shard->opened, &shard->state);
 	if (r == 0)
 		r = traffic_read(&shard->tgtd, arena, &shard->traffics);
 	/* A failure means that no session's beginning is known. */
@@ -53,7 +53,7 @@ static void read_blocked(struct status *s)
 			.shard = s->shards[i].shard,
 			.answers = !s->shards[i].tgtd_error,
 			.off = s->shards[i].off,
-			.live = &s->shards[i].live,
+			.live = &s->shards[i].state,
 		};
 	exports_block(&s->clients, list, n, NULL);
 }
@@ -144,10 +144,10 @@ static void find_target(struct status *s, struct status_row *row)
 	const struct client *client = row->client;
 
 	row->shard = &s->shards[client->home - s->fleet.shards];
-	row->target = tgtd_state_target(&row->shard->live, client->iqn);
+	row->target = tgtd_state_target(&row->shard->state, client->iqn);
 	for (size_t i = 0; !row->target && i < s->fleet.n_shards; i++) {
 		row->target =
-			tgtd_state_target(&s->shards[i].live, client->iqn);
+			tgtd_state_target(&s->shards[i].state, client->iqn);
 		if (row->target)
 			row->shard = &s->shards[i];
 	}
@@ -215,8 +215,8 @@ static const char *explain_export(struct status *s,
 /* Adds the extra and the foreign targets of the shard. */
 static void read_extra(struct status *s, struct shard_status *shard)
 {
-	for (size_t i = 0; i < shard->live.n; i++) {
-		const struct tgtd_target *t = &shard->live.targets[i];
+	for (size_t i = 0; i < shard->state.n; i++) {
+		const struct tgtd_target *t = &shard->state.targets[i];
 		struct status_row *row = &s->rows[s->n];
 
 		if (fleet_client_by_iqn(&s->fleet, t->name) ||
@@ -237,7 +237,7 @@ static void read_rows(struct status *s)
 	size_t n = s->fleet.n;
 
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
-		n += s->shards[i].live.n;
+		n += s->shards[i].state.n;
 	s->rows = arena_alloc(&s->fleet.conf.arena, (n + 1) * sizeof *s->rows);
 	for (; s->n < s->fleet.n; s->n++) {
 		s->rows[s->n].client = &s->fleet.clients[s->n];
@@ -299,7 +299,7 @@ void status_fini(struct status *s)
 		sessions_fini(&s->shards[i].sessions);
 		opened_fini(&s->shards[i].opened);
 		last_applied_fini(&s->shards[i].last);
-		tgtd_state_fini(&s->shards[i].live);
+		tgtd_state_fini(&s->shards[i].state);
 	}
 	fleet_fini(&s->fleet);
 }

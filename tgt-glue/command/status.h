@@ -22,7 +22,7 @@
 struct shard_status {
 	const struct shard *shard;
 	struct tgtd tgtd;
-	struct tgtd_state live;
+	struct tgtd_state state;
 	struct last_applied last;
 	struct traffics traffics;
 	struct sessions sessions; /* that `watch' has seen begin */

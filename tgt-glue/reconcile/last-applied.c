@@ -68,15 +68,16 @@ void last_applied_forget(struct last_applied *last, const char *iqn)
 	pairs_drop(&last->blocks, iqn);
 }
 
-void last_applied_keep(struct last_applied *last, const struct tgtd_state *live)
+void last_applied_keep(struct last_applied *last,
+		       const struct tgtd_state *state)
 {
 	struct strings users = { 0 }, names = { 0 };
 
 	for (size_t i = 0; i < last->users.n; i++)
-		if (strings_have(&live->accounts, last->users.v[i]))
+		if (strings_have(&state->accounts, last->users.v[i]))
 			strings_add(&last->arena, &users, last->users.v[i]);
 	for (size_t i = 0; i < last->names.n; i++)
-		if (tgtd_state_target(live, last->names.v[i]))
+		if (tgtd_state_target(state, last->names.v[i]))
 			strings_add(&last->arena, &names, last->names.v[i]);
 	last->users = users;
 	last->names = names;

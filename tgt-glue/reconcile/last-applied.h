@@ -57,7 +57,7 @@ void last_applied_set(struct last_applied *last, const char *iqn,
  * and stays.
  */
 void last_applied_keep(struct last_applied *last,
-		       const struct tgtd_state *live);
+		       const struct tgtd_state *state);
 
 /* True if the target is recorded with this block; access rules and users are
  * not compared. */

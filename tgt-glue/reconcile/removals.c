@@ -20,14 +20,14 @@ int removals_count(struct shard_pass *passes, size_t n, size_t *ret_all)
 	int r = 0, gone = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct tgtd_state *live = &passes[i].live;
+		const struct tgtd_state *state = &passes[i].live;
 		struct last_applied written;
 		_cleanup_free_ char *text = NULL;
 
-		for (size_t k = 0; k < live->n; k++)
-			if (live->targets[k].ours)
+		for (size_t k = 0; k < state->n; k++)
+			if (state->targets[k].ours)
 				strings_add_once(arena, &names,
-						 live->targets[k].name);
+						 state->targets[k].name);
 		/* Also for a tgtd that does not run: it reads its targets-file
 		 * when it starts. */
 		r = targets_conf_load(passes[i].shard, &text, &written);

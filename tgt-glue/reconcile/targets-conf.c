@@ -113,15 +113,15 @@ int targets_conf_load(const struct shard *shard, char **ret_text,
 }
 
 int targets_conf_kept(const struct clients *clients, const struct shard *shard,
-		      const struct tgtd_state *live, struct strings *ret)
+		      const struct tgtd_state *state, struct strings *ret)
 {
 	struct fleet *fleet = clients->fleet;
 	struct last_applied written;
 	_cleanup_free_ char *text = NULL;
 	int r = targets_conf_load(shard, &text, &written);
 
-	for (size_t i = 0; i < live->n; i++) {
-		const struct tgtd_target *t = &live->targets[i];
+	for (size_t i = 0; i < state->n; i++) {
+		const struct tgtd_target *t = &state->targets[i];
 		const struct client *successor = exports_writable(t);
 		const char *block = pairs_get(&written.blocks, t->name);
 

@@ -29,7 +29,7 @@ const char *targets_conf_block(const struct clients *clients,
  * targets-file, and a restarted tgtd exports the disk under the old name.
  */
 int targets_conf_kept(const struct clients *clients, const struct shard *shard,
-		      const struct tgtd_state *live, struct strings *ret);
+		      const struct tgtd_state *state, struct strings *ret);
 /* The shard's whole targets-file: the blocks of its clients that are not
  * unlisted, and the kept blocks (may be null).  The caller frees it. */
 char *targets_conf_text(const struct clients *clients,
