@@ -228,6 +228,18 @@ static size_t find_key(const struct key *keys, size_t n, const char *name)
 	return i;
 }
 
+/* "a, b or c": the names of the keys, in the arena. */
+static const char *key_names(struct arena *arena, const struct key *keys,
+			     size_t n)
+{
+	const char *names = keys[0].name;
+
+	for (size_t i = 1; i < n; i++)
+		names = arena_printf(arena, "%s%s%s", names,
+				     i + 1 < n ? ", " : " or ", keys[i].name);
+	return names;
+}
+
 static void set_fleet(struct reader *reader, const char *name,
 		      const char *value)
 {
@@ -236,8 +248,8 @@ static void set_fleet(struct reader *reader, const char *name,
 	if (i < FLEET_KEYS)
 		set(reader, &reader->conf->fleet[i], &fleet_keys[i], value);
 	else
-		mistake(reader,
-			"[fleet]: expected store, mount, iqn-prefix, portal, targets-file, control-port, shards, min-free, on-low-space or spares, found '%s'",
+		mistake(reader, "[fleet]: expected %s, found '%s'",
+			key_names(&reader->conf->arena, fleet_keys, FLEET_KEYS),
 			name);
 }
 
