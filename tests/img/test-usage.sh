@@ -153,6 +153,16 @@ test_full_standard_output_is_an_error() {
 	grep -q '^vhdfs-img: standard output: No space' "$scratch/stderr"
 }
 
+test_help_names_formats_of_the_registry() {
+	vhdfs-img create --help >"$scratch/create"
+	grep -q -e '--format FORMAT .*vhd or vhdx;' "$scratch/create"
+	tr -s ' \n' ' ' <"$scratch/create" | grep -q "name, else vhdx; a child has"
+	vhdfs-img convert --help >"$scratch/convert"
+	tr -s ' \n' ' ' <"$scratch/convert" | grep -q "name, else vhdx --fixed"
+	grep -q "make a fixed VHD of the file RAW" "$scratch/convert"
+	vhdfs --help | grep -q "Shows each VHD or VHDX image of the directory STORE"
+}
+
 # helps COMMAND...: it prints help to standard output only.
 helps() {
 	expect 0 "$@"

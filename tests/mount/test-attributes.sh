@@ -14,7 +14,7 @@ test_error_of_an_unknown_file_shows_its_first_bytes() {
 	attribute "$mnt/a.vhdx.raw" error |
 		grep "found a qcow2 image; run"
 	attribute "$mnt/b.vhd.raw" error | grep 'but the bytes 616263$'
-	attribute "$mnt/c.vhd.raw" error | grep "found neither's signature$"
+	attribute "$mnt/c.vhd.raw" error | grep "found none of their signatures$"
 }
 
 attributes() {

@@ -8,9 +8,10 @@
 
 /*
  * The image for `master = NAME': NAME itself where it has an image's ending,
- * otherwise NAME with an ending added.  format ("vhd", "vhdx" or null) chooses
- * where images with both endings exist.  Returns its path in the store, of the
- * fleet's arena, or null with a description of what was found in *ret_found.
+ * otherwise NAME with an ending added.  format (the name of one, or null)
+ * chooses where images with both endings exist.  Returns its path in the store,
+ * of the fleet's arena, or null with a description of what was found in
+ * *ret_found.
  */
 const char *masters_find(struct fleet *fleet, const char *name,
 			 const char *format, const char **ret_found);

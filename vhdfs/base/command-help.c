@@ -48,10 +48,16 @@ static int option_words(const struct cli_option *option, char *buf, size_t size)
 static const char *option_help(const struct cli_option *option, char *buf,
 			       size_t size)
 {
-	if (!option->values)
-		return option->help;
-	snprintf(buf, size, "%s; %s", format_or(option->values()),
-		 option->help);
+	const char *help = option->help;
+	const char *word = option->help_word ? strstr(help, "%s") : NULL;
+	int len = word ? (int)(word - help) : (int)strlen(help);
+
+	snprintf(buf, size, "%s%s%.*s",
+		 option->values ? format_or(option->values()) : "",
+		 option->values ? "; " : "", len, help);
+	if (word)
+		snprintf(buf + strlen(buf), size - strlen(buf), "%s%s",
+			 option->help_word(), word + 2);
 	return buf;
 }
 

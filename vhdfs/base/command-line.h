@@ -56,6 +56,9 @@ struct cli_option {
 	 * help begins with them, and they are completed.  Else null. */
 	const char *(*values)(void);
 	char letter; /* "-LETTER" is the same as "--NAME"; 0: none */
+	/* Returns the text for %s in help, which only the program knows; null
+	 * if help has no %s. */
+	const char *(*help_word)(void);
 };
 
 #define CLI_OPTION(member, ...)                                    \
@@ -64,19 +67,23 @@ struct cli_option {
 	}
 /* Without a value; the member is a bool. */
 #define CLI_FLAG(member, name, help) \
-	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, 0)
-/* The same, also as "-LETTER". */
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, 0, NULL)
+/* The same; help_word returns the text for %s in help. */
+#define CLI_FLAG_OF(member, name, help, help_word) \
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, 0, help_word)
+/* As CLI_FLAG, also as "-LETTER". */
 #define CLI_LETTER(member, letter, name, help) \
-	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, letter)
+	CLI_OPTION(member, name, NULL, NULL, help, false, NULL, letter, NULL)
 /* With a value; the member is a const char *, null: not given. */
 #define CLI_VALUE(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, false, NULL, 0)
+	CLI_OPTION(member, name, argument, complete, help, false, NULL, 0, NULL)
 /* The same with one of the values that the function values returns. */
-#define CLI_CHOICE(member, name, argument, values, help) \
-	CLI_OPTION(member, name, argument, NULL, help, false, values, 0)
+#define CLI_CHOICE(member, name, argument, values, help, help_word)      \
+	CLI_OPTION(member, name, argument, NULL, help, false, values, 0, \
+		   help_word)
 /* Repeatable, with a value; the member is a struct cli_list. */
 #define CLI_LIST(member, name, argument, complete, help) \
-	CLI_OPTION(member, name, argument, complete, help, true, NULL, 0)
+	CLI_OPTION(member, name, argument, complete, help, true, NULL, 0, NULL)
 #define CLI_END              \
 	{                    \
 		.name = NULL \

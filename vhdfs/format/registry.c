@@ -194,7 +194,8 @@ static int fail_unknown(struct io *io)
 	return fail_found(
 		-EBADMSG, io->name, "file", 0,
 		format_arg("a %s image", format_or(image_format_titles())),
-		"neither's signature%s%s", n ? ", but the bytes " : "", text);
+		"none of their signatures%s%s", n ? ", but the bytes " : "",
+		text);
 }
 
 int image_open(struct io *io, const struct image_ops *ops, struct image **ret)

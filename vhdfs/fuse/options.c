@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "format/registry.h"
 #include "fuse/fuse3.h"
 #include "io/rootdir.h"
 #include "store/reserve.h"
@@ -304,12 +305,13 @@ void options_fini(struct options *options)
 
 void options_print_help(void)
 {
-	fputs("usage: vhdfs STORE MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
-	      "\n"
-	      "Shows each VHD and VHDX image of the directory STORE, merged with its\n"
-	      "parents, as one flat file under MOUNTPOINT.\n"
-	      "\n"
-	      "  -f, --foreground  stay in the foreground; messages go to standard error\n"
+	printf("usage: vhdfs STORE MOUNTPOINT [-f] [-o OPTION[,OPTION...]]\n"
+	       "\n"
+	       "Shows each %s image of the directory STORE, merged with its\n"
+	       "parents, as one flat file under MOUNTPOINT.\n"
+	       "\n",
+	       format_or(image_format_titles()));
+	fputs("  -f, --foreground  stay in the foreground; messages go to standard error\n"
 	      "  -o, --options     mount options, see below\n"
 	      "  -h, --help, help  show this text\n"
 	      "  -V, --version     show the version\n"

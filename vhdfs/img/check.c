@@ -53,7 +53,7 @@ static int check_unknown(struct check_report *report, struct io *io)
 		.structure = "file",
 		.expected = format_arg("a %s image",
 				       format_or(image_format_titles())),
-		.found = "neither's signature",
+		.found = "none of their signatures",
 	};
 
 	if (!image_format_by_image_name(image, strlen(image)))

@@ -5,8 +5,8 @@
  * Ranges that the source maps as zero are not read.  Zeros in the data that was
  * read are not written: a new image reads as zero where nothing was written.
  *
- * A fixed VHD is a raw disk followed by a footer, so --in-place makes one of a
- * raw file without a copy.
+ * --in-place turns a raw disk into a fixed image without a copy, if the
+ * registry has a format that can (convert_in_place in format/image.h).
  */
 #include "config.h"
 
@@ -179,18 +179,25 @@ static int convert_chain(const struct command_line *line, const char *store,
 				     fill, &copy);
 }
 
-/* The format that a raw disk can become in place. */
+/* The first format that a raw disk can become in place, or null. */
 static const struct image_ops *in_place_format(void)
 {
 	int i = 0;
 
-	while (!image_formats[i]->convert_in_place)
+	while (image_formats[i] && !image_formats[i]->convert_in_place)
 		i++;
 	return image_formats[i];
 }
 
-/* Removes a footer that was written only in part. */
-static int append_footer(struct io *io, uint64_t size)
+static const char *in_place_title(void)
+{
+	const struct image_ops *ops = in_place_format();
+
+	return ops ? ops->title : "image";
+}
+
+/* Undoes a conversion that failed: cuts the file to the size of the disk. */
+static int convert_or_undo(struct io *io, uint64_t size)
 {
 	int r = in_place_format()->convert_in_place(io);
 	struct error why = *error_last();
@@ -199,8 +206,8 @@ static int append_footer(struct io *io, uint64_t size)
 	if (r < 0)
 		error_set(&why);
 	if (!sized)
-		error_advise("cut the file to %llu bytes: the rest is part of "
-			     "a footer",
+		error_advise("cut the file to %llu bytes: the rest is of the "
+			     "failed conversion",
 			     (unsigned long long)size);
 	return r;
 }
@@ -229,7 +236,7 @@ static int convert_in_place(const char *raw, const struct image_roots *roots)
 	if (r < 0)
 		return r;
 	interrupt_block();
-	r = append_footer(io, size);
+	r = convert_or_undo(io, size);
 	interrupt_unblock();
 	return r;
 }
@@ -286,6 +293,10 @@ static int check_options(const struct command_line *line)
 	if (output_format(&convert_command, line->format,
 			  image_format_can_convert, &format) != 0)
 		return CLI_USAGE;
+	if (line->in_place && !in_place_format())
+		return usage_error("--in-place: expected a format that a raw "
+				   "disk can become in place, found none; "
+				   "name a TARGET instead");
 	if (line->in_place && format && !format->convert_in_place)
 		return usage_error("--in-place makes a fixed %s, not %s",
 				   in_place_format()->name, format->name);
@@ -318,12 +329,14 @@ static int run_convert(const struct command_line *line)
 
 static const struct cli_option options[] = {
 	CLI_CHOICE(format, "format", "FORMAT", formats,
-		   "default: by the ending of TARGET's name, else vhdx"),
+		   "default: by the ending of TARGET's name, else %s",
+		   output_default_format),
 	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
 	CLI_FLAG(force, "force",
 		 "copy a raw disk although it is being written"),
-	CLI_FLAG(in_place, "in-place",
-		 "make a fixed VHD of the file RAW: append a footer to it"),
+	CLI_FLAG_OF(in_place, "in-place",
+		    "make a fixed %s of the file RAW, without a copy",
+		    in_place_title),
 	CLI_END,
 };
 

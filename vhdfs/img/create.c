@@ -151,7 +151,8 @@ static const struct cli_option options[] = {
 		"make a child, which holds what differs from PARENT; PARENT loses its write bits"),
 	CLI_CHOICE(
 		format, "format", "FORMAT", formats,
-		"default: by the ending of IMAGE's name, else vhdx; a child has its parent's format"),
+		"default: by the ending of IMAGE's name, else %s; a child has its parent's format",
+		output_default_format),
 	CLI_FLAG(fixed, "fixed", "allocate the space of the whole disk now"),
 	CLI_VALUE(block_size, "block-size", "SIZE", NULL,
 		  "unit in which the image allocates space"),

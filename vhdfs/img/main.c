@@ -38,7 +38,7 @@ static bool file_exists(const struct command_line *line, const char *name)
 
 const struct cli_program vhdfs_img = {
 	.name = "vhdfs-img",
-	.summary = "make, describe, check and convert VHD and VHDX images",
+	.summary = "make, describe, check and convert images of virtual disks",
 	.notes = "`vhdfs-img COMMAND --help' shows the options of a command.\n"
 		 "Exit status: 0 done, 1 failed, 2 wrong usage, 3 check found "
 		 "damage.",

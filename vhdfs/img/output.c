@@ -92,6 +92,11 @@ static int fill_image(const struct atomic_file *file,
 	return r < 0 ? r : rc;
 }
 
+const char *output_default_format(void)
+{
+	return image_format_default()->name;
+}
+
 int output_create(const char *path, const char *store,
 		  const struct image_ops *ops,
 		  const struct image_params *params,

@@ -14,6 +14,9 @@
 int output_format(const struct cli_command *command, const char *value,
 		  bool (*takes)(const struct image_ops *ops),
 		  const struct image_ops **ret);
+/* The name of the format of an output image that neither --format nor the
+ * file's name chooses, for help. */
+const char *output_default_format(void);
 /*
  * Creates an image at path, which appears when it is complete.  store: null, or
  * the directory in which path must lie.  The space of a fixed image is

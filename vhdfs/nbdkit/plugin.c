@@ -389,7 +389,7 @@ static int plugin_extents(void *handle, uint32_t count, uint64_t offset,
 
 static struct nbdkit_plugin plugin = {
 	.name = "vhdfs",
-	.longname = "vhdfs: VHD and VHDX images, merged with their parents",
+	.longname = "vhdfs: images of virtual disks, merged with their parents",
 	.version = PACKAGE_VERSION,
 	.load = plugin_load,
 	.unload = plugin_unload,

@@ -17,7 +17,7 @@
 struct settings settings = { .reserve = RESERVE_DEFAULT };
 
 const char settings_help[] =
-	"[image=]IMAGE  the VHD or VHDX image to serve; a path in the store\n"
+	"[image=]IMAGE  the image to serve; a path in the store\n"
 	"store=DIR      the directory of IMAGE, its parents and its children;\n"
 	"               default: the directory of IMAGE.  Without IMAGE each\n"
 	"               client selects an image by the name of the export\n"
