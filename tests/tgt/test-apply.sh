@@ -268,10 +268,21 @@ test_removed_and_added_secrets_are_applied() {
 	apply_fleet pc1
 	admits login "$(url pc1)"
 	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
+	expect 0 glue plan
+	grep -F 'users: expected pc1, mutual none; found none, mutual none' \
+		"$scratch/stdout"
 	expect 0 glue apply
 	refuses login "$(url pc1)"
 	admits login "$(url pc1 pc1%secretsecret1@)"
 	sed -i '/^secret/d' "$scratch/fleet.conf"
+	echo "address = 127.0.0.1" >>"$scratch/fleet.conf"
+	expect 0 glue plan
+	grep -F 'users: expected none, mutual none; found pc1, mutual none' \
+		"$scratch/stdout"
+	expect 0 glue apply
+	sed -i 's/^address.*/address = 127.0.0.0\/8/' "$scratch/fleet.conf"
+	expect 0 glue plan
+	grep -F 'access: expected 127.0.0.0/8, found 127.0.0.1' "$scratch/stdout"
 	expect 0 glue apply
 	admits login "$(url pc1)"
 }

@@ -313,7 +313,7 @@ test_old_image_with_children_is_kept() {
 		"$scratch/store/clients/more.vhdx"
 	use_disk pc1
 	expect 0 glue reset pc1
-	said "^tgt-glue: pc1: image: clients/$old stays"
+	said "^tgt-glue: pc1: image: clients/$old: not removed: .*more than .keep = 1. old images exist"
 	equal "old images" 2 "$(old_images pc1 | wc -l)"
 }
 
@@ -332,14 +332,14 @@ test_old_image_with_hidden_children_is_kept() {
 	echo 'keep = 0' >>"$scratch/fleet.conf"
 	use_disk pc1
 	expect 0 glue reset pc1
-	said "clients/${old##*/} stays, .* the parent of clients/visible.vhdx;"
+	said "clients/${old##*/}: not removed: .* the parent of clients/visible.vhdx;"
 	equal "old images" "${old##*/}" "$(old_images pc1)"
 
 	# In this folder the child does not find its parent.
 	mv "$store/clients/visible.vhdx" "$store/.attic/.child"
 	use_disk pc1
 	expect 0 glue reset pc1
-	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
+	said "clients/${old##*/}: not removed: .* the parent of .attic/.child;"
 
 	# The child's parent cannot be read: its metadata has no table.
 	dd if=/dev/zero of="$store/.attic/.child" bs=1 count=8 conv=notrunc \
@@ -347,7 +347,7 @@ test_old_image_with_hidden_children_is_kept() {
 			head -n 1 | cut -d: -f1)"
 	use_disk pc1
 	expect 0 glue reset pc1
-	said "clients/${old##*/} stays, .* the parent of .attic/.child;"
+	said "clients/${old##*/}: not removed: .* the parent of .attic/.child;"
 	grep -q 'the old one is clients/' "$scratch/stdout" ||
 		fail "expected no message of a removal, found: $(cat "$scratch/stdout")"
 	[ -e "$old" ] || fail "expected the parent to be kept"

@@ -250,8 +250,9 @@ static void remove_old(struct reset *reset, const char *name)
 		return;
 	if (remove_image(reset->fleet, reset->dir, name) < 0)
 		note(reset,
-		     CLIENTS_DIRECTORY "/%s stays, though `keep' is over: %s",
-		     name, error_text());
+		     CLIENTS_DIRECTORY
+		     "/%s: not removed: %s; more than `keep = %u' old images exist",
+		     name, error_text(), reset->client->keep);
 	else if (is_own(reset, name))
 		reset->removed = true;
 }

@@ -81,6 +81,28 @@ static bool has_users(const struct client *client,
 	return same(live->outgoing, client->mutual_user);
 }
 
+/* "a, b", or "none". */
+static const char *list_words(struct arena *arena, const struct strings *list)
+{
+	const char *text = list->n ? list->v[0] : "none";
+
+	for (size_t i = 1; i < list->n; i++)
+		text = arena_printf(arena, "%s, %s", text, list->v[i]);
+	return text;
+}
+
+static const char *users_difference(struct arena *arena,
+				    const struct client *client,
+				    const struct tgtd_target *live)
+{
+	return arena_printf(
+		arena, "users: expected %s, mutual %s; found %s, mutual %s",
+		client->user ? client->user : "none",
+		client->mutual_user ? client->mutual_user : "none",
+		list_words(arena, &live->accounts),
+		live->outgoing ? live->outgoing : "none");
+}
+
 static bool has_access(struct arena *arena, const struct client *client,
 		       const struct tgtd_target *live)
 {
@@ -90,6 +112,17 @@ static bool has_access(struct arena *arena, const struct client *client,
 		if (!strings_have(&live->acl, wanted.v[i]))
 			return false;
 	return live->acl.n == wanted.n;
+}
+
+static const char *access_difference(struct arena *arena,
+				     const struct client *client,
+				     const struct tgtd_target *live)
+{
+	const struct strings wanted = acl_entries(arena, client);
+
+	return arena_printf(arena, "access: expected %s, found %s",
+			    list_words(arena, &wanted),
+			    list_words(arena, &live->acl));
 }
 
 const char *plan_difference(struct arena *arena, const struct clients *clients,
@@ -106,18 +139,18 @@ const char *plan_difference(struct arena *arena, const struct clients *clients,
 	if (last &&
 	    !last_applied_same_disk(last, client->iqn,
 				    targets_conf_block(clients, client)))
-		return "disk: write cache and the like are not known to be right";
+		return "disk: write cache and iSCSI parameters: expected those of fleet.conf, found no record that tgtd has them";
 	*ret_kind = WORK_ACCOUNTS;
 	if (!has_users(client, live))
-		return "users: expected others than there are";
+		return users_difference(arena, client, live);
 	if (last &&
 	    (!last_applied_has_secret(last, client->user, client->secret) ||
 	     !last_applied_has_secret(last, client->mutual_user,
 				      client->mutual_secret)))
-		return "secret: not known to be the one in fleet.conf";
+		return "secret: expected that of fleet.conf, found no record that tgtd has it";
 	*ret_kind = WORK_ACCESS;
 	if (!has_access(arena, client, live))
-		return "addresses and names: expected others than there are";
+		return access_difference(arena, client, live);
 	return NULL;
 }
 
@@ -259,7 +292,7 @@ static void plan_client(struct plan *plan, const struct client *client)
 
 	if (!why && state->blocked) {
 		kind = WORK_NONE;
-		why = "it is as it should be";
+		why = "no difference";
 	}
 	if (!why || (plan->options->only && !reset))
 		return;

@@ -263,7 +263,7 @@ static void verify_reopens(struct shard_pass *pass,
 		if (!o->failed && t && t->lun.exists &&
 		    (!t->lun.online || t->lun.file == FILE_LOST))
 			o->failed =
-				"tgtd did not take it; `tgt-glue apply' tries again";
+				"after the request tgtd has the disk offline or without its file; `tgt-glue apply' tries again";
 	}
 }
 

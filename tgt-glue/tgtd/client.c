@@ -88,7 +88,7 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return fail_errno(-errno, "a socket");
+		return fail_errno(-errno, "tgtd: socket");
 	/* tgtd opens backing files in the one thread that answers. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -126,7 +126,11 @@ static int fail_refused(uint32_t code)
 {
 	if (code < sizeof errors / sizeof *errors && errors[code].text)
 		return fail(errors[code].code, "tgtd: %s", errors[code].text);
-	return fail(-EIO, "tgtd: error %" PRIu32, code);
+	return fail(
+		-EIO,
+		"tgtd: answer: expected an error code from 1 to %zu, found %" PRIu32
+		"; tgt-glue knows the errors of tgt 1.0.85",
+		sizeof errors / sizeof *errors - 1, code);
 }
 
 static int fail_connection(int r, const char *what)
@@ -224,8 +228,11 @@ int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	n = vsnprintf(request.params, sizeof request.params, fmt, ap);
 	va_end(ap);
 	request.length += (uint32_t)n + 1;
-	r = n < PARAMS_MAX ? ask(tgtd, &request, NULL, &pid)
-			   : fail(-E2BIG, "tgtd: parameters of %d bytes", n);
+	r = n < PARAMS_MAX
+		    ? ask(tgtd, &request, NULL, &pid)
+		    : fail(-E2BIG,
+			   "tgtd: request: expected parameters of less than %d bytes, found %d; shorten names or lists in fleet.conf",
+			   PARAMS_MAX, n);
 	explicit_bzero(request.params, sizeof request.params);
 	return r;
 }
