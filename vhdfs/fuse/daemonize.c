@@ -44,17 +44,29 @@ static _Noreturn void wait_for_child(pid_t child, int from)
 	_exit(n == sizeof result ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* The call has failed with errno. */
+static int fail_step(const char *call)
+{
+	const int r =
+		fail_errno(-errno, "starting the background process: %s", call);
+
+	error_advise("use -f to stay in the foreground");
+	return r;
+}
+
 static int detach(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0)
 		return fail_errno(-errno, "/dev/null");
-	if (setsid() < 0 || chdir("/") < 0)
-		return fail_errno(-errno, "going into the background");
+	if (setsid() < 0)
+		return fail_step("setsid");
+	if (chdir("/") < 0)
+		return fail_step("chdir to /");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (dup2(null, fd) < 0)
-			return fail_errno(-errno, "going into the background");
+			return fail_step("dup2");
 	return 0;
 }
 
@@ -67,7 +79,7 @@ int daemonize_begin(void)
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail_errno(-errno, "a pipe");
+		return fail_step("pipe2");
 	child = fork();
 	if (child > 0) {
 		close(ends[1]);
@@ -76,7 +88,7 @@ int daemonize_begin(void)
 	close(ends[0]);
 	if (child < 0) {
 		close(ends[1]);
-		return fail_errno(-errno, "going into the background");
+		return fail_step("fork");
 	}
 	result_pipe = ends[1];
 	return 0;
@@ -87,7 +99,7 @@ int daemonize_finish(void)
 	int r = detach();
 
 	if (r == 0 && write(result_pipe, "", 1) != 1)
-		r = fail_errno(-errno, "going into the background");
+		r = fail_step("write to the pipe of the first process");
 	close(result_pipe);
 	result_pipe = -1;
 	return r;

@@ -145,7 +145,8 @@ int invalidator_start(void)
 
 	inv.end = &inv.first;
 	r = pthread_create(&inv.thread, NULL, run, NULL);
-	return r == 0 ? 0 : fail_errno(-r, "starting a thread");
+	return r == 0 ? 0
+		      : fail_errno(-r, "invalidation thread: pthread_create");
 }
 
 void invalidator_stop(const char *mountpoint)

@@ -62,8 +62,13 @@ int supervisor_start_worker(struct supervisor *s)
 
 	if (pid == 0)
 		worker_main(s, self);
-	if (pid < 0)
-		return fail_errno(-errno, "starting a process");
+	if (pid < 0) {
+		const int r = fail_errno(-errno, "worker process: clone");
+
+		error_advise(
+			"check memory and the limit of processes (TasksMax, ulimit -u)");
+		return r;
+	}
 	s->worker = pid;
 	s->pulse.worker_ends = false;
 	s->started = clock_us();

@@ -146,6 +146,15 @@ static void free_buffer(void *buf)
 
 static void *thread_main(void *arg);
 
+/* pthread_create has failed with the error r. */
+static int fail_thread(int r)
+{
+	fail_errno(-r, "worker thread: pthread_create");
+	error_advise(
+		"check memory and the limit of threads (TasksMax, ulimit -u)");
+	return -r;
+}
+
 /* With the lock. */
 static int start_thread(void)
 {
@@ -158,7 +167,7 @@ static int start_thread(void)
 	r = pthread_create(&thread->id, NULL, thread_main, thread);
 	if (r != 0) {
 		free_buffer(thread->buf);
-		return fail_errno(-r, "starting a thread");
+		return fail_thread(r);
 	}
 	pool.n_threads++;
 	return 0;
@@ -441,7 +450,7 @@ int thread_pool_start(int fd, thread_pool_handler *handler)
 	sigaction(WAKE_SIGNAL, &action, NULL);
 	r = pthread_create(&pool.monitor, NULL, monitor_main, NULL);
 	if (r != 0)
-		return fail_errno(-r, "starting a thread");
+		return fail_thread(r);
 	io_set_blocking_hook(thread_pool_will_block);
 	add_ready_thread();
 	add_ready_thread();
@@ -449,7 +458,9 @@ int thread_pool_start(int fd, thread_pool_handler *handler)
 	 * clients sent to the worker before this one. */
 	if (!atomic_load(&pool.n_threads)) {
 		thread_pool_stop();
-		return fail(-ENOMEM, "no thread could be started");
+		return fail(
+			-ENOMEM,
+			"worker threads: expected at least one, started none; check memory and the limit of threads (TasksMax, ulimit -u)");
 	}
 	return 0;
 }

@@ -65,6 +65,17 @@ static void add_first_line(int fd)
 	error_advise("its error: %s", text);
 }
 
+/* memfd_create, or opening its descriptor, has failed with errno. */
+static int fail_memfd(const char *purpose)
+{
+	const int r =
+		fail_errno(-errno, "memfd of the %s: memfd_create", purpose);
+
+	error_advise(
+		"the mount continues with the running program; check memory and open files (ulimit -n), then reload again");
+	return r;
+}
+
 /* Runs the program with --version, which also tests its libfuse.  *ret_status
  * is as of waitpid.  -errno if it cannot be started. */
 static int run_version(char *path, int errors, int *ret_status)
@@ -91,7 +102,7 @@ static int check_program(char *path)
 	int status = -1, r;
 
 	if (errors < 0)
-		return fail_errno(-errno, "creating a memfd");
+		return fail_memfd("output of --version");
 	r = run_version(path, errors, &status);
 	if (r < 0)
 		return fail_errno(r, "%s", path);
@@ -152,13 +163,15 @@ static int write_handover(const struct mount *mount, int *ret_fd)
 	bool bad;
 
 	if (!f)
-		return fail_errno(-errno, "creating a memfd for the hand-over");
+		return fail_memfd("hand-over");
 	write_all(f, mount);
 	bad = ferror(f);
 	bad |= fclose(f) != 0;
 	snprintf(number, sizeof number, "%d", fd);
 	if (bad || setenv(UPGRADE_VARIABLE, number, 1) < 0)
-		return fail(-ENOMEM, "creating a memfd for the hand-over");
+		return fail(
+			-ENOMEM,
+			"hand-over: writing the memfd failed; the mount continues with the running program; check memory, then reload again");
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }

@@ -205,7 +205,9 @@ static void follow_into_background(void)
 {
 	log_init("vhdfs", LOG_LEVEL_INFO, true);
 	if (setsid() < 0 || chdir("/") < 0)
-		log_warn("going into the background: %s", strerror(errno));
+		log_warn(
+			"worker process: setsid or chdir to /: %s; it stays in the session of the terminal",
+			strerror(errno));
 }
 
 /* The exit status of a worker that could not start.  A libfuse that cannot

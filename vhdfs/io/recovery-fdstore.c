@@ -259,7 +259,8 @@ static int wait_for_lock(int fd)
 		if (fcntl(fd, F_SETLK, &lock) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != EACCES)
-			return fail_errno(-errno, "recovery memory: lock");
+			return fail_errno(-errno,
+					  "recovery memory: fcntl F_SETLK");
 		if (waited >= ADOPT_TIMEOUT_MS)
 			return fail(
 				-EBUSY,

@@ -76,6 +76,15 @@ static void lock_memory(void)
 	fcntl(recovery.fd, F_SETLK, &lock);
 }
 
+/* A call for the recovery memory of size bytes has failed with r. */
+static int fail_memory(int r, const char *call, size_t size)
+{
+	fail_errno(r, "recovery memory of %zu bytes: %s", size, call);
+	error_advise(
+		"check memory and its limits (MemoryMax, ulimit -v, ulimit -n)");
+	return r;
+}
+
 int recovery_map(int fd)
 {
 	size_t size = set_layout(NULL);
@@ -83,7 +92,7 @@ int recovery_map(int fd)
 			  MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 	if (base == MAP_FAILED)
-		return fail_errno(-errno, "recovery memory: mmap");
+		return fail_memory(-errno, "mmap", size);
 	madvise(base, size, MADV_DONTDUMP);
 	set_layout(base);
 	recovery.base = base;
@@ -97,11 +106,14 @@ int recovery_map(int fd)
 
 int recovery_create(void)
 {
+	const size_t size = set_layout(NULL);
 	_cleanup_close_ int fd = memfd_create("vhdfs", MFD_CLOEXEC);
 	int r;
 
-	if (fd < 0 || ftruncate(fd, (off_t)set_layout(NULL)) < 0)
-		return fail_errno(-errno, "recovery memory: memfd_create");
+	if (fd < 0)
+		return fail_memory(-errno, "memfd_create", size);
+	if (ftruncate(fd, (off_t)size) < 0)
+		return fail_memory(-errno, "ftruncate", size);
 	r = recovery_map(fd);
 	if (r < 0)
 		return r;
@@ -112,7 +124,7 @@ int recovery_create(void)
 		return 0;
 	}
 	recovery_destroy();
-	return fail_errno(r, "recovery memory: fallocate");
+	return fail_memory(r, "fallocate", size);
 }
 
 void *recovery_extra(size_t size)
