@@ -271,6 +271,7 @@ EXTRA_DIST += \
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
 test_programs += $(bench_programs) tests/fuzz/replay
 tests/bench/test-bench.log: $(bench_programs)
+tests/fuzz/test-corpus.log: tests/fuzz/replay$(EXEEXT)
 tests/fuzz/test-fuzz.log: tests/fuzz/replay$(EXEEXT)
 tests_fuzz_replay_SOURCES = \
 	$(mem_count_sources) \
@@ -428,6 +429,7 @@ locks_tests = \
 	tests/locks/test-programs.sh \
 	$(NULL)
 fuzz_tests = \
+	tests/fuzz/test-corpus.sh \
 	tests/fuzz/test-fuzz.sh \
 	$(NULL)
 kill_tests = \
@@ -477,11 +479,10 @@ dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
 
 # Long tests: minutes each, for many clients, seeds or builds.  Shorter tests have the
-# same cases with fewer of these.  contrib/check runs them with --all and --only.
+# same cases with fewer of these.  contrib/check runs them with --all, --only and
+# --long.  Of test-fault and test-mutants.sh it takes a sample without these.
 long_tests = \
 	tests/bench/test-bench.sh \
-	tests/crash/test-fault \
-	tests/crash/test-mutants.sh \
 	tests/fuzz/test-fuzz.sh \
 	tests/interop/test-samples.sh \
 	tests/kill/test-dying-fs.sh \
@@ -538,6 +539,8 @@ check-installed:
 # Those of the others that take longest, the longest first.  contrib/check starts
 # these first, after long_tests: none of them runs alone at the end.
 slow_tests = \
+	tests/crash/test-mutants.sh \
+	tests/crash/test-fault \
 	tests/unit/test-concurrency \
 	tests/mount/test-exercise.sh \
 	tests/supervise/test-worker.sh \

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Mutants of the source, in each of which one step of an order of writes is missing:
-# the crash matrix (test-crash.c) must fail with each of them.
+# the crash matrix (test-crash.c) must fail with each of them.  VHDFS_SAMPLE=N takes N
+# mutants, which VHDFS_SEED chooses.
 . "${0%/*}/../lib.sh"
 
 # tests/local.mk sets the commands that compile and link.
@@ -191,4 +192,25 @@ test_detects_vhdx_log_ended_before_the_metadata_is_durable() {
 		'/M4/,/M5/s/r = io_sync\(v->img.io\);/r = 0;/'
 }
 
+# sample N: prints the names of N tests, which $VHDFS_SEED chooses, in the order of
+# the source.
+sample() {
+	lib_tests | awk -v n="$1" -v seed="$VHDFS_SEED" '
+		BEGIN { srand(seed) }
+		{ names[NR] = $0 }
+		END {
+			for (left = NR; n > 0 && left > 0; left--)
+				if (rand() * left < n) {
+					print names[NR - left + 1]
+					n--
+				}
+		}'
+}
+
+if [ -n "${VHDFS_SAMPLE:-}" ] && [ $# = 0 ] && [ -z "${LIB_RUN_ONE:-}" ]; then
+	export VHDFS_SEED=${VHDFS_SEED:-$RANDOM}
+	echo "# VHDFS_SEED=$VHDFS_SEED VHDFS_SAMPLE=$VHDFS_SAMPLE"
+	mapfile -t chosen < <(sample "$VHDFS_SAMPLE")
+	run_tests "${chosen[@]}"
+fi
 run_tests
