@@ -318,6 +318,7 @@ EXTRA_DIST += \
 	$(NULL)
 lib_tests = \
 	tests/test-build.sh \
+	tests/test-clang.sh \
 	tests/test-demo.sh \
 	tests/test-house.sh \
 	tests/test-malformed.sh \

@@ -24,9 +24,9 @@ static const struct cli_option copy_options[] = {
 static const struct cli_command copy_command = {
 	.name = "copy",
 	.options = copy_options,
-	.operands = { "FROM TO", 2, 2 },
+	.operands = { "FROM TO", 2, 2, NULL },
 	.variant_option = "all",
-	.variant = { "TO", 1, 1 },
+	.variant = { "TO", 1, 1, NULL },
 };
 
 static const struct cli_option list_options[] = {

@@ -40,42 +40,47 @@ struct key {
 	unsigned min, max;
 };
 
+#define TEXT(name, syntax, flags)         \
+	{                                 \
+		name, syntax, flags, 0, 0 \
+	}
+
 #define NUMBER(name, flags, min, max)       \
 	{                                   \
 		name, NULL, flags, min, max \
 	}
 
 static const struct key fleet_keys[FLEET_KEYS] = {
-	[FLEET_STORE] = { "store", &value_store, PATH },
-	[FLEET_MOUNT] = { "mount", &value_mount, PATH },
-	[FLEET_IQN_PREFIX] = { "iqn-prefix", &value_iqn_prefix, 0 },
-	[FLEET_PORTAL] = { "portal", &value_portal, LIST },
-	[FLEET_TARGETS_FILE] = { "targets-file", &value_targets_file, PATH },
+	[FLEET_STORE] = TEXT("store", &value_store, PATH),
+	[FLEET_MOUNT] = TEXT("mount", &value_mount, PATH),
+	[FLEET_IQN_PREFIX] = TEXT("iqn-prefix", &value_iqn_prefix, 0),
+	[FLEET_PORTAL] = TEXT("portal", &value_portal, LIST),
+	[FLEET_TARGETS_FILE] = TEXT("targets-file", &value_targets_file, PATH),
 	[FLEET_CONTROL_PORT] = NUMBER("control-port", 0, 0, CONTROL_PORT_MAX),
-	[FLEET_MIN_FREE] = { "min-free", &value_min_free, 0 },
+	[FLEET_MIN_FREE] = TEXT("min-free", &value_min_free, 0),
 	[FLEET_SHARDS] = NUMBER("shards", 0, 1, SHARDS_MAX),
 	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
-	[FLEET_ON_LOW_SPACE] = { "on-low-space", &value_command, 0 },
+	[FLEET_ON_LOW_SPACE] = TEXT("on-low-space", &value_command, 0),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
-	[CLIENT_MASTER] = { "master", &value_master, PATH },
-	[CLIENT_FORMAT] = { "format", &value_format, 0 },
-	[CLIENT_MAC] = { "mac", &value_mac, PER_CLIENT },
-	[CLIENT_ADDRESS] = { "address", &value_address, LIST },
-	[CLIENT_INITIATOR] = { "initiator", &value_initiator, LIST },
-	[CLIENT_OPEN] = { "open", &value_flag, 0 },
-	[CLIENT_USER] = { "user", &value_user, 0 },
-	[CLIENT_SECRET] = { "secret", &value_secret, 0 },
-	[CLIENT_SECRET_FILE] = { "secret-file", &value_file, PATH },
-	[CLIENT_MUTUAL_USER] = { "mutual-user", &value_user, 0 },
-	[CLIENT_MUTUAL_SECRET] = { "mutual-secret", &value_secret, 0 },
-	[CLIENT_READONLY] = { "readonly", &value_flag, 0 },
-	[CLIENT_WRITE_CACHE] = { "write-cache", &value_flag, 0 },
-	[CLIENT_THIN] = { "thin", &value_flag, 0 },
-	[CLIENT_RESET] = { "reset", &value_reset, 0 },
+	[CLIENT_MASTER] = TEXT("master", &value_master, PATH),
+	[CLIENT_FORMAT] = TEXT("format", &value_format, 0),
+	[CLIENT_MAC] = TEXT("mac", &value_mac, PER_CLIENT),
+	[CLIENT_ADDRESS] = TEXT("address", &value_address, LIST),
+	[CLIENT_INITIATOR] = TEXT("initiator", &value_initiator, LIST),
+	[CLIENT_OPEN] = TEXT("open", &value_flag, 0),
+	[CLIENT_USER] = TEXT("user", &value_user, 0),
+	[CLIENT_SECRET] = TEXT("secret", &value_secret, 0),
+	[CLIENT_SECRET_FILE] = TEXT("secret-file", &value_file, PATH),
+	[CLIENT_MUTUAL_USER] = TEXT("mutual-user", &value_user, 0),
+	[CLIENT_MUTUAL_SECRET] = TEXT("mutual-secret", &value_secret, 0),
+	[CLIENT_READONLY] = TEXT("readonly", &value_flag, 0),
+	[CLIENT_WRITE_CACHE] = TEXT("write-cache", &value_flag, 0),
+	[CLIENT_THIN] = TEXT("thin", &value_flag, 0),
+	[CLIENT_RESET] = TEXT("reset", &value_reset, 0),
 	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
-	[CLIENT_BLOCK_SIZE] = { "block-size", &value_block_size, 0 },
+	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
 };

@@ -8,7 +8,8 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
+/* The cleanup may be the only use of the variable: clang would warn. */
+#define _cleanup_(f) __attribute__((cleanup(f), unused))
 
 /* Defines f_p(T *p) for _cleanup_(): calls f(*p) unless *p is null. */
 #define DEFINE_CLEANUP(T, f)           \
