@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fuse/invalidate.h"
 #include "fuse/raw-reply.h"
 #include "fuse/requests.h"
 #include "fuse/thread-pool.h"

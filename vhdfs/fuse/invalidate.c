@@ -12,8 +12,9 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "fuse/fuse3.h"
 #include "fuse/raw-reply.h"
-#include "fuse/requests.h"
+#include "fuse/server.h"
 
 enum { END_WAIT_SECONDS = 2 };
 

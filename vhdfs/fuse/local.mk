@@ -35,6 +35,7 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/requests.h \
 	vhdfs/fuse/restore.c \
 	vhdfs/fuse/restore.h \
+	vhdfs/fuse/server.h \
 	vhdfs/fuse/supervisor-internal.h \
 	vhdfs/fuse/supervisor-start.c \
 	vhdfs/fuse/supervisor-worker.c \

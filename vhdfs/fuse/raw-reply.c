@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "fuse/requests.h"
+#include "fuse/server.h"
 
 static struct fuse_out_header header(uint64_t unique, int error, size_t n)
 {

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fuse/invalidate.h"
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests of the kernel, and the state that all request functions share.
+ * Request functions: answers to the requests of the kernel.
  *
  * Three files have the request functions: requests-name.c (names, attributes),
  * requests-file.c (open, close, flush, seek), fast-path.c (read, write, zero).
@@ -13,23 +13,10 @@
 #include <stdbool.h>
 
 #include "fuse/fuse3.h"
-#include "fuse/invalidate.h"
 #include "fuse/mount.h"
 #include "fuse/nodes.h"
+#include "fuse/server.h"
 #include "store/store.h"
-
-/* Constant while requests are handled. */
-struct server {
-	const struct mount *mount;
-	struct store *store;
-	struct fuse_session *session;
-	int fd; /* the kernel's descriptor of the mount */
-	/* Another worker served this mount before. */
-	bool restored;
-};
-
-/* Of the worker's one mount. */
-extern struct server server;
 
 /* The request functions, for libfuse. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);

@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "fuse/invalidate.h"
 #include "fuse/mount-state.h"
 #include "io/recovery.h"
 #include "store/view.h"

@@ -34,6 +34,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "fuse/fast-path.h"
+#include "fuse/invalidate.h"
 #include "fuse/restore.h"
 #include "fuse/thread-pool.h"
 #include "io/recovery.h"
