@@ -9,7 +9,6 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "format/registry.h"
 
 enum {
 	HEAD_SIZE = 512,    /* holds all signatures at the file's start */
@@ -97,7 +96,8 @@ static const struct foreign *find(const uint8_t *head, size_t len)
 	return NULL;
 }
 
-static int refuse(const struct io *io, const struct foreign *f)
+static int refuse(const struct io *io, const struct foreign *f,
+		  const char *titles)
 {
 	char command[512];
 
@@ -105,8 +105,7 @@ static int refuse(const struct io *io, const struct foreign *f)
 	return fail(-EMEDIUMTYPE,
 		    "%s: expected a %s image or a raw disk, found %s; run "
 		    "`%s' and use its result",
-		    io->name, format_or(image_format_titles()), f->name,
-		    command);
+		    io->name, format_or(titles), f->name, command);
 }
 
 static int find_in(struct io *io, const struct foreign **ret)
@@ -130,12 +129,12 @@ static int find_in(struct io *io, const struct foreign **ret)
 	return r;
 }
 
-int foreign_refuse(struct io *io)
+int foreign_refuse(struct io *io, const char *titles)
 {
 	const struct foreign *f = NULL;
 	int r = find_in(io, &f);
 
-	return r == 0 && f ? refuse(io, f) : r;
+	return r == 0 && f ? refuse(io, f, titles) : r;
 }
 
 int foreign_find(struct io *io, const char **ret)

@@ -13,9 +13,10 @@
  * Searches the file's start and end for the signature of a foreign container.
  * 0 if there is none; -EMEDIUMTYPE with a message that names the container and
  * the command that makes a raw disk of it; another negative errno if the file
- * cannot be read.  Reads only.  From any thread.
+ * cannot be read.  titles, for the message: of the formats that are no raw
+ * disks (image_format_titles).  Reads only.  From any thread.
  */
-int foreign_refuse(struct io *io);
+int foreign_refuse(struct io *io, const char *titles);
 
 /* The same search: sets *ret to the container ("a qcow2 image") or null. */
 int foreign_find(struct io *io, const char **ret);

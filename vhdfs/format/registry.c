@@ -178,7 +178,7 @@ static int fail_unknown(struct io *io)
 	char text[2 * sizeof first + 1];
 	uint64_t size;
 	size_t n;
-	int r = foreign_refuse(io);
+	int r = foreign_refuse(io, image_format_titles());
 
 	if (r == 0)
 		r = io_size(io, &size);

@@ -72,7 +72,7 @@ static int check_all(struct check_report *report,
 	if (r < 0)
 		return r;
 	if (image_format_is_raw(ops)) {
-		r = foreign_refuse(io);
+		r = foreign_refuse(io, image_format_titles());
 		return r < 0 ? r : check_unknown(report, io);
 	}
 	r = image_check(io, &report->check);

@@ -31,7 +31,7 @@ int source_check_raw(struct io *io)
 {
 	if (fgetxattr(io->fd, "user.vhdfs.format", NULL, 0) >= 0)
 		return 0;
-	return foreign_refuse(io);
+	return foreign_refuse(io, image_format_titles());
 }
 
 int source_open(const struct image_roots *roots, const char *path,
