@@ -71,6 +71,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
+	tgt-glue/reconcile/pass.h \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \
 	tgt-glue/reconcile/reconcile.c \

@@ -35,7 +35,7 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/command/inotify.h"
 #include "base/notify.h"
-#include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/tgtd/sessions.h"
 #include "tgt-glue/command/free-space.h"
 #include "tgt-glue/command/unseen-sessions.h"

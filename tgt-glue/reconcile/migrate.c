@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/report.h"
+#include "tgt-glue/reconcile/shard-pass.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* The pass of the shard that is to serve the client. */

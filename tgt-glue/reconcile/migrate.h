@@ -3,7 +3,7 @@
 #ifndef TGT_GLUE_RECONCILE_MIGRATE_H
 #define TGT_GLUE_RECONCILE_MIGRATE_H
 
-#include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/pass.h"
 
 /*
  * Removes the clients that another shard is to serve from this one's

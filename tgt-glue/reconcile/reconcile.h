@@ -6,27 +6,7 @@
 #ifndef TGT_GLUE_RECONCILE_RECONCILE_H
 #define TGT_GLUE_RECONCILE_RECONCILE_H
 
-#include "tgt-glue/reconcile/plan.h"
-
-struct reconcile {
-	/* Set and owned by the caller. */
-	struct fleet *fleet;
-	struct messages *messages;
-	bool dry; /* only print the plan */
-	struct plan_options options;
-	bool remove; /* remove targets, however many */
-
-	/* The result. */
-	bool failed;
-	bool skipped; /* something was skipped, and reported */
-	bool waiting; /* for something that may change without a command */
-	bool refused; /* it would remove many targets, so nothing was done */
-
-	struct clients clients;
-	/* The pass of each shard of the fleet. */
-	struct shard_pass *v;
-	size_t n;
-};
+#include "tgt-glue/reconcile/pass.h"
 
 /* Takes the lock that all commands with changes take; waits for it.  Returns a
  * descriptor that the caller closes, or -errno with a message. */

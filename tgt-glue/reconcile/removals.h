@@ -6,7 +6,7 @@
 #ifndef TGT_GLUE_RECONCILE_REMOVALS_H
 #define TGT_GLUE_RECONCILE_REMOVALS_H
 
-#include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/pass.h"
 
 /* The number of targets of ours, in tgtds and targets-files, that have no
  * client in fleet.conf; or -errno with a message.  *ret_all: of all targets of

@@ -6,7 +6,7 @@
 #ifndef TGT_GLUE_RECONCILE_REPORT_H
 #define TGT_GLUE_RECONCILE_REPORT_H
 
-#include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/pass.h"
 
 /* The last error. */
 void report_error(const struct shard_pass *pass);

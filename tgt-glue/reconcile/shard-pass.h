@@ -6,32 +6,7 @@
 #ifndef TGT_GLUE_RECONCILE_SHARD_PASS_H
 #define TGT_GLUE_RECONCILE_SHARD_PASS_H
 
-#include "base/error.h"
-#include "tgt-glue/reconcile/reconcile.h"
-#include "tgt-glue/tgtd/opened.h"
-
-struct shard_pass {
-	/* Set and owned by the caller. */
-	struct reconcile *all; /* the pass of all shards */
-	struct fleet *fleet;
-	struct clients *clients; /* of that fleet */
-	const struct shard *shard;
-	/* Why no new target may be created; null: it may. */
-	const char *blocked_reason;
-
-	/* Private. */
-	bool answers; /* its tgtd answers ... */
-	bool off;     /* ... or certainly does not run: it exports nothing */
-	/* ... or answers and is not ready: it is being started or stopped, and
-	 * another program creates or deletes its targets. */
-	bool unready;
-	struct error error; /* why it does not answer */
-	struct tgtd tgtd;
-	struct tgtd_state live;
-	struct last_applied last;
-	struct opened opened;
-	struct plan plan;
-};
+#include "tgt-glue/reconcile/pass.h"
 
 /* Reads the state of the shard's tgtd. */
 void shard_pass_read(struct shard_pass *pass);
