@@ -66,6 +66,33 @@ test_includes_name_the_own_or_lower_layers() {
 	} | nothing "include that points upward"
 }
 
+# Prints "A B" for each unit A (NAME.c and NAME.h) that includes unit B.  NAME may
+# share its data in NAME-internal.h, which then includes NAME.h.
+includes_between_units() {
+	awk -F'"' '
+		FNR == 1 {
+			unit = FILENAME
+			sub(/\.[ch]$/, "", unit)
+		}
+		/^#include "[^"]*\// {
+			other = $2
+			sub(/\.h$/, "", other)
+			if (other !~ /^tgt-glue\//)
+				other = "vhdfs/" other
+			if (other != unit && other != unit "-internal")
+				print unit, other
+		}' vhdfs/*/*.[ch] tgt-glue/*/*.[ch]
+}
+
+test_units_include_each_other_in_no_circle() {
+	includes_between_units >"$scratch/includes"
+	[ "$(wc -l <"$scratch/includes")" -gt 300 ] ||
+		fail "expected more than 300 includes," \
+			"found: $(wc -l <"$scratch/includes")"
+	{ tsort "$scratch/includes" 2>&1 >"$scratch/order" || true; } |
+		nothing "circle of units that include each other"
+}
+
 # Except base/log.c and base/command-*.c, which print the log and the help.
 test_library_never_prints() {
 	search -nE '\b(printf|puts|fputs|perror|exit) ?\(' \
