@@ -14,21 +14,15 @@
  * chain at once, and may open and close chains of one cache at once.  Functions
  * that say so need the chain to themselves.
  *
- * LOCKS, in the order in which a thread takes them; HACKING has the order of
- * the whole program.  store_image.open_lock and io_lock come before.
+ * LOCKS (HACKING has their order):
  *
- *  1. chain.rmw_lock (read-modify-write): shared for writes of whole sectors,
- *     exclusive for a write of part of a sector and for copy-up.  A read does
- *     not take it.
- *  2. image.flush_lock of the leaf: one flush at a time.  A write that exceeds
- *     the limit of dirty pages flushes with rmw_lock held.
- *  3. image.lock: the block map, shared for reads and writes in place,
- *     exclusive to allocate.  Of one image at a time: the leaf's lock is
- *     released before a parent's is taken.
- *  4. table_cache.load_lock of that image, then the locks of io/recovery.c.
- *  5. parent_cache.lock: taken by open, close and the checks of files only,
- *     with none of 1 to 4 held.  No I/O is done, and no lock is taken, under
- *     it.
+ *   chain.rmw_lock     Shared for writes of whole sectors, exclusive for a
+ * write of part of a sector and for copy-up.  A read does not take it.  Held by
+ * a write that flushes, because too many pages are dirty. image.lock         Of
+ * one image at a time: the leaf's is released before a parent's is taken.
+ *   parent_cache.lock  The list of open parents: open, close and the checks of
+ *                      files only, with none of the locks of a chain or an
+ *                      image held.  No I/O is done under it.
  */
 #ifndef VHDFS_CHAIN_CHAIN_H
 #define VHDFS_CHAIN_CHAIN_H

@@ -29,7 +29,8 @@
  *   flush_finish  lock not held         } no other operation is
  *   close, check  no other thread uses the image
  *
- * LOCK ORDER: flush_lock, then lock.
+ * LOCKS (HACKING has their order).  flush_lock: one flush at a time.  lock: the
+ * tables; shared for reads and writes in place, exclusive to allocate.
  */
 #ifndef VHDFS_FORMAT_IMAGE_H
 #define VHDFS_FORMAT_IMAGE_H

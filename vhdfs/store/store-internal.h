@@ -31,23 +31,18 @@
  *   put-aside.c         names of images that were put aside
  *   snapshot.c          the snapshots of an image
  *
- * LOCKS of this folder, with their numbers in the order of the whole program
- * (HACKING):
+ * LOCKS of this folder (HACKING has their order):
  *
- *   1. image.open_lock   Opening and closing of this image.  Held while its
- *                        files are opened, flushed for a close, and closed.
- *   2. image.io_lock     The image's chain.  Shared by reads, writes and
- *                        flushes, exclusive for a change of the chain; held
- *                        during I/O on this image.  The locks of the chain and
- *                        its images follow.
- *   7. store.lock        All data of this folder that names no other lock.
- *                        Taken alone or under open_lock, never together with
- *                        io_lock.  While it is held there is no I/O on an
- *                        image and no wait for another lock: only names are
- *                        read (stat, readdir), in a time that depends on their
- *                        number alone.  A wait for examinations releases it
- *                        (store.examined).
- *   8. reserve.lock      The reserve's budget.  Taken alone; held over syncfs.
+ *   image.open_lock   Opening and closing of this image.  Held while its files
+ *                     are opened, flushed for a close, and closed.
+ *   image.io_lock     The image's chain.  Shared by reads, writes and flushes,
+ *                     exclusive for a change of the chain; held during I/O.
+ *   store.lock        All data of this folder that names no other lock.  Never
+ *                     held together with io_lock.  Under it only names are read
+ *                     (stat, readdir), in a time that depends on their number
+ *                     alone.  A wait for examinations releases it
+ *                     (store.examined).
+ *   reserve.lock      The reserve's budget; held over syncfs.
  *
  * A function whose name ends in _locked is called with store.lock held.
  *
