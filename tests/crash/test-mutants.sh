@@ -153,7 +153,7 @@ test_detects_vhdx_replay_that_ends_the_log_first() {
 
 test_detects_vhdx_entry_with_a_size_that_is_not_durable() {
 	finds vhdx-log-write.c vhdx_d \
-		's/(ENTRY_FLUSHED, )round_down\(file_size, VHDX_MIB\)/\1round_up(file_size + 1, VHDX_MIB)/'
+		's/(ENTRY_FLUSHED, )round_down\(file_size, MIB\(1\)\)/\1round_up(file_size + 1, MIB(1))/'
 }
 
 test_detects_vhdx_entry_written_over_the_active_sequence() {

@@ -32,11 +32,11 @@ static void bat_page(uint8_t *page, uint64_t file_off)
 
 		if (i % (bat.ratio + 1) == bat.ratio)
 			entry = bat.state == VHDX_PARTIAL
-					? (bat.first + chunk * VHDX_MIB) |
+					? (bat.first + chunk * MIB(1)) |
 						  VHDX_PRESENT
 					: 0;
 		else if (block < bat.n_blocks - 1)
-			entry = (bat.first + bat.n_blocks * VHDX_MIB +
+			entry = (bat.first + bat.n_blocks * MIB(1) +
 				 (block ^ bat.swap) * bat.step) |
 				bat.state;
 		put_le64(page + k * VHDX_BAT_ENTRY, entry);
@@ -48,7 +48,7 @@ static void make_vhdx(enum image_type type, uint64_t size)
 	static struct sparse parent_file;
 	struct image_params params = { .type = IMAGE_DYNAMIC,
 				       .size = size,
-				       .block_size = VHDX_MIB };
+				       .block_size = MIB(1) };
 	struct image *parent;
 	struct io *io;
 
@@ -74,10 +74,10 @@ static void make_vhdx(enum image_type type, uint64_t size)
 static void make_full_vhdx(enum image_type type, uint64_t size, uint64_t step,
 			   unsigned swap)
 {
-	uint64_t n = size / VHDX_MIB;
+	uint64_t n = size / MIB(1);
 
 	make_vhdx(type, size);
-	bat.ratio = VHDX_CHUNK_SECTORS * 512 / VHDX_MIB;
+	bat.ratio = VHDX_CHUNK_SECTORS * 512 / MIB(1);
 	bat.n_blocks = n;
 	bat.first = bounds_file.size;
 	bat.step = step;
@@ -88,7 +88,7 @@ static void make_full_vhdx(enum image_type type, uint64_t size, uint64_t step,
 		BAT_OFF + round_up((n + n / bat.ratio) * 8, SPARSE_PAGE);
 	bounds_table.page = bat_page;
 	bounds_file.table = &bounds_table;
-	sparse_resize(&bounds_file, bat.first + n * VHDX_MIB + n * step);
+	sparse_resize(&bounds_file, bat.first + n * MIB(1) + n * step);
 }
 
 static void largest_empty_vhdx_stays_within_limits(void **state)
@@ -96,7 +96,7 @@ static void largest_empty_vhdx_stays_within_limits(void **state)
 	struct image *img;
 
 	(void)state;
-	make_vhdx(IMAGE_DYNAMIC, 64 * VHDX_TIB);
+	make_vhdx(IMAGE_DYNAMIC, TIB(64));
 	bounds_begin();
 	img = bounds_open(false);
 	bounds_map_some(img);
@@ -116,7 +116,7 @@ static void largest_full_vhdx_stays_within_limits(void **state)
 	struct image *img;
 
 	(void)state;
-	make_full_vhdx(IMAGE_DYNAMIC, 64 * VHDX_TIB, VHDX_MIB, 0);
+	make_full_vhdx(IMAGE_DYNAMIC, TIB(64), MIB(1), 0);
 	bounds_begin();
 	img = bounds_open(false);
 	bounds_map_some(img);
@@ -133,7 +133,7 @@ static void largest_full_vhdx_stays_within_limits(void **state)
 static void full_vhdx_in_random_order_stays_within_limits(void **state)
 {
 	(void)state;
-	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, VHDX_MIB, 1);
+	make_full_vhdx(IMAGE_DYNAMIC, TIB(16), MIB(1), 1);
 	bounds_write_last(6000);
 	bounds_check(6000);
 }
@@ -142,7 +142,7 @@ static void full_vhdx_in_random_order_stays_within_limits(void **state)
 static void full_vhdx_with_gaps_stays_within_limits(void **state)
 {
 	(void)state;
-	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, 2 * VHDX_MIB, 0);
+	make_full_vhdx(IMAGE_DYNAMIC, TIB(16), MIB(2), 0);
 	bounds_write_last(6000);
 	bounds_check(6000);
 }
@@ -150,8 +150,8 @@ static void full_vhdx_with_gaps_stays_within_limits(void **state)
 static void vhdx_with_all_blocks_at_one_offset_stays_within_limits(void **state)
 {
 	(void)state;
-	make_full_vhdx(IMAGE_DYNAMIC, 16 * VHDX_TIB, 0, 0);
-	sparse_resize(&bounds_file, bounds_file.size + VHDX_MIB);
+	make_full_vhdx(IMAGE_DYNAMIC, TIB(16), 0, 0);
+	sparse_resize(&bounds_file, bounds_file.size + MIB(1));
 	bounds_write_last(6000);
 	bounds_check(20000);
 }
@@ -162,7 +162,7 @@ static void vhdx_child_with_all_bitmaps_stays_within_limits(void **state)
 	struct image *img;
 
 	(void)state;
-	make_full_vhdx(IMAGE_DIFFERENCING, 64 * VHDX_TIB, VHDX_MIB, 0);
+	make_full_vhdx(IMAGE_DIFFERENCING, TIB(64), MIB(1), 0);
 	bounds_begin();
 	img = bounds_open(false);
 	bounds_map_some(img);
@@ -205,7 +205,7 @@ static void entry_header(uint8_t *h, uint32_t len, uint64_t sequence,
 	put_le64(h + VHDX_ENTRY_SEQUENCE, sequence);
 	put_le32(h + VHDX_ENTRY_COUNT, n_desc);
 	memcpy(h + VHDX_ENTRY_GUID, log_guid, sizeof log_guid);
-	put_le64(h + VHDX_ENTRY_FLUSHED, VHDX_MIB);
+	put_le64(h + VHDX_ENTRY_FLUSHED, MIB(1));
 	put_le64(h + VHDX_ENTRY_LAST, FAR_LOG + (128 << 20));
 }
 

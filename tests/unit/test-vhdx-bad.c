@@ -73,7 +73,7 @@ SPOIL(no_metadata, spoil_region32(d, spoil_region_field(1, 0), 1);
 SPOIL(bat_past_end,
       spoil_region64(d, spoil_region_field(0, VHDX_REGION_ENTRY_OFFSET),
 		     100 * M))
-SPOIL(bat_small, vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), VHDX_TIB))
+SPOIL(bat_small, vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), TIB(1)))
 SPOIL(meta_signature, vdisk_put64(d, META_OFF, 0))
 SPOIL(meta_count, vdisk_put16(d, META_OFF + VHDX_META_COUNT, 2048))
 SPOIL(meta_reserved, vdisk_put16(d, META_OFF + VHDX_META_RESERVED, 1))
@@ -123,8 +123,7 @@ SPOIL(pss_not_disk,
       vdisk_put32(d, spoil_meta_field(ITEM_PSS, VHDX_META_ENTRY_FLAGS), 4))
 SPOIL(size_zero, vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), 0))
 SPOIL(size_odd, vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), M + 1))
-SPOIL(size_large,
-      vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), 64 * VHDX_TIB + 512))
+SPOIL(size_large, vdisk_put64(d, spoil_item_off(d, ITEM_SIZE), TIB(64) + 512))
 
 static void entry(struct vdisk *d, uint64_t value)
 {

@@ -59,7 +59,7 @@ static void invalid_params_are_refused(void **state)
 		{ .type = IMAGE_DYNAMIC },
 		{ .type = IMAGE_DYNAMIC, .size = 513 },
 		{ .type = IMAGE_DYNAMIC, .size = M + 512, .sector_size = 4096 },
-		{ .type = IMAGE_DYNAMIC, .size = 64 * VHDX_TIB + 512 },
+		{ .type = IMAGE_DYNAMIC, .size = TIB(64) + 512 },
 		{ .type = IMAGE_DYNAMIC, .size = M, .block_size = M / 2 },
 		{ .type = IMAGE_DYNAMIC, .size = M, .block_size = 3 * M },
 		{ .type = IMAGE_DYNAMIC, .size = M, .block_size = 512 * M },
@@ -181,7 +181,7 @@ static void largest_disk_opens_and_is_written(void **state)
 	(void)state;
 	struct mem_file file;
 	struct image_params params = { .type = IMAGE_DYNAMIC,
-				       .size = 64 * VHDX_TIB,
+				       .size = TIB(64),
 				       .block_size = M };
 	uint8_t buf[512] = "the end";
 	struct image *img;

@@ -14,7 +14,7 @@
 #include "format/vhdx.h"
 #include "unit/io-mem.h"
 
-#define M VHDX_MIB
+#define M MIB(1)
 
 /* An image file, and the open image. */
 struct vdisk {

@@ -51,8 +51,7 @@ int vhdx_params_complete(struct image_params *params)
 	if (!params->physical_sector_size)
 		params->physical_sector_size = 4096;
 	if (!*block)
-		*block = params->type == IMAGE_DYNAMIC ? 32 * VHDX_MIB
-						       : 2 * VHDX_MIB;
+		*block = params->type == IMAGE_DYNAMIC ? MIB(32) : MIB(2);
 	if (params->sector_size != 512 && params->sector_size != 4096)
 		return refuse("sector size", "512 or 4096",
 			      params->sector_size);
@@ -219,8 +218,8 @@ static void compute_layout(struct creation *m)
 	m->n_entries = p->type == IMAGE_DIFFERENCING
 			       ? chunks * (m->chunk_ratio + 1)
 			       : m->n_blocks + chunks - 1;
-	m->bat_off = META_OFFSET + round_up(m->meta_len, VHDX_MIB);
-	m->bat_len = round_up(m->n_entries * VHDX_BAT_ENTRY, VHDX_MIB);
+	m->bat_off = META_OFFSET + round_up(m->meta_len, MIB(1));
+	m->bat_len = round_up(m->n_entries * VHDX_BAT_ENTRY, MIB(1));
 }
 
 static int write_identifier(struct creation *m)

@@ -73,11 +73,11 @@ static int validate_log_range(struct vhdx *v)
 	uint64_t off = v->header.log_off, len = v->header.log_len, file_size;
 	int r;
 
-	if (!is_aligned(len, VHDX_MIB) || len > VHDX_LOG_MAX)
+	if (!is_aligned(len, MIB(1)) || len > VHDX_LOG_MAX)
 		return vhdx_fail_header(
 			v, VHDX_HEADER_LOG_LENGTH, -EBADMSG, "log length",
 			"a multiple of 1 MiB, at most 1 GiB", len);
-	if (!is_aligned(off, VHDX_MIB) || off < VHDX_AREA)
+	if (!is_aligned(off, MIB(1)) || off < VHDX_AREA)
 		return vhdx_fail_header(
 			v, VHDX_HEADER_LOG_OFFSET, -EBADMSG, "log offset",
 			"a multiple of 1 MiB, at least 1 MiB", off);

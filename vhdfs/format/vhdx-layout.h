@@ -16,15 +16,13 @@
 
 #include <stdint.h>
 
-#define VHDX_KIB UINT64_C(1024)
-#define VHDX_MIB (1024 * VHDX_KIB)
-#define VHDX_TIB (1024 * 1024 * VHDX_MIB)
+#include "base/bytes.h"
 
 /* The unit of the log. */
 enum { VHDX_PAGE = 4096 };
 
 /* The structures below this offset have fixed places. */
-#define VHDX_AREA VHDX_MIB
+#define VHDX_AREA MIB(1)
 
 /* File identifier (2.2.1): "vhdxfile", then the creator, 256 UTF-16 units. */
 #define VHDX_FILE_SIGNATURE "vhdxfile"
@@ -48,7 +46,7 @@ enum {
 	VHDX_HEADER_LOG_LENGTH = 68,  /* u32, multiple of 1 MiB */
 	VHDX_HEADER_LOG_OFFSET = 72,  /* u64, multiple of 1 MiB */
 };
-#define VHDX_HEADER_OFFSET(slot) ((slot) ? 128 * VHDX_KIB : 64 * VHDX_KIB)
+#define VHDX_HEADER_OFFSET(slot) ((slot) ? KIB(128) : KIB(64))
 
 /* Region table (2.2.3): two copies of 64 KiB; CRC-32C over the 64 KiB. */
 #define VHDX_REGION_SIGNATURE "regi"
@@ -64,8 +62,7 @@ enum {
 	VHDX_REGION_ENTRY_FLAGS = 28,  /* u32 */
 	VHDX_REGION_REQUIRED = 1,
 };
-#define VHDX_REGION_TABLE_OFFSET(slot) \
-	((slot) ? 256 * VHDX_KIB : 192 * VHDX_KIB)
+#define VHDX_REGION_TABLE_OFFSET(slot) ((slot) ? KIB(256) : KIB(192))
 #define VHDX_GUID_BAT "2dc27766-f623-4200-9d64-115e9bfd4a08"
 #define VHDX_GUID_METADATA "8b7ca206-4790-4b9a-b8fe-575f050f886e"
 
@@ -74,9 +71,9 @@ enum {
 #define VHDX_LOG_ZERO "zero"
 #define VHDX_LOG_DESC "desc"
 #define VHDX_LOG_DATA "data"
-#define VHDX_LOG_MAX (1024 * VHDX_MIB) /* of vhdfs: larger is invalid */
+#define VHDX_LOG_MAX GIB(1) /* of vhdfs: larger is invalid */
 /* Log entries must not change the identifier and the headers below. */
-#define VHDX_LOG_TARGET_MIN (192 * VHDX_KIB)
+#define VHDX_LOG_TARGET_MIN KIB(192)
 enum {
 	VHDX_LOG_SECTOR = 4096,
 	VHDX_ENTRY_HEADER_SIZE = 64,
@@ -118,7 +115,7 @@ enum {
 	VHDX_META_IS_DISK = 2, /* of the virtual disk: children copy it */
 	VHDX_META_IS_REQUIRED = 4,
 };
-#define VHDX_META_ITEM_MAX VHDX_MIB
+#define VHDX_META_ITEM_MAX MIB(1)
 #define VHDX_GUID_FILE_PARAMETERS "caa16737-fa36-4d43-b3b6-33f0aa44e76b"
 #define VHDX_GUID_DISK_SIZE "2fa54224-cd1b-4876-b211-5dbed83bf4b8"
 #define VHDX_GUID_DISK_ID "beca12ab-b2e6-4523-93ef-c309e000c746"
@@ -134,9 +131,9 @@ enum {
 	VHDX_LEAVE_ALLOCATED = 1, /* a fixed image */
 	VHDX_HAS_PARENT = 2,
 };
-#define VHDX_BLOCK_MIN VHDX_MIB
-#define VHDX_BLOCK_MAX (256 * VHDX_MIB)
-#define VHDX_DISK_MAX (64 * VHDX_TIB)
+#define VHDX_BLOCK_MIN MIB(1)
+#define VHDX_BLOCK_MAX MIB(256)
+#define VHDX_DISK_MAX TIB(64)
 
 /* Parent locator (2.6.2.6): header, entries, then UTF-16LE without NUL. */
 #define VHDX_GUID_LOCATOR_VHDX "b04aefb7-d19e-4a81-b789-25b8e9445913"

@@ -147,8 +147,8 @@ static void put_entry_header(struct vhdx *v, uint8_t *e, size_t len, size_t n,
 	put_le32(e + VHDX_ENTRY_COUNT, n);
 	memcpy(e + VHDX_ENTRY_GUID, v->header.raw + VHDX_HEADER_LOG_GUID, 16);
 	/* Durable (I3); rounded down, as it must not be more than that. */
-	put_le64(e + VHDX_ENTRY_FLUSHED, round_down(file_size, VHDX_MIB));
-	put_le64(e + VHDX_ENTRY_LAST, round_up(file_size, VHDX_MIB));
+	put_le64(e + VHDX_ENTRY_FLUSHED, round_down(file_size, MIB(1)));
+	put_le64(e + VHDX_ENTRY_LAST, round_up(file_size, MIB(1)));
 }
 
 /* A page's descriptor and its data sector. */

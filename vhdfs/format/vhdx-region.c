@@ -40,7 +40,7 @@ static int fail_region(struct vhdx *v, uint64_t at, const char *expected,
 static int validate_place(struct vhdx *v, const struct vhdx_region *region,
 			  uint64_t at)
 {
-	if (!region->len || !is_aligned(region->off | region->len, VHDX_MIB) ||
+	if (!region->len || !is_aligned(region->off | region->len, MIB(1)) ||
 	    region->off < VHDX_AREA)
 		return fail_region(v, at,
 				   "a region of whole MiB at 1 MiB or above",

@@ -94,7 +94,7 @@ static int grow(struct vhdx *v, uint64_t size)
 static int append(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 {
 	uint64_t end = max_u64(v->file_size, extent_set_end(&v->space));
-	uint64_t off = round_up(end, VHDX_MIB);
+	uint64_t off = round_up(end, MIB(1));
 	int r = grow(v, off + len);
 
 	if (r == 0)
@@ -113,8 +113,8 @@ int vhdx_space_alloc(struct vhdx *v, uint64_t len, uint64_t *ret_off)
 		r = vhdx_space_reclaim(v);
 	if (r < 0)
 		return r;
-	r = extent_set_alloc(&v->space, len, VHDX_MIB, 0, VHDX_AREA,
-			     v->file_size, &off);
+	r = extent_set_alloc(&v->space, len, MIB(1), 0, VHDX_AREA, v->file_size,
+			     &off);
 	if (r == -ENOSPC)
 		return append(v, len, ret_off);
 	if (r < 0)

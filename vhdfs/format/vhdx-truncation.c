@@ -55,7 +55,7 @@ static bool may_end_with_disk(const struct vhdx *v, uint64_t off)
 	uint64_t end = off + last_block_len(v);
 
 	return (v->made_by_qemu && v->leave_allocated) ||
-	       (v->size_at_open == end && !is_aligned(end, VHDX_MIB));
+	       (v->size_at_open == end && !is_aligned(end, MIB(1)));
 }
 
 /* The bytes of a stored block that the file must hold. */

@@ -77,15 +77,15 @@ static int vhdx_close(struct image *img)
 static int has_no_locator(struct io *io)
 {
 	static const char key[] = "p\0a\0r\0e\0n\0t\0_\0l\0i\0n\0k\0";
-	_cleanup_free_ uint8_t *buf = malloc(VHDX_MIB);
+	_cleanup_free_ uint8_t *buf = malloc(MIB(1));
 	bool found = false, none = false;
 	int r = buf ? 0 : -ENOMEM;
 
 	for (unsigned i = 1; r == 0 && !found && i < METADATA_MIB_MAX; i++) {
-		r = io_read_padded(io, buf, VHDX_MIB, i * VHDX_MIB);
+		r = io_read_padded(io, buf, MIB(1), i * MIB(1));
 		found = r == 0 &&
 			!memcmp(buf, VHDX_META_SIGNATURE, VHDX_SIGNATURE_SIZE);
-		none = found && !memmem(buf, VHDX_MIB, key, sizeof key - 1);
+		none = found && !memmem(buf, MIB(1), key, sizeof key - 1);
 	}
 	return r < 0 ? r : none;
 }
