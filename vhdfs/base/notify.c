@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 enum { WAIT_S = 30 };
 
@@ -120,18 +121,10 @@ int notify_fd(int fd, const char *fmt, ...)
 	return r;
 }
 
-static uint64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 void notify_reloading(void)
 {
 	(void)notify_wait("RELOADING=1\nMONOTONIC_USEC=%llu",
-			  (unsigned long long)monotonic_us());
+			  (unsigned long long)clock_us());
 }
 
 /* An environment variable as a decimal number; 0 if unset or not a number. */
@@ -160,11 +153,11 @@ unsigned notify_watchdog_ms(void)
 
 void notify_alive(void)
 {
-	static uint64_t last;
+	static int64_t last;
 	unsigned ms = notify_watchdog_ms();
-	uint64_t now = monotonic_us();
+	int64_t now = clock_us();
 
-	if (!ms || (last && now - last < (uint64_t)ms * 250))
+	if (!ms || (last && now - last < (int64_t)ms * 250))
 		return;
 	last = now;
 	notify("WATCHDOG=1");
