@@ -43,8 +43,6 @@ struct cli_option_list cli_options_of(const struct cli_program *program,
  * these len characters; null: none. */
 const struct cli_option *cli_find_option(const struct cli_option_list *list,
 					 const char *name, size_t len);
-const struct cli_command *cli_find_command(const struct cli_program *program,
-					   const char *name);
 
 /* Parses n words.  0, or an exit code. */
 int cli_take_words(struct cli_parser *p, char **words, int n);

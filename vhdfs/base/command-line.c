@@ -83,8 +83,8 @@ const struct cli_option *cli_find_option(const struct cli_option_list *list,
 	return ambiguous ? NULL : found;
 }
 
-const struct cli_command *cli_find_command(const struct cli_program *program,
-					   const char *name)
+static const struct cli_command *find_command(const struct cli_program *program,
+					      const char *name)
 {
 	for (size_t i = 0; program->commands[i]; i++)
 		if (!strcmp(program->commands[i]->name, name))
@@ -230,7 +230,7 @@ int cli_take_words(struct cli_parser *p, char **words, int n)
 	const int command = find_command_word(p, words, n);
 
 	if (command < n) {
-		p->command = cli_find_command(p->program, words[command]);
+		p->command = find_command(p->program, words[command]);
 		if (!p->command)
 			return usage_error(p, "unknown command '%s'",
 					   words[command]);
@@ -284,7 +284,7 @@ static int run_help(const struct cli_parser *p)
 {
 	const char *name =
 		p->n_operands ? p->operands[0] : cli_help_command.name;
-	const struct cli_command *command = cli_find_command(p->program, name);
+	const struct cli_command *command = find_command(p->program, name);
 
 	if (!command)
 		return cli_usage_error(p->program, NULL, "unknown command '%s'",
