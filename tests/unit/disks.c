@@ -16,7 +16,7 @@
 
 void store_open(struct store *store, const char *dir)
 {
-	assert_ok(root_dir_init(&store->rootdir, dir, true));
+	assert_ok(root_dir_init(&store->rootdir, dir));
 	assert_ok(parent_cache_new(&store->rootdir, 1, &store->cache));
 }
 

@@ -196,8 +196,8 @@ static void other_root_directories_are_searched_by_base_name(void **state)
 	make_base(*state, "more/m.vhdx");
 	disk_create_child(*state, "store/c.vhdx", "more/m.vhdx",
 			  "../gone/m.vhdx", 0);
-	assert_ok(root_dir_init(&roots[0], scratch_path(state, "store"), true));
-	assert_ok(root_dir_init(&roots[1], scratch_path(state, "more"), true));
+	assert_ok(root_dir_init(&roots[0], scratch_path(state, "store")));
+	assert_ok(root_dir_init(&roots[1], scratch_path(state, "more")));
 	assert_ok(parent_cache_new(roots, 2, &cache));
 	assert_ok(chain_open(cache, "c.vhdx", 0, &chain));
 	assert_string_equal(chain_path(chain, 1),

@@ -16,7 +16,7 @@
 static int init_store(struct root_dir *dir, const char *store)
 {
 	if (store)
-		return root_dir_init(dir, store, true);
+		return root_dir_init(dir, store);
 	dir->fd = AT_FDCWD;
 	dir->path = strdup("");
 	return dir->path ? 0 : fail(-ENOMEM, "out of memory");
@@ -34,7 +34,7 @@ int image_roots_init(struct image_roots *roots, const struct command_line *line)
 	if (r == 0)
 		roots->n = 1;
 	for (size_t i = 0; r == 0 && i < parents->n; i++) {
-		r = root_dir_init(&roots->dirs[roots->n], parents->at[i], true);
+		r = root_dir_init(&roots->dirs[roots->n], parents->at[i]);
 		if (r == 0)
 			roots->n++;
 	}

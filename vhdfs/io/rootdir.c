@@ -66,7 +66,7 @@ static int check_openat2(int dir_fd, const char *path)
 		path, strerror(-fd));
 }
 
-int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
+int root_dir_init(struct root_dir *rootdir, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char *root;
@@ -74,7 +74,7 @@ int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 
 	if (fd < 0)
 		return root_dir_fail(-errno, path);
-	r = confined ? check_openat2(fd, path) : 0;
+	r = check_openat2(fd, path);
 	if (r < 0)
 		return r;
 	root = fd_path(fd);
@@ -85,7 +85,7 @@ int root_dir_init(struct root_dir *rootdir, const char *path, bool confined)
 			    path);
 	*rootdir = (struct root_dir){ .fd = steal_fd(&fd),
 				      .path = root,
-				      .confined = confined };
+				      .confined = true };
 	return 0;
 }
 

@@ -38,9 +38,10 @@ struct root_dir {
 	bool confined;
 };
 
-/* Opens the directory at path.  -ENOENT, -ENOTDIR; -EOPNOTSUPP: confined, and
- * openat2 is missing or forbidden. */
-int root_dir_init(struct root_dir *rootdir, const char *path, bool confined);
+/* Opens the directory at path, confined.  -ENOENT, -ENOTDIR; -EOPNOTSUPP:
+ * openat2 is missing or forbidden.  An unconfined root is set by hand: fd and
+ * path. */
+int root_dir_init(struct root_dir *rootdir, const char *path);
 /* Reports that the directory cannot be opened, with a remedy; returns code. */
 int root_dir_fail(int code, const char *path);
 void root_dir_fini(struct root_dir *rootdir);

@@ -35,9 +35,9 @@ static int open_rootdirs(struct store *store,
 	if (!store->roots)
 		return fail(-ENOMEM, "out of memory");
 	for (size_t i = 0; i <= options->n_parents; i++) {
-		int r = root_dir_init(
-			&store->roots[i],
-			i ? options->parents[i - 1] : options->path, true);
+		int r = root_dir_init(&store->roots[i],
+				      i ? options->parents[i - 1]
+					: options->path);
 
 		if (r < 0)
 			return r;
