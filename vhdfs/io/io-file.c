@@ -203,11 +203,11 @@ static int set_lock(int fd, short type, off_t first, off_t count)
 	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
 }
 
-/* Returns 1 if a lock of another description conflicts with this one, else 0.
- */
-static int lock_conflicts(int fd, short type, off_t first, off_t count)
+/* Returns 1 if a lock of another description conflicts with an exclusive one,
+ * else 0. */
+static int lock_conflicts(int fd, off_t first, off_t count)
 {
-	struct flock fl = lock_of(type, first, count);
+	struct flock fl = lock_of(F_WRLCK, first, count);
 
 	if (fcntl(fd, F_OFD_GETLK, &fl) < 0)
 		return -errno;
@@ -229,9 +229,9 @@ static int lock_shared(int fd)
 		r = set_lock(fd, F_UNLCK, LOCK_DENY_WRITE + 1,
 			     LOCK_FIRST + LOCK_COUNT - LOCK_DENY_WRITE - 1);
 	if (r == 0)
-		r = lock_conflicts(fd, F_WRLCK, LOCK_USE_WRITE, 1);
+		r = lock_conflicts(fd, LOCK_USE_WRITE, 1);
 	if (r == 0)
-		r = lock_conflicts(fd, F_WRLCK, LOCK_DENY_READ, 1);
+		r = lock_conflicts(fd, LOCK_DENY_READ, 1);
 	return r > 0 ? -EBUSY : r;
 }
 
@@ -390,7 +390,7 @@ int io_file_open(const char *path, bool writable, struct io **ret)
 
 int io_file_in_use(struct io *io, char *holder, size_t size)
 {
-	int r = lock_conflicts(io->fd, F_WRLCK, LOCK_FIRST, LOCK_COUNT);
+	int r = lock_conflicts(io->fd, LOCK_FIRST, LOCK_COUNT);
 
 	if (size)
 		*holder = '\0';
