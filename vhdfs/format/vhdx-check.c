@@ -45,12 +45,13 @@ static void checker_fini(struct checker *c)
 	vhdx_unload(&c->v);
 }
 
-/* Reports the last error if r means damage; returns any other r. */
-static int report_failure(struct checker *c, int r, bool repaired)
+/* Reports the last error, not repaired, if r means damage; returns any other r.
+ */
+static int report_failure(struct checker *c, int r)
 {
 	if (r != -EBADMSG)
 		return r;
-	check_report_last(c->check, repaired);
+	check_report_last(c->check, false);
 	return 0;
 }
 
@@ -201,7 +202,7 @@ static int repair_entry(struct checker *c, uint64_t index, uint64_t *entry)
 		!repaired || VHDX_BAT_OFFSET(value) != VHDX_BAT_OFFSET(*entry);
 	/* An entry without a repair uses no space in the map. */
 	*entry = value != *entry ? value : VHDX_NOT_PRESENT;
-	check_report_last(c->check, repaired);
+	check_report_last(c->check, false);
 	return 0;
 }
 
@@ -271,7 +272,7 @@ static int check_entry(struct vhdx *v, uint64_t index, uint64_t entry,
 		r = vhdx_bitmap_of(v, index - index / (v->chunk_ratio + 1),
 				   &bitmap);
 		c->unrepaired |= r < 0;
-		r = report_failure(c, r, false);
+		r = report_failure(c, r);
 	}
 	if (r == 0)
 		r = bound_pages(c);
@@ -432,7 +433,7 @@ static int check_unloadable(struct checker *c, int r)
 		error_set(&why);
 		r = -EBADMSG;
 	}
-	return report_failure(c, r, false);
+	return report_failure(c, r);
 }
 
 int vhdx_check(struct io *io, struct check *check)

@@ -159,8 +159,6 @@ int vhdx_fail_header(struct vhdx *v, unsigned field, int code, const char *what,
 		     const char *expected, uint64_t found);
 /* Chooses and checks the current header. */
 int vhdx_headers_load(struct vhdx *v);
-/* Has the header a log guid, that is, a log to replay? */
-bool vhdx_header_has_log(const struct vhdx *v);
 /* Sets the guid at that offset of the header, in memory; null: zeros. */
 void vhdx_header_set_guid(struct vhdx *v, unsigned field,
 			  const struct guid *guid);
