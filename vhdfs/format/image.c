@@ -161,7 +161,7 @@ static bool is_over_limit(const struct image *img)
 {
 	bool over_limit = false;
 
-	for (int i = 0; i < 2; i++)
+	for (unsigned i = 0; i < RECOVERY_TABLES; i++)
 		over_limit |= img->tables[i] &&
 			      table_cache_over_limit(img->tables[i]);
 	return over_limit;
@@ -174,7 +174,7 @@ static void unlock(struct image *img)
 	if (!is_over_limit(img))
 		return;
 	io_wrlock(&img->lock);
-	for (int i = 0; i < 2 && is_over_limit(img); i++)
+	for (unsigned i = 0; i < RECOVERY_TABLES && is_over_limit(img); i++)
 		if (img->tables[i])
 			table_cache_evict(img->tables[i]);
 	pthread_rwlock_unlock(&img->lock);
@@ -323,7 +323,7 @@ static bool has_many_dirty_pages(const struct image *img)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < 2; i++)
+	for (unsigned i = 0; i < RECOVERY_TABLES; i++)
 		n += img->tables[i] ? img->tables[i]->n_dirty : 0;
 	return n > img->dirty_max;
 }

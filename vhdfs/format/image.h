@@ -46,6 +46,7 @@
 #include "base/error.h"
 #include "base/guid.h"
 #include "io/io.h"
+#include "io/recovery.h"
 
 struct bitmap;
 struct image;
@@ -290,7 +291,7 @@ struct image {
 	bool keeps_id;
 
 	/* The driver's table caches, or null; valid as long as the image. */
-	struct table_cache *tables[2];
+	struct table_cache *tables[RECOVERY_TABLES];
 	/* A write that leaves more dirty pages than these flushes.  Set by open
 	 * or begin_writes. */
 	size_t dirty_max;
