@@ -55,7 +55,7 @@ int error_for_client(struct node *node, int r)
 	return view_client_error(r);
 }
 
-int server_find_image(uint64_t number, struct node **ret)
+static int find_image(uint64_t number, struct node **ret)
 {
 	int r = server_find_node(number, ret);
 
@@ -70,7 +70,7 @@ bool handle_is_lost(struct node *node, uint64_t handle)
 
 int server_find_file(uint64_t number, uint64_t handle, struct node **ret)
 {
-	int r = server_find_image(number, ret);
+	int r = find_image(number, ret);
 
 	return r == 0 && handle_is_lost(*ret, handle) ? -EIO : r;
 }
@@ -184,7 +184,7 @@ static void request_open(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_file_info *fi)
 {
 	struct node *node;
-	int r = server_find_image(ino, &node);
+	int r = find_image(ino, &node);
 
 	fi->fh = thread_pool_request_id();
 	if (r == 0)
@@ -202,7 +202,7 @@ static void request_release(fuse_req_t req, fuse_ino_t ino,
 			    struct fuse_file_info *fi)
 {
 	struct node *node;
-	int r = server_find_image(ino, &node);
+	int r = find_image(ino, &node);
 
 	if (r == 0)
 		release(node, fi);

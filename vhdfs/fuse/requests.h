@@ -24,11 +24,10 @@ void requests_of_files(struct fuse_lowlevel_ops *ops);
 
 /*
  * server_find_node finds a node by its number: 0, or -ESTALE if the store has
- * no such node.  server_find_image also fails with -EISDIR for a directory, and
- * server_find_file with -EIO if the handle is lost.  None sets error_text().
+ * no such node.  server_find_file also fails with -EISDIR for a directory, and
+ * with -EIO if the handle is lost.  Neither sets error_text().
  */
 int server_find_node(uint64_t number, struct node **ret);
-int server_find_image(uint64_t number, struct node **ret);
 int server_find_file(uint64_t number, uint64_t handle, struct node **ret);
 
 /* A handle is lost if no worker could open its image again after a worker had
