@@ -117,6 +117,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/atomic-file.h \
 	vhdfs/io/blocking.c \
 	vhdfs/io/blocking.h \
+	vhdfs/io/file-id.h \
 	vhdfs/io/holder.c \
 	vhdfs/io/holder.h \
 	vhdfs/io/io-file.c \

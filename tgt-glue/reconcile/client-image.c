@@ -14,6 +14,7 @@
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/registry.h"
+#include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/child.h"
 #include "tgt-glue/reconcile/spare.h"
@@ -118,7 +119,7 @@ static enum client_image_state inspect(struct fleet *fleet,
 	if (!strcmp(path, client->master) ||
 	    (fleet_stat(fleet, path, &parent) == 0 &&
 	     fleet_stat(fleet, client->master, &master) == 0 &&
-	     parent.st_dev == master.st_dev && parent.st_ino == master.st_ino))
+	     file_id_equal(file_id_of(&parent), file_id_of(&master))))
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
 				"its image %s: parent: expected %s, found %s",

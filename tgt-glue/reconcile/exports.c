@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -23,8 +24,8 @@
 
 /* A mount of vhdfs, and the device of the directory that it shows. */
 struct mounted {
-	uint64_t dev;
-	uint64_t of;
+	dev_t dev;
+	dev_t of;
 };
 
 /* Each client's image, and the mounts. */
@@ -36,7 +37,7 @@ struct disks {
 	size_t n_mounts;
 };
 
-static void add_mount(struct disks *disks, uint64_t dev, const char *directory)
+static void add_mount(struct disks *disks, dev_t dev, const char *directory)
 {
 	struct file_id id;
 
@@ -82,7 +83,7 @@ static void read_mounts(struct disks *disks)
 		source = type + strlen(" - fuse.vhdfs ");
 		source[strcspn(source, " \n")] = '\0';
 		unescape(source);
-		add_mount(disks, (uint64_t)dev_major << 32 | dev_minor, source);
+		add_mount(disks, makedev(dev_major, dev_minor), source);
 	}
 	if (file_identify(AT_FDCWD, disks->fleet->mount, 0, &id) == 0)
 		add_mount(disks, id.dev, disks->fleet->store);
@@ -107,7 +108,7 @@ static void read_disks(struct disks *disks)
 
 /* True if a file on device dev with an image's inode number is that image, or
  * its view; device is the image's. */
-static bool same_files(const struct disks *disks, uint64_t dev, uint64_t device)
+static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
 {
 	if (dev == device)
 		return true;

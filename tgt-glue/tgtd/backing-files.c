@@ -24,6 +24,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
@@ -36,7 +37,7 @@ struct inspection {
 	const char *dir; /* of the last path, or null */
 	int dir_fd;
 	/* The fleet's mount: its device; its state identifier, or "-". */
-	uint64_t mount_dev;
+	dev_t mount_dev;
 	const char *mount_state;
 };
 
@@ -48,14 +49,9 @@ int file_identify(int dir, const char *path, int flags, struct file_id *ret)
 
 	if (statx(dir, path, flags, STATX_INO, &st) < 0)
 		return -errno;
-	ret->dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+	ret->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
 	ret->ino = st.stx_ino;
 	return 0;
-}
-
-bool file_id_is(const struct file_id *a, const struct file_id *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
 }
 
 /* The path of a descriptor, without the kernel's " (deleted)"; false if it is
@@ -164,7 +160,7 @@ static enum tgtd_file compare(const struct open_files *files, const char *path,
 	for (size_t i = 0; i < files->n; i++) {
 		const struct open_file *file = &files->v[i];
 
-		if (r == 0 && file_id_is(&file->id, now))
+		if (r == 0 && file_id_equal(file->id, *now))
 			return FILE_RIGHT;
 		if (!ends_with(path, file->path))
 			continue;
@@ -271,7 +267,7 @@ static bool has_open(pid_t pid, const char *path, const struct file_id *id)
 	/* If they cannot be read, the process has ended. */
 	(void)read_open_files(pid, path, &files);
 	for (size_t i = 0; i < files.n; i++)
-		found = found || file_id_is(&files.v[i].id, id);
+		found = found || file_id_equal(files.v[i].id, *id);
 	arena_fini(&files.arena);
 	return found;
 }

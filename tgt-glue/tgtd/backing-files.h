@@ -29,7 +29,6 @@ struct open_files {
 /* Identifies a file, as statx with these flags.  0, or -errno without a
  * message. */
 int file_identify(int dir, const char *path, int flags, struct file_id *ret);
-bool file_id_is(const struct file_id *a, const struct file_id *b);
 
 /*
  * Sets the file of all stores, and lun.file and lun.mount_state of all

@@ -3,6 +3,7 @@
 #ifndef TGT_GLUE_TGTD_STATE_H
 #define TGT_GLUE_TGTD_STATE_H
 
+#include "io/file-id.h"
 #include "tgt-glue/base/arena.h"
 #include "tgt-glue/tgtd/client.h"
 
@@ -12,11 +13,6 @@ struct tgtd_connection {
 	uint32_t cid;
 	const char *initiator;
 	const char *address;
-};
-
-/* Device and inode number of a file; 0: unknown. */
-struct file_id {
-	uint64_t dev, ino;
 };
 
 /* The file that tgtd has open for a disk, compared with the one that the

@@ -48,7 +48,7 @@ static int read_disk(struct chain *chain, uint8_t *buf, uint64_t off,
  */
 static bool same_file(const struct io *a, const struct io *b)
 {
-	return a->dev == b->dev && a->ino == b->ino;
+	return file_id_equal(io_file_id(a), io_file_id(b));
 }
 
 int chain_map_both(struct chain *a, struct chain *b, uint64_t off, uint64_t len,

@@ -76,7 +76,7 @@ int lock_upgrade(const struct root_dir *rootdir, const char *path,
 
 	if (r < 0)
 		return r;
-	if (io->dev != old->io->dev || io->ino != old->io->ino)
+	if (!file_id_equal(io_file_id(io), io_file_id(old->io)))
 		return fail(-EAGAIN,
 			    "%s: was replaced by another file; open it again",
 			    path);

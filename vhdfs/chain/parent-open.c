@@ -35,7 +35,7 @@ struct trail {
 static int check_cycle(const struct trail *trail, const struct io *io)
 {
 	for (const struct trail *t = trail; t; t = t->child)
-		if (t->img->io->dev == io->dev && t->img->io->ino == io->ino)
+		if (file_id_equal(io_file_id(t->img->io), io_file_id(io)))
 			return fail(-ELOOP,
 				    "%s: is its own parent, %u images up; "
 				    "one of them names the wrong parent",

@@ -75,7 +75,7 @@ static int check_cycle(const struct rebase *rebase, struct chain *parent)
 	for (unsigned i = 0; r == 0 && i <= chain_depth(parent); i++) {
 		const struct io *other = chain_image(parent, i)->io;
 
-		if (other->dev == io->dev && other->ino == io->ino)
+		if (file_id_equal(io_file_id(other), io_file_id(io)))
 			r = fail(-ELOOP,
 				 "%s: is a child of %s, or the same file; "
 				 "expected another parent",

@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "io/file-id.h"
 
 struct io;
 struct recovery_file;
@@ -92,6 +93,11 @@ struct io {
 	 * without recovery memory (io/recovery.h). */
 	struct recovery_file *recovery;
 };
+
+static inline struct file_id io_file_id(const struct io *io)
+{
+	return (struct file_id){ io->dev, io->ino };
+}
 
 /* For back-ends: initialises the common part; copies name.  0 or -ENOMEM. */
 int io_init(struct io *io, const struct io_ops *ops, const char *name,

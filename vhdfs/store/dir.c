@@ -211,7 +211,7 @@ static bool is_ancestor(struct store *store, struct dir *dir,
 	size_t len = strlen(dir->path);
 
 	for (struct dir *up = dir; up; up = find_dir(store, dir->path, len)) {
-		if (file_id_equal(&up->id, id))
+		if (file_id_equal(up->id, *id))
 			return true;
 		if (!len)
 			return false;
@@ -352,7 +352,7 @@ static int classify(struct store *store, struct dir_entry *entry,
 static bool is_unchanged(const struct dir_entry *old,
 			 const struct dir_entry *found)
 {
-	return file_id_equal(&old->id, &found->id) &&
+	return file_id_equal(old->id, found->id) &&
 	       !strcmp(old->real, found->real) &&
 	       (old->kind == found->kind || old->kind == ENTRY_EXCLUDED);
 }
@@ -422,7 +422,7 @@ int dir_add_locked(struct store *store, const char *path, const char *real,
 		free(dir);
 		return -ENOMEM;
 	}
-	dir->id = (struct file_id){ st.st_dev, st.st_ino };
+	dir->id = file_id_of(&st);
 	dir->fd = steal_fd(&fd);
 	dir->links = links;
 	dir->hidden = hidden;

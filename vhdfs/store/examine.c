@@ -163,8 +163,7 @@ int examine_chain(struct chain *chain, struct image_info *info)
 	if (r < 0 || !chain_depth(chain))
 		return r;
 	info->has_parent = true;
-	info->parent_file = (struct file_id){ chain_image(chain, 1)->io->dev,
-					      chain_image(chain, 1)->io->ino };
+	info->parent_file = io_file_id(chain_image(chain, 1)->io);
 	info->outside_parents = chain_depth(chain);
 	r = chain_warning(chain, 0, &info->warning);
 	return r < 0 ? r
@@ -262,7 +261,7 @@ static int examine_path(struct store *store, struct examination *e,
 	struct io *own;
 	int r = root_dir_open(&store->roots[0], path, false, &io, NULL);
 
-	if (r == 0 && (io->dev != e->id.dev || io->ino != e->id.ino))
+	if (r == 0 && !file_id_equal(io_file_id(io), e->id))
 		r = fail(-ENOENT, "%s: replaced by another file", path);
 	/* Before the file is read, so that a later change differs. */
 	if (r == 0)

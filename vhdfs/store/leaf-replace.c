@@ -117,7 +117,7 @@ static int place_check(struct place *place)
 	if (fstat(place->io->fd, &place->st) < 0 ||
 	    fstatat(place->fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(-errno, "%s", place->path);
-	if (st.st_dev == place->st.st_dev && st.st_ino == place->st.st_ino)
+	if (file_id_equal(file_id_of(&st), file_id_of(&place->st)))
 		return 0;
 	return fail(-EBUSY,
 		    "%s: was replaced by another program just now; run the "
@@ -236,7 +236,7 @@ static bool is_same_file(const struct place *place, const char *name)
 	struct stat st;
 
 	return fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_dev == place->st.st_dev && st.st_ino == place->st.st_ino;
+	       file_id_equal(file_id_of(&st), file_id_of(&place->st));
 }
 
 static bool exists(const struct place *place, const char *name)

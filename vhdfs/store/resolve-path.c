@@ -15,11 +15,6 @@
 #include "base/cleanup.h"
 #include "io/rootdir.h"
 
-bool file_id_equal(const struct file_id *a, const struct file_id *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
-}
-
 int resolve_beneath(const struct store *store, const char *path, unsigned flags)
 {
 	return root_dir_openat(&store->roots[0], *path ? path : ".",
@@ -103,7 +98,7 @@ int resolve_name(struct store *store, struct dir_entry *entry,
 		entry->real = resolve_join(dir->real, entry->name);
 		r = entry->real ? 0 : -ENOMEM;
 	}
-	entry->id = (struct file_id){ ret_st->st_dev, ret_st->st_ino };
+	entry->id = file_id_of(ret_st);
 	return r;
 }
 
@@ -119,5 +114,5 @@ int resolve_stat(struct store *store, struct dir_entry *entry,
 		return -ESTALE;
 	if (r < 0)
 		return r;
-	return file_id_equal(&now.id, &entry->id) ? 0 : -ESTALE;
+	return file_id_equal(now.id, entry->id) ? 0 : -ESTALE;
 }

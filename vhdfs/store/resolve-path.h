@@ -11,7 +11,6 @@
 
 #include "store/store-internal.h"
 
-bool file_id_equal(const struct file_id *a, const struct file_id *b);
 /* Opens path, relative to the store; -EXDEV where it leads out of the store.
  * A descriptor or -errno. */
 int resolve_beneath(const struct store *store, const char *path,

@@ -72,14 +72,10 @@
 
 #include "base/guid.h"
 #include "format/registry.h"
+#include "io/file-id.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"
 #include "store/reserve.h"
-
-struct file_id {
-	dev_t dev;
-	ino_t ino;
-};
 
 enum entry_kind {
 	ENTRY_IMAGE,
