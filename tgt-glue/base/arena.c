@@ -60,24 +60,14 @@ char *arena_printf(struct arena *arena, const char *fmt, ...)
 	return text;
 }
 
-const struct arena_block *arena_mark(const struct arena *arena)
+void arena_fini(struct arena *arena)
 {
-	return arena->last;
-}
-
-void arena_release(struct arena *arena, const struct arena_block *mark)
-{
-	while (arena->last != mark) {
+	while (arena->last) {
 		struct arena_block *block = arena->last;
 
 		arena->last = block->before;
 		free(block);
 	}
-}
-
-void arena_fini(struct arena *arena)
-{
-	arena_release(arena, NULL);
 }
 
 void *arena_grow(struct arena *arena, void *array, size_t n, size_t size)

@@ -23,9 +23,7 @@ char *arena_printf(struct arena *arena, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
-/* Frees what was allocated after the mark; null frees everything. */
-const struct arena_block *arena_mark(const struct arena *arena);
-void arena_release(struct arena *arena, const struct arena_block *mark);
+/* Frees everything; the arena may be used again. */
 void arena_fini(struct arena *arena);
 
 /*

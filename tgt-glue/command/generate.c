@@ -14,7 +14,8 @@
 int command_generate(const struct command_line *line)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
-	struct clients clients;
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct clients clients = { 0 };
 	unsigned n;
 
 	if (command_load(line, &fleet) < 0)
@@ -27,7 +28,7 @@ int command_generate(const struct command_line *line)
 			n - 1, line->shard);
 		return CLI_FAILED;
 	}
-	clients_init(&clients, &fleet);
+	clients_init(&clients, &fleet, &arena);
 	client_images_inspect(&clients);
 	for (unsigned i = 0; i < n; i++) {
 		_cleanup_free_ char *text = NULL;

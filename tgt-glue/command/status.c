@@ -13,7 +13,7 @@
 
 static void read_shard(struct status *s, struct shard_status *shard)
 {
-	struct arena *arena = &s->fleet.conf.arena;
+	struct arena *arena = &s->arena;
 	int r = tgtd_open(shard->shard->control_port, &shard->tgtd);
 
 	shard->off = r == -ECONNREFUSED || r == -ENOENT;
@@ -45,8 +45,7 @@ static void read_shard(struct status *s, struct shard_status *shard)
 static void read_blocked(struct status *s)
 {
 	const size_t n = s->fleet.n_shards;
-	struct exporter *list =
-		arena_alloc(&s->fleet.conf.arena, n * sizeof *list);
+	struct exporter *list = arena_alloc(&s->arena, n * sizeof *list);
 
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct exporter){
@@ -67,8 +66,7 @@ static void read_shards(struct status *s)
 {
 	const struct fleet *fleet = &s->fleet;
 
-	s->shards = arena_alloc(&s->fleet.conf.arena,
-				fleet->n_shards * sizeof *s->shards);
+	s->shards = arena_alloc(&s->arena, fleet->n_shards * sizeof *s->shards);
 	for (size_t i = 0; i < fleet->n_shards; i++) {
 		struct shard_status *shard = &s->shards[i];
 
@@ -116,9 +114,8 @@ static void read_sessions(struct status *s, struct status_row *row)
 	if (!t)
 		return;
 	row->n_sessions = t->n_connections;
-	row->sessions =
-		arena_alloc(&s->fleet.conf.arena,
-			    (t->n_connections + 1) * sizeof *row->sessions);
+	row->sessions = arena_alloc(&s->arena, (t->n_connections + 1) *
+						       sizeof *row->sessions);
 	for (size_t i = 0; i < t->n_connections; i++) {
 		struct status_session *session = &row->sessions[i];
 		const struct session *known;
@@ -155,7 +152,7 @@ static void find_target(struct status *s, struct status_row *row)
 
 static const char *difference(struct status *s, const struct status_row *row)
 {
-	struct arena *arena = &s->fleet.conf.arena;
+	struct arena *arena = &s->arena;
 	enum work_kind kind;
 
 	if (row->shard->shard != row->client->home)
@@ -206,8 +203,7 @@ static const char *explain_export(struct status *s,
 
 	if (!store)
 		return NULL;
-	return arena_printf(&s->fleet.conf.arena,
-			    "%s exports client %s's disk %s %s",
+	return arena_printf(&s->arena, "%s exports client %s's disk %s %s",
 			    row->target->name, store->client->name, store->path,
 			    store->readonly ? "read-only" : "for writing");
 }
@@ -238,7 +234,7 @@ static void read_rows(struct status *s)
 
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		n += s->shards[i].state.n;
-	s->rows = arena_alloc(&s->fleet.conf.arena, (n + 1) * sizeof *s->rows);
+	s->rows = arena_alloc(&s->arena, (n + 1) * sizeof *s->rows);
 	for (; s->n < s->fleet.n; s->n++) {
 		s->rows[s->n].client = &s->fleet.clients[s->n];
 		s->rows[s->n].name = s->fleet.clients[s->n].name;
@@ -286,7 +282,7 @@ bool status_agrees(const struct status *s)
 
 void status_read(struct status *s)
 {
-	clients_init(&s->clients, &s->fleet);
+	clients_init(&s->clients, &s->fleet, &s->arena);
 	client_images_inspect(&s->clients);
 	read_shards(s);
 	free_space_read(&s->fleet, &s->space);
@@ -302,4 +298,5 @@ void status_fini(struct status *s)
 		tgtd_state_fini(&s->shards[i].state);
 	}
 	fleet_fini(&s->fleet);
+	arena_fini(&s->arena);
 }

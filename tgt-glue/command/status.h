@@ -3,7 +3,7 @@
  * The model of `tgt-glue status': every client with its target, image and
  * sessions, read once from the tgtds and the store.  status-print.h shows it.
  *
- * Strings are of fleet.conf.arena or of the shard's tgtd_state; status_fini
+ * Strings are of the fleet, of arena or of the shard's tgtd_state; status_fini
  * frees all of it.
  */
 #ifndef TGT_GLUE_COMMAND_STATUS_H
@@ -66,6 +66,7 @@ struct status_row {
 
 struct status {
 	struct fleet fleet;
+	struct arena arena;
 	struct clients clients; /* of that fleet */
 	/* fleet.conf has mistakes: fleet is the one that was applied last. */
 	bool mistaken;

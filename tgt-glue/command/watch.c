@@ -35,6 +35,7 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/command/inotify.h"
 #include "base/notify.h"
+#include "store/store.h"
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/tgtd/sessions.h"
 #include "tgt-glue/command/free-space.h"
@@ -56,7 +57,8 @@ struct watched_tgtd {
 
 struct watch {
 	const char *config;
-	struct fleet fleet; /* the last good one */
+	struct fleet fleet;   /* the last good one */
+	struct store *images; /* the catalog of its store; null: not open */
 	bool loaded;
 	struct messages messages;
 	struct inotify inotify;
@@ -130,6 +132,13 @@ static void load_sessions(struct watch *w, const struct fleet *fleet)
 	}
 }
 
+static void close_images(struct watch *w)
+{
+	if (w->images)
+		store_close(w->images);
+	w->images = NULL;
+}
+
 /* Puts the fleet in force.  The one before is in *fleet then. */
 static void use_fleet(struct watch *w, struct fleet *fleet)
 {
@@ -137,6 +146,8 @@ static void use_fleet(struct watch *w, struct fleet *fleet)
 
 	if (!w->loaded)
 		load_sessions(w, fleet);
+	/* It may have another store. */
+	close_images(w);
 	w->fleet = *fleet;
 	*fleet = before;
 	w->loaded = true;
@@ -211,10 +222,10 @@ static void load(struct watch *w)
 		use_fleet(w, &fleet);
 }
 
-static struct client *reset_client(const struct watch *w,
-				   const struct session_end *end)
+static const struct client *reset_client(const struct watch *w,
+					 const struct session_end *end)
 {
-	struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
+	const struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
 
 	return client && client->reset_boot ? client : NULL;
 }
@@ -226,7 +237,8 @@ static bool is_due(const struct session_end *end)
 }
 
 /* Lists the clients to be reset now. */
-static void list_resets(struct watch *w, struct strings *ret)
+static void list_resets(struct watch *w, struct arena *arena,
+			struct strings *ret)
 {
 	for (size_t s = 0; s < SHARDS_MAX; s++)
 		for (size_t i = 0; i < w->shards[s].sessions.n_ends; i++) {
@@ -235,8 +247,7 @@ static void list_resets(struct watch *w, struct strings *ret)
 			const struct client *client = reset_client(w, end);
 
 			if (client && is_due(end))
-				strings_add(&w->fleet.conf.arena, ret,
-					    client->name);
+				strings_add(arena, ret, client->name);
 		}
 }
 
@@ -319,15 +330,14 @@ static void save_restarts(struct watch *w, const struct reconcile *reconcile)
 static void run(struct watch *w)
 {
 	struct reconcile reconcile = { .fleet = &w->fleet,
-				       .messages = &w->messages };
-	struct arena *arena = &w->fleet.conf.arena;
-	const struct arena_block *mark = arena_mark(arena);
+				       .messages = &w->messages,
+				       .clients.images = w->images };
 	_cleanup_close_ int lock = reconcile_lock(&w->fleet);
 	int r = lock < 0 ? lock : 0, code;
 
 	if (r < 0)
 		messages_print(&w->messages, "%s", error_text());
-	list_resets(w, &reconcile.options.reset);
+	list_resets(w, &reconcile.arena, &reconcile.options.reset);
 	w->mount_dev = mount_device(w);
 	if (r == 0)
 		r = reconcile_run(&reconcile);
@@ -340,8 +350,8 @@ static void run(struct watch *w)
 	w->retry_at = code == CLI_FAILED ? sessions_clock() + RETRY_FAILED
 		      : w->skipped       ? sessions_clock() + RETRY_SKIPPED
 					 : 0;
+	w->images = steal(reconcile.clients.images);
 	reconcile_fini(&reconcile);
-	arena_release(arena, mark);
 	fflush(stdout);
 }
 
@@ -551,6 +561,7 @@ int command_watch(const struct command_line *line)
 	messages_fini(&w.messages);
 	arena_fini(&w.restart_arena);
 	unseen_sessions_fini(&w.unseen);
+	close_images(&w);
 	fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++)
 		sessions_fini(&w.shards[i].sessions);

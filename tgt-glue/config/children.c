@@ -5,21 +5,15 @@
 
 #include "tgt-glue/config/children.h"
 
-#include "base/cleanup.h"
-
-int children_find(struct fleet *fleet, const struct stat *st,
-		  enum store_child_kind kin, const char **ret)
+int children_find(const char *store, struct store **images,
+		  const struct stat *st, enum store_child_kind kin, char **ret)
 {
-	const struct store_options options = { .path = fleet->store,
+	const struct store_options options = { .path = store,
 					       .read_only = true };
-	_cleanup_free_ char *child = NULL;
-	int r = fleet->images ? 0 : store_open(&options, &fleet->images);
+	int r = *images ? 0 : store_open(&options, images);
 
 	*ret = NULL;
 	if (r == 0)
-		r = store_find_child(fleet->images, st->st_dev, st->st_ino, kin,
-				     &child);
-	if (r == 0 && child)
-		*ret = arena_strdup(&fleet->conf.arena, child);
+		r = store_find_child(*images, st->st_dev, st->st_ino, kin, ret);
 	return r;
 }

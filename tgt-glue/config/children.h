@@ -6,18 +6,18 @@
 #include <sys/stat.h>
 
 #include "store/store.h"
-#include "tgt-glue/config/fleet.h"
 
 /*
  * Finds an image that is, or may be, a child of the file st (see
- * store_find_child).  *ret is its path in the store, of the fleet's arena, or
+ * store_find_child).  *ret is its path in the store, which the caller frees, or
  * null where there is none.  Returns 0, or -errno with a message where the
  * store cannot be read.
  *
- * The first call reads all images of the store; later calls read the images
- * that have changed.
+ * *images is the catalog of the images in the directory store.  Where it is
+ * NULL, the call opens it, which reads all images; later calls read the images
+ * that have changed.  The caller closes it with store_close.
  */
-int children_find(struct fleet *fleet, const struct stat *st,
-		  enum store_child_kind kin, const char **ret);
+int children_find(const char *store, struct store **images,
+		  const struct stat *st, enum store_child_kind kin, char **ret);
 
 #endif

@@ -11,12 +11,9 @@
 #include "base/cleanup.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
-#include "store/store.h"
 
 void fleet_fini(struct fleet *fleet)
 {
-	if (fleet->images)
-		store_close(fleet->images);
 	root_dir_fini(&fleet->rootdir);
 	conf_fini(&fleet->conf);
 }
@@ -37,7 +34,7 @@ int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret)
 	return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
-struct client *fleet_client(const struct fleet *fleet, const char *name)
+const struct client *fleet_client(const struct fleet *fleet, const char *name)
 {
 	for (size_t i = 0; i < fleet->n; i++)
 		if (!strcmp(fleet->clients[i].name, name))
@@ -45,7 +42,8 @@ struct client *fleet_client(const struct fleet *fleet, const char *name)
 	return NULL;
 }
 
-struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn)
+const struct client *fleet_client_by_iqn(const struct fleet *fleet,
+					 const char *iqn)
 {
 	for (size_t i = 0; i < fleet->n; i++)
 		if (!strcmp(fleet->clients[i].iqn, iqn))

@@ -4,7 +4,9 @@
  * all settings, as they follow from fleet.conf and from the names of the images
  * in the store.  resolve.h makes it.
  *
- * All memory is of conf.arena.
+ * All memory is of conf.arena.  Nothing changes a fleet, and nothing allocates
+ * from its arena, after fleet_load: passes have an arena of their own
+ * (reconcile/clients.h).
  */
 #ifndef TGT_GLUE_CONFIG_FLEET_H
 #define TGT_GLUE_CONFIG_FLEET_H
@@ -75,8 +77,6 @@ struct fleet {
 
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
-	/* The catalog of its images; null until children.c opens it. */
-	struct store *images;
 };
 
 /* A fleet that fleet_fini takes, though it was not loaded. */
@@ -91,8 +91,9 @@ const char *client_image_path(struct fleet *fleet, const struct client *client,
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 
 /* The client, or null. */
-struct client *fleet_client(const struct fleet *fleet, const char *name);
-struct client *fleet_client_by_iqn(const struct fleet *fleet, const char *iqn);
+const struct client *fleet_client(const struct fleet *fleet, const char *name);
+const struct client *fleet_client_by_iqn(const struct fleet *fleet,
+					 const char *iqn);
 /* The client's name in an IQN with the fleet's prefix, else null. */
 const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 

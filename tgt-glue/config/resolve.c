@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "format/registry.h"
 #include "tgt-glue/base/textfile.h"
@@ -449,24 +450,28 @@ int fleet_load(const char *file, const char *without_secret,
 }
 
 /* TARGETS-FILE.fleet; tgt-admin reads *.conf only. */
-static const char *good_file(struct fleet *fleet)
+static const char *good_file(struct arena *arena, const struct fleet *fleet)
 {
-	return arena_printf(&fleet->conf.arena, "%s.fleet",
+	return arena_printf(arena, "%s.fleet",
 			    fleet->n_shards ? fleet->shards[0].targets_file
 					    : DEFAULT_TARGETS_FILE);
 }
 
-int fleet_keep(struct fleet *fleet)
+int fleet_keep(const struct fleet *fleet)
 {
+	_cleanup_(arena_fini) struct arena arena = { 0 };
 	const char *text = fleet->conf.text;
-	int r = text ? textfile_write(good_file(fleet), text, 0600,
+	int r = text ? textfile_write(good_file(&arena, fleet), text, 0600,
 				      TEXTFILE_ANY_GROUP)
 		     : 0;
 
 	return r < 0 ? r : 0;
 }
 
-int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret)
+int fleet_load_good(const struct fleet *bad, bool tolerant, struct fleet *ret)
 {
-	return load(good_file(bad), bad->conf.file, NULL, tolerant, ret);
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+
+	return load(good_file(&arena, bad), bad->conf.file, NULL, tolerant,
+		    ret);
 }

@@ -22,7 +22,7 @@ int fleet_load(const char *file, const char *without_secret,
 
 /* Saves the fleet.conf that was loaded, as TARGETS-FILE.fleet, for
  * fleet_load_good.  Returns 0, or -errno with a message. */
-int fleet_keep(struct fleet *fleet);
+int fleet_keep(const struct fleet *fleet);
 
 /*
  * Loads the saved fleet.conf instead of one with mistakes; bad is what
@@ -31,6 +31,6 @@ int fleet_keep(struct fleet *fleet);
  * tolerant: leave out the clients that have become invalid since, such as those
  * whose master is no longer in the store.  For `status' alone.
  */
-int fleet_load_good(struct fleet *bad, bool tolerant, struct fleet *ret);
+int fleet_load_good(const struct fleet *bad, bool tolerant, struct fleet *ret);
 
 #endif

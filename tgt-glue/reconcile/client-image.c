@@ -88,11 +88,12 @@ static int parent_by_image(const struct fleet *fleet,
 	return r;
 }
 
-static enum client_image_state inspect(struct fleet *fleet,
+static enum client_image_state inspect(const struct clients *clients,
 				       const struct client *client,
 				       const char *view, const char **ret_why)
 {
-	struct arena *arena = &fleet->conf.arena;
+	const struct fleet *fleet = clients->fleet;
+	struct arena *arena = clients->arena;
 	struct stat child, parent, master;
 	char path[4096];
 	int r = fleet_stat(fleet, client->child, &child);
@@ -162,8 +163,7 @@ void client_image_inspect(struct clients *clients, const struct client *client)
 	struct client_state *state = clients_state(clients, client);
 	uint32_t size = 0;
 
-	state->image =
-		inspect(clients->fleet, client, state->view, &state->image_why);
+	state->image = inspect(clients, client, state->view, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
 	if (state->image == CHILD_OTHER)
@@ -225,12 +225,13 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
-int client_image_create(struct fleet *fleet, const struct client *client,
+int client_image_create(struct clients *clients, const struct client *client,
 			const char *spare)
 {
+	const struct fleet *fleet = clients->fleet;
 	const struct child_params params = { .block_size = client->block_size,
 					     .room = spare };
-	struct arena *arena = &fleet->conf.arena;
+	struct arena *arena = clients->arena;
 	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
 	int r = check_chain(fleet, client->master);
 
@@ -244,24 +245,25 @@ int client_image_create(struct fleet *fleet, const struct client *client,
 		&params);
 }
 
-int client_image_ensure(struct fleet *fleet, const struct client *client,
+int client_image_ensure(struct clients *clients, const struct client *client,
 			bool *ret_spare)
 {
-	int r = client_image_create(fleet, client, NULL);
+	const struct fleet *fleet = clients->fleet;
+	int r = client_image_create(clients, client, NULL);
 	struct error why = *error_last();
 	bool made = false;
 
 	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
 			made = client_image_create(
-				       fleet, client,
-				       spare_name(&fleet->conf.arena, i)) == 0;
+				       clients, client,
+				       spare_name(clients->arena, i)) == 0;
 	/* On a copy-on-write file system, writing to a spare takes new room;
 	 * removing it frees its own. */
 	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
-			made = spare_remove(fleet, i) &&
-			       client_image_create(fleet, client, NULL) == 0;
+			made = spare_remove(clients->arena, fleet, i) &&
+			       client_image_create(clients, client, NULL) == 0;
 	*ret_spare = made;
 	if (made || !error_is_no_space(r))
 		return made ? 0 : r;

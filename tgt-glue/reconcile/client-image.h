@@ -20,11 +20,11 @@ bool client_image_is_fresh(struct clients *clients,
 			   const struct client *client);
 /* Creates the missing image, and its directory; of that spare file, unless
  * null.  0, or -errno with a message. */
-int client_image_create(struct fleet *fleet, const struct client *client,
+int client_image_create(struct clients *clients, const struct client *client,
 			const char *spare);
 /* The same without a spare; if the store is full, of any, and *ret_spare is
  * true. */
-int client_image_ensure(struct fleet *fleet, const struct client *client,
+int client_image_ensure(struct clients *clients, const struct client *client,
 			bool *ret_spare);
 
 /* True if a file system is mounted at fleet.conf's mount, and answers. */

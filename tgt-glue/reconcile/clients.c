@@ -4,16 +4,26 @@
 
 #include "tgt-glue/reconcile/clients.h"
 
-void clients_init(struct clients *clients, struct fleet *fleet)
+#include "store/store.h"
+
+void clients_init(struct clients *clients, const struct fleet *fleet,
+		  struct arena *arena)
 {
 	clients->fleet = fleet;
-	clients->v = arena_alloc(&fleet->conf.arena,
-				 (fleet->n + 1) * sizeof *clients->v);
+	clients->arena = arena;
+	clients->v = arena_alloc(arena, (fleet->n + 1) * sizeof *clients->v);
 	for (size_t i = 0; i < fleet->n; i++)
 		clients->v[i] =
 			(struct client_state){ .shard = fleet->clients[i].home,
 					       .view = fleet->clients[i].view,
 					       .sector_size = 512 };
+}
+
+void clients_fini(struct clients *clients)
+{
+	if (clients->images)
+		store_close(clients->images);
+	clients->images = NULL;
 }
 
 struct client_state *clients_state(const struct clients *clients,

@@ -36,12 +36,18 @@ struct client_state {
 };
 
 struct clients {
-	struct fleet *fleet;
+	const struct fleet *fleet;
+	struct arena *arena;  /* of the pass: reasons, paths, texts */
+	struct store *images; /* the store's catalog (children_find), or null */
 	struct client_state *v; /* in the order of fleet->clients */
 };
 
-/* Allocates the states in the fleet's arena; fleet outlives clients. */
-void clients_init(struct clients *clients, struct fleet *fleet);
+/* Allocates the states in arena; fleet and arena outlive clients.  Keeps
+ * images. */
+void clients_init(struct clients *clients, const struct fleet *fleet,
+		  struct arena *arena);
+/* Closes images. */
+void clients_fini(struct clients *clients);
 /* client points into fleet->clients. */
 struct client_state *clients_state(const struct clients *clients,
 				   const struct client *client);

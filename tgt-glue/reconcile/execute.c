@@ -124,8 +124,7 @@ static void skip_if_exported(struct plan *plan, struct work *work)
 			  "its disk is exported for writing by target %s: %s",
 			  w->live->name, w->reason);
 		clients_state(plan->clients, work->client)->blocked =
-			arena_strdup(&plan->clients->fleet->conf.arena,
-				     work->reason);
+			arena_strdup(plan->clients->arena, work->reason);
 		restore_rules(plan, work);
 		return;
 	}

@@ -162,7 +162,7 @@ static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 		in_mount(fleet, target->lun.path));
 }
 
-int exports_inspect(struct fleet *fleet, const struct last_applied *last,
+int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 		    struct tgtd_state *live)
 {
 	struct disks disks = { .fleet = fleet };
@@ -216,7 +216,7 @@ static void block(struct clients *clients, const struct exporter *exporter,
 		  const struct tgtd_target *target,
 		  const struct tgtd_backing *store)
 {
-	struct arena *arena = &clients->fleet->conf.arena;
+	struct arena *arena = clients->arena;
 	const char *end;
 
 	if (!target->ours)
@@ -269,7 +269,7 @@ static void block_by_others(struct clients *clients, const pid_t *ours,
 
 		if (c && f->writable && !c->readonly)
 			clients_state(clients, c)->blocked = arena_printf(
-				&clients->fleet->conf.arena,
+				clients->arena,
 				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
 				f->path, (long)f->pid);
 	}

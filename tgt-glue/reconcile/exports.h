@@ -22,7 +22,7 @@
  * it, or if its disk has the serial number that tgt-glue gives to a target of
  * that name, and is in the fleet's mount or the target has the fleet's prefix.
  */
-int exports_inspect(struct fleet *fleet, const struct last_applied *last,
+int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 		    struct tgtd_state *live);
 
 /* The client whose disk the target exports for writing, or null. */

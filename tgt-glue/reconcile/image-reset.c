@@ -52,7 +52,8 @@ enum { MOMENTS_FOR_USER = 50, MOMENTS = 250 };
 enum { NAMES_MAX = 256 };
 
 struct reset {
-	struct fleet *fleet;
+	struct clients *clients;
+	const struct fleet *fleet;
 	const struct client *client;
 	struct messages *messages;
 	int dir;         /* of the clients' images, or -errno */
@@ -67,10 +68,11 @@ struct reset {
 		       (reset)->client->name, ##__VA_ARGS__)
 
 /* An image with children must keep its name: they refer to it. */
-static int check_childless(struct fleet *fleet, const char *image,
+static int check_childless(struct clients *clients, const char *image,
 			   const struct stat *st)
 {
-	const char *child;
+	const struct fleet *fleet = clients->fleet;
+	_cleanup_free_ char *child = NULL;
 	int r;
 
 	if (!(st->st_mode & 0222))
@@ -78,7 +80,8 @@ static int check_childless(struct fleet *fleet, const char *image,
 			-EPERM,
 			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s' and reset again",
 			image, shell_path(fleet->store, image));
-	r = children_find(fleet, st, STORE_CHILDREN, &child);
+	r = children_find(fleet->store, &clients->images, st, STORE_CHILDREN,
+			  &child);
 	if (r < 0)
 		return r;
 	return child ? fail(-EPERM,
@@ -87,17 +90,17 @@ static int check_childless(struct fleet *fleet, const char *image,
 		     : 0;
 }
 
-int image_reset_check(struct fleet *fleet, const struct client *client,
+int image_reset_check(struct clients *clients, const struct client *client,
 		      pid_t tgtd)
 {
-	struct arena *arena = &fleet->conf.arena;
+	const struct fleet *fleet = clients->fleet;
 	const char *user;
 	struct stat st;
 
 	if (fleet_stat(fleet, client->image, &st) < 0)
 		return 0;
 	for (int i = 0;; i++) {
-		user = backing_files_user(arena, client->view, &tgtd,
+		user = backing_files_user(clients->arena, client->view, &tgtd,
 					  tgtd ? 1 : 0);
 		if (!user || i == MOMENTS_FOR_USER)
 			break;
@@ -108,7 +111,7 @@ int image_reset_check(struct fleet *fleet, const struct client *client,
 			-EBUSY,
 			"its disk is open: %s; end that program, then type `tgt-glue reset %s'",
 			user, client->name);
-	return check_childless(fleet, client->image, &st);
+	return check_childless(clients, client->image, &st);
 }
 
 /* 2.  The mount closes the image a moment after tgtd closed the view. */
@@ -139,10 +142,11 @@ static int64_t clock_now(void)
 
 static int read_old_images(const struct reset *reset, struct old_images *ret)
 {
-	struct fleet *fleet = reset->fleet;
-	int r = reset->dir < 0 ? reset->dir
-			       : old_images_read(&fleet->conf.arena, reset->dir,
-						 reset->client->name, ret);
+	const struct fleet *fleet = reset->fleet;
+	int r = reset->dir < 0
+			? reset->dir
+			: old_images_read(reset->clients->arena, reset->dir,
+					  reset->client->name, ret);
 
 	return r < 0 ? fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store) : 0;
 }
@@ -166,7 +170,7 @@ static int rename_to_old(struct reset *reset)
 	/* On a full file system, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
-		old = arena_printf(&reset->fleet->conf.arena,
+		old = arena_printf(reset->clients->arena,
 				   CLIENTS_DIRECTORY "/.%s.%s", name, text);
 		r = renameat2(dir, name, dir, old + sizeof CLIENTS_DIRECTORY,
 			      RENAME_NOREPLACE) < 0
@@ -197,9 +201,9 @@ static void restore(const struct reset *reset)
 }
 
 /* Under the image's lock: 0, or -errno with a message why it must stay. */
-static int check_removable(struct fleet *fleet, const struct io *io)
+static int check_removable(struct clients *clients, const struct io *io)
 {
-	const char *child;
+	_cleanup_free_ char *child = NULL;
 	struct stat st;
 	int r = 0;
 
@@ -209,7 +213,8 @@ static int check_removable(struct fleet *fleet, const struct io *io)
 		return fail(
 			-EPERM,
 			"it has no write permission, and may be the parent of another image; remove it with rm when it is not");
-	r = children_find(fleet, &st, STORE_POSSIBLE_CHILDREN, &child);
+	r = children_find(clients->fleet->store, &clients->images, &st,
+			  STORE_POSSIBLE_CHILDREN, &child);
 	if (r < 0)
 		return r;
 	return child ? fail(-EPERM,
@@ -218,17 +223,17 @@ static int check_removable(struct fleet *fleet, const struct io *io)
 		     : 0;
 }
 
-static int remove_image(struct fleet *fleet, int dir, const char *name)
+static int remove_image(struct clients *clients, int dir, const char *name)
 {
 	const char *path =
-		arena_printf(&fleet->conf.arena, CLIENTS_DIRECTORY "/%s", name);
+		arena_printf(clients->arena, CLIENTS_DIRECTORY "/%s", name);
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = root_dir_open(&fleet->rootdir, path, true, &io, NULL);
+	int r = root_dir_open(&clients->fleet->rootdir, path, true, &io, NULL);
 
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
-		r = check_removable(fleet, io);
+		r = check_removable(clients, io);
 	if (r == 0 && unlinkat(dir, name, 0) < 0)
 		r = fail_errno(-errno, "%s", path);
 	return r;
@@ -248,7 +253,7 @@ static void remove_old(struct reset *reset, const char *name)
 	if (fstatat(reset->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode))
 		return;
-	if (remove_image(reset->fleet, reset->dir, name) < 0)
+	if (remove_image(reset->clients, reset->dir, name) < 0)
 		note(reset,
 		     CLIENTS_DIRECTORY
 		     "/%s: not removed: %s; more than `keep = %u' old images exist",
@@ -318,8 +323,7 @@ static int replace(struct clients *clients, struct reset *reset)
 		return 0;
 	r = rename_to_old(reset);
 	if (r == 0)
-		r = client_image_ensure(reset->fleet, reset->client,
-					&reset->spare);
+		r = client_image_ensure(clients, reset->client, &reset->spare);
 	if (r < 0 && reset->old)
 		restore(reset);
 	return r;
@@ -328,20 +332,20 @@ static int replace(struct clients *clients, struct reset *reset)
 int image_reset_run(struct clients *clients, const struct client *client,
 		    struct messages *messages)
 {
-	struct fleet *fleet = clients->fleet;
+	const struct fleet *fleet = clients->fleet;
 	_cleanup_close_ int dir = spare_directory(fleet);
-	struct reset reset = { fleet, client, messages, .dir = dir };
+	struct reset reset = { clients, fleet, client, messages, .dir = dir };
 	struct stat st;
 	int r = fleet_stat(fleet, client->image, &st);
 
 	if (r < 0)
-		r = client_image_ensure(fleet, client, &reset.spare);
-	else if ((r = check_childless(fleet, client->image, &st)) == 0)
+		r = client_image_ensure(clients, client, &reset.spare);
+	else if ((r = check_childless(clients, client->image, &st)) == 0)
 		r = replace(clients, &reset);
 	if (r < 0)
 		return r;
 	clients_state(clients, client)->view = arena_printf(
-		&fleet->conf.arena, "%s/%s.raw", fleet->mount, client->child);
+		clients->arena, "%s/%s.raw", fleet->mount, client->child);
 	/* The first image makes the directory. */
 	if (dir < 0)
 		reset.dir = dir = spare_directory(fleet);

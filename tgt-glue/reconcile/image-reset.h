@@ -17,7 +17,7 @@
  * -EPERM if it may be the parent of another image.  Waits up to a second for
  * the other process.
  */
-int image_reset_check(struct fleet *fleet, const struct client *client,
+int image_reset_check(struct clients *clients, const struct client *client,
 		      pid_t tgtd);
 
 /*

@@ -12,7 +12,7 @@
 
 struct reconcile {
 	/* Set and owned by the caller. */
-	struct fleet *fleet;
+	const struct fleet *fleet;
 	struct messages *messages;
 	bool dry; /* only print the plan */
 	struct plan_options options;
@@ -24,6 +24,7 @@ struct reconcile {
 	bool waiting; /* for something that may change without a command */
 	bool refused; /* it would remove many targets, so nothing was done */
 
+	struct arena arena; /* of the pass */
 	struct clients clients;
 	/* The pass of each shard of the fleet. */
 	struct shard_pass *v;
@@ -33,7 +34,7 @@ struct reconcile {
 struct shard_pass {
 	/* Set and owned by the caller. */
 	struct reconcile *all; /* the pass of all shards */
-	struct fleet *fleet;
+	const struct fleet *fleet;
 	struct clients *clients; /* of that fleet */
 	const struct shard *shard;
 	/* Why no new target may be created; null: it may. */

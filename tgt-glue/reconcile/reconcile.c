@@ -58,9 +58,9 @@ static void prepare_child(struct reconcile *reconcile,
 		return;
 	}
 	if (!reconcile->dry &&
-	    client_image_create(reconcile->fleet, client, NULL) < 0) {
-		state->image_error = arena_strdup(&reconcile->fleet->conf.arena,
-						  error_text());
+	    client_image_create(&reconcile->clients, client, NULL) < 0) {
+		state->image_error =
+			arena_strdup(&reconcile->arena, error_text());
 		reconcile->failed = true;
 		messages_print(reconcile->messages, "%s: %s", client->name,
 			       state->image_error);
@@ -98,7 +98,7 @@ static void block_new_targets(struct reconcile *reconcile)
 		for (size_t k = 0; k < reconcile->n; k++)
 			if (k != i)
 				reconcile->v[k].blocked_reason = arena_printf(
-					&reconcile->fleet->conf.arena,
+					&reconcile->arena,
 					"the %s does not answer, and may have it; type `%s' and then `tgt-glue apply'",
 					silent->shard->tgtd,
 					shard_start(silent->shard));
@@ -153,11 +153,11 @@ static int check_removals(struct reconcile *reconcile)
 /* 1 */
 static int read_all(struct reconcile *reconcile)
 {
-	struct fleet *fleet = reconcile->fleet;
+	const struct fleet *fleet = reconcile->fleet;
 
-	clients_init(&reconcile->clients, fleet);
+	clients_init(&reconcile->clients, fleet, &reconcile->arena);
 	reconcile->n = fleet->n_shards;
-	reconcile->v = arena_alloc(&fleet->conf.arena,
+	reconcile->v = arena_alloc(&reconcile->arena,
 				   reconcile->n * sizeof *reconcile->v);
 	for (size_t i = 0; i < reconcile->n; i++) {
 		reconcile->v[i] = (struct shard_pass){
@@ -198,8 +198,8 @@ static bool has_own_disk(const struct reconcile *reconcile,
 /* 4 */
 static void block_clients(struct reconcile *reconcile)
 {
-	struct exporter *list = arena_alloc(&reconcile->fleet->conf.arena,
-					    reconcile->n * sizeof *list);
+	struct exporter *list =
+		arena_alloc(&reconcile->arena, reconcile->n * sizeof *list);
 
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct shard_pass *pass = &reconcile->v[i];
@@ -259,7 +259,7 @@ int reconcile_run(struct reconcile *reconcile)
 	if (reconcile->dry)
 		return r;
 	/* 6 */
-	spare_keep(reconcile->fleet, reconcile->messages);
+	spare_keep(&reconcile->arena, reconcile->fleet, reconcile->messages);
 	if (!reconcile->options.only && fleet_keep(reconcile->fleet) < 0)
 		messages_print(reconcile->messages, "warning: %s",
 			       error_text());
@@ -271,6 +271,8 @@ void reconcile_fini(struct reconcile *reconcile)
 	for (size_t i = 0; i < reconcile->n; i++)
 		shard_pass_fini(&reconcile->v[i]);
 	reconcile->n = 0;
+	clients_fini(&reconcile->clients);
+	arena_fini(&reconcile->arena);
 }
 
 /* The lock is on the directory of the targets-files: the files themselves are

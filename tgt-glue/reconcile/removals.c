@@ -15,7 +15,7 @@
 
 int removals_count(struct shard_pass *passes, size_t n, size_t *ret_all)
 {
-	struct arena *arena = &passes->fleet->conf.arena;
+	struct arena *arena = passes->clients->arena;
 	struct strings names = { 0 };
 	int r = 0, gone = 0;
 

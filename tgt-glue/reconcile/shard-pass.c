@@ -100,7 +100,7 @@ static void check_resets(struct shard_pass *pass)
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
 		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     image_reset_check(pass->fleet, w->client, pid) < 0))
+		     image_reset_check(pass->clients, w->client, pid) < 0))
 			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
 }
 
@@ -350,7 +350,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = image_reset_check(pass->fleet, client, 0);
+		r = image_reset_check(pass->clients, client, 0);
 		if (r == 0)
 			r = image_reset_run(pass->clients, client,
 					    pass->all->messages);

@@ -107,18 +107,17 @@ static int make(struct arena *arena, int dir, const char *name, uint64_t size)
 	return r;
 }
 
-bool spare_remove(struct fleet *fleet, unsigned i)
+bool spare_remove(struct arena *arena, const struct fleet *fleet, unsigned i)
 {
 	_cleanup_close_ int dir = spare_directory(fleet);
 
-	return dir >= 0 &&
-	       unlinkat(dir, spare_name(&fleet->conf.arena, i), 0) == 0 &&
+	return dir >= 0 && unlinkat(dir, spare_name(arena, i), 0) == 0 &&
 	       syncfs(dir) == 0;
 }
 
-void spare_keep(struct fleet *fleet, struct messages *messages)
+void spare_keep(struct arena *arena, const struct fleet *fleet,
+		struct messages *messages)
 {
-	struct arena *arena = &fleet->conf.arena;
 	_cleanup_close_ int dir = spare_directory(fleet);
 	uint64_t size;
 	int r = 0;

@@ -22,10 +22,11 @@ int spare_directory(const struct fleet *fleet);
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct arena *arena, unsigned i);
 /* Removes spare i, to free its space; false if there is none. */
-bool spare_remove(struct fleet *fleet, unsigned i);
+bool spare_remove(struct arena *arena, const struct fleet *fleet, unsigned i);
 
 /* Creates spares that are missing or too small for a fresh image, and removes
  * surplus ones.  Prints a warning if there is no space for them. */
-void spare_keep(struct fleet *fleet, struct messages *messages);
+void spare_keep(struct arena *arena, const struct fleet *fleet,
+		struct messages *messages);
 
 #endif

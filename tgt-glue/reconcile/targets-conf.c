@@ -58,7 +58,7 @@ static void print_access(FILE *f, struct arena *arena,
 const char *targets_conf_block(const struct clients *clients,
 			       const struct client *client)
 {
-	struct arena *arena = &clients->fleet->conf.arena;
+	struct arena *arena = clients->arena;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	FILE *f = text_open(&text, &size);
@@ -79,7 +79,7 @@ const char *targets_conf_block(const struct clients *clients,
 char *targets_conf_text(const struct clients *clients,
 			const struct shard *shard, const struct strings *kept)
 {
-	struct fleet *fleet = clients->fleet;
+	const struct fleet *fleet = clients->fleet;
 	char *text = NULL;
 	size_t size;
 	FILE *f = text_open(&text, &size);
@@ -89,7 +89,7 @@ char *targets_conf_text(const struct clients *clients,
 	if (shard->number)
 		fprintf(f, "# Shard %u, for tgtd -C %d --iscsi %s\n",
 			shard->number, shard->control_port,
-			shard_iscsi_options(&fleet->conf.arena, shard));
+			shard_iscsi_options(clients->arena, shard));
 	for (size_t i = 0; i < fleet->n; i++)
 		if (clients->v[i].shard == shard && !clients->v[i].unlisted)
 			fprintf(f, "\n%s",
@@ -115,7 +115,7 @@ int targets_conf_load(const struct shard *shard, char **ret_text,
 int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		      const struct tgtd_state *state, struct strings *ret)
 {
-	struct fleet *fleet = clients->fleet;
+	const struct fleet *fleet = clients->fleet;
 	struct last_applied written;
 	_cleanup_free_ char *text = NULL;
 	int r = targets_conf_load(shard, &text, &written);
@@ -128,8 +128,8 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 		if (t->ours && block && successor &&
 		    clients_state(clients, successor)->unlisted &&
 		    !fleet_client_by_iqn(fleet, t->name))
-			strings_add(&fleet->conf.arena, ret,
-				    arena_strdup(&fleet->conf.arena, block));
+			strings_add(clients->arena, ret,
+				    arena_strdup(clients->arena, block));
 	}
 	last_applied_fini(&written);
 	return r;

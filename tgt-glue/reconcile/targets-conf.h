@@ -20,7 +20,7 @@
  */
 extern const struct pair targets_parameters[];
 
-/* One client's block, in the fleet's arena. */
+/* One client's block, in the clients' arena. */
 const char *targets_conf_block(const struct clients *clients,
 			       const struct client *client);
 /*
