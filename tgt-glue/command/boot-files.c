@@ -28,7 +28,8 @@
 
 /* One run of `ipxe --all'. */
 struct boot_directory {
-	struct fleet *fleet;
+	const struct fleet *fleet;
+	struct arena arena;
 	const char *path;
 	gid_t group;           /* the directory's */
 	struct strings wanted; /* names of the files that belong here */
@@ -54,13 +55,12 @@ static int is_own_file(const char *path)
 static int write_one(struct boot_directory *dir, const char *name,
 		     const char *text, bool secret, const char *whose)
 {
-	const char *path =
-		arena_printf(&dir->fleet->conf.arena, "%s/%s", dir->path, name);
+	const char *path = arena_printf(&dir->arena, "%s/%s", dir->path, name);
 	int r = is_own_file(path);
 
 	if (r < 0)
 		return r;
-	strings_add(&dir->fleet->conf.arena, &dir->wanted, name);
+	strings_add(&dir->arena, &dir->wanted, name);
 	if (r == 0) {
 		dir->skipped = true;
 		print_line(
@@ -82,7 +82,7 @@ static int write_one(struct boot_directory *dir, const char *name,
 static int remove_stale(struct boot_directory *dir)
 {
 	_cleanup_closedir_ DIR *stream = opendir(dir->path);
-	struct arena *arena = &dir->fleet->conf.arena;
+	struct arena *arena = &dir->arena;
 
 	if (!stream)
 		return fail_errno(-errno, "%s", dir->path);
@@ -110,14 +110,21 @@ static int write_client(struct boot_directory *dir, const struct client *client)
 			client->name);
 		return 0;
 	}
-	return write_one(dir, boot_file_name(dir->fleet, client),
-			 boot_script(dir->fleet, client),
+	return write_one(dir, boot_file_name(&dir->arena, client),
+			 boot_script(&dir->arena, dir->fleet, client),
 			 client->secret != NULL, client->name);
 }
 
-int boot_write_all(struct fleet *fleet, const char *directory)
+static void boot_directory_fini(struct boot_directory *dir)
 {
-	struct boot_directory dir = { .fleet = fleet, .path = directory };
+	arena_fini(&dir->arena);
+}
+
+int boot_write_all(const struct fleet *fleet, const char *directory)
+{
+	_cleanup_(boot_directory_fini) struct boot_directory dir = {
+		.fleet = fleet, .path = directory
+	};
 	struct stat st;
 	int r = 0;
 

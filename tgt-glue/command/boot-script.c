@@ -12,14 +12,15 @@
  * The name for the client's initiator: the first `initiator' of the client, or
  * IQN-PREFIX:initiator:NAME where it has none.
  */
-static const char *initiator_name(struct fleet *fleet,
+static const char *initiator_name(struct arena *arena,
+				  const struct fleet *fleet,
 				  const struct client *client)
 {
 	if (client->initiators.n)
 		return client->initiators.v[0];
 	/* A client's name has no colon, so no target has this name. */
-	return arena_printf(&fleet->conf.arena, "%s:initiator:%s",
-			    fleet->iqn_prefix, client->label);
+	return arena_printf(arena, "%s:initiator:%s", fleet->iqn_prefix,
+			    client->label);
 }
 
 /*
@@ -34,10 +35,9 @@ static bool is_reachable(const char *address)
 }
 
 /* The arguments of sanboot: a URI for each portal, and a space before each. */
-static const char *disk_uris(struct fleet *fleet, const struct client *client)
+static const char *disk_uris(struct arena *arena, const struct client *client)
 {
 	static const char *every_address = "0.0.0.0";
-	struct arena *arena = &fleet->conf.arena;
 	struct strings portals = client->home->portals, uris = { 0 };
 	const char *text = "";
 
@@ -84,12 +84,13 @@ static const char *chap_text(struct arena *arena, const struct client *client)
  *
  * After a failure keep-san still holds the disk, so each attempt releases it.
  */
-const char *boot_script(struct fleet *fleet, const struct client *client)
+const char *boot_script(struct arena *arena, const struct fleet *fleet,
+			const struct client *client)
 {
-	const char *uris = disk_uris(fleet, client);
+	const char *uris = disk_uris(arena, client);
 
 	return arena_printf(
-		&fleet->conf.arena,
+		arena,
 		"#!ipxe\n" BOOT_MARK "\n# %s\n"
 		":start\nisset ${netX/ip} || dhcp || goto failed\n"
 		"isset ${next-server} || set next-server ${netX/dhcp-server} ||\n"
@@ -103,15 +104,13 @@ const char *boot_script(struct fleet *fleet, const struct client *client)
 		"echo This machine is ${netX/mac}, at ${netX/ip}.\n"
 		"prompt --key s --timeout 10000 Trying again in 10 seconds. Press s for a shell... && shell ||\n"
 		"echo\ngoto start\n",
-		client->name, initiator_name(fleet, client),
-		chap_text(&fleet->conf.arena, client), uris, uris,
-		client->name);
+		client->name, initiator_name(arena, fleet, client),
+		chap_text(arena, client), uris, uris, client->name);
 }
 
-const char *boot_file_name(struct fleet *fleet, const struct client *client)
+const char *boot_file_name(struct arena *arena, const struct client *client)
 {
-	char *name =
-		arena_printf(&fleet->conf.arena, "%s" BOOT_ENDING, client->mac);
+	char *name = arena_printf(arena, "%s" BOOT_ENDING, client->mac);
 
 	for (char *c = name; (c = strchr(c, ':'));)
 		*c = '-';

@@ -3,7 +3,7 @@
  * Boot scripts for iPXE, which connects a machine to its disk.  A TFTP or HTTP
  * server, which is not a part of tgt-glue, gives them to the machines.
  *
- * All texts and names are of the fleet's arena.
+ * All texts and names are of the given arena, or constant.
  */
 #ifndef TGT_GLUE_COMMAND_BOOT_SCRIPT_H
 #define TGT_GLUE_COMMAND_BOOT_SCRIPT_H
@@ -20,9 +20,10 @@
 #define BOOT_DIRECTORY "/srv/tftp"
 
 /* The client's script. */
-const char *boot_script(struct fleet *fleet, const struct client *client);
+const char *boot_script(struct arena *arena, const struct fleet *fleet,
+			const struct client *client);
 /* The script's file name: the MAC address as iPXE's ${mac:hexhyp} writes it. */
-const char *boot_file_name(struct fleet *fleet, const struct client *client);
+const char *boot_file_name(struct arena *arena, const struct client *client);
 /*
  * The dispatcher: chains to the script of the machine's MAC address.  Where it
  * does not exist, the machine's screen says so.
@@ -35,6 +36,6 @@ const char *boot_dispatcher(void);
  * files that tgt-glue did not write, with a message for each; or -errno with a
  * message.
  */
-int boot_write_all(struct fleet *fleet, const char *directory);
+int boot_write_all(const struct fleet *fleet, const char *directory);
 
 #endif

@@ -87,10 +87,10 @@ static void print_range(struct arena *arena, struct strings *printed,
 	printf("dhcp-range=%s,static\n", network);
 }
 
-static void print_ranges(struct fleet *fleet)
+static void print_ranges(const struct fleet *fleet)
 {
+	_cleanup_(arena_fini) struct arena arena = { 0 };
 	const struct strings *portals = &fleet->shards[0].portals;
-	struct arena *arena = &fleet->conf.arena;
 	struct strings printed = { 0 };
 	bool guess = !portals->n;
 	char address[PORTAL_SIZE];
@@ -101,15 +101,15 @@ static void print_ranges(struct fleet *fleet)
 		guess = guess || !is_host(address);
 		if (is_host(address) && strcmp(address, "0.0.0.0") != 0 &&
 		    strncmp(address, "127.", 4) != 0)
-			print_range(arena, &printed, address);
+			print_range(&arena, &printed, address);
 	}
 	/* Without a portal's address: guess /24 networks of the machines. */
 	for (size_t i = 0; guess && i < fleet->n; i++) {
 		const char *own = address_of(fleet, &fleet->clients[i]);
 
 		if (own && fleet->clients[i].mac)
-			print_range(arena, &printed,
-				    arena_printf(arena, "%.*s.0",
+			print_range(&arena, &printed,
+				    arena_printf(&arena, "%.*s.0",
 						 (int)(strrchr(own, '.') - own),
 						 own));
 	}

@@ -12,6 +12,7 @@
 int command_ipxe(const struct command_line *line)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(arena_fini) struct arena arena = { 0 };
 	const struct client *client;
 	int r;
 
@@ -24,6 +25,6 @@ int command_ipxe(const struct command_line *line)
 	client = command_client(line, &fleet);
 	if (!client)
 		return CLI_FAILED;
-	fputs(boot_script(&fleet, client), stdout);
+	fputs(boot_script(&arena, &fleet, client), stdout);
 	return CLI_DONE;
 }

@@ -12,20 +12,21 @@
 
 /* Reads the names of the clients.  Returns false, after naming each unknown
  * one, if there are any. */
-static bool read_names(const struct command_line *line, struct fleet *fleet,
-		       struct strings *ret)
+static bool read_names(const struct command_line *line,
+		       struct reconcile *reconcile)
 {
+	struct strings *reset = &reconcile->options.reset;
 	bool known = true;
 
 	for (char **name = line->clients; *name; name++) {
-		if (!fleet_client(fleet, *name)) {
+		if (!fleet_client(reconcile->fleet, *name)) {
 			print_line(
 				stderr,
 				"tgt-glue: reset: expected a client of %s, found '%s'; `tgt-glue status' lists them",
 				line->config, *name);
 			known = false;
-		} else if (!strings_have(ret, *name)) {
-			strings_add(&fleet->conf.arena, ret, *name);
+		} else if (!strings_have(reset, *name)) {
+			strings_add(&reconcile->arena, reset, *name);
 		}
 	}
 	return known;
@@ -41,7 +42,7 @@ int command_reset(const struct command_line *line)
 	};
 
 	lock = command_load_locked(line, &fleet);
-	if (lock < 0 || !read_names(line, &fleet, &reconcile.options.reset))
+	if (lock < 0 || !read_names(line, &reconcile))
 		return CLI_FAILED;
 	return command_exit_code(&reconcile, reconcile_run(&reconcile));
 }

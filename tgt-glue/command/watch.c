@@ -156,7 +156,7 @@ static void use_fleet(struct watch *w, struct fleet *fleet)
 
 /* fleet.conf is not usable: keeps the fleet in force.  At the start, loads the
  * one that was applied last. */
-static void keep_last_fleet(struct watch *w, struct fleet *bad)
+static void keep_last_fleet(struct watch *w, const struct fleet *bad)
 {
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 
@@ -182,7 +182,7 @@ static bool has_all_clients(const struct fleet *fleet, const struct fleet *of)
  * tgtd is asked for its targets, unless the fleet has all clients of the
  * present one: then it removes none.
  */
-static bool is_refused(struct watch *w, struct fleet *fleet)
+static bool is_refused(struct watch *w, const struct fleet *fleet)
 {
 	_cleanup_(reconcile_fini) struct reconcile reconcile = {
 		.fleet = fleet, .messages = &w->messages
