@@ -384,6 +384,35 @@ test_reset_after_a_session_that_ended_without_watch() {
 	stop_watch
 }
 
+# The directory of the targets-file becomes read-only, so that the pass that is
+# to reset the client ends before it changes tgtd.
+test_due_reset_survives_a_pass_that_fails_before_its_execution() {
+	local conf=$scratch/etc/targets.conf
+
+	requires_initiator
+	start_server
+	mkdir "$scratch/etc"
+	mount -t tmpfs tmpfs "$scratch/etc"
+	at_exit umount -l "$scratch/etc"
+	write_fleet <<-END
+		[client pc1]
+		reset = boot
+	END
+	sed -i "s,^targets-file = .*,targets-file = $conf," "$scratch/fleet.conf"
+	start_watch
+	hold_session pc1
+	works write 7
+	wait_until 5 grep -q "^$iqn_prefix:pc1 " "$conf.sessions"
+	mount -o remount,ro "$scratch/etc"
+	end_session
+	says '^tgt-glue: .*conf\.opened: Read-only'
+	wrote pc1 || fail "expected the old disk, found it reset"
+	mount -o remount,rw "$scratch/etc"
+	wait_until 30 fresh pc1
+	wait_until 5 is_open pc1
+	stop_watch
+}
+
 # The clock was ahead when the session ended.
 test_reset_does_not_depend_on_the_clock() {
 	start_fleet <<-END

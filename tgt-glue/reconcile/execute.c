@@ -422,6 +422,13 @@ static void each(struct plan *plan, unsigned kinds,
 		step(plan, w);
 }
 
+static void complete(struct plan *plan, struct work *work)
+{
+	(void)plan;
+	if (work->outcome == OUTCOME_PLANNED)
+		work->outcome = OUTCOME_DONE;
+}
+
 void execute_plan(struct plan *plan)
 {
 	const unsigned changed = KIND(WORK_ACCOUNTS) | KIND(WORK_REMAKE);
@@ -441,4 +448,5 @@ void execute_plan(struct plan *plan)
 		verify_disks(plan, made);
 	each(plan, made | changed, bind_users);                      /* 6 */
 	each(plan, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
+	each(plan, KINDS_ALL, complete);
 }

@@ -5,7 +5,8 @@
 
 #include "tgt-glue/reconcile/plan.h"
 
-/* Does the works of the plan, and sets the outcome of each. */
+/* Does the works of the plan, and sets the outcome of each: none stays
+ * OUTCOME_PLANNED. */
 void execute_plan(struct plan *plan);
 
 /*

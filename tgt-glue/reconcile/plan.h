@@ -24,7 +24,8 @@ enum work_kind {
 };
 
 enum work_outcome {
-	OUTCOME_DONE,      /* before execute_plan: it is to be done */
+	OUTCOME_PLANNED,   /* to be done: no result before execute_plan */
+	OUTCOME_DONE,      /* set by execute_plan alone */
 	OUTCOME_NOT_RESET, /* done, with the old image */
 	OUTCOME_SKIPPED,   /* not done, or not completely: the disk is in use */
 	OUTCOME_FAILED,
@@ -43,7 +44,7 @@ struct work {
 	bool reset;               /* with a fresh image */
 	bool absent;              /* tgtd has no such target now */
 	enum work_outcome outcome;
-	const char *reason; /* of any outcome but OUTCOME_DONE */
+	const char *reason; /* null if the outcome is PLANNED or DONE */
 };
 
 /* An account that is created, replaced or deleted. */

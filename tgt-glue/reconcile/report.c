@@ -62,6 +62,8 @@ void report_works(const struct shard_pass *pass)
 		const struct work *w = &pass->plan.works[i];
 
 		switch (w->outcome) {
+		case OUTCOME_PLANNED:
+			break; /* never, after execute_plan */
 		case OUTCOME_FAILED:
 			all->failed = true;
 			messages_print(all->messages, "%s: target: %s", w->name,
