@@ -127,6 +127,27 @@ test_burst_of_changes_is_one_pass() {
 		fail "expected at most 3 passes, found $(grep -c flock "$scratch/trace")"
 }
 
+# The line of pc2 is removed again while watch waits for the lock.
+test_pass_reads_fleet_conf_after_its_wait_for_the_lock() {
+	requires flock
+	start_fleet pc1 </dev/null
+	exec {lock}<"$scratch"
+	flock "$lock"
+	echo '[client pc2]' >>"$scratch/fleet.conf"
+	wait_until 10 waits_for_lock "$watch_pid"
+	sed 's/client pc2/client pc3/' "$scratch/fleet.conf" >"$scratch/new"
+	mv "$scratch/new" "$scratch/fleet.conf"
+	exec {lock}<&-
+	wait_until 10 is_there pc3
+	stop_watch
+	! grep pc2 "$scratch/watch.out" ||
+		fail "expected no target of pc2, whose line was gone under the lock"
+}
+
+waits_for_lock() {
+	grep -q -e "-> FLOCK .* $1 " /proc/locks
+}
+
 test_mistakes_keep_the_last_fleet_and_are_reported_once() {
 	start_fleet pc1 </dev/null
 	everything >"$scratch/before"

@@ -326,17 +326,17 @@ static void save_restarts(struct watch *w, const struct reconcile *reconcile)
 	}
 }
 
-/* Runs the reconciler, with the resets that are due. */
-static void run(struct watch *w)
+/* Runs the reconciler, with the resets that are due.  lock: of reconcile_lock;
+ * if it is negative, why is its error. */
+static void run(struct watch *w, int lock, const struct error *why)
 {
 	struct reconcile reconcile = { .fleet = &w->fleet,
 				       .messages = &w->messages,
 				       .clients.images = w->images };
-	_cleanup_close_ int lock = reconcile_lock(&w->fleet);
 	int r = lock < 0 ? lock : 0, code;
 
 	if (r < 0)
-		messages_print(&w->messages, "%s", error_text());
+		messages_print(&w->messages, "%s", why->text);
 	list_resets(w, &reconcile.arena, &reconcile.options.reset);
 	w->mount_dev = mount_device(w);
 	if (r == 0)
@@ -399,15 +399,46 @@ static bool all_in_service(struct watch *w)
 	return all;
 }
 
+/*
+ * Takes the lock, and loads fleet.conf under it: a fleet that was loaded before
+ * the wait for an apply may be out of date.  The lock is that of the fleet in
+ * force, so both are done again if another targets-file is in force then.
+ * Returns a descriptor that the caller closes, or -errno and the error in
+ * *ret_why.  Without a fleet in force no lock is taken.
+ */
+static int lock_and_load(struct watch *w, struct error *ret_why)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	_cleanup_close_ int lock = -1;
+	const char *locked;
+
+	/* At the start the targets-file is not known before. */
+	if (!w->loaded)
+		load(w);
+	if (!w->loaded)
+		return -ENOENT;
+	do {
+		close_p(&lock);
+		locked = arena_strdup(&arena, w->fleet.shards[0].targets_file);
+		lock = reconcile_lock(&w->fleet);
+		*ret_why = *error_last();
+		load(w);
+	} while (strcmp(locked, w->fleet.shards[0].targets_file) != 0);
+	return steal_fd(&lock);
+}
+
 /* Loads fleet.conf, and runs the reconciler unless a tgtd is starting. */
 static void make_pass(struct watch *w)
 {
+	_cleanup_close_ int lock = -1;
+	struct error why;
+
 	w->pass_wanted = false;
 	w->retry_at = 0;
 	messages_next_pass(&w->messages);
-	load(w);
+	lock = lock_and_load(w, &why);
 	if (w->loaded && all_in_service(w))
-		run(w);
+		run(w, lock, &why);
 	else if (w->loaded)
 		w->retry_at = sessions_clock() + 1;
 	if (w->inotify.incomplete)
