@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/bytes.h"
 
@@ -128,6 +129,7 @@ struct opener {
 	pthread_t thread;
 	struct store *store;
 	const char *name;
+	const char *parent; /* changes its mode before each open; or null */
 	int r;
 };
 
@@ -139,6 +141,8 @@ static void *open_and_close(void *arg)
 		struct chain *chain;
 		char c;
 
+		if (o->parent)
+			chmod(o->parent, i % 2 ? 0600 : 0640);
 		o->r = chain_open(o->store->cache, o->name, 0, &chain);
 		if (o->r < 0)
 			break;
@@ -150,6 +154,24 @@ static void *open_and_close(void *arg)
 	return NULL;
 }
 
+static void open_concurrently(struct store *store, const char *name,
+			      const char *parent)
+{
+	struct opener openers[4] = { 0 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		openers[i].store = store;
+		openers[i].name = name;
+		openers[i].parent = parent;
+		pthread_create(&openers[i].thread, NULL, open_and_close,
+			       &openers[i]);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		pthread_join(openers[i].thread, NULL);
+		assert_int_equal(openers[i].r, 0);
+	}
+}
+
 static void chains_open_and_close_concurrently(void **state)
 {
 	struct store store;
@@ -157,19 +179,28 @@ static void chains_open_and_close_concurrently(void **state)
 	store_open(&store, *state);
 	FOR_EACH_FORMAT(e)
 	{
-		struct opener openers[4] = { 0 };
+		make_pair(*state, &store, e);
+		open_concurrently(&store, named("child", e), NULL);
+	}
+	store_close(&store);
+}
+
+/* The openers share an open parent, and each renews its stamp.
+ * ThreadSanitizer reports an access without the cache's lock. */
+static void open_parent_changes_its_mode_under_concurrent_opens(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
 
 		make_pair(*state, &store, e);
-		for (unsigned i = 0; i < 4; i++) {
-			openers[i].store = &store;
-			openers[i].name = named("child", e);
-			pthread_create(&openers[i].thread, NULL, open_and_close,
-				       &openers[i]);
-		}
-		for (unsigned i = 0; i < 4; i++) {
-			pthread_join(openers[i].thread, NULL);
-			assert_int_equal(openers[i].r, 0);
-		}
+		chain = disk_open(&store, named("child", e), 0);
+		open_concurrently(&store, named("child", e),
+				  scratch_path(state, named("base", e)));
+		assert_ok(chain_close(chain));
 	}
 	store_close(&store);
 }
@@ -183,6 +214,7 @@ int main(void)
 		TEST(concurrent_writers_keep_each_others_data),
 		TEST(concurrent_copyups_keep_each_others_data),
 		TEST(chains_open_and_close_concurrently),
+		TEST(open_parent_changes_its_mode_under_concurrent_opens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

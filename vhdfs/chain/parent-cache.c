@@ -137,6 +137,21 @@ static void mark_outdated(struct parent_cache *cache,
 	pthread_mutex_unlock(&cache->lock);
 }
 
+/* True if the file's data is as it was when the entry was opened: now becomes
+ * the entry's stamp. */
+static bool renew_stamp(struct parent_cache *cache, struct parent_image *entry,
+			const struct file_stamp *now)
+{
+	bool same;
+
+	pthread_mutex_lock(&cache->lock);
+	same = file_stamp_same_data(&entry->stamp, now);
+	if (same)
+		entry->stamp = *now;
+	pthread_mutex_unlock(&cache->lock);
+	return same;
+}
+
 /*
  * Whether the file of this entry, without its parents, is unchanged since it
  * was opened.  A change of its attributes only (chmod, a rename) leaves the
@@ -162,12 +177,8 @@ static bool entry_is_current(struct parent_cache *cache,
 	r = parent_image_matches_file(entry->img);
 	if (r == 0)
 		mark_replaced(cache, entry);
-	else if (r > 0 && file_stamp_same_data(&entry->stamp, &now)) {
-		pthread_mutex_lock(&cache->lock);
-		entry->stamp = now;
-		pthread_mutex_unlock(&cache->lock);
+	else if (r > 0 && renew_stamp(cache, entry, &now))
 		return true;
-	}
 	mark_outdated(cache, entry);
 	return false;
 }
