@@ -49,6 +49,7 @@ unit_tests = \
 	tests/unit/test-map-cache \
 	tests/unit/test-image-names \
 	tests/unit/test-glue \
+	tests/unit/test-textfile \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \
 	tests/unit/test-vhdx-check \
@@ -157,6 +158,9 @@ tests_unit_test_bounds_vhdx_SOURCES = \
 	tests/unit/test-bounds-vhdx.c $(bounds_sources)
 tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
 tests_unit_test_atomic_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
+tests_unit_test_textfile_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
+tests_unit_test_textfile_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=strdup,--wrap=getdelim
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
 # Programs that shell tests have in their PATH.

@@ -19,12 +19,13 @@ int textfile_read(const char *path, char **ret_text)
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 
-	if (f ? getdelim(&text, &size, '\0', f) < 0 && ferror(f)
+	/* Without memory getdelim fails and sets no flag of the stream. */
+	if (f ? getdelim(&text, &size, '\0', f) < 0 && !feof(f)
 	      : errno != ENOENT)
 		return fail_errno(-errno, "%s", path);
-	/* getdelim allocates nothing for an empty file. */
+	/* getdelim may allocate nothing for an empty file. */
 	*ret_text = text ? steal(text) : strdup("");
-	return *ret_text ? 0 : -ENOMEM;
+	return *ret_text ? 0 : fail(-ENOMEM, "%s: out of memory", path);
 }
 
 /* True if the file has this text, mode and group. */
