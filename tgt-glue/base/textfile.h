@@ -12,7 +12,8 @@
 
 /*
  * Gives the file at path this text, mode and group, atomically and durably
- * (atomic_file_write).  Returns 1 if it was written, 0 if it was so already.
+ * (atomic_file_write).  Returns 1 if it was written, 0 if it was so already;
+ * then only its directory is synced.  THREADS: one at a time.
  */
 int textfile_write(const char *path, const char *text, mode_t mode,
 		   gid_t group);
