@@ -79,7 +79,7 @@ check-local:
 if HAVE_CMOCKA
 test_programs += $(unit_tests) $(crash_tests)
 TESTS += $(unit_tests) $(crash_tests)
-tests/crash/test-mutants.log: tests/crash/test-crash$(EXEEXT) \
+tests/crash/test-mutants.sh.log: tests/crash/test-crash$(EXEEXT) \
 	tests/crash/test-set-parent$(EXEEXT)
 crash_world = \
 	tests/crash/io-crash.c \
@@ -274,9 +274,9 @@ EXTRA_DIST += \
 
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
 test_programs += $(bench_programs) tests/fuzz/replay
-tests/bench/test-bench.log: $(bench_programs)
-tests/fuzz/test-corpus.log: tests/fuzz/replay$(EXEEXT)
-tests/fuzz/test-fuzz.log: tests/fuzz/replay$(EXEEXT)
+tests/bench/test-bench.sh.log: $(bench_programs)
+tests/fuzz/test-corpus.sh.log: tests/fuzz/replay$(EXEEXT)
+tests/fuzz/test-fuzz.sh.log: tests/fuzz/replay$(EXEEXT)
 tests_fuzz_replay_SOURCES = \
 	$(mem_count_sources) \
 	tests/fuzz/families.c \
