@@ -202,7 +202,7 @@ static int repair_entry(struct checker *c, uint64_t index, uint64_t *entry)
 		!repaired || VHDX_BAT_OFFSET(value) != VHDX_BAT_OFFSET(*entry);
 	/* An entry without a repair uses no space in the map. */
 	*entry = value != *entry ? value : VHDX_NOT_PRESENT;
-	check_report_last(c->check, false);
+	check_report_last(c->check, repaired);
 	return 0;
 }
 
