@@ -77,10 +77,10 @@ check-local:
 	@[ -n "$(TESTS)" ] || $(MAKE) $(AM_MAKEFLAGS) $(EXTRA_PROGRAMS)
 
 if HAVE_CMOCKA
-test_programs += $(unit_tests) $(crash_tests)
+test_programs += $(unit_tests)
+# test-mutants.sh links their objects.
+check_PROGRAMS += $(crash_tests)
 TESTS += $(unit_tests) $(crash_tests)
-tests/crash/test-mutants.sh.log: tests/crash/test-crash$(EXEEXT) \
-	tests/crash/test-set-parent$(EXEEXT)
 crash_world = \
 	tests/crash/io-crash.c \
 	tests/crash/io-crash.h \
@@ -273,10 +273,7 @@ EXTRA_DIST += \
 	$(NULL)
 
 # Hostile inputs; with libFuzzer tests/fuzz/build-live builds the same.
-test_programs += $(bench_programs) tests/fuzz/replay
-tests/bench/test-bench.sh.log: $(bench_programs)
-tests/fuzz/test-corpus.sh.log: tests/fuzz/replay$(EXEEXT)
-tests/fuzz/test-fuzz.sh.log: tests/fuzz/replay$(EXEEXT)
+check_PROGRAMS += $(bench_programs) tests/fuzz/replay
 tests_fuzz_replay_SOURCES = \
 	$(mem_count_sources) \
 	tests/fuzz/families.c \
