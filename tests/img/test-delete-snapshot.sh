@@ -123,6 +123,38 @@ test_child_in_another_directory_of_the_store_is_found() {
 	same_disk sub/other.vhdx c.model
 }
 
+test_child_that_cannot_be_read_keeps_the_snapshot() {
+	local format
+
+	for format in vhd vhdx; do
+		make_client $format
+		vhdfs-img create --parent "pc1@c.$e" "other.$e"
+		gzip -c "other.$e" >sound.gz
+		# The metadata of the VHDX, the dynamic header of the VHD.
+		dd if=/dev/zero of="other.$e" bs=512 seek=1 count=2 \
+			conv=notrunc status=none
+		[ $format = vhd ] || dd if=/dev/zero of="other.$e" bs=1M seek=2 \
+			count=1 conv=notrunc status=none
+		expect_error 1 "may be the parent of a file .*other.$e" \
+			vhdfs-img delete-snapshot "pc1.$e" c
+		same_disk "pc1.$e" model
+		[ -e "pc1@c.$e" ] || fail "the snapshot is gone"
+		gzip -dc sound.gz >"other.$e"
+		same_disk "other.$e" c.model
+	done
+}
+
+# A client that is logged in does not keep snapshots of others.
+test_image_of_another_client_may_be_in_use() {
+	make_client vhdx
+	vhdfs-img create --parent m.vhdx pc2.vhdx
+	hold pc2.vhdx open
+	expect 0 vhdfs-img delete-snapshot pc1.vhdx b
+	release
+	rm pc2.vhdx
+	shows a c
+}
+
 test_snapshot_without_a_parent_is_refused() {
 	cd "$scratch" || exit
 	vhdfs-img create --size 10M a.vhdx

@@ -43,6 +43,11 @@ static int check_children(const struct deletion *d)
 {
 	char size[64];
 
+	if (d->all.unreadable)
+		return fail(-EBUSY,
+			    "%s: may be the parent of a file that cannot be "
+			    "read; repair or move it away: %s",
+			    d->path, d->all.unreadable);
 	if (d->snapshot->children <= 1 || d->copy)
 		return 0;
 	return fail(-EEXIST,
@@ -155,21 +160,41 @@ static int open_store(const struct deletion *d, struct store **ret)
 	return r < 0 ? r : store_open(&options, ret);
 }
 
+/* A file whose parent cannot be read may be a child, too. */
+static int find_child(const struct deletion *d, struct store *store,
+		      const struct io *io)
+{
+	_cleanup_free_ char *child = NULL, *possible = NULL;
+	int r = store_find_child(store, io->dev, io->ino, STORE_CHILDREN,
+				 &child);
+
+	if (r == 0 && !child)
+		r = store_find_child(store, io->dev, io->ino,
+				     STORE_POSSIBLE_CHILDREN, &possible);
+	if (r < 0)
+		return r;
+	if (child)
+		return fail(-EBUSY,
+			    "%s: is the parent of %s, which is not in the "
+			    "directory of the image; rebase that first",
+			    d->path, child);
+	if (possible)
+		return fail(-EBUSY,
+			    "%s: may be the parent of %s, whose parent cannot "
+			    "be read; repair or remove that first",
+			    d->path, possible);
+	return 0;
+}
+
 /* 2 */
 static int check_childless(const struct deletion *d, const struct io *io)
 {
-	_cleanup_free_ char *child = NULL;
 	struct store *store;
 	int r = open_store(d, &store);
 
 	if (r < 0)
 		return r;
-	r = store_find_child(store, io->dev, io->ino, STORE_CHILDREN, &child);
-	if (r == 0 && child)
-		r = fail(-EBUSY,
-			 "%s: is the parent of %s, which is not in the "
-			 "directory of the image; rebase that first",
-			 d->path, child);
+	r = find_child(d, store, io);
 	store_close(store);
 	return r;
 }

@@ -122,33 +122,46 @@ struct scan {
 	struct snapshot_file image; /* without file */
 };
 
-/* Opens the image without its parents and without a lock; false: it is none.
- */
-static bool read_member(const struct scan *scan, const char *file,
-			struct snapshot_file *ret, struct io **ret_io)
+/* Opens the image without its parents and without a lock; the caller closes it.
+ * 1; 0: the file is no image; or -errno with a message: it may be one. */
+static int open_file(const struct scan *scan, const char *file,
+		     struct image **ret)
 {
 	_cleanup_free_ char *path = NULL;
-	struct parent_ref ref = { 0 };
-	struct image *img;
+	const struct image_ops *ops;
 	struct io *io;
+	int r;
 
-	if (asprintf(&path, "%s%s", scan->dir, file) < 0 ||
-	    root_dir_open(scan->rootdir, path, false, &io, NULL) < 0)
-		return false;
-	if (image_open(io, NULL, &img) < 0) {
-		io_close(io);
-		return false;
+	if (asprintf(&path, "%s%s", scan->dir, file) < 0) {
+		path = NULL;
+		return fail(-ENOMEM, "%s: out of memory", file);
 	}
-	*ret = (struct snapshot_file){ .id = img->id };
+	r = root_dir_open(scan->rootdir, path, false, &io, NULL);
+	if (r < 0)
+		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
+	r = image_format_probe(io, &ops);
+	if (r == 0 && image_format_is_raw(ops)) {
+		io_close(io);
+		return 0;
+	}
+	if (r == 0)
+		r = image_open(io, ops, ret);
+	if (r < 0)
+		io_close(io);
+	return r < 0 ? r : 1;
+}
+
+static struct snapshot_file describe(struct image *img)
+{
+	struct snapshot_file file = { .id = img->id };
+	struct parent_ref ref = { 0 };
+
 	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
-		ret->parents[0] = ref.id;
-		ret->parents[1] = ref.id2;
+		file.parents[0] = ref.id;
+		file.parents[1] = ref.id2;
 	}
 	parent_ref_fini(&ref);
-	if (ret_io)
-		(void)io_file_reopen(img->io, ret_io);
-	image_close(img);
-	return true;
+	return file;
 }
 
 /* The name in the middle of STEM@NAME.ENDING; null: the file has another form.
@@ -243,18 +256,34 @@ static int add_file(struct scan *scan, const char *file,
 	return 0;
 }
 
+/* The last error says why. */
+static int note_unreadable(struct scan *scan, const char *file)
+{
+	char **unreadable = &scan->snapshots->unreadable;
+
+	if (!*unreadable)
+		*unreadable = strdup(error_text());
+	return *unreadable ? 0 : fail(-ENOMEM, "%s: out of memory", file);
+}
+
 static int scan_file(struct scan *scan, const char *file)
 {
-	_cleanup_(io_close_p) struct io *io = NULL;
 	struct snapshot_file member;
+	struct image *img;
 	char *name;
-	int r;
+	int r = open_file(scan, file, &img);
 
-	if (!read_member(scan, file, &member, &io))
+	if (r < 0)
+		return note_unreadable(scan, file);
+	if (r == 0)
 		return 0;
+	member = describe(img);
 	r = add_file(scan, file, &member);
-	name = r == 0 && io ? name_within(scan->file, file) : NULL;
-	return name ? add_snapshot(scan, file, name, &member, io) : r;
+	name = r == 0 ? name_within(scan->file, file) : NULL;
+	if (name)
+		r = add_snapshot(scan, file, name, &member, img->io);
+	image_close(img);
+	return r;
 }
 
 static int scan_dir(struct scan *scan)
@@ -374,6 +403,7 @@ int snapshots_list(const struct root_dir *rootdir, const char *image,
 	_cleanup_(io_close_p) struct io *io = NULL;
 	_cleanup_free_ char *real = NULL;
 	struct scan scan = { .rootdir = rootdir, .snapshots = ret };
+	struct image *img;
 	int r = root_dir_open(rootdir, image, false, &io, &real);
 
 	*ret = (struct snapshots){ 0 };
@@ -383,10 +413,14 @@ int snapshots_list(const struct root_dir *rootdir, const char *image,
 	scan.dir = strndup(real, (size_t)(scan.file - real));
 	if (!scan.dir)
 		return fail(-ENOMEM, "%s: out of memory", image);
-	if (read_member(&scan, scan.file, &scan.image, NULL))
+	r = open_file(&scan, scan.file, &img);
+	if (r == 0)
+		r = fail(-EBADMSG, "%s: expected an image, found none", image);
+	if (r > 0) {
+		scan.image = describe(img);
+		image_close(img);
 		r = scan_dir(&scan);
-	else
-		r = fail(error_last()->code, "%s", error_text());
+	}
 	if (r == 0)
 		derive(&scan);
 	free(scan.dir);
@@ -413,6 +447,7 @@ void snapshots_fini(struct snapshots *snapshots)
 	for (size_t i = 0; i < snapshots->n_files; i++)
 		free(snapshots->files[i].file);
 	free(snapshots->files);
+	free(snapshots->unreadable);
 	for (size_t i = 0; i < snapshots->n; i++)
 		snapshot_fini(&snapshots->at[i]);
 	free(snapshots->at);

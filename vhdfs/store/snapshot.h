@@ -67,12 +67,15 @@ struct snapshots {
 	size_t n;
 	struct snapshot_file *files; /* all images of the directory */
 	size_t n_files;
+	/* Why a file that may be an image, and a child, could not be read;
+	 * null: there is none. */
+	char *unreadable;
 };
 
 /*
  * The snapshots of the image at path.  Locks nothing: a mount may hold the
  * files.  0, or -errno with a message; ret is the caller's to snapshots_fini
- * in any case.  Files that cannot be read as images are left out.
+ * in any case.
  */
 int snapshots_list(const struct root_dir *rootdir, const char *image,
 		   struct snapshots *ret);

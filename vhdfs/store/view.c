@@ -306,8 +306,8 @@ static int ensure_chain(struct store_image *image, const char *path,
 	return r;
 }
 
-/* The image's n-th name in the store, the caller's to free; null: it has less.
- */
+/* The image's n-th path in the store, the caller's to free; null: it has no
+ * more names, or out of memory. */
 static char *copy_name(struct store_image *image, size_t n)
 {
 	const struct dir_entry *entry;
@@ -373,19 +373,6 @@ int view_open(struct store_image *image, bool writable)
 	return r;
 }
 
-/* The image's path in the store, the caller's to free; null: it has no name, or
- * out of memory. */
-static char *copy_path(struct store_image *image)
-{
-	char *path = NULL;
-
-	pthread_mutex_lock(&image->store->lock);
-	if (image->names)
-		path = strdup(image->names->real);
-	pthread_mutex_unlock(&image->store->lock);
-	return path;
-}
-
 /*
  * Opens the image through the descriptors that the worker before left; by its
  * name where it left none.  After a failure for one handle it fails for all
@@ -408,7 +395,7 @@ static int reopen_chain(struct store_image *image, bool writable)
 		set_chain(image, chain, writable);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == -ENOENT) {
-		_cleanup_free_ char *path = copy_path(image);
+		_cleanup_free_ char *path = copy_name(image, 0);
 
 		r = change_chain(image, path, writable);
 	}
@@ -444,7 +431,7 @@ int view_reopen(struct store_image *image, bool writable)
 /* Opens the chain for reading, or changes it to that.  With open_lock held. */
 static int reopen_readonly(struct store_image *image)
 {
-	_cleanup_free_ char *path = copy_path(image);
+	_cleanup_free_ char *path = copy_name(image, 0);
 
 	return change_chain(image, path, false);
 }
@@ -458,7 +445,7 @@ void view_reopen_if_changed(struct store_image *image)
 		return;
 	check_replaced(image);
 	if (!is_current(image)) {
-		path = copy_path(image);
+		path = copy_name(image, 0);
 		if (path && reopen_changed(image, path) < 0)
 			log_error("%s", error_text());
 	}
