@@ -132,6 +132,15 @@ static void leaf_shows_the_same_on_another_parent(void **state)
 	}
 }
 
+/* Opens the leaf for writing and its new parent. */
+static void open_both(struct family *family, struct chain **ret_leaf,
+		      struct chain **ret_parent)
+{
+	*ret_leaf = mem_chain_open(&family->f, "clients/deep/grandchild",
+				   CHAIN_WRITABLE);
+	*ret_parent = mem_chain_open(&family->f, "clients/child", 0);
+}
+
 static void equal_parent_copies_nothing(void **state)
 {
 	uint64_t seed = seed_from_environment();
@@ -145,9 +154,7 @@ static void equal_parent_copies_nothing(void **state)
 		uint64_t copied;
 
 		family_setup(&family, *format, &seed, 512, 15);
-		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
-				      CHAIN_WRITABLE);
-		parent = mem_chain_open(&family.f, "clients/child", 0);
+		open_both(&family, &leaf, &parent);
 		mem_file_reset_counters(file);
 		assert_ok(chain_rebase_copy(leaf, parent, &copied, NULL, NULL));
 		assert_int_equal(copied, 0);
@@ -159,7 +166,8 @@ static void equal_parent_copies_nothing(void **state)
 	}
 }
 
-/* A full disk leaves a leaf on its old parent that shows what it showed. */
+/* A full disk leaves a leaf on its old parent that shows what it showed; the
+ * next attempt copies only the rest. */
 static void failed_copy_changes_nothing_that_is_shown(void **state)
 {
 	uint64_t seed = seed_from_environment();
@@ -170,16 +178,18 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 		struct family family;
 		struct mem_file *file = &family.f.files[GRANDCHILD];
 		struct chain *leaf, *parent;
-		uint64_t copied;
+		uint64_t first, rest, whole = 0;
 
 		family_setup(&family, *format, &seed, 512, 0);
 		write_whole(&family, "clients/child", &family.new, 'n');
-		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
-				      CHAIN_WRITABLE);
-		parent = mem_chain_open(&family.f, "clients/child", 0);
-		file->room = mem_file_used(file) + 1;
+		for (size_t i = 0; i < DISK; i += 512)
+			if (memcmp(family.leaf.bytes + i, family.new.bytes + i,
+				   512) != 0)
+				whole += 512;
+		open_both(&family, &leaf, &parent);
+		file->room = mem_file_used(file) + 600;
 		assert_errno(
-			chain_rebase_copy(leaf, parent, &copied, NULL, NULL),
+			chain_rebase_copy(leaf, parent, &first, NULL, NULL),
 			-ENOSPC);
 		file->room = 0;
 		model_compare(&family.leaf, leaf);
@@ -189,6 +199,11 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 		assert_string_equal(chain_path(leaf, 1), "masters/base");
 		model_compare(&family.leaf, leaf);
 		assert_ok(chain_close(leaf));
+		open_both(&family, &leaf, &parent);
+		assert_ok(chain_rebase_copy(leaf, parent, &rest, NULL, NULL));
+		assert_true(first + rest <= whole);
+		assert_ok(chain_close(leaf));
+		assert_ok(chain_close(parent));
 		rebase(&family);
 		expect_rebased(&family);
 		family_teardown(&family);
