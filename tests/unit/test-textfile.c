@@ -7,32 +7,17 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "tgt-glue/base/textfile.h"
 
 /* The linker gives these names to the wrapped functions. */
-int __real_fsync(int fd);
-int __wrap_fsync(int fd);
 ssize_t __real_getdelim(char **text, size_t *size, int delimiter, FILE *f);
 ssize_t __wrap_getdelim(char **text, size_t *size, int delimiter, FILE *f);
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 
-static unsigned n_dir_syncs;
-static bool dir_syncs_fail, strdup_fails, getdelim_fails;
-
-int __wrap_fsync(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-		return __real_fsync(fd);
-	n_dir_syncs++;
-	errno = EIO;
-	return dir_syncs_fail ? -1 : __real_fsync(fd);
-}
+static bool strdup_fails, getdelim_fails;
 
 ssize_t __wrap_getdelim(char **text, size_t *size, int delimiter, FILE *f)
 {
@@ -43,25 +28,6 @@ ssize_t __wrap_getdelim(char **text, size_t *size, int delimiter, FILE *f)
 char *__wrap_strdup(const char *text)
 {
 	return strdup_fails ? NULL : __real_strdup(text);
-}
-
-/* The failed sync stands for a death between the rename and the sync. */
-static void unchanged_text_file_gets_a_durable_name(void **state)
-{
-	const char *path = scratch_path(state, "file");
-
-	dir_syncs_fail = true;
-	assert_errno(textfile_write(path, "text", 0600, TEXTFILE_ANY_GROUP),
-		     -EIO);
-	assert_errno(textfile_write(path, "text", 0600, TEXTFILE_ANY_GROUP),
-		     -EIO);
-	dir_syncs_fail = false;
-	n_dir_syncs = 0;
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(
-			textfile_write(path, "text", 0600, TEXTFILE_ANY_GROUP),
-			0);
-	assert_int_equal(n_dir_syncs, 1);
 }
 
 static void reading_without_memory_has_a_message(void **state)
@@ -96,9 +62,6 @@ static void file_is_not_empty_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest textfile[] = {
-		cmocka_unit_test_setup_teardown(
-			unchanged_text_file_gets_a_durable_name, scratch_setup,
-			scratch_teardown),
 		cmocka_unit_test_setup_teardown(
 			reading_without_memory_has_a_message, scratch_setup,
 			scratch_teardown),

@@ -5,7 +5,6 @@
 #include "tgt-glue/base/textfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,47 +40,12 @@ static bool is_written(const char *path, const char *text, mode_t mode,
 	       (group == TEXTFILE_ANY_GROUP || st.st_gid == group);
 }
 
-static bool same_directory(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/*
- * Makes the name of an unchanged file durable: a process that wrote the file
- * may have been killed between its rename and the sync of the directory.  The
- * file itself was synced before it was renamed.
- *
- * watch calls this every second, so a directory that has not changed since its
- * last sync is not synced again.
- */
-static int sync_name(const char *path)
-{
-	static struct stat synced;
-	const int length = (int)(basename(path) - path);
-	_cleanup_free_ char *dir = NULL;
-	_cleanup_close_ int fd = -1;
-	struct stat now;
-
-	if (asprintf(&dir, "%.*s", length ? length : 1, length ? path : ".") <
-	    0)
-		return fail(-ENOMEM, "%s: out of memory", path);
-	if (stat(dir, &now) == 0 && same_directory(&synced, &now))
-		return 0;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &now) < 0 || fsync(fd) < 0)
-		return fail_errno(-errno, "%s: sync of its directory", path);
-	synced = now;
-	return 0;
-}
-
 int textfile_write(const char *path, const char *text, mode_t mode, gid_t group)
 {
 	int r;
 
 	if (is_written(path, text, mode, group))
-		return sync_name(path);
+		return 0;
 	r = atomic_file_write(path, text, mode, group);
 	return r < 0 ? r : 1;
 }

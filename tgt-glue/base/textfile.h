@@ -12,8 +12,10 @@
 
 /*
  * Gives the file at path this text, mode and group, atomically and durably
- * (atomic_file_write).  Returns 1 if it was written, 0 if it was so already;
- * then only its directory is synced.  THREADS: one at a time.
+ * (atomic_file_write).  Returns 1 if it was written, 0 if it was so already:
+ * then nothing is synced, as an apply with nothing to do must be quick.  A
+ * process that was killed before the last sync of atomic_file_write leaves a
+ * file whose name a power cut may still take back to the one before.
  */
 int textfile_write(const char *path, const char *text, mode_t mode,
 		   gid_t group);
