@@ -190,6 +190,8 @@ initiator_options=()
 hold_session() {
 	local fifo=$scratch/hold-$1
 
+	# The initiator before may have left its output.
+	rm -f "$fifo.out"
 	mkfifo "$fifo"
 	initiator "${initiator_options[@]}" hold "$(url "$@")" <"$fifo" \
 		>"$fifo.out" &
