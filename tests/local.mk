@@ -457,6 +457,7 @@ faults_tests = \
 	tests/faults/test-create.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
+	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \
 	$(NULL)
 shell_tests = \

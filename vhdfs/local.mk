@@ -34,6 +34,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/size.h \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
+	vhdfs/base/view-request.h \
 	vhdfs/chain/chain-internal.h \
 	vhdfs/chain/chain-map.c \
 	vhdfs/chain/chain-map.h \
@@ -124,6 +125,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/io/recovery-disks.c \
 	vhdfs/io/recovery-fdstore.c \
 	vhdfs/io/recovery-files.c \
 	vhdfs/io/recovery-internal.h \
@@ -154,6 +156,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/image-stat.h \
 	vhdfs/store/leaf-replace.c \
 	vhdfs/store/leaf-replace.h \
+	vhdfs/store/leaf-steps.c \
+	vhdfs/store/leaf-steps.h \
 	vhdfs/store/protected-parent.c \
 	vhdfs/store/protected-parent.h \
 	vhdfs/store/put-aside.c \
@@ -171,6 +175,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/store.h \
 	vhdfs/store/view-internal.h \
 	vhdfs/store/view-io.c \
+	vhdfs/store/view-snapshot.c \
 	vhdfs/store/view.c \
 	vhdfs/store/view.h \
 	vhdfs/store/watch-events.c \

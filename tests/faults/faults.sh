@@ -209,3 +209,17 @@ inject() {
 	remark "$what: $injected faults"
 	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 }
+
+# Mounts the store with vhdfs, into which faults.so is loaded.
+mount_with_faults() {
+	mkdir -p "$scratch/bin"
+	cat >"$scratch/bin/vhdfs" <<-END
+		#!/bin/sh
+		exec env FAULTS='$control' LD_PRELOAD='$faults_so' \
+			'$(command -v vhdfs)' "\$@"
+	END
+	chmod +x "$scratch/bin/vhdfs"
+	disarm
+	PATH=$scratch/bin:$PATH mount_store "$store" "$mnt"
+	at_exit disarm
+}

@@ -55,20 +55,6 @@ make_store() {
 	done
 }
 
-# Mounts the store with vhdfs, into which faults.so is loaded.
-mount_with_faults() {
-	mkdir -p "$scratch/bin"
-	cat >"$scratch/bin/vhdfs" <<-END
-		#!/bin/sh
-		exec env FAULTS='$control' LD_PRELOAD='$faults_so' \
-			'$(command -v vhdfs)' "\$@"
-	END
-	chmod +x "$scratch/bin/vhdfs"
-	disarm
-	PATH=$scratch/bin:$PATH mount_store "$store" "$mnt"
-	at_exit disarm
-}
-
 # Unmounts the store, and expects that vhdfs leaks no memory and no descriptor.
 unmount_with_faults() {
 	local status=0

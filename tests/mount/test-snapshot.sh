@@ -43,14 +43,96 @@ test_snapshot_is_shown_read_only_beside_the_image() {
 	done
 }
 
-test_image_that_a_mount_has_open_is_refused_and_the_mount_named() {
+test_snapshot_of_an_open_image_keeps_its_handle_inode_and_size() {
+	local format inode
+
+	choose_seed
+	for format in vhd vhdx; do
+		rm -f "$scratch/model"
+		make_store $format
+		mount_store "$store" "$mnt"
+		exec 9<>"$mnt/pc1.$e.raw"
+		inode=$(stat -L -c '%i %s' /dev/fd/9)
+		vhdfs-img snapshot --note "with a client" "$store/pc1.$e" one
+		equal "inode and size of the handle" "$inode" \
+			"$(stat -L -c '%i %s' /dev/fd/9)"
+		equal "inode and size of the view" "$inode" \
+			"$(stat -c '%i %s' "$mnt/pc1.$e.raw")"
+		[ "$(stat -c %i "$mnt/pc1@one.$e.raw")" != "${inode% *}" ] ||
+			fail "expected another inode for the snapshot"
+		cp "$scratch/model" "$scratch/before"
+		put "$mnt/pc1.$e.raw" "$scratch/model" write 4096 65536 7
+		cmp "$scratch/model" <&9
+		cmp "$mnt/pc1@one.$e.raw" "$scratch/before"
+		equal note "with a client" "$(vhdfs-img snapshots --json \
+			"$store/pc1.$e" | jq -r '.[0].note')"
+		exec 9>&-
+		unmount "$mnt"
+		same_disk "$store/pc1.$e" "$scratch/model"
+	done
+}
+
+test_disk_that_was_moved_survives_a_reload_and_a_restart_of_the_worker() {
 	make_store vhdx
 	mount_store "$store" "$mnt"
-	exec 9<>"$mnt/pc1.vhdx.raw"
-	expect_error 1 "in use by vhdfs .process" \
+	coproc CLIENT {
+		exec file-io "$mnt/pc1.vhdx.raw" rw serve "$scratch/model"
+	}
+	read -r reply <&"${CLIENT[0]}"
+	vhdfs-img snapshot "$store/pc1.vhdx" one
+	client write 0 8192 1
+	kill -HUP "${mount_pid[$mnt]}"
+	wait_until 30 grep -q upgraded "$mnt.log"
+	client compare
+	vhdfs-img snapshot "$store/pc1.vhdx" two
+	client write 4096 8192 2
+	kill -KILL "$(pgrep -P "${mount_pid[$mnt]}")"
+	client compare
+	client write 12288 8192 3
+	client fsync
+	client compare
+	eval "exec ${CLIENT[1]}>&-"
+	wait "$CLIENT_PID"
+	unmount "$mnt"
+	same_disk "$store/pc1.vhdx" "$scratch/model"
+}
+
+# client COMMAND...: a command of the client through its open descriptor.
+client() {
+	local reply
+
+	echo "$*" >&"${CLIENT[1]}"
+	read -r reply <&"${CLIENT[0]}"
+	equal "answer to $1" ok "$reply"
+}
+
+test_handle_for_reading_may_not_ask_for_a_snapshot() {
+	make_store vhdx
+	chmod a-w "$store/pc1.vhdx"
+	mount_store "$store" "$mnt"
+	expect_error 1 "write permission" \
 		vhdfs-img snapshot "$store/pc1.vhdx" s
+}
+
+test_image_that_another_program_has_locked_is_refused_and_its_holder_named() {
+	make_store vhdx
+	mount_store "$store" "$mnt"
+	hold "$store/pc1.vhdx" open
+	expect_error 1 "in use by" vhdfs-img snapshot "$store/pc1.vhdx" s
+	release
+	vhdfs-img snapshot "$store/pc1.vhdx" s
+}
+
+test_snapshot_through_a_symbolic_link_keeps_the_link() {
+	make_store vhdx
+	mkdir "$scratch/elsewhere"
+	ln -s "$store/pc1.vhdx" "$scratch/elsewhere/link.vhdx"
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/pc1.vhdx.raw"
+	vhdfs-img snapshot "$scratch/elsewhere/link.vhdx" s
 	exec 9>&-
-	wait_until 10 vhdfs-img snapshot "$store/pc1.vhdx" s
+	[ -L "$scratch/elsewhere/link.vhdx" ] || fail "expected the link"
+	[ -e "$store/pc1@s.vhdx" ] || fail "expected the snapshot in the store"
 }
 
 # killed_snapshot N: a snapshot that is killed before its N-th call on a file; false:
@@ -73,18 +155,18 @@ test_opening_an_image_finishes_or_undoes_an_interrupted_snapshot() {
 		n=1
 		rm -f "$scratch/model"
 		make_store $format
-		mount_store "$store" "$mnt"
 		while killed_snapshot $n; do
+			mount_store "$store" "$mnt"
 			put "$mnt/pc1.$e.raw" "$scratch/model" \
 				write $((n * 4096)) 512 $n
 			cmp "$mnt/pc1.$e.raw" "$scratch/model"
 			equal "hidden files after $n" "" \
 				"$(find "$store" -name '.pc1*')"
 			n=$((n + 3))
+			unmount "$mnt"
 			[ ! -e "$store/pc1@s.$e" ] || break
 		done
 		[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
-		unmount "$mnt"
 	done
 }
 

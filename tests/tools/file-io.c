@@ -26,6 +26,10 @@
  *                          is read through the mapping again
  *     hold                 prints "holding", and waits for the end of
  *                          standard input
+ *     serve MODEL          for each line of standard input works through the
+ *                          open descriptor, and prints "ok", an errno's name,
+ *                          or "differs OFF": write OFF LEN SEED, the same bytes
+ *                          to the file MODEL; fsync; compare, all with MODEL
  *     answers              from here on every command, and the last close,
  *                          prints a line, "ok" or the errno's name, and the
  *                          next command runs also after an error
@@ -48,7 +52,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE = 3000, THREADS_MAX = 26 };
+enum { PIECE = 3000, SERVE_PIECE = 1 << 20, THREADS_MAX = 26 };
 
 static bool answers;
 static jmp_buf answered;
@@ -315,6 +319,75 @@ static void do_hold(void)
 		continue;
 }
 
+static bool serve_write(int fd, int model, uint64_t off, size_t len,
+			uint64_t seed)
+{
+	char *buf = malloc(len);
+	bool ok;
+
+	for (size_t i = 0; i < len; i++)
+		buf[i] = (char)next_random(&seed);
+	ok = pwrite(fd, buf, len, (off_t)off) == (ssize_t)len;
+	if (ok && pwrite(model, buf, len, (off_t)off) != (ssize_t)len)
+		usage("the model cannot be written");
+	free(buf);
+	return ok;
+}
+
+static bool serve_compare(int fd, int model)
+{
+	static char a[SERVE_PIECE], b[SERVE_PIECE];
+	ssize_t n;
+
+	for (off_t off = 0; (n = pread(model, b, sizeof b, off)) > 0;
+	     off += n) {
+		if (pread(fd, a, n, off) != n)
+			return false;
+		for (ssize_t i = 0; i < n; i++) {
+			if (a[i] == b[i])
+				continue;
+			printf("differs %lld\n", (long long)(off + i));
+			return true;
+		}
+	}
+	puts("ok");
+	return true;
+}
+
+/* False: errno says why. */
+static bool serve_line(int fd, int model, const char *line)
+{
+	unsigned long long off, len, seed;
+	bool ok;
+
+	if (!strcmp(line, "compare\n"))
+		return serve_compare(fd, model);
+	if (sscanf(line, "write %llu %llu %llu", &off, &len, &seed) == 3)
+		ok = serve_write(fd, model, off, len, seed);
+	else
+		ok = fsync(fd) == 0;
+	if (ok)
+		puts("ok");
+	return ok;
+}
+
+static void do_serve(int fd, const char *path)
+{
+	int model = open(path, O_RDWR | O_CLOEXEC);
+	char line[128];
+
+	if (model < 0)
+		usage("the model cannot be opened");
+	puts("serving");
+	fflush(stdout);
+	while (fgets(line, sizeof line, stdin)) {
+		if (!serve_line(fd, model, line))
+			puts(strerrorname_np(errno));
+		fflush(stdout);
+	}
+	close(model);
+}
+
 static void do_command(const char *path, int *fd, const char *name, char **v)
 {
 	if (!strcmp(name, "ro") || !strcmp(name, "rw") ||
@@ -348,6 +421,8 @@ static void do_command(const char *path, int *fd, const char *name, char **v)
 		do_watch(*fd, number(v[0]), number(v[1]));
 	else if (!strcmp(name, "hold"))
 		do_hold();
+	else if (!strcmp(name, "serve"))
+		do_serve(*fd, v[0]);
 	else if (!strcmp(name, "close"))
 		close_file(fd);
 }
@@ -374,7 +449,7 @@ static int values_of(const char *name)
 		      { "append", 1 },   { "fsync", 0 },  { "fallocate", 3 },
 		      { "truncate", 1 }, { "chmod", 1 },  { "holes", 0 },
 		      { "parallel", 2 }, { "stress", 4 }, { "watch", 2 },
-		      { "hold", 0 },     { "answers", 0 } };
+		      { "hold", 0 },     { "serve", 1 },  { "answers", 0 } };
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (!strcmp(table[i].name, name))

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "chain/chain-internal.h"
@@ -113,6 +114,23 @@ int chain_open(struct parent_cache *cache, const char *path, int flags,
 			  flags & CHAIN_WRITABLE, &io, &chain->leaf_path);
 	if (r == 0)
 		r = open_images(chain, io, flags);
+	if (r < 0)
+		return r;
+	*ret = steal(chain);
+	return 0;
+}
+
+int chain_open_file(struct parent_cache *cache, struct io *io, const char *path,
+		    int flags, struct chain **ret)
+{
+	_cleanup_(chain_destroy_p) struct chain *chain = chain_new(cache);
+	int r;
+
+	if (!chain || !(chain->leaf_path = strdup(path))) {
+		io_close(io);
+		return fail(-ENOMEM, "%s: out of memory", path);
+	}
+	r = open_images(chain, io, flags);
 	if (r < 0)
 		return r;
 	*ret = steal(chain);

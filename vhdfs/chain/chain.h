@@ -62,6 +62,10 @@ struct chain;
  */
 int chain_open(struct parent_cache *cache, const char *path, int flags,
 	       struct chain **ret);
+/* As chain_open, of a leaf in io, whose path in the store is path.  Takes io
+ * over, even if it fails. */
+int chain_open_file(struct parent_cache *cache, struct io *io, const char *path,
+		    int flags, struct chain **ret);
 /*
  * Opens a leaf that the previous process had open and locked (io/recovery.h):
  * through its inherited descriptor, and its parents through theirs, whatever

@@ -30,9 +30,12 @@ vhdfs_vhdfs_SOURCES = \
 	vhdfs/fuse/pulse.h \
 	vhdfs/fuse/raw-reply.c \
 	vhdfs/fuse/raw-reply.h \
+	vhdfs/fuse/requests-control.c \
 	vhdfs/fuse/requests-file.c \
 	vhdfs/fuse/requests-name.c \
 	vhdfs/fuse/requests.h \
+	vhdfs/fuse/restore-moves.c \
+	vhdfs/fuse/restore-moves.h \
 	vhdfs/fuse/restore.c \
 	vhdfs/fuse/restore.h \
 	vhdfs/fuse/server.h \

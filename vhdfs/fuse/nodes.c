@@ -131,11 +131,9 @@ static int add_node(uint64_t number, struct store_image *image,
 
 static uint64_t number_of_image(const struct store_image *image)
 {
-	dev_t dev;
-	ino_t ino;
+	const struct file_id disk = store_image_disk(image);
 
-	store_image_file(image, &dev, &ino);
-	return mix(mix(dev) ^ ino);
+	return mix(mix(disk.dev) ^ disk.ino);
 }
 
 int nodes_add_image(struct store_image *image, bool forever, struct node **ret)

@@ -5,8 +5,8 @@
  * An image is one node, also if it has several names, so the kernel caches its
  * pages once.  A directory is a node for each path.
  *
- * A node number is computed from the image's device and inode number, or from
- * the directory's path.  So a worker that has just started can find a node that
+ * A node number is computed from the number of the image's disk, or from the
+ * directory's path.  So a worker that has just started can find a node that
  * an earlier worker named to the kernel.
  *
  * Any thread may call any function.  A node exists while the kernel remembers

@@ -147,14 +147,13 @@ static int open_image(struct node *node, int flags)
 
 static int open_first_time(struct node *node, const struct fuse_file_info *fi)
 {
-	dev_t dev;
-	ino_t ino;
+	const struct file_id disk = store_image_disk(node->image);
 	int r = open_image(node, fi->flags); /* 1 */
 
 	if (r < 0)
 		return r;
-	store_image_file(node->image, &dev, &ino);
-	r = recovery_open_add(fi->fh, dev, ino, opened_for_writing(fi)); /* 2 */
+	r = recovery_open_add(fi->fh, disk.dev, disk.ino,
+			      opened_for_writing(fi)); /* 2 */
 	if (r < 0) {
 		view_close(node->image, opened_for_writing(fi));
 	} else if (!opened_for_writing(fi)) {

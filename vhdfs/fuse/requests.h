@@ -2,8 +2,9 @@
 /*
  * Request functions: answers to the requests of the kernel.
  *
- * Three files have the request functions: requests-name.c (names, attributes),
- * requests-file.c (open, close, flush, seek), fast-path.c (read, write, zero).
+ * Four files have the request functions: requests-name.c (names, attributes),
+ * requests-file.c (open, close, flush, seek), fast-path.c (read, write, zero),
+ * requests-control.c (the requests of vhdfs-img).
  * Any thread of the pool may call them.  No lock is held while a request is
  * answered.
  */
@@ -21,6 +22,7 @@
 /* The request functions, for libfuse. */
 void requests_of_names(struct fuse_lowlevel_ops *ops);
 void requests_of_files(struct fuse_lowlevel_ops *ops);
+void requests_of_control(struct fuse_lowlevel_ops *ops);
 
 /*
  * server_find_node finds a node by its number: 0, or -ESTALE if the store has

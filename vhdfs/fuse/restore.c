@@ -5,6 +5,7 @@
  * ORDER.  A writer's descriptor holds the lock that excludes other programs,
  * and its pages in the recovery memory are written through it:
  *
+ *   0. decide the moves of disks that were interrupted (restore-moves.h)
  *   1. open the images of writers' handles
  *   2. open, until step 4, the images of orphans: their last writer has closed
  *      them, but some pages are not in the file, or a sync was interrupted
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "fuse/invalidate.h"
 #include "fuse/mount-state.h"
+#include "fuse/restore-moves.h"
 #include "io/recovery.h"
 #include "store/view.h"
 
@@ -37,8 +39,10 @@ struct orphans {
  * lost stays lost: its writes may be lost. */
 static int reopen(const struct recovery_open *open, struct node **ret)
 {
+	const struct file_id file =
+		recovery_file_of_disk((struct file_id){ open->dev, open->ino });
 	struct store_image *image =
-		store_image_of_file(server.store, open->dev, open->ino);
+		store_image_of_file(server.store, file.dev, file.ino);
 	int r = image ? nodes_add_image(image, true, ret)
 		      : fail(-ENOMEM, "out of memory");
 
@@ -130,18 +134,21 @@ int restore_state(void)
 					     .read_only = o->read_only };
 	bool writers = true, readers = false;
 	struct orphans orphans = { 0 };
+	struct restored_moves moves = { 0 };
 	int r = store_open(&store, &server.store);
 
 	if (r == 0)
 		r = nodes_init();
 	if (r < 0)
 		return r;
+	restore_moves_begin(&moves);                  /* 0 */
 	recovery_each_open(restore_handle, &writers); /* 1 */
 	recovery_each_orphan(open_orphan, &orphans);  /* 2 */
 	recovery_each_open(restore_handle, &readers); /* 3 */
 	while (orphans.n)                             /* 4 */
 		close_orphan(orphans.v[--orphans.n]);
 	free(orphans.v);
+	restore_moves_end(&moves);
 	recovery_end_takeover(); /* 5 */
 	return 0;
 }

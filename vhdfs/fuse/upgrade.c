@@ -140,18 +140,29 @@ static void write_open(void *ctx, const struct recovery_open *open)
 		open->writable, atomic_load(&open->lost));
 }
 
-static void write_all(FILE *f, const struct mount *mount)
+static void write_disk(void *ctx, struct file_id file, struct file_id disk)
 {
+	fprintf(ctx, "disk %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		(uint64_t)file.dev, (uint64_t)file.ino, (uint64_t)disk.dev,
+		(uint64_t)disk.ino);
+}
+
+static int write_all(FILE *f, const struct mount *mount)
+{
+	int r;
+
 	set_inherit(f, mount->link->fd);
 	fprintf(f, "mount %d\ninit ", mount->link->fd);
 	for (size_t i = 0; i < mount->link->init_len; i++)
 		fprintf(f, "%02x", (unsigned char)mount->link->init[i]);
 	fprintf(f, "\nstate %s\n", mount->link->state);
 	recovery_each_file(write_file, f);
+	r = recovery_each_disk(write_disk, f);
 	recovery_each_open(write_open, f);
 	if (recovery_is_lost())
 		fputs("lost\n", f);
 	fputs("end\n", f);
+	return r;
 }
 
 static int write_handover(const struct mount *mount, int *ret_fd)
@@ -164,8 +175,8 @@ static int write_handover(const struct mount *mount, int *ret_fd)
 
 	if (!f)
 		return fail_memfd("hand-over");
-	write_all(f, mount);
-	bad = ferror(f);
+	bad = write_all(f, mount) < 0;
+	bad |= ferror(f);
 	bad |= fclose(f) != 0;
 	snprintf(number, sizeof number, "%d", fd);
 	if (bad || setenv(UPGRADE_VARIABLE, number, 1) < 0)
@@ -265,6 +276,10 @@ static int read_line(const char *line, struct mount *mount)
 		fcntl(file.fd, F_SETFD, FD_CLOEXEC);
 		return recovery_add_file(&file);
 	}
+	if (sscanf(line, "disk %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+		   &file.dev, &file.ino, &dev, &ino) == 4)
+		return recovery_add_disk((struct file_id){ file.dev, file.ino },
+					 (struct file_id){ dev, ino });
 	if (sscanf(line, "open %" SCNu64 " %" SCNu64 " %" SCNu64 " %d %d",
 		   &number, &dev, &ino, &writable, &lost) < 4)
 		return 0;

@@ -15,10 +15,12 @@
  *     file FD DEV INO WRITABLE ERRNO PARENT-DEV PARENT-INO
  *                   a locked file; ERRNO: why it takes no more writes, or 0;
  *                   then the file of its parent image, or 0 0
+ *     disk DEV INO DISK-DEV DISK-INO
+ *                   a file whose disk has another number than its own
  *     open NUMBER DEV INO WRITABLE LOST
- *                   an open handle; LOST: it could not be opened again
- *     lost          some writes did not reach their images
- *     end           the text is complete
+ *                   an open handle of the disk DEV INO; LOST: it could not be
+ * opened again lost          some writes did not reach their images end the
+ * text is complete
  *
  * A version ignores lines that begin with a word, and values at the end of a
  * line, that it does not know.

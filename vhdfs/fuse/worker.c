@@ -84,6 +84,7 @@ static int new_session(const struct mount *mount)
 
 	requests_of_names(&ops);
 	requests_of_files(&ops);
+	requests_of_control(&ops);
 	r = mount_session_on(mount, mount->link->fd, &ops, &server.session);
 	if (r < 0)
 		return r;

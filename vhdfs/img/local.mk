@@ -22,6 +22,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/interrupt.h \
 	vhdfs/img/main.c \
 	vhdfs/img/map.c \
+	vhdfs/img/online.c \
+	vhdfs/img/online.h \
 	vhdfs/img/output.c \
 	vhdfs/img/output.h \
 	vhdfs/img/pending-writes.c \

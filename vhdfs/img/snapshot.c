@@ -9,23 +9,19 @@
 #include "img/command.h"
 #include "img/image-roots.h"
 #include "img/interrupt.h"
+#include "img/online.h"
 #include "store/leaf-replace.h"
 #include "store/snapshot.h"
 
-static int take(const struct image_roots *roots, const char *image,
-		const char *name, const char *note)
+static int take_offline(const struct image_roots *roots, const char *path,
+			const char *real, const char *name, const char *note)
 {
-	_cleanup_free_ char *path = NULL, *real = NULL, *keep = NULL,
-			    *mark = NULL;
+	_cleanup_free_ char *keep = NULL, *mark = NULL;
 	struct leaf_replacement replacement = { .rootdir = &roots->dirs[0] };
-	int r = image_roots_path(roots, image, &path);
+	int r;
 
-	if (r == 0)
-		r = image_roots_real(roots, path, &real);
-	if (r < 0)
-		return r;
 	keep = snapshot_file_name(real, name);
-	mark = snapshot_mark(real, note);
+	mark = snapshot_mark(real, note, NULL);
 	if (!keep || !mark)
 		return fail(-ENOMEM, "out of memory");
 	replacement.image = path;
@@ -34,6 +30,43 @@ static int take(const struct image_roots *roots, const char *image,
 	interrupt_block();
 	r = leaf_replace(&replacement);
 	interrupt_unblock();
+	return r;
+}
+
+static int take_online(struct online *online, const char *name,
+		       const char *note)
+{
+	struct view_request request = { .verb = VIEW_SNAPSHOT };
+	int r;
+
+	snprintf(request.name, sizeof request.name, "%s", name);
+	snprintf(request.note, sizeof request.note, "%s", note ? note : "");
+	interrupt_block();
+	r = online_ask(online, &request);
+	interrupt_unblock();
+	return r;
+}
+
+static int take(const struct image_roots *roots, const char *image,
+		const char *name, const char *note)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL, *absolute = NULL;
+	struct online online = { .fd = -1 };
+	int r = image_roots_path(roots, image, &path);
+
+	if (r == 0)
+		r = image_roots_real(roots, path, &real);
+	if (r < 0)
+		return r;
+	absolute = image_roots_absolute(roots, real);
+	if (!absolute)
+		return fail(-ENOMEM, "out of memory");
+	r = online_find(absolute, &online);
+	if (r > 0)
+		r = take_online(&online, name, note);
+	else if (r == 0)
+		r = take_offline(roots, path, real, name, note);
+	online_fini(&online);
 	return r;
 }
 

@@ -349,6 +349,18 @@ enum recovery_open_state recovery_open_state(uint64_t number)
 	return state;
 }
 
+bool recovery_open_is_writable(uint64_t number)
+{
+	const struct recovery_open *open;
+	bool writable;
+
+	pthread_mutex_lock(&recovery.lock);
+	open = find_open(number);
+	writable = open && open->writable;
+	pthread_mutex_unlock(&recovery.lock);
+	return writable;
+}
+
 void recovery_open_set_lost(uint64_t number)
 {
 	struct recovery_open *open;

@@ -3,10 +3,10 @@
  * Layout of the recovery memory, and interfaces between recovery*.c.
  *
  * The parts, each aligned to 4096 bytes: the header, the caller's extra part,
- * the files, the opens, and for each page size the page descriptions and the
- * page data.  The memory has its maximum size from the start, but is sparse:
- * space is allocated (fallocate) before its first use, so that a lack of memory
- * is an error and not a SIGBUS.
+ * the files, the opens, the moves, and for each page size the page descriptions
+ * and the page data.  The memory has its maximum size from the start, but is
+ * sparse: space is allocated (fallocate) before its first use, so that a lack
+ * of memory is an error and not a SIGBUS.
  */
 #ifndef VHDFS_IO_RECOVERY_INTERNAL_H
 #define VHDFS_IO_RECOVERY_INTERNAL_H
@@ -20,9 +20,11 @@
 enum {
 	/* Incremented when a structure in the memory or a limit below changes.
 	 */
-	RECOVERY_VERSION = 2,
+	RECOVERY_VERSION = 3,
 	FILES_MAX = 16384,
 	OPENS_MAX = 65536,
+	MOVES_MAX = 8192, /* in each bank */
+	MOVE_BANKS = 2,
 	POOLS = 2,
 	EXTRA_SIZE = 65536,
 	/* The number of pages that are allocated at once. */
@@ -44,7 +46,8 @@ struct recovery_head {
 	/* A file may be locked and not in the descriptor store: the memory
 	 * cannot be adopted. */
 	atomic_bool unstored;
-	atomic_uint n_stored; /* descriptors of files in the store */
+	atomic_uint n_stored;   /* descriptors of files in the store */
+	atomic_uint moves_bank; /* the bank of moves that is valid */
 };
 
 /* The descriptors of a file. */
@@ -87,6 +90,7 @@ struct recovery {
 	void *extra;
 	struct recovery_file *files;
 	struct recovery_open *opens;
+	struct recovery_move *moves[MOVE_BANKS];
 	struct page_pool pools[POOLS];
 	unsigned store_max;   /* see recovery_fdstore_enable; 0: no store */
 	pthread_mutex_t lock; /* protects files, opens and the members below */
@@ -109,6 +113,12 @@ static inline size_t recovery_file_index(const struct recovery_file *file)
 int recovery_map(int fd);
 /* True if fd is open and refers to the file. */
 bool recovery_fd_matches(const struct recovery_file *file, int fd);
+
+/* recovery-disks.c */
+
+/* Reads the moves.  -ENOMEM with a message. */
+int recovery_load_disks(void);
+void recovery_free_disks(void);
 
 /* recovery-fdstore.c */
 

@@ -33,6 +33,10 @@ static size_t set_layout(uint8_t *base)
 	at = round_up(at + FILES_MAX * sizeof *recovery.files, 4096);
 	recovery.opens = (struct recovery_open *)(base + at);
 	at = round_up(at + OPENS_MAX * sizeof *recovery.opens, 4096);
+	for (int i = 0; i < MOVE_BANKS; i++) {
+		recovery.moves[i] = (struct recovery_move *)(base + at);
+		at = round_up(at + MOVES_MAX * sizeof **recovery.moves, 4096);
+	}
 	for (int i = 0; i < POOLS; i++) {
 		struct page_pool *pool = &recovery.pools[i];
 
@@ -136,6 +140,7 @@ void *recovery_extra(size_t size)
 
 void recovery_detach(void)
 {
+	recovery_free_disks();
 	for (int i = 0; i < POOLS; i++) {
 		free(recovery.pools[i].free);
 		recovery.pools[i].free = NULL;
@@ -228,7 +233,9 @@ int recovery_begin_takeover(const int *fds, size_t n)
 	recovery.files_end = FILES_MAX;
 	recovery_fdstore_count();
 	finish_unregistering();
-	r = close_other_fds(fds, n);
+	r = recovery_load_disks();
+	if (r == 0)
+		r = close_other_fds(fds, n);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < FILES_MAX; i++) {
@@ -251,19 +258,51 @@ int recovery_begin_takeover(const int *fds, size_t n)
 	return 0;
 }
 
+static void drop_file(struct recovery_file *file)
+{
+	int fd = file->fd;
+
+	recovery.unclaimed[recovery_file_index(file)] = false;
+	recovery_free_pages(file);
+	recovery_unregister(file);
+	close(fd);
+}
+
 void recovery_end_takeover(void)
 {
-	for (size_t i = 0; i < recovery.files_end; i++) {
-		struct recovery_file *file = &recovery.files[i];
-		int fd = file->fd;
+	for (size_t i = 0; i < recovery.files_end; i++)
+		if (recovery.unclaimed[i])
+			drop_file(&recovery.files[i]);
+}
 
-		if (!recovery.unclaimed[i])
-			continue;
-		recovery.unclaimed[i] = false;
-		recovery_free_pages(file);
-		recovery_unregister(file);
-		close(fd);
+void recovery_discard(bool (*matches)(int fd))
+{
+	for (size_t i = 0; i < recovery.files_end; i++)
+		if (recovery.unclaimed[i] &&
+		    atomic_load(&recovery.files[i].writable) &&
+		    matches(recovery.files[i].fd))
+			drop_file(&recovery.files[i]);
+}
+
+static bool has_writer(const struct recovery_file *file)
+{
+	for (size_t i = 0; i < recovery.files_end; i++) {
+		const struct recovery_file *other = &recovery.files[i];
+
+		if (recovery.unclaimed[i] && atomic_load(&other->writable) &&
+		    other->dev == file->dev && other->ino == file->ino)
+			return true;
 	}
+	return false;
+}
+
+void recovery_discard_readers(void)
+{
+	for (size_t i = 0; i < recovery.files_end; i++)
+		if (recovery.unclaimed[i] &&
+		    !atomic_load(&recovery.files[i].writable) &&
+		    has_writer(&recovery.files[i]))
+			drop_file(&recovery.files[i]);
 }
 
 void recovery_set_lost(void)

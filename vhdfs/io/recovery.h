@@ -25,6 +25,7 @@
  *   orphan          an unclaimed file that was open for writing and has dirty
  *                   pages or is in doubt
  *   lost            data that was reported as written is missing in an image
+ *   disk            what handles and nodes belong to: see DISKS
  *
  * ORDER.  A process may die between any two instructions.  A record is complete
  * before one atomic store publishes it, and one atomic store removes it, so a
@@ -40,6 +41,13 @@
  * GRANTED OPENS.  An open is recorded after it was permitted and before it is
  * answered.  If the kernel sends the request again, after a crash, a recorded
  * open is answered as granted; without a record the request is decided anew.
+ *
+ * DISKS.  A disk is what a handle and a node belong to.  It has the number of
+ * the file in which it was first, and moves to another file when that becomes
+ * its leaf.  Then both files exchange their disks, so that each file has one.
+ * A move is recorded as begun before the new file gets the name of the old one;
+ * one atomic store makes it done.  A successor decides a begun move by the name
+ * that the new file has (fuse/restore.c).
  *
  * SYNCS.  The kernel reports a failed write-back once to each open file
  * description.  If a worker dies between that report and
@@ -61,6 +69,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "io/file-id.h"
 
 /* The maximum number of paged tables in an image. */
 enum { RECOVERY_TABLES = 2 };
@@ -96,6 +106,11 @@ int recovery_begin_takeover(const int *fds, size_t n);
 /* Unregisters and closes the files that are still unclaimed, and frees their
  * pages. */
 void recovery_end_takeover(void);
+/* The same, of the files open for writing for which matches(fd) is true. */
+void recovery_discard(bool (*matches)(int fd));
+/* The same, of descriptors for reading of a file that is unclaimed for writing,
+ * too: their locks would exclude the writer. */
+void recovery_discard_readers(void);
 
 /*
  * DESCRIPTOR STORE.  A service manager (systemd's FDSTORE) can hold copies of
@@ -220,13 +235,14 @@ void recovery_each_orphan(void (*each)(void *ctx, dev_t dev, ino_t ino),
 			  void *ctx);
 
 /*
- * A granted open, identified by the number of its request, which is not 0.
+ * A granted open of a disk, identified by the number of its request, which is
+ * not 0.
  * recovery_open_add returns 1 if it is recorded already, recovery_open_remove
  * if it is not recorded; else 0.  -ENFILE: no free record.
  */
 struct recovery_open {
 	_Atomic uint64_t number; /* 0: the record is free */
-	uint64_t dev, ino;
+	uint64_t dev, ino;       /* of the disk */
 	bool writable;
 	atomic_bool lost; /* could not be restored: its requests fail, EIO */
 };
@@ -238,11 +254,50 @@ enum recovery_open_state {
 int recovery_open_add(uint64_t number, dev_t dev, ino_t ino, bool writable);
 int recovery_open_remove(uint64_t number);
 enum recovery_open_state recovery_open_state(uint64_t number);
+bool recovery_open_is_writable(uint64_t number);
 void recovery_open_set_lost(uint64_t number);
 void recovery_each_open(void (*each)(void *ctx,
 				     const struct recovery_open *open),
 			void *ctx);
 /* Removes all granted opens. */
 void recovery_opens_clear(void);
+
+/* See DISKS.  A file or disk that no move names is its own. */
+struct file_id recovery_disk_of_file(struct file_id file);
+struct file_id recovery_file_of_disk(struct file_id disk);
+
+enum recovery_move_state {
+	RECOVERY_MOVE_FREE,
+	RECOVERY_MOVE_BEGUN,
+	/* The disk is in the new file; the old one may still be open for
+	 * writing. */
+	RECOVERY_MOVE_DONE,
+	RECOVERY_MOVE_ENDED,
+	RECOVERY_MOVE_UNDONE,
+};
+/* A move of the disk of file `from' to file `to'. */
+struct recovery_move {
+	struct file_id from, to;
+	atomic_uint state; /* enum recovery_move_state; set last */
+};
+/* Records a move as begun; *ret is null in a process without the memory, and
+ * the functions below then do nothing.  -ENOMEM, -EBUSY, -ENFILE with a
+ * message. */
+int recovery_move_begin(struct file_id from, struct file_id to,
+			struct recovery_move **ret);
+/* Makes it done, in one step. */
+void recovery_move_finish(struct recovery_move *move);
+/* Ends a move that is done; takes back one that is not. */
+void recovery_move_end(struct recovery_move *move);
+/* Calls each for every move that is not ended; each may finish and end it. */
+void recovery_each_move(void (*each)(void *ctx, struct recovery_move *move),
+			void *ctx);
+/* Calls each for every file that has not its own disk, as no other process
+ * moves disks any more; for an upgrade.  -ENOMEM with a message. */
+int recovery_each_disk(void (*each)(void *ctx, struct file_id file,
+				    struct file_id disk),
+		       void *ctx);
+/* Adds what recovery_each_disk of another version told.  -ENOMEM. */
+int recovery_add_disk(struct file_id file, struct file_id disk);
 
 #endif

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fold.h"
+#include "io/recovery.h"
 #include "store/examine.h"
 
 static int by_id(const void *a, const void *b)
@@ -66,6 +67,7 @@ struct store_image *catalog_get_locked(struct store *store,
 		return NULL;
 	image->store = store;
 	image->id = *id;
+	image->disk = recovery_disk_of_file(*id);
 	pthread_mutex_init(&image->open_lock, NULL);
 	init_io_lock(&image->io_lock);
 	if (!tsearch(image, &store->images, by_id)) {
@@ -74,6 +76,42 @@ struct store_image *catalog_get_locked(struct store *store,
 	}
 	catalog_mark_stale_locked(image);
 	return image;
+}
+
+static void exchange_names(struct store_image *a, struct store_image *b)
+{
+	struct dir_entry *names = a->names;
+
+	a->names = b->names;
+	b->names = names;
+	for (struct dir_entry *e = a->names; e; e = e->next_name)
+		e->image = a;
+	for (struct dir_entry *e = b->names; e; e = e->next_name)
+		e->image = b;
+}
+
+void catalog_exchange_locked(struct store_image *a, struct store_image *b)
+{
+	struct store_image **at_a = tfind(a, &a->store->images, by_id);
+	struct store_image **at_b = tfind(b, &b->store->images, by_id);
+	const struct image_info info = a->info;
+	const struct file_stamp stamp = a->stamp;
+	const struct file_id id = a->id;
+	const bool known = a->known;
+
+	/* The tree keeps its order: the nodes stay, and their images change. */
+	*at_a = b;
+	*at_b = a;
+	a->id = b->id;
+	b->id = id;
+	a->info = b->info;
+	b->info = info;
+	a->stamp = b->stamp;
+	b->stamp = stamp;
+	a->known = b->known;
+	b->known = known;
+	exchange_names(a, b);
+	a->store->derive_due = true;
 }
 
 const char *catalog_path_locked(const struct store_image *image)

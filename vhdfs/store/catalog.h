@@ -32,6 +32,9 @@ void catalog_check_stamp_locked(struct store_image *image,
 /* The image of this file; null: none.  Takes no reference. */
 struct store_image *catalog_find_locked(const struct store *store,
 					const struct file_id *id);
+/* Exchanges the files of two images of the store, with their names and infos.
+ * Neither is being examined.  Allocates nothing. */
+void catalog_exchange_locked(struct store_image *a, struct store_image *b);
 /* Sets image.pending, and counts it in store.n_pending. */
 void catalog_set_pending_locked(struct store_image *image, bool yes);
 void catalog_unqueue_locked(struct store_image *image);

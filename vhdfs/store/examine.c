@@ -198,7 +198,8 @@ static void read_broken(struct store *store, const char *path, struct io *io,
 	struct image self = { .ops = ops, .io = io };
 	int r = ops->peek ? ops->peek(&self, &ref) : -EOPNOTSUPP;
 
-	info->parent_unknown = r < 0;
+	/* A new leaf that a crash left unfinished has no contents yet. */
+	info->parent_unknown = r < 0 && !name_is_new_leaf(path);
 	if (r == 0 && self.type == IMAGE_DIFFERENCING &&
 	    read_parent_names(&ref, info) == 0)
 		find_parent(store, path, &self, &ref, info);

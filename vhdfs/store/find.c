@@ -24,6 +24,11 @@ void store_image_file(const struct store_image *image, dev_t *ret_dev,
 	*ret_ino = image->id.ino;
 }
 
+struct file_id store_image_disk(const struct store_image *image)
+{
+	return image->disk;
+}
+
 struct search {
 	store_matches *matches;
 	const void *what;

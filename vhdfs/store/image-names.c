@@ -35,3 +35,17 @@ const char *name_last(const char *path)
 
 	return slash ? slash + 1 : path;
 }
+
+bool name_is_new_leaf(const char *path)
+{
+	static const char ending[] = NAME_LEAF_SUFFIX, gone[] = " (deleted)";
+	const char *name = name_last(path);
+	size_t len = strlen(name);
+
+	if (len > sizeof gone - 1 &&
+	    !strcmp(name + len - (sizeof gone - 1), gone))
+		len -= sizeof gone - 1;
+	return *name == '.' && len > sizeof ending - 1 &&
+	       !strncmp(name + len - (sizeof ending - 1), ending,
+			sizeof ending - 1);
+}

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #define NAME_VIEW_SUFFIX ".raw"
+#define NAME_LEAF_SUFFIX ".leaf"
 
 /* Does name have the ending of an image (format/registry.h), in any case, and
  * not begin with a dot? */
@@ -17,6 +18,10 @@ bool name_is_image(const char *name);
 
 /* Is view an image's name and ".raw"?  *ret_len: length of the image's name. */
 bool name_is_view(const char *view, size_t *ret_len);
+
+/* Is path that of a new leaf that has not got its name yet: ".NAME.leaf"
+ * (leaf-steps.h)?  Also as /proc shows the path of an open file. */
+bool name_is_new_leaf(const char *path);
 
 /* The last component of a path. */
 const char *name_last(const char *path);

@@ -53,6 +53,7 @@ void image_stat_shape_locked(const struct store_image *image, struct stat *st)
 	if (image->error && !image->write_opens)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;
+	st->st_ino = image->disk.ino;
 	st->st_size = image->error ? 0 : (off_t)image->info.size;
 	/* An image that is open for writing is not examined; one whose file
 	 * could not be read just now keeps its size for its handles. */

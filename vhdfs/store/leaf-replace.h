@@ -22,9 +22,6 @@
 
 #include "io/rootdir.h"
 
-/* The extended attribute of a snapshot's file; snapshot.h has its form. */
-#define SNAPSHOT_MARK "user.vhdfs.snapshot"
-
 struct leaf_replacement {
 	const struct root_dir *rootdir;
 	const char *image; /* path, as root_dir_open takes it */
@@ -33,7 +30,7 @@ struct leaf_replacement {
 	/* File name that the old leaf gets; null: the old leaf is removed,
 	 * which needs a parent. */
 	const char *keep;
-	const char *mark; /* value of SNAPSHOT_MARK for it; null: none */
+	const char *mark; /* value of SNAPSHOT_MARK (snapshot.h); null: none */
 };
 
 /*

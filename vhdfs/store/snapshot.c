@@ -21,7 +21,6 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "store/image-names.h"
-#include "store/leaf-replace.h"
 
 #define MARK_HEAD "vhdfs snapshot 1\n"
 enum { MARK_MAX = 4096 };
@@ -82,7 +81,7 @@ char *snapshot_file_name(const char *image, const char *name)
 	return made;
 }
 
-char *snapshot_mark(const char *image, const char *note)
+char *snapshot_mark(const char *image, const char *note, const char *token)
 {
 	char date[sizeof "2026-01-31T23:59:59Z"] = "";
 	time_t now = time(NULL);
@@ -91,8 +90,10 @@ char *snapshot_mark(const char *image, const char *note)
 
 	if (gmtime_r(&now, &tm))
 		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n",
-		     name_last(image), date, note ? note : "") < 0)
+	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n%s%s%s",
+		     name_last(image), date, note ? note : "",
+		     token ? "token " : "", token ? token : "",
+		     token ? "\n" : "") < 0)
 		return NULL;
 	return mark;
 }
@@ -111,6 +112,32 @@ static char *mark_value(const char *mark, const char *key)
 		line = line ? line + 1 : NULL;
 	}
 	return NULL;
+}
+
+/* Reads the mark of an open file, at most MARK_MAX bytes; false: none. */
+static bool get_mark(int fd, char ret[MARK_MAX + 1])
+{
+	ssize_t n = fgetxattr(fd, SNAPSHOT_MARK, ret, MARK_MAX);
+
+	if (n < 0)
+		return false;
+	ret[n] = '\0';
+	return !strncmp(ret, MARK_HEAD, strlen(MARK_HEAD));
+}
+
+bool snapshot_has_token(int dir, const char *file, const char *token)
+{
+	int fd = openat(dir, file,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *found = NULL;
+	char mark[MARK_MAX + 1];
+
+	if (fd < 0)
+		return false;
+	if (get_mark(fd, mark))
+		found = mark_value(mark, "token");
+	close(fd);
+	return found && !strcmp(found, token);
 }
 
 /* What a scan of the directory collects. */
@@ -191,16 +218,13 @@ static bool read_mark(const struct scan *scan, struct io *io,
 		      struct snapshot *snapshot)
 {
 	char mark[MARK_MAX + 1];
-	ssize_t n = fgetxattr(io->fd, SNAPSHOT_MARK, mark, MARK_MAX);
 	_cleanup_free_ char *image = NULL;
 	struct stat st;
 
-	if (n < 0)
+	if (!get_mark(io->fd, mark))
 		return false;
-	mark[n] = '\0';
 	image = mark_value(mark, "image");
-	if (strncmp(mark, MARK_HEAD, strlen(MARK_HEAD)) != 0 || !image ||
-	    strcmp(image, scan->file) != 0)
+	if (!image || strcmp(image, scan->file) != 0)
 		return false;
 	snapshot->date = mark_value(mark, "date");
 	snapshot->note = mark_value(mark, "note");

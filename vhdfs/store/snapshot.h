@@ -20,6 +20,9 @@
 #include "base/guid.h"
 #include "io/rootdir.h"
 
+/* The extended attribute of a snapshot's file that has its mark. */
+#define SNAPSHOT_MARK "user.vhdfs.snapshot"
+
 /* The longest note, in bytes. */
 enum { SNAPSHOT_NOTE_MAX = 1000 };
 
@@ -38,9 +41,12 @@ int snapshot_check_note(const char *note);
  */
 char *snapshot_file_name(const char *image, const char *name);
 
-/* The mark of a snapshot that is made now; the caller frees it.  note may be
- * null.  Null: out of memory. */
-char *snapshot_mark(const char *image, const char *note);
+/* The mark of a snapshot that is made now; the caller frees it.  note and
+ * token, of the request that makes it, may be null.  Null: out of memory. */
+char *snapshot_mark(const char *image, const char *note, const char *token);
+/* Was the snapshot in this file of the directory made by the request with the
+ * token? */
+bool snapshot_has_token(int dir, const char *file, const char *token);
 
 struct snapshot {
 	char *name;

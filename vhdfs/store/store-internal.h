@@ -18,6 +18,7 @@
  *   image-stat.c    stat of a view; whether an image may be written
  *   view.c          opening and closing images
  *   view-io.c       reads, writes and flushes of an open image
+ *   view-snapshot.c  a snapshot of an open image
  *   attributes.c    the extended attributes of an image
  *   find.c          search for images and directories by what they are
  *   store.c         opening, lookup, listing
@@ -27,7 +28,9 @@
  *   protected-parent.c  a parent that is given a child
  *   child.c             creating a differencing image
  *   copy-attributes.c   owner, mode and attributes of a file
- *   leaf-replace.c      a fresh child in the place of an image
+ *   leaf-steps.c        the steps of putting a fresh child in the place of an
+ *                       image
+ *   leaf-replace.c      these for an image that no process has open
  *   put-aside.c         names of images that were put aside
  *   snapshot.c          the snapshots of an image
  *
@@ -38,9 +41,10 @@
  *   image.io_lock     The image's chain.  Shared by reads, writes and flushes,
  *                     exclusive for a change of the chain; held during I/O.
  *   store.lock        All data of this folder that names no other lock.  Never
- *                     held together with io_lock.  Under it only names are read
- *                     (stat, readdir), in a time that depends on their number
- *                     alone.  A wait for examinations releases it
+ *                     held together with io_lock, but for a moment by
+ *                     view-snapshot.c.  Under it only names are read (stat,
+ *                     readdir) and one is renamed, in a time that depends on
+ *                     their number alone.  A wait for examinations releases it
  *                     (store.examined).
  *   reserve.lock      The reserve's budget; held over syncfs.
  *
@@ -154,7 +158,10 @@ enum derived {
 /* One image file, under all its names. */
 struct store_image {
 	struct store *store;
-	struct file_id id;
+	struct file_id id; /* its file, which a snapshot changes */
+	/* Constant: what nodes and handles are numbered by (io/recovery.h,
+	 * DISKS). */
+	struct file_id disk;
 	struct dir_entry *names; /* those that are not hidden first */
 	unsigned refs;           /* held by callers; names are not counted */
 

@@ -297,7 +297,8 @@ static void list_locked(struct dir *dir, uint64_t after, store_each *each,
 	struct dir_entry *e;
 
 	TAILQ_FOREACH(e, &dir->entries, link) {
-		struct stat st = { .st_ino = e->id.ino };
+		struct stat st = { .st_ino = e->image ? e->image->disk.ino
+						      : e->id.ino };
 		char name[NAME_MAX + 8];
 
 		if (e->cookie <= after || !dir_shows_locked(e))

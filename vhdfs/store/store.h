@@ -29,6 +29,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "io/file-id.h"
+
 struct store;
 /* One image, under all its names; view.h opens and reads it. */
 struct store_image;
@@ -83,7 +85,7 @@ int store_list(struct store *store, const char *path, uint64_t after,
  * The image or the directory for which matches() is true: *ret_image with a
  * reference, or *ret_path, the caller's to free; null: none.  matches gets
  * either an image or a path, and must not call the store, but for
- * store_image_file.
+ * store_image_disk.
  */
 typedef bool store_matches(const void *what, const struct store_image *image,
 			   const char *path);
@@ -117,9 +119,11 @@ enum store_child_kind {
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret);
 
-/* The image's file. */
+/* The image's file, now. */
 void store_image_file(const struct store_image *image, dev_t *ret_dev,
 		      ino_t *ret_ino);
+/* The image's disk (io/recovery.h, DISKS), which stays the same. */
+struct file_id store_image_disk(const struct store_image *image);
 
 /* The image's path for messages, the caller's to free; null: out of memory. */
 char *store_image_name(struct store_image *image);

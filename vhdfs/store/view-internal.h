@@ -19,6 +19,8 @@ void view_reopen_lost(struct store_image *image);
 void view_check_replaced(struct store_image *image);
 /* The same before a close, with open_lock held. */
 void view_check_before_close(struct store_image *image);
+/* Flushes the image.  With open_lock held; reads and writes go on. */
+int view_flush_open(struct store_image *image);
 /* fstat of the open image's file.  -ESTALE, without a message: it is not open.
  * Waits while the image is being opened or closed. */
 int view_fstat(struct store_image *image, struct stat *ret_st);

@@ -140,18 +140,26 @@ int view_flush(struct store_image *image)
 	return r;
 }
 
-int view_flush_on_close(struct store_image *image)
+int view_flush_open(struct store_image *image)
 {
 	int r = 0;
+
+	pthread_rwlock_rdlock(&image->io_lock);
+	if (image->chain)
+		r = flush_counted(image, image->chain);
+	pthread_rwlock_unlock(&image->io_lock);
+	return r;
+}
+
+int view_flush_on_close(struct store_image *image)
+{
+	int r;
 
 	pthread_mutex_lock(&image->open_lock);
 	view_check_before_close(image);
 	/* Reads run during this flush, which takes long.  The lock is exclusive
 	 * only for the little that is left then. */
-	pthread_rwlock_rdlock(&image->io_lock);
-	if (image->chain)
-		r = flush_counted(image, image->chain);
-	pthread_rwlock_unlock(&image->io_lock);
+	r = view_flush_open(image);
 	if (r == 0 && image->write_opens <= 1) {
 		pthread_rwlock_wrlock(&image->io_lock);
 		if (image->chain)

@@ -25,6 +25,7 @@
 #include "store/examiners.h"
 #include "store/image-stat.h"
 #include "store/leaf-replace.h"
+#include "store/leaf-steps.h"
 #include "store/refresh.h"
 #include "store/view-internal.h"
 #include "store/watch-events.h"
@@ -323,8 +324,34 @@ static char *copy_name(struct store_image *image, size_t n)
 	return path;
 }
 
-/* Finishes or undoes the replacement of a leaf that vhdfs-img began, and did
- * not end.  If vhdfs-img still is at it, the image is in use. */
+/* Of an image that is open here for writing. */
+static int recover_open_leaf(struct store_image *image, const char *name,
+			     bool *ret_done)
+{
+	struct leaf_place place;
+	int r = leaf_place_init(&place, &image->store->roots[0], name);
+
+	place.io = chain_leaf(image->chain)->io;
+	if (r == 0)
+		r = leaf_place_check(&place);
+	if (r == 0)
+		r = leaf_recover(&place, ret_done);
+	leaf_place_fini(&place);
+	return r;
+}
+
+static int recover_name(struct store_image *image, const char *name,
+			bool *ret_done)
+{
+	return image->chain && image->chain_writable
+		       ? recover_open_leaf(image, name, ret_done)
+		       : leaf_replace_recover(&image->store->roots[0], name,
+					      ret_done);
+}
+
+/* Finishes or undoes the replacement of a leaf that this process or vhdfs-img
+ * began, and did not end.  If vhdfs-img still is at it, the image is in use.
+ * With open_lock held. */
 static void recover_leaf(struct store_image *image)
 {
 	struct store *store = image->store;
@@ -338,7 +365,7 @@ static void recover_leaf(struct store_image *image)
 
 		if (!leaf_replace_is_pending(root, name))
 			continue;
-		if (leaf_replace_recover(root, name, &done) < 0)
+		if (recover_name(image, name, &done) < 0)
 			log_warn("%s", error_text());
 		else if (done)
 			log_info("%s: an interrupted snapshot or revert was "
@@ -421,6 +448,8 @@ int view_reopen(struct store_image *image, bool writable)
 			atomic_store(&image->ended, 1);
 		}
 		examiners_read_open_chain(image);
+		if (writable)
+			recover_leaf(image);
 	} else {
 		end_open(image, writable);
 	}

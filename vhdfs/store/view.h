@@ -80,6 +80,27 @@ int view_map(struct store_image *image, uint64_t off, uint64_t len,
 int view_seek(struct store_image *image, uint64_t off, int whence,
 	      uint64_t *ret);
 
+struct view_snapshot {
+	const char *path;  /* of the image, in the store, links followed */
+	const char *name;  /* of the snapshot: snapshot_check_name */
+	const char *note;  /* null: none */
+	const char *token; /* of the request: hexadecimal digits */
+};
+/*
+ * Keeps the present state of an image that is open for writing as a snapshot;
+ * the disk moves to a fresh leaf, and all opens of the image go on there. Reads
+ * and writes wait meanwhile.  The snapshot holds every write that was answered
+ * before, and none that begins after.
+ *
+ * The request may be repeated with its token: done before, it succeeds.  0, or
+ * the errors of leaf_replace (leaf-replace.h); -EBADF: not open for writing;
+ * -ESTALE: path is no name of the image.  After a failure the image is as it
+ * was, but where the message says that the snapshot is complete, and where the
+ * directory could not be synced: then the image takes no more writes.
+ */
+int view_snapshot(struct store_image *image,
+		  const struct view_snapshot *request);
+
 /* After a failure of one of these functions: the errno that a client may see,
  * r or -EIO. */
 int view_client_error(int r);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* View requests (base/view-request.h): the ioctl on a view that is open for
+ * writing. */
+#include "config.h"
+
+#include "fuse/requests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/view-request.h"
+#include "io/recovery.h"
+#include "store/snapshot.h"
+#include "store/view.h"
+
+#define HAS_END(text) (memchr(text, '\0', sizeof(text)) != NULL)
+
+/* Is it a request that this version understands, and whose texts end? */
+static int check_request(const struct view_request *request)
+{
+	if (request->version != VIEW_REQUEST_VERSION)
+		return fail(-EOPNOTSUPP,
+			    "expected version %d of a request, found %u; use "
+			    "the vhdfs-img of the version that is mounted, or "
+			    "reload the mount",
+			    VIEW_REQUEST_VERSION, request->version);
+	if (!HAS_END(request->token) || !HAS_END(request->path) ||
+	    !HAS_END(request->name) || !HAS_END(request->note) ||
+	    strspn(request->token, "0123456789abcdef") !=
+		    sizeof request->token - 1)
+		return fail(-EINVAL, "request: a text or the token is invalid");
+	return 0;
+}
+
+static int make_snapshot(struct node *node, const struct view_request *request)
+{
+	const struct view_snapshot snapshot = {
+		.path = request->path,
+		.name = request->name,
+		.note = *request->note ? request->note : NULL,
+		.token = request->token,
+	};
+	int r = snapshot_check_name(request->name);
+
+	if (r == 0)
+		r = snapshot_check_note(request->note);
+	return r < 0 ? r : view_snapshot(node->image, &snapshot);
+}
+
+static int run_request(struct node *node, const struct view_request *request)
+{
+	int r = check_request(request);
+
+	if (r < 0)
+		return r;
+	switch (request->verb) {
+	case VIEW_SNAPSHOT:
+		return make_snapshot(node, request);
+	default:
+		return fail(-EOPNOTSUPP,
+			    "expected a request that this version knows, found "
+			    "%u; reload the mount",
+			    request->verb);
+	}
+}
+
+/* Runs the request and writes its result into it. */
+static void answer(struct node *node, struct view_request *request)
+{
+	request->result = run_request(node, request);
+	if (request->result < 0) {
+		snprintf(request->message, sizeof request->message, "%s",
+			 error_text());
+		log_error("%s", request->message);
+	}
+}
+
+static void request_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd,
+			  void *arg, struct fuse_file_info *fi, unsigned flags,
+			  const void *in, size_t in_size, size_t out_size)
+{
+	struct view_request request;
+	struct node *node;
+	int r = server_find_file(ino, fi->fh, &node);
+
+	(void)arg;
+	if (r == 0 && (cmd != VIEW_REQUEST || flags & FUSE_IOCTL_DIR ||
+		       in_size < sizeof request || out_size < sizeof request))
+		r = -ENOTTY;
+	if (r == 0 && !recovery_open_is_writable(fi->fh))
+		r = -EBADF;
+	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	memcpy(&request, in, sizeof request);
+	answer(node, &request);
+	fuse_reply_ioctl(req, 0, &request, sizeof request);
+}
+
+void requests_of_control(struct fuse_lowlevel_ops *ops)
+{
+	ops->ioctl = request_ioctl;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Online images: finds the mount of an image, and sends requests to it. */
+#include "config.h"
+
+#include "img/online.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "io/rootdir.h"
+
+#define MOUNTS "/proc/self/mounts"
+#define VIEW_ENDING ".raw"
+
+enum { MOUNT_LINE_MAX = 64 * 1024, TRIES = 50, TRY_DELAY_MS = 100 };
+
+static int open_view(const struct online *online)
+{
+	return open(online->view, O_RDWR | O_CLOEXEC);
+}
+
+/* Opens the view in the mount, if the image is in its store.  1, 0, -ENOMEM. */
+static int try_mount(const struct mntent *mount, const char *real,
+		     struct online *ret)
+{
+	_cleanup_free_ char *store = realpath(mount->mnt_fsname, NULL);
+	const char *path = store ? root_dir_below(store, real) : NULL;
+
+	if (!path || strcmp(mount->mnt_type, "fuse.vhdfs") != 0)
+		return 0;
+	free(ret->mount);
+	free(ret->path);
+	free(ret->view);
+	ret->mount = strdup(mount->mnt_dir);
+	ret->path = strdup(path);
+	if (asprintf(&ret->view, "%s/%s" VIEW_ENDING, mount->mnt_dir, path) < 0)
+		ret->view = NULL;
+	if (!ret->mount || !ret->path || !ret->view)
+		return fail(-ENOMEM, "out of memory");
+	ret->fd = open_view(ret);
+	return ret->fd >= 0;
+}
+
+static void make_token(char token[VIEW_TOKEN_SIZE])
+{
+	unsigned char bytes[(VIEW_TOKEN_SIZE - 1) / 2] = { 0 };
+
+	(void)!getrandom(bytes, sizeof bytes, 0);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		sprintf(token + 2 * i, "%02x", bytes[i]);
+}
+
+int online_find(const char *real, struct online *ret)
+{
+	_cleanup_free_ char *buf = malloc(MOUNT_LINE_MAX);
+	FILE *mounts = setmntent(MOUNTS, "re");
+	struct mntent mount;
+	int r = 0;
+
+	*ret = (struct online){ .fd = -1 };
+	if (!buf || !mounts)
+		r = fail_errno(buf ? -errno : -ENOMEM, MOUNTS);
+	while (r == 0 && getmntent_r(mounts, &mount, buf, MOUNT_LINE_MAX))
+		r = try_mount(&mount, real, ret);
+	if (mounts)
+		endmntent(mounts);
+	make_token(ret->token);
+	return r;
+}
+
+void online_fini(struct online *online)
+{
+	if (online->fd >= 0)
+		close(online->fd);
+	free(online->mount);
+	free(online->path);
+	free(online->view);
+}
+
+/* Is it an error of a mount that ended, or was replaced after the death of its
+ * processes? */
+static bool has_ended(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED || error == ENODEV ||
+	       error == EIO;
+}
+
+/* Opens the view again, in the mount that replaces the one before. */
+static void wait_for_mount(struct online *online)
+{
+	const struct timespec delay = { .tv_nsec = TRY_DELAY_MS * 1000000L };
+
+	nanosleep(&delay, NULL);
+	if (online->fd >= 0)
+		close(online->fd);
+	online->fd = open_view(online);
+}
+
+static int fail_request(const struct online *online, int error)
+{
+	if (error == ENOTTY || error == ENOSYS)
+		return fail(-EOPNOTSUPP,
+			    "%s: the mount runs a version of vhdfs that cannot "
+			    "do this while the image is open; reload it (see "
+			    "vhdfs(1)), or unmount it",
+			    online->mount);
+	return fail_errno(-error, "%s", online->view);
+}
+
+int online_ask(struct online *online, struct view_request *request)
+{
+	int error = 0;
+
+	request->version = VIEW_REQUEST_VERSION;
+	memcpy(request->token, online->token, sizeof request->token);
+	snprintf(request->path, sizeof request->path, "%s", online->path);
+	for (int i = 0; i < TRIES; i++) {
+		if (i)
+			wait_for_mount(online);
+		if (online->fd < 0)
+			continue;
+		if (ioctl(online->fd, VIEW_REQUEST, request) == 0)
+			return request->result < 0 ? fail(request->result, "%s",
+							  request->message)
+						   : 0;
+		error = errno;
+		if (!has_ended(error))
+			break;
+	}
+	return fail_request(online, error ? error : ENOTCONN);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Online images: images in the store of a mount, which does the work while its
+ * clients go on (base/view-request.h).
+ *
+ * For the main thread.
+ */
+#ifndef VHDFS_IMG_ONLINE_H
+#define VHDFS_IMG_ONLINE_H
+
+#include "base/view-request.h"
+
+/* A view of an image, open for writing. */
+struct online {
+	int fd;      /* -1: no mount shows the image as writable */
+	char *mount; /* the mount point; owned */
+	char *path;  /* of the image in the store; owned */
+	char *view;  /* path of the view; owned */
+	char token[VIEW_TOKEN_SIZE];
+};
+
+/*
+ * Finds a mount that shows the image as a view that may be written, and opens
+ * the view.  real: the image's absolute path, links followed.  1; 0: there is
+ * none; or -ENOMEM with a message.  online_fini closes it.
+ */
+int online_find(const char *real, struct online *ret);
+void online_fini(struct online *online);
+
+/*
+ * Sends the request, of which the caller has set the verb and its texts, and
+ * waits for the answer; again, if the mount's processes die meanwhile.  0 or
+ * the error of the mount, with its message.
+ */
+int online_ask(struct online *online, struct view_request *request);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The steps of a replacement of a disk's leaf.
+ *
+ * NAMES, in the directory of the image NAME:
+ *
+ *   NAME          the image: the old leaf, then the new one
+ *   KEEP          what the old leaf is called afterwards, if it stays
+ *   .NAME.leaf    the new leaf before it gets the name
+ *   .NAME.intent  the intent record: KEEP and the old leaf's mode;
+ *                 .NAME.intent.new while it is written
+ *
+ * ORDER; each step is durable before the next.
+ *   L1  Open the old leaf for writing, which finishes what a crash left in it
+ *       (a log, a missing footer) and keeps its identity; lock it against all
+ *       other processes.  Check that NAME is this file.
+ *   L2  Write the new leaf as .NAME.leaf: a child that names its parent by the
+ *       name that the parent has at the end; with the owner, the mode and the
+ *       attributes of the old leaf.  Lock it.
+ *   L3  Write the intent.
+ *   L4  Link the old leaf to KEEP.
+ *   L5  Mark the old leaf, and remove its write bits.
+ *   L6  Rename .NAME.leaf to NAME.  From here on the disk has the new leaf.
+ *   L7  Remove the intent.
+ *
+ * NAME never disappears: rename replaces it.
+ *
+ * RECOVERY, with NAME's file locked.  Where there is an intent, L6 was not
+ * reached if .NAME.leaf exists or KEEP is the same file as NAME: then steps L2
+ * to L5 are undone.  Else the replacement is complete, and L7 follows.  A
+ * .NAME.leaf without an intent is removed.  A failure of L3 to L6 is undone in
+ * the same way.
+ */
+#include "config.h"
+
+#include "store/leaf-steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "format/registry.h"
+#include "io/io-file.h"
+#include "store/copy-attributes.h"
+#include "store/image-names.h"
+#include "store/snapshot.h"
+
+#define WRITE_BITS (S_IWUSR | S_IWGRP | S_IWOTH)
+#define INTENT_HEAD "vhdfs leaf replacement 1\n"
+
+void leaf_place_fini(struct leaf_place *place)
+{
+	if (place->fd >= 0)
+		close(place->fd);
+	free(place->dir);
+	free(place->path);
+	free(place->leaf);
+	free(place->intent);
+}
+
+/* The names: real is the path that root_dir_open returned. */
+static int place_name(struct leaf_place *place, const struct root_dir *rootdir,
+		      const char *real)
+{
+	const char *root = rootdir->confined ? rootdir->path : "";
+	char *slash;
+
+	if (asprintf(&place->path, "%s%s%s", strcmp(root, "/") ? root : "",
+		     rootdir->confined ? "/" : "", real) < 0) {
+		place->path = NULL;
+		return fail(-ENOMEM, "%s: out of memory", real);
+	}
+	place->dir = strdup(place->path);
+	if (!place->dir)
+		return fail(-ENOMEM, "%s: out of memory", real);
+	slash = strrchr(place->dir, '/');
+	*slash = '\0';
+	place->name = place->path + (slash - place->dir) + 1;
+	if (asprintf(&place->leaf, ".%s" NAME_LEAF_SUFFIX, place->name) < 0)
+		place->leaf = NULL;
+	if (asprintf(&place->intent, ".%s.intent", place->name) < 0)
+		place->intent = NULL;
+	return place->leaf && place->intent
+		       ? 0
+		       : fail(-ENOMEM, "%s: out of memory", real);
+}
+
+/* Checks that NAME still is the file that was opened and locked. */
+int leaf_place_check(struct leaf_place *place)
+{
+	struct stat st;
+
+	if (fstat(place->io->fd, &place->st) < 0 ||
+	    fstatat(place->fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail_errno(-errno, "%s", place->path);
+	if (file_id_equal(file_id_of(&st), file_id_of(&place->st)))
+		return 0;
+	return fail(-EBUSY,
+		    "%s: was replaced by another program just now; run the "
+		    "command again",
+		    place->path);
+}
+
+int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
+		    const char *real)
+{
+	_cleanup_free_ char *dir =
+		strndup(real, (size_t)(name_last(real) - real));
+	int r;
+
+	*place = (struct leaf_place){ .fd = -1 };
+	if (!dir)
+		return fail(-ENOMEM, "%s: out of memory", real);
+	r = place_name(place, rootdir, real);
+	if (r < 0)
+		return r;
+	place->fd = root_dir_openat(rootdir, *dir ? dir : ".",
+				    O_RDONLY | O_DIRECTORY);
+	return place->fd < 0 ? fail_errno(place->fd, "%s", place->dir) : 0;
+}
+
+int leaf_sync_dir(const struct leaf_place *place)
+{
+	if (fsync(place->fd) == 0 || errno == EINVAL || errno == EROFS)
+		return 0;
+	return fail_errno(-errno, "%s: fsync", place->dir);
+}
+
+/* The intent's contents. */
+struct intent {
+	char keep[NAME_MAX + 1]; /* empty: none */
+	mode_t mode;             /* of the old leaf */
+};
+
+/* 1, or 0 if there is none. */
+static int intent_read(const struct leaf_place *place, struct intent *ret)
+{
+	char buf[NAME_MAX + 128];
+	int fd = openat(place->fd, place->intent,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	const size_t head = strlen(INTENT_HEAD);
+	unsigned mode;
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
+	if (n < 0) {
+		int r = fail_errno(-errno, "%s/%s", place->dir, place->intent);
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	close(fd);
+	buf[n] = '\0';
+	*ret = (struct intent){ 0 };
+	if (!strncmp(buf, INTENT_HEAD, head) &&
+	    sscanf(buf + head, "mode %o\nkeep %255[^/\n]", &mode, ret->keep) >=
+		    1) {
+		ret->mode = mode & 07777;
+		return 1;
+	}
+	return fail(-EBADMSG,
+		    "%s/%s: expected the record of an interrupted snapshot or "
+		    "revert of %s, found other text; remove the file if no "
+		    "vhdfs-img made it",
+		    place->dir, place->intent, place->name);
+}
+
+/* Writes all of text to a new file, synced. */
+static int write_text(int dir, const char *name, const char *text)
+{
+	const size_t len = strlen(text);
+	int fd = openat(dir, name,
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+	ssize_t n;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, len);
+	if (n != (ssize_t)len)
+		r = n < 0 ? -errno : -EIO;
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* L3 */
+int leaf_intent_write(const struct leaf_place *place, const char *keep)
+{
+	_cleanup_free_ char *text = NULL, *new = NULL;
+	int r;
+
+	if (asprintf(&text, INTENT_HEAD "mode %o\nkeep %s\n",
+		     (unsigned)place->st.st_mode & 07777, keep ? keep : "") < 0)
+		text = NULL;
+	if (asprintf(&new, "%s.new", place->intent) < 0)
+		new = NULL;
+	if (!text || !new)
+		return fail(-ENOMEM, "%s: out of memory", place->path);
+	r = write_text(place->fd, new, text);
+	if (r == 0 && renameat(place->fd, new, place->fd, place->intent) < 0)
+		r = -errno;
+	return r < 0 ? fail_errno(r, "%s/%s", place->dir, place->intent)
+		     : leaf_sync_dir(place);
+}
+
+/* L7 */
+int leaf_intent_remove(const struct leaf_place *place)
+{
+	if (unlinkat(place->fd, place->intent, 0) < 0 && errno != ENOENT)
+		return fail_errno(-errno, "%s/%s", place->dir, place->intent);
+	return leaf_sync_dir(place);
+}
+
+static bool is_same_file(const struct leaf_place *place, const char *name)
+{
+	struct stat st;
+
+	return fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       file_id_equal(file_id_of(&st), file_id_of(&place->st));
+}
+
+static bool exists(const struct leaf_place *place, const char *name)
+{
+	struct stat st;
+
+	return fstatat(place->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The write bits are all that L5 removed, and all that an intent can give. */
+static mode_t restored_mode(const struct leaf_place *place,
+			    const struct intent *intent)
+{
+	return (place->st.st_mode & 07777) | (intent->mode & WRITE_BITS);
+}
+
+/* Undoes L2 to L5; place is the old leaf's. */
+static int undo(const struct leaf_place *place, const struct intent *intent)
+{
+	int fd = place->io->fd;
+
+	if (intent->keep[0] && is_same_file(place, intent->keep)) {
+		(void)fremovexattr(fd, SNAPSHOT_MARK);
+		if (fchmod(fd, restored_mode(place, intent)) < 0 ||
+		    fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
+			return fail_errno(-errno, "%s", place->path);
+	}
+	if (unlinkat(place->fd, place->leaf, 0) < 0 && errno != ENOENT)
+		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	return leaf_sync_dir(place);
+}
+
+int leaf_recover(const struct leaf_place *place, bool *ret_done)
+{
+	struct intent intent = { 0 };
+	int r = intent_read(place, &intent), found = r;
+
+	if (r < 0)
+		return r;
+	(void)unlinkat(place->fd, format_arg("%s.new", place->intent), 0);
+	if (exists(place, place->leaf) ||
+	    (intent.keep[0] && is_same_file(place, intent.keep)))
+		r = undo(place, &intent);
+	if (r >= 0 && found)
+		r = leaf_intent_remove(place);
+	if (ret_done)
+		*ret_done = found;
+	return r < 0 ? r : 0;
+}
+
+int leaf_check_keep(const struct leaf_place *place, const char *keep)
+{
+	if (!keep || !exists(place, keep))
+		return 0;
+	return fail(-EEXIST, "%s/%s: file exists", place->dir, keep);
+}
+
+int leaf_create(const struct leaf_place *place, struct io **ret)
+{
+	int fd = openat(place->fd, place->leaf,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			S_IRUSR | S_IWUSR);
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	return io_file_from_fd(fd, place->io->name, true, ret);
+}
+
+/* L2 */
+int leaf_write(const struct leaf_place *place,
+	       const struct protected_parent *parent, struct io *io)
+{
+	_cleanup_free_ char *relative = NULL;
+	struct image_params params = {
+		.type = IMAGE_DIFFERENCING,
+		.block_size = place->img->block_size,
+	};
+	int r = protected_parent_describe(parent, place->dir, &params,
+					  &relative);
+
+	if (r == 0)
+		r = image_create(io, place->img->ops, &params);
+	if (r == 0)
+		r = copy_attributes(place->io->fd, io->fd, SNAPSHOT_MARK,
+				    place->path);
+	if (r == 0)
+		r = io_sync(io);
+	if (r == 0)
+		r = leaf_sync_dir(place);
+	/* Locked, and registered in the recovery memory, only now: a failed
+	 * sync before loses nothing. */
+	return r < 0 ? r : io_lock(io, IO_LOCK_EXCLUSIVE);
+}
+
+/* L4 */
+int leaf_link(const struct leaf_place *place, const char *keep)
+{
+	int code;
+
+	if (linkat(place->fd, place->name, place->fd, keep, 0) == 0)
+		return leaf_sync_dir(place);
+	code = -errno;
+	if (code == -EPERM || code == -EOPNOTSUPP)
+		return fail(code,
+			    "%s/%s: the file system refuses a hard link to %s, "
+			    "which this needs",
+			    place->dir, keep, place->name);
+	return fail_errno(code, "%s/%s: link", place->dir, keep);
+}
+
+/* L5 */
+int leaf_mark(const struct leaf_place *place, const char *mark,
+	      struct protected_parent *parent)
+{
+	int code;
+
+	if (mark && fsetxattr(place->io->fd, SNAPSHOT_MARK, mark, strlen(mark),
+			      0) < 0) {
+		code = -errno;
+		if (code == -EOPNOTSUPP)
+			return fail(code,
+				    "%s: the file system keeps no extended "
+				    "attributes, which a snapshot needs",
+				    place->path);
+		return fail_errno(code, "%s: attribute " SNAPSHOT_MARK,
+				  place->path);
+	}
+	if (parent->img != place->img && fsync(place->io->fd) < 0)
+		return fail_errno(-errno, "%s: fsync", place->path);
+	return protected_parent_protect(parent);
+}
+
+/* L6 */
+int leaf_rename(const struct leaf_place *place)
+{
+	if (renameat(place->fd, place->leaf, place->fd, place->name) < 0)
+		return fail_errno(-errno, "%s: rename", place->path);
+	return 0;
+}
+
+void leaf_undo(const struct leaf_place *place, struct protected_parent *parent)
+{
+	struct error why = *error_last();
+	int r;
+
+	if (parent->img != place->img)
+		protected_parent_restore(parent);
+	r = leaf_recover(place, NULL);
+	error_set(&why);
+	if (r < 0)
+		error_advise("what was begun could not be undone: the next "
+			     "command on %s does",
+			     place->name);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The steps of a replacement of a disk's leaf, for leaf-replace.c, in which no
+ * other process has the image open, and view-snapshot.c, in which a mount has.
+ * leaf-steps.c states them, L1 to L7, with the names NAME and KEEP.
+ *
+ * Each function returns 0, or -errno with a message.
+ *
+ * THREADS: one thread at a time for each struct leaf_place, and one replacement
+ * of an image at a time: the caller has the image locked.
+ */
+#ifndef VHDFS_STORE_LEAF_STEPS_H
+#define VHDFS_STORE_LEAF_STEPS_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "io/rootdir.h"
+#include "store/protected-parent.h"
+
+/* The directory and the names of an image, and its old leaf. */
+struct leaf_place {
+	char *dir;           /* absolute; owned */
+	const char *name;    /* NAME */
+	char *path;          /* dir and name; owned */
+	char *leaf, *intent; /* the hidden names; owned */
+	int fd;              /* of the directory; owned */
+	/* Set by the caller, and the caller's: the old leaf's file, locked; and
+	 * its image, which leaf_write and leaf_mark need. */
+	struct io *io;
+	struct image *img;
+	struct stat st; /* of the old leaf's file: leaf_place_check */
+};
+
+/* Opens the directory of the image at real, a path that root_dir_open returned.
+ * leaf_place_fini frees what is owned, after a failure too. */
+int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
+		    const char *real);
+void leaf_place_fini(struct leaf_place *place);
+/* Checks that NAME is the file io.  -EBUSY: it is another one now. */
+int leaf_place_check(struct leaf_place *place);
+
+/* Finishes or undoes what an interrupted replacement of NAME left; see RECOVERY
+ * in leaf-steps.c.  *ret_done, if not null: there was something. */
+int leaf_recover(const struct leaf_place *place, bool *ret_done);
+/* -EEXIST if KEEP exists; null: none. */
+int leaf_check_keep(const struct leaf_place *place, const char *keep);
+
+/* L2: a new file .NAME.leaf, the caller's to close; then its contents, a child
+ * of parent, and its lock. */
+int leaf_create(const struct leaf_place *place, struct io **ret);
+int leaf_write(const struct leaf_place *place,
+	       const struct protected_parent *parent, struct io *io);
+/* L3 */
+int leaf_intent_write(const struct leaf_place *place, const char *keep);
+/* L4.  -EPERM, -EOPNOTSUPP: the file system refuses hard links. */
+int leaf_link(const struct leaf_place *place, const char *keep);
+/* L5.  mark may be null. */
+int leaf_mark(const struct leaf_place *place, const char *mark,
+	      struct protected_parent *parent);
+/* L6, which leaf_sync_dir makes durable. */
+int leaf_rename(const struct leaf_place *place);
+int leaf_sync_dir(const struct leaf_place *place);
+/* L7 */
+int leaf_intent_remove(const struct leaf_place *place);
+
+/* After a failure of L2 to L6: undoes them, and keeps the error's message. */
+void leaf_undo(const struct leaf_place *place, struct protected_parent *parent);
+
+#endif
