@@ -64,6 +64,7 @@ unit_tests = \
 crash_tests = \
 	tests/crash/test-crash \
 	tests/crash/test-fault \
+	tests/crash/test-remove-parent \
 	tests/crash/test-set-parent \
 	$(NULL)
 
@@ -101,6 +102,13 @@ tests_crash_test_fault_SOURCES = \
 tests_crash_test_fault_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 	-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
+tests_crash_test_remove_parent_SOURCES = \
+	tests/crash/alloc.c \
+	tests/crash/io-crash.c \
+	tests/crash/io-fault.c \
+	tests/crash/test-remove-parent.c \
+	$(NULL)
+tests_crash_test_remove_parent_LDFLAGS = $(tests_crash_test_fault_LDFLAGS)
 tests_crash_test_set_parent_SOURCES = \
 	tests/crash/alloc.c \
 	tests/crash/io-crash.c \

@@ -106,6 +106,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/format/vhdx-log.c \
 	vhdfs/format/vhdx-meta.c \
 	vhdfs/format/vhdx-region.c \
+	vhdfs/format/vhdx-remove-parent.c \
 	vhdfs/format/vhdx-set-parent.c \
 	vhdfs/format/vhdx-space.c \
 	vhdfs/format/vhdx-truncation.c \

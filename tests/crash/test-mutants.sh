@@ -42,15 +42,22 @@ finds() {
 		"$1 changed by: $3"
 }
 
-# finds_parent FILE SED-SCRIPT: expects that test-set-parent fails.
-finds_parent() {
-	mutant "$1" "$2" tests/crash/io-crash.o tests/crash/io-fault.o \
-		tests/crash/alloc.o tests/crash/test-set-parent.o \
+# finds_by TEST FILE SED-SCRIPT: expects that the test of tests/crash fails.
+finds_by() {
+	mutant "$2" "$3" tests/crash/io-crash.o tests/crash/io-fault.o \
+		tests/crash/alloc.o "tests/crash/$1.o" \
 		-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 		-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 	! VHDFS_SEED=1 "$scratch/mutant" >"$scratch/out" 2>&1 ||
-		fail "expected a failure of test-set-parent with $1 changed" \
-			"by: $2"
+		fail "expected a failure of $1 with $2 changed by: $3"
+}
+
+finds_parent() {
+	finds_by test-set-parent "$@"
+}
+
+finds_removal() {
+	finds_by test-remove-parent "$@"
 }
 
 test_detects_vhd_table_written_before_the_data_is_durable() {
@@ -190,6 +197,74 @@ test_detects_vhdx_metadata_changed_before_a_header_names_the_log() {
 test_detects_vhdx_log_ended_before_the_metadata_is_durable() {
 	finds_parent vhdx-log-write.c \
 		'/M4/,/M5/s/r = io_sync\(v->img.io\);/r = 0;/'
+}
+
+test_detects_vhd_dynamic_footer_that_names_the_header_of_the_child() {
+	finds_removal vhd-set-parent.c \
+		's/put_be64\(v->footer \+ FOOTER_DATA_OFFSET, piece->off\);/if (!piece->removes) &/'
+}
+
+test_detects_vhd_dynamic_footer_that_names_a_header_not_durable() {
+	finds_removal vhd-set-parent.c \
+		's/return r < 0 \? r : io_sync\(v->img.io\);/return r;/'
+}
+
+test_detects_vhd_header_without_a_parent_and_a_footer_of_a_child() {
+	finds_removal vhd-set-parent.c \
+		's/put_be32\(v->footer \+ FOOTER_TYPE, VHD_TYPE_DYNAMIC\);/;/'
+}
+
+test_detects_vhd_parent_removed_while_the_footers_differ() {
+	finds_removal vhd-set-parent.c \
+		's/int r = vhd_footers_restore\(v\);.*P0.*/int r = 0;/'
+}
+
+test_detects_vhd_locators_cleared_before_the_footer_names_the_new_header() {
+	finds_removal vhd-set-parent.c \
+		's/r = switch_header\(v, piece\);/clear_old(v, old, n); &/
+		s/if \(extent_set_is_free\(.*\)\)/if (true)/'
+}
+
+test_detects_vhdx_dynamic_image_with_partial_blocks() {
+	finds_removal vhdx-remove-parent.c \
+		's/r = change_entries\(v, complete_block\);.*R1.*/r = 0;/'
+}
+
+test_detects_vhdx_bitmaps_removed_before_no_block_needs_them() {
+	finds_removal vhdx-remove-parent.c \
+		's/change_entries\(v, complete_block\);/change_entries(v, drop_X);/
+		s/change_entries\(v, drop_bitmap\);/change_entries(v, complete_block);/
+		s/drop_X/drop_bitmap/'
+}
+
+test_detects_vhdx_dynamic_image_with_bitmaps() {
+	finds_removal vhdx-remove-parent.c \
+		's/r = change_entries\(v, drop_bitmap\);.*R2.*/r = 0;/'
+}
+
+test_detects_vhdx_entries_that_are_not_flushed() {
+	finds_removal vhdx-remove-parent.c \
+		's/\? 0 : image_flush_tables\(&v->img\);/? 0 : 0;/'
+}
+
+test_detects_vhdx_parent_removed_while_the_log_has_entries() {
+	finds_removal vhdx-remove-parent.c 's/rc = vhdx_end_writes\(&v->img\);/rc = 0;/'
+}
+
+test_detects_vhdx_parent_removed_before_the_blocks_are_complete() {
+	finds_removal vhdx-remove-parent.c \
+		's/int r = remove_bitmaps\(v\);/int r = change_metadata(v, vhdx_meta_find(v, VHDX_GUID_PARENT_LOCATOR));/
+		/^\tr = change_metadata\(v, /s/change_metadata.*/remove_bitmaps(v);/'
+}
+
+test_detects_vhdx_locator_that_is_not_cleared() {
+	finds_removal vhdx-remove-parent.c 's/\(void\)io_zero\(img->io, /(void)(/
+		s/locator.len, true\);.*R4.*/locator.len);/'
+}
+
+test_detects_vhdx_locator_cleared_before_it_is_removed() {
+	finds_removal vhdx-remove-parent.c \
+		's/^\tr = change_metadata\(v, /\t(void)io_zero(img->io, v->metadata.off + locator.off, locator.len, true);\n&/'
 }
 
 # sample N: prints the names of N tests, which $VHDFS_SEED chooses, in the order of

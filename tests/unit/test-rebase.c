@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rebase: a leaf gets another parent, and shows what it showed. */
+/* Rebase: a leaf gets another parent, or none, and shows what it showed. */
 #include "unit/mem-chain.h"
 
 #include <errno.h>
@@ -210,12 +210,95 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 	}
 }
 
+/* Completes the leaf, and makes it a dynamic image. */
+static void remove_parents(struct family *family, uint64_t *ret_copied)
+{
+	struct chain *leaf = mem_chain_open(
+		&family->f, "clients/deep/grandchild", CHAIN_WRITABLE);
+	uint64_t done = 0;
+
+	chain_leaf(leaf)->keeps_id = true;
+	assert_ok(chain_complete(leaf, ret_copied, last_progress, &done));
+	assert_int_equal(done, DISK);
+	model_compare(&family->leaf, leaf);
+	assert_ok(image_remove_parent(chain_leaf(leaf)));
+	assert_ok(chain_close(leaf));
+}
+
+static void leaf_shows_the_same_without_parents(void **state)
+{
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		for (uint32_t sector_size = 512; sector_size <= 4096;
+		     sector_size *= 8) {
+			struct family family;
+			struct chain *leaf;
+			uint64_t copied;
+
+			if ((*format)->only_sector_size &&
+			    (*format)->only_sector_size != sector_size)
+				continue;
+			family_setup(&family, *format, &seed, sector_size, 15);
+			remove_parents(&family, &copied);
+			leaf = mem_chain_open(&family.f,
+					      "clients/deep/grandchild",
+					      CHAIN_WRITABLE);
+			assert_int_equal(chain_leaf(leaf)->type, IMAGE_DYNAMIC);
+			model_compare(&family.leaf, leaf);
+			model_compare_map(&family.leaf, leaf);
+			model_exercise(&family.leaf, leaf, &seed, 30);
+			model_compare(&family.leaf, leaf);
+			assert_ok(chain_close(leaf));
+			family_teardown(&family);
+		}
+	}
+}
+
+/* Neither blocks of zeros nor the zeros of a block that the leaf has allocated
+ * take space; headers, the table and the log may take some pages. */
+static void zeros_take_no_space_without_parents(void **state)
+{
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		struct mem_file *file;
+		struct family family;
+		struct chain *leaf;
+		uint64_t copied, used;
+
+		family_setup(&family, *format, &seed, 512, 0);
+		file = &family.f.files[GRANDCHILD];
+		write_whole(&family, "masters/base", &family.old, 0);
+		memcpy(family.leaf.bytes, family.old.bytes, DISK);
+		mem_chain_make_child(&family.f, *format, GRANDCHILD, BASE,
+				     "../../masters/base");
+		leaf = mem_chain_open(&family.f, "clients/deep/grandchild",
+				      CHAIN_WRITABLE);
+		memset(family.leaf.bytes + 5 * 512, 'x', 512);
+		assert_ok(chain_write(leaf, family.leaf.bytes + 5 * 512,
+				      5 * 512, 512));
+		assert_ok(chain_close(leaf));
+		used = mem_file_used(file);
+		remove_parents(&family, &copied);
+		assert_int_equal(copied, 0);
+		assert_true(mem_file_used(file) <= used + 16);
+		family_teardown(&family);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(leaf_shows_the_same_on_another_parent),
 		cmocka_unit_test(equal_parent_copies_nothing),
 		cmocka_unit_test(failed_copy_changes_nothing_that_is_shown),
+		cmocka_unit_test(leaf_shows_the_same_without_parents),
+		cmocka_unit_test(zeros_take_no_space_without_parents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

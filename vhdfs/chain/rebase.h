@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rebase: a leaf gets other parents, and shows what it showed. */
+/* Rebase: a leaf gets other parents, or none, and shows what it showed. */
 #ifndef VHDFS_CHAIN_REBASE_H
 #define VHDFS_CHAIN_REBASE_H
 
@@ -25,5 +25,14 @@ typedef void rebase_progress(void *arg, uint64_t done);
 int chain_rebase_copy(struct chain *chain, struct chain *parent,
 		      uint64_t *ret_copied, rebase_progress *progress,
 		      void *arg);
+
+/*
+ * The same for a leaf that gets no parent: afterwards it shows the same alone,
+ * and stores all sectors of each block that it has allocated
+ * (image_remove_parent).  Blocks of zeros are not allocated for that.  Needs
+ * the chain to itself.
+ */
+int chain_complete(struct chain *chain, uint64_t *ret_copied,
+		   rebase_progress *progress, void *arg);
 
 #endif

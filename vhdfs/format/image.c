@@ -387,7 +387,7 @@ static int finish_flush(struct image *img)
 	return r < 0 ? image_fail(img, r) : 0;
 }
 
-int image_flush_recovered(struct image *img)
+int image_flush_tables(struct image *img)
 {
 	int r = img->ops->flush_begin(img);
 
@@ -473,21 +473,52 @@ int image_settle(struct image *img)
 	return r < 0 || !img->ops->settle ? r : img->ops->settle(img);
 }
 
-int image_set_parent(struct image *img, const struct image_params *params)
+/* Ends writes for a change of the parent, which the format supports or not. */
+static int begin_parent_change(struct image *img, bool supported)
 {
-	int r;
-
-	if (!img->ops->set_parent)
+	if (!supported)
 		return fail(-EOPNOTSUPP,
-			    "%s: the parent of %s image cannot be changed",
+			    "%s: the parent of a %s image cannot be changed",
 			    img->io->name, img->ops->title);
 	if (!img->writable || img->type != IMAGE_DIFFERENCING)
 		return fail(-EINVAL,
 			    "%s: expected a differencing image that is open "
 			    "for writing",
 			    img->io->name);
-	r = image_end_writes(img);
+	return image_end_writes(img);
+}
+
+int image_set_parent(struct image *img, const struct image_params *params)
+{
+	int r = begin_parent_change(img, img->ops->set_parent);
+
 	return r < 0 ? r : img->ops->set_parent(img, params);
+}
+
+/* -EINVAL for an allocated block that does not store all of its sectors. */
+static int check_whole_blocks(struct image *img)
+{
+	struct extent e;
+	int r = 0;
+
+	for (uint64_t off = 0; r == 0 && off < img->size; off += e.len) {
+		r = image_map_locked(img, off, img->size - off, &e);
+		if (r == 0 && e.kind == EXTENT_PARENT && e.file_off)
+			r = fail_found(-EINVAL, img->io->name, "block",
+				       e.file_off,
+				       "one that stores all of its sectors",
+				       "one that has sectors of the parent");
+	}
+	return r;
+}
+
+int image_remove_parent(struct image *img)
+{
+	int r = begin_parent_change(img, img->ops->remove_parent);
+
+	if (r == 0)
+		r = check_whole_blocks(img);
+	return r < 0 ? r : img->ops->remove_parent(img);
 }
 
 int image_params_complete(const struct image_ops *ops,

@@ -68,7 +68,8 @@ struct extent {
 	enum extent_kind kind;
 	uint64_t len;
 	/* EXTENT_STORED: the extent's offset in the file.  Else: the offset
-	 * that its first sector has in an allocated block, or 0. */
+	 * that its first sector has in an allocated block, or 0: then no block
+	 * of the extent is allocated. */
 	uint64_t file_off;
 };
 
@@ -266,6 +267,14 @@ struct image_ops {
 	 */
 	int (*set_parent)(struct image *img, const struct image_params *params);
 	/*
+	 * Makes a child a dynamic image, which has no parent.  Each allocated
+	 * block stores all of its sectors, durably, and the parents are zeros
+	 * where none is allocated.  After a crash the file is the child or the
+	 * dynamic image; after success the latter, durably.  Contents and
+	 * identity do not change.  Called as set_parent; null: as there.
+	 */
+	int (*remove_parent)(struct image *img);
+	/*
 	 * Checks each structure of the file, repairs damage if check->repair,
 	 * and reports it.  0 also with damage; an error only if the check could
 	 * not be done (I/O, memory).  io stays the caller's.
@@ -323,8 +332,9 @@ void image_fini(struct image *img);
 /* For drivers: fails the image, as metadata could not be written: all later
  * writes and flushes return -EIO.  Returns r. */
 int image_fail(struct image *img, int r);
-/* For drivers' begin_writes: flushes dirty pages of a crashed process. */
-int image_flush_recovered(struct image *img);
+/* For drivers: flushes the dirty pages of the tables, also those of a crashed
+ * process. */
+int image_flush_tables(struct image *img);
 
 const char *image_type_name(enum image_type type); /* "fixed", ... */
 
@@ -392,6 +402,15 @@ int image_settle(struct image *img);
  * error of I/O the image is failed, and names the old parent or the new one.
  */
 int image_set_parent(struct image *img, const struct image_params *params);
+/*
+ * Makes a differencing image a dynamic one (image_ops.remove_parent).  The
+ * caller has made sure that it shows the same without its parents: what it does
+ * not store is zeros.  Ends writes first.  No other thread uses the image
+ * meanwhile.  -EINVAL: an allocated block does not store all of its sectors;
+ * -EOPNOTSUPP: the format cannot do it.  After an error of I/O the image is
+ * failed, and has its parent or none.
+ */
+int image_remove_parent(struct image *img);
 
 /* Creates an image in the empty, writable io, which stays the caller's. */
 int image_create(struct io *io, const struct image_ops *ops,

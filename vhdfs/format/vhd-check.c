@@ -127,7 +127,8 @@ static int check_hidden_flag(struct checker *c)
 }
 
 /* Whether the copy at offset 0 differs from the trailing footer only in what
- * vhd-writable.c (id) and vhd-set-parent.c (data offset) change. */
+ * vhd-writable.c (id) and vhd-set-parent.c (data offset, and the type of an
+ * image that had a parent) change. */
 static bool is_older(const struct checker *c)
 {
 	uint8_t copy[FOOTER_SIZE];
@@ -135,6 +136,9 @@ static bool is_older(const struct checker *c)
 	memcpy(copy, c->f.leading, sizeof copy);
 	memcpy(copy + FOOTER_ID, c->v.footer + FOOTER_ID, 16);
 	memcpy(copy + FOOTER_DATA_OFFSET, c->v.footer + FOOTER_DATA_OFFSET, 8);
+	if (c->v.img.type == IMAGE_DYNAMIC &&
+	    get_be32(copy + FOOTER_TYPE) == VHD_TYPE_DIFFERENCING)
+		put_be32(copy + FOOTER_TYPE, VHD_TYPE_DYNAMIC);
 	vhd_footer_seal(copy);
 	return c->f.leading_ok && !memcmp(copy, c->v.footer, FOOTER_SIZE_OLD);
 }

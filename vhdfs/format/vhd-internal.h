@@ -14,7 +14,7 @@
  *   vhd-truncation  truncated files
  *   vhd-write       write, zero, flush
  *   vhd-writable    the first change after an open
- *   vhd-set-parent  change of the parent reference
+ *   vhd-set-parent  change and removal of the parent reference
  *   vhd-check, vhd-create
  *   vhd             image_ops: open, close, map
  *
@@ -289,6 +289,7 @@ int vhd_footer_copy(struct vhd *v);
 /* vhd-set-parent.c; see image_ops */
 
 int vhd_set_parent(struct image *img, const struct image_params *params);
+int vhd_remove_parent(struct image *img);
 
 /* vhd-check.c; see image_ops */
 

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Change of the parent that a differencing VHD names.
+ * Change of the parent that a differencing VHD names, and its removal.
  *
  * The dynamic header is two sectors, which no write replaces at once.  So a new
  * header and new locators are written elsewhere, together called the piece, and
  * the footer, one sector, decides between the two headers: its data offset.
  * The unique id and the contents stay, so children of this image stay valid.
+ *
+ * Without a parent the image is a dynamic one: the new header names no parent,
+ * there are no locators, and the footer that names the header has the disk
+ * type "dynamic".  All bits of each block are set before, as dynamic images of
+ * Windows have them.
  *
  * ORDER; each step is synced.
  *  P0  Both footers are valid and equal (vhd_footers_restore).
@@ -13,8 +18,9 @@
  *      or the end of the file.  At the end the file grows by the piece and a
  *      sector of zeros for the footer: after a crash the trailing footer is
  *      missing, and the copy at offset 0 is used, with the old header.
- *  P2  Write the trailing footer, which names the new header.  From here on
- *      readers see the new parent.  A torn footer is invalid: the copy is used.
+ *  P2  Write the trailing footer, which names the new header and has the new
+ *      disk type.  From here on readers see the new parent, or none.  A torn
+ *      footer is invalid: the copy is used.
  *  P3  Write the copy at offset 0.  Now both footers name the new header.
  *  P4  Clear the old header and its locators, so that a later piece finds a gap
  *      of zeros; not synced, as nothing refers to them.
@@ -35,6 +41,7 @@
 struct piece {
 	uint8_t header[HEADER_SIZE];
 	struct vhd_parent_paths paths;
+	bool removes;      /* the parent: header and paths name none */
 	uint64_t off, len; /* in the file */
 	bool grows;        /* it lies behind the old end of the file */
 };
@@ -57,6 +64,20 @@ static int piece_make(const struct vhd *v, const struct image_params *params,
 	relative->space = round_up(relative->len, VHD_SECTOR);
 	piece->len = HEADER_SIZE + absolute->space + relative->space;
 	return r;
+}
+
+/* The piece of a dynamic image: the header alone. */
+static void piece_make_removal(const struct vhd *v, struct piece *piece)
+{
+	uint8_t *header = piece->header;
+
+	memcpy(header, v->header, HEADER_SIZE);
+	memset(header + HEADER_PARENT_ID, 0, 16);
+	put_be32(header + HEADER_PARENT_TIME, 0);
+	memset(header + HEADER_PARENT_NAME, 0, HEADER_PARENT_NAME_SIZE);
+	memset(header + HEADER_LOCATORS, 0, LOCATOR_SLOTS * LOCATOR_SIZE);
+	piece->removes = true;
+	piece->len = HEADER_SIZE;
 }
 
 static int is_zero(const struct vhd *v, uint64_t off, uint64_t len, bool *ret)
@@ -105,7 +126,8 @@ static void piece_fill(struct piece *piece)
 
 	absolute->off = piece->off + HEADER_SIZE;
 	relative->off = absolute->off + absolute->space;
-	vhd_locators_put(piece->header, &piece->paths);
+	if (!piece->removes)
+		vhd_locators_put(piece->header, &piece->paths);
 	vhd_header_seal(piece->header);
 }
 
@@ -148,6 +170,8 @@ static int switch_header(struct vhd *v, const struct piece *piece)
 		v->file_size = v->footer_off + FOOTER_SIZE;
 	}
 	put_be64(v->footer + FOOTER_DATA_OFFSET, piece->off);
+	if (piece->removes)
+		put_be32(v->footer + FOOTER_TYPE, VHD_TYPE_DYNAMIC);
 	vhd_footer_seal(v->footer);
 	v->leading_same = false;
 	r = vhd_footer_rewrite(v);
@@ -186,12 +210,26 @@ static int change(struct vhd *v, struct piece *piece)
 	r = switch_header(v, piece);
 	if (r < 0)
 		return image_fail(&v->img, r);
+	if (piece->removes)
+		v->img.type = IMAGE_DYNAMIC;
 	vhd_space_unload(v);
 	r = vhd_header_load(v);
 	if (r == 0)
 		r = vhd_space_load(v);
 	if (r == 0)
 		clear_old(v, old, n);
+	return r;
+}
+
+/* P0 to P4 */
+static int change_restored(struct vhd *v, struct piece *piece)
+{
+	int r = vhd_footers_restore(v); /* P0 */
+
+	if (r < 0)
+		return vhd_fail_metadata(v, r);
+	r = change(v, piece);
+	vhd_space_unload(v);
 	return r;
 }
 
@@ -203,12 +241,17 @@ int vhd_set_parent(struct image *img, const struct image_params *params)
 
 	if (r == 0)
 		r = piece_make(v, params, &piece);
+	return r < 0 ? r : change_restored(v, &piece);
+}
+
+int vhd_remove_parent(struct image *img)
+{
+	struct vhd *v = vhd_of(img);
+	_cleanup_(piece_fini) struct piece piece = { 0 };
+	int r = vhd_may_write(img);
+
 	if (r < 0)
 		return r;
-	r = vhd_footers_restore(v); /* P0 */
-	if (r < 0)
-		return vhd_fail_metadata(v, r);
-	r = change(v, &piece);
-	vhd_space_unload(v);
-	return r;
+	piece_make_removal(v, &piece);
+	return change_restored(v, &piece);
 }

@@ -168,7 +168,7 @@ static int prepare_tables(struct vhd *v)
 	 */
 	if (v->bat.n_dirty)
 		vhd_space_unload(v);
-	r = image_flush_recovered(&v->img);
+	r = image_flush_tables(&v->img);
 	/* Detect overlapping blocks before one of them is changed. */
 	return r < 0 ? r : vhd_space_load(v);
 }

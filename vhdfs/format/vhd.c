@@ -177,5 +177,6 @@ const struct image_ops vhd_ops = {
 	.params_complete = vhd_params_complete,
 	.settle = vhd_settle,
 	.set_parent = vhd_set_parent,
+	.remove_parent = vhd_remove_parent,
 	.check = vhd_check,
 };

@@ -289,10 +289,13 @@ static int map_block(struct vhdx *v, uint64_t block, uint64_t in_block,
 	}
 }
 
+/* An extent that is not stored has allocated blocks only, or none. */
 static bool is_contiguous(const struct extent *a, const struct extent *b)
 {
-	return a->kind == b->kind && (a->kind != EXTENT_STORED ||
-				      a->file_off + a->len == b->file_off);
+	if (a->kind != b->kind)
+		return false;
+	return a->kind == EXTENT_STORED ? a->file_off + a->len == b->file_off
+					: !a->file_off == !b->file_off;
 }
 
 int vhdx_map(struct image *img, uint64_t off, uint64_t len, struct extent *ret)

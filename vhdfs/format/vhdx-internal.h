@@ -252,6 +252,8 @@ void vhdx_space_alloc_undo(struct vhdx *v, uint64_t off, uint64_t len);
 int vhdx_space_reclaim(struct vhdx *v);
 /* Frees a block that a BAT entry named, after the next flush. */
 void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len);
+/* Zeros the range up to the file's end; keep: its space stays allocated. */
+int vhdx_space_zero(struct vhdx *v, uint64_t off, uint64_t len, bool keep);
 /* The end of the last range in use; 0 if unknown. */
 uint64_t vhdx_space_used_end(struct vhdx *v);
 
@@ -277,9 +279,16 @@ int vhdx_trim(struct vhdx *v);
 /* table_cache.room: reserves log space for n_dirty pages; ctx is the vhdx. */
 int vhdx_log_room(void *ctx, size_t n_dirty);
 
-/* --- vhdx-set-parent.c; see image_ops */
+/* --- vhdx-set-parent.c, vhdx-remove-parent.c; see image_ops */
 
 int vhdx_set_parent(struct image *img, const struct image_params *params);
+int vhdx_remove_parent(struct image *img);
+
+/* Reads the pages that hold the two ranges of the file, which share none, for
+ * vhdx_log_change; ret is the caller's to dirty_snapshot_fini after an error,
+ * too. */
+int vhdx_pages_read(struct vhdx *v, struct range a, struct range b,
+		    struct dirty_snapshot *ret);
 
 /* --- vhdx-write.c */
 

@@ -305,7 +305,7 @@ int vhdx_begin_writes(struct image *img)
 	if (r < 0)
 		return r;
 	img->dirty_max = dirty_max(v);
-	return image_flush_recovered(img); /* S5 */
+	return image_flush_tables(img); /* S5 */
 }
 
 static bool is_bat_page(const struct vhdx *v, uint64_t file_off)

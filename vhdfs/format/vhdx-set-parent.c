@@ -44,17 +44,32 @@ static uint64_t find_gap(const struct vhdx *v, const struct vhdx_meta *locator,
 	return range_within(at, len, v->metadata.len) ? at : 0;
 }
 
-/* The pages to change, read from the file: one of the metadata table, then
- * those of the item. */
-static int read_pages(struct vhdx *v, uint64_t entry_off, uint64_t item_off,
-		      size_t len, struct dirty_snapshot *ret)
+static struct range whole_pages(struct range range)
 {
-	uint64_t table = round_down(entry_off, VHDX_PAGE);
-	uint64_t first = round_down(item_off, VHDX_PAGE);
-	size_t n =
-		1 + (round_up(item_off + len, VHDX_PAGE) - first) / VHDX_PAGE;
+	return (struct range){ round_down(range.off, VHDX_PAGE),
+			       round_up(range.end, VHDX_PAGE) };
+}
+
+/* Reads the pages of the range behind the n pages that pages has. */
+static int add_pages(struct vhdx *v, struct range range, size_t n,
+		     struct dirty_snapshot *pages)
+{
+	for (uint64_t at = range.off; at < range.end; at += VHDX_PAGE)
+		pages->file_off[n + (at - range.off) / VHDX_PAGE] = at;
+	return vhdx_read_tables(v, pages->data + n * VHDX_PAGE,
+				range.end - range.off, range.off);
+}
+
+int vhdx_pages_read(struct vhdx *v, struct range a, struct range b,
+		    struct dirty_snapshot *ret)
+{
+	size_t n_a, n;
 	int r;
 
+	a = whole_pages(a);
+	b = whole_pages(b);
+	n_a = (a.end - a.off) / VHDX_PAGE;
+	n = n_a + (b.end - b.off) / VHDX_PAGE;
 	*ret = (struct dirty_snapshot){
 		.n = n,
 		.page_size = VHDX_PAGE,
@@ -63,13 +78,8 @@ static int read_pages(struct vhdx *v, uint64_t entry_off, uint64_t item_off,
 	};
 	if (!ret->file_off || !ret->data)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
-	ret->file_off[0] = table;
-	for (size_t i = 1; i < n; i++)
-		ret->file_off[i] = first + (i - 1) * VHDX_PAGE;
-	r = vhdx_read_tables(v, ret->data, VHDX_PAGE, table);
-	return r < 0 ? r
-		     : vhdx_read_tables(v, ret->data + VHDX_PAGE,
-					(n - 1) * VHDX_PAGE, first);
+	r = add_pages(v, a, 0, ret);
+	return r < 0 ? r : add_pages(v, b, n_a, ret);
 }
 
 /* Puts the item and its entry into the pages. */
@@ -102,7 +112,10 @@ static int change_locator(struct vhdx *v, const uint8_t *item, size_t len)
 					     "locator",
 					     len),
 				  "fewer");
-	r = read_pages(v, entry_off, item_off, len, &pages);
+	/* A page of the table, then those of the item. */
+	r = vhdx_pages_read(
+		v, (struct range){ entry_off, entry_off + VHDX_META_ENTRY },
+		(struct range){ item_off, item_off + len }, &pages);
 	if (r == 0) {
 		change_pages(&pages, entry_off, item_off, in_region, item, len);
 		r = vhdx_log_change(v, &pages);

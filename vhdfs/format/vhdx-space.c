@@ -139,6 +139,16 @@ void vhdx_space_free(struct vhdx *v, uint64_t off, uint64_t len)
 	(void)extent_set_add(&v->freed, off, len);
 }
 
+int vhdx_space_zero(struct vhdx *v, uint64_t off, uint64_t len, bool keep)
+{
+	uint64_t size;
+	int r = io_size(v->img.io, &size);
+
+	if (r < 0 || off >= size)
+		return r;
+	return io_zero(v->img.io, off, min_u64(len, size - off), keep);
+}
+
 uint64_t vhdx_space_used_end(struct vhdx *v)
 {
 	/* Without a change since the open, the end is unchanged. */

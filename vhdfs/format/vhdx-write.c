@@ -161,23 +161,12 @@ int vhdx_write(struct image *img, const void *buf, uint64_t off, size_t len)
 	return is_stored(p.entry) ? write_stored(&p, buf) : allocate(&p, buf);
 }
 
-/* Zeros the range up to the file's end. */
-static int zero_file(struct vhdx *v, uint64_t off, uint64_t len, bool keep)
-{
-	uint64_t size;
-	int r = io_size(v->img.io, &size);
-
-	if (r < 0 || off >= size)
-		return r;
-	return io_zero(v->img.io, off, min_u64(len, size - off), keep);
-}
-
 /* Frees the block; in a child, keeps the parent hidden. */
 static int release(const struct piece *p, int flags)
 {
 	bool hide = is_child(p->v) && !(flags & ZERO_BELOW);
-	int r = zero_file(p->v, VHDX_BAT_OFFSET(p->entry), p->v->img.block_size,
-			  false);
+	int r = vhdx_space_zero(p->v, VHDX_BAT_OFFSET(p->entry),
+				p->v->img.block_size, false);
 
 	if (r < 0)
 		return r;
@@ -193,7 +182,7 @@ static int zero_stored(const struct piece *p, int flags)
 
 	if (p->whole && punch)
 		return release(p, flags);
-	r = zero_file(v, off + p->in_block, p->len, !punch);
+	r = vhdx_space_zero(v, off + p->in_block, p->len, !punch);
 	if (r < 0 || VHDX_BAT_STATE(p->entry) == VHDX_PRESENT)
 		return r;
 	if (p->whole)

@@ -142,5 +142,6 @@ const struct image_ops vhdx_ops = {
 	.create = vhdx_create,
 	.params_complete = vhdx_params_complete,
 	.set_parent = vhdx_set_parent,
+	.remove_parent = vhdx_remove_parent,
 	.check = vhdx_check,
 };
