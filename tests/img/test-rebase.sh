@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img rebase: a child shows what it showed, on another parent.
+# vhdfs-img rebase: a child shows what it showed, on another parent or without one.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 
@@ -66,6 +66,27 @@ test_equal_parent_copies_nothing() {
 		vhdfs-img convert "old.$e" "other.$e"
 		equal copied 0 "$(copied "other.$e")"
 		expect_child "other.$e"
+	done
+}
+
+test_child_shows_the_same_without_a_parent() {
+	local format id
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_child $format
+		id=$(key "child.$e" id)
+		vhdfs-img create --parent "child.$e" "grandchild.$e"
+		vhdfs-img rebase --json --no-parent "child.$e" >out
+		equal parent null "$(jq .parent out)"
+		[ "$(jq .copied out)" -gt 0 ] || fail "nothing was copied"
+		equal type dynamic "$(key "child.$e" type)"
+		equal id "$id" "$(key "child.$e" id)"
+		rm "old.$e"
+		same_disk "child.$e" model
+		same_disk "grandchild.$e" model
+		expect_error 1 'type: expected differencing, found dynamic' \
+			vhdfs-img rebase --no-parent "child.$e"
 	done
 }
 
@@ -171,9 +192,13 @@ test_unsuitable_parents_are_refused() {
 
 test_usage() {
 	make_child vhdx
-	expect_error 2 'one of --parent and --search' vhdfs-img rebase child.vhdx
-	expect_error 2 'one of --parent and --search' vhdfs-img rebase \
+	expect_error 2 'one of --parent, --search and --no-parent' vhdfs-img rebase child.vhdx
+	expect_error 2 'one of --parent, --search and --no-parent' vhdfs-img rebase \
 		--parent old.vhdx --search . child.vhdx
+	expect_error 2 'one of --parent, --search and --no-parent' \
+		vhdfs-img rebase --parent old.vhdx --no-parent child.vhdx
+	expect_error 2 '--unsafe needs --parent' \
+		vhdfs-img rebase --no-parent --unsafe child.vhdx
 	expect_error 2 'search needs --unsafe' \
 		vhdfs-img rebase --search . child.vhdx
 }

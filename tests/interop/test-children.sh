@@ -128,6 +128,43 @@ test_libvhdi_reads_grandchildren_vhdx() {
 	libvhdi_reads "$scratch/3.vhdx" "$scratch/model" 4
 }
 
+# make_alone FORMAT: an image that was the end of a chain, and its model.
+make_alone() {
+	make_chain "$1" 2
+	vhdfs-img rebase --no-parent "$scratch/2.$1"
+	rm "$scratch/0.$1" "$scratch/1.$1"
+}
+
+test_7zz_reads_a_child_that_lost_its_parent() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_alone $format
+		sevenzip_reads "$scratch/2.$format" "$scratch/model"
+	done
+}
+
+test_libvhdi_reads_a_child_that_lost_its_parent_vhdx() {
+	choose_seed
+	make_alone vhdx
+	libvhdi_reads "$scratch/2.vhdx" "$scratch/model" 1
+}
+
+test_libvhdi_names_no_parent_of_a_child_that_lost_it() {
+	local format
+
+	requires vhdiinfo
+	choose_seed
+	for format in vhd vhdx; do
+		make_alone $format
+		vhdiinfo "$scratch/2.$format" >"$scratch/info"
+		grep -i 'disk type.*dynamic' "$scratch/info" >/dev/null ||
+			fail "expected a dynamic image, found: $(cat "$scratch/info")"
+		! grep -i parent "$scratch/info" || fail "expected no parent"
+	done
+}
+
 # libvhdi prints the parent's identifier and its path.
 test_libvhdi_names_the_parent() {
 	local format id

@@ -98,6 +98,31 @@ test_qemu_reads_images_written_in_random_pieces() {
 	done
 }
 
+test_qemu_reads_a_child_that_lost_its_parent() {
+	local format i
+
+	for format in vhd vhdx; do
+		choose_seed
+		rm -f "$scratch/model"
+		make_model "$scratch/model" 40M
+		vhdfs-img create --size 40M "$scratch/0.$format"
+		put_random "$scratch/0.$format" "$scratch/model" 40
+		for i in 1 2; do
+			vhdfs-img create --parent "$scratch/$((i - 1)).$format" \
+				"$scratch/$i.$format"
+			put_random "$scratch/$i.$format" "$scratch/model" 40
+		done
+		vhdfs-img rebase --no-parent "$scratch/2.$format"
+		qemu_reads "$scratch/2.$format" "$scratch/model"
+		# QEMU writes it, too.
+		qemu-io -f "$(qemu_format "$scratch/2.$format")" -c 'write -P 7 5M 3M' \
+			"$scratch/2.$format" >/dev/null
+		qemu-io -f raw -c 'write -P 7 5M 3M' "$scratch/model" >/dev/null
+		same_disk "$scratch/2.$format" "$scratch/model"
+		expect 0 vhdfs-img check "$scratch/2.$format"
+	done
+}
+
 test_qemu_reads_all_block_sizes() {
 	local size
 

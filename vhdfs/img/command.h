@@ -19,7 +19,7 @@ struct command_line {
 	const char *store;
 	struct cli_list parents;
 	bool json, chain, repair, fixed, force, in_place, strict, unsafe,
-		discard, copy;
+		discard, copy, no_parent;
 	const char *format, *size, *parent, *block_size, *sector_size, *search,
 		*note;
 	char **operands; /* null-ended */

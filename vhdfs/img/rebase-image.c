@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rebase of an image file: a child shows what it showed, on another parent.
+ * Rebase of an image file: a child shows what it showed, on another parent or
+ * without one.
  *
  * ORDER
  *   1. open the new parent with its own parents, locked against writers; then
@@ -16,6 +17,9 @@
  *
  * With --unsafe the contents are not compared: 1, 3 and 4 without the parents
  * of the image, which may be missing.
+ *
+ * Without a new parent 2 copies all that the image shows and does not store
+ * (chain_complete); 4 makes it a dynamic image (image_remove_parent).
  *
  * The identity of the image stays, as what it shows does not change: its own
  * children stay valid.
@@ -42,12 +46,21 @@ struct rebase {
 	uint64_t copied; /* bytes */
 };
 
+static int check_type(const struct image *img)
+{
+	return img->type == IMAGE_DIFFERENCING
+		       ? 0
+		       : fail(-EINVAL,
+			      "%s: type: expected differencing, found %s",
+			      img->io->name, image_type_name(img->type));
+}
+
 static int check_parent(const struct image *img, const struct image *parent)
 {
-	if (img->type != IMAGE_DIFFERENCING)
-		return fail(-EINVAL,
-			    "%s: type: expected differencing, found %s",
-			    img->io->name, image_type_name(img->type));
+	int r = check_type(img);
+
+	if (r < 0)
+		return r;
 	if (parent->ops != img->ops)
 		return fail(
 			-EINVAL,
@@ -115,7 +128,7 @@ static void show_progress(void *arg, uint64_t done)
 	progress_at(arg, done);
 }
 
-/* 2 */
+/* 2; parent null: none. */
 static int copy(struct rebase *rebase, struct chain *chain,
 		struct chain *parent)
 {
@@ -123,8 +136,10 @@ static int copy(struct rebase *rebase, struct chain *chain,
 	int r;
 
 	progress_init(&progress, chain_size(chain));
-	r = chain_rebase_copy(chain, parent, &rebase->copied, show_progress,
-			      &progress);
+	r = parent ? chain_rebase_copy(chain, parent, &rebase->copied,
+				       show_progress, &progress)
+		   : chain_complete(chain, &rebase->copied, show_progress,
+				    &progress);
 	progress_end(&progress);
 	if (r == -ENOSPC)
 		error_advise("%s is unchanged but for copies; free space, then "
@@ -212,13 +227,36 @@ static int rebase_to_parent(struct rebase *rebase, bool unsafe)
 		      : rebase_safe(rebase, parent, &protected);
 }
 
+static int rebase_to_none(struct rebase *rebase)
+{
+	struct chain *chain;
+	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
+				 &chain);
+	int rc;
+
+	if (r < 0)
+		return r;
+	chain_leaf(chain)->keeps_id = true;
+	r = check_type(chain_leaf(chain));
+	if (r == 0)
+		r = copy(rebase, chain, NULL);
+	if (r == 0) {
+		interrupt_block();
+		r = image_remove_parent(chain_leaf(chain)); /* 4 */
+		interrupt_unblock();
+	}
+	rc = chain_close(chain);
+	return r < 0 ? r : rc;
+}
+
 int rebase_image(const struct image_roots *roots, const char *image,
 		 const char *parent, bool unsafe, uint64_t *ret_copied)
 {
 	struct rebase rebase = { .image = image,
 				 .parent = parent,
 				 .roots = roots };
-	int r = rebase_to_parent(&rebase, unsafe);
+	int r = parent ? rebase_to_parent(&rebase, unsafe)
+		       : rebase_to_none(&rebase);
 
 	*ret_copied = rebase.copied;
 	return r;

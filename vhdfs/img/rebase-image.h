@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rebase of an image file: a child shows what it showed, on another parent. */
+/* Rebase of an image file: a child shows what it showed, on another parent or
+ * without one. */
 #ifndef VHDFS_IMG_REBASE_IMAGE_H
 #define VHDFS_IMG_REBASE_IMAGE_H
 
@@ -10,8 +11,9 @@
 
 /*
  * Makes the child at path image, an operand, a child of the image at path
- * parent, another operand.  unsafe: does not compare contents.  *ret_copied:
- * bytes that were copied to the child.  Shows progress.
+ * parent, another operand; parent null: makes it a dynamic image.  unsafe: does
+ * not compare contents; with a parent only.  *ret_copied: bytes that were
+ * copied to the child.  Shows progress.
  *
  * 0, or -errno with a message; then the child shows what it showed, on its old
  * parent.  -EINVAL: the parent does not fit; -ELOOP: it is a child of the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vhdfs-img rebase: give a child another parent; its disk stays the same. */
+/* vhdfs-img rebase: give a child another parent, or none; its disk stays the
+ * same. */
 #include "config.h"
 
 #include "base/error.h"
@@ -39,7 +40,8 @@ static int search(const struct image_roots *roots, const char *image,
 
 static int print_json(const char *parent, uint64_t copied)
 {
-	json_t *json = json_pack("{so sI}", "parent", json_text(parent),
+	json_t *json = json_pack("{so sI}", "parent",
+				 parent ? json_text(parent) : json_null(),
 				 "copied", (json_int_t)copied);
 	int r = json_print(json);
 
@@ -71,11 +73,18 @@ static int run(const struct command_line *line, const char *image)
 
 static int run_rebase(const struct command_line *line)
 {
-	if (!line->parent == !line->search)
+	unsigned n = !!line->parent + !!line->search + line->no_parent;
+
+	if (n != 1)
 		return cli_usage_error(&vhdfs_img, &rebase_command,
-				       "expected one of --parent and --search, "
-				       "found %s",
-				       line->parent ? "both" : "neither");
+				       "expected one of --parent, --search and "
+				       "--no-parent, found %s",
+				       n ? "several" : "none");
+	if (line->no_parent && line->unsafe)
+		return cli_usage_error(
+			&vhdfs_img, &rebase_command,
+			"--unsafe needs --parent or --search: without a parent "
+			"the contents are copied");
 	if (line->search && !line->unsafe)
 		return cli_usage_error(
 			&vhdfs_img, &rebase_command,
@@ -92,13 +101,16 @@ static const struct cli_option options[] = {
 		 "moved, renamed, or replaced by its equal"),
 	CLI_VALUE(search, "search", "DIR", "<directory>",
 		  "with --unsafe: find the parent in DIR by its identity"),
+	CLI_FLAG(no_parent, "no-parent",
+		 "copy all that IMAGE shows to it: it becomes a dynamic image"),
 	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };
 
 const struct cli_command rebase_command = {
 	.name = "rebase",
-	.summary = "give a child another parent; its disk stays the same",
+	.summary = "give a child another parent or none; its disk stays the "
+		   "same",
 	.options = options,
 	.operands = { "IMAGE", 1, 1, "<file>" },
 	.run = run_rebase,
