@@ -6,17 +6,21 @@
 
 requires jq
 
-# make_client ENDING: pc1.ENDING with the snapshots a, b and c, one after the
-# other, and random writes between; NAME.model has the disk of each, "model" that
-# of the image.
+# make_client ENDING [root]: pc1.ENDING with the snapshots a, b and c, one after
+# the other, and random writes between; NAME.model has the disk of each, "model"
+# that of the image.  root: pc1 has no parent, and so has a.
 make_client() {
 	e=$1
 	cd "$scratch" || exit
 	rm -rf ./* .[!.]*
 	make_model model 20M
-	vhdfs-img create --size 20M "m.$e"
-	put_random "m.$e" model 20
-	vhdfs-img create --parent "m.$e" "pc1.$e"
+	if [ $# = 2 ]; then
+		vhdfs-img create --size 20M "pc1.$e"
+	else
+		vhdfs-img create --size 20M "m.$e"
+		put_random "m.$e" model 20
+		vhdfs-img create --parent "m.$e" "pc1.$e"
+	fi
 	for name in a b c; do
 		put_random "pc1.$e" model 10
 		cp model $name.model
@@ -155,13 +159,103 @@ test_image_of_another_client_may_be_in_use() {
 	shows a c
 }
 
-test_snapshot_without_a_parent_is_refused() {
-	cd "$scratch" || exit
-	vhdfs-img create --size 10M a.vhdx
-	vhdfs-img snapshot a.vhdx s
-	expect_error 1 'a@s.vhdx: expected a snapshot with a parent' \
-		vhdfs-img delete-snapshot a.vhdx s
-	[ -e a@s.vhdx ] || fail "the snapshot is gone"
+# is_alone FILE MODEL: the file is a sound dynamic image, in whose directory
+# nothing else is needed for its disk.
+is_alone() {
+	equal type dynamic "$(key "$1" type)"
+	mkdir alone
+	cp "$1" alone
+	same_disk "alone/$1" "$2"
+	rm -r alone
+}
+
+test_child_of_a_snapshot_without_a_parent_becomes_dynamic() {
+	local format id
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format root
+		id=$(key "pc1@b.$e" id)
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" a
+		shows b c
+		is_alone "pc1@b.$e" b.model
+		equal id "$id" "$(key "pc1@b.$e" id)"
+		equal mode 444 "$(stat -c %a "pc1@b.$e")"
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" b
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" c
+		shows
+		is_alone "pc1.$e" model
+		put_random "pc1.$e" model 10
+		shows
+	done
+}
+
+test_children_of_a_fixed_image_become_dynamic() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format root
+		vhdfs-img convert --fixed model "f.$e"
+		vhdfs-img snapshot "f.$e" s
+		cp model f.model
+		put_random "f.$e" f.model 10
+		expect 0 vhdfs-img delete-snapshot "f.$e" s
+		is_alone "f.$e" f.model
+	done
+}
+
+test_several_children_without_a_parent_stay_snapshots() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format root
+		vhdfs-img revert --discard "pc1.$e" a
+		cp a.model model
+		put_random "pc1.$e" model 10
+		expect_error 1 'has 2 children; removing it copies up to .* add --copy' \
+			vhdfs-img delete-snapshot "pc1.$e" a
+		expect 0 vhdfs-img delete-snapshot --copy "pc1.$e" a
+		shows b c
+		is_alone "pc1.$e" model
+		is_alone "pc1@b.$e" b.model
+		# Not related by the next one either.
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" b
+		shows c
+		is_alone "pc1@c.$e" c.model
+		vhdfs-img revert --discard "pc1.$e" c
+		cp c.model model
+		shows c
+	done
+}
+
+# As after a crash: the child has lost its parent, and the snapshot is there.
+test_removal_that_was_interrupted_goes_on() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format root
+		cp "pc1@a.$e" kept
+		setfattr -n user.vhdfs.snapshot -v "$(getfattr \
+			--absolute-names --only-values \
+			-n user.vhdfs.snapshot "pc1@a.$e")" kept
+		vhdfs-img delete-snapshot "pc1.$e" a
+		mv kept "pc1@a.$e"
+		shows a b c
+		expect 0 vhdfs-img delete-snapshot "pc1.$e" a
+		shows b c
+	done
+}
+
+test_image_without_a_common_ancestor_is_no_snapshot() {
+	make_client vhdx root
+	vhdfs-img delete-snapshot pc1.vhdx a
+	setfattr -x user.vhdfs.origin pc1@b.vhdx
+	vhdfs-img create --size 20M other.vhdx
+	mv other.vhdx pc1.vhdx
+	equal snapshots "[]" "$(vhdfs-img snapshots --json pc1.vhdx | jq -c .)"
 }
 
 test_missing_snapshot() {
@@ -181,43 +275,51 @@ test_image_in_use_is_refused() {
 	shows a b c
 }
 
-test_random_walk() {
+# walk ENDING [root]: random steps on a client of make_client.
+walk() {
 	local names=() step name
+
+	make_client "$@"
+	names=(a b c)
+	for step in {1..25}; do
+		random_below 4
+		case $random in
+		0)
+			name=s$step
+			vhdfs-img snapshot "pc1.$e" $name
+			cp model $name.model
+			names+=("$name")
+			;;
+		1)
+			[ ${#names[@]} -gt 0 ] || continue
+			random_below ${#names[@]}
+			name=${names[random]}
+			vhdfs-img revert --discard "pc1.$e" "$name"
+			cp "$name.model" model
+			;;
+		2)
+			[ ${#names[@]} -gt 0 ] || continue
+			random_below ${#names[@]}
+			name=${names[random]}
+			vhdfs-img delete-snapshot --copy "pc1.$e" "$name"
+			unset "names[$random]"
+			names=("${names[@]}")
+			;;
+		3) put_random "pc1.$e" model 5 ;;
+		esac
+		mapfile -t names < <(printf '%s\n' "${names[@]}" |
+			sed '/^$/d' | sort)
+		shows "${names[@]}"
+	done
+}
+
+test_random_walk() {
+	local format
 
 	choose_seed
 	for format in vhd vhdx; do
-		make_client $format
-		names=(a b c)
-		for step in {1..25}; do
-			random_below 4
-			case $random in
-			0)
-				name=s$step
-				vhdfs-img snapshot "pc1.$e" $name
-				cp model $name.model
-				names+=("$name")
-				;;
-			1)
-				[ ${#names[@]} -gt 0 ] || continue
-				random_below ${#names[@]}
-				name=${names[random]}
-				vhdfs-img revert --discard "pc1.$e" "$name"
-				cp "$name.model" model
-				;;
-			2)
-				[ ${#names[@]} -gt 0 ] || continue
-				random_below ${#names[@]}
-				name=${names[random]}
-				vhdfs-img delete-snapshot --copy "pc1.$e" "$name"
-				unset "names[$random]"
-				names=("${names[@]}")
-				;;
-			3) put_random "pc1.$e" model 5 ;;
-			esac
-			mapfile -t names < <(printf '%s\n' "${names[@]}" |
-				sed '/^$/d' | sort)
-			shows "${names[@]}"
-		done
+		walk $format
+		walk $format root
 	done
 }
 

@@ -4,8 +4,9 @@
  * children.
  *
  * ORDER
- *   1. rebase each child to the snapshot's parent (rebase-image.h), which
- * copies what the child shows of the snapshot
+ *   1. rebase each child to the snapshot's parent, which copies what the child
+ *      shows of the snapshot; without a parent, each child becomes a dynamic
+ *      image (rebase-image.h)
  *   2. lock the snapshot against all others; check that it has no child
  *   3. remove its file; sync the directory
  *
@@ -57,7 +58,7 @@ static int check_children(const struct deletion *d)
 		    size_format(d->snapshot->allocated, size, sizeof size));
 }
 
-/* *ret: the path of the snapshot's parent; the caller frees it. */
+/* *ret: the path of the snapshot's parent, or null; the caller frees it. */
 static int find_parent_path(const struct deletion *d, char **ret)
 {
 	struct chain *chain;
@@ -65,15 +66,10 @@ static int find_parent_path(const struct deletion *d, char **ret)
 
 	if (r < 0)
 		return r;
+	*ret = NULL;
 	if (chain_depth(chain)) {
 		*ret = strdup(chain_path(chain, 1));
 		r = *ret ? 0 : fail(-ENOMEM, "out of memory");
-	} else {
-		r = fail(-EOPNOTSUPP,
-			 "%s: expected a snapshot with a parent, to which its "
-			 "children can go, found one without; make a disk of "
-			 "one file of the image with `vhdfs-img convert'",
-			 d->path);
 	}
 	chain_close(chain);
 	return r;
@@ -122,7 +118,16 @@ static int refresh_times(const struct deletion *d, const struct guid *id)
 	return r;
 }
 
-/* 1 */
+/* So that snapshots of the image keep a common ancestor with it. */
+static int set_origin(const struct deletion *d, const char *child)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = root_dir_open(&d->roots->dirs[0], child, true, &io, NULL);
+
+	return r < 0 ? r : snapshot_set_origin(io, d->snapshot);
+}
+
+/* 1; parent null: none. */
 static int rebase_children(const struct deletion *d, const char *parent)
 {
 	int r = 0;
@@ -134,6 +139,8 @@ static int rebase_children(const struct deletion *d, const char *parent)
 		if (!snapshot_is_parent(d->snapshot, &d->all.files[i]))
 			continue;
 		r = snapshot_sibling(d->real, d->all.files[i].file, &child);
+		if (r == 0 && !parent)
+			r = set_origin(d, child);
 		if (r == 0)
 			r = rebase_image(d->roots, child, parent, false,
 					 &copied);
@@ -250,7 +257,7 @@ static int delete (struct deletion *d, const char *name)
 		r = check_children(d);
 	if (r == 0 && d->snapshot->children)
 		r = find_parent_path(d, &parent);
-	if (r == 0 && parent)
+	if (r == 0 && d->snapshot->children)
 		r = rebase_children(d, parent);
 	return r < 0 ? r : remove_snapshot(d);
 }

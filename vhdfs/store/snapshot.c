@@ -22,6 +22,8 @@
 #include "io/io-file.h"
 #include "store/image-names.h"
 
+/* The text of a guid. */
+#define ORIGIN "user.vhdfs.origin"
 #define MARK_HEAD "vhdfs snapshot 1\n"
 enum { MARK_MAX = 4096 };
 
@@ -178,12 +180,26 @@ static int open_file(const struct scan *scan, const char *file,
 	return r < 0 ? r : 1;
 }
 
+/* The origin that the file has, or null. */
+static struct guid read_origin(const struct io *io)
+{
+	char text[GUID_TEXT_SIZE];
+	struct guid origin = { 0 };
+	ssize_t n = fgetxattr(io->fd, ORIGIN, text, sizeof text);
+
+	if (n > 0)
+		(void)guid_parse(text, (size_t)n, &origin);
+	return origin;
+}
+
 static struct snapshot_file describe(struct image *img)
 {
 	struct snapshot_file file = { .id = img->id };
 	struct parent_ref ref = { 0 };
 
-	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
+	if (img->type != IMAGE_DIFFERENCING) {
+		file.origin = read_origin(img->io);
+	} else if (image_parent(img, &ref) == 0) {
 		file.parents[0] = ref.id;
 		file.parents[1] = ref.id2;
 	}
@@ -243,7 +259,8 @@ static int add_snapshot(struct scan *scan, const char *file, char *name,
 	struct snapshot snapshot = { .name = name,
 				     .id = member->id,
 				     .parents = { member->parents[0],
-						  member->parents[1] } };
+						  member->parents[1] },
+				     .origin = member->origin };
 	struct snapshot *grown;
 
 	if (!read_mark(scan, io, &snapshot)) {
@@ -346,15 +363,36 @@ static struct snapshot *find_parent(const struct snapshots *all,
 	return NULL;
 }
 
+/* The snapshot that is the parent, or the origin if that was not removed. */
+static struct snapshot *find_below(const struct snapshots *all,
+				   const struct guid parents[2],
+				   const struct guid *origin)
+{
+	struct guid both[2] = { *origin, *origin };
+	struct snapshot *parent = find_parent(all, parents);
+
+	return parent ? parent : find_parent(all, both);
+}
+
 /* Marks the ancestors of the image.  A cycle of forged identities ends. */
 static void mark_current(const struct scan *scan)
 {
-	struct snapshot *at = find_parent(scan->snapshots, scan->image.parents);
+	const struct snapshot_file *image = &scan->image;
+	struct snapshot *at =
+		find_below(scan->snapshots, image->parents, &image->origin);
 
 	while (at && !at->current) {
 		at->current = true;
-		at = find_parent(scan->snapshots, at->parents);
+		at = find_below(scan->snapshots, at->parents, &at->origin);
 	}
+}
+
+/* Is the parent or the origin of a snapshot that of another image? */
+static bool share_below(const struct snapshot *low, const struct guid *parent,
+			const struct guid *origin)
+{
+	return names(low->parents, parent) ||
+	       (!guid_is_null(origin) && guid_equal(&low->origin, origin));
 }
 
 /* Is there a common ancestor of the image and the snapshot: a snapshot, or what
@@ -366,16 +404,17 @@ static bool is_related(const struct scan *scan, const struct snapshot *snapshot)
 	size_t steps = 0;
 
 	for (const struct snapshot *at = snapshot; at && steps <= all->n;
-	     at = find_parent(all, at->parents), steps++) {
+	     at = find_below(all, at->parents, &at->origin), steps++) {
 		if (at->current)
 			return true;
 		low = at;
 	}
-	if (names(low->parents, &scan->image.parents[0]))
+	if (share_below(low, &scan->image.parents[0], &scan->image.origin))
 		return true;
 	for (size_t i = 0; i < all->n; i++)
 		if (all->at[i].current &&
-		    names(low->parents, &all->at[i].parents[0]))
+		    share_below(low, &all->at[i].parents[0],
+				&all->at[i].origin))
 			return true;
 	return false;
 }
@@ -464,6 +503,18 @@ bool snapshot_is_parent(const struct snapshot *snapshot,
 			const struct snapshot_file *file)
 {
 	return names(file->parents, &snapshot->id);
+}
+
+int snapshot_set_origin(const struct io *io, const struct snapshot *parent)
+{
+	const struct guid *origin =
+		guid_is_null(&parent->origin) ? &parent->id : &parent->origin;
+	char text[GUID_TEXT_SIZE];
+
+	guid_format(origin, text);
+	return fsetxattr(io->fd, ORIGIN, text, strlen(text), 0) < 0
+		       ? fail_errno(-errno, "%s: attribute " ORIGIN, io->name)
+		       : 0;
 }
 
 void snapshots_fini(struct snapshots *snapshots)

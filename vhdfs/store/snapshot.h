@@ -8,6 +8,10 @@
  * its name and its mark say so and it has a common ancestor with the image; a
  * file that was only renamed or copied to such a name is none.
  *
+ * When a snapshot without a parent is removed, its children become images
+ * without a parent.  They keep the identity of that common ancestor in another
+ * attribute, the origin.
+ *
  * THREADS: one thread at a time for each list; any thread for the rest.
  */
 #ifndef VHDFS_STORE_SNAPSHOT_H
@@ -56,6 +60,7 @@ struct snapshot {
 	uint64_t allocated;     /* bytes on disk of its own file */
 	struct guid id;         /* identity */
 	struct guid parents[2]; /* identities that it accepts as its parent */
+	struct guid origin;     /* as in struct snapshot_file */
 	unsigned children;      /* files in the directory that name it */
 	const struct snapshot *parent; /* null: no snapshot of the image */
 	bool current;                  /* the image is a descendant of it */
@@ -66,6 +71,9 @@ struct snapshot_file {
 	char *file; /* file name */
 	struct guid id;
 	struct guid parents[2]; /* identities that it accepts as its parent */
+	/* Of an image without a parent: the identity of the snapshot that was
+	 * its parent, or of that one's origin; or null. */
+	struct guid origin;
 };
 
 struct snapshots {
@@ -91,6 +99,12 @@ const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 /* Does the file name the snapshot as its parent? */
 bool snapshot_is_parent(const struct snapshot *snapshot,
 			const struct snapshot_file *file);
+/*
+ * Before the image in io, a child of the snapshot, loses its parent: stores its
+ * origin.  The next sync of the file makes it durable.  0, or -errno with a
+ * message.
+ */
+int snapshot_set_origin(const struct io *io, const struct snapshot *parent);
 void snapshots_fini(struct snapshots *snapshots);
 
 #endif
