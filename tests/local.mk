@@ -463,6 +463,7 @@ faults_tests = \
 	tests/faults/test-check.sh \
 	tests/faults/test-convert.sh \
 	tests/faults/test-create.sh \
+	tests/faults/test-delete-snapshot.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
 	tests/faults/test-snapshot-online.sh \
