@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "chain/rebase.h"
+#include "format/vhdx-internal.h"
 #include "unit/disks.h"
 
 enum { DISK = 4 << 20 };
@@ -291,6 +292,89 @@ static void zeros_take_no_space_without_parents(void **state)
 	}
 }
 
+static void write_at(struct mem_chain *f, const char *path, uint64_t off,
+		     uint8_t byte)
+{
+	struct chain *chain = mem_chain_open(f, path, CHAIN_WRITABLE);
+	uint8_t buf[512];
+
+	chain_leaf(chain)->keeps_id = true;
+	memset(buf, byte, sizeof buf);
+	assert_ok(chain_write(chain, buf, off, sizeof buf));
+	assert_ok(chain_close(chain));
+}
+
+static void expect_at(struct chain *chain, uint64_t off, uint8_t byte)
+{
+	uint8_t buf[512], expected[512];
+
+	memset(expected, byte, sizeof expected);
+	assert_ok(chain_read(chain, buf, off, sizeof buf));
+	assert_memory_equal(buf, expected, sizeof buf);
+}
+
+/* No BAT entry of a sector bitmap is left, also not the last one, which the BAT
+ * of a dynamic image does not have. */
+static void expect_no_bitmaps(struct image *img)
+{
+	struct vhdx *v = vhdx_of(img);
+	uint64_t chunks = div_up(v->n_blocks, v->chunk_ratio), entry;
+
+	for (uint64_t i = 0; i < chunks; i++) {
+		uint64_t index = vhdx_bitmap_index(v, i * v->chunk_ratio);
+
+		assert_ok(
+			vhdx_read_tables(v, &entry, sizeof entry,
+					 v->bat.off + index * VHDX_BAT_ENTRY));
+		assert_int_equal(entry, 0);
+	}
+}
+
+static void no_finding(struct check *check, const struct finding *finding)
+{
+	(void)check;
+	print_error("%s: expected %s, found %s\n", finding->structure,
+		    finding->expected, finding->found);
+	_fail(__FILE__, __LINE__);
+}
+
+/* A bitmap covers 4 GiB. */
+static void vhdx_loses_all_its_bitmaps(void **state)
+{
+	static const uint64_t places[] = { 0, GIB(5), GIB(9) - 2048 };
+	struct image_params params = { .type = IMAGE_DYNAMIC, .size = GIB(9) };
+	struct check check = { .report = no_finding };
+	struct chain *chain;
+	struct mem_chain f;
+	uint64_t copied;
+	struct io *io;
+
+	(void)state;
+	mem_chain_init(&f);
+	mem_chain_make_three(&f, &vhdx_ops);
+	mem_chain_make(&f.files[BASE], &vhdx_ops, &params);
+	for (size_t i = 0; i < 3; i++)
+		write_at(&f, "masters/base", places[i] / MIB(2) * MIB(2), 'b');
+	mem_chain_make_child(&f, &vhdx_ops, CHILD, BASE, "../masters/base");
+	for (size_t i = 0; i < 3; i++)
+		write_at(&f, "clients/child", places[i] | 1024, 'c');
+	chain = mem_chain_open(&f, "clients/child", CHAIN_WRITABLE);
+	assert_ok(chain_complete(chain, &copied, NULL, NULL));
+	assert_ok(image_remove_parent(chain_leaf(chain)));
+	assert_ok(chain_close(chain));
+	chain = mem_chain_open(&f, "clients/child", 0);
+	expect_no_bitmaps(chain_leaf(chain));
+	for (size_t i = 0; i < 3; i++) {
+		expect_at(chain, places[i] / MIB(2) * MIB(2), 'b');
+		expect_at(chain, places[i] | 1024, 'c');
+	}
+	assert_ok(chain_close(chain));
+	assert_ok(io_mem_open(&f.files[CHILD], "child", false, &io));
+	assert_ok(vhdx_ops.check(io, &check));
+	io_close(io);
+	mem_chain_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +383,7 @@ int main(void)
 		cmocka_unit_test(failed_copy_changes_nothing_that_is_shown),
 		cmocka_unit_test(leaf_shows_the_same_without_parents),
 		cmocka_unit_test(zeros_take_no_space_without_parents),
+		cmocka_unit_test(vhdx_loses_all_its_bitmaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
