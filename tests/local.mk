@@ -466,6 +466,7 @@ faults_tests = \
 	tests/faults/test-delete-snapshot.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
+	tests/faults/test-rebase-online.sh \
 	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \
 	$(NULL)

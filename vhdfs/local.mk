@@ -59,6 +59,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/parent-search.h \
 	vhdfs/chain/parent-warning.c \
 	vhdfs/chain/parent-warning.h \
+	vhdfs/chain/rebase-step.c \
+	vhdfs/chain/rebase-step.h \
 	vhdfs/chain/rebase.c \
 	vhdfs/chain/rebase.h \
 	vhdfs/format/bitmap.c \
@@ -176,6 +178,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/store.h \
 	vhdfs/store/view-internal.h \
 	vhdfs/store/view-io.c \
+	vhdfs/store/view-rebase.c \
 	vhdfs/store/view-snapshot.c \
 	vhdfs/store/view.c \
 	vhdfs/store/view.h \

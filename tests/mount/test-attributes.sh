@@ -124,10 +124,10 @@ expected_attributes() {
 	attribute "$child" id | grep -Eq \
 		'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' ||
 		fail "expected a GUID, found $(attribute "$child" id)"
-	equal "child's" "depth format id parent type" "$(attributes "$child")"
+	equal "child's" "depth format id inode parent type" "$(attributes "$child")"
 	equal "master's type" dynamic "$(attribute "$master" type)"
 	equal "master's depth" 0 "$(attribute "$master" depth)"
-	equal "master's" "depth format id type" "$(attributes "$master")"
+	equal "master's" "depth format id inode type" "$(attributes "$master")"
 }
 
 test_vhdx_views_have_their_extended_attributes() {

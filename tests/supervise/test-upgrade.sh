@@ -210,4 +210,18 @@ test_program_that_does_not_run_is_not_reloaded_to() {
 	! grep upgraded "$mnt.log" || fail "expected no try: $(cat "$mnt.log")"
 }
 
+test_version_that_does_not_know_moved_disks_is_not_handed_over_to() {
+	installed_store
+	exec 9<>"$mnt/disk.vhdx.raw"
+	vhdfs-img snapshot "$store/disk.vhdx" s
+	printf '#!/bin/sh\n[ "$1" = --version ] && echo vhdfs 0.1\n' \
+		>"$scratch/sham"
+	install_new "$scratch/sham"
+	kill -HUP "${mount_pid[$mnt]}"
+	wait_until 30 grep -q 'expected a version that can take over disks' \
+		"$mnt.log"
+	printf x >&9
+	exec 9>&-
+}
+
 run_tests

@@ -31,8 +31,10 @@
 #include "tgt-glue/reconcile/image-reset.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -359,18 +361,34 @@ int image_reset_run(struct clients *clients, const struct client *client,
 	return 0;
 }
 
+/* The inode of the image's file that the view shows; the view's own stays that
+ * of the disk after a snapshot.  0: unknown. */
+static ino_t inode_of_view(const char *view)
+{
+	char text[32];
+	ssize_t n = getxattr(view, "user.vhdfs.inode", text, sizeof text - 1);
+	struct stat st;
+
+	if (n > 0) {
+		text[n] = '\0';
+		return (ino_t)strtoull(text, NULL, 10);
+	}
+	/* A mount of an older version. */
+	return stat(view, &st) == 0 ? st.st_ino : 0;
+}
+
 int image_reset_shown(const struct clients *clients,
 		      const struct client *client)
 {
 	const struct fleet *fleet = clients->fleet;
 	const char *file = clients_state(clients, client)->view;
-	struct stat image, view;
+	struct stat image;
 	int r = fleet_stat(fleet, client->child, &image);
 
 	for (int i = 0; r == 0 && i < MOMENTS; i++) {
 		if (i)
 			nanosleep(&moment, NULL);
-		if (stat(file, &view) == 0 && view.st_ino == image.st_ino)
+		if (inode_of_view(file) == image.st_ino)
 			return client_image_view_ready(clients, client);
 	}
 	if (r < 0)

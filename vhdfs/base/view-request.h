@@ -19,8 +19,18 @@
 
 enum { VIEW_REQUEST_VERSION = 1, VIEW_TOKEN_SIZE = 33 };
 
+/* What the members below are for each of them. */
 enum view_verb {
+	/* path, name, note: keep the present state as a snapshot. */
 	VIEW_SNAPSHOT = 1,
+	/* path, parent, off: one step of a rebase; answer: off, size, copied.
+	 */
+	VIEW_REBASE_STEP,
+	/* path, parent, unsafe: name the new parent, after the last step.
+	 * -EAGAIN: the steps are not complete. */
+	VIEW_SET_PARENT,
+	/* path, name: remove the snapshot, which has no child any more. */
+	VIEW_REMOVE_SNAPSHOT,
 };
 
 /* Texts end with a null byte; unused members are zeros. */
@@ -28,10 +38,14 @@ struct view_request {
 	uint32_t version; /* VIEW_REQUEST_VERSION */
 	uint32_t verb;    /* enum view_verb */
 	int32_t result;   /* answer: 0 or -errno */
-	uint32_t reserved;
+	uint32_t unsafe;  /* 1: both parents show the same */
+	/* Bytes of the disk: where the next step begins, its size; and what the
+	 * step copied. */
+	uint64_t off, size, copied;
 	char token[VIEW_TOKEN_SIZE]; /* hexadecimal digits */
 	char path[PATH_MAX]; /* of the image in the store, links followed */
 	char name[NAME_MAX + 1];
+	char parent[PATH_MAX]; /* its path in the store, links followed */
 	char note[1024];
 	char message[2048]; /* answer: why it failed */
 };

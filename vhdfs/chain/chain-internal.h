@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* struct chain, for chain.c, chain-open.c and copyup.c only. */
+/* struct chain, for chain.c, chain-open.c, copyup.c and rebase-step.c only. */
 #ifndef VHDFS_CHAIN_CHAIN_INTERNAL_H
 #define VHDFS_CHAIN_CHAIN_INTERNAL_H
 
@@ -26,6 +26,12 @@ struct chain {
 	/* The leaf's file when it was opened for reading.  Used by one thread
 	 * at a time, as the functions that open and close are. */
 	struct file_stamp stamp;
+	/* For rebase-step.c: the new parent, and how far the steps came. */
+	struct file_id rebase_parent;
+	uint64_t rebase_done;
+	/* Zeroing stores zeros in the leaf, also where the parents have zeros.
+	 */
+	atomic_bool keeps_zeros;
 	/* For copyup.c; no lock. */
 	atomic_uint writes;     /* since the last flush, counted up to two */
 	atomic_bool syncs_each; /* the last flush followed one write only */

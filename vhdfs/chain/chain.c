@@ -307,7 +307,9 @@ static int zero_aligned(struct chain *chain, uint64_t off, uint64_t len,
 		if (chain->depth && leaf->block_size)
 			n = min_u64(n,
 				    leaf->block_size - off % leaf->block_size);
-		r = parents_are_zero(chain, off, n);
+		r = atomic_load(&chain->keeps_zeros)
+			    ? 0
+			    : parents_are_zero(chain, off, n);
 		if (r >= 0)
 			r = image_zero(leaf, off, n,
 				       flags | (r ? ZERO_BELOW : 0));

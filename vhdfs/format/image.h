@@ -98,6 +98,7 @@ struct image_params {
 	uint64_t block_size;
 	uint32_t sector_size;          /* logical: 512 or 4096 */
 	uint32_t physical_sector_size; /* 512 or 4096 */
+	struct guid id;                /* identity; null: a new one */
 	/* For IMAGE_DIFFERENCING: the open parent, of the same format; its path
 	 * relative to the child's directory, and absolute, UTF-8 with '/'; its
 	 * modification time, Unix seconds. */

@@ -36,9 +36,9 @@ static void plan_fini(struct plan *plan)
 	vhd_parent_paths_fini(&plan->paths);
 }
 
-static void build_footer(uint8_t *footer, uint32_t type, uint64_t size)
+static void build_footer(uint8_t *footer, uint32_t type, uint64_t size,
+			 struct guid id)
 {
-	struct guid id = guid_random();
 	bool fixed = type == VHD_TYPE_FIXED;
 
 	memset(footer, 0, FOOTER_SIZE);
@@ -167,7 +167,8 @@ static int make_plan(struct plan *plan, const struct image_params *params)
 		place_parent(plan);
 	build_footer(plan->footer,
 		     child ? VHD_TYPE_DIFFERENCING : VHD_TYPE_DYNAMIC,
-		     params->size);
+		     params->size,
+		     guid_is_null(&params->id) ? guid_random() : params->id);
 	memcpy(header + HEADER_COOKIE, HEADER_COOKIE_TEXT, 8);
 	put_be64(header + HEADER_DATA_OFFSET, VHD_NO_OFFSET);
 	put_be64(header + HEADER_TABLE_OFFSET, plan->table_off);
@@ -216,7 +217,7 @@ static int create_fixed(struct io *io, uint64_t size)
 	uint8_t footer[FOOTER_SIZE];
 	int r = io_resize(io, size + FOOTER_SIZE);
 
-	build_footer(footer, VHD_TYPE_FIXED, size);
+	build_footer(footer, VHD_TYPE_FIXED, size, guid_random());
 	if (r == 0)
 		r = io_write(io, footer, FOOTER_SIZE, size);
 	return r < 0 ? r : io_sync(io);

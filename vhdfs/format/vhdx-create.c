@@ -237,7 +237,9 @@ static int write_identifier(struct creation *m)
 static int write_headers(struct creation *m)
 {
 	uint8_t h[VHDX_HEADER_SIZE] = VHDX_HEADER_SIGNATURE;
-	struct guid file_guid = guid_random(), data_guid = guid_random();
+	struct guid file_guid = guid_random();
+	struct guid data_guid =
+		guid_is_null(&m->params->id) ? guid_random() : m->params->id;
 	int r = 0;
 
 	guid_to_le(h + VHDX_HEADER_FILE_GUID, &file_guid);

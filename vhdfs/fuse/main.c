@@ -19,6 +19,7 @@
 #include "fuse/mount.h"
 #include "fuse/options.h"
 #include "fuse/supervisor.h"
+#include "fuse/upgrade.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -65,7 +66,9 @@ static int refuse_remount(const struct options *options)
  * with --version before it executes it (upgrade.c). */
 static int print_version(void)
 {
-	printf("vhdfs " PACKAGE_VERSION " (libfuse %s)\n", fuse_pkgversion());
+	printf("vhdfs " PACKAGE_VERSION " (libfuse %s)\n" UPGRADE_VERSION_LINE
+	       "\n",
+	       fuse_pkgversion());
 	return mount_check_libfuse() < 0 ? fail_program(EXIT_FAILURE)
 					 : EXIT_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -29,6 +30,7 @@ static int check_request(const struct view_request *request)
 			    VIEW_REQUEST_VERSION, request->version);
 	if (!HAS_END(request->token) || !HAS_END(request->path) ||
 	    !HAS_END(request->name) || !HAS_END(request->note) ||
+	    !HAS_END(request->parent) ||
 	    strspn(request->token, "0123456789abcdef") !=
 		    sizeof request->token - 1)
 		return fail(-EINVAL, "request: a text or the token is invalid");
@@ -50,7 +52,48 @@ static int make_snapshot(struct node *node, const struct view_request *request)
 	return r < 0 ? r : view_snapshot(node->image, &snapshot);
 }
 
-static int run_request(struct node *node, const struct view_request *request)
+static struct view_rebase rebase_of(const struct view_request *request)
+{
+	return (struct view_rebase){ .path = request->path,
+				     .parent = request->parent,
+				     .unsafe = request->unsafe };
+}
+
+static int step_rebase(struct node *node, struct view_request *request)
+{
+	const struct view_rebase rebase = rebase_of(request);
+
+	return view_rebase_step(node->image, &rebase, &request->off,
+				&request->copied, &request->size);
+}
+
+/* Without a comparison the view can get the contents of any image of the store:
+ * so only for those that could change its file, too. */
+static int set_parent(struct node *node, const struct view_request *request,
+		      uid_t user)
+{
+	const struct view_rebase rebase = rebase_of(request);
+
+	if (request->unsafe && user != 0 && user != getuid())
+		return fail(-EPERM,
+			    "%s: a rebase without a comparison: expected root "
+			    "or the owner of the mount, found user %u",
+			    request->path, (unsigned)user);
+	return view_set_parent(node->image, &rebase);
+}
+
+static int remove_snapshot(struct node *node,
+			   const struct view_request *request)
+{
+	int r = snapshot_check_name(request->name);
+
+	return r < 0 ? r
+		     : view_remove_snapshot(node->image, request->path,
+					    request->name);
+}
+
+static int run_request(struct node *node, struct view_request *request,
+		       uid_t user)
 {
 	int r = check_request(request);
 
@@ -59,6 +102,12 @@ static int run_request(struct node *node, const struct view_request *request)
 	switch (request->verb) {
 	case VIEW_SNAPSHOT:
 		return make_snapshot(node, request);
+	case VIEW_REBASE_STEP:
+		return step_rebase(node, request);
+	case VIEW_SET_PARENT:
+		return set_parent(node, request, user);
+	case VIEW_REMOVE_SNAPSHOT:
+		return remove_snapshot(node, request);
 	default:
 		return fail(-EOPNOTSUPP,
 			    "expected a request that this version knows, found "
@@ -68,9 +117,9 @@ static int run_request(struct node *node, const struct view_request *request)
 }
 
 /* Runs the request and writes its result into it. */
-static void answer(struct node *node, struct view_request *request)
+static void answer(struct node *node, struct view_request *request, uid_t user)
 {
-	request->result = run_request(node, request);
+	request->result = run_request(node, request, user);
 	if (request->result < 0) {
 		snprintf(request->message, sizeof request->message, "%s",
 			 error_text());
@@ -97,7 +146,7 @@ static void request_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd,
 		return;
 	}
 	memcpy(&request, in, sizeof request);
-	answer(node, &request);
+	answer(node, &request, fuse_req_ctx(req)->uid);
 	fuse_reply_ioctl(req, 0, &request, sizeof request);
 }
 

@@ -4,8 +4,8 @@
  *
  * ORDER of upgrade_exec:
  *
- *   1. run the installed program with --version: does it start, and can its
- *      libfuse serve a mount?
+ *   1. run the installed program with --version: does it start, can its
+ *      libfuse serve a mount, and does it know what is handed over?
  *   2. let the descriptors stay open across exec, and write the text
  *   3. exec; if that fails, undo 2
  */
@@ -30,6 +30,9 @@
 #include "io/recovery.h"
 
 #define UPGRADE_VARIABLE "VHDFS_UPGRADE"
+
+/* The first hand-over that has "disk". */
+enum { HANDOVER_OF_DISKS = 2 };
 
 extern char **environ;
 
@@ -76,9 +79,10 @@ static int fail_memfd(const char *purpose)
 	return r;
 }
 
-/* Runs the program with --version, which also tests its libfuse.  *ret_status
- * is as of waitpid.  -errno if it cannot be started. */
-static int run_version(char *path, int errors, int *ret_status)
+/* Runs the program with --version, which also tests its libfuse; its output and
+ * its errors go to these files.  *ret_status is as of waitpid.  -errno if it
+ * cannot be started. */
+static int run_version(char *path, int output, int errors, int *ret_status)
 {
 	char *argv[] = { path, "--version", NULL };
 	posix_spawn_file_actions_t actions;
@@ -86,8 +90,7 @@ static int run_version(char *path, int errors, int *ret_status)
 	int r;
 
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
-					 O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
 	r = posix_spawn(&pid, path, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
@@ -96,21 +99,57 @@ static int run_version(char *path, int errors, int *ret_status)
 	return -r;
 }
 
-static int check_program(char *path)
+static void note_disk(void *ctx, struct file_id file, struct file_id disk)
 {
-	_cleanup_close_ int errors = memfd_create("vhdfs-version", MFD_CLOEXEC);
-	int status = -1, r;
+	(void)file, (void)disk;
+	*(bool *)ctx = true;
+}
 
-	if (errors < 0)
-		return fail_memfd("output of --version");
-	r = run_version(path, errors, &status);
+/* Does the output of --version have the line, or is it not needed? */
+static int check_handover(const char *path, int output)
+{
+	bool moved = false;
+	char text[256];
+	const char *line;
+	ssize_t n = lseek(output, 0, SEEK_SET) < 0
+			    ? -1
+			    : read(output, text, sizeof text - 1);
+	int r = recovery_each_disk(note_disk, &moved);
+
+	if (r < 0 || !moved)
+		return r;
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\n" UPGRADE_WORD);
+	if (line && atoi(line + strlen("\n" UPGRADE_WORD)) >= HANDOVER_OF_DISKS)
+		return 0;
+	return fail(-EOPNOTSUPP,
+		    "%s: expected a version that can take over disks of which "
+		    "a snapshot was taken, found an older one; unmount, and "
+		    "mount again with it",
+		    path);
+}
+
+static int check_run(char *path, int output, int errors)
+{
+	int status = -1, r = run_version(path, output, errors, &status);
+
 	if (r < 0)
 		return fail_errno(r, "%s", path);
 	if (status == 0)
-		return 0;
+		return check_handover(path, output);
 	fail(-ENOEXEC, "%s: does not run", path);
 	add_first_line(errors);
 	return -ENOEXEC;
+}
+
+static int check_program(char *path)
+{
+	_cleanup_close_ int errors = memfd_create("vhdfs-version", MFD_CLOEXEC);
+	_cleanup_close_ int output = memfd_create("vhdfs-version", MFD_CLOEXEC);
+
+	if (errors < 0 || output < 0)
+		return fail_memfd("output of --version");
+	return check_run(path, output, errors);
 }
 
 /* Descriptors stay open across exec while a hand-over is written to f; null:

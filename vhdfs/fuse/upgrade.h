@@ -23,7 +23,9 @@
  * text is complete
  *
  * A version ignores lines that begin with a word, and values at the end of a
- * line, that it does not know.
+ * line, that it does not know.  A version that does not know "disk" must not
+ * get it: it would take the snapshot for the disk.  So --version prints which
+ * hand-over the program knows: 2 has "disk".
  */
 #ifndef VHDFS_FUSE_UPGRADE_H
 #define VHDFS_FUSE_UPGRADE_H
@@ -31,6 +33,10 @@
 #include <stdbool.h>
 
 #include "fuse/mount.h"
+
+/* The second line of --version: a word, and which hand-over is known. */
+#define UPGRADE_WORD "hand-over "
+#define UPGRADE_VERSION_LINE UPGRADE_WORD "2"
 
 /* Executes the installed program.  Returns only on failure: -errno, with
  * error_text(); then nothing has changed. */

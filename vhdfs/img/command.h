@@ -21,7 +21,7 @@ struct command_line {
 	bool json, chain, repair, fixed, force, in_place, strict, unsafe,
 		discard, copy, no_parent;
 	const char *format, *size, *parent, *block_size, *sector_size, *search,
-		*note;
+		*note, *rate;
 	char **operands; /* null-ended */
 };
 

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@
 #include "base/size.h"
 #include "img/command.h"
 #include "img/image-roots.h"
-#include "img/rebase-image.h"
+#include "img/online.h"
+#include "img/rebase-disk.h"
 #include "img/snapshot-path.h"
 #include "store/leaf-replace.h"
 #include "store/store.h"
@@ -38,6 +40,7 @@ struct deletion {
 	const struct snapshot *snapshot;
 	char *path; /* of the snapshot; owned */
 	bool copy;  /* --copy */
+	struct rebase_options options;
 };
 
 static int check_children(const struct deletion *d)
@@ -68,11 +71,24 @@ static int find_parent_path(const struct deletion *d, char **ret)
 		return r;
 	*ret = NULL;
 	if (chain_depth(chain)) {
-		*ret = strdup(chain_path(chain, 1));
+		*ret = image_roots_absolute(d->roots, chain_path(chain, 1));
 		r = *ret ? 0 : fail(-ENOMEM, "out of memory");
 	}
 	chain_close(chain);
 	return r;
+}
+
+/* *ret: the absolute path of a file beside the image; the caller frees it. */
+static int sibling_operand(const struct deletion *d, const char *file,
+			   char **ret)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = snapshot_sibling(d->real, file, &path);
+
+	if (r < 0)
+		return r;
+	*ret = image_roots_absolute(d->roots, path);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 static int refresh_times(const struct deletion *d, const struct guid *id);
@@ -82,7 +98,9 @@ static int refresh_times(const struct deletion *d, const struct guid *id);
 static int refresh_time(const struct deletion *d,
 			const struct snapshot_file *child)
 {
-	_cleanup_free_ char *path = NULL, *parent = NULL, *warning = NULL;
+	_cleanup_free_ char *path = NULL, *parent = NULL, *warning = NULL,
+			    *operand = NULL;
+	const struct rebase_options unsafe = { .unsafe = true };
 	struct chain *chain;
 	uint64_t copied;
 	int r = snapshot_sibling(d->real, child->file, &path);
@@ -93,13 +111,15 @@ static int refresh_time(const struct deletion *d,
 		return r;
 	r = chain_warning(chain, 0, &warning);
 	if (r == 0 && warning) {
-		parent = strdup(chain_path(chain, 1));
+		parent = image_roots_absolute(d->roots, chain_path(chain, 1));
 		r = parent ? 0 : fail(-ENOMEM, "out of memory");
 	}
 	chain_close(chain);
+	if (r == 0 && parent)
+		r = sibling_operand(d, child->file, &operand);
 	if (r < 0 || !parent)
 		return r;
-	r = rebase_image(d->roots, path, parent, true, &copied);
+	r = rebase_disk(d->roots, operand, parent, &unsafe, &copied);
 	return r < 0 ? r : refresh_times(d, &child->id);
 }
 
@@ -119,11 +139,14 @@ static int refresh_times(const struct deletion *d, const struct guid *id)
 }
 
 /* So that snapshots of the image keep a common ancestor with it. */
-static int set_origin(const struct deletion *d, const char *child)
+static int set_origin(const struct deletion *d, const char *file)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = root_dir_open(&d->roots->dirs[0], child, true, &io, NULL);
+	_cleanup_free_ char *path = NULL;
+	int r = snapshot_sibling(d->real, file, &path);
 
+	if (r == 0)
+		r = root_dir_open(&d->roots->dirs[0], path, true, &io, NULL);
 	return r < 0 ? r : snapshot_set_origin(io, d->snapshot);
 }
 
@@ -138,12 +161,12 @@ static int rebase_children(const struct deletion *d, const char *parent)
 
 		if (!snapshot_is_parent(d->snapshot, &d->all.files[i]))
 			continue;
-		r = snapshot_sibling(d->real, d->all.files[i].file, &child);
+		r = sibling_operand(d, d->all.files[i].file, &child);
 		if (r == 0 && !parent)
-			r = set_origin(d, child);
+			r = set_origin(d, d->all.files[i].file);
 		if (r == 0)
-			r = rebase_image(d->roots, child, parent, false,
-					 &copied);
+			r = rebase_disk(d->roots, child, parent, &d->options,
+					&copied);
 		if (r == 0)
 			r = refresh_times(d, &d->all.files[i].id);
 	}
@@ -225,7 +248,7 @@ static int remove_file(const struct deletion *d, const struct io *io)
 	return r;
 }
 
-static int remove_snapshot(const struct deletion *d)
+static int remove_offline(const struct deletion *d)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
 	int r = root_dir_open(&d->roots->dirs[0], d->path, true, &io, NULL);
@@ -237,6 +260,38 @@ static int remove_snapshot(const struct deletion *d)
 	return r < 0 ? r : remove_file(d, io);
 }
 
+/* 2 and 3 are the mount's, if it has the image open. */
+static int remove_online(struct online *online, const char *name)
+{
+	struct view_request *request = calloc(1, sizeof *request);
+	int r;
+
+	if (!request)
+		return fail(-ENOMEM, "out of memory");
+	request->verb = VIEW_REMOVE_SNAPSHOT;
+	snprintf(request->name, sizeof request->name, "%s", name);
+	r = online_ask(online, request);
+	free(request);
+	return r;
+}
+
+static int remove_snapshot(const struct deletion *d, const char *name)
+{
+	_cleanup_free_ char *absolute = image_roots_absolute(d->roots, d->real);
+	struct online online = { .fd = -1 };
+	int r;
+
+	if (!absolute)
+		return fail(-ENOMEM, "out of memory");
+	r = online_find(absolute, &online);
+	if (r > 0)
+		r = remove_online(&online, name);
+	else if (r == 0)
+		r = remove_offline(d);
+	online_fini(&online);
+	return r;
+}
+
 static int delete (struct deletion *d, const char *name)
 {
 	const struct root_dir *root = &d->roots->dirs[0];
@@ -245,7 +300,8 @@ static int delete (struct deletion *d, const char *name)
 
 	if (leaf_replace_is_pending(root, d->real))
 		r = leaf_replace_recover(root, d->real, NULL);
-	if (r == 0)
+	/* A mount that has it open has recovered it. */
+	if (r == 0 || r == -EBUSY)
 		r = snapshots_list(root, d->real, &d->all);
 	if (r < 0)
 		return r;
@@ -259,7 +315,7 @@ static int delete (struct deletion *d, const char *name)
 		r = find_parent_path(d, &parent);
 	if (r == 0 && d->snapshot->children)
 		r = rebase_children(d, parent);
-	return r < 0 ? r : remove_snapshot(d);
+	return r < 0 ? r : remove_snapshot(d, name);
 }
 
 static int run_delete_snapshot(const struct command_line *line)
@@ -267,8 +323,14 @@ static int run_delete_snapshot(const struct command_line *line)
 	struct image_roots roots = { 0 };
 	struct deletion d = { .roots = &roots, .copy = line->copy };
 	_cleanup_free_ char *path = NULL, *real = NULL;
-	int r = image_roots_init(&roots, line);
+	int r;
 
+	if (line->rate && size_parse(line->rate, &d.options.rate) < 0)
+		return cli_usage_error(&vhdfs_img, &delete_snapshot_command,
+				       "--rate: expected a size such as 50M, "
+				       "found '%s'",
+				       line->rate);
+	r = image_roots_init(&roots, line);
 	if (r == 0)
 		r = image_roots_path(&roots, line->operands[0], &path);
 	if (r == 0)
@@ -288,6 +350,8 @@ static const struct cli_option options[] = {
 	CLI_FLAG(copy, "copy",
 		 "copy what only the snapshot holds to each of several "
 		 "children"),
+	CLI_VALUE(rate, "rate", "SIZE", NULL,
+		  "copy at most SIZE a second while a child is in use"),
 	CLI_END,
 };
 

@@ -110,3 +110,17 @@ char *image_roots_absolute(const struct image_roots *roots, const char *path)
 		return NULL;
 	return absolute;
 }
+
+int image_roots_real_operand(const struct image_roots *roots, const char *path,
+			     char **ret)
+{
+	_cleanup_free_ char *inside = NULL, *real = NULL;
+	int r = image_roots_path(roots, path, &inside);
+
+	if (r == 0)
+		r = image_roots_real(roots, inside, &real);
+	if (r < 0)
+		return r;
+	*ret = image_roots_absolute(roots, real);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
+}

@@ -33,6 +33,10 @@ int image_roots_path(const struct image_roots *roots, const char *path,
  * image_roots_path returned; the caller frees it. */
 int image_roots_real(const struct image_roots *roots, const char *path,
 		     char **ret);
+/* *ret: the absolute path of the operand's file, links followed; the caller
+ * frees it. */
+int image_roots_real_operand(const struct image_roots *roots, const char *path,
+			     char **ret);
 /* The directory in which a new file must lie, as atomic_file_create takes it;
  * null: anywhere. */
 const char *image_roots_store(const struct image_roots *roots);

@@ -30,11 +30,15 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/pending-writes.h \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
+	vhdfs/img/rebase-disk.c \
+	vhdfs/img/rebase-disk.h \
 	vhdfs/img/rebase-image.c \
 	vhdfs/img/rebase-image.h \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
+	vhdfs/img/replace-image.c \
+	vhdfs/img/replace-image.h \
 	vhdfs/img/revert.c \
 	vhdfs/img/snapshot-path.c \
 	vhdfs/img/snapshot-path.h \

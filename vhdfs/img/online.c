@@ -23,6 +23,16 @@
 
 enum { MOUNT_LINE_MAX = 64 * 1024, TRIES = 50, TRY_DELAY_MS = 100 };
 
+void online_fini(struct online *online)
+{
+	if (online->fd >= 0)
+		close(online->fd);
+	free(online->store);
+	free(online->mount);
+	free(online->path);
+	free(online->view);
+}
+
 static int open_view(const struct online *online)
 {
 	return open(online->view, O_RDWR | O_CLOEXEC);
@@ -37,14 +47,13 @@ static int try_mount(const struct mntent *mount, const char *real,
 
 	if (!path || strcmp(mount->mnt_type, "fuse.vhdfs") != 0)
 		return 0;
-	free(ret->mount);
-	free(ret->path);
-	free(ret->view);
+	online_fini(ret);
+	*ret = (struct online){ .fd = -1, .store = strdup(store) };
 	ret->mount = strdup(mount->mnt_dir);
 	ret->path = strdup(path);
 	if (asprintf(&ret->view, "%s/%s" VIEW_ENDING, mount->mnt_dir, path) < 0)
 		ret->view = NULL;
-	if (!ret->mount || !ret->path || !ret->view)
+	if (!ret->store || !ret->mount || !ret->path || !ret->view)
 		return fail(-ENOMEM, "out of memory");
 	ret->fd = open_view(ret);
 	return ret->fd >= 0;
@@ -77,13 +86,18 @@ int online_find(const char *real, struct online *ret)
 	return r;
 }
 
-void online_fini(struct online *online)
+int online_path(const struct online *online, const char *real, char *ret)
 {
-	if (online->fd >= 0)
-		close(online->fd);
-	free(online->mount);
-	free(online->path);
-	free(online->view);
+	const char *path = root_dir_below(online->store, real);
+
+	if (path) {
+		snprintf(ret, PATH_MAX, "%s", path);
+		return 0;
+	}
+	return fail(-EXDEV,
+		    "%s: expected an image in the store %s, as %s is in use by "
+		    "its mount; move it there, or close the image",
+		    real, online->store, online->path);
 }
 
 /* Is it an error of a mount that ended, or was replaced after the death of its

@@ -13,6 +13,7 @@
 /* A view of an image, open for writing. */
 struct online {
 	int fd;      /* -1: no mount shows the image as writable */
+	char *store; /* of the mount; owned */
 	char *mount; /* the mount point; owned */
 	char *path;  /* of the image in the store; owned */
 	char *view;  /* path of the view; owned */
@@ -26,6 +27,10 @@ struct online {
  */
 int online_find(const char *real, struct online *ret);
 void online_fini(struct online *online);
+
+/* The path in the store of the mount of a file, whose real path is given; ret
+ * has room for PATH_MAX bytes.  -EXDEV with a message: it is outside. */
+int online_path(const struct online *online, const char *real, char *ret);
 
 /*
  * Sends the request, of which the caller has set the verb and its texts, and

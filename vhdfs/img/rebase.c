@@ -5,11 +5,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/size.h"
 #include "format/registry.h"
 #include "img/command.h"
 #include "img/find-parent.h"
 #include "img/image-roots.h"
-#include "img/rebase-image.h"
+#include "img/rebase-disk.h"
 #include "io/rootdir.h"
 
 /* --search: *ret is the path of the image that has the identity of the image's
@@ -49,8 +50,11 @@ static int print_json(const char *parent, uint64_t copied)
 	return r;
 }
 
-static int run(const struct command_line *line, const char *image)
+static int run(const struct command_line *line, const char *image,
+	       uint64_t rate)
 {
+	const struct rebase_options options = { .unsafe = line->unsafe,
+						.rate = rate };
 	struct image_roots roots = { 0 };
 	_cleanup_free_ char *found = NULL;
 	const char *parent = line->parent;
@@ -62,7 +66,7 @@ static int run(const struct command_line *line, const char *image)
 	if (found)
 		parent = found;
 	if (r == 0)
-		r = rebase_image(&roots, image, parent, line->unsafe, &copied);
+		r = rebase_disk(&roots, image, parent, &options, &copied);
 	if (r == 0 && line->json)
 		r = print_json(parent, copied);
 	if (r < 0)
@@ -74,6 +78,7 @@ static int run(const struct command_line *line, const char *image)
 static int run_rebase(const struct command_line *line)
 {
 	unsigned n = !!line->parent + !!line->search + line->no_parent;
+	uint64_t rate = 0;
 
 	if (n != 1)
 		return cli_usage_error(&vhdfs_img, &rebase_command,
@@ -90,7 +95,12 @@ static int run_rebase(const struct command_line *line)
 			&vhdfs_img, &rebase_command,
 			"--search needs --unsafe: the parent that has the "
 			"identity is taken for equal");
-	return run(line, line->operands[0]);
+	if (line->rate && size_parse(line->rate, &rate) < 0)
+		return cli_usage_error(&vhdfs_img, &rebase_command,
+				       "--rate: expected a size such as 50M, "
+				       "found '%s'",
+				       line->rate);
+	return run(line, line->operands[0], rate);
 }
 
 static const struct cli_option options[] = {
@@ -103,6 +113,8 @@ static const struct cli_option options[] = {
 		  "with --unsafe: find the parent in DIR by its identity"),
 	CLI_FLAG(no_parent, "no-parent",
 		 "copy all that IMAGE shows to it: it becomes a dynamic image"),
+	CLI_VALUE(rate, "rate", "SIZE", NULL,
+		  "copy at most SIZE a second while the image is in use"),
 	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };

@@ -181,8 +181,8 @@ struct recovery_file *recovery_register(dev_t dev, ino_t ino, bool writable,
  * its pages.  Closes the witness. */
 void recovery_unregister(struct recovery_file *file);
 
-/* The file of the image's parent.  recovery_file_parent returns false if it is
- * unknown, or the file was not claimed from a predecessor. */
+/* The file of the image's parent; zeros: unknown.  recovery_file_parent returns
+ * false if it is unknown, or the file was not claimed from a predecessor. */
 void recovery_file_set_parent(struct recovery_file *file, dev_t dev, ino_t ino);
 bool recovery_file_parent(const struct recovery_file *file, dev_t *ret_dev,
 			  ino_t *ret_ino);

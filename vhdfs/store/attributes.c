@@ -19,10 +19,10 @@
 /* Counters are shown modulo this, so that they fit into the text. */
 #define WRITES_SHOWN 1000000000000ULL
 
-const char *const store_attributes[] = {
-	"format",          "type",    "id",     "parent", "depth", "error",
-	"readonly-reason", "warning", "writes", NULL
-};
+const char *const store_attributes[] = { "format",          "type",    "id",
+					 "parent",          "depth",   "error",
+					 "readonly-reason", "warning", "writes",
+					 "inode",           NULL };
 
 enum { ATTRIBUTE_SIZE = 4096 + 128 };
 
@@ -63,6 +63,11 @@ static const char *attribute_text(const struct store_image *image,
 		snprintf(buf, GUID_TEXT_SIZE, "%d %llu %llu", (int)getpid(),
 			 atomic_load(&image->begun) % WRITES_SHOWN,
 			 atomic_load(&image->flushed) % WRITES_SHOWN);
+		return buf;
+	}
+	if (!strcmp(name, "inode")) {
+		snprintf(buf, GUID_TEXT_SIZE, "%llu",
+			 (unsigned long long)image->id.ino);
 		return buf;
 	}
 	if (!strcmp(name, "depth") && !image->error) {

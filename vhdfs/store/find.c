@@ -98,6 +98,10 @@ static bool parent_is_unknown(const struct store_image *image)
 {
 	const struct image_info *info = &image->info;
 
+	/* No other program can change the parent of an image that is open here
+	 * for writing, and is not examined. */
+	if (image->known && image->write_opens)
+		return info->parent_unknown;
 	return !image->known || image->stale || image->examining ||
 	       info->parent_unknown || (info->error && !info->format);
 }

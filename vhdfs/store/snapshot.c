@@ -127,6 +127,16 @@ static bool get_mark(int fd, char ret[MARK_MAX + 1])
 	return !strncmp(ret, MARK_HEAD, strlen(MARK_HEAD));
 }
 
+bool snapshot_is_marked(int fd, const char *image)
+{
+	_cleanup_free_ char *found = NULL;
+	char mark[MARK_MAX + 1];
+
+	if (get_mark(fd, mark))
+		found = mark_value(mark, "image");
+	return found && !strcmp(found, name_last(image));
+}
+
 bool snapshot_has_token(int dir, const char *file, const char *token)
 {
 	int fd = openat(dir, file,

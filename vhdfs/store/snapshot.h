@@ -48,6 +48,8 @@ char *snapshot_file_name(const char *image, const char *name);
 /* The mark of a snapshot that is made now; the caller frees it.  note and
  * token, of the request that makes it, may be null.  Null: out of memory. */
 char *snapshot_mark(const char *image, const char *note, const char *token);
+/* Says the mark of the open file that it is a snapshot of the image? */
+bool snapshot_is_marked(int fd, const char *image);
 /* Was the snapshot in this file of the directory made by the request with the
  * token? */
 bool snapshot_has_token(int dir, const char *file, const char *token);

@@ -19,6 +19,7 @@
  *   view.c          opening and closing images
  *   view-io.c       reads, writes and flushes of an open image
  *   view-snapshot.c  a snapshot of an open image
+ *   view-rebase.c   another parent of an open image; removal of a snapshot
  *   attributes.c    the extended attributes of an image
  *   find.c          search for images and directories by what they are
  *   store.c         opening, lookup, listing

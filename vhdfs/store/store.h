@@ -129,7 +129,7 @@ struct file_id store_image_disk(const struct store_image *image);
 char *store_image_name(struct store_image *image);
 
 /* Names of the attributes ("format", "type", "id", "parent", "depth", "error",
- * "readonly-reason", "warning", "writes"), null-ended. */
+ * "readonly-reason", "warning", "writes", "inode"), null-ended. */
 extern const char *const store_attributes[];
 /* The value of an attribute, the caller's to free.  -ENODATA, without a
  * message: the image has no such attribute. */

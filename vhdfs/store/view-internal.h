@@ -19,6 +19,12 @@ void view_reopen_lost(struct store_image *image);
 void view_check_replaced(struct store_image *image);
 /* The same before a close, with open_lock held. */
 void view_check_before_close(struct store_image *image);
+/* Is path, in the store, one of the image's names? */
+bool view_has_name(struct store_image *image, const char *path);
+/* Before a request that changes the chain of an image: 0, or with a message
+ * -EBADF: it is not open for writing; -ESTALE: path is none of its names.  With
+ * open_lock held. */
+int view_check_request(struct store_image *image, const char *path);
 /* Flushes the image.  With open_lock held; reads and writes go on. */
 int view_flush_open(struct store_image *image);
 /* fstat of the open image's file.  -ESTALE, without a message: it is not open.

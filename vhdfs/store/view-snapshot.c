@@ -71,34 +71,6 @@ static void making_fini(struct making *m)
 	image_info_fini(&m->info);
 }
 
-/* Is path one of the image's names? */
-static bool has_name(struct store_image *image, const char *path)
-{
-	const struct dir_entry *entry;
-
-	pthread_mutex_lock(&image->store->lock);
-	entry = image->names;
-	while (entry && strcmp(entry->real, path) != 0)
-		entry = entry->next_name;
-	pthread_mutex_unlock(&image->store->lock);
-	return entry;
-}
-
-static int check_open(struct store_image *image, const char *path)
-{
-	if (!image->chain || !image->chain_writable)
-		return fail(-EBADF,
-			    "%s: expected an image that is open for "
-			    "writing",
-			    path);
-	if (!has_name(image, path))
-		return fail(-ESTALE,
-			    "%s: expected a name of the image that is open, "
-			    "found another; run the command again",
-			    path);
-	return 0;
-}
-
 /* 1: the request was done before. */
 static int prepare(struct making *m, const struct view_snapshot *request)
 {
@@ -343,7 +315,7 @@ int view_snapshot(struct store_image *image,
 	io_will_block();
 	pthread_mutex_lock(&image->open_lock);
 	view_check_before_close(image);
-	r = check_open(image, request->path);
+	r = view_check_request(image, request->path);
 	if (r == 0)
 		r = prepare(&m, request);
 	if (r == 0)

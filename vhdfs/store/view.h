@@ -101,6 +101,42 @@ struct view_snapshot {
 int view_snapshot(struct store_image *image,
 		  const struct view_snapshot *request);
 
+/*
+ * Rebase of an image that is open for writing, to the image at the path parent
+ * in the store, which must not be open for writing; "": to none, so that it
+ * becomes a dynamic image.  path is a name of the
+ * image, in the store, links followed.
+ *
+ * A step copies, from *off on, to the image what it shows and its new parent
+ * does not; it takes a short time, and sets *off to where the next one is to
+ * begin: after another worker or a snapshot that is 0 again.  *ret_size: of the
+ * disk, the end of the last step.  Then view_set_parent gives the image the new
+ * parent: -EAGAIN if the steps are not complete.  unsafe: without steps, the
+ * caller knows that both parents show the same.  Clients read and write
+ * meanwhile, and wait for a flush at the end.
+ *
+ * Errors: those of view_snapshot, chain_check_parent and chain_open.
+ */
+struct view_rebase {
+	const char *path, *parent;
+	bool unsafe;
+};
+int view_rebase_step(struct store_image *image,
+		     const struct view_rebase *request, uint64_t *off,
+		     uint64_t *ret_copied, uint64_t *ret_size);
+int view_set_parent(struct store_image *image,
+		    const struct view_rebase *request);
+
+/*
+ * Removes the file of the image's snapshot of that name, which has no child any
+ * more: images that still have it open as a parent open their parents again
+ * before.  path: as above.  It succeeds if there is no such file.  -EBUSY with
+ * a message: it has a child, or may have one; or another program has it open.
+ * -EPERM: the file is no snapshot of the image.
+ */
+int view_remove_snapshot(struct store_image *image, const char *path,
+			 const char *name);
+
 /* After a failure of one of these functions: the errno that a client may see,
  * r or -EIO. */
 int view_client_error(int r);

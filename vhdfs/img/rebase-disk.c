@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rebase of an image, in the way that the programs that have it open permit. */
+#include "config.h"
+
+#include "img/rebase-disk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "img/online.h"
+#include "img/progress.h"
+#include "img/rebase-image.h"
+#include "img/replace-image.h"
+
+/* Waits until the copies are not faster than the rate. */
+static void keep_rate(uint64_t rate, uint64_t copied, int64_t began)
+{
+	int64_t due, wait;
+	struct timespec delay;
+
+	if (!rate)
+		return;
+	due = (int64_t)((double)copied / (double)rate * 1e6);
+	wait = due - (clock_us() - began);
+	if (wait <= 0)
+		return;
+	delay = (struct timespec){ .tv_sec = wait / 1000000,
+				   .tv_nsec = wait % 1000000 * 1000 };
+	nanosleep(&delay, NULL);
+}
+
+/* The steps from the start of the disk to its end; the mount decides where each
+ * begins. */
+static int copy_online(struct online *online, struct view_request *request,
+		       uint64_t rate, uint64_t *copied)
+{
+	const int64_t began = clock_us();
+	struct progress progress = { 0 };
+	int r;
+
+	request->verb = VIEW_REBASE_STEP;
+	do {
+		r = online_ask(online, request);
+		if (r < 0)
+			break;
+		*copied += request->copied;
+		if (!progress.total)
+			progress_init(&progress, request->size);
+		progress_at(&progress, request->off);
+		keep_rate(rate, *copied, began);
+	} while (request->off < request->size);
+	progress_end(&progress);
+	return r;
+}
+
+/* Again where a worker's death, or a snapshot, made the mount forget how far
+ * the steps had come. */
+static int rebase_online(struct online *online, const char *parent,
+			 const struct rebase_options *options, uint64_t *copied)
+{
+	struct view_request *request = calloc(1, sizeof *request);
+	int r;
+
+	if (!request)
+		return fail(-ENOMEM, "out of memory");
+	r = parent ? online_path(online, parent, request->parent) : 0;
+	request->unsafe = options->unsafe;
+	while (r == 0) {
+		if (!options->unsafe)
+			r = copy_online(online, request, options->rate, copied);
+		if (r < 0)
+			break;
+		request->verb = VIEW_SET_PARENT;
+		request->off = 0;
+		r = online_ask(online, request);
+		if (r != -EAGAIN)
+			break;
+		r = 0;
+	}
+	free(request);
+	return r;
+}
+
+static int rebase_offline(const struct image_roots *roots, const char *image,
+			  const char *parent,
+			  const struct rebase_options *options,
+			  uint64_t *copied)
+{
+	int r = rebase_image(roots, image, parent, options->unsafe, copied);
+
+	if (r != -EBUSY)
+		return r;
+	return replace_image(roots, image, parent, options->unsafe, copied);
+}
+
+int rebase_disk(const struct image_roots *roots, const char *image,
+		const char *parent, const struct rebase_options *options,
+		uint64_t *ret_copied)
+{
+	_cleanup_free_ char *real = NULL, *real_parent = NULL;
+	struct online online = { .fd = -1 };
+	int r = image_roots_real_operand(roots, image, &real);
+
+	*ret_copied = 0;
+	if (r == 0 && parent)
+		r = image_roots_real_operand(roots, parent, &real_parent);
+	if (r == 0)
+		r = online_find(real, &online);
+	if (r > 0)
+		r = rebase_online(&online, real_parent, options, ret_copied);
+	else if (r == 0)
+		r = rebase_offline(roots, image, parent, options, ret_copied);
+	online_fini(&online);
+	return r;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Replacement of a parent that is in use by its equal, on another parent. */
+#include "config.h"
+
+#include "img/replace-image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "chain/difference.h"
+#include "chain/rebase-step.h"
+#include "img/interrupt.h"
+#include "img/progress.h"
+#include "store/copy-attributes.h"
+#include "store/leaf-steps.h"
+#include "store/protected-parent.h"
+
+#define STEP MIB(64) /* of one comparison, so that progress is reported */
+
+struct replacement {
+	const struct image_roots *roots;
+	char *path;           /* of the image, as chain_open takes it; owned */
+	struct chain *old;    /* the image; owned, as the next ones */
+	struct chain *parent; /* the new parent */
+	struct chain *new;    /* the new file with the new parent */
+	struct leaf_place place;
+	struct protected_parent protected;
+	uint64_t copied;
+	bool unsafe;
+	bool created; /* .NAME.leaf is ours */
+};
+
+static void replacement_fini(struct replacement *r)
+{
+	if (r->new)
+		chain_close(r->new);
+	if (r->parent)
+		chain_close(r->parent);
+	protected_parent_close(&r->protected);
+	leaf_place_fini(&r->place);
+	if (r->old)
+		chain_close(r->old);
+	free(r->path);
+}
+
+static int open_parent(struct replacement *r, const char *parent)
+{
+	_cleanup_free_ char *path = NULL;
+	int rc = image_roots_path(r->roots, parent, &path);
+
+	if (rc == 0)
+		rc = chain_open(r->roots->cache, path, 0, &r->parent);
+	if (rc == 0)
+		rc = chain_check_parent(chain_leaf(r->old), r->parent);
+	if (rc == 0)
+		rc = protected_parent_open(&r->roots->dirs[0], path,
+					   &r->protected);
+	return rc;
+}
+
+static int check_place(struct replacement *r)
+{
+	int rc = leaf_place_init(&r->place, &r->roots->dirs[0],
+				 chain_path(r->old, 0));
+
+	r->place.io = chain_leaf(r->old)->io;
+	r->place.img = chain_leaf(r->old);
+	if (rc == 0)
+		rc = leaf_place_check(&r->place);
+	if (rc == 0 && r->place.st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH))
+		rc = fail(-EBUSY,
+			  "%s: is in use; expected an image without "
+			  "write permission, as a parent has",
+			  r->place.path);
+	return rc;
+}
+
+/* 1; parent null: none. */
+static int open_images(struct replacement *r, const char *image,
+		       const char *parent)
+{
+	int rc = image_roots_path(r->roots, image, &r->path);
+
+	if (rc == 0)
+		rc = chain_open(r->roots->cache, r->path, 0, &r->old);
+	if (rc == 0 && parent)
+		rc = open_parent(r, parent);
+	return rc < 0 ? rc : check_place(r);
+}
+
+/* Removes a .NAME.leaf that a crash left. */
+static int remove_rest(const struct leaf_place *place)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int fd = openat(place->fd, place->leaf,
+			O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : fail_errno(-errno, "%s", place->path);
+	r = io_file_from_fd(fd, place->path, true, &io);
+	/* Another program is writing it. */
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (r == 0 && unlinkat(place->fd, place->leaf, 0) < 0)
+		r = fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	return r;
+}
+
+/* 2, the empty child. */
+static int create(struct replacement *r)
+{
+	struct image *old = chain_leaf(r->old);
+	struct image_params params = {
+		.type = r->parent ? IMAGE_DIFFERENCING : IMAGE_DYNAMIC,
+		.size = old->size,
+		.block_size = old->block_size,
+		.sector_size = old->sector_size,
+		.physical_sector_size = old->physical_sector_size,
+		.id = old->id,
+	};
+	_cleanup_free_ char *relative = NULL;
+	struct io *io = NULL;
+	int rc = remove_rest(&r->place);
+
+	if (rc == 0)
+		rc = leaf_create(&r->place, &io);
+	r->created = rc == 0;
+	if (rc == 0)
+		rc = io_lock(io, IO_LOCK_EXCLUSIVE);
+	if (rc == 0 && r->parent)
+		rc = protected_parent_describe(&r->protected, r->place.dir,
+					       &params, &relative);
+	if (rc == 0)
+		rc = image_create(io, old->ops, &params);
+	if (rc < 0) {
+		if (io)
+			io_close(io);
+		return rc;
+	}
+	rc = chain_open_file(r->roots->cache, io, chain_path(r->old, 0),
+			     CHAIN_WRITABLE, &r->new);
+	if (rc == 0)
+		chain_leaf(r->new)->keeps_id = true;
+	return rc;
+}
+
+static int copy(void *arg, const struct difference *difference)
+{
+	struct replacement *r = arg;
+	int rc = chain_write(r->new, difference->a, difference->off,
+			     difference->len);
+
+	if (rc == 0)
+		r->copied += difference->len;
+	return rc;
+}
+
+/* What the image itself stores of the range, whatever its parents show. */
+static int copy_stored(struct replacement *r, uint64_t off, uint64_t end)
+{
+	struct chain_extent e;
+	int rc = 0;
+
+	for (; rc == 0 && off < end; off += e.len) {
+		rc = chain_map(r->old, off, end - off, &e);
+		if (rc == 0 && e.depth == 0)
+			rc = chain_differences(r->old, r->new, off, off + e.len,
+					       copy, r);
+	}
+	return rc;
+}
+
+/* 2, the contents. */
+static int copy_all(struct replacement *r)
+{
+	uint64_t size = chain_size(r->old), end;
+	struct progress progress;
+	int rc = 0;
+
+	progress_init(&progress, size);
+	for (uint64_t off = 0; rc == 0 && off < size; off = end) {
+		end = min_u64(size, off + STEP);
+		rc = r->unsafe ? copy_stored(r, off, end)
+			       : chain_differences(r->old, r->new, off, end,
+						   copy, r);
+		progress_at(&progress, end);
+	}
+	progress_end(&progress);
+	return rc;
+}
+
+/* 3.  to: the new file. */
+static int copy_metadata(const struct replacement *r, int to)
+{
+	const struct stat *st = &r->place.st;
+	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+	int rc = copy_attributes(r->place.io->fd, to, "", r->place.path);
+
+	if (rc == 0 && (futimens(to, times) < 0 || fsync(to) < 0))
+		rc = fail_errno(-errno, "%s: time and sync", r->place.path);
+	return rc;
+}
+
+/* Closes the new image; *ret_fd: a descriptor of its file, still locked. */
+static int close_new(struct replacement *r, int *ret_fd)
+{
+	int fd = fcntl(chain_leaf(r->new)->io->fd, F_DUPFD_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return fail_errno(-errno, "%s", r->place.path);
+	rc = chain_close(steal(r->new));
+	if (rc == 0)
+		*ret_fd = fd;
+	else
+		close(fd);
+	return rc;
+}
+
+/* 3 to 5 */
+static int publish(struct replacement *r)
+{
+	int fd = -1, rc = close_new(r, &fd);
+
+	if (rc == 0)
+		rc = copy_metadata(r, fd);
+	if (fd >= 0)
+		close(fd);
+	if (rc == 0)
+		rc = leaf_place_check(&r->place);
+	if (rc == 0 && r->parent)
+		rc = protected_parent_protect(&r->protected);
+	if (rc == 0)
+		rc = leaf_rename(&r->place);
+	return rc < 0 ? rc : leaf_sync_dir(&r->place);
+}
+
+static int write_and_publish(struct replacement *r)
+{
+	int rc = create(r);
+
+	if (rc == 0)
+		rc = copy_all(r);
+	if (rc == 0) {
+		interrupt_block();
+		rc = publish(r);
+		interrupt_unblock();
+	}
+	if (rc < 0 && r->created)
+		(void)unlinkat(r->place.fd, r->place.leaf, 0);
+	return rc;
+}
+
+int replace_image(const struct image_roots *roots, const char *image,
+		  const char *parent, bool unsafe, uint64_t *ret_copied)
+{
+	struct replacement r = { .roots = roots,
+				 .unsafe = unsafe,
+				 .place.fd = -1 };
+	int rc = open_images(&r, image, parent);
+
+	if (rc == 0)
+		rc = write_and_publish(&r);
+	*ret_copied = r.copied;
+	replacement_fini(&r);
+	return rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Replacement of a parent that is in use by its equal, on another parent.
+ *
+ * An image that is open as a parent is not written, not even where nothing that
+ * it shows would change: its readers have its tables in memory.  So a new file
+ * is written, with the same contents and the same identity, and takes the name.
+ * Programs that have the old file open go on with it.
+ *
+ * ORDER
+ *   1. open the image and the new parent for reading, locked against writers
+ *   2. write .NAME.leaf: a child of the new parent, with the identity of the
+ *      image; its contents; close it, so that it has no log
+ *   3. give it the owner, the mode, the attributes and the modification time of
+ *      the image: children compare the time; sync
+ *   4. remove the new parent's write bits, sync it
+ *   5. rename .NAME.leaf to NAME; sync the directory
+ *
+ * A crash before 5 leaves .NAME.leaf, which the next replacement removes.
+ */
+#ifndef VHDFS_IMG_REPLACE_IMAGE_H
+#define VHDFS_IMG_REPLACE_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "img/image-roots.h"
+
+/*
+ * Replaces the image at path image, an operand, by a child of the image at path
+ * parent, another one (null: a dynamic image), which shows the same.  The image
+ * has no write permission. unsafe: what it stores is copied, and it shows what
+ * the parent shows elsewhere.  *ret_copied: bytes that were written.  Shows
+ * progress.
+ *
+ * 0, or -errno with a message, and nothing has changed: -EBUSY: the image may
+ * be written, or another program replaces it; or as rebase_image.
+ */
+int replace_image(const struct image_roots *roots, const char *image,
+		  const char *parent, bool unsafe, uint64_t *ret_copied);
+
+#endif
