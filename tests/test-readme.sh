@@ -233,6 +233,42 @@ EOF
 	has_line '^all is as fleet.conf says' "$scratch/out"
 }
 
+test_snapshots_undo_an_update_and_a_master_is_renamed() {
+	requires_fuse
+	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4
+	{
+		machine
+		usb_disk
+		installed_server
+		cat <<'EOF'
+disk=/srv/disks/clients
+printf BEFORE-1 | dd of=$disk/pc001.vhdx.raw bs=1 seek=10 conv=notrunc
+printf BEFORE-2 | dd of=$disk/pc002.vhdx.raw bs=1 seek=10 conv=notrunc
+# The update comes after the first step.
+updated() {
+	printf UPDATE-$1 | dd of=$disk/pc00$1.vhdx.raw bs=1 seek=10 conv=notrunc
+}
+EOF
+		server_script "Before an update, and undoing it" |
+			sed '/snapshots .*pc001/a updated 1; updated 2'
+		cat <<'EOF'
+[ "$(dd if=$disk/pc001.vhdx.raw bs=1 skip=10 count=8)" = BEFORE-1 ]
+[ "$(dd if=$disk/pc002.vhdx.raw bs=1 skip=10 count=8)" = UPDATE-2 ]
+[ ! -e /srv/images/clients/pc002@monday.vhdx ]
+for image in /srv/images/clients/pc001.vhdx /srv/images/clients/.pc001.vhdx.*; do
+	vhdfs-img info --chain $image | grep '^parent: .*lab-2026'
+done
+echo all done
+EOF
+	} >"$scratch/script"
+	[ "$(grep -c '^run ' "$scratch/script")" -ge 35 ] ||
+		fail "expected README's commands, found: $(cat "$scratch/script")"
+	in_a_machine
+	has_line '^all done' "$scratch/out"
+	has_line '^all is as fleet.conf says' "$scratch/out"
+	has_line '^monday .*before the update' "$scratch/out"
+}
+
 test_second_shard_exports_its_clients() {
 	requires_fuse
 	requires unshare ip qemu-img qemu-nbd iscsi-ls tgtd mkfs.ext4

@@ -179,6 +179,7 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/view-internal.h \
 	vhdfs/store/view-io.c \
 	vhdfs/store/view-rebase.c \
+	vhdfs/store/view-request.c \
 	vhdfs/store/view-snapshot.c \
 	vhdfs/store/view.c \
 	vhdfs/store/view.h \

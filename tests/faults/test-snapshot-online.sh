@@ -72,6 +72,54 @@ test_worker_killed_at_each_step_of_a_vhd_snapshot_loses_nothing() {
 	kill_at_each_step vhd
 }
 
+# kill_in_revert ENDING: the client goes on with the disk of the snapshot.
+kill_in_revert() {
+	local n=1 step=1
+
+	open_client "$1"
+	what="revert of an open $1"
+	[ -n "$each_point" ] || step=13
+	n=$((1 + RANDOM % step))
+	while :; do
+		fault="kill $n"
+		client_writes
+		cp "$scratch/model" "$scratch/before"
+		vhdfs-img snapshot "$store/pc.$e" s
+		client_writes
+		arm kill once $n
+		status=0
+		vhdfs-img revert --in-use --discard "$store/pc.$e" s \
+			2>"$scratch/stderr" || status=$?
+		ask
+		disarm
+		[ "$status" = 0 ] ||
+			wrong "expected success, found $status:" \
+				"$(cat "$scratch/stderr")"
+		# The client has the file open.
+		cat "$scratch/before" >"$scratch/model"
+		client_sees_its_disk
+		client_writes
+		client_sees_its_disk
+		[ -z "$(others)" ] || wrong "expected no other file: $(others)"
+		restart
+		[ "$fired" = 1 ] || break
+		n=$((n + step))
+	done
+	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
+	remark "$1: $((n / step)) deaths"
+	end_client
+	unmount "$mnt"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
+}
+
+test_worker_killed_at_each_step_of_a_vhdx_revert_loses_nothing() {
+	kill_in_revert vhdx
+}
+
+test_worker_killed_at_each_step_of_a_vhd_revert_loses_nothing() {
+	kill_in_revert vhd
+}
+
 # fail_at_each_step ENDING: each call fails once; the snapshot is made, or not at all.
 fail_at_each_step() {
 	local n kind
@@ -107,7 +155,7 @@ fail_at_each_step() {
 after_failure() {
 	if [ "$status" = 0 ]; then
 		check_snapshot "$1"
-	elif ! grep -q 'snapshot is complete' "$scratch/stderr"; then
+	elif ! grep -q 'change is complete' "$scratch/stderr"; then
 		[ ! -e "$store/pc@s$1.$e" ] ||
 			wrong "expected no snapshot: $(cat "$scratch/stderr")"
 	fi

@@ -72,6 +72,39 @@ test_snapshot_of_an_open_image_keeps_its_handle_inode_and_size() {
 	done
 }
 
+test_revert_of_an_open_image_gives_its_handles_the_earlier_disk() {
+	local format inode
+
+	choose_seed
+	for format in vhd vhdx; do
+		rm -f "$scratch/model"
+		make_store $format
+		mount_store "$store" "$mnt"
+		vhdfs-img snapshot "$store/pc1.$e" one
+		cp "$scratch/model" "$scratch/before"
+		exec 8<"$mnt/pc1.$e.raw" 9<>"$mnt/pc1.$e.raw"
+		inode=$(stat -L -c %i /dev/fd/9)
+		put "$mnt/pc1.$e.raw" "$scratch/model" write 0 65536 7
+		expect_error 1 "add --in-use" \
+			vhdfs-img revert "$store/pc1.$e" one
+		cmp "$mnt/pc1.$e.raw" "$scratch/model"
+		# The reader's pages are in the kernel's cache.
+		cmp "$scratch/model" <&8
+		vhdfs-img revert --in-use "$store/pc1.$e" one >"$scratch/out"
+		equal inode "$inode" "$(stat -L -c %i /dev/fd/9)"
+		exec 7<"$mnt/pc1.$e.raw"
+		cmp "$scratch/before" <&7
+		cmp "$mnt/pc1.$e.raw" "$scratch/before"
+		cp "$scratch/before" "$scratch/now"
+		put "$mnt/pc1.$e.raw" "$scratch/now" write 4096 512 8
+		exec 7<&- 8<&- 9>&-
+		unmount "$mnt"
+		same_disk "$store/pc1.$e" "$scratch/now"
+		same_disk "$store/$(sed 's/.* is in //' "$scratch/out")" \
+			"$scratch/model"
+	done
+}
+
 test_disk_that_was_moved_survives_a_reload_and_a_restart_of_the_worker() {
 	make_store vhdx
 	mount_store "$store" "$mnt"

@@ -498,6 +498,25 @@ test_disk_that_tgtd_cannot_write_is_refused() {
 	is_gone pc1
 }
 
+test_client_with_snapshots_is_on_its_master() {
+	local image=$scratch/store/clients/pc1.vhdx
+
+	start_server
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	vhdfs-img snapshot "$image" one
+	vhdfs-img snapshot "$image" two
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	end_tgtd
+	unmount "$scratch/mnt"
+	# Without the mount the files are read.
+	expect 1 glue apply
+	! grep -q 'pc1: skipped: its image' "$scratch/stderr" ||
+		fail "expected no message about the image of pc1"
+}
+
 test_child_of_another_master_is_skipped() {
 	local before
 

@@ -4,6 +4,7 @@
 
 #include "tgt-glue/reconcile/client-image.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -35,9 +36,9 @@ static int open_image(const struct fleet *fleet, const char *path,
 }
 
 /*
- * The parent's path, from the mount: quick, and right while the child is being
- * written.  The mount escapes it; a path that exists unescaped is taken as it
- * is.
+ * The path of the parent, from the mount: quick, and right while the child is
+ * being written.  The mount escapes it; a path that exists unescaped is taken
+ * as it is.
  */
 static int parent_by_mount(const struct fleet *fleet,
 			   const struct client *client, const char *view,
@@ -55,9 +56,9 @@ static int parent_by_mount(const struct fleet *fleet,
 	return 0;
 }
 
-/* The same, from the child image. */
-static int parent_by_image(const struct fleet *fleet,
-			   const struct client *client, char *path, size_t size)
+/* The same, from the file of the child. */
+static int parent_by_image(const struct fleet *fleet, const char *child,
+			   char *path, size_t size)
 {
 	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
 	_cleanup_free_ char *real = NULL, *parent = NULL;
@@ -65,7 +66,7 @@ static int parent_by_image(const struct fleet *fleet,
 	struct image *image;
 	dev_t dev;
 	ino_t ino;
-	int r = open_image(fleet, client->child, &image, &real);
+	int r = open_image(fleet, child, &image, &real);
 
 	if (r < 0)
 		return r;
@@ -73,7 +74,7 @@ static int parent_by_image(const struct fleet *fleet,
 		r = fail(
 			-ESTALE,
 			"%s: expected a differencing image, found another type",
-			client->child);
+			child);
 	if (r == 0)
 		r = image_parent(image, &ref);
 	if (r == 0)
@@ -88,14 +89,58 @@ static int parent_by_image(const struct fleet *fleet,
 	return r;
 }
 
+/* The path of the parent of a child, whose view is given. */
+static int parent_of(const struct fleet *fleet, const struct client *client,
+		     const char *child, const char *view, char *path,
+		     size_t size)
+{
+	return parent_by_mount(fleet, client, view, path, size) == 0
+		       ? 0
+		       : parent_by_image(fleet, child, path, size);
+}
+
+static bool is_master(const struct fleet *fleet, const struct client *client,
+		      const char *path)
+{
+	struct stat image, master;
+
+	return !strcmp(path, client->master) ||
+	       (fleet_stat(fleet, path, &image) == 0 &&
+		fleet_stat(fleet, client->master, &master) == 0 &&
+		file_id_equal(file_id_of(&image), file_id_of(&master)));
+}
+
+/* Is the image at path, a parent of the client's, the master or a child of it?
+ * Snapshots of the client are between the two. */
+static bool descends_from_master(const struct clients *clients,
+				 const struct client *client, const char *path)
+{
+	const struct fleet *fleet = clients->fleet;
+	char at[PATH_MAX], next[PATH_MAX];
+
+	snprintf(at, sizeof at, "%s", path);
+	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
+		const char *view;
+
+		if (is_master(fleet, client, at))
+			return true;
+		view = arena_printf(clients->arena, "%s/%s.raw", fleet->mount,
+				    at);
+		if (parent_of(fleet, client, at, view, next, sizeof next) < 0)
+			return false;
+		snprintf(at, sizeof at, "%s", next);
+	}
+	return false;
+}
+
 static enum client_image_state inspect(const struct clients *clients,
 				       const struct client *client,
 				       const char *view, const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
 	struct arena *arena = clients->arena;
-	struct stat child, parent, master;
-	char path[4096];
+	struct stat child;
+	char path[PATH_MAX];
 	int r = fleet_stat(fleet, client->child, &child);
 
 	*ret_why = NULL;
@@ -108,19 +153,16 @@ static enum client_image_state inspect(const struct clients *clients,
 			client->image, client->master);
 		return CHILD_OTHER;
 	}
-	if (r == 0 &&
-	    parent_by_mount(fleet, client, view, path, sizeof path) < 0)
-		r = parent_by_image(fleet, client, path, sizeof path);
-	else if (r < 0)
+	if (r < 0)
 		fail_errno(r, "%s", client->child);
+	else
+		r = parent_of(fleet, client, client->child, view, path,
+			      sizeof path);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
 	}
-	if (!strcmp(path, client->master) ||
-	    (fleet_stat(fleet, path, &parent) == 0 &&
-	     fleet_stat(fleet, client->master, &master) == 0 &&
-	     file_id_equal(file_id_of(&parent), file_id_of(&master))))
+	if (descends_from_master(clients, client, path))
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
 				"its image %s: parent: expected %s, found %s",

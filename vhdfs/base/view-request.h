@@ -31,6 +31,9 @@ enum view_verb {
 	VIEW_SET_PARENT,
 	/* path, name: remove the snapshot, which has no child any more. */
 	VIEW_REMOVE_SNAPSHOT,
+	/* path, name, note: revert to the snapshot; note is the file name for
+	 * the old leaf: "." PATH's name "." STAMP, or empty: it is removed. */
+	VIEW_REVERT,
 };
 
 /* Texts end with a null byte; unused members are zeros. */

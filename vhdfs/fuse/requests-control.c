@@ -13,7 +13,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/view-request.h"
+#include "fuse/invalidate.h"
 #include "io/recovery.h"
+#include "store/image-names.h"
+#include "store/put-aside.h"
 #include "store/snapshot.h"
 #include "store/view.h"
 
@@ -92,6 +95,37 @@ static int remove_snapshot(struct node *node,
 					    request->name);
 }
 
+/* Is it a name that put_aside_name may give to the image? */
+static bool is_aside_name(const char *aside, const char *path)
+{
+	const char *name = name_last(path);
+	size_t len = strlen(name);
+	int64_t stamp;
+
+	return aside[0] == '.' && !strncmp(aside + 1, name, len) &&
+	       aside[1 + len] == '.' && stamp_read(aside + 2 + len, &stamp);
+}
+
+static int revert(struct node *node, const struct view_request *request)
+{
+	const struct view_revert revert = {
+		.path = request->path,
+		.name = request->name,
+		.aside = *request->note ? request->note : NULL,
+	};
+	int r = snapshot_check_name(request->name);
+
+	if (r == 0 && revert.aside &&
+	    !is_aside_name(revert.aside, request->path))
+		r = fail(-EINVAL, "%s: expected a name with a stamp, found %s",
+			 request->path, revert.aside);
+	if (r == 0)
+		r = view_revert(node->image, &revert);
+	if (r == 0 && atomic_load(&node->cached_opens))
+		invalidate(node->number);
+	return r;
+}
+
 static int run_request(struct node *node, struct view_request *request,
 		       uid_t user)
 {
@@ -108,6 +142,8 @@ static int run_request(struct node *node, struct view_request *request,
 		return set_parent(node, request, user);
 	case VIEW_REMOVE_SNAPSHOT:
 		return remove_snapshot(node, request);
+	case VIEW_REVERT:
+		return revert(node, request);
 	default:
 		return fail(-EOPNOTSUPP,
 			    "expected a request that this version knows, found "

@@ -7,14 +7,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "format/registry.h"
 #include "img/online.h"
 #include "img/progress.h"
 #include "img/rebase-image.h"
 #include "img/replace-image.h"
+#include "io/io-file.h"
+#include "store/image-names.h"
 
 /* Waits until the copies are not faster than the rate. */
 static void keep_rate(uint64_t rate, uint64_t copied, int64_t began)
@@ -97,6 +102,58 @@ static int rebase_offline(const struct image_roots *roots, const char *image,
 	return replace_image(roots, image, parent, options->unsafe, copied);
 }
 
+/* Does the reference of the child at path image lead to the parent, with its
+ * identity and its time? */
+static bool refers_to(struct image *child, const char *image,
+		      const struct image *parent, const char *real_parent)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL;
+	struct parent_ref ref;
+	struct stat st;
+	bool same;
+
+	if (child->type != IMAGE_DIFFERENCING || image_parent(child, &ref) < 0)
+		return false;
+	if (ref.relative &&
+	    asprintf(&path, "%.*s%s", (int)(name_last(image) - image), image,
+		     ref.relative) >= 0)
+		real = realpath(path, NULL);
+	same = real && !strcmp(real, real_parent) &&
+	       guid_equal(&ref.id, &parent->id) &&
+	       (!ref.mtime ||
+		(fstat(parent->io->fd, &st) == 0 && st.st_mtime == ref.mtime));
+	parent_ref_fini(&ref);
+	return same;
+}
+
+static struct image *open_alone(const char *path)
+{
+	struct image *img;
+	struct io *io;
+
+	if (io_file_open(path, false, &io) < 0)
+		return NULL;
+	if (image_open(io, NULL, &img) == 0)
+		return img;
+	io_close(io);
+	return NULL;
+}
+
+/* With --unsafe nothing is left to do where the child names this parent
+ * already: so all images of a directory can be given the parents that they
+ * name. */
+static bool is_child(const char *image, const char *parent)
+{
+	struct image *child = open_alone(image), *other = open_alone(parent);
+	bool same = child && other && refers_to(child, image, other, parent);
+
+	if (child)
+		image_close(child);
+	if (other)
+		image_close(other);
+	return same;
+}
+
 int rebase_disk(const struct image_roots *roots, const char *image,
 		const char *parent, const struct rebase_options *options,
 		uint64_t *ret_copied)
@@ -108,6 +165,8 @@ int rebase_disk(const struct image_roots *roots, const char *image,
 	*ret_copied = 0;
 	if (r == 0 && parent)
 		r = image_roots_real_operand(roots, parent, &real_parent);
+	if (r == 0 && parent && options->unsafe && is_child(real, real_parent))
+		return 0;
 	if (r == 0)
 		r = online_find(real, &online);
 	if (r > 0)

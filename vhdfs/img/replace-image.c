@@ -15,20 +15,26 @@
 #include "base/error.h"
 #include "chain/difference.h"
 #include "chain/rebase-step.h"
+#include "format/registry.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
+#include "io/rootdir.h"
 #include "store/copy-attributes.h"
 #include "store/leaf-steps.h"
 #include "store/protected-parent.h"
 
 #define STEP MIB(64) /* of one comparison, so that progress is reported */
+#define PIECE MIB(1) /* is read at once */
 
 struct replacement {
 	const struct image_roots *roots;
-	char *path;           /* of the image, as chain_open takes it; owned */
-	struct chain *old;    /* the image; owned, as the next ones */
-	struct chain *parent; /* the new parent */
-	struct chain *new;    /* the new file with the new parent */
+	char *path; /* of the image, as chain_open takes it; owned */
+	char *real; /* the same, links followed; owned */
+	/* The image, and the new file.  With --unsafe alone, else in chains
+	 * that own them. */
+	struct image *old, *new;
+	struct chain *old_chain, *new_chain; /* owned */
+	struct chain *parent;                /* the new parent; owned */
 	struct leaf_place place;
 	struct protected_parent protected;
 	uint64_t copied;
@@ -36,17 +42,29 @@ struct replacement {
 	bool created; /* .NAME.leaf is ours */
 };
 
+/* Closes the new image; it is complete on disk after success. */
+static int close_new(struct replacement *r)
+{
+	struct image *new = steal(r->new);
+
+	if (r->new_chain)
+		return chain_close(steal(r->new_chain));
+	return new ? image_close(new) : 0;
+}
+
 static void replacement_fini(struct replacement *r)
 {
-	if (r->new)
-		chain_close(r->new);
+	close_new(r);
 	if (r->parent)
 		chain_close(r->parent);
 	protected_parent_close(&r->protected);
 	leaf_place_fini(&r->place);
-	if (r->old)
-		chain_close(r->old);
+	if (r->old_chain)
+		chain_close(r->old_chain);
+	else if (r->old)
+		image_close(r->old);
 	free(r->path);
+	free(r->real);
 }
 
 static int open_parent(struct replacement *r, const char *parent)
@@ -57,20 +75,50 @@ static int open_parent(struct replacement *r, const char *parent)
 	if (rc == 0)
 		rc = chain_open(r->roots->cache, path, 0, &r->parent);
 	if (rc == 0)
-		rc = chain_check_parent(chain_leaf(r->old), r->parent);
+		rc = chain_check_parent(r->old, r->parent);
 	if (rc == 0)
 		rc = protected_parent_open(&r->roots->dirs[0], path,
 					   &r->protected);
 	return rc;
 }
 
+/* Without its parents, which may be missing. */
+static int open_old_alone(struct replacement *r)
+{
+	struct io *io;
+	int rc = root_dir_open(&r->roots->dirs[0], r->path, false, &io,
+			       &r->real);
+
+	if (rc < 0)
+		return rc;
+	rc = io_lock(io, IO_LOCK_SHARED);
+	if (rc == 0)
+		rc = image_open(io, NULL, &r->old);
+	if (rc < 0)
+		io_close(io);
+	return rc;
+}
+
+static int open_old(struct replacement *r)
+{
+	int rc;
+
+	if (r->unsafe)
+		return open_old_alone(r);
+	rc = chain_open(r->roots->cache, r->path, 0, &r->old_chain);
+	if (rc < 0)
+		return rc;
+	r->old = chain_leaf(r->old_chain);
+	r->real = strdup(chain_path(r->old_chain, 0));
+	return r->real ? 0 : fail(-ENOMEM, "out of memory");
+}
+
 static int check_place(struct replacement *r)
 {
-	int rc = leaf_place_init(&r->place, &r->roots->dirs[0],
-				 chain_path(r->old, 0));
+	int rc = leaf_place_init(&r->place, &r->roots->dirs[0], r->real);
 
-	r->place.io = chain_leaf(r->old)->io;
-	r->place.img = chain_leaf(r->old);
+	r->place.io = r->old->io;
+	r->place.img = r->old;
 	if (rc == 0)
 		rc = leaf_place_check(&r->place);
 	if (rc == 0 && r->place.st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH))
@@ -88,7 +136,7 @@ static int open_images(struct replacement *r, const char *image,
 	int rc = image_roots_path(r->roots, image, &r->path);
 
 	if (rc == 0)
-		rc = chain_open(r->roots->cache, r->path, 0, &r->old);
+		rc = open_old(r);
 	if (rc == 0 && parent)
 		rc = open_parent(r, parent);
 	return rc < 0 ? rc : check_place(r);
@@ -114,10 +162,10 @@ static int remove_rest(const struct leaf_place *place)
 	return r;
 }
 
-/* 2, the empty child. */
-static int create(struct replacement *r)
+/* 2, the new file as an empty image. */
+static int write_empty(struct replacement *r, struct io *io)
 {
-	struct image *old = chain_leaf(r->old);
+	const struct image *old = r->old;
 	struct image_params params = {
 		.type = r->parent ? IMAGE_DIFFERENCING : IMAGE_DYNAMIC,
 		.size = old->size,
@@ -127,35 +175,58 @@ static int create(struct replacement *r)
 		.id = old->id,
 	};
 	_cleanup_free_ char *relative = NULL;
-	struct io *io = NULL;
+	int rc = io_lock(io, IO_LOCK_EXCLUSIVE);
+
+	if (rc == 0 && r->parent)
+		rc = protected_parent_describe(&r->protected, r->place.dir,
+					       &params, &relative);
+	return rc < 0 ? rc : image_create(io, old->ops, &params);
+}
+
+/* Opens the new image; takes io over, even if it fails. */
+static int open_new(struct replacement *r, struct io *io)
+{
+	int rc;
+
+	if (r->unsafe) {
+		rc = image_open(io, NULL, &r->new);
+		if (rc < 0)
+			io_close(io);
+		return rc;
+	}
+	rc = chain_open_file(r->roots->cache, io, r->real, CHAIN_WRITABLE,
+			     &r->new_chain);
+	if (rc == 0)
+		r->new = chain_leaf(r->new_chain);
+	return rc;
+}
+
+/* 2, without the contents. */
+static int create(struct replacement *r)
+{
+	struct io *io;
 	int rc = remove_rest(&r->place);
 
 	if (rc == 0)
 		rc = leaf_create(&r->place, &io);
-	r->created = rc == 0;
-	if (rc == 0)
-		rc = io_lock(io, IO_LOCK_EXCLUSIVE);
-	if (rc == 0 && r->parent)
-		rc = protected_parent_describe(&r->protected, r->place.dir,
-					       &params, &relative);
-	if (rc == 0)
-		rc = image_create(io, old->ops, &params);
+	if (rc < 0)
+		return rc;
+	r->created = true;
+	rc = write_empty(r, io);
 	if (rc < 0) {
-		if (io)
-			io_close(io);
+		io_close(io);
 		return rc;
 	}
-	rc = chain_open_file(r->roots->cache, io, chain_path(r->old, 0),
-			     CHAIN_WRITABLE, &r->new);
+	rc = open_new(r, io);
 	if (rc == 0)
-		chain_leaf(r->new)->keeps_id = true;
+		r->new->keeps_id = true;
 	return rc;
 }
 
-static int copy(void *arg, const struct difference *difference)
+static int copy_difference(void *arg, const struct difference *difference)
 {
 	struct replacement *r = arg;
-	int rc = chain_write(r->new, difference->a, difference->off,
+	int rc = chain_write(r->new_chain, difference->a, difference->off,
 			     difference->len);
 
 	if (rc == 0)
@@ -163,17 +234,37 @@ static int copy(void *arg, const struct difference *difference)
 	return rc;
 }
 
+/* Data that the image stores at file_off of its file. */
+static int copy_data(struct replacement *r, uint64_t off, uint64_t len,
+		     uint64_t file_off)
+{
+	_cleanup_free_ uint8_t *buf = malloc(PIECE);
+	int rc = buf ? 0 : fail(-ENOMEM, "out of memory");
+
+	for (uint64_t at = 0; rc == 0 && at < len;) {
+		size_t n = min_u64(PIECE, len - at);
+
+		rc = io_read_padded(r->old->io, buf, n, file_off + at);
+		if (rc == 0)
+			rc = image_write(r->new, buf, off + at, n);
+		at += n;
+		r->copied += n;
+	}
+	return rc;
+}
+
 /* What the image itself stores of the range, whatever its parents show. */
 static int copy_stored(struct replacement *r, uint64_t off, uint64_t end)
 {
-	struct chain_extent e;
+	struct extent e;
 	int rc = 0;
 
 	for (; rc == 0 && off < end; off += e.len) {
-		rc = chain_map(r->old, off, end - off, &e);
-		if (rc == 0 && e.depth == 0)
-			rc = chain_differences(r->old, r->new, off, off + e.len,
-					       copy, r);
+		rc = image_map_locked(r->old, off, end - off, &e);
+		if (rc == 0 && e.kind == EXTENT_STORED)
+			rc = copy_data(r, off, e.len, e.file_off);
+		else if (rc == 0 && e.kind == EXTENT_ZERO)
+			rc = image_zero(r->new, off, e.len, 0);
 	}
 	return rc;
 }
@@ -181,16 +272,17 @@ static int copy_stored(struct replacement *r, uint64_t off, uint64_t end)
 /* 2, the contents. */
 static int copy_all(struct replacement *r)
 {
-	uint64_t size = chain_size(r->old), end;
+	uint64_t size = r->old->size, end;
 	struct progress progress;
 	int rc = 0;
 
 	progress_init(&progress, size);
 	for (uint64_t off = 0; rc == 0 && off < size; off = end) {
 		end = min_u64(size, off + STEP);
-		rc = r->unsafe ? copy_stored(r, off, end)
-			       : chain_differences(r->old, r->new, off, end,
-						   copy, r);
+		rc = r->unsafe
+			     ? copy_stored(r, off, end)
+			     : chain_differences(r->old_chain, r->new_chain,
+						 off, end, copy_difference, r);
 		progress_at(&progress, end);
 	}
 	progress_end(&progress);
@@ -209,30 +301,25 @@ static int copy_metadata(const struct replacement *r, int to)
 	return rc;
 }
 
-/* Closes the new image; *ret_fd: a descriptor of its file, still locked. */
-static int close_new(struct replacement *r, int *ret_fd)
+/* 2, the end, and 3: closes the new image, which stays locked meanwhile. */
+static int complete(struct replacement *r)
 {
-	int fd = fcntl(chain_leaf(r->new)->io->fd, F_DUPFD_CLOEXEC, 0), rc;
+	int fd = fcntl(r->new->io->fd, F_DUPFD_CLOEXEC, 0), rc;
 
 	if (fd < 0)
 		return fail_errno(-errno, "%s", r->place.path);
-	rc = chain_close(steal(r->new));
+	rc = close_new(r);
 	if (rc == 0)
-		*ret_fd = fd;
-	else
-		close(fd);
+		rc = copy_metadata(r, fd);
+	close(fd);
 	return rc;
 }
 
 /* 3 to 5 */
 static int publish(struct replacement *r)
 {
-	int fd = -1, rc = close_new(r, &fd);
+	int rc = complete(r);
 
-	if (rc == 0)
-		rc = copy_metadata(r, fd);
-	if (fd >= 0)
-		close(fd);
 	if (rc == 0)
 		rc = leaf_place_check(&r->place);
 	if (rc == 0 && r->parent)

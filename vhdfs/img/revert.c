@@ -7,53 +7,117 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "base/printable.h"
 #include "img/command.h"
 #include "img/image-roots.h"
 #include "img/interrupt.h"
+#include "img/online.h"
 #include "img/snapshot-path.h"
 #include "store/leaf-replace.h"
 #include "store/put-aside.h"
 
-static int revert(const struct image_roots *roots, const char *image,
-		  const char *name, bool discard, char **ret_aside)
-{
-	_cleanup_free_ char *path = NULL, *real = NULL, *parent = NULL;
-	struct leaf_replacement replacement = { .rootdir = &roots->dirs[0] };
-	int r = image_roots_path(roots, image, &path);
+struct reversion {
+	const struct image_roots *roots;
+	char *path, *real; /* of the image; owned */
+	const char *name;
+	char *aside; /* file name for the old leaf; owned; null: none */
+};
 
-	if (r == 0)
-		r = image_roots_real(roots, path, &real);
-	if (r == 0)
-		r = snapshot_path(roots, real, name, &parent);
-	if (r == 0 && !discard)
-		r = put_aside_name(&roots->dirs[0], real, ret_aside);
-	if (r < 0)
-		return r;
-	replacement.image = path;
+static int revert_offline(const struct reversion *r)
+{
+	_cleanup_free_ char *parent = NULL;
+	struct leaf_replacement replacement = {
+		.rootdir = &r->roots->dirs[0],
+		.image = r->path,
+		.keep = r->aside,
+	};
+	int rc = snapshot_path(r->roots, r->real, r->name, &parent);
+
+	if (rc < 0)
+		return rc;
 	replacement.parent = parent;
-	replacement.keep = *ret_aside;
 	interrupt_block();
-	r = leaf_replace(&replacement);
+	rc = leaf_replace(&replacement);
 	interrupt_unblock();
-	return r;
+	return rc;
+}
+
+static int revert_online(const struct reversion *r, struct online *online)
+{
+	struct view_request *request = calloc(1, sizeof *request);
+	_cleanup_free_ char *parent = NULL;
+	int rc = request ? snapshot_path(r->roots, r->real, r->name, &parent)
+			 : fail(-ENOMEM, "out of memory");
+
+	if (rc == 0) {
+		request->verb = VIEW_REVERT;
+		snprintf(request->name, sizeof request->name, "%s", r->name);
+		snprintf(request->note, sizeof request->note, "%s",
+			 r->aside ? r->aside : "");
+		interrupt_block();
+		rc = online_ask(online, request);
+		interrupt_unblock();
+	}
+	free(request);
+	return rc;
+}
+
+/* With --in-use the mount does it, if it has the image open or may open it. */
+static int revert(const struct reversion *r, bool in_use)
+{
+	_cleanup_free_ char *absolute = image_roots_absolute(r->roots, r->real);
+	struct online online = { .fd = -1 };
+	int rc;
+
+	if (!absolute)
+		return fail(-ENOMEM, "out of memory");
+	rc = in_use ? online_find(absolute, &online) : 0;
+	if (rc > 0)
+		rc = revert_online(r, &online);
+	else if (rc == 0)
+		rc = revert_offline(r);
+	if (rc == -EBUSY && !in_use)
+		error_advise("or, if that program is a mount of vhdfs and no "
+			     "client uses the disk, add --in-use");
+	online_fini(&online);
+	return rc;
+}
+
+static int prepare(struct reversion *r, const char *image, bool discard)
+{
+	int rc = image_roots_path(r->roots, image, &r->path);
+
+	if (rc == 0)
+		rc = image_roots_real(r->roots, r->path, &r->real);
+	if (rc == 0 && !discard)
+		rc = put_aside_name(&r->roots->dirs[0], r->real, &r->aside);
+	return rc;
 }
 
 static int run_revert(const struct command_line *line)
 {
-	_cleanup_free_ char *aside = NULL;
 	struct image_roots roots = { 0 };
+	struct reversion reversion = { .roots = &roots,
+				       .name = line->operands[1] };
 	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
-		r = revert(&roots, line->operands[0], line->operands[1],
-			   line->discard, &aside);
+		r = prepare(&reversion, line->operands[0], line->discard);
+	if (r == 0)
+		r = revert(&reversion, line->in_use);
 	if (r < 0)
 		failed();
-	else if (aside)
+	else if (reversion.aside)
 		print_line(stdout, "%s: the state before is in %s",
-			   line->operands[0], aside);
+			   line->operands[0], reversion.aside);
+	free(reversion.path);
+	free(reversion.real);
+	free(reversion.aside);
 	image_roots_fini(&roots);
 	return r < 0 ? CLI_FAILED : CLI_DONE;
 }
@@ -61,6 +125,9 @@ static int run_revert(const struct command_line *line)
 static const struct cli_option options[] = {
 	CLI_FLAG(discard, "discard",
 		 "remove what IMAGE has now, instead of putting it aside"),
+	CLI_FLAG(in_use, "in-use",
+		 "also while a mount has IMAGE open: its client must be shut "
+		 "down, for its disk changes"),
 	CLI_END,
 };
 

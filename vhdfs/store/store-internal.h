@@ -18,7 +18,8 @@
  *   image-stat.c    stat of a view; whether an image may be written
  *   view.c          opening and closing images
  *   view-io.c       reads, writes and flushes of an open image
- *   view-snapshot.c  a snapshot of an open image
+ *   view-request.c  the names of an open image in a request
+ *   view-snapshot.c  a snapshot of an open image, or a revert
  *   view-rebase.c   another parent of an open image; removal of a snapshot
  *   attributes.c    the extended attributes of an image
  *   find.c          search for images and directories by what they are

@@ -131,12 +131,16 @@ static bool has_parent(const struct store_image *image,
 	return same;
 }
 
-/* The info of the image, after its parent was changed. */
-static void set_info(struct store_image *image)
+/* The info of the image, after its parent was changed to the one at path
+ * parent. The chain may know the path that the parent's file had before. */
+static void set_info(struct store_image *image, const char *parent)
 {
 	struct image_info info = { 0 };
+	int r = examine_chain(image->chain, &info);
 
-	if (examine_chain(image->chain, &info) < 0) {
+	free(info.parent_path);
+	info.parent_path = *parent ? strdup(parent) : NULL;
+	if (r < 0) {
 		log_error("%s", error_text());
 		image_info_fini(&info);
 		return;
@@ -149,8 +153,8 @@ static void set_info(struct store_image *image)
 	pthread_mutex_unlock(&image->store->lock);
 }
 
-/* R3; null: none. */
-static int name_parent(struct store_image *image,
+/* R3; params null: none. */
+static int name_parent(struct store_image *image, const char *parent,
 		       const struct image_params *params)
 {
 	int r;
@@ -160,13 +164,13 @@ static int name_parent(struct store_image *image,
 		   : chain_remove_parent(image->chain);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == 0)
-		set_info(image);
+		set_info(image, parent);
 	return r;
 }
 
-/* R2, R3.  The image's directory is absolute. */
+/* R2, R3.  The image's directory is absolute; path is the parent's. */
 static int protect_and_name(struct store_image *image, const char *directory,
-			    struct protected_parent *parent)
+			    const char *path, struct protected_parent *parent)
 {
 	struct image_params params = { .type = IMAGE_DIFFERENCING };
 	_cleanup_free_ char *relative = NULL;
@@ -178,7 +182,7 @@ static int protect_and_name(struct store_image *image, const char *directory,
 		r = protected_parent_describe(parent, directory, &params,
 					      &relative);
 	if (r == 0)
-		r = name_parent(image, &params);
+		r = name_parent(image, path, &params);
 	if (r < 0 && !atomic_load(&chain_leaf(image->chain)->failed))
 		protected_parent_restore(parent);
 	return r;
@@ -201,7 +205,7 @@ static int flush_and_remove(struct store_image *image)
 {
 	int r = view_flush_open(image);
 
-	return r < 0 ? r : name_parent(image, NULL);
+	return r < 0 ? r : name_parent(image, "", NULL);
 }
 
 static int set_parent(struct store_image *image,
@@ -227,7 +231,9 @@ static int set_parent(struct store_image *image,
 		return flush_and_remove(image);
 	r = protected_parent_open(&image->store->roots[0], request->parent,
 				  &protected);
-	return r < 0 ? r : protect_and_name(image, directory, &protected);
+	return r < 0 ? r
+		     : protect_and_name(image, directory, request->parent,
+					&protected);
 }
 
 int view_set_parent(struct store_image *image,
@@ -404,11 +410,9 @@ int view_remove_snapshot(struct store_image *image, const char *path,
 	int r;
 
 	io_will_block();
-	if (!file || asprintf(&snapshot, "%.*s%s",
-			      (int)(name_last(path) - path), path, file) < 0) {
-		snapshot = NULL;
+	snapshot = file ? view_sibling(path, file) : NULL;
+	if (!snapshot)
 		return fail(-ENOMEM, "out of memory");
-	}
 	if (!view_has_name(image, path))
 		return fail(-ESTALE, "%s: expected a name of the image", path);
 	r = root_dir_open(&store->roots[0], snapshot, false, &io, NULL);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Snapshot of an image that is open for writing: its disk moves to a fresh leaf
- * while clients write to it.
+ * while clients write to it.  A revert is the same, but the fresh leaf is a
+ * child of an earlier snapshot.
  *
  * ORDER; L2 to L7 are the steps of leaf-steps.c.
  *   W1  Flush, while clients write.  L3, L4.
  *   W2  Hold io_lock exclusively: from here to W6 no request runs.
  *   W3  Flush and close the old leaf's writes; settle it.
- *   W4  L2, L5.  The old leaf's lock becomes shared, and the new leaf's chain
- *       is opened, with the old leaf as a parent.
+ *   W4  L2, L5.  If the old leaf is the parent its lock becomes shared; the new
+ *       leaf's chain is opened, with its parents.
  *   W5  Record the move of the disk as begun.  L6.  The move is done: handles
  *       and nodes of the disk mean the new leaf.
  *   W6  Make L6 durable; the image uses the new chain.  Release io_lock.
@@ -45,15 +46,17 @@
 #include "store/store-internal.h"
 #include "store/view-internal.h"
 
-/* One snapshot that is being made. */
+/* One replacement of the leaf. */
 struct making {
-	struct store_image *image;   /* with open_lock held */
-	struct leaf_place place;     /* of the old leaf, which the chain owns */
-	struct protected_parent old; /* borrows the old leaf */
-	char *keep, *mark;           /* owned */
-	struct io *leaf;             /* owned; null: the chain has it */
-	bool shared;                 /* the old leaf's lock */
-	struct chain *chain;         /* owned; null: the image has it */
+	struct store_image *image; /* with open_lock held */
+	struct leaf_place place;   /* of the old leaf, which the chain owns */
+	/* Of the new leaf; a snapshot's borrows the old leaf. */
+	struct protected_parent parent;
+	char *keep, *mark;   /* owned; null: none */
+	struct io *leaf;     /* owned; null: the chain has it */
+	bool borrows;        /* parent is the old leaf */
+	bool shared;         /* the old leaf's lock */
+	struct chain *chain; /* owned; null: the image has it */
 	/* The image of the new leaf's file, until both exchange their files; a
 	 * reference, and counted as open for writing, so that no examiner reads
 	 * it. */
@@ -65,37 +68,84 @@ struct making {
 static void making_fini(struct making *m)
 {
 	leaf_place_fini(&m->place);
-	free(m->old.path);
+	if (m->borrows)
+		m->parent.img = NULL;
+	protected_parent_close(&m->parent);
 	free(m->keep);
 	free(m->mark);
 	image_info_fini(&m->info);
 }
 
-/* 1: the request was done before. */
-static int prepare(struct making *m, const struct view_snapshot *request)
+static int open_place(struct making *m, const char *path)
 {
-	const struct root_dir *root = &m->image->store->roots[0];
 	struct image *leaf = chain_leaf(m->image->chain);
-	int r = leaf_place_init(&m->place, root, request->path);
+	int r = leaf_place_init(&m->place, &m->image->store->roots[0], path);
 
 	m->place.io = leaf->io;
 	m->place.img = leaf;
-	m->old.img = leaf;
-	m->keep = snapshot_file_name(request->path, request->name);
-	m->mark = snapshot_mark(request->path, request->note, request->token);
-	if (r == 0 &&
-	    (!m->keep || !m->mark ||
-	     asprintf(&m->old.path, "%s/%s", m->place.dir, m->keep) < 0)) {
-		m->old.path = NULL;
-		r = fail(-ENOMEM, "%s: out of memory", request->path);
-	}
-	if (r == 0)
-		r = leaf_recover(&m->place, NULL);
-	if (r == 0 && snapshot_has_token(m->place.fd, m->keep, request->token))
-		return 1;
+	/* A failure of the replacement before may have left something. */
 	if (r == 0)
 		r = leaf_place_check(&m->place);
-	return r < 0 ? r : leaf_check_keep(&m->place, m->keep);
+	return r < 0 ? r : leaf_recover(&m->place, NULL);
+}
+
+/* 1: the request was done before. */
+static int prepare_snapshot(struct making *m,
+			    const struct view_snapshot *request)
+{
+	int r = open_place(m, request->path);
+
+	if (r < 0)
+		return r;
+	m->keep = snapshot_file_name(request->path, request->name);
+	m->mark = snapshot_mark(request->path, request->note, request->token);
+	if (!m->keep || !m->mark ||
+	    asprintf(&m->parent.path, "%s/%s", m->place.dir, m->keep) < 0) {
+		m->parent.path = NULL;
+		return fail(-ENOMEM, "%s: out of memory", request->path);
+	}
+	m->parent.img = m->place.img;
+	m->borrows = true;
+	if (snapshot_has_token(m->place.fd, m->keep, request->token))
+		return 1;
+	return leaf_check_keep(&m->place, m->keep);
+}
+
+/* Was the old leaf put aside by the same request before? */
+static bool is_reverted(const struct making *m)
+{
+	const struct chain *chain = m->image->chain;
+
+	return m->keep && leaf_check_keep(&m->place, m->keep) < 0 &&
+	       chain_depth(chain) &&
+	       file_id_equal(io_file_id(chain_image(chain, 1)->io),
+			     io_file_id(m->parent.img->io));
+}
+
+/* 1: the request was done before. */
+static int prepare_revert(struct making *m, const struct view_revert *request)
+{
+	_cleanup_free_ char *file =
+		snapshot_file_name(request->path, request->name);
+	_cleanup_free_ char *path = NULL;
+	int r = open_place(m, request->path);
+
+	if (r < 0)
+		return r;
+	m->keep = request->aside ? strdup(request->aside) : NULL;
+	path = file ? view_sibling(request->path, file) : NULL;
+	if (!path || (request->aside && !m->keep))
+		return fail(-ENOMEM, "%s: out of memory", request->path);
+	r = protected_parent_open(&m->image->store->roots[0], path, &m->parent);
+	if (r < 0)
+		return r;
+	if (!snapshot_is_marked(m->parent.img->io->fd, request->path) ||
+	    m->parent.img->size != m->place.img->size)
+		return fail(-EINVAL,
+			    "%s: expected a snapshot of %s of the same size, "
+			    "found none",
+			    path, request->path);
+	return is_reverted(m) ? 1 : leaf_check_keep(&m->place, m->keep);
 }
 
 /* Keeps the examiners away from the file of the new leaf. */
@@ -146,7 +196,7 @@ static void refresh_names_locked(struct making *m)
 		return;
 	for (struct dir *dir = store->dirs; dir; dir = dir->next)
 		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-			if (file_id_equal(dir->id, file_id_of(&st)))
+			if (names[i] && file_id_equal(dir->id, file_id_of(&st)))
 				dir_refresh_name_locked(store, dir, names[i]);
 }
 
@@ -180,9 +230,9 @@ static int move_disk(struct making *m)
  */
 static int open_new_chain(struct making *m)
 {
-	int r = io_lock(m->place.io, IO_LOCK_SHARED);
+	int r = m->borrows ? io_lock(m->place.io, IO_LOCK_SHARED) : 0;
 
-	m->shared = true;
+	m->shared = m->borrows;
 	if (r == 0)
 		r = chain_open_file(m->image->store->cache, steal(m->leaf),
 				    chain_path(m->image->chain, 0),
@@ -214,9 +264,9 @@ static int replace_leaf(struct making *m)
 	if (r == 0)
 		r = reserve_other(m);
 	if (r == 0)
-		r = leaf_write(&m->place, &m->old, m->leaf);
+		r = leaf_write(&m->place, &m->parent, m->leaf);
 	if (r == 0)
-		r = leaf_mark(&m->place, m->mark, &m->old);
+		r = leaf_mark(&m->place, m->mark, &m->parent);
 	if (r == 0)
 		r = open_new_chain(m);
 	return r < 0 ? r : move_disk(m);
@@ -227,7 +277,7 @@ static void take_back(struct making *m)
 {
 	struct error why;
 
-	leaf_undo(&m->place, &m->old);
+	leaf_undo(&m->place, &m->parent);
 	why = *error_last();
 	if (m->chain)
 		chain_abandon(steal(m->chain));
@@ -251,7 +301,7 @@ static int use_new_chain(struct making *m, struct chain **ret_old)
 		return 0;
 	/* A power cut may give the image's name to the old leaf again: what is
 	 * written now would be lost. */
-	error_advise("the snapshot is complete, but a power cut may undo it; "
+	error_advise("the change is complete, but a power cut may undo it; "
 		     "the image takes no more writes until it is opened again");
 	return image_fail(chain_leaf(image->chain), r);
 }
@@ -283,7 +333,7 @@ static int close_old(struct making *m, struct chain *old)
 	recovery_move_end(m->move);
 	r = leaf_intent_remove(&m->place);
 	if (r < 0)
-		error_advise("the snapshot is complete");
+		error_advise("the change is complete");
 	return r;
 }
 
@@ -294,12 +344,12 @@ static int make(struct making *m)
 
 	if (r == 0)
 		r = leaf_intent_write(&m->place, m->keep);
-	if (r == 0)
+	if (r == 0 && m->keep)
 		r = leaf_link(&m->place, m->keep);
 	if (r == 0)
 		r = pause_and_replace(m, &old);
 	else
-		leaf_undo(&m->place, &m->old);
+		leaf_undo(&m->place, &m->parent);
 	release_other(m);
 	if (old)
 		rc = close_old(m, old);
@@ -317,9 +367,29 @@ int view_snapshot(struct store_image *image,
 	view_check_before_close(image);
 	r = view_check_request(image, request->path);
 	if (r == 0)
-		r = prepare(&m, request);
+		r = prepare_snapshot(&m, request);
 	if (r == 0)
 		r = make(&m);
+	making_fini(&m);
+	pthread_mutex_unlock(&image->open_lock);
+	return r < 0 ? r : 0;
+}
+
+int view_revert(struct store_image *image, const struct view_revert *request)
+{
+	struct making m = { .image = image, .place.fd = -1 };
+	int r;
+
+	io_will_block();
+	pthread_mutex_lock(&image->open_lock);
+	view_check_before_close(image);
+	r = view_check_request(image, request->path);
+	if (r == 0)
+		r = prepare_revert(&m, request);
+	if (r == 0)
+		r = make(&m);
+	/* The kernel's pages show the disk of before. */
+	atomic_fetch_add(&image->silent_changes, 1);
 	making_fini(&m);
 	pthread_mutex_unlock(&image->open_lock);
 	return r < 0 ? r : 0;

@@ -570,30 +570,3 @@ void view_reopen_lost(struct store_image *image)
 		reopen_readonly(image);
 	pthread_mutex_unlock(&image->open_lock);
 }
-
-bool view_has_name(struct store_image *image, const char *path)
-{
-	const struct dir_entry *entry;
-
-	pthread_mutex_lock(&image->store->lock);
-	entry = image->names;
-	while (entry && strcmp(entry->real, path) != 0)
-		entry = entry->next_name;
-	pthread_mutex_unlock(&image->store->lock);
-	return entry;
-}
-
-int view_check_request(struct store_image *image, const char *path)
-{
-	if (!image->chain || !image->chain_writable)
-		return fail(-EBADF,
-			    "%s: expected an image that is open for "
-			    "writing",
-			    path);
-	if (!view_has_name(image, path))
-		return fail(-ESTALE,
-			    "%s: expected a name of the image that is open, "
-			    "found another; run the command again",
-			    path);
-	return 0;
-}

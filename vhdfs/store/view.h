@@ -101,6 +101,19 @@ struct view_snapshot {
 int view_snapshot(struct store_image *image,
 		  const struct view_snapshot *request);
 
+struct view_revert {
+	const char *path;  /* as above */
+	const char *name;  /* of the snapshot */
+	const char *aside; /* file name for the old leaf; null: it is removed */
+};
+/*
+ * Gives an image that is open for writing a fresh leaf, a child of its
+ * snapshot: all opens of the image go on with another disk.  The caller knows
+ * that no client relies on what it read.  Errors: those of view_snapshot;
+ * -EINVAL: the file is no snapshot of the image, or of another size.
+ */
+int view_revert(struct store_image *image, const struct view_revert *request);
+
 /*
  * Rebase of an image that is open for writing, to the image at the path parent
  * in the store, which must not be open for writing; "": to none, so that it

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the requests on an open image have in common: its names. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "store/image-names.h"
+#include "store/view-internal.h"
+
+bool view_has_name(struct store_image *image, const char *path)
+{
+	const struct dir_entry *entry;
+
+	pthread_mutex_lock(&image->store->lock);
+	entry = image->names;
+	while (entry && strcmp(entry->real, path) != 0)
+		entry = entry->next_name;
+	pthread_mutex_unlock(&image->store->lock);
+	return entry;
+}
+
+int view_check_request(struct store_image *image, const char *path)
+{
+	if (!image->chain || !image->chain_writable)
+		return fail(-EBADF,
+			    "%s: expected an image that is open for "
+			    "writing",
+			    path);
+	if (!view_has_name(image, path))
+		return fail(-ESTALE,
+			    "%s: expected a name of the image that is open, "
+			    "found another; run the command again",
+			    path);
+	return 0;
+}
+
+char *view_sibling(const char *path, const char *file)
+{
+	char *sibling;
+
+	return asprintf(&sibling, "%.*s%s", (int)(name_last(path) - path), path,
+			file) < 0
+		       ? NULL
+		       : sibling;
+}
