@@ -33,6 +33,29 @@ test_differencing_vhdx_samples_are_read() {
 	sample fat-differential.vhdx fat-parent.vhdx
 }
 
+# alone CHILD PARENT: the child shows its disk without the parent, also to QEMU.
+alone() {
+	local format=${1##*.}
+
+	unpack_sample "$2"
+	unpack_sample "$1"
+	vhdfs-img convert "$scratch/$1" "$scratch/model.raw"
+	vhdfs-img rebase --no-parent "$scratch/$1"
+	rm "$scratch/$2"
+	expect 0 vhdfs-img check "$scratch/$1"
+	expect 0 vhdfs-img compare "$scratch/$1" "$scratch/model.raw"
+	[ "$format" = vhdx ] || format=vpc
+	qemu-img compare -f $format -F raw "$scratch/$1" "$scratch/model.raw"
+	[ $format = vpc ] || qemu-img check -f vhdx "$scratch/$1"
+	rm "$scratch/model.raw"
+}
+
+test_children_of_windows_lose_their_parent() {
+	requires qemu-img
+	alone ntfs-differential.vhd ntfs-parent.vhd
+	alone fat-differential.vhdx fat-parent.vhdx
+}
+
 test_fixed_samples_are_read() {
 	sample ntfs-parent.vhd
 	rm "$scratch/out.raw"
