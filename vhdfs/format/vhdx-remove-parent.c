@@ -47,20 +47,21 @@ static int set_entry(struct vhdx *v, uint64_t index, uint64_t value)
 	uint64_t entry;
 	int r = vhdx_bat_get(v, index, &entry);
 
-	if (r == 0)
-		r = vhdx_bat_set(v, index, value);
-	return r < 0 ? r : bound_pages(v);
+	return r < 0 ? r : vhdx_bat_set(v, index, value);
 }
 
 /* R1 */
 static int complete_block(struct vhdx *v, uint64_t index, uint64_t entry,
 			  void *ctx)
 {
+	int r;
+
 	(void)ctx;
 	if (vhdx_is_bitmap_index(v, index) ||
 	    VHDX_BAT_STATE(entry) != VHDX_PARTIAL)
 		return 0;
-	return set_entry(v, index, VHDX_BAT_OFFSET(entry) | VHDX_PRESENT);
+	r = set_entry(v, index, VHDX_BAT_OFFSET(entry) | VHDX_PRESENT);
+	return r < 0 ? r : bound_pages(v);
 }
 
 /* R2 */
@@ -78,7 +79,8 @@ static int drop_bitmap(struct vhdx *v, uint64_t index, uint64_t entry,
 		return r;
 	table_cache_drop(&v->tables, off, VHDX_BITMAP_SIZE);
 	vhdx_space_free(v, off, VHDX_BITMAP_SIZE);
-	return vhdx_space_zero(v, off, VHDX_BITMAP_SIZE, false);
+	r = vhdx_space_zero(v, off, VHDX_BITMAP_SIZE, false);
+	return r < 0 ? r : bound_pages(v);
 }
 
 /* Changes entries of the BAT and flushes, also those before a failure: each of
