@@ -315,8 +315,9 @@ int leaf_write(const struct leaf_place *place,
 	if (r == 0)
 		r = copy_attributes(place->io->fd, io->fd, SNAPSHOT_MARK,
 				    place->path);
-	if (r == 0)
-		r = io_sync(io);
+	/* fdatasync may omit the attributes. */
+	if (r == 0 && fsync(io->fd) < 0)
+		r = fail_errno(-errno, "%s/%s: fsync", place->dir, place->leaf);
 	if (r == 0)
 		r = leaf_sync_dir(place);
 	/* Locked, and registered in the recovery memory, only now: a failed
