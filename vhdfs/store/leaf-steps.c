@@ -27,9 +27,9 @@
  *
  * RECOVERY, with NAME's file locked.  Where there is an intent, L6 was not
  * reached if .NAME.leaf exists or KEEP is the same file as NAME: then steps L2
- * to L5 are undone.  Else the replacement is complete, and L7 follows.  A
- * .NAME.leaf without an intent is removed.  A failure of L3 to L6 is undone in
- * the same way.
+ * to L5 are undone.  Else the replacement is complete; L6 is made durable, and
+ * L7 follows.  A .NAME.leaf without an intent is removed.  A failure of L3 to
+ * L6 is undone in the same way.
  */
 #include "config.h"
 
@@ -273,6 +273,9 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done)
 	if (exists(place, place->leaf) ||
 	    (intent.keep[0] && is_same_file(place, intent.keep)))
 		r = undo(place, &intent);
+	/* A process that died may have done L6 in the page cache only. */
+	if (r >= 0 && found)
+		r = leaf_sync_dir(place);
 	if (r >= 0 && found)
 		r = leaf_intent_remove(place);
 	if (ret_done)
