@@ -214,6 +214,7 @@ faults_sources = \
 	tests/tools/faults.c \
 	tests/tools/faults-calls.c \
 	tests/tools/faults-memory.c \
+	tests/tools/faults-power.c \
 	$(NULL)
 EXTRA_DIST += $(faults_sources) tests/tools/faults.h
 CLEANFILES += tests/tools/faults.so
@@ -466,6 +467,7 @@ faults_tests = \
 	tests/faults/test-delete-snapshot.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
+	tests/faults/test-power-cut.sh \
 	tests/faults/test-rebase-online.sh \
 	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \

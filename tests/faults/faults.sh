@@ -35,10 +35,12 @@ requires_faults() {
 	RANDOM=$VHDFS_SEED
 }
 
-# arm KIND FORM AT [ONLY]: arms a fault: the call number AT from now on fails, once or
-# from then on (FORM once or ever); with ONLY, of the calls of this type.
+# arm KIND FORM AT [ONLY [LOSE]]: arms a fault: the call number AT from now on fails,
+# once or from then on (FORM once or ever); with ONLY, of the calls of this type.
+# LOSE: what a power cut loses.
 arm() {
-	printf '%-127s\n%-127s\n' "$((generation += 1)) $1 $2 $3 ${4:--}" "" \
+	printf '%-127s\n%-127s\n' \
+		"$((generation += 1)) $1 $2 $3 ${4:--} ${5:-none}" "" \
 		1<>"$control"
 }
 
@@ -48,22 +50,29 @@ disarm() {
 
 # ask: reads the counts of faults.so since arm: $seen calls that could fail, $fired
 # faults, the first failed $call and its caller, $where, the failed removals, $unlinks,
-# and the leaked allocations and descriptors, $live and $files.
+# the leaked allocations and descriptors, $live and $files, and the number of changes
+# that a power cut could lose, $losable.
 ask() {
 	{
 		read -r _
-		read -r seen fired call where unlinks live files
+		read -r seen fired call where unlinks live files losable
 	} <"$control"
 }
 
 # under KIND FORM AT COMMAND...: arms a fault, runs the command, and sets $status to
-# its exit status.  It starts no other process, as a test calls it hundreds of times.
+# its exit status.
 under() {
 	arm "$1" "$2" "$3"
+	run_armed "${@:4}"
+}
+
+# run_armed COMMAND...: runs the command after arm, and sets $status.  It starts no
+# other process, as a test calls it hundreds of times.
+run_armed() {
 	status=0
 	# The shell prints a message when a signal kills a program.
 	{
-		faulty "${@:4}" >"$scratch/stdout" 2>"$scratch/stderr" ||
+		faulty "$@" >"$scratch/stdout" 2>"$scratch/stderr" ||
 			status=$?
 	} 2>/dev/null
 	ask

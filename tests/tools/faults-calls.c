@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { SECTOR = 512 };
@@ -46,6 +47,11 @@ static int judge_path(enum call call, const char *path, void *caller)
 	if (!strncmp(path, "/dev/", 5))
 		return 0;
 	return judge_call(call, caller) ? -1 : 0;
+}
+
+static bool is_program(void *caller)
+{
+	return faults_owner((uintptr_t)caller) == OWNER_PROGRAM;
 }
 
 /* Half of a transfer, at least a byte. */
@@ -82,6 +88,17 @@ static ssize_t do_preadv2(int fd, const struct iovec *iov, int n, off_t off,
 	return NEXT(preadv2)(fd, kind ? &half : iov, n, off, flags);
 }
 
+static ssize_t write_file(int fd, const void *buf, size_t len, off_t off,
+			  void *caller)
+{
+	struct power_change *change =
+		is_program(caller) ? power_content(fd, off, len, false) : NULL;
+	ssize_t n = NEXT(pwrite)(fd, buf, len, off);
+
+	power_end(change, fd, n > 0);
+	return n;
+}
+
 static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 			 void *caller)
 {
@@ -89,14 +106,14 @@ static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 	ssize_t n;
 
 	if (!kind)
-		return NEXT(pwrite)(fd, buf, len, off);
+		return write_file(fd, buf, len, off, caller);
 	if (!kind->half && !is_filling(kind))
 		return -1;
 	if (!kind->code)
-		return NEXT(pwrite)(fd, buf, half_of(len), off);
+		return write_file(fd, buf, half_of(len), off, caller);
 	/* A sector is written completely or not at all. */
 	len = len / 2 / SECTOR * SECTOR;
-	n = len ? NEXT(pwrite)(fd, buf, len, off) : 0;
+	n = len ? write_file(fd, buf, len, off, caller) : 0;
 	if (kind->filled && n > 0)
 		return n;
 	errno = kind->code;
@@ -162,27 +179,61 @@ EXPORT ssize_t pwrite64(int fd, const void *buf, size_t len, off_t off)
 	return do_pwrite(fd, buf, len, off, CALLER);
 }
 
-/* Succeeds without a sync: no power fails here, and hundreds of syncs are
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	const struct kind *kind = judge_file(CALL_WRITE, fd, CALLER);
+	struct power_change *change = NULL;
+	ssize_t n;
+
+	/* On a file no signal interrupts it, and only a full disk makes it
+	 * short. */
+	if (kind && kind->code && kind->code != EINTR)
+		return -1;
+	if (is_program(CALLER))
+		change = power_content(fd, NEXT(lseek)(fd, 0, SEEK_CUR), len,
+				       false);
+	n = NEXT(write)(fd, buf, len);
+	power_end(change, fd, n > 0);
+	return n;
+}
+
+/* Succeeds without a sync: power is cut only here, and hundreds of syncs are
  * slow. */
+static int do_sync(int fd, bool all, void *caller)
+{
+	if (judge_file(CALL_SYNC, fd, caller))
+		return -1;
+	power_sync(fd, all);
+	return 0;
+}
+
 EXPORT int fdatasync(int fd)
 {
-	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
+	return do_sync(fd, false, CALLER);
 }
 
 EXPORT int fsync(int fd)
 {
-	return judge_file(CALL_SYNC, fd, CALLER) ? -1 : 0;
+	return do_sync(fd, true, CALLER);
 }
 
 /* Shrinking a file needs no space. */
 static int do_ftruncate(int fd, off_t size, void *caller)
 {
+	struct power_change *change = NULL;
 	struct stat st;
 	bool grows = fstat(fd, &st) == 0 && size > st.st_size;
+	int r;
 
 	if (judge_file(grows ? CALL_RESIZE : CALL_SHRINK, fd, caller))
 		return -1;
-	return NEXT(ftruncate)(fd, size);
+	if (is_program(caller))
+		change = power_content(fd, size,
+				       grows ? 0 : (size_t)(st.st_size - size),
+				       true);
+	r = NEXT(ftruncate)(fd, size);
+	power_end(change, fd, r == 0);
+	return r;
 }
 
 EXPORT int ftruncate(int fd, off_t size)
@@ -195,18 +246,29 @@ EXPORT int ftruncate64(int fd, off_t size)
 	return do_ftruncate(fd, size, CALLER);
 }
 
+static int do_fallocate(int fd, int mode, off_t off, off_t len, void *caller)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_file(CALL_FALLOCATE, fd, caller))
+		return -1;
+	/* Allocation alone changes no byte. */
+	if (is_program(caller) && mode != FALLOC_FL_KEEP_SIZE)
+		change = power_content(fd, off, (size_t)len, true);
+	r = NEXT(fallocate)(fd, mode, off, len);
+	power_end(change, fd, r == 0);
+	return r;
+}
+
 EXPORT int fallocate(int fd, int mode, off_t off, off_t len)
 {
-	return judge_file(CALL_FALLOCATE, fd, CALLER)
-		       ? -1
-		       : NEXT(fallocate)(fd, mode, off, len);
+	return do_fallocate(fd, mode, off, len, CALLER);
 }
 
 EXPORT int fallocate64(int fd, int mode, off_t off, off_t len)
 {
-	return judge_file(CALL_FALLOCATE, fd, CALLER)
-		       ? -1
-		       : NEXT(fallocate)(fd, mode, off, len);
+	return do_fallocate(fd, mode, off, len, CALLER);
 }
 
 static off_t do_lseek(int fd, off_t off, int whence, void *caller)
@@ -230,10 +292,17 @@ EXPORT off_t lseek64(int fd, off_t off, int whence)
 static int do_open(int dir, const char *path, int flags, mode_t mode,
 		   void *caller)
 {
+	struct power_change *change = NULL;
+	int fd;
+
 	if (judge_path(flags & O_CREAT ? CALL_CREATE : CALL_OPEN, path,
 		       caller) < 0)
 		return -1;
-	return NEXT(openat)(dir, path, flags, mode);
+	if ((flags & O_CREAT) && is_program(caller))
+		change = power_name(AT_FDCWD, NULL, dir, path);
+	fd = NEXT(openat)(dir, path, flags, mode);
+	power_end_name(change, fd >= 0);
+	return fd;
 }
 
 /* The mode is present only with O_CREAT, and with O_TMPFILE, which vhdfs does
@@ -315,30 +384,140 @@ EXPORT struct dirent64 *readdir64(DIR *dir)
 	return judge_call(CALL_READDIR, CALLER) ? NULL : NEXT(readdir64)(dir);
 }
 
+static int do_rename(int old_dir, const char *old, int new_dir, const char *new,
+		     unsigned flags, void *caller)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_call(CALL_RENAME, caller))
+		return -1;
+	if (is_program(caller))
+		change = power_name(old_dir, old, new_dir, new);
+	r = NEXT(renameat2)(old_dir, old, new_dir, new, flags);
+	power_end_name(change, r == 0);
+	return r;
+}
+
 EXPORT int renameat2(int old_dir, const char *old, int new_dir, const char *new,
 		     unsigned flags)
 {
-	if (judge_call(CALL_RENAME, CALLER))
-		return -1;
-	return NEXT(renameat2)(old_dir, old, new_dir, new, flags);
+	return do_rename(old_dir, old, new_dir, new, flags, CALLER);
+}
+
+EXPORT int renameat(int old_dir, const char *old, int new_dir, const char *new)
+{
+	return do_rename(old_dir, old, new_dir, new, 0, CALLER);
 }
 
 EXPORT int rename(const char *old, const char *new)
 {
-	return judge_call(CALL_RENAME, CALLER) ? -1 : NEXT(rename)(old, new);
+	return do_rename(AT_FDCWD, old, AT_FDCWD, new, 0, CALLER);
+}
+
+static int do_link(int old_dir, const char *old, int new_dir, const char *new,
+		   int flags, void *caller)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_call(CALL_LINK, caller))
+		return -1;
+	if (is_program(caller))
+		change = power_name(AT_FDCWD, NULL, new_dir, new);
+	r = NEXT(linkat)(old_dir, old, new_dir, new, flags);
+	power_end_name(change, r == 0);
+	return r;
+}
+
+EXPORT int linkat(int old_dir, const char *old, int new_dir, const char *new,
+		  int flags)
+{
+	return do_link(old_dir, old, new_dir, new, flags, CALLER);
 }
 
 EXPORT int link(const char *old, const char *new)
 {
-	return judge_call(CALL_LINK, CALLER) ? -1 : NEXT(link)(old, new);
+	return do_link(AT_FDCWD, old, AT_FDCWD, new, 0, CALLER);
+}
+
+static int do_unlink(int dir, const char *path, int flags, void *caller)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_call(CALL_UNLINK, caller))
+		return -1;
+	if (is_program(caller) && !(flags & AT_REMOVEDIR))
+		change = power_name(dir, path, AT_FDCWD, NULL);
+	r = NEXT(unlinkat)(dir, path, flags);
+	power_end_name(change, r == 0);
+	return r;
+}
+
+EXPORT int unlinkat(int dir, const char *path, int flags)
+{
+	return do_unlink(dir, path, flags, CALLER);
 }
 
 EXPORT int unlink(const char *path)
 {
-	return judge_call(CALL_UNLINK, CALLER) ? -1 : NEXT(unlink)(path);
+	return do_unlink(AT_FDCWD, path, 0, CALLER);
 }
 
 EXPORT int fchmod(int fd, mode_t mode)
 {
-	return judge_file(CALL_CHMOD, fd, CALLER) ? -1 : NEXT(fchmod)(fd, mode);
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_file(CALL_CHMOD, fd, CALLER))
+		return -1;
+	if (is_program(CALLER))
+		change = power_mode(fd);
+	r = NEXT(fchmod)(fd, mode);
+	power_end(change, fd, r == 0);
+	return r;
+}
+
+EXPORT int fchown(int fd, uid_t uid, gid_t gid)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_file(CALL_CHMOD, fd, CALLER))
+		return -1;
+	if (is_program(CALLER))
+		change = power_owner(fd);
+	r = NEXT(fchown)(fd, uid, gid);
+	power_end(change, fd, r == 0);
+	return r;
+}
+
+EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t size,
+		     int flags)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_file(CALL_CHMOD, fd, CALLER))
+		return -1;
+	if (is_program(CALLER))
+		change = power_attribute(fd, name);
+	r = NEXT(fsetxattr)(fd, name, value, size, flags);
+	power_end(change, fd, r == 0);
+	return r;
+}
+
+EXPORT int fremovexattr(int fd, const char *name)
+{
+	struct power_change *change = NULL;
+	int r;
+
+	if (judge_file(CALL_CHMOD, fd, CALLER))
+		return -1;
+	if (is_program(CALLER))
+		change = power_attribute(fd, name);
+	r = NEXT(fremovexattr)(fd, name);
+	power_end(change, fd, r == 0);
+	return r;
 }

@@ -7,7 +7,7 @@
  * CONTROL is a file of two lines, 127 characters each and a newline.  The first
  * says which calls fail, and may be changed while the program runs:
  *
- *     GENERATION KIND FORM AT ONLY
+ *     GENERATION KIND FORM AT ONLY LOSE
  *
  *     GENERATION  a number; a new one resets the counters
  *     KIND        EIO      any call on a file
@@ -20,12 +20,18 @@
  *                 EINTR    a read or write
  *                 ENOMEM   an allocation
  *                 kill     any call on a file: SIGKILL ends the process before
- * it none FORM        once: the AT-th of them; ever: that and all after it ONLY
- * the one call that is counted (names[] below), or - for all
+ *                          it
+ *                 cut      any call that changes or syncs a file: changes that
+ *                          are not durable are lost (LOSE), and SIGKILL ends
+ *                          the process; at exit, if there is no such call
+ *                 none
+ *     FORM        once: the AT-th of them; ever: that and all after it
+ *     ONLY        the one call that is counted (names[] below), or - for all
+ *     LOSE        all, none, -N (only the N-th), +N (all but the N-th), sSEED
  *
  * The second line is the answer:
  *
- *     SEEN FIRED CALL WHERE UNLINKS LIVE FILES
+ *     SEEN FIRED CALL WHERE UNLINKS LIVE FILES LOSABLE
  *
  *     SEEN, FIRED  the number of counted calls, and of those that failed
  *     CALL, WHERE  the first failed call, and the offset in the program of its
@@ -35,6 +41,7 @@
  *     LIVE, FILES  at exit only: allocations and descriptors not released;
  *                  allocations of all processes of the program together;
  *                  descriptors, which they share, when the first one ends
+ *     LOSABLE      changes that were not durable when the power was cut
  *
  * COUNTED CALLS.  Calls on regular files and directories whose caller is the
  * program itself, not a library: calls of the C library's stdio and of the
@@ -63,9 +70,9 @@
 #include <unistd.h>
 
 static const char *const names[CALLS] = {
-	"read",      "write", "sync",   "resize", "shrink",
-	"fallocate", "seek",  "open",   "create", "readdir",
-	"rename",    "link",  "unlink", "chmod",  "memory",
+	"read",   "write", "sync",   "resize",  "shrink", "fallocate",
+	"seek",   "open",  "create", "readdir", "rename", "link",
+	"unlink", "chmod", "memory", "exit",
 };
 
 #define BIT(call) (1u << (call))
@@ -90,6 +97,12 @@ static const struct kind kinds[] = {
 	{ "EINTR", BIT(CALL_READ) | BIT(CALL_WRITE), EINTR, false, false },
 	{ "ENOMEM", BIT(CALL_MEMORY), ENOMEM, false, false },
 	{ "kill", BIT(CALL_MEMORY) - 1, FAULT_KILLS, false, false },
+	{ "cut",
+	  BIT(CALL_WRITE) | BIT(CALL_SYNC) | BIT(CALL_RESIZE) |
+		  BIT(CALL_SHRINK) | BIT(CALL_FALLOCATE) | BIT(CALL_CREATE) |
+		  BIT(CALL_RENAME) | BIT(CALL_LINK) | BIT(CALL_UNLINK) |
+		  BIT(CALL_CHMOD),
+	  FAULT_CUTS, false, false },
 };
 
 /* Libraries whose allocations are counted as the program's own. */
@@ -119,11 +132,12 @@ struct state {
 	int kind;        /* an index, or -1 */
 	bool ever;
 	unsigned long at;
-	char only[16];
+	char only[16], lose[16];
 	unsigned long seen, fired, unlinks;
 	int call; /* an index, or -1 */
 	uintptr_t where;
 	unsigned live, files; /* of processes that have ended */
+	unsigned losable;
 };
 static struct state *now;
 /* The first process; its clones share its descriptors. */
@@ -142,10 +156,11 @@ static void read_line(void)
 	now->line[LINE - 1] = '\0';
 	now->kind = now->call = -1;
 	now->seen = now->fired = now->unlinks = 0;
-	now->live = now->files = 0;
+	now->live = now->files = now->losable = 0;
 	now->where = 0;
-	if (sscanf(now->line, "%lu %15s %15s %lu %15s", &generation, kind, form,
-		   &now->at, now->only) == 5)
+	strcpy(now->lose, "none");
+	if (sscanf(now->line, "%lu %15s %15s %lu %15s %15s", &generation, kind,
+		   form, &now->at, now->only, now->lose) >= 5)
 		for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 			if (!strcmp(kinds[i].name, kind))
 				now->kind = (int)i;
@@ -156,10 +171,11 @@ static void read_line(void)
 static void answer(void)
 {
 	char line[LINE];
-	int n = snprintf(
-		line, sizeof line, "%lu %lu %s %#lx %lu %u %u", now->seen,
-		now->fired, now->call < 0 ? "-" : names[now->call],
-		(unsigned long)now->where, now->unlinks, now->live, now->files);
+	int n = snprintf(line, sizeof line, "%lu %lu %s %#lx %lu %u %u %u",
+			 now->seen, now->fired,
+			 now->call < 0 ? "-" : names[now->call],
+			 (unsigned long)now->where, now->unlinks, now->live,
+			 now->files, now->losable);
 
 	memset(line + n, ' ', sizeof line - n);
 	line[LINE - 1] = '\n';
@@ -179,6 +195,19 @@ enum owner faults_owner(uintptr_t address)
 	const struct object *object = object_of(address);
 
 	return object ? object->owner : OWNER_OTHER;
+}
+
+/* Ends the process as the kind says; with FAULT_CUTS under lock. */
+static void end_process(const struct kind *kind)
+{
+	if (kind->code == FAULT_CUTS) {
+		now->losable = power_losable();
+		answer();
+		power_cut(now->lose);
+		/* The next process continues. */
+		pthread_mutex_unlock(&now->lock);
+	}
+	kill(getpid(), SIGKILL);
 }
 
 const struct kind *faults_judge(enum call call, uintptr_t where)
@@ -204,10 +233,12 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 		}
 	}
 	answer();
+	if (kind && kind->code == FAULT_CUTS)
+		end_process(kind);
 	pthread_mutex_unlock(&now->lock);
 	faults_inside = false;
 	if (kind && kind->code == FAULT_KILLS)
-		kill(getpid(), SIGKILL);
+		end_process(kind);
 	return kind;
 }
 
@@ -309,6 +340,7 @@ __attribute__((constructor)) static void begin(void)
 	first_process = getpid();
 	if (map != MAP_FAILED)
 		take_state(map);
+	power_begin();
 }
 
 __attribute__((destructor)) static void end(void)
@@ -328,6 +360,11 @@ __attribute__((destructor)) static void end(void)
 	now->live += live;
 	if (getpid() == first_process)
 		now->files += files;
+	if (now->kind >= 0 && kinds[now->kind].code == FAULT_CUTS) {
+		now->fired = 1;
+		now->call = CALL_EXIT;
+		end_process(&kinds[now->kind]);
+	}
 	answer();
 	pthread_mutex_unlock(&now->lock);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -26,11 +27,13 @@ enum call {
 	CALL_UNLINK,
 	CALL_CHMOD,
 	CALL_MEMORY,
+	CALL_EXIT,
 	CALLS,
 };
 
-/* As the code of a kind: the process is killed instead. */
-enum { FAULT_KILLS = -1 };
+/* As the code of a kind: the process is killed instead; changes that are not
+ * durable are lost before. */
+enum { FAULT_KILLS = -1, FAULT_CUTS = -2 };
 
 /* A kind of failure. */
 struct kind {
@@ -60,6 +63,31 @@ bool faults_is_first(void);
 /* Are failures enabled in this process? */
 bool faults_are_on(void);
 
+/*
+ * The journal of changes that are not durable, for power cuts (faults-power.c).
+ * A change begins before its call and ends after it; begin takes a lock, which
+ * end releases.  begin returns null if the change is not recorded; end accepts
+ * that.  done: the call succeeded.
+ */
+struct power_change;
+void power_begin(void);
+struct power_change *power_content(int fd, off_t off, size_t len, bool resizes);
+struct power_change *power_mode(int fd);
+struct power_change *power_owner(int fd);
+struct power_change *power_attribute(int fd, const char *attribute);
+void power_end(struct power_change *change, int fd, bool done);
+/* from null: a file appears; to null: it loses a name. */
+struct power_change *power_name(int from_dir, const char *from, int to_dir,
+				const char *to);
+void power_end_name(struct power_change *change, bool done);
+/* A sync of this file or directory; all: of mode, owner and attributes too. */
+void power_sync(int fd, bool all);
+/* The number of changes that a cut may lose. */
+unsigned power_losable(void);
+/* Loses changes; the process must end at once.  lose: all, none, -N (only the
+ * N-th), +N (all but the N-th), sSEED. */
+void power_cut(const char *lose);
+
 /* The number of live allocations, and the caller of one of them. */
 unsigned faults_live(uintptr_t *ret_where);
 
@@ -72,9 +100,10 @@ extern _Thread_local bool faults_inside
 	({                                                          \
 		static __typeof__(&name) next_;                     \
 		if (!next_) {                                       \
+			bool inside_ = faults_inside;               \
 			faults_inside = true;                       \
 			*(void **)&next_ = dlsym(RTLD_NEXT, #name); \
-			faults_inside = false;                      \
+			faults_inside = inside_;                    \
 		}                                                   \
 		next_;                                              \
 	})

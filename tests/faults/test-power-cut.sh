@@ -1,0 +1,377 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Power cuts of snapshot, revert, delete-snapshot, rebase and create --parent: before
+# each sync, and after the command has ended, the changes that no sync has made
+# durable are lost: all, none, each alone, all but each, and random ones.  A disk is
+# the old one or the new one, a snapshot is complete or absent, and the next command,
+# or a mount that writes, finishes or undoes what was begun.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/faults.sh"
+
+requires setfattr getfattr jq
+
+# make_images ENDING: a master and its child pc1 in "first", with the snapshots one
+# and between.  The disk is in now.model, those of the snapshots in theirs.
+make_images() {
+	requires_faults
+	ending=$1
+	export FAULTS_JOURNAL=$scratch/journal
+	mkdir "$scratch/first"
+	image=$scratch/first/pc1.$1
+	vhdfs-img create --size 6M "$scratch/first/m.$1"
+	disk-io "$scratch/first/m.$1" write 100 1500000 1
+	vhdfs-img create --parent "$scratch/first/m.$1" "$image"
+	disk-io "$image" write 1000000 1300000 2
+	disk-io "$image" read 0 - >"$scratch/one.model"
+	vhdfs-img snapshot "$image" one
+	disk-io "$image" write 1500000 1300000 4
+	disk-io "$image" read 0 - >"$scratch/between.model"
+	vhdfs-img snapshot "$image" between
+	disk-io "$image" write 2000000 1300000 3
+	disk-io "$image" read 0 - >"$scratch/now.model"
+	chmod 640 "$image"
+	setfattr -n user.owner -v room7 "$image"
+	image=$dir/pc1.$1
+}
+
+prepare() {
+	rm -rf "${dir:?}" "${FAULTS_JOURNAL:?}"
+	mkdir "$FAULTS_JOURNAL"
+	cp -a "$scratch/first" "$dir"
+}
+
+# complain MESSAGE: as wrong, with what was lost.
+complain() {
+	wrong "$*; $(sed -n 's/^lost.*/&;/p' "$FAULTS_JOURNAL/lost" | tr '\n' ' ')"
+}
+
+shows() {
+	disk-io "$1" read 0 - | cmp -s - "$scratch/$2.model"
+}
+
+hidden_files() {
+	find "$dir" -name '.*' -type f ! -name ".pc1.$ending.2*Z"
+}
+
+names_of_snapshots() {
+	vhdfs-img snapshots --json "$image" | jq -r '[.[].name] | sort | join(" ")'
+}
+
+# Had the command ended with success before the cut?  Then all of it is durable.
+has_ended() {
+	[ "$ended" = exit ]
+}
+
+# sound_snapshot NAME MODEL: if the snapshot exists, it is complete.
+sound_snapshot() {
+	local file=$dir/pc1@$1.$ending
+
+	[ -e "$file" ] || return 0
+	shows "$file" "$2" || complain "snapshot $1 shows another disk"
+	[ $((0$(stat -c %a "$file") & 0222)) = 0 ] ||
+		complain "snapshot $1 has mode $(stat -c %a "$file")"
+	! [ "$file" -ef "$dir/pc1@next.$ending" ] ||
+		complain "snapshot $1 is another name of the next one"
+	[[ " $(names_of_snapshots) " == *" $1 "* ]] ||
+		complain "the file of snapshot $1 is not listed"
+}
+
+# The image can be written, by itself or through a mount, has its attributes, and
+# nothing is left of what was begun.  Takes turns, as a mount is slow.
+turn=0 killed_command=()
+image_works() {
+	local model=$1 out=$scratch/next
+
+	turn=$((turn + 1))
+	if [ $((turn % 4)) = 0 ] && [ "$EUID" = 0 ] && [ -c /dev/fuse ]; then
+		mount_store "$dir" "$scratch/mnt"
+		head -c 4096 "$scratch/$model.model" |
+			dd of="$scratch/mnt/pc1.$ending.raw" conv=notrunc,fsync \
+				status=none ||
+			complain "the mount cannot write: $(cat "$scratch/mnt.log")"
+		unmount "$scratch/mnt"
+	fi
+	vhdfs-img snapshot "$image" next >"$out" 2>&1 ||
+		complain "the next command: $(cat "$out")"
+	[ -z "$(hidden_files)" ] || complain "left: $(hidden_files)"
+	shows "$image" "$model" || complain "another disk than $model"
+	shows "$dir/pc1@next.$ending" "$model" || complain "another snapshot"
+	[ "$(stat -c %a "$image")" = 640 ] ||
+		complain "the mode is $(stat -c %a "$image")"
+	[ "$(getfattr --only-values --absolute-names -n user.owner "$image" \
+		2>&1)" = room7 ] || complain "the attribute has changed"
+	disk-io "$image" write 0 512 9 >"$out" 2>&1 ||
+		complain "cannot be written: $(cat "$out")"
+	vhdfs-img check "$image" >"$out" 2>&1 ||
+		complain "unsound: $(cat "$out")"
+}
+
+outcome_of_snapshot() {
+	[ -e "$image" ] || complain "the image has no name"
+	shows "$image" now || complain "the image shows another disk"
+	if has_ended; then
+		[ "$(names_of_snapshots)" = "between one two" ] ||
+			complain "no snapshot: $(names_of_snapshots)"
+		[ -z "$(hidden_files)" ] || complain "left: $(hidden_files)"
+	fi
+	image_works now
+	sound_snapshot one one
+	sound_snapshot between between
+	sound_snapshot two now
+}
+
+# The state that was put aside exists if the image was reverted, and only then.
+check_aside() {
+	local aside=("$dir/.pc1.$ending.2"*Z)
+
+	[[ "$what ${killed_command[*]}" != *--discard* ]] || aside=("$dir/none")
+	if [ "$1" = one ] && [[ "$what ${killed_command[*]}" != *--discard* ]]; then
+		shows "${aside[0]}" now || complain "the state before is lost"
+	else
+		[ ! -e "${aside[0]}" ] || complain "put aside, but not reverted"
+	fi
+}
+
+outcome_of_revert() {
+	local state=now
+
+	[ -e "$image" ] || complain "the image has no name"
+	if shows "$image" one; then
+		state=one
+	elif ! shows "$image" now; then
+		complain "the image shows neither state"
+	fi
+	! has_ended || [ $state = one ] || complain "not reverted"
+	image_works $state
+	check_aside $state
+	sound_snapshot one one
+	sound_snapshot between between
+}
+
+outcome_of_delete() {
+	shows "$image" now || complain "the image shows another disk"
+	sound_snapshot one one
+	sound_snapshot between between
+	if has_ended; then
+		[ ! -e "$dir/pc1@between.$ending" ] || complain "not deleted"
+	elif [ -e "$dir/pc1@between.$ending" ]; then
+		vhdfs-img delete-snapshot "$image" between \
+			>"$scratch/next" 2>&1 ||
+			complain "the next run: $(cat "$scratch/next")"
+	fi
+	image_works now
+	sound_snapshot one one
+}
+
+outcome_of_rebase() {
+	shows "$image" now || complain "the image shows another disk"
+	! has_ended || [ "$(stat -c %a "$dir/m.$ending")" = 444 ] ||
+		complain "the parent can be written"
+	vhdfs-img rebase --parent "$dir/m.$ending" "$image" \
+		>"$scratch/next" 2>&1 ||
+		complain "the next run: $(cat "$scratch/next")"
+	rm "$dir/pc1@"*
+	image_works now
+}
+
+# A child has its name when it is complete; its parent cannot be written then.  The
+# temporary file has another name, which a mount does not show.
+outcome_of_create() {
+	local child=$dir/pc2.$ending
+
+	! has_ended || [ -e "$child" ] || complain "no child"
+	[ ! -e "$child" ] || shows "$child" one ||
+		complain "the child shows another disk"
+	[ ! -e "$child" ] || [ "$(stat -c %a "$dir/parent.$ending")" = 444 ] ||
+		complain "the parent can be written"
+	shows "$dir/parent.$ending" one || complain "the parent has changed"
+	[ -e "$child" ] || vhdfs-img create --parent "$dir/parent.$ending" \
+		"$child" >"$scratch/next" 2>&1 ||
+		complain "the next run: $(cat "$scratch/next")"
+	disk-io "$child" write 0 512 9
+	vhdfs-img check "$child" >"$scratch/next" 2>&1 ||
+		complain "unsound: $(cat "$scratch/next")"
+}
+
+# After the cut of a recovery: as after a cut of the command that was killed.  A
+# command that found nothing to recover has no sync; the intent may come back then.
+outcome_of_recovery() {
+	! has_ended || [ "$at" = 1 ] || [ -z "$(hidden_files)" ] ||
+		complain "left: $(hidden_files)"
+	ended=recovery
+	"outcome_of_$killed_verb"
+}
+
+# choose_loses: sets $loses to the sets of changes to lose, of $losable; many only
+# with VHDFS_LONG or if the command is not a recovery, which runs often.
+choose_loses() {
+	local i
+
+	loses=()
+	[ "$losable" -gt 0 ] || return 0
+	loses=(none)
+	[ "$losable" -le 3 ] || loses+=("s$RANDOM" "s$RANDOM")
+	for ((i = 1; i <= losable; i++)); do
+		[ "$verb" != recovery ] || [ "$losable" -le 4 ] ||
+			[ -n "$each_point" ] ||
+			[ $((RANDOM % losable)) -lt 2 ] || continue
+		[ "$losable" = 1 ] || loses+=("-$i")
+		[ "$losable" -le 2 ] || loses+=("+$i")
+	done
+}
+
+# cut_once AT LOSE COMMAND...: prepares, and runs the command with a power cut before
+# the sync number AT, or at its end.
+cut_once() {
+	fault="cut before sync $1, lost: $2"
+	prepare
+	[ -z "${killed_at:-}" ] || kill_first
+	arm cut once "$1" sync "$2"
+	run_armed "${@:3}"
+	[ "$status" = 137 ] || wrong "exit status $status, not killed:" \
+		"$(cat "$scratch/stderr")"
+	cuts=$((cuts + 1)) ended=$call
+}
+
+# cut_at AT COMMAND...: cuts the power before this sync in each way.  Sets $place.
+cut_at() {
+	local lose
+
+	cut_once "$1" all "${@:2}"
+	place=$call
+	"outcome_of_$verb"
+	choose_loses
+	for lose in "${loses[@]}"; do
+		cut_once "$1" "$lose" "${@:2}"
+		"outcome_of_$verb"
+	done
+}
+
+# cut_power VERB COMMAND...: cuts the power before each sync of the command and at
+# its end; outcome_of_VERB checks the result.
+cut_power() {
+	local at
+
+	verb=$1 what="${*:3}, $ending" cuts=0
+	what=${what//$dir\//}
+	shift
+	for ((at = 1; ; at++)); do
+		cut_at "$at" "$@"
+		[ "$place" != exit ] || break
+	done
+	[ "$at" -gt 1 ] || [ "$verb" = recovery ] ||
+		fail "$what: expected syncs"
+	remark "$what: $cuts power cuts at $at places"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
+}
+
+# Kills the command that the recovery is to find: before the sync number $killed_at,
+# so that what it changed is not durable.
+kill_first() {
+	arm kill once "$killed_at" sync
+	run_armed "${killed_command[@]}"
+	fault+=", after ${killed_command[1]} was killed before sync $killed_at"
+}
+
+# cut_recovery VERB COMMAND...: kills the command before each of its syncs; then cuts
+# the power before each sync of the command that recovers from that.
+cut_recovery() {
+	local total
+
+	killed_verb=$1 killed_command=("${@:2}")
+	prepare
+	arm kill once 1000000 sync
+	run_armed "${@:2}"
+	[ "$seen" -gt 1 ] || fail "$*: expected syncs"
+	total=$seen
+	for ((killed_at = 1; killed_at <= total; killed_at++)); do
+		# Recovers, and then finds no such snapshot.
+		cut_power recovery vhdfs-img delete-snapshot "$image" none
+	done
+}
+
+test_snapshot_vhd() {
+	make_images vhd
+	cut_power snapshot vhdfs-img snapshot "$image" two
+}
+
+test_snapshot_vhdx() {
+	make_images vhdx
+	cut_power snapshot vhdfs-img snapshot "$image" two
+}
+
+test_revert_vhd() {
+	make_images vhd
+	cut_power revert vhdfs-img revert "$image" one
+}
+
+test_revert_vhdx() {
+	make_images vhdx
+	cut_power revert vhdfs-img revert "$image" one
+}
+
+test_revert_discard_vhd() {
+	make_images vhd
+	cut_power revert vhdfs-img revert --discard "$image" one
+}
+
+test_revert_discard_vhdx() {
+	make_images vhdx
+	cut_power revert vhdfs-img revert --discard "$image" one
+}
+
+test_delete_snapshot_vhd() {
+	make_images vhd
+	cut_power delete vhdfs-img delete-snapshot "$image" between
+}
+
+test_delete_snapshot_vhdx() {
+	make_images vhdx
+	cut_power delete vhdfs-img delete-snapshot "$image" between
+}
+
+test_rebase_vhd() {
+	make_images vhd
+	cut_power rebase vhdfs-img rebase --parent "$dir/m.vhd" "$image"
+}
+
+test_rebase_vhdx() {
+	make_images vhdx
+	cut_power rebase vhdfs-img rebase --parent "$dir/m.vhdx" "$image"
+}
+
+# The parent can be written before.
+make_parent() {
+	make_images "$1"
+	cp --no-preserve=mode "$scratch/first/m.$1" "$scratch/first/parent.$1"
+	disk-io "$scratch/first/parent.$1" load 0 "$scratch/one.model"
+}
+
+test_create_vhd() {
+	make_parent vhd
+	cut_power create vhdfs-img create --parent "$dir/parent.vhd" \
+		"$dir/pc2.vhd"
+}
+
+test_create_vhdx() {
+	make_parent vhdx
+	cut_power create vhdfs-img create --parent "$dir/parent.vhdx" \
+		"$dir/pc2.vhdx"
+}
+
+test_recovery_of_a_snapshot() {
+	make_images vhdx
+	cut_recovery snapshot vhdfs-img snapshot "$image" two
+}
+
+test_recovery_of_a_revert() {
+	make_images vhd
+	cut_recovery revert vhdfs-img revert "$image" one
+}
+
+test_recovery_of_a_revert_discard() {
+	make_images vhdx
+	cut_recovery revert vhdfs-img revert --discard "$image" one
+}
+
+run_tests
