@@ -314,6 +314,7 @@ EXTRA_DIST += \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
+	tests/interop/readers.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
 	tests/supervise/descriptor-store.sh \
@@ -362,6 +363,8 @@ interop_tests = \
 	tests/interop/test-children.sh \
 	tests/interop/test-qemu.sh \
 	tests/interop/test-samples.sh \
+	tests/interop/test-snapshots.sh \
+	tests/interop/test-xen.sh \
 	$(NULL)
 mount_tests = \
 	tests/mount/test-attributes.sh \
