@@ -355,6 +355,7 @@ img_tests = \
 	tests/img/test-mounted.sh \
 	tests/img/test-mutated.sh \
 	tests/img/test-nbd.sh \
+	tests/img/test-rebase-room.sh \
 	tests/img/test-rebase.sh \
 	tests/img/test-snapshot.sh \
 	tests/img/test-usage.sh \

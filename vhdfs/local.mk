@@ -63,6 +63,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/rebase-step.h \
 	vhdfs/chain/rebase.c \
 	vhdfs/chain/rebase.h \
+	vhdfs/chain/rebase-room.c \
+	vhdfs/chain/rebase-room.h \
 	vhdfs/format/bitmap.c \
 	vhdfs/format/bitmap.h \
 	vhdfs/format/extent-set.c \

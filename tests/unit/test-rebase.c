@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "chain/rebase-room.h"
 #include "chain/rebase.h"
 #include "format/vhdx-internal.h"
 #include "unit/disks.h"
@@ -375,6 +376,46 @@ static void vhdx_loses_all_its_bitmaps(void **state)
 	mem_chain_fini(&f);
 }
 
+/* The room that is counted covers what the copy takes, and maps alone say no
+ * less. */
+static void counted_room_covers_the_copy(void **state)
+{
+	enum { UNIT = MEM_PAGE, BESIDES = 256 << 10 };
+	uint64_t seed = seed_from_environment();
+
+	(void)state;
+	FOR_EACH_FORMAT(format)
+	{
+		struct family family;
+		struct mem_file *file = &family.f.files[GRANDCHILD];
+		uint64_t most, room, copied, before, taken;
+		struct chain *leaf, *parent;
+
+		family_setup(&family, *format, &seed, 512, 3);
+		write_random(&family, "clients/child", &family.new, &seed, 15);
+		open_both(&family, &leaf, &parent);
+		before = mem_file_used(file);
+		assert_ok(chain_rebase_room(leaf, parent, UNIT, false, &most,
+					    NULL, NULL));
+		assert_ok(chain_rebase_room(leaf, parent, UNIT, true, &room,
+					    NULL, NULL));
+		assert_int_equal(mem_file_used(file), before);
+		assert_ok(chain_rebase_copy(leaf, parent, &copied, NULL, NULL));
+		assert_ok(chain_flush(leaf));
+		taken = (mem_file_used(file) - before) * MEM_PAGE;
+		assert_true(copied > 0 && room > 0);
+		assert_true(taken <= room + BESIDES);
+		assert_true(room <= most);
+		assert_true(room <= copied * 3 + BESIDES);
+		assert_ok(chain_rebase_room(leaf, parent, UNIT, true, &room,
+					    NULL, NULL));
+		assert_int_equal(room, 0);
+		assert_ok(chain_close(leaf));
+		assert_ok(chain_close(parent));
+		family_teardown(&family);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +425,7 @@ int main(void)
 		cmocka_unit_test(leaf_shows_the_same_without_parents),
 		cmocka_unit_test(zeros_take_no_space_without_parents),
 		cmocka_unit_test(vhdx_loses_all_its_bitmaps),
+		cmocka_unit_test(counted_room_covers_the_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,9 @@
  * children.
  *
  * ORDER
- *   1. rebase each child to the snapshot's parent, which copies what the child
- *      shows of the snapshot; without a parent, each child becomes a dynamic
- *      image (rebase-image.h)
+ *   1. see whether there is room for all copies; rebase each child to the
+ *      snapshot's parent, which copies what the child shows of the snapshot;
+ *      without a parent, each child becomes a dynamic image (rebase-image.h)
  *   2. lock the snapshot against all others; check that it has no child
  *   3. remove its file; sync the directory
  *
@@ -148,6 +148,43 @@ static int set_origin(const struct deletion *d, const char *file)
 	if (r == 0)
 		r = root_dir_open(&d->roots->dirs[0], path, true, &io, NULL);
 	return r < 0 ? r : snapshot_set_origin(io, d->snapshot);
+}
+
+/* What copies to all children need. */
+static int add_room(const struct deletion *d, const char *parent, bool compare,
+		    struct rebase_room *room)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->all.n_files; i++) {
+		_cleanup_free_ char *child = NULL;
+
+		if (!snapshot_is_parent(d->snapshot, &d->all.files[i]))
+			continue;
+		r = sibling_operand(d, d->all.files[i].file, &child);
+		if (r == 0)
+			r = rebase_room_add(d->roots, child, parent, compare,
+					    room);
+	}
+	return r;
+}
+
+/* The rebase of an only child looks for room itself. */
+static int check_room(const struct deletion *d, const char *parent)
+{
+	struct rebase_room room = { 0 };
+	int r;
+
+	if (d->snapshot->children <= 1)
+		return 0;
+	for (int compare = 0; compare < 2; compare++) {
+		room = (struct rebase_room){ .free = UINT64_MAX };
+		r = add_room(d, parent, compare, &room);
+		if (r < 0 || room.needed <= room.free)
+			return 0;
+	}
+	return rebase_room_fail(&room, d->path,
+				"room for copies to its children");
 }
 
 /* 1; parent null: none. */
@@ -313,6 +350,8 @@ static int delete (struct deletion *d, const char *name)
 		r = check_children(d);
 	if (r == 0 && d->snapshot->children)
 		r = find_parent_path(d, &parent);
+	if (r == 0 && d->snapshot->children)
+		r = check_room(d, parent);
 	if (r == 0 && d->snapshot->children)
 		r = rebase_children(d, parent);
 	return r < 0 ? r : remove_snapshot(d, name);

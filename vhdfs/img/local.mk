@@ -34,6 +34,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/rebase-disk.h \
 	vhdfs/img/rebase-image.c \
 	vhdfs/img/rebase-image.h \
+	vhdfs/img/rebase-room.c \
+	vhdfs/img/rebase-room.h \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \

@@ -154,6 +154,19 @@ static bool is_child(const char *image, const char *parent)
 	return same;
 }
 
+static int check_room(const struct image_roots *roots, const char *image,
+		      const char *parent, const struct rebase_options *options)
+{
+	struct rebase_room room = { 0 };
+	int r = options->unsafe
+			? 0
+			: rebase_room_check(roots, image, parent, &room);
+
+	if (options->room)
+		*options->room = room;
+	return r;
+}
+
 int rebase_disk(const struct image_roots *roots, const char *image,
 		const char *parent, const struct rebase_options *options,
 		uint64_t *ret_copied)
@@ -167,6 +180,8 @@ int rebase_disk(const struct image_roots *roots, const char *image,
 		r = image_roots_real_operand(roots, parent, &real_parent);
 	if (r == 0 && parent && options->unsafe && is_child(real, real_parent))
 		return 0;
+	if (r == 0)
+		r = check_room(roots, image, parent, options);
 	if (r == 0)
 		r = online_find(real, &online);
 	if (r > 0)

@@ -16,10 +16,13 @@
 #include <stdint.h>
 
 #include "img/image-roots.h"
+#include "img/rebase-room.h"
 
 struct rebase_options {
 	bool unsafe;   /* does not compare contents */
 	uint64_t rate; /* bytes in a second that are copied at most; 0: any */
+	/* If not null: set to the room if there is too little; else to 0. */
+	struct rebase_room *room;
 };
 
 /*
@@ -27,7 +30,8 @@ struct rebase_options {
  * parent, another operand; null: a dynamic image.  *ret_copied: bytes that were
  * copied.  Shows progress.  0, or -errno with a message; then the child shows
  * what it showed, on its old parent, and the command can be run again: what was
- * copied is not copied again.  Errors: those of rebase_image.
+ * copied is not copied again.  Errors: those of rebase_image.  -ENOSPC without
+ * a change if there was too little room from the start.
  */
 int rebase_disk(const struct image_roots *roots, const char *image,
 		const char *parent, const struct rebase_options *options,

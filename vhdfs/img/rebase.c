@@ -39,12 +39,22 @@ static int search(const struct image_roots *roots, const char *image,
 	return r;
 }
 
-static int print_json(const char *parent, uint64_t copied)
+/* room: null if there was enough. */
+static int print_json(const char *parent, uint64_t copied,
+		      const struct rebase_room *room)
 {
 	json_t *json = json_pack("{so sI}", "parent",
 				 parent ? json_text(parent) : json_null(),
 				 "copied", (json_int_t)copied);
-	int r = json_print(json);
+	int r;
+
+	if (json && room) {
+		json_object_set_new(json, "needed",
+				    json_integer((json_int_t)room->needed));
+		json_object_set_new(json, "free",
+				    json_integer((json_int_t)room->free));
+	}
+	r = json_print(json);
 
 	json_decref(json);
 	return r;
@@ -53,8 +63,10 @@ static int print_json(const char *parent, uint64_t copied)
 static int run(const struct command_line *line, const char *image,
 	       uint64_t rate)
 {
+	struct rebase_room room = { 0 };
 	const struct rebase_options options = { .unsafe = line->unsafe,
-						.rate = rate };
+						.rate = rate,
+						.room = &room };
 	struct image_roots roots = { 0 };
 	_cleanup_free_ char *found = NULL;
 	const char *parent = line->parent;
@@ -68,8 +80,10 @@ static int run(const struct command_line *line, const char *image,
 	if (r == 0)
 		r = rebase_disk(&roots, image, parent, &options, &copied);
 	if (r == 0 && line->json)
-		r = print_json(parent, copied);
+		r = print_json(parent, copied, NULL);
 	if (r < 0)
+		failed();
+	if (room.needed && line->json && print_json(parent, copied, &room) < 0)
 		failed();
 	image_roots_fini(&roots);
 	return r < 0 ? CLI_FAILED : CLI_DONE;
