@@ -189,7 +189,7 @@ static void failed_copy_changes_nothing_that_is_shown(void **state)
 				   512) != 0)
 				whole += 512;
 		open_both(&family, &leaf, &parent);
-		file->room = mem_file_used(file) + 600;
+		file->room = mem_file_used(file) + 300;
 		assert_errno(
 			chain_rebase_copy(leaf, parent, &first, NULL, NULL),
 			-ENOSPC);
