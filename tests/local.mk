@@ -560,6 +560,7 @@ check-installed:
 slow_tests = \
 	tests/crash/test-mutants.sh \
 	tests/crash/test-fault \
+	tests/faults/test-power-cut.sh \
 	tests/unit/test-concurrency \
 	tests/mount/test-exercise.sh \
 	tests/supervise/test-worker.sh \

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Power cuts of snapshot, revert, delete-snapshot, rebase and create --parent: before
-# each sync, and after the command has ended, the changes that no sync has made
-# durable are lost: all, none, each alone, all but each, and random ones.  A disk is
-# the old one or the new one, a snapshot is complete or absent, and the next command,
-# or a mount that writes, finishes or undoes what was begun.
+# each sync, and after the command has ended, changes that no sync has made durable
+# are lost: all, none, each alone, all but each, and random ones.  A disk is the old
+# one or the new one, a snapshot is complete or absent, and the next command, or a
+# mount that writes, finishes or undoes what was begun.
 . "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
 . "${0%/*}/faults.sh"
 
 requires setfattr getfattr jq
@@ -174,6 +175,37 @@ outcome_of_rebase() {
 	image_works now
 }
 
+outcome_of_completion() {
+	shows "$image" now || complain "the image shows another disk"
+	vhdfs-img rebase --no-parent "$image" >"$scratch/next" 2>&1 ||
+		grep -q 'type: expected differencing' "$scratch/next" ||
+		complain "the next run: $(cat "$scratch/next")"
+	rm "$dir/pc1@"* "$dir/m.$ending"
+	image_works now
+}
+
+# A parent that is in use is replaced by its equal.
+outcome_of_replacement() {
+	local parent=$dir/pc1@between.$ending
+
+	release
+	shows "$image" now || complain "the image shows another disk"
+	sound_snapshot between between
+	! has_ended || rm "$dir/pc1@one.$ending"
+	vhdfs-img rebase --parent "$dir/m.$ending" "$parent" \
+		>"$scratch/next" 2>&1 ||
+		complain "the next run: $(cat "$scratch/next")"
+	rm -f "$dir/pc1@one.$ending"
+	hold "$parent" "verify 0 0 0"
+	vhdfs-img rebase --parent "$dir/m.$ending" "$parent" \
+		>"$scratch/next" 2>&1 ||
+		complain "the next run in use: $(cat "$scratch/next")"
+	release
+	[ -z "$(hidden_files)" ] || complain "left: $(hidden_files)"
+	shows "$image" now || complain "the image shows another disk"
+	sound_snapshot between between
+}
+
 # A child has its name when it is complete; its parent cannot be written then.  The
 # temporary file has another name, which a mount does not show.
 outcome_of_create() {
@@ -202,8 +234,8 @@ outcome_of_recovery() {
 	"outcome_of_$killed_verb"
 }
 
-# choose_loses: sets $loses to the sets of changes to lose, of $losable; many only
-# with VHDFS_LONG or if the command is not a recovery, which runs often.
+# choose_loses: sets $loses to the sets of changes to lose, of $losable: of more than
+# five, all single ones only with VHDFS_LONG, else those that the seed chooses.
 choose_loses() {
 	local i
 
@@ -212,9 +244,8 @@ choose_loses() {
 	loses=(none)
 	[ "$losable" -le 3 ] || loses+=("s$RANDOM" "s$RANDOM")
 	for ((i = 1; i <= losable; i++)); do
-		[ "$verb" != recovery ] || [ "$losable" -le 4 ] ||
-			[ -n "$each_point" ] ||
-			[ $((RANDOM % losable)) -lt 2 ] || continue
+		[ "$losable" -le 5 ] || [ -n "$each_point" ] ||
+			[ $((RANDOM % losable)) -lt 3 ] || continue
 		[ "$losable" = 1 ] || loses+=("-$i")
 		[ "$losable" -le 2 ] || loses+=("+$i")
 	done
@@ -226,6 +257,8 @@ cut_once() {
 	fault="cut before sync $1, lost: $2"
 	prepare
 	[ -z "${killed_at:-}" ] || kill_first
+	[ "$verb" != replacement ] ||
+		hold "$dir/pc1@between.$ending" "verify 0 0 0"
 	arm cut once "$1" sync "$2"
 	run_armed "${@:3}"
 	[ "$status" = 137 ] || wrong "exit status $status, not killed:" \
@@ -338,6 +371,28 @@ test_rebase_vhd() {
 test_rebase_vhdx() {
 	make_images vhdx
 	cut_power rebase vhdfs-img rebase --parent "$dir/m.vhdx" "$image"
+}
+
+test_rebase_without_parent_vhd() {
+	make_images vhd
+	cut_power completion vhdfs-img rebase --no-parent "$image"
+}
+
+test_rebase_without_parent_vhdx() {
+	make_images vhdx
+	cut_power completion vhdfs-img rebase --no-parent "$image"
+}
+
+test_rebase_of_a_parent_in_use_vhd() {
+	make_images vhd
+	cut_power replacement vhdfs-img rebase --parent "$dir/m.vhd" \
+		"$dir/pc1@between.vhd"
+}
+
+test_rebase_of_a_parent_in_use_vhdx() {
+	make_images vhdx
+	cut_power replacement vhdfs-img rebase --parent "$dir/m.vhdx" \
+		"$dir/pc1@between.vhdx"
 }
 
 # The parent can be written before.
