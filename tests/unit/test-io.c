@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -51,6 +54,56 @@ static void fifo_and_character_device_are_refused(void **state)
 	assert_errno(io_file_open(scratch_path(state, "fifo"), false, &io),
 		     -EOPNOTSUPP);
 	assert_errno(io_file_open("/dev/null", false, &io), -EOPNOTSUPP);
+}
+
+static enum io_space space_at(struct io *io, uint64_t off, uint64_t len,
+			      uint64_t expected_len)
+{
+	enum io_space space = IO_SPACE_SHARED;
+	uint64_t n = 0;
+
+	assert_ok(io_space(io, off, len, &space, &n));
+	assert_int_equal(n, expected_len);
+	return space;
+}
+
+static void space_tells_what_a_write_finds(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+	char page[4096] = "x";
+
+	assert_ok(io_resize(io, 1 << 20));
+	assert_ok(io_write(io, page, sizeof page, 8192));
+	assert_int_equal(space_at(io, 0, 1 << 20, 8192), IO_SPACE_NONE);
+	/* In the page cache, and on the disk. */
+	assert_int_equal(space_at(io, 8192, 1 << 20, 4096), IO_SPACE_OWN);
+	assert_ok(io_sync(io));
+	assert_int_equal(space_at(io, 8192 + 512, 1 << 20, 4096 - 512),
+			 IO_SPACE_OWN);
+	assert_int_equal(space_at(io, 8192, 512, 512), IO_SPACE_OWN);
+	assert_int_equal(space_at(io, 12288, 65536, 65536), IO_SPACE_NONE);
+	/* Past the end. */
+	assert_int_equal(space_at(io, 2 << 20, 4096, 4096), IO_SPACE_NONE);
+	io_close(io);
+}
+
+static void allocated_space_is_no_hole(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+	union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap)];
+	} arg = { .map = { .fm_length = 1 } };
+
+	if (ioctl(io->fd, FS_IOC_FIEMAP, &arg) < 0) {
+		io_close(io);
+		skip();
+	}
+	assert_ok(io_resize(io, 1 << 20));
+	assert_ok(io_reserve(io, 0, 1 << 19));
+	assert_int_equal(space_at(io, 4096, 65536, 65536), IO_SPACE_OWN);
+	assert_int_equal(space_at(io, 1 << 19, 4096, 4096), IO_SPACE_NONE);
+	io_close(io);
 }
 
 static void zero_makes_hole_or_keeps_space(void **state)
@@ -180,6 +233,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(read_beyond_end_fails_or_pads),
 		TEST(fifo_and_character_device_are_refused),
+		TEST(space_tells_what_a_write_finds),
+		TEST(allocated_space_is_no_hole),
 		TEST(zero_makes_hole_or_keeps_space),
 		TEST(exclusive_lock_excludes_all),
 		TEST(shared_locks_exclude_a_writer),

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +187,43 @@ static int file_extent(struct io *io, uint64_t off, bool *ret_data,
 	return 0;
 }
 
+static enum io_space space_of_extent(uint32_t flags)
+{
+	/* No space that this file alone has: compressed data, data in the
+	 * inode. */
+	if (flags & (FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_NOT_ALIGNED))
+		return IO_SPACE_NONE;
+	return flags & FIEMAP_EXTENT_SHARED ? IO_SPACE_SHARED : IO_SPACE_OWN;
+}
+
+/* SEEK_DATA would not tell allocated space that is not written from a hole. */
+static int file_space(struct io *io, uint64_t off, uint64_t len,
+		      enum io_space *ret, uint64_t *ret_len)
+{
+	union {
+		struct fiemap map;
+		char room[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
+	} arg = { .map = { .fm_start = off,
+			   .fm_length = len,
+			   .fm_extent_count = 1 } };
+	const struct fiemap_extent *e = arg.map.fm_extents;
+
+	if (ioctl(io->fd, FS_IOC_FIEMAP, &arg) < 0)
+		return errno == ENOTTY || errno == EINVAL ? -EOPNOTSUPP
+							  : -errno;
+	*ret = IO_SPACE_NONE;
+	*ret_len = len;
+	if (!arg.map.fm_mapped_extents)
+		return 0;
+	if (e->fe_logical > off) {
+		*ret_len = e->fe_logical - off;
+		return 0;
+	}
+	*ret = space_of_extent(e->fe_flags);
+	*ret_len = e->fe_logical + e->fe_length - off;
+	return 0;
+}
+
 static struct flock lock_of(short type, off_t first, off_t count)
 {
 	return (struct flock){ .l_type = type,
@@ -345,6 +383,7 @@ static const struct io_ops file_ops = {
 	.punch = file_punch,
 	.reserve = file_reserve,
 	.extent = file_extent,
+	.space = file_space,
 	.lock = file_lock,
 	.close = file_close,
 };

@@ -196,6 +196,35 @@ int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
 	return 0;
 }
 
+/* io_space where only data and holes are known. */
+static int space_of_data(struct io *io, uint64_t off, enum io_space *ret,
+			 uint64_t *ret_len)
+{
+	uint64_t size;
+	bool data = false;
+	int r = io_size(io, &size);
+
+	*ret_len = UINT64_MAX;
+	if (r == 0 && off < size)
+		r = io_extent(io, off, &data, ret_len);
+	*ret = data ? IO_SPACE_OWN : IO_SPACE_NONE;
+	return r;
+}
+
+int io_space(struct io *io, uint64_t off, uint64_t len, enum io_space *ret,
+	     uint64_t *ret_len)
+{
+	int r = io->ops->space ? io->ops->space(io, off, len, ret, ret_len)
+			       : -EOPNOTSUPP;
+
+	if (r == -EOPNOTSUPP)
+		r = space_of_data(io, off, ret, ret_len);
+	else if (r < 0)
+		return fail_io(io, r, "finding the space", len, off);
+	*ret_len = min_u64(*ret_len, len);
+	return r;
+}
+
 int io_lock(struct io *io, enum io_lock lock)
 {
 	char holder[192] = "";

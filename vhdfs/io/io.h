@@ -8,9 +8,9 @@
  *
  * Offsets and lengths are bytes.
  *
- * THREADS: pread, pwrite, sync, size, punch, reserve and extent may be called
- * from several threads at once on the same struct io; resize, lock and close
- * may not.
+ * THREADS: pread, pwrite, sync, size, punch, reserve, extent and space may be
+ * called from several threads at once on the same struct io; resize, lock and
+ * close may not.
  *
  * SYNCS.  The kernel reports a failed write-back to one sync only, and marks
  * the pages that it could not write as clean.  A second sync would succeed
@@ -31,6 +31,13 @@
 
 struct io;
 struct recovery_file;
+
+/* What a write finds at an offset of a file. */
+enum io_space {
+	IO_SPACE_NONE,   /* a hole, or past the end: the file grows */
+	IO_SPACE_SHARED, /* blocks that another file shares: it gets others */
+	IO_SPACE_OWN,    /* blocks of this file alone: no more are needed */
+};
 
 /* A lock on the whole file against other processes (see io-file.c). */
 enum io_lock {
@@ -71,6 +78,13 @@ struct io_ops {
 	 */
 	int (*extent)(struct io *io, uint64_t off, bool *ret_data,
 		      uint64_t *ret_len);
+	/*
+	 * Tells what a write to [off, off + len) finds at off, and for how many
+	 * of these bytes: at least one.  Space that is allocated and not
+	 * written counts, also that of data in the page cache.
+	 */
+	int (*space)(struct io *io, uint64_t off, uint64_t len,
+		     enum io_space *ret, uint64_t *ret_len);
 	/*
 	 * Replaces the lock of this struct io.  -EBUSY if another one
 	 * conflicts: holder is " by " and its process, or "".
@@ -133,6 +147,10 @@ int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep);
 int io_reserve(struct io *io, uint64_t off, uint64_t len);
 /* See io_ops.extent. */
 int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len);
+/* See io_ops.space.  Without support by the file system data has space, and a
+ * hole has none; io_extent tells them apart. */
+int io_space(struct io *io, uint64_t off, uint64_t len, enum io_space *ret,
+	     uint64_t *ret_len);
 /* See io_ops.lock.  The message of -EBUSY names the holder, if it is known. */
 int io_lock(struct io *io, enum io_lock lock);
 void io_close(struct io *io);
