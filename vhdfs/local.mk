@@ -65,6 +65,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/rebase.h \
 	vhdfs/chain/rebase-room.c \
 	vhdfs/chain/rebase-room.h \
+	vhdfs/chain/space-need.c \
+	vhdfs/chain/space-need.h \
 	vhdfs/format/bitmap.c \
 	vhdfs/format/bitmap.h \
 	vhdfs/format/extent-set.c \
