@@ -384,6 +384,7 @@ mount_tests = \
 	tests/mount/test-samples.sh \
 	tests/mount/test-mounting.sh \
 	tests/mount/test-snapshot.sh \
+	tests/mount/test-space.sh \
 	tests/mount/test-stall.sh \
 	$(NULL)
 nbdkit_tests = \

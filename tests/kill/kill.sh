@@ -10,6 +10,9 @@
 test_timeout=${VHDFS_TEST_TIMEOUT:-$((1200 + ${VHDFS_LONG:-0} * 60))}
 seed=${VHDFS_SEED:-$((RANDOM * 32768 + RANDOM))}
 
+# Of every mount that is not read-only.
+mount_options=()
+
 # begin: starts a test: its folders, its seed, its counters.
 begin() {
 	requires_fuse
@@ -44,18 +47,18 @@ make_clients() {
 	ending=$format
 	mkdir -p "$store/masters" "$store/clients"
 	vhdfs-img create --size "${disk_size:-16M}" "$@" "$store/masters/lab.$ending"
-	mount_store "$store" "$mnt"
+	mount_store "$store" "$mnt" "${mount_options[@]}"
 	load fill "$mnt/masters/lab.$ending.raw" "$seed"
 	unmount "$mnt"
 	vhdfs-img create --parent "$store/masters/lab.$ending" \
 		"$store/masters/room.$ending"
-	mount_store "$store" "$mnt"
+	mount_store "$store" "$mnt" "${mount_options[@]}"
 	load fill "$mnt/masters/room.$ending.raw" $((seed + 1))
 	unmount "$mnt"
 	make_client c1 lab
 	make_client c2 lab
 	make_client c3 room
-	mount_store "$store" "$mnt"
+	mount_store "$store" "$mnt" "${mount_options[@]}"
 	for _client in $clients; do
 		load record "$(record "$_client")" "$(view "$_client")" "${_client#c}"
 	done
@@ -215,7 +218,7 @@ look_read_only() {
 recover() {
 	check_images
 	look_read_only
-	mount_store "$store" "$mnt"
+	mount_store "$store" "$mnt" "${mount_options[@]}"
 	verify_all flush
 }
 

@@ -3,7 +3,7 @@
 # A file system of the test's own for the store, after kill/kill.sh: one that
 # can be filled, or shut down.
 
-# make_fs TYPE: makes it in $scratch/fs.img and mounts it on $fs, with the store
+# make_fs TYPE [SIZE]: makes it in $scratch/fs.img and mounts it on $fs, with the store
 # in it.
 make_fs() {
 	local size=96M options=(-q)
@@ -13,6 +13,7 @@ make_fs() {
 	# The smallest size that mkfs.xfs accepts; no blocks reserved for root.
 	[ "$1" != xfs ] || size=300M
 	[ "$1" != btrfs ] || size=200M
+	size=${2:-$size}
 	[ "$1" != ext4 ] || options+=(-m 0 -F)
 	truncate -s $size "$scratch/fs.img"
 	"mkfs.$1" "${options[@]}" "$scratch/fs.img"

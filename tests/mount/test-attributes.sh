@@ -195,8 +195,9 @@ test_broken_image_is_shown_with_its_error() {
 			"$(grep -cxF "vhdfs: $(attribute "$name" error)" \
 				"$mnt.log")"
 	done
-	# The log has one line for the master and its child.
-	equal "lines of log" 2 "$(wc -l <"$mnt.log")"
+	# The log has one line for the master and its child, and one for the
+	# reserve.
+	equal "lines of log" 3 "$(wc -l <"$mnt.log")"
 }
 
 test_statfs_is_that_of_the_store() {

@@ -94,6 +94,22 @@ reset_on_full_store() {
 	begins_with pc1 again || fail "expected the disk to accept a write"
 }
 
+# Less is free than the mount keeps, and the client has noticed it.
+test_reset_below_the_reserve_makes_a_fresh_disk() {
+	local disk=$scratch/mnt/clients/pc1.vhdx.raw room
+
+	start_fleet 500M mkfs.ext4 -F -q -m 0 </dev/null
+	printf used | dd of="$disk" bs=512 conv=notrunc,fsync,sync status=none
+	room=$(($(stat -f -c '%a * %S' "$scratch/store")))
+	fallocate -l $((room - (3 << 20))) "$scratch/store/filler"
+	expect 1 dd if=/dev/zero of="$disk" bs=4K count=512 seek=2000 \
+		conv=notrunc,fsync status=none
+	has_line 'No space left' "$scratch/stderr"
+	expect 0 glue reset pc1
+	begins_with pc1 "" || fail "expected a fresh disk"
+	equal "old images" 1 "$(old_of pc1 | wc -l)"
+}
+
 # kill_at_spare CALL [STEP]: kills reset at calls of that kind while a store is
 # full, and runs it again.
 kill_at_spare() {

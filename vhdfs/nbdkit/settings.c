@@ -22,7 +22,7 @@ const char settings_help[] =
 	"               default: the directory of IMAGE.  Without IMAGE each\n"
 	"               client selects an image by the name of the export\n"
 	"parents=DIR    search DIR for parents by name, too; repeatable\n"
-	"reserve=SIZE   leave SIZE of the file system free for flushes";
+	"reserve=SIZE   leave SIZE of the file system free; default: 1 %, at most 4G";
 
 static int no_memory(void)
 {

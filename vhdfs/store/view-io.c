@@ -12,8 +12,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "chain/chain.h"
+#include "chain/space-need.h"
 #include "store/store.h"
 #include "store/view-internal.h"
+
+#define START_COST KIB(256)
 
 /* The chain, with io_lock held shared until view_put; null with a message. */
 static struct chain *view_get(struct store_image *image)
@@ -90,38 +93,90 @@ static void end_change(struct store_image *image)
 	view_put(image);
 }
 
+/* After -ENOSPC for a write: 0 if it needs no space of the file system, else
+ * -ENOSPC with its message. */
+static int examine_write(struct chain *chain, uint64_t off, size_t len)
+{
+	struct error why = *error_last();
+	struct space_need need;
+	int r = chain_space_need(chain, off, len, SPACE_WRITE, &need);
+
+	if (r < 0 || !need.fs)
+		return r;
+	error_set(&why);
+	return why.code;
+}
+
+/* What the change takes besides: the first one since the open may allocate the
+ * space of a log (vhdx-log-write.c). */
+static uint64_t start_cost(const struct chain *chain)
+{
+	return atomic_load(&chain_leaf(chain)->started) ? 0 : START_COST;
+}
+
+/* Takes space for a write.  Whether it needs any is found out only when it is
+ * refused: that takes system calls. */
+static int take_for_write(struct store_image *image, struct chain *chain,
+			  uint64_t off, size_t len)
+{
+	struct reserve *reserve = &image->store->reserve;
+	int r = reserve_take(reserve, len + start_cost(chain));
+
+	return r == -ENOSPC && !reserve->copies_on_write
+		       ? examine_write(chain, off, len)
+		       : r;
+}
+
+/* The same for zeros, most of which take no space. */
+static int take_for_zeros(struct store_image *image, struct chain *chain,
+			  uint64_t off, uint64_t len)
+{
+	struct reserve *reserve = &image->store->reserve;
+	struct space_need need;
+	int r;
+
+	if (!reserve->size)
+		return 0;
+	r = chain_space_need(chain, off, len, SPACE_ZERO, &need);
+	if (r == 0 && (need.fs || reserve->copies_on_write))
+		r = reserve_take(reserve, need.fs);
+	return r;
+}
+
 ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,
 		   size_t len)
 {
 	struct chain *chain;
-	int r = len ? reserve_take(&image->store->reserve, len) : 0;
+	int r;
 
-	if (!len || r < 0)
-		return r;
+	if (!len)
+		return 0;
 	chain = begin_change(image);
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
-	r = len ? chain_write(chain, buf, off, len)
+	r = len ? take_for_write(image, chain, off, len)
 		: fail(-EFBIG, "%s: a write past the end of the disk",
 		       chain_path(chain, 0));
+	if (r == 0)
+		r = chain_write(chain, buf, off, len);
 	end_change(image);
 	return r < 0 ? r : (ssize_t)len;
 }
 
 int view_zero(struct store_image *image, uint64_t off, uint64_t len, bool punch)
 {
-	/* Punching a hole gives space back. */
-	int r = punch ? 0 : reserve_take(&image->store->reserve, 0);
-	struct chain *chain;
+	struct chain *chain = begin_change(image);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	chain = begin_change(image);
 	if (!chain)
 		return -EIO;
 	len = on_disk(chain, off, len);
-	r = len ? chain_zero(chain, off, len, punch) : 0;
+	/* Punching a hole gives space back. */
+	if (len && !punch)
+		r = take_for_zeros(image, chain, off, len);
+	if (r == 0 && len)
+		r = chain_zero(chain, off, len, punch);
 	end_change(image);
 	return r;
 }
