@@ -48,6 +48,7 @@ unit_tests = \
 	tests/unit/test-atomic-file \
 	tests/unit/test-map-cache \
 	tests/unit/test-image-names \
+	tests/unit/test-quota \
 	tests/unit/test-space-need \
 	tests/unit/test-glue \
 	tests/unit/test-textfile \

@@ -169,6 +169,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/protected-parent.h \
 	vhdfs/store/put-aside.c \
 	vhdfs/store/put-aside.h \
+	vhdfs/store/quota.c \
+	vhdfs/store/quota.h \
 	vhdfs/store/refresh.c \
 	vhdfs/store/refresh.h \
 	vhdfs/store/reserve.c \

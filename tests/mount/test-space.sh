@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Space of the store's file system: the reserve that writes leave free.
+# Space of the store's file system: the reserve that writes leave free, and the quota
+# of one disk.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/common.sh"
 . "${0%/*}/../contents.sh"
@@ -72,8 +73,10 @@ all_clients() {
 
 # all_answered LINE: expects this line from each client.
 all_answered() {
-	equal "answers of $images clients" "$images $1" \
-		"$(sort "$scratch/answers" | uniq -c | sed 's/^ *//')"
+	[ "$(sort -u "$scratch/answers")" = "$1" ] ||
+		fail "expected '$1' of $images clients, found:" \
+			"$(sort "$scratch/answers" | uniq -c);" \
+			"log: $(grep -v 'expected .* bytes free' "$mnt.log")"
 }
 
 # The clients write until the reserve is reached: behind what they have, in the same
@@ -295,6 +298,173 @@ test_images_are_replayed_below_the_reserve() {
 		equal "page of $i" "$page" "$(file-io "$mnt/$i.vhdx.raw" ro \
 			read $((5 * M)) 4096)"
 	done
+}
+
+# The quota of a disk.
+
+# pair_with_quota SIZE: the views $a and $b of two images; the file of $a may take so
+# much more than it has.
+pair_with_quota() {
+	empty_store
+	make_images 3
+	a=$mnt/1.vhdx.raw b=$mnt/3.vhdx.raw file=$store/1.vhdx
+	mount_store "$store" "$mnt"
+	quota=$(($(stat -c '%b * 512' "$file") + $1))
+	setfattr -n user.vhdfs.quota -v $quota "$a"
+}
+
+# write_until_full VIEW: prints the number of pages that were written.
+write_until_full() {
+	local i writes=()
+
+	for ((i = 0; i < 256; i++)); do
+		writes+=(write $((2 * M + i * 16384)) "$page")
+	done
+	file-io "$1" answers rw "${writes[@]}" fsync | grep -c '^ok$'
+}
+
+test_quota_stops_one_disk_at_its_blocks() {
+	local n
+
+	pair_with_quota 524288
+	n=$(write_until_full "$a") || true
+	[ "$n" -gt 40 ] && [ "$n" -lt 140 ] ||
+		fail "expected about 100 pages, found $n"
+	[ "$(stat -c '%b * 512' "$file")" ] &&
+		[ $(($(stat -c '%b * 512' "$file"))) -le $quota ] ||
+		fail "expected $quota bytes, found $(stat -c %b "$file") blocks"
+	has_line "1\.vhdx: expected at most .* on the disk (user\.vhdfs\.quota), found [0-9]*; raise the quota" \
+		"$mnt.log"
+	# What it has is written and flushed; another disk has no quota.
+	answers "$(printf 'ok\nok\nENOSPC\nok\nok')" "$a" answers rw \
+		write 4096 "$page" write $((7 * M)) "$page" fsync
+	equal "pages of another disk" 259 "$(write_until_full "$b")"
+}
+
+test_quota_is_shown_and_kept_in_the_file() {
+	pair_with_quota 524288
+	equal shown $quota "$(attribute "$a" quota)"
+	equal "of the file" $quota "$(attribute "$file" quota)"
+	getfattr --absolute-names -d "$a" >"$scratch/list"
+	has_line '^user.vhdfs.quota="' "$scratch/list"
+	setfattr -n user.vhdfs.quota -v 3G "$a"
+	equal shown 3221225472 "$(attribute "$a" quota)"
+	equal "of the file" 3221225472 "$(attribute "$file" quota)"
+	setfattr -n user.vhdfs.quota -v 0 "$a"
+	expect 1 attribute "$a" quota
+	expect 1 attribute "$file" quota
+	setfattr -n user.vhdfs.quota -v 0 "$a"
+	setfattr -n user.vhdfs.quota -v 5M "$a"
+	setfattr -x user.vhdfs.quota "$a"
+	expect 1 attribute "$file" quota
+	expect 1 setfattr -x user.vhdfs.quota "$a"
+	has_line 'No such attribute' "$scratch/stderr"
+}
+
+# By the mount, or by another program on the file.
+test_change_of_a_quota_shows_at_once() {
+	local at
+
+	pair_with_quota 0
+	hold_view "$a" rw
+	for at in "$a" "$file"; do
+		answers "$(printf 'ok\nENOSPC\nok')" "$a" answers rw \
+			write $((3 * M)) "$page"
+		setfattr -n user.vhdfs.quota -v 1G "$at"
+		answers "$(printf 'ok\nok\nok')" "$a" answers rw \
+			write $((3 * M)) "$page"
+		setfattr -n user.vhdfs.quota -v 4096 "$at"
+		answers "$(printf 'ok\nENOSPC\nok')" "$a" answers rw \
+			write $((4 * M)) "$page"
+		setfattr -x user.vhdfs.quota "$at"
+		answers "$(printf 'ok\nok\nok')" "$a" answers rw \
+			write $((4 * M)) "$page"
+		file-io "$a" rw fallocate $punch $((3 * M)) $((2 * M))
+		setfattr -n user.vhdfs.quota -v 4096 "$at"
+	done
+	release_view
+}
+
+test_quota_holds_after_a_restart() {
+	pair_with_quota 0
+	unmount "$mnt"
+	mount_store "$store" "$mnt"
+	answers "$(printf 'ok\nok\nENOSPC\nok')" "$a" answers rw \
+		write 0 "$page" write $((3 * M)) "$page"
+}
+
+# The disk has a new file then.
+test_quota_holds_after_a_snapshot_of_an_open_image() {
+	pair_with_quota 0
+	hold_view "$a" rw write 0 x
+	vhdfs-img snapshot "$file" s
+	equal shown $quota "$(attribute "$a" quota)"
+	equal "of the file" $quota "$(attribute "$file" quota)"
+	answers "$(printf 'ok\nok\nok')" "$a" answers rw write $((3 * M)) "$page"
+	setfattr -n user.vhdfs.quota -v 4096 "$a"
+	answers "$(printf 'ok\nok\nENOSPC\nok')" "$a" answers rw \
+		write $((3 * M)) "$page" write $((4 * M)) "$page"
+	equal "of the file" 4096 "$(attribute "$file" quota)"
+	release_view
+}
+
+# cannot_set VALUE MESSAGE [VIEW]
+cannot_set() {
+	expect 1 setfattr -n user.vhdfs.quota -v "$1" "${3:-$a}"
+	has_line "$2" "$scratch/stderr"
+}
+
+test_quota_is_a_size() {
+	local value
+
+	pair_with_quota 0
+	for value in '' ten 10X -1 1.5G '1 G' 99999999999999999999 16777215T; do
+		cannot_set "$value" 'Invalid argument'
+	done
+	equal quota $quota "$(attribute "$a" quota)"
+	# On the file, any text may be written.
+	setfattr -n user.vhdfs.quota -v much "$file"
+	answers "$(printf 'ok\nok\nok')" "$a" answers rw write $((3 * M)) "$page"
+	expect 1 attribute "$a" quota
+	has_line '1.vhdx: attribute user.vhdfs.quota: expected a size .* no quota applies' \
+		"$mnt.log"
+}
+
+test_quota_is_set_by_the_owner_and_root_with_write_permission() {
+	requires setpriv
+	pair_with_quota 0
+	unmount "$mnt"
+	chown 1234:4321 "$file"
+	chmod 660 "$file"
+	chmod 755 "$scratch" "${scratch%/*}"
+	mount_store "$store" "$mnt" -o allow_other
+	setpriv --reuid 1234 --regid 1234 --clear-groups \
+		setfattr -n user.vhdfs.quota -v 10M "$a"
+	equal quota 10485760 "$(attribute "$a" quota)"
+	# The group may write, and is not the owner.
+	expect 1 setpriv --reuid 1 --regid 4321 --clear-groups \
+		setfattr -n user.vhdfs.quota -v 11M "$a"
+	has_line 'Operation not permitted' "$scratch/stderr"
+	expect 1 setpriv --reuid 1 --regid 1 --clear-groups \
+		setfattr -n user.vhdfs.quota -v 11M "$a"
+	has_line 'Permission denied' "$scratch/stderr"
+	equal quota 10485760 "$(attribute "$a" quota)"
+	cannot_set 1G 'Permission denied' "$mnt/master.vhdx.raw"
+	unmount "$mnt"
+	mount_store "$store" "$mnt" -o ro
+	cannot_set 1G 'Read-only file system'
+}
+
+test_zeros_and_copies_of_shared_blocks_are_within_the_quota() {
+	small_store xfs
+	make_images 2
+	mount_store "$store" "$mnt"
+	setfattr -n user.vhdfs.quota -v 4096 "$mnt/2.vhdx.raw"
+	cp --reflink=always "$store/2.vhdx" "$fs/copy"
+	# The file does not grow when its shared blocks become its own.
+	answers "$(printf 'ok\nok\nok\nENOSPC\nok\nok')" "$mnt/2.vhdx.raw" \
+		answers rw write 0 "$page" fallocate $zero_range 65536 65536 \
+		fallocate $zero_range 524288 524288 fsync
 }
 
 run_tests

@@ -204,8 +204,7 @@ void fast_path_handle(void *request, size_t n, char *reply)
 	case FUSE_FSYNCDIR:
 		reply_error(&r, 0); /* nothing to sync */
 		break;
-	/* Names and attributes cannot be made, changed or removed through the
-	 * mount. */
+	/* Names cannot be made, changed or removed through the mount. */
 	case FUSE_MKNOD:
 	case FUSE_MKDIR:
 	case FUSE_UNLINK:
@@ -215,8 +214,6 @@ void fast_path_handle(void *request, size_t n, char *reply)
 	case FUSE_RENAME2:
 	case FUSE_LINK:
 	case FUSE_CREATE:
-	case FUSE_SETXATTR:
-	case FUSE_REMOVEXATTR:
 		reply_error(&r, -EPERM);
 		break;
 	case FUSE_INTERRUPT:

@@ -295,7 +295,7 @@ static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct node *node;
-	char names[256];
+	char names[512];
 	size_t n = 0;
 	int r = server_find_node(ino, &node);
 
@@ -318,6 +318,39 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	reply_xattr(req, names, n, size);
 }
 
+/* Only what the store permits, and only by the owner, and root. */
+static int set_xattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+		     const char *value, size_t size, int flags)
+{
+	const size_t n = strlen(XATTR_PREFIX);
+	uid_t user = fuse_req_ctx(req)->uid;
+	struct node *node;
+	struct stat st;
+	int r = server_find_node(ino, &node);
+
+	if (r == 0 && (!node->image || strncmp(name, XATTR_PREFIX, n) != 0))
+		r = -EPERM;
+	if (r == 0 && user)
+		r = store_stat_image(node->image, &st);
+	if (r == 0 && user && user != st.st_uid)
+		r = -EPERM;
+	return r < 0 ? r
+		     : store_set_attribute(node->image, name + n, value, size,
+					   flags);
+}
+
+static void request_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			     const char *value, size_t size, int flags)
+{
+	reply_result(req, set_xattr(req, ino, name, value, size, flags));
+}
+
+static void request_removexattr(fuse_req_t req, fuse_ino_t ino,
+				const char *name)
+{
+	reply_result(req, set_xattr(req, ino, name, NULL, 0, 0));
+}
+
 void requests_of_names(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = request_lookup;
@@ -329,4 +362,6 @@ void requests_of_names(struct fuse_lowlevel_ops *ops)
 	ops->statfs = request_statfs;
 	ops->getxattr = request_getxattr;
 	ops->listxattr = request_listxattr;
+	ops->setxattr = request_setxattr;
+	ops->removexattr = request_removexattr;
 }

@@ -70,6 +70,7 @@ struct store_image *catalog_get_locked(struct store *store,
 	image->disk = recovery_disk_of_file(*id);
 	pthread_mutex_init(&image->open_lock, NULL);
 	init_io_lock(&image->io_lock);
+	quota_init(&image->quota);
 	if (!tsearch(image, &store->images, by_id)) {
 		free(image);
 		return NULL;
@@ -158,6 +159,7 @@ void catalog_release_locked(struct store_image *image)
 	image->store->derive_due = true;
 	image_info_fini(&image->info);
 	image_info_free_text(image->error);
+	quota_fini(&image->quota);
 	pthread_rwlock_destroy(&image->io_lock);
 	pthread_mutex_destroy(&image->open_lock);
 	free(image);

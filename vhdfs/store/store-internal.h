@@ -6,6 +6,7 @@
  *
  *   image-names.c   which names are images, and how their views are called
  *   reserve.c       free space that guests' writes must leave free
+ *   quota.c         how much space an image's file may take
  *   resolve-path.c  the file that a name refers to, links followed
  *   watch.c         inotify watches of the directories
  *   examine.c       one image file's headers, and its parent's file
@@ -49,6 +50,7 @@
  *                     their number alone.  A wait for examinations releases it
  *                     (store.examined).
  *   reserve.lock      The reserve's budget; held over syncfs.
+ *   quota.lock        The image's quota and its budget.
  *
  * A function whose name ends in _locked is called with store.lock held.
  *
@@ -81,6 +83,7 @@
 #include "io/file-id.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"
+#include "store/quota.h"
 #include "store/reserve.h"
 
 enum entry_kind {
@@ -213,6 +216,7 @@ struct store_image {
 	atomic_bool maybe_replaced;
 	/* See view_silent_changes. */
 	atomic_uint silent_changes;
+	struct quota quota;
 };
 
 struct store {

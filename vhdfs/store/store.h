@@ -129,11 +129,19 @@ struct file_id store_image_disk(const struct store_image *image);
 char *store_image_name(struct store_image *image);
 
 /* Names of the attributes ("format", "type", "id", "parent", "depth", "error",
- * "readonly-reason", "warning", "writes", "inode"), null-ended. */
+ * "readonly-reason", "warning", "writes", "inode", "quota"), null-ended. */
 extern const char *const store_attributes[];
 /* The value of an attribute, the caller's to free.  -ENODATA, without a
  * message: the image has no such attribute. */
 int store_attribute(struct store_image *image, const char *name, char **ret);
+/*
+ * Sets the attribute "quota" (quota.h) of the image's file to a value of size
+ * bytes; value null removes it.  flags: as setxattr.  All errors without a
+ * message.  -EPERM: another name; -EINVAL: no size; -EROFS: the store is
+ * read-only; -EACCES: the view has no write permission; -ENODATA, -EEXIST.
+ */
+int store_set_attribute(struct store_image *image, const char *name,
+			const char *value, size_t size, int flags);
 
 /* statvfs of the store's file system.  0 or -errno, without a message. */
 int store_statvfs(struct store *store, struct statvfs *ret);

@@ -93,15 +93,16 @@ static void end_change(struct store_image *image)
 	view_put(image);
 }
 
-/* After -ENOSPC for a write: 0 if it needs no space of the file system, else
- * -ENOSPC with its message. */
-static int examine_write(struct chain *chain, uint64_t off, size_t len)
+/* After -ENOSPC for a write: 0 if it needs no space, of the file system or of
+ * the file alone; else -ENOSPC with its message. */
+static int examine_write(struct chain *chain, uint64_t off, size_t len,
+			 bool of_file)
 {
 	struct error why = *error_last();
 	struct space_need need;
 	int r = chain_space_need(chain, off, len, SPACE_WRITE, &need);
 
-	if (r < 0 || !need.fs)
+	if (r < 0 || !(of_file ? need.file : need.fs))
 		return r;
 	error_set(&why);
 	return why.code;
@@ -114,17 +115,29 @@ static uint64_t start_cost(const struct chain *chain)
 	return atomic_load(&chain_leaf(chain)->started) ? 0 : START_COST;
 }
 
+static int take_quota(struct store_image *image, struct chain *chain,
+		      uint64_t len)
+{
+	const struct io *io = chain_leaf(chain)->io;
+
+	return quota_take(&image->quota, io->fd, io->name, len);
+}
+
 /* Takes space for a write.  Whether it needs any is found out only when it is
  * refused: that takes system calls. */
 static int take_for_write(struct store_image *image, struct chain *chain,
 			  uint64_t off, size_t len)
 {
 	struct reserve *reserve = &image->store->reserve;
-	int r = reserve_take(reserve, len + start_cost(chain));
+	uint64_t cost = len + start_cost(chain);
+	int r = reserve_take(reserve, cost);
 
-	return r == -ENOSPC && !reserve->copies_on_write
-		       ? examine_write(chain, off, len)
-		       : r;
+	if (r == -ENOSPC && !reserve->copies_on_write)
+		r = examine_write(chain, off, len, false);
+	if (r < 0)
+		return r;
+	r = take_quota(image, chain, cost);
+	return r == -ENOSPC ? examine_write(chain, off, len, true) : r;
 }
 
 /* The same for zeros, most of which take no space. */
@@ -135,12 +148,12 @@ static int take_for_zeros(struct store_image *image, struct chain *chain,
 	struct space_need need;
 	int r;
 
-	if (!reserve->size)
+	if (!reserve->size && !quota_applies(&image->quota))
 		return 0;
 	r = chain_space_need(chain, off, len, SPACE_ZERO, &need);
 	if (r == 0 && (need.fs || reserve->copies_on_write))
 		r = reserve_take(reserve, need.fs);
-	return r;
+	return r == 0 && need.file ? take_quota(image, chain, need.file) : r;
 }
 
 ssize_t view_write(struct store_image *image, const void *buf, uint64_t off,

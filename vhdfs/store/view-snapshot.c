@@ -296,6 +296,7 @@ static int use_new_chain(struct making *m, struct chain **ret_old)
 
 	*ret_old = image->chain;
 	image->chain = steal(m->chain);
+	quota_forget(&image->quota);
 	atomic_store(&image->flushed, atomic_load(&image->ended));
 	if (r == 0)
 		return 0;

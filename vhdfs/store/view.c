@@ -40,6 +40,7 @@ static void end_open(struct store_image *image, bool writable)
 	image->opens--;
 	image->write_opens -= writable;
 	if (writable && !image->write_opens) {
+		quota_forget(&image->quota);
 		/* The first write has changed its identifier. */
 		catalog_mark_stale_locked(image);
 		store->derive_due = true;

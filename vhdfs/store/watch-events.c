@@ -22,10 +22,17 @@
 /* Events applied one by one; beyond, all directories are read again. */
 enum { EVENTS_MAX = 1000 };
 
+/* Events were lost: anything may have changed. */
 static void mark_all_stale(struct store *store)
 {
-	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+	for (struct dir *dir = store->dirs; dir; dir = dir->next) {
+		const struct dir_entry *e;
+
 		dir->stale = true;
+		TAILQ_FOREACH(e, &dir->entries, link)
+			if (e->image)
+				quota_forget(&e->image->quota);
+	}
 }
 
 /* The file was closed after writing, by this process or another. */
@@ -35,6 +42,15 @@ static void note_close_write(struct dir *dir, const char *name)
 
 	if (e && e->image && e->image->write_opens)
 		atomic_store(&e->image->maybe_replaced, true);
+}
+
+/* Attributes of the file were changed, or its owner or mode. */
+static void note_attributes(struct dir *dir, const char *name)
+{
+	struct dir_entry *e = dir_find_entry_locked(dir, name, strlen(name));
+
+	if (e && e->image)
+		quota_forget(&e->image->quota);
 }
 
 static void apply_event(struct store *store, const struct inotify_event *ev)
@@ -56,6 +72,8 @@ static void apply_event(struct store *store, const struct inotify_event *ev)
 			dir_refresh_name_locked(store, dir, ev->name);
 			if (ev->mask & IN_CLOSE_WRITE)
 				note_close_write(dir, ev->name);
+			if (ev->mask & IN_ATTRIB)
+				note_attributes(dir, ev->name);
 			known = true;
 		}
 		next = dir->next;
