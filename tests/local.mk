@@ -234,7 +234,8 @@ tests/tools/libfuse.so: tests/tools/libfuse.c
 		$(srcdir)/tests/tools/libfuse.c
 check_PROGRAMS += tests/tools/load
 tests_tools_load_SOURCES = tests/tools/load.c tests/tools/load-disk.c \
-	tests/tools/load-look.c tests/tools/load-record.c tests/tools/load.h
+	tests/tools/load-events.c tests/tools/load-look.c \
+	tests/tools/load-record.c tests/tools/load.h
 tests_tools_load_LDADD = $(PTHREAD_LIBS)
 
 bench_programs =

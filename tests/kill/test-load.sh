@@ -185,4 +185,69 @@ test_data_after_flush_must_stay() {
 	finds "expected generation"
 }
 
+# run_with_events SEED: another run, whose events are added to $scratch/events.
+run_with_events() {
+	load run -s 0.2 -e "$scratch/events" "$record" "$disk" "$1"
+	moment=$(load now "$scratch/events")
+}
+
+# Makes the copies $scratch/a and $scratch/b of a disk, of the moments $a and $b.
+two_moments() {
+	written_disk
+	load events "$scratch/events" "$record"
+	cp "$disk" "$scratch/begin"
+	run_with_events 13
+	cp "$disk" "$scratch/a"
+	a=$moment
+	run_with_events 14
+	cp "$disk" "$scratch/b"
+	b=$moment
+	run_with_events 15
+}
+
+# moment STATUS FROM TO COPY
+moment() {
+	expect "$1" load moment "$scratch/events" "$record" "${@:2}"
+}
+
+test_copy_of_one_moment_is_accepted() {
+	two_moments
+	moment 0 "$a" "$a" "$scratch/a"
+	moment 0 "$b" "$b" "$scratch/b"
+	moment 0 0 "$moment" "$scratch/a"
+	moment 0 0 0 "$scratch/begin"
+	moment 0 "$moment" "$moment" "$disk"
+}
+
+test_copy_without_an_answered_write_is_found() {
+	two_moments
+	moment 1 "$b" "$moment" "$scratch/a"
+	has_line 'expected its content of moment .*, found generation' \
+		"$scratch/stderr"
+}
+
+test_copy_with_a_write_that_began_later_is_found() {
+	two_moments
+	moment 1 0 "$a" "$scratch/b"
+	has_line 'expected its content of moment' "$scratch/stderr"
+}
+
+test_copy_of_two_moments_is_found() {
+	two_moments
+	head -c 4M "$scratch/b" | dd of="$scratch/a" conv=notrunc status=none
+	moment 1 "$a" "$b" "$scratch/a"
+	has_line 'expected its content of moment' "$scratch/stderr"
+}
+
+test_copy_with_one_old_sector_is_found() {
+	two_moments
+	load show "$record" >"$scratch/show"
+	written "$scratch/show" >"$scratch/written"
+	disk=$scratch/b
+	sector=$(differing "$disk" "$scratch/begin" <"$scratch/written")
+	put "$sector" "$scratch/begin" "$sector"
+	moment 1 "$b" "$b" "$scratch/b"
+	equal "lines on standard error" 1 "$(wc -l <"$scratch/stderr")"
+}
+
 run_tests

@@ -221,12 +221,25 @@ static bool refuse(const struct record *record, uint64_t sec,
 	return false;
 }
 
+bool sector_generation(const struct record *record, uint64_t sec,
+		       const uint8_t *buf, uint32_t *ret_generation)
+{
+	uint64_t word[WORDS];
+
+	memcpy(word, buf, SECTOR);
+	*ret_generation = (uint32_t)word[2];
+	if (word[0] != sector_magic || word[1] != sec ||
+	    word[2] >> 32 != record->client || !*ret_generation)
+		return false;
+	fill_words(word);
+	return memcmp(word, buf, SECTOR) == 0;
+}
+
 bool record_allows(const struct record *record, uint64_t sec,
 		   const uint8_t *buf, uint32_t base, uint32_t *ret_generation,
 		   char *why)
 {
 	const struct sector *s = &record->sector[sec];
-	uint64_t word[WORDS];
 	uint32_t g;
 
 	if (sector_is_zero(buf) && zero_allowed(s, base, ret_generation))
@@ -235,14 +248,8 @@ bool record_allows(const struct record *record, uint64_t sec,
 		*ret_generation = 0;
 		return true;
 	}
-	memcpy(word, buf, SECTOR);
-	g = (uint32_t)word[2];
-	if (word[0] != sector_magic || word[1] != sec ||
-	    word[2] >> 32 != record->client || !g || !in_range(s, base, g) ||
+	if (!sector_generation(record, sec, buf, &g) || !in_range(s, base, g) ||
 	    is_zeroing(s, g))
-		return refuse(record, sec, buf, base, why);
-	fill_words(word);
-	if (memcmp(word, buf, SECTOR) != 0)
 		return refuse(record, sec, buf, base, why);
 	*ret_generation = g;
 	return true;

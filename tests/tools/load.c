@@ -19,6 +19,7 @@
  *                                  write is flushed
  *         -c FILE                  a flush that returns when FILE exists is
  *                                  ignored: the power was cut before
+ *         -e EVENTS                adds each beginning and answer to EVENTS
  *         -w FILE N                starts when N loads with the same FILE,
  *                                  empty at first, are ready
  *     load verify RECORD DISK      after a crash: does the disk have all
@@ -27,6 +28,12 @@
  *     load flush RECORD DISK       the same, then flushes; from then on the
  *                                  data found must stay
  *     load exact RECORD DISK       without a crash: does it have every write?
+ *     load events EVENTS RECORD    starts a file of events
+ *     load now EVENTS              prints the number of events up to now, which
+ *                                  is a moment
+ *     load moment EVENTS RECORD FROM TO DISK
+ *                                  is DISK a copy of the record's disk at one
+ *                                  moment, from FROM to TO?
  *     load show RECORD             a line for each sector that was written:
  *                                  its number, the generations that are
  *                                  flushed, answered and begun, Z for zeros
@@ -63,6 +70,8 @@ struct worker;
 
 struct run {
 	struct record *record;
+	struct events *events; /* null: none */
+	const char *events_path;
 	const char *where;
 	unsigned threads;
 	double seconds;
@@ -205,13 +214,14 @@ static void answered(struct run *run, uint64_t sec, uint32_t n)
 static bool do_write(struct worker *w, uint64_t sec, uint32_t n)
 {
 	struct record *record = w->run->record;
-	uint32_t done = 0;
+	uint32_t done = 0, begun;
 
 	for (uint32_t i = 0; i < n; i++)
 		sector_fill(w->buf + (size_t)i * SECTOR, sec + i,
 			    record_start(record, sec + i, false),
 			    record->client, w->number);
 	record->writes++;
+	begun = events_begin(w->run->events, sec, n, false);
 	while (done < n) {
 		int r = w->disk->ops->write(w->disk,
 					    w->buf + (size_t)done * SECTOR,
@@ -222,22 +232,26 @@ static bool do_write(struct worker *w, uint64_t sec, uint32_t n)
 		answered(w->run, sec + done, (uint32_t)r);
 		done += (uint32_t)r;
 	}
+	events_done(w->run->events, begun);
 	return true;
 }
 
 static bool do_zero(struct worker *w, uint64_t sec, uint32_t n)
 {
 	struct record *record = w->run->record;
+	uint32_t begun;
 	int r;
 
 	for (uint32_t i = 0; i < n; i++)
 		record_start(record, sec + i, true);
 	record->zeroings++;
+	begun = events_begin(w->run->events, sec, n, true);
 	r = w->disk->ops->zero(w->disk, sec, n, draw(w, 2));
 	if (r < 0)
 		return survive(w, r);
 	for (uint32_t i = 0; i < n; i++)
 		record->sector[sec + i].done = record->sector[sec + i].started;
+	events_done(w->run->events, begun);
 	return true;
 }
 
@@ -436,7 +450,7 @@ static int run_options(int argc, char **argv)
 			   .full_max = UINT64_MAX };
 	int c;
 
-	while ((c = getopt(argc, argv, "+DFSt:s:n:f:c:w:")) >= 0) {
+	while ((c = getopt(argc, argv, "+DFSt:s:n:f:c:w:e:")) >= 0) {
 		switch (c) {
 		case 't':
 			run.threads = (unsigned)atoi(optarg);
@@ -464,6 +478,9 @@ static int run_options(int argc, char **argv)
 			run.ready = optarg;
 			run.ready_size = atoi(argv[optind++]);
 			break;
+		case 'e':
+			run.events_path = optarg;
+			break;
 		case 'f':
 			run.full_max = strtoull(optarg, NULL, 0);
 			break;
@@ -474,6 +491,8 @@ static int run_options(int argc, char **argv)
 	if (argc - optind != 3 || run.threads < 1 || run.threads > THREADS_MAX)
 		return EXIT_USAGE;
 	run.record = record_open(argv[optind]);
+	if (run.events_path)
+		run.events = events_open(run.events_path, run.record);
 	run.where = argv[optind + 1];
 	return do_run(&run, strtoull(argv[optind + 2], NULL, 0));
 }
@@ -495,6 +514,14 @@ int main(int argc, char **argv)
 		return look_verify(command, argv[2], argv[3]);
 	else if (!strcmp(command, "show") && argc == 3)
 		return look_show(argv[2]);
+	else if (!strcmp(command, "events") && argc == 4)
+		return events_create(argv[2], argv[3]);
+	else if (!strcmp(command, "now") && argc == 3)
+		return events_now(argv[2]);
+	else if (!strcmp(command, "moment") && argc == 7)
+		return events_moment(
+			argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 0),
+			(uint32_t)strtoul(argv[5], NULL, 0), argv[6]);
 	if (r == EXIT_USAGE)
 		fputs("load: see the head of its source\n", stderr);
 	return r;

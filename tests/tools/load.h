@@ -91,6 +91,10 @@ void sector_fill(uint8_t *buf, uint64_t sec, uint32_t generation,
 		 uint32_t client, uint32_t thread);
 uint64_t sector_hash(const uint8_t *buf);
 bool sector_is_zero(const uint8_t *buf);
+/* Are these the bytes of a write of the sector by the record's client?  True,
+ * with the generation. */
+bool sector_generation(const struct record *record, uint64_t sec,
+		       const uint8_t *buf, uint32_t *ret_generation);
 
 /*
  * May the sector have these bytes, if base is the oldest generation that it may
@@ -105,6 +109,23 @@ int look_fill(const char *where, uint64_t seed);
 int look_begin(const char *path, const char *where, uint32_t client);
 int look_verify(const char *how, const char *path, const char *where);
 int look_show(const char *path);
+
+/*
+ * The events of a run, in the order in which they happened: each write and
+ * zeroing when it begins, and when it was answered.  A mapped file.  With null
+ * the functions for a run do nothing.
+ */
+struct events;
+struct events *events_open(const char *path, const struct record *record);
+uint32_t events_begin(struct events *events, uint64_t sec, uint32_t n,
+		      bool zero);
+void events_done(struct events *events, uint32_t begun);
+
+/* The commands of load for events; they return the exit status. */
+int events_create(const char *path, const char *record_path);
+int events_now(const char *path);
+int events_moment(const char *path, const char *record_path, uint32_t from,
+		  uint32_t to, const char *where);
 
 uint64_t mix(uint64_t z);
 /* Allocates zeroed memory; ends the program when there is none. */
