@@ -387,15 +387,18 @@ EXPORT struct dirent64 *readdir64(DIR *dir)
 static int do_rename(int old_dir, const char *old, int new_dir, const char *new,
 		     unsigned flags, void *caller)
 {
+	const struct kind *kind = judge_call(CALL_RENAME, caller);
 	struct power_change *change = NULL;
 	int r;
 
-	if (judge_call(CALL_RENAME, caller))
+	if (kind && !faults_is_after(kind))
 		return -1;
 	if (is_program(caller))
 		change = power_name(old_dir, old, new_dir, new);
 	r = NEXT(renameat2)(old_dir, old, new_dir, new, flags);
 	power_end_name(change, r == 0);
+	if (kind)
+		faults_after(kind);
 	return r;
 }
 
@@ -418,15 +421,18 @@ EXPORT int rename(const char *old, const char *new)
 static int do_link(int old_dir, const char *old, int new_dir, const char *new,
 		   int flags, void *caller)
 {
+	const struct kind *kind = judge_call(CALL_LINK, caller);
 	struct power_change *change = NULL;
 	int r;
 
-	if (judge_call(CALL_LINK, caller))
+	if (kind && !faults_is_after(kind))
 		return -1;
 	if (is_program(caller))
 		change = power_name(AT_FDCWD, NULL, new_dir, new);
 	r = NEXT(linkat)(old_dir, old, new_dir, new, flags);
 	power_end_name(change, r == 0);
+	if (kind)
+		faults_after(kind);
 	return r;
 }
 
@@ -443,15 +449,18 @@ EXPORT int link(const char *old, const char *new)
 
 static int do_unlink(int dir, const char *path, int flags, void *caller)
 {
+	const struct kind *kind = judge_call(CALL_UNLINK, caller);
 	struct power_change *change = NULL;
 	int r;
 
-	if (judge_call(CALL_UNLINK, caller))
+	if (kind && !faults_is_after(kind))
 		return -1;
 	if (is_program(caller) && !(flags & AT_REMOVEDIR))
 		change = power_name(dir, path, AT_FDCWD, NULL);
 	r = NEXT(unlinkat)(dir, path, flags);
 	power_end_name(change, r == 0);
+	if (kind)
+		faults_after(kind);
 	return r;
 }
 

@@ -21,6 +21,9 @@
  *                 ENOMEM   an allocation
  *                 kill     any call on a file: SIGKILL ends the process before
  *                          it
+ *                 killed   a rename, link or unlink: the same, after it
+ *                 end, ended  as kill and killed, of all processes of the
+ *                          program
  *                 cut      any call that changes or syncs a file: changes that
  *                          are not durable are lost (LOSE), and SIGKILL ends
  *                          the process; at exit, if there is no such call
@@ -76,6 +79,7 @@ static const char *const names[CALLS] = {
 };
 
 #define BIT(call) (1u << (call))
+#define NAME_CALLS (BIT(CALL_RENAME) | BIT(CALL_LINK) | BIT(CALL_UNLINK))
 
 static const struct kind kinds[] = {
 	{ "EIO", BIT(CALL_MEMORY) - 1, EIO, false, false },
@@ -97,6 +101,9 @@ static const struct kind kinds[] = {
 	{ "EINTR", BIT(CALL_READ) | BIT(CALL_WRITE), EINTR, false, false },
 	{ "ENOMEM", BIT(CALL_MEMORY), ENOMEM, false, false },
 	{ "kill", BIT(CALL_MEMORY) - 1, FAULT_KILLS, false, false },
+	{ "killed", NAME_CALLS, FAULT_KILLED, false, false },
+	{ "end", BIT(CALL_MEMORY) - 1, FAULT_ENDS, false, false },
+	{ "ended", NAME_CALLS, FAULT_ENDED, false, false },
 	{ "cut",
 	  BIT(CALL_WRITE) | BIT(CALL_SYNC) | BIT(CALL_RESIZE) |
 		  BIT(CALL_SHRINK) | BIT(CALL_FALLOCATE) | BIT(CALL_CREATE) |
@@ -207,6 +214,8 @@ static void end_process(const struct kind *kind)
 		/* The next process continues. */
 		pthread_mutex_unlock(&now->lock);
 	}
+	if (kind->code == FAULT_ENDS || kind->code == FAULT_ENDED)
+		kill(first_process, SIGKILL);
 	kill(getpid(), SIGKILL);
 }
 
@@ -237,9 +246,19 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 		end_process(kind);
 	pthread_mutex_unlock(&now->lock);
 	faults_inside = false;
-	if (kind && kind->code == FAULT_KILLS)
+	if (kind && (kind->code == FAULT_KILLS || kind->code == FAULT_ENDS))
 		end_process(kind);
 	return kind;
+}
+
+bool faults_is_after(const struct kind *kind)
+{
+	return kind->code == FAULT_KILLED || kind->code == FAULT_ENDED;
+}
+
+void faults_after(const struct kind *kind)
+{
+	end_process(kind);
 }
 
 bool faults_is_first(void)

@@ -31,9 +31,16 @@ enum call {
 	CALLS,
 };
 
-/* As the code of a kind: the process is killed instead; changes that are not
- * durable are lost before. */
-enum { FAULT_KILLS = -1, FAULT_CUTS = -2 };
+/* As the code of a kind: the process is killed instead (KILLS), all processes
+ * of the program are (ENDS); the same after the call (KILLED, ENDED); changes
+ * that are not durable are lost before (CUTS). */
+enum {
+	FAULT_KILLS = -1,
+	FAULT_CUTS = -2,
+	FAULT_ENDS = -3,
+	FAULT_KILLED = -4,
+	FAULT_ENDED = -5,
+};
 
 /* A kind of failure. */
 struct kind {
@@ -57,6 +64,9 @@ enum owner faults_owner(uintptr_t address);
 
 /* Must this call fail, and how?  Null: no. */
 const struct kind *faults_judge(enum call call, uintptr_t where);
+/* Is the call to be done, and then faults_after called? */
+bool faults_is_after(const struct kind *kind);
+void faults_after(const struct kind *kind);
 /* Has no call failed since the last change of CONTROL, except the one just
  * judged? */
 bool faults_is_first(void);

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Snapshots of disks under load, while workers die or the program is replaced: clients
+# see no error, no answered write is lost, and each snapshot is the disk of one moment.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/../kill/snapshots.sh"
+. "${0%/*}/../faults/faults.sh"
+. "${0%/*}/supervise.sh"
+
+tests_of_the_long_run=6
+
+# begin_under_load FORMAT [OPTION...]: three clients, over tgtd.
+begin_under_load() {
+	requires_resend
+	requires_initiator
+	begin
+	make_clients "$@"
+	export_clients
+}
+
+# end_under_load WHAT
+end_under_load() {
+	end_tgtd
+	unmount "$mnt"
+	check_images
+	check_snapshots
+	report_kills "$1; $taken snapshots"
+}
+
+# snapshots_under_load ROUNDS SECONDS DISTURB...: in each round clients write and
+# snapshots are taken, while the command DISTURB runs, which starts the process $killer.
+snapshots_under_load() {
+	local rounds_wanted=$1 seconds=$2
+
+	shift 2
+	while more "$rounds_wanted" $tests_of_the_long_run && chains_are_short; do
+		begin_events
+		"$@"
+		take_snapshots "$seconds"
+		load_all_with_events 0 true -s $((seconds + 1))
+		no_client_saw_an_error
+		end_snapshots
+		verify_all exact
+		verify_snapshots
+	done
+}
+
+# upgrade_program N SECONDS: as kill_workers, with upgrades.
+upgrade_program() {
+	local n=$1 pause
+
+	pause=$(awk "BEGIN { print $2 / $1 }")
+	rm -f "$scratch/killed"
+	(
+		for ((i = 0; i < n; i++)); do
+			sleep "$pause"
+			kill -HUP "${mount_pid[$mnt]}"
+			echo "$i" >>"$scratch/killed"
+		done
+	) &
+	killer=$!
+}
+
+disturb_nothing() {
+	: >"$scratch/killed"
+	true &
+	killer=$!
+}
+
+# The first snapshots are taken without a death, which would hide a mistake of another
+# kind.
+test_snapshots_of_a_vhdx_under_load_are_of_one_moment() {
+	begin_under_load vhdx --block-size 1M
+	snapshots_under_load 1 2 disturb_nothing
+	end_under_load deaths
+}
+
+test_snapshots_of_a_vhd_under_load_survive_deaths_of_the_worker() {
+	begin_under_load vhd --block-size 512K
+	snapshots_under_load 1 3 kill_workers 12 3
+	end_under_load "workers killed"
+}
+
+test_snapshots_of_a_vhdx_under_load_survive_deaths_of_the_worker() {
+	begin_under_load vhdx --block-size 1M
+	snapshots_under_load 1 3 kill_workers 12 3
+	end_under_load "workers killed"
+}
+
+test_snapshots_under_load_survive_upgrades() {
+	begin_under_load vhdx
+	snapshots_under_load 1 3 upgrade_program 6 3
+	end_under_load upgrades
+}
+
+# The calls of the worker that only a snapshot makes, and syncs.
+calls_of_snapshots() {
+	local call at
+
+	for call in create link rename unlink chmod resize open sync; do
+		for at in 1 2 3 4 5 6; do
+			echo "$call $at"
+		done
+	done | shuf --random-source=<(yes "$seed")
+}
+
+# take_killed_snapshots SECONDS: starts the process $taker, which takes snapshots of c1,
+# and the worker dies at another call of each of them.
+take_killed_snapshots() {
+	(
+		wait_until 30 [ -e "$scratch/ready" ]
+		end=$((SECONDS + $1)) n=0
+		while read -r call at && [ $SECONDS -lt $end ]; do
+			arm kill once "$at" "$call"
+			take_snapshot c1 "r$rounds-$((n += 1))"
+			ask
+			[ "$fired" = 0 ] || echo "$call $at" >>"$scratch/killed"
+		done < <(calls_of_snapshots)
+		disarm
+	) >"$scratch/taker" 2>&1 &
+	taker=$!
+}
+
+# killed_at_calls FORMAT [OPTION...]
+killed_at_calls() {
+	requires_faults
+	mount_with=mount_with_faults
+	begin_under_load "$@"
+	while more 1 $tests_of_the_long_run && chains_are_short; do
+		begin_events
+		disturb_nothing
+		take_killed_snapshots 6
+		load_all_with_events 0 true -s 7
+		no_client_saw_an_error
+		end_snapshots
+		verify_all exact
+		verify_snapshots
+	done
+	[ "$kills" -ge 3 ] || fail "expected 3 deaths, found $kills"
+	end_under_load "workers killed at calls of snapshots"
+}
+
+test_worker_killed_at_calls_of_a_vhdx_snapshot_under_load() {
+	killed_at_calls vhdx --block-size 1M
+}
+
+test_worker_killed_at_calls_of_a_vhd_snapshot_under_load() {
+	killed_at_calls vhd --block-size 512K
+}
+
+run_tests
