@@ -17,7 +17,7 @@ struct restored_moves {
 };
 
 /*
- * Before any image is opened.  A move that was begun is done if the new leaf
+ * Before the store is opened.  A move that was begun is done if the new leaf
  * has got the name of the old one; else it is taken back, and the names are
  * undone when the image is opened (view_reopen), and what the predecessor had
  * not written of the new leaf is dropped.  Where a move is done, the old

@@ -5,7 +5,8 @@
  * ORDER.  A writer's descriptor holds the lock that excludes other programs,
  * and its pages in the recovery memory are written through it:
  *
- *   0. decide the moves of disks that were interrupted (restore-moves.h)
+ *   0. decide the moves of disks that were interrupted (restore-moves.h); the
+ *      store, which is opened next, reads which disk each file has
  *   1. open the images of writers' handles
  *   2. open, until step 4, the images of orphans: their last writer has closed
  *      them, but some pages are not in the file, or a sync was interrupted
@@ -135,13 +136,16 @@ int restore_state(void)
 	bool writers = true, readers = false;
 	struct orphans orphans = { 0 };
 	struct restored_moves moves = { 0 };
-	int r = store_open(&store, &server.store);
+	int r;
 
+	restore_moves_begin(&moves); /* 0 */
+	r = store_open(&store, &server.store);
 	if (r == 0)
 		r = nodes_init();
-	if (r < 0)
+	if (r < 0) {
+		restore_moves_end(&moves);
 		return r;
-	restore_moves_begin(&moves);                  /* 0 */
+	}
 	recovery_each_open(restore_handle, &writers); /* 1 */
 	recovery_each_orphan(open_orphan, &orphans);  /* 2 */
 	recovery_each_open(restore_handle, &readers); /* 3 */
