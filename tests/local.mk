@@ -320,6 +320,7 @@ EXTRA_DIST += \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
+	tests/kill/snapshots.sh \
 	tests/supervise/descriptor-store.sh \
 	tests/supervise/supervise.sh \
 	tests/lib.sh \
@@ -464,6 +465,7 @@ supervise_tests = \
 	tests/supervise/test-notify.sh \
 	tests/supervise/test-libfuse.sh \
 	tests/supervise/test-reopen.sh \
+	tests/supervise/test-snapshot.sh \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-device.sh \
 	tests/supervise/test-worker.sh \

@@ -38,7 +38,8 @@ more() {
 
 # make_clients FORMAT [OPTION...]: makes in $store a master of 16 MiB, a child
 # of it with changes of its own, and three clients: two of the master, one of
-# the child.  The options are those of create, for the master.
+# the child.  The options are those of create, for the master.  The function
+# ${mount_with:-mount_store} mounts the store for the clients.
 make_clients() {
 	local format=$1
 
@@ -58,7 +59,7 @@ make_clients() {
 	make_client c1 lab
 	make_client c2 lab
 	make_client c3 room
-	mount_store "$store" "$mnt" "${mount_options[@]}"
+	"${mount_with:-mount_store}" "$store" "$mnt" "${mount_options[@]}"
 	for _client in $clients; do
 		load record "$(record "$_client")" "$(view "$_client")" "${_client#c}"
 	done
@@ -107,6 +108,8 @@ load_all() {
 		first=()
 		[ "$client" != "c$at" ] ||
 			first=(-n "$(some_operations)" "$command")
+		[ -z "${load_events:-}" ] ||
+			first+=(-e "$(events "$client")")
 		load run -s 20 -w "$scratch/ready" 3 "${first[@]}" "$@" \
 			"$(record "$client")" \
 			"${disk[$client]:-$(view "$client")}" \
