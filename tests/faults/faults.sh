@@ -219,8 +219,8 @@ inject() {
 	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 }
 
-# Mounts the store with vhdfs, into which faults.so is loaded.
-mount_with_faults() {
+# A vhdfs in $scratch/bin into which faults.so is loaded.
+wrap_vhdfs() {
 	mkdir -p "$scratch/bin"
 	cat >"$scratch/bin/vhdfs" <<-END
 		#!/bin/sh
@@ -229,6 +229,11 @@ mount_with_faults() {
 	END
 	chmod +x "$scratch/bin/vhdfs"
 	disarm
-	PATH=$scratch/bin:$PATH mount_store "$store" "$mnt"
 	at_exit disarm
+}
+
+# Mounts the store with that vhdfs.
+mount_with_faults() {
+	wrap_vhdfs
+	PATH=$scratch/bin:$PATH mount_store "$store" "$mnt"
 }

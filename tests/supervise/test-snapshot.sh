@@ -8,8 +8,9 @@
 . "${0%/*}/../kill/snapshots.sh"
 . "${0%/*}/../faults/faults.sh"
 . "${0%/*}/supervise.sh"
+. "${0%/*}/descriptor-store.sh"
 
-tests_of_the_long_run=4
+tests_of_the_long_run=6
 
 # begin_under_load FORMAT: three clients, over tgtd.  In a long run the seed chooses the
 # format.
@@ -92,6 +93,36 @@ test_snapshots_under_load_survive_upgrades() {
 	end_under_load upgrades
 }
 
+# mount_held STORE MOUNTPOINT: under a manager with a descriptor store.
+mount_held() {
+	wrap_vhdfs
+	HELD_COMMAND="$scratch/bin/vhdfs -f" hold_store "$@"
+}
+
+# kill_supervisors N SECONDS: as kill_workers, of all processes of the mount.
+kill_supervisors() {
+	local n=$1 pause
+
+	pause=$(awk "BEGIN { print $2 / $1 }")
+	rm -f "$scratch/killed"
+	(
+		for ((i = 0; i < n; i++)); do
+			sleep "$pause"
+			kill_held "$mnt"
+			echo "$i" >>"$scratch/killed"
+		done
+	) &
+	killer=$!
+}
+
+test_snapshots_under_load_survive_deaths_of_all_processes() {
+	requires_faults
+	mount_with=mount_held
+	begin_under_load vhd
+	snapshots_under_load 1 2 kill_supervisors 4 2
+	end_under_load "deaths of all processes"
+}
+
 # calls_of_snapshots KIND CALL...: lines for arm.
 calls_of_snapshots() {
 	local kind=$1 call at
@@ -104,15 +135,15 @@ calls_of_snapshots() {
 	done | shuf --random-source=<(yes "$seed")
 }
 
-# The calls of the worker that only a snapshot makes, and syncs: it dies after those
-# that change names, and before each.
+# all_calls_of_snapshots AFTER BEFORE: the calls of the worker that only a snapshot makes,
+# and syncs; with the kind AFTER those that change names, with the kind BEFORE each.
 all_calls_of_snapshots() {
-	calls_of_snapshots killed link rename unlink
-	calls_of_snapshots kill create link rename unlink chmod resize open sync
+	calls_of_snapshots "$1" link rename unlink
+	calls_of_snapshots "$2" create link rename unlink chmod resize open sync
 }
 
-# take_killed_snapshots SECONDS: starts the process $taker, which takes snapshots of c1,
-# and the worker dies at another call of each of them.
+# take_killed_snapshots SECONDS AFTER BEFORE: starts the process $taker, which takes
+# snapshots of c1, and the kind AFTER or BEFORE hits another call of each of them.
 take_killed_snapshots() {
 	(
 		wait_until 30 [ -e "$scratch/ready" ]
@@ -122,20 +153,18 @@ take_killed_snapshots() {
 			take_snapshot c1 "r$rounds-$((n += 1))"
 			ask
 			[ "$fired" = 0 ] || echo "$kind $at $call" >>"$scratch/killed"
-		done < <(all_calls_of_snapshots)
+		done < <(all_calls_of_snapshots "$2" "$3")
 		disarm
 	) >"$scratch/taker" 2>&1 &
 	taker=$!
 }
 
-test_snapshots_under_load_survive_deaths_of_the_worker_at_each_call() {
-	requires_faults
-	mount_with=mount_with_faults
-	begin_under_load vhdx
+# deaths_at_each_call AFTER BEFORE
+deaths_at_each_call() {
 	while more 1 $tests_of_the_long_run && chains_are_short; do
 		begin_events
 		disturb_nothing
-		take_killed_snapshots 3
+		take_killed_snapshots 3 "$@"
 		load_all_with_events 0 true -s 4
 		no_client_saw_an_error
 		end_snapshots
@@ -143,7 +172,21 @@ test_snapshots_under_load_survive_deaths_of_the_worker_at_each_call() {
 		verify_snapshots
 	done
 	[ "$kills" -ge 3 ] || fail "expected 3 deaths, found $kills"
-	end_under_load "workers killed at calls of snapshots"
+	end_under_load "deaths at calls of snapshots"
+}
+
+test_snapshots_under_load_survive_deaths_of_the_worker_at_each_call() {
+	requires_faults
+	mount_with=mount_with_faults
+	begin_under_load vhdx
+	deaths_at_each_call killed kill
+}
+
+test_snapshots_under_load_survive_deaths_of_all_processes_at_each_call() {
+	requires_faults
+	mount_with=mount_held
+	begin_under_load vhdx
+	deaths_at_each_call ended end
 }
 
 run_tests
