@@ -203,4 +203,13 @@ test_opening_an_image_finishes_or_undoes_an_interrupted_snapshot() {
 	done
 }
 
+test_opening_an_image_removes_an_unfinished_intent() {
+	make_store vhdx
+	: >"$store/.pc1.vhdx.intent.new"
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/pc1.vhdx.raw"
+	exec 9>&-
+	equal "hidden files" "" "$(find "$store" -name '.pc1*')"
+}
+
 run_tests

@@ -70,7 +70,8 @@ static bool has_hidden(const struct root_dir *rootdir, const char *image,
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
 {
 	return has_hidden(rootdir, image, "leaf") ||
-	       has_hidden(rootdir, image, "intent");
+	       has_hidden(rootdir, image, "intent") ||
+	       has_hidden(rootdir, image, "intent.new");
 }
 
 int leaf_replace_recover(const struct root_dir *rootdir, const char *image,

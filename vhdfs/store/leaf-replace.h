@@ -46,7 +46,7 @@ struct leaf_replacement {
 int leaf_replace(const struct leaf_replacement *replacement);
 
 /* Is there a replacement of the image at path that another process began, and
- * has perhaps not ended?  Cheap: looks for two names. */
+ * has perhaps not ended?  Cheap: looks for three names. */
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
 
 /*
