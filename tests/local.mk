@@ -458,6 +458,7 @@ kill_tests = \
 	tests/kill/test-full.sh \
 	tests/kill/test-kill.sh \
 	tests/kill/test-load.sh \
+	tests/kill/test-snapshot.sh \
 	$(NULL)
 supervise_tests = \
 	tests/supervise/test-descriptor-store.sh \
@@ -468,6 +469,7 @@ supervise_tests = \
 	tests/supervise/test-snapshot.sh \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-device.sh \
+	tests/supervise/test-walk.sh \
 	tests/supervise/test-worker.sh \
 	$(NULL)
 faults_tests = \

@@ -154,7 +154,7 @@ remove_killed_mount() {
 	equal "the end of vhdfs ($(cat "$mnt.log"))" 137 "$status"
 	unset "mount_pid[$mnt]"
 	kills=$((kills + 1))
-	umount "$mnt"
+	umount_soon "$mnt"
 }
 
 # umount_soon DIR: unmounts, and waits for killed processes to close their

@@ -1,0 +1,208 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Random walks over the commands that change chains, while clients write and workers die:
+# each snapshot is the disk of one moment and stays it, and each disk has every write.
+#
+# A walk has epochs.  In an epoch the clients write, and the commands that a mount can do
+# are run.  At its end the clients close their disks, and the other commands are run.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../tgt/tgt.sh"
+. "${0%/*}/../kill/kill.sh"
+. "${0%/*}/../kill/snapshots.sh"
+. "${0%/*}/supervise.sh"
+
+tests_of_the_long_run=2
+
+# The commands that are run while the clients write, and those that are run after.
+online_verbs=(snapshot)
+offline_verbs=(revert delete_snapshot rebase idle_snapshot)
+
+# snapshots_of CLIENT: prints the names of those that are verified.
+snapshots_of() {
+	local sum
+
+	for sum in "$scratch/sums/$1@"*; do
+		[ ! -e "$sum" ] || echo "${sum##*@}"
+	done
+}
+
+# choose WORD...: sets $chosen to one of them; fails if there is none.
+choose() {
+	[ $# != 0 ] || return
+	chosen=${!#}
+	[ $# = 1 ] || chosen=${*:$((1 + RANDOM % $#)):1}
+}
+
+# choose_snapshot CLIENT: sets $chosen to one that is verified.  After a rebase to another
+# parent an image may have no snapshots: only those with a common ancestor are its own.
+choose_snapshot() {
+	# shellcheck disable=SC2046
+	choose $(vhdfs-img snapshots --json "$(image "$1")" | jq -r '.[].name' |
+		sort | comm -12 - <(snapshots_of "$1"))
+}
+
+# step VERB CLIENT
+step() {
+	echo "$1 $2"
+	"step_$1" "$2"
+}
+
+step_snapshot() {
+	[ "$(snapshots_of "$1" | wc -l)" -lt 12 ] || return 0
+	take_snapshot "$1" "s$rounds-$RANDOM$RANDOM"
+}
+
+# Of a disk that no client has open.
+step_idle_snapshot() {
+	local name=i$rounds-$RANDOM$RANDOM view
+
+	[ "$(snapshots_of "$1" | wc -l)" -lt 12 ] || return 0
+	vhdfs-img snapshot "$(image "$1")" "$name"
+	view=$(snapshot_view "$1" "$name")
+	wait_until 10 [ -e "$view" ]
+	sum_of "$view" >"$scratch/sums/$1@$name"
+	equal "disk of the snapshot $name of $1" "$(sum_of "$(view "$1")")" \
+		"$(cat "$scratch/sums/$1@$name")"
+}
+
+# Only for closed disks: a revert replaces the disk under its client.
+step_revert() {
+	choose_snapshot "$1" || return 0
+	vhdfs-img revert --discard "$(image "$1")" "$chosen"
+	equal "disk of $1 after the revert to $chosen" \
+		"$(cat "$scratch/sums/$1@$chosen")" "$(sum_of "$(view "$1")")"
+	rm "$(record "$1")"
+	load record "$(record "$1")" "$(view "$1")" "${1#c}"
+}
+
+# A snapshot that is the parent of another client's image stays.
+step_delete_snapshot() {
+	choose_snapshot "$1" || return 0
+	[ ! -e "$scratch/pinned/$1@$chosen" ] || return 0
+	vhdfs-img delete-snapshot --copy "$(image "$1")" "$chosen"
+	rm "$scratch/sums/$1@$chosen"
+}
+
+# To a master, or to a snapshot of any client.
+step_rebase() {
+	local parents=("$store/masters/"*) client name
+
+	for client in $clients; do
+		for name in $(snapshots_of "$client"); do
+			parents+=("$store/clients/$client@$name.$ending")
+		done
+	done
+	choose "${parents[@]}"
+	echo "to $chosen"
+	vhdfs-img rebase --parent "$chosen" "$(image "$1")"
+	chosen=${chosen##*/}
+	[[ $chosen != *@* || $chosen == "$1@"* ]] ||
+		: >"$scratch/pinned/${chosen%."$ending"}"
+}
+
+sum_of() {
+	sha256_of "$1"
+}
+
+# run_steps COUNT VERB...: steps with random clients, in a process of its own, whose
+# random numbers are those of the seed.
+run_steps() {
+	local i client verb
+
+	RANDOM=$(((seed + rounds * 64 + $#) % 32768))
+	for ((i = 0; i < $1; i++)); do
+		# shellcheck disable=SC2086
+		choose $clients
+		client=$chosen
+		choose "${@:2}"
+		verb=$chosen
+		step "$verb" "$client"
+		echo "$verb" >>"$scratch/steps"
+	done
+}
+
+# online_steps COUNT: starts the process $taker.
+online_steps() {
+	(
+		wait_until 30 [ -e "$scratch/ready" ]
+		run_steps "$1" "${online_verbs[@]}"
+	) >"$scratch/taker" 2>&1 &
+	taker=$!
+}
+
+# add_sums: the snapshots of the epoch are verified: they stay as they are.
+add_sums() {
+	local client name
+
+	while read -r client name _; do
+		sum_of "$(snapshot_view "$client" "$name")" \
+			>"$scratch/sums/$client@$name"
+	done <"$scratch/taken"
+	: >"$scratch/taken"
+}
+
+# check_sums: each snapshot has the disk that it had first.
+check_sums() {
+	local client name
+
+	for client in $clients; do
+		for name in $(snapshots_of "$client"); do
+			equal "disk of the snapshot $name of $client" \
+				"$(cat "$scratch/sums/$client@$name")" \
+				"$(sum_of "$(snapshot_view "$client" "$name")")"
+		done
+	done
+}
+
+disks_are_closed() {
+	local client
+
+	for client in $clients; do
+		vhdfs-img check "$(image "$client")" || return
+	done
+}
+
+# epoch SECONDS
+epoch() {
+	begin_events
+	kill_workers 3 "$1"
+	online_steps 6
+	load_all_with_events 0 true -s $(($1 + 1))
+	no_client_saw_an_error
+	end_snapshots
+	verify_all exact
+	verify_snapshots
+	add_sums
+	wait_until 10 disks_are_closed
+	run_steps 4 "${offline_verbs[@]}" >"$scratch/offline" 2>&1 &
+	wait $! || fail "round $rounds: $(cat "$scratch/offline")"
+	check_sums
+	verify_all exact
+}
+
+# walk FORMAT EPOCHS
+walk() {
+	requires_resend
+	begin
+	disk_size=8M
+	mkdir "$scratch/sums" "$scratch/pinned"
+	make_clients "$1" --block-size 1M
+	while more "$2" $tests_of_the_long_run; do
+		epoch 1
+	done
+	unmount "$mnt"
+	check_images
+	check_snapshots
+	report_kills "workers killed; steps: $(sort "$scratch/steps" |
+		uniq -c | xargs)"
+}
+
+test_walk_on_vhdx_keeps_disks_and_snapshots() {
+	walk vhdx 2
+}
+
+test_walk_on_vhd_keeps_disks_and_snapshots() {
+	walk vhd 2
+}
+
+run_tests
