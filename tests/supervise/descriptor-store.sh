@@ -57,6 +57,22 @@ kill_held() {
 	timeout "$hang_seconds" stat -f "$1" >/dev/null
 }
 
+# kill_supervisors N SECONDS: as kill_workers of supervise.sh, of all processes.
+kill_supervisors() {
+	local n=$1 pause
+
+	pause=$(awk "BEGIN { print $2 / $1 }")
+	rm -f "$scratch/killed"
+	(
+		for ((i = 0; i < n; i++)); do
+			sleep "$pause"
+			kill_held "$mnt"
+			echo "$i" >>"$scratch/killed"
+		done
+	) &
+	killer=$!
+}
+
 # Prints the names of the stored descriptors, in one line.
 held_names() {
 	awk '/^stored / { n[$2] = 1 } /^removed / { delete n[$2] }

@@ -99,22 +99,6 @@ mount_held() {
 	HELD_COMMAND="$scratch/bin/vhdfs -f" hold_store "$@"
 }
 
-# kill_supervisors N SECONDS: as kill_workers, of all processes of the mount.
-kill_supervisors() {
-	local n=$1 pause
-
-	pause=$(awk "BEGIN { print $2 / $1 }")
-	rm -f "$scratch/killed"
-	(
-		for ((i = 0; i < n; i++)); do
-			sleep "$pause"
-			kill_held "$mnt"
-			echo "$i" >>"$scratch/killed"
-		done
-	) &
-	killer=$!
-}
-
 test_snapshots_under_load_survive_deaths_of_all_processes() {
 	requires_faults
 	mount_with=mount_held

@@ -1,20 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Random walks over the commands that change chains, while clients write and workers die:
+# Random walks over the commands that change chains, while clients write and vhdfs dies:
 # each snapshot is the disk of one moment and stays it, and each disk has every write.
 #
 # A walk has epochs.  In an epoch the clients write, and the commands that a mount can do
-# are run.  At its end the clients close their disks, and the other commands are run.
+# are run.  At its end the clients close their disks, and all commands are run.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/../kill/kill.sh"
 . "${0%/*}/../kill/snapshots.sh"
 . "${0%/*}/supervise.sh"
+. "${0%/*}/descriptor-store.sh"
 
 tests_of_the_long_run=2
 
 # The commands that are run while the clients write, and those that are run after.
-online_verbs=(snapshot)
+online_verbs=(snapshot snapshot delete_snapshot rebase)
 offline_verbs=(revert delete_snapshot rebase idle_snapshot)
 
 # snapshots_of CLIENT: prints the names of those that are verified.
@@ -162,10 +163,10 @@ disks_are_closed() {
 	done
 }
 
-# epoch SECONDS
+# epoch SECONDS KILLER
 epoch() {
 	begin_events
-	kill_workers 3 "$1"
+	"$2" 3 "$1"
 	online_steps 6
 	load_all_with_events 0 true -s $(($1 + 1))
 	no_client_saw_an_error
@@ -180,7 +181,7 @@ epoch() {
 	verify_all exact
 }
 
-# walk FORMAT EPOCHS
+# walk FORMAT EPOCHS KILLER
 walk() {
 	requires_resend
 	begin
@@ -188,21 +189,23 @@ walk() {
 	mkdir "$scratch/sums" "$scratch/pinned"
 	make_clients "$1" --block-size 1M
 	while more "$2" $tests_of_the_long_run; do
-		epoch 1
+		epoch 1 "$3"
 	done
 	unmount "$mnt"
 	check_images
 	check_snapshots
-	report_kills "workers killed; steps: $(sort "$scratch/steps" |
+	report_kills "deaths; steps: $(sort "$scratch/steps" |
 		uniq -c | xargs)"
 }
 
 test_walk_on_vhdx_keeps_disks_and_snapshots() {
-	walk vhdx 2
+	walk vhdx 2 kill_workers
 }
 
+# All processes die; the next ones resume.
 test_walk_on_vhd_keeps_disks_and_snapshots() {
-	walk vhd 2
+	mount_with=hold_store
+	walk vhd 2 kill_supervisors
 }
 
 run_tests
