@@ -170,7 +170,7 @@ epoch() {
 	online_steps 6
 	load_all_with_events 0 true -s $(($1 + 1))
 	no_client_saw_an_error
-	end_snapshots
+	wait "$taker" || fail "round $rounds: $(cat "$scratch/taker")"
 	verify_all exact
 	verify_snapshots
 	add_sums
