@@ -31,6 +31,8 @@
 #include "store/watch-events.h"
 #include "store/watch.h"
 
+enum { EXAMINE_TRIES = 100 };
+
 /* Undoes announce_open. */
 static void end_open(struct store_image *image, bool writable)
 {
@@ -84,6 +86,25 @@ static int check_writable_locked(const struct store_image *image,
 	return 0;
 }
 
+/* stat_image_locked; for an open for writing again while an image that may be a
+ * child of this one is only just to be examined, as those are that were closed
+ * a moment ago.  Does not wait for slow examinations (examiners.c). */
+static int stat_for_open_locked(struct store_image *image, bool writable,
+				struct stat *ret_st)
+{
+	int r = stat_image_locked(image, ret_st);
+
+	for (int i = 0; r == 0 && writable && i < EXAMINE_TRIES; i++) {
+		const struct store_image *child =
+			ancestry_unknown_child_locked(image);
+
+		if (!child || !child->pending)
+			break;
+		r = stat_image_locked(image, ret_st);
+	}
+	return r;
+}
+
 /* Counts an open, so that no examiner reads the file meanwhile, unless it must
  * not be opened.  *ret_path: the image's path in the store. */
 static int announce_open(struct store_image *image, bool writable,
@@ -93,7 +114,7 @@ static int announce_open(struct store_image *image, bool writable,
 	int r;
 
 	pthread_mutex_lock(&image->store->lock);
-	r = stat_image_locked(image, &st);
+	r = stat_for_open_locked(image, writable, &st);
 	if (r == 0 && image->error)
 		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
 	if (r == 0 && writable)
@@ -116,7 +137,7 @@ static int recheck_writable(struct store_image *image)
 	int r;
 
 	pthread_mutex_lock(&image->store->lock);
-	r = stat_image_locked(image, &st);
+	r = stat_for_open_locked(image, true, &st);
 	if (r == 0)
 		r = check_writable_locked(image, &st);
 	pthread_mutex_unlock(&image->store->lock);
