@@ -23,8 +23,8 @@ enum { VIEW_REQUEST_VERSION = 1, VIEW_TOKEN_SIZE = 33 };
 enum view_verb {
 	/* path, name, note: keep the present state as a snapshot. */
 	VIEW_SNAPSHOT = 1,
-	/* path, parent, off: one step of a rebase; answer: off, size, copied.
-	 */
+	/* path, parent, off, frees_space: one step of a rebase; answer: off,
+	 * size, copied. */
 	VIEW_REBASE_STEP,
 	/* path, parent, unsafe: name the new parent, after the last step.
 	 * -EAGAIN: the steps are not complete. */
@@ -38,10 +38,12 @@ enum view_verb {
 
 /* Texts end with a null byte; unused members are zeros. */
 struct view_request {
-	uint32_t version; /* VIEW_REQUEST_VERSION */
-	uint32_t verb;    /* enum view_verb */
-	int32_t result;   /* answer: 0 or -errno */
-	uint32_t unsafe;  /* 1: both parents show the same */
+	uint32_t version;     /* VIEW_REQUEST_VERSION */
+	uint32_t verb;        /* enum view_verb */
+	int32_t result;       /* answer: 0 or -errno */
+	uint32_t unsafe;      /* 1: both parents show the same */
+	uint32_t frees_space; /* 1: a file is removed afterwards */
+	uint32_t reserved;
 	/* Bytes of the disk: where the next step begins, its size; and what the
 	 * step copied. */
 	uint64_t off, size, copied;

@@ -59,7 +59,8 @@ static struct view_rebase rebase_of(const struct view_request *request)
 {
 	return (struct view_rebase){ .path = request->path,
 				     .parent = request->parent,
-				     .unsafe = request->unsafe };
+				     .unsafe = request->unsafe,
+				     .frees_space = request->frees_space };
 }
 
 static int step_rebase(struct node *node, struct view_request *request)

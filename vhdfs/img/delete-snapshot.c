@@ -360,7 +360,9 @@ static int delete (struct deletion *d, const char *name)
 static int run_delete_snapshot(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
-	struct deletion d = { .roots = &roots, .copy = line->copy };
+	struct deletion d = { .roots = &roots,
+			      .copy = line->copy,
+			      .options.frees_space = true };
 	_cleanup_free_ char *path = NULL, *real = NULL;
 	int r;
 

@@ -74,6 +74,7 @@ static int rebase_online(struct online *online, const char *parent,
 		return fail(-ENOMEM, "out of memory");
 	r = parent ? online_path(online, parent, request->parent) : 0;
 	request->unsafe = options->unsafe;
+	request->frees_space = options->frees_space;
 	while (r == 0) {
 		if (!options->unsafe)
 			r = copy_online(online, request, options->rate, copied);

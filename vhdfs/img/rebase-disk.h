@@ -19,7 +19,10 @@
 #include "img/rebase-room.h"
 
 struct rebase_options {
-	bool unsafe;   /* does not compare contents */
+	bool unsafe; /* does not compare contents */
+	/* A file is removed afterwards: the copies of a mount may use its
+	 * reserve. */
+	bool frees_space;
 	uint64_t rate; /* bytes in a second that are copied at most; 0: any */
 	/* If not null: set to the room if there is too little; else to 0. */
 	struct rebase_room *room;

@@ -25,7 +25,7 @@
 /* The text of a guid. */
 #define ORIGIN "user.vhdfs.origin"
 #define MARK_HEAD "vhdfs snapshot 1\n"
-enum { MARK_MAX = 4096 };
+enum { MARK_MAX = 4096, RETRIES = 20, RETRY_DELAY_MS = 5 };
 
 /* Of text that is shorter than the buffer. */
 static bool is_printable(const char *text)
@@ -161,6 +161,27 @@ struct scan {
 	struct snapshot_file image; /* without file */
 };
 
+/* Opens a file that is an image.  A mount may be writing it: then its tables
+ * may be in a state that no open of a closed image finds. */
+static int open_image(struct io *io, const struct image_ops *ops,
+		      struct image **ret)
+{
+	const struct timespec delay = { .tv_nsec = RETRY_DELAY_MS * 1000000L };
+	int r = image_open(io, ops, ret);
+
+	for (int i = 0; i < RETRIES && r < 0 && !error_is_passing(r); i++) {
+		struct error why = *error_last();
+		bool in_use = io_file_in_use(io, NULL, 0) > 0;
+
+		error_set(&why);
+		if (!in_use)
+			break;
+		nanosleep(&delay, NULL);
+		r = image_open(io, ops, ret);
+	}
+	return r;
+}
+
 /* Opens the image without its parents and without a lock; the caller closes it.
  * 1; 0: the file is no image; or -errno with a message: it may be one. */
 static int open_file(const struct scan *scan, const char *file,
@@ -184,7 +205,7 @@ static int open_file(const struct scan *scan, const char *file,
 		return 0;
 	}
 	if (r == 0)
-		r = image_open(io, ops, ret);
+		r = open_image(io, ops, ret);
 	if (r < 0)
 		io_close(io);
 	return r < 0 ? r : 1;

@@ -70,17 +70,22 @@ static int open_parent(struct store_image *image,
 }
 
 static int run_step(struct store_image *image, struct chain *parent,
-		    uint64_t *off, uint64_t *ret_copied)
+		    bool frees_space, uint64_t *off, uint64_t *ret_copied)
 {
 	const int64_t end = clock_us() + STEP_US;
 	uint64_t size = chain_size(image->chain);
 	int r = 0;
 
 	do {
+		uint64_t before = *ret_copied;
+
 		io_rdlock(&image->io_lock);
 		r = chain_rebase_step(image->chain, parent, off, PIECE,
 				      ret_copied);
 		pthread_rwlock_unlock(&image->io_lock);
+		if (r == 0 && !frees_space && *ret_copied > before)
+			r = reserve_take(&image->store->reserve,
+					 *ret_copied - before);
 	} while (r == 0 && *off < size && clock_us() < end);
 	return r;
 }
@@ -100,7 +105,8 @@ int view_rebase_step(struct store_image *image,
 		r = open_parent(image, request, &parent);
 	if (r == 0) {
 		*ret_size = chain_size(image->chain);
-		r = run_step(image, parent, off, ret_copied);
+		r = run_step(image, parent, request->frees_space, off,
+			     ret_copied);
 	}
 	if (parent)
 		chain_close(parent);

@@ -133,6 +133,9 @@ int view_revert(struct store_image *image, const struct view_revert *request);
 struct view_rebase {
 	const char *path, *parent;
 	bool unsafe;
+	/* The copies may use the reserve (reserve.h): a removal gives space
+	 * back. */
+	bool frees_space;
 };
 int view_rebase_step(struct store_image *image,
 		     const struct view_rebase *request, uint64_t *off,
