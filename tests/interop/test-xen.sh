@@ -123,9 +123,18 @@ check_blocks() {
 		done
 }
 
-# vhd_util_accepts FILE: the rules of `vhd-util check', but for the name of the
-# parent in the header: vhd-util wants its last part there, as it writes it, and
-# Windows stores the path.
+# check_parent_name FILE: the name of the parent in the header is the last part of the
+# path in the locators, as vhd-util wants it; Windows stores the path.
+check_parent_name() {
+	local name
+
+	[ "$(key "$1" type)" = differencing ] || return 0
+	name=$(dd if="$1" bs=1 skip=$((header + 64)) count=512 status=none |
+		iconv -f UTF-16BE -t UTF-8 | tr -d '\0')
+	equal "$1: name of the parent" "$(basename "$(key "$1" parent)")" "$name"
+}
+
+# vhd_util_accepts FILE: the rules of `vhd-util check'.
 vhd_util_accepts() {
 	local file=$1 table entries i codes="" header metadata_end
 
@@ -143,6 +152,7 @@ vhd_util_accepts() {
 	done
 	[ "$(key "$file" type)" = dynamic ] || [ -n "$codes" ] ||
 		fail "$file: no locator"
+	check_parent_name "$file"
 	check_batmap "$file" "$table" "$entries"
 	check_blocks "$file" "$table" "$entries"
 }

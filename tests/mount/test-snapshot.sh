@@ -190,12 +190,15 @@ test_opening_an_image_finishes_or_undoes_an_interrupted_snapshot() {
 		make_store $format
 		while killed_snapshot $n; do
 			mount_store "$store" "$mnt"
+			# The reader's lock is the mount's own.
+			exec 8<"$mnt/pc1.$e.raw"
 			put "$mnt/pc1.$e.raw" "$scratch/model" \
 				write $((n * 4096)) 512 $n
 			cmp "$mnt/pc1.$e.raw" "$scratch/model"
 			equal "hidden files after $n" "" \
 				"$(find "$store" -name '.pc1*')"
 			n=$((n + 3))
+			exec 8<&-
 			unmount "$mnt"
 			[ ! -e "$store/pc1@s.$e" ] || break
 		done

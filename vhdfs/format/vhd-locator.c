@@ -40,23 +40,51 @@ static int encode(const char *text, struct vhd_path *loc)
 	return r < 0 ? fail_errno(r, "%s: as the path of a parent", text) : 0;
 }
 
+/* Is the header's name of a parent one without directories? */
+static bool has_base_name(const uint8_t *header)
+{
+	const uint8_t *name = header + HEADER_PARENT_NAME;
+
+	for (size_t i = 0; i < HEADER_PARENT_NAME_SIZE; i += 2) {
+		uint16_t c = get_be16(name + i);
+
+		if (!c)
+			return i;
+		if (c == '\\' || c == '/')
+			return false;
+	}
+	return true;
+}
+
+/* Was the image made by a program that names parents by their base names, as
+ * Xen's does, and demands?  Such chains keep that form. */
+static bool uses_base_names(const struct image *img)
+{
+	const struct vhd *v = vhd_of((struct image *)img);
+
+	return img->type == IMAGE_DIFFERENCING
+		       ? has_base_name(v->header)
+		       : !memcmp(v->footer + FOOTER_CREATOR, "tap", 4);
+}
+
 /*
  * Stores the parent's absolute path in the header, as Windows does; if it is
  * too long, the base name, because a truncated path is of no use.
  */
-static int put_parent_name(uint8_t *header, const char *absolute)
+static int put_parent_name(uint8_t *header, const char *absolute, bool base)
 {
 	const char *slash = strrchr(absolute, '\\');
 	_cleanup_free_ uint8_t *text = NULL;
-	size_t len;
-	int r = utf16be_encode(absolute, &text, &len);
+	size_t len = 0;
+	int r = base ? 0 : utf16be_encode(absolute, &text, &len);
 
-	if (r == 0 && len > HEADER_PARENT_NAME_SIZE && slash) {
+	if (r == 0 && slash && (base || len > HEADER_PARENT_NAME_SIZE)) {
 		free(steal(text));
 		r = utf16be_encode(slash + 1, &text, &len);
 	}
 	if (r < 0)
 		return fail_errno(r, "%s: as the path of a parent", absolute);
+	memset(header + HEADER_PARENT_NAME, 0, HEADER_PARENT_NAME_SIZE);
 	memcpy(header + HEADER_PARENT_NAME, text,
 	       min_u64(len, HEADER_PARENT_NAME_SIZE));
 	return 0;
@@ -78,9 +106,9 @@ int vhd_parent_encode(uint8_t *header, const struct image_params *params,
 {
 	const char *rel = params->parent_relative;
 	_cleanup_free_ char *absolute = NULL, *relative = NULL;
+	bool base = has_base_name(header) || uses_base_names(params->parent);
 	int r = backslash_path("C:", params->parent_absolute, &absolute);
 
-	memset(header + HEADER_PARENT_NAME, 0, HEADER_PARENT_NAME_SIZE);
 	/* Windows requires a relative path to begin with a dot. */
 	if (r == 0)
 		r = backslash_path(rel[0] == '.' && strchr("./", rel[1]) ? ""
@@ -91,7 +119,7 @@ int vhd_parent_encode(uint8_t *header, const struct image_params *params,
 	if (r == 0)
 		r = encode(relative, &ret->relative);
 	if (r == 0)
-		r = put_parent_name(header, absolute);
+		r = put_parent_name(header, absolute, base);
 	if (r < 0)
 		return r;
 	guid_to_be(header + HEADER_PARENT_ID, &params->parent->id);

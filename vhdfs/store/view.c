@@ -346,7 +346,8 @@ static char *copy_name(struct store_image *image, size_t n)
 	return path;
 }
 
-/* Of an image that is open here for writing. */
+/* Of an image that is open here: its lock excludes the program that replaces
+ * the leaf. */
 static int recover_open_leaf(struct store_image *image, const char *name,
 			     bool *ret_done)
 {
@@ -365,10 +366,9 @@ static int recover_open_leaf(struct store_image *image, const char *name,
 static int recover_name(struct store_image *image, const char *name,
 			bool *ret_done)
 {
-	return image->chain && image->chain_writable
-		       ? recover_open_leaf(image, name, ret_done)
-		       : leaf_replace_recover(&image->store->roots[0], name,
-					      ret_done);
+	return image->chain ? recover_open_leaf(image, name, ret_done)
+			    : leaf_replace_recover(&image->store->roots[0],
+						   name, ret_done);
 }
 
 /* Finishes or undoes the replacement of a leaf that this process or vhdfs-img
