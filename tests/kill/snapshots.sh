@@ -15,7 +15,7 @@ begin_events() {
 	local client
 
 	rm -rf "$scratch/events" "$scratch/taken"
-	mkdir "$scratch/events"
+	mkdir -p "$scratch/events" "$scratch/sums"
 	: >"$scratch/taken"
 	for client in $clients; do
 		load events "$(events "$client")" "$(record "$client")"
@@ -94,4 +94,56 @@ check_snapshots() {
 			fail "expected a sound snapshot: $(cat "$scratch/check")"
 	done
 	equal "hidden files" "" "$(find "$store" -name '.?*')"
+}
+
+# snapshots_of CLIENT: prints the names of those that are verified.
+snapshots_of() {
+	local sum
+
+	for sum in "$scratch/sums/$1@"*; do
+		[ ! -e "$sum" ] || echo "${sum##*@}"
+	done
+}
+
+# choose WORD...: sets $chosen to one of them; fails if there is none.
+choose() {
+	[ $# != 0 ] || return
+	chosen=${!#}
+	[ $# = 1 ] || chosen=${*:$((1 + RANDOM % $#)):1}
+}
+
+# choose_snapshot CLIENT: sets $chosen to one that is verified.  After a rebase to another
+# parent an image may have no snapshots: only those with a common ancestor are its own.
+choose_snapshot() {
+	# shellcheck disable=SC2046
+	choose $(vhdfs-img snapshots --json "$(image "$1")" | jq -r '.[].name' |
+		sort | comm -12 - <(snapshots_of "$1"))
+}
+
+sum_of() {
+	sha256_of "$1"
+}
+
+# add_sums: the snapshots of the epoch are verified: they stay as they are.
+add_sums() {
+	local client name
+
+	while read -r client name _; do
+		sum_of "$(snapshot_view "$client" "$name")" \
+			>"$scratch/sums/$client@$name"
+	done <"$scratch/taken"
+	: >"$scratch/taken"
+}
+
+# check_sums: each snapshot has the disk that it had first.
+check_sums() {
+	local client name
+
+	for client in $clients; do
+		for name in $(snapshots_of "$client"); do
+			equal "disk of the snapshot $name of $client" \
+				"$(cat "$scratch/sums/$client@$name")" \
+				"$(sum_of "$(snapshot_view "$client" "$name")")"
+		done
+	done
 }

@@ -1,14 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# All processes of vhdfs die while snapshots are taken under load: the next mount has the
-# flushed data, and each snapshot is the disk of one moment, or does not exist.
+# All processes of vhdfs die under load while snapshots are taken and removed, and disks
+# get other parents: the next mount has the flushed data, each snapshot is the disk of one
+# moment, or does not exist, and what was begun can be done again.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../tgt/tgt.sh"
 . "${0%/*}/kill.sh"
 . "${0%/*}/snapshots.sh"
 . "${0%/*}/../faults/faults.sh"
 
-tests_of_the_long_run=2
+tests_of_the_long_run=3
+
+# The commands that are run: snapshots, or all; and how many were done again.
+verbs=snapshots again=0
 
 # begin_clients FORMAT: in a long run the seed chooses the format.
 begin_clients() {
@@ -23,9 +27,9 @@ begin_clients() {
 
 # take_until_death [FAULT...]: starts the process $taker, which takes snapshots until one
 # fails, or kills vhdfs after some; the arguments of arm are those of a fault.
-# $scratch/asking has the snapshot that is under way.
+# $scratch/asking has the snapshot that is under way, $scratch/doing another command.
 take_until_death() {
-	rm -f "$scratch/asking"
+	rm -f "$scratch/asking" "$scratch/doing"
 	(
 		trap 'kill -9 "$asker"; exit 0' TERM
 		wait_until 30 is_ready
@@ -33,6 +37,7 @@ take_until_death() {
 		for n in 1 2 3 4 5 6; do
 			for client in $clients; do
 				ask_snapshot "$client" "r$rounds-$n" || exit 0
+				[ "$verbs" = snapshots ] || do_another || exit 0
 			done
 		done
 		kill -9 "${mount_pid[$mnt]}" || true
@@ -58,6 +63,43 @@ ask_snapshot() {
 	to=$(load now "$(events "$1")")
 	echo "$1 $2 $from $to" >>"$scratch/taken"
 	rm "$scratch/asking"
+}
+
+# do_another: a rebase, or the removal of a snapshot, of a client; TERM ends it.
+do_another() {
+	# shellcheck disable=SC2086
+	choose $clients
+	case $((RANDOM % 2)) in
+	0)
+		client=$chosen
+		choose "$store/masters/"*
+		set -- rebase --parent "$chosen" "$(image "$client")"
+		;;
+	1)
+		client=$chosen
+		choose_snapshot "$client" || return 0
+		set -- delete-snapshot --copy "$(image "$client")" "$chosen"
+		rm "$scratch/sums/$client@$chosen"
+		;;
+	esac
+	echo "$@" >"$scratch/doing"
+	vhdfs-img "$@" &
+	asker=$!
+	wait "$asker" || return
+	rm "$scratch/doing"
+	[ ! -e "$scratch/dead" ]
+}
+
+# do_again: the command that was under way succeeds now, if it did not before.
+do_again() {
+	local words=() status=0
+
+	[ -e "$scratch/doing" ] || return 0
+	read -ra words <"$scratch/doing"
+	vhdfs-img "${words[@]}" >"$scratch/again" 2>&1 || status=$?
+	[ "$status" = 0 ] || grep -q 'has no snapshot' "$scratch/again" ||
+		fail "round $rounds: ${words[*]}: $(cat "$scratch/again")"
+	again=$((again + 1))
 }
 
 # end_taker: the snapshot under way is given up, or waits for the next mount.
@@ -106,6 +148,10 @@ killed_round() {
 		fail "round $rounds: $(cat "$scratch/taker")"
 	check_asking
 	verify_snapshots
+	add_sums
+	do_again
+	check_sums
+	verify_all exact
 	equal "hidden files" "" "$(find "$store" -name '.?*')"
 }
 
@@ -133,12 +179,24 @@ test_mount_after_a_death_within_a_snapshot_has_snapshots_of_one_moment() {
 		call=${some_calls[RANDOM % ${#some_calls[@]}]}
 		# shellcheck disable=SC2086
 		killed_round true end once $call
-		remark "$call"
 	done
 	unmount "$mnt"
 	check_images replayed
 	check_snapshots
 	report_kills "deaths; $taken snapshots"
+}
+
+test_mount_after_a_death_has_the_disks_of_a_rebase_and_of_snapshots() {
+	verbs=all
+	begin_clients vhdx
+	while more 4 $tests_of_the_long_run && chains_are_short; do
+		killed_round "sleep 0.$((RANDOM % 10))
+			kill -9 ${mount_pid[$mnt]} || true"
+	done
+	unmount "$mnt"
+	check_images replayed
+	check_snapshots
+	report_kills "kills; $taken snapshots, $again commands done again"
 }
 
 run_tests

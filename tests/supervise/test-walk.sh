@@ -18,30 +18,6 @@ tests_of_the_long_run=2
 online_verbs=(snapshot snapshot delete_snapshot rebase)
 offline_verbs=(revert delete_snapshot rebase idle_snapshot)
 
-# snapshots_of CLIENT: prints the names of those that are verified.
-snapshots_of() {
-	local sum
-
-	for sum in "$scratch/sums/$1@"*; do
-		[ ! -e "$sum" ] || echo "${sum##*@}"
-	done
-}
-
-# choose WORD...: sets $chosen to one of them; fails if there is none.
-choose() {
-	[ $# != 0 ] || return
-	chosen=${!#}
-	[ $# = 1 ] || chosen=${*:$((1 + RANDOM % $#)):1}
-}
-
-# choose_snapshot CLIENT: sets $chosen to one that is verified.  After a rebase to another
-# parent an image may have no snapshots: only those with a common ancestor are its own.
-choose_snapshot() {
-	# shellcheck disable=SC2046
-	choose $(vhdfs-img snapshots --json "$(image "$1")" | jq -r '.[].name' |
-		sort | comm -12 - <(snapshots_of "$1"))
-}
-
 # step VERB CLIENT
 step() {
 	echo "$1 $2"
@@ -101,10 +77,6 @@ step_rebase() {
 		: >"$scratch/pinned/${chosen%."$ending"}"
 }
 
-sum_of() {
-	sha256_of "$1"
-}
-
 # run_steps COUNT VERB...: steps with random clients, in a process of its own, whose
 # random numbers are those of the seed.
 run_steps() {
@@ -129,30 +101,6 @@ online_steps() {
 		run_steps "$1" "${online_verbs[@]}"
 	) >"$scratch/taker" 2>&1 &
 	taker=$!
-}
-
-# add_sums: the snapshots of the epoch are verified: they stay as they are.
-add_sums() {
-	local client name
-
-	while read -r client name _; do
-		sum_of "$(snapshot_view "$client" "$name")" \
-			>"$scratch/sums/$client@$name"
-	done <"$scratch/taken"
-	: >"$scratch/taken"
-}
-
-# check_sums: each snapshot has the disk that it had first.
-check_sums() {
-	local client name
-
-	for client in $clients; do
-		for name in $(snapshots_of "$client"); do
-			equal "disk of the snapshot $name of $client" \
-				"$(cat "$scratch/sums/$client@$name")" \
-				"$(sum_of "$(snapshot_view "$client" "$name")")"
-		done
-	done
 }
 
 disks_are_closed() {
@@ -186,7 +134,7 @@ walk() {
 	requires_resend
 	begin
 	disk_size=8M
-	mkdir "$scratch/sums" "$scratch/pinned"
+	mkdir "$scratch/pinned"
 	make_clients "$1" --block-size 1M
 	while more "$2" $tests_of_the_long_run; do
 		epoch 1 "$3"
