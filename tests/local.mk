@@ -479,6 +479,7 @@ faults_tests = \
 	tests/faults/test-delete-snapshot.sh \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
+	tests/faults/test-names-online.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-rebase-online.sh \
 	tests/faults/test-snapshot-online.sh \

@@ -16,7 +16,7 @@ tests_of_the_long_run=2
 
 # The commands that are run while the clients write, and those that are run after.
 online_verbs=(snapshot snapshot delete_snapshot rebase)
-offline_verbs=(revert delete_snapshot rebase idle_snapshot)
+offline_verbs=(revert revert_in_use delete_snapshot rebase idle_snapshot)
 
 # step VERB CLIENT
 step() {
@@ -48,8 +48,24 @@ step_revert() {
 	vhdfs-img revert --discard "$(image "$1")" "$chosen"
 	equal "disk of $1 after the revert to $chosen" \
 		"$(cat "$scratch/sums/$1@$chosen")" "$(sum_of "$(view "$1")")"
+	begin_record "$1"
+}
+
+# begin_record CLIENT: its disk is another one.
+begin_record() {
 	rm "$(record "$1")"
 	load record "$(record "$1")" "$(view "$1")" "${1#c}"
+}
+
+# As tgtd has the disk of a client that was shut down.
+step_revert_in_use() {
+	choose_snapshot "$1" || return 0
+	exec 9<>"$(view "$1")"
+	vhdfs-img revert --discard --in-use "$(image "$1")" "$chosen"
+	equal "disk of the handle of $1 after the revert to $chosen" \
+		"$(cat "$scratch/sums/$1@$chosen")" "$(sum_of - <&9)"
+	exec 9>&-
+	begin_record "$1"
 }
 
 # A snapshot that is the parent of another client's image stays.
