@@ -113,9 +113,10 @@ static void wait_for_mount(struct online *online)
 {
 	const struct timespec delay = { .tv_nsec = TRY_DELAY_MS * 1000000L };
 
-	nanosleep(&delay, NULL);
+	/* A view that is open would keep the mount from being removed. */
 	if (online->fd >= 0)
 		close(online->fd);
+	nanosleep(&delay, NULL);
 	online->fd = open_view(online);
 }
 
