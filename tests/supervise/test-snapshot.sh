@@ -148,8 +148,8 @@ deaths_at_each_call() {
 	while more 1 $tests_of_the_long_run && chains_are_short; do
 		begin_events
 		disturb_nothing
-		take_killed_snapshots 3 "$@"
-		load_all_with_events 0 true -s 4
+		take_killed_snapshots 2 "$@"
+		load_all_with_events 0 true -s 3
 		no_client_saw_an_error
 		end_snapshots
 		verify_all exact
