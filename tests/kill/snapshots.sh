@@ -48,10 +48,11 @@ take_snapshots() {
 	(
 		wait_until 30 [ -e "$scratch/ready" ]
 		end=$((SECONDS + $1)) n=0
-		while [ $SECONDS -lt $end ]; do
+		while :; do
 			for client in $clients; do
 				take_snapshot "$client" "r$rounds-$((n += 1))"
 			done
+			[ $SECONDS -lt $end ] || break
 		done
 	) >"$scratch/taker" 2>&1 &
 	taker=$!
