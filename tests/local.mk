@@ -263,11 +263,14 @@ bench_programs += tests/bench/passthrough
 tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
 tests_bench_passthrough_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
 tests_bench_passthrough_LDADD = $(FUSE_LIBS) $(PTHREAD_LIBS)
-bench_programs += tests/bench/cost tests/bench/fill-table tests/bench/syncer
+bench_programs += tests/bench/cost tests/bench/fill-table tests/bench/pacer \
+	tests/bench/syncer
 tests_bench_cost_SOURCES = tests/bench/cost.c
 tests_bench_cost_LDADD =
 tests_bench_fill_table_SOURCES = tests/bench/fill-table.c
 tests_bench_fill_table_LDADD =
+tests_bench_pacer_SOURCES = tests/bench/pacer.c
+tests_bench_pacer_LDADD = $(PTHREAD_LIBS)
 tests_bench_syncer_SOURCES = tests/bench/syncer.c
 tests_bench_syncer_LDADD = $(PTHREAD_LIBS)
 EXTRA_DIST += \
@@ -279,6 +282,7 @@ EXTRA_DIST += \
 	tests/bench/sides.sh \
 	tests/bench/works-file.sh \
 	tests/bench/works-images.sh \
+	tests/bench/works-snapshots.sh \
 	tests/bench/works-storm.sh \
 	tests/bench/works-sync.sh \
 	tests/bench/works-tgt.sh \

@@ -9,22 +9,29 @@
 # each client: direct=1 bypasses it, because else the kernel's speed would be
 # measured.
 
-# fio_on FILE PATTERN SIZE FLIGHT [OPTION...]: prints operations per second, or
-# MB per second for pieces of 1 MiB.
-fio_on() {
-	local mix=() json
+# fio_json FILE PATTERN SIZE FLIGHT [OPTION...]: prints fio's results.
+fio_json() {
+	local mix=()
 
 	case $2 in
 	read) mix=(--rw=rw --rwmixread=100) ;;
 	randread) mix=(--rw=randrw --rwmixread=100) ;;
 	*) mix=("--rw=$2") ;;
 	esac
-	json=$(fio --name=bench --filename="$1" "${mix[@]}" --bs="$3" \
+	fio --name=bench --filename="$1" "${mix[@]}" --bs="$3" \
 		--numjobs="$4" --ioengine=psync --thread --group_reporting \
 		--invalidate=0 --fallocate=none --allow_file_create=0 \
 		--disk_util=0 --randrepeat=0 --offset="$region_start" \
 		--size="$region_size" --runtime="$(calc "1000 * $seconds")ms" \
-		--output-format=json "${@:5}" 2>"$work/fio.log") || return
+		--output-format=json "${@:5}" 2>"$work/fio.log"
+}
+
+# fio_on FILE PATTERN SIZE FLIGHT [OPTION...]: prints operations per second, or
+# MB per second for pieces of 1 MiB.
+fio_on() {
+	local json
+
+	json=$(fio_json "$@") || return
 	jq -r --arg size "$3" '.jobs[0] | [.read, .write] |
 		if $size == "1m" then map(.bw_bytes) | add / 1e6
 		else map(.iops) | add end' <<<"$json"

@@ -33,43 +33,62 @@ storm_files() {
 	esac
 }
 
+# export_storm TGTDS: exports the files of made by that many tgtds; sets urls.
+export_storm() {
+	local i part=$(((${#made[@]} + $1 - 1) / $1))
+
+	urls=()
+	for ((i = 0; i < $1; i++)); do
+		start_tgtd &&
+			export_files "$tgt_port" 1 "${made[@]:i * part:part}" ||
+			return
+	done
+}
+
+# replay_storm: the clients of urls boot; sets result.
+replay_storm() {
+	result=$(storm replay "$trace" "$storm_depth" "${urls[@]}" \
+		2>"$work/storm.log") || result=
+}
+
 # storm_of SIDE CLIENTS TGTDS WORK: runs one storm, and records its time as
 # WORK.
 storm_of() {
-	local side=$1 count=$2 tgtds=$3 work_name=$4 urls=() i part result
+	local side=$1 count=$2 tgtds=$3 work_name=$4 urls=() result
 
 	storm_seconds=
 	storm_files "$side" "$count" || {
 		missing "$work_name" "$side" "no disks"
 		return 0
 	}
-	part=$(((count + tgtds - 1) / tgtds))
-	for ((i = 0; i < tgtds; i++)); do
-		start_tgtd && export_files "$tgt_port" 1 "${made[@]:i * part:part}" || {
-			missing "$work_name" "$side" "tgtd did not take the disks"
-			return 0
-		}
-	done
+	export_storm "$tgtds" || {
+		missing "$work_name" "$side" "tgtd did not take the disks"
+		return 0
+	}
 	drop_caches
 	[[ $side != vhd* ]] || watch_vhdfs
-	result=$(storm replay "$trace" "$storm_depth" "${urls[@]}" \
-		2>"$work/storm.log") || result=
+	replay_storm
 	[[ $side != vhd* ]] || end_watch
-	record_storm
+	take_storm_seconds "$work_name" "$side" && record_storm
+	return 0
 }
 
-# Errors are reported, and the time of a storm with errors is not recorded.
-record_storm() {
+# take_storm_seconds WORK SIDE: sets storm_seconds from result.  Errors are
+# reported, and the time of a storm with errors is not taken.
+take_storm_seconds() {
 	local errors
 
 	errors=$(jq -r .errors <<<"$result")
 	if [ "$errors" != 0 ]; then
-		missing "$work_name" "$side" \
+		missing "$1" "$2" \
 			"${errors:-no answer,} errors: $(tail -n 1 "$work/storm.log")"
-		return 0
+		return 1
 	fi
 	storm_seconds=$(jq .seconds <<<"$result")
-	printf '%s, %s: %s s\n' "$work_name" "$side" "$storm_seconds"
+	printf '%s, %s: %s s\n' "$1" "$2" "$storm_seconds"
+}
+
+record_storm() {
 	[ "$work_name" = growth-storm ] ||
 		record "$work_name" "$side" "$round" "$storm_seconds" s
 	[ "$tgtds" = 1 ] || return 0
