@@ -301,7 +301,7 @@ test_benchmark_command_prints_figures() {
 	cd "$top_srcdir"
 	equal "commands" "./contrib/bench" \
 		"$(readme=$top_srcdir/BENCHMARK commands_of "How it was measured")"
-	# The whole benchmark takes half an hour.
+	# The whole benchmark takes three quarters of an hour.
 	./contrib/bench --only read --sides passthrough-plain,vhdx-dynamic \
 		--rounds 1 --seconds 0.1 --region 16 --build "$top_builddir" \
 		--out "$scratch/results" | tee "$scratch/out"

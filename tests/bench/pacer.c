@@ -8,8 +8,9 @@
  * RATE is the number of writes a second to each file, to random places of the
  * LENGTH bytes from START.  Prints the line "begun" when every file has been
  * written once; these writes are not counted.  Ends after SECONDS, or at
- * SIGTERM, and prints a line of JSON: the number of writes, and of the longest
- * write of each file the median and the longest, in seconds.
+ * SIGTERM, but not before a further write to each file, and prints a line of
+ * JSON: the number of writes, and of the longest write of each file the median
+ * and the longest, in seconds.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static void *work(void *arg)
 	write_piece(w, fd);
 	pthread_barrier_wait(&job.begin);
 	due = now() + job.interval * (double)(w->seed % 1000) / 1000;
-	while (!atomic_load(&job.ended)) {
+	do {
 		double begun, took;
 
 		sleep_until(due);
@@ -101,7 +102,7 @@ static void *work(void *arg)
 		due += job.interval;
 		if (due < begun + took)
 			due = begun + took;
-	}
+	} while (!atomic_load(&job.ended));
 	close(fd);
 	return NULL;
 }

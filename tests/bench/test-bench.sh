@@ -129,6 +129,25 @@ test_every_requirement_has_six_fields() {
 	done
 }
 
+test_pacer_reports_the_longest_write_of_each_file() {
+	requires jq
+	[ -x "$top_builddir/tests/bench/pacer" ] || skip "pacer was not built"
+	truncate -s 1M "$scratch/one" "$scratch/two"
+	"$top_builddir/tests/bench/pacer" 100 600 524288 65536 "$scratch/one" \
+		"$scratch/two" >"$scratch/out" &
+	wait_until 60 grep -q begun "$scratch/out"
+	kill "$!"
+	wait "$!" || fail "expected success, found: $(cat "$scratch/out")"
+	equal "the last line" true "$(tail -n 1 "$scratch/out" | jq '.writes >= 2
+		and .median > 0 and .longest >= .median')"
+	for file in one two; do
+		cmp -n 524288 "$scratch/$file" /dev/zero ||
+			fail "expected no write before the range"
+		! cmp -s -n 65536 -i 524288:0 "$scratch/$file" /dev/zero ||
+			fail "expected a write to $file"
+	done
+}
+
 # A recorded boot of a few commands.
 make_trace() {
 	mkdir -p "$scratch/shared/data"
