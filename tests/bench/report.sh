@@ -58,12 +58,12 @@ print_results() {
 			return sprintf(x >= 10 ? "%.1f" : "%.3f", x)
 		}
 		$1 != last {
-			printf "\n%-20s %-20s %10s  %-22s %s\n", $1, "", "median",
+			printf "\n%-22s %-20s %10s  %-22s %s\n", $1, "", "median",
 				"lowest, highest", "rounds"
 			last = $1
 		}
 		{
-			printf "%-20s %-20s %10s  %-22s %d\n", "", $2, figure($5),
+			printf "%-22s %-20s %10s  %-22s %d\n", "", $2, figure($5),
 				figure($6) ", " figure($7) " " $3, $4
 		}'
 }

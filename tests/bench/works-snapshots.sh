@@ -6,6 +6,7 @@
 snapshots_each=8 # of a client in the storm
 busy_rate=20     # writes a second of each client
 busy_length=$((16 * mib))
+client_rate=200 # writes a second of the client whose snapshot is removed
 latency_rate=50 # MiB a second of delete-snapshot
 
 # image_of SIDE NAME: prints the path of the image.
@@ -86,7 +87,7 @@ snapshot_storms() {
 		}
 	done
 	for ((round = 1; round <= rounds; round++)); do
-		in_both_orders snapshot_storm without with
+		in_both_orders snapshot_storm no with
 	done
 }
 
@@ -103,7 +104,7 @@ write_place() {
 	syncer 0 60 16 again "$1" 65536 "${made[@]}" >"$work/syncer.log" 2>&1
 }
 
-disks_without() {
+disks_no() {
 	local place
 
 	make_kind "$side" "${fresh[@]}" || return
@@ -124,7 +125,7 @@ disks_with() {
 	made=("${made[@]/%/.${side%-*}.raw}")
 }
 
-# snapshot_storm with|without
+# snapshot_storm with|no
 snapshot_storm() {
 	local urls=() result
 
@@ -159,20 +160,14 @@ busy_images() {
 		missing snapshot-busy "$side" "no disks"
 		return 0
 	fi
-	in_both_orders clients_write calm snapshots
+	in_both_orders clients_write calm snapshot
 }
 
-# clients_write calm|snapshots: the longest write of each client, in calm and
+# clients_write calm|snapshot: the longest write of each client, in calm and
 # while snapshots are taken.
 clients_write() {
-	local pid
-
-	pacer "$busy_rate" 600 "$region_start" "$busy_length" "${made[@]}" \
-		>"$work/pacer" 2>"$work/pacer.log" &
-	pid=$!
-	at_end end_process "$pid"
-	wait_until 60 grep -q begun "$work/pacer" || {
-		missing "write-longest-$1" "$side" "$(tail -n 1 "$work/pacer.log")"
+	start_writes "$busy_rate" "$region_start" "${made[@]}" || {
+		missing "pause-$1" "$side" "$(tail -n 1 "$work/pacer.log")"
 		return 0
 	}
 	if [ "$1" = calm ]; then
@@ -180,18 +175,31 @@ clients_write() {
 	else
 		timed snapshot-busy "$side" take_snapshots "$side" one "${names[@]}"
 	fi
-	end_process "$pid" || {
-		missing "write-longest-$1" "$side" "$(tail -n 1 "$work/pacer.log")"
-		return 0
-	}
-	record_pauses "$1" "$(tail -n 1 "$work/pacer")"
+	end_writes "pause-$1"
+	[ -z "$pauses" ] || record "pause-$1-median" "$side" "$round" \
+		"$(jq '.median * 1000' <<<"$pauses")" ms
 }
 
-# record_pauses calm|snapshots JSON
-record_pauses() {
-	record "write-longest-$1" "$side" "$round" "$(jq '.longest * 1000' <<<"$2")" ms
-	record "write-median-longest-$1" "$side" "$round" \
-		"$(jq '.median * 1000' <<<"$2")" ms
+# start_writes RATE OFFSET FILE...: each file is written RATE times a second by
+# a client of its own.
+start_writes() {
+	pacer "$1" 600 "$2" "$busy_length" "${@:3}" \
+		>"$work/pacer" 2>"$work/pacer.log" &
+	writes_pid=$!
+	at_end end_process "$writes_pid"
+	wait_until 60 grep -q begun "$work/pacer"
+}
+
+# end_writes WORK: records the longest write of all, and sets pauses, which is
+# empty if the writes failed.
+end_writes() {
+	pauses=
+	end_process "$writes_pid" && pauses=$(tail -n 1 "$work/pacer")
+	if [ -z "$pauses" ]; then
+		missing "$1" "$side" "$(tail -n 1 "$work/pacer.log")"
+		return 0
+	fi
+	record "$1" "$side" "$round" "$(jq '.longest * 1000' <<<"$pauses")" ms
 }
 
 # --- removal of a snapshot, and cp of what only it holds
@@ -241,17 +249,17 @@ delete_offline() {
 	timed delete-offline "$1" vhdfs-img delete-snapshot "$image" one
 }
 
-# A client has the view open.
+# While a client writes, elsewhere on the disk.
 delete_online() {
-	local image view client
+	local side=$1 image view
 
-	make_held "$1" || {
-		missing delete-online "$1" "no snapshot"
+	if ! make_held "$side" || ! start_writes "$client_rate" \
+		$((region_start - busy_length)) "$view"; then
+		missing delete-online "$side" "no snapshot, or no writes"
 		return 0
-	}
-	exec {client}<>"$view"
-	timed delete-online "$1" vhdfs-img delete-snapshot "$image" one
-	exec {client}>&-
+	fi
+	timed delete-online "$side" vhdfs-img delete-snapshot "$image" one
+	end_writes delete-online-pause
 }
 
 # --- a client's writes beside the removal
