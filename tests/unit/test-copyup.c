@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Copy-up for clients that sync after every write. */
+/* Copy-up: for clients that sync after every write, and for a rebase. */
 #include "unit/pairs.h"
 
 #include <string.h>
@@ -188,6 +188,30 @@ static void copyup_allocates_no_other_block(void **state)
 	disk_teardown(&d);
 }
 
+/* A write between the read and the copy is kept: also of a part of what was
+ * read, and across steps of the copy. */
+static void
+write_after_the_read_is_kept_by_a_copy_of_what_was_shown(void **state)
+{
+	FOR_EACH_FORMAT(e)
+	{
+		const uint64_t start = M - UNIT;
+		static uint8_t shown[2 * UNIT];
+		struct disk d;
+
+		disk_setup(&d, *state, e, 0);
+		assert_ok(chain_read(d.chain, shown, start, sizeof shown));
+		disk_write(&d, start + 8 * SECTOR, SECTOR);
+		disk_write(&d, M + SECTOR, 2 * SECTOR);
+		assert_ok(
+			chain_store_shown(d.chain, shown, start, sizeof shown));
+		assert_stored(&d, M, UNIT);
+		model_compare(&d.model, d.chain);
+		assert_ok(chain_flush(d.chain));
+		disk_teardown(&d);
+	}
+}
+
 #define TEST(f) \
 	cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
@@ -200,6 +224,7 @@ int main(void)
 		TEST(write_in_place_copies_nothing),
 		TEST(copyup_keeps_zeros_that_hide_parent_data),
 		TEST(copyup_allocates_no_other_block),
+		TEST(write_after_the_read_is_kept_by_a_copy_of_what_was_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

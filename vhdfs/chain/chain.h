@@ -145,6 +145,10 @@ int chain_zero(struct chain *chain, uint64_t off, uint64_t len, bool punch);
 /* Copies to the leaf what it shows of the sectors of the range and does not
  * store.  The chain has a parent. */
 int chain_copy_up(struct chain *chain, uint64_t off, uint64_t len);
+/* As chain_copy_up, of whole sectors that chain_read has read: shown.  Since
+ * that read the leaf has kept every sector that it stored. */
+int chain_store_shown(struct chain *chain, const uint8_t *shown, uint64_t off,
+		      uint64_t len);
 /* As image_flush, for the leaf. */
 int chain_flush(struct chain *chain);
 /* As image_end_writes, for the leaf.  Needs the chain to itself. */

@@ -156,3 +156,41 @@ int chain_copy_up(struct chain *chain, uint64_t off, uint64_t len)
 	}
 	return r;
 }
+
+/* Stores what the leaf does not store of [off, end).  rmw_lock is held
+ * exclusively: a sector that is not stored now was not stored when shown was
+ * read, and its bytes are those of the parents. */
+static int store_unstored(struct image *leaf, const uint8_t *shown,
+			  uint64_t off, uint64_t end)
+{
+	while (off < end) {
+		struct extent e;
+		int r = image_map_locked(leaf, off, end - off, &e);
+
+		if (r == 0 && e.kind == EXTENT_PARENT)
+			r = store(leaf, shown, off, e.len);
+		if (r < 0)
+			return r;
+		shown += e.len;
+		off += e.len;
+	}
+	return 0;
+}
+
+int chain_store_shown(struct chain *chain, const uint8_t *shown, uint64_t off,
+		      uint64_t len)
+{
+	int r = 0;
+
+	while (r == 0 && len) {
+		uint64_t n = min_u64(len, STEP - off % STEP);
+
+		io_wrlock(&chain->rmw_lock);
+		r = store_unstored(chain->images[0], shown, off, off + n);
+		pthread_rwlock_unlock(&chain->rmw_lock);
+		shown += n;
+		off += n;
+		len -= n;
+	}
+	return r;
+}

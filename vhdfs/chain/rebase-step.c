@@ -26,7 +26,8 @@ struct step {
 static int copy(void *arg, const struct difference *difference)
 {
 	struct step *step = arg;
-	int r = chain_copy_up(step->chain, difference->off, difference->len);
+	int r = chain_store_shown(step->chain, difference->a, difference->off,
+				  difference->len);
 
 	if (r == 0)
 		*step->copied += difference->len;

@@ -26,8 +26,8 @@
  * If the steps before did not come to *off, or were for another parent, *off is
  * set to 0 and the steps begin there.  *copied grows by the bytes that were
  * copied.  parent: the new parent's disk, which keeps its contents; null: the
- * leaf is to have none.  0 or the errors of chain_differences and
- * chain_copy_up.
+ * leaf is to have none.  0 or the errors of chain_differences, chain_copy_up
+ * and chain_store_shown.
  */
 int chain_rebase_step(struct chain *chain, struct chain *parent, uint64_t *off,
 		      uint64_t len, uint64_t *copied);

@@ -29,7 +29,8 @@ struct rebase {
 static int copy(void *arg, const struct difference *difference)
 {
 	struct rebase *rebase = arg;
-	int r = chain_copy_up(rebase->chain, difference->off, difference->len);
+	int r = chain_store_shown(rebase->chain, difference->a, difference->off,
+				  difference->len);
 
 	if (r == 0)
 		*rebase->copied += difference->len;

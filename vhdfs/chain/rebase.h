@@ -19,8 +19,8 @@ typedef void rebase_progress(void *arg, uint64_t done);
  * after an error too.  progress may be null.
  *
  * The chain is open for writing and has a parent; writes by other threads may
- * go on.  parent keeps its contents.  Errors: those of chain_differences,
- * chain_copy_up.
+ * go on, but no zeroing.  parent keeps its contents.  Errors: those of
+ * chain_differences, chain_store_shown.
  */
 int chain_rebase_copy(struct chain *chain, struct chain *parent,
 		      uint64_t *ret_copied, rebase_progress *progress,
