@@ -311,4 +311,41 @@ test_forged_intent_gives_no_other_mode_and_removes_no_other_file() {
 	same_disk "$image" model
 }
 
+test_image_whose_name_has_a_newline_keeps_its_snapshots() {
+	local image=$scratch/$'a\nimage b.vhdx'
+
+	vhdfs-img create --size 8M "$image"
+	vhdfs-img snapshot "$image" s
+	equal snapshots '["s"]' \
+		"$(vhdfs-img snapshots --json "$image" | jq -c 'map(.name)')"
+	vhdfs-img revert "$image" s
+	vhdfs-img delete-snapshot --copy "$image" s
+}
+
+test_snapshot_of_an_image_with_256_parents_is_refused() {
+	local i
+
+	vhdfs-img create --size 4M "$scratch/p.vhd"
+	for ((i = 1; i <= 256; i++)); do
+		vhdfs-img snapshot "$scratch/p.vhd" "n$i"
+	done
+	expect_error 1 "expected fewer than 256 parents" \
+		vhdfs-img snapshot "$scratch/p.vhd" more
+	vhdfs-img check "$scratch/p.vhd"
+	vhdfs-img delete-snapshot "$scratch/p.vhd" n100
+	vhdfs-img snapshot "$scratch/p.vhd" more
+}
+
+test_snapshots_stay_those_of_an_image_after_a_rebase() {
+	vhdfs-img create --size 8M "$scratch/a.vhdx"
+	vhdfs-img create --size 8M "$scratch/b.vhdx"
+	vhdfs-img create --parent "$scratch/a.vhdx" "$scratch/p.vhdx"
+	vhdfs-img snapshot "$scratch/p.vhdx" mon
+	vhdfs-img snapshot "$scratch/p.vhdx" tue
+	vhdfs-img rebase --parent "$scratch/b.vhdx" "$scratch/p.vhdx"
+	vhdfs-img delete-snapshot "$scratch/p.vhdx" tue
+	vhdfs-img revert --discard "$scratch/p.vhdx" mon
+	equal parent p@mon.vhdx "$(basename "$(key "$scratch/p.vhdx" parent)")"
+}
+
 run_tests

@@ -168,6 +168,73 @@ test_snapshot_through_a_symbolic_link_keeps_the_link() {
 	[ -e "$store/pc1@s.vhdx" ] || fail "expected the snapshot in the store"
 }
 
+test_new_parent_is_locked_against_writers_during_a_rebase() {
+	local pid
+
+	make_store vhdx
+	vhdfs-img create --size 20M "$store/n.vhdx"
+	disk-io "$store/n.vhdx" write 4194304 16000000 5
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/pc1.vhdx.raw"
+	vhdfs-img rebase --rate 3M --parent "$store/n.vhdx" \
+		"$store/pc1.vhdx" &
+	pid=$!
+	wait_until 20 is_locked "$store/n.vhdx"
+	! printf x | dd of="$mnt/n.vhdx.raw" conv=notrunc status=none ||
+		fail "expected an error of a write to the new parent"
+	wait "$pid"
+	cmp "$mnt/pc1.vhdx.raw" "$scratch/model"
+	exec 9>&-
+}
+
+# is_locked IMAGE: does the mount have it open?
+is_locked() {
+	[ "$(vhdfs-img info --json "$1" | jq '.["in-use"]')" = true ]
+}
+
+test_rebase_that_was_interrupted_lets_the_parent_go() {
+	local pid
+
+	make_store vhdx
+	vhdfs-img create --size 20M "$store/n.vhdx"
+	disk-io "$store/n.vhdx" write 4194304 16000000 5
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/pc1.vhdx.raw"
+	vhdfs-img rebase --rate 100K --parent "$store/n.vhdx" \
+		"$store/pc1.vhdx" &
+	pid=$!
+	wait_until 20 is_locked "$store/n.vhdx"
+	kill "$pid"
+	wait "$pid" || true
+	wait_until 20 eval '! is_locked "$store/n.vhdx"'
+	printf x | dd of="$mnt/n.vhdx.raw" conv=notrunc status=none
+	exec 9>&-
+}
+
+test_user_of_a_view_may_not_give_it_any_parent() {
+	[ "$(id -u)" = 0 ] || skip "needs another user"
+	make_store vhdx
+	vhdfs-img create --size 20M "$store/n.vhdx"
+	chmod 755 "$scratch" "$store"
+	chmod 666 "$store/pc1.vhdx"
+	chmod 644 "$store/n.vhdx"
+	mount_store "$store" "$mnt" -o allow_other
+	as_user() {
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	}
+	as_user test -r "$store/n.vhdx" || skip "no user can read $scratch"
+	expect_error 1 "expected root, the owner of the mount, or a parent" \
+		as_user vhdfs-img rebase --parent "$store/n.vhdx" \
+		"$store/pc1.vhdx"
+	equal mode 644 "$(stat -c %a "$store/n.vhdx")"
+	# What the view's permissions allow: its own snapshots.
+	as_user vhdfs-img snapshot "$store/pc1.vhdx" mine
+	as_user vhdfs-img delete-snapshot "$store/pc1.vhdx" mine
+	setfattr -n user.vhdfs.quota -v 10M "$mnt/pc1.vhdx.raw"
+	expect_error 1 "has a quota" \
+		as_user vhdfs-img snapshot "$store/pc1.vhdx" more
+}
+
 # killed_snapshot N: a snapshot that is killed before its N-th call on a file; false:
 # it has fewer.
 killed_snapshot() {

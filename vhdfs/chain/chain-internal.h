@@ -28,6 +28,7 @@ struct chain {
 	struct file_stamp stamp;
 	/* For rebase-step.c: the new parent, and how far the steps came. */
 	struct file_id rebase_parent;
+	struct chain *rebase_with; /* the same, open; owned; null: none */
 	uint64_t rebase_done;
 	/* Zeroing stores zeros in the leaf, also where the parents have zeros.
 	 */

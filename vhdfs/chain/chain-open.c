@@ -21,6 +21,8 @@
 
 static void chain_destroy(struct chain *chain)
 {
+	if (chain->rebase_with)
+		chain_close(chain->rebase_with);
 	parent_cache_put(chain->cache, chain->parent);
 	free(chain->images);
 	free(chain->leaf_path);

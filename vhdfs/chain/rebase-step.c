@@ -41,6 +41,29 @@ static struct file_id parent_id(const struct chain *chain,
 	return io_file_id(chain_leaf(parent ? parent : chain)->io);
 }
 
+static void forget_steps(struct chain *chain)
+{
+	struct chain *held = steal(chain->rebase_with);
+
+	chain->rebase_parent = (struct file_id){ 0 };
+	if (held)
+		chain_close(held);
+}
+
+void chain_rebase_hold(struct chain *chain, struct chain *parent)
+{
+	struct chain *held = chain->rebase_with;
+
+	if (held && parent &&
+	    file_id_equal(parent_id(chain, held), parent_id(chain, parent))) {
+		chain_close(parent);
+		return;
+	}
+	if (held || parent)
+		forget_steps(chain);
+	chain->rebase_with = parent;
+}
+
 /* Begins again, if the steps before do not end at *off. */
 static void begin(struct chain *chain, struct chain *parent, uint64_t *off)
 {
@@ -76,10 +99,11 @@ static int do_extent(struct step *step, struct chain *parent, uint64_t *off,
 	return r;
 }
 
-int chain_rebase_step(struct chain *chain, struct chain *parent, uint64_t *off,
-		      uint64_t len, uint64_t *copied)
+int chain_rebase_step(struct chain *chain, uint64_t *off, uint64_t len,
+		      uint64_t *copied)
 {
 	struct step step = { .chain = chain, .copied = copied };
+	struct chain *parent = chain->rebase_with;
 	uint64_t end;
 	int r = 0;
 
@@ -95,12 +119,13 @@ bool chain_rebase_is_complete(const struct chain *chain,
 			      const struct chain *parent)
 {
 	return file_id_equal(chain->rebase_parent, parent_id(chain, parent)) &&
-	       chain->rebase_done == chain_size(chain);
+	       chain->rebase_done == chain_size(chain) &&
+	       !parent == !chain->rebase_with;
 }
 
 void chain_rebase_end(struct chain *chain)
 {
-	chain->rebase_parent = (struct file_id){ 0 };
+	forget_steps(chain);
 	atomic_store(&chain->keeps_zeros, false);
 }
 

@@ -22,19 +22,24 @@
 #include "chain/chain.h"
 
 /*
+ * Before each step: parent is the new parent's disk, or null: the leaf is to
+ * have none.  The chain takes it over, and keeps it open, and so locked against
+ * writers, until the steps end: what was compared stays valid.  The chain that
+ * is kept already is not replaced by one of the same file.
+ */
+void chain_rebase_hold(struct chain *chain, struct chain *parent);
+/*
  * Works on the range from *off on, at most len bytes, and sets *off to its end.
  * If the steps before did not come to *off, or were for another parent, *off is
  * set to 0 and the steps begin there.  *copied grows by the bytes that were
- * copied.  parent: the new parent's disk, which keeps its contents; null: the
- * leaf is to have none.  0 or the errors of chain_differences, chain_copy_up
- * and chain_store_shown.
+ * copied.  0 or the errors of chain_differences and chain_copy_up.
  */
-int chain_rebase_step(struct chain *chain, struct chain *parent, uint64_t *off,
-		      uint64_t len, uint64_t *copied);
+int chain_rebase_step(struct chain *chain, uint64_t *off, uint64_t len,
+		      uint64_t *copied);
 /* Have the steps come to the end of the disk, for this parent? */
 bool chain_rebase_is_complete(const struct chain *chain,
 			      const struct chain *parent);
-/* The steps are not continued: zeroing is as before. */
+/* The steps are not continued: the parent is closed, zeroing is as before. */
 void chain_rebase_end(struct chain *chain);
 
 /* 0, or -EINVAL with a message: the image cannot be a child of parent, for

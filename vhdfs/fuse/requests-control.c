@@ -20,6 +20,11 @@
 #include "store/snapshot.h"
 #include "store/view.h"
 
+struct caller {
+	uint64_t handle;
+	bool privileged; /* root, or the owner of the mount */
+};
+
 #define HAS_END(text) (memchr(text, '\0', sizeof(text)) != NULL)
 
 /* Is it a request that this version understands, and whose texts end? */
@@ -55,34 +60,46 @@ static int make_snapshot(struct node *node, const struct view_request *request)
 	return r < 0 ? r : view_snapshot(node->image, &snapshot);
 }
 
-static struct view_rebase rebase_of(const struct view_request *request)
+static struct view_rebase rebase_of(const struct view_request *request,
+				    const struct caller *caller)
 {
 	return (struct view_rebase){ .path = request->path,
 				     .parent = request->parent,
 				     .unsafe = request->unsafe,
-				     .frees_space = request->frees_space };
+				     .frees_space = request->frees_space,
+				     .privileged = caller->privileged,
+				     .owner = caller->handle };
 }
 
-static int step_rebase(struct node *node, struct view_request *request)
+/* A quota limits the file of an image: a snapshot would begin it anew. */
+static int check_quota(struct node *node, const struct view_request *request,
+		       const struct caller *caller)
 {
-	const struct view_rebase rebase = rebase_of(request);
+	_cleanup_free_ char *quota = NULL;
+
+	if (caller->privileged ||
+	    store_attribute(node->image, "quota", &quota) < 0)
+		return 0;
+	return fail(-EPERM,
+		    "%s: has a quota: expected root or the owner of the mount "
+		    "as the caller",
+		    request->path);
+}
+
+static int step_rebase(struct node *node, struct view_request *request,
+		       const struct caller *caller)
+{
+	const struct view_rebase rebase = rebase_of(request, caller);
 
 	return view_rebase_step(node->image, &rebase, &request->off,
 				&request->copied, &request->size);
 }
 
-/* Without a comparison the view can get the contents of any image of the store:
- * so only for those that could change its file, too. */
 static int set_parent(struct node *node, const struct view_request *request,
-		      uid_t user)
+		      const struct caller *caller)
 {
-	const struct view_rebase rebase = rebase_of(request);
+	const struct view_rebase rebase = rebase_of(request, caller);
 
-	if (request->unsafe && user != 0 && user != getuid())
-		return fail(-EPERM,
-			    "%s: a rebase without a comparison: expected root "
-			    "or the owner of the mount, found user %u",
-			    request->path, (unsigned)user);
 	return view_set_parent(node->image, &rebase);
 }
 
@@ -128,19 +145,22 @@ static int revert(struct node *node, const struct view_request *request)
 }
 
 static int run_request(struct node *node, struct view_request *request,
-		       uid_t user)
+		       const struct caller *caller)
 {
 	int r = check_request(request);
 
+	if (r == 0 &&
+	    (request->verb == VIEW_SNAPSHOT || request->verb == VIEW_REVERT))
+		r = check_quota(node, request, caller);
 	if (r < 0)
 		return r;
 	switch (request->verb) {
 	case VIEW_SNAPSHOT:
 		return make_snapshot(node, request);
 	case VIEW_REBASE_STEP:
-		return step_rebase(node, request);
+		return step_rebase(node, request, caller);
 	case VIEW_SET_PARENT:
-		return set_parent(node, request, user);
+		return set_parent(node, request, caller);
 	case VIEW_REMOVE_SNAPSHOT:
 		return remove_snapshot(node, request);
 	case VIEW_REVERT:
@@ -154,9 +174,10 @@ static int run_request(struct node *node, struct view_request *request,
 }
 
 /* Runs the request and writes its result into it. */
-static void answer(struct node *node, struct view_request *request, uid_t user)
+static void answer(struct node *node, struct view_request *request,
+		   const struct caller *caller)
 {
-	request->result = run_request(node, request, user);
+	request->result = run_request(node, request, caller);
 	if (request->result < 0) {
 		snprintf(request->message, sizeof request->message, "%s",
 			 error_text());
@@ -168,6 +189,11 @@ static void request_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd,
 			  void *arg, struct fuse_file_info *fi, unsigned flags,
 			  const void *in, size_t in_size, size_t out_size)
 {
+	const uid_t user = fuse_req_ctx(req)->uid;
+	const struct caller caller = {
+		.handle = fi->fh,
+		.privileged = user == 0 || user == getuid(),
+	};
 	struct view_request request;
 	struct node *node;
 	int r = server_find_file(ino, fi->fh, &node);
@@ -183,7 +209,7 @@ static void request_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd,
 		return;
 	}
 	memcpy(&request, in, sizeof request);
-	answer(node, &request, fuse_req_ctx(req)->uid);
+	answer(node, &request, &caller);
 	fuse_reply_ioctl(req, 0, &request, sizeof request);
 }
 

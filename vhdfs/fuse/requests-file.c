@@ -102,6 +102,8 @@ static void release(struct node *node, const struct fuse_file_info *fi)
 
 	if (recovery_open_remove(fi->fh) > 0)
 		return;
+	if (writable)
+		view_rebase_release(node->image, fi->fh);
 	if (!writable)
 		atomic_fetch_sub(&node->cached_opens, 1);
 	if (lost)

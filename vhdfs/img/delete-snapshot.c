@@ -47,11 +47,6 @@ static int check_children(const struct deletion *d)
 {
 	char size[64];
 
-	if (d->all.unreadable)
-		return fail(-EBUSY,
-			    "%s: may be the parent of a file that cannot be "
-			    "read; repair or move it away: %s",
-			    d->path, d->all.unreadable);
 	if (d->snapshot->children <= 1 || d->copy)
 		return 0;
 	return fail(-EEXIST,
@@ -187,6 +182,30 @@ static int check_room(const struct deletion *d, const char *parent)
 				"room for copies to its children");
 }
 
+/* Images whose origin is the snapshot get the one below it, so that those below
+ * stay their snapshots. */
+static int move_origins(const struct deletion *d)
+{
+	const struct snapshot *below = d->snapshot->parent;
+	int r = 0;
+
+	for (size_t i = 0; below && r == 0 && i < d->all.n_files; i++) {
+		const struct snapshot_file *file = &d->all.files[i];
+		_cleanup_(io_close_p) struct io *io = NULL;
+		_cleanup_free_ char *path = NULL;
+
+		if (!guid_equal(&file->origin, &d->snapshot->id))
+			continue;
+		r = snapshot_sibling(d->real, file->file, &path);
+		if (r == 0)
+			r = root_dir_open(&d->roots->dirs[0], path, false, &io,
+					  NULL);
+		if (r == 0)
+			r = snapshot_set_origin(io, below);
+	}
+	return r;
+}
+
 /* 1; parent null: none. */
 static int rebase_children(const struct deletion *d, const char *parent)
 {
@@ -285,11 +304,24 @@ static int remove_file(const struct deletion *d, const struct io *io)
 	return r;
 }
 
+static int check_unreadable(const struct deletion *d)
+{
+	if (!d->all.unreadable)
+		return 0;
+	return fail(-EBUSY,
+		    "%s: may be the parent of a file that cannot be read; "
+		    "repair or move it away: %s",
+		    d->path, d->all.unreadable);
+}
+
+/* A mount that has the image knows what such a file is. */
 static int remove_offline(const struct deletion *d)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = root_dir_open(&d->roots->dirs[0], d->path, true, &io, NULL);
+	int r = check_unreadable(d);
 
+	if (r == 0)
+		r = root_dir_open(&d->roots->dirs[0], d->path, true, &io, NULL);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
@@ -354,6 +386,8 @@ static int delete (struct deletion *d, const char *name)
 		r = check_room(d, parent);
 	if (r == 0 && d->snapshot->children)
 		r = rebase_children(d, parent);
+	if (r == 0)
+		r = move_origins(d);
 	return r < 0 ? r : remove_snapshot(d, name);
 }
 

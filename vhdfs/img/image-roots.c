@@ -124,3 +124,19 @@ int image_roots_real_operand(const struct image_roots *roots, const char *path,
 	*ret = image_roots_absolute(roots, real);
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
+
+int image_roots_check_depth(const struct image_roots *roots, const char *path)
+{
+	struct chain *chain;
+	int r = chain_open(roots->cache, path, CHAIN_NO_LOCK, &chain);
+
+	if (r < 0)
+		return r;
+	if (chain_depth(chain) >= CHAIN_DEPTH_MAX)
+		r = fail(-ELOOP,
+			 "%s: expected fewer than %d parents, as a child has "
+			 "at most that many, found %u; delete a snapshot first",
+			 path, CHAIN_DEPTH_MAX, chain_depth(chain));
+	chain_close(chain);
+	return r;
+}

@@ -37,6 +37,10 @@ int image_roots_real(const struct image_roots *roots, const char *path,
  * frees it. */
 int image_roots_real_operand(const struct image_roots *roots, const char *path,
 			     char **ret);
+/* 0, or -ELOOP with a message: the image at path, as image_roots_path returns
+ * it, has as many parents as a chain may have, so it must not get a child.  Or
+ * why its parents cannot be opened. */
+int image_roots_check_depth(const struct image_roots *roots, const char *path);
 /* The directory in which a new file must lie, as atomic_file_create takes it;
  * null: anywhere. */
 const char *image_roots_store(const struct image_roots *roots);

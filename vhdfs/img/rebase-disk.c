@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -103,6 +104,25 @@ static int rebase_offline(const struct image_roots *roots, const char *image,
 	return replace_image(roots, image, parent, options->unsafe, copied);
 }
 
+/* The new parent is not in the store of the mount, which cannot do it then; but
+ * perhaps no client has the image open.  The last error says the former. */
+static int rebase_outside(struct online *online,
+			  const struct image_roots *roots, const char *image,
+			  const char *parent,
+			  const struct rebase_options *options,
+			  uint64_t *copied)
+{
+	struct error why = *error_last();
+	int r;
+
+	close(online->fd);
+	online->fd = -1;
+	r = rebase_offline(roots, image, parent, options, copied);
+	if (r == -EBUSY)
+		error_set(&why);
+	return r;
+}
+
 /* Does the reference of the child at path image lead to the parent, with its
  * identity and its time? */
 static bool refers_to(struct image *child, const char *image,
@@ -185,10 +205,14 @@ int rebase_disk(const struct image_roots *roots, const char *image,
 		r = check_room(roots, image, parent, options);
 	if (r == 0)
 		r = online_find(real, &online);
-	if (r > 0)
+	if (r > 0) {
 		r = rebase_online(&online, real_parent, options, ret_copied);
-	else if (r == 0)
+		if (r == -EXDEV)
+			r = rebase_outside(&online, roots, image, parent,
+					   options, ret_copied);
+	} else if (r == 0) {
 		r = rebase_offline(roots, image, parent, options, ret_copied);
+	}
 	online_fini(&online);
 	return r;
 }

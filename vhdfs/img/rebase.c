@@ -3,6 +3,8 @@
  * same. */
 #include "config.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/size.h"
@@ -12,6 +14,8 @@
 #include "img/image-roots.h"
 #include "img/rebase-disk.h"
 #include "io/rootdir.h"
+#include "store/image-names.h"
+#include "store/snapshot.h"
 
 /* --search: *ret is the path of the image that has the identity of the image's
  * parent; the caller frees it. */
@@ -40,6 +44,45 @@ static int search(const struct image_roots *roots, const char *image,
 }
 
 /* room: null if there was enough. */
+static int set_origin(const struct image_roots *roots, const char *path,
+		      const struct snapshots *all, const char *file)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+
+	for (size_t i = 0; i < all->n_files; i++) {
+		if (strcmp(all->files[i].file, file) != 0)
+			continue;
+		for (size_t k = 0; k < all->n; k++) {
+			if (!snapshot_is_parent(&all->at[k], &all->files[i]))
+				continue;
+			return root_dir_open(&roots->dirs[0], path, false, &io,
+					     NULL) < 0
+				       ? 0
+				       : snapshot_set_origin(io, &all->at[k]);
+		}
+	}
+	return 0;
+}
+
+/* So that the image's snapshots, of which it will be no child, stay its
+ * snapshots. */
+static int keep_origin(const struct image_roots *roots, const char *image)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL;
+	struct snapshots all = { 0 };
+	int r = image_roots_path(roots, image, &path);
+
+	if (r == 0)
+		r = image_roots_real(roots, path, &real);
+	if (r < 0)
+		return r;
+	/* The rebase itself says what is wrong with the image. */
+	if (snapshots_list(&roots->dirs[0], path, &all) == 0)
+		r = set_origin(roots, path, &all, name_last(real));
+	snapshots_fini(&all);
+	return r;
+}
+
 static int print_json(const char *parent, uint64_t copied,
 		      const struct rebase_room *room)
 {
@@ -77,6 +120,8 @@ static int run(const struct command_line *line, const char *image,
 		r = search(&roots, image, line->search, &found);
 	if (found)
 		parent = found;
+	if (r == 0 && !line->unsafe)
+		r = keep_origin(&roots, image);
 	if (r == 0)
 		r = rebase_disk(&roots, image, parent, &options, &copied);
 	if (r == 0 && line->json)

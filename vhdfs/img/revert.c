@@ -38,6 +38,8 @@ static int revert_offline(const struct reversion *r)
 	};
 	int rc = snapshot_path(r->roots, r->real, r->name, &parent);
 
+	if (rc == 0)
+		rc = image_roots_check_depth(r->roots, parent);
 	if (rc < 0)
 		return rc;
 	replacement.parent = parent;

@@ -18,8 +18,10 @@ static int take_offline(const struct image_roots *roots, const char *path,
 {
 	_cleanup_free_ char *keep = NULL, *mark = NULL;
 	struct leaf_replacement replacement = { .rootdir = &roots->dirs[0] };
-	int r;
+	int r = image_roots_check_depth(roots, path);
 
+	if (r < 0)
+		return r;
 	keep = snapshot_file_name(real, name);
 	mark = snapshot_mark(real, note, NULL);
 	if (!keep || !mark)

@@ -262,6 +262,56 @@ int recovery_each_disk(void (*each)(void *ctx, struct file_id file,
 	return r;
 }
 
+ssize_t recovery_list_disks(struct file_id **ret)
+{
+	ssize_t n = 0;
+
+	pthread_mutex_lock(&recovery.lock);
+	*ret = calloc(moved.n + 1, sizeof **ret);
+	for (size_t i = 0; *ret && i < moved.n; i++)
+		(*ret)[n++] = moved.v[i].file;
+	pthread_mutex_unlock(&recovery.lock);
+	return *ret ? n : fail(-ENOMEM, "out of memory");
+}
+
+static int by_file(const void *a, const void *b)
+{
+	const struct file_id *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return (x->dev > y->dev) - (x->dev < y->dev);
+}
+
+static bool is_one_of(const struct file_id *all, size_t n, struct file_id file)
+{
+	return bsearch(&file, all, n, sizeof *all, by_file);
+}
+
+/*
+ * Where neither a file nor the file that has the disk of its number is used,
+ * the latter gets the disk of the former, which gets its own, and needs no move
+ * any more.
+ */
+void recovery_release_disks(const struct file_id *unused, size_t n)
+{
+	struct file_id *sorted = calloc(n + 1, sizeof *sorted);
+
+	if (!sorted)
+		return;
+	memcpy(sorted, unused, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, by_file);
+	pthread_mutex_lock(&recovery.lock);
+	for (size_t i = 0; i < n; i++) {
+		struct file_id file = sorted[i], other = file_of(file);
+
+		if (!file_id_equal(file, other) && is_one_of(sorted, n, other))
+			exchange(file, other);
+	}
+	pthread_mutex_unlock(&recovery.lock);
+	free(sorted);
+}
+
 int recovery_add_disk(struct file_id file, struct file_id disk)
 {
 	struct file_id has = file_of(disk);

@@ -23,7 +23,7 @@ enum {
 	RECOVERY_VERSION = 3,
 	FILES_MAX = 16384,
 	OPENS_MAX = 65536,
-	MOVES_MAX = 8192, /* in each bank */
+	MOVES_MAX = 16384, /* in each bank */
 	MOVE_BANKS = 2,
 	POOLS = 2,
 	EXTRA_SIZE = 65536,

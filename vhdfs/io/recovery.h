@@ -297,6 +297,15 @@ void recovery_each_move(void (*each)(void *ctx, struct recovery_move *move),
 int recovery_each_disk(void (*each)(void *ctx, struct file_id file,
 				    struct file_id disk),
 		       void *ctx);
+/*
+ * Where recovery_move_begin finds no free record: *ret is the array of the
+ * files that have not their own disk, the caller's to free; returns their
+ * number, or -ENOMEM with a message.  recovery_release_disks gets those of them
+ * that no handle and no node uses: they may get other disks, so that fewer
+ * moves give all others their disks.
+ */
+ssize_t recovery_list_disks(struct file_id **ret);
+void recovery_release_disks(const struct file_id *unused, size_t n);
 /* Adds what recovery_each_disk of another version told.  -ENOMEM. */
 int recovery_add_disk(struct file_id file, struct file_id disk);
 

@@ -25,7 +25,13 @@
 /* The text of a guid. */
 #define ORIGIN "user.vhdfs.origin"
 #define MARK_HEAD "vhdfs snapshot 1\n"
-enum { MARK_MAX = 4096, RETRIES = 20, RETRY_DELAY_MS = 5 };
+enum {
+	MARK_MAX = 4096,
+	MARK_NAME_MAX = 4 * NAME_MAX + 1,
+	RETRIES = 200,
+	RETRIES_UNUSED = 3,
+	RETRY_DELAY_MS = 5,
+};
 
 /* Of text that is shorter than the buffer. */
 static bool is_printable(const char *text)
@@ -83,17 +89,24 @@ char *snapshot_file_name(const char *image, const char *name)
 	return made;
 }
 
+/* The image's file name as a mark has it: a line, with escapes for what cannot
+ * be in one. */
+static const char *marked_name(const char *image, char buf[MARK_NAME_MAX])
+{
+	return printable(name_last(image), buf, MARK_NAME_MAX);
+}
+
 char *snapshot_mark(const char *image, const char *note, const char *token)
 {
 	char date[sizeof "2026-01-31T23:59:59Z"] = "";
 	time_t now = time(NULL);
 	struct tm tm;
-	char *mark;
+	char *mark, image_name[MARK_NAME_MAX];
 
 	if (gmtime_r(&now, &tm))
 		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n%s%s%s",
-		     name_last(image), date, note ? note : "",
+		     marked_name(image, image_name), date, note ? note : "",
 		     token ? "token " : "", token ? token : "",
 		     token ? "\n" : "") < 0)
 		return NULL;
@@ -130,11 +143,11 @@ static bool get_mark(int fd, char ret[MARK_MAX + 1])
 bool snapshot_is_marked(int fd, const char *image)
 {
 	_cleanup_free_ char *found = NULL;
-	char mark[MARK_MAX + 1];
+	char mark[MARK_MAX + 1], name[MARK_NAME_MAX];
 
 	if (get_mark(fd, mark))
 		found = mark_value(mark, "image");
-	return found && !strcmp(found, name_last(image));
+	return found && !strcmp(found, marked_name(image, name));
 }
 
 bool snapshot_has_token(int dir, const char *file, const char *token)
@@ -174,7 +187,8 @@ static int open_image(struct io *io, const struct image_ops *ops,
 		bool in_use = io_file_in_use(io, NULL, 0) > 0;
 
 		error_set(&why);
-		if (!in_use)
+		/* It may have been closed just now. */
+		if (!in_use && i >= RETRIES_UNUSED)
 			break;
 		nanosleep(&delay, NULL);
 		r = image_open(io, ops, ret);
@@ -228,9 +242,8 @@ static struct snapshot_file describe(struct image *img)
 	struct snapshot_file file = { .id = img->id };
 	struct parent_ref ref = { 0 };
 
-	if (img->type != IMAGE_DIFFERENCING) {
-		file.origin = read_origin(img->io);
-	} else if (image_parent(img, &ref) == 0) {
+	file.origin = read_origin(img->io);
+	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
 		file.parents[0] = ref.id;
 		file.parents[1] = ref.id2;
 	}
@@ -264,14 +277,14 @@ static void snapshot_fini(struct snapshot *snapshot)
 static bool read_mark(const struct scan *scan, struct io *io,
 		      struct snapshot *snapshot)
 {
-	char mark[MARK_MAX + 1];
+	char mark[MARK_MAX + 1], name[MARK_NAME_MAX];
 	_cleanup_free_ char *image = NULL;
 	struct stat st;
 
 	if (!get_mark(io->fd, mark))
 		return false;
 	image = mark_value(mark, "image");
-	if (!image || strcmp(image, scan->file) != 0)
+	if (!image || strcmp(image, marked_name(scan->file, name)) != 0)
 		return false;
 	snapshot->date = mark_value(mark, "date");
 	snapshot->note = mark_value(mark, "note");

@@ -9,8 +9,9 @@
  * file that was only renamed or copied to such a name is none.
  *
  * When a snapshot without a parent is removed, its children become images
- * without a parent.  They keep the identity of that common ancestor in another
- * attribute, the origin.
+ * without a parent; and a rebase can give an image other parents.  Such images
+ * keep the identity of the snapshot that was their parent in another attribute,
+ * the origin.
  *
  * THREADS: one thread at a time for each list; any thread for the rest.
  */
@@ -73,8 +74,8 @@ struct snapshot_file {
 	char *file; /* file name */
 	struct guid id;
 	struct guid parents[2]; /* identities that it accepts as its parent */
-	/* Of an image without a parent: the identity of the snapshot that was
-	 * its parent, or of that one's origin; or null. */
+	/* The identity of the snapshot that was its parent before a removal or
+	 * a rebase, or of that one's origin; or null. */
 	struct guid origin;
 };
 
@@ -102,9 +103,9 @@ const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 bool snapshot_is_parent(const struct snapshot *snapshot,
 			const struct snapshot_file *file);
 /*
- * Before the image in io, a child of the snapshot, loses its parent: stores its
- * origin.  The next sync of the file makes it durable.  0, or -errno with a
- * message.
+ * Before the image in io, a child of the snapshot, loses its parent or gets
+ * another one: stores its origin.  The next sync of the file makes it durable.
+ * 0, or -errno with a message.
  */
 int snapshot_set_origin(const struct io *io, const struct snapshot *parent);
 void snapshots_fini(struct snapshots *snapshots);

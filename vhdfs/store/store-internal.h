@@ -164,8 +164,8 @@ enum derived {
 struct store_image {
 	struct store *store;
 	struct file_id id; /* its file, which a snapshot changes */
-	/* Constant: what nodes and handles are numbered by (io/recovery.h,
-	 * DISKS). */
+	/* Constant while there is a reference or an open: what nodes and
+	 * handles are numbered by (io/recovery.h, DISKS). */
 	struct file_id disk;
 	struct dir_entry *names; /* those that are not hidden first */
 	unsigned refs;           /* held by callers; names are not counted */
@@ -214,6 +214,8 @@ struct store_image {
 	/* The file was closed after writing, perhaps by another program, while
 	 * it is open here for writing: its identity is to be checked. */
 	atomic_bool maybe_replaced;
+	/* Handle of the last step of a rebase; 0: none. */
+	_Atomic(uint64_t) rebase_owner;
 	/* See view_silent_changes. */
 	atomic_uint silent_changes;
 	struct quota quota;

@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -47,9 +48,26 @@
 #include "store/view-internal.h"
 
 /* Of one step, in which no open and close of the image is done. */
-enum { STEP_US = 20000 };
+enum { STEP_US = 20000, CHILD_TRIES = 250, CHILD_DELAY_MS = 20 };
 /* What is compared before the time is looked at. */
 #define PIECE MIB(4)
+
+/* Who may not read any image must not learn contents by a comparison, or take
+ * write permission from images. */
+static int check_permission(const struct store_image *image,
+			    const struct view_rebase *request,
+			    const struct chain *parent)
+{
+	const struct file_id file = io_file_id(chain_leaf(parent)->io);
+
+	if (request->privileged ||
+	    (!request->unsafe && chain_has_parent(image->chain, file)))
+		return 0;
+	return fail(-EPERM,
+		    "%s: rebase: expected root, the owner of the mount, or a "
+		    "parent of the image as its new parent, found %s",
+		    request->path, request->parent);
+}
 
 /* *ret: null: the image is to have no parent. */
 static int open_parent(struct store_image *image,
@@ -60,13 +78,23 @@ static int open_parent(struct store_image *image,
 	if (!*request->parent)
 		return 0;
 	r = chain_open(image->store->cache, request->parent, 0, ret);
-
 	if (r < 0)
 		return r;
-	r = chain_check_parent(chain_leaf(image->chain), *ret);
+	r = check_permission(image, request, *ret);
+	if (r == 0)
+		r = chain_check_parent(chain_leaf(image->chain), *ret);
 	if (r < 0)
 		chain_close(steal(*ret));
 	return r;
+}
+
+/* Space for what was copied. */
+static int take_space(struct store_image *image, uint64_t len)
+{
+	const struct io *io = chain_leaf(image->chain)->io;
+	int r = reserve_take(&image->store->reserve, len);
+
+	return r < 0 ? r : quota_take(&image->quota, io->fd, io->name, len);
 }
 
 static int run_step(struct store_image *image, struct chain *parent,
@@ -76,16 +104,15 @@ static int run_step(struct store_image *image, struct chain *parent,
 	uint64_t size = chain_size(image->chain);
 	int r = 0;
 
+	chain_rebase_hold(image->chain, parent);
 	do {
 		uint64_t before = *ret_copied;
 
 		io_rdlock(&image->io_lock);
-		r = chain_rebase_step(image->chain, parent, off, PIECE,
-				      ret_copied);
+		r = chain_rebase_step(image->chain, off, PIECE, ret_copied);
 		pthread_rwlock_unlock(&image->io_lock);
 		if (r == 0 && !frees_space && *ret_copied > before)
-			r = reserve_take(&image->store->reserve,
-					 *ret_copied - before);
+			r = take_space(image, *ret_copied - before);
 	} while (r == 0 && *off < size && clock_us() < end);
 	return r;
 }
@@ -105,13 +132,27 @@ int view_rebase_step(struct store_image *image,
 		r = open_parent(image, request, &parent);
 	if (r == 0) {
 		*ret_size = chain_size(image->chain);
+		atomic_store(&image->rebase_owner, request->owner);
 		r = run_step(image, parent, request->frees_space, off,
 			     ret_copied);
 	}
-	if (parent)
-		chain_close(parent);
 	pthread_mutex_unlock(&image->open_lock);
 	return r;
+}
+
+void view_rebase_release(struct store_image *image, uint64_t owner)
+{
+	uint64_t expected = owner;
+
+	if (!owner ||
+	    !atomic_compare_exchange_strong(&image->rebase_owner, &expected, 0))
+		return;
+	pthread_mutex_lock(&image->open_lock);
+	io_wrlock(&image->io_lock);
+	if (image->chain)
+		chain_rebase_end(image->chain);
+	pthread_rwlock_unlock(&image->io_lock);
+	pthread_mutex_unlock(&image->open_lock);
 }
 
 /* Does the image have this parent already, as after a request that was
@@ -337,20 +378,34 @@ static int reload_all(struct store *store, struct removal *removal)
 	return r;
 }
 
-/* D2 */
+/* D2.  An image that is just being made or examined may be a child for a
+ * moment. */
 static int check_childless(struct store *store, const char *path,
 			   struct file_id file)
 {
-	_cleanup_free_ char *child = NULL;
-	int r = store_find_child(store, file.dev, file.ino,
-				 STORE_POSSIBLE_CHILDREN, &child);
+	const struct timespec delay = { .tv_nsec = CHILD_DELAY_MS * 1000000L };
+	_cleanup_free_ char *child = NULL, *possible = NULL;
+	int r = 0;
 
-	if (r < 0 || !child)
+	for (int i = 0; i < CHILD_TRIES; i++) {
+		r = store_find_child(store, file.dev, file.ino, STORE_CHILDREN,
+				     &child);
+		if (r < 0 || child)
+			break;
+		free(steal(possible));
+		r = store_find_child(store, file.dev, file.ino,
+				     STORE_POSSIBLE_CHILDREN, &possible);
+		if (r < 0 || !possible)
+			break;
+		nanosleep(&delay, NULL);
+	}
+	if (r < 0 || (!child && !possible))
 		return r;
 	return fail(-EBUSY,
-		    "%s: is, or may be, the parent of %s; rebase or "
-		    "repair that first",
-		    path, child);
+		    child ? "%s: is the parent of %s; rebase that first"
+			  : "%s: may be the parent of %s, whose parent cannot "
+			    "be read; look at that with `vhdfs-img check'",
+		    path, child ? child : possible);
 }
 
 /* D3 */

@@ -200,12 +200,50 @@ static void refresh_names_locked(struct making *m)
 				dir_refresh_name_locked(store, dir, names[i]);
 }
 
+/* Gives images that no handle and no node uses other disks. */
+static void release_disks(struct store *store)
+{
+	struct file_id *files = NULL;
+	ssize_t all, n = 0;
+
+	pthread_mutex_lock(&store->lock);
+	all = recovery_list_disks(&files);
+	for (ssize_t i = 0; i < all; i++) {
+		const struct store_image *image =
+			catalog_find_locked(store, &files[i]);
+
+		if (!image || (!image->refs && !image->opens))
+			files[n++] = files[i];
+	}
+	if (n)
+		recovery_release_disks(files, (size_t)n);
+	for (ssize_t i = 0; i < n; i++) {
+		struct store_image *image =
+			catalog_find_locked(store, &files[i]);
+
+		if (image)
+			image->disk = recovery_disk_of_file(image->id);
+	}
+	pthread_mutex_unlock(&store->lock);
+	free(files);
+}
+
+static int begin_move(struct making *m)
+{
+	const struct file_id to = io_file_id(chain_leaf(m->chain)->io);
+	int r = recovery_move_begin(m->image->id, to, &m->move);
+
+	if (r != -ENFILE)
+		return r;
+	release_disks(m->image->store);
+	return recovery_move_begin(m->image->id, to, &m->move);
+}
+
 /* W5 */
 static int move_disk(struct making *m)
 {
 	struct store *store = m->image->store;
-	const struct file_id to = io_file_id(chain_leaf(m->chain)->io);
-	int r = recovery_move_begin(m->image->id, to, &m->move);
+	int r = begin_move(m);
 
 	if (r < 0)
 		return r;

@@ -136,12 +136,19 @@ struct view_rebase {
 	/* The copies may use the reserve (reserve.h): a removal gives space
 	 * back. */
 	bool frees_space;
+	/* The caller may read and protect every image of the store.  Else the
+	 * parent must be one of the image's parents: -EPERM. */
+	bool privileged;
+	uint64_t owner; /* handle of the caller */
 };
 int view_rebase_step(struct store_image *image,
 		     const struct view_rebase *request, uint64_t *off,
 		     uint64_t *ret_copied, uint64_t *ret_size);
 int view_set_parent(struct store_image *image,
 		    const struct view_rebase *request);
+/* The caller has closed its handle: ends steps that it did not continue to the
+ * end. */
+void view_rebase_release(struct store_image *image, uint64_t owner);
 
 /*
  * Removes the file of the image's snapshot of that name, which has no child any
