@@ -52,7 +52,7 @@ work_snapshots() {
 
 	mapfile -t ours < <(chosen vhdx-dynamic vhd-dynamic)
 	[ ${#ours[@]} != 0 ] || return 0
-	[ "$quick" = no ] || held_size=$region_size rounds=$(((rounds + 1) / 2))
+	[ "$quick" = no ] || held_size=$region_size rounds=$(((rounds + 2) / 3))
 	at_end rm -f "$held"
 	head -c "$held_size" /dev/urandom >"$held"
 	! wanted vhdx-dynamic || ! has_trace || in_turn snapshot_storms vhdx-dynamic
