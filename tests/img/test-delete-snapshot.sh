@@ -323,4 +323,24 @@ test_random_walk() {
 	done
 }
 
+test_child_in_a_directory_beside_that_of_the_image_keeps_the_snapshot() {
+	mkdir -p "$scratch/store/masters" "$scratch/store/clients"
+	vhdfs-img create --size 8M "$scratch/store/masters/lab.vhdx"
+	vhdfs-img snapshot "$scratch/store/masters/lab.vhdx" gold
+	vhdfs-img create --parent "$scratch/store/masters/lab@gold.vhdx" \
+		"$scratch/store/clients/pc1.vhdx"
+	expect_error 1 "is the parent of clients/pc1.vhdx" \
+		vhdfs-img delete-snapshot "$scratch/store/masters/lab.vhdx" gold
+	vhdfs-img check "$scratch/store/clients/pc1.vhdx"
+}
+
+test_unfinished_replacement_of_a_snapshot_is_removed() {
+	vhdfs-img create --size 8M "$scratch/p.vhdx"
+	vhdfs-img snapshot "$scratch/p.vhdx" s1
+	vhdfs-img snapshot "$scratch/p.vhdx" s2
+	cp "$scratch/p@s2.vhdx" "$scratch/.p@s2.vhdx.leaf"
+	vhdfs-img delete-snapshot "$scratch/p.vhdx" s2
+	[ ! -e "$scratch/.p@s2.vhdx.leaf" ] || fail "expected no such file"
+}
+
 run_tests

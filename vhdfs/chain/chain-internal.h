@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* struct chain, for chain.c, chain-open.c, copyup.c and rebase-step.c only. */
+/* struct chain, for chain.c, chain-open.c, copyup.c, rebase.c and rebase-step.c
+ * only.
+ */
 #ifndef VHDFS_CHAIN_CHAIN_INTERNAL_H
 #define VHDFS_CHAIN_CHAIN_INTERNAL_H
 

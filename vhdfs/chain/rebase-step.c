@@ -85,13 +85,13 @@ static int do_extent(struct step *step, struct chain *parent, uint64_t *off,
 		     uint64_t end)
 {
 	struct chain_extent e;
-	int r = chain_map(step->chain, *off, end - *off, &e);
+	int r;
 
-	if (r == 0 && e.depth != 0 && !parent && !e.zero) {
-		r = chain_copy_up(step->chain, *off, e.len);
-		*step->copied += r == 0 ? e.len : 0;
-	}
-	if (r == 0 && e.depth != 0 && parent)
+	if (!parent)
+		return chain_complete_step(step->chain, *off, off,
+					   step->copied);
+	r = chain_map(step->chain, *off, end - *off, &e);
+	if (r == 0 && e.depth != 0)
 		r = chain_differences(step->chain, parent, *off, *off + e.len,
 				      copy, step);
 	if (r == 0)

@@ -16,7 +16,9 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "chain/chain-internal.h"
 #include "chain/difference.h"
+#include "io/blocking.h"
 
 #define STEP MIB(256) /* of one comparison, so that progress is reported */
 #define PIECE KIB(64) /* is copied, or zeros */
@@ -173,5 +175,24 @@ int chain_complete(struct chain *chain, uint64_t *ret_copied,
 		if (r == 0 && progress)
 			progress(arg, next);
 	}
+	return r;
+}
+
+int chain_complete_step(struct chain *chain, uint64_t off, uint64_t *ret,
+			uint64_t *copied)
+{
+	_cleanup_free_ uint8_t *buf = malloc(PIECE);
+	struct completion c = { .chain = chain,
+				.leaf = chain_leaf(chain),
+				.buf = buf,
+				.copied = copied };
+	int r;
+
+	if (!buf)
+		return fail(-ENOMEM, "out of memory");
+	/* No write between the read of a piece and its copy. */
+	io_wrlock(&chain->rmw_lock);
+	r = complete_extent(&c, off, ret);
+	pthread_rwlock_unlock(&chain->rmw_lock);
 	return r;
 }

@@ -34,5 +34,13 @@ int chain_rebase_copy(struct chain *chain, struct chain *parent,
  */
 int chain_complete(struct chain *chain, uint64_t *ret_copied,
 		   rebase_progress *progress, void *arg);
+/*
+ * One step of it from off on, which is on the disk: at most a block that has
+ * contents.  Other threads may write meanwhile: what they write first to a
+ * block that the step has left behind is completed by chain_complete.  *ret:
+ * where the next step begins.  *copied grows.
+ */
+int chain_complete_step(struct chain *chain, uint64_t off, uint64_t *ret,
+			uint64_t *copied);
 
 #endif

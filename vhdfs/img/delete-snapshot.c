@@ -30,6 +30,7 @@
 #include "img/online.h"
 #include "img/rebase-disk.h"
 #include "img/snapshot-path.h"
+#include "store/image-names.h"
 #include "store/leaf-replace.h"
 #include "store/store.h"
 
@@ -229,20 +230,39 @@ static int rebase_children(const struct deletion *d, const char *parent)
 	return r;
 }
 
-/* The directory to search for children: the store, or that of the image. */
+/* *ret: the directory to search for children: --store; the store of a mount;
+ * else the one above that of the image, for a store has masters and clients in
+ * directories beside each other. */
+static int search_root(const struct deletion *d, char **ret)
+{
+	const char *store = image_roots_store(d->roots);
+	_cleanup_free_ char *real = image_roots_absolute(d->roots, d->real);
+	int r = real ? 0 : fail(-ENOMEM, "out of memory");
+
+	if (store) {
+		*ret = strdup(store);
+		return *ret ? 0 : fail(-ENOMEM, "out of memory");
+	}
+	if (r == 0)
+		r = online_store(real, ret);
+	if (r < 0 || *ret)
+		return r;
+	r = snapshot_sibling(real, "..", ret);
+	/* Not the whole file system. */
+	if (r == 0 && strchr(real + 1, '/') == strrchr(real, '/')) {
+		free(steal(*ret));
+		r = snapshot_sibling(real, ".", ret);
+	}
+	return r;
+}
+
 static int open_store(const struct deletion *d, struct store **ret)
 {
 	struct store_options options = { .read_only = true };
-	_cleanup_free_ char *dir = NULL;
-	const char *store = image_roots_store(d->roots);
-	int r;
+	_cleanup_free_ char *root = NULL;
+	int r = search_root(d, &root);
 
-	if (store) {
-		options.path = store;
-		return store_open(&options, ret);
-	}
-	r = snapshot_sibling(d->real, ".", &dir);
-	options.path = dir;
+	options.path = root;
 	return r < 0 ? r : store_open(&options, ret);
 }
 
@@ -286,7 +306,7 @@ static int check_childless(const struct deletion *d, const struct io *io)
 }
 
 /* 3 */
-static int remove_file(const struct deletion *d, const struct io *io)
+static int remove_path(const struct io *io, const char *name)
 {
 	_cleanup_free_ char *path = fd_path(io->fd);
 	char *slash = path ? strrchr(path, '/') : NULL;
@@ -298,7 +318,7 @@ static int remove_file(const struct deletion *d, const struct io *io)
 	fd = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || unlinkat(fd, slash + 1, 0) < 0 ||
 	    (fsync(fd) < 0 && errno != EINVAL))
-		r = fail_errno(-errno, "%s", d->path);
+		r = fail_errno(-errno, "%s", name);
 	if (fd >= 0)
 		close(fd);
 	return r;
@@ -326,7 +346,7 @@ static int remove_offline(const struct deletion *d)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
 		r = check_childless(d, io);
-	return r < 0 ? r : remove_file(d, io);
+	return r < 0 ? r : remove_path(io, d->path);
 }
 
 /* 2 and 3 are the mount's, if it has the image open. */
@@ -361,6 +381,25 @@ static int remove_snapshot(const struct deletion *d, const char *name)
 	return r;
 }
 
+/* Removes what a replacement of a snapshot (replace-image.h) left that was
+ * killed: a file that no process has locked, and no intent names. */
+static void remove_rest(const struct deletion *d, const char *file)
+{
+	const struct root_dir *root = &d->roots->dirs[0];
+	_cleanup_free_ char *path = NULL, *name = NULL, *image = NULL;
+	_cleanup_(io_close_p) struct io *io = NULL;
+
+	if (!name_is_new_leaf(file) ||
+	    !(name = strndup(file + 1, strlen(file) - strlen("..leaf"))) ||
+	    snapshot_sibling(d->real, file, &path) < 0 ||
+	    snapshot_sibling(d->real, name, &image) < 0 ||
+	    leaf_replace_has_intent(root, image) ||
+	    root_dir_open(root, path, true, &io, NULL) < 0 ||
+	    io_lock(io, IO_LOCK_EXCLUSIVE) < 0)
+		return;
+	(void)remove_path(io, path);
+}
+
 static int delete (struct deletion *d, const char *name)
 {
 	const struct root_dir *root = &d->roots->dirs[0];
@@ -374,6 +413,8 @@ static int delete (struct deletion *d, const char *name)
 		r = snapshots_list(root, d->real, &d->all);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < d->all.n_files; i++)
+		remove_rest(d, d->all.files[i].file);
 	d->snapshot = snapshots_find(&d->all, name);
 	if (!d->snapshot)
 		return snapshot_fail_missing(d->real, name);

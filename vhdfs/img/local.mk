@@ -30,12 +30,15 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/pending-writes.h \
 	vhdfs/img/progress.c \
 	vhdfs/img/progress.h \
+	vhdfs/img/rate.c \
+	vhdfs/img/rate.h \
 	vhdfs/img/rebase-disk.c \
 	vhdfs/img/rebase-disk.h \
 	vhdfs/img/rebase-image.c \
 	vhdfs/img/rebase-image.h \
 	vhdfs/img/rebase-room.c \
 	vhdfs/img/rebase-room.h \
+	vhdfs/img/rebase-options.h \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \

@@ -100,6 +100,26 @@ int online_path(const struct online *online, const char *real, char *ret)
 		    real, online->store, online->path);
 }
 
+int online_store(const char *real, char **ret)
+{
+	_cleanup_free_ char *buf = malloc(MOUNT_LINE_MAX);
+	FILE *mounts = buf ? setmntent(MOUNTS, "re") : NULL;
+	struct mntent mount;
+
+	*ret = NULL;
+	if (!mounts)
+		return fail_errno(buf ? -errno : -ENOMEM, MOUNTS);
+	while (!*ret && getmntent_r(mounts, &mount, buf, MOUNT_LINE_MAX)) {
+		_cleanup_free_ char *store = realpath(mount.mnt_fsname, NULL);
+
+		if (store && !strcmp(mount.mnt_type, "fuse.vhdfs") &&
+		    root_dir_below(store, real))
+			*ret = steal(store);
+	}
+	endmntent(mounts);
+	return 0;
+}
+
 /* Is it an error of a mount that ended, or was replaced after the death of its
  * processes? */
 static bool has_ended(int error)

@@ -28,6 +28,10 @@ struct online {
 int online_find(const char *real, struct online *ret);
 void online_fini(struct online *online);
 
+/* *ret: the store of a mount, writable or not, in which the file at the real
+ * path lies; the caller frees it; null: no mount has it.  0 or -ENOMEM with a
+ * message. */
+int online_store(const char *real, char **ret);
 /* The path in the store of the mount of a file, whose real path is given; ret
  * has room for PATH_MAX bytes.  -EXDEV with a message: it is outside. */
 int online_path(const struct online *online, const char *real, char *ret);

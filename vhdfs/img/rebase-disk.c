@@ -17,27 +17,11 @@
 #include "format/registry.h"
 #include "img/online.h"
 #include "img/progress.h"
+#include "img/rate.h"
 #include "img/rebase-image.h"
 #include "img/replace-image.h"
 #include "io/io-file.h"
 #include "store/image-names.h"
-
-/* Waits until the copies are not faster than the rate. */
-static void keep_rate(uint64_t rate, uint64_t copied, int64_t began)
-{
-	int64_t due, wait;
-	struct timespec delay;
-
-	if (!rate)
-		return;
-	due = (int64_t)((double)copied / (double)rate * 1e6);
-	wait = due - (clock_us() - began);
-	if (wait <= 0)
-		return;
-	delay = (struct timespec){ .tv_sec = wait / 1000000,
-				   .tv_nsec = wait % 1000000 * 1000 };
-	nanosleep(&delay, NULL);
-}
 
 /* The steps from the start of the disk to its end; the mount decides where each
  * begins. */
@@ -57,7 +41,7 @@ static int copy_online(struct online *online, struct view_request *request,
 		if (!progress.total)
 			progress_init(&progress, request->size);
 		progress_at(&progress, request->off);
-		keep_rate(rate, *copied, began);
+		rate_keep(rate, *copied, began);
 	} while (request->off < request->size);
 	progress_end(&progress);
 	return r;
@@ -101,7 +85,7 @@ static int rebase_offline(const struct image_roots *roots, const char *image,
 
 	if (r != -EBUSY)
 		return r;
-	return replace_image(roots, image, parent, options->unsafe, copied);
+	return replace_image(roots, image, parent, options, copied);
 }
 
 /* The new parent is not in the store of the mount, which cannot do it then; but

@@ -16,17 +16,8 @@
 #include <stdint.h>
 
 #include "img/image-roots.h"
+#include "img/rebase-options.h"
 #include "img/rebase-room.h"
-
-struct rebase_options {
-	bool unsafe; /* does not compare contents */
-	/* A file is removed afterwards: the copies of a mount may use its
-	 * reserve. */
-	bool frees_space;
-	uint64_t rate; /* bytes in a second that are copied at most; 0: any */
-	/* If not null: set to the room if there is too little; else to 0. */
-	struct rebase_room *room;
-};
 
 /*
  * Makes the child at path image, an operand, a child of the image at path

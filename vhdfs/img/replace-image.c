@@ -12,18 +12,20 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "chain/difference.h"
 #include "chain/rebase-step.h"
 #include "format/registry.h"
 #include "img/interrupt.h"
 #include "img/progress.h"
+#include "img/rate.h"
 #include "io/rootdir.h"
 #include "store/copy-attributes.h"
 #include "store/leaf-steps.h"
 #include "store/protected-parent.h"
 
-#define STEP MIB(64) /* of one comparison, so that progress is reported */
+#define STEP MIB(4)  /* of one comparison, so that progress is reported */
 #define PIECE MIB(1) /* is read at once */
 
 struct replacement {
@@ -38,6 +40,7 @@ struct replacement {
 	struct leaf_place place;
 	struct protected_parent protected;
 	uint64_t copied;
+	uint64_t rate;
 	bool unsafe;
 	bool created; /* .NAME.leaf is ours */
 };
@@ -272,6 +275,7 @@ static int copy_stored(struct replacement *r, uint64_t off, uint64_t end)
 /* 2, the contents. */
 static int copy_all(struct replacement *r)
 {
+	const int64_t began = clock_us();
 	uint64_t size = r->old->size, end;
 	struct progress progress;
 	int rc = 0;
@@ -284,6 +288,7 @@ static int copy_all(struct replacement *r)
 			     : chain_differences(r->old_chain, r->new_chain,
 						 off, end, copy_difference, r);
 		progress_at(&progress, end);
+		rate_keep(r->rate, r->copied, began);
 	}
 	progress_end(&progress);
 	return rc;
@@ -346,10 +351,12 @@ static int write_and_publish(struct replacement *r)
 }
 
 int replace_image(const struct image_roots *roots, const char *image,
-		  const char *parent, bool unsafe, uint64_t *ret_copied)
+		  const char *parent, const struct rebase_options *options,
+		  uint64_t *ret_copied)
 {
 	struct replacement r = { .roots = roots,
-				 .unsafe = unsafe,
+				 .unsafe = options->unsafe,
+				 .rate = options->rate,
 				 .place.fd = -1 };
 	int rc = open_images(&r, image, parent);
 

@@ -21,10 +21,10 @@
 #ifndef VHDFS_IMG_REPLACE_IMAGE_H
 #define VHDFS_IMG_REPLACE_IMAGE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "img/image-roots.h"
+#include "img/rebase-options.h"
 
 /*
  * Replaces the image at path image, an operand, by a child of the image at path
@@ -37,6 +37,7 @@
  * be written, or another program replaces it; or as rebase_image.
  */
 int replace_image(const struct image_roots *roots, const char *image,
-		  const char *parent, bool unsafe, uint64_t *ret_copied);
+		  const char *parent, const struct rebase_options *options,
+		  uint64_t *ret_copied);
 
 #endif

@@ -67,6 +67,11 @@ static bool has_hidden(const struct root_dir *rootdir, const char *image,
 	return fd >= 0;
 }
 
+bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image)
+{
+	return has_hidden(rootdir, image, "intent");
+}
+
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
 {
 	return has_hidden(rootdir, image, "leaf") ||
