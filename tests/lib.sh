@@ -426,6 +426,33 @@ run_tests() {
 	exit 0
 }
 
+# sample N: prints the names of N tests, which $VHDFS_SEED chooses, in the order of
+# the source.
+sample() {
+	lib_tests | awk -v n="$1" -v seed="$VHDFS_SEED" '
+		BEGIN { srand(seed) }
+		{ names[NR] = $0 }
+		END {
+			for (left = NR; n > 0 && left > 0; left--)
+				if (rand() * left < n) {
+					print names[NR - left + 1]
+					n--
+				}
+		}'
+}
+
+# run_sample COUNT [NAME...]: runs COUNT tests that VHDFS_SEED chooses, and exits; does
+# nothing if COUNT is empty or tests are named.
+run_sample() {
+	local chosen
+
+	[ -n "$1" ] && [ $# = 1 ] && [ -z "${LIB_RUN_ONE:-}" ] || return 0
+	export VHDFS_SEED=${VHDFS_SEED:-$RANDOM}
+	echo "# VHDFS_SEED=$VHDFS_SEED, $1 tests"
+	mapfile -t chosen < <(sample "$1")
+	run_tests "${chosen[@]}"
+}
+
 # The absolute path of the script: a test may change its directory.
 lib_script=$0
 [ -n "${LIB_RUN_ONE:-}" ] || lib_script=$(realpath "$0")

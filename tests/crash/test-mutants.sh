@@ -267,25 +267,5 @@ test_detects_vhdx_locator_cleared_before_it_is_removed() {
 		's/^\tr = change_metadata\(v, /\t(void)io_zero(img->io, v->metadata.off + locator.off, locator.len, true);\n&/'
 }
 
-# sample N: prints the names of N tests, which $VHDFS_SEED chooses, in the order of
-# the source.
-sample() {
-	lib_tests | awk -v n="$1" -v seed="$VHDFS_SEED" '
-		BEGIN { srand(seed) }
-		{ names[NR] = $0 }
-		END {
-			for (left = NR; n > 0 && left > 0; left--)
-				if (rand() * left < n) {
-					print names[NR - left + 1]
-					n--
-				}
-		}'
-}
-
-if [ -n "${VHDFS_SAMPLE:-}" ] && [ $# = 0 ] && [ -z "${LIB_RUN_ONE:-}" ]; then
-	export VHDFS_SEED=${VHDFS_SEED:-$RANDOM}
-	echo "# VHDFS_SEED=$VHDFS_SEED VHDFS_SAMPLE=$VHDFS_SAMPLE"
-	mapfile -t chosen < <(sample "$VHDFS_SAMPLE")
-	run_tests "${chosen[@]}"
-fi
+run_sample "${VHDFS_SAMPLE:-}" "$@"
 run_tests

@@ -429,4 +429,5 @@ test_recovery_of_a_revert_discard() {
 	cut_recovery revert vhdfs-img revert --discard "$image" one
 }
 
+run_sample "${VHDFS_SAMPLE:+4}" "$@"
 run_tests
