@@ -31,8 +31,9 @@ enum view_verb {
 	VIEW_SET_PARENT,
 	/* path, name: remove the snapshot, which has no child any more. */
 	VIEW_REMOVE_SNAPSHOT,
-	/* path, name, note: revert to the snapshot; note is the file name for
-	 * the old leaf: "." PATH's name "." STAMP, or empty: it is removed. */
+	/* path, name, note, off: revert to the snapshot; note is the file name
+	 * for the old leaf: "." PATH's name "." STAMP, or empty: it is removed.
+	 * off: inode number of the image's file before the first try. */
 	VIEW_REVERT,
 };
 

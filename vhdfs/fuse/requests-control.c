@@ -130,6 +130,7 @@ static int revert(struct node *node, const struct view_request *request)
 		.path = request->path,
 		.name = request->name,
 		.aside = *request->note ? request->note : NULL,
+		.inode = (ino_t)request->off,
 	};
 	int r = snapshot_check_name(request->name);
 

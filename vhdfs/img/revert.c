@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -49,15 +50,22 @@ static int revert_offline(const struct reversion *r)
 	return rc;
 }
 
-static int revert_online(const struct reversion *r, struct online *online)
+/* real: the image's absolute path. */
+static int revert_online(const struct reversion *r, const char *real,
+			 struct online *online)
 {
+	struct stat st;
+
 	struct view_request *request = calloc(1, sizeof *request);
 	_cleanup_free_ char *parent = NULL;
 	int rc = request ? snapshot_path(r->roots, r->real, r->name, &parent)
 			 : fail(-ENOMEM, "out of memory");
 
+	if (rc == 0 && stat(real, &st) < 0)
+		rc = fail_errno(-errno, "%s", real);
 	if (rc == 0) {
 		request->verb = VIEW_REVERT;
+		request->off = st.st_ino;
 		snprintf(request->name, sizeof request->name, "%s", r->name);
 		snprintf(request->note, sizeof request->note, "%s",
 			 r->aside ? r->aside : "");
@@ -80,7 +88,7 @@ static int revert(const struct reversion *r, bool in_use)
 		return fail(-ENOMEM, "out of memory");
 	rc = in_use ? online_find(absolute, &online) : 0;
 	if (rc > 0)
-		rc = revert_online(r, &online);
+		rc = revert_online(r, absolute, &online);
 	else if (rc == 0)
 		rc = revert_offline(r);
 	if (rc == -EBUSY && !in_use)

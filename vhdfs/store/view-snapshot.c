@@ -111,15 +111,21 @@ static int prepare_snapshot(struct making *m,
 	return leaf_check_keep(&m->place, m->keep);
 }
 
-/* Was the old leaf put aside by the same request before? */
-static bool is_reverted(const struct making *m)
+/* 1: another leaf than the one that is to be reverted is a child of the
+ * snapshot: the request was done before.  0: it was not; or -ESTALE. */
+static int is_reverted(const struct making *m, ino_t inode)
 {
 	const struct chain *chain = m->image->chain;
 
-	return m->keep && leaf_check_keep(&m->place, m->keep) < 0 &&
-	       chain_depth(chain) &&
-	       file_id_equal(io_file_id(chain_image(chain, 1)->io),
-			     io_file_id(m->parent.img->io));
+	if (m->image->id.ino == inode)
+		return 0;
+	if (chain_depth(chain) &&
+	    file_id_equal(io_file_id(chain_image(chain, 1)->io),
+			  io_file_id(m->parent.img->io)))
+		return 1;
+	return fail(-ESTALE,
+		    "%s: its file was replaced just now; run the command again",
+		    m->place.path);
 }
 
 /* 1: the request was done before. */
@@ -145,7 +151,8 @@ static int prepare_revert(struct making *m, const struct view_revert *request)
 			    "%s: expected a snapshot of %s of the same size, "
 			    "found none",
 			    path, request->path);
-	return is_reverted(m) ? 1 : leaf_check_keep(&m->place, m->keep);
+	r = is_reverted(m, request->inode);
+	return r ? r : leaf_check_keep(&m->place, m->keep);
 }
 
 /* Keeps the examiners away from the file of the new leaf. */

@@ -105,6 +105,7 @@ struct view_revert {
 	const char *path;  /* as above */
 	const char *name;  /* of the snapshot */
 	const char *aside; /* file name for the old leaf; null: it is removed */
+	ino_t inode;       /* of the old leaf */
 };
 /*
  * Gives an image that is open for writing a fresh leaf, a child of its
