@@ -11,6 +11,10 @@ AM_TESTS_ENVIRONMENT = \
 	MUTANT_CC='$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(vhdfs_libvhdfs_a_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -Wno-error'; export MUTANT_CC; \
 	MUTANT_LD='$(CC) $(AM_CFLAGS) $(CFLAGS) $(LDFLAGS)'; export MUTANT_LD; \
 	MUTANT_LIBS='$(LDADD) $(LIBS)'; export MUTANT_LIBS; \
+	MUTANT_VHDFS='$(vhdfs_vhdfs_OBJECTS)'; export MUTANT_VHDFS; \
+	MUTANT_VHDFS_LIBS='$(vhdfs_vhdfs_LDADD) $(LIBS)'; export MUTANT_VHDFS_LIBS; \
+	MUTANT_IMG='$(vhdfs_vhdfs_img_OBJECTS)'; export MUTANT_IMG; \
+	MUTANT_IMG_LIBS='$(vhdfs_vhdfs_img_LDADD) $(LIBS)'; export MUTANT_IMG_LIBS; \
 	$(NULL)
 
 # Unit tests in C, over cmocka and the library; the source of TEST is TEST.c.
@@ -484,6 +488,7 @@ faults_tests = \
 	tests/faults/test-fortified.sh \
 	tests/faults/test-mount.sh \
 	tests/faults/test-names-online.sh \
+	tests/faults/test-order-mutants.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-rebase-online.sh \
 	tests/faults/test-snapshot-online.sh \
@@ -515,6 +520,7 @@ TESTS += $(shell_tests)
 # --long.  Of test-fault and test-mutants.sh it takes a sample without these.
 long_tests = \
 	tests/bench/test-bench.sh \
+	tests/faults/test-order-mutants.sh \
 	tests/fuzz/test-fuzz.sh \
 	tests/interop/test-samples.sh \
 	tests/kill/test-dying-fs.sh \

@@ -12,6 +12,8 @@ faults_so=$top_builddir/tests/tools/faults.so
 # The number of calls that fail, for each command and kind of fault.
 points=${VHDFS_FAULT_POINTS:-4}
 each_point=${VHDFS_LONG:-}
+# The number of errors that end a test.
+most_wrongs=${VHDFS_ERRORS:-20}
 # Kinds of faults; see faults.c.  A command must not fail after short and EINTR.
 file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever
 	EINTR:once"
@@ -116,7 +118,8 @@ output() {
 wrong() {
 	echo "$what: $fault ($call, called at $where): $*"
 	wrongs=$((wrongs + 1))
-	[ "$wrongs" -lt 20 ] || fail "expected fewer than 20 errors"
+	[ "$wrongs" -lt "$most_wrongs" ] ||
+		fail "expected fewer than $most_wrongs errors"
 }
 
 # Expects what holds for each command of vhdfs-img after each fault: success with the
