@@ -220,27 +220,4 @@ test_removal_of_the_older_vhd_snapshot_that_is_killed_can_be_run_again() {
 	kill_program_in_delete vhd s1
 }
 
-test_zeroing_during_a_rebase_stays_zero() {
-	local i
-
-	open_client vhdx
-	second_master
-	what="zeroing during a rebase" fault=none
-	# The new parent has data where the old one has zeros.
-	(
-		for ((i = 0; i < 40; i++)); do
-			disk-io "$view" punch $((1000000 + i * 4096)) 4096
-		done
-	) &
-	vhdfs-img rebase --rate 3M --parent "$store/n.$e" "$store/pc.$e"
-	wait $!
-	dd if=/dev/zero of="$scratch/model" bs=4096 seek=1000000 count=40 \
-		oflag=seek_bytes conv=notrunc status=none
-	client_sees_its_disk
-	end_client
-	unmount "$mnt"
-	same_disk "$store/pc.$e" "$scratch/model"
-	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
-}
-
 run_tests

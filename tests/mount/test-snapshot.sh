@@ -180,10 +180,36 @@ test_new_parent_is_locked_against_writers_during_a_rebase() {
 		"$store/pc1.vhdx" &
 	pid=$!
 	wait_until 20 is_locked "$store/n.vhdx"
+	# Afterwards it is locked as any parent is.
+	kill -0 "$pid" || fail "expected the lock while the rebase runs"
 	! printf x | dd of="$mnt/n.vhdx.raw" conv=notrunc status=none ||
 		fail "expected an error of a write to the new parent"
 	wait "$pid"
 	cmp "$mnt/pc1.vhdx.raw" "$scratch/model"
+	exec 9>&-
+}
+
+test_blocks_trimmed_during_a_rebase_stay_zero() {
+	local pid
+
+	empty_store
+	vhdfs-img create --size 16M --block-size 1M "$store/a.vhdx"
+	cp "$store/a.vhdx" "$store/b.vhdx"
+	disk-io "$store/b.vhdx" write 0 12582912 3
+	vhdfs-img create --parent "$store/a.vhdx" --block-size 1M \
+		"$store/kid.vhdx"
+	disk-io "$store/kid.vhdx" write 8388608 4194304 4
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/kid.vhdx.raw"
+	# The mount has copied when vhdfs-img still waits, for the rate.
+	vhdfs-img rebase --rate 3M --parent "$store/b.vhdx" \
+		"$store/kid.vhdx" &
+	pid=$!
+	wait_until 20 is_locked "$store/b.vhdx"
+	disk-io "$mnt/kid.vhdx.raw" punch 8388608 4194304
+	kill -0 "$pid" || fail "expected a rebase that runs"
+	wait "$pid"
+	cmp "$mnt/kid.vhdx.raw" <(head -c 16777216 /dev/zero)
 	exec 9>&-
 }
 
