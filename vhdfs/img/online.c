@@ -17,9 +17,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "io/rootdir.h"
+#include "store/image-names.h"
 
 #define MOUNTS "/proc/self/mounts"
-#define VIEW_ENDING ".raw"
 
 enum { MOUNT_LINE_MAX = 64 * 1024, TRIES = 50, TRY_DELAY_MS = 100 };
 
@@ -51,7 +51,8 @@ static int try_mount(const struct mntent *mount, const char *real,
 	*ret = (struct online){ .fd = -1, .store = strdup(store) };
 	ret->mount = strdup(mount->mnt_dir);
 	ret->path = strdup(path);
-	if (asprintf(&ret->view, "%s/%s" VIEW_ENDING, mount->mnt_dir, path) < 0)
+	if (asprintf(&ret->view, "%s/%s" NAME_VIEW_SUFFIX, mount->mnt_dir,
+		     path) < 0)
 		ret->view = NULL;
 	if (!ret->store || !ret->mount || !ret->path || !ret->view)
 		return fail(-ENOMEM, "out of memory");

@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "chain/rebase-step.h"
 #include "chain/rebase.h"
 #include "format/registry.h"
 #include "img/interrupt.h"
@@ -55,45 +56,26 @@ static int check_type(const struct image *img)
 			      img->io->name, image_type_name(img->type));
 }
 
-static int check_parent(const struct image *img, const struct image *parent)
+/* Before the image is locked: one of the parent's own parents has a lock. */
+static int check_parent(const struct rebase *rebase, struct chain *parent)
 {
-	int r = check_type(img);
-
-	if (r < 0)
-		return r;
-	if (parent->ops != img->ops)
-		return fail(
-			-EINVAL,
-			"%s: format: expected %s, as of the child, found %s",
-			parent->io->name, img->ops->name, parent->ops->name);
-	if (parent->sector_size != img->sector_size)
-		return fail(-EINVAL,
-			    "%s: sector size: expected %u, as of the child, "
-			    "found %u",
-			    parent->io->name, img->sector_size,
-			    parent->sector_size);
-	return 0;
-}
-
-/* The image's file must not be one of the new chain. */
-static int check_cycle(const struct rebase *rebase, struct chain *parent)
-{
-	_cleanup_(io_close_p) struct io *io = NULL;
 	_cleanup_free_ char *path = NULL;
+	struct image *img;
+	struct io *io;
 	int r = image_roots_path(rebase->roots, rebase->image, &path);
 
 	if (r == 0)
 		r = root_dir_open(&rebase->roots->dirs[0], path, false, &io,
 				  NULL);
-	for (unsigned i = 0; r == 0 && i <= chain_depth(parent); i++) {
-		const struct io *other = chain_image(parent, i)->io;
-
-		if (file_id_equal(io_file_id(other), io_file_id(io)))
-			r = fail(-ELOOP,
-				 "%s: is a child of %s, or the same file; "
-				 "expected another parent",
-				 rebase->parent, rebase->image);
+	if (r < 0)
+		return r;
+	r = image_open(io, NULL, &img);
+	if (r < 0) {
+		io_close(io);
+		return r;
 	}
+	r = chain_check_parent(img, parent);
+	image_close(img);
 	return r;
 }
 
@@ -159,9 +141,7 @@ static int rebase_safe(struct rebase *rebase, struct chain *parent,
 	if (r < 0)
 		return r;
 	chain_leaf(chain)->keeps_id = true;
-	r = check_parent(chain_leaf(chain), chain_leaf(parent));
-	if (r == 0)
-		r = copy(rebase, chain, parent);
+	r = copy(rebase, chain, parent);
 	if (r == 0)
 		r = set_parent(rebase, chain_leaf(chain), chain_path(chain, 0),
 			       protected);
@@ -198,9 +178,7 @@ static int rebase_unsafe(struct rebase *rebase,
 
 	if (r < 0)
 		return r;
-	r = check_parent(img, protected->img);
-	if (r == 0)
-		r = set_parent(rebase, img, real, protected);
+	r = set_parent(rebase, img, real, protected);
 	rc = image_close(img);
 	return r < 0 ? r : rc;
 }
@@ -217,7 +195,7 @@ static int rebase_to_parent(struct rebase *rebase, bool unsafe)
 	if (r == 0)
 		r = image_roots_open(rebase->roots, rebase->parent, 0, &parent);
 	if (r == 0)
-		r = check_cycle(rebase, parent);
+		r = check_parent(rebase, parent);
 	if (r == 0)
 		r = protected_parent_open(&rebase->roots->dirs[0], path,
 					  &protected);

@@ -5,20 +5,14 @@
 #include "img/snapshot-path.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/error.h"
+#include "store/image-names.h"
 
 int snapshot_sibling(const char *real, const char *file, char **ret)
 {
-	const char *slash = strrchr(real, '/');
-	size_t dir = slash ? (size_t)(slash - real) + 1 : 0;
-
-	if (asprintf(ret, "%.*s%s", (int)dir, real, file) >= 0)
-		return 0;
-	*ret = NULL;
-	return fail(-ENOMEM, "out of memory");
+	*ret = name_sibling(real, file);
+	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
 int snapshot_fail_missing(const char *real, const char *name)

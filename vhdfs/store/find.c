@@ -17,13 +17,6 @@
 #include "store/store-internal.h"
 #include "store/view.h"
 
-void store_image_file(const struct store_image *image, dev_t *ret_dev,
-		      ino_t *ret_ino)
-{
-	*ret_dev = image->id.dev;
-	*ret_ino = image->id.ino;
-}
-
 struct file_id store_image_disk(const struct store_image *image)
 {
 	return image->disk;

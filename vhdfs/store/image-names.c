@@ -4,6 +4,7 @@
 
 #include "store/image-names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "format/registry.h"
@@ -48,4 +49,14 @@ bool name_is_new_leaf(const char *path)
 	return *name == '.' && len > sizeof ending - 1 &&
 	       !strncmp(name + len - (sizeof ending - 1), ending,
 			sizeof ending - 1);
+}
+
+char *name_sibling(const char *path, const char *file)
+{
+	char *sibling;
+
+	return asprintf(&sibling, "%.*s%s", (int)(name_last(path) - path), path,
+			file) < 0
+		       ? NULL
+		       : sibling;
 }

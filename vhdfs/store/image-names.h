@@ -23,6 +23,10 @@ bool name_is_view(const char *view, size_t *ret_len);
  * (leaf-steps.h)?  Also as /proc shows the path of an open file. */
 bool name_is_new_leaf(const char *path);
 
+/* The path of a file in the directory of path; the caller frees it.  Null: out
+ * of memory. */
+char *name_sibling(const char *path, const char *file);
+
 /* The last component of a path. */
 const char *name_last(const char *path);
 

@@ -119,9 +119,6 @@ enum store_child_kind {
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret);
 
-/* The image's file, now. */
-void store_image_file(const struct store_image *image, dev_t *ret_dev,
-		      ino_t *ret_ino);
 /* The image's disk (io/recovery.h, DISKS), which stays the same. */
 struct file_id store_image_disk(const struct store_image *image);
 

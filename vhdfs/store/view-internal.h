@@ -21,9 +21,6 @@ void view_check_replaced(struct store_image *image);
 void view_check_before_close(struct store_image *image);
 /* Is path, in the store, one of the image's names? */
 bool view_has_name(struct store_image *image, const char *path);
-/* The path of a file in the directory of path; the caller frees it.  Null: out
- * of memory. */
-char *view_sibling(const char *path, const char *file);
 /* Before a request that changes the chain of an image: 0, or with a message
  * -EBADF: it is not open for writing; -ESTALE: path is none of its names.  With
  * open_lock held. */

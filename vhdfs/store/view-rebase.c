@@ -52,8 +52,8 @@ enum { STEP_US = 20000, CHILD_TRIES = 250, CHILD_DELAY_MS = 20 };
 /* What is compared before the time is looked at. */
 #define PIECE MIB(4)
 
-/* Who may not read any image must not learn contents by a comparison, or take
- * write permission from images. */
+/* The user of a view must not learn the contents of other images by a
+ * comparison, or take their write permission. */
 static int check_permission(const struct store_image *image,
 			    const struct view_rebase *request,
 			    const struct chain *parent)
@@ -471,7 +471,7 @@ int view_remove_snapshot(struct store_image *image, const char *path,
 	int r;
 
 	io_will_block();
-	snapshot = file ? view_sibling(path, file) : NULL;
+	snapshot = file ? name_sibling(path, file) : NULL;
 	if (!snapshot)
 		return fail(-ENOMEM, "out of memory");
 	if (!view_has_name(image, path))

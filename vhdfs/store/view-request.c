@@ -3,11 +3,9 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "store/image-names.h"
 #include "store/view-internal.h"
 
 bool view_has_name(struct store_image *image, const char *path)
@@ -35,14 +33,4 @@ int view_check_request(struct store_image *image, const char *path)
 			    "found another; run the command again",
 			    path);
 	return 0;
-}
-
-char *view_sibling(const char *path, const char *file)
-{
-	char *sibling;
-
-	return asprintf(&sibling, "%.*s%s", (int)(name_last(path) - path), path,
-			file) < 0
-		       ? NULL
-		       : sibling;
 }

@@ -139,7 +139,7 @@ static int prepare_revert(struct making *m, const struct view_revert *request)
 	if (r < 0)
 		return r;
 	m->keep = request->aside ? strdup(request->aside) : NULL;
-	path = file ? view_sibling(request->path, file) : NULL;
+	path = file ? name_sibling(request->path, file) : NULL;
 	if (!path || (request->aside && !m->keep))
 		return fail(-ENOMEM, "%s: out of memory", request->path);
 	r = protected_parent_open(&m->image->store->roots[0], path, &m->parent);
