@@ -19,7 +19,8 @@
  * repeats those that are not lost.  A rename or an unlink whose file has not
  * got the name any more, as an earlier change was lost, is lost with it.
  *
- * THREADS: a lock is held from the begin of a change to its end.
+ * THREADS AND PROCESSES: a lock is held from the begin of a change to its end.
+ * The cut keeps it: no process may change anything after it, but ends.
  */
 #include "config.h"
 
@@ -28,7 +29,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,6 @@
 #include <unistd.h>
 
 enum { FILES = 64, JOURNAL = 512 << 20 };
-
 enum what { CONTENT, MODE, OWNER, ATTRIBUTE, NAME };
 
 static const char *const whats[] = { "content", "mode", "owner", "attribute",
@@ -68,6 +67,8 @@ struct power_change {
 };
 
 static struct journal {
+	faults_lock lock;
+	bool cut;    /* the power is off */
 	size_t used; /* of `space' */
 	int n_files;
 	struct {
@@ -77,7 +78,6 @@ static struct journal {
 	char space[] __attribute__((aligned(16)));
 } * journal; /* null: nothing is recorded */
 static const char *folder;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void die(const char *why)
 {
@@ -176,13 +176,26 @@ static int file_of_name(int dir, const char *path)
 		       : file_of(&st, dir, path, 0);
 }
 
+static void take_lock(void)
+{
+	faults_take(&journal->lock);
+	if (journal->cut)
+		faults_end_program();
+	faults_inside = true;
+}
+
+static void release_lock(void)
+{
+	faults_inside = false;
+	faults_release(&journal->lock);
+}
+
 /* The change that is being made; takes the lock. */
 static struct power_change *begin_change(enum what what)
 {
 	struct power_change *change;
 
-	pthread_mutex_lock(&lock);
-	faults_inside = true;
+	take_lock();
 	change = (struct power_change *)(journal->space + journal->used);
 	if (journal->used + 2 * sizeof *change > JOURNAL / 2)
 		die("the journal is full");
@@ -194,10 +207,8 @@ static struct power_change *begin_change(enum what what)
 
 static void end_change(struct power_change *change, bool done)
 {
-	if (done)
-		journal->used += change->total;
-	faults_inside = false;
-	pthread_mutex_unlock(&lock);
+	journal->used += done ? change->total : 0;
+	release_lock();
 }
 
 static struct power_change *begin_on_file(enum what what, int fd)
@@ -223,7 +234,7 @@ static ssize_t read_file(const struct power_change *change, char *bytes,
 	ssize_t n = fd < 0 ? -1 : NEXT(pread)(fd, bytes, len, change->off);
 
 	if (n < 0)
-		die("read for the journal");
+		die("read");
 	close(fd);
 	return n;
 }
@@ -394,8 +405,7 @@ void power_sync(int fd, bool all)
 
 	if (!journal || fstat(fd, &st) < 0)
 		return;
-	pthread_mutex_lock(&lock);
-	faults_inside = true;
+	take_lock();
 	file = find_file(&st);
 	if (S_ISDIR(st.st_mode))
 		sync_directory(fd);
@@ -404,16 +414,17 @@ void power_sync(int fd, bool all)
 			if (c->file == file &&
 			    (c->what == CONTENT || (all && c->what != NAME)))
 				c->durable = true;
-	faults_inside = false;
-	pthread_mutex_unlock(&lock);
+	release_lock();
 }
 
-unsigned power_losable(void)
+unsigned power_begin_cut(void)
 {
 	unsigned n = 0;
 
 	if (!journal)
 		return 0;
+	take_lock();
+	journal->cut = true;
 	for (struct power_change *c = first(); c; c = next(c))
 		n += !c->durable;
 	return n;
@@ -440,7 +451,7 @@ static void set_state(const struct power_change *change,
 	int fd = open_file(change->file), r = 0;
 
 	if (fd < 0)
-		die("a file cannot be opened again");
+		die("open");
 	if (change->what == CONTENT && state->len)
 		r = NEXT(pwrite)(fd, bytes, state->len, change->off) < 0;
 	if (change->what == CONTENT && (undo || change->resizes))
@@ -572,7 +583,6 @@ void power_cut(const char *lose)
 
 	if (!journal)
 		return;
-	faults_inside = true;
 	choose_lost(lose);
 	for (int i = 0; i < journal->n_files; i++)
 		if (stat(file_path(i), &st) == 0) {

@@ -26,7 +26,8 @@
  *                          program
  *                 cut      any call that changes or syncs a file: changes that
  *                          are not durable are lost (LOSE), and SIGKILL ends
- *                          the process; at exit, if there is no such call
+ *                          all processes of the program; at exit, if there is
+ *                          no such call
  *                 none
  *     FORM        once: the AT-th of them; ever: that and all after it
  *     ONLY        the one call that is counted (names[] below), or - for all
@@ -61,8 +62,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -133,7 +135,7 @@ static char *control; /* the file, mapped; null: nothing fails */
  * because a program may be several processes.  Under lock.
  */
 struct state {
-	pthread_mutex_t lock;
+	faults_lock lock;
 	bool ready;
 	char line[LINE]; /* as read last */
 	int kind;        /* an index, or -1 */
@@ -151,6 +153,56 @@ static struct state *now;
 static pid_t first_process;
 
 _Thread_local bool faults_inside;
+
+/* A thread that has ended, or whose process is a zombie. */
+static bool is_dead(int thread)
+{
+	char path[64], stat[512];
+	const char *state;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", thread);
+	fd = NEXT(openat)(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	n = read(fd, stat, sizeof stat - 1);
+	close(fd);
+	if (n < 0)
+		return errno == ESRCH;
+	stat[n] = '\0';
+	state = strrchr(stat, ')');
+	return state && strchr("ZX", state[2]);
+}
+
+/*
+ * No robust mutex: vhdfs makes its worker by the system call clone, and the C
+ * library does not know the main thread of that.
+ */
+void faults_take(faults_lock *lock)
+{
+	const int error = errno, me = gettid();
+
+	for (int tries = 1;; tries++) {
+		int owner = 0;
+
+		if (atomic_compare_exchange_strong(lock, &owner, me))
+			break;
+		if (tries % 64 == 0 && is_dead(owner) &&
+		    atomic_compare_exchange_strong(lock, &owner, me))
+			break;
+		if (tries < 64)
+			sched_yield();
+		else
+			usleep(100);
+	}
+	errno = error;
+}
+
+void faults_release(faults_lock *lock)
+{
+	atomic_store(lock, 0);
+}
 
 static void read_line(void)
 {
@@ -208,14 +260,19 @@ enum owner faults_owner(uintptr_t address)
 static void end_process(const struct kind *kind)
 {
 	if (kind->code == FAULT_CUTS) {
-		now->losable = power_losable();
+		now->losable = power_begin_cut();
 		answer();
 		power_cut(now->lose);
-		/* The next process continues. */
-		pthread_mutex_unlock(&now->lock);
 	}
-	if (kind->code == FAULT_ENDS || kind->code == FAULT_ENDED)
-		kill(first_process, SIGKILL);
+	if (kind->code == FAULT_ENDS || kind->code == FAULT_ENDED ||
+	    kind->code == FAULT_CUTS)
+		faults_end_program();
+	kill(getpid(), SIGKILL);
+}
+
+void faults_end_program(void)
+{
+	kill(first_process, SIGKILL);
 	kill(getpid(), SIGKILL);
 }
 
@@ -226,7 +283,7 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 	if (!control)
 		return NULL;
 	faults_inside = true;
-	pthread_mutex_lock(&now->lock);
+	faults_take(&now->lock);
 	read_line();
 	if (now->kind >= 0 && (kinds[now->kind].calls & BIT(call)) &&
 	    (!strcmp(now->only, "-") || !strcmp(now->only, names[call]))) {
@@ -244,7 +301,7 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 	answer();
 	if (kind && kind->code == FAULT_CUTS)
 		end_process(kind);
-	pthread_mutex_unlock(&now->lock);
+	faults_release(&now->lock);
 	faults_inside = false;
 	if (kind && (kind->code == FAULT_KILLS || kind->code == FAULT_ENDS))
 		end_process(kind);
@@ -324,16 +381,10 @@ static void note_files(void)
  * used the file. */
 static void take_state(void *map)
 {
-	pthread_mutexattr_t attr;
-
 	now = (struct state *)((char *)map + STATE);
 	control = map;
 	if (now->ready)
 		return;
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutex_init(&now->lock, &attr);
-	pthread_mutexattr_destroy(&attr);
 	now->kind = now->call = -1;
 	now->ready = true;
 }
@@ -371,7 +422,7 @@ __attribute__((destructor)) static void end(void)
 		return;
 	for (int fd = 3; fd < FILES_MAX; fd++)
 		files += !files_before[fd] && fcntl(fd, F_GETFD) >= 0;
-	pthread_mutex_lock(&now->lock);
+	faults_take(&now->lock);
 	read_line();
 	live = faults_live(&where);
 	if (live)
@@ -379,11 +430,12 @@ __attribute__((destructor)) static void end(void)
 	now->live += live;
 	if (getpid() == first_process)
 		now->files += files;
-	if (now->kind >= 0 && kinds[now->kind].code == FAULT_CUTS) {
+	if (now->kind >= 0 && kinds[now->kind].code == FAULT_CUTS &&
+	    !now->fired) {
 		now->fired = 1;
 		now->call = CALL_EXIT;
 		end_process(&kinds[now->kind]);
 	}
 	answer();
-	pthread_mutex_unlock(&now->lock);
+	faults_release(&now->lock);
 }

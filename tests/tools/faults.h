@@ -4,6 +4,7 @@
 #define TESTS_TOOLS_FAULTS_H
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,17 @@ enum owner {
 
 enum owner faults_owner(uintptr_t address);
 
+/*
+ * A lock in memory that processes share; 0: free, else the thread that has it.
+ * A thread that was killed with it has it no more.
+ */
+typedef atomic_int faults_lock;
+void faults_take(faults_lock *lock);
+void faults_release(faults_lock *lock);
+
+/* Kills all processes of the program. */
+void faults_end_program(void);
+
 /* Must this call fail, and how?  Null: no. */
 const struct kind *faults_judge(enum call call, uintptr_t where);
 /* Is the call to be done, and then faults_after called? */
@@ -92,8 +104,9 @@ struct power_change *power_name(int from_dir, const char *from, int to_dir,
 void power_end_name(struct power_change *change, bool done);
 /* A sync of this file or directory; all: of mode, owner and attributes too. */
 void power_sync(int fd, bool all);
-/* The number of changes that a cut may lose. */
-unsigned power_losable(void);
+/* Begins a cut: from here on every process that changes or syncs a file ends.
+ * Returns the number of changes that the cut may lose. */
+unsigned power_begin_cut(void);
 /* Loses changes; the process must end at once.  lose: all, none, -N (only the
  * N-th), +N (all but the N-th), sSEED. */
 void power_cut(const char *lose);
