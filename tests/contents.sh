@@ -66,6 +66,19 @@ same_disk() {
 	vhdfs-img check "$1"
 }
 
+# unlike_both FILE OLD NEW: prints the sectors of the file that have neither the old nor
+# the new content.
+unlike_both() {
+	comm -12 <(sectors_unlike "$1" "$2") <(sectors_unlike "$1" "$3")
+}
+
+# sectors_unlike FILE OTHER: prints the sectors that differ.
+sectors_unlike() {
+	{
+		cmp -l "$1" "$2" || true
+	} | awk '{ print int(($1 - 1) / 512) }' | sort -u
+}
+
 # key IMAGE KEY: prints the value of the key in the JSON of info.
 key() {
 	vhdfs-img info --json "$1" | jq -r ".[\"$2\"]"

@@ -490,6 +490,7 @@ faults_tests = \
 	tests/faults/test-names-online.sh \
 	tests/faults/test-order-mutants.sh \
 	tests/faults/test-power-cut.sh \
+	tests/faults/test-power-cut-online.sh \
 	tests/faults/test-rebase-online.sh \
 	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \
@@ -580,6 +581,7 @@ slow_tests = \
 	tests/crash/test-mutants.sh \
 	tests/crash/test-fault \
 	tests/faults/test-power-cut.sh \
+	tests/faults/test-power-cut-online.sh \
 	tests/unit/test-concurrency \
 	tests/mount/test-exercise.sh \
 	tests/supervise/test-worker.sh \

@@ -222,6 +222,34 @@ inject() {
 	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
 }
 
+# complain MESSAGE: as wrong, with what was lost.
+complain() {
+	wrong "$*; $(sed -n 's/^lost.*/&;/p' "$FAULTS_JOURNAL/lost" | tr '\n' ' ')"
+}
+
+# Had the command ended with success before the cut?  Then all of it is durable.
+has_ended() {
+	[ "$ended" = exit ]
+}
+
+# choose_loses: after a power cut, sets $loses to the sets of changes to lose, of
+# $losable: of more than five, all single ones only with VHDFS_LONG, else those that
+# the seed chooses.
+choose_loses() {
+	local i
+
+	loses=()
+	[ "$losable" -gt 0 ] || return 0
+	loses=(none)
+	[ "$losable" -le 3 ] || loses+=("s$RANDOM" "s$RANDOM")
+	for ((i = 1; i <= losable; i++)); do
+		[ "$losable" -le 5 ] || [ -n "$each_point" ] ||
+			[ $((RANDOM % losable)) -lt 3 ] || continue
+		[ "$losable" = 1 ] || loses+=("-$i")
+		[ "$losable" -le 2 ] || loses+=("+$i")
+	done
+}
+
 # A vhdfs in $scratch/bin into which faults.so is loaded.
 wrap_vhdfs() {
 	mkdir -p "$scratch/bin"

@@ -55,9 +55,16 @@ client_sees_its_disk() {
 		wrong "expected the disk of the model, found: $reply"
 }
 
-# The names beside the image, but for the snapshots.
+# others [CONDITION...]: the names beside the image, but for the snapshots; the
+# conditions of find leave out more.
 others() {
-	find "$store" -mindepth 1 ! -name "m.$e" ! -name "pc.$e" ! -name 'pc@*'
+	find "$store" -mindepth 1 ! -name "m.$e" ! -name "pc.$e" \
+		! -name 'pc@*' "$@"
+}
+
+# parent_of IMAGE: the name of the parent's file.
+parent_of() {
+	vhdfs-img info --json "$1" | jq -r '.parent | sub(".*/"; "")'
 }
 
 # restart: ends the mount, checks the images, and begins with a fresh child.
@@ -79,13 +86,18 @@ restart_after_loss() {
 	begin_again
 }
 
-begin_again() {
+# The image and its snapshots are sound; no mount has them open.
+check_images() {
 	local image
 
 	for image in "$store"/pc*; do
 		vhdfs-img check "$image" >"$scratch/stdout" ||
 			wrong "expected a sound image: $(cat "$scratch/stdout")"
 	done
+}
+
+begin_again() {
+	check_images
 	rm -f "$store"/pc@* "$store/pc.$e"
 	vhdfs-img create --parent "$store/m.$e" "$store/pc.$e"
 	disk-io "$store/m.$e" read 0 - >"$scratch/model"

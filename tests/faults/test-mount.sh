@@ -5,6 +5,7 @@
 # to serve.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
+. "$top_srcdir/tests/contents.sh"
 . "${0%/*}/../mount/common.sh"
 
 # letters LETTER COUNT: prints COUNT times the letter.
@@ -146,19 +147,12 @@ check_contents() {
 			"$(cat "$scratch/stderr")"
 		return
 	}
-	both=$(comm -12 <(sectors_unlike old) <(sectors_unlike new))
+	both=$(unlike_both "$scratch/now" "$scratch/old" "$scratch/new")
 	[ -z "$both" ] || wrong "expected old or new content of sectors: " $both
 	for i in "${flushed[@]}"; do
 		cmp -s -n "${lens[i]}" -i "${offs[i]}" "$scratch/now" \
 			"$scratch/new" || wrong "expected the flushed write $i"
 	done
-}
-
-# sectors_unlike FILE: prints the sectors of the view that differ from the file.
-sectors_unlike() {
-	{
-		cmp -l "$scratch/now" "$scratch/$1" || true
-	} | awk '{ print int(($1 - 1) / 512) }' | sort -u
 }
 
 # Expects that a new open can write, and that the image is sound.

@@ -13,6 +13,10 @@ cut_snapshot="faults/test-power-cut test_snapshot_vhdx"
 cut_revert="faults/test-power-cut test_revert_vhd"
 cut_recovery="faults/test-power-cut test_recovery_of_a_snapshot"
 cut_parent="faults/test-power-cut test_rebase_of_a_parent_in_use_vhdx"
+online_snapshot="faults/test-power-cut-online test_snapshot_vhdx"
+online_revert="faults/test-power-cut-online test_revert_vhd"
+online_removal="faults/test-power-cut-online test_delete_snapshot_vhdx"
+online_rebase="faults/test-power-cut-online test_rebase_vhd"
 names_snapshot="faults/test-names-online test_worker_killed_after_each_change_of_names_of_a_snapshot_loses_nothing"
 kill_snapshot="faults/test-snapshot-online test_worker_killed_at_each_step_of_a_vhdx_snapshot_loses_nothing"
 kill_rebase="faults/test-rebase-online test_worker_killed_at_each_step_of_a_vhdx_rebase_loses_nothing"
@@ -102,6 +106,22 @@ test_unchanged_programs_survive_cuts_of_a_recovery() {
 
 test_unchanged_programs_survive_cuts_of_a_parents_replacement() {
 	passes "$cut_parent"
+}
+
+test_unchanged_programs_survive_cuts_of_a_snapshot_in_use() {
+	passes "$online_snapshot"
+}
+
+test_unchanged_programs_survive_cuts_of_a_revert_in_use() {
+	passes "$online_revert"
+}
+
+test_unchanged_programs_survive_cuts_of_a_removal_in_use() {
+	passes "$online_removal"
+}
+
+test_unchanged_programs_survive_cuts_of_a_rebase_in_use() {
+	passes "$online_rebase"
 }
 
 test_unchanged_programs_survive_deaths_after_names_of_a_snapshot() {
@@ -274,6 +294,17 @@ test_detects_intent_of_an_open_image_that_stays() {
 		's/r = leaf_intent_remove\(&m->place\);/r = 0;/'
 }
 
+test_detects_old_leaf_of_an_open_image_that_is_not_settled() {
+	each_call=1 finds "$online_snapshot" store/view-snapshot.c '
+		s/int r = view_flush_open\(m->image\), rc = 0;/int r = 0, rc = 0;/
+		s/int r = image_settle\(m->place.img\);/int r = 0;/'
+}
+
+test_detects_open_image_whose_rename_is_not_durable() {
+	each_call=1 finds "$online_snapshot" store/view-snapshot.c \
+		's/int r = leaf_sync_dir\(&m->place\);/int r = 0;/'
+}
+
 test_detects_repeated_request_that_is_not_recognized() {
 	finds "$names_snapshot" store/view-snapshot.c \
 		's/if \(snapshot_has_token\(/if (0 \&\& snapshot_has_token(/'
@@ -306,6 +337,16 @@ test_detects_restore_that_keeps_readers_of_a_written_file() {
 test_detects_rebase_that_copies_nothing() {
 	finds "$kill_rebase" chain/rebase-step.c \
 		's/int r = chain_store_shown\(step->chain, difference->a, difference->off,/int r = 0; (void)(difference->off,/'
+}
+
+test_detects_new_parent_that_can_be_written() {
+	finds "$online_rebase" store/view-rebase.c \
+		's/r = protected_parent_protect\(parent\);/r = 0;/'
+}
+
+test_detects_removal_that_is_not_durable() {
+	finds "$online_removal" store/view-rebase.c \
+		's/\(fsync\(fd\) < 0 && errno != EINVAL\)\)/0)/'
 }
 
 test_detects_removal_before_open_chains_name_other_parents() {

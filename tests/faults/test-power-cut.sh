@@ -41,11 +41,6 @@ prepare() {
 	cp -a "$scratch/first" "$dir"
 }
 
-# complain MESSAGE: as wrong, with what was lost.
-complain() {
-	wrong "$*; $(sed -n 's/^lost.*/&;/p' "$FAULTS_JOURNAL/lost" | tr '\n' ' ')"
-}
-
 shows() {
 	disk-io "$1" read 0 - | cmp -s - "$scratch/$2.model"
 }
@@ -56,11 +51,6 @@ hidden_files() {
 
 names_of_snapshots() {
 	vhdfs-img snapshots --json "$image" | jq -r '[.[].name] | sort | join(" ")'
-}
-
-# Had the command ended with success before the cut?  Then all of it is durable.
-has_ended() {
-	[ "$ended" = exit ]
 }
 
 # sound_snapshot NAME MODEL: if the snapshot exists, it is complete.
@@ -232,23 +222,6 @@ outcome_of_recovery() {
 		complain "left: $(hidden_files)"
 	ended=recovery
 	"outcome_of_$killed_verb"
-}
-
-# choose_loses: sets $loses to the sets of changes to lose, of $losable: of more than
-# five, all single ones only with VHDFS_LONG, else those that the seed chooses.
-choose_loses() {
-	local i
-
-	loses=()
-	[ "$losable" -gt 0 ] || return 0
-	loses=(none)
-	[ "$losable" -le 3 ] || loses+=("s$RANDOM" "s$RANDOM")
-	for ((i = 1; i <= losable; i++)); do
-		[ "$losable" -le 5 ] || [ -n "$each_point" ] ||
-			[ $((RANDOM % losable)) -lt 3 ] || continue
-		[ "$losable" = 1 ] || loses+=("-$i")
-		[ "$losable" -le 2 ] || loses+=("+$i")
-	done
 }
 
 # cut_once AT LOSE COMMAND...: prepares, and runs the command with a power cut before
