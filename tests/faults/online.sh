@@ -67,6 +67,12 @@ parent_of() {
 	vhdfs-img info --json "$1" | jq -r '.parent | sub(".*/"; "")'
 }
 
+# has_failed: by the client's last $reply, and the $call that failed before: does the
+# image take no more writes, because its tables could not be written or synced?
+has_failed() {
+	[[ $call =~ ^(write|sync|resize)$ ]] && [ "$reply" = EIO ]
+}
+
 # restart: ends the mount, checks the images, and begins with a fresh child.
 restart() {
 	end_client
@@ -77,12 +83,20 @@ restart() {
 	begin_again
 }
 
-# The same after a flush that failed, which the client learns of: writes may be lost.
+# restart_after_loss [FLUSHED]: the same after a flush that failed, which the client
+# learns of: writes may be lost, but not those to the disk in the file FLUSHED.
 restart_after_loss() {
+	local lost
+
 	eval "exec ${CLIENT[1]}>&-"
 	wait "$client" || true
 	umount "$mnt"
 	wait "${mount_pid[$mnt]}" || true
+	if [ $# != 0 ]; then
+		disk-io "$store/pc.$e" read 0 - >"$scratch/now"
+		lost=$(unlike_both "$scratch/now" "$1" "$scratch/model")
+		[ -z "$lost" ] || wrong "expected old or new sectors:" $lost
+	fi
 	begin_again
 }
 

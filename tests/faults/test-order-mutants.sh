@@ -20,6 +20,7 @@ online_rebase="faults/test-power-cut-online test_rebase_vhd"
 names_snapshot="faults/test-names-online test_worker_killed_after_each_change_of_names_of_a_snapshot_loses_nothing"
 kill_snapshot="faults/test-snapshot-online test_worker_killed_at_each_step_of_a_vhdx_snapshot_loses_nothing"
 kill_rebase="faults/test-rebase-online test_worker_killed_at_each_step_of_a_vhdx_rebase_loses_nothing"
+full_rebase="faults/test-rebase-online test_full_disk_at_each_step_of_a_vhdx_rebase_leaves_the_disk"
 older_removal="faults/test-rebase-online test_removal_of_the_older_vhdx_snapshot_that_is_killed_can_be_run_again"
 
 # link PROGRAM OBJECTS LIBS [MUTANT]: links the program into $scratch/bin.  The mutant's
@@ -138,6 +139,10 @@ test_unchanged_programs_survive_deaths_in_a_snapshot() {
 
 test_unchanged_programs_survive_deaths_in_a_rebase() {
 	passes "$kill_rebase"
+}
+
+test_unchanged_programs_survive_a_full_disk_in_a_rebase() {
+	passes "$full_rebase"
 }
 
 # Without a mount: leaf-steps.c, L1 to L7.
@@ -337,6 +342,11 @@ test_detects_restore_that_keeps_readers_of_a_written_file() {
 test_detects_rebase_that_copies_nothing() {
 	finds "$kill_rebase" chain/rebase-step.c \
 		's/int r = chain_store_shown\(step->chain, difference->a, difference->off,/int r = 0; (void)(difference->off,/'
+}
+
+test_detects_rebase_that_goes_on_without_space() {
+	finds "$full_rebase" chain/rebase-step.c \
+		'/^static int copy\(/,/^}/s/return r;/return 0;/'
 }
 
 test_detects_new_parent_that_can_be_written() {

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Rebase of an image that a client has open, and removal of its snapshots: the worker or
-# vhdfs-img is killed at each step.  No answered write is lost, the client's handle goes
-# on, and every disk shows what it showed.
+# vhdfs-img is killed, or the file system becomes full, at each step.  No answered write
+# is lost, the client's handle goes on, and every disk shows what it showed.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 . "${0%/*}/../contents.sh"
@@ -32,8 +32,11 @@ check_client() {
 	client_sees_its_disk
 }
 
-parent() {
-	vhdfs-img info --json "$store/pc.$e" | jq -r '.parent | sub(".*/"; "")'
+has_parent() {
+	local parent
+
+	parent=$(parent_of "$store/pc.$e")
+	[ "$parent" = "$1" ] || wrong "expected the parent $1, found $parent"
 }
 
 # kill_worker_in_rebase ENDING: to and fro, until a rebase has fewer calls.
@@ -55,8 +58,7 @@ kill_worker_in_rebase() {
 		[ "$status" = 0 ] ||
 			wrong "expected success after the worker's death, found" \
 				"$status: $(cat "$scratch/stderr")"
-		[ "$(parent)" = "$to.$e" ] ||
-			wrong "expected the parent $to.$e, found $(parent)"
+		has_parent "$to.$e"
 		check_client
 		[ $to = n ] && to=m || to=n
 		n=$((n + step))
@@ -218,6 +220,115 @@ test_removal_of_the_older_vhdx_snapshot_that_is_killed_can_be_run_again() {
 test_removal_of_the_older_vhd_snapshot_that_is_killed_can_be_run_again() {
 	plain_mount
 	kill_program_in_delete vhd s1
+}
+
+# Two commands of which the file system becomes full.  begin_... sets $command.
+begin_rebase() {
+	client_writes
+	command=(rebase --parent "$store/n.$e" "$store/pc.$e")
+}
+
+begin_removal() {
+	take_snapshots
+	command=(delete-snapshot "$store/pc.$e" "$removed")
+}
+
+# end_... GONE: the command has ended well when it was run again; GONE, if not empty: the
+# first run had removed the snapshot.
+end_rebase() {
+	[ "$status" = 0 ] ||
+		wrong "expected success, found: $(cat "$scratch/stderr")"
+	has_parent "n.$e"
+	# What was copied stays: another rebase would copy nothing.
+	restart
+}
+
+end_removal() {
+	[ "$status" = 0 ] || [ -n "$1" ] ||
+		wrong "expected success, found: $(cat "$scratch/stderr")"
+	has_gone "$removed" || wrong "expected no snapshot $removed"
+	check_snapshots
+	restart
+	vhdfs-img info "$store/pc.$e" >/dev/null
+}
+
+# write_in_place: to bytes that the image has, which takes no space; and a flush.
+write_in_place() {
+	ask_client write 8192 4096 $RANDOM
+	[ "$reply" != ok ] || ask_client fsync
+}
+
+# full_at COMMAND KIND:FORM N: the calls of the mount and of vhdfs-img fail.
+full_at() {
+	local gone
+
+	"begin_$1"
+	write_in_place
+	cp "$scratch/model" "$scratch/flushed"
+	arm "${2%:*}" "${2#*:}" "$3"
+	faulty_img "${command[@]}"
+	calls=$seen fault+=", $call"
+	[ "$status" = 0 ] || failures=$((failures + 1))
+	gone=
+	[ "$1" = rebase ] || ! has_gone "$removed" || gone=yes
+	[ "$2" = space:ever ] || disarm
+	write_in_place
+	# A sync that fails, which it does not for lack of space.
+	if [ "$2" != space:ever ] && has_failed; then
+		restart_after_loss "$scratch/flushed"
+		return
+	fi
+	[ "$reply" = ok ] || wrong "write in place: expected ok, found $reply"
+	client_sees_its_disk
+	disarm
+	[ "$1" = rebase ] || check_snapshots
+	run vhdfs-img "${command[@]}"
+	check_client
+	[ -z "$(others ! -name "n.$e")" ] ||
+		wrong "expected no other file: $(others ! -name "n.$e")"
+	"end_$1" "$gone"
+}
+
+# full_at_each_step ENDING COMMAND
+full_at_each_step() {
+	local kind n total failures=0
+
+	open_client "$1"
+	second_master
+	what="$2 of an open $1"
+	for kind in ENOSPC:once space:ever; do
+		fault="$kind without a fault"
+		full_at "$2" "$kind" 1000000
+		total=$calls
+		choose_points "$total"
+		for n in "${ats[@]}"; do
+			fault="$kind $n of $total"
+			full_at "$2" "$kind" "$n"
+		done
+	done
+	remark "$what: $failures failures"
+	[ "$failures" -gt 0 ] || fail "expected failures of $what"
+	end_client
+	unmount "$mnt"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
+}
+
+test_full_disk_at_each_step_of_a_vhdx_rebase_leaves_the_disk() {
+	full_at_each_step vhdx rebase
+}
+
+test_full_disk_at_each_step_of_a_vhd_rebase_leaves_the_disk() {
+	full_at_each_step vhd rebase
+}
+
+test_full_disk_at_each_step_of_the_removal_of_a_vhdx_snapshot_leaves_the_disks() {
+	removed=s2
+	full_at_each_step vhdx removal
+}
+
+test_full_disk_at_each_step_of_the_removal_of_the_older_vhd_snapshot_leaves_the_disks() {
+	removed=s1
+	full_at_each_step vhd removal
 }
 
 run_tests

@@ -160,9 +160,8 @@ after_failure() {
 			wrong "expected no snapshot: $(cat "$scratch/stderr")"
 	fi
 	ask_client fsync
-	# The flush of the old leaf failed: an image whose tables could not be
-	# written takes no more writes.
-	if [[ $call =~ ^(write|sync|resize)$ ]] && [ "$reply" = EIO ]; then
+	# The flush of the old leaf failed.
+	if has_failed; then
 		restart_after_loss
 		return
 	fi

@@ -7,10 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -99,12 +102,50 @@ static ssize_t write_file(int fd, const void *buf, size_t len, off_t off,
 	return n;
 }
 
+/* Where the bytes from `off' on that have blocks of the file end, written or
+ * not; a file system may say it in pieces. */
+static uint64_t end_of_blocks(int fd, uint64_t off)
+{
+	union {
+		struct fiemap map;
+		char space[sizeof(struct fiemap) +
+			   sizeof(struct fiemap_extent)];
+	} u = { .map = { .fm_start = off,
+			 .fm_length = FIEMAP_MAX_OFFSET - off,
+			 .fm_extent_count = 1 } };
+	const struct fiemap_extent *extent = u.map.fm_extents;
+
+	if (ioctl(fd, FS_IOC_FIEMAP, &u) < 0)
+		return UINT64_MAX;
+	if (!u.map.fm_mapped_extents || extent->fe_logical > off)
+		return off;
+	return extent->fe_logical + extent->fe_length;
+}
+
+/* Does a change of these bytes take no space, and is the disk full? */
+static bool has_blocks(int fd, size_t len, off_t off)
+{
+	uint64_t at = (uint64_t)off, end = at + len, next;
+
+	if (!faults_spare_overwrites())
+		return false;
+	for (; at < end; at = next) {
+		next = end_of_blocks(fd, at);
+		if (next == at)
+			return false;
+	}
+	return true;
+}
+
 static ssize_t do_pwrite(int fd, const void *buf, size_t len, off_t off,
 			 void *caller)
 {
-	const struct kind *kind = judge_file(CALL_WRITE, fd, caller);
+	const struct kind *kind;
 	ssize_t n;
 
+	if (has_blocks(fd, len, off))
+		return write_file(fd, buf, len, off, caller);
+	kind = judge_file(CALL_WRITE, fd, caller);
 	if (!kind)
 		return write_file(fd, buf, len, off, caller);
 	if (!kind->half && !is_filling(kind))
@@ -251,7 +292,9 @@ static int do_fallocate(int fd, int mode, off_t off, off_t len, void *caller)
 	struct power_change *change = NULL;
 	int r;
 
-	if (judge_file(CALL_FALLOCATE, fd, caller))
+	if (!((mode & FALLOC_FL_KEEP_SIZE) &&
+	      has_blocks(fd, (size_t)len, off)) &&
+	    judge_file(CALL_FALLOCATE, fd, caller))
 		return -1;
 	/* Allocation alone changes no byte. */
 	if (is_program(caller) && mode != FALLOC_FL_KEEP_SIZE)

@@ -15,6 +15,8 @@
  *                 full     the same: a write does its first half, and then
  *                          every such call fails
  *                 quota    as full, with EDQUOT
+ *                 space    as full; calls on bytes for which the file has
+ *                          blocks succeed, and are not counted
  *                 torn     a write does its first half and returns EIO
  *                 short    a read or write does its first half
  *                 EINTR    a read or write
@@ -98,6 +100,10 @@ static const struct kind kinds[] = {
 	  BIT(CALL_WRITE) | BIT(CALL_RESIZE) | BIT(CALL_FALLOCATE) |
 		  BIT(CALL_CREATE) | BIT(CALL_RENAME) | BIT(CALL_LINK),
 	  EDQUOT, false, true },
+	{ "space",
+	  BIT(CALL_WRITE) | BIT(CALL_RESIZE) | BIT(CALL_FALLOCATE) |
+		  BIT(CALL_CREATE) | BIT(CALL_RENAME) | BIT(CALL_LINK),
+	  ENOSPC, false, true },
 	{ "torn", BIT(CALL_WRITE), EIO, true, false },
 	{ "short", BIT(CALL_READ) | BIT(CALL_WRITE), 0, true, false },
 	{ "EINTR", BIT(CALL_READ) | BIT(CALL_WRITE), EINTR, false, false },
@@ -306,6 +312,19 @@ const struct kind *faults_judge(enum call call, uintptr_t where)
 	if (kind && (kind->code == FAULT_KILLS || kind->code == FAULT_ENDS))
 		end_process(kind);
 	return kind;
+}
+
+bool faults_spare_overwrites(void)
+{
+	bool ret;
+
+	if (!control)
+		return false;
+	faults_take(&now->lock);
+	read_line();
+	ret = now->kind >= 0 && !strcmp(kinds[now->kind].name, "space");
+	faults_release(&now->lock);
+	return ret;
 }
 
 bool faults_is_after(const struct kind *kind)

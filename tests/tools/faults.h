@@ -76,6 +76,8 @@ void faults_end_program(void);
 
 /* Must this call fail, and how?  Null: no. */
 const struct kind *faults_judge(enum call call, uintptr_t where);
+/* Does the armed kind let calls succeed that take no space? */
+bool faults_spare_overwrites(void);
 /* Is the call to be done, and then faults_after called? */
 bool faults_is_after(const struct kind *kind);
 void faults_after(const struct kind *kind);
