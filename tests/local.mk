@@ -53,6 +53,7 @@ unit_tests = \
 	tests/unit/test-map-cache \
 	tests/unit/test-image-names \
 	tests/unit/test-quota \
+	tests/unit/test-examination \
 	tests/unit/test-space-need \
 	tests/unit/test-glue \
 	tests/unit/test-textfile \
@@ -172,6 +173,9 @@ tests_unit_test_bounds_vhdx_SOURCES = \
 	tests/unit/test-bounds-vhdx.c $(bounds_sources)
 tests_unit_test_bounds_vhdx_LDFLAGS = $(mem_count)
 tests_unit_test_atomic_file_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
+# libunit.a has a store_open of its own.
+tests_unit_test_examination_LDADD = $(LIBVHDFS_LIBS) $(LDADD)
+tests_unit_test_examination_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=examine
 tests_unit_test_textfile_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_textfile_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=strdup,--wrap=getdelim

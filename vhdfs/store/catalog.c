@@ -141,11 +141,13 @@ void catalog_mark_stale_locked(struct store_image *image)
 	struct store *store = image->store;
 
 	image->stale = true;
-	if (image->queued || image->write_opens)
+	if (image->write_opens)
 		return;
+	if (!image->queued)
+		TAILQ_INSERT_TAIL(&store->queue, image, queue_link);
 	image->queued = true;
-	TAILQ_INSERT_TAIL(&store->queue, image, queue_link);
-	/* Requests do not wait again for an examination that is slow. */
+	/* Requests do not wait again for an examination that is slow.  An image
+	 * that was queued during its examination is pending again after it. */
 	catalog_set_pending_locked(image, !image->examining || image->pending);
 }
 

@@ -11,11 +11,15 @@
 #include "store/ancestry.h"
 #include "store/catalog.h"
 #include "store/examiners.h"
+#include "store/refresh.h"
 #include "store/resolve-path.h"
 
 /* The largest sector of VHDX; tgt takes st_blksize as the physical sector of
  * the disk. */
 enum { VIEW_BLKSIZE = 4096 };
+/* Examinations after which an image that changes all the time is not waited for
+ * again. */
+enum { EXAMINE_TRIES = 100 };
 
 bool image_stat_fs_writable_locked(const struct store_image *image)
 {
@@ -63,7 +67,8 @@ void image_stat_shape_locked(const struct store_image *image, struct stat *st)
 	st->st_blksize = VIEW_BLKSIZE;
 }
 
-int image_stat_locked(struct store_image *image, struct stat *ret_st)
+static int examine_and_stat_locked(struct store_image *image,
+				   struct stat *ret_st)
 {
 	struct stat st;
 	int r = stat_file_locked(image, &st);
@@ -72,7 +77,34 @@ int image_stat_locked(struct store_image *image, struct stat *ret_st)
 		return r;
 	catalog_check_stamp_locked(image, &st);
 	examiners_wait_locked(image);
+	/* It was removed meanwhile. */
+	if (!image->names)
+		return -ESTALE;
 	image_stat_shape_locked(image, &st);
 	*ret_st = st;
 	return 0;
+}
+
+/* Only because another one is about to be examined, as those are that were
+ * closed a moment ago, this image may not be written.  One whose examination is
+ * slow (examiners.c) is not pending. */
+static bool waits_for_child_locked(const struct store_image *image)
+{
+	const struct store_image *child = ancestry_unknown_child_locked(image);
+
+	return !image->store->read_only && !image->children && child &&
+	       child->pending;
+}
+
+int image_stat_locked(struct store_image *image, struct stat *ret_st)
+{
+	int r = examine_and_stat_locked(image, ret_st);
+
+	for (int i = 0;
+	     r == 0 && i < EXAMINE_TRIES && waits_for_child_locked(image);
+	     i++) {
+		store_refresh_locked(image->store);
+		r = examine_and_stat_locked(image, ret_st);
+	}
+	return r;
 }

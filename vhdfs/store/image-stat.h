@@ -13,7 +13,9 @@ struct store;
 struct store_image;
 
 /* stat of the image's view.  Examines the image and its parents where they are
- * stale, and releases store.lock meanwhile; the caller holds a reference.
+ * stale, and waits for examinations on which it depends whether the image may
+ * be written, but not for slow ones (examiners.c).  Releases store.lock
+ * meanwhile; the caller holds a reference.
  * -ESTALE, without a message: the file has no name in the store any more. */
 int image_stat_locked(struct store_image *image, struct stat *ret_st);
 /* Turns st, the stat of the image's file, into that of its view. */

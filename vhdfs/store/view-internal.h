@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Views: functions for this folder only.  See view.h for the others.
- * None is called with store.lock held.
+ * None but view_begin_open_locked is called with store.lock held.
  */
 #ifndef VHDFS_STORE_VIEW_INTERNAL_H
 #define VHDFS_STORE_VIEW_INTERNAL_H
@@ -10,6 +10,9 @@
 
 #include "store/store-internal.h"
 
+/* Counts an open: of an image that is open for writing, no examiner reads the
+ * file.  With store.lock held. */
+void view_begin_open_locked(struct store_image *image, bool writable);
 /* Opens the chain for the readers again where an earlier change of it failed.
  * Takes open_lock. */
 void view_reopen_lost(struct store_image *image);

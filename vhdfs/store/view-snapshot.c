@@ -165,8 +165,7 @@ static int reserve_other(struct making *m)
 	m->other = catalog_get_locked(store, &id);
 	if (m->other) {
 		m->other->refs++;
-		m->other->opens++;
-		m->other->write_opens++;
+		view_begin_open_locked(m->other, true);
 	}
 	while (m->other && (m->other->examining || m->image->examining))
 		pthread_cond_wait(&store->examined, &store->lock);

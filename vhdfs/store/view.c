@@ -31,7 +31,14 @@
 #include "store/watch-events.h"
 #include "store/watch.h"
 
-enum { EXAMINE_TRIES = 100 };
+void view_begin_open_locked(struct store_image *image, bool writable)
+{
+	image->opens++;
+	image->write_opens += writable;
+	/* Its parent is known while it is open for writing (ancestry.c). */
+	if (writable && image->write_opens == 1)
+		image->store->derive_due = true;
+}
 
 /* Undoes announce_open. */
 static void end_open(struct store_image *image, bool writable)
@@ -86,25 +93,6 @@ static int check_writable_locked(const struct store_image *image,
 	return 0;
 }
 
-/* stat_image_locked; for an open for writing again while an image that may be a
- * child of this one is only just to be examined, as those are that were closed
- * a moment ago.  Does not wait for slow examinations (examiners.c). */
-static int stat_for_open_locked(struct store_image *image, bool writable,
-				struct stat *ret_st)
-{
-	int r = stat_image_locked(image, ret_st);
-
-	for (int i = 0; r == 0 && writable && i < EXAMINE_TRIES; i++) {
-		const struct store_image *child =
-			ancestry_unknown_child_locked(image);
-
-		if (!child || !child->pending)
-			break;
-		r = stat_image_locked(image, ret_st);
-	}
-	return r;
-}
-
 /* Counts an open, so that no examiner reads the file meanwhile, unless it must
  * not be opened.  *ret_path: the image's path in the store. */
 static int announce_open(struct store_image *image, bool writable,
@@ -114,17 +102,15 @@ static int announce_open(struct store_image *image, bool writable,
 	int r;
 
 	pthread_mutex_lock(&image->store->lock);
-	r = stat_for_open_locked(image, writable, &st);
+	r = stat_image_locked(image, &st);
 	if (r == 0 && image->error)
 		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
 	if (r == 0 && writable)
 		r = check_writable_locked(image, &st);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
 		r = fail(-ENOMEM, "out of memory");
-	if (r == 0) {
-		image->opens++;
-		image->write_opens += writable;
-	}
+	if (r == 0)
+		view_begin_open_locked(image, writable);
 	pthread_mutex_unlock(&image->store->lock);
 	return r;
 }
@@ -137,7 +123,7 @@ static int recheck_writable(struct store_image *image)
 	int r;
 
 	pthread_mutex_lock(&image->store->lock);
-	r = stat_for_open_locked(image, true, &st);
+	r = stat_image_locked(image, &st);
 	if (r == 0)
 		r = check_writable_locked(image, &st);
 	pthread_mutex_unlock(&image->store->lock);
@@ -458,8 +444,7 @@ int view_reopen(struct store_image *image, bool writable)
 
 	pthread_mutex_lock(&image->open_lock);
 	pthread_mutex_lock(&image->store->lock);
-	image->opens++;
-	image->write_opens += writable;
+	view_begin_open_locked(image, writable);
 	pthread_mutex_unlock(&image->store->lock);
 	if (!image->chain || (writable && !image->chain_writable))
 		r = reopen_chain(image, writable);
