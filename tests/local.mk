@@ -490,6 +490,7 @@ faults_tests = \
 	tests/faults/test-create.sh \
 	tests/faults/test-delete-snapshot.sh \
 	tests/faults/test-fortified.sh \
+	tests/faults/test-moments-online.sh \
 	tests/faults/test-mount.sh \
 	tests/faults/test-names-online.sh \
 	tests/faults/test-order-mutants.sh \

@@ -31,6 +31,19 @@ start_client() {
 	client=$CLIENT_PID
 	read -r reply <&"${CLIENT[0]}"
 	equal client serving "$reply"
+	state=$(state_identifier)
+}
+
+state_identifier() {
+	getfattr --absolute-names --only-values -n user.vhdfs.state "$mnt"
+}
+
+# reports_no_loss: the mount says that no answered write was lost.
+reports_no_loss() {
+	[ "$(state_identifier)" = "$state" ] ||
+		wrong "expected the state identifier $state, found another one"
+	! grep -q 'are lost' "$mnt.log" ||
+		wrong "expected no loss, found: $(grep 'are lost' "$mnt.log")"
 }
 
 end_client() {

@@ -21,6 +21,11 @@ names_snapshot="faults/test-names-online test_worker_killed_after_each_change_of
 kill_snapshot="faults/test-snapshot-online test_worker_killed_at_each_step_of_a_vhdx_snapshot_loses_nothing"
 kill_rebase="faults/test-rebase-online test_worker_killed_at_each_step_of_a_vhdx_rebase_loses_nothing"
 full_rebase="faults/test-rebase-online test_full_disk_at_each_step_of_a_vhdx_rebase_leaves_the_disk"
+cut_parent_vhd="faults/test-power-cut test_rebase_of_a_parent_in_use_vhd"
+moment_flush="faults/test-moments-online test_writes_after_the_flush_of_a_vhdx_snapshot_are_in_it"
+moment_aside="faults/test-moments-online test_image_that_was_put_aside_is_written_over_a_death_of_the_worker"
+moment_child="faults/test-moments-online test_snapshot_that_gets_a_child_during_its_removal_stays"
+kill_syncs="faults/test-rebase-online test_worker_killed_at_each_sync_of_a_vhd_rebase_loses_nothing"
 older_removal="faults/test-rebase-online test_removal_of_the_older_vhdx_snapshot_that_is_killed_can_be_run_again"
 
 # link PROGRAM OBJECTS LIBS [MUTANT]: links the program into $scratch/bin.  The mutant's
@@ -261,6 +266,11 @@ test_detects_replaced_parent_whose_name_is_not_durable() {
 		's/return rc < 0 \? rc : leaf_sync_dir\(&r->place\);/return rc;/'
 }
 
+test_detects_replaced_parent_with_another_time() {
+	finds "$cut_parent_vhd" img/replace-image.c \
+		's/futimens\(to, times\) < 0/times[0].tv_sec == -1/'
+}
+
 test_detects_rest_of_a_replacement_that_stays() {
 	finds "$cut_parent" img/replace-image.c \
 		's/int rc = remove_rest\(&r->place\);/int rc = 0;/'
@@ -278,6 +288,11 @@ test_detects_snapshot_of_an_open_image_without_a_mark() {
 		's/r = leaf_mark\(&m->place, m->mark, &m->parent\);/r = 0;/'
 }
 
+test_detects_old_leaf_that_is_not_settled() {
+	finds "$moment_flush" store/view-snapshot.c \
+		's/int r = image_settle\(m->place\.img\);/int r = 0;/'
+}
+
 test_detects_rename_before_the_move_is_recorded() {
 	finds "$names_snapshot" store/view-snapshot.c '
 		s/int r = begin_move\(m\);/int r = leaf_rename(\&m->place) < 0 ? -1 : begin_move(m);/
@@ -287,6 +302,11 @@ test_detects_rename_before_the_move_is_recorded() {
 test_detects_move_that_is_not_done() {
 	finds "$names_snapshot" store/view-snapshot.c \
 		's/recovery_move_finish\(m->move\);/;/'
+}
+
+test_detects_move_that_is_not_ended() {
+	finds "$moment_aside" store/view-snapshot.c \
+		'/^static int close_old/,/^}/s/recovery_move_end\(m->move\);/;/'
 }
 
 test_detects_old_leaf_that_stays_writable() {
@@ -357,6 +377,16 @@ test_detects_new_parent_that_can_be_written() {
 test_detects_removal_that_is_not_durable() {
 	finds "$online_removal" store/view-rebase.c \
 		's/\(fsync\(fd\) < 0 && errno != EINVAL\)\)/0)/'
+}
+
+test_detects_rebase_that_leaves_the_parent_before_to_the_next_worker() {
+	finds "$kill_syncs" chain/rebase-step.c \
+		'/^int chain_set_parent/,/^}/s/forget_parent\(chain->images\[0\]\);/;/'
+}
+
+test_detects_removal_of_a_snapshot_that_has_a_child() {
+	finds "$moment_child" store/view-rebase.c \
+		's/r = check_childless\(store, path, removal\.file\);/r = check_childless ? 0 : -1;/'
 }
 
 test_detects_removal_before_open_chains_name_other_parents() {

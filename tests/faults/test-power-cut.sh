@@ -176,11 +176,15 @@ outcome_of_completion() {
 
 # A parent that is in use is replaced by its equal.
 outcome_of_replacement() {
-	local parent=$dir/pc1@between.$ending
+	local parent=$dir/pc1@between.$ending parent_time
 
+	parent_time=$(stat -c %.9Y "$scratch/first/${parent##*/}")
 	release
 	shows "$image" now || complain "the image shows another disk"
 	sound_snapshot between between
+	# The child of a VHD names its time.
+	[ "$(stat -c %.9Y "$parent")" = "$parent_time" ] ||
+		complain "the parent has another time"
 	! has_ended || rm "$dir/pc1@one.$ending"
 	vhdfs-img rebase --parent "$dir/m.$ending" "$parent" \
 		>"$scratch/next" 2>&1 ||

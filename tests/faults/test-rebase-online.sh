@@ -39,20 +39,21 @@ has_parent() {
 	[ "$parent" = "$1" ] || wrong "expected the parent $1, found $parent"
 }
 
-# kill_worker_in_rebase ENDING: until a rebase has fewer calls.  Each begins with a fresh
-# child: what was copied stays, and another rebase would copy nothing.
+# kill_worker_in_rebase ENDING LEAST CALL: until a rebase has fewer calls; expects more
+# than LEAST.  CALL: at calls of this type only, if it is not empty.  Each begins with a
+# fresh child: what was copied stays, and another rebase would copy nothing.
 kill_worker_in_rebase() {
 	local n=1 step=1
 
 	open_client "$1"
 	second_master
 	what="rebase of an open $1"
-	[ -n "$each_point" ] || step=11
+	[ -n "$each_point$3" ] || step=11
 	n=$((1 + RANDOM % step))
 	while :; do
 		fault="kill $n"
 		client_writes
-		arm kill once $n
+		arm kill once $n "$3"
 		run vhdfs-img rebase --parent "$store/n.$e" "$store/pc.$e"
 		disarm
 		[ "$fired" = 1 ] || break
@@ -61,11 +62,12 @@ kill_worker_in_rebase() {
 				"$status: $(cat "$scratch/stderr")"
 		has_parent "n.$e"
 		check_client
+		reports_no_loss
 		n=$((n + step))
 		restart
 	done
 	[ "$status" = 0 ] || fail "expected success without a fault"
-	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
+	[ "$n" -gt "$2" ] || fail "expected more than $2 calls, found $n"
 	remark "$1: $((n / step)) deaths"
 	restart
 	end_client
@@ -74,11 +76,20 @@ kill_worker_in_rebase() {
 }
 
 test_worker_killed_at_each_step_of_a_vhdx_rebase_loses_nothing() {
-	kill_worker_in_rebase vhdx
+	kill_worker_in_rebase vhdx 20 ""
 }
 
 test_worker_killed_at_each_step_of_a_vhd_rebase_loses_nothing() {
-	kill_worker_in_rebase vhd
+	kill_worker_in_rebase vhd 20 ""
+}
+
+# Most calls compare the disks; the change of the parent is at the end.
+test_worker_killed_at_each_sync_of_a_vhdx_rebase_loses_nothing() {
+	kill_worker_in_rebase vhdx 5 sync
+}
+
+test_worker_killed_at_each_sync_of_a_vhd_rebase_loses_nothing() {
+	kill_worker_in_rebase vhd 5 sync
 }
 
 # Two snapshots, and the disk of each in $scratch/s1 and $scratch/s2.

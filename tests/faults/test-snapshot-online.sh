@@ -52,6 +52,7 @@ kill_at_each_step() {
 		client_sees_its_disk
 		[ -z "$(others)" ] || wrong "expected no other file: $(others)"
 		no_writable_old_leaf
+		reports_no_loss
 		n=$((n + step))
 		[ $((n % 8)) != 0 ] || restart
 	done

@@ -26,6 +26,8 @@
  *                 killed   a rename, link or unlink: the same, after it
  *                 end, ended  as kill and killed, of all processes of the
  *                          program
+ *                 paused   a rename, link or unlink: after it the thread waits
+ *                          until the first line changes
  *                 cut      any call that changes or syncs a file: changes that
  *                          are not durable are lost (LOSE), and SIGKILL ends
  *                          all processes of the program; at exit, if there is
@@ -112,6 +114,7 @@ static const struct kind kinds[] = {
 	{ "killed", NAME_CALLS, FAULT_KILLED, false, false },
 	{ "end", BIT(CALL_MEMORY) - 1, FAULT_ENDS, false, false },
 	{ "ended", NAME_CALLS, FAULT_ENDED, false, false },
+	{ "paused", NAME_CALLS, FAULT_PAUSED, false, false },
 	{ "cut",
 	  BIT(CALL_WRITE) | BIT(CALL_SYNC) | BIT(CALL_RESIZE) |
 		  BIT(CALL_SHRINK) | BIT(CALL_FALLOCATE) | BIT(CALL_CREATE) |
@@ -329,12 +332,20 @@ bool faults_spare_overwrites(void)
 
 bool faults_is_after(const struct kind *kind)
 {
-	return kind->code == FAULT_KILLED || kind->code == FAULT_ENDED;
+	return kind->code == FAULT_KILLED || kind->code == FAULT_ENDED ||
+	       kind->code == FAULT_PAUSED;
 }
 
 void faults_after(const struct kind *kind)
 {
-	end_process(kind);
+	const struct timespec delay = { .tv_nsec = 1000000 };
+	char line[LINE];
+
+	if (kind->code != FAULT_PAUSED)
+		end_process(kind);
+	memcpy(line, now->line, LINE - 1);
+	while (!memcmp(line, control, LINE - 1))
+		nanosleep(&delay, NULL);
 }
 
 bool faults_is_first(void)

@@ -34,13 +34,15 @@ enum call {
 
 /* As the code of a kind: the process is killed instead (KILLS), all processes
  * of the program are (ENDS); the same after the call (KILLED, ENDED); changes
- * that are not durable are lost before (CUTS). */
+ * that are not durable are lost before (CUTS); the thread waits after the call
+ * (PAUSED). */
 enum {
 	FAULT_KILLS = -1,
 	FAULT_CUTS = -2,
 	FAULT_ENDS = -3,
 	FAULT_KILLED = -4,
 	FAULT_ENDED = -5,
+	FAULT_PAUSED = -6,
 };
 
 /* A kind of failure. */
