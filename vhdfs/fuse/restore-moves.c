@@ -80,18 +80,9 @@ static void restore_move(void *ctx, struct recovery_move *move)
 		keep(moves, reader);
 }
 
-/* Is it a new leaf that no client has written to yet? */
-static bool is_new_leaf(int fd)
-{
-	_cleanup_free_ char *path = fd_path(fd);
-
-	return path && name_is_new_leaf(path);
-}
-
 void restore_moves_begin(struct restored_moves *moves)
 {
 	recovery_each_move(restore_move, moves);
-	recovery_discard(is_new_leaf);
 	recovery_discard_readers();
 }
 

@@ -19,10 +19,10 @@ struct restored_moves {
 /*
  * Before the store is opened.  A move that was begun is done if the new leaf
  * has got the name of the old one; else it is taken back, and the names are
- * undone when the image is opened (view_reopen), and what the predecessor had
- * not written of the new leaf is dropped.  Where a move is done, the old
- * leaf's descriptor for writing is replaced by one for reading.  Errors are
- * logged.
+ * undone when the image is opened (view_reopen).  The new leaf is no orphan
+ * then: it was synced before it was registered (leaf_write), and no client has
+ * written to it.  Where a move is done, the old leaf's descriptor for writing
+ * is replaced by one for reading.  Errors are logged.
  */
 void restore_moves_begin(struct restored_moves *moves);
 /* After the images are open: closes what restore_moves_begin holds. */

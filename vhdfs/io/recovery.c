@@ -275,15 +275,6 @@ void recovery_end_takeover(void)
 			drop_file(&recovery.files[i]);
 }
 
-void recovery_discard(bool (*matches)(int fd))
-{
-	for (size_t i = 0; i < recovery.files_end; i++)
-		if (recovery.unclaimed[i] &&
-		    atomic_load(&recovery.files[i].writable) &&
-		    matches(recovery.files[i].fd))
-			drop_file(&recovery.files[i]);
-}
-
 static bool has_writer(const struct recovery_file *file)
 {
 	for (size_t i = 0; i < recovery.files_end; i++) {

@@ -106,8 +106,6 @@ int recovery_begin_takeover(const int *fds, size_t n);
 /* Unregisters and closes the files that are still unclaimed, and frees their
  * pages. */
 void recovery_end_takeover(void);
-/* The same, of the files open for writing for which matches(fd) is true. */
-void recovery_discard(bool (*matches)(int fd));
 /* The same, of descriptors for reading of a file that is unclaimed for writing,
  * too: their locks would exclude the writer. */
 void recovery_discard_readers(void);
