@@ -86,6 +86,22 @@ test_snapshot_without_children_goes_at_once() {
 	shows a
 }
 
+# A snapshot without a child goes without a copy.
+test_copied_bytes_are_printed_as_json() {
+	make_client vhdx
+	vhdfs-img snapshot "pc1.$e" d
+	disk-io "pc1.$e" write 0 4096 3
+	vhdfs-img snapshot "pc1.$e" e
+	expect 0 vhdfs-img delete-snapshot --json "pc1.$e" e
+	equal output '{"copied":4096}' "$(jq -c . stdout)"
+	vhdfs-img snapshot "pc1.$e" unused
+	vhdfs-img revert --discard "pc1.$e" d
+	expect 0 vhdfs-img delete-snapshot --json "pc1.$e" unused
+	equal output '{"copied":0}' "$(jq -c . stdout)"
+	expect 1 vhdfs-img delete-snapshot --json "pc1.$e" missing
+	equal output "" "$(cat stdout)"
+}
+
 test_several_children_need_copy() {
 	local format
 

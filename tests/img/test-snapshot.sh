@@ -289,6 +289,18 @@ test_hard_links_without_an_intent_stay() {
 		"$(stat -c %i clients/pc1@mine.vhdx)"
 }
 
+test_revert_prints_json() {
+	make_client vhdx
+	vhdfs-img snapshot "$image" a
+	expect 0 vhdfs-img revert --json "$image" a
+	equal keys put-aside "$(jq -r 'keys | join(" ")' stdout)"
+	equal put-aside "$(hidden)" "./clients/$(jq -r '."put-aside"' stdout)"
+	expect 0 vhdfs-img revert --json --discard "$image" a
+	equal put-aside null "$(jq '."put-aside"' stdout)"
+	expect 1 vhdfs-img revert --json "$image" missing
+	equal output "" "$(cat stdout)"
+}
+
 # What is in a directory may be forged.
 test_forged_intent_gives_no_other_mode_and_removes_no_other_file() {
 	make_client vhdx

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/size.h"
 #include "img/command.h"
 #include "img/image-roots.h"
@@ -42,6 +43,7 @@ struct deletion {
 	char *path; /* of the snapshot; owned */
 	bool copy;  /* --copy */
 	struct rebase_options options;
+	uint64_t copied; /* bytes, to all children */
 };
 
 static int check_children(const struct deletion *d)
@@ -208,13 +210,13 @@ static int move_origins(const struct deletion *d)
 }
 
 /* 1; parent null: none. */
-static int rebase_children(const struct deletion *d, const char *parent)
+static int rebase_children(struct deletion *d, const char *parent)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < d->all.n_files; i++) {
 		_cleanup_free_ char *child = NULL;
-		uint64_t copied;
+		uint64_t copied = 0;
 
 		if (!snapshot_is_parent(d->snapshot, &d->all.files[i]))
 			continue;
@@ -224,6 +226,7 @@ static int rebase_children(const struct deletion *d, const char *parent)
 		if (r == 0)
 			r = rebase_disk(d->roots, child, parent, &d->options,
 					&copied);
+		d->copied += copied;
 		if (r == 0)
 			r = refresh_times(d, &d->all.files[i].id);
 	}
@@ -432,6 +435,15 @@ static int delete (struct deletion *d, const char *name)
 	return r < 0 ? r : remove_snapshot(d, name);
 }
 
+static int print_json(const struct deletion *d)
+{
+	json_t *json = json_pack("{sI}", "copied", (json_int_t)d->copied);
+	int r = json_print(json);
+
+	json_decref(json);
+	return r;
+}
+
 static int run_delete_snapshot(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
@@ -454,6 +466,8 @@ static int run_delete_snapshot(const struct command_line *line)
 	d.real = real;
 	if (r == 0)
 		r = delete (&d, line->operands[1]);
+	if (r == 0 && line->json)
+		r = print_json(&d);
 	if (r < 0)
 		failed();
 	snapshots_fini(&d.all);
@@ -468,6 +482,7 @@ static const struct cli_option options[] = {
 		 "children"),
 	CLI_VALUE(rate, "rate", "SIZE", NULL,
 		  "copy at most SIZE a second while a child is in use"),
+	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };
 

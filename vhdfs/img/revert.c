@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/printable.h"
 #include "img/command.h"
 #include "img/image-roots.h"
@@ -109,6 +110,16 @@ static int prepare(struct reversion *r, const char *image, bool discard)
 	return rc;
 }
 
+static int print_json(const char *aside)
+{
+	json_t *json = json_pack("{so}", "put-aside",
+				 aside ? json_text(aside) : json_null());
+	int r = json_print(json);
+
+	json_decref(json);
+	return r;
+}
+
 static int run_revert(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
@@ -120,9 +131,11 @@ static int run_revert(const struct command_line *line)
 		r = prepare(&reversion, line->operands[0], line->discard);
 	if (r == 0)
 		r = revert(&reversion, line->in_use);
+	if (r == 0 && line->json)
+		r = print_json(reversion.aside);
 	if (r < 0)
 		failed();
-	else if (reversion.aside)
+	else if (reversion.aside && !line->json)
 		print_line(stdout, "%s: the state before is in %s",
 			   line->operands[0], reversion.aside);
 	free(reversion.path);
@@ -138,6 +151,7 @@ static const struct cli_option options[] = {
 	CLI_FLAG(in_use, "in-use",
 		 "also while a mount has IMAGE open: its client must be shut "
 		 "down, for its disk changes"),
+	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };
 
