@@ -76,8 +76,11 @@ struct vhd {
 	uint32_t n_entries; /* of the table */
 	uint32_t n_blocks;  /* of the disk; at most n_entries */
 	uint32_t bitmap_size;
-	uint64_t block_len;                         /* bitmap and data */
-	uint64_t batmap_off, batmap_len;            /* 0: none */
+	uint64_t block_len;              /* bitmap and data */
+	uint64_t batmap_off, batmap_len; /* 0: none */
+	/* Space behind the table that no structure has is free, as in an image
+	 * of XenServer: see vhd-set-parent.c. */
+	bool exact_table;
 	struct range structures[6 + LOCATOR_SLOTS]; /* blocks are elsewhere */
 	unsigned n_structures;
 	struct table_cache bat;     /* by offset in the table */

@@ -25,6 +25,11 @@
  *  P4  Clear the old header and its locators, so that a later piece finds a gap
  *      of zeros; not synced, as nothing refers to them.
  *
+ * XenServer refuses an image with metadata behind its first block.  So in its
+ * images, which have a batmap, the space behind the table is used to the
+ * sector, and old footers, which its programs leave before the first block, are
+ * free: two pieces fit there by turns.
+ *
  * A failure before P2 leaves the old parent; the file keeps its size if it can.
  */
 #include "config.h"
@@ -80,7 +85,16 @@ static void piece_make_removal(const struct vhd *v, struct piece *piece)
 	piece->len = HEADER_SIZE;
 }
 
-static int is_zero(const struct vhd *v, uint64_t off, uint64_t len, bool *ret)
+static bool is_old_footer(const uint8_t *sector)
+{
+	return !memcmp(sector, FOOTER_COOKIE_TEXT, 8) &&
+	       get_be32(sector + FOOTER_CHECKSUM) ==
+		       vhd_checksum(sector, FOOTER_SIZE, FOOTER_CHECKSUM);
+}
+
+/* Has the free space nothing that another program may keep there?  off and len
+ * are whole sectors. */
+static int is_unused(const struct vhd *v, uint64_t off, uint64_t len, bool *ret)
 {
 	_cleanup_free_ uint8_t *buf = malloc(len);
 	int r;
@@ -88,8 +102,36 @@ static int is_zero(const struct vhd *v, uint64_t off, uint64_t len, bool *ret)
 	if (!buf)
 		return fail(-ENOMEM, "%s: out of memory", v->img.io->name);
 	r = io_read_padded(v->img.io, buf, len, off);
-	*ret = r == 0 && bytes_are_zero(buf, len);
+	*ret = r == 0;
+	for (uint64_t at = 0; *ret && at < len; at += VHD_SECTOR)
+		*ret = bytes_are_zero(buf + at, VHD_SECTOR) ||
+		       (v->exact_table && is_old_footer(buf + at));
 	return r;
+}
+
+static int find_first(void *ctx, uint32_t block, uint32_t entry)
+{
+	uint64_t *first = ctx;
+
+	(void)block;
+	*first = min_u64(*first, (uint64_t)entry * VHD_SECTOR);
+	return 0;
+}
+
+/* Of an image of XenServer: is the space right before the first block unused?
+ * A piece there leaves room for the next one.  Sets its place. */
+static int place_before_blocks(struct vhd *v, struct piece *piece, bool *ret)
+{
+	uint64_t first = v->footer_off;
+	int r = vhd_bat_scan(v, find_first, &first);
+
+	*ret = false;
+	if (r < 0 || first < piece->len)
+		return r;
+	piece->off = round_down(first - piece->len, VHD_SECTOR);
+	if (!extent_set_is_free(&v->space, piece->off, piece->len))
+		return 0;
+	return is_unused(v, piece->off, piece->len, ret);
 }
 
 /*
@@ -98,10 +140,12 @@ static int is_zero(const struct vhd *v, uint64_t off, uint64_t len, bool *ret)
  */
 static int piece_place(struct vhd *v, struct piece *piece)
 {
-	bool zero = false;
+	bool unused = false;
 	int r = vhd_space_load(v);
 
-	while (r == 0 && !zero) {
+	if (r == 0 && v->exact_table)
+		r = place_before_blocks(v, piece, &unused);
+	while (r == 0 && !unused) {
 		r = extent_set_alloc(&v->space, piece->len, VHD_SECTOR, 0, 0,
 				     VHD_FILE_MAX - VHD_ALIGN, &piece->off);
 		if (r == -ENOSPC)
@@ -111,9 +155,9 @@ static int piece_place(struct vhd *v, struct piece *piece)
 				    v->img.io->name);
 		if (r < 0 || piece->off + piece->len > v->footer_off)
 			break;
-		r = is_zero(v, piece->off, piece->len, &zero);
+		r = is_unused(v, piece->off, piece->len, &unused);
 	}
-	piece->grows = !zero;
+	piece->grows = !unused;
 	if (piece->grows)
 		piece->off = round_up(v->file_size, VHD_ALIGN);
 	return r;
@@ -141,6 +185,8 @@ static int piece_write(struct vhd *v, const struct piece *piece)
 	/* Written, not only resized: P2 must not lack the space. */
 	if (piece->grows)
 		r = io_write(v->img.io, zeros, FOOTER_SIZE, footer_off);
+	else if (v->exact_table)
+		r = io_zero(v->img.io, piece->off, piece->len, true);
 	if (r == 0)
 		r = io_write(v->img.io, piece->header, HEADER_SIZE, piece->off);
 	if (r == 0)
@@ -228,7 +274,10 @@ static int change_restored(struct vhd *v, struct piece *piece)
 
 	if (r < 0)
 		return vhd_fail_metadata(v, r);
+	vhd_space_unload(v);
+	v->exact_table = v->batmap_len != 0;
 	r = change(v, piece);
+	v->exact_table = false;
 	vhd_space_unload(v);
 	return r;
 }

@@ -32,9 +32,10 @@ int vhd_space_structures(const struct vhd *v, struct extent_set *space)
 	}
 	/* Windows reserves the table's space in units of 4 KiB. */
 	if (r == 0)
-		r = extent_set_add(space, v->bat_off,
-				   round_up((uint64_t)v->n_entries * BAT_ENTRY,
-					    VHD_ALIGN));
+		r = extent_set_add(
+			space, v->bat_off,
+			round_up((uint64_t)v->n_entries * BAT_ENTRY,
+				 v->exact_table ? VHD_SECTOR : VHD_ALIGN));
 	/* The space reserved for a locator, if its size is plausible. */
 	for (unsigned i = 0; i < LOCATOR_SLOTS && r == 0; i++) {
 		struct vhd_locator loc = vhd_locator_get(v->header, i);
