@@ -59,6 +59,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \
 	tgt-glue/reconcile/clients.h \
+	tgt-glue/reconcile/difference.c \
+	tgt-glue/reconcile/difference.h \
 	tgt-glue/reconcile/execute.c \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \

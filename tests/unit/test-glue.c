@@ -385,22 +385,24 @@ static void state_is_read_from_tgtds_answer(void **state)
 	struct tgtd_state live = { 0 };
 	char *text = strdup(answer);
 	const struct tgtd_target *t;
+	const struct tgtd_lun *lun;
 
 	(void)state;
 	assert_int_equal(tgtd_state_parse(&live, text), 0);
 	assert_int_equal(live.n, 2);
 	t = tgtd_state_target(&live, "iqn.2026-01.lan:a");
 	assert_ptr_equal(t, tgtd_state_target_by_tid(&live, 5));
-	assert_true(t->lun.exists && t->lun.online && t->lun.thin);
-	assert_false(t->lun.readonly || t->more_luns);
-	assert_int_equal(t->lun.block_size, 4096);
-	assert_string_equal(t->lun.scsi_id, "id one");
-	assert_string_equal(t->lun.path, "/m/a b");
+	lun = tgtd_state_lun(t, 1);
+	assert_true(lun && lun->online && lun->thin);
+	assert_false(lun->readonly || lun->cd || t->n_luns > 1);
+	assert_int_equal(lun->block_size, 4096);
+	assert_string_equal(lun->scsi_id, "id one");
+	assert_string_equal(lun->path, "/m/a b");
 	assert_int_equal(t->accounts.n, 2);
 	assert_string_equal(t->accounts.v[0], "LUN: 2");
 	assert_string_equal(t->outgoing, "other");
 	assert_int_equal(t->acl.n, 1);
-	assert_false(tgtd_state_target_by_tid(&live, 7)->lun.exists);
+	assert_int_equal(tgtd_state_target_by_tid(&live, 7)->n_luns, 0);
 	tgtd_state_fini(&live);
 	free(text);
 }

@@ -83,6 +83,11 @@ void *arena_grow(struct arena *arena, void *array, size_t n, size_t size)
 	return bigger;
 }
 
+bool text_equal(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 void strings_add(struct arena *arena, struct strings *list, const char *text)
 {
 	list->v = arena_grow(arena, list->v, list->n, sizeof *list->v);

@@ -32,6 +32,9 @@ void arena_fini(struct arena *arena);
  */
 void *arena_grow(struct arena *arena, void *array, size_t n, size_t size);
 
+/* True if both are null, or equal. */
+bool text_equal(const char *a, const char *b);
+
 /* A list of strings in an arena. */
 struct strings {
 	const char **v;

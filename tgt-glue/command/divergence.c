@@ -37,13 +37,13 @@ static int count(struct image *image, struct divergence *ret)
 }
 
 struct divergence divergence_of(const struct fleet *fleet,
-				const struct client *client)
+				const struct disk *disk)
 {
 	struct divergence divergence = { 0 };
 	struct image *image;
 	struct io *io;
 
-	if (root_dir_open(&fleet->rootdir, client->child, false, &io, NULL) < 0)
+	if (root_dir_open(&fleet->rootdir, disk->child, false, &io, NULL) < 0)
 		return divergence;
 	if (image_open(io, NULL, &image) < 0) {
 		io_close(io);

@@ -16,6 +16,6 @@ struct divergence {
  * or is being written at this moment.
  */
 struct divergence divergence_of(const struct fleet *fleet,
-				const struct client *client);
+				const struct disk *disk);
 
 #endif

@@ -49,6 +49,7 @@ static json_t *row_json(const struct status_row *row)
 						[CHILD_MISSING] = "missing",
 						[CHILD_OTHER] = "other" };
 	const struct client *c = row->client;
+	const struct disk *disk = c->disks;
 
 	return json_pack(
 		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:I, s:o}",
@@ -56,9 +57,9 @@ static json_t *row_json(const struct status_row *row)
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
 		json_text(row->difference), "agrees", status_row_agrees(row),
-		"restart", row->restart, "master", c->master, "child", c->child,
-		"child-state", children[row->child], "child-why",
-		json_text(row->child_why), "view", c->view, "disk-use",
+		"restart", row->restart, "master", disk->master, "child",
+		disk->child, "child-state", children[row->child], "child-why",
+		json_text(row->child_why), "view", disk->view, "disk-use",
 		(json_int_t)row->disk_use, "blocks",
 		number_or_null(row->divergence.of, row->divergence.blocks),
 		"blocks-total",
@@ -72,7 +73,7 @@ static json_t *foreign_json(const struct status_row *row)
 	return json_pack("{s:o, s:i, s:s, s:o, s:b}", "target",
 			 json_text(row->target->name), "shard",
 			 (int)row->shard->shard->number, "client",
-			 row->foreign->client->name, "path",
+			 row->foreign->disk->client->name, "path",
 			 json_text(row->foreign->path), "writable",
 			 !row->foreign->readonly);
 }

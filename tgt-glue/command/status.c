@@ -82,9 +82,12 @@ static void read_shards(struct status *s)
  * connections. */
 static size_t count_writers(const struct status_row *row)
 {
+	bool writable = false;
 	size_t n = 0;
 
-	if (row->target->lun.readonly)
+	for (size_t i = 0; i < row->target->n_luns; i++)
+		writable = writable || !row->target->luns[i].readonly;
+	if (!writable)
 		return 0;
 	for (size_t i = 0; i < row->n_sessions; i++) {
 		size_t k = 0;
@@ -159,21 +162,23 @@ static const char *difference(struct status *s, const struct status_row *row)
 		return arena_printf(arena, "shard: expected %u, found %u",
 				    row->client->home->number,
 				    row->shard->shard->number);
-	return plan_difference(arena, &s->clients, row->client, row->target,
-			       &row->shard->last, &kind);
+	return difference_of_target(arena, &s->clients, row->client,
+				    row->target, &row->shard->last, &kind);
 }
 
 static void read_client(struct status *s, struct status_row *row)
 {
 	const struct client *client = row->client;
 	const struct client_state *state = clients_state(&s->clients, client);
+	const struct disk *disk = client->disks;
+	const struct disk_state *image = clients_disk(&s->clients, disk);
 	struct stat st;
 
-	row->child = state->image;
-	row->child_why = state->image_why;
-	if (fleet_stat(&s->fleet, client->child, &st) == 0)
+	row->child = image->image;
+	row->child_why = image->image_why;
+	if (fleet_stat(&s->fleet, disk->child, &st) == 0)
 		row->disk_use = (uint64_t)st.st_blocks * 512;
-	row->divergence = divergence_of(&s->fleet, client);
+	row->divergence = divergence_of(&s->fleet, disk);
 	find_target(s, row);
 	if (row->target)
 		row->difference = difference(s, row);
@@ -186,26 +191,27 @@ static void read_client(struct status *s, struct status_row *row)
 
 /* A client's disk that the target exports, preferably one for writing; or
  * null. */
-static const struct tgtd_backing *exported(const struct tgtd_target *t)
+static const struct tgtd_lun *exported(const struct tgtd_target *t)
 {
-	const struct tgtd_backing *found = NULL;
+	const struct tgtd_lun *found = NULL;
 
-	for (size_t i = 0; i < t->n_stores; i++)
-		if (t->stores[i].client && (!found || found->readonly))
-			found = &t->stores[i];
+	for (size_t i = 0; i < t->n_luns; i++)
+		if (t->luns[i].disk && (!found || found->readonly))
+			found = &t->luns[i];
 	return found;
 }
 
 static const char *explain_export(struct status *s,
 				  const struct status_row *row)
 {
-	const struct tgtd_backing *store = exported(row->target);
+	const struct tgtd_lun *lun = exported(row->target);
 
-	if (!store)
+	if (!lun)
 		return NULL;
 	return arena_printf(&s->arena, "%s exports client %s's disk %s %s",
-			    row->target->name, store->client->name, store->path,
-			    store->readonly ? "read-only" : "for writing");
+			    row->target->name, lun->disk->client->name,
+			    lun->path,
+			    lun->readonly ? "read-only" : "for writing");
 }
 
 /* Adds the extra and the foreign targets of the shard. */

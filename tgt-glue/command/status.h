@@ -53,7 +53,7 @@ struct status_row {
 	const char *difference;           /* from fleet.conf; null: none */
 	bool restart; /* answered writes may be lost: see opened.h */
 	/* Foreign: what the target exports.  Null for other rows. */
-	const struct tgtd_backing *foreign;
+	const struct tgtd_lun *foreign;
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the image, bytes */

@@ -30,7 +30,7 @@ bool unseen_sessions_check(struct unseen_sessions *unseen,
 	struct stat st;
 	bool written;
 
-	if (fleet_stat(fleet, client->child, &st) < 0)
+	if (fleet_stat(fleet, client->disks->child, &st) < 0)
 		return false;
 	disk = disk_of(unseen, client->iqn);
 	written = disk->ino == st.st_ino &&

@@ -227,7 +227,7 @@ static const struct client *reset_client(const struct watch *w,
 {
 	const struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
 
-	return client && client->reset_boot ? client : NULL;
+	return client && client->disks->reset_boot ? client : NULL;
 }
 
 /* Whether the client's time to log in again is over. */
@@ -481,7 +481,7 @@ static void check_unseen_sessions(struct watch *w)
 	for (size_t i = 0; i < w->fleet.n; i++) {
 		const struct client *c = &w->fleet.clients[i];
 
-		if (c->reset_boot &&
+		if (c->disks->reset_boot &&
 		    unseen_sessions_check(&w->unseen, &w->fleet, c) &&
 		    !any_shard(w, c->iqn, sessions_have) &&
 		    !any_shard(w, c->iqn, sessions_have_end))

@@ -18,11 +18,19 @@ void fleet_fini(struct fleet *fleet)
 	conf_fini(&fleet->conf);
 }
 
-const char *client_image_path(struct fleet *fleet, const struct client *client,
-			      const struct image_ops *format)
+const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
+			    const struct image_ops *format)
 {
-	return arena_printf(&fleet->conf.arena, "clients/%s.%s", client->name,
-			    format->name);
+	return arena_printf(&fleet->conf.arena, "clients/%s.%s",
+			    disk->client->name, format->name);
+}
+
+const struct disk *client_lun(const struct client *client, unsigned lun)
+{
+	for (size_t i = 0; i < client->n_disks; i++)
+		if (client->disks[i].lun == lun)
+			return &client->disks[i];
+	return NULL;
 }
 
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret)

@@ -23,6 +23,36 @@
 /* Unless fleet.conf has `spares'. */
 enum { SPARES_DEFAULT = 4 };
 
+/* The number of a client's system disk. */
+enum { SYSTEM_LUN = 1 };
+
+struct client;
+
+/* A disk of a client: a LUN of its target. */
+struct disk {
+	const struct client *client;
+	const char *name; /* null: the system disk */
+	unsigned lun;
+
+	/* Identity towards initiators. */
+	const char *scsi_id;
+	const char *scsi_sn;
+
+	/* Its images, as paths in the store. */
+	const char *master;
+	int master_line; /* in fleet.conf, of the key that names it */
+	const char *child;
+	const char *image; /* child, or the one in another format that it has */
+	const char *view;  /* the flat file of image in the mount */
+	uint64_t block_size; /* of the child image, bytes; 0: its parent's */
+
+	bool readonly;
+	bool write_cache;
+	bool thin;
+	bool reset_boot;
+	unsigned keep; /* how many old images a reset keeps */
+};
+
 struct client {
 	const char *name;
 	const char *label; /* its part of the IQN: see value_fold_name */
@@ -32,22 +62,9 @@ struct client {
 	const char *iqn;
 	uint32_t tid;
 	const struct shard *home; /* the shard that is to serve it */
-	const char *scsi_id;
-	const char *scsi_sn;
 
-	/* Its images, as paths in the store. */
-	const char *master;
-	int master_line; /* in fleet.conf, of the key that names it */
-	const char *child;
-	const char *image; /* child, or the one in another format that it has */
-	const char *view;  /* its disk: the flat file of image in the mount */
-	uint64_t block_size; /* of the child image, bytes; 0: its parent's */
-
-	bool readonly;
-	bool write_cache;
-	bool thin;
-	bool reset_boot;
-	unsigned keep; /* how many old images a reset keeps */
+	struct disk *disks; /* the system disk first; of fleet.disks */
+	size_t n_disks;
 
 	/* Access; see acl.h.  The CHAP strings are null without CHAP. */
 	struct strings addresses;
@@ -74,6 +91,8 @@ struct fleet {
 	unsigned spares;          /* number of spare files: see spare.h */
 	struct client *clients;
 	size_t n;
+	struct disk *disks; /* of all clients, in their order */
+	size_t n_disks;
 
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
@@ -83,9 +102,9 @@ struct fleet {
 #define NO_FLEET ((struct fleet){ .rootdir.fd = -1 })
 void fleet_fini(struct fleet *fleet);
 
-/* The path in the store of the client's image in this format. */
-const char *client_image_path(struct fleet *fleet, const struct client *client,
-			      const struct image_ops *format);
+/* The path in the store of the disk's image in this format. */
+const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
+			    const struct image_ops *format);
 /* The file at a path in the store, which is not opened: 0, or -errno without a
  * message. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
@@ -94,6 +113,8 @@ int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 const struct client *fleet_client(const struct fleet *fleet, const char *name);
 const struct client *fleet_client_by_iqn(const struct fleet *fleet,
 					 const char *iqn);
+/* The client's disk with that number, or null. */
+const struct disk *client_lun(const struct client *client, unsigned lun);
 /* The client's name in an IQN with the fleet's prefix, else null. */
 const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 

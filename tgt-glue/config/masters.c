@@ -91,32 +91,32 @@ static struct stat stat_file(const struct fleet *fleet, const char *path)
 	return fleet_stat(fleet, path, &st) == 0 ? st : (struct stat){ 0 };
 }
 
-/* The first of n clients whose image is this file, or null. */
-static const struct client *owner_of(const struct fleet *fleet,
-				     const struct stat *children, size_t n,
-				     const struct stat *st)
+/* The first of n disks whose image is this file, or null. */
+static const struct disk *owner_of(const struct fleet *fleet,
+				   const struct stat *children, size_t n,
+				   const struct stat *st)
 {
 	for (size_t i = 0; st->st_ino && i < n; i++)
 		if (children[i].st_ino == st->st_ino &&
 		    children[i].st_dev == st->st_dev)
-			return &fleet->clients[i];
+			return &fleet->disks[i];
 	return NULL;
 }
 
 /* Two names of one file are one disk, which would have two writers. */
 static void check_children(struct fleet *fleet, const struct stat *children)
 {
-	for (size_t i = 0; i < fleet->n; i++) {
-		const struct client *client = &fleet->clients[i];
-		const struct client *owner =
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *disk = &fleet->disks[i];
+		const struct disk *owner =
 			owner_of(fleet, children, i, &children[i]);
 
 		if (owner)
 			fleet_mistake(
-				fleet, client, client->line,
+				fleet, disk->client, disk->client->line,
 				"expected an image of its own, found %s, which is client %s's %s (line %d)",
-				client->child, owner->name, owner->child,
-				owner->line);
+				disk->child, owner->client->name, owner->child,
+				owner->client->line);
 	}
 }
 
@@ -147,46 +147,48 @@ static void check_spelling(struct fleet *fleet, const struct stat *children)
 		root_dir_opendir(&fleet->rootdir, "clients");
 
 	for (struct dirent *de; dir && (de = readdir(dir));)
-		for (size_t i = 0; i < fleet->n; i++) {
-			const struct client *c = &fleet->clients[i];
+		for (size_t i = 0; i < fleet->n_disks; i++) {
+			const struct disk *disk = &fleet->disks[i];
+			const struct client *c = disk->client;
 
-			if (c->child && !children[i].st_ino &&
+			if (disk->child && !children[i].st_ino &&
 			    is_misspelt(c, de->d_name))
 				fleet_mistake(
 					fleet, c, c->line,
 					"expected its image %s, found clients/%s, which differs only in case, '_' or '-'; rename the file or the client",
-					c->child, de->d_name);
+					disk->child, de->d_name);
 		}
 }
 
 void masters_check_images(struct fleet *fleet)
 {
-	struct stat *children = arena_alloc(&fleet->conf.arena,
-					    (fleet->n + 1) * sizeof *children);
-	const struct client *owner = NULL;
+	struct stat *children = arena_alloc(
+		&fleet->conf.arena, (fleet->n_disks + 1) * sizeof *children);
+	const struct disk *owner = NULL;
 	const char *asked = NULL;
 
-	for (size_t i = 0; i < fleet->n; i++)
-		if (fleet->clients[i].child)
-			children[i] = stat_file(fleet, fleet->clients[i].child);
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (fleet->disks[i].child)
+			children[i] = stat_file(fleet, fleet->disks[i].child);
 	check_children(fleet, children);
 	check_spelling(fleet, children);
-	for (size_t i = 0; i < fleet->n; i++) {
-		const struct client *client = &fleet->clients[i];
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *disk = &fleet->disks[i];
 
-		if (!client->master)
+		if (!disk->master)
 			continue;
 		/* Most clients have the same master as the one before. */
-		if (!asked || strcmp(asked, client->master) != 0) {
-			const struct stat st = stat_file(fleet, client->master);
+		if (!asked || strcmp(asked, disk->master) != 0) {
+			const struct stat st = stat_file(fleet, disk->master);
 
-			owner = owner_of(fleet, children, fleet->n, &st);
+			owner = owner_of(fleet, children, fleet->n_disks, &st);
 		}
-		asked = client->master;
+		asked = disk->master;
 		if (owner)
 			fleet_mistake(
-				fleet, client, client->master_line,
+				fleet, disk->client, disk->master_line,
 				"master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
-				client->master, owner->name, owner->line);
+				disk->master, owner->client->name,
+				owner->client->line);
 	}
 }

@@ -89,33 +89,31 @@ static struct strings list_of(const struct resolving *r, enum client_key key)
 
 /* The image that the client has now, else the one that it gets.  Its format is
  * that of an earlier master until the client is reset. */
-static const char *current_image(struct fleet *fleet,
-				 const struct client *client)
+static const char *current_image(struct fleet *fleet, const struct disk *disk)
 {
 	struct stat st;
 
-	if (fleet_stat(fleet, client->child, &st) == 0)
-		return client->child;
+	if (fleet_stat(fleet, disk->child, &st) == 0)
+		return disk->child;
 	for (int i = 0; image_formats[i]; i++) {
 		const char *path =
-			client_image_path(fleet, client, image_formats[i]);
+			disk_image_path(fleet, disk, image_formats[i]);
 
 		if (!image_format_is_raw(image_formats[i]) &&
 		    fleet_stat(fleet, path, &st) == 0)
 			return path;
 	}
-	return client->child;
+	return disk->child;
 }
 
-static void resolve_images(struct resolving *r)
+static void resolve_images(struct resolving *r, struct disk *disk)
 {
-	struct client *client = r->client;
 	struct arena *arena = &r->fleet->conf.arena;
 	const char *wanted = value_of(r, CLIENT_MASTER), *found;
 	const char *size = value_of(r, CLIENT_BLOCK_SIZE);
 
 	if (size)
-		client->block_size = value_read_size(size);
+		disk->block_size = value_read_size(size);
 	if (!has(r, CLIENT_MASTER)) {
 		mistake(r, CLIENT_MASTER,
 			"expected a master, found none; add `master = PATH' here or in [defaults]");
@@ -123,9 +121,9 @@ static void resolve_images(struct resolving *r)
 	}
 	if (!wanted || r->fleet->rootdir.fd < 0)
 		return;
-	client->master = masters_find(r->fleet, wanted,
-				      value_of(r, CLIENT_FORMAT), &found);
-	if (!client->master) {
+	disk->master = masters_find(r->fleet, wanted,
+				    value_of(r, CLIENT_FORMAT), &found);
+	if (!disk->master) {
 		mistake(r, CLIENT_MASTER,
 			"master: expected an image %s%s in %s, found %s",
 			wanted,
@@ -135,12 +133,12 @@ static void resolve_images(struct resolving *r)
 			r->fleet->store, found);
 		return;
 	}
-	client->master_line = line_of(r, CLIENT_MASTER);
-	client->child = client_image_path(r->fleet, client,
-					  value_image_format(client->master));
-	client->image = current_image(r->fleet, client);
-	client->view = arena_printf(arena, "%s/%s.raw", r->fleet->mount,
-				    client->image);
+	disk->master_line = line_of(r, CLIENT_MASTER);
+	disk->child = disk_image_path(r->fleet, disk,
+				      value_image_format(disk->master));
+	disk->image = current_image(r->fleet, disk);
+	disk->view =
+		arena_printf(arena, "%s/%s.raw", r->fleet->mount, disk->image);
 }
 
 /* The secret on the first line of the client's secret-file, or null. */
@@ -274,9 +272,6 @@ static void resolve_identity(struct resolving *r)
 	client->iqn = arena_printf(arena, "%s:%s", r->fleet->iqn_prefix, label);
 	client->tid =
 		value_read_number(value_of(r, CLIENT_TID), tid_of(client->iqn));
-	client->scsi_sn =
-		arena_printf(arena, "%016" PRIx64, tid_serial(client->iqn));
-	client->scsi_id = arena_printf(arena, "vhdfs-%s", client->scsi_sn);
 	if (mac) {
 		value_read_mac(mac, text);
 		client->mac = arena_strdup(arena, text);
@@ -300,6 +295,28 @@ static void resolve_shard(struct resolving *r)
 	r->client->home = &r->fleet->shards[shard];
 }
 
+/* serial: text that no other disk has, and that never changes. */
+static void set_scsi_ids(struct arena *arena, struct disk *disk,
+			 const char *serial)
+{
+	disk->scsi_sn = arena_printf(arena, "%016" PRIx64, tid_serial(serial));
+	disk->scsi_id = arena_printf(arena, "vhdfs-%s", disk->scsi_sn);
+}
+
+static void resolve_system_disk(struct resolving *r, struct disk *disk)
+{
+	const char *reset = value_of(r, CLIENT_RESET);
+
+	*disk = (struct disk){ .client = r->client, .lun = SYSTEM_LUN };
+	set_scsi_ids(&r->fleet->conf.arena, disk, r->client->iqn);
+	resolve_images(r, disk);
+	disk->readonly = flag_of(r, CLIENT_READONLY, false);
+	disk->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
+	disk->thin = flag_of(r, CLIENT_THIN, false);
+	disk->keep = value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
+	disk->reset_boot = reset && !strcmp(reset, "boot");
+}
+
 static void resolve_client(struct resolving *r)
 {
 	struct client *client = r->client;
@@ -308,15 +325,10 @@ static void resolve_client(struct resolving *r)
 	client->line = r->own->line;
 	resolve_identity(r);
 	resolve_shard(r);
-	resolve_images(r);
+	client->disks = &r->fleet->disks[r->fleet->n_disks];
+	client->n_disks = 1;
+	resolve_system_disk(r, client->disks);
 	resolve_access(r);
-	client->readonly = flag_of(r, CLIENT_READONLY, false);
-	client->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
-	client->thin = flag_of(r, CLIENT_THIN, false);
-	client->keep =
-		value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
-	client->reset_boot = value_of(r, CLIENT_RESET) &&
-			     !strcmp(value_of(r, CLIENT_RESET), "boot");
 }
 
 /* IQN, target number and MAC address identify one client. */
@@ -408,6 +420,8 @@ static void resolve_clients(struct resolving *r, bool tolerant)
 
 	fleet->clients = arena_alloc(
 		&conf->arena, (conf->n_clients + 1) * sizeof *fleet->clients);
+	fleet->disks = arena_alloc(&conf->arena, (conf->n_clients + 1) *
+							 sizeof *fleet->disks);
 	for (size_t i = 0; i < conf->n_clients; i++) {
 		const size_t mistakes = conf->n_mistakes;
 
@@ -415,8 +429,10 @@ static void resolve_clients(struct resolving *r, bool tolerant)
 		*r->client = (struct client){ 0 };
 		r->own = conf->clients[i];
 		resolve_client(r);
-		if (!tolerant || conf->n_mistakes == mistakes)
-			fleet->n++;
+		if (tolerant && conf->n_mistakes != mistakes)
+			continue;
+		fleet->n++;
+		fleet->n_disks += r->client->n_disks;
 	}
 }
 

@@ -40,9 +40,8 @@ static int open_image(const struct fleet *fleet, const char *path,
  * being written.  The mount escapes it; a path that exists unescaped is taken
  * as it is.
  */
-static int parent_by_mount(const struct fleet *fleet,
-			   const struct client *client, const char *view,
-			   char *path, size_t size)
+static int parent_by_mount(const struct fleet *fleet, const struct disk *disk,
+			   const char *view, char *path, size_t size)
 {
 	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
 	struct stat st;
@@ -50,8 +49,7 @@ static int parent_by_mount(const struct fleet *fleet,
 	if (n < 0)
 		return -errno;
 	path[n] = '\0';
-	if (strcmp(path, client->master) != 0 &&
-	    fleet_stat(fleet, path, &st) < 0)
+	if (strcmp(path, disk->master) != 0 && fleet_stat(fleet, path, &st) < 0)
 		printable_undo(path);
 	return 0;
 }
@@ -90,30 +88,30 @@ static int parent_by_image(const struct fleet *fleet, const char *child,
 }
 
 /* The path of the parent of a child, whose view is given. */
-static int parent_of(const struct fleet *fleet, const struct client *client,
+static int parent_of(const struct fleet *fleet, const struct disk *disk,
 		     const char *child, const char *view, char *path,
 		     size_t size)
 {
-	return parent_by_mount(fleet, client, view, path, size) == 0
+	return parent_by_mount(fleet, disk, view, path, size) == 0
 		       ? 0
 		       : parent_by_image(fleet, child, path, size);
 }
 
-static bool is_master(const struct fleet *fleet, const struct client *client,
+static bool is_master(const struct fleet *fleet, const struct disk *disk,
 		      const char *path)
 {
 	struct stat image, master;
 
-	return !strcmp(path, client->master) ||
+	return !strcmp(path, disk->master) ||
 	       (fleet_stat(fleet, path, &image) == 0 &&
-		fleet_stat(fleet, client->master, &master) == 0 &&
+		fleet_stat(fleet, disk->master, &master) == 0 &&
 		file_id_equal(file_id_of(&image), file_id_of(&master)));
 }
 
 /* Is the image at path, a parent of the client's, the master or a child of it?
  * Snapshots of the client are between the two. */
 static bool descends_from_master(const struct clients *clients,
-				 const struct client *client, const char *path)
+				 const struct disk *disk, const char *path)
 {
 	const struct fleet *fleet = clients->fleet;
 	char at[PATH_MAX], next[PATH_MAX];
@@ -122,11 +120,11 @@ static bool descends_from_master(const struct clients *clients,
 	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
 		const char *view;
 
-		if (is_master(fleet, client, at))
+		if (is_master(fleet, disk, at))
 			return true;
 		view = arena_printf(clients->arena, "%s/%s.raw", fleet->mount,
 				    at);
-		if (parent_of(fleet, client, at, view, next, sizeof next) < 0)
+		if (parent_of(fleet, disk, at, view, next, sizeof next) < 0)
 			return false;
 		snprintf(at, sizeof at, "%s", next);
 	}
@@ -134,39 +132,39 @@ static bool descends_from_master(const struct clients *clients,
 }
 
 static enum client_image_state inspect(const struct clients *clients,
-				       const struct client *client,
+				       const struct disk *disk,
 				       const char *view, const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
 	struct arena *arena = clients->arena;
 	struct stat child;
 	char path[PATH_MAX];
-	int r = fleet_stat(fleet, client->child, &child);
+	int r = fleet_stat(fleet, disk->child, &child);
 
 	*ret_why = NULL;
-	if (r == -ENOENT && client->image == client->child)
+	if (r == -ENOENT && disk->image == disk->child)
 		return CHILD_MISSING;
 	if (r == -ENOENT) {
 		*ret_why = arena_printf(
 			arena,
 			"its image %s is in another format than its master %s",
-			client->image, client->master);
+			disk->image, disk->master);
 		return CHILD_OTHER;
 	}
 	if (r < 0)
-		fail_errno(r, "%s", client->child);
+		fail_errno(r, "%s", disk->child);
 	else
-		r = parent_of(fleet, client, client->child, view, path,
+		r = parent_of(fleet, disk, disk->child, view, path,
 			      sizeof path);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
 	}
-	if (descends_from_master(clients, client, path))
+	if (descends_from_master(clients, disk, path))
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
 				"its image %s: parent: expected %s, found %s",
-				client->child, client->master, path);
+				disk->child, disk->master, path);
 	return CHILD_OTHER;
 }
 
@@ -184,42 +182,42 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 
 /* Reads each master once. */
 static uint32_t master_sector_size(struct clients *clients,
-				   const struct client *client)
+				   const struct disk *disk)
 {
-	struct client_state *state = clients_state(clients, client);
+	struct disk_state *state = clients_disk(clients, disk);
 
-	for (size_t i = 0; !state->master_sector_size && i < clients->fleet->n;
-	     i++)
-		if (clients->v[i].master_sector_size &&
-		    !strcmp(clients->fleet->clients[i].master, client->master))
+	for (size_t i = 0;
+	     !state->master_sector_size && i < clients->fleet->n_disks; i++)
+		if (clients->disks[i].master_sector_size &&
+		    !strcmp(clients->fleet->disks[i].master, disk->master))
 			state->master_sector_size =
-				clients->v[i].master_sector_size;
+				clients->disks[i].master_sector_size;
 	if (!state->master_sector_size)
 		state->master_sector_size =
-			sector_size_of(clients->fleet, client->master);
+			sector_size_of(clients->fleet, disk->master);
 	return state->master_sector_size;
 }
 
-void client_image_inspect(struct clients *clients, const struct client *client)
+void client_image_inspect(struct clients *clients, const struct disk *disk)
 {
-	struct client_state *state = clients_state(clients, client);
+	struct disk_state *state = clients_disk(clients, disk);
 	uint32_t size = 0;
 
-	state->image = inspect(clients, client, state->view, &state->image_why);
+	state->image = inspect(clients, disk, state->view, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
 	if (state->image == CHILD_OTHER)
-		size = sector_size_of(clients->fleet, client->child);
+		size = sector_size_of(clients->fleet, disk->child);
 	if (!size)
-		size = master_sector_size(clients, client);
+		size = master_sector_size(clients, disk);
 	if (size)
 		state->sector_size = size;
 }
 
 void client_images_inspect(struct clients *clients)
 {
-	for (size_t i = 0; i < clients->fleet->n; i++)
-		client_image_inspect(clients, &clients->fleet->clients[i]);
+	for (size_t i = 0; i < clients->fleet->n_disks; i++)
+		client_image_inspect(clients, &clients->fleet->disks[i]);
 }
 
 static bool holds_nothing(struct image *image)
@@ -238,18 +236,17 @@ static bool holds_nothing(struct image *image)
 	return true;
 }
 
-bool client_image_is_fresh(struct clients *clients, const struct client *client)
+bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 {
 	struct image *image;
 	bool fresh;
 
-	client_image_inspect(clients, client);
-	if (clients_state(clients, client)->image != CHILD_READY ||
-	    open_image(clients->fleet, client->child, &image, NULL) < 0)
+	client_image_inspect(clients, disk);
+	if (clients_disk(clients, disk)->image != CHILD_READY ||
+	    open_image(clients->fleet, disk->child, &image, NULL) < 0)
 		return false;
 	fresh = image->type == IMAGE_DIFFERENCING &&
-		(!client->block_size ||
-		 image->block_size == client->block_size) &&
+		(!disk->block_size || image->block_size == disk->block_size) &&
 		holds_nothing(image);
 	image_close(image);
 	return fresh;
@@ -267,45 +264,45 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
-int client_image_create(struct clients *clients, const struct client *client,
+int client_image_create(struct clients *clients, const struct disk *disk,
 			const char *spare)
 {
 	const struct fleet *fleet = clients->fleet;
-	const struct child_params params = { .block_size = client->block_size,
+	const struct child_params params = { .block_size = disk->block_size,
 					     .room = spare };
 	struct arena *arena = clients->arena;
 	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
-	int r = check_chain(fleet, client->master);
+	int r = check_chain(fleet, disk->master);
 
 	if (r < 0)
 		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
 	return child_create(
-		&fleet->rootdir, client->master,
-		arena_printf(arena, "%s/%s", fleet->store, client->child),
+		&fleet->rootdir, disk->master,
+		arena_printf(arena, "%s/%s", fleet->store, disk->child),
 		&params);
 }
 
-int client_image_ensure(struct clients *clients, const struct client *client,
+int client_image_ensure(struct clients *clients, const struct disk *disk,
 			bool *ret_spare)
 {
 	const struct fleet *fleet = clients->fleet;
-	int r = client_image_create(clients, client, NULL);
+	int r = client_image_create(clients, disk, NULL);
 	struct error why = *error_last();
 	bool made = false;
 
 	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
 			made = client_image_create(
-				       clients, client,
+				       clients, disk,
 				       spare_name(clients->arena, i)) == 0;
 	/* On a copy-on-write file system, writing to a spare takes new room;
 	 * removing it frees its own. */
 	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
 			made = spare_remove(clients->arena, fleet, i) &&
-			       client_image_create(clients, client, NULL) == 0;
+			       client_image_create(clients, disk, NULL) == 0;
 	*ret_spare = made;
 	if (made || !error_is_no_space(r))
 		return made ? 0 : r;
@@ -338,7 +335,7 @@ int client_images_check_mounted(const struct fleet *fleet)
 		shell_word(fleet->store), shell_word(fleet->mount));
 }
 
-static int check_view(const struct fleet *fleet, const struct client *client,
+static int check_view(const struct fleet *fleet, const struct disk *disk,
 		      const char *view)
 {
 	char why[512];
@@ -363,19 +360,19 @@ static int check_view(const struct fleet *fleet, const struct client *client,
 		-EIO,
 		"%s: its image cannot be opened: %s; `vhdfs-img check %s' says more",
 		view, n > 0 ? why : "the file is empty",
-		shell_path(fleet->store, client->child));
+		shell_path(fleet->store, disk->child));
 }
 
 int client_image_view_ready(const struct clients *clients,
-			    const struct client *client)
+			    const struct disk *disk)
 {
 	const struct fleet *fleet = clients->fleet;
-	const char *view = clients_state(clients, client)->view;
+	const char *view = clients_disk(clients, disk)->view;
 	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
 
 	/* The mount shows a new image a moment after its creation. */
 	for (int i = 0;; i++) {
-		int r = check_view(fleet, client, view);
+		int r = check_view(fleet, disk, view);
 
 		if (r != -ENOENT || i == 100 || !client_images_mounted(fleet))
 			return r;

@@ -10,21 +10,20 @@
  * state.  A disk whose image cannot be read has its master's sector size, else
  * 512.
  */
-void client_image_inspect(struct clients *clients, const struct client *client);
+void client_image_inspect(struct clients *clients, const struct disk *disk);
 void client_images_inspect(struct clients *clients);
 /*
  * True if the image is as one that was just created: a child of its master, of
  * the wanted block size, without any data.  The caller excludes writers.
  */
-bool client_image_is_fresh(struct clients *clients,
-			   const struct client *client);
+bool client_image_is_fresh(struct clients *clients, const struct disk *disk);
 /* Creates the missing image, and its directory; of that spare file, unless
  * null.  0, or -errno with a message. */
-int client_image_create(struct clients *clients, const struct client *client,
+int client_image_create(struct clients *clients, const struct disk *disk,
 			const char *spare);
 /* The same without a spare; if the store is full, of any, and *ret_spare is
  * true. */
-int client_image_ensure(struct clients *clients, const struct client *client,
+int client_image_ensure(struct clients *clients, const struct disk *disk,
 			bool *ret_spare);
 
 /* True if a file system is mounted at fleet.conf's mount, and answers. */
@@ -38,6 +37,6 @@ int client_images_check_mounted(const struct fleet *fleet);
  * message.  Waits up to 2 seconds for a file that was just created.
  */
 int client_image_view_ready(const struct clients *clients,
-			    const struct client *client);
+			    const struct disk *disk);
 
 #endif

@@ -14,9 +14,14 @@ void clients_init(struct clients *clients, const struct fleet *fleet,
 	clients->v = arena_alloc(arena, (fleet->n + 1) * sizeof *clients->v);
 	for (size_t i = 0; i < fleet->n; i++)
 		clients->v[i] =
-			(struct client_state){ .shard = fleet->clients[i].home,
-					       .view = fleet->clients[i].view,
-					       .sector_size = 512 };
+			(struct client_state){ .shard =
+						       fleet->clients[i].home };
+	clients->disks = arena_alloc(arena, (fleet->n_disks + 1) *
+						    sizeof *clients->disks);
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		clients->disks[i] =
+			(struct disk_state){ .view = fleet->disks[i].view,
+					     .sector_size = 512 };
 }
 
 void clients_fini(struct clients *clients)
@@ -30,4 +35,10 @@ struct client_state *clients_state(const struct clients *clients,
 				   const struct client *client)
 {
 	return &clients->v[client - clients->fleet->clients];
+}
+
+struct disk_state *clients_disk(const struct clients *clients,
+				const struct disk *disk)
+{
+	return &clients->disks[disk - clients->fleet->disks];
 }

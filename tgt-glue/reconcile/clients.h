@@ -17,11 +17,8 @@ enum client_image_state {
 	CHILD_OTHER,
 };
 
-struct client_state {
-	/* The shard that serves the client: its home, or the one where it is,
-	 * until it can move. */
-	const struct shard *shard;
-	/* The flat file of its image in the mount.  It is the client's; after
+struct disk_state {
+	/* The flat file of its image in the mount.  It is the disk's; after
 	 * a reset to another format that of the fresh image. */
 	const char *view;
 	enum client_image_state image;
@@ -29,6 +26,12 @@ struct client_state {
 	const char *image_error;     /* why it cannot be created, or null */
 	uint32_t sector_size;        /* of the disk, bytes */
 	uint32_t master_sector_size; /* 0: not read */
+};
+
+struct client_state {
+	/* The shard that serves the client: its home, or the one where it is,
+	 * until it can move. */
+	const struct shard *shard;
 	/* Why no target may export its disk: another one exports it for writing
 	 * (exports_block).  Null: a target may. */
 	const char *blocked;
@@ -39,7 +42,8 @@ struct clients {
 	const struct fleet *fleet;
 	struct arena *arena;  /* of the pass: reasons, paths, texts */
 	struct store *images; /* the store's catalog (children_find), or null */
-	struct client_state *v; /* in the order of fleet->clients */
+	struct client_state *v;   /* in the order of fleet->clients */
+	struct disk_state *disks; /* in the order of fleet->disks */
 };
 
 /* Allocates the states in arena; fleet and arena outlive clients.  Keeps
@@ -51,5 +55,8 @@ void clients_fini(struct clients *clients);
 /* client points into fleet->clients. */
 struct client_state *clients_state(const struct clients *clients,
 				   const struct client *client);
+/* disk points into fleet->disks. */
+struct disk_state *clients_disk(const struct clients *clients,
+				const struct disk *disk);
 
 #endif

@@ -150,10 +150,11 @@ static void reset_image(struct plan *plan, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(plan->clients, work->client, plan->messages) < 0) {
+	if (image_reset_run(plan->clients, work->client->disks,
+			    plan->messages) < 0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&plan->arena, error_text());
-	} else if (image_reset_shown(plan->clients, work->client) < 0) {
+	} else if (image_reset_shown(plan->clients, work->client->disks) < 0) {
 		fail_work(plan, work, "its fresh image");
 	}
 }
@@ -224,38 +225,39 @@ static int try_open(const char *path, bool readonly)
 	return fd < 0 ? fail_errno(-errno, "%s", path) : 0;
 }
 
-static void explain_open(const struct client *client, const char *view)
+static void explain_open(const struct disk *disk, const char *view)
 {
 	struct error of_tgtd = *error_last();
-	int r = try_open(view, client->readonly);
+	int r = try_open(view, disk->readonly);
 
 	if (r < 0)
 		fail_errno(r, "%s; %s", of_tgtd.text, view);
 }
 
-static int make_disk(struct plan *plan, const struct client *client)
+static int make_disk(struct plan *plan, const struct disk *disk)
 {
-	const struct client_state *state = clients_state(plan->clients, client);
-	int32_t tid = (int32_t)client->tid;
-	int r = tgtd_send(plan->tgtd, TGTD_LUN, TGTD_NEW, tid,
-			  "path=%s,bstype=rdwr,blocksize=%u", state->view,
-			  state->sector_size);
+	const struct disk_state *state = clients_disk(plan->clients, disk);
+	const struct tgtd_unit unit = { .tid = (int32_t)disk->client->tid,
+					.lun = disk->lun };
+	int r = tgtd_send_lun(plan->tgtd, TGTD_NEW, &unit,
+			      "path=%s,bstype=rdwr,blocksize=%u", state->view,
+			      state->sector_size);
 
 	if (r < 0) {
-		explain_open(client, state->view);
+		explain_open(disk, state->view);
 		return r;
 	}
 	/* Like tgt-admin: a request of its own, before the other settings. */
-	if (!client->write_cache)
-		r = tgtd_send(plan->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
-			      "targetOps %s,", TARGETS_CACHE_OFF);
+	if (!disk->write_cache)
+		r = tgtd_send_lun(plan->tgtd, TGTD_UPDATE, &unit,
+				  "targetOps %s,", TARGETS_CACHE_OFF);
 	if (r < 0)
 		return r;
-	return tgtd_send(plan->tgtd, TGTD_LUN, TGTD_UPDATE, tid,
-			 "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
-			 client->scsi_id, client->scsi_sn,
-			 client->readonly ? ",readonly=1" : "",
-			 client->thin ? ",thin_provisioning=1" : "");
+	return tgtd_send_lun(plan->tgtd, TGTD_UPDATE, &unit,
+			     "targetOps scsi_id=%s,scsi_sn=%s%s%s,",
+			     disk->scsi_id, disk->scsi_sn,
+			     disk->readonly ? ",readonly=1" : "",
+			     disk->thin ? ",thin_provisioning=1" : "");
 }
 
 static void undo_target(struct plan *plan, struct work *work)
@@ -292,8 +294,8 @@ static void make_target(struct plan *plan, struct work *work)
 	for (const struct pair *p = targets_parameters; r == 0 && p->key; p++)
 		r = tgtd_send(plan->tgtd, TGTD_TARGET, TGTD_UPDATE,
 			      (int32_t)client->tid, "%s=%s", p->key, p->value);
-	if (r == 0)
-		r = make_disk(plan, client);
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		r = make_disk(plan, &client->disks[i]);
 	if (r == 0)
 		return;
 	fail_work(plan, work, "making its disk");
@@ -310,8 +312,8 @@ static void verify_disks(struct plan *plan, unsigned kinds)
 		const struct tgtd_target *t =
 			r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
 		const char *why =
-			t ? plan_disk_difference(&plan->arena, plan->clients,
-						 w->client, t)
+			t ? difference_of_disks(&plan->arena, plan->clients,
+						w->client, t)
 			  : "tgtd does not have it";
 
 		if (!why)
@@ -398,21 +400,22 @@ static void open_target(struct plan *plan, struct work *work)
 
 int execute_reopen(const struct tgtd *tgtd, const struct reopen *reopen)
 {
-	const struct tgtd_lun *lun = &reopen->live->lun;
+	const struct tgtd_lun *lun = reopen->lun;
 	bool needs_file = !lun->path || lun->file == FILE_LOST;
-	int32_t tid = reopen->live->tid;
+	const struct tgtd_unit unit = { .tid = reopen->live->tid,
+					.lun = lun->number };
 	int r = try_open(reopen->path, lun->readonly);
 
 	if (r == 0 && needs_file && lun->online)
-		r = tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid,
-			      "targetOps online=0,");
+		r = tgtd_send_lun(tgtd, TGTD_UPDATE, &unit,
+				  "targetOps online=0,");
 	if (r < 0)
 		return r;
 	if (!needs_file)
-		return tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid,
-				 "targetOps online=1,");
-	return tgtd_send(tgtd, TGTD_LUN, TGTD_UPDATE, tid, "targetOps path=%s,",
-			 reopen->path);
+		return tgtd_send_lun(tgtd, TGTD_UPDATE, &unit,
+				     "targetOps online=1,");
+	return tgtd_send_lun(tgtd, TGTD_UPDATE, &unit, "targetOps path=%s,",
+			     reopen->path);
 }
 
 static void each(struct plan *plan, unsigned kinds,

@@ -28,7 +28,7 @@ struct mounted {
 	dev_t of;
 };
 
-/* Each client's image, and the mounts. */
+/* The image of each disk, and the mounts. */
 struct disks {
 	const struct fleet *fleet;
 	struct arena arena;
@@ -93,11 +93,11 @@ static void read_disks(struct disks *disks)
 {
 	const struct fleet *fleet = disks->fleet;
 
-	disks->images = arena_alloc(&disks->arena,
-				    (fleet->n + 1) * sizeof *disks->images);
-	for (size_t i = 0; i < fleet->n; i++) {
+	disks->images = arena_alloc(
+		&disks->arena, (fleet->n_disks + 1) * sizeof *disks->images);
+	for (size_t i = 0; i < fleet->n_disks; i++) {
 		_cleanup_close_ int fd = root_dir_openat(
-			&fleet->rootdir, fleet->clients[i].image, O_PATH);
+			&fleet->rootdir, fleet->disks[i].image, O_PATH);
 
 		if (fd >= 0)
 			(void)file_identify(fd, "", AT_EMPTY_PATH,
@@ -119,19 +119,18 @@ static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
 	return false;
 }
 
-/* The client whose disk the file is, or null. */
-static const struct client *find_client(const struct disks *disks,
-					const char *path,
-					const struct file_id *file)
+/* The client's disk that the file is, or null. */
+static const struct disk *find_disk(const struct disks *disks, const char *path,
+				    const struct file_id *file)
 {
 	const struct fleet *fleet = disks->fleet;
 
-	for (size_t i = 0; i < fleet->n; i++)
-		if (!strcmp(fleet->clients[i].view, path) ||
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (!strcmp(fleet->disks[i].view, path) ||
 		    (file->ino && file->dev &&
 		     disks->images[i].ino == file->ino &&
 		     same_files(disks, file->dev, disks->images[i].dev)))
-			return &fleet->clients[i];
+			return &fleet->disks[i];
 	return NULL;
 }
 
@@ -143,23 +142,26 @@ static bool in_mount(const struct fleet *fleet, const char *path)
 	return path && !strncmp(path, fleet->mount, n) && path[n] == '/';
 }
 
-static bool has_our_serial(const struct tgtd_target *target)
+static bool has_our_serial(const struct tgtd_target *target,
+			   const struct tgtd_lun *lun)
 {
 	char serial[40];
 
 	snprintf(serial, sizeof serial, "vhdfs-%016" PRIx64,
 		 tid_serial(target->name));
-	return target->lun.scsi_id && !strcmp(target->lun.scsi_id, serial);
+	return lun->scsi_id && !strcmp(lun->scsi_id, serial);
 }
 
 static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 		    const struct tgtd_target *target)
 {
+	const struct tgtd_lun *lun = tgtd_state_lun(target, SYSTEM_LUN);
+
 	if (strings_have(&last->names, target->name))
 		return true;
-	return has_our_serial(target) &&
+	return lun && has_our_serial(target, lun) &&
 	       (fleet_client_name(fleet, target->name) ||
-		in_mount(fleet, target->lun.path));
+		in_mount(fleet, lun->path));
 }
 
 int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
@@ -173,12 +175,12 @@ int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 	r = backing_files_inspect(fleet, live);
 	read_disks(&disks);
 	for (size_t i = 0; i < live->n; i++)
-		for (size_t k = 0; k < live->targets[i].n_stores; k++) {
-			struct tgtd_backing *s = &live->targets[i].stores[k];
+		for (size_t k = 0; k < live->targets[i].n_luns; k++) {
+			struct tgtd_lun *lun = &live->targets[i].luns[k];
 
-			if (s->path)
-				s->client =
-					find_client(&disks, s->path, &s->file);
+			if (lun->path)
+				lun->disk =
+					find_disk(&disks, lun->path, &lun->id);
 		}
 	arena_fini(&disks.arena);
 	return r;
@@ -186,9 +188,9 @@ int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 
 const struct client *exports_writable(const struct tgtd_target *target)
 {
-	for (size_t i = 0; i < target->n_stores; i++)
-		if (target->stores[i].client && !target->stores[i].readonly)
-			return target->stores[i].client;
+	for (size_t i = 0; i < target->n_luns; i++)
+		if (target->luns[i].disk && !target->luns[i].readonly)
+			return target->luns[i].disk->client;
 	return NULL;
 }
 
@@ -213,8 +215,7 @@ static bool is_removed_first(const struct clients *clients,
 }
 
 static void block(struct clients *clients, const struct exporter *exporter,
-		  const struct tgtd_target *target,
-		  const struct tgtd_backing *store)
+		  const struct tgtd_target *target, const struct tgtd_lun *lun)
 {
 	struct arena *arena = clients->arena;
 	const char *end;
@@ -232,24 +233,25 @@ static void block(struct clients *clients, const struct exporter *exporter,
 			tgtd_state_initiators(arena, target));
 	else
 		end = "; type `tgt-glue apply\'";
-	clients_state(clients, store->client)->blocked = arena_printf(
+	clients_state(clients, lun->disk->client)->blocked = arena_printf(
 		arena,
 		"its disk %s is exported for writing by target %s of %s%s",
-		store->path, target->name, exporter->shard->tgtd, end);
+		lun->path, target->name, exporter->shard->tgtd, end);
 }
 
 static void block_by_target(struct clients *clients,
 			    const struct exporter *exporter,
 			    const struct tgtd_target *target, const char *force)
 {
-	for (size_t i = 0; i < target->n_stores; i++) {
-		const struct tgtd_backing *s = &target->stores[i];
+	for (size_t i = 0; i < target->n_luns; i++) {
+		const struct tgtd_lun *lun = &target->luns[i];
+		const struct disk *disk = lun->disk;
 
-		if (s->client && !s->readonly && !s->client->readonly &&
-		    strcmp(s->client->iqn, target->name) != 0 &&
-		    !is_removed_first(clients, exporter, target, s->client,
+		if (disk && !lun->readonly && !disk->readonly &&
+		    strcmp(disk->client->iqn, target->name) != 0 &&
+		    !is_removed_first(clients, exporter, target, disk->client,
 				      force))
-			block(clients, exporter, target, s);
+			block(clients, exporter, target, lun);
 	}
 }
 
@@ -265,10 +267,11 @@ static void block_by_others(struct clients *clients, const pid_t *ours,
 		read_disks(&disks);
 	for (size_t i = 0; i < files.n; i++) {
 		const struct open_file *f = &files.v[i];
-		const struct client *c = find_client(&disks, f->path, &f->id);
+		const struct disk *disk = find_disk(&disks, f->path, &f->id);
 
-		if (c && f->writable && !c->readonly)
-			clients_state(clients, c)->blocked = arena_printf(
+		if (disk && f->writable && !disk->readonly)
+			clients_state(clients, disk->client)
+				->blocked = arena_printf(
 				clients->arena,
 				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
 				f->path, (long)f->pid);

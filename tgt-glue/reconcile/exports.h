@@ -14,7 +14,7 @@
 #include "tgt-glue/reconcile/clients.h"
 
 /*
- * Sets ours of each target, file of its LUN, and client of each of its stores.
+ * Sets ours of each target, and file and disk of each of its LUNs.
  * -errno with a message if tgtd's open files cannot be read; all else is set
  * in any case.
  *

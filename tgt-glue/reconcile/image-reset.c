@@ -56,7 +56,7 @@ enum { NAMES_MAX = 256 };
 struct reset {
 	struct clients *clients;
 	const struct fleet *fleet;
-	const struct client *client;
+	const struct disk *disk;
 	struct messages *messages;
 	int dir;         /* of the clients' images, or -errno */
 	const char *old; /* the old image's new path in the store, or null */
@@ -67,7 +67,7 @@ struct reset {
 /* Prints a message for the administrator. */
 #define note(reset, fmt, ...)                                \
 	messages_print((reset)->messages, "%s: image: " fmt, \
-		       (reset)->client->name, ##__VA_ARGS__)
+		       (reset)->disk->client->name, ##__VA_ARGS__)
 
 /* An image with children must keep its name: they refer to it. */
 static int check_childless(struct clients *clients, const char *image,
@@ -92,17 +92,17 @@ static int check_childless(struct clients *clients, const char *image,
 		     : 0;
 }
 
-int image_reset_check(struct clients *clients, const struct client *client,
+int image_reset_check(struct clients *clients, const struct disk *disk,
 		      pid_t tgtd)
 {
 	const struct fleet *fleet = clients->fleet;
 	const char *user;
 	struct stat st;
 
-	if (fleet_stat(fleet, client->image, &st) < 0)
+	if (fleet_stat(fleet, disk->image, &st) < 0)
 		return 0;
 	for (int i = 0;; i++) {
-		user = backing_files_user(clients->arena, client->view, &tgtd,
+		user = backing_files_user(clients->arena, disk->view, &tgtd,
 					  tgtd ? 1 : 0);
 		if (!user || i == MOMENTS_FOR_USER)
 			break;
@@ -112,8 +112,8 @@ int image_reset_check(struct clients *clients, const struct client *client,
 		return fail(
 			-EBUSY,
 			"its disk is open: %s; end that program, then type `tgt-glue reset %s'",
-			user, client->name);
-	return check_childless(clients, client->image, &st);
+			user, disk->client->name);
+	return check_childless(clients, disk->image, &st);
 }
 
 /* 2.  The mount closes the image a moment after tgtd closed the view. */
@@ -148,7 +148,7 @@ static int read_old_images(const struct reset *reset, struct old_images *ret)
 	int r = reset->dir < 0
 			? reset->dir
 			: old_images_read(reset->clients->arena, reset->dir,
-					  reset->client->name, ret);
+					  reset->disk->client->name, ret);
 
 	return r < 0 ? fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store) : 0;
 }
@@ -156,7 +156,7 @@ static int read_old_images(const struct reset *reset, struct old_images *ret)
 /* 3 */
 static int rename_to_old(struct reset *reset)
 {
-	const char *image = reset->client->image;
+	const char *image = reset->disk->image;
 	const char *name = image + sizeof CLIENTS_DIRECTORY;
 	const int dir = reset->dir;
 	char text[STAMP_SIZE];
@@ -195,7 +195,7 @@ static void restore(const struct reset *reset)
 	struct error why = *error_last();
 
 	if (renameat2(dir, reset->old + sizeof CLIENTS_DIRECTORY, dir,
-		      reset->client->image + sizeof CLIENTS_DIRECTORY,
+		      reset->disk->image + sizeof CLIENTS_DIRECTORY,
 		      RENAME_NOREPLACE) == 0)
 		error_set(&why);
 	else
@@ -259,7 +259,7 @@ static void remove_old(struct reset *reset, const char *name)
 		note(reset,
 		     CLIENTS_DIRECTORY
 		     "/%s: not removed: %s; more than `keep = %u' old images exist",
-		     name, error_text(), reset->client->keep);
+		     name, error_text(), reset->disk->keep);
 	else if (is_own(reset, name))
 		reset->removed = true;
 }
@@ -267,7 +267,7 @@ static void remove_old(struct reset *reset, const char *name)
 /* 5.  The image that this run renamed is removed only if keep is 0. */
 static void remove_oldest(struct reset *reset)
 {
-	const unsigned keep = reset->client->keep;
+	const unsigned keep = reset->disk->keep;
 	struct old_images old_images;
 
 	if (read_old_images(reset, &old_images) < 0) {
@@ -317,47 +317,47 @@ static void note_space(struct reset *reset)
 /* 2, 3 and 4, of an existing image. */
 static int replace(struct clients *clients, struct reset *reset)
 {
-	int r = wait_for_image(reset->fleet, reset->client->image);
+	int r = wait_for_image(reset->fleet, reset->disk->image);
 
 	if (r < 0)
 		return r;
-	if (client_image_is_fresh(clients, reset->client))
+	if (client_image_is_fresh(clients, reset->disk))
 		return 0;
 	r = rename_to_old(reset);
 	if (r == 0)
-		r = client_image_ensure(clients, reset->client, &reset->spare);
+		r = client_image_ensure(clients, reset->disk, &reset->spare);
 	if (r < 0 && reset->old)
 		restore(reset);
 	return r;
 }
 
-int image_reset_run(struct clients *clients, const struct client *client,
+int image_reset_run(struct clients *clients, const struct disk *disk,
 		    struct messages *messages)
 {
 	const struct fleet *fleet = clients->fleet;
 	_cleanup_close_ int dir = spare_directory(fleet);
-	struct reset reset = { clients, fleet, client, messages, .dir = dir };
+	struct reset reset = { clients, fleet, disk, messages, .dir = dir };
 	struct stat st;
-	int r = fleet_stat(fleet, client->image, &st);
+	int r = fleet_stat(fleet, disk->image, &st);
 
 	if (r < 0)
-		r = client_image_ensure(clients, client, &reset.spare);
-	else if ((r = check_childless(clients, client->image, &st)) == 0)
+		r = client_image_ensure(clients, disk, &reset.spare);
+	else if ((r = check_childless(clients, disk->image, &st)) == 0)
 		r = replace(clients, &reset);
 	if (r < 0)
 		return r;
-	clients_state(clients, client)->view = arena_printf(
-		clients->arena, "%s/%s.raw", fleet->mount, client->child);
+	clients_disk(clients, disk)->view = arena_printf(
+		clients->arena, "%s/%s.raw", fleet->mount, disk->child);
 	/* The first image makes the directory. */
 	if (dir < 0)
 		reset.dir = dir = spare_directory(fleet);
 	remove_oldest(&reset);
 	if (reset.old)
 		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
-			   client->name, client->child,
+			   disk->client->name, disk->child,
 			   reset.removed ? "removed (keep = 0)" : reset.old);
 	note_space(&reset);
-	client_image_inspect(clients, client);
+	client_image_inspect(clients, disk);
 	return 0;
 }
 
@@ -377,22 +377,21 @@ static ino_t inode_of_view(const char *view)
 	return stat(view, &st) == 0 ? st.st_ino : 0;
 }
 
-int image_reset_shown(const struct clients *clients,
-		      const struct client *client)
+int image_reset_shown(const struct clients *clients, const struct disk *disk)
 {
 	const struct fleet *fleet = clients->fleet;
-	const char *file = clients_state(clients, client)->view;
+	const char *file = clients_disk(clients, disk)->view;
 	struct stat image;
-	int r = fleet_stat(fleet, client->child, &image);
+	int r = fleet_stat(fleet, disk->child, &image);
 
 	for (int i = 0; r == 0 && i < MOMENTS; i++) {
 		if (i)
 			nanosleep(&moment, NULL);
 		if (inode_of_view(file) == image.st_ino)
-			return client_image_view_ready(clients, client);
+			return client_image_view_ready(clients, disk);
 	}
 	if (r < 0)
-		return fail_errno(r, "%s/%s", fleet->store, client->child);
+		return fail_errno(r, "%s/%s", fleet->store, disk->child);
 	return fail(
 		-EIO,
 		"%s: expected the fresh image, found another; `tgt-glue apply' tries again",

@@ -17,21 +17,20 @@
  * -EPERM if it may be the parent of another image.  Waits up to a second for
  * the other process.
  */
-int image_reset_check(struct clients *clients, const struct client *client,
+int image_reset_check(struct clients *clients, const struct disk *disk,
 		      pid_t tgtd);
 
 /*
  * Resets the image, and prints what became of the old one.  Waits up to 5
  * seconds until no process has it open, else -EBUSY with a message.  If it
- * fails, the client keeps the old image.  Sets the client's state from the
+ * fails, the client keeps the old image.  Sets the disk's state from the
  * fresh image.
  */
-int image_reset_run(struct clients *clients, const struct client *client,
+int image_reset_run(struct clients *clients, const struct disk *disk,
 		    struct messages *messages);
 
 /* Waits up to 5 seconds until the mount shows the client's fresh image. 0, or
  * -errno with a message. */
-int image_reset_shown(const struct clients *clients,
-		      const struct client *client);
+int image_reset_shown(const struct clients *clients, const struct disk *disk);
 
 #endif

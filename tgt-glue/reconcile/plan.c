@@ -8,150 +8,14 @@
 #include <string.h>
 
 #include "base/printable.h"
-#include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/opened.h"
-#include "tgt-glue/reconcile/targets-conf.h"
-
-static bool same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
 
 bool client_has_user(const struct client *client, const char *user)
 {
-	return same(client->user, user) || same(client->mutual_user, user);
-}
-
-const char *plan_disk_difference(struct arena *arena,
-				 const struct clients *clients,
-				 const struct client *client,
-				 const struct tgtd_target *live)
-{
-	const struct client_state *state = clients_state(clients, client);
-	const struct tgtd_lun *lun = &live->lun;
-
-	if ((uint32_t)live->tid != client->tid)
-		return arena_printf(arena,
-				    "target number: expected %u, found %d",
-				    client->tid, live->tid);
-	if (!lun->exists)
-		return "disk: expected LUN 1, found none";
-	if (live->more_luns)
-		return "disk: expected LUN 1 alone, found others";
-	if (!same(lun->path, state->view))
-		return arena_printf(arena, "disk: expected %s, found %s",
-				    state->view,
-				    lun->path ? lun->path : "none");
-	if (!lun->online)
-		return "disk: expected online, found offline";
-	if (lun->file == FILE_OTHER)
-		return "disk: expected the image that is at its path now, found another";
-	if (lun->file == FILE_LOST)
-		return "disk: expected a file that answers, found one whose mount is gone";
-	if (lun->readonly != client->readonly)
-		return lun->readonly
-			       ? "disk: expected writable, found read-only"
-			       : "disk: expected read-only, found writable";
-	if (!same(lun->bs_type, "rdwr"))
-		return arena_printf(arena,
-				    "disk: expected store type rdwr, found %s",
-				    lun->bs_type ? lun->bs_type : "none");
-	if (lun->block_size != state->sector_size)
-		return arena_printf(arena,
-				    "disk: expected sectors of %u, found %u",
-				    state->sector_size, lun->block_size);
-	if (lun->thin != client->thin)
-		return lun->thin ? "disk: expected no UNMAP, found it"
-				 : "disk: expected UNMAP, found none";
-	if (!same(lun->scsi_id, client->scsi_id) ||
-	    !same(lun->scsi_sn, client->scsi_sn))
-		return "disk: expected its own serial number, found another";
-	return NULL;
-}
-
-/* True if the target has exactly the client's users. */
-static bool has_users(const struct client *client,
-		      const struct tgtd_target *live)
-{
-	if (live->accounts.n != (client->user ? 1 : 0) ||
-	    (client->user && !strings_have(&live->accounts, client->user)))
-		return false;
-	return same(live->outgoing, client->mutual_user);
-}
-
-/* "a, b", or "none". */
-static const char *list_words(struct arena *arena, const struct strings *list)
-{
-	const char *text = list->n ? list->v[0] : "none";
-
-	for (size_t i = 1; i < list->n; i++)
-		text = arena_printf(arena, "%s, %s", text, list->v[i]);
-	return text;
-}
-
-static const char *users_difference(struct arena *arena,
-				    const struct client *client,
-				    const struct tgtd_target *live)
-{
-	return arena_printf(
-		arena, "users: expected %s, mutual %s; found %s, mutual %s",
-		client->user ? client->user : "none",
-		client->mutual_user ? client->mutual_user : "none",
-		list_words(arena, &live->accounts),
-		live->outgoing ? live->outgoing : "none");
-}
-
-static bool has_access(struct arena *arena, const struct client *client,
-		       const struct tgtd_target *live)
-{
-	struct strings wanted = acl_entries(arena, client);
-
-	for (size_t i = 0; i < wanted.n; i++)
-		if (!strings_have(&live->acl, wanted.v[i]))
-			return false;
-	return live->acl.n == wanted.n;
-}
-
-static const char *access_difference(struct arena *arena,
-				     const struct client *client,
-				     const struct tgtd_target *live)
-{
-	const struct strings wanted = acl_entries(arena, client);
-
-	return arena_printf(arena, "access: expected %s, found %s",
-			    list_words(arena, &wanted),
-			    list_words(arena, &live->acl));
-}
-
-const char *plan_difference(struct arena *arena, const struct clients *clients,
-			    const struct client *client,
-			    const struct tgtd_target *live,
-			    const struct last_applied *last,
-			    enum work_kind *ret_kind)
-{
-	const char *why = plan_disk_difference(arena, clients, client, live);
-
-	*ret_kind = WORK_REMAKE;
-	if (why)
-		return why;
-	if (last &&
-	    !last_applied_same_disk(last, client->iqn,
-				    targets_conf_block(clients, client)))
-		return "disk: write cache and iSCSI parameters: expected those of fleet.conf, found no record that tgtd has them";
-	*ret_kind = WORK_ACCOUNTS;
-	if (!has_users(client, live))
-		return users_difference(arena, client, live);
-	if (last &&
-	    (!last_applied_has_secret(last, client->user, client->secret) ||
-	     !last_applied_has_secret(last, client->mutual_user,
-				      client->mutual_secret)))
-		return "secret: expected that of fleet.conf, found no record that tgtd has it";
-	*ret_kind = WORK_ACCESS;
-	if (!has_access(arena, client, live))
-		return access_difference(arena, client, live);
-	return NULL;
+	return text_equal(client->user, user) ||
+	       text_equal(client->mutual_user, user);
 }
 
 void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
@@ -219,11 +83,21 @@ static struct work *add_work(struct plan *plan, struct work new)
 	return work;
 }
 
+struct tgtd_target plan_copy_target(struct arena *arena,
+				    const struct tgtd_target *target)
+{
+	struct tgtd_target copy = *target;
+
+	if (!copy.n_luns)
+		return copy;
+	copy.luns = arena_alloc(arena, copy.n_luns * sizeof *copy.luns);
+	memcpy(copy.luns, target->luns, copy.n_luns * sizeof *copy.luns);
+	return copy;
+}
+
 /* Reason for which the disk's file must be reopened, or null. */
 static const char *reopen_reason(const struct tgtd_lun *lun)
 {
-	if (!lun->exists)
-		return NULL;
 	if (!lun->path)
 		return "tgtd has no file for it";
 	if (lun->file == FILE_LOST)
@@ -231,16 +105,21 @@ static const char *reopen_reason(const struct tgtd_lun *lun)
 	return lun->online ? NULL : "it is offline";
 }
 
-/* The target as it is after the reopen. */
-static struct tgtd_target reopened(const struct fleet *fleet,
+/* The target as it is after the reopens. */
+static struct tgtd_target reopened(struct plan *plan,
 				   const struct tgtd_target *target)
 {
-	struct tgtd_target as = *target;
+	struct tgtd_target as = plan_copy_target(&plan->arena, target);
 
-	if (reopen_reason(&target->lun)) {
-		as.lun.path = backing_files_path(fleet, target);
-		as.lun.online = true;
-		as.lun.file = FILE_UNKNOWN;
+	for (size_t i = 0; i < as.n_luns; i++) {
+		struct tgtd_lun *lun = &as.luns[i];
+
+		if (!reopen_reason(lun))
+			continue;
+		lun->path =
+			backing_files_path(plan->clients->fleet, target, lun);
+		lun->online = true;
+		lun->file = FILE_UNKNOWN;
 	}
 	return as;
 }
@@ -267,9 +146,9 @@ static const char *client_difference(struct plan *plan,
 	*ret_kind = WORK_NEW;
 	if (!target)
 		return "new";
-	as = reopened(plan->clients->fleet, target);
-	why = plan_difference(&plan->arena, plan->clients, client, &as,
-			      plan->last, ret_kind);
+	as = reopened(plan, target);
+	why = difference_of_target(&plan->arena, plan->clients, client, &as,
+				   plan->last, ret_kind);
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
@@ -278,6 +157,20 @@ static const char *client_difference(struct plan *plan,
 		return why;
 	*ret_kind = WORK_REMAKE;
 	return why;
+}
+
+/* Why a disk of the client has no image, or null. */
+static const char *image_error(const struct clients *clients,
+			       const struct client *client)
+{
+	for (size_t i = 0; i < client->n_disks; i++) {
+		const struct disk_state *state =
+			clients_disk(clients, &client->disks[i]);
+
+		if (state->image_error)
+			return state->image_error;
+	}
+	return NULL;
 }
 
 static void plan_client(struct plan *plan, const struct client *client)
@@ -302,8 +195,9 @@ static void plan_client(struct plan *plan, const struct client *client)
 					     .live = target,
 					     .why = why,
 					     .reset = reset });
-	if (state->image_error)
-		work_stop(plan, work, OUTCOME_FAILED, "%s", state->image_error);
+	if (image_error(plan->clients, client))
+		work_stop(plan, work, OUTCOME_FAILED, "%s",
+			  image_error(plan->clients, client));
 	else if (holder)
 		work_stop(
 			plan, work, OUTCOME_FAILED,
@@ -402,7 +296,7 @@ static const char *user_in_use(struct plan *plan, const char *user)
 		const struct work *work;
 
 		if (!strings_have(&t->accounts, user) &&
-		    !same(t->outgoing, user))
+		    !text_equal(t->outgoing, user))
 			continue;
 		work = work_of(plan, t);
 		if (!work || work_is_stopped(work) ||
@@ -491,24 +385,36 @@ static void plan_old_accounts(struct plan *plan)
 	}
 }
 
+static void add_reopens(struct plan *plan, const struct tgtd_target *t)
+{
+	for (size_t i = 0; i < t->n_luns; i++) {
+		const struct tgtd_lun *lun = &t->luns[i];
+		const char *why = reopen_reason(lun);
+		const char *path =
+			backing_files_path(plan->clients->fleet, t, lun);
+
+		if (!why || !path)
+			continue;
+		plan->reopens =
+			arena_grow(&plan->arena, plan->reopens, plan->n_reopens,
+				   sizeof *plan->reopens);
+		plan->reopens[plan->n_reopens++] = (struct reopen){
+			.live = t, .lun = lun, .path = path, .why = why
+		};
+	}
+}
+
 /* Not for targets that are deleted; for targets whose work is skipped, too. */
 static void plan_reopens(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->live->n; i++) {
 		const struct tgtd_target *t = &plan->live->targets[i];
-		const char *why = t->ours ? reopen_reason(&t->lun) : NULL;
-		const char *path = backing_files_path(plan->clients->fleet, t);
 		const struct work *work = work_of(plan, t);
 
-		if (!why || !path || opened_ends_sessions(t) ||
-		    (work && !work_is_stopped(work) &&
-		     (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
-			continue;
-		plan->reopens =
-			arena_grow(&plan->arena, plan->reopens, plan->n_reopens,
-				   sizeof *plan->reopens);
-		plan->reopens[plan->n_reopens++] =
-			(struct reopen){ .live = t, .path = path, .why = why };
+		if (t->ours && !opened_ends_sessions(t) &&
+		    !(work && !work_is_stopped(work) &&
+		      (work->kind == WORK_REMAKE || work->kind == WORK_REMOVE)))
+			add_reopens(plan, t);
 	}
 }
 

@@ -11,17 +11,7 @@
 #include <stdio.h>
 
 #include "tgt-glue/base/messages.h"
-#include "tgt-glue/reconcile/last-applied.h"
-#include "tgt-glue/reconcile/clients.h"
-
-enum work_kind {
-	WORK_ACCESS,   /* change addresses and names */
-	WORK_ACCOUNTS, /* change users or secrets; addresses and names, too */
-	WORK_REMAKE,   /* delete and create */
-	WORK_NEW,
-	WORK_REMOVE,
-	WORK_NONE, /* no difference, but its disk is blocked */
-};
+#include "tgt-glue/reconcile/difference.h"
 
 enum work_outcome {
 	OUTCOME_PLANNED,   /* to be done: no result before execute_plan */
@@ -61,6 +51,7 @@ struct account_work {
  */
 struct reopen {
 	const struct tgtd_target *live;
+	const struct tgtd_lun *lun; /* of that target */
 	const char *path;
 	const char *why;
 	const char *failed;
@@ -117,19 +108,9 @@ struct work *work_next(const struct plan *plan, const struct work *w,
 /* One line for each target, without secrets. */
 void plan_print(const struct plan *plan, FILE *f);
 
-/* The difference between the client and its target, in arena; null: none.
- * With last null only what tgtd reports is compared. */
-const char *plan_difference(struct arena *arena, const struct clients *clients,
-			    const struct client *client,
-			    const struct tgtd_target *live,
-			    const struct last_applied *last,
-			    enum work_kind *ret_kind);
-
-/* The part of it that concerns the disk and that tgtd reports. */
-const char *plan_disk_difference(struct arena *arena,
-				 const struct clients *clients,
-				 const struct client *client,
-				 const struct tgtd_target *live);
+/* A copy of the target with LUNs of its own, which may be changed. */
+struct tgtd_target plan_copy_target(struct arena *arena,
+				    const struct tgtd_target *target);
 
 /* True if this is the client's user, or its mutual user. */
 bool client_has_user(const struct client *client, const char *user);

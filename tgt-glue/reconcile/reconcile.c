@@ -40,10 +40,10 @@
 #include "tgt-glue/reconcile/shard-pass.h"
 #include "tgt-glue/reconcile/spare.h"
 
-static void prepare_child(struct reconcile *reconcile,
-			  const struct client *client)
+static void prepare_child(struct reconcile *reconcile, const struct disk *disk)
 {
-	struct client_state *state = clients_state(&reconcile->clients, client);
+	struct disk_state *state = clients_disk(&reconcile->clients, disk);
+	const struct client *client = disk->client;
 
 	/* A reset creates the image. */
 	if (state->image == CHILD_READY ||
@@ -58,7 +58,7 @@ static void prepare_child(struct reconcile *reconcile,
 		return;
 	}
 	if (!reconcile->dry &&
-	    client_image_create(&reconcile->clients, client, NULL) < 0) {
+	    client_image_create(&reconcile->clients, disk, NULL) < 0) {
 		state->image_error =
 			arena_strdup(&reconcile->arena, error_text());
 		reconcile->failed = true;
@@ -67,22 +67,23 @@ static void prepare_child(struct reconcile *reconcile,
 		return;
 	}
 	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
-		   client->child, client->master);
+		   disk->child, disk->master);
 }
 
 /* 2 */
 static void prepare_children(struct reconcile *reconcile)
 {
-	for (size_t i = 0; i < reconcile->fleet->n; i++) {
-		const struct client *client = &reconcile->fleet->clients[i];
+	for (size_t i = 0; i < reconcile->fleet->n_disks; i++) {
+		const struct disk *disk = &reconcile->fleet->disks[i];
 
 		/* A pass of resets alone needs no other client's image. */
 		if (reconcile->options.only &&
-		    !strings_have(&reconcile->options.reset, client->name))
+		    !strings_have(&reconcile->options.reset,
+				  disk->client->name))
 			continue;
-		client_image_inspect(&reconcile->clients, client);
+		client_image_inspect(&reconcile->clients, disk);
 		if (!reconcile->options.only)
-			prepare_child(reconcile, client);
+			prepare_child(reconcile, disk);
 	}
 }
 

@@ -98,24 +98,31 @@ static void check_resets(struct shard_pass *pass)
 	pid_t pid;
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
-		if (w->reset &&
-		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     image_reset_check(pass->clients, w->client, pid) < 0))
+		if (w->reset && (tgtd_state_pid(&pass->live, &pid) < 0 ||
+				 image_reset_check(pass->clients,
+						   w->client->disks, pid) < 0))
 			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
 }
 
-/* Fails a target whose file is missing: tgtd would create it without a disk. */
+static int check_views_of(const struct shard_pass *pass, const struct work *w)
+{
+	int r = w->reset ? client_images_check_mounted(pass->fleet) : 0;
+
+	for (size_t i = w->reset; r == 0 && i < w->client->n_disks; i++)
+		r = client_image_view_ready(pass->clients,
+					    &w->client->disks[i]);
+	return r;
+}
+
+/* Fails a target of which a file is missing: tgtd would create it without that
+ * disk. */
 static void check_views(struct shard_pass *pass)
 {
 	const unsigned made = KIND(WORK_NEW) | KIND(WORK_REMAKE);
 	struct plan *plan = &pass->plan;
 
 	for (struct work *w = NULL; (w = work_next(plan, w, made));) {
-		int r = w->reset ? client_images_check_mounted(pass->fleet)
-				 : client_image_view_ready(pass->clients,
-							   w->client);
-
-		if (r < 0) {
+		if (check_views_of(pass, w) < 0) {
 			work_stop(plan, w, OUTCOME_FAILED, "%s", error_text());
 			pass->all->waiting = true;
 		}
@@ -185,12 +192,14 @@ int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
 		} else if (!target) {
 			why = "it is not there";
 		} else {
-			struct tgtd_target as = *target;
+			struct tgtd_target as =
+				plan_copy_target(&plan->arena, target);
 
 			/* verify_reopens checks for lost files. */
-			as.lun.file = FILE_UNKNOWN;
-			why = plan_difference(&plan->arena, pass->clients,
-					      w->client, &as, NULL, &kind);
+			for (size_t i = 0; i < as.n_luns; i++)
+				as.luns[i].file = FILE_UNKNOWN;
+			why = difference_of_target(&plan->arena, pass->clients,
+						   w->client, &as, NULL, &kind);
 		}
 		if (why)
 			work_stop(
@@ -259,9 +268,11 @@ static void verify_reopens(struct shard_pass *pass,
 		struct reopen *o = &pass->plan.reopens[i];
 		const struct tgtd_target *t =
 			tgtd_state_target(now, o->live->name);
+		const struct tgtd_lun *lun =
+			t ? tgtd_state_lun(t, o->lun->number) : NULL;
 
-		if (!o->failed && t && t->lun.exists &&
-		    (!t->lun.online || t->lun.file == FILE_LOST))
+		if (!o->failed && lun &&
+		    (!lun->online || lun->file == FILE_LOST))
 			o->failed =
 				"after the request tgtd has the disk offline or without its file; `tgt-glue apply' tries again";
 	}
@@ -350,9 +361,9 @@ static int reset_without_tgtd(struct shard_pass *pass)
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = image_reset_check(pass->clients, client, 0);
+		r = image_reset_check(pass->clients, client->disks, 0);
 		if (r == 0)
-			r = image_reset_run(pass->clients, client,
+			r = image_reset_run(pass->clients, client->disks,
 					    pass->all->messages);
 		if (r < 0) {
 			pass->all->skipped = true;

@@ -43,20 +43,20 @@ const char *spare_name(struct arena *arena, unsigned i)
 /* The size of the largest fresh image of any client, in bytes. */
 static uint64_t wanted_size(const struct fleet *fleet)
 {
-	const struct client *before = NULL;
+	const struct disk *before = NULL;
 	uint64_t wanted = 0, size;
 
 	for (size_t i = 0; i < fleet->n; i++) {
-		const struct client *c = &fleet->clients[i];
+		const struct disk *d = fleet->clients[i].disks;
 		const struct child_params params = { .block_size =
-							     c->block_size };
+							     d->block_size };
 
 		/* Most clients have the previous client's master. */
-		if (before && c->block_size == before->block_size &&
-		    !strcmp(c->master, before->master))
+		if (before && d->block_size == before->block_size &&
+		    !strcmp(d->master, before->master))
 			continue;
-		before = c;
-		if (child_size(&fleet->rootdir, c->master, &params, &size) ==
+		before = d;
+		if (child_size(&fleet->rootdir, d->master, &params, &size) ==
 			    0 &&
 		    size > wanted)
 			wanted = size;

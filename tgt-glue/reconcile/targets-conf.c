@@ -23,19 +23,19 @@ const struct pair targets_parameters[] = {
 
 /* Always the form with a block and a lun: tgt-admin numbers single-line stores
  * in the order of their paths. */
-static void print_store(FILE *f, const struct client *client,
-			const struct client_state *state)
+static void print_store(FILE *f, const struct disk *disk,
+			const struct disk_state *state)
 {
 	fprintf(f, "\t<backing-store %s>\n", state->view);
-	fprintf(f, "\t\tlun 1\n\t\tbs-type rdwr\n");
-	fprintf(f, "\t\tscsi_id %s\n\t\tscsi_sn %s\n", client->scsi_id,
-		client->scsi_sn);
+	fprintf(f, "\t\tlun %u\n\t\tbs-type rdwr\n", disk->lun);
+	fprintf(f, "\t\tscsi_id %s\n\t\tscsi_sn %s\n", disk->scsi_id,
+		disk->scsi_sn);
 	if (state->sector_size != 512)
 		fprintf(f, "\t\tblock-size %" PRIu32 "\n", state->sector_size);
-	fprintf(f, "\t\twrite-cache %s\n", client->write_cache ? "on" : "off");
-	if (client->readonly)
+	fprintf(f, "\t\twrite-cache %s\n", disk->write_cache ? "on" : "off");
+	if (disk->readonly)
 		fprintf(f, "\t\treadonly 1\n");
-	if (client->thin)
+	if (disk->thin)
 		fprintf(f, "\t\tparams thin_provisioning=1\n");
 	fprintf(f, "\t</backing-store>\n");
 }
@@ -69,7 +69,9 @@ const char *targets_conf_block(const struct clients *clients,
 		client->iqn, client->tid);
 	for (const struct pair *p = targets_parameters; p->key; p++)
 		fprintf(f, "\t%s %s\n", p->key, p->value);
-	print_store(f, client, clients_state(clients, client));
+	for (size_t i = 0; i < client->n_disks; i++)
+		print_store(f, &client->disks[i],
+			    clients_disk(clients, &client->disks[i]));
 	print_access(f, arena, client);
 	fprintf(f, "</target>\n");
 	text_close(f);
@@ -179,13 +181,13 @@ static const struct client *client_of_store(const struct fleet *fleet,
 	static const char start[] = "<backing-store ";
 	const char *path = strstr(block, start);
 
-	for (size_t i = 0; path && i < fleet->n; i++) {
-		const char *view = fleet->clients[i].view;
+	for (size_t i = 0; path && i < fleet->n_disks; i++) {
+		const char *view = fleet->disks[i].view;
 		size_t n = strlen(view);
 
 		if (!strncmp(path + sizeof start - 1, view, n) &&
 		    path[sizeof start - 1 + n] == '>')
-			return &fleet->clients[i];
+			return fleet->disks[i].client;
 	}
 	return NULL;
 }

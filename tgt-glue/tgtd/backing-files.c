@@ -176,14 +176,17 @@ static enum tgtd_file compare(const struct open_files *files, const char *path,
 }
 
 const char *backing_files_path(const struct fleet *fleet,
-			       const struct tgtd_target *target)
+			       const struct tgtd_target *target,
+			       const struct tgtd_lun *lun)
 {
 	const struct client *client;
+	const struct disk *disk;
 
-	if (target->lun.path)
-		return target->lun.path;
+	if (lun->path)
+		return lun->path;
 	client = fleet_client_by_iqn(fleet, target->name);
-	return client ? client->view : NULL;
+	disk = client ? client_lun(client, lun->number) : NULL;
+	return disk ? disk->view : NULL;
 }
 
 /* Device and state identifier are read through one descriptor, so that both
@@ -220,18 +223,17 @@ static void inspect_lun(struct inspection *in, struct tgtd_lun *lun,
 			now.dev == in->mount_dev ? in->mount_state : "-";
 }
 
-/* The store's file: the one that tgtd has open, else the one at its path. */
-static void identify_store(const struct open_files *files,
-			   struct tgtd_backing *store)
+/* The LUN's file: the one that tgtd has open, else the one at its path. */
+static void identify_file(const struct open_files *files, struct tgtd_lun *lun)
 {
-	for (size_t i = 0; store->path && i < files->n; i++)
-		if (!strcmp(files->v[i].path, store->path)) {
-			store->file = files->v[i].id;
+	for (size_t i = 0; lun->path && i < files->n; i++)
+		if (!strcmp(files->v[i].path, lun->path)) {
+			lun->id = files->v[i].id;
 			return;
 		}
-	if (store->path)
-		(void)file_identify(AT_FDCWD, store->path, AT_STATX_DONT_SYNC,
-				    &store->file);
+	if (lun->path)
+		(void)file_identify(AT_FDCWD, lun->path, AT_STATX_DONT_SYNC,
+				    &lun->id);
 }
 
 int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
@@ -244,13 +246,16 @@ int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 		r = read_open_files(pid, NULL, &in.files);
 	read_mount(&in, &live->arena, fleet->mount);
 	for (size_t i = 0; i < live->n; i++) {
-		struct tgtd_target *t = &live->targets[i];
-		const char *path = backing_files_path(fleet, t);
+		const struct tgtd_target *t = &live->targets[i];
 
-		for (size_t k = 0; k < t->n_stores; k++)
-			identify_store(&in.files, &t->stores[k]);
-		if (t->lun.exists && path && *path == '/' && t->ours)
-			inspect_lun(&in, &t->lun, path, r == 0);
+		for (size_t k = 0; k < t->n_luns; k++) {
+			struct tgtd_lun *lun = &t->luns[k];
+			const char *path = backing_files_path(fleet, t, lun);
+
+			identify_file(&in.files, lun);
+			if (path && *path == '/' && t->ours)
+				inspect_lun(&in, lun, path, r == 0);
+		}
 	}
 	if (in.dir && in.dir_fd >= 0)
 		close(in.dir_fd);

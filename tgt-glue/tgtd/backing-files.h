@@ -31,16 +31,17 @@ struct open_files {
 int file_identify(int dir, const char *path, int flags, struct file_id *ret);
 
 /*
- * Sets the file of all stores, and lun.file and lun.mount_state of all
- * targets of ours.  If tgtd's open files cannot be read, lun.file stays
+ * Sets the id of all LUNs, and file and mount_state of the LUNs of all
+ * targets of ours.  If tgtd's open files cannot be read, file stays
  * FILE_UNKNOWN, and -errno is returned, with a message.
  */
 int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live);
 
-/* The path of the target's disk: tgtd's, else the one in fleet.conf, else
+/* The path of the target's LUN: tgtd's, else the one in fleet.conf, else
  * null. */
 const char *backing_files_path(const struct fleet *fleet,
-			       const struct tgtd_target *target);
+			       const struct tgtd_target *target,
+			       const struct tgtd_lun *lun);
 
 /* A process, other than the n given ones, that has the file at path open: its
  * name and id for a message, in arena; null if /proc shows none. */

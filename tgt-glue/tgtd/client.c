@@ -202,7 +202,7 @@ static struct request request_of(enum tgtd_mode mode, enum tgtd_op op,
 		.driver = "iscsi",
 		.length = offsetof(struct request, params),
 		.tid = tid,
-		.lun = mode == TGTD_LUN ? 1 : UINT64_MAX,
+		.lun = UINT64_MAX,
 		.outgoing = outgoing,
 	};
 }
@@ -216,24 +216,48 @@ int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	return ask(tgtd, &request, ret_text, &pid);
 }
 
+static int send_params(const struct tgtd *tgtd, struct request *request,
+		       const char *fmt, va_list ap)
+{
+	int n = vsnprintf(request->params, sizeof request->params, fmt, ap);
+	pid_t pid;
+	int r;
+
+	request->length += (uint32_t)n + 1;
+	r = n < PARAMS_MAX
+		    ? ask(tgtd, request, NULL, &pid)
+		    : fail(-E2BIG,
+			   "tgtd: request: expected parameters of less than %d bytes, found %d; shorten names or lists in fleet.conf",
+			   PARAMS_MAX, n);
+	explicit_bzero(request->params, sizeof request->params);
+	return r;
+}
+
 int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	      int32_t tid, const char *fmt, ...)
 {
 	struct request request = request_of(mode, op, tid);
-	pid_t pid;
 	va_list ap;
-	int n, r;
+	int r;
 
 	va_start(ap, fmt);
-	n = vsnprintf(request.params, sizeof request.params, fmt, ap);
+	r = send_params(tgtd, &request, fmt, ap);
 	va_end(ap);
-	request.length += (uint32_t)n + 1;
-	r = n < PARAMS_MAX
-		    ? ask(tgtd, &request, NULL, &pid)
-		    : fail(-E2BIG,
-			   "tgtd: request: expected parameters of less than %d bytes, found %d; shorten names or lists in fleet.conf",
-			   PARAMS_MAX, n);
-	explicit_bzero(request.params, sizeof request.params);
+	return r;
+}
+
+int tgtd_send_lun(const struct tgtd *tgtd, enum tgtd_op op,
+		  const struct tgtd_unit *unit, const char *fmt, ...)
+{
+	struct request request = request_of(TGTD_LUN, op, unit->tid);
+	va_list ap;
+	int r;
+
+	request.lun = unit->lun;
+	request.device_type = unit->device;
+	va_start(ap, fmt);
+	r = send_params(tgtd, &request, fmt, ap);
+	va_end(ap);
 	return r;
 }
 

@@ -43,6 +43,16 @@ enum tgtd_mode {
 
 #define TGTD_NO_TID (-1)
 
+/* SCSI device types. */
+enum tgtd_device { TGTD_DISK = 0, TGTD_CD = 5 };
+
+/* A logical unit of a target. */
+struct tgtd_unit {
+	int32_t tid;
+	unsigned lun;
+	enum tgtd_device device; /* of a new one */
+};
+
 struct tgtd {
 	struct sockaddr_un address;
 	/* When tgtd_open asked: */
@@ -57,10 +67,10 @@ struct tgtd {
 /* -ECONNREFUSED or -ENOENT with a message if no tgtd listens. */
 int tgtd_open(int control_port, struct tgtd *ret);
 /*
- * Sends a request about the target tid, in the mode TGTD_LUN about its LUN 1,
- * and waits for the answer, at most 60 seconds.  *ret_text (may be null; the
- * caller frees it) is the answer's text.  If tgtd refuses: -EBUSY for a target
- * or logical unit in use, -EEXIST, -ENOENT, else -EIO, with tgtd's message.
+ * Sends a request about the target tid, and waits for the answer, at most 60
+ * seconds.  *ret_text (may be null; the caller frees it) is the answer's text.
+ * If tgtd refuses: -EBUSY for a target or logical unit in use, -EEXIST,
+ * -ENOENT, else -EIO, with tgtd's message.
  */
 int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	     int32_t tid, char **ret_text);
@@ -68,6 +78,10 @@ int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	      int32_t tid, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* The same in the mode TGTD_LUN; fmt may be "". */
+int tgtd_send_lun(const struct tgtd *tgtd, enum tgtd_op op,
+		  const struct tgtd_unit *unit, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Ends the connection, and its session with the last one. */
 int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
 			uint32_t cid);

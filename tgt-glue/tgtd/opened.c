@@ -15,9 +15,36 @@
 
 #define FILE_ENDING ".opened"
 
+enum { KEY_SIZE = 256 };
+
+/* The key of a LUN's state: the IQN for LUN 1, else "IQN/LUN". */
+static const char *key_of(const char *iqn, unsigned lun, char key[KEY_SIZE])
+{
+	if (lun == 1)
+		return iqn;
+	snprintf(key, KEY_SIZE, "%s/%u", iqn, lun);
+	return key;
+}
+
+/* True if tgtd has the target of the key. */
+static bool has_target(const struct tgtd_state *live, const char *key)
+{
+	char iqn[KEY_SIZE];
+
+	snprintf(iqn, sizeof iqn, "%.*s", (int)strcspn(key, "/"), key);
+	return tgtd_state_target(live, iqn);
+}
+
 void opened_forget(struct opened *opened, const char *iqn)
 {
-	pairs_drop(&opened->states, iqn);
+	const size_t n = strlen(iqn);
+
+	for (size_t i = opened->states.n; i-- > 0;) {
+		const char *key = opened->states.v[i].key;
+
+		if (!strncmp(key, iqn, n) && (!key[n] || key[n] == '/'))
+			pairs_drop(&opened->states, key);
+	}
 }
 
 void opened_note_restart(struct opened *opened, const char *iqn)
@@ -92,7 +119,7 @@ static bool may_be_lost(const struct tgtd_lun *lun, const char *state)
 {
 	bool known = are_known(state, lun->mount_state);
 
-	if (!lun->exists || lun->readonly || !lun->mount_state)
+	if (lun->readonly || !lun->mount_state)
 		return false;
 	if (!lun->path || !lun->online || lun->file == FILE_LOST)
 		return !known || strcmp(state, lun->mount_state) != 0;
@@ -102,11 +129,18 @@ static bool may_be_lost(const struct tgtd_lun *lun, const char *state)
 
 void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
 {
-	for (size_t i = 0; i < live->n; i++) {
-		struct tgtd_target *t = &live->targets[i];
+	char key[KEY_SIZE];
 
-		t->lun.lost = may_be_lost(&t->lun,
-					  pairs_get(&opened->states, t->name));
+	for (size_t i = 0; i < live->n; i++) {
+		const struct tgtd_target *t = &live->targets[i];
+
+		for (size_t k = 0; k < t->n_luns; k++) {
+			const char *state = pairs_get(
+				&opened->states,
+				key_of(t->name, t->luns[k].number, key));
+
+			t->luns[k].lost = may_be_lost(&t->luns[k], state);
+		}
 	}
 }
 
@@ -114,23 +148,37 @@ void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
  * still be ended. */
 static void update_target(struct opened *opened, const struct tgtd_target *t)
 {
-	const struct tgtd_lun *lun = &t->lun;
+	char key[KEY_SIZE];
 
-	if (lun->exists && lun->file == FILE_RIGHT && lun->mount_state &&
-	    !(lun->lost && t->n_connections))
-		pairs_set(&opened->arena, &opened->states, t->name,
-			  lun->mount_state);
+	for (size_t i = 0; i < t->n_luns; i++) {
+		const struct tgtd_lun *lun = &t->luns[i];
+
+		if (lun->file == FILE_RIGHT && lun->mount_state &&
+		    !(lun->lost && t->n_connections))
+			pairs_set(&opened->arena, &opened->states,
+				  key_of(t->name, lun->number, key),
+				  lun->mount_state);
+	}
 }
 
+/* True if it has sessions, and the files of all its disks. */
 static bool has_logged_in(const struct tgtd_target *t)
 {
-	return t && t->n_connections && !t->lun.lost &&
-	       (t->lun.file == FILE_RIGHT || t->lun.file == FILE_UNKNOWN);
+	bool has = t && t->n_connections && t->n_luns;
+
+	for (size_t i = 0; has && i < t->n_luns; i++)
+		has = !t->luns[i].lost && (t->luns[i].file == FILE_RIGHT ||
+					   t->luns[i].file == FILE_UNKNOWN);
+	return has;
 }
 
 bool opened_ends_sessions(const struct tgtd_target *target)
 {
-	return target->lun.lost && target->n_connections;
+	bool lost = false;
+
+	for (size_t i = 0; i < target->n_luns; i++)
+		lost = lost || target->luns[i].lost;
+	return lost && target->n_connections;
 }
 
 bool opened_to_restart(const struct opened *opened, const char *iqn,
@@ -162,8 +210,8 @@ void opened_update(struct opened *opened, const struct strings *iqns,
 		   struct tgtd_state *live)
 {
 	for (size_t i = opened->states.n; i-- > 0;)
-		if (!tgtd_state_target(live, opened->states.v[i].key))
-			opened_forget(opened, opened->states.v[i].key);
+		if (!has_target(live, opened->states.v[i].key))
+			pairs_drop(&opened->states, opened->states.v[i].key);
 	opened_set_lost(opened, live);
 	for (size_t i = 0; i < live->n; i++)
 		if (live->targets[i].ours)

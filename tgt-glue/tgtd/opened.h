@@ -13,7 +13,8 @@
  * Both are kept beside the targets-file, TARGETS-FILE.opened, mode 0600:
  *
  *     # of tgtd INSTANCE
- *     opened IQN STATE         valid for that instance of tgtd alone
+ *     opened IQN STATE         valid for that instance of tgtd alone; of LUN 1
+ *     opened IQN/LUN STATE     of another LUN
  *     restart IQN
  *
  * ORDER.  A client is noted before its session is ended; a state is removed
@@ -28,7 +29,7 @@
 
 struct opened {
 	struct arena arena;
-	struct pairs states;    /* of the mount, by IQN */
+	struct pairs states;    /* of the mount, by IQN or IQN/LUN */
 	struct strings restart; /* IQNs */
 	const char *instance;   /* of tgtd */
 };
@@ -45,14 +46,14 @@ int opened_load(const struct shard *shard, const char *instance,
 int opened_save(const struct shard *shard, const struct opened *opened);
 void opened_fini(struct opened *opened);
 
-/* Sets lun.lost of all targets, after backing_files_inspect. */
+/* Sets lost of all LUNs, after backing_files_inspect. */
 void opened_set_lost(const struct opened *opened, struct tgtd_state *live);
 
 /* True if the target's sessions must be ended, so that the initiators learn of
  * lost writes. */
 bool opened_ends_sessions(const struct tgtd_target *target);
 
-/* Removes the state of the target's file. */
+/* Removes the states of the target's files. */
 void opened_forget(struct opened *opened, const char *iqn);
 /* Notes the client as one to be restarted. */
 void opened_note_restart(struct opened *opened, const char *iqn);

@@ -65,7 +65,7 @@ struct parser {
 	struct tgtd_target *target; /* the current one, or null */
 	enum part part;
 	unsigned seen; /* parts of the target that were read, one bit each */
-	unsigned lun;  /* of the lines now */
+	struct tgtd_lun *lun; /* of the lines now; null: LUN 0, or none */
 };
 
 #define ADVICE \
@@ -120,6 +120,7 @@ static int start_target(struct parser *p, const char *line)
 				   sizeof *live->targets);
 	p->part = PART_SYSTEM;
 	p->seen = 0;
+	p->lun = NULL;
 	p->target = &live->targets[live->n++];
 	p->target->tid = tid;
 	p->target->name = arena_strdup(&live->arena, name);
@@ -167,18 +168,17 @@ static int check_nexus(struct parser *p, size_t indent, const char *line)
 	return fail_line(p, "a line about a session", line);
 }
 
-static void start_lun(struct parser *p, unsigned lun)
+static void start_lun(struct parser *p, unsigned number)
 {
 	struct tgtd_target *t = p->target;
 
-	p->lun = lun;
-	if (lun == 1)
-		t->lun.exists = true;
-	else if (lun)
-		t->more_luns = true;
-	if (lun)
-		t->stores = arena_grow(&p->live->arena, t->stores,
-				       t->n_stores++, sizeof *t->stores);
+	p->lun = NULL;
+	if (!number)
+		return;
+	t->luns = arena_grow(&p->live->arena, t->luns, t->n_luns,
+			     sizeof *t->luns);
+	p->lun = &t->luns[t->n_luns++];
+	p->lun->number = number;
 }
 
 /* Sets *ret if the line has that key and a value. */
@@ -201,19 +201,15 @@ static void take_flag(const char *line, const char *key, bool *ret)
 
 static void parse_lun(struct parser *p, const char *line)
 {
-	struct tgtd_target *t = p->target;
-	struct tgtd_lun *lun = &t->lun;
 	const char *value = tgtd_state_value(line, "LUN: ");
+	struct tgtd_lun *lun = p->lun;
 
 	if (value)
 		start_lun(p, (unsigned)strtoul(value, NULL, 10));
-	if (value || !p->lun)
+	if (value || !lun)
 		return;
-	take_text(p, line,
-		  "Backing store path: ", &t->stores[t->n_stores - 1].path);
-	take_flag(line, "Readonly: ", &t->stores[t->n_stores - 1].readonly);
-	if (p->lun != 1)
-		return;
+	if (!strcmp(line, "Type: cd/dvd"))
+		lun->cd = true;
 	take_text(p, line, "SCSI ID: ", &lun->scsi_id);
 	take_text(p, line, "SCSI SN: ", &lun->scsi_sn);
 	sscanf(line, "Size: %*[^,], Block size: %" SCNu32, &lun->block_size);
@@ -367,6 +363,15 @@ int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
 	tgtd_state_fini(ret);
 	ret->forged_tid = forged;
 	return r;
+}
+
+struct tgtd_lun *tgtd_state_lun(const struct tgtd_target *target,
+				unsigned number)
+{
+	for (size_t i = 0; i < target->n_luns; i++)
+		if (target->luns[i].number == number)
+			return &target->luns[i];
+	return NULL;
 }
 
 int tgtd_state_pid(const struct tgtd_state *live, pid_t *ret)

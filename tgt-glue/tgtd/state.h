@@ -24,9 +24,13 @@ enum tgtd_file {
 	FILE_OTHER, /* another image's */
 };
 
-/* A disk: LUN 1 of a target. */
+struct disk;
+struct messages;
+
+/* A LUN of a target; every one but 0, which is the controller. */
 struct tgtd_lun {
-	bool exists;
+	unsigned number;
+	bool cd;
 	bool online;
 	bool readonly;
 	bool thin;
@@ -36,6 +40,9 @@ struct tgtd_lun {
 	const char *bs_type;
 	const char *path; /* null if it has no file */
 	enum tgtd_file file;
+	struct file_id id; /* of the file at path (backing_files_inspect) */
+	/* The client's disk that it exports (exports_inspect), or null. */
+	const struct disk *disk;
 	/*
 	 * The state identifier of the mount at the path now, "-" if it has
 	 * none; null if the path names no file, or before
@@ -45,26 +52,12 @@ struct tgtd_lun {
 	bool lost; /* answered writes may be lost: see opened.h */
 };
 
-struct client;
-struct messages;
-
-/* The backing store of a LUN; every LUN but 0, which is the controller. */
-struct tgtd_backing {
-	const char *path; /* null if it has no file */
-	bool readonly;
-	struct file_id file; /* at that path (backing_files_inspect) */
-	const struct client
-		*client; /* whose disk it is (exports_inspect), or null */
-};
-
 struct tgtd_target {
 	const char *name;
 	int32_t tid;
 	bool ours; /* tgt-glue made it for this fleet (exports_inspect) */
-	struct tgtd_lun lun;
-	bool more_luns; /* it has LUNs beside 0 and 1 */
-	struct tgtd_backing *stores;
-	size_t n_stores;
+	struct tgtd_lun *luns; /* without LUN 0 */
+	size_t n_luns;
 	bool logged_in; /* it has sessions, by the list of targets */
 	struct tgtd_connection *connections;
 	size_t n_connections;
@@ -106,6 +99,9 @@ struct tgtd_target *tgtd_state_target(const struct tgtd_state *live,
 				      const char *name);
 struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,
 					     int32_t tid);
+/* The target's LUN of that number, or null. */
+struct tgtd_lun *tgtd_state_lun(const struct tgtd_target *target,
+				unsigned number);
 /* Reads the target's connections.  0, or -errno with a message; after -EBADMSG
  * it has those that could be read. */
 int tgtd_state_connections(const struct tgtd *tgtd, struct arena *arena,

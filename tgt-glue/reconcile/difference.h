@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Difference between a client and its target in tgtd, and the kind of work that
+ * removes it. */
+#ifndef TGT_GLUE_RECONCILE_DIFFERENCE_H
+#define TGT_GLUE_RECONCILE_DIFFERENCE_H
+
+#include "tgt-glue/reconcile/clients.h"
+#include "tgt-glue/reconcile/last-applied.h"
+
+enum work_kind {
+	WORK_ACCESS,   /* change addresses and names */
+	WORK_ACCOUNTS, /* change users or secrets; addresses and names, too */
+	WORK_REMAKE,   /* delete and create */
+	WORK_NEW,
+	WORK_REMOVE,
+	WORK_NONE, /* no difference, but its disk is blocked */
+};
+
+/* The difference between the client and its target, in arena; null: none.
+ * With last null only what tgtd reports is compared. */
+const char *difference_of_target(struct arena *arena,
+				 const struct clients *clients,
+				 const struct client *client,
+				 const struct tgtd_target *live,
+				 const struct last_applied *last,
+				 enum work_kind *ret_kind);
+
+/* The part of it that concerns the disk and that tgtd reports. */
+const char *difference_of_disks(struct arena *arena,
+				const struct clients *clients,
+				const struct client *client,
+				const struct tgtd_target *live);
+
+#endif
