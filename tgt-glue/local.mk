@@ -49,8 +49,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/parse.h \
 	tgt-glue/config/resolve.c \
 	tgt-glue/config/resolve.h \
+	tgt-glue/config/sections.c \
+	tgt-glue/config/sections.h \
 	tgt-glue/config/shard.c \
 	tgt-glue/config/shard.h \
+	tgt-glue/config/syntax.c \
+	tgt-glue/config/syntax.h \
 	tgt-glue/config/tid.c \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Parser of fleet.conf: lines, sections, keys, quoted values, comments.
- *
- * A comment begins with # or ; at the beginning of a line, or after a space
- * outside quotes.  In a value in double quotes, \" is a quote and \\ is a
- * backslash; all other characters stand for themselves.
- */
+/* Parser of fleet.conf: lines, sections, keys. */
 #include "config.h"
 
 #include "tgt-glue/config/parse.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "tgt-glue/config/syntax.h"
 #include "tgt-glue/config/values.h"
 
 enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
@@ -28,9 +22,10 @@ enum { SECTION_MAX = 49, KEY_MAX = 49, LINE_MAX_BYTES = 200 };
 	"; text after # or ; is a comment: put a value that contains them in double quotes"
 
 enum key_flags {
-	LIST = 1,       /* may be repeated */
-	PER_CLIENT = 2, /* not in [defaults]: each client has its own value */
-	PATH = 4,       /* may contain # */
+	LIST = 1, /* may be repeated */
+	PER_CLIENT =
+		2, /* of [client NAME] alone: each client has its own value */
+	PATH = 4,  /* may contain # */
 };
 
 struct key {
@@ -85,6 +80,8 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
 };
 
+static const struct key match_key = TEXT("match", &value_match, LIST);
+
 struct reader {
 	struct conf *conf;
 	FILE *stream;
@@ -93,6 +90,7 @@ struct reader {
 	 * value of null could not be read, which was reported. */
 	void (*set)(struct reader *reader, const char *key, const char *value);
 	struct conf_client *client; /* of set_client */
+	struct conf_group *group;   /* of set_group */
 	/* The comment after the value, with its # or ;; "" without one. */
 	const char *comment;
 	bool any_secret; /* the file holds a secret */
@@ -267,13 +265,21 @@ static void set_client(struct reader *reader, const char *name,
 		mistake(reader,
 			"expected a client's key (see fleet.conf(5)), found '%s'",
 			name);
-	else if ((client_keys[i].flags & PER_CLIENT) &&
-		 reader->client == &reader->conf->defaults)
+	else if ((client_keys[i].flags & PER_CLIENT) && reader->client->shared)
 		mistake(reader,
-			"%s: expected in [client NAME], found in [defaults]; each client needs a value of its own",
-			name);
+			"%s: expected in [client NAME], found in %s; each client needs a value of its own",
+			name, reader->client->shared);
 	else
 		set(reader, &reader->client->keys[i], &client_keys[i], value);
+}
+
+static void set_group(struct reader *reader, const char *name,
+		      const char *value)
+{
+	if (!strcmp(name, match_key.name))
+		set(reader, &reader->group->match, &match_key, value);
+	else
+		set_client(reader, name, value);
 }
 
 /* Applies a line of [machines]: NAME = MAC [ADDRESS]. */
@@ -334,6 +340,36 @@ static void open_client_section(struct reader *reader, const char *name)
 	reader->client = client;
 }
 
+static void open_group_section(struct reader *reader, const char *name)
+{
+	const char *expected = value_check(&value_name, name);
+	struct conf *conf = reader->conf;
+	struct conf_group *group;
+
+	if (expected) {
+		mistake(reader, "[group NAME]: expected %s, found '%s'",
+			expected, name);
+		return;
+	}
+	for (size_t i = 0; i < conf->n_groups; i++)
+		if (!strcmp(conf->groups[i]->section.name, name)) {
+			mistake(reader,
+				"[group %s]: expected once, found again; first on line %d",
+				name, conf->groups[i]->section.line);
+			return;
+		}
+	group = arena_alloc(&conf->arena, sizeof *group);
+	group->section.name = arena_strdup(&conf->arena, name);
+	group->section.line = group->section.section_line = reader->line;
+	group->section.shared = arena_printf(&conf->arena, "[group %s]", name);
+	conf->groups = arena_grow(&conf->arena, conf->groups, conf->n_groups,
+				  sizeof(struct conf_group *));
+	conf->groups[conf->n_groups++] = group;
+	reader->set = set_group;
+	reader->group = group;
+	reader->client = &group->section;
+}
+
 static void open_section(struct reader *reader, const char *name)
 {
 	if (strlen(name) > SECTION_MAX) {
@@ -349,9 +385,11 @@ static void open_section(struct reader *reader, const char *name)
 		reader->client = &reader->conf->defaults;
 	} else if (!strncmp(name, "client ", 7)) {
 		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
+	} else if (!strncmp(name, "group ", 6)) {
+		open_group_section(reader, name + 6 + strspn(name + 6, " \t"));
 	} else {
 		mistake(reader,
-			"section: expected [fleet], [defaults], [machines] or [client NAME], found [%s]",
+			"section: expected [fleet], [defaults], [machines], [group NAME] or [client NAME], found [%s]",
 			name);
 	}
 }
@@ -371,47 +409,13 @@ static void read_section(struct reader *reader, char *text)
 	open_section(reader, text + 1);
 }
 
-static void trim_end(char *text)
-{
-	size_t n = strlen(text);
-
-	while (n && isspace((unsigned char)text[n - 1]))
-		text[--n] = '\0';
-}
-
-/* The beginning of the comment in a text without quotes, or the text's end. */
-static char *find_comment(char *text)
-{
-	for (char *c = text; *c; c++)
-		if ((*c == '#' || *c == ';') &&
-		    (c == text || c[-1] == ' ' || c[-1] == '\t'))
-			return c;
-	return text + strlen(text);
-}
-
-/* Replaces the quotes and escapes of a quoted value in place.  Returns the text
- * after the closing quote, or null without a closing quote. */
-static char *unquote(char *value)
-{
-	char *to = value, *from = value + 1;
-
-	for (; *from && *from != '"'; from++) {
-		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
-			from++;
-		*to++ = *from;
-	}
-	if (!*from)
-		return NULL;
-	*to = '\0';
-	return from + 1;
-}
-
 /* Removes quotes and comment from a value in place.  Returns false for an
  * invalid value, after reporting it. */
 static bool read_value(struct reader *reader, char *value)
 {
 	const bool quoted = *value == '"';
-	char *end = quoted ? unquote(value) : find_comment(value), *rest;
+	char *end = quoted ? syntax_unquote(value) : syntax_find_comment(value),
+	     *rest;
 
 	if (!end) {
 		mistake(reader,
@@ -427,7 +431,7 @@ static bool read_value(struct reader *reader, char *value)
 	reader->comment = arena_strdup(&reader->conf->arena, rest);
 	if (!quoted) {
 		*end = '\0';
-		trim_end(value);
+		syntax_trim_end(value);
 	}
 	return true;
 }
@@ -448,7 +452,7 @@ static void read_setting(struct reader *reader, char *text)
 	}
 	*separator = '\0';
 	value = separator + 1 + strspn(separator + 1, " \t");
-	trim_end(text);
+	syntax_trim_end(text);
 	value = read_value(reader, value) ? value : NULL;
 	if (reader->set)
 		reader->set(reader, text, value);
@@ -461,7 +465,7 @@ static void read_line(struct reader *reader, char *text, size_t n)
 		mistake(reader, "expected text, found a NUL character");
 		return;
 	}
-	trim_end(text);
+	syntax_trim_end(text);
 	if (reader->line == 1)
 		text += conf_byte_order_mark(text);
 	text += strspn(text, " \t");
@@ -516,6 +520,19 @@ static void keep_text(struct conf *conf, FILE *f)
 		conf->text = arena_strdup(&conf->arena, text);
 }
 
+static void check_groups(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_groups; i++) {
+		const struct conf_group *group = conf->groups[i];
+
+		if (!group->match.line)
+			conf_mistake(
+				conf, group->section.line,
+				"%s: expected its clients, found none; add `match = PATTERN...' under it",
+				group->section.shared);
+	}
+}
+
 int conf_read(const char *file, struct conf *conf)
 {
 	_cleanup_fclose_ FILE *stream = NULL;
@@ -525,6 +542,7 @@ int conf_read(const char *file, struct conf *conf)
 	int r;
 
 	memset(conf, 0, sizeof *conf);
+	conf->defaults.shared = "[defaults]";
 	conf->file = arena_strdup(&conf->arena, file);
 	reader.stream = stream = fopen(file, "re");
 	if (!stream) {
@@ -538,6 +556,7 @@ int conf_read(const char *file, struct conf *conf)
 	r = read_lines(&reader) ? 0 : -EINVAL;
 	if (ferror(stream))
 		r = fail_errno(errno ? -errno : -EIO, "%s", file);
+	check_groups(conf);
 	if (reader.any_secret)
 		check_mode(conf, fileno(stream));
 	if (r == 0)

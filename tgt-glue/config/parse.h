@@ -31,7 +31,7 @@ enum fleet_key {
 	FLEET_KEYS,
 };
 
-/* Keys of [defaults] and [client NAME]. */
+/* Keys of [defaults], [group NAME] and [client NAME]. */
 enum client_key {
 	CLIENT_MASTER,
 	CLIENT_FORMAT,
@@ -67,7 +67,15 @@ struct conf_client {
 	const char *name;
 	int line;         /* the first line that names the client */
 	int section_line; /* of [client NAME]; 0: no such section */
+	/* "[defaults]" or "[group NAME]"; null: of one client. */
+	const char *shared;
 	struct setting keys[CLIENT_KEYS];
+};
+
+/* Settings of the clients whose names match. */
+struct conf_group {
+	struct conf_client section; /* with the group's name */
+	struct setting match;       /* of each line, patterns between spaces */
 };
 
 struct mistake {
@@ -82,6 +90,8 @@ struct conf {
 	struct conf_client defaults;
 	struct conf_client **clients; /* in the order of the file */
 	size_t n_clients;
+	struct conf_group **groups; /* in the order of the file */
+	size_t n_groups;
 	struct mistake *mistakes; /* in the order of lines */
 	size_t n_mistakes;
 	/* The whole file; null where it cannot be read twice (a pipe). */

@@ -15,6 +15,7 @@
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/config/masters.h"
+#include "tgt-glue/config/sections.h"
 #include "tgt-glue/config/tid.h"
 #include "tgt-glue/config/values.h"
 
@@ -24,20 +25,17 @@ enum { DEFAULT_KEEP = 1 };
 struct resolving {
 	struct fleet *fleet;
 	struct client *client;
-	const struct conf_client *own; /* its section */
+	struct sections sections; /* that may set its keys */
 	const char *without_secret;
 };
 
-/* The client's own setting of the key, otherwise that of [defaults]. */
 static const struct setting *setting_of(const struct resolving *r,
 					enum client_key key)
 {
-	const struct setting *own = &r->own->keys[key];
-
-	return own->line ? own : &r->fleet->conf.defaults.keys[key];
+	return &sections_nearest(&r->sections, &key, 1)->keys[key];
 }
 
-/* Where neither sets the key, or its value is invalid: null. */
+/* Where no section sets the key, or its value is invalid: null. */
 static const char *value_of(const struct resolving *r, enum client_key key)
 {
 	return setting_of(r, key)->value;
@@ -193,20 +191,21 @@ static const char *relative_to_conf(struct fleet *fleet, const char *name)
 			    file, name);
 }
 
-/* The secret: secret or secret-file of the client's own section, otherwise of
- * [defaults]. */
+/* The secret: secret or secret-file of the nearest section that has one. */
 static void resolve_secret(struct resolving *r)
 {
-	const bool own_secret = r->own->keys[CLIENT_SECRET].line;
-	const bool own_file = r->own->keys[CLIENT_SECRET_FILE].line;
-	const char *secret = value_of(r, CLIENT_SECRET);
-	const char *file = value_of(r, CLIENT_SECRET_FILE);
+	static const enum client_key keys[] = { CLIENT_SECRET,
+						CLIENT_SECRET_FILE };
+	const struct conf_client *section =
+		sections_nearest(&r->sections, keys, 2);
+	const char *secret = section->keys[CLIENT_SECRET].value;
+	const char *file = section->keys[CLIENT_SECRET_FILE].value;
 	struct client *client = r->client;
 
-	if (own_secret == own_file && secret && file) {
+	if (secret && file) {
 		mistake(r, CLIENT_SECRET_FILE,
 			"expected secret or secret-file, found both");
-	} else if (file && !own_secret) {
+	} else if (file) {
 		client->secret_file = relative_to_conf(r->fleet, file);
 		client->secret = secret_from_file(r);
 	} else {
@@ -317,12 +316,13 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 	disk->reset_boot = reset && !strcmp(reset, "boot");
 }
 
-static void resolve_client(struct resolving *r)
+static void resolve_client(struct resolving *r, const struct conf_client *own)
 {
 	struct client *client = r->client;
 
-	client->name = r->own->name;
-	client->line = r->own->line;
+	client->name = own->name;
+	client->line = own->line;
+	r->sections = sections_of(&r->fleet->conf, own);
 	resolve_identity(r);
 	resolve_shard(r);
 	client->disks = &r->fleet->disks[r->fleet->n_disks];
@@ -427,8 +427,7 @@ static void resolve_clients(struct resolving *r, bool tolerant)
 
 		r->client = &fleet->clients[fleet->n];
 		*r->client = (struct client){ 0 };
-		r->own = conf->clients[i];
-		resolve_client(r);
+		resolve_client(r, conf->clients[i]);
 		if (tolerant && conf->n_mistakes != mistakes)
 			continue;
 		fleet->n++;

@@ -50,6 +50,11 @@ const struct value_syntax value_name = {
 	"[A-Za-z0-9][A-Za-z0-9._-]*", CLIENT_NAME_MAX, NULL
 };
 
+const struct value_syntax value_match = {
+	"names of clients, or patterns of them as pc0*, separated by spaces",
+	"[][A-Za-z0-9._*?!-]+([ \t]+[][A-Za-z0-9._*?!-]+)*", 0, NULL
+};
+
 const struct value_syntax value_flag = { "yes or no", "yes|no|on|off", 0,
 					 NULL };
 const struct value_syntax value_reset = { "boot or no", "boot|no", 0, NULL };

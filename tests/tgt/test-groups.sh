@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# [group NAME] of fleet.conf: the clients that it matches, and the nearest
+# section that sets a key.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
+
+refused() {
+	expect_error 1 "^$scratch/fleet.conf:[0-9]+: $1" glue check
+}
+
+# block CLIENT: prints its target in the targets-file.
+block() {
+	glue generate | sed -n "/^<target $iqn_prefix:$1>/,/^<.target>/p"
+}
+
+# addresses CLIENT: prints its addresses in one line.
+addresses() {
+	block "$1" | sed -n 's/.*initiator-address //p' | paste -s -d ' '
+}
+
+test_group_sets_keys_of_the_clients_that_it_matches() {
+	name_store
+	write_fleet pc01 pc02 lab-a other <<-END
+		[group room]
+		match = nothing
+		match = pc0* lab-[ab]
+		address = 10.0.0.1
+		address = 10.0.0.2
+	END
+	for client in pc01 pc02 lab-a; do
+		equal "$client" "10.0.0.1 10.0.0.2" "$(addresses $client)"
+	done
+	equal "other" "127.0.0.1" "$(addresses other)"
+}
+
+test_patterns_distinguish_upper_and_lower_case() {
+	name_store
+	write_fleet PC01 <<-END
+		[group room]
+		match = pc*
+		address = 10.0.0.1
+	END
+	equal "PC01" "127.0.0.1" "$(addresses pc01)"
+}
+
+test_nearest_section_that_sets_a_key_is_used() {
+	name_store
+	# The last group in the file is the nearest, also before the clients.
+	write_fleet <<-END
+		[group first]
+		match = pc1 pc2 pc3
+		address = 10.0.0.1
+		readonly = yes
+		[group last]
+		match = pc2 pc3
+		address = 10.0.0.2
+		[machines]
+		pc3 = 52:54:00:00:00:03 10.0.0.3
+		[client pc1]
+		[client pc2]
+		[client pc4]
+	END
+	equal "pc1" "10.0.0.1" "$(addresses pc1)"
+	equal "pc2" "10.0.0.2" "$(addresses pc2)"
+	equal "pc3" "10.0.0.3" "$(addresses pc3)"
+	equal "pc4" "127.0.0.1" "$(addresses pc4)"
+	for client in pc1 pc2 pc3; do
+		block $client | grep -q 'readonly' ||
+			fail "$client: expected read-only"
+	done
+}
+
+test_secret_and_secret_file_are_one_choice() {
+	name_store
+	(umask 077 && echo secretinfile1 >"$scratch/room.secret")
+	write_fleet <<-END
+		[group all]
+		match = *
+		secret = secretofall12
+		[group room]
+		match = pc1 pc2
+		user = room
+		secret-file = room.secret
+		[client pc1]
+		[client pc2]
+		secret = secretofpc212
+		user = pc2
+		[client pc3]
+	END
+	block pc1 | grep -q 'incominguser room secretinfile1$'
+	block pc2 | grep -q 'incominguser pc2 secretofpc212$'
+	block pc3 | grep -q 'incominguser pc3 secretofall12$'
+	sed -i 's/^user = room/&\nsecret = secretofroom1/' "$scratch/fleet.conf"
+	refused "client pc1: expected secret or secret-file, found both"
+}
+
+test_mistakes_of_groups_are_named() {
+	name_store
+	write_fleet pc1 <<-END
+		[group a b]
+		[group none]
+		thin = yes
+		[group room]
+		match = pc/1
+		match = pc*
+		mac = 52:54:00:00:00:01
+		colour = red
+		keep = many
+		[group room]
+		match = x
+	END
+	expect 1 glue check
+	said 'fleet.conf:11: \[group NAME\]: expected a name .*, found .a b.$'
+	said 'fleet.conf:12: \[group none\]: expected its clients, found none; add .match = '
+	said "fleet.conf:15: match: expected names of clients, .*, found 'pc/1'$"
+	said 'fleet.conf:17: mac: expected in \[client NAME\], found in \[group room\]'
+	said "fleet.conf:18: expected a client's key"
+	said "fleet.conf:19: keep: expected .*, found 'many'"
+	said 'fleet.conf:20: \[group room\]: expected once, found again; first on line 14$'
+	equal "mistakes" 7 "$(wc -l <"$scratch/stderr")"
+}
+
+test_group_that_matches_no_client_is_accepted() {
+	name_store
+	write_fleet pc1 <<-END
+		[group later]
+		match = new*
+		reset = boot
+	END
+	expect 0 glue check
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no message, found: $(cat "$scratch/stderr")"
+}
+
+run_tests
