@@ -429,6 +429,7 @@ tgt_tests = \
 	tests/tgt/test-forged.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-groups.sh \
+	tests/tgt/test-include.sh \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \

@@ -47,12 +47,16 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/masters.h \
 	tgt-glue/config/parse.c \
 	tgt-glue/config/parse.h \
+	tgt-glue/config/read.c \
+	tgt-glue/config/read.h \
 	tgt-glue/config/resolve.c \
 	tgt-glue/config/resolve.h \
 	tgt-glue/config/sections.c \
 	tgt-glue/config/sections.h \
 	tgt-glue/config/shard.c \
 	tgt-glue/config/shard.h \
+	tgt-glue/config/sources.c \
+	tgt-glue/config/sources.h \
 	tgt-glue/config/syntax.c \
 	tgt-glue/config/syntax.h \
 	tgt-glue/config/tid.c \

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "format/vhdx-internal.h"
-#include "tgt-glue/config/parse.h"
+#include "tgt-glue/config/read.h"
 
 /* Hashes region tables, metadata and the BAT, with the log applied. */
 static uint64_t hash_tables(struct image *img)

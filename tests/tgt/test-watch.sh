@@ -71,6 +71,35 @@ start_fleet() {
 	start_watch
 }
 
+has_rule() {
+	shown "$1" | grep -q " $2\$"
+}
+
+# No step makes an image: a change in the store makes a pass too.
+test_changes_of_included_files_are_applied() {
+	start_fleet pc1 </dev/null
+	# The directory of a pattern may be made later.
+	sed -i "s|^\[fleet\]|&\ninclude = one\ninclude = conf.d/*.conf|" \
+		"$scratch/fleet.conf"
+	says 'include: expected a readable file, found .*/one'
+	printf '[group one]\nmatch = *\naddress = 127.0.0.2\n' >"$scratch/one"
+	wait_until 10 has_rule pc1 127.0.0.2
+	mkdir "$scratch/conf.d"
+	printf '[group a]\nmatch = *\naddress = 127.0.0.3\n' \
+		>"$scratch/conf.d/a.conf"
+	wait_until 10 has_rule pc1 127.0.0.3
+	printf '[group b]\nmatch = *\naddress = 127.0.0.4\n' \
+		>"$scratch/conf.d/b.conf"
+	wait_until 10 has_rule pc1 127.0.0.4
+	echo 'address = 127.0.0.5' >>"$scratch/conf.d/b.conf"
+	wait_until 10 has_rule pc1 127.0.0.5
+	rm "$scratch/conf.d/b.conf"
+	wait_until 10 has_rule pc1 127.0.0.3
+	echo 'initiator = iqn.2026-01.lan:x' >>"$scratch/one"
+	wait_until 10 has_rule pc1 iqn.2026-01.lan:x
+	stop_watch
+}
+
 test_new_and_removed_lines_are_applied() {
 	local i
 

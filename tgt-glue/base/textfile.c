@@ -5,7 +5,6 @@
 #include "tgt-glue/base/textfile.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +47,26 @@ int textfile_write(const char *path, const char *text, mode_t mode, gid_t group)
 		return 0;
 	r = atomic_file_write(path, text, mode, group);
 	return r < 0 ? r : 1;
+}
+
+size_t text_byte_order_mark(const char *text)
+{
+	return strncmp(text, "\xef\xbb\xbf", 3) ? 0 : 3;
+}
+
+bool text_is_utf16(const char *text)
+{
+	return !strncmp(text, "\xff\xfe", 2) || !strncmp(text, "\xfe\xff", 2);
+}
+
+unsigned textfile_open_mode(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !(st.st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	return st.st_mode & 07777;
 }
 
 FILE *text_open(char **ret_text, size_t *ret_size)

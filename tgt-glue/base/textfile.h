@@ -3,6 +3,7 @@
 #ifndef TGT_GLUE_BASE_TEXTFILE_H
 #define TGT_GLUE_BASE_TEXTFILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -22,6 +23,15 @@ int textfile_write(const char *path, const char *text, mode_t mode,
 /* Reads the file up to its first NUL byte; "" if it does not exist.  The caller
  * frees *ret_text. */
 int textfile_read(const char *path, char **ret_text);
+
+/* The length in bytes of the UTF-8 byte-order mark at the text's beginning: 3
+ * or 0.  Some editors write one. */
+size_t text_byte_order_mark(const char *text);
+/* Whether the text begins with a UTF-16 byte-order mark. */
+bool text_is_utf16(const char *text);
+/* The mode of a regular file to which group or others have access; 0 for any
+ * other file. */
+unsigned textfile_open_mode(int fd);
 
 /* A stream into *ret_text, which the caller frees after text_close.  Without
  * memory the program aborts. */

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "tgt-glue/config/read.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
 int command_exit_code(const struct reconcile *reconcile, int r)

@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inotifytools/inotify.h>
 #include <inotifytools/inotifytools.h>
 #include <libgen.h>
@@ -80,6 +81,31 @@ static void follow_file_and_link(struct inotify *inotify, const char *name)
 		follow_file(inotify, real);
 }
 
+/* Follows the directory of a pattern, and its name, if it is made later. */
+static void follow_pattern(struct inotify *inotify, const char *pattern)
+{
+	struct arena *arena = &inotify->arena;
+	const char *directory = dirname(arena_strdup(arena, pattern));
+	_cleanup_free_ char *real = realpath(directory, NULL);
+
+	follow_file_and_link(inotify, directory);
+	if (!real)
+		return;
+	strings_add_once(arena, &inotify->patterns,
+			 arena_printf(arena, "%s/%s", real,
+				      basename(arena_strdup(arena, pattern))));
+	follow_directory(inotify, arena_printf(arena, "%s/", real));
+}
+
+static void follow_sources(struct inotify *inotify,
+			   const struct sources *sources)
+{
+	for (size_t i = 0; i < sources->paths.n; i++)
+		follow_file_and_link(inotify, sources->paths.v[i]);
+	for (size_t i = 0; i < sources->patterns.n; i++)
+		follow_pattern(inotify, sources->patterns.v[i]);
+}
+
 static void follow_store(struct inotify *inotify, const char *store)
 {
 	inotify->store = arena_printf(&inotify->arena, "%s/", store);
@@ -124,7 +150,7 @@ bool inotify_follow(struct inotify *inotify, const char *config,
 		    const struct fleet *fleet)
 {
 	_cleanup_free_ char *store = NULL;
-	size_t before = inotify->files.n;
+	const size_t files = inotify->files.n, patterns = inotify->patterns.n;
 	bool anew = !inotify->on || inotify->stale || inotify->incomplete;
 
 	if (fleet && fleet->store)
@@ -133,6 +159,8 @@ bool inotify_follow(struct inotify *inotify, const char *config,
 	if (anew && !start(inotify))
 		return true;
 	follow_file_and_link(inotify, config);
+	if (fleet)
+		follow_sources(inotify, &fleet->conf.sources);
 	for (size_t i = 0; fleet && i < fleet->n; i++)
 		if (fleet->clients[i].secret_file)
 			follow_file_and_link(inotify,
@@ -141,7 +169,8 @@ bool inotify_follow(struct inotify *inotify, const char *config,
 		follow_store(inotify, store);
 	else if (fleet && fleet->store && !store)
 		failed(inotify, ENOENT);
-	return anew || inotify->files.n != before;
+	return anew || inotify->files.n != files ||
+	       inotify->patterns.n != patterns;
 }
 
 void inotify_fini(struct inotify *inotify)
@@ -160,6 +189,23 @@ static bool is_empty(const char *path)
 	return stat(path, &st) == 0 && st.st_size == 0;
 }
 
+/* Whether fleet.conf includes files of that name in the directory, whose path
+ * ends with a slash. */
+static bool is_included(const struct inotify *inotify, const char *dir,
+			const char *name)
+{
+	const size_t n = strlen(dir);
+
+	for (size_t i = 0; i < inotify->patterns.n; i++) {
+		const char *pattern = inotify->patterns.v[i];
+
+		if (!strncmp(pattern, dir, n) && !strchr(pattern + n, '/') &&
+		    fnmatch(pattern + n, name, FNM_PERIOD) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether the change concerns the fleet. */
 static bool concerns(struct inotify *inotify, const struct inotify_event *event)
 {
@@ -174,8 +220,10 @@ static bool concerns(struct inotify *inotify, const struct inotify_event *event)
 	dir = inotifytools_filename_from_wd(event->wd);
 	if (!dir || asprintf(&path, "%s%s", dir, name) < 0)
 		return false;
-	if (strings_have(&inotify->files, path))
-		return !(event->mask & IN_CREATE) || !is_empty(path);
+	if (strings_have(&inotify->files, path) ||
+	    is_included(inotify, dir, name))
+		return event->mask & IN_ISDIR || !(event->mask & IN_CREATE) ||
+		       !is_empty(path);
 	if (!inotify->store ||
 	    strncmp(dir, inotify->store, strlen(inotify->store)) != 0)
 		return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Notification of changes on disk that concern the fleet: of fleet.conf, of its
- * secret-files, and of the images in the store.
+ * Notification of changes on disk that concern the fleet: of fleet.conf, of the
+ * files that it includes, of its secret-files, and of the images in the store.
  *
  * One process can have one of these, as libinotifytools has global state.
  */
@@ -14,7 +14,10 @@
 
 struct inotify {
 	struct arena arena;
-	struct strings files;   /* real paths of fleet.conf and secret-files */
+	/* Real paths of fleet.conf, the files it includes, and secret-files. */
+	struct strings files;
+	struct strings
+		patterns;       /* of `include': real directory, '/', pattern */
 	const char *store;      /* real path with a slash at the end, or null */
 	struct stat store_stat; /* of that directory */
 	int fd;

@@ -7,7 +7,8 @@
  * nothing, so watch checks them every second.
  *
  *     CHANGE                                             THEN
- *     fleet.conf, a secret-file or the store changed     a pass
+ *     fleet.conf, an included file, a secret-file or the
+ *     store changed                                      a pass
  *     a tgtd was started, ended or started again         a pass
  *     the mount appeared or disappeared                  a pass
  *     a client logged out, and a target was skipped      a pass
@@ -77,7 +78,6 @@ struct watch {
 };
 
 static volatile sig_atomic_t stop;
-
 static void on_stop(int signal)
 {
 	(void)signal;

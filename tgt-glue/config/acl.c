@@ -48,8 +48,9 @@ static size_t add_account(struct fleet *fleet, struct account *list, size_t n,
 			continue;
 		fleet_mistake(
 			fleet, client, client->line,
-			"expected one secret for user '%s', found another secret at client %s (line %d); a tgtd has one secret per user",
-			user, list[i].client->name, list[i].client->line);
+			"expected one secret for user '%s', found another secret at client %s (%s); a tgtd has one secret per user",
+			user, list[i].client->name,
+			conf_line(&fleet->conf, list[i].client->line));
 		break;
 	}
 	list[n] = (struct account){ user, secret, client };

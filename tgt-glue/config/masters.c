@@ -114,9 +114,9 @@ static void check_children(struct fleet *fleet, const struct stat *children)
 		if (owner)
 			fleet_mistake(
 				fleet, disk->client, disk->client->line,
-				"expected an image of its own, found %s, which is client %s's %s (line %d)",
+				"expected an image of its own, found %s, which is client %s's %s (%s)",
 				disk->child, owner->client->name, owner->child,
-				owner->client->line);
+				conf_line(&fleet->conf, owner->client->line));
 	}
 }
 
@@ -187,8 +187,8 @@ void masters_check_images(struct fleet *fleet)
 		if (owner)
 			fleet_mistake(
 				fleet, disk->client, disk->master_line,
-				"master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
+				"master: expected an image that is no client's, found %s, which client %s (%s) writes to",
 				disk->master, owner->client->name,
-				owner->client->line);
+				conf_line(&fleet->conf, owner->client->line));
 	}
 }

@@ -4,14 +4,10 @@
 
 #include "tgt-glue/config/parse.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/cleanup.h"
-#include "base/error.h"
 #include "tgt-glue/config/syntax.h"
 #include "tgt-glue/config/values.h"
 
@@ -56,6 +52,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_SHARDS] = NUMBER("shards", 0, 1, SHARDS_MAX),
 	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
 	[FLEET_ON_LOW_SPACE] = TEXT("on-low-space", &value_command, 0),
+	[FLEET_INCLUDE] = TEXT("include", &value_include, LIST | PATH),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
@@ -82,61 +79,73 @@ static const struct key client_keys[CLIENT_KEYS] = {
 
 static const struct key match_key = TEXT("match", &value_match, LIST);
 
-struct reader {
-	struct conf *conf;
-	FILE *stream;
-	int line; /* the current one, from 1 */
-	/* Takes a line KEY = VALUE of the section; null: in an invalid one.  A
-	 * value of null could not be read, which was reported. */
-	void (*set)(struct reader *reader, const char *key, const char *value);
-	struct conf_client *client; /* of set_client */
-	struct conf_group *group;   /* of set_group */
-	/* The comment after the value, with its # or ;; "" without one. */
-	const char *comment;
-	bool any_secret; /* the file holds a secret */
-};
-
 /* Reports a mistake on the current line. */
 #define mistake(reader, ...) \
 	conf_mistake((reader)->conf, (reader)->line, __VA_ARGS__)
 
-void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
+const char *conf_path(struct conf *conf, const char *name)
+{
+	const char *file = conf->file, *slash = strrchr(file, '/');
+
+	if (*name == '/' || !slash)
+		return name;
+	return arena_printf(&conf->arena, "%.*s/%s", (int)(slash - file), file,
+			    name);
+}
+
+const char *conf_line(struct conf *conf, int line)
+{
+	const char *path = sources_find(&conf->sources, line, &line);
+
+	return path ? arena_printf(&conf->arena, "%s:%d", path, line)
+		    : arena_printf(&conf->arena, "line %d", line);
+}
+
+const char *conf_place(struct conf *conf, int line)
+{
+	const char *path;
+
+	if (!line)
+		return conf->file;
+	path = sources_find(&conf->sources, line, &line);
+	return arena_printf(&conf->arena, "%s:%d", path ? path : conf->file,
+			    line);
+}
+
+/* Adds a mistake where its line number belongs. */
+static void add_mistake(struct conf *conf, int line, const char *place,
+			const char *fmt, va_list ap)
 {
 	struct arena *arena = &conf->arena;
+	const char *text = arena_vprintf(arena, fmt, ap);
 	size_t i = conf->n_mistakes;
-	const char *text;
-	va_list ap;
 
-	va_start(ap, fmt);
-	text = arena_vprintf(arena, fmt, ap);
-	va_end(ap);
-	text = line ? arena_printf(arena, "%s:%d: %s", conf->file, line, text)
-		    : arena_printf(arena, "%s: %s", conf->file, text);
 	conf->mistakes = arena_grow(arena, conf->mistakes, conf->n_mistakes++,
 				    sizeof *conf->mistakes);
 	for (; i && conf->mistakes[i - 1].line > line; i--)
 		conf->mistakes[i] = conf->mistakes[i - 1];
-	conf->mistakes[i] = (struct mistake){ line, text };
+	conf->mistakes[i] =
+		(struct mistake){ line,
+				  arena_printf(arena, "%s: %s", place, text) };
 }
 
-size_t conf_byte_order_mark(const char *text)
+void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 {
-	return strncmp(text, "\xef\xbb\xbf", 3) ? 0 : 3;
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_mistake(conf, line, conf_place(conf, line), fmt, ap);
+	va_end(ap);
 }
 
-bool conf_is_utf16(const char *text)
+void conf_mistake_of_file(struct conf *conf, int line, const char *path,
+			  const char *fmt, ...)
 {
-	return !strncmp(text, "\xff\xfe", 2) || !strncmp(text, "\xfe\xff", 2);
-}
+	va_list ap;
 
-unsigned conf_open_mode(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    !(st.st_mode & (S_IRWXG | S_IRWXO)))
-		return 0;
-	return st.st_mode & 07777;
+	va_start(ap, fmt);
+	add_mistake(conf, line, path, fmt, ap);
+	va_end(ap);
 }
 
 /* The client of that name; adds one where there is none. */
@@ -195,9 +204,8 @@ static void set(struct reader *reader, struct setting *setting,
 	const bool secret = key->syntax == &value_secret;
 
 	if (setting->line && !(key->flags & LIST)) {
-		mistake(reader,
-			"%s: expected once, found again; first on line %d",
-			key->name, setting->line);
+		mistake(reader, "%s: expected once, found again; first on %s",
+			key->name, conf_line(reader->conf, setting->line));
 		return;
 	}
 	setting = add_setting(reader, setting);
@@ -247,13 +255,16 @@ static void set_fleet(struct reader *reader, const char *name,
 		      const char *value)
 {
 	const size_t i = find_key(fleet_keys, FLEET_KEYS, name);
+	struct conf *conf = reader->conf;
+	const size_t mistakes = conf->n_mistakes;
 
 	if (i < FLEET_KEYS)
-		set(reader, &reader->conf->fleet[i], &fleet_keys[i], value);
+		set(reader, &conf->fleet[i], &fleet_keys[i], value);
 	else
 		mistake(reader, "[fleet]: expected %s, found '%s'",
-			key_names(&reader->conf->arena, fleet_keys, FLEET_KEYS),
-			name);
+			key_names(&conf->arena, fleet_keys, FLEET_KEYS), name);
+	if (i == FLEET_INCLUDE && value && conf->n_mistakes == mistakes)
+		reader->include = arena_strdup(&conf->arena, value);
 }
 
 static void set_client(struct reader *reader, const char *name,
@@ -310,8 +321,8 @@ static void set_machine(struct reader *reader, const char *name,
 		    &client_keys[CLIENT_ADDRESS], address);
 }
 
-static void set_before_sections(struct reader *reader, const char *name,
-				const char *value)
+void conf_before_sections(struct reader *reader, const char *name,
+			  const char *value)
 {
 	(void)value;
 	mistake(reader, "expected a [section] before the first key, found '%s'",
@@ -331,8 +342,8 @@ static void open_client_section(struct reader *reader, const char *name)
 	client = client_of_name(reader, name);
 	if (client->section_line) {
 		mistake(reader,
-			"[client %s]: expected once, found again; first on line %d",
-			name, client->section_line);
+			"[client %s]: expected once, found again; first on %s",
+			name, conf_line(reader->conf, client->section_line));
 		return;
 	}
 	client->section_line = reader->line;
@@ -354,8 +365,9 @@ static void open_group_section(struct reader *reader, const char *name)
 	for (size_t i = 0; i < conf->n_groups; i++)
 		if (!strcmp(conf->groups[i]->section.name, name)) {
 			mistake(reader,
-				"[group %s]: expected once, found again; first on line %d",
-				name, conf->groups[i]->section.line);
+				"[group %s]: expected once, found again; first on %s",
+				name,
+				conf_line(conf, conf->groups[i]->section.line));
 			return;
 		}
 	group = arena_alloc(&conf->arena, sizeof *group);
@@ -458,16 +470,13 @@ static void read_setting(struct reader *reader, char *text)
 		reader->set(reader, text, value);
 }
 
-/* Reads a line of n bytes. */
-static void read_line(struct reader *reader, char *text, size_t n)
+void conf_parse_line(struct reader *reader, char *text, size_t n)
 {
 	if (strlen(text) != n) {
 		mistake(reader, "expected text, found a NUL character");
 		return;
 	}
 	syntax_trim_end(text);
-	if (reader->line == 1)
-		text += conf_byte_order_mark(text);
 	text += strspn(text, " \t");
 	if (strlen(text) >= LINE_MAX_BYTES)
 		mistake(reader,
@@ -479,48 +488,7 @@ static void read_line(struct reader *reader, char *text, size_t n)
 		read_setting(reader, text);
 }
 
-/* Returns false where the file is not text in UTF-8. */
-static bool read_lines(struct reader *reader)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	ssize_t n;
-
-	while ((n = getline(&text, &size, reader->stream)) >= 0) {
-		if (++reader->line == 1 && conf_is_utf16(text)) {
-			conf_mistake(
-				reader->conf, 1,
-				"expected text in UTF-8, found UTF-16; save it as UTF-8");
-			return false;
-		}
-		read_line(reader, text, (size_t)n);
-	}
-	return true;
-}
-
-/* A file that holds secrets must be inaccessible to group and others. */
-static void check_mode(struct conf *conf, int fd)
-{
-	unsigned mode = conf_open_mode(fd);
-
-	if (mode)
-		conf_mistake(
-			conf, 0,
-			"mode: expected no access for group and others (the file holds secrets), found %03o; run: chmod 600 %s",
-			mode, shell_word(conf->file));
-}
-
-/* Reads the whole file into conf->text, unless it cannot be read twice. */
-static void keep_text(struct conf *conf, FILE *f)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-
-	if (fseek(f, 0, SEEK_SET) == 0 && getdelim(&text, &size, '\0', f) > 0)
-		conf->text = arena_strdup(&conf->arena, text);
-}
-
-static void check_groups(struct conf *conf)
+void conf_parse_end(struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_groups; i++) {
 		const struct conf_group *group = conf->groups[i];
@@ -531,37 +499,6 @@ static void check_groups(struct conf *conf)
 				"%s: expected its clients, found none; add `match = PATTERN...' under it",
 				group->section.shared);
 	}
-}
-
-int conf_read(const char *file, struct conf *conf)
-{
-	_cleanup_fclose_ FILE *stream = NULL;
-	struct reader reader = { .conf = conf,
-				 .set = set_before_sections,
-				 .comment = "" };
-	int r;
-
-	memset(conf, 0, sizeof *conf);
-	conf->defaults.shared = "[defaults]";
-	conf->file = arena_strdup(&conf->arena, file);
-	reader.stream = stream = fopen(file, "re");
-	if (!stream) {
-		r = fail_errno(-errno, "%s", file);
-		if (r == -ENOENT)
-			error_advise(
-				"create it, or name another file with --config; fleet.conf(5) describes it and has an example");
-		return r;
-	}
-	errno = 0;
-	r = read_lines(&reader) ? 0 : -EINVAL;
-	if (ferror(stream))
-		r = fail_errno(errno ? -errno : -EIO, "%s", file);
-	check_groups(conf);
-	if (reader.any_secret)
-		check_mode(conf, fileno(stream));
-	if (r == 0)
-		keep_text(conf, stream);
-	return r;
 }
 
 void conf_fini(struct conf *conf)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Parser of fleet.conf: the sections and keys as they are written, each with
- * its line number.
+ * Parser of fleet.conf, line by line: the sections and keys as they are
+ * written, each with its line number.  read.h reads the files.
  *
  * A mistake does not stop the parser: one run reports all mistakes.  The parser
  * checks each value by itself (values.h); resolve.h checks how they fit.
@@ -13,8 +13,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "tgt-glue/base/arena.h"
+#include "tgt-glue/config/sources.h"
 
 /* Keys of [fleet]. */
 enum fleet_key {
@@ -28,6 +30,7 @@ enum fleet_key {
 	FLEET_SHARDS,
 	FLEET_SPARES,
 	FLEET_ON_LOW_SPACE,
+	FLEET_INCLUDE,
 	FLEET_KEYS,
 };
 
@@ -58,7 +61,7 @@ enum client_key {
 /* One line KEY = VALUE. */
 struct setting {
 	const char *value; /* null: not set, or invalid and already reported */
-	int line;          /* 0: the key is not set */
+	int line;          /* as struct sources counts; 0: the key is not set */
 	/* The next line with this key, where it may be repeated, or null. */
 	struct setting *next;
 };
@@ -94,30 +97,57 @@ struct conf {
 	size_t n_groups;
 	struct mistake *mistakes; /* in the order of lines */
 	size_t n_mistakes;
-	/* The whole file; null where it cannot be read twice (a pipe). */
+	/* What was read, with the text of the included files in the place of
+	 * the lines `include': another fleet.conf that says the same. */
 	const char *text;
+	struct sources sources;
 };
 
-/*
- * Parses the file.  Returns 0 also for a file with mistakes, which are in
- * conf->mistakes then.  Returns -errno with a message where the file cannot be
- * read, and -EINVAL where it is UTF-16.  Call conf_fini in every case.
- */
-int conf_read(const char *file, struct conf *conf);
+/* Frees what the parser made. */
 void conf_fini(struct conf *conf);
 
-/* The length in bytes of the UTF-8 byte-order mark at the text's beginning: 3
- * or 0.  Some editors write one. */
-size_t conf_byte_order_mark(const char *text);
-/* Whether the text begins with a UTF-16 byte-order mark. */
-bool conf_is_utf16(const char *text);
-/* The mode of a regular file to which group or others have access; 0 for any
- * other file. */
-unsigned conf_open_mode(int fd);
+/* A file name of fleet.conf, which is relative to fleet.conf's directory, in
+ * the arena; also in an included file. */
+const char *conf_path(struct conf *conf, const char *name);
+/* Another line for a message: "line N" of fleet.conf, "FILE:N" of an included
+ * file. */
+const char *conf_line(struct conf *conf, int line);
+/* "FILE:N", or FILE for line 0. */
+const char *conf_place(struct conf *conf, int line);
 
 /* Reports a mistake; line 0 stands for the whole file.  By custom the text is
  * "SUBJECT: expected X, found Y; do Z". */
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same for a whole file; line: the number of its first line. */
+void conf_mistake_of_file(struct conf *conf, int line, const char *path,
+			  const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The parser in one file. */
+struct reader {
+	struct conf *conf;
+	int line;   /* the current one, from 1, as struct sources counts */
+	int depth;  /* of included files */
+	FILE *text; /* that becomes conf->text */
+	/* Takes a line KEY = VALUE of the section; null: in an invalid one.  A
+	 * value of null could not be read, which was reported. */
+	void (*set)(struct reader *reader, const char *key, const char *value);
+	struct conf_client *client; /* of a section with a client's keys */
+	struct conf_group *group;   /* of [group NAME] */
+	/* The comment after the value, with its # or ;; "" without one. */
+	const char *comment;
+	bool any_secret; /* the file holds a secret */
+	/* The value of a line `include' that was parsed; null: another line. */
+	const char *include;
+};
+
+/* Parses a line of n bytes, which it changes. */
+void conf_parse_line(struct reader *reader, char *text, size_t n);
+/* reader->set at a file's beginning. */
+void conf_before_sections(struct reader *reader, const char *name,
+			  const char *value);
+/* Checks what is known after the last line. */
+void conf_parse_end(struct conf *conf);
 
 #endif

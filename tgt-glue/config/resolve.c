@@ -15,6 +15,7 @@
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/config/masters.h"
+#include "tgt-glue/config/read.h"
 #include "tgt-glue/config/sections.h"
 #include "tgt-glue/config/tid.h"
 #include "tgt-glue/config/values.h"
@@ -147,7 +148,7 @@ static const char *secret_from_file(struct resolving *r)
 	_cleanup_fclose_ FILE *f = fopen(name, "re");
 	char buf[256] = "", *text;
 	int line = line_of(r, CLIENT_SECRET_FILE);
-	unsigned mode = f ? conf_open_mode(fileno(f)) : 0;
+	unsigned mode = f ? textfile_open_mode(fileno(f)) : 0;
 	size_t n;
 
 	if (!f) {
@@ -166,10 +167,10 @@ static const char *secret_from_file(struct resolving *r)
 			mode, shell_word(name));
 	if (!fgets(buf, sizeof buf, f))
 		*buf = '\0';
-	text = buf + conf_byte_order_mark(buf);
+	text = buf + text_byte_order_mark(buf);
 	for (n = strlen(text); n && strchr(" \t\r\n", text[n - 1]);)
 		text[--n] = '\0';
-	expected = conf_is_utf16(text) ? "a file in UTF-8"
+	expected = text_is_utf16(text) ? "a file in UTF-8"
 				       : value_check(&value_secret, text);
 	if (!expected)
 		return arena_strdup(&conf->arena, text);
@@ -178,17 +179,6 @@ static const char *secret_from_file(struct resolving *r)
 		"secret-file: expected %s on the first line of %s, found something else",
 		expected, name);
 	return NULL;
-}
-
-/* A file name that may be relative to fleet.conf's directory. */
-static const char *relative_to_conf(struct fleet *fleet, const char *name)
-{
-	const char *file = fleet->conf.file, *slash = strrchr(file, '/');
-
-	if (*name == '/' || !slash)
-		return name;
-	return arena_printf(&fleet->conf.arena, "%.*s/%s", (int)(slash - file),
-			    file, name);
 }
 
 /* The secret: secret or secret-file of the nearest section that has one. */
@@ -206,7 +196,7 @@ static void resolve_secret(struct resolving *r)
 		mistake(r, CLIENT_SECRET_FILE,
 			"expected secret or secret-file, found both");
 	} else if (file) {
-		client->secret_file = relative_to_conf(r->fleet, file);
+		client->secret_file = conf_path(&r->fleet->conf, file);
 		client->secret = secret_from_file(r);
 	} else {
 		client->secret = secret;
@@ -342,18 +332,21 @@ static void check_unique(struct fleet *fleet)
 			if (!strcmp(a->iqn, b->iqn))
 				fleet_mistake(
 					fleet, b, b->line,
-					"expected a unique target name (upper case becomes lower case, '_' becomes '-'), found %s, which client %s (line %d) also has",
-					b->iqn, a->name, a->line);
+					"expected a unique target name (upper case becomes lower case, '_' becomes '-'), found %s, which client %s (%s) also has",
+					b->iqn, a->name,
+					conf_line(&fleet->conf, a->line));
 			else if (a->tid == b->tid)
 				fleet_mistake(
 					fleet, b, b->line,
-					"expected a unique target number, found %u, which client %s (line %d) also has; set another with `tid = NUMBER'",
-					b->tid, a->name, a->line);
+					"expected a unique target number, found %u, which client %s (%s) also has; set another with `tid = NUMBER'",
+					b->tid, a->name,
+					conf_line(&fleet->conf, a->line));
 			if (a->mac && b->mac && !strcmp(a->mac, b->mac))
 				fleet_mistake(
 					fleet, b, b->line,
-					"expected a unique MAC address, found %s, which client %s (line %d) also has",
-					b->mac, a->name, a->line);
+					"expected a unique MAC address, found %s, which client %s (%s) also has",
+					b->mac, a->name,
+					conf_line(&fleet->conf, a->line));
 		}
 }
 

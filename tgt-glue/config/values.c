@@ -81,6 +81,11 @@ const struct value_syntax value_secret = {
 
 const struct value_syntax value_file = { "the name of a file", ".+", 0, NULL };
 
+const struct value_syntax value_include = {
+	"the name of a file, or a pattern such as conf.d/*.conf whose last part alone has *, ? or [",
+	"([^*?[]*/)?[^/]+", 0, NULL
+};
+
 const struct value_syntax value_command = {
 	"the absolute path of a program, and its arguments", "/.*", 0, NULL
 };
