@@ -18,6 +18,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
+	tgt-glue/command/explain.c \
+	tgt-glue/command/explain.h \
 	tgt-glue/command/free-space.c \
 	tgt-glue/command/free-space.h \
 	tgt-glue/command/generate.c \

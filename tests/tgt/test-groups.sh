@@ -133,4 +133,69 @@ test_group_that_matches_no_client_is_accepted() {
 		fail "expected no message, found: $(cat "$scratch/stderr")"
 }
 
+# explained KEY VALUE FROM: expects this line of check --explain.
+explained() {
+	grep -Eq "^$1 += $2${3:+ +}$3\$" "$scratch/stdout" ||
+		fail "expected $1 = $2 from $3, found: $(cat "$scratch/stdout")"
+}
+
+test_explain_says_where_each_value_comes_from() {
+	local conf=$scratch/fleet.conf
+
+	name_store
+	write_fleet <<-END
+		include_here
+		[group last]
+		match = pc*
+		address = 10.0.0.1
+		address = 10.0.0.2
+		mutual-user = server
+		mutual-secret = serversecret12
+		[group empty]
+		match = none
+		[machines]
+		pc1 = 52:54:00:00:00:01
+		[client pc1]
+		secret = secretofpc1234
+		keep = 7
+		[client other]
+	END
+	sed -i -e '/include_here/d' -e '1s/$/\ninclude = more.conf/' "$conf"
+	printf '[group first]\nmatch = pc1\nthin = yes\nsecret-file = x\n' \
+		>"$scratch/more.conf"
+	expect 0 glue check --explain pc1
+	did "^client pc1 \($conf:20\), then \[group last\], \[group first\], \[defaults\]$"
+	explained master masters/win11 "$conf:9 \[defaults\]"
+	explained address 10.0.0.1 "$conf:13 \[group last\]"
+	explained address 10.0.0.2 "$conf:14 \[group last\]"
+	explained thin yes "$scratch/more.conf:3 \[group first\]"
+	explained mac 52:54:00:00:00:01 "$conf:20"
+	explained keep 7 "$conf:23"
+	explained readonly no default
+	explained user pc1 default
+	explained shard 0 default
+	explained secret '\(set\)' "$conf:22"
+	explained mutual-secret '\(set\)' "$conf:16 \[group last\]"
+	# The client's secret replaces it.
+	explained secret-file '\(not set\)' ''
+	did "^\[group empty\] matches no client  $conf:17$"
+	! grep -Eq 'secretof|serversecret' "$scratch/stdout" ||
+		fail "expected no secret, found: $(cat "$scratch/stdout")"
+	expect 0 glue check --explain other
+	explained keep 1 default
+	explained address 127.0.0.1 "$conf:10 \[defaults\]"
+	expect_error 1 "client: expected one of fleet.conf, found 'none'" \
+		glue check --explain none
+}
+
+test_explain_shows_a_client_with_mistakes() {
+	name_store
+	write_fleet pc1 <<-END
+		keep = many
+	END
+	expect 1 glue check --explain pc1
+	said "fleet.conf:[0-9]+: keep: expected"
+	explained keep '\(invalid\)' "$scratch/fleet.conf:11"
+}
+
 run_tests

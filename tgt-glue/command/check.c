@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt-glue check: report every mistake in fleet.conf. */
+/* tgt-glue check: report every mistake in fleet.conf, or explain a client. */
 #include "config.h"
 
 #include <stdio.h>
@@ -7,12 +7,20 @@
 #include "base/cleanup.h"
 #include "base/printable.h"
 #include "tgt-glue/command/command.h"
+#include "tgt-glue/command/explain.h"
 
 int command_check(const struct command_line *line)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
+	int r;
 
-	if (command_load(line, &fleet) < 0)
+	r = command_load(line, &fleet);
+	if (line->explain && (r == 0 || fleet.conf.n_mistakes)) {
+		const int code = explain_client(line, &fleet);
+
+		return r < 0 ? CLI_FAILED : code;
+	}
+	if (r < 0)
 		return CLI_FAILED;
 	print_line(stdout, "%s: %zu client%s, no mistakes", line->config,
 		   fleet.n, fleet.n == 1 ? "" : "s");

@@ -15,6 +15,7 @@ enum { EXIT_SKIPPED = 4 };
 /* The values of the options, null where not given, and the operands. */
 struct command_line {
 	const char *config;
+	const char *explain; /* a client's name */
 	bool wait;
 	const char *force; /* a client's name */
 	bool remove;       /* many targets, too */
@@ -48,10 +49,10 @@ int command_load(const struct command_line *line, struct fleet *fleet);
  * Returns a descriptor that holds the lock until the caller closes it.
  */
 int command_load_locked(const struct command_line *line, struct fleet *fleet);
-/* The client that the operand names; null, after reporting it, if
- * fleet.conf has none of that name. */
+/* The client of that name; null, after reporting it, if fleet.conf has none. */
 const struct client *command_client(const struct command_line *line,
-				    const struct fleet *fleet);
+				    const struct fleet *fleet,
+				    const char *name);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns

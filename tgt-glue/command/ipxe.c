@@ -22,7 +22,7 @@ int command_ipxe(const struct command_line *line)
 		r = boot_write_all(&fleet, line->all);
 		return r < 0 ? command_failed() : r ? EXIT_SKIPPED : CLI_DONE;
 	}
-	client = command_client(line, &fleet);
+	client = command_client(line, &fleet, *line->clients);
 	if (!client)
 		return CLI_FAILED;
 	fputs(boot_script(&arena, &fleet, client), stdout);

@@ -27,15 +27,15 @@ int command_failed_load(const struct fleet *fleet)
 }
 
 const struct client *command_client(const struct command_line *line,
-				    const struct fleet *fleet)
+				    const struct fleet *fleet, const char *name)
 {
-	const struct client *client = fleet_client(fleet, *line->clients);
+	const struct client *client = fleet_client(fleet, name);
 
 	if (!client)
 		print_line(
 			stderr,
 			"tgt-glue: %s: client: expected one of fleet.conf, found '%s'; `tgt-glue status' lists them",
-			line->config, *line->clients);
+			line->config, name);
 	return client;
 }
 

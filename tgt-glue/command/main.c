@@ -15,9 +15,16 @@
 /* CONFDIR is an option of configure. */
 #define DEFAULT_CONFIG CONFDIR "/fleet.conf"
 
+static const struct cli_option check_options[] = {
+	CLI_VALUE(explain, "explain", "CLIENT", "<client>",
+		  "print each value of this client, and where it comes from"),
+	CLI_END,
+};
+
 static const struct cli_command check_command = {
 	.name = "check",
 	.summary = "name every mistake in fleet.conf",
+	.options = check_options,
 	.run = command_check,
 };
 

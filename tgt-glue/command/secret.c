@@ -48,7 +48,7 @@ int command_secret(const struct command_line *line)
 
 	if (fleet_load(line->config, *line->clients, &fleet) < 0)
 		return command_failed_load(&fleet);
-	client = command_client(line, &fleet);
+	client = command_client(line, &fleet, *line->clients);
 	if (!client)
 		return CLI_FAILED;
 	if (make_secret(secret) < 0)

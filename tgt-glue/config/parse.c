@@ -83,6 +83,16 @@ static const struct key match_key = TEXT("match", &value_match, LIST);
 #define mistake(reader, ...) \
 	conf_mistake((reader)->conf, (reader)->line, __VA_ARGS__)
 
+const char *conf_client_key_name(enum client_key key)
+{
+	return client_keys[key].name;
+}
+
+bool conf_client_key_is_secret(enum client_key key)
+{
+	return client_keys[key].syntax == &value_secret;
+}
+
 const char *conf_path(struct conf *conf, const char *name)
 {
 	const char *file = conf->file, *slash = strrchr(file, '/');

@@ -115,6 +115,10 @@ const char *conf_line(struct conf *conf, int line);
 /* "FILE:N", or FILE for line 0. */
 const char *conf_place(struct conf *conf, int line);
 
+const char *conf_client_key_name(enum client_key key);
+/* Whether its values are secrets, which no output shows. */
+bool conf_client_key_is_secret(enum client_key key);
+
 /* Reports a mistake; line 0 stands for the whole file.  By custom the text is
  * "SUBJECT: expected X, found Y; do Z". */
 void conf_mistake(struct conf *conf, int line, const char *fmt, ...)

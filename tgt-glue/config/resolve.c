@@ -33,7 +33,7 @@ struct resolving {
 static const struct setting *setting_of(const struct resolving *r,
 					enum client_key key)
 {
-	return &sections_nearest(&r->sections, &key, 1)->keys[key];
+	return &sections_find(&r->sections, key)->keys[key];
 }
 
 /* Where no section sets the key, or its value is invalid: null. */
@@ -184,12 +184,8 @@ static const char *secret_from_file(struct resolving *r)
 /* The secret: secret or secret-file of the nearest section that has one. */
 static void resolve_secret(struct resolving *r)
 {
-	static const enum client_key keys[] = { CLIENT_SECRET,
-						CLIENT_SECRET_FILE };
-	const struct conf_client *section =
-		sections_nearest(&r->sections, keys, 2);
-	const char *secret = section->keys[CLIENT_SECRET].value;
-	const char *file = section->keys[CLIENT_SECRET_FILE].value;
+	const char *secret = value_of(r, CLIENT_SECRET);
+	const char *file = value_of(r, CLIENT_SECRET_FILE);
 	struct client *client = r->client;
 
 	if (secret && file) {

@@ -28,10 +28,25 @@ struct sections sections_of(struct conf *conf, const struct conf_client *own)
 	return sections;
 }
 
-const struct conf_client *sections_nearest(const struct sections *sections,
-					   const enum client_key *keys,
-					   size_t n)
+/* The keys of one choice. */
+static const enum client_key secrets[] = { CLIENT_SECRET, CLIENT_SECRET_FILE };
+enum { N_SECRETS = sizeof secrets / sizeof *secrets };
+
+static bool is_secret(enum client_key key)
 {
+	for (size_t i = 0; i < N_SECRETS; i++)
+		if (secrets[i] == key)
+			return true;
+	return false;
+}
+
+const struct conf_client *sections_find(const struct sections *sections,
+					enum client_key key)
+{
+	const bool choice = is_secret(key);
+	const enum client_key *keys = choice ? secrets : &key;
+	const size_t n = choice ? N_SECRETS : 1;
+
 	for (size_t i = 0; i < sections->n; i++)
 		for (size_t k = 0; k < n; k++)
 			if (sections->v[i]->keys[keys[k]].line)

@@ -19,11 +19,10 @@ struct sections {
 
 /* The sections of the client whose own one this is, in conf's arena. */
 struct sections sections_of(struct conf *conf, const struct conf_client *own);
-/* The nearest section that sets one of the n keys, also to an invalid value;
- * [defaults] where none does. */
-const struct conf_client *sections_nearest(const struct sections *sections,
-					   const enum client_key *keys,
-					   size_t n);
+/* The nearest section that sets the key, also to an invalid value, or one of
+ * the keys that it is one choice with; [defaults] where none does. */
+const struct conf_client *sections_find(const struct sections *sections,
+					enum client_key key);
 
 /* The group of that name, or null. */
 const struct conf_group *group_find(const struct conf *conf, const char *name);
