@@ -437,6 +437,7 @@ tgt_tests = \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
+	tests/tgt/test-select.sh \
 	tests/tgt/test-shards.sh \
 	tests/tgt/test-space.sh \
 	tests/tgt/test-status.sh \

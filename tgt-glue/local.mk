@@ -29,6 +29,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/load.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/secret.c \
+	tgt-glue/command/select.c \
+	tgt-glue/command/select.h \
 	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
 	tgt-glue/command/status-print.h \

@@ -352,9 +352,16 @@ test_clients_are_completed() {
 	printf '%s\n' '[fleet]' "store = $scratch" "mount = $scratch/m" \
 		'iqn-prefix = iqn.2026-01.lan' 'master = master' \
 		'[machines]' 'pc1 = 52:54:00:00:00:01 10.0.0.1' \
-		'[client admin]' 'address = 10.0.0.2' >fleet.conf
-	equal "clients" "admin pc1" "$(complete_line tgt-glue --config \
-		fleet.conf reset '' | sort | paste -sd ' ')"
+		'[client admin]' 'address = 10.0.0.2' \
+		'[group room]' 'match = pc*' >fleet.conf
+	equal "clients and groups" "@room admin pc1" "$(complete_line tgt-glue \
+		--config fleet.conf reset '' | sort | paste -sd ' ')"
+	equal "groups" "@room" "$(complete_line tgt-glue --config \
+		fleet.conf secret @)"
+	equal "no operand after --all" "" "$(complete_line tgt-glue --config \
+		fleet.conf reset --all p)"
+	equal "one client" "admin pc1" "$(complete_line tgt-glue --config \
+		fleet.conf ipxe '' | sort | paste -sd ' ')"
 	equal "another client" "pc1" "$(complete_line tgt-glue --config \
 		fleet.conf reset admin p)"
 	equal "client to force" "pc1" "$(complete_line tgt-glue --config = \

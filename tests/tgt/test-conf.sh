@@ -229,7 +229,7 @@ test_secret_file_is_read_and_checked() {
 	expect 0 glue generate
 	grep -q 'incominguser pc1 secretinfile1$' "$scratch/stdout"
 	echo "secret = secretsecret1" >>"$scratch/fleet.conf"
-	refused "client pc1: expected secret or secret-file, found both"
+	refused "client pc1: expected one of secret, secret-file and secret-dir, found several"
 }
 
 test_duplicate_target_number_is_refused() {
@@ -434,7 +434,7 @@ test_wrong_usage_is_reported() {
 	expect_error 2 "unknown option" tgt-glue --frob check
 	expect_error 2 "unexpected operand 'x'" tgt-glue check x
 	expect_error 2 "not an option of 'check'" tgt-glue check --json
-	expect_error 2 "expected CLIENT, found 0 operands" tgt-glue secret
+	expect_error 2 "expected CLIENT..., found 0 operands" tgt-glue secret
 	expect_error 2 "--config needs a value" tgt-glue --config
 	expect 0 tgt-glue --version
 	grep -Eqx 'tgt-glue [0-9.]+' "$scratch/stdout" ||
@@ -444,7 +444,7 @@ test_wrong_usage_is_reported() {
 test_secret_of_an_unknown_client_fails() {
 	name_store
 	write_fleet pc1 </dev/null
-	expect_error 1 "client: expected one of fleet.conf, found 'pc2'" \
+	expect_error 1 "secret: expected a client of .*/fleet.conf, found 'pc2'" \
 		glue secret pc2
 }
 

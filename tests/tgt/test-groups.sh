@@ -92,7 +92,7 @@ test_secret_and_secret_file_are_one_choice() {
 	block pc2 | grep -q 'incominguser pc2 secretofpc212$'
 	block pc3 | grep -q 'incominguser pc3 secretofall12$'
 	sed -i 's/^user = room/&\nsecret = secretofroom1/' "$scratch/fleet.conf"
-	refused "client pc1: expected secret or secret-file, found both"
+	refused "client pc1: expected one of secret, secret-file and secret-dir, found several"
 }
 
 test_mistakes_of_groups_are_named() {

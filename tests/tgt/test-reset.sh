@@ -138,7 +138,7 @@ test_unknown_client_is_refused() {
 	start_fleet pc1
 	use_disk pc1
 	expect 1 glue reset pc1 pc9
-	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'; .tgt-glue status. lists them$"
+	said "^tgt-glue: reset: expected a client of .*fleet.conf, found 'pc9'; .tgt-glue status. lists the clients$"
 	equal "old images" "" "$(old_images pc1)"
 	expect_error 2 'expected CLIENT..., found 0 operands' glue reset
 }

@@ -21,7 +21,9 @@ struct command_line {
 	bool remove;       /* many targets, too */
 	bool json;
 	bool prometheus;
-	const char *all; /* a directory for all boot scripts */
+	bool all;     /* every client, without operands for clients */
+	bool yes;     /* do not ask */
+	bool missing; /* only clients without a secret-file */
 	const char *tftp_root;
 	const char *shard; /* a number */
 	char **clients;    /* the operands, null-ended */

@@ -19,7 +19,7 @@ int command_ipxe(const struct command_line *line)
 	if (command_load(line, &fleet) < 0)
 		return CLI_FAILED;
 	if (line->all) {
-		r = boot_write_all(&fleet, line->all);
+		r = boot_write_all(&fleet, *line->clients);
 		return r < 0 ? command_failed() : r ? EXIT_SKIPPED : CLI_DONE;
 	}
 	client = command_client(line, &fleet, *line->clients);

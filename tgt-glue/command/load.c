@@ -41,7 +41,7 @@ const struct client *command_client(const struct command_line *line,
 
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
-	int r = fleet_load(line->config, NULL, fleet);
+	int r = fleet_load(line->config, false, fleet);
 
 	if (r < 0)
 		command_failed_load(fleet);

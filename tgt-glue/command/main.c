@@ -4,12 +4,14 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/command-line.h"
 #include "base/log.h"
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/command/command.h"
+#include "tgt-glue/command/select.h"
 #include "tgt-glue/config/resolve.h"
 
 /* CONFDIR is an option of configure. */
@@ -92,24 +94,37 @@ static const struct cli_command watch_command = {
 	.run = command_watch,
 };
 
+static const struct cli_option reset_options[] = { SELECT_OPTIONS, CLI_END };
+
 static const struct cli_command reset_command = {
 	.name = "reset",
 	.summary = "give clients fresh disks, and keep the old ones",
-	.operands = { "CLIENT...", 1, INT_MAX, "<client>" },
+	.notes = SELECT_NOTES,
+	.options = reset_options,
+	SELECT_OPERANDS,
 	.run = command_reset,
+};
+
+static const struct cli_option secret_options[] = {
+	SELECT_OPTIONS,
+	CLI_FLAG(missing, "missing",
+		 "only for clients whose secret-file does not exist"),
+	CLI_END,
 };
 
 static const struct cli_command secret_command = {
 	.name = "secret",
-	.summary = "make a new CHAP secret for a client",
-	.operands = { "CLIENT", 1, 1, "<client>" },
+	.summary = "make new CHAP secrets for clients",
+	.notes = SELECT_NOTES,
+	.options = secret_options,
+	SELECT_OPERANDS,
 	.run = command_secret,
 };
 
 static const struct cli_option ipxe_options[] = {
-	CLI_VALUE(all, "all", "DIR", "<directory>",
-		  "write the scripts of all clients that have a MAC, and "
-		  "boot.ipxe, to DIR"),
+	CLI_FLAG(all, "all",
+		 "write the scripts of all clients that have a MAC, and "
+		 "boot.ipxe, to DIR"),
 	CLI_END,
 };
 
@@ -119,6 +134,7 @@ static const struct cli_command ipxe_command = {
 	.options = ipxe_options,
 	.operands = { "CLIENT", 1, 1, "<client>" },
 	.variant_option = "all",
+	.variant = { "DIR", 1, 1, "<directory>" },
 	.run = command_ipxe,
 };
 
@@ -151,19 +167,22 @@ static bool client_exists(const struct command_line *line, const char *name)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
 
-	return fleet_load(line->config, NULL, &fleet) == 0 &&
+	return fleet_load(line->config, false, &fleet) == 0 &&
 	       fleet_client(&fleet, name);
 }
 
-/* The only kind of candidates is "<client>". */
+/* Offers candidates of the kinds "<client>" and SELECT_KIND. */
 static void offer_clients(const struct command_line *line, const char *kind,
 			  const char *word)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
 
-	(void)kind;
 	/* A mistake elsewhere in fleet.conf does not matter. */
-	(void)fleet_load(line->config, NULL, &fleet);
+	(void)fleet_load(line->config, false, &fleet);
+	if (!strcmp(kind, SELECT_KIND)) {
+		select_offer(&fleet, word);
+		return;
+	}
 	for (size_t i = 0; i < fleet.n; i++)
 		cli_offer(word, fleet.clients[i].name);
 }

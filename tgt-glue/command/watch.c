@@ -201,7 +201,7 @@ static void load(struct watch *w)
 	_cleanup_(fleet_fini) struct fleet fleet;
 
 	inotify_follow(&w->inotify, w->config, w->loaded ? &w->fleet : NULL);
-	if (fleet_load(w->config, NULL, &fleet) < 0) {
+	if (fleet_load(w->config, false, &fleet) < 0) {
 		print_failure(w, &fleet.conf);
 		/* A secret-file, or the store, may be what is missing. */
 		inotify_follow(&w->inotify, w->config, &fleet);
@@ -211,7 +211,7 @@ static void load(struct watch *w)
 	/* It names other files than before: watch them, and read it again. */
 	if (inotify_follow(&w->inotify, w->config, &fleet)) {
 		fleet_fini(&fleet);
-		if (fleet_load(w->config, NULL, &fleet) < 0) {
+		if (fleet_load(w->config, false, &fleet) < 0) {
 			w->pass_wanted = true;
 			return;
 		}

@@ -65,6 +65,7 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_USER] = TEXT("user", &value_user, 0),
 	[CLIENT_SECRET] = TEXT("secret", &value_secret, 0),
 	[CLIENT_SECRET_FILE] = TEXT("secret-file", &value_file, PATH),
+	[CLIENT_SECRET_DIR] = TEXT("secret-dir", &value_file, PATH),
 	[CLIENT_MUTUAL_USER] = TEXT("mutual-user", &value_user, 0),
 	[CLIENT_MUTUAL_SECRET] = TEXT("mutual-secret", &value_secret, 0),
 	[CLIENT_READONLY] = TEXT("readonly", &value_flag, 0),

@@ -27,7 +27,7 @@ struct resolving {
 	struct fleet *fleet;
 	struct client *client;
 	struct sections sections; /* that may set its keys */
-	const char *without_secret;
+	bool without_secrets;
 };
 
 static const struct setting *setting_of(const struct resolving *r,
@@ -140,31 +140,32 @@ static void resolve_images(struct resolving *r, struct disk *disk)
 		arena_printf(arena, "%s/%s.raw", r->fleet->mount, disk->image);
 }
 
-/* The secret on the first line of the client's secret-file, or null. */
-static const char *secret_from_file(struct resolving *r)
+/* The secret on the first line of the client's secret-file, or null.  key: what
+ * names the file. */
+static const char *secret_from_file(struct resolving *r, enum client_key key)
 {
 	struct conf *conf = &r->fleet->conf;
 	const char *name = r->client->secret_file, *expected;
 	_cleanup_fclose_ FILE *f = fopen(name, "re");
 	char buf[256] = "", *text;
-	int line = line_of(r, CLIENT_SECRET_FILE);
+	int line = line_of(r, key);
 	unsigned mode = f ? textfile_open_mode(fileno(f)) : 0;
 	size_t n;
 
 	if (!f) {
-		if (errno != ENOENT || !r->without_secret ||
-		    strcmp(r->without_secret, r->client->name) != 0)
+		if (errno != ENOENT || !r->without_secrets)
 			conf_mistake(
 				conf, line,
-				"secret-file: expected a readable file, found %s: %s",
-				name, strerror(errno));
+				"%s: expected a readable file, found %s: %s",
+				conf_client_key_name(key), name,
+				strerror(errno));
 		return NULL;
 	}
 	if (mode)
 		conf_mistake(
 			conf, line,
-			"secret-file: expected no access for group and others, found mode %03o; run: chmod 600 %s",
-			mode, shell_word(name));
+			"%s: expected no access for group and others, found mode %03o; run: chmod 600 %s",
+			conf_client_key_name(key), mode, shell_word(name));
 	if (!fgets(buf, sizeof buf, f))
 		*buf = '\0';
 	text = buf + text_byte_order_mark(buf);
@@ -176,41 +177,53 @@ static const char *secret_from_file(struct resolving *r)
 		return arena_strdup(&conf->arena, text);
 	conf_mistake(
 		conf, line,
-		"secret-file: expected %s on the first line of %s, found something else",
-		expected, name);
+		"%s: expected %s on the first line of %s, found something else",
+		conf_client_key_name(key), expected, name);
 	return NULL;
 }
 
-/* The secret: secret or secret-file of the nearest section that has one. */
+/* Whether the client has a secret, though perhaps an invalid one. */
+static bool has_secret(const struct resolving *r)
+{
+	return has(r, CLIENT_SECRET) || has(r, CLIENT_SECRET_FILE) ||
+	       has(r, CLIENT_SECRET_DIR);
+}
+
+/* The secret, of the nearest section that has one in any of its forms. */
 static void resolve_secret(struct resolving *r)
 {
-	const char *secret = value_of(r, CLIENT_SECRET);
-	const char *file = value_of(r, CLIENT_SECRET_FILE);
+	struct conf *conf = &r->fleet->conf;
 	struct client *client = r->client;
+	const char *file = value_of(r, CLIENT_SECRET_FILE);
+	const char *dir = value_of(r, CLIENT_SECRET_DIR);
 
-	if (secret && file) {
-		mistake(r, CLIENT_SECRET_FILE,
-			"expected secret or secret-file, found both");
-	} else if (file) {
-		client->secret_file = conf_path(&r->fleet->conf, file);
-		client->secret = secret_from_file(r);
-	} else {
-		client->secret = secret;
+	client->secret = value_of(r, CLIENT_SECRET);
+	if (!!client->secret + !!file + !!dir > 1) {
+		mistake(r, dir ? CLIENT_SECRET_DIR : CLIENT_SECRET_FILE,
+			"expected one of secret, secret-file and secret-dir, found several");
+		return;
 	}
+	if (dir)
+		file = arena_printf(&conf->arena, "%s/%s.secret", dir,
+				    client->name);
+	if (!file)
+		return;
+	client->secret_file = conf_path(conf, file);
+	client->secret = secret_from_file(r, dir ? CLIENT_SECRET_DIR
+						 : CLIENT_SECRET_FILE);
 }
 
 static void resolve_chap(struct resolving *r)
 {
-	const bool has_secret =
-		has(r, CLIENT_SECRET) || has(r, CLIENT_SECRET_FILE);
+	const bool any_secret = has_secret(r);
 	const bool mutual_user = has(r, CLIENT_MUTUAL_USER);
 	struct client *client = r->client;
 
 	resolve_secret(r);
 	client->user = value_of(r, CLIENT_USER);
-	if (has_secret && !has(r, CLIENT_USER))
+	if (any_secret && !has(r, CLIENT_USER))
 		client->user = client->name;
-	if (!has_secret && has(r, CLIENT_USER))
+	if (!any_secret && has(r, CLIENT_USER))
 		mistake(r, CLIENT_USER,
 			"expected a secret or secret-file for its user, found none");
 	client->mutual_user = value_of(r, CLIENT_MUTUAL_USER);
@@ -219,7 +232,7 @@ static void resolve_chap(struct resolving *r)
 		mistake(r,
 			mutual_user ? CLIENT_MUTUAL_USER : CLIENT_MUTUAL_SECRET,
 			"expected both mutual-user and mutual-secret, found one of them");
-	else if (mutual_user && !has_secret)
+	else if (mutual_user && !any_secret)
 		mistake(r, CLIENT_MUTUAL_USER,
 			"expected a secret too (mutual CHAP needs both directions), found none");
 	if (client->secret && client->mutual_secret &&
@@ -238,8 +251,7 @@ static void resolve_access(struct resolving *r)
 	resolve_chap(r);
 	/* An invalid setting is one too: the parser has reported it. */
 	if (!has(r, CLIENT_ADDRESS) && !has(r, CLIENT_INITIATOR) &&
-	    !has(r, CLIENT_SECRET) && !has(r, CLIENT_SECRET_FILE) &&
-	    !has(r, CLIENT_USER) && !client->open)
+	    !has_secret(r) && !has(r, CLIENT_USER) && !client->open)
 		mistake(r, CLIENT_ADDRESS,
 			"expected an address, an initiator or a secret, found none; to admit every initiator: `open = yes'");
 }
@@ -425,11 +437,11 @@ static void resolve_clients(struct resolving *r, bool tolerant)
 }
 
 /* from: the file to read; file: the name of it in messages. */
-static int load(const char *from, const char *file, const char *without_secret,
+static int load(const char *from, const char *file, bool without_secrets,
 		bool tolerant, struct fleet *fleet)
 {
 	struct resolving r = { .fleet = fleet,
-			       .without_secret = without_secret };
+			       .without_secrets = without_secrets };
 	int ret;
 
 	*fleet = NO_FLEET;
@@ -447,10 +459,9 @@ static int load(const char *from, const char *file, const char *without_secret,
 	return fleet->conf.n_mistakes && !tolerant ? -EINVAL : 0;
 }
 
-int fleet_load(const char *file, const char *without_secret,
-	       struct fleet *fleet)
+int fleet_load(const char *file, bool without_secrets, struct fleet *fleet)
 {
-	return load(file, file, without_secret, false, fleet);
+	return load(file, file, without_secrets, false, fleet);
 }
 
 /* TARGETS-FILE.fleet; tgt-admin reads *.conf only. */
@@ -476,6 +487,6 @@ int fleet_load_good(const struct fleet *bad, bool tolerant, struct fleet *ret)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 
-	return load(good_file(&arena, bad), bad->conf.file, NULL, tolerant,
+	return load(good_file(&arena, bad), bad->conf.file, false, tolerant,
 		    ret);
 }

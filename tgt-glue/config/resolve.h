@@ -14,11 +14,10 @@
  * which are in fleet->conf.  Returns another -errno with a message where the
  * file cannot be read.  Call fleet_fini in every case.
  *
- * without_secret: the client whose secret-file may be missing, because the
- * caller is about to write it; or null.
+ * without_secrets: secret-files may be missing, because the caller is about to
+ * write some.
  */
-int fleet_load(const char *file, const char *without_secret,
-	       struct fleet *fleet);
+int fleet_load(const char *file, bool without_secrets, struct fleet *fleet);
 
 /* Saves the fleet.conf that was loaded, as TARGETS-FILE.fleet, for
  * fleet_load_good.  Returns 0, or -errno with a message. */

@@ -29,7 +29,8 @@ struct sections sections_of(struct conf *conf, const struct conf_client *own)
 }
 
 /* The keys of one choice. */
-static const enum client_key secrets[] = { CLIENT_SECRET, CLIENT_SECRET_FILE };
+static const enum client_key secrets[] = { CLIENT_SECRET, CLIENT_SECRET_FILE,
+					   CLIENT_SECRET_DIR };
 enum { N_SECRETS = sizeof secrets / sizeof *secrets };
 
 static bool is_secret(enum client_key key)

@@ -5,6 +5,8 @@
  *
  * The nearest section that sets a key is used: the client's own, then the group
  * that is the last one in the file, then the groups before it, then [defaults].
+ * secret, secret-file and secret-dir are one choice: the nearest section that
+ * sets one of them is used for all three.
  */
 #ifndef TGT_GLUE_CONFIG_SECTIONS_H
 #define TGT_GLUE_CONFIG_SECTIONS_H
