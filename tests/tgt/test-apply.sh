@@ -301,8 +301,9 @@ test_logged_in_client_is_skipped() {
 	hold_session pc1 pc1%secretsecret1@
 	shown pc1 >"$scratch/before"
 	cp "$scratch/fleet.conf" "$scratch/fleet.old"
-	for change in 's/secretsecret1/secretsecret2/' '$ a thin = yes' \
-		'$ a address = 10.0.0.1' '$ a write-cache = no' \
+	for change in '$ a thin = yes' '$ a address = 10.0.0.1' \
+		'$ a write-cache = no' \
+		's/secretsecret1/secretsecret2\naddress = 10.0.0.1/' \
 		'$ a tid = 5' '/client pc1/,$ d'; do
 		sed "$change" "$scratch/fleet.old" >"$scratch/fleet.conf"
 		expect 4 glue apply
@@ -314,15 +315,82 @@ test_logged_in_client_is_skipped() {
 	cp "$scratch/fleet.old" "$scratch/fleet.conf"
 	expect 0 glue apply
 	shown pc1 | cmp - "$scratch/before"
-	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	sed -i 's/secretsecret1/&\nthin = yes/' "$scratch/fleet.conf"
 	expect 4 glue apply
 	end_session
 	expect 0 glue apply
-	admits login "$(url pc1 pc1%secretsecret2@)"
-	refuses login "$(url pc1 pc1%secretsecret1@)"
+	shown pc1 | grep -iq 'thin-provisioning: yes'
 }
 
-test_account_shared_with_a_logged_in_client_is_skipped() {
+# admits_only SECRET USER CLIENT...: each client admits the user with this
+# secret, and neither with the others nor without one.
+admits_only() {
+	local client secret
+
+	for client in "${@:3}"; do
+		admits login "$(url "$client" "$2%$1@")"
+		for secret in secretsecret1 secretsecret2 secretsecret3; do
+			[ "$secret" = "$1" ] ||
+				refuses login "$(url "$client" "$2%$secret@")"
+		done
+		refuses login "$(url "$client")"
+	done
+}
+
+test_new_secret_holds_from_the_next_login() {
+	requires_initiator
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		secret = secretsecret1
+		[client pc2]
+		user = shared
+		secret = secretsecret1
+		[client pc3]
+		user = shared
+		secret = secretsecret1
+	END
+	expect 0 glue apply
+	hold_session pc1 pc1%secretsecret1@
+	works write 5
+	adm --op show --mode conn --tid "$(tid_of pc1)" >"$scratch/sessions"
+	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	expect 0 glue plan
+	did '^pc1: target: change its users .*, while its session goes on$'
+	expect 0 glue apply
+	did '^pc1: target: changed its users'
+	adm --op show --mode conn --tid "$(tid_of pc1)" |
+		cmp - "$scratch/sessions"
+	works write 6
+	admits_only secretsecret2 pc1 pc1
+	admits_only secretsecret2 shared pc2 pc3
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	end_session
+	# A user that a client shares with one that is logged in.
+	hold_session pc2 shared%secretsecret2@
+	sed -i 's/secretsecret2/secretsecret3/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	works write 7
+	admits_only secretsecret3 shared pc2 pc3
+	# Without a secret, and with one again.
+	sed -i '/^\(secret\|user\) = /d' "$scratch/fleet.conf"
+	expect 0 glue apply
+	admits login "$(url pc2)"
+	printf '[client pc4]\n[group all]\nmatch = pc2\nsecret = secretsecret1\n' \
+		>>"$scratch/fleet.conf"
+	expect 0 glue apply
+	works write 8
+	admits_only secretsecret1 pc2 pc2
+	end_session
+}
+
+tid_of() {
+	shown "$1" | sed -n 's/^Target \([0-9]*\):.*/\1/p'
+}
+
+test_account_shared_with_a_skipped_client_is_skipped() {
 	requires_initiator
 	start_server
 	write_fleet <<-END
@@ -335,7 +403,8 @@ test_account_shared_with_a_logged_in_client_is_skipped() {
 	END
 	expect 0 glue apply
 	hold_session pc1 me%secretsecret1@
-	sed -i 's/secretsecret1/secretsecret2/' "$scratch/fleet.conf"
+	sed -i -e 's/secretsecret1/secretsecret2/' \
+		-e 's/^\[client pc1\]/&\nthin = yes/' "$scratch/fleet.conf"
 	expect 4 glue apply
 	said 'pc2: skipped: user me is in use by target .*:pc1'
 	for client in pc1 pc2; do

@@ -127,6 +127,54 @@ test_apply_killed_at_any_change_of_a_file_is_completed_by_the_next() {
 	kill_at fsync 2
 }
 
+# The secret changes under a session, which goes on, also after a kill; and the
+# next apply, under the session, completes the change.
+test_change_of_a_secret_killed_under_a_session_is_completed_by_the_next() {
+	local n=0 status=137 secret
+
+	requires strace
+	requires_initiator
+	export ASAN_OPTIONS=detect_leaks=0
+	start_server
+	write_fleet <<-END
+		[client pc1]
+		user = both
+		secret = secretsecret0
+		[client pc2]
+		user = both
+		secret = secretsecret0
+	END
+	expect 0 glue apply
+	hold_session pc1 both%secretsecret0@
+	choose_calls
+	while [ "$status" = 137 ]; do
+		next_call 3
+		secret=secretsecret$n
+		sed -i "s/^secret = .*/secret = $secret/" "$scratch/fleet.conf"
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace=connect \
+			-e inject="connect:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" apply \
+			>"$scratch/killed.out" 2>&1 || status=$?
+		works write 5
+		for client in pc1 pc2; do
+			! initiator login "$(url $client)" 2>/dev/null ||
+				fail "killed at $n: expected $client to ask for a secret"
+		done
+		expect 0 glue apply
+		works write 6
+		for client in pc1 pc2; do
+			admits login "$(url $client "both%$secret@")"
+			refuses login "$(url $client both%secretsecret0@)"
+			refuses login "$(url $client)"
+		done
+	done
+	equal "the last one's exit status" 0 "$status"
+	[ "$(grep -c 'connect(' "$scratch/trace")" -ge 10 ] ||
+		fail "expected at least 10 requests"
+	end_session
+}
+
 # tgtd ends instead of apply: apply reports the failure, and the next one
 # completes.
 test_apply_reports_the_end_of_tgtd_and_the_next_completes() {

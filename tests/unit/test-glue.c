@@ -521,6 +521,23 @@ static void account_of_a_forgotten_target_stays_the_fleets(void **state)
 	last_applied_fini(&a);
 }
 
+static void disk_of_a_target_without_its_users_is_still_recorded(void **state)
+{
+	struct last_applied a = { 0 };
+
+	(void)state;
+	last_applied_parse(&a, block);
+	last_applied_forget_users(&a, "iqn.x:other");
+	assert_true(last_applied_has_secret(&a, "me", "secretsecret1"));
+	last_applied_forget_users(&a, "iqn.x:a");
+	assert_false(last_applied_has_secret(&a, "me", "secretsecret1"));
+	assert_false(last_applied_has_secret(&a, "you", "secretsecret2"));
+	assert_true(last_applied_has_user(&a, "me"));
+	assert_true(last_applied_has_user(&a, "you"));
+	assert_true(last_applied_same_disk(&a, "iqn.x:a", block));
+	last_applied_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest glue[] = {
@@ -543,6 +560,8 @@ int main(void)
 		cmocka_unit_test(last_applied_state_is_read_back),
 		cmocka_unit_test(
 			account_of_a_forgotten_target_stays_the_fleets),
+		cmocka_unit_test(
+			disk_of_a_target_without_its_users_is_still_recorded),
 	};
 
 	return cmocka_run_group_tests(glue, NULL, NULL);

@@ -3,16 +3,19 @@
  * Execution of a plan in the running tgtd.
  *
  * INVARIANT: whichever step is the last one, no target admits an initiator
- * that it did not admit before and will not admit after.  Two facts about tgtd
- * decide the order: a target without access rules admits no initiator, and a
- * target without an account asks for no secret.
+ * that it did not admit before and will not admit after.  Three facts about
+ * tgtd decide the order: a target without access rules admits no initiator; a
+ * target without an account asks for no secret; and a login that was asked for
+ * a secret before the account was deleted fails.  A session that is there is
+ * asked for nothing, and goes on.
  *
  * ORDER, each step for all targets before the next one:
  *
  *   1. close     remove access rules: all of them, or, where only rules
  *                change, those that are no longer wanted
  *   2. check     skip a target that still has a session, and add its rules
- *                again; also skip what would export the same disk
+ *                again, unless only its users change; also skip what would
+ *                export the same disk
  *   3. delete    targets that are removed or recreated; then reset images
  *   4. users     delete and create the accounts whose secret changes
  *   5. make      create targets, their disks, the disks' settings; and read
@@ -93,7 +96,11 @@ static void check_sessions(struct plan *plan, struct work *work)
 	const struct timespec moment = { .tv_nsec = 50 * 1000 * 1000 };
 	struct tgtd_target *live = work->live;
 	struct arena *arena = &plan->live->arena;
-	int r = tgtd_state_connections(plan->tgtd, arena, live);
+	int r;
+
+	if (work->sessions_stay && !work->force)
+		return;
+	r = tgtd_state_connections(plan->tgtd, arena, live);
 
 	for (int i = 0; work->force && r == 0 && live->n_connections && i < 200;
 	     i++) {

@@ -41,12 +41,16 @@ static const char *word_after(struct arena *arena, const char *line,
 				      (int)strcspn(line + n, " >\n"), line + n);
 }
 
+static bool is_user(const char *line)
+{
+	return !strncmp(line, INCOMING, strlen(INCOMING)) ||
+	       !strncmp(line, OUTGOING, strlen(OUTGOING));
+}
+
 /* True if the line is an access rule or a user. */
 static bool is_access(const char *line)
 {
-	return !strncmp(line, "\tinitiator-", 11) ||
-	       !strncmp(line, INCOMING, strlen(INCOMING)) ||
-	       !strncmp(line, OUTGOING, strlen(OUTGOING));
+	return !strncmp(line, "\tinitiator-", 11) || is_user(line);
 }
 
 void last_applied_set(struct last_applied *last, const char *iqn,
@@ -55,17 +59,43 @@ void last_applied_set(struct last_applied *last, const char *iqn,
 	pairs_set(&last->arena, &last->blocks, iqn, block);
 }
 
-void last_applied_forget(struct last_applied *last, const char *iqn)
+/* Notes the users in the block as ours. */
+static void keep_users(struct last_applied *last, const char *block)
 {
 	static const char *const starts[] = { INCOMING, OUTGOING };
-	const char *line = pairs_get(&last->blocks, iqn), *user;
+	const char *user;
 
-	for (; line && *line; line = after_line(line))
+	for (; block && *block; block = after_line(block))
 		for (size_t i = 0; i < 2; i++)
-			if ((user = word_after(&last->arena, line, starts[i])))
+			if ((user = word_after(&last->arena, block, starts[i])))
 				strings_add_once(&last->arena, &last->users,
 						 user);
+}
+
+void last_applied_forget(struct last_applied *last, const char *iqn)
+{
+	keep_users(last, pairs_get(&last->blocks, iqn));
 	pairs_drop(&last->blocks, iqn);
+}
+
+void last_applied_forget_users(struct last_applied *last, const char *iqn)
+{
+	const char *line = pairs_get(&last->blocks, iqn), *next;
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	if (!line)
+		return;
+	keep_users(last, line);
+	f = text_open(&text, &size);
+	for (; *line; line = next) {
+		next = after_line(line);
+		if (!is_user(line))
+			fprintf(f, "%.*s", (int)(next - line), line);
+	}
+	text_close(f);
+	last_applied_set(last, iqn, text);
 }
 
 void last_applied_keep(struct last_applied *last,

@@ -46,6 +46,8 @@ void last_applied_parse(struct last_applied *last, const char *text);
 
 /* Removes the target's block; its users stay ours. */
 void last_applied_forget(struct last_applied *last, const char *iqn);
+/* The same for its users and secrets alone. */
+void last_applied_forget_users(struct last_applied *last, const char *iqn);
 /* Records that the target is as the block says. */
 void last_applied_set(struct last_applied *last, const char *iqn,
 		      const char *block);

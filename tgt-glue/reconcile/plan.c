@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/opened.h"
@@ -16,6 +17,22 @@ bool client_has_user(const struct client *client, const char *user)
 {
 	return text_equal(client->user, user) ||
 	       text_equal(client->mutual_user, user);
+}
+
+/*
+ * True if each of the target's rules is wanted.  Then its users may change
+ * under a session, which goes on: tgtd asks for a secret only at a login.  A
+ * pass that was interrupted leaves a target that lacks rules.
+ */
+static bool loses_no_rule(struct arena *arena, const struct client *client,
+			  const struct tgtd_target *live)
+{
+	const struct strings wanted = acl_entries(arena, client);
+
+	for (size_t i = 0; i < live->acl.n; i++)
+		if (!strings_have(&wanted, live->acl.v[i]))
+			return false;
+	return true;
 }
 
 void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
@@ -64,8 +81,8 @@ void work_skip_logged_in(struct plan *plan, struct work *work)
 			initiators, work->name);
 }
 
-/* Adds the work.  A target that has sessions is skipped, unless force names its
- * client or its sessions must be ended. */
+/* Adds the work.  A target that has sessions is skipped, unless they stay,
+ * force names its client, or they must be ended. */
 static struct work *add_work(struct plan *plan, struct work new)
 {
 	const char *force = plan->options->force;
@@ -78,7 +95,7 @@ static struct work *add_work(struct plan *plan, struct work new)
 	*work = new;
 	work->force = (force && !strcmp(force, work->name)) ||
 		      (live && !work->reset && opened_ends_sessions(live));
-	if (live && live->n_connections && !work->force)
+	if (live && live->n_connections && !work->force && !work->sessions_stay)
 		work_skip_logged_in(plan, work);
 	return work;
 }
@@ -181,6 +198,8 @@ static void plan_client(struct plan *plan, const struct client *client)
 	const struct tgtd_target *holder = number_holder(plan, client);
 	enum work_kind kind;
 	const char *why = client_difference(plan, client, target, reset, &kind);
+	const bool stay = kind == WORK_ACCOUNTS &&
+			  loses_no_rule(&plan->arena, client, target);
 	struct work *work;
 
 	if (!why && state->blocked) {
@@ -194,7 +213,8 @@ static void plan_client(struct plan *plan, const struct client *client)
 					     .client = client,
 					     .live = target,
 					     .why = why,
-					     .reset = reset });
+					     .reset = reset,
+					     .sessions_stay = stay });
 	if (image_error(plan->clients, client))
 		work_stop(plan, work, OUTCOME_FAILED, "%s",
 			  image_error(plan->clients, client));
@@ -462,6 +482,8 @@ void plan_print(const struct plan *plan, FILE *f)
 			   : w->outcome == OUTCOME_SKIPPED ? ": skipped: "
 			   : w->force && w->live && w->live->n_connections
 				   ? ", after ending its session"
+			   : w->sessions_stay && w->live->n_connections
+				   ? ", while its session goes on"
 				   : "",
 			   w->reason ? w->reason : "");
 	}

@@ -31,6 +31,7 @@ struct work {
 	struct tgtd_target *live; /* null for WORK_NEW */
 	const char *why;          /* the difference */
 	bool force;               /* end its sessions */
+	bool sessions_stay;       /* it is done under sessions too */
 	bool reset;               /* with a fresh image */
 	bool absent;              /* tgtd has no such target now */
 	enum work_outcome outcome;

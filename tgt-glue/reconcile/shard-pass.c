@@ -164,7 +164,9 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 			opened_forget(&pass->opened, w->live->name);
 		/* tgtd reports access rules itself, so no record of them is
 		 * needed. */
-		if (w->kind != WORK_ACCESS)
+		if (w->kind == WORK_ACCOUNTS)
+			last_applied_forget_users(&pass->last, w->live->name);
+		else if (w->kind != WORK_ACCESS)
 			last_applied_forget(&pass->last, w->live->name);
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
