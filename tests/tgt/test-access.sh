@@ -131,6 +131,65 @@ test_mutual_chap_checks_the_server_too() {
 	refuses login "$(url both server%serversecret12@)"
 }
 
+# login_in_two_steps KEYS: an initiator that is asked for CHAP prints "asked",
+# waits for a line, sends these keys of the next stage, and prints tgtd's status.
+login_in_two_steps() {
+	perl -MIO::Socket::INET -e '
+		my ($port, $iqn, @keys) = @ARGV;
+		my $s = IO::Socket::INET->new("127.0.0.1:$port") or die;
+		sub ask {
+			my ($flags, @keys) = @_;
+			my $data = join "", map { "$_\0" } @keys;
+			my $size = length $data;
+			$s->syswrite(pack("C2x2NH12nN4x16", 0x43, $flags, $size,
+				"800102030000", 0, 1, 0, 1, 0) . $data .
+				"\0" x (-$size & 3));
+			my $answer = "";
+			while (length $answer < 48) {
+				$s->sysread($answer, 48 - length $answer,
+					length $answer) or return "none";
+			}
+			my $rest = unpack("N", substr $answer, 4, 4) + 3 & ~3;
+			$s->sysread(my $text, $rest) if $rest;
+			return unpack "H4", substr $answer, 36, 2;
+		}
+		$| = 1;
+		ask(0, "InitiatorName=iqn.2026-01.lan:x", "TargetName=$iqn",
+			"SessionType=Normal", "AuthMethod=CHAP,None") eq "0000" or
+			die "expected to be asked for CHAP";
+		print "asked\n";
+		readline STDIN;
+		print ask(0x81, @keys), "\n";' \
+		"$port" "$iqn_prefix:locked" "$@"
+}
+
+# apply deletes an account under logins that have begun.
+test_login_in_progress_is_refused_when_its_account_is_deleted() {
+	local keys
+
+	requires perl
+	for keys in '' AuthMethod=None; do
+		[ -z "${tgtd_pid:-}" ] || expect 0 glue apply
+		[ -n "${tgtd_pid:-}" ] || start_fleet <<-END
+			[client locked]
+			secret = rightsecret123
+		END
+		mkfifo "$scratch/go"
+		login_in_two_steps ${keys:+"$keys"} <"$scratch/go" \
+			>"$scratch/login" &
+		exec 9>"$scratch/go"
+		wait_until 10 grep -q asked "$scratch/login"
+		adm --op unbind --mode target --initiator-address 127.0.0.1 \
+			--tid "$(shown locked | sed -n 's/^Target \([0-9]*\):.*/\1/p')"
+		adm --op delete --mode account --user locked
+		echo >&9
+		exec 9>&-
+		wait $!
+		equal "status after '$keys'" 0200 "$(tail -n 1 "$scratch/login")"
+		rm "$scratch/go"
+	done
+}
+
 test_secret_is_read_from_a_file() {
 	(umask 077 && echo secretinfile1 >"$scratch/one.secret")
 	start_fleet <<-END
