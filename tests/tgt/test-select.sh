@@ -166,4 +166,30 @@ test_reset_takes_patterns() {
 		fail "expected no reset of the other client"
 }
 
+# Exactly the clients that the question named are reset.
+test_change_of_fleet_conf_during_the_question_adds_no_client() {
+	requires script
+	apply_fleet pc01 pc02 other
+	for client in pc01 pc02 other; do
+		echo x | dd of="$scratch/mnt/clients/$client.vhdx.raw" bs=512 \
+			conv=notrunc,fsync,sync status=none
+	done
+	mkfifo "$scratch/type"
+	printf '[group room]\nmatch = pc*\n' >>"$scratch/fleet.conf"
+	script -qefc "tgt-glue --config '$scratch/fleet.conf' reset @room" \
+		/dev/null <"$scratch/type" >"$scratch/terminal" &
+	exec 9>"$scratch/type"
+	wait_until 10 grep -q 'reset 2 clients: pc01 pc02? \[y/N\]' \
+		"$scratch/terminal"
+	# The lock is free meanwhile.
+	sed -i 's/^match = pc\*/match = */' "$scratch/fleet.conf"
+	expect 0 glue apply
+	echo y >&9
+	wait $! || fail "expected success, found: $(cat "$scratch/terminal")"
+	exec 9>&-
+	grep -q '^pc02: image: .* is fresh' "$scratch/terminal"
+	! grep '^other: image' "$scratch/terminal" ||
+		fail "expected no reset of a client that the question did not name"
+}
+
 run_tests
