@@ -424,6 +424,7 @@ tgt_tests = \
 	tests/tgt/test-apply.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
+	tests/tgt/test-data-disks.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
 	tests/tgt/test-forged.sh \
@@ -575,6 +576,7 @@ installed_tests = \
 	tests/supervise/test-upgrade.sh \
 	tests/supervise/test-worker.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-data-disks.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-status.sh \

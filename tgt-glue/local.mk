@@ -45,6 +45,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/acl.h \
 	tgt-glue/config/children.c \
 	tgt-glue/config/children.h \
+	tgt-glue/config/disks.c \
+	tgt-glue/config/disks.h \
 	tgt-glue/config/fleet.c \
 	tgt-glue/config/fleet.h \
 	tgt-glue/config/masters.c \

@@ -348,6 +348,41 @@ test_reset_after_each_session() {
 }
 
 # watch asks tgtd every second; this session is shorter.
+test_data_disk_reset_after_each_session() {
+	start_fleet <<-END
+		[client pc1]
+		disks = games home
+		[disk games]
+		lun = 2
+		master = masters/win11
+		reset = boot
+		[disk home]
+		lun = 3
+		size = 1M
+	END
+	for lun in 1 2 3; do
+		hold_session pc1
+		works write 7
+		wait_until 5 grep -q "^$iqn_prefix:pc1 " \
+			"$scratch/targets.conf.sessions"
+		end_session
+		wait_until 15 is_logged_out pc1
+		rm "$scratch/hold-pc1"
+	done
+	says '^pc1: disk games: image: disks/games/pc1.vhdx is fresh' 15
+	wait_until 5 is_open pc1
+	said_times 1 'is fresh; the old one is'
+	stop_watch
+	wrote pc1 || fail "expected the system disk as it was"
+	! dd if="$scratch/mnt/disks/home/pc1.vhdx.raw" bs=512 skip=7 count=1 \
+		status=none | tr -d '\0' | cmp -s - /dev/null ||
+		fail "expected the disk home as it was"
+}
+
+is_logged_out() {
+	! grep -q "^$iqn_prefix:$1 " "$scratch/targets.conf.sessions"
+}
+
 test_reset_after_an_unseen_session() {
 	start_fleet <<-END
 		[client pc1]

@@ -136,9 +136,9 @@ did() {
 			"$(cat "$scratch/stdout")"
 }
 
-# url CLIENT [USER%SECRET@]: prints the URL of its disk.
+# url CLIENT [USER%SECRET@]: prints the URL of its disk $lun, LUN 1 by default.
 url() {
-	echo "iscsi://${2:-}127.0.0.1:$port/$iqn_prefix:$1/1"
+	echo "iscsi://${2:-}127.0.0.1:$port/$iqn_prefix:$1/${lun:-1}"
 }
 
 # shown CLIENT: prints tgtd's description of its target.

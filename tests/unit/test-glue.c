@@ -468,9 +468,13 @@ static void forged_target_is_an_unknown_target(void **state)
 	tgtd_state_fini(&live);
 }
 
-static const char block[] = "<target iqn.x:a>\n"
-			    "\twrite-cache on\n"
-			    "\tinitiator-address 10.0.0.1\n"
+#define PARAMETERS "<target iqn.x:a>\n\tcontroller_tid 5\n"
+#define STORE_ON \
+	"\t<backing-store /m/a>\n\t\twrite-cache on\n\t</backing-store>\n"
+#define STORE_OFF \
+	"\t<backing-store /m/a>\n\t\twrite-cache off\n\t</backing-store>\n"
+static const char block[] =
+	PARAMETERS STORE_ON "\tinitiator-address 10.0.0.1\n"
 			    "\tincominguser me secretsecret1\n"
 			    "\toutgoinguser you secretsecret2\n"
 			    "</target>\n";
@@ -487,17 +491,15 @@ static void last_applied_state_is_read_back(void **state)
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret2"));
 	assert_false(last_applied_has_secret(&a, "e", "secretsecret1"));
 	assert_false(last_applied_has_secret(&a, "me", "secretsecret"));
-	assert_true(last_applied_same_disk(&a, "iqn.x:a", block));
-	/* Access rules do not change the disk; the cache does. */
-	assert_true(
-		last_applied_same_disk(&a, "iqn.x:a",
-				       "<target iqn.x:a>\n\twrite-cache on\n"
-				       "</target>\n"));
-	assert_false(
-		last_applied_same_disk(&a, "iqn.x:a",
-				       "<target iqn.x:a>\n\twrite-cache off\n"
-				       "</target>\n"));
-	assert_false(last_applied_same_disk(&a, "iqn.x:b", block));
+	assert_true(last_applied_has_parameters(&a, "iqn.x:a", PARAMETERS));
+	assert_false(last_applied_has_parameters(
+		&a, "iqn.x:a", PARAMETERS "\tFirstBurstLength 1\n"));
+	assert_false(last_applied_has_parameters(&a, "iqn.x:a",
+						 "<target iqn.x:a>\n"));
+	assert_false(last_applied_has_parameters(&a, "iqn.x:b", PARAMETERS));
+	assert_true(last_applied_has_store(&a, "iqn.x:a", STORE_ON));
+	assert_false(last_applied_has_store(&a, "iqn.x:a", STORE_OFF));
+	assert_false(last_applied_has_store(&a, "iqn.x:b", STORE_ON));
 	last_applied_fini(&a);
 }
 
@@ -534,7 +536,8 @@ static void disk_of_a_target_without_its_users_is_still_recorded(void **state)
 	assert_false(last_applied_has_secret(&a, "you", "secretsecret2"));
 	assert_true(last_applied_has_user(&a, "me"));
 	assert_true(last_applied_has_user(&a, "you"));
-	assert_true(last_applied_same_disk(&a, "iqn.x:a", block));
+	assert_true(last_applied_has_parameters(&a, "iqn.x:a", PARAMETERS));
+	assert_true(last_applied_has_store(&a, "iqn.x:a", STORE_ON));
 	last_applied_fini(&a);
 }
 

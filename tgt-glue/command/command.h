@@ -26,6 +26,7 @@ struct command_line {
 	bool missing; /* only clients without a secret-file */
 	const char *tftp_root;
 	const char *shard; /* a number */
+	const char *disk;  /* the name of a data disk */
 	char **clients;    /* the operands, null-ended */
 };
 

@@ -94,13 +94,19 @@ static const struct cli_command watch_command = {
 	.run = command_watch,
 };
 
-static const struct cli_option reset_options[] = { SELECT_OPTIONS, CLI_END };
+static const struct cli_option reset_options[] = {
+	CLI_VALUE(disk, "disk", "NAME", "<disk>",
+		  "this data disk, which has a master, instead of the system "
+		  "disk"),
+	SELECT_OPTIONS,
+	CLI_END,
+};
 
 static const struct cli_command reset_command = {
 	.name = "reset",
+	.options = reset_options,
 	.summary = "give clients fresh disks, and keep the old ones",
 	.notes = SELECT_NOTES,
-	.options = reset_options,
 	SELECT_OPERANDS,
 	.run = command_reset,
 };
@@ -171,20 +177,22 @@ static bool client_exists(const struct command_line *line, const char *name)
 	       fleet_client(&fleet, name);
 }
 
-/* Offers candidates of the kinds "<client>" and SELECT_KIND. */
-static void offer_clients(const struct command_line *line, const char *kind,
-			  const char *word)
+/* Offers candidates of the kinds "<client>", "<disk>" and SELECT_KIND. */
+static void offer_names(const struct command_line *line, const char *kind,
+			const char *word)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
 
 	/* A mistake elsewhere in fleet.conf does not matter. */
 	(void)fleet_load(line->config, false, &fleet);
-	if (!strcmp(kind, SELECT_KIND)) {
+	if (!strcmp(kind, SELECT_KIND))
 		select_offer(&fleet, word);
-		return;
-	}
-	for (size_t i = 0; i < fleet.n; i++)
-		cli_offer(word, fleet.clients[i].name);
+	else if (!strcmp(kind, "<disk>"))
+		for (size_t i = 0; i < fleet.n_sections; i++)
+			cli_offer(word, fleet.sections[i].name);
+	else
+		for (size_t i = 0; i < fleet.n; i++)
+			cli_offer(word, fleet.clients[i].name);
 }
 
 static const struct cli_program tgt_glue = {
@@ -197,7 +205,7 @@ static const struct cli_program tgt_glue = {
 	.options = common_options,
 	.commands = commands,
 	.operand_exists = client_exists,
-	.complete = offer_clients,
+	.complete = offer_names,
 };
 
 int main(int argc, char **argv)

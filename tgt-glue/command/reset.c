@@ -4,7 +4,10 @@
 
 #include "tgt-glue/command/command.h"
 
+#include <stdio.h>
+
 #include "base/cleanup.h"
+#include "base/printable.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
@@ -28,6 +31,31 @@ static int ask(const struct command_line *line, struct arena *arena,
 	return code;
 }
 
+/* Returns false, after naming them, if a client has no such disk, or one that
+ * has no master: a disk of its own is never reset. */
+static bool check_disk(const struct command_line *line,
+		       const struct reconcile *reconcile)
+{
+	const struct strings *names = &reconcile->options.reset;
+	bool good = true;
+
+	for (size_t i = 0; line->disk && i < names->n; i++) {
+		const struct disk *disk =
+			client_disk(fleet_client(reconcile->fleet, names->v[i]),
+				    line->disk);
+
+		if (disk && disk->kind == DISK_CHILD)
+			continue;
+		good = false;
+		print_line(
+			stderr,
+			disk ? "tgt-glue: reset: expected a disk with a master, found disk %s of client %s, which has none: its content is kept whatever is reset; to begin anew, log the client out and move its image away"
+			     : "tgt-glue: reset: expected a data disk of the client, found '%s', which client %s does not have; `disks' in fleet.conf names them",
+			line->disk, names->v[i]);
+	}
+	return good;
+}
+
 int command_reset(const struct command_line *line)
 {
 	_cleanup_close_ int lock = -1;
@@ -48,5 +76,8 @@ int command_reset(const struct command_line *line)
 	for (size_t i = 0; i < reset->n; i++)
 		if (!command_client(line, &fleet, reset->v[i]))
 			return CLI_FAILED;
+	reconcile.options.reset_disk = line->disk;
+	if (!check_disk(line, &reconcile))
+		return CLI_FAILED;
 	return command_exit_code(&reconcile, reconcile_run(&reconcile));
 }

@@ -43,16 +43,52 @@ static json_t *sessions_json(const struct status_row *row)
 	return list;
 }
 
+static const char *const children[] = { [CHILD_READY] = "ready",
+					[CHILD_MISSING] = "missing",
+					[CHILD_OTHER] = "other" };
+
+static json_t *disks_json(const struct status_row *row)
+{
+	static const char *const kinds[] = { [DISK_CHILD] = "master",
+					     [DISK_OWN] = "size",
+					     [DISK_SHARED] = "image",
+					     [DISK_CDROM] = "cdrom" };
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < row->n_disks; i++) {
+		const struct status_disk *d = &row->disks[i];
+		const struct disk *disk = d->disk;
+
+		json_array_append_new(
+			list,
+			json_pack(
+				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:s, s:s, s:o?, s:s, s:o, s:o, s:o}",
+				"name", disk->name, "lun",
+				(json_int_t)disk->lun, "kind",
+				kinds[disk->kind], "exported", d->exported,
+				"readonly", disk->readonly, "master",
+				disk->master, "image", disk->image,
+				"child-state", children[d->child], "child-why",
+				json_text(d->child_why), "view", disk->view,
+				"disk-use",
+				number_or_null(disk->child, d->disk_use),
+				"blocks",
+				number_or_null(d->divergence.of,
+					       d->divergence.blocks),
+				"blocks-total",
+				number_or_null(d->divergence.of,
+					       d->divergence.of)));
+	}
+	return list;
+}
+
 static json_t *row_json(const struct status_row *row)
 {
-	static const char *const children[] = { [CHILD_READY] = "ready",
-						[CHILD_MISSING] = "missing",
-						[CHILD_OTHER] = "other" };
 	const struct client *c = row->client;
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:I, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
@@ -63,9 +99,9 @@ static json_t *row_json(const struct status_row *row)
 		(json_int_t)row->disk_use, "blocks",
 		number_or_null(row->divergence.of, row->divergence.blocks),
 		"blocks-total",
-		number_or_null(row->divergence.of, row->divergence.of),
-		"writers", (json_int_t)row->n_writers, "sessions",
-		sessions_json(row));
+		number_or_null(row->divergence.of, row->divergence.of), "disks",
+		disks_json(row), "writers", (json_int_t)row->n_writers,
+		"sessions", sessions_json(row));
 }
 
 static json_t *foreign_json(const struct status_row *row)

@@ -62,20 +62,25 @@ static const struct metric client_metrics[CLIENT_METRICS] = {
 		     "Commands that failed, in the present sessions." },
 };
 
+/* The ratio of blocks that the image has; NAN: unknown. */
+static double blocks_ratio(const struct divergence *divergence)
+{
+	return divergence->of
+		       ? (double)divergence->blocks / (double)divergence->of
+		       : (double)NAN;
+}
+
 /* NAN: unknown.  A new session begins at 0: Prometheus' rate() expects that
  * counters are reset. */
 static double client_sample(const struct status_row *row, size_t metric)
 {
-	const struct divergence *divergence = &row->divergence;
 	const struct traffic *t = &row->traffic;
 	const double samples[CLIENT_METRICS] = {
 		[AGREES] = status_row_agrees(row),
 		[RESTART] = row->restart,
 		[SHARD] = row->shard->shard->number,
 		[DISK_USE] = (double)row->disk_use,
-		[BLOCKS] = divergence->of ? (double)divergence->blocks /
-						    (double)divergence->of
-					  : NAN,
+		[BLOCKS] = blocks_ratio(&row->divergence),
 		[SESSIONS] = (double)row->n_sessions,
 		[WRITERS] = (double)row->n_writers,
 		[READ_BYTES] = (double)t->read_bytes,
@@ -150,6 +155,25 @@ static void print_since(const struct status *s)
 		}
 }
 
+/* Of a metric of disks: the samples of the client's data disks, with the label
+ * disk; that of the system disk has no such label. */
+static void print_data_disks(const struct status_row *row, size_t metric)
+{
+	for (size_t i = 0; i < row->n_disks; i++) {
+		const struct status_disk *d = &row->disks[i];
+		const double sample = metric == DISK_USE
+					      ? (double)d->disk_use
+					      : blocks_ratio(&d->divergence);
+
+		if (isnan(sample) || !d->disk->child)
+			continue;
+		printf("tgt_glue_%s{", client_metrics[metric].name);
+		print_label("", "client", row->name);
+		print_label(",", "disk", d->disk->name);
+		printf("} %.15g\n", sample);
+	}
+}
+
 static void print_clients(const struct status *s)
 {
 	for (size_t m = 0; m < CLIENT_METRICS; m++) {
@@ -159,11 +183,13 @@ static void print_clients(const struct status *s)
 		for (size_t i = 0; i < s->fleet.n; i++) {
 			const double sample = client_sample(&s->rows[i], m);
 
-			if (isnan(sample))
-				continue;
-			printf("tgt_glue_%s{", metric->name);
-			print_label("", "client", s->rows[i].name);
-			printf("} %.15g\n", sample);
+			if (!isnan(sample)) {
+				printf("tgt_glue_%s{", metric->name);
+				print_label("", "client", s->rows[i].name);
+				printf("} %.15g\n", sample);
+			}
+			if (m == DISK_USE || m == BLOCKS)
+				print_data_disks(&s->rows[i], m);
 		}
 	}
 }

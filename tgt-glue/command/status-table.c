@@ -49,7 +49,7 @@ static void print_note(const char *note)
 }
 
 /* "2h13m", at most 6 characters; "?" where the beginning is unknown.  As
- * format_arg, and so is share_text. */
+ * format_arg, and so are blocks_text, share_text and lun_word. */
 static const char *age_text(const struct status *s, int64_t since)
 {
 	const int64_t n = s->now - since;
@@ -67,16 +67,48 @@ static const char *age_text(const struct status *s, int64_t since)
 			  n / 3600 % 24);
 }
 
-static const char *share_text(const struct status_row *row)
+static const char *blocks_text(const struct divergence *divergence)
 {
-	const struct divergence *divergence = &row->divergence;
-
-	if (row->child == CHILD_MISSING || !row->client)
-		return "-";
 	return divergence->of ? format_arg("%.1f%%",
 					   100.0 * (double)divergence->blocks /
 						   (double)divergence->of)
 			      : "?";
+}
+
+static const char *share_text(const struct status_row *row)
+{
+	return row->child == CHILD_MISSING || !row->client
+		       ? "-"
+		       : blocks_text(&row->divergence);
+}
+
+/* "LUN 2": whether the client's target has the disk. */
+static const char *lun_word(const struct status_row *row,
+			    const struct status_disk *d)
+{
+	if (d->exported)
+		return format_arg("LUN %u", d->disk->lun);
+	return row->shard->tgtd_error ? "unknown" : "missing";
+}
+
+/* Prints a line for each data disk, below its client's. */
+static void print_data_disks(const struct status_row *row)
+{
+	for (size_t i = 0; i < row->n_disks; i++) {
+		const struct status_disk *d = &row->disks[i];
+		const bool missing = d->child == CHILD_MISSING;
+
+		print_line(stdout, "    %-*s %-7s %6s %6s", NAME_WIDTH - 2,
+			   d->disk->name, lun_word(row, d),
+			   !d->disk->child ? "-"
+			   : missing       ? "none"
+					   : size_text(d->disk_use),
+			   !d->disk->master || missing
+				   ? "-"
+				   : blocks_text(&d->divergence));
+		if (d->child == CHILD_OTHER)
+			print_note(d->child_why);
+	}
 }
 
 /* Prints the sessions that the row does not show: all but the first, and the
@@ -151,6 +183,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 	if (row->n_writers > 1)
 		print_note(
 			"several writers: expected one session on a writable disk");
+	print_data_disks(row);
 }
 
 static bool same_master(const struct status_row *a, const struct status_row *b)
@@ -183,6 +216,8 @@ static void print_sum(const struct status *s)
 
 	for (size_t i = 0; i < s->n; i++) {
 		use += s->rows[i].disk_use;
+		for (size_t k = 0; k < s->rows[i].n_disks; k++)
+			use += s->rows[i].disks[k].disk_use;
 		logged_in += s->rows[i].n_sessions > 0;
 		wrong += !status_row_agrees(&s->rows[i]);
 	}

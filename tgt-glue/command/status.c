@@ -166,20 +166,55 @@ static const char *difference(struct status *s, const struct status_row *row)
 				    row->target, &row->shard->last, &kind);
 }
 
+/* Bytes that the disk's own image takes. */
+static uint64_t disk_use(const struct status *s, const struct disk *disk)
+{
+	struct stat st;
+
+	return disk->child && fleet_stat(&s->fleet, disk->image, &st) == 0
+		       ? (uint64_t)st.st_blocks * 512
+		       : 0;
+}
+
+static void read_data_disks(struct status *s, struct status_row *row)
+{
+	const struct client *client = row->client;
+
+	row->n_disks = client->n_disks - 1;
+	row->disks =
+		arena_alloc(&s->arena, (row->n_disks + 1) * sizeof *row->disks);
+	for (size_t i = 0; i < row->n_disks; i++) {
+		const struct disk *disk = &client->disks[i + 1];
+		const struct disk_state *state =
+			clients_disk(&s->clients, disk);
+
+		row->disks[i] = (struct status_disk){
+			.disk = disk,
+			.exported = row->target &&
+				    tgtd_state_lun(row->target, disk->lun),
+			.child = state->image,
+			.child_why = state->image_why,
+			.disk_use = disk_use(s, disk),
+		};
+		if (disk->master)
+			row->disks[i].divergence =
+				divergence_of(&s->fleet, disk);
+	}
+}
+
 static void read_client(struct status *s, struct status_row *row)
 {
 	const struct client *client = row->client;
 	const struct client_state *state = clients_state(&s->clients, client);
 	const struct disk *disk = client->disks;
 	const struct disk_state *image = clients_disk(&s->clients, disk);
-	struct stat st;
 
 	row->child = image->image;
 	row->child_why = image->image_why;
-	if (fleet_stat(&s->fleet, disk->child, &st) == 0)
-		row->disk_use = (uint64_t)st.st_blocks * 512;
+	row->disk_use = disk_use(s, disk);
 	row->divergence = divergence_of(&s->fleet, disk);
 	find_target(s, row);
+	read_data_disks(s, row);
 	if (row->target)
 		row->difference = difference(s, row);
 	row->restart = opened_to_restart(&row->shard->opened, client->iqn,
@@ -272,6 +307,9 @@ bool status_row_agrees(const struct status_row *row)
 	/* A foreign target that only reads does no harm. */
 	if (row->foreign && row->foreign->readonly)
 		return true;
+	for (size_t i = 0; i < row->n_disks; i++)
+		if (row->disks[i].child != CHILD_READY)
+			return false;
 	return !row->shard->tgtd_error && row->client && row->target &&
 	       !row->difference && row->child == CHILD_READY;
 }

@@ -40,6 +40,16 @@ struct status_session {
 	const struct traffic *traffic; /* null: unknown */
 };
 
+/* A data disk of a client. */
+struct status_disk {
+	const struct disk *disk;
+	bool exported; /* the client's target has it */
+	enum client_image_state child;
+	const char *child_why; /* of CHILD_OTHER */
+	uint64_t disk_use;     /* of the client's own image, bytes */
+	struct divergence divergence;
+};
+
 /*
  * One row is a client; or an extra target, which tgt-glue made for a client
  * that is no longer in fleet.conf; or a foreign target, which tgt-glue did not
@@ -58,6 +68,9 @@ struct status_row {
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the image, bytes */
 	struct divergence divergence;
+	struct status_disk *disks; /* the data disks; those above are of the
+				    * system disk */
+	size_t n_disks;
 	struct status_session *sessions;
 	size_t n_sessions;
 	struct traffic traffic; /* the sum over the sessions */

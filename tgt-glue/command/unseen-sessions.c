@@ -6,38 +6,37 @@
 
 #include <string.h>
 
-/* The client's disk; adds one, with all zeros, where there is none. */
+/* The disk with that image; adds one, with all zeros, where there is none. */
 static struct unseen_disk *disk_of(struct unseen_sessions *unseen,
-				   const char *iqn)
+				   const char *image)
 {
 	struct unseen_disk *disk;
 
 	for (size_t i = 0; i < unseen->n; i++)
-		if (!strcmp(unseen->v[i].iqn, iqn))
+		if (!strcmp(unseen->v[i].image, image))
 			return &unseen->v[i];
 	unseen->v = arena_grow(&unseen->arena, unseen->v, unseen->n,
 			       sizeof *unseen->v);
 	disk = &unseen->v[unseen->n++];
-	disk->iqn = arena_strdup(&unseen->arena, iqn);
+	disk->image = arena_strdup(&unseen->arena, image);
 	return disk;
 }
 
 bool unseen_sessions_check(struct unseen_sessions *unseen,
-			   const struct fleet *fleet,
-			   const struct client *client)
+			   const struct fleet *fleet, const struct disk *disk)
 {
-	struct unseen_disk *disk;
+	struct unseen_disk *seen;
 	struct stat st;
 	bool written;
 
-	if (fleet_stat(fleet, client->disks->child, &st) < 0)
+	if (fleet_stat(fleet, disk->child, &st) < 0)
 		return false;
-	disk = disk_of(unseen, client->iqn);
-	written = disk->ino == st.st_ino &&
-		  (disk->written.tv_sec != st.st_mtim.tv_sec ||
-		   disk->written.tv_nsec != st.st_mtim.tv_nsec);
-	disk->ino = st.st_ino;
-	disk->written = st.st_mtim;
+	seen = disk_of(unseen, disk->child);
+	written = seen->ino == st.st_ino &&
+		  (seen->written.tv_sec != st.st_mtim.tv_sec ||
+		   seen->written.tv_nsec != st.st_mtim.tv_nsec);
+	seen->ino = st.st_ino;
+	seen->written = st.st_mtim;
 	return written;
 }
 

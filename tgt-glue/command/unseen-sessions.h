@@ -11,9 +11,9 @@
 
 #include "tgt-glue/config/fleet.h"
 
-/* A client's image as it was at the last check. */
+/* A disk's image as it was at the last check. */
 struct unseen_disk {
-	const char *iqn;
+	const char *image; /* path in the store */
 	uint64_t ino;
 	struct timespec written;
 };
@@ -26,13 +26,12 @@ struct unseen_sessions {
 };
 
 /*
- * Checks the client's image.  Returns whether it is the same file as at the
+ * Checks the disk's image.  Returns whether it is the same file as at the
  * last check and was written since.  Times are only compared for equality, so
  * the file system's clock may be wrong.
  */
 bool unseen_sessions_check(struct unseen_sessions *unseen,
-			   const struct fleet *fleet,
-			   const struct client *client);
+			   const struct fleet *fleet, const struct disk *disk);
 /* Forgets all images. */
 void unseen_sessions_fini(struct unseen_sessions *unseen);
 

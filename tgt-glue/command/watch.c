@@ -43,7 +43,6 @@
 #include "tgt-glue/command/unseen-sessions.h"
 
 /* No decision depends on the time of day: sessions_clock() counts seconds. */
-
 /* Seconds from a pass to the next one, without a change: after a failure, and
  * after a skipped target.  Seconds that a tgtd may take to start. */
 enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
@@ -227,7 +226,7 @@ static const struct client *reset_client(const struct watch *w,
 {
 	const struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
 
-	return client && client->disks->reset_boot ? client : NULL;
+	return client && client_resets_at_boot(client) ? client : NULL;
 }
 
 /* Whether the client's time to log in again is over. */
@@ -332,7 +331,8 @@ static void run(struct watch *w, int lock, const struct error *why)
 {
 	struct reconcile reconcile = { .fleet = &w->fleet,
 				       .messages = &w->messages,
-				       .clients.images = w->images };
+				       .clients.images = w->images,
+				       .options.reset_boot = true };
 	int r = lock < 0 ? lock : 0, code;
 
 	if (r < 0)
@@ -474,15 +474,15 @@ static void check_ends(struct watch *w, struct sessions *sessions)
 	}
 }
 
-/* Adds the ends of sessions that were shorter than the time between two
- * checks. */
+/* Adds the ends of sessions that were too short for a check to see. */
 static void check_unseen_sessions(struct watch *w)
 {
-	for (size_t i = 0; i < w->fleet.n; i++) {
-		const struct client *c = &w->fleet.clients[i];
+	for (size_t i = 0; i < w->fleet.n_disks; i++) {
+		const struct disk *disk = &w->fleet.disks[i];
+		const struct client *c = disk->client;
 
-		if (c->disks->reset_boot &&
-		    unseen_sessions_check(&w->unseen, &w->fleet, c) &&
+		if (disk->reset_boot &&
+		    unseen_sessions_check(&w->unseen, &w->fleet, disk) &&
 		    !any_shard(w, c->iqn, sessions_have) &&
 		    !any_shard(w, c->iqn, sessions_have_end))
 			sessions_note_end(&w->shards[c->home->number].sessions,

@@ -19,32 +19,46 @@
 #include "io/rootdir.h"
 #include "tgt-glue/config/parse.h"
 #include "tgt-glue/config/shard.h"
+#include "tgt-glue/config/values.h"
 
 /* Unless fleet.conf has `spares'. */
 enum { SPARES_DEFAULT = 4 };
-
-/* The number of a client's system disk. */
-enum { SYSTEM_LUN = 1 };
+/* Unless it has `keep'. */
+enum { DEFAULT_KEEP = 1 };
 
 struct client;
 
+enum disk_kind {
+	DISK_CHILD,  /* the client's child of a master */
+	DISK_OWN,    /* the client's own image, without a parent */
+	DISK_SHARED, /* an image that all clients read */
+	DISK_CDROM,  /* a file of the store, which all clients read */
+};
+
 /* A disk of a client: a LUN of its target. */
 struct disk {
-	const struct client *client;
-	const char *name; /* null: the system disk */
+	const struct client *client; /* null in fleet.sections */
+	const char *name;            /* null: the system disk */
 	unsigned lun;
+	enum disk_kind kind;
+	const struct conf_disk *conf; /* its section; null: the system disk */
+	bool mistaken;                /* the section has mistakes */
 
 	/* Identity towards initiators. */
 	const char *scsi_id;
 	const char *scsi_sn;
 
 	/* Its images, as paths in the store. */
-	const char *master;
-	int master_line; /* in fleet.conf, of the key that names it */
-	const char *child;
-	const char *image; /* child, or the one in another format that it has */
-	const char *view;  /* the flat file of image in the mount */
-	uint64_t block_size; /* of the child image, bytes; 0: its parent's */
+	const char *master; /* of DISK_CHILD */
+	int master_line; /* in fleet.conf, of the key that names master or image
+			  */
+	const char *child; /* the client's own image; null: it is shared */
+	/* child, or the one in another format that it has; the shared file */
+	const char *image;
+	/* The flat file of image in the mount; of DISK_CDROM the file itself */
+	const char *view;
+	uint64_t size;       /* of the disk of a new DISK_OWN, bytes */
+	uint64_t block_size; /* of the own image, bytes; 0: the default */
 
 	bool readonly;
 	bool write_cache;
@@ -93,6 +107,8 @@ struct fleet {
 	size_t n;
 	struct disk *disks; /* of all clients, in their order */
 	size_t n_disks;
+	struct disk *sections; /* the [disk NAME] by LUN: what they say */
+	size_t n_sections;
 
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
@@ -109,12 +125,25 @@ const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
  * message. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 
+/* Null if the path in the store is that of a regular file, else a description
+ * of what is there. */
+const char *fleet_no_file(const struct fleet *fleet, const char *path);
+
 /* The client, or null. */
 const struct client *fleet_client(const struct fleet *fleet, const char *name);
 const struct client *fleet_client_by_iqn(const struct fleet *fleet,
 					 const char *iqn);
 /* The client's disk with that number, or null. */
 const struct disk *client_lun(const struct client *client, unsigned lun);
+/* The client's disk of that name (null: its system disk), or null. */
+struct disk *client_disk(const struct client *client, const char *name);
+/* True if a disk of the client has `reset = boot'. */
+bool client_resets_at_boot(const struct client *client);
+/* For messages, in arena: "disk", or "disk NAME"; "CLIENT", or "CLIENT: disk
+ * NAME"; and the arguments of `tgt-glue reset' for the disk. */
+const char *disk_title(struct arena *arena, const struct disk *disk);
+const char *disk_words(struct arena *arena, const struct disk *disk);
+const char *disk_reset_words(struct arena *arena, const struct disk *disk);
 /* The client's name in an IQN with the fleet's prefix, else null. */
 const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 

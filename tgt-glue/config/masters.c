@@ -13,23 +13,9 @@
 #include <sys/stat.h>
 
 #include "format/registry.h"
+#include "io/file-id.h"
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
-
-/* Null where path in the store is a regular file, otherwise a description of
- * what is there. */
-static const char *describe_no_file(struct fleet *fleet, const char *path)
-{
-	struct stat st;
-	int r = fleet_stat(fleet, path, &st);
-
-	if (r == -EXDEV)
-		return "a link that leads out of the store";
-	if (r < 0)
-		return r == -ENOENT || r == -ENOTDIR ? "nothing" : strerror(-r);
-	return S_ISREG(st.st_mode) ? NULL
-				   : "something other than a regular file";
-}
 
 /* All images in the store that are called name and an image's ending. */
 static struct strings add_endings(struct fleet *fleet, const char *name)
@@ -71,7 +57,7 @@ const char *masters_find(struct fleet *fleet, const char *name,
 		fitting++;
 	}
 	if (fitting == 1)
-		*ret_found = describe_no_file(fleet, chosen);
+		*ret_found = fleet_no_file(fleet, chosen);
 	else if (!found.n)
 		*ret_found = "none";
 	else
@@ -83,33 +69,44 @@ const char *masters_find(struct fleet *fleet, const char *name,
 	return *ret_found ? NULL : chosen;
 }
 
+const char *masters_mistake(struct fleet *fleet, const char *key,
+			    const char *name, const char *found)
+{
+	return arena_printf(
+		&fleet->conf.arena,
+		"%s: expected an image %s%s in %s, found %s", key, name,
+		value_image_format(name) ? ""
+					 : format_or(image_format_endings()),
+		fleet->store, found);
+}
+
 /* The file at a path in the store; all zeros where there is none. */
-static struct stat stat_file(const struct fleet *fleet, const char *path)
+static struct file_id identify(const struct fleet *fleet, const char *path)
 {
 	struct stat st;
 
-	return fleet_stat(fleet, path, &st) == 0 ? st : (struct stat){ 0 };
+	return fleet_stat(fleet, path, &st) == 0 ? file_id_of(&st)
+						 : (struct file_id){ 0 };
 }
 
-/* The first of n disks whose image is this file, or null. */
+/* The first of n disks whose own image is this file, or null. */
 static const struct disk *owner_of(const struct fleet *fleet,
-				   const struct stat *children, size_t n,
-				   const struct stat *st)
+				   const struct file_id *children, size_t n,
+				   struct file_id file)
 {
-	for (size_t i = 0; st->st_ino && i < n; i++)
-		if (children[i].st_ino == st->st_ino &&
-		    children[i].st_dev == st->st_dev)
+	for (size_t i = 0; file.ino && i < n; i++)
+		if (file_id_equal(children[i], file))
 			return &fleet->disks[i];
 	return NULL;
 }
 
 /* Two names of one file are one disk, which would have two writers. */
-static void check_children(struct fleet *fleet, const struct stat *children)
+static void check_children(struct fleet *fleet, const struct file_id *children)
 {
 	for (size_t i = 0; i < fleet->n_disks; i++) {
 		const struct disk *disk = &fleet->disks[i];
 		const struct disk *owner =
-			owner_of(fleet, children, i, &children[i]);
+			owner_of(fleet, children, i, children[i]);
 
 		if (owner)
 			fleet_mistake(
@@ -139,56 +136,84 @@ static bool is_misspelt(const struct client *client, const char *name)
 
 /*
  * A client without an image gets an empty one.  That would be wrong where its
- * image exists under another spelling of its name.
+ * image exists under another spelling of its name.  directory: of the images of
+ * the disks of that name.
  */
-static void check_spelling(struct fleet *fleet, const struct stat *children)
+static void check_spelling(struct fleet *fleet, const struct file_id *children,
+			   const char *disk_name, const char *directory)
 {
 	_cleanup_closedir_ DIR *dir =
-		root_dir_opendir(&fleet->rootdir, "clients");
+		root_dir_opendir(&fleet->rootdir, directory);
 
 	for (struct dirent *de; dir && (de = readdir(dir));)
 		for (size_t i = 0; i < fleet->n_disks; i++) {
 			const struct disk *disk = &fleet->disks[i];
 			const struct client *c = disk->client;
 
-			if (disk->child && !children[i].st_ino &&
+			if (disk->child && !children[i].ino &&
+			    text_equal(disk->name, disk_name) &&
 			    is_misspelt(c, de->d_name))
 				fleet_mistake(
 					fleet, c, c->line,
-					"expected its image %s, found clients/%s, which differs only in case, '_' or '-'; rename the file or the client",
-					disk->child, de->d_name);
+					"expected its image %s, found %s/%s, which differs only in case, '_' or '-'; rename the file or the client",
+					disk->child, directory, de->d_name);
 		}
+}
+
+/* A shared image, and the disk whose own image it is. */
+struct shared {
+	const char *path;
+	const struct disk *owner;
+};
+
+/* Reports a disk whose master, or shared image, is another disk's own image; of
+ * a data disk once for all clients. */
+static void check_shared(struct fleet *fleet, const struct file_id *children)
+{
+	struct arena *arena = &fleet->conf.arena;
+	struct shared *v = NULL;
+	size_t n = 0, k;
+
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *disk = &fleet->disks[i];
+		const char *path = disk->child ? disk->master : disk->image;
+
+		for (k = 0; path && k < n && strcmp(v[k].path, path) != 0;)
+			k++;
+		if (!path || (disk->name && k < n))
+			continue;
+		if (k == n) {
+			v = arena_grow(arena, v, n, sizeof *v);
+			v[n++] = (struct shared){
+				path, owner_of(fleet, children, fleet->n_disks,
+					       identify(fleet, path))
+			};
+		}
+		if (v[k].owner)
+			fleet_mistake(
+				fleet, disk->client, disk->master_line,
+				"%s: expected an image that is no client's, found %s, which client %s (%s) writes to",
+				disk->child ? "master" : "image", path,
+				v[k].owner->client->name,
+				conf_line(&fleet->conf,
+					  v[k].owner->client->line));
+	}
 }
 
 void masters_check_images(struct fleet *fleet)
 {
-	struct stat *children = arena_alloc(
-		&fleet->conf.arena, (fleet->n_disks + 1) * sizeof *children);
-	const struct disk *owner = NULL;
-	const char *asked = NULL;
+	struct arena *arena = &fleet->conf.arena;
+	struct file_id *children =
+		arena_alloc(arena, (fleet->n_disks + 1) * sizeof *children);
 
 	for (size_t i = 0; i < fleet->n_disks; i++)
 		if (fleet->disks[i].child)
-			children[i] = stat_file(fleet, fleet->disks[i].child);
+			children[i] = identify(fleet, fleet->disks[i].child);
 	check_children(fleet, children);
-	check_spelling(fleet, children);
-	for (size_t i = 0; i < fleet->n_disks; i++) {
-		const struct disk *disk = &fleet->disks[i];
-
-		if (!disk->master)
-			continue;
-		/* Most clients have the same master as the one before. */
-		if (!asked || strcmp(asked, disk->master) != 0) {
-			const struct stat st = stat_file(fleet, disk->master);
-
-			owner = owner_of(fleet, children, fleet->n_disks, &st);
-		}
-		asked = disk->master;
-		if (owner)
-			fleet_mistake(
-				fleet, disk->client, disk->master_line,
-				"master: expected an image that is no client's, found %s, which client %s (%s) writes to",
-				disk->master, owner->client->name,
-				conf_line(&fleet->conf, owner->client->line));
-	}
+	check_spelling(fleet, children, NULL, "clients");
+	for (size_t i = 0; i < fleet->n_sections; i++)
+		check_spelling(fleet, children, fleet->sections[i].name,
+			       arena_printf(arena, "disks/%s",
+					    fleet->sections[i].name));
+	check_shared(fleet, children);
 }

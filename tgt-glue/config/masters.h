@@ -16,6 +16,10 @@
 const char *masters_find(struct fleet *fleet, const char *name,
 			 const char *format, const char **ret_found);
 
+/* The mistake of a key that names no image: found is of masters_find. */
+const char *masters_mistake(struct fleet *fleet, const char *key,
+			    const char *name, const char *found);
+
 /*
  * A client writes to its image.  Reports as mistakes an image that is a master
  * or another client's image too, also under another name (a link).

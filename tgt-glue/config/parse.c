@@ -76,6 +76,22 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
+	[CLIENT_DISKS] = TEXT("disks", &value_disks, 0),
+};
+
+static const struct key disk_keys[DISK_KEYS] = {
+	[DISK_KEY_LUN] = NUMBER("lun", 0, SYSTEM_LUN + 1, LUN_MAX),
+	[DISK_KEY_SIZE] = TEXT("size", &value_disk_size, 0),
+	[DISK_KEY_MASTER] = TEXT("master", &value_master, PATH),
+	[DISK_KEY_IMAGE] = TEXT("image", &value_exported_file, PATH),
+	[DISK_KEY_CDROM] = TEXT("cdrom", &value_exported_file, PATH),
+	[DISK_KEY_FORMAT] = TEXT("format", &value_format, 0),
+	[DISK_KEY_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
+	[DISK_KEY_RESET] = TEXT("reset", &value_reset, 0),
+	[DISK_KEY_KEEP] = NUMBER("keep", 0, 0, 1000),
+	[DISK_KEY_READONLY] = TEXT("readonly", &value_flag, 0),
+	[DISK_KEY_WRITE_CACHE] = TEXT("write-cache", &value_flag, 0),
+	[DISK_KEY_THIN] = TEXT("thin", &value_flag, 0),
 };
 
 static const struct key match_key = TEXT("match", &value_match, LIST);
@@ -157,6 +173,11 @@ void conf_mistake_of_file(struct conf *conf, int line, const char *path,
 	va_start(ap, fmt);
 	add_mistake(conf, line, path, fmt, ap);
 	va_end(ap);
+}
+
+const char *conf_disk_key_name(enum disk_key key)
+{
+	return disk_keys[key].name;
 }
 
 /* The client of that name; adds one where there is none. */
@@ -278,6 +299,19 @@ static void set_fleet(struct reader *reader, const char *name,
 		reader->include = arena_strdup(&conf->arena, value);
 }
 
+static void set_disk(struct reader *reader, const char *name, const char *value)
+{
+	const size_t i = find_key(disk_keys, DISK_KEYS, name);
+
+	if (i < DISK_KEYS)
+		set(reader, &reader->disk->keys[i], &disk_keys[i], value);
+	else
+		mistake(reader, "[disk %s]: expected %s, found '%s'",
+			reader->disk->name,
+			key_names(&reader->conf->arena, disk_keys, DISK_KEYS),
+			name);
+}
+
 static void set_client(struct reader *reader, const char *name,
 		       const char *value)
 {
@@ -340,23 +374,53 @@ void conf_before_sections(struct reader *reader, const char *name,
 		name);
 }
 
-static void open_client_section(struct reader *reader, const char *name)
+/* True if the name of [KIND NAME] is valid, and line, that of the section of
+ * that name before, is 0; else reports it. */
+static bool check_section(struct reader *reader, const char *kind,
+			  const char *name, int line)
 {
 	const char *expected = value_check(&value_name, name);
+
+	if (expected)
+		mistake(reader, "[%s NAME]: expected %s, found '%s'", kind,
+			expected, name);
+	else if (line)
+		mistake(reader,
+			"[%s %s]: expected once, found again; first on line %d",
+			kind, name, line);
+	return !expected && !line;
+}
+
+static void open_disk_section(struct reader *reader, const char *name)
+{
+	struct conf *conf = reader->conf;
+	struct conf_disk *disk;
+	int line = 0;
+
+	for (size_t i = 0; i < conf->n_disks; i++)
+		if (!strcmp(conf->disks[i]->name, name))
+			line = conf->disks[i]->line;
+	if (!check_section(reader, "disk", name, line))
+		return;
+	disk = arena_alloc(&conf->arena, sizeof *disk);
+	disk->name = arena_strdup(&conf->arena, name);
+	disk->line = reader->line;
+	conf->disks = arena_grow(&conf->arena, conf->disks, conf->n_disks,
+				 sizeof *conf->disks);
+	conf->disks[conf->n_disks++] = disk;
+	reader->set = set_disk;
+	reader->disk = disk;
+}
+
+static void open_client_section(struct reader *reader, const char *name)
+{
 	struct conf_client *client;
 
-	if (expected) {
-		mistake(reader, "[client NAME]: expected %s, found '%s'",
-			expected, name);
+	if (!check_section(reader, "client", name, 0))
 		return;
-	}
 	client = client_of_name(reader, name);
-	if (client->section_line) {
-		mistake(reader,
-			"[client %s]: expected once, found again; first on %s",
-			name, conf_line(reader->conf, client->section_line));
+	if (!check_section(reader, "client", name, client->section_line))
 		return;
-	}
 	client->section_line = reader->line;
 	reader->set = set_client;
 	reader->client = client;
@@ -410,9 +474,11 @@ static void open_section(struct reader *reader, const char *name)
 		open_client_section(reader, name + 7 + strspn(name + 7, " \t"));
 	} else if (!strncmp(name, "group ", 6)) {
 		open_group_section(reader, name + 6 + strspn(name + 6, " \t"));
+	} else if (!strncmp(name, "disk ", 5)) {
+		open_disk_section(reader, name + 5 + strspn(name + 5, " \t"));
 	} else {
 		mistake(reader,
-			"section: expected [fleet], [defaults], [machines], [group NAME] or [client NAME], found [%s]",
+			"section: expected [fleet], [defaults], [machines], [group NAME], [client NAME] or [disk NAME], found [%s]",
 			name);
 	}
 }

@@ -56,7 +56,25 @@ enum client_key {
 	CLIENT_BLOCK_SIZE,
 	CLIENT_TID,
 	CLIENT_SHARD,
+	CLIENT_DISKS,
 	CLIENT_KEYS,
+};
+
+/* Keys of [disk NAME]. */
+enum disk_key {
+	DISK_KEY_LUN,
+	DISK_KEY_SIZE,
+	DISK_KEY_MASTER,
+	DISK_KEY_IMAGE,
+	DISK_KEY_CDROM,
+	DISK_KEY_FORMAT,
+	DISK_KEY_BLOCK_SIZE,
+	DISK_KEY_RESET,
+	DISK_KEY_KEEP,
+	DISK_KEY_READONLY,
+	DISK_KEY_WRITE_CACHE,
+	DISK_KEY_THIN,
+	DISK_KEYS,
 };
 
 /* One line KEY = VALUE. */
@@ -82,6 +100,12 @@ struct conf_group {
 	struct setting match;       /* of each line, patterns between spaces */
 };
 
+struct conf_disk {
+	const char *name;
+	int line; /* of [disk NAME] */
+	struct setting keys[DISK_KEYS];
+};
+
 struct mistake {
 	int line;         /* 0: concerns the whole file */
 	const char *text; /* "FILE:LINE: ...", not yet made printable */
@@ -96,6 +120,8 @@ struct conf {
 	size_t n_clients;
 	struct conf_group **groups; /* in the order of the file */
 	size_t n_groups;
+	struct conf_disk **disks; /* in the order of the file */
+	size_t n_disks;
 	struct mistake *mistakes; /* in the order of lines */
 	size_t n_mistakes;
 	/* What was read, with the text of the included files in the place of
@@ -119,6 +145,8 @@ const char *conf_place(struct conf *conf, int line);
 const char *conf_client_key_name(enum client_key key);
 /* Whether its values are secrets, which no output shows. */
 bool conf_client_key_is_secret(enum client_key key);
+/* The name of a key of [disk NAME]. */
+const char *conf_disk_key_name(enum disk_key key);
 
 /* Reports a mistake; line 0 stands for the whole file.  By custom the text is
  * "SUBJECT: expected X, found Y; do Z". */
@@ -140,6 +168,7 @@ struct reader {
 	void (*set)(struct reader *reader, const char *key, const char *value);
 	struct conf_client *client; /* of a section with a client's keys */
 	struct conf_group *group;   /* of [group NAME] */
+	struct conf_disk *disk;     /* of [disk NAME] */
 	/* The comment after the value, with its # or ;; "" without one. */
 	const char *comment;
 	bool any_secret; /* the file holds a secret */

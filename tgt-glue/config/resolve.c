@@ -14,13 +14,12 @@
 #include "format/registry.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/config/acl.h"
+#include "tgt-glue/config/disks.h"
 #include "tgt-glue/config/masters.h"
 #include "tgt-glue/config/read.h"
 #include "tgt-glue/config/sections.h"
 #include "tgt-glue/config/tid.h"
 #include "tgt-glue/config/values.h"
-
-enum { DEFAULT_KEEP = 1 };
 
 /* The client that is being resolved. */
 struct resolving {
@@ -28,6 +27,7 @@ struct resolving {
 	struct client *client;
 	struct sections sections; /* that may set its keys */
 	bool without_secrets;
+	bool mistaken; /* a disk of the client is in a section with mistakes */
 };
 
 static const struct setting *setting_of(const struct resolving *r,
@@ -86,28 +86,8 @@ static struct strings list_of(const struct resolving *r, enum client_key key)
 	return list;
 }
 
-/* The image that the client has now, else the one that it gets.  Its format is
- * that of an earlier master until the client is reset. */
-static const char *current_image(struct fleet *fleet, const struct disk *disk)
-{
-	struct stat st;
-
-	if (fleet_stat(fleet, disk->child, &st) == 0)
-		return disk->child;
-	for (int i = 0; image_formats[i]; i++) {
-		const char *path =
-			disk_image_path(fleet, disk, image_formats[i]);
-
-		if (!image_format_is_raw(image_formats[i]) &&
-		    fleet_stat(fleet, path, &st) == 0)
-			return path;
-	}
-	return disk->child;
-}
-
 static void resolve_images(struct resolving *r, struct disk *disk)
 {
-	struct arena *arena = &r->fleet->conf.arena;
 	const char *wanted = value_of(r, CLIENT_MASTER), *found;
 	const char *size = value_of(r, CLIENT_BLOCK_SIZE);
 
@@ -123,21 +103,12 @@ static void resolve_images(struct resolving *r, struct disk *disk)
 	disk->master = masters_find(r->fleet, wanted,
 				    value_of(r, CLIENT_FORMAT), &found);
 	if (!disk->master) {
-		mistake(r, CLIENT_MASTER,
-			"master: expected an image %s%s in %s, found %s",
-			wanted,
-			value_image_format(wanted)
-				? ""
-				: format_or(image_format_endings()),
-			r->fleet->store, found);
+		mistake(r, CLIENT_MASTER, "%s",
+			masters_mistake(r->fleet, "master", wanted, found));
 		return;
 	}
 	disk->master_line = line_of(r, CLIENT_MASTER);
-	disk->child = disk_image_path(r->fleet, disk,
-				      value_image_format(disk->master));
-	disk->image = current_image(r->fleet, disk);
-	disk->view =
-		arena_printf(arena, "%s/%s.raw", r->fleet->mount, disk->image);
+	disks_set_image(r->fleet, disk, value_image_format(disk->master));
 }
 
 /* The secret on the first line of the client's secret-file, or null.  key: what
@@ -292,20 +263,12 @@ static void resolve_shard(struct resolving *r)
 	r->client->home = &r->fleet->shards[shard];
 }
 
-/* serial: text that no other disk has, and that never changes. */
-static void set_scsi_ids(struct arena *arena, struct disk *disk,
-			 const char *serial)
-{
-	disk->scsi_sn = arena_printf(arena, "%016" PRIx64, tid_serial(serial));
-	disk->scsi_id = arena_printf(arena, "vhdfs-%s", disk->scsi_sn);
-}
-
 static void resolve_system_disk(struct resolving *r, struct disk *disk)
 {
 	const char *reset = value_of(r, CLIENT_RESET);
 
 	*disk = (struct disk){ .client = r->client, .lun = SYSTEM_LUN };
-	set_scsi_ids(&r->fleet->conf.arena, disk, r->client->iqn);
+	disks_set_ids(r->fleet, disk, r->client->iqn);
 	resolve_images(r, disk);
 	disk->readonly = flag_of(r, CLIENT_READONLY, false);
 	disk->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
@@ -326,6 +289,9 @@ static void resolve_client(struct resolving *r, const struct conf_client *own)
 	client->disks = &r->fleet->disks[r->fleet->n_disks];
 	client->n_disks = 1;
 	resolve_system_disk(r, client->disks);
+	r->mistaken = !disks_resolve_client(r->fleet, client,
+					    value_of(r, CLIENT_DISKS),
+					    line_of(r, CLIENT_DISKS));
 	resolve_access(r);
 }
 
@@ -421,15 +387,16 @@ static void resolve_clients(struct resolving *r, bool tolerant)
 
 	fleet->clients = arena_alloc(
 		&conf->arena, (conf->n_clients + 1) * sizeof *fleet->clients);
-	fleet->disks = arena_alloc(&conf->arena, (conf->n_clients + 1) *
-							 sizeof *fleet->disks);
+	fleet->disks = arena_alloc(
+		&conf->arena, (conf->n_clients + 1) * (fleet->n_sections + 1) *
+				      sizeof *fleet->disks);
 	for (size_t i = 0; i < conf->n_clients; i++) {
 		const size_t mistakes = conf->n_mistakes;
 
 		r->client = &fleet->clients[fleet->n];
 		*r->client = (struct client){ 0 };
 		resolve_client(r, conf->clients[i]);
-		if (tolerant && conf->n_mistakes != mistakes)
+		if (tolerant && (r->mistaken || conf->n_mistakes != mistakes))
 			continue;
 		fleet->n++;
 		fleet->n_disks += r->client->n_disks;
@@ -452,6 +419,7 @@ static int load(const char *from, const char *file, bool without_secrets,
 	resolve_fleet(fleet);
 	if (tolerant && fleet->conf.n_mistakes)
 		return -EINVAL;
+	disks_resolve_sections(fleet);
 	resolve_clients(&r, tolerant);
 	check_unique(fleet);
 	masters_check_images(fleet);

@@ -45,9 +45,16 @@ const char *value_check(const struct value_syntax *syntax, const char *value)
 	return NULL;
 }
 
+#define NAME "[A-Za-z0-9][A-Za-z0-9._-]*"
+
 const struct value_syntax value_name = {
 	"a name of letters, digits, '.', '_' and '-', at most 40 long, that begins with a letter or digit",
-	"[A-Za-z0-9][A-Za-z0-9._-]*", CLIENT_NAME_MAX, NULL
+	NAME, CLIENT_NAME_MAX, NULL
+};
+
+const struct value_syntax value_disks = {
+	"names of disks, separated by spaces, or none",
+	NAME "([ \t]+" NAME ")*", 0, NULL
 };
 
 const struct value_syntax value_match = {
@@ -131,6 +138,14 @@ static bool is_mount(const char *value)
 const struct value_syntax value_mount = {
 	"an absolute path of less than 180 bytes that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH",
 	"/[^'#,<>" UNSAFE "]*", DIRECTORY_MAX, is_mount
+};
+
+/* The same for a file in the store that tgt-admin reads the name of. */
+#define EXPORTED "[^./'#,<>" UNSAFE "][^/'#,<>" UNSAFE "]*"
+
+const struct value_syntax value_exported_file = {
+	"a file's path in the store that tgt-admin can read: without \", $, `, \\, ', #, comma, <, > and HASH, no part of it beginning with '.'",
+	EXPORTED "(/" EXPORTED ")*", 0, is_mount
 };
 
 /* tgt-admin expands the file's name as a glob pattern. */
@@ -219,6 +234,18 @@ static bool is_block_size(const char *value)
 
 const struct value_syntax value_block_size = {
 	"a power of two from 512 to 256M", NULL, 0, is_block_size
+};
+
+static bool is_disk_size(const char *value)
+{
+	uint64_t n = value_read_size(value);
+
+	return n >= MIB(1) && n <= UINT64_C(64) << 40 && n % 512 == 0;
+}
+
+const struct value_syntax value_disk_size = {
+	"a size from 1M to 64T such as 20G, a multiple of 512", NULL, 0,
+	is_disk_size
 };
 
 static bool is_min_free(const char *value)

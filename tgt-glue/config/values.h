@@ -24,6 +24,8 @@ enum {
 	TID_MAX = (1 << 28) - 1, /* a larger tid does not fit VPD page 83 */
 	CONTROL_PORT_MAX = 32767,
 	SHARDS_MAX = 16,
+	SYSTEM_LUN = 1, /* the number of a client's system disk */
+	LUN_MAX = 255,
 };
 
 /* What a value may be. */
@@ -41,7 +43,8 @@ extern const struct value_syntax value_name, value_flag, value_master,
 	value_format, value_mac, value_address, value_initiator, value_user,
 	value_secret, value_file, value_reset, value_block_size, value_store,
 	value_mount, value_targets_file, value_iqn_prefix, value_portal,
-	value_min_free, value_command, value_match, value_include;
+	value_min_free, value_command, value_match, value_include, value_disks,
+	value_disk_size, value_exported_file;
 
 /* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);

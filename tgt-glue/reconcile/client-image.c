@@ -15,9 +15,12 @@
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/registry.h"
+#include "io/atomic-file.h"
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/child.h"
+#include "store/protected-parent.h"
+#include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/spare.h"
 
 /* Opens an image of the store read-only, without locks. */
@@ -131,9 +134,10 @@ static bool descends_from_master(const struct clients *clients,
 	return false;
 }
 
-static enum client_image_state inspect(const struct clients *clients,
-				       const struct disk *disk,
-				       const char *view, const char **ret_why)
+static enum client_image_state inspect_child(const struct clients *clients,
+					     const struct disk *disk,
+					     const char *view,
+					     const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
 	struct arena *arena = clients->arena;
@@ -141,7 +145,6 @@ static enum client_image_state inspect(const struct clients *clients,
 	char path[PATH_MAX];
 	int r = fleet_stat(fleet, disk->child, &child);
 
-	*ret_why = NULL;
 	if (r == -ENOENT && disk->image == disk->child)
 		return CHILD_MISSING;
 	if (r == -ENOENT) {
@@ -168,6 +171,23 @@ static enum client_image_state inspect(const struct clients *clients,
 	return CHILD_OTHER;
 }
 
+/* Of a disk without a master: does its file exist? */
+static enum client_image_state inspect_file(const struct clients *clients,
+					    const struct disk *disk,
+					    const char **ret_why)
+{
+	struct stat st;
+	int r = fleet_stat(clients->fleet, disk->image, &st);
+
+	if (r == 0)
+		return CHILD_READY;
+	if (r == -ENOENT && disk->kind == DISK_OWN)
+		return CHILD_MISSING;
+	fail_errno(r, "%s", disk->image);
+	*ret_why = arena_strdup(clients->arena, error_text());
+	return CHILD_OTHER;
+}
+
 static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 {
 	struct image *image;
@@ -180,22 +200,32 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 	return size;
 }
 
-/* Reads each master once. */
-static uint32_t master_sector_size(struct clients *clients,
+/* The image that clients share; null: they share none. */
+static const char *shared_image(const struct disk *disk)
+{
+	return disk->master                ? disk->master
+	       : disk->kind == DISK_SHARED ? disk->image
+					   : NULL;
+}
+
+/* Reads each shared image once. */
+static uint32_t shared_sector_size(struct clients *clients,
 				   const struct disk *disk)
 {
+	const char *image = shared_image(disk);
 	struct disk_state *state = clients_disk(clients, disk);
 
 	for (size_t i = 0;
-	     !state->master_sector_size && i < clients->fleet->n_disks; i++)
-		if (clients->disks[i].master_sector_size &&
-		    !strcmp(clients->fleet->disks[i].master, disk->master))
-			state->master_sector_size =
-				clients->disks[i].master_sector_size;
-	if (!state->master_sector_size)
-		state->master_sector_size =
-			sector_size_of(clients->fleet, disk->master);
-	return state->master_sector_size;
+	     image && !state->shared_sector_size && i < clients->fleet->n_disks;
+	     i++)
+		if (clients->disks[i].shared_sector_size &&
+		    !strcmp(shared_image(&clients->fleet->disks[i]), image))
+			state->shared_sector_size =
+				clients->disks[i].shared_sector_size;
+	if (image && !state->shared_sector_size)
+		state->shared_sector_size =
+			sector_size_of(clients->fleet, image);
+	return state->shared_sector_size;
 }
 
 void client_image_inspect(struct clients *clients, const struct disk *disk)
@@ -203,13 +233,19 @@ void client_image_inspect(struct clients *clients, const struct disk *disk)
 	struct disk_state *state = clients_disk(clients, disk);
 	uint32_t size = 0;
 
-	state->image = inspect(clients, disk, state->view, &state->image_why);
+	state->image_why = NULL;
+	state->image = disk->kind == DISK_CHILD
+			       ? inspect_child(clients, disk, state->view,
+					       &state->image_why)
+			       : inspect_file(clients, disk, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
-	if (state->image == CHILD_OTHER)
+	if (disk->kind == DISK_OWN)
+		size = sector_size_of(clients->fleet, disk->image);
+	else if (state->image == CHILD_OTHER && disk->child)
 		size = sector_size_of(clients->fleet, disk->child);
 	if (!size)
-		size = master_sector_size(clients, disk);
+		size = shared_sector_size(clients, disk);
 	if (size)
 		state->sector_size = size;
 }
@@ -264,24 +300,82 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
+/* Creates the directory of the disk's image. */
+static int make_directory(struct clients *clients, const struct disk *disk)
+{
+	const char *path = arena_printf(clients->arena, "%s/%s",
+					clients->fleet->store, disk->child);
+	const size_t store = strlen(clients->fleet->store);
+
+	for (const char *end = path + store; (end = strchr(end + 1, '/'));) {
+		const char *dir = arena_printf(clients->arena, "%.*s",
+					       (int)(end - path), path);
+
+		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+			return fail_errno(-errno, "%s", dir);
+	}
+	return 0;
+}
+
+/* Creates an empty image without a parent. */
+static int create_own(const struct fleet *fleet, const struct disk *disk,
+		      const char *path)
+{
+	const struct root_dir *store = &fleet->rootdir;
+	const struct image_params params = { .type = IMAGE_DYNAMIC,
+					     .size = disk->size,
+					     .block_size = disk->block_size };
+	struct atomic_file file = { 0 };
+	int r = atomic_file_create(path, store->confined ? store->path : NULL,
+				   NULL, &file);
+
+	if (r == 0)
+		r = image_create(file.io, value_image_format(path), &params);
+	if (r == 0)
+		r = atomic_file_publish(&file);
+	atomic_file_fini(&file);
+	return r;
+}
+
 int client_image_create(struct clients *clients, const struct disk *disk,
 			const char *spare)
 {
 	const struct fleet *fleet = clients->fleet;
 	const struct child_params params = { .block_size = disk->block_size,
 					     .room = spare };
-	struct arena *arena = clients->arena;
-	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
-	int r = check_chain(fleet, disk->master);
+	const char *path = arena_printf(clients->arena, "%s/%s", fleet->store,
+					disk->child);
+	int r = disk->master ? check_chain(fleet, disk->master) : 0;
 
+	if (r == 0)
+		r = make_directory(clients, disk);
 	if (r < 0)
 		return r;
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return fail_errno(-errno, "%s", dir);
-	return child_create(
-		&fleet->rootdir, disk->master,
-		arena_printf(arena, "%s/%s", fleet->store, disk->child),
-		&params);
+	return disk->master ? child_create(&fleet->rootdir, disk->master, path,
+					   &params)
+			    : create_own(fleet, disk, path);
+}
+
+/* tgtd opens a file for writing if it can: without write permission no request
+ * can change it, and the mount locks it as one that is read. */
+int client_image_protect(const struct fleet *fleet, const struct disk *disk,
+			 bool *ret_done)
+{
+	struct protected_parent image = { 0 };
+	struct stat st;
+	int r = fleet_stat(fleet, disk->image, &st);
+
+	*ret_done = false;
+	if (r < 0)
+		return fail_errno(r, "%s", disk->image);
+	if (!(st.st_mode & 0222))
+		return 0;
+	r = protected_parent_open(&fleet->rootdir, disk->image, &image);
+	if (r == 0)
+		r = protected_parent_protect(&image);
+	protected_parent_close(&image);
+	*ret_done = r == 0;
+	return r;
 }
 
 int client_image_ensure(struct clients *clients, const struct disk *disk,
@@ -292,7 +386,7 @@ int client_image_ensure(struct clients *clients, const struct disk *disk,
 	struct error why = *error_last();
 	bool made = false;
 
-	if (error_is_no_space(r))
+	if (error_is_no_space(r) && !disk->name)
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
 			made = client_image_create(
 				       clients, disk,
@@ -345,7 +439,7 @@ static int check_view(const struct fleet *fleet, const struct disk *disk,
 	if (stat(view, &st) < 0) {
 		int r = fail_errno(-errno, "%s", view);
 
-		return client_images_mounted(fleet)
+		return disk->kind == DISK_CDROM || client_images_mounted(fleet)
 			       ? r
 			       : client_images_check_mounted(fleet);
 	}
@@ -354,13 +448,18 @@ static int check_view(const struct fleet *fleet, const struct disk *disk,
 			    "%s: expected a file, found something else", view);
 	if (st.st_size)
 		return 0;
+	if (disk->kind == DISK_CDROM)
+		return fail(
+			-EINVAL,
+			"%s: expected a CD-ROM's image, found an empty file",
+			view);
 	n = getxattr(view, "user.vhdfs.error", why, sizeof why - 1);
 	why[n < 0 ? 0 : n] = '\0';
 	return fail(
 		-EIO,
 		"%s: its image cannot be opened: %s; `vhdfs-img check %s' says more",
 		view, n > 0 ? why : "the file is empty",
-		shell_path(fleet->store, disk->child));
+		shell_path(fleet->store, disk->image));
 }
 
 int client_image_view_ready(const struct clients *clients,
@@ -374,7 +473,8 @@ int client_image_view_ready(const struct clients *clients,
 	for (int i = 0;; i++) {
 		int r = check_view(fleet, disk, view);
 
-		if (r != -ENOENT || i == 100 || !client_images_mounted(fleet))
+		if (r != -ENOENT || i == 100 || disk->kind == DISK_CDROM ||
+		    !client_images_mounted(fleet))
 			return r;
 		nanosleep(&moment, NULL);
 	}

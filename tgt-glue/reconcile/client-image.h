@@ -26,6 +26,10 @@ int client_image_create(struct clients *clients, const struct disk *disk,
 int client_image_ensure(struct clients *clients, const struct disk *disk,
 			bool *ret_spare);
 
+/* Removes the write permission of a shared image; *ret_done: it had it. */
+int client_image_protect(const struct fleet *fleet, const struct disk *disk,
+			 bool *ret_done);
+
 /* True if a file system is mounted at fleet.conf's mount, and answers. */
 bool client_images_mounted(const struct fleet *fleet);
 /* The same as 0, else -ENOENT with a message that names the command to mount

@@ -24,16 +24,20 @@ struct disk_state {
 	enum client_image_state image;
 	const char *image_why;       /* of CHILD_OTHER */
 	const char *image_error;     /* why it cannot be created, or null */
-	uint32_t sector_size;        /* of the disk, bytes */
-	uint32_t master_sector_size; /* 0: not read */
+	uint32_t sector_size;        /* of the disk, bytes; not of a CD-ROM */
+	uint32_t shared_sector_size; /* of master or shared image; 0: not read
+				      */
+	bool blocked;                /* see struct client_state */
+	/* Of a data disk: it is in no targets-file, because it is blocked. */
+	bool unlisted;
 };
 
 struct client_state {
 	/* The shard that serves the client: its home, or the one where it is,
 	 * until it can move. */
 	const struct shard *shard;
-	/* Why no target may export its disk: another one exports it for writing
-	 * (exports_block).  Null: a target may. */
+	/* Why no target may export one of its disks: another one exports it for
+	 * writing (exports_block).  Null: a target may. */
 	const char *blocked;
 	bool unlisted; /* it is in no targets-file, because it is blocked */
 };

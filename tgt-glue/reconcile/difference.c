@@ -9,51 +9,127 @@
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
+/* What tgtd reports of a CD-ROM differs: its store type is mmc, and it has no
+ * size of sectors. */
+static const char *lun_difference(struct arena *arena, const struct disk *disk,
+				  const struct disk_state *state,
+				  const struct tgtd_lun *lun)
+{
+	const bool cd = disk->kind == DISK_CDROM;
+	const char *type = cd ? "mmc" : "rdwr";
+
+	if (lun->cd != cd)
+		return cd ? "expected a CD-ROM, found another device"
+			  : "expected a disk, found a CD-ROM";
+	if (!text_equal(lun->path, state->view))
+		return arena_printf(arena, "expected %s, found %s", state->view,
+				    lun->path ? lun->path : "none");
+	if (!lun->online)
+		return "expected online, found offline";
+	if (lun->file == FILE_OTHER)
+		return "expected the image that is at its path now, found another";
+	if (lun->file == FILE_LOST)
+		return "expected a file that answers, found one whose mount is gone";
+	if (lun->readonly != disk->readonly)
+		return lun->readonly ? "expected writable, found read-only"
+				     : "expected read-only, found writable";
+	if (!text_equal(lun->bs_type, type))
+		return arena_printf(arena, "expected store type %s, found %s",
+				    type, lun->bs_type ? lun->bs_type : "none");
+	if (!cd && lun->block_size != state->sector_size)
+		return arena_printf(arena, "expected sectors of %u, found %u",
+				    state->sector_size, lun->block_size);
+	if (lun->thin != disk->thin)
+		return lun->thin ? "expected no UNMAP, found it"
+				 : "expected UNMAP, found none";
+	if (!text_equal(lun->scsi_id, disk->scsi_id) ||
+	    !text_equal(lun->scsi_sn, disk->scsi_sn))
+		return "expected its own serial number, found another";
+	return NULL;
+}
+
+/* Of the LUNs that the target has, and of the system disk. */
+static const char *present_difference(struct arena *arena,
+				      const struct clients *clients,
+				      const struct client *client,
+				      const struct tgtd_target *live)
+{
+	if ((uint32_t)live->tid != client->tid)
+		return arena_printf(arena,
+				    "target number: expected %u, found %d",
+				    client->tid, live->tid);
+	if (!tgtd_state_lun(live, SYSTEM_LUN))
+		return "disk: expected LUN 1, found none";
+	for (size_t i = 0; i < live->n_luns; i++) {
+		const struct tgtd_lun *lun = &live->luns[i];
+		const struct disk *disk = client_lun(client, lun->number);
+		const char *why;
+
+		if (!disk)
+			return arena_printf(
+				arena,
+				"disk: expected the LUNs of fleet.conf, found LUN %u too",
+				lun->number);
+		why = lun_difference(arena, disk, clients_disk(clients, disk),
+				     lun);
+		if (why)
+			return arena_printf(arena, "%s: %s",
+					    disk_title(arena, disk), why);
+	}
+	return NULL;
+}
+
+bool difference_lacks(const struct disk *disk, const struct tgtd_target *live)
+{
+	return !tgtd_state_lun(live, disk->lun);
+}
+
+/* The LUNs that the target does not have, or null. */
+static const char *missing_disks(struct arena *arena,
+				 const struct client *client,
+				 const struct tgtd_target *live)
+{
+	for (size_t i = 0; i < client->n_disks; i++)
+		if (difference_lacks(&client->disks[i], live))
+			return arena_printf(
+				arena, "%s: expected LUN %u, found none",
+				disk_title(arena, &client->disks[i]),
+				client->disks[i].lun);
+	return NULL;
+}
+
 const char *difference_of_disks(struct arena *arena,
 				const struct clients *clients,
 				const struct client *client,
 				const struct tgtd_target *live)
 {
-	const struct disk *disk = client->disks;
-	const struct disk_state *state = clients_disk(clients, disk);
-	const struct tgtd_lun *lun = tgtd_state_lun(live, SYSTEM_LUN);
+	const char *why = present_difference(arena, clients, client, live);
 
-	if ((uint32_t)live->tid != client->tid)
-		return arena_printf(arena,
-				    "target number: expected %u, found %d",
-				    client->tid, live->tid);
-	if (!lun)
-		return "disk: expected LUN 1, found none";
-	if (live->n_luns > 1)
-		return "disk: expected LUN 1 alone, found others";
-	if (!text_equal(lun->path, state->view))
-		return arena_printf(arena, "disk: expected %s, found %s",
-				    state->view,
-				    lun->path ? lun->path : "none");
-	if (!lun->online)
-		return "disk: expected online, found offline";
-	if (lun->file == FILE_OTHER)
-		return "disk: expected the image that is at its path now, found another";
-	if (lun->file == FILE_LOST)
-		return "disk: expected a file that answers, found one whose mount is gone";
-	if (lun->readonly != disk->readonly)
-		return lun->readonly
-			       ? "disk: expected writable, found read-only"
-			       : "disk: expected read-only, found writable";
-	if (!text_equal(lun->bs_type, "rdwr"))
-		return arena_printf(arena,
-				    "disk: expected store type rdwr, found %s",
-				    lun->bs_type ? lun->bs_type : "none");
-	if (lun->block_size != state->sector_size)
-		return arena_printf(arena,
-				    "disk: expected sectors of %u, found %u",
-				    state->sector_size, lun->block_size);
-	if (lun->thin != disk->thin)
-		return lun->thin ? "disk: expected no UNMAP, found it"
-				 : "disk: expected UNMAP, found none";
-	if (!text_equal(lun->scsi_id, disk->scsi_id) ||
-	    !text_equal(lun->scsi_sn, disk->scsi_sn))
-		return "disk: expected its own serial number, found another";
+	return why ? why : missing_disks(arena, client, live);
+}
+
+/* What tgtd does not report, of the LUNs that the target has. */
+static const char *record_difference(struct arena *arena,
+				     const struct clients *clients,
+				     const struct client *client,
+				     const struct tgtd_target *live,
+				     const struct last_applied *last)
+{
+	if (!last_applied_has_parameters(
+		    last, client->iqn,
+		    targets_conf_parameters(clients, client)))
+		return "disk: write cache and iSCSI parameters: expected those of fleet.conf, found no record that tgtd has them";
+	for (size_t i = 0; i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+
+		if (!difference_lacks(disk, live) &&
+		    !last_applied_has_store(last, client->iqn,
+					    targets_conf_store(clients, disk)))
+			return arena_printf(
+				arena,
+				"%s: write cache and iSCSI parameters: expected those of fleet.conf, found no record that tgtd has them",
+				disk_title(arena, disk));
+	}
 	return NULL;
 }
 
@@ -118,15 +194,13 @@ const char *difference_of_target(struct arena *arena,
 				 const struct last_applied *last,
 				 enum work_kind *ret_kind)
 {
-	const char *why = difference_of_disks(arena, clients, client, live);
+	const char *why = present_difference(arena, clients, client, live);
 
+	if (!why && last)
+		why = record_difference(arena, clients, client, live, last);
 	*ret_kind = WORK_REMAKE;
 	if (why)
 		return why;
-	if (last &&
-	    !last_applied_same_disk(last, client->iqn,
-				    targets_conf_block(clients, client)))
-		return "disk: write cache and iSCSI parameters: expected those of fleet.conf, found no record that tgtd has them";
 	*ret_kind = WORK_ACCOUNTS;
 	if (!has_users(client, live))
 		return users_difference(arena, client, live);
@@ -138,5 +212,6 @@ const char *difference_of_target(struct arena *arena,
 	*ret_kind = WORK_ACCESS;
 	if (!has_access(arena, client, live))
 		return access_difference(arena, client, live);
-	return NULL;
+	*ret_kind = WORK_DISKS;
+	return missing_disks(arena, client, live);
 }

@@ -14,9 +14,10 @@
  *   1. close     remove access rules: all of them, or, where only rules
  *                change, those that are no longer wanted
  *   2. check     skip a target that still has a session, and add its rules
- *                again, unless only its users change; also skip what would
- *                export the same disk
- *   3. delete    targets that are removed or recreated; then reset images
+ *                again; also skip what would export the same disk
+ *   3. delete    targets that are removed or recreated; then reset images,
+ *                and add disks to targets that stay; read these disks: a
+ *                target to which one cannot be added stays as it was
  *   4. users     delete and create the accounts whose secret changes
  *   5. make      create targets, their disks, the disks' settings; and read
  *                them: tgtd opens a file read-only if it cannot write it
@@ -121,6 +122,8 @@ static void check_sessions(struct plan *plan, struct work *work)
  * that was to be removed. */
 static void skip_if_exported(struct plan *plan, struct work *work)
 {
+	if (KIND(work->kind) & WORKS_STAY && !work_adds_any(work))
+		return;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct work *w = &plan->works[i];
 
@@ -155,14 +158,17 @@ static void delete_target(struct plan *plan, struct work *work)
  * the old image. */
 static void reset_image(struct plan *plan, struct work *work)
 {
-	if (!work->reset)
-		return;
-	if (image_reset_run(plan->clients, work->client->disks,
-			    plan->messages) < 0) {
-		work->outcome = OUTCOME_NOT_RESET;
-		work->reason = arena_strdup(&plan->arena, error_text());
-	} else if (image_reset_shown(plan->clients, work->client->disks) < 0) {
-		fail_work(plan, work, "its fresh image");
+	for (size_t i = 0; work->reset && i < work->client->n_disks; i++) {
+		const struct disk *disk = &work->client->disks[i];
+
+		if (!plan_resets(plan->options, disk))
+			continue;
+		if (image_reset_run(plan->clients, disk, plan->messages) < 0) {
+			work->outcome = OUTCOME_NOT_RESET;
+			work->reason = arena_strdup(&plan->arena, error_text());
+		} else if (image_reset_shown(plan->clients, disk) < 0) {
+			fail_work(plan, work, "its fresh image");
+		}
 	}
 }
 
@@ -241,15 +247,28 @@ static void explain_open(const struct disk *disk, const char *view)
 		fail_errno(r, "%s; %s", of_tgtd.text, view);
 }
 
+static struct tgtd_unit unit_of(const struct disk *disk)
+{
+	return (struct tgtd_unit){ .tid = (int32_t)disk->client->tid,
+				   .lun = disk->lun,
+				   .device = disk->kind == DISK_CDROM
+						     ? TGTD_CD
+						     : TGTD_DISK };
+}
+
 static int make_disk(struct plan *plan, const struct disk *disk)
 {
 	const struct disk_state *state = clients_disk(plan->clients, disk);
-	const struct tgtd_unit unit = { .tid = (int32_t)disk->client->tid,
-					.lun = disk->lun };
-	int r = tgtd_send_lun(plan->tgtd, TGTD_NEW, &unit,
-			      "path=%s,bstype=rdwr,blocksize=%u", state->view,
-			      state->sector_size);
+	const struct tgtd_unit unit = unit_of(disk);
+	int r;
 
+	if (disk->kind == DISK_CDROM)
+		r = tgtd_send_lun(plan->tgtd, TGTD_NEW, &unit,
+				  "path=%s,bstype=rdwr", state->view);
+	else
+		r = tgtd_send_lun(plan->tgtd, TGTD_NEW, &unit,
+				  "path=%s,bstype=rdwr,blocksize=%u",
+				  state->view, state->sector_size);
 	if (r < 0) {
 		explain_open(disk, state->view);
 		return r;
@@ -309,8 +328,39 @@ static void make_target(struct plan *plan, struct work *work)
 	undo_target(plan, work);
 }
 
-/* 5: deletes targets whose disk is not as wanted. */
-static void verify_disks(struct plan *plan, unsigned kinds)
+/* Removes the disks that were added, as far as tgtd lets it. */
+static void undo_disks(struct plan *plan, struct work *work)
+{
+	for (size_t i = 0; i < work->client->n_disks; i++) {
+		const struct disk *disk = &work->client->disks[i];
+		const struct tgtd_unit unit = unit_of(disk);
+
+		if (work_adds(work, disk))
+			tgtd_delete_lun(plan->tgtd, &unit);
+	}
+	restore_rules(plan, work);
+}
+
+/* After 3, of a target that stays. */
+static void add_disks(struct plan *plan, struct work *work)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < work->client->n_disks; i++) {
+		const struct disk *disk = &work->client->disks[i];
+
+		if (work_adds(work, disk))
+			r = make_disk(plan, disk);
+		if (r < 0)
+			fail_work(plan, work, disk_title(&plan->arena, disk));
+	}
+	if (r < 0)
+		undo_disks(plan, work);
+}
+
+/* 3 and 5: undoes what made a disk that is not as wanted. */
+static void verify_disks(struct plan *plan, unsigned kinds,
+			 void (*undo)(struct plan *, struct work *))
 {
 	struct tgtd_state now;
 	int r = tgtd_state_read(plan->tgtd, &now);
@@ -323,13 +373,13 @@ static void verify_disks(struct plan *plan, unsigned kinds)
 						w->client, t)
 			  : "tgtd does not have it";
 
-		if (!why)
+		if (!why || (KIND(w->kind) & WORKS_STAY && !work_adds_any(w)))
 			continue;
 		work_stop(
 			plan, w, OUTCOME_FAILED,
 			"%s; `tgt-glue apply' tries again, and tgtd's log says more (journalctl -u tgt)",
 			why);
-		undo_target(plan, w);
+		undo(plan, w);
 	}
 	tgtd_state_fini(&now);
 }
@@ -432,6 +482,14 @@ static void each(struct plan *plan, unsigned kinds,
 		step(plan, w);
 }
 
+static bool any_adds(const struct plan *plan)
+{
+	for (struct work *w = NULL; (w = work_next(plan, w, WORKS_STAY));)
+		if (work_adds_any(w))
+			return true;
+	return false;
+}
+
 static void complete(struct plan *plan, struct work *work)
 {
 	(void)plan;
@@ -449,13 +507,16 @@ void execute_plan(struct plan *plan)
 	each(plan, changed | gone, check_sessions);                   /* 2 */
 	each(plan, made, skip_if_exported);
 	each(plan, gone, delete_target); /* 3 */
-	each(plan, made, skip_if_exported);
+	each(plan, made | WORKS_STAY, skip_if_exported);
 	each(plan, made, reset_image);
+	each(plan, WORKS_STAY, add_disks);
+	if (any_adds(plan))
+		verify_disks(plan, WORKS_STAY, undo_disks);
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(plan, &plan->accounts[i]); /* 4 */
 	each(plan, made, make_target);                 /* 5 */
 	if (work_next(plan, NULL, made))
-		verify_disks(plan, made);
+		verify_disks(plan, made, undo_target);
 	each(plan, made | changed, bind_users);                      /* 6 */
 	each(plan, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 	each(plan, KINDS_ALL, complete);

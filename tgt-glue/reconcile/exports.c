@@ -96,8 +96,11 @@ static void read_disks(struct disks *disks)
 	disks->images = arena_alloc(
 		&disks->arena, (fleet->n_disks + 1) * sizeof *disks->images);
 	for (size_t i = 0; i < fleet->n_disks; i++) {
-		_cleanup_close_ int fd = root_dir_openat(
-			&fleet->rootdir, fleet->disks[i].image, O_PATH);
+		const struct disk *disk = &fleet->disks[i];
+		_cleanup_close_ int fd =
+			disk->child ? root_dir_openat(&fleet->rootdir,
+						      disk->image, O_PATH)
+				    : -1;
 
 		if (fd >= 0)
 			(void)file_identify(fd, "", AT_EMPTY_PATH,
@@ -119,17 +122,19 @@ static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
 	return false;
 }
 
-/* The client's disk that the file is, or null. */
+/* The client's disk that the file is, or null.  A shared file is none: several
+ * targets may export it. */
 static const struct disk *find_disk(const struct disks *disks, const char *path,
 				    const struct file_id *file)
 {
 	const struct fleet *fleet = disks->fleet;
 
 	for (size_t i = 0; i < fleet->n_disks; i++)
-		if (!strcmp(fleet->disks[i].view, path) ||
-		    (file->ino && file->dev &&
-		     disks->images[i].ino == file->ino &&
-		     same_files(disks, file->dev, disks->images[i].dev)))
+		if (fleet->disks[i].child &&
+		    (!strcmp(fleet->disks[i].view, path) ||
+		     (file->ino && file->dev &&
+		      disks->images[i].ino == file->ino &&
+		      same_files(disks, file->dev, disks->images[i].dev))))
 			return &fleet->disks[i];
 	return NULL;
 }
@@ -233,6 +238,7 @@ static void block(struct clients *clients, const struct exporter *exporter,
 			tgtd_state_initiators(arena, target));
 	else
 		end = "; type `tgt-glue apply\'";
+	clients_disk(clients, lun->disk)->blocked = true;
 	clients_state(clients, lun->disk->client)->blocked = arena_printf(
 		arena,
 		"its disk %s is exported for writing by target %s of %s%s",
@@ -269,12 +275,13 @@ static void block_by_others(struct clients *clients, const pid_t *ours,
 		const struct open_file *f = &files.v[i];
 		const struct disk *disk = find_disk(&disks, f->path, &f->id);
 
-		if (disk && f->writable && !disk->readonly)
-			clients_state(clients, disk->client)
-				->blocked = arena_printf(
-				clients->arena,
-				"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
-				f->path, (long)f->pid);
+		if (!disk || !f->writable || disk->readonly)
+			continue;
+		clients_disk(clients, disk)->blocked = true;
+		clients_state(clients, disk->client)->blocked = arena_printf(
+			clients->arena,
+			"its disk %s is exported for writing by another tgtd (process %ld), which is not of this fleet; delete its target with tgtadm or stop it, then type `tgt-glue apply\'",
+			f->path, (long)f->pid);
 	}
 	arena_fini(&files.arena);
 	arena_fini(&disks.arena);
@@ -289,6 +296,8 @@ void exports_block(struct clients *clients, const struct exporter *exporters,
 
 	for (size_t i = 0; i < clients->fleet->n; i++)
 		clients->v[i].blocked = NULL;
+	for (size_t i = 0; i < clients->fleet->n_disks; i++)
+		clients->disks[i].blocked = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct exporter *e = &exporters[i];
 

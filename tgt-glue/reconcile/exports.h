@@ -39,7 +39,7 @@ struct exporter {
 };
 
 /*
- * Sets blocked of each client whose disk another target exports for writing,
+ * Sets blocked of each client and disk that another target exports for writing,
  * on any shard or in any other tgtd of this host.  A target of ours without
  * sessions does not block: plan_make removes it first.  force: a client whose
  * sessions are ignored, or null.

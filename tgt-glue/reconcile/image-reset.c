@@ -58,16 +58,37 @@ struct reset {
 	const struct fleet *fleet;
 	const struct disk *disk;
 	struct messages *messages;
-	int dir;         /* of the clients' images, or -errno */
+	const char *directory; /* of the image, in the store */
+	int dir;               /* the same, open; or -errno */
 	const char *old; /* the old image's new path in the store, or null */
 	bool removed;    /* the old image was removed (keep = 0) */
 	bool spare;      /* the fresh image took a spare file's place */
 };
 
+/* Begins messages. */
+static const char *title_of(const struct reset *reset)
+{
+	struct arena *arena = reset->clients->arena;
+
+	return arena_printf(arena, "%s: image", disk_words(arena, reset->disk));
+}
+
 /* Prints a message for the administrator. */
-#define note(reset, fmt, ...)                                \
-	messages_print((reset)->messages, "%s: image: " fmt, \
-		       (reset)->disk->client->name, ##__VA_ARGS__)
+#define note(reset, fmt, ...)                                          \
+	messages_print((reset)->messages, "%s: " fmt, title_of(reset), \
+		       ##__VA_ARGS__)
+
+/* The name in its directory of a path in the store. */
+static const char *base_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static int open_directory(const struct reset *reset)
+{
+	return root_dir_openat(&reset->fleet->rootdir, reset->directory,
+			       O_RDONLY | O_DIRECTORY);
+}
 
 /* An image with children must keep its name: they refer to it. */
 static int check_childless(struct clients *clients, const char *image,
@@ -112,7 +133,7 @@ int image_reset_check(struct clients *clients, const struct disk *disk,
 		return fail(
 			-EBUSY,
 			"its disk is open: %s; end that program, then type `tgt-glue reset %s'",
-			user, disk->client->name);
+			user, disk_reset_words(clients->arena, disk));
 	return check_childless(clients, disk->image, &st);
 }
 
@@ -150,14 +171,15 @@ static int read_old_images(const struct reset *reset, struct old_images *ret)
 			: old_images_read(reset->clients->arena, reset->dir,
 					  reset->disk->client->name, ret);
 
-	return r < 0 ? fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store) : 0;
+	return r < 0 ? fail_errno(r, "%s/%s", fleet->store, reset->directory)
+		     : 0;
 }
 
 /* 3 */
 static int rename_to_old(struct reset *reset)
 {
 	const char *image = reset->disk->image;
-	const char *name = image + sizeof CLIENTS_DIRECTORY;
+	const char *name = base_of(image);
 	const int dir = reset->dir;
 	char text[STAMP_SIZE];
 	struct old_images old_images;
@@ -172,10 +194,10 @@ static int rename_to_old(struct reset *reset)
 	/* On a full file system, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
-		old = arena_printf(reset->clients->arena,
-				   CLIENTS_DIRECTORY "/.%s.%s", name, text);
-		r = renameat2(dir, name, dir, old + sizeof CLIENTS_DIRECTORY,
-			      RENAME_NOREPLACE) < 0
+		old = arena_printf(reset->clients->arena, "%s/.%s.%s",
+				   reset->directory, name, text);
+		r = renameat2(dir, name, dir, base_of(old), RENAME_NOREPLACE) <
+				    0
 			    ? -errno
 			    : 0;
 	} while (r == -EEXIST || (error_is_no_space(r) && tries--));
@@ -194,9 +216,8 @@ static void restore(const struct reset *reset)
 	const int dir = reset->dir;
 	struct error why = *error_last();
 
-	if (renameat2(dir, reset->old + sizeof CLIENTS_DIRECTORY, dir,
-		      reset->disk->image + sizeof CLIENTS_DIRECTORY,
-		      RENAME_NOREPLACE) == 0)
+	if (renameat2(dir, base_of(reset->old), dir,
+		      base_of(reset->disk->image), RENAME_NOREPLACE) == 0)
 		error_set(&why);
 	else
 		error_advise("its image is %s now", reset->old);
@@ -225,10 +246,11 @@ static int check_removable(struct clients *clients, const struct io *io)
 		     : 0;
 }
 
-static int remove_image(struct clients *clients, int dir, const char *name)
+static int remove_image(const struct reset *reset, const char *name)
 {
+	struct clients *clients = reset->clients;
 	const char *path =
-		arena_printf(clients->arena, CLIENTS_DIRECTORY "/%s", name);
+		arena_printf(clients->arena, "%s/%s", reset->directory, name);
 	_cleanup_(io_close_p) struct io *io = NULL;
 	int r = root_dir_open(&clients->fleet->rootdir, path, true, &io, NULL);
 
@@ -236,7 +258,7 @@ static int remove_image(struct clients *clients, int dir, const char *name)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
 		r = check_removable(clients, io);
-	if (r == 0 && unlinkat(dir, name, 0) < 0)
+	if (r == 0 && unlinkat(reset->dir, name, 0) < 0)
 		r = fail_errno(-errno, "%s", path);
 	return r;
 }
@@ -244,8 +266,7 @@ static int remove_image(struct clients *clients, int dir, const char *name)
 /* True if this run renamed the image. */
 static bool is_own(const struct reset *reset, const char *name)
 {
-	return reset->old &&
-	       !strcmp(reset->old + sizeof CLIENTS_DIRECTORY, name);
+	return reset->old && !strcmp(base_of(reset->old), name);
 }
 
 static void remove_old(struct reset *reset, const char *name)
@@ -255,11 +276,10 @@ static void remove_old(struct reset *reset, const char *name)
 	if (fstatat(reset->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(st.st_mode))
 		return;
-	if (remove_image(reset->clients, reset->dir, name) < 0)
+	if (remove_image(reset, name) < 0)
 		note(reset,
-		     CLIENTS_DIRECTORY
-		     "/%s: not removed: %s; more than `keep = %u' old images exist",
-		     name, error_text(), reset->disk->keep);
+		     "%s/%s: not removed: %s; more than `keep = %u' old images exist",
+		     reset->directory, name, error_text(), reset->disk->keep);
 	else if (is_own(reset, name))
 		reset->removed = true;
 }
@@ -279,9 +299,8 @@ static void remove_oldest(struct reset *reset)
 			remove_old(reset, old_images.v[i].name);
 	for (size_t i = 0; i < old_images.odd.n; i++)
 		note(reset,
-		     CLIENTS_DIRECTORY
-		     "/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
-		     old_images.odd.v[i]);
+		     "%s/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
+		     reset->directory, old_images.odd.v[i]);
 }
 
 /* The image's disk use in bytes. */
@@ -310,8 +329,8 @@ static void note_space(struct reset *reset)
 		     shell_path(store, reset->old));
 	else
 		note(reset,
-		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as old images (%s/clients/.NAME.vhdx.DATE)",
-		     size_text(space.free), store);
+		     "the store has %s free, and writes to the fresh disk need room; remove what is not needed, such as old images (%s/%s/.NAME.vhdx.DATE)",
+		     size_text(space.free), store, reset->directory);
 }
 
 /* 2, 3 and 4, of an existing image. */
@@ -335,11 +354,15 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 		    struct messages *messages)
 {
 	const struct fleet *fleet = clients->fleet;
-	_cleanup_close_ int dir = spare_directory(fleet);
-	struct reset reset = { clients, fleet, disk, messages, .dir = dir };
+	struct reset reset = { clients, fleet, disk, messages, .dir = -1 };
+	_cleanup_close_ int dir = -1;
 	struct stat st;
 	int r = fleet_stat(fleet, disk->image, &st);
 
+	reset.directory = arena_printf(
+		clients->arena, "%.*s",
+		(int)(strrchr(disk->child, '/') - disk->child), disk->child);
+	reset.dir = dir = open_directory(&reset);
 	if (r < 0)
 		r = client_image_ensure(clients, disk, &reset.spare);
 	else if ((r = check_childless(clients, disk->image, &st)) == 0)
@@ -350,11 +373,11 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 		clients->arena, "%s/%s.raw", fleet->mount, disk->child);
 	/* The first image makes the directory. */
 	if (dir < 0)
-		reset.dir = dir = spare_directory(fleet);
+		reset.dir = dir = open_directory(&reset);
 	remove_oldest(&reset);
 	if (reset.old)
-		print_line(stdout, "%s: image: %s is fresh; the old one is %s",
-			   disk->client->name, disk->child,
+		print_line(stdout, "%s: %s is fresh; the old one is %s",
+			   title_of(&reset), disk->child,
 			   reset.removed ? "removed (keep = 0)" : reset.old);
 	note_space(&reset);
 	client_image_inspect(clients, disk);

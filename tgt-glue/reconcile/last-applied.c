@@ -19,6 +19,7 @@
 #define USER "# user "
 #define NAME "# target "
 #define TARGET "<target "
+#define STORE "\t<backing-store "
 #define INCOMING "\tincominguser "
 #define OUTGOING "\toutgoinguser "
 
@@ -45,12 +46,6 @@ static bool is_user(const char *line)
 {
 	return !strncmp(line, INCOMING, strlen(INCOMING)) ||
 	       !strncmp(line, OUTGOING, strlen(OUTGOING));
-}
-
-/* True if the line is an access rule or a user. */
-static bool is_access(const char *line)
-{
-	return !strncmp(line, "\tinitiator-", 11) || is_user(line);
 }
 
 void last_applied_set(struct last_applied *last, const char *iqn,
@@ -292,36 +287,22 @@ void last_applied_fini(struct last_applied *last)
 	memset(last, 0, sizeof *last);
 }
 
-/* The next line from *text on that is no access rule and no user; "" at the
- * end. */
-static const char *next_disk_line(const char **text)
+bool last_applied_has_parameters(const struct last_applied *last,
+				 const char *iqn, const char *parameters)
 {
-	const char *line;
+	const char *had = pairs_get(&last->blocks, iqn);
+	const size_t n = strlen(parameters);
 
-	do {
-		line = *text;
-		*text = after_line(line);
-	} while (is_access(line));
-	return line;
+	return had && !strncmp(had, parameters, n) &&
+	       !strncmp(had + n, STORE, strlen(STORE));
 }
 
-bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
-			    const char *block)
+bool last_applied_has_store(const struct last_applied *last, const char *iqn,
+			    const char *store)
 {
 	const char *had = pairs_get(&last->blocks, iqn);
 
-	if (!had)
-		return false;
-	for (;;) {
-		const char *a = next_disk_line(&had);
-		const char *b = next_disk_line(&block);
-		size_t n = strcspn(a, "\n");
-
-		if (n != strcspn(b, "\n") || strncmp(a, b, n) != 0)
-			return false;
-		if (!*a)
-			return true;
-	}
+	return had && strstr(had, store);
 }
 
 /* Finds "incominguser NAME SECRET" and "outgoinguser NAME SECRET". */

@@ -61,10 +61,13 @@ void last_applied_set(struct last_applied *last, const char *iqn,
 void last_applied_keep(struct last_applied *last,
 		       const struct tgtd_state *state);
 
-/* True if the target is recorded with this block; access rules and users are
- * not compared. */
-bool last_applied_same_disk(const struct last_applied *last, const char *iqn,
-			    const char *block);
+/* True if the target is recorded with these parameters
+ * (targets_conf_parameters). */
+bool last_applied_has_parameters(const struct last_applied *last,
+				 const char *iqn, const char *parameters);
+/* True if the target is recorded with this disk (targets_conf_store). */
+bool last_applied_has_store(const struct last_applied *last, const char *iqn,
+			    const char *store);
 /* True if the user is recorded with this secret, or null. */
 bool last_applied_has_secret(const struct last_applied *last, const char *user,
 			     const char *secret);

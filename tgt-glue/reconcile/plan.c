@@ -35,6 +35,29 @@ static bool loses_no_rule(struct arena *arena, const struct client *client,
 	return true;
 }
 
+bool plan_resets(const struct plan_options *options, const struct disk *disk)
+{
+	return strings_have(&options->reset, disk->client->name) &&
+	       (options->reset_boot
+			? disk->reset_boot
+			: text_equal(disk->name, options->reset_disk));
+}
+
+bool work_adds(const struct work *work, const struct disk *disk)
+{
+	return KIND(work->kind) & WORKS_STAY &&
+	       difference_lacks(disk, work->live);
+}
+
+bool work_adds_any(const struct work *work)
+{
+	bool any = false;
+
+	for (size_t i = 0; work->client && i < work->client->n_disks; i++)
+		any = any || work_adds(work, &work->client->disks[i]);
+	return any;
+}
+
 void work_stop(struct plan *plan, struct work *work, enum work_outcome outcome,
 	       const char *fmt, ...)
 {
@@ -64,6 +87,16 @@ struct work *work_next(const struct plan *plan, const struct work *w,
 	return NULL;
 }
 
+/* The arguments of `tgt-glue reset' for the first disk that is reset. */
+static const char *reset_words(struct plan *plan, const struct work *work)
+{
+	for (size_t i = 0; i < work->client->n_disks; i++)
+		if (plan_resets(plan->options, &work->client->disks[i]))
+			return disk_reset_words(&plan->arena,
+						&work->client->disks[i]);
+	return work->name;
+}
+
 void work_skip_logged_in(struct plan *plan, struct work *work)
 {
 	const char *initiators =
@@ -73,7 +106,7 @@ void work_skip_logged_in(struct plan *plan, struct work *work)
 		work_stop(
 			plan, work, OUTCOME_SKIPPED,
 			"logged in: %s; shut it down, then type `tgt-glue reset %s'",
-			initiators, work->name);
+			initiators, reset_words(plan, work));
 	else
 		work_stop(
 			plan, work, OUTCOME_SKIPPED,
@@ -95,7 +128,8 @@ static struct work *add_work(struct plan *plan, struct work new)
 	*work = new;
 	work->force = (force && !strcmp(force, work->name)) ||
 		      (live && !work->reset && opened_ends_sessions(live));
-	if (live && live->n_connections && !work->force && !work->sessions_stay)
+	if (live && live->n_connections && !work->force &&
+	    work->kind != WORK_DISKS && !work->sessions_stay)
 		work_skip_logged_in(plan, work);
 	return work;
 }
@@ -223,8 +257,9 @@ static void plan_client(struct plan *plan, const struct client *client)
 			plan, work, OUTCOME_FAILED,
 			"number %u belongs to target %s, which is not of this fleet; write `tid = NUMBER' under [client %s] in fleet.conf, then type `tgt-glue apply'",
 			client->tid, holder->name, client->name);
-	if (!work_is_stopped(work) && state->blocked && kind != WORK_ACCESS &&
-	    kind != WORK_ACCOUNTS)
+	if (!work_is_stopped(work) && state->blocked &&
+	    ((kind != WORK_ACCESS && kind != WORK_ACCOUNTS) ||
+	     work_adds_any(work)))
 		work_stop(plan, work, OUTCOME_SKIPPED, "%s", state->blocked);
 }
 
@@ -320,7 +355,8 @@ static const char *user_in_use(struct plan *plan, const char *user)
 			continue;
 		work = work_of(plan, t);
 		if (!work || work_is_stopped(work) ||
-		    work->kind == WORK_ACCESS || work->kind == WORK_NONE)
+		    work->kind == WORK_ACCESS || work->kind == WORK_DISKS ||
+		    work->kind == WORK_NONE)
 			return arena_printf(
 				&plan->arena,
 				"user %s is in use by target %s; shut its client down or give this one another user, then type `tgt-glue apply'",
@@ -383,7 +419,8 @@ static void plan_accounts(struct plan *plan)
 			struct work *w = &plan->works[i];
 			const struct client *c = w->client;
 
-			if (c && w->kind != WORK_ACCESS) {
+			if (c && w->kind != WORK_ACCESS &&
+			    w->kind != WORK_DISKS) {
 				plan_user(plan, w, c->user, c->secret);
 				plan_user(plan, w, c->mutual_user,
 					  c->mutual_secret);
@@ -405,6 +442,24 @@ static void plan_old_accounts(struct plan *plan)
 	}
 }
 
+/* "disk", "disk NAME", or "LUN NUMBER" of a disk that fleet.conf does not
+ * have. */
+static const char *lun_title(const struct plan *plan,
+			     const struct tgtd_target *target,
+			     const struct tgtd_lun *lun, struct arena *arena)
+{
+	const struct client *client =
+		fleet_client_by_iqn(plan->clients->fleet, target->name);
+	const struct disk *disk =
+		client ? client_lun(client, lun->number) : NULL;
+
+	if (disk)
+		return disk_title(arena, disk);
+	return lun->number == SYSTEM_LUN
+		       ? "disk"
+		       : arena_printf(arena, "LUN %u", lun->number);
+}
+
 static void add_reopens(struct plan *plan, const struct tgtd_target *t)
 {
 	for (size_t i = 0; i < t->n_luns; i++) {
@@ -418,9 +473,13 @@ static void add_reopens(struct plan *plan, const struct tgtd_target *t)
 		plan->reopens =
 			arena_grow(&plan->arena, plan->reopens, plan->n_reopens,
 				   sizeof *plan->reopens);
-		plan->reopens[plan->n_reopens++] = (struct reopen){
-			.live = t, .lun = lun, .path = path, .why = why
-		};
+		plan->reopens[plan->n_reopens++] =
+			(struct reopen){ .live = t,
+					 .lun = lun,
+					 .title = lun_title(plan, t, lun,
+							    &plan->arena),
+					 .path = path,
+					 .why = why };
 	}
 }
 
@@ -465,6 +524,7 @@ void plan_fini(struct plan *plan)
 void plan_print(const struct plan *plan, FILE *f)
 {
 	static const char *const verbs[] = {
+		[WORK_DISKS] = "add its disks",
 		[WORK_ACCESS] = "change its access rules",
 		[WORK_ACCOUNTS] = "change its users",
 		[WORK_REMAKE] = "make it again",
@@ -488,9 +548,9 @@ void plan_print(const struct plan *plan, FILE *f)
 			   w->reason ? w->reason : "");
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
-		print_line(f, "%s: disk: give it its file again (%s)",
+		print_line(f, "%s: %s: give it its file again (%s)",
 			   exports_name(plan->reopens[i].live),
-			   plan->reopens[i].why);
+			   plan->reopens[i].title, plan->reopens[i].why);
 	for (size_t i = 0; i < plan->n_accounts; i++) {
 		const struct account_work *a = &plan->accounts[i];
 

@@ -32,7 +32,7 @@ struct work {
 	const char *why;          /* the difference */
 	bool force;               /* end its sessions */
 	bool sessions_stay;       /* it is done under sessions too */
-	bool reset;               /* with a fresh image */
+	bool reset;               /* with fresh images */
 	bool absent;              /* tgtd has no such target now */
 	enum work_outcome outcome;
 	const char *reason; /* null if the outcome is PLANNED or DONE */
@@ -53,6 +53,7 @@ struct account_work {
 struct reopen {
 	const struct tgtd_target *live;
 	const struct tgtd_lun *lun; /* of that target */
+	const char *title;          /* of the disk, in messages */
 	const char *path;
 	const char *why;
 	const char *failed;
@@ -61,8 +62,11 @@ struct reopen {
 /* What the command asks for beside the fleet. */
 struct plan_options {
 	const char *force; /* the client whose sessions may be ended, or null */
-	struct strings reset; /* clients that get a fresh image */
-	bool only;            /* do nothing for other clients */
+	struct strings reset; /* clients of which disks get a fresh image ... */
+	const char *reset_disk; /* ... those of that name (null: the system
+				 * disks) ... */
+	bool reset_boot;        /* ... or all that have `reset = boot' */
+	bool only;              /* do nothing for other clients */
 };
 
 struct plan {
@@ -112,6 +116,14 @@ void plan_print(const struct plan *plan, FILE *f);
 /* A copy of the target with LUNs of its own, which may be changed. */
 struct tgtd_target plan_copy_target(struct arena *arena,
 				    const struct tgtd_target *target);
+
+/* True if the disk gets a fresh image. */
+bool plan_resets(const struct plan_options *options, const struct disk *disk);
+
+/* True if the work gives its target, which stays, the disk, which it lacks. */
+bool work_adds(const struct work *work, const struct disk *disk);
+/* True if it gives it any disk. */
+bool work_adds_any(const struct work *work);
 
 /* True if this is the client's user, or its mutual user. */
 bool client_has_user(const struct client *client, const char *user);

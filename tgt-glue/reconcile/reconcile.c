@@ -38,36 +38,78 @@
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/space.h"
 #include "tgt-glue/reconcile/spare.h"
 
-static void prepare_child(struct reconcile *reconcile, const struct disk *disk)
+static void fail_image(struct reconcile *reconcile, const struct disk *disk)
 {
 	struct disk_state *state = clients_disk(&reconcile->clients, disk);
-	const struct client *client = disk->client;
 
-	/* A reset creates the image. */
-	if (state->image == CHILD_READY ||
-	    strings_have(&reconcile->options.reset, client->name))
+	state->image_error = arena_strdup(&reconcile->arena, error_text());
+	reconcile->failed = true;
+	messages_print(reconcile->messages, "%s: %s",
+		       disk_words(&reconcile->arena, disk), state->image_error);
+}
+
+static void prepare_shared(struct reconcile *reconcile, const struct disk *disk)
+{
+	bool done = false;
+
+	if (reconcile->dry)
 		return;
-	if (state->image == CHILD_OTHER) {
-		reconcile->skipped = true;
+	if (client_image_protect(reconcile->fleet, disk, &done) < 0)
+		fail_image(reconcile, disk);
+	else if (done)
+		print_line(
+			stdout,
+			"disk %s: image: %s has no write permission now: clients share it",
+			disk->name, disk->image);
+}
+
+/* An image that is not as fleet.conf says. */
+static void report_other(struct reconcile *reconcile, const struct disk *disk)
+{
+	const struct disk_state *state =
+		clients_disk(&reconcile->clients, disk);
+	const char *words = disk_words(&reconcile->arena, disk);
+
+	reconcile->skipped = true;
+	if (disk->master)
 		messages_print(
 			reconcile->messages,
 			"%s: skipped: %s; `tgt-glue reset %s' gives it a fresh disk",
-			client->name, state->image_why, client->name);
+			words, state->image_why,
+			disk_reset_words(&reconcile->arena, disk));
+	else
+		messages_print(reconcile->messages, "%s: skipped: %s", words,
+			       state->image_why);
+}
+
+static void prepare_child(struct reconcile *reconcile, const struct disk *disk)
+{
+	const struct disk_state *state =
+		clients_disk(&reconcile->clients, disk);
+
+	/* A reset creates the image. */
+	if (plan_resets(&reconcile->options, disk))
 		return;
-	}
+	if (state->image == CHILD_OTHER)
+		report_other(reconcile, disk);
+	else if (disk->kind == DISK_SHARED)
+		prepare_shared(reconcile, disk);
+	if (state->image != CHILD_MISSING)
+		return;
 	if (!reconcile->dry &&
-	    client_image_create(&reconcile->clients, disk, NULL) < 0) {
-		state->image_error =
-			arena_strdup(&reconcile->arena, error_text());
-		reconcile->failed = true;
-		messages_print(reconcile->messages, "%s: %s", client->name,
-			       state->image_error);
-		return;
-	}
-	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
-		   disk->child, disk->master);
+	    client_image_create(&reconcile->clients, disk, NULL) < 0)
+		fail_image(reconcile, disk);
+	else if (disk->master)
+		print_line(stdout, "%s: image: make %s, a child of %s",
+			   disk_words(&reconcile->arena, disk), disk->child,
+			   disk->master);
+	else
+		print_line(stdout, "%s: image: make %s, of %s",
+			   disk_words(&reconcile->arena, disk), disk->child,
+			   size_text(disk->size));
 }
 
 /* 2 */
@@ -184,16 +226,34 @@ static int migrate_all(struct reconcile *reconcile)
 
 /* True if the client's own target exports its disk now. */
 static bool has_own_disk(const struct reconcile *reconcile,
-			 const struct client *client)
+			 const struct disk *disk)
 {
 	for (size_t i = 0; i < reconcile->n; i++) {
-		const struct tgtd_target *t =
-			tgtd_state_target(&reconcile->v[i].live, client->iqn);
+		const struct tgtd_target *t = tgtd_state_target(
+			&reconcile->v[i].live, disk->client->iqn);
 
-		if (t && exports_writable(t) == client)
-			return true;
+		for (size_t k = 0; t && k < t->n_luns; k++)
+			if (t->luns[k].disk == disk &&
+			    (disk->readonly || !t->luns[k].readonly))
+				return true;
 	}
 	return false;
+}
+
+/* A client is unlisted as a whole unless its target has its system disk: a
+ * target is complete, or does not exist. */
+static void unlist(struct reconcile *reconcile, const struct client *client)
+{
+	struct client_state *state = clients_state(&reconcile->clients, client);
+
+	state->unlisted =
+		state->blocked && !has_own_disk(reconcile, client->disks);
+	for (size_t i = 1; i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+		struct disk_state *d = clients_disk(&reconcile->clients, disk);
+
+		d->unlisted = d->blocked && !has_own_disk(reconcile, disk);
+	}
 }
 
 /* 4 */
@@ -210,13 +270,8 @@ static void block_clients(struct reconcile *reconcile)
 	}
 	exports_block(&reconcile->clients, list, reconcile->n,
 		      reconcile->options.force);
-	for (size_t i = 0; i < reconcile->fleet->n; i++) {
-		struct client_state *state = &reconcile->clients.v[i];
-
-		state->unlisted =
-			state->blocked &&
-			!has_own_disk(reconcile, &reconcile->fleet->clients[i]);
-	}
+	for (size_t i = 0; i < reconcile->fleet->n; i++)
+		unlist(reconcile, &reconcile->fleet->clients[i]);
 }
 
 /* 5.  A failure of one shard does not stop the others. */

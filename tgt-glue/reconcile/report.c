@@ -36,12 +36,12 @@ static void report_reopens(const struct shard_pass *pass)
 
 		if (o->failed) {
 			all->failed = all->waiting = true;
-			messages_print(all->messages, "%s: disk: %s",
-				       exports_name(o->live), o->failed);
+			messages_print(all->messages, "%s: %s: %s",
+				       exports_name(o->live), o->title,
+				       o->failed);
 		} else {
-			print_line(stdout,
-				   "%s: disk: given its file again (%s)",
-				   exports_name(o->live), o->why);
+			print_line(stdout, "%s: %s: given its file again (%s)",
+				   exports_name(o->live), o->title, o->why);
 		}
 	}
 }
@@ -49,6 +49,7 @@ static void report_reopens(const struct shard_pass *pass)
 void report_works(const struct shard_pass *pass)
 {
 	static const char *const done[] = {
+		[WORK_DISKS] = "added its disks",
 		[WORK_ACCESS] = "changed its access rules",
 		[WORK_ACCOUNTS] = "changed its users",
 		[WORK_REMAKE] = "made again",

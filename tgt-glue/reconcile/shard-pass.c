@@ -90,6 +90,19 @@ void shard_pass_read(struct shard_pass *pass)
 	pass->error = *error_last();
 }
 
+/* image_reset_check of the client's disks that are reset. */
+static int check_images(struct shard_pass *pass, const struct client *client,
+			pid_t tgtd)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		if (plan_resets(&pass->all->options, &client->disks[i]))
+			r = image_reset_check(pass->clients, &client->disks[i],
+					      tgtd);
+	return r;
+}
+
 /* Skips the reset of a disk that another process has open, or that is a
  * parent. */
 static void check_resets(struct shard_pass *pass)
@@ -99,8 +112,7 @@ static void check_resets(struct shard_pass *pass)
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset && (tgtd_state_pid(&pass->live, &pid) < 0 ||
-				 image_reset_check(pass->clients,
-						   w->client->disks, pid) < 0))
+				 check_images(pass, w->client, pid) < 0))
 			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
 }
 
@@ -108,9 +120,14 @@ static int check_views_of(const struct shard_pass *pass, const struct work *w)
 {
 	int r = w->reset ? client_images_check_mounted(pass->fleet) : 0;
 
-	for (size_t i = w->reset; r == 0 && i < w->client->n_disks; i++)
-		r = client_image_view_ready(pass->clients,
-					    &w->client->disks[i]);
+	for (size_t i = 0; r == 0 && i < w->client->n_disks; i++) {
+		const struct disk *disk = &w->client->disks[i];
+
+		/* A reset creates the image. */
+		if (!plan_resets(&pass->all->options, disk) &&
+		    (!(KIND(w->kind) & WORKS_STAY) || work_adds(w, disk)))
+			r = client_image_view_ready(pass->clients, disk);
+	}
 	return r;
 }
 
@@ -118,7 +135,7 @@ static int check_views_of(const struct shard_pass *pass, const struct work *w)
  * disk. */
 static void check_views(struct shard_pass *pass)
 {
-	const unsigned made = KIND(WORK_NEW) | KIND(WORK_REMAKE);
+	const unsigned made = KIND(WORK_NEW) | KIND(WORK_REMAKE) | WORKS_STAY;
 	struct plan *plan = &pass->plan;
 
 	for (struct work *w = NULL; (w = work_next(plan, w, made));) {
@@ -163,10 +180,10 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 		else if (!w->live->n_connections)
 			opened_forget(&pass->opened, w->live->name);
 		/* tgtd reports access rules itself, so no record of them is
-		 * needed. */
+		 * needed; and a disk that is added is not in the record. */
 		if (w->kind == WORK_ACCOUNTS)
 			last_applied_forget_users(&pass->last, w->live->name);
-		else if (w->kind != WORK_ACCESS)
+		else if (w->kind != WORK_ACCESS && w->kind != WORK_DISKS)
 			last_applied_forget(&pass->last, w->live->name);
 	}
 	for (size_t i = 0; i < plan->n_reopens; i++)
@@ -363,10 +380,12 @@ static int reset_without_tgtd(struct shard_pass *pass)
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = image_reset_check(pass->clients, client->disks, 0);
-		if (r == 0)
-			r = image_reset_run(pass->clients, client->disks,
-					    pass->all->messages);
+		r = check_images(pass, client, 0);
+		for (size_t k = 0; r == 0 && k < client->n_disks; k++)
+			if (plan_resets(&pass->all->options, &client->disks[k]))
+				r = image_reset_run(pass->clients,
+						    &client->disks[k],
+						    pass->all->messages);
 		if (r < 0) {
 			pass->all->skipped = true;
 			messages_print(pass->all->messages,

@@ -26,18 +26,59 @@ const struct pair targets_parameters[] = {
 static void print_store(FILE *f, const struct disk *disk,
 			const struct disk_state *state)
 {
+	const bool cd = disk->kind == DISK_CDROM;
+
 	fprintf(f, "\t<backing-store %s>\n", state->view);
-	fprintf(f, "\t\tlun %u\n\t\tbs-type rdwr\n", disk->lun);
+	fprintf(f, "\t\tlun %u\n", disk->lun);
+	if (cd)
+		fprintf(f, "\t\tdevice-type cd\n");
+	fprintf(f, "\t\tbs-type rdwr\n");
 	fprintf(f, "\t\tscsi_id %s\n\t\tscsi_sn %s\n", disk->scsi_id,
 		disk->scsi_sn);
-	if (state->sector_size != 512)
+	if (!cd && state->sector_size != 512)
 		fprintf(f, "\t\tblock-size %" PRIu32 "\n", state->sector_size);
-	fprintf(f, "\t\twrite-cache %s\n", disk->write_cache ? "on" : "off");
+	if (!cd)
+		fprintf(f, "\t\twrite-cache %s\n",
+			disk->write_cache ? "on" : "off");
 	if (disk->readonly)
 		fprintf(f, "\t\treadonly 1\n");
 	if (disk->thin)
 		fprintf(f, "\t\tparams thin_provisioning=1\n");
 	fprintf(f, "\t</backing-store>\n");
+}
+
+const char *targets_conf_store(const struct clients *clients,
+			       const struct disk *disk)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = text_open(&text, &size);
+
+	print_store(f, disk, clients_disk(clients, disk));
+	text_close(f);
+	return arena_strdup(clients->arena, text);
+}
+
+static void print_parameters(FILE *f, const struct client *client)
+{
+	fprintf(f,
+		"<target %s>\n\tdriver iscsi\n\tcontroller_tid %" PRIu32
+		"\n\tallow-in-use yes\n",
+		client->iqn, client->tid);
+	for (const struct pair *p = targets_parameters; p->key; p++)
+		fprintf(f, "\t%s %s\n", p->key, p->value);
+}
+
+const char *targets_conf_parameters(const struct clients *clients,
+				    const struct client *client)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	FILE *f = text_open(&text, &size);
+
+	print_parameters(f, client);
+	text_close(f);
+	return arena_strdup(clients->arena, text);
 }
 
 static void print_access(FILE *f, struct arena *arena,
@@ -63,15 +104,14 @@ const char *targets_conf_block(const struct clients *clients,
 	size_t size;
 	FILE *f = text_open(&text, &size);
 
-	fprintf(f,
-		"<target %s>\n\tdriver iscsi\n\tcontroller_tid %" PRIu32
-		"\n\tallow-in-use yes\n",
-		client->iqn, client->tid);
-	for (const struct pair *p = targets_parameters; p->key; p++)
-		fprintf(f, "\t%s %s\n", p->key, p->value);
-	for (size_t i = 0; i < client->n_disks; i++)
-		print_store(f, &client->disks[i],
-			    clients_disk(clients, &client->disks[i]));
+	print_parameters(f, client);
+	for (size_t i = 0; i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+		const struct disk_state *state = clients_disk(clients, disk);
+
+		if (!state->unlisted)
+			print_store(f, disk, state);
+	}
 	print_access(f, arena, client);
 	fprintf(f, "</target>\n");
 	text_close(f);
@@ -174,20 +214,21 @@ int targets_conf_text_replaced(const struct clients *clients,
 	return r;
 }
 
-/* The client whose view is the store of the block, or null. */
+/* The client whose system disk's view is the first store of the block, or
+ * null. */
 static const struct client *client_of_store(const struct fleet *fleet,
 					    const char *block)
 {
 	static const char start[] = "<backing-store ";
 	const char *path = strstr(block, start);
 
-	for (size_t i = 0; path && i < fleet->n_disks; i++) {
-		const char *view = fleet->disks[i].view;
+	for (size_t i = 0; path && i < fleet->n; i++) {
+		const char *view = fleet->clients[i].disks->view;
 		size_t n = strlen(view);
 
 		if (!strncmp(path + sizeof start - 1, view, n) &&
 		    path[sizeof start - 1 + n] == '>')
-			return fleet->disks[i].client;
+			return &fleet->clients[i];
 	}
 	return NULL;
 }

@@ -20,7 +20,14 @@
  */
 extern const struct pair targets_parameters[];
 
-/* One client's block, in the clients' arena. */
+/* The text of one disk, in the clients' arena. */
+const char *targets_conf_store(const struct clients *clients,
+			       const struct disk *disk);
+/* The beginning of a client's block: all that is not of its disks, its users
+ * and its access rules. */
+const char *targets_conf_parameters(const struct clients *clients,
+				    const struct client *client);
+/* One client's block, without unlisted disks, in the clients' arena. */
 const char *targets_conf_block(const struct clients *clients,
 			       const struct client *client);
 /*

@@ -261,6 +261,15 @@ int tgtd_send_lun(const struct tgtd *tgtd, enum tgtd_op op,
 	return r;
 }
 
+int tgtd_delete_lun(const struct tgtd *tgtd, const struct tgtd_unit *unit)
+{
+	struct request request = request_of(TGTD_LUN, TGTD_DELETE, unit->tid);
+	pid_t pid;
+
+	request.lun = unit->lun;
+	return ask(tgtd, &request, NULL, &pid);
+}
+
 int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
 			uint32_t cid)
 {

@@ -78,10 +78,11 @@ int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 int tgtd_send(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	      int32_t tid, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/* The same in the mode TGTD_LUN; fmt may be "". */
+/* The same in the mode TGTD_LUN. */
 int tgtd_send_lun(const struct tgtd *tgtd, enum tgtd_op op,
 		  const struct tgtd_unit *unit, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+int tgtd_delete_lun(const struct tgtd *tgtd, const struct tgtd_unit *unit);
 /* Ends the connection, and its session with the last one. */
 int tgtd_end_connection(const struct tgtd *tgtd, int32_t tid, uint64_t sid,
 			uint32_t cid);
