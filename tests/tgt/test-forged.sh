@@ -66,7 +66,9 @@ test_status_reports_a_forged_name_and_changes_nothing() {
 	expect 1 glue status
 	grep -q 'has a line break.*tgt-glue apply' "$scratch/stdout" \
 		"$scratch/stderr" || fail "expected a message about the name"
-	! grep -q 77 "$scratch/stdout" || fail "expected no forged target"
+	# The free space of this machine may have the number, too.
+	! grep -v ' are free$' "$scratch/stdout" | grep -q 77 ||
+		fail "expected no forged target"
 	works read 0
 }
 
