@@ -239,6 +239,38 @@ test_target_stays_if_a_disk_cannot_be_made() {
 	write_sector pc1 2
 }
 
+test_access_changes_though_a_disk_cannot_be_made() {
+	serve home
+	disks_of_all 'home games'
+	sed -i '/^master = masters\/games/a block-size = 4096
+		s/^address = .*/address = 127.0.0.9/' "$scratch/fleet.conf"
+	expect 1 glue apply
+	said '^tgt-glue: pc1: target: .*block size'
+	refuses login "$(url pc1)"
+	equal "LUNs" "1 2" "$(luns pc1)"
+}
+
+# tgtd opens a file for writing first, which a running program does not allow.
+test_disk_that_tgtd_does_not_open_is_undone() {
+	serve home
+	disks_of_all 'home games setup'
+	cp "$(command -v sleep)" "$scratch/store/iso/setup.iso"
+	chmod +x "$scratch/store/iso/setup.iso"
+	"$scratch/store/iso/setup.iso" 1000 &
+	program=$!
+	at_exit "kill $program 2>/dev/null || true"
+	hold_session pc1
+	expect 1 glue apply
+	said '^tgt-glue: pc1: target: disk setup: tgtd: '
+	equal "LUNs" "1 2" "$(luns pc1)"
+	kill "$program"
+	wait "$program" || true
+	end_session
+	admits login "$(url pc1)"
+	expect 0 glue apply
+	equal "LUNs" "1 2 3 5" "$(luns pc1)"
+}
+
 test_new_target_is_not_made_without_all_disks() {
 	start_disk_server
 	disks_of_all 'home games'
@@ -379,6 +411,40 @@ test_tgt_admin_makes_the_same_disks() {
 		fail "expected the same targets"
 	expect 0 glue apply
 	equal "output" "" "$(cat "$scratch/stdout")"
+}
+
+# Nor does it read the images: a disk that has its file has its sector size.
+test_unchanged_disks_need_no_request_to_tgtd() {
+	local before
+
+	requires strace
+	serve none
+	before=$(requests_of apply)
+	disks_of_all 'home games maps setup'
+	expect 0 glue apply
+	equal "requests" "$before" "$(requests_of apply)"
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=openat2 \
+		-o "$scratch/trace" \
+		tgt-glue --config "$scratch/fleet.conf" apply
+	! grep '"disks/home/pc1.vhdx"' "$scratch/trace" ||
+		fail "expected that apply does not open the image"
+}
+
+# An image that was replaced while tgtd has the old one is read again.
+test_sector_size_of_a_replaced_image_is_read() {
+	serve home
+	vhdfs-img create --size 20M --sector-size 4096 "$scratch/new.vhdx"
+	mv "$scratch/new.vhdx" "$scratch/store/disks/home/pc1.vhdx"
+	wait_until 10 mount_shows_new_home
+	expect 0 glue apply
+	did '^pc1: target: made again \(disk home: expected the image that is at its path now'
+	equal "sectors" "4096" "$(shown pc1 | sed -n '/LUN: 2/,$s/.*Block size: //p')"
+}
+
+mount_shows_new_home() {
+	[ "$(getfattr --only-values -n user.vhdfs.inode \
+		"$scratch/mnt/disks/home/pc1.vhdx.raw")" = \
+		"$(stat -c %i "$scratch/store/disks/home/pc1.vhdx")" ]
 }
 
 test_status_shows_the_disks() {

@@ -24,6 +24,14 @@ fleet_before() {
 		secret = secretsecret1
 		[client access]
 		address = 127.0.0.2
+		[client data]
+		secret = secretsecret1
+		[client data2]
+		secret = secretsecret1
+		disks = other
+		[disk other]
+		lun = 3
+		size = 1M
 	END
 }
 
@@ -46,6 +54,15 @@ fleet_after() {
 		[client access]
 		address = 127.0.0.3
 		initiator = iqn.2026-01.lan:one
+		[client data]
+		secret = secretsecret1
+		disks = home
+		[client data2]
+		secret = secretsecret1
+		[disk home]
+		lun = 2
+		size = 1M
+		write-cache = no
 	END
 }
 
@@ -63,6 +80,7 @@ ready() {
 # Applies the first fleet again.
 go_back() {
 	rm -f "$scratch"/store/clients/new.vhdx
+	rm -f "$scratch"/store/disks/home/data.vhdx
 	fleet_before
 	expect 0 glue apply
 	fleet_after
@@ -73,7 +91,8 @@ go_back() {
 admits_no_other_initiator() {
 	local client
 
-	for client in secret shared1 shared2 disk gone new access; do
+	for client in secret shared1 shared2 disk gone new access data \
+		data2; do
 		! initiator login "$(url $client)" 2>/dev/null ||
 			fail "killed at $1: expected access rules for $client, found:" \
 				"$(shown $client)"

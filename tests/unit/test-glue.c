@@ -371,6 +371,10 @@ static const char answer[] = "Target 5: iqn.2026-01.lan:a\n"
 			     "            Thin-provisioning: Yes\n"
 			     "            Backing store type: rdwr\n"
 			     "            Backing store path: /m/a b\n"
+			     "        LUN: 5\n"
+			     "            Type: cd/dvd\n"
+			     "            Readonly: Yes\n"
+			     "            Backing store path: /s/a.iso\n"
 			     "    Account information:\n"
 			     "        LUN: 2\n"
 			     "        Target 6: x\n"
@@ -394,7 +398,12 @@ static void state_is_read_from_tgtds_answer(void **state)
 	assert_ptr_equal(t, tgtd_state_target_by_tid(&live, 5));
 	lun = tgtd_state_lun(t, 1);
 	assert_true(lun && lun->online && lun->thin);
-	assert_false(lun->readonly || lun->cd || t->n_luns > 1);
+	assert_false(lun->readonly || lun->cd);
+	assert_int_equal(t->n_luns, 2);
+	assert_null(tgtd_state_lun(t, 0));
+	assert_true(tgtd_state_lun(t, 5)->cd);
+	assert_true(tgtd_state_lun(t, 5)->readonly);
+	assert_string_equal(tgtd_state_lun(t, 5)->path, "/s/a.iso");
 	assert_int_equal(lun->block_size, 4096);
 	assert_string_equal(lun->scsi_id, "id one");
 	assert_string_equal(lun->path, "/m/a b");

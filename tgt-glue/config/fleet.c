@@ -6,14 +6,44 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 
+/* Open directories: the path of a file in one of them is one request to the
+ * kernel. */
+enum { DIRECTORIES = 16 };
+struct directories {
+	struct directory {
+		char *path; /* in the store; owned */
+		int fd;
+	} v[DIRECTORIES];
+	size_t n;
+};
+
+struct directories *fleet_directories(void)
+{
+	/* Without memory none is kept open. */
+	return calloc(1, sizeof(struct directories));
+}
+
+static void close_directories(struct directories *all)
+{
+	for (size_t i = 0; all && i < all->n; i++) {
+		close(all->v[i].fd);
+		free(all->v[i].path);
+	}
+	free(all);
+}
+
 void fleet_fini(struct fleet *fleet)
 {
+	close_directories(fleet->directories);
+	fleet->directories = NULL;
 	root_dir_fini(&fleet->rootdir);
 	conf_fini(&fleet->conf);
 }
@@ -74,10 +104,47 @@ const struct disk *client_lun(const struct client *client, unsigned lun)
 	return NULL;
 }
 
+/* The directory of the path's first n bytes; -1: it is not to be kept open, or
+ * cannot be opened. */
+static int directory_of(const struct fleet *fleet, const char *path, size_t n)
+{
+	struct directories *all = fleet->directories;
+	struct directory *new;
+
+	for (size_t i = 0; all && i < all->n; i++)
+		if (!strncmp(all->v[i].path, path, n) && !all->v[i].path[n])
+			return all->v[i].fd;
+	if (!all || all->n == DIRECTORIES)
+		return -1;
+	new = &all->v[all->n];
+	new->path = strndup(path, n);
+	new->fd = new->path ? root_dir_openat(&fleet->rootdir, new->path,
+					      O_PATH | O_DIRECTORY)
+			    : -1;
+	if (new->fd < 0) {
+		free(new->path);
+		return -1;
+	}
+	all->n++;
+	return new->fd;
+}
+
+/* A link is followed inside the store only. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret)
 {
-	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+	const char *slash = strrchr(path, '/');
+	_cleanup_close_ int fd = -1;
+	int dir = -1;
 
+	if (slash && slash != path && strcmp(slash, "/..") != 0)
+		dir = directory_of(fleet, path, (size_t)(slash - path));
+	if (dir >= 0) {
+		int r = fstatat(dir, slash + 1, ret, AT_SYMLINK_NOFOLLOW);
+
+		if (r < 0 || !S_ISLNK(ret->st_mode))
+			return r < 0 ? -errno : 0;
+	}
+	fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	if (fd < 0)
 		return fd;
 	return fstat(fd, ret) < 0 ? -errno : 0;

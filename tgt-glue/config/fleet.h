@@ -112,17 +112,20 @@ struct fleet {
 
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
+	struct directories *directories; /* of the store, of fleet_stat */
 };
 
 /* A fleet that fleet_fini takes, though it was not loaded. */
 #define NO_FLEET ((struct fleet){ .rootdir.fd = -1 })
 void fleet_fini(struct fleet *fleet);
+/* None yet; of fleet.directories. */
+struct directories *fleet_directories(void);
 
 /* The path in the store of the disk's image in this format. */
 const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
 			    const struct image_ops *format);
 /* The file at a path in the store, which is not opened: 0, or -errno without a
- * message. */
+ * message.  Directories in which files were found are kept open. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
 
 /* Null if the path in the store is that of a regular file, else a description

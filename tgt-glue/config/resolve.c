@@ -369,6 +369,7 @@ static void resolve_fleet(struct fleet *fleet)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	fleet->n_shards = shard_resolve(conf, &fleet->shards);
 	resolve_space(fleet);
+	fleet->directories = fleet_directories();
 	if (fleet->store && root_dir_init(&fleet->rootdir, fleet->store) < 0)
 		conf_mistake(conf, conf->fleet[FLEET_STORE].line,
 			     "store: expected a directory, found %s",

@@ -20,18 +20,35 @@
 
 enum { DIRECTORY_MAX = 179 };
 
+/* The compiled pattern; the last ones are kept, because most lines of a
+ * fleet.conf have the same keys.  Not thread-safe. */
+static const regex_t *compiled(const char *pattern)
+{
+	static struct {
+		const char *pattern; /* a literal */
+		regex_t regex;
+	} known[16];
+	static unsigned next;
+	unsigned i;
+
+	for (i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].pattern == pattern)
+			return &known[i].regex;
+	i = next++ % (sizeof known / sizeof *known);
+	if (known[i].pattern)
+		regfree(&known[i].regex);
+	if (regcomp(&known[i].regex, pattern, REG_EXTENDED) != 0)
+		abort();
+	known[i].pattern = pattern;
+	return &known[i].regex;
+}
+
 bool value_matches(const char *value, const char *pattern)
 {
 	regmatch_t match;
-	regex_t regex;
-	bool all;
 
-	if (regcomp(&regex, pattern, REG_EXTENDED) != 0)
-		abort();
-	all = regexec(&regex, value, 1, &match, 0) == 0 && !match.rm_so &&
-	      !value[match.rm_eo];
-	regfree(&regex);
-	return all;
+	return regexec(compiled(pattern), value, 1, &match, 0) == 0 &&
+	       !match.rm_so && !value[match.rm_eo];
 }
 
 const char *value_check(const struct value_syntax *syntax, const char *value)

@@ -48,7 +48,8 @@ extern const struct value_syntax value_name, value_flag, value_master,
 
 /* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);
-/* Whether the whole value matches the extended regular expression. */
+/* Whether the whole value matches the extended regular expression, which is a
+ * string literal.  Not thread-safe. */
 bool value_matches(const char *value, const char *pattern);
 /* Whether the value is a decimal number from min to max. */
 bool value_is_number(const char *value, uint64_t min, uint64_t max);

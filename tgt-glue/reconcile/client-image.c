@@ -240,8 +240,11 @@ void client_image_inspect(struct clients *clients, const struct disk *disk)
 			       : inspect_file(clients, disk, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
+	/* Reading it takes much longer than all else of a pass. */
 	if (disk->kind == DISK_OWN)
-		size = sector_size_of(clients->fleet, disk->image);
+		size = state->exported_sector_size
+			       ? state->exported_sector_size
+			       : sector_size_of(clients->fleet, disk->image);
 	else if (state->image == CHILD_OTHER && disk->child)
 		size = sector_size_of(clients->fleet, disk->child);
 	if (!size)

@@ -27,7 +27,10 @@ struct disk_state {
 	uint32_t sector_size;        /* of the disk, bytes; not of a CD-ROM */
 	uint32_t shared_sector_size; /* of master or shared image; 0: not read
 				      */
-	bool blocked;                /* see struct client_state */
+	/* Of a DISK_OWN, from the disk that tgtd has of the same file, recorded
+	 * as applied; 0: unknown. */
+	uint32_t exported_sector_size;
+	bool blocked; /* see struct client_state */
 	/* Of a data disk: it is in no targets-file, because it is blocked. */
 	bool unlisted;
 };

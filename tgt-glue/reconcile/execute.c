@@ -122,17 +122,24 @@ static void check_sessions(struct plan *plan, struct work *work)
  * that was to be removed. */
 static void skip_if_exported(struct plan *plan, struct work *work)
 {
-	if (KIND(work->kind) & WORKS_STAY && !work_adds_any(work))
-		return;
+	const bool stays = KIND(work->kind) & WORKS_STAY;
+
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct work *w = &plan->works[i];
+		const char *why;
 
 		if (w->successor != work->client || !work_is_stopped(w) ||
-		    w->absent)
+		    w->absent || (stays && !work_adds_any(work)))
 			continue;
-		work_stop(plan, work, OUTCOME_SKIPPED,
-			  "its disk is exported for writing by target %s: %s",
-			  w->live->name, w->reason);
+		why = arena_printf(
+			&plan->arena,
+			"its disk is exported for writing by target %s: %s",
+			w->live->name, w->reason);
+		if (stays) {
+			work_stop_disks(plan, work, OUTCOME_SKIPPED, why);
+			return;
+		}
+		work_stop(plan, work, OUTCOME_SKIPPED, "%s", why);
 		clients_state(plan->clients, work->client)->blocked =
 			arena_strdup(plan->clients->arena, work->reason);
 		restore_rules(plan, work);
@@ -329,7 +336,7 @@ static void make_target(struct plan *plan, struct work *work)
 }
 
 /* Removes the disks that were added, as far as tgtd lets it. */
-static void undo_disks(struct plan *plan, struct work *work)
+static void undo_disks(struct plan *plan, struct work *work, const char *why)
 {
 	for (size_t i = 0; i < work->client->n_disks; i++) {
 		const struct disk *disk = &work->client->disks[i];
@@ -338,34 +345,34 @@ static void undo_disks(struct plan *plan, struct work *work)
 		if (work_adds(work, disk))
 			tgtd_delete_lun(plan->tgtd, &unit);
 	}
-	restore_rules(plan, work);
+	work_stop_disks(plan, work, OUTCOME_FAILED, why);
 }
 
 /* After 3, of a target that stays. */
 static void add_disks(struct plan *plan, struct work *work)
 {
-	int r = 0;
+	struct arena *arena = &plan->arena;
 
-	for (size_t i = 0; r == 0 && i < work->client->n_disks; i++) {
+	for (size_t i = 0; i < work->client->n_disks; i++) {
 		const struct disk *disk = &work->client->disks[i];
 
-		if (work_adds(work, disk))
-			r = make_disk(plan, disk);
-		if (r < 0)
-			fail_work(plan, work, disk_title(&plan->arena, disk));
+		if (!work_adds(work, disk) || make_disk(plan, disk) == 0)
+			continue;
+		undo_disks(plan, work,
+			   arena_printf(arena, "%s: %s",
+					disk_title(arena, disk), error_text()));
+		return;
 	}
-	if (r < 0)
-		undo_disks(plan, work);
 }
 
 /* 3 and 5: undoes what made a disk that is not as wanted. */
-static void verify_disks(struct plan *plan, unsigned kinds,
-			 void (*undo)(struct plan *, struct work *))
+static void verify_disks(struct plan *plan, unsigned kinds)
 {
 	struct tgtd_state now;
 	int r = tgtd_state_read(plan->tgtd, &now);
 
 	for (struct work *w = NULL; (w = work_next(plan, w, kinds));) {
+		const bool stays = KIND(w->kind) & WORKS_STAY;
 		const struct tgtd_target *t =
 			r == 0 ? tgtd_state_target(&now, w->client->iqn) : NULL;
 		const char *why =
@@ -373,13 +380,18 @@ static void verify_disks(struct plan *plan, unsigned kinds,
 						w->client, t)
 			  : "tgtd does not have it";
 
-		if (!why || (KIND(w->kind) & WORKS_STAY && !work_adds_any(w)))
+		if (!why || (stays && !work_adds_any(w)))
 			continue;
-		work_stop(
-			plan, w, OUTCOME_FAILED,
+		why = arena_printf(
+			&plan->arena,
 			"%s; `tgt-glue apply' tries again, and tgtd's log says more (journalctl -u tgt)",
 			why);
-		undo(plan, w);
+		if (stays) {
+			undo_disks(plan, w, why);
+		} else {
+			work_stop(plan, w, OUTCOME_FAILED, "%s", why);
+			undo_target(plan, w);
+		}
 	}
 	tgtd_state_fini(&now);
 }
@@ -511,12 +523,12 @@ void execute_plan(struct plan *plan)
 	each(plan, made, reset_image);
 	each(plan, WORKS_STAY, add_disks);
 	if (any_adds(plan))
-		verify_disks(plan, WORKS_STAY, undo_disks);
+		verify_disks(plan, WORKS_STAY);
 	for (size_t i = 0; i < plan->n_accounts; i++)
 		change_user(plan, &plan->accounts[i]); /* 4 */
 	each(plan, made, make_target);                 /* 5 */
 	if (work_next(plan, NULL, made))
-		verify_disks(plan, made, undo_target);
+		verify_disks(plan, made);
 	each(plan, made | changed, bind_users);                      /* 6 */
 	each(plan, made | changed | KIND(WORK_ACCESS), open_target); /* 7 */
 	each(plan, KINDS_ALL, complete);

@@ -97,14 +97,10 @@ static void read_disks(struct disks *disks)
 		&disks->arena, (fleet->n_disks + 1) * sizeof *disks->images);
 	for (size_t i = 0; i < fleet->n_disks; i++) {
 		const struct disk *disk = &fleet->disks[i];
-		_cleanup_close_ int fd =
-			disk->child ? root_dir_openat(&fleet->rootdir,
-						      disk->image, O_PATH)
-				    : -1;
+		struct stat st;
 
-		if (fd >= 0)
-			(void)file_identify(fd, "", AT_EMPTY_PATH,
-					    &disks->images[i]);
+		if (disk->child && fleet_stat(fleet, disk->image, &st) == 0)
+			disks->images[i] = file_id_of(&st);
 	}
 	read_mounts(disks);
 }

@@ -45,7 +45,7 @@ bool plan_resets(const struct plan_options *options, const struct disk *disk)
 
 bool work_adds(const struct work *work, const struct disk *disk)
 {
-	return KIND(work->kind) & WORKS_STAY &&
+	return KIND(work->kind) & WORKS_STAY && !work->no_disks &&
 	       difference_lacks(disk, work->live);
 }
 
@@ -75,6 +75,17 @@ bool work_is_stopped(const struct work *work)
 {
 	return work->outcome == OUTCOME_SKIPPED ||
 	       work->outcome == OUTCOME_FAILED;
+}
+
+void work_stop_disks(struct plan *plan, struct work *work,
+		     enum work_outcome outcome, const char *why)
+{
+	if (!(KIND(work->kind) & WORKS_STAY) || work->kind == WORK_DISKS) {
+		work_stop(plan, work, outcome, "%s", why);
+	} else if (work_adds_any(work)) {
+		work->no_disks = arena_strdup(&plan->arena, why);
+		work->no_disks_outcome = outcome;
+	}
 }
 
 struct work *work_next(const struct plan *plan, const struct work *w,
@@ -234,6 +245,7 @@ static void plan_client(struct plan *plan, const struct client *client)
 	const char *why = client_difference(plan, client, target, reset, &kind);
 	const bool stay = kind == WORK_ACCOUNTS &&
 			  loses_no_rule(&plan->arena, client, target);
+	const char *error;
 	struct work *work;
 
 	if (!why && state->blocked) {
@@ -249,18 +261,16 @@ static void plan_client(struct plan *plan, const struct client *client)
 					     .why = why,
 					     .reset = reset,
 					     .sessions_stay = stay });
-	if (image_error(plan->clients, client))
-		work_stop(plan, work, OUTCOME_FAILED, "%s",
-			  image_error(plan->clients, client));
+	error = image_error(plan->clients, client);
+	if (error)
+		work_stop_disks(plan, work, OUTCOME_FAILED, error);
 	else if (holder)
 		work_stop(
 			plan, work, OUTCOME_FAILED,
 			"number %u belongs to target %s, which is not of this fleet; write `tid = NUMBER' under [client %s] in fleet.conf, then type `tgt-glue apply'",
 			client->tid, holder->name, client->name);
-	if (!work_is_stopped(work) && state->blocked &&
-	    ((kind != WORK_ACCESS && kind != WORK_ACCOUNTS) ||
-	     work_adds_any(work)))
-		work_stop(plan, work, OUTCOME_SKIPPED, "%s", state->blocked);
+	if (!work_is_stopped(work) && state->blocked)
+		work_stop_disks(plan, work, OUTCOME_SKIPPED, state->blocked);
 }
 
 /* The client whose disk a target of ours exports for writing under another

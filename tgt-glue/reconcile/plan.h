@@ -34,6 +34,10 @@ struct work {
 	bool sessions_stay;       /* it is done under sessions too */
 	bool reset;               /* with fresh images */
 	bool absent;              /* tgtd has no such target now */
+	/* Why its target, which stays, does not get the disks that it lacks, or
+	 * null; and the outcome that follows. */
+	const char *no_disks;
+	enum work_outcome no_disks_outcome;
 	enum work_outcome outcome;
 	const char *reason; /* null if the outcome is PLANNED or DONE */
 };
@@ -124,6 +128,11 @@ bool plan_resets(const struct plan_options *options, const struct disk *disk);
 bool work_adds(const struct work *work, const struct disk *disk);
 /* True if it gives it any disk. */
 bool work_adds_any(const struct work *work);
+/* A disk cannot be exported: stops the work.  A target that stays only does not
+ * get the disks that it lacks: what else the work changes, such as access
+ * rules, is done. */
+void work_stop_disks(struct plan *plan, struct work *work,
+		     enum work_outcome outcome, const char *why);
 
 /* True if this is the client's user, or its mutual user. */
 bool client_has_user(const struct client *client, const char *user);

@@ -70,6 +70,41 @@ static int read_tgtd(struct shard_pass *pass)
 	return r < 0 ? r : read_state(pass, &pass->live);
 }
 
+/* The disk's sector size, if tgtd has the file that the disk has now, and the
+ * record says that it was given this size. */
+static void note_sector_size(struct shard_pass *pass, const struct disk *disk,
+			     const struct tgtd_lun *lun)
+{
+	struct disk_state *state = clients_disk(pass->clients, disk);
+	const uint32_t before = state->sector_size;
+
+	if (lun->file != FILE_RIGHT || !text_equal(lun->path, state->view))
+		return;
+	state->sector_size = lun->block_size;
+	if (last_applied_has_store(&pass->last, disk->client->iqn,
+				   targets_conf_store(pass->clients, disk)))
+		state->exported_sector_size = lun->block_size;
+	else
+		state->sector_size = before;
+}
+
+static void note_sector_sizes(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->fleet->n_disks; i++) {
+		const struct disk *disk = &pass->fleet->disks[i];
+		const struct tgtd_target *target =
+			disk->kind == DISK_OWN
+				? tgtd_state_target(&pass->live,
+						    disk->client->iqn)
+				: NULL;
+		const struct tgtd_lun *lun =
+			target ? tgtd_state_lun(target, disk->lun) : NULL;
+
+		if (lun)
+			note_sector_size(pass, disk, lun);
+	}
+}
+
 void shard_pass_read(struct shard_pass *pass)
 {
 	pass->plan = (struct plan){ .clients = pass->clients,
@@ -80,8 +115,10 @@ void shard_pass_read(struct shard_pass *pass)
 				    .options = &pass->all->options,
 				    .messages = pass->all->messages };
 	pass->answers = read_tgtd(pass) == 0;
-	if (pass->answers)
+	if (pass->answers) {
+		note_sector_sizes(pass);
 		return;
+	}
 	if (pass->shard->number && !pass->unready)
 		error_advise("it is the %s", pass->shard->tgtd);
 	if (pass->off)
@@ -140,7 +177,7 @@ static void check_views(struct shard_pass *pass)
 
 	for (struct work *w = NULL; (w = work_next(plan, w, made));) {
 		if (check_views_of(pass, w) < 0) {
-			work_stop(plan, w, OUTCOME_FAILED, "%s", error_text());
+			work_stop_disks(plan, w, OUTCOME_FAILED, error_text());
 			pass->all->waiting = true;
 		}
 	}
@@ -194,6 +231,26 @@ int shard_pass_forget_touched(struct shard_pass *pass)
 	return r < 0 ? r : last_applied_save(pass->shard, &pass->last);
 }
 
+/* What is not as the work says; null: all is. */
+static const char *undone(struct shard_pass *pass, const struct work *work,
+			  const struct tgtd_target *target,
+			  enum work_kind *ret_kind)
+{
+	struct arena *arena = &pass->plan.arena;
+	struct tgtd_target as;
+
+	if (!work->client)
+		return target ? "it is still there" : NULL;
+	if (!target)
+		return "it is not there";
+	as = plan_copy_target(arena, target);
+	/* verify_reopens checks for lost files. */
+	for (size_t i = 0; i < as.n_luns; i++)
+		as.luns[i].file = FILE_UNKNOWN;
+	return difference_of_target(arena, pass->clients, work->client, &as,
+				    NULL, ret_kind);
+}
+
 int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
 {
 	struct plan *plan = &pass->plan;
@@ -201,26 +258,15 @@ int shard_pass_verify(struct shard_pass *pass, struct tgtd_state *ret)
 
 	for (struct work *w = NULL;
 	     r == 0 && (w = work_next(plan, w, KINDS_ALL));) {
-		enum work_kind kind;
+		enum work_kind kind = w->kind;
 		const struct tgtd_target *target = tgtd_state_target(
 			ret, w->client ? w->client->iqn : w->live->name);
-		const char *why = NULL;
+		const char *why = undone(pass, w, target, &kind);
 
-		if (!w->client) {
-			why = target ? "it is still there" : NULL;
-		} else if (!target) {
-			why = "it is not there";
-		} else {
-			struct tgtd_target as =
-				plan_copy_target(&plan->arena, target);
-
-			/* verify_reopens checks for lost files. */
-			for (size_t i = 0; i < as.n_luns; i++)
-				as.luns[i].file = FILE_UNKNOWN;
-			why = difference_of_target(&plan->arena, pass->clients,
-						   w->client, &as, NULL, &kind);
-		}
-		if (why)
+		if (why && w->no_disks && kind == WORK_DISKS)
+			work_stop(plan, w, w->no_disks_outcome, "%s",
+				  w->no_disks);
+		else if (why)
 			work_stop(
 				plan, w, OUTCOME_FAILED,
 				"after it was applied: %s; `tgt-glue apply' tries again",
@@ -297,7 +343,23 @@ static void verify_reopens(struct shard_pass *pass,
 	}
 }
 
-/* Clients whose disk another target kept while the plan was executed. */
+/* Disks that the work's target, which stays, could not get. */
+static bool unlist_disks(struct shard_pass *pass, const struct work *work)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < work->client->n_disks; i++) {
+		const struct disk *disk = &work->client->disks[i];
+		struct disk_state *state = clients_disk(pass->clients, disk);
+
+		if (difference_lacks(disk, work->live) && !state->unlisted)
+			any = state->unlisted = true;
+	}
+	return any;
+}
+
+/* Disks that another target kept while the plan was executed, and the clients
+ * whose target was not made because of that. */
 static bool unlist_blocked(struct shard_pass *pass)
 {
 	bool any = false;
@@ -308,8 +370,13 @@ static bool unlist_blocked(struct shard_pass *pass)
 			w->client ? clients_state(pass->clients, w->client)
 				  : NULL;
 
-		if (state && w->outcome == OUTCOME_SKIPPED && state->blocked &&
-		    !state->unlisted && (w->absent || !w->live))
+		if (!state || w->outcome != OUTCOME_SKIPPED)
+			continue;
+		/* What was blocked before is unlisted already. */
+		if (!state->blocked && (w->no_disks || w->kind == WORK_DISKS))
+			any = unlist_disks(pass, w) || any;
+		else if (state->blocked && !state->unlisted &&
+			 (w->absent || !w->live))
 			any = state->unlisted = true;
 	}
 	return any;
