@@ -436,6 +436,7 @@ tgt_tests = \
 	tests/tgt/test-tgt-admin.sh \
 	tests/tgt/test-tgtd-death.sh \
 	tests/tgt/test-tgtd-state.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)

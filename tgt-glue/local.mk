@@ -9,12 +9,15 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
 	tgt-glue/base/textfile.h \
+	tgt-glue/base/vhdfs-img.c \
+	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \
 	tgt-glue/command/check.c \
 	tgt-glue/command/command.h \
+	tgt-glue/command/disks.c \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
@@ -59,12 +62,18 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \
 	tgt-glue/reconcile/clients.h \
+	tgt-glue/reconcile/disk-states.c \
+	tgt-glue/reconcile/disk-states.h \
 	tgt-glue/reconcile/execute.c \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
 	tgt-glue/reconcile/exports.h \
+	tgt-glue/reconcile/image-parent.c \
+	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
 	tgt-glue/reconcile/image-reset.h \
+	tgt-glue/reconcile/kept-image.c \
+	tgt-glue/reconcile/kept-image.h \
 	tgt-glue/reconcile/last-applied.c \
 	tgt-glue/reconcile/last-applied.h \
 	tgt-glue/reconcile/migrate.c \

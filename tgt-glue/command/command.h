@@ -34,6 +34,7 @@ int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
+int command_disks(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);

@@ -92,6 +92,19 @@ static const struct cli_command reset_command = {
 	.run = command_reset,
 };
 
+static const struct cli_option disks_options[] = {
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_END,
+};
+
+static const struct cli_command disks_command = {
+	.name = "disks",
+	.summary = "list the states of a client's disk that can be had",
+	.options = disks_options,
+	.operands = { "CLIENT", 1, 1, "<client>" },
+	.run = command_disks,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -129,9 +142,9 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,  &apply_command,
-	&status_command, &watch_command,    &reset_command, &secret_command,
-	&ipxe_command,   &dnsmasq_command,  NULL,
+	&check_command,  &generate_command, &plan_command,    &apply_command,
+	&status_command, &watch_command,    &reset_command,   &disks_command,
+	&secret_command, &ipxe_command,     &dnsmasq_command, NULL,
 };
 
 static const struct cli_option common_options[] = {
