@@ -29,7 +29,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/ipxe.c \
 	tgt-glue/command/load.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/restore.c \
 	tgt-glue/command/secret.c \
+	tgt-glue/command/snapshot.c \
 	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
 	tgt-glue/command/status-print.h \
@@ -72,6 +74,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
 	tgt-glue/reconcile/image-reset.h \
+	tgt-glue/reconcile/image-restore.c \
+	tgt-glue/reconcile/image-restore.h \
 	tgt-glue/reconcile/kept-image.c \
 	tgt-glue/reconcile/kept-image.h \
 	tgt-glue/reconcile/last-applied.c \

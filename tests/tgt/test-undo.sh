@@ -14,7 +14,7 @@ use_disk() {
 # disk_has CLIENT TEXT: the client's disk, as tgtd exports it, has this text.
 disk_has() {
 	equal "disk of $1" "$2" "$(qemu-img dd -O raw if="$(url "$1")" \
-		of="$scratch/read" bs=512 skip=9 count=1 >/dev/null &&
+		of="$scratch/read" bs=512 skip=9 count=10 >/dev/null &&
 		tr -d '\0' <"$scratch/read")"
 }
 
@@ -85,6 +85,281 @@ test_disks_of_an_unknown_client_is_refused() {
 	start_fleet pc1
 	expect 1 glue disks pc9
 	said "expected one of fleet.conf, found 'pc9'"
+}
+
+test_snapshot_of_a_logged_in_client_has_its_answered_writes() {
+	start_fleet pc1 pc2
+	hold_session pc1
+	works write 9
+	expect 0 glue snapshot --note 'before the update' monday pc1 pc2
+	did '^pc1: snapshot: monday$'
+	did '^pc2: snapshot: monday$'
+	works write 10
+	works read 9
+	end_session
+	equal "note" "before the update" "$(state pc1 monday note)"
+	equal "kind" snapshot "$(state pc2 monday kind)"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+}
+
+test_snapshot_that_fails_for_one_client_is_made_for_the_others() {
+	start_fleet pc1 pc2 pc3
+	expect 0 glue snapshot monday pc2
+	expect 1 glue snapshot monday pc1 pc2 pc3
+	said '^tgt-glue: pc2: snapshot: .*exist'
+	equal "of pc1" snapshot "$(state pc1 monday kind)"
+	equal "of pc3" snapshot "$(state pc3 monday kind)"
+}
+
+test_snapshot_names_of_other_states_are_refused() {
+	local name
+
+	start_fleet pc1
+	for name in now kept kept-3 20260131T235959.000001Z 7 test a/b; do
+		expect 1 glue snapshot "$name" pc1
+		said "^tgt-glue: snapshot name: expected .*found '$name'"
+	done
+	equal "states" now "$(glue disks --json pc1 | jq -r '.[].which')"
+	expect 1 glue snapshot monday pc1 pc9
+	said "^tgt-glue: snapshot: expected a client of .*, found 'pc9'"
+	equal "states" now "$(glue disks --json pc1 | jq -r '.[].which')"
+}
+
+test_revert_gives_tgtd_the_disk_of_the_snapshot() {
+	start_fleet pc1 pc2 pc3
+	everything | sort >"$scratch/before"
+	use_disk pc1 good
+	use_disk pc2 good2
+	expect 0 glue snapshot monday pc1 pc2
+	use_disk pc1 bad
+	use_disk pc2 bad2
+	use_disk pc3 other
+	expect 0 glue revert monday pc1 pc2
+	did '^pc1: image: clients/pc1.vhdx is monday again; the one before is clients/\.pc1\.vhdx\.20.*Z$'
+	disk_has pc1 good
+	disk_has pc2 good2
+	disk_has pc3 other
+	everything | sort | diff "$scratch/before" -
+	glue generate | cmp - "$scratch/targets.conf"
+	# What was there is put aside, and can be had again.
+	expect 0 glue restore pc1 "$(old_images pc1)"
+	disk_has pc1 bad
+}
+
+test_revert_skips_a_logged_in_client_and_names_its_initiator() {
+	start_fleet pc1 pc2
+	use_disk pc2 good
+	expect 0 glue snapshot monday pc1 pc2
+	use_disk pc2 bad
+	hold_session pc1
+	expect 4 glue revert monday pc1 pc2
+	said '^tgt-glue: pc1: skipped: logged in: iqn.* from 127.0.0.1; shut it down, then type .tgt-glue restore pc1 monday.$'
+	equal "old images of pc1" "" "$(old_images pc1)"
+	disk_has pc2 good
+	end_session
+}
+
+test_revert_without_the_snapshot_fails_for_that_client_alone() {
+	start_fleet pc1 pc2
+	use_disk pc2 good
+	expect 0 glue snapshot monday pc2
+	use_disk pc2 bad
+	use_disk pc1 mine
+	expect 1 glue revert monday pc1 pc2
+	said "^tgt-glue: pc1: restore: expected the name of one earlier state of its disk, found 'monday'; .tgt-glue disks pc1. lists them$"
+	disk_has pc2 good
+	disk_has pc1 mine
+}
+
+test_revert_to_a_disk_that_shows_the_snapshot_changes_nothing() {
+	start_fleet pc1
+	use_disk pc1 good
+	expect 0 glue snapshot monday pc1
+	expect 0 glue revert monday pc1
+	did '^pc1: image: clients/pc1.vhdx is monday already$'
+	equal "old images" "" "$(old_images pc1)"
+	disk_has pc1 good
+}
+
+# With one old image kept: what the restore puts aside takes the place of what
+# it brings back, and a snapshot stays one.
+test_restore_brings_back_an_old_image_and_puts_the_present_one_aside() {
+	local first second
+
+	start_fleet pc1
+	everything | sort >"$scratch/before"
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	first=$(old_images pc1)
+	use_disk pc1 second
+	expect 0 glue snapshot monday pc1
+	use_disk pc1 third
+	expect 0 glue restore pc1 "$first"
+	did "^pc1: image: clients/pc1.vhdx is $first again; the one before is clients/\.pc1\.vhdx\.20.*Z\$"
+	disk_has pc1 first
+	everything | sort | diff "$scratch/before" -
+	second=$(old_images pc1)
+	[ "$second" != "$first" ] || fail "expected another date"
+	# By a part of its date.
+	expect 0 glue restore pc1 "${second%???}"
+	disk_has pc1 third
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+	expect 0 glue restore pc1 monday
+	disk_has pc1 second
+	equal "old images" 2 "$(old_images pc1 | wc -l)"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+}
+
+test_restore_skips_a_logged_in_client() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	hold_session pc1
+	expect 4 glue restore pc1 "$(old_images pc1)"
+	said '^tgt-glue: pc1: skipped: logged in: '
+	end_session
+	disk_has pc1 ''
+}
+
+test_restore_of_an_image_without_its_parent_is_refused() {
+	local old
+
+	start_fleet pc1
+	vhdfs-img create --size 64M "$store/masters/old.vhdx"
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	old=$(old_images pc1)
+	use_disk pc1 second
+	vhdfs-img rebase --unsafe --parent "$store/masters/old.vhdx" \
+		"$store/clients/.pc1.vhdx.$old"
+	rm "$store/masters/old.vhdx"
+	everything | sort >"$scratch/before"
+	expect 1 glue restore pc1 "$old"
+	said '^tgt-glue: pc1: restore: .*parent .*old.vhdx is missing'
+	everything | sort | diff "$scratch/before" -
+	disk_has pc1 second
+	equal "old images" "$old" "$(old_images pc1)"
+}
+
+test_restore_of_the_parent_of_another_image_is_skipped() {
+	local old
+
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	old=$(old_images pc1)
+	vhdfs-img create --parent "$store/clients/.pc1.vhdx.$old" \
+		"$store/clients/more.vhdx"
+	chmod u+w "$store/clients/.pc1.vhdx.$old"
+	expect 4 glue restore pc1 "$old"
+	said 'pc1: skipped: .*it is the parent of clients/more.vhdx'
+	equal "old images" "$old" "$(old_images pc1)"
+}
+
+test_restore_of_no_state_is_refused() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 1 glue restore pc1 tuesday
+	said "found 'tuesday'; .tgt-glue disks pc1. lists them"
+	expect 1 glue restore pc1 now
+	said 'now is the present state'
+	expect 1 glue restore pc1 ''
+	disk_has pc1 first
+}
+
+test_restore_without_tgtd_changes_the_image() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	end_tgtd
+	expect 0 glue restore pc1 "$(old_images pc1)"
+	said '^tgt-glue: no tgtd runs: the images alone are restored$'
+	start_tgtd
+	expect 0 glue apply
+	disk_has pc1 first
+}
+
+# kill_at CALL KIND: ends restore, or the program that it runs, at each call of
+# that kind, the first to the last, and runs it again.
+kill_at() {
+	local call=$1 n=0 status=137
+
+	while [ "$status" != 0 ]; do
+		next_call "$([ "$call" != connect ] || echo 5)"
+		"$2_before"
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace="$call" \
+			-e inject="$call:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" \
+			restore pc1 "$which" >"$scratch/killed.out" 2>&1 ||
+			status=$?
+		[ -f "$store/clients/pc1.vhdx" ] ||
+			fail "killed at $call $n: expected an image of pc1"
+		expect 0 glue restore pc1 "$which"
+		disk_has pc1 wanted
+		everything | sort | diff "$scratch/wanted" -
+		expect 0 glue restore pc1 "$("$2_other")"
+		disk_has pc1 "present$n"
+	done
+	echo "killed up to call $n of $call"
+}
+
+old_before() {
+	find "$store/clients" -name '.pc1.*' -delete
+	expect 0 glue reset pc1
+	find "$store/clients" -name '.pc1.*' -delete
+	use_disk pc1 wanted
+	expect 0 glue reset pc1
+	which=$(old_images pc1)
+	use_disk pc1 "present$n"
+}
+
+# The only old image.
+old_other() {
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+	old_images pc1
+}
+
+test_interrupted_restore_of_an_old_image_is_completed_by_the_next() {
+	local call n which
+
+	choose_calls
+	requires strace
+	start_fleet pc1
+	export ASAN_OPTIONS=detect_leaks=0
+	everything | sort >"$scratch/wanted"
+	for call in linkat renameat fsetxattr fsync connect; do
+		kill_at "$call" old
+	done
+}
+
+snapshot_before() {
+	find "$store/clients" -name '.pc1.*' -delete
+	use_disk pc1 "present$n"
+}
+
+snapshot_other() {
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+	old_images pc1
+}
+
+test_interrupted_restore_of_a_snapshot_is_completed_by_the_next() {
+	local call n which=monday
+
+	choose_calls
+	requires strace
+	start_fleet pc1
+	export ASAN_OPTIONS=detect_leaks=0
+	everything | sort >"$scratch/wanted"
+	use_disk pc1 wanted
+	expect 0 glue snapshot monday pc1
+	for call in execve ioctl connect; do
+		kill_at "$call" snapshot
+	done
 }
 
 run_tests

@@ -23,6 +23,7 @@ struct command_line {
 	const char *all; /* a directory for all boot scripts */
 	const char *tftp_root;
 	const char *shard; /* a number */
+	const char *note;  /* of a snapshot */
 	char **clients;    /* the operands, null-ended */
 };
 
@@ -35,6 +36,9 @@ int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
 int command_disks(const struct command_line *line);
+int command_snapshot(const struct command_line *line);
+int command_revert(const struct command_line *line);
+int command_restore(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);
@@ -53,6 +57,11 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet);
  * fleet.conf has none of that name. */
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet);
+/* Adds the clients of these names, null-ended, to *ret, each once.  False,
+ * after naming each unknown one for the command verb, if there are any. */
+bool command_clients(const struct command_line *line, const char *verb,
+		     char *const *names, const struct fleet *fleet,
+		     struct arena *arena, struct strings *ret);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns

@@ -105,6 +105,33 @@ static const struct cli_command disks_command = {
 	.run = command_disks,
 };
 
+static const struct cli_option snapshot_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
+	CLI_END,
+};
+
+static const struct cli_command snapshot_command = {
+	.name = "snapshot",
+	.summary = "keep the present state of clients' disks under a name",
+	.options = snapshot_options,
+	.operands = { "NAME CLIENT...", 2, INT_MAX, "<client>" },
+	.run = command_snapshot,
+};
+
+static const struct cli_command revert_command = {
+	.name = "revert",
+	.summary = "take clients' disks back to a snapshot",
+	.operands = { "NAME CLIENT...", 2, INT_MAX, "<client>" },
+	.run = command_revert,
+};
+
+static const struct cli_command restore_command = {
+	.name = "restore",
+	.summary = "bring back an earlier state of a client's disk",
+	.operands = { "CLIENT WHICH", 2, 2, "<client>" },
+	.run = command_restore,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -142,9 +169,11 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,    &apply_command,
-	&status_command, &watch_command,    &reset_command,   &disks_command,
-	&secret_command, &ipxe_command,     &dnsmasq_command, NULL,
+	&check_command,  &generate_command, &plan_command,
+	&apply_command,  &status_command,   &watch_command,
+	&reset_command,  &disks_command,    &snapshot_command,
+	&revert_command, &restore_command,  &secret_command,
+	&ipxe_command,   &dnsmasq_command,  NULL,
 };
 
 static const struct cli_option common_options[] = {

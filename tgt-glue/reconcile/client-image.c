@@ -140,10 +140,13 @@ void client_images_inspect(struct clients *clients)
 		client_image_inspect(clients, &clients->fleet->clients[i]);
 }
 
+/* Has the differencing image no data? */
 static bool holds_nothing(struct image *image)
 {
 	struct extent extent;
 
+	if (image->type != IMAGE_DIFFERENCING)
+		return false;
 	for (uint64_t off = 0; off < image->size; off += extent.len) {
 		int r;
 
@@ -154,6 +157,18 @@ static bool holds_nothing(struct image *image)
 			return false;
 	}
 	return true;
+}
+
+bool client_image_is_empty(const struct fleet *fleet, const char *path)
+{
+	struct image *image;
+	bool empty;
+
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
+		return false;
+	empty = holds_nothing(image);
+	image_close(image);
+	return empty;
 }
 
 /* Is the parent of the client's image that of a fresh one? */
@@ -183,8 +198,7 @@ bool client_image_is_fresh(struct clients *clients, const struct client *client)
 	    image_open_unlocked(clients->fleet, client->child, &image, NULL) <
 		    0)
 		return false;
-	fresh = image->type == IMAGE_DIFFERENCING &&
-		(!client->block_size ||
+	fresh = (!client->block_size ||
 		 image->block_size == client->block_size) &&
 		holds_nothing(image);
 	image_close(image);

@@ -34,6 +34,7 @@
 #include "base/error.h"
 #include "tgt-glue/config/acl.h"
 #include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* Fails the work with the last error. */
@@ -150,7 +151,8 @@ static void reset_image(struct plan *plan, struct work *work)
 {
 	if (!work->reset)
 		return;
-	if (image_reset_run(plan->clients, work->client, plan->messages) < 0) {
+	if (image_replace_run(plan->clients, work->client, plan->messages) <
+	    0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&plan->arena, error_text());
 	} else if (image_reset_shown(plan->clients, work->client) < 0) {

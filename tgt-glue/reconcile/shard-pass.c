@@ -16,7 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
-#include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -90,6 +90,15 @@ void shard_pass_read(struct shard_pass *pass)
 	pass->error = *error_last();
 }
 
+/* Is the last error, why an image is not replaced, a failure: a wrong state?
+ * Other reasons may go away, and the client is skipped. */
+static bool is_failure(const struct shard_pass *pass)
+{
+	const int code = error_last()->code;
+
+	return pass->clients->which && code != -EBUSY && code != -EPERM;
+}
+
 /* Skips the reset of a disk that another process has open, or that is a
  * parent. */
 static void check_resets(struct shard_pass *pass)
@@ -100,8 +109,11 @@ static void check_resets(struct shard_pass *pass)
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
 		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     image_reset_check(pass->clients, w->client, pid) < 0))
-			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
+		     image_replace_check(pass->clients, w->client, pid) < 0))
+			work_stop(plan, w,
+				  is_failure(pass) ? OUTCOME_FAILED
+						   : OUTCOME_SKIPPED,
+				  "%s", error_text());
 }
 
 /* Fails a target whose file is missing: tgtd would create it without a disk. */
@@ -341,8 +353,8 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	if (!pass->off)
 		return pass->error.code;
 	messages_print(pass->all->messages,
-		       "no %s runs: the images alone are reset",
-		       pass->shard->tgtd);
+		       "no %s runs: the images alone are %s", pass->shard->tgtd,
+		       pass->clients->which ? "restored" : "reset");
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
@@ -350,16 +362,13 @@ static int reset_without_tgtd(struct shard_pass *pass)
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = image_reset_check(pass->clients, client, 0);
+		r = image_replace_check(pass->clients, client, 0);
 		if (r == 0)
-			r = image_reset_run(pass->clients, client,
-					    pass->all->messages);
-		if (r < 0) {
-			pass->all->skipped = true;
-			messages_print(pass->all->messages,
-				       "%s: image: skipped: %s", client->name,
-				       error_text());
-		}
+			r = image_replace_run(pass->clients, client,
+					      pass->all->messages);
+		if (r < 0)
+			report_not_replaced(pass, client->name, error_text(),
+					    is_failure(pass));
 	}
 	return write_file(pass) < 0 ? error_last()->code : 0;
 }
