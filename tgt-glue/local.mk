@@ -27,6 +27,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/inotify.c \
 	tgt-glue/command/inotify.h \
 	tgt-glue/command/ipxe.c \
+	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/restore.c \

@@ -362,4 +362,154 @@ test_interrupted_restore_of_a_snapshot_is_completed_by_the_next() {
 	done
 }
 
+# parent_of IMAGE: prints the path of its parent, without directories.
+parent_of() {
+	vhdfs-img info --json "$store/clients/$1" | jq -r '.parent | split("/")[-1]'
+}
+
+test_reset_goes_back_to_the_kept_state() {
+	start_fleet pc1 pc2
+	use_disk pc1 joined
+	expect 0 glue keep --note 'joined to the domain' pc1
+	did '^pc1: image: a reset goes back to clients/pc1@kept-1.vhdx$'
+	equal "note" "joined to the domain" "$(state pc1 kept note)"
+	equal "kind" kept "$(state pc1 kept kind)"
+	use_disk pc1 spoilt
+	use_disk pc2 spoilt
+	expect 0 glue reset pc1 pc2
+	disk_has pc1 joined
+	disk_has pc2 ''
+	expect 0 glue reset pc1
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	# An image that apply makes is a child of it, too.
+	end_tgtd
+	rm "$store/clients/pc1.vhdx"
+	start_tgtd
+	expect 0 glue apply
+	disk_has pc1 joined
+}
+
+test_second_keep_replaces_the_kept_state() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue keep pc1
+	use_disk pc1 second
+	expect 0 glue keep pc1
+	equal "states" "kept now" "$(glue disks --json pc1 |
+		jq -r '[.[].which] | sort | join(" ")')"
+	equal "file" clients/pc1@kept-2.vhdx "$(state pc1 kept file)"
+	use_disk pc1 spoilt
+	expect 0 glue reset pc1
+	disk_has pc1 second
+	# Nothing was written since: the kept state is the same.
+	expect 0 glue keep pc1
+	equal "file" clients/pc1@kept-2.vhdx "$(state pc1 kept file)"
+	equal "parent" masters/win11.vhdx "$(state pc1 kept master)"
+}
+
+# An old image is a child of the first kept state.
+test_earlier_kept_state_stays_as_long_as_images_need_it() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue keep pc1
+	use_disk pc1 spoilt
+	expect 0 glue reset pc1
+	use_disk pc1 second
+	expect 0 glue keep pc1
+	said '^tgt-glue: pc1: keep: kept-1 stays as a snapshot: 2 images need it$'
+	equal "kind" snapshot "$(state pc1 kept-1 kind)"
+	expect 0 glue restore pc1 "$(old_images pc1)"
+	disk_has pc1 spoilt
+	expect 0 glue reset pc1
+	disk_has pc1 second
+	expect 0 glue restore pc1 kept-1
+	disk_has pc1 first
+}
+
+test_reset_takes_another_master_instead_of_the_kept_state() {
+	start_fleet pc1
+	use_disk pc1 joined
+	expect 0 glue keep pc1
+	vhdfs-img create --size 64M "$store/masters/win12.vhdx"
+	sed -i 's/client pc1./&\nmaster = masters\/win12/' "$scratch/fleet.conf"
+	expect 0 glue reset pc1
+	equal "parent" win12.vhdx "$(parent_of pc1.vhdx)"
+	disk_has pc1 ''
+	expect 0 glue keep --forget pc1
+	sed -i '/win12/d' "$scratch/fleet.conf"
+	expect 0 glue reset pc1
+	equal "parent" win11.vhdx "$(parent_of pc1.vhdx)"
+}
+
+test_forgotten_kept_state_is_no_longer_used() {
+	start_fleet pc1
+	use_disk pc1 first
+	expect 0 glue keep pc1
+	use_disk pc1 second
+	expect 0 glue keep pc1
+	use_disk pc1 third
+	expect 0 glue reset pc1
+	expect 0 glue keep --forget pc1
+	did '^pc1: image: a reset goes back to masters/win11.vhdx$'
+	disk_has pc1 second
+	equal "kept" "" "$(state pc1 kept kind)"
+	expect 0 glue reset pc1
+	disk_has pc1 ''
+	expect 0 glue keep --forget pc1
+}
+
+test_keep_of_a_logged_in_client_says_so() {
+	start_fleet pc1
+	hold_session pc1
+	works write 9
+	expect 0 glue keep pc1
+	said '^tgt-glue: pc1: keep: warning: it is logged in, .*type .tgt-glue keep pc1.'
+	works read 9
+	end_session
+	expect 0 glue keep pc1
+	[ ! -s "$scratch/stderr" ] ||
+		fail "expected no warning, found: $(cat "$scratch/stderr")"
+}
+
+keep_at() {
+	local call=$1 n=0 status=137
+
+	while [ "$status" != 0 ]; do
+		next_call
+		use_disk pc1 "wanted$n"
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace="$call" \
+			-e inject="$call:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" keep pc1 \
+			>"$scratch/killed.out" 2>&1 || status=$?
+		[ -n "$(state pc1 kept file)" ] ||
+			fail "killed at $call $n: expected a kept state"
+		expect 0 glue keep pc1
+		use_disk pc1 spoilt
+		expect 0 glue reset pc1
+		disk_has pc1 "wanted$n"
+		find "$store/clients" -name '.pc1.*' -delete
+		equal "kept" 1 "$(find "$store/clients" -name 'pc1@kept*' |
+			wc -l)"
+	done
+	echo "killed up to call $n of $call"
+}
+
+test_interrupted_keep_is_completed_by_the_next() {
+	local call
+
+	choose_calls
+	requires strace
+	start_fleet pc1
+	export ASAN_OPTIONS=detect_leaks=0
+	use_disk pc1 first
+	expect 0 glue keep pc1
+	for call in execve fsetxattr ioctl rename; do
+		keep_at "$call"
+	done
+}
+
 run_tests

@@ -24,7 +24,8 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *note;  /* of a snapshot */
-	char **clients;    /* the operands, null-ended */
+	bool forget;
+	char **clients; /* the operands, null-ended */
 };
 
 /* Each command returns an exit code; its messages are printed. */
@@ -38,6 +39,7 @@ int command_reset(const struct command_line *line);
 int command_disks(const struct command_line *line);
 int command_snapshot(const struct command_line *line);
 int command_revert(const struct command_line *line);
+int command_keep(const struct command_line *line);
 int command_restore(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);

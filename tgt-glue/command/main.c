@@ -132,6 +132,20 @@ static const struct cli_command restore_command = {
 	.run = command_restore,
 };
 
+static const struct cli_option keep_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
+	CLI_FLAG(forget, "forget", "let resets go back to the master again"),
+	CLI_END,
+};
+
+static const struct cli_command keep_command = {
+	.name = "keep",
+	.summary = "let resets go back to the present state of clients' disks",
+	.options = keep_options,
+	.operands = { "CLIENT...", 1, INT_MAX, "<client>" },
+	.run = command_keep,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -169,11 +183,10 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,
-	&apply_command,  &status_command,   &watch_command,
-	&reset_command,  &disks_command,    &snapshot_command,
-	&revert_command, &restore_command,  &secret_command,
-	&ipxe_command,   &dnsmasq_command,  NULL,
+	&check_command,    &generate_command, &plan_command,    &apply_command,
+	&status_command,   &watch_command,    &reset_command,   &disks_command,
+	&snapshot_command, &revert_command,   &restore_command, &keep_command,
+	&secret_command,   &ipxe_command,     &dnsmasq_command, NULL,
 };
 
 static const struct cli_option common_options[] = {

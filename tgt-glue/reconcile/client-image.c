@@ -140,53 +140,6 @@ void client_images_inspect(struct clients *clients)
 		client_image_inspect(clients, &clients->fleet->clients[i]);
 }
 
-/* Has the differencing image no data? */
-static bool holds_nothing(struct image *image)
-{
-	struct extent extent;
-
-	if (image->type != IMAGE_DIFFERENCING)
-		return false;
-	for (uint64_t off = 0; off < image->size; off += extent.len) {
-		int r;
-
-		image_lock_map(image);
-		r = image_map(image, off, image->size - off, &extent);
-		image_unlock_map(image);
-		if (r < 0 || extent.kind != EXTENT_PARENT)
-			return false;
-	}
-	return true;
-}
-
-bool client_image_is_empty(const struct fleet *fleet, const char *path)
-{
-	struct image *image;
-	bool empty;
-
-	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
-		return false;
-	empty = holds_nothing(image);
-	image_close(image);
-	return empty;
-}
-
-/* Is the parent of the client's image that of a fresh one? */
-static bool has_fresh_parent(const struct clients *clients,
-			     const struct client *client)
-{
-	const struct fleet *fleet = clients->fleet;
-	const char *base = kept_image_base(clients->arena, fleet, client);
-	struct stat parent, wanted;
-	char path[PATH_MAX];
-
-	return image_parent_path(fleet, client->child, path, sizeof path) ==
-		       0 &&
-	       fleet_stat(fleet, path, &parent) == 0 &&
-	       fleet_stat(fleet, base, &wanted) == 0 &&
-	       file_id_equal(file_id_of(&parent), file_id_of(&wanted));
-}
-
 bool client_image_is_fresh(struct clients *clients, const struct client *client)
 {
 	struct image *image;
@@ -194,13 +147,13 @@ bool client_image_is_fresh(struct clients *clients, const struct client *client)
 
 	client_image_inspect(clients, client);
 	if (clients_state(clients, client)->image != CHILD_READY ||
-	    !has_fresh_parent(clients, client) ||
+	    !image_shows(
+		    clients->fleet, client->child,
+		    kept_image_base(clients->arena, clients->fleet, client)) ||
 	    image_open_unlocked(clients->fleet, client->child, &image, NULL) <
 		    0)
 		return false;
-	fresh = (!client->block_size ||
-		 image->block_size == client->block_size) &&
-		holds_nothing(image);
+	fresh = !client->block_size || image->block_size == client->block_size;
 	image_close(image);
 	return fresh;
 }

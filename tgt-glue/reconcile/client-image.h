@@ -18,8 +18,6 @@ void client_images_inspect(struct clients *clients);
  */
 bool client_image_is_fresh(struct clients *clients,
 			   const struct client *client);
-/* True if the image at the path in the store is a child without any data. */
-bool client_image_is_empty(const struct fleet *fleet, const char *path);
 /* Creates the missing image, and its directory; of that spare file, unless
  * null.  0, or -errno with a message. */
 int client_image_create(struct clients *clients, const struct client *client,

@@ -16,7 +16,9 @@
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/registry.h"
+#include "io/file-id.h"
 #include "io/rootdir.h"
+#include "store/leaf-replace.h"
 
 int image_open_unlocked(const struct fleet *fleet, const char *path,
 			struct image **ret, char **ret_real)
@@ -95,4 +97,43 @@ int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
 	return parent_by_mount(fleet, path, parent, size) == 0
 		       ? 0
 		       : parent_by_image(fleet, path, parent, size);
+}
+
+/* Has the differencing image no data? */
+static bool holds_nothing(struct image *image)
+{
+	struct extent extent;
+
+	if (image->type != IMAGE_DIFFERENCING)
+		return false;
+	for (uint64_t off = 0; off < image->size; off += extent.len) {
+		int r;
+
+		image_lock_map(image);
+		r = image_map(image, off, image->size - off, &extent);
+		image_unlock_map(image);
+		if (r < 0 || extent.kind != EXTENT_PARENT)
+			return false;
+	}
+	return true;
+}
+
+bool image_shows(const struct fleet *fleet, const char *path,
+		 const char *parent)
+{
+	struct stat found, wanted;
+	struct image *image;
+	char at[PATH_MAX];
+	bool empty;
+
+	if (leaf_replace_is_pending(&fleet->rootdir, path) ||
+	    image_parent_path(fleet, path, at, sizeof at) < 0 ||
+	    fleet_stat(fleet, at, &found) < 0 ||
+	    fleet_stat(fleet, parent, &wanted) < 0 ||
+	    !file_id_equal(file_id_of(&found), file_id_of(&wanted)) ||
+	    image_open_unlocked(fleet, path, &image, NULL) < 0)
+		return false;
+	empty = holds_nothing(image);
+	image_close(image);
+	return empty;
 }

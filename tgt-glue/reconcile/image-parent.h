@@ -4,6 +4,7 @@
 #ifndef TGT_GLUE_RECONCILE_IMAGE_PARENT_H
 #define TGT_GLUE_RECONCILE_IMAGE_PARENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tgt-glue/config/fleet.h"
@@ -22,5 +23,10 @@ int image_open_unlocked(const struct fleet *fleet, const char *path,
  */
 int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
 		      size_t size);
+
+/* True if the image at path is a child of the image at parent, and has no data:
+ * it shows what that shows.  The caller excludes writers. */
+bool image_shows(const struct fleet *fleet, const char *path,
+		 const char *parent);
 
 #endif

@@ -41,6 +41,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
+#include "store/leaf-replace.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
@@ -133,6 +134,9 @@ int image_reset_wait(const struct fleet *fleet, const char *image)
 		if (r == 0)
 			r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	}
+	/* A snapshot or a revert that was interrupted has names of its own. */
+	if (r == 0 && leaf_replace_is_pending(&fleet->rootdir, image))
+		r = leaf_replace_recover(&fleet->rootdir, image, NULL);
 	return r;
 }
 

@@ -33,7 +33,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -45,7 +44,6 @@
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
-#include "store/leaf-replace.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/disk-states.h"
@@ -251,22 +249,6 @@ static int bring_back_old(struct restore *restore)
 	return r < 0 ? r : take_name(restore, dir);
 }
 
-/* Is the image a child of the snapshot without data? */
-static bool shows_snapshot(const struct restore *restore)
-{
-	const struct fleet *fleet = restore->fleet;
-	const char *image = restore->client->image;
-	struct stat parent, snapshot;
-	char path[PATH_MAX];
-
-	return !leaf_replace_is_pending(&fleet->rootdir, image) &&
-	       image_parent_path(fleet, image, path, sizeof path) == 0 &&
-	       fleet_stat(fleet, path, &parent) == 0 &&
-	       fleet_stat(fleet, restore->state->file, &snapshot) == 0 &&
-	       file_id_equal(file_id_of(&parent), file_id_of(&snapshot)) &&
-	       client_image_is_empty(fleet, image);
-}
-
 /* The newest old image, after a revert. */
 static const char *newest_aside(const struct restore *restore)
 {
@@ -293,7 +275,7 @@ static int bring_back_snapshot(struct restore *restore)
 			       NULL };
 	int r;
 
-	if (shows_snapshot(restore)) {
+	if (image_shows(fleet, restore->client->image, restore->state->file)) {
 		restore->state = NULL;
 		return 0;
 	}

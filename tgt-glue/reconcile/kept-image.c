@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -82,35 +83,47 @@ static bool is_forgotten(const struct fleet *fleet, const char *path)
 	return fd < 0 || fgetxattr(fd, FORGOTTEN, NULL, 0) >= 0;
 }
 
-const char *kept_image_newest(struct arena *arena, const struct fleet *fleet,
-			      const struct client *client)
+static int newest_first(const void *pa, const void *pb)
+{
+	const struct kept_image *a = pa, *b = pb;
+
+	return a->number < b->number ? 1 : a->number > b->number ? -1 : 0;
+}
+
+void kept_images_read(struct arena *arena, const struct fleet *fleet,
+		      const struct client *client, struct kept_images *ret)
 {
 	_cleanup_closedir_ DIR *dir =
 		root_dir_opendir(&fleet->rootdir, CLIENTS_DIRECTORY);
-	const char *image = name_last(client->child), *found = NULL;
-	unsigned newest = 0;
+	const char *image = name_last(client->child);
 
+	*ret = (struct kept_images){ 0 };
 	for (struct dirent *e; dir && (e = readdir(dir));) {
-		const unsigned n = number_in(image, e->d_name);
-		const char *path;
+		struct kept_image kept = { .number = number_in(image,
+							       e->d_name) };
 
-		if (n <= newest)
+		if (!kept.number)
 			continue;
-		path = arena_printf(arena, CLIENTS_DIRECTORY "/%s", e->d_name);
-		if (!is_snapshot(fleet, image, path))
+		kept.path =
+			arena_printf(arena, CLIENTS_DIRECTORY "/%s", e->d_name);
+		kept.name = kept_image_name(arena, kept.number);
+		if (!is_snapshot(fleet, image, kept.path))
 			continue;
-		newest = n;
-		found = path;
+		ret->v = arena_grow(arena, ret->v, ret->n, sizeof *ret->v);
+		ret->v[ret->n++] = kept;
 	}
-	return found;
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
 }
 
 const char *kept_image_find(struct arena *arena, const struct fleet *fleet,
 			    const struct client *client)
 {
-	const char *newest = kept_image_newest(arena, fleet, client);
+	struct kept_images all;
 
-	return newest && !is_forgotten(fleet, newest) ? newest : NULL;
+	kept_images_read(arena, fleet, client, &all);
+	return all.n && !is_forgotten(fleet, all.v[0].path) ? all.v[0].path
+							    : NULL;
 }
 
 /* Is one of the parents of the image at path this file? */

@@ -20,12 +20,22 @@ unsigned kept_image_number(const char *snapshot);
 /* The name of the snapshot with that number. */
 const char *kept_image_name(struct arena *arena, unsigned number);
 
-/* The path in the store of the client's image kept-N with the greatest number,
- * in arena; null: none. */
-const char *kept_image_newest(struct arena *arena, const struct fleet *fleet,
-			      const struct client *client);
-/* The same, null where it is forgotten: the kept image, perhaps not in
- * force. */
+/* An image kept-N of a client, forgotten or not. */
+struct kept_image {
+	const char *path; /* in the store */
+	const char *name; /* of the snapshot */
+	unsigned number;
+};
+
+struct kept_images {
+	struct kept_image *v; /* the greatest number first */
+	size_t n;
+};
+
+/* All of the client, in arena. */
+void kept_images_read(struct arena *arena, const struct fleet *fleet,
+		      const struct client *client, struct kept_images *ret);
+/* The path of the kept one, in arena; null: none.  It may not be in force. */
 const char *kept_image_find(struct arena *arena, const struct fleet *fleet,
 			    const struct client *client);
 /* The image whose child a fresh image of the client is: the kept one, if it is

@@ -35,6 +35,7 @@
 #include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
@@ -66,8 +67,10 @@ static void prepare_child(struct reconcile *reconcile,
 			       state->image_error);
 		return;
 	}
-	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
-		   client->child, client->master);
+	print_line(
+		stdout, "%s: image: make %s, a child of %s", client->name,
+		client->child,
+		kept_image_base(&reconcile->arena, reconcile->fleet, client));
 }
 
 /* 2 */
