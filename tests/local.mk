@@ -416,6 +416,7 @@ tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-boot-reset.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \
@@ -586,6 +587,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
 	tests/mount/test-samples.sh \

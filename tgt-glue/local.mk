@@ -61,6 +61,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/reconcile/boot-resets.c \
+	tgt-glue/reconcile/boot-resets.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \

@@ -73,6 +73,8 @@ struct status {
 	struct shard_status *shards; /* in the order of fleet.shards */
 	/* Of the first tgtd that does not answer; null: all answer. */
 	const char *tgtd_error;
+	/* Clients that are not admitted until they are reset. */
+	struct strings due;
 	struct free_space space; /* of the store's file system */
 	int64_t now;             /* Unix seconds */
 	/* The clients in the order of fleet.conf, then the other targets. */

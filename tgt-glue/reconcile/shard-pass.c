@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
@@ -100,7 +101,8 @@ static bool is_failure(const struct shard_pass *pass)
 }
 
 /* Skips the reset of a disk that another process has open, or that is a
- * parent. */
+ * parent.  A client with `reset = boot' is not skipped: its target is closed,
+ * and stays so if the reset fails. */
 static void check_resets(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
@@ -108,6 +110,7 @@ static void check_resets(struct shard_pass *pass)
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
+		    !boot_resets_concern(pass->clients, w->client) &&
 		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
 		     image_replace_check(pass->clients, w->client, pid) < 0))
 			work_stop(plan, w,
@@ -304,6 +307,8 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	int r = shard_pass_forget_touched(pass);
 
 	if (r == 0)
+		r = boot_resets_begin(pass);
+	if (r == 0)
 		r = write_file(pass);
 	if (r < 0)
 		return r;
@@ -316,10 +321,13 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	if (r < 0)
 		return r;
 	verify_reopens(pass, &now);
+	boot_resets_end(pass);
 	/* A fresh image may have another sector size, and a removal may have
 	 * been skipped. */
 	if (unlist_blocked(pass) || pass->all->options.reset.n)
 		r = write_file(pass);
+	if (r >= 0 && pass->all->options.reset.n)
+		r = boot_resets_save(pass->all);
 	/* write_file returns 1 if the text changed. */
 	if (r >= 0)
 		r = remember_done(pass);
@@ -366,11 +374,16 @@ static int reset_without_tgtd(struct shard_pass *pass)
 		if (r == 0)
 			r = image_replace_run(pass->clients, client,
 					      pass->all->messages);
+		boot_resets_set(
+			pass, client,
+			r < 0 && boot_resets_concern(pass->clients, client));
 		if (r < 0)
 			report_not_replaced(pass, client->name, error_text(),
 					    is_failure(pass));
 	}
-	return write_file(pass) < 0 ? error_last()->code : 0;
+	if (boot_resets_save(pass->all) < 0 || write_file(pass) < 0)
+		return error_last()->code;
+	return 0;
 }
 
 /* True if the pass concerns this shard. */
