@@ -426,6 +426,7 @@ tgt_tests = \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
+	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \

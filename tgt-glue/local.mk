@@ -29,6 +29,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/ipxe.c \
 	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
+	tgt-glue/command/orphans.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/restore.c \
 	tgt-glue/command/secret.c \
@@ -87,6 +88,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
+	tgt-glue/reconcile/orphan-images.c \
+	tgt-glue/reconcile/orphan-images.h \
 	tgt-glue/reconcile/pass.h \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \

@@ -146,6 +146,22 @@ static const struct cli_command keep_command = {
 	.run = command_keep,
 };
 
+static const struct cli_option orphans_options[] = {
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_FLAG(remove, "remove",
+		 "remove these images, unless one is a parent"),
+	CLI_END,
+};
+
+static const struct cli_command orphans_command = {
+	.name = "orphans",
+	.summary = "list images that belong to no client, or remove some",
+	.options = orphans_options,
+	.variant_option = "remove",
+	.variant = { "FILE...", 1, INT_MAX, "<file>" },
+	.run = command_orphans,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -183,10 +199,23 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,    &generate_command, &plan_command,    &apply_command,
-	&status_command,   &watch_command,    &reset_command,   &disks_command,
-	&snapshot_command, &revert_command,   &restore_command, &keep_command,
-	&secret_command,   &ipxe_command,     &dnsmasq_command, NULL,
+	&check_command,
+	&generate_command,
+	&plan_command,
+	&apply_command,
+	&status_command,
+	&watch_command,
+	&reset_command,
+	&disks_command,
+	&snapshot_command,
+	&revert_command,
+	&restore_command,
+	&keep_command,
+	&orphans_command,
+	&secret_command,
+	&ipxe_command,
+	&dnsmasq_command,
+	NULL,
 };
 
 static const struct cli_option common_options[] = {

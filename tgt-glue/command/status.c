@@ -293,6 +293,9 @@ void status_read(struct status *s)
 	read_shards(s);
 	/* A failure means that it is unknown. */
 	(void)boot_resets_load(&s->fleet, &s->arena, &s->due);
+	/* The fleet that was applied last may lack clients. */
+	if (!s->mistaken)
+		(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
 	free_space_read(&s->fleet, &s->space);
 	read_rows(s);
 }
