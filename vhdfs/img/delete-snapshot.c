@@ -51,6 +51,13 @@ static int check_children(const struct deletion *d)
 {
 	char size[64];
 
+	for (size_t i = 0; i < d->all.n_files; i++)
+		if (d->all.files[i].broken &&
+		    snapshot_is_parent(d->snapshot, &d->all.files[i]))
+			return fail(-EBUSY,
+				    "%s: is the parent of %s, which is "
+				    "damaged; repair that, or move it away",
+				    d->path, d->all.files[i].file);
 	if (d->snapshot->children <= 1 || d->copy)
 		return 0;
 	return fail(-EEXIST,

@@ -95,13 +95,32 @@ static int make_record(struct renaming *r)
 	return rc;
 }
 
+/* A damaged file that may be a snapshot of the image would be left behind. */
+static int check_broken(const struct renaming *r)
+{
+	for (size_t i = 0; i < r->all.n_files; i++) {
+		const struct snapshot_file *file = &r->all.files[i];
+		_cleanup_free_ char *name =
+			snapshot_name_within(r->record.from, file->file);
+
+		if (file->broken && name)
+			return fail(-EBUSY,
+				    "%s/%s: is damaged; repair it, or move it "
+				    "away",
+				    r->place.dir, file->file);
+	}
+	return 0;
+}
+
 /* Is there a snapshot to rename, at least; and has it no name that exists? */
 static int check_names(const struct renaming *r)
 {
 	const char *name = r->place.name;
 	struct file_id inode;
-	int rc = 0;
+	int rc = check_broken(r);
 
+	if (rc < 0)
+		return rc;
 	if (strcmp(name, r->record.from) != 0 && !r->all.n)
 		return fail(-ENOENT,
 			    "%s/%s: no such file; and %s descends from no "

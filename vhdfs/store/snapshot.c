@@ -60,35 +60,6 @@ static int open_image(struct io *io, const struct image_ops *ops,
 	return r;
 }
 
-/* Opens the image without its parents and without a lock; the caller closes it.
- * 1; 0: the file is no image; or -errno with a message: it may be one. */
-static int open_file(const struct scan *scan, const char *file,
-		     struct image **ret)
-{
-	_cleanup_free_ char *path = NULL;
-	const struct image_ops *ops;
-	struct io *io;
-	int r;
-
-	if (asprintf(&path, "%s%s", scan->dir, file) < 0) {
-		path = NULL;
-		return fail(-ENOMEM, "%s: out of memory", file);
-	}
-	r = root_dir_open(scan->rootdir, path, false, &io, NULL);
-	if (r < 0)
-		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
-	r = image_format_probe(io, &ops);
-	if (r == 0 && image_format_is_raw(ops)) {
-		io_close(io);
-		return 0;
-	}
-	if (r == 0)
-		r = open_image(io, ops, ret);
-	if (r < 0)
-		io_close(io);
-	return r < 0 ? r : 1;
-}
-
 /* The origin that the file has, or null. */
 static struct guid read_origin(const struct io *io)
 {
@@ -129,6 +100,59 @@ static struct snapshot_file describe(struct image *img, const char *file)
 	}
 	parent_ref_fini(&ref);
 	return all;
+}
+
+/* Of an image that cannot be opened: from its headers.  False, and the last
+ * error stays: they cannot be read, or a log may have others. */
+static bool describe_broken(struct io *io, const struct image_ops *ops,
+			    struct snapshot_file *ret)
+{
+	_cleanup_(error_set) struct error why = *error_last();
+	struct image self = { .ops = ops, .io = io };
+	struct parent_ref ref = { 0 };
+
+	ret->broken = ops->peek && ops->peek(&self, &ref) == 0 && !ref.outdated;
+	if (ret->broken) {
+		ret->id = self.id;
+		ret->inode = (struct file_id){ io->dev, io->ino };
+		ret->origin = read_origin(io);
+		ret->parents[0] = ref.id;
+		ret->parents[1] = ref.id2;
+	}
+	parent_ref_fini(&ref);
+	return ret->broken;
+}
+
+/* Opens the image without its parents and without a lock; the caller closes it.
+ * 1; 0: the file is no image, or is broken; or -errno with a message: it may be
+ * one.  broken may be null. */
+static int open_file(const struct scan *scan, const char *file,
+		     struct image **ret, struct snapshot_file *broken)
+{
+	_cleanup_free_ char *path = NULL;
+	const struct image_ops *ops;
+	struct io *io;
+	int r;
+
+	if (asprintf(&path, "%s%s", scan->dir, file) < 0) {
+		path = NULL;
+		return fail(-ENOMEM, "%s: out of memory", file);
+	}
+	r = root_dir_open(scan->rootdir, path, false, &io, NULL);
+	if (r < 0)
+		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
+	r = image_format_probe(io, &ops);
+	if (r < 0 || image_format_is_raw(ops)) {
+		io_close(io);
+		return r;
+	}
+	r = open_image(io, ops, ret);
+	if (r == 0)
+		return 1;
+	if (broken && !error_is_passing(r) && describe_broken(io, ops, broken))
+		r = 0;
+	io_close(io);
+	return r;
 }
 
 static void file_fini(struct snapshot_file *file)
@@ -222,15 +246,15 @@ static int note_unreadable(struct scan *scan, const char *file)
 
 static int scan_file(struct scan *scan, const char *file)
 {
-	struct snapshot_file member;
+	struct snapshot_file member = { 0 };
 	struct image *img;
 	char *name;
-	int r = open_file(scan, file, &img);
+	int r = open_file(scan, file, &img, &member);
 
 	if (r < 0)
 		return note_unreadable(scan, file);
 	if (r == 0)
-		return 0;
+		return member.broken ? add_file(scan, file, &member) : 0;
 	member = describe(img, file);
 	r = add_file(scan, file, &member);
 	name = r == 0 ? snapshot_name_within(scan->name, file) : NULL;
@@ -429,7 +453,7 @@ int snapshots_list_as(const struct root_dir *rootdir, const char *image,
 	scan.dir = dir = strndup(real, (size_t)(file - real));
 	if (!dir)
 		return fail(-ENOMEM, "%s: out of memory", image);
-	r = open_file(&scan, file, &img);
+	r = open_file(&scan, file, &img, NULL);
 	if (r == 0)
 		r = fail(-EBADMSG, "%s: expected an image, found none", image);
 	if (r > 0) {

@@ -58,6 +58,8 @@ struct snapshot_file {
 	 * snapshot; null: none. */
 	char *snapshot_of;
 	bool current; /* the image is a descendant of it */
+	/* It cannot be opened; what is above was read from its headers. */
+	bool broken;
 };
 
 struct snapshots {
@@ -65,8 +67,8 @@ struct snapshots {
 	size_t n;
 	struct snapshot_file *files; /* all images of the directory */
 	size_t n_files;
-	/* Why a file that may be an image, and a child, could not be read;
-	 * null: there is none. */
+	/* Why a file that may be an image, and a child, could not be read, not
+	 * even its headers; null: there is none. */
 	char *unreadable;
 	/* The image descends from a snapshot of another name, and no image has
 	 * that name: the image may have been renamed without its snapshots.
