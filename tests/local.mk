@@ -325,6 +325,7 @@ EXTRA_DIST += \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
+	tests/faults/rename.sh \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
@@ -369,6 +370,7 @@ img_tests = \
 	tests/img/test-nbd.sh \
 	tests/img/test-rebase-room.sh \
 	tests/img/test-rebase.sh \
+	tests/img/test-rename.sh \
 	tests/img/test-snapshot.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
@@ -494,6 +496,7 @@ faults_tests = \
 	tests/faults/test-order-mutants.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-rebase-online.sh \
+	tests/faults/test-rename.sh \
 	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \
 	$(NULL)
