@@ -41,6 +41,7 @@ int command_snapshot(const struct command_line *line);
 int command_revert(const struct command_line *line);
 int command_keep(const struct command_line *line);
 int command_orphans(const struct command_line *line);
+int command_rename(const struct command_line *line);
 int command_restore(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);

@@ -36,7 +36,7 @@ int boot_resets_load(const struct fleet *fleet, struct arena *arena,
 bool boot_resets_concern(const struct clients *clients,
 			 const struct client *client)
 {
-	return client->reset_boot && !clients->which;
+	return client->reset_boot && !clients_get_other_disks(clients);
 }
 
 int boot_resets_add(struct reconcile *reconcile)

@@ -46,6 +46,7 @@
 #include "store/image-names.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/disk-states.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/image-reset.h"
@@ -137,7 +138,11 @@ int image_replace_check(struct clients *clients, const struct client *client,
 {
 	int r = image_reset_check(clients, client, tgtd);
 
-	return r == 0 && clients->which ? check_state(clients, client) : r;
+	if (r == 0 && clients->which)
+		r = check_state(clients, client);
+	if (r == 0 && clients->from)
+		r = client_rename_check(clients, client);
+	return r;
 }
 
 static int sync_dir(int dir, const struct restore *restore)
@@ -335,6 +340,8 @@ static int bring_back(struct clients *clients, const struct client *client,
 int image_replace_run(struct clients *clients, const struct client *client,
 		      struct messages *messages)
 {
+	if (clients->from)
+		return client_rename_run(clients, client);
 	return clients->which ? bring_back(clients, client, messages)
 			      : image_reset_run(clients, client, messages);
 }
