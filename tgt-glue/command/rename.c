@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
@@ -32,6 +33,25 @@ static bool is_configured(const struct command_line *line,
 			"tgt-glue: rename: %s: expected a client %s, found none; write its section, [client %s], or its line in [machines]",
 			line->config, new, new);
 	return false;
+}
+
+/* A disk that must not be admitted keeps its record under its name. */
+static bool is_due(struct arena *arena, const struct fleet *fleet,
+		   const char *old, const char *new)
+{
+	struct strings due;
+
+	if (boot_resets_load(fleet, arena, &due) < 0) {
+		command_failed();
+		return true;
+	}
+	if (!strings_have(&due, old) || !fleet_client(fleet, new)->reset_boot)
+		return false;
+	print_line(
+		stderr,
+		"tgt-glue: rename: %s: expected a disk that was reset, found that of its last session (reset = boot); write %s in fleet.conf again, type `tgt-glue reset %s', and then rename it",
+		old, old, old);
+	return true;
 }
 
 /* The initiators that are logged in to OLD's target, in arena; null: none. */
@@ -84,6 +104,8 @@ int command_rename(const struct command_line *line)
 
 	lock = command_load_locked(line, &fleet);
 	if (lock < 0 || !is_configured(line, &fleet))
+		return CLI_FAILED;
+	if (is_due(&reconcile.arena, &fleet, old, new))
 		return CLI_FAILED;
 	initiators = find_initiators(&reconcile.arena, &fleet, old);
 	if (initiators) {
