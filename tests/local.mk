@@ -422,6 +422,7 @@ tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-boot-reset.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-data-disks.sh \
@@ -434,7 +435,9 @@ tgt_tests = \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
+	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
+	tests/tgt/test-rename.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
@@ -446,6 +449,7 @@ tgt_tests = \
 	tests/tgt/test-tgt-admin.sh \
 	tests/tgt/test-tgtd-death.sh \
 	tests/tgt/test-tgtd-state.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
@@ -600,6 +604,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
 	tests/mount/test-samples.sh \

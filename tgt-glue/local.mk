@@ -9,12 +9,15 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
 	tgt-glue/base/textfile.h \
+	tgt-glue/base/vhdfs-img.c \
+	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \
 	tgt-glue/command/check.c \
 	tgt-glue/command/command.h \
+	tgt-glue/command/disks.c \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
@@ -26,11 +29,16 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/inotify.c \
 	tgt-glue/command/inotify.h \
 	tgt-glue/command/ipxe.c \
+	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
+	tgt-glue/command/orphans.c \
+	tgt-glue/command/rename.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/restore.c \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/select.c \
 	tgt-glue/command/select.h \
+	tgt-glue/command/snapshot.c \
 	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
 	tgt-glue/command/status-print.h \
@@ -69,8 +77,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/reconcile/boot-resets.c \
+	tgt-glue/reconcile/boot-resets.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
+	tgt-glue/reconcile/client-rename.c \
+	tgt-glue/reconcile/client-rename.h \
 	tgt-glue/reconcile/clients.c \
 	tgt-glue/reconcile/clients.h \
 	tgt-glue/reconcile/difference.c \
@@ -79,14 +91,22 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
 	tgt-glue/reconcile/exports.h \
+	tgt-glue/reconcile/image-parent.c \
+	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
 	tgt-glue/reconcile/image-reset.h \
+	tgt-glue/reconcile/image-restore.c \
+	tgt-glue/reconcile/image-restore.h \
+	tgt-glue/reconcile/kept-image.c \
+	tgt-glue/reconcile/kept-image.h \
 	tgt-glue/reconcile/last-applied.c \
 	tgt-glue/reconcile/last-applied.h \
 	tgt-glue/reconcile/migrate.c \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
+	tgt-glue/reconcile/orphan-images.c \
+	tgt-glue/reconcile/orphan-images.h \
 	tgt-glue/reconcile/pass.h \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \
@@ -96,6 +116,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/removals.h \
 	tgt-glue/reconcile/report.c \
 	tgt-glue/reconcile/report.h \
+	tgt-glue/reconcile/saved-states.c \
+	tgt-glue/reconcile/saved-states.h \
 	tgt-glue/reconcile/shard-pass.c \
 	tgt-glue/reconcile/shard-pass.h \
 	tgt-glue/reconcile/space.c \

@@ -27,7 +27,9 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *disk;  /* the name of a data disk */
-	char **clients;    /* the operands, null-ended */
+	const char *note;  /* of a snapshot */
+	bool forget;
+	char **clients; /* the operands, null-ended */
 };
 
 /* Each command returns an exit code; its messages are printed. */
@@ -38,6 +40,13 @@ int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
+int command_disks(const struct command_line *line);
+int command_snapshot(const struct command_line *line);
+int command_revert(const struct command_line *line);
+int command_keep(const struct command_line *line);
+int command_orphans(const struct command_line *line);
+int command_rename(const struct command_line *line);
+int command_restore(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);

@@ -4,32 +4,10 @@
 
 #include "tgt-glue/command/command.h"
 
-#include <stdio.h>
-
 #include "base/cleanup.h"
 #include "base/printable.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/reconcile.h"
-
-/* Selects clients without the lock, because a question may take long.  The
- * names are in arena. */
-static int ask(const struct command_line *line, struct arena *arena,
-	       struct strings *ret)
-{
-	_cleanup_(fleet_fini) struct fleet fleet;
-	_cleanup_(arena_fini) struct arena own = { 0 };
-	struct strings clients = { 0 };
-	int code;
-
-	if (command_load(line, &fleet) < 0)
-		return CLI_FAILED;
-	code = select_clients(line, &fleet, "reset", &own, &clients);
-	if (code == CLI_DONE)
-		code = select_confirm(line, "reset", &clients);
-	for (size_t i = 0; i < clients.n; i++)
-		strings_add_once(arena, ret, clients.v[i]);
-	return code;
-}
 
 /* Returns false, after naming them, if a client has no such disk, or one that
  * has no master: a disk of its own is never reset. */
@@ -65,7 +43,7 @@ int command_reset(const struct command_line *line)
 		.fleet = &fleet, .messages = &messages, .options.only = true
 	};
 	struct strings *reset = &reconcile.options.reset;
-	int code = ask(line, &reconcile.arena, reset);
+	int code = select_ask(line, "reset", &reconcile.arena, reset);
 
 	if (code != CLI_DONE)
 		return code;
@@ -73,9 +51,8 @@ int command_reset(const struct command_line *line)
 	if (lock < 0)
 		return CLI_FAILED;
 	/* Exactly these clients, though fleet.conf may have changed. */
-	for (size_t i = 0; i < reset->n; i++)
-		if (!command_client(line, &fleet, reset->v[i]))
-			return CLI_FAILED;
+	if (!select_exist(line, &fleet, reset))
+		return CLI_FAILED;
 	reconcile.options.reset_disk = line->disk;
 	if (!check_disk(line, &reconcile))
 		return CLI_FAILED;

@@ -142,3 +142,38 @@ void select_offer(const struct fleet *fleet, const char *word)
 			  arena_printf(&arena, "@%s",
 				       fleet->conf.groups[i]->section.name));
 }
+
+struct command_line select_after_name(const struct command_line *line)
+{
+	struct command_line others = *line;
+
+	others.clients++;
+	return others;
+}
+
+int select_ask(const struct command_line *line, const char *verb,
+	       struct arena *arena, struct strings *ret)
+{
+	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(arena_fini) struct arena own = { 0 };
+	struct strings clients = { 0 };
+	int code;
+
+	if (command_load(line, &fleet) < 0)
+		return CLI_FAILED;
+	code = select_clients(line, &fleet, verb, &own, &clients);
+	if (code == CLI_DONE)
+		code = select_confirm(line, verb, &clients);
+	for (size_t i = 0; i < clients.n; i++)
+		strings_add_once(arena, ret, clients.v[i]);
+	return code;
+}
+
+bool select_exist(const struct command_line *line, const struct fleet *fleet,
+		  const struct strings *clients)
+{
+	for (size_t i = 0; i < clients->n; i++)
+		if (!command_client(line, fleet, clients->v[i]))
+			return false;
+	return true;
+}

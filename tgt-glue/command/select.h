@@ -24,6 +24,10 @@
 #define SELECT_NOTES                                                         \
 	"CLIENT is a client's name, a pattern of names as 'pc0*' (quoted), " \
 	"or @GROUP."
+/* The same after an operand NAME; with --all it is the only one. */
+#define SELECT_OPERANDS_AFTER_NAME                                 \
+	.operands = { "NAME CLIENT...", 2, INT_MAX, SELECT_KIND }, \
+	.variant_option = "all", .variant = { "NAME", 1, 1, NULL }
 /* The kind of candidates of completion. */
 #define SELECT_KIND "<clients>"
 
@@ -45,6 +49,20 @@ int select_clients(const struct command_line *line, const struct fleet *fleet,
  */
 int select_confirm(const struct command_line *line, const char *verb,
 		   const struct strings *clients);
+
+/* The command line without its first operand, a NAME, for select_ask. */
+struct command_line select_after_name(const struct command_line *line);
+
+/*
+ * Loads fleet.conf without the lock, selects and confirms.  Adds the names to
+ * *ret, in arena.  Returns CLI_DONE, or the exit code, after a message.
+ */
+int select_ask(const struct command_line *line, const char *verb,
+	       struct arena *arena, struct strings *ret);
+/* True if the fleet, which was loaded after select_ask, still has these
+ * clients; else names one that it lacks. */
+bool select_exist(const struct command_line *line, const struct fleet *fleet,
+		  const struct strings *clients);
 
 /* Completion: the names of clients, and @GROUP. */
 void select_offer(const struct fleet *fleet, const char *word);

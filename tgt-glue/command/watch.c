@@ -331,13 +331,12 @@ static void run(struct watch *w, int lock, const struct error *why)
 {
 	struct reconcile reconcile = { .fleet = &w->fleet,
 				       .messages = &w->messages,
-				       .clients.images = w->images,
-				       .options.reset_boot = true };
+				       .clients.images = w->images };
 	int r = lock < 0 ? lock : 0, code;
 
 	if (r < 0)
 		messages_print(&w->messages, "%s", why->text);
-	list_resets(w, &reconcile.arena, &reconcile.options.reset);
+	list_resets(w, &reconcile.arena, &reconcile.options.boot);
 	w->mount_dev = mount_device(w);
 	if (r == 0)
 		r = reconcile_run(&reconcile);

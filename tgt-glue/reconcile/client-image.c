@@ -21,84 +21,9 @@
 #include "store/child.h"
 #include "store/protected-parent.h"
 #include "tgt-glue/config/values.h"
+#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/spare.h"
-
-/* Opens an image of the store read-only, without locks. */
-static int open_image(const struct fleet *fleet, const char *path,
-		      struct image **ret, char **ret_real)
-{
-	struct io *io;
-	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
-
-	if (r < 0)
-		return r;
-	r = image_open(io, NULL, ret);
-	if (r < 0)
-		io_close(io);
-	return r;
-}
-
-/*
- * The path of the parent, from the mount: quick, and right while the child is
- * being written.  The mount escapes it; a path that exists unescaped is taken
- * as it is.
- */
-static int parent_by_mount(const struct fleet *fleet, const struct disk *disk,
-			   const char *view, char *path, size_t size)
-{
-	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
-	struct stat st;
-
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
-	if (strcmp(path, disk->master) != 0 && fleet_stat(fleet, path, &st) < 0)
-		printable_undo(path);
-	return 0;
-}
-
-/* The same, from the file of the child. */
-static int parent_by_image(const struct fleet *fleet, const char *child,
-			   char *path, size_t size)
-{
-	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
-	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct parent_ref ref = { 0 };
-	struct image *image;
-	dev_t dev;
-	ino_t ino;
-	int r = open_image(fleet, child, &image, &real);
-
-	if (r < 0)
-		return r;
-	if (image->type != IMAGE_DIFFERENCING)
-		r = fail(
-			-ESTALE,
-			"%s: expected a differencing image, found another type",
-			child);
-	if (r == 0)
-		r = image_parent(image, &ref);
-	if (r == 0)
-		r = parent_cache_new(&fleet->rootdir, 1, &cache);
-	if (r == 0)
-		r = parent_cache_find(cache, real, &ref, image, &parent, &dev,
-				      &ino);
-	if (r == 0)
-		snprintf(path, size, "%s", parent);
-	parent_ref_fini(&ref);
-	image_close(image);
-	return r;
-}
-
-/* The path of the parent of a child, whose view is given. */
-static int parent_of(const struct fleet *fleet, const struct disk *disk,
-		     const char *child, const char *view, char *path,
-		     size_t size)
-{
-	return parent_by_mount(fleet, disk, view, path, size) == 0
-		       ? 0
-		       : parent_by_image(fleet, child, path, size);
-}
 
 static bool is_master(const struct fleet *fleet, const struct disk *disk,
 		      const char *path)
@@ -121,13 +46,9 @@ static bool descends_from_master(const struct clients *clients,
 
 	snprintf(at, sizeof at, "%s", path);
 	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
-		const char *view;
-
 		if (is_master(fleet, disk, at))
 			return true;
-		view = arena_printf(clients->arena, "%s/%s.raw", fleet->mount,
-				    at);
-		if (parent_of(fleet, disk, at, view, next, sizeof next) < 0)
+		if (image_parent_path(fleet, at, next, sizeof next) < 0)
 			return false;
 		snprintf(at, sizeof at, "%s", next);
 	}
@@ -136,7 +57,6 @@ static bool descends_from_master(const struct clients *clients,
 
 static enum client_image_state inspect_child(const struct clients *clients,
 					     const struct disk *disk,
-					     const char *view,
 					     const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
@@ -157,8 +77,7 @@ static enum client_image_state inspect_child(const struct clients *clients,
 	if (r < 0)
 		fail_errno(r, "%s", disk->child);
 	else
-		r = parent_of(fleet, disk, disk->child, view, path,
-			      sizeof path);
+		r = image_parent_path(fleet, disk->child, path, sizeof path);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
@@ -193,7 +112,7 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 	struct image *image;
 	uint32_t size;
 
-	if (open_image(fleet, path, &image, NULL) < 0)
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
 		return 0;
 	size = image->sector_size;
 	image_close(image);
@@ -235,8 +154,7 @@ void client_image_inspect(struct clients *clients, const struct disk *disk)
 
 	state->image_why = NULL;
 	state->image = disk->kind == DISK_CHILD
-			       ? inspect_child(clients, disk, state->view,
-					       &state->image_why)
+			       ? inspect_child(clients, disk, &state->image_why)
 			       : inspect_file(clients, disk, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
@@ -259,22 +177,6 @@ void client_images_inspect(struct clients *clients)
 		client_image_inspect(clients, &clients->fleet->disks[i]);
 }
 
-static bool holds_nothing(struct image *image)
-{
-	struct extent extent;
-
-	for (uint64_t off = 0; off < image->size; off += extent.len) {
-		int r;
-
-		image_lock_map(image);
-		r = image_map(image, off, image->size - off, &extent);
-		image_unlock_map(image);
-		if (r < 0 || extent.kind != EXTENT_PARENT)
-			return false;
-	}
-	return true;
-}
-
 bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 {
 	struct image *image;
@@ -282,11 +184,12 @@ bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 
 	client_image_inspect(clients, disk);
 	if (clients_disk(clients, disk)->image != CHILD_READY ||
-	    open_image(clients->fleet, disk->child, &image, NULL) < 0)
+	    !image_shows(
+		    clients->fleet, disk->child,
+		    kept_image_base(clients->arena, clients->fleet, disk)) ||
+	    image_open_unlocked(clients->fleet, disk->child, &image, NULL) < 0)
 		return false;
-	fresh = image->type == IMAGE_DIFFERENCING &&
-		(!disk->block_size || image->block_size == disk->block_size) &&
-		holds_nothing(image);
+	fresh = !disk->block_size || image->block_size == disk->block_size;
 	image_close(image);
 	return fresh;
 }
@@ -346,17 +249,19 @@ int client_image_create(struct clients *clients, const struct disk *disk,
 	const struct fleet *fleet = clients->fleet;
 	const struct child_params params = { .block_size = disk->block_size,
 					     .room = spare };
+	const char *base =
+		disk->master ? kept_image_base(clients->arena, fleet, disk)
+			     : NULL;
 	const char *path = arena_printf(clients->arena, "%s/%s", fleet->store,
 					disk->child);
-	int r = disk->master ? check_chain(fleet, disk->master) : 0;
+	int r = base ? check_chain(fleet, base) : 0;
 
 	if (r == 0)
 		r = make_directory(clients, disk);
 	if (r < 0)
 		return r;
-	return disk->master ? child_create(&fleet->rootdir, disk->master, path,
-					   &params)
-			    : create_own(fleet, disk, path);
+	return base ? child_create(&fleet->rootdir, base, path, &params)
+		    : create_own(fleet, disk, path);
 }
 
 /* tgtd opens a file for writing if it can: without write permission no request

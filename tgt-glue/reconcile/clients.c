@@ -4,6 +4,7 @@
 
 #include "tgt-glue/reconcile/clients.h"
 
+#include "base/error.h"
 #include "store/store.h"
 
 void clients_init(struct clients *clients, const struct fleet *fleet,
@@ -29,6 +30,26 @@ void clients_fini(struct clients *clients)
 	if (clients->images)
 		store_close(clients->images);
 	clients->images = NULL;
+}
+
+bool clients_get_other_disks(const struct clients *clients)
+{
+	return clients->which || clients->from;
+}
+
+const char *clients_replace_command(const struct clients *clients,
+				    const struct disk *disk)
+{
+	const char *name = disk->client->name;
+
+	if (clients->which)
+		return arena_printf(clients->arena, "tgt-glue restore %s %s",
+				    name, shell_word(clients->which));
+	if (clients->from)
+		return arena_printf(clients->arena, "tgt-glue rename %s %s",
+				    clients->from, name);
+	return arena_printf(clients->arena, "tgt-glue reset %s",
+			    disk_reset_words(clients->arena, disk));
 }
 
 struct client_state *clients_state(const struct clients *clients,

@@ -49,16 +49,27 @@ struct clients {
 	const struct fleet *fleet;
 	struct arena *arena;  /* of the pass: reasons, paths, texts */
 	struct store *images; /* the store's catalog (children_find), or null */
+	/* The earlier state of their disk that clients to be reset get
+	 * (saved-states.h); null: a fresh disk. */
+	const char *which;
+	/* The earlier name of the one client to be reset, which gets the images
+	 * of that name (client-rename.h); null: none. */
+	const char *from;
 	struct client_state *v;   /* in the order of fleet->clients */
 	struct disk_state *disks; /* in the order of fleet->disks */
 };
 
 /* Allocates the states in arena; fleet and arena outlive clients.  Keeps
- * images. */
+ * images, which and from. */
 void clients_init(struct clients *clients, const struct fleet *fleet,
 		  struct arena *arena);
 /* Closes images. */
 void clients_fini(struct clients *clients);
+/* True if clients to be reset get no fresh disk, but another one. */
+bool clients_get_other_disks(const struct clients *clients);
+/* The command to type so that the disk's image is replaced. */
+const char *clients_replace_command(const struct clients *clients,
+				    const struct disk *disk);
 /* client points into fleet->clients. */
 struct client_state *clients_state(const struct clients *clients,
 				   const struct client *client);

@@ -37,7 +37,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* Fails the work with the last error. */
@@ -161,22 +163,43 @@ static void delete_target(struct plan *plan, struct work *work)
 	restore_rules(plan, work);
 }
 
-/* Between 3 and 4.  A client whose image cannot be reset gets its target with
- * the old image. */
-static void reset_image(struct plan *plan, struct work *work)
+/* No plan checked the images of a client with `reset = boot', for its target is
+ * to be closed in any case. */
+static int replace_image(struct plan *plan, const struct disk *disk)
 {
-	for (size_t i = 0; work->reset && i < work->client->n_disks; i++) {
-		const struct disk *disk = &work->client->disks[i];
+	int r = 0;
 
-		if (!plan_resets(plan->options, disk))
-			continue;
-		if (image_reset_run(plan->clients, disk, plan->messages) < 0) {
-			work->outcome = OUTCOME_NOT_RESET;
-			work->reason = arena_strdup(&plan->arena, error_text());
-		} else if (image_reset_shown(plan->clients, disk) < 0) {
+	if (boot_resets_concern(plan->clients, plan->options, disk->client))
+		r = image_replace_check(plan->clients, disk, 0);
+	return r < 0 ? r
+		     : image_replace_run(plan->clients, disk, plan->messages);
+}
+
+static void reset_disk(struct plan *plan, struct work *work,
+		       const struct disk *disk)
+{
+	if (replace_image(plan, disk) == 0) {
+		if (image_reset_shown(plan->clients, disk) < 0)
 			fail_work(plan, work, "its fresh image");
-		}
+	} else if (boot_resets_concern(plan->clients, plan->options,
+				       work->client)) {
+		work_stop(
+			plan, work, OUTCOME_FAILED,
+			"not admitted, for its disk is that of its last session (reset = boot): %s",
+			error_text());
+	} else {
+		work->outcome = OUTCOME_NOT_RESET;
+		work->reason = arena_strdup(&plan->arena, error_text());
 	}
+}
+
+/* Between 3 and 4.  A client whose image cannot be reset gets its target with
+ * the old image; with `reset = boot' it gets no target. */
+static void reset_images(struct plan *plan, struct work *work)
+{
+	for (size_t i = 0; work->reset && i < work->client->n_disks; i++)
+		if (plan_resets(plan->options, &work->client->disks[i]))
+			reset_disk(plan, work, &work->client->disks[i]);
 }
 
 static bool is_user(const char *user, const char *name)
@@ -520,7 +543,7 @@ void execute_plan(struct plan *plan)
 	each(plan, made, skip_if_exported);
 	each(plan, gone, delete_target); /* 3 */
 	each(plan, made | WORKS_STAY, skip_if_exported);
-	each(plan, made, reset_image);
+	each(plan, made, reset_images);
 	each(plan, WORKS_STAY, add_disks);
 	if (any_adds(plan))
 		verify_disks(plan, WORKS_STAY);

@@ -9,6 +9,7 @@
 
 #include "base/printable.h"
 #include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/opened.h"
@@ -37,10 +38,20 @@ static bool loses_no_rule(struct arena *arena, const struct client *client,
 
 bool plan_resets(const struct plan_options *options, const struct disk *disk)
 {
-	return strings_have(&options->reset, disk->client->name) &&
-	       (options->reset_boot
-			? disk->reset_boot
-			: text_equal(disk->name, options->reset_disk));
+	const char *name = disk->client->name;
+
+	return (strings_have(&options->reset, name) &&
+		text_equal(disk->name, options->reset_disk)) ||
+	       (strings_have(&options->boot, name) && disk->reset_boot);
+}
+
+bool plan_resets_client(const struct plan_options *options,
+			const struct client *client)
+{
+	for (size_t i = 0; i < client->n_disks; i++)
+		if (plan_resets(options, &client->disks[i]))
+			return true;
+	return false;
 }
 
 bool work_adds(const struct work *work, const struct disk *disk)
@@ -98,14 +109,14 @@ struct work *work_next(const struct plan *plan, const struct work *w,
 	return NULL;
 }
 
-/* The arguments of `tgt-glue reset' for the first disk that is reset. */
-static const char *reset_words(struct plan *plan, const struct work *work)
+/* The command to type so that the first disk that is reset is. */
+static const char *replace_command(struct plan *plan, const struct work *work)
 {
 	for (size_t i = 0; i < work->client->n_disks; i++)
 		if (plan_resets(plan->options, &work->client->disks[i]))
-			return disk_reset_words(&plan->arena,
-						&work->client->disks[i]);
-	return work->name;
+			return clients_replace_command(plan->clients,
+						       &work->client->disks[i]);
+	return "tgt-glue apply";
 }
 
 void work_skip_logged_in(struct plan *plan, struct work *work)
@@ -114,10 +125,9 @@ void work_skip_logged_in(struct plan *plan, struct work *work)
 		tgtd_state_initiators(&plan->arena, work->live);
 
 	if (work->reset)
-		work_stop(
-			plan, work, OUTCOME_SKIPPED,
-			"logged in: %s; shut it down, then type `tgt-glue reset %s'",
-			initiators, reset_words(plan, work));
+		work_stop(plan, work, OUTCOME_SKIPPED,
+			  "logged in: %s; shut it down, then type `%s'",
+			  initiators, replace_command(plan, work));
 	else
 		work_stop(
 			plan, work, OUTCOME_SKIPPED,
@@ -214,7 +224,9 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = "reset";
+		why = plan->clients->which  ? "restore"
+		      : plan->clients->from ? "rename"
+					    : "reset";
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;
@@ -238,7 +250,7 @@ static const char *image_error(const struct clients *clients,
 static void plan_client(struct plan *plan, const struct client *client)
 {
 	const struct client_state *state = clients_state(plan->clients, client);
-	const bool reset = strings_have(&plan->options->reset, client->name);
+	const bool reset = plan_resets_client(plan->options, client);
 	struct tgtd_target *target = tgtd_state_target(plan->live, client->iqn);
 	const struct tgtd_target *holder = number_holder(plan, client);
 	enum work_kind kind;
@@ -306,6 +318,21 @@ static void plan_removal(struct plan *plan, struct tgtd_target *target)
 				      .why = why });
 }
 
+/* Removes the target that a client had under its earlier name. */
+static void plan_rename(struct plan *plan, struct tgtd_target *target)
+{
+	const char *from = plan->clients->from;
+
+	if (from && target->ours &&
+	    !strcmp(target->name,
+		    client_rename_iqn(&plan->arena, plan->clients->fleet,
+				      from)))
+		add_work(plan, (struct work){ .kind = WORK_REMOVE,
+					      .name = from,
+					      .live = target,
+					      .why = "it has another name" });
+}
+
 void plan_migrations(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->live->n; i++) {
@@ -318,8 +345,10 @@ void plan_migrations(struct plan *plan)
 		const struct shard *to;
 		struct work *work;
 
-		if (!c)
+		if (!c) {
+			plan_rename(plan, t);
 			continue;
+		}
 		to = clients_state(plan->clients, c)->shard;
 		if (to == plan->shard)
 			continue;

@@ -66,11 +66,13 @@ struct reopen {
 /* What the command asks for beside the fleet. */
 struct plan_options {
 	const char *force; /* the client whose sessions may be ended, or null */
-	struct strings reset; /* clients of which disks get a fresh image ... */
-	const char *reset_disk; /* ... those of that name (null: the system
-				 * disks) ... */
-	bool reset_boot;        /* ... or all that have `reset = boot' */
-	bool only;              /* do nothing for other clients */
+	/* Clients of which the disk of the name reset_disk (null: the system
+	 * disk) gets a fresh image, or another one (struct clients). */
+	struct strings reset;
+	const char *reset_disk;
+	/* Clients of which the disks with `reset = boot' get a fresh image. */
+	struct strings boot;
+	bool only; /* do nothing for other clients */
 };
 
 struct plan {
@@ -123,6 +125,9 @@ struct tgtd_target plan_copy_target(struct arena *arena,
 
 /* True if the disk gets a fresh image. */
 bool plan_resets(const struct plan_options *options, const struct disk *disk);
+/* The same of a disk of the client. */
+bool plan_resets_client(const struct plan_options *options,
+			const struct client *client);
 
 /* True if the work gives its target, which stays, the disk, which it lacks. */
 bool work_adds(const struct work *work, const struct disk *disk);

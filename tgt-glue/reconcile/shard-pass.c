@@ -16,7 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
-#include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/boot-resets.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -127,7 +128,17 @@ void shard_pass_read(struct shard_pass *pass)
 	pass->error = *error_last();
 }
 
-/* image_reset_check of the client's disks that are reset. */
+/* Is the last error, why an image is not replaced, a failure: a wrong state?
+ * Other reasons may go away, and the client is skipped. */
+static bool is_failure(const struct shard_pass *pass)
+{
+	const int code = error_last()->code;
+
+	return clients_get_other_disks(pass->clients) && code != -EBUSY &&
+	       code != -EPERM;
+}
+
+/* image_replace_check of the client's disks that are reset. */
 static int check_images(struct shard_pass *pass, const struct client *client,
 			pid_t tgtd)
 {
@@ -135,22 +146,29 @@ static int check_images(struct shard_pass *pass, const struct client *client,
 
 	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
 		if (plan_resets(&pass->all->options, &client->disks[i]))
-			r = image_reset_check(pass->clients, &client->disks[i],
-					      tgtd);
+			r = image_replace_check(pass->clients,
+						&client->disks[i], tgtd);
 	return r;
 }
 
 /* Skips the reset of a disk that another process has open, or that is a
- * parent. */
+ * parent.  A client with `reset = boot' is not skipped: its target is closed,
+ * and stays so if the reset fails. */
 static void check_resets(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
 	pid_t pid;
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
-		if (w->reset && (tgtd_state_pid(&pass->live, &pid) < 0 ||
-				 check_images(pass, w->client, pid) < 0))
-			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
+		if (w->reset &&
+		    !boot_resets_concern(pass->clients, plan->options,
+					 w->client) &&
+		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
+		     check_images(pass, w->client, pid) < 0))
+			work_stop(plan, w,
+				  is_failure(pass) ? OUTCOME_FAILED
+						   : OUTCOME_SKIPPED,
+				  "%s", error_text());
 }
 
 static int check_views_of(const struct shard_pass *pass, const struct work *w)
@@ -385,9 +403,12 @@ static bool unlist_blocked(struct shard_pass *pass)
 static int apply_to_tgtd(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
+	const bool any_resets = plan->options->reset.n || plan->options->boot.n;
 	_cleanup_(tgtd_state_fini) struct tgtd_state now = { 0 };
 	int r = shard_pass_forget_touched(pass);
 
+	if (r == 0)
+		r = boot_resets_begin(pass);
 	if (r == 0)
 		r = write_file(pass);
 	if (r < 0)
@@ -401,10 +422,13 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	if (r < 0)
 		return r;
 	verify_reopens(pass, &now);
+	boot_resets_end(pass);
 	/* A fresh image may have another sector size, and a removal may have
 	 * been skipped. */
-	if (unlist_blocked(pass) || pass->all->options.reset.n)
+	if (unlist_blocked(pass) || any_resets)
 		r = write_file(pass);
+	if (r >= 0 && any_resets)
+		r = boot_resets_save(pass->all);
 	/* write_file returns 1 if the text changed. */
 	if (r >= 0)
 		r = remember_done(pass);
@@ -423,6 +447,18 @@ static int run_without_tgtd(struct shard_pass *pass)
 	return pass->unready ? 0 : pass->error.code;
 }
 
+/* Without tgtd: replaces the images of the client's disks that are reset. */
+static int replace_images(struct shard_pass *pass, const struct client *client)
+{
+	int r = check_images(pass, client, 0);
+
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		if (plan_resets(&pass->all->options, &client->disks[i]))
+			r = image_replace_run(pass->clients, &client->disks[i],
+					      pass->all->messages);
+	return r;
+}
+
 /* Without tgtd: resets images only if tgtd certainly does not run, and so no
  * client is logged in. */
 static int reset_without_tgtd(struct shard_pass *pass)
@@ -438,29 +474,27 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	if (!pass->off)
 		return pass->error.code;
 	messages_print(pass->all->messages,
-		       "no %s runs: the images alone are reset",
-		       pass->shard->tgtd);
+		       "no %s runs: the images alone are %s", pass->shard->tgtd,
+		       pass->clients->which ? "restored" : "reset");
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
+		bool concern;
 		int r;
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = check_images(pass, client, 0);
-		for (size_t k = 0; r == 0 && k < client->n_disks; k++)
-			if (plan_resets(&pass->all->options, &client->disks[k]))
-				r = image_reset_run(pass->clients,
-						    &client->disks[k],
-						    pass->all->messages);
-		if (r < 0) {
-			pass->all->skipped = true;
-			messages_print(pass->all->messages,
-				       "%s: image: skipped: %s", client->name,
-				       error_text());
-		}
+		r = replace_images(pass, client);
+		concern = boot_resets_concern(pass->clients,
+					      &pass->all->options, client);
+		boot_resets_set(pass, client, r < 0 && concern);
+		if (r < 0)
+			report_not_replaced(pass, client->name, error_text(),
+					    is_failure(pass));
 	}
-	return write_file(pass) < 0 ? error_last()->code : 0;
+	if (boot_resets_save(pass->all) < 0 || write_file(pass) < 0)
+		return error_last()->code;
+	return 0;
 }
 
 /* True if the pass concerns this shard. */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands restore and revert; image-restore.c has the order of their
+ * steps. */
+#include "config.h"
+
+#include "tgt-glue/command/command.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tgt-glue/command/select.h"
+#include "tgt-glue/reconcile/reconcile.h"
+#include "tgt-glue/reconcile/saved-states.h"
+
+/* A pass that brings back the state WHICH of the clients whose names are given,
+ * in reconcile's arena. */
+static int bring_back(const struct command_line *line,
+		      struct reconcile *reconcile)
+{
+	_cleanup_close_ int lock = -1;
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
+	_cleanup_(messages_fini) struct messages messages = { 0 };
+	int code = CLI_FAILED;
+
+	reconcile->fleet = &fleet;
+	reconcile->messages = &messages;
+	reconcile->options.only = true;
+	lock = command_load_locked(line, &fleet);
+	if (lock >= 0 && select_exist(line, &fleet, &reconcile->options.reset))
+		code = command_exit_code(reconcile, reconcile_run(reconcile));
+	reconcile_fini(reconcile);
+	return code;
+}
+
+int command_restore(const struct command_line *line)
+{
+	struct reconcile reconcile = { .clients.which = line->clients[1] };
+
+	strings_add(&reconcile.arena, &reconcile.options.reset,
+		    line->clients[0]);
+	return bring_back(line, &reconcile);
+}
+
+int command_revert(const struct command_line *line)
+{
+	const char *name = line->clients[0];
+	const struct command_line others = select_after_name(line);
+	struct reconcile reconcile = { .clients.which = name };
+	int code;
+
+	if (strcmp(name, WHICH_KEPT) != 0 && saved_states_check_name(name) < 0)
+		return command_failed();
+	code = select_ask(&others, "revert", &reconcile.arena,
+			  &reconcile.options.reset);
+	if (code == CLI_DONE)
+		return bring_back(line, &reconcile);
+	reconcile_fini(&reconcile);
+	return code;
+}
