@@ -33,6 +33,9 @@ struct client_state {
 	 * (exports_block).  Null: a target may. */
 	const char *blocked;
 	bool unlisted; /* it is in no targets-file, because it is blocked */
+	/* The earlier state of its disk that it is to get; null: not found
+	 * yet, or none. */
+	const struct disk_state *earlier;
 };
 
 struct clients {

@@ -82,14 +82,21 @@ static bool is_restored(const struct fleet *fleet, const struct client *client,
 static int find_state(struct clients *clients, const struct client *client,
 		      const struct disk_state **ret)
 {
+	struct client_state *of_client = clients_state(clients, client);
 	struct disk_states states;
-	int r = disk_states_read(clients->arena, clients->fleet, client,
-				 &states);
+	int r;
 
-	*ret = NULL;
+	if (!of_client->earlier)
+		of_client->earlier = disk_states_snapshot(
+			clients->arena, clients->fleet, client, clients->which);
+	*ret = of_client->earlier;
+	if (*ret)
+		return 0;
+	r = disk_states_read(clients->arena, clients->fleet, client, &states);
 	if (r < 0)
 		return r;
 	*ret = disk_states_find(&states, client, clients->which);
+	of_client->earlier = *ret;
 	if (*ret || is_restored(clients->fleet, client, clients->which))
 		return 0;
 	return error_last()->code;
