@@ -108,6 +108,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/orphan-images.c \
 	tgt-glue/reconcile/orphan-images.h \
 	tgt-glue/reconcile/pass.h \
+	tgt-glue/reconcile/plan-print.c \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \
 	tgt-glue/reconcile/reconcile.c \
@@ -120,6 +121,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/saved-states.h \
 	tgt-glue/reconcile/shard-pass.c \
 	tgt-glue/reconcile/shard-pass.h \
+	tgt-glue/reconcile/shard-resets.c \
+	tgt-glue/reconcile/shard-resets.h \
 	tgt-glue/reconcile/space.c \
 	tgt-glue/reconcile/space.h \
 	tgt-glue/reconcile/spare.c \

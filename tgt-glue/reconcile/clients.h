@@ -43,6 +43,9 @@ struct client_state {
 	 * writing (exports_block).  Null: a target may. */
 	const char *blocked;
 	bool unlisted; /* it is in no targets-file, because it is blocked */
+	/* The earlier state of its disk that it is to get; null: not found
+	 * yet, or none. */
+	const struct saved_state *earlier;
 };
 
 struct clients {

@@ -82,14 +82,23 @@ static bool is_restored(const struct fleet *fleet, const struct disk *disk,
 static int find_state(struct clients *clients, const struct disk *disk,
 		      const struct saved_state **ret)
 {
+	struct client_state *of_client = clients_state(clients, disk->client);
 	struct saved_states states;
-	int r = saved_states_read(clients->arena, clients->fleet, disk->client,
-				  &states);
+	int r;
 
-	*ret = NULL;
+	if (!of_client->earlier)
+		of_client->earlier =
+			saved_states_snapshot(clients->arena, clients->fleet,
+					      disk->client, clients->which);
+	*ret = of_client->earlier;
+	if (*ret)
+		return 0;
+	r = saved_states_read(clients->arena, clients->fleet, disk->client,
+			      &states);
 	if (r < 0)
 		return r;
 	*ret = saved_states_find(&states, disk->client, clients->which);
+	of_client->earlier = *ret;
 	if (*ret || is_restored(clients->fleet, disk, clients->which))
 		return 0;
 	return error_last()->code;

@@ -17,12 +17,12 @@
 #include "base/cleanup.h"
 #include "base/printable.h"
 #include "tgt-glue/reconcile/boot-resets.h"
-#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/tgtd/portals.h"
 #include "tgt-glue/reconcile/report.h"
+#include "tgt-glue/reconcile/shard-resets.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* Accounts are read only if a client has, or had, a user. */
@@ -126,49 +126,6 @@ void shard_pass_read(struct shard_pass *pass)
 		error_advise("`%s' starts it, then type `tgt-glue apply'",
 			     shard_start(pass->shard));
 	pass->error = *error_last();
-}
-
-/* Is the last error, why an image is not replaced, a failure: a wrong state?
- * Other reasons may go away, and the client is skipped. */
-static bool is_failure(const struct shard_pass *pass)
-{
-	const int code = error_last()->code;
-
-	return clients_get_other_disks(pass->clients) && code != -EBUSY &&
-	       code != -EPERM;
-}
-
-/* image_replace_check of the client's disks that are reset. */
-static int check_images(struct shard_pass *pass, const struct client *client,
-			pid_t tgtd)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
-		if (plan_resets(&pass->all->options, &client->disks[i]))
-			r = image_replace_check(pass->clients,
-						&client->disks[i], tgtd);
-	return r;
-}
-
-/* Skips the reset of a disk that another process has open, or that is a
- * parent.  A client with `reset = boot' is not skipped: its target is closed,
- * and stays so if the reset fails. */
-static void check_resets(struct shard_pass *pass)
-{
-	struct plan *plan = &pass->plan;
-	pid_t pid;
-
-	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
-		if (w->reset &&
-		    !boot_resets_concern(pass->clients, plan->options,
-					 w->client) &&
-		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     check_images(pass, w->client, pid) < 0))
-			work_stop(plan, w,
-				  is_failure(pass) ? OUTCOME_FAILED
-						   : OUTCOME_SKIPPED,
-				  "%s", error_text());
 }
 
 static int check_views_of(const struct shard_pass *pass, const struct work *w)
@@ -447,24 +404,10 @@ static int run_without_tgtd(struct shard_pass *pass)
 	return pass->unready ? 0 : pass->error.code;
 }
 
-/* Without tgtd: replaces the images of the client's disks that are reset. */
-static int replace_images(struct shard_pass *pass, const struct client *client)
-{
-	int r = check_images(pass, client, 0);
-
-	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
-		if (plan_resets(&pass->all->options, &client->disks[i]))
-			r = image_replace_run(pass->clients, &client->disks[i],
-					      pass->all->messages);
-	return r;
-}
-
 /* Without tgtd: resets images only if tgtd certainly does not run, and so no
  * client is logged in. */
 static int reset_without_tgtd(struct shard_pass *pass)
 {
-	const struct strings *names = &pass->all->options.reset;
-
 	error_set(&pass->error);
 	report_error(pass);
 	if (pass->unready) {
@@ -476,22 +419,7 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	messages_print(pass->all->messages,
 		       "no %s runs: the images alone are %s", pass->shard->tgtd,
 		       pass->clients->which ? "restored" : "reset");
-	for (size_t i = 0; i < names->n; i++) {
-		const struct client *client =
-			fleet_client(pass->fleet, names->v[i]);
-		bool concern;
-		int r;
-
-		if (clients_state(pass->clients, client)->shard != pass->shard)
-			continue;
-		r = replace_images(pass, client);
-		concern = boot_resets_concern(pass->clients,
-					      &pass->all->options, client);
-		boot_resets_set(pass, client, r < 0 && concern);
-		if (r < 0)
-			report_not_replaced(pass, client->name, error_text(),
-					    is_failure(pass));
-	}
+	shard_resets_run(pass);
 	if (boot_resets_save(pass->all) < 0 || write_file(pass) < 0)
 		return error_last()->code;
 	return 0;
@@ -562,7 +490,7 @@ static int run_with_tgtd(struct shard_pass *pass)
 		plan_print(&pass->plan, stdout);
 		return 0;
 	}
-	check_resets(pass);
+	shard_resets_check(pass);
 	check_views(pass);
 	r = apply_to_tgtd(pass);
 	if (r < 0) {
