@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "chain/parent-cache.h"
+#include "chain/version-name.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 
@@ -161,19 +162,6 @@ static int try_basename(struct parent_search *s, const char *name,
 	return r;
 }
 
-/* Is file STEM@NUMBER.ENDING, where name is STEM.ENDING? */
-static bool is_version(const char *file, const char *name)
-{
-	const char *ending = strrchr(name, '.');
-	size_t stem = ending ? (size_t)(ending - name) : strlen(name);
-	size_t digits;
-
-	if (strncmp(file, name, stem) != 0 || file[stem] != '@')
-		return false;
-	digits = strspn(file + stem + 1, "0123456789");
-	return digits && !strcmp(file + stem + 1 + digits, name + stem);
-}
-
 /* Tries the versions of the master at path name, relative to the child. */
 static int try_versions(struct parent_search *s, const char *name,
 			struct found_parent *ret)
@@ -190,7 +178,7 @@ static int try_versions(struct parent_search *s, const char *name,
 		return r;
 	entries = root_dir_opendir(rootdir, dir);
 	for (struct dirent *e; r < 0 && entries && (e = readdir(entries));)
-		if (is_version(e->d_name, base)) {
+		if (version_number(e->d_name, base)) {
 			snprintf(path, sizeof path, "%s%s", dir, e->d_name);
 			r = try_path(s, s->rootdir, path, ret);
 		}
