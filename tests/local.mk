@@ -437,6 +437,7 @@ tgt_tests = \
 	tests/tgt/test-tgtd-death.sh \
 	tests/tgt/test-tgtd-state.sh \
 	tests/tgt/test-values.sh \
+	tests/tgt/test-versions.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA

@@ -9,6 +9,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
 	tgt-glue/base/textfile.h \
+	tgt-glue/base/vhdfs-img.c \
+	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
@@ -36,6 +38,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/status.h \
 	tgt-glue/command/unseen-sessions.c \
 	tgt-glue/command/unseen-sessions.h \
+	tgt-glue/command/watch-ends.c \
+	tgt-glue/command/watch-ends.h \
+	tgt-glue/command/watch-internal.h \
 	tgt-glue/command/watch.c \
 	tgt-glue/config/acl.c \
 	tgt-glue/config/acl.h \
@@ -55,6 +60,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/config/versions.c \
+	tgt-glue/config/versions.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \
@@ -63,6 +70,10 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
 	tgt-glue/reconcile/exports.h \
+	tgt-glue/reconcile/follow.c \
+	tgt-glue/reconcile/follow.h \
+	tgt-glue/reconcile/image-parent.c \
+	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
 	tgt-glue/reconcile/image-reset.h \
 	tgt-glue/reconcile/last-applied.c \

@@ -157,7 +157,7 @@ static bool same_master(const struct status_row *a, const struct status_row *b)
 {
 	if (!a->client || !b->client)
 		return a->client == b->client;
-	return !strcmp(a->client->master, b->client->master);
+	return !strcmp(a->client->master_name, b->client->master_name);
 }
 
 /* Prints all rows with this row's master, if it is the first of them. */
@@ -169,7 +169,8 @@ static void print_group(const struct status *s, size_t first)
 		if (same_master(&s->rows[i], row))
 			return;
 	print_line(stdout, "%s",
-		   row->client ? row->client->master : "(not in fleet.conf)");
+		   row->client ? row->client->master_name
+			       : "(not in fleet.conf)");
 	for (size_t i = first; i < s->n; i++)
 		if (same_master(&s->rows[i], row))
 			print_row(s, &s->rows[i]);

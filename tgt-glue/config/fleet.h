@@ -36,8 +36,10 @@ struct client {
 	const char *scsi_sn;
 
 	/* Its images, as paths in the store. */
-	const char *master;
-	int master_line; /* in fleet.conf, of the key that names it */
+	const char *master_name; /* as fleet.conf names it, with its ending */
+	const char *master;      /* its file, links followed: a version */
+	const char *family;      /* of the master: see versions.h */
+	int master_line;         /* in fleet.conf, of the key that names it */
 	const char *child;
 	const char *image; /* child, or the one in another format that it has */
 	const char *view;  /* its disk: the flat file of image in the mount */
@@ -48,6 +50,8 @@ struct client {
 	bool thin;
 	bool reset_boot;
 	unsigned keep; /* how many old images a reset keeps */
+	/* Another version of its master replaces its disk (update = reset). */
+	bool update_reset;
 
 	/* Access; see acl.h.  The CHAP strings are null without CHAP. */
 	struct strings addresses;

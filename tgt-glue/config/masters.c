@@ -83,6 +83,17 @@ const char *masters_find(struct fleet *fleet, const char *name,
 	return *ret_found ? NULL : chosen;
 }
 
+const char *masters_file(struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+	_cleanup_free_ char *real =
+		fd < 0 ? NULL : root_dir_real_path(&fleet->rootdir, fd, path);
+
+	/* A link to a file without an image's ending gives no format. */
+	return arena_strdup(&fleet->conf.arena,
+			    real && value_image_format(real) ? real : path);
+}
+
 /* The file at a path in the store; all zeros where there is none. */
 static struct stat stat_file(const struct fleet *fleet, const char *path)
 {
@@ -187,6 +198,6 @@ void masters_check_images(struct fleet *fleet)
 			fleet_mistake(
 				fleet, client, client->master_line,
 				"master: expected an image that is no client's, found %s, which client %s (line %d) writes to",
-				client->master, owner->name, owner->line);
+				client->master_name, owner->name, owner->line);
 	}
 }

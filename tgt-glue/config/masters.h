@@ -17,6 +17,13 @@ const char *masters_find(struct fleet *fleet, const char *name,
 			 const char *format, const char **ret_found);
 
 /*
+ * The path of the image that masters_find found, with links followed, of the
+ * fleet's arena: a master's name may be a link to a version (versions.h), and a
+ * child names the file of its parent.
+ */
+const char *masters_file(struct fleet *fleet, const char *path);
+
+/*
  * A client writes to its image.  Reports as mistakes an image that is a master
  * or another client's image too, also under another name (a link).
  */

@@ -80,6 +80,7 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_THIN] = TEXT("thin", &value_flag, 0),
 	[CLIENT_RESET] = TEXT("reset", &value_reset, 0),
 	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
+	[CLIENT_UPDATE] = TEXT("update", &value_update, 0),
 	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),

@@ -17,6 +17,7 @@
 #include "tgt-glue/config/masters.h"
 #include "tgt-glue/config/tid.h"
 #include "tgt-glue/config/values.h"
+#include "tgt-glue/config/versions.h"
 
 enum { DEFAULT_KEEP = 1 };
 
@@ -123,8 +124,10 @@ static void resolve_images(struct resolving *r)
 	}
 	if (!wanted || r->fleet->rootdir.fd < 0)
 		return;
-	client->master = masters_find(r->fleet, wanted,
-				      value_of(r, CLIENT_FORMAT), &found);
+	client->master_name = masters_find(r->fleet, wanted,
+					   value_of(r, CLIENT_FORMAT), &found);
+	if (client->master_name)
+		client->master = masters_file(r->fleet, client->master_name);
 	if (!client->master) {
 		mistake(r, CLIENT_MASTER,
 			"master: expected an image %s%s in %s, found %s",
@@ -136,6 +139,7 @@ static void resolve_images(struct resolving *r)
 		return;
 	}
 	client->master_line = line_of(r, CLIENT_MASTER);
+	client->family = family_of(arena, client->master);
 	client->child = client_image_path(r->fleet, client,
 					  value_image_format(client->master));
 	client->image = current_image(r->fleet, client);
@@ -317,6 +321,8 @@ static void resolve_client(struct resolving *r)
 		value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
 	client->reset_boot = value_of(r, CLIENT_RESET) &&
 			     !strcmp(value_of(r, CLIENT_RESET), "boot");
+	client->update_reset = value_of(r, CLIENT_UPDATE) &&
+			       !strcmp(value_of(r, CLIENT_UPDATE), "reset");
 }
 
 /* IQN, target number and MAC address identify one client. */

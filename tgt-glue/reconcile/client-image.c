@@ -4,146 +4,89 @@
 
 #include "tgt-glue/reconcile/client-image.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/registry.h"
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/child.h"
+#include "tgt-glue/config/versions.h"
+#include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/spare.h"
 
-/* Opens an image of the store read-only, without locks. */
-static int open_image(const struct fleet *fleet, const char *path,
-		      struct image **ret, char **ret_real)
+static bool same_file(const struct fleet *fleet, const char *a, const char *b)
 {
-	struct io *io;
-	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
+	struct stat x, y;
 
-	if (r < 0)
-		return r;
-	r = image_open(io, NULL, ret);
-	if (r < 0)
-		io_close(io);
-	return r;
+	return !strcmp(a, b) || (fleet_stat(fleet, a, &x) == 0 &&
+				 fleet_stat(fleet, b, &y) == 0 &&
+				 file_id_equal(file_id_of(&x), file_id_of(&y)));
 }
 
-/*
- * The path of the parent, from the mount: quick, and right while the child is
- * being written.  The mount escapes it; a path that exists unescaped is taken
- * as it is.
- */
-static int parent_by_mount(const struct fleet *fleet,
-			   const struct client *client, const char *view,
-			   char *path, size_t size)
-{
-	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
-	struct stat st;
+/* Of image_ancestor. */
+struct kin {
+	const struct fleet *fleet;
+	const struct client *client;
+};
 
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
-	if (strcmp(path, client->master) != 0 &&
-	    fleet_stat(fleet, path, &st) < 0)
-		printable_undo(path);
-	return 0;
+/* Is the image at path a version of the client's master? */
+static bool is_version(const void *arg, const char *path)
+{
+	const struct kin *kin = arg;
+
+	return family_has(kin->client->family, path) ||
+	       same_file(kin->fleet, path, kin->client->master);
 }
 
-/* The same, from the file of the child. */
-static int parent_by_image(const struct fleet *fleet, const char *child,
-			   char *path, size_t size)
+/* Finds the version of the master that the client's image descends from.
+ * Snapshots of the client are between the two. */
+static int find_version(const struct clients *clients,
+			const struct client *client, const char **ret)
 {
-	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
-	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct parent_ref ref = { 0 };
-	struct image *image;
-	dev_t dev;
-	ino_t ino;
-	int r = open_image(fleet, child, &image, &real);
+	const struct kin kin = { clients->fleet, client };
+	struct client_state *state = clients_state(clients, client);
+	int r = image_parent_path(clients->fleet, clients->arena, client->child,
+				  &state->parent);
 
-	if (r < 0)
-		return r;
-	if (image->type != IMAGE_DIFFERENCING)
+	*ret = NULL;
+	if (r == 0 && !state->parent)
 		r = fail(
 			-ESTALE,
 			"%s: expected a differencing image, found another type",
-			child);
-	if (r == 0)
-		r = image_parent(image, &ref);
-	if (r == 0)
-		r = parent_cache_new(&fleet->rootdir, 1, &cache);
-	if (r == 0)
-		r = parent_cache_find(cache, real, &ref, image, &parent, &dev,
-				      &ino);
-	if (r == 0)
-		snprintf(path, size, "%s", parent);
-	parent_ref_fini(&ref);
-	image_close(image);
-	return r;
-}
-
-/* The path of the parent of a child, whose view is given. */
-static int parent_of(const struct fleet *fleet, const struct client *client,
-		     const char *child, const char *view, char *path,
-		     size_t size)
-{
-	return parent_by_mount(fleet, client, view, path, size) == 0
-		       ? 0
-		       : parent_by_image(fleet, child, path, size);
-}
-
-static bool is_master(const struct fleet *fleet, const struct client *client,
-		      const char *path)
-{
-	struct stat image, master;
-
-	return !strcmp(path, client->master) ||
-	       (fleet_stat(fleet, path, &image) == 0 &&
-		fleet_stat(fleet, client->master, &master) == 0 &&
-		file_id_equal(file_id_of(&image), file_id_of(&master)));
-}
-
-/* Is the image at path, a parent of the client's, the master or a child of it?
- * Snapshots of the client are between the two. */
-static bool descends_from_master(const struct clients *clients,
-				 const struct client *client, const char *path)
-{
-	const struct fleet *fleet = clients->fleet;
-	char at[PATH_MAX], next[PATH_MAX];
-
-	snprintf(at, sizeof at, "%s", path);
-	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
-		const char *view;
-
-		if (is_master(fleet, client, at))
-			return true;
-		view = arena_printf(clients->arena, "%s/%s.raw", fleet->mount,
-				    at);
-		if (parent_of(fleet, client, at, view, next, sizeof next) < 0)
-			return false;
-		snprintf(at, sizeof at, "%s", next);
+			client->child);
+	if (r < 0)
+		return r;
+	if (is_version(&kin, state->parent)) {
+		*ret = state->parent;
+		return 0;
 	}
-	return false;
+	/* An image between that cannot be read is no version. */
+	if (image_ancestor(clients->fleet, clients->arena, state->parent,
+			   is_version, &kin, ret) < 0)
+		*ret = NULL;
+	return 0;
 }
 
 static enum client_image_state inspect(const struct clients *clients,
 				       const struct client *client,
-				       const char *view, const char **ret_why)
+				       const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
+	struct client_state *state = clients_state(clients, client);
 	struct arena *arena = clients->arena;
 	struct stat child;
-	char path[PATH_MAX];
 	int r = fleet_stat(fleet, client->child, &child);
 
 	*ret_why = NULL;
+	state->version = state->parent = NULL;
 	if (r == -ENOENT && client->image == client->child)
 		return CHILD_MISSING;
 	if (r == -ENOENT) {
@@ -156,17 +99,16 @@ static enum client_image_state inspect(const struct clients *clients,
 	if (r < 0)
 		fail_errno(r, "%s", client->child);
 	else
-		r = parent_of(fleet, client, client->child, view, path,
-			      sizeof path);
+		r = find_version(clients, client, &state->version);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
 	}
-	if (descends_from_master(clients, client, path))
+	if (state->version)
 		return CHILD_READY;
-	*ret_why = arena_printf(arena,
-				"its image %s: parent: expected %s, found %s",
-				client->child, client->master, path);
+	*ret_why = arena_printf(
+		arena, "its image %s: parent: expected %s, found %s",
+		client->child, client->master_name, state->parent);
 	return CHILD_OTHER;
 }
 
@@ -175,7 +117,7 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 	struct image *image;
 	uint32_t size;
 
-	if (open_image(fleet, path, &image, NULL) < 0)
+	if (image_open_quietly(fleet, path, &image, NULL) < 0)
 		return 0;
 	size = image->sector_size;
 	image_close(image);
@@ -205,7 +147,10 @@ void client_image_inspect(struct clients *clients, const struct client *client)
 	struct client_state *state = clients_state(clients, client);
 	uint32_t size = 0;
 
-	state->image = inspect(clients, client, state->view, &state->image_why);
+	state->image = inspect(clients, client, &state->image_why);
+	state->behind =
+		state->image == CHILD_READY &&
+		!same_file(clients->fleet, state->version, client->master);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
 	if (state->image == CHILD_OTHER)
@@ -238,21 +183,45 @@ static bool holds_nothing(struct image *image)
 	return true;
 }
 
-bool client_image_is_fresh(struct clients *clients, const struct client *client)
+/* Has the image of the client no data?  block_size: and that block size,
+ * unless 0. */
+static bool is_without_data(struct clients *clients,
+			    const struct client *client, uint64_t block_size)
 {
 	struct image *image;
-	bool fresh;
+	bool without;
+
+	if (image_open_quietly(clients->fleet, client->child, &image, NULL) < 0)
+		return false;
+	without = image->type == IMAGE_DIFFERENCING &&
+		  (!block_size || image->block_size == block_size) &&
+		  holds_nothing(image);
+	image_close(image);
+	return without;
+}
+
+/* Snapshots between the image and a version have data. */
+static bool is_child_of(struct clients *clients, const struct client *client,
+			const char *version)
+{
+	const struct client_state *state = clients_state(clients, client);
 
 	client_image_inspect(clients, client);
-	if (clients_state(clients, client)->image != CHILD_READY ||
-	    open_image(clients->fleet, client->child, &image, NULL) < 0)
-		return false;
-	fresh = image->type == IMAGE_DIFFERENCING &&
-		(!client->block_size ||
-		 image->block_size == client->block_size) &&
-		holds_nothing(image);
-	image_close(image);
-	return fresh;
+	return state->image == CHILD_READY &&
+	       same_file(clients->fleet, state->parent,
+			 version ? version : state->version);
+}
+
+bool client_image_is_fresh(struct clients *clients, const struct client *client)
+{
+	return is_child_of(clients, client, client->master) &&
+	       is_without_data(clients, client, client->block_size);
+}
+
+bool client_image_is_empty(struct clients *clients, const struct client *client)
+{
+	return is_child_of(clients, client, NULL) &&
+	       is_without_data(clients, client, 0);
 }
 
 /* Checks that the parents of a new child can be opened. */
@@ -267,8 +236,8 @@ static int check_chain(const struct fleet *fleet, const char *path)
 	return r < 0 ? r : chain_close(chain);
 }
 
-int client_image_create(struct clients *clients, const struct client *client,
-			const char *spare)
+static int create_at(struct clients *clients, const struct client *client,
+		     const char *path, const char *spare)
 {
 	const struct fleet *fleet = clients->fleet;
 	const struct child_params params = { .block_size = client->block_size,
@@ -281,10 +250,41 @@ int client_image_create(struct clients *clients, const struct client *client,
 		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
-	return child_create(
-		&fleet->rootdir, client->master,
-		arena_printf(arena, "%s/%s", fleet->store, client->child),
-		&params);
+	return child_create(&fleet->rootdir, client->master,
+			    arena_printf(arena, "%s/%s", fleet->store, path),
+			    &params);
+}
+
+int client_image_create(struct clients *clients, const struct client *client,
+			const char *spare)
+{
+	return create_at(clients, client, client->child, spare);
+}
+
+int client_image_replace(struct clients *clients, const struct client *client)
+{
+	const char *name = strrchr(client->child, '/') + 1;
+	const char *next = arena_printf(clients->arena, ".%s.next.new", name);
+	_cleanup_close_ int dir = root_dir_openat(
+		&clients->fleet->rootdir, "clients", O_RDONLY | O_DIRECTORY);
+	int r = dir < 0 ? fail_errno(dir, "clients") : 0;
+
+	/* Of an attempt that was interrupted. */
+	if (r == 0 && unlinkat(dir, next, 0) < 0 && errno != ENOENT)
+		r = fail_errno(-errno, "clients/%s", next);
+	if (r == 0)
+		r = create_at(clients, client,
+			      arena_printf(clients->arena, "clients/%s", next),
+			      NULL);
+	if (r < 0)
+		return r;
+	if (renameat(dir, next, dir, name) < 0)
+		r = fail_errno(-errno, "clients/%s: renaming it", next);
+	else if (fsync(dir) < 0)
+		r = fail_errno(-errno, "clients");
+	if (r < 0)
+		unlinkat(dir, next, 0);
+	return r;
 }
 
 int client_image_ensure(struct clients *clients, const struct client *client,

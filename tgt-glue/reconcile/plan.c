@@ -255,6 +255,14 @@ static const struct tgtd_target *number_holder(const struct plan *plan,
 	return t && strcmp(t->name, client->iqn) != 0 && !t->ours ? t : NULL;
 }
 
+static const char *reset_reason(struct plan *plan, const struct client *client)
+{
+	return strings_have(&plan->options->follow, client->name)
+		       ? arena_printf(&plan->arena, "its master is %s now",
+				      client->master)
+		       : "reset";
+}
+
 /* The difference, and the work that removes it; null: none. */
 static const char *client_difference(struct plan *plan,
 				     const struct client *client,
@@ -273,7 +281,7 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = "reset";
+		why = reset_reason(plan, client);
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;

@@ -70,7 +70,9 @@ struct reopen {
 struct plan_options {
 	const char *force; /* the client whose sessions may be ended, or null */
 	struct strings reset; /* clients that get a fresh image */
-	bool only;            /* do nothing for other clients */
+	/* Of these, the ones that go over to another version (follow.h). */
+	struct strings follow;
+	bool only; /* do nothing for other clients */
 };
 
 struct plan {

@@ -10,6 +10,8 @@
  *   2. missing images are created
  *   3. clients that migrate are removed from the shard that they leave: from
  *      its targets-file first, then from its tgtd
+ *      Clients that go over to another version of their master are chosen: the
+ *      pass of their shard resets them                       (follow.h)
  *   4. a client whose disk another target exports for writing is blocked: it is
  *      in no targets-file, unless its own target has that disk already
  *   5. the pass of each shard                (shard-pass.c has the order)
@@ -35,6 +37,7 @@
 #include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/follow.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
@@ -254,6 +257,8 @@ int reconcile_run(struct reconcile *reconcile)
 		messages_print(reconcile->messages, "%s", error_text());
 		return r;
 	}
+	if (!reconcile->options.only)
+		follow_choose(reconcile);
 	block_clients(reconcile);
 	r = run_all(reconcile);
 	if (reconcile->dry)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clients that go over to another version of their master.
+ *
+ * A client is BEHIND if its disk descends from another version than the one
+ * that fleet.conf wants.  It FOLLOWS, when it is not logged in, if nothing of
+ * it is lost: `reset = boot', `update = reset', or an image without data.  Else
+ * it STAYS until its administrator resets it.
+ */
+#ifndef TGT_GLUE_RECONCILE_FOLLOW_H
+#define TGT_GLUE_RECONCILE_FOLLOW_H
+
+#include "tgt-glue/reconcile/pass.h"
+
+enum follow {
+	FOLLOW_NONE, /* it is not behind */
+	FOLLOWS,
+	STAYS,
+};
+
+/* Of a client whose image was inspected.  Reads the image. */
+enum follow follow_of(struct clients *clients, const struct client *client);
+
+/*
+ * Step of a pass: chooses the clients that go over in this pass, adds them to
+ * the resets, and those that are logged in to reconcile->followers.  Prints how
+ * many stay.
+ */
+void follow_choose(struct reconcile *reconcile);
+
+#endif
