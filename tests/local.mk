@@ -586,6 +586,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
+	tests/tgt/test-versions.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
 	tests/mount/test-samples.sh \

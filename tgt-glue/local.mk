@@ -20,6 +20,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
+	tgt-glue/command/family.c \
+	tgt-glue/command/family.h \
 	tgt-glue/command/free-space.c \
 	tgt-glue/command/free-space.h \
 	tgt-glue/command/generate.c \
@@ -27,7 +29,10 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/inotify.h \
 	tgt-glue/command/ipxe.c \
 	tgt-glue/command/load.c \
+	tgt-glue/command/promote.c \
+	tgt-glue/command/publish.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/retire.c \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
@@ -38,6 +43,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/status.h \
 	tgt-glue/command/unseen-sessions.c \
 	tgt-glue/command/unseen-sessions.h \
+	tgt-glue/command/version-operand.c \
+	tgt-glue/command/version-operand.h \
+	tgt-glue/command/versions.c \
 	tgt-glue/command/watch-ends.c \
 	tgt-glue/command/watch-ends.h \
 	tgt-glue/command/watch-internal.h \
@@ -60,6 +68,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/config/version-mark.c \
+	tgt-glue/config/version-mark.h \
 	tgt-glue/config/versions.c \
 	tgt-glue/config/versions.h \
 	tgt-glue/reconcile/client-image.c \
@@ -114,6 +124,20 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tgtd/state.h \
 	tgt-glue/tgtd/traffic.c \
 	tgt-glue/tgtd/traffic.h \
+	tgt-glue/versions/adopt.c \
+	tgt-glue/versions/adopt.h \
+	tgt-glue/versions/check-parents.c \
+	tgt-glue/versions/check-parents.h \
+	tgt-glue/versions/links.c \
+	tgt-glue/versions/links.h \
+	tgt-glue/versions/promote.c \
+	tgt-glue/versions/promote.h \
+	tgt-glue/versions/publish.c \
+	tgt-glue/versions/publish.h \
+	tgt-glue/versions/reparent.c \
+	tgt-glue/versions/reparent.h \
+	tgt-glue/versions/retire.c \
+	tgt-glue/versions/retire.h \
 	$(NULL)
 LIBGLUE_LIBS = \
 	tgt-glue/libglue.a \

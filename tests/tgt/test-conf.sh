@@ -55,7 +55,7 @@ test_every_mistake_is_reported_with_its_line() {
 	mistake 3 "store: expected an absolute path.*, found 'relative'"
 	mistake 5 "iqn-prefix: expected .*, found 'iqn.2026-1.lan'"
 	mistake 6 "portal: expected .*, found '1.2.3.4:99999'"
-	mistake 7 "\[fleet\]: expected store, .* or on-low-space, found 'colour'"
+	mistake 7 "\[fleet\]: expected store, .* or keep-versions, found 'colour'"
 	mistake 9 "master: expected .*, found '../x'"
 	mistake 10 "open: expected yes or no, found 'maybe'"
 	mistake 11 "tid: expected in \[client NAME\], found in \[defaults\]"

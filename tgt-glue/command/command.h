@@ -23,6 +23,8 @@ struct command_line {
 	const char *all; /* a directory for all boot scripts */
 	const char *tftp_root;
 	const char *shard; /* a number */
+	const char *note;  /* a line of text */
+	bool back;         /* to the version before */
 	char **clients;    /* the operands, null-ended */
 };
 
@@ -37,6 +39,10 @@ int command_reset(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);
+int command_publish(const struct command_line *line);
+int command_promote(const struct command_line *line);
+int command_versions(const struct command_line *line);
+int command_retire(const struct command_line *line);
 
 /*
  * Loads fleet.conf and prints each mistake in it to standard error.  Returns 0

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/command-line.h"
@@ -92,6 +93,53 @@ static const struct cli_command reset_command = {
 	.run = command_reset,
 };
 
+static const struct cli_option publish_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `versions' shows"),
+	CLI_END,
+};
+
+static const struct cli_command publish_command = {
+	.name = "publish",
+	.summary = "make a client's disk the next version of a master",
+	.options = publish_options,
+	.operands = { "CLIENT MASTER", 2, 2, "<client> <master>" },
+	.run = command_publish,
+};
+
+static const struct cli_option promote_options[] = {
+	CLI_FLAG(back, "back", "the version that was in production before"),
+	CLI_END,
+};
+
+static const struct cli_command promote_command = {
+	.name = "promote",
+	.summary = "put a version of a master, or the one under test, in "
+		   "production",
+	.options = promote_options,
+	.operands = { "MASTER [VERSION]", 1, 2, "<master>" },
+	.run = command_promote,
+};
+
+static const struct cli_option versions_options[] = {
+	CLI_FLAG(json, "json", "print JSON, for programs"),
+	CLI_END,
+};
+
+static const struct cli_command versions_command = {
+	.name = "versions",
+	.summary = "list the versions of a master, and the clients on them",
+	.options = versions_options,
+	.operands = { "MASTER", 1, 1, "<master>" },
+	.run = command_versions,
+};
+
+static const struct cli_command retire_command = {
+	.name = "retire",
+	.summary = "remove a version of a master that nothing needs",
+	.operands = { "MASTER VERSION", 2, 2, "<master>" },
+	.run = command_retire,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -129,9 +177,11 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,  &apply_command,
-	&status_command, &watch_command,    &reset_command, &secret_command,
-	&ipxe_command,   &dnsmasq_command,  NULL,
+	&check_command,    &generate_command, &plan_command,
+	&apply_command,    &status_command,   &watch_command,
+	&reset_command,    &secret_command,   &ipxe_command,
+	&dnsmasq_command,  &publish_command,  &promote_command,
+	&versions_command, &retire_command,   NULL,
 };
 
 static const struct cli_option common_options[] = {
@@ -148,17 +198,40 @@ static bool client_exists(const struct command_line *line, const char *name)
 	       fleet_client(&fleet, name);
 }
 
-/* The only kind of candidates is "<client>". */
-static void offer_clients(const struct command_line *line, const char *kind,
-			  const char *word)
+/* A master is offered without its ending, as fleet.conf may name it. */
+static void offer_masters(struct fleet *fleet, const char *word)
+{
+	struct arena *arena = &fleet->conf.arena;
+	struct strings masters = { 0 };
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		const char *family = fleet->clients[i].family;
+
+		if (family)
+			strings_add_once(
+				arena, &masters,
+				arena_printf(
+					arena, "%.*s",
+					(int)(strrchr(family, '.') - family),
+					family));
+	}
+	for (size_t i = 0; i < masters.n; i++)
+		cli_offer(word, masters.v[i]);
+}
+
+/* The kinds of candidates are "<client>" and "<master>". */
+static void offer(const struct command_line *line, const char *kind,
+		  const char *word)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
 
-	(void)kind;
 	/* A mistake elsewhere in fleet.conf does not matter. */
 	(void)fleet_load(line->config, NULL, &fleet);
-	for (size_t i = 0; i < fleet.n; i++)
-		cli_offer(word, fleet.clients[i].name);
+	if (!strcmp(kind, "<master>"))
+		offer_masters(&fleet, word);
+	else
+		for (size_t i = 0; i < fleet.n; i++)
+			cli_offer(word, fleet.clients[i].name);
 }
 
 static const struct cli_program tgt_glue = {
@@ -171,7 +244,7 @@ static const struct cli_program tgt_glue = {
 	.options = common_options,
 	.commands = commands,
 	.operand_exists = client_exists,
-	.complete = offer_clients,
+	.complete = offer,
 };
 
 int main(int argc, char **argv)

@@ -76,6 +76,8 @@ struct fleet {
 	const char *min_free;     /* null: no warning */
 	const char *on_low_space; /* a command, or null */
 	unsigned spares;          /* number of spare files: see spare.h */
+	/* How many versions of a master stay that nothing needs; 0: all. */
+	unsigned keep_versions;
 	struct client *clients;
 	size_t n;
 

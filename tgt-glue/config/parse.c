@@ -61,6 +61,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_SHARDS] = NUMBER("shards", 0, 1, SHARDS_MAX),
 	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
 	[FLEET_ON_LOW_SPACE] = TEXT("on-low-space", &value_command, 0),
+	[FLEET_KEEP_VERSIONS] = NUMBER("keep-versions", 0, 0, 1000),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {

@@ -396,6 +396,8 @@ static void resolve_fleet(struct fleet *fleet)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	fleet->n_shards = shard_resolve(conf, &fleet->shards);
 	resolve_space(fleet);
+	fleet->keep_versions =
+		value_read_number(conf->fleet[FLEET_KEEP_VERSIONS].value, 0);
 	if (fleet->store && root_dir_init(&fleet->rootdir, fleet->store) < 0)
 		conf_mistake(conf, conf->fleet[FLEET_STORE].line,
 			     "store: expected a directory, found %s",

@@ -14,17 +14,10 @@
 #include "base/error.h"
 #include "chain/version-name.h"
 #include "io/file-id.h"
+#include "store/image-names.h"
 #include "tgt-glue/config/values.h"
 
 const char *const channel_names[CHANNELS] = { "production", "test", "back" };
-
-/* The part of a path behind its last slash. */
-static const char *last(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
 
 /* Is it "@test", or "@" and a version's number, of length n? */
 static bool is_suffix(const char *text, size_t n)
@@ -41,14 +34,14 @@ const char *family_of(struct arena *arena, const char *path)
 	if (!value_image_format(path))
 		return NULL;
 	at = memrchr(path, '@', (size_t)(dot - path));
-	if (!at || at <= last(path) || !is_suffix(at, (size_t)(dot - at)))
+	if (!at || at <= name_last(path) || !is_suffix(at, (size_t)(dot - at)))
 		return arena_strdup(arena, path);
 	return arena_printf(arena, "%.*s%s", (int)(at - path), path, dot);
 }
 
 unsigned family_number(const char *family, const char *path)
 {
-	const char *name = last(family);
+	const char *name = name_last(family);
 	const size_t dir = (size_t)(name - family);
 
 	return !strncmp(family, path, dir) && !strchr(path + dir, '/')
@@ -64,7 +57,7 @@ bool family_has(const char *family, const char *path)
 const char *family_path(struct arena *arena, const char *family,
 			const char *word, bool hidden)
 {
-	const char *name = last(family), *dot = strrchr(name, '.');
+	const char *name = name_last(family), *dot = strrchr(name, '.');
 
 	return arena_printf(arena, "%.*s%s%.*s@%s%s", (int)(name - family),
 			    family, hidden ? "." : "", (int)(dot - name), name,
@@ -140,8 +133,8 @@ static void read_channels(struct arena *arena, const struct root_dir *rootdir,
 int versions_read(struct arena *arena, const struct root_dir *rootdir,
 		  const char *family, struct versions *ret)
 {
-	const char *dir = arena_printf(arena, "%.*s",
-				       (int)(last(family) - family), family);
+	const char *dir = arena_printf(
+		arena, "%.*s", (int)(name_last(family) - family), family);
 	_cleanup_closedir_ DIR *entries = root_dir_opendir(rootdir, dir);
 
 	*ret = (struct versions){ .family = family };
@@ -149,7 +142,7 @@ int versions_read(struct arena *arena, const struct root_dir *rootdir,
 		return fail_errno(-errno, "%s/%s", rootdir->path, dir);
 	for (struct dirent *e; (e = readdir(entries));) {
 		struct version version = {
-			.number = version_number(e->d_name, last(family)),
+			.number = version_number(e->d_name, name_last(family)),
 			.path = arena_printf(arena, "%s%s", dir, e->d_name),
 		};
 

@@ -183,21 +183,25 @@ static bool holds_nothing(struct image *image)
 	return true;
 }
 
-/* Has the image of the client no data?  block_size: and that block size,
- * unless 0. */
-static bool is_without_data(struct clients *clients,
-			    const struct client *client, uint64_t block_size)
+/* block_size: and it has that block size, unless 0. */
+static bool is_without_data(const struct fleet *fleet, const char *path,
+			    uint64_t block_size)
 {
 	struct image *image;
 	bool without;
 
-	if (image_open_quietly(clients->fleet, client->child, &image, NULL) < 0)
+	if (image_open_quietly(fleet, path, &image, NULL) < 0)
 		return false;
 	without = image->type == IMAGE_DIFFERENCING &&
 		  (!block_size || image->block_size == block_size) &&
 		  holds_nothing(image);
 	image_close(image);
 	return without;
+}
+
+bool client_image_holds_nothing(const struct fleet *fleet, const char *path)
+{
+	return is_without_data(fleet, path, 0);
 }
 
 /* Snapshots between the image and a version have data. */
@@ -215,13 +219,14 @@ static bool is_child_of(struct clients *clients, const struct client *client,
 bool client_image_is_fresh(struct clients *clients, const struct client *client)
 {
 	return is_child_of(clients, client, client->master) &&
-	       is_without_data(clients, client, client->block_size);
+	       is_without_data(clients->fleet, client->child,
+			       client->block_size);
 }
 
 bool client_image_is_empty(struct clients *clients, const struct client *client)
 {
 	return is_child_of(clients, client, NULL) &&
-	       is_without_data(clients, client, 0);
+	       client_image_holds_nothing(clients->fleet, client->child);
 }
 
 /* Checks that the parents of a new child can be opened. */

@@ -22,6 +22,8 @@ bool client_image_is_fresh(struct clients *clients,
  * wanted or not.  The caller excludes writers. */
 bool client_image_is_empty(struct clients *clients,
 			   const struct client *client);
+/* True if the image at path is a child without any data of its own. */
+bool client_image_holds_nothing(const struct fleet *fleet, const char *path);
 /* Replaces the image, which nothing has open, by a fresh child of the master in
  * one step.  0, or -errno with a message: then it is as it was. */
 int client_image_replace(struct clients *clients, const struct client *client);

@@ -6,7 +6,23 @@
 
 #include <string.h>
 
+#include "tgt-glue/config/version-mark.h"
+#include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/client-image.h"
+
+/* Was its version published from it, and is an earlier one wanted? */
+static bool is_own_version(struct clients *clients, const struct client *client)
+{
+	const struct fleet *fleet = clients->fleet;
+	const char *version = clients_state(clients, client)->version;
+	struct version_mark mark;
+
+	return family_number(client->family, version) >
+		       family_number(client->family, client->master) &&
+	       version_mark_read(clients->arena, &fleet->rootdir, version,
+				 &mark) &&
+	       !strcmp(mark.client, client->name);
+}
 
 enum follow follow_of(struct clients *clients, const struct client *client)
 {
@@ -15,7 +31,8 @@ enum follow follow_of(struct clients *clients, const struct client *client)
 	if (state->image != CHILD_READY || !state->behind)
 		return FOLLOW_NONE;
 	state->only_empty = !client->reset_boot && !client->update_reset;
-	if (!state->only_empty || client_image_is_empty(clients, client))
+	if (!state->only_empty || (client_image_is_empty(clients, client) &&
+				   !is_own_version(clients, client)))
 		return FOLLOWS;
 	state->only_empty = false;
 	return STAYS;

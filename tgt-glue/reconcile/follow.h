@@ -5,7 +5,9 @@
  * A client is BEHIND if its disk descends from another version than the one
  * that fleet.conf wants.  It FOLLOWS, when it is not logged in, if nothing of
  * it is lost: `reset = boot', `update = reset', or an image without data.  Else
- * it STAYS until its administrator resets it.
+ * it STAYS until its administrator resets it.  A client whose disk was
+ * published as a version has no data in its image; it stays until that version,
+ * or a later one, is wanted.
  */
 #ifndef TGT_GLUE_RECONCILE_FOLLOW_H
 #define TGT_GLUE_RECONCILE_FOLLOW_H
