@@ -306,6 +306,25 @@ test_publish_makes_a_version_of_a_vhd() {
 	publishes vhd
 }
 
+test_child_that_names_the_link_finds_its_version() {
+	start_plain vhdx pc1 pc2 </dev/null
+	# A copy from before the versions, as from a backup.
+	cp "$scratch/store/clients/pc2.vhdx" "$scratch/old.vhdx"
+	write_disk clients/pc1.vhdx new
+	expect 0 glue publish pc1 masters/win11
+	expect 0 glue promote masters/win11
+	cp "$scratch/old.vhdx" "$scratch/store/clients/old.vhdx"
+	wait_until 5 test -s "$scratch/mnt/clients/old.vhdx.raw"
+	equal "the disk" old "$(disk clients/old.vhdx)"
+	equal "its parent" masters/win11@1.vhdx "$(parent clients/old.vhdx)"
+	echo '[client old]' >>"$scratch/fleet.conf"
+	expect 0 glue plan
+	did '^old: target: make it '
+	equal "clients of version 1" "old pc2" \
+		"$(glue versions masters/win11 --json |
+			jq -r '.[0].clients | sort | join(" ")')"
+}
+
 test_publisher_without_new_data_stays_on_its_version() {
 	start_versions pc1 pc2 </dev/null
 	write_disk clients/pc1.vhdx new

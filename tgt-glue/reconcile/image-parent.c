@@ -47,7 +47,7 @@ static int by_mount(const struct fleet *fleet, struct arena *arena,
 	if (n < 0)
 		return -errno;
 	path[n] = '\0';
-	if (fleet_stat(fleet, path, &st) < 0)
+	if (strstr(path, "\\x") && fleet_stat(fleet, path, &st) < 0)
 		printable_undo(path);
 	*ret = arena_strdup(arena, path);
 	return 0;
