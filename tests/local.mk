@@ -338,6 +338,7 @@ EXTRA_DIST += \
 	tests/systemd/systemd.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
+	tests/tgt/versions.sh \
 	$(NULL)
 lib_tests = \
 	tests/test-build.sh \
@@ -426,6 +427,8 @@ tgt_tests = \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-printable.sh \
+	tests/tgt/test-publish-interrupt.sh \
+	tests/tgt/test-publish.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-scsi.sh \
@@ -586,7 +589,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
-	tests/tgt/test-versions.sh \
+	tests/tgt/test-publish-interrupt.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
 	tests/mount/test-samples.sh \

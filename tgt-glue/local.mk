@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # All but main is a library, for the unit tests too.
 noinst_LIBRARIES += tgt-glue/libglue.a
-tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
+	-DPKGLIBEXECDIR='"$(pkglibexecdir)"'
+dist_pkglibexec_SCRIPTS = tgt-glue/look-into
 tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/arena.c \
 	tgt-glue/base/arena.h \
@@ -130,6 +132,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/versions/check-parents.h \
 	tgt-glue/versions/links.c \
 	tgt-glue/versions/links.h \
+	tgt-glue/versions/look.c \
+	tgt-glue/versions/look.h \
 	tgt-glue/versions/promote.c \
 	tgt-glue/versions/promote.h \
 	tgt-glue/versions/publish.c \

@@ -25,6 +25,7 @@ struct command_line {
 	const char *shard; /* a number */
 	const char *note;  /* a line of text */
 	bool back;         /* to the version before */
+	bool unclean;      /* file systems that were not unmounted, too */
 	char **clients;    /* the operands, null-ended */
 };
 

@@ -95,6 +95,7 @@ static const struct cli_command reset_command = {
 
 static const struct cli_option publish_options[] = {
 	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `versions' shows"),
+	CLI_FLAG(unclean, "unclean", "even if a file system was not unmounted"),
 	CLI_END,
 };
 

@@ -74,6 +74,7 @@ int command_publish(const struct command_line *line)
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_close_ int lock = -1;
+	const struct publish_options options = { line->note, line->unclean };
 	const struct client *client;
 	const char *family;
 	unsigned number;
@@ -86,7 +87,7 @@ int command_publish(const struct command_line *line)
 	client = lock < 0 ? NULL : operands(line, &fleet, &arena, &family);
 	if (!client)
 		return CLI_FAILED;
-	if (publish_run(&fleet, client, family, line->note, &number) < 0)
+	if (publish_run(&fleet, client, family, &options, &number) < 0)
 		return command_failed();
 	print_line(
 		stdout,

@@ -29,11 +29,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "store/image-names.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/config/values.h"
@@ -42,13 +44,14 @@
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/versions/adopt.h"
 #include "tgt-glue/versions/links.h"
+#include "tgt-glue/versions/look.h"
 #include "tgt-glue/versions/reparent.h"
 #include "tgt-glue/config/version-mark.h"
 
 struct publishing {
 	const struct fleet *fleet;
 	const struct client *client;
-	const char *note;
+	const struct publish_options *options;
 	struct arena *arena;
 	struct versions versions;
 	const char *frozen; /* the path of the frozen image */
@@ -142,8 +145,9 @@ static int freeze(const struct publishing *p, const char *name)
 
 	return vhdfs_img_run((const char *const[]){
 		"vhdfs-img", "snapshot", "--store", p->fleet->store,
-		arena_printf(arena, "--note=%s", p->note ? p->note : ""), image,
-		name, NULL });
+		arena_printf(arena, "--note=%s",
+			     p->options->note ? p->options->note : ""),
+		image, name, NULL });
 }
 
 /* Is nothing but P4 left?  Sets path and number then.  An image without data is
@@ -209,6 +213,38 @@ static int flush(const struct client *client)
 	return fsync(fd) < 0 ? fail_errno(-errno, "%s", client->view) : 0;
 }
 
+/* Refuses file systems that were not unmounted, and tells what the disk has of
+ * its machine. */
+static int check_contents(const struct publishing *p)
+{
+	const char *name = p->client->name;
+	struct look look;
+
+	if (look_into(p->arena, p->client->view, &look) < 0) {
+		print_line(
+			stderr,
+			"tgt-glue: warning: the file systems of %s were not checked: %s",
+			name, error_text());
+		return 0;
+	}
+	if (look.unchecked.n)
+		print_line(
+			stderr,
+			"tgt-glue: warning: the disk of %s: not checked: partition %s",
+			name, look_text(p->arena, &look.unchecked));
+	if (look.unclean.n && !p->options->unclean)
+		return fail(
+			-EBUSY,
+			"the disk of %s: expected file systems that were unmounted, found: partition %s; start the machine and shut it down, or add --unclean",
+			name, look_text(p->arena, &look.unclean));
+	if (look.identity.n)
+		print_line(
+			stderr,
+			"tgt-glue: warning: all clients of this version will have what identifies %s: %s",
+			name, look_text(p->arena, &look.identity));
+	return 0;
+}
+
 /* Up to P2. */
 static int make_frozen(struct publishing *p, const char *name, bool *ret_done)
 {
@@ -226,6 +262,9 @@ static int make_frozen(struct publishing *p, const char *name, bool *ret_done)
 	if (r == 0)
 		r = find_done(p, ret_done);
 	if (r < 0 || *ret_done)
+		return r;
+	r = check_contents(p);
+	if (r < 0)
 		return r;
 	r = adopt(p->fleet, p->arena, &p->versions); /* P0 */
 	if (r == 0)
@@ -250,7 +289,7 @@ static int make_version(struct publishing *p)
 	p->path = family_path(p->arena, p->versions.family,
 			      arena_printf(p->arena, "%u", p->number), false);
 	r = version_mark_set(p->arena, &p->fleet->rootdir, p->frozen,
-			     p->client->name, p->note);
+			     p->client->name, p->options->note);
 	if (r == 0 && !has)
 		r = link_file(p->fleet, p->frozen, p->path);
 	if (r == 0)
@@ -284,12 +323,14 @@ int publish_prepare(const struct fleet *fleet, const struct client *client,
 }
 
 int publish_run(const struct fleet *fleet, const struct client *client,
-		const char *family, const char *note, unsigned *ret_number)
+		const char *family, const struct publish_options *options,
+		unsigned *ret_number)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	struct publishing p = {
-		.fleet = fleet, .client = client, .note = note, .arena = &arena
-	};
+	struct publishing p = { .fleet = fleet,
+				.client = client,
+				.options = options,
+				.arena = &arena };
 	const char *name = snapshot_name(&arena, family);
 	bool done = false;
 	int r = versions_read(&arena, &fleet->rootdir, family, &p.versions);

@@ -19,12 +19,18 @@ int publish_check_idle(const struct fleet *fleet, const struct client *client);
  */
 int publish_prepare(const struct fleet *fleet, const struct client *client,
 		    const char *family);
+struct publish_options {
+	const char *note; /* or null */
+	bool unclean; /* publish file systems that were not unmounted, too */
+};
+
 /*
- * Publishes.  The caller holds the lock of reconcile_lock.  note may be null.
- * *ret_number: of the version.  0, or -errno with a message; run again, it
- * continues.
+ * Publishes.  The caller holds the lock of reconcile_lock.  *ret_number: of the
+ * version.  Prints which identity the disk has.  0, or -errno with a message;
+ * run again, it continues.
  */
 int publish_run(const struct fleet *fleet, const struct client *client,
-		const char *family, const char *note, unsigned *ret_number);
+		const char *family, const struct publish_options *options,
+		unsigned *ret_number);
 
 #endif
