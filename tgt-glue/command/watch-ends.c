@@ -18,12 +18,6 @@ static const struct client *reset_client(const struct watch *w,
 	return client && client->reset_boot ? client : NULL;
 }
 
-/* Whether the end of the session has a consequence. */
-static bool matters(const struct watch *w, const struct session_end *end)
-{
-	return reset_client(w, end) || strings_have(&w->followers, end->iqn);
-}
-
 /* Whether the client's time to log in again is over. */
 static bool is_due(const struct session_end *end)
 {
@@ -90,7 +84,7 @@ static void check_ends(struct watch *w, struct sessions *sessions)
 	for (size_t i = sessions->n_ends; i-- > 0;) {
 		const struct session_end *end = &sessions->ends[i];
 
-		if ((is_due(end) && !matters(w, end)) ||
+		if ((is_due(end) && !reset_client(w, end)) ||
 		    any_shard(w, end->iqn, sessions_have))
 			sessions_forget_end(sessions, end->iqn);
 		else if (is_due(end) && !w->retry_at)
@@ -114,7 +108,8 @@ static void check_unseen_sessions(struct watch *w)
 	}
 }
 
-/* Wants a pass for followers whose session was too short to be seen here. */
+/* Wants a pass for followers that have logged out, and had the time to log in
+ * again. */
 static void check_followers(struct watch *w)
 {
 	for (size_t i = 0; i < w->followers.n && !w->retry_at; i++)
