@@ -176,6 +176,25 @@ test_publish_refuses_an_unclean_file_system_and_names_the_identity() {
 	did 'version 4, of pc1'
 }
 
+test_publish_refuses_an_ntfs_that_was_not_unmounted() {
+	requires mkntfs ntfsfix ntfsinfo losetup
+	start_versions pc1 </dev/null
+	truncate -s 64M "$scratch/disk"
+	mkntfs -q -F -f "$scratch/disk" >"$scratch/mkntfs" 2>&1
+	# It marks the file system as dirty, as Windows does when it mounts it.
+	ntfsfix "$scratch/disk" >"$scratch/ntfsfix"
+	dd if="$scratch/disk" of="$scratch/mnt/clients/pc1.vhdx.raw" bs=1M \
+		conv=notrunc,fsync status=none
+	expect 1 glue publish pc1 masters/win11
+	said 'expected file systems that were unmounted, found: partition 0 ntfs it was not unmounted'
+	ntfsfix -d "$scratch/disk" >"$scratch/ntfsfix"
+	dd if="$scratch/disk" of="$scratch/mnt/clients/pc1.vhdx.raw" bs=1M \
+		conv=notrunc,fsync status=none
+	expect 0 glue publish pc1 masters/win11
+	! losetup --noheadings --output BACK-FILE --all | grep -F "$scratch" ||
+		fail "expected no loop device"
+}
+
 test_publish_names_what_it_cannot_check() {
 	start_versions pc1 </dev/null
 	write_disk clients/pc1.vhdx new

@@ -9,10 +9,22 @@
 test_child_names_the_file_of_its_version() {
 	start_versions pc1 </dev/null
 	is_on pc1 1
-	vhdfs-img info --json "$scratch/store/clients/pc1.vhdx" |
-		jq -e '.parent | endswith("win11@1.vhdx")' >/dev/null ||
-		fail "expected the version as the parent, found:" \
-			"$(vhdfs-img info "$scratch/store/clients/pc1.vhdx")"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/other.vhdx"
+	is_on other 1
+	equal "images that name the link" "" "$(name_the_link)"
+}
+
+test_masters_are_completed() {
+	make_versions 1
+	write_fleet pc1 </dev/null
+	for command in publish promote versions retire; do
+		equal "candidates of $command" masters/win11 \
+			"$(tgt-glue --complete --config "$scratch/fleet.conf" \
+				"$command" m)"
+	done
+	equal "candidates" pc1 "$(tgt-glue --complete \
+		--config "$scratch/fleet.conf" publish p)"
 }
 
 test_master_may_be_a_channel_or_a_version() {
