@@ -116,6 +116,29 @@ glue_for_fresh_client() {
 	glue publish pc2 masters/win11
 }
 
+test_publish_to_a_master_of_another_format_is_refused() {
+	start_versions pc1 </dev/null
+	vhdfs-img create --size 64M "$scratch/store/masters/old.vhd"
+	write_disk clients/pc1.vhdx new
+	expect_error 1 'clients/pc1.vhdx: format: expected vhd as masters/old.vhd, found vhdx' \
+		glue publish pc1 masters/old
+	expect_error 1 "MASTER: expected the path of a master .*found a name with @" \
+		glue publish pc1 masters/a@b
+	expect_error 1 "MASTER: expected the path of a master .*found another text" \
+		glue publish pc1 ../x
+	# The names of versions and channels stand for their master.
+	ln -s win11@2.vhdx "$scratch/store/masters/win11@test.vhdx"
+	expect 0 glue publish pc1 masters/win11@test
+	did '^masters/win11.vhdx: version 3'
+	# .avhdx is an ending of the format, too.
+	mv "$scratch/store/masters/old.vhd" "$scratch/old.vhd"
+	vhdfs-img create --size 64M --format vhdx "$scratch/store/masters/odd.avhdx"
+	write_disk clients/pc1.vhdx newer
+	expect 0 glue publish pc1 masters/odd
+	did '^masters/odd.avhdx: version 2, '
+	equal "the disk" newer "$(disk masters/odd@test.avhdx)"
+}
+
 test_publish_twice_makes_one_version() {
 	start_versions pc1 </dev/null
 	write_disk clients/pc1.vhdx new

@@ -83,6 +83,39 @@ test_client_that_never_wrote_goes_over() {
 	is_on pc1 1
 }
 
+test_many_clients_go_over_in_several_passes() {
+	local clients
+
+	mapfile -t clients < <(seq -f 'pc%g' 70)
+	start_versions "${clients[@]}" </dev/null
+	produce 2
+	expect 0 glue plan
+	equal "planned" 70 "$(grep -c 'its master is' "$scratch/stdout")"
+	expect 0 glue apply
+	equal "gone over" 70 "$(grep -c 'made again (its master is' "$scratch/stdout")"
+	equal "clients of version 2" 70 "$(glue versions win11 --json |
+		jq '.[1].clients | length')"
+	produce 1
+	tgt-glue --config "$scratch/fleet.conf" watch >>"$scratch/watch.log" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill "$watch_pid"; wait "$watch_pid" || true'
+	for client in "${clients[@]}"; do
+		wait_until 60 went_over "$client" 1
+	done
+}
+
+# A client that cannot go over is named, and the others do; apply ends.
+test_apply_ends_where_a_client_cannot_go_over() {
+	start_versions pc1 pc2 </dev/null
+	produce 2
+	exec 8<"$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 4 glue apply
+	said '^tgt-glue: pc1: image: skipped: its disk is open|^tgt-glue: pc1: skipped: its disk is open'
+	exec 8<&-
+	is_on pc1 1
+	is_on pc2 2
+}
+
 test_client_with_data_stays_by_default() {
 	start_versions pc1 pc2 </dev/null
 	write_disk clients/pc1.vhdx mine

@@ -27,12 +27,12 @@ static bool exists(const struct fleet *fleet, struct arena *arena,
 static struct strings find(const struct fleet *fleet, struct arena *arena,
 			   const char *name)
 {
+	char *endings = arena_strdup(arena, image_format_endings());
 	struct strings found = { 0 };
 
-	for (int i = 0; image_formats[i]; i++) {
-		const char *family =
-			family_of(arena, arena_printf(arena, "%s.%s", name,
-						      image_formats[i]->name));
+	for (char *ending; (ending = strsep(&endings, " "));) {
+		const char *family = family_of(
+			arena, arena_printf(arena, "%s%s", name, ending));
 
 		if (family && exists(fleet, arena, family))
 			strings_add_once(arena, &found, family);

@@ -11,21 +11,23 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "format/registry.h"
 #include "store/snapshot.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/family.h"
+#include "tgt-glue/config/values.h"
 #include "tgt-glue/versions/retire.h"
 
 /* The version has the format of the client's image. */
 static int check_format(const struct client *client, const char *family)
 {
-	const char *expected = strrchr(family, '.');
-	const char *found = strrchr(client->image, '.');
+	const char *expected = value_image_format(family)->name;
+	const char *found = value_image_format(client->image)->name;
 
 	return !strcmp(expected, found)
 		       ? 0
 		       : fail(-EINVAL,
-			      "%s: expected an image with the ending %s of %s, found %s",
+			      "%s: format: expected %s as %s, found %s; reset the client to a master of that format, or publish to another name",
 			      client->image, expected, family, found);
 }
 

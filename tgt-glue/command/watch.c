@@ -277,6 +277,7 @@ static void run(struct watch *w, int lock, const struct error *why)
 	w->retry_at = code == CLI_FAILED ? sessions_clock() + RETRY_FAILED
 		      : w->skipped       ? sessions_clock() + RETRY_SKIPPED
 					 : 0;
+	w->pass_wanted = w->pass_wanted || reconcile.more;
 	w->images = steal(reconcile.clients.images);
 	reconcile_fini(&reconcile);
 	fflush(stdout);

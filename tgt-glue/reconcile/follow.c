@@ -24,6 +24,9 @@ static bool is_own_version(struct clients *clients, const struct client *client)
 	       !strcmp(mark.client, client->name);
 }
 
+/* How many clients go over in one pass. */
+enum { AT_ONCE = 32 };
+
 enum follow follow_of(struct clients *clients, const struct client *client)
 {
 	struct client_state *state = clients_state(clients, client);
@@ -71,13 +74,32 @@ static void choose(struct reconcile *reconcile, const struct client *client)
 	if (is_in_use(reconcile, client)) {
 		strings_add(&reconcile->arena, &reconcile->followers,
 			    client->iqn);
-	} else if (is_answered(reconcile, client) &&
-		   !strings_have(&reconcile->options.reset, client->name)) {
+	} else if (!is_answered(reconcile, client) ||
+		   strings_have(&reconcile->options.reset, client->name)) {
+		/* Its shard does nothing, or resets it anyway. */
+	} else if (reconcile->options.follow.n >= AT_ONCE && !reconcile->dry) {
+		reconcile->more = true;
+	} else {
 		strings_add(&reconcile->arena, &reconcile->options.reset,
 			    client->name);
 		strings_add(&reconcile->arena, &reconcile->options.follow,
 			    client->name);
 	}
+}
+
+void follow_continue(struct reconcile *reconcile)
+{
+	const struct strings *chosen = &reconcile->options.follow;
+	size_t done = 0;
+
+	for (size_t i = 0; i < reconcile->n; i++) {
+		const struct plan *plan = &reconcile->v[i].plan;
+
+		for (size_t k = 0; k < plan->n; k++)
+			done += plan->works[k].outcome == OUTCOME_DONE &&
+				strings_have(chosen, plan->works[k].name);
+	}
+	reconcile->more = reconcile->more && done;
 }
 
 /* How many clients of a master stay. */

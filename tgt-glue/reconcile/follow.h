@@ -27,7 +27,15 @@ enum follow follow_of(struct clients *clients, const struct client *client);
  * Step of a pass: chooses the clients that go over in this pass, adds them to
  * the resets, and those that are logged in to reconcile->followers.  Prints how
  * many stay.
+ *
+ * A pass deletes the targets of all its resets before it makes the first image,
+ * so few clients go over in one pass: a machine that is switched on meanwhile
+ * does not find its target for seconds, not for as long as the whole room
+ * takes.
  */
 void follow_choose(struct reconcile *reconcile);
+/* After the pass: sets reconcile->more where others are left, unless none of
+ * the chosen ones went over. */
+void follow_continue(struct reconcile *reconcile);
 
 #endif

@@ -29,6 +29,8 @@ struct reconcile {
 	/* IQNs of clients that go over to another version later, because they
 	 * are logged in. */
 	struct strings followers;
+	/* Others go over in another pass, which is to follow at once. */
+	bool more;
 
 	struct arena arena; /* of the pass */
 	struct clients clients;

@@ -261,6 +261,7 @@ int reconcile_run(struct reconcile *reconcile)
 		follow_choose(reconcile);
 	block_clients(reconcile);
 	r = run_all(reconcile);
+	follow_continue(reconcile);
 	if (reconcile->dry)
 		return r;
 	/* 6 */
