@@ -21,8 +21,13 @@ publishes() {
 	hold_session pc3
 	works write 5
 	cp "$scratch/mnt/clients/pc1.$e.raw" "$scratch/expected"
+	# pc3 writes all along.
+	seq -f 'write %g' 100 1 1999 >&"$holder"
 	expect 0 glue publish pc1 masters/win11 --note "with updates"
 	did "^masters/win11.$e: version 2, of pc1, is under test"
+	wait_until 60 held_has_more_than 1901
+	! grep -v -e 'status 0' -e ready "$held_out" ||
+		fail "expected every write of pc3 to succeed"
 	works read 5
 	works write 6
 	equal "links" "win11@1.$e win11@2.$e none" "$(links | xargs)"
