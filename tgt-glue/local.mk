@@ -74,6 +74,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/version-mark.h \
 	tgt-glue/config/versions.c \
 	tgt-glue/config/versions.h \
+	tgt-glue/reconcile/ancestors.c \
+	tgt-glue/reconcile/ancestors.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \

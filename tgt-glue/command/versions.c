@@ -16,7 +16,7 @@
 #include "tgt-glue/command/family.h"
 #include "tgt-glue/config/version-mark.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/reconcile/space.h"
 
 enum { CHANNEL_WIDTH = sizeof "production back" - 1 };
@@ -141,8 +141,8 @@ static json_t *version_json(struct list *list, const struct version *version)
 
 	version_mark_read(&list->arena, &list->fleet.rootdir, version->path,
 			  &mark);
-	if (image_parent_path(&list->fleet, &list->arena, version->path,
-			      &parent) < 0)
+	if (image_parent_of(&list->fleet, &list->arena, version->path,
+			    &parent) < 0)
 		parent = NULL;
 	return json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o}",
 			 "number", (json_int_t)version->number, "file",

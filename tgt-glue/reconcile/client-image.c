@@ -19,6 +19,7 @@
 #include "io/rootdir.h"
 #include "store/child.h"
 #include "tgt-glue/config/versions.h"
+#include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/spare.h"
 
@@ -53,8 +54,8 @@ static int find_version(const struct clients *clients,
 {
 	const struct kin kin = { clients->fleet, client };
 	struct client_state *state = clients_state(clients, client);
-	int r = image_parent_path(clients->fleet, clients->arena, client->child,
-				  &state->parent);
+	int r = image_parent_of(clients->fleet, clients->arena, client->child,
+				&state->parent);
 
 	*ret = NULL;
 	if (r == 0 && !state->parent)
@@ -117,7 +118,7 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 	struct image *image;
 	uint32_t size;
 
-	if (image_open_quietly(fleet, path, &image, NULL) < 0)
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
 		return 0;
 	size = image->sector_size;
 	image_close(image);
@@ -190,7 +191,7 @@ static bool is_without_data(const struct fleet *fleet, const char *path,
 	struct image *image;
 	bool without;
 
-	if (image_open_quietly(fleet, path, &image, NULL) < 0)
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
 		return false;
 	without = image->type == IMAGE_DIFFERENCING &&
 		  (!block_size || image->block_size == block_size) &&

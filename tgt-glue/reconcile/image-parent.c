@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Parents of the images in the store. */
+/* The parent of an image of the store. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/image-parent.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "chain/chain.h"
@@ -16,8 +18,8 @@
 #include "format/registry.h"
 #include "io/rootdir.h"
 
-int image_open_quietly(const struct fleet *fleet, const char *path,
-		       struct image **ret, char **ret_real)
+int image_open_unlocked(const struct fleet *fleet, const char *path,
+			struct image **ret, char **ret_real)
 {
 	struct io *io;
 	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
@@ -35,78 +37,62 @@ int image_open_quietly(const struct fleet *fleet, const char *path,
  * being written.  The mount escapes it; a path that exists unescaped is taken
  * as it is.
  */
-static int by_mount(const struct fleet *fleet, struct arena *arena,
-		    const char *image, const char **ret)
+static int parent_by_mount(const struct fleet *fleet, const char *path,
+			   char *parent, size_t size)
 {
-	const char *view =
-		arena_printf(arena, "%s/%s.raw", fleet->mount, image);
-	char path[PATH_MAX];
-	ssize_t n = getxattr(view, "user.vhdfs.parent", path, sizeof path - 1);
+	char view[PATH_MAX];
 	struct stat st;
+	ssize_t n;
 
+	if (snprintf(view, sizeof view, "%s/%s.raw", fleet->mount, path) >=
+	    (int)sizeof view)
+		return -ENAMETOOLONG;
+	n = getxattr(view, "user.vhdfs.parent", parent, size - 1);
 	if (n < 0)
 		return -errno;
-	path[n] = '\0';
-	if (strstr(path, "\\x") && fleet_stat(fleet, path, &st) < 0)
-		printable_undo(path);
-	*ret = arena_strdup(arena, path);
+	parent[n] = '\0';
+	if (fleet_stat(fleet, parent, &st) < 0)
+		printable_undo(parent);
 	return 0;
 }
 
 /* The same, from the file of the child. */
-static int by_file(const struct fleet *fleet, struct arena *arena,
-		   const char *path, const char **ret)
+static int parent_by_image(const struct fleet *fleet, const char *path,
+			   char *parent, size_t size)
 {
 	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
-	_cleanup_free_ char *real = NULL, *parent = NULL;
+	_cleanup_free_ char *real = NULL, *found = NULL;
 	struct parent_ref ref = { 0 };
 	struct image *image;
 	dev_t dev;
 	ino_t ino;
-	int r = image_open_quietly(fleet, path, &image, &real);
+	int r = image_open_unlocked(fleet, path, &image, &real);
 
 	if (r < 0)
 		return r;
-	if (image->type == IMAGE_DIFFERENCING) {
+	if (image->type != IMAGE_DIFFERENCING)
+		r = fail(
+			-ENODATA,
+			"%s: expected a differencing image, found another type",
+			path);
+	if (r == 0)
 		r = image_parent(image, &ref);
-		if (r == 0)
-			r = parent_cache_new(&fleet->rootdir, 1, &cache);
-		if (r == 0)
-			r = parent_cache_find(cache, real, &ref, image, &parent,
-					      &dev, &ino);
-	}
-	*ret = parent ? arena_strdup(arena, parent) : NULL;
+	if (r == 0)
+		r = parent_cache_new(&fleet->rootdir, 1, &cache);
+	if (r == 0)
+		r = parent_cache_find(cache, real, &ref, image, &found, &dev,
+				      &ino);
+	if (r == 0)
+		snprintf(parent, size, "%s", found);
 	parent_ref_fini(&ref);
 	image_close(image);
 	return r;
 }
 
-int image_parent_path(const struct fleet *fleet, struct arena *arena,
-		      const char *image, const char **ret)
+int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
+		      size_t size)
 {
-	*ret = NULL;
-	return by_mount(fleet, arena, image, ret) == 0
+	return parent_by_mount(fleet, path, parent, size) == 0
 		       ? 0
-		       : by_file(fleet, arena, image, ret);
-}
-
-int image_ancestor(const struct fleet *fleet, struct arena *arena,
-		   const char *image,
-		   bool (*matches)(const void *arg, const char *path),
-		   const void *arg, const char **ret)
-{
-	const char *at = image;
-
-	*ret = NULL;
-	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
-		int r = image_parent_path(fleet, arena, at, &at);
-
-		if (r < 0 || !at)
-			return r;
-		if (matches(arg, at)) {
-			*ret = at;
-			return 0;
-		}
-	}
-	return 0;
+		       : parent_by_image(fleet, path, parent, size);
 }

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Parents of the images in the store, as the mount tells them, or else the
- * files.
- *
- * A path that these functions return is in arena, relative to the store, with
- * links followed.  They return 0, or -errno with a message: the parent cannot
- * be determined.
- */
+/* The parent of an image of the store, from the mount or from the image's
+ * file. */
 #ifndef TGT_GLUE_RECONCILE_IMAGE_PARENT_H
 #define TGT_GLUE_RECONCILE_IMAGE_PARENT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "tgt-glue/config/fleet.h"
 
-struct image; /* format/image.h */
+struct image;
 
-/* Opens an image of the store read-only, without locks.  ret_real, which may be
- * null: its real path, which the caller frees. */
-int image_open_quietly(const struct fleet *fleet, const char *path,
-		       struct image **ret, char **ret_real);
-/* *ret: the parent of the image; null: it has none. */
-int image_parent_path(const struct fleet *fleet, struct arena *arena,
-		      const char *image, const char **ret);
-/* *ret: the nearest ancestor of the image for which matches(arg, PATH); null:
- * none. */
-int image_ancestor(const struct fleet *fleet, struct arena *arena,
-		   const char *image,
-		   bool (*matches)(const void *arg, const char *path),
-		   const void *arg, const char **ret);
+/* Opens an image of the store read-only, without locks; the caller closes it
+ * with image_close.  *ret_real, which the caller frees, may be null. */
+int image_open_unlocked(const struct fleet *fleet, const char *path,
+			struct image **ret, char **ret_real);
+
+/*
+ * Writes the path of the parent of the image at path to parent, which has size
+ * bytes; both are paths in the store.  -ENODATA: it is no differencing image;
+ * the errors of image_open and chain_open; all with a message.
+ */
+int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
+		      size_t size);
 
 #endif

@@ -12,7 +12,7 @@
 #include "store/image-names.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/config/versions.h"
-#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/ancestors.h"
 
 #define CLIENTS "clients/"
 

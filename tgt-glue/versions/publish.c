@@ -40,7 +40,7 @@
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/versions/adopt.h"
 #include "tgt-glue/versions/links.h"
@@ -119,7 +119,7 @@ static int merge(const struct fleet *fleet, const struct client *client)
 	const char *image =
 		arena_printf(&arena, "%s/%s", fleet->store, client->image);
 	const char *parent, *base;
-	int r = image_parent_path(fleet, &arena, client->image, &parent);
+	int r = image_parent_of(fleet, &arena, client->image, &parent);
 
 	if (r == 0)
 		r = image_ancestor(fleet, &arena, client->image,
@@ -163,7 +163,7 @@ static int find_done(struct publishing *p, bool *ret)
 	*ret = false;
 	if (!client_image_holds_nothing(p->fleet, p->client->image))
 		return 0;
-	r = image_parent_path(p->fleet, p->arena, p->client->image, &parent);
+	r = image_parent_of(p->fleet, p->arena, p->client->image, &parent);
 	if (r < 0 || !parent || !is_outside_clients(NULL, parent))
 		return r;
 	version = fleet_stat(p->fleet, parent, &st) == 0

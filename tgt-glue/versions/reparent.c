@@ -8,7 +8,7 @@
 #include "io/file-id.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/config/children.h"
-#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/ancestors.h"
 
 /* False for an image whose parent cannot be read: it names no parent that this
  * could be. */
@@ -18,7 +18,7 @@ static bool is_child(const struct fleet *fleet, struct arena *arena,
 	const char *parent;
 	struct stat st;
 
-	return image_parent_path(fleet, arena, image, &parent) == 0 && parent &&
+	return image_parent_of(fleet, arena, image, &parent) == 0 && parent &&
 	       fleet_stat(fleet, parent, &st) == 0 &&
 	       file_id_equal(file_id_of(&st), file_id_of(file));
 }
