@@ -343,6 +343,7 @@ EXTRA_DIST += \
 	tests/systemd/systemd.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
+	tests/tgt/versions.sh \
 	$(NULL)
 lib_tests = \
 	tests/test-build.sh \
@@ -437,6 +438,8 @@ tgt_tests = \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
+	tests/tgt/test-publish-interrupt.sh \
+	tests/tgt/test-publish.sh \
 	tests/tgt/test-rename.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
@@ -451,6 +454,7 @@ tgt_tests = \
 	tests/tgt/test-tgtd-state.sh \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
+	tests/tgt/test-versions.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA
@@ -604,6 +608,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
+	tests/tgt/test-publish-interrupt.sh \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \

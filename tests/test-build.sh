@@ -58,6 +58,11 @@ test_install_places_programs_pages_completions_and_units() {
 		find "$scratch/root" -path '*bash-completion*' -name "$program" |
 			grep -q . || fail "expected a completion of $program"
 	done
+	# tgt-glue has the path of the one that is installed.
+	look=$(find "$scratch/root" -type f -perm -u+x -path '*/vhdfs/look-into')
+	grep -qF "${look#"$scratch/root"}" "$(find "$scratch/root" -type f \
+		-path '*/sbin/tgt-glue')" ||
+		fail "expected the path of look-into in tgt-glue, found '$look'"
 	find "$scratch/root" -name fleet.conf.5 | grep -q . ||
 		fail "expected the man page fleet.conf(5)"
 	for unit in vhdfs@.service vhdfs-tgtd@.service tgt-glue-watch.service; do

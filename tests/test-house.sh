@@ -61,8 +61,10 @@ test_includes_name_the_own_or_lower_layers() {
 		glue_includes_point_downward tgtd "tgtd config base"
 		glue_includes_point_downward reconcile \
 			"reconcile tgtd config base"
+		glue_includes_point_downward versions \
+			"versions reconcile tgtd config base"
 		glue_includes_point_downward command \
-			"command reconcile tgtd config base"
+			"command versions reconcile tgtd config base"
 	} | nothing "include that points upward"
 }
 
@@ -114,7 +116,7 @@ test_every_file_names_its_licence() {
 			-o -name '*.ac' -o -name Makefile.am \) -print |
 			grep -v -e '/build-aux/' -e '/autom4te'
 		echo contrib/bench contrib/check contrib/demo contrib/package \
-			contrib/packages contrib/release contrib/reload-mounts .ci/run \
+			contrib/packages contrib/release contrib/reload-mounts .ci/run tgt-glue/look-into \
 			contrib/systemd/*.in tests/boot/boot.test \
 			tests/debian/make-root tests/*/*.test \
 			tests/boot/make-disk tests/boot/guest/* \
@@ -221,7 +223,7 @@ test_shellcheck_finds_nothing_in_scripts() {
 	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \
 		contrib/check contrib/demo contrib/package contrib/packages \
 		contrib/release contrib/reload-mounts .ci/run tests/lib.sh \
-		tests/boot/boot.test tests/boot/make-disk \
+		tgt-glue/look-into tests/boot/boot.test tests/boot/make-disk \
 		tests/boot/guest/vhdfs-boot tests/debian/make-root \
 		tests/packages/packages.test tests/releases/releases.test \
 		tests/systemd/machine.test \

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # All but main is a library, for the unit tests too.
 noinst_LIBRARIES += tgt-glue/libglue.a
-tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
+	-DPKGLIBEXECDIR='"$(pkglibexecdir)"'
+dist_pkglibexec_SCRIPTS = tgt-glue/look-into
 tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/arena.c \
 	tgt-glue/base/arena.h \
@@ -23,6 +25,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/dnsmasq.c \
 	tgt-glue/command/explain.c \
 	tgt-glue/command/explain.h \
+	tgt-glue/command/family.c \
+	tgt-glue/command/family.h \
 	tgt-glue/command/free-space.c \
 	tgt-glue/command/free-space.h \
 	tgt-glue/command/generate.c \
@@ -32,9 +36,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
 	tgt-glue/command/orphans.c \
+	tgt-glue/command/promote.c \
+	tgt-glue/command/publish.c \
 	tgt-glue/command/rename.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/restore.c \
+	tgt-glue/command/retire.c \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/select.c \
 	tgt-glue/command/select.h \
@@ -48,6 +55,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/status.h \
 	tgt-glue/command/unseen-sessions.c \
 	tgt-glue/command/unseen-sessions.h \
+	tgt-glue/command/version-operand.c \
+	tgt-glue/command/version-operand.h \
+	tgt-glue/command/versions.c \
+	tgt-glue/command/watch-ends.c \
+	tgt-glue/command/watch-ends.h \
+	tgt-glue/command/watch-internal.h \
 	tgt-glue/command/watch.c \
 	tgt-glue/config/acl.c \
 	tgt-glue/config/acl.h \
@@ -77,6 +90,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/config/version-mark.c \
+	tgt-glue/config/version-mark.h \
+	tgt-glue/config/versions.c \
+	tgt-glue/config/versions.h \
+	tgt-glue/reconcile/ancestors.c \
+	tgt-glue/reconcile/ancestors.h \
 	tgt-glue/reconcile/boot-resets.c \
 	tgt-glue/reconcile/boot-resets.h \
 	tgt-glue/reconcile/client-image.c \
@@ -91,6 +110,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
 	tgt-glue/reconcile/exports.h \
+	tgt-glue/reconcile/follow.c \
+	tgt-glue/reconcile/follow.h \
 	tgt-glue/reconcile/image-parent.c \
 	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
@@ -144,6 +165,22 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tgtd/state.h \
 	tgt-glue/tgtd/traffic.c \
 	tgt-glue/tgtd/traffic.h \
+	tgt-glue/versions/adopt.c \
+	tgt-glue/versions/adopt.h \
+	tgt-glue/versions/check-parents.c \
+	tgt-glue/versions/check-parents.h \
+	tgt-glue/versions/links.c \
+	tgt-glue/versions/links.h \
+	tgt-glue/versions/look.c \
+	tgt-glue/versions/look.h \
+	tgt-glue/versions/promote.c \
+	tgt-glue/versions/promote.h \
+	tgt-glue/versions/publish.c \
+	tgt-glue/versions/publish.h \
+	tgt-glue/versions/reparent.c \
+	tgt-glue/versions/reparent.h \
+	tgt-glue/versions/retire.c \
+	tgt-glue/versions/retire.h \
 	$(NULL)
 LIBGLUE_LIBS = \
 	tgt-glue/libglue.a \

@@ -67,6 +67,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/chain/rebase-room.h \
 	vhdfs/chain/space-need.c \
 	vhdfs/chain/space-need.h \
+	vhdfs/chain/version-name.c \
+	vhdfs/chain/version-name.h \
 	vhdfs/format/bitmap.c \
 	vhdfs/format/bitmap.h \
 	vhdfs/format/extent-set.c \
@@ -167,6 +169,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/leaf-replace.h \
 	vhdfs/store/leaf-steps.c \
 	vhdfs/store/leaf-steps.h \
+	vhdfs/store/mark.c \
+	vhdfs/store/mark.h \
 	vhdfs/store/protected-parent.c \
 	vhdfs/store/protected-parent.h \
 	vhdfs/store/put-aside.c \

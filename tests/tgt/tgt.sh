@@ -4,6 +4,8 @@
 # fleet.conf.
 
 PATH=$top_builddir/tests/tgt:$PATH
+[ -n "${VHDFS_INSTALLED:-}" ] ||
+	export VHDFS_LOOK_INTO=$top_srcdir/tgt-glue/look-into
 iqn_prefix=iqn.2026-01.lan.example
 
 requires_tgtd() {

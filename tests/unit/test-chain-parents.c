@@ -143,6 +143,60 @@ static void parent_is_found_if_its_name_differs_in_case(void **state)
 	store_close(&store);
 }
 
+/* The name in the child leads to another version of the master now. */
+static void version_of_the_parent_is_found_by_its_identity(void **state)
+{
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		struct chain *chain;
+
+		make_pair(*state, &store, e);
+		assert_int_equal(
+			rename(scratch_path(state, named("base", e)),
+			       scratch_path(state, named("base@12", e))),
+			0);
+		make_base(*state, named("base@2", e));
+		assert_int_equal(symlink(named("base@2", e),
+					 scratch_path(state, named("base", e))),
+				 0);
+		chain = disk_open(&store, named("child", e), 0);
+		assert_string_equal(chain_path(chain, 1), named("base@12", e));
+		assert_ok(chain_close(chain));
+		assert_int_equal(first_byte(&store, named("child", e), M), 'b');
+	}
+	store_close(&store);
+}
+
+static void only_numbered_names_are_versions_of_a_parent(void **state)
+{
+	static const char *const others[] = { "base@", "base@1a", "base@test",
+					      "base1", "xbase@1" };
+	struct store store;
+
+	store_open(&store, *state);
+	FOR_EACH_FORMAT(e)
+	{
+		const char *at = named("base", e);
+
+		make_pair(*state, &store, e);
+		for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+			assert_int_equal(
+				rename(scratch_path(state, at),
+				       scratch_path(state,
+						    named(others[i], e))),
+				0);
+			at = named(others[i], e);
+			open_fails(&store, named("child", e), 0, -ENOENT,
+				   "missing");
+		}
+		unlink(scratch_path(state, at));
+	}
+	store_close(&store);
+}
+
 static void parent_outside_the_store_is_refused(void **state)
 {
 	struct store store;
@@ -368,6 +422,8 @@ int main(void)
 		TEST(parent_is_found_by_its_relative_path),
 		TEST(parent_is_found_in_the_childs_directory),
 		TEST(parent_is_found_if_its_name_differs_in_case),
+		TEST(version_of_the_parent_is_found_by_its_identity),
+		TEST(only_numbered_names_are_versions_of_a_parent),
 		TEST(parent_outside_the_store_is_refused),
 		TEST(symbolic_link_out_of_the_store_is_refused),
 		TEST(other_root_directories_are_searched_by_base_name),

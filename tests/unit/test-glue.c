@@ -13,6 +13,7 @@
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/config/shard.h"
 #include "tgt-glue/config/tid.h"
+#include "tgt-glue/config/versions.h"
 #include "tgt-glue/tgtd/traffic.h"
 #include "tgt-glue/config/values.h"
 
@@ -99,6 +100,48 @@ static void next_stamp_is_greater_than_all(void **state)
 		stamp_write(old_images_next_stamp(&kept, nows[k]), after);
 		assert_true(stamp_read(after, &image.stamp));
 	}
+}
+
+static void names_of_versions_are_recognised(void **state)
+{
+	static const struct {
+		const char *path, *family;
+		unsigned number;
+	} names[] = {
+		{ "masters/win11.vhdx", "masters/win11.vhdx", 0 },
+		{ "masters/win11@1.vhdx", "masters/win11.vhdx", 1 },
+		{ "masters/win11@999999999.vhdx", "masters/win11.vhdx",
+		  999999999 },
+		{ "masters/win11@test.vhdx", "masters/win11.vhdx", 0 },
+		{ "masters/win11@01.vhdx", "masters/win11@01.vhdx", 0 },
+		{ "masters/win11@1a.vhdx", "masters/win11@1a.vhdx", 0 },
+		{ "masters/win11@.vhdx", "masters/win11@.vhdx", 0 },
+		{ "masters/@1.vhdx", "masters/@1.vhdx", 0 },
+		{ "a@2/win11.vhdx", "a@2/win11.vhdx", 0 },
+		{ "win11@7.vhd", "win11.vhd", 7 },
+		{ "masters/win11@1.iso", NULL, 0 },
+	};
+	struct arena arena = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *family = family_of(&arena, names[i].path);
+
+		if (!names[i].family) {
+			assert_null(family);
+			continue;
+		}
+		assert_string_equal(family, names[i].family);
+		assert_int_equal(family_number(family, names[i].path),
+				 names[i].number);
+	}
+	assert_false(family_has("masters/win11.vhdx", "masters/win11@1.vhd"));
+	assert_false(family_has("masters/win11.vhdx", "other/win11@1.vhdx"));
+	assert_false(family_has("win11.vhdx", "masters/win11@1.vhdx"));
+	assert_string_equal(
+		channel_path(&arena, "masters/win11.vhdx", CHANNEL_BACK),
+		"masters/.win11@back.vhdx");
+	arena_fini(&arena);
 }
 
 static void clients_are_spread_evenly_over_shards(void **state)
@@ -556,6 +599,7 @@ int main(void)
 		cmocka_unit_test(tids_are_in_range_and_spread),
 		cmocka_unit_test(stamps_are_dates),
 		cmocka_unit_test(next_stamp_is_greater_than_all),
+		cmocka_unit_test(names_of_versions_are_recognised),
 		cmocka_unit_test(clients_are_spread_evenly_over_shards),
 		cmocka_unit_test(new_shard_migrates_only_the_clients_it_takes),
 		cmocka_unit_test(shard_of_a_client_is_the_same_in_all_releases),

@@ -65,10 +65,12 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet)
 	return steal_fd(&lock);
 }
 
-/* Makes one pass.  *ret_again: an obstacle remains that may go away by
- * itself. */
+/* What is left after a pass: nothing, an obstacle that may go away by itself,
+ * or something that another pass does. */
+enum rest { REST_NONE, REST_OBSTACLE, REST_MORE };
+
 static int apply_once(const struct command_line *line,
-		      struct messages *messages, bool *ret_again)
+		      struct messages *messages, enum rest *ret_rest)
 {
 	_cleanup_close_ int lock = -1;
 	_cleanup_(fleet_fini) struct fleet fleet;
@@ -80,12 +82,15 @@ static int apply_once(const struct command_line *line,
 	};
 	int code;
 
-	*ret_again = false;
+	*ret_rest = REST_NONE;
 	lock = command_load_locked(line, &fleet);
 	if (lock < 0)
 		return CLI_FAILED;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
-	*ret_again = code != CLI_DONE && reconcile.waiting;
+	if (reconcile.more)
+		*ret_rest = REST_MORE;
+	else if (code != CLI_DONE && reconcile.waiting)
+		*ret_rest = REST_OBSTACLE;
 	fflush(stdout);
 	return code;
 }
@@ -93,14 +98,15 @@ static int apply_once(const struct command_line *line,
 int command_apply(const struct command_line *line)
 {
 	_cleanup_(messages_fini) struct messages messages = { 0 };
-	bool again;
-	int code = apply_once(line, &messages, &again);
+	enum rest rest;
+	int code = apply_once(line, &messages, &rest);
 
-	while (again && line->wait) {
+	while (rest == REST_MORE || (rest == REST_OBSTACLE && line->wait)) {
 		messages_next_pass(&messages);
 		/* The lock is free meanwhile: another process may apply. */
-		sleep(1);
-		code = apply_once(line, &messages, &again);
+		if (rest == REST_OBSTACLE)
+			sleep(1);
+		code = apply_once(line, &messages, &rest);
 	}
 	return code;
 }

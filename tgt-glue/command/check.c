@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt-glue check: report every mistake in fleet.conf, or explain a client. */
+/* tgt-glue check: report every mistake in fleet.conf, and masters that depend
+ * on a client; or explain a client. */
 #include "config.h"
 
 #include <stdio.h>
@@ -8,10 +9,13 @@
 #include "base/printable.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/explain.h"
+#include "tgt-glue/versions/check-parents.h"
 
 int command_check(const struct command_line *line)
 {
+	_cleanup_(arena_fini) struct arena arena = { 0 };
 	_cleanup_(fleet_fini) struct fleet fleet;
+	struct strings wrong;
 	int r;
 
 	r = command_load(line, &fleet);
@@ -21,6 +25,11 @@ int command_check(const struct command_line *line)
 		return r < 0 ? CLI_FAILED : code;
 	}
 	if (r < 0)
+		return CLI_FAILED;
+	wrong = check_parents(&fleet, &arena);
+	for (size_t i = 0; i < wrong.n; i++)
+		print_line(stderr, "tgt-glue: %s", wrong.v[i]);
+	if (wrong.n)
 		return CLI_FAILED;
 	print_line(stdout, "%s: %zu client%s, no mistakes", line->config,
 		   fleet.n, fleet.n == 1 ? "" : "s");

@@ -27,8 +27,10 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *disk;  /* the name of a data disk */
-	const char *note;  /* of a snapshot */
+	const char *note;  /* a line of text */
 	bool forget;
+	bool back;      /* to the version before */
+	bool unclean;   /* file systems that were not unmounted, too */
 	char **clients; /* the operands, null-ended */
 };
 
@@ -50,6 +52,10 @@ int command_restore(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);
+int command_publish(const struct command_line *line);
+int command_promote(const struct command_line *line);
+int command_versions(const struct command_line *line);
+int command_retire(const struct command_line *line);
 
 /*
  * Loads fleet.conf and prints each mistake in it to standard error.  Returns 0

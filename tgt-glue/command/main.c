@@ -111,6 +111,54 @@ static const struct cli_command reset_command = {
 	.run = command_reset,
 };
 
+static const struct cli_option publish_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `versions' shows"),
+	CLI_FLAG(unclean, "unclean", "even if a file system was not unmounted"),
+	CLI_END,
+};
+
+static const struct cli_command publish_command = {
+	.name = "publish",
+	.summary = "make a client's disk the next version of a master",
+	.options = publish_options,
+	.operands = { "CLIENT MASTER", 2, 2, "<client> <master>" },
+	.run = command_publish,
+};
+
+static const struct cli_option promote_options[] = {
+	CLI_FLAG(back, "back", "the version that was in production before"),
+	CLI_END,
+};
+
+static const struct cli_command promote_command = {
+	.name = "promote",
+	.summary = "put a version of a master, or the one under test, in "
+		   "production",
+	.options = promote_options,
+	.operands = { "MASTER [VERSION]", 1, 2, "<master>" },
+	.run = command_promote,
+};
+
+static const struct cli_option versions_options[] = {
+	CLI_FLAG(json, "json", "print JSON, for programs"),
+	CLI_END,
+};
+
+static const struct cli_command versions_command = {
+	.name = "versions",
+	.summary = "list the versions of a master, and the clients on them",
+	.options = versions_options,
+	.operands = { "MASTER", 1, 1, "<master>" },
+	.run = command_versions,
+};
+
+static const struct cli_command retire_command = {
+	.name = "retire",
+	.summary = "remove a version of a master that nothing needs",
+	.operands = { "MASTER VERSION", 2, 2, "<master>" },
+	.run = command_retire,
+};
+
 static const struct cli_option disks_options[] = {
 	CLI_FLAG(json, "json", "print a JSON array"),
 	CLI_END,
@@ -243,12 +291,17 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,
-	&apply_command,  &status_command,   &watch_command,
-	&reset_command,  &disks_command,    &snapshot_command,
-	&revert_command, &restore_command,  &keep_command,
-	&rename_command, &orphans_command,  &secret_command,
-	&ipxe_command,   &dnsmasq_command,  NULL,
+	&check_command,    &generate_command,
+	&plan_command,     &apply_command,
+	&status_command,   &watch_command,
+	&reset_command,    &disks_command,
+	&snapshot_command, &revert_command,
+	&restore_command,  &keep_command,
+	&rename_command,   &orphans_command,
+	&publish_command,  &promote_command,
+	&versions_command, &retire_command,
+	&secret_command,   &ipxe_command,
+	&dnsmasq_command,  NULL,
 };
 
 static const struct cli_option common_options[] = {
@@ -265,7 +318,29 @@ static bool client_exists(const struct command_line *line, const char *name)
 	       fleet_client(&fleet, name);
 }
 
-/* Offers candidates of the kinds "<client>", "<disk>" and SELECT_KIND. */
+/* A master is offered without its ending, as fleet.conf may name it. */
+static void offer_masters(struct fleet *fleet, const char *word)
+{
+	struct arena *arena = &fleet->conf.arena;
+	struct strings masters = { 0 };
+
+	for (size_t i = 0; i < fleet->n; i++) {
+		const char *family = fleet->clients[i].disks->family;
+
+		if (family)
+			strings_add_once(
+				arena, &masters,
+				arena_printf(
+					arena, "%.*s",
+					(int)(strrchr(family, '.') - family),
+					family));
+	}
+	for (size_t i = 0; i < masters.n; i++)
+		cli_offer(word, masters.v[i]);
+}
+
+/* Offers candidates of the kinds "<client>", "<disk>", "<master>" and
+ * SELECT_KIND. */
 static void offer_names(const struct command_line *line, const char *kind,
 			const char *word)
 {
@@ -275,6 +350,8 @@ static void offer_names(const struct command_line *line, const char *kind,
 	(void)fleet_load(line->config, false, &fleet);
 	if (!strcmp(kind, SELECT_KIND))
 		select_offer(&fleet, word);
+	else if (!strcmp(kind, "<master>"))
+		offer_masters(&fleet, word);
 	else if (!strcmp(kind, "<disk>"))
 		for (size_t i = 0; i < fleet.n_sections; i++)
 			cli_offer(word, fleet.sections[i].name);

@@ -93,7 +93,7 @@ static json_t *row_json(const struct status_row *row)
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
 		json_text(row->difference), "agrees", status_row_agrees(row),
-		"restart", row->restart, "master", disk->master, "child",
+		"restart", row->restart, "master", disk->master_name, "child",
 		disk->child, "child-state", children[row->child], "child-why",
 		json_text(row->child_why), "view", disk->view, "disk-use",
 		(json_int_t)row->disk_use, "blocks",

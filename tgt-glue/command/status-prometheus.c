@@ -130,7 +130,7 @@ static void print_masters(const struct status *s)
 		fputs("tgt_glue_client_info{", stdout);
 		print_label("", "client", c->name);
 		print_label(",", "iqn", c->iqn);
-		print_label(",", "master", c->disks->master);
+		print_label(",", "master", c->disks->master_name);
 		puts("} 1");
 	}
 }

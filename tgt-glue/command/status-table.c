@@ -190,7 +190,8 @@ static bool same_master(const struct status_row *a, const struct status_row *b)
 {
 	if (!a->client || !b->client)
 		return a->client == b->client;
-	return !strcmp(a->client->disks->master, b->client->disks->master);
+	return !strcmp(a->client->disks->master_name,
+		       b->client->disks->master_name);
 }
 
 /* Prints all rows with this row's master, if it is the first of them. */
@@ -202,7 +203,7 @@ static void print_group(const struct status *s, size_t first)
 		if (same_master(&s->rows[i], row))
 			return;
 	print_line(stdout, "%s",
-		   row->client ? row->client->disks->master
+		   row->client ? row->client->disks->master_name
 			       : "(not in fleet.conf)");
 	for (size_t i = first; i < s->n; i++)
 		if (same_master(&s->rows[i], row))

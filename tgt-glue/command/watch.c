@@ -13,6 +13,7 @@
  *     the mount appeared or disappeared                  a pass
  *     a client logged out, and a target was skipped      a pass
  *     a session of a client with `reset = boot' ended    a pass with its reset
+ *     a session of a client that follows ended           a pass  (follow.h)
  *     the last pass failed, or skipped a target          a pass, later
  *
  * A pass reads fleet.conf again.  While fleet.conf has mistakes, or would
@@ -20,7 +21,7 @@
  */
 #include "config.h"
 
-#include "tgt-glue/command/command.h"
+#include "tgt-glue/command/watch-internal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,47 +35,16 @@
 #include "base/error.h"
 #include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/command/inotify.h"
+#include "tgt-glue/command/command.h"
 #include "base/notify.h"
 #include "store/store.h"
 #include "tgt-glue/reconcile/reconcile.h"
-#include "tgt-glue/tgtd/sessions.h"
-#include "tgt-glue/command/free-space.h"
-#include "tgt-glue/command/unseen-sessions.h"
+#include "tgt-glue/command/watch-ends.h"
 
 /* No decision depends on the time of day: sessions_clock() counts seconds. */
 /* Seconds from a pass to the next one, without a change: after a failure, and
  * after a skipped target.  Seconds that a tgtd may take to start. */
 enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
-
-/* The tgtd of a shard. */
-struct watched_tgtd {
-	struct sessions sessions;
-	bool in_service;
-	struct tgtd tgtd; /* that is in service, or was */
-	int64_t appeared; /* when it first answered; 0: in service, or none */
-};
-
-struct watch {
-	const char *config;
-	struct fleet fleet;   /* the last good one */
-	struct store *images; /* the catalog of its store; null: not open */
-	bool loaded;
-	struct messages messages;
-	struct inotify inotify;
-	struct watched_tgtd shards[SHARDS_MAX]; /* by number */
-
-	bool pass_wanted;
-	bool refused;     /* fleet.conf would remove many targets */
-	bool skipped;     /* the last pass skipped a target, or failed */
-	int64_t retry_at; /* when to make a pass in any case; 0: never */
-	dev_t mount_dev;  /* of the mount at the last pass; 0: none */
-	/* IQNs whose clients must be restarted, as of the last pass. */
-	struct strings restart;
-	struct arena restart_arena;
-	struct free_space_watch space;
-	struct unseen_sessions unseen;
-};
 
 static volatile sig_atomic_t stop;
 static void on_stop(int signal)
@@ -221,35 +191,6 @@ static void load(struct watch *w)
 		use_fleet(w, &fleet);
 }
 
-static const struct client *reset_client(const struct watch *w,
-					 const struct session_end *end)
-{
-	const struct client *client = fleet_client_by_iqn(&w->fleet, end->iqn);
-
-	return client && client_resets_at_boot(client) ? client : NULL;
-}
-
-/* Whether the client's time to log in again is over. */
-static bool is_due(const struct session_end *end)
-{
-	return sessions_clock() >= end->when + end->patience;
-}
-
-/* Lists the clients to be reset now. */
-static void list_resets(struct watch *w, struct arena *arena,
-			struct strings *ret)
-{
-	for (size_t s = 0; s < SHARDS_MAX; s++)
-		for (size_t i = 0; i < w->shards[s].sessions.n_ends; i++) {
-			const struct session_end *end =
-				&w->shards[s].sessions.ends[i];
-			const struct client *client = reset_client(w, end);
-
-			if (client && is_due(end))
-				strings_add(arena, ret, client->name);
-		}
-}
-
 /* Saves the sessions of every shard that exists: a retired one ends with its
  * targets-file. */
 static void save_sessions(struct watch *w)
@@ -262,24 +203,6 @@ static void save_sessions(struct watch *w)
 		if (sessions_save(shard, &w->shards[shard->number].sessions) <
 		    0)
 			messages_print(&w->messages, "%s", error_text());
-	}
-}
-
-/* Forgets the end of the client's session, on every shard. */
-static void forget_end(struct watch *w, const char *iqn)
-{
-	for (size_t i = 0; i < SHARDS_MAX; i++)
-		sessions_forget_end(&w->shards[i].sessions, iqn);
-}
-
-/* Forgets the ends of sessions whose clients this pass has reset. */
-static void forget_resets(struct watch *w, const struct shard_pass *pass)
-{
-	for (size_t i = 0; i < pass->plan.n; i++) {
-		const struct work *work = &pass->plan.works[i];
-
-		if (work->reset && work->outcome == OUTCOME_DONE)
-			forget_end(w, work->client->iqn);
 	}
 }
 
@@ -311,18 +234,21 @@ static void notify_status(const struct watch *w)
 	       w->skipped ? "; targets were skipped, see the log" : "");
 }
 
-static void save_restarts(struct watch *w, const struct reconcile *reconcile)
+/* Keeps the lists of clients that a later check needs. */
+static void save_lists(struct watch *w, const struct reconcile *reconcile)
 {
-	arena_fini(&w->restart_arena);
-	w->restart = (struct strings){ 0 };
+	arena_fini(&w->pass_arena);
+	w->restart = w->followers = (struct strings){ 0 };
 	for (size_t i = 0; i < reconcile->n; i++) {
 		const struct strings *list = &reconcile->v[i].opened.restart;
 
 		for (size_t k = 0; k < list->n; k++)
-			strings_add(
-				&w->restart_arena, &w->restart,
-				arena_strdup(&w->restart_arena, list->v[k]));
+			strings_add_once(&w->pass_arena, &w->restart,
+					 list->v[k]);
 	}
+	for (size_t i = 0; i < reconcile->followers.n; i++)
+		strings_add_once(&w->pass_arena, &w->followers,
+				 reconcile->followers.v[i]);
 }
 
 /* Runs the reconciler, with the resets that are due.  lock: of reconcile_lock;
@@ -336,19 +262,21 @@ static void run(struct watch *w, int lock, const struct error *why)
 
 	if (r < 0)
 		messages_print(&w->messages, "%s", why->text);
-	list_resets(w, &reconcile.arena, &reconcile.options.boot);
+	watch_list_resets(w, &reconcile.arena, &reconcile.options.boot);
+	watch_list_recent(w, &reconcile.arena, &reconcile.recent);
 	w->mount_dev = mount_device(w);
 	if (r == 0)
 		r = reconcile_run(&reconcile);
 	code = command_exit_code(&reconcile, r);
 	for (size_t i = 0; i < reconcile.n; i++)
-		forget_resets(w, &reconcile.v[i]);
+		watch_forget_resets(w, &reconcile.v[i]);
 	save_sessions(w);
-	save_restarts(w, &reconcile);
+	save_lists(w, &reconcile);
 	w->skipped = code != CLI_DONE || w->refused;
 	w->retry_at = code == CLI_FAILED ? sessions_clock() + RETRY_FAILED
 		      : w->skipped       ? sessions_clock() + RETRY_SKIPPED
 					 : 0;
+	w->pass_wanted = w->pass_wanted || reconcile.more;
 	w->images = steal(reconcile.clients.images);
 	reconcile_fini(&reconcile);
 	fflush(stdout);
@@ -448,47 +376,6 @@ static void make_pass(struct watch *w)
 	notify_status(w);
 }
 
-/* Whether the target has a session (sessions_have), or is noted as ended
- * (sessions_have_end), on any shard. */
-static bool any_shard(const struct watch *w, const char *iqn,
-		      bool (*has)(const struct sessions *, const char *))
-{
-	for (size_t i = 0; i < SHARDS_MAX; i++)
-		if (has(&w->shards[i].sessions, iqn))
-			return true;
-	return false;
-}
-
-/* Forgets ends that need no reset, and wants a pass for those that are due. */
-static void check_ends(struct watch *w, struct sessions *sessions)
-{
-	for (size_t i = sessions->n_ends; i-- > 0;) {
-		const struct session_end *end = &sessions->ends[i];
-
-		if (!reset_client(w, end) ||
-		    any_shard(w, end->iqn, sessions_have))
-			sessions_forget_end(sessions, end->iqn);
-		else if (is_due(end) && !w->retry_at)
-			w->pass_wanted = true;
-	}
-}
-
-/* Adds the ends of sessions that were too short for a check to see. */
-static void check_unseen_sessions(struct watch *w)
-{
-	for (size_t i = 0; i < w->fleet.n_disks; i++) {
-		const struct disk *disk = &w->fleet.disks[i];
-		const struct client *c = disk->client;
-
-		if (disk->reset_boot &&
-		    unseen_sessions_check(&w->unseen, &w->fleet, disk) &&
-		    !any_shard(w, c->iqn, sessions_have) &&
-		    !any_shard(w, c->iqn, sessions_have_end))
-			sessions_note_end(&w->shards[c->home->number].sessions,
-					  c->iqn, (int64_t)time(NULL));
-	}
-}
-
 /* Wants a pass where a client that must be restarted has logged in again since
  * the last check: the pass clears that mark. */
 static void check_restarted(struct watch *w, const struct sessions *before,
@@ -536,9 +423,7 @@ static void check_shards(struct watch *w)
 
 	for (size_t i = 0; i < w->fleet.n_shards; i++)
 		check_shard(w, &w->fleet.shards[i]);
-	check_unseen_sessions(w);
-	for (size_t i = 0; i < SHARDS_MAX; i++)
-		check_ends(w, &w->shards[i].sessions);
+	watch_check_ends(w);
 	save_sessions(w);
 	after = logged_in(w);
 	w->pass_wanted = w->pass_wanted || (w->skipped && after < before);
@@ -589,7 +474,7 @@ int command_watch(const struct command_line *line)
 	notify("STOPPING=1");
 	inotify_fini(&w.inotify);
 	messages_fini(&w.messages);
-	arena_fini(&w.restart_arena);
+	arena_fini(&w.pass_arena);
 	unseen_sessions_fini(&w.unseen);
 	close_images(&w);
 	fleet_fini(&w.fleet);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/store.h"
+#include "tgt-glue/base/arena.h"
 
 /*
  * Finds an image that is, or may be, a child of the file st (see
@@ -19,5 +20,10 @@
  */
 int children_find(const char *store, struct store **images,
 		  const struct stat *st, enum store_child_kind kin, char **ret);
+
+/* The same, of all: adds their paths to *ret, in arena. */
+int children_list(const char *store, struct store **images,
+		  const struct stat *st, enum store_child_kind kin,
+		  struct arena *arena, struct strings *ret);
 
 #endif

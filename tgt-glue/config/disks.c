@@ -179,7 +179,9 @@ static void resolve_file(struct resolving *r)
 
 	switch (disk->kind) {
 	case DISK_CHILD:
-		disk->master = find_image(r, DISK_KEY_MASTER);
+		disk->master_name = find_image(r, DISK_KEY_MASTER);
+		if (disk->master_name)
+			masters_set(r->fleet, disk);
 		break;
 	case DISK_OWN:
 		disk->size = size ? value_read_size(size) : 0;

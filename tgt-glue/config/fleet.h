@@ -49,7 +49,11 @@ struct disk {
 	const char *scsi_sn;
 
 	/* Its images, as paths in the store. */
-	const char *master; /* of DISK_CHILD */
+	/* Of DISK_CHILD: as fleet.conf names it, with its ending; its file,
+	 * links followed: a version; the family of that (versions.h). */
+	const char *master_name;
+	const char *master;
+	const char *family;
 	int master_line; /* in fleet.conf, of the key that names master or image
 			  */
 	const char *child; /* the client's own image; null: it is shared */
@@ -65,6 +69,8 @@ struct disk {
 	bool thin;
 	bool reset_boot;
 	unsigned keep; /* how many old images a reset keeps */
+	/* Another version of its master replaces it (update = reset). */
+	bool update_reset;
 };
 
 struct client {
@@ -103,6 +109,8 @@ struct fleet {
 	const char *min_free;     /* null: no warning */
 	const char *on_low_space; /* a command, or null */
 	unsigned spares;          /* number of spare files: see spare.h */
+	/* How many versions of a master stay that nothing needs; 0: all. */
+	unsigned keep_versions;
 	struct client *clients;
 	size_t n;
 	struct disk *disks; /* of all clients, in their order */

@@ -16,6 +16,7 @@
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "tgt-glue/config/values.h"
+#include "tgt-glue/config/versions.h"
 
 /* All images in the store that are called name and an image's ending. */
 static struct strings add_endings(struct fleet *fleet, const char *name)
@@ -78,6 +79,23 @@ const char *masters_mistake(struct fleet *fleet, const char *key,
 		value_image_format(name) ? ""
 					 : format_or(image_format_endings()),
 		fleet->store, found);
+}
+
+const char *masters_file(struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+	_cleanup_free_ char *real =
+		fd < 0 ? NULL : root_dir_real_path(&fleet->rootdir, fd, path);
+
+	/* A link to a file without an image's ending gives no format. */
+	return arena_strdup(&fleet->conf.arena,
+			    real && value_image_format(real) ? real : path);
+}
+
+void masters_set(struct fleet *fleet, struct disk *disk)
+{
+	disk->master = masters_file(fleet, disk->master_name);
+	disk->family = family_of(&fleet->conf.arena, disk->master);
 }
 
 /* The file at a path in the store; all zeros where there is none. */
@@ -193,7 +211,8 @@ static void check_shared(struct fleet *fleet, const struct file_id *children)
 			fleet_mistake(
 				fleet, disk->client, disk->master_line,
 				"%s: expected an image that is no client's, found %s, which client %s (%s) writes to",
-				disk->child ? "master" : "image", path,
+				disk->child ? "master" : "image",
+				disk->child ? disk->master_name : path,
 				v[k].owner->client->name,
 				conf_line(&fleet->conf,
 					  v[k].owner->client->line));

@@ -53,6 +53,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_SPARES] = NUMBER("spares", 0, 0, 64),
 	[FLEET_ON_LOW_SPACE] = TEXT("on-low-space", &value_command, 0),
 	[FLEET_INCLUDE] = TEXT("include", &value_include, LIST | PATH),
+	[FLEET_KEEP_VERSIONS] = NUMBER("keep-versions", 0, 0, 1000),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
@@ -73,6 +74,7 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_THIN] = TEXT("thin", &value_flag, 0),
 	[CLIENT_RESET] = TEXT("reset", &value_reset, 0),
 	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
+	[CLIENT_UPDATE] = TEXT("update", &value_update, 0),
 	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
@@ -386,8 +388,8 @@ static bool check_section(struct reader *reader, const char *kind,
 			expected, name);
 	else if (line)
 		mistake(reader,
-			"[%s %s]: expected once, found again; first on line %d",
-			kind, name, line);
+			"[%s %s]: expected once, found again; first on %s",
+			kind, name, conf_line(reader->conf, line));
 	return !expected && !line;
 }
 

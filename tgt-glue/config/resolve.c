@@ -100,14 +100,15 @@ static void resolve_images(struct resolving *r, struct disk *disk)
 	}
 	if (!wanted || r->fleet->rootdir.fd < 0)
 		return;
-	disk->master = masters_find(r->fleet, wanted,
-				    value_of(r, CLIENT_FORMAT), &found);
-	if (!disk->master) {
+	disk->master_name = masters_find(r->fleet, wanted,
+					 value_of(r, CLIENT_FORMAT), &found);
+	if (!disk->master_name) {
 		mistake(r, CLIENT_MASTER, "%s",
 			masters_mistake(r->fleet, "master", wanted, found));
 		return;
 	}
 	disk->master_line = line_of(r, CLIENT_MASTER);
+	masters_set(r->fleet, disk);
 	disks_set_image(r->fleet, disk, value_image_format(disk->master));
 }
 
@@ -266,6 +267,7 @@ static void resolve_shard(struct resolving *r)
 static void resolve_system_disk(struct resolving *r, struct disk *disk)
 {
 	const char *reset = value_of(r, CLIENT_RESET);
+	const char *update = value_of(r, CLIENT_UPDATE);
 
 	*disk = (struct disk){ .client = r->client, .lun = SYSTEM_LUN };
 	disks_set_ids(r->fleet, disk, r->client->iqn);
@@ -275,6 +277,7 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 	disk->thin = flag_of(r, CLIENT_THIN, false);
 	disk->keep = value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
 	disk->reset_boot = reset && !strcmp(reset, "boot");
+	disk->update_reset = update && !strcmp(update, "reset");
 }
 
 static void resolve_client(struct resolving *r, const struct conf_client *own)
@@ -370,6 +373,8 @@ static void resolve_fleet(struct fleet *fleet)
 	fleet->n_shards = shard_resolve(conf, &fleet->shards);
 	resolve_space(fleet);
 	fleet->directories = fleet_directories();
+	fleet->keep_versions =
+		value_read_number(conf->fleet[FLEET_KEEP_VERSIONS].value, 0);
 	if (fleet->store && root_dir_init(&fleet->rootdir, fleet->store) < 0)
 		conf_mistake(conf, conf->fleet[FLEET_STORE].line,
 			     "store: expected a directory, found %s",

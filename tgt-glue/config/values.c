@@ -83,6 +83,9 @@ const struct value_syntax value_flag = { "yes or no", "yes|no|on|off", 0,
 					 NULL };
 const struct value_syntax value_reset = { "boot or no", "boot|no", 0, NULL };
 
+const struct value_syntax value_update = { "reset or keep", "reset|keep", 0,
+					   NULL };
+
 const struct value_syntax value_mac = {
 	"a MAC address such as 52:54:00:12:34:56",
 	"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}",

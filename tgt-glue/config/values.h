@@ -41,10 +41,10 @@ struct value_syntax {
 
 extern const struct value_syntax value_name, value_flag, value_master,
 	value_format, value_mac, value_address, value_initiator, value_user,
-	value_secret, value_file, value_reset, value_block_size, value_store,
-	value_mount, value_targets_file, value_iqn_prefix, value_portal,
-	value_min_free, value_command, value_match, value_include, value_disks,
-	value_disk_size, value_exported_file;
+	value_secret, value_file, value_reset, value_update, value_block_size,
+	value_store, value_mount, value_targets_file, value_iqn_prefix,
+	value_portal, value_min_free, value_command, value_match, value_include,
+	value_disks, value_disk_size, value_exported_file;
 
 /* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);

@@ -4,14 +4,14 @@
 
 #include "tgt-glue/reconcile/client-image.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
 #include "format/registry.h"
@@ -21,38 +21,63 @@
 #include "store/child.h"
 #include "store/protected-parent.h"
 #include "tgt-glue/config/values.h"
+#include "tgt-glue/config/versions.h"
+#include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/spare.h"
 
-static bool is_master(const struct fleet *fleet, const struct disk *disk,
-		      const char *path)
+static bool same_file(const struct fleet *fleet, const char *a, const char *b)
 {
-	struct stat image, master;
+	struct stat x, y;
 
-	return !strcmp(path, disk->master) ||
-	       (fleet_stat(fleet, path, &image) == 0 &&
-		fleet_stat(fleet, disk->master, &master) == 0 &&
-		file_id_equal(file_id_of(&image), file_id_of(&master)));
+	return !strcmp(a, b) || (fleet_stat(fleet, a, &x) == 0 &&
+				 fleet_stat(fleet, b, &y) == 0 &&
+				 file_id_equal(file_id_of(&x), file_id_of(&y)));
 }
 
-/* Is the image at path, a parent of the client's, the master or a child of it?
- * Snapshots of the client are between the two. */
-static bool descends_from_master(const struct clients *clients,
-				 const struct disk *disk, const char *path)
-{
-	const struct fleet *fleet = clients->fleet;
-	char at[PATH_MAX], next[PATH_MAX];
+/* Of image_ancestor. */
+struct kin {
+	const struct fleet *fleet;
+	const struct disk *disk;
+};
 
-	snprintf(at, sizeof at, "%s", path);
-	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
-		if (is_master(fleet, disk, at))
-			return true;
-		if (image_parent_path(fleet, at, next, sizeof next) < 0)
-			return false;
-		snprintf(at, sizeof at, "%s", next);
+/* Is the image at path a version of the client's master? */
+static bool is_version(const void *arg, const char *path)
+{
+	const struct kin *kin = arg;
+
+	return family_has(kin->disk->family, path) ||
+	       same_file(kin->fleet, path, kin->disk->master);
+}
+
+/* Finds the version of the master that the client's image descends from.
+ * Snapshots of the client are between the two. */
+static int find_version(const struct clients *clients, const struct disk *disk,
+			const char **ret)
+{
+	const struct kin kin = { clients->fleet, disk };
+	struct disk_state *state = clients_disk(clients, disk);
+	int r = image_parent_of(clients->fleet, clients->arena, disk->child,
+				&state->parent);
+
+	*ret = NULL;
+	if (r == 0 && !state->parent)
+		r = fail(
+			-ESTALE,
+			"%s: expected a differencing image, found another type",
+			disk->child);
+	if (r < 0)
+		return r;
+	if (is_version(&kin, state->parent)) {
+		*ret = state->parent;
+		return 0;
 	}
-	return false;
+	/* An image between that cannot be read is no version. */
+	if (image_ancestor(clients->fleet, clients->arena, state->parent,
+			   is_version, &kin, ret) < 0)
+		*ret = NULL;
+	return 0;
 }
 
 static enum client_image_state inspect_child(const struct clients *clients,
@@ -60,11 +85,12 @@ static enum client_image_state inspect_child(const struct clients *clients,
 					     const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
+	struct disk_state *state = clients_disk(clients, disk);
 	struct arena *arena = clients->arena;
 	struct stat child;
-	char path[PATH_MAX];
 	int r = fleet_stat(fleet, disk->child, &child);
 
+	state->version = state->parent = NULL;
 	if (r == -ENOENT && disk->image == disk->child)
 		return CHILD_MISSING;
 	if (r == -ENOENT) {
@@ -77,16 +103,16 @@ static enum client_image_state inspect_child(const struct clients *clients,
 	if (r < 0)
 		fail_errno(r, "%s", disk->child);
 	else
-		r = image_parent_path(fleet, disk->child, path, sizeof path);
+		r = find_version(clients, disk, &state->version);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
 	}
-	if (descends_from_master(clients, disk, path))
+	if (state->version)
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
 				"its image %s: parent: expected %s, found %s",
-				disk->child, disk->master, path);
+				disk->child, disk->master_name, state->parent);
 	return CHILD_OTHER;
 }
 
@@ -156,6 +182,9 @@ void client_image_inspect(struct clients *clients, const struct disk *disk)
 	state->image = disk->kind == DISK_CHILD
 			       ? inspect_child(clients, disk, &state->image_why)
 			       : inspect_file(clients, disk, &state->image_why);
+	state->behind =
+		disk->kind == DISK_CHILD && state->image == CHILD_READY &&
+		!same_file(clients->fleet, state->version, disk->master);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
 	/* Reading it takes much longer than all else of a pass. */
@@ -192,6 +221,16 @@ bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 	fresh = !disk->block_size || image->block_size == disk->block_size;
 	image_close(image);
 	return fresh;
+}
+
+bool client_image_is_empty(struct clients *clients, const struct disk *disk)
+{
+	const struct disk_state *state = clients_disk(clients, disk);
+
+	client_image_inspect(clients, disk);
+	/* Snapshots between the image and a version have data. */
+	return state->image == CHILD_READY && state->version &&
+	       image_shows(clients->fleet, disk->child, state->version);
 }
 
 /* Checks that the parents of a new child can be opened. */
@@ -243,8 +282,9 @@ static int create_own(const struct fleet *fleet, const struct disk *disk,
 	return r;
 }
 
-int client_image_create(struct clients *clients, const struct disk *disk,
-			const char *spare)
+/* Creates the disk's image, at path. */
+static int create_at(struct clients *clients, const struct disk *disk,
+		     const char *path, const char *spare)
 {
 	const struct fleet *fleet = clients->fleet;
 	const struct child_params params = { .block_size = disk->block_size,
@@ -252,16 +292,51 @@ int client_image_create(struct clients *clients, const struct disk *disk,
 	const char *base =
 		disk->master ? kept_image_base(clients->arena, fleet, disk)
 			     : NULL;
-	const char *path = arena_printf(clients->arena, "%s/%s", fleet->store,
-					disk->child);
+	const char *file =
+		arena_printf(clients->arena, "%s/%s", fleet->store, path);
 	int r = base ? check_chain(fleet, base) : 0;
 
 	if (r == 0)
 		r = make_directory(clients, disk);
 	if (r < 0)
 		return r;
-	return base ? child_create(&fleet->rootdir, base, path, &params)
-		    : create_own(fleet, disk, path);
+	return base ? child_create(&fleet->rootdir, base, file, &params)
+		    : create_own(fleet, disk, file);
+}
+
+int client_image_create(struct clients *clients, const struct disk *disk,
+			const char *spare)
+{
+	return create_at(clients, disk, disk->child, spare);
+}
+
+int client_image_replace(struct clients *clients, const struct disk *disk)
+{
+	struct arena *arena = clients->arena;
+	const char *name = strrchr(disk->child, '/') + 1;
+	const char *directory = arena_printf(
+		arena, "%.*s", (int)(name - 1 - disk->child), disk->child);
+	const char *next = arena_printf(arena, ".%s.next.new", name);
+	_cleanup_close_ int dir = root_dir_openat(
+		&clients->fleet->rootdir, directory, O_RDONLY | O_DIRECTORY);
+	int r = dir < 0 ? fail_errno(dir, "%s", directory) : 0;
+
+	/* Of an attempt that was interrupted. */
+	if (r == 0 && unlinkat(dir, next, 0) < 0 && errno != ENOENT)
+		r = fail_errno(-errno, "%s/%s", directory, next);
+	if (r == 0)
+		r = create_at(clients, disk,
+			      arena_printf(arena, "%s/%s", directory, next),
+			      NULL);
+	if (r < 0)
+		return r;
+	if (renameat(dir, next, dir, name) < 0)
+		r = fail_errno(-errno, "%s/%s: renaming it", directory, next);
+	else if (fsync(dir) < 0)
+		r = fail_errno(-errno, "%s", directory);
+	if (r < 0)
+		unlinkat(dir, next, 0);
+	return r;
 }
 
 /* tgtd opens a file for writing if it can: without write permission no request

@@ -6,9 +6,9 @@
 #include "tgt-glue/reconcile/clients.h"
 
 /*
- * Inspects the client's image: sets image, image_why and sector_size of its
- * state.  A disk whose image cannot be read has its master's sector size, else
- * 512.
+ * Inspects the client's image: sets image, image_why, parent, version, behind
+ * and sector_size of its state.  A disk whose image cannot be read has its
+ * master's sector size, else 512.
  */
 void client_image_inspect(struct clients *clients, const struct disk *disk);
 void client_images_inspect(struct clients *clients);
@@ -17,6 +17,12 @@ void client_images_inspect(struct clients *clients);
  * the wanted block size, without any data.  The caller excludes writers.
  */
 bool client_image_is_fresh(struct clients *clients, const struct disk *disk);
+/* True if the image has no data and is a child of a version of its master,
+ * wanted or not.  The caller excludes writers. */
+bool client_image_is_empty(struct clients *clients, const struct disk *disk);
+/* Replaces the image, which nothing has open, by a fresh child of the master in
+ * one step.  0, or -errno with a message: then it is as it was. */
+int client_image_replace(struct clients *clients, const struct disk *disk);
 /* Creates the missing image, and its directory; of that spare file, unless
  * null.  0, or -errno with a message. */
 int client_image_create(struct clients *clients, const struct disk *disk,

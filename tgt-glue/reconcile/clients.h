@@ -22,7 +22,15 @@ struct disk_state {
 	 * a reset to another format that of the fresh image. */
 	const char *view;
 	enum client_image_state image;
-	const char *image_why;       /* of CHILD_OTHER */
+	const char *image_why; /* of CHILD_OTHER */
+	/* Of CHILD_READY: the paths of its parent, and of its version: the
+	 * nearest ancestor that is of the family of its master. */
+	const char *parent;
+	const char *version;
+	bool behind; /* its version is not the one that fleet.conf wants */
+	/* It goes over to the wanted version only if its image is empty, and
+	 * a session may have written to it (follow.h). */
+	bool only_empty;
 	const char *image_error;     /* why it cannot be created, or null */
 	uint32_t sector_size;        /* of the disk, bytes; not of a CD-ROM */
 	uint32_t shared_sector_size; /* of master or shared image; 0: not read

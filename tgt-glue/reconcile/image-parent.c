@@ -118,22 +118,28 @@ static bool holds_nothing(struct image *image)
 	return true;
 }
 
-bool image_shows(const struct fleet *fleet, const char *path,
-		 const char *parent)
+bool image_holds_nothing(const struct fleet *fleet, const char *path)
 {
-	struct stat found, wanted;
 	struct image *image;
-	char at[PATH_MAX];
 	bool empty;
 
 	if (leaf_replace_is_pending(&fleet->rootdir, path) ||
-	    image_parent_path(fleet, path, at, sizeof at) < 0 ||
-	    fleet_stat(fleet, at, &found) < 0 ||
-	    fleet_stat(fleet, parent, &wanted) < 0 ||
-	    !file_id_equal(file_id_of(&found), file_id_of(&wanted)) ||
 	    image_open_unlocked(fleet, path, &image, NULL) < 0)
 		return false;
 	empty = holds_nothing(image);
 	image_close(image);
 	return empty;
+}
+
+bool image_shows(const struct fleet *fleet, const char *path,
+		 const char *parent)
+{
+	struct stat found, wanted;
+	char at[PATH_MAX];
+
+	return image_holds_nothing(fleet, path) &&
+	       image_parent_path(fleet, path, at, sizeof at) == 0 &&
+	       fleet_stat(fleet, at, &found) == 0 &&
+	       fleet_stat(fleet, parent, &wanted) == 0 &&
+	       file_id_equal(file_id_of(&found), file_id_of(&wanted));
 }

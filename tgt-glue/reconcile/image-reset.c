@@ -8,8 +8,10 @@
  *   1. the target admits no initiator, has no session, and is deleted: tgtd
  *      no longer has the image open                         (execute.c)
  *   2. no other process has the image open: its lock is free
- *   3. the image is renamed to .NAME.vhdx.STAMP, with a stamp greater than
- *      all before it: from here on it is an old image       (old-images.c)
+ *   3. an image without data, of another version of the master, is replaced by
+ *      a fresh one in one step: nothing is put aside, and 4 and 5 are left out.
+ *      Any other image is renamed to .NAME.vhdx.STAMP, with a stamp greater
+ * than all before it: from here on it is an old image       (old-images.c)
  *   4. a fresh image is created; it takes the client's name when it is
  *      complete
  *   5. the old images with the smallest stamps are removed, except as many as
@@ -63,6 +65,7 @@ struct reset {
 	int dir;               /* the same, open; or -errno */
 	const char *old; /* the old image's new path in the store, or null */
 	bool removed;    /* the old image was removed (keep = 0) */
+	bool followed;   /* an image without data was replaced, or stayed */
 	bool spare;      /* the fresh image took a spare file's place */
 };
 
@@ -331,6 +334,20 @@ static void note_space(struct reset *reset)
 		     size_text(space.free), store, reset->directory);
 }
 
+/* 3, without data. */
+static int replace_empty(struct clients *clients, struct reset *reset)
+{
+	const struct disk *disk = reset->disk;
+	int r = client_image_replace(clients, disk);
+
+	if (r < 0)
+		return r;
+	reset->followed = true;
+	print_line(stdout, "%s: %s is fresh, a child of %s", title_of(reset),
+		   disk->child, disk->master);
+	return 0;
+}
+
 /* 2, 3 and 4, of an existing image. */
 static int replace(struct clients *clients, struct reset *reset)
 {
@@ -339,6 +356,12 @@ static int replace(struct clients *clients, struct reset *reset)
 	if (r < 0)
 		return r;
 	if (client_image_is_fresh(clients, reset->disk))
+		return 0;
+	if (client_image_is_empty(clients, reset->disk))
+		return replace_empty(clients, reset);
+	/* Its last session has written to it: then it stays. */
+	reset->followed = clients_disk(clients, reset->disk)->only_empty;
+	if (reset->followed)
 		return 0;
 	r = rename_to_old(reset);
 	if (r == 0)
@@ -373,7 +396,8 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 	/* The first image makes the directory. */
 	if (dir < 0)
 		reset.dir = dir = open_directory(&reset);
-	remove_oldest(&reset);
+	if (!reset.followed)
+		remove_oldest(&reset);
 	if (reset.old)
 		print_line(stdout, "%s: %s is fresh; the old one is %s",
 			   title_of(&reset), disk->child,

@@ -17,12 +17,20 @@ struct reconcile {
 	bool dry; /* only print the plan */
 	struct plan_options options;
 	bool remove; /* remove targets, however many */
+	/* IQNs of clients that were logged in a moment ago: they do not go over
+	 * to another version in this pass. */
+	struct strings recent;
 
 	/* The result. */
 	bool failed;
 	bool skipped; /* something was skipped, and reported */
 	bool waiting; /* for something that may change without a command */
 	bool refused; /* it would remove many targets, so nothing was done */
+	/* IQNs of clients that go over to another version later, because they
+	 * are logged in. */
+	struct strings followers;
+	/* Others go over in another pass, which is to follow at once. */
+	bool more;
 
 	struct arena arena; /* of the pass */
 	/* Clients that are not admitted until they are reset

@@ -206,6 +206,16 @@ static const struct tgtd_target *number_holder(const struct plan *plan,
 	return t && strcmp(t->name, client->iqn) != 0 && !t->ours ? t : NULL;
 }
 
+static const char *reset_reason(struct plan *plan, const struct client *client)
+{
+	if (strings_have(&plan->options->follow, client->name))
+		return arena_printf(&plan->arena, "its master is %s now",
+				    client->disks->master);
+	return plan->clients->which  ? "restore"
+	       : plan->clients->from ? "rename"
+				     : "reset";
+}
+
 /* The difference, and the work that removes it; null: none. */
 static const char *client_difference(struct plan *plan,
 				     const struct client *client,
@@ -224,9 +234,7 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = plan->clients->which  ? "restore"
-		      : plan->clients->from ? "rename"
-					    : "reset";
+		why = reset_reason(plan, client);
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;

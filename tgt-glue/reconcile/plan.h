@@ -70,6 +70,8 @@ struct plan_options {
 	 * disk) gets a fresh image, or another one (struct clients). */
 	struct strings reset;
 	const char *reset_disk;
+	/* Of these, the ones that go over to another version (follow.h). */
+	struct strings follow;
 	/* Clients of which the disks with `reset = boot' get a fresh image. */
 	struct strings boot;
 	bool only; /* do nothing for other clients */

@@ -10,6 +10,8 @@
  *   2. missing images are created
  *   3. clients that migrate are removed from the shard that they leave: from
  *      its targets-file first, then from its tgtd
+ *      Clients that go over to another version of their master are chosen: the
+ *      pass of their shard resets them                       (follow.h)
  *   4. a client whose disk another target exports for writing is blocked: it is
  *      in no targets-file, unless its own target has that disk already; so
  *      is one whose boot reset is due                    (boot-resets.h)
@@ -37,6 +39,7 @@
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/follow.h"
 #include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
@@ -317,8 +320,11 @@ int reconcile_run(struct reconcile *reconcile)
 		messages_print(reconcile->messages, "%s", error_text());
 		return r;
 	}
+	if (!reconcile->options.only)
+		follow_choose(reconcile);
 	block_clients(reconcile);
 	r = run_all(reconcile);
+	follow_continue(reconcile);
 	if (reconcile->dry)
 		return r;
 	/* 6 */

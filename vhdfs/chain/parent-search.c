@@ -5,7 +5,10 @@
  * ORDER.  The child's relative path, from the directory that the child really
  * lies in; then the base name in the child's directory; then the base name in
  * the other root directories.  Each name is tried as spelled, then without
- * regard to case and Unicode normal form, as NTFS compares names.
+ * regard to case and Unicode normal form, as NTFS compares names.  Last, the
+ * versions of the master that the relative path names: a child that was made
+ * before the master had versions names MASTER.vhdx, which may lead to a later
+ * version by now, and its parent is one of MASTER@NUMBER.vhdx beside it.
  *
  * A candidate is taken only if it has the identity that the child names.  If
  * no candidate has, the error is the most specific one: another image under the
@@ -15,12 +18,14 @@
 
 #include "chain/parent-search.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain/parent-cache.h"
+#include "chain/version-name.h"
 #include "format/registry.h"
 #include "io/rootdir.h"
 
@@ -157,6 +162,29 @@ static int try_basename(struct parent_search *s, const char *name,
 	return r;
 }
 
+/* Tries the versions of the master at path name, relative to the child. */
+static int try_versions(struct parent_search *s, const char *name,
+			struct found_parent *ret)
+{
+	const struct root_dir *rootdir = &s->roots[s->rootdir];
+	const char *base = basename(name);
+	_cleanup_closedir_ DIR *entries = NULL;
+	char dir[PATH_MAX], path[PATH_MAX + NAME_MAX];
+	int n = snprintf(dir, sizeof dir, "%s%.*s", s->dir, (int)(base - name),
+			 name);
+	int r = -ENOENT;
+
+	if (*name == '/' || (size_t)n >= sizeof dir || rootdir->ops)
+		return r;
+	entries = root_dir_opendir(rootdir, dir);
+	for (struct dirent *e; r < 0 && entries && (e = readdir(entries));)
+		if (version_number(e->d_name, base)) {
+			snprintf(path, sizeof path, "%s%s", dir, e->d_name);
+			r = try_path(s, s->rootdir, path, ret);
+		}
+	return r;
+}
+
 static int fail_not_found(const struct parent_search *s)
 {
 	const struct parent_ref *ref = s->ref;
@@ -207,6 +235,8 @@ int parent_search_run(struct parent_search *s, struct found_parent *ret)
 		r = try_basename(s, basename(ref->relative), ret);
 	if (r < 0 && ref->basename)
 		r = try_basename(s, ref->basename, ret);
+	if (r < 0 && ref->relative)
+		r = try_versions(s, ref->relative, ret);
 	return r < 0 ? fail_not_found(s) : 0;
 }
 

@@ -72,7 +72,10 @@ struct store_image *store_image_of_file(struct store *store, dev_t dev,
 struct child_search {
 	const struct store_image *parent;
 	enum store_child_kind kin;
-	const struct store_image *found;
+	const struct store_image *found; /* the first one */
+	/* Called for each, unless null. */
+	void (*each)(void *arg, const char *path);
+	void *arg;
 };
 
 /* Does image name the identifier of parent as that of its parent? */
@@ -140,27 +143,48 @@ static void match_child(struct store_image *image, void *ctx)
 {
 	struct child_search *s = ctx;
 
-	if (!s->found && is_child(s, image))
-		s->found = image;
+	if ((s->found && !s->each) || !is_child(s, image))
+		return;
+	s->found = image;
+	if (s->each)
+		s->each(s->arg, image->names->real);
+}
+
+static void search_locked(struct store *store, dev_t dev, ino_t ino,
+			  struct child_search *s)
+{
+	const struct file_id id = { dev, ino };
+
+	store_refresh_locked(store);
+	s->parent = catalog_find_locked(store, &id);
+	if (s->parent)
+		catalog_each_locked(store, match_child, s);
 }
 
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret)
 {
-	const struct file_id id = { dev, ino };
 	struct child_search s = { .kin = kin };
 	int r = 0;
 
 	*ret = NULL;
 	pthread_mutex_lock(&store->lock);
-	store_refresh_locked(store);
-	s.parent = catalog_find_locked(store, &id);
-	if (s.parent)
-		catalog_each_locked(store, match_child, &s);
+	search_locked(store, dev, ino, &s);
 	if (s.found && !(*ret = strdup(s.found->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	pthread_mutex_unlock(&store->lock);
 	return r;
+}
+
+void store_each_child(struct store *store, dev_t dev, ino_t ino,
+		      enum store_child_kind kin,
+		      void (*each)(void *arg, const char *path), void *arg)
+{
+	struct child_search s = { .kin = kin, .each = each, .arg = arg };
+
+	pthread_mutex_lock(&store->lock);
+	search_locked(store, dev, ino, &s);
+	pthread_mutex_unlock(&store->lock);
 }
 
 /* Adds an open image to the list *ctx, with a reference. */

@@ -11,19 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "store/image-names.h"
+#include "store/mark.h"
 
-#define MARK_HEAD "vhdfs snapshot 1\n"
-enum {
-	MARK_MAX = 4096,
-	MARK_NAME_MAX = 4 * NAME_MAX + 1,
-};
+#define MARK_HEAD SNAPSHOT_MARK_HEAD
+enum { MARK_NAME_MAX = 4 * NAME_MAX + 1 };
 
 /* Of text that is shorter than the buffer. */
 static bool is_printable(const char *text)
@@ -113,13 +110,10 @@ static const char *marked_name(const char *image, char buf[MARK_NAME_MAX])
 
 char *snapshot_mark(const char *image, const char *note, const char *token)
 {
-	char date[sizeof "2026-01-31T23:59:59Z"] = "";
-	time_t now = time(NULL);
-	struct tm tm;
+	char date[MARK_DATE_SIZE];
 	char *mark, image_name[MARK_NAME_MAX];
 
-	if (gmtime_r(&now, &tm))
-		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	mark_date(date);
 	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n%s%s%s",
 		     marked_name(image, image_name), date, note ? note : "",
 		     token ? "token " : "", token ? token : "",
@@ -128,31 +122,9 @@ char *snapshot_mark(const char *image, const char *note, const char *token)
 	return mark;
 }
 
-/* A copy of the text behind key in a mark's lines; null: none, or out of
- * memory. */
-static char *mark_value(const char *mark, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *line = mark; line;) {
-		if (!strncmp(line, key, len) && line[len] == ' ')
-			return strndup(line + len + 1,
-				       strcspn(line + len + 1, "\n"));
-		line = strchr(line, '\n');
-		line = line ? line + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* Reads the mark of an open file, at most MARK_MAX bytes; false: none. */
 static bool get_mark(int fd, char ret[MARK_MAX + 1])
 {
-	ssize_t n = fgetxattr(fd, SNAPSHOT_MARK, ret, MARK_MAX);
-
-	if (n < 0)
-		return false;
-	ret[n] = '\0';
-	return !strncmp(ret, MARK_HEAD, strlen(MARK_HEAD));
+	return mark_read(fd, SNAPSHOT_MARK, MARK_HEAD, ret);
 }
 
 bool snapshot_is_marked(int fd, const char *image)

@@ -15,6 +15,8 @@
 
 /* The extended attribute of a snapshot's file that has its mark. */
 #define SNAPSHOT_MARK "user.vhdfs.snapshot"
+/* Its first line. */
+#define SNAPSHOT_MARK_HEAD "vhdfs snapshot 1\n"
 
 /* The longest note, in bytes. */
 enum { SNAPSHOT_NOTE_MAX = 1000 };

@@ -123,6 +123,14 @@ enum store_child_kind {
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret);
 
+/*
+ * Calls each(arg, PATH) for every image that store_find_child could find.  each
+ * must not call the store.
+ */
+void store_each_child(struct store *store, dev_t dev, ino_t ino,
+		      enum store_child_kind kin,
+		      void (*each)(void *arg, const char *path), void *arg);
+
 /* The image's disk (io/recovery.h, DISKS), which stays the same. */
 struct file_id store_image_disk(const struct store_image *image);
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command versions: the versions of a master, as a list or as JSON. */
+#include "config.h"
+
+#include "tgt-glue/config/versions.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/printable.h"
+#include "tgt-glue/command/command.h"
+#include "tgt-glue/command/family.h"
+#include "tgt-glue/config/version-mark.h"
+#include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/ancestors.h"
+#include "tgt-glue/reconcile/space.h"
+
+enum { CHANNEL_WIDTH = sizeof "production back" - 1 };
+
+struct list {
+	struct fleet fleet;
+	struct arena arena;
+	struct clients clients;
+	struct versions versions;
+	struct strings *on; /* of each version: the clients on it */
+};
+
+/* The version of the client's disk, or null. */
+static const struct version *version_of(const struct list *list,
+					const struct client *client)
+{
+	const struct disk_state *state =
+		clients_disk(&list->clients, client->disks);
+	struct stat st;
+
+	return state->version && fleet_stat(&list->fleet, state->version,
+					    &st) == 0
+		       ? versions_find_file(&list->versions, &st)
+		       : NULL;
+}
+
+static int read_list(struct list *list, const char *family)
+{
+	int r = versions_read(&list->arena, &list->fleet.rootdir, family,
+			      &list->versions);
+
+	clients_init(&list->clients, &list->fleet, &list->arena);
+	list->on = arena_alloc(&list->arena,
+			       (list->versions.n + 1) * sizeof *list->on);
+	for (size_t i = 0; r == 0 && i < list->fleet.n; i++) {
+		const struct client *client = &list->fleet.clients[i];
+		const struct version *version;
+
+		if (strcmp(client->disks->family, family) != 0)
+			continue;
+		client_image_inspect(&list->clients, client->disks);
+		version = version_of(list, client);
+		if (version)
+			strings_add(&list->arena,
+				    &list->on[version - list->versions.v],
+				    client->name);
+	}
+	return r;
+}
+
+/* Names of the channels that lead to the version. */
+static struct strings channels_of(struct list *list,
+				  const struct version *version)
+{
+	struct strings names = { 0 };
+
+	for (enum channel c = 0; c < CHANNELS; c++)
+		if (list->versions.channels[c] == version)
+			strings_add(&list->arena, &names, channel_names[c]);
+	return names;
+}
+
+static const char *join(struct arena *arena, const struct strings *list)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < list->n; i++)
+		text = arena_printf(arena, "%s%s%s", text, i ? " " : "",
+				    list->v[i]);
+	return text;
+}
+
+static void print_version(struct list *list, const struct version *version)
+{
+	struct strings channels = channels_of(list, version);
+	const struct strings *on = &list->on[version - list->versions.v];
+	struct version_mark mark;
+
+	version_mark_read(&list->arena, &list->fleet.rootdir, version->path,
+			  &mark);
+	print_line(stdout, "%9u  %-20s  %8s  %7zu  %-*s%s%s", version->number,
+		   mark.date, size_text((uint64_t)version->st.st_blocks * 512),
+		   on->n, *mark.note ? CHANNEL_WIDTH : 0,
+		   join(&list->arena, &channels), *mark.note ? "  " : "",
+		   mark.note);
+	if (on->n)
+		print_line(stdout, "           on it: %s",
+			   join(&list->arena, on));
+}
+
+static void print_text(struct list *list)
+{
+	const char *family = list->versions.family;
+
+	if (!list->versions.n) {
+		print_line(
+			stdout,
+			"%s has no versions; `tgt-glue publish CLIENT %s' makes them",
+			family, family);
+		return;
+	}
+	print_line(stdout, "%9s  %-20s  %8s  %7s  %-*s  %s", "VERSION", "DATE",
+		   "OWN SIZE", "CLIENTS", CHANNEL_WIDTH, "CHANNEL", "NOTE");
+	for (size_t i = 0; i < list->versions.n; i++)
+		print_version(list, &list->versions.v[i]);
+}
+
+static json_t *strings_json(const struct strings *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(array, json_text(list->v[i]));
+	return array;
+}
+
+static json_t *version_json(struct list *list, const struct version *version)
+{
+	struct strings channels = channels_of(list, version);
+	struct version_mark mark;
+	const char *parent;
+
+	version_mark_read(&list->arena, &list->fleet.rootdir, version->path,
+			  &mark);
+	if (image_parent_of(&list->fleet, &list->arena, version->path,
+			    &parent) < 0)
+		parent = NULL;
+	return json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o}",
+			 "number", (json_int_t)version->number, "file",
+			 json_text(version->path), "parent",
+			 parent ? json_text(parent) : json_null(), "date",
+			 mark.date, "note", json_text(mark.note), "client",
+			 json_text(mark.client), "allocated",
+			 (json_int_t)version->st.st_blocks * 512, "channels",
+			 strings_json(&channels), "clients",
+			 strings_json(&list->on[version - list->versions.v]));
+}
+
+static int print_list_json(struct list *list)
+{
+	json_t *all = json_array();
+	int r;
+
+	for (size_t i = 0; i < list->versions.n; i++)
+		json_array_append_new(all,
+				      version_json(list, &list->versions.v[i]));
+	r = json_print(all);
+	json_decref(all);
+	return r;
+}
+
+static int run(const struct command_line *line, struct list *list)
+{
+	const char *family;
+	int r = command_family(&list->fleet, &list->arena, line->clients[0],
+			       NULL, &family);
+
+	if (r == 0)
+		r = read_list(list, family);
+	if (r == 0 && line->json)
+		r = print_list_json(list);
+	else if (r == 0)
+		print_text(list);
+	return r;
+}
+
+int command_versions(const struct command_line *line)
+{
+	struct list list = { .fleet = NO_FLEET };
+	int code = CLI_FAILED;
+
+	if (command_load(line, &list.fleet) == 0)
+		code = run(line, &list) < 0 ? command_failed() : CLI_DONE;
+	clients_fini(&list.clients);
+	arena_fini(&list.arena);
+	fleet_fini(&list.fleet);
+	return code;
+}

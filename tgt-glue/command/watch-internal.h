@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Data of the command watch, for watch.c and watch-ends.c. */
+#ifndef TGT_GLUE_COMMAND_WATCH_INTERNAL_H
+#define TGT_GLUE_COMMAND_WATCH_INTERNAL_H
+
+#include "tgt-glue/base/messages.h"
+#include "tgt-glue/command/free-space.h"
+#include "tgt-glue/command/inotify.h"
+#include "tgt-glue/command/unseen-sessions.h"
+#include "tgt-glue/tgtd/sessions.h"
+
+struct store;
+
+/* The tgtd of a shard. */
+struct watched_tgtd {
+	struct sessions sessions;
+	bool in_service;
+	struct tgtd tgtd; /* that is in service, or was */
+	int64_t appeared; /* when it first answered; 0: in service, or none */
+};
+
+struct watch {
+	const char *config;
+	struct fleet fleet;   /* the last good one */
+	struct store *images; /* the catalog of its store; null: not open */
+	bool loaded;
+	struct messages messages;
+	struct inotify inotify;
+	struct watched_tgtd shards[SHARDS_MAX]; /* by number */
+
+	bool pass_wanted;
+	bool refused;     /* fleet.conf would remove many targets */
+	bool skipped;     /* the last pass skipped a target, or failed */
+	int64_t retry_at; /* when to make a pass in any case; 0: never */
+	dev_t mount_dev;  /* of the mount at the last pass; 0: none */
+	/* IQNs whose clients must be restarted, as of the last pass. */
+	struct strings restart;
+	/* IQNs of clients that go over to another version when they log out. */
+	struct strings followers;
+	struct arena pass_arena; /* of these lists */
+	struct free_space_watch space;
+	struct unseen_sessions unseen;
+};
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clients that go over to another version of their master.
+ *
+ * A client is BEHIND if its disk descends from another version than the one
+ * that fleet.conf wants.  It FOLLOWS, when it is not logged in, if nothing of
+ * it is lost: `reset = boot', `update = reset', or an image without data.  Else
+ * it STAYS until its administrator resets it.  A client whose disk was
+ * published as a version has no data in its image; it stays until that version,
+ * or a later one, is wanted.
+ */
+#ifndef TGT_GLUE_RECONCILE_FOLLOW_H
+#define TGT_GLUE_RECONCILE_FOLLOW_H
+
+#include "tgt-glue/reconcile/pass.h"
+
+enum follow {
+	FOLLOW_NONE, /* it is not behind */
+	FOLLOWS,
+	STAYS,
+};
+
+/* Of the system disk of a client whose image was inspected.  Reads the image.
+ */
+enum follow follow_of(struct clients *clients, const struct client *client);
+
+/*
+ * Step of a pass: chooses the clients that go over in this pass, adds them to
+ * the resets, and those that are logged in to reconcile->followers.  Prints how
+ * many stay.
+ *
+ * A pass deletes the targets of all its resets before it makes the first image,
+ * so few clients go over in one pass: a machine that is switched on meanwhile
+ * does not find its target for seconds, not for as long as the whole room
+ * takes.
+ */
+void follow_choose(struct reconcile *reconcile);
+/* After the pass: sets reconcile->more where others are left, unless none of
+ * the chosen ones went over. */
+void follow_continue(struct reconcile *reconcile);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * publish: the disk of a client becomes the next version of a master.
+ *
+ * ORDER, so that a publish that was interrupted at any step and is run again
+ * ends in the same state:
+ *
+ *   P0  a master without versions gets version 1     (adopt.h: A1 to A3)
+ *   P1  what the client's own snapshots have, down to the image outside
+ *       clients/ on which they stand, is copied to the client's image: that is
+ *       its parent then.  So no version has a parent in clients/
+ *   P2  the state of the client is frozen as a snapshot,
+ *       clients/CLIENT@publishing-NAME.vhdx; the client goes on as its child
+ *   P3  the frozen image
+ *       a  gets the mark of a version instead of a snapshot's
+ *       b  gets the name masters/NAME@NUMBER.vhdx, too (a hard link)
+ *       c  is named so by all its children
+ *       d  loses its name in clients/
+ *   P4  the link masters/NAME@test.vhdx leads to it
+ *
+ * The state on disk tells what is done: after P2 the frozen image exists, and
+ * after P3b the version of the same file has its number.  After P3d the client
+ * has an image without data, whose parent is a version that was published from
+ * it: nothing but P4 may be left.
+ */
+#include "config.h"
+
+#include "tgt-glue/versions/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/printable.h"
+#include "store/image-names.h"
+#include "tgt-glue/base/vhdfs-img.h"
+#include "tgt-glue/config/values.h"
+#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/ancestors.h"
+#include "tgt-glue/tgtd/backing-files.h"
+#include "tgt-glue/versions/adopt.h"
+#include "tgt-glue/versions/links.h"
+#include "tgt-glue/versions/look.h"
+#include "tgt-glue/versions/reparent.h"
+#include "tgt-glue/config/version-mark.h"
+
+struct publishing {
+	const struct fleet *fleet;
+	const struct client *client;
+	const struct publish_options *options;
+	struct arena *arena;
+	struct versions versions;
+	const char *frozen; /* the path of the frozen image */
+	const char *path;   /* of the version */
+	unsigned number;
+};
+
+/* Adds the process of the shard's tgtd to pids. */
+static int check_shard(const struct client *client, const struct shard *shard,
+		       pid_t *pids, size_t *n)
+{
+	_cleanup_(tgtd_state_fini) struct tgtd_state live = { 0 };
+	const struct tgtd_target *target;
+	struct tgtd tgtd;
+	int r = tgtd_open(shard->control_port, &tgtd);
+
+	/* It certainly does not run. */
+	if (r == -ECONNREFUSED || r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = tgtd_state_read(&tgtd, &live);
+	if (r < 0)
+		return r;
+	if (tgtd_state_pid(&live, &pids[*n]) == 0)
+		++*n;
+	target = tgtd_state_target(&live, client->iqn);
+	if (!target || !target->n_connections)
+		return 0;
+	return fail(
+		-EBUSY,
+		"%s: logged in: %s; shut it down, then type the command again",
+		client->name, tgtd_state_initiators(&live.arena, target));
+}
+
+int publish_check_idle(const struct fleet *fleet, const struct client *client)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	pid_t pids[2 * SHARDS_MAX];
+	const char *user;
+	size_t n = 0;
+
+	for (size_t i = 0; i < fleet->n_shards; i++) {
+		int r = check_shard(client, &fleet->shards[i], pids, &n);
+
+		if (r < 0)
+			return r;
+	}
+	user = backing_files_user(&arena, client->disks->view, pids, n);
+	return user ? fail(-EBUSY,
+			   "%s: its disk is open: %s; end that program, then type the command again",
+			   client->name, user)
+		    : 0;
+}
+
+static bool is_outside_clients(const void *arg, const char *path)
+{
+	(void)arg;
+	return strncmp(path, "clients/", strlen("clients/")) != 0;
+}
+
+/* P1 */
+static int merge(const struct fleet *fleet, const struct client *client)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	const char *image = arena_printf(&arena, "%s/%s", fleet->store,
+					 client->disks->image);
+	const char *parent, *base;
+	int r = image_parent_of(fleet, &arena, client->disks->image, &parent);
+
+	if (r == 0)
+		r = image_ancestor(fleet, &arena, client->disks->image,
+				   is_outside_clients, NULL, &base);
+	if (r < 0 || !parent || (base && !strcmp(base, parent)))
+		return r;
+	if (!base)
+		return vhdfs_img_run((const char *const[]){
+			"vhdfs-img", "rebase", "--store", fleet->store,
+			"--no-parent", image, NULL });
+	base = arena_printf(&arena, "%s/%s", fleet->store, base);
+	return vhdfs_img_run((const char *const[]){
+		"vhdfs-img", "rebase", "--store", fleet->store, "--parent",
+		base, image, NULL });
+}
+
+/* P2 */
+static int freeze(const struct publishing *p, const char *name)
+{
+	struct arena *arena = p->arena;
+	const char *image = arena_printf(arena, "%s/%s", p->fleet->store,
+					 p->client->disks->image);
+
+	return vhdfs_img_run((const char *const[]){
+		"vhdfs-img", "snapshot", "--store", p->fleet->store,
+		arena_printf(arena, "--note=%s",
+			     p->options->note ? p->options->note : ""),
+		image, name, NULL });
+}
+
+/* Is nothing but P4 left?  Sets path and number then.  An image without data is
+ * no new version: -EINVAL with a message. */
+static int find_done(struct publishing *p, bool *ret)
+{
+	struct version_mark mark;
+	const struct version *version;
+	const char *parent;
+	struct stat st;
+	int r;
+
+	*ret = false;
+	if (!image_holds_nothing(p->fleet, p->client->disks->image))
+		return 0;
+	r = image_parent_of(p->fleet, p->arena, p->client->disks->image,
+			    &parent);
+	if (r < 0 || !parent || !is_outside_clients(NULL, parent))
+		return r;
+	version = fleet_stat(p->fleet, parent, &st) == 0
+			  ? versions_find_file(&p->versions, &st)
+			  : NULL;
+	if (version && version->number == versions_last(&p->versions) &&
+	    version_mark_read(p->arena, &p->fleet->rootdir, version->path,
+			      &mark) &&
+	    !strcmp(mark.client, p->client->name)) {
+		p->path = version->path;
+		p->number = version->number;
+		*ret = true;
+		return 0;
+	}
+	return fail(
+		-EINVAL,
+		"%s: expected a disk with changes, found that it equals %s; change it on the client, then type `tgt-glue publish' again",
+		p->client->disks->image, parent);
+}
+
+/* Both directories have to be on one file system. */
+static int check_directories(const struct publishing *p)
+{
+	struct stat image, masters;
+	const char *family = p->versions.family;
+	const char *dir = arena_printf(
+		p->arena, "%.*s.", (int)(name_last(family) - family), family);
+
+	if (fleet_stat(p->fleet, p->client->disks->image, &image) == 0 &&
+	    fleet_stat(p->fleet, dir, &masters) == 0 &&
+	    image.st_dev == masters.st_dev)
+		return 0;
+	return fail(
+		-EXDEV,
+		"%s: expected a directory on the file system of %s, found none",
+		dir, p->client->disks->image);
+}
+
+/* The file has what the last session wrote; tgtd keeps it open. */
+static int flush(const struct client *client)
+{
+	_cleanup_close_ int fd =
+		open(client->disks->view, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT
+			       ? 0
+			       : fail_errno(-errno, "%s", client->disks->view);
+	return fsync(fd) < 0 ? fail_errno(-errno, "%s", client->disks->view)
+			     : 0;
+}
+
+/* Refuses file systems that were not unmounted, and tells what the disk has of
+ * its machine. */
+static int check_contents(const struct publishing *p)
+{
+	const char *name = p->client->name;
+	struct look look;
+
+	if (look_into(p->arena, p->client->disks->view, &look) < 0) {
+		print_line(
+			stderr,
+			"tgt-glue: warning: the file systems of %s were not checked: %s",
+			name, error_text());
+		return 0;
+	}
+	if (look.unchecked.n)
+		print_line(
+			stderr,
+			"tgt-glue: warning: the disk of %s: not checked: partition %s",
+			name, look_text(p->arena, &look.unchecked));
+	if (look.unclean.n && !p->options->unclean)
+		return fail(
+			-EBUSY,
+			"the disk of %s: expected file systems that were unmounted, found: partition %s; start the machine and shut it down, or add --unclean",
+			name, look_text(p->arena, &look.unclean));
+	if (look.identity.n)
+		print_line(
+			stderr,
+			"tgt-glue: warning: all clients of this version will have what identifies %s: %s",
+			name, look_text(p->arena, &look.identity));
+	return 0;
+}
+
+/* Up to P2. */
+static int make_frozen(struct publishing *p, const char *name, bool *ret_done)
+{
+	struct stat st;
+	int r = fleet_stat(p->fleet, p->frozen, &st);
+
+	*ret_done = false;
+	if (r == 0)
+		return 0;
+	r = publish_check_idle(p->fleet, p->client);
+	if (r == 0)
+		r = check_directories(p);
+	if (r == 0)
+		r = flush(p->client);
+	if (r == 0)
+		r = find_done(p, ret_done);
+	if (r < 0 || *ret_done)
+		return r;
+	r = check_contents(p);
+	if (r < 0)
+		return r;
+	r = adopt(p->fleet, p->arena, &p->versions); /* P0 */
+	if (r == 0)
+		r = merge(p->fleet, p->client);
+	/* The merge may have taken long. */
+	if (r == 0)
+		r = publish_check_idle(p->fleet, p->client);
+	return r < 0 ? r : freeze(p, name);
+}
+
+/* P3 */
+static int make_version(struct publishing *p)
+{
+	const struct version *has;
+	struct stat st;
+	int r = fleet_stat(p->fleet, p->frozen, &st);
+
+	if (r < 0)
+		return fail_errno(r, "%s/%s", p->fleet->store, p->frozen);
+	has = versions_find_file(&p->versions, &st);
+	p->number = has ? has->number : versions_last(&p->versions) + 1;
+	p->path = family_path(p->arena, p->versions.family,
+			      arena_printf(p->arena, "%u", p->number), false);
+	r = version_mark_set(p->arena, &p->fleet->rootdir, p->frozen,
+			     p->client->name, p->options->note);
+	if (r == 0 && !has)
+		r = link_file(p->fleet, p->frozen, p->path);
+	if (r == 0)
+		r = reparent(p->fleet, &st, p->path);
+	return r < 0 ? r : link_remove(p->fleet, p->frozen);
+}
+
+/* The name of the snapshot that freezes the state. */
+static const char *snapshot_name(struct arena *arena, const char *family)
+{
+	const char *base = name_last(family);
+
+	return arena_printf(arena, "publishing-%.*s",
+			    (int)(strrchr(base, '.') - base), base);
+}
+
+int publish_prepare(const struct fleet *fleet, const struct client *client,
+		    const char *family)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	const char *frozen = family_path(&arena, client->disks->image,
+					 snapshot_name(&arena, family), false);
+	struct stat st;
+	int r = fleet_stat(fleet, frozen, &st);
+
+	/* Else the state is frozen already. */
+	if (r == 0)
+		return 0;
+	r = publish_check_idle(fleet, client);
+	return r < 0 ? r : merge(fleet, client);
+}
+
+int publish_run(const struct fleet *fleet, const struct client *client,
+		const char *family, const struct publish_options *options,
+		unsigned *ret_number)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct publishing p = { .fleet = fleet,
+				.client = client,
+				.options = options,
+				.arena = &arena };
+	const char *name = snapshot_name(&arena, family);
+	bool done = false;
+	int r = versions_read(&arena, &fleet->rootdir, family, &p.versions);
+
+	p.frozen = family_path(&arena, client->disks->image, name, false);
+	if (r == 0)
+		r = make_frozen(&p, name, &done);
+	if (r == 0 && !done)
+		r = make_version(&p);
+	if (r == 0)
+		r = link_set(fleet, channel_path(&arena, family, CHANNEL_TEST),
+			     p.path); /* P4 */
+	*ret_number = p.number;
+	return r;
+}
