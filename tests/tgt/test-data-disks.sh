@@ -381,21 +381,43 @@ test_foreign_export_of_a_data_disk_blocks_it() {
 	equal "LUNs" "1 2 3" "$(luns pc1)"
 }
 
-test_disks_get_their_files_again() {
-	serve 'home games maps setup'
+test_disks_under_a_session_get_their_files_again() {
+	serve 'home maps'
+	lun=2
 	hold_session pc1
+	works write 7
+	stop_mount "$scratch/mnt"
+	held read 7 | grep -q 'status 2 sense 3/' ||
+		fail "expected a read error after the mount ended"
+	return_mount
+	expect 0 glue apply
+	did '^pc1: disk: given its file again'
+	did '^pc1: disk home: given its file again'
+	did '^pc1: disk maps: given its file again'
+	works read 7
+	works write 8
+	! grep 'cut off' "$held_out" ||
+		fail "expected the session to continue, found it cut off"
+	end_session
+	expect 0 glue apply
+	equal "output" "" "$(cat "$scratch/stdout")"
+}
+
+# Nothing is lost on the system disk, which is read-only.
+test_lost_writes_of_a_data_disk_end_the_session() {
+	start_disk_server
+	disks_of_all home
+	sed -i '/^\[defaults\]/a readonly = yes' "$scratch/fleet.conf"
+	expect 0 glue apply
+	lun=2
+	hold_session pc1
+	write_much
 	lose_mount "$scratch/mnt"
 	return_mount
-	end_session
-	rm "$scratch/hold-pc1"
 	expect 0 glue apply
-	did '^pc1: disk home: given its file again|^pc1: target: made again'
-	write_sector pc1 2
-	write_sector pc1 3
-	lun=4
-	hold_session pc1
-	works read 5
-	end_session
+	wait_until 30 grep -q 'cut off' "$held_out"
+	said '^tgt-glue: pc1: restart it: '
+	equal "restart" true "$(glue status --json | jq '.clients[0].restart')"
 }
 
 test_tgt_admin_makes_the_same_disks() {

@@ -194,6 +194,57 @@ test_change_of_a_secret_killed_under_a_session_is_completed_by_the_next() {
 	end_session
 }
 
+# disk_fleet DISKS: one client, which has these disks.
+disk_fleet() {
+	write_fleet pc1 <<-END
+		disks = $1
+		[disk home]
+		lun = 2
+		size = 1M
+		[disk more]
+		lun = 3
+		size = 1M
+	END
+}
+
+# A disk that was not completed under the session is made again after it.
+test_addition_of_disks_under_a_session_killed_at_any_request() {
+	local n=0 status=137
+
+	requires strace
+	requires_initiator
+	export ASAN_OPTIONS=detect_leaks=0
+	start_server
+	disk_fleet 'home more'
+	expect 0 glue apply
+	everything | sort >"$scratch/wanted"
+	choose_calls
+	while [ "$status" = 137 ]; do
+		next_call 2
+		disk_fleet none
+		expect 0 glue apply
+		hold_session pc1
+		disk_fleet 'home more'
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace=connect \
+			-e inject="connect:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" apply \
+			>"$scratch/killed.out" 2>&1 || status=$?
+		glue apply >"$scratch/again.out" 2>&1 || [ $? = 4 ] ||
+			fail "killed at $n: $(cat "$scratch/again.out")"
+		# The news of each of two new LUNs may come first.
+		held read 0 >/dev/null
+		held read 0 >/dev/null
+		works read 0
+		end_session
+		rm "$scratch/hold-pc1"
+		expect 0 glue apply
+		everything | sort | diff "$scratch/wanted" - ||
+			fail "killed at $n: expected the state of an undisturbed apply"
+	done
+	equal "the last one's exit status" 0 "$status"
+}
+
 # tgtd ends instead of apply: apply reports the failure, and the next one
 # completes.
 test_apply_reports_the_end_of_tgtd_and_the_next_completes() {

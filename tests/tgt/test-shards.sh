@@ -230,6 +230,32 @@ test_changed_number_of_shards_migrates_clients() {
 		fail "expected no change, found: $(cat "$scratch/stdout")"
 }
 
+test_data_disks_migrate_with_their_client() {
+	start_servers
+	# shellcheck disable=SC2086
+	write_shards 1 $on_0 $on_1 <<-END
+		[disk home]
+		lun = 2
+		size = 1M
+	END
+	sed -i '/^\[defaults\]/a disks = home' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "data disks on shard 0" 4 "$(data_disks 0)"
+	set_shards 2
+	expect 0 glue apply
+	equal "data disks on shard 0" 2 "$(data_disks 0)"
+	equal "data disks on shard 1" 2 "$(data_disks 1)"
+	grep -q disks/home/pc3 "$scratch/targets.conf.1" ||
+		fail "expected the disk in the targets-file of shard 1"
+	! grep -q disks/home/pc3 "$scratch/targets.conf" ||
+		fail "expected the disk in one targets-file"
+}
+
+# data_disks SHARD: prints how many targets have a LUN 2.
+data_disks() {
+	on_shard "$1" adm --op show --mode target | grep -c 'LUN: 2$'
+}
+
 test_logged_in_client_migrates_after_its_logout() {
 	start_servers
 	write_shards 1 pc1 pc3 pc5 </dev/null
