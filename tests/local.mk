@@ -56,6 +56,7 @@ unit_tests = \
 	tests/unit/test-examination \
 	tests/unit/test-space-need \
 	tests/unit/test-glue \
+	tests/unit/test-last-applied \
 	tests/unit/test-textfile \
 	tests/unit/test-vhdx \
 	tests/unit/test-vhdx-bad \
@@ -180,6 +181,7 @@ tests_unit_test_textfile_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_textfile_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=strdup,--wrap=getdelim
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
+tests_unit_test_last_applied_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
 # Programs that shell tests have in their PATH.
 check_PROGRAMS += tests/tools/disk-io

@@ -371,7 +371,9 @@ static void undo_disks(struct plan *plan, struct work *work, const char *why)
 	work_stop_disks(plan, work, OUTCOME_FAILED, why);
 }
 
-/* After 3, of a target that stays. */
+/* After 3, of a target that stays.  An initiator that scans its disks between
+ * the requests of make_disk sees tgtd's ids for this moment: tgtd takes no
+ * others in the first one. */
 static void add_disks(struct plan *plan, struct work *work)
 {
 	struct arena *arena = &plan->arena;

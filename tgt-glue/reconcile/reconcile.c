@@ -7,14 +7,16 @@
  *
  *   1. the state of every shard's tgtd is read; a pass that would remove many
  *      targets ends here
- *   2. missing images are created
+ *   2. missing images are created, and images that clients share lose their
+ *      write permission
  *   3. clients that migrate are removed from the shard that they leave: from
  *      its targets-file first, then from its tgtd
  *      Clients that go over to another version of their master are chosen: the
  *      pass of their shard resets them                       (follow.h)
- *   4. a client whose disk another target exports for writing is blocked: it is
- *      in no targets-file, unless its own target has that disk already; so
- *      is one whose boot reset is due                    (boot-resets.h)
+ *   4. a client of which another target exports a disk for writing is blocked:
+ *      it is in no targets-file, unless its own target has its system disk
+ *      already; then the data disk alone is in none, unless the target has it;
+ *      in none is one whose boot reset is due            (boot-resets.h)
  *   5. the pass of each shard                (shard-pass.c has the order)
  *   6. missing spares are created, and fleet.conf is kept as it was read
  *
