@@ -416,6 +416,7 @@ tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-backup.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \

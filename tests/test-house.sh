@@ -61,8 +61,10 @@ test_includes_name_the_own_or_lower_layers() {
 		glue_includes_point_downward tgtd "tgtd config base"
 		glue_includes_point_downward reconcile \
 			"reconcile tgtd config base"
+		glue_includes_point_downward backup \
+			"backup reconcile tgtd config base"
 		glue_includes_point_downward command \
-			"command reconcile tgtd config base"
+			"command backup reconcile tgtd config base"
 	} | nothing "include that points upward"
 }
 

@@ -3,13 +3,26 @@
 noinst_LIBRARIES += tgt-glue/libglue.a
 tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tgt_glue_libglue_a_SOURCES = \
+	tgt-glue/backup/backup.c \
+	tgt-glue/backup/backup.h \
+	tgt-glue/backup/config-files.c \
+	tgt-glue/backup/config-files.h \
+	tgt-glue/backup/copy.c \
+	tgt-glue/backup/copy.h \
+	tgt-glue/backup/stop.c \
+	tgt-glue/backup/stop.h \
+	tgt-glue/backup/transfer.c \
+	tgt-glue/backup/transfer.h \
 	tgt-glue/base/arena.c \
 	tgt-glue/base/arena.h \
 	tgt-glue/base/messages.c \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
 	tgt-glue/base/textfile.h \
+	tgt-glue/base/vhdfs-img.c \
+	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
+	tgt-glue/command/backup.c \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \

@@ -222,7 +222,7 @@ synopsis_of_help() {
 			-e 's/^  -[a-z], --/  --/; /--help /d' -e 's/\[OPTION...\]/|/' \
 			-e "s/^\(Usage:\|  *\) $1 $command/operands:/" \
 			-e '/^operands/{s/--[a-z-]*\( [A-Z]\{1,\}\)\{0,1\}//
-				s/|//; s/  */ /g; s/ $//; p}' \
+				s/[][|]//g; s/  */ /g; s/ $//; p}' \
 			-e 's/^  \(--[a-z-]*\)  .*/\1/p' \
 			-e 's/^  \(--[a-z-]*\) [A-Z]\{1,\}  .*/\1 VALUE/p' |
 			sed "s/^/$command /"

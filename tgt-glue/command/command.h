@@ -23,6 +23,7 @@ struct command_line {
 	const char *all; /* a directory for all boot scripts */
 	const char *tftp_root;
 	const char *shard; /* a number */
+	const char *keep;  /* a number */
 	char **clients;    /* the operands, null-ended */
 };
 
@@ -34,6 +35,7 @@ int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
+int command_backup(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);

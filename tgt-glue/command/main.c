@@ -92,6 +92,21 @@ static const struct cli_command reset_command = {
 	.run = command_reset,
 };
 
+static const struct cli_option backup_options[] = {
+	CLI_VALUE(keep, "keep", "NUMBER", NULL,
+		  "how many earlier backups of each image stay in DIR; 1 if "
+		  "not given"),
+	CLI_END,
+};
+
+static const struct cli_command backup_command = {
+	.name = "backup",
+	.summary = "copy clients' disks, and what they need, to a directory",
+	.options = backup_options,
+	.operands = { "DIR [CLIENT...]", 1, INT_MAX, "<directory> <client>" },
+	.run = command_backup,
+};
+
 static const struct cli_command secret_command = {
 	.name = "secret",
 	.summary = "make a new CHAP secret for a client",
@@ -129,9 +144,9 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,  &apply_command,
-	&status_command, &watch_command,    &reset_command, &secret_command,
-	&ipxe_command,   &dnsmasq_command,  NULL,
+	&check_command,  &generate_command, &plan_command,    &apply_command,
+	&status_command, &watch_command,    &reset_command,   &backup_command,
+	&secret_command, &ipxe_command,     &dnsmasq_command, NULL,
 };
 
 static const struct cli_option common_options[] = {
