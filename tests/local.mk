@@ -325,6 +325,7 @@ EXTRA_DIST += \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
+	tests/faults/rename.sh \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \
 	tests/kill/small-fs.sh \
@@ -369,6 +370,7 @@ img_tests = \
 	tests/img/test-nbd.sh \
 	tests/img/test-rebase-room.sh \
 	tests/img/test-rebase.sh \
+	tests/img/test-rename.sh \
 	tests/img/test-snapshot.sh \
 	tests/img/test-usage.sh \
 	$(NULL)
@@ -417,6 +419,7 @@ tgt_tests = \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
 	tests/tgt/test-backup.sh \
+	tests/tgt/test-boot-reset.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-export.sh \
@@ -426,6 +429,7 @@ tgt_tests = \
 	tests/tgt/test-interrupt.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
+	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
@@ -437,6 +441,7 @@ tgt_tests = \
 	tests/tgt/test-tgt-admin.sh \
 	tests/tgt/test-tgtd-death.sh \
 	tests/tgt/test-tgtd-state.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
@@ -492,6 +497,7 @@ faults_tests = \
 	tests/faults/test-order-mutants.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-rebase-online.sh \
+	tests/faults/test-rename.sh \
 	tests/faults/test-snapshot-online.sh \
 	tests/faults/test-snapshot.sh \
 	$(NULL)
@@ -586,6 +592,7 @@ slow_tests = \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
+	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
 	tests/mount/test-samples.sh \

@@ -28,6 +28,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/boot-script.h \
 	tgt-glue/command/check.c \
 	tgt-glue/command/command.h \
+	tgt-glue/command/disks.c \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
@@ -37,9 +38,13 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/inotify.c \
 	tgt-glue/command/inotify.h \
 	tgt-glue/command/ipxe.c \
+	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
+	tgt-glue/command/orphans.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/restore.c \
 	tgt-glue/command/secret.c \
+	tgt-glue/command/snapshot.c \
 	tgt-glue/command/status-command.c \
 	tgt-glue/command/status-json.c \
 	tgt-glue/command/status-print.h \
@@ -68,22 +73,34 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/tid.h \
 	tgt-glue/config/values.c \
 	tgt-glue/config/values.h \
+	tgt-glue/reconcile/boot-resets.c \
+	tgt-glue/reconcile/boot-resets.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
 	tgt-glue/reconcile/clients.c \
 	tgt-glue/reconcile/clients.h \
+	tgt-glue/reconcile/disk-states.c \
+	tgt-glue/reconcile/disk-states.h \
 	tgt-glue/reconcile/execute.c \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
 	tgt-glue/reconcile/exports.h \
+	tgt-glue/reconcile/image-parent.c \
+	tgt-glue/reconcile/image-parent.h \
 	tgt-glue/reconcile/image-reset.c \
 	tgt-glue/reconcile/image-reset.h \
+	tgt-glue/reconcile/image-restore.c \
+	tgt-glue/reconcile/image-restore.h \
+	tgt-glue/reconcile/kept-image.c \
+	tgt-glue/reconcile/kept-image.h \
 	tgt-glue/reconcile/last-applied.c \
 	tgt-glue/reconcile/last-applied.h \
 	tgt-glue/reconcile/migrate.c \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
+	tgt-glue/reconcile/orphan-images.c \
+	tgt-glue/reconcile/orphan-images.h \
 	tgt-glue/reconcile/pass.h \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \

@@ -163,6 +163,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/find.c \
 	vhdfs/store/image-names.c \
 	vhdfs/store/image-names.h \
+	vhdfs/store/image-rename.c \
+	vhdfs/store/image-rename.h \
 	vhdfs/store/image-stat.c \
 	vhdfs/store/image-stat.h \
 	vhdfs/store/leaf-replace.c \
@@ -177,11 +179,18 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/quota.h \
 	vhdfs/store/refresh.c \
 	vhdfs/store/refresh.h \
+	vhdfs/store/rename-record.c \
+	vhdfs/store/rename-record.h \
+	vhdfs/store/rename-request.h \
+	vhdfs/store/rename-steps.c \
+	vhdfs/store/rename-steps.h \
 	vhdfs/store/reserve.c \
 	vhdfs/store/reserve.h \
 	vhdfs/store/resolve-path.c \
 	vhdfs/store/resolve-path.h \
 	vhdfs/store/store-internal.h \
+	vhdfs/store/snapshot-mark.c \
+	vhdfs/store/snapshot-mark.h \
 	vhdfs/store/snapshot.c \
 	vhdfs/store/snapshot.h \
 	vhdfs/store/store.c \

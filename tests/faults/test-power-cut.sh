@@ -87,7 +87,7 @@ image_works() {
 	if [ $((turn % 4)) = 0 ] && [ "$EUID" = 0 ] && [ -c /dev/fuse ]; then
 		mount_store "$dir" "$scratch/mnt"
 		head -c 4096 "$scratch/$model.model" |
-			dd of="$scratch/mnt/pc1.$ending.raw" conv=notrunc,fsync \
+			dd of="$scratch/mnt/${image##*/}.raw" conv=notrunc,fsync \
 				status=none ||
 			complain "the mount cannot write: $(cat "$scratch/mnt.log")"
 		unmount "$scratch/mnt"
@@ -96,7 +96,7 @@ image_works() {
 		complain "the next command: $(cat "$out")"
 	[ -z "$(hidden_files)" ] || complain "left: $(hidden_files)"
 	shows "$image" "$model" || complain "another disk than $model"
-	shows "$dir/pc1@next.$ending" "$model" || complain "another snapshot"
+	shows "${image%.*}@next.$ending" "$model" || complain "another snapshot"
 	[ "$(stat -c %a "$image")" = 640 ] ||
 		complain "the mode is $(stat -c %a "$image")"
 	[ "$(getfattr --only-values --absolute-names -n user.owner "$image" \
@@ -225,6 +225,34 @@ outcome_of_create() {
 		complain "unsound: $(cat "$scratch/next")"
 }
 
+# The image has one name, and its snapshots are listed, also after the next command.
+outcome_of_rename() {
+	local stem=pc1 old name
+
+	[ ! -e "$dir/pc2.$ending" ] || stem=pc2
+	if has_ended; then
+		[ "$stem" = pc2 ] && [ -z "$(hidden_files)" ] ||
+			complain "not renamed: $(find "$dir" -type f)"
+	fi
+	image=$dir/$stem.$ending
+	for name in one between; do
+		for old in "$dir"/pc[12]"@$name.$ending"; do
+			shows "$old" $name || complain "$old shows another disk"
+		done
+	done
+	image_works now
+	[ "$(names_of_snapshots)" = "between next one" ] ||
+		complain "listed: $(names_of_snapshots)"
+	old=$((3 - ${stem#pc}))
+	[ "$(find "$dir" -name "pc$old*")" = "" ] ||
+		complain "of the other name: $(find "$dir" -name "pc$old*")"
+	for name in one between; do
+		shows "$dir/$stem@$name.$ending" $name ||
+			complain "$name shows another disk"
+	done
+	image=$dir/pc1.$ending
+}
+
 # After the cut of a recovery: as after a cut of the command that was killed.  A
 # command that found nothing to recover has no sync; the intent may come back then.
 outcome_of_recovery() {
@@ -306,12 +334,17 @@ kill_first() {
 	fault+=", after ${killed_command[1]} was killed before sync $killed_at"
 }
 
+# The command that recovers, if it is not delete-snapshot of the image.
+recovering=()
+
 # cut_recovery VERB COMMAND...: kills the command before each of its syncs; then cuts
 # the power before each sync of the command that recovers from that.
 cut_recovery() {
 	local total
 
 	killed_verb=$1 killed_command=("${@:2}")
+	[ ${#recovering[@]} -gt 0 ] ||
+		recovering=(vhdfs-img delete-snapshot "$image" none)
 	prepare
 	arm kill once 1000000 sync
 	run_armed "${@:2}"
@@ -319,7 +352,7 @@ cut_recovery() {
 	total=$seen
 	for ((killed_at = 1; killed_at <= total; killed_at++)); do
 		# Recovers, and then finds no such snapshot.
-		cut_power recovery vhdfs-img delete-snapshot "$image" none
+		cut_power recovery "${recovering[@]}"
 	done
 }
 
@@ -427,6 +460,23 @@ test_recovery_of_a_revert() {
 test_recovery_of_a_revert_discard() {
 	make_images vhdx
 	cut_recovery revert vhdfs-img revert --discard "$image" one
+}
+
+test_rename_vhd() {
+	make_images vhd
+	cut_power rename vhdfs-img rename "$image" "$dir/pc2.vhd"
+}
+
+test_rename_vhdx() {
+	make_images vhdx
+	cut_power rename vhdfs-img rename "$image" "$dir/pc2.vhdx"
+}
+
+# The image has the one name or the other.
+test_recovery_of_a_rename() {
+	make_images vhdx
+	recovering=(vhdfs-img rename "$image" "$dir/pc2.vhdx")
+	cut_recovery rename vhdfs-img rename "$image" "$dir/pc2.vhdx"
 }
 
 run_sample "${VHDFS_SAMPLE:+4}" "$@"

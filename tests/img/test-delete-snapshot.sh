@@ -148,6 +148,51 @@ test_child_that_cannot_be_read_keeps_the_snapshot() {
 	done
 }
 
+# A file whose headers can be read, and name another parent, is no child.
+test_damaged_image_of_another_parent_keeps_no_snapshot() {
+	local format
+
+	for format in vhd vhdx; do
+		make_client $format
+		vhdfs-img create --parent "m.$e" "other.$e"
+		disk-io "other.$e" write 0 15000000 7
+		truncate -s 8000000 "other.$e"
+		expect 1 vhdfs-img info "other.$e"
+		vhdfs-img delete-snapshot --copy "pc1.$e" c
+		same_disk "pc1.$e" model
+		[ ! -e "pc1@c.$e" ] || fail "the snapshot is there"
+	done
+}
+
+test_damaged_child_is_refused_before_anything_is_copied() {
+	local format
+
+	for format in vhd vhdx; do
+		make_client $format
+		vhdfs-img create --parent "pc1@c.$e" "other.$e"
+		disk-io "other.$e" write 0 15000000 7
+		truncate -s 8000000 "other.$e"
+		sha256sum ./*."$e" >before
+		expect_error 1 "pc1@c.$e: is the parent of other.$e, which is damaged" \
+			vhdfs-img delete-snapshot --copy "pc1.$e" c
+		sha256sum -c --quiet before
+	done
+}
+
+# Its log, which is not replayed, may name another parent.
+test_damaged_image_with_a_log_keeps_the_snapshot() {
+	make_client vhdx
+	vhdfs-img create --parent m.vhdx other.vhdx
+	hold other.vhdx "write 0 15000000 7 flush"
+	cp other.vhdx crashed.vhdx
+	release
+	rm other.vhdx
+	truncate -s 8000000 crashed.vhdx
+	expect_error 1 "may be the parent of a file .*crashed.vhdx" \
+		vhdfs-img delete-snapshot --copy pc1.vhdx c
+	[ -e pc1@c.vhdx ] || fail "the snapshot is gone"
+}
+
 # A client that is logged in does not keep snapshots of others.
 test_image_of_another_client_may_be_in_use() {
 	make_client vhdx

@@ -17,7 +17,7 @@ test_unknown_option_is_a_usage_error() {
 	local command
 
 	for command in create info check map convert compare rebase snapshot \
-		snapshots revert delete-snapshot; do
+		snapshots revert delete-snapshot rename; do
 		expect_error 2 "unknown option --frob;.* $command --help" \
 			vhdfs-img "$command" --frob "$scratch/a"
 		expect_error 2 "unknown option -x;.* $command --help" \
@@ -130,7 +130,7 @@ test_help_goes_to_standard_output() {
 	local command
 
 	for command in "" create info check map convert compare rebase snapshot \
-		snapshots revert delete-snapshot; do
+		snapshots revert delete-snapshot rename; do
 		# shellcheck disable=SC2086
 		expect 0 vhdfs-img $command --help
 		[ ! -s "$scratch/stderr" ] ||

@@ -7,7 +7,8 @@
 dir=backup # of $scratch
 
 # write_all_along CLIENT: an initiator that writes the sectors of the disk one
-# after the other, each when the one before was answered, until stop_writing.
+# after the other, over and over, each when the one before was answered, until
+# stop_writing.
 write_all_along() {
 	local fifo=$scratch/writer-$1
 
@@ -15,7 +16,7 @@ write_all_along() {
 	initiator hold "$(url "$1")" <"$fifo" >"$fifo.out" &
 	initiator_pid=$!
 	writer_out=$fifo.out
-	for ((i = 0; i < 120000; i++)); do
+	for ((i = 0; ; i = (i + 1) % 120000)); do
 		echo "write $i"
 	done >"$fifo" 2>/dev/null &
 	writer_pid=$!

@@ -150,6 +150,16 @@ test_reset_of_an_unused_disk_changes_nothing() {
 	is_fresh pc1
 }
 
+# After a snapshot the image is empty, and shows what the snapshot holds.
+test_reset_of_an_empty_child_of_a_snapshot_makes_a_fresh_disk() {
+	start_fleet pc1
+	use_disk pc1
+	vhdfs-img snapshot "$scratch/store/clients/pc1.vhdx" monday
+	expect 0 glue reset pc1
+	is_fresh pc1
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+}
+
 # The format of the master has changed: the client keeps its disk and boots from
 # it, after a restart too, until it is reset.
 test_client_of_a_master_in_another_format_keeps_its_disk_until_reset() {

@@ -27,40 +27,14 @@ static int read_keep(const char *text)
 	return atoi(text);
 }
 
-/* Names each unknown client of the operands. */
-static bool check_names(const struct command_line *line,
-			const struct fleet *fleet, char *const *names)
-{
-	bool known = true;
-
-	for (; *names; names++)
-		if (!fleet_client(fleet, *names)) {
-			print_line(
-				stderr,
-				"tgt-glue: backup: expected a client of %s, found '%s'; `tgt-glue status' lists them",
-				line->config, *names);
-			known = false;
-		}
-	return known;
-}
-
-static bool is_wanted(const struct client *client, char *const *names)
-{
-	if (!*names)
-		return true;
-	for (; *names; names++)
-		if (!strcmp(client->name, *names))
-			return true;
-	return false;
-}
-
-static void run(struct backup *backup, char *const *names)
+/* Without names: all clients. */
+static void run(struct backup *backup, const struct strings *names)
 {
 	const struct fleet *fleet = backup->fleet;
 
 	backup_config(backup);
 	for (size_t i = 0; i < fleet->n && !stop_wanted(); i++)
-		if (is_wanted(&fleet->clients[i], names)) {
+		if (!names->n || strings_have(names, fleet->clients[i].name)) {
 			backup_client(backup, &fleet->clients[i]);
 			(void)fflush(stdout);
 		}
@@ -72,7 +46,8 @@ int command_backup(const struct command_line *line)
 	_cleanup_(backup_fini) struct backup backup = { .to.fd = -1,
 							.lock = -1 };
 	const int keep = read_keep(line->keep);
-	char *const *names = line->clients + 1;
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct strings names = { 0 };
 
 	if (keep < 0) {
 		print_line(
@@ -81,12 +56,14 @@ int command_backup(const struct command_line *line)
 			KEEP_DIGITS_MAX, line->keep);
 		return CLI_USAGE;
 	}
-	if (command_load(line, &fleet) < 0 || !check_names(line, &fleet, names))
+	if (command_load(line, &fleet) < 0 ||
+	    !command_clients(line, "backup", line->clients + 1, &fleet, &arena,
+			     &names))
 		return CLI_FAILED;
 	stop_catch();
 	if (backup_open(&backup, &fleet, line->clients[0], (unsigned)keep) < 0)
 		return command_failed();
-	run(&backup, names);
+	run(&backup, &names);
 	if (stop_check() < 0)
 		return command_failed();
 	if (backup.failed)

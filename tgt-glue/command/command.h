@@ -24,7 +24,9 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *keep;  /* a number */
-	char **clients;    /* the operands, null-ended */
+	const char *note;  /* of a snapshot */
+	bool forget;
+	char **clients; /* the operands, null-ended */
 };
 
 /* Each command returns an exit code; its messages are printed. */
@@ -35,6 +37,12 @@ int command_apply(const struct command_line *line);
 int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
+int command_disks(const struct command_line *line);
+int command_snapshot(const struct command_line *line);
+int command_revert(const struct command_line *line);
+int command_keep(const struct command_line *line);
+int command_orphans(const struct command_line *line);
+int command_restore(const struct command_line *line);
 int command_backup(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
@@ -54,6 +62,11 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet);
  * fleet.conf has none of that name. */
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet);
+/* Adds the clients of these names, null-ended, to *ret, each once.  False,
+ * after naming each unknown one for the command verb, if there are any. */
+bool command_clients(const struct command_line *line, const char *verb,
+		     char *const *names, const struct fleet *fleet,
+		     struct arena *arena, struct strings *ret);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns

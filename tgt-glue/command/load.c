@@ -39,6 +39,26 @@ const struct client *command_client(const struct command_line *line,
 	return client;
 }
 
+bool command_clients(const struct command_line *line, const char *verb,
+		     char *const *names, const struct fleet *fleet,
+		     struct arena *arena, struct strings *ret)
+{
+	bool known = true;
+
+	for (; *names; names++) {
+		if (!fleet_client(fleet, *names)) {
+			print_line(
+				stderr,
+				"tgt-glue: %s: expected a client of %s, found '%s'; `tgt-glue status' lists them",
+				verb, line->config, *names);
+			known = false;
+		} else if (!strings_have(ret, *names)) {
+			strings_add(arena, ret, *names);
+		}
+	}
+	return known;
+}
+
 int command_load(const struct command_line *line, struct fleet *fleet)
 {
 	int r = fleet_load(line->config, NULL, fleet);

@@ -92,6 +92,76 @@ static const struct cli_command reset_command = {
 	.run = command_reset,
 };
 
+static const struct cli_option disks_options[] = {
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_END,
+};
+
+static const struct cli_command disks_command = {
+	.name = "disks",
+	.summary = "list the states of a client's disk that can be had",
+	.options = disks_options,
+	.operands = { "CLIENT", 1, 1, "<client>" },
+	.run = command_disks,
+};
+
+static const struct cli_option snapshot_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
+	CLI_END,
+};
+
+static const struct cli_command snapshot_command = {
+	.name = "snapshot",
+	.summary = "keep the present state of clients' disks under a name",
+	.options = snapshot_options,
+	.operands = { "NAME CLIENT...", 2, INT_MAX, "<client>" },
+	.run = command_snapshot,
+};
+
+static const struct cli_command revert_command = {
+	.name = "revert",
+	.summary = "take clients' disks back to a snapshot",
+	.operands = { "NAME CLIENT...", 2, INT_MAX, "<client>" },
+	.run = command_revert,
+};
+
+static const struct cli_command restore_command = {
+	.name = "restore",
+	.summary = "bring back an earlier state of a client's disk",
+	.operands = { "CLIENT WHICH", 2, 2, "<client>" },
+	.run = command_restore,
+};
+
+static const struct cli_option keep_options[] = {
+	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
+	CLI_FLAG(forget, "forget", "let resets go back to the master again"),
+	CLI_END,
+};
+
+static const struct cli_command keep_command = {
+	.name = "keep",
+	.summary = "let resets go back to the present state of clients' disks",
+	.options = keep_options,
+	.operands = { "CLIENT...", 1, INT_MAX, "<client>" },
+	.run = command_keep,
+};
+
+static const struct cli_option orphans_options[] = {
+	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_FLAG(remove, "remove",
+		 "remove these images, unless one is a parent"),
+	CLI_END,
+};
+
+static const struct cli_command orphans_command = {
+	.name = "orphans",
+	.summary = "list images that belong to no client, or remove some",
+	.options = orphans_options,
+	.variant_option = "remove",
+	.variant = { "FILE...", 1, INT_MAX, "<file>" },
+	.run = command_orphans,
+};
+
 static const struct cli_option backup_options[] = {
 	CLI_VALUE(keep, "keep", "NUMBER", NULL,
 		  "how many earlier backups of each image stay in DIR; 1 if "
@@ -144,9 +214,12 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,  &generate_command, &plan_command,    &apply_command,
-	&status_command, &watch_command,    &reset_command,   &backup_command,
-	&secret_command, &ipxe_command,     &dnsmasq_command, NULL,
+	&check_command,   &generate_command, &plan_command,
+	&apply_command,   &status_command,   &watch_command,
+	&reset_command,   &disks_command,    &snapshot_command,
+	&revert_command,  &restore_command,  &keep_command,
+	&orphans_command, &backup_command,   &secret_command,
+	&ipxe_command,    &dnsmasq_command,  NULL,
 };
 
 static const struct cli_option common_options[] = {

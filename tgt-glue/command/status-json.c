@@ -130,13 +130,15 @@ int status_print_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	all = json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
+		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
 		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
 		status_agrees(s), "size", (json_int_t)s->space.size, "free",
 		(json_int_t)s->space.free, "min-free",
 		(json_int_t)s->space.min_free, "shards", shards_json(s),
-		"clients", clients, "extra", extra, "foreign", foreign);
+		"clients", clients, "extra", extra, "foreign", foreign,
+		"orphans", "images", (json_int_t)s->orphans.n, "size",
+		(json_int_t)s->orphans.size);
 	r = json_print(all);
 	json_decref(all);
 	return r;

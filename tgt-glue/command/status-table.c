@@ -189,6 +189,11 @@ static void print_sum(const struct status *s)
 	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
 	       size_text(use), size_text(s->space.free),
 	       size_text(s->space.size));
+	if (s->orphans.n)
+		printf("%zu image%s to no client, %s; `tgt-glue orphans' lists them\n",
+		       s->orphans.n,
+		       s->orphans.n == 1 ? " belongs" : "s belong",
+		       size_text(s->orphans.size));
 	if (s->tgtd_error)
 		printf("%s does not answer: its sessions are unknown\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"
 
@@ -181,6 +182,11 @@ static void read_client(struct status *s, struct status_row *row)
 					 row->target);
 	if (state->blocked)
 		row->difference = state->blocked;
+	if (strings_have(&s->due, client->name))
+		row->difference = arena_printf(
+			&s->arena,
+			"not admitted until its disk is reset (reset = boot): `tgt-glue reset %s' does it, or says why it cannot",
+			client->name);
 	read_sessions(s, row);
 }
 
@@ -285,6 +291,11 @@ void status_read(struct status *s)
 	clients_init(&s->clients, &s->fleet, &s->arena);
 	client_images_inspect(&s->clients);
 	read_shards(s);
+	/* A failure means that it is unknown. */
+	(void)boot_resets_load(&s->fleet, &s->arena, &s->due);
+	/* The fleet that was applied last may lack clients. */
+	if (!s->mistaken)
+		(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
 	free_space_read(&s->fleet, &s->space);
 	read_rows(s);
 }

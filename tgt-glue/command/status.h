@@ -15,6 +15,7 @@
 #include "tgt-glue/tgtd/opened.h"
 #include "tgt-glue/command/divergence.h"
 #include "tgt-glue/tgtd/sessions.h"
+#include "tgt-glue/reconcile/orphan-images.h"
 #include "tgt-glue/command/free-space.h"
 #include "tgt-glue/tgtd/traffic.h"
 
@@ -73,6 +74,9 @@ struct status {
 	struct shard_status *shards; /* in the order of fleet.shards */
 	/* Of the first tgtd that does not answer; null: all answer. */
 	const char *tgtd_error;
+	/* Clients that are not admitted until they are reset. */
+	struct strings due;
+	struct orphans orphans;  /* unknown if mistaken: none */
 	struct free_space space; /* of the store's file system */
 	int64_t now;             /* Unix seconds */
 	/* The clients in the order of fleet.conf, then the other targets. */

@@ -18,86 +18,9 @@
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/child.h"
+#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/spare.h"
-
-/* Opens an image of the store read-only, without locks. */
-static int open_image(const struct fleet *fleet, const char *path,
-		      struct image **ret, char **ret_real)
-{
-	struct io *io;
-	int r = root_dir_open(&fleet->rootdir, path, false, &io, ret_real);
-
-	if (r < 0)
-		return r;
-	r = image_open(io, NULL, ret);
-	if (r < 0)
-		io_close(io);
-	return r;
-}
-
-/*
- * The path of the parent, from the mount: quick, and right while the child is
- * being written.  The mount escapes it; a path that exists unescaped is taken
- * as it is.
- */
-static int parent_by_mount(const struct fleet *fleet,
-			   const struct client *client, const char *view,
-			   char *path, size_t size)
-{
-	ssize_t n = getxattr(view, "user.vhdfs.parent", path, size - 1);
-	struct stat st;
-
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
-	if (strcmp(path, client->master) != 0 &&
-	    fleet_stat(fleet, path, &st) < 0)
-		printable_undo(path);
-	return 0;
-}
-
-/* The same, from the file of the child. */
-static int parent_by_image(const struct fleet *fleet, const char *child,
-			   char *path, size_t size)
-{
-	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
-	_cleanup_free_ char *real = NULL, *parent = NULL;
-	struct parent_ref ref = { 0 };
-	struct image *image;
-	dev_t dev;
-	ino_t ino;
-	int r = open_image(fleet, child, &image, &real);
-
-	if (r < 0)
-		return r;
-	if (image->type != IMAGE_DIFFERENCING)
-		r = fail(
-			-ESTALE,
-			"%s: expected a differencing image, found another type",
-			child);
-	if (r == 0)
-		r = image_parent(image, &ref);
-	if (r == 0)
-		r = parent_cache_new(&fleet->rootdir, 1, &cache);
-	if (r == 0)
-		r = parent_cache_find(cache, real, &ref, image, &parent, &dev,
-				      &ino);
-	if (r == 0)
-		snprintf(path, size, "%s", parent);
-	parent_ref_fini(&ref);
-	image_close(image);
-	return r;
-}
-
-/* The path of the parent of a child, whose view is given. */
-static int parent_of(const struct fleet *fleet, const struct client *client,
-		     const char *child, const char *view, char *path,
-		     size_t size)
-{
-	return parent_by_mount(fleet, client, view, path, size) == 0
-		       ? 0
-		       : parent_by_image(fleet, child, path, size);
-}
 
 static bool is_master(const struct fleet *fleet, const struct client *client,
 		      const char *path)
@@ -120,13 +43,9 @@ static bool descends_from_master(const struct clients *clients,
 
 	snprintf(at, sizeof at, "%s", path);
 	for (int i = 0; i <= CHAIN_DEPTH_MAX; i++) {
-		const char *view;
-
 		if (is_master(fleet, client, at))
 			return true;
-		view = arena_printf(clients->arena, "%s/%s.raw", fleet->mount,
-				    at);
-		if (parent_of(fleet, client, at, view, next, sizeof next) < 0)
+		if (image_parent_path(fleet, at, next, sizeof next) < 0)
 			return false;
 		snprintf(at, sizeof at, "%s", next);
 	}
@@ -135,7 +54,7 @@ static bool descends_from_master(const struct clients *clients,
 
 static enum client_image_state inspect(const struct clients *clients,
 				       const struct client *client,
-				       const char *view, const char **ret_why)
+				       const char **ret_why)
 {
 	const struct fleet *fleet = clients->fleet;
 	struct arena *arena = clients->arena;
@@ -156,8 +75,7 @@ static enum client_image_state inspect(const struct clients *clients,
 	if (r < 0)
 		fail_errno(r, "%s", client->child);
 	else
-		r = parent_of(fleet, client, client->child, view, path,
-			      sizeof path);
+		r = image_parent_path(fleet, client->child, path, sizeof path);
 	if (r < 0) {
 		*ret_why = arena_strdup(arena, error_text());
 		return CHILD_OTHER;
@@ -175,7 +93,7 @@ static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
 	struct image *image;
 	uint32_t size;
 
-	if (open_image(fleet, path, &image, NULL) < 0)
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
 		return 0;
 	size = image->sector_size;
 	image_close(image);
@@ -205,7 +123,7 @@ void client_image_inspect(struct clients *clients, const struct client *client)
 	struct client_state *state = clients_state(clients, client);
 	uint32_t size = 0;
 
-	state->image = inspect(clients, client, state->view, &state->image_why);
+	state->image = inspect(clients, client, &state->image_why);
 	/* A chain has one sector size, so a child of the master has the
 	 * master's. */
 	if (state->image == CHILD_OTHER)
@@ -222,22 +140,6 @@ void client_images_inspect(struct clients *clients)
 		client_image_inspect(clients, &clients->fleet->clients[i]);
 }
 
-static bool holds_nothing(struct image *image)
-{
-	struct extent extent;
-
-	for (uint64_t off = 0; off < image->size; off += extent.len) {
-		int r;
-
-		image_lock_map(image);
-		r = image_map(image, off, image->size - off, &extent);
-		image_unlock_map(image);
-		if (r < 0 || extent.kind != EXTENT_PARENT)
-			return false;
-	}
-	return true;
-}
-
 bool client_image_is_fresh(struct clients *clients, const struct client *client)
 {
 	struct image *image;
@@ -245,12 +147,13 @@ bool client_image_is_fresh(struct clients *clients, const struct client *client)
 
 	client_image_inspect(clients, client);
 	if (clients_state(clients, client)->image != CHILD_READY ||
-	    open_image(clients->fleet, client->child, &image, NULL) < 0)
+	    !image_shows(
+		    clients->fleet, client->child,
+		    kept_image_base(clients->arena, clients->fleet, client)) ||
+	    image_open_unlocked(clients->fleet, client->child, &image, NULL) <
+		    0)
 		return false;
-	fresh = image->type == IMAGE_DIFFERENCING &&
-		(!client->block_size ||
-		 image->block_size == client->block_size) &&
-		holds_nothing(image);
+	fresh = !client->block_size || image->block_size == client->block_size;
 	image_close(image);
 	return fresh;
 }
@@ -275,14 +178,15 @@ int client_image_create(struct clients *clients, const struct client *client,
 					     .room = spare };
 	struct arena *arena = clients->arena;
 	const char *dir = arena_printf(arena, "%s/clients", fleet->store);
-	int r = check_chain(fleet, client->master);
+	const char *base = kept_image_base(arena, fleet, client);
+	int r = check_chain(fleet, base);
 
 	if (r < 0)
 		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return fail_errno(-errno, "%s", dir);
 	return child_create(
-		&fleet->rootdir, client->master,
+		&fleet->rootdir, base,
 		arena_printf(arena, "%s/%s", fleet->store, client->child),
 		&params);
 }

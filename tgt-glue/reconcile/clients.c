@@ -4,6 +4,7 @@
 
 #include "tgt-glue/reconcile/clients.h"
 
+#include "base/error.h"
 #include "store/store.h"
 
 void clients_init(struct clients *clients, const struct fleet *fleet,
@@ -24,6 +25,15 @@ void clients_fini(struct clients *clients)
 	if (clients->images)
 		store_close(clients->images);
 	clients->images = NULL;
+}
+
+const char *clients_replace_command(const struct clients *clients,
+				    const struct client *client)
+{
+	if (clients->which)
+		return arena_printf(clients->arena, "tgt-glue restore %s %s",
+				    client->name, shell_word(clients->which));
+	return arena_printf(clients->arena, "tgt-glue reset %s", client->name);
 }
 
 struct client_state *clients_state(const struct clients *clients,

@@ -39,15 +39,21 @@ struct clients {
 	const struct fleet *fleet;
 	struct arena *arena;  /* of the pass: reasons, paths, texts */
 	struct store *images; /* the store's catalog (children_find), or null */
+	/* The earlier state of their disk that clients to be reset get
+	 * (disk-states.h); null: a fresh disk. */
+	const char *which;
 	struct client_state *v; /* in the order of fleet->clients */
 };
 
 /* Allocates the states in arena; fleet and arena outlive clients.  Keeps
- * images. */
+ * images and which. */
 void clients_init(struct clients *clients, const struct fleet *fleet,
 		  struct arena *arena);
 /* Closes images. */
 void clients_fini(struct clients *clients);
+/* The command to type so that the client's image is replaced. */
+const char *clients_replace_command(const struct clients *clients,
+				    const struct client *client);
 /* client points into fleet->clients. */
 struct client_state *clients_state(const struct clients *clients,
 				   const struct client *client);

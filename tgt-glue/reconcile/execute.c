@@ -33,7 +33,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/targets-conf.h"
 
 /* Fails the work with the last error. */
@@ -144,16 +146,34 @@ static void delete_target(struct plan *plan, struct work *work)
 	restore_rules(plan, work);
 }
 
+/* No plan checked the image of a client with `reset = boot', for its target is
+ * to be closed in any case. */
+static int replace_image(struct plan *plan, const struct client *client)
+{
+	int r = 0;
+
+	if (boot_resets_concern(plan->clients, client))
+		r = image_replace_check(plan->clients, client, 0);
+	return r < 0 ? r
+		     : image_replace_run(plan->clients, client, plan->messages);
+}
+
 /* Between 3 and 4.  A client whose image cannot be reset gets its target with
- * the old image. */
+ * the old image; with `reset = boot' it gets no target. */
 static void reset_image(struct plan *plan, struct work *work)
 {
-	if (!work->reset)
-		return;
-	if (image_reset_run(plan->clients, work->client, plan->messages) < 0) {
+	int r = work->reset ? replace_image(plan, work->client) : 0;
+
+	if (r < 0 && boot_resets_concern(plan->clients, work->client)) {
+		work_stop(
+			plan, work, OUTCOME_FAILED,
+			"not admitted, for its disk is that of its last session (reset = boot): %s",
+			error_text());
+	} else if (r < 0) {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&plan->arena, error_text());
-	} else if (image_reset_shown(plan->clients, work->client) < 0) {
+	} else if (work->reset &&
+		   image_reset_shown(plan->clients, work->client) < 0) {
 		fail_work(plan, work, "its fresh image");
 	}
 }

@@ -41,6 +41,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
+#include "store/leaf-replace.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
@@ -70,8 +71,9 @@ struct reset {
 		       (reset)->client->name, ##__VA_ARGS__)
 
 /* An image with children must keep its name: they refer to it. */
-static int check_childless(struct clients *clients, const char *image,
-			   const struct stat *st)
+int image_reset_check_childless(struct clients *clients,
+				const struct client *client, const char *image,
+				const struct stat *st)
 {
 	const struct fleet *fleet = clients->fleet;
 	_cleanup_free_ char *child = NULL;
@@ -80,15 +82,17 @@ static int check_childless(struct clients *clients, const char *image,
 	if (!(st->st_mode & 0222))
 		return fail(
 			-EPERM,
-			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s' and reset again",
-			image, shell_path(fleet->store, image));
+			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s' and then `%s'",
+			image, shell_path(fleet->store, image),
+			clients_replace_command(clients, client));
 	r = children_find(fleet->store, &clients->images, st, STORE_CHILDREN,
 			  &child);
 	if (r < 0)
 		return r;
 	return child ? fail(-EPERM,
-			    "%s: expected an image without children, found that it is the parent of %s; remove or reset that one first, then type `tgt-glue reset' again",
-			    image, child)
+			    "%s: expected an image without children, found that it is the parent of %s; remove or reset that one first, then type `%s'",
+			    image, child,
+			    clients_replace_command(clients, client))
 		     : 0;
 }
 
@@ -111,13 +115,13 @@ int image_reset_check(struct clients *clients, const struct client *client,
 	if (user)
 		return fail(
 			-EBUSY,
-			"its disk is open: %s; end that program, then type `tgt-glue reset %s'",
-			user, client->name);
-	return check_childless(clients, client->image, &st);
+			"its disk is open: %s; end that program, then type `%s'",
+			user, clients_replace_command(clients, client));
+	return image_reset_check_childless(clients, client, client->image, &st);
 }
 
 /* 2.  The mount closes the image a moment after tgtd closed the view. */
-static int wait_for_image(const struct fleet *fleet, const char *image)
+int image_reset_wait(const struct fleet *fleet, const char *image)
 {
 	int r = -EBUSY;
 
@@ -130,16 +134,10 @@ static int wait_for_image(const struct fleet *fleet, const char *image)
 		if (r == 0)
 			r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	}
+	/* A snapshot or a revert that was interrupted has names of its own. */
+	if (r == 0 && leaf_replace_is_pending(&fleet->rootdir, image))
+		r = leaf_replace_recover(&fleet->rootdir, image, NULL);
 	return r;
-}
-
-/* Microseconds since 1970. */
-static int64_t clock_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int read_old_images(const struct reset *reset, struct old_images *ret)
@@ -168,7 +166,7 @@ static int rename_to_old(struct reset *reset)
 
 	if (r < 0)
 		return r;
-	stamp = old_images_next_stamp(&old_images, clock_now());
+	stamp = old_images_next_stamp(&old_images, stamp_now());
 	/* On a full file system, another name may fit into the directory. */
 	do {
 		stamp_write(stamp++, text);
@@ -317,7 +315,7 @@ static void note_space(struct reset *reset)
 /* 2, 3 and 4, of an existing image. */
 static int replace(struct clients *clients, struct reset *reset)
 {
-	int r = wait_for_image(reset->fleet, reset->client->image);
+	int r = image_reset_wait(reset->fleet, reset->client->image);
 
 	if (r < 0)
 		return r;
@@ -342,7 +340,8 @@ int image_reset_run(struct clients *clients, const struct client *client,
 
 	if (r < 0)
 		r = client_image_ensure(clients, client, &reset.spare);
-	else if ((r = check_childless(clients, client->image, &st)) == 0)
+	else if ((r = image_reset_check_childless(clients, client,
+						  client->image, &st)) == 0)
 		r = replace(clients, &reset);
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 #ifndef TGT_GLUE_RECONCILE_IMAGE_RESET_H
 #define TGT_GLUE_RECONCILE_IMAGE_RESET_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "tgt-glue/base/messages.h"
@@ -28,6 +29,16 @@ int image_reset_check(struct clients *clients, const struct client *client,
  */
 int image_reset_run(struct clients *clients, const struct client *client,
 		    struct messages *messages);
+
+/* 0 if the client's image, or an old one of it, has no child in the store; else
+ * -EPERM with a message.  st: of its file. */
+int image_reset_check_childless(struct clients *clients,
+				const struct client *client, const char *image,
+				const struct stat *st);
+/* Waits up to 5 seconds until no process has the image at the path open: the
+ * mount closes it a moment after tgtd closed the view.  0, or -EBUSY with a
+ * message. */
+int image_reset_wait(const struct fleet *fleet, const char *image);
 
 /* Waits up to 5 seconds until the mount shows the client's fresh image. 0, or
  * -errno with a message. */

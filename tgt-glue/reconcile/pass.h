@@ -25,6 +25,9 @@ struct reconcile {
 	bool refused; /* it would remove many targets, so nothing was done */
 
 	struct arena arena; /* of the pass */
+	/* Clients that are not admitted until they are reset
+	 * (boot-resets.h). */
+	struct strings due;
 	struct clients clients;
 	/* The pass of each shard of the fleet. */
 	struct shard_pass *v;

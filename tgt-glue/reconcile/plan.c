@@ -189,10 +189,10 @@ void work_skip_logged_in(struct plan *plan, struct work *work)
 		tgtd_state_initiators(&plan->arena, work->live);
 
 	if (work->reset)
-		work_stop(
-			plan, work, OUTCOME_SKIPPED,
-			"logged in: %s; shut it down, then type `tgt-glue reset %s'",
-			initiators, work->name);
+		work_stop(plan, work, OUTCOME_SKIPPED,
+			  "logged in: %s; shut it down, then type `%s'",
+			  initiators,
+			  clients_replace_command(plan->clients, work->client));
 	else
 		work_stop(
 			plan, work, OUTCOME_SKIPPED,
@@ -273,7 +273,7 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = "reset";
+		why = plan->clients->which ? "restore" : "reset";
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;

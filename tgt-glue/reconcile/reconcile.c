@@ -11,7 +11,8 @@
  *   3. clients that migrate are removed from the shard that they leave: from
  *      its targets-file first, then from its tgtd
  *   4. a client whose disk another target exports for writing is blocked: it is
- *      in no targets-file, unless its own target has that disk already
+ *      in no targets-file, unless its own target has that disk already; so
+ *      is one whose boot reset is due                    (boot-resets.h)
  *   5. the pass of each shard                (shard-pass.c has the order)
  *   6. missing spares are created, and fleet.conf is kept as it was read
  *
@@ -33,8 +34,10 @@
 #include "base/cleanup.h"
 #include "base/printable.h"
 #include "tgt-glue/config/resolve.h"
+#include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
@@ -66,8 +69,10 @@ static void prepare_child(struct reconcile *reconcile,
 			       state->image_error);
 		return;
 	}
-	print_line(stdout, "%s: image: make %s, a child of %s", client->name,
-		   client->child, client->master);
+	print_line(
+		stdout, "%s: image: make %s, a child of %s", client->name,
+		client->child,
+		kept_image_base(&reconcile->arena, reconcile->fleet, client));
 }
 
 /* 2 */
@@ -213,8 +218,11 @@ static void block_clients(struct reconcile *reconcile)
 		struct client_state *state = &reconcile->clients.v[i];
 
 		state->unlisted =
-			state->blocked &&
-			!has_own_disk(reconcile, &reconcile->fleet->clients[i]);
+			strings_have(&reconcile->due,
+				     reconcile->fleet->clients[i].name) ||
+			(state->blocked &&
+			 !has_own_disk(reconcile,
+				       &reconcile->fleet->clients[i]));
 	}
 }
 
@@ -243,6 +251,8 @@ int reconcile_run(struct reconcile *reconcile)
 
 	if (r == 0 && reconcile->refused)
 		return 0;
+	if (r == 0)
+		r = boot_resets_add(reconcile);
 	if (r == 0)
 		prepare_children(reconcile);
 	block_new_targets(reconcile);

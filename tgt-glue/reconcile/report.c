@@ -46,6 +46,19 @@ static void report_reopens(const struct shard_pass *pass)
 	}
 }
 
+void report_not_replaced(const struct shard_pass *pass, const char *client,
+			 const char *why, bool failed)
+{
+	struct reconcile *all = pass->all;
+
+	if (failed)
+		all->failed = true;
+	else
+		all->skipped = true;
+	messages_print(all->messages, "%s: image: %s%s", client,
+		       failed ? "" : "skipped: ", why);
+}
+
 void report_works(const struct shard_pass *pass)
 {
 	static const char *const done[] = {
@@ -66,13 +79,15 @@ void report_works(const struct shard_pass *pass)
 			break; /* never, after execute_plan */
 		case OUTCOME_FAILED:
 			all->failed = true;
-			messages_print(all->messages, "%s: target: %s", w->name,
+			messages_print(all->messages, "%s: %s: %s", w->name,
+				       w->reset && all->clients.which
+					       ? "restore"
+					       : "target",
 				       w->reason);
 			break;
 		case OUTCOME_NOT_RESET:
-			all->skipped = true;
-			messages_print(all->messages, "%s: image: skipped: %s",
-				       w->name, w->reason);
+			report_not_replaced(pass, w->name, w->reason,
+					    all->clients.which);
 			break;
 		case OUTCOME_SKIPPED:
 			all->skipped = all->waiting = true;

@@ -16,7 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
-#include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/boot-resets.h"
+#include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -90,8 +91,18 @@ void shard_pass_read(struct shard_pass *pass)
 	pass->error = *error_last();
 }
 
+/* Is the last error, why an image is not replaced, a failure: a wrong state?
+ * Other reasons may go away, and the client is skipped. */
+static bool is_failure(const struct shard_pass *pass)
+{
+	const int code = error_last()->code;
+
+	return pass->clients->which && code != -EBUSY && code != -EPERM;
+}
+
 /* Skips the reset of a disk that another process has open, or that is a
- * parent. */
+ * parent.  A client with `reset = boot' is not skipped: its target is closed,
+ * and stays so if the reset fails. */
 static void check_resets(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
@@ -99,9 +110,13 @@ static void check_resets(struct shard_pass *pass)
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
+		    !boot_resets_concern(pass->clients, w->client) &&
 		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     image_reset_check(pass->clients, w->client, pid) < 0))
-			work_stop(plan, w, OUTCOME_SKIPPED, "%s", error_text());
+		     image_replace_check(pass->clients, w->client, pid) < 0))
+			work_stop(plan, w,
+				  is_failure(pass) ? OUTCOME_FAILED
+						   : OUTCOME_SKIPPED,
+				  "%s", error_text());
 }
 
 /* Fails a target whose file is missing: tgtd would create it without a disk. */
@@ -292,6 +307,8 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	int r = shard_pass_forget_touched(pass);
 
 	if (r == 0)
+		r = boot_resets_begin(pass);
+	if (r == 0)
 		r = write_file(pass);
 	if (r < 0)
 		return r;
@@ -304,10 +321,13 @@ static int apply_to_tgtd(struct shard_pass *pass)
 	if (r < 0)
 		return r;
 	verify_reopens(pass, &now);
+	boot_resets_end(pass);
 	/* A fresh image may have another sector size, and a removal may have
 	 * been skipped. */
 	if (unlist_blocked(pass) || pass->all->options.reset.n)
 		r = write_file(pass);
+	if (r >= 0 && pass->all->options.reset.n)
+		r = boot_resets_save(pass->all);
 	/* write_file returns 1 if the text changed. */
 	if (r >= 0)
 		r = remember_done(pass);
@@ -341,8 +361,8 @@ static int reset_without_tgtd(struct shard_pass *pass)
 	if (!pass->off)
 		return pass->error.code;
 	messages_print(pass->all->messages,
-		       "no %s runs: the images alone are reset",
-		       pass->shard->tgtd);
+		       "no %s runs: the images alone are %s", pass->shard->tgtd,
+		       pass->clients->which ? "restored" : "reset");
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
@@ -350,18 +370,20 @@ static int reset_without_tgtd(struct shard_pass *pass)
 
 		if (clients_state(pass->clients, client)->shard != pass->shard)
 			continue;
-		r = image_reset_check(pass->clients, client, 0);
+		r = image_replace_check(pass->clients, client, 0);
 		if (r == 0)
-			r = image_reset_run(pass->clients, client,
-					    pass->all->messages);
-		if (r < 0) {
-			pass->all->skipped = true;
-			messages_print(pass->all->messages,
-				       "%s: image: skipped: %s", client->name,
-				       error_text());
-		}
+			r = image_replace_run(pass->clients, client,
+					      pass->all->messages);
+		boot_resets_set(
+			pass, client,
+			r < 0 && boot_resets_concern(pass->clients, client));
+		if (r < 0)
+			report_not_replaced(pass, client->name, error_text(),
+					    is_failure(pass));
 	}
-	return write_file(pass) < 0 ? error_last()->code : 0;
+	if (boot_resets_save(pass->all) < 0 || write_file(pass) < 0)
+		return error_last()->code;
+	return 0;
 }
 
 /* True if the pass concerns this shard. */

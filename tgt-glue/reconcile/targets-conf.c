@@ -135,17 +135,24 @@ int targets_conf_kept(const struct clients *clients, const struct shard *shard,
 	return r;
 }
 
+/* The target's block in text, with the line end before it; null: none. */
+static const char *find_block(const char *text, const char *iqn)
+{
+	_cleanup_free_ char *first = NULL;
+
+	if (asprintf(&first, "\n<target %s>\n", iqn) < 0)
+		abort();
+	return strstr(text, first);
+}
+
 /* Replaces the target's block in *text, which is allocated; with null removes
  * it and the empty line before it. */
 static void replace_block(char **text, const char *iqn, const char *block)
 {
 	static const char end[] = "</target>\n";
-	_cleanup_free_ char *first = NULL, *old = NULL;
-	const char *start, *after;
+	_cleanup_free_ char *old = NULL;
+	const char *start = find_block(*text, iqn), *after;
 
-	if (asprintf(&first, "\n<target %s>\n", iqn) < 0)
-		abort();
-	start = strstr(*text, first);
 	after = start ? strstr(start, end) : NULL;
 	if (!after)
 		return;
@@ -153,6 +160,25 @@ static void replace_block(char **text, const char *iqn, const char *block)
 	if (asprintf(text, "%.*s%s%s%s", (int)(start - old), old,
 		     block ? "\n" : "", block ? block : "",
 		     after + sizeof end - 1) < 0)
+		abort();
+}
+
+/* Adds the block of a client that *text lacks: before that of the next client
+ * that it has, as targets_conf_text orders them. */
+static void add_block(const struct clients *clients,
+		      const struct client *client, char **text)
+{
+	const struct fleet *fleet = clients->fleet;
+	_cleanup_free_ char *old = *text;
+	const char *at = NULL;
+
+	for (const struct client *next = client + 1;
+	     !at && next < fleet->clients + fleet->n; next++)
+		at = find_block(*text, next->iqn);
+	if (!at)
+		at = *text + strlen(*text);
+	if (asprintf(text, "%.*s\n%s%s", (int)(at - old), old,
+		     targets_conf_block(clients, client), at) < 0)
 		abort();
 }
 
@@ -166,8 +192,15 @@ int targets_conf_text_replaced(const struct clients *clients,
 		const struct client *client =
 			fleet_client(clients->fleet, names->v[i]);
 
-		replace_block(ret_text, client->iqn,
-			      targets_conf_block(clients, client));
+		if (clients_state(clients, client)->shard != shard)
+			continue;
+		if (clients_state(clients, client)->unlisted)
+			replace_block(ret_text, client->iqn, NULL);
+		else if (find_block(*ret_text, client->iqn))
+			replace_block(ret_text, client->iqn,
+				      targets_conf_block(clients, client));
+		else if (**ret_text)
+			add_block(clients, client, ret_text);
 	}
 	return r;
 }

@@ -87,6 +87,8 @@ struct parent_ref {
 	char *relative;
 	/* The last part of the absolute path; or null. */
 	char *basename;
+	/* Of peek: a log that was not replayed may name another parent. */
+	bool outdated;
 };
 
 void parent_ref_fini(struct parent_ref *ref);

@@ -92,8 +92,7 @@ static int validate_log_range(struct vhdx *v)
 	return r;
 }
 
-/* Has the header a log guid, that is, a log to replay? */
-static bool has_log(const struct vhdx *v)
+bool vhdx_has_log(const struct vhdx *v)
 {
 	return !bytes_are_zero(v->header.raw + VHDX_HEADER_LOG_GUID,
 			       sizeof(struct guid));
@@ -104,7 +103,7 @@ static int validate_current(struct vhdx *v)
 	const uint8_t *raw = v->header.raw;
 	uint16_t version = get_le16(raw + VHDX_HEADER_VERSION);
 	uint16_t log_version = get_le16(raw + VHDX_HEADER_LOG_VERSION);
-	bool logged = has_log(v);
+	bool logged = vhdx_has_log(v);
 
 	if (version != 1)
 		return vhdx_fail_header(v, VHDX_HEADER_VERSION, -EOPNOTSUPP,
@@ -130,7 +129,7 @@ int vhdx_headers_load(struct vhdx *v)
 	if (r < 0)
 		return r;
 	v->img.id = guid_from_le(v->header.raw + VHDX_HEADER_DATA_GUID);
-	v->img.dirty = has_log(v);
+	v->img.dirty = vhdx_has_log(v);
 	return 0;
 }
 

@@ -157,6 +157,8 @@ int vhdx_header_read(struct io *io, int slot, struct vhdx_header *ret);
 /* Fails with code: a field of the current header is not as expected. */
 int vhdx_fail_header(struct vhdx *v, unsigned field, int code, const char *what,
 		     const char *expected, uint64_t found);
+/* Has the header a log guid, that is, a log to replay? */
+bool vhdx_has_log(const struct vhdx *v);
 /* Chooses and checks the current header. */
 int vhdx_headers_load(struct vhdx *v);
 /* Sets the guid at that offset of the header, in memory; null: zeros. */

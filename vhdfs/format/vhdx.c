@@ -96,10 +96,14 @@ static int vhdx_peek(struct image *img, struct parent_ref *ret)
 {
 	struct vhdx v = { .img = { .io = img->io } };
 	int r = io_size(img->io, &v.file_size);
+	bool logged = false;
 
 	/* Without a valid header the region tables may still be valid. */
-	if (r == 0 && vhdx_headers_load(&v) < 0)
+	if (r == 0 && vhdx_headers_load(&v) < 0) {
 		memset(&v.header, 0, sizeof v.header);
+		logged = true;
+	}
+	logged = logged || vhdx_has_log(&v);
 	if (r == 0)
 		r = vhdx_regions_load(&v);
 	if (r == 0)
@@ -117,6 +121,7 @@ static int vhdx_peek(struct image *img, struct parent_ref *ret)
 		img->type = IMAGE_DYNAMIC;
 		r = 0;
 	}
+	ret->outdated = logged;
 	return r;
 }
 

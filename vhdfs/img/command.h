@@ -29,7 +29,7 @@ extern const struct cli_program vhdfs_img;
 extern const struct cli_command create_command, info_command, check_command,
 	map_command, convert_command, compare_command, rebase_command,
 	snapshot_command, snapshots_command, revert_command,
-	delete_snapshot_command;
+	delete_snapshot_command, rename_command;
 
 /* Prints "vhdfs-img: " and the library's last error to standard error, in one
  * line.  Returns CLI_FAILED. */

@@ -27,10 +27,13 @@
 #include "base/size.h"
 #include "img/command.h"
 #include "img/image-roots.h"
+#include "img/image-store.h"
 #include "img/online.h"
 #include "img/rebase-disk.h"
+#include "img/rename-recover.h"
 #include "img/snapshot-path.h"
 #include "store/image-names.h"
+#include "store/image-rename.h"
 #include "store/leaf-replace.h"
 #include "store/store.h"
 
@@ -48,6 +51,13 @@ static int check_children(const struct deletion *d)
 {
 	char size[64];
 
+	for (size_t i = 0; i < d->all.n_files; i++)
+		if (d->all.files[i].broken &&
+		    snapshot_is_parent(d->snapshot, &d->all.files[i]))
+			return fail(-EBUSY,
+				    "%s: is the parent of %s, which is "
+				    "damaged; repair that, or move it away",
+				    d->path, d->all.files[i].file);
 	if (d->snapshot->children <= 1 || d->copy)
 		return 0;
 	return fail(-EEXIST,
@@ -230,42 +240,6 @@ static int rebase_children(const struct deletion *d, const char *parent)
 	return r;
 }
 
-/* *ret: the directory to search for children: --store; the store of a mount;
- * else the one above that of the image, for a store has masters and clients in
- * directories beside each other. */
-static int search_root(const struct deletion *d, char **ret)
-{
-	const char *store = image_roots_store(d->roots);
-	_cleanup_free_ char *real = image_roots_absolute(d->roots, d->real);
-	int r = real ? 0 : fail(-ENOMEM, "out of memory");
-
-	if (store) {
-		*ret = strdup(store);
-		return *ret ? 0 : fail(-ENOMEM, "out of memory");
-	}
-	if (r == 0)
-		r = online_store(real, ret);
-	if (r < 0 || *ret)
-		return r;
-	r = snapshot_sibling(real, "..", ret);
-	/* Not the whole file system. */
-	if (r == 0 && strchr(real + 1, '/') == strrchr(real, '/')) {
-		free(steal(*ret));
-		r = snapshot_sibling(real, ".", ret);
-	}
-	return r;
-}
-
-static int open_store(const struct deletion *d, struct store **ret)
-{
-	struct store_options options = { .read_only = true };
-	_cleanup_free_ char *root = NULL;
-	int r = search_root(d, &root);
-
-	options.path = root;
-	return r < 0 ? r : store_open(&options, ret);
-}
-
 /* A file whose parent cannot be read may be a child, too. */
 static int find_child(const struct deletion *d, struct store *store,
 		      const struct io *io)
@@ -296,7 +270,7 @@ static int find_child(const struct deletion *d, struct store *store,
 static int check_childless(const struct deletion *d, const struct io *io)
 {
 	struct store *store;
-	int r = open_store(d, &store);
+	int r = image_store_open(d->roots, d->real, &store);
 
 	if (r < 0)
 		return r;
@@ -404,12 +378,12 @@ static int delete (struct deletion *d, const char *name)
 {
 	const struct root_dir *root = &d->roots->dirs[0];
 	_cleanup_free_ char *parent = NULL;
-	int r = 0;
+	int r = rename_recover(d->roots, d->real, NULL, NULL, NULL);
 
-	if (leaf_replace_is_pending(root, d->real))
+	if (r == 0 && leaf_replace_is_pending(root, d->real))
 		r = leaf_replace_recover(root, d->real, NULL);
 	/* A mount that has it open has recovered it. */
-	if (r == 0 || r == -EBUSY)
+	if (r == 0 || (r == -EBUSY && !image_rename_is_pending(root, d->real)))
 		r = snapshots_list(root, d->real, &d->all);
 	if (r < 0)
 		return r;
@@ -417,7 +391,7 @@ static int delete (struct deletion *d, const char *name)
 		remove_rest(d, d->all.files[i].file);
 	d->snapshot = snapshots_find(&d->all, name);
 	if (!d->snapshot)
-		return snapshot_fail_missing(d->real, name);
+		return snapshot_fail_missing(d->real, name, &d->all);
 	r = snapshot_sibling(d->real, d->snapshot->file, &d->path);
 	if (r == 0)
 		r = check_children(d);

@@ -17,6 +17,8 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/find-parent.h \
 	vhdfs/img/image-roots.c \
 	vhdfs/img/image-roots.h \
+	vhdfs/img/image-store.c \
+	vhdfs/img/image-store.h \
 	vhdfs/img/info.c \
 	vhdfs/img/interrupt.c \
 	vhdfs/img/interrupt.h \
@@ -38,6 +40,9 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/rebase.c \
 	vhdfs/img/remote-uri.c \
 	vhdfs/img/remote.h \
+	vhdfs/img/rename-recover.c \
+	vhdfs/img/rename-recover.h \
+	vhdfs/img/rename.c \
 	vhdfs/img/replace-image.c \
 	vhdfs/img/replace-image.h \
 	vhdfs/img/revert.c \

@@ -14,12 +14,19 @@
 #include "img/command.h"
 
 static const struct cli_command *const commands[] = {
-	&create_command,          &info_command,
-	&check_command,           &map_command,
-	&convert_command,         &compare_command,
-	&rebase_command,          &snapshot_command,
-	&snapshots_command,       &revert_command,
-	&delete_snapshot_command, NULL,
+	&create_command,
+	&info_command,
+	&check_command,
+	&map_command,
+	&convert_command,
+	&compare_command,
+	&rebase_command,
+	&snapshot_command,
+	&snapshots_command,
+	&revert_command,
+	&delete_snapshot_command,
+	&rename_command,
+	NULL,
 };
 
 static const struct cli_option common_options[] = {

@@ -18,6 +18,7 @@
 #include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/online.h"
+#include "img/rename-recover.h"
 #include "img/snapshot-path.h"
 #include "store/leaf-replace.h"
 #include "store/put-aside.h"
@@ -104,6 +105,8 @@ static int prepare(struct reversion *r, const char *image, bool discard)
 
 	if (rc == 0)
 		rc = image_roots_real(r->roots, r->path, &r->real);
+	if (rc == 0)
+		rc = rename_recover(r->roots, r->real, NULL, NULL, NULL);
 	if (rc == 0 && !discard)
 		rc = put_aside_name(&r->roots->dirs[0], r->real, &r->aside);
 	return rc;

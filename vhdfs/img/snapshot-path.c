@@ -5,6 +5,7 @@
 #include "img/snapshot-path.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "store/image-names.h"
@@ -15,12 +16,38 @@ int snapshot_sibling(const char *real, const char *file, char **ret)
 	return *ret ? 0 : fail(-ENOMEM, "out of memory");
 }
 
-int snapshot_fail_missing(const char *real, const char *name)
+char *snapshot_misnamed_text(const char *real, const struct snapshots *all)
 {
-	return fail(-ENOENT,
-		    "%s: has no snapshot '%s'; `vhdfs-img snapshots %s' shows "
-		    "them",
-		    real, name, shell_word(real));
+	const struct snapshot_file *file = all->misnamed;
+	_cleanup_free_ char *old = NULL;
+	char *text;
+
+	if (!file)
+		return NULL;
+	old = name_sibling(real, file->snapshot_of);
+	if (!old ||
+	    asprintf(&text,
+		     "%s, from which %s descends, is a snapshot of %s, which "
+		     "does not exist; if %s was renamed, type `vhdfs-img "
+		     "rename %s %s'",
+		     file->file, name_last(real), file->snapshot_of,
+		     name_last(real), shell_word(old), shell_word(real)) < 0)
+		return NULL;
+	return text;
+}
+
+int snapshot_fail_missing(const char *real, const char *name,
+			  const struct snapshots *all)
+{
+	_cleanup_free_ char *misnamed = snapshot_misnamed_text(real, all);
+	int r = fail(-ENOENT,
+		     "%s: has no snapshot '%s'; `vhdfs-img snapshots %s' shows "
+		     "them",
+		     real, name, shell_word(real));
+
+	if (misnamed)
+		error_advise("%s", misnamed);
+	return r;
 }
 
 int snapshot_path(const struct image_roots *roots, const char *real,
@@ -33,7 +60,7 @@ int snapshot_path(const struct image_roots *roots, const char *real,
 	if (r == 0) {
 		snapshot = snapshots_find(&all, name);
 		r = snapshot ? snapshot_sibling(real, snapshot->file, ret)
-			     : snapshot_fail_missing(real, name);
+			     : snapshot_fail_missing(real, name, &all);
 	}
 	snapshots_fini(&all);
 	return r;

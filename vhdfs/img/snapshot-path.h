@@ -16,6 +16,10 @@ int snapshot_sibling(const char *real, const char *file, char **ret);
 int snapshot_path(const struct image_roots *roots, const char *real,
 		  const char *name, char **ret);
 /* -ENOENT with that message. */
-int snapshot_fail_missing(const char *real, const char *name);
+int snapshot_fail_missing(const char *real, const char *name,
+			  const struct snapshots *all);
+/* What to type where the image was renamed without its snapshots; the caller
+ * frees it.  Null: it was not, or out of memory. */
+char *snapshot_misnamed_text(const char *real, const struct snapshots *all);
 
 #endif

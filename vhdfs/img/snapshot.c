@@ -10,6 +10,7 @@
 #include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/online.h"
+#include "img/rename-recover.h"
 #include "store/leaf-replace.h"
 #include "store/snapshot.h"
 
@@ -58,6 +59,8 @@ static int take(const struct image_roots *roots, const char *image,
 
 	if (r == 0)
 		r = image_roots_real(roots, path, &real);
+	if (r == 0)
+		r = rename_recover(roots, real, NULL, NULL, NULL);
 	if (r < 0)
 		return r;
 	absolute = image_roots_absolute(roots, real);

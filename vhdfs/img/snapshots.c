@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "img/command.h"
 #include "img/image-roots.h"
+#include "img/snapshot-path.h"
 #include "store/snapshot.h"
 
 static json_t *describe(const struct snapshot *snapshot)
@@ -79,19 +80,23 @@ static int run_snapshots(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
 	struct snapshots all = { 0 };
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL, *real = NULL, *misnamed = NULL;
 	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
 		r = image_roots_path(&roots, line->operands[0], &path);
 	if (r == 0)
-		r = snapshots_list(&roots.dirs[0], path, &all);
+		r = image_roots_real(&roots, path, &real);
+	if (r == 0)
+		r = snapshots_list(&roots.dirs[0], real, &all);
 	if (r == 0 && line->json)
 		r = print_json(&all);
 	else if (r == 0)
 		print_table(&all);
 	if (r < 0)
 		failed();
+	else if ((misnamed = snapshot_misnamed_text(real, &all)))
+		print_line(stderr, "vhdfs-img: %s", misnamed);
 	snapshots_fini(&all);
 	image_roots_fini(&roots);
 	return r < 0 ? CLI_FAILED : CLI_DONE;

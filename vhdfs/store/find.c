@@ -106,18 +106,33 @@ static bool may_share_format(const struct store_image *a,
 	       !strcmp(a->info.format, b->info.format);
 }
 
+static bool share_directory(const struct store_image *a,
+			    const struct store_image *b)
+{
+	for (const struct dir_entry *i = a->names; i; i = i->next_name)
+		for (const struct dir_entry *k = b->names; k; k = k->next_name)
+			if (i->dir == k->dir)
+				return true;
+	return false;
+}
+
 static bool is_child(const struct child_search *s,
 		     const struct store_image *image)
 {
+	bool elsewhere = s->kin == STORE_CHILDREN_ELSEWHERE ||
+			 s->kin == STORE_POSSIBLE_CHILDREN_ELSEWHERE;
+	bool possible = s->kin == STORE_POSSIBLE_CHILDREN ||
+			s->kin == STORE_POSSIBLE_CHILDREN_ELSEWHERE;
 	const struct store_image *parent;
 
-	if (!image->names || image == s->parent)
+	if (!image->names || image == s->parent ||
+	    (elsewhere && share_directory(image, s->parent)))
 		return false;
 	parent = ancestry_parent_locked(image);
 	if (parent == s->parent ||
 	    (!parent && names_parent_id(image, s->parent)))
 		return true;
-	return s->kin == STORE_POSSIBLE_CHILDREN && parent_is_unknown(image) &&
+	return possible && parent_is_unknown(image) &&
 	       may_share_format(image, s->parent);
 }
 

@@ -196,24 +196,37 @@ static int write_text(int dir, const char *name, const char *text)
 	return r;
 }
 
+int leaf_record_write(const struct leaf_place *place, const char *name,
+		      const char *text)
+{
+	_cleanup_free_ char *new = NULL;
+	int r;
+
+	if (asprintf(&new, "%s.new", name) < 0) {
+		new = NULL;
+		return fail(-ENOMEM, "%s: out of memory", place->path);
+	}
+	/* Left by a process that died. */
+	(void)unlinkat(place->fd, new, 0);
+	r = write_text(place->fd, new, text);
+	if (r == 0 && renameat(place->fd, new, place->fd, name) < 0)
+		r = -errno;
+	return r < 0 ? fail_errno(r, "%s/%s", place->dir, name)
+		     : leaf_sync_dir(place);
+}
+
 /* L3 */
 int leaf_intent_write(const struct leaf_place *place, const char *keep)
 {
-	_cleanup_free_ char *text = NULL, *new = NULL;
-	int r;
+	_cleanup_free_ char *text = NULL;
 
 	if (asprintf(&text, INTENT_HEAD "mode %o\nkeep %s\n",
-		     (unsigned)place->st.st_mode & 07777, keep ? keep : "") < 0)
+		     (unsigned)place->st.st_mode & 07777,
+		     keep ? keep : "") < 0) {
 		text = NULL;
-	if (asprintf(&new, "%s.new", place->intent) < 0)
-		new = NULL;
-	if (!text || !new)
 		return fail(-ENOMEM, "%s: out of memory", place->path);
-	r = write_text(place->fd, new, text);
-	if (r == 0 && renameat(place->fd, new, place->fd, place->intent) < 0)
-		r = -errno;
-	return r < 0 ? fail_errno(r, "%s/%s", place->dir, place->intent)
-		     : leaf_sync_dir(place);
+	}
+	return leaf_record_write(place, place->intent, text);
 }
 
 /* L7 */
@@ -262,11 +275,26 @@ static int undo(const struct leaf_place *place, const struct intent *intent)
 	return leaf_sync_dir(place);
 }
 
+/* Its names may be about to change, and the record has the file of its leaf. */
+static int check_rename(const struct leaf_place *place)
+{
+	if (!exists(place, format_arg(".%s.rename", place->name)))
+		return 0;
+	return fail(-EBUSY,
+		    "%s: a rename was interrupted; while no program has the "
+		    "image open, `vhdfs-img rename' or another command on its "
+		    "snapshots finishes or undoes it",
+		    place->path);
+}
+
 int leaf_recover(const struct leaf_place *place, bool *ret_done)
 {
 	struct intent intent = { 0 };
-	int r = intent_read(place, &intent), found = r;
+	int r = check_rename(place), found;
 
+	if (r < 0)
+		return r;
+	r = found = intent_read(place, &intent);
 	if (r < 0)
 		return r;
 	(void)unlinkat(place->fd, format_arg("%s.new", place->intent), 0);

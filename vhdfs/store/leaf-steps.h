@@ -40,8 +40,14 @@ void leaf_place_fini(struct leaf_place *place);
 /* Checks that NAME is the file io.  -EBUSY: it is another one now. */
 int leaf_place_check(struct leaf_place *place);
 
+/* Writes the text to a file in the directory, which appears complete or not at
+ * all under the name; a file NAME.new may be left after a failure. */
+int leaf_record_write(const struct leaf_place *place, const char *name,
+		      const char *text);
+
 /* Finishes or undoes what an interrupted replacement of NAME left; see RECOVERY
- * in leaf-steps.c.  *ret_done, if not null: there was something. */
+ * in leaf-steps.c.  *ret_done, if not null: there was something.  -EBUSY: a
+ * rename of the image was interrupted (image-rename.h). */
 int leaf_recover(const struct leaf_place *place, bool *ret_done);
 /* -EEXIST if KEEP exists; null: none. */
 int leaf_check_keep(const struct leaf_place *place, const char *keep);

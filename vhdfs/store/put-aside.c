@@ -80,7 +80,7 @@ static int find_newest(DIR *dir, const char *file, int64_t *ret)
 	return -errno;
 }
 
-static int64_t now_usec(void)
+int64_t stamp_now(void)
 {
 	struct timespec now;
 
@@ -109,7 +109,7 @@ int put_aside_name(const struct root_dir *rootdir, const char *image,
 	closedir(dir);
 	if (r < 0)
 		return fail_errno(r, "%s", image);
-	stamp_write(stamp_next(newest, now_usec()), text);
+	stamp_write(stamp_next(newest, stamp_now()), text);
 	if (asprintf(ret, ".%s.%s", file, text) < 0)
 		return fail(-ENOMEM, "%s: out of memory", image);
 	return 0;

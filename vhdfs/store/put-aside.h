@@ -23,6 +23,8 @@ enum { STAMP_SIZE = sizeof "00000000T000000.000000Z" };
 /* Parses a stamp that has a next one; false for any other text. */
 bool stamp_read(const char *text, int64_t *ret);
 void stamp_write(int64_t stamp, char text[STAMP_SIZE]);
+/* The time: microseconds since 1970. */
+int64_t stamp_now(void);
 /* The stamp of an image that is put aside at the time now, microseconds since
  * 1970, where newest is the greatest stamp so far; none: INT64_MIN. */
 int64_t stamp_next(int64_t newest, int64_t now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Snapshots of an image: names, marks, and their list. */
+/* Snapshots of an image: their list. */
 #include "config.h"
 
 #include "store/snapshot.h"
@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,159 +16,24 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "store/image-names.h"
 
 /* The text of a guid. */
 #define ORIGIN "user.vhdfs.origin"
-#define MARK_HEAD "vhdfs snapshot 1\n"
 enum {
-	MARK_MAX = 4096,
-	MARK_NAME_MAX = 4 * NAME_MAX + 1,
 	RETRIES = 200,
 	RETRIES_UNUSED = 3,
 	RETRY_DELAY_MS = 5,
 };
 
-/* Of text that is shorter than the buffer. */
-static bool is_printable(const char *text)
-{
-	char escaped[2 * SNAPSHOT_NOTE_MAX];
-
-	return !strcmp(printable(text, escaped, sizeof escaped), text);
-}
-
-int snapshot_check_name(const char *name)
-{
-	const char *wrong = NULL;
-
-	if (strlen(name) > NAME_MAX / 2)
-		wrong = "a shorter name";
-	else if (!*name || *name == '.')
-		wrong = "a name that does not begin with a dot";
-	else if (strpbrk(name, "/@") || !is_printable(name))
-		wrong = "printable characters without / and @";
-	else if (!name[strspn(name, "0123456789")] || !strcmp(name, "test"))
-		wrong = "a name that is no number and not \"test\", which are "
-			"versions and channels of masters";
-	return wrong ? fail(-EINVAL, "snapshot name: expected %s, found '%s'",
-			    wrong, name)
-		     : 0;
-}
-
-int snapshot_check_note(const char *note)
-{
-	if (strlen(note) <= SNAPSHOT_NOTE_MAX && is_printable(note))
-		return 0;
-	return fail(-EINVAL,
-		    "note: expected one line of at most %d bytes of printable "
-		    "text, found '%s'",
-		    SNAPSHOT_NOTE_MAX, note);
-}
-
-/* The length of the file name without its ending. */
-static size_t stem_length(const char *file)
-{
-	const char *dot = strrchr(file, '.');
-
-	return dot ? (size_t)(dot - file) : strlen(file);
-}
-
-char *snapshot_file_name(const char *image, const char *name)
-{
-	const char *file = name_last(image);
-	size_t stem = stem_length(file);
-	char *made;
-
-	if (asprintf(&made, "%.*s@%s%s", (int)stem, file, name, file + stem) <
-	    0)
-		return NULL;
-	return made;
-}
-
-/* The image's file name as a mark has it: a line, with escapes for what cannot
- * be in one. */
-static const char *marked_name(const char *image, char buf[MARK_NAME_MAX])
-{
-	return printable(name_last(image), buf, MARK_NAME_MAX);
-}
-
-char *snapshot_mark(const char *image, const char *note, const char *token)
-{
-	char date[sizeof "2026-01-31T23:59:59Z"] = "";
-	time_t now = time(NULL);
-	struct tm tm;
-	char *mark, image_name[MARK_NAME_MAX];
-
-	if (gmtime_r(&now, &tm))
-		strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (asprintf(&mark, MARK_HEAD "image %s\ndate %s\nnote %s\n%s%s%s",
-		     marked_name(image, image_name), date, note ? note : "",
-		     token ? "token " : "", token ? token : "",
-		     token ? "\n" : "") < 0)
-		return NULL;
-	return mark;
-}
-
-/* A copy of the text behind key in a mark's lines; null: none, or out of
- * memory. */
-static char *mark_value(const char *mark, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *line = mark; line;) {
-		if (!strncmp(line, key, len) && line[len] == ' ')
-			return strndup(line + len + 1,
-				       strcspn(line + len + 1, "\n"));
-		line = strchr(line, '\n');
-		line = line ? line + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* Reads the mark of an open file, at most MARK_MAX bytes; false: none. */
-static bool get_mark(int fd, char ret[MARK_MAX + 1])
-{
-	ssize_t n = fgetxattr(fd, SNAPSHOT_MARK, ret, MARK_MAX);
-
-	if (n < 0)
-		return false;
-	ret[n] = '\0';
-	return !strncmp(ret, MARK_HEAD, strlen(MARK_HEAD));
-}
-
-bool snapshot_is_marked(int fd, const char *image)
-{
-	_cleanup_free_ char *found = NULL;
-	char mark[MARK_MAX + 1], name[MARK_NAME_MAX];
-
-	if (get_mark(fd, mark))
-		found = mark_value(mark, "image");
-	return found && !strcmp(found, marked_name(image, name));
-}
-
-bool snapshot_has_token(int dir, const char *file, const char *token)
-{
-	int fd = openat(dir, file,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *found = NULL;
-	char mark[MARK_MAX + 1];
-
-	if (fd < 0)
-		return false;
-	if (get_mark(fd, mark))
-		found = mark_value(mark, "token");
-	close(fd);
-	return found && !strcmp(found, token);
-}
-
 /* What a scan of the directory collects. */
 struct scan {
 	const struct root_dir *rootdir;
-	char *dir;        /* path in the root, with '/' at the end, or "" */
-	const char *file; /* of the image */
+	char *dir; /* path in the root, with '/' at the end, or "" */
+	const char
+		*name; /* the image's, as its snapshots' names and marks say */
 	struct snapshots *snapshots;
 	struct snapshot_file image; /* without file */
 };
@@ -196,10 +60,74 @@ static int open_image(struct io *io, const struct image_ops *ops,
 	return r;
 }
 
+/* The origin that the file has, or null. */
+static struct guid read_origin(const struct io *io)
+{
+	char text[GUID_TEXT_SIZE];
+	struct guid origin = { 0 };
+	ssize_t n = fgetxattr(io->fd, ORIGIN, text, sizeof text);
+
+	if (n > 0)
+		(void)guid_parse(text, (size_t)n, &origin);
+	return origin;
+}
+
+/* The file name of the image of which name and mark of the file make it a
+ * snapshot; the caller frees it.  Null: none. */
+static char *describe_image(const struct io *io, const char *file)
+{
+	_cleanup_free_ char *image = snapshot_image_name(file);
+
+	return image && snapshot_is_marked(io->fd, image) ? steal(image) : NULL;
+}
+
+static struct snapshot_file describe(struct image *img, const char *file)
+{
+	struct snapshot_file all = {
+		.id = img->id,
+		.inode = { img->io->dev, img->io->ino },
+		.origin = read_origin(img->io),
+		.snapshot_of = describe_image(img->io, file),
+	};
+	struct parent_ref ref = { 0 };
+
+	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
+		all.parents[0] = ref.id;
+		all.parents[1] = ref.id2;
+		all.parent_mtime = ref.mtime;
+		all.parent = ref.relative ? steal(ref.relative)
+					  : steal(ref.basename);
+	}
+	parent_ref_fini(&ref);
+	return all;
+}
+
+/* Of an image that cannot be opened: from its headers.  False, and the last
+ * error stays: they cannot be read, or a log may have others. */
+static bool describe_broken(struct io *io, const struct image_ops *ops,
+			    struct snapshot_file *ret)
+{
+	_cleanup_(error_set) struct error why = *error_last();
+	struct image self = { .ops = ops, .io = io };
+	struct parent_ref ref = { 0 };
+
+	ret->broken = ops->peek && ops->peek(&self, &ref) == 0 && !ref.outdated;
+	if (ret->broken) {
+		ret->id = self.id;
+		ret->inode = (struct file_id){ io->dev, io->ino };
+		ret->origin = read_origin(io);
+		ret->parents[0] = ref.id;
+		ret->parents[1] = ref.id2;
+	}
+	parent_ref_fini(&ref);
+	return ret->broken;
+}
+
 /* Opens the image without its parents and without a lock; the caller closes it.
- * 1; 0: the file is no image; or -errno with a message: it may be one. */
+ * 1; 0: the file is no image, or is broken; or -errno with a message: it may be
+ * one.  broken may be null. */
 static int open_file(const struct scan *scan, const char *file,
-		     struct image **ret)
+		     struct image **ret, struct snapshot_file *broken)
 {
 	_cleanup_free_ char *path = NULL;
 	const struct image_ops *ops;
@@ -214,54 +142,24 @@ static int open_file(const struct scan *scan, const char *file,
 	if (r < 0)
 		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
 	r = image_format_probe(io, &ops);
-	if (r == 0 && image_format_is_raw(ops)) {
+	if (r < 0 || image_format_is_raw(ops)) {
 		io_close(io);
-		return 0;
+		return r;
 	}
+	r = open_image(io, ops, ret);
 	if (r == 0)
-		r = open_image(io, ops, ret);
-	if (r < 0)
-		io_close(io);
-	return r < 0 ? r : 1;
+		return 1;
+	if (broken && !error_is_passing(r) && describe_broken(io, ops, broken))
+		r = 0;
+	io_close(io);
+	return r;
 }
 
-/* The origin that the file has, or null. */
-static struct guid read_origin(const struct io *io)
+static void file_fini(struct snapshot_file *file)
 {
-	char text[GUID_TEXT_SIZE];
-	struct guid origin = { 0 };
-	ssize_t n = fgetxattr(io->fd, ORIGIN, text, sizeof text);
-
-	if (n > 0)
-		(void)guid_parse(text, (size_t)n, &origin);
-	return origin;
-}
-
-static struct snapshot_file describe(struct image *img)
-{
-	struct snapshot_file file = { .id = img->id };
-	struct parent_ref ref = { 0 };
-
-	file.origin = read_origin(img->io);
-	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
-		file.parents[0] = ref.id;
-		file.parents[1] = ref.id2;
-	}
-	parent_ref_fini(&ref);
-	return file;
-}
-
-/* The name in the middle of STEM@NAME.ENDING; null: the file has another form.
- * The caller frees it. */
-static char *name_within(const char *image, const char *file)
-{
-	size_t stem = stem_length(image), ending = strlen(image + stem);
-	size_t len = strlen(file);
-
-	if (len <= stem + 1 + ending || strncmp(file, image, stem) != 0 ||
-	    file[stem] != '@' || strcmp(file + len - ending, image + stem) != 0)
-		return NULL;
-	return strndup(file + stem + 1, len - stem - 1 - ending);
+	free(file->file);
+	free(file->parent);
+	free(file->snapshot_of);
 }
 
 static void snapshot_fini(struct snapshot *snapshot)
@@ -277,17 +175,12 @@ static void snapshot_fini(struct snapshot *snapshot)
 static bool read_mark(const struct scan *scan, struct io *io,
 		      struct snapshot *snapshot)
 {
-	char mark[MARK_MAX + 1], name[MARK_NAME_MAX];
-	_cleanup_free_ char *image = NULL;
 	struct stat st;
 
-	if (!get_mark(io->fd, mark))
+	if (!snapshot_is_marked(io->fd, scan->name))
 		return false;
-	image = mark_value(mark, "image");
-	if (!image || strcmp(image, marked_name(scan->file, name)) != 0)
-		return false;
-	snapshot->date = mark_value(mark, "date");
-	snapshot->note = mark_value(mark, "note");
+	snapshot->date = snapshot_mark_value(io->fd, "date");
+	snapshot->note = snapshot_mark_value(io->fd, "note");
 	if (snapshot->note && !*snapshot->note)
 		free(steal(snapshot->note));
 	if (fstat(io->fd, &st) == 0)
@@ -334,7 +227,7 @@ static int add_file(struct scan *scan, const char *file,
 		all->files = grown;
 	member->file = strdup(file);
 	if (!grown || !member->file) {
-		free(member->file);
+		file_fini(member);
 		return fail(-ENOMEM, "%s: out of memory", file);
 	}
 	all->files[all->n_files++] = *member;
@@ -353,18 +246,18 @@ static int note_unreadable(struct scan *scan, const char *file)
 
 static int scan_file(struct scan *scan, const char *file)
 {
-	struct snapshot_file member;
+	struct snapshot_file member = { 0 };
 	struct image *img;
 	char *name;
-	int r = open_file(scan, file, &img);
+	int r = open_file(scan, file, &img, &member);
 
 	if (r < 0)
 		return note_unreadable(scan, file);
 	if (r == 0)
-		return 0;
-	member = describe(img);
+		return member.broken ? add_file(scan, file, &member) : 0;
+	member = describe(img, file);
 	r = add_file(scan, file, &member);
-	name = r == 0 ? name_within(scan->file, file) : NULL;
+	name = r == 0 ? snapshot_name_within(scan->name, file) : NULL;
 	if (name)
 		r = add_snapshot(scan, file, name, &member, img->io);
 	image_close(img);
@@ -398,8 +291,8 @@ static bool names(const struct guid parents[2], const struct guid *id)
 	       (guid_equal(&parents[0], id) || guid_equal(&parents[1], id));
 }
 
-static struct snapshot *find_parent(const struct snapshots *all,
-				    const struct guid parents[2])
+static const struct snapshot *find_parent(const struct snapshots *all,
+					  const struct guid parents[2])
 {
 	for (size_t i = 0; i < all->n; i++)
 		if (names(parents, &all->at[i].id))
@@ -407,58 +300,72 @@ static struct snapshot *find_parent(const struct snapshots *all,
 	return NULL;
 }
 
-/* The snapshot that is the parent, or the origin if that was not removed. */
-static struct snapshot *find_below(const struct snapshots *all,
-				   const struct guid parents[2],
-				   const struct guid *origin)
+static struct snapshot_file *find_file(const struct snapshots *all,
+				       const struct guid parents[2])
 {
-	struct guid both[2] = { *origin, *origin };
-	struct snapshot *parent = find_parent(all, parents);
+	for (size_t i = 0; i < all->n_files; i++)
+		if (names(parents, &all->files[i].id))
+			return &all->files[i];
+	return NULL;
+}
 
-	return parent ? parent : find_parent(all, both);
+/* The snapshot that is the parent; or the origin, if that was not removed: a
+ * rebase may have given the file a parent of another kind.  Else its parent. */
+static struct snapshot_file *find_below(const struct snapshots *all,
+					const struct snapshot_file *file)
+{
+	struct guid both[2] = { file->origin, file->origin };
+	struct snapshot_file *parent = find_file(all, file->parents);
+	struct snapshot_file *origin;
+
+	if (parent && parent->snapshot_of)
+		return parent;
+	origin = find_file(all, both);
+	return origin ? origin : parent;
 }
 
 /* Marks the ancestors of the image.  A cycle of forged identities ends. */
 static void mark_current(const struct scan *scan)
 {
-	const struct snapshot_file *image = &scan->image;
-	struct snapshot *at =
-		find_below(scan->snapshots, image->parents, &image->origin);
+	struct snapshots *all = scan->snapshots;
+	struct snapshot_file *at = find_below(all, &scan->image);
 
-	while (at && !at->current) {
+	for (; at && !at->current; at = find_below(all, at)) {
 		at->current = true;
-		at = find_below(scan->snapshots, at->parents, &at->origin);
+		for (size_t i = 0; i < all->n; i++)
+			if (guid_equal(&all->at[i].id, &at->id))
+				all->at[i].current = true;
 	}
 }
 
-/* Is the parent or the origin of a snapshot that of another image? */
-static bool share_below(const struct snapshot *low, const struct guid *parent,
-			const struct guid *origin)
+/* Have both files the same parent or origin, which is not in the directory? */
+static bool share_below(const struct snapshot_file *low,
+			const struct snapshot_file *file)
 {
-	return names(low->parents, parent) ||
-	       (!guid_is_null(origin) && guid_equal(&low->origin, origin));
+	return names(low->parents, &file->parents[0]) ||
+	       (!guid_is_null(&file->origin) &&
+		guid_equal(&low->origin, &file->origin));
 }
 
-/* Is there a common ancestor of the image and the snapshot: a snapshot, or what
- * is below the lowest ones? */
+/* Is there a common ancestor of the image and the snapshot: an image in the
+ * directory, or what is below the lowest ones? */
 static bool is_related(const struct scan *scan, const struct snapshot *snapshot)
 {
 	const struct snapshots *all = scan->snapshots;
-	const struct snapshot *low = NULL;
+	const struct guid self[2] = { snapshot->id, snapshot->id };
+	const struct snapshot_file *low = NULL;
 	size_t steps = 0;
 
-	for (const struct snapshot *at = snapshot; at && steps <= all->n;
-	     at = find_below(all, at->parents, &at->origin), steps++) {
+	for (const struct snapshot_file *at = find_file(all, self);
+	     at && steps <= all->n_files; at = find_below(all, at), steps++) {
 		if (at->current)
 			return true;
 		low = at;
 	}
-	if (share_below(low, &scan->image.parents[0], &scan->image.origin))
-		return true;
-	for (size_t i = 0; i < all->n; i++)
-		if (all->at[i].current &&
-		    share_below(low, &all->at[i].parents[0],
-				&all->at[i].origin))
+	if (!low || share_below(low, &scan->image))
+		return low;
+	for (size_t i = 0; i < all->n_files; i++)
+		if (all->files[i].current && share_below(low, &all->files[i]))
 			return true;
 	return false;
 }
@@ -487,13 +394,37 @@ static int by_date(const void *pa, const void *pb)
 	return order ? order : strcmp(a->name, b->name);
 }
 
+static bool has_file(const struct snapshots *all, const char *name)
+{
+	for (size_t i = 0; i < all->n_files; i++)
+		if (!strcmp(all->files[i].file, name))
+			return true;
+	return false;
+}
+
+/* A snapshot of an image that exists is that one's; this image is a clone. */
+static void find_misnamed(const struct scan *scan)
+{
+	struct snapshots *all = scan->snapshots;
+
+	for (size_t i = 0; i < all->n_files; i++) {
+		const struct snapshot_file *file = &all->files[i];
+
+		if (file->current && file->snapshot_of &&
+		    strcmp(file->snapshot_of, scan->name) != 0 &&
+		    !has_file(all, file->snapshot_of))
+			all->misnamed = file;
+	}
+}
+
 static void derive(struct scan *scan)
 {
 	struct snapshots *all = scan->snapshots;
 
+	mark_current(scan);
+	find_misnamed(scan);
 	if (!all->n)
 		return;
-	mark_current(scan);
 	remove_unrelated(scan);
 	qsort(all->at, all->n, sizeof *all->at, by_date);
 	for (size_t i = 0; i < all->n; i++) {
@@ -504,34 +435,42 @@ static void derive(struct scan *scan)
 	}
 }
 
-int snapshots_list(const struct root_dir *rootdir, const char *image,
-		   struct snapshots *ret)
+int snapshots_list_as(const struct root_dir *rootdir, const char *image,
+		      const char *name, struct snapshots *ret)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	_cleanup_free_ char *real = NULL;
+	_cleanup_free_ char *real = NULL, *dir = NULL;
 	struct scan scan = { .rootdir = rootdir, .snapshots = ret };
+	const char *file;
 	struct image *img;
 	int r = root_dir_open(rootdir, image, false, &io, &real);
 
 	*ret = (struct snapshots){ 0 };
 	if (r < 0)
 		return r;
-	scan.file = name_last(real);
-	scan.dir = strndup(real, (size_t)(scan.file - real));
-	if (!scan.dir)
+	file = name_last(real);
+	scan.name = name ? name : file;
+	scan.dir = dir = strndup(real, (size_t)(file - real));
+	if (!dir)
 		return fail(-ENOMEM, "%s: out of memory", image);
-	r = open_file(&scan, scan.file, &img);
+	r = open_file(&scan, file, &img, NULL);
 	if (r == 0)
 		r = fail(-EBADMSG, "%s: expected an image, found none", image);
 	if (r > 0) {
-		scan.image = describe(img);
+		scan.image = describe(img, file);
 		image_close(img);
 		r = scan_dir(&scan);
 	}
 	if (r == 0)
 		derive(&scan);
-	free(scan.dir);
+	file_fini(&scan.image);
 	return r;
+}
+
+int snapshots_list(const struct root_dir *rootdir, const char *image,
+		   struct snapshots *ret)
+{
+	return snapshots_list_as(rootdir, image, NULL, ret);
 }
 
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,
@@ -564,7 +503,7 @@ int snapshot_set_origin(const struct io *io, const struct snapshot *parent)
 void snapshots_fini(struct snapshots *snapshots)
 {
 	for (size_t i = 0; i < snapshots->n_files; i++)
-		free(snapshots->files[i].file);
+		file_fini(&snapshots->files[i]);
 	free(snapshots->files);
 	free(snapshots->unreadable);
 	for (size_t i = 0; i < snapshots->n; i++)

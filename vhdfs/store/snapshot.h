@@ -23,37 +23,9 @@
 #include <stdint.h>
 
 #include "base/guid.h"
+#include "io/file-id.h"
 #include "io/rootdir.h"
-
-/* The extended attribute of a snapshot's file that has its mark. */
-#define SNAPSHOT_MARK "user.vhdfs.snapshot"
-
-/* The longest note, in bytes. */
-enum { SNAPSHOT_NOTE_MAX = 1000 };
-
-/*
- * 0, or -EINVAL with a message: a name is one that a file name can hold, of
- * printable characters, without '/' and '@' and not beginning with a dot; and
- * neither a number nor "test", which are names of versions and channels.
- */
-int snapshot_check_name(const char *name);
-/* 0, or -EINVAL with a message: a note is one line of printable text. */
-int snapshot_check_note(const char *note);
-
-/*
- * The file name of the snapshot of the image whose path or file name is given;
- * the caller frees it.  Null: out of memory.
- */
-char *snapshot_file_name(const char *image, const char *name);
-
-/* The mark of a snapshot that is made now; the caller frees it.  note and
- * token, of the request that makes it, may be null.  Null: out of memory. */
-char *snapshot_mark(const char *image, const char *note, const char *token);
-/* Says the mark of the open file that it is a snapshot of the image? */
-bool snapshot_is_marked(int fd, const char *image);
-/* Was the snapshot in this file of the directory made by the request with the
- * token? */
-bool snapshot_has_token(int dir, const char *file, const char *token);
+#include "store/snapshot-mark.h"
 
 struct snapshot {
 	char *name;
@@ -72,11 +44,22 @@ struct snapshot {
 /* An image in the directory, hidden or not. */
 struct snapshot_file {
 	char *file; /* file name */
+	struct file_id inode;
 	struct guid id;
 	struct guid parents[2]; /* identities that it accepts as its parent */
 	/* The identity of the snapshot that was its parent before a removal or
 	 * a rebase, or of that one's origin; or null. */
 	struct guid origin;
+	/* The parent's path, relative to the directory, or its name; null: not
+	 * stored. */
+	char *parent;
+	int64_t parent_mtime; /* 0: not stored */
+	/* File name of the image of which its name and its mark make it a
+	 * snapshot; null: none. */
+	char *snapshot_of;
+	bool current; /* the image is a descendant of it */
+	/* It cannot be opened; what is above was read from its headers. */
+	bool broken;
 };
 
 struct snapshots {
@@ -84,9 +67,13 @@ struct snapshots {
 	size_t n;
 	struct snapshot_file *files; /* all images of the directory */
 	size_t n_files;
-	/* Why a file that may be an image, and a child, could not be read;
-	 * null: there is none. */
+	/* Why a file that may be an image, and a child, could not be read, not
+	 * even its headers; null: there is none. */
 	char *unreadable;
+	/* The image descends from a snapshot of another name, and no image has
+	 * that name: the image may have been renamed without its snapshots.
+	 * null: there is none. */
+	const struct snapshot_file *misnamed;
 };
 
 /*
@@ -96,6 +83,9 @@ struct snapshots {
  */
 int snapshots_list(const struct root_dir *rootdir, const char *image,
 		   struct snapshots *ret);
+/* The same of an image that has, or had, the file name that is given. */
+int snapshots_list_as(const struct root_dir *rootdir, const char *image,
+		      const char *name, struct snapshots *ret);
 /* The snapshot of that name, or null. */
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 				      const char *name);

@@ -109,6 +109,10 @@ enum store_child_kind {
 	/* Also images with an unknown parent: their parent reference cannot be
 	 * read, or they are being written. */
 	STORE_POSSIBLE_CHILDREN,
+	/* The same, only of images that have no name in a directory of the
+	 * parent. */
+	STORE_CHILDREN_ELSEWHERE,
+	STORE_POSSIBLE_CHILDREN_ELSEWHERE,
 };
 
 /*

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Boot resets that are due: their record. */
+#include "config.h"
+
+#include "tgt-glue/reconcile/boot-resets.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define ENDING ".resets"
+
+static const char heading[] =
+	"# Clients that are not admitted until their disks are reset.\n";
+
+int boot_resets_load(const struct fleet *fleet, struct arena *arena,
+		     struct strings *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest;
+	int r = shard_file_read(&fleet->shards[0], ENDING, &text);
+
+	*ret = (struct strings){ 0 };
+	rest = text;
+	for (char *line; r == 0 && (line = strsep(&rest, "\n"));) {
+		const struct client *client = fleet_client(fleet, line);
+
+		if (client && client->reset_boot)
+			strings_add_once(arena, ret, client->name);
+	}
+	return r;
+}
+
+bool boot_resets_concern(const struct clients *clients,
+			 const struct client *client)
+{
+	return client->reset_boot && !clients->which;
+}
+
+int boot_resets_add(struct reconcile *reconcile)
+{
+	struct strings *reset = &reconcile->options.reset;
+	int r = boot_resets_load(reconcile->fleet, &reconcile->arena,
+				 &reconcile->due);
+
+	for (size_t i = 0;
+	     r == 0 && !reconcile->options.only && i < reconcile->due.n; i++)
+		strings_add_once(&reconcile->arena, reset, reconcile->due.v[i]);
+	return r;
+}
+
+int boot_resets_save(const struct reconcile *reconcile)
+{
+	const struct shard *shard = &reconcile->fleet->shards[0];
+	struct arena arena = { 0 };
+	const char *text = heading;
+	int r;
+
+	for (size_t i = 0; i < reconcile->due.n; i++)
+		text = arena_printf(&arena, "%s%s\n", text,
+				    reconcile->due.v[i]);
+	if (reconcile->due.n) {
+		r = shard_file_write(shard, ENDING, text, 0600);
+	} else {
+		const char *path =
+			arena_printf(&arena, "%s" ENDING, shard->targets_file);
+
+		r = unlink(path) < 0 && errno != ENOENT
+			    ? fail_errno(-errno, "%s", path)
+			    : 0;
+	}
+	arena_fini(&arena);
+	return r < 0 ? r : 0;
+}
+
+void boot_resets_set(struct shard_pass *pass, const struct client *client,
+		     bool due)
+{
+	struct reconcile *all = pass->all;
+	struct client_state *state = clients_state(pass->clients, client);
+	struct strings kept = { 0 };
+
+	if (due) {
+		strings_add_once(&all->arena, &all->due, client->name);
+		state->unlisted = true;
+		return;
+	}
+	if (!strings_have(&all->due, client->name))
+		return;
+	for (size_t i = 0; i < all->due.n; i++)
+		if (strcmp(all->due.v[i], client->name) != 0)
+			strings_add(&all->arena, &kept, all->due.v[i]);
+	all->due = kept;
+	state->unlisted = state->blocked;
+}
+
+int boot_resets_begin(struct shard_pass *pass)
+{
+	bool any = false;
+
+	for (struct work *w = NULL; (w = work_next(&pass->plan, w, KINDS_ALL));)
+		if (w->reset && boot_resets_concern(pass->clients, w->client)) {
+			boot_resets_set(pass, w->client, true);
+			any = true;
+		}
+	return any ? boot_resets_save(pass->all) : 0;
+}
+
+void boot_resets_end(struct shard_pass *pass)
+{
+	for (size_t i = 0; i < pass->plan.n; i++) {
+		const struct work *w = &pass->plan.works[i];
+
+		/* A restore has replaced the disk, too. */
+		if (w->reset && w->outcome != OUTCOME_FAILED &&
+		    w->outcome != OUTCOME_NOT_RESET)
+			boot_resets_set(pass, w->client, false);
+	}
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* States of a client's disk: list, find, check. */
+#include "config.h"
+
+#include "tgt-glue/reconcile/disk-states.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "chain/chain.h"
+#include "chain/parent-cache.h"
+#include "store/image-names.h"
+#include "store/snapshot.h"
+#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/kept-image.h"
+#include "tgt-glue/reconcile/old-images.h"
+#include "tgt-glue/reconcile/spare.h"
+
+struct reading {
+	struct arena *arena;
+	const struct fleet *fleet;
+	const struct client *client;
+	struct disk_states *states;
+};
+
+static const char *date_text(struct arena *arena, time_t seconds)
+{
+	char text[sizeof "2026-01-31T23:59:59Z +10000 years"] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return arena_strdup(arena, text);
+}
+
+/* Sets master, or why. */
+static void find_master(const struct reading *reading, struct disk_state *state)
+{
+	static const char clients[] = CLIENTS_DIRECTORY "/";
+	char at[PATH_MAX], next[PATH_MAX];
+	int r = 0;
+
+	snprintf(at, sizeof at, "%s", state->file);
+	for (int i = 0; r == 0 && i <= CHAIN_DEPTH_MAX; i++) {
+		r = image_parent_path(reading->fleet, at, next, sizeof next);
+		if (r == 0 && strncmp(next, clients, sizeof clients - 1) != 0) {
+			state->master = arena_strdup(reading->arena, next);
+			return;
+		}
+		snprintf(at, sizeof at, "%s", next);
+	}
+	if (r < 0 && r != -ENODATA)
+		state->why = arena_strdup(reading->arena, error_text());
+}
+
+static struct disk_state *add(const struct reading *reading,
+			      enum disk_state_kind kind, const char *which,
+			      const char *file)
+{
+	struct disk_states *states = reading->states;
+	struct disk_state *state;
+	struct stat st;
+
+	states->v = arena_grow(reading->arena, states->v, states->n,
+			       sizeof *states->v);
+	state = &states->v[states->n++];
+	*state = (struct disk_state){
+		.kind = kind,
+		.which = arena_strdup(reading->arena, which),
+		.file = arena_strdup(reading->arena, file),
+	};
+	if (fleet_stat(reading->fleet, file, &st) == 0) {
+		state->size = (uint64_t)st.st_blocks * 512;
+		state->date = date_text(reading->arena, st.st_mtime);
+	}
+	find_master(reading, state);
+	return state;
+}
+
+static void add_snapshot(const struct reading *reading,
+			 const struct snapshot *snapshot, const char *kept)
+{
+	struct arena *arena = reading->arena;
+	const char *file =
+		arena_printf(arena, CLIENTS_DIRECTORY "/%s", snapshot->file);
+	const bool is_kept = kept && !strcmp(kept, file);
+	struct disk_state *state =
+		add(reading, is_kept ? STATE_KEPT : STATE_SNAPSHOT,
+		    is_kept ? WHICH_KEPT : snapshot->name, file);
+
+	state->snapshot = arena_strdup(arena, snapshot->name);
+	state->date = arena_strdup(arena, snapshot->date);
+	if (snapshot->note)
+		state->note = arena_strdup(arena, snapshot->note);
+}
+
+static int add_snapshots(const struct reading *reading)
+{
+	const struct fleet *fleet = reading->fleet;
+	const char *kept =
+		kept_image_find(reading->arena, fleet, reading->client);
+	struct snapshots all = { 0 };
+	struct stat st;
+	int r = fleet_stat(fleet, reading->client->image, &st);
+
+	/* What is a snapshot of an image depends on the image. */
+	if (r == -ENOENT)
+		return 0;
+	r = snapshots_list(&fleet->rootdir, reading->client->image, &all);
+	for (size_t i = 0; r == 0 && i < all.n; i++)
+		add_snapshot(reading, &all.at[i], kept);
+	snapshots_fini(&all);
+	return r;
+}
+
+static int add_old_images(const struct reading *reading)
+{
+	const struct fleet *fleet = reading->fleet;
+	_cleanup_close_ int dir = spare_directory(fleet);
+	struct arena *arena = reading->arena;
+	struct old_images old = { 0 };
+	int r;
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0
+				      : fail_errno(dir, "%s/" CLIENTS_DIRECTORY,
+						   fleet->store);
+	r = old_images_read(arena, dir, reading->client->name, &old);
+	if (r < 0)
+		return fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store);
+	for (size_t i = 0; i < old.n; i++) {
+		const char *name = old.v[i].name;
+		struct disk_state *state =
+			add(reading, STATE_OLD,
+			    name + strlen(name) - (STAMP_SIZE - 1),
+			    arena_printf(arena, CLIENTS_DIRECTORY "/%s", name));
+
+		state->date = date_text(arena, old.v[i].stamp / 1000000);
+	}
+	return 0;
+}
+
+static int newest_first(const void *pa, const void *pb)
+{
+	const struct disk_state *a = pa, *b = pb;
+	int order;
+
+	if ((a->kind == STATE_NOW) != (b->kind == STATE_NOW))
+		return a->kind == STATE_NOW ? -1 : 1;
+	order = strcmp(b->date ? b->date : "", a->date ? a->date : "");
+	return order ? order : strcmp(b->which, a->which);
+}
+
+int disk_states_read(struct arena *arena, const struct fleet *fleet,
+		     const struct client *client, struct disk_states *ret)
+{
+	const struct reading reading = { arena, fleet, client, ret };
+	struct stat st;
+	int r;
+
+	*ret = (struct disk_states){ 0 };
+	if (fleet_stat(fleet, client->image, &st) == 0)
+		add(&reading, STATE_NOW, WHICH_NOW, client->image);
+	r = add_snapshots(&reading);
+	if (r == 0)
+		r = add_old_images(&reading);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
+	return r;
+}
+
+const struct disk_state *disk_states_find(const struct disk_states *states,
+					  const struct client *client,
+					  const char *which)
+{
+	const struct disk_state *found = NULL;
+	unsigned fitting = 0;
+
+	for (size_t i = 0; i < states->n; i++) {
+		const struct disk_state *state = &states->v[i];
+
+		if (state->kind == STATE_NOW)
+			continue;
+		if (!strcmp(state->which, which))
+			return state;
+		if (state->kind != STATE_OLD || !*which ||
+		    strncmp(state->which, which, strlen(which)) != 0)
+			continue;
+		found = state;
+		fitting++;
+	}
+	if (fitting == 1)
+		return found;
+	if (!strcmp(which, WHICH_NOW))
+		fail(-EINVAL, "%s is the present state of its disk", which);
+	else
+		fail(-ENOENT,
+		     "expected the name of one earlier state of its disk, found '%s'%s; `tgt-glue disks %s' lists them",
+		     which, fitting ? ", which fits several" : "",
+		     client->name);
+	return NULL;
+}
+
+int disk_state_check(const struct fleet *fleet, const struct disk_state *state)
+{
+	_cleanup_(parent_cache_free_p) struct parent_cache *cache = NULL;
+	struct chain *chain;
+	int r = parent_cache_new(&fleet->rootdir, 1, &cache);
+
+	if (r == 0)
+		r = chain_open(cache, state->file, CHAIN_NO_LOCK, &chain);
+	if (r == 0)
+		chain_close(chain);
+	return r;
+}
+
+int disk_states_check_name(const char *name)
+{
+	int64_t stamp;
+
+	if (!strcmp(name, WHICH_NOW) || !strcmp(name, WHICH_KEPT) ||
+	    kept_image_number(name) || stamp_read(name, &stamp))
+		return fail(
+			-EINVAL,
+			"snapshot name: expected none of \"now\", \"kept\", kept-NUMBER and a date, which tgt-glue uses, found '%s'",
+			name);
+	return snapshot_check_name(name);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * States of a client's disk: the present one, and the earlier ones that a
+ * restore can bring back.  These are the image's snapshots, which the client's
+ * image may have as parents, and its old images, which were put aside.
+ *
+ * Each state has a short name, its WHICH: `now', the name of a snapshot, `kept'
+ * for the state to which a reset goes back (kept-image.h), or the stamp of an
+ * old image.
+ */
+#ifndef TGT_GLUE_RECONCILE_DISK_STATES_H
+#define TGT_GLUE_RECONCILE_DISK_STATES_H
+
+#include "tgt-glue/config/fleet.h"
+
+enum disk_state_kind { STATE_NOW, STATE_SNAPSHOT, STATE_KEPT, STATE_OLD };
+
+struct disk_state {
+	enum disk_state_kind kind;
+	const char *which;
+	const char *snapshot; /* its name; null: of another kind */
+	const char *file;     /* path in the store */
+	const char *date;     /* as 2026-01-31T23:59:59Z */
+	uint64_t size;        /* of its own file on disk, bytes */
+	const char *note;     /* null: none */
+	/* Its nearest ancestor outside of the clients' directory, a path in the
+	 * store; null: none, or unknown. */
+	const char *master;
+	const char *why; /* why its parents cannot be found; null: they can */
+};
+
+struct disk_states {
+	struct disk_state *v; /* the present one first, then by date, newest
+			       * first */
+	size_t n;
+};
+
+/* The names of states that no snapshot may have. */
+#define WHICH_NOW "now"
+#define WHICH_KEPT "kept"
+
+/*
+ * Reads the states of the client's disk, into arena.  Locks nothing.  0, or
+ * -errno with a message.
+ */
+int disk_states_read(struct arena *arena, const struct fleet *fleet,
+		     const struct client *client, struct disk_states *ret);
+
+/*
+ * The earlier state of that name, or the old image whose stamp begins with it,
+ * if it is the only one.  Null, with a message, if there is none.
+ */
+const struct disk_state *disk_states_find(const struct disk_states *states,
+					  const struct client *client,
+					  const char *which);
+
+/* 0 if the state can be opened with all its parents; else -errno with a message
+ * that names the file that is missing. */
+int disk_state_check(const struct fleet *fleet, const struct disk_state *state);
+
+/* 0, or -EINVAL with a message: a snapshot of a client has a name that
+ * vhdfs-img accepts and that is that of no other kind of state. */
+int disk_states_check_name(const char *name);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Restore of an earlier state of a client's disk.
+ *
+ * ORDER, so that a restore that was interrupted at any step and is run again
+ * ends in the same state; the image is NAME, the old one .NAME.STAMP:
+ *
+ *   1. the target admits no initiator, has no session, and is deleted: tgtd
+ *      no longer has the image open                         (execute.c)
+ *   2. no other process has NAME or the old image open: their locks are free
+ *   3. NAME gets a second name, .NAME.LATER, with a stamp greater than all
+ *      before it
+ *   4. the old image is marked with its STAMP
+ *   5. .NAME.STAMP is renamed to NAME, over the name that was there; each step
+ *      is durable before the next
+ *   6. the target is created, its disk is the image NAME, and the client is
+ *      admitted                                             (execute.c)
+ *
+ * At every moment NAME leads to a complete image.  After 3, another run finds
+ * the second name and goes on with 4.  After 5 there is no old image STAMP; the
+ * mark of NAME says that it was that one, and another run continues with 6.  A
+ * NAME in another format than the old image is renamed in 3.  No image is
+ * removed: what `keep' does not count is removed by the next reset.
+ *
+ * A snapshot is brought back by `vhdfs-img revert', in the place of 2 to 5: it
+ * puts NAME aside and gives it to a fresh child of the snapshot, in one step
+ * that it finishes or undoes itself after a crash.  A NAME that is a child of
+ * the snapshot without data is such a child already.
+ */
+#include "config.h"
+
+#include "tgt-glue/reconcile/image-restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/printable.h"
+#include "io/file-id.h"
+#include "io/rootdir.h"
+#include "store/image-names.h"
+#include "tgt-glue/base/vhdfs-img.h"
+#include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/disk-states.h"
+#include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/old-images.h"
+#include "tgt-glue/reconcile/spare.h"
+
+/* The stamp that the image had when it was an old one. */
+#define RESTORED "user.tgt-glue.restored"
+
+struct restore {
+	struct clients *clients;
+	const struct fleet *fleet;
+	const struct client *client;
+	const struct disk_state *state; /* null: it was brought back already */
+	const char *aside; /* path of the image before; null: unknown, none */
+};
+
+/* Was the client's image the old image WHICH? */
+static bool is_restored(const struct fleet *fleet, const struct client *client,
+			const char *which)
+{
+	_cleanup_close_ int fd =
+		root_dir_openat(&fleet->rootdir, client->child, O_RDONLY);
+	char text[STAMP_SIZE];
+	ssize_t n = fd < 0 ? -1 : fgetxattr(fd, RESTORED, text, sizeof text);
+	const size_t len = strlen(which);
+
+	return n > 0 && len && len <= (size_t)n && !memcmp(text, which, len);
+}
+
+/* *ret: the state WHICH of the client, or null if the client's image is it
+ * already. */
+static int find_state(struct clients *clients, const struct client *client,
+		      const struct disk_state **ret)
+{
+	struct disk_states states;
+	int r = disk_states_read(clients->arena, clients->fleet, client,
+				 &states);
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	*ret = disk_states_find(&states, client, clients->which);
+	if (*ret || is_restored(clients->fleet, client, clients->which))
+		return 0;
+	return error_last()->code;
+}
+
+/* An old image takes the client's name, so it has the client's format. */
+static int check_old(struct clients *clients, const struct client *client,
+		     const struct disk_state *state)
+{
+	const char *ending = strrchr(client->child, '.');
+	const char *name = name_last(state->file) + 1 + strlen(client->name);
+	struct stat st;
+
+	if (strncmp(name, ending, strlen(ending)) != 0 ||
+	    name[strlen(ending)] != '.')
+		return fail(
+			-EINVAL,
+			"%s: expected the format of %s, found another; write its master under [client %s] in fleet.conf first",
+			state->file, client->child, client->name);
+	if (fleet_stat(clients->fleet, state->file, &st) < 0)
+		return 0;
+	return image_reset_check_childless(clients, client, state->file, &st);
+}
+
+static int check_state(struct clients *clients, const struct client *client)
+{
+	const struct disk_state *state;
+	struct stat st;
+	int r = find_state(clients, client, &state);
+
+	if (r < 0 || !state)
+		return r;
+	r = disk_state_check(clients->fleet, state);
+	if (r == 0 && state->kind == STATE_OLD)
+		return check_old(clients, client, state);
+	if (r == 0 && fleet_stat(clients->fleet, client->image, &st) < 0)
+		r = fail(
+			-ENOENT,
+			"%s: expected an image, found none; `tgt-glue apply' makes it",
+			client->image);
+	return r;
+}
+
+int image_replace_check(struct clients *clients, const struct client *client,
+			pid_t tgtd)
+{
+	int r = image_reset_check(clients, client, tgtd);
+
+	return r == 0 && clients->which ? check_state(clients, client) : r;
+}
+
+static int sync_dir(int dir, const struct restore *restore)
+{
+	return fsync(dir) < 0 ? fail_errno(-errno, "%s/" CLIENTS_DIRECTORY,
+					   restore->fleet->store)
+			      : 0;
+}
+
+/* The old image that is the file of the client's image: an interrupted restore
+ * gave it the second name.  Null: none. */
+static const char *second_name(const struct old_images *old, int dir,
+			       const char *name)
+{
+	struct stat image, other;
+
+	if (fstatat(dir, name, &image, AT_SYMLINK_NOFOLLOW) < 0)
+		return NULL;
+	for (size_t i = 0; i < old->n; i++)
+		if (fstatat(dir, old->v[i].name, &other, AT_SYMLINK_NOFOLLOW) ==
+			    0 &&
+		    file_id_equal(file_id_of(&image), file_id_of(&other)))
+			return old->v[i].name;
+	return NULL;
+}
+
+/* 3 */
+static int put_aside(struct restore *restore, int dir)
+{
+	const struct client *client = restore->client;
+	struct arena *arena = restore->clients->arena;
+	const char *name = name_last(client->image), *aside;
+	const bool replaced = !strcmp(client->image, client->child);
+	struct old_images old;
+	char text[STAMP_SIZE];
+	struct stat st;
+	int r;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fail_errno(-errno, "%s", name);
+	r = old_images_read(arena, dir, client->name, &old);
+	if (r < 0)
+		return fail_errno(r, "%s/" CLIENTS_DIRECTORY,
+				  restore->fleet->store);
+	aside = second_name(&old, dir, name);
+	if (!aside) {
+		stamp_write(old_images_next_stamp(&old, stamp_now()), text);
+		aside = arena_printf(arena, ".%s.%s", name, text);
+		r = replaced ? linkat(dir, name, dir, aside, 0)
+			     : renameat2(dir, name, dir, aside,
+					 RENAME_NOREPLACE);
+	}
+	if (r < 0)
+		return fail_errno(-errno, "%s/%s: putting it aside",
+				  restore->fleet->store, client->image);
+	restore->aside = arena_printf(arena, CLIENTS_DIRECTORY "/%s", aside);
+	return sync_dir(dir, restore);
+}
+
+/* 4.  Without the mark, another run after 5 says that there is no such old
+ * image. */
+static void mark(int dir, const char *old, const char *stamp)
+{
+	_cleanup_close_ int fd = openat(dir, old, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && fsetxattr(fd, RESTORED, stamp, strlen(stamp), 0) == 0)
+		(void)fsync(fd);
+}
+
+/* 5 */
+static int take_name(const struct restore *restore, int dir)
+{
+	const char *old = name_last(restore->state->file);
+
+	mark(dir, old, restore->state->which);
+	if (renameat(dir, old, dir, name_last(restore->client->child)) < 0)
+		return fail_errno(-errno, "%s/%s: renaming it",
+				  restore->fleet->store, restore->state->file);
+	return sync_dir(dir, restore);
+}
+
+/* 2 to 5 */
+static int bring_back_old(struct restore *restore)
+{
+	const struct fleet *fleet = restore->fleet;
+	_cleanup_close_ int dir = spare_directory(fleet);
+	struct stat now, old;
+	int r = dir;
+
+	if (r < 0)
+		return fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store);
+	r = fleet_stat(fleet, restore->client->image, &now);
+	if (r == 0)
+		r = image_reset_wait(fleet, restore->client->image);
+	else
+		r = 0;
+	if (r == 0)
+		r = image_reset_wait(fleet, restore->state->file);
+	/* What a restore that ended after 3 put aside is what is there. */
+	if (r == 0 && fleet_stat(fleet, restore->state->file, &old) == 0 &&
+	    fleet_stat(fleet, restore->client->child, &now) == 0 &&
+	    file_id_equal(file_id_of(&now), file_id_of(&old))) {
+		if (unlinkat(dir, name_last(restore->state->file), 0) < 0)
+			return fail_errno(-errno, "%s", restore->state->file);
+		return sync_dir(dir, restore);
+	}
+	if (r == 0)
+		r = put_aside(restore, dir);
+	return r < 0 ? r : take_name(restore, dir);
+}
+
+/* The newest old image, after a revert. */
+static const char *newest_aside(const struct restore *restore)
+{
+	_cleanup_close_ int dir = spare_directory(restore->fleet);
+	struct arena *arena = restore->clients->arena;
+	struct old_images old;
+
+	if (dir < 0 ||
+	    old_images_read(arena, dir, restore->client->name, &old) < 0 ||
+	    !old.n)
+		return NULL;
+	return arena_printf(arena, CLIENTS_DIRECTORY "/%s", old.v[0].name);
+}
+
+static int bring_back_snapshot(struct restore *restore)
+{
+	const struct fleet *fleet = restore->fleet;
+	const char *image = arena_printf(restore->clients->arena, "%s/%s",
+					 fleet->store, restore->client->image);
+	const char *argv[] = { "vhdfs-img",  "revert",
+			       "--in-use",   "--store",
+			       fleet->store, "--",
+			       image,        restore->state->snapshot,
+			       NULL };
+	int r;
+
+	if (image_shows(fleet, restore->client->image, restore->state->file)) {
+		restore->state = NULL;
+		return 0;
+	}
+	r = image_reset_wait(fleet, restore->client->image);
+	if (r == 0)
+		r = vhdfs_img_run(argv);
+	if (r == 0)
+		restore->aside = newest_aside(restore);
+	return r;
+}
+
+static void report(const struct restore *restore, struct messages *messages)
+{
+	const struct client *client = restore->client;
+	const struct client_state *state =
+		clients_state(restore->clients, client);
+	const char *which = restore->clients->which;
+
+	if (!restore->state)
+		print_line(stdout, "%s: image: %s is %s already", client->name,
+			   client->child, which);
+	else if (restore->aside)
+		print_line(stdout,
+			   "%s: image: %s is %s again; the one before is %s",
+			   client->name, client->child, which, restore->aside);
+	else
+		print_line(stdout, "%s: image: %s is %s again", client->name,
+			   client->child, which);
+	if (state->image == CHILD_OTHER)
+		messages_print(messages, "%s: image: warning: %s", client->name,
+			       state->image_why);
+}
+
+static int bring_back(struct clients *clients, const struct client *client,
+		      struct messages *messages)
+{
+	struct restore restore = { clients, clients->fleet, client, NULL,
+				   NULL };
+	int r = find_state(clients, client, &restore.state);
+
+	if (r == 0 && restore.state)
+		r = restore.state->kind == STATE_OLD
+			    ? bring_back_old(&restore)
+			    : bring_back_snapshot(&restore);
+	if (r < 0)
+		return r;
+	clients_state(clients, client)->view =
+		arena_printf(clients->arena, "%s/%s.raw", clients->fleet->mount,
+			     restore.state && restore.state->kind == STATE_OLD
+				     ? client->child
+				     : client->image);
+	client_image_inspect(clients, client);
+	report(&restore, messages);
+	return 0;
+}
+
+int image_replace_run(struct clients *clients, const struct client *client,
+		      struct messages *messages)
+{
+	return clients->which ? bring_back(clients, client, messages)
+			      : image_reset_run(clients, client, messages);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Restore of an earlier state of a client's disk (disk-states.h), in the place
+ * of a reset where clients->which names one.
+ */
+#ifndef TGT_GLUE_RECONCILE_IMAGE_RESTORE_H
+#define TGT_GLUE_RECONCILE_IMAGE_RESTORE_H
+
+#include <sys/types.h>
+
+#include "tgt-glue/base/messages.h"
+#include "tgt-glue/reconcile/clients.h"
+
+/*
+ * Checks, while tgtd still has the image open, whether the image can be
+ * replaced: by a fresh one (image_reset_check), or by the state
+ * clients->which.  Then also -ENOENT: there is no such state, or a parent of it
+ * is missing; and the errors of chain_open; all with a message.
+ */
+int image_replace_check(struct clients *clients, const struct client *client,
+			pid_t tgtd);
+
+/*
+ * Resets the image (image_reset_run), or brings back the state, and prints what
+ * became of the image before.  Waits up to 5 seconds until no process has them
+ * open, else -EBUSY with a message.  If it fails, the client keeps its image.
+ * Sets the client's state from the image that it has then.
+ */
+int image_replace_run(struct clients *clients, const struct client *client,
+		      struct messages *messages);
+
+#endif
