@@ -119,7 +119,9 @@ static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
 	return false;
 }
 
-/* The client whose disk the file is, or null. */
+/* The client whose disk the file is, or null.  First by the path: after a
+ * snapshot a view has the number of another file than its image, and that may
+ * be the number of another client's image. */
 static const struct client *find_client(const struct disks *disks,
 					const char *path,
 					const struct file_id *file)
@@ -127,10 +129,12 @@ static const struct client *find_client(const struct disks *disks,
 	const struct fleet *fleet = disks->fleet;
 
 	for (size_t i = 0; i < fleet->n; i++)
-		if (!strcmp(fleet->clients[i].view, path) ||
-		    (file->ino && file->dev &&
-		     disks->images[i].ino == file->ino &&
-		     same_files(disks, file->dev, disks->images[i].dev)))
+		if (!strcmp(fleet->clients[i].view, path))
+			return &fleet->clients[i];
+	for (size_t i = 0; i < fleet->n; i++)
+		if (file->ino && file->dev &&
+		    disks->images[i].ino == file->ino &&
+		    same_files(disks, file->dev, disks->images[i].dev))
 			return &fleet->clients[i];
 	return NULL;
 }
