@@ -9,6 +9,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/backup/config-files.h \
 	tgt-glue/backup/copy.c \
 	tgt-glue/backup/copy.h \
+	tgt-glue/backup/restore.c \
+	tgt-glue/backup/restore.h \
 	tgt-glue/backup/stop.c \
 	tgt-glue/backup/stop.h \
 	tgt-glue/backup/transfer.c \
@@ -42,6 +44,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/load.c \
 	tgt-glue/command/orphans.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/restore-from.c \
 	tgt-glue/command/restore.c \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/snapshot.c \

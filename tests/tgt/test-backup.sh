@@ -381,13 +381,13 @@ test_backup_killed_at_any_change_of_a_file_is_completed_by_the_next() {
 	write_all_along pc1
 	expect 0 glue backup "$scratch/$dir"
 	interrupt_at renameat 1 1
-	interrupt_at fsync 1 3
+	interrupt_at fsync 1 1
 	interrupt_at linkat 1 1
-	interrupt_at unlinkat 1 2
+	interrupt_at unlinkat 1 1
 	interrupt_at pwrite64 20 1
-	interrupt_at mkdirat 1 2 new
-	interrupt_at renameat 1 2 new
-	interrupt_at fsync 3 3 new
+	interrupt_at mkdirat 1 1 new
+	interrupt_at renameat 1 1 new
+	interrupt_at fsync 3 1 new
 	goes_on
 	stop_writing
 }

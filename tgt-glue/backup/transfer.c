@@ -71,14 +71,12 @@ int transfer_make_directories(const struct root_dir *to, const char *path)
 	return r;
 }
 
-/* 1: `to' has an image with this identity at path; 0: no file; -EEXIST with a
- * message: another one. */
-static int find_same(const struct transfer *t, const char *path,
-		     const struct image *image)
+int transfer_find(const struct root_dir *to, const char *path,
+		  const struct image *image)
 {
 	struct image *there;
 	struct io *io;
-	int r = root_dir_open(t->to, path, false, &io, NULL);
+	int r = root_dir_open(to, path, false, &io, NULL);
 	bool same;
 
 	if (r == -ENOENT || r == -ENOTDIR)
@@ -90,16 +88,14 @@ static int find_same(const struct transfer *t, const char *path,
 		io_close(io);
 		return error_is_passing(r) ? r : -EEXIST;
 	}
-	same = there->ops == image->ops && there->type == image->type &&
-	       there->size == image->size && !guid_is_null(&image->id) &&
-	       guid_equal(&there->id, &image->id);
+	same = !guid_is_null(&image->id) && image_is_same(there, image);
 	image_close(there);
 	if (same)
 		return 1;
 	return fail(
 		-EEXIST,
-		"%s/%s: expected the same image as %s/%s, found another one; rename it if no image needs it",
-		t->to->path, path, t->from->path, path);
+		"%s/%s: expected the same image as %s, found another one; rename it if no image needs it",
+		to->path, path, image->io->name);
 }
 
 /* The files NAME.ENDING.STAMP of path that were put aside. */
@@ -204,7 +200,7 @@ static int transfer_parent(struct transfer *t, const struct image *image,
 			   const char *path)
 {
 	_cleanup_(atomic_file_fini) struct atomic_file file = { 0 };
-	int r = find_same(t, path, image);
+	int r = transfer_find(t->to, path, image);
 
 	if (r == 1)
 		return 0;

@@ -51,6 +51,10 @@ int transfer_init(struct transfer *t, const struct root_dir *from,
 		  const struct root_dir *to, struct arena *arena);
 void transfer_fini(struct transfer *t);
 
+/* 1: the directory has an image with the identity of image at path; 0: it has
+ * no file there; -EEXIST: another one; or another -errno; with a message. */
+int transfer_find(const struct root_dir *to, const char *path,
+		  const struct image *image);
 /*
  * Copies the images of an open, locked chain of `from' that `to' does not have,
  * from the last one to that at depth first.  0, or -errno with a message: those

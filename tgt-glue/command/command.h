@@ -24,6 +24,7 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *keep;  /* a number */
+	const char *from;  /* a directory of a backup */
 	const char *note;  /* of a snapshot */
 	bool forget;
 	char **clients; /* the operands, null-ended */
@@ -43,6 +44,7 @@ int command_revert(const struct command_line *line);
 int command_keep(const struct command_line *line);
 int command_orphans(const struct command_line *line);
 int command_restore(const struct command_line *line);
+int command_restore_from(const struct command_line *line);
 int command_backup(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
@@ -67,6 +69,10 @@ const struct client *command_client(const struct command_line *line,
 bool command_clients(const struct command_line *line, const char *verb,
 		     char *const *names, const struct fleet *fleet,
 		     struct arena *arena, struct strings *ret);
+/* Brings back the state WHICH of the clients of these names, null-ended, for
+ * the command verb.  Returns an exit code. */
+int command_bring_back(const struct command_line *line, const char *verb,
+		       const char *which, char *const *names);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns

@@ -125,10 +125,20 @@ static const struct cli_command revert_command = {
 	.run = command_revert,
 };
 
+static const struct cli_option restore_options[] = {
+	CLI_VALUE(from, "from", "DIR", "<directory>",
+		  "bring back the disks of a backup, and what they need; all "
+		  "that DIR has if no client is given"),
+	CLI_END,
+};
+
 static const struct cli_command restore_command = {
 	.name = "restore",
 	.summary = "bring back an earlier state of a client's disk",
+	.options = restore_options,
 	.operands = { "CLIENT WHICH", 2, 2, "<client>" },
+	.variant_option = "from",
+	.variant = { "[CLIENT...]", 0, INT_MAX, "<client>" },
 	.run = command_restore,
 };
 

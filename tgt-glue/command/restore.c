@@ -11,9 +11,8 @@
 #include "tgt-glue/reconcile/disk-states.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
-/* names: of the clients, null-ended. */
-static int bring_back(const struct command_line *line, const char *verb,
-		      const char *which, char *const *names)
+int command_bring_back(const struct command_line *line, const char *verb,
+		       const char *which, char *const *names)
 {
 	_cleanup_close_ int lock = -1;
 	_cleanup_(fleet_fini) struct fleet fleet;
@@ -37,7 +36,9 @@ int command_restore(const struct command_line *line)
 {
 	char *const names[] = { line->clients[0], NULL };
 
-	return bring_back(line, "restore", line->clients[1], names);
+	if (line->from)
+		return command_restore_from(line);
+	return command_bring_back(line, "restore", line->clients[1], names);
 }
 
 int command_revert(const struct command_line *line)
@@ -46,5 +47,5 @@ int command_revert(const struct command_line *line)
 
 	if (strcmp(name, WHICH_KEPT) != 0 && disk_states_check_name(name) < 0)
 		return command_failed();
-	return bring_back(line, "revert", name, line->clients + 1);
+	return command_bring_back(line, "revert", name, line->clients + 1);
 }
