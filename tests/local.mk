@@ -434,6 +434,7 @@ tgt_tests = \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-restore-from.sh \
+	tests/tgt/test-scrub.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-shards.sh \
 	tests/tgt/test-space.sh \

@@ -11,6 +11,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/backup/copy.h \
 	tgt-glue/backup/restore.c \
 	tgt-glue/backup/restore.h \
+	tgt-glue/backup/scrub.c \
+	tgt-glue/backup/scrub.h \
 	tgt-glue/backup/stop.c \
 	tgt-glue/backup/stop.h \
 	tgt-glue/backup/transfer.c \

@@ -24,6 +24,8 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *keep;  /* a number */
+	bool images;       /* check those of the store */
+	const char *rate;  /* a size */
 	const char *from;  /* a directory of a backup */
 	const char *note;  /* of a snapshot */
 	bool forget;

@@ -15,9 +15,17 @@
 /* CONFDIR is an option of configure. */
 #define DEFAULT_CONFIG CONFDIR "/fleet.conf"
 
+static const struct cli_option check_options[] = {
+	CLI_FLAG(images, "images", "check all images of the store instead"),
+	CLI_VALUE(rate, "rate", "SIZE", NULL,
+		  "read at most SIZE a second of the images"),
+	CLI_END,
+};
+
 static const struct cli_command check_command = {
 	.name = "check",
-	.summary = "name every mistake in fleet.conf",
+	.summary = "name every mistake in fleet.conf, or every unsound image",
+	.options = check_options,
 	.run = command_check,
 };
 
