@@ -432,6 +432,7 @@ tgt_tests = \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
+	tests/tgt/test-rename.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-restore-from.sh \

@@ -99,11 +99,12 @@ updated() {
 }
 EOF
 		server_script "Before an update, and undoing it" |
-			sed '/snapshots .*pc001/a updated 1; updated 2'
+			sed '0,/disks pc001/s//&\nupdated 1; updated 2/'
 		cat <<'EOF'
 [ "$(dd if=$disk/pc001.vhdx.raw bs=1 skip=10 count=8)" = BEFORE-1 ]
-[ "$(dd if=$disk/pc002.vhdx.raw bs=1 skip=10 count=8)" = UPDATE-2 ]
-[ ! -e /srv/images/clients/pc002@monday.vhdx ]
+[ "$(dd if=$disk/pc102.vhdx.raw bs=1 skip=10 count=8)" = UPDATE-2 ]
+[ -e /srv/images/clients/pc001@kept-1.vhdx ]
+[ -z "$(find /srv/images -name '*pc002*' -o -name 'pc102@monday*')" ]
 for image in /srv/images/clients/pc001.vhdx /srv/images/clients/.pc001.vhdx.*; do
 	vhdfs-img info --chain $image | grep '^parent: .*lab-2026'
 done
@@ -116,6 +117,7 @@ EOF
 	has_line '^all done' "$scratch/out"
 	has_line '^all is as fleet.conf says' "$scratch/out"
 	has_line '^monday .*before the update' "$scratch/out"
+	has_line '^pc102: its target is .*:pc102' "$scratch/out"
 }
 
 test_second_shard_exports_its_clients() {

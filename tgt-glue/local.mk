@@ -45,6 +45,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
 	tgt-glue/command/orphans.c \
+	tgt-glue/command/rename.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/restore-from.c \
 	tgt-glue/command/restore.c \
@@ -82,6 +83,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/boot-resets.h \
 	tgt-glue/reconcile/client-image.c \
 	tgt-glue/reconcile/client-image.h \
+	tgt-glue/reconcile/client-rename.c \
+	tgt-glue/reconcile/client-rename.h \
 	tgt-glue/reconcile/clients.c \
 	tgt-glue/reconcile/clients.h \
 	tgt-glue/reconcile/disk-states.c \

@@ -133,6 +133,34 @@ test_client_without_reset_boot_keeps_its_old_disk() {
 	sed -i '/reset = boot/d' "$scratch/fleet.conf"
 	expect 0 glue apply
 	disk_has pc2 old
+	# And when it has the key again: the earlier failure is forgotten.
+	sed -i 's/^\[client pc2\]/&\nreset = boot/' "$scratch/fleet.conf"
+	expect 0 glue apply
+	disk_has pc2 old
+}
+
+test_client_that_returns_to_fleet_conf_is_reset() {
+	start_fleet
+	break_reset
+	expect 1 glue reset pc2
+	cp "$scratch/fleet.conf" "$scratch/fleet.saved"
+	write_fleet pc1 pc3 </dev/null
+	expect 0 glue apply
+	mend_reset
+	cp "$scratch/fleet.saved" "$scratch/fleet.conf"
+	expect 0 glue apply
+	is_as_wanted
+}
+
+test_client_that_is_not_admitted_is_not_renamed() {
+	start_fleet
+	break_reset
+	expect 1 glue reset pc2
+	mend_reset
+	sed -i 's/client pc2/client pc4/' "$scratch/fleet.conf"
+	expect 1 glue rename pc2 pc4
+	said '^tgt-glue: rename: pc2: expected a disk that was reset, .*type .tgt-glue reset pc2.'
+	[ -e "$scratch/store/clients/pc2.vhdx" ] || fail "expected the old name"
 }
 
 test_client_that_is_logged_in_stays_admitted() {

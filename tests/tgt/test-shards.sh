@@ -466,6 +466,30 @@ test_reset_without_the_tgtd_of_the_shard_is_refused() {
 		fail "expected no message about a shard, found: $(cat "$scratch/stderr")"
 }
 
+# The earlier target is on a shard before that of the new name, and after it.
+test_renamed_client_goes_to_the_shard_of_its_name() {
+	start_servers
+	write_shards 2 pc1 pc3 </dev/null
+	expect 0 glue apply
+	for client in pc1 pc3; do
+		printf %s "$client" |
+			dd of="$scratch/mnt/clients/$client.vhdx.raw" bs=512 \
+				seek=9 conv=notrunc,fsync,sync status=none
+	done
+	write_shards 2 pc5 pc3 </dev/null
+	expect 0 glue rename pc1 pc5
+	is_on 1 pc5
+	write_shards 2 pc5 pc2 </dev/null
+	expect 0 glue rename pc3 pc2
+	is_on 0 pc2
+	is_nowhere pc1
+	is_nowhere pc3
+	grep -q pc1 "$scratch/mnt/clients/pc5.vhdx.raw"
+	grep -q pc3 "$scratch/mnt/clients/pc2.vhdx.raw"
+	admits login "$(url_on 0 pc2)"
+	admits login "$(url_on 1 pc5)"
+}
+
 test_boot_scripts_name_the_port_of_the_shard() {
 	mkdir -p "$scratch/store/masters" "$scratch/tftp"
 	touch "$scratch/store/masters/win11.vhdx"

@@ -164,6 +164,13 @@ static const struct cli_command keep_command = {
 	.run = command_keep,
 };
 
+static const struct cli_command rename_command = {
+	.name = "rename",
+	.summary = "give a client's images the name that fleet.conf has now",
+	.operands = { "OLD NEW", 2, 2, "<client>" },
+	.run = command_rename,
+};
+
 static const struct cli_option orphans_options[] = {
 	CLI_FLAG(json, "json", "print a JSON array"),
 	CLI_FLAG(remove, "remove",
@@ -232,12 +239,25 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,   &generate_command, &plan_command,
-	&apply_command,   &status_command,   &watch_command,
-	&reset_command,   &disks_command,    &snapshot_command,
-	&revert_command,  &restore_command,  &keep_command,
-	&orphans_command, &backup_command,   &secret_command,
-	&ipxe_command,    &dnsmasq_command,  NULL,
+	&check_command,
+	&generate_command,
+	&plan_command,
+	&apply_command,
+	&status_command,
+	&watch_command,
+	&reset_command,
+	&disks_command,
+	&snapshot_command,
+	&revert_command,
+	&restore_command,
+	&keep_command,
+	&rename_command,
+	&orphans_command,
+	&backup_command,
+	&secret_command,
+	&ipxe_command,
+	&dnsmasq_command,
+	NULL,
 };
 
 static const struct cli_option common_options[] = {

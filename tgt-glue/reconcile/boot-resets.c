@@ -15,8 +15,9 @@
 static const char heading[] =
 	"# Clients that are not admitted until their disks are reset.\n";
 
-int boot_resets_load(const struct fleet *fleet, struct arena *arena,
-		     struct strings *ret)
+/* The names in the record, in arena. */
+static int read_names(const struct fleet *fleet, struct arena *arena,
+		      struct strings *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	char *rest;
@@ -24,30 +25,55 @@ int boot_resets_load(const struct fleet *fleet, struct arena *arena,
 
 	*ret = (struct strings){ 0 };
 	rest = text;
-	for (char *line; r == 0 && (line = strsep(&rest, "\n"));) {
-		const struct client *client = fleet_client(fleet, line);
+	for (char *line; r == 0 && (line = strsep(&rest, "\n"));)
+		if (*line && *line != '#')
+			strings_add_once(arena, ret, line);
+	return r;
+}
 
-		if (client && client->reset_boot)
-			strings_add_once(arena, ret, client->name);
-	}
+/* Is the name one that stays in the record?  A client without `reset = boot'
+ * keeps its disk, and must not be reset when it gets that key again. */
+static bool stays(const struct fleet *fleet, const char *name)
+{
+	const struct client *client = fleet_client(fleet, name);
+
+	return !client || client->reset_boot;
+}
+
+int boot_resets_load(const struct fleet *fleet, struct arena *arena,
+		     struct strings *ret)
+{
+	struct strings names;
+	int r = read_names(fleet, arena, &names);
+
+	*ret = (struct strings){ 0 };
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		if (stays(fleet, names.v[i]))
+			strings_add(arena, ret, names.v[i]);
 	return r;
 }
 
 bool boot_resets_concern(const struct clients *clients,
 			 const struct client *client)
 {
-	return client->reset_boot && !clients->which;
+	return client->reset_boot && !clients_get_other_disks(clients);
 }
 
 int boot_resets_add(struct reconcile *reconcile)
 {
-	struct strings *reset = &reconcile->options.reset;
-	int r = boot_resets_load(reconcile->fleet, &reconcile->arena,
-				 &reconcile->due);
+	const struct fleet *fleet = reconcile->fleet;
+	struct strings *due = &reconcile->due, names;
+	int r = read_names(fleet, &reconcile->arena, &names);
 
-	for (size_t i = 0;
-	     r == 0 && !reconcile->options.only && i < reconcile->due.n; i++)
-		strings_add_once(&reconcile->arena, reset, reconcile->due.v[i]);
+	if (r == 0)
+		r = boot_resets_load(fleet, &reconcile->arena, due);
+	if (r == 0 && due->n != names.n && !reconcile->dry)
+		r = boot_resets_save(reconcile);
+	for (size_t i = 0; r == 0 && !reconcile->options.only && i < due->n;
+	     i++)
+		if (fleet_client(fleet, due->v[i]))
+			strings_add_once(&reconcile->arena,
+					 &reconcile->options.reset, due->v[i]);
 	return r;
 }
 

@@ -17,8 +17,9 @@
 
 #include "tgt-glue/reconcile/pass.h"
 
-/* The clients of the record that have `reset = boot', in arena.  0, or -errno
- * with a message. */
+/* The names of the record, in arena, but for clients that have `reset = boot'
+ * no more.  A client that is in fleet.conf no more stays: it may return,
+ * perhaps under another name.  0, or -errno with a message. */
 int boot_resets_load(const struct fleet *fleet, struct arena *arena,
 		     struct strings *ret);
 

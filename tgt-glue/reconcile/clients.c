@@ -27,12 +27,20 @@ void clients_fini(struct clients *clients)
 	clients->images = NULL;
 }
 
+bool clients_get_other_disks(const struct clients *clients)
+{
+	return clients->which || clients->from;
+}
+
 const char *clients_replace_command(const struct clients *clients,
 				    const struct client *client)
 {
 	if (clients->which)
 		return arena_printf(clients->arena, "tgt-glue restore %s %s",
 				    client->name, shell_word(clients->which));
+	if (clients->from)
+		return arena_printf(clients->arena, "tgt-glue rename %s %s",
+				    clients->from, client->name);
 	return arena_printf(clients->arena, "tgt-glue reset %s", client->name);
 }
 

@@ -33,6 +33,9 @@ struct client_state {
 	 * (exports_block).  Null: a target may. */
 	const char *blocked;
 	bool unlisted; /* it is in no targets-file, because it is blocked */
+	/* The earlier state of its disk that it is to get; null: not found
+	 * yet, or none. */
+	const struct disk_state *earlier;
 };
 
 struct clients {
@@ -42,15 +45,20 @@ struct clients {
 	/* The earlier state of their disk that clients to be reset get
 	 * (disk-states.h); null: a fresh disk. */
 	const char *which;
+	/* The earlier name of the one client to be reset, which gets the images
+	 * of that name (client-rename.h); null: none. */
+	const char *from;
 	struct client_state *v; /* in the order of fleet->clients */
 };
 
 /* Allocates the states in arena; fleet and arena outlive clients.  Keeps
- * images and which. */
+ * images, which and from. */
 void clients_init(struct clients *clients, const struct fleet *fleet,
 		  struct arena *arena);
 /* Closes images. */
 void clients_fini(struct clients *clients);
+/* True if clients to be reset get no fresh disk, but another one. */
+bool clients_get_other_disks(const struct clients *clients);
 /* The command to type so that the client's image is replaced. */
 const char *clients_replace_command(const struct clients *clients,
 				    const struct client *client);

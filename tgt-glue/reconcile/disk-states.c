@@ -5,6 +5,7 @@
 #include "tgt-glue/reconcile/disk-states.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,43 @@ int disk_states_read(struct arena *arena, const struct fleet *fleet,
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
 	return r;
+}
+
+/* The file of the snapshot, in arena; null: out of memory. */
+static const char *snapshot_path(struct arena *arena,
+				 const struct client *client, const char *name)
+{
+	_cleanup_free_ char *file = snapshot_file_name(client->image, name);
+
+	return file ? arena_printf(arena, CLIENTS_DIRECTORY "/%s", file) : NULL;
+}
+
+const struct disk_state *disk_states_snapshot(struct arena *arena,
+					      const struct fleet *fleet,
+					      const struct client *client,
+					      const char *which)
+{
+	struct disk_state *state = arena_alloc(arena, sizeof *state);
+	_cleanup_close_ int fd = -1;
+
+	state->kind = STATE_SNAPSHOT;
+	state->which = which;
+	state->snapshot = which;
+	if (!strcmp(which, WHICH_KEPT)) {
+		state->kind = STATE_KEPT;
+		state->file = kept_image_find(arena, fleet, client);
+		state->snapshot =
+			state->file ? kept_image_snapshot(arena, state->file)
+				    : NULL;
+	} else if (disk_states_check_name(which) == 0 ||
+		   kept_image_number(which)) {
+		state->file = snapshot_path(arena, client, which);
+	}
+	if (!state->file)
+		return NULL;
+	fd = root_dir_openat(&fleet->rootdir, state->file,
+			     O_RDONLY | O_NONBLOCK);
+	return fd >= 0 && snapshot_is_marked(fd, client->image) ? state : NULL;
 }
 
 const struct disk_state *disk_states_find(const struct disk_states *states,

@@ -47,6 +47,16 @@ int disk_states_read(struct arena *arena, const struct fleet *fleet,
 		     const struct client *client, struct disk_states *ret);
 
 /*
+ * The snapshot of that name, or the kept one, without reading all states: its
+ * date and master are null, and whether it is of this image, vhdfs-img sees.
+ * Null, without a message: there is none.
+ */
+const struct disk_state *disk_states_snapshot(struct arena *arena,
+					      const struct fleet *fleet,
+					      const struct client *client,
+					      const char *which);
+
+/*
  * The earlier state of that name, or the old image whose stamp begins with it,
  * if it is the only one.  Null, with a message, if there is none.
  */

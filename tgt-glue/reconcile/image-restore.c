@@ -46,6 +46,7 @@
 #include "store/image-names.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/disk-states.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/image-reset.h"
@@ -81,14 +82,21 @@ static bool is_restored(const struct fleet *fleet, const struct client *client,
 static int find_state(struct clients *clients, const struct client *client,
 		      const struct disk_state **ret)
 {
+	struct client_state *of_client = clients_state(clients, client);
 	struct disk_states states;
-	int r = disk_states_read(clients->arena, clients->fleet, client,
-				 &states);
+	int r;
 
-	*ret = NULL;
+	if (!of_client->earlier)
+		of_client->earlier = disk_states_snapshot(
+			clients->arena, clients->fleet, client, clients->which);
+	*ret = of_client->earlier;
+	if (*ret)
+		return 0;
+	r = disk_states_read(clients->arena, clients->fleet, client, &states);
 	if (r < 0)
 		return r;
 	*ret = disk_states_find(&states, client, clients->which);
+	of_client->earlier = *ret;
 	if (*ret || is_restored(clients->fleet, client, clients->which))
 		return 0;
 	return error_last()->code;
@@ -137,7 +145,11 @@ int image_replace_check(struct clients *clients, const struct client *client,
 {
 	int r = image_reset_check(clients, client, tgtd);
 
-	return r == 0 && clients->which ? check_state(clients, client) : r;
+	if (r == 0 && clients->which)
+		r = check_state(clients, client);
+	if (r == 0 && clients->from)
+		r = client_rename_check(clients, client);
+	return r;
 }
 
 static int sync_dir(int dir, const struct restore *restore)
@@ -335,6 +347,8 @@ static int bring_back(struct clients *clients, const struct client *client,
 int image_replace_run(struct clients *clients, const struct client *client,
 		      struct messages *messages)
 {
+	if (clients->from)
+		return client_rename_run(clients, client);
 	return clients->which ? bring_back(clients, client, messages)
 			      : image_reset_run(clients, client, messages);
 }

@@ -13,15 +13,17 @@
 
 /*
  * Checks, while tgtd still has the image open, whether the image can be
- * replaced: by a fresh one (image_reset_check), or by the state
- * clients->which.  Then also -ENOENT: there is no such state, or a parent of it
- * is missing; and the errors of chain_open; all with a message.
+ * replaced: by a fresh one (image_reset_check), by the image of the name
+ * clients->from (client_rename_check), or by the state clients->which.  Then
+ * also -ENOENT: there is no such state, or a parent of it is missing; and the
+ * errors of chain_open; all with a message.
  */
 int image_replace_check(struct clients *clients, const struct client *client,
 			pid_t tgtd);
 
 /*
- * Resets the image (image_reset_run), or brings back the state, and prints what
+ * Resets the image (image_reset_run), brings back the state, or gives the
+ * client the images of its earlier name (client-rename.h); and prints what
  * became of the image before.  Waits up to 5 seconds until no process has them
  * open, else -EBUSY with a message.  If it fails, the client keeps its image.
  * Sets the client's state from the image that it has then.

@@ -45,6 +45,14 @@ const char *kept_image_name(struct arena *arena, unsigned number)
 	return arena_printf(arena, PREFIX "%u", number);
 }
 
+const char *kept_image_snapshot(struct arena *arena, const char *path)
+{
+	char *name = arena_strdup(arena, strrchr(path, '@') + 1);
+
+	*strrchr(name, '.') = '\0';
+	return name;
+}
+
 /* The number in STEM@kept-N.ENDING, of the image's file name; 0: another
  * name. */
 static unsigned number_in(const char *image, const char *file)

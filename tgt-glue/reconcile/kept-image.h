@@ -17,6 +17,8 @@
 
 /* The number of a kept image from the name of its snapshot; 0: another name. */
 unsigned kept_image_number(const char *snapshot);
+/* The name of the snapshot whose path, of a kept image, is given. */
+const char *kept_image_snapshot(struct arena *arena, const char *path);
 /* The name of the snapshot with that number. */
 const char *kept_image_name(struct arena *arena, unsigned number);
 

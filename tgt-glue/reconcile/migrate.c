@@ -38,12 +38,13 @@ static void keep_skipped(struct shard_pass *pass)
 {
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
+		const struct client *client =
+			fleet_client_by_iqn(pass->fleet, w->live->name);
 
 		/* A successor does not migrate: it is blocked. */
-		if (!w->successor &&
+		if (client && !w->successor &&
 		    (work_is_stopped(w) || pass->all->options.only))
-			keep_here(pass, fleet_client_by_iqn(pass->fleet,
-							    w->live->name));
+			keep_here(pass, client);
 	}
 }
 

@@ -42,8 +42,9 @@ static size_t stem_length(const char *name)
 }
 
 /* The client's name in the file name of an image, a snapshot or an old image,
- * in arena; null: it is none of these. */
-static const char *name_of_client(struct arena *arena, const char *file)
+ * in arena; null: it is none of these.  *ret_ending: of the image. */
+static const char *name_of_client(struct arena *arena, const char *file,
+				  const char **ret_ending)
 {
 	char *name = arena_strdup(arena, file), *end;
 	int64_t stamp;
@@ -61,6 +62,7 @@ static const char *name_of_client(struct arena *arena, const char *file)
 	n = stem_length(name);
 	if (!n)
 		return NULL;
+	*ret_ending = arena_strdup(arena, name + n);
 	name[n] = '\0';
 	end = strchr(name, '@');
 	if (end)
@@ -81,8 +83,9 @@ static void add_file(const struct reading *reading, const char *dir,
 		     const char *file)
 {
 	struct orphans *orphans = reading->orphans;
-	struct orphan orphan = { .client =
-					 name_of_client(reading->arena, file) };
+	const char *ending = NULL;
+	struct orphan orphan = { .client = name_of_client(reading->arena, file,
+							  &ending) };
 	struct stat st;
 
 	if (!orphan.client || fleet_client(reading->fleet, orphan.client))
@@ -91,6 +94,8 @@ static void add_file(const struct reading *reading, const char *dir,
 	if (fleet_stat(reading->fleet, orphan.path, &st) < 0 ||
 	    !S_ISREG(st.st_mode) || is_master(reading->fleet, orphan.path))
 		return;
+	orphan.image = arena_printf(reading->arena, "%s/%s%s", dir,
+				    orphan.client, ending);
 	orphan.size = (uint64_t)st.st_blocks * 512;
 	orphans->v = arena_grow(reading->arena, orphans->v, orphans->n,
 				sizeof *orphans->v);

@@ -13,6 +13,8 @@
 struct orphan {
 	const char *path;   /* in the store */
 	const char *client; /* whose name it has */
+	const char *image;  /* path of the image that it is, or of which it is a
+			     * snapshot or an old image */
 	uint64_t size;      /* on disk, bytes */
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/printable.h"
 #include "tgt-glue/config/acl.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/tgtd/opened.h"
@@ -273,7 +274,9 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = plan->clients->which ? "restore" : "reset";
+		why = plan->clients->which  ? "restore"
+		      : plan->clients->from ? "rename"
+					    : "reset";
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;
@@ -347,6 +350,21 @@ static void plan_removal(struct plan *plan, struct tgtd_target *target)
 				      .why = why });
 }
 
+/* Removes the target that a client had under its earlier name. */
+static void plan_rename(struct plan *plan, struct tgtd_target *target)
+{
+	const char *from = plan->clients->from;
+
+	if (from && target->ours &&
+	    !strcmp(target->name,
+		    client_rename_iqn(&plan->arena, plan->clients->fleet,
+				      from)))
+		add_work(plan, (struct work){ .kind = WORK_REMOVE,
+					      .name = from,
+					      .live = target,
+					      .why = "it has another name" });
+}
+
 void plan_migrations(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->live->n; i++) {
@@ -359,8 +377,10 @@ void plan_migrations(struct plan *plan)
 		const struct shard *to;
 		struct work *work;
 
-		if (!c)
+		if (!c) {
+			plan_rename(plan, t);
 			continue;
+		}
 		to = clients_state(plan->clients, c)->shard;
 		if (to == plan->shard)
 			continue;

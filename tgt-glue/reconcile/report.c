@@ -80,14 +80,16 @@ void report_works(const struct shard_pass *pass)
 		case OUTCOME_FAILED:
 			all->failed = true;
 			messages_print(all->messages, "%s: %s: %s", w->name,
-				       w->reset && all->clients.which
+				       w->reset && clients_get_other_disks(
+							   &all->clients)
 					       ? "restore"
 					       : "target",
 				       w->reason);
 			break;
 		case OUTCOME_NOT_RESET:
-			report_not_replaced(pass, w->name, w->reason,
-					    all->clients.which);
+			report_not_replaced(
+				pass, w->name, w->reason,
+				clients_get_other_disks(&all->clients));
 			break;
 		case OUTCOME_SKIPPED:
 			all->skipped = all->waiting = true;

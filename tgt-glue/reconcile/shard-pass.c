@@ -97,7 +97,8 @@ static bool is_failure(const struct shard_pass *pass)
 {
 	const int code = error_last()->code;
 
-	return pass->clients->which && code != -EBUSY && code != -EPERM;
+	return clients_get_other_disks(pass->clients) && code != -EBUSY &&
+	       code != -EPERM;
 }
 
 /* Skips the reset of a disk that another process has open, or that is a
