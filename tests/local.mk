@@ -348,6 +348,7 @@ lib_tests = \
 	tests/test-malformed.sh \
 	tests/test-packages.sh \
 	tests/test-readme.sh \
+	tests/test-readme-backup.sh \
 	tests/test-windows.sh \
 	tests/test-readme-builds.sh \
 	tests/test-lib.sh \
