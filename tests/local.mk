@@ -600,6 +600,7 @@ slow_tests = \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
+	tests/tgt/test-backup.sh \
 	tests/mount/test-samples.sh \
 	$(NULL)
 

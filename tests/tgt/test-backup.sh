@@ -125,8 +125,10 @@ test_backup_is_a_store_that_a_mount_shows() {
 }
 
 test_second_backup_copies_only_the_layers_of_clients() {
-	local master
+	local master written
 
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
 	make_store 64M
 	mkdir -p "$scratch/filled"
 	mount_store "$scratch/store" "$scratch/filled"
@@ -172,6 +174,9 @@ test_earlier_backups_stay_as_keep_says() {
 	use_disk pc1 four
 	expect 0 glue backup "$scratch/$dir"
 	equal "earlier backups" 1 "$(earlier pc1 | wc -l)"
+	expect 0 glue backup --keep 0 "$scratch/$dir"
+	equal "earlier backups" 0 "$(earlier pc1 | wc -l)"
+	same_disk clients/pc1.vhdx
 	expect 2 glue backup --keep no "$scratch/$dir"
 }
 
@@ -316,6 +321,29 @@ test_full_directory_keeps_the_backup_before() {
 	umount "$scratch/small"
 }
 
+# fail_verb VERB STATUS: makes $scratch/bin/vhdfs-img, of which this verb fails.
+fail_verb() {
+	mkdir -p "$scratch/bin"
+	cat >"$scratch/bin/vhdfs-img" <<-END
+		#!/bin/sh
+		[ "\$1" != $1 ] || exit $2
+		exec $(type -P vhdfs-img) "\$@"
+	END
+	chmod +x "$scratch/bin/vhdfs-img"
+}
+
+test_snapshot_that_stays_is_named_and_removed_by_the_next_backup() {
+	start_fleet pc1
+	use_disk pc1 one
+	fail_verb delete-snapshot 1
+	PATH=$scratch/bin:$PATH expect 1 glue backup "$scratch/$dir"
+	said '^tgt-glue: pc1: warning: its snapshot clients/pc1@tgt-glue-backup.vhdx stays: .*vhdfs-img delete-snapshot'
+	same_disk clients/pc1.vhdx
+	expect 0 glue backup "$scratch/$dir"
+	no_snapshot
+	sound "$scratch/$dir"
+}
+
 # The damage of an image is found before its copy takes the place of the backup
 # before.
 test_unsound_image_does_not_replace_its_backup() {
@@ -323,13 +351,7 @@ test_unsound_image_does_not_replace_its_backup() {
 	use_disk pc1 one
 	expect 0 glue backup "$scratch/$dir"
 	vhdfs-img convert "$scratch/$dir/clients/pc1.vhdx" "$scratch/before.raw"
-	mkdir "$scratch/bin"
-	cat >"$scratch/bin/vhdfs-img" <<-END
-		#!/bin/sh
-		[ "\$1" != check ] || exit 3
-		exec $(type -P vhdfs-img) "\$@"
-	END
-	chmod +x "$scratch/bin/vhdfs-img"
+	fail_verb check 3
 	use_disk pc1 two
 	PATH=$scratch/bin:$PATH expect 1 glue backup "$scratch/$dir"
 	said 'pc1: not backed up: .*expected that its copy is sound'
