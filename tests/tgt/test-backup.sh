@@ -112,6 +112,31 @@ test_backup_of_a_writing_client_is_its_disk_at_one_moment() {
 		fail "expected $before to $after sectors, found $found"
 }
 
+# watch sees the snapshot come and go.
+test_backup_changes_nothing_for_watch_and_status() {
+	local watch_pid
+
+	start_fleet pc1 pc2
+	use_disk pc1 one
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+	at_exit kill "$watch_pid"
+	hold_session pc2
+	works write 9
+	everything | sed '/Nexus/,/Connection/d' >"$scratch/before"
+	expect 0 glue backup "$scratch/$dir"
+	expect 0 glue backup "$scratch/$dir" pc1
+	expect 0 glue apply
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+	works read 9
+	everything | sed '/Nexus/,/Connection/d' | cmp - "$scratch/before"
+	end_session
+	expect 0 glue status
+	did '^all is as fleet.conf says'
+	equal "messages of watch" "" "$(cat "$scratch/watch.out")"
+}
+
 test_backup_is_a_store_that_a_mount_shows() {
 	start_fleet pc1
 	use_disk pc1 hello
