@@ -185,6 +185,47 @@ test_second_backup_copies_only_the_layers_of_clients() {
 	same_disk clients/pc1.vhdx
 }
 
+test_file_system_that_can_shares_the_space_of_a_copy() {
+	requires_root
+	requires mkfs.xfs
+	truncate -s 600M "$scratch/fs"
+	mkfs.xfs -q "$scratch/fs"
+	mkdir "$scratch/one"
+	mount -o loop "$scratch/fs" "$scratch/one" 2>/dev/null ||
+		skip "no loop device"
+	mkdir "$scratch/one/store"
+	ln -s one/store "$scratch/store"
+	make_store
+	mkdir "$scratch/store/clients"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/pc1.vhdx"
+	write_fleet pc1 </dev/null
+	dir=one/backup
+	expect 0 glue backup "$scratch/$dir"
+	did '^pc1: clients/pc1.vhdx is backed up, 0B copied$'
+	sound "$scratch/$dir"
+	umount "$scratch/one"
+}
+
+test_holes_of_an_image_are_holes_of_its_copy() {
+	requires_root
+	make_store 900M --fixed
+	cp --sparse=always "$scratch/store/masters/win11.vhdx" "$scratch/sparse"
+	mv "$scratch/sparse" "$scratch/store/masters/win11.vhdx"
+	mkdir "$scratch/store/clients"
+	vhdfs-img create --parent "$scratch/store/masters/win11.vhdx" \
+		"$scratch/store/clients/pc1.vhdx"
+	write_fleet pc1 </dev/null
+	mkdir "$scratch/small"
+	mount -t tmpfs -o size=100M none "$scratch/small"
+	dir=small/it
+	expect 0 glue backup "$scratch/$dir"
+	equal "size" "$(size_of "$scratch/store/masters/win11.vhdx")" \
+		"$(size_of "$scratch/$dir/masters/win11.vhdx")"
+	sound "$scratch/$dir"
+	umount "$scratch/small"
+}
+
 test_earlier_backups_stay_as_keep_says() {
 	start_fleet pc1
 	for text in one two three; do
