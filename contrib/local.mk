@@ -11,11 +11,14 @@ EXTRA_DIST += \
 
 # Units of systemd, with the programs where they are installed.
 systemd_units = \
+	contrib/systemd/tgt-glue-scrub.service \
 	contrib/systemd/tgt-glue-watch.service \
 	contrib/systemd/vhdfs-tgtd@.service \
 	contrib/systemd/vhdfs@.service \
 	$(NULL)
 EXTRA_DIST += \
+	contrib/systemd/tgt-glue-scrub.service.in \
+	contrib/systemd/tgt-glue-scrub.timer \
 	contrib/systemd/tgt-glue-watch.service.in \
 	contrib/systemd/vhdfs-tgtd@.service.in \
 	contrib/systemd/tgt.service.d/vhdfs.conf \
@@ -32,7 +35,7 @@ check_DATA += $(systemd_units)
 SUFFIXES = .service.in .service
 $(systemd_units): Makefile
 if WITH_SYSTEMD
-systemdsystemunit_DATA = $(systemd_units)
+systemdsystemunit_DATA = $(systemd_units) contrib/systemd/tgt-glue-scrub.timer
 systemdtgtdir = $(systemdsystemunitdir)/tgt.service.d
 systemdtgt_DATA = contrib/systemd/tgt.service.d/vhdfs.conf
 endif

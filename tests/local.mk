@@ -355,6 +355,8 @@ lib_tests = \
 	tests/test-malformed.sh \
 	tests/test-packages.sh \
 	tests/test-readme.sh \
+	tests/test-readme-backup.sh \
+	tests/test-windows.sh \
 	tests/test-readme-builds.sh \
 	tests/test-lib.sh \
 	$(NULL)
@@ -425,6 +427,7 @@ tgt_tests = \
 	tests/tgt/test-access.sh \
 	tests/tgt/test-advice.sh \
 	tests/tgt/test-apply.sh \
+	tests/tgt/test-backup.sh \
 	tests/tgt/test-boot-reset.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
@@ -445,6 +448,8 @@ tgt_tests = \
 	tests/tgt/test-rename.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
+	tests/tgt/test-restore-from.sh \
+	tests/tgt/test-scrub.sh \
 	tests/tgt/test-scsi.sh \
 	tests/tgt/test-select.sh \
 	tests/tgt/test-shards.sh \
@@ -614,6 +619,7 @@ slow_tests = \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
+	tests/tgt/test-backup.sh \
 	tests/mount/test-samples.sh \
 	$(NULL)
 

@@ -65,7 +65,8 @@ test_install_places_programs_pages_completions_and_units() {
 		fail "expected the path of look-into in tgt-glue, found '$look'"
 	find "$scratch/root" -name fleet.conf.5 | grep -q . ||
 		fail "expected the man page fleet.conf(5)"
-	for unit in vhdfs@.service vhdfs-tgtd@.service tgt-glue-watch.service; do
+	for unit in vhdfs@.service vhdfs-tgtd@.service tgt-glue-watch.service \
+		tgt-glue-scrub.service tgt-glue-scrub.timer; do
 		find "$scratch/root" -path "*/systemd/system/$unit" |
 			grep -q . || fail "expected the unit $unit"
 	done

@@ -63,8 +63,10 @@ test_includes_name_the_own_or_lower_layers() {
 			"reconcile tgtd config base"
 		glue_includes_point_downward versions \
 			"versions reconcile tgtd config base"
+		glue_includes_point_downward backup \
+			"backup reconcile tgtd config base"
 		glue_includes_point_downward command \
-			"command versions reconcile tgtd config base"
+			"command backup versions reconcile tgtd config base"
 	} | nothing "include that points upward"
 }
 

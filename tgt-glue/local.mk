@@ -5,6 +5,20 @@ tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
 	-DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 dist_pkglibexec_SCRIPTS = tgt-glue/look-into
 tgt_glue_libglue_a_SOURCES = \
+	tgt-glue/backup/backup.c \
+	tgt-glue/backup/backup.h \
+	tgt-glue/backup/config-files.c \
+	tgt-glue/backup/config-files.h \
+	tgt-glue/backup/copy.c \
+	tgt-glue/backup/copy.h \
+	tgt-glue/backup/restore.c \
+	tgt-glue/backup/restore.h \
+	tgt-glue/backup/scrub.c \
+	tgt-glue/backup/scrub.h \
+	tgt-glue/backup/stop.c \
+	tgt-glue/backup/stop.h \
+	tgt-glue/backup/transfer.c \
+	tgt-glue/backup/transfer.h \
 	tgt-glue/base/arena.c \
 	tgt-glue/base/arena.h \
 	tgt-glue/base/messages.c \
@@ -14,6 +28,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/vhdfs-img.c \
 	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
+	tgt-glue/command/backup.c \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \
@@ -40,6 +55,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/publish.c \
 	tgt-glue/command/rename.c \
 	tgt-glue/command/reset.c \
+	tgt-glue/command/restore-from.c \
 	tgt-glue/command/restore.c \
 	tgt-glue/command/retire.c \
 	tgt-glue/command/secret.c \

@@ -30,6 +30,10 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/notify.h \
 	vhdfs/base/printable.c \
 	vhdfs/base/printable.h \
+	vhdfs/base/progress.c \
+	vhdfs/base/progress.h \
+	vhdfs/base/rate.c \
+	vhdfs/base/rate.h \
 	vhdfs/base/size.c \
 	vhdfs/base/size.h \
 	vhdfs/base/utf16.c \

@@ -10,7 +10,8 @@ make_units() {
 	requires systemd-analyze
 	units=$scratch/units
 	mkdir -p "$units"
-	for unit in vhdfs@.service tgt-glue-watch.service vhdfs-tgtd@.service; do
+	for unit in vhdfs@.service tgt-glue-watch.service \
+		tgt-glue-scrub.service vhdfs-tgtd@.service; do
 		sed -e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/vhdfs |\1$top_builddir/vhdfs/vhdfs |" \
 			-e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/tgt-glue |\1$top_builddir/tgt-glue/tgt-glue |" \
 			"$top_builddir/contrib/systemd/$unit" >"$units/$unit"

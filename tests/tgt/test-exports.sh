@@ -264,4 +264,31 @@ test_two_clients_with_one_image_are_refused() {
 		glue check
 }
 
+# After a snapshot the view keeps the number of the file in which its disk was
+# first, and another client's image may get this number when that file is removed.
+test_client_whose_image_has_the_number_of_anothers_disk_is_not_blocked() {
+	local i number file=
+
+	requires_initiator
+	apply_fleet pc1 pc2
+	number=$(stat -c %i "$scratch/store/clients/pc2.vhdx")
+	vhdfs-img snapshot "$scratch/store/clients/pc2.vhdx" s
+	vhdfs-img delete-snapshot "$scratch/store/clients/pc2.vhdx" s
+	equal "number of the view" "$number" \
+		"$(stat -c %i "$scratch/mnt/clients/pc2.vhdx.raw")"
+	for ((i = 0; i < 500; i++)); do
+		: >"$scratch/store/clients/file$i"
+		[ "$(stat -c %i "$scratch/store/clients/file$i")" != "$number" ] ||
+			file=$scratch/store/clients/file$i
+		[ -z "$file" ] || break
+	done
+	[ -n "$file" ] || skip "the file system does not use a number again"
+	cat "$scratch/store/clients/pc1.vhdx" >"$file"
+	adm --op delete --mode target --tid "$(shown pc1 |
+		sed -n 's/^Target \([0-9]*\):.*/\1/p')"
+	mv "$file" "$scratch/store/clients/pc1.vhdx"
+	expect 0 glue apply
+	admits login "$(url pc1)"
+}
+
 run_tests

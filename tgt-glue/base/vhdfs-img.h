@@ -3,6 +3,8 @@
 #ifndef TGT_GLUE_BASE_VHDFS_IMG_H
 #define TGT_GLUE_BASE_VHDFS_IMG_H
 
+#include <stddef.h>
+
 /*
  * Runs vhdfs-img, found through PATH, and waits for its end.  argv is its
  * argument list, null-ended, and begins with "vhdfs-img".  What it prints to
@@ -13,5 +15,8 @@
  * one thread at a time.
  */
 int vhdfs_img_run(const char *const argv[]);
+/* The same, but returns the exit status, and in line, of size bytes, the first
+ * line of its output and messages, or "". */
+int vhdfs_img_status(const char *const argv[], char *line, size_t size);
 
 #endif

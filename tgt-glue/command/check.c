@@ -1,23 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tgt-glue check: report every mistake in fleet.conf, and masters that depend
- * on a client; or explain a client. */
+ * on a client; or explain a client; or report every unsound image. */
 #include "config.h"
 
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "base/size.h"
+#include "tgt-glue/backup/scrub.h"
+#include "tgt-glue/backup/stop.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/explain.h"
 #include "tgt-glue/versions/check-parents.h"
 
+static int check_images(const struct command_line *line, uint64_t rate)
+{
+	_cleanup_(fleet_fini) struct fleet fleet;
+	struct scrub scrub;
+
+	if (command_load(line, &fleet) < 0)
+		return CLI_FAILED;
+	stop_catch();
+	if (scrub_run(&fleet, rate, &scrub) < 0)
+		return command_failed();
+	if (scrub.unsound)
+		return CLI_FAILED;
+	return scrub.unchecked ? EXIT_SKIPPED : CLI_DONE;
+}
+
 int command_check(const struct command_line *line)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	struct strings wrong;
+	uint64_t rate = 0;
 	int r;
 
+	if (line->rate &&
+	    (!line->images || size_parse(line->rate, &rate) < 0)) {
+		print_line(
+			stderr,
+			"tgt-glue: check: --rate: expected a size such as 50M, with --images, found '%s'",
+			line->rate);
+		return CLI_USAGE;
+	}
+	if (line->images)
+		return check_images(line, rate);
 	r = command_load(line, &fleet);
 	if (line->explain && (r == 0 || fleet.conf.n_mistakes)) {
 		const int code = explain_client(line, &fleet);

@@ -27,6 +27,10 @@ struct command_line {
 	const char *tftp_root;
 	const char *shard; /* a number */
 	const char *disk;  /* the name of a data disk */
+	const char *keep;  /* a number */
+	bool images;       /* check those of the store */
+	const char *rate;  /* a size */
+	const char *from;  /* a directory of a backup */
 	const char *note;  /* a line of text */
 	bool forget;
 	bool back;      /* to the version before */
@@ -49,6 +53,8 @@ int command_keep(const struct command_line *line);
 int command_orphans(const struct command_line *line);
 int command_rename(const struct command_line *line);
 int command_restore(const struct command_line *line);
+int command_restore_from(const struct command_line *line);
+int command_backup(const struct command_line *line);
 int command_secret(const struct command_line *line);
 int command_ipxe(const struct command_line *line);
 int command_dnsmasq(const struct command_line *line);
@@ -71,6 +77,11 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet);
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet,
 				    const char *name);
+/* Brings back the state of the clients whose names are in reconcile's arena:
+ * clients.which and options.reset are set.  Frees reconcile.  Returns an exit
+ * code. */
+int command_bring_back(const struct command_line *line,
+		       struct reconcile *reconcile);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);
 /* Prints "tgt-glue: " and the last error to standard error.  Returns

@@ -20,12 +20,15 @@
 static const struct cli_option check_options[] = {
 	CLI_VALUE(explain, "explain", "CLIENT", "<client>",
 		  "print each value of this client, and where it comes from"),
+	CLI_FLAG(images, "images", "check all images of the store instead"),
+	CLI_VALUE(rate, "rate", "SIZE", NULL,
+		  "read at most SIZE a second of the images"),
 	CLI_END,
 };
 
 static const struct cli_command check_command = {
 	.name = "check",
-	.summary = "name every mistake in fleet.conf",
+	.summary = "name every mistake in fleet.conf, or every unsound image",
 	.options = check_options,
 	.run = command_check,
 };
@@ -198,10 +201,20 @@ static const struct cli_command revert_command = {
 	.run = command_revert,
 };
 
+static const struct cli_option restore_options[] = {
+	CLI_VALUE(from, "from", "DIR", "<directory>",
+		  "bring back the disks of a backup, and what they need; all "
+		  "that DIR has if no client is given"),
+	CLI_END,
+};
+
 static const struct cli_command restore_command = {
 	.name = "restore",
 	.summary = "bring back an earlier state of a client's disk",
+	.options = restore_options,
 	.operands = { "CLIENT WHICH", 2, 2, "<client>" },
+	.variant_option = "from",
+	.variant = { "[CLIENT...]", 0, INT_MAX, "<client>" },
 	.run = command_restore,
 };
 
@@ -242,6 +255,21 @@ static const struct cli_command orphans_command = {
 	.variant_option = "remove",
 	.variant = { "FILE...", 1, INT_MAX, "<file>" },
 	.run = command_orphans,
+};
+
+static const struct cli_option backup_options[] = {
+	CLI_VALUE(keep, "keep", "NUMBER", NULL,
+		  "how many earlier backups of each image stay in DIR; 1 if "
+		  "not given"),
+	CLI_END,
+};
+
+static const struct cli_command backup_command = {
+	.name = "backup",
+	.summary = "copy clients' disks, and what they need, to a directory",
+	.options = backup_options,
+	.operands = { "DIR [CLIENT...]", 1, INT_MAX, "<directory> <client>" },
+	.run = command_backup,
 };
 
 static const struct cli_option secret_options[] = {
@@ -291,17 +319,29 @@ static const struct cli_command dnsmasq_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,    &generate_command,
-	&plan_command,     &apply_command,
-	&status_command,   &watch_command,
-	&reset_command,    &disks_command,
-	&snapshot_command, &revert_command,
-	&restore_command,  &keep_command,
-	&rename_command,   &orphans_command,
-	&publish_command,  &promote_command,
-	&versions_command, &retire_command,
-	&secret_command,   &ipxe_command,
-	&dnsmasq_command,  NULL,
+	&check_command,
+	&generate_command,
+	&plan_command,
+	&apply_command,
+	&status_command,
+	&watch_command,
+	&reset_command,
+	&disks_command,
+	&snapshot_command,
+	&revert_command,
+	&restore_command,
+	&keep_command,
+	&rename_command,
+	&orphans_command,
+	&publish_command,
+	&promote_command,
+	&versions_command,
+	&retire_command,
+	&backup_command,
+	&secret_command,
+	&ipxe_command,
+	&dnsmasq_command,
+	NULL,
 };
 
 static const struct cli_option common_options[] = {

@@ -12,10 +12,8 @@
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/reconcile/saved-states.h"
 
-/* A pass that brings back the state WHICH of the clients whose names are given,
- * in reconcile's arena. */
-static int bring_back(const struct command_line *line,
-		      struct reconcile *reconcile)
+int command_bring_back(const struct command_line *line,
+		       struct reconcile *reconcile)
 {
 	_cleanup_close_ int lock = -1;
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
@@ -36,9 +34,11 @@ int command_restore(const struct command_line *line)
 {
 	struct reconcile reconcile = { .clients.which = line->clients[1] };
 
+	if (line->from)
+		return command_restore_from(line);
 	strings_add(&reconcile.arena, &reconcile.options.reset,
 		    line->clients[0]);
-	return bring_back(line, &reconcile);
+	return command_bring_back(line, &reconcile);
 }
 
 int command_revert(const struct command_line *line)
@@ -53,7 +53,7 @@ int command_revert(const struct command_line *line)
 	code = select_ask(&others, "revert", &reconcile.arena,
 			  &reconcile.options.reset);
 	if (code == CLI_DONE)
-		return bring_back(line, &reconcile);
+		return command_bring_back(line, &reconcile);
 	reconcile_fini(&reconcile);
 	return code;
 }

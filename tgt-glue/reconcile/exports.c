@@ -119,7 +119,9 @@ static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
 }
 
 /* The client's disk that the file is, or null.  A shared file is none: several
- * targets may export it. */
+ * targets may export it.  First by the path: after a snapshot a view has the
+ * number of another file than its image, and that may be the number of another
+ * client's image. */
 static const struct disk *find_disk(const struct disks *disks, const char *path,
 				    const struct file_id *file)
 {
@@ -127,10 +129,12 @@ static const struct disk *find_disk(const struct disks *disks, const char *path,
 
 	for (size_t i = 0; i < fleet->n_disks; i++)
 		if (fleet->disks[i].child &&
-		    (!strcmp(fleet->disks[i].view, path) ||
-		     (file->ino && file->dev &&
-		      disks->images[i].ino == file->ino &&
-		      same_files(disks, file->dev, disks->images[i].dev))))
+		    !strcmp(fleet->disks[i].view, path))
+			return &fleet->disks[i];
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (fleet->disks[i].child && file->ino && file->dev &&
+		    disks->images[i].ino == file->ino &&
+		    same_files(disks, file->dev, disks->images[i].dev))
 			return &fleet->disks[i];
 	return NULL;
 }

@@ -17,7 +17,7 @@
 #include "chain/difference.h"
 #include "img/command.h"
 #include "img/image-roots.h"
-#include "img/progress.h"
+#include "base/progress.h"
 #include "img/source.h"
 
 #define STEP MIB(256) /* of one call, so that progress is shown */

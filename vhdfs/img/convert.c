@@ -21,7 +21,7 @@
 #include "img/image-roots.h"
 #include "img/interrupt.h"
 #include "img/output.h"
-#include "img/progress.h"
+#include "base/progress.h"
 #include "img/remote.h"
 #include "img/source.h"
 #include "img/torn.h"

@@ -30,10 +30,6 @@ vhdfs_vhdfs_img_SOURCES = \
 	vhdfs/img/output.h \
 	vhdfs/img/pending-writes.c \
 	vhdfs/img/pending-writes.h \
-	vhdfs/img/progress.c \
-	vhdfs/img/progress.h \
-	vhdfs/img/rate.c \
-	vhdfs/img/rate.h \
 	vhdfs/img/rebase-disk.c \
 	vhdfs/img/rebase-disk.h \
 	vhdfs/img/rebase-image.c \

@@ -37,7 +37,7 @@
 #include "chain/rebase.h"
 #include "format/registry.h"
 #include "img/interrupt.h"
-#include "img/progress.h"
+#include "base/progress.h"
 #include "io/rootdir.h"
 #include "store/protected-parent.h"
 

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chain/rebase-room.h"
-#include "img/progress.h"
+#include "base/progress.h"
 
 /* For what a rebase writes besides copies: a log, tables, a header. */
 #define BESIDES MIB(2)

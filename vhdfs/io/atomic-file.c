@@ -171,6 +171,12 @@ int atomic_file_create(const char *path, const char *within, const char *spare,
 	return begin(path, within, spare, false, ret);
 }
 
+int atomic_file_replace(const char *path, const char *within,
+			struct atomic_file *ret)
+{
+	return begin(path, within, NULL, true, ret);
+}
+
 /* fsync for a replacement: fdatasync may omit its mode and group. */
 static int sync_temp(const struct atomic_file *file)
 {
@@ -254,7 +260,7 @@ int atomic_file_write(const char *path, const char *text, mode_t mode,
 		      gid_t group)
 {
 	struct atomic_file file;
-	int r = begin(path, NULL, NULL, true, &file);
+	int r = atomic_file_replace(path, NULL, &file);
 
 	if (r < 0)
 		return r;

@@ -6,9 +6,9 @@
  * So a file is complete and durable under its final name, or has not got it.  A
  * process that dies meanwhile leaves at most the temporary file.
  *
- * An image never replaces an existing file.  Its temporary name begins with a
- * dot, so a mount of the directory does not show it.  A text file replaces the
- * one before.
+ * A new image never replaces an existing file.  Its temporary name begins with
+ * a dot, so a mount of the directory does not show it.  A text file, and a copy
+ * of a file, replaces the one before.
  *
  * THREADS: one thread at a time for each struct atomic_file.
  */
@@ -26,7 +26,7 @@ struct atomic_file {
 			  valid in a struct of zeros */
 	char *temp;    /* the temporary name in dir; null after publishing */
 	bool existed;  /* temp is not ours: fini does not remove it */
-	bool replaces; /* see atomic_file_write */
+	bool replaces; /* see atomic_file_replace */
 	struct io *io; /* the new file, open for writing; its name in messages
 			  is path; owned */
 };
@@ -52,11 +52,19 @@ int atomic_file_publish(struct atomic_file *file);
 void atomic_file_fini(struct atomic_file *file);
 
 /*
+ * Creates the temporary file, empty, mode 0600, for a file at path that
+ * atomic_file_publish creates or replaces.  The temporary name is path with
+ * ".new" appended: programs that read "*.conf" in the directory, or images,
+ * ignore it, and the next call removes one that was left.  within: as above.
+ * The caller excludes other writers of path.
+ */
+int atomic_file_replace(const char *path, const char *within,
+			struct atomic_file *ret);
+
+/*
  * Creates or replaces the file at path: its content is the string text, its
- * mode is mode (the umask does not apply), its group is group.  The temporary
- * name is path with ".new" appended: programs that read "*.conf" in the
- * directory ignore it, and the next call removes one that was left.  The caller
- * excludes other writers of path.
+ * mode is mode (the umask does not apply), its group is group.  As
+ * atomic_file_replace.
  */
 int atomic_file_write(const char *path, const char *text, mode_t mode,
 		      gid_t group);

@@ -2,7 +2,7 @@
 /* Rate of copies. */
 #include "config.h"
 
-#include "img/rate.h"
+#include "base/rate.h"
 
 #include <time.h>
 

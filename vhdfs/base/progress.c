@@ -2,7 +2,7 @@
 /* Progress of a long command, in percent, if standard error is a terminal. */
 #include "config.h"
 
-#include "img/progress.h"
+#include "base/progress.h"
 
 #include <stdio.h>
 #include <unistd.h>

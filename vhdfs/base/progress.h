@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Progress of a long command, in percent, if standard error is a terminal. */
-#ifndef VHDFS_IMG_PROGRESS_H
-#define VHDFS_IMG_PROGRESS_H
+#ifndef VHDFS_BASE_PROGRESS_H
+#define VHDFS_BASE_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

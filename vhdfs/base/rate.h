@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rate of copies: --rate. */
-#ifndef VHDFS_IMG_RATE_H
-#define VHDFS_IMG_RATE_H
+#ifndef VHDFS_BASE_RATE_H
+#define VHDFS_BASE_RATE_H
 
 #include <stdint.h>
 
